@@ -1,0 +1,62 @@
+// Files in and out. A file that others may read is published: written aside, flushed to the disk, renamed over its name, its
+// directory flushed. A reader meets the whole file or none.
+#ifndef VITRINE_COMMON_BASE_FILES_H_
+#define VITRINE_COMMON_BASE_FILES_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace vitrine {
+
+/// The whole file. Throws Error with the reason.
+std::string read_file(const std::filesystem::path& path);
+
+/// Calls `write` with the path of a temporary file beside `path` (same directory, name of its own for each process and call),
+/// then fsyncs it, renames it to `path` and fsyncs the directory. Makes the directory when it is missing. When `write`
+/// throws, the temporary file is removed and the exception goes on. An existing `path` is replaced in one step.
+void publish(const std::filesystem::path& path, const std::function<void(const std::filesystem::path&)>& write);
+void publish(const std::filesystem::path& path, std::string_view bytes);
+
+/// Removes temporary files that died with their writers: those in `directory` whose process no longer runs on this machine.
+void remove_abandoned(const std::filesystem::path& directory);
+
+/// A whole file mapped read-only. Moves, does not copy; the bytes live as long as the object.
+class MappedFile {
+ public:
+  explicit MappedFile(const std::filesystem::path& path);
+  ~MappedFile();
+  MappedFile(MappedFile&& other) noexcept;
+  MappedFile& operator=(MappedFile&&) = delete;
+  std::span<const std::byte> bytes() const { return {data_, size_}; }
+
+ private:
+  const std::byte* data_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+/// A file opened for positioned reads. Reading is thread-safe and takes no lock.
+class ReadableFile {
+ public:
+  explicit ReadableFile(const std::filesystem::path& path);
+  ~ReadableFile();
+  ReadableFile(ReadableFile&& other) noexcept;
+  ReadableFile& operator=(ReadableFile&&) = delete;
+  std::uint64_t size() const { return size_; }
+  const std::filesystem::path& path() const { return path_; }
+  /// Fills `out` from byte `offset` on. Throws Error when the file ends before, or on a read error.
+  void read(std::uint64_t offset, std::span<std::byte> out) const;
+
+ private:
+  std::filesystem::path path_;
+  int descriptor_ = -1;
+  std::uint64_t size_ = 0;
+};
+
+}  // namespace vitrine
+
+#endif  // VITRINE_COMMON_BASE_FILES_H_

@@ -1,0 +1,43 @@
+// Two hashes with two purposes. XXH3-64 finds damage (tables, chunks, pictures, image files): fast, not against an attacker.
+// SHA-256 names things (weights, plans, bases): equal names mean equal contents.
+#ifndef VITRINE_COMMON_BASE_HASH_H_
+#define VITRINE_COMMON_BASE_HASH_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace vitrine {
+
+/// XXH3, 64 bits, seed 0 (https://xxhash.com, specification 0.1.1).
+std::uint64_t xxh3(std::span<const std::byte> bytes);
+std::uint64_t xxh3(std::string_view bytes);
+
+/// SHA-256 (FIPS 180-4) over pieces given one after the other.
+class Sha256 {
+ public:
+  Sha256();
+  ~Sha256();
+  Sha256(const Sha256&) = delete;
+  Sha256& operator=(const Sha256&) = delete;
+  void update(std::span<const std::byte> bytes);
+  void update(std::string_view bytes);
+  /// 64 lower-case hexadecimal digits. Call once, last.
+  std::string hex();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+std::string sha256_hex(std::string_view bytes);
+/// Of a whole file, read in blocks of 1 MiB. Throws Error when it cannot be read.
+std::string sha256_hex_of_file(const std::filesystem::path& path);
+
+}  // namespace vitrine
+
+#endif  // VITRINE_COMMON_BASE_HASH_H_

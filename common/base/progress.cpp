@@ -1,0 +1,119 @@
+#include "common/base/progress.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+
+#include "common/base/error.h"
+
+namespace vitrine {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+std::string with_digits(double value, int digits) {
+  char buffer[64];
+  std::snprintf(buffer, sizeof buffer, "%.*f", digits, value);
+  return buffer;
+}
+
+// Standard error is shared by notes and progress lines of all threads.
+std::mutex& terminal_mutex() {
+  static std::mutex mutex;
+  return mutex;
+}
+
+}  // namespace
+
+std::string human_bytes(double bytes) {
+  static constexpr const char* kUnits[] = {"B", "KB", "MB", "GB", "TB", "PB"};
+  int unit = 0;
+  while (bytes >= 999.5 && unit < 5) {
+    bytes /= 1000;
+    ++unit;
+  }
+  return with_digits(bytes, unit == 0 ? 0 : 1) + " " + kUnits[unit];
+}
+
+std::string human_time(double seconds) {
+  if (seconds < 60) return with_digits(seconds, seconds < 10 ? 1 : 0) + " s";
+  const auto whole = static_cast<std::uint64_t>(std::llround(seconds));
+  char buffer[64];
+  if (whole < 3600) {
+    std::snprintf(buffer, sizeof buffer, "%d min %02d s", static_cast<int>(whole / 60), static_cast<int>(whole % 60));
+  } else if (whole < 48 * 3600) {
+    std::snprintf(buffer, sizeof buffer, "%d h %02d min", static_cast<int>(whole / 3600), static_cast<int>(whole / 60 % 60));
+  } else {
+    std::snprintf(buffer, sizeof buffer, "%.1f days", seconds / 86400);
+  }
+  return buffer;
+}
+
+std::string human_count(std::uint64_t count) {
+  std::string digits = std::to_string(count);
+  for (int at = static_cast<int>(digits.size()) - 3; at > 0; at -= 3) digits.insert(static_cast<std::size_t>(at), ",");
+  return digits;
+}
+
+void note(const std::string& line) {
+  const std::lock_guard lock(terminal_mutex());
+  std::fprintf(stderr, "%s%s\n", isatty(STDERR_FILENO) ? "\r\033[K" : "", line.c_str());
+}
+
+Progress::Progress(std::string what, std::string unit, std::uint64_t total, std::uint64_t done)
+    : what_(std::move(what)),
+      unit_(std::move(unit)),
+      total_(total),
+      done_(done),
+      before_(done),
+      start_(Clock::now()),
+      drawn_(start_),
+      terminal_(isatty(STDERR_FILENO) != 0) {}
+
+Progress::~Progress() {
+  if (!finished_ && terminal_) std::fputc('\n', stderr);
+}
+
+void Progress::advance(std::uint64_t by, const std::string& suffix) {
+  const std::lock_guard lock(mutex_);
+  done_ += by;
+  suffix_ = suffix;
+  if (since(drawn_) < (terminal_ ? 0.1 : 15.0)) return;
+  drawn_ = Clock::now();
+  draw(false);
+}
+
+void Progress::finish() {
+  const std::lock_guard lock(mutex_);
+  if (finished_) return;
+  finished_ = true;
+  draw(true);
+}
+
+void Progress::draw(bool last) {
+  const double seconds = std::max(since(start_), 1e-9);
+  const double rate = static_cast<double>(done_ - before_) / seconds;
+  std::string line = what_ + ": ";
+  if (last) {
+    line += text(human_count(done_), " ", unit_, " in ", human_time(seconds), ", ", with_digits(rate, rate < 10 ? 2 : 0), " ", unit_, "/s");
+  } else {
+    const double share = total_ == 0 ? 1.0 : static_cast<double>(done_) / static_cast<double>(total_);
+    line += text(with_digits(100 * share, 0), " %, ", human_count(done_), " of ", human_count(total_), " ", unit_, ", ",
+                 with_digits(rate, rate < 10 ? 2 : 0), "/s");
+    if (rate > 0) line += text(", ", human_time(static_cast<double>(total_ - std::min(done_, total_)) / rate), " left");
+  }
+  if (!suffix_.empty()) line += ", " + suffix_;
+  const std::lock_guard lock(terminal_mutex());
+  if (terminal_) {
+    std::fprintf(stderr, "\r%s\033[K%s", line.c_str(), last ? "\n" : "");
+  } else {
+    std::fprintf(stderr, "%s\n", line.c_str());
+  }
+  std::fflush(stderr);
+}
+
+}  // namespace vitrine

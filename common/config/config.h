@@ -1,0 +1,48 @@
+// From a TOML file and `--set key=value` overrides to an options struct, and back to text.
+//
+// Errors name the file (or `--set`), the key, the value and what was expected; an unknown key is refused with the nearest
+// known one.
+#ifndef VITRINE_COMMON_CONFIG_CONFIG_H_
+#define VITRINE_COMMON_CONFIG_CONFIG_H_
+
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "common/config/fields.h"
+
+namespace vitrine {
+
+namespace config_internal {
+using Visit = std::function<void(Fields&)>;
+void load(const std::filesystem::path& file, const std::vector<std::string>& overrides, const Visit& visit);
+std::string as_toml(const Visit& visit);
+std::string help(const Visit& visit);
+}  // namespace config_internal
+
+/// Fills `options` from a TOML file (an empty path means defaults only), then from overrides of the form "a.b=value", where the
+/// value is TOML ("3", "[1, 2]", "true") or, for text, may stand without quotes. Keys that are not given keep their values.
+template <class Options>
+void load_config(const std::filesystem::path& file, const std::vector<std::string>& overrides, Options& options) {
+  config_internal::load(file, overrides, [&options](Fields& fields) { options.fields(fields); });
+}
+
+/// The whole struct as TOML, each key once: what a run prints at its start. Reading it back gives the same struct.
+template <class Options>
+std::string config_as_toml(Options options) {
+  return config_internal::as_toml([&options](Fields& fields) { options.fields(fields); });
+}
+
+/// A table of keys, defaults, ranges and meanings for `--help`.
+template <class Options>
+std::string config_help(Options defaults = {}) {
+  return config_internal::help([&defaults](Fields& fields) { defaults.fields(fields); });
+}
+
+/// The word of `known` with the smallest edit distance to `word`; empty when none is near (over half of the letters differ).
+std::string nearest_word(const std::string& word, const std::vector<std::string>& known);
+
+}  // namespace vitrine
+
+#endif  // VITRINE_COMMON_CONFIG_CONFIG_H_

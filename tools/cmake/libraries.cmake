@@ -1,0 +1,48 @@
+# Third-party libraries as imported targets. LibTorch is linked directly: find_package(Torch) of the wheel insists on its own
+# choice of architectures and flags.
+find_package(Threads REQUIRED)
+find_package(TBB REQUIRED)
+find_package(HDF5 REQUIRED COMPONENTS C)
+find_package(JPEG REQUIRED)
+find_package(PNG REQUIRED)
+find_package(OpenSSL REQUIRED COMPONENTS Crypto)
+find_package(nlohmann_json REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(CUDAToolkit REQUIRED)
+
+# Libraries without a CMake package of their own in Debian 12.
+function(vitrine_plain_library name header library)
+  find_path(${name}_INCLUDE ${header} REQUIRED)
+  find_library(${name}_LIBRARY ${library} REQUIRED)
+  add_library(vitrine_${name} INTERFACE)
+  target_include_directories(vitrine_${name} SYSTEM INTERFACE ${${name}_INCLUDE})
+  target_link_libraries(vitrine_${name} INTERFACE ${${name}_LIBRARY})
+endfunction()
+vitrine_plain_library(zstd zstd.h zstd)
+vitrine_plain_library(webp webp/decode.h webp)
+vitrine_plain_library(xxhash xxhash.h xxhash)
+
+# Debian's small OpenCV packages come without OpenCV's CMake package.
+find_path(opencv_INCLUDE opencv2/core.hpp PATH_SUFFIXES opencv4 REQUIRED)
+find_library(opencv_core_LIBRARY opencv_core REQUIRED)
+find_library(opencv_imgproc_LIBRARY opencv_imgproc REQUIRED)
+add_library(vitrine_opencv INTERFACE)
+target_include_directories(vitrine_opencv SYSTEM INTERFACE ${opencv_INCLUDE})
+target_link_libraries(vitrine_opencv INTERFACE ${opencv_imgproc_LIBRARY} ${opencv_core_LIBRARY})
+
+add_library(vitrine_hdf5 INTERFACE)
+target_include_directories(vitrine_hdf5 SYSTEM INTERFACE ${HDF5_INCLUDE_DIRS})
+target_link_libraries(vitrine_hdf5 INTERFACE ${HDF5_C_LIBRARIES})
+
+set(_torch ${VITRINE_SITE_PACKAGES}/torch)
+add_library(vitrine_torch INTERFACE)
+target_include_directories(vitrine_torch SYSTEM INTERFACE ${_torch}/include ${_torch}/include/torch/csrc/api/include
+                                                          ${CUDAToolkit_INCLUDE_DIRS})
+target_compile_definitions(vitrine_torch INTERFACE USE_CUDA USE_C10D_GLOO USE_C10D_NCCL USE_DISTRIBUTED)
+target_link_directories(vitrine_torch INTERFACE ${_torch}/lib)
+target_link_options(vitrine_torch INTERFACE "LINKER:-rpath,${_torch}/lib")
+target_link_libraries(vitrine_torch INTERFACE torch_cpu c10 Threads::Threads)
+
+# What talks to CUDA links this too; nothing else does, so that a CPU run does not load a gigabyte of CUDA libraries.
+add_library(vitrine_torch_cuda INTERFACE)
+target_link_libraries(vitrine_torch_cuda INTERFACE vitrine_torch "-Wl,--no-as-needed" torch_cuda c10_cuda "-Wl,--as-needed")

@@ -1,0 +1,72 @@
+# A room is a folder: its *.cpp (and *.cu) make one static library, vitrine_<name>, that others link by name.
+#
+#   vitrine_room(NAME [USES target...] [TORCH])    TORCH shares the precompiled torch header
+#   vitrine_command(NAME SOURCES... USES target...) an executable in build/bin
+#   vitrine_test(NAME SOURCES... USES target... [TORCH] [LABELS label...])   a doctest executable, one ctest entry
+#   vitrine_peer_test(NAME SCRIPT [ARGS...])        a Python script that judges an executable; run with .venv's Python
+add_library(vitrine_options INTERFACE)
+target_include_directories(vitrine_options INTERFACE ${CMAKE_SOURCE_DIR})
+target_compile_options(vitrine_options INTERFACE
+    $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Wno-missing-field-initializers>)
+# No contraction, no fast math: arithmetic that decides bytes must not depend on what the compiler fuses.
+target_compile_options(vitrine_options INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-ffp-contract=off>)
+if(VITRINE_SANITIZE)
+  list(JOIN VITRINE_SANITIZE "," _sanitizers)
+  target_compile_options(vitrine_options INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-fsanitize=${_sanitizers} -fno-omit-frame-pointer>)
+  target_link_options(vitrine_options INTERFACE -fsanitize=${_sanitizers})
+endif()
+
+# One precompiled torch/torch.h for every target that asks for it.
+add_library(vitrine_torch_pch STATIC ${CMAKE_SOURCE_DIR}/tools/cmake/torch_pch.cpp)
+target_link_libraries(vitrine_torch_pch PRIVATE vitrine_options vitrine_torch)
+target_precompile_headers(vitrine_torch_pch PRIVATE <torch/torch.h>)
+
+function(vitrine_use_torch target)
+  target_link_libraries(${target} PUBLIC vitrine_torch)
+  target_precompile_headers(${target} REUSE_FROM vitrine_torch_pch)
+endfunction()
+
+function(vitrine_room name)
+  cmake_parse_arguments(ROOM "TORCH" "" "USES" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp ${CMAKE_CURRENT_SOURCE_DIR}/*.cu)
+  list(FILTER sources EXCLUDE REGEX "/main\\.cpp$")
+  if(NOT sources)  # headers only
+    add_library(vitrine_${name} INTERFACE)
+    target_link_libraries(vitrine_${name} INTERFACE vitrine_options ${ROOM_USES})
+    return()
+  endif()
+  add_library(vitrine_${name} STATIC ${sources})
+  target_link_libraries(vitrine_${name} PUBLIC vitrine_options ${ROOM_USES})
+  if(ROOM_TORCH)
+    vitrine_use_torch(vitrine_${name})
+  endif()
+endfunction()
+
+function(vitrine_command name)
+  cmake_parse_arguments(COMMAND "TORCH" "" "SOURCES;USES" ${ARGN})
+  add_executable(${name} ${COMMAND_SOURCES})
+  target_link_libraries(${name} PRIVATE vitrine_options ${COMMAND_USES})
+  if(COMMAND_TORCH)
+    target_precompile_headers(${name} REUSE_FROM vitrine_torch_pch)
+    target_link_libraries(${name} PRIVATE vitrine_torch)
+  endif()
+endfunction()
+
+function(vitrine_test name)
+  cmake_parse_arguments(TEST "TORCH" "" "SOURCES;USES;LABELS" ${ARGN})
+  add_executable(${name} ${TEST_SOURCES} ${CMAKE_SOURCE_DIR}/tests/support/doctest_main.cpp)
+  target_link_libraries(${name} PRIVATE vitrine_options ${TEST_USES})
+  if(TEST_TORCH)
+    target_precompile_headers(${name} REUSE_FROM vitrine_torch_pch)
+    target_link_libraries(${name} PRIVATE vitrine_torch)
+  endif()
+  add_test(NAME ${name} COMMAND ${name})
+  set_tests_properties(${name} PROPERTIES LABELS "${TEST_LABELS}" TIMEOUT 900
+                       ENVIRONMENT "OMP_NUM_THREADS=1;VITRINE_BIN=${CMAKE_BINARY_DIR}/bin;VITRINE_SOURCE=${CMAKE_SOURCE_DIR}")
+endfunction()
+
+function(vitrine_peer_test name script)
+  add_test(NAME ${name} COMMAND ${CMAKE_SOURCE_DIR}/.venv/bin/python ${script} ${ARGN})
+  set_tests_properties(${name} PROPERTIES LABELS peer TIMEOUT 900
+                       ENVIRONMENT "OMP_NUM_THREADS=1;VITRINE_BIN=${CMAKE_BINARY_DIR}/bin;VITRINE_SOURCE=${CMAKE_SOURCE_DIR}")
+endfunction()
