@@ -1,0 +1,8 @@
+#!/usr/bin/env bash
+# Installs what is missing, builds everything and runs every test. Arguments go to ctest: tools/test.sh -R plan
+set -euo pipefail
+cd "$(dirname "$0")/.."
+tools/setup.sh
+tools/build.sh
+# One test after the other where memory is short; the tests themselves use one or two threads.
+ctest --test-dir build --output-on-failure -j "$(nproc)" "$@"
