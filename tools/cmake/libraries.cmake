@@ -8,7 +8,6 @@ find_package(PNG REQUIRED)
 find_package(OpenSSL REQUIRED COMPONENTS Crypto)
 find_package(nlohmann_json REQUIRED)
 find_package(CLI11 REQUIRED)
-find_package(CUDAToolkit REQUIRED)
 
 # Libraries without a CMake package of their own in Debian 12.
 function(vitrine_plain_library name header library)
@@ -37,7 +36,7 @@ target_link_libraries(vitrine_hdf5 INTERFACE ${HDF5_C_LIBRARIES})
 set(_torch ${VITRINE_SITE_PACKAGES}/torch)
 add_library(vitrine_torch INTERFACE)
 target_include_directories(vitrine_torch SYSTEM INTERFACE ${_torch}/include ${_torch}/include/torch/csrc/api/include
-                                                          ${CUDAToolkit_INCLUDE_DIRS})
+                                                          ${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES})
 target_compile_definitions(vitrine_torch INTERFACE USE_CUDA USE_C10D_GLOO USE_C10D_NCCL USE_DISTRIBUTED)
 target_link_directories(vitrine_torch INTERFACE ${_torch}/lib)
 target_link_options(vitrine_torch INTERFACE "LINKER:-rpath,${_torch}/lib")
