@@ -1,0 +1,88 @@
+// Makes the teacher's and the student's feature maps comparable, and compares them. Two directions, equal options:
+//
+// teacher_to_student: 1×1 convolution C_vit -> C_res, squeeze-and-excitation (Hu et al. 2018), a learnable spatial mask
+// fused
+//   with the teacher's attention: gate = sigmoid(mask + a), a = attention / its mean − 1 (0 where there is none), then
+//   adaptive average pooling. Here both sides may learn, and could agree on nothing. Against that, by construction:
+//   both sides are standardised per channel over batch and space, without affine, so that a constant (or ever smaller)
+//   output is no solution: it costs 1, the worst of an uncorrelated pair 2, perfect agreement 0 (the loss is 2 −
+//   2·correlation). The student learns against the detached target, and the transformer against the detached student,
+//   as two terms; the weight of the second is an option, and 0 (or a phase with train_transformer off) leaves the
+//   target wholly fixed. At weight 1 the two terms' gradients are those of the plain squared error.
+// student_to_teacher (FitNets, Romero et al. 2015): 1×1 convolution C_res -> C_vit of the student's map; the target is
+// the
+//   teacher's map itself, which cannot move. Nothing is standardised: the tap is normalised where it is taken.
+//
+// Both maps are resampled to the smaller grid by adaptive average pooling. Computed in FP32 whatever the autocast mode
+// and the inputs' type, or in double when module and inputs are double. Statistics are those of the batch at hand (one
+// rank's).
+#ifndef VITRINE_TRAIN_FEATURE_TRANSFORMER_H_
+#define VITRINE_TRAIN_FEATURE_TRANSFORMER_H_
+
+#include <torch/torch.h>
+
+#include <cstdint>
+
+#include "common/config/fields.h"
+
+namespace vitrine {
+
+enum class Direction { kTeacherToStudent, kStudentToTeacher };
+
+struct FeatureTransformerOptions {
+  Direction direction = Direction::kTeacherToStudent;
+  int se_ratio = 16;              // squeeze: C_res / se_ratio channels, at least one
+  int stage = 4;                  // the student's stage: 1..4 is layer1..layer4
+  int block = -1;                 // the teacher's block whose features are the target; -1: the last one
+  double transformer_weight = 1;  // of the transformer's own term, teacher_to_student only
+
+  void fields(Fields& f);
+};
+
+/// The maps' channels, and the teacher's grid, which the mask lives on.
+struct FeatureShapes {
+  std::int64_t teacher_channels = 0;
+  std::int64_t student_channels = 0;
+  std::int64_t teacher_height = 0;
+  std::int64_t teacher_width = 0;
+};
+
+/// `loss` [] has the value of the mean squared error between `student` and `target` and carries all gradients.
+/// `student` and `target` [N, C, h, w] are the two sides as compared, detached: C is C_res or C_vit, by direction, h ×
+/// w the smaller grid.
+struct FeatureLoss {
+  at::Tensor loss;
+  at::Tensor student;
+  at::Tensor target;
+};
+
+class FeatureTransformerImpl : public torch::nn::Module {
+ public:
+  /// Weights from torch's default generator. Shapes below 1 are a std::logic_error.
+  FeatureTransformerImpl(const FeatureTransformerOptions& options, const FeatureShapes& shapes);
+
+  /// `student` [N, C_res, H, W], `teacher` [N, C_vit, h, w], `attention` [N, heads, h, w] or undefined (it serves
+  /// teacher_to_student only). Gradients reach the student and this module, never the teacher. Other shapes are an
+  /// Error.
+  FeatureLoss forward(const at::Tensor& student, const at::Tensor& teacher, const at::Tensor& attention = {});
+
+  const FeatureTransformerOptions& options() const { return options_; }
+
+ private:
+  at::Tensor transform(const at::Tensor& teacher, const at::Tensor& attention);
+
+  FeatureTransformerOptions options_;
+  FeatureShapes shapes_;
+  torch::nn::Conv2d project_{nullptr};
+  torch::nn::Conv2d squeeze_{nullptr};  // as excite_ and mask_: teacher_to_student only
+  torch::nn::Conv2d excite_{nullptr};
+  at::Tensor mask_;  // [1, 1, h, w]
+};
+TORCH_MODULE(FeatureTransformer);
+
+/// (x − mean) / sqrt(variance + 1e-5), per channel of [N, C, H, W] over batch and space (biased variance).
+at::Tensor standardise(const at::Tensor& x);
+
+}  // namespace vitrine
+
+#endif  // VITRINE_TRAIN_FEATURE_TRANSFORMER_H_
