@@ -1,0 +1,43 @@
+#include "common/plan/image_index.h"
+
+#include <string_view>
+
+#include "common/base/hash.h"
+
+namespace vitrine {
+namespace {
+
+// Integers as 8 bytes, low byte first; texts with their length before them, so that no two indexes serialise alike.
+void put(std::string& out, std::uint64_t value) {
+  for (int i = 0; i < 8; ++i) out += static_cast<char>(value >> (8 * i) & 0xFF);
+}
+void put(std::string& out, std::string_view bytes) {
+  put(out, bytes.size());
+  out += bytes;
+}
+
+}  // namespace
+
+std::string ImageIndex::hash() const {
+  Sha256 sha;
+  std::string piece = "vitrine index 1\n";
+  put(piece, classes.size());
+  for (const std::string& name : classes) put(piece, name);
+  put(piece, images.size());
+  for (const ImageEntry& image : images) {
+    put(piece, image.id);
+    put(piece, image.height);
+    put(piece, image.width);
+    put(piece, image.label);
+    put(piece, image.file_bytes);
+    put(piece, image.hash);
+    if (piece.size() >= 1 << 16) {
+      sha.update(piece);
+      piece.clear();
+    }
+  }
+  sha.update(piece);
+  return sha.hex();
+}
+
+}  // namespace vitrine

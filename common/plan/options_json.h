@@ -1,0 +1,20 @@
+// The text of plan.json. Private to this room: others meet it as Plan::json() and Plan::options_from_json().
+#ifndef VITRINE_COMMON_PLAN_OPTIONS_JSON_H_
+#define VITRINE_COMMON_PLAN_OPTIONS_JSON_H_
+
+#include <string>
+
+#include "common/plan/plan.h"
+
+namespace vitrine {
+
+inline constexpr const char* kPlanFormat = "vitrine plan";
+/// Goes up when the same settings come to mean other views: a draw added, a rule changed.
+inline constexpr int kPlanVersion = 1;
+
+std::string plan_json(const PlanOptions& options, const ImageIndex& index);
+PlanOptions plan_options_from_json(const std::string& text_of_plan, const std::string& where);
+
+}  // namespace vitrine
+
+#endif  // VITRINE_COMMON_PLAN_OPTIONS_JSON_H_

@@ -1,0 +1,94 @@
+#include "common/plan/plan.h"
+
+#include <array>
+#include <limits>
+#include <mutex>
+#include <numeric>
+#include <stdexcept>
+#include <utility>
+
+#include "common/base/error.h"
+#include "common/base/hash.h"
+#include "common/plan/draw.h"
+#include "common/plan/options_json.h"
+
+namespace vitrine {
+
+// The orders of the two passes that were asked for last: neighbours in time are neighbours in passes.
+class Plan::Orders {
+ public:
+  using Order = std::shared_ptr<const std::vector<std::uint32_t>>;
+
+  Orders(std::uint64_t seed, std::size_t images) : seed_(seed), images_(images) {}
+
+  // Threads that need the same order wait for the one that makes it.
+  Order get(std::uint32_t pass) {
+    const std::lock_guard lock(mutex_);
+    if (recent_[1].order && recent_[1].pass == pass) std::swap(recent_[0], recent_[1]);
+    if (!recent_[0].order || recent_[0].pass != pass) {
+      std::vector<std::uint32_t> order(images_);
+      std::iota(order.begin(), order.end(), 0u);
+      shuffle(order, Stream(seed_, Purpose::kPassOrder, pass));
+      recent_[1] = std::move(recent_[0]);
+      recent_[0] = {pass, std::make_shared<const std::vector<std::uint32_t>>(std::move(order))};
+    }
+    return recent_[0].order;
+  }
+
+ private:
+  struct Entry {
+    std::uint32_t pass = 0;
+    Order order;
+  };
+  std::uint64_t seed_;
+  std::size_t images_;
+  std::mutex mutex_;
+  std::array<Entry, 2> recent_;
+};
+
+Plan::Plan(std::shared_ptr<const ImageIndex> index, PlanOptions options) : index_(std::move(index)), options_(options) {
+  check_plan_options(options_, "plan");
+  if (index_->images.empty()) fail("the index has no images; a plan needs at least one");
+  if (index_->images.size() > std::numeric_limits<std::uint32_t>::max())
+    fail("the index has ", index_->images.size(), " images; a plan holds fewer than 2^32");
+  constexpr std::uint32_t kLargestSide = std::numeric_limits<std::int32_t>::max();
+  for (const ImageEntry& image : index_->images) {
+    if (image.height == 0 || image.width == 0 || image.height > kLargestSide || image.width > kLargestSide)
+      fail("image ", image.id, " of the index has ", image.height, " x ", image.width,
+           " pixels; expected from 1 to 2^31 - 1 on each side; make the index again");
+    if (image.label >= index_->classes.size())
+      fail("image ", image.id, " of the index has label ", image.label, ", but there are ", index_->classes.size(),
+           " classes; make the index again");
+  }
+  json_ = plan_json(options_, *index_);
+  hash_ = sha256_hex(json_);
+  orders_ = std::make_shared<Orders>(options_.seed, index_->images.size());
+}
+
+PlanOptions Plan::options_from_json(const std::string& json, const std::string& where) {
+  return plan_options_from_json(json, where);
+}
+
+std::uint32_t Plan::groups_per_pass() const {
+  return static_cast<std::uint32_t>((index_->images.size() + options_.group - 1) / options_.group);
+}
+
+std::uint32_t Plan::shards_per_pass() const { return (groups_per_pass() - 1) / options_.shard_groups + 1; }
+
+std::vector<Recipe> Plan::group(std::uint32_t pass, std::uint32_t group) const {
+  if (group >= groups_per_pass()) throw std::out_of_range(text("group ", group, " of ", groups_per_pass(), " in a pass"));
+  const Orders::Order order = orders_->get(pass);
+  std::vector<Recipe> views(options_.group);
+  for (std::uint32_t i = 0; i < options_.group; ++i) {
+    const std::uint64_t position = static_cast<std::uint64_t>(group) * options_.group + i;
+    Recipe& view = views[i];
+    view.image = (*order)[position % order->size()];
+    const ImageEntry& image = index_->images[view.image];
+    view.label = image.label;
+    draw_crop(options_, Stream(options_.seed, Purpose::kCrop, pass, position), image.height, image.width, view);
+    draw_mix(options_, Stream(options_.seed, Purpose::kMix, pass, position), i, view);
+  }
+  return views;
+}
+
+}  // namespace vitrine
