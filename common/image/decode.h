@@ -1,0 +1,26 @@
+// Image files into pictures. The format is told by the content, never by the name (ImageNet has a PNG named .JPEG). Colours
+// are PIL's convert("RGB"): grey is repeated, CMYK and YCCK go through k-less ink, palettes are looked up, alpha is dropped,
+// 16-bit colour keeps its high byte; 16-bit grey is clipped at 255, as PIL does. EXIF orientation is ignored, as timm and
+// torchvision ignore it.
+//
+// Pure functions; any thread. A file that is damaged, cut short or of another format is an Error that names it.
+#ifndef VITRINE_COMMON_IMAGE_DECODE_H_
+#define VITRINE_COMMON_IMAGE_DECODE_H_
+
+#include <cstddef>
+#include <span>
+#include <string>
+
+#include "common/image/image.h"
+
+namespace vitrine {
+
+/// Height and width from the header alone. `name` is what errors call the image.
+ImageSize read_image_size(std::span<const std::byte> bytes, const std::string& name);
+
+/// The whole picture. At most 2^28 pixels (a larger one is refused before memory is taken).
+Image decode_image(std::span<const std::byte> bytes, const std::string& name);
+
+}  // namespace vitrine
+
+#endif  // VITRINE_COMMON_IMAGE_DECODE_H_
