@@ -7,7 +7,9 @@ namespace vitrine {
 namespace {
 
 // Python's round(): half to even.
-std::int64_t rounded(double value) { return std::llrint(value); }
+std::int64_t rounded(double value) {
+  return std::llrint(value);
+}
 
 // timm's rand_bbox: a centre anywhere, sides of the square root of the partner's share, cut at the border.
 struct Span {
@@ -45,8 +47,10 @@ void draw_crop(const PlanOptions& options, Stream stream, std::uint32_t height, 
   if (!found) {
     const double ratio = static_cast<double>(width) / height;
     std::int64_t w = width, h = height;
-    if (ratio < options.min_ratio) h = std::clamp<std::int64_t>(rounded(w / options.min_ratio), 1, height);
-    else if (ratio > options.max_ratio) w = std::clamp<std::int64_t>(rounded(h * options.max_ratio), 1, width);
+    if (ratio < options.min_ratio)
+      h = std::clamp<std::int64_t>(rounded(w / options.min_ratio), 1, height);
+    else if (ratio > options.max_ratio)
+      w = std::clamp<std::int64_t>(rounded(h * options.max_ratio), 1, width);
     set((height - h) / 2, (width - w) / 2, h, w);
   }
   recipe.flip = stream.uniform() < options.flip ? 1 : 0;

@@ -1,4 +1,5 @@
-// How one view is drawn. Each function takes a stream of its own, so that crops do not move when mixing settings change.
+// How one view is drawn. Each function takes a stream of its own, so that crops do not move when mixing settings
+// change.
 #ifndef VITRINE_COMMON_PLAN_DRAW_H_
 #define VITRINE_COMMON_PLAN_DRAW_H_
 
@@ -11,12 +12,12 @@
 
 namespace vitrine {
 
-/// Crop and flip of an image of height × width pixels: torchvision's RandomResizedCrop.get_params (ten tries, ratio uniform in
-/// its logarithm, then the largest central crop of an allowed ratio) and RandomHorizontalFlip.
+/// Crop and flip of an image of height × width pixels: torchvision's RandomResizedCrop.get_params (ten tries, ratio
+/// uniform in its logarithm, then the largest central crop of an allowed ratio) and RandomHorizontalFlip.
 void draw_crop(const PlanOptions& options, Stream stream, std::uint32_t height, std::uint32_t width, Recipe& recipe);
 
-/// Mode, partner, λ and box of the view at `position` of a group: timm's Mixup with mode "elem" and λ corrected for the box.
-/// A draw that changes nothing (an empty box, λ that rounds to 1) is no mixing.
+/// Mode, partner, λ and box of the view at `position` of a group: timm's Mixup with mode "elem" and λ corrected for the
+/// box. A draw that changes nothing (an empty box, λ that rounds to 1) is no mixing.
 void draw_mix(const PlanOptions& options, Stream stream, std::uint32_t position, Recipe& recipe);
 
 /// A uniformly random order (Fisher and Yates).

@@ -1,4 +1,5 @@
-// PlanOptions: ranges, and the way to and from plan.json. All three go through PlanOptions::fields, the one list of fields.
+// PlanOptions: ranges, and the way to and from plan.json. All three go through PlanOptions::fields, the one list of
+// fields.
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -20,9 +21,11 @@ void PlanOptions::fields(Fields& f) {
   f.number("max_ratio", max_ratio, "largest width / height of a crop", {0.01, 100});
   f.number("flip", flip, "probability of mirroring a view", {0, 1});
   f.number("mix_probability", mix_probability, "probability of mixing a view with its partner", {0, 1});
-  f.number("switch_probability", switch_probability, "probability of CutMix rather than MixUp where both are on", {0, 1});
+  f.number("switch_probability", switch_probability, "probability of CutMix rather than MixUp where both are on",
+           {0, 1});
   f.number("mixup_alpha", mixup_alpha, "MixUp's share is drawn from Beta(alpha, alpha); 0 turns MixUp off", {0, 1000});
-  f.number("cutmix_alpha", cutmix_alpha, "CutMix's share is drawn from Beta(alpha, alpha); 0 turns CutMix off", {0, 1000});
+  f.number("cutmix_alpha", cutmix_alpha, "CutMix's share is drawn from Beta(alpha, alpha); 0 turns CutMix off",
+           {0, 1000});
 }
 
 namespace {
@@ -30,7 +33,9 @@ namespace {
 // A visitor for structs of numbers; a plan has no others.
 class NumberFields : public Fields {
  protected:
-  [[noreturn]] static void none(const char* key) { throw std::logic_error(vitrine::text("plan field ", key, " is not a number")); }
+  [[noreturn]] static void none(const char* key) {
+    throw std::logic_error(vitrine::text("plan field ", key, " is not a number"));
+  }
   void visit_bool(const char* key, bool&, const char*) override { none(key); }
   void visit_string(const char* key, std::string&, const char*, const std::vector<std::string>&) override { none(key); }
   void visit_strings(const char* key, std::vector<std::string>&, const char*) override { none(key); }
@@ -48,7 +53,9 @@ class RangeCheck : public NumberFields {
   void visit_integer(const char* key, std::int64_t& value, const char*, Range range) override {
     check(key, value, static_cast<double>(value), range);
   }
-  void visit_double(const char* key, double& value, const char*, Range range) override { check(key, value, value, range); }
+  void visit_double(const char* key, double& value, const char*, Range range) override {
+    check(key, value, value, range);
+  }
 
  private:
   template <class Value>
@@ -76,13 +83,15 @@ class JsonReader : public NumberFields {
   JsonReader(const nlohmann::ordered_json& json, const std::string& where) : json_(json), where_(where) {}
   void refuse_unknown() const {
     for (const auto& [key, value] : json_.items())
-      if (!known_.contains(key)) fail(where_, ": unknown setting ", key, "; the plan was made by another version of vitrine");
+      if (!known_.contains(key))
+        fail(where_, ": unknown setting ", key, "; the plan was made by another version of vitrine");
   }
 
  protected:
   void visit_integer(const char* key, std::int64_t& value, const char*, Range) override {
     const auto& node = find(key);
-    if (!node.is_number_integer()) fail(where_, ": settings.", key, " = ", node.dump(), " is not allowed; expected an integer");
+    if (!node.is_number_integer())
+      fail(where_, ": settings.", key, " = ", node.dump(), " is not allowed; expected an integer");
     // An unsigned number beyond the signed ones turns negative, which no field of a plan allows.
     value = node.get<std::int64_t>();
   }
@@ -114,13 +123,15 @@ void check_plan_options(const PlanOptions& options, const std::string& where) {
   RangeCheck ranges(where);
   checked.fields(ranges);
   if (options.group % 2 != 0)
-    fail(where, ": group = ", options.group, " is not allowed; expected an even number, so that each view has a partner");
+    fail(where, ": group = ", options.group,
+         " is not allowed; expected an even number, so that each view has a partner");
   if (options.min_area > options.max_area || options.max_area == 0)
     fail(where, ": min_area = ", options.min_area, " and max_area = ", options.max_area,
          " are not allowed; expected min_area at most max_area, and max_area above 0");
   if (options.min_ratio > options.max_ratio)
     fail(where, ": min_ratio = ", options.min_ratio, " is above max_ratio = ", options.max_ratio, "; exchange them");
-  for (const auto& [key, alpha] : {std::pair{"mixup_alpha", options.mixup_alpha}, std::pair{"cutmix_alpha", options.cutmix_alpha}})
+  for (const auto& [key, alpha] :
+       {std::pair{"mixup_alpha", options.mixup_alpha}, std::pair{"cutmix_alpha", options.cutmix_alpha}})
     if (alpha > 0 && alpha < kLeastAlpha)
       fail(where, ": ", key, " = ", alpha, " is not allowed; expected 0 (off) or at least ", kLeastAlpha);
   if (options.mix_probability > 0 && options.mixup_alpha == 0 && options.cutmix_alpha == 0)

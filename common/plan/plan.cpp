@@ -73,10 +73,13 @@ std::uint32_t Plan::groups_per_pass() const {
   return static_cast<std::uint32_t>((index_->images.size() + options_.group - 1) / options_.group);
 }
 
-std::uint32_t Plan::shards_per_pass() const { return (groups_per_pass() - 1) / options_.shard_groups + 1; }
+std::uint32_t Plan::shards_per_pass() const {
+  return (groups_per_pass() - 1) / options_.shard_groups + 1;
+}
 
 std::vector<Recipe> Plan::group(std::uint32_t pass, std::uint32_t group) const {
-  if (group >= groups_per_pass()) throw std::out_of_range(text("group ", group, " of ", groups_per_pass(), " in a pass"));
+  if (group >= groups_per_pass())
+    throw std::out_of_range(text("group ", group, " of ", groups_per_pass(), " in a pass"));
   const Orders::Order order = orders_->get(pass);
   std::vector<Recipe> views(options_.group);
   for (std::uint32_t i = 0; i < options_.group; ++i) {

@@ -16,34 +16,36 @@ namespace vitrine {
 
 /// What a view may look like. Defaults are DeiT's (H. Touvron et al., ICML 2021).
 struct PlanOptions {
-  std::uint64_t seed = 0;           ///< below 2^63, the largest that TOML holds
-  std::uint32_t group = 64;         ///< even: a view and its mirror position are each other's partners
+  std::uint64_t seed = 0;    ///< below 2^63, the largest that TOML holds
+  std::uint32_t group = 64;  ///< even: a view and its mirror position are each other's partners
   std::uint32_t shard_groups = 64;
-  std::uint32_t image_size = 224;   ///< the teacher's square
-  double min_area = 0.08, max_area = 1;           ///< of the crop, as shares of the image's
+  std::uint32_t image_size = 224;                   ///< the teacher's square
+  double min_area = 0.08, max_area = 1;             ///< of the crop, as shares of the image's
   double min_ratio = 3.0 / 4, max_ratio = 4.0 / 3;  ///< width / height of the crop
   double flip = 0.5;
   double mix_probability = 1.0, switch_probability = 0.5;
-  double mixup_alpha = 0.8, cutmix_alpha = 1.0;   ///< λ ~ Beta(α, α); 0 turns that kind of mixing off
+  double mixup_alpha = 0.8, cutmix_alpha = 1.0;  ///< λ ~ Beta(α, α); 0 turns that kind of mixing off
 
   void fields(Fields& f);
   bool operator==(const PlanOptions&) const = default;
 };
 
-/// Throws Error when an option is out of its range or two do not fit together. `where` names their source: "plan", a file.
+/// Throws Error when an option is out of its range or two do not fit together. `where` names their source: "plan", a
+/// file.
 void check_plan_options(const PlanOptions& options, const std::string& where);
 
 /// Shared freely between threads. Copies are cheap and share what is remembered.
 class Plan {
  public:
-  /// Throws Error for options that check_plan_options refuses, and for an index without images, with an empty image or with
-  /// a label beyond its classes.
+  /// Throws Error for options that check_plan_options refuses, and for an index without images, with an empty image or
+  /// with a label beyond its classes.
   Plan(std::shared_ptr<const ImageIndex> index, PlanOptions options);
 
   const PlanOptions& options() const { return options_; }
   const ImageIndex& index() const { return *index_; }
 
-  /// The canonical text of plan.json: settings, seed, the index's hash. Not the number of passes: a plan has no last one.
+  /// The canonical text of plan.json: settings, seed, the index's hash. Not the number of passes: a plan has no last
+  /// one.
   const std::string& json() const { return json_; }
   /// SHA-256 of json(), in hexadecimal.
   const std::string& hash() const { return hash_; }
@@ -53,10 +55,10 @@ class Plan {
   std::uint32_t groups_per_pass() const;
   std::uint32_t shards_per_pass() const;
 
-  /// The options().group views of a group, group < groups_per_pass(). A pass is a random permutation of the index; its last
-  /// group is filled up with images from the pass's beginning, in crops of their own.
-  /// A view's recipe depends on its pass and position alone, whatever other groups were asked for. Cheap while calls stay
-  /// within two passes; a third one costs a permutation of the index.
+  /// The options().group views of a group, group < groups_per_pass(). A pass is a random permutation of the index; its
+  /// last group is filled up with images from the pass's beginning, in crops of their own. A view's recipe depends on
+  /// its pass and position alone, whatever other groups were asked for. Cheap while calls stay within two passes; a
+  /// third one costs a permutation of the index.
   std::vector<Recipe> group(std::uint32_t pass, std::uint32_t group) const;
 
  private:

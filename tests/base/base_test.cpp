@@ -1,1 +1,216 @@
+#include <array>
+#include <cmath>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "common/base/error.h"
+#include "common/base/files.h"
+#include "common/base/hash.h"
+#include "common/base/philox.h"
+#include "common/base/progress.h"
 #include "tests/support/testing.h"
+
+namespace vitrine {
+namespace {
+
+using testing::TemporaryDirectory;
+using Block = std::array<std::uint32_t, 4>;
+
+std::vector<std::string> names_in(const std::filesystem::path& directory) {
+  std::vector<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(directory))
+    names.push_back(entry.path().filename().string());
+  return names;
+}
+
+std::string message_of(const std::function<void()>& action) {
+  try {
+    action();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+TEST_CASE("Philox4x32-10 gives the known answers of Random123's kat_vectors") {
+  CHECK(philox(0, {0, 0, 0, 0}) == Block{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8});
+  CHECK(philox(~0ull, {~0u, ~0u, ~0u, ~0u}) == Block{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd});
+  CHECK(philox(0x299f31d0a4093822, {0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}) ==
+        Block{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1});
+}
+
+TEST_CASE("a stream walks the blocks of its place, and other places give other draws") {
+  Stream stream(7, Purpose::kMix, 3, 5ull << 32 | 6);
+  const std::uint64_t key = 7 ^ 3 * 0x9E3779B97F4A7C15ull;
+  for (std::uint32_t block = 0; block < 3; ++block)
+    for (const std::uint32_t expected : philox(key, {block, 3, 6, 5})) CHECK(stream.bits() == expected);
+  const std::uint32_t first = Stream(7, Purpose::kMix, 3, 9).bits();
+  CHECK(first == Stream(7, Purpose::kMix, 3, 9).bits());
+  CHECK(first != Stream(8, Purpose::kMix, 3, 9).bits());
+  CHECK(first != Stream(7, Purpose::kCrop, 3, 9).bits());
+  CHECK(first != Stream(7, Purpose::kMix, 4, 9).bits());
+  CHECK(first != Stream(7, Purpose::kMix, 3, 10).bits());
+}
+
+TEST_CASE("integers below a bound are uniform") {
+  Stream stream(1, Purpose::kSample);
+  CHECK(stream.below(1) == 0);
+  constexpr int kDraws = 60000;
+  std::array<int, 6> counts{};
+  for (int i = 0; i < kDraws; ++i) ++counts[stream.below(6)];
+  double chi_square = 0;
+  for (const int count : counts) chi_square += (count - kDraws / 6.0) * (count - kDraws / 6.0) / (kDraws / 6.0);
+  CHECK(chi_square < 35.9);  // 5 degrees of freedom, exceeded with probability 1e-6
+
+  // With n = 3/4 of 2^64 a plain remainder would fall into the lowest third half of the time.
+  const std::uint64_t n = 3ull << 62;
+  int lowest_third = 0;
+  for (int i = 0; i < kDraws; ++i) {
+    const std::uint64_t draw = stream.below(n);
+    REQUIRE(draw < n);
+    lowest_third += draw < n / 3;
+  }
+  CHECK(std::abs(lowest_third / double(kDraws) - 1.0 / 3) < 0.01);  // over five deviations
+}
+
+// Mean and variance of 200,000 draws, as deviations from the expected ones in standard errors of the mean and in
+// shares.
+template <class Draw>
+void check_moments(const Draw& draw, double mean, double variance) {
+  constexpr int kDraws = 200000;
+  double sum = 0, squares = 0;
+  for (int i = 0; i < kDraws; ++i) {
+    const double x = draw();
+    sum += x;
+    squares += (x - mean) * (x - mean);
+  }
+  CHECK(std::abs(sum / kDraws - mean) < 5 * std::sqrt(variance / kDraws));
+  CHECK(squares / kDraws == doctest::Approx(variance).epsilon(0.03));
+}
+
+TEST_CASE("distributions have the moments that textbooks give") {
+  Stream stream(2, Purpose::kSample);
+  check_moments([&] { return stream.uniform(); }, 0.5, 1.0 / 12);
+  check_moments([&] { return stream.uniform(-2, 4); }, 1, 3);
+  check_moments([&] { return stream.normal(); }, 0, 1);
+  check_moments([&] { return stream.gamma(2.5); }, 2.5, 2.5);
+  check_moments([&] { return stream.gamma(0.4); }, 0.4, 0.4);
+  check_moments([&] { return stream.beta(0.8, 0.8); }, 0.5, 1 / (4 * 2.6));  // ab / ((a+b)^2 (a+b+1))
+  check_moments([&] { return stream.beta(1, 3); }, 0.25, 3 / (16.0 * 5));
+  for (int i = 0; i < 1000; ++i) {
+    const double x = stream.uniform();
+    REQUIRE((x >= 0 && x < 1));
+  }
+}
+
+TEST_CASE("XXH3 and SHA-256 give published values") {
+  CHECK(xxh3("") == 0x2d06800538d394c2);
+  CHECK(xxh3("abc") == 0x78af5f94892f3950);
+  CHECK(sha256_hex("") == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+  CHECK(sha256_hex("abc") ==
+        "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");  // FIPS 180-4's example
+  Sha256 pieces;
+  pieces.update("a");
+  pieces.update("");
+  pieces.update("bc");
+  CHECK(pieces.hex() == sha256_hex("abc"));
+}
+
+TEST_CASE("SHA-256 of a file of several blocks is that of its bytes") {
+  const TemporaryDirectory directory;
+  std::string bytes((2 << 20) + 17, '\0');
+  for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<char>(i * 31 >> 3);
+  testing::write_whole(directory / "big", bytes);
+  CHECK(sha256_hex_of_file(directory / "big") == sha256_hex(bytes));
+  CHECK(message_of([&] { sha256_hex_of_file(directory / "none"); }).find("none") != std::string::npos);
+}
+
+TEST_CASE("a published file is there whole, replaces the old one, and makes its directory") {
+  const TemporaryDirectory directory;
+  const auto path = directory / "a/b/file";
+  publish(path, "first");
+  CHECK(testing::read_whole(path) == "first");
+  publish(path, [&](const std::filesystem::path& aside) {
+    CHECK(aside.parent_path() == path.parent_path());
+    testing::write_whole(aside, "second");
+    CHECK(testing::read_whole(path) == "first");
+  });
+  CHECK(testing::read_whole(path) == "second");
+  CHECK(names_in(path.parent_path()) == std::vector<std::string>{"file"});
+}
+
+TEST_CASE("a writer that throws leaves nothing, and what was there stays") {
+  const TemporaryDirectory directory;
+  const auto failing = [](const std::filesystem::path& aside) {
+    testing::write_whole(aside, "half");
+    throw std::runtime_error("stopped");
+  };
+  CHECK_THROWS_WITH(publish(directory / "file", failing), "stopped");
+  CHECK(names_in(directory.path()).empty());
+  publish(directory / "file", "old");
+  CHECK_THROWS_WITH(publish(directory / "file", failing), "stopped");
+  CHECK(names_in(directory.path()) == std::vector<std::string>{"file"});
+  CHECK(testing::read_whole(directory / "file") == "old");
+  // A writer that writes nothing is an error, not an empty file.
+  CHECK_THROWS_AS(publish(directory / "other", [](const std::filesystem::path&) {}), Error);
+  CHECK_FALSE(std::filesystem::exists(directory / "other"));
+}
+
+TEST_CASE("temporary files of dead writers are removed, others stay") {
+  const TemporaryDirectory directory;
+  testing::write_whole(directory / "x.h5.part.1.0", "process 1 is always there");
+  testing::write_whole(directory / "x.h5.part.2147483646.3", "no such process");  // beyond the kernel's largest number
+  testing::write_whole(directory / "x.h5", "whole");
+  remove_abandoned(directory.path());
+  CHECK(std::filesystem::exists(directory / "x.h5.part.1.0"));
+  CHECK(std::filesystem::exists(directory / "x.h5"));
+  CHECK_FALSE(std::filesystem::exists(directory / "x.h5.part.2147483646.3"));
+}
+
+TEST_CASE("files are read in pieces, and an early end is an error that names the file") {
+  const TemporaryDirectory directory;
+  testing::write_whole(directory / "file", "0123456789");
+  testing::write_whole(directory / "empty", "");
+  const ReadableFile file(directory / "file");
+  CHECK(file.size() == 10);
+  std::array<std::byte, 4> piece{};
+  file.read(6, piece);
+  CHECK(piece == std::array{std::byte{'6'}, std::byte{'7'}, std::byte{'8'}, std::byte{'9'}});
+  CHECK(message_of([&] { file.read(7, piece); }).find((directory / "file").string()) != std::string::npos);
+  CHECK(message_of([&] { file.read(~0ull - 2, piece); }) != "no error");
+  CHECK(read_file(directory / "file") == "0123456789");
+  CHECK(read_file(directory / "empty").empty());
+  const MappedFile mapped(directory / "file");
+  CHECK(mapped.bytes().size() == 10);
+  CHECK(mapped.bytes()[9] == std::byte{'9'});
+  CHECK(MappedFile(directory / "empty").bytes().empty());
+  CHECK(message_of([&] { read_file(directory / "none"); }).find("none") != std::string::npos);
+  CHECK(message_of([&] { read_file(directory.path()); }).find("regular file") != std::string::npos);
+  CHECK(message_of([&] { MappedFile(directory / "none"); }).find("none") != std::string::npos);
+}
+
+TEST_CASE("a command's exit code says whose mistake it was") {
+  CHECK(guarded_main("test", [] { return 0; }) == 0);
+  CHECK(guarded_main("test", [] { return 3; }) == 3);
+  CHECK(guarded_main("test", []() -> int { fail("this line belongs to a test"); }) == 2);
+  CHECK(guarded_main("test", []() -> int { throw std::logic_error("this line belongs to a test"); }) == 70);
+}
+
+TEST_CASE("numbers for people") {
+  CHECK(human_bytes(1500) == "1.5 KB");
+  CHECK(human_bytes(386.2e9) == "386.2 GB");
+  CHECK(human_count(1281167) == "1,281,167");
+  CHECK(human_count(999) == "999");
+  CHECK(human_count(1000) == "1,000");
+  CHECK(human_time(0.4) == "0.4 s");
+  CHECK(human_time(125) == "2 min 05 s");
+  CHECK(human_time(3 * 3600 + 20 * 60) == "3 h 20 min");
+  CHECK(human_time(4.2 * 86400) == "4.2 days");
+}
+
+}  // namespace
+}  // namespace vitrine

@@ -1,1 +1,177 @@
+#include "common/config/config.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "common/base/error.h"
 #include "tests/support/testing.h"
+
+namespace vitrine {
+namespace {
+
+enum class Colour { kRed, kBlue };
+
+struct Inner {
+  double rate = 0.1;
+  std::vector<std::string> names = {"a"};
+  void fields(Fields& f) {
+    f.number("learning_rate", rate, "how far a step goes", {0, 1});
+    f.texts("names", names, "some names");
+  }
+  bool operator==(const Inner&) const = default;
+};
+
+struct Options {
+  bool on = false;
+  std::uint32_t count = 3;
+  std::int64_t wide = 0;
+  std::uint8_t small = 1;
+  std::string title = "plain";
+  Colour colour = Colour::kRed;
+  std::vector<int> steps = {1, 2};
+  std::vector<double> weights = {0.5};
+  Inner inner;
+  void fields(Fields& f) {
+    f.flag("on", on, "whether it runs");
+    f.integer("count", count, "how many", {1, 10});
+    f.integer("wide", wide, "any integer");
+    f.integer("small", small, "a byte");
+    f.text("title", title, "what it is called");
+    f.choice("colour", colour, {{"red", Colour::kRed}, {"blue", Colour::kBlue}}, "which colour");
+    f.integers("steps", steps, "when", {0, 100});
+    f.numbers("weights", weights, "how heavy", {0, 1});
+    f.section("inner", inner, "more");
+  }
+  bool operator==(const Options&) const = default;
+};
+
+Options load(const std::string& toml, const std::vector<std::string>& overrides = {}) {
+  const testing::TemporaryDirectory directory;
+  testing::write_whole(directory / "run.toml", toml);
+  Options options;
+  load_config(directory / "run.toml", overrides, options);
+  return options;
+}
+
+Options set(const std::vector<std::string>& overrides) {
+  Options options;
+  load_config("", overrides, options);
+  return options;
+}
+
+// Whether the action fails with a message that has all of the words.
+bool refused(const std::function<void()>& action, const std::vector<std::string>& words) {
+  std::string message = "no error";
+  try {
+    action();
+  } catch (const Error& error) {
+    message = error.what();
+  }
+  const bool all = message != "no error" && std::all_of(words.begin(), words.end(), [&](const std::string& word) {
+                     return message.find(word) != std::string::npos;
+                   });
+  if (!all) MESSAGE(message);
+  return all;
+}
+
+TEST_CASE("a file sets what it names and leaves the rest") {
+  const Options options =
+      load("on = true\ncolour = 'blue'\nsteps = []\nweights = [1, 0.25]\n[inner]\nlearning_rate = 1\n");
+  Options expected;
+  expected.on = true;
+  expected.colour = Colour::kBlue;
+  expected.steps = {};
+  expected.weights = {1, 0.25};
+  expected.inner.rate = 1;
+  CHECK(options == expected);
+  CHECK(load("") == Options{});
+}
+
+TEST_CASE("--set comes after the file, the last one wins, and text needs no quotes") {
+  const Options options = load("count = 4\n", {"count=5", "count=6", "inner.learning_rate=0.5", "title=a b=c",
+                                               "colour=blue", "inner.names=[\"x\", \"y\"]"});
+  CHECK(options.count == 6);
+  CHECK(options.inner.rate == 0.5);
+  CHECK(options.title == "a b=c");
+  CHECK(options.colour == Colour::kBlue);
+  CHECK(options.inner.names == std::vector<std::string>{"x", "y"});
+  CHECK(set({"title=\"quoted\""}).title == "quoted");
+  CHECK(set({"title="}).title.empty());
+}
+
+TEST_CASE("an unknown key is refused with the nearest known one and its file") {
+  CHECK(refused([] { load("cuont = 3\n"); }, {"run.toml", "unknown key cuont", "did you mean count?"}));
+  CHECK(refused([] { load("[inner]\nlearningrate = 1\n"); },
+                {"inner.learningrate", "did you mean inner.learning_rate?"}));
+  CHECK(refused([] { set({"coulour='red'"}); }, {"--set", "did you mean colour?"}));
+  CHECK(refused([] { set({"zzzzzzzz=1"}); }, {"unknown key zzzzzzzz", "--help"}));
+  CHECK(nearest_word("tile", {"title", "colour"}) == "title");
+  CHECK(nearest_word("xyz", {"title", "colour"}).empty());
+}
+
+TEST_CASE("a value out of its range is refused with the range") {
+  CHECK(refused([] { load("count = 11\n"); }, {"run.toml", "count = 11", "from 1 to 10"}));
+  CHECK(refused([] { set({"count=-1"}); }, {"count = -1", "from 1 to 10"}));
+  CHECK(refused([] { set({"small=256"}); }, {"small = 256", "from 0 to 255"}));
+  CHECK(refused([] { set({"inner.learning_rate=1.5"}); }, {"inner.learning_rate = 1.5", "from 0 to 1"}));
+  CHECK(refused([] { set({"inner.learning_rate=nan"}); }, {"inner.learning_rate = nan"}));
+  CHECK(refused([] { set({"steps=[1, 101]"}); }, {"steps", "from 0 to 100"}));
+  CHECK(refused([] { set({"colour=green"}); }, {"colour", "green", "one of red, blue"}));
+}
+
+TEST_CASE("a value of another type is refused with the expected one") {
+  CHECK(refused([] { load("count = '3'\n"); }, {"count", "an integer"}));
+  CHECK(refused([] { load("count = 3.0\n"); }, {"count", "an integer"}));
+  CHECK(refused([] { load("on = 1\n"); }, {"on = 1", "true or false"}));
+  CHECK(refused([] { load("title = 3\n"); }, {"title = 3", "text in quotes"}));
+  CHECK(refused([] { load("steps = 3\n"); }, {"steps = 3", "a list of integers"}));
+  CHECK(refused([] { load("inner = 3\n"); }, {"inner = 3", "section"}));
+  CHECK(refused([] { load("[inner]\nnames = ['a', 3]\n"); }, {"inner.names", "a list of texts"}));
+}
+
+TEST_CASE("text that is not TOML is refused with its line or its override") {
+  CHECK(refused([] { load("on = true\ncount = = 3\n"); }, {"run.toml", "line 2", "not valid TOML"}));
+  CHECK(refused([] { set({"count"}); }, {"--set count", "key=value"}));
+  CHECK(refused([] { set({"=3"}); }, {"key=value"}));
+  CHECK(refused([] { set({"count=[3"}); }, {"--set count=[3", "not valid TOML"}));
+  CHECK(refused(
+      [] {
+        Options options;
+        load_config("/no/such/run.toml", {}, options);
+      },
+      {"/no/such/run.toml"}));
+}
+
+TEST_CASE("the printed configuration reads back as the same options") {
+  Options options;
+  options.on = true;
+  options.count = 10;
+  options.wide = std::numeric_limits<std::int64_t>::min() + 1;
+  options.title = "quotes \" and ' and \\ and\na line, ünïcode";
+  options.colour = Colour::kBlue;
+  options.steps = {};
+  options.weights = {0.1, 1.0 / 3, 1e-300, 1};
+  options.inner.rate = 0.30000000000000004;
+  options.inner.names = {"", "a, b", "]"};
+  const std::string toml = config_as_toml(options);
+  CHECK(load(toml) == options);
+  CHECK(config_as_toml(load(toml)) == toml);
+  CHECK(load(config_as_toml(Options{})) == Options{});
+}
+
+TEST_CASE("help shows each key once with its default, meaning and range") {
+  const std::string help = config_help<Options>();
+  for (const char* words :
+       {"count = 3", "how many (from 1 to 10)", "[inner]", "inner.learning_rate = 0.1", "one of red, blue"}) {
+    CAPTURE(words);
+    CHECK(help.find(words) != std::string::npos);
+  }
+  CHECK(help.find("count = 3") == help.rfind("count = 3"));
+}
+
+}  // namespace
+}  // namespace vitrine
