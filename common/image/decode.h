@@ -1,5 +1,5 @@
 // Image files into pictures. The format is told by the content, never by the name (ImageNet has a PNG named .JPEG). Colours
-// are PIL's convert("RGB"): grey is repeated, CMYK and YCCK go through k-less ink, palettes are looked up, alpha is dropped,
+// are PIL's convert("RGB"): grey is repeated, CMYK and YCCK go through PIL's simple ink formula (Adobe's inverted ink is assumed), palettes are looked up, alpha is dropped,
 // 16-bit colour keeps its high byte; 16-bit grey is clipped at 255, as PIL does. EXIF orientation is ignored, as timm and
 // torchvision ignore it.
 //

@@ -1,0 +1,62 @@
+#include "common/image/decode.h"
+
+#include <webp/decode.h>
+
+#include <cstdint>
+#include <cstring>
+#include <string_view>
+
+#include "common/base/error.h"
+#include "common/image/formats.h"
+
+namespace vitrine {
+namespace formats {
+
+void check_size(ImageSize size, const std::string& name) {
+  if (size.height < 1 || size.width < 1) fail("the image ", name, " has no pixels; leave it out of the data set");
+  if (static_cast<std::int64_t>(size.height) * size.width > std::int64_t{1} << 28)
+    fail("the image ", name, " has ", size.height, " by ", size.width,
+         " pixels, more than the 268,435,456 that are read; make it smaller or leave it out of the data set");
+}
+
+ImageSize read_webp(Bytes bytes, const std::string& name, Image* image) {
+  const auto* data = reinterpret_cast<const std::uint8_t*>(bytes.data());
+  WebPBitstreamFeatures features;
+  if (WebPGetFeatures(data, bytes.size(), &features) != VP8_STATUS_OK)
+    fail("the image ", name, " is a damaged WebP file; restore it or leave it out of the data set");
+  if (features.has_animation)
+    fail("the image ", name, " is an animated WebP file, of which single pictures are expected; leave it out of the data set");
+  const ImageSize size{features.height, features.width};
+  check_size(size, name);
+  if (image == nullptr) return size;
+  *image = Image(size.height, size.width);
+  if (WebPDecodeRGBInto(data, bytes.size(), image->rgb.data(), image->rgb.size(), size.width * 3) == nullptr)
+    fail("the image ", name, " is a WebP file that is damaged or cut short; restore it or leave it out of the data set");
+  return size;
+}
+
+}  // namespace formats
+
+namespace {
+
+ImageSize read(formats::Bytes bytes, const std::string& name, Image* image) {
+  const std::string_view content(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  if (content.empty()) fail("the image ", name, " is an empty file; restore it or leave it out of the data set");
+  if (content.starts_with("\xff\xd8\xff")) return formats::read_jpeg(bytes, name, image);
+  if (content.starts_with("\x89PNG\r\n\x1a\n")) return formats::read_png(bytes, name, image);
+  if (content.size() >= 12 && content.starts_with("RIFF") && content.substr(8, 4) == "WEBP")
+    return formats::read_webp(bytes, name, image);
+  fail("the image ", name, " is neither a JPEG nor a PNG nor a WebP file by its content; convert it or leave it out of the data set");
+}
+
+}  // namespace
+
+ImageSize read_image_size(std::span<const std::byte> bytes, const std::string& name) { return read(bytes, name, nullptr); }
+
+Image decode_image(std::span<const std::byte> bytes, const std::string& name) {
+  Image image;
+  read(bytes, name, &image);
+  return image;
+}
+
+}  // namespace vitrine

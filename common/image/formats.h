@@ -1,0 +1,26 @@
+// The readers of single formats, for decode.cpp. Each takes a whole file, whose format is already told by its first bytes, and
+// throws Error beginning with "the image NAME".
+#ifndef VITRINE_COMMON_IMAGE_FORMATS_H_
+#define VITRINE_COMMON_IMAGE_FORMATS_H_
+
+#include <cstddef>
+#include <span>
+#include <string>
+
+#include "common/image/image.h"
+
+namespace vitrine::formats {
+
+using Bytes = std::span<const std::byte>;
+
+/// With `image` null the header is read alone.
+ImageSize read_jpeg(Bytes bytes, const std::string& name, Image* image);
+ImageSize read_png(Bytes bytes, const std::string& name, Image* image);
+ImageSize read_webp(Bytes bytes, const std::string& name, Image* image);
+
+/// Refuses a picture without pixels or with more than 2^28.
+void check_size(ImageSize size, const std::string& name);
+
+}  // namespace vitrine::formats
+
+#endif  // VITRINE_COMMON_IMAGE_FORMATS_H_

@@ -1,0 +1,146 @@
+// libjpeg reports errors through a function that must not return: it jumps back. No object with a destructor lives in the
+// frames that are jumped over.
+#include <csetjmp>
+#include <cstdio>
+// jpeglib.h needs size_t and FILE.
+#include <jerror.h>
+#include <jpeglib.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <vector>
+
+#include "common/base/error.h"
+#include "common/image/formats.h"
+#include "common/image/write.h"
+
+namespace vitrine {
+namespace {
+
+struct Errors {
+  jpeg_error_mgr base;
+  std::jmp_buf back;
+  char message[JMSG_LENGTH_MAX];
+};
+
+[[noreturn]] void on_error(j_common_ptr info) {
+  auto* errors = reinterpret_cast<Errors*>(info->err);
+  info->err->format_message(info, errors->message);
+  std::longjmp(errors->back, 1);
+}
+
+// A file that ends too early is only a warning to libjpeg, which would fill the rest with grey. Other warnings (stray bytes
+// between segments, for instance) leave a picture that every reader accepts.
+void on_message(j_common_ptr info, int level) {
+  if (level < 0 && info->err->msg_code == JWRN_JPEG_EOF) on_error(info);
+}
+
+jpeg_error_mgr* set_up(Errors& errors) {
+  jpeg_std_error(&errors.base);
+  errors.base.error_exit = on_error;
+  errors.base.emit_message = on_message;
+  errors.message[0] = 0;
+  return &errors.base;
+}
+
+// The reader's state, of which the destructor frees what libjpeg took.
+struct Reader {
+  jpeg_decompress_struct info{};
+  Errors errors{};
+  ~Reader() { jpeg_destroy_decompress(&info); }
+
+  bool header(const unsigned char* data, unsigned long bytes) {
+    info.err = set_up(errors);
+    if (setjmp(errors.back)) return false;
+    jpeg_create_decompress(&info);
+    jpeg_mem_src(&info, data, bytes);
+    jpeg_read_header(&info, TRUE);
+    return true;
+  }
+  bool ink() const { return info.jpeg_color_space == JCS_CMYK || info.jpeg_color_space == JCS_YCCK; }
+  // `rows`: one pointer a row of the picture, each with room for width × (ink() ? 4 : 3) bytes.
+  bool pixels(JSAMPROW* rows) {
+    if (setjmp(errors.back)) return false;
+    info.out_color_space = ink() ? JCS_CMYK : JCS_RGB;
+    jpeg_start_decompress(&info);
+    while (info.output_scanline < info.output_height)
+      jpeg_read_scanlines(&info, rows + info.output_scanline, info.output_height - info.output_scanline);
+    return true;
+  }
+};
+
+// PIL's cmyk2rgb on inverted ink, as Adobe stores it: 255 is none.
+void ink_to_rgb(const unsigned char* ink, unsigned char* rgb, std::size_t pixels) {
+  for (; pixels > 0; --pixels, ink += 4, rgb += 3) {
+    const int light = ink[3];
+    for (int c = 0; c < 3; ++c) {
+      const int product = (255 - ink[c]) * light + 128;
+      rgb[c] = static_cast<unsigned char>(std::max(0, light - (((product >> 8) + product) >> 8)));
+    }
+  }
+}
+
+struct Writer {
+  jpeg_compress_struct info{};
+  Errors errors{};
+  unsigned char* buffer = nullptr;
+  unsigned long bytes = 0;
+  ~Writer() {
+    jpeg_destroy_compress(&info);
+    std::free(buffer);
+  }
+  bool write(const Image& image, int quality) {
+    info.err = set_up(errors);
+    if (setjmp(errors.back)) return false;
+    jpeg_create_compress(&info);
+    jpeg_mem_dest(&info, &buffer, &bytes);
+    info.image_width = static_cast<JDIMENSION>(image.width);
+    info.image_height = static_cast<JDIMENSION>(image.height);
+    info.input_components = 3;
+    info.in_color_space = JCS_RGB;
+    jpeg_set_defaults(&info);
+    jpeg_set_quality(&info, quality, TRUE);
+    info.optimize_coding = TRUE;
+    jpeg_start_compress(&info, TRUE);
+    while (info.next_scanline < info.image_height) {
+      auto* row = const_cast<JSAMPROW>(image.row(static_cast<int>(info.next_scanline)));
+      jpeg_write_scanlines(&info, &row, 1);
+    }
+    jpeg_finish_compress(&info);
+    return true;
+  }
+};
+
+}  // namespace
+
+ImageSize formats::read_jpeg(Bytes bytes, const std::string& name, Image* image) {
+  Reader reader;
+  const auto refuse = [&] {
+    fail("the image ", name, " is a JPEG file that is damaged or cut short (", reader.errors.message,
+         "); restore it or leave it out of the data set");
+  };
+  if (!reader.header(reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size())) refuse();
+  const ImageSize size{static_cast<int>(reader.info.image_height), static_cast<int>(reader.info.image_width)};
+  check_size(size, name);
+  if (image == nullptr) return size;
+
+  *image = Image(size.height, size.width);
+  const std::size_t pixels = image->rgb.size() / 3, samples = reader.ink() ? 4 : 3;
+  std::vector<unsigned char> ink(reader.ink() ? pixels * 4 : 0);
+  unsigned char* target = reader.ink() ? ink.data() : image->rgb.data();
+  std::vector<JSAMPROW> rows(static_cast<std::size_t>(size.height));
+  for (std::size_t y = 0; y < rows.size(); ++y) rows[y] = target + y * static_cast<std::size_t>(size.width) * samples;
+  if (!reader.pixels(rows.data())) refuse();
+  if (reader.ink()) ink_to_rgb(ink.data(), image->rgb.data(), pixels);
+  return size;
+}
+
+std::vector<std::byte> encode_jpeg(const Image& image, int quality) {
+  Writer writer;
+  if (!writer.write(image, quality))
+    fail("cannot write a picture of ", image.height, " by ", image.width, " pixels as JPEG: ", writer.errors.message);
+  const auto* begin = reinterpret_cast<const std::byte*>(writer.buffer);
+  return {begin, begin + writer.bytes};
+}
+
+}  // namespace vitrine

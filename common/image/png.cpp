@@ -1,0 +1,112 @@
+// libpng reports errors as libjpeg does, by a jump: see jpeg.cpp.
+#include <png.h>
+
+#include <algorithm>
+#include <csetjmp>
+#include <cstdio>
+#include <cstring>
+#include <vector>
+
+#include "common/base/error.h"
+#include "common/image/formats.h"
+#include "common/image/write.h"
+
+namespace vitrine {
+namespace {
+
+struct Reader {
+  png_structp png = nullptr;
+  png_infop info = nullptr;
+  const std::byte* next = nullptr;
+  std::size_t left = 0;
+  char message[200] = "";
+  ~Reader() { png_destroy_read_struct(&png, &info, nullptr); }
+
+  static void on_error(png_structp png, png_const_charp text) {
+    auto* reader = static_cast<Reader*>(png_get_error_ptr(png));
+    std::snprintf(reader->message, sizeof reader->message, "%s", text);
+    png_longjmp(png, 1);
+  }
+  static void on_warning(png_structp, png_const_charp) {}  // of profiles and the like, which no pixel depends on
+  static void on_read(png_structp png, png_bytep out, std::size_t bytes) {
+    auto* reader = static_cast<Reader*>(png_get_io_ptr(png));
+    if (bytes > reader->left) png_error(png, "the file ends too early");
+    std::memcpy(out, reader->next, bytes);
+    reader->next += bytes;
+    reader->left -= bytes;
+  }
+
+  bool header() {
+    png = png_create_read_struct(PNG_LIBPNG_VER_STRING, this, on_error, on_warning);
+    if (png == nullptr) return false;
+    if (setjmp(png_jmpbuf(png))) return false;
+    info = png_create_info_struct(png);
+    if (info == nullptr) png_error(png, "out of memory");
+    png_set_read_fn(png, this, on_read);
+    png_read_info(png, info);
+    return true;
+  }
+  bool deep_grey() const {
+    return png_get_bit_depth(png, info) == 16 && png_get_color_type(png, info) == PNG_COLOR_TYPE_GRAY;
+  }
+  // `rows`: one pointer a row, with room for width × 3 bytes; for deep_grey() the first width × 2 hold big-endian samples.
+  bool pixels(png_bytepp rows) {
+    if (setjmp(png_jmpbuf(png))) return false;
+    if (!deep_grey()) {
+      png_set_expand(png);  // palettes to colours, 1, 2 and 4 bits to 8
+      png_set_strip_16(png);
+      png_set_strip_alpha(png);
+      png_set_gray_to_rgb(png);
+    } else {
+      png_set_strip_alpha(png);
+    }
+    png_set_interlace_handling(png);
+    png_read_update_info(png, info);
+    png_read_image(png, rows);
+    return true;
+  }
+};
+
+}  // namespace
+
+ImageSize formats::read_png(Bytes bytes, const std::string& name, Image* image) {
+  Reader reader;
+  reader.next = bytes.data();
+  reader.left = bytes.size();
+  const auto refuse = [&] {
+    fail("the image ", name, " is a PNG file that is damaged or cut short (", reader.message,
+         "); restore it or leave it out of the data set");
+  };
+  if (!reader.header()) refuse();
+  const ImageSize size{static_cast<int>(png_get_image_height(reader.png, reader.info)),
+                       static_cast<int>(png_get_image_width(reader.png, reader.info))};
+  check_size(size, name);
+  if (image == nullptr) return size;
+
+  *image = Image(size.height, size.width);
+  std::vector<png_bytep> rows(static_cast<std::size_t>(size.height));
+  for (int y = 0; y < size.height; ++y) rows[static_cast<std::size_t>(y)] = image->row(y);
+  const bool deep_grey = reader.deep_grey();
+  if (!reader.pixels(rows.data())) refuse();
+  if (deep_grey)
+    for (png_bytep row : rows)
+      for (int x = size.width - 1; x >= 0; --x)  // from the right: three bytes are written where two were read
+        std::fill_n(row + 3 * x, 3, row[2 * x] != 0 ? png_byte{255} : row[2 * x + 1]);
+  return size;
+}
+
+std::vector<std::byte> encode_png(const Image& image) {
+  png_image png{};
+  png.version = PNG_IMAGE_VERSION;
+  png.width = static_cast<png_uint_32>(image.width);
+  png.height = static_cast<png_uint_32>(image.height);
+  png.format = PNG_FORMAT_RGB;
+  png_alloc_size_t bytes = PNG_IMAGE_PNG_SIZE_MAX(png);
+  std::vector<std::byte> file(bytes);
+  if (!png_image_write_to_memory(&png, file.data(), &bytes, 0, image.rgb.data(), 0, nullptr))
+    fail("cannot write a picture of ", image.height, " by ", image.width, " pixels as PNG: ", png.message);
+  file.resize(bytes);
+  return file;
+}
+
+}  // namespace vitrine

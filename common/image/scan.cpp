@@ -1,0 +1,120 @@
+#include "common/image/scan.h"
+
+#include <tbb/parallel_for.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <string_view>
+#include <system_error>
+
+#include "common/base/error.h"
+#include "common/base/files.h"
+#include "common/base/hash.h"
+#include "common/image/decode.h"
+
+namespace vitrine {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Candidate {
+  ImageEntry entry;
+  std::string reason;  // why it is left out; empty when it is not
+};
+
+bool hidden(const fs::path& path) { return path.filename().string().starts_with('.'); }
+
+// Whether a file's end is where its format wants it. Not a proof: a file for which this is false is decoded to see.
+bool ends_well(std::string_view content) {
+  constexpr std::size_t kTail = 1024;  // some cameras and editors append a little
+  const std::string_view tail = content.substr(content.size() - std::min(content.size(), kTail));
+  if (content.starts_with("\xff\xd8")) return tail.find("\xff\xd9") != std::string_view::npos;
+  if (content.starts_with("\x89PNG")) return tail.find("IEND") != std::string_view::npos;
+  return false;
+}
+
+void look_at(const fs::path& root, Candidate& candidate) {
+  ImageEntry& entry = candidate.entry;
+  try {
+    const std::string content = read_file(root / entry.id);
+    const auto bytes = std::as_bytes(std::span(content));
+    ImageSize size = read_image_size(bytes, entry.id);
+    if (!ends_well(content)) {
+      const Image image = decode_image(bytes, entry.id);
+      size = {image.height, image.width};
+    }
+    entry.height = static_cast<std::uint32_t>(size.height);
+    entry.width = static_cast<std::uint32_t>(size.width);
+    entry.file_bytes = content.size();
+    entry.hash = xxh3(bytes);
+  } catch (const Error& error) {
+    candidate.reason = error.what();
+  }
+}
+
+std::vector<std::string> class_folders(const fs::path& root) {
+  std::vector<std::string> classes;
+  for (const auto& entry : fs::directory_iterator(root))
+    if (entry.is_directory() && !hidden(entry.path())) classes.push_back(entry.path().filename().string());
+  std::sort(classes.begin(), classes.end());
+  return classes;
+}
+
+void list_files(const fs::path& root, const std::string& name, std::uint32_t label, std::vector<Candidate>& candidates) {
+  fs::recursive_directory_iterator at(root / name, fs::directory_options::follow_directory_symlink);
+  for (; at != fs::recursive_directory_iterator(); ++at) {
+    if (hidden(at->path())) {
+      if (at->is_directory()) at.disable_recursion_pending();
+    } else if (at->is_regular_file()) {
+      candidates.push_back({{.id = at->path().lexically_relative(root).generic_string(), .label = label}, {}});
+    }
+  }
+}
+
+}  // namespace
+
+ImageIndex scan_image_folder(const fs::path& root, std::vector<LeftOut>* left_out) {
+  ImageIndex index;
+  std::vector<Candidate> candidates;
+  try {
+    if (!fs::is_directory(root))
+      fail("there is no folder ", root.string(), "; give a folder that holds one folder of images for each class");
+    index.classes = class_folders(root);
+    for (std::size_t i = 0; i < index.classes.size(); ++i)
+      list_files(root, index.classes[i], static_cast<std::uint32_t>(i), candidates);
+  } catch (const fs::filesystem_error& error) {
+    fail("cannot list the images below ", root.string(), ": ", error.code().message(), " (", error.path1().string(),
+         "); give read access to every folder below it");
+  }
+  if (index.classes.size() < 2)
+    fail("the folder ", root.string(), " holds ", index.classes.size() == 0 ? "no class folder" : "only one class folder",
+         ", of which at least two are expected; give a folder that holds one folder of images for each class");
+
+  std::sort(candidates.begin(), candidates.end(),
+            [](const Candidate& a, const Candidate& b) { return a.entry.id < b.entry.id; });
+  tbb::parallel_for(std::size_t{0}, candidates.size(), [&](std::size_t i) { look_at(root, candidates[i]); });
+
+  std::vector<std::uint64_t> count(index.classes.size());
+  std::vector<LeftOut> without;
+  for (Candidate& candidate : candidates) {
+    if (!candidate.reason.empty()) {
+      without.push_back({candidate.entry.id, candidate.reason});
+      continue;
+    }
+    ++count[candidate.entry.label];
+    index.images.push_back(std::move(candidate.entry));
+  }
+  for (std::size_t i = 0; i < count.size(); ++i)
+    if (count[i] == 0)
+      without.push_back({index.classes[i] + "/", "the class folder " + index.classes[i] + " holds no readable image"});
+  std::sort(without.begin(), without.end(), [](const LeftOut& a, const LeftOut& b) { return a.id < b.id; });
+  if (index.images.empty())
+    fail("the folder ", root.string(), " holds no readable image below its ", index.classes.size(),
+         " class folders", without.front().id.ends_with('/') ? "" : " (the first file's reason: ",
+         without.front().id.ends_with('/') ? "" : without.front().reason + ")",
+         "; JPEG, PNG and WebP files are expected there");
+  if (left_out != nullptr) *left_out = std::move(without);
+  return index;
+}
+
+}  // namespace vitrine
