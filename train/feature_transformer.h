@@ -1,17 +1,18 @@
 // Makes the teacher's and the student's feature maps comparable, and compares them. Two directions, equal options:
 //
-// teacher_to_student: 1×1 convolution C_vit -> C_res, squeeze-and-excitation (Hu et al. 2018), a learnable spatial mask
-// fused
-//   with the teacher's attention: gate = sigmoid(mask + a), a = attention / its mean − 1 (0 where there is none), then
-//   adaptive average pooling. Here both sides may learn, and could agree on nothing. Against that, by construction:
-//   both sides are standardised per channel over batch and space, without affine, so that a constant (or ever smaller)
-//   output is no solution: it costs 1, the worst of an uncorrelated pair 2, perfect agreement 0 (the loss is 2 −
-//   2·correlation). The student learns against the detached target, and the transformer against the detached student,
-//   as two terms; the weight of the second is an option, and 0 (or a phase with train_transformer off) leaves the
-//   target wholly fixed. At weight 1 the two terms' gradients are those of the plain squared error.
-// student_to_teacher (FitNets, Romero et al. 2015): 1×1 convolution C_res -> C_vit of the student's map; the target is
-// the
-//   teacher's map itself, which cannot move. Nothing is standardised: the tap is normalised where it is taken.
+// teacher_to_student: the teacher's map goes through a 1×1 convolution C_vit -> C_res, squeeze-and-excitation (Hu et
+// al. 2018), a learnable spatial mask fused with the teacher's attention (gate = sigmoid(mask + a), a = attention / its
+// mean − 1, or 0 where there is none) and adaptive average pooling. Here both sides may learn, and could agree on
+// nothing. Against that, by construction:
+// - Both sides are standardised per channel over batch and space, without affine.
+// - The loss is their squared error in the form 2 − 2·correlation (mean over channels): a constant or vanishing output
+//   has no correlation and costs 2, as much as noise; agreement costs 0, opposition 4.
+// - The student learns against the detached target and the transformer against the detached student, as two terms. With
+//   the second at weight 1 their gradients are those of the plain loss; at weight 0, or in a phase with
+//   train_transformer off, the student's target is wholly fixed.
+//
+// student_to_teacher (FitNets, Romero et al. 2015): a 1×1 convolution C_res -> C_vit of the student's map; the target
+// is the teacher's map itself, which cannot move. Nothing is standardised: the tap is normalised where it is taken.
 //
 // Both maps are resampled to the smaller grid by adaptive average pooling. Computed in FP32 whatever the autocast mode
 // and the inputs' type, or in double when module and inputs are double. Statistics are those of the batch at hand (one
@@ -47,9 +48,9 @@ struct FeatureShapes {
   std::int64_t teacher_width = 0;
 };
 
-/// `loss` [] has the value of the mean squared error between `student` and `target` and carries all gradients.
-/// `student` and `target` [N, C, h, w] are the two sides as compared, detached: C is C_res or C_vit, by direction, h ×
-/// w the smaller grid.
+/// `loss` [] carries all gradients; its value is the mean squared error between `student` and `target` (in the form
+/// above for teacher_to_student). `student` and `target` [N, C, h, w] are the two sides as compared, detached: C is
+/// C_res or C_vit, by direction, h × w the smaller grid.
 struct FeatureLoss {
   at::Tensor loss;
   at::Tensor student;

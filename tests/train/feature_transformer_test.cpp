@@ -1,0 +1,167 @@
+#include "train/feature_transformer.h"
+
+#include <ATen/autocast_mode.h>
+#include <torch/torch.h>
+
+#include "common/base/error.h"
+#include "tests/support/testing.h"
+#include "tests/train/gradients.h"
+
+using namespace vitrine;
+using testing::gradient_error;
+using testing::normal;
+
+namespace {
+
+FeatureTransformer made(Direction direction, at::ScalarType type = at::kDouble) {
+  torch::manual_seed(3);
+  FeatureTransformer transformer(FeatureTransformerOptions{.direction = direction, .se_ratio = 2},
+                                 FeatureShapes{5, 4, 4, 4});
+  transformer->to(type);
+  return transformer;
+}
+
+struct Maps {
+  at::Tensor student = normal({3, 4, 2, 2}, 1).requires_grad_();
+  at::Tensor teacher = normal({3, 5, 4, 4}, 2);
+  at::Tensor attention = normal({3, 2, 4, 4}, 3).abs();
+};
+
+}  // namespace
+
+TEST_CASE("standardised maps have mean 0 and variance 1 in each channel over batch and space") {
+  const at::Tensor x = standardise(normal({6, 3, 4, 5}, 1) * 7 + 2);
+  CHECK(x.mean({0, 2, 3}).abs().max().item<double>() < 1e-12);
+  CHECK((x.square().mean({0, 2, 3}) - 1).abs().max().item<double>() < 1e-5);
+}
+
+TEST_CASE("both directions have the gradients of finite differences, and none to the teacher") {
+  for (const Direction direction : {Direction::kTeacherToStudent, Direction::kStudentToTeacher}) {
+    CAPTURE(static_cast<int>(direction));
+    FeatureTransformer transformer = made(direction);
+    Maps maps;
+    maps.teacher.requires_grad_();
+    maps.attention.requires_grad_();
+    const auto loss = [&] { return transformer->forward(maps.student, maps.teacher, maps.attention).loss; };
+    CHECK(gradient_error(loss, maps.student) < 1e-8);
+    for (const auto& parameter : transformer->named_parameters()) {
+      CAPTURE(parameter.key());
+      CHECK(gradient_error(loss, parameter.value()) < 1e-8);
+    }
+    CHECK_FALSE(maps.teacher.grad().defined());
+    CHECK_FALSE(maps.attention.grad().defined());
+  }
+}
+
+TEST_CASE("the loss's value is the squared error of the two sides, which lie on the smaller grid") {
+  const Maps maps;
+  for (const Direction direction : {Direction::kTeacherToStudent, Direction::kStudentToTeacher}) {
+    const FeatureLoss out = made(direction)->forward(maps.student, maps.teacher, maps.attention);
+    const std::int64_t channels = direction == Direction::kTeacherToStudent ? 4 : 5;
+    CHECK(out.target.sizes() == at::IntArrayRef({3, channels, 2, 2}));
+    CHECK(out.student.sizes() == out.target.sizes());
+    // Within the variance floor's share of the target's variance.
+    CHECK(out.loss.item<double>() ==
+          doctest::Approx((out.student - out.target).square().mean().item<double>()).epsilon(0.01));
+  }
+  // A student on a finer grid is brought to the teacher's.
+  const at::Tensor fine = normal({3, 4, 8, 8}, 4);
+  CHECK(made(Direction::kTeacherToStudent)->forward(fine, maps.teacher).target.size(2) == 4);
+}
+
+TEST_CASE("student to teacher: the target is the pooled map of the teacher") {
+  const Maps maps;
+  const FeatureLoss out = made(Direction::kStudentToTeacher)->forward(maps.student, maps.teacher);
+  CHECK(at::equal(out.target, at::avg_pool2d(maps.teacher, 2)));
+}
+
+TEST_CASE("student to teacher: a linear image of the student as target is learnt to the end") {
+  const at::Tensor student = normal({16, 4, 4, 4}, 5);
+  const at::Tensor teacher = at::einsum("nchw,kc->nkhw", {student, normal({5, 4}, 6)});
+  FeatureTransformer transformer = made(Direction::kStudentToTeacher);
+  torch::optim::SGD descent(transformer->parameters(), torch::optim::SGDOptions(0.5));
+  double loss = 0;
+  for (int step = 0; step < 200; ++step) {
+    descent.zero_grad();
+    const at::Tensor value = transformer->forward(student, teacher).loss;
+    value.backward();
+    descent.step();
+    loss = value.item<double>();
+  }
+  CHECK(loss < 1e-6);
+}
+
+TEST_CASE("teacher to student: constant or vanishing outputs are no way out") {
+  const Maps maps;
+  FeatureTransformer transformer = made(Direction::kTeacherToStudent);
+  // A constant student, a student that shrinks: neither comes near zero.
+  CHECK(transformer->forward(at::ones_like(maps.student), maps.teacher).loss.item<double>() == doctest::Approx(2));
+  const double before = transformer->forward(maps.student, maps.teacher).loss.item<double>();
+  CHECK(transformer->forward(maps.student * 0.1, maps.teacher).loss.item<double>() ==
+        doctest::Approx(before).epsilon(0.01));
+  // A constant target.
+  {
+    const at::NoGradGuard no_grad;
+    for (at::Tensor& parameter : transformer->parameters()) parameter.zero_();
+  }
+  CHECK(transformer->forward(maps.student, maps.teacher).loss.item<double>() == doctest::Approx(2));
+  // Both at once: what an unguarded squared error would take for perfect.
+  CHECK(transformer->forward(at::zeros_like(maps.student), maps.teacher).loss.item<double>() == doctest::Approx(2));
+}
+
+TEST_CASE("teacher to student: with weight 0 the transformer gets no gradient, the student the same one") {
+  const auto student_gradient = [](double weight, double* transformer_gradient) {
+    torch::manual_seed(3);
+    FeatureTransformer transformer(FeatureTransformerOptions{.transformer_weight = weight}, FeatureShapes{5, 4, 4, 4});
+    transformer->to(at::kDouble);
+    const Maps maps;
+    transformer->forward(maps.student, maps.teacher, maps.attention).loss.backward();
+    *transformer_gradient = 0;
+    for (const at::Tensor& parameter : transformer->parameters())
+      if (parameter.grad().defined()) *transformer_gradient += parameter.grad().abs().sum().item<double>();
+    return maps.student.grad();
+  };
+  double with = 0, without = 0;
+  const at::Tensor expected = student_gradient(1, &with);
+  CHECK(at::equal(student_gradient(0, &without), expected));
+  CHECK(with > 0);
+  CHECK(without == 0);
+}
+
+TEST_CASE("the teacher's attention opens the gate where the teacher looks") {
+  FeatureTransformer transformer = made(Direction::kTeacherToStudent);
+  Maps maps;
+  const at::Tensor student = normal({3, 4, 4, 4}, 1);
+  const auto target = [&](const at::Tensor& attention) {
+    return transformer->forward(student, maps.teacher, attention).target;
+  };
+  // Uniform attention says nothing; its scale does not matter; a peaked one changes the target.
+  const at::Tensor uniform = at::ones({3, 2, 4, 4}, at::kDouble) / 16;
+  CHECK(at::allclose(target(uniform), target({})));
+  CHECK(at::allclose(target(maps.attention), target(maps.attention * 0.01)));
+  CHECK_FALSE(at::allclose(target(maps.attention), target({})));
+}
+
+TEST_CASE("half precision inputs are computed in single precision, under autocast too") {
+  FeatureTransformer transformer = made(Direction::kTeacherToStudent, at::kFloat);
+  const Maps maps;
+  at::autocast::set_autocast_enabled(at::kCPU, true);
+  const FeatureLoss out =
+      transformer->forward(maps.student.to(at::kBFloat16), maps.teacher.to(at::kFloat), maps.attention.to(at::kFloat));
+  at::autocast::set_autocast_enabled(at::kCPU, false);
+  const FeatureLoss expected = transformer->forward(maps.student.to(at::kBFloat16).to(at::kFloat),
+                                                    maps.teacher.to(at::kFloat), maps.attention.to(at::kFloat));
+  CHECK((out.loss.scalar_type() == at::kFloat));
+  CHECK(at::equal(out.loss, expected.loss));
+}
+
+TEST_CASE("maps of other shapes are refused by name") {
+  FeatureTransformer transformer = made(Direction::kTeacherToStudent);
+  const Maps maps;
+  CHECK_THROWS_WITH_AS(transformer->forward(maps.teacher, maps.teacher), doctest::Contains("student's map"), Error);
+  CHECK_THROWS_WITH_AS(transformer->forward(maps.student, maps.student), doctest::Contains("teacher's map"), Error);
+  CHECK_THROWS_WITH_AS(transformer->forward(maps.student, normal({3, 5, 6, 6}, 1)), doctest::Contains("4x4"), Error);
+  CHECK_THROWS_WITH_AS(transformer->forward(maps.student, maps.teacher, normal({3, 2, 2, 2}, 1)),
+                       doctest::Contains("attention"), Error);
+  CHECK_THROWS_AS(FeatureTransformer(FeatureTransformerOptions{}, FeatureShapes{}), std::logic_error);
+}

@@ -1,0 +1,112 @@
+#include "train/losses.h"
+
+#include <ATen/autocast_mode.h>
+#include <torch/torch.h>
+
+#include "tests/support/testing.h"
+#include "tests/train/gradients.h"
+
+using namespace vitrine;
+using testing::gradient_error;
+using testing::normal;
+
+namespace {
+
+at::Tensor doubles(std::vector<double> values, at::IntArrayRef shape) {
+  return at::tensor(values, at::kDouble).reshape(shape).clone();
+}
+
+MixedLabels mixed_labels() {
+  return {at::tensor({0, 2, 1}, at::kLong), at::tensor({1, 2, 0}, at::kLong),
+          at::tensor({0.25, 1.0, 0.75}, at::kDouble)};
+}
+
+}  // namespace
+
+TEST_CASE("KL is zero for equal logits and for logits that differ by a constant") {
+  const at::Tensor logits = normal({4, 7}, 1);
+  CHECK(kl_divergence(logits, logits, 4).item<double>() == doctest::Approx(0).epsilon(1e-12));
+  CHECK(std::abs(kl_divergence(logits + 3, logits, 4).item<double>()) < 1e-12);
+}
+
+TEST_CASE("KL is from the teacher to the student, at the temperature, mean over the batch") {
+  // Two classes. Teacher logits τ·(ln 3, 0): p = (3/4, 1/4); student logits 0: q = (1/2, 1/2).
+  const double tau = 2;
+  const at::Tensor teacher = doubles({tau * std::log(3.0), 0, 0, 0}, {2, 2});
+  const double first = 0.75 * std::log(1.5) + 0.25 * std::log(0.5);
+  CHECK(kl_divergence(at::zeros({2, 2}, at::kDouble), teacher, tau).item<double>() == doctest::Approx(first / 2));
+}
+
+TEST_CASE("cross entropy on mixed labels is the weighted sum of two cross entropies, as torch computes them") {
+  const at::Tensor logits = normal({3, 5}, 2);
+  const MixedLabels labels = mixed_labels();
+  for (const double smoothing : {0.0, 0.1}) {
+    const auto options =
+        torch::nn::functional::CrossEntropyFuncOptions().reduction(torch::kNone).label_smoothing(smoothing);
+    const at::Tensor own = torch::nn::functional::cross_entropy(logits, labels.label, options);
+    const at::Tensor partner = torch::nn::functional::cross_entropy(logits, labels.partner_label, options);
+    const at::Tensor expected = (labels.own_share * own + (1 - labels.own_share) * partner).mean();
+    CHECK(cross_entropy(logits, labels, smoothing).item<double>() ==
+          doctest::Approx(expected.item<double>()).epsilon(1e-12));
+  }
+}
+
+TEST_CASE("feature L2 is the mean of squares") {
+  const at::Tensor student = doubles({1, 2, 3, 4}, {1, 2, 1, 2});
+  const at::Tensor target = doubles({0, 2, 5, 3}, {1, 2, 1, 2});
+  CHECK(feature_l2(student, target).item<double>() == doctest::Approx((1 + 0 + 4 + 1) / 4.0));
+  CHECK_THROWS_AS(feature_l2(student, target.flatten()), std::logic_error);
+}
+
+TEST_CASE("attention transfer by hand") {
+  // Squares' mean over two channels: (3, 4), norm 5. The heads' mean over 2×4 pooled to 1×2: (1, 0).
+  const at::Tensor student = doubles({std::sqrt(6.0), 2, 0, -2}, {1, 2, 1, 2});
+  const at::Tensor attention = doubles({.5, .5, 0, 0, .5, .5, 0, 0, .1, .1, 0, 0, .1, .1, 0, 0}, {1, 2, 2, 4});
+  const double expected = ((0.6 - 1) * (0.6 - 1) + 0.8 * 0.8) / 2;
+  CHECK(attention_transfer(student, attention).item<double>() == doctest::Approx(expected));
+  CHECK(attention_transfer(student * 7, attention * 3).item<double>() == doctest::Approx(expected));
+}
+
+TEST_CASE("the loss is r·D + (1−r)·CE, and absent terms drop out") {
+  const auto scalar = [](double value) { return at::scalar_tensor(value, at::kDouble); };
+  const LossOptions options{.temperature = 3, .attention_weight = 0.5};
+  const LossWeights weights{.r = 0.75, .w_out = 0.4, .w_feat = 0.6};
+  LossTerms terms{scalar(2), scalar(3), scalar(5), scalar(7)};
+  const double output = 0.4 * 9 * 2, feature = 0.6 * 3, attention = 0.6 * 0.5 * 5, label = 7;
+  CHECK(combine(terms, options, weights).item<double>() ==
+        doctest::Approx(0.75 * (output + feature + attention) + 0.25 * label));
+  terms.feature.reset();
+  terms.attention.reset();
+  CHECK(combine(terms, options, weights).item<double>() == doctest::Approx(0.75 * output + 0.25 * label));
+  terms.output.reset();
+  CHECK(combine(terms, options, {.r = 0}).item<double>() == doctest::Approx(label));
+  CHECK_THROWS_AS(combine({}, options, weights), std::logic_error);
+}
+
+TEST_CASE("every loss has the gradient of finite differences, and none to the teacher") {
+  const at::Tensor logits = normal({3, 5}, 3).requires_grad_();
+  const at::Tensor features = normal({2, 3, 4, 4}, 4).requires_grad_();
+  const at::Tensor teacher_logits = normal({3, 5}, 5).requires_grad_();
+  const at::Tensor target = normal({2, 3, 4, 4}, 6).requires_grad_();
+  const at::Tensor attention = normal({2, 2, 8, 8}, 7).abs().requires_grad_();
+
+  CHECK(gradient_error([&] { return kl_divergence(logits, teacher_logits, 4); }, logits) < 1e-8);
+  CHECK(gradient_error([&] { return cross_entropy(logits, mixed_labels(), 0.1); }, logits) < 1e-8);
+  CHECK(gradient_error([&] { return feature_l2(features, target); }, features) < 1e-8);
+  CHECK(gradient_error([&] { return attention_transfer(features, attention); }, features) < 1e-8);
+  CHECK_FALSE(teacher_logits.grad().defined());
+  CHECK_FALSE(target.grad().defined());
+  CHECK_FALSE(attention.grad().defined());
+}
+
+TEST_CASE("losses are computed in single precision from half precision, under autocast too") {
+  const at::Tensor student = normal({4, 9}, 8).to(at::kBFloat16);
+  const at::Tensor teacher = normal({4, 9}, 9).to(at::kHalf);
+  const double expected = kl_divergence(student.to(at::kDouble), teacher.to(at::kDouble), 4).item<double>();
+  at::autocast::set_autocast_enabled(at::kCPU, true);
+  at::autocast::set_autocast_dtype(at::kCPU, at::kBFloat16);
+  const at::Tensor loss = kl_divergence(student, teacher, 4);
+  at::autocast::set_autocast_enabled(at::kCPU, false);
+  CHECK((loss.scalar_type() == at::kFloat));
+  CHECK(loss.item<double>() == doctest::Approx(expected).epsilon(1e-5));
+}

@@ -1,0 +1,113 @@
+#include "train/feature_transformer.h"
+
+#include <torch/torch.h>
+
+#include <algorithm>
+#include <stdexcept>
+
+#include "common/base/error.h"
+#include "train/precision.h"
+
+namespace vitrine {
+namespace {
+
+constexpr double kVarianceFloor = 1e-5;
+constexpr double kAttentionFloor = 1e-12;
+
+void check_map(const at::Tensor& map, const char* what, std::int64_t channels) {
+  if (map.dim() == 4 && map.size(1) == channels) return;
+  fail("The feature transformer got ", what, " of shape ", map.sizes(), ", but expects [images, ", channels,
+       ", height, width]; check that the model and the layer are those that the transformer was made for.");
+}
+
+at::Tensor pooled(const at::Tensor& map, std::int64_t height, std::int64_t width) {
+  if (map.size(2) == height && map.size(3) == width) return map;
+  return at::adaptive_avg_pool2d(map, {height, width});
+}
+
+torch::nn::Conv2d pointwise(std::int64_t from, std::int64_t to, bool bias) {
+  return torch::nn::Conv2d(torch::nn::Conv2dOptions(from, to, 1).bias(bias));
+}
+
+}  // namespace
+
+void FeatureTransformerOptions::fields(Fields& f) {
+  f.choice("direction", direction,
+           {{"teacher_to_student", Direction::kTeacherToStudent}, {"student_to_teacher", Direction::kStudentToTeacher}},
+           "whose map is brought to the other's channels");
+  f.integer("se_ratio", se_ratio, "squeeze-and-excitation narrows the student's channels by this", {1, 4096});
+  f.integer("stage", stage, "the student's stage that is compared, layer1 to layer4", {1, 4});
+  f.integer("block", block, "the teacher's block that is compared, from 0; -1 is the last", {-1, 1000});
+  f.number("transformer_weight", transformer_weight,
+           "weight of the transformer's own term (teacher_to_student); 0 keeps it as it was initialised", {0, 1e6});
+}
+
+at::Tensor standardise(const at::Tensor& x) {
+  const at::Tensor centred = x - x.mean({0, 2, 3}, /*keepdim=*/true);
+  return centred * (centred.square().mean({0, 2, 3}, /*keepdim=*/true) + kVarianceFloor).rsqrt();
+}
+
+FeatureTransformerImpl::FeatureTransformerImpl(const FeatureTransformerOptions& options, const FeatureShapes& shapes)
+    : options_(options), shapes_(shapes) {
+  if (std::min({shapes.teacher_channels, shapes.student_channels, shapes.teacher_height, shapes.teacher_width}) < 1)
+    throw std::logic_error("FeatureTransformer: a shape below 1");
+  if (options.direction == Direction::kStudentToTeacher) {
+    project_ = register_module("project", pointwise(shapes.student_channels, shapes.teacher_channels, true));
+    return;
+  }
+  const std::int64_t squeezed = std::max<std::int64_t>(1, shapes.student_channels / options.se_ratio);
+  project_ = register_module("project", pointwise(shapes.teacher_channels, shapes.student_channels, true));
+  squeeze_ = register_module("squeeze", pointwise(shapes.student_channels, squeezed, true));
+  excite_ = register_module("excite", pointwise(squeezed, shapes.student_channels, true));
+  mask_ = register_parameter("mask", at::zeros({1, 1, shapes.teacher_height, shapes.teacher_width}));
+}
+
+at::Tensor FeatureTransformerImpl::transform(const at::Tensor& teacher, const at::Tensor& attention) {
+  const at::Tensor projected = project_->forward(teacher);
+  const at::Tensor squeezed = at::relu(squeeze_->forward(projected.mean({2, 3}, /*keepdim=*/true)));
+  const at::Tensor excited = projected * at::sigmoid(excite_->forward(squeezed));
+  at::Tensor gate = mask_;
+  if (attention.defined()) {
+    const at::Tensor heads_mean = attention.mean(1, /*keepdim=*/true);
+    gate = gate + (heads_mean / heads_mean.mean({2, 3}, /*keepdim=*/true).clamp_min(kAttentionFloor) - 1);
+  }
+  return excited * at::sigmoid(gate);
+}
+
+FeatureLoss FeatureTransformerImpl::forward(const at::Tensor& student, const at::Tensor& teacher,
+                                            const at::Tensor& attention) {
+  const FullPrecision precision;
+  check_map(student, "a student's map", shapes_.student_channels);
+  check_map(teacher, "a teacher's map", shapes_.teacher_channels);
+  const std::int64_t height = std::min(student.size(2), teacher.size(2));
+  const std::int64_t width = std::min(student.size(3), teacher.size(3));
+  at::Tensor student_side = pooled(precision.of(student), height, width);
+  const at::Tensor fixed = precision.of(teacher).detach();
+
+  if (options_.direction == Direction::kStudentToTeacher) {
+    // Pooling and a 1×1 convolution commute; this way the convolution has the smaller grid.
+    student_side = project_->forward(student_side);
+    const at::Tensor target = pooled(fixed, height, width);
+    return {(student_side - target).square().mean(), student_side.detach(), target};
+  }
+
+  if (teacher.size(2) != shapes_.teacher_height || teacher.size(3) != shapes_.teacher_width)
+    fail("The feature transformer got a teacher's map of ", teacher.size(2), "x", teacher.size(3),
+         " positions, but its mask has ", shapes_.teacher_height, "x", shapes_.teacher_width,
+         "; use targets from the grid that the run began with.");
+  if (attention.defined() &&
+      (attention.dim() != 4 || attention.size(2) != teacher.size(2) || attention.size(3) != teacher.size(3)))
+    fail("The feature transformer got attention of shape ", attention.sizes(), ", but expects [images, heads, ",
+         teacher.size(2), ", ", teacher.size(3),
+         "], the grid of the teacher's features; use both from the same teacher.");
+  const at::Tensor maps_attention = attention.defined() ? precision.of(attention).detach() : attention;
+  student_side = standardise(student_side);
+  const at::Tensor target = standardise(pooled(transform(fixed, maps_attention), height, width));
+  const at::Tensor student_term = 2 - 2 * (student_side * target.detach()).mean();
+  const at::Tensor transformer_term = 2 - 2 * (student_side.detach() * target).mean();
+  // The second term adds its gradient and not its value, so that the log reads one squared error.
+  const at::Tensor loss = student_term + options_.transformer_weight * (transformer_term - transformer_term.detach());
+  return {loss, student_side.detach(), target.detach()};
+}
+
+}  // namespace vitrine
