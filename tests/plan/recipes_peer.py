@@ -1,5 +1,5 @@
-"""Holds a plan's recipes against their peers: torchvision's RandomResizedCrop and timm's Mixup, distribution by distribution
-(two-sample Kolmogorov-Smirnov), and against reference.py, value by value."""
+"""Holds a plan's recipes against their peers: torchvision's RandomResizedCrop and timm's Mixup, distribution by
+distribution (two-sample Kolmogorov-Smirnov), and against reference.py, value by value."""
 
 import math
 import os
@@ -14,9 +14,11 @@ from torchvision.transforms import RandomResizedCrop
 import reference
 
 COUNT = 100_000
-RECORD = np.dtype([("image", "<u4"), ("label", "<u4"), ("top", "<i4"), ("left", "<i4"), ("height", "<i4"), ("width", "<i4"),
+RECORD = np.dtype([("image", "<u4"), ("label", "<u4"),
+                   ("top", "<i4"), ("left", "<i4"), ("height", "<i4"), ("width", "<i4"),
                    ("flip", "u1"), ("mix", "u1"), ("partner", "<u2"), ("lambda", "<u2"),
-                   ("box_top", "<u2"), ("box_left", "<u2"), ("box_bottom", "<u2"), ("box_right", "<u2"), ("reserved", "<u2")])
+                   ("box_top", "<u2"), ("box_left", "<u2"), ("box_bottom", "<u2"), ("box_right", "<u2"),
+                   ("reserved", "<u2")])
 failures = []
 
 
@@ -29,8 +31,8 @@ def recipes(height, width, count=COUNT, **settings):
 
 
 def distance(a, b):
-    """The statistic over its critical value at a significance of 1e-6: below 1 the samples may be of one distribution. Ties
-    only make it slower to reject."""
+    """The statistic over its critical value at a significance of 1e-6: below 1 the samples may be of one distribution.
+    Ties only make it slower to reject."""
     a, b = np.sort(a), np.sort(b)
     points = np.concatenate([a, b])
     d = np.abs(np.searchsorted(a, points, "right") / len(a) - np.searchsorted(b, points, "right") / len(b)).max()
@@ -79,8 +81,8 @@ def timm_views(size, probability, switch, alphas):
 
 
 def check_mixing(size, probability, switch, alphas):
-    ours = recipes(100, 100, image_size=size, mix_probability=probability, switch_probability=switch, mixup_alpha=alphas[0],
-                   cutmix_alpha=alphas[1])
+    ours = recipes(100, 100, image_size=size, mix_probability=probability, switch_probability=switch,
+                   mixup_alpha=alphas[0], cutmix_alpha=alphas[1])
     theirs = timm_views(size, probability, switch, alphas)
     where = f"mix at {size}, {probability}, {switch}, {alphas}"
     same(f"{where}: mode", ours["mix"], theirs["mix"])
@@ -92,8 +94,11 @@ def check_mixing(size, probability, switch, alphas):
         if mode == 2:
             for edge in ("box_top", "box_left", "box_bottom", "box_right"):
                 same(f"{where}: {edge}", a[edge], b[edge])
-            area = [(x["box_bottom"].astype(int) - x["box_top"]) * (x["box_right"].astype(int) - x["box_left"]) for x in (a, b)]
-            same(f"{where}: box area", *area)
+            heights = [x["box_bottom"].astype(int) - x["box_top"] for x in (a, b)]
+            widths = [x["box_right"].astype(int) - x["box_left"] for x in (a, b)]
+            same(f"{where}: box height", *heights)  # even where the border does not cut it
+            same(f"{where}: box width", *widths)
+            same(f"{where}: box area", *[h * w for h, w in zip(heights, widths)])
 
 
 def check_values():
