@@ -63,7 +63,7 @@ def check_crops(size, count):
 
 
 def timm_views(size, probability, switch, alphas):
-    """Mix, λ in 1/65536 and box of COUNT views as timm draws them; what changes nothing counts as no mixing, as with us."""
+    """Mix, λ in 1/65536 and box of COUNT views as timm draws them; what changes nothing counts as no mixing."""
     mixup = Mixup(mixup_alpha=alphas[0], cutmix_alpha=alphas[1], prob=probability, switch_prob=switch, mode="elem")
     shares, cuts = mixup._params_per_elem(COUNT)
     out = np.zeros(COUNT, RECORD)

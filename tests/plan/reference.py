@@ -1,4 +1,4 @@
-"""A plan's recipes once more, written from the headers' words in plain Python: Philox4x32-10, the draws, their order."""
+"""A plan's recipes once more, in plain Python from the headers' words: Philox4x32-10, the draws, their order."""
 
 import math
 
