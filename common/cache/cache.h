@@ -1,0 +1,86 @@
+// Reading a cache directory. Nothing here writes, locks or calls HDF5; all of it may be called from any thread.
+#ifndef VITRINE_COMMON_CACHE_CACHE_H_
+#define VITRINE_COMMON_CACHE_CACHE_H_
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "common/cache/container.h"
+#include "common/cache/shelf.h"
+#include "common/cache/track.h"
+#include "common/plan/epoch.h"
+#include "common/plan/plan.h"
+
+namespace vitrine {
+
+class Cache {
+ public:
+  /// Reads index.h5, plan.json and every track.json, and lists the recipes. Throws Error when one is missing or damaged, or
+  /// does not belong to the others. What is added to the directory later is not seen.
+  explicit Cache(std::filesystem::path directory);
+
+  const std::filesystem::path& directory() const { return directory_; }
+  const ImageIndex& index() const { return *index_; }
+  std::shared_ptr<const ImageIndex> index_ptr() const { return index_; }
+  const Plan& plan() const { return *plan_; }
+
+  /// The stored views of a group: plan().options().group of them, each checked to lie in its image. Throws Error.
+  std::vector<Recipe> recipes(GroupKey key) const;
+  /// The stored hash of one rendered view of the group (views.h says which). Throws Error.
+  std::uint64_t picture_hash(GroupKey key) const;
+  /// Passes whose recipes are complete.
+  std::vector<std::uint32_t> recipe_passes() const;
+
+  /// Ascending by directory.
+  const std::vector<TrackInfo>& tracks() const { return tracks_; }
+  /// The track of a name ("logits", "features.11"), from a teacher if there are several ("NAME" or "NAME.xxxxxxxx"; empty:
+  /// any). Throws Error that lists what there is when none or several fit.
+  const TrackInfo& track(const std::string& name, const std::string& teacher = {}) const;
+
+ private:
+  std::filesystem::path directory_;
+  std::shared_ptr<const ImageIndex> index_;
+  std::unique_ptr<const Plan> plan_;
+  std::unique_ptr<const Shelf> recipes_;
+  std::vector<TrackInfo> tracks_;
+};
+
+/// Reads one track. Lives independently of the Cache that it was made with.
+class TrackReader {
+ public:
+  /// What a thread keeps between reads; in the steady state reading allocates nothing of the size of a group.
+  struct Scratch {
+    Container::Scratch container;
+    std::vector<std::vector<std::byte>> arrays;
+  };
+
+  TrackReader(const Cache& cache, const TrackInfo& track);
+
+  const TrackInfo& track() const { return track_; }
+  /// Passes whose shards are all there, ascending.
+  std::vector<std::uint32_t> passes() const;
+  /// The decoded targets of a group. `out`: [group, shape...]. Throws Error that names file, dataset and group.
+  void read(GroupKey key, Scratch& scratch, std::span<float> out) const;
+  /// Bytes of all shards that are there, and their number.
+  std::uint64_t stored_bytes() const { return shelf_->stored_bytes(); }
+  std::uint64_t shards() const { return shelf_->count(); }
+  /// Views in the shards that are there.
+  std::uint64_t stored_views() const;
+
+ private:
+  TrackInfo track_;
+  std::uint32_t group_, shard_groups_, groups_per_pass_, shards_per_pass_;
+  std::vector<ArrayLayout> layout_;
+  std::unique_ptr<const Shelf> shelf_;
+};
+
+/// Reads index.h5.
+ImageIndex read_index(const std::filesystem::path& path);
+
+}  // namespace vitrine
+
+#endif  // VITRINE_COMMON_CACHE_CACHE_H_

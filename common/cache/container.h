@@ -1,0 +1,78 @@
+// The container of everything binary in a cache: an HDF5 file whose user block holds a table of its own (FORMAT.md), so that
+// reading takes one read for the table and one a chunk, and no HDF5. This is the reading half; container_writer.h writes.
+#ifndef VITRINE_COMMON_CACHE_CONTAINER_H_
+#define VITRINE_COMMON_CACHE_CONTAINER_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/base/files.h"
+#include "common/codec/frame.h"
+
+namespace vitrine {
+
+/// A dataset of rows in chunks of equal size along the first axis; rows of the last chunk past the end are zero bytes.
+struct DatasetInfo {
+  std::string name;
+  std::string dtype;                 ///< numpy's: "<f4", "<f2", "|i1", "|u1", "<u4", "<u8", "|V40"
+  std::vector<std::uint64_t> shape;  ///< 1 to 8 axes, none of them 0
+  std::uint32_t chunk_rows = 0;
+  std::uint64_t first_chunk = 0, chunk_count = 0;  ///< in the table's list of chunks
+
+  std::uint64_t row_bytes() const;  ///< of one index of the first axis
+  std::uint64_t chunk_bytes() const { return row_bytes() * chunk_rows; }
+};
+
+/// Bytes of an item of a dtype as above; nullopt for one that the format does not know.
+std::optional<std::uint64_t> item_bytes(std::string_view dtype);
+
+class Container {
+ public:
+  /// What one thread keeps between reads: the file that it read last, a buffer, zstd's state.
+  struct Scratch {
+    std::optional<ReadableFile> file;
+    std::vector<std::byte> stored;
+    Decompressor decompressor;
+  };
+
+  /// Reads and checks the table: magic, version, flags, sizes, checksum, that all chunks lie in the file and that datasets
+  /// and chunks agree. Throws Error that names the file. The file is closed again: open files are a matter of scratches.
+  explicit Container(std::filesystem::path path);
+
+  const std::filesystem::path& path() const { return path_; }
+  const std::vector<DatasetInfo>& datasets() const { return datasets_; }
+  /// Position in datasets(). Throws Error when there is none of that name.
+  std::size_t find(const std::string& name) const;
+  /// The attributes: one JSON object.
+  const std::string& json() const { return json_; }
+  std::uint64_t file_bytes() const { return file_bytes_; }
+
+  /// A chunk, decoded, into `out` of exactly chunk_bytes(). Both checksums are verified. Throws Error that names file, dataset
+  /// and chunk. Any thread, with a scratch of its own.
+  void read_chunk(std::size_t dataset, std::uint64_t chunk, Scratch& scratch, std::span<std::byte> out) const;
+  /// All rows of a dataset.
+  std::vector<std::byte> read_all(std::size_t dataset, Scratch& scratch) const;
+
+ private:
+  struct Chunk {
+    std::uint64_t offset;
+    std::uint32_t stored_bytes, raw_bytes;
+    std::uint64_t hash;
+  };
+  std::filesystem::path path_;
+  std::vector<DatasetInfo> datasets_;
+  std::vector<Chunk> chunks_;
+  std::string json_;
+  std::uint64_t file_bytes_ = 0;
+};
+
+}  // namespace vitrine
+
+#endif  // VITRINE_COMMON_CACHE_CONTAINER_H_

@@ -1,0 +1,37 @@
+// Writes a container. The bytes are a function of the arguments and of the versions of libzstd and HDF5.
+#ifndef VITRINE_COMMON_CACHE_CONTAINER_WRITER_H_
+#define VITRINE_COMMON_CACHE_CONTAINER_WRITER_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace vitrine {
+
+/// A named part of a compound item, for h5py's eyes; our reader sees bytes.
+struct FieldSpec {
+  std::string name, dtype;
+  std::size_t offset;
+};
+
+struct DatasetSpec {
+  std::string name;
+  std::string dtype;  ///< as in DatasetInfo; "|V40" with `fields`
+  std::vector<std::uint64_t> shape;
+  std::uint32_t chunk_rows = 1;
+  /// One a chunk, not owned. The last one may be short of rows past the end; all others are whole.
+  std::vector<std::span<const std::byte>> chunks;
+  std::vector<FieldSpec> fields = {};
+};
+
+/// Publishes `path`. `json`: one object, also stored as the HDF5 root attribute "vitrine". `level`: zstd's. Throws Error on a
+/// failure to write, std::logic_error for specs that do not fit together. Threads wait for each other inside HDF5.
+void write_container(const std::filesystem::path& path, const std::vector<DatasetSpec>& datasets, const std::string& json,
+                     int level);
+
+}  // namespace vitrine
+
+#endif  // VITRINE_COMMON_CACHE_CONTAINER_WRITER_H_

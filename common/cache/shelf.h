@@ -1,0 +1,51 @@
+// The numbered files of one directory (00000.h5, 00001.h5, ...): which are there, and their tables, read when first needed.
+#ifndef VITRINE_COMMON_CACHE_SHELF_H_
+#define VITRINE_COMMON_CACHE_SHELF_H_
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "common/cache/container.h"
+
+namespace vitrine {
+
+/// "00012.h5".
+std::string shard_file_name(std::uint64_t number);
+
+class Shelf {
+ public:
+  /// Called once for each file, when its table has been read; throws Error for a file that does not belong here.
+  using Check = std::function<void(const Container&, std::uint64_t number)>;
+
+  /// Lists the directory; files that come later are not seen. A missing directory is an empty shelf.
+  Shelf(std::filesystem::path directory, Check check);
+
+  const std::filesystem::path& directory() const { return directory_; }
+  std::uint64_t count() const { return slots_.size(); }
+  bool holds(std::uint64_t number) const { return slots_.contains(number); }
+  std::uint64_t stored_bytes() const { return stored_bytes_; }
+  /// Throws Error when the file is missing, damaged or does not belong. Any thread.
+  const Container& open(std::uint64_t number) const;
+  /// Passes of which all shards are there, ascending.
+  std::vector<std::uint32_t> complete_passes(std::uint32_t shards_per_pass) const;
+
+ private:
+  struct Slot {
+    std::once_flag once;
+    std::unique_ptr<const Container> container;
+  };
+  std::filesystem::path directory_;
+  Check check_;
+  std::map<std::uint64_t, std::unique_ptr<Slot>> slots_;
+  std::uint64_t stored_bytes_ = 0;
+};
+
+}  // namespace vitrine
+
+#endif  // VITRINE_COMMON_CACHE_SHELF_H_

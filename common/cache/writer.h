@@ -1,0 +1,39 @@
+// Writing a cache directory. Files are published whole and never changed; the same arguments give the same bytes. Every
+// function may be called from several processes at once: they would write the same file.
+#ifndef VITRINE_COMMON_CACHE_WRITER_H_
+#define VITRINE_COMMON_CACHE_WRITER_H_
+
+#include <cstdint>
+#include <filesystem>
+#include <vector>
+
+#include "common/cache/track.h"
+#include "common/codec/form.h"
+#include "common/plan/plan.h"
+
+namespace vitrine {
+
+/// Publishes index.h5 and plan.json where they are missing. Throws Error that names the first difference when the directory
+/// holds another index or plan.
+void create_cache(const std::filesystem::path& directory, const ImageIndex& index, const Plan& plan);
+
+/// Publishes track.json where it is missing. Throws Error that names the first difference to one that is there.
+void create_track(const std::filesystem::path& directory, const TrackInfo& track);
+
+/// Groups in a shard: options().shard_groups, or what is left in a pass's last one.
+std::uint32_t groups_in_shard(const Plan& plan, std::uint32_t shard);
+
+/// `shard` < plan.shards_per_pass(). `picture_hashes`: one a group of the shard (views.h: picture_hash).
+void write_recipes(const std::filesystem::path& directory, const Plan& plan, std::uint32_t pass, std::uint32_t shard,
+                   const std::vector<std::uint64_t>& picture_hashes);
+bool recipes_exist(const std::filesystem::path& directory, const Plan& plan, std::uint32_t pass, std::uint32_t shard);
+
+/// `groups`: for each group of the shard, in order, encode()'s arrays of its options().group views in the track's form.
+void write_shard(const std::filesystem::path& directory, const TrackInfo& track, const Plan& plan, std::uint32_t pass,
+                 std::uint32_t shard, const std::vector<std::vector<Array>>& groups);
+bool shard_exists(const std::filesystem::path& directory, const TrackInfo& track, const Plan& plan, std::uint32_t pass,
+                  std::uint32_t shard);
+
+}  // namespace vitrine
+
+#endif  // VITRINE_COMMON_CACHE_WRITER_H_

@@ -1,0 +1,36 @@
+// One piece of data as one Zstandard frame (RFC 8878) that knows its content's size and checksum.
+#ifndef VITRINE_COMMON_CODEC_FRAME_H_
+#define VITRINE_COMMON_CODEC_FRAME_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+struct ZSTD_DCtx_s;
+
+namespace vitrine {
+
+inline constexpr std::uint32_t kFrameMagic = 0xFD2FB528;  ///< a frame's first four bytes, little-endian
+
+/// `level`: zstd's, 1 to 19. The same bytes and level give the same frame (with one version of libzstd).
+std::vector<std::byte> compress_frame(std::span<const std::byte> bytes, int level);
+
+/// Reusable state of decompression. Not for several threads at once.
+class Decompressor {
+ public:
+  Decompressor();
+  ~Decompressor();
+  Decompressor(const Decompressor&) = delete;
+  Decompressor& operator=(const Decompressor&) = delete;
+  /// Fills `out` exactly. Throws Error, beginning with `where`, when the frame is damaged or holds another size.
+  void decompress(std::span<const std::byte> frame, std::span<std::byte> out, const std::string& where);
+
+ private:
+  ZSTD_DCtx_s* context_;
+};
+
+}  // namespace vitrine
+
+#endif  // VITRINE_COMMON_CODEC_FRAME_H_
