@@ -1,0 +1,41 @@
+// ResNet (He et al., arXiv:1512.03385) with torchvision's structure, names and initialisation; bottlenecks stride on their 3x3
+// convolution ("V1.5").
+#ifndef VITRINE_COMMON_MODELS_RESNET_H_
+#define VITRINE_COMMON_MODELS_RESNET_H_
+
+#include <torch/torch.h>
+
+#include <array>
+#include <string>
+#include <vector>
+
+namespace vitrine {
+
+class ResNetImpl : public torch::nn::Module {
+ public:
+  struct Outputs {
+    at::Tensor logits;                ///< [N, classes], FP32
+    std::vector<at::Tensor> stages;   ///< outputs of layer1 to layer4: [N, widths()[i], H, W] at strides 4, 8, 16, 32
+  };
+
+  /// arch: resnet18, resnet34, resnet50, resnet101 or resnet152; anything else throws Error. Initialised from the default CPU
+  /// generator: seed it with torch::manual_seed.
+  ResNetImpl(const std::string& arch, int classes);
+
+  /// x: [N, 3, H, W], FP32; any memory format. Stages are in the compute type (16 bits inside an Autocast).
+  Outputs forward(at::Tensor x);
+
+  std::array<int, 4> widths() const { return widths_; }
+
+ private:
+  std::array<int, 4> widths_{};
+  torch::nn::Conv2d conv1_{nullptr};
+  torch::nn::BatchNorm2d bn1_{nullptr};
+  std::array<torch::nn::Sequential, 4> layers_{nullptr, nullptr, nullptr, nullptr};
+  torch::nn::Linear fc_{nullptr};
+};
+TORCH_MODULE(ResNet);
+
+}  // namespace vitrine
+
+#endif  // VITRINE_COMMON_MODELS_RESNET_H_

@@ -1,0 +1,70 @@
+// The Vision Transformer (Dosovitskiy et al., arXiv:2010.11929) with timm's structure and parameter names, so that timm's
+// weights load as they are: a class token, a learned position embedding, pre-norm blocks, the class token's head.
+#ifndef VITRINE_COMMON_MODELS_VIT_H_
+#define VITRINE_COMMON_MODELS_VIT_H_
+
+#include <torch/torch.h>
+
+#include <string>
+#include <vector>
+
+#include "common/config/fields.h"
+
+namespace vitrine {
+
+struct VitOptions {
+  /// vit_{tiny,small,base,large}_patch{8,14,16,32}_SIZE, or "" when the dimensions below are all given.
+  std::string arch = "vit_tiny_patch16_224";
+  /// 0: as `arch` says. Any other value replaces what `arch` says.
+  int image_size = 0, patch = 0, dim = 0, depth = 0, heads = 0;
+  int classes = 1000;
+  int mlp_ratio = 4;
+  void fields(Fields& f);
+};
+
+/// The options with every dimension filled in from `arch`. Throws Error when the name is unknown, a dimension is missing, the
+/// patch does not divide the image, or the heads do not divide the dimension.
+VitOptions resolve(VitOptions options);
+
+/// What to hand out on the way. Blocks are counted from 0; each list is in the order in which the outputs come.
+struct VitTaps {
+  std::vector<int64_t> features, attentions;
+  /// Feature taps pass through a LayerNorm without affine (eps 1e-6).
+  bool normalise = true;
+};
+
+struct VitOutputs {
+  at::Tensor logits;                    ///< [N, classes], FP32
+  std::vector<at::Tensor> features;     ///< [N, dim, grid, grid], FP32, contiguous: a block's output without the class token
+  std::vector<at::Tensor> attentions;   ///< [N, heads, grid, grid], FP32: softmax row of the class token, its own column left out
+};
+
+class VitImpl : public torch::nn::Module {
+ public:
+  /// Initialised as timm does, from the default CPU generator: seed it with torch::manual_seed.
+  explicit VitImpl(const VitOptions& options);
+  ~VitImpl() override;
+
+  /// x: [N, 3, image_size, image_size], FP32. In FP32, or in 16 bits inside an Autocast. A tap of a block that does not exist,
+  /// or another picture size, throws Error.
+  VitOutputs forward(at::Tensor x, const VitTaps& taps = {});
+
+  const VitOptions& options() const { return options_; }
+  int depth() const { return options_.depth; }
+  int dim() const { return options_.dim; }
+  int heads() const { return options_.heads; }
+  int grid() const { return options_.image_size / options_.patch; }
+
+ private:
+  VitOptions options_;
+  at::Tensor cls_token_, pos_embed_;
+  torch::nn::Conv2d proj_{nullptr};
+  torch::nn::ModuleList blocks_{nullptr};
+  torch::nn::LayerNorm norm_{nullptr};
+  torch::nn::Linear head_{nullptr};
+};
+TORCH_MODULE(Vit);
+
+}  // namespace vitrine
+
+#endif  // VITRINE_COMMON_MODELS_VIT_H_
