@@ -22,7 +22,8 @@ std::string read_file(const std::filesystem::path& path);
 void publish(const std::filesystem::path& path, const std::function<void(const std::filesystem::path&)>& write);
 void publish(const std::filesystem::path& path, std::string_view bytes);
 
-/// Removes temporary files that died with their writers: those in `directory` whose process no longer runs on this machine.
+/// Removes temporary files that died with their writers: those in `directory` whose process no longer runs on this machine, or
+/// whose process number is now this process's own. Call it before this process publishes anything there.
 void remove_abandoned(const std::filesystem::path& directory);
 
 /// A whole file mapped read-only. Moves, does not copy; the bytes live as long as the object.

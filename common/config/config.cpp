@@ -174,19 +174,31 @@ class Reader : public KeyedFields {
   std::string source_;
 };
 
+[[noreturn]] void refuse_key(const std::string& name, const std::string& source, const Collector& known) {
+  std::vector<std::string> candidates = known.keys;
+  candidates.insert(candidates.end(), known.sections.begin(), known.sections.end());
+  const std::string near = nearest_word(name, candidates);
+  fail(source, ": unknown key ", name, near.empty() ? "; --help lists the keys" : "; did you mean " + near + "?");
+}
+
+bool among(const std::string& name, const std::vector<std::string>& names) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+// Before the value of an override is parsed: a mistyped key is the likelier mistake.
+void check_key(const std::string& name, const std::string& source, const Collector& known) {
+  if (!among(name, known.keys) && !among(name, known.sections)) refuse_key(name, source, known);
+}
+
 // Every key of the table must be known.
 void check_keys(const toml::table& table, const std::string& prefix, const std::string& source, const Collector& known) {
   for (const auto& [key, node] : table) {
     const std::string name = prefix + std::string(key.str());
-    const bool is_section = std::find(known.sections.begin(), known.sections.end(), name) != known.sections.end();
-    if (is_section) {
+    if (among(name, known.sections)) {
       if (!node.is_table()) fail(source, ": ", name, " = ", shown(node), " is not allowed; ", name, " is a section with keys of its own");
       check_keys(*node.as_table(), name + ".", source, known);
-    } else if (std::find(known.keys.begin(), known.keys.end(), name) == known.keys.end()) {
-      std::vector<std::string> candidates = known.keys;
-      candidates.insert(candidates.end(), known.sections.begin(), known.sections.end());
-      const std::string near = nearest_word(name, candidates);
-      fail(source, ": unknown key ", name, near.empty() ? "; --help lists the keys" : "; did you mean " + near + "?");
+    } else {
+      check_key(name, source, known);
     }
   }
 }
@@ -251,7 +263,7 @@ class HelpPrinter : public KeyedFields {
     put(key, list(value, shortest), help, describe(range));
   }
   bool enter(const char* key, const char* help) override {
-    rows_.push_back({"[" + full(key) + "]", help});
+    rows_.push_back({vitrine::text("[", full(key), "]"), help});
     return KeyedFields::enter(key, help);
   }
 
@@ -260,7 +272,7 @@ class HelpPrinter : public KeyedFields {
     std::string left, right;
   };
   void put(const char* key, const std::string& value, const std::string& help, const std::string& allowed) {
-    rows_.push_back({full(key) + " = " + value, help + (allowed.empty() ? "" : " (" + allowed + ")")});
+    rows_.push_back({vitrine::text(full(key), " = ", value), allowed.empty() ? help : vitrine::text(help, " (", allowed, ")")});
   }
   std::vector<Row> rows_;
 };
@@ -310,7 +322,8 @@ void load(const std::filesystem::path& file, const std::vector<std::string>& ove
     const std::size_t equals = override_text.find('=');
     if (equals == std::string::npos || equals == 0) fail(source, ": expected key=value, for instance train.seed=3");
     const std::string key = override_text.substr(0, equals), value = override_text.substr(equals + 1);
-    const bool is_text = std::find(known.text_keys.begin(), known.text_keys.end(), key) != known.text_keys.end();
+    check_key(key, source, known);
+    const bool is_text = among(key, known.text_keys);
     const bool bare = is_text && (value.empty() || (value[0] != '"' && value[0] != '\''));
     toml::table table;
     try {
