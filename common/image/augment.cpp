@@ -20,24 +20,6 @@ std::uint8_t grey(const std::uint8_t* pixel) {
   return static_cast<std::uint8_t>(0.2989f * pixel[0] + 0.587f * pixel[1] + 0.114f * pixel[2]);
 }
 
-void brightness(Picture picture, float factor) {
-  for (auto& value : picture) value = blend(value, 0, factor);
-}
-
-void contrast(Picture picture, float factor) {
-  std::uint64_t sum = 0;
-  for (std::size_t i = 0; i < picture.size(); i += 3) sum += grey(&picture[i]);
-  const auto mean = static_cast<float>(static_cast<double>(sum) / (static_cast<double>(picture.size()) / 3));
-  for (auto& value : picture) value = blend(value, mean, factor);
-}
-
-void saturation(Picture picture, float factor) {
-  for (std::size_t i = 0; i < picture.size(); i += 3) {
-    const std::uint8_t middle = grey(&picture[i]);
-    for (std::size_t c = 0; c < 3; ++c) picture[i + c] = blend(picture[i + c], middle, factor);
-  }
-}
-
 // Through HSV in [0, 1], torchvision's _rgb2hsv and _hsv2rgb.
 void turn_hue(std::uint8_t* pixel, float turn) {
   const float r = pixel[0] / 255.0f, g = pixel[1] / 255.0f, b = pixel[2] / 255.0f;
@@ -55,10 +37,6 @@ void turn_hue(std::uint8_t* pixel, float turn) {
   for (int c = 0; c < 3; ++c) pixel[c] = static_cast<std::uint8_t>(colour[c] * 255.999f);
 }
 
-void hue(Picture picture, float turn) {
-  for (std::size_t i = 0; i < picture.size(); i += 3) turn_hue(&picture[i], turn);
-}
-
 void jitter(Picture picture, const AugmentOptions& options, Stream stream) {
   std::array<int, 4> order{0, 1, 2, 3};
   for (std::size_t n = 4; n > 1; --n) std::swap(order[n - 1], order[stream.below(n)]);
@@ -68,10 +46,10 @@ void jitter(Picture picture, const AugmentOptions& options, Stream stream) {
   const float bright = factor(options.brightness), contrasted = factor(options.contrast), saturated = factor(options.saturation);
   const auto turn = static_cast<float>(stream.uniform(-options.hue, options.hue));
   for (const int step : order) {
-    if (step == 0 && options.brightness > 0) brightness(picture, bright);
-    if (step == 1 && options.contrast > 0) contrast(picture, contrasted);
-    if (step == 2 && options.saturation > 0) saturation(picture, saturated);
-    if (step == 3 && options.hue > 0) hue(picture, turn);
+    if (step == 0 && options.brightness > 0) adjust_brightness(picture, bright);
+    if (step == 1 && options.contrast > 0) adjust_contrast(picture, contrasted);
+    if (step == 2 && options.saturation > 0) adjust_saturation(picture, saturated);
+    if (step == 3 && options.hue > 0) adjust_hue(picture, turn);
   }
 }
 
@@ -93,6 +71,28 @@ void erase(Picture picture, int size, const AugmentOptions& options, Stream stre
 }
 
 }  // namespace
+
+void adjust_brightness(Picture picture, float factor) {
+  for (auto& value : picture) value = blend(value, 0, factor);
+}
+
+void adjust_contrast(Picture picture, float factor) {
+  std::uint64_t sum = 0;
+  for (std::size_t i = 0; i < picture.size(); i += 3) sum += grey(&picture[i]);
+  const auto mean = static_cast<float>(static_cast<double>(sum) / (static_cast<double>(picture.size()) / 3));
+  for (auto& value : picture) value = blend(value, mean, factor);
+}
+
+void adjust_saturation(Picture picture, float factor) {
+  for (std::size_t i = 0; i < picture.size(); i += 3) {
+    const std::uint8_t middle = grey(&picture[i]);
+    for (std::size_t c = 0; c < 3; ++c) picture[i + c] = blend(picture[i + c], middle, factor);
+  }
+}
+
+void adjust_hue(Picture picture, float turn) {
+  for (std::size_t i = 0; i < picture.size(); i += 3) turn_hue(&picture[i], turn);
+}
 
 void AugmentOptions::fields(Fields& f) {
   f.number("brightness", brightness, "colour jitter: the brightness factor is drawn from 1 - b to 1 + b", {0, 1});

@@ -16,7 +16,7 @@ struct AugmentOptions {
   double contrast = 0.4;           ///< likewise, towards the mean of the grey picture
   double saturation = 0.4;         ///< likewise, towards the grey picture
   double hue = 0.1;                ///< turn of the hue from [-h, h], h <= 0.5 of a circle
-  double erase_probability = 0.25; ///< of one erased rectangle a view
+  double erase_probability = 0.25; ///< of one erased rectangle in a view
   double erase_min_area = 0.02;    ///< share of the view's area
   double erase_max_area = 0.33;
   double erase_min_ratio = 0.3;    ///< height / width, log-uniform
@@ -30,6 +30,13 @@ struct AugmentOptions {
 /// draw. Strength 0 leaves a step out without using fewer draws, so that one setting does not move another. Any thread.
 void augment(std::span<std::uint8_t> picture, int size, const AugmentOptions& options, std::uint64_t seed,
              std::uint32_t epoch, std::uint32_t pass, std::uint64_t position);
+
+// The steps of the jitter, torchvision's functional ones of the same names on a uint8 tensor (which truncate, not round), on a
+// picture [pixels, 3]. factor >= 0, 1 changes nothing; turn in [-0.5, 0.5] of a circle, 0 changes nothing.
+void adjust_brightness(std::span<std::uint8_t> picture, float factor);
+void adjust_contrast(std::span<std::uint8_t> picture, float factor);
+void adjust_saturation(std::span<std::uint8_t> picture, float factor);
+void adjust_hue(std::span<std::uint8_t> picture, float turn);
 
 }  // namespace vitrine
 

@@ -1,0 +1,156 @@
+#include "common/image/image.h"
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+#include "common/base/error.h"
+#include "common/image/decode.h"
+#include "common/image/scan.h"
+#include "common/image/write.h"
+#include "tests/support/testing.h"
+
+using namespace vitrine;
+using vitrine::testing::TemporaryDirectory;
+using vitrine::testing::write_whole;
+
+namespace {
+
+Image gradient(int height, int width) {
+  Image image(height, width);
+  for (int y = 0; y < height; ++y)
+    for (int x = 0; x < width; ++x) {
+      image.row(y)[3 * x] = static_cast<std::uint8_t>(y * 7);
+      image.row(y)[3 * x + 1] = static_cast<std::uint8_t>(x * 5);
+      image.row(y)[3 * x + 2] = static_cast<std::uint8_t>(x * y);
+    }
+  return image;
+}
+
+std::string as_string(const std::vector<std::byte>& bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+Image decode(std::string_view content) { return decode_image(std::as_bytes(std::span(content)), "cats/1.jpg"); }
+
+// The message of the Error that decoding throws, empty when it throws none.
+std::string refusal(std::string_view content) {
+  try {
+    decode(content);
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return {};
+}
+
+bool has(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
+
+}  // namespace
+
+TEST_CASE("a PNG gives back the pixels that were written, whatever its size") {
+  for (const int height : {1, 2, 31})
+    for (const int width : {1, 3, 50}) {
+      const Image image = gradient(height, width);
+      const std::string file = as_string(encode_png(image));
+      CHECK(decode(file).rgb == image.rgb);
+      const ImageSize size = read_image_size(std::as_bytes(std::span(file)), "x");
+      CHECK(size.height == height);
+      CHECK(size.width == width);
+    }
+}
+
+TEST_CASE("a JPEG keeps its size and nearly its colours") {
+  Image image(33, 47);
+  for (std::size_t i = 0; i < image.rgb.size(); i += 3) image.rgb[i] = 200, image.rgb[i + 1] = 100, image.rgb[i + 2] = 50;
+  const std::string file = as_string(encode_jpeg(image, 95));
+  const Image back = decode(file);
+  REQUIRE(back.height == 33);
+  REQUIRE(back.width == 47);
+  for (std::size_t i = 0; i < back.rgb.size(); ++i) CHECK(std::abs(int{back.rgb[i]} - int{image.rgb[i]}) <= 3);
+  CHECK(as_string(encode_jpeg(image, 95)) == file);
+}
+
+TEST_CASE("files cut short are refused by name, wherever they are cut") {
+  const Image image = gradient(64, 80);
+  for (const std::string& file : {as_string(encode_jpeg(image, 90)), as_string(encode_png(image))})
+    for (std::size_t length = 0; length < file.size() - 16; length += 1 + file.size() / 97) {
+      const std::string message = refusal(std::string_view(file).substr(0, length));
+      CAPTURE(length);
+      CHECK(has(message, "cats/1.jpg"));
+    }
+}
+
+TEST_CASE("damaged bytes give a picture or an Error, nothing else") {
+  const Image image = gradient(40, 40);
+  for (const std::string& file : {as_string(encode_jpeg(image, 90)), as_string(encode_png(image))})
+    for (std::size_t i = 0; i < file.size(); i += 3) {
+      std::string damaged = file;
+      damaged[i] = static_cast<char>(damaged[i] ^ (1 << (i % 8)));
+      try {
+        const Image picture = decode(damaged);
+        CHECK(picture.rgb.size() == static_cast<std::size_t>(picture.height) * static_cast<std::size_t>(picture.width) * 3);
+      } catch (const Error&) {
+      }
+    }
+}
+
+TEST_CASE("other files are refused with what was expected") {
+  CHECK(has(refusal(""), "empty file"));
+  CHECK(has(refusal("GIF89a and so on"), "neither a JPEG nor a PNG nor a WebP"));
+  CHECK(has(refusal(std::string("RIFF\x10\0\0\0WEBPVP8 xxxxxxx", 23)), "WebP"));
+}
+
+TEST_CASE("scanning a folder of class folders lists its images and says what it leaves out") {
+  const TemporaryDirectory root;
+  const std::string jpeg = as_string(encode_jpeg(gradient(20, 30), 90)), png = as_string(encode_png(gradient(5, 6)));
+  write_whole(root / "dog/b.jpg", jpeg);
+  write_whole(root / "dog/a.JPEG", png);
+  write_whole(root / "cat/deep/x.png", png);
+  write_whole(root / "cat/cut.jpg", jpeg.substr(0, jpeg.size() / 2));
+  write_whole(root / "cat/notes.txt", "not an image");
+  write_whole(root / "cat/.hidden.jpg", jpeg);
+  write_whole(root / "not_in_a_class.jpg", jpeg);
+  std::filesystem::create_directories(root / "bird");
+
+  std::vector<LeftOut> left_out;
+  const ImageIndex index = scan_image_folder(root.path(), &left_out);
+  CHECK(index.classes == std::vector<std::string>{"bird", "cat", "dog"});
+  REQUIRE(index.images.size() == 3);
+  CHECK(index.images[0].id == "cat/deep/x.png");
+  CHECK(index.images[0].label == 1);
+  CHECK(index.images[0].height == 5);
+  CHECK(index.images[0].width == 6);
+  CHECK(index.images[1].id == "dog/a.JPEG");
+  CHECK(index.images[2].id == "dog/b.jpg");
+  CHECK(index.images[2].label == 2);
+  CHECK(index.images[2].height == 20);
+  CHECK(index.images[2].file_bytes == jpeg.size());
+  CHECK(index.images[0].hash == index.images[1].hash);
+  CHECK(index.images[1].hash != index.images[2].hash);
+
+  REQUIRE(left_out.size() == 3);
+  CHECK(left_out[0].id == "bird/");
+  CHECK(has(left_out[0].reason, "no readable image"));
+  CHECK(left_out[1].id == "cat/cut.jpg");
+  CHECK(has(left_out[1].reason, "cut short"));
+  CHECK(left_out[2].id == "cat/notes.txt");
+  CHECK(scan_image_folder(root.path(), nullptr) == index);
+}
+
+TEST_CASE("folders without a data set are errors that say what is missing") {
+  const TemporaryDirectory root;
+  const auto message = [&](const std::filesystem::path& path) -> std::string {
+    try {
+      scan_image_folder(path, nullptr);
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return {};
+  };
+  CHECK(has(message(root / "absent"), "there is no folder"));
+  CHECK(has(message(root.path()), "no class folder"));
+  write_whole(root / "cat/a.txt", "text");
+  CHECK(has(message(root.path()), "only one class folder"));
+  write_whole(root / "dog/a.txt", "text");
+  CHECK(has(message(root.path()), "no readable image"));
+}

@@ -1,0 +1,204 @@
+#include "common/image/views.h"
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "common/base/error.h"
+#include "common/base/philox.h"
+#include "common/image/augment.h"
+#include "common/image/scan.h"
+#include "common/image/transform.h"
+#include "common/image/write.h"
+#include "tests/support/testing.h"
+
+using namespace vitrine;
+using vitrine::testing::TemporaryDirectory;
+using vitrine::testing::write_whole;
+
+namespace {
+
+Image noise(int height, int width, std::uint64_t seed) {
+  Image image(height, width);
+  Stream stream(seed, Purpose::kSample);
+  for (auto& value : image.rgb) value = static_cast<std::uint8_t>(stream.bits());
+  return image;
+}
+
+Image plain(int height, int width, std::uint8_t value) {
+  Image image(height, width);
+  std::fill(image.rgb.begin(), image.rgb.end(), value);
+  return image;
+}
+
+// Two classes, three images: 0 all 10, 1 all 201, 2 noise of 48 × 40.
+struct Folder {
+  TemporaryDirectory root;
+  std::shared_ptr<const ImageIndex> index;
+  Folder() {
+    put("a/0.png", plain(32, 32, 10));
+    put("a/1.png", plain(20, 30, 201));
+    put("b/2.png", noise(48, 40, 3));
+    index = std::make_shared<ImageIndex>(scan_image_folder(root.path(), nullptr));
+  }
+  void put(const std::string& id, const Image& image) {
+    const auto bytes = encode_png(image);
+    write_whole(root / id, {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+  }
+  Recipe whole(std::uint32_t image) const {
+    const ImageEntry& entry = index->images.at(image);
+    return {.image = image, .label = entry.label, .height = static_cast<std::int32_t>(entry.height),
+            .width = static_cast<std::int32_t>(entry.width)};
+  }
+};
+
+}  // namespace
+
+TEST_CASE("mixing bytes rounds to the nearest level") {
+  CHECK(mix_bytes(255, 0, 32768) == 128);          // 127.5 up
+  CHECK(mix_bytes(10, 200, 16384) == 153);         // 2.5 + 150 = 152.5 up
+  CHECK(mix_bytes(100, 200, 65535) == 100);        // 100.0015
+  CHECK(mix_bytes(100, 200, 1) == 200);            // 199.998
+  CHECK(mix_bytes(255, 255, 12345) == 255);
+  CHECK(mix_bytes(0, 3, 43691) == 1);              // 3 · 21845 / 65536 = 0.99998
+}
+
+TEST_CASE("box edges go to another grid and stay inside it") {
+  CHECK(scale_edge(0, 224, 96) == 0);
+  CHECK(scale_edge(224, 224, 96) == 96);
+  CHECK(scale_edge(7, 224, 96) == 3);   // 3.0
+  CHECK(scale_edge(8, 224, 96) == 3);   // 3.43
+  CHECK(scale_edge(1, 8, 4) == 1);      // 0.5 up
+  for (int edge = 0; edge <= 224; ++edge) CHECK(scale_edge(edge, 224, 224) == edge);
+}
+
+TEST_CASE("a group's views are mixed from its plain views") {
+  const Folder folder;
+  const ViewMaker views(folder.root.path(), folder.index, 32);
+  Recipe mix_up = folder.whole(0), cut_mix = folder.whole(1), none = folder.whole(2);
+  mix_up.mix = Mix::kMixUp, mix_up.partner = 1, mix_up.lambda = 49152;
+  cut_mix.mix = Mix::kCutMix, cut_mix.partner = 0, cut_mix.lambda = 65536 - 65536 / 4;
+  cut_mix.box_top = 8, cut_mix.box_left = 0, cut_mix.box_bottom = 24, cut_mix.box_right = 16;
+  const std::vector<Recipe> recipes{mix_up, cut_mix, none};
+
+  SUBCASE("on the teacher's grid") {
+    const auto pictures = views.group(recipes, 32);
+    REQUIRE(pictures.size() == 3u * 32 * 32 * 3);
+    for (int i = 0; i < 32 * 32 * 3; ++i) CHECK(pictures[i] == 58);  // 10 · 0.75 + 201 · 0.25 = 57.75
+    for (int y = 0; y < 32; ++y)
+      for (int x = 0; x < 32; ++x) {
+        const bool in_box = y >= 8 && y < 24 && x < 16;
+        CHECK(pictures[(32 * 32 + y * 32 + x) * 3] == (in_box ? 10 : 201));  // the partner unmixed
+      }
+    const Image alone = crop_resize(views.picture(2), 0, 0, 48, 40, 32, 32, false);
+    CHECK(std::equal(alone.rgb.begin(), alone.rgb.end(), pictures.end() - 32 * 32 * 3));
+  }
+  SUBCASE("on a coarser grid the box is rounded") {
+    const auto pictures = views.group(recipes, 12);  // edges 8, 24, 16 of 32 are 3, 9, 6 of 12
+    for (int y = 0; y < 12; ++y)
+      for (int x = 0; x < 12; ++x)
+        CHECK(pictures[(12 * 12 + y * 12 + x) * 3] == (y >= 3 && y < 9 && x < 6 ? 10 : 201));
+  }
+  SUBCASE("two makers on two threads give the same bytes") {
+    const auto here = views.group(recipes, 24);
+    std::vector<std::uint8_t> there;
+    std::thread([&] { there = ViewMaker(folder.root.path(), folder.index, 32).group(recipes, 24); }).join();
+    CHECK(here == there);
+    CHECK(picture_hash(here) == picture_hash(there));
+    CHECK(picture_hash(std::span(here).first(100)) != picture_hash(here));
+  }
+}
+
+TEST_CASE("crops and flips") {
+  const Image image = noise(21, 17, 1);
+  const Image crop = crop_resize(image, 3, 4, 9, 8, 9, 8, false);
+  for (int y = 0; y < 9; ++y) CHECK(std::equal(crop.row(y), crop.row(y) + 24, image.row(y + 3) + 12));
+  const Image mirrored = crop_resize(image, 3, 4, 9, 8, 9, 8, true);
+  for (int x = 0; x < 8; ++x) CHECK(mirrored.row(5)[3 * x + 1] == crop.row(5)[3 * (7 - x) + 1]);
+  const Image grown = crop_resize(image, 3, 4, 9, 8, 30, 40, false);
+  Image moved = noise(21, 17, 2);  // other pixels outside of the crop
+  for (int y = 3; y < 12; ++y) std::copy(image.row(y) + 12, image.row(y) + 36, moved.row(y) + 12);
+  CHECK(crop_resize(moved, 3, 4, 9, 8, 30, 40, false).rgb == grown.rgb);
+  CHECK_THROWS_AS(crop_resize(image, 13, 0, 9, 8, 5, 5, false), std::logic_error);
+}
+
+TEST_CASE("an image that changed after the index was made is refused by name") {
+  Folder folder;
+  const ViewMaker views(folder.root.path(), folder.index, 32);
+  folder.put("a/0.png", plain(32, 32, 11));
+  const std::vector<Recipe> recipes{folder.whole(0)};
+  CHECK_THROWS_WITH_AS(views.group(recipes, 32), doctest::Contains("a/0.png"), Error);
+  std::filesystem::remove(folder.root / "a/0.png");
+  CHECK_THROWS_AS(views.picture(0), Error);
+}
+
+TEST_CASE("augmentation is a pure function of its place, and nothing at strength zero") {
+  const Image image = noise(32, 32, 9);
+  const auto with = [&](const AugmentOptions& options, std::uint64_t seed, std::uint32_t epoch, std::uint32_t pass,
+                        std::uint64_t position) {
+    auto picture = image.rgb;
+    augment(picture, 32, options, seed, epoch, pass, position);
+    return picture;
+  };
+  const AugmentOptions usual;
+  const auto once = with(usual, 1, 2, 3, 4);
+  CHECK(with(usual, 1, 2, 3, 4) == once);
+  CHECK(once != image.rgb);
+  CHECK(with(usual, 2, 2, 3, 4) != once);
+  CHECK(with(usual, 1, 3, 3, 4) != once);
+  CHECK(with(usual, 1, 2, 4, 4) != once);
+  CHECK(with(usual, 1, 2, 3, 5) != once);
+
+  const AugmentOptions none{.brightness = 0, .contrast = 0, .saturation = 0, .hue = 0, .erase_probability = 0};
+  for (std::uint64_t position = 0; position < 20; ++position) CHECK(with(none, 1, 0, 0, position) == image.rgb);
+}
+
+TEST_CASE("erasing fills one rectangle of the allowed size with the mean colour") {
+  AugmentOptions options{.brightness = 0, .contrast = 0, .saturation = 0, .hue = 0, .erase_probability = 1};
+  options.fill = {7, 8, 9};
+  constexpr int kSize = 64;
+  int erased_views = 0;
+  for (std::uint64_t position = 0; position < 200; ++position) {
+    Image image = plain(kSize, kSize, 100);
+    augment(image.rgb, kSize, options, 5, 0, 0, position);
+    int count = 0, top = kSize, left = kSize, bottom = 0, right = 0;
+    for (int y = 0; y < kSize; ++y)
+      for (int x = 0; x < kSize; ++x) {
+        const std::uint8_t* pixel = image.row(y) + 3 * x;
+        if (pixel[0] == 100) continue;
+        REQUIRE((pixel[0] == 7 && pixel[1] == 8 && pixel[2] == 9));
+        ++count, top = std::min(top, y), left = std::min(left, x), bottom = std::max(bottom, y + 1), right = std::max(right, x + 1);
+      }
+    if (count == 0) continue;
+    ++erased_views;
+    CHECK(count == (bottom - top) * (right - left));
+    CHECK(count > 0.015 * kSize * kSize);  // the share, less what rounding two sides costs
+    CHECK(count < 0.35 * kSize * kSize);
+  }
+  CHECK(erased_views > 190);
+}
+
+TEST_CASE("each step of the jitter keeps what it should keep") {
+  const AugmentOptions none{.brightness = 0, .contrast = 0, .saturation = 0, .hue = 0, .erase_probability = 0};
+  AugmentOptions one = none;
+  Image grey = plain(8, 8, 90);
+  SUBCASE("hue and saturation leave grey pixels alone") {
+    one.hue = 0.5, one.saturation = 1;
+    augment(grey.rgb, 8, one, 1, 0, 0, 0);
+    for (const auto value : grey.rgb) CHECK(std::abs(value - 90) <= 1);  // truncation of the weighted sum
+  }
+  SUBCASE("contrast keeps the mean of a flat picture") {
+    one.contrast = 1;
+    augment(grey.rgb, 8, one, 1, 0, 0, 0);
+    for (const auto value : grey.rgb) CHECK(std::abs(value - 90) <= 1);
+  }
+  SUBCASE("brightness scales all alike") {
+    one.brightness = 0.5;
+    augment(grey.rgb, 8, one, 1, 0, 0, 0);
+    CHECK(grey.rgb[0] != 90);
+    CHECK(grey.rgb[0] >= 44);
+    CHECK(grey.rgb[0] <= 135);
+    CHECK(std::all_of(grey.rgb.begin(), grey.rgb.end(), [&](auto value) { return value == grey.rgb[0]; }));
+  }
+}
