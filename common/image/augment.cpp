@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <utility>
 
 #include "common/base/philox.h"
 
@@ -43,7 +44,8 @@ void jitter(Picture picture, const AugmentOptions& options, Stream stream) {
   const auto factor = [&](double strength) {
     return static_cast<float>(stream.uniform(std::max(0.0, 1 - strength), 1 + strength));
   };
-  const float bright = factor(options.brightness), contrasted = factor(options.contrast), saturated = factor(options.saturation);
+  const float bright = factor(options.brightness), contrasted = factor(options.contrast),
+              saturated = factor(options.saturation);
   const auto turn = static_cast<float>(stream.uniform(-options.hue, options.hue));
   for (const int step : order) {
     if (step == 0 && options.brightness > 0) adjust_brightness(picture, bright);
@@ -56,7 +58,8 @@ void jitter(Picture picture, const AugmentOptions& options, Stream stream) {
 void erase(Picture picture, int size, const AugmentOptions& options, Stream stream) {
   if (stream.uniform() >= options.erase_probability) return;
   for (int attempt = 0; attempt < 10; ++attempt) {
-    const double area = static_cast<double>(size) * size * stream.uniform(options.erase_min_area, options.erase_max_area);
+    const double area =
+        static_cast<double>(size) * size * stream.uniform(options.erase_min_area, options.erase_max_area);
     const double ratio = std::exp(stream.uniform(std::log(options.erase_min_ratio), std::log(options.erase_max_ratio)));
     const auto height = static_cast<int>(std::nearbyint(std::sqrt(area * ratio)));
     const auto width = static_cast<int>(std::nearbyint(std::sqrt(area / ratio)));

@@ -25,13 +25,15 @@ ImageSize read_webp(Bytes bytes, const std::string& name, Image* image) {
   if (WebPGetFeatures(data, bytes.size(), &features) != VP8_STATUS_OK)
     fail("the image ", name, " is a damaged WebP file; restore it or leave it out of the data set");
   if (features.has_animation)
-    fail("the image ", name, " is an animated WebP file, of which single pictures are expected; leave it out of the data set");
+    fail("the image ", name,
+         " is an animated WebP file, of which single pictures are expected; leave it out of the data set");
   const ImageSize size{features.height, features.width};
   check_size(size, name);
   if (image == nullptr) return size;
   *image = Image(size.height, size.width);
   if (WebPDecodeRGBInto(data, bytes.size(), image->rgb.data(), image->rgb.size(), size.width * 3) == nullptr)
-    fail("the image ", name, " is a WebP file that is damaged or cut short; restore it or leave it out of the data set");
+    fail("the image ", name,
+         " is a WebP file that is damaged or cut short; restore it or leave it out of the data set");
   return size;
 }
 
@@ -46,12 +48,15 @@ ImageSize read(formats::Bytes bytes, const std::string& name, Image* image) {
   if (content.starts_with("\x89PNG\r\n\x1a\n")) return formats::read_png(bytes, name, image);
   if (content.size() >= 12 && content.starts_with("RIFF") && content.substr(8, 4) == "WEBP")
     return formats::read_webp(bytes, name, image);
-  fail("the image ", name, " is neither a JPEG nor a PNG nor a WebP file by its content; convert it or leave it out of the data set");
+  fail("the image ", name,
+       " is neither a JPEG nor a PNG nor a WebP file by its content; convert it or leave it out of the data set");
 }
 
 }  // namespace
 
-ImageSize read_image_size(std::span<const std::byte> bytes, const std::string& name) { return read(bytes, name, nullptr); }
+ImageSize read_image_size(std::span<const std::byte> bytes, const std::string& name) {
+  return read(bytes, name, nullptr);
+}
 
 Image decode_image(std::span<const std::byte> bytes, const std::string& name) {
   Image image;

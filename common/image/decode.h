@@ -1,7 +1,7 @@
-// Image files into pictures. The format is told by the content, never by the name (ImageNet has a PNG named .JPEG). Colours
-// are PIL's convert("RGB"): grey is repeated, CMYK and YCCK go through PIL's simple ink formula (Adobe's inverted ink is assumed), palettes are looked up, alpha is dropped,
-// 16-bit colour keeps its high byte; 16-bit grey is clipped at 255, as PIL does. EXIF orientation is ignored, as timm and
-// torchvision ignore it.
+// Image files into pictures. The format is told by the content, never by the name (ImageNet has a PNG named .JPEG).
+// Colours are those of PIL's convert("RGB"): grey is repeated; CMYK and YCCK are taken as inverted, as Adobe writes
+// them, and each colour is the white that ink and black leave; palettes are looked up; alpha is dropped; 16-bit colour
+// keeps its high byte; 16-bit grey is clipped at 255. EXIF orientation is ignored, as timm and torchvision ignore it.
 //
 // Pure functions; any thread. A file that is damaged, cut short or of another format is an Error that names it.
 #ifndef VITRINE_COMMON_IMAGE_DECODE_H_

@@ -37,24 +37,36 @@ cv::Vec3f colour(double hue, double saturation, double value) {
 bool inside(int shape, double u, double v) {
   const double r = std::hypot(u, v), a = std::atan2(v, u);
   switch (shape) {
-    case 0: return r < 0.95;                                                             // disc
-    case 1: return std::max(std::abs(u), std::abs(v)) < 0.82;                            // square
-    case 2: return v > -0.6 && v < 1 - 1.75 * std::abs(u);                               // triangle
-    case 3: return r < 0.72 + 0.28 * std::cos(5 * a);                                    // flower
-    case 4: return r < 1 && r > 0.5;                                                     // ring
-    default: return std::min(std::abs(u), std::abs(v)) < 0.32 && std::max(std::abs(u), std::abs(v)) < 1;  // cross
+    case 0:
+      return r < 0.95;  // disc
+    case 1:
+      return std::max(std::abs(u), std::abs(v)) < 0.82;  // square
+    case 2:
+      return v > -0.6 && v < 1 - 1.75 * std::abs(u);  // triangle
+    case 3:
+      return r < 0.72 + 0.28 * std::cos(5 * a);  // flower
+    case 4:
+      return r < 1 && r > 0.5;  // ring
+    default:
+      return std::min(std::abs(u), std::abs(v)) < 0.32 && std::max(std::abs(u), std::abs(v)) < 1;  // cross
   }
 }
 
 // Brightness at (u, v), in [-1, 1].
 double pattern(int texture, double u, double v, double wave) {
   switch (texture) {
-    case 0: return 0.6 * v;                                                              // shaded
-    case 1: return std::sin(wave * u) > 0 ? 1 : -1;                                      // stripes
-    case 2: return std::sin(wave * u) * std::sin(wave * v) > 0 ? 1 : -1;                 // checks
-    case 3: return std::cos(wave * u) + std::cos(wave * v) > 1.0 ? 1 : -0.6;             // dots
-    case 4: return std::sin(1.3 * wave * std::hypot(u, v)) > 0 ? 1 : -1;                 // rings
-    default: return std::sin(wave * u + 2 * std::sin(0.7 * wave * v));                   // waves
+    case 0:
+      return 0.6 * v;  // shaded
+    case 1:
+      return std::sin(wave * u) > 0 ? 1 : -1;  // stripes
+    case 2:
+      return std::sin(wave * u) * std::sin(wave * v) > 0 ? 1 : -1;  // checks
+    case 3:
+      return std::cos(wave * u) + std::cos(wave * v) > 1.0 ? 1 : -0.6;  // dots
+    case 4:
+      return std::sin(1.3 * wave * std::hypot(u, v)) > 0 ? 1 : -1;  // rings
+    default:
+      return std::sin(wave * u + 2 * std::sin(0.7 * wave * v));  // waves
   }
 }
 
@@ -98,14 +110,17 @@ void paint(cv::Mat3f& canvas, const Object& object) {
 
 // Octaves of coarse noise, each half as strong as the one before it: amplitude 1/f.
 cv::Mat3f background(int rows, int columns, Stream& stream) {
-  cv::Mat3f canvas(rows, columns, colour(stream.uniform(0, 2 * kPi), stream.uniform(0, 0.25), stream.uniform(0.3, 0.6)));
+  const double hue = stream.uniform(0, 2 * kPi), saturation = stream.uniform(0, 0.25);
+  const double value = stream.uniform(0.3, 0.6);
+  cv::Mat3f canvas(rows, columns, colour(hue, saturation, value));
   const double strength = stream.uniform(20, 45);
   for (int octave = 0; octave < 5; ++octave) {
     const int cells = 2 << octave;
     cv::Mat3f coarse(cells + 1, cells + 1), fine;
-    for (auto& value : coarse) {
+    for (auto& cell : coarse) {
       const double grey = stream.normal();
-      for (int c = 0; c < 3; ++c) value[c] = static_cast<float>(strength / (1 << octave) * (0.8 * grey + 0.35 * stream.normal()));
+      for (int c = 0; c < 3; ++c)
+        cell[c] = static_cast<float>(strength / (1 << octave) * (0.8 * grey + 0.35 * stream.normal()));
     }
     cv::resize(coarse, fine, canvas.size(), 0, 0, cv::INTER_CUBIC);
     canvas += fine;
@@ -132,7 +147,8 @@ void clutter(cv::Mat3f& canvas, double side, Stream& stream) {
     if (stream.uniform() < 0.5) {
       cv::circle(canvas, at, std::max(1, static_cast<int>(reach)), tint, cv::FILLED);
     } else {
-      const cv::Point end(at.x + static_cast<int>(6 * reach * std::cos(angle)), at.y + static_cast<int>(6 * reach * std::sin(angle)));
+      const cv::Point end(at.x + static_cast<int>(6 * reach * std::cos(angle)),
+                          at.y + static_cast<int>(6 * reach * std::sin(angle)));
       cv::line(canvas, at, end, tint, std::max(1, static_cast<int>(0.6 * reach)));
     }
   }
@@ -179,14 +195,17 @@ std::vector<std::string> drawing_classes(const DrawingOptions& options) {
   std::vector<std::string> names;
   for (int large = 0; large < options.species; ++large)
     for (int small = 0; small < options.species; ++small)
-      names.push_back(std::string(kNames[static_cast<std::size_t>(large)]) + "_" + kNames[static_cast<std::size_t>(small)]);
+      names.push_back(std::string(kNames[static_cast<std::size_t>(large)]) + "_" +
+                      kNames[static_cast<std::size_t>(small)]);
   return names;
 }
 
 Image draw_picture(const DrawingOptions& options, std::uint64_t number) {
   const int label = drawing_label(options, number);
   Stream stream(options.seed, Purpose::kDrawing, 0, number);
-  const auto side_length = [&] { return static_cast<int>(std::lround(options.size * stream.uniform(5.0 / 6, 4.0 / 3))); };
+  const auto side_length = [&] {
+    return static_cast<int>(std::lround(options.size * stream.uniform(5.0 / 6, 4.0 / 3)));
+  };
   const int height = side_length(), width = side_length();
   const int rows = height * kOver, columns = width * kOver;
   const double side = std::min(rows, columns);

@@ -1,5 +1,5 @@
-// The readers of single formats, for decode.cpp. Each takes a whole file, whose format is already told by its first bytes, and
-// throws Error beginning with "the image NAME".
+// The readers of single formats, for decode.cpp. Each takes a whole file, whose format is already told by its first
+// bytes, and throws Error beginning with "the image NAME".
 #ifndef VITRINE_COMMON_IMAGE_FORMATS_H_
 #define VITRINE_COMMON_IMAGE_FORMATS_H_
 

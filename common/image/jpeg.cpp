@@ -1,10 +1,11 @@
-// libjpeg reports errors through a function that must not return: it jumps back. No object with a destructor lives in the
-// frames that are jumped over.
+// libjpeg reports errors through a function that must not return: it jumps back. No object with a destructor lives in
+// the frames that are jumped over.
+// clang-format off
 #include <csetjmp>
-#include <cstdio>
-// jpeglib.h needs size_t and FILE.
-#include <jerror.h>
+#include <cstdio>  // before jpeglib.h, which needs size_t and FILE
 #include <jpeglib.h>
+#include <jerror.h>
+// clang-format on
 
 #include <algorithm>
 #include <cstdlib>
@@ -29,8 +30,8 @@ struct Errors {
   std::longjmp(errors->back, 1);
 }
 
-// A file that ends too early is only a warning to libjpeg, which would fill the rest with grey. Other warnings (stray bytes
-// between segments, for instance) leave a picture that every reader accepts.
+// A file that ends too early is only a warning to libjpeg, which would fill the rest with grey. Other warnings (stray
+// bytes between segments, for instance) leave a picture that every reader accepts.
 void on_message(j_common_ptr info, int level) {
   if (level < 0 && info->err->msg_code == JWRN_JPEG_EOF) on_error(info);
 }

@@ -49,7 +49,8 @@ struct Reader {
   bool deep_grey() const {
     return png_get_bit_depth(png, info) == 16 && png_get_color_type(png, info) == PNG_COLOR_TYPE_GRAY;
   }
-  // `rows`: one pointer a row, with room for width × 3 bytes; for deep_grey() the first width × 2 hold big-endian samples.
+  // `rows`: one pointer a row, with room for width × 3 bytes; for deep_grey() the first width × 2 hold big-endian
+  // samples.
   bool pixels(png_bytepp rows) {
     if (setjmp(png_jmpbuf(png))) return false;
     if (!deep_grey()) {

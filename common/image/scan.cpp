@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <span>
 #include <string_view>
 #include <system_error>
+#include <utility>
 
 #include "common/base/error.h"
 #include "common/base/files.h"
@@ -22,7 +24,9 @@ struct Candidate {
   std::string reason;  // why it is left out; empty when it is not
 };
 
-bool hidden(const fs::path& path) { return path.filename().string().starts_with('.'); }
+bool hidden(const fs::path& path) {
+  return path.filename().string().starts_with('.');
+}
 
 // Whether a file's end is where its format wants it. Not a proof: a file for which this is false is decoded to see.
 bool ends_well(std::string_view content) {
@@ -60,7 +64,8 @@ std::vector<std::string> class_folders(const fs::path& root) {
   return classes;
 }
 
-void list_files(const fs::path& root, const std::string& name, std::uint32_t label, std::vector<Candidate>& candidates) {
+void list_files(const fs::path& root, const std::string& name, std::uint32_t label,
+                std::vector<Candidate>& candidates) {
   fs::recursive_directory_iterator at(root / name, fs::directory_options::follow_directory_symlink);
   for (; at != fs::recursive_directory_iterator(); ++at) {
     if (hidden(at->path())) {
@@ -87,7 +92,8 @@ ImageIndex scan_image_folder(const fs::path& root, std::vector<LeftOut>* left_ou
          "); give read access to every folder below it");
   }
   if (index.classes.size() < 2)
-    fail("the folder ", root.string(), " holds ", index.classes.size() == 0 ? "no class folder" : "only one class folder",
+    fail("the folder ", root.string(), " holds ",
+         index.classes.size() == 0 ? "no class folder" : "only one class folder",
          ", of which at least two are expected; give a folder that holds one folder of images for each class");
 
   std::sort(candidates.begin(), candidates.end(),
@@ -109,8 +115,8 @@ ImageIndex scan_image_folder(const fs::path& root, std::vector<LeftOut>* left_ou
       without.push_back({index.classes[i] + "/", "the class folder " + index.classes[i] + " holds no readable image"});
   std::sort(without.begin(), without.end(), [](const LeftOut& a, const LeftOut& b) { return a.id < b.id; });
   if (index.images.empty())
-    fail("the folder ", root.string(), " holds no readable image below its ", index.classes.size(),
-         " class folders", without.front().id.ends_with('/') ? "" : " (the first file's reason: ",
+    fail("the folder ", root.string(), " holds no readable image below its ", index.classes.size(), " class folders",
+         without.front().id.ends_with('/') ? "" : " (the first file's reason: ",
          without.front().id.ends_with('/') ? "" : without.front().reason + ")",
          "; JPEG, PNG and WebP files are expected there");
   if (left_out != nullptr) *left_out = std::move(without);

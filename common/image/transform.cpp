@@ -1,14 +1,18 @@
-#include <torch/torch.h>
+// clang-format off
+#include <torch/torch.h>  // first: it is precompiled
 
 #include "common/image/transform.h"
+// clang-format on
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <stdexcept>
 
 namespace vitrine {
 
-Image crop_resize(const Image& image, int top, int left, int height, int width, int out_height, int out_width, bool flip) {
+Image crop_resize(const Image& image, int top, int left, int height, int width, int out_height, int out_width,
+                  bool flip) {
   if (top < 0 || left < 0 || height < 1 || width < 1 || height > image.height - top || width > image.width - left ||
       out_height < 1 || out_width < 1)
     throw std::logic_error("crop_resize: a crop outside of the image, or nothing to make");

@@ -49,12 +49,14 @@ Image ViewMaker::picture(std::uint32_t image) const {
   const std::string content = read_file(root_ / entry.id);
   const auto bytes = std::as_bytes(std::span(content));
   if (bytes.size() != entry.file_bytes || xxh3(bytes) != entry.hash)
-    fail("the image ", entry.id, " below ", root_.string(),
-         " is not the file that the index was made from; give the folder of that time, or make a new cache of this one");
+    fail(
+        "the image ", entry.id, " below ", root_.string(),
+        " is not the file that the index was made from; give the folder of that time, or make a new cache of this one");
   Image picture = decode_image(bytes, entry.id);
-  if (static_cast<std::uint32_t>(picture.height) != entry.height || static_cast<std::uint32_t>(picture.width) != entry.width)
-    fail("the image ", entry.id, " has ", picture.height, " by ", picture.width, " pixels, but the index says ", entry.height,
-         " by ", entry.width, "; make the index again");
+  if (static_cast<std::uint32_t>(picture.height) != entry.height ||
+      static_cast<std::uint32_t>(picture.width) != entry.width)
+    fail("the image ", entry.id, " has ", picture.height, " by ", picture.width, " pixels, but the index says ",
+         entry.height, " by ", entry.width, "; make the index again");
   return picture;
 }
 
@@ -88,6 +90,8 @@ std::vector<std::uint8_t> ViewMaker::group(std::span<const Recipe> recipes, int 
   return mixed;
 }
 
-std::uint64_t picture_hash(std::span<const std::uint8_t> picture) { return xxh3(std::as_bytes(picture)); }
+std::uint64_t picture_hash(std::span<const std::uint8_t> picture) {
+  return xxh3(std::as_bytes(picture));
+}
 
 }  // namespace vitrine

@@ -9,8 +9,8 @@
 
 namespace vitrine {
 
-/// A baseline JPEG, 4:2:0, quality 1..100. The same bytes for the same picture with one version of the library. Throws Error
-/// when the encoder fails.
+/// A baseline JPEG, 4:2:0, quality 1..100. The same bytes for the same picture with one version of the library. Throws
+/// Error when the encoder fails.
 std::vector<std::byte> encode_jpeg(const Image& image, int quality);
 
 /// An 8-bit RGB PNG, without loss.

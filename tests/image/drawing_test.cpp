@@ -42,7 +42,8 @@ TEST_CASE("classes take turns, and their names are in the order of the alphabet"
     REQUIRE(names.size() == static_cast<std::size_t>(species * species));
     CHECK(std::is_sorted(names.begin(), names.end()));
     std::set<int> labels;
-    for (std::uint64_t number = 100; number < 100 + names.size(); ++number) labels.insert(drawing_label(options, number));
+    for (std::uint64_t number = 100; number < 100 + names.size(); ++number)
+      labels.insert(drawing_label(options, number));
     CHECK(labels.size() == names.size());
   }
 }
@@ -52,7 +53,8 @@ TEST_CASE("vitrine-draw writes splits that share no picture, and the same ones a
   const std::string words = " --size 32 --seed 3 --classes 4 --split train=20 --split val=8";
   REQUIRE(run(executable("vitrine-draw") + " " + (root / "one").string() + words).exit_code == 0);
   REQUIRE(run(executable("vitrine-draw") + " " + (root / "two").string() + words).exit_code == 0);
-  const ImageIndex train = scan_image_folder(root / "one/train", nullptr), val = scan_image_folder(root / "one/val", nullptr);
+  const ImageIndex train = scan_image_folder(root / "one/train", nullptr),
+                   val = scan_image_folder(root / "one/val", nullptr);
   CHECK(train.images.size() == 20);
   CHECK(val.images.size() == 8);
   CHECK(train.classes.size() == 4);

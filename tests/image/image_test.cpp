@@ -31,7 +31,9 @@ std::string as_string(const std::vector<std::byte>& bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
-Image decode(std::string_view content) { return decode_image(std::as_bytes(std::span(content)), "cats/1.jpg"); }
+Image decode(std::string_view content) {
+  return decode_image(std::as_bytes(std::span(content)), "cats/1.jpg");
+}
 
 // The message of the Error that decoding throws, empty when it throws none.
 std::string refusal(std::string_view content) {
@@ -43,7 +45,9 @@ std::string refusal(std::string_view content) {
   return {};
 }
 
-bool has(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
+bool has(const std::string& text, std::string_view part) {
+  return text.find(part) != std::string::npos;
+}
 
 }  // namespace
 
@@ -61,7 +65,8 @@ TEST_CASE("a PNG gives back the pixels that were written, whatever its size") {
 
 TEST_CASE("a JPEG keeps its size and nearly its colours") {
   Image image(33, 47);
-  for (std::size_t i = 0; i < image.rgb.size(); i += 3) image.rgb[i] = 200, image.rgb[i + 1] = 100, image.rgb[i + 2] = 50;
+  for (std::size_t i = 0; i < image.rgb.size(); i += 3)
+    image.rgb[i] = 200, image.rgb[i + 1] = 100, image.rgb[i + 2] = 50;
   const std::string file = as_string(encode_jpeg(image, 95));
   const Image back = decode(file);
   REQUIRE(back.height == 33);
@@ -88,7 +93,8 @@ TEST_CASE("damaged bytes give a picture or an Error, nothing else") {
       damaged[i] = static_cast<char>(damaged[i] ^ (1 << (i % 8)));
       try {
         const Image picture = decode(damaged);
-        CHECK(picture.rgb.size() == static_cast<std::size_t>(picture.height) * static_cast<std::size_t>(picture.width) * 3);
+        CHECK(picture.rgb.size() ==
+              static_cast<std::size_t>(picture.height) * static_cast<std::size_t>(picture.width) * 3);
       } catch (const Error&) {
       }
     }

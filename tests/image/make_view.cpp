@@ -22,7 +22,8 @@ int main(int count, char** arguments) {
     const vitrine::Image image = vitrine::decode_image(std::as_bytes(std::span(content)), words[1]);
     vitrine::Image out = image;
     if (words[0] == "crop")
-      out = vitrine::crop_resize(image, number(2), number(3), number(4), number(5), number(6), number(7), number(8) != 0);
+      out =
+          vitrine::crop_resize(image, number(2), number(3), number(4), number(5), number(6), number(7), number(8) != 0);
     else if (words[0] == "centre")
       out = vitrine::centre_view(image, number(2), std::stod(words.at(3)));
     else if (words[0] == "brightness")

@@ -48,7 +48,9 @@ struct Folder {
   }
   Recipe whole(std::uint32_t image) const {
     const ImageEntry& entry = index->images.at(image);
-    return {.image = image, .label = entry.label, .height = static_cast<std::int32_t>(entry.height),
+    return {.image = image,
+            .label = entry.label,
+            .height = static_cast<std::int32_t>(entry.height),
             .width = static_cast<std::int32_t>(entry.width)};
   }
 };
@@ -56,20 +58,20 @@ struct Folder {
 }  // namespace
 
 TEST_CASE("mixing bytes rounds to the nearest level") {
-  CHECK(mix_bytes(255, 0, 32768) == 128);          // 127.5 up
-  CHECK(mix_bytes(10, 200, 16384) == 153);         // 2.5 + 150 = 152.5 up
-  CHECK(mix_bytes(100, 200, 65535) == 100);        // 100.0015
-  CHECK(mix_bytes(100, 200, 1) == 200);            // 199.998
+  CHECK(mix_bytes(255, 0, 32768) == 128);    // 127.5 up
+  CHECK(mix_bytes(10, 200, 16384) == 153);   // 2.5 + 150 = 152.5 up
+  CHECK(mix_bytes(100, 200, 65535) == 100);  // 100.0015
+  CHECK(mix_bytes(100, 200, 1) == 200);      // 199.998
   CHECK(mix_bytes(255, 255, 12345) == 255);
-  CHECK(mix_bytes(0, 3, 43691) == 1);              // 3 · 21845 / 65536 = 0.99998
+  CHECK(mix_bytes(0, 3, 43691) == 1);  // 3 · 21845 / 65536 = 0.99998
 }
 
 TEST_CASE("box edges go to another grid and stay inside it") {
   CHECK(scale_edge(0, 224, 96) == 0);
   CHECK(scale_edge(224, 224, 96) == 96);
-  CHECK(scale_edge(7, 224, 96) == 3);   // 3.0
-  CHECK(scale_edge(8, 224, 96) == 3);   // 3.43
-  CHECK(scale_edge(1, 8, 4) == 1);      // 0.5 up
+  CHECK(scale_edge(7, 224, 96) == 3);  // 3.0
+  CHECK(scale_edge(8, 224, 96) == 3);  // 3.43
+  CHECK(scale_edge(1, 8, 4) == 1);     // 0.5 up
   for (int edge = 0; edge <= 224; ++edge) CHECK(scale_edge(edge, 224, 224) == edge);
 }
 
@@ -97,8 +99,7 @@ TEST_CASE("a group's views are mixed from its plain views") {
   SUBCASE("on a coarser grid the box is rounded") {
     const auto pictures = views.group(recipes, 12);  // edges 8, 24, 16 of 32 are 3, 9, 6 of 12
     for (int y = 0; y < 12; ++y)
-      for (int x = 0; x < 12; ++x)
-        CHECK(pictures[(12 * 12 + y * 12 + x) * 3] == (y >= 3 && y < 9 && x < 6 ? 10 : 201));
+      for (int x = 0; x < 12; ++x) CHECK(pictures[(12 * 12 + y * 12 + x) * 3] == (y >= 3 && y < 9 && x < 6 ? 10 : 201));
   }
   SUBCASE("two makers on two threads give the same bytes") {
     const auto here = views.group(recipes, 24);
@@ -168,7 +169,8 @@ TEST_CASE("erasing fills one rectangle of the allowed size with the mean colour"
         const std::uint8_t* pixel = image.row(y) + 3 * x;
         if (pixel[0] == 100) continue;
         REQUIRE((pixel[0] == 7 && pixel[1] == 8 && pixel[2] == 9));
-        ++count, top = std::min(top, y), left = std::min(left, x), bottom = std::max(bottom, y + 1), right = std::max(right, x + 1);
+        ++count, top = std::min(top, y), left = std::min(left, x), bottom = std::max(bottom, y + 1),
+                 right = std::max(right, x + 1);
       }
     if (count == 0) continue;
     ++erased_views;
