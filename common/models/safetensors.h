@@ -21,7 +21,8 @@ Tensors load_safetensors(const std::filesystem::path& path);
 /// The "__metadata__" of a file; empty when it has none. Checks as load_safetensors does.
 std::map<std::string, std::string> load_safetensors_metadata(const std::filesystem::path& path);
 
-/// Publishes the tensors, of any device, in the dtypes above. Sorted by name and without times: equal input gives equal bytes.
+/// Publishes the tensors, of any device, in the dtypes above; another dtype throws Error. Larger element types first, then by
+/// name, without times: equal input gives equal bytes, and every tensor is aligned.
 void save_safetensors(const std::filesystem::path& path, const Tensors& tensors,
                       const std::map<std::string, std::string>& metadata = {});
 

@@ -43,7 +43,6 @@ class VitImpl : public torch::nn::Module {
  public:
   /// Initialised as timm does, from the default CPU generator: seed it with torch::manual_seed.
   explicit VitImpl(const VitOptions& options);
-  ~VitImpl() override;
 
   /// x: [N, 3, image_size, image_size], FP32. In FP32, or in 16 bits inside an Autocast. A tap of a block that does not exist,
   /// or another picture size, throws Error.

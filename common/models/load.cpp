@@ -1,0 +1,75 @@
+#include <torch/torch.h>
+
+#include "common/models/load.h"
+
+#include "common/base/error.h"
+
+namespace vitrine {
+namespace {
+
+bool ends_with(const std::string& name, const std::string& end) { return name.size() >= end.size() && name.ends_with(end); }
+
+/// Whether the file's head does not fit and may stay out.
+bool head_differs(const Tensors& state, const Tensors& tensors, const std::string& head) {
+  if (head.empty()) return false;
+  const auto own = state.find(head + ".weight");
+  if (own == state.end()) throw std::logic_error("the module has no layer " + head);
+  const auto theirs = tensors.find(head + ".weight");
+  if (theirs == tensors.end()) return !tensors.contains(head + ".bias");
+  // Only the number of classes may differ; another width is another model.
+  return theirs->second.dim() == 2 && theirs->second.size(1) == own->second.size(1) &&
+         theirs->second.size(0) != own->second.size(0);
+}
+
+}  // namespace
+
+Tensors state_dict(const torch::nn::Module& module) {
+  Tensors state;
+  for (const auto& item : module.named_parameters()) state.emplace(item.key(), item.value().detach());
+  for (const auto& item : module.named_buffers()) state.emplace(item.key(), item.value().detach());
+  return state;
+}
+
+LoadReport load_weights(torch::nn::Module& module, const Tensors& tensors, const std::string& where,
+                        const std::string& replaceable_head) {
+  Tensors state = state_dict(module);
+  LoadReport report;
+  if (head_differs(state, tensors, replaceable_head)) {
+    const auto own = state.at(replaceable_head + ".weight").size(0);
+    const auto theirs = tensors.find(replaceable_head + ".weight");
+    report.head_replaced = true;
+    report.note = theirs == tensors.end()
+                      ? text(where, " has no head: \"", replaceable_head, "\" for ", own, " classes starts untrained.")
+                      : text(where, " has a head for ", theirs->second.size(0), " classes: \"", replaceable_head, "\" for ", own,
+                             " classes starts untrained.");
+  }
+  const auto is_left_out = [&](const std::string& name) {
+    return report.head_replaced && (name == replaceable_head + ".weight" || name == replaceable_head + ".bias");
+  };
+
+  for (const auto& [name, own] : state) {
+    if (is_left_out(name)) continue;
+    const auto found = tensors.find(name);
+    if (found == tensors.end()) {
+      if (ends_with(name, "num_batches_tracked")) continue;
+      fail(where, ": tensor \"", name, "\" of shape ", own.sizes(), " is missing; the weights are of another architecture than the model.");
+    }
+    const at::Tensor& theirs = found->second;
+    if (theirs.sizes() != own.sizes())
+      fail(where, ": tensor \"", name, "\" has shape ", theirs.sizes(), ", the model needs ", own.sizes(),
+           "; choose the architecture, image size and classes that the weights were made for.");
+    if (theirs.is_floating_point() != own.is_floating_point())
+      fail(where, ": tensor \"", name, "\" has type ", at::toString(theirs.scalar_type()), ", the model needs ",
+           at::toString(own.scalar_type()), "; convert the file.");
+  }
+  for (const auto& [name, theirs] : tensors)
+    if (!state.contains(name) && !is_left_out(name))
+      fail(where, ": tensor \"", name, "\" of shape ", theirs.sizes(), " is unexpected; the weights are of another architecture than the model.");
+
+  const torch::NoGradGuard no_grad;
+  for (auto& [name, own] : state)
+    if (const auto found = tensors.find(name); found != tensors.end() && !is_left_out(name)) own.copy_(found->second);
+  return report;
+}
+
+}  // namespace vitrine

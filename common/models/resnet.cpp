@@ -1,0 +1,97 @@
+#include <torch/torch.h>
+
+#include "common/models/resnet.h"
+
+#include "common/base/error.h"
+
+namespace vitrine {
+namespace {
+
+struct Arch {
+  const char* name;
+  bool bottleneck;
+  std::array<int, 4> blocks;
+};
+constexpr std::array kArchs{Arch{"resnet18", false, {2, 2, 2, 2}}, Arch{"resnet34", false, {3, 4, 6, 3}},
+                            Arch{"resnet50", true, {3, 4, 6, 3}}, Arch{"resnet101", true, {3, 4, 23, 3}},
+                            Arch{"resnet152", true, {3, 8, 36, 3}}};
+constexpr int kExpansion = 4;  // of a bottleneck
+
+torch::nn::Conv2d convolution(int in, int out, int kernel, int stride) {
+  torch::nn::Conv2d layer(torch::nn::Conv2dOptions(in, out, kernel).stride(stride).padding(kernel / 2).bias(false));
+  torch::nn::init::kaiming_normal_(layer->weight, 0, torch::kFanOut, torch::kReLU);
+  return layer;
+}
+
+/// torchvision's BasicBlock (3x3, 3x3) or Bottleneck (1x1, 3x3 with the stride, 1x1).
+class ResidualImpl : public torch::nn::Module {
+ public:
+  ResidualImpl(int in, int width, int stride, bool bottleneck) {
+    const int out = bottleneck ? width * kExpansion : width;
+    if (bottleneck) {
+      add(convolution(in, width, 1, 1), width);
+      add(convolution(width, width, 3, stride), width);
+      add(convolution(width, out, 1, 1), out);
+    } else {
+      add(convolution(in, width, 3, stride), width);
+      add(convolution(width, width, 3, 1), width);
+    }
+    if (stride != 1 || in != out)
+      downsample_ = register_module("downsample", torch::nn::Sequential(convolution(in, out, 1, stride), torch::nn::BatchNorm2d(out)));
+  }
+
+  at::Tensor forward(at::Tensor x) {
+    at::Tensor y = x;
+    for (std::size_t i = 0; i < convolutions_.size(); ++i) {
+      y = norms_[i](convolutions_[i](y));
+      if (i + 1 < convolutions_.size()) y = y.relu_();
+    }
+    y = y + (downsample_.is_empty() ? x : downsample_->forward(x));
+    return y.relu_();
+  }
+
+ private:
+  void add(torch::nn::Conv2d layer, int width) {
+    const std::string number = std::to_string(convolutions_.size() + 1);
+    convolutions_.push_back(register_module("conv" + number, std::move(layer)));
+    norms_.push_back(register_module("bn" + number, torch::nn::BatchNorm2d(width)));
+  }
+
+  std::vector<torch::nn::Conv2d> convolutions_;
+  std::vector<torch::nn::BatchNorm2d> norms_;
+  torch::nn::Sequential downsample_{nullptr};
+};
+
+}  // namespace
+
+ResNetImpl::ResNetImpl(const std::string& arch, int classes) {
+  const auto found = std::find_if(kArchs.begin(), kArchs.end(), [&](const Arch& a) { return a.name == arch; });
+  if (found == kArchs.end())
+    fail("There is no architecture \"", arch, "\"; expected resnet18, resnet34, resnet50, resnet101 or resnet152.");
+  if (classes < 1) fail("A ", arch, " for ", classes, " classes cannot be made; give a number from 1 on.");
+  conv1_ = register_module("conv1", torch::nn::Conv2d(torch::nn::Conv2dOptions(3, 64, 7).stride(2).padding(3).bias(false)));
+  torch::nn::init::kaiming_normal_(conv1_->weight, 0, torch::kFanOut, torch::kReLU);
+  bn1_ = register_module("bn1", torch::nn::BatchNorm2d(64));
+  int in = 64;
+  for (std::size_t stage = 0; stage < layers_.size(); ++stage) {
+    const int width = 64 << stage;
+    widths_[stage] = found->bottleneck ? width * kExpansion : width;
+    torch::nn::Sequential layer;
+    for (int block = 0; block < found->blocks[stage]; ++block) {
+      layer->push_back(std::make_shared<ResidualImpl>(in, width, block == 0 && stage > 0 ? 2 : 1, found->bottleneck));
+      in = widths_[stage];
+    }
+    layers_[stage] = register_module("layer" + std::to_string(stage + 1), std::move(layer));
+  }
+  fc_ = register_module("fc", torch::nn::Linear(in, classes));
+}
+
+ResNetImpl::Outputs ResNetImpl::forward(at::Tensor x) {
+  x = at::max_pool2d(bn1_(conv1_(x)).relu_(), 3, 2, 1);
+  Outputs outputs;
+  for (auto& layer : layers_) outputs.stages.push_back(x = layer->forward(x));
+  outputs.logits = fc_(at::adaptive_avg_pool2d(x, {1, 1}).flatten(1)).to(at::kFloat);
+  return outputs;
+}
+
+}  // namespace vitrine

@@ -1,0 +1,181 @@
+#include <torch/torch.h>
+
+#include "common/models/safetensors.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstring>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <span>
+#include <vector>
+
+#include "common/base/error.h"
+#include "common/base/files.h"
+
+namespace vitrine {
+namespace {
+
+using nlohmann::json;
+
+static_assert(std::endian::native == std::endian::little, "tensors are copied in the byte order of the format");
+
+struct Dtype {
+  const char* name;
+  at::ScalarType type;
+};
+constexpr std::array kDtypes{Dtype{"F32", at::kFloat}, Dtype{"F16", at::kHalf}, Dtype{"BF16", at::kBFloat16},
+                             Dtype{"I64", at::kLong},  Dtype{"I32", at::kInt},  Dtype{"U8", at::kByte}};
+constexpr const char* kMetadata = "__metadata__";
+constexpr std::uint64_t kLargestHeader = 100'000'000;  // the reference implementation's limit
+
+struct Entry {
+  std::string name;
+  at::ScalarType type;
+  std::vector<int64_t> shape;
+  std::uint64_t begin, end;  // in the data section
+};
+
+struct Header {
+  std::vector<Entry> entries;  // in the order of their bytes
+  std::map<std::string, std::string> metadata;
+  std::span<const std::byte> data;
+};
+
+std::uint64_t unsigned_field(const json& value, const std::string& what) {
+  if (!value.is_number_unsigned()) fail(what, " holds ", value.dump(), " where a whole number from 0 on is expected; fetch the file again.");
+  return value.get<std::uint64_t>();
+}
+
+Entry parse_entry(const std::string& name, const json& value, std::uint64_t data_bytes, const std::string& file) {
+  const std::string what = text("Tensor \"", name, "\" of ", file);
+  if (!value.is_object() || value.size() != 3 || !value.contains("dtype") || !value["dtype"].is_string() ||
+      !value.contains("shape") || !value["shape"].is_array() || !value.contains("data_offsets") ||
+      !value["data_offsets"].is_array() || value["data_offsets"].size() != 2)
+    fail(what, " is not described by dtype, shape and two data_offsets: the file is damaged, fetch it again.");
+  const auto dtype_name = value["dtype"].get<std::string>();
+  const auto dtype = std::find_if(kDtypes.begin(), kDtypes.end(), [&](const Dtype& d) { return d.name == dtype_name; });
+  if (dtype == kDtypes.end())
+    fail(what, " has dtype ", dtype_name, "; F32, F16, BF16, I64, I32 and U8 can be read: convert the file.");
+  Entry entry{name, dtype->type, {}, 0, 0};
+  std::uint64_t bytes = at::elementSize(dtype->type);
+  bool overflow = false;
+  for (const json& size : value["shape"]) {
+    const std::uint64_t extent = unsigned_field(size, text("The shape of tensor \"", name, "\" of ", file));
+    overflow = overflow || extent > static_cast<std::uint64_t>(std::numeric_limits<int64_t>::max()) ||
+               __builtin_mul_overflow(bytes, extent, &bytes);
+    entry.shape.push_back(static_cast<int64_t>(extent));
+  }
+  entry.begin = unsigned_field(value["data_offsets"][0], what);
+  entry.end = unsigned_field(value["data_offsets"][1], what);
+  if (entry.begin > entry.end || entry.end > data_bytes)
+    fail(what, " lies at bytes ", entry.begin, " to ", entry.end, " of ", data_bytes, ": the file is cut short or damaged, fetch it again.");
+  if (overflow || entry.end - entry.begin != bytes)
+    fail(what, " has ", entry.end - entry.begin, " bytes, which its shape ", value["shape"].dump(), " and dtype ", dtype_name,
+         " contradict: the file is damaged, fetch it again.");
+  return entry;
+}
+
+Header parse_header(std::span<const std::byte> bytes, const std::string& file) {
+  std::uint64_t length = 0;
+  if (bytes.size() < sizeof length) fail(file, " has ", bytes.size(), " bytes: a safetensors file begins with eight bytes of length. Fetch it again.");
+  std::memcpy(&length, bytes.data(), sizeof length);
+  if (length > kLargestHeader || length > bytes.size() - sizeof length)
+    fail(file, " announces a header of ", length, " bytes in a file of ", bytes.size(), ": it is cut short or no safetensors file.");
+  const char* begin = reinterpret_cast<const char*>(bytes.data()) + sizeof length;
+  json root;
+  try {
+    root = json::parse(begin, begin + length);
+  } catch (const json::exception& error) {
+    fail("The header of ", file, " is not JSON (", error.what(), "): it is damaged or no safetensors file.");
+  }
+  if (!root.is_object()) fail("The header of ", file, " is no JSON object: it is damaged or no safetensors file.");
+
+  Header header;
+  header.data = bytes.subspan(sizeof length + length);
+  for (const auto& [name, value] : root.items()) {
+    if (name != kMetadata) {
+      header.entries.push_back(parse_entry(name, value, header.data.size(), file));
+      continue;
+    }
+    if (!value.is_object()) fail("The __metadata__ of ", file, " is no JSON object: the file is damaged.");
+    for (const auto& [key, word] : value.items()) {
+      if (!word.is_string()) fail("The __metadata__ \"", key, "\" of ", file, " is no string: the file is damaged.");
+      header.metadata.emplace(key, word.get<std::string>());
+    }
+  }
+  std::sort(header.entries.begin(), header.entries.end(),
+            [](const Entry& a, const Entry& b) { return std::tie(a.begin, a.end, a.name) < std::tie(b.begin, b.end, b.name); });
+  std::uint64_t reached = 0;
+  for (const Entry& entry : header.entries) {
+    if (entry.begin != reached)
+      fail("Tensor \"", entry.name, "\" of ", file, " begins at byte ", entry.begin, ", the one before ends at ", reached,
+           ": tensors must neither overlap nor leave gaps. The file is damaged, fetch it again.");
+    reached = entry.end;
+  }
+  if (reached != header.data.size())
+    fail(file, " holds ", header.data.size(), " bytes of data, its tensors need ", reached, ": it is damaged, fetch it again.");
+  return header;
+}
+
+}  // namespace
+
+Tensors load_safetensors(const std::filesystem::path& path) {
+  const MappedFile file(path);
+  const Header header = parse_header(file.bytes(), path.string());
+  Tensors tensors;
+  for (const Entry& entry : header.entries) {
+    at::Tensor tensor = at::empty(entry.shape, entry.type);
+    if (entry.end > entry.begin) std::memcpy(tensor.data_ptr(), header.data.data() + entry.begin, entry.end - entry.begin);
+    tensors.emplace(entry.name, std::move(tensor));
+  }
+  return tensors;
+}
+
+std::map<std::string, std::string> load_safetensors_metadata(const std::filesystem::path& path) {
+  const MappedFile file(path);
+  return parse_header(file.bytes(), path.string()).metadata;
+}
+
+void save_safetensors(const std::filesystem::path& path, const Tensors& tensors,
+                      const std::map<std::string, std::string>& metadata) {
+  struct Source {
+    std::string name;
+    at::Tensor tensor;
+  };
+  std::vector<Source> sources;
+  for (const auto& [name, tensor] : tensors)
+    sources.push_back({name, tensor.detach().to(at::kCPU).contiguous()});
+  std::stable_sort(sources.begin(), sources.end(), [](const Source& a, const Source& b) {
+    return a.tensor.element_size() > b.tensor.element_size();
+  });
+
+  json root = json::object();
+  if (!metadata.empty()) root[kMetadata] = metadata;
+  std::uint64_t end = 0;
+  for (const auto& [name, tensor] : sources) {
+    const auto type = tensor.scalar_type();
+    const auto dtype = std::find_if(kDtypes.begin(), kDtypes.end(), [&](const Dtype& d) { return d.type == type; });
+    if (dtype == kDtypes.end() || name == kMetadata)
+      fail("Tensor \"", name, "\" of type ", at::toString(type), " cannot be written to ", path.string(),
+           ": F32, F16, BF16, I64, I32 and U8 can.");
+    const std::uint64_t begin = end;
+    end += tensor.nbytes();
+    root[name] = {{"dtype", dtype->name}, {"shape", tensor.sizes().vec()}, {"data_offsets", {begin, end}}};
+  }
+  std::string header = root.dump(-1, ' ', false, json::error_handler_t::replace);
+  header.resize((header.size() + 7) / 8 * 8, ' ');
+  const std::uint64_t length = header.size();
+  publish(path, [&](const std::filesystem::path& temporary) {
+    std::ofstream out(temporary, std::ios::binary);
+    out.write(reinterpret_cast<const char*>(&length), sizeof length);
+    out.write(header.data(), static_cast<std::streamsize>(header.size()));
+    for (const Source& source : sources)
+      out.write(static_cast<const char*>(source.tensor.data_ptr()), static_cast<std::streamsize>(source.tensor.nbytes()));
+    out.close();
+    if (!out) fail("Writing ", path.string(), " failed: is the disk full?");
+  });
+}
+
+}  // namespace vitrine
