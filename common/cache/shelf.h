@@ -28,6 +28,7 @@ class Shelf {
 
   const std::filesystem::path& directory() const { return directory_; }
   std::uint64_t count() const { return slots_.size(); }
+  std::vector<std::uint64_t> numbers() const;  ///< ascending
   bool holds(std::uint64_t number) const { return slots_.contains(number); }
   std::uint64_t stored_bytes() const { return stored_bytes_; }
   /// Throws Error when the file is missing, damaged or does not belong. Any thread.

@@ -1,0 +1,61 @@
+// The JSON attributes of a container, read with errors that name the file. Private to this room.
+#ifndef VITRINE_COMMON_CACHE_ATTRIBUTES_H_
+#define VITRINE_COMMON_CACHE_ATTRIBUTES_H_
+
+#include <algorithm>
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "common/base/error.h"
+#include "common/cache/container.h"
+
+namespace vitrine {
+
+inline constexpr const char* kIndexFormat = "vitrine index";
+inline constexpr const char* kRecipesFormat = "vitrine recipes";
+inline constexpr const char* kShardFormat = "vitrine shard";
+
+/// The object, after its "format" was found to be `format`.
+inline nlohmann::ordered_json attributes(const Container& container, const std::string& format) {
+  auto json = nlohmann::ordered_json::parse(container.json(), nullptr, false);
+  if (!json.is_object() || json.value("format", nlohmann::ordered_json()) != format)
+    fail(container.path().string(), ": is not a file of the kind \"", format, "\"; copy or make it again");
+  return json;
+}
+
+/// Throws Error unless json[key] == expected.
+template <class Value>
+void expect(const Container& container, const nlohmann::ordered_json& json, const char* key, const Value& expected) {
+  const auto found = json.value(key, nlohmann::ordered_json());
+  if (found != nlohmann::ordered_json(expected))
+    fail(container.path().string(), ": has ", key, " ", found.dump(), ", expected ", nlohmann::ordered_json(expected).dump(),
+         "; the file belongs to another cache or place, copy or make it again");
+}
+
+/// Throws Error unless the dataset has this type, shape and chunk.
+inline void expect_dataset(const Container& container, const std::string& name, const std::string& dtype,
+                           const std::vector<std::uint64_t>& shape, std::uint32_t chunk_rows) {
+  const DatasetInfo& info = container.datasets()[container.find(name)];
+  if (info.dtype != dtype || info.shape != shape || info.chunk_rows != chunk_rows)
+    fail(container.path().string(), ": dataset ", name, " has another type or shape than its place asks for; copy or make it again");
+}
+
+/// Where a group lies, and how many there are in its shard.
+struct ShardPlace {
+  std::uint32_t pass, shard, groups;
+  std::uint64_t number;
+};
+
+inline ShardPlace shard_place(std::uint64_t number, std::uint32_t shards_per_pass, std::uint32_t groups_per_pass,
+                              std::uint32_t shard_groups) {
+  const auto shard = static_cast<std::uint32_t>(number % shards_per_pass);
+  const std::uint64_t first = std::uint64_t{shard} * shard_groups;
+  return {static_cast<std::uint32_t>(number / shards_per_pass), shard,
+          static_cast<std::uint32_t>(std::min<std::uint64_t>(shard_groups, groups_per_pass - first)), number};
+}
+
+}  // namespace vitrine
+
+#endif  // VITRINE_COMMON_CACHE_ATTRIBUTES_H_

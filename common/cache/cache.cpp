@@ -1,0 +1,161 @@
+#include "common/cache/cache.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "common/base/error.h"
+#include "common/base/files.h"
+#include "common/cache/attributes.h"
+
+namespace vitrine {
+namespace {
+
+template <class Number>
+std::vector<Number> column(const Container& file, Container::Scratch& scratch, const std::string& name, const char* dtype,
+                           std::uint64_t rows) {
+  const std::size_t dataset = file.find(name);
+  const DatasetInfo& info = file.datasets()[dataset];
+  if (info.dtype != dtype || info.shape != std::vector<std::uint64_t>{rows})
+    fail(file.path().string(), ": dataset ", name, " has another type or shape than an index asks for; make the index again");
+  const std::vector<std::byte> bytes = file.read_all(dataset, scratch);
+  std::vector<Number> numbers(rows);
+  std::memcpy(numbers.data(), bytes.data(), bytes.size());
+  return numbers;
+}
+
+void check_recipe(const Recipe& r, const Plan& plan, const std::string& where) {
+  const ImageIndex& index = plan.index();
+  const PlanOptions& options = plan.options();
+  const bool cut = r.mix == Mix::kCutMix;
+  if (r.image >= index.images.size()) fail(where, ": names image ", r.image, " of ", index.images.size());
+  const ImageEntry& image = index.images[r.image];
+  if (r.label != image.label || r.top < 0 || r.left < 0 || r.height < 1 || r.width < 1 ||
+      std::int64_t{r.top} + r.height > image.height || std::int64_t{r.left} + r.width > image.width || r.flip > 1 ||
+      r.mix > Mix::kCutMix || r.partner >= options.group ||
+      (cut && (r.box_top >= r.box_bottom || r.box_left >= r.box_right || r.box_bottom > options.image_size ||
+               r.box_right > options.image_size)))
+    fail(where, ": a recipe does not fit its image; the file belongs to another cache, copy or make it again");
+}
+
+}  // namespace
+
+ImageIndex read_index(const std::filesystem::path& path) {
+  const Container file(path);
+  Container::Scratch scratch;
+  const auto json = attributes(file, kIndexFormat);
+  ImageIndex index;
+  const auto classes = json.value("classes", nlohmann::ordered_json());
+  if (!classes.is_array()) fail(path.string(), ": has no list of classes; make the index again");
+  for (const auto& name : classes) {
+    if (!name.is_string()) fail(path.string(), ": has a class whose name is no text; make the index again");
+    index.classes.push_back(name.get<std::string>());
+  }
+  const std::uint64_t images = file.datasets()[file.find("height")].shape[0];
+  const std::uint64_t id_bytes = file.datasets()[file.find("id_bytes")].shape[0];
+  const auto offsets = column<std::uint64_t>(file, scratch, "id_offset", "<u8", images + 1);
+  const auto ids = column<char>(file, scratch, "id_bytes", "|u1", id_bytes);
+  const auto heights = column<std::uint32_t>(file, scratch, "height", "<u4", images);
+  const auto widths = column<std::uint32_t>(file, scratch, "width", "<u4", images);
+  const auto labels = column<std::uint32_t>(file, scratch, "label", "<u4", images);
+  const auto file_bytes = column<std::uint64_t>(file, scratch, "file_bytes", "<u8", images);
+  const auto hashes = column<std::uint64_t>(file, scratch, "hash", "<u8", images);
+  index.images.reserve(images);
+  for (std::uint64_t i = 0; i < images; ++i) {
+    if (offsets[i] > offsets[i + 1] || offsets[i + 1] > ids.size())
+      fail(path.string(), ": the name of image ", i, " lies outside the list of names; make the index again");
+    index.images.push_back({std::string(ids.data() + offsets[i], offsets[i + 1] - offsets[i]), heights[i], widths[i], labels[i],
+                            file_bytes[i], hashes[i]});
+  }
+  return index;
+}
+
+Cache::Cache(std::filesystem::path directory) : directory_(std::move(directory)) {
+  if (!std::filesystem::is_directory(directory_))
+    fail(directory_.string(), ": is not a directory; expected a cache, as vitrine-extract makes it");
+  index_ = std::make_shared<const ImageIndex>(read_index(directory_ / "index.h5"));
+  const std::string where = (directory_ / "plan.json").string(), json = read_file(directory_ / "plan.json");
+  plan_ = std::make_unique<const Plan>(index_, Plan::options_from_json(json, where));
+  if (plan_->json() != json)
+    fail(where, ": does not belong to the index.h5 beside it, or was edited; copy both from the cache again");
+
+  const Plan plan = *plan_;
+  recipes_ = std::make_unique<const Shelf>(directory_ / "recipes", [plan](const Container& file, std::uint64_t number) {
+    const ShardPlace place =
+        shard_place(number, plan.shards_per_pass(), plan.groups_per_pass(), plan.options().shard_groups);
+    const auto attribute = attributes(file, kRecipesFormat);
+    expect(file, attribute, "plan", plan.hash());
+    expect(file, attribute, "pass", place.pass);
+    expect(file, attribute, "shard", place.shard);
+    expect_dataset(file, "recipe", "|V40", {std::uint64_t{place.groups} * plan.options().group}, plan.options().group);
+    expect_dataset(file, "picture_hash", "<u8", {place.groups}, place.groups);
+  });
+
+  std::error_code failure;
+  for (std::filesystem::directory_iterator teacher(directory_, failure), end; !failure && teacher != end; teacher.increment(failure)) {
+    if (!teacher->is_directory()) continue;
+    for (std::filesystem::directory_iterator track(teacher->path(), failure); !failure && track != end; track.increment(failure)) {
+      const std::filesystem::path file = track->path() / "track.json";
+      if (!std::filesystem::exists(file)) continue;
+      tracks_.push_back(TrackInfo::from_json(read_file(file), file.string()));
+      const TrackInfo& info = tracks_.back();
+      if (info.plan_hash != plan.hash())
+        fail(file.string(), ": was made for another plan (", info.plan_hash.substr(0, 8), ", this cache has ",
+             plan.hash().substr(0, 8), "); remove the directory or put it into its own cache");
+      if (directory_ / info.directory() != track->path())
+        fail(file.string(), ": belongs in ", info.directory(), "; rename its directory back");
+    }
+  }
+  if (failure) fail(directory_.string(), ": cannot be listed (", failure.message(), ")");
+  std::ranges::sort(tracks_, {}, &TrackInfo::directory);
+}
+
+std::vector<Recipe> Cache::recipes(GroupKey key) const {
+  const PlanOptions& options = plan_->options();
+  if (key.group >= plan_->groups_per_pass())
+    fail(directory_.string(), ": group ", key.group, " is not there; a pass has ", plan_->groups_per_pass());
+  const Container& file =
+      recipes_->open(std::uint64_t{key.pass} * plan_->shards_per_pass() + key.group / options.shard_groups);
+  Container::Scratch scratch;
+  std::vector<Recipe> recipes(options.group);
+  file.read_chunk(file.find("recipe"), key.group % options.shard_groups, scratch, std::as_writable_bytes(std::span(recipes)));
+  for (const Recipe& recipe : recipes)
+    check_recipe(recipe, *plan_, text(file.path().string(), ": group ", key.group % options.shard_groups));
+  return recipes;
+}
+
+std::uint64_t Cache::picture_hash(GroupKey key) const {
+  const PlanOptions& options = plan_->options();
+  if (key.group >= plan_->groups_per_pass())
+    fail(directory_.string(), ": group ", key.group, " is not there; a pass has ", plan_->groups_per_pass());
+  const Container& file =
+      recipes_->open(std::uint64_t{key.pass} * plan_->shards_per_pass() + key.group / options.shard_groups);
+  Container::Scratch scratch;
+  const std::vector<std::byte> bytes = file.read_all(file.find("picture_hash"), scratch);
+  std::uint64_t hash;
+  std::memcpy(&hash, bytes.data() + std::size_t{key.group % options.shard_groups} * sizeof hash, sizeof hash);
+  return hash;
+}
+
+std::vector<std::uint32_t> Cache::recipe_passes() const { return recipes_->complete_passes(plan_->shards_per_pass()); }
+
+const TrackInfo& Cache::track(const std::string& name, const std::string& teacher) const {
+  const TrackInfo* found = nullptr;
+  std::string there;
+  bool several = false;
+  for (const TrackInfo& track : tracks_) {
+    there += (there.empty() ? "" : ", ") + track.directory();
+    const bool right_teacher =
+        teacher.empty() || teacher == track.teacher || teacher + '/' + name == track.directory();
+    if (track.name() != name || !right_teacher) continue;
+    several = found != nullptr;
+    if (several) break;
+    found = &track;
+  }
+  if (several || found == nullptr)
+    fail(directory_.string(), ": has ", several ? "several tracks" : "no track", " of the name ", name,
+         teacher.empty() ? "" : " from teacher ", teacher, "; it has ", there.empty() ? "none at all" : there);
+  return *found;
+}
+
+}  // namespace vitrine

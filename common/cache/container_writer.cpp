@@ -1,0 +1,281 @@
+#include "common/cache/container_writer.h"
+
+#include <hdf5.h>
+
+#include <algorithm>
+#include <bit>
+#include <fstream>
+#include <mutex>
+#include <stdexcept>
+
+#include "common/base/error.h"
+#include "common/base/files.h"
+#include "common/base/hash.h"
+#include "common/cache/container.h"
+#include "common/cache/table.h"
+#include "common/codec/frame.h"
+
+namespace vitrine {
+namespace {
+
+constexpr H5Z_filter_t kZstdFilter = 32015;  // registered with The HDF Group
+
+// An HDF5 identifier, closed by the function of its kind.
+class Handle {
+ public:
+  Handle(hid_t id, herr_t (*closer)(hid_t), const char* what) : id_(id), close_(closer), what_(what) {
+    if (id < 0) fail("HDF5 failed to make ", what, "; check that the disk has room");
+  }
+  ~Handle() {
+    if (id_ >= 0) close_(id_);
+  }
+  Handle(Handle&& other) noexcept : id_(other.id_), close_(other.close_), what_(other.what_) { other.id_ = -1; }
+  Handle& operator=(Handle&&) = delete;
+  operator hid_t() const { return id_; }
+  // For what is written on closing: a full disk shows here.
+  void close() {
+    const hid_t id = id_;
+    id_ = -1;
+    if (close_(id) < 0) fail("HDF5 failed to write ", what_, "; check that the disk has room");
+  }
+
+ private:
+  hid_t id_;
+  herr_t (*close_)(hid_t);
+  const char* what_;
+};
+
+void must(herr_t result, const char* what) {
+  if (result < 0) fail("HDF5 failed to ", what, "; check that the disk has room");
+}
+
+// HDF5 wants the filter of a dataset to be known even when chunks come ready-made; it never runs here.
+std::size_t no_filter(unsigned, std::size_t, const unsigned*, std::size_t, std::size_t*, void**) { return 0; }
+
+void register_filter() {
+  const H5Z_class2_t filter{H5Z_CLASS_T_VERS, kZstdFilter, 1, 1, "zstd", nullptr, nullptr, no_filter};
+  must(H5Zregister(&filter), "register the zstd filter");
+}
+
+Handle make_type(const std::string& dtype, const std::vector<FieldSpec>& fields) {
+  if (dtype == "<f2") {
+    Handle type(H5Tcopy(H5T_IEEE_F32LE), H5Tclose, "a type");
+    must(H5Tset_fields(type, 15, 10, 5, 0, 10), "describe fp16");
+    must(H5Tset_size(type, 2), "describe fp16");
+    must(H5Tset_ebias(type, 15), "describe fp16");
+    return type;
+  }
+  if (dtype == "|V40") {
+    Handle type(H5Tcreate(H5T_COMPOUND, 40), H5Tclose, "a type");
+    for (const FieldSpec& field : fields)
+      must(H5Tinsert(type, field.name.c_str(), field.offset, make_type(field.dtype, {})), "describe a field");
+    return type;
+  }
+  const std::pair<const char*, hid_t> plain[] = {{"<f4", H5T_IEEE_F32LE}, {"|i1", H5T_STD_I8LE},  {"|u1", H5T_STD_U8LE},
+                                                 {"<u2", H5T_STD_U16LE},  {"<i4", H5T_STD_I32LE}, {"<u4", H5T_STD_U32LE},
+                                                 {"<u8", H5T_STD_U64LE}};
+  for (const auto& [name, type] : plain)
+    if (dtype == name) return Handle(H5Tcopy(type), H5Tclose, "a type");
+  throw std::logic_error("no HDF5 type for " + dtype);
+}
+
+struct Frame {
+  std::vector<std::byte> bytes;
+  std::uint64_t hash = 0, offset = 0;  // offset: as HDF5 reports it, then in the file
+};
+
+// Everything of one dataset, in memory, before HDF5 is called.
+struct Prepared {
+  const DatasetSpec* spec;
+  DatasetInfo info;
+  std::vector<Frame> frames;
+};
+
+Prepared prepare(const DatasetSpec& spec, std::uint64_t first_chunk, int level) {
+  Prepared made{&spec, {spec.name, spec.dtype, spec.shape, spec.chunk_rows, first_chunk, spec.chunks.size()}, {}};
+  if (spec.name.empty() || spec.name.size() >= table::kNameBytes || !item_bytes(spec.dtype) || spec.shape.empty() ||
+      spec.shape.size() > table::kMaxRank || std::ranges::count(spec.shape, 0u) != 0 || spec.chunk_rows == 0 ||
+      spec.chunks.size() != (spec.shape[0] - 1) / spec.chunk_rows + 1 || made.info.chunk_bytes() >= 1ull << 32)
+    throw std::logic_error("dataset " + spec.name + " does not fit together");
+  const std::uint64_t all = made.info.row_bytes() * spec.shape[0], chunk_bytes = made.info.chunk_bytes();
+  for (std::size_t c = 0; c < spec.chunks.size(); ++c) {
+    const std::span<const std::byte> rows = spec.chunks[c];
+    if (rows.size() != std::min(chunk_bytes, all - c * chunk_bytes))
+      throw std::logic_error(text("chunk ", c, " of dataset ", spec.name, " has ", rows.size(), " bytes"));
+    Frame frame;
+    if (rows.size() == chunk_bytes) {
+      frame.bytes = compress_frame(rows, level);
+    } else {
+      std::vector<std::byte> padded(rows.begin(), rows.end());
+      padded.resize(chunk_bytes);
+      frame.bytes = compress_frame(padded, level);
+    }
+    frame.hash = xxh3(frame.bytes);
+    made.frames.push_back(std::move(frame));
+  }
+  return made;
+}
+
+std::uint64_t table_bytes(const std::vector<Prepared>& datasets, const std::string& json) {
+  std::uint64_t bytes = table::kHeaderBytes + table::kChecksumBytes + json.size();
+  for (const Prepared& dataset : datasets) bytes += table::kDatasetBytes + table::kChunkBytes * dataset.frames.size();
+  return bytes;
+}
+
+Handle make_dataset(hid_t file, const Prepared& dataset) {
+  const DatasetSpec& spec = *dataset.spec;
+  const std::vector<hsize_t> shape(spec.shape.begin(), spec.shape.end());
+  std::vector<hsize_t> chunk = shape;
+  chunk[0] = spec.chunk_rows;
+  const auto rank = static_cast<int>(shape.size());
+  // A chunk may be larger than a dataset of fixed size only if the dataset may grow.
+  std::vector<hsize_t> largest = shape;
+  largest[0] = std::max(shape[0], chunk[0]);
+  const Handle space(H5Screate_simple(rank, shape.data(), largest.data()), H5Sclose, "a shape");
+  const Handle properties(H5Pcreate(H5P_DATASET_CREATE), H5Pclose, "properties");
+  must(H5Pset_chunk(properties, rank, chunk.data()), "set the chunks");
+  must(H5Pset_filter(properties, kZstdFilter, H5Z_FLAG_MANDATORY, 0, nullptr), "set the filter");
+  must(H5Pset_obj_track_times(properties, false), "turn times off");
+  must(H5Pset_fill_time(properties, H5D_FILL_TIME_NEVER), "turn filling off");
+  const Handle type = make_type(spec.dtype, spec.fields);
+  return Handle(H5Dcreate2(file, spec.name.c_str(), type, space, H5P_DEFAULT, properties, H5P_DEFAULT), H5Dclose, "a dataset");
+}
+
+void write_attribute(hid_t file, const std::string& json) {
+  const Handle type(H5Tcopy(H5T_C_S1), H5Tclose, "a type");
+  must(H5Tset_size(type, json.size()), "set the attribute's size");
+  must(H5Tset_strpad(type, H5T_STR_NULLPAD), "set the attribute's padding");
+  must(H5Tset_cset(type, H5T_CSET_UTF8), "set the attribute's character set");
+  const Handle space(H5Screate(H5S_SCALAR), H5Sclose, "a shape");
+  Handle attribute(H5Acreate2(file, "vitrine", type, space, H5P_DEFAULT, H5P_DEFAULT), H5Aclose, "the attribute");
+  must(H5Awrite(attribute, type, json.data()), "write the attribute");
+  attribute.close();
+}
+
+void write_hdf5(const std::filesystem::path& path, std::vector<Prepared>& datasets, const std::string& json,
+                std::uint64_t user_block) {
+  register_filter();
+  const Handle creation(H5Pcreate(H5P_FILE_CREATE), H5Pclose, "properties");
+  must(H5Pset_userblock(creation, user_block), "set the user block");
+  must(H5Pset_obj_track_times(creation, false), "turn times off");
+  const Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose, "properties");
+  must(H5Pset_libver_bounds(access, H5F_LIBVER_V110, H5F_LIBVER_V110), "set the version");
+  Handle file(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, creation, access), H5Fclose, "the file");
+  write_attribute(file, json);
+  std::vector<Handle> handles;
+  std::size_t most = 0;
+  for (const Prepared& dataset : datasets) {
+    handles.push_back(make_dataset(file, dataset));
+    most = std::max(most, dataset.frames.size());
+  }
+  // Group by group, so that what is read together lies together.
+  const auto each = [&](const auto& act) {
+    for (std::size_t c = 0; c < most; ++c)
+      for (std::size_t d = 0; d < datasets.size(); ++d)
+        if (c < datasets[d].frames.size()) {
+          std::vector<hsize_t> corner(datasets[d].spec->shape.size(), 0);
+          corner[0] = c * datasets[d].spec->chunk_rows;
+          act(handles[d], corner, datasets[d].frames[c]);
+        }
+  };
+  each([](hid_t dataset, const std::vector<hsize_t>& corner, Frame& frame) {
+    must(H5Dwrite_chunk(dataset, H5P_DEFAULT, 0, corner.data(), frame.bytes.size(), frame.bytes.data()), "write a chunk");
+  });
+  each([](hid_t dataset, const std::vector<hsize_t>& corner, Frame& frame) {
+    unsigned mask = 0;
+    haddr_t address = HADDR_UNDEF;
+    hsize_t size = 0;
+    must(H5Dget_chunk_info_by_coord(dataset, corner.data(), &mask, &address, &size), "find a chunk");
+    if (address == HADDR_UNDEF || size != frame.bytes.size() || mask != 0) fail("HDF5 lost a chunk that it had written");
+    frame.offset = address;
+  });
+  for (Handle& handle : handles) handle.close();
+  file.close();
+}
+
+// HDF5 1.10 reports addresses relative to the user block's end, later ones from the file's beginning: look which it is.
+void locate_frames(const std::filesystem::path& path, std::vector<Prepared>& datasets, std::uint64_t user_block) {
+  const ReadableFile file(path);
+  std::vector<std::byte> there;
+  for (Prepared& dataset : datasets)
+    for (Frame& frame : dataset.frames) {
+      there.resize(frame.bytes.size());
+      const auto lies_at = [&](std::uint64_t offset) {
+        if (offset < user_block || offset + there.size() > file.size()) return false;
+        file.read(offset, there);
+        return there == frame.bytes;
+      };
+      if (lies_at(frame.offset + user_block))
+        frame.offset += user_block;
+      else if (!lies_at(frame.offset))
+        fail(path.string(), ": a chunk of dataset ", dataset.spec->name, " is not where HDF5 says; this version of HDF5 is not supported");
+    }
+}
+
+std::string make_table(const std::vector<Prepared>& datasets, const std::string& json, std::uint64_t bytes,
+                       std::uint64_t user_block, std::uint64_t file_bytes) {
+  using namespace table;
+  std::uint64_t chunks = 0;
+  for (const Prepared& dataset : datasets) chunks += dataset.frames.size();
+  std::string out(kMagic);
+  append(out, kMajor);
+  append(out, kMinor);
+  append(out, std::uint32_t{0});  // required flags
+  append(out, std::uint32_t{0});  // flags that may be ignored
+  append(out, static_cast<std::uint32_t>(datasets.size()));
+  append(out, bytes);
+  append(out, user_block);
+  append(out, file_bytes);
+  append(out, chunks);
+  append(out, static_cast<std::uint32_t>(json.size()));
+  append(out, std::uint32_t{0});
+  for (const auto& [spec, info, frames] : datasets) {
+    std::string name = info.name, dtype = info.dtype;
+    name.resize(kNameBytes), dtype.resize(kDtypeBytes);
+    out += name + dtype;
+    append(out, static_cast<std::uint32_t>(info.shape.size()));
+    append(out, info.chunk_rows);
+    for (std::size_t axis = 0; axis < kMaxRank; ++axis) append(out, axis < info.shape.size() ? info.shape[axis] : std::uint64_t{0});
+    append(out, info.first_chunk);
+    append(out, info.chunk_count);
+  }
+  for (const Prepared& dataset : datasets)
+    for (const Frame& frame : dataset.frames) {
+      append(out, frame.offset);
+      append(out, static_cast<std::uint32_t>(frame.bytes.size()));
+      append(out, static_cast<std::uint32_t>(dataset.info.chunk_bytes()));
+      append(out, frame.hash);
+    }
+  out += json;
+  append(out, xxh3(out));
+  if (out.size() != bytes) throw std::logic_error("the table is not as long as planned");
+  return out;
+}
+
+}  // namespace
+
+void write_container(const std::filesystem::path& path, const std::vector<DatasetSpec>& specs, const std::string& json,
+                     int level) {
+  static std::mutex hdf5;
+  std::vector<Prepared> datasets;
+  std::uint64_t chunks = 0;
+  for (const DatasetSpec& spec : specs) {
+    datasets.push_back(prepare(spec, chunks, level));
+    chunks += spec.chunks.size();
+  }
+  const std::uint64_t bytes = table_bytes(datasets, json), user_block = std::max(table::kMinUserBlock, std::bit_ceil(bytes));
+  publish(path, [&](const std::filesystem::path& aside) {
+    {
+      const std::lock_guard lock(hdf5);
+      write_hdf5(aside, datasets, json, user_block);
+    }
+    locate_frames(aside, datasets, user_block);
+    const std::string table = make_table(datasets, json, bytes, user_block, std::filesystem::file_size(aside));
+    std::fstream file(aside, std::ios::binary | std::ios::in | std::ios::out);
+    file.write(table.data(), static_cast<std::streamsize>(table.size()));
+    file.close();
+    if (!file) fail(path.string(), ": cannot be written; check that the disk has room");
+  });
+}
+
+}  // namespace vitrine

@@ -1,0 +1,102 @@
+#include "common/cache/track.h"
+
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "common/base/error.h"
+
+namespace vitrine {
+namespace {
+
+constexpr const char* kFormat = "vitrine track";
+constexpr int kVersion = 1;
+
+bool is_hash(const std::string& word) {
+  return word.size() == 64 && word.find_first_not_of("0123456789abcdef") == std::string::npos;
+}
+
+}  // namespace
+
+std::string TrackInfo::name() const { return block < 0 ? kind : text(kind, '.', block); }
+
+std::string TrackInfo::directory() const { return teacher + '.' + weights_sha256.substr(0, 8) + '/' + name(); }
+
+std::size_t TrackInfo::view_values() const {
+  std::size_t values = 1;
+  for (const std::uint32_t axis : shape) values *= axis;
+  return values;
+}
+
+void TrackInfo::check(const std::string& where) const {
+  // The name becomes a directory's, so that a separator or a leading dot must not pass.
+  if (teacher.empty() || teacher.size() > 200 || teacher.front() == '.' ||
+      teacher.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.") != std::string::npos)
+    fail(where, ": \"", teacher, "\" cannot name a teacher; expected letters, digits, '_', '-' and '.'");
+  if (!is_hash(weights_sha256) || !is_hash(plan_hash))
+    fail(where, ": a hash of weights or plan is not SHA-256; expected 64 hexadecimal digits");
+  if (kind != "logits" && kind != "features" && kind != "attention")
+    fail(where, ": \"", kind, "\" is no kind of track; expected logits, features or attention");
+  if ((kind == "logits") != (block == -1) || block < -1)
+    fail(where, ": block ", block, " does not fit ", kind, "; expected -1 for logits and a block from 0 for others");
+  if (shape.size() != (kind == "logits" ? 1u : 3u))
+    fail(where, ": a shape of ", shape.size(), " axes does not fit ", kind, "; expected [K] for logits, else three");
+  std::uint64_t values = 1;
+  for (const std::uint32_t axis : shape) {
+    if (axis == 0 || axis > (1u << 24)) fail(where, ": a shape with an axis of ", axis, " is not possible");
+    values *= axis;
+    if (values > (1u << 28)) fail(where, ": a view of over 2^28 values is not possible");
+  }
+  if (level < 1 || level > 19) fail(where, ": zstd level ", level, " is not allowed; expected from 1 to 19");
+}
+
+std::string TrackInfo::json() const {
+  nlohmann::ordered_json out;
+  out["format"] = kFormat;
+  out["version"] = kVersion;
+  out["teacher"] = teacher;
+  out["weights_sha256"] = weights_sha256;
+  out["kind"] = kind;
+  out["block"] = block;
+  out["normalised"] = normalised;
+  out["shape"] = shape;
+  out["form"] = form_name(form);
+  out["level"] = level;
+  out["plan"] = plan_hash;
+  out["provenance"] = provenance;
+  try {
+    return out.dump(2) + "\n";
+  } catch (const nlohmann::json::exception&) {
+    fail("track ", directory(), ": a provenance text is not UTF-8; expected plain words");
+  }
+}
+
+TrackInfo TrackInfo::from_json(const std::string& json, const std::string& where) {
+  const auto in = nlohmann::json::parse(json, nullptr, false);
+  if (!in.is_object() || in.value("format", nlohmann::json()) != kFormat)
+    fail(where, ": is not a track's; expected an object with \"format\": \"", kFormat, "\"");
+  if (in.value("version", nlohmann::json()) != kVersion)
+    fail(where, ": has a version that this program does not know; use the version of vitrine that made the cache");
+  TrackInfo track;
+  try {
+    track.teacher = in.at("teacher").get<std::string>();
+    track.weights_sha256 = in.at("weights_sha256").get<std::string>();
+    track.kind = in.at("kind").get<std::string>();
+    track.block = in.at("block").get<int>();
+    track.normalised = in.at("normalised").get<bool>();
+    for (const auto& axis : in.at("shape")) {
+      const auto length = axis.get<std::int64_t>();
+      if (length < 1 || length > std::numeric_limits<std::int32_t>::max()) fail(where, ": shape has an impossible axis");
+      track.shape.push_back(static_cast<std::uint32_t>(length));
+    }
+    track.form = form_from_name(in.at("form").get<std::string>(), where);
+    track.level = in.at("level").get<int>();
+    track.plan_hash = in.at("plan").get<std::string>();
+    track.provenance = in.at("provenance").get<std::map<std::string, std::string>>();
+  } catch (const nlohmann::json::exception& problem) {
+    fail(where, ": cannot be read (", problem.what(), "); the file is damaged, copy or make it again");
+  }
+  track.check(where);
+  return track;
+}
+
+}  // namespace vitrine

@@ -1,0 +1,60 @@
+#include <utility>
+
+#include "common/base/error.h"
+#include "common/cache/attributes.h"
+#include "common/cache/cache.h"
+
+namespace vitrine {
+
+TrackReader::TrackReader(const Cache& cache, const TrackInfo& track)
+    : track_(track),
+      group_(cache.plan().options().group),
+      shard_groups_(cache.plan().options().shard_groups),
+      groups_per_pass_(cache.plan().groups_per_pass()),
+      shards_per_pass_(cache.plan().shards_per_pass()),
+      layout_(array_layout(track.form, track.shape)) {
+  // A copy of what the check needs: the reader may move while the shelf holds the check.
+  const auto check = [wanted = nlohmann::ordered_json::parse(track_.json()), layout = layout_, group = group_,
+                      shard_groups = shard_groups_, groups_per_pass = groups_per_pass_,
+                      shards_per_pass = shards_per_pass_](const Container& file, std::uint64_t number) {
+    const ShardPlace place = shard_place(number, shards_per_pass, groups_per_pass, shard_groups);
+    const auto attribute = attributes(file, kShardFormat);
+    expect(file, attribute, "track", wanted);
+    expect(file, attribute, "pass", place.pass);
+    expect(file, attribute, "shard", place.shard);
+    for (const ArrayLayout& array : layout) {
+      std::vector<std::uint64_t> shape{std::uint64_t{place.groups} * group};
+      shape.insert(shape.end(), array.view_shape.begin(), array.view_shape.end());
+      expect_dataset(file, array.name, array.dtype, shape, group);
+    }
+  };
+  shelf_ = std::make_unique<const Shelf>(cache.directory() / track_.directory(), check);
+}
+
+std::vector<std::uint32_t> TrackReader::passes() const { return shelf_->complete_passes(shards_per_pass_); }
+
+std::uint64_t TrackReader::stored_views() const {
+  std::uint64_t views = 0;
+  for (const std::uint64_t number : shelf_->numbers())
+    views += std::uint64_t{shard_place(number, shards_per_pass_, groups_per_pass_, shard_groups_).groups} * group_;
+  return views;
+}
+
+void TrackReader::read(GroupKey key, Scratch& scratch, std::span<float> out) const {
+  if (key.group >= groups_per_pass_)
+    fail(shelf_->directory().string(), ": group ", key.group, " is not there; a pass has ", groups_per_pass_);
+  if (out.size() != track_.view_values() * group_)
+    fail(shelf_->directory().string(), ": a group has ", track_.view_values() * group_, " values; expected ", out.size());
+  const Container& file = shelf_->open(std::uint64_t{key.pass} * shards_per_pass_ + key.group / shard_groups_);
+  scratch.arrays.resize(layout_.size());
+  std::vector<std::span<const std::byte>> arrays;
+  for (std::size_t i = 0; i < layout_.size(); ++i) {
+    std::vector<std::byte>& bytes = scratch.arrays[i];
+    bytes.resize(layout_[i].view_bytes() * group_);
+    file.read_chunk(file.find(layout_[i].name), key.group % shard_groups_, scratch.container, bytes);
+    arrays.push_back(bytes);
+  }
+  decode(track_.form, arrays, group_, track_.shape, out);
+}
+
+}  // namespace vitrine

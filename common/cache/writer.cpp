@@ -1,0 +1,224 @@
+#include "common/cache/writer.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+
+#include "common/base/error.h"
+#include "common/base/files.h"
+#include "common/cache/attributes.h"
+#include "common/cache/cache.h"
+#include "common/cache/container_writer.h"
+#include "common/cache/shelf.h"
+
+namespace vitrine {
+namespace {
+
+constexpr int kColumnLevel = 3;                 // of the index and the recipes: small, written once
+constexpr std::uint64_t kColumnRows = 1 << 16;  // of the index's chunks
+
+template <class Number>
+DatasetSpec column(const std::string& name, const char* dtype, const std::vector<Number>& numbers) {
+  const std::uint64_t rows = numbers.size(), chunk = std::min(rows, kColumnRows);
+  DatasetSpec spec{name, dtype, {rows}, static_cast<std::uint32_t>(chunk), {}};
+  for (std::uint64_t first = 0; first < rows; first += chunk)
+    spec.chunks.push_back(std::as_bytes(std::span(numbers).subspan(first, std::min(chunk, rows - first))));
+  return spec;
+}
+
+void write_index(const std::filesystem::path& path, const ImageIndex& index) {
+  std::vector<std::uint64_t> offsets{0}, file_bytes, hashes;
+  std::vector<std::uint32_t> heights, widths, labels;
+  std::vector<char> ids;
+  for (const ImageEntry& image : index.images) {
+    ids.insert(ids.end(), image.id.begin(), image.id.end());
+    offsets.push_back(ids.size());
+    heights.push_back(image.height);
+    widths.push_back(image.width);
+    labels.push_back(image.label);
+    file_bytes.push_back(image.file_bytes);
+    hashes.push_back(image.hash);
+  }
+  if (ids.empty()) fail(path.string(), ": an index without images or names cannot be stored; check the dataset's folder");
+  nlohmann::ordered_json json;
+  json["format"] = kIndexFormat;
+  json["images"] = index.images.size();
+  json["hash"] = index.hash();
+  json["classes"] = index.classes;
+  std::string attribute;
+  try {
+    attribute = json.dump();
+  } catch (const nlohmann::json::exception&) {
+    fail(path.string(), ": a class's name is not UTF-8; rename its folder");
+  }
+  write_container(path,
+                  {column("id_offset", "<u8", offsets), column("id_bytes", "|u1", ids), column("height", "<u4", heights),
+                   column("width", "<u4", widths), column("label", "<u4", labels), column("file_bytes", "<u8", file_bytes),
+                   column("hash", "<u8", hashes)},
+                  attribute, kColumnLevel);
+}
+
+std::string index_difference(const ImageIndex& there, const ImageIndex& now) {
+  if (there.images.size() != now.images.size())
+    return text("it has ", there.images.size(), " images, now there are ", now.images.size());
+  if (there.classes != now.classes) {
+    if (there.classes.size() != now.classes.size())
+      return text("it has ", there.classes.size(), " classes, now there are ", now.classes.size());
+    const auto differ = std::ranges::mismatch(there.classes, now.classes);
+    return text("class ", differ.in1 - there.classes.begin(), " was ", *differ.in1, " and is now ", *differ.in2);
+  }
+  const auto differ = std::ranges::mismatch(there.images, now.images);
+  if (differ.in1 == there.images.end()) return {};
+  const ImageEntry &a = *differ.in1, &b = *differ.in2;
+  const std::string image = text("image ", differ.in1 - there.images.begin(), " (", a.id, ")");
+  if (a.id != b.id) return image + " is now " + b.id;
+  if (a.label != b.label) return text(image, " had label ", a.label, ", now ", b.label);
+  if (a.height != b.height || a.width != b.width)
+    return text(image, " had ", a.height, " x ", a.width, " pixels, now ", b.height, " x ", b.width);
+  return image + " has other contents now";
+}
+
+// The first key, depth first, whose values differ; both are objects.
+std::string json_difference(const nlohmann::ordered_json& there, const nlohmann::ordered_json& now, const std::string& above = {}) {
+  for (const auto& [key, value] : now.items()) {
+    const std::string path = above + key;
+    const auto old = there.find(key);
+    if (old == there.end()) return path + " is not there";
+    if (*old == value) continue;
+    if (old->is_object() && value.is_object()) {
+      const std::string inner = json_difference(*old, value, path + ".");
+      if (!inner.empty()) return inner;
+    }
+    return text(path, " is ", old->dump(), " there and ", value.dump(), " here");
+  }
+  for (const auto& [key, value] : there.items())
+    if (!now.contains(key)) return above + key + " is there, but not here";
+  return "only the layout of the text";
+}
+
+void publish_or_compare(const std::filesystem::path& path, const std::string& json, const char* what, const char* remedy) {
+  if (!std::filesystem::exists(path)) {
+    publish(path, json);
+    return;
+  }
+  const std::string old = read_file(path);
+  if (old == json) return;
+  const auto there = nlohmann::ordered_json::parse(old, nullptr, false);
+  if (!there.is_object()) fail(path.string(), ": is not valid JSON; the file is damaged, copy it again");
+  fail(path.string(), ": the cache holds another ", what, ": ", json_difference(there, nlohmann::ordered_json::parse(json)), "; ", remedy);
+}
+
+std::uint64_t shard_number(const Plan& plan, std::uint32_t pass, std::uint32_t shard) {
+  if (shard >= plan.shards_per_pass()) throw std::logic_error(text("shard ", shard, " of ", plan.shards_per_pass()));
+  return std::uint64_t{pass} * plan.shards_per_pass() + shard;
+}
+
+std::filesystem::path recipes_path(const std::filesystem::path& directory, const Plan& plan, std::uint32_t pass, std::uint32_t shard) {
+  return directory / "recipes" / shard_file_name(shard_number(plan, pass, shard));
+}
+
+std::filesystem::path shard_path(const std::filesystem::path& directory, const TrackInfo& track, const Plan& plan,
+                                 std::uint32_t pass, std::uint32_t shard) {
+  return directory / track.directory() / shard_file_name(shard_number(plan, pass, shard));
+}
+
+const std::vector<FieldSpec>& recipe_fields() {
+  static const std::vector<FieldSpec> fields{{"image", "<u4", offsetof(Recipe, image)},
+                                             {"label", "<u4", offsetof(Recipe, label)},
+                                             {"top", "<i4", offsetof(Recipe, top)},
+                                             {"left", "<i4", offsetof(Recipe, left)},
+                                             {"height", "<i4", offsetof(Recipe, height)},
+                                             {"width", "<i4", offsetof(Recipe, width)},
+                                             {"flip", "|u1", offsetof(Recipe, flip)},
+                                             {"mix", "|u1", offsetof(Recipe, mix)},
+                                             {"partner", "<u2", offsetof(Recipe, partner)},
+                                             {"lambda", "<u2", offsetof(Recipe, lambda)},
+                                             {"box_top", "<u2", offsetof(Recipe, box_top)},
+                                             {"box_left", "<u2", offsetof(Recipe, box_left)},
+                                             {"box_bottom", "<u2", offsetof(Recipe, box_bottom)},
+                                             {"box_right", "<u2", offsetof(Recipe, box_right)},
+                                             {"reserved", "<u2", offsetof(Recipe, reserved)}};
+  return fields;
+}
+
+}  // namespace
+
+void create_cache(const std::filesystem::path& directory, const ImageIndex& index, const Plan& plan) {
+  const std::filesystem::path path = directory / "index.h5";
+  if (!std::filesystem::exists(path)) {
+    write_index(path, index);
+  } else if (const std::string difference = index_difference(read_index(path), index); !difference.empty()) {
+    fail(path.string(), ": the cache holds another index: ", difference, "; use the dataset as it was, or another cache directory");
+  }
+  publish_or_compare(directory / "plan.json", plan.json(), "plan", "use the same settings, or another cache directory");
+}
+
+void create_track(const std::filesystem::path& directory, const TrackInfo& track) {
+  const std::filesystem::path path = directory / track.directory() / "track.json";
+  track.check(path.string());
+  publish_or_compare(path, track.json(), "track of this name", "use the same settings, or remove the track's directory");
+}
+
+std::uint32_t groups_in_shard(const Plan& plan, std::uint32_t shard) {
+  return shard_place(shard_number(plan, 0, shard), plan.shards_per_pass(), plan.groups_per_pass(), plan.options().shard_groups)
+      .groups;
+}
+
+void write_recipes(const std::filesystem::path& directory, const Plan& plan, std::uint32_t pass, std::uint32_t shard,
+                   const std::vector<std::uint64_t>& picture_hashes) {
+  const std::uint32_t groups = groups_in_shard(plan, shard), first = shard * plan.options().shard_groups;
+  if (picture_hashes.size() != groups) throw std::logic_error("one picture hash a group is needed");
+  std::vector<std::vector<Recipe>> recipes;
+  const std::uint64_t views = std::uint64_t{groups} * plan.options().group;
+  DatasetSpec recipe{"recipe", "|V40", {views}, plan.options().group, {}, recipe_fields()};
+  for (std::uint32_t group = 0; group < groups; ++group) recipes.push_back(plan.group(pass, first + group));
+  for (const std::vector<Recipe>& group : recipes) recipe.chunks.push_back(std::as_bytes(std::span(group)));
+  const DatasetSpec hashes{"picture_hash", "<u8", {groups}, groups, {std::as_bytes(std::span(picture_hashes))}};
+  nlohmann::ordered_json json;
+  json["format"] = kRecipesFormat;
+  json["plan"] = plan.hash();
+  json["pass"] = pass;
+  json["shard"] = shard;
+  json["first_group"] = first;
+  json["groups"] = groups;
+  write_container(recipes_path(directory, plan, pass, shard), {recipe, hashes}, json.dump(), kColumnLevel);
+}
+
+bool recipes_exist(const std::filesystem::path& directory, const Plan& plan, std::uint32_t pass, std::uint32_t shard) {
+  return std::filesystem::exists(recipes_path(directory, plan, pass, shard));
+}
+
+void write_shard(const std::filesystem::path& directory, const TrackInfo& track, const Plan& plan, std::uint32_t pass,
+                 std::uint32_t shard, const std::vector<std::vector<Array>>& groups) {
+  const std::uint32_t count = groups_in_shard(plan, shard), group_views = plan.options().group;
+  if (track.plan_hash != plan.hash()) throw std::logic_error("the track is of another plan");
+  if (groups.size() != count) throw std::logic_error(text("a shard of ", count, " groups, not ", groups.size()));
+  std::vector<DatasetSpec> datasets;
+  const std::vector<ArrayLayout> layout = array_layout(track.form, track.shape);
+  for (std::size_t i = 0; i < layout.size(); ++i) {
+    DatasetSpec spec{layout[i].name, layout[i].dtype, {std::uint64_t{count} * group_views}, group_views, {}};
+    spec.shape.insert(spec.shape.end(), layout[i].view_shape.begin(), layout[i].view_shape.end());
+    for (const std::vector<Array>& group : groups) {
+      if (group.size() != layout.size() || group[i].name != layout[i].name || group[i].dtype != layout[i].dtype)
+        throw std::logic_error("arrays of another form than the track's");
+      spec.chunks.push_back(group[i].bytes);
+    }
+    datasets.push_back(std::move(spec));
+  }
+  nlohmann::ordered_json json;
+  json["format"] = kShardFormat;
+  json["pass"] = pass;
+  json["shard"] = shard;
+  json["first_group"] = shard * plan.options().shard_groups;
+  json["groups"] = count;
+  json["track"] = nlohmann::ordered_json::parse(track.json());
+  write_container(shard_path(directory, track, plan, pass, shard), datasets, json.dump(), track.level);
+}
+
+bool shard_exists(const std::filesystem::path& directory, const TrackInfo& track, const Plan& plan, std::uint32_t pass,
+                  std::uint32_t shard) {
+  return std::filesystem::exists(shard_path(directory, track, plan, pass, shard));
+}
+
+}  // namespace vitrine

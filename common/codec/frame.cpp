@@ -1,0 +1,50 @@
+#include "common/codec/frame.h"
+
+#include <zstd.h>
+
+#include <memory>
+#include <new>
+#include <stdexcept>
+
+#include "common/base/error.h"
+
+namespace vitrine {
+namespace {
+
+struct FreeContext {
+  void operator()(ZSTD_CCtx* context) const { ZSTD_freeCCtx(context); }
+};
+
+void must(std::size_t result) {
+  if (ZSTD_isError(result)) throw std::logic_error(text("zstd: ", ZSTD_getErrorName(result)));
+}
+
+}  // namespace
+
+std::vector<std::byte> compress_frame(std::span<const std::byte> bytes, int level) {
+  const std::unique_ptr<ZSTD_CCtx, FreeContext> context(ZSTD_createCCtx());
+  if (!context) throw std::bad_alloc();
+  must(ZSTD_CCtx_setParameter(context.get(), ZSTD_c_compressionLevel, level));
+  must(ZSTD_CCtx_setParameter(context.get(), ZSTD_c_checksumFlag, 1));
+  std::vector<std::byte> frame(ZSTD_compressBound(bytes.size()));
+  const std::size_t size = ZSTD_compress2(context.get(), frame.data(), frame.size(), bytes.data(), bytes.size());
+  must(size);
+  frame.resize(size);
+  return frame;
+}
+
+Decompressor::Decompressor() : context_(ZSTD_createDCtx()) {
+  if (context_ == nullptr) throw std::bad_alloc();
+}
+
+Decompressor::~Decompressor() { ZSTD_freeDCtx(context_); }
+
+void Decompressor::decompress(std::span<const std::byte> frame, std::span<std::byte> out, const std::string& where) {
+  const std::size_t size = ZSTD_decompressDCtx(context_, out.data(), out.size(), frame.data(), frame.size());
+  if (ZSTD_isError(size))
+    fail(where, ": cannot be decompressed (", ZSTD_getErrorName(size), "); the file is damaged, copy or make it again");
+  if (size != out.size())
+    fail(where, ": holds ", size, " bytes; expected ", out.size(), "; the file is damaged, copy or make it again");
+}
+
+}  // namespace vitrine
