@@ -1,0 +1,172 @@
+#include <torch/torch.h>
+
+#include "common/base/error.h"
+#include "common/models/autocast.h"
+#include "common/models/device.h"
+#include "common/models/load.h"
+#include "common/models/resnet.h"
+#include "common/models/vit.h"
+#include "tests/support/testing.h"
+
+using namespace vitrine;
+
+namespace {
+
+VitOptions small_vit(int classes = 5) { return {"", 32, 8, 32, 2, 2, classes, 4}; }
+
+template <class Call>
+std::string message_of(const Call& call) {
+  try {
+    call();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "";
+}
+
+bool has(const std::string& message, const std::string& part) { return message.find(part) != std::string::npos; }
+
+Tensors copy_of(const torch::nn::Module& module) {
+  Tensors copy;
+  for (const auto& [name, tensor] : state_dict(module)) copy[name] = tensor.clone();
+  return copy;
+}
+
+}  // namespace
+
+TEST_CASE("an architecture's name gives its dimensions, and given dimensions win over it") {
+  VitOptions options = resolve({.arch = "vit_base_patch14_518"});
+  CHECK(options.dim == 768);
+  CHECK(options.depth == 12);
+  CHECK(options.heads == 12);
+  CHECK(options.patch == 14);
+  CHECK(options.image_size == 518);
+  CHECK(resolve({.arch = "vit_tiny_patch16_224", .image_size = 96}).image_size == 96);
+  CHECK(has(message_of([] { resolve({.arch = "vit_huge_patch16_224"}); }), "vit_huge_patch16_224"));
+  CHECK(has(message_of([] { resolve({.arch = "vit_tiny_patch16_225"}); }), "image_size"));
+  CHECK(has(message_of([] { resolve({.arch = "", .image_size = 32}); }), "patch = 0"));
+  CHECK(has(message_of([] { resolve({"", 32, 8, 33, 2, 2, 5, 4}); }), "heads"));
+}
+
+TEST_CASE("a seed makes a ViT, with deviations of 0.02 in its linear layers and class tokens near 0") {
+  const auto make = [](std::uint64_t seed) {
+    torch::manual_seed(seed);
+    return copy_of(*Vit(VitOptions{.arch = "vit_tiny_patch16_224", .depth = 1}));
+  };
+  const Tensors a = make(1), b = make(1), c = make(2);
+  for (const auto& [name, tensor] : a) CHECK_MESSAGE(at::equal(tensor, b.at(name)), name);
+  CHECK_FALSE(at::equal(a.at("head.weight"), c.at("head.weight")));
+  // 110592 draws: the deviation's own deviation is 0.02 / sqrt(2 * 110592) = 4.3e-5.
+  CHECK(a.at("blocks.0.attn.qkv.weight").std().item<double>() == doctest::Approx(0.02).epsilon(0.01));
+  CHECK(a.at("blocks.0.attn.qkv.bias").abs().max().item<double>() == 0);
+  CHECK(a.at("cls_token").abs().max().item<double>() < 1e-5);
+  CHECK(a.at("pos_embed").sizes() == at::IntArrayRef({1, 197, 192}));
+}
+
+TEST_CASE("taps come in the order asked for, and change nothing else") {
+  Vit model(small_vit());
+  const torch::NoGradGuard no_grad;
+  const auto x = at::randn({2, 3, 32, 32});
+  const auto plain = model->forward(x), tapped = model->forward(x, {{1, 0}, {1}, true});
+  CHECK(at::equal(plain.logits, tapped.logits));
+  CHECK(plain.features.empty());
+  CHECK(at::equal(tapped.features[1], model->forward(x, {{0}, {}, true}).features[0]));
+  CHECK(tapped.features[0].sizes() == at::IntArrayRef({2, 32, 4, 4}));
+  CHECK(tapped.features[0].is_contiguous());
+  CHECK(tapped.attentions[0].sizes() == at::IntArrayRef({2, 2, 4, 4}));
+  CHECK(tapped.attentions[0].flatten(2).sum(2).max().item<double>() < 1);  // the class token keeps the rest
+  CHECK(has(message_of([&] { model->forward(x, {{2}, {}, true}); }), "block 2"));
+  CHECK(has(message_of([&] { model->forward(at::zeros({1, 3, 32, 40})); }), "40"));
+}
+
+TEST_CASE("autocast computes in 16 bits inside its scope and in FP32 outside and in a scope that turns it off") {
+  const auto a = at::randn({4, 4});
+  const auto type = [&] { return at::matmul(a, a).scalar_type(); };
+  CHECK((type() == at::kFloat));
+  {
+    const Autocast on(at::kCPU, at::kBFloat16);
+    CHECK((type() == at::kBFloat16));
+    {
+      const Autocast off(at::kCPU, at::kFloat);
+      CHECK((type() == at::kFloat));
+    }
+    CHECK((type() == at::kBFloat16));
+  }
+  CHECK((type() == at::kFloat));
+}
+
+TEST_CASE("models under autocast hand out FP32 near their FP32 outputs, and not the same") {
+  torch::manual_seed(4);
+  Vit vit(small_vit());
+  ResNet resnet("resnet18", 5);
+  resnet->eval();
+  const torch::NoGradGuard no_grad;
+  const auto x = at::randn({2, 3, 32, 32});
+  const auto exact = vit->forward(x, {{1}, {0}, true});
+  const auto exact_resnet = resnet->forward(x).logits;
+  const Autocast on(at::kCPU, at::kBFloat16);
+  const auto rough = vit->forward(x, {{1}, {0}, true});
+  const auto rough_resnet = resnet->forward(x).logits;
+  const auto check_near = [](const at::Tensor& r, const at::Tensor& e) {
+    CHECK((r.scalar_type() == at::kFloat));
+    CHECK_FALSE(at::equal(r, e));
+    CHECK((r - e).norm().item<double>() < 0.05 * e.norm().item<double>());  // BF16 has 8 bits
+  };
+  check_near(rough.logits, exact.logits);
+  check_near(rough.features[0], exact.features[0]);
+  check_near(rough.attentions[0], exact.attentions[0]);
+  check_near(rough_resnet, exact_resnet);
+}
+
+TEST_CASE("loading is strict and names what does not fit; a refused file changes nothing") {
+  Vit model(small_vit());
+  const Tensors before = copy_of(*model), good = copy_of(*Vit(small_vit()));
+  const auto refusal = [&](const Tensors& tensors) { return message_of([&] { load_weights(*model, tensors, "file.safetensors"); }); };
+  Tensors missing = good, unexpected = good, misshapen = good;
+  missing.erase("norm.bias");
+  unexpected["dist_token"] = at::zeros({1});
+  misshapen["norm.bias"] = at::zeros({33});
+  CHECK(has(refusal(missing), "file.safetensors: tensor \"norm.bias\" of shape [32] is missing"));
+  CHECK(has(refusal(unexpected), "\"dist_token\""));
+  CHECK(has(refusal(misshapen), "\"norm.bias\" has shape [33], the model needs [32]"));
+  for (const auto& [name, tensor] : before) CHECK_MESSAGE(at::equal(tensor, state_dict(*model).at(name)), name);
+  CHECK(refusal(good) == "");
+  CHECK(at::equal(state_dict(*model).at("norm.bias"), good.at("norm.bias")));
+}
+
+TEST_CASE("16-bit weights become FP32") {
+  Vit model(small_vit());
+  Tensors half = copy_of(*model);
+  for (auto& [name, tensor] : half) tensor = tensor.to(at::kHalf);
+  load_weights(*model, half, "file");
+  CHECK((model->named_parameters()["head.weight"].scalar_type() == at::kFloat));
+  CHECK(at::equal(state_dict(*model).at("head.weight"), half.at("head.weight").to(at::kFloat)));
+}
+
+TEST_CASE("a head of another size stays as it was and is reported, where the caller allows it") {
+  Vit model(small_vit(5));
+  const Tensors before = copy_of(*model), other = copy_of(*Vit(small_vit(7)));
+  CHECK(has(message_of([&] { load_weights(*model, other, "file"); }), "head"));
+  const LoadReport report = load_weights(*model, other, "file", "head");
+  CHECK(report.head_replaced);
+  CHECK(has(report.note, "7 classes"));
+  CHECK(at::equal(state_dict(*model).at("head.weight"), before.at("head.weight")));
+  CHECK(at::equal(state_dict(*model).at("blocks.1.mlp.fc2.weight"), other.at("blocks.1.mlp.fc2.weight")));
+  CHECK_FALSE(load_weights(*model, before, "file", "head").head_replaced);
+}
+
+TEST_CASE("ResNets have their widths and stages, and other names are refused") {
+  ResNet model("resnet50", 3);
+  CHECK(model->widths() == std::array<int, 4>{256, 512, 1024, 2048});
+  CHECK(ResNet("resnet18", 3)->widths() == std::array<int, 4>{64, 128, 256, 512});
+  const torch::NoGradGuard no_grad;
+  const auto outputs = model->forward(at::randn({2, 3, 64, 64}));
+  CHECK(outputs.stages[2].sizes() == at::IntArrayRef({2, 1024, 4, 4}));
+  CHECK(has(message_of([] { ResNet("resnet19", 3); }), "resnet19"));
+}
+
+TEST_CASE("the CPU is always there, unknown devices are refused") {
+  CHECK(select_device("cpu") == c10::Device(at::kCPU));
+  for (const char* name : {"gpu", "cuda:", "cuda:x", "cuda:-1", "cuda:0x", ""})
+    CHECK(has(message_of([&] { select_device(name); }), "There is no device"));
+}
