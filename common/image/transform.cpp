@@ -1,38 +1,122 @@
-// clang-format off
-#include <torch/torch.h>  // first: it is precompiled
-
 #include "common/image/transform.h"
-// clang-format on
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <cstring>
 #include <stdexcept>
+#include <vector>
 
 namespace vitrine {
+namespace {
+
+// Weights are integers in 1/2^22, Pillow's precision: with 8 bits of pixel and the weights' overshoot a sum fits 32 bits.
+constexpr int kPrecision = 22;
+
+// R. Keys, "Cubic convolution interpolation for digital image processing", 1981, with a = -0.5.
+double cubic(double x) {
+  constexpr double a = -0.5;
+  x = std::abs(x);
+  if (x < 1) return ((a + 2) * x - (a + 3)) * x * x + 1;
+  if (x < 2) return (((x - 5) * x + 8) * x - 4) * a;
+  return 0;
+}
+
+// Which inputs make one output, and with which weights: taps.first .. taps.first + count.
+struct Taps {
+  int first, count;
+};
+struct Weights {
+  std::vector<Taps> taps;            // one an output
+  std::vector<std::int32_t> values;  // `longest` an output
+  int longest;
+};
+
+Weights weights_for(int in, int out) {
+  const double scale = static_cast<double>(in) / out, stretch = std::max(scale, 1.0), support = 2 * stretch;
+  Weights weights{{}, {}, static_cast<int>(std::ceil(support)) * 2 + 1};
+  weights.taps.reserve(static_cast<std::size_t>(out));
+  weights.values.resize(static_cast<std::size_t>(out) * static_cast<std::size_t>(weights.longest));
+  std::vector<double> row(static_cast<std::size_t>(weights.longest));
+  for (int o = 0; o < out; ++o) {
+    const double centre = (o + 0.5) * scale;
+    const int first = std::max(static_cast<int>(centre - support + 0.5), 0);
+    const int count = std::min(static_cast<int>(centre + support + 0.5), in) - first;
+    double sum = 0;
+    for (int t = 0; t < count; ++t) {
+      row[static_cast<std::size_t>(t)] = cubic((t + first - centre + 0.5) / stretch);
+      sum += row[static_cast<std::size_t>(t)];
+    }
+    std::int32_t* values = weights.values.data() + static_cast<std::size_t>(o) * static_cast<std::size_t>(weights.longest);
+    for (int t = 0; t < count; ++t) {
+      const double weight = row[static_cast<std::size_t>(t)] / sum * (1 << kPrecision);
+      values[t] = static_cast<std::int32_t>(weight < 0 ? weight - 0.5 : weight + 0.5);
+    }
+    weights.taps.push_back({first, count});
+  }
+  return weights;
+}
+
+std::uint8_t rounded(std::int32_t sum) {
+  return static_cast<std::uint8_t>(std::clamp((sum + (1 << (kPrecision - 1))) >> kPrecision, 0, 255));
+}
+
+void resample_row(const std::uint8_t* in, const Weights& weights, std::uint8_t* out) {
+  const std::int32_t* values = weights.values.data();
+  for (const Taps& taps : weights.taps) {
+    const std::uint8_t* pixel = in + std::ptrdiff_t{3} * taps.first;
+    std::int32_t red = 0, green = 0, blue = 0;
+    for (int t = 0; t < taps.count; ++t, pixel += 3) {
+      red += pixel[0] * values[t];
+      green += pixel[1] * values[t];
+      blue += pixel[2] * values[t];
+    }
+    out[0] = rounded(red);
+    out[1] = rounded(green);
+    out[2] = rounded(blue);
+    out += 3;
+    values += weights.longest;
+  }
+}
+
+}  // namespace
 
 Image crop_resize(const Image& image, int top, int left, int height, int width, int out_height, int out_width,
                   bool flip) {
   if (top < 0 || left < 0 || height < 1 || width < 1 || height > image.height - top || width > image.width - left ||
       out_height < 1 || out_width < 1)
     throw std::logic_error("crop_resize: a crop outside of the image, or nothing to make");
-  // A copy of its own: the resampler takes dense channels-last memory, and a copy by rows stays on this thread.
-  Image crop(height, width);
-  for (int y = 0; y < height; ++y)
-    std::memcpy(crop.row(y), image.row(top + y) + std::size_t{3} * static_cast<std::size_t>(left),
-                std::size_t{3} * static_cast<std::size_t>(width));
+  const std::size_t row_bytes = std::size_t{3} * static_cast<std::size_t>(out_width);
+
+  // Rows first, then columns; each pass rounds to a byte, and one that would change nothing is left out.
+  Image wide(height, out_width);
+  const Weights across = width == out_width ? Weights{} : weights_for(width, out_width);
+  for (int y = 0; y < height; ++y) {
+    const std::uint8_t* in = image.row(top + y) + std::size_t{3} * static_cast<std::size_t>(left);
+    if (width == out_width) {
+      std::memcpy(wide.row(y), in, row_bytes);
+    } else {
+      resample_row(in, across, wide.row(y));
+    }
+  }
   Image out;
-  if (height == out_height && width == out_width) {
-    out = std::move(crop);
+  if (height == out_height) {
+    out = std::move(wide);
   } else {
-    const c10::InferenceMode no_graph;
-    const at::Tensor pixels =
-        at::from_blob(crop.rgb.data(), {1, 3, height, width}, {3LL * height * width, 1, 3LL * width, 3}, at::kByte);
-    const at::Tensor resized = at::_upsample_bicubic2d_aa(pixels, {out_height, out_width}, /*align_corners=*/false)
-                                   .permute({0, 2, 3, 1})
-                                   .contiguous();
     out = Image(out_height, out_width);
-    std::memcpy(out.rgb.data(), resized.const_data_ptr<std::uint8_t>(), out.rgb.size());
+    const Weights down = weights_for(height, out_height);
+    std::vector<std::int32_t> sums(row_bytes);
+    for (int y = 0; y < out_height; ++y) {
+      const Taps taps = down.taps[static_cast<std::size_t>(y)];
+      const std::int32_t* values = down.values.data() + static_cast<std::size_t>(y) * static_cast<std::size_t>(down.longest);
+      std::fill(sums.begin(), sums.end(), 0);
+      for (int t = 0; t < taps.count; ++t) {
+        const std::uint8_t* in = wide.row(taps.first + t);
+        const std::int32_t weight = values[t];
+        for (std::size_t x = 0; x < row_bytes; ++x) sums[x] += in[x] * weight;
+      }
+      std::transform(sums.begin(), sums.end(), out.row(y), rounded);
+    }
   }
   if (flip) {
     for (int y = 0; y < out.height; ++y) {

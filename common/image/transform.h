@@ -1,10 +1,6 @@
-// Crops and resizes of pictures. Antialiased bicubic (a = -0.5) in integer arithmetic on uint8; the crop is made first,
-// so that pixels outside of it have no influence. Pillow's result within one level; about one byte in 100,000 differs
-// by two, because the weights here have 16 bits and Pillow's 22.
-//
-// The work is done by ATen's uint8 resampler (what torchvision calls), on the calling thread alone where the processor
-// has AVX2. Without it OpenMP's pool may take part, whose size is the caller's to set: call at::set_num_threads(1) once
-// in each worker thread. The result does not depend on it.
+// Crops and resizes of pictures. Antialiased bicubic (a = -0.5) in integer arithmetic on uint8, with weights in 1/2^22: the
+// crop is made first, so that pixels outside of it have no influence, then rows, then columns, each rounded to a byte, as
+// Pillow does. The result depends on neither machine, instruction set nor threads; the work is done on the calling thread.
 #ifndef VITRINE_COMMON_IMAGE_TRANSFORM_H_
 #define VITRINE_COMMON_IMAGE_TRANSFORM_H_
 
