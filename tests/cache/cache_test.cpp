@@ -1,0 +1,193 @@
+#include "common/cache/cache.h"
+
+#include <atomic>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "common/base/error.h"
+#include "tests/cache/sample.h"
+#include "tests/support/testing.h"
+
+using namespace vitrine;
+using namespace vitrine::testing;
+
+namespace {
+
+template <class Call>
+std::string message_of(const Call& call) {
+  try {
+    call();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return {};
+}
+
+std::vector<float> through_codec(const Plan& plan, const TrackInfo& track, GroupKey key) {
+  const std::vector<Array> arrays = encode(track.form, sample_values(plan, track, key), plan.options().group, track.shape);
+  std::vector<std::span<const std::byte>> bytes;
+  for (const Array& array : arrays) bytes.push_back(array.bytes);
+  std::vector<float> values(track.view_values() * plan.options().group);
+  decode(track.form, bytes, plan.options().group, track.shape, values);
+  return values;
+}
+
+}  // namespace
+
+TEST_CASE("a cache gives back index, plan, recipes and targets") {
+  const TemporaryDirectory directory;
+  const Plan plan(sample_index(11), sample_options());
+  write_sample(directory.path(), plan, 2);
+  const Cache cache(directory.path());
+  CHECK(cache.index() == plan.index());
+  CHECK(cache.plan().json() == plan.json());
+  CHECK(cache.recipe_passes() == std::vector<std::uint32_t>{0, 1});
+  for (std::uint32_t pass = 0; pass < 2; ++pass)
+    for (std::uint32_t group = 0; group < 3; ++group) {
+      CHECK(cache.recipes({pass, group}) == plan.group(pass, group));
+      CHECK(cache.picture_hash({pass, group}) == sample_picture_hash({pass, group}));
+    }
+  REQUIRE(cache.tracks().size() == 4);
+  for (const TrackInfo& wanted : sample_tracks(plan)) {
+    const TrackInfo& track = cache.track(wanted.name(), wanted.teacher);
+    CHECK(track == wanted);
+    const TrackReader reader(cache, track);
+    CHECK(reader.passes() == std::vector<std::uint32_t>{0, 1});
+    CHECK(reader.shards() == 4);
+    CHECK(reader.stored_views() == 24);
+    TrackReader::Scratch scratch;
+    for (std::uint32_t pass = 0; pass < 2; ++pass)
+      for (std::uint32_t group = 0; group < 3; ++group) {
+        std::vector<float> out(track.view_values() * 4);
+        reader.read({pass, group}, scratch, out);
+        CHECK(out == through_codec(plan, track, {pass, group}));
+      }
+  }
+}
+
+TEST_CASE("threads read one track at once") {
+  const TemporaryDirectory directory;
+  const Plan plan(sample_index(40), sample_options());
+  write_sample(directory.path(), plan, 1);
+  const Cache cache(directory.path());
+  const TrackReader reader(cache, cache.track("features.3"));
+  std::atomic<int> wrong = 0;
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t)
+    threads.emplace_back([&] {
+      TrackReader::Scratch scratch;
+      std::vector<float> out(36 * 4);
+      for (std::uint32_t group = 0; group < plan.groups_per_pass(); ++group) {
+        reader.read({0, group}, scratch, out);
+        wrong += out != through_codec(plan, reader.track(), {0, group});
+      }
+    });
+  for (std::thread& thread : threads) thread.join();
+  CHECK(wrong == 0);
+}
+
+TEST_CASE("writing a cache twice gives equal bytes") {
+  const TemporaryDirectory a, b;
+  const Plan plan(sample_index(11), sample_options());
+  write_sample(a.path(), plan, 1);
+  write_sample(b.path(), plan, 1);
+  int files = 0;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(a.path()))
+    if (entry.is_regular_file()) {
+      CHECK(read_whole(entry.path()) == read_whole(b.path() / std::filesystem::relative(entry.path(), a.path())));
+      ++files;
+    }
+  CHECK(files == 2 + 2 + 4 * 3);
+}
+
+TEST_CASE("what is there already is accepted when equal, and refused by its first difference when not") {
+  const TemporaryDirectory directory;
+  const Plan plan(sample_index(11), sample_options());
+  create_cache(directory.path(), plan.index(), plan);
+  create_cache(directory.path(), plan.index(), plan);
+  const auto refused = [&](const ImageIndex& index, const PlanOptions& options) {
+    const Plan other(std::make_shared<const ImageIndex>(index), options);
+    return message_of([&] { create_cache(directory.path(), index, other); });
+  };
+  PlanOptions options = sample_options();
+  options.flip = 0.25;
+  CHECK(refused(plan.index(), options).find("plan.json: the cache holds another plan: settings.flip is 0.5 there and 0.25 here") !=
+        std::string::npos);
+  ImageIndex index = plan.index();
+  index.images[3].label = 0;
+  CHECK(refused(index, sample_options()).find("image 3 (b\xC3\xA4r/9.jpg) had label 1, now 0") != std::string::npos);
+  index = plan.index();
+  index.images[4].hash = 1;
+  CHECK(refused(index, sample_options()).find("image 4 (apple/16.jpg) has other contents") != std::string::npos);
+  CHECK(refused(*sample_index(10), sample_options()).find("it has 11 images, now there are 10") != std::string::npos);
+
+  TrackInfo track = sample_tracks(plan)[1];
+  create_track(directory.path(), track);
+  create_track(directory.path(), track);
+  track.form = Form::kFp16;
+  CHECK(message_of([&] { create_track(directory.path(), track); }).find("form is \"int8\" there and \"fp16\" here") != std::string::npos);
+  track.teacher = "../up";
+  CHECK(message_of([&] { create_track(directory.path(), track); }).find("cannot name a teacher") != std::string::npos);
+}
+
+TEST_CASE("a pass counts when all of its shards are there") {
+  const TemporaryDirectory directory;
+  const Plan plan(sample_index(11), sample_options());
+  write_sample(directory.path(), plan, 3);
+  const TrackInfo track = sample_tracks(plan)[0];
+  std::filesystem::remove(directory.path() / track.directory() / "00003.h5");
+  CHECK(!shard_exists(directory.path(), track, plan, 1, 1));
+  CHECK(shard_exists(directory.path(), track, plan, 1, 0));
+  CHECK(recipes_exist(directory.path(), plan, 1, 1));
+  const Cache cache(directory.path());
+  const TrackReader reader(cache, track);
+  CHECK(reader.passes() == std::vector<std::uint32_t>{0, 2});
+  TrackReader::Scratch scratch;
+  std::vector<float> out(20);
+  CHECK(message_of([&] { reader.read({1, 2}, scratch, out); }).find("00003.h5: is missing") != std::string::npos);
+  CHECK(message_of([&] { reader.read({1, 3}, scratch, out); }).find("group 3 is not there") != std::string::npos);
+}
+
+TEST_CASE("a shard in another's place, a foreign track and an edited plan are refused") {
+  const TemporaryDirectory directory;
+  const Plan plan(sample_index(11), sample_options());
+  write_sample(directory.path(), plan, 2);
+  const TrackInfo track = sample_tracks(plan)[0];
+  const std::filesystem::path place = directory.path() / track.directory();
+  std::filesystem::rename(place / "00000.h5", place / "00002.h5");
+  {
+    const Cache cache(directory.path());
+    const TrackReader reader(cache, track);
+    TrackReader::Scratch scratch;
+    std::vector<float> out(20);
+    CHECK(message_of([&] { reader.read({1, 0}, scratch, out); }).find("00002.h5: has pass 0, expected 1") != std::string::npos);
+    CHECK(!message_of([&] { reader.read({1, 0}, scratch, out); }).empty());  // and again, when it was refused before
+  }
+  TrackInfo foreign = track;
+  foreign.teacher = "foreign", foreign.plan_hash = std::string(64, '0');
+  create_track(directory.path(), foreign);
+  CHECK(message_of([&] { Cache cache(directory.path()); }).find("was made for another plan") != std::string::npos);
+  std::filesystem::remove_all(directory.path() / std::filesystem::path(foreign.directory()).parent_path());
+  std::string json = read_whole(directory / "plan.json");
+  write_whole(directory / "plan.json", json.replace(json.find("\"seed\": 5"), 9, "\"seed\": 6"));
+  CHECK(message_of([&] { Cache cache(directory.path()); }).find("was made for another plan") != std::string::npos);
+  json.insert(json.size() - 1, " ");
+  write_whole(directory / "plan.json", json);
+  CHECK(message_of([&] { Cache cache(directory.path()); }).find("or was edited") != std::string::npos);
+}
+
+TEST_CASE("vitrine-cache info tells what is there") {
+  const TemporaryDirectory directory;
+  const Plan plan(sample_index(11), sample_options());
+  write_sample(directory.path(), plan, 2);
+  const CommandResult words = run(executable("vitrine-cache") + " info " + directory.path().string());
+  CHECK(words.exit_code == 0);
+  CHECK(words.output.find("11 images, 2 classes") != std::string::npos);
+  CHECK(words.output.find("tiny.aaaaaaaa/features.3  6x2x3  int8   0-1") != std::string::npos);
+  const CommandResult result = run(executable("vitrine-cache") + " info --json " + directory.path().string());
+  const auto json = nlohmann::json::parse(result.output);
+  CHECK(json["tracks"].size() == 4);
+  CHECK(json["tracks"][0]["passes"] == std::vector<int>{0, 1});
+  CHECK(json["plan_hash"] == plan.hash());
+  CHECK(run(executable("vitrine-cache") + " info " + (directory / "none").string()).exit_code == 2);
+}

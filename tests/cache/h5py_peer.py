@@ -1,0 +1,152 @@
+"""Reads a cache with h5py, hdf5plugin and the arithmetic of common/cache/FORMAT.md, and compares with our reader, bit for bit.
+
+The table in the user block is taken apart with struct as FORMAT.md describes it."""
+import hashlib
+import json
+import os
+import pathlib
+import struct
+import subprocess
+import sys
+import tempfile
+
+import h5py
+import hdf5plugin  # noqa: F401  registers the Zstandard filter
+import numpy as np
+import zstandard
+
+GROUP, GROUPS_PER_PASS, SHARDS_PER_PASS, PASSES = 4, 3, 2, 2
+
+
+def parse_table(data):
+    """The user block's table: datasets with their chunks, and the JSON text."""
+    assert data[:8] == b"VITRINE\0"
+    major, _minor, required, _ignorable, n_datasets = struct.unpack_from("<HHIII", data, 8)
+    table_bytes, user_block, file_bytes, n_chunks = struct.unpack_from("<QQQQ", data, 24)
+    json_bytes, _reserved = struct.unpack_from("<II", data, 56)
+    assert (major, required) == (1, 0)
+    assert file_bytes == len(data)
+    assert user_block >= 512 and user_block & (user_block - 1) == 0 and table_bytes <= user_block
+    assert data[user_block:user_block + 8] == b"\x89HDF\r\n\x1a\n"
+    assert table_bytes == 64 + 136 * n_datasets + 24 * n_chunks + json_bytes + 8
+    at = 64 + 136 * n_datasets
+    chunks = [struct.unpack_from("<QIIQ", data, at + 24 * i) for i in range(n_chunks)]
+    at += 24 * n_chunks
+    text = data[at:at + json_bytes].decode()
+    assert data[at + json_bytes + 8:user_block] == b"\0" * (user_block - table_bytes)
+    datasets = {}
+    for i in range(n_datasets):
+        name, dtype, rank, rows, *rest = struct.unpack_from("<32s16sII8QQQ", data, 64 + 136 * i)
+        shape, (first, count) = tuple(rest[:8]), rest[8:]
+        assert shape[rank:] == (0,) * (8 - rank)
+        datasets[name.rstrip(b"\0").decode()] = (dtype.rstrip(b"\0").decode(), shape[:rank], rows, chunks[first:first + count])
+    return datasets, text
+
+
+def check_container(path):
+    """The table against h5py: both must describe the same file and give the same rows."""
+    data = path.read_bytes()
+    datasets, text = parse_table(data)
+    with h5py.File(path, "r") as file:
+        attribute = file.attrs["vitrine"]
+        assert (attribute.decode() if isinstance(attribute, bytes) else attribute) == text, path
+        assert set(file) == set(datasets)
+        for name, (dtype, shape, rows, chunks) in datasets.items():
+            dataset = file[name]
+            assert dataset.shape == shape and dataset.chunks == (rows, *shape[1:])
+            assert dataset.dtype.itemsize == np.dtype(dtype).itemsize
+            if dtype != "|V40":
+                assert dataset.dtype == np.dtype(dtype), (path, name)
+            values = dataset[...].tobytes()
+            raw = b""
+            for offset, stored, raw_bytes, _hash in chunks:
+                frame = data[offset:offset + stored]
+                parameters = zstandard.get_frame_parameters(frame)
+                assert parameters.has_checksum and parameters.content_size == raw_bytes
+                raw += zstandard.ZstdDecompressor().decompress(frame)
+            assert raw[:len(values)] == values and not any(raw[len(values):]), (path, name)
+    return json.loads(text)
+
+
+def decode(file, form):
+    """FORMAT.md, 'Forms'."""
+    if form in ("fp32", "fp16"):
+        return file["values"][...].astype(np.float32)
+    q = file["q"][...].astype(np.float32)
+    if form == "int8":
+        scale = file["scale"][...]
+        return q * scale.reshape(scale.shape + (1,) * (q.ndim - scale.ndim))
+    assert form == "sqrt8"
+    root = q / np.float32(255)
+    return root * root
+
+
+def check_track(cache, directory, out):
+    track = json.loads((directory / "track.json").read_text())
+    parts = []
+    for number in range(PASSES * SHARDS_PER_PASS):
+        path = directory / f"{number:05d}.h5"
+        attributes = check_container(path)
+        assert attributes["track"] == track
+        assert (attributes["pass"], attributes["shard"]) == divmod(number, SHARDS_PER_PASS)
+        with h5py.File(path, "r") as file:
+            parts.append(decode(file, track["form"]))
+            assert len(parts[-1]) == attributes["groups"] * GROUP
+    values = np.concatenate(parts)
+    assert values.shape == (PASSES * GROUPS_PER_PASS * GROUP, *track["shape"])
+    block = "" if track["block"] < 0 else f".{track['block']}"
+    ours = np.fromfile(out / f"{track['teacher']}.{track['kind']}{block}.f32", np.float32)
+    assert np.abs(values).max() > 0
+    assert values.dtype == np.float32
+    assert np.array_equal(values.reshape(-1).view(np.uint32), ours.view(np.uint32)), directory
+    assert track["plan"] == hashlib.sha256((cache / "plan.json").read_bytes()).hexdigest()
+
+
+def check_index(cache):
+    attributes = check_container(cache / "index.h5")
+    with h5py.File(cache / "index.h5", "r") as file:
+        offsets, names = file["id_offset"][...], file["id_bytes"][...].tobytes()
+        ids = [names[a:b].decode() for a, b in zip(offsets, offsets[1:])]
+        assert attributes["classes"] == ["apple", "bär"]
+        assert ids == [f"{attributes['classes'][i % 2]}/{i * i}.jpg" for i in range(11)]
+        assert file["height"][...].tolist() == [20 + i for i in range(11)]
+        assert file["width"][...].tolist() == [30 + 2 * i for i in range(11)]
+        assert file["label"][...].tolist() == [i % 2 for i in range(11)]
+        assert file["file_bytes"][...].tolist() == [1000 + i for i in range(11)]
+        assert file["hash"][...].tolist() == [0x9E3779B97F4A7C15 * (i + 1) % 2**64 for i in range(11)]
+    assert attributes["hash"] == json.loads((cache / "plan.json").read_text())["index"]
+
+
+def check_recipes(cache, out):
+    fields = [("image", "<u4"), ("label", "<u4"), ("top", "<i4"), ("left", "<i4"), ("height", "<i4"), ("width", "<i4"),
+              ("flip", "u1"), ("mix", "u1"), ("partner", "<u2"), ("lambda", "<u2"), ("box_top", "<u2"), ("box_left", "<u2"),
+              ("box_bottom", "<u2"), ("box_right", "<u2"), ("reserved", "<u2")]
+    parts, hashes = [], []
+    for number in range(PASSES * SHARDS_PER_PASS):
+        path = cache / "recipes" / f"{number:05d}.h5"
+        check_container(path)
+        with h5py.File(path, "r") as file:
+            parts.append(file["recipe"][...])
+            hashes += file["picture_hash"][...].tolist()
+    recipes = np.concatenate(parts)
+    assert recipes.dtype == np.dtype(fields)
+    assert recipes.tobytes() == (out / "recipes.bin").read_bytes()
+    assert hashes == [0xF000000000000000 + p * 1000 + g for p in range(PASSES) for g in range(GROUPS_PER_PASS)]
+
+
+def main():
+    with tempfile.TemporaryDirectory() as name:
+        out = pathlib.Path(name)
+        subprocess.run([os.environ["VITRINE_BIN"] + "/write_cache", name], check=True)
+        cache = out / "cache"
+        check_index(cache)
+        check_recipes(cache, out)
+        tracks = sorted(path.parent for path in cache.glob("*/*/track.json"))
+        assert len(tracks) == 4
+        for directory in tracks:
+            check_track(cache, directory, out)
+    print("index, recipes and", len(tracks), "tracks read alike")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,85 @@
+// A small index, a plan over it and random targets, for the tests of this folder.
+#ifndef VITRINE_TESTS_CACHE_SAMPLE_H_
+#define VITRINE_TESTS_CACHE_SAMPLE_H_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/base/philox.h"
+#include "common/cache/writer.h"
+
+namespace vitrine::testing {
+
+/// 2 classes; images of different sizes.
+inline std::shared_ptr<const ImageIndex> sample_index(std::uint32_t images) {
+  auto index = std::make_shared<ImageIndex>();
+  index->classes = {"apple", "b\xC3\xA4r"};  // an umlaut: names are UTF-8
+  for (std::uint32_t i = 0; i < images; ++i)
+    index->images.push_back({index->classes[i % 2] + "/" + std::to_string(i * i) + ".jpg", 20 + i, 30 + 2 * i, i % 2,
+                             1000 + i, 0x9E3779B97F4A7C15ull * (i + 1)});
+  return index;
+}
+
+/// Groups of 4 views, 2 groups a shard: 11 images make 3 groups and 2 shards, the last one with a single group.
+inline PlanOptions sample_options() {
+  PlanOptions options;
+  options.seed = 5;
+  options.group = 4;
+  options.shard_groups = 2;
+  options.image_size = 32;
+  return options;
+}
+
+inline std::vector<TrackInfo> sample_tracks(const Plan& plan) {
+  TrackInfo logits;
+  logits.teacher = "tiny";
+  logits.weights_sha256 = std::string(64, 'a');
+  logits.kind = "logits";
+  logits.shape = {5};
+  logits.form = Form::kFp16;
+  logits.plan_hash = plan.hash();
+  logits.provenance = {{"precision", "fp32"}};
+  TrackInfo features = logits, attention = logits, exact = logits;
+  features.kind = "features", features.block = 3, features.shape = {6, 2, 3}, features.form = Form::kInt8;
+  attention.kind = "attention", attention.block = 3, attention.shape = {2, 2, 3}, attention.form = Form::kSqrt8;
+  exact.teacher = "other", exact.form = Form::kFp32, exact.level = 3;
+  return {logits, features, attention, exact};
+}
+
+/// Random targets of a group: normal, or in [0, 1) for attention.
+inline std::vector<float> sample_values(const Plan& plan, const TrackInfo& track, GroupKey key) {
+  std::vector<float> values(track.view_values() * plan.options().group);
+  Stream stream(track.view_values(), Purpose::kSample, key.pass, key.group);
+  for (float& x : values) x = static_cast<float>(track.kind == "attention" ? stream.uniform() : 4 * stream.normal());
+  return values;
+}
+
+inline void write_sample_shard(const std::filesystem::path& directory, const Plan& plan, const TrackInfo& track,
+                               std::uint32_t pass, std::uint32_t shard) {
+  std::vector<std::vector<Array>> groups;
+  for (std::uint32_t g = 0; g < groups_in_shard(plan, shard); ++g)
+    groups.push_back(encode(track.form, sample_values(plan, track, {pass, shard * plan.options().shard_groups + g}),
+                            plan.options().group, track.shape));
+  write_shard(directory, track, plan, pass, shard, groups);
+}
+
+inline std::uint64_t sample_picture_hash(GroupKey key) { return 0xF000000000000000ull + key.pass * 1000 + key.group; }
+
+/// Everything, for `passes` passes.
+inline void write_sample(const std::filesystem::path& directory, const Plan& plan, std::uint32_t passes) {
+  create_cache(directory, plan.index(), plan);
+  for (const TrackInfo& track : sample_tracks(plan)) create_track(directory, track);
+  for (std::uint32_t pass = 0; pass < passes; ++pass)
+    for (std::uint32_t shard = 0; shard < plan.shards_per_pass(); ++shard) {
+      std::vector<std::uint64_t> hashes;
+      for (std::uint32_t g = 0; g < groups_in_shard(plan, shard); ++g)
+        hashes.push_back(sample_picture_hash({pass, shard * plan.options().shard_groups + g}));
+      write_recipes(directory, plan, pass, shard, hashes);
+      for (const TrackInfo& track : sample_tracks(plan)) write_sample_shard(directory, plan, track, pass, shard);
+    }
+}
+
+}  // namespace vitrine::testing
+
+#endif  // VITRINE_TESTS_CACHE_SAMPLE_H_
