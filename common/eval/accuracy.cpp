@@ -14,8 +14,8 @@ void AccuracyCounts::add(const at::Tensor& logits, const at::Tensor& labels) {
   const torch::NoGradGuard no_grad;
   const auto [lowest, highest] = at::aminmax(labels);
   if (lowest.item<int64_t>() < 0 || highest.item<int64_t>() >= logits.size(1))
-    fail("Accuracy was given labels from ", lowest.item<int64_t>(), " to ", highest.item<int64_t>(), " for ", logits.size(1),
-         " classes; do the data and the model have the same classes?");
+    fail("Accuracy was given labels from ", lowest.item<int64_t>(), " to ", highest.item<int64_t>(), " for ",
+         logits.size(1), " classes; do the data and the model have the same classes?");
   const auto score = logits.gather(1, labels.unsqueeze(1));
   const auto ahead = (logits < score).logical_not().sum(1) - 1;  // NaN is never lower: it counts against the model
   const auto counted = score.squeeze(1).isnan().logical_not();

@@ -13,11 +13,13 @@ struct Accuracy {
   std::uint64_t images = 0;
 };
 
-/// Counts over any number of batches. An image counts in the top k when fewer than k classes score at least as high as its
-/// label does, itself left out: a tie counts against the model, so that constant logits score nothing. NaN never counts.
+/// Counts over any number of batches. An image counts in the top k when fewer than k classes score at least as high as
+/// its label does, itself left out: a tie counts against the model, so that constant logits score nothing. NaN never
+/// counts.
 class AccuracyCounts {
  public:
-  /// logits: [N, K] of any floating type; labels: int64 [N] in [0, K), on the same device. Throws Error on other shapes or labels.
+  /// logits: [N, K] of any floating type; labels: int64 [N] in [0, K), on the same device. Throws Error on other shapes
+  /// or labels.
   void add(const at::Tensor& logits, const at::Tensor& labels);
   /// Another worker's counts.
   void add(const AccuracyCounts& other);

@@ -3,7 +3,6 @@
 #include "common/kernels/normalise.h"
 
 #include <torch/library.h>
-
 #include "common/kernels/normalise_element.h"
 
 namespace vitrine {
@@ -17,7 +16,8 @@ at::Tensor normalise_on_cpu(const at::Tensor& pictures, c10::ArrayRef<double> me
       table[colour][value] = normalise_element(static_cast<unsigned char>(value), static_cast<float>(mean[colour]),
                                                static_cast<float>(deviation[colour]));
   // Channels-last memory has the order of the pictures' bytes.
-  at::Tensor out = at::empty({pictures.size(0), 3, pictures.size(1), pictures.size(2)}, at::kFloat, at::MemoryFormat::ChannelsLast);
+  at::Tensor out =
+      at::empty({pictures.size(0), 3, pictures.size(1), pictures.size(2)}, at::kFloat, at::MemoryFormat::ChannelsLast);
   const std::uint8_t* source = pictures.const_data_ptr<std::uint8_t>();
   float* target = out.data_ptr<float>();
   at::parallel_for(0, pictures.numel() / 3, 1 << 14, [&](int64_t begin, int64_t end) {
@@ -32,17 +32,21 @@ at::Tensor normalise_on_cpu(const at::Tensor& pictures, c10::ArrayRef<double> me
 
 }  // namespace
 
-TORCH_LIBRARY(vitrine, m) { m.def("normalise_pictures(Tensor pictures, float[] mean, float[] deviation) -> Tensor"); }
-TORCH_LIBRARY_IMPL(vitrine, CPU, m) { m.impl("normalise_pictures", normalise_on_cpu); }
+TORCH_LIBRARY(vitrine, m) {
+  m.def("normalise_pictures(Tensor pictures, float[] mean, float[] deviation) -> Tensor");
+}
+TORCH_LIBRARY_IMPL(vitrine, CPU, m) {
+  m.impl("normalise_pictures", normalise_on_cpu);
+}
 
 at::Tensor normalise_pictures(at::Tensor pictures, std::array<float, 3> mean, std::array<float, 3> deviation) {
-  TORCH_CHECK(pictures.scalar_type() == at::kByte && pictures.dim() == 4 && pictures.size(3) == 3 && pictures.is_contiguous(),
-              "normalise_pictures takes contiguous uint8 [N, H, W, 3], not ", pictures.scalar_type(), " ", pictures.sizes());
+  TORCH_CHECK(
+      pictures.scalar_type() == at::kByte && pictures.dim() == 4 && pictures.size(3) == 3 && pictures.is_contiguous(),
+      "normalise_pictures takes contiguous uint8 [N, H, W, 3], not ", pictures.scalar_type(), " ", pictures.sizes());
   for (const float d : deviation) TORCH_CHECK(d != 0, "normalise_pictures was given a deviation of 0");
-  static const auto op =
-      c10::Dispatcher::singleton()
-          .findSchemaOrThrow("vitrine::normalise_pictures", "")
-          .typed<at::Tensor(const at::Tensor&, c10::ArrayRef<double>, c10::ArrayRef<double>)>();
+  static const auto op = c10::Dispatcher::singleton()
+                             .findSchemaOrThrow("vitrine::normalise_pictures", "")
+                             .typed<at::Tensor(const at::Tensor&, c10::ArrayRef<double>, c10::ArrayRef<double>)>();
   const std::array<double, 3> wide_mean{mean[0], mean[1], mean[2]};
   const std::array<double, 3> wide_deviation{deviation[0], deviation[1], deviation[2]};
   return op.call(pictures, wide_mean, wide_deviation);

@@ -8,9 +8,9 @@
 
 namespace vitrine {
 
-/// (value / 255 - mean) / deviation for each colour, in one pass. pictures: uint8 [N, H, W, 3], contiguous, on the CPU or, after
-/// select_device("cuda"), a GPU. Returns FP32 [N, 3, H, W] in channels-last memory on the same device. Any other input throws
-/// c10::Error; deviations must not be 0.
+/// (value / 255 - mean) / deviation for each colour, in one pass. pictures: uint8 [N, H, W, 3], contiguous, on the CPU
+/// or, after select_device("cuda"), a GPU. Returns FP32 [N, 3, H, W] in channels-last memory on the same device. Any
+/// other input throws c10::Error; deviations must not be 0.
 at::Tensor normalise_pictures(at::Tensor pictures, std::array<float, 3> mean, std::array<float, 3> deviation);
 
 }  // namespace vitrine

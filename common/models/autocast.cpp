@@ -3,7 +3,6 @@
 #include "common/models/autocast.h"
 
 #include <ATen/autocast_mode.h>
-
 namespace vitrine {
 
 Autocast::Autocast(c10::Device device, c10::ScalarType type)

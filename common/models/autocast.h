@@ -7,9 +7,9 @@
 
 namespace vitrine {
 
-/// Sets autocast of the device's kind on this thread and puts the former state back at the end of the scope. kBFloat16 and
-/// kHalf switch it on, kFloat switches it off (also inside another Autocast). The cache of cast weights is emptied when the
-/// outermost scope ends. Scopes nest; an object belongs to the thread that made it.
+/// Sets autocast of the device's kind on this thread and puts the former state back at the end of the scope. kBFloat16
+/// and kHalf switch it on, kFloat switches it off (also inside another Autocast). The cache of cast weights is emptied
+/// when the outermost scope ends. Scopes nest; an object belongs to the thread that made it.
 class Autocast {
  public:
   Autocast(c10::Device device, c10::ScalarType type);

@@ -7,8 +7,6 @@
 namespace vitrine {
 namespace {
 
-bool ends_with(const std::string& name, const std::string& end) { return name.size() >= end.size() && name.ends_with(end); }
-
 /// Whether the file's head does not fit and may stay out.
 bool head_differs(const Tensors& state, const Tensors& tensors, const std::string& head) {
   if (head.empty()) return false;
@@ -40,8 +38,8 @@ LoadReport load_weights(torch::nn::Module& module, const Tensors& tensors, const
     report.head_replaced = true;
     report.note = theirs == tensors.end()
                       ? text(where, " has no head: \"", replaceable_head, "\" for ", own, " classes starts untrained.")
-                      : text(where, " has a head for ", theirs->second.size(0), " classes: \"", replaceable_head, "\" for ", own,
-                             " classes starts untrained.");
+                      : text(where, " has a head for ", theirs->second.size(0), " classes: \"", replaceable_head,
+                             "\" for ", own, " classes starts untrained.");
   }
   const auto is_left_out = [&](const std::string& name) {
     return report.head_replaced && (name == replaceable_head + ".weight" || name == replaceable_head + ".bias");
@@ -51,8 +49,9 @@ LoadReport load_weights(torch::nn::Module& module, const Tensors& tensors, const
     if (is_left_out(name)) continue;
     const auto found = tensors.find(name);
     if (found == tensors.end()) {
-      if (ends_with(name, "num_batches_tracked")) continue;
-      fail(where, ": tensor \"", name, "\" of shape ", own.sizes(), " is missing; the weights are of another architecture than the model.");
+      if (name.ends_with("num_batches_tracked")) continue;
+      fail(where, ": tensor \"", name, "\" of shape ", own.sizes(),
+           " is missing; the weights are of another architecture than the model.");
     }
     const at::Tensor& theirs = found->second;
     if (theirs.sizes() != own.sizes())
@@ -64,7 +63,8 @@ LoadReport load_weights(torch::nn::Module& module, const Tensors& tensors, const
   }
   for (const auto& [name, theirs] : tensors)
     if (!state.contains(name) && !is_left_out(name))
-      fail(where, ": tensor \"", name, "\" of shape ", theirs.sizes(), " is unexpected; the weights are of another architecture than the model.");
+      fail(where, ": tensor \"", name, "\" of shape ", theirs.sizes(),
+           " is unexpected; the weights are of another architecture than the model.");
 
   const torch::NoGradGuard no_grad;
   for (auto& [name, own] : state)

@@ -15,11 +15,13 @@ struct LoadReport {
   std::string note;            ///< one sentence for the user when head_replaced, else empty
 };
 
-/// Copies `tensors` into the module's parameters and buffers, wherever those live. Strict: the first tensor that is missing,
-/// unexpected or of another shape (both shapes named) throws Error, which begins with `where`, and the module is unchanged.
-/// 16-bit weights become FP32. A missing "num_batches_tracked" is allowed, as in PyTorch: files older than it exist.
-/// `replaceable_head`: the name of a linear layer ("head", "fc") that may have another number of classes, or be absent, in
-/// the file; it then stays as it is in the module, and the report says so. Empty: no such layer.
+/// Copies `tensors` into the module's parameters and buffers, wherever those live. Strict: the first tensor that is
+/// missing, unexpected or of another shape (both shapes named) throws Error, which begins with `where`, and the module
+/// is unchanged. 16-bit weights become FP32. A missing "num_batches_tracked" is allowed, as in PyTorch: files older
+/// than it exist.
+///
+/// `replaceable_head`: the name of a linear layer ("head", "fc") that may have another number of classes, or be absent,
+/// in the file; it then stays as it is in the module, and the report says so. Empty: no such layer.
 LoadReport load_weights(torch::nn::Module& module, const Tensors& tensors, const std::string& where,
                         const std::string& replaceable_head = "");
 

@@ -2,6 +2,8 @@
 
 #include "common/models/resnet.h"
 
+#include <algorithm>
+
 #include "common/base/error.h"
 
 namespace vitrine {
@@ -37,7 +39,8 @@ class ResidualImpl : public torch::nn::Module {
       add(convolution(width, width, 3, 1), width);
     }
     if (stride != 1 || in != out)
-      downsample_ = register_module("downsample", torch::nn::Sequential(convolution(in, out, 1, stride), torch::nn::BatchNorm2d(out)));
+      downsample_ = register_module(
+          "downsample", torch::nn::Sequential(convolution(in, out, 1, stride), torch::nn::BatchNorm2d(out)));
   }
 
   at::Tensor forward(at::Tensor x) {
@@ -69,7 +72,8 @@ ResNetImpl::ResNetImpl(const std::string& arch, int classes) {
   if (found == kArchs.end())
     fail("There is no architecture \"", arch, "\"; expected resnet18, resnet34, resnet50, resnet101 or resnet152.");
   if (classes < 1) fail("A ", arch, " for ", classes, " classes cannot be made; give a number from 1 on.");
-  conv1_ = register_module("conv1", torch::nn::Conv2d(torch::nn::Conv2dOptions(3, 64, 7).stride(2).padding(3).bias(false)));
+  conv1_ =
+      register_module("conv1", torch::nn::Conv2d(torch::nn::Conv2dOptions(3, 64, 7).stride(2).padding(3).bias(false)));
   torch::nn::init::kaiming_normal_(conv1_->weight, 0, torch::kFanOut, torch::kReLU);
   bn1_ = register_module("bn1", torch::nn::BatchNorm2d(64));
   int in = 64;

@@ -1,5 +1,5 @@
-// ResNet (He et al., arXiv:1512.03385) with torchvision's structure, names and initialisation; bottlenecks stride on their 3x3
-// convolution ("V1.5").
+// ResNet (He et al., arXiv:1512.03385) with torchvision's structure, names and initialisation; bottlenecks stride on
+// their 3x3 convolution ("V1.5").
 #ifndef VITRINE_COMMON_MODELS_RESNET_H_
 #define VITRINE_COMMON_MODELS_RESNET_H_
 
@@ -14,12 +14,12 @@ namespace vitrine {
 class ResNetImpl : public torch::nn::Module {
  public:
   struct Outputs {
-    at::Tensor logits;                ///< [N, classes], FP32
-    std::vector<at::Tensor> stages;   ///< outputs of layer1 to layer4: [N, widths()[i], H, W] at strides 4, 8, 16, 32
+    at::Tensor logits;               ///< [N, classes], FP32
+    std::vector<at::Tensor> stages;  ///< outputs of layer1 to layer4: [N, widths()[i], H, W] at strides 4, 8, 16, 32
   };
 
-  /// arch: resnet18, resnet34, resnet50, resnet101 or resnet152; anything else throws Error. Initialised from the default CPU
-  /// generator: seed it with torch::manual_seed.
+  /// arch: resnet18, resnet34, resnet50, resnet101 or resnet152; anything else throws Error. Initialised from the
+  /// default CPU generator: seed it with torch::manual_seed.
   ResNetImpl(const std::string& arch, int classes);
 
   /// x: [N, 3, H, W], FP32; any memory format. Stages are in the compute type (16 bits inside an Autocast).

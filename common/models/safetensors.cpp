@@ -7,8 +7,10 @@
 #include <bit>
 #include <cstring>
 #include <fstream>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <span>
+#include <tuple>
 #include <vector>
 
 #include "common/base/error.h"
@@ -44,7 +46,8 @@ struct Header {
 };
 
 std::uint64_t unsigned_field(const json& value, const std::string& what) {
-  if (!value.is_number_unsigned()) fail(what, " holds ", value.dump(), " where a whole number from 0 on is expected; fetch the file again.");
+  if (!value.is_number_unsigned())
+    fail(what, " holds ", value.dump(), " where a whole number from 0 on is expected; fetch the file again.");
   return value.get<std::uint64_t>();
 }
 
@@ -70,19 +73,22 @@ Entry parse_entry(const std::string& name, const json& value, std::uint64_t data
   entry.begin = unsigned_field(value["data_offsets"][0], what);
   entry.end = unsigned_field(value["data_offsets"][1], what);
   if (entry.begin > entry.end || entry.end > data_bytes)
-    fail(what, " lies at bytes ", entry.begin, " to ", entry.end, " of ", data_bytes, ": the file is cut short or damaged, fetch it again.");
+    fail(what, " lies at bytes ", entry.begin, " to ", entry.end, " of ", data_bytes,
+         ": the file is cut short or damaged, fetch it again.");
   if (overflow || entry.end - entry.begin != bytes)
-    fail(what, " has ", entry.end - entry.begin, " bytes, which its shape ", value["shape"].dump(), " and dtype ", dtype_name,
-         " contradict: the file is damaged, fetch it again.");
+    fail(what, " has ", entry.end - entry.begin, " bytes, which its shape ", value["shape"].dump(), " and dtype ",
+         dtype_name, " contradict: the file is damaged, fetch it again.");
   return entry;
 }
 
 Header parse_header(std::span<const std::byte> bytes, const std::string& file) {
   std::uint64_t length = 0;
-  if (bytes.size() < sizeof length) fail(file, " has ", bytes.size(), " bytes: a safetensors file begins with eight bytes of length. Fetch it again.");
+  if (bytes.size() < sizeof length)
+    fail(file, " has ", bytes.size(), " bytes: a safetensors file begins with eight bytes of length. Fetch it again.");
   std::memcpy(&length, bytes.data(), sizeof length);
   if (length > kLargestHeader || length > bytes.size() - sizeof length)
-    fail(file, " announces a header of ", length, " bytes in a file of ", bytes.size(), ": it is cut short or no safetensors file.");
+    fail(file, " announces a header of ", length, " bytes in a file of ", bytes.size(),
+         ": it is cut short or no safetensors file.");
   const char* begin = reinterpret_cast<const char*>(bytes.data()) + sizeof length;
   json root;
   try {
@@ -105,17 +111,19 @@ Header parse_header(std::span<const std::byte> bytes, const std::string& file) {
       header.metadata.emplace(key, word.get<std::string>());
     }
   }
-  std::sort(header.entries.begin(), header.entries.end(),
-            [](const Entry& a, const Entry& b) { return std::tie(a.begin, a.end, a.name) < std::tie(b.begin, b.end, b.name); });
+  std::sort(header.entries.begin(), header.entries.end(), [](const Entry& a, const Entry& b) {
+    return std::tie(a.begin, a.end, a.name) < std::tie(b.begin, b.end, b.name);
+  });
   std::uint64_t reached = 0;
   for (const Entry& entry : header.entries) {
     if (entry.begin != reached)
-      fail("Tensor \"", entry.name, "\" of ", file, " begins at byte ", entry.begin, ", the one before ends at ", reached,
-           ": tensors must neither overlap nor leave gaps. The file is damaged, fetch it again.");
+      fail("Tensor \"", entry.name, "\" of ", file, " begins at byte ", entry.begin, ", the one before ends at ",
+           reached, ": tensors must neither overlap nor leave gaps. The file is damaged, fetch it again.");
     reached = entry.end;
   }
   if (reached != header.data.size())
-    fail(file, " holds ", header.data.size(), " bytes of data, its tensors need ", reached, ": it is damaged, fetch it again.");
+    fail(file, " holds ", header.data.size(), " bytes of data, its tensors need ", reached,
+         ": it is damaged, fetch it again.");
   return header;
 }
 
@@ -127,7 +135,8 @@ Tensors load_safetensors(const std::filesystem::path& path) {
   Tensors tensors;
   for (const Entry& entry : header.entries) {
     at::Tensor tensor = at::empty(entry.shape, entry.type);
-    if (entry.end > entry.begin) std::memcpy(tensor.data_ptr(), header.data.data() + entry.begin, entry.end - entry.begin);
+    if (entry.end > entry.begin)
+      std::memcpy(tensor.data_ptr(), header.data.data() + entry.begin, entry.end - entry.begin);
     tensors.emplace(entry.name, std::move(tensor));
   }
   return tensors;
@@ -145,11 +154,9 @@ void save_safetensors(const std::filesystem::path& path, const Tensors& tensors,
     at::Tensor tensor;
   };
   std::vector<Source> sources;
-  for (const auto& [name, tensor] : tensors)
-    sources.push_back({name, tensor.detach().to(at::kCPU).contiguous()});
-  std::stable_sort(sources.begin(), sources.end(), [](const Source& a, const Source& b) {
-    return a.tensor.element_size() > b.tensor.element_size();
-  });
+  for (const auto& [name, tensor] : tensors) sources.push_back({name, tensor.detach().to(at::kCPU).contiguous()});
+  std::stable_sort(sources.begin(), sources.end(),
+                   [](const Source& a, const Source& b) { return a.tensor.element_size() > b.tensor.element_size(); });
 
   json root = json::object();
   if (!metadata.empty()) root[kMetadata] = metadata;
@@ -172,7 +179,8 @@ void save_safetensors(const std::filesystem::path& path, const Tensors& tensors,
     out.write(reinterpret_cast<const char*>(&length), sizeof length);
     out.write(header.data(), static_cast<std::streamsize>(header.size()));
     for (const Source& source : sources)
-      out.write(static_cast<const char*>(source.tensor.data_ptr()), static_cast<std::streamsize>(source.tensor.nbytes()));
+      out.write(static_cast<const char*>(source.tensor.data_ptr()),
+                static_cast<std::streamsize>(source.tensor.nbytes()));
     out.close();
     if (!out) fail("Writing ", path.string(), " failed: is the disk full?");
   });

@@ -2,7 +2,9 @@
 
 #include "common/models/vit.h"
 
+#include <algorithm>
 #include <array>
+#include <cmath>
 #include <regex>
 
 #include "common/base/error.h"
@@ -17,11 +19,16 @@ struct Size {
   const char* name;
   int dim, depth, heads;
 };
-constexpr std::array kSizes{Size{"tiny", 192, 12, 3}, Size{"small", 384, 12, 6}, Size{"base", 768, 12, 12}, Size{"large", 1024, 24, 16}};
+constexpr std::array kSizes{Size{"tiny", 192, 12, 3}, Size{"small", 384, 12, 6}, Size{"base", 768, 12, 12},
+                            Size{"large", 1024, 24, 16}};
 
-int& set_if_zero(int& value, int from_arch) { return value == 0 ? value = from_arch : value; }
+void set_if_zero(int& value, int from_arch) {
+  if (value == 0) value = from_arch;
+}
 
-torch::nn::LayerNorm layer_norm(int dim) { return torch::nn::LayerNorm(torch::nn::LayerNormOptions({dim}).eps(kEps)); }
+torch::nn::LayerNorm layer_norm(int dim) {
+  return torch::nn::LayerNorm(torch::nn::LayerNormOptions({dim}).eps(kEps));
+}
 
 /// timm truncates at +-2, which is 100 deviations: a plain normal distribution.
 torch::nn::Linear linear(int in, int out) {
@@ -45,7 +52,8 @@ class BlockImpl : public torch::nn::Module {
     fc2_ = mlp->register_module("fc2", linear(options.mlp_ratio * options.dim, options.dim));
   }
 
-  /// x: [N, tokens, dim]. `attention`, when given, receives the class token's softmax row over the patches, [N, heads, tokens - 1].
+  /// x: [N, tokens, dim]. `attention`, when given, receives the class token's softmax row over the patches, [N, heads,
+  /// tokens - 1].
   at::Tensor forward(at::Tensor x, at::Tensor* attention) {
     const int64_t n = x.size(0), tokens = x.size(1), dim = x.size(2);
     const auto qkv = qkv_(norm1_(x)).reshape({n, tokens, 3, heads_, dim / heads_}).permute({2, 0, 3, 1, 4});
@@ -72,7 +80,8 @@ class BlockImpl : public torch::nn::Module {
 
 void check_taps(const std::vector<int64_t>& taps, int depth) {
   for (const int64_t block : taps)
-    if (block < 0 || block >= depth) fail("There is no block ", block, " to tap: the ViT has blocks 0 to ", depth - 1, ".");
+    if (block < 0 || block >= depth)
+      fail("There is no block ", block, " to tap: the ViT has blocks 0 to ", depth - 1, ".");
 }
 
 }  // namespace
@@ -93,7 +102,8 @@ VitOptions resolve(VitOptions options) {
     static const std::regex pattern("vit_(tiny|small|base|large)_patch(8|14|16|32)_([1-9][0-9]{1,3})");
     std::smatch match;
     if (!std::regex_match(options.arch, match, pattern))
-      fail("There is no architecture \"", options.arch, "\"; expected vit_{tiny,small,base,large}_patch{8,14,16,32}_SIZE, for instance vit_base_patch16_224.");
+      fail("There is no architecture \"", options.arch,
+           "\"; expected vit_{tiny,small,base,large}_patch{8,14,16,32}_SIZE, for instance vit_base_patch16_224.");
     for (const Size& size : kSizes) {
       if (match[1] != size.name) continue;
       set_if_zero(options.dim, size.dim);
@@ -104,12 +114,15 @@ VitOptions resolve(VitOptions options) {
     set_if_zero(options.image_size, std::stoi(match[3]));
   }
   const std::string what = options.arch.empty() ? "The ViT without an arch" : "The ViT " + options.arch;
-  const std::pair<const char*, int> dimensions[] = {{"image_size", options.image_size}, {"patch", options.patch},
-      {"dim", options.dim}, {"depth", options.depth}, {"heads", options.heads}, {"classes", options.classes}, {"mlp_ratio", options.mlp_ratio}};
+  const std::pair<const char*, int> dimensions[] = {
+      {"image_size", options.image_size}, {"patch", options.patch}, {"dim", options.dim},
+      {"depth", options.depth},           {"heads", options.heads}, {"classes", options.classes},
+      {"mlp_ratio", options.mlp_ratio}};
   for (const auto& [name, value] : dimensions)
     if (value <= 0) fail(what, " has ", name, " = ", value, "; give a number from 1 on.");
   if (options.image_size % options.patch != 0)
-    fail(what, " has image_size = ", options.image_size, ", which patch = ", options.patch, " does not divide; choose a multiple.");
+    fail(what, " has image_size = ", options.image_size, ", which patch = ", options.patch,
+         " does not divide; choose a multiple.");
   if (options.dim % options.heads != 0)
     fail(what, " has dim = ", options.dim, ", which heads = ", options.heads, " does not divide; choose a multiple.");
   return options;
@@ -120,7 +133,8 @@ VitImpl::VitImpl(const VitOptions& options) : options_(resolve(options)) {
   cls_token_ = register_parameter("cls_token", at::empty({1, 1, dim}).normal_(0, 1e-6));
   pos_embed_ = register_parameter("pos_embed", at::empty({1, grid() * grid() + 1, dim}).normal_(0, 0.02));
   const auto embed = register_module("patch_embed", std::make_shared<torch::nn::Module>("PatchEmbed"));
-  proj_ = embed->register_module("proj", torch::nn::Conv2d(torch::nn::Conv2dOptions(3, dim, options_.patch).stride(options_.patch)));
+  proj_ = embed->register_module(
+      "proj", torch::nn::Conv2d(torch::nn::Conv2dOptions(3, dim, options_.patch).stride(options_.patch)));
   blocks_ = register_module("blocks", torch::nn::ModuleList());
   for (int i = 0; i < options_.depth; ++i) blocks_->push_back(std::make_shared<BlockImpl>(options_));
   norm_ = register_module("norm", layer_norm(dim));

@@ -1,5 +1,6 @@
-// The Vision Transformer (Dosovitskiy et al., arXiv:2010.11929) with timm's structure and parameter names, so that timm's
-// weights load as they are: a class token, a learned position embedding, pre-norm blocks, the class token's head.
+// The Vision Transformer (Dosovitskiy et al., arXiv:2010.11929) with timm's structure and parameter names, so that
+// timm's weights load as they are: a class token, a learned position embedding, pre-norm blocks, the class token's
+// head.
 #ifndef VITRINE_COMMON_MODELS_VIT_H_
 #define VITRINE_COMMON_MODELS_VIT_H_
 
@@ -22,8 +23,8 @@ struct VitOptions {
   void fields(Fields& f);
 };
 
-/// The options with every dimension filled in from `arch`. Throws Error when the name is unknown, a dimension is missing, the
-/// patch does not divide the image, or the heads do not divide the dimension.
+/// The options with every dimension filled in from `arch`. Throws Error when the name is unknown, a dimension is
+/// missing, the patch does not divide the image, or the heads do not divide the dimension.
 VitOptions resolve(VitOptions options);
 
 /// What to hand out on the way. Blocks are counted from 0; each list is in the order in which the outputs come.
@@ -34,9 +35,12 @@ struct VitTaps {
 };
 
 struct VitOutputs {
-  at::Tensor logits;                    ///< [N, classes], FP32
-  std::vector<at::Tensor> features;     ///< [N, dim, grid, grid], FP32, contiguous: a block's output without the class token
-  std::vector<at::Tensor> attentions;   ///< [N, heads, grid, grid], FP32: softmax row of the class token, its own column left out
+  /// [N, classes], FP32.
+  at::Tensor logits;
+  /// [N, dim, grid, grid], FP32, contiguous: a block's output without the class token.
+  std::vector<at::Tensor> features;
+  /// [N, heads, grid, grid], FP32: the class token's row of softmax, its own column left out.
+  std::vector<at::Tensor> attentions;
 };
 
 class VitImpl : public torch::nn::Module {
@@ -44,8 +48,8 @@ class VitImpl : public torch::nn::Module {
   /// Initialised as timm does, from the default CPU generator: seed it with torch::manual_seed.
   explicit VitImpl(const VitOptions& options);
 
-  /// x: [N, 3, image_size, image_size], FP32. In FP32, or in 16 bits inside an Autocast. A tap of a block that does not exist,
-  /// or another picture size, throws Error.
+  /// x: [N, 3, image_size, image_size], FP32. In FP32, or in 16 bits inside an Autocast. A tap of a block that does not
+  /// exist, or another picture size, throws Error.
   VitOutputs forward(at::Tensor x, const VitTaps& taps = {});
 
   const VitOptions& options() const { return options_; }

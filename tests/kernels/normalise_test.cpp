@@ -14,14 +14,16 @@ constexpr std::array<float, 3> kMean{0.485f, 0.456f, 0.406f}, kDeviation{0.229f,
 
 /// Plain ATen arithmetic in double.
 at::Tensor expected(const at::Tensor& pictures) {
-  const auto colour = [](const std::array<float, 3>& v) { return at::tensor({v[0], v[1], v[2]}, at::kDouble).view({1, 3, 1, 1}); };
+  const auto colour = [](const std::array<float, 3>& v) {
+    return at::tensor({v[0], v[1], v[2]}, at::kDouble).view({1, 3, 1, 1});
+  };
   return (pictures.permute({0, 3, 1, 2}).to(at::kDouble) / 255 - colour(kMean)) / colour(kDeviation);
 }
 
 }  // namespace
 
-// First in the file: nothing may have asked torch for a GPU before. With one the two bodies must agree to the bit, without one
-// the refusal must say so.
+// First in the file: nothing may have asked torch for a GPU before. With one the two bodies must agree to the bit,
+// without one the refusal must say so.
 TEST_CASE("the CUDA body gives the CPU's bits, or the machine's lack of a GPU is said") {
   c10::Device device = at::kCPU;
   try {
@@ -50,12 +52,14 @@ TEST_CASE("every byte of every colour is what plain arithmetic gives") {
 }
 
 TEST_CASE("an empty batch gives an empty batch") {
-  CHECK(normalise_pictures(at::empty({0, 4, 4, 3}, at::kByte), kMean, kDeviation).sizes() == at::IntArrayRef({0, 3, 4, 4}));
+  CHECK(normalise_pictures(at::empty({0, 4, 4, 3}, at::kByte), kMean, kDeviation).sizes() ==
+        at::IntArrayRef({0, 3, 4, 4}));
 }
 
 TEST_CASE("other inputs are refused") {
   CHECK_THROWS_AS(normalise_pictures(at::zeros({1, 4, 4, 3}), kMean, kDeviation), c10::Error);
   CHECK_THROWS_AS(normalise_pictures(at::zeros({1, 3, 4, 4}, at::kByte), kMean, kDeviation), c10::Error);
-  CHECK_THROWS_AS(normalise_pictures(at::zeros({1, 4, 3, 4}, at::kByte).transpose(2, 3), kMean, kDeviation), c10::Error);
+  CHECK_THROWS_AS(normalise_pictures(at::zeros({1, 4, 3, 4}, at::kByte).transpose(2, 3), kMean, kDeviation),
+                  c10::Error);
   CHECK_THROWS_AS(normalise_pictures(at::zeros({1, 4, 4, 3}, at::kByte), kMean, {1, 0, 1}), c10::Error);
 }

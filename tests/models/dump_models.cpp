@@ -1,7 +1,7 @@
 // What our models compute, as safetensors, for the Python peers to judge.
 //   dump_models vit IMAGE PATCH DIM DEPTH HEADS CLASSES WEIGHTS INPUT OUT     input: x; taps of all blocks
-//   dump_models resnet ARCH CLASSES WEIGHTS INPUT OUT                         input: x, y; evaluation, then five steps of SGD
-//   dump_models copy IN OUT                                                   reads a file and writes it again
+//   dump_models resnet ARCH CLASSES WEIGHTS INPUT OUT                         input: x, y; evaluation, then five steps
+//   of SGD dump_models copy IN OUT                                                   reads a file and writes it again
 #include <torch/torch.h>
 
 #include <string>
@@ -21,7 +21,8 @@ using Arguments = std::vector<std::string>;
 void dump_vit(const Arguments& a) {
   VitOptions options;
   options.arch = "";
-  int* const dimensions[] = {&options.image_size, &options.patch, &options.dim, &options.depth, &options.heads, &options.classes};
+  int* const dimensions[] = {&options.image_size, &options.patch, &options.dim,
+                             &options.depth,      &options.heads, &options.classes};
   for (std::size_t i = 0; i < std::size(dimensions); ++i) *dimensions[i] = std::stoi(a.at(i + 1));
   Vit model(options);
   model->eval();
@@ -52,7 +53,8 @@ void dump_resnet(const Arguments& a) {
     model->eval();
     const auto outputs = model->forward(input.at("x"));
     out["eval.logits"] = outputs.logits;
-    for (std::size_t i = 0; i < outputs.stages.size(); ++i) out["eval.layer" + std::to_string(i + 1)] = outputs.stages[i];
+    for (std::size_t i = 0; i < outputs.stages.size(); ++i)
+      out["eval.layer" + std::to_string(i + 1)] = outputs.stages[i];
   }
   model->train();
   torch::optim::SGD optimizer(model->parameters(), torch::optim::SGDOptions(0.02).momentum(0.9).weight_decay(1e-3));

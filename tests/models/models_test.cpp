@@ -12,7 +12,9 @@ using namespace vitrine;
 
 namespace {
 
-VitOptions small_vit(int classes = 5) { return {"", 32, 8, 32, 2, 2, classes, 4}; }
+VitOptions small_vit(int classes = 5) {
+  return {"", 32, 8, 32, 2, 2, classes, 4};
+}
 
 template <class Call>
 std::string message_of(const Call& call) {
@@ -24,7 +26,9 @@ std::string message_of(const Call& call) {
   return "";
 }
 
-bool has(const std::string& message, const std::string& part) { return message.find(part) != std::string::npos; }
+bool has(const std::string& message, const std::string& part) {
+  return message.find(part) != std::string::npos;
+}
 
 Tensors copy_of(const torch::nn::Module& module) {
   Tensors copy;
@@ -121,7 +125,9 @@ TEST_CASE("models under autocast hand out FP32 near their FP32 outputs, and not 
 TEST_CASE("loading is strict and names what does not fit; a refused file changes nothing") {
   Vit model(small_vit());
   const Tensors before = copy_of(*model), good = copy_of(*Vit(small_vit()));
-  const auto refusal = [&](const Tensors& tensors) { return message_of([&] { load_weights(*model, tensors, "file.safetensors"); }); };
+  const auto refusal = [&](const Tensors& tensors) {
+    return message_of([&] { load_weights(*model, tensors, "file.safetensors"); });
+  };
   Tensors missing = good, unexpected = good, misshapen = good;
   missing.erase("norm.bias");
   unexpected["dist_token"] = at::zeros({1});
@@ -165,8 +171,11 @@ TEST_CASE("ResNets have their widths and stages, and other names are refused") {
   CHECK(has(message_of([] { ResNet("resnet19", 3); }), "resnet19"));
 }
 
-TEST_CASE("the CPU is always there, unknown devices are refused") {
+TEST_CASE("the CPU is always there without the CUDA half of torch, unknown devices are refused") {
   CHECK(select_device("cpu") == c10::Device(at::kCPU));
+  const std::string loaded = vitrine::testing::read_whole("/proc/self/maps");
+  CHECK(has(loaded, "libtorch_cpu"));
+  CHECK_FALSE(has(loaded, "libtorch_cuda"));
   for (const char* name : {"gpu", "cuda:", "cuda:x", "cuda:-1", "cuda:0x", ""})
     CHECK(has(message_of([&] { select_device(name); }), "There is no device"));
 }

@@ -35,13 +35,17 @@ std::string refusal(const std::string& bytes) {
   return "";
 }
 
-bool has(const std::string& message, const char* part) { return message.find(part) != std::string::npos; }
+bool has(const std::string& message, const char* part) {
+  return message.find(part) != std::string::npos;
+}
 
 }  // namespace
 
 TEST_CASE("tensors and metadata come back, whatever their layout in memory was") {
   const TemporaryDirectory directory;
-  const Tensors tensors{{"half", at::randn({3}).to(at::kHalf)}, {"transposed", at::randn({2, 3}).t()}, {"bytes", at::arange(3).to(at::kByte)}};
+  const Tensors tensors{{"half", at::randn({3}).to(at::kHalf)},
+                        {"transposed", at::randn({2, 3}).t()},
+                        {"bytes", at::arange(3).to(at::kByte)}};
   save_safetensors(directory / "sub/a", tensors, {{"key", "value"}});
   const Tensors loaded = load_safetensors(directory / "sub/a");
   REQUIRE(loaded.size() == tensors.size());
@@ -74,7 +78,8 @@ TEST_CASE("damaged files are refused with the reason") {
   CHECK(has(refusal(file_of(R"({"x":{"dtype":"F32","shape":[2.0],"data_offsets":[0,8]}})", 8)), "whole number"));
   CHECK(has(refusal(file_of(R"({"x":{"dtype":"F32","shape":[2],"data_offsets":[8,0]}})", 8)), "8 to 0"));
   // 2^62 + 2 floats wrap to 8 bytes.
-  CHECK(has(refusal(file_of(R"({"x":{"dtype":"F32","shape":[4611686018427387906],"data_offsets":[0,8]}})", 8)), "contradict"));
+  CHECK(has(refusal(file_of(R"({"x":{"dtype":"F32","shape":[4611686018427387906],"data_offsets":[0,8]}})", 8)),
+            "contradict"));
   const std::string one = R"("x":{"dtype":"U8","shape":[4],"data_offsets":[0,4]})";
   CHECK(has(refusal(file_of("{" + one + R"(,"y":{"dtype":"U8","shape":[4],"data_offsets":[2,6]}})", 6)), "overlap"));
   CHECK(has(refusal(file_of("{" + one + R"(,"y":{"dtype":"U8","shape":[4],"data_offsets":[5,9]}})", 9)), "gaps"));

@@ -13,7 +13,8 @@ struct Colours {
 };
 
 /// Queues on `stream`: target[i] from source[i], whose colour is i % 3, for `count` values; both on the current device.
-cudaError_t launch_normalise(const std::uint8_t* source, float* target, std::int64_t count, Colours colours, cudaStream_t stream);
+cudaError_t launch_normalise(const std::uint8_t* source, float* target, std::int64_t count, Colours colours,
+                             cudaStream_t stream);
 
 }  // namespace vitrine
 

@@ -13,21 +13,23 @@ namespace {
 
 at::Tensor normalise_on_cuda(const at::Tensor& pictures, c10::ArrayRef<double> mean, c10::ArrayRef<double> deviation) {
   const c10::cuda::CUDAGuard guard(pictures.device());
-  at::Tensor out = at::empty({pictures.size(0), 3, pictures.size(1), pictures.size(2)}, pictures.options().dtype(at::kFloat),
-                             at::MemoryFormat::ChannelsLast);
+  at::Tensor out = at::empty({pictures.size(0), 3, pictures.size(1), pictures.size(2)},
+                             pictures.options().dtype(at::kFloat), at::MemoryFormat::ChannelsLast);
   Colours colours;
   for (std::size_t i = 0; i < 3; ++i) {
     colours.mean[i] = static_cast<float>(mean[i]);
     colours.deviation[i] = static_cast<float>(deviation[i]);
   }
-  C10_CUDA_CHECK(launch_normalise(pictures.const_data_ptr<std::uint8_t>(), out.data_ptr<float>(), pictures.numel(), colours,
-                                  c10::cuda::getCurrentCUDAStream()));
+  C10_CUDA_CHECK(launch_normalise(pictures.const_data_ptr<std::uint8_t>(), out.data_ptr<float>(), pictures.numel(),
+                                  colours, c10::cuda::getCurrentCUDAStream()));
   return out;
 }
 
 }  // namespace
 
-TORCH_LIBRARY_IMPL(vitrine, CUDA, m) { m.impl("normalise_pictures", normalise_on_cuda); }
+TORCH_LIBRARY_IMPL(vitrine, CUDA, m) {
+  m.impl("normalise_pictures", normalise_on_cuda);
+}
 
 }  // namespace vitrine
 
