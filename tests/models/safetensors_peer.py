@@ -1,4 +1,4 @@
-"""Files written by Python's safetensors are read, and files that we write are read by it: all dtypes, odd shapes, metadata."""
+"""Files that Python's safetensors writes are read, and ours are read by it: all dtypes, odd shapes, metadata."""
 import os
 import subprocess
 import tempfile
@@ -9,7 +9,8 @@ from safetensors.torch import load_file, save_file
 
 torch.manual_seed(3)
 tensors = {
-    "a.weight": torch.randn(3, 5), "b": torch.randn(7).half(), "c": torch.randn(2, 1, 3).bfloat16(), "empty": torch.zeros(0, 4),
+    "a.weight": torch.randn(3, 5), "b": torch.randn(7).half(), "c": torch.randn(2, 1, 3).bfloat16(),
+    "empty": torch.zeros(0, 4),
     "d": torch.randint(-9, 9, (4,)), "e": torch.randint(-9, 9, (3,), dtype=torch.int32),
     "odd": torch.randint(0, 255, (5,), dtype=torch.uint8), "scalar": torch.tensor(2.5), "quote\"é": torch.randn(1),
 }

@@ -29,11 +29,13 @@ def check(image, patch, dim, depth, heads, classes):
     for i in range(depth):
         tokens = seen["block", i][:, 1:]
         as_map = lambda t: t.transpose(1, 2).reshape(3, dim, grid, grid)
-        worst = max(worst, compare(f"features.{i}", ours.pop(f"features.{i}"), as_map(F.layer_norm(tokens, (dim,), eps=1e-6))))
+        normalised = as_map(F.layer_norm(tokens, (dim,), eps=1e-6))
+        worst = max(worst, compare(f"features.{i}", ours.pop(f"features.{i}"), normalised))
         if i == 0:
             compare("raw.0", ours.pop("raw.0"), as_map(tokens))
         q, k, _ = seen["qkv", i].reshape(3, -1, 3, heads, dim // heads).permute(2, 0, 3, 1, 4)
-        attention = (q @ k.transpose(-2, -1) * (dim // heads) ** -0.5).softmax(-1)[:, :, 0, 1:].reshape(3, heads, grid, grid)
+        attention = (q @ k.transpose(-2, -1) * (dim // heads) ** -0.5).softmax(-1)
+        attention = attention[:, :, 0, 1:].reshape(3, heads, grid, grid)
         sharpest = max(sharpest, attention.max().item() * grid * grid)
         worst = max(worst, compare(f"attention.{i}", ours.pop(f"attention.{i}"), attention))
     assert not ours, f"nobody judged {sorted(ours)}"
