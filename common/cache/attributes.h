@@ -30,7 +30,8 @@ template <class Value>
 void expect(const Container& container, const nlohmann::ordered_json& json, const char* key, const Value& expected) {
   const auto found = json.value(key, nlohmann::ordered_json());
   if (found != nlohmann::ordered_json(expected))
-    fail(container.path().string(), ": has ", key, " ", found.dump(), ", expected ", nlohmann::ordered_json(expected).dump(),
+    fail(container.path().string(), ": has ", key, " ", found.dump(), ", expected ",
+         nlohmann::ordered_json(expected).dump(),
          "; the file belongs to another cache or place, copy or make it again");
 }
 
@@ -39,7 +40,8 @@ inline void expect_dataset(const Container& container, const std::string& name, 
                            const std::vector<std::uint64_t>& shape, std::uint32_t chunk_rows) {
   const DatasetInfo& info = container.datasets()[container.find(name)];
   if (info.dtype != dtype || info.shape != shape || info.chunk_rows != chunk_rows)
-    fail(container.path().string(), ": dataset ", name, " has another type or shape than its place asks for; copy or make it again");
+    fail(container.path().string(), ": dataset ", name,
+         " has another type or shape than its place asks for; copy or make it again");
 }
 
 /// Where a group lies, and how many there are in its shard.

@@ -12,12 +12,13 @@ namespace vitrine {
 namespace {
 
 template <class Number>
-std::vector<Number> column(const Container& file, Container::Scratch& scratch, const std::string& name, const char* dtype,
-                           std::uint64_t rows) {
+std::vector<Number> column(const Container& file, Container::Scratch& scratch, const std::string& name,
+                           const char* dtype, std::uint64_t rows) {
   const std::size_t dataset = file.find(name);
   const DatasetInfo& info = file.datasets()[dataset];
   if (info.dtype != dtype || info.shape != std::vector<std::uint64_t>{rows})
-    fail(file.path().string(), ": dataset ", name, " has another type or shape than an index asks for; make the index again");
+    fail(file.path().string(), ": dataset ", name,
+         " has another type or shape than an index asks for; make the index again");
   const std::vector<std::byte> bytes = file.read_all(dataset, scratch);
   std::vector<Number> numbers(rows);
   std::memcpy(numbers.data(), bytes.data(), bytes.size());
@@ -64,8 +65,8 @@ ImageIndex read_index(const std::filesystem::path& path) {
   for (std::uint64_t i = 0; i < images; ++i) {
     if (offsets[i] > offsets[i + 1] || offsets[i + 1] > ids.size())
       fail(path.string(), ": the name of image ", i, " lies outside the list of names; make the index again");
-    index.images.push_back({std::string(ids.data() + offsets[i], offsets[i + 1] - offsets[i]), heights[i], widths[i], labels[i],
-                            file_bytes[i], hashes[i]});
+    index.images.push_back({std::string(ids.data() + offsets[i], offsets[i + 1] - offsets[i]), heights[i], widths[i],
+                            labels[i], file_bytes[i], hashes[i]});
   }
   return index;
 }
@@ -92,9 +93,11 @@ Cache::Cache(std::filesystem::path directory) : directory_(std::move(directory))
   });
 
   std::error_code failure;
-  for (std::filesystem::directory_iterator teacher(directory_, failure), end; !failure && teacher != end; teacher.increment(failure)) {
+  for (std::filesystem::directory_iterator teacher(directory_, failure), end; !failure && teacher != end;
+       teacher.increment(failure)) {
     if (!teacher->is_directory()) continue;
-    for (std::filesystem::directory_iterator track(teacher->path(), failure); !failure && track != end; track.increment(failure)) {
+    for (std::filesystem::directory_iterator track(teacher->path(), failure); !failure && track != end;
+         track.increment(failure)) {
       const std::filesystem::path file = track->path() / "track.json";
       if (!std::filesystem::exists(file)) continue;
       tracks_.push_back(TrackInfo::from_json(read_file(file), file.string()));
@@ -118,7 +121,8 @@ std::vector<Recipe> Cache::recipes(GroupKey key) const {
       recipes_->open(std::uint64_t{key.pass} * plan_->shards_per_pass() + key.group / options.shard_groups);
   Container::Scratch scratch;
   std::vector<Recipe> recipes(options.group);
-  file.read_chunk(file.find("recipe"), key.group % options.shard_groups, scratch, std::as_writable_bytes(std::span(recipes)));
+  file.read_chunk(file.find("recipe"), key.group % options.shard_groups, scratch,
+                  std::as_writable_bytes(std::span(recipes)));
   for (const Recipe& recipe : recipes)
     check_recipe(recipe, *plan_, text(file.path().string(), ": group ", key.group % options.shard_groups));
   return recipes;
@@ -137,7 +141,9 @@ std::uint64_t Cache::picture_hash(GroupKey key) const {
   return hash;
 }
 
-std::vector<std::uint32_t> Cache::recipe_passes() const { return recipes_->complete_passes(plan_->shards_per_pass()); }
+std::vector<std::uint32_t> Cache::recipe_passes() const {
+  return recipes_->complete_passes(plan_->shards_per_pass());
+}
 
 const TrackInfo& Cache::track(const std::string& name, const std::string& teacher) const {
   const TrackInfo* found = nullptr;
@@ -145,8 +151,7 @@ const TrackInfo& Cache::track(const std::string& name, const std::string& teache
   bool several = false;
   for (const TrackInfo& track : tracks_) {
     there += (there.empty() ? "" : ", ") + track.directory();
-    const bool right_teacher =
-        teacher.empty() || teacher == track.teacher || teacher + '/' + name == track.directory();
+    const bool right_teacher = teacher.empty() || teacher == track.teacher || teacher + '/' + name == track.directory();
     if (track.name() != name || !right_teacher) continue;
     several = found != nullptr;
     if (several) break;

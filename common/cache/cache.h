@@ -19,8 +19,8 @@ namespace vitrine {
 
 class Cache {
  public:
-  /// Reads index.h5, plan.json and every track.json, and lists the recipes. Throws Error when one is missing or damaged, or
-  /// does not belong to the others. What is added to the directory later is not seen.
+  /// Reads index.h5, plan.json and every track.json, and lists the recipes. Throws Error when one is missing or
+  /// damaged, or does not belong to the others. What is added to the directory later is not seen.
   explicit Cache(std::filesystem::path directory);
 
   const std::filesystem::path& directory() const { return directory_; }
@@ -37,8 +37,8 @@ class Cache {
 
   /// Ascending by directory.
   const std::vector<TrackInfo>& tracks() const { return tracks_; }
-  /// The track of a name ("logits", "features.11"), from a teacher if there are several ("NAME" or "NAME.xxxxxxxx"; empty:
-  /// any). Throws Error that lists what there is when none or several fit.
+  /// The track of a name ("logits", "features.11"), from a teacher if there are several ("NAME" or "NAME.xxxxxxxx";
+  /// empty: any). Throws Error that lists what there is when none or several fit.
   const TrackInfo& track(const std::string& name, const std::string& teacher = {}) const;
 
  private:

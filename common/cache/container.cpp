@@ -53,14 +53,14 @@ Header check_header(std::string_view bytes, const ReadableFile& file) {
   const Header header{at<std::uint64_t>(bytes, kTableBytesAt), at<std::uint64_t>(bytes, kChunksAt),
                       at<std::uint32_t>(bytes, kDatasetsAt), at<std::uint32_t>(bytes, kJsonBytesAt)};
   const auto user_block = at<std::uint64_t>(bytes, kUserBlockAt), file_bytes = at<std::uint64_t>(bytes, kFileBytesAt);
-  if (file_bytes != file.size())
-    damaged(path, text("has ", file.size(), " bytes, expected ", file_bytes));
+  if (file_bytes != file.size()) damaged(path, text("has ", file.size(), " bytes, expected ", file_bytes));
   if (user_block > file_bytes || header.table_bytes > user_block)
     damaged(path, text("its table of ", header.table_bytes, " bytes does not lie in its user block"));
   // Each part is compared before the sum, so that the sum cannot overflow.
   const std::uint64_t room = header.table_bytes;
   if (header.datasets > room / kDatasetBytes || header.chunks > room / kChunkBytes || header.json_bytes > room ||
-      room != kHeaderBytes + header.datasets * kDatasetBytes + header.chunks * kChunkBytes + header.json_bytes + kChecksumBytes)
+      room != kHeaderBytes + header.datasets * kDatasetBytes + header.chunks * kChunkBytes + header.json_bytes +
+                  kChecksumBytes)
     damaged(path, "the sizes in its table do not add up");
   return header;
 }
@@ -70,7 +70,8 @@ DatasetInfo parse_dataset(std::string_view bytes, const std::filesystem::path& p
   DatasetInfo info;
   const auto name = fixed_text(bytes.substr(0, kNameBytes)), dtype = fixed_text(bytes.substr(kNameBytes, kDtypeBytes));
   const auto rank = at<std::uint32_t>(bytes, kNameBytes + kDtypeBytes);
-  if (!name || !dtype || !item_bytes(*dtype) || rank == 0 || rank > kMaxRank) damaged(path, "a dataset's description makes no sense");
+  if (!name || !dtype || !item_bytes(*dtype) || rank == 0 || rank > kMaxRank)
+    damaged(path, "a dataset's description makes no sense");
   info.name = *name, info.dtype = *dtype;
   info.chunk_rows = at<std::uint32_t>(bytes, 52);
   std::optional<std::uint64_t> row = item_bytes(info.dtype), all;
@@ -139,8 +140,8 @@ Container::Container(std::filesystem::path path) : path_(std::move(path)) {
     for (std::uint64_t c = 0; c < info.chunk_count; ++c, rest.remove_prefix(kChunkBytes)) {
       const Chunk chunk{at<std::uint64_t>(rest, 0), at<std::uint32_t>(rest, 8), at<std::uint32_t>(rest, 12),
                         at<std::uint64_t>(rest, 16)};
-      if (chunk.offset < header.table_bytes || chunk.offset > file_bytes_ || chunk.stored_bytes > file_bytes_ - chunk.offset ||
-          chunk.raw_bytes != info.chunk_bytes())
+      if (chunk.offset < header.table_bytes || chunk.offset > file_bytes_ ||
+          chunk.stored_bytes > file_bytes_ - chunk.offset || chunk.raw_bytes != info.chunk_bytes())
         damaged(path_, text("chunk ", c, " of dataset ", info.name, " has an impossible place or size"));
       chunks_.push_back(chunk);
     }
@@ -151,7 +152,8 @@ Container::Container(std::filesystem::path path) : path_(std::move(path)) {
 std::size_t Container::find(const std::string& name) const {
   for (std::size_t i = 0; i < datasets_.size(); ++i)
     if (datasets_[i].name == name) return i;
-  fail(path_.string(), ": has no dataset \"", name, "\"; it is not the file that its name promises, copy or make it again");
+  fail(path_.string(), ": has no dataset \"", name,
+       "\"; it is not the file that its name promises, copy or make it again");
 }
 
 void Container::read_chunk(std::size_t dataset, std::uint64_t chunk, Scratch& scratch, std::span<std::byte> out) const {

@@ -1,5 +1,6 @@
-// The container of everything binary in a cache: an HDF5 file whose user block holds a table of its own (FORMAT.md), so that
-// reading takes one read for the table and one a chunk, and no HDF5. This is the reading half; container_writer.h writes.
+// The container of everything binary in a cache: an HDF5 file whose user block holds a table of its own (FORMAT.md), so
+// that reading takes one read for the table and one a chunk, and no HDF5. This is the reading half; container_writer.h
+// writes.
 #ifndef VITRINE_COMMON_CACHE_CONTAINER_H_
 #define VITRINE_COMMON_CACHE_CONTAINER_H_
 
@@ -42,8 +43,9 @@ class Container {
     Decompressor decompressor;
   };
 
-  /// Reads and checks the table: magic, version, flags, sizes, checksum, that all chunks lie in the file and that datasets
-  /// and chunks agree. Throws Error that names the file. The file is closed again: open files are a matter of scratches.
+  /// Reads and checks the table: magic, version, flags, sizes, checksum, that all chunks lie in the file and that
+  /// datasets and chunks agree. Throws Error that names the file. The file is closed again: open files are a matter of
+  /// scratches.
   explicit Container(std::filesystem::path path);
 
   const std::filesystem::path& path() const { return path_; }
@@ -54,8 +56,8 @@ class Container {
   const std::string& json() const { return json_; }
   std::uint64_t file_bytes() const { return file_bytes_; }
 
-  /// A chunk, decoded, into `out` of exactly chunk_bytes(). Both checksums are verified. Throws Error that names file, dataset
-  /// and chunk. Any thread, with a scratch of its own.
+  /// A chunk, decoded, into `out` of exactly chunk_bytes(). Both checksums are verified. Throws Error that names file,
+  /// dataset and chunk. Any thread, with a scratch of its own.
   void read_chunk(std::size_t dataset, std::uint64_t chunk, Scratch& scratch, std::span<std::byte> out) const;
   /// All rows of a dataset.
   std::vector<std::byte> read_all(std::size_t dataset, Scratch& scratch) const;

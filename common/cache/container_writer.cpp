@@ -50,7 +50,9 @@ void must(herr_t result, const char* what) {
 }
 
 // HDF5 wants the filter of a dataset to be known even when chunks come ready-made; it never runs here.
-std::size_t no_filter(unsigned, std::size_t, const unsigned*, std::size_t, std::size_t*, void**) { return 0; }
+std::size_t no_filter(unsigned, std::size_t, const unsigned*, std::size_t, std::size_t*, void**) {
+  return 0;
+}
 
 void register_filter() {
   const H5Z_class2_t filter{H5Z_CLASS_T_VERS, kZstdFilter, 1, 1, "zstd", nullptr, nullptr, no_filter};
@@ -71,9 +73,9 @@ Handle make_type(const std::string& dtype, const std::vector<FieldSpec>& fields)
       must(H5Tinsert(type, field.name.c_str(), field.offset, make_type(field.dtype, {})), "describe a field");
     return type;
   }
-  const std::pair<const char*, hid_t> plain[] = {{"<f4", H5T_IEEE_F32LE}, {"|i1", H5T_STD_I8LE},  {"|u1", H5T_STD_U8LE},
-                                                 {"<u2", H5T_STD_U16LE},  {"<i4", H5T_STD_I32LE}, {"<u4", H5T_STD_U32LE},
-                                                 {"<u8", H5T_STD_U64LE}};
+  const std::pair<const char*, hid_t> plain[] = {
+      {"<f4", H5T_IEEE_F32LE}, {"|i1", H5T_STD_I8LE},  {"|u1", H5T_STD_U8LE}, {"<u2", H5T_STD_U16LE},
+      {"<i4", H5T_STD_I32LE},  {"<u4", H5T_STD_U32LE}, {"<u8", H5T_STD_U64LE}};
   for (const auto& [name, type] : plain)
     if (dtype == name) return Handle(H5Tcopy(type), H5Tclose, "a type");
   throw std::logic_error("no HDF5 type for " + dtype);
@@ -138,7 +140,8 @@ Handle make_dataset(hid_t file, const Prepared& dataset) {
   must(H5Pset_obj_track_times(properties, false), "turn times off");
   must(H5Pset_fill_time(properties, H5D_FILL_TIME_NEVER), "turn filling off");
   const Handle type = make_type(spec.dtype, spec.fields);
-  return Handle(H5Dcreate2(file, spec.name.c_str(), type, space, H5P_DEFAULT, properties, H5P_DEFAULT), H5Dclose, "a dataset");
+  return Handle(H5Dcreate2(file, spec.name.c_str(), type, space, H5P_DEFAULT, properties, H5P_DEFAULT), H5Dclose,
+                "a dataset");
 }
 
 void write_attribute(hid_t file, const std::string& json) {
@@ -179,14 +182,16 @@ void write_hdf5(const std::filesystem::path& path, std::vector<Prepared>& datase
         }
   };
   each([](hid_t dataset, const std::vector<hsize_t>& corner, Frame& frame) {
-    must(H5Dwrite_chunk(dataset, H5P_DEFAULT, 0, corner.data(), frame.bytes.size(), frame.bytes.data()), "write a chunk");
+    must(H5Dwrite_chunk(dataset, H5P_DEFAULT, 0, corner.data(), frame.bytes.size(), frame.bytes.data()),
+         "write a chunk");
   });
   each([](hid_t dataset, const std::vector<hsize_t>& corner, Frame& frame) {
     unsigned mask = 0;
     haddr_t address = HADDR_UNDEF;
     hsize_t size = 0;
     must(H5Dget_chunk_info_by_coord(dataset, corner.data(), &mask, &address, &size), "find a chunk");
-    if (address == HADDR_UNDEF || size != frame.bytes.size() || mask != 0) fail("HDF5 lost a chunk that it had written");
+    if (address == HADDR_UNDEF || size != frame.bytes.size() || mask != 0)
+      fail("HDF5 lost a chunk that it had written");
     frame.offset = address;
   });
   for (Handle& handle : handles) handle.close();
@@ -208,7 +213,8 @@ void locate_frames(const std::filesystem::path& path, std::vector<Prepared>& dat
       if (lies_at(frame.offset + user_block))
         frame.offset += user_block;
       else if (!lies_at(frame.offset))
-        fail(path.string(), ": a chunk of dataset ", dataset.spec->name, " is not where HDF5 says; this version of HDF5 is not supported");
+        fail(path.string(), ": a chunk of dataset ", dataset.spec->name,
+             " is not where HDF5 says; this version of HDF5 is not supported");
     }
 }
 
@@ -235,7 +241,8 @@ std::string make_table(const std::vector<Prepared>& datasets, const std::string&
     out += name + dtype;
     append(out, static_cast<std::uint32_t>(info.shape.size()));
     append(out, info.chunk_rows);
-    for (std::size_t axis = 0; axis < kMaxRank; ++axis) append(out, axis < info.shape.size() ? info.shape[axis] : std::uint64_t{0});
+    for (std::size_t axis = 0; axis < kMaxRank; ++axis)
+      append(out, axis < info.shape.size() ? info.shape[axis] : std::uint64_t{0});
     append(out, info.first_chunk);
     append(out, info.chunk_count);
   }
@@ -263,7 +270,8 @@ void write_container(const std::filesystem::path& path, const std::vector<Datase
     datasets.push_back(prepare(spec, chunks, level));
     chunks += spec.chunks.size();
   }
-  const std::uint64_t bytes = table_bytes(datasets, json), user_block = std::max(table::kMinUserBlock, std::bit_ceil(bytes));
+  const std::uint64_t bytes = table_bytes(datasets, json),
+                      user_block = std::max(table::kMinUserBlock, std::bit_ceil(bytes));
   publish(path, [&](const std::filesystem::path& aside) {
     {
       const std::lock_guard lock(hdf5);

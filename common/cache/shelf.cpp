@@ -24,10 +24,12 @@ std::string shard_file_name(std::uint64_t number) {
   return name;
 }
 
-Shelf::Shelf(std::filesystem::path directory, Check check) : directory_(std::move(directory)), check_(std::move(check)) {
+Shelf::Shelf(std::filesystem::path directory, Check check)
+    : directory_(std::move(directory)), check_(std::move(check)) {
   if (!std::filesystem::exists(directory_)) return;
   std::error_code failure;
-  for (std::filesystem::directory_iterator entry(directory_, failure), end; !failure && entry != end; entry.increment(failure)) {
+  for (std::filesystem::directory_iterator entry(directory_, failure), end; !failure && entry != end;
+       entry.increment(failure)) {
     const std::string name = entry->path().filename().string();
     if (!is_shard_name(name)) continue;
     slots_.emplace(std::stoull(name), std::make_unique<Slot>());
@@ -45,7 +47,8 @@ std::vector<std::uint64_t> Shelf::numbers() const {
 const Container& Shelf::open(std::uint64_t number) const {
   const auto found = slots_.find(number);
   if (found == slots_.end())
-    fail((directory_ / shard_file_name(number)).string(), ": is missing; extract or copy it, or use passes that are complete");
+    fail((directory_ / shard_file_name(number)).string(),
+         ": is missing; extract or copy it, or use passes that are complete");
   Slot& slot = *found->second;
   std::call_once(slot.once, [&] {
     auto container = std::make_unique<const Container>(directory_ / shard_file_name(number));

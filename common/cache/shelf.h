@@ -1,4 +1,5 @@
-// The numbered files of one directory (00000.h5, 00001.h5, ...): which are there, and their tables, read when first needed.
+// The numbered files of one directory (00000.h5, 00001.h5, ...): which are there, and their tables, read when first
+// needed.
 #ifndef VITRINE_COMMON_CACHE_SHELF_H_
 #define VITRINE_COMMON_CACHE_SHELF_H_
 

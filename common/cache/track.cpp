@@ -17,9 +17,13 @@ bool is_hash(const std::string& word) {
 
 }  // namespace
 
-std::string TrackInfo::name() const { return block < 0 ? kind : text(kind, '.', block); }
+std::string TrackInfo::name() const {
+  return block < 0 ? kind : text(kind, '.', block);
+}
 
-std::string TrackInfo::directory() const { return teacher + '.' + weights_sha256.substr(0, 8) + '/' + name(); }
+std::string TrackInfo::directory() const {
+  return teacher + '.' + weights_sha256.substr(0, 8) + '/' + name();
+}
 
 std::size_t TrackInfo::view_values() const {
   std::size_t values = 1;
@@ -30,7 +34,8 @@ std::size_t TrackInfo::view_values() const {
 void TrackInfo::check(const std::string& where) const {
   // The name becomes a directory's, so that a separator or a leading dot must not pass.
   if (teacher.empty() || teacher.size() > 200 || teacher.front() == '.' ||
-      teacher.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.") != std::string::npos)
+      teacher.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.") !=
+          std::string::npos)
     fail(where, ": \"", teacher, "\" cannot name a teacher; expected letters, digits, '_', '-' and '.'");
   if (!is_hash(weights_sha256) || !is_hash(plan_hash))
     fail(where, ": a hash of weights or plan is not SHA-256; expected 64 hexadecimal digits");
@@ -85,7 +90,8 @@ TrackInfo TrackInfo::from_json(const std::string& json, const std::string& where
     track.normalised = in.at("normalised").get<bool>();
     for (const auto& axis : in.at("shape")) {
       const auto length = axis.get<std::int64_t>();
-      if (length < 1 || length > std::numeric_limits<std::int32_t>::max()) fail(where, ": shape has an impossible axis");
+      if (length < 1 || length > std::numeric_limits<std::int32_t>::max())
+        fail(where, ": shape has an impossible axis");
       track.shape.push_back(static_cast<std::uint32_t>(length));
     }
     track.form = form_from_name(in.at("form").get<std::string>(), where);

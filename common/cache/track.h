@@ -12,11 +12,11 @@
 namespace vitrine {
 
 struct TrackInfo {
-  std::string teacher;         ///< a name of letters, digits, '_', '-' and '.'
-  std::string weights_sha256;  ///< 64 hexadecimal digits
-  std::string kind;            ///< "logits", "features" or "attention"
-  int block = -1;              ///< the teacher's block, from 0; -1 for logits
-  bool normalised = true;      ///< features: after the teacher's last LayerNorm
+  std::string teacher;               ///< a name of letters, digits, '_', '-' and '.'
+  std::string weights_sha256;        ///< 64 hexadecimal digits
+  std::string kind;                  ///< "logits", "features" or "attention"
+  int block = -1;                    ///< the teacher's block, from 0; -1 for logits
+  bool normalised = true;            ///< features: after the teacher's last LayerNorm
   std::vector<std::uint32_t> shape;  ///< of one view: [K], [C, H, W], [heads, H, W]
   Form form = Form::kFp16;
   int level = 1;  ///< zstd's, 1 to 19

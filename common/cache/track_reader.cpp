@@ -31,7 +31,9 @@ TrackReader::TrackReader(const Cache& cache, const TrackInfo& track)
   shelf_ = std::make_unique<const Shelf>(cache.directory() / track_.directory(), check);
 }
 
-std::vector<std::uint32_t> TrackReader::passes() const { return shelf_->complete_passes(shards_per_pass_); }
+std::vector<std::uint32_t> TrackReader::passes() const {
+  return shelf_->complete_passes(shards_per_pass_);
+}
 
 std::uint64_t TrackReader::stored_views() const {
   std::uint64_t views = 0;
@@ -44,7 +46,8 @@ void TrackReader::read(GroupKey key, Scratch& scratch, std::span<float> out) con
   if (key.group >= groups_per_pass_)
     fail(shelf_->directory().string(), ": group ", key.group, " is not there; a pass has ", groups_per_pass_);
   if (out.size() != track_.view_values() * group_)
-    fail(shelf_->directory().string(), ": a group has ", track_.view_values() * group_, " values; expected ", out.size());
+    fail(shelf_->directory().string(), ": a group has ", track_.view_values() * group_, " values; expected ",
+         out.size());
   const Container& file = shelf_->open(std::uint64_t{key.pass} * shards_per_pass_ + key.group / shard_groups_);
   scratch.arrays.resize(layout_.size());
   std::vector<std::span<const std::byte>> arrays;

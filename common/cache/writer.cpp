@@ -40,7 +40,8 @@ void write_index(const std::filesystem::path& path, const ImageIndex& index) {
     file_bytes.push_back(image.file_bytes);
     hashes.push_back(image.hash);
   }
-  if (ids.empty()) fail(path.string(), ": an index without images or names cannot be stored; check the dataset's folder");
+  if (ids.empty())
+    fail(path.string(), ": an index without images or names cannot be stored; check the dataset's folder");
   nlohmann::ordered_json json;
   json["format"] = kIndexFormat;
   json["images"] = index.images.size();
@@ -53,9 +54,9 @@ void write_index(const std::filesystem::path& path, const ImageIndex& index) {
     fail(path.string(), ": a class's name is not UTF-8; rename its folder");
   }
   write_container(path,
-                  {column("id_offset", "<u8", offsets), column("id_bytes", "|u1", ids), column("height", "<u4", heights),
-                   column("width", "<u4", widths), column("label", "<u4", labels), column("file_bytes", "<u8", file_bytes),
-                   column("hash", "<u8", hashes)},
+                  {column("id_offset", "<u8", offsets), column("id_bytes", "|u1", ids),
+                   column("height", "<u4", heights), column("width", "<u4", widths), column("label", "<u4", labels),
+                   column("file_bytes", "<u8", file_bytes), column("hash", "<u8", hashes)},
                   attribute, kColumnLevel);
 }
 
@@ -80,7 +81,8 @@ std::string index_difference(const ImageIndex& there, const ImageIndex& now) {
 }
 
 // The first key, depth first, whose values differ; both are objects.
-std::string json_difference(const nlohmann::ordered_json& there, const nlohmann::ordered_json& now, const std::string& above = {}) {
+std::string json_difference(const nlohmann::ordered_json& there, const nlohmann::ordered_json& now,
+                            const std::string& above = {}) {
   for (const auto& [key, value] : now.items()) {
     const std::string path = above + key;
     const auto old = there.find(key);
@@ -97,7 +99,8 @@ std::string json_difference(const nlohmann::ordered_json& there, const nlohmann:
   return "only the layout of the text";
 }
 
-void publish_or_compare(const std::filesystem::path& path, const std::string& json, const char* what, const char* remedy) {
+void publish_or_compare(const std::filesystem::path& path, const std::string& json, const char* what,
+                        const char* remedy) {
   if (!std::filesystem::exists(path)) {
     publish(path, json);
     return;
@@ -106,7 +109,8 @@ void publish_or_compare(const std::filesystem::path& path, const std::string& js
   if (old == json) return;
   const auto there = nlohmann::ordered_json::parse(old, nullptr, false);
   if (!there.is_object()) fail(path.string(), ": is not valid JSON; the file is damaged, copy it again");
-  fail(path.string(), ": the cache holds another ", what, ": ", json_difference(there, nlohmann::ordered_json::parse(json)), "; ", remedy);
+  fail(path.string(), ": the cache holds another ", what, ": ",
+       json_difference(there, nlohmann::ordered_json::parse(json)), "; ", remedy);
 }
 
 std::uint64_t shard_number(const Plan& plan, std::uint32_t pass, std::uint32_t shard) {
@@ -114,7 +118,8 @@ std::uint64_t shard_number(const Plan& plan, std::uint32_t pass, std::uint32_t s
   return std::uint64_t{pass} * plan.shards_per_pass() + shard;
 }
 
-std::filesystem::path recipes_path(const std::filesystem::path& directory, const Plan& plan, std::uint32_t pass, std::uint32_t shard) {
+std::filesystem::path recipes_path(const std::filesystem::path& directory, const Plan& plan, std::uint32_t pass,
+                                   std::uint32_t shard) {
   return directory / "recipes" / shard_file_name(shard_number(plan, pass, shard));
 }
 
@@ -149,7 +154,8 @@ void create_cache(const std::filesystem::path& directory, const ImageIndex& inde
   if (!std::filesystem::exists(path)) {
     write_index(path, index);
   } else if (const std::string difference = index_difference(read_index(path), index); !difference.empty()) {
-    fail(path.string(), ": the cache holds another index: ", difference, "; use the dataset as it was, or another cache directory");
+    fail(path.string(), ": the cache holds another index: ", difference,
+         "; use the dataset as it was, or another cache directory");
   }
   publish_or_compare(directory / "plan.json", plan.json(), "plan", "use the same settings, or another cache directory");
 }
@@ -157,11 +163,13 @@ void create_cache(const std::filesystem::path& directory, const ImageIndex& inde
 void create_track(const std::filesystem::path& directory, const TrackInfo& track) {
   const std::filesystem::path path = directory / track.directory() / "track.json";
   track.check(path.string());
-  publish_or_compare(path, track.json(), "track of this name", "use the same settings, or remove the track's directory");
+  publish_or_compare(path, track.json(), "track of this name",
+                     "use the same settings, or remove the track's directory");
 }
 
 std::uint32_t groups_in_shard(const Plan& plan, std::uint32_t shard) {
-  return shard_place(shard_number(plan, 0, shard), plan.shards_per_pass(), plan.groups_per_pass(), plan.options().shard_groups)
+  return shard_place(shard_number(plan, 0, shard), plan.shards_per_pass(), plan.groups_per_pass(),
+                     plan.options().shard_groups)
       .groups;
 }
 

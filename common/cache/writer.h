@@ -13,8 +13,8 @@
 
 namespace vitrine {
 
-/// Publishes index.h5 and plan.json where they are missing. Throws Error that names the first difference when the directory
-/// holds another index or plan.
+/// Publishes index.h5 and plan.json where they are missing. Throws Error that names the first difference when the
+/// directory holds another index or plan.
 void create_cache(const std::filesystem::path& directory, const ImageIndex& index, const Plan& plan);
 
 /// Publishes track.json where it is missing. Throws Error that names the first difference to one that is there.

@@ -22,10 +22,14 @@ std::size_t product(const std::vector<std::uint32_t>& shape) {
   return values;
 }
 
-std::size_t item_size(const std::string& dtype) { return static_cast<std::size_t>(dtype.back() - '0'); }
+std::size_t item_size(const std::string& dtype) {
+  return static_cast<std::size_t>(dtype.back() - '0');
+}
 
 // Rows of one view in int8: channels, or the view itself.
-std::size_t rows_of(const std::vector<std::uint32_t>& shape) { return shape.size() > 1 ? shape[0] : 1; }
+std::size_t rows_of(const std::vector<std::uint32_t>& shape) {
+  return shape.size() > 1 ? shape[0] : 1;
+}
 
 template <class Number>
 std::span<Number> as(std::vector<std::byte>& bytes) {
@@ -43,7 +47,8 @@ void encode_half(std::span<const float> values, std::span<std::uint16_t> out, st
   to_half(values, out);
   for (std::size_t i = 0; i < out.size(); ++i)
     if ((out[i] & 0x7FFFu) >= 0x7C00u)
-      fail("view ", view, " has the value ", values[i], ", beyond the range of fp16 (65504); store this target as fp32 or int8");
+      fail("view ", view, " has the value ", values[i],
+           ", beyond the range of fp16 (65504); store this target as fp32 or int8");
 }
 
 float row_scale(std::span<const float> row) {
@@ -67,7 +72,8 @@ void encode_int8(std::span<const float> row, float scale, std::int8_t* out) {
 void encode_sqrt8(std::span<const float> values, std::uint8_t* out, std::uint32_t view) {
   for (std::size_t i = 0; i < values.size(); ++i) {
     if (!(values[i] >= 0 && values[i] <= kAlmostOne))
-      fail("view ", view, " has the value ", values[i], ", but sqrt8 stores probabilities from 0 to 1; choose another form");
+      fail("view ", view, " has the value ", values[i],
+           ", but sqrt8 stores probabilities from 0 to 1; choose another form");
     out[i] = static_cast<std::uint8_t>(std::nearbyintf(255.0f * std::sqrt(std::min(values[i], 1.0f))));
   }
 }
@@ -86,7 +92,9 @@ const std::array<float, 256>& squares() {
 
 }  // namespace
 
-const char* form_name(Form form) { return kNames[static_cast<std::size_t>(form)]; }
+const char* form_name(Form form) {
+  return kNames[static_cast<std::size_t>(form)];
+}
 
 Form form_from_name(const std::string& name, const std::string& where) {
   for (std::size_t i = 0; i < std::size(kNames); ++i)
@@ -94,18 +102,23 @@ Form form_from_name(const std::string& name, const std::string& where) {
   fail(where, ": \"", name, "\" is no form of storage; expected fp32, fp16, int8 or sqrt8");
 }
 
-std::size_t ArrayLayout::view_bytes() const { return product(view_shape) * item_size(dtype); }
+std::size_t ArrayLayout::view_bytes() const {
+  return product(view_shape) * item_size(dtype);
+}
 
 std::vector<ArrayLayout> array_layout(Form form, const std::vector<std::uint32_t>& shape) {
   switch (form) {
-    case Form::kFp32: return {{"values", "<f4", shape}};
-    case Form::kFp16: return {{"values", "<f2", shape}};
+    case Form::kFp32:
+      return {{"values", "<f4", shape}};
+    case Form::kFp16:
+      return {{"values", "<f2", shape}};
     case Form::kInt8: {
       const std::vector<std::uint32_t> rows =
           shape.size() > 1 ? std::vector<std::uint32_t>{shape[0]} : std::vector<std::uint32_t>{};
       return {{"q", "|i1", shape}, {"scale", "<f4", rows}};
     }
-    case Form::kSqrt8: return {{"q", "|u1", shape}};
+    case Form::kSqrt8:
+      return {{"q", "|u1", shape}};
   }
   throw std::logic_error("no such form");
 }
@@ -126,8 +139,12 @@ std::vector<Array> encode(Form form, std::span<const float> values, std::uint32_
     const std::span<const float> own = values.subspan(view * per_view, per_view);
     check_finite(own, view);
     switch (form) {
-      case Form::kFp32: std::memcpy(as<float>(arrays[0].bytes).data() + view * per_view, own.data(), own.size_bytes()); break;
-      case Form::kFp16: encode_half(own, as<std::uint16_t>(arrays[0].bytes).subspan(view * per_view, per_view), view); break;
+      case Form::kFp32:
+        std::memcpy(as<float>(arrays[0].bytes).data() + view * per_view, own.data(), own.size_bytes());
+        break;
+      case Form::kFp16:
+        encode_half(own, as<std::uint16_t>(arrays[0].bytes).subspan(view * per_view, per_view), view);
+        break;
       case Form::kInt8:
         for (std::size_t r = 0; r < rows; ++r) {
           const std::span<const float> row = own.subspan(r * (per_view / rows), per_view / rows);
@@ -136,7 +153,9 @@ std::vector<Array> encode(Form form, std::span<const float> values, std::uint32_
           encode_int8(row, scale, as<std::int8_t>(arrays[0].bytes).data() + view * per_view + r * row.size());
         }
         break;
-      case Form::kSqrt8: encode_sqrt8(own, as<std::uint8_t>(arrays[0].bytes).data() + view * per_view, view); break;
+      case Form::kSqrt8:
+        encode_sqrt8(own, as<std::uint8_t>(arrays[0].bytes).data() + view * per_view, view);
+        break;
     }
   }
   return arrays;
@@ -150,11 +169,16 @@ void decode(Form form, std::span<const std::span<const std::byte>> arrays, std::
   if (arrays.size() != layout.size()) fail("decoding: ", arrays.size(), " arrays given; expected ", layout.size());
   for (std::size_t i = 0; i < layout.size(); ++i)
     if (arrays[i].size() != layout[i].view_bytes() * views)
-      fail("decoding: array ", layout[i].name, " has ", arrays[i].size(), " bytes; expected ", layout[i].view_bytes() * views);
+      fail("decoding: array ", layout[i].name, " has ", arrays[i].size(), " bytes; expected ",
+           layout[i].view_bytes() * views);
   const std::byte* first = arrays[0].data();
   switch (form) {
-    case Form::kFp32: std::memcpy(out.data(), first, arrays[0].size()); break;
-    case Form::kFp16: from_half({reinterpret_cast<const std::uint16_t*>(first), out.size()}, out); break;
+    case Form::kFp32:
+      std::memcpy(out.data(), first, arrays[0].size());
+      break;
+    case Form::kFp16:
+      from_half({reinterpret_cast<const std::uint16_t*>(first), out.size()}, out);
+      break;
     case Form::kInt8: {
       const auto* q = reinterpret_cast<const std::int8_t*>(first);
       const std::size_t rows = views * rows_of(shape), per_row = rows == 0 ? 0 : out.size() / rows;

@@ -14,7 +14,8 @@ namespace vitrine {
 /// Numbers once given stay. For a view's values x:
 ///   fp32   as they are
 ///   fp16   IEEE 754 binary16, round to nearest, ties to even; |error| ≤ max(|x| 2^-11, 2^-25)
-///   int8   q = round(x / scale), scale = max|x| / 127 over a row; |error| ≤ scale / 2. A row is [view, first axis] when
+///   int8   q = round(x / scale), scale = max|x| / 127 over a row; |error| ≤ scale / 2. A row is [view, first axis]
+///   when
 ///          a view has more than one axis ([C, H, W]: a channel of a view), else the whole view
 ///   sqrt8  q = round(255 sqrt x), for probabilities; |sqrt error| ≤ 0.5 / 255
 enum class Form : std::uint8_t { kFp32 = 0, kFp16 = 1, kInt8 = 2, kSqrt8 = 3 };
@@ -42,13 +43,13 @@ struct Array {
   std::vector<std::byte> bytes;      ///< little-endian, C order
 };
 
-/// `values`: [views, shape...]. Throws Error that names the view for NaN, infinity, a value beyond fp16's range, and with
-/// sqrt8 one outside [0, 1] (up to 1.001 is taken for 1).
+/// `values`: [views, shape...]. Throws Error that names the view for NaN, infinity, a value beyond fp16's range, and
+/// with sqrt8 one outside [0, 1] (up to 1.001 is taken for 1).
 std::vector<Array> encode(Form form, std::span<const float> values, std::uint32_t views,
                           const std::vector<std::uint32_t>& shape);
 
-/// The inverse. `arrays`: the bytes of encode()'s arrays in the same order. `out`: [views, shape...]. Throws Error when a
-/// size does not fit. No allocation but for small vectors; any thread.
+/// The inverse. `arrays`: the bytes of encode()'s arrays in the same order. `out`: [views, shape...]. Throws Error when
+/// a size does not fit. No allocation but for small vectors; any thread.
 void decode(Form form, std::span<const std::span<const std::byte>> arrays, std::uint32_t views,
             const std::vector<std::uint32_t>& shape, std::span<float> out);
 

@@ -37,7 +37,9 @@ Decompressor::Decompressor() : context_(ZSTD_createDCtx()) {
   if (context_ == nullptr) throw std::bad_alloc();
 }
 
-Decompressor::~Decompressor() { ZSTD_freeDCtx(context_); }
+Decompressor::~Decompressor() {
+  ZSTD_freeDCtx(context_);
+}
 
 void Decompressor::decompress(std::span<const std::byte> frame, std::span<std::byte> out, const std::string& where) {
   const std::size_t size = ZSTD_decompressDCtx(context_, out.data(), out.size(), frame.data(), frame.size());

@@ -24,7 +24,8 @@ std::string message_of(const Call& call) {
 }
 
 std::vector<float> through_codec(const Plan& plan, const TrackInfo& track, GroupKey key) {
-  const std::vector<Array> arrays = encode(track.form, sample_values(plan, track, key), plan.options().group, track.shape);
+  const std::vector<Array> arrays =
+      encode(track.form, sample_values(plan, track, key), plan.options().group, track.shape);
   std::vector<std::span<const std::byte>> bytes;
   for (const Array& array : arrays) bytes.push_back(array.bytes);
   std::vector<float> values(track.view_values() * plan.options().group);
@@ -111,7 +112,8 @@ TEST_CASE("what is there already is accepted when equal, and refused by its firs
   };
   PlanOptions options = sample_options();
   options.flip = 0.25;
-  CHECK(refused(plan.index(), options).find("plan.json: the cache holds another plan: settings.flip is 0.5 there and 0.25 here") !=
+  CHECK(refused(plan.index(), options)
+            .find("plan.json: the cache holds another plan: settings.flip is 0.5 there and 0.25 here") !=
         std::string::npos);
   ImageIndex index = plan.index();
   index.images[3].label = 0;
@@ -125,7 +127,8 @@ TEST_CASE("what is there already is accepted when equal, and refused by its firs
   create_track(directory.path(), track);
   create_track(directory.path(), track);
   track.form = Form::kFp16;
-  CHECK(message_of([&] { create_track(directory.path(), track); }).find("form is \"int8\" there and \"fp16\" here") != std::string::npos);
+  CHECK(message_of([&] { create_track(directory.path(), track); }).find("form is \"int8\" there and \"fp16\" here") !=
+        std::string::npos);
   track.teacher = "../up";
   CHECK(message_of([&] { create_track(directory.path(), track); }).find("cannot name a teacher") != std::string::npos);
 }
@@ -160,7 +163,9 @@ TEST_CASE("a shard in another's place, a foreign track and an edited plan are re
     const TrackReader reader(cache, track);
     TrackReader::Scratch scratch;
     std::vector<float> out(20);
-    CHECK(message_of([&] { reader.read({1, 0}, scratch, out); }).find("00002.h5: has pass 0, expected 1") != std::string::npos);
+    CHECK(message_of([&] {
+            reader.read({1, 0}, scratch, out);
+          }).find("00002.h5: has pass 0, expected 1") != std::string::npos);
     CHECK(!message_of([&] { reader.read({1, 0}, scratch, out); }).empty());  // and again, when it was refused before
   }
   TrackInfo foreign = track;
@@ -183,7 +188,7 @@ TEST_CASE("vitrine-cache info tells what is there") {
   const CommandResult words = run(executable("vitrine-cache") + " info " + directory.path().string());
   CHECK(words.exit_code == 0);
   CHECK(words.output.find("11 images, 2 classes") != std::string::npos);
-  CHECK(words.output.find("tiny.aaaaaaaa/features.3  6x2x3  int8   0-1") != std::string::npos);
+  CHECK(words.output.find("tiny.aaaaaaaa/features.3   6x2x3  int8   0-1") != std::string::npos);
   const CommandResult result = run(executable("vitrine-cache") + " info --json " + directory.path().string());
   const auto json = nlohmann::json::parse(result.output);
   CHECK(json["tracks"].size() == 4);

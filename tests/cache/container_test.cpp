@@ -37,7 +37,8 @@ void read_small(const std::filesystem::path& path) {
   const Container file(path);
   Container::Scratch scratch;
   // Read outside of CHECK, which would keep the exception to itself.
-  const std::vector<std::byte> bytes = file.read_all(file.find("q"), scratch), scales = file.read_all(file.find("scale"), scratch);
+  const std::vector<std::byte> bytes = file.read_all(file.find("q"), scratch),
+                               scales = file.read_all(file.find("scale"), scratch);
   CHECK(file.json() == kJson);
   CHECK(bytes == kBytes);
   CHECK(scales == kScales);
@@ -153,7 +154,8 @@ TEST_CASE("absurd numbers under a right checksum are errors, and nothing is allo
   write_small(directory / "a.h5");
   const std::string good = read_whole(directory / "a.h5");
   const auto table_bytes = table::at<std::uint64_t>(good, table::kTableBytesAt);
-  const std::size_t chunks_at = table::kHeaderBytes + 2 * table::kDatasetBytes, json_at = chunks_at + 5 * table::kChunkBytes;
+  const std::size_t chunks_at = table::kHeaderBytes + 2 * table::kDatasetBytes,
+                    json_at = chunks_at + 5 * table::kChunkBytes;
   CHECK(table_bytes == json_at + kJson.size() + table::kChecksumBytes);
   for (std::size_t at = table::kDatasetsAt; at + 8 <= json_at; at += 4)
     for (const std::uint64_t value : {~0ull, 1ull << 62, 1ull << 40, 0xFFFFFFFFull, 0ull}) {

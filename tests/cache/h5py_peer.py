@@ -1,4 +1,4 @@
-"""Reads a cache with h5py, hdf5plugin and the arithmetic of common/cache/FORMAT.md, and compares with our reader, bit for bit.
+"""Reads a cache with h5py, hdf5plugin and the arithmetic of common/cache/FORMAT.md; our reader must agree bit for bit.
 
 The table in the user block is taken apart with struct as FORMAT.md describes it."""
 import hashlib
@@ -39,7 +39,8 @@ def parse_table(data):
         name, dtype, rank, rows, *rest = struct.unpack_from("<32s16sII8QQQ", data, 64 + 136 * i)
         shape, (first, count) = tuple(rest[:8]), rest[8:]
         assert shape[rank:] == (0,) * (8 - rank)
-        datasets[name.rstrip(b"\0").decode()] = (dtype.rstrip(b"\0").decode(), shape[:rank], rows, chunks[first:first + count])
+        name, dtype = (word.rstrip(b"\0").decode() for word in (name, dtype))
+        datasets[name] = (dtype, shape[:rank], rows, chunks[first:first + count])
     return datasets, text
 
 
@@ -119,8 +120,8 @@ def check_index(cache):
 
 def check_recipes(cache, out):
     fields = [("image", "<u4"), ("label", "<u4"), ("top", "<i4"), ("left", "<i4"), ("height", "<i4"), ("width", "<i4"),
-              ("flip", "u1"), ("mix", "u1"), ("partner", "<u2"), ("lambda", "<u2"), ("box_top", "<u2"), ("box_left", "<u2"),
-              ("box_bottom", "<u2"), ("box_right", "<u2"), ("reserved", "<u2")]
+              ("flip", "u1"), ("mix", "u1"), ("partner", "<u2"), ("lambda", "<u2"), ("box_top", "<u2"),
+              ("box_left", "<u2"), ("box_bottom", "<u2"), ("box_right", "<u2"), ("reserved", "<u2")]
     parts, hashes = [], []
     for number in range(PASSES * SHARDS_PER_PASS):
         path = cache / "recipes" / f"{number:05d}.h5"

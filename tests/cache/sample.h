@@ -64,7 +64,9 @@ inline void write_sample_shard(const std::filesystem::path& directory, const Pla
   write_shard(directory, track, plan, pass, shard, groups);
 }
 
-inline std::uint64_t sample_picture_hash(GroupKey key) { return 0xF000000000000000ull + key.pass * 1000 + key.group; }
+inline std::uint64_t sample_picture_hash(GroupKey key) {
+  return 0xF000000000000000ull + key.pass * 1000 + key.group;
+}
 
 /// Everything, for `passes` passes.
 inline void write_sample(const std::filesystem::path& directory, const Plan& plan, std::uint32_t passes) {

@@ -1,5 +1,5 @@
-// write_cache DIR: a sample cache in DIR/cache, and what our reader makes of each track in DIR/TRACK.f32, as raw floats of
-// [passes, groups, group, shape...], with the plain recipes in DIR/recipes.bin.
+// write_cache DIR: a sample cache in DIR/cache, and what our reader makes of each track in DIR/TRACK.f32, as raw floats
+// of [passes, groups, group, shape...], with the plain recipes in DIR/recipes.bin.
 #include <cstdio>
 #include <fstream>
 
@@ -27,7 +27,8 @@ int main(int argc, char** argv) {
       for (const std::uint32_t pass : reader.passes())
         for (std::uint32_t group = 0; group < plan.groups_per_pass(); ++group) {
           reader.read({pass, group}, scratch, values);
-          out.write(reinterpret_cast<const char*>(values.data()), static_cast<std::streamsize>(values.size() * sizeof(float)));
+          out.write(reinterpret_cast<const char*>(values.data()),
+                    static_cast<std::streamsize>(values.size() * sizeof(float)));
         }
     }
     return 0;

@@ -97,13 +97,16 @@ TEST_CASE("rounding to half goes to the nearest, ties to even, in both ways of c
   std::vector<float> values;
   std::vector<std::uint16_t> expected;
   for (std::uint32_t h = 0; h < 0x7BFF; ++h) {
-    const float low = from_half_portable(static_cast<std::uint16_t>(h)), high = from_half_portable(static_cast<std::uint16_t>(h + 1));
+    const float low = from_half_portable(static_cast<std::uint16_t>(h)),
+                high = from_half_portable(static_cast<std::uint16_t>(h + 1));
     const float middle = low + (high - low) / 2;
     for (const float sign : {1.0f, -1.0f}) {
       const auto bit = static_cast<std::uint16_t>(sign < 0 ? 0x8000 : 0);
-      values.insert(values.end(), {sign * std::nextafter(middle, 0.0f), sign * middle, sign * std::nextafter(middle, kInfinity)});
-      expected.insert(expected.end(), {static_cast<std::uint16_t>(bit | h), static_cast<std::uint16_t>(bit | (h + (h & 1))),
-                                       static_cast<std::uint16_t>(bit | (h + 1))});
+      values.insert(values.end(),
+                    {sign * std::nextafter(middle, 0.0f), sign * middle, sign * std::nextafter(middle, kInfinity)});
+      expected.insert(expected.end(),
+                      {static_cast<std::uint16_t>(bit | h), static_cast<std::uint16_t>(bit | (h + (h & 1))),
+                       static_cast<std::uint16_t>(bit | (h + 1))});
     }
   }
   std::vector<std::uint16_t> halves(values.size());
@@ -155,7 +158,8 @@ TEST_CASE("sqrt8 errs by half a step of the square root at most") {
   values.push_back(1.0005f);
   const std::vector<float> back = round_trip(Form::kSqrt8, values, 1, {static_cast<std::uint32_t>(values.size())});
   for (std::size_t i = 0; i + 1 < values.size(); ++i)
-    CHECK(std::fabs(std::sqrt(static_cast<double>(back[i])) - std::sqrt(static_cast<double>(values[i]))) <= 0.5 / 255 + 1e-6);
+    CHECK(std::fabs(std::sqrt(static_cast<double>(back[i])) - std::sqrt(static_cast<double>(values[i]))) <=
+          0.5 / 255 + 1e-6);
   CHECK(back.front() == 0);
   CHECK(back.back() == 1);
 }
@@ -167,7 +171,9 @@ TEST_CASE("what cannot be stored is refused, and the view is named") {
       values[9] = bad;
       CHECK(message_of([&] { encode(form, values, 3, {4}); }).starts_with("view 2 "));
     }
-  CHECK(message_of([] { encode(Form::kFp16, std::vector<float>{0, 65520}, 2, {1}); }).starts_with("view 1 has the value 65520"));
+  CHECK(message_of([] {
+          encode(Form::kFp16, std::vector<float>{0, 65520}, 2, {1});
+        }).starts_with("view 1 has the value 65520"));
   CHECK(encode(Form::kFp16, std::vector<float>{0, 65519}, 2, {1}).size() == 1);
   CHECK(message_of([] { encode(Form::kSqrt8, std::vector<float>{-0.1f}, 1, {1}); }).starts_with("view 0 "));
   CHECK(message_of([] { encode(Form::kSqrt8, std::vector<float>{1.1f}, 1, {1}); }).starts_with("view 0 "));
@@ -182,7 +188,8 @@ TEST_CASE("arrays of a wrong size are refused") {
 }
 
 TEST_CASE("forms have names") {
-  for (const Form form : {Form::kFp32, Form::kFp16, Form::kInt8, Form::kSqrt8}) CHECK(form_from_name(form_name(form), "here") == form);
+  for (const Form form : {Form::kFp32, Form::kFp16, Form::kInt8, Form::kSqrt8})
+    CHECK(form_from_name(form_name(form), "here") == form);
   CHECK(message_of([] { form_from_name("fp8", "track.json"); }).starts_with("track.json: \"fp8\""));
 }
 

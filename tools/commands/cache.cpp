@@ -1,4 +1,6 @@
 // vitrine-cache info DIR [--json]: what a cache directory holds.
+#include "common/cache/cache.h"
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdint>
@@ -10,7 +12,6 @@
 
 #include "common/base/error.h"
 #include "common/base/progress.h"
-#include "common/cache/cache.h"
 
 namespace {
 
@@ -67,13 +68,13 @@ void print_words(const vitrine::Cache& cache, const std::vector<TrackState>& tra
   std::cout << cache.directory().string() << ": " << human_count(cache.index().images.size()) << " images, "
             << human_count(cache.index().classes.size()) << " classes\n"
             << "plan " << plan.hash().substr(0, 8) << ": " << human_count(plan.groups_per_pass()) << " groups of "
-            << plan.options().group << " views a pass, " << human_count(plan.shards_per_pass()) << " shards a pass; recipes of passes "
-            << pass_words(cache.recipe_passes()) << "\n";
+            << plan.options().group << " views a pass, " << human_count(plan.shards_per_pass())
+            << " shards a pass; recipes of passes " << pass_words(cache.recipe_passes()) << "\n";
   const auto json = nlohmann::ordered_json::parse(plan.json());
   std::vector<std::vector<std::string>> settings;
   for (const auto& [key, value] : json["settings"].items()) settings.push_back({key, value.dump()});
   print_table(settings);
-  std::cout << "tracks: " << (tracks.empty() ? "none" : "") << '\n';
+  std::cout << (tracks.empty() ? "tracks: none\n" : "tracks:\n");
   if (tracks.empty()) return;
   std::vector<std::vector<std::string>> rows{{"track", "shape", "form", "passes", "shards", "bytes a view", "total"}};
   std::uint64_t total = 0;
