@@ -1,0 +1,204 @@
+#include <torch/torch.h>
+
+#include "common/teacher/teacher.h"
+
+#include <cmath>
+#include <cstring>
+
+#include "common/base/error.h"
+#include "common/base/hash.h"
+#include "common/kernels/normalise.h"
+#include "common/models/autocast.h"
+#include "common/models/device.h"
+#include "common/models/load.h"
+#include "common/models/safetensors.h"
+
+namespace vitrine {
+namespace {
+
+std::vector<std::int64_t> blocks_of(const std::vector<int>& blocks, int depth, const char* key) {
+  std::vector<std::int64_t> out;
+  for (const int block : blocks) {
+    const int counted = block < 0 ? depth + block : block;
+    if (counted < 0 || counted >= depth)
+      fail("taps.", key, " names block ", block, ", but the teacher has blocks 0 to ", depth - 1, " (or -", depth, " to -1, from the end)");
+    for (const std::int64_t other : out)
+      if (other == counted) fail("taps.", key, " names block ", counted, " twice; name each block once");
+    out.push_back(counted);
+  }
+  return out;
+}
+
+std::array<float, 3> three(const std::vector<double>& values, const char* key) {
+  if (values.size() != 3) fail("teacher.", key, " has ", values.size(), " numbers; expected three, for red, green and blue");
+  return {static_cast<float>(values[0]), static_cast<float>(values[1]), static_cast<float>(values[2])};
+}
+
+std::string joined(const std::vector<double>& values) {
+  std::string out;
+  for (const double value : values) out += (out.empty() ? "" : " ") + text(value);
+  return out;
+}
+
+std::vector<float> to_vector(const std::vector<at::Tensor>& parts) {
+  const at::Tensor whole = at::cat(parts).to(at::kCPU).contiguous();
+  const float* data = whole.const_data_ptr<float>();
+  return {data, data + whole.numel()};
+}
+
+}  // namespace
+
+void TeacherOptions::fields(Fields& f) {
+  f.text("name", name, "what the teacher is called in the cache; empty: vit.arch, or the weight file's name");
+  f.text("weights", weights, "the teacher's weights: a .safetensors file with timm's names");
+  f.section("vit", vit, "the teacher's sizes");
+  f.choice<std::string>("precision", precision, {{"fp32", "fp32"}, {"bf16", "bf16"}}, "arithmetic of the forward; outputs are FP32");
+  f.text("device", device, "cpu, cuda or cuda:N");
+  f.integer("micro_batch", micro_batch, "views in one forward; divides plan.group", {1, 65536});
+  f.numbers("mean", mean, "subtracted from each colour in [0, 1]", {0, 1});
+  f.numbers("deviation", deviation, "each colour is divided by it", {1e-6, 1e6});
+  f.number("crop_fraction", crop_fraction, "share of the resized picture that a clean crop keeps (timm's crop_pct)", {0.1, 1});
+}
+
+void TapOptions::fields(Fields& f) {
+  f.flag("logits", logits, "keep logits");
+  f.integers("features", features, "blocks whose patch tokens are kept; negative ones count from the end", {-1000, 1000});
+  f.integers("attention", attention, "blocks whose class-token attention is kept", {-1000, 1000});
+  f.flag("normalise", normalise, "features after a LayerNorm without affine; false: raw");
+  f.text("logits_form", logits_form, "fp32, fp16 or int8");
+  f.text("features_form", features_form, "fp32, fp16 or int8");
+  f.text("attention_form", attention_form, "fp32, fp16, int8 or sqrt8");
+  f.integer("level", level, "zstd's level", {1, 19});
+}
+
+Teacher::Teacher(const TeacherOptions& options, const TapOptions& taps)
+    : options_(options), tap_options_(taps), device_(select_device(options.device)) {
+  if (options_.weights.empty()) fail("teacher.weights is not given; expected the path of a .safetensors file with timm's names");
+  options_.vit = resolve(options_.vit);
+  if (options_.name.empty())
+    options_.name = options_.vit.arch.empty() ? std::filesystem::path(options_.weights).stem().string() : options_.vit.arch;
+  three(options_.mean, "mean");
+  three(options_.deviation, "deviation");
+  form_from_name(taps.logits_form, "taps.logits_form");
+  form_from_name(taps.features_form, "taps.features_form");
+  form_from_name(taps.attention_form, "taps.attention_form");
+  if (taps.logits_form == "sqrt8" || taps.features_form == "sqrt8")
+    fail("taps.logits_form and taps.features_form cannot be sqrt8, which holds probabilities only; expected fp32, fp16 or int8");
+  taps_.features = blocks_of(taps.features, options_.vit.depth, "features");
+  taps_.attentions = blocks_of(taps.attention, options_.vit.depth, "attention");
+  taps_.normalise = taps.normalise;
+  if (!taps.logits && taps_.features.empty() && taps_.attentions.empty())
+    fail("taps keep nothing: set taps.logits, taps.features or taps.attention");
+  const Tensors weights = load_safetensors(options_.weights);
+  weights_sha256_ = sha256_hex_of_file(options_.weights);
+  vit_ = Vit(options_.vit);
+  load_weights(*vit_, weights, options_.weights);
+  vit_->to(device_);
+  vit_->eval();
+  for (at::Tensor& parameter : vit_->parameters()) parameter.requires_grad_(false);
+}
+
+Teacher::~Teacher() = default;
+
+int Teacher::image_size() const { return static_cast<int>(options_.vit.image_size); }
+int Teacher::classes() const { return static_cast<int>(options_.vit.classes); }
+
+std::vector<TrackInfo> Teacher::tracks(const Plan& plan) const {
+  if (static_cast<int>(plan.options().image_size) != image_size())
+    fail("plan.image_size = ", plan.options().image_size, " is not the teacher's ", image_size(), "; boxes lie on the teacher's pixel grid");
+  if (plan.options().group % options_.micro_batch != 0)
+    fail("teacher.micro_batch = ", options_.micro_batch, " does not divide plan.group = ", plan.options().group, "; choose one that does");
+  TrackInfo base;
+  base.teacher = options_.name;
+  base.weights_sha256 = weights_sha256_;
+  base.level = tap_options_.level;
+  base.plan_hash = plan.hash();
+  std::string classes;
+  for (const std::string& name : plan.index().classes) classes += name + "\n";
+  base.provenance = {{"arithmetic", options_.precision},
+                     {"class_list_sha256", sha256_hex(classes)},
+                     {"device", std::string(c10::DeviceTypeName(device_.type(), true))},
+                     {"cpu_capability", at::get_cpu_capability()},
+                     {"libtorch", TORCH_VERSION},
+                     {"micro_batch", std::to_string(options_.micro_batch)},
+                     {"mean", joined(options_.mean)},
+                     {"deviation", joined(options_.deviation)},
+                     {"resize", "antialiased bicubic"}};
+  const auto side = static_cast<std::uint32_t>(vit_->grid());
+  std::vector<TrackInfo> out;
+  const auto add = [&](const char* kind, int block, std::vector<std::uint32_t> shape, const std::string& form) {
+    TrackInfo track = base;
+    track.kind = kind;
+    track.block = block;
+    track.normalised = track.kind == "features" && tap_options_.normalise;
+    track.shape = std::move(shape);
+    track.form = form_from_name(form, text("taps.", kind, "_form"));
+    out.push_back(std::move(track));
+  };
+  if (tap_options_.logits) add("logits", -1, {static_cast<std::uint32_t>(options_.vit.classes)}, tap_options_.logits_form);
+  for (const std::int64_t block : taps_.features)
+    add("features", static_cast<int>(block), {static_cast<std::uint32_t>(vit_->dim()), side, side}, tap_options_.features_form);
+  for (const std::int64_t block : taps_.attentions)
+    add("attention", static_cast<int>(block), {static_cast<std::uint32_t>(vit_->heads()), side, side}, tap_options_.attention_form);
+  return out;
+}
+
+VitOutputs Teacher::forward(std::span<const std::uint8_t> pictures, std::uint32_t views, const VitTaps& taps) const {
+  const std::int64_t size = image_size();
+  const at::Tensor bytes = at::from_blob(const_cast<std::uint8_t*>(pictures.data()), {views, size, size, 3}, at::kByte).to(device_);
+  const at::Tensor x = normalise_pictures(bytes, three(options_.mean, "mean"), three(options_.deviation, "deviation"));
+  const Autocast autocast(device_, options_.precision == "bf16" ? at::kBFloat16 : at::kFloat);
+  return vit_->forward(x, taps);
+}
+
+std::vector<std::vector<float>> Teacher::run(std::span<const std::uint8_t> pictures, std::uint32_t views) const {
+  const std::size_t view_bytes = static_cast<std::size_t>(image_size()) * static_cast<std::size_t>(image_size()) * 3;
+  if (views == 0 || views % options_.micro_batch != 0 || pictures.size() != views * view_bytes)
+    throw std::logic_error("Teacher::run: views are not whole micro-batches, or pictures have another size");
+  const c10::InferenceMode inference;
+  std::unique_lock<std::mutex> one_at_a_time(gpu_, std::defer_lock);
+  if (!device_.is_cpu()) one_at_a_time.lock();
+  const std::size_t count = (tap_options_.logits ? 1u : 0u) + taps_.features.size() + taps_.attentions.size();
+  std::vector<std::vector<at::Tensor>> parts(count);
+  for (std::uint32_t first = 0; first < views; first += options_.micro_batch) {
+    const VitOutputs out = forward(pictures.subspan(first * view_bytes, options_.micro_batch * view_bytes), options_.micro_batch, taps_);
+    std::size_t track = 0;
+    if (tap_options_.logits) parts[track++].push_back(out.logits);
+    for (const at::Tensor& feature : out.features) parts[track++].push_back(feature);
+    for (const at::Tensor& attention : out.attentions) parts[track++].push_back(attention);
+  }
+  std::vector<std::vector<float>> values;
+  for (std::size_t track = 0; track < count; ++track) {
+    values.push_back(to_vector(parts[track]));
+    const std::size_t each = values.back().size() / views;
+    for (std::size_t i = 0; i < values.back().size(); ++i)
+      if (!std::isfinite(values.back()[i]))
+        fail("the teacher's output ", track, " of view ", i / each, " is not finite (NaN or infinity); its weights are damaged, or ", options_.precision,
+             " is too narrow for it: try teacher.precision = \"fp32\"");
+  }
+  return values;
+}
+
+std::vector<float> Teacher::logits(std::span<const std::uint8_t> pictures, std::uint32_t views) const {
+  const std::size_t view_bytes = static_cast<std::size_t>(image_size()) * static_cast<std::size_t>(image_size()) * 3;
+  const c10::InferenceMode inference;
+  std::unique_lock<std::mutex> one_at_a_time(gpu_, std::defer_lock);
+  if (!device_.is_cpu()) one_at_a_time.lock();
+  std::vector<at::Tensor> parts;
+  for (std::uint32_t first = 0; first < views; first += options_.micro_batch) {
+    const std::uint32_t taken = std::min(options_.micro_batch, views - first);
+    std::vector<std::uint8_t> batch(options_.micro_batch * view_bytes);
+    std::memcpy(batch.data(), pictures.data() + first * view_bytes, taken * view_bytes);
+    parts.push_back(forward(batch, options_.micro_batch, {}).logits.slice(0, 0, taken));
+  }
+  return to_vector(parts);
+}
+
+void through_codec(const TrackInfo& track, std::uint32_t views, std::vector<float>& raw) {
+  const std::vector<Array> arrays = encode(track.form, raw, views, track.shape);
+  std::vector<std::span<const std::byte>> bytes;
+  for (const Array& array : arrays) bytes.emplace_back(array.bytes);
+  decode(track.form, bytes, views, track.shape, raw);
+}
+
+}  // namespace vitrine

@@ -1,0 +1,83 @@
+// The teacher as extraction, a live target source and verification share it: a ViT with frozen weights, its taps, its
+// micro-batch, and the tracks that its outputs make.
+#ifndef VITRINE_COMMON_TEACHER_TEACHER_H_
+#define VITRINE_COMMON_TEACHER_TEACHER_H_
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "common/cache/track.h"
+#include "common/config/fields.h"
+#include "common/models/vit.h"
+#include "common/plan/plan.h"
+
+namespace vitrine {
+
+struct TeacherOptions {
+  std::string name;     ///< what the teacher is called in the cache; empty: the architecture's name, else the weight file's
+  std::string weights;  ///< a .safetensors file with timm's names
+  VitOptions vit;
+  std::string precision = "fp32";  ///< "fp32" or "bf16"
+  std::string device = "cpu";
+  std::uint32_t micro_batch = 16;  ///< views in one forward; divides the group
+  std::vector<double> mean = {0.485, 0.456, 0.406}, deviation = {0.229, 0.224, 0.225};
+  double crop_fraction = 0.9;      ///< of the clean crop's resized picture, timm's crop_pct
+
+  void fields(Fields& f);
+};
+
+/// Which targets are kept, and in which form.
+struct TapOptions {
+  bool logits = true;
+  std::vector<int> features, attention;  ///< blocks, from 0; negative ones count from the end
+  bool normalise = true;
+  std::string logits_form = "fp16", features_form = "int8", attention_form = "sqrt8";
+  int level = 1;
+
+  void fields(Fields& f);
+};
+
+class Teacher {
+ public:
+  /// Loads and checks the weights. Throws Error for a file that does not fit, a block that does not exist, a form that is
+  /// not known. `options.vit.classes` must be the head's.
+  Teacher(const TeacherOptions& options, const TapOptions& taps);
+  ~Teacher();
+
+  const TeacherOptions& options() const { return options_; }
+  int image_size() const;
+  int classes() const;
+  /// One a tap: logits, then features, then attention, in the order of the blocks given.
+  std::vector<TrackInfo> tracks(const Plan& plan) const;
+
+  /// pictures: uint8 [views, S, S, 3]. Returns raw FP32 values, one vector a track, [views, shape...]. Views are taken in
+  /// micro-batches of exactly options().micro_batch, so views must be a multiple of it. Any thread on a CPU, several at once;
+  /// each with at::set_num_threads(1), or results depend on the number of threads. Throws Error when an output is not
+  /// finite, naming view and track.
+  std::vector<std::vector<float>> run(std::span<const std::uint8_t> pictures, std::uint32_t views) const;
+  /// Logits only, of any number of views (the last micro-batch is padded): [views, classes].
+  std::vector<float> logits(std::span<const std::uint8_t> pictures, std::uint32_t views) const;
+
+ private:
+  VitOutputs forward(std::span<const std::uint8_t> pictures, std::uint32_t views, const VitTaps& taps) const;
+
+  TeacherOptions options_;
+  TapOptions tap_options_;
+  VitTaps taps_;
+  std::string weights_sha256_;
+  c10::Device device_;
+  mutable Vit vit_{nullptr};
+  mutable std::mutex gpu_;  // a GPU serves one caller at a time
+};
+
+/// What a cache gives back for `raw`: through the track's form and out again. Bit-equal to extracting and reading.
+void through_codec(const TrackInfo& track, std::uint32_t views, std::vector<float>& raw);
+
+}  // namespace vitrine
+
+#endif  // VITRINE_COMMON_TEACHER_TEACHER_H_

@@ -1,0 +1,105 @@
+#include <torch/torch.h>
+
+#include "extract/command.h"
+
+#include <csignal>
+#include <cstdio>
+#include <thread>
+
+#include "common/base/error.h"
+#include "common/base/files.h"
+#include "common/base/progress.h"
+#include "common/cache/cache.h"
+#include "common/cache/writer.h"
+#include "common/image/scan.h"
+#include "common/teacher/clean_crops.h"
+#include "extract/extractor.h"
+
+namespace vitrine {
+namespace {
+
+// A signal handler can reach nothing but this.
+std::atomic<bool> stop_asked{false};
+extern "C" void ask_to_stop(int) { stop_asked = true; }
+
+std::string percent(double share) {
+  char buffer[32];
+  std::snprintf(buffer, sizeof buffer, "%.1f %%", 100 * share);
+  return buffer;
+}
+
+ImageIndex scan(const std::string& folder) {
+  std::vector<LeftOut> left_out;
+  ImageIndex index = scan_image_folder(folder, &left_out);
+  note(text(folder, ": ", human_count(index.images.size()), " images in ", human_count(index.classes.size()), " classes"));
+  constexpr std::size_t kShown = 10;
+  for (std::size_t i = 0; i < std::min(kShown, left_out.size()); ++i) note(text("left out: ", left_out[i].id, ": ", left_out[i].reason));
+  if (left_out.size() > kShown) note(text("left out: ", left_out.size() - kShown, " more"));
+  return index;
+}
+
+void judge(const ExtractOptions& options, const Teacher& teacher, const ViewMaker& views, const ImageIndex& index) {
+  if (options.check_images == 0) return;
+  const Accuracy accuracy = clean_crop_accuracy(teacher, views, index, options.check_images, options.plan.seed);
+  note(text("teacher ", teacher.options().name, ": top-1 ", percent(accuracy.top1), ", top-5 ", percent(accuracy.top5), " on ", accuracy.images, " clean crops"));
+  if (!at_chance(accuracy, index.classes.size())) return;
+  const std::string what = text("the teacher's top-1 of ", percent(accuracy.top1), " on ", accuracy.images, " clean crops is at chance for ", index.classes.size(), " classes");
+  if (!options.allow_chance)
+    fail(what, "; the usual cause is a class order other than the one it was trained with, or other preprocessing (teacher.mean, teacher.deviation); set allow_chance = true to go on all the same");
+  note(what + "; going on, since allow_chance is set");
+}
+
+}  // namespace
+
+void ExtractOptions::fields(Fields& f) {
+  f.text("images", images, "folder of class folders with JPEG, PNG or WebP images");
+  f.text("cache", cache, "directory of the cache; made when it is missing, added to when it is there");
+  f.integer("first_pass", first_pass, "first augmented sweep over the images to make", {0, 1e6});
+  f.integer("passes", passes, "how many sweeps to make", {1, 1e6});
+  f.text("part", part, "i/n: make every n-th shard beginning with the i-th, for n processes side by side");
+  f.integer("workers", workers, "groups in work at once, each on one thread; 0: one a core", {0, 4096});
+  f.integer("check_images", check_images, "clean crops on which the teacher is judged first; 0: none", {0, 1e6});
+  f.flag("allow_chance", allow_chance, "go on with a teacher that scores at chance");
+  f.section("teacher", teacher, "the model that gives the targets");
+  f.section("taps", taps, "which targets are kept, and in which form");
+  f.section("plan", plan, "what the views look like");
+}
+
+int extract(const ExtractOptions& options) {
+  if (options.images.empty()) fail("images is not given; expected a folder of class folders");
+  if (options.cache.empty()) fail("cache is not given; expected a directory, which is made when it is missing");
+  const std::uint32_t workers = options.workers > 0 ? options.workers : std::max(1u, std::thread::hardware_concurrency());
+  at::set_num_threads(1);
+  const Teacher teacher(options.teacher, options.taps);
+  const auto index = std::make_shared<const ImageIndex>(scan(options.images));
+  if (static_cast<std::size_t>(teacher.classes()) != index->classes.size())
+    fail(options.images, ": has ", index->classes.size(), " classes, but the teacher's head has ", teacher.classes(), " (teacher.vit.classes); they must be the same classes in the same order");
+  const Plan plan(index, options.plan);
+  const std::vector<TrackInfo> tracks = teacher.tracks(plan);
+  const std::vector<ShardKey> shards = shards_of_part(plan, options.first_pass, options.passes, options.part);
+  const ViewMaker views(options.images, index, options.plan.image_size);
+  judge(options, teacher, views, *index);
+
+  create_cache(options.cache, *index, plan);
+  for (const TrackInfo& track : tracks) create_track(options.cache, track);
+  remove_abandoned(std::filesystem::path(options.cache) / "recipes");
+  for (const TrackInfo& track : tracks) remove_abandoned(std::filesystem::path(options.cache) / track.directory());
+  const std::uint64_t views_a_pass = std::uint64_t{plan.groups_per_pass()} * options.plan.group;
+  note(text("plan ", plan.hash().substr(0, 12), ": ", human_count(views_a_pass), " views a pass in ", plan.shards_per_pass(), " shards; ", options.passes, " passes, part ", options.part, ", ", workers, " workers"));
+
+  std::signal(SIGINT, ask_to_stop);
+  std::signal(SIGTERM, ask_to_stop);
+  const Extractor extractor(options.cache, plan, teacher, views, workers);
+  const Extractor::Made made = extractor.run(shards, stop_asked);
+  if (made.stopped) {
+    note("stopped between two shards; run the same command again to go on with the missing ones");
+    return 130;
+  }
+  std::printf("%s: %s new shards, %s views", options.cache.c_str(), human_count(made.shards).c_str(), human_count(made.views).c_str());
+  if (made.views > 0) std::printf(", %s a view", human_bytes(static_cast<double>(made.bytes) / static_cast<double>(made.views)).c_str());
+  std::printf("\n");
+  for (const TrackInfo& track : tracks) std::printf("  %s\n", track.directory().c_str());
+  return 0;
+}
+
+}  // namespace vitrine

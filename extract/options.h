@@ -1,0 +1,31 @@
+// What vitrine-extract is told.
+#ifndef VITRINE_EXTRACT_OPTIONS_H_
+#define VITRINE_EXTRACT_OPTIONS_H_
+
+#include <cstdint>
+#include <string>
+
+#include "common/config/fields.h"
+#include "common/plan/plan.h"
+#include "common/teacher/teacher.h"
+
+namespace vitrine {
+
+struct ExtractOptions {
+  std::string images;                ///< a folder of class folders
+  std::string cache;                 ///< the cache's directory, made when it is missing
+  std::uint32_t first_pass = 0, passes = 1;
+  std::string part = "1/1";          ///< "i/n": this process makes every n-th shard, beginning with the i-th
+  std::uint32_t workers = 0;         ///< 0: one a core
+  std::uint32_t check_images = 256;  ///< clean crops on which the teacher is judged first; 0: none
+  bool allow_chance = false;
+  TeacherOptions teacher;
+  TapOptions taps;
+  PlanOptions plan;
+
+  void fields(Fields& f);
+};
+
+}  // namespace vitrine
+
+#endif  // VITRINE_EXTRACT_OPTIONS_H_
