@@ -1,6 +1,6 @@
-#include <torch/torch.h>
-
 #include "extract/command.h"
+
+#include <torch/torch.h>
 
 #include <csignal>
 #include <cstdio>
@@ -20,7 +20,9 @@ namespace {
 
 // A signal handler can reach nothing but this.
 std::atomic<bool> stop_asked{false};
-extern "C" void ask_to_stop(int) { stop_asked = true; }
+extern "C" void ask_to_stop(int) {
+  stop_asked = true;
+}
 
 std::string percent(double share) {
   char buffer[32];
@@ -31,9 +33,11 @@ std::string percent(double share) {
 ImageIndex scan(const std::string& folder) {
   std::vector<LeftOut> left_out;
   ImageIndex index = scan_image_folder(folder, &left_out);
-  note(text(folder, ": ", human_count(index.images.size()), " images in ", human_count(index.classes.size()), " classes"));
+  note(text(folder, ": ", human_count(index.images.size()), " images in ", human_count(index.classes.size()),
+            " classes"));
   constexpr std::size_t kShown = 10;
-  for (std::size_t i = 0; i < std::min(kShown, left_out.size()); ++i) note(text("left out: ", left_out[i].id, ": ", left_out[i].reason));
+  for (std::size_t i = 0; i < std::min(kShown, left_out.size()); ++i)
+    note(text("left out: ", left_out[i].id, ": ", left_out[i].reason));
   if (left_out.size() > kShown) note(text("left out: ", left_out.size() - kShown, " more"));
   return index;
 }
@@ -41,11 +45,15 @@ ImageIndex scan(const std::string& folder) {
 void judge(const ExtractOptions& options, const Teacher& teacher, const ViewMaker& views, const ImageIndex& index) {
   if (options.check_images == 0) return;
   const Accuracy accuracy = clean_crop_accuracy(teacher, views, index, options.check_images, options.plan.seed);
-  note(text("teacher ", teacher.options().name, ": top-1 ", percent(accuracy.top1), ", top-5 ", percent(accuracy.top5), " on ", accuracy.images, " clean crops"));
+  note(text("teacher ", teacher.options().name, ": top-1 ", percent(accuracy.top1), ", top-5 ", percent(accuracy.top5),
+            " on ", accuracy.images, " clean crops"));
   if (!at_chance(accuracy, index.classes.size())) return;
-  const std::string what = text("the teacher's top-1 of ", percent(accuracy.top1), " on ", accuracy.images, " clean crops is at chance for ", index.classes.size(), " classes");
+  const std::string what = text("the teacher's top-1 of ", percent(accuracy.top1), " on ", accuracy.images,
+                                " clean crops is at chance for ", index.classes.size(), " classes");
   if (!options.allow_chance)
-    fail(what, "; the usual cause is a class order other than the one it was trained with, or other preprocessing (teacher.mean, teacher.deviation); set allow_chance = true to go on all the same");
+    fail(what,
+         "; the usual cause is a class order other than the one it was trained with, or other preprocessing "
+         "(teacher.mean, teacher.deviation); set allow_chance = true to go on all the same");
   note(what + "; going on, since allow_chance is set");
 }
 
@@ -68,24 +76,32 @@ void ExtractOptions::fields(Fields& f) {
 int extract(const ExtractOptions& options) {
   if (options.images.empty()) fail("images is not given; expected a folder of class folders");
   if (options.cache.empty()) fail("cache is not given; expected a directory, which is made when it is missing");
-  const std::uint32_t workers = options.workers > 0 ? options.workers : std::max(1u, std::thread::hardware_concurrency());
+  const std::uint32_t workers =
+      options.workers > 0 ? options.workers : std::max(1u, std::thread::hardware_concurrency());
   at::set_num_threads(1);
   const Teacher teacher(options.teacher, options.taps);
   const auto index = std::make_shared<const ImageIndex>(scan(options.images));
   if (static_cast<std::size_t>(teacher.classes()) != index->classes.size())
-    fail(options.images, ": has ", index->classes.size(), " classes, but the teacher's head has ", teacher.classes(), " (teacher.vit.classes); they must be the same classes in the same order");
+    fail(options.images, ": has ", index->classes.size(), " classes, but the teacher's head has ", teacher.classes(),
+         " (teacher.vit.classes); they must be the same classes in the same order");
   const Plan plan(index, options.plan);
   const std::vector<TrackInfo> tracks = teacher.tracks(plan);
   const std::vector<ShardKey> shards = shards_of_part(plan, options.first_pass, options.passes, options.part);
   const ViewMaker views(options.images, index, options.plan.image_size);
   judge(options, teacher, views, *index);
 
-  create_cache(options.cache, *index, plan);
-  for (const TrackInfo& track : tracks) create_track(options.cache, track);
-  remove_abandoned(std::filesystem::path(options.cache) / "recipes");
-  for (const TrackInfo& track : tracks) remove_abandoned(std::filesystem::path(options.cache) / track.directory());
+  // All that can be refused is refused before the first file is written.
+  for (const TrackInfo& track : tracks) track.check("teacher and taps");
+  const std::filesystem::path cache = options.cache;
+  remove_abandoned(cache);
+  remove_abandoned(cache / "recipes");
+  for (const TrackInfo& track : tracks) remove_abandoned(cache / track.directory());
+  create_cache(cache, *index, plan);
+  for (const TrackInfo& track : tracks) create_track(cache, track);
   const std::uint64_t views_a_pass = std::uint64_t{plan.groups_per_pass()} * options.plan.group;
-  note(text("plan ", plan.hash().substr(0, 12), ": ", human_count(views_a_pass), " views a pass in ", plan.shards_per_pass(), " shards; ", options.passes, " passes, part ", options.part, ", ", workers, " workers"));
+  note(text("plan ", plan.hash().substr(0, 12), ": ", human_count(views_a_pass), " views a pass in ",
+            plan.shards_per_pass(), " shards; ", options.passes, " passes, part ", options.part, ", ", workers,
+            " workers"));
 
   std::signal(SIGINT, ask_to_stop);
   std::signal(SIGTERM, ask_to_stop);
@@ -95,8 +111,10 @@ int extract(const ExtractOptions& options) {
     note("stopped between two shards; run the same command again to go on with the missing ones");
     return 130;
   }
-  std::printf("%s: %s new shards, %s views", options.cache.c_str(), human_count(made.shards).c_str(), human_count(made.views).c_str());
-  if (made.views > 0) std::printf(", %s a view", human_bytes(static_cast<double>(made.bytes) / static_cast<double>(made.views)).c_str());
+  std::printf("%s: %s new shards, %s views", options.cache.c_str(), human_count(made.shards).c_str(),
+              human_count(made.views).c_str());
+  if (made.views > 0)
+    std::printf(", %s a view", human_bytes(static_cast<double>(made.bytes) / static_cast<double>(made.views)).c_str());
   std::printf("\n");
   for (const TrackInfo& track : tracks) std::printf("  %s\n", track.directory().c_str());
   return 0;

@@ -1,31 +1,21 @@
-#include <torch/torch.h>
-
 #include "extract/extractor.h"
 
+#include <tbb/global_control.h>
 #include <tbb/parallel_for.h>
 #include <tbb/task_arena.h>
-#include <tbb/task_scheduler_observer.h>
+#include <torch/torch.h>
 
+#include <algorithm>
 #include <charconv>
 
 #include "common/base/error.h"
 #include "common/base/progress.h"
 #include "common/cache/writer.h"
+#include "common/teacher/one_thread_each.h"
 
 namespace vitrine {
-namespace {
-
-// OpenMP's thread count is a property of each thread: one for all that compute here, or results would depend on it.
-class OneThreadEach : public tbb::task_scheduler_observer {
- public:
-  explicit OneThreadEach(tbb::task_arena& arena) : tbb::task_scheduler_observer(arena) { observe(true); }
-  ~OneThreadEach() override { observe(false); }
-  void on_scheduler_entry(bool) override { at::set_num_threads(1); }
-};
-
-}  // namespace
-
-std::vector<ShardKey> shards_of_part(const Plan& plan, std::uint32_t first_pass, std::uint32_t passes, const std::string& part) {
+std::vector<ShardKey> shards_of_part(const Plan& plan, std::uint32_t first_pass, std::uint32_t passes,
+                                     const std::string& part) {
   std::uint32_t i = 0, n = 0;
   const char* end = part.data() + part.size();
   const auto left = std::from_chars(part.data(), end, i);
@@ -46,8 +36,14 @@ struct Extractor::Shard {
   std::vector<std::vector<std::vector<Array>>> tracks;  // [track][group] -> arrays
 };
 
-Extractor::Extractor(std::filesystem::path cache, const Plan& plan, const Teacher& teacher, const ViewMaker& views, std::uint32_t workers)
-    : cache_(std::move(cache)), plan_(plan), teacher_(teacher), views_(views), tracks_(teacher.tracks(plan)), workers_(workers) {}
+Extractor::Extractor(std::filesystem::path cache, const Plan& plan, const Teacher& teacher, const ViewMaker& views,
+                     std::uint32_t workers)
+    : cache_(std::move(cache)),
+      plan_(plan),
+      teacher_(teacher),
+      views_(views),
+      tracks_(teacher.tracks(plan)),
+      workers_(workers) {}
 
 bool Extractor::complete(ShardKey key) const {
   if (!recipes_exist(cache_, plan_, key.pass, key.shard)) return false;
@@ -70,7 +66,8 @@ Extractor::Shard Extractor::make(ShardKey key, Progress& progress) const {
       const std::size_t view_bytes = pictures.size() / views;
       out.picture_hashes[g] = picture_hash(std::span(pictures).subspan(group % views * view_bytes, view_bytes));
       const std::vector<std::vector<float>> values = teacher_.run(pictures, views);
-      for (std::size_t t = 0; t < tracks_.size(); ++t) out.tracks[t][g] = encode(tracks_[t].form, values[t], views, tracks_[t].shape);
+      for (std::size_t t = 0; t < tracks_.size(); ++t)
+        out.tracks[t][g] = encode(tracks_[t].form, values[t], views, tracks_[t].shape);
       progress.advance(views);
     } catch (const Error& error) {
       fail("pass ", key.pass, ", group ", group, ": ", error.what());
@@ -91,9 +88,14 @@ Extractor::Made Extractor::run(std::span<const ShardKey> shards, const std::atom
       missing.push_back(key);
     }
   }
-  if (done > 0) note(text(human_count(done), " of ", human_count(total), " views are there already; going on with the rest"));
+  if (done > 0)
+    note(text(human_count(done), " of ", human_count(total), " views are there already; going on with the rest"));
   Made made;
   if (missing.empty()) return made;
+  // More workers than cores are allowed: they wait for slow disks.
+  const std::size_t usual = tbb::global_control::active_value(tbb::global_control::max_allowed_parallelism);
+  const tbb::global_control threads(tbb::global_control::max_allowed_parallelism,
+                                    std::max<std::size_t>(usual, workers_));
   tbb::task_arena arena(static_cast<int>(workers_));
   const OneThreadEach one_thread_each(arena);
   Progress progress("extract", "views", total, done);
@@ -106,8 +108,10 @@ Extractor::Made Extractor::run(std::span<const ShardKey> shards, const std::atom
     arena.execute([&] { shard = make(key, progress); });
     const auto published = [&](const std::filesystem::path& path) { made.bytes += std::filesystem::file_size(path); };
     char name[32];
-    std::snprintf(name, sizeof name, "%05llu.h5", static_cast<unsigned long long>(std::uint64_t{key.pass} * plan_.shards_per_pass() + key.shard));
-    if (!recipes_exist(cache_, plan_, key.pass, key.shard)) write_recipes(cache_, plan_, key.pass, key.shard, shard.picture_hashes);
+    std::snprintf(name, sizeof name, "%05llu.h5",
+                  static_cast<unsigned long long>(std::uint64_t{key.pass} * plan_.shards_per_pass() + key.shard));
+    if (!recipes_exist(cache_, plan_, key.pass, key.shard))
+      write_recipes(cache_, plan_, key.pass, key.shard, shard.picture_hashes);
     for (std::size_t t = 0; t < tracks_.size(); ++t) {
       if (shard_exists(cache_, tracks_[t], plan_, key.pass, key.shard)) continue;
       write_shard(cache_, tracks_[t], plan_, key.pass, key.shard, shard.tracks[t]);
@@ -115,8 +119,10 @@ Extractor::Made Extractor::run(std::span<const ShardKey> shards, const std::atom
     }
     made.views += std::uint64_t{groups_in_shard(plan_, key.shard)} * plan_.options().group;
     if (made.shards++ == 0 && missing.size() > 1)
-      note(text("at the first shard's ", human_bytes(static_cast<double>(made.bytes) / static_cast<double>(made.views)), " a view the missing shards will take ",
-                human_bytes(static_cast<double>(made.bytes) / static_cast<double>(made.views) * static_cast<double>(total - done))));
+      note(text("at the first shard's ", human_bytes(static_cast<double>(made.bytes) / static_cast<double>(made.views)),
+                " a view the missing shards will take ",
+                human_bytes(static_cast<double>(made.bytes) / static_cast<double>(made.views) *
+                            static_cast<double>(total - done))));
   }
   progress.finish();
   return made;

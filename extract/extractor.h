@@ -19,13 +19,15 @@ struct ShardKey {
 };
 
 /// Share `part` = "i/n", 1 ≤ i ≤ n, of the shards of the passes, in order. Throws Error for another form.
-std::vector<ShardKey> shards_of_part(const Plan& plan, std::uint32_t first_pass, std::uint32_t passes, const std::string& part);
+std::vector<ShardKey> shards_of_part(const Plan& plan, std::uint32_t first_pass, std::uint32_t passes,
+                                     const std::string& part);
 
 /// Makes shards. The bytes of a shard do not depend on `workers`, on other shards or on when it is made.
 class Extractor {
  public:
   /// References must outlive the extractor. The cache and its tracks exist (create_cache, create_track).
-  Extractor(std::filesystem::path cache, const Plan& plan, const Teacher& teacher, const ViewMaker& views, std::uint32_t workers);
+  Extractor(std::filesystem::path cache, const Plan& plan, const Teacher& teacher, const ViewMaker& views,
+            std::uint32_t workers);
 
   /// Whether all files of a shard are there.
   bool complete(ShardKey key) const;
@@ -33,9 +35,9 @@ class Extractor {
     std::uint64_t views = 0, bytes = 0, shards = 0;
     bool stopped = false;
   };
-  /// Makes the missing files of the given shards, in order; files that are there are not touched. At most `workers` groups are in
-  /// work and one shard is in memory. Stops before the next shard when `stop` becomes true. Throws Error; every file that was
-  /// published before stays.
+  /// Makes the missing files of the given shards, in order; files that are there are not touched. At most `workers`
+  /// groups are in work and one shard is in memory. Stops before the next shard when `stop` becomes true. Throws Error;
+  /// every file that was published before stays.
   Made run(std::span<const ShardKey> shards, const std::atomic<bool>& stop) const;
 
  private:

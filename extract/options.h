@@ -12,8 +12,8 @@
 namespace vitrine {
 
 struct ExtractOptions {
-  std::string images;                ///< a folder of class folders
-  std::string cache;                 ///< the cache's directory, made when it is missing
+  std::string images;  ///< a folder of class folders
+  std::string cache;   ///< the cache's directory, made when it is missing
   std::uint32_t first_pass = 0, passes = 1;
   std::string part = "1/1";          ///< "i/n": this process makes every n-th shard, beginning with the i-th
   std::uint32_t workers = 0;         ///< 0: one a core

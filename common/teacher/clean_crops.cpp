@@ -1,6 +1,6 @@
-#include <torch/torch.h>
-
 #include "common/teacher/clean_crops.h"
+
+#include <torch/torch.h>
 
 #include <cmath>
 #include <numeric>
@@ -10,8 +10,8 @@
 
 namespace vitrine {
 
-Accuracy clean_crop_accuracy(const Teacher& teacher, const ViewMaker& views, const ImageIndex& index, std::uint32_t count,
-                             std::uint64_t seed) {
+Accuracy clean_crop_accuracy(const Teacher& teacher, const ViewMaker& views, const ImageIndex& index,
+                             std::uint32_t count, std::uint64_t seed) {
   std::vector<std::uint32_t> order(index.images.size());
   std::iota(order.begin(), order.end(), 0u);
   Stream draws(seed, Purpose::kSample);
@@ -28,7 +28,8 @@ Accuracy clean_crop_accuracy(const Teacher& teacher, const ViewMaker& views, con
     if (labels.size() < batch && i + 1 < count) continue;
     std::vector<float> logits = teacher.logits(pictures, static_cast<std::uint32_t>(labels.size()));
     const auto n = static_cast<std::int64_t>(labels.size());
-    counts.add(at::from_blob(logits.data(), {n, teacher.classes()}, at::kFloat), at::from_blob(labels.data(), {n}, at::kLong));
+    counts.add(at::from_blob(logits.data(), {n, teacher.classes()}, at::kFloat),
+               at::from_blob(labels.data(), {n}, at::kLong));
     pictures.clear();
     labels.clear();
   }
@@ -37,7 +38,8 @@ Accuracy clean_crop_accuracy(const Teacher& teacher, const ViewMaker& views, con
 
 bool at_chance(const Accuracy& accuracy, std::size_t classes) {
   const double guess = 1.0 / static_cast<double>(classes);
-  const double error = std::sqrt(guess * (1 - guess) / static_cast<double>(std::max<std::uint64_t>(accuracy.images, 1)));
+  const double error =
+      std::sqrt(guess * (1 - guess) / static_cast<double>(std::max<std::uint64_t>(accuracy.images, 1)));
   return accuracy.top1 < guess + 3 * error;
 }
 

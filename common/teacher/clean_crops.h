@@ -1,5 +1,5 @@
-// Is the teacher any good on these images? A class list in another order costs a week of extraction; a few hundred clean crops
-// show it in seconds.
+// Is the teacher any good on these images? A class list in another order costs a week of extraction; a few hundred
+// clean crops show it in seconds.
 #ifndef VITRINE_COMMON_TEACHER_CLEAN_CROPS_H_
 #define VITRINE_COMMON_TEACHER_CLEAN_CROPS_H_
 
@@ -11,10 +11,10 @@
 
 namespace vitrine {
 
-/// Accuracy on `count` images of the index (all, when there are fewer), drawn without replacement by `seed`: the shorter
-/// side resized, the centre cropped, as timm evaluates. On the calling thread.
-Accuracy clean_crop_accuracy(const Teacher& teacher, const ViewMaker& views, const ImageIndex& index, std::uint32_t count,
-                             std::uint64_t seed);
+/// Accuracy on `count` images of the index (all, when there are fewer), drawn without replacement by `seed`: the
+/// shorter side resized, the centre cropped, as timm evaluates. On the calling thread.
+Accuracy clean_crop_accuracy(const Teacher& teacher, const ViewMaker& views, const ImageIndex& index,
+                             std::uint32_t count, std::uint64_t seed);
 
 /// Whether an accuracy lies within three standard errors of guessing among `classes`.
 bool at_chance(const Accuracy& accuracy, std::size_t classes);

@@ -1,6 +1,6 @@
-#include <torch/torch.h>
-
 #include "common/teacher/teacher.h"
+
+#include <torch/torch.h>
 
 #include <cmath>
 #include <cstring>
@@ -21,7 +21,8 @@ std::vector<std::int64_t> blocks_of(const std::vector<int>& blocks, int depth, c
   for (const int block : blocks) {
     const int counted = block < 0 ? depth + block : block;
     if (counted < 0 || counted >= depth)
-      fail("taps.", key, " names block ", block, ", but the teacher has blocks 0 to ", depth - 1, " (or -", depth, " to -1, from the end)");
+      fail("taps.", key, " names block ", block, ", but the teacher has blocks 0 to ", depth - 1, " (or -", depth,
+           " to -1, from the end)");
     for (const std::int64_t other : out)
       if (other == counted) fail("taps.", key, " names block ", counted, " twice; name each block once");
     out.push_back(counted);
@@ -30,14 +31,28 @@ std::vector<std::int64_t> blocks_of(const std::vector<int>& blocks, int depth, c
 }
 
 std::array<float, 3> three(const std::vector<double>& values, const char* key) {
-  if (values.size() != 3) fail("teacher.", key, " has ", values.size(), " numbers; expected three, for red, green and blue");
+  if (values.size() != 3)
+    fail("teacher.", key, " has ", values.size(), " numbers; expected three, for red, green and blue");
   return {static_cast<float>(values[0]), static_cast<float>(values[1]), static_cast<float>(values[2])};
 }
 
 std::string joined(const std::vector<double>& values) {
   std::string out;
-  for (const double value : values) out += (out.empty() ? "" : " ") + text(value);
+  for (const double value : values) {
+    if (!out.empty()) out += ' ';
+    out += text(value);
+  }
   return out;
+}
+
+void check_finite(const std::vector<float>& values, std::uint32_t views, const std::string& what,
+                  const std::string& precision) {
+  const std::size_t each = values.size() / views;
+  for (std::size_t i = 0; i < values.size(); ++i)
+    if (!std::isfinite(values[i]))
+      fail("the teacher's ", what, " of view ", i / each,
+           " are not finite (NaN or infinity); its weights are damaged, or ", precision,
+           " is too narrow for it: try teacher.precision = \"fp32\"");
 }
 
 std::vector<float> to_vector(const std::vector<at::Tensor>& parts) {
@@ -52,17 +67,20 @@ void TeacherOptions::fields(Fields& f) {
   f.text("name", name, "what the teacher is called in the cache; empty: vit.arch, or the weight file's name");
   f.text("weights", weights, "the teacher's weights: a .safetensors file with timm's names");
   f.section("vit", vit, "the teacher's sizes");
-  f.choice<std::string>("precision", precision, {{"fp32", "fp32"}, {"bf16", "bf16"}}, "arithmetic of the forward; outputs are FP32");
+  f.choice<std::string>("precision", precision, {{"fp32", "fp32"}, {"bf16", "bf16"}},
+                        "arithmetic of the forward; outputs are FP32");
   f.text("device", device, "cpu, cuda or cuda:N");
   f.integer("micro_batch", micro_batch, "views in one forward; divides plan.group", {1, 65536});
   f.numbers("mean", mean, "subtracted from each colour in [0, 1]", {0, 1});
   f.numbers("deviation", deviation, "each colour is divided by it", {1e-6, 1e6});
-  f.number("crop_fraction", crop_fraction, "share of the resized picture that a clean crop keeps (timm's crop_pct)", {0.1, 1});
+  f.number("crop_fraction", crop_fraction, "share of the resized picture that a clean crop keeps (timm's crop_pct)",
+           {0.1, 1});
 }
 
 void TapOptions::fields(Fields& f) {
   f.flag("logits", logits, "keep logits");
-  f.integers("features", features, "blocks whose patch tokens are kept; negative ones count from the end", {-1000, 1000});
+  f.integers("features", features, "blocks whose patch tokens are kept; negative ones count from the end",
+             {-1000, 1000});
   f.integers("attention", attention, "blocks whose class-token attention is kept", {-1000, 1000});
   f.flag("normalise", normalise, "features after a LayerNorm without affine; false: raw");
   f.text("logits_form", logits_form, "fp32, fp16 or int8");
@@ -73,17 +91,21 @@ void TapOptions::fields(Fields& f) {
 
 Teacher::Teacher(const TeacherOptions& options, const TapOptions& taps)
     : options_(options), tap_options_(taps), device_(select_device(options.device)) {
-  if (options_.weights.empty()) fail("teacher.weights is not given; expected the path of a .safetensors file with timm's names");
+  if (options_.weights.empty())
+    fail("teacher.weights is not given; expected the path of a .safetensors file with timm's names");
   options_.vit = resolve(options_.vit);
   if (options_.name.empty())
-    options_.name = options_.vit.arch.empty() ? std::filesystem::path(options_.weights).stem().string() : options_.vit.arch;
+    options_.name =
+        options_.vit.arch.empty() ? std::filesystem::path(options_.weights).stem().string() : options_.vit.arch;
   three(options_.mean, "mean");
   three(options_.deviation, "deviation");
   form_from_name(taps.logits_form, "taps.logits_form");
   form_from_name(taps.features_form, "taps.features_form");
   form_from_name(taps.attention_form, "taps.attention_form");
   if (taps.logits_form == "sqrt8" || taps.features_form == "sqrt8")
-    fail("taps.logits_form and taps.features_form cannot be sqrt8, which holds probabilities only; expected fp32, fp16 or int8");
+    fail(
+        "taps.logits_form and taps.features_form cannot be sqrt8, which holds probabilities only; expected fp32, fp16 "
+        "or int8");
   taps_.features = blocks_of(taps.features, options_.vit.depth, "features");
   taps_.attentions = blocks_of(taps.attention, options_.vit.depth, "attention");
   taps_.normalise = taps.normalise;
@@ -100,14 +122,20 @@ Teacher::Teacher(const TeacherOptions& options, const TapOptions& taps)
 
 Teacher::~Teacher() = default;
 
-int Teacher::image_size() const { return static_cast<int>(options_.vit.image_size); }
-int Teacher::classes() const { return static_cast<int>(options_.vit.classes); }
+int Teacher::image_size() const {
+  return static_cast<int>(options_.vit.image_size);
+}
+int Teacher::classes() const {
+  return static_cast<int>(options_.vit.classes);
+}
 
 std::vector<TrackInfo> Teacher::tracks(const Plan& plan) const {
   if (static_cast<int>(plan.options().image_size) != image_size())
-    fail("plan.image_size = ", plan.options().image_size, " is not the teacher's ", image_size(), "; boxes lie on the teacher's pixel grid");
+    fail("plan.image_size = ", plan.options().image_size, " is not the teacher's ", image_size(),
+         "; boxes lie on the teacher's pixel grid");
   if (plan.options().group % options_.micro_batch != 0)
-    fail("teacher.micro_batch = ", options_.micro_batch, " does not divide plan.group = ", plan.options().group, "; choose one that does");
+    fail("teacher.micro_batch = ", options_.micro_batch, " does not divide plan.group = ", plan.options().group,
+         "; choose one that does");
   TrackInfo base;
   base.teacher = options_.name;
   base.weights_sha256 = weights_sha256_;
@@ -135,17 +163,21 @@ std::vector<TrackInfo> Teacher::tracks(const Plan& plan) const {
     track.form = form_from_name(form, text("taps.", kind, "_form"));
     out.push_back(std::move(track));
   };
-  if (tap_options_.logits) add("logits", -1, {static_cast<std::uint32_t>(options_.vit.classes)}, tap_options_.logits_form);
+  if (tap_options_.logits)
+    add("logits", -1, {static_cast<std::uint32_t>(options_.vit.classes)}, tap_options_.logits_form);
   for (const std::int64_t block : taps_.features)
-    add("features", static_cast<int>(block), {static_cast<std::uint32_t>(vit_->dim()), side, side}, tap_options_.features_form);
+    add("features", static_cast<int>(block), {static_cast<std::uint32_t>(vit_->dim()), side, side},
+        tap_options_.features_form);
   for (const std::int64_t block : taps_.attentions)
-    add("attention", static_cast<int>(block), {static_cast<std::uint32_t>(vit_->heads()), side, side}, tap_options_.attention_form);
+    add("attention", static_cast<int>(block), {static_cast<std::uint32_t>(vit_->heads()), side, side},
+        tap_options_.attention_form);
   return out;
 }
 
 VitOutputs Teacher::forward(std::span<const std::uint8_t> pictures, std::uint32_t views, const VitTaps& taps) const {
   const std::int64_t size = image_size();
-  const at::Tensor bytes = at::from_blob(const_cast<std::uint8_t*>(pictures.data()), {views, size, size, 3}, at::kByte).to(device_);
+  const at::Tensor bytes =
+      at::from_blob(const_cast<std::uint8_t*>(pictures.data()), {views, size, size, 3}, at::kByte).to(device_);
   const at::Tensor x = normalise_pictures(bytes, three(options_.mean, "mean"), three(options_.deviation, "deviation"));
   const Autocast autocast(device_, options_.precision == "bf16" ? at::kBFloat16 : at::kFloat);
   return vit_->forward(x, taps);
@@ -161,7 +193,8 @@ std::vector<std::vector<float>> Teacher::run(std::span<const std::uint8_t> pictu
   const std::size_t count = (tap_options_.logits ? 1u : 0u) + taps_.features.size() + taps_.attentions.size();
   std::vector<std::vector<at::Tensor>> parts(count);
   for (std::uint32_t first = 0; first < views; first += options_.micro_batch) {
-    const VitOutputs out = forward(pictures.subspan(first * view_bytes, options_.micro_batch * view_bytes), options_.micro_batch, taps_);
+    const VitOutputs out =
+        forward(pictures.subspan(first * view_bytes, options_.micro_batch * view_bytes), options_.micro_batch, taps_);
     std::size_t track = 0;
     if (tap_options_.logits) parts[track++].push_back(out.logits);
     for (const at::Tensor& feature : out.features) parts[track++].push_back(feature);
@@ -170,11 +203,7 @@ std::vector<std::vector<float>> Teacher::run(std::span<const std::uint8_t> pictu
   std::vector<std::vector<float>> values;
   for (std::size_t track = 0; track < count; ++track) {
     values.push_back(to_vector(parts[track]));
-    const std::size_t each = values.back().size() / views;
-    for (std::size_t i = 0; i < values.back().size(); ++i)
-      if (!std::isfinite(values.back()[i]))
-        fail("the teacher's output ", track, " of view ", i / each, " is not finite (NaN or infinity); its weights are damaged, or ", options_.precision,
-             " is too narrow for it: try teacher.precision = \"fp32\"");
+    check_finite(values.back(), views, what(track), options_.precision);
   }
   return values;
 }
@@ -191,7 +220,15 @@ std::vector<float> Teacher::logits(std::span<const std::uint8_t> pictures, std::
     std::memcpy(batch.data(), pictures.data() + first * view_bytes, taken * view_bytes);
     parts.push_back(forward(batch, options_.micro_batch, {}).logits.slice(0, 0, taken));
   }
-  return to_vector(parts);
+  std::vector<float> values = to_vector(parts);
+  if (views > 0) check_finite(values, views, "logits", options_.precision);
+  return values;
+}
+
+std::string Teacher::what(std::size_t track) const {
+  if (tap_options_.logits && track-- == 0) return "logits";
+  if (track < taps_.features.size()) return text("features of block ", taps_.features[track]);
+  return text("attention values of block ", taps_.attentions[track - taps_.features.size()]);
 }
 
 void through_codec(const TrackInfo& track, std::uint32_t views, std::vector<float>& raw) {

@@ -19,14 +19,15 @@
 namespace vitrine {
 
 struct TeacherOptions {
-  std::string name;     ///< what the teacher is called in the cache; empty: the architecture's name, else the weight file's
+  std::string
+      name;  ///< what the teacher is called in the cache; empty: the architecture's name, else the weight file's
   std::string weights;  ///< a .safetensors file with timm's names
   VitOptions vit;
   std::string precision = "fp32";  ///< "fp32" or "bf16"
   std::string device = "cpu";
   std::uint32_t micro_batch = 16;  ///< views in one forward; divides the group
   std::vector<double> mean = {0.485, 0.456, 0.406}, deviation = {0.229, 0.224, 0.225};
-  double crop_fraction = 0.9;      ///< of the clean crop's resized picture, timm's crop_pct
+  double crop_fraction = 0.9;  ///< of the clean crop's resized picture, timm's crop_pct
 
   void fields(Fields& f);
 };
@@ -44,8 +45,8 @@ struct TapOptions {
 
 class Teacher {
  public:
-  /// Loads and checks the weights. Throws Error for a file that does not fit, a block that does not exist, a form that is
-  /// not known. `options.vit.classes` must be the head's.
+  /// Loads and checks the weights. Throws Error for a file that does not fit, a block that does not exist, a form that
+  /// is not known. `options.vit.classes` must be the head's.
   Teacher(const TeacherOptions& options, const TapOptions& taps);
   ~Teacher();
 
@@ -55,16 +56,19 @@ class Teacher {
   /// One a tap: logits, then features, then attention, in the order of the blocks given.
   std::vector<TrackInfo> tracks(const Plan& plan) const;
 
-  /// pictures: uint8 [views, S, S, 3]. Returns raw FP32 values, one vector a track, [views, shape...]. Views are taken in
-  /// micro-batches of exactly options().micro_batch, so views must be a multiple of it. Any thread on a CPU, several at once;
-  /// each with at::set_num_threads(1), or results depend on the number of threads. Throws Error when an output is not
-  /// finite, naming view and track.
+  /// pictures: uint8 [views, S, S, 3]. Returns raw FP32 values, one vector a track, [views, shape...]. Views are taken
+  /// in micro-batches of exactly options().micro_batch, so views must be a multiple of it. Any thread on a CPU, several
+  /// at once; each with at::set_num_threads(1), or results depend on the number of threads. Throws Error when an output
+  /// is not finite, naming view and track.
   std::vector<std::vector<float>> run(std::span<const std::uint8_t> pictures, std::uint32_t views) const;
-  /// Logits only, of any number of views (the last micro-batch is padded): [views, classes].
+  /// Logits only, of any number of views (the last micro-batch is padded): [views, classes]. Same errors.
   std::vector<float> logits(std::span<const std::uint8_t> pictures, std::uint32_t views) const;
 
  private:
   VitOutputs forward(std::span<const std::uint8_t> pictures, std::uint32_t views, const VitTaps& taps) const;
+
+  /// What a track is called in messages.
+  std::string what(std::size_t track) const;
 
   TeacherOptions options_;
   TapOptions tap_options_;

@@ -1,0 +1,61 @@
+#include <torch/torch.h>
+
+#include "train/options.h"
+
+namespace vitrine {
+
+void TargetOptions::fields(Fields& f) {
+  f.choice("source", source, {{"none", TargetKind::kNone}, {"cache", TargetKind::kCache}, {"teacher", TargetKind::kTeacher}},
+           "where the teacher's targets come from: nowhere (labels only), a cache, or the teacher itself");
+  f.text("cache", cache, "the cache's directory");
+  f.text("cache_teacher", cache_teacher, "which teacher of the cache, NAME or NAME.xxxxxxxx, when it has several");
+  f.text("features", features, "track of the feature term, for instance features.11; empty: no feature term");
+  f.text("attention", attention, "track of attention transfer, for instance attention.11; empty: none");
+  f.flag("through_codec", through_codec, "a live teacher's targets take the codec's errors, as a cache's have");
+  f.integer("passes", passes, "without a cache: sweeps of the plan that epochs use in turn; 0: a new one each epoch", {0, 1e6});
+  f.section("teacher", teacher, "the live teacher");
+  f.section("taps", taps, "the live teacher's targets and the forms that through_codec gives them");
+}
+
+void ModelOptions::fields(Fields& f) {
+  f.choice<std::string>("kind", kind, {{"resnet", "resnet"}, {"vit", "vit"}}, "what is trained; a vit takes labels only");
+  f.choice<std::string>("arch", arch,
+                        {{"resnet18", "resnet18"}, {"resnet34", "resnet34"}, {"resnet50", "resnet50"}, {"resnet101", "resnet101"}, {"resnet152", "resnet152"}},
+                        "which ResNet");
+  f.section("vit", vit, "sizes of the ViT");
+  f.text("weights", weights, "a .safetensors file to start from; a head of another size is replaced; empty: random weights");
+}
+
+void TrainOptions::fields(Fields& f) {
+  f.text("images", images, "training images: a folder of class folders; with a cache, the one that it was made from");
+  f.text("validation", validation, "images that choose the best checkpoint; empty: none");
+  f.text("test", test, "images that judge the final weights, once; empty: none");
+  f.text("output", output, "directory for checkpoints, log.csv and summary.json");
+  f.integer("size", size, "side of the student's square in pixels; 0: the teacher's", {0, 4096});
+  f.integer("batch", batch, "views a step; divides the group or is a multiple of it", {1, 1048576});
+  f.integer("seed", seed, "of weights, order, augmentation and noise", {0, 9e18});
+  f.text("device", device, "cpu, cuda or cuda:N");
+  f.choice<std::string>("precision", precision, {{"fp32", "fp32"}, {"bf16", "bf16"}}, "arithmetic of the student; weights and gradients stay FP32");
+  f.integer("threads", threads, "of the student's arithmetic; 0: one a core", {0, 4096});
+  f.integer("workers", workers, "groups in work at once; 0: one a core", {0, 4096});
+  f.integer("eval_every", eval_every, "epochs between validations", {1, 1e6});
+  f.integer("checkpoint_every", checkpoint_every, "steps between checkpoints; 0: at each epoch's end", {0, 1e9});
+  f.integer("log_every", log_every, "steps between lines of log.csv", {1, 1e9});
+  f.integer("max_steps", max_steps, "stop after this step, with a checkpoint to resume from; 0: at the schedule's end", {0, 9e18});
+  f.flag("resume", resume, "go on from the last checkpoint in output, when there is one");
+  f.number("feature_noise", feature_noise, "noise on teacher features, in standard deviations of each channel", {0, 10});
+  f.number("clip_norm", clip_norm, "largest norm of the gradient; 0: any", {0, 1e9});
+  f.number("crop_fraction", crop_fraction, "share of the resized picture that validation keeps", {0.1, 1});
+  f.numbers("mean", mean, "subtracted from each colour in [0, 1]", {0, 1});
+  f.numbers("deviation", deviation, "each colour is divided by it", {1e-6, 1e6});
+  f.section("model", model, "the student");
+  f.section("targets", targets, "what it learns from, beside labels");
+  f.section("plan", plan, "what the views look like (without a cache, which has its own)");
+  f.section("augment", augment, "the student's own light augmentation, after the shared view");
+  f.section("transformer", transformer, "how teacher and student maps are compared");
+  f.section("loss", loss, "terms of the loss");
+  f.section("schedule", schedule, "phases, learning rates, weights");
+  f.section("optimizer", optimizer, "how weights are updated");
+}
+
+}  // namespace vitrine

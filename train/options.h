@@ -1,0 +1,77 @@
+// What vitrine-train is told.
+#ifndef VITRINE_TRAIN_OPTIONS_H_
+#define VITRINE_TRAIN_OPTIONS_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "common/config/fields.h"
+#include "common/image/augment.h"
+#include "common/models/vit.h"
+#include "common/plan/plan.h"
+#include "common/teacher/teacher.h"
+#include "train/feature_transformer.h"
+#include "train/losses.h"
+#include "train/optimizer.h"
+#include "train/schedule.h"
+
+namespace vitrine {
+
+enum class TargetKind { kNone, kCache, kTeacher };
+
+struct TargetOptions {
+  TargetKind source = TargetKind::kNone;
+  std::string cache;             ///< directory, for "cache"
+  std::string cache_teacher;     ///< which teacher of the cache, when it has several
+  std::string features;          ///< track whose maps the feature term uses ("features.11"); empty: none
+  std::string attention;         ///< track for attention transfer; empty: none
+  bool through_codec = true;     ///< "teacher": targets as a cache would give them back
+  std::uint32_t passes = 0;      ///< "teacher" and "none": sweeps of the plan that epochs use in turn; 0: a new one an epoch
+  TeacherOptions teacher;        ///< for "teacher"
+  TapOptions taps;               ///< for "teacher": as vitrine-extract's
+
+  void fields(Fields& f);
+};
+
+struct ModelOptions {
+  std::string kind = "resnet";  ///< "resnet" or "vit"
+  std::string arch = "resnet18";
+  VitOptions vit;               ///< for "vit"
+  std::string weights;          ///< a .safetensors file to start from; empty: random
+
+  void fields(Fields& f);
+};
+
+struct TrainOptions {
+  std::string images;      ///< training images, a folder of class folders; with a cache, the one it was made from
+  std::string validation;  ///< judged each eval_every epochs, picks the best checkpoint; empty: none
+  std::string test;        ///< judged once, with the final weights; empty: none
+  std::string output;      ///< directory for checkpoints, log and summary
+  std::uint32_t size = 0;  ///< side of the student's square; 0: the teacher's
+  std::uint32_t batch = 64;
+  std::uint64_t seed = 0;
+  std::string device = "cpu";
+  std::string precision = "fp32";
+  std::uint32_t threads = 0;  ///< of the student's arithmetic; 0: one a core
+  std::uint32_t workers = 0;  ///< groups in work at once; 0: one a core
+  std::uint32_t eval_every = 1, checkpoint_every = 0, log_every = 10;
+  std::uint64_t max_steps = 0;
+  bool resume = false;
+  double feature_noise = 0.05, clip_norm = 0, crop_fraction = 0.9;
+  std::vector<double> mean = {0.485, 0.456, 0.406}, deviation = {0.229, 0.224, 0.225};
+  ModelOptions model;
+  TargetOptions targets;
+  PlanOptions plan;        ///< without a cache
+  AugmentOptions augment;
+  FeatureTransformerOptions transformer;
+  LossOptions loss;
+  ScheduleOptions schedule;
+  OptimizerOptions optimizer;
+
+  void fields(Fields& f);
+};
+
+}  // namespace vitrine
+
+#endif  // VITRINE_TRAIN_OPTIONS_H_

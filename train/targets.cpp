@@ -1,0 +1,170 @@
+#include <torch/torch.h>
+
+#include "train/targets.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "common/base/error.h"
+#include "common/cache/cache.h"
+
+namespace vitrine {
+namespace {
+
+std::vector<std::int64_t> wide(const std::vector<std::uint32_t>& shape) { return {shape.begin(), shape.end()}; }
+
+std::vector<std::uint32_t> first_passes(std::uint32_t count) {
+  std::vector<std::uint32_t> out(count);
+  std::iota(out.begin(), out.end(), 0u);
+  return out;
+}
+
+// Views from a plan, no targets.
+class NoTargets : public TargetSource {
+ public:
+  NoTargets(const TrainOptions& options, std::shared_ptr<const ImageIndex> index)
+      : plan_(std::move(index), options.plan),
+        passes_(options.targets.passes > 0 ? options.targets.passes : std::max(1u, options.schedule.epochs())) {}
+
+  const Plan& plan() const override { return plan_; }
+  TargetShapes shapes() const override { return {}; }
+  std::vector<std::uint32_t> passes(bool) const override { return first_passes(passes_); }
+  std::vector<Recipe> recipes(GroupKey key) const override { return plan_.group(key.pass, key.group); }
+  std::optional<std::uint64_t> picture_hash(GroupKey) const override { return std::nullopt; }
+  GroupTargets targets(GroupKey, std::span<const std::uint8_t>) const override { return {}; }
+
+ private:
+  Plan plan_;
+  std::uint32_t passes_;
+};
+
+// The reference that a cache is held against: the teacher itself, on the same views.
+class LiveTeacher : public NoTargets {
+ public:
+  LiveTeacher(const TrainOptions& options, std::shared_ptr<const ImageIndex> index)
+      : NoTargets(options, std::move(index)),
+        teacher_(options.targets.teacher, options.targets.taps),
+        tracks_(teacher_.tracks(plan())),
+        through_codec_(options.targets.through_codec) {
+    logits_ = find("logits", true);
+    features_ = find(options.targets.features, !options.targets.features.empty());
+    attention_ = find(options.targets.attention, !options.targets.attention.empty());
+  }
+
+  TargetShapes shapes() const override {
+    const auto shape = [this](int track) { return track < 0 ? std::vector<std::int64_t>{} : wide(tracks_[static_cast<std::size_t>(track)].shape); };
+    return {shape(logits_), shape(features_), shape(attention_)};
+  }
+  bool needs_pictures() const override { return true; }
+  GroupTargets targets(GroupKey, std::span<const std::uint8_t> pictures) const override {
+    const std::uint32_t views = plan().options().group;
+    std::vector<std::vector<float>> values = teacher_.run(pictures, views);
+    const auto take = [&](int track) {
+      if (track < 0) return std::vector<float>{};
+      std::vector<float>& raw = values[static_cast<std::size_t>(track)];
+      if (through_codec_) vitrine::through_codec(tracks_[static_cast<std::size_t>(track)], views, raw);
+      return std::move(raw);
+    };
+    return {take(logits_), take(features_), take(attention_)};
+  }
+
+ private:
+  int find(const std::string& name, bool wanted) const {
+    if (!wanted) return -1;
+    std::string there;
+    for (std::size_t t = 0; t < tracks_.size(); ++t) {
+      if (tracks_[t].name() == name) return static_cast<int>(t);
+      there += (t > 0 ? ", " : "") + tracks_[t].name();
+    }
+    fail("targets: the live teacher has no track ", name, " (it has ", there, "); name its block in targets.taps");
+  }
+
+  Teacher teacher_;
+  std::vector<TrackInfo> tracks_;
+  bool through_codec_;
+  int logits_ = -1, features_ = -1, attention_ = -1;
+};
+
+class CachedTargets : public TargetSource {
+ public:
+  CachedTargets(const TargetOptions& options, const ImageIndex& index, const std::string& images) : cache_(options.cache) {
+    check_same_images(cache_.index(), index, options.cache, images);
+    logits_ = open(options, "logits");
+    if (!options.features.empty()) features_ = open(options, options.features);
+    if (!options.attention.empty()) attention_ = open(options, options.attention);
+  }
+
+  const Plan& plan() const override { return cache_.plan(); }
+  TargetShapes shapes() const override {
+    const auto shape = [](const auto& reader) { return reader ? wide(reader->track().shape) : std::vector<std::int64_t>{}; };
+    return {shape(logits_), shape(features_), shape(attention_)};
+  }
+  std::vector<std::uint32_t> passes(bool features) const override {
+    std::vector<std::uint32_t> out = logits_->passes();
+    const auto keep = [&out](const std::vector<std::uint32_t>& others) {
+      std::erase_if(out, [&](std::uint32_t pass) { return std::find(others.begin(), others.end(), pass) == others.end(); });
+    };
+    keep(cache_.recipe_passes());
+    if (features && features_) keep(features_->passes());
+    if (features && attention_) keep(attention_->passes());
+    return out;
+  }
+  std::vector<Recipe> recipes(GroupKey key) const override { return cache_.recipes(key); }
+  std::optional<std::uint64_t> picture_hash(GroupKey key) const override { return cache_.picture_hash(key); }
+  GroupTargets targets(GroupKey key, std::span<const std::uint8_t>) const override {
+    thread_local TrackReader::Scratch scratch;
+    const auto read = [&](const auto& reader) {
+      std::vector<float> out;
+      if (!reader) return out;
+      const std::vector<std::uint32_t> passes = reader->passes();
+      if (std::find(passes.begin(), passes.end(), key.pass) == passes.end()) return out;
+      out.resize(reader->track().view_values() * plan().options().group);
+      reader->read(key, scratch, out);
+      return out;
+    };
+    return {read(logits_), read(features_), read(attention_)};
+  }
+
+ private:
+  std::unique_ptr<const TrackReader> open(const TargetOptions& options, const std::string& name) const {
+    return std::make_unique<const TrackReader>(cache_, cache_.track(name, options.cache_teacher));
+  }
+
+  Cache cache_;
+  std::unique_ptr<const TrackReader> logits_, features_, attention_;
+};
+
+}  // namespace
+
+void check_same_images(const ImageIndex& expected, const ImageIndex& found, const std::string& expected_in, const std::string& found_in) {
+  const auto refuse = [&](const std::string& difference) {
+    fail(expected_in, ": was made from other images than ", found_in, ": ", difference, "; use the folder that it was made from");
+  };
+  if (expected.classes.size() != found.classes.size())
+    refuse(text("it has ", expected.classes.size(), " classes, the folder ", found.classes.size()));
+  for (std::size_t c = 0; c < expected.classes.size(); ++c)
+    if (expected.classes[c] != found.classes[c]) refuse(text("its class ", c, " is ", expected.classes[c], ", the folder's is ", found.classes[c]));
+  if (expected.images.size() != found.images.size())
+    refuse(text("it has ", expected.images.size(), " images, the folder ", found.images.size()));
+  for (std::size_t i = 0; i < expected.images.size(); ++i) {
+    const ImageEntry &a = expected.images[i], &b = found.images[i];
+    if (a.id != b.id) refuse(text("its image ", i, " is ", a.id, ", the folder's is ", b.id));
+    if (a.hash != b.hash || a.file_bytes != b.file_bytes) refuse(text("image ", a.id, " has other contents"));
+  }
+  if (expected.hash() != found.hash()) refuse("labels or sizes differ");
+}
+
+std::unique_ptr<TargetSource> make_target_source(const TrainOptions& options, std::shared_ptr<const ImageIndex> index) {
+  switch (options.targets.source) {
+    case TargetKind::kNone:
+      return std::make_unique<NoTargets>(options, std::move(index));
+    case TargetKind::kTeacher:
+      return std::make_unique<LiveTeacher>(options, std::move(index));
+    case TargetKind::kCache:
+      if (options.targets.cache.empty()) fail("targets.cache is not given; expected the directory that vitrine-extract made");
+      return std::make_unique<CachedTargets>(options.targets, *index, options.images);
+  }
+  throw std::logic_error("an unknown kind of target source");
+}
+
+}  // namespace vitrine

@@ -1,0 +1,53 @@
+// Where a student's views and targets come from: a cache, a live teacher, or nobody. The trainer sees no difference.
+#ifndef VITRINE_TRAIN_TARGETS_H_
+#define VITRINE_TRAIN_TARGETS_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "common/plan/epoch.h"
+#include "common/plan/plan.h"
+#include "train/options.h"
+
+namespace vitrine {
+
+/// The targets of one group, decoded FP32, [group, shape...] each; empty: not there.
+struct GroupTargets {
+  std::vector<float> logits, features, attention;
+};
+
+/// Shapes of one view's targets: [K], [C, H, W], [heads, H, W]; empty: not there in any pass.
+struct TargetShapes {
+  std::vector<std::int64_t> logits, features, attention;
+};
+
+/// Immutable after construction; any thread (a live CPU teacher wants at::set_num_threads(1) in each).
+class TargetSource {
+ public:
+  virtual ~TargetSource() = default;
+
+  virtual const Plan& plan() const = 0;
+  virtual TargetShapes shapes() const = 0;
+  /// Passes that epochs may use, ascending; with `features`, those that have every feature and attention target.
+  virtual std::vector<std::uint32_t> passes(bool features) const = 0;
+  virtual std::vector<Recipe> recipes(GroupKey key) const = 0;
+  /// The hash of the view at position group % plan.group, as the teacher saw it, where one is kept.
+  virtual std::optional<std::uint64_t> picture_hash(GroupKey key) const = 0;
+  /// Whether `targets` needs the group's pictures at the teacher's size.
+  virtual bool needs_pictures() const { return false; }
+  /// `pictures`: [group, S, S, 3] at the plan's image size when needs_pictures(), else empty.
+  virtual GroupTargets targets(GroupKey key, std::span<const std::uint8_t> pictures) const = 0;
+};
+
+/// `index`: of the training images. Throws Error when a cache was made from others, and names the first difference.
+std::unique_ptr<TargetSource> make_target_source(const TrainOptions& options, std::shared_ptr<const ImageIndex> index);
+
+/// Throws Error that names the first difference (classes, their order, images) when `found` is not `expected`.
+void check_same_images(const ImageIndex& expected, const ImageIndex& found, const std::string& expected_in, const std::string& found_in);
+
+}  // namespace vitrine
+
+#endif  // VITRINE_TRAIN_TARGETS_H_
