@@ -1,0 +1,202 @@
+#include <torch/torch.h>
+
+#include <cstdlib>
+#include <limits>
+
+#include "common/config/config.h"
+#include "extract/options.h"
+#include "tests/extract/fixture.h"
+
+using namespace vitrine;
+using vitrine::testing::CommandResult;
+using vitrine::testing::ExtractFixture;
+using vitrine::testing::read_whole;
+using vitrine::testing::write_whole;
+
+namespace {
+
+struct Case {
+  const char* what;
+  std::vector<std::string> settings;
+  std::vector<std::string> words;  // that the sentence must hold: the file or key, and the remedy
+};
+
+// The last line is the error, the only one that begins with the program's name; nothing after it, no trace before it.
+void check_refused(const CommandResult& result, const std::vector<std::string>& words) {
+  CAPTURE(result.output);
+  CHECK(result.exit_code == 2);
+  REQUIRE(result.output.ends_with('\n'));
+  const std::string text_of = result.output.substr(0, result.output.size() - 1);
+  const std::size_t newline = text_of.rfind('\n');
+  const std::string line = newline == std::string::npos ? text_of : text_of.substr(newline + 1);
+  CHECK(line.starts_with("vitrine-extract: "));
+  CHECK(text_of.find("vitrine-extract: ") == text_of.rfind("vitrine-extract: "));
+  for (const std::string& word : words) {
+    CAPTURE(word);
+    CHECK(line.find(word) != std::string::npos);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("what cannot be done is refused in one sentence before anything is written") {
+  const ExtractFixture fixture;
+  const std::filesystem::path root = fixture.root.path();
+  std::filesystem::create_directories(root / "empty");
+  std::filesystem::create_directories(root / "one_class" / "ant");
+  std::filesystem::copy(fixture.images / "ant", root / "one_class" / "ant");
+  std::filesystem::create_directories(root / "no_images" / "ant");
+  std::filesystem::create_directories(root / "no_images" / "bee");
+  std::filesystem::copy(fixture.images, root / "two_classes", std::filesystem::copy_options::recursive);
+  std::filesystem::remove_all(root / "two_classes" / "cat");
+  const std::string whole = read_whole(fixture.weights);
+  write_whole(root / "short.safetensors", std::string_view(whole).substr(0, whole.size() / 2));
+  write_whole(root / "text.safetensors", "these are no weights");
+  ExtractFixture::save_teacher(root / "seven.safetensors", 7);
+
+  const std::vector<Case> cases{
+      {"missing folder", {"images=" + (root / "nowhere").string()}, {"nowhere", "one folder of images for each class"}},
+      {"empty folder", {"images=" + (root / "empty").string()}, {"empty", "no class folder"}},
+      {"one class", {"images=" + (root / "one_class").string()}, {"one_class", "at least two"}},
+      {"no images", {"images=" + (root / "no_images").string()}, {"no_images", "no readable image"}},
+      {"no folder given", {"images="}, {"images is not given"}},
+      {"fewer classes than the head",
+       {"images=" + (root / "two_classes").string()},
+       {"two_classes", "2 classes", "head has 3", "teacher.vit.classes"}},
+      {"missing weights", {"teacher.weights=" + (root / "none.safetensors").string()}, {"none.safetensors"}},
+      {"no weights given", {"teacher.weights="}, {"teacher.weights is not given"}},
+      {"truncated weights",
+       {"teacher.weights=" + (root / "short.safetensors").string()},
+       {"short.safetensors", "cut short"}},
+      {"no weights at all", {"teacher.weights=" + (root / "text.safetensors").string()}, {"text.safetensors"}},
+      {"weights of another head",
+       {"teacher.weights=" + (root / "seven.safetensors").string()},
+       {"seven.safetensors", "head.", "[7", "[3"}},
+      {"weights of another width", {"teacher.vit.dim=32"}, {"teacher.safetensors", "16", "32"}},
+      {"unknown key", {"teacher.precison=fp32"}, {"teacher.precison", "teacher.precision"}},
+      {"mistyped", {"passes=\"many\""}, {"passes", "many", "an integer"}},
+      {"out of range", {"passes=0"}, {"passes = 0", "from 1"}},
+      {"not a word of the list", {"teacher.precision=fp8"}, {"teacher.precision", "fp8", "bf16"}},
+      {"unknown form", {"taps.logits_form=fp12"}, {"taps.logits_form", "fp12"}},
+      {"form for probabilities", {"taps.features_form=sqrt8"}, {"taps.features_form", "sqrt8"}},
+      {"no such block", {"taps.features=[2]"}, {"taps.features", "block 2", "0 to 1"}},
+      {"block named twice", {"taps.features=[1, -1]"}, {"taps.features", "twice"}},
+      {"nothing to keep", {"taps.logits=false", "taps.features=[]", "taps.attention=[]"}, {"taps keep nothing"}},
+      {"micro-batch beside the group", {"teacher.micro_batch=3"}, {"teacher.micro_batch = 3", "plan.group = 8"}},
+      {"another grid", {"plan.image_size=40"}, {"plan.image_size = 40", "32"}},
+      {"odd group", {"plan.group=7"}, {"group = 7", "even"}},
+      {"two colours", {"teacher.mean=[0.5, 0.5]"}, {"teacher.mean", "three"}},
+      {"no such part", {"part=3/2"}, {"part", "3/2", "i/n"}},
+      {"a name that is a path", {"teacher.name=../x"}, {"../x", "cannot name a teacher"}},
+      {"teacher at chance", {"allow_chance=false"}, {"at chance", "class order", "allow_chance = true"}},
+  };
+  for (const Case& bad : cases) {
+    CAPTURE(bad.what);
+    check_refused(fixture.errors_of("cache", bad.settings), bad.words);
+    CHECK(!std::filesystem::exists(root / "cache"));
+  }
+
+  CHECK_FALSE(std::filesystem::exists(root / "missing.toml"));
+  check_refused(vitrine::testing::run(vitrine::testing::executable("vitrine-extract") + " '" +
+                                      (root / "missing.toml").string() + "'"),
+                {"missing.toml"});
+  check_refused(vitrine::testing::run(vitrine::testing::executable("vitrine-extract")), {"CONFIG", "--help"});
+}
+
+TEST_CASE("a cache is added to only with the plan, the images and the teacher that it was made with") {
+  const ExtractFixture fixture;
+  REQUIRE(fixture.extract("cache").exit_code == 0);
+  const auto before = fixture.files("cache");
+
+  check_refused(fixture.errors_of("cache", {"plan.seed=8"}), {"plan.json", "seed", "8", "another cache directory"});
+  check_refused(fixture.errors_of("cache", {"plan.group=4"}), {"plan.json", "group"});
+  check_refused(fixture.errors_of("cache", {"teacher.precision=bf16"}), {"track.json", "arithmetic", "bf16"});
+  check_refused(fixture.errors_of("cache", {"teacher.micro_batch=8"}), {"track.json", "micro_batch"});
+  check_refused(fixture.errors_of("cache", {"teacher.mean=[0.5, 0.5, 0.5]"}), {"track.json", "mean"});
+  check_refused(fixture.errors_of("cache", {"taps.logits_form=fp32"}), {"track.json", "form"});
+  std::filesystem::rename(fixture.images / "bee", fixture.images / "wasp");
+  check_refused(fixture.errors_of("cache"), {"index.h5", "bee"});
+  std::filesystem::rename(fixture.images / "wasp", fixture.images / "bee");
+  std::filesystem::remove(fixture.images / "cat" / "4.jpg");
+  check_refused(fixture.errors_of("cache"), {"index.h5", "15", "14"});
+
+  CHECK((fixture.files("cache") == before));
+}
+
+TEST_CASE("outputs that are not finite stop the run and leave no shard") {
+  const ExtractFixture fixture;
+  Tensors weights = load_safetensors(fixture.weights);
+  weights.at("blocks.1.mlp.fc2.bias")[3] = std::numeric_limits<float>::quiet_NaN();
+  save_safetensors(fixture.weights, weights);
+  check_refused(fixture.errors_of("judged"), {"logits of view 0", "not finite", "weights"});
+  CHECK(!std::filesystem::exists(fixture.root / "judged"));
+  // Without that look the run itself finds it, and names the place; block 0 lies before the damage.
+  const std::vector<std::string> unseen{"check_images=0", "taps.logits=false", "taps.attention=[]"};
+  const auto with = [&](const std::string& setting) {
+    std::vector<std::string> settings = unseen;
+    settings.push_back(setting);
+    return settings;
+  };
+  check_refused(fixture.errors_of("cache", with("taps.features=[0, 1]")),
+                {"pass 0, group", "features of block 1 of view", "not finite"});
+  CHECK(fixture.shards("cache").empty());
+  CHECK(fixture.extract("whole", with("taps.features=[0]")).exit_code == 0);
+}
+
+TEST_CASE("damage inside an image, which only decoding shows, is named with its place and leaves no half of a shard") {
+  const ExtractFixture fixture;
+  Image image(40, 40);
+  Stream draws(4, Purpose::kSample);
+  for (auto& value : image.rgb) value = static_cast<std::uint8_t>(draws.bits());
+  std::string png = vitrine::testing::as_text(encode_png(image));
+  png[png.size() / 2] = static_cast<char>(png[png.size() / 2] ^ 1);  // its chunk's checksum no longer fits
+  write_whole(fixture.images / "bee" / "2.jpg", png);
+  check_refused(fixture.errors_of("cache", {"check_images=0"}), {"bee/2.jpg", "pass 0, group"});
+  CHECK(fixture.shards("cache").size() % 5 == 0);
+  for (const auto& [name, content] : fixture.files("cache")) CHECK(name.find(".part.") == std::string::npos);
+}
+
+TEST_CASE("the configuration for ImageNet is one that the extractor takes") {
+  const std::filesystem::path file =
+      std::filesystem::path(std::getenv("VITRINE_SOURCE")) / "configs/imagenet-extract.toml";
+  ExtractOptions options;
+  load_config(file, {}, options);
+  check_plan_options(options.plan, "plan");
+  const VitOptions vit = resolve(options.teacher.vit);
+  CHECK(vit.dim == 768);
+  CHECK(vit.depth == 12);
+  CHECK(vit.image_size == static_cast<int>(options.plan.image_size));
+  CHECK(options.plan.group % options.teacher.micro_batch == 0);
+  // All that it does not say about views is DeiT's, as is what it says.
+  CHECK((options.plan == PlanOptions{}));
+}
+
+TEST_CASE("files that are no images are named and left out") {
+  const ExtractFixture fixture;
+  for (int i = 0; i < 12; ++i)
+    write_whole(fixture.images / "ant" / ("note" + std::to_string(10 + i) + ".txt"), "not an image");
+  const CommandResult result = fixture.extract("cache", {"taps.features=[]", "taps.attention=[]"});
+  CAPTURE(result.output);
+  CHECK(result.exit_code == 0);
+  CHECK(result.output.find("15 images in 3 classes") != std::string::npos);
+  CHECK(result.output.find("left out: ant/note10.txt") != std::string::npos);
+  CHECK(result.output.find("left out: ant/note19.txt") != std::string::npos);
+  CHECK(result.output.find("note20") == std::string::npos);
+  CHECK(result.output.find("left out: 2 more") != std::string::npos);
+}
+
+TEST_CASE("--help lists every key, and the printed configuration reads back") {
+  const ExtractFixture fixture;
+  const CommandResult help = vitrine::testing::run(vitrine::testing::executable("vitrine-extract") + " --help");
+  CHECK(help.exit_code == 0);
+  for (const char* key :
+       {"check_images", "allow_chance", "teacher.micro_batch", "taps.features_form", "plan.cutmix_alpha"})
+    CHECK(help.output.find(key) != std::string::npos);
+
+  const std::vector<std::string> small{"taps.features=[]", "taps.attention=[]", "passes=1"};
+  REQUIRE(fixture.errors_of("first", small).exit_code == 0);
+  const std::string printed = read_whole(fixture.root / "stdout.txt");
+  write_whole(fixture.config, printed.substr(0, printed.find((fixture.root / "first").string() + ": ")));
+  REQUIRE(fixture.extract("second").exit_code == 0);
+  CHECK((fixture.files("first") == fixture.files("second")));
+}

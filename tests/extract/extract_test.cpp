@@ -1,0 +1,234 @@
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <torch/torch.h>
+
+#include <cstring>
+#include <set>
+#include <thread>
+
+#include "common/base/error.h"
+#include "common/cache/cache.h"
+#include "common/config/config.h"
+#include "common/image/views.h"
+#include "extract/extractor.h"
+#include "extract/options.h"
+#include "tests/extract/fixture.h"
+
+using namespace vitrine;
+using vitrine::testing::CommandResult;
+using vitrine::testing::ExtractFixture;
+
+namespace {
+
+// inode and time of last change: a file that was made again has another.
+std::string identity(const std::filesystem::path& path) {
+  struct stat status {};
+  REQUIRE(::stat(path.c_str(), &status) == 0);
+  return text(status.st_ino, " ", status.st_mtim.tv_sec, " ", status.st_mtim.tv_nsec);
+}
+
+void check_equal(const std::map<std::string, std::string>& a, const std::map<std::string, std::string>& b) {
+  REQUIRE(!a.empty());
+  REQUIRE(a.size() == b.size());
+  for (const auto& [name, bytes] : a) {
+    CAPTURE(name);
+    REQUIRE(b.contains(name));
+    CHECK((b.at(name) == bytes));
+  }
+}
+
+bool one_finished_shard(const std::filesystem::path& recipes) {
+  std::error_code missing;
+  for (const auto& entry : std::filesystem::directory_iterator(recipes, missing))
+    if (entry.path().extension() == ".h5") return true;
+  return false;
+}
+
+// Starts the extractor, signals it as soon as its first shard of recipes is there, and returns waitpid's status.
+int interrupted(const ExtractFixture& fixture, const std::string& cache, const std::vector<std::string>& settings,
+                int signal) {
+  const std::string line =
+      "exec " + fixture.command(cache, settings) + " > '" + (fixture.root / "log.txt").string() + "' 2>&1";
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::execl("/bin/sh", "sh", "-c", line.c_str(), static_cast<char*>(nullptr));
+    ::_exit(127);
+  }
+  REQUIRE(child > 0);
+  int status = 0;
+  while (!one_finished_shard(fixture.root / cache / "recipes")) {
+    if (::waitpid(child, &status, WNOHANG) == child) return status;
+    std::this_thread::yield();
+  }
+  ::kill(child, signal);
+  ::waitpid(child, &status, 0);
+  return status;
+}
+
+}  // namespace
+
+TEST_CASE("the bytes of a cache do not depend on workers, on parts or on what was there before") {
+  const ExtractFixture fixture;
+  const CommandResult whole = fixture.extract("whole", {"workers=1"});
+  CAPTURE(whole.output);
+  REQUIRE(whole.exit_code == 0);
+  CHECK(whole.output.find("top-1") != std::string::npos);
+  CHECK(whole.output.find("4 new shards, 32 views") != std::string::npos);
+  const auto expected = fixture.files("whole");
+  // Recipes and four tracks of two shards in each of two passes; index.h5, plan.json, four times track.json.
+  CHECK(fixture.shards("whole").size() == 5 * 4);
+  CHECK(expected.size() == 5 * 4 + 2 + 4);
+
+  REQUIRE(fixture.extract("workers", {"workers=4"}).exit_code == 0);
+  check_equal(expected, fixture.files("workers"));
+
+  {  // Two parts.
+    REQUIRE(fixture.extract("parts", {"part=2/2"}).exit_code == 0);
+    CHECK(fixture.shards("parts").size() == 5 * 2);
+    REQUIRE(fixture.extract("parts", {"part=1/2"}).exit_code == 0);
+    check_equal(expected, fixture.files("parts"));
+  }
+  {  // One pass after the other.
+    REQUIRE(fixture.extract("passes", {"passes=1", "first_pass=1"}).exit_code == 0);
+    CHECK(fixture.shards("passes").size() == 5 * 2);
+    REQUIRE(fixture.extract("passes", {"passes=1"}).exit_code == 0);
+    check_equal(expected, fixture.files("passes"));
+  }
+  {  // A track that is added later.
+    REQUIRE(fixture.extract("added", {"taps.features=[]", "taps.attention=[]"}).exit_code == 0);
+    CHECK(fixture.shards("added").size() == 2 * 4);
+    REQUIRE(fixture.extract("added").exit_code == 0);
+    check_equal(expected, fixture.files("added"));
+  }
+  {  // Only what is missing is made again.
+    std::string first, last;
+    for (const std::string& name : fixture.shards("workers")) {
+      if (name == "recipes/00001.h5") first = name;
+      if (name.find("features.1/") != std::string::npos) last = name;
+    }
+    REQUIRE(!first.empty());
+    REQUIRE(!last.empty());
+    std::map<std::string, std::string> before;
+    std::filesystem::remove(fixture.root / "workers" / first);
+    std::filesystem::remove(fixture.root / "workers" / last);
+    for (const auto& [name, bytes] : fixture.files("workers")) before[name] = identity(fixture.root / "workers" / name);
+    const CommandResult again = fixture.extract("workers");
+    CAPTURE(again.output);
+    REQUIRE(again.exit_code == 0);
+    CHECK(again.output.find("2 new shards, 16 views") != std::string::npos);
+    check_equal(expected, fixture.files("workers"));
+    for (const auto& [name, was] : before) CHECK(identity(fixture.root / "workers" / name) == was);
+
+    const CommandResult nothing = fixture.extract("workers");
+    CHECK(nothing.exit_code == 0);
+    CHECK(nothing.output.find("0 new shards") != std::string::npos);
+  }
+}
+
+TEST_CASE("a run that was killed or asked to stop goes on where it was") {
+  const ExtractFixture fixture;
+  const std::vector<std::string> long_run{"passes=8"};
+  REQUIRE(fixture.extract("whole", long_run).exit_code == 0);
+  const auto expected = fixture.files("whole");
+
+  const int killed = interrupted(fixture, "killed", long_run, SIGKILL);
+  REQUIRE(WIFSIGNALED(killed));
+  // What a writer leaves when it dies in a file: its process number (this one is above Linux's largest) after the name.
+  vitrine::testing::write_whole(fixture.root / "killed" / "recipes" / "00015.h5.part.99999999.0", "half a file");
+  const auto left = fixture.shards("killed");
+  CHECK(left.size() >= 1);
+  REQUIRE(left.size() < 5 * 16);
+  REQUIRE(fixture.extract("killed", long_run).exit_code == 0);
+  check_equal(expected, fixture.files("killed"));
+
+  const int stopped = interrupted(fixture, "stopped", long_run, SIGTERM);
+  REQUIRE(WIFEXITED(stopped));
+  CHECK(WEXITSTATUS(stopped) == 130);
+  CHECK(vitrine::testing::read_whole(fixture.root / "log.txt").find("run the same command again") != std::string::npos);
+  CHECK(fixture.shards("stopped").size() % 5 == 0);  // whole shards only
+  CHECK(fixture.shards("stopped").size() < 5 * 16);
+  REQUIRE(fixture.extract("stopped", long_run).exit_code == 0);
+  check_equal(expected, fixture.files("stopped"));
+}
+
+TEST_CASE("a cache gives back the teacher's values and the student the teacher's pixels") {
+  at::set_num_threads(1);
+  const ExtractFixture fixture;
+  for (const std::string precision : {"fp32", "bf16"}) {
+    CAPTURE(precision);
+    const std::string set = "teacher.precision=" + precision;
+    REQUIRE(fixture.extract(precision, {set}).exit_code == 0);
+    ExtractOptions options;
+    load_config(fixture.config, {set}, options);
+    const Teacher teacher(options.teacher, options.taps);
+    const Cache cache(fixture.root / precision);
+    const ViewMaker views(fixture.images, cache.index_ptr(), options.plan.image_size);
+    const std::vector<TrackInfo> tracks = teacher.tracks(cache.plan());
+    REQUIRE(tracks.size() == 4);
+    std::set<Mix> kinds;
+    for (std::uint32_t pass = 0; pass < 2; ++pass)
+      for (std::uint32_t group = 0; group < cache.plan().groups_per_pass(); ++group) {
+        const std::vector<Recipe> recipes = cache.recipes({pass, group});
+        CHECK((recipes == cache.plan().group(pass, group)));
+        const std::vector<std::uint8_t> pictures = views.group(recipes, 32);
+        constexpr std::size_t kView = 32 * 32 * 3;
+        REQUIRE(pictures.size() == 8 * kView);
+        kinds.insert(recipes[group % 8].mix);
+        CHECK(picture_hash(std::span(pictures).subspan(group % 8 * kView, kView)) == cache.picture_hash({pass, group}));
+        std::vector<std::vector<float>> live = teacher.run(pictures, 8);
+        for (std::size_t t = 0; t < tracks.size(); ++t) {
+          CAPTURE(tracks[t].name());
+          const TrackReader reader(cache, cache.track(tracks[t].name()));
+          CHECK((reader.track() == tracks[t]));
+          CHECK((reader.passes() == std::vector<std::uint32_t>{0, 1}));
+          TrackReader::Scratch scratch;
+          std::vector<float> stored(8 * tracks[t].view_values());
+          reader.read({pass, group}, scratch, stored);
+          through_codec(tracks[t], 8, live[t]);
+          REQUIRE(live[t].size() == stored.size());
+          CHECK(std::memcmp(live[t].data(), stored.data(), stored.size() * sizeof(float)) == 0);
+        }
+      }
+  }
+}
+
+TEST_CASE("stored hashes are of mixed pictures, whatever the kind of mixing") {
+  const ExtractFixture fixture;
+  const std::vector<std::string> kinds{"plan.mix_probability=0", "plan.cutmix_alpha=0", "plan.mixup_alpha=0"};
+  const std::vector<Mix> expected{Mix::kNone, Mix::kMixUp, Mix::kCutMix};
+  for (std::size_t kind = 0; kind < kinds.size(); ++kind) {
+    CAPTURE(kinds[kind]);
+    const std::string name = "mix" + std::to_string(kind);
+    REQUIRE(fixture.extract(name, {kinds[kind], "taps.features=[]", "taps.attention=[]", "passes=4"}).exit_code == 0);
+    const Cache cache(fixture.root / name);
+    const ViewMaker views(fixture.images, cache.index_ptr(), 32);
+    std::uint32_t seen = 0;
+    for (std::uint32_t pass = 0; pass < 4; ++pass)
+      for (std::uint32_t group = 0; group < 2; ++group) {
+        const std::vector<Recipe> recipes = cache.recipes({pass, group});
+        seen += recipes[group].mix == expected[kind] ? 1 : 0;
+        const std::vector<std::uint8_t> pictures = views.group(recipes, 32);
+        CHECK(picture_hash(std::span(pictures).subspan(group * 3072, 3072)) == cache.picture_hash({pass, group}));
+      }
+    CHECK(seen > 0);
+  }
+}
+
+TEST_CASE("parts share the shards out") {
+  const auto index = std::make_shared<ImageIndex>();
+  index->classes = {"a", "b"};
+  for (int i = 0; i < 5; ++i) index->images.push_back({.id = std::to_string(i), .height = 8, .width = 8});
+  PlanOptions options;
+  options.group = 2, options.shard_groups = 1;  // three shards a pass
+  const Plan plan(index, options);
+  for (const int n : {1, 2, 4, 7}) {
+    std::multiset<std::pair<std::uint32_t, std::uint32_t>> all;
+    for (int i = 1; i <= n; ++i)
+      for (const ShardKey& key : shards_of_part(plan, 4, 2, text(i, "/", n))) all.emplace(key.pass, key.shard);
+    CHECK((all ==
+           std::multiset<std::pair<std::uint32_t, std::uint32_t>>{{4, 0}, {4, 1}, {4, 2}, {5, 0}, {5, 1}, {5, 2}}));
+  }
+  for (const char* part : {"", "1", "/2", "1/", "0/2", "3/2", "1/0", "-1/2", "1/2x", " 1/2", "a/b", "99999999999/2"})
+    CHECK_THROWS_WITH_AS(shards_of_part(plan, 0, 1, part), doctest::Contains("expected i/n"), Error);
+}
