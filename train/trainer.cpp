@@ -39,10 +39,10 @@ std::shared_ptr<const ImageIndex> scan(const TrainOptions& options) {
 
 bool only_features(const PhaseOptions& phase) { return phase.feature_term && !phase.output_term && !phase.label_term; }
 
-at::Device seeded(const TrainOptions& options) {
-  const at::Device device = select_device(options.device);
+// Seeded at the last moment: a live teacher's construction draws weights too, and must not move the student's.
+Network seeded_network(const TrainOptions& options, std::size_t classes, at::Device device) {
   torch::manual_seed(options.seed);
-  return device;
+  return Network(options.model, static_cast<int>(classes), device);
 }
 
 }  // namespace
@@ -68,10 +68,10 @@ std::string meaningful_settings(const TrainOptions& options) {
 
 Trainer::Trainer(const TrainOptions& options)
     : options_(options),
-      device_(seeded(options)),
+      device_(select_device(options.device)),
       index_(scan(options)),
       source_(make_target_source(options, index_)),
-      network_(options.model, static_cast<int>(index_->classes.size()), device_) {
+      network_(seeded_network(options, index_->classes.size(), device_)) {
   const PlanOptions& plan = source_->plan().options();
   size_ = options_.size > 0 ? static_cast<int>(options_.size) : static_cast<int>(plan.image_size);
   views_ = std::make_unique<ViewMaker>(options_.images, index_, plan.image_size);
