@@ -1,0 +1,94 @@
+#include <torch/torch.h>
+
+#include "tests/train/fixture.h"
+
+#include "common/config/config.h"
+
+using namespace vitrine;
+using vitrine::testing::CommandResult;
+using vitrine::testing::TrainFixture;
+
+namespace {
+
+struct CliFixture : TrainFixture {
+  CliFixture() { make_cache(); }
+
+  std::string command(TrainOptions options, const std::vector<std::string>& settings = {}) const {
+    vitrine::testing::write_whole(root / "train.toml", config_as_toml(options));
+    std::string line = vitrine::testing::executable("vitrine-train") + " '" + (root / "train.toml").string() + "'";
+    for (const std::string& setting : settings) line += " --set '" + setting + "'";
+    return line;
+  }
+  CommandResult train(const std::vector<std::string>& settings = {}) const {
+    return vitrine::testing::run(command(options(TargetKind::kCache, "run"), settings));
+  }
+  /// Exit code 2, nothing trained, and one line that holds every one of `parts` (notes on the way aside).
+  void check_refused(const CommandResult& result, const std::vector<std::string>& parts) const {
+    CAPTURE(result.output);
+    CHECK(result.exit_code == 2);
+    CHECK_FALSE(std::filesystem::exists(root / "run" / "last.json"));
+    const std::string last = result.output.substr(result.output.rfind('\n', result.output.size() - 2) + 1);
+    CHECK(last.find("vitrine-train: ") == 0);
+    for (const std::string& part : parts) {
+      CAPTURE(part);
+      CHECK(last.find(part) != std::string::npos);
+    }
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a run from a configuration ends with its result; stopped, it says how to go on") {
+  const CliFixture fixture;
+  const CommandResult stopped = fixture.train({"max_steps=3"});
+  CAPTURE(stopped.output);
+  CHECK(stopped.exit_code == 0);
+  CHECK(stopped.output.find("resume = true") != std::string::npos);
+  CHECK(stopped.output.find("so each view is seen 2.5 times") != std::string::npos);
+  const CommandResult ended = fixture.train({"resume=true", "test=" + fixture.images.string()});
+  CAPTURE(ended.output);
+  CHECK(ended.exit_code == 0);
+  CHECK(ended.output.find("top-1") != std::string::npos);
+  CHECK(std::filesystem::exists(fixture.root / "run/summary.json"));
+}
+
+TEST_CASE("a cache of other images or another order of classes is refused with the difference") {
+  const CliFixture fixture;
+  SUBCASE("a class that sorts elsewhere") {
+    std::filesystem::rename(fixture.images / "ant", fixture.images / "dog");
+    fixture.check_refused(fixture.train(), {"class 0", "ant", "bee"});
+  }
+  SUBCASE("a class fewer") {
+    std::filesystem::remove_all(fixture.images / "cat");
+    fixture.check_refused(fixture.train(), {"3 classes", "2"});
+  }
+  SUBCASE("an image fewer") {
+    std::filesystem::remove(fixture.images / "bee/2.jpg");
+    fixture.check_refused(fixture.train(), {"15 images", "14"});
+  }
+  SUBCASE("an image of other contents") {
+    std::filesystem::copy_file(fixture.images / "bee/3.jpg", fixture.images / "bee/2.jpg", std::filesystem::copy_options::overwrite_existing);
+    fixture.check_refused(fixture.train(), {"bee/2.jpg", "other contents"});
+  }
+}
+
+TEST_CASE("bad settings end with code 2 and one sentence") {
+  const CliFixture fixture;
+  SUBCASE("an unknown key") { fixture.check_refused(fixture.train({"schedule.joint.epoch=3"}), {"schedule.joint.epoch"}); }
+  SUBCASE("a value out of range") { fixture.check_refused(fixture.train({"loss.label_smoothing=2"}), {"loss.label_smoothing"}); }
+  SUBCASE("no such weights") { fixture.check_refused(fixture.train({"model.weights=nowhere.safetensors"}), {"nowhere.safetensors"}); }
+  SUBCASE("no such track") { fixture.check_refused(fixture.train({"targets.features=features.5"}), {"features.5"}); }
+  SUBCASE("no such cache") { fixture.check_refused(fixture.train({"targets.cache=nowhere"}), {"nowhere"}); }
+  SUBCASE("no images") { fixture.check_refused(fixture.train({"images="}), {"images"}); }
+  SUBCASE("a batch that does not divide the group") { fixture.check_refused(fixture.train({"batch=3"}), {"batch = 3", "8"}); }
+  SUBCASE("a batch beyond a pass") { fixture.check_refused(fixture.train({"batch=64"}), {"batch = 64", "16"}); }
+  SUBCASE("an align phase without features") { fixture.check_refused(fixture.train({"targets.features="}), {"schedule.align", "targets.features"}); }
+}
+
+TEST_CASE("the configuration for ImageNet names only keys that exist, and a batch of whole groups") {
+  TrainOptions options;
+  load_config(std::filesystem::path(std::getenv("VITRINE_SOURCE")) / "configs/imagenet-train.toml", {}, options);
+  CHECK(options.targets.source == TargetKind::kCache);
+  CHECK(options.batch % options.plan.group == 0);
+  CHECK(options.schedule.epochs() == 26);
+}

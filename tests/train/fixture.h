@@ -1,0 +1,94 @@
+// The extractor's small folder and teacher, and runs of the trainer over them: sixteen views a pass in two groups.
+#ifndef VITRINE_TESTS_TRAIN_FIXTURE_H_
+#define VITRINE_TESTS_TRAIN_FIXTURE_H_
+
+#include <string>
+#include <vector>
+
+#include "common/image/scan.h"
+#include "tests/extract/fixture.h"
+#include "train/trainer.h"
+
+namespace vitrine::testing {
+
+struct TrainFixture : ExtractFixture {
+  /// Makes the cache "cache" of two passes with logits, features.0, features.1 and attention.1.
+  void make_cache() const {
+    const CommandResult made = extract("cache");
+    INFO(made.output);
+    REQUIRE(made.exit_code == 0);
+  }
+
+  /// Batches of four: four steps an epoch, five epochs in all three phases, so twenty steps.
+  TrainOptions options(TargetKind source, const std::string& output) const {
+    TrainOptions out;
+    out.images = images.string();
+    out.output = (root / output).string();
+    out.batch = 4;
+    out.seed = 3;
+    out.threads = 1;
+    out.workers = 2;
+    out.log_every = 1;
+    out.checkpoint_every = 100;  // beyond the end: only the last one is written
+    out.targets.source = source;
+    out.plan = {.seed = 7, .group = 8, .shard_groups = 1, .image_size = 32, .mix_probability = 0.8};
+    out.schedule.align.epochs = 1;
+    out.schedule.joint.epochs = 3;
+    out.schedule.fine_tune.epochs = 1;
+    if (source == TargetKind::kNone) {
+      out.schedule.align.epochs = 0;
+      out.targets.passes = 2;
+      return out;
+    }
+    out.targets.features = "features.1";
+    out.targets.attention = "attention.1";
+    out.transformer.stage = 3;
+    if (source == TargetKind::kCache) {
+      out.targets.cache = (root / "cache").string();
+    } else {
+      out.targets.passes = 2;
+      TeacherOptions& teacher = out.targets.teacher;
+      teacher.name = "small";
+      teacher.weights = weights.string();
+      teacher.micro_batch = 4;
+      teacher.vit.arch = "";
+      teacher.vit.image_size = 32, teacher.vit.patch = 8, teacher.vit.dim = 16, teacher.vit.depth = 2, teacher.vit.heads = 2;
+      teacher.vit.classes = 3;
+      out.targets.taps.features = {0, -1};
+      out.targets.taps.attention = {-1};
+    }
+    return out;
+  }
+
+  std::shared_ptr<const ImageIndex> index() const {
+    return std::make_shared<const ImageIndex>(scan_image_folder(images, nullptr));
+  }
+};
+
+/// What stands in `tensors` now, safe from what comes later.
+inline Tensors copies(const Tensors& tensors) {
+  Tensors out;
+  for (const auto& [name, tensor] : tensors) out.emplace(name, tensor.detach().cpu().clone());
+  return out;
+}
+
+inline Tensors trained(const TrainOptions& options) {
+  const std::atomic<bool> stop{false};
+  Trainer trainer(options);
+  trainer.run(stop);
+  return copies(trainer.state());
+}
+
+/// The names of the tensors that are not equal to the bit.
+inline std::vector<std::string> differences(const Tensors& a, const Tensors& b) {
+  std::vector<std::string> out;
+  for (const auto& [name, tensor] : a)
+    if (!b.contains(name) || !at::equal(tensor, b.at(name))) out.push_back(name);
+  for (const auto& [name, tensor] : b)
+    if (!a.contains(name)) out.push_back(name);
+  return out;
+}
+
+}  // namespace vitrine::testing
+
+#endif  // VITRINE_TESTS_TRAIN_FIXTURE_H_
