@@ -2,6 +2,8 @@
 #ifndef VITRINE_TESTS_TRAIN_FIXTURE_H_
 #define VITRINE_TESTS_TRAIN_FIXTURE_H_
 
+#include <map>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -86,6 +88,25 @@ inline std::vector<std::string> differences(const Tensors& a, const Tensors& b) 
     if (!b.contains(name) || !at::equal(tensor, b.at(name))) out.push_back(name);
   for (const auto& [name, tensor] : b)
     if (!a.contains(name)) out.push_back(name);
+  return out;
+}
+
+/// log.csv by columns, as text.
+inline std::map<std::string, std::vector<std::string>> read_log(const TrainOptions& options) {
+  std::istringstream lines(read_whole(std::filesystem::path(options.output) / "log.csv"));
+  std::map<std::string, std::vector<std::string>> out;
+  std::vector<std::string> names;
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream cells(line);
+    std::vector<std::string> row;
+    for (std::string cell; std::getline(cells, cell, ',');) row.push_back(cell);
+    if (names.empty()) {
+      names = row;
+    } else {
+      REQUIRE(row.size() == names.size());
+      for (std::size_t i = 0; i < row.size(); ++i) out[names[i]].push_back(row[i]);
+    }
+  }
   return out;
 }
 

@@ -2,14 +2,12 @@
 
 #include "tests/train/fixture.h"
 
-#include <cmath>
-#include <sstream>
-
 #include "common/base/error.h"
 
 using namespace vitrine;
 using vitrine::testing::copies;
 using vitrine::testing::differences;
+using vitrine::testing::read_log;
 using vitrine::testing::read_whole;
 using vitrine::testing::trained;
 using vitrine::testing::TrainFixture;
@@ -18,25 +16,6 @@ namespace {
 
 bool is_statistic(const std::string& name) {
   return name.find("running_") != std::string::npos || name.find("num_batches_tracked") != std::string::npos;
-}
-
-// log.csv by columns, as text.
-std::map<std::string, std::vector<std::string>> read_log(const TrainOptions& options) {
-  std::istringstream lines(read_whole(std::filesystem::path(options.output) / "log.csv"));
-  std::map<std::string, std::vector<std::string>> out;
-  std::vector<std::string> names;
-  for (std::string line; std::getline(lines, line);) {
-    std::istringstream cells(line);
-    std::vector<std::string> row;
-    for (std::string cell; std::getline(cells, cell, ',');) row.push_back(cell);
-    if (names.empty()) {
-      names = row;
-    } else {
-      REQUIRE(row.size() == names.size());
-      for (std::size_t i = 0; i < row.size(); ++i) out[names[i]].push_back(row[i]);
-    }
-  }
-  return out;
 }
 
 // One epoch of one phase; what changed, by whether a tensor is the student's weight, its statistic or the transformer's.
@@ -169,71 +148,6 @@ TEST_CASE("each phase changes exactly the tensors that it names") {
     CHECK(counts.statistics == 0);
     CHECK(counts.transformer == counts.all.transformer);
   }
-}
-
-TEST_CASE("a student of another resolution trains from the same cache") {
-  const TrainFixture fixture;
-  fixture.make_cache();
-  for (const std::uint32_t size : {24u, 40u}) {
-    TrainOptions options = fixture.options(TargetKind::kCache, "size-" + std::to_string(size));
-    options.size = size;
-    options.schedule.joint.epochs = 1;
-    trained(options);
-    const auto log = read_log(options);
-    REQUIRE(log.at("step").size() == 12);
-    for (const std::string& feature : log.at("feature")) CHECK(std::isfinite(std::stod(feature)));
-  }
-}
-
-TEST_CASE("ResNet-18 and ResNet-50, on logits alone and on everything") {
-  const TrainFixture fixture;
-  fixture.make_cache();
-  for (const std::string arch : {"resnet18", "resnet50"})
-    for (const bool full : {false, true}) {
-      CAPTURE(arch);
-      CAPTURE(full);
-      TrainOptions options = fixture.options(TargetKind::kCache, arch + (full ? "-full" : "-logits"));
-      options.model.arch = arch;
-      options.schedule.align.epochs = options.schedule.fine_tune.epochs = 0;
-      options.schedule.joint.epochs = 1;
-      if (!full) options.targets.features = options.targets.attention = "";
-      trained(options);
-      const auto log = read_log(options);
-      REQUIRE(log.at("step").size() == 4);
-      for (std::size_t i = 0; i < 4; ++i) {
-        CHECK(log.at("kl")[i] != "");
-        CHECK(log.at("label")[i] != "");
-        CHECK((log.at("feature")[i] != "") == full);
-        CHECK((log.at("attention")[i] != "") == full);
-      }
-      CHECK(std::filesystem::exists(std::filesystem::path(options.output) / "final.safetensors"));
-      CHECK(std::filesystem::exists(std::filesystem::path(options.output) / "summary.json"));
-    }
-}
-
-TEST_CASE("the best weights are those of the best validation, a ViT learns from labels, its weights start another run") {
-  const TrainFixture fixture;
-  TrainOptions options = fixture.options(TargetKind::kNone, "vit");
-  options.model.kind = "vit";
-  options.model.vit.arch = "";
-  options.model.vit.image_size = 32, options.model.vit.patch = 8, options.model.vit.dim = 16;
-  options.model.vit.depth = 2, options.model.vit.heads = 2;
-  options.validation = options.test = options.images;
-  const std::atomic<bool> stop{false};
-  Trainer trainer(options);
-  const TrainResult result = trainer.run(stop);
-  CHECK(result.finished);
-  CHECK(result.images_seen == 4 * 16);
-  REQUIRE(result.validation.has_value());
-  REQUIRE(result.test.has_value());
-  CHECK(result.test->images == 15);
-  CHECK(result.test->top1 == result.validation->top1);
-  CHECK(std::filesystem::exists(fixture.root / "vit/best.safetensors"));
-  options.model.weights = (fixture.root / "vit/final.safetensors").string();
-  Tensors start;
-  for (const auto& [name, tensor] : copies(Trainer(options).state()))
-    if (name.starts_with("model.")) start.emplace(name.substr(6), tensor);
-  CHECK(differences(start, load_safetensors(options.model.weights)) == std::vector<std::string>{});
 }
 
 TEST_CASE("a resumed run must mean the same, its checkpoint be whole; where things lie may change") {
