@@ -1,8 +1,7 @@
 #include <torch/torch.h>
 
-#include "tests/train/fixture.h"
-
 #include "common/config/config.h"
+#include "tests/train/fixture.h"
 
 using namespace vitrine;
 using vitrine::testing::CommandResult;
@@ -67,22 +66,41 @@ TEST_CASE("a cache of other images or another order of classes is refused with t
     fixture.check_refused(fixture.train(), {"15 images", "14"});
   }
   SUBCASE("an image of other contents") {
-    std::filesystem::copy_file(fixture.images / "bee/3.jpg", fixture.images / "bee/2.jpg", std::filesystem::copy_options::overwrite_existing);
+    std::filesystem::copy_file(fixture.images / "bee/3.jpg", fixture.images / "bee/2.jpg",
+                               std::filesystem::copy_options::overwrite_existing);
     fixture.check_refused(fixture.train(), {"bee/2.jpg", "other contents"});
   }
 }
 
 TEST_CASE("bad settings end with code 2 and one sentence") {
   const CliFixture fixture;
-  SUBCASE("an unknown key") { fixture.check_refused(fixture.train({"schedule.joint.epoch=3"}), {"schedule.joint.epoch"}); }
-  SUBCASE("a value out of range") { fixture.check_refused(fixture.train({"loss.label_smoothing=2"}), {"loss.label_smoothing"}); }
-  SUBCASE("no such weights") { fixture.check_refused(fixture.train({"model.weights=nowhere.safetensors"}), {"nowhere.safetensors"}); }
-  SUBCASE("no such track") { fixture.check_refused(fixture.train({"targets.features=features.5"}), {"features.5"}); }
-  SUBCASE("no such cache") { fixture.check_refused(fixture.train({"targets.cache=nowhere"}), {"nowhere"}); }
-  SUBCASE("no images") { fixture.check_refused(fixture.train({"images="}), {"images"}); }
-  SUBCASE("a batch that does not divide the group") { fixture.check_refused(fixture.train({"batch=3"}), {"batch = 3", "8"}); }
-  SUBCASE("a batch beyond a pass") { fixture.check_refused(fixture.train({"batch=64"}), {"batch = 64", "16"}); }
-  SUBCASE("an align phase without features") { fixture.check_refused(fixture.train({"targets.features="}), {"schedule.align", "targets.features"}); }
+  SUBCASE("an unknown key") {
+    fixture.check_refused(fixture.train({"schedule.joint.epoch=3"}), {"schedule.joint.epoch"});
+  }
+  SUBCASE("a value out of range") {
+    fixture.check_refused(fixture.train({"loss.label_smoothing=2"}), {"loss.label_smoothing"});
+  }
+  SUBCASE("no such weights") {
+    fixture.check_refused(fixture.train({"model.weights=nowhere.safetensors"}), {"nowhere.safetensors"});
+  }
+  SUBCASE("no such track") {
+    fixture.check_refused(fixture.train({"targets.features=features.5"}), {"features.5"});
+  }
+  SUBCASE("no such cache") {
+    fixture.check_refused(fixture.train({"targets.cache=nowhere"}), {"nowhere"});
+  }
+  SUBCASE("no images") {
+    fixture.check_refused(fixture.train({"images="}), {"images"});
+  }
+  SUBCASE("a batch that does not divide the group") {
+    fixture.check_refused(fixture.train({"batch=3"}), {"batch = 3", "8"});
+  }
+  SUBCASE("a batch beyond a pass") {
+    fixture.check_refused(fixture.train({"batch=64"}), {"batch = 64", "16"});
+  }
+  SUBCASE("an align phase without features") {
+    fixture.check_refused(fixture.train({"targets.features="}), {"schedule.align", "targets.features"});
+  }
 }
 
 TEST_CASE("the configuration for ImageNet names only keys that exist, and a batch of whole groups") {

@@ -1,12 +1,12 @@
-#include <torch/torch.h>
-
-#include "tests/train/fixture.h"
 #include "train/stream.h"
+
+#include <torch/torch.h>
 
 #include <algorithm>
 #include <numeric>
 
 #include "common/base/error.h"
+#include "tests/train/fixture.h"
 
 using namespace vitrine;
 using vitrine::testing::TrainFixture;
@@ -34,12 +34,14 @@ StreamOptions without_augmentation() {
 std::vector<StreamItem> epochs(const TargetSource& source, std::uint32_t count) {
   std::vector<StreamItem> out;
   for (std::uint32_t epoch = 0; epoch < count; ++epoch)
-    for (const GroupKey key : epoch_order(kSeed, epoch, source.plan().groups_per_pass(), source.passes(false))) out.push_back({epoch, key});
+    for (const GroupKey key : epoch_order(kSeed, epoch, source.plan().groups_per_pass(), source.passes(false)))
+      out.push_back({epoch, key});
   return out;
 }
 
 std::function<std::optional<StreamItem>(std::uint64_t)> numbered(std::vector<StreamItem> items) {
-  return [items = std::move(items)](std::uint64_t n) { return n < items.size() ? std::optional(items[n]) : std::nullopt; };
+  return
+      [items = std::move(items)](std::uint64_t n) { return n < items.size() ? std::optional(items[n]) : std::nullopt; };
 }
 
 std::vector<GroupBatch> all_groups(GroupStream& stream) {
@@ -66,7 +68,9 @@ class OtherPictures : public TargetSource {
   std::vector<std::uint32_t> passes(bool features) const override { return source_.passes(features); }
   std::vector<Recipe> recipes(GroupKey key) const override { return source_.recipes(key); }
   std::optional<std::uint64_t> picture_hash(GroupKey) const override { return 1; }
-  GroupTargets targets(GroupKey key, std::span<const std::uint8_t> pictures) const override { return source_.targets(key, pictures); }
+  GroupTargets targets(GroupKey key, std::span<const std::uint8_t> pictures) const override {
+    return source_.targets(key, pictures);
+  }
 
  private:
   const TargetSource& source_;
@@ -120,7 +124,9 @@ TEST_CASE("a group's views are the plan's, each once with its own labels, in an 
     std::vector<std::size_t> out;
     for (std::size_t i = 0; i < recipes.size(); ++i) {
       for (std::size_t from = 0; from < recipes.size(); ++from) {
-        if (!std::equal(plain.begin() + from * each, plain.begin() + (from + 1) * each, batch.pictures.begin() + i * each)) continue;
+        if (!std::equal(plain.begin() + from * each, plain.begin() + (from + 1) * each,
+                        batch.pictures.begin() + i * each))
+          continue;
         out.push_back(from);
         const Recipe& recipe = recipes[from];
         CHECK(batch.label[i] == recipe.label);
@@ -167,7 +173,8 @@ TEST_CASE("pictures that the teacher did not see are refused at its resolution, 
 
 TEST_CASE("what a worker throws reaches the reader, by the image's name") {
   const StreamFixture fixture;
-  for (const auto& entry : std::filesystem::directory_iterator(fixture.images / "bee")) std::filesystem::remove(entry.path());
+  for (const auto& entry : std::filesystem::directory_iterator(fixture.images / "bee"))
+    std::filesystem::remove(entry.path());
   GroupStream stream(*fixture.source, fixture.views, stream_options(2), numbered(epochs(*fixture.source, 1)), 0);
   std::string message;
   try {
@@ -180,7 +187,9 @@ TEST_CASE("what a worker throws reaches the reader, by the image's name") {
 
 TEST_CASE("a stream that is dropped with groups waiting and in work ends") {
   const StreamFixture fixture;
-  const auto forever = [](std::uint64_t n) { return std::optional(StreamItem{static_cast<std::uint32_t>(n), GroupKey{0, 0}}); };
+  const auto forever = [](std::uint64_t n) {
+    return std::optional(StreamItem{static_cast<std::uint32_t>(n), GroupKey{0, 0}});
+  };
   for (const bool read_one : {false, true}) {
     GroupStream stream(*fixture.source, fixture.views, stream_options(2), forever, 0);
     if (read_one) CHECK(stream.next().has_value());

@@ -1,8 +1,8 @@
 #include <torch/torch.h>
 
-#include "tests/train/fixture.h"
-
 #include <cmath>
+
+#include "tests/train/fixture.h"
 
 using namespace vitrine;
 using vitrine::testing::copies;
@@ -51,7 +51,8 @@ TEST_CASE("ResNet-18 and ResNet-50, on logits alone and on everything") {
     }
 }
 
-TEST_CASE("the best weights are those of the best validation, a ViT learns from labels, its weights start another run") {
+TEST_CASE(
+    "the best weights are those of the best validation, a ViT learns from labels, its weights start another run") {
   const TrainFixture fixture;
   TrainOptions options = fixture.options(TargetKind::kNone, "vit");
   options.model.kind = "vit";

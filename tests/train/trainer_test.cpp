@@ -1,8 +1,7 @@
 #include <torch/torch.h>
 
-#include "tests/train/fixture.h"
-
 #include "common/base/error.h"
+#include "tests/train/fixture.h"
 
 using namespace vitrine;
 using vitrine::testing::copies;
@@ -18,7 +17,8 @@ bool is_statistic(const std::string& name) {
   return name.find("running_") != std::string::npos || name.find("num_batches_tracked") != std::string::npos;
 }
 
-// One epoch of one phase; what changed, by whether a tensor is the student's weight, its statistic or the transformer's.
+// One epoch of one phase; what changed, by whether a tensor is the student's weight, its statistic or the
+// transformer's.
 struct Changes {
   std::size_t weights = 0, statistics = 0, transformer = 0;
 };
