@@ -4,5 +4,5 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 tools/setup.sh
 tools/build.sh
-# One test after the other where memory is short; the tests themselves use one or two threads.
+# As many tests side by side as there are cores; each uses one or two threads.
 ctest --test-dir build --output-on-failure -j "$(nproc)" "$@"
