@@ -24,11 +24,6 @@ std::shared_ptr<const ImageIndex> scanned(const std::string& folder, const std::
 
 }  // namespace
 
-std::array<float, 3> colours(const std::vector<double>& values, const char* key) {
-  if (values.size() != 3) fail(key, " has ", values.size(), " numbers; expected three, for red, green and blue");
-  return {static_cast<float>(values[0]), static_cast<float>(values[1]), static_cast<float>(values[2])};
-}
-
 Evaluation::Evaluation(const std::string& folder, const std::vector<std::string>& classes, int size, const TrainOptions& options)
     : index_(scanned(folder, classes)), views_(folder, index_, static_cast<std::uint32_t>(size)), size_(size), options_(options) {}
 
@@ -48,7 +43,7 @@ Accuracy Evaluation::run(Network& network, at::Device device) const {
       std::memcpy(pixels + i * picture, view.rgb.data(), picture);
     });
     for (std::size_t i = 0; i < n; ++i) labels.data_ptr<std::int64_t>()[i] = index_->images[first + i].label;
-    const at::Tensor x = normalise_pictures(bytes.to(device), colours(options_.mean, "mean"), colours(options_.deviation, "deviation"));
+    const at::Tensor x = normalise_pictures(bytes.to(device), three_colours(options_.mean, "mean"), three_colours(options_.deviation, "deviation"));
     at::Tensor logits;
     {
       const Autocast autocast(device, options_.precision == "bf16" ? at::kBFloat16 : at::kFloat);

@@ -26,9 +26,6 @@ class Evaluation {
   TrainOptions options_;
 };
 
-/// (value / 255 - mean) / deviation in the three colours, the numbers of the options checked.
-std::array<float, 3> colours(const std::vector<double>& values, const char* key);
-
 }  // namespace vitrine
 
 #endif  // VITRINE_TRAIN_EVALUATE_H_

@@ -76,6 +76,8 @@ Trainer::Trainer(const TrainOptions& options)
   size_ = options_.size > 0 ? static_cast<int>(options_.size) : static_cast<int>(plan.image_size);
   views_ = std::make_unique<ViewMaker>(options_.images, index_, plan.image_size);
   shapes_ = source_->shapes();
+  three_colours(options_.mean, "mean");  // refused here, before anything is written
+  three_colours(options_.deviation, "deviation");
   if (options_.threads == 0) options_.threads = cores();
   if (options_.workers == 0) options_.workers = cores();
 
@@ -236,7 +238,7 @@ void Trainer::clip() {
 
 LossTerms Trainer::step(const Batch& batch, const SchedulePoint& point, std::uint64_t number) {
   const PhaseOptions& phase = *point.phase;
-  const at::Tensor x = normalise_pictures(batch.pictures, colours(options_.mean, "mean"), colours(options_.deviation, "deviation"));
+  const at::Tensor x = normalise_pictures(batch.pictures, three_colours(options_.mean, "mean"), three_colours(options_.deviation, "deviation"));
   NetworkOutputs out;
   {
     const torch::AutoGradMode graph(!phase.freeze_student);

@@ -2,6 +2,8 @@
 
 #include "common/kernels/normalise.h"
 
+#include "common/base/error.h"
+
 #include <torch/library.h>
 #include "common/kernels/normalise_element.h"
 
@@ -50,6 +52,11 @@ at::Tensor normalise_pictures(at::Tensor pictures, std::array<float, 3> mean, st
   const std::array<double, 3> wide_mean{mean[0], mean[1], mean[2]};
   const std::array<double, 3> wide_deviation{deviation[0], deviation[1], deviation[2]};
   return op.call(pictures, wide_mean, wide_deviation);
+}
+
+std::array<float, 3> three_colours(const std::vector<double>& values, const std::string& key) {
+  if (values.size() != 3) fail(key, " has ", values.size(), " numbers; expected three, for red, green and blue");
+  return {static_cast<float>(values[0]), static_cast<float>(values[1]), static_cast<float>(values[2])};
 }
 
 }  // namespace vitrine

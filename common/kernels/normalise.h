@@ -5,6 +5,8 @@
 #include <ATen/core/Tensor.h>
 
 #include <array>
+#include <string>
+#include <vector>
 
 namespace vitrine {
 
@@ -12,6 +14,9 @@ namespace vitrine {
 /// or, after select_device("cuda"), a GPU. Returns FP32 [N, 3, H, W] in channels-last memory on the same device. Any
 /// other input throws c10::Error; deviations must not be 0.
 at::Tensor normalise_pictures(at::Tensor pictures, std::array<float, 3> mean, std::array<float, 3> deviation);
+
+/// Three numbers of a configuration as a mean or deviation. Throws Error that names `key` for any other count.
+std::array<float, 3> three_colours(const std::vector<double>& values, const std::string& key);
 
 }  // namespace vitrine
 

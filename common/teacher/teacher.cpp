@@ -30,12 +30,6 @@ std::vector<std::int64_t> blocks_of(const std::vector<int>& blocks, int depth, c
   return out;
 }
 
-std::array<float, 3> three(const std::vector<double>& values, const char* key) {
-  if (values.size() != 3)
-    fail("teacher.", key, " has ", values.size(), " numbers; expected three, for red, green and blue");
-  return {static_cast<float>(values[0]), static_cast<float>(values[1]), static_cast<float>(values[2])};
-}
-
 std::string joined(const std::vector<double>& values) {
   std::string out;
   for (const double value : values) {
@@ -97,8 +91,8 @@ Teacher::Teacher(const TeacherOptions& options, const TapOptions& taps)
   if (options_.name.empty())
     options_.name =
         options_.vit.arch.empty() ? std::filesystem::path(options_.weights).stem().string() : options_.vit.arch;
-  three(options_.mean, "mean");
-  three(options_.deviation, "deviation");
+  three_colours(options_.mean, "teacher.mean");
+  three_colours(options_.deviation, "teacher.deviation");
   form_from_name(taps.logits_form, "taps.logits_form");
   form_from_name(taps.features_form, "taps.features_form");
   form_from_name(taps.attention_form, "taps.attention_form");
@@ -178,7 +172,7 @@ VitOutputs Teacher::forward(std::span<const std::uint8_t> pictures, std::uint32_
   const std::int64_t size = image_size();
   const at::Tensor bytes =
       at::from_blob(const_cast<std::uint8_t*>(pictures.data()), {views, size, size, 3}, at::kByte).to(device_);
-  const at::Tensor x = normalise_pictures(bytes, three(options_.mean, "mean"), three(options_.deviation, "deviation"));
+  const at::Tensor x = normalise_pictures(bytes, three_colours(options_.mean, "teacher.mean"), three_colours(options_.deviation, "teacher.deviation"));
   const Autocast autocast(device_, options_.precision == "bf16" ? at::kBFloat16 : at::kFloat);
   return vit_->forward(x, taps);
 }

@@ -25,7 +25,7 @@ struct CliFixture : TrainFixture {
   void check_refused(const CommandResult& result, const std::vector<std::string>& parts) const {
     CAPTURE(result.output);
     CHECK(result.exit_code == 2);
-    CHECK_FALSE(std::filesystem::exists(root / "run" / "last.json"));
+    CHECK_FALSE(std::filesystem::exists(root / "run"));
     const std::string last = result.output.substr(result.output.rfind('\n', result.output.size() - 2) + 1);
     CHECK(last.find("vitrine-train: ") == 0);
     for (const std::string& part : parts) {
@@ -94,6 +94,9 @@ TEST_CASE("bad settings end with code 2 and one sentence") {
   }
   SUBCASE("a batch that does not divide the group") {
     fixture.check_refused(fixture.train({"batch=3"}), {"batch = 3", "8"});
+  }
+  SUBCASE("a mean that is not three colours") {
+    fixture.check_refused(fixture.train({"mean=[0.5]"}), {"mean has 1 numbers", "three"});
   }
   SUBCASE("a batch beyond a pass") {
     fixture.check_refused(fixture.train({"batch=64"}), {"batch = 64", "16"});
