@@ -57,6 +57,8 @@ Extractor::Shard Extractor::make(ShardKey key, Progress& progress) const {
   Shard out;
   out.picture_hashes.resize(groups);
   out.tracks.assign(tracks_.size(), std::vector<std::vector<Array>>(groups));
+  std::vector<std::unique_ptr<const Codec>> codecs;
+  for (const TrackInfo& track : tracks_) codecs.push_back(make_codec(track.codec, track.shape));
   tbb::parallel_for(std::uint32_t{0}, groups, [&](std::uint32_t g) {
     const std::uint32_t group = first + g;
     try {
@@ -66,8 +68,7 @@ Extractor::Shard Extractor::make(ShardKey key, Progress& progress) const {
       const std::size_t view_bytes = pictures.size() / views;
       out.picture_hashes[g] = picture_hash(std::span(pictures).subspan(group % views * view_bytes, view_bytes));
       const std::vector<std::vector<float>> values = teacher_.run(pictures, views);
-      for (std::size_t t = 0; t < tracks_.size(); ++t)
-        out.tracks[t][g] = encode(tracks_[t].form, values[t], views, tracks_[t].shape);
+      for (std::size_t t = 0; t < tracks_.size(); ++t) out.tracks[t][g] = codecs[t]->encode(values[t], views);
       progress.advance(views);
     } catch (const Error& error) {
       fail("pass ", key.pass, ", group ", group, ": ", error.what());

@@ -56,6 +56,7 @@ class TrackReader {
   struct Scratch {
     Container::Scratch container;
     std::vector<std::vector<std::byte>> arrays;
+    std::vector<std::span<const std::byte>> spans;
   };
 
   TrackReader(const Cache& cache, const TrackInfo& track);
@@ -75,6 +76,7 @@ class TrackReader {
   TrackInfo track_;
   std::uint32_t group_, shard_groups_, groups_per_pass_, shards_per_pass_;
   std::vector<ArrayLayout> layout_;
+  std::unique_ptr<const Codec> codec_;
   std::unique_ptr<const Shelf> shelf_;
 };
 

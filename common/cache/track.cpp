@@ -51,6 +51,7 @@ void TrackInfo::check(const std::string& where) const {
     values *= axis;
     if (values > (1u << 28)) fail(where, ": a view of over 2^28 values is not possible");
   }
+  codec.check(shape, where);
   if (level < 1 || level > 19) fail(where, ": zstd level ", level, " is not allowed; expected from 1 to 19");
 }
 
@@ -64,7 +65,7 @@ std::string TrackInfo::json() const {
   out["block"] = block;
   out["normalised"] = normalised;
   out["shape"] = shape;
-  out["form"] = form_name(form);
+  out["form"] = form_name(codec.form);
   out["level"] = level;
   out["plan"] = plan_hash;
   out["provenance"] = provenance;
@@ -94,7 +95,7 @@ TrackInfo TrackInfo::from_json(const std::string& json, const std::string& where
         fail(where, ": shape has an impossible axis");
       track.shape.push_back(static_cast<std::uint32_t>(length));
     }
-    track.form = form_from_name(in.at("form").get<std::string>(), where);
+    track.codec.form = form_from_name(in.at("form").get<std::string>(), where);
     track.level = in.at("level").get<int>();
     track.plan_hash = in.at("plan").get<std::string>();
     track.provenance = in.at("provenance").get<std::map<std::string, std::string>>();

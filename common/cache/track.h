@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "common/codec/form.h"
+#include "common/codec/codec.h"
 
 namespace vitrine {
 
@@ -18,7 +18,7 @@ struct TrackInfo {
   int block = -1;                    ///< the teacher's block, from 0; -1 for logits
   bool normalised = true;            ///< features: after the teacher's last LayerNorm
   std::vector<std::uint32_t> shape;  ///< of one view: [K], [C, H, W], [heads, H, W]
-  Form form = Form::kFp16;
+  CodecSettings codec;
   int level = 1;  ///< zstd's, 1 to 19
   std::string plan_hash;
   std::map<std::string, std::string> provenance;  ///< free words for people: versions, precision, command

@@ -12,7 +12,8 @@ TrackReader::TrackReader(const Cache& cache, const TrackInfo& track)
       shard_groups_(cache.plan().options().shard_groups),
       groups_per_pass_(cache.plan().groups_per_pass()),
       shards_per_pass_(cache.plan().shards_per_pass()),
-      layout_(array_layout(track.form, track.shape)) {
+      codec_(make_codec(track.codec, track.shape)) {
+  layout_ = codec_->layout();
   // A copy of what the check needs: the reader may move while the shelf holds the check.
   const auto check = [wanted = nlohmann::ordered_json::parse(track_.json()), layout = layout_, group = group_,
                       shard_groups = shard_groups_, groups_per_pass = groups_per_pass_,
@@ -23,6 +24,12 @@ TrackReader::TrackReader(const Cache& cache, const TrackInfo& track)
     expect(file, attribute, "pass", place.pass);
     expect(file, attribute, "shard", place.shard);
     for (const ArrayLayout& array : layout) {
+      if (array.whole_group) {
+        // How long the longest group is, this file alone knows.
+        const DatasetInfo& info = file.datasets()[file.find(array.name)];
+        expect_dataset(file, array.name, array.dtype, {place.groups, info.shape.size() == 2 ? info.shape[1] : 1}, 1);
+        continue;
+      }
       std::vector<std::uint64_t> shape{std::uint64_t{place.groups} * group};
       shape.insert(shape.end(), array.view_shape.begin(), array.view_shape.end());
       expect_dataset(file, array.name, array.dtype, shape, group);
@@ -50,14 +57,16 @@ void TrackReader::read(GroupKey key, Scratch& scratch, std::span<float> out) con
          out.size());
   const Container& file = shelf_->open(std::uint64_t{key.pass} * shards_per_pass_ + key.group / shard_groups_);
   scratch.arrays.resize(layout_.size());
-  std::vector<std::span<const std::byte>> arrays;
+  scratch.spans.clear();
   for (std::size_t i = 0; i < layout_.size(); ++i) {
     std::vector<std::byte>& bytes = scratch.arrays[i];
-    bytes.resize(layout_[i].view_bytes() * group_);
-    file.read_chunk(file.find(layout_[i].name), key.group % shard_groups_, scratch.container, bytes);
-    arrays.push_back(bytes);
+    const std::size_t dataset = file.find(layout_[i].name);
+    // The table has been checked against the file, so that a chunk of a size that no such file could hold is not there.
+    bytes.resize(file.datasets()[dataset].chunk_bytes());
+    file.read_chunk(dataset, key.group % shard_groups_, scratch.container, bytes);
+    scratch.spans.push_back(bytes);
   }
-  decode(track_.form, arrays, group_, track_.shape, out);
+  codec_->decode(scratch.spans, group_, out);
 }
 
 }  // namespace vitrine

@@ -203,15 +203,30 @@ void write_shard(const std::filesystem::path& directory, const TrackInfo& track,
   if (track.plan_hash != plan.hash()) throw std::logic_error("the track is of another plan");
   if (groups.size() != count) throw std::logic_error(text("a shard of ", count, " groups, not ", groups.size()));
   std::vector<DatasetSpec> datasets;
-  const std::vector<ArrayLayout> layout = array_layout(track.form, track.shape);
+  const std::vector<ArrayLayout> layout = make_codec(track.codec, track.shape)->layout();
+  for (const std::vector<Array>& group : groups)
+    if (!std::ranges::equal(group, layout, [](const Array& array, const ArrayLayout& wanted) {
+          return array.name == wanted.name && array.dtype == wanted.dtype;
+        }))
+      throw std::logic_error("arrays of another form than the track's");
+  std::vector<std::vector<std::byte>> padded;
+  padded.reserve(layout.size() * groups.size());
   for (std::size_t i = 0; i < layout.size(); ++i) {
+    if (layout[i].whole_group) {
+      std::size_t longest = 1;
+      for (const std::vector<Array>& group : groups) longest = std::max(longest, group[i].bytes.size());
+      DatasetSpec spec{layout[i].name, layout[i].dtype, {count, longest}, 1, {}};
+      for (const std::vector<Array>& group : groups) {
+        padded.push_back(group[i].bytes);
+        padded.back().resize(longest);
+        spec.chunks.push_back(padded.back());
+      }
+      datasets.push_back(std::move(spec));
+      continue;
+    }
     DatasetSpec spec{layout[i].name, layout[i].dtype, {std::uint64_t{count} * group_views}, group_views, {}};
     spec.shape.insert(spec.shape.end(), layout[i].view_shape.begin(), layout[i].view_shape.end());
-    for (const std::vector<Array>& group : groups) {
-      if (group.size() != layout.size() || group[i].name != layout[i].name || group[i].dtype != layout[i].dtype)
-        throw std::logic_error("arrays of another form than the track's");
-      spec.chunks.push_back(group[i].bytes);
-    }
+    for (const std::vector<Array>& group : groups) spec.chunks.push_back(group[i].bytes);
     datasets.push_back(std::move(spec));
   }
   nlohmann::ordered_json json;

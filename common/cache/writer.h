@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "common/cache/track.h"
-#include "common/codec/form.h"
+#include "common/codec/codec.h"
 #include "common/plan/plan.h"
 
 namespace vitrine {
@@ -28,7 +28,7 @@ void write_recipes(const std::filesystem::path& directory, const Plan& plan, std
                    const std::vector<std::uint64_t>& picture_hashes);
 bool recipes_exist(const std::filesystem::path& directory, const Plan& plan, std::uint32_t pass, std::uint32_t shard);
 
-/// `groups`: for each group of the shard, in order, encode()'s arrays of its options().group views in the track's form.
+/// `groups`: for each group of the shard, in order, the arrays that the track's codec made of its views.
 void write_shard(const std::filesystem::path& directory, const TrackInfo& track, const Plan& plan, std::uint32_t pass,
                  std::uint32_t shard, const std::vector<std::vector<Array>>& groups);
 bool shard_exists(const std::filesystem::path& directory, const TrackInfo& track, const Plan& plan, std::uint32_t pass,

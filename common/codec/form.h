@@ -29,7 +29,10 @@ Form form_from_name(const std::string& name, const std::string& where);
 struct ArrayLayout {
   std::string name;
   std::string dtype;                      ///< "<f4", "<f2", "|i1", "|u1"
-  std::vector<std::uint32_t> view_shape;  ///< without the axis of views
+  std::vector<std::uint32_t> view_shape;  ///< without the axis of views; empty for a whole group
+  /// One row a group of "|u1" bytes whose number varies: in a shard every row is padded with zeros to the longest.
+  bool whole_group = false;
+  /// Of one view, when the array is not one of whole groups.
   std::size_t view_bytes() const;
 };
 
@@ -39,7 +42,7 @@ std::vector<ArrayLayout> array_layout(Form form, const std::vector<std::uint32_t
 struct Array {
   std::string name;
   std::string dtype;
-  std::vector<std::uint32_t> shape;  ///< [views, ...]
+  std::vector<std::uint32_t> shape;  ///< [views, ...]; [1, bytes] for a whole group
   std::vector<std::byte> bytes;      ///< little-endian, C order
 };
 
@@ -49,7 +52,7 @@ std::vector<Array> encode(Form form, std::span<const float> values, std::uint32_
                           const std::vector<std::uint32_t>& shape);
 
 /// The inverse. `arrays`: the bytes of encode()'s arrays in the same order. `out`: [views, shape...]. Throws Error when
-/// a size does not fit. No allocation but for small vectors; any thread.
+/// a size does not fit. Allocates nothing; any thread.
 void decode(Form form, std::span<const std::span<const std::byte>> arrays, std::uint32_t views,
             const std::vector<std::uint32_t>& shape, std::span<float> out);
 

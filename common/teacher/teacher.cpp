@@ -154,7 +154,7 @@ std::vector<TrackInfo> Teacher::tracks(const Plan& plan) const {
     track.block = block;
     track.normalised = track.kind == "features" && tap_options_.normalise;
     track.shape = std::move(shape);
-    track.form = form_from_name(form, text("taps.", kind, "_form"));
+    track.codec.form = form_from_name(form, text("taps.", kind, "_form"));
     out.push_back(std::move(track));
   };
   if (tap_options_.logits)
@@ -172,7 +172,8 @@ VitOutputs Teacher::forward(std::span<const std::uint8_t> pictures, std::uint32_
   const std::int64_t size = image_size();
   const at::Tensor bytes =
       at::from_blob(const_cast<std::uint8_t*>(pictures.data()), {views, size, size, 3}, at::kByte).to(device_);
-  const at::Tensor x = normalise_pictures(bytes, three_colours(options_.mean, "teacher.mean"), three_colours(options_.deviation, "teacher.deviation"));
+  const at::Tensor x = normalise_pictures(bytes, three_colours(options_.mean, "teacher.mean"),
+                                          three_colours(options_.deviation, "teacher.deviation"));
   const Autocast autocast(device_, options_.precision == "bf16" ? at::kBFloat16 : at::kFloat);
   return vit_->forward(x, taps);
 }
@@ -226,10 +227,11 @@ std::string Teacher::what(std::size_t track) const {
 }
 
 void through_codec(const TrackInfo& track, std::uint32_t views, std::vector<float>& raw) {
-  const std::vector<Array> arrays = encode(track.form, raw, views, track.shape);
+  const std::unique_ptr<const Codec> codec = make_codec(track.codec, track.shape);
+  const std::vector<Array> arrays = codec->encode(raw, views);
   std::vector<std::span<const std::byte>> bytes;
   for (const Array& array : arrays) bytes.emplace_back(array.bytes);
-  decode(track.form, bytes, views, track.shape, raw);
+  codec->decode(bytes, views, raw);
 }
 
 }  // namespace vitrine

@@ -24,12 +24,12 @@ std::string message_of(const Call& call) {
 }
 
 std::vector<float> through_codec(const Plan& plan, const TrackInfo& track, GroupKey key) {
-  const std::vector<Array> arrays =
-      encode(track.form, sample_values(plan, track, key), plan.options().group, track.shape);
+  const std::unique_ptr<const Codec> codec = make_codec(track.codec, track.shape);
+  const std::vector<Array> arrays = codec->encode(sample_values(plan, track, key), plan.options().group);
   std::vector<std::span<const std::byte>> bytes;
   for (const Array& array : arrays) bytes.push_back(array.bytes);
   std::vector<float> values(track.view_values() * plan.options().group);
-  decode(track.form, bytes, plan.options().group, track.shape, values);
+  codec->decode(bytes, plan.options().group, values);
   return values;
 }
 
@@ -126,7 +126,7 @@ TEST_CASE("what is there already is accepted when equal, and refused by its firs
   TrackInfo track = sample_tracks(plan)[1];
   create_track(directory.path(), track);
   create_track(directory.path(), track);
-  track.form = Form::kFp16;
+  track.codec.form = Form::kFp16;
   CHECK(message_of([&] { create_track(directory.path(), track); }).find("form is \"int8\" there and \"fp16\" here") !=
         std::string::npos);
   track.teacher = "../up";

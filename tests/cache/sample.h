@@ -37,13 +37,13 @@ inline std::vector<TrackInfo> sample_tracks(const Plan& plan) {
   logits.weights_sha256 = std::string(64, 'a');
   logits.kind = "logits";
   logits.shape = {5};
-  logits.form = Form::kFp16;
+  logits.codec.form = Form::kFp16;
   logits.plan_hash = plan.hash();
   logits.provenance = {{"precision", "fp32"}};
   TrackInfo features = logits, attention = logits, exact = logits;
-  features.kind = "features", features.block = 3, features.shape = {6, 2, 3}, features.form = Form::kInt8;
-  attention.kind = "attention", attention.block = 3, attention.shape = {2, 2, 3}, attention.form = Form::kSqrt8;
-  exact.teacher = "other", exact.form = Form::kFp32, exact.level = 3;
+  features.kind = "features", features.block = 3, features.shape = {6, 2, 3}, features.codec.form = Form::kInt8;
+  attention.kind = "attention", attention.block = 3, attention.shape = {2, 2, 3}, attention.codec.form = Form::kSqrt8;
+  exact.teacher = "other", exact.codec.form = Form::kFp32, exact.level = 3;
   return {logits, features, attention, exact};
 }
 
@@ -59,8 +59,9 @@ inline void write_sample_shard(const std::filesystem::path& directory, const Pla
                                std::uint32_t pass, std::uint32_t shard) {
   std::vector<std::vector<Array>> groups;
   for (std::uint32_t g = 0; g < groups_in_shard(plan, shard); ++g)
-    groups.push_back(encode(track.form, sample_values(plan, track, {pass, shard * plan.options().shard_groups + g}),
-                            plan.options().group, track.shape));
+    groups.push_back(make_codec(track.codec, track.shape)
+                         ->encode(sample_values(plan, track, {pass, shard * plan.options().shard_groups + g}),
+                                  plan.options().group));
   write_shard(directory, track, plan, pass, shard, groups);
 }
 

@@ -213,14 +213,14 @@ TEST_CASE("through the codec a value moves by no more than its form's step") {
     for (std::size_t i = 0; i < decoded.size(); ++i) {
       moved = moved || decoded[i] != raw[track][i];
       const double x = raw[track][i], y = decoded[i];
-      if (tracks[track].form == Form::kFp16) CHECK(std::abs(x - y) <= std::max(std::abs(x) / 2048, 0x1p-25));
-      if (tracks[track].form == Form::kSqrt8) CHECK(std::abs(std::sqrt(x) - std::sqrt(y)) <= 0.5 / 255 + 1e-6);
-      if (tracks[track].form == Form::kInt8)
+      if (tracks[track].codec.form == Form::kFp16) CHECK(std::abs(x - y) <= std::max(std::abs(x) / 2048, 0x1p-25));
+      if (tracks[track].codec.form == Form::kSqrt8) CHECK(std::abs(std::sqrt(x) - std::sqrt(y)) <= 0.5 / 255 + 1e-6);
+      if (tracks[track].codec.form == Form::kInt8)
         CHECK(std::abs(x - y) <= 4.0 / 254);  // of 16 normalised channels none exceeds sqrt(16)
     }
     CHECK(moved);
     // What was decoded is a fixed point of the forms that have no scale of their own.
-    if (tracks[track].form == Form::kInt8) continue;
+    if (tracks[track].codec.form == Form::kInt8) continue;
     std::vector<float> twice = decoded;
     through_codec(tracks[track], 8, twice);
     CHECK((twice == decoded));

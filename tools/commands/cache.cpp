@@ -80,7 +80,7 @@ void print_words(const vitrine::Cache& cache, const std::vector<TrackState>& tra
   std::uint64_t total = 0;
   for (const TrackState& track : tracks) {
     total += track.bytes;
-    rows.push_back({track.info->directory(), shape_words(track.info->shape), vitrine::form_name(track.info->form),
+    rows.push_back({track.info->directory(), shape_words(track.info->shape), vitrine::form_name(track.info->codec.form),
                     pass_words(track.passes), human_count(track.shards), human_bytes(track.bytes_per_view()),
                     human_bytes(static_cast<double>(track.bytes))});
   }
