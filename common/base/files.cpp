@@ -20,17 +20,17 @@ namespace {
 
 constexpr std::string_view kAside = ".part.";
 
-int open_or_fail(const std::filesystem::path& path, int flags) {
+int open_or_fail(const std::string& path, int flags) {
   const int descriptor = ::open(path.c_str(), flags | O_CLOEXEC);
-  if (descriptor < 0) fail(path.string(), ": cannot be opened (", std::strerror(errno), "); check the path and its permissions");
+  if (descriptor < 0) fail(path, ": cannot be opened (", std::strerror(errno), "); check the path and its permissions");
   return descriptor;
 }
 
-std::uint64_t size_of(int descriptor, const std::filesystem::path& path) {
+struct stat status_of(int descriptor, const std::string& path) {
   struct stat status {};
-  if (::fstat(descriptor, &status) != 0) fail(path.string(), ": cannot be examined (", std::strerror(errno), ")");
-  if (!S_ISREG(status.st_mode)) fail(path.string(), ": is not a regular file");
-  return static_cast<std::uint64_t>(status.st_size);
+  if (::fstat(descriptor, &status) != 0) fail(path, ": cannot be examined (", std::strerror(errno), ")");
+  if (!S_ISREG(status.st_mode)) fail(path, ": is not a regular file");
+  return status;
 }
 
 void flush(const std::filesystem::path& path, int flags) {
@@ -103,7 +103,7 @@ void remove_abandoned(const std::filesystem::path& directory) {
 MappedFile::MappedFile(const std::filesystem::path& path) {
   const int descriptor = open_or_fail(path, O_RDONLY);
   try {
-    size_ = size_of(descriptor, path);
+    size_ = static_cast<std::size_t>(status_of(descriptor, path.string()).st_size);
   } catch (...) {
     ::close(descriptor);
     throw;
@@ -126,28 +126,42 @@ MappedFile::~MappedFile() {
 MappedFile::MappedFile(MappedFile&& other) noexcept
     : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
 
-ReadableFile::ReadableFile(const std::filesystem::path& path) : path_(path), descriptor_(open_or_fail(path, O_RDONLY)) {
+ReadableFile::~ReadableFile() { close(); }
+
+ReadableFile& ReadableFile::operator=(ReadableFile&& other) noexcept {
+  path_.swap(other.path_);
+  std::swap(descriptor_, other.descriptor_);
+  std::swap(size_, other.size_);
+  std::swap(inode_, other.inode_);
+  return *this;
+}
+
+void ReadableFile::close() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+  descriptor_ = -1;
+  path_.clear();
+}
+
+void ReadableFile::open(const std::string& path) {
+  close();
+  descriptor_ = open_or_fail(path, O_RDONLY);
   try {
-    size_ = size_of(descriptor_, path);
+    const struct stat status = status_of(descriptor_, path);
+    size_ = static_cast<std::uint64_t>(status.st_size);
+    inode_ = status.st_ino;
+    path_ = path;
   } catch (...) {
-    ::close(descriptor_);
+    close();
     throw;
   }
 }
-
-ReadableFile::~ReadableFile() {
-  if (descriptor_ >= 0) ::close(descriptor_);
-}
-
-ReadableFile::ReadableFile(ReadableFile&& other) noexcept
-    : path_(std::move(other.path_)), descriptor_(std::exchange(other.descriptor_, -1)), size_(other.size_) {}
 
 void ReadableFile::read(std::uint64_t offset, std::span<std::byte> out) const {
   while (!out.empty()) {
     const ssize_t count = ::pread(descriptor_, out.data(), out.size(), static_cast<off_t>(offset));
     if (count < 0 && errno == EINTR) continue;
-    if (count < 0) fail(path_.string(), ": reading at byte ", offset, " failed (", std::strerror(errno), ")");
-    if (count == 0) fail(path_.string(), ": ends at byte ", offset, " where ", out.size(), " more bytes were expected; the file is truncated");
+    if (count < 0) fail(path_, ": reading at byte ", offset, " failed (", std::strerror(errno), ")");
+    if (count == 0) fail(path_, ": ends at byte ", offset, " where ", out.size(), " more bytes were expected; the file is truncated");
     offset += static_cast<std::uint64_t>(count);
     out = out.subspan(static_cast<std::size_t>(count));
   }

@@ -10,6 +10,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace vitrine {
 
@@ -43,19 +44,26 @@ class MappedFile {
 /// A file opened for positioned reads. Reading is thread-safe and takes no lock.
 class ReadableFile {
  public:
-  explicit ReadableFile(const std::filesystem::path& path);
+  ReadableFile() = default;  ///< none yet
+  explicit ReadableFile(const std::filesystem::path& path) { open(path.string()); }
   ~ReadableFile();
-  ReadableFile(ReadableFile&& other) noexcept;
-  ReadableFile& operator=(ReadableFile&&) = delete;
+  ReadableFile(ReadableFile&& other) noexcept { *this = std::move(other); }
+  ReadableFile& operator=(ReadableFile&& other) noexcept;  ///< exchanges the two
+  /// Closes what was open and opens another file; allocates only when the path is longer than any before. Throws Error, and
+  /// then none is open.
+  void open(const std::string& path);
   std::uint64_t size() const { return size_; }
-  const std::filesystem::path& path() const { return path_; }
+  const std::string& path() const { return path_; }  ///< empty when none is open
+  /// Tells files apart whose path is the same: another number after the file was replaced.
+  std::uint64_t inode() const { return inode_; }
   /// Fills `out` from byte `offset` on. Throws Error when the file ends before, or on a read error.
   void read(std::uint64_t offset, std::span<std::byte> out) const;
 
  private:
-  std::filesystem::path path_;
+  void close();
+  std::string path_;
   int descriptor_ = -1;
-  std::uint64_t size_ = 0;
+  std::uint64_t size_ = 0, inode_ = 0;
 };
 
 }  // namespace vitrine

@@ -12,10 +12,14 @@
 namespace vitrine {
 namespace {
 
-constexpr std::size_t kFirstRead = 65536;  // holds most tables whole
+constexpr std::size_t kFirstRead = 16384;          // holds most tables whole
+constexpr std::uint64_t kLargestTable = 1u << 30;  // a file of holes may claim any size
+constexpr std::uint32_t kMostDatasets = 256;
+constexpr std::size_t kMostSeen = 16;                  // in shrink()
+constexpr std::uint32_t kLargestExpansion = 1u << 15;  // zstd: 128 KiB of a block that takes 4 bytes
 
-[[noreturn]] void damaged(const std::filesystem::path& path, const std::string& what) {
-  fail(path.string(), ": ", what, "; the file is damaged, copy or make it again");
+[[noreturn]] void damaged(const std::string& path, const std::string& what) {
+  fail(path, ": ", what, "; the file is damaged, copy or make it again");
 }
 
 // a * b, or nothing when it does not fit into 63 bits.
@@ -41,31 +45,32 @@ struct Header {
 
 Header check_header(std::string_view bytes, const ReadableFile& file) {
   using namespace table;
-  const std::filesystem::path& path = file.path();
+  const std::string& path = file.path();
   if (bytes.size() < kHeaderBytes || bytes.substr(0, kMagic.size()) != kMagic)
-    fail(path.string(), ": is not a file of a vitrine cache (it does not begin with VITRINE); check the path");
+    fail(path, ": is not a file of a vitrine cache (it does not begin with VITRINE); check the path");
   const auto major = at<std::uint16_t>(bytes, kVersionAt), minor = at<std::uint16_t>(bytes, kVersionAt + 2);
   if (major != kMajor)
-    fail(path.string(), ": has format version ", major, ".", minor, ", this program reads ", kMajor,
+    fail(path, ": has format version ", major, ".", minor, ", this program reads ", kMajor,
          ".x; use the version of vitrine that made the cache");
   if (const auto unknown = at<std::uint32_t>(bytes, kRequiredAt) & ~kKnownRequiredFlags; unknown != 0)
-    fail(path.string(), ": needs features that this program does not know (flags ", unknown, "); use a newer vitrine");
+    fail(path, ": needs features that this program does not know (flags ", unknown, "); use a newer vitrine");
   const Header header{at<std::uint64_t>(bytes, kTableBytesAt), at<std::uint64_t>(bytes, kChunksAt),
                       at<std::uint32_t>(bytes, kDatasetsAt), at<std::uint32_t>(bytes, kJsonBytesAt)};
   const auto user_block = at<std::uint64_t>(bytes, kUserBlockAt), file_bytes = at<std::uint64_t>(bytes, kFileBytesAt);
   if (file_bytes != file.size()) damaged(path, text("has ", file.size(), " bytes, expected ", file_bytes));
-  if (user_block > file_bytes || header.table_bytes > user_block)
+  if (user_block > file_bytes || header.table_bytes > user_block || header.table_bytes > kLargestTable)
     damaged(path, text("its table of ", header.table_bytes, " bytes does not lie in its user block"));
   // Each part is compared before the sum, so that the sum cannot overflow.
   const std::uint64_t room = header.table_bytes;
-  if (header.datasets > room / kDatasetBytes || header.chunks > room / kChunkBytes || header.json_bytes > room ||
+  if (header.datasets > kMostDatasets || header.datasets > room / kDatasetBytes || header.chunks > room / kChunkBytes ||
+      header.json_bytes > room ||
       room != kHeaderBytes + header.datasets * kDatasetBytes + header.chunks * kChunkBytes + header.json_bytes +
                   kChecksumBytes)
     damaged(path, "the sizes in its table do not add up");
   return header;
 }
 
-DatasetInfo parse_dataset(std::string_view bytes, const std::filesystem::path& path) {
+DatasetInfo parse_dataset(std::string_view bytes, const std::string& path) {
   using namespace table;
   DatasetInfo info;
   const auto name = fixed_text(bytes.substr(0, kNameBytes)), dtype = fixed_text(bytes.substr(kNameBytes, kDtypeBytes));
@@ -92,6 +97,22 @@ DatasetInfo parse_dataset(std::string_view bytes, const std::filesystem::path& p
   return info;
 }
 
+Datasets parse_datasets(std::string_view bytes, const Header& header, const std::string& path) {
+  Datasets datasets;
+  std::uint64_t next_chunk = 0;
+  for (std::uint32_t i = 0; i < header.datasets; ++i) {
+    DatasetInfo info = parse_dataset(bytes.substr(i * table::kDatasetBytes, table::kDatasetBytes), path);
+    if (info.first_chunk != next_chunk || info.chunk_count > header.chunks - next_chunk)
+      damaged(path, text("dataset ", info.name, " claims chunks that are not its own"));
+    for (const DatasetInfo& other : datasets)
+      if (other.name == info.name) damaged(path, text("dataset ", info.name, " is there twice"));
+    next_chunk += info.chunk_count;
+    datasets.push_back(std::move(info));
+  }
+  if (next_chunk != header.chunks) damaged(path, "it has chunks that belong to no dataset");
+  return datasets;
+}
+
 }  // namespace
 
 std::optional<std::uint64_t> item_bytes(std::string_view dtype) {
@@ -108,75 +129,96 @@ std::uint64_t DatasetInfo::row_bytes() const {
   return bytes;
 }
 
-Container::Container(std::filesystem::path path) : path_(std::move(path)) {
+Container::Container(const std::filesystem::path& path) : path_(path.string()) {
   using namespace table;
-  const ReadableFile file(path_);
-  file_bytes_ = file.size();
-  std::string bytes(std::min<std::uint64_t>(kFirstRead, file_bytes_), '\0');
-  file.read(0, std::as_writable_bytes(std::span(bytes)));
-  const Header header = check_header(bytes, file);
-  if (const std::size_t have = bytes.size(); header.table_bytes > have) {
-    bytes.resize(header.table_bytes);
-    file.read(have, std::as_writable_bytes(std::span(bytes)).subspan(have));
+  const ReadableFile file(path);
+  file_bytes_ = file.size(), inode_ = file.inode();
+  std::array<char, kFirstRead> first;
+  const std::size_t have = std::min<std::uint64_t>(first.size(), file_bytes_);
+  file.read(0, std::as_writable_bytes(std::span(first).first(have)));
+  const Header header = check_header({first.data(), have}, file);
+  std::string long_table;
+  if (header.table_bytes > have) {
+    long_table.resize(header.table_bytes);
+    file.read(0, std::as_writable_bytes(std::span(long_table)));
   }
-  const std::string_view whole = std::string_view(bytes).substr(0, header.table_bytes);
+  const std::string_view whole =
+      long_table.empty() ? std::string_view(first.data(), header.table_bytes) : std::string_view(long_table);
   if (xxh3(whole.substr(0, whole.size() - kChecksumBytes)) != at<std::uint64_t>(whole, whole.size() - kChecksumBytes))
     damaged(path_, "its table's checksum is wrong");
 
   std::string_view rest = whole.substr(kHeaderBytes);
-  std::uint64_t next_chunk = 0;
-  for (std::uint32_t i = 0; i < header.datasets; ++i, rest.remove_prefix(kDatasetBytes)) {
-    datasets_.push_back(parse_dataset(rest.substr(0, kDatasetBytes), path_));
-    const DatasetInfo& info = datasets_.back();
-    if (info.first_chunk != next_chunk || info.chunk_count > header.chunks - next_chunk)
-      damaged(path_, text("dataset ", info.name, " claims chunks that are not its own"));
-    for (std::uint32_t j = 0; j < i; ++j)
-      if (datasets_[j].name == info.name) damaged(path_, text("dataset ", info.name, " is there twice"));
-    next_chunk += info.chunk_count;
-  }
-  if (next_chunk != header.chunks) damaged(path_, "it has chunks that belong to no dataset");
+  datasets_ = std::make_shared<const Datasets>(parse_datasets(rest, header, path_));
+  rest.remove_prefix(header.datasets * kDatasetBytes);
   chunks_.reserve(header.chunks);
-  for (const DatasetInfo& info : datasets_) {
+  for (const DatasetInfo& info : *datasets_)
     for (std::uint64_t c = 0; c < info.chunk_count; ++c, rest.remove_prefix(kChunkBytes)) {
-      const Chunk chunk{at<std::uint64_t>(rest, 0), at<std::uint32_t>(rest, 8), at<std::uint32_t>(rest, 12),
-                        at<std::uint64_t>(rest, 16)};
-      if (chunk.offset < header.table_bytes || chunk.offset > file_bytes_ ||
-          chunk.stored_bytes > file_bytes_ - chunk.offset || chunk.raw_bytes != info.chunk_bytes())
+      const auto offset = at<std::uint64_t>(rest, 0), hash = at<std::uint64_t>(rest, 16);
+      const auto stored = at<std::uint32_t>(rest, 8), raw = at<std::uint32_t>(rest, 12);
+      if (offset < header.table_bytes || offset > file_bytes_ || stored > file_bytes_ - offset ||
+          raw != info.chunk_bytes() || raw / kLargestExpansion > stored)
         damaged(path_, text("chunk ", c, " of dataset ", info.name, " has an impossible place or size"));
-      chunks_.push_back(chunk);
+      chunks_.push_back({offset, hash, stored});
     }
-  }
+  check_apart();
   json_ = rest.substr(0, header.json_bytes);
 }
 
+void Container::check_apart() const {
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> places;
+  places.reserve(chunks_.size());
+  for (const Chunk& chunk : chunks_) places.emplace_back(chunk.offset, chunk.offset + chunk.stored_bytes);
+  std::ranges::sort(places);
+  for (std::size_t i = 1; i < places.size(); ++i)
+    if (places[i].first < places[i - 1].second)
+      damaged(path_, text("two of its chunks lie upon each other at byte ", places[i].first));
+}
+
 std::size_t Container::find(const std::string& name) const {
-  for (std::size_t i = 0; i < datasets_.size(); ++i)
-    if (datasets_[i].name == name) return i;
-  fail(path_.string(), ": has no dataset \"", name,
-       "\"; it is not the file that its name promises, copy or make it again");
+  for (std::size_t i = 0; i < datasets_->size(); ++i)
+    if ((*datasets_)[i].name == name) return i;
+  fail(path_, ": has no dataset \"", name, "\"; it is not the file that its name promises, copy or make it again");
+}
+
+// The scratch's open file that is this container's, moved to the front.
+const ReadableFile& Container::opened(Scratch& scratch) const {
+  auto& files = scratch.files;
+  const auto found = std::ranges::find_if(
+      files, [this](const ReadableFile& file) { return file.inode() == inode_ && file.path() == path_; });
+  const auto place = found == files.end() ? files.end() - 1 : found;
+  if (found == files.end()) place->open(path_);
+  std::rotate(files.begin(), place, place + 1);
+  return files.front();
 }
 
 void Container::read_chunk(std::size_t dataset, std::uint64_t chunk, Scratch& scratch, std::span<std::byte> out) const {
-  const DatasetInfo& info = datasets_.at(dataset);
-  const auto where = [&] { return text(path_.string(), ": dataset ", info.name, ", group ", chunk); };
+  const DatasetInfo& info = datasets_->at(dataset);
+  const auto where = [&] { return text(path_, ": dataset ", info.name, ", group ", chunk); };
   if (chunk >= info.chunk_count) fail(where(), ": is not there; the dataset has ", info.chunk_count);
   if (out.size() != info.chunk_bytes()) fail(where(), ": has ", info.chunk_bytes(), " bytes; expected ", out.size());
   const Chunk& entry = chunks_[info.first_chunk + chunk];
-  if (!scratch.file || scratch.file->path() != path_) {
-    scratch.file.reset();
-    scratch.file.emplace(path_);
-  }
+  const ReadableFile& file = opened(scratch);
   // Another file under the same name since the table was read, perhaps one made anew.
-  if (scratch.file->size() != file_bytes_) fail(where(), ": the file has changed while it was in use; start again");
+  if (file.size() != file_bytes_) fail(where(), ": the file has changed while it was in use; start again");
   if (scratch.stored.size() < entry.stored_bytes) scratch.stored.resize(entry.stored_bytes);
   const std::span<std::byte> stored = std::span(scratch.stored).first(entry.stored_bytes);
-  scratch.file->read(entry.offset, stored);
+  file.read(entry.offset, stored);
   if (xxh3(stored) != entry.hash) fail(where(), ": its checksum is wrong; the file is damaged, copy or make it again");
-  scratch.decompressor.decompress(stored, out, where());
+  if (const char* problem = scratch.decompressor.try_decompress(stored, out))
+    fail(where(), ": cannot be decompressed (", problem, "); the file is damaged, copy or make it again");
+}
+
+void Container::shrink(std::vector<std::shared_ptr<const Datasets>>& seen) {
+  json_ = {};
+  const auto equal = std::ranges::find_if(seen, [this](const auto& other) { return *other == *datasets_; });
+  if (equal != seen.end())
+    datasets_ = *equal;
+  else if (seen.size() < kMostSeen)
+    seen.push_back(datasets_);
 }
 
 std::vector<std::byte> Container::read_all(std::size_t dataset, Scratch& scratch) const {
-  const DatasetInfo& info = datasets_.at(dataset);
+  const DatasetInfo& info = datasets_->at(dataset);
   std::vector<std::byte> rows, chunk(info.chunk_bytes());
   std::uint64_t left = info.row_bytes() * info.shape[0];
   for (std::uint64_t c = 0; c < info.chunk_count; ++c) {

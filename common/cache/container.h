@@ -4,6 +4,7 @@
 #ifndef VITRINE_COMMON_CACHE_CONTAINER_H_
 #define VITRINE_COMMON_CACHE_CONTAINER_H_
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -29,27 +30,30 @@ struct DatasetInfo {
 
   std::uint64_t row_bytes() const;  ///< of one index of the first axis
   std::uint64_t chunk_bytes() const { return row_bytes() * chunk_rows; }
+  bool operator==(const DatasetInfo&) const = default;
 };
+using Datasets = std::vector<DatasetInfo>;
 
 /// Bytes of an item of a dtype as above; nullopt for one that the format does not know.
 std::optional<std::uint64_t> item_bytes(std::string_view dtype);
 
 class Container {
  public:
-  /// What one thread keeps between reads: the file that it read last, a buffer, zstd's state.
+  /// What one thread keeps between reads: a few open files, a buffer, zstd's state. May serve any number of containers.
   struct Scratch {
-    std::optional<ReadableFile> file;
-    std::vector<std::byte> stored;
+    std::array<ReadableFile, 4> files;  ///< the one read last comes first
+    std::vector<std::byte> stored;      ///< grows to the largest chunk
     Decompressor decompressor;
   };
 
-  /// Reads and checks the table: magic, version, flags, sizes, checksum, that all chunks lie in the file and that
-  /// datasets and chunks agree. Throws Error that names the file. The file is closed again: open files are a matter of
-  /// scratches.
-  explicit Container(std::filesystem::path path);
+  /// Reads and checks the table: magic, version, flags, sizes, checksum, that all chunks lie in the file without
+  /// touching each other and that datasets and chunks agree. One open and, for a table of up to 16 KiB, one read.
+  /// Throws Error that names the file; nothing is allocated for numbers that the file's size does not bear out. The
+  /// file is closed again: open files are a matter of scratches.
+  explicit Container(const std::filesystem::path& path);
 
-  const std::filesystem::path& path() const { return path_; }
-  const std::vector<DatasetInfo>& datasets() const { return datasets_; }
+  std::filesystem::path path() const { return path_; }
+  const Datasets& datasets() const { return *datasets_; }
   /// Position in datasets(). Throws Error when there is none of that name.
   std::size_t find(const std::string& name) const;
   /// The attributes: one JSON object.
@@ -57,22 +61,29 @@ class Container {
   std::uint64_t file_bytes() const { return file_bytes_; }
 
   /// A chunk, decoded, into `out` of exactly chunk_bytes(). Both checksums are verified. Throws Error that names file,
-  /// dataset and chunk. Any thread, with a scratch of its own.
+  /// dataset and chunk. Any thread, with a scratch of its own; no lock, and no allocation once the scratch has seen the
+  /// largest chunk and the longest path.
   void read_chunk(std::size_t dataset, std::uint64_t chunk, Scratch& scratch, std::span<std::byte> out) const;
   /// All rows of a dataset.
   std::vector<std::byte> read_all(std::size_t dataset, Scratch& scratch) const;
 
+  /// For who keeps thousands of containers: empties json(), and describes the datasets by the equal one of `seen` when
+  /// there is one; else adds its own, up to a few. Not while others read.
+  void shrink(std::vector<std::shared_ptr<const Datasets>>& seen);
+
  private:
   struct Chunk {
-    std::uint64_t offset;
-    std::uint32_t stored_bytes, raw_bytes;
-    std::uint64_t hash;
+    std::uint64_t offset, hash;
+    std::uint32_t stored_bytes;
   };
-  std::filesystem::path path_;
-  std::vector<DatasetInfo> datasets_;
+  void check_apart() const;
+  const ReadableFile& opened(Scratch& scratch) const;
+
+  std::string path_;  // a path of many parts takes ten times the memory
+  std::shared_ptr<const Datasets> datasets_;
   std::vector<Chunk> chunks_;
   std::string json_;
-  std::uint64_t file_bytes_ = 0;
+  std::uint64_t file_bytes_ = 0, inode_ = 0;
 };
 
 }  // namespace vitrine

@@ -1,6 +1,8 @@
 #include "common/cache/shelf.h"
 
+#include <algorithm>
 #include <cstdio>
+#include <map>
 #include <utility>
 
 #include "common/base/error.h"
@@ -32,16 +34,13 @@ Shelf::Shelf(std::filesystem::path directory, Check check)
        entry.increment(failure)) {
     const std::string name = entry->path().filename().string();
     if (!is_shard_name(name)) continue;
-    slots_.emplace(std::stoull(name), std::make_unique<Slot>());
+    numbers_.push_back(std::stoull(name));
     stored_bytes_ += entry->file_size();
   }
   if (failure) fail(directory_.string(), ": cannot be listed (", failure.message(), ")");
-}
-
-std::vector<std::uint64_t> Shelf::numbers() const {
-  std::vector<std::uint64_t> all;
-  for (const auto& [number, slot] : slots_) all.push_back(number);
-  return all;
+  std::ranges::sort(numbers_);
+  slots_.reserve(numbers_.size());
+  for (const std::uint64_t number : numbers_) slots_.try_emplace(number);
 }
 
 const Container& Shelf::open(std::uint64_t number) const {
@@ -49,18 +48,23 @@ const Container& Shelf::open(std::uint64_t number) const {
   if (found == slots_.end())
     fail((directory_ / shard_file_name(number)).string(),
          ": is missing; extract or copy it, or use passes that are complete");
-  Slot& slot = *found->second;
-  std::call_once(slot.once, [&] {
-    auto container = std::make_unique<const Container>(directory_ / shard_file_name(number));
-    check_(*container, number);
-    slot.container = std::move(container);
-  });
-  return *slot.container;
+  std::atomic<const Container*>& slot = found->second.container;
+  if (const Container* container = slot.load(std::memory_order_acquire)) return *container;
+  // Two threads may both come here; the later one's work is thrown away.
+  auto container = std::make_unique<Container>(directory_ / shard_file_name(number));
+  check_(*container, number);
+  {
+    const std::lock_guard lock(opening_);
+    container->shrink(datasets_);
+  }
+  const Container* there = nullptr;
+  if (!slot.compare_exchange_strong(there, container.get(), std::memory_order_acq_rel)) return *there;
+  return *container.release();
 }
 
 std::vector<std::uint32_t> Shelf::complete_passes(std::uint32_t shards_per_pass) const {
   std::map<std::uint64_t, std::uint32_t> there;
-  for (const auto& [number, slot] : slots_) ++there[number / shards_per_pass];
+  for (const std::uint64_t number : numbers_) ++there[number / shards_per_pass];
   std::vector<std::uint32_t> passes;
   for (const auto& [pass, shards] : there)
     if (shards == shards_per_pass) passes.push_back(static_cast<std::uint32_t>(pass));

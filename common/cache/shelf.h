@@ -3,13 +3,14 @@
 #ifndef VITRINE_COMMON_CACHE_SHELF_H_
 #define VITRINE_COMMON_CACHE_SHELF_H_
 
+#include <atomic>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "common/cache/container.h"
@@ -29,22 +30,26 @@ class Shelf {
 
   const std::filesystem::path& directory() const { return directory_; }
   std::uint64_t count() const { return slots_.size(); }
-  std::vector<std::uint64_t> numbers() const;  ///< ascending
+  const std::vector<std::uint64_t>& numbers() const { return numbers_; }  ///< ascending
   bool holds(std::uint64_t number) const { return slots_.contains(number); }
   std::uint64_t stored_bytes() const { return stored_bytes_; }
-  /// Throws Error when the file is missing, damaged or does not belong. Any thread.
+  /// Throws Error when the file is missing, damaged or does not belong. Any thread; without a lock and O(1) once the
+  /// file was opened. What it returns keeps the place of chunks alone: json() is empty, it was for the check.
   const Container& open(std::uint64_t number) const;
   /// Passes of which all shards are there, ascending.
   std::vector<std::uint32_t> complete_passes(std::uint32_t shards_per_pass) const;
 
  private:
   struct Slot {
-    std::once_flag once;
-    std::unique_ptr<const Container> container;
+    ~Slot() { delete container.load(); }
+    std::atomic<const Container*> container = nullptr;  // set once, owned
   };
   std::filesystem::path directory_;
   Check check_;
-  std::map<std::uint64_t, std::unique_ptr<Slot>> slots_;
+  std::vector<std::uint64_t> numbers_;
+  mutable std::unordered_map<std::uint64_t, Slot> slots_;  // its keys stay as the constructor made them
+  mutable std::mutex opening_;
+  mutable std::vector<std::shared_ptr<const Datasets>> datasets_;  // the different ones, under opening_
   std::uint64_t stored_bytes_ = 0;
 };
 

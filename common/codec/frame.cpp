@@ -41,12 +41,15 @@ Decompressor::~Decompressor() {
   ZSTD_freeDCtx(context_);
 }
 
-void Decompressor::decompress(std::span<const std::byte> frame, std::span<std::byte> out, const std::string& where) {
+const char* Decompressor::try_decompress(std::span<const std::byte> frame, std::span<std::byte> out) noexcept {
   const std::size_t size = ZSTD_decompressDCtx(context_, out.data(), out.size(), frame.data(), frame.size());
-  if (ZSTD_isError(size))
-    fail(where, ": cannot be decompressed (", ZSTD_getErrorName(size), "); the file is damaged, copy or make it again");
-  if (size != out.size())
-    fail(where, ": holds ", size, " bytes; expected ", out.size(), "; the file is damaged, copy or make it again");
+  if (ZSTD_isError(size)) return ZSTD_getErrorName(size);
+  return size == out.size() ? nullptr : "it holds fewer bytes than it should";
+}
+
+void Decompressor::decompress(std::span<const std::byte> frame, std::span<std::byte> out, std::string_view where) {
+  if (const char* problem = try_decompress(frame, out))
+    fail(where, ": cannot be decompressed (", problem, "); the file is damaged, copy or make it again");
 }
 
 }  // namespace vitrine

@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <string>
+#include <string_view>
 #include <vector>
 
 struct ZSTD_DCtx_s;
@@ -25,7 +25,10 @@ class Decompressor {
   Decompressor(const Decompressor&) = delete;
   Decompressor& operator=(const Decompressor&) = delete;
   /// Fills `out` exactly. Throws Error, beginning with `where`, when the frame is damaged or holds another size.
-  void decompress(std::span<const std::byte> frame, std::span<std::byte> out, const std::string& where);
+  void decompress(std::span<const std::byte> frame, std::span<std::byte> out, std::string_view where);
+  /// The same; returns what is wrong, in words that stay, or nullptr. Once it has decompressed one frame it allocates
+  /// nothing.
+  const char* try_decompress(std::span<const std::byte> frame, std::span<std::byte> out) noexcept;
 
  private:
   ZSTD_DCtx_s* context_;
