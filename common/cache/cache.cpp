@@ -71,7 +71,7 @@ ImageIndex read_index(const std::filesystem::path& path) {
   return index;
 }
 
-Cache::Cache(std::filesystem::path directory) : directory_(std::move(directory)) {
+Cache::Cache(std::filesystem::path directory, const BadTrack& bad_track) : directory_(std::move(directory)) {
   if (!std::filesystem::is_directory(directory_))
     fail(directory_.string(), ": is not a directory; expected a cache, as vitrine-extract makes it");
   index_ = std::make_shared<const ImageIndex>(read_index(directory_ / "index.h5"));
@@ -100,17 +100,27 @@ Cache::Cache(std::filesystem::path directory) : directory_(std::move(directory))
          track.increment(failure)) {
       const std::filesystem::path file = track->path() / "track.json";
       if (!std::filesystem::exists(file)) continue;
-      tracks_.push_back(TrackInfo::from_json(read_file(file), file.string()));
-      const TrackInfo& info = tracks_.back();
-      if (info.plan_hash != plan.hash())
-        fail(file.string(), ": was made for another plan (", info.plan_hash.substr(0, 8), ", this cache has ",
-             plan.hash().substr(0, 8), "); remove the directory or put it into its own cache");
-      if (directory_ / info.directory() != track->path())
-        fail(file.string(), ": belongs in ", info.directory(), "; rename its directory back");
+      try {
+        add_track(track->path());
+      } catch (const Error& error) {
+        if (!bad_track) throw;
+        bad_track(file, error.what());
+      }
     }
   }
   if (failure) fail(directory_.string(), ": cannot be listed (", failure.message(), ")");
   std::ranges::sort(tracks_, {}, &TrackInfo::directory);
+}
+
+void Cache::add_track(const std::filesystem::path& directory) {
+  const std::string file = (directory / "track.json").string();
+  TrackInfo info = TrackInfo::from_json(read_file(file), file);
+  if (info.plan_hash != plan_->hash())
+    fail(file, ": was made for another plan (", info.plan_hash.substr(0, 8), ", this cache has ",
+         plan_->hash().substr(0, 8), "); remove the directory or put it into its own cache");
+  if (directory_ / info.directory() != directory)
+    fail(file, ": belongs in ", info.directory(), "; rename its directory back");
+  tracks_.push_back(std::move(info));
 }
 
 std::vector<Recipe> Cache::recipes(GroupKey key) const {

@@ -4,9 +4,11 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/cache/container.h"
@@ -21,7 +23,11 @@ class Cache {
  public:
   /// Reads index.h5, plan.json and every track.json, and lists the recipes. Throws Error when one is missing or
   /// damaged, or does not belong to the others. What is added to the directory later is not seen.
-  explicit Cache(std::filesystem::path directory);
+  explicit Cache(std::filesystem::path directory) : Cache(std::move(directory), nullptr) {}
+  /// The same, for those who look for damage: a track whose track.json throws is left out of tracks() and told to
+  /// `bad_track` with its file and the Error's words; the other tracks are there.
+  using BadTrack = std::function<void(const std::filesystem::path& file, const std::string& what)>;
+  Cache(std::filesystem::path directory, const BadTrack& bad_track);
 
   const std::filesystem::path& directory() const { return directory_; }
   const ImageIndex& index() const { return *index_; }
@@ -35,6 +41,9 @@ class Cache {
   /// Passes whose recipes are complete.
   std::vector<std::uint32_t> recipe_passes() const;
 
+  /// The files of recipes, opened with the checks of recipes().
+  const Shelf& recipe_shelf() const { return *recipes_; }
+
   /// Ascending by directory.
   const std::vector<TrackInfo>& tracks() const { return tracks_; }
   /// The track of a name ("logits", "features.11"), from a teacher if there are several ("NAME" or "NAME.xxxxxxxx";
@@ -42,6 +51,8 @@ class Cache {
   const TrackInfo& track(const std::string& name, const std::string& teacher = {}) const;
 
  private:
+  void add_track(const std::filesystem::path& directory);
+
   std::filesystem::path directory_;
   std::shared_ptr<const ImageIndex> index_;
   std::unique_ptr<const Plan> plan_;
@@ -52,7 +63,7 @@ class Cache {
 /// Reads one track. Lives independently of the Cache that it was made with.
 class TrackReader {
  public:
-  /// What a thread keeps between reads; in the steady state reading allocates nothing of the size of a group.
+  /// What a thread keeps between reads, of any number of tracks. Its buffers grow to the largest group.
   struct Scratch {
     Container::Scratch container;
     std::vector<std::vector<std::byte>> arrays;
@@ -62,9 +73,14 @@ class TrackReader {
   TrackReader(const Cache& cache, const TrackInfo& track);
 
   const TrackInfo& track() const { return track_; }
+  const Codec& codec() const { return *codec_; }
+  /// The shards, opened with the checks of read().
+  const Shelf& shelf() const { return *shelf_; }
   /// Passes whose shards are all there, ascending.
   std::vector<std::uint32_t> passes() const;
-  /// The decoded targets of a group. `out`: [group, shape...]. Throws Error that names file, dataset and group.
+  /// The decoded targets of a group. `out`: [group, shape...]. Throws Error that names file, dataset and group. Any
+  /// thread, with a scratch of its own; a shard's table is read with its first group. Afterwards no lock, and no
+  /// allocation once the scratch has seen the largest group.
   void read(GroupKey key, Scratch& scratch, std::span<float> out) const;
   /// Bytes of all shards that are there, and their number.
   std::uint64_t stored_bytes() const { return shelf_->stored_bytes(); }
