@@ -23,10 +23,14 @@ TrackReader::TrackReader(const Cache& cache, const TrackInfo& track)
     expect(file, attribute, "track", wanted);
     expect(file, attribute, "pass", place.pass);
     expect(file, attribute, "shard", place.shard);
-    for (const ArrayLayout& array : layout) {
+    for (std::size_t i = 0; i < layout.size(); ++i) {
+      const ArrayLayout& array = layout[i];
+      if (file.find(array.name) != i)
+        fail(file.path().string(), ": dataset ", array.name,
+             " is not in its place in the table; copy or make it again");
       if (array.whole_group) {
         // How long the longest group is, this file alone knows.
-        const DatasetInfo& info = file.datasets()[file.find(array.name)];
+        const DatasetInfo& info = file.datasets()[i];
         expect_dataset(file, array.name, array.dtype, {place.groups, info.shape.size() == 2 ? info.shape[1] : 1}, 1);
         continue;
       }
@@ -56,15 +60,15 @@ void TrackReader::read(GroupKey key, Scratch& scratch, std::span<float> out) con
     fail(shelf_->directory().string(), ": a group has ", track_.view_values() * group_, " values; expected ",
          out.size());
   const Container& file = shelf_->open(std::uint64_t{key.pass} * shards_per_pass_ + key.group / shard_groups_);
-  scratch.arrays.resize(layout_.size());
+  if (scratch.arrays.size() < layout_.size()) scratch.arrays.resize(layout_.size());
   scratch.spans.clear();
   for (std::size_t i = 0; i < layout_.size(); ++i) {
-    std::vector<std::byte>& bytes = scratch.arrays[i];
-    const std::size_t dataset = file.find(layout_[i].name);
     // The table has been checked against the file, so that a chunk of a size that no such file could hold is not there.
-    bytes.resize(file.datasets()[dataset].chunk_bytes());
-    file.read_chunk(dataset, key.group % shard_groups_, scratch.container, bytes);
-    scratch.spans.push_back(bytes);
+    const std::size_t size = file.datasets()[i].chunk_bytes();
+    std::vector<std::byte>& bytes = scratch.arrays[i];
+    if (bytes.size() < size) bytes.resize(size);
+    file.read_chunk(i, key.group % shard_groups_, scratch.container, std::span(bytes).first(size));
+    scratch.spans.push_back(std::span(bytes).first(size));
   }
   codec_->decode(scratch.spans, group_, out);
 }
