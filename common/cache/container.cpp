@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <limits>
+#include <stdexcept>
 #include <utility>
 
 #include "common/base/error.h"
@@ -178,6 +179,13 @@ std::size_t Container::find(const std::string& name) const {
   for (std::size_t i = 0; i < datasets_->size(); ++i)
     if ((*datasets_)[i].name == name) return i;
   fail(path_, ": has no dataset \"", name, "\"; it is not the file that its name promises, copy or make it again");
+}
+
+Container::Place Container::place(std::size_t dataset, std::uint64_t chunk) const {
+  const DatasetInfo& info = datasets_->at(dataset);
+  if (chunk >= info.chunk_count) throw std::out_of_range(text("chunk ", chunk, " of dataset ", info.name));
+  const Chunk& entry = chunks_[info.first_chunk + chunk];
+  return {entry.offset, entry.stored_bytes};
 }
 
 // The scratch's open file that is this container's, moved to the front.

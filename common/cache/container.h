@@ -60,6 +60,12 @@ class Container {
   const std::string& json() const { return json_; }
   std::uint64_t file_bytes() const { return file_bytes_; }
 
+  /// Where a chunk's stored bytes lie in the file. Throws std::out_of_range for one that is not there.
+  struct Place {
+    std::uint64_t offset, bytes;
+  };
+  Place place(std::size_t dataset, std::uint64_t chunk) const;
+
   /// A chunk, decoded, into `out` of exactly chunk_bytes(). Both checksums are verified. Throws Error that names file,
   /// dataset and chunk. Any thread, with a scratch of its own; no lock, and no allocation once the scratch has seen the
   /// largest chunk and the longest path.
