@@ -1,0 +1,141 @@
+// What reading costs: allocations, memory and system calls, counted and not timed.
+#include <atomic>
+#include <cstdlib>
+#include <new>
+#include <thread>
+
+#include "common/base/error.h"
+#include "common/cache/cache.h"
+#include "common/cache/container_writer.h"
+#include "tests/cache/sample.h"
+#include "tests/support/testing.h"
+
+using namespace vitrine;
+using namespace vitrine::testing;
+
+namespace {
+
+std::atomic<std::uint64_t> allocations = 0;
+std::atomic<std::int64_t> live_bytes = 0;
+
+// The size stands before the block, so that its end can be counted too.
+constexpr std::size_t kHead = alignof(std::max_align_t);
+
+}  // namespace
+
+void* operator new(std::size_t size) {
+  void* block = std::malloc(size + kHead);
+  if (block == nullptr) throw std::bad_alloc();
+  *static_cast<std::size_t*>(block) = size;
+  ++allocations;
+  live_bytes += static_cast<std::int64_t>(size);
+  return static_cast<char*>(block) + kHead;
+}
+void operator delete(void* pointer) noexcept {
+  if (pointer == nullptr) return;
+  void* block = static_cast<char*>(pointer) - kHead;
+  live_bytes -= static_cast<std::int64_t>(*static_cast<std::size_t*>(block));
+  std::free(block);
+}
+void operator delete(void* pointer, std::size_t) noexcept {
+  operator delete(pointer);
+}
+
+TEST_CASE("once warm, reading any form allocates nothing, also when it goes from file to file and track to track") {
+  const TemporaryDirectory directory;
+  const Plan plan(sample_index(40), sample_options());  // 10 groups in 5 shards, more than a scratch keeps open
+  write_sample(directory.path(), plan, 2);
+  const Cache cache(directory.path());
+  std::vector<TrackReader> readers;
+  std::vector<std::vector<float>> out;
+  for (const TrackInfo& track : cache.tracks()) {
+    readers.emplace_back(cache, track);
+    out.emplace_back(track.view_values() * plan.options().group);
+  }
+  REQUIRE(readers.size() >= 4);
+  TrackReader::Scratch scratch;
+  const auto read_everything = [&] {
+    for (std::uint32_t group = 0; group < plan.groups_per_pass(); ++group)
+      for (std::uint32_t pass = 0; pass < 2; ++pass)
+        for (std::size_t i = 0; i < readers.size(); ++i)
+          readers[i].read({pass, (group * 7 + 3) % plan.groups_per_pass()}, scratch, out[i]);
+  };
+  const std::uint64_t cold = allocations;
+  read_everything();
+  const std::uint64_t warm = allocations;
+  read_everything();
+  CHECK(warm > cold);  // it does count
+  CHECK(allocations == warm);
+}
+
+TEST_CASE("a thousand open shards take less than 200 bytes of memory a group") {
+  const TemporaryDirectory directory;
+  constexpr std::uint64_t kShards = 1000, kGroups = 64, kViews = 4;
+  const std::vector<std::byte> q(kViews * 6), scale(kViews * 4);
+  DatasetSpec values{"q", "|i1", {kGroups * kViews, 6}, kViews, {}},
+      scales{"scale", "<f4", {kGroups * kViews}, kViews, {}};
+  for (std::uint64_t g = 0; g < kGroups; ++g) values.chunks.emplace_back(q), scales.chunks.emplace_back(scale);
+  write_container(directory / "track/00000.h5", {values, scales}, "{\"about\": \"" + std::string(1000, 'x') + "\"}", 1);
+  for (std::uint64_t s = 1; s < kShards; ++s)
+    std::filesystem::create_hard_link(directory / "track/00000.h5", directory.path() / "track" / shard_file_name(s));
+
+  const std::int64_t before = live_bytes;
+  const Shelf shelf(directory / "track", [](const Container& file, std::uint64_t) { CHECK(!file.json().empty()); });
+  for (const std::uint64_t number : shelf.numbers()) shelf.open(number);
+  const double a_group = static_cast<double>(live_bytes - before) / (kShards * kGroups);
+  MESSAGE("bytes of memory a group: ", a_group);
+  CHECK(shelf.count() == kShards);
+  CHECK(a_group < 200);
+  CHECK(a_group > 2 * 20);  // a group has two chunks, and each has an offset, a size and a hash
+
+  Container::Scratch scratch;
+  std::vector<std::byte> out(kViews * 6);
+  shelf.open(kShards - 1).read_chunk(0, kGroups - 1, scratch, out);
+  CHECK(out == q);
+}
+
+TEST_CASE("threads that open one shard at once get one container, and a refused shard is refused to all") {
+  const TemporaryDirectory directory;
+  const std::vector<std::byte> bytes(8);
+  for (int i = 0; i < 16; ++i)
+    write_container(directory.path() / shard_file_name(static_cast<std::uint64_t>(i)), {{"q", "|u1", {8}, 8, {bytes}}},
+                    "{}", 1);
+  const Shelf shelf(directory.path(), [](const Container&, std::uint64_t number) {
+    if (number == 7) fail("number 7 does not belong here");
+  });
+  std::vector<std::vector<const Container*>> seen(4, std::vector<const Container*>(16));
+  std::atomic<int> refused = 0;
+  std::vector<std::thread> threads;
+  for (std::vector<const Container*>& mine : seen)
+    threads.emplace_back([&] {
+      for (std::uint64_t number = 0; number < 16; ++number) try {
+          mine[number] = &shelf.open(number);
+        } catch (const Error&) {
+          ++refused;
+        }
+    });
+  for (std::thread& thread : threads) thread.join();
+  for (const auto& other : seen) CHECK(other == seen[0]);
+  CHECK(refused == 4);
+  CHECK(seen[0][7] == nullptr);
+}
+
+TEST_CASE("a scratch does not take a file that was replaced for the one that it has open") {
+  const TemporaryDirectory directory;
+  std::vector<std::byte> bytes(3000), out(3000);
+  for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<std::byte>(i * i >> 3);
+  const std::filesystem::path path = directory / "a.h5";
+  Container::Scratch scratch;
+  for (const std::size_t size : {3000u, 2000u, 3000u}) {
+    write_container(path, {{"q", "|u1", {size}, static_cast<std::uint32_t>(size), {std::span(bytes).first(size)}}},
+                    "{}", 1);
+    const Container file(path);
+    file.read_chunk(0, 0, scratch, std::span(out).first(size));
+    CHECK(std::equal(out.begin(), out.begin() + static_cast<std::ptrdiff_t>(size), bytes.begin()));
+  }
+  const Container file(path);
+  write_container(path, {{"q", "|u1", {8}, 8, {std::span(bytes).first(8)}}}, "{}", 1);
+  Container::Scratch fresh;
+  CHECK_THROWS_WITH_AS(file.read_chunk(0, 0, fresh, out), doctest::Contains("the file has changed while it was in use"),
+                       Error);
+}
