@@ -6,6 +6,8 @@
 #include <array>
 #include <cstring>
 #include <fstream>
+#include <new>
+#include <stdexcept>
 #include <vector>
 
 #include "common/base/error.h"
@@ -53,17 +55,38 @@ std::string sha256_hex(std::string_view bytes) {
   return hash.hex();
 }
 
-std::string sha256_hex_of_file(const std::filesystem::path& path) {
+namespace {
+// Calls `take` with one block of at most 1 MiB after the other.
+template <class Take>
+void read_blocks(const std::filesystem::path& path, const Take& take) {
   std::ifstream in(path, std::ios::binary);
   if (!in) fail(path.string(), ": cannot be read (", std::strerror(errno), "); check the path and its permissions");
-  Sha256 hash;
   std::vector<char> block(1 << 20);
   while (in) {
     in.read(block.data(), static_cast<std::streamsize>(block.size()));
-    hash.update(std::string_view(block.data(), static_cast<std::size_t>(in.gcount())));
+    take(std::string_view(block.data(), static_cast<std::size_t>(in.gcount())));
   }
   if (in.bad()) fail(path.string(), ": reading failed half-way (", std::strerror(errno), ")");
+}
+}  // namespace
+
+std::string sha256_hex_of_file(const std::filesystem::path& path) {
+  Sha256 hash;
+  read_blocks(path, [&](std::string_view block) { hash.update(block); });
   return hash.hex();
+}
+
+FileHash xxh3_of_file(const std::filesystem::path& path) {
+  const std::unique_ptr<XXH3_state_t, XXH_errorcode (*)(XXH3_state_t*)> state(XXH3_createState(), XXH3_freeState);
+  if (!state || XXH3_64bits_reset(state.get()) != XXH_OK) throw std::bad_alloc();
+  FileHash out{0, 0};
+  read_blocks(path, [&](std::string_view block) {
+    if (XXH3_64bits_update(state.get(), block.data(), block.size()) != XXH_OK)
+      throw std::runtime_error("XXH3 failed");
+    out.bytes += block.size();
+  });
+  out.hash = XXH3_64bits_digest(state.get());
+  return out;
 }
 
 }  // namespace vitrine

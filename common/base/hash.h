@@ -16,6 +16,11 @@ namespace vitrine {
 /// XXH3, 64 bits, seed 0 (https://xxhash.com, specification 0.1.1).
 std::uint64_t xxh3(std::span<const std::byte> bytes);
 std::uint64_t xxh3(std::string_view bytes);
+/// Of a whole file, read in blocks of 1 MiB. Throws Error when it cannot be read.
+struct FileHash {
+  std::uint64_t bytes, hash;
+};
+FileHash xxh3_of_file(const std::filesystem::path& path);
 
 /// SHA-256 (FIPS 180-4) over pieces given one after the other.
 class Sha256 {

@@ -1,0 +1,176 @@
+#include "common/cache/manifest.h"
+
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <string>
+
+#include "common/base/error.h"
+#include "common/base/files.h"
+#include "common/base/hash.h"
+#include "tests/support/testing.h"
+
+using namespace vitrine;
+using vitrine::testing::read_whole;
+using vitrine::testing::TemporaryDirectory;
+using vitrine::testing::write_whole;
+
+namespace {
+
+std::string content(int number) {
+  return std::string(static_cast<std::size_t>(100 + number), static_cast<char>('a' + number % 26));
+}
+
+std::string name(int number) {
+  std::string digits = std::to_string(number);
+  return digits.insert(0, digits.size() < 5 ? 5 - digits.size() : 0, '0') + ".h5";
+}
+
+FileRecord record(int number) {
+  return {name(number), content(number).size(), xxh3(content(number))};
+}
+
+std::vector<std::string> names(const Manifest& manifest) {
+  std::vector<std::string> out;
+  for (const FileRecord& file : manifest.files()) out.push_back(file.name);
+  return out;
+}
+
+// A process that publishes shards first, first + 2, ... below `end`, refreshes the manifest after each, and is killed
+// when it has published `dies_after` of them and not yet listed the last. Returns the process.
+pid_t extracting(const std::filesystem::path& directory, int first, int end, int dies_after) {
+  const pid_t child = ::fork();
+  if (child != 0) return child;
+  int made = 0;
+  std::vector<FileRecord> own;
+  try {
+    for (int number = first; number < end; number += 2) {
+      publish(directory / name(number), content(number));
+      own.push_back(record(number));
+      if (++made == dies_after) ::raise(SIGKILL);
+      refresh_manifest(directory, own);
+    }
+  } catch (const std::exception&) {
+    ::_exit(1);
+  }
+  ::_exit(0);
+}
+
+}  // namespace
+
+TEST_CASE("a manifest lists the shards that are there by number, in a text of its own") {
+  const TemporaryDirectory directory;
+  CHECK(refresh_manifest(directory.path()).files().empty());
+  CHECK_FALSE(std::filesystem::exists(directory / kManifestName));
+  for (const int number : {12, 3, 100000, 99999}) write_whole(directory / name(number), content(number));
+  for (const char* other : {"track.json", "basis.h5", "0012.h5", "000012.h5", "00004.h5.part.1.0"})
+    write_whole(directory / other, "not a shard");
+
+  const Manifest made = refresh_manifest(directory.path());
+  CHECK((made.files() == std::vector<FileRecord>{record(3), record(12), record(99999), record(100000)}));
+  CHECK((Manifest::read(directory.path()) == made));
+  CHECK(read_whole(directory / kManifestName) == made.json());
+  CHECK((Manifest({record(100000), record(3), record(99999), record(12)}) == made));
+  REQUIRE(made.find("00012.h5") != nullptr);
+  CHECK((*made.find("00012.h5") == record(12)));
+  CHECK(made.find("00013.h5") == nullptr);
+  CHECK(made.find("basis.h5") == nullptr);
+  CHECK(compare_manifest(made, directory.path(), true).none());
+
+  // The text that stands in FORMAT.md, for someone who writes one.
+  CHECK(Manifest({{"00007.h5", 9, 0xABC}}).json() ==
+        "{\n  \"format\": \"vitrine shards\",\n  \"version\": 1,\n  \"shards\": [\n"
+        "    {\"name\": \"00007.h5\", \"bytes\": 9, \"xxh3\": \"0000000000000abc\"}\n  ]\n}\n");
+}
+
+TEST_CASE("hashes come from the writer, then from the manifest, and from reading last") {
+  const TemporaryDirectory directory;
+  for (const int number : {0, 1, 2}) write_whole(directory / name(number), content(number));
+  const FileRecord told{name(1), content(1).size(), 42}, wrong_size{name(2), 1, 42};
+  CHECK((refresh_manifest(directory.path(), {told, wrong_size}).files() ==
+         std::vector<FileRecord>{record(0), told, record(2)}));
+  // The manifest is believed: a file is not read again, so that damage shows as a difference.
+  write_whole(directory / name(0), std::string(content(0).size(), '!'));
+  const Manifest kept = refresh_manifest(directory.path());
+  CHECK((kept.files() == std::vector<FileRecord>{record(0), told, record(2)}));
+  const ManifestDifference difference = compare_manifest(kept, directory.path(), true);
+  CHECK((difference.changed == std::vector<std::string>{name(0), name(1)}));
+  CHECK(compare_manifest(kept, directory.path(), false).none());
+  // Another size is another file.
+  write_whole(directory / name(0), content(25));
+  CHECK((refresh_manifest(directory.path()).files()[0] == FileRecord{name(0), 125, xxh3(content(25))}));
+}
+
+TEST_CASE("what is missing, not listed or of another size is told") {
+  const TemporaryDirectory directory;
+  for (const int number : {0, 2, 3, 7}) write_whole(directory / name(number), content(number));
+  const Manifest manifest({record(0), record(1), {name(3), 5, 5}, record(5), record(9)});
+  const ManifestDifference difference = compare_manifest(manifest, directory.path(), false);
+  CHECK((difference.missing == std::vector<std::string>{name(1), name(5), name(9)}));
+  CHECK((difference.unlisted == std::vector<std::string>{name(2), name(7)}));
+  CHECK((difference.changed == std::vector<std::string>{name(3)}));
+  write_whole(directory / kManifestName, manifest.json());
+  std::filesystem::remove(directory / name(0));
+  CHECK((names(refresh_manifest(directory.path())) == std::vector<std::string>{name(2), name(3), name(7)}));
+  for (const int number : {2, 3, 7}) std::filesystem::remove(directory / name(number));
+  CHECK(refresh_manifest(directory.path()).files().empty());
+  CHECK((Manifest::read(directory.path()) == Manifest()));
+}
+
+TEST_CASE("a manifest that is unchanged is not written again") {
+  const TemporaryDirectory directory;
+  write_whole(directory / name(0), content(0));
+  refresh_manifest(directory.path());
+  std::filesystem::permissions(directory / kManifestName, std::filesystem::perms::owner_read);
+  refresh_manifest(directory.path(), {record(0)});
+  CHECK(std::filesystem::status(directory / kManifestName).permissions() == std::filesystem::perms::owner_read);
+}
+
+TEST_CASE("a damaged manifest is an error that names it") {
+  for (
+      const char* text_of :
+      {"", "[]", "{\"format\": \"vitrine track\"}", "{\"format\": \"vitrine shards\", \"version\": 2, \"shards\": []}",
+       "{\"format\": \"vitrine shards\", \"version\": 1}",
+       "{\"format\": \"vitrine shards\", \"version\": 1, \"shards\": [{\"name\": \"00000.h5\", \"bytes\": 1}]}",
+       "{\"format\": \"vitrine shards\", \"version\": 1, \"shards\": [{\"name\": \"../a.h5\", \"bytes\": 1, \"xxh3\": "
+       "\"0000000000000abc\"}]}",
+       "{\"format\": \"vitrine shards\", \"version\": 1, \"shards\": [{\"name\": \"00000.h5\", \"bytes\": 1, \"xxh3\": "
+       "\"abc\"}]}",
+       "{\"format\": \"vitrine shards\", \"version\": 1, \"shards\": [{\"name\": \"00000.h5\", \"bytes\": -1.5, "
+       "\"xxh3\": \"0000000000000abz\"}]}",
+       "{\"format\": \"vitrine shards\", \"version\": 1, \"shards\": [{\"name\": \"00000.h5\", \"bytes\": 1, \"xxh3\": "
+       "\"0000000000000abc\"}, {\"name\": \"00000.h5\", \"bytes\": 1, \"xxh3\": \"0000000000000abc\"}]}"}) {
+    CAPTURE(text_of);
+    CHECK_THROWS_WITH_AS(Manifest::parse(text_of, "here/shards.json"), doctest::Contains("here/shards.json"), Error);
+  }
+}
+
+TEST_CASE("two processes at once, one of them killed: the last to finish leaves a whole list") {
+  constexpr int kShards = 60;
+  for (const int dies_after : {0, 1, 17, 30}) {
+    CAPTURE(dies_after);
+    const TemporaryDirectory directory;
+    const pid_t even = extracting(directory.path(), 0, kShards, 0),
+                odd = extracting(directory.path(), 1, kShards, dies_after);
+    REQUIRE(even > 0);
+    REQUIRE(odd > 0);
+    int even_status = 0, odd_status = 0;
+    ::waitpid(even, &even_status, 0);
+    ::waitpid(odd, &odd_status, 0);
+    CHECK((WIFEXITED(even_status) && WEXITSTATUS(even_status) == 0));
+    if (dies_after == 0) {
+      CHECK((WIFEXITED(odd_status) && WEXITSTATUS(odd_status) == 0));
+      const std::optional<Manifest> left = Manifest::read(directory.path());
+      REQUIRE(left);
+      CHECK(compare_manifest(*left, directory.path(), true).none());
+      CHECK(left->files().size() == kShards);
+      continue;
+    }
+    CHECK((WIFSIGNALED(odd_status) && WTERMSIG(odd_status) == SIGKILL));
+    // Whoever comes next, with nothing of its own to do, makes the list whole.
+    const Manifest whole = refresh_manifest(directory.path());
+    CHECK(whole.files().size() == static_cast<std::size_t>(kShards / 2 + dies_after));
+    CHECK(compare_manifest(whole, directory.path(), true).none());
+  }
+}
