@@ -117,8 +117,8 @@ Datasets parse_datasets(std::string_view bytes, const Header& header, const std:
 }  // namespace
 
 std::optional<std::uint64_t> item_bytes(std::string_view dtype) {
-  constexpr std::array<std::pair<std::string_view, std::uint64_t>, 7> kKnown{
-      {{"<f4", 4}, {"<f2", 2}, {"|i1", 1}, {"|u1", 1}, {"<u4", 4}, {"<u8", 8}, {"|V40", 40}}};
+  constexpr std::array<std::pair<std::string_view, std::uint64_t>, 9> kKnown{
+      {{"<f4", 4}, {"<f2", 2}, {"|i1", 1}, {"|u1", 1}, {"<i2", 2}, {"<u2", 2}, {"<u4", 4}, {"<u8", 8}, {"|V40", 40}}};
   for (const auto& [name, bytes] : kKnown)
     if (dtype == name) return bytes;
   return std::nullopt;

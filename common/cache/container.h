@@ -23,7 +23,7 @@ namespace vitrine {
 /// A dataset of rows in chunks of equal size along the first axis; rows of the last chunk past the end are zero bytes.
 struct DatasetInfo {
   std::string name;
-  std::string dtype;                 ///< numpy's: "<f4", "<f2", "|i1", "|u1", "<u4", "<u8", "|V40"
+  std::string dtype;                 ///< numpy's: "<f4", "<f2", "|i1", "|u1", "<i2", "<u2", "<u4", "<u8", "|V40"
   std::vector<std::uint64_t> shape;  ///< 1 to 8 axes, none of them 0
   std::uint32_t chunk_rows = 0;
   std::uint64_t first_chunk = 0, chunk_count = 0;  ///< in the table's list of chunks

@@ -74,8 +74,8 @@ Handle make_type(const std::string& dtype, const std::vector<FieldSpec>& fields)
     return type;
   }
   const std::pair<const char*, hid_t> plain[] = {
-      {"<f4", H5T_IEEE_F32LE}, {"|i1", H5T_STD_I8LE},  {"|u1", H5T_STD_U8LE}, {"<u2", H5T_STD_U16LE},
-      {"<i4", H5T_STD_I32LE},  {"<u4", H5T_STD_U32LE}, {"<u8", H5T_STD_U64LE}};
+      {"<f4", H5T_IEEE_F32LE}, {"|i1", H5T_STD_I8LE},  {"|u1", H5T_STD_U8LE},  {"<u2", H5T_STD_U16LE},
+      {"<i2", H5T_STD_I16LE},  {"<i4", H5T_STD_I32LE}, {"<u4", H5T_STD_U32LE}, {"<u8", H5T_STD_U64LE}};
   for (const auto& [name, type] : plain)
     if (dtype == name) return Handle(H5Tcopy(type), H5Tclose, "a type");
   throw std::logic_error("no HDF5 type for " + dtype);
@@ -219,14 +219,14 @@ void locate_frames(const std::filesystem::path& path, std::vector<Prepared>& dat
 }
 
 std::string make_table(const std::vector<Prepared>& datasets, const std::string& json, std::uint64_t bytes,
-                       std::uint64_t user_block, std::uint64_t file_bytes) {
+                       std::uint64_t user_block, std::uint64_t file_bytes, std::uint32_t required_flags) {
   using namespace table;
   std::uint64_t chunks = 0;
   for (const Prepared& dataset : datasets) chunks += dataset.frames.size();
   std::string out(kMagic);
   append(out, kMajor);
   append(out, kMinor);
-  append(out, std::uint32_t{0});  // required flags
+  append(out, required_flags);
   append(out, std::uint32_t{0});  // flags that may be ignored
   append(out, static_cast<std::uint32_t>(datasets.size()));
   append(out, bytes);
@@ -262,7 +262,7 @@ std::string make_table(const std::vector<Prepared>& datasets, const std::string&
 }  // namespace
 
 void write_container(const std::filesystem::path& path, const std::vector<DatasetSpec>& specs, const std::string& json,
-                     int level) {
+                     int level, std::uint32_t required_flags) {
   static std::mutex hdf5;
   std::vector<Prepared> datasets;
   std::uint64_t chunks = 0;
@@ -278,7 +278,8 @@ void write_container(const std::filesystem::path& path, const std::vector<Datase
       write_hdf5(aside, datasets, json, user_block);
     }
     locate_frames(aside, datasets, user_block);
-    const std::string table = make_table(datasets, json, bytes, user_block, std::filesystem::file_size(aside));
+    const std::string table =
+        make_table(datasets, json, bytes, user_block, std::filesystem::file_size(aside), required_flags);
     std::fstream file(aside, std::ios::binary | std::ios::in | std::ios::out);
     file.write(table.data(), static_cast<std::streamsize>(table.size()));
     file.close();

@@ -27,11 +27,12 @@ struct DatasetSpec {
   std::vector<FieldSpec> fields = {};
 };
 
-/// Publishes `path`. `json`: one object, also stored as the HDF5 root attribute "vitrine". `level`: zstd's. Throws
+/// Publishes `path`. `json`: one object, also stored as the HDF5 root attribute "vitrine". `level`: zstd's.
+/// `required_flags`: table.h's, features that a reader must know. Throws
 /// Error on a failure to write, std::logic_error for specs that do not fit together. Threads wait for each other inside
 /// HDF5.
 void write_container(const std::filesystem::path& path, const std::vector<DatasetSpec>& datasets,
-                     const std::string& json, int level);
+                     const std::string& json, int level, std::uint32_t required_flags = 0);
 
 }  // namespace vitrine
 

@@ -15,6 +15,35 @@ bool is_hash(const std::string& word) {
   return word.size() == 64 && word.find_first_not_of("0123456789abcdef") == std::string::npos;
 }
 
+// The form's settings, those alone that it has: caches of forms without any stay as they were.
+nlohmann::ordered_json codec_json(const CodecSettings& codec) {
+  nlohmann::ordered_json out = nlohmann::ordered_json::object();
+  if (codec.max_error != 0) out["max_error"] = codec.max_error;
+  if (codec.kept != 0) out["kept"] = codec.kept;
+  if (!codec.temperatures.empty()) out["temperatures"] = codec.temperatures;
+  if (!codec.basis.empty()) out["basis"] = codec.basis;
+  return out;
+}
+
+// Throws json's exceptions for other types.
+void read_codec(const nlohmann::json& in, CodecSettings& codec, const std::string& where) {
+  for (const auto& [key, value] : in.items()) {
+    if (key == "max_error") {
+      codec.max_error = value.get<double>();
+    } else if (key == "kept") {
+      const auto kept = value.get<std::int64_t>();
+      if (kept < 0 || kept > std::numeric_limits<std::uint32_t>::max()) fail(where, ": codec.kept is out of range");
+      codec.kept = static_cast<std::uint32_t>(kept);
+    } else if (key == "temperatures") {
+      codec.temperatures = value.get<std::vector<double>>();
+    } else if (key == "basis") {
+      codec.basis = value.get<std::string>();
+    } else {
+      fail(where, ": codec.", key, " is a setting that this program does not know; use a newer vitrine");
+    }
+  }
+}
+
 }  // namespace
 
 std::string TrackInfo::name() const {
@@ -26,9 +55,7 @@ std::string TrackInfo::directory() const {
 }
 
 std::size_t TrackInfo::view_values() const {
-  std::size_t values = 1;
-  for (const std::uint32_t axis : shape) values *= axis;
-  return values;
+  return vitrine::view_values(shape);
 }
 
 void TrackInfo::check(const std::string& where) const {
@@ -46,10 +73,11 @@ void TrackInfo::check(const std::string& where) const {
   if (shape.size() != (kind == "logits" ? 1u : 3u))
     fail(where, ": a shape of ", shape.size(), " axes does not fit ", kind, "; expected [K] for logits, else three");
   std::uint64_t values = 1;
+  const bool few = codec.form == Form::kTopk;  // of many classes, few are stored
   for (const std::uint32_t axis : shape) {
-    if (axis == 0 || axis > (1u << 24)) fail(where, ": a shape with an axis of ", axis, " is not possible");
+    if (axis == 0 || (axis > (1u << 24) && !few)) fail(where, ": a shape with an axis of ", axis, " is not possible");
     values *= axis;
-    if (values > (1u << 28)) fail(where, ": a view of over 2^28 values is not possible");
+    if (values > (1u << 28) && !few) fail(where, ": a view of over 2^28 values is not possible");
   }
   codec.check(shape, where);
   if (level < 1 || level > 19) fail(where, ": zstd level ", level, " is not allowed; expected from 1 to 19");
@@ -66,6 +94,7 @@ std::string TrackInfo::json() const {
   out["normalised"] = normalised;
   out["shape"] = shape;
   out["form"] = form_name(codec.form);
+  if (const auto settings = codec_json(codec); !settings.empty()) out["codec"] = settings;
   out["level"] = level;
   out["plan"] = plan_hash;
   out["provenance"] = provenance;
@@ -91,11 +120,12 @@ TrackInfo TrackInfo::from_json(const std::string& json, const std::string& where
     track.normalised = in.at("normalised").get<bool>();
     for (const auto& axis : in.at("shape")) {
       const auto length = axis.get<std::int64_t>();
-      if (length < 1 || length > std::numeric_limits<std::int32_t>::max())
+      if (length < 1 || length > std::numeric_limits<std::uint32_t>::max())
         fail(where, ": shape has an impossible axis");
       track.shape.push_back(static_cast<std::uint32_t>(length));
     }
     track.codec.form = form_from_name(in.at("form").get<std::string>(), where);
+    read_codec(in.value("codec", nlohmann::json::object()), track.codec, where);
     track.level = in.at("level").get<int>();
     track.plan_hash = in.at("plan").get<std::string>();
     track.provenance = in.at("provenance").get<std::map<std::string, std::string>>();

@@ -70,7 +70,11 @@ void TrackReader::read(GroupKey key, Scratch& scratch, std::span<float> out) con
     file.read_chunk(i, key.group % shard_groups_, scratch.container, std::span(bytes).first(size));
     scratch.spans.push_back(std::span(bytes).first(size));
   }
-  codec_->decode(scratch.spans, group_, out);
+  try {
+    codec_->decode(scratch.spans, group_, out);
+  } catch (const Error& error) {
+    fail(file.path().string(), ": group ", key.group % shard_groups_, ": ", error.what());
+  }
 }
 
 }  // namespace vitrine

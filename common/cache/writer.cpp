@@ -11,6 +11,7 @@
 #include "common/cache/cache.h"
 #include "common/cache/container_writer.h"
 #include "common/cache/shelf.h"
+#include "common/cache/table.h"
 
 namespace vitrine {
 namespace {
@@ -236,7 +237,8 @@ void write_shard(const std::filesystem::path& directory, const TrackInfo& track,
   json["first_group"] = shard * plan.options().shard_groups;
   json["groups"] = count;
   json["track"] = nlohmann::ordered_json::parse(track.json());
-  write_container(shard_path(directory, track, plan, pass, shard), datasets, json.dump(), track.level);
+  write_container(shard_path(directory, track, plan, pass, shard), datasets, json.dump(), track.level,
+                  track.codec.form > Form::kSqrt8 ? table::kFlagForms : 0);
 }
 
 bool shard_exists(const std::filesystem::path& directory, const TrackInfo& track, const Plan& plan, std::uint32_t pass,

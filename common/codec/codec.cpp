@@ -3,9 +3,14 @@
 #include <utility>
 
 #include "common/base/error.h"
+#include "common/codec/topk.h"
+#include "common/codec/uniform.h"
 
 namespace vitrine {
 namespace {
+
+constexpr double kSmallestError = 1e-9, kLargestError = 1e9;
+constexpr std::size_t kMostTemperatures = 16;
 
 // The forms without settings: plain arrays.
 class PlainCodec : public Codec {
@@ -28,15 +33,44 @@ class PlainCodec : public Codec {
 
 }  // namespace
 
-void CodecSettings::check(const std::vector<std::uint32_t>&, const std::string& where) const {
-  if (max_error != 0 || kept != 0 || !temperatures.empty() || !basis.empty())
-    fail(where, ": the form ", form_name(form), " has no settings; remove them or choose another form");
+void CodecSettings::check(const std::vector<std::uint32_t>& shape, const std::string& where) const {
+  const auto only_for = [&](bool given, const char* setting, bool allowed) {
+    if (given && !allowed) fail(where, ": the form ", form_name(form), " has no setting ", setting, "; remove it");
+  };
+  only_for(max_error != 0, "max_error", form == Form::kUniform || form == Form::kTopk);
+  only_for(kept != 0, "kept", form == Form::kTopk);
+  only_for(!temperatures.empty(), "temperatures", form == Form::kTopk);
+  only_for(!basis.empty(), "basis", false);
+  if (form == Form::kUniform && !(max_error >= kSmallestError && max_error <= kLargestError))
+    fail(where, ": max_error = ", max_error, " is not allowed; expected from ", kSmallestError, " to ", kLargestError);
+  if (form != Form::kTopk) return;
+  if (max_error != 0 && !(max_error >= kSmallestError && max_error <= kLargestError))
+    fail(where, ": max_error = ", max_error, " is not allowed; expected 0 (values as fp16) or from ", kSmallestError,
+         " to ", kLargestError);
+  if (shape.size() != 1) fail(where, ": topk holds logits only; expected views of one axis");
+  if (kept < 1 || kept >= shape[0])
+    fail(where, ": kept = ", kept, " of ", shape[0], " classes is not allowed; expected at least 1 and fewer than all");
+  if (temperatures.empty() || temperatures.size() > kMostTemperatures)
+    fail(where, ": ", temperatures.size(), " temperatures are not allowed; expected 1 to ", kMostTemperatures);
+  for (std::size_t t = 0; t < temperatures.size(); ++t) {
+    if (!(temperatures[t] >= 0.01 && temperatures[t] <= 1000))
+      fail(where, ": the temperature ", temperatures[t], " is not allowed; expected from 0.01 to 1000");
+    for (std::size_t other = 0; other < t; ++other)
+      if (temperatures[other] == temperatures[t]) fail(where, ": the temperature ", temperatures[t], " is there twice");
+  }
 }
 
 std::unique_ptr<const Codec> make_codec(const CodecSettings& settings, const std::vector<std::uint32_t>& shape,
                                         std::shared_ptr<const FeatureBasis>) {
   settings.check(shape, "codec");
-  return std::make_unique<const PlainCodec>(settings.form, shape);
+  switch (settings.form) {
+    case Form::kUniform:
+      return std::make_unique<const UniformCodec>(settings.max_error, shape);
+    case Form::kTopk:
+      return std::make_unique<const TopkCodec>(settings, shape);
+    default:
+      return std::make_unique<const PlainCodec>(settings.form, shape);
+  }
 }
 
 }  // namespace vitrine

@@ -13,14 +13,8 @@
 namespace vitrine {
 namespace {
 
-constexpr const char* kNames[] = {"fp32", "fp16", "int8", "sqrt8"};
+constexpr const char* kNames[] = {"fp32", "fp16", "int8", "sqrt8", "uniform", "topk"};
 constexpr float kAlmostOne = 1.001f;  // what rounding in a softmax may make of 1
-
-std::size_t product(const std::vector<std::uint32_t>& shape) {
-  std::size_t values = 1;
-  for (const std::uint32_t axis : shape) values *= axis;
-  return values;
-}
 
 std::size_t item_size(const std::string& dtype) {
   return static_cast<std::size_t>(dtype.back() - '0');
@@ -38,9 +32,7 @@ std::span<Number> as(std::vector<std::byte>& bytes) {
 
 void check_finite(std::span<const float> values, std::uint32_t view) {
   for (const float x : values)
-    if (!std::isfinite(x))
-      fail("view ", view, " has a value that is ", std::isnan(x) ? "NaN" : "infinite",
-           "; expected finite numbers; check the teacher's weights, or run it in a precision with a larger range");
+    if (!std::isfinite(x)) fail_not_finite(x, view);
 }
 
 void encode_half(std::span<const float> values, std::span<std::uint16_t> out, std::uint32_t view) {
@@ -92,6 +84,17 @@ const std::array<float, 256>& squares() {
 
 }  // namespace
 
+std::size_t view_values(const std::vector<std::uint32_t>& shape) {
+  std::size_t values = 1;
+  for (const std::uint32_t axis : shape) values *= axis;
+  return values;
+}
+
+void fail_not_finite(float value, std::size_t view) {
+  fail("view ", view, " has a value that is ", std::isnan(value) ? "NaN" : "infinite",
+       "; expected finite numbers; check the teacher's weights, or run it in a precision with a larger range");
+}
+
 const char* form_name(Form form) {
   return kNames[static_cast<std::size_t>(form)];
 }
@@ -99,11 +102,11 @@ const char* form_name(Form form) {
 Form form_from_name(const std::string& name, const std::string& where) {
   for (std::size_t i = 0; i < std::size(kNames); ++i)
     if (name == kNames[i]) return static_cast<Form>(i);
-  fail(where, ": \"", name, "\" is no form of storage; expected fp32, fp16, int8 or sqrt8");
+  fail(where, ": \"", name, "\" is no form of storage; expected one of fp32, fp16, int8, sqrt8, uniform and topk");
 }
 
 std::size_t ArrayLayout::view_bytes() const {
-  return product(view_shape) * item_size(dtype);
+  return view_values(view_shape) * item_size(dtype);
 }
 
 std::vector<ArrayLayout> array_layout(Form form, const std::vector<std::uint32_t>& shape) {
@@ -119,13 +122,15 @@ std::vector<ArrayLayout> array_layout(Form form, const std::vector<std::uint32_t
     }
     case Form::kSqrt8:
       return {{"q", "|u1", shape}};
+    default:
+      break;
   }
   throw std::logic_error("no such form");
 }
 
 std::vector<Array> encode(Form form, std::span<const float> values, std::uint32_t views,
                           const std::vector<std::uint32_t>& shape) {
-  const std::size_t per_view = product(shape);
+  const std::size_t per_view = view_values(shape);
   if (values.size() != per_view * views)
     throw std::logic_error(text("encode: ", values.size(), " values for ", views, " views of ", per_view));
   std::vector<Array> arrays;
@@ -156,6 +161,8 @@ std::vector<Array> encode(Form form, std::span<const float> values, std::uint32_
       case Form::kSqrt8:
         encode_sqrt8(own, as<std::uint8_t>(arrays[0].bytes).data() + view * per_view, view);
         break;
+      default:
+        throw std::logic_error("no such form");
     }
   }
   return arrays;
@@ -163,7 +170,7 @@ std::vector<Array> encode(Form form, std::span<const float> values, std::uint32_
 
 void decode(Form form, std::span<const std::span<const std::byte>> arrays, std::uint32_t views,
             const std::vector<std::uint32_t>& shape, std::span<float> out) {
-  const std::size_t per_view = product(shape), scales = form == Form::kInt8 ? rows_of(shape) * sizeof(float) : 0;
+  const std::size_t per_view = view_values(shape), scales = form == Form::kInt8 ? rows_of(shape) * sizeof(float) : 0;
   const std::size_t item = form == Form::kFp32 ? 4 : form == Form::kFp16 ? 2 : 1, count = form == Form::kInt8 ? 2 : 1;
   if (out.size() != per_view * views) fail("decoding: ", out.size(), " values wanted; expected ", per_view * views);
   if (arrays.size() != count) fail("decoding: ", arrays.size(), " arrays given; expected ", count);
@@ -193,6 +200,8 @@ void decode(Form form, std::span<const std::span<const std::byte>> arrays, std::
       for (std::size_t i = 0; i < out.size(); ++i) out[i] = table[std::to_integer<std::size_t>(first[i])];
       break;
     }
+    default:
+      throw std::logic_error("no such form");
   }
 }
 

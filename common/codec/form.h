@@ -1,4 +1,5 @@
-// How a target's floats are stored: four forms, each a pure function from floats to arrays of plain numbers and back.
+// How a target's floats are stored. The first four forms are pure functions from floats to arrays of plain numbers and
+// back and need no settings; codec.h has one interface for all.
 // FORMAT.md in common/cache repeats the arithmetic for readers in other languages.
 #ifndef VITRINE_COMMON_CODEC_FORM_H_
 #define VITRINE_COMMON_CODEC_FORM_H_
@@ -18,9 +19,11 @@ namespace vitrine {
 ///   when
 ///          a view has more than one axis ([C, H, W]: a channel of a view), else the whole view
 ///   sqrt8  q = round(255 sqrt x), for probabilities; |sqrt error| ≤ 0.5 / 255
-enum class Form : std::uint8_t { kFp32 = 0, kFp16 = 1, kInt8 = 2, kSqrt8 = 3 };
+///   uniform    a multiple of one step, |error| ≤ a bound that the user names: uniform.h
+///   topk       logits: the largest, and the mass of the others: topk.h
+enum class Form : std::uint8_t { kFp32 = 0, kFp16 = 1, kInt8 = 2, kSqrt8 = 3, kUniform = 4, kTopk = 5 };
 
-/// "fp32", "fp16", "int8", "sqrt8".
+/// "fp32", "fp16", "int8", "sqrt8", "uniform", "topk".
 const char* form_name(Form form);
 /// Throws Error, beginning with `where`, for any other word.
 Form form_from_name(const std::string& name, const std::string& where);
@@ -36,7 +39,10 @@ struct ArrayLayout {
   std::size_t view_bytes() const;
 };
 
-/// The arrays that a form makes of views of `shape`, in order.
+/// Values of a view of `shape`.
+std::size_t view_values(const std::vector<std::uint32_t>& shape);
+
+/// The arrays that one of the first four forms makes of views of `shape`, in order.
 std::vector<ArrayLayout> array_layout(Form form, const std::vector<std::uint32_t>& shape);
 
 struct Array {
@@ -45,6 +51,8 @@ struct Array {
   std::vector<std::uint32_t> shape;  ///< [views, ...]; [1, bytes] for a whole group
   std::vector<std::byte> bytes;      ///< little-endian, C order
 };
+
+[[noreturn]] void fail_not_finite(float value, std::size_t view);
 
 /// `values`: [views, shape...]. Throws Error that names the view for NaN, infinity, a value beyond fp16's range, and
 /// with sqrt8 one outside [0, 1] (up to 1.001 is taken for 1).
