@@ -4,7 +4,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <barrier>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include "common/base/error.h"
 #include "common/base/files.h"
@@ -173,4 +176,24 @@ TEST_CASE("two processes at once, one of them killed: the last to finish leaves 
     CHECK(whole.files().size() == static_cast<std::size_t>(kShards / 2 + dies_after));
     CHECK(compare_manifest(whole, directory.path(), true).none());
   }
+}
+
+TEST_CASE("many finish in the same moment, again and again, and no list is ever short") {
+  constexpr int kRounds = 100, kThreads = 4;
+  int short_lists = 0;
+  for (int round = 0; round < kRounds; ++round) {
+    const TemporaryDirectory directory;
+    std::barrier start(kThreads);
+    std::vector<std::thread> threads;
+    for (int i = 0; i < kThreads; ++i)
+      threads.emplace_back([&, i] {
+        start.arrive_and_wait();
+        publish(directory / name(i), content(i));
+        refresh_manifest(directory.path(), {record(i)});
+      });
+    for (std::thread& thread : threads) thread.join();
+    const std::optional<Manifest> left = Manifest::read(directory.path());
+    if (!left || !compare_manifest(*left, directory.path(), true).none()) ++short_lists;
+  }
+  CHECK(short_lists == 0);
 }
