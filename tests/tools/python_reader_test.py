@@ -1,0 +1,241 @@
+"""Holds tools/vitrine_cache.py against the C++ reader: values of every form, refusals, damaged files."""
+import hashlib
+import pathlib
+import pickle
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+import zstandard
+from reader_support import BIN, compressed, equal_bits, patched, raises, replace_chunk, vitrine_cache, word
+from vitrine_cache import Cache, CacheError
+from vitrine_reader import xxh3
+
+
+def test_hash():
+    """All lengths around the algorithm's borders; the digest is of what the package xxhash gives for them."""
+    data = bytes((i * i * 7 + (i >> 3) * 131 + i) % 256 for i in range(2300))
+    hashes = b"".join(xxh3.xxh3_numpy(data[:n]).to_bytes(8, "little") for n in range(len(data)))
+    assert hashlib.sha256(hashes).hexdigest() == "dcd01c6a627579e3d4780fabb233ca19c6e53e957dbcc2491c844ce800e42712"
+    assert xxh3.xxh3(data) == xxh3.xxh3_numpy(data)
+
+
+# Values
+
+def close(ours, theirs):
+    return np.abs(ours - theirs).max() <= 1e-5 * np.abs(theirs).max()
+
+
+def test_values(out):
+    cache = Cache(out / "cache")
+    plan, forms = cache.plan, set()
+    assert cache.tracks and (plan.group, plan.groups_per_pass, plan.shards_per_pass) == (4, 3, 2)
+    for track in cache.tracks:
+        theirs = np.fromfile(out / f"{track.teacher}.{track.name}.f32", np.float32)
+        theirs = theirs.reshape(len(track.passes), plan.groups_per_pass, plan.group, *track.shape)
+        assert track.passes == [0, 1] and np.abs(theirs).max() > 0
+        for pass_ in track.passes:
+            for group in range(plan.groups_per_pass):
+                ours = track.read(pass_, group)
+                assert ours.shape == theirs.shape[2:] and ours.dtype == np.float32
+                same = close if track.form == "transform" else equal_bits
+                assert same(ours, theirs[pass_, group]), (track, pass_, group)
+                assert equal_bits(ours, track.read_with_h5py(pass_, group)), (track, pass_, group)
+        forms.add(track.form)
+    assert forms >= {"fp32", "fp16", "int8", "sqrt8"}, forms
+
+
+def test_index_and_recipes(out):
+    cache = Cache(out / "cache")
+    assert cache.classes == ["apple", "bär"]
+    assert cache.ids == [f"{cache.classes[i % 2]}/{i * i}.jpg" for i in range(11)]
+    assert cache.labels.tolist() == [i % 2 for i in range(11)]
+    assert cache.index.height.tolist() == [20 + i for i in range(11)]
+    groups = [(p, g) for p in cache.recipe_passes for g in range(3)]
+    recipes = [cache.recipes(p, g) for p, g in groups]
+    assert b"".join(r.tobytes() for r in recipes) == (out / "recipes.bin").read_bytes()
+    assert [cache.picture_hash(p, g) for p, g in groups] == [0xF000000000000000 + p * 1000 + g for p, g in groups]
+    shares = vitrine_cache.own_share(recipes[0])
+    wanted = [1.0 if r["mix"] == 0 else r["lambda"] / 65536 for r in recipes[0]]
+    assert shares.dtype == np.float32 and shares.tolist() == wanted and 0 < min(wanted) < 1
+    again = pickle.loads(pickle.dumps(cache))
+    for mine, other in zip(cache.tracks, again.tracks):
+        assert equal_bits(mine.read(1, 2), other.read(1, 2))
+
+
+def test_names(out):
+    cache = Cache(out / "cache")
+    assert cache.track("features.3").form == "int8"
+    assert cache.track("logits", "other").form == "fp32" and cache.track("logits", "tiny.aaaaaaaa").teacher == "tiny"
+    raises("several tracks of the name logits; it has other.aaaaaaaa/logits", cache.track, "logits")
+    raises("no track of the name features.7", cache.track, "features.7")
+    raises("no track of the name features.3 from teacher other", cache.track, "features.3", "other")
+    raises("group 3 is not there; a pass has 3", cache.track("features.3").read, 0, 3)
+    raises("00004.h5: is missing", cache.track("features.3").read, 2, 0)
+    raises("00004.h5: is missing", cache.recipes, 2, 0)
+    raises("is not a directory", Cache, out / "nowhere")
+
+
+# Damage
+
+def read_everything(directory):
+    cache = Cache(directory)
+    groups = [(p, g) for p in range(2) for g in range(cache.plan.groups_per_pass)]
+    return [(cache.recipes(*key).tobytes(), cache.picture_hash(*key), *(t.read(*key).tobytes() for t in cache.tracks))
+            for key in groups] + [(cache.classes, cache.ids, cache.labels.tolist())]
+
+
+def test_damaged_tables(out):
+    """Every statement of a table that does not hold is refused, its checksum notwithstanding."""
+    good, name = out / "cache", "tiny.aaaaaaaa/features.3/00001.h5"
+    first_chunk = 64 + 2 * 136
+    cases = [({0: b"X"}, True, "is not a file of a vitrine cache"), ({8: word(2, 2)}, True, "has format version 2.0"),
+             ({12: word(4, 4)}, True, "needs features that this program does not know (flags 4)"),
+             ({40: word(5, 8)}, True, "bytes, expected 5"), ({32: word(64, 8)}, True, "does not lie in its user block"),
+             ({56: word(3, 4)}, True, "do not add up"), ({20: word(3, 4)}, True, "do not add up"),
+             ({64: b"\0"}, True, "makes no sense"), ({64 + 32: b"<f9"}, True, "makes no sense"),
+             ({64 + 48: word(9, 4)}, True, "makes no sense"), ({64 + 52: word(0, 4)}, True, "impossible size"),
+             ({64 + 56: word(0, 8)}, True, "impossible shape"), ({64 + 56: word(2**62, 8)}, True, "impossible size"),
+             ({64 + 128: word(7, 8)}, True, "7 chunks, which does not fit"),
+             ({64 + 120: word(1, 8)}, True, "chunks that are not its own"),
+             ({64 + 136: b"q\0\0\0\0\0"}, True, "is there twice"),
+             ({first_chunk: word(2**63, 8)}, True, "impossible place"),
+             ({first_chunk + 8: word(2**31, 4)}, True, "impossible place"),
+             ({first_chunk + 12: word(7, 4)}, True, "impossible place"),
+             ({first_chunk: word(0, 8)}, True, "impossible place"),
+             ({first_chunk: word(1, 1)}, False, "its table's checksum is wrong"),
+             ({first_chunk + 16: word(1, 1)}, True, "dataset q, group 0: its checksum is wrong")]
+    for changes, seal, words in cases:
+        bad = out / "bad"
+        shutil.copytree(good, bad)
+        patched(bad / name, changes, seal)
+        raises(words, read_everything, bad)
+        raises(name, read_everything, bad)
+        shutil.rmtree(bad)
+
+
+def test_ignorable(out):
+    """A newer minor version and features that may be ignored are read on."""
+    bad = out / "newer"
+    shutil.copytree(out / "cache", bad)
+    patched(bad / "index.h5", {10: word(9, 2), 16: word(0xFF, 4)}, True)
+    assert read_everything(bad) == read_everything(out / "cache")
+
+
+def test_frames(out):
+    """A frame that is not what the table says is refused although both checksums of ours are right."""
+    name = "tiny.aaaaaaaa/features.3/00001.h5"
+    content = vitrine_cache.Container(out / "cache" / name).read(["q"], 0)[0]
+    frames = {"no checksum": zstandard.ZstdCompressor(write_checksum=False).compress(content),
+              "or another size": compressed(content[:-1]), "cannot be decompressed": b"\1" * 40,
+              "cannot be decompressed (": compressed(content) + b"\1"}
+    for words, frame in frames.items():
+        bad = out / "bad"
+        shutil.copytree(out / "cache", bad)
+        replace_chunk(bad / name, "q", frame)
+        raises(words, read_everything, bad)
+        shutil.rmtree(bad)
+
+
+def test_recipes_that_do_not_fit(out):
+    good = Cache(out / "cache").recipes(0, 0)
+    cut = int(np.flatnonzero(good["mix"] == 2)[0])
+    cases = [("image", 0, 11), ("label", 0, 7), ("top", 0, -1), ("left", 1, 1000), ("height", 2, 0),
+             ("width", 3, 2**31 - 1), ("flip", 0, 2), ("mix", 0, 3), ("partner", 1, 4), ("box_bottom", cut, 33),
+             ("box_left", cut, 32)]
+    for field, view, value in cases:
+        bad = out / "bad"
+        shutil.copytree(out / "cache", bad)
+        recipes = good.copy()
+        recipes[field][view] = value
+        replace_chunk(bad / "recipes/00000.h5", "recipe", compressed(recipes.tobytes()))
+        raises("names image 11 of 11" if field == "image" else "a recipe does not fit its image", read_everything, bad)
+        shutil.rmtree(bad)
+
+
+def test_flips_and_cuts(out):
+    """A flipped bit changes nothing (it lies in what only HDF5 reads) or is an error; so is a file cut short."""
+    good = read_everything(out / "cache")
+    draw = random.Random(3)
+    files = sorted(path for path in (out / "cache").rglob("*.h5"))
+    refused = 0
+    for trial in range(250):
+        path = files[trial % len(files)]
+        data = path.read_bytes()
+        table = int.from_bytes(data[24:32], "little")
+        place = draw.randrange(table if trial % 2 else len(data))
+        path.write_bytes(data[:place] + bytes([data[place] ^ 1 << draw.randrange(8)]) + data[place + 1:])
+        try:
+            assert read_everything(out / "cache") == good, (path, place)
+        except CacheError as error:
+            assert path.name in str(error)
+            refused += 1
+        path.write_bytes(data)
+        if trial < len(files):
+            path.write_bytes(data[:draw.randrange(len(data))])
+            raises(path.name, read_everything, out / "cache")
+            path.write_bytes(data)
+    assert refused > 125, refused  # every flip in a table, and some of the others
+
+
+def test_strangers(out):
+    """Files of another plan, place or kind, and texts that are not what they should be."""
+    def edit(name, old, new):
+        def change(bad):
+            text = (bad / name).read_text()
+            assert old in text
+            (bad / name).write_text(text.replace(old, new))
+        return change
+
+    def copy(a, b):
+        return lambda bad: shutil.copy(bad / a, bad / b)
+
+    tiny = "tiny.aaaaaaaa/features.3"
+    cases = [(edit("plan.json", '"seed": 5', '"seed": 6'), "was made for another plan"),
+             (edit("plan.json", '"images": 11', '"images": 12'), "does not belong to the index.h5 beside it"),
+             (edit("plan.json", '"version": 1', '"version": 2'), "has version 2"),
+             (edit("plan.json", '"group"', '"grope"'), "its settings lack group"),
+             (edit("plan.json", "{", "["), "plan.json: cannot be read"),
+             (edit(tiny + "/track.json", '"block": 3', '"block": 4'), "belongs in tiny.aaaaaaaa/features.4"),
+             (edit(tiny + "/track.json", '"int8"', '"int9"'), "is no form of storage"),
+             (edit(tiny + "/track.json", '"level": 1', '"level": 2'), "has track"),
+             (copy(tiny + "/00000.h5", tiny + "/00001.h5"), "has shard 0, expected 1"),
+             (copy(tiny + "/00000.h5", tiny + "/00002.h5"), "has pass 0, expected 1"),
+             (copy("recipes/00000.h5", "recipes/00002.h5"), "has pass 0, expected 1"),
+             (copy("recipes/00000.h5", tiny + "/00000.h5"), "is not a file of the kind \"vitrine shard\""),
+             (copy("recipes/00000.h5", "index.h5"), "is not a file of the kind \"vitrine index\"")]
+    for change, words in cases:
+        bad = out / "bad"
+        shutil.copytree(out / "cache", bad)
+        change(bad)
+        raises(words, read_everything, bad)
+        shutil.rmtree(bad)
+
+
+def test_info(out):
+    run = subprocess.run([sys.executable, vitrine_cache.__file__, "info",
+                         out / "cache"], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    assert "11 images of 2 classes" in run.stdout
+    assert "tiny.aaaaaaaa/features.3: int8 [6, 2, 3], passes 0-1, " in run.stdout
+    run = subprocess.run([sys.executable, vitrine_cache.__file__, "info",
+                         out / "nowhere"], capture_output=True, text=True)
+    assert run.returncode == 1 and run.stderr.startswith("vitrine_cache: ") and run.stderr.count("\n") == 1
+
+
+def main():
+    with tempfile.TemporaryDirectory() as name:
+        out = pathlib.Path(name)
+        subprocess.run([BIN / "write_cache", out], check=True)
+        test_hash()
+        for test in (test_values, test_index_and_recipes, test_names, test_damaged_tables, test_ignorable, test_frames,
+                     test_recipes_that_do_not_fit, test_flips_and_cuts, test_strangers, test_info):
+            test(out)
+    print("values, refusals and damage: alike")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,151 @@
+"""Holds the pictures of tools/vitrine_cache.py against a cache that vitrine-extract made, and tries torch's loader."""
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+import timm
+import torch
+from PIL import Image
+from reader_support import BIN, compressed, equal_bits, raises, replace_chunk, word
+from safetensors.torch import save_file
+from vitrine_cache import Cache, VitrineDataset, Views
+from vitrine_reader import views
+
+
+def draw_images(folder):
+    """15 pictures of three classes: photographs' kind of JPEG, and PNG in colour, grey and with a palette."""
+    random_numbers = np.random.default_rng(1)
+    for label, name in enumerate(["ant", "bee", "cat"]):
+        (folder / name).mkdir(parents=True)
+        for i in range(5):
+            height, width = 34 + 7 * i, 61 - 5 * i
+            y, x = np.mgrid[:height, :width]
+            slopes = random_numbers.uniform(2, 20, (3, 2))
+            waves = [128 + 90 * np.sin(x / across + y / down) for across, down in slopes]
+            noise = random_numbers.normal(0, 12, (height, width, 3))
+            image = Image.fromarray(np.clip(np.stack(waves, -1) + noise, 0, 255).astype(np.uint8))
+            if i == 3:
+                image = image.quantize(64) if label else image.convert("L")
+            image.save(folder / name / (f"{i}.png" if i > 1 else f"{i}.jpg"), **({} if i > 1 else {"quality": 90}))
+
+
+def extract(folder):
+    """A cache of eight passes of these pictures from a random teacher."""
+    draw_images(folder / "images")
+    torch.manual_seed(5)
+    vit = timm.models.VisionTransformer(img_size=32, patch_size=8, embed_dim=16, depth=2, num_heads=2, num_classes=3)
+    save_file(vit.state_dict(), folder / "teacher.safetensors")
+    (folder / "extract.toml").write_text(f"""
+images = '{folder}/images'
+cache = '{folder}/cache'
+passes = 8
+workers = 1
+check_images = 15
+allow_chance = true
+[teacher]
+name = 'small'
+weights = '{folder}/teacher.safetensors'
+micro_batch = 4
+vit = {{ arch = '', image_size = 32, patch = 8, dim = 16, depth = 2, heads = 2, classes = 3 }}
+[taps]
+features = [1]
+attention = [1]
+[plan]
+seed = 7
+group = 8
+shard_groups = 1
+image_size = 32
+mix_probability = 0.8
+""")
+    run = subprocess.run([BIN / "vitrine-extract", folder / "extract.toml"], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+
+
+def test_pixels(folder):
+    """Each group's stored hash is that of our picture, mixed; each unmixed view is make_view's, at other sizes too."""
+    cache = Cache(folder / "cache")
+    teacher, other = Views(folder / "images", cache), Views(folder / "images", cache, 45)
+    kinds = set()
+    for pass_ in cache.recipe_passes:
+        for group in range(cache.plan.groups_per_pass):
+            pictures = teacher.read(pass_, group)  # compares one view's hash itself
+            assert pictures.shape == (8, 32, 32, 3) and pictures.dtype == np.uint8
+            hashed = cache.recipes(pass_, group)[group % 8]
+            kinds.add((int(hashed["mix"]), int(hashed["flip"])))
+    assert len(kinds) >= 5, kinds
+    for views_, size in [(teacher, 32), (other, 45)]:
+        recipes, pictures = cache.recipes(3, 1), views_.read(3, 1)
+        for place in np.flatnonzero(recipes["mix"] == 0):
+            r = recipes[place]
+            box = [r[key] for key in ("top", "left", "height", "width")]
+            words = [folder / "images" / cache.index.id(r["image"]), *box, size, size, r["flip"]]
+            theirs = subprocess.run([BIN / "make_view", "crop", *map(str, words)],
+                                    stdout=subprocess.PIPE, check=True).stdout
+            assert pictures[place].tobytes() == theirs, (size, place)
+    cuts = np.concatenate([cache.recipes(p, g) for p in range(8) for g in range(2)])
+    assert {0, 1, 2} == set(cuts["mix"].tolist())
+
+
+def test_mixing():
+    """The arithmetic of common/image/views.h, derived here by whole numbers."""
+    own, other = np.arange(256, dtype=np.uint8), np.arange(256, dtype=np.uint8)[::-1]
+    for share in (0, 1, 1000, 32768, 65535):
+        wanted = [(int(a) * share + int(b) * (65536 - share) + 32768) // 65536 for a, b in zip(own, other)]
+        assert views.mix_bytes(own, other, np.uint16(share)).tolist() == wanted
+    assert [views.scale_edge(e, 32, 45) for e in (0, 1, 5, 16, 32)] == [0, 1, 7, 23, 45]  # 1.41, 7.03, 22.5 (up), 45
+
+
+def test_wrong_pictures(folder):
+    cache = Cache(folder / "cache")
+    shutil.copytree(folder / "images", folder / "changed")
+    image = int(cache.recipes(0, 0)["image"][0])
+    path = folder / "changed" / cache.index.id(image)
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    raises("is not the file that the index was made from", Views(folder / "changed", cache).read, 0, 0)
+    path.unlink()
+    raises("cannot be read", Views(folder / "changed", cache).read, 0, 0)
+    shutil.copytree(folder / "cache", folder / "other")
+    replace_chunk(folder / "other/recipes/00000.h5", "picture_hash", compressed(word(1, 8)))
+    raises("has other pixels than the teacher saw", Views(folder / "images", Cache(folder / "other")).read, 0, 0)
+
+
+def test_loader(folder):
+    """Workers that start afresh give what this process reads, normalised as C++ does it."""
+    cache, colours = Cache(folder / "cache"), ((0.5, 0.4, 0.3), (0.2, 0.25, 0.3))
+    data = VitrineDataset(folder / "images", cache, ["logits", "features.1", "attention.1"], 2, normalise=colours)
+    loader = torch.utils.data.DataLoader(data, batch_size=None, num_workers=1, multiprocessing_context="spawn")
+    items = list(loader)
+    assert len(items) == len(data) == 2
+    for group, item in enumerate(items):
+        recipes = cache.recipes(2, group)
+        assert item["labels"].tolist() == recipes["label"].tolist()
+        assert item["partner_labels"].tolist() == recipes["label"][recipes["partner"]].tolist()
+        assert item["own_share"].dtype == torch.float32 and len(item["own_share"]) == 8
+        for name, values in item["targets"].items():
+            assert equal_bits(values.numpy(), cache.track(name).read(2, group))
+        pixels = Views(folder / "images", cache).read(2, group).astype(np.float32)
+        wanted = (pixels / np.float32(255) - np.float32(colours[0])) / np.float32(colours[1])
+        assert np.abs(item["pictures"].numpy() - wanted.transpose(0, 3, 1, 2)).max() < 1e-5
+    plain = VitrineDataset(folder / "images", folder / "cache", [], 0, size=20)[1]
+    assert plain["pictures"].dtype == torch.uint8 and plain["pictures"].shape == (
+        8, 3, 20, 20) and plain["targets"] == {}
+    raises("pass 8 of recipes is not complete", VitrineDataset, folder / "images", cache, [], 8)
+
+
+def main():
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        extract(folder)
+        test_mixing()
+        for test in (test_pixels, test_wrong_pictures, test_loader):
+            test(folder)
+    print("pixels and torch's loader: alike")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,57 @@
+"""What the tests of tools/vitrine_cache.py share."""
+import os
+import pathlib
+import sys
+
+import numpy as np
+import zstandard
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tools"))
+import vitrine_cache  # noqa: E402
+from vitrine_reader.xxh3 import xxh3  # noqa: E402
+
+BIN = pathlib.Path(os.environ["VITRINE_BIN"])
+
+
+def raises(words, call, *arguments):
+    """The call must fail with one sentence that has these words."""
+    try:
+        call(*arguments)
+    except vitrine_cache.CacheError as error:
+        assert words in str(error), f"{error}\n  lacks: {words}"
+        return
+    raise AssertionError(f"nothing was raised; expected: {words}")
+
+
+def equal_bits(a, b):
+    bits = [values.reshape(-1).view(np.uint32) for values in (a, b)]
+    return a.dtype == b.dtype == np.float32 and np.array_equal(*bits)
+
+
+def word(value, size):
+    return value.to_bytes(size, "little")
+
+
+def patched(path, changes, seal):
+    """Writes bytes into a container, {offset: bytes}; with `seal` the table's checksum is made right again."""
+    data = bytearray(path.read_bytes())
+    for at, new in changes.items():
+        data[at:at + len(new)] = new
+    if seal:
+        end = int.from_bytes(data[24:32], "little")
+        data[end - 8:end] = xxh3(bytes(data[:end - 8])).to_bytes(8, "little")
+    path.write_bytes(data)
+
+
+def replace_chunk(path, name, frame):
+    """The first chunk of a dataset becomes this frame, at the file's end; the table says so, with right checksums."""
+    file = vitrine_cache.Container(path)
+    at = 64 + 136 * len(file.datasets) + 24 * file.find(name).first_chunk
+    data = path.read_bytes()
+    path.write_bytes(data + frame)
+    patched(path, {at: word(len(data), 8), at + 8: word(len(frame), 4), at + 16: word(xxh3(frame), 8),
+                   40: word(len(data) + len(frame), 8)}, True)
+
+
+def compressed(content):
+    return zstandard.ZstdCompressor(write_checksum=True).compress(content)

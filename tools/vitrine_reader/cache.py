@@ -1,0 +1,298 @@
+"""A cache directory: its index, plan, recipes and tracks. Nothing here writes or locks. Objects may be pickled and used
+in several processes: each reads what it needs itself."""
+import hashlib
+import json
+import os
+import re
+import threading
+from pathlib import Path
+
+import numpy as np
+
+from .container import CacheError, Container
+from .forms import FORMS, from_bytes
+
+RECIPE = np.dtype([("image", "<u4"), ("label", "<u4"), ("top", "<i4"), ("left", "<i4"), ("height", "<i4"),
+                   ("width", "<i4"), ("flip", "u1"), ("mix", "u1"), ("partner", "<u2"), ("lambda", "<u2"),
+                   ("box_top", "<u2"), ("box_left", "<u2"), ("box_bottom", "<u2"), ("box_right", "<u2"),
+                   ("reserved", "<u2")])
+NO_MIX, MIX_UP, CUT_MIX = 0, 1, 2
+SHARD_NAME = re.compile(r"([0-9]{5}|[1-9][0-9]{5,9})\.h5")
+
+
+def own_share(recipes):
+    """The share of each view's own label, float32 in [0, 1]; the rest is its partner's."""
+    return np.where(recipes["mix"] == NO_MIX, np.float32(1), recipes["lambda"].astype(np.float32) / np.float32(65536))
+
+
+def read_json(path, kind):
+    try:
+        text = Path(path).read_bytes()
+        found = json.loads(text)
+    except (OSError, ValueError) as problem:
+        raise CacheError(f"{path}: cannot be read ({problem}); copy or make it again") from None
+    if not isinstance(found, dict) or found.get("format") != kind:
+        raise CacheError(f"{path}: is not a file of the kind \"{kind}\"; copy or make it again")
+    if found.get("version") != 1:
+        raise CacheError(
+            f"{path}: has version {found.get('version')}, which this program does not know; use the version of "
+            "vitrine that made the cache")
+    return found, text
+
+
+class Index:
+    """The images: `classes` (names), arrays `label`, `height`, `width`, `file_bytes`, `hash`; `ids` (paths)."""
+
+    def __init__(self, path):
+        file = Container(path)
+        attributes = file.json("vitrine index")
+        self.name = attributes.get("hash")
+        self.classes = attributes.get("classes")
+        if not isinstance(self.classes, list) or not all(isinstance(name, str) for name in self.classes):
+            raise CacheError(f"{path}: has no list of classes; make the index again")
+        images = file.find("height").shape[0]
+        columns = {"height": "<u4", "width": "<u4", "label": "<u4", "file_bytes": "<u8", "hash": "<u8",
+                   "id_offset": "<u8"}
+        for name, dtype in columns.items():
+            rows = images + (name == "id_offset")
+            if (found := file.find(name)).dtype != dtype or found.shape != (rows,):
+                raise CacheError(
+                    f"{path}: dataset {name} has another type or shape than an index asks for; make the index "
+                    "again")
+            setattr(self, name, file.read_all(name))
+        self.id_bytes = file.read_all("id_bytes").tobytes()
+        if (self.id_offset[1:] < self.id_offset[:-1]).any() or self.id_offset[-1] > len(self.id_bytes):
+            raise CacheError(f"{path}: the name of an image lies outside the list of names; make the index again")
+        if (self.label >= len(self.classes)).any():
+            raise CacheError(f"{path}: has a label beyond its classes; make the index again")
+
+    def __len__(self):
+        return len(self.label)
+
+    def id(self, image):
+        """Path below the dataset's root, with '/'."""
+        return self.id_bytes[int(self.id_offset[image]):int(self.id_offset[image + 1])].decode()
+
+    @property
+    def ids(self):
+        return [self.id(image) for image in range(len(self))]
+
+
+class Shelf:
+    """The numbered files of one directory, each read and checked when first needed. `check(container, number)`."""
+
+    def __init__(self, directory, check):
+        self.directory, self.check = Path(directory), check
+        names = os.listdir(directory) if self.directory.is_dir() else []
+        self.numbers = sorted(int(match[1]) for name in names if (match := SHARD_NAME.fullmatch(name)))
+        self.there = frozenset(self.numbers)
+        self._open, self._lock = {}, threading.Lock()
+
+    def __getstate__(self):
+        return {**self.__dict__, "_open": {}, "_lock": None}
+
+    def __setstate__(self, state):
+        self.__dict__.update(state, _lock=threading.Lock())
+
+    def path(self, number):
+        return self.directory / f"{number:05d}.h5"
+
+    def open(self, number):
+        found = self._open.get(number)
+        if found is None:
+            if number not in self.there:
+                raise CacheError(
+                    f"{self.path(number)}: is missing; extract or copy it, or use passes that are complete")
+            found = Container(self.path(number))
+            self.check(found, number)
+            with self._lock:
+                self._open[number] = found
+        return found
+
+    def passes(self, shards_per_pass):
+        """Those of which all shards are there."""
+        counts = np.bincount(np.array(self.numbers, np.int64) // shards_per_pass) if self.numbers else np.zeros(0)
+        return np.flatnonzero(counts == shards_per_pass).tolist()
+
+    def stored_bytes(self):
+        return sum(self.path(number).stat().st_size for number in self.numbers)
+
+
+class Plan:
+    """What every view follows from: `settings` as in plan.json, `hash`, and how a pass is cut."""
+
+    def __init__(self, path, index):
+        about, text = read_json(path, "vitrine plan")
+        if about.get("index") != index.name or about.get("images") != len(index) or \
+                about.get("classes") != len(index.classes):
+            raise CacheError(
+                f"{path}: does not belong to the index.h5 beside it, or was edited; copy both from the cache "
+                "again")
+        self.hash = hashlib.sha256(text).hexdigest()
+        self.settings = about.get("settings")
+        try:
+            self.group, self.shard_groups, self.image_size = (int(self.settings[key])
+                                                              for key in ("group", "shard_groups", "image_size"))
+        except (TypeError, KeyError, ValueError):
+            raise CacheError(f"{path}: its settings lack group, shard_groups or image_size; copy it again") from None
+        if min(self.group, self.shard_groups, self.image_size) < 1:
+            raise CacheError(f"{path}: a group, shard or picture without content is not possible; copy it again")
+        self.groups_per_pass = -(-len(index) // self.group)
+        self.shards_per_pass = -(-self.groups_per_pass // self.shard_groups)
+
+    def place(self, number):
+        """Pass, shard of the pass and groups of the file of a number."""
+        pass_, shard = divmod(number, self.shards_per_pass)
+        return pass_, shard, min(self.shard_groups, self.groups_per_pass - shard * self.shard_groups)
+
+    def find(self, pass_, group, where):
+        """The number of the file that holds a group, and the group's number in it."""
+        if not 0 <= group < self.groups_per_pass:
+            raise CacheError(f"{where}: group {group} is not there; a pass has {self.groups_per_pass}")
+        return pass_ * self.shards_per_pass + group // self.shard_groups, group % self.shard_groups
+
+
+class Track:
+    """One kind of target of one teacher. `settings`: track.json's object; `name`: "logits", "features.11"."""
+
+    def __init__(self, directory, plan):
+        self.directory, self.plan = Path(directory), plan
+        path = self.directory / "track.json"
+        self.settings, _ = read_json(path, "vitrine track")
+        try:
+            self.teacher, self.kind, self.form = (str(self.settings[key]) for key in ("teacher", "kind", "form"))
+            self.shape = tuple(int(axis) for axis in self.settings["shape"])
+            block = int(self.settings["block"])
+            self.name = self.kind if block < 0 else f"{self.kind}.{block}"
+            place = f"{self.teacher}.{self.settings['weights_sha256'][:8]}/{self.name}"
+            plan_hash = str(self.settings["plan"])
+        except (KeyError, TypeError, ValueError) as problem:
+            raise CacheError(
+                f"{path}: cannot be read ({problem!r}); the file is damaged, copy or make it again") from None
+        if not self.shape or min(self.shape) < 1 or np.prod(self.shape, dtype=float) > 2**28:
+            raise CacheError(f"{path}: a shape of {self.shape} is not possible; copy or make it again")
+        if plan_hash != plan.hash:
+            raise CacheError(
+                f"{path}: was made for another plan ({plan_hash[:8]}, this cache has {plan.hash[:8]}); remove "
+                "the directory or put it into its own cache")
+        if f"{self.directory.parent.name}/{self.directory.name}" != place:
+            raise CacheError(f"{path}: belongs in {place}; rename its directory back")
+        if self.form not in FORMS:
+            raise CacheError(
+                f"{path}: \"{self.form}\" is no form of storage that this program knows ({', '.join(FORMS)}); "
+                "use a newer vitrine")
+        self.layout = FORMS[self.form].layout(self)
+        self.shelf = Shelf(self.directory, self._check)
+
+    def __repr__(self):
+        return f"Track({str(self.directory)!r}, {self.form}, {list(self.shape)})"
+
+    def _check(self, file, number):
+        pass_, shard, groups = self.plan.place(number)
+        file.expect(file.json("vitrine shard"), **{"track": self.settings, "pass": pass_, "shard": shard})
+        for array in self.layout:
+            if array.whole_group:
+                file.expect_dataset(array.name, array.dtype, (groups, None), 1)
+            else:
+                rows = groups * self.plan.group
+                file.expect_dataset(array.name, array.dtype, (rows, *array.view_shape), self.plan.group)
+
+    @property
+    def passes(self):
+        """Those whose shards are all there, ascending."""
+        return self.shelf.passes(self.plan.shards_per_pass)
+
+    def arrays(self, pass_, group):
+        """What is stored of a group, by name, as it is stored."""
+        number, chunk = self.plan.find(pass_, group, self.directory)
+        contents = self.shelf.open(number).read([array.name for array in self.layout], chunk)
+        return from_bytes(self.layout, contents, self.plan.group)
+
+    def read(self, pass_, group):
+        """The targets of a group: float32 [group, shape...]."""
+        return self._decode(self.arrays(pass_, group), pass_, group)
+
+    def _decode(self, arrays, pass_, group):
+        try:
+            return FORMS[self.form].decode(self, arrays)
+        except (ValueError, IndexError) as problem:
+            raise CacheError(
+                f"{self.directory}: pass {pass_}, group {group}: {problem}; the file is damaged, copy or make "
+                "it again") from None
+
+    def read_with_h5py(self, pass_, group):
+        """The same through HDF5: slow, without our table and its checksums. Needs h5py and hdf5plugin."""
+        import h5py
+        import hdf5plugin  # noqa: F401  registers the Zstandard filter
+        number, chunk = self.plan.find(pass_, group, self.directory)
+        views = self.plan.group
+        with h5py.File(self.shelf.path(number), "r") as file:
+            arrays = {array.name: file[array.name][chunk] if array.whole_group else
+                      file[array.name][chunk * views:(chunk + 1) * views] for array in self.layout}
+        return self._decode(arrays, pass_, group)
+
+
+class Cache:
+    """A cache directory. What is added to it later is not seen."""
+
+    def __init__(self, directory):
+        self.directory = Path(directory)
+        if not self.directory.is_dir():
+            raise CacheError(f"{directory}: is not a directory; expected a cache, as vitrine-extract makes it")
+        self.index = Index(self.directory / "index.h5")
+        self.plan = Plan(self.directory / "plan.json", self.index)
+        self._recipes = Shelf(self.directory / "recipes", self._check_recipes)
+        self.tracks = [Track(path.parent, self.plan) for path in sorted(self.directory.glob("*/*/track.json"))]
+
+    ids = property(lambda self: self.index.ids, doc="Paths of the images below the dataset's root.")
+    labels = property(lambda self: self.index.label, doc="Positions in `classes`, one an image.")
+    classes = property(lambda self: self.index.classes, doc="Names.")
+
+    def _check_recipes(self, file, number):
+        pass_, shard, groups = self.plan.place(number)
+        file.expect(file.json("vitrine recipes"), **{"plan": self.plan.hash, "pass": pass_, "shard": shard})
+        file.expect_dataset("recipe", "|V40", (groups * self.plan.group,), self.plan.group)
+        file.expect_dataset("picture_hash", "<u8", (groups,), groups)
+
+    @property
+    def recipe_passes(self):
+        return self._recipes.passes(self.plan.shards_per_pass)
+
+    def recipes(self, pass_, group):
+        """The views of a group: a structured array [group], fields as in FORMAT.md (RECIPE), each checked."""
+        number, chunk = self.plan.find(pass_, group, self.directory)
+        file = self._recipes.open(number)
+        recipes = np.frombuffer(file.read(["recipe"], chunk)[0], RECIPE)
+        self._check(recipes, f"{file.path}: group {chunk}")
+        return recipes
+
+    def _check(self, r, where):
+        if (r["image"] >= len(self.index)).any():
+            raise CacheError(
+                f"{where}: names image {r['image'].max()} of {len(self.index)}; copy or make the file again")
+        top, left, height, width = (r[key].astype(np.int64) for key in ("top", "left", "height", "width"))
+        image, size = r["image"], self.plan.image_size
+        wrong = (r["label"] != self.index.label[image]) | (top < 0) | (left < 0) | (height < 1) | (width < 1)
+        wrong |= (top + height > self.index.height[image]) | (left + width > self.index.width[image])
+        wrong |= (r["flip"] > 1) | (r["mix"] > CUT_MIX) | (r["partner"] >= self.plan.group)
+        outside = (r["box_top"] >= r["box_bottom"]) | (r["box_left"] >= r["box_right"])
+        outside |= (r["box_bottom"] > size) | (r["box_right"] > size)
+        if (wrong | ((r["mix"] == CUT_MIX) & outside)).any():
+            raise CacheError(
+                f"{where}: a recipe does not fit its image; the file belongs to another cache, copy or make it "
+                "again")
+
+    def picture_hash(self, pass_, group):
+        """XXH3-64 of one rendered view of the group, at position group % (views of a group)."""
+        number, place = self.plan.find(pass_, group, self.directory)
+        hashes = self._recipes.open(number).read(["picture_hash"], 0)[0]
+        return int(np.frombuffer(hashes, "<u8")[place])
+
+    def track(self, name, teacher=None):
+        """The track of a name ("logits", "features.11"), of a teacher ("NAME" or "NAME.xxxxxxxx") if several do."""
+        fits = [t for t in self.tracks if t.name == name and teacher in (None, t.teacher, t.directory.parent.name)]
+        if len(fits) != 1:
+            there = ", ".join(f"{t.directory.parent.name}/{t.name}" for t in self.tracks)
+            raise CacheError(f"{self.directory}: has {'several tracks' if fits else 'no track'} of the name {name}"
+                             f"{' from teacher ' + teacher if teacher else ''}; it has {there or 'none at all'}")
+        return fits[0]

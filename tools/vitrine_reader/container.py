@@ -1,0 +1,237 @@
+"""The container of everything binary in a cache (FORMAT.md): one read for the table, one a chunk, no HDF5.
+
+What a table says is checked against itself and the file before anything is allocated, and every byte that is handed out
+has passed two checksums: XXH3-64 of the stored bytes and Zstandard's own of the content."""
+import json
+import math
+import os
+import threading
+from typing import NamedTuple
+
+import numpy as np
+import zstandard
+
+from .xxh3 import xxh3
+
+MAGIC, MAJOR, KNOWN_REQUIRED_FLAGS = b"VITRINE\0", 1, 0
+FIRST_READ = 65536  # holds most tables whole
+CHECKSUM_BYTES = 8
+HEADER = np.dtype([("magic", "V8"), ("major", "<u2"), ("minor", "<u2"), ("required", "<u4"), ("ignorable", "<u4"),
+                   ("datasets", "<u4"), ("table_bytes", "<u8"), ("user_block", "<u8"), ("file_bytes", "<u8"),
+                   ("chunks", "<u8"), ("json_bytes", "<u4"), ("reserved", "<u4")])
+DATASET = np.dtype([("name", "V32"), ("dtype", "V16"), ("axes", "<u4"), ("chunk_rows", "<u4"), ("shape", "<u8", 8),
+                    ("first_chunk", "<u8"), ("chunks", "<u8")])
+CHUNK = np.dtype([("offset", "<u8"), ("stored_bytes", "<u4"), ("raw_bytes", "<u4"), ("hash", "<u8")])
+ITEM_BYTES = {"<f4": 4, "<f2": 2, "|i1": 1, "|u1": 1, "<u4": 4, "<u8": 8, "|V40": 40}
+
+
+class CacheError(Exception):
+    """A cache, or what goes with it, is not what it should be: one sentence with the file and what to do."""
+
+
+class Dataset(NamedTuple):
+    name: str
+    dtype: str  # numpy's word
+    shape: tuple
+    chunk_rows: int
+    first_chunk: int  # in the file's list of chunks
+    chunks: int
+
+    @property
+    def chunk_bytes(self):
+        return ITEM_BYTES[self.dtype] * math.prod(self.shape[1:]) * self.chunk_rows
+
+
+_of_thread = threading.local()
+
+
+def _decompressor():
+    if not hasattr(_of_thread, "decompressor"):
+        _of_thread.decompressor = zstandard.ZstdDecompressor()
+    return _of_thread.decompressor
+
+
+def _pread(fd, count, offset):
+    """Exactly `count` bytes, or fewer at the file's end."""
+    data = os.pread(fd, count, offset)
+    while len(data) < count and (more := os.pread(fd, count - len(data), offset + len(data))):
+        data += more
+    return data
+
+
+class _File:
+    """A descriptor for the length of a with statement."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __enter__(self):
+        try:
+            self.fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as problem:
+            raise CacheError(f"{self.path}: cannot be opened ({problem.strerror}); extract or copy it, or use passes "
+                             "that are complete") from None
+        return self.fd
+
+    def __exit__(self, *_):
+        os.close(self.fd)
+
+
+class Container:
+    """One file. Immutable; any thread or process. No descriptor stays open."""
+
+    def __init__(self, path):
+        self.path = os.fspath(path)
+        with _File(self.path) as fd:
+            self.file_bytes = os.fstat(fd).st_size
+            data = _pread(fd, FIRST_READ, 0)
+            header = self._check_header(data)
+            table_bytes = int(header["table_bytes"])
+            if table_bytes > len(data):
+                data += _pread(fd, table_bytes - len(data), len(data))
+        data = data[:table_bytes]
+        if xxh3(data[:-CHECKSUM_BYTES]) != int.from_bytes(data[-CHECKSUM_BYTES:], "little"):
+            self._damaged("its table's checksum is wrong")
+        at = HEADER.itemsize
+        self.datasets = self._parse_datasets(np.frombuffer(data, DATASET, int(header["datasets"]), at))
+        at += DATASET.itemsize * int(header["datasets"])
+        self.chunks = np.frombuffer(data, CHUNK, int(header["chunks"]), at)
+        at += CHUNK.itemsize * int(header["chunks"])
+        self._check_chunks(table_bytes)
+        self.text = data[at:at + int(header["json_bytes"])]
+
+    def _damaged(self, what):
+        raise CacheError(f"{self.path}: {what}; the file is damaged, copy or make it again")
+
+    def _check_header(self, data):
+        if len(data) < HEADER.itemsize or data[:8] != MAGIC:
+            raise CacheError(
+                f"{self.path}: is not a file of a vitrine cache (it does not begin with VITRINE); check the path")
+        header = np.frombuffer(data, HEADER, 1)[0]
+        if header["major"] != MAJOR:
+            raise CacheError(f"{self.path}: has format version {header['major']}.{header['minor']}, this program reads "
+                             f"{MAJOR}.x; use the version of vitrine that made the cache")
+        if unknown := int(header["required"]) & ~KNOWN_REQUIRED_FLAGS:
+            raise CacheError(
+                f"{self.path}: needs features that this program does not know (flags {unknown}); use a newer "
+                "vitrine")
+        if header["file_bytes"] != self.file_bytes:
+            self._damaged(f"has {self.file_bytes} bytes, expected {header['file_bytes']}")
+        if not header["table_bytes"] <= header["user_block"] <= self.file_bytes:
+            self._damaged(f"its table of {header['table_bytes']} bytes does not lie in its user block")
+        parts = (HEADER.itemsize + DATASET.itemsize * int(header["datasets"]) + CHUNK.itemsize * int(header["chunks"]) +
+                 int(header["json_bytes"]) + CHECKSUM_BYTES)
+        if parts != header["table_bytes"]:
+            self._damaged("the sizes in its table do not add up")
+        return header
+
+    def _parse_datasets(self, entries):
+        datasets, next_chunk = {}, 0
+        for entry in entries:
+            name, dtype = (self._fixed_text(entry[field].tobytes()) for field in ("name", "dtype"))
+            axes, shape = int(entry["axes"]), entry["shape"].tolist()
+            if not name or dtype not in ITEM_BYTES or not 1 <= axes <= 8:
+                self._damaged("a dataset's description makes no sense")
+            if 0 in shape[:axes] or any(shape[axes:]):
+                self._damaged(f"dataset {name} has an impossible shape")
+            dataset = Dataset(name, dtype, tuple(shape[:axes]), int(entry["chunk_rows"]), int(entry["first_chunk"]),
+                              int(entry["chunks"]))
+            if not 0 < dataset.chunk_bytes < 2**32 or math.prod(dataset.shape) >= 2**63:
+                self._damaged(f"dataset {name} has an impossible size")
+            if dataset.chunks != -(-dataset.shape[0] // dataset.chunk_rows):
+                self._damaged(f"dataset {name} has {dataset.chunks} chunks, which does not fit its shape")
+            if dataset.first_chunk != next_chunk:
+                self._damaged(f"dataset {name} claims chunks that are not its own")
+            if name in datasets:
+                self._damaged(f"dataset {name} is there twice")
+            datasets[name] = dataset
+            next_chunk += dataset.chunks
+        self._claimed_chunks = next_chunk
+        return datasets
+
+    @staticmethod
+    def _fixed_text(field):
+        """The text of a field that ends in zeros; empty for anything else."""
+        word = field.rstrip(b"\0")
+        return word.decode("ascii") if all(33 <= c <= 126 for c in word) else ""
+
+    def _check_chunks(self, table_bytes):
+        if self._claimed_chunks != len(self.chunks):
+            self._damaged("its datasets and its list of chunks do not fit each other")
+        offsets, stored, size = self.chunks["offset"], self.chunks["stored_bytes"], np.uint64(self.file_bytes)
+        wrong = (offsets < table_bytes) | (offsets > size) | (stored > size - np.minimum(offsets, size))
+        for dataset in self.datasets.values():
+            own = slice(dataset.first_chunk, dataset.first_chunk + dataset.chunks)
+            wrong[own] |= self.chunks["raw_bytes"][own] != dataset.chunk_bytes
+        if wrong.any():
+            self._damaged(f"chunk {int(wrong.argmax())} of its table has an impossible place or size")
+
+    def json(self, kind):
+        """The attributes, after their "format" was found to be `kind`."""
+        try:
+            found = json.loads(self.text)
+        except ValueError:
+            found = None
+        if not isinstance(found, dict) or found.get("format") != kind:
+            raise CacheError(f"{self.path}: is not a file of the kind \"{kind}\"; copy or make it again")
+        return found
+
+    def expect(self, attributes, **wanted):
+        for key, value in wanted.items():
+            found = attributes.get(key)
+            if found != value:
+                raise CacheError(
+                    f"{self.path}: has {key.rstrip('_')} {found}, expected {value}; the file belongs to another "
+                    "cache or place, copy or make it again")
+
+    def find(self, name):
+        if name not in self.datasets:
+            raise CacheError(
+                f"{self.path}: has no dataset \"{name}\"; it is not the file that its name promises, copy or "
+                "make it again")
+        return self.datasets[name]
+
+    def expect_dataset(self, name, dtype, shape, chunk_rows):
+        """`shape` may have None for a length that only the file knows."""
+        found = self.find(name)
+        fits = len(found.shape) == len(shape) and all(w in (None, f) for f, w in zip(found.shape, shape))
+        if found.dtype != dtype or not fits or found.chunk_rows != chunk_rows:
+            raise CacheError(
+                f"{self.path}: dataset {name} has another type or shape than its place asks for; copy or make "
+                "it again")
+
+    def read(self, names, chunk):
+        """The content of chunk `chunk` of each dataset named: bytes, of whole chunks."""
+        contents = []
+        with _File(self.path) as fd:
+            if os.fstat(fd).st_size != self.file_bytes:
+                raise CacheError(f"{self.path}: the file has changed while it was in use; start again")
+            for name in names:
+                dataset = self.find(name)
+                if not 0 <= chunk < dataset.chunks:
+                    raise CacheError(f"{self.path}: dataset {name}, group {chunk}: is not there; the dataset has "
+                                     f"{dataset.chunks}")
+                contents.append(self._read_chunk(fd, dataset, chunk))
+        return contents
+
+    def _read_chunk(self, fd, dataset, chunk):
+        entry = self.chunks[dataset.first_chunk + chunk]
+        where = f"{self.path}: dataset {dataset.name}, group {chunk}"
+        stored = _pread(fd, int(entry["stored_bytes"]), int(entry["offset"]))
+        if len(stored) != entry["stored_bytes"] or xxh3(stored) != entry["hash"]:
+            raise CacheError(f"{where}: its checksum is wrong; the file is damaged, copy or make it again")
+        try:
+            frame = zstandard.get_frame_parameters(stored)
+            if not frame.has_checksum or frame.content_size != entry["raw_bytes"]:
+                raise zstandard.ZstdError("no checksum, or another size")
+            return _decompressor().decompress(stored, allow_extra_data=False)
+        except zstandard.ZstdError as problem:
+            raise CacheError(f"{where}: cannot be decompressed ({problem}); the file is damaged, copy or make it "
+                             "again") from None
+
+    def read_all(self, name, dtype=None):
+        """All rows of a dataset, as an array."""
+        dataset = self.find(name)
+        data = b"".join(self.read([name], chunk)[0] for chunk in range(dataset.chunks))
+        rows = np.frombuffer(data, dtype or dataset.dtype).reshape(-1, *dataset.shape[1:])
+        return rows[:dataset.shape[0]]

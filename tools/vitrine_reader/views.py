@@ -1,0 +1,89 @@
+"""Recipes into pictures: what the teacher saw, byte for byte at its resolution, with PIL.
+
+A view is its crop, cut out first, resized by PIL's antialiased bicubic and mirrored; then mixed in integers with its
+partner as that was before mixing."""
+import io
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from .cache import CUT_MIX, MIX_UP
+from .container import CacheError
+from .xxh3 import xxh3
+
+
+def mix_bytes(own, other, share):
+    """MixUp of uint8 arrays: (own * share + other * (65536 - share) + 32768) >> 16, with share in 1/65536."""
+    share = np.uint32(share)
+    mixed = own * share + other * (np.uint32(65536) - share) + np.uint32(32768)
+    return (mixed >> np.uint32(16)).astype(np.uint8)
+
+
+def scale_edge(value, teacher, size):
+    """An edge of a CutMix box from the teacher's pixels to another grid: value * size / teacher, halves rounded up."""
+    return (2 * value * size + teacher) // (2 * teacher)
+
+
+class Views:
+    """Makes views from `root`, the folder that the cache's index was made from. `size`: side of the pictures, the
+    teacher's if not given. May be pickled and used in several processes."""
+
+    def __init__(self, root, cache, size=None):
+        self.root, self.cache, self.size = Path(root), cache, size or cache.plan.image_size
+
+    def picture(self, image):
+        """One image of the index: PIL, RGB, EXIF orientation ignored. Another file than the index's is refused."""
+        index, path = self.cache.index, self.root / self.cache.index.id(image)
+        try:
+            content = path.read_bytes()
+        except OSError as problem:
+            raise CacheError(
+                f"{path}: cannot be read ({problem.strerror}); give the folder that the cache's index was made "
+                "from") from None
+        if len(content) != index.file_bytes[image] or xxh3(content) != index.hash[image]:
+            raise CacheError(
+                f"{path}: is not the file that the index was made from; give the folder of that time, or make a "
+                "new cache of this one")
+        picture = Image.open(io.BytesIO(content)).convert("RGB")
+        if (picture.height, picture.width) != (index.height[image], index.width[image]):
+            raise CacheError(f"{path}: has {picture.height} by {picture.width} pixels, but the index says "
+                             f"{index.height[image]} by {index.width[image]}; make the index again")
+        return picture
+
+    def crop(self, picture, recipe):
+        """The view before mixing: uint8 [size, size, 3]."""
+        top, left, height, width = (int(recipe[key]) for key in ("top", "left", "height", "width"))
+        view = picture.crop((left, top, left + width, top + height))
+        view = view.resize((self.size, self.size), Image.Resampling.BICUBIC)
+        if recipe["flip"]:
+            view = view.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        return np.asarray(view)
+
+    def group(self, recipes):
+        """The views of a whole group, mixed: uint8 [group, size, size, 3]. Each image is decoded once."""
+        plain = np.empty((len(recipes), self.size, self.size, 3), np.uint8)
+        for image in np.unique(recipes["image"]):
+            picture = self.picture(int(image))
+            for place in np.flatnonzero(recipes["image"] == image):
+                plain[place] = self.crop(picture, recipes[place])
+        mixed = plain.copy()
+        for own, other, recipe in zip(mixed, plain[recipes["partner"]], recipes):
+            if recipe["mix"] == MIX_UP:
+                own[:] = mix_bytes(own, other, recipe["lambda"])
+            elif recipe["mix"] == CUT_MIX:
+                edges = (int(recipe["box_" + edge]) for edge in ("top", "left", "bottom", "right"))
+                top, left, bottom, right = (scale_edge(e, self.cache.plan.image_size, self.size) for e in edges)
+                own[top:bottom, left:right] = other[top:bottom, left:right]
+        return mixed
+
+    def read(self, pass_, group):
+        """The pictures of a stored group. At the teacher's resolution one of them is held against the cache's hash."""
+        pictures = self.group(self.cache.recipes(pass_, group))
+        if self.size == self.cache.plan.image_size:
+            place = group % len(pictures)
+            if xxh3(pictures[place].tobytes()) != self.cache.picture_hash(pass_, group):
+                raise CacheError(
+                    f"{self.root}: view {place} of pass {pass_}, group {group} has other pixels than the teacher "
+                    "saw; use Pillow 12 with its own libjpeg-turbo, or store the images without loss")
+        return pictures
