@@ -82,6 +82,10 @@ class TrackReader {
   /// thread, with a scratch of its own; a shard's table is read with its first group. Afterwards no lock, and no
   /// allocation once the scratch has seen the largest group.
   void read(GroupKey key, Scratch& scratch, std::span<float> out) const;
+  /// What a topk track holds: `values` and `indices` [group, kept], the largest first; `tail` [group, temperatures].
+  /// Throws Error for a track of another form too.
+  void read_kept(GroupKey key, Scratch& scratch, std::span<float> values, std::span<std::uint32_t> indices,
+                 std::span<float> tail) const;
   /// Bytes of all shards that are there, and their number.
   std::uint64_t stored_bytes() const { return shelf_->stored_bytes(); }
   std::uint64_t shards() const { return shelf_->count(); }
@@ -89,6 +93,10 @@ class TrackReader {
   std::uint64_t stored_views() const;
 
  private:
+  /// Reads the group's arrays and gives them to `decode`; its errors get the file's name.
+  template <class Decode>
+  void load(GroupKey key, Scratch& scratch, const Decode& decode) const;
+
   TrackInfo track_;
   std::uint32_t group_, shard_groups_, groups_per_pass_, shards_per_pass_;
   std::vector<ArrayLayout> layout_;

@@ -3,6 +3,7 @@
 #include "common/base/error.h"
 #include "common/cache/attributes.h"
 #include "common/cache/cache.h"
+#include "common/codec/topk.h"
 
 namespace vitrine {
 
@@ -53,12 +54,10 @@ std::uint64_t TrackReader::stored_views() const {
   return views;
 }
 
-void TrackReader::read(GroupKey key, Scratch& scratch, std::span<float> out) const {
+template <class Decode>
+void TrackReader::load(GroupKey key, Scratch& scratch, const Decode& decode) const {
   if (key.group >= groups_per_pass_)
     fail(shelf_->directory().string(), ": group ", key.group, " is not there; a pass has ", groups_per_pass_);
-  if (out.size() != track_.view_values() * group_)
-    fail(shelf_->directory().string(), ": a group has ", track_.view_values() * group_, " values; expected ",
-         out.size());
   const Container& file = shelf_->open(std::uint64_t{key.pass} * shards_per_pass_ + key.group / shard_groups_);
   if (scratch.arrays.size() < layout_.size()) scratch.arrays.resize(layout_.size());
   scratch.spans.clear();
@@ -71,10 +70,26 @@ void TrackReader::read(GroupKey key, Scratch& scratch, std::span<float> out) con
     scratch.spans.push_back(std::span(bytes).first(size));
   }
   try {
-    codec_->decode(scratch.spans, group_, out);
+    decode(scratch.spans);
   } catch (const Error& error) {
     fail(file.path().string(), ": group ", key.group % shard_groups_, ": ", error.what());
   }
+}
+
+void TrackReader::read(GroupKey key, Scratch& scratch, std::span<float> out) const {
+  if (out.size() != track_.view_values() * group_)
+    fail(shelf_->directory().string(), ": a group has ", track_.view_values() * group_, " values; expected ",
+         out.size());
+  load(key, scratch, [&](const auto& arrays) { codec_->decode(arrays, group_, out); });
+}
+
+void TrackReader::read_kept(GroupKey key, Scratch& scratch, std::span<float> values, std::span<std::uint32_t> indices,
+                            std::span<float> tail) const {
+  const auto* codec = dynamic_cast<const TopkCodec*>(codec_.get());
+  if (codec == nullptr)
+    fail(shelf_->directory().string(), ": is stored as ", form_name(track_.codec.form),
+         ", which keeps all classes; only a topk track has largest values and a tail");
+  load(key, scratch, [&](const auto& arrays) { codec->decode_kept(arrays, group_, values, indices, tail); });
 }
 
 }  // namespace vitrine

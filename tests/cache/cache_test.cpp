@@ -1,6 +1,7 @@
 #include "common/cache/cache.h"
 
 #include <atomic>
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -48,7 +49,7 @@ TEST_CASE("a cache gives back index, plan, recipes and targets") {
       CHECK(cache.recipes({pass, group}) == plan.group(pass, group));
       CHECK(cache.picture_hash({pass, group}) == sample_picture_hash({pass, group}));
     }
-  REQUIRE(cache.tracks().size() == 4);
+  REQUIRE(cache.tracks().size() == sample_tracks(plan).size());
   for (const TrackInfo& wanted : sample_tracks(plan)) {
     const TrackInfo& track = cache.track(wanted.name(), wanted.teacher);
     CHECK(track == wanted);
@@ -64,6 +65,40 @@ TEST_CASE("a cache gives back index, plan, recipes and targets") {
         CHECK(out == through_codec(plan, track, {pass, group}));
       }
   }
+}
+
+TEST_CASE("a topk track gives what it holds: the largest, their classes, the mass of the others") {
+  const TemporaryDirectory directory;
+  const Plan plan(sample_index(11), sample_options());
+  write_sample(directory.path(), plan, 1);
+  const Cache cache(directory.path());
+  const TrackReader reader(cache, cache.track("logits", "few"));
+  TrackReader::Scratch scratch;
+  std::vector<float> values(8), tail(8);
+  std::vector<std::uint32_t> indices(8);
+  for (std::uint32_t group = 0; group < 3; ++group) {
+    reader.read_kept({0, group}, scratch, values, indices, tail);
+    const std::vector<float> logits = sample_values(plan, reader.track(), {0, group});
+    for (std::size_t view = 0; view < 4; ++view) {
+      std::vector<float> row(logits.begin() + static_cast<std::ptrdiff_t>(5 * view),
+                             logits.begin() + static_cast<std::ptrdiff_t>(5 * view + 5));
+      double all = 0, kept = 0;
+      for (const float x : row) all += std::exp(x / 4.0);
+      for (const std::size_t k : {2 * view, 2 * view + 1}) {
+        CHECK(std::fabs(values[k] - row[indices[k]]) <= 0.01f + 1e-6f);
+        kept += std::exp(row[indices[k]] / 4.0);
+      }
+      CHECK(values[2 * view] >= values[2 * view + 1]);
+      CHECK(std::exp(tail[2 * view]) + kept == doctest::Approx(all).epsilon(1e-5));
+    }
+  }
+  const TrackReader dense(cache, cache.track("logits", "tiny"));
+  CHECK(message_of([&] {
+          dense.read_kept({0, 0}, scratch, values, indices, tail);
+        }).find("is stored as fp16") != std::string::npos);
+  CHECK(message_of([&] {
+          reader.read_kept({0, 3}, scratch, values, indices, tail);
+        }).find("group 3 is not there") != std::string::npos);
 }
 
 TEST_CASE("threads read one track at once") {
@@ -98,7 +133,7 @@ TEST_CASE("writing a cache twice gives equal bytes") {
       CHECK(read_whole(entry.path()) == read_whole(b.path() / std::filesystem::relative(entry.path(), a.path())));
       ++files;
     }
-  CHECK(files == 2 + 2 + 4 * 3);
+  CHECK(files == 2 + 2 + 7 * 3);
 }
 
 TEST_CASE("what is there already is accepted when equal, and refused by its first difference when not") {
@@ -188,10 +223,10 @@ TEST_CASE("vitrine-cache info tells what is there") {
   const CommandResult words = run(executable("vitrine-cache") + " info " + directory.path().string());
   CHECK(words.exit_code == 0);
   CHECK(words.output.find("11 images, 2 classes") != std::string::npos);
-  CHECK(words.output.find("tiny.aaaaaaaa/features.3   6x2x3  int8   0-1") != std::string::npos);
+  CHECK(words.output.find("tiny.aaaaaaaa/features.3   6x2x3  int8     0-1") != std::string::npos);
   const CommandResult result = run(executable("vitrine-cache") + " info --json " + directory.path().string());
   const auto json = nlohmann::json::parse(result.output);
-  CHECK(json["tracks"].size() == 4);
+  CHECK(json["tracks"].size() == sample_tracks(plan).size());
   CHECK(json["tracks"][0]["passes"] == std::vector<int>{0, 1});
   CHECK(json["plan_hash"] == plan.hash());
   CHECK(run(executable("vitrine-cache") + " info " + (directory / "none").string()).exit_code == 2);

@@ -24,7 +24,7 @@ def parse_table(data):
     major, _minor, required, _ignorable, n_datasets = struct.unpack_from("<HHIII", data, 8)
     table_bytes, user_block, file_bytes, n_chunks = struct.unpack_from("<QQQQ", data, 24)
     json_bytes, _reserved = struct.unpack_from("<II", data, 56)
-    assert (major, required) == (1, 0)
+    assert major == 1 and required in (0, 1)
     assert file_bytes == len(data)
     assert user_block >= 512 and user_block & (user_block - 1) == 0 and table_bytes <= user_block
     assert data[user_block:user_block + 8] == b"\x89HDF\r\n\x1a\n"
@@ -69,10 +69,45 @@ def check_container(path):
     return json.loads(text)
 
 
-def decode(file, form):
+def decode_uniform_group(low, high, step, count):
+    """One group's two rows: `count` values of each of the views named in the row."""
+    shift, width, with_mean, _zero, views = struct.unpack_from("<BBBBI", low)
+    rows = views + with_mean
+    planes = np.frombuffer(high, np.uint8, width * rows * count).reshape(width, rows, count).astype(np.int64)
+    z = (planes << (8 * np.arange(width))[:, None, None]).sum(0)
+    h = (z >> 1) ^ -(z & 1)
+    if with_mean:
+        h = h[1:] + h[:1]
+    bits = np.unpackbits(np.frombuffer(low, np.uint8)[8:], bitorder="little")[:views * count * shift]
+    rest = (bits.reshape(views, count, shift).astype(np.int64) << np.arange(shift)).sum(2)
+    assert not any(low[8 + (views * count * shift + 7) // 8:]) and not any(high[width * rows * count:])
+    return (((h << shift) | rest) * step).astype(np.float32)
+
+
+def decode_topk(file, track):
+    """All classes: those that were not kept share the tail's mass at the first temperature."""
+    settings, classes = track["codec"], track["shape"][0]
+    value, index, tail = (file[name][...] for name in ("value", "index", "tail"))
+    if "max_error" in settings:
+        value = value * (2 * settings["max_error"])
+    others = settings["temperatures"][0] * (tail[:, 0].astype(np.float64) - np.log(classes - settings["kept"]))
+    out = np.repeat(others.astype(np.float32)[:, None], classes, 1)
+    np.put_along_axis(out, index.astype(np.int64), value.astype(np.float32), 1)
+    return out
+
+
+def decode(file, track):
     """FORMAT.md, 'Forms'."""
+    form = track["form"]
     if form in ("fp32", "fp16"):
         return file["values"][...].astype(np.float32)
+    if form == "uniform":
+        groups = zip(file["low"][...], file["high"][...])
+        step, count = 2 * track["codec"]["max_error"], int(np.prod(track["shape"]))
+        parts = [decode_uniform_group(low.tobytes(), high.tobytes(), step, count) for low, high in groups]
+        return np.concatenate(parts).reshape(-1, *track["shape"])
+    if form == "topk":
+        return decode_topk(file, track)
     q = file["q"][...].astype(np.float32)
     if form == "int8":
         scale = file["scale"][...]
@@ -91,7 +126,7 @@ def check_track(cache, directory, out):
         assert attributes["track"] == track
         assert (attributes["pass"], attributes["shard"]) == divmod(number, SHARDS_PER_PASS)
         with h5py.File(path, "r") as file:
-            parts.append(decode(file, track["form"]))
+            parts.append(decode(file, track))
             assert len(parts[-1]) == attributes["groups"] * GROUP
     values = np.concatenate(parts)
     assert values.shape == (PASSES * GROUPS_PER_PASS * GROUP, *track["shape"])
@@ -143,7 +178,7 @@ def main():
         check_index(cache)
         check_recipes(cache, out)
         tracks = sorted(path.parent for path in cache.glob("*/*/track.json"))
-        assert len(tracks) == 4
+        assert len(tracks) == 7
         for directory in tracks:
             check_track(cache, directory, out)
     print("index, recipes and", len(tracks), "tracks read alike")
