@@ -1,0 +1,23 @@
+#include "common/inspect/file_check.h"
+
+#include "common/base/error.h"
+#include "common/inspect/finding.h"
+
+namespace vitrine {
+
+std::vector<FileFault> check_frames(const Container& file, Container::Scratch& scratch) {
+  std::vector<FileFault> faults;
+  std::vector<std::byte> rows;
+  for (std::size_t d = 0; d < file.datasets().size(); ++d) {
+    const DatasetInfo& info = file.datasets()[d];
+    rows.resize(info.chunk_bytes());
+    for (std::uint64_t chunk = 0; chunk < info.chunk_count; ++chunk) try {
+        file.read_chunk(d, chunk, scratch, rows);
+      } catch (const Error& error) {
+        faults.push_back({info.name, static_cast<std::int64_t>(chunk), problem_words(error.what(), file.path())});
+      }
+  }
+  return faults;
+}
+
+}  // namespace vitrine

@@ -1,0 +1,34 @@
+// One file of a cache on its own: its table, every frame, and HDF5's view of it.
+#ifndef VITRINE_COMMON_INSPECT_FILE_CHECK_H_
+#define VITRINE_COMMON_INSPECT_FILE_CHECK_H_
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/cache/container.h"
+
+namespace vitrine {
+
+/// A part of a file that is wrong. As in Finding.
+struct FileFault {
+  std::string dataset;
+  std::int64_t group = -1;
+  std::string what;
+};
+
+/// Reads every chunk of every dataset: both checksums of each, and that it decompresses to its size. One fault a chunk.
+/// Any thread.
+std::vector<FileFault> check_frames(const Container& file, Container::Scratch& scratch);
+
+/// Holds the file against HDF5: the same datasets with the same types, shapes, chunks and filter, every chunk at the
+/// same place with the same size, and the same attribute. The first difference, or nothing. Only for files whose own
+/// checks have passed: HDF5's parser is not made for strangers' files. Callers wait for each other; not beside a writer
+/// of the same process.
+std::optional<FileFault> check_hdf5(const Container& file);
+
+}  // namespace vitrine
+
+#endif  // VITRINE_COMMON_INSPECT_FILE_CHECK_H_

@@ -1,0 +1,191 @@
+#include "common/inspect/verify.h"
+
+#include <tbb/parallel_for.h>
+#include <tbb/task_arena.h>
+
+#include <algorithm>
+#include <thread>
+
+#include "common/base/error.h"
+#include "common/base/files.h"
+#include "common/base/progress.h"
+#include "common/cache/cache.h"
+#include "common/cache/manifest.h"
+#include "common/inspect/verify_files.h"
+
+namespace vitrine {
+namespace {
+
+namespace fs = std::filesystem;
+
+// A cache whose index or plan is damaged cannot be opened: its files are then looked at one by one.
+struct Opened {
+  std::unique_ptr<const Cache> cache;
+  std::vector<std::unique_ptr<const TrackReader>> readers;
+};
+
+bool wanted(const std::vector<std::string>& tracks, const fs::path& track) {
+  if (tracks.empty()) return true;
+  const std::string name = track.filename().string(),
+                    path = (track.parent_path().filename() / track.filename()).generic_string();
+  return std::ranges::any_of(tracks, [&](const std::string& word) { return word == name || word == path; });
+}
+
+// Directories TEACHER/TRACK with a track.json or shards in them.
+std::vector<fs::path> track_directories(const fs::path& cache) {
+  std::vector<fs::path> found;
+  std::error_code failure;
+  for (fs::directory_iterator teacher(cache, failure), end; !failure && teacher != end; teacher.increment(failure)) {
+    if (!teacher->is_directory() || teacher->path().filename() == "recipes") continue;
+    for (fs::directory_iterator track(teacher->path(), failure); !failure && track != end; track.increment(failure))
+      if (track->is_directory() &&
+          (fs::exists(track->path() / "track.json") || Shelf(track->path(), nullptr).count() > 0))
+        found.push_back(track->path());
+  }
+  if (failure) fail(cache.string(), ": cannot be listed (", failure.message(), ")");
+  std::ranges::sort(found);
+  return found;
+}
+
+void check_index(const fs::path& directory, Findings& findings) {
+  const fs::path path = directory / "index.h5";
+  if (!fs::exists(path)) {
+    findings.add({"index.h5", "", -1, "is missing", Remedy::kCopy});
+    return;
+  }
+  check_container(path, findings, Remedy::kCopy);
+}
+
+Opened open_cache(const fs::path& directory, const std::vector<fs::path>& tracks, Findings& findings) {
+  Opened opened;
+  try {
+    // Tells which of the two files it is that the cache does not open for.
+    const fs::path plan = directory / "plan.json";
+    read_index(directory / "index.h5");
+    try {
+      opened.cache = std::make_unique<const Cache>(directory, [&](const fs::path& file, const std::string& what) {
+        // A sound track.json that is in the wrong place is somebody's treasure; one that cannot be read is not.
+        bool sound = true;
+        try {
+          TrackInfo::from_json(read_file(file), file.string());
+        } catch (const Error&) {
+          sound = false;
+        }
+        findings.add(file, "", -1, problem_words(what, file), sound ? Remedy::kMove : Remedy::kRemake);
+      });
+    } catch (const Error& error) {
+      findings.add(plan, "", -1, problem_words(error.what(), plan), Remedy::kCopy);
+    }
+  } catch (const Error& error) {
+    findings.add(directory / "index.h5", "", -1, problem_words(error.what(), directory / "index.h5"), Remedy::kCopy);
+  }
+  if (opened.cache == nullptr) return opened;
+  for (const TrackInfo& track : opened.cache->tracks()) {
+    const fs::path at = directory / track.directory();
+    if (std::ranges::find(tracks, at) == tracks.end()) continue;
+    try {
+      opened.readers.push_back(std::make_unique<const TrackReader>(*opened.cache, track));
+    } catch (const Error& error) {
+      // All else that a reader opens at once is the basis.
+      findings.add(at / "basis.h5", "", -1, problem_words(error.what(), at / "basis.h5"), Remedy::kRemake);
+    }
+  }
+  return opened;
+}
+
+// The shards of a directory against its shards.json, names and sizes; hashes are looked at file by file.
+std::optional<Manifest> read_manifest(const fs::path& directory, Findings& findings, std::uint64_t& unlisted) {
+  try {
+    std::optional<Manifest> manifest = Manifest::read(directory);
+    if (!manifest) return manifest;
+    const ManifestDifference difference = compare_manifest(*manifest, directory, false);
+    unlisted += difference.unlisted.size();
+    for (const std::string& name : difference.missing)
+      findings.add(directory / name, "", -1, text("is listed in ", kManifestName, " but missing"), Remedy::kRemake);
+    return manifest;
+  } catch (const Error& error) {
+    findings.add(directory / kManifestName, "", -1, problem_words(error.what(), directory / kManifestName),
+                 Remedy::kRelist);
+    return std::nullopt;
+  }
+}
+
+// A track's shard without the recipes of its views is of no use to a student.
+void check_recipes_there(const Cache& cache, const TrackReader& reader, Findings& findings) {
+  for (const std::uint64_t number : reader.shelf().numbers())
+    if (!cache.recipe_shelf().holds(number))
+      findings.add({text("recipes/", shard_file_name(number)), "", -1,
+                    text("is missing, but ", reader.track().directory(), " has targets for its views"),
+                    Remedy::kRemake});
+}
+
+}  // namespace
+
+VerifyReport verify_cache(const fs::path& directory, const VerifyOptions& options) {
+  if (!fs::is_directory(directory)) fail(directory.string(), ": is not a directory; expected a cache");
+  if (!fs::exists(directory / "index.h5") && !fs::exists(directory / "plan.json") && !fs::exists(directory / "recipes"))
+    fail(directory.string(), ": holds neither index.h5 nor plan.json nor recipes; expected the directory of a cache");
+  std::vector<fs::path> tracks = track_directories(directory);
+  for (const std::string& word : options.tracks)
+    if (std::ranges::none_of(tracks, [&](const fs::path& track) { return wanted({word}, track); }))
+      fail(directory.string(), ": has no track ", word, "; vitrine-cache info lists what it has");
+  std::erase_if(tracks, [&](const fs::path& track) { return !wanted(options.tracks, track); });
+
+  VerifyReport report;
+  Findings findings(directory);
+  check_index(directory, findings);
+  const Opened opened = open_cache(directory, tracks, findings);
+  std::unique_ptr<const ViewMaker> views;
+  if (!options.images.empty() && opened.cache != nullptr) {
+    const std::string& id = opened.cache->index().images.front().id;
+    if (!fs::exists(options.images / id))
+      fail(options.images.string(), ": does not hold ", id,
+           "; expected the folder of images that the cache was made from");
+    views = std::make_unique<const ViewMaker>(options.images, opened.cache->index_ptr(),
+                                              opened.cache->plan().options().image_size);
+  }
+
+  std::vector<FileTask> tasks;
+  std::vector<std::unique_ptr<const Manifest>> manifests;
+  const auto add_directory = [&](const fs::path& at, const TrackReader* reader) {
+    auto manifest = read_manifest(at, findings, report.unlisted);
+    if (manifest) manifests.push_back(std::make_unique<const Manifest>(std::move(*manifest)));
+    const Manifest* listed = manifest ? manifests.back().get() : nullptr;
+    const Shelf shelf(at, nullptr);
+    for (const std::uint64_t number : shelf.numbers())
+      tasks.push_back({at / shard_file_name(number), number, opened.cache.get(), reader, listed});
+  };
+  add_directory(directory / "recipes", nullptr);
+  for (const fs::path& track : tracks) {
+    const auto reader = std::ranges::find_if(
+        opened.readers, [&](const auto& r) { return directory / r->track().directory() == track; });
+    if (reader != opened.readers.end()) check_recipes_there(*opened.cache, **reader, findings);
+    // With an index or a basis that cannot be read, a track's files still have tables and frames.
+    add_directory(track, reader == opened.readers.end() ? nullptr : reader->get());
+    if (fs::exists(track / "basis.h5")) check_container(track / "basis.h5", findings, Remedy::kRemake);
+    if (!fs::exists(track / "track.json"))
+      findings.add(track / "track.json", "", -1, "is missing, but there are shards", Remedy::kRemake);
+  }
+
+  std::uint64_t total = 0;
+  for (FileTask& task : tasks) total += task.bytes = fs::file_size(task.path);
+  const unsigned threads = options.threads > 0 ? options.threads : std::max(1u, std::thread::hardware_concurrency());
+  tbb::task_arena arena(static_cast<int>(threads));
+  Progress progress("verify", "KB", total / 1000);
+  FileCounts counts;
+  arena.execute([&] {
+    tbb::parallel_for(std::size_t{0}, tasks.size(), [&](std::size_t i) {
+      check_file(tasks[i], views.get(), findings, counts);
+      progress.advance(tasks[i].bytes / 1000);
+    });
+  });
+  progress.finish();
+  report.files = tasks.size() + 2;
+  report.bytes = total;
+  report.groups = counts.groups;
+  report.pictures = counts.pictures;
+  report.findings = findings.sorted();
+  return report;
+}
+
+}  // namespace vitrine

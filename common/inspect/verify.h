@@ -1,0 +1,43 @@
+// Every byte of a cache looked at: what is damaged, missing or in the wrong place, and what helps.
+#ifndef VITRINE_COMMON_INSPECT_VERIFY_H_
+#define VITRINE_COMMON_INSPECT_VERIFY_H_
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "common/inspect/finding.h"
+
+namespace vitrine {
+
+struct VerifyOptions {
+  /// Tracks to look at: names ("logits"), or directories below the cache ("vit.0123abcd/logits"). Empty: all. The
+  /// index, the plan and the recipes are always looked at.
+  std::vector<std::string> tracks;
+  /// The folder of images, to make one view of each group again and hold it against the stored hash. Empty: not done.
+  std::filesystem::path images;
+  unsigned threads = 0;  ///< files in work at once; 0: one a core
+};
+
+struct VerifyReport {
+  std::vector<Finding> findings;  ///< ascending, each once
+  std::uint64_t files = 0, bytes = 0;
+  std::uint64_t groups = 0;    ///< of tracks, decoded
+  std::uint64_t pictures = 0;  ///< made again from images
+  std::uint64_t unlisted = 0;  ///< shards that no shards.json lists, as a running or broken extraction leaves them
+};
+
+/// Looks at:
+///   - index.h5 and plan.json: read whole, and that they belong together;
+///   - every .h5 of recipes and tracks: its table, both checksums of every frame, that it belongs to its place, HDF5's
+///     view of it (only when the rest is right), and its size and hash in shards.json where that exists;
+///   - recipes: each lies in its image and is the plan's own;
+///   - tracks: every group decodes to finite values of its shape, and its recipes are there.
+/// Does not look at directories that are no part of a cache. Shows progress. Throws Error for a directory that is no
+/// cache at all, a track that is not there, and a failure to list.
+VerifyReport verify_cache(const std::filesystem::path& directory, const VerifyOptions& options);
+
+}  // namespace vitrine
+
+#endif  // VITRINE_COMMON_INSPECT_VERIFY_H_

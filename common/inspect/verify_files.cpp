@@ -1,0 +1,177 @@
+#include "common/inspect/verify_files.h"
+
+#include <algorithm>
+#include <cmath>
+#include <span>
+
+#include "common/base/error.h"
+#include "common/inspect/file_check.h"
+
+namespace vitrine {
+namespace {
+
+// Kept by each thread from file to file.
+struct Scratch {
+  Container::Scratch container;
+  TrackReader::Scratch track;
+  std::vector<float> values;
+};
+
+Scratch& scratch_of_thread() {
+  thread_local Scratch scratch;
+  return scratch;
+}
+
+std::uint32_t groups_of(const Plan& plan, std::uint64_t number) {
+  const std::uint32_t first = static_cast<std::uint32_t>(number % plan.shards_per_pass()) * plan.options().shard_groups;
+  return std::min(plan.options().shard_groups, plan.groups_per_pass() - first);
+}
+
+GroupKey group_key(const Plan& plan, std::uint64_t number, std::uint32_t group) {
+  return {static_cast<std::uint32_t>(number / plan.shards_per_pass()),
+          static_cast<std::uint32_t>(number % plan.shards_per_pass()) * plan.options().shard_groups + group};
+}
+
+// Only the hashed view and its partner are made: two pictures a group.
+std::uint64_t make_hash(const ViewMaker& views, const std::vector<Recipe>& recipes, std::uint32_t group, int size) {
+  std::vector<Recipe> two{recipes[group % recipes.size()]};
+  if (two[0].mix != Mix::kNone) {
+    Recipe partner = recipes[two[0].partner];
+    partner.mix = Mix::kNone;
+    two.push_back(partner);
+    two[0].partner = 1;
+  }
+  const std::vector<std::uint8_t> pictures = views.group(two, size);
+  return picture_hash(std::span(pictures).first(pictures.size() / two.size()));
+}
+
+// A whole file that does not say what its place asks for may be somebody's treasure, or track.json was edited.
+bool in_place(const FileTask& task, const Shelf& shelf, Findings& findings) {
+  try {
+    shelf.open(task.number);
+    return true;
+  } catch (const Error& error) {
+    findings.add(task.path, "", -1, problem_words(error.what(), task.path), Remedy::kMove);
+    return false;
+  }
+}
+
+void check_recipes(const FileTask& task, const ViewMaker* views, Findings& findings, FileCounts& counts) {
+  const Plan& plan = task.cache->plan();
+  for (std::uint32_t group = 0; group < groups_of(plan, task.number); ++group) {
+    const GroupKey key = group_key(plan, task.number, group);
+    const auto add = [&](const char* dataset, const std::string& what, Remedy remedy) {
+      findings.add(task.path, dataset, group, what, remedy);
+    };
+    std::vector<Recipe> recipes;
+    try {
+      recipes = task.cache->recipes(key);
+    } catch (const Error& error) {
+      add("recipe", problem_words(error.what(), task.path), Remedy::kRemake);
+      continue;
+    }
+    if (recipes != plan.group(key.pass, key.group)) {
+      add("recipe", "the recipes are not the plan's", Remedy::kRemake);
+      continue;
+    }
+    if (views == nullptr) continue;
+    try {
+      const auto size = static_cast<int>(plan.options().image_size);
+      if (make_hash(*views, recipes, key.group, size) != task.cache->picture_hash(key))
+        add("picture_hash", "the images given make another picture", Remedy::kImages);
+      ++counts.pictures;
+    } catch (const Error& error) {
+      add("picture_hash", problem_words(error.what(), {}), Remedy::kImages);
+    }
+  }
+}
+
+void check_targets(const FileTask& task, Findings& findings, FileCounts& counts) {
+  const Plan& plan = task.cache->plan();
+  const TrackInfo& track = task.reader->track();
+  Scratch& scratch = scratch_of_thread();
+  scratch.values.resize(track.view_values() * plan.options().group);
+  for (std::uint32_t group = 0; group < groups_of(plan, task.number); ++group) try {
+      task.reader->read(group_key(plan, task.number, group), scratch.track, scratch.values);
+      ++counts.groups;
+      const auto bad = std::ranges::find_if(scratch.values, [](float x) { return !std::isfinite(x); });
+      if (bad == scratch.values.end()) continue;
+      const auto at = static_cast<std::size_t>(bad - scratch.values.begin());
+      findings.add(task.path, "", group, text("view ", at / track.view_values(), " holds a value that is not finite"),
+                   Remedy::kRemake);
+    } catch (const Error& error) {
+      findings.add(task.path, "", group, problem_words(error.what(), task.path), Remedy::kRemake);
+    }
+}
+
+void check_listed(const FileTask& task, Findings& findings) {
+  const FileRecord* record = task.listed == nullptr ? nullptr : task.listed->find(task.path.filename().string());
+  if (record == nullptr) return;
+  const FileRecord now = describe_file(task.path);
+  if (now == *record) return;
+  const std::string what = now.bytes != record->bytes
+                               ? text("has ", now.bytes, " bytes, ", kManifestName, " lists ", record->bytes)
+                               : text("its bytes have another hash than ", kManifestName, " lists");
+  findings.add(task.path, "", -1, what, Remedy::kRemake);
+}
+
+}  // namespace
+
+void Findings::add(Finding finding) {
+  const std::lock_guard lock(mutex_);
+  findings_.push_back(std::move(finding));
+}
+
+void Findings::add(const std::filesystem::path& file, const std::string& dataset, std::int64_t group,
+                   const std::string& what, Remedy remedy) {
+  add({file.lexically_relative(cache_).generic_string(), dataset, group, what, remedy});
+}
+
+std::vector<Finding> Findings::sorted() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<Finding> sorted = findings_;
+  std::ranges::sort(sorted);
+  const auto twice = std::ranges::unique(sorted);
+  sorted.erase(twice.begin(), twice.end());
+  return sorted;
+}
+
+bool check_container(const std::filesystem::path& path, Findings& findings, Remedy remedy) {
+  try {
+    const Container file(path);
+    const std::vector<FileFault> faults = check_frames(file, scratch_of_thread().container);
+    // A chunk is a group's only in datasets that have one for each.
+    const auto group = [&](const FileFault& fault) {
+      const bool of_groups = fault.dataset != "picture_hash" && path.filename() != "index.h5";
+      return of_groups ? fault.group : -1;
+    };
+    for (const FileFault& fault : faults) findings.add(path, fault.dataset, group(fault), fault.what, remedy);
+    if (!faults.empty()) return false;
+    const auto fault = check_hdf5(file);
+    if (fault) findings.add(path, fault->dataset, group(*fault), fault->what, remedy);
+    return !fault;
+  } catch (const Error& error) {
+    findings.add(path, "", -1, problem_words(error.what(), path), remedy);
+    return false;
+  }
+}
+
+void check_file(const FileTask& task, const ViewMaker* views, Findings& findings, FileCounts& counts) {
+  const bool recipes = task.path.parent_path().filename() == "recipes";
+  try {
+    if (!check_container(task.path, findings, Remedy::kRemake)) return;
+    if (task.cache != nullptr && recipes) {
+      if (!in_place(task, task.cache->recipe_shelf(), findings)) return;
+      check_recipes(task, views, findings, counts);
+    }
+    if (task.cache != nullptr && task.reader != nullptr) {
+      if (!in_place(task, task.reader->shelf(), findings)) return;
+      check_targets(task, findings, counts);
+    }
+    check_listed(task, findings);
+  } catch (const Error& error) {
+    findings.add(task.path, "", -1, problem_words(error.what(), task.path), Remedy::kRemake);
+  }
+}
+
+}  // namespace vitrine

@@ -1,0 +1,58 @@
+// The parts of verify.h, file by file. Private to this room.
+#ifndef VITRINE_COMMON_INSPECT_VERIFY_FILES_H_
+#define VITRINE_COMMON_INSPECT_VERIFY_FILES_H_
+
+#include <atomic>
+#include <cstdint>
+#include <filesystem>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "common/cache/cache.h"
+#include "common/cache/manifest.h"
+#include "common/image/views.h"
+#include "common/inspect/finding.h"
+
+namespace vitrine {
+
+/// Collects findings from many threads.
+class Findings {
+ public:
+  explicit Findings(std::filesystem::path cache) : cache_(std::move(cache)) {}
+  void add(Finding finding);
+  /// `file`: with the cache's directory before it.
+  void add(const std::filesystem::path& file, const std::string& dataset, std::int64_t group, const std::string& what,
+           Remedy remedy);
+  /// Ascending, each once.
+  std::vector<Finding> sorted() const;
+
+ private:
+  std::filesystem::path cache_;
+  mutable std::mutex mutex_;
+  std::vector<Finding> findings_;
+};
+
+/// Table, frames and HDF5's view of a file. Returns whether all is right.
+bool check_container(const std::filesystem::path& path, Findings& findings, Remedy remedy);
+
+/// A shard of a track, or of the recipes.
+struct FileTask {
+  std::filesystem::path path;
+  std::uint64_t number;
+  const Cache* cache;         ///< nullptr when it does not open
+  const TrackReader* reader;  ///< nullptr for recipes, and for a track that does not open
+  const Manifest* listed;     ///< of its directory; may be nullptr
+  std::uint64_t bytes = 0;
+};
+
+struct FileCounts {
+  std::atomic<std::uint64_t> groups = 0, pictures = 0;
+};
+
+/// Everything about one file. `views` may be nullptr. Any thread.
+void check_file(const FileTask& task, const ViewMaker* views, Findings& findings, FileCounts& counts);
+
+}  // namespace vitrine
+
+#endif  // VITRINE_COMMON_INSPECT_VERIFY_FILES_H_

@@ -1,0 +1,107 @@
+#include "common/inspect/repair.h"
+
+#include <nlohmann/json.hpp>
+
+#include "common/base/error.h"
+#include "tests/inspect/damaged.h"
+
+using namespace vitrine;
+using namespace vitrine::testing;
+
+namespace {
+
+std::string repair_command(const SampleCache& cache) {
+  return executable("vitrine-cache") + " repair '" + cache.directory.string() + "'";
+}
+
+}  // namespace
+
+TEST_CASE("repair removes what is damaged and no more; making it again gives the first bytes") {
+  const SampleCache cache;
+  const auto before = cache.files();
+  cache.flip_chunk(kFeatures + "00003.h5", "q", 0);
+  cache.flip(kLogits + "00000.h5", 100);
+  cache.flip_chunk("recipes/00001.h5", "recipe", 0);
+  write_whole(cache.path(kLogits + "shards.json"), "[]");
+  const VerifyReport report = cache.verify();
+  const RepairPlan plan = plan_repair(cache.directory, report);
+  CHECK(plan.unrepairable.empty());
+  CHECK(plan.left.empty());
+  CHECK(plan.remove == std::vector<std::string>{"recipes/00001.h5", kFeatures + "00003.h5", kLogits + "00000.h5"});
+  REQUIRE(plan.gaps.size() == 3);
+  CHECK(plan.gaps[1].directory + "/" == kFeatures);
+  CHECK(plan.gaps[1].shards == std::vector<std::uint64_t>{3});
+  CHECK(plan.gaps[1].passes == std::vector<std::uint32_t>{1});
+  REQUIRE(plan.commands.size() == 1);
+  CHECK(plan.commands[0].find("first_pass=0 --set passes=2") != std::string::npos);
+
+  carry_out(cache.directory, plan);
+  auto expected = before;
+  for (const std::string& file : plan.remove) expected.erase(file);
+  auto now = cache.files();
+  REQUIRE(now.size() == expected.size());
+  for (const auto& [name, bytes] : expected) {
+    CAPTURE(name);
+    if (!name.ends_with("shards.json")) CHECK((now[name] == bytes));
+  }
+  // Gaps are no damage: an extraction that goes on fills them.
+  CHECK(cache.verify({.tracks = {"tiny.aaaaaaaa/logits"}}).findings.size() == 1);  // the recipes of its views are gone
+  const std::vector<TrackInfo> tracks = sample_tracks(cache.plan);
+  write_sample_shard(cache.directory, cache.plan, tracks[1], 1, 1);
+  write_sample_shard(cache.directory, cache.plan, tracks[0], 0, 0);
+  write_recipes(cache.directory, cache.plan, 0, 1, {sample_picture_hash({0, 2})});
+  for (const std::string& directory : plan.relist) refresh_manifest(cache.directory / directory);
+  CHECK((cache.files() == before));
+  CHECK(cache.verify().findings.empty());
+}
+
+TEST_CASE("a cache whose index or plan is damaged is left as it is") {
+  const SampleCache cache;
+  cache.flip_chunk("index.h5", "label", 0);
+  cache.flip_chunk(kFeatures + "00003.h5", "q", 0);
+  const auto before = cache.files();
+  const RepairPlan plan = plan_repair(cache.directory, cache.verify());
+  CHECK(!plan.unrepairable.empty());
+  CHECK(plan.remove.empty());
+  CHECK_THROWS_AS(carry_out(cache.directory, plan), Error);
+  const CommandResult result = run(repair_command(cache));
+  CHECK(result.exit_code == 1);
+  CHECK(result.output.find("nothing was removed") != std::string::npos);
+  CHECK((cache.files() == before));
+}
+
+TEST_CASE("whole files in a wrong place are left to a person") {
+  const SampleCache cache;
+  std::filesystem::rename(cache.path(kLogits + "00000.h5"), cache.path(kLogits + "00007.h5"));
+  refresh_manifest(cache.path(kLogits));
+  write_whole(cache.path("notes/todo.h5"), "not ours");
+  const auto before = cache.files();
+  const CommandResult result = run("( " + repair_command(cache) + " --json 2> /dev/null )");
+  CHECK(result.exit_code == 1);
+  const auto json = nlohmann::json::parse(result.output);
+  CHECK(json["removed"].empty());
+  REQUIRE(json["left"].size() == 1);
+  CHECK(json["left"][0]["file"] == kLogits + "00007.h5");
+  // Recipes for the views of that place are missing, which an extraction would make.
+  REQUIRE(json["gaps"].size() == 1);
+  CHECK(json["gaps"][0]["directory"] == "recipes");
+  CHECK((cache.files() == before));
+}
+
+TEST_CASE("a dry run changes nothing and says what would be done") {
+  const SampleCache cache;
+  cache.flip_chunk(kFeatures + "00002.h5", "q", 0);
+  const auto before = cache.files();
+  CommandResult result = run(repair_command(cache) + " --dry-run");
+  CHECK(result.exit_code == 1);
+  CHECK(result.output.find("would remove " + kFeatures + "00002.h5") != std::string::npos);
+  CHECK((cache.files() == before));
+  result = run(repair_command(cache));
+  CHECK(result.exit_code == 1);
+  CHECK(result.output.find("removed " + kFeatures + "00002.h5") != std::string::npos);
+  CHECK(result.output.find("first_pass=1 --set passes=1") != std::string::npos);
+  CHECK(!std::filesystem::exists(cache.path(kFeatures + "00002.h5")));
+  result = run(repair_command(cache));
+  CHECK(result.exit_code == 0);
+  CHECK(result.output.find("nothing is damaged") != std::string::npos);
+}

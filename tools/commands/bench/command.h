@@ -1,0 +1,18 @@
+// The subcommands of vitrine-bench. Each adds itself, with its options, to the command line; the one that was asked for
+// leaves its body in `chosen`.
+#ifndef VITRINE_TOOLS_COMMANDS_BENCH_COMMAND_H_
+#define VITRINE_TOOLS_COMMANDS_BENCH_COMMAND_H_
+
+#include <functional>
+
+namespace CLI {
+class App;
+}
+
+namespace vitrine {
+
+void add_read(CLI::App& app, std::function<int()>& chosen);
+
+}  // namespace vitrine
+
+#endif  // VITRINE_TOOLS_COMMANDS_BENCH_COMMAND_H_

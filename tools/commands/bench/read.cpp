@@ -1,0 +1,256 @@
+#include <malloc.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <zstd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "common/base/error.h"
+#include "common/base/files.h"
+#include "common/base/progress.h"
+#include "common/cache/cache.h"
+#include "tools/commands/bench/command.h"
+#include "tools/commands/bench/report.h"
+#include "tools/commands/bench/targets.h"
+
+namespace vitrine {
+namespace {
+
+constexpr std::uint32_t kGroup = 64;
+
+struct Options {
+  std::filesystem::path directory;  // empty: a temporary one, removed afterwards
+  std::uint32_t groups = 16, passes = 20, rounds = 7, shards = 10000, shard_groups = 64;
+  std::filesystem::path python = std::filesystem::path(VITRINE_SOURCE) / ".venv/bin/python";
+};
+
+// A directory of our own, removed at the end unless the user named it.
+class Workplace {
+ public:
+  explicit Workplace(const std::filesystem::path& wanted) : path_(wanted), keep_(!wanted.empty()) {
+    if (keep_) return;
+    std::string name = (std::filesystem::temp_directory_path() / "vitrine-bench-XXXXXX").string();
+    if (mkdtemp(name.data()) == nullptr) fail(name, ": cannot be made; name another place with --directory");
+    path_ = name;
+  }
+  ~Workplace() {
+    std::error_code ignored;
+    if (!keep_) std::filesystem::remove_all(path_, ignored);
+  }
+  Workplace(const Workplace&) = delete;
+  Workplace& operator=(const Workplace&) = delete;
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+  bool keep_;
+};
+
+double median(std::vector<double> values) {
+  std::ranges::sort(values);
+  return values[values.size() / 2];
+}
+
+double resident_bytes() {
+  std::ifstream file("/proc/self/statm");
+  double all = 0, resident = 0;
+  file >> all >> resident;
+  return resident * static_cast<double>(sysconf(_SC_PAGESIZE));
+}
+
+// All tracks of a cache, and buffers that a trainer would own.
+class Reading {
+ public:
+  explicit Reading(const Cache& cache) : groups_(cache.plan().groups_per_pass()) {
+    for (const TrackInfo& track : cache.tracks()) {
+      readers_.push_back(std::make_unique<const TrackReader>(cache, track));
+      out_.emplace_back(track.view_values() * cache.plan().options().group);
+    }
+  }
+  void pass(std::uint32_t pass) {
+    for (std::uint32_t g = 0; g < groups_; ++g)
+      for (std::size_t i = 0; i < readers_.size(); ++i) readers_[i]->read({pass, g * 5 % groups_}, scratch_, out_[i]);
+  }
+
+ private:
+  std::uint32_t groups_;
+  std::vector<std::unique_ptr<const TrackReader>> readers_;
+  std::vector<std::vector<float>> out_;
+  TrackReader::Scratch scratch_;
+};
+
+// The stored frames of pass 0 in memory: the limit is what zstd alone makes of them.
+class Frames {
+ public:
+  explicit Frames(const Cache& cache) : context_(ZSTD_createDCtx(), ZSTD_freeDCtx) {
+    const Plan& plan = cache.plan();
+    for (const TrackInfo& track : cache.tracks())
+      for (std::uint32_t shard = 0; shard < plan.shards_per_pass(); ++shard) {
+        const std::filesystem::path path = cache.directory() / track.directory() / shard_file_name(shard);
+        const Container container(path);
+        const ReadableFile file(path);
+        for (std::size_t d = 0; d < container.datasets().size(); ++d)
+          for (std::uint64_t c = 0; c < container.datasets()[d].chunk_count; ++c) {
+            const Container::Place place = container.place(d, c);
+            frames_.emplace_back(place.bytes);
+            file.read(place.offset, frames_.back());
+            raw_.resize(std::max<std::size_t>(raw_.size(), container.datasets()[d].chunk_bytes()));
+            stored_bytes_ += static_cast<double>(place.bytes);
+            raw_bytes_ += static_cast<double>(container.datasets()[d].chunk_bytes());
+          }
+      }
+  }
+  void decompress() {
+    for (const std::vector<std::byte>& frame : frames_)
+      if (ZSTD_isError(ZSTD_decompressDCtx(context_.get(), raw_.data(), raw_.size(), frame.data(), frame.size())))
+        fail("a frame that was just written cannot be decompressed");
+  }
+  double stored_bytes() const { return stored_bytes_; }
+  double raw_bytes() const { return raw_bytes_; }
+
+ private:
+  std::unique_ptr<ZSTD_DCtx, std::size_t (*)(ZSTD_DCtx*)> context_;
+  std::vector<std::vector<std::byte>> frames_;
+  std::vector<std::byte> raw_;
+  double stored_bytes_ = 0, raw_bytes_ = 0;
+};
+
+double seconds_of(const std::function<void()>& work) {
+  const double start = thread_seconds();
+  work();
+  return thread_seconds() - start;
+}
+
+std::string percent(double share) {
+  return figure(100 * share) + " %";
+}
+
+// What tools/peers/read_peer.py says of the same values in a file of its own: CPU seconds of each round.
+nlohmann::json ask_peer(const Options& options, const std::filesystem::path& directory, const Plan& plan) {
+  std::filesystem::create_directories(directory);
+  for (const TrackInfo& track : bench::vit_tiny_tracks(plan)) {
+    std::ofstream out(directory / (track.kind + ".f32"), std::ios::binary);
+    for (std::uint32_t g = 0; g < plan.groups_per_pass(); ++g) {
+      const std::vector<float> values = bench::vit_tiny_values(track, kGroup, g);
+      out.write(reinterpret_cast<const char*>(values.data()),
+                static_cast<std::streamsize>(values.size() * sizeof(float)));
+    }
+    if (!out.flush()) fail(directory.string(), ": cannot be written; check that the disk has room");
+  }
+  const std::string command = text("'", options.python.string(), "' '", VITRINE_SOURCE, "/tools/peers/read_peer.py' '",
+                                   directory.string(), "' --rounds ", options.rounds);
+  std::string answer;
+  FILE* pipe = popen(command.c_str(), "r");
+  if (pipe == nullptr) return {};
+  char buffer[4096];
+  while (const std::size_t n = fread(buffer, 1, sizeof buffer, pipe)) answer.append(buffer, n);
+  if (pclose(pipe) != 0) return {};
+  return nlohmann::json::parse(answer, nullptr, false);
+}
+
+void measure_rate(const Options& options, const Cache& cache, const std::filesystem::path& place,
+                  std::vector<ReportLine>& lines) {
+  const double views = static_cast<double>(cache.plan().groups_per_pass()) * kGroup;
+  Reading reading(cache);
+  Frames frames(cache);
+  reading.pass(0), frames.decompress();
+  std::vector<double> ours, zstd, ratios;
+  for (std::uint32_t round = 0; round < options.rounds; ++round) {
+    ours.push_back(seconds_of([&] { reading.pass(0); }));
+    zstd.push_back(seconds_of([&] { frames.decompress(); }));
+  }
+  const double rate = views / median(ours), limit = views / median(zstd);
+  lines.push_back({"views per core-second, to floats", figure(rate), "zstd alone: " + figure(limit),
+                   percent(rate / limit), ">= 80 %"});
+  const nlohmann::json peer = ask_peer(options, place / "peer", cache.plan());
+  if (peer.is_object()) {
+    const double peer_rate = views / median(peer.at("seconds").get<std::vector<double>>());
+    lines.push_back({"the same", figure(rate), "h5py + hdf5plugin: " + figure(peer_rate),
+                     figure(rate / peer_rate) + " x", ">= 6 x"});
+    lines.push_back({"bytes a view", figure(frames.stored_bytes() / views),
+                     "h5py: " + figure(peer.at("bytes").get<double>() / views), ""});
+  } else {
+    lines.push_back({"the same", figure(rate), "h5py + hdf5plugin: did not run", "", ">= 6 x"});
+  }
+  lines.push_back({"decompressed MB per core-second", figure(frames.raw_bytes() / median(ours) / 1e6),
+                   "zstd alone: " + figure(frames.raw_bytes() / median(zstd) / 1e6)});
+}
+
+void measure_memory(const Options& options, const Cache& cache, std::vector<ReportLine>& lines) {
+  Reading reading(cache);
+  reading.pass(0);
+  const double once = resident_bytes();
+  for (std::uint32_t pass = 1; pass < options.passes; ++pass) reading.pass(pass);
+  const double often = resident_bytes();
+  lines.push_back({text("resident memory after a cache ", options.passes, " times as large"), human_bytes(often),
+                   "after 1 time: " + human_bytes(once), percent(often / once), "~ 100 %"});
+}
+
+void measure_opening(const Options& options, const std::filesystem::path& directory, std::vector<ReportLine>& lines) {
+  const TrackInfo track = bench::write_many_shards(directory, options.shards, options.shard_groups);
+  const Cache cache(directory);
+  const auto heap = [] {
+    const struct mallinfo2 info = mallinfo2();
+    return static_cast<double>(info.uordblks + info.hblkhd);
+  };
+  const double before = heap();
+  const auto start = std::chrono::steady_clock::now();
+  const TrackReader reader(cache, track);
+  for (const std::uint64_t number : reader.shelf().numbers()) reader.shelf().open(number);
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  const double groups = static_cast<double>(options.shards) * options.shard_groups;
+  lines.push_back(
+      {text("seconds to open ", human_count(options.shards), " shards of ", options.shard_groups, " groups"),
+       figure(seconds), "limit: " + figure(2e-4 * options.shards), percent(seconds / (2e-4 * options.shards)),
+       "<= 100 %"});
+  lines.push_back({"bytes of memory a group", figure((heap() - before) / groups), "limit: 200",
+                   percent((heap() - before) / groups / 200), "<= 100 %"});
+}
+
+int run(const Options& options) {
+  if (options.rounds == 0 || options.groups == 0 || options.passes == 0)
+    fail("--rounds, --groups and --passes: are counts from 1");
+  const Workplace place(options.directory);
+  std::vector<ReportLine> lines;
+  const Plan plan = bench::make_plan(options.groups, kGroup, std::min(options.groups, 16u));
+  bench::write_vit_tiny_cache(place.path() / "cache", plan, options.passes);
+  {
+    const Cache cache(place.path() / "cache");
+    measure_rate(options, cache, place.path(), lines);
+    measure_memory(options, cache, lines);
+  }
+  if (options.shards > 0) measure_opening(options, place.path() / "many", lines);
+  print_report(
+      text("Reading ", options.groups * kGroup,
+           " views of a ViT-Tiny's targets (logits 1000 as fp16, features 192 x 14 x 14 as int8, attention 3 x 14 x "
+           "14 as sqrt8), one core, files in the page cache, median of ",
+           options.rounds, " rounds"),
+      lines);
+  return 0;
+}
+
+}  // namespace
+
+void add_read(CLI::App& app, std::function<int()>& chosen) {
+  const auto options = std::make_shared<Options>();
+  CLI::App* read = app.add_subcommand("read", "The reader against zstd alone and against h5py with hdf5plugin.");
+  read->add_option("--directory", options->directory, "where the caches are made, and stay; default: a temporary one");
+  read->add_option("--groups", options->groups, "groups of 64 views")->capture_default_str();
+  read->add_option("--passes", options->passes, "how many times larger the larger cache is")->capture_default_str();
+  read->add_option("--rounds", options->rounds, "of each measurement")->capture_default_str();
+  read->add_option("--shards", options->shards, "to open at once; 0 leaves this out")->capture_default_str();
+  read->add_option("--python", options->python, "with h5py, hdf5plugin and torch")->capture_default_str();
+  read->callback([options, &chosen] { chosen = [options] { return run(*options); }; });
+}
+
+}  // namespace vitrine

@@ -1,0 +1,27 @@
+// How a benchmark prints: a figure, what it is held against, their ratio, and the ratio that is asked for.
+#ifndef VITRINE_TOOLS_COMMANDS_BENCH_REPORT_H_
+#define VITRINE_TOOLS_COMMANDS_BENCH_REPORT_H_
+
+#include <string>
+#include <vector>
+
+namespace vitrine {
+
+/// "12.3", "1,234": as many digits as a benchmark can vouch for.
+std::string figure(double value);
+
+struct ReportLine {
+  std::string what, figure;
+  std::string against;               ///< the peer or limit and its figure; may be empty
+  std::string ratio = {}, bar = {};  ///< "84 %" and ">= 80 %"
+};
+
+/// Prints the lines as a table on standard output, under one line of `title`.
+void print_report(const std::string& title, const std::vector<ReportLine>& lines);
+
+/// CPU seconds that the calling thread has used.
+double thread_seconds();
+
+}  // namespace vitrine
+
+#endif  // VITRINE_TOOLS_COMMANDS_BENCH_REPORT_H_

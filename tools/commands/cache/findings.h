@@ -1,0 +1,20 @@
+// Findings as verify and repair print them.
+#ifndef VITRINE_TOOLS_COMMANDS_CACHE_FINDINGS_H_
+#define VITRINE_TOOLS_COMMANDS_CACHE_FINDINGS_H_
+
+#include <nlohmann/json_fwd.hpp>
+#include <vector>
+
+#include "common/inspect/finding.h"
+
+namespace vitrine {
+
+/// A table: file, dataset, group, what is wrong, what to do. Nothing for no findings.
+void print_findings(const std::vector<Finding>& findings);
+
+/// A list of objects: file, dataset (null: the whole file), group (likewise), what, remedy.
+nlohmann::ordered_json findings_json(const std::vector<Finding>& findings);
+
+}  // namespace vitrine
+
+#endif  // VITRINE_TOOLS_COMMANDS_CACHE_FINDINGS_H_

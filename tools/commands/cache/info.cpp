@@ -1,0 +1,138 @@
+// vitrine-cache info: what a cache directory holds.
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <iostream>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "common/base/progress.h"
+#include "common/cache/cache.h"
+#include "tools/commands/cache/command.h"
+#include "tools/commands/cache/words.h"
+
+namespace vitrine {
+namespace {
+
+struct TrackState {
+  const TrackInfo* info;
+  std::vector<std::uint32_t> passes;
+  std::uint64_t shards, bytes, views;
+  double bytes_per_view() const { return views == 0 ? 0 : static_cast<double>(bytes) / static_cast<double>(views); }
+};
+
+std::vector<TrackState> examine(const Cache& cache) {
+  std::vector<TrackState> states;
+  for (const TrackInfo& info : cache.tracks()) {
+    const TrackReader reader(cache, info);
+    states.push_back({&info, reader.passes(), reader.shards(), reader.stored_bytes(), reader.stored_views()});
+  }
+  return states;
+}
+
+// "vit.0123abcd", without the track's name.
+std::string teacher_directory(const TrackInfo& track) {
+  const std::string directory = track.directory();
+  return directory.substr(0, directory.find('/'));
+}
+
+void print_tracks(const std::vector<TrackState>& tracks) {
+  std::cout << (tracks.empty() ? "tracks: none\n" : "tracks:\n");
+  if (tracks.empty()) return;
+  std::vector<std::vector<std::string>> rows{{"track", "shape", "form", "passes", "shards", "bytes a view", "total"}};
+  double total = 0, a_view = 0;
+  for (const TrackState& track : tracks) {
+    total += static_cast<double>(track.bytes);
+    a_view += track.bytes_per_view();
+    rows.push_back({track.info->directory(), shape_words(track.info->shape), form_name(track.info->codec.form),
+                    range_words(track.passes), human_count(track.shards), human_bytes(track.bytes_per_view()),
+                    human_bytes(static_cast<double>(track.bytes))});
+  }
+  rows.push_back({"all", "", "", "", "", human_bytes(a_view), human_bytes(total)});
+  print_table(rows);
+}
+
+// What all tracks of a teacher share is said once, what only some have with the tracks' names.
+void print_provenance(const std::vector<TrackState>& tracks) {
+  std::vector<std::vector<std::string>> rows;
+  for (std::size_t first = 0, end; first < tracks.size(); first = end) {
+    const std::string teacher = teacher_directory(*tracks[first].info);
+    for (end = first; end < tracks.size() && teacher_directory(*tracks[end].info) == teacher; ++end) continue;
+    rows.push_back({teacher, "weights", tracks[first].info->weights_sha256});
+    std::map<std::string, std::map<std::string, std::vector<std::string>>> values;  // key -> value -> tracks
+    for (std::size_t t = first; t < end; ++t)
+      for (const auto& [key, value] : tracks[t].info->provenance) values[key][value].push_back(tracks[t].info->name());
+    for (const auto& [key, by_value] : values)
+      for (const auto& [value, names] : by_value) {
+        std::string who = teacher;
+        if (names.size() < end - first) {
+          who += '/';
+          for (const std::string& name : names) who += (name == names[0] ? "" : ", ") + name;
+        }
+        rows.push_back({who, key, value});
+      }
+  }
+  print_table(rows);
+}
+
+void print_words(const Cache& cache, const std::vector<TrackState>& tracks) {
+  const Plan& plan = cache.plan();
+  std::cout << cache.directory().string() << ": " << human_count(cache.index().images.size()) << " images, "
+            << human_count(cache.index().classes.size()) << " classes\n"
+            << "plan " << plan.hash().substr(0, 8) << ": " << human_count(plan.groups_per_pass()) << " groups of "
+            << plan.options().group << " views a pass, " << human_count(plan.shards_per_pass())
+            << " shards a pass; recipes of passes " << range_words(cache.recipe_passes()) << "\n";
+  const auto json = nlohmann::ordered_json::parse(plan.json());
+  std::vector<std::vector<std::string>> settings;
+  for (const auto& [key, value] : json["settings"].items()) settings.push_back({key, value.dump()});
+  print_table(settings);
+  print_tracks(tracks);
+  if (tracks.empty()) return;
+  std::cout << "provenance:\n";
+  print_provenance(tracks);
+}
+
+void print_json(const Cache& cache, const std::vector<TrackState>& tracks) {
+  nlohmann::ordered_json out;
+  out["images"] = cache.index().images.size();
+  out["classes"] = cache.index().classes.size();
+  out["plan_hash"] = cache.plan().hash();
+  out["plan"] = nlohmann::ordered_json::parse(cache.plan().json());
+  out["recipe_passes"] = cache.recipe_passes();
+  out["tracks"] = nlohmann::ordered_json::array();
+  for (const TrackState& track : tracks) {
+    nlohmann::ordered_json entry;
+    entry["directory"] = track.info->directory();
+    entry["track"] = nlohmann::ordered_json::parse(track.info->json());
+    entry["passes"] = track.passes;
+    entry["shards"] = track.shards;
+    entry["views"] = track.views;
+    entry["bytes"] = track.bytes;
+    entry["bytes_per_view"] = track.bytes_per_view();
+    out["tracks"].push_back(entry);
+  }
+  std::cout << out.dump(2) << '\n';
+}
+
+int info(const std::string& directory, bool json) {
+  const Cache cache(directory);
+  const std::vector<TrackState> tracks = examine(cache);
+  json ? print_json(cache, tracks) : print_words(cache, tracks);
+  return 0;
+}
+
+struct Request {
+  std::string directory;
+  bool json = false;
+};
+
+}  // namespace
+
+void add_info(CLI::App& app, Body& chosen) {
+  const auto request = std::make_shared<Request>();
+  CLI::App* command = app.add_subcommand("info", "prints images, plan and tracks: what is complete and what it takes");
+  command->add_option("DIR", request->directory, "the cache's directory")->required();
+  command->add_flag("--json", request->json, "print JSON, for programs");
+  command->callback([request, &chosen] { chosen = [request] { return info(request->directory, request->json); }; });
+}
+
+}  // namespace vitrine
