@@ -1,13 +1,13 @@
 #include "common/codec/form.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <cstring>
 #include <iterator>
 #include <stdexcept>
 
 #include "common/base/error.h"
+#include "common/codec/dequantise.h"
 #include "common/codec/half.h"
 
 namespace vitrine {
@@ -68,18 +68,6 @@ void encode_sqrt8(std::span<const float> values, std::uint8_t* out, std::uint32_
            ", but sqrt8 stores probabilities from 0 to 1; choose another form");
     out[i] = static_cast<std::uint8_t>(std::nearbyintf(255.0f * std::sqrt(std::min(values[i], 1.0f))));
   }
-}
-
-const std::array<float, 256>& squares() {
-  static const std::array<float, 256> table = [] {
-    std::array<float, 256> made{};
-    for (std::size_t q = 0; q < made.size(); ++q) {
-      const float root = static_cast<float>(q) / 255.0f;
-      made[q] = root * root;
-    }
-    return made;
-  }();
-  return table;
 }
 
 }  // namespace
@@ -185,21 +173,12 @@ void decode(Form form, std::span<const std::span<const std::byte>> arrays, std::
     case Form::kFp16:
       from_half({reinterpret_cast<const std::uint16_t*>(first), out.size()}, out);
       break;
-    case Form::kInt8: {
-      const auto* q = reinterpret_cast<const std::int8_t*>(first);
-      const std::size_t rows = views * rows_of(shape), per_row = rows == 0 ? 0 : out.size() / rows;
-      for (std::size_t r = 0; r < rows; ++r) {
-        float scale;
-        std::memcpy(&scale, arrays[1].data() + r * sizeof scale, sizeof scale);
-        for (std::size_t i = r * per_row; i < (r + 1) * per_row; ++i) out[i] = static_cast<float>(q[i]) * scale;
-      }
+    case Form::kInt8:
+      dequantise_rows({reinterpret_cast<const std::int8_t*>(first), out.size()}, arrays[1], out);
       break;
-    }
-    case Form::kSqrt8: {
-      const std::array<float, 256>& table = squares();
-      for (std::size_t i = 0; i < out.size(); ++i) out[i] = table[std::to_integer<std::size_t>(first[i])];
+    case Form::kSqrt8:
+      dequantise_squares({reinterpret_cast<const std::uint8_t*>(first), out.size()}, out);
       break;
-    }
     default:
       throw std::logic_error("no such form");
   }

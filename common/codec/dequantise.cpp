@@ -1,0 +1,84 @@
+#include "common/codec/dequantise.h"
+
+#include <cstring>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+namespace vitrine {
+namespace {
+
+float scale_of(std::span<const std::byte> scale_bytes, std::size_t row) {
+  float scale;
+  std::memcpy(&scale, scale_bytes.data() + row * sizeof scale, sizeof scale);
+  return scale;
+}
+
+void squares_loop(const std::uint8_t* q, std::size_t count, float* out) {
+  for (std::size_t i = 0; i < count; ++i) {
+    const float root = static_cast<float>(q[i]) / 255.0f;
+    out[i] = root * root;
+  }
+}
+
+#if defined(__x86_64__)
+bool have_avx2() {
+  static const bool have = __builtin_cpu_supports("avx2");
+  return have;
+}
+
+__attribute__((target("avx2"))) void row_avx2(const std::int8_t* q, float scale, std::size_t count, float* out) {
+  const __m256 factor = _mm256_set1_ps(scale);
+  std::size_t i = 0;
+  for (; i + 8 <= count; i += 8) {
+    const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(q + i));
+    _mm256_storeu_ps(out + i, _mm256_mul_ps(_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes)), factor));
+  }
+  for (; i < count; ++i) out[i] = static_cast<float>(q[i]) * scale;
+}
+
+__attribute__((target("avx2"))) std::size_t squares_avx2(const std::uint8_t* q, std::size_t count, float* out) {
+  const __m256 whole = _mm256_set1_ps(255.0f);
+  std::size_t i = 0;
+  for (; i + 8 <= count; i += 8) {
+    const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(q + i));
+    const __m256 root = _mm256_div_ps(_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(bytes)), whole);
+    _mm256_storeu_ps(out + i, _mm256_mul_ps(root, root));
+  }
+  return i;
+}
+#endif
+
+}  // namespace
+
+void dequantise_rows_portable(std::span<const std::int8_t> q, std::span<const std::byte> scale_bytes,
+                              std::span<float> out) {
+  const std::size_t rows = scale_bytes.size() / sizeof(float), per_row = rows == 0 ? 0 : out.size() / rows;
+  for (std::size_t r = 0; r < rows; ++r) {
+    const float scale = scale_of(scale_bytes, r);
+    for (std::size_t i = r * per_row; i < (r + 1) * per_row; ++i) out[i] = static_cast<float>(q[i]) * scale;
+  }
+}
+
+void dequantise_rows(std::span<const std::int8_t> q, std::span<const std::byte> scale_bytes, std::span<float> out) {
+#if defined(__x86_64__)
+  if (have_avx2()) {
+    const std::size_t rows = scale_bytes.size() / sizeof(float), per_row = rows == 0 ? 0 : out.size() / rows;
+    for (std::size_t r = 0; r < rows; ++r)
+      row_avx2(q.data() + r * per_row, scale_of(scale_bytes, r), per_row, out.data() + r * per_row);
+    return;
+  }
+#endif
+  dequantise_rows_portable(q, scale_bytes, out);
+}
+
+void dequantise_squares(std::span<const std::uint8_t> q, std::span<float> out) {
+  std::size_t done = 0;
+#if defined(__x86_64__)
+  if (have_avx2()) done = squares_avx2(q.data(), q.size(), out.data());
+#endif
+  squares_loop(q.data() + done, q.size() - done, out.data() + done);
+}
+
+}  // namespace vitrine

@@ -1,0 +1,23 @@
+// From stored bytes back to floats, a few values a cycle: AVX2 where the processor has it, elsewhere plain loops with
+// the same bits. half.h has fp16.
+#ifndef VITRINE_COMMON_CODEC_DEQUANTISE_H_
+#define VITRINE_COMMON_CODEC_DEQUANTISE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace vitrine {
+
+/// out[r, i] = q[r, i] * scale[r]. `scale_bytes`: a float32 a row, of any alignment. Throws nothing; sizes must fit:
+/// q.size() == out.size(), a multiple of the number of rows.
+void dequantise_rows(std::span<const std::int8_t> q, std::span<const std::byte> scale_bytes, std::span<float> out);
+void dequantise_rows_portable(std::span<const std::int8_t> q, std::span<const std::byte> scale_bytes,
+                              std::span<float> out);
+
+/// out[i] = (q[i] / 255)^2. q.size() == out.size().
+void dequantise_squares(std::span<const std::uint8_t> q, std::span<float> out);
+
+}  // namespace vitrine
+
+#endif  // VITRINE_COMMON_CODEC_DEQUANTISE_H_

@@ -1,0 +1,52 @@
+#include "common/codec/dequantise.h"
+
+#include <cstring>
+#include <vector>
+
+#include "common/base/philox.h"
+#include "tests/support/testing.h"
+
+using namespace vitrine;
+
+TEST_CASE("rows come back with the same bits from the fast loop and the plain one, at any length and alignment") {
+  Stream stream(3, Purpose::kSample);
+  for (const std::size_t rows : {1u, 2u, 5u})
+    for (const std::size_t per_row : {1u, 7u, 8u, 9u, 31u, 196u})
+      for (const std::size_t shift : {0u, 1u}) {
+        std::vector<std::int8_t> q(rows * per_row + shift);
+        for (std::int8_t& x : q) x = static_cast<std::int8_t>(stream.bits());
+        std::vector<std::byte> scales(rows * sizeof(float) + shift);
+        for (std::size_t r = 0; r < rows; ++r) {
+          const auto scale = static_cast<float>(stream.normal());
+          std::memcpy(scales.data() + shift + r * sizeof scale, &scale, sizeof scale);
+        }
+        const auto some_q = std::span(q).subspan(shift);
+        const auto some_scales = std::span<const std::byte>(scales).subspan(shift);
+        std::vector<float> fast(rows * per_row + 1, -1.0f), plain = fast, expected = fast;
+        dequantise_rows(some_q, some_scales, std::span(fast).first(rows * per_row));
+        dequantise_rows_portable(some_q, some_scales, std::span(plain).first(rows * per_row));
+        for (std::size_t i = 0; i < rows * per_row; ++i) {
+          float scale;
+          std::memcpy(&scale, some_scales.data() + i / per_row * sizeof scale, sizeof scale);
+          expected[i] = static_cast<float>(some_q[i]) * scale;
+        }
+        CHECK(fast == expected);  // the last one has stayed as it was
+        CHECK(plain == expected);
+      }
+  dequantise_rows({}, {}, {});
+}
+
+TEST_CASE("every byte becomes the square of its 255th part, at any length") {
+  for (const std::size_t count : {0u, 1u, 8u, 13u, 256u}) {
+    std::vector<std::uint8_t> q;
+    std::vector<float> expected, out(count + 1, -1.0f);
+    for (std::size_t i = 0; i < count; ++i) {
+      q.push_back(static_cast<std::uint8_t>(255 - i));
+      const float root = static_cast<float>(q.back()) / 255.0f;
+      expected.push_back(root * root);
+    }
+    expected.push_back(-1.0f);
+    dequantise_squares(q, std::span(out).first(count));
+    CHECK(out == expected);
+  }
+}
