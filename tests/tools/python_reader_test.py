@@ -45,7 +45,23 @@ def test_values(out):
                 assert same(ours, theirs[pass_, group]), (track, pass_, group)
                 assert equal_bits(ours, track.read_with_h5py(pass_, group)), (track, pass_, group)
         forms.add(track.form)
-    assert forms >= {"fp32", "fp16", "int8", "sqrt8"}, forms
+    assert forms == set(vitrine_cache.FORMS), f"write_cache has {forms}, the reader knows {set(vitrine_cache.FORMS)}"
+
+
+def test_kept(out):
+    """A topk track's own numbers make the values that it stands for."""
+    cache = Cache(out / "cache")
+    track = cache.track("logits", "few")
+    values, classes, tail = track.read_kept(1, 2)
+    assert values.shape == classes.shape == (4, 2) and tail.shape == (4, 2) and (values[:, 0] >= values[:, 1]).all()
+    whole = track.read(1, 2)
+    assert equal_bits(np.take_along_axis(whole, classes, 1), values)
+    others = np.ones(whole.shape, bool)
+    np.put_along_axis(others, classes, False, 1)
+    for view in range(4):  # the tail at the first temperature is the mass of those that were not kept
+        mass = np.log(np.exp(whole[view, others[view]] / track.codec["temperatures"][0]).sum())
+        assert abs(mass - tail[view, 0]) < 1e-5
+    raises("only topk has kept values", cache.track("features.3").read_kept, 0, 0)
 
 
 def test_index_and_recipes(out):
@@ -70,7 +86,7 @@ def test_names(out):
     cache = Cache(out / "cache")
     assert cache.track("features.3").form == "int8"
     assert cache.track("logits", "other").form == "fp32" and cache.track("logits", "tiny.aaaaaaaa").teacher == "tiny"
-    raises("several tracks of the name logits; it has other.aaaaaaaa/logits", cache.track, "logits")
+    raises("has several tracks of the name logits; it has few", cache.track, "logits")
     raises("no track of the name features.7", cache.track, "features.7")
     raises("no track of the name features.3 from teacher other", cache.track, "features.3", "other")
     raises("group 3 is not there; a pass has 3", cache.track("features.3").read, 0, 3)
@@ -136,6 +152,25 @@ def test_frames(out):
         bad = out / "bad"
         shutil.copytree(out / "cache", bad)
         replace_chunk(bad / name, "q", frame)
+        raises(words, read_everything, bad)
+        shutil.rmtree(bad)
+
+
+def test_payloads(out):
+    """Arrays that no encoder makes, under right checksums."""
+    uniform, few = "uniform.aaaaaaaa/logits/00001.h5", "few.aaaaaaaa/logits/00001.h5"
+    low = bytearray(vitrine_cache.Container(out / "cache" / uniform).read(["low"], 0)[0])
+    index = bytearray(vitrine_cache.Container(out / "cache" / few).read(["index"], 0)[0])
+    cases = [(uniform, "low", low, at, value, "impossible numbers")
+             for at, value in [(0, 25), (1, 0), (1, 5), (2, 2), (4, 5)]]
+    cases += [(uniform, "low", low, 0, 24, "expected at least"), (uniform, "low", low, 1, 4, "expected at least"),
+              (few, "index", index, 3, 5, "class 5 of 5")]
+    for name, array, content, at, value, words in cases:
+        bad = out / "bad"
+        shutil.copytree(out / "cache", bad)
+        changed = content.copy()
+        changed[at] = value
+        replace_chunk(bad / name, array, compressed(bytes(changed)))
         raises(words, read_everything, bad)
         shutil.rmtree(bad)
 
@@ -231,8 +266,8 @@ def main():
         out = pathlib.Path(name)
         subprocess.run([BIN / "write_cache", out], check=True)
         test_hash()
-        for test in (test_values, test_index_and_recipes, test_names, test_damaged_tables, test_ignorable, test_frames,
-                     test_recipes_that_do_not_fit, test_flips_and_cuts, test_strangers, test_info):
+        for test in (test_values, test_kept, test_index_and_recipes, test_names, test_damaged_tables, test_ignorable,
+                     test_frames, test_payloads, test_recipes_that_do_not_fit, test_flips_and_cuts, test_strangers, test_info):
             test(out)
     print("values, refusals and damage: alike")
 

@@ -169,7 +169,8 @@ class Track:
         except (KeyError, TypeError, ValueError) as problem:
             raise CacheError(
                 f"{path}: cannot be read ({problem!r}); the file is damaged, copy or make it again") from None
-        if not self.shape or min(self.shape) < 1 or np.prod(self.shape, dtype=float) > 2**28:
+        too_many = np.prod(self.shape, dtype=float) > 2**28 and self.form != "topk"  # of many classes, few are stored
+        if not self.shape or min(self.shape) < 1 or too_many:
             raise CacheError(f"{path}: a shape of {self.shape} is not possible; copy or make it again")
         if plan_hash != plan.hash:
             raise CacheError(
@@ -181,7 +182,12 @@ class Track:
             raise CacheError(
                 f"{path}: \"{self.form}\" is no form of storage that this program knows ({', '.join(FORMS)}); "
                 "use a newer vitrine")
-        self.layout = FORMS[self.form].layout(self)
+        self.codec, self.group = self.settings.get("codec", {}), plan.group
+        try:
+            self.layout = FORMS[self.form].layout(self)
+        except (AttributeError, KeyError, TypeError) as problem:
+            raise CacheError(f"{path}: its settings do not fit the form {self.form} ({problem!r}); copy or make it "
+                             "again") from None
         self.shelf = Shelf(self.directory, self._check)
 
     def __repr__(self):
@@ -212,9 +218,16 @@ class Track:
         """The targets of a group: float32 [group, shape...]."""
         return self._decode(self.arrays(pass_, group), pass_, group)
 
-    def _decode(self, arrays, pass_, group):
+    def read_kept(self, pass_, group):
+        """Of a topk track what is stored: values and classes [group, kept], the largest first, and the log-sum-exp of
+        the other classes at each of codec["temperatures"]: [group, temperatures]."""
+        if self.form != "topk":
+            raise CacheError(f"{self.directory}: is stored as {self.form}; only topk has kept values")
+        return self._decode(self.arrays(pass_, group), pass_, group, FORMS[self.form].kept)
+
+    def _decode(self, arrays, pass_, group, decode=None):
         try:
-            return FORMS[self.form].decode(self, arrays)
+            return (decode or FORMS[self.form].decode)(self, arrays)
         except (ValueError, IndexError) as problem:
             raise CacheError(
                 f"{self.directory}: pass {pass_}, group {group}: {problem}; the file is damaged, copy or make "

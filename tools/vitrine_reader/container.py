@@ -13,7 +13,7 @@ import zstandard
 
 from .xxh3 import xxh3
 
-MAGIC, MAJOR, KNOWN_REQUIRED_FLAGS = b"VITRINE\0", 1, 0
+MAGIC, MAJOR, KNOWN_REQUIRED_FLAGS = b"VITRINE\0", 1, 1
 FIRST_READ = 65536  # holds most tables whole
 CHECKSUM_BYTES = 8
 HEADER = np.dtype([("magic", "V8"), ("major", "<u2"), ("minor", "<u2"), ("required", "<u4"), ("ignorable", "<u4"),
@@ -22,7 +22,7 @@ HEADER = np.dtype([("magic", "V8"), ("major", "<u2"), ("minor", "<u2"), ("requir
 DATASET = np.dtype([("name", "V32"), ("dtype", "V16"), ("axes", "<u4"), ("chunk_rows", "<u4"), ("shape", "<u8", 8),
                     ("first_chunk", "<u8"), ("chunks", "<u8")])
 CHUNK = np.dtype([("offset", "<u8"), ("stored_bytes", "<u4"), ("raw_bytes", "<u4"), ("hash", "<u8")])
-ITEM_BYTES = {"<f4": 4, "<f2": 2, "|i1": 1, "|u1": 1, "<u4": 4, "<u8": 8, "|V40": 40}
+ITEM_BYTES = {"<f4": 4, "<f2": 2, "|i1": 1, "|u1": 1, "<i2": 2, "<u2": 2, "<u4": 4, "<u8": 8, "|V40": 40}
 
 
 class CacheError(Exception):

@@ -1,9 +1,10 @@
 """Forms of storage (FORMAT.md, 'Forms'): what each keeps, and the arithmetic back to float32. A form is one class with
 
     layout(track)          the arrays of a shard, a list of Array
-    decode(track, arrays)  those of a group, by name, to float32 [group, shape...]
+    decode(track, arrays)  those of a group, by name, to float32 [group, shape...]; ValueError for impossible ones
 
-where `track` has `shape`, of one view, and `settings`, the object in track.json."""
+where `track` has `shape`, of one view, `group`, the number of views, and `codec`, that object of track.json."""
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -52,7 +53,75 @@ class Sqrt8:
         return self.VALUES[arrays["q"]]
 
 
-FORMS = {"fp32": Fp32(), "fp16": Fp16(), "int8": Int8(), "sqrt8": Sqrt8()}
+class Uniform:
+    """Multiples of one step, cut into `shift` low bits each, as they are, and the rest in planes of bytes."""
+    HEADER = np.dtype([("shift", "u1"), ("width", "u1"), ("with_mean", "u1"), ("zero", "u1"), ("views", "<u4")])
+
+    def layout(self, track):
+        return [Array("low", "|u1", (), True), Array("high", "|u1", (), True)]
+
+    def decode(self, track, arrays):
+        low, high, count = arrays["low"], arrays["high"], math.prod(track.shape)
+        if len(low) < 8:
+            raise ValueError(f"array low has {len(low)} bytes, expected at least 8")
+        shift, width, with_mean, _, views = low[:8].view(self.HEADER)[0].tolist()
+        if shift > 24 or not 1 <= width <= 4 or with_mean > 1 or views != track.group:
+            raise ValueError(f"array low begins with impossible numbers (shift {shift}, width {width}, means "
+                             f"{with_mean}, views {views})")
+        rows, low_bytes = views + with_mean, 8 + (views * count * shift + 7) // 8
+        if len(low) < low_bytes or len(high) < width * rows * count:
+            raise ValueError(f"arrays low and high have {len(low)} and {len(high)} bytes, expected at least "
+                             f"{low_bytes} and {width * rows * count}")
+        folded = np.zeros((rows, count), np.uint32)  # 0, -1, 1, -2, ... as 0, 1, 2, 3, ...
+        for plane, part in enumerate(high[:width * rows * count].reshape(width, rows, count)):
+            folded |= part.astype(np.uint32) << np.uint32(8 * plane)
+        q = (folded >> np.uint32(1)) ^ (np.uint32(0) - (folded & np.uint32(1)))
+        if with_mean:
+            q = q[1:] + q[:1]
+        if shift:
+            q = q << np.uint32(shift) | self._bits(low[8:low_bytes], shift, views * count).reshape(q.shape)
+        step = 2 * track.codec["max_error"]
+        return (q.view(np.int32) * step).astype(np.float32).reshape(views, *track.shape)
+
+    @staticmethod
+    def _bits(stream, shift, count):
+        """`count` numbers of `shift` bits each, lowest bit first."""
+        padded = np.concatenate([stream, np.zeros(3, np.uint8)])
+        words = np.ndarray(len(stream), "<u4", padded, strides=(1,))  # one begins at every byte
+        at = np.arange(count, dtype=np.int64) * shift
+        return words[at >> 3] >> (at & 7).astype(np.uint32) & np.uint32((1 << shift) - 1)
+
+
+class Topk:
+    """The largest values of each view, their classes, and the mass of the others at a few temperatures."""
+
+    def layout(self, track):
+        kept, classes = track.codec["kept"], track.shape[0]
+        index = "|u1" if classes <= 2**8 else "<u2" if classes <= 2**16 else "<u4"
+        value = "<i2" if track.codec.get("max_error") else "<f2"
+        return [Array("value", value, (kept,)), Array("index", index, (kept,)),
+                Array("tail", "<f4", (len(track.codec["temperatures"]),))]
+
+    def kept(self, track, arrays):
+        """float32 values and int64 classes [group, kept], float32 tails [group, temperatures]."""
+        value, index = arrays["value"], arrays["index"].astype(np.int64)
+        if index.max() >= track.shape[0]:
+            raise ValueError(f"class {index.max()} of {track.shape[0]}")
+        if step := 2 * track.codec.get("max_error", 0):
+            value = value * step
+        return value.astype(np.float32), index, arrays["tail"]
+
+    def decode(self, track, arrays):
+        """All classes: those that were not kept share the tail's mass at the first temperature."""
+        value, index, tail = self.kept(track, arrays)
+        classes, temperature = track.shape[0], track.codec["temperatures"][0]
+        others = temperature * (tail[:, :1].astype(np.float64) - math.log(classes - track.codec["kept"]))
+        values = np.repeat(others.astype(np.float32), classes, axis=1)
+        np.put_along_axis(values, index, value, axis=1)
+        return values
+
+
+FORMS = {"fp32": Fp32(), "fp16": Fp16(), "int8": Int8(), "sqrt8": Sqrt8(), "uniform": Uniform(), "topk": Topk()}
 
 
 def from_bytes(layout, contents, group):
