@@ -1,0 +1,169 @@
+#include "common/codec/loss.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <stdexcept>
+
+#include "common/base/error.h"
+#include "common/codec/form.h"
+
+namespace vitrine {
+namespace {
+
+double squared(double x) {
+  return x * x;
+}
+
+// The means of channels over views and positions: [C].
+std::vector<double> channel_means(std::span<const float> raw, std::size_t channels, std::size_t positions) {
+  std::vector<double> means(channels, 0);
+  for (std::size_t row = 0; row * positions < raw.size(); ++row)
+    for (const float x : raw.subspan(row * positions, positions)) means[row % channels] += x;
+  for (double& mean : means) mean /= static_cast<double>(raw.size() / channels);
+  return means;
+}
+
+void measure_features(CodecLoss& loss, const std::vector<std::uint32_t>& shape, std::uint32_t views,
+                      std::span<const float> raw, std::span<const float> decoded, std::span<const float> mean) {
+  const std::size_t channels = shape[0], positions = raw.size() / views / channels;
+  std::vector<double> means;
+  if (mean.empty()) means = channel_means(raw, channels, positions);
+  std::vector<double> token(positions);
+  double worst = 0;
+  for (std::size_t view = 0; view < views; ++view) {
+    std::fill(token.begin(), token.end(), 0.0);
+    for (std::size_t c = 0; c < channels; ++c)
+      for (std::size_t p = 0; p < positions; ++p) {
+        const std::size_t in_view = c * positions + p, i = view * channels * positions + in_view;
+        token[p] += squared(static_cast<double>(decoded[i]) - raw[i]);
+        loss.energy += squared(raw[i] - (mean.empty() ? means[c] : static_cast<double>(mean[in_view])));
+      }
+    for (const double error : token) {
+      loss.error_energy += error;
+      worst = std::max(worst, error);
+    }
+  }
+  loss.centred_by_basis = !mean.empty();
+  // A group without energy has no errors that could be told as a share of it.
+  if (loss.energy > 0) {
+    loss.worst_group = loss.error_energy / loss.energy;
+    loss.worst_token = worst / (loss.energy / static_cast<double>(views * positions));
+  }
+}
+
+// log Σ exp(x / temperature).
+double log_sum_exp(std::span<const float> row, double temperature) {
+  const double largest = *std::max_element(row.begin(), row.end());
+  double sum = 0;
+  for (const float x : row) sum += std::exp((x - largest) / temperature);
+  return largest / temperature + std::log(sum);
+}
+
+double kl(std::span<const float> raw, std::span<const float> decoded, double temperature) {
+  const double p_sum = log_sum_exp(raw, temperature), q_sum = log_sum_exp(decoded, temperature);
+  double sum = 0;
+  for (std::size_t i = 0; i < raw.size(); ++i) {
+    const double p = raw[i] / temperature - p_sum;
+    sum += std::exp(p) * (p - (decoded[i] / temperature - q_sum));
+  }
+  return std::max(sum, 0.0);  // below zero by rounding alone
+}
+
+void measure_logits(CodecLoss& loss, std::uint32_t views, std::span<const float> raw, std::span<const float> decoded) {
+  const std::size_t classes = raw.size() / views;
+  for (std::size_t view = 0; view < views; ++view) {
+    const auto before = raw.subspan(view * classes, classes), after = decoded.subspan(view * classes, classes);
+    const double one = kl(before, after, 1), four = kl(before, after, 4);
+    loss.kl_1 += one, loss.kl_4 += four;
+    loss.worst_kl_1 = std::max(loss.worst_kl_1, one), loss.worst_kl_4 = std::max(loss.worst_kl_4, four);
+    loss.agreeing += std::max_element(before.begin(), before.end()) - before.begin() ==
+                     std::max_element(after.begin(), after.end()) - after.begin();
+  }
+}
+
+void measure_attention(CodecLoss& loss, const std::vector<std::uint32_t>& shape, std::uint32_t views,
+                       std::span<const float> raw, std::span<const float> decoded) {
+  loss.heads = std::uint64_t{views} * shape[0];
+  const std::size_t positions = raw.size() / loss.heads;
+  for (std::size_t head = 0; head < loss.heads; ++head) {
+    double sum = 0;
+    for (std::size_t i = head * positions; i < (head + 1) * positions; ++i)
+      sum += std::fabs(static_cast<double>(decoded[i]) - raw[i]) / 2;
+    loss.variation += sum;
+    loss.worst_variation = std::max(loss.worst_variation, sum);
+  }
+}
+
+}  // namespace
+
+void CodecLoss::add(const CodecLoss& other) {
+  if (other.kind == Kind::kNone) return;
+  if (kind != Kind::kNone && kind != other.kind) throw std::logic_error("losses of different kinds do not add up");
+  kind = other.kind;
+  groups += other.groups, views += other.views;
+  error_energy += other.error_energy, energy += other.energy;
+  worst_group = std::max(worst_group, other.worst_group), worst_token = std::max(worst_token, other.worst_token);
+  centred_by_basis = other.centred_by_basis;
+  kl_1 += other.kl_1, kl_4 += other.kl_4, agreeing += other.agreeing;
+  worst_kl_1 = std::max(worst_kl_1, other.worst_kl_1), worst_kl_4 = std::max(worst_kl_4, other.worst_kl_4);
+  variation += other.variation, heads += other.heads;
+  worst_variation = std::max(worst_variation, other.worst_variation);
+}
+
+std::string CodecLoss::json() const {
+  std::string out = "{";
+  const auto put = [&out](const char* name, double value) {
+    char digits[32];
+    std::snprintf(digits, sizeof digits, "%.6g", value);
+    out += text(out.size() > 1 ? ", " : "", '"', name, "\": ", digits);
+  };
+  const double n = static_cast<double>(std::max<std::uint64_t>(views, 1));
+  switch (kind) {
+    case Kind::kNone:
+      break;
+    case Kind::kFeatures:
+      out += text("\"centred_by\": \"", centred_by_basis ? "basis" : "channel means of the group", '"');
+      put("relative_error", relative_error());
+      put("worst_group", worst_group);
+      put("worst_token", worst_token);
+      break;
+    case Kind::kLogits:
+      put("kl_1", kl_1 / n);
+      put("worst_kl_1", worst_kl_1);
+      put("kl_4", kl_4 / n);
+      put("worst_kl_4", worst_kl_4);
+      put("agreement", static_cast<double>(agreeing) / n);
+      break;
+    case Kind::kAttention:
+      put("total_variation", variation / static_cast<double>(std::max<std::uint64_t>(heads, 1)));
+      put("worst_total_variation", worst_variation);
+      break;
+  }
+  return out + "}";
+}
+
+CodecLoss measure_loss(const std::string& kind, const std::vector<std::uint32_t>& shape, std::uint32_t views,
+                       std::span<const float> raw, std::span<const float> decoded, std::span<const float> mean) {
+  const std::size_t count = view_values(shape) * views;
+  if (raw.size() != count || decoded.size() != count || count == 0 ||
+      (!mean.empty() && mean.size() != view_values(shape)))
+    throw std::logic_error(text("measure_loss: ", raw.size(), " and ", decoded.size(), " values, expected ", count));
+  CodecLoss loss;
+  loss.groups = 1, loss.views = views;
+  if (kind == "features") {
+    loss.kind = CodecLoss::Kind::kFeatures;
+    measure_features(loss, shape, views, raw, decoded, mean);
+  } else if (kind == "logits") {
+    loss.kind = CodecLoss::Kind::kLogits;
+    measure_logits(loss, views, raw, decoded);
+  } else if (kind == "attention") {
+    loss.kind = CodecLoss::Kind::kAttention;
+    measure_attention(loss, shape, views, raw, decoded);
+  } else {
+    throw std::logic_error("measure_loss: no such kind of track: " + kind);
+  }
+  return loss;
+}
+
+}  // namespace vitrine

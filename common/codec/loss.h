@@ -1,0 +1,50 @@
+// The error that a codec really made, told apart by kind of target. Figures of groups are added up in any order that is
+// the same each time; they end in each shard's attributes.
+#ifndef VITRINE_COMMON_CODEC_LOSS_H_
+#define VITRINE_COMMON_CODEC_LOSS_H_
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace vitrine {
+
+/// Figures of some groups. Sums are in double precision.
+struct CodecLoss {
+  enum class Kind { kNone, kFeatures, kLogits, kAttention };
+  Kind kind = Kind::kNone;
+  std::uint64_t groups = 0, views = 0;
+
+  /// Features: Σ|x' − x|² and Σ|x − μ|². μ is the basis' mean for a track that has one, else each channel's mean over
+  /// the group. A token is one position of one view; its error is taken as a share of the group's mean |x − μ|² of a
+  /// token.
+  double error_energy = 0, energy = 0;
+  double worst_group = 0;  ///< largest error_energy / energy of a group
+  double worst_token = 0;  ///< largest |x' − x|² of a token over the mean |x − μ|² of its group's tokens
+  bool centred_by_basis = false;
+
+  /// Logits: KL(softmax(x / τ) ‖ softmax(x' / τ)), the sum over views and the largest, at τ = 1 and 4; views whose
+  /// largest logit is of the same class before and after.
+  double kl_1 = 0, kl_4 = 0, worst_kl_1 = 0, worst_kl_4 = 0;
+  std::uint64_t agreeing = 0;
+
+  /// Attention: half of Σ|x' − x| over a head's positions, summed over heads of views, and the largest.
+  double variation = 0, worst_variation = 0;
+  std::uint64_t heads = 0;
+
+  double relative_error() const { return energy > 0 ? error_energy / energy : 0; }
+  /// Adds another's figures. Kinds must be equal, or one of them kNone.
+  void add(const CodecLoss& other);
+  /// One JSON object: means and worst values, six digits each. Equal figures give equal text.
+  std::string json() const;
+};
+
+/// Of one group: `raw` and `decoded` are [views, shape...]. `kind`: a track's, "features" [C, H, W], "logits" [K] or
+/// "attention" [heads, H, W]. `mean`: [C, H, W], of the basis of a track that has one, else empty.
+CodecLoss measure_loss(const std::string& kind, const std::vector<std::uint32_t>& shape, std::uint32_t views,
+                       std::span<const float> raw, std::span<const float> decoded, std::span<const float> mean = {});
+
+}  // namespace vitrine
+
+#endif  // VITRINE_COMMON_CODEC_LOSS_H_
