@@ -36,7 +36,7 @@ std::string config_as_toml(Options options) {
 
 /// A table of keys, defaults, ranges and meanings for `--help`.
 template <class Options>
-std::string config_help(Options defaults = {}) {
+std::string config_help(Options defaults = Options()) {  // not {}: g++ 12 takes what that leaves for uninitialised
   return config_internal::help([&defaults](Fields& fields) { defaults.fields(fields); });
 }
 

@@ -7,22 +7,13 @@
 
 #include "common/base/error.h"
 #include "tests/cache/sample.h"
+#include "tests/support/message.h"
 #include "tests/support/testing.h"
 
 using namespace vitrine;
 using namespace vitrine::testing;
 
 namespace {
-
-template <class Call>
-std::string message_of(const Call& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return {};
-}
 
 std::vector<float> through_codec(const Plan& plan, const TrackInfo& track, GroupKey key) {
   const std::unique_ptr<const Codec> codec = make_codec(track.codec, track.shape);

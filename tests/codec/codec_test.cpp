@@ -8,6 +8,7 @@
 #include "common/codec/form.h"
 #include "common/codec/frame.h"
 #include "common/codec/half.h"
+#include "tests/support/message.h"
 #include "tests/support/testing.h"
 
 using namespace vitrine;
@@ -15,6 +16,7 @@ using namespace vitrine;
 namespace {
 
 using Shape = std::vector<std::uint32_t>;
+using vitrine::testing::message_of;
 const Shape kShapes[] = {{1}, {10}, {1000}, {3, 1, 1}, {7, 3, 5}, {12, 14, 14}};
 constexpr float kInfinity = std::numeric_limits<float>::infinity(), kLargest = std::numeric_limits<float>::max();
 
@@ -45,16 +47,6 @@ std::vector<float> round_trip(Form form, std::span<const float> values, std::uin
   std::vector<float> out(values.size(), NAN);
   decode(form, bytes, views, shape, out);
   return out;
-}
-
-template <class Call>
-std::string message_of(const Call& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return {};
 }
 
 }  // namespace

@@ -3,12 +3,11 @@
 #define VITRINE_TESTS_CODEC_VALUES_H_
 
 #include <cmath>
-#include <string>
 #include <vector>
 
-#include "common/base/error.h"
 #include "common/base/philox.h"
 #include "common/codec/codec.h"
+#include "tests/support/message.h"
 #include "tests/support/testing.h"
 
 namespace vitrine::testing {
@@ -35,16 +34,6 @@ inline std::vector<float> round_trip(const Codec& codec, std::span<const float> 
   std::vector<float> out(values.size(), NAN);
   codec.decode(spans, views, out);
   return out;
-}
-
-template <class Call>
-std::string message_of(const Call& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return {};
 }
 
 }  // namespace vitrine::testing

@@ -6,24 +6,16 @@
 #include "common/models/load.h"
 #include "common/models/resnet.h"
 #include "common/models/vit.h"
+#include "tests/support/message.h"
 #include "tests/support/testing.h"
 
 using namespace vitrine;
+using vitrine::testing::message_of;
 
 namespace {
 
 VitOptions small_vit(int classes = 5) {
   return {"", 32, 8, 32, 2, 2, classes, 4};
-}
-
-template <class Call>
-std::string message_of(const Call& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
 }
 
 bool has(const std::string& message, const std::string& part) {

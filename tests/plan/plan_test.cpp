@@ -14,10 +14,13 @@
 #include "common/base/hash.h"
 #include "common/config/config.h"
 #include "common/plan/draw.h"
+#include "tests/support/message.h"
 #include "tests/support/testing.h"
 
 namespace vitrine {
 namespace {
+
+using testing::message_of;
 
 std::shared_ptr<ImageIndex> small_index(std::uint32_t images) {
   auto index = std::make_shared<ImageIndex>();
@@ -36,19 +39,10 @@ PlanOptions small_options() {
   return options;
 }
 
-std::string message_of(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
-
 bool says(const std::function<void()>& action, const std::vector<std::string>& words) {
   const std::string message = message_of(action);
   CAPTURE(message);
-  return message != "no error" && std::all_of(words.begin(), words.end(), [&](const std::string& word) {
+  return !message.empty() && std::all_of(words.begin(), words.end(), [&](const std::string& word) {
            return message.find(word) != std::string::npos;
          });
 }

@@ -1,0 +1,24 @@
+// What an error says, for tests.
+#ifndef VITRINE_TESTS_SUPPORT_MESSAGE_H_
+#define VITRINE_TESTS_SUPPORT_MESSAGE_H_
+
+#include <string>
+
+#include "common/base/error.h"
+
+namespace vitrine::testing {
+
+/// The sentence of the vitrine::Error that `call` throws; empty when it throws nothing. Other exceptions pass.
+template <class Call>
+std::string message_of(const Call& call) {
+  try {
+    call();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return {};
+}
+
+}  // namespace vitrine::testing
+
+#endif  // VITRINE_TESTS_SUPPORT_MESSAGE_H_
