@@ -1,5 +1,6 @@
 """A cache directory: its index, plan, recipes and tracks. Nothing here writes or locks. Objects may be pickled and used
 in several processes: each reads what it needs itself."""
+import functools
 import hashlib
 import json
 import os
@@ -11,6 +12,7 @@ import numpy as np
 
 from .container import CacheError, Container
 from .forms import FORMS, from_bytes
+from .transform import Basis
 
 RECIPE = np.dtype([("image", "<u4"), ("label", "<u4"), ("top", "<i4"), ("left", "<i4"), ("height", "<i4"),
                    ("width", "<i4"), ("flip", "u1"), ("mix", "u1"), ("partner", "<u2"), ("lambda", "<u2"),
@@ -184,6 +186,8 @@ class Track:
                 "use a newer vitrine")
         self.codec, self.group = self.settings.get("codec", {}), plan.group
         try:
+            if unknown := set(self.codec) - set(FORMS[self.form].settings):
+                raise KeyError(*sorted(unknown))
             self.layout = FORMS[self.form].layout(self)
         except (AttributeError, KeyError, TypeError) as problem:
             raise CacheError(f"{path}: its settings do not fit the form {self.form} ({problem!r}); copy or make it "
@@ -202,6 +206,11 @@ class Track:
             else:
                 rows = groups * self.plan.group
                 file.expect_dataset(array.name, array.dtype, (rows, *array.view_shape), self.plan.group)
+
+    @functools.cached_property
+    def basis(self):
+        """Of a transform track: what its coefficients mean."""
+        return Basis(self.directory / "basis.h5", self.codec["basis"], self.shape)
 
     @property
     def passes(self):

@@ -1,13 +1,17 @@
 """Forms of storage (FORMAT.md, 'Forms'): what each keeps, and the arithmetic back to float32. A form is one class with
 
+    settings               what track.json's `codec` may have
     layout(track)          the arrays of a shard, a list of Array
     decode(track, arrays)  those of a group, by name, to float32 [group, shape...]; ValueError for impossible ones
 
-where `track` has `shape`, of one view, `group`, the number of views, and `codec`, that object of track.json."""
+where `track` has `shape`, of one view, `group`, the number of views, `codec`, that object of track.json, and `basis`,
+read from basis.h5."""
 import math
 from typing import NamedTuple
 
 import numpy as np
+
+from . import transform
 
 
 class Array(NamedTuple):
@@ -18,6 +22,8 @@ class Array(NamedTuple):
 
 
 class Fp32:
+    settings = ()
+
     def layout(self, track):
         return [Array("values", "<f4", track.shape)]
 
@@ -26,6 +32,8 @@ class Fp32:
 
 
 class Fp16:
+    settings = ()
+
     def layout(self, track):
         return [Array("values", "<f2", track.shape)]
 
@@ -34,6 +42,8 @@ class Fp16:
 
 
 class Int8:
+    settings = ()
+
     def layout(self, track):
         return [Array("q", "|i1", track.shape), Array("scale", "<f4", track.shape[:1] if len(track.shape) > 1 else ())]
 
@@ -43,6 +53,7 @@ class Int8:
 
 
 class Sqrt8:
+    settings = ()
     ROOTS = np.arange(256, dtype=np.float32) / np.float32(255)
     VALUES = ROOTS * ROOTS
 
@@ -55,6 +66,7 @@ class Sqrt8:
 
 class Uniform:
     """Multiples of one step, cut into `shift` low bits each, as they are, and the rest in planes of bytes."""
+    settings = ("max_error",)
     HEADER = np.dtype([("shift", "u1"), ("width", "u1"), ("with_mean", "u1"), ("zero", "u1"), ("views", "<u4")])
 
     def layout(self, track):
@@ -94,6 +106,7 @@ class Uniform:
 
 class Topk:
     """The largest values of each view, their classes, and the mass of the others at a few temperatures."""
+    settings = ("kept", "temperatures", "max_error")
 
     def layout(self, track):
         kept, classes = track.codec["kept"], track.shape[0]
@@ -121,7 +134,19 @@ class Topk:
         return values
 
 
-FORMS = {"fp32": Fp32(), "fp16": Fp16(), "int8": Int8(), "sqrt8": Sqrt8(), "uniform": Uniform(), "topk": Topk()}
+class Transform:
+    """Coefficients in a calibrated basis: transform.py."""
+    settings = ("max_error", "basis")
+
+    def layout(self, track):
+        return [Array("payload", "|u1", (), True)]
+
+    def decode(self, track, arrays):
+        return transform.decode(track.basis, arrays["payload"], track.group)
+
+
+FORMS = {"fp32": Fp32(), "fp16": Fp16(), "int8": Int8(), "sqrt8": Sqrt8(), "uniform": Uniform(), "topk": Topk(),
+         "transform": Transform()}
 
 
 def from_bytes(layout, contents, group):
