@@ -1,17 +1,22 @@
 #include "extract/extractor.h"
 
 #include <tbb/global_control.h>
-#include <tbb/parallel_for.h>
 #include <tbb/task_arena.h>
 #include <torch/torch.h>
 
 #include <algorithm>
 #include <charconv>
+#include <functional>
+#include <memory>
+#include <optional>
 
 #include "common/base/error.h"
 #include "common/base/progress.h"
+#include "common/cache/manifest.h"
+#include "common/cache/shard_draft.h"
 #include "common/cache/writer.h"
 #include "common/teacher/one_thread_each.h"
+#include "extract/shard_line.h"
 
 namespace vitrine {
 std::vector<ShardKey> shards_of_part(const Plan& plan, std::uint32_t first_pass, std::uint32_t passes,
@@ -31,11 +36,6 @@ std::vector<ShardKey> shards_of_part(const Plan& plan, std::uint32_t first_pass,
   return out;
 }
 
-struct Extractor::Shard {
-  std::vector<std::uint64_t> picture_hashes;
-  std::vector<std::vector<std::vector<Array>>> tracks;  // [track][group] -> arrays
-};
-
 Extractor::Extractor(std::filesystem::path cache, const Plan& plan, const Teacher& teacher, const ViewMaker& views,
                      std::uint32_t workers)
     : cache_(std::move(cache)),
@@ -52,30 +52,74 @@ bool Extractor::complete(ShardKey key) const {
   return true;
 }
 
-Extractor::Shard Extractor::make(ShardKey key, Progress& progress) const {
-  const std::uint32_t groups = groups_in_shard(plan_, key.shard), first = key.shard * plan_.options().shard_groups;
-  Shard out;
-  out.picture_hashes.resize(groups);
-  out.tracks.assign(tracks_.size(), std::vector<std::vector<Array>>(groups));
-  std::vector<std::unique_ptr<const Codec>> codecs;
-  for (const TrackInfo& track : tracks_) codecs.push_back(make_codec(track.codec, track.shape));
-  tbb::parallel_for(std::uint32_t{0}, groups, [&](std::uint32_t g) {
-    const std::uint32_t group = first + g;
-    try {
-      const std::vector<Recipe> recipes = plan_.group(key.pass, group);
-      const auto views = static_cast<std::uint32_t>(recipes.size());
-      const std::vector<std::uint8_t> pictures = views_.group(recipes, teacher_.image_size());
-      const std::size_t view_bytes = pictures.size() / views;
-      out.picture_hashes[g] = picture_hash(std::span(pictures).subspan(group % views * view_bytes, view_bytes));
-      const std::vector<std::vector<float>> values = teacher_.run(pictures, views);
-      for (std::size_t t = 0; t < tracks_.size(); ++t) out.tracks[t][g] = codecs[t]->encode(values[t], views);
-      progress.advance(views);
-    } catch (const Error& error) {
-      fail("pass ", key.pass, ", group ", group, ": ", error.what());
+class Extractor::Shard : public ShardWork {
+ public:
+  Shard(const Extractor& extractor, ShardKey key, const std::vector<std::unique_ptr<const Codec>>& codecs,
+        Progress& progress, std::function<void(const Shard&)> published)
+      : extractor_(extractor),
+        plan_(extractor.plan_),
+        key_(key),
+        codecs_(codecs),
+        progress_(progress),
+        published_(std::move(published)),
+        picture_hashes_(groups_in_shard(plan_, key.shard)) {
+    for (std::size_t t = 0; t < extractor.tracks_.size(); ++t) {
+      const TrackInfo& track = extractor.tracks_[t];
+      const bool there = shard_exists(extractor.cache_, track, plan_, key.pass, key.shard);
+      drafts_.push_back(there ? nullptr
+                              : std::make_unique<ShardDraft>(track, plan_, key.pass, key.shard, codecs[t]->layout()));
     }
-  });
-  return out;
-}
+  }
+
+  std::uint32_t groups() const override { return static_cast<std::uint32_t>(picture_hashes_.size()); }
+  std::uint64_t views() const { return std::uint64_t{groups()} * plan_.options().group; }
+  /// After publish(): the files that were written, of the recipes and of each track; none where one was there.
+  const std::optional<FileRecord>& recipes() const { return recipes_; }
+  const std::vector<std::optional<FileRecord>>& files() const { return files_; }
+
+  void make(std::uint32_t g) override {
+    const std::uint32_t group = key_.shard * plan_.options().shard_groups + g;
+    try {
+      const std::vector<Recipe> recipes = plan_.group(key_.pass, group);
+      const auto views = static_cast<std::uint32_t>(recipes.size());
+      const std::vector<std::uint8_t> pictures = extractor_.views_.group(recipes, extractor_.teacher_.image_size());
+      const std::size_t view_bytes = pictures.size() / views;
+      picture_hashes_[g] = picture_hash(std::span(pictures).subspan(group % views * view_bytes, view_bytes));
+      const std::vector<std::vector<float>> values = extractor_.teacher_.run(pictures, views);
+      for (std::size_t t = 0; t < drafts_.size(); ++t)
+        if (drafts_[t]) drafts_[t]->set(g, codecs_[t]->encode(values[t], views));
+      progress_.advance(views);
+    } catch (const Error& error) {
+      fail("pass ", key_.pass, ", group ", group, ": ", error.what());
+    }
+  }
+
+  void compress(std::uint32_t g) override {
+    for (const std::unique_ptr<ShardDraft>& draft : drafts_)
+      if (draft) draft->compress(g);
+  }
+
+  void publish() override {
+    const std::filesystem::path& cache = extractor_.cache_;
+    if (!recipes_exist(cache, plan_, key_.pass, key_.shard))
+      recipes_ = write_recipes(cache, plan_, key_.pass, key_.shard, picture_hashes_);
+    for (const std::unique_ptr<ShardDraft>& draft : drafts_)
+      files_.push_back(draft ? std::optional(draft->publish(cache, {})) : std::nullopt);
+    published_(*this);
+  }
+
+ private:
+  const Extractor& extractor_;
+  const Plan& plan_;
+  ShardKey key_;
+  const std::vector<std::unique_ptr<const Codec>>& codecs_;
+  Progress& progress_;
+  std::function<void(const Shard&)> published_;
+  std::vector<std::uint64_t> picture_hashes_;
+  std::vector<std::unique_ptr<ShardDraft>> drafts_;  // one a track; none where its file is there
+  std::optional<FileRecord> recipes_;
+  std::vector<std::optional<FileRecord>> files_;
+};
 
 Extractor::Made Extractor::run(std::span<const ShardKey> shards, const std::atomic<bool>& stop) const {
   std::vector<ShardKey> missing;
@@ -92,40 +136,43 @@ Extractor::Made Extractor::run(std::span<const ShardKey> shards, const std::atom
   if (done > 0)
     note(text(human_count(done), " of ", human_count(total), " views are there already; going on with the rest"));
   Made made;
-  if (missing.empty()) return made;
-  // More workers than cores are allowed: they wait for slow disks.
-  const std::size_t usual = tbb::global_control::active_value(tbb::global_control::max_allowed_parallelism);
-  const tbb::global_control threads(tbb::global_control::max_allowed_parallelism,
-                                    std::max<std::size_t>(usual, workers_));
-  tbb::task_arena arena(static_cast<int>(workers_));
-  const OneThreadEach one_thread_each(arena);
+  std::vector<FileRecord> made_recipes;
+  std::vector<std::vector<FileRecord>> made_files(tracks_.size());
+  std::vector<std::unique_ptr<const Codec>> codecs;
+  for (const TrackInfo& track : tracks_) codecs.push_back(make_codec(track.codec, track.shape));
   Progress progress("extract", "views", total, done);
-  for (const ShardKey& key : missing) {
-    if (stop) {
-      made.stopped = true;
-      return made;
-    }
-    Shard shard;
-    arena.execute([&] { shard = make(key, progress); });
-    const auto published = [&](const std::filesystem::path& path) { made.bytes += std::filesystem::file_size(path); };
-    char name[32];
-    std::snprintf(name, sizeof name, "%05llu.h5",
-                  static_cast<unsigned long long>(std::uint64_t{key.pass} * plan_.shards_per_pass() + key.shard));
-    if (!recipes_exist(cache_, plan_, key.pass, key.shard))
-      write_recipes(cache_, plan_, key.pass, key.shard, shard.picture_hashes);
+  const auto published = [&](const Shard& shard) {
+    if (shard.recipes()) made_recipes.push_back(*shard.recipes());
     for (std::size_t t = 0; t < tracks_.size(); ++t) {
-      if (shard_exists(cache_, tracks_[t], plan_, key.pass, key.shard)) continue;
-      write_shard(cache_, tracks_[t], plan_, key.pass, key.shard, shard.tracks[t]);
-      published(cache_ / tracks_[t].directory() / name);
+      if (!shard.files()[t]) continue;
+      made_files[t].push_back(*shard.files()[t]);
+      made.bytes += shard.files()[t]->bytes;
     }
-    made.views += std::uint64_t{groups_in_shard(plan_, key.shard)} * plan_.options().group;
-    if (made.shards++ == 0 && missing.size() > 1)
-      note(text("at the first shard's ", human_bytes(static_cast<double>(made.bytes) / static_cast<double>(made.views)),
-                " a view the missing shards will take ",
-                human_bytes(static_cast<double>(made.bytes) / static_cast<double>(made.views) *
-                            static_cast<double>(total - done))));
+    made.views += shard.views();
+    if (made.shards++ > 0 || missing.size() == 1) return;
+    const double view_bytes = static_cast<double>(made.bytes) / static_cast<double>(made.views);
+    note(text("at the first shard's ", human_bytes(view_bytes), " a view the missing shards will take ",
+              human_bytes(view_bytes * static_cast<double>(total - done))));
+  };
+  auto next = missing.begin();
+  const auto next_shard = [&]() -> std::unique_ptr<ShardWork> {
+    if (next == missing.end()) return nullptr;
+    made.stopped = stop;
+    if (made.stopped) return nullptr;
+    return std::make_unique<Shard>(*this, *next++, codecs, progress, published);
+  };
+  if (!missing.empty()) {
+    // More workers than cores are allowed: they wait for slow disks.
+    const std::size_t usual = tbb::global_control::active_value(tbb::global_control::max_allowed_parallelism);
+    const tbb::global_control threads(tbb::global_control::max_allowed_parallelism,
+                                      std::max<std::size_t>(usual, workers_));
+    tbb::task_arena arena(static_cast<int>(workers_));
+    const OneThreadEach one_thread_each(arena);
+    run_shard_line(arena, workers_, next_shard);
+    if (!made.stopped) progress.finish();
   }
-  progress.finish();
+  refresh_manifest(cache_ / "recipes", made_recipes);
+  for (std::size_t t = 0; t < tracks_.size(); ++t) refresh_manifest(cache_ / tracks_[t].directory(), made_files[t]);
   return made;
 }
 

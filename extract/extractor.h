@@ -36,13 +36,13 @@ class Extractor {
     bool stopped = false;
   };
   /// Makes the missing files of the given shards, in order; files that are there are not touched. At most `workers`
-  /// groups are in work and one shard is in memory. Stops before the next shard when `stop` becomes true. Throws Error;
-  /// every file that was published before stays.
+  /// groups are in work and two shards in memory: one may be written while the next is made (shard_line.h). Begins no
+  /// more shards once `stop` is true. Then lists what is there (manifest.h). Throws Error; every file that was
+  /// published before stays.
   Made run(std::span<const ShardKey> shards, const std::atomic<bool>& stop) const;
 
  private:
-  struct Shard;
-  Shard make(ShardKey key, class Progress& progress) const;
+  class Shard;
 
   std::filesystem::path cache_;
   const Plan& plan_;

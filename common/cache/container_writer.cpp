@@ -7,6 +7,7 @@
 #include <fstream>
 #include <mutex>
 #include <stdexcept>
+#include <utility>
 
 #include "common/base/error.h"
 #include "common/base/files.h"
@@ -93,25 +94,28 @@ struct Prepared {
   std::vector<Frame> frames;
 };
 
-Prepared prepare(const DatasetSpec& spec, std::uint64_t first_chunk, int level) {
-  Prepared made{&spec, {spec.name, spec.dtype, spec.shape, spec.chunk_rows, first_chunk, spec.chunks.size()}, {}};
+std::vector<std::byte> compress_chunk(std::span<const std::byte> rows, std::uint64_t chunk_bytes, int level) {
+  if (rows.size() == chunk_bytes) return compress_frame(rows, level);
+  std::vector<std::byte> padded(rows.begin(), rows.end());
+  padded.resize(chunk_bytes);
+  return compress_frame(padded, level);
+}
+
+// Takes the frames of `spec`, when it has them.
+Prepared prepare(DatasetSpec& spec, std::uint64_t first_chunk, int level) {
+  const bool finished = spec.chunks.empty();
+  const std::size_t count = finished ? spec.frames.size() : spec.chunks.size();
+  Prepared made{&spec, {spec.name, spec.dtype, spec.shape, spec.chunk_rows, first_chunk, count}, {}};
   if (spec.name.empty() || spec.name.size() >= table::kNameBytes || !item_bytes(spec.dtype) || spec.shape.empty() ||
       spec.shape.size() > table::kMaxRank || std::ranges::count(spec.shape, 0u) != 0 || spec.chunk_rows == 0 ||
-      spec.chunks.size() != (spec.shape[0] - 1) / spec.chunk_rows + 1 || made.info.chunk_bytes() >= 1ull << 32)
+      count != (spec.shape[0] - 1) / spec.chunk_rows + 1 || made.info.chunk_bytes() >= 1ull << 32)
     throw std::logic_error("dataset " + spec.name + " does not fit together");
   const std::uint64_t all = made.info.row_bytes() * spec.shape[0], chunk_bytes = made.info.chunk_bytes();
-  for (std::size_t c = 0; c < spec.chunks.size(); ++c) {
-    const std::span<const std::byte> rows = spec.chunks[c];
-    if (rows.size() != std::min(chunk_bytes, all - c * chunk_bytes))
-      throw std::logic_error(text("chunk ", c, " of dataset ", spec.name, " has ", rows.size(), " bytes"));
+  for (std::size_t c = 0; c < count; ++c) {
+    if (!finished && spec.chunks[c].size() != std::min(chunk_bytes, all - c * chunk_bytes))
+      throw std::logic_error(text("chunk ", c, " of dataset ", spec.name, " has ", spec.chunks[c].size(), " bytes"));
     Frame frame;
-    if (rows.size() == chunk_bytes) {
-      frame.bytes = compress_frame(rows, level);
-    } else {
-      std::vector<std::byte> padded(rows.begin(), rows.end());
-      padded.resize(chunk_bytes);
-      frame.bytes = compress_frame(padded, level);
-    }
+    frame.bytes = finished ? std::move(spec.frames[c]) : compress_chunk(spec.chunks[c], chunk_bytes, level);
     frame.hash = xxh3(frame.bytes);
     made.frames.push_back(std::move(frame));
   }
@@ -261,17 +265,18 @@ std::string make_table(const std::vector<Prepared>& datasets, const std::string&
 
 }  // namespace
 
-void write_container(const std::filesystem::path& path, const std::vector<DatasetSpec>& specs, const std::string& json,
-                     int level, std::uint32_t required_flags) {
+FileRecord write_container(const std::filesystem::path& path, std::vector<DatasetSpec> specs, const std::string& json,
+                           int level, std::uint32_t required_flags) {
   static std::mutex hdf5;
   std::vector<Prepared> datasets;
   std::uint64_t chunks = 0;
-  for (const DatasetSpec& spec : specs) {
+  for (DatasetSpec& spec : specs) {
     datasets.push_back(prepare(spec, chunks, level));
-    chunks += spec.chunks.size();
+    chunks += datasets.back().frames.size();
   }
   const std::uint64_t bytes = table_bytes(datasets, json),
                       user_block = std::max(table::kMinUserBlock, std::bit_ceil(bytes));
+  FileRecord written;
   publish(path, [&](const std::filesystem::path& aside) {
     {
       const std::lock_guard lock(hdf5);
@@ -284,7 +289,10 @@ void write_container(const std::filesystem::path& path, const std::vector<Datase
     file.write(table.data(), static_cast<std::streamsize>(table.size()));
     file.close();
     if (!file) fail(path.string(), ": cannot be written; check that the disk has room");
+    written = describe_file(aside);
   });
+  written.name = path.filename().string();
+  return written;
 }
 
 }  // namespace vitrine

@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "common/cache/manifest.h"
+
 namespace vitrine {
 
 /// A named part of a compound item, for h5py's eyes; our reader sees bytes.
@@ -25,14 +27,16 @@ struct DatasetSpec {
   /// One a chunk, not owned. The last one may be short of rows past the end; all others are whole.
   std::vector<std::span<const std::byte>> chunks;
   std::vector<FieldSpec> fields = {};
+  /// In place of `chunks`, for who compresses on other threads: compress_frame() of each whole chunk, in order.
+  std::vector<std::vector<std::byte>> frames = {};
 };
 
-/// Publishes `path`. `json`: one object, also stored as the HDF5 root attribute "vitrine". `level`: zstd's.
-/// `required_flags`: table.h's, features that a reader must know. Throws
-/// Error on a failure to write, std::logic_error for specs that do not fit together. Threads wait for each other inside
-/// HDF5.
-void write_container(const std::filesystem::path& path, const std::vector<DatasetSpec>& datasets,
-                     const std::string& json, int level, std::uint32_t required_flags = 0);
+/// Publishes `path`, and returns its name, size and hash, taken before it got its name. `json`: one object, also stored
+/// as the HDF5 root attribute "vitrine". `level`: zstd's, of `chunks`. `required_flags`: table.h's, features that a
+/// reader must know. Throws Error on a failure to write, std::logic_error for specs that do not fit together. Threads
+/// wait for each other inside HDF5.
+FileRecord write_container(const std::filesystem::path& path, std::vector<DatasetSpec> datasets,
+                           const std::string& json, int level, std::uint32_t required_flags = 0);
 
 }  // namespace vitrine
 

@@ -11,7 +11,6 @@
 #include "common/cache/cache.h"
 #include "common/cache/container_writer.h"
 #include "common/cache/shelf.h"
-#include "common/cache/table.h"
 
 namespace vitrine {
 namespace {
@@ -174,8 +173,8 @@ std::uint32_t groups_in_shard(const Plan& plan, std::uint32_t shard) {
       .groups;
 }
 
-void write_recipes(const std::filesystem::path& directory, const Plan& plan, std::uint32_t pass, std::uint32_t shard,
-                   const std::vector<std::uint64_t>& picture_hashes) {
+FileRecord write_recipes(const std::filesystem::path& directory, const Plan& plan, std::uint32_t pass,
+                         std::uint32_t shard, const std::vector<std::uint64_t>& picture_hashes) {
   const std::uint32_t groups = groups_in_shard(plan, shard), first = shard * plan.options().shard_groups;
   if (picture_hashes.size() != groups) throw std::logic_error("one picture hash a group is needed");
   std::vector<std::vector<Recipe>> recipes;
@@ -191,54 +190,22 @@ void write_recipes(const std::filesystem::path& directory, const Plan& plan, std
   json["shard"] = shard;
   json["first_group"] = first;
   json["groups"] = groups;
-  write_container(recipes_path(directory, plan, pass, shard), {recipe, hashes}, json.dump(), kColumnLevel);
+  return write_container(recipes_path(directory, plan, pass, shard), {recipe, hashes}, json.dump(), kColumnLevel);
 }
 
 bool recipes_exist(const std::filesystem::path& directory, const Plan& plan, std::uint32_t pass, std::uint32_t shard) {
   return std::filesystem::exists(recipes_path(directory, plan, pass, shard));
 }
 
-void write_shard(const std::filesystem::path& directory, const TrackInfo& track, const Plan& plan, std::uint32_t pass,
-                 std::uint32_t shard, const std::vector<std::vector<Array>>& groups) {
-  const std::uint32_t count = groups_in_shard(plan, shard), group_views = plan.options().group;
-  if (track.plan_hash != plan.hash()) throw std::logic_error("the track is of another plan");
-  if (groups.size() != count) throw std::logic_error(text("a shard of ", count, " groups, not ", groups.size()));
-  std::vector<DatasetSpec> datasets;
-  const std::vector<ArrayLayout> layout = make_codec(track.codec, track.shape)->layout();
-  for (const std::vector<Array>& group : groups)
-    if (!std::ranges::equal(group, layout, [](const Array& array, const ArrayLayout& wanted) {
-          return array.name == wanted.name && array.dtype == wanted.dtype;
-        }))
-      throw std::logic_error("arrays of another form than the track's");
-  std::vector<std::vector<std::byte>> padded;
-  padded.reserve(layout.size() * groups.size());
-  for (std::size_t i = 0; i < layout.size(); ++i) {
-    if (layout[i].whole_group) {
-      std::size_t longest = 1;
-      for (const std::vector<Array>& group : groups) longest = std::max(longest, group[i].bytes.size());
-      DatasetSpec spec{layout[i].name, layout[i].dtype, {count, longest}, 1, {}};
-      for (const std::vector<Array>& group : groups) {
-        padded.push_back(group[i].bytes);
-        padded.back().resize(longest);
-        spec.chunks.push_back(padded.back());
-      }
-      datasets.push_back(std::move(spec));
-      continue;
-    }
-    DatasetSpec spec{layout[i].name, layout[i].dtype, {std::uint64_t{count} * group_views}, group_views, {}};
-    spec.shape.insert(spec.shape.end(), layout[i].view_shape.begin(), layout[i].view_shape.end());
-    for (const std::vector<Array>& group : groups) spec.chunks.push_back(group[i].bytes);
-    datasets.push_back(std::move(spec));
-  }
-  nlohmann::ordered_json json;
-  json["format"] = kShardFormat;
-  json["pass"] = pass;
-  json["shard"] = shard;
-  json["first_group"] = shard * plan.options().shard_groups;
-  json["groups"] = count;
-  json["track"] = nlohmann::ordered_json::parse(track.json());
-  write_container(shard_path(directory, track, plan, pass, shard), datasets, json.dump(), track.level,
-                  track.codec.form > Form::kSqrt8 ? table::kFlagForms : 0);
+FileRecord write_shard(const std::filesystem::path& directory, const TrackInfo& track, const Plan& plan,
+                       std::uint32_t pass, std::uint32_t shard, const std::vector<std::vector<Array>>& groups,
+                       const ShardNotes& notes) {
+  ShardDraft draft(track, plan, pass, shard, make_codec(track.codec, track.shape)->layout());
+  if (groups.size() != draft.groups())
+    throw std::logic_error(text("a shard of ", draft.groups(), " groups, not ", groups.size()));
+  for (std::uint32_t g = 0; g < draft.groups(); ++g) draft.set(g, groups[g]);
+  for (std::uint32_t g = 0; g < draft.groups(); ++g) draft.compress(g);
+  return draft.publish(directory, notes);
 }
 
 bool shard_exists(const std::filesystem::path& directory, const TrackInfo& track, const Plan& plan, std::uint32_t pass,

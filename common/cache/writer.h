@@ -7,6 +7,8 @@
 #include <filesystem>
 #include <vector>
 
+#include "common/cache/manifest.h"
+#include "common/cache/shard_draft.h"
 #include "common/cache/track.h"
 #include "common/codec/codec.h"
 #include "common/plan/plan.h"
@@ -24,13 +26,15 @@ void create_track(const std::filesystem::path& directory, const TrackInfo& track
 std::uint32_t groups_in_shard(const Plan& plan, std::uint32_t shard);
 
 /// `shard` < plan.shards_per_pass(). `picture_hashes`: one a group of the shard (views.h: picture_hash).
-void write_recipes(const std::filesystem::path& directory, const Plan& plan, std::uint32_t pass, std::uint32_t shard,
-                   const std::vector<std::uint64_t>& picture_hashes);
+FileRecord write_recipes(const std::filesystem::path& directory, const Plan& plan, std::uint32_t pass,
+                         std::uint32_t shard, const std::vector<std::uint64_t>& picture_hashes);
 bool recipes_exist(const std::filesystem::path& directory, const Plan& plan, std::uint32_t pass, std::uint32_t shard);
 
-/// `groups`: for each group of the shard, in order, the arrays that the track's codec made of its views.
-void write_shard(const std::filesystem::path& directory, const TrackInfo& track, const Plan& plan, std::uint32_t pass,
-                 std::uint32_t shard, const std::vector<std::vector<Array>>& groups);
+/// `groups`: for each group of the shard, in order, the arrays that the track's codec made of its views. On one thread;
+/// ShardDraft is for several.
+FileRecord write_shard(const std::filesystem::path& directory, const TrackInfo& track, const Plan& plan,
+                       std::uint32_t pass, std::uint32_t shard, const std::vector<std::vector<Array>>& groups,
+                       const ShardNotes& notes = {});
 bool shard_exists(const std::filesystem::path& directory, const TrackInfo& track, const Plan& plan, std::uint32_t pass,
                   std::uint32_t shard);
 

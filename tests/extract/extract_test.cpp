@@ -76,9 +76,10 @@ TEST_CASE("the bytes of a cache do not depend on workers, on parts or on what wa
   CHECK(whole.output.find("top-1") != std::string::npos);
   CHECK(whole.output.find("4 new shards, 32 views") != std::string::npos);
   const auto expected = fixture.files("whole");
-  // Recipes and four tracks of two shards in each of two passes; index.h5, plan.json, four times track.json.
+  // Recipes and four tracks of two shards in each of two passes, each with its shards.json; index.h5, plan.json, four
+  // times track.json.
   CHECK(fixture.shards("whole").size() == 5 * 4);
-  CHECK(expected.size() == 5 * 4 + 2 + 4);
+  CHECK(expected.size() == 5 * (4 + 1) + 2 + 4);
 
   REQUIRE(fixture.extract("workers", {"workers=4"}).exit_code == 0);
   check_equal(expected, fixture.files("workers"));
@@ -185,7 +186,7 @@ TEST_CASE("a cache gives back the teacher's values and the student the teacher's
           TrackReader::Scratch scratch;
           std::vector<float> stored(8 * tracks[t].view_values());
           reader.read({pass, group}, scratch, stored);
-          through_codec(tracks[t], 8, live[t]);
+          through_codec(*make_codec(tracks[t].codec, tracks[t].shape), 8, live[t]);
           REQUIRE(live[t].size() == stored.size());
           CHECK(std::memcmp(live[t].data(), stored.data(), stored.size() * sizeof(float)) == 0);
         }

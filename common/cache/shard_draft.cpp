@@ -1,0 +1,87 @@
+#include "common/cache/shard_draft.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+#include <utility>
+
+#include "common/base/error.h"
+#include "common/cache/attributes.h"
+#include "common/cache/container_writer.h"
+#include "common/cache/shelf.h"
+#include "common/cache/table.h"
+#include "common/cache/writer.h"
+#include "common/codec/frame.h"
+
+namespace vitrine {
+
+ShardDraft::ShardDraft(TrackInfo track, const Plan& plan, std::uint32_t pass, std::uint32_t shard,
+                       std::vector<ArrayLayout> layout)
+    : plan_(plan),
+      track_(std::move(track)),
+      pass_(pass),
+      shard_(shard),
+      layout_(std::move(layout)),
+      groups_(groups_in_shard(plan, shard)),
+      frames_(groups_.size()),
+      bytes_(groups_.size(), std::vector<std::size_t>(layout_.size(), 0)) {
+  if (track_.plan_hash != plan.hash()) throw std::logic_error("the track is of another plan");
+}
+
+void ShardDraft::set(std::uint32_t g, std::vector<Array> arrays) {
+  if (!std::ranges::equal(arrays, layout_, [](const Array& array, const ArrayLayout& wanted) {
+        return array.name == wanted.name && array.dtype == wanted.dtype;
+      }))
+    throw std::logic_error("arrays of another form than the track's");
+  for (std::size_t i = 0; i < arrays.size(); ++i) {
+    bytes_[g][i] = arrays[i].bytes.size();
+    if (!layout_[i].whole_group && bytes_[g][i] != layout_[i].view_bytes() * plan_.options().group)
+      throw std::logic_error(text("array ", arrays[i].name, " of group ", g, " has ", bytes_[g][i], " bytes"));
+  }
+  groups_[g] = std::move(arrays);
+}
+
+void ShardDraft::compress(std::uint32_t g) {
+  for (std::size_t i = 0; i < layout_.size(); ++i) {
+    std::vector<std::byte>& bytes = groups_[g][i].bytes;
+    if (layout_[i].whole_group)
+      for (const std::vector<std::size_t>& other : bytes_)
+        bytes.resize(std::max({bytes.size(), other[i], std::size_t{1}}));
+    frames_[g].push_back(compress_frame(bytes, track_.level));
+    bytes = {};
+  }
+}
+
+FileRecord ShardDraft::publish(const std::filesystem::path& cache, const ShardNotes& notes) {
+  std::vector<DatasetSpec> datasets;
+  const std::uint32_t group_views = plan_.options().group;
+  for (std::size_t i = 0; i < layout_.size(); ++i) {
+    DatasetSpec spec{layout_[i].name, layout_[i].dtype, {std::uint64_t{groups()} * group_views}, group_views, {}};
+    if (layout_[i].whole_group) {
+      std::size_t longest = 1;
+      for (const std::vector<std::size_t>& group : bytes_) longest = std::max(longest, group[i]);
+      spec.shape = {groups(), longest};
+      spec.chunk_rows = 1;
+    } else {
+      spec.shape.insert(spec.shape.end(), layout_[i].view_shape.begin(), layout_[i].view_shape.end());
+    }
+    for (auto& group : frames_) {
+      if (group.size() != layout_.size()) throw std::logic_error("a group was not compressed");
+      spec.frames.push_back(std::move(group[i]));
+    }
+    datasets.push_back(std::move(spec));
+  }
+  nlohmann::ordered_json json;
+  json["format"] = kShardFormat;
+  json["pass"] = pass_;
+  json["shard"] = shard_;
+  json["first_group"] = shard_ * plan_.options().shard_groups;
+  json["groups"] = groups();
+  if (!notes.made_with.empty()) json["made_with"] = notes.made_with;
+  json["track"] = nlohmann::ordered_json::parse(track_.json());
+  const std::uint64_t number = std::uint64_t{pass_} * plan_.shards_per_pass() + shard_;
+  return write_container(cache / track_.directory() / shard_file_name(number), std::move(datasets), json.dump(),
+                         track_.level, track_.codec.form > Form::kSqrt8 ? table::kFlagForms : 0);
+}
+
+}  // namespace vitrine
