@@ -1,0 +1,164 @@
+#include "common/codec/transform/basis.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "common/base/error.h"
+#include "common/base/hash.h"
+#include "common/codec/transform/items.h"
+#include "common/codec/transform/linear.h"
+#include "common/codec/transform/payload.h"
+
+namespace vitrine {
+namespace {
+
+constexpr std::size_t kKeptBytes = std::size_t{256} << 20;
+constexpr double kDeadZone = 0.66;  // of the encoder, about: what `expected` supposes
+
+template <class Number>
+void hash_array(Sha256& sha, const std::vector<Number>& numbers) {
+  sha.update(std::as_bytes(std::span(numbers)));
+}
+
+bool finite(const std::vector<float>& numbers) {
+  return std::ranges::all_of(numbers, [](float x) { return std::isfinite(x); });
+}
+
+// Mean |k| of a Laplace distribution, by the ratio of root mean square and step.
+std::vector<std::uint16_t> expected_magnitudes() {
+  std::vector<std::uint16_t> out(FeatureBasis::kLevels);
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    const double ratio = std::exp2((static_cast<double>(i) - 256) / FeatureBasis::kPerOctave);
+    const double rate = std::sqrt(2.0) / ratio;
+    const double mean = std::exp(-rate * kDeadZone) / -std::expm1(-rate);
+    out[i] = static_cast<std::uint16_t>(std::clamp(std::lround(1024 * mean), 1l, 65535l));
+  }
+  return out;
+}
+
+}  // namespace
+
+std::vector<float> FeatureBasis::deviation() const {
+  std::vector<float> out;
+  for (const std::int16_t level : scale) out.push_back(std::exp2(static_cast<float>(level) / kPerOctave));
+  return out;
+}
+
+std::string FeatureBasis::hash() const {
+  Sha256 sha;
+  const std::uint32_t sizes[] = {channels, height, width};
+  sha.update(std::as_bytes(std::span(sizes)));
+  sha.update(std::as_bytes(std::span(&views, 1)));
+  hash_array(sha, mean);
+  hash_array(sha, vectors);
+  hash_array(sha, eigenvalues);
+  hash_array(sha, rows);
+  hash_array(sha, columns);
+  hash_array(sha, scale);
+  hash_array(sha, expected);
+  return sha.hex();
+}
+
+void FeatureBasis::check(const std::string& where) const {
+  const std::size_t c = channels, h = height, w = width;
+  if (c == 0 || h == 0 || w == 0 || mean.size() != values() || vectors.size() != c * c || eigenvalues.size() != c ||
+      scale.size() != values() || expected.size() != kLevels || rows.size() != (spatial() ? h * h : 0) ||
+      columns.size() != (spatial() ? w * w : 0))
+    fail(where, ": the basis' arrays do not have the sizes of ", c, " x ", h, " x ", w, " features; the file is damaged, copy it again");
+  if (!finite(mean) || !finite(vectors) || !finite(eigenvalues) || !finite(rows) || !finite(columns) ||
+      std::ranges::find(expected, 0) != expected.end())
+    fail(where, ": the basis holds numbers that no basis has; the file is damaged, copy it again");
+}
+
+Calibrator::Calibrator(std::uint32_t channels, std::uint32_t height, std::uint32_t width)
+    : channels_(channels),
+      height_(height),
+      width_(width),
+      sums_(std::size_t{channels} * height * width),
+      products_(std::size_t{channels} * channels) {}
+
+void Calibrator::add(std::span<const float> values, std::uint32_t views) {
+  const std::size_t each = sums_.size(), positions = std::size_t{height_} * width_;
+  std::vector<float> tokens(each);
+  for (std::size_t v = 0; v < views; ++v) {
+    const std::span<const float> own = values.subspan(v * each, each);
+    for (std::size_t i = 0; i < each; ++i) sums_[i] += static_cast<double>(own[i]);
+    transform::transpose(own.data(), tokens.data(), channels_, positions);
+    transform::add_products(tokens.data(), products_.data(), positions, channels_);
+    if ((kept_.size() + each) * sizeof(float) <= kKeptBytes || kept_.empty()) kept_.insert(kept_.end(), own.begin(), own.end());
+  }
+  views_ += views;
+}
+
+FeatureBasis Calibrator::finish(double max_error, std::uint32_t group) const {
+  if (views_ == 0) fail("no view was given to calibrate on; raise taps.calibration_views");
+  const std::size_t c = channels_, positions = std::size_t{height_} * width_, each = sums_.size();
+  const auto n = static_cast<double>(views_);
+  FeatureBasis basis;
+  basis.channels = channels_;
+  basis.height = height_;
+  basis.width = width_;
+  basis.views = views_;
+  std::vector<double> covariance = products_;
+  for (double& product : covariance) product /= n * static_cast<double>(positions);
+  std::vector<float> centres(each);  // [positions, C]
+  for (std::size_t k = 0; k < c; ++k)
+    for (std::size_t p = 0; p < positions; ++p) centres[p * c + k] = static_cast<float>(sums_[k * positions + p] / n);
+  std::vector<double> of_means(c * c);
+  transform::add_products(centres.data(), of_means.data(), positions, c);
+  for (std::size_t i = 0; i < c * c; ++i) covariance[i] -= of_means[i] / static_cast<double>(positions);
+  for (const double sum : sums_) basis.mean.push_back(static_cast<float>(sum / n));
+  const transform::Eigen channels = transform::symmetric_eigen(std::move(covariance), c);
+  basis.vectors.assign(channels.vectors.begin(), channels.vectors.end());
+  basis.eigenvalues.assign(channels.values.begin(), channels.values.end());
+  if (!(basis.eigenvalues[0] > 0)) fail("the features are the same in all ", views_, " views of the calibration; check the teacher's weights and the images");
+  basis.expected = expected_magnitudes();
+
+  const auto kept = static_cast<std::uint32_t>(kept_.size() / each);
+  std::vector<float> coefficients(kept_.size());
+  transform::to_coefficients(basis, kept_, kept, coefficients);
+  const transform::Slots slots(height_, width_);
+  const auto with_scale = [&](FeatureBasis made) {
+    std::vector<float> items(kept_.size());
+    transform::to_items(made, slots, coefficients, kept, items);
+    made.scale.resize(each);
+    for (std::size_t k = 0; k < c; ++k)
+      for (std::size_t s = 0; s < positions; ++s) {
+        double squares = 0;
+        for (std::size_t v = 0; v < kept; ++v) {
+          const double y = items[(k * positions + s) * kept + v];
+          squares += y * y;
+        }
+        const double level = 8 * std::log2(std::max(squares / kept, 1e-60));  // 16 log2 of the root
+        made.scale[k * positions + slots.position[s]] = static_cast<std::int16_t>(std::lround(level));
+      }
+    return made;
+  };
+  const auto coded = [&](const FeatureBasis& made) {
+    std::size_t bytes = 0;
+    const std::uint32_t views = std::min(group, kept);
+    std::vector<float> items(std::size_t{views} * each);
+    for (std::uint32_t first = 0; first + views <= std::min(kept, 2 * views); first += views) {
+      transform::to_items(made, slots, std::span(coefficients).subspan(first * each, views * each), views, items);
+      bytes += transform::encode_items(made, slots, items, views, max_error).size();
+    }
+    return bytes;
+  };
+  FeatureBasis flat = with_scale(basis);
+  // Rows and columns of the maps of all channels, each a Karhunen-Loève basis of its own.
+  std::vector<double> of_rows(std::size_t{height_} * height_), of_columns(std::size_t{width_} * width_);
+  std::vector<float> map(positions);
+  for (std::size_t m = 0; m < std::size_t{kept} * c; ++m) {
+    transform::add_products(coefficients.data() + m * positions, of_columns.data(), height_, width_);
+    transform::transpose(coefficients.data() + m * positions, map.data(), height_, width_);
+    transform::add_products(map.data(), of_rows.data(), width_, height_);
+  }
+  const transform::Eigen rows = transform::symmetric_eigen(std::move(of_rows), height_);
+  const transform::Eigen columns = transform::symmetric_eigen(std::move(of_columns), width_);
+  basis.rows.assign(rows.vectors.begin(), rows.vectors.end());
+  basis.columns.assign(columns.vectors.begin(), columns.vectors.end());
+  basis = with_scale(std::move(basis));
+  return coded(basis) < coded(flat) ? basis : flat;
+}
+
+}  // namespace vitrine

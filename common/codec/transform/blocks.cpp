@@ -1,0 +1,55 @@
+#include "common/codec/transform/blocks.h"
+
+#include <bit>
+#include <cstring>
+
+#define VITRINE_BLOCKS_NAME portable
+#define VITRINE_BLOCKS_WIDE 0
+#include "common/codec/transform/blocks_body.inc"
+#undef VITRINE_BLOCKS_NAME
+#undef VITRINE_BLOCKS_WIDE
+
+#if defined(__x86_64__) && defined(__GNUC__)
+#define VITRINE_HAS_WIDE 1
+#include <immintrin.h>
+#pragma GCC push_options
+#pragma GCC target("avx512f,avx512bw,avx512vl,bmi,bmi2,popcnt,lzcnt")
+#define VITRINE_BLOCKS_NAME wide
+#define VITRINE_BLOCKS_WIDE 1
+#include "common/codec/transform/blocks_body.inc"
+#pragma GCC pop_options
+#else
+#define VITRINE_HAS_WIDE 0
+#endif
+
+namespace vitrine::transform {
+namespace {
+
+bool has_wide() {
+#if VITRINE_HAS_WIDE
+  return __builtin_cpu_supports("avx512bw") != 0 && __builtin_cpu_supports("avx512vl") != 0 &&
+         __builtin_cpu_supports("bmi2") != 0;
+#else
+  return false;
+#endif
+}
+
+}  // namespace
+
+PackFunction pack_function(bool any) {
+#if VITRINE_HAS_WIDE
+  if (!any && has_wide()) return wide::pack;
+#endif
+  (void)any;
+  return portable::pack;
+}
+
+UnpackFunction unpack_function(bool any) {
+#if VITRINE_HAS_WIDE
+  if (!any && has_wide()) return wide::unpack;
+#endif
+  (void)any;
+  return portable::unpack;
+}
+
+}  // namespace vitrine::transform

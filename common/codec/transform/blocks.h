@@ -1,0 +1,42 @@
+// Magnitudes, signs and classes of 64 items at a time, to bit streams and back. Two bodies, one result: a portable one, and one for
+// processors with AVX-512BW and BMI2. Private to this room.
+#ifndef VITRINE_COMMON_CODEC_TRANSFORM_BLOCKS_H_
+#define VITRINE_COMMON_CODEC_TRANSFORM_BLOCKS_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "common/codec/transform/context.h"
+
+namespace vitrine::transform {
+
+/// A bit string, least significant bit of each byte first. Reading and writing touch up to nine bytes from the current one on.
+struct Bits {
+  std::uint8_t* bytes = nullptr;
+  std::uint64_t position = 0;
+};
+
+struct Streams {
+  Bits planes[kClasses][kPlanes];
+  Bits signs;               ///< of items that are not 0: 1 is negative
+  Bits low;                 ///< low_bits() of the items of large classes
+  std::uint8_t* escapes = nullptr;            ///< (|k| >> low bits) − 15 of items beyond all planes: 7 bits a byte, the last below 128
+  const std::uint8_t* escapes_end = nullptr;  ///< reading only
+  std::uint64_t low_end = 0;                  ///< reading only: bits of `low`
+  bool overrun = false;                       ///< reading: escapes or low bits ended too early
+};
+
+/// `magnitude`, `negative` (0 or 1), `classes`: [count]. Memory of all streams must suffice.
+using PackFunction = void (*)(const std::uint16_t* magnitude, const std::uint8_t* negative, const std::uint8_t* classes,
+                              std::size_t count, Streams& streams);
+/// The inverse. `seen`: min(magnitude, 15). All four arrays may be written up to the next multiple of 64.
+using UnpackFunction = void (*)(const std::uint8_t* classes, std::size_t count, Streams& streams, std::uint16_t* magnitude,
+                                std::uint8_t* negative, std::uint8_t* seen);
+
+/// Those of this processor; `any`: those that run on every one.
+PackFunction pack_function(bool any = false);
+UnpackFunction unpack_function(bool any = false);
+
+}  // namespace vitrine::transform
+
+#endif  // VITRINE_COMMON_CODEC_TRANSFORM_BLOCKS_H_

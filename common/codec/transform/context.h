@@ -1,0 +1,62 @@
+// How likely a coefficient is to be large, told from what both sides know already: its usual size, and the magnitudes of
+// coefficients coded before it. Integers only, so that encoder and decoder agree on every machine. Private to this room.
+//
+// A group's coefficients are coded channel by channel, strongest first; in a channel first the positions where row + column is
+// even, then the others; at each position all views. An item's prediction is
+//   expected(item) · (Σ weight·|k| + c) / (Σ weight·expected + c)
+// over earlier channels at its position (weights falling by 7/8 a channel) and around it (a quarter of that), and, for odd
+// positions, over the even neighbours in its own channel. Its class is the prediction's logarithm in half octaves.
+#ifndef VITRINE_COMMON_CODEC_TRANSFORM_CONTEXT_H_
+#define VITRINE_COMMON_CODEC_TRANSFORM_CONTEXT_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "common/codec/transform/basis.h"
+
+namespace vitrine::transform {
+
+inline constexpr int kClasses = 32;   ///< class c: predictions from 2^(c/2 − 10) to 2^((c+1)/2 − 10)
+inline constexpr int kSeen = 15;      ///< magnitudes above this look like it to later coefficients
+inline constexpr int kPlanes = 15;    ///< planes |k| > 0 … |k| > 14 of a class; what is larger is an escape
+
+/// Low bits that a class sends as they are; its planes are those of |k| >> low_bits.
+constexpr int low_bits(int c) { return c >= 24 ? c / 2 - 11 : 0; }
+
+/// Positions in the order of coding.
+struct Slots {
+  explicit Slots(std::uint32_t height, std::uint32_t width);
+  std::uint32_t count, even;                           ///< all; those of the first phase
+  std::vector<std::uint32_t> position;                 ///< [count], row-major
+  std::vector<std::vector<std::uint32_t>> neighbours;  ///< slots above, below, left, right, where there are such
+};
+
+class Contexts {
+ public:
+  /// For a group; allocates only when it is larger than all before. `step_sixteenths`: round-down of 16 log2 Δ. Basis and slots
+  /// must outlive the group.
+  void begin(const FeatureBasis& basis, const Slots& slots, std::uint32_t views, int step_sixteenths);
+
+  /// Classes of the items of slots [first, last) of a channel. `seen`: [slots, views] magnitudes up to kSeen of this channel; only
+  /// those of even slots are looked at, and only for odd ones. `classes`: [slots, views], written for the slots asked for.
+  void classify(std::uint32_t channel, std::uint32_t first, std::uint32_t last, const std::uint8_t* seen,
+                std::uint8_t* classes);
+  /// A channel is known wholly.
+  void learn(std::uint32_t channel, const std::uint8_t* seen);
+
+ private:
+  std::uint32_t expectation(std::uint32_t channel, std::uint32_t slot) const;
+
+  const FeatureBasis* basis_ = nullptr;
+  const Slots* slots_ = nullptr;
+  std::uint32_t views_ = 0;
+  int step_sixteenths_ = 0;
+  std::vector<std::uint16_t> past_;           // [slots, views], a magnitude of 1 counts 256
+  std::vector<std::uint32_t> past_expected_;  // [slots], the same of expectations, in 1/16
+  std::vector<std::uint16_t> around_;         // [views], scratch
+};
+
+}  // namespace vitrine::transform
+
+#endif  // VITRINE_COMMON_CODEC_TRANSFORM_CONTEXT_H_

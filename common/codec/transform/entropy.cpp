@@ -1,0 +1,156 @@
+#include "common/codec/transform/entropy.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+namespace vitrine::transform {
+namespace {
+
+constexpr std::uint32_t kLow = 1u << 16;  // a state lies in [2^16, 2^32)
+
+// Probability of a one in 1/65536, by level: round(65536 / (1 + 2^((30 − level) / 3))). Written out, so that no machine's
+// rounding decides what bytes mean.
+constexpr std::array<std::uint16_t, kLevels> kOnes{
+    64, 81, 101, 128, 161, 203, 255, 321, 404, 508, 639, 803, 1008, 1265, 1586, 1986, 2483, 3097, 3855, 4784,
+    5915, 7282, 8917, 10851, 13107, 15698, 18619, 21845, 25329, 28999, 32768, 36537, 40207, 43691, 46917, 49838,
+    52429, 54685, 56619, 58254, 59621, 60752, 61681, 62439, 63053, 63550, 63950, 64271, 64528, 64733, 64897,
+    65028, 65132, 65215, 65281, 65333, 65375, 65408, 65435, 65455, 65472};
+
+NibbleModel make_model(int level) {
+  NibbleModel model{};
+  const std::uint64_t one = kOnes[static_cast<std::size_t>(level)], zero = 65536 - one;
+  std::uint32_t sum = 0;
+  for (std::uint32_t nibble = 0; nibble < 16; ++nibble) {
+    std::uint64_t share = 1;  // of 2^64
+    for (int bit = 0; bit < 4; ++bit) share *= (nibble >> bit & 1) != 0 ? one : zero;
+    const auto frequency = static_cast<std::uint16_t>(std::max<std::uint64_t>(1, share >> (64 - kScaleBits)));
+    model.frequency[nibble] = frequency;
+    sum += frequency;
+  }
+  // What rounding left over goes to the likeliest nibble.
+  auto& likeliest = model.frequency[one < zero ? 0 : 15];
+  likeliest = static_cast<std::uint16_t>(likeliest + (1u << kScaleBits) - sum);
+  std::uint32_t start = 0;
+  for (std::uint32_t nibble = 0; nibble < 16; ++nibble) {
+    model.start[nibble] = static_cast<std::uint16_t>(start);
+    for (std::uint32_t slot = 0; slot < model.frequency[nibble]; ++slot)
+      model.symbol[start + slot] = static_cast<std::uint8_t>(nibble);
+    start += model.frequency[nibble];
+  }
+  return model;
+}
+
+template <class Number>
+void append(std::vector<std::uint8_t>& bytes, Number value) {
+  const auto* first = reinterpret_cast<const std::uint8_t*>(&value);
+  bytes.insert(bytes.end(), first, first + sizeof value);
+}
+
+}  // namespace
+
+const NibbleModel& nibble_model(int level) {
+  static const std::vector<NibbleModel> models = [] {
+    std::vector<NibbleModel> made;
+    for (int l = 0; l < kLevels; ++l) made.push_back(make_model(l));
+    return made;
+  }();
+  return models[static_cast<std::size_t>(level)];
+}
+
+int best_level(std::uint64_t ones, std::uint64_t bits) {
+  // Nearest in log odds, with half a count for either side.
+  const double odds = (static_cast<double>(ones) + 0.5) / (static_cast<double>(bits - ones) + 0.5);
+  return std::clamp(static_cast<int>(std::lround(30 + 3 * std::log2(odds))), 0, kLevels - 1);
+}
+
+void NibbleEncoder::add(std::span<const std::uint8_t> packed, std::uint64_t bits, int level) {
+  const std::size_t count = (bits + 3) / 4;
+  streams_.push_back({level, nibbles_.size(), count});
+  for (std::size_t i = 0; i < count; ++i)
+    nibbles_.push_back(static_cast<std::uint8_t>(packed[i / 2] >> (i % 2 * 4) & 15));
+}
+
+std::vector<std::uint8_t> NibbleEncoder::finish() {
+  std::array<std::uint32_t, kStates> states;
+  states.fill(kLow);
+  std::vector<std::uint16_t> words;  // last first
+  for (auto stream = streams_.rbegin(); stream != streams_.rend(); ++stream) {
+    const NibbleModel& model = nibble_model(stream->level);
+    for (std::size_t j = stream->count; j-- > 0;) {
+      std::uint32_t& x = states[j % kStates];
+      const std::size_t symbol = nibbles_[stream->first + j];
+      const std::uint32_t frequency = model.frequency[symbol];
+      if (x >= std::uint64_t{frequency} << (32 - kScaleBits)) {
+        words.push_back(static_cast<std::uint16_t>(x));
+        x >>= 16;
+      }
+      x = (x / frequency << kScaleBits) + x % frequency + model.start[symbol];
+    }
+  }
+  std::vector<std::uint8_t> out;
+  out.reserve(4 * kStates + 2 * words.size());
+  for (const std::uint32_t state : states) append(out, state);
+  for (std::size_t i = words.size(); i-- > 0;) append(out, words[i]);
+  nibbles_.clear();
+  streams_.clear();
+  return out;
+}
+
+NibbleDecoder::NibbleDecoder(std::span<const std::uint8_t> bytes)
+    : next_(bytes.data() + 4 * kStates), end_(bytes.data() + bytes.size()) {
+  std::memcpy(states_.data(), bytes.data(), 4 * kStates);
+}
+
+void NibbleDecoder::take(std::uint64_t bits, int level, std::uint8_t* packed) {
+  const NibbleModel& model = nibble_model(level);
+  const auto step = [&](std::uint32_t& x) {
+    const std::uint32_t slot = x & ((1u << kScaleBits) - 1);
+    const std::uint32_t symbol = model.symbol[slot];
+    x = model.frequency[symbol] * (x >> kScaleBits) + slot - model.start[symbol];
+    return symbol;
+  };
+  const std::size_t count = (bits + 3) / 4;
+  std::size_t j = 0;
+  // Eight nibbles at once, while eight words are certainly there.
+  std::array<std::uint32_t, kStates> x = states_;
+  const std::uint8_t* next = next_;
+  for (; j + kStates <= count && end_ - next >= 2 * kStates; j += kStates) {
+    std::uint32_t out = 0;
+    for (std::size_t s = 0; s < kStates; ++s) {
+      out |= step(x[s]) << (4 * s);
+      std::uint16_t word;
+      std::memcpy(&word, next, sizeof word);
+      const bool low = x[s] < kLow;
+      x[s] = low ? x[s] << 16 | word : x[s];
+      next += low ? 2 : 0;
+    }
+    std::memcpy(packed + j / 2, &out, sizeof out);
+  }
+  for (; j < count; ++j) {
+    std::uint32_t& state = x[j % kStates];
+    const std::uint32_t symbol = step(state);
+    if (state < kLow) {
+      std::uint16_t word = 0;
+      if (end_ - next >= 2) {
+        std::memcpy(&word, next, sizeof word);
+        next += 2;
+      } else {
+        overrun_ = true;
+      }
+      state = state << 16 | word;
+    }
+    packed[j / 2] = static_cast<std::uint8_t>(j % 2 == 0 ? symbol : packed[j / 2] | symbol << 4);
+  }
+  states_ = x;
+  next_ = next;
+}
+
+bool NibbleDecoder::ends() const {
+  if (overrun_ || next_ != end_) return false;
+  for (const std::uint32_t state : states_)
+    if (state != kLow) return false;
+  return true;
+}
+
+}  // namespace vitrine::transform

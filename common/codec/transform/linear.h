@@ -1,0 +1,29 @@
+// The few matrix operations that a basis takes. Row-major throughout. Private to this room.
+#ifndef VITRINE_COMMON_CODEC_TRANSFORM_LINEAR_H_
+#define VITRINE_COMMON_CODEC_TRANSFORM_LINEAR_H_
+
+#include <cstddef>
+#include <vector>
+
+namespace vitrine::transform {
+
+/// c [m, n] = a [m, k] · b [k, n]. Sums run over k in order, whatever the machine; products are fused into sums where it can.
+void multiply(const float* a, const float* b, float* c, std::size_t m, std::size_t k, std::size_t n);
+
+/// c [n, n] += xᵀ · x for x [m, n], in double precision; the lower triangle alone is right.
+void add_products(const float* x, double* c, std::size_t m, std::size_t n);
+
+/// out [columns, rows] = in [rows, columns] transposed.
+void transpose(const float* in, float* out, std::size_t rows, std::size_t columns);
+
+/// Eigenvalues, falling, of a symmetric matrix of which the lower triangle is read, and its eigenvectors, one a row, each with its
+/// largest component positive. Householder tridiagonalisation, then implicit QL (Golub & Van Loan, Matrix Computations, chapter 8).
+struct Eigen {
+  std::vector<double> values;   ///< [n]
+  std::vector<double> vectors;  ///< [n, n]
+};
+Eigen symmetric_eigen(std::vector<double> matrix, std::size_t n);
+
+}  // namespace vitrine::transform
+
+#endif  // VITRINE_COMMON_CODEC_TRANSFORM_LINEAR_H_

@@ -1,0 +1,298 @@
+#include "common/codec/transform/payload.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+
+#include "common/base/error.h"
+#include "common/codec/transform/blocks.h"
+#include "common/codec/transform/clones.h"
+#include "common/codec/transform/entropy.h"
+#include "common/codec/transform/quantise.h"
+
+namespace vitrine::transform {
+namespace {
+
+constexpr std::uint16_t kVersion = 1;
+constexpr std::size_t kHeaderBytes = 32;
+constexpr std::size_t kSlack = 64;  // after a bit string, for reads and writes of whole words
+constexpr int kLadder = 64;         // steps an octave
+
+struct Header {
+  std::uint32_t bytes;
+  float step;
+  std::int16_t step_sixteenths;
+  std::uint16_t version;
+  std::uint32_t classes;  // bit c: class c has items
+  std::uint32_t sign_bits, low_bits, escape_bytes, entropy_bytes;
+};
+static_assert(sizeof(Header) == kHeaderBytes);
+
+void append_varint(std::vector<std::uint8_t>& out, std::uint64_t value) {
+  for (; value >= 128; value >>= 7) out.push_back(static_cast<std::uint8_t>(128 | (value & 127)));
+  out.push_back(static_cast<std::uint8_t>(value));
+}
+
+std::uint64_t ones_in(const std::uint8_t* bytes, std::uint64_t bits) {
+  std::uint64_t ones = 0;
+  for (std::uint64_t i = 0; i < bits / 8; ++i) ones += static_cast<std::uint64_t>(std::popcount(bytes[i]));
+  if (bits % 8 != 0)
+    ones += static_cast<std::uint64_t>(std::popcount(static_cast<std::uint8_t>(bytes[bits / 8] & ((1u << bits % 8) - 1))));
+  return ones;
+}
+
+[[noreturn]] void damaged(const char* what) {
+  fail("payload: ", what, "; the chunk is damaged or belongs to another basis, copy or make the file again");
+}
+
+// Bytes of a payload, from the front.
+struct Source {
+  const std::uint8_t *next, *end;
+  const std::uint8_t* take(std::uint64_t bytes) {
+    if (bytes > static_cast<std::uint64_t>(end - next)) damaged("it ends too early");
+    const std::uint8_t* taken = next;
+    next += bytes;
+    return taken;
+  }
+  std::uint8_t byte() { return *take(1); }
+  std::uint64_t varint() {
+    std::uint64_t value = 0;
+    for (int at = 0; at < 63; at += 7) {
+      const std::uint8_t part = byte();
+      value |= std::uint64_t{part & 127u} << at;
+      if (part < 128) return value;
+    }
+    damaged("a number is too long");
+  }
+  // `to` only grows, and has `slack` bytes behind what was copied.
+  void copy(std::uint64_t bytes, std::vector<std::uint8_t>& to, std::uint64_t slack) {
+    const std::uint8_t* from = take(bytes);
+    if (to.size() < bytes + slack) to.resize(bytes + slack);
+    std::memcpy(to.data(), from, bytes);
+  }
+};
+
+VITRINE_CLONES void dequantise(const std::uint16_t* magnitude, const std::uint8_t* negative, const std::uint8_t* classes,
+                               const std::int8_t* one, const std::int8_t* more, float unit, float* out, std::size_t n) {
+  for (std::size_t i = 0; i < n; ++i) {
+    const std::int32_t k = magnitude[i], c = classes[i];
+    const std::int32_t level = 256 * k + (k == 0 ? 0 : k == 1 ? one[c] : more[c]);
+    const float value = static_cast<float>(level) * unit;
+    out[i] = negative[i] != 0 ? -value : value;
+  }
+}
+
+std::vector<std::uint8_t> pack_group(const Quantised& group, float step) {
+  std::array<std::uint64_t, kClasses> counts{};
+  for (const std::uint8_t c : group.classes) ++counts[c];
+  std::size_t room = 0, low_room = 0;
+  for (int c = 0; c < kClasses; ++c) {
+    room += (counts[static_cast<std::size_t>(c)] / 8 + kSlack) * kPlanes;
+    low_room += counts[static_cast<std::size_t>(c)] * static_cast<std::size_t>(low_bits(c)) / 8;
+  }
+  const std::size_t items = group.magnitude.size();
+  std::vector<std::uint8_t> planes(room), signs(items / 8 + kSlack), low(low_room + kSlack), escapes(3 * items + kSlack);
+  Streams streams;
+  std::size_t at = 0;
+  for (std::size_t c = 0; c < kClasses; ++c)
+    for (Bits& plane : streams.planes[c]) {
+      plane.bytes = planes.data() + at;
+      at += counts[c] / 8 + kSlack;
+    }
+  streams.signs.bytes = signs.data();
+  streams.low.bytes = low.data();
+  streams.escapes = escapes.data();
+  pack_function()(group.magnitude.data(), group.negative.data(), group.classes.data(), items, streams);
+
+  Header header{};
+  header.step = step;
+  header.step_sixteenths = static_cast<std::int16_t>(sixteenths(step));
+  header.version = kVersion;
+  header.sign_bits = static_cast<std::uint32_t>(streams.signs.position);
+  header.low_bits = static_cast<std::uint32_t>(streams.low.position);
+  header.escape_bytes = static_cast<std::uint32_t>(streams.escapes - escapes.data());
+  std::vector<std::uint8_t> out(kHeaderBytes);
+  NibbleEncoder encoder;
+  for (std::size_t c = 0; c < kClasses; ++c) {
+    if (counts[c] == 0) continue;
+    header.classes |= 1u << c;
+    append_varint(out, counts[c]);
+    std::vector<std::uint8_t> levels;
+    for (const Bits& plane : streams.planes[c]) {
+      const std::uint64_t ones = ones_in(plane.bytes, plane.position);
+      if (ones == 0) break;
+      levels.push_back(static_cast<std::uint8_t>(best_level(ones, plane.position)));
+      encoder.add({plane.bytes, plane.position / 8 + 1}, plane.position, levels.back());
+    }
+    out.push_back(static_cast<std::uint8_t>(levels.size()));
+    out.insert(out.end(), levels.begin(), levels.end());
+    const bool hidden = low_bits(static_cast<int>(c)) > 0;  // any level may hide in the low bits
+    if (hidden || !levels.empty()) out.push_back(static_cast<std::uint8_t>(group.offsets.one[c]));
+    if (hidden || levels.size() > 1) out.push_back(static_cast<std::uint8_t>(group.offsets.more[c]));
+  }
+  const std::vector<std::uint8_t> entropy = encoder.finish();
+  header.entropy_bytes = static_cast<std::uint32_t>(entropy.size());
+  out.insert(out.end(), signs.begin(), signs.begin() + static_cast<std::ptrdiff_t>((header.sign_bits + 7) / 8));
+  out.insert(out.end(), low.begin(), low.begin() + static_cast<std::ptrdiff_t>((header.low_bits + 7) / 8));
+  out.insert(out.end(), escapes.begin(), escapes.begin() + static_cast<std::ptrdiff_t>(header.escape_bytes));
+  out.insert(out.end(), entropy.begin(), entropy.end());
+  header.bytes = static_cast<std::uint32_t>(out.size());
+  std::memcpy(out.data(), &header, sizeof header);
+  return out;
+}
+
+}  // namespace
+
+std::vector<std::uint8_t> encode_items(const FeatureBasis& basis, const Slots& slots, std::span<const float> items,
+                                       std::uint32_t views, double max_error) {
+  double energy = 0;
+  for (const float y : items) energy += static_cast<double>(y) * y;
+  const double bound = max_error * energy;
+  static thread_local Contexts contexts;
+  static thread_local Quantised now, best;
+  const auto step_of = [](int j) { return static_cast<float>(std::exp2(static_cast<double>(j) / kLadder)); };
+  const double mean_square = std::max(energy / static_cast<double>(items.size()), 1e-30);
+  int j = static_cast<int>(std::lround(kLadder / 2.0 * std::log2(12 * max_error * mean_square)));
+  j = std::clamp(j, -100 * kLadder, 60 * kLadder);
+  // Between a step that holds and one that does not: by the error's slope first, then one by one.
+  int holds = -1, fails = -1;
+  bool has_holds = false, has_fails = false;
+  for (;;) {
+    quantise(basis, slots, items, views, step_of(j), contexts, now);
+    const bool held = now.error <= bound;
+    const double off = std::log2(std::max(bound, 1e-300) / std::max(now.error, 1e-300)) / 1.3 * kLadder;
+    if (held) {
+      holds = j;
+      has_holds = true;
+      std::swap(best, now);
+    } else {
+      fails = j;
+      has_fails = true;
+    }
+    if (has_holds && has_fails && fails - holds <= 1) break;
+    int next = j + static_cast<int>(std::clamp(off, -8.0 * kLadder, 8.0 * kLadder));
+    if (held && next <= j) next = j + 1;
+    if (!held && next >= j) next = j - 1;
+    if (has_holds && has_fails) next = std::clamp(next, holds + 1, fails - 1);
+    if (energy == 0 || next < -110 * kLadder || next > 70 * kLadder) break;
+    j = next;
+  }
+  if (!has_holds) {  // nothing but zeros, or beyond what floats resolve
+    if (energy != 0) fail("features cannot be kept within max_error ", max_error, "; expected values of an ordinary range");
+    holds = j;
+    std::swap(best, now);
+  }
+  return pack_group(best, step_of(holds));
+}
+
+void ItemDecoder::begin(const FeatureBasis& basis, const Slots& slots, std::span<const std::byte> payload,
+                        std::uint32_t views) {
+  const std::uint64_t items = std::uint64_t{basis.channels} * slots.count * views;
+  Header header;
+  if (payload.size() < kHeaderBytes) damaged("it is shorter than a header");
+  std::memcpy(&header, payload.data(), sizeof header);
+  if (header.version != kVersion) fail("payload: has version ", header.version, ", which this program does not know; use the version of vitrine that made it");
+  if (header.bytes < kHeaderBytes || header.bytes > payload.size()) damaged("its length is impossible");
+  if (!std::isfinite(header.step) || !(header.step > 0)) damaged("its step is not a positive number");
+  Source source{reinterpret_cast<const std::uint8_t*>(payload.data()) + kHeaderBytes,
+                reinterpret_cast<const std::uint8_t*>(payload.data()) + header.bytes};
+  // What the header says of each class; the planes themselves come last.
+  struct Class {
+    std::uint64_t count = 0;
+    int planes = 0;
+    std::array<std::uint8_t, kPlanes> levels{};
+  };
+  std::array<Class, kClasses> classes;
+  offsets_ = {};
+  std::uint64_t total = 0;
+  for (std::size_t c = 0; c < kClasses; ++c) {
+    if ((header.classes >> c & 1) == 0) continue;
+    Class& own = classes[c];
+    own.count = source.varint();
+    own.planes = source.byte();
+    total += own.count;
+    if (own.planes > kPlanes || own.count == 0 || own.count > items || total > items) damaged("a class has an impossible size");
+    for (int t = 0; t < own.planes; ++t)
+      if ((own.levels[static_cast<std::size_t>(t)] = source.byte()) >= kLevels) damaged("a plane has an impossible level");
+    const bool low = low_bits(static_cast<int>(c)) > 0;
+    if (low || own.planes > 0) offsets_.one[c] = static_cast<std::int8_t>(source.byte());
+    if (low || own.planes > 1) offsets_.more[c] = static_cast<std::int8_t>(source.byte());
+  }
+  if (total != items) damaged("its classes do not add up to the group");
+  if (header.sign_bits > items) damaged("it has more signs than items");
+  source.copy((std::uint64_t{header.sign_bits} + 7) / 8, signs_, items / 8 + kSlack);
+  source.copy((std::uint64_t{header.low_bits} + 7) / 8, low_, kSlack);
+  streams_ = {};
+  streams_.signs.bytes = signs_.data();
+  sign_bits_ = header.sign_bits;
+  streams_.low.bytes = low_.data();
+  streams_.low_end = header.low_bits;
+  // Read through a pointer to mutable bytes that nothing writes to.
+  streams_.escapes = const_cast<std::uint8_t*>(source.take(header.escape_bytes));
+  streams_.escapes_end = streams_.escapes + header.escape_bytes;
+  const std::uint8_t* entropy = source.take(header.entropy_bytes);
+  if (source.next != source.end || header.entropy_bytes < 4 * kStates) damaged("its parts do not add up to its length");
+  NibbleDecoder decoder({entropy, header.entropy_bytes});
+  // A plane has as many bits as the one before it has ones. Classes that lie about their size could make a reader run on, by no
+  // more than the group's items: that much room is left at the end.
+  std::size_t at = 0;
+  std::array<std::array<std::size_t, kPlanes>, kClasses> offset{};
+  for (std::size_t c = 0; c < kClasses; ++c) {
+    std::uint64_t bits = classes[c].count;
+    for (std::size_t t = 0; t < kPlanes; ++t) {
+      bits_[c][t] = 0;
+      offset[c][t] = SIZE_MAX;
+      if (static_cast<int>(t) >= classes[c].planes) continue;
+      if (planes_.size() < at + bits / 8 + items / 8 + 2 * kSlack) planes_.resize(at + bits / 8 + items / 8 + 2 * kSlack);
+      decoder.take(bits, classes[c].levels[t], planes_.data() + at);
+      offset[c][t] = at;
+      bits_[c][t] = bits;
+      at += (bits + 7) / 8;
+      bits = ones_in(planes_.data() + offset[c][t], bits);
+      if (bits == 0) damaged("a plane is empty");
+    }
+  }
+  if (!decoder.ends()) damaged("its entropy coder did not end where it began");
+  for (std::size_t c = 0; c < kClasses; ++c)
+    for (std::size_t t = 0; t < kPlanes; ++t)
+      if (offset[c][t] != SIZE_MAX) streams_.planes[c][t].bytes = planes_.data() + offset[c][t];
+
+  basis_ = &basis;
+  slots_ = &slots;
+  views_ = views;
+  channel_ = 0;
+  unit_ = header.step / 256;
+  contexts_.begin(basis, slots, views, header.step_sixteenths);
+  const std::size_t room = (std::size_t{slots.count} * views + 127) / 64 * 64;
+  if (classes_.size() < room) {
+    classes_.resize(room);
+    seen_.resize(room);
+    negative_.resize(room);
+    magnitude_.resize(room);
+  }
+}
+
+void ItemDecoder::next(float* out) {
+  const std::size_t even = std::size_t{slots_->even} * views_, all = std::size_t{slots_->count} * views_;
+  static const UnpackFunction unpack = unpack_function();
+  contexts_.classify(channel_, 0, slots_->even, seen_.data(), classes_.data());
+  unpack(classes_.data(), even, streams_, magnitude_.data(), negative_.data(), seen_.data());
+  contexts_.classify(channel_, slots_->even, slots_->count, seen_.data(), classes_.data());
+  unpack(classes_.data() + even, all - even, streams_, magnitude_.data() + even, negative_.data() + even, seen_.data() + even);
+  contexts_.learn(channel_, seen_.data());
+  dequantise(magnitude_.data(), negative_.data(), classes_.data(), offsets_.one.data(), offsets_.more.data(), unit_, out, all);
+  ++channel_;
+}
+
+void ItemDecoder::finish() const {
+  bool whole = !streams_.overrun && streams_.escapes == streams_.escapes_end && streams_.low.position == streams_.low_end &&
+               streams_.signs.position == sign_bits_;
+  for (std::size_t c = 0; c < kClasses; ++c)
+    for (std::size_t t = 0; t < kPlanes; ++t) whole = whole && streams_.planes[c][t].position == bits_[c][t];
+  if (!whole) damaged("its streams do not end with the group");
+}
+
+}  // namespace vitrine::transform

@@ -1,0 +1,246 @@
+// The transform form: what its parts promise, and the bound in every group.
+#include <bit>
+#include <cmath>
+#include <random>
+#include <utility>
+
+#include "common/base/error.h"
+#include "common/codec/transform/blocks.h"
+#include "common/codec/transform/entropy.h"
+#include "common/codec/transform/items.h"
+#include "common/codec/transform/linear.h"
+#include "common/codec/transform/transform_codec.h"
+#include "tests/support/testing.h"
+
+using namespace vitrine;
+
+namespace {
+
+// Features with a spectrum, smooth over positions, a mean map and heavy-tailed views, like a teacher's.
+std::vector<float> features(std::uint32_t views, std::uint32_t c, std::uint32_t h, std::uint32_t w, std::uint32_t seed) {
+  std::mt19937 generator(seed);
+  std::normal_distribution<float> normal;
+  std::vector<float> mixing(std::size_t{c} * c), means(std::size_t{c} * h * w), out;
+  std::mt19937 fixed(7);
+  for (std::size_t i = 0; i < mixing.size(); ++i) mixing[i] = normal(fixed) / std::pow(1.0f + static_cast<float>(i % c), 0.9f);
+  for (float& m : means) m = 3 * normal(fixed);
+  for (std::uint32_t v = 0; v < views; ++v) {
+    const float contrast = std::exp(0.5f * normal(generator));
+    std::vector<float> latent(means.size());
+    for (std::size_t k = 0; k < c; ++k) {
+      const float shared = normal(generator);
+      for (std::size_t p = 0; p < h * w; ++p) latent[k * h * w + p] = contrast * (0.7f * shared + 0.7f * normal(generator));
+    }
+    for (std::size_t k = 0; k < c; ++k)
+      for (std::size_t p = 0; p < h * w; ++p) {
+        float x = means[k * h * w + p];
+        for (std::size_t l = 0; l < c; ++l) x += mixing[k * c + l] * latent[l * h * w + p];
+        out.push_back(x);
+      }
+  }
+  return out;
+}
+
+std::shared_ptr<const FeatureBasis> calibrated(std::uint32_t c, std::uint32_t h, std::uint32_t w, double max_error = 0.01) {
+  Calibrator calibrator(c, h, w);
+  calibrator.add(features(64, c, h, w, 1), 64);
+  return std::make_shared<const FeatureBasis>(calibrator.finish(max_error, 32));
+}
+
+double relative_error(const FeatureBasis& basis, std::span<const float> raw, std::span<const float> decoded) {
+  double error = 0, energy = 0;
+  for (std::size_t i = 0; i < raw.size(); ++i) {
+    error += std::pow(static_cast<double>(decoded[i]) - raw[i], 2);
+    energy += std::pow(static_cast<double>(raw[i]) - basis.mean[i % basis.values()], 2);
+  }
+  return error / energy;
+}
+
+std::vector<float> decoded(const TransformCodec& codec, const std::vector<Array>& arrays, std::uint32_t views) {
+  std::vector<float> out(codec.basis().values() * views);
+  const std::span<const std::byte> payload(arrays[0].bytes);
+  codec.decode({&payload, 1}, views, out);
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("an orthonormal basis of eigenvectors comes back from a symmetric matrix") {
+  for (const std::size_t n : {1u, 2u, 3u, 17u, 64u}) {
+    std::mt19937 generator(static_cast<std::uint32_t>(n));
+    std::normal_distribution<double> normal;
+    std::vector<double> matrix(n * n);
+    for (std::size_t i = 0; i < n; ++i)
+      for (std::size_t j = 0; j <= i; ++j) matrix[i * n + j] = matrix[j * n + i] = normal(generator);
+    const transform::Eigen eigen = transform::symmetric_eigen(matrix, n);
+    double worst = 0;
+    for (std::size_t k = 0; k < n; ++k) {
+      if (k > 0) CHECK(eigen.values[k - 1] >= eigen.values[k]);
+      for (std::size_t i = 0; i < n; ++i) {
+        double product = 0, dot = 0;
+        for (std::size_t j = 0; j < n; ++j) {
+          product += matrix[i * n + j] * eigen.vectors[k * n + j];
+          dot += eigen.vectors[i * n + j] * eigen.vectors[k * n + j];
+        }
+        worst = std::max({worst, std::fabs(product - eigen.values[k] * eigen.vectors[k * n + i]),
+                          std::fabs(dot - (i == k ? 1 : 0))});
+      }
+    }
+    CHECK(worst < 1e-12 * static_cast<double>(n));
+  }
+}
+
+TEST_CASE("streams of bits come back, and cost what their entropy says") {
+  transform::NibbleEncoder encoder;
+  std::mt19937 generator(3);
+  struct Stream {
+    std::vector<std::uint8_t> packed;
+    std::uint64_t bits;
+    int level;
+  };
+  std::vector<Stream> streams;
+  double entropy = 0;
+  for (const double p : {0.003, 0.02, 0.1, 0.3, 0.5, 0.9})
+    for (const std::uint64_t bits : {std::uint64_t{1}, std::uint64_t{7}, std::uint64_t{4096}, std::uint64_t{30001}}) {
+      Stream s{std::vector<std::uint8_t>(bits / 8 + 1), bits, 0};
+      std::uint64_t ones = 1;
+      s.packed[0] = 1;
+      for (std::uint64_t i = 1; i < bits; ++i)
+        if (std::bernoulli_distribution(p)(generator)) {
+          s.packed[i / 8] |= static_cast<std::uint8_t>(1u << i % 8);
+          ++ones;
+        }
+      s.level = transform::best_level(ones, bits);
+      const double q = static_cast<double>(ones) / static_cast<double>(bits);
+      if (q < 1) entropy -= static_cast<double>(bits) * (q * std::log2(q) + (1 - q) * std::log2(1 - q));
+      encoder.add(s.packed, bits, s.level);
+      streams.push_back(s);
+    }
+  const std::vector<std::uint8_t> coded = encoder.finish();
+  CHECK(8.0 * static_cast<double>(coded.size()) < 1.015 * entropy + 8 * 4 * transform::kStates);
+  transform::NibbleDecoder decoder(coded);
+  for (const Stream& s : streams) {
+    std::vector<std::uint8_t> packed((s.bits + 7) / 8 + 4);
+    decoder.take(s.bits, s.level, packed.data());
+    bool same = true;
+    for (std::uint64_t i = 0; i < s.bits; ++i) same = same && (packed[i / 8] >> i % 8 & 1) == (s.packed[i / 8] >> i % 8 & 1);
+    CHECK(same);
+  }
+  CHECK(decoder.ends());
+}
+
+TEST_CASE("both bodies of the bit planes write the same streams and read them back") {
+  std::mt19937 generator(5);
+  for (const std::size_t count : {1u, 63u, 64u, 65u, 1000u}) {
+    std::vector<std::uint16_t> magnitude(count);
+    std::vector<std::uint8_t> negative(count), classes(count + 64);
+    for (std::size_t i = 0; i < count; ++i) {
+      classes[i] = static_cast<std::uint8_t>(generator() % transform::kClasses);
+      magnitude[i] = static_cast<std::uint16_t>(generator() % 3 == 0 ? generator() % (generator() % 40 == 0 ? 60000 : 40) : 0);
+      negative[i] = magnitude[i] != 0 && generator() % 2 == 0 ? 1 : 0;
+    }
+    std::vector<std::uint8_t> memory[2];
+    for (int any = 0; any < 2; ++any) {
+      const std::size_t each = 2 * count + 128;
+      memory[any].assign(each * (transform::kClasses * transform::kPlanes + 3), 0);
+      transform::Streams streams;
+      std::uint8_t* at = memory[any].data();
+      for (auto& planes : streams.planes)
+        for (transform::Bits& plane : planes) plane.bytes = std::exchange(at, at + each);
+      streams.signs.bytes = std::exchange(at, at + each);
+      streams.low.bytes = std::exchange(at, at + each);
+      streams.escapes = at;
+      transform::pack_function(any == 1)(magnitude.data(), negative.data(), classes.data(), count, streams);
+      transform::Streams back = streams;
+      for (auto& planes : back.planes)
+        for (transform::Bits& plane : planes) plane.position = 0;
+      back.signs.position = back.low.position = 0;
+      back.low_end = streams.low.position;
+      back.escapes_end = streams.escapes;
+      back.escapes = at;
+      for (int reader = 0; reader < 2; ++reader) {
+        transform::Streams again = back;
+        std::vector<std::uint16_t> m(count + 64);
+        std::vector<std::uint8_t> n(count + 64), seen(count + 64);
+        transform::unpack_function(reader == 1)(classes.data(), count, again, m.data(), n.data(), seen.data());
+        CHECK(!again.overrun);
+        m.resize(count);
+        n.resize(count);
+        CHECK(m == magnitude);
+        CHECK(n == negative);
+      }
+    }
+    CHECK(memory[0] == memory[1]);
+  }
+}
+
+TEST_CASE("the bound holds in every group, for any shape and bound, and steps are not wasted") {
+  struct Shape {
+    std::uint32_t c, h, w;
+  };
+  for (const Shape& shape : {Shape{24, 6, 6}, Shape{16, 1, 1}, Shape{5, 3, 7}, Shape{1, 4, 4}}) {
+    const auto basis = calibrated(shape.c, shape.h, shape.w);
+    basis->check("basis");
+    for (const double bound : {0.3, 0.01, 0.0001}) {
+      const TransformCodec codec(basis, bound);
+      for (const std::uint32_t views : {1u, 32u, 40u}) {
+        const std::vector<float> raw = features(views, shape.c, shape.h, shape.w, 10 + views);
+        const std::vector<float> back = decoded(codec, codec.encode(raw, views), views);
+        const double error = relative_error(*basis, raw, back);
+        CHECK(error <= bound * 1.0001);
+        if (views > 1 && shape.c > 1) CHECK(error > 0.9 * bound);
+      }
+    }
+  }
+}
+
+TEST_CASE("coefficients and features tell the same, and equal input gives equal bytes") {
+  const auto basis = calibrated(24, 6, 6);
+  const TransformCodec codec(basis, 0.01);
+  const std::vector<float> raw = features(32, 24, 6, 6, 3);
+  const std::vector<Array> arrays = codec.encode(raw, 32);
+  CHECK(arrays[0].bytes == codec.encode(raw, 32)[0].bytes);
+  std::vector<float> coefficients(raw.size()), features_of(raw.size());
+  codec.decode_coefficients(arrays[0].bytes, 32, coefficients);
+  transform::from_coefficients(*basis, coefficients, 32, features_of);
+  CHECK(features_of == decoded(codec, arrays, 32));
+  transform::to_coefficients(*basis, raw, 32, coefficients);
+  CHECK(codec.encode_coefficients(coefficients, 32) == arrays[0].bytes);
+}
+
+TEST_CASE("extremes: nothing but the mean, one giant view, what calibration never saw") {
+  const auto basis = calibrated(24, 6, 6);
+  const TransformCodec codec(basis, 0.01);
+  std::vector<float> raw;
+  for (int v = 0; v < 4; ++v) raw.insert(raw.end(), basis->mean.begin(), basis->mean.end());
+  CHECK(decoded(codec, codec.encode(raw, 4), 4).size() == raw.size());
+  raw = features(4, 24, 6, 6, 4);
+  for (std::size_t i = 0; i < basis->values(); ++i) raw[i] *= 1e6f;
+  CHECK(relative_error(*basis, raw, decoded(codec, codec.encode(raw, 4), 4)) <= 0.010001);
+  std::mt19937 generator(9);
+  for (float& x : raw) x = std::normal_distribution<float>(0, 50)(generator);
+  CHECK(relative_error(*basis, raw, decoded(codec, codec.encode(raw, 4), 4)) <= 0.010001);
+  raw[5] = std::nanf("");
+  CHECK_THROWS_AS(codec.encode(raw, 4), Error);
+}
+
+TEST_CASE("a damaged payload is an error or other numbers, never a crash") {
+  const auto basis = calibrated(6, 3, 3);
+  const TransformCodec codec(basis, 0.01);
+  const std::vector<Array> arrays = codec.encode(features(8, 6, 3, 3, 3), 8);
+  std::vector<float> out(basis->values() * 8);
+  std::size_t refused = 0;
+  const std::size_t bits = arrays[0].bytes.size() * 8;
+  for (std::size_t bit = 0; bit < bits; ++bit) {
+    std::vector<std::byte> bytes = arrays[0].bytes;
+    bytes[bit / 8] ^= std::byte{static_cast<unsigned char>(1u << bit % 8)};
+    try {
+      codec.decode_coefficients(bytes, 8, out);
+    } catch (const Error&) {
+      ++refused;
+    }
+  }
+  CHECK(refused > bits / 2);
+  for (std::size_t size = 0; size < arrays[0].bytes.size(); ++size)
+    CHECK_THROWS_AS(codec.decode_coefficients(std::span(arrays[0].bytes).first(size), 8, out), Error);
+}
