@@ -66,7 +66,7 @@ class TrackReader {
   /// What a thread keeps between reads, of any number of tracks. Its buffers grow to the largest group.
   struct Scratch {
     Container::Scratch container;
-    std::vector<std::vector<std::byte>> arrays;
+    std::vector<Buffer> arrays;
     std::vector<std::span<const std::byte>> spans;
   };
 

@@ -199,7 +199,8 @@ const ReadableFile& Container::opened(Scratch& scratch) const {
   return files.front();
 }
 
-void Container::read_chunk(std::size_t dataset, std::uint64_t chunk, Scratch& scratch, std::span<std::byte> out) const {
+void Container::read_chunk(std::size_t dataset, std::uint64_t chunk, Scratch& scratch, std::span<std::byte> out,
+                           Check check) const {
   const DatasetInfo& info = datasets_->at(dataset);
   const auto where = [&] { return text(path_, ": dataset ", info.name, ", group ", chunk); };
   if (chunk >= info.chunk_count) fail(where(), ": is not there; the dataset has ", info.chunk_count);
@@ -208,11 +209,10 @@ void Container::read_chunk(std::size_t dataset, std::uint64_t chunk, Scratch& sc
   const ReadableFile& file = opened(scratch);
   // Another file under the same name since the table was read, perhaps one made anew.
   if (file.size() != file_bytes_) fail(where(), ": the file has changed while it was in use; start again");
-  if (scratch.stored.size() < entry.stored_bytes) scratch.stored.resize(entry.stored_bytes);
-  const std::span<std::byte> stored = std::span(scratch.stored).first(entry.stored_bytes);
+  const std::span<std::byte> stored = scratch.stored.first(entry.stored_bytes);
   file.read(entry.offset, stored);
   if (xxh3(stored) != entry.hash) fail(where(), ": its checksum is wrong; the file is damaged, copy or make it again");
-  if (const char* problem = scratch.decompressor.try_decompress(stored, out))
+  if (const char* problem = scratch.decompressor.try_decompress(stored, out, check == Check::kBoth))
     fail(where(), ": cannot be decompressed (", problem, "); the file is damaged, copy or make it again");
 }
 

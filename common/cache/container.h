@@ -15,6 +15,7 @@
 #include <string_view>
 #include <vector>
 
+#include "common/base/buffer.h"
 #include "common/base/files.h"
 #include "common/codec/frame.h"
 
@@ -42,7 +43,7 @@ class Container {
   /// What one thread keeps between reads: a few open files, a buffer, zstd's state. May serve any number of containers.
   struct Scratch {
     std::array<ReadableFile, 4> files;  ///< the one read last comes first
-    std::vector<std::byte> stored;      ///< grows to the largest chunk
+    Buffer stored;                      ///< grows to the largest chunk
     Decompressor decompressor;
   };
 
@@ -66,10 +67,16 @@ class Container {
   };
   Place place(std::size_t dataset, std::uint64_t chunk) const;
 
-  /// A chunk, decoded, into `out` of exactly chunk_bytes(). Both checksums are verified. Throws Error that names file,
-  /// dataset and chunk. Any thread, with a scratch of its own; no lock, and no allocation once the scratch has seen the
-  /// largest chunk and the longest path.
-  void read_chunk(std::size_t dataset, std::uint64_t chunk, Scratch& scratch, std::span<std::byte> out) const;
+  /// Every chunk has two checksums: the table's over its stored bytes, zstd's over the decoded ones.
+  enum class Check {
+    kBoth,
+    kStored  ///< the table's alone: no stored byte goes unchecked, a fault of the decoder would
+  };
+  /// A chunk, decoded, into `out` of exactly chunk_bytes(). Throws Error that names file, dataset and chunk. Any
+  /// thread, with a scratch of its own; no lock, and no allocation once the scratch has seen the largest chunk and the
+  /// longest path.
+  void read_chunk(std::size_t dataset, std::uint64_t chunk, Scratch& scratch, std::span<std::byte> out,
+                  Check check = Check::kBoth) const;
   /// All rows of a dataset.
   std::vector<std::byte> read_all(std::size_t dataset, Scratch& scratch) const;
 

@@ -64,10 +64,9 @@ void TrackReader::load(GroupKey key, Scratch& scratch, const Decode& decode) con
   for (std::size_t i = 0; i < layout_.size(); ++i) {
     // The table has been checked against the file, so that a chunk of a size that no such file could hold is not there.
     const std::size_t size = file.datasets()[i].chunk_bytes();
-    std::vector<std::byte>& bytes = scratch.arrays[i];
-    if (bytes.size() < size) bytes.resize(size);
-    file.read_chunk(i, key.group % shard_groups_, scratch.container, std::span(bytes).first(size));
-    scratch.spans.push_back(std::span(bytes).first(size));
+    const std::span<std::byte> bytes = scratch.arrays[i].first(size);
+    file.read_chunk(i, key.group % shard_groups_, scratch.container, bytes, Container::Check::kStored);
+    scratch.spans.push_back(bytes);
   }
   try {
     decode(scratch.spans);

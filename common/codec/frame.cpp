@@ -1,5 +1,6 @@
 #include "common/codec/frame.h"
 
+#define ZSTD_STATIC_LINKING_ONLY  // ZSTD_d_forceIgnoreChecksum, a number to the library
 #include <zstd.h>
 
 #include <memory>
@@ -41,7 +42,11 @@ Decompressor::~Decompressor() {
   ZSTD_freeDCtx(context_);
 }
 
-const char* Decompressor::try_decompress(std::span<const std::byte> frame, std::span<std::byte> out) noexcept {
+const char* Decompressor::try_decompress(std::span<const std::byte> frame, std::span<std::byte> out,
+                                         bool check) noexcept {
+  // Where the library does not know the parameter, it checks.
+  (void)ZSTD_DCtx_setParameter(context_, ZSTD_d_forceIgnoreChecksum,
+                               check ? ZSTD_d_validateChecksum : ZSTD_d_ignoreChecksum);
   const std::size_t size = ZSTD_decompressDCtx(context_, out.data(), out.size(), frame.data(), frame.size());
   if (ZSTD_isError(size)) return ZSTD_getErrorName(size);
   return size == out.size() ? nullptr : "it holds fewer bytes than it should";

@@ -26,9 +26,9 @@ class Decompressor {
   Decompressor& operator=(const Decompressor&) = delete;
   /// Fills `out` exactly. Throws Error, beginning with `where`, when the frame is damaged or holds another size.
   void decompress(std::span<const std::byte> frame, std::span<std::byte> out, std::string_view where);
-  /// The same; returns what is wrong, in words that stay, or nullptr. Once it has decompressed one frame it allocates
-  /// nothing.
-  const char* try_decompress(std::span<const std::byte> frame, std::span<std::byte> out) noexcept;
+  /// The same; returns what is wrong, in words that stay, or nullptr. `check`: also the content's checksum; whoever has
+  /// checked the frame's own bytes may leave it out. Once it has decompressed one frame it allocates nothing.
+  const char* try_decompress(std::span<const std::byte> frame, std::span<std::byte> out, bool check = true) noexcept;
 
  private:
   ZSTD_DCtx_s* context_;
