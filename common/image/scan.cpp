@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <iterator>
+#include <numeric>
 #include <span>
 #include <string_view>
 #include <system_error>
@@ -76,17 +78,42 @@ void list_files(const fs::path& root, const std::string& name, std::uint32_t lab
   }
 }
 
-}  // namespace
+// Takes from `known` what need not be read; those that remain are the ones to look at.
+std::vector<std::size_t> believe(const fs::path& root, const ImageIndex& known, std::vector<Candidate>& candidates) {
+  std::vector<bool> sampled(known.images.size(), false);
+  for (const std::size_t i : verified_sample(known.images.size())) sampled[i] = true;
+  std::vector<char> believed(candidates.size(), 0);
+  tbb::parallel_for(std::size_t{0}, candidates.size(), [&](std::size_t i) {
+    ImageEntry& entry = candidates[i].entry;
+    const auto found = std::ranges::lower_bound(known.images, entry.id, {}, &ImageEntry::id);
+    if (found == known.images.end() || found->id != entry.id || found->label != entry.label ||
+        sampled[static_cast<std::size_t>(found - known.images.begin())])
+      return;
+    std::error_code failure;
+    if (fs::file_size(root / entry.id, failure) != found->file_bytes || failure) return;
+    entry = *found;
+    believed[i] = 1;
+  });
+  std::vector<std::size_t> rest;
+  for (std::size_t i = 0; i < candidates.size(); ++i)
+    if (!believed[i]) rest.push_back(i);
+  return rest;
+}
 
-ImageIndex scan_image_folder(const fs::path& root, std::vector<LeftOut>* left_out) {
+ImageIndex scan(const fs::path& root, std::vector<LeftOut>* left_out, const ImageIndex* known) {
   ImageIndex index;
   std::vector<Candidate> candidates;
   try {
     if (!fs::is_directory(root))
       fail("there is no folder ", root.string(), "; give a folder that holds one folder of images for each class");
     index.classes = class_folders(root);
-    for (std::size_t i = 0; i < index.classes.size(); ++i)
-      list_files(root, index.classes[i], static_cast<std::uint32_t>(i), candidates);
+    std::vector<std::vector<Candidate>> listed(index.classes.size());
+    tbb::parallel_for(std::size_t{0}, listed.size(), [&](std::size_t i) {
+      list_files(root, index.classes[i], static_cast<std::uint32_t>(i), listed[i]);
+    });
+    for (std::vector<Candidate>& of_class : listed)
+      candidates.insert(candidates.end(), std::make_move_iterator(of_class.begin()),
+                        std::make_move_iterator(of_class.end()));
   } catch (const fs::filesystem_error& error) {
     fail("cannot list the images below ", root.string(), ": ", error.code().message(), " (", error.path1().string(),
          "); give read access to every folder below it");
@@ -98,7 +125,10 @@ ImageIndex scan_image_folder(const fs::path& root, std::vector<LeftOut>* left_ou
 
   std::sort(candidates.begin(), candidates.end(),
             [](const Candidate& a, const Candidate& b) { return a.entry.id < b.entry.id; });
-  tbb::parallel_for(std::size_t{0}, candidates.size(), [&](std::size_t i) { look_at(root, candidates[i]); });
+  std::vector<std::size_t> unread(candidates.size());
+  std::iota(unread.begin(), unread.end(), std::size_t{0});
+  if (known != nullptr) unread = believe(root, *known, candidates);
+  tbb::parallel_for(std::size_t{0}, unread.size(), [&](std::size_t i) { look_at(root, candidates[unread[i]]); });
 
   std::vector<std::uint64_t> count(index.classes.size());
   std::vector<LeftOut> without;
@@ -121,6 +151,25 @@ ImageIndex scan_image_folder(const fs::path& root, std::vector<LeftOut>* left_ou
          "; JPEG, PNG and WebP files are expected there");
   if (left_out != nullptr) *left_out = std::move(without);
   return index;
+}
+
+}  // namespace
+
+ImageIndex scan_image_folder(const fs::path& root, std::vector<LeftOut>* left_out) {
+  return scan(root, left_out, nullptr);
+}
+
+ImageIndex scan_image_folder(const fs::path& root, std::vector<LeftOut>* left_out, const ImageIndex& known,
+                             VerifyImages verify) {
+  return scan(root, left_out, verify == VerifyImages::kSample ? &known : nullptr);
+}
+
+std::vector<std::size_t> verified_sample(std::size_t images) {
+  constexpr std::size_t kLeast = 256, kOneIn = 100;
+  const std::size_t count = std::min(images, std::max(kLeast, (images + kOneIn - 1) / kOneIn));
+  std::vector<std::size_t> out;
+  for (std::size_t i = 0; i < count; ++i) out.push_back(i * images / count);
+  return out;
 }
 
 }  // namespace vitrine

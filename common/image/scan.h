@@ -3,6 +3,7 @@
 #ifndef VITRINE_COMMON_IMAGE_SCAN_H_
 #define VITRINE_COMMON_IMAGE_SCAN_H_
 
+#include <cstddef>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -26,6 +27,22 @@ struct LeftOut {
 /// so that the labels of a training and a test folder with the same class folders agree. Images are sorted by id.
 /// Throws Error for a missing folder, fewer than two class folders, and no image at all.
 ImageIndex scan_image_folder(const std::filesystem::path& root, std::vector<LeftOut>* left_out);
+
+/// How far an index that was made of a folder before is believed.
+enum class VerifyImages {
+  kSample,  ///< list every file and ask for its size, read those of verified_sample() and those the index does not know
+  kAll      ///< read every file
+};
+
+/// The same, for a folder whose index is `known`: entries whose id, label and size are still right are taken from there
+/// as they are, all but a sample, which is read again. What it returns differs from `known` if a file came, went, has
+/// another size, or is of the sample and has other contents; contents that changed elsewhere at equal size are found
+/// when a view of the file is made (views.h).
+ImageIndex scan_image_folder(const std::filesystem::path& root, std::vector<LeftOut>* left_out, const ImageIndex& known,
+                             VerifyImages verify);
+
+/// Which images are read: one in a hundred but at least 256 (or all), spread evenly, always the same. Ascending.
+std::vector<std::size_t> verified_sample(std::size_t images);
 
 }  // namespace vitrine
 

@@ -11,6 +11,7 @@
 #include "tests/support/testing.h"
 
 using namespace vitrine;
+using vitrine::testing::read_whole;
 using vitrine::testing::TemporaryDirectory;
 using vitrine::testing::write_whole;
 
@@ -141,6 +142,79 @@ TEST_CASE("scanning a folder of class folders lists its images and says what it 
   CHECK(has(left_out[1].reason, "cut short"));
   CHECK(left_out[2].id == "cat/notes.txt");
   CHECK(scan_image_folder(root.path(), nullptr) == index);
+}
+
+TEST_CASE("a known index is believed but for sizes, names and a sample, and what changed shows in the result") {
+  const TemporaryDirectory root;
+  constexpr std::size_t kImages = 600;
+  const std::string jpeg = as_string(encode_jpeg(gradient(8, 9), 90)), png = as_string(encode_png(gradient(5, 6)));
+  const auto path_of = [](std::size_t i) {
+    return std::string(i % 2 == 0 ? "cat/" : "dog/") + std::to_string(1000 + i) + ".jpg";
+  };
+  for (std::size_t i = 0; i < kImages; ++i) write_whole(root / path_of(i), jpeg + std::to_string(1000 + i));
+  write_whole(root / "cat/notes.txt", "not an image");
+  const ImageIndex index = scan_image_folder(root.path(), nullptr);
+  REQUIRE(index.images.size() == kImages);
+  const auto again = [&](VerifyImages verify) { return scan_image_folder(root.path(), nullptr, index, verify); };
+  CHECK(again(VerifyImages::kSample) == index);
+  CHECK(again(VerifyImages::kAll) == index);
+  std::vector<LeftOut> left_out;
+  scan_image_folder(root.path(), &left_out, index, VerifyImages::kSample);
+  REQUIRE(left_out.size() == 1);
+  CHECK(left_out[0].id == "cat/notes.txt");
+
+  // 256 of 600: 0, 2, 4, 7, ...; the second entry is not among them.
+  const std::vector<std::size_t> sample = verified_sample(kImages);
+  REQUIRE(sample.size() == 256);
+  CHECK(sample[0] == 0);
+  CHECK(sample[1] == 2);
+  CHECK(sample.back() >= kImages - 3);
+  const auto damage = [&](std::size_t entry) {  // other contents, equal size
+    const std::filesystem::path file = root.path() / index.images[entry].id;
+    std::string bytes = read_whole(file);
+    bytes.back() = bytes.back() == '!' ? '?' : '!';
+    const std::string before = read_whole(file);
+    write_whole(file, bytes);
+    return before;
+  };
+  const std::string unseen = damage(1);
+  CHECK(again(VerifyImages::kSample) == index);
+  CHECK_FALSE(again(VerifyImages::kAll) == index);
+  write_whole(root.path() / index.images[1].id, unseen);
+  const std::string seen = damage(sample[100]);
+  ImageIndex found = again(VerifyImages::kSample);
+  CHECK_FALSE(found == index);
+  CHECK(found.images[sample[100]].hash != index.images[sample[100]].hash);
+  write_whole(root.path() / index.images[sample[100]].id, seen);
+  CHECK(again(VerifyImages::kSample) == index);
+
+  // Another size, a new image, an image that went, one that moved to another class.
+  write_whole(root.path() / index.images[1].id, png);
+  found = again(VerifyImages::kSample);
+  CHECK(found.images[1].height == 5);
+  write_whole(root.path() / index.images[1].id, unseen);
+  write_whole(root / "cat/new.png", png);
+  CHECK(again(VerifyImages::kSample).images.size() == kImages + 1);
+  std::filesystem::remove(root / "cat/new.png");
+  std::filesystem::rename(root.path() / index.images[1].id, root / "dog/moved.jpg");
+  found = again(VerifyImages::kSample);
+  CHECK(found.images.size() == kImages);
+  CHECK(found.images.back().id == "dog/moved.jpg");
+  CHECK(found.images.back().label == 1);
+}
+
+TEST_CASE("the sample is one in a hundred, at least 256, spread over all") {
+  CHECK(verified_sample(0).empty());
+  CHECK(verified_sample(3) == std::vector<std::size_t>{0, 1, 2});
+  CHECK(verified_sample(256).size() == 256);
+  CHECK(verified_sample(25600).size() == 256);
+  CHECK(verified_sample(25601).size() == 257);
+  const std::vector<std::size_t> sample = verified_sample(1281167);
+  CHECK(sample.size() == 12812);
+  for (std::size_t i = 1; i < sample.size(); ++i) {
+    CHECK(sample[i] - sample[i - 1] >= 99);
+    CHECK(sample[i] - sample[i - 1] <= 100);
+  }
 }
 
 TEST_CASE("folders without a data set are errors that say what is missing") {
