@@ -225,16 +225,17 @@ class Track:
 
     def read(self, pass_, group):
         """The targets of a group: float32 [group, shape...]."""
-        return self._decode(self.arrays(pass_, group), pass_, group)
+        return self.decode(self.arrays(pass_, group), pass_, group)
 
     def read_kept(self, pass_, group):
         """Of a topk track what is stored: values and classes [group, kept], the largest first, and the log-sum-exp of
         the other classes at each of codec["temperatures"]: [group, temperatures]."""
         if self.form != "topk":
             raise CacheError(f"{self.directory}: is stored as {self.form}; only topk has kept values")
-        return self._decode(self.arrays(pass_, group), pass_, group, FORMS[self.form].kept)
+        return self.decode(self.arrays(pass_, group), pass_, group, FORMS[self.form].kept)
 
-    def _decode(self, arrays, pass_, group, decode=None):
+    def decode(self, arrays, pass_, group, decode=None):
+        """arrays() to values; `pass_` and `group` for what an error says."""
         try:
             return (decode or FORMS[self.form].decode)(self, arrays)
         except (ValueError, IndexError) as problem:
@@ -251,7 +252,7 @@ class Track:
         with h5py.File(self.shelf.path(number), "r") as file:
             arrays = {array.name: file[array.name][chunk] if array.whole_group else
                       file[array.name][chunk * views:(chunk + 1) * views] for array in self.layout}
-        return self._decode(arrays, pass_, group)
+        return self.decode(arrays, pass_, group)
 
 
 class Cache:

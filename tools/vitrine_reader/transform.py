@@ -213,9 +213,10 @@ class _Streams:
             levels[c] = source.take(planes).tolist()
             if planes and max(levels[c]) >= LEVELS:
                 raise ValueError("a plane has an impossible level")
-            if planes > 0:
+            hidden = low_bits(c) > 0  # any magnitude may hide in the low bits
+            if planes > 0 or hidden:
                 self.offset_one[c] = source.take(1).view(np.int8)[0]
-            if planes > 1:
+            if planes > 1 or hidden:
                 self.offset_more[c] = source.take(1).view(np.int8)[0]
         if self.counts.sum() != items:
             raise ValueError("its classes do not add up to the group")
