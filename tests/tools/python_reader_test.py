@@ -64,6 +64,16 @@ def test_kept(out):
     raises("only topk has kept values", cache.track("features.3").read_kept, 0, 0)
 
 
+def test_coefficients(out):
+    """What a transform track holds, turned back by its basis, is what read() gives."""
+    cache = Cache(out / "cache")
+    for track in cache.tracks:
+        if track.form == "transform":
+            whole = np.einsum("kc,vkhw->vchw", track.basis.vectors, track.read_coefficients(0, 1)) + track.basis.mean
+            assert close(whole, track.read(0, 1))
+    raises("only transform has coefficients", cache.track("attention.3").read_coefficients, 0, 0)
+
+
 def test_index_and_recipes(out):
     cache = Cache(out / "cache")
     assert cache.classes == ["apple", "bär"]
@@ -287,9 +297,9 @@ def main():
         out = pathlib.Path(name)
         subprocess.run([BIN / "write_cache", out], check=True)
         test_hash()
-        for test in (test_values, test_kept, test_index_and_recipes, test_names, test_damaged_tables, test_ignorable,
-                     test_frames, test_payloads, test_any_payload, test_recipes_that_do_not_fit, test_flips_and_cuts,
-                     test_strangers, test_info):
+        for test in (test_values, test_kept, test_coefficients, test_index_and_recipes, test_names,
+                     test_damaged_tables, test_ignorable, test_frames, test_payloads, test_any_payload,
+                     test_recipes_that_do_not_fit, test_flips_and_cuts, test_strangers, test_info):
             test(out)
     print("values, refusals and damage: alike")
 

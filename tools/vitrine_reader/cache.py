@@ -234,6 +234,13 @@ class Track:
             raise CacheError(f"{self.directory}: is stored as {self.form}; only topk has kept values")
         return self.decode(self.arrays(pass_, group), pass_, group, FORMS[self.form].kept)
 
+    def read_coefficients(self, pass_, group):
+        """Of a transform track, features in the basis of its channels: float32 [group, C, H, W]. `basis.vectors.T` @
+        this over channels + `basis.mean` is what read() gives: for who has a faster matrix product at hand."""
+        if self.form != "transform":
+            raise CacheError(f"{self.directory}: is stored as {self.form}; only transform has coefficients")
+        return self.decode(self.arrays(pass_, group), pass_, group, FORMS[self.form].coefficients)
+
     def decode(self, arrays, pass_, group, decode=None):
         """arrays() to values; `pass_` and `group` for what an error says."""
         try:

@@ -141,6 +141,9 @@ class Transform:
     def layout(self, track):
         return [Array("payload", "|u1", (), True)]
 
+    def coefficients(self, track, arrays):
+        return transform.decode_coefficients(track.basis, arrays["payload"], track.group)
+
     def decode(self, track, arrays):
         return transform.decode(track.basis, arrays["payload"], track.group)
 

@@ -62,17 +62,21 @@ class Basis:
         around = [slot[:-2, 1:-1], slot[2:, 1:-1], slot[1:-1, :-2], slot[1:-1, 2:]]
         self.neighbours = np.stack([side.reshape(-1)[self.position] for side in around])
 
-    def inverse(self, items):
-        """float32 [C, slots, views] to features [views, C, H, W]."""
+    def maps(self, items):
+        """Items, float32 [C, slots, views], with the transform over positions undone: [C, H * W, views]."""
         channels, slots, views = items.shape
         maps = np.empty_like(items)
         maps[:, self.position] = items
         if self.rows is not None:
             maps = self.columns.T @ maps.reshape(channels * self.height, self.width, views)
             maps = self.rows.T @ maps.reshape(channels, self.height, self.width * views)
-        features = (self.vectors.T @ maps.reshape(channels, slots * views)).reshape(channels, slots, views)
-        features += self.mean.reshape(channels, slots, 1)
-        return np.ascontiguousarray(features.transpose(2, 0, 1)).reshape(views, *self.mean.shape)
+        return maps.reshape(channels, slots, views)
+
+    def features(self, maps):
+        """Those, float32 [C, H * W, views]."""
+        features = (self.vectors.T @ maps.reshape(len(maps), -1)).reshape(maps.shape)
+        features += self.mean.reshape(*maps.shape[:2], 1)
+        return features
 
 
 # The entropy coder
@@ -363,6 +367,16 @@ def decode_items(basis, payload, views):
     return items
 
 
+def _by_view(basis, values):
+    """[C, H * W, views] to [views, C, H, W]."""
+    return np.ascontiguousarray(values.transpose(2, 0, 1)).reshape(-1, *basis.mean.shape)
+
+
+def decode_coefficients(basis, payload, views):
+    """Features in the basis of channels, float32 [views, C, H, W]: vectors.T @ this + mean are the features."""
+    return _by_view(basis, basis.maps(decode_items(basis, payload, views)))
+
+
 def decode(basis, payload, views):
     """A group's features, float32 [views, C, H, W]."""
-    return basis.inverse(decode_items(basis, payload, views))
+    return _by_view(basis, basis.features(basis.maps(decode_items(basis, payload, views))))
