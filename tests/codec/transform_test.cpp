@@ -174,6 +174,44 @@ TEST_CASE("both bodies of the bit planes write the same streams and read them ba
   }
 }
 
+TEST_CASE("both bodies of the quantiser and its inverse make the same numbers") {
+  std::mt19937 generator(6);
+  for (const std::size_t count : {1u, 16u, 63u, 64u, 5000u}) {
+    const std::size_t room = (count + 63) / 64 * 64;
+    std::vector<float> items(room);
+    std::vector<std::uint8_t> classes(room);
+    std::vector<std::int8_t> offsets(2 * transform::kClasses);
+    transform::Thresholds thresholds{};
+    for (float& y : items) y = std::normal_distribution<float>(0, generator() % 20 == 0 ? 1e6f : 4)(generator);
+    for (std::uint8_t& c : classes) c = static_cast<std::uint8_t>(generator() % transform::kClasses);
+    for (std::int8_t& offset : offsets) offset = static_cast<std::int8_t>(static_cast<int>(generator() % 255) - 127);
+    for (int c = 0; c < transform::kClasses; ++c) {
+      thresholds.zero[c] = 0.5f + 0.02f * static_cast<float>(c);
+      thresholds.round[c] = 0.3f + 0.005f * static_cast<float>(c);
+    }
+    std::vector<std::uint16_t> magnitude[2];
+    std::vector<std::uint8_t> seen[2], negative[2];
+    std::vector<float> back[2];
+    double error[2];
+    for (const int any : {0, 1}) {
+      magnitude[any].resize(room);
+      seen[any].resize(room);
+      negative[any].resize(room);
+      back[any].resize(room);
+      error[any] = transform::quantise_function(any == 1)(items.data(), classes.data(), count, 1 / 0.7f, thresholds, offsets.data(),
+                                                           magnitude[any].data(), seen[any].data(), negative[any].data());
+      transform::dequantise_function(any == 1)(magnitude[any].data(), negative[any].data(), classes.data(), count, offsets.data(),
+                                               0.7f / 256, back[any].data());
+      back[any].resize(count);
+    }
+    CHECK(magnitude[0] == magnitude[1]);
+    CHECK(seen[0] == seen[1]);
+    CHECK(negative[0] == negative[1]);
+    CHECK(std::bit_cast<std::uint64_t>(error[0]) == std::bit_cast<std::uint64_t>(error[1]));
+    CHECK(back[0] == back[1]);
+  }
+}
+
 TEST_CASE("the bound holds in every group, for any shape and bound, and steps are not wasted") {
   struct Shape {
     std::uint32_t c, h, w;

@@ -5,6 +5,7 @@
 
 #include "common/base/error.h"
 #include "common/base/hash.h"
+#include "common/codec/transform/entropy.h"
 #include "common/codec/transform/items.h"
 #include "common/codec/transform/linear.h"
 #include "common/codec/transform/payload.h"
@@ -56,17 +57,21 @@ std::string FeatureBasis::hash() const {
   hash_array(sha, columns);
   hash_array(sha, scale);
   hash_array(sha, expected);
+  hash_array(sha, levels);
+  hash_array(sha, offsets);
   return sha.hex();
 }
 
 void FeatureBasis::check(const std::string& where) const {
   const std::size_t c = channels, h = height, w = width;
   if (c == 0 || h == 0 || w == 0 || mean.size() != values() || vectors.size() != c * c || eigenvalues.size() != c ||
-      scale.size() != values() || expected.size() != kLevels || rows.size() != (spatial() ? h * h : 0) ||
+      scale.size() != values() || expected.size() != kLevels ||
+      levels.size() != transform::kClasses * transform::kPlanes || offsets.size() != 2 * transform::kClasses || rows.size() != (spatial() ? h * h : 0) ||
       columns.size() != (spatial() ? w * w : 0))
     fail(where, ": the basis' arrays do not have the sizes of ", c, " x ", h, " x ", w, " features; the file is damaged, copy it again");
   if (!finite(mean) || !finite(vectors) || !finite(eigenvalues) || !finite(rows) || !finite(columns) ||
-      std::ranges::find(expected, 0) != expected.end())
+      std::ranges::find(expected, 0) != expected.end() ||
+      std::ranges::any_of(levels, [](std::uint8_t level) { return level >= transform::kLevels; }))
     fail(where, ": the basis holds numbers that no basis has; the file is damaged, copy it again");
 }
 
@@ -134,17 +139,25 @@ FeatureBasis Calibrator::finish(double max_error, std::uint32_t group) const {
       }
     return made;
   };
-  const auto coded = [&](const FeatureBasis& made) {
-    std::size_t bytes = 0;
-    const std::uint32_t views = std::min(group, kept);
-    std::vector<float> items(std::size_t{views} * each);
-    for (std::uint32_t first = 0; first + views <= std::min(kept, 2 * views); first += views) {
-      transform::to_items(made, slots, std::span(coefficients).subspan(first * each, views * each), views, items);
-      bytes += transform::encode_items(made, slots, items, views, max_error).size();
+  // What the first groups' classes look like, and then what those groups take.
+  const auto fitted = [&](FeatureBasis made, std::size_t* bytes) {
+    const std::uint32_t views = std::min(group, kept), groups = std::clamp(kept / views, 1u, 4u);
+    made.levels.assign(transform::kClasses * transform::kPlanes, transform::kLevels / 2);
+    made.offsets.assign(2 * transform::kClasses, 0);
+    std::vector<std::vector<float>> items(groups, std::vector<float>(std::size_t{views} * each));
+    transform::Tallies tallies;
+    for (std::uint32_t g = 0; g < groups; ++g) {
+      const auto own = std::span(coefficients).subspan(std::size_t{g} * views * each, std::size_t{views} * each);
+      transform::to_items(made, slots, own, views, items[g]);
+      transform::encode_items(made, slots, items[g], views, max_error, &tallies);
     }
-    return bytes;
+    tallies.settle(made);
+    *bytes = 0;
+    for (const std::vector<float>& own : items) *bytes += transform::encode_items(made, slots, own, views, max_error).size();
+    return made;
   };
-  FeatureBasis flat = with_scale(basis);
+  std::size_t flat_bytes = 0, spatial_bytes = 0;
+  FeatureBasis flat = fitted(with_scale(basis), &flat_bytes);
   // Rows and columns of the maps of all channels, each a Karhunen-Loève basis of its own.
   std::vector<double> of_rows(std::size_t{height_} * height_), of_columns(std::size_t{width_} * width_);
   std::vector<float> map(positions);
@@ -157,8 +170,8 @@ FeatureBasis Calibrator::finish(double max_error, std::uint32_t group) const {
   const transform::Eigen columns = transform::symmetric_eigen(std::move(of_columns), width_);
   basis.rows.assign(rows.vectors.begin(), rows.vectors.end());
   basis.columns.assign(columns.vectors.begin(), columns.vectors.end());
-  basis = with_scale(std::move(basis));
-  return coded(basis) < coded(flat) ? basis : flat;
+  basis = fitted(with_scale(std::move(basis)), &spatial_bytes);
+  return spatial_bytes < flat_bytes ? basis : flat;
 }
 
 }  // namespace vitrine

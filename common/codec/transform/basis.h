@@ -26,13 +26,15 @@ struct FeatureBasis {
   std::vector<float> rows, columns;    ///< [H, H] and [W, W], a basis vector a row; both empty: no transform over positions
   std::vector<std::int16_t> scale;     ///< [C, H, W]: round(16 log2 s), s the root mean square of a coefficient
   std::vector<std::uint16_t> expected; ///< [512]: mean |k| in 1/1024 of a coefficient with s/Δ = 2^((i−256)/16), at least 1
+  std::vector<std::uint8_t> levels;    ///< [32, 15]: usual probability of a one in each plane of each class (entropy.h)
+  std::vector<std::int8_t> offsets;    ///< [2, 32]: what |k| = 1 and |k| > 1 stand for in each class, (256 |k| + offset) / 256 steps
 
   std::uint32_t positions() const { return height * width; }
   std::size_t values() const { return std::size_t{channels} * positions(); }
   bool spatial() const { return !rows.empty(); }
   /// The root mean square of each coefficient: [C, H, W].
   std::vector<float> deviation() const;
-  /// SHA-256 of channels, height, width (uint32), views (uint64) and the eight arrays above in their order, little-endian.
+  /// SHA-256 of channels, height, width (uint32), views (uint64) and the nine arrays above in their order, little-endian.
   std::string hash() const;
   /// Throws Error, beginning with `where`, unless sizes fit together and floats are finite.
   void check(const std::string& where) const;

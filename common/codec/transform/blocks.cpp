@@ -1,6 +1,8 @@
 #include "common/codec/transform/blocks.h"
 
+#include <algorithm>
 #include <bit>
+#include <cmath>
 #include <cstring>
 
 #define VITRINE_BLOCKS_NAME portable
@@ -12,12 +14,17 @@
 #if defined(__x86_64__) && defined(__GNUC__)
 #define VITRINE_HAS_WIDE 1
 #include <immintrin.h>
+// The header's undefined vectors are taken for uninitialised ones (GCC bug 105593).
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #pragma GCC push_options
 #pragma GCC target("avx512f,avx512bw,avx512vl,bmi,bmi2,popcnt,lzcnt")
 #define VITRINE_BLOCKS_NAME wide
 #define VITRINE_BLOCKS_WIDE 1
 #include "common/codec/transform/blocks_body.inc"
 #pragma GCC pop_options
+#pragma GCC diagnostic pop
 #else
 #define VITRINE_HAS_WIDE 0
 #endif
@@ -50,6 +57,22 @@ UnpackFunction unpack_function(bool any) {
 #endif
   (void)any;
   return portable::unpack;
+}
+
+QuantiseFunction quantise_function(bool any) {
+#if VITRINE_HAS_WIDE
+  if (!any && has_wide()) return wide::quantise;
+#endif
+  (void)any;
+  return portable::quantise;
+}
+
+DequantiseFunction dequantise_function(bool any) {
+#if VITRINE_HAS_WIDE
+  if (!any && has_wide()) return wide::dequantise;
+#endif
+  (void)any;
+  return portable::dequantise;
 }
 
 }  // namespace vitrine::transform

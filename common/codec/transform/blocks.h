@@ -33,9 +33,25 @@ using PackFunction = void (*)(const std::uint16_t* magnitude, const std::uint8_t
 using UnpackFunction = void (*)(const std::uint8_t* classes, std::size_t count, Streams& streams, std::uint16_t* magnitude,
                                 std::uint8_t* negative, std::uint8_t* seen);
 
+/// The encoder's limits, in steps: below zero[c] an item of class c becomes 0, else max(1, floor(x + round[c])).
+struct Thresholds {
+  alignas(64) float zero[kClasses];
+  alignas(64) float round[kClasses];
+};
+/// Writes magnitude, min(magnitude, 15) and sign of items; returns the sum of (|item| / step − level)², a level being
+/// (256 |k| + offset) / 256 with `offsets` as in FeatureBasis. Arrays may be read and written up to the next multiple of 64.
+using QuantiseFunction = double (*)(const float* items, const std::uint8_t* classes, std::size_t count, float inverse_step,
+                                    const Thresholds& thresholds, const std::int8_t* offsets, std::uint16_t* magnitude,
+                                    std::uint8_t* seen, std::uint8_t* negative);
+/// The items: ± (256 |k| + offset) · unit, unit = step / 256, each rounded once. Written up to the next multiple of 64.
+using DequantiseFunction = void (*)(const std::uint16_t* magnitude, const std::uint8_t* negative, const std::uint8_t* classes,
+                                    std::size_t count, const std::int8_t* offsets, float unit, float* items);
+
 /// Those of this processor; `any`: those that run on every one.
 PackFunction pack_function(bool any = false);
 UnpackFunction unpack_function(bool any = false);
+QuantiseFunction quantise_function(bool any = false);
+DequantiseFunction dequantise_function(bool any = false);
 
 }  // namespace vitrine::transform
 

@@ -18,24 +18,25 @@ constexpr int log8(std::uint32_t n) {
   return static_cast<int>(std::bit_cast<std::uint32_t>(static_cast<float>(n)) >> 20) - 127 * 8;
 }
 
-VITRINE_CLONES void clear(std::uint16_t* sum, std::size_t n) {
-  for (std::size_t i = 0; i < n; ++i) sum[i] = 0;
-}
-VITRINE_CLONES void add(const std::uint8_t* row, std::uint16_t* sum, std::size_t n) {
-  for (std::size_t i = 0; i < n; ++i) sum[i] = static_cast<std::uint16_t>(sum[i] + row[i]);
-}
-VITRINE_CLONES void decay_and_add(const std::uint8_t* own, const std::uint16_t* around, std::uint16_t* past, std::size_t n) {
+// One position of all views: past += 64 (4 own + a + b + c + d) − past / 8.
+VITRINE_CLONES void learn_row(const std::uint8_t* own, const std::uint8_t* a, const std::uint8_t* b, const std::uint8_t* c,
+                              const std::uint8_t* d, std::uint16_t* past, std::size_t n) {
   for (std::size_t i = 0; i < n; ++i)
-    past[i] = static_cast<std::uint16_t>(past[i] - (past[i] >> 3) + 64 * (4 * own[i] + around[i]));
+    past[i] = static_cast<std::uint16_t>(past[i] - (past[i] >> 3) + 64 * (4 * own[i] + a[i] + b[i] + c[i] + d[i]));
 }
-VITRINE_CLONES void classes_of(const std::uint16_t* past, const std::uint16_t* around, int bias, std::uint8_t* classes,
-                               std::size_t n) {
-  for (std::size_t i = 0; i < n; ++i) {
-    const std::int32_t sum = past[i] + static_cast<std::int32_t>(kNear * kOne) * around[i] + static_cast<std::int32_t>(kConfidence);
-    const auto bits = std::bit_cast<std::int32_t>(static_cast<float>(sum));
-    const std::int32_t c = ((bits >> 20) + bias) >> 2;
-    classes[i] = static_cast<std::uint8_t>(c < 0 ? 0 : c > kClasses - 1 ? kClasses - 1 : c);
-  }
+std::uint8_t class_of_sum(std::int32_t sum, int bias) {
+  const std::int32_t c = ((std::bit_cast<std::int32_t>(static_cast<float>(sum)) >> 20) + bias) >> 2;
+  return static_cast<std::uint8_t>(c < 0 ? 0 : c > kClasses - 1 ? kClasses - 1 : c);
+}
+VITRINE_CLONES void classify_alone(const std::uint16_t* past, int bias, std::uint8_t* classes, std::size_t n) {
+  for (std::size_t i = 0; i < n; ++i) classes[i] = class_of_sum(past[i] + static_cast<std::int32_t>(kConfidence), bias);
+}
+VITRINE_CLONES void classify_near(const std::uint8_t* a, const std::uint8_t* b, const std::uint8_t* c, const std::uint8_t* d,
+                                  const std::uint16_t* past, int bias, std::uint8_t* classes, std::size_t n) {
+  for (std::size_t i = 0; i < n; ++i)
+    classes[i] = class_of_sum(past[i] + static_cast<std::int32_t>(kConfidence) +
+                                  static_cast<std::int32_t>(kNear * kOne) * (a[i] + b[i] + c[i] + d[i]),
+                              bias);
 }
 
 }  // namespace
@@ -49,13 +50,10 @@ Slots::Slots(std::uint32_t height, std::uint32_t width) : count(height * width),
         position.push_back(p);
         even += parity == 0 ? 1 : 0;
       }
-  neighbours.resize(count);
   for (std::uint32_t s = 0; s < count; ++s) {
     const std::uint32_t p = position[s], row = p / width, column = p % width;
-    if (row > 0) neighbours[s].push_back(slot[p - width]);
-    if (row + 1 < height) neighbours[s].push_back(slot[p + width]);
-    if (column > 0) neighbours[s].push_back(slot[p - 1]);
-    if (column + 1 < width) neighbours[s].push_back(slot[p + 1]);
+    neighbours.push_back({row > 0 ? slot[p - width] : count, row + 1 < height ? slot[p + width] : count,
+                          column > 0 ? slot[p - 1] : count, column + 1 < width ? slot[p + 1] : count});
   }
 }
 
@@ -66,40 +64,44 @@ void Contexts::begin(const FeatureBasis& basis, const Slots& slots, std::uint32_
   step_sixteenths_ = step_sixteenths;
   past_.assign(std::size_t{slots.count} * views, 0);
   past_expected_.assign(slots.count, 0);
-  around_.resize(views);
+  expected_.assign(slots.count + 1, 0);
 }
 
-std::uint32_t Contexts::expectation(std::uint32_t channel, std::uint32_t slot) const {
-  const int level = 256 + basis_->scale[std::size_t{channel} * slots_->count + slots_->position[slot]] - step_sixteenths_;
-  return basis_->expected[static_cast<std::size_t>(std::clamp(level, 0, static_cast<int>(FeatureBasis::kLevels) - 1))];
+void Contexts::expect(std::uint32_t channel) {
+  for (std::uint32_t s = 0; s < slots_->count; ++s) {
+    const int level = 256 + basis_->scale[std::size_t{channel} * slots_->count + slots_->position[s]] - step_sixteenths_;
+    expected_[s] = basis_->expected[static_cast<std::size_t>(std::clamp(level, 0, static_cast<int>(FeatureBasis::kLevels) - 1))];
+  }
 }
 
 void Contexts::classify(std::uint32_t channel, std::uint32_t first, std::uint32_t last, const std::uint8_t* seen,
                         std::uint8_t* classes) {
+  if (first == 0) expect(channel);
   for (std::uint32_t s = first; s < last; ++s) {
-    clear(around_.data(), views_);
-    std::uint32_t expected = past_expected_[s] + 16 * kConfidence;
+    std::uint32_t evidence = past_expected_[s] + 16 * kConfidence;
+    const auto& near = slots_->neighbours[s];
     if (s >= slots_->even)
-      for (const std::uint32_t other : slots_->neighbours[s]) {
-        add(seen + std::size_t{other} * views_, around_.data(), views_);
-        expected += 16 * kNear * kOne * std::min(expectation(channel, other), kMostExpected) / 1024;
-      }
-    // log8 of the prediction in 1/1024; the exponent's offset of classes_of goes off here as well.
-    const int bias = log8(expectation(channel, s)) - (log8(expected) - 32) - 127 * 8;
-    classes_of(past_.data() + std::size_t{s} * views_, around_.data(), bias, classes + std::size_t{s} * views_, views_);
+      for (const std::uint32_t other : near) evidence += 16 * kNear * kOne * std::min(expected_[other], kMostExpected) / 1024;
+    // log8 of the prediction in 1/1024; the exponent's offset of a float goes off here as well.
+    const int bias = log8(expected_[s]) - (log8(evidence) - 32) - 127 * 8;
+    const std::uint16_t* past = past_.data() + std::size_t{s} * views_;
+    std::uint8_t* out = classes + std::size_t{s} * views_;
+    const auto row = [&](std::size_t i) { return seen + std::size_t{near[i]} * views_; };
+    if (s < slots_->even)
+      classify_alone(past, bias, out, views_);
+    else
+      classify_near(row(0), row(1), row(2), row(3), past, bias, out, views_);
   }
 }
 
-void Contexts::learn(std::uint32_t channel, const std::uint8_t* seen) {
+void Contexts::learn(const std::uint8_t* seen) {
   for (std::uint32_t s = 0; s < slots_->count; ++s) {
-    clear(around_.data(), views_);
-    std::uint32_t expected = 4 * std::min(expectation(channel, s), kMostExpected);
-    for (const std::uint32_t other : slots_->neighbours[s]) {
-      add(seen + std::size_t{other} * views_, around_.data(), views_);
-      expected += std::min(expectation(channel, other), kMostExpected);
-    }
+    const auto& near = slots_->neighbours[s];
+    std::uint32_t expected = 4 * std::min(expected_[s], kMostExpected);
+    for (const std::uint32_t other : near) expected += std::min(expected_[other], kMostExpected);
     past_expected_[s] += expected - (past_expected_[s] >> 3);
-    decay_and_add(seen + std::size_t{s} * views_, around_.data(), past_.data() + std::size_t{s} * views_, views_);
+    const auto row = [&](std::size_t slot) { return seen + slot * views_; };
+    learn_row(row(s), row(near[0]), row(near[1]), row(near[2]), row(near[3]), past_.data() + std::size_t{s} * views_, views_);
   }
 }
 

@@ -9,6 +9,7 @@
 #ifndef VITRINE_COMMON_CODEC_TRANSFORM_CONTEXT_H_
 #define VITRINE_COMMON_CODEC_TRANSFORM_CONTEXT_H_
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -29,7 +30,7 @@ struct Slots {
   explicit Slots(std::uint32_t height, std::uint32_t width);
   std::uint32_t count, even;                           ///< all; those of the first phase
   std::vector<std::uint32_t> position;                 ///< [count], row-major
-  std::vector<std::vector<std::uint32_t>> neighbours;  ///< slots above, below, left, right, where there are such
+  std::vector<std::array<std::uint32_t, 4>> neighbours;  ///< slots above, below, left, right; `count` where there is none
 };
 
 class Contexts {
@@ -38,15 +39,19 @@ class Contexts {
   /// must outlive the group.
   void begin(const FeatureBasis& basis, const Slots& slots, std::uint32_t views, int step_sixteenths);
 
-  /// Classes of the items of slots [first, last) of a channel. `seen`: [slots, views] magnitudes up to kSeen of this channel; only
-  /// those of even slots are looked at, and only for odd ones. `classes`: [slots, views], written for the slots asked for.
+  /// What `seen` below must have room for: [slots + 1, views], the last row 0, and some slack.
+  std::size_t seen_bytes() const { return (std::size_t{slots_->count} + 1) * views_ + 64; }
+
+  /// Classes of the items of slots [first, last) of a channel: all even ones, or all odd ones. `seen`: magnitudes up to kSeen of this
+  /// channel; only those of even slots are looked at, and only for odd ones. `classes`: [slots, views], written for the slots
+  /// asked for.
   void classify(std::uint32_t channel, std::uint32_t first, std::uint32_t last, const std::uint8_t* seen,
                 std::uint8_t* classes);
-  /// A channel is known wholly.
-  void learn(std::uint32_t channel, const std::uint8_t* seen);
+  /// The channel that was classified last is known wholly.
+  void learn(const std::uint8_t* seen);
 
  private:
-  std::uint32_t expectation(std::uint32_t channel, std::uint32_t slot) const;
+  void expect(std::uint32_t channel);
 
   const FeatureBasis* basis_ = nullptr;
   const Slots* slots_ = nullptr;
@@ -54,7 +59,7 @@ class Contexts {
   int step_sixteenths_ = 0;
   std::vector<std::uint16_t> past_;           // [slots, views], a magnitude of 1 counts 256
   std::vector<std::uint32_t> past_expected_;  // [slots], the same of expectations, in 1/16
-  std::vector<std::uint16_t> around_;         // [views], scratch
+  std::vector<std::uint32_t> expected_;       // [slots + 1] of this channel; 0 for no slot
 };
 
 }  // namespace vitrine::transform

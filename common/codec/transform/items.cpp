@@ -9,22 +9,32 @@
 namespace vitrine::transform {
 namespace {
 
-VITRINE_CLONES void scale(float factor, const float* in, float* out, std::size_t n) {
-  for (std::size_t i = 0; i < n; ++i) out[i] = factor * in[i];
-}
-VITRINE_CLONES void add_scaled(float factor, const float* in, float* out, std::size_t n) {
-  for (std::size_t i = 0; i < n; ++i) out[i] += factor * in[i];
-}
-
-// out [outer, m, inner] = matrix [m, m] · in [outer, m, inner] along the middle; the transposed matrix for the inverse.
-void along(const float* matrix, bool transposed, const float* in, float* out, std::size_t outer, std::size_t m, std::size_t inner) {
+// out [outer, m, inner] = matrix [m, m] · in [outer, m, inner] along the middle; the transposed matrix for the inverse. Sums run
+// in order of the middle axis.
+VITRINE_CLONES void along(const float* matrix, bool transposed, const float* in, float* out, std::size_t outer, std::size_t m,
+                          std::size_t inner) {
+  constexpr std::size_t kLanes = 32;
+  const std::size_t row = transposed ? 1 : m, column = transposed ? m : 1;
   for (std::size_t o = 0; o < outer; ++o)
-    for (std::size_t i = 0; i < m; ++i) {
-      float* to = out + (o * m + i) * inner;
-      for (std::size_t j = 0; j < m; ++j) {
-        const float factor = transposed ? matrix[j * m + i] : matrix[i * m + j];
-        const float* from = in + (o * m + j) * inner;
-        j == 0 ? scale(factor, from, to, inner) : add_scaled(factor, from, to, inner);
+    for (std::size_t first = 0; first < inner; first += kLanes) {
+      const float* from = in + o * m * inner + first;
+      float* to = out + o * m * inner + first;
+      if (inner - first >= kLanes) {
+        for (std::size_t i = 0; i < m; ++i) {
+          float sums[kLanes] = {};
+          for (std::size_t j = 0; j < m; ++j) {
+            const float factor = matrix[i * row + j * column];
+            for (std::size_t l = 0; l < kLanes; ++l) sums[l] += factor * from[j * inner + l];
+          }
+          for (std::size_t l = 0; l < kLanes; ++l) to[i * inner + l] = sums[l];
+        }
+      } else {
+        for (std::size_t i = 0; i < m; ++i)
+          for (std::size_t l = 0; l < inner - first; ++l) {
+            float sum = 0;
+            for (std::size_t j = 0; j < m; ++j) sum += matrix[i * row + j * column] * from[j * inner + l];
+            to[i * inner + l] = sum;
+          }
       }
     }
 }

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <optional>
 
 #include "common/base/error.h"
 #include "common/codec/transform/blocks.h"
@@ -20,6 +21,7 @@ constexpr std::uint16_t kVersion = 1;
 constexpr std::size_t kHeaderBytes = 32;
 constexpr std::size_t kSlack = 64;  // after a bit string, for reads and writes of whole words
 constexpr int kLadder = 64;         // steps an octave
+constexpr unsigned kOwnLevels = 128; // beside a class's number of planes: levels follow
 
 struct Header {
   std::uint32_t bytes;
@@ -36,12 +38,30 @@ void append_varint(std::vector<std::uint8_t>& out, std::uint64_t value) {
   out.push_back(static_cast<std::uint8_t>(value));
 }
 
-std::uint64_t ones_in(const std::uint8_t* bytes, std::uint64_t bits) {
-  std::uint64_t ones = 0;
-  for (std::uint64_t i = 0; i < bits / 8; ++i) ones += static_cast<std::uint64_t>(std::popcount(bytes[i]));
-  if (bits % 8 != 0)
-    ones += static_cast<std::uint64_t>(std::popcount(static_cast<std::uint8_t>(bytes[bits / 8] & ((1u << bits % 8) - 1))));
+VITRINE_CLONES std::uint64_t ones_in(const std::uint8_t* bytes, std::uint64_t bits) {
+  std::uint64_t ones = 0, i = 0;
+  for (; i + 64 <= bits; i += 64) {
+    std::uint64_t word;
+    std::memcpy(&word, bytes + i / 8, sizeof word);
+    ones += static_cast<std::uint64_t>(std::popcount(word));
+  }
+  for (; i < bits; ++i) ones += bytes[i / 8] >> i % 8 & 1u;
   return ones;
+}
+
+// What a plane costs at a level, in bits.
+double cost(std::uint64_t ones, std::uint64_t bits, int level) {
+  const double p = 1 / (1 + std::exp2((kLevels / 2 - level) / 3.0));
+  return -static_cast<double>(ones) * std::log2(p) - static_cast<double>(bits - ones) * std::log2(1 - p);
+}
+
+VITRINE_CLONES double sum_of_squares(const float* values, std::size_t n) {
+  double sums[16] = {}, total = 0;
+  for (std::size_t i = 0; i + 16 <= n; i += 16)
+    for (std::size_t l = 0; l < 16; ++l) sums[l] += static_cast<double>(values[i + l]) * static_cast<double>(values[i + l]);
+  for (std::size_t i = n / 16 * 16; i < n; ++i) total += static_cast<double>(values[i]) * static_cast<double>(values[i]);
+  for (const double sum : sums) total += sum;
+  return total;
 }
 
 [[noreturn]] void damaged(const char* what) {
@@ -75,25 +95,15 @@ struct Source {
   }
 };
 
-VITRINE_CLONES void dequantise(const std::uint16_t* magnitude, const std::uint8_t* negative, const std::uint8_t* classes,
-                               const std::int8_t* one, const std::int8_t* more, float unit, float* out, std::size_t n) {
-  for (std::size_t i = 0; i < n; ++i) {
-    const std::int32_t k = magnitude[i], c = classes[i];
-    const std::int32_t level = 256 * k + (k == 0 ? 0 : k == 1 ? one[c] : more[c]);
-    const float value = static_cast<float>(level) * unit;
-    out[i] = negative[i] != 0 ? -value : value;
-  }
-}
-
-std::vector<std::uint8_t> pack_group(const Quantised& group, float step) {
+std::vector<std::uint8_t> pack_group(const FeatureBasis& basis, const Quantised& group, std::size_t items, float step,
+                                     Tallies* tallies) {
   std::array<std::uint64_t, kClasses> counts{};
-  for (const std::uint8_t c : group.classes) ++counts[c];
+  for (std::size_t i = 0; i < items; ++i) ++counts[group.classes[i]];
   std::size_t room = 0, low_room = 0;
   for (int c = 0; c < kClasses; ++c) {
     room += (counts[static_cast<std::size_t>(c)] / 8 + kSlack) * kPlanes;
     low_room += counts[static_cast<std::size_t>(c)] * static_cast<std::size_t>(low_bits(c)) / 8;
   }
-  const std::size_t items = group.magnitude.size();
   std::vector<std::uint8_t> planes(room), signs(items / 8 + kSlack), low(low_room + kSlack), escapes(3 * items + kSlack);
   Streams streams;
   std::size_t at = 0;
@@ -120,18 +130,25 @@ std::vector<std::uint8_t> pack_group(const Quantised& group, float step) {
     if (counts[c] == 0) continue;
     header.classes |= 1u << c;
     append_varint(out, counts[c]);
-    std::vector<std::uint8_t> levels;
-    for (const Bits& plane : streams.planes[c]) {
+    // Levels of the basis unless the group's own save more than they take.
+    const std::uint8_t* usual = basis.levels.data() + c * kPlanes;
+    std::vector<std::uint8_t> own;
+    double saved = 0;
+    for (std::size_t t = 0; t < kPlanes; ++t) {
+      const Bits& plane = streams.planes[c][t];
       const std::uint64_t ones = ones_in(plane.bytes, plane.position);
+      if (tallies != nullptr && plane.position > 0) tallies->add_plane(static_cast<int>(c), static_cast<int>(t), ones, plane.position);
       if (ones == 0) break;
-      levels.push_back(static_cast<std::uint8_t>(best_level(ones, plane.position)));
-      encoder.add({plane.bytes, plane.position / 8 + 1}, plane.position, levels.back());
+      own.push_back(static_cast<std::uint8_t>(best_level(ones, plane.position)));
+      saved += cost(ones, plane.position, usual[t]) - cost(ones, plane.position, own.back()) - 8;
     }
-    out.push_back(static_cast<std::uint8_t>(levels.size()));
-    out.insert(out.end(), levels.begin(), levels.end());
-    const bool hidden = low_bits(static_cast<int>(c)) > 0;  // any level may hide in the low bits
-    if (hidden || !levels.empty()) out.push_back(static_cast<std::uint8_t>(group.offsets.one[c]));
-    if (hidden || levels.size() > 1) out.push_back(static_cast<std::uint8_t>(group.offsets.more[c]));
+    const bool is_own = saved > 0;
+    out.push_back(static_cast<std::uint8_t>(own.size() | (is_own ? kOwnLevels : 0)));
+    if (is_own) out.insert(out.end(), own.begin(), own.end());
+    for (std::size_t t = 0; t < own.size(); ++t) {
+      const Bits& plane = streams.planes[c][t];
+      encoder.add({plane.bytes, plane.position / 8 + 1}, plane.position, is_own ? own[t] : usual[t]);
+    }
   }
   const std::vector<std::uint8_t> entropy = encoder.finish();
   header.entropy_bytes = static_cast<std::uint32_t>(entropy.size());
@@ -147,45 +164,37 @@ std::vector<std::uint8_t> pack_group(const Quantised& group, float step) {
 }  // namespace
 
 std::vector<std::uint8_t> encode_items(const FeatureBasis& basis, const Slots& slots, std::span<const float> items,
-                                       std::uint32_t views, double max_error) {
-  double energy = 0;
-  for (const float y : items) energy += static_cast<double>(y) * y;
-  const double bound = max_error * energy;
+                                       std::uint32_t views, double max_error, Tallies* tallies) {
+  const double energy = sum_of_squares(items.data(), items.size()), bound = max_error * energy;
+  const auto step_of = [](int j) { return static_cast<float>(std::exp2(static_cast<double>(j) / kLadder)); };
   static thread_local Contexts contexts;
   static thread_local Quantised now, best;
-  const auto step_of = [](int j) { return static_cast<float>(std::exp2(static_cast<double>(j) / kLadder)); };
+  // A first guess from a sample; then between a step that holds and one that does not, by the error's slope.
   const double mean_square = std::max(energy / static_cast<double>(items.size()), 1e-30);
-  int j = static_cast<int>(std::lround(kLadder / 2.0 * std::log2(12 * max_error * mean_square)));
-  j = std::clamp(j, -100 * kLadder, 60 * kLadder);
-  // Between a step that holds and one that does not: by the error's slope first, then one by one.
-  int holds = -1, fails = -1;
-  bool has_holds = false, has_fails = false;
-  for (;;) {
+  int j = std::clamp(static_cast<int>(std::lround(kLadder / 2.0 * std::log2(12 * max_error * mean_square))), -100 * kLadder, 60 * kLadder);
+  for (int move = 4 * kLadder; move > 0; move /= 2)
+    j += sampled_error(items, step_of(j)) <= bound ? move : -move;
+  std::optional<int> holds, fails;
+  while (energy > 0) {
     quantise(basis, slots, items, views, step_of(j), contexts, now);
     const bool held = now.error <= bound;
-    const double off = std::log2(std::max(bound, 1e-300) / std::max(now.error, 1e-300)) / 1.3 * kLadder;
-    if (held) {
-      holds = j;
-      has_holds = true;
-      std::swap(best, now);
-    } else {
-      fails = j;
-      has_fails = true;
-    }
-    if (has_holds && has_fails && fails - holds <= 1) break;
-    int next = j + static_cast<int>(std::clamp(off, -8.0 * kLadder, 8.0 * kLadder));
-    if (held && next <= j) next = j + 1;
-    if (!held && next >= j) next = j - 1;
-    if (has_holds && has_fails) next = std::clamp(next, holds + 1, fails - 1);
-    if (energy == 0 || next < -110 * kLadder || next > 70 * kLadder) break;
+    const double off = std::log2(bound / std::max(now.error, 1e-300)) / 1.2 * kLadder;
+    (held ? holds : fails) = j;
+    if (held) std::swap(best, now);
+    if (holds && fails && *fails - *holds <= 1) break;
+    int next = j + static_cast<int>(std::floor(std::clamp(off, -4.0 * kLadder, 4.0 * kLadder)));
+    next = held ? std::max(next, j + 1) : std::min(next, j - 1);
+    if (holds && fails) next = std::clamp(next, *holds + 1, *fails - 1);
+    if (next < -110 * kLadder || next > 70 * kLadder)
+      fail("features cannot be kept within max_error ", max_error, "; expected values of an ordinary range");
     j = next;
   }
-  if (!has_holds) {  // nothing but zeros, or beyond what floats resolve
-    if (energy != 0) fail("features cannot be kept within max_error ", max_error, "; expected values of an ordinary range");
+  if (!holds) {  // nothing but zeros
     holds = j;
-    std::swap(best, now);
+    quantise(basis, slots, items, views, step_of(j), contexts, best);
   }
-  return pack_group(best, step_of(holds));
+  if (tallies != nullptr) tallies->add(items, best, step_of(*holds));
+  return pack_group(basis, best, items.size(), step_of(*holds), tallies);
 }
 
 void ItemDecoder::begin(const FeatureBasis& basis, const Slots& slots, std::span<const std::byte> payload,
@@ -206,20 +215,19 @@ void ItemDecoder::begin(const FeatureBasis& basis, const Slots& slots, std::span
     std::array<std::uint8_t, kPlanes> levels{};
   };
   std::array<Class, kClasses> classes;
-  offsets_ = {};
   std::uint64_t total = 0;
   for (std::size_t c = 0; c < kClasses; ++c) {
     if ((header.classes >> c & 1) == 0) continue;
     Class& own = classes[c];
     own.count = source.varint();
-    own.planes = source.byte();
+    const unsigned planes = source.byte();
+    own.planes = static_cast<int>(planes & ~kOwnLevels);
     total += own.count;
     if (own.planes > kPlanes || own.count == 0 || own.count > items || total > items) damaged("a class has an impossible size");
-    for (int t = 0; t < own.planes; ++t)
-      if ((own.levels[static_cast<std::size_t>(t)] = source.byte()) >= kLevels) damaged("a plane has an impossible level");
-    const bool low = low_bits(static_cast<int>(c)) > 0;
-    if (low || own.planes > 0) offsets_.one[c] = static_cast<std::int8_t>(source.byte());
-    if (low || own.planes > 1) offsets_.more[c] = static_cast<std::int8_t>(source.byte());
+    for (std::size_t t = 0; t < static_cast<std::size_t>(own.planes); ++t) {
+      own.levels[t] = (planes & kOwnLevels) != 0 ? source.byte() : basis.levels[c * kPlanes + t];
+      if (own.levels[t] >= kLevels) damaged("a plane has an impossible level");
+    }
   }
   if (total != items) damaged("its classes do not add up to the group");
   if (header.sign_bits > items) damaged("it has more signs than items");
@@ -267,9 +275,9 @@ void ItemDecoder::begin(const FeatureBasis& basis, const Slots& slots, std::span
   unit_ = header.step / 256;
   contexts_.begin(basis, slots, views, header.step_sixteenths);
   const std::size_t room = (std::size_t{slots.count} * views + 127) / 64 * 64;
+  seen_.assign(std::max(contexts_.seen_bytes(), room), 0);
   if (classes_.size() < room) {
     classes_.resize(room);
-    seen_.resize(room);
     negative_.resize(room);
     magnitude_.resize(room);
   }
@@ -278,12 +286,13 @@ void ItemDecoder::begin(const FeatureBasis& basis, const Slots& slots, std::span
 void ItemDecoder::next(float* out) {
   const std::size_t even = std::size_t{slots_->even} * views_, all = std::size_t{slots_->count} * views_;
   static const UnpackFunction unpack = unpack_function();
+  static const DequantiseFunction dequantise = dequantise_function();
   contexts_.classify(channel_, 0, slots_->even, seen_.data(), classes_.data());
   unpack(classes_.data(), even, streams_, magnitude_.data(), negative_.data(), seen_.data());
   contexts_.classify(channel_, slots_->even, slots_->count, seen_.data(), classes_.data());
   unpack(classes_.data() + even, all - even, streams_, magnitude_.data() + even, negative_.data() + even, seen_.data() + even);
-  contexts_.learn(channel_, seen_.data());
-  dequantise(magnitude_.data(), negative_.data(), classes_.data(), offsets_.one.data(), offsets_.more.data(), unit_, out, all);
+  contexts_.learn(seen_.data());
+  dequantise(magnitude_.data(), negative_.data(), classes_.data(), all, basis_->offsets.data(), unit_, out);
   ++channel_;
 }
 

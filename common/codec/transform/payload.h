@@ -16,9 +16,9 @@
 namespace vitrine::transform {
 
 /// `items`: [C, slots, views], finite. The step is the largest of 2^(j/64) at which the squared error is at most `max_error` of
-/// the squares' sum.
+/// the squares' sum. `tallies`, where given, learns from the group.
 std::vector<std::uint8_t> encode_items(const FeatureBasis& basis, const Slots& slots, std::span<const float> items,
-                                       std::uint32_t views, double max_error);
+                                       std::uint32_t views, double max_error, Tallies* tallies = nullptr);
 
 /// Decodes channel after channel, so that what follows works on data in the cache's first levels. Kept and used again, it
 /// allocates nothing for groups of a size that it has met. One thread at a time.
@@ -42,7 +42,6 @@ class ItemDecoder {
   std::uint64_t sign_bits_ = 0;
   std::vector<std::uint8_t> planes_, signs_, low_, classes_, seen_, negative_;
   std::vector<std::uint16_t> magnitude_;
-  Offsets offsets_;
   float unit_ = 0;  // 1/256 of the step
 };
 

@@ -3,16 +3,14 @@
 #include <algorithm>
 #include <cmath>
 
+#include "common/codec/transform/blocks.h"
 #include "common/codec/transform/clones.h"
+#include "common/codec/transform/entropy.h"
 
 namespace vitrine::transform {
 namespace {
 
 constexpr double kLambda = 0.13;  // squared steps that a bit is worth
-
-struct Thresholds {
-  std::array<float, kClasses> zero, round;
-};
 
 // For a Laplace distribution with mean |k| as the class predicts: P(|k| ≥ 1) = q^0.65, P(|k| > n | |k| ≥ n) = q.
 const Thresholds& thresholds() {
@@ -35,75 +33,91 @@ const Thresholds& thresholds() {
   return made;
 }
 
-VITRINE_CLONES void quantise_items(const float* items, const std::uint8_t* classes, float inverse, const float* zero,
-                                   const float* round, std::uint16_t* magnitude, std::uint8_t* seen, std::uint8_t* negative,
-                                   std::size_t n) {
-  for (std::size_t i = 0; i < n; ++i) {
-    const float x = std::fabs(items[i]) * inverse;
-    const auto up = static_cast<std::int32_t>(std::min(x + round[classes[i]], 65535.0f));
-    const std::int32_t k = x < zero[classes[i]] ? 0 : up < 1 ? 1 : up;
-    magnitude[i] = static_cast<std::uint16_t>(k);
-    seen[i] = static_cast<std::uint8_t>(k < kSeen ? k : kSeen);
-    negative[i] = items[i] < 0 ? 1 : 0;
+// A step for plain rounding with a dead zone, on every 16th run of 16 items.
+VITRINE_CLONES double plain_error(const float* items, std::size_t n, float step) {
+  const float inverse = 1 / step;
+  float sums[16] = {};
+  double total = 0;
+  std::size_t runs = 0;
+  for (std::size_t i = 0; i + 16 <= n; i += 256) {
+    for (std::size_t l = 0; l < 16; ++l) {
+      const float x = std::fabs(items[i + l]) * inverse;
+      const float k = x < 0.66f ? 0.0f : std::floor(x + 0.45f);
+      const float off = k == 0.0f ? x : x - std::max(k, 1.0f);
+      sums[l] += off * off;
+    }
+    if (++runs % 64 == 0 || i + 272 > n)
+      for (float& sum : sums) {
+        total += static_cast<double>(sum);
+        sum = 0;
+      }
   }
+  return total;
 }
-
-struct Tally {
-  double count = 0, sum = 0, squares = 0;  // of |y|/Δ − |k|
-};
 
 }  // namespace
 
 int sixteenths(float step) { return static_cast<int>(std::floor(16 * std::log2(step) + 1e-3)); }
 
+double sampled_error(std::span<const float> items, float step) {
+  const std::size_t sampled = (items.size() + 240) / 256 * 16;
+  if (sampled == 0) return 0;
+  return plain_error(items.data(), items.size(), step) * step * step * static_cast<double>(items.size()) / static_cast<double>(sampled);
+}
+
 void quantise(const FeatureBasis& basis, const Slots& slots, std::span<const float> items, std::uint32_t views, float step,
               Contexts& contexts, Quantised& out) {
   const std::size_t channel_items = std::size_t{slots.count} * views, even = std::size_t{slots.even} * views;
-  out.magnitude.resize(items.size());
-  out.negative.resize(items.size());
-  out.classes.resize(items.size());
+  out.magnitude.resize(items.size() + 64);
+  out.negative.resize(items.size() + 64);
+  out.classes.resize(items.size() + 64);
   static thread_local std::vector<std::uint8_t> seen;
-  seen.resize(channel_items);
-  const Thresholds& t = thresholds();
-  const float inverse = 1 / step;
   contexts.begin(basis, slots, views, sixteenths(step));
-  std::array<Tally, kClasses> one{}, more{};
-  double zeros = 0;
+  seen.assign(contexts.seen_bytes(), 0);
+  static const QuantiseFunction quantise_items = quantise_function();
+  double error = 0;
   for (std::uint32_t channel = 0; channel < basis.channels; ++channel) {
     const std::size_t base = channel * channel_items;
     const auto phase = [&](std::uint32_t first, std::uint32_t last, std::size_t begin, std::size_t end) {
       contexts.classify(channel, first, last, seen.data(), out.classes.data() + base);
-      quantise_items(items.data() + base + begin, out.classes.data() + base + begin, inverse, t.zero.data(), t.round.data(),
-                     out.magnitude.data() + base + begin, seen.data() + begin, out.negative.data() + base + begin, end - begin);
+      error += quantise_items(items.data() + base + begin, out.classes.data() + base + begin, end - begin, 1 / step, thresholds(),
+                              basis.offsets.data(), out.magnitude.data() + base + begin, seen.data() + begin,
+                              out.negative.data() + base + begin);
     };
     phase(0, slots.even, 0, even);
     phase(slots.even, slots.count, even, channel_items);
-    contexts.learn(channel, seen.data());
-    for (std::size_t i = base; i < base + channel_items; ++i) {
-      const double x = std::fabs(items[i]) * inverse;
-      if (out.magnitude[i] == 0) {
-        zeros += x * x;
-        continue;
-      }
-      Tally& tally = (out.magnitude[i] == 1 ? one : more)[out.classes[i]];
-      const double rest = x - out.magnitude[i];
-      tally.count += 1;
-      tally.sum += rest;
-      tally.squares += rest * rest;
-    }
-  }
-  double error = zeros;
-  for (std::size_t c = 0; c < kClasses; ++c) {
-    const auto settle = [&error](const Tally& tally, std::int8_t& offset) {
-      if (tally.count == 0) return;
-      offset = static_cast<std::int8_t>(std::clamp(std::lround(256 * tally.sum / tally.count), -127l, 127l));
-      const double shift = offset / 256.0;
-      error += tally.squares - 2 * shift * tally.sum + shift * shift * tally.count;
-    };
-    settle(one[c], out.offsets.one[c]);
-    settle(more[c], out.offsets.more[c]);
+    contexts.learn(seen.data());
   }
   out.error = error * step * step;
+}
+
+void Tallies::add(std::span<const float> items, const Quantised& group, float step) {
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    if (group.magnitude[i] == 0) continue;
+    Mean& mean = rest_[group.magnitude[i] == 1 ? 0 : 1][group.classes[i]];
+    mean.count += 1;
+    mean.sum += std::fabs(static_cast<double>(items[i])) / step - group.magnitude[i];
+  }
+}
+
+void Tallies::add_plane(int c, int plane, std::uint64_t ones, std::uint64_t bits) {
+  ones_[static_cast<std::size_t>(c)][static_cast<std::size_t>(plane)] += ones;
+  bits_[static_cast<std::size_t>(c)][static_cast<std::size_t>(plane)] += bits;
+}
+
+void Tallies::settle(FeatureBasis& basis) const {
+  basis.levels.assign(kClasses * kPlanes, kLevels / 2);
+  basis.offsets.assign(2 * kClasses, 0);
+  for (std::size_t c = 0; c < kClasses; ++c) {
+    for (std::size_t more = 0; more < 2; ++more) {
+      const Mean& mean = rest_[more][c];
+      if (mean.count > 0)
+        basis.offsets[more * kClasses + c] = static_cast<std::int8_t>(std::clamp(std::lround(256 * mean.sum / mean.count), -127l, 127l));
+    }
+    for (std::size_t t = 0; t < kPlanes; ++t)
+      if (bits_[c][t] > 0)
+        basis.levels[c * kPlanes + t] = static_cast<std::uint8_t>(best_level(ones_[c][t], bits_[c][t]));
+  }
 }
 
 }  // namespace vitrine::transform
