@@ -19,6 +19,7 @@ class VitrineDataset(torch.utils.data.Dataset):
     `images`: the folder that the cache was made from. `cache`: a Cache or its directory. `tracks`: names or Tracks.
     `size`: side of the pictures, the teacher's if not given. `normalise`: (mean, deviation), three numbers each, of
     colours in 0..1.
+    With transform tracks and several workers start Python with OPENBLAS_NUM_THREADS=1: a worker is one core's work.
     The last group of a pass is filled up with views of its first images, so that all groups are equally large."""
 
     def __init__(self, images, cache, tracks, pass_=0, size=None, normalise=None):

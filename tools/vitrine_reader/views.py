@@ -15,9 +15,9 @@ from .xxh3 import xxh3
 
 def mix_bytes(own, other, share):
     """MixUp of uint8 arrays: (own * share + other * (65536 - share) + 32768) >> 16, with share in 1/65536."""
-    share = np.uint32(share)
-    mixed = own * share + other * (np.uint32(65536) - share) + np.uint32(32768)
-    return (mixed >> np.uint32(16)).astype(np.uint8)
+    share = int(share)
+    mixed = own.astype(np.uint32) * share + other.astype(np.uint32) * (65536 - share) + 32768
+    return (mixed >> 16).astype(np.uint8)
 
 
 def scale_edge(value, teacher, size):
@@ -55,6 +55,8 @@ class Views:
         """The view before mixing: uint8 [size, size, 3]."""
         top, left, height, width = (int(recipe[key]) for key in ("top", "left", "height", "width"))
         view = picture.crop((left, top, left + width, top + height))
+        # Rows, then columns, each rounded to bytes: Pillow before 13 takes them in this order, later ones in either.
+        view = view.resize((self.size, height), Image.Resampling.BICUBIC)
         view = view.resize((self.size, self.size), Image.Resampling.BICUBIC)
         if recipe["flip"]:
             view = view.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
@@ -85,5 +87,5 @@ class Views:
             if xxh3(pictures[place].tobytes()) != self.cache.picture_hash(pass_, group):
                 raise CacheError(
                     f"{self.root}: view {place} of pass {pass_}, group {group} has other pixels than the teacher "
-                    "saw; use Pillow 12 with its own libjpeg-turbo, or store the images without loss")
+                    "saw; use Pillow's own wheel, with libjpeg-turbo, or store the images without loss")
         return pictures
