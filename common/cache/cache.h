@@ -86,6 +86,11 @@ class TrackReader {
   /// Throws Error for a track of another form too.
   void read_kept(GroupKey key, Scratch& scratch, std::span<float> values, std::span<std::uint32_t> indices,
                  std::span<float> tail) const;
+  /// Features of a transform track in the basis of its channels (basis()), [group, C, H, W]: vectorsᵀ · this + mean is what
+  /// read() gives. Throws Error for a track of another form too.
+  void read_coefficients(GroupKey key, Scratch& scratch, std::span<float> out) const;
+  /// Of a transform track, else nothing.
+  const std::shared_ptr<const FeatureBasis>& basis() const { return basis_; }
   /// Bytes of all shards that are there, and their number.
   std::uint64_t stored_bytes() const { return shelf_->stored_bytes(); }
   std::uint64_t shards() const { return shelf_->count(); }
@@ -100,6 +105,7 @@ class TrackReader {
   TrackInfo track_;
   std::uint32_t group_, shard_groups_, groups_per_pass_, shards_per_pass_;
   std::vector<ArrayLayout> layout_;
+  std::shared_ptr<const FeatureBasis> basis_;
   std::unique_ptr<const Codec> codec_;
   std::unique_ptr<const Shelf> shelf_;
 };

@@ -2,8 +2,10 @@
 
 #include "common/base/error.h"
 #include "common/cache/attributes.h"
+#include "common/cache/basis_file.h"
 #include "common/cache/cache.h"
 #include "common/codec/topk.h"
+#include "common/codec/transform/transform_codec.h"
 
 namespace vitrine {
 
@@ -13,7 +15,8 @@ TrackReader::TrackReader(const Cache& cache, const TrackInfo& track)
       shard_groups_(cache.plan().options().shard_groups),
       groups_per_pass_(cache.plan().groups_per_pass()),
       shards_per_pass_(cache.plan().shards_per_pass()),
-      codec_(make_codec(track.codec, track.shape)) {
+      basis_(load_basis(cache.directory(), track)),
+      codec_(make_codec(track.codec, track.shape, basis_)) {
   layout_ = codec_->layout();
   // A copy of what the check needs: the reader may move while the shelf holds the check.
   const auto check = [wanted = nlohmann::ordered_json::parse(track_.json()), layout = layout_, group = group_,
@@ -89,6 +92,17 @@ void TrackReader::read_kept(GroupKey key, Scratch& scratch, std::span<float> val
     fail(shelf_->directory().string(), ": is stored as ", form_name(track_.codec.form),
          ", which keeps all classes; only a topk track has largest values and a tail");
   load(key, scratch, [&](const auto& arrays) { codec->decode_kept(arrays, group_, values, indices, tail); });
+}
+
+void TrackReader::read_coefficients(GroupKey key, Scratch& scratch, std::span<float> out) const {
+  const auto* codec = dynamic_cast<const TransformCodec*>(codec_.get());
+  if (codec == nullptr)
+    fail(shelf_->directory().string(), ": is stored as ", form_name(track_.codec.form),
+         "; only a transform track has coefficients");
+  if (out.size() != track_.view_values() * group_)
+    fail(shelf_->directory().string(), ": a group has ", track_.view_values() * group_, " values; expected ",
+         out.size());
+  load(key, scratch, [&](const auto& arrays) { codec->decode_coefficients(arrays[0], group_, out); });
 }
 
 }  // namespace vitrine

@@ -4,6 +4,7 @@
 
 #include "common/base/error.h"
 #include "common/codec/topk.h"
+#include "common/codec/transform/transform_codec.h"
 #include "common/codec/uniform.h"
 
 namespace vitrine {
@@ -37,12 +38,20 @@ void CodecSettings::check(const std::vector<std::uint32_t>& shape, const std::st
   const auto only_for = [&](bool given, const char* setting, bool allowed) {
     if (given && !allowed) fail(where, ": the form ", form_name(form), " has no setting ", setting, "; remove it");
   };
-  only_for(max_error != 0, "max_error", form == Form::kUniform || form == Form::kTopk);
+  only_for(max_error != 0, "max_error", form == Form::kUniform || form == Form::kTopk || form == Form::kTransform);
   only_for(kept != 0, "kept", form == Form::kTopk);
   only_for(!temperatures.empty(), "temperatures", form == Form::kTopk);
-  only_for(!basis.empty(), "basis", false);
+  only_for(!basis.empty(), "basis", form == Form::kTransform);
   if (form == Form::kUniform && !(max_error >= kSmallestError && max_error <= kLargestError))
     fail(where, ": max_error = ", max_error, " is not allowed; expected from ", kSmallestError, " to ", kLargestError);
+  if (form == Form::kTransform) {
+    if (!(max_error > 0 && max_error < 1))
+      fail(where, ": max_error = ", max_error,
+           " is not allowed; expected a share of the energy between 0 and 1, for instance 0.01");
+    if (shape.size() != 3) fail(where, ": transform holds feature maps only; expected views of three axes");
+    if (basis.size() != 64 || basis.find_first_not_of("0123456789abcdef") != std::string::npos)
+      fail(where, ": basis is not SHA-256; expected 64 hexadecimal digits");
+  }
   if (form != Form::kTopk) return;
   if (max_error != 0 && !(max_error >= kSmallestError && max_error <= kLargestError))
     fail(where, ": max_error = ", max_error, " is not allowed; expected 0 (values as fp16) or from ", kSmallestError,
@@ -61,13 +70,20 @@ void CodecSettings::check(const std::vector<std::uint32_t>& shape, const std::st
 }
 
 std::unique_ptr<const Codec> make_codec(const CodecSettings& settings, const std::vector<std::uint32_t>& shape,
-                                        std::shared_ptr<const FeatureBasis>) {
+                                        std::shared_ptr<const FeatureBasis> basis) {
   settings.check(shape, "codec");
   switch (settings.form) {
     case Form::kUniform:
       return std::make_unique<const UniformCodec>(settings.max_error, shape);
     case Form::kTopk:
       return std::make_unique<const TopkCodec>(settings, shape);
+    case Form::kTransform:
+      if (!basis) fail("the form transform needs the basis ", settings.basis.substr(0, 8), "; give basis.h5 of its track");
+      if (shape != std::vector<std::uint32_t>{basis->channels, basis->height, basis->width} ||
+          basis->hash() != settings.basis)
+        fail("the basis ", basis->hash().substr(0, 8), " of ", basis->channels, " x ", basis->height, " x ",
+             basis->width, " features is not the one that the settings name (", settings.basis.substr(0, 8), ")");
+      return std::make_unique<const TransformCodec>(std::move(basis), settings.max_error);
     default:
       return std::make_unique<const PlainCodec>(settings.form, shape);
   }

@@ -21,9 +21,10 @@ namespace vitrine {
 ///   sqrt8  q = round(255 sqrt x), for probabilities; |sqrt error| ≤ 0.5 / 255
 ///   uniform    a multiple of one step, |error| ≤ a bound that the user names: uniform.h
 ///   topk       logits: the largest, and the mass of the others: topk.h
-enum class Form : std::uint8_t { kFp32 = 0, kFp16 = 1, kInt8 = 2, kSqrt8 = 3, kUniform = 4, kTopk = 5 };
+///   transform  feature maps: coefficients in a calibrated basis, the error of each group bounded: transform/
+enum class Form : std::uint8_t { kFp32 = 0, kFp16 = 1, kInt8 = 2, kSqrt8 = 3, kUniform = 4, kTopk = 5, kTransform = 6 };
 
-/// "fp32", "fp16", "int8", "sqrt8", "uniform", "topk".
+/// "fp32", "fp16", "int8", "sqrt8", "uniform", "topk", "transform".
 const char* form_name(Form form);
 /// Throws Error, beginning with `where`, for any other word.
 Form form_from_name(const std::string& name, const std::string& where);

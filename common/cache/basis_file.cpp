@@ -1,0 +1,107 @@
+#include "common/cache/basis_file.h"
+
+#include <cstring>
+#include <utility>
+
+#include "common/base/error.h"
+#include "common/cache/attributes.h"
+#include "common/cache/container_writer.h"
+#include "common/cache/table.h"
+
+namespace vitrine {
+namespace {
+
+constexpr const char* kBasisFormat = "vitrine basis";
+constexpr int kBasisLevel = 3;  // read and written once
+
+template <class Number>
+void put(std::vector<DatasetSpec>& specs, const char* name, const char* dtype, std::vector<std::uint64_t> shape,
+         const std::vector<Number>& numbers) {
+  if (numbers.empty()) return;  // no transform over positions
+  const auto rows = static_cast<std::uint32_t>(shape[0]);
+  specs.push_back({name, dtype, std::move(shape), rows, {std::as_bytes(std::span(numbers))}});
+}
+
+template <class Number>
+std::vector<Number> get(const Container& file, Container::Scratch& scratch, const char* name, const char* dtype,
+                        const std::vector<std::uint64_t>& shape) {
+  expect_dataset(file, name, dtype, shape, static_cast<std::uint32_t>(shape[0]));
+  const std::vector<std::byte> bytes = file.read_all(file.find(name), scratch);
+  std::vector<Number> numbers(bytes.size() / sizeof(Number));
+  std::memcpy(numbers.data(), bytes.data(), bytes.size());
+  return numbers;
+}
+
+}  // namespace
+
+std::filesystem::path basis_path(const TrackInfo& track) {
+  return std::filesystem::path(track.directory()) / "basis.h5";
+}
+
+void write_basis(const std::filesystem::path& path, const FeatureBasis& basis) {
+  const std::uint64_t c = basis.channels, h = basis.height, w = basis.width;
+  std::vector<DatasetSpec> specs;
+  put(specs, "mean", "<f4", {c, h, w}, basis.mean);
+  put(specs, "vectors", "<f4", {c, c}, basis.vectors);
+  put(specs, "eigenvalues", "<f4", {c}, basis.eigenvalues);
+  put(specs, "rows", "<f4", {h, h}, basis.rows);
+  put(specs, "columns", "<f4", {w, w}, basis.columns);
+  put(specs, "scale", "<i2", {c, h, w}, basis.scale);
+  put(specs, "expected", "<u2", {FeatureBasis::kLevels}, basis.expected);
+  nlohmann::ordered_json json;
+  json["format"] = kBasisFormat;
+  json["hash"] = basis.hash();
+  json["channels"] = c;
+  json["height"] = h;
+  json["width"] = w;
+  json["views"] = basis.views;
+  json["spatial"] = basis.spatial();
+  write_container(path, std::move(specs), json.dump(), kBasisLevel, table::kFlagForms);
+}
+
+FeatureBasis read_basis(const std::filesystem::path& path) {
+  const Container file(path);
+  Container::Scratch scratch;
+  const auto json = attributes(file, kBasisFormat);
+  FeatureBasis basis;
+  std::string hash;
+  bool spatial = false;
+  try {
+    hash = json.at("hash").get<std::string>();
+    const auto axis = [&json, &path](const char* key) {
+      const auto length = json.at(key).get<std::int64_t>();
+      if (length < 1 || length > (1 << 24)) fail(path.string(), ": has an impossible ", key, "; copy it again");
+      return static_cast<std::uint32_t>(length);
+    };
+    basis.channels = axis("channels"), basis.height = axis("height"), basis.width = axis("width");
+    basis.views = json.at("views").get<std::uint64_t>();
+    spatial = json.at("spatial").get<bool>();
+  } catch (const nlohmann::json::exception& problem) {
+    fail(path.string(), ": its attributes cannot be read (", problem.what(), "); copy it again");
+  }
+  const std::uint64_t c = basis.channels, h = basis.height, w = basis.width;
+  basis.mean = get<float>(file, scratch, "mean", "<f4", {c, h, w});
+  basis.vectors = get<float>(file, scratch, "vectors", "<f4", {c, c});
+  basis.eigenvalues = get<float>(file, scratch, "eigenvalues", "<f4", {c});
+  if (spatial) {
+    basis.rows = get<float>(file, scratch, "rows", "<f4", {h, h});
+    basis.columns = get<float>(file, scratch, "columns", "<f4", {w, w});
+  }
+  basis.scale = get<std::int16_t>(file, scratch, "scale", "<i2", {c, h, w});
+  basis.expected = get<std::uint16_t>(file, scratch, "expected", "<u2", {FeatureBasis::kLevels});
+  basis.check(path.string());
+  if (basis.hash() != hash) fail(path.string(), ": is not the basis that its hash names; copy it again");
+  return basis;
+}
+
+std::shared_ptr<const FeatureBasis> load_basis(const std::filesystem::path& cache, const TrackInfo& track) {
+  if (track.codec.form != Form::kTransform) return nullptr;
+  const std::filesystem::path path = cache / basis_path(track);
+  auto basis = std::make_shared<const FeatureBasis>(read_basis(path));
+  if (basis->hash() != track.codec.basis)
+    fail(path.string(), ": is the basis ", basis->hash().substr(0, 8), ", but track.json names ",
+         track.codec.basis.substr(0, 8), "; copy both from the same cache");
+  return basis;
+}
+
+}  // namespace vitrine
