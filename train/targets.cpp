@@ -1,23 +1,71 @@
-#include <torch/torch.h>
-
 #include "train/targets.h"
+
+#include <torch/torch.h>
 
 #include <algorithm>
 #include <numeric>
+#include <thread>
 
 #include "common/base/error.h"
 #include "common/cache/cache.h"
+#include "common/codec/topk.h"
+#include "common/teacher/calibrate.h"
+#include "train/topk_loss.h"
 
 namespace vitrine {
 namespace {
 
-std::vector<std::int64_t> wide(const std::vector<std::uint32_t>& shape) { return {shape.begin(), shape.end()}; }
+std::vector<std::int64_t> wide(const std::vector<std::uint32_t>& shape) {
+  return {shape.begin(), shape.end()};
+}
 
 std::vector<std::uint32_t> first_passes(std::uint32_t count) {
   std::vector<std::uint32_t> out(count);
   std::iota(out.begin(), out.end(), 0u);
   return out;
 }
+
+TargetShapes shapes_of(const TrackInfo* logits, const TrackInfo* features, const TrackInfo* attention, bool topk) {
+  TargetShapes out;
+  if (logits != nullptr) {
+    out.classes = logits->shape[0];
+    out.topk = topk;
+    out.logits = topk ? std::vector<std::int64_t>{2 * std::int64_t{logits->codec.kept} + 1} : wide(logits->shape);
+  }
+  if (features != nullptr) out.features = wide(features->shape);
+  if (attention != nullptr) out.attention = wide(attention->shape);
+  return out;
+}
+
+// Which of the track's temperatures is the loss's: the tail's mass is known at no other.
+std::size_t tail_at(const TrackInfo& track, double temperature) {
+  std::string there;
+  for (std::size_t t = 0; t < track.codec.temperatures.size(); ++t) {
+    if (track.codec.temperatures[t] == temperature) return t;
+    there += text(t > 0 ? ", " : "", track.codec.temperatures[t]);
+  }
+  fail("loss.temperature = ", temperature, ", but the topk track ", track.directory(),
+       " has the mass of the classes that it left out at ", there,
+       " only; choose one of these, or extract it again with that temperature in taps.topk_temperatures");
+}
+
+// The buffers of a topk group, and the rows that they make.
+struct TopkGroup {
+  TopkGroup(const TrackInfo& track, std::uint32_t group)
+      : views(group),
+        values(std::size_t{track.codec.kept} * group),
+        tails(track.codec.temperatures.size() * group),
+        indices(values.size()) {}
+  std::vector<float> packed(std::size_t at) const {
+    const std::size_t each = tails.size() / views;
+    std::vector<float> tail(views);
+    for (std::size_t view = 0; view < views; ++view) tail[view] = tails[view * each + at];
+    return pack_topk(values, indices, tail);
+  }
+  std::uint32_t views;
+  std::vector<float> values, tails;
+  std::vector<std::uint32_t> indices;
+};
 
 // Views from a plan, no targets.
 class NoTargets : public TargetSource {
@@ -42,18 +90,21 @@ class NoTargets : public TargetSource {
 class LiveTeacher : public NoTargets {
  public:
   LiveTeacher(const TrainOptions& options, std::shared_ptr<const ImageIndex> index)
-      : NoTargets(options, std::move(index)),
+      : NoTargets(options, index),
         teacher_(options.targets.teacher, options.targets.taps),
         tracks_(teacher_.tracks(plan())),
         through_codec_(options.targets.through_codec) {
     logits_ = find("logits", true);
     features_ = find(options.targets.features, !options.targets.features.empty());
     attention_ = find(options.targets.attention, !options.targets.attention.empty());
+    if (through_codec_) make_codecs(options, index);
+    topk_ = through_codec_ && tracks_[static_cast<std::size_t>(logits_)].codec.form == Form::kTopk;
+    if (topk_) tail_ = tail_at(tracks_[static_cast<std::size_t>(logits_)], options.loss.temperature);
   }
 
   TargetShapes shapes() const override {
-    const auto shape = [this](int track) { return track < 0 ? std::vector<std::int64_t>{} : wide(tracks_[static_cast<std::size_t>(track)].shape); };
-    return {shape(logits_), shape(features_), shape(attention_)};
+    const auto info = [this](int track) { return track < 0 ? nullptr : &tracks_[static_cast<std::size_t>(track)]; };
+    return shapes_of(info(logits_), info(features_), info(attention_), topk_);
   }
   bool needs_pictures() const override { return true; }
   GroupTargets targets(GroupKey, std::span<const std::uint8_t> pictures) const override {
@@ -61,9 +112,10 @@ class LiveTeacher : public NoTargets {
     std::vector<std::vector<float>> values = teacher_.run(pictures, views);
     const auto take = [&](int track) {
       if (track < 0) return std::vector<float>{};
-      std::vector<float>& raw = values[static_cast<std::size_t>(track)];
-      if (through_codec_) vitrine::through_codec(tracks_[static_cast<std::size_t>(track)], views, raw);
-      return std::move(raw);
+      const auto t = static_cast<std::size_t>(track);
+      if (topk_ && track == logits_) return kept(values[t], views);
+      if (through_codec_) vitrine::through_codec(*codecs_[t], views, values[t]);
+      return std::move(values[t]);
     };
     return {take(logits_), take(features_), take(attention_)};
   }
@@ -79,30 +131,57 @@ class LiveTeacher : public NoTargets {
     fail("targets: the live teacher has no track ", name, " (it has ", there, "); name its block in targets.taps");
   }
 
+  // The bases are those that vitrine-extract would make.
+  void make_codecs(const TrainOptions& options, const std::shared_ptr<const ImageIndex>& index) {
+    const ViewMaker maker(options.images, index, plan().options().image_size);
+    const std::uint32_t workers =
+        options.workers > 0 ? options.workers : std::max(1u, std::thread::hardware_concurrency());
+    ReadyTracks ready =
+        make_ready(teacher_, maker, plan(), tracks_, std::vector<std::shared_ptr<const FeatureBasis>>(tracks_.size()),
+                   options.targets.taps.calibration_views, workers);
+    tracks_ = std::move(ready.tracks);
+    codecs_ = std::move(ready.codecs);
+  }
+
+  std::vector<float> kept(std::span<const float> logits, std::uint32_t views) const {
+    const auto t = static_cast<std::size_t>(logits_);
+    const std::vector<Array> arrays = codecs_[t]->encode(logits, views);
+    const std::vector<std::span<const std::byte>> bytes{arrays[0].bytes, arrays[1].bytes, arrays[2].bytes};
+    TopkGroup group(tracks_[t], views);
+    dynamic_cast<const TopkCodec&>(*codecs_[t]).decode_kept(bytes, views, group.values, group.indices, group.tails);
+    return group.packed(tail_);
+  }
+
   Teacher teacher_;
   std::vector<TrackInfo> tracks_;
-  bool through_codec_;
+  std::vector<std::unique_ptr<const Codec>> codecs_;  // one a track, when there is need
+  bool through_codec_, topk_ = false;
+  std::size_t tail_ = 0;  // which of the tail's temperatures is the loss's
   int logits_ = -1, features_ = -1, attention_ = -1;
 };
 
 class CachedTargets : public TargetSource {
  public:
-  CachedTargets(const TargetOptions& options, const ImageIndex& index, const std::string& images) : cache_(options.cache) {
+  CachedTargets(const TargetOptions& options, const ImageIndex& index, const std::string& images, double temperature)
+      : cache_(options.cache) {
     check_same_images(cache_.index(), index, options.cache, images);
     logits_ = open(options, "logits");
     if (!options.features.empty()) features_ = open(options, options.features);
     if (!options.attention.empty()) attention_ = open(options, options.attention);
+    topk_ = logits_->track().codec.form == Form::kTopk;
+    if (topk_) tail_ = tail_at(logits_->track(), temperature);
   }
 
   const Plan& plan() const override { return cache_.plan(); }
   TargetShapes shapes() const override {
-    const auto shape = [](const auto& reader) { return reader ? wide(reader->track().shape) : std::vector<std::int64_t>{}; };
-    return {shape(logits_), shape(features_), shape(attention_)};
+    const auto info = [](const auto& reader) { return reader ? &reader->track() : nullptr; };
+    return shapes_of(info(logits_), info(features_), info(attention_), topk_);
   }
   std::vector<std::uint32_t> passes(bool features) const override {
     std::vector<std::uint32_t> out = logits_->passes();
     const auto keep = [&out](const std::vector<std::uint32_t>& others) {
-      std::erase_if(out, [&](std::uint32_t pass) { return std::find(others.begin(), others.end(), pass) == others.end(); });
+      std::erase_if(out,
+                    [&](std::uint32_t pass) { return std::find(others.begin(), others.end(), pass) == others.end(); });
     };
     keep(cache_.recipe_passes());
     if (features && features_) keep(features_->passes());
@@ -113,12 +192,18 @@ class CachedTargets : public TargetSource {
   std::optional<std::uint64_t> picture_hash(GroupKey key) const override { return cache_.picture_hash(key); }
   GroupTargets targets(GroupKey key, std::span<const std::uint8_t>) const override {
     thread_local TrackReader::Scratch scratch;
+    const std::uint32_t group = plan().options().group;
     const auto read = [&](const auto& reader) {
       std::vector<float> out;
       if (!reader) return out;
       const std::vector<std::uint32_t> passes = reader->passes();
       if (std::find(passes.begin(), passes.end(), key.pass) == passes.end()) return out;
-      out.resize(reader->track().view_values() * plan().options().group);
+      if (topk_ && reader == logits_) {
+        TopkGroup kept(reader->track(), group);
+        reader->read_kept(key, scratch, kept.values, kept.indices, kept.tails);
+        return kept.packed(tail_);
+      }
+      out.resize(reader->track().view_values() * group);
       reader->read(key, scratch, out);
       return out;
     };
@@ -132,18 +217,23 @@ class CachedTargets : public TargetSource {
 
   Cache cache_;
   std::unique_ptr<const TrackReader> logits_, features_, attention_;
+  bool topk_ = false;
+  std::size_t tail_ = 0;  // which of the tail's temperatures is the loss's
 };
 
 }  // namespace
 
-void check_same_images(const ImageIndex& expected, const ImageIndex& found, const std::string& expected_in, const std::string& found_in) {
+void check_same_images(const ImageIndex& expected, const ImageIndex& found, const std::string& expected_in,
+                       const std::string& found_in) {
   const auto refuse = [&](const std::string& difference) {
-    fail(expected_in, ": was made from other images than ", found_in, ": ", difference, "; use the folder that it was made from");
+    fail(expected_in, ": was made from other images than ", found_in, ": ", difference,
+         "; use the folder that it was made from");
   };
   if (expected.classes.size() != found.classes.size())
     refuse(text("it has ", expected.classes.size(), " classes, the folder ", found.classes.size()));
   for (std::size_t c = 0; c < expected.classes.size(); ++c)
-    if (expected.classes[c] != found.classes[c]) refuse(text("its class ", c, " is ", expected.classes[c], ", the folder's is ", found.classes[c]));
+    if (expected.classes[c] != found.classes[c])
+      refuse(text("its class ", c, " is ", expected.classes[c], ", the folder's is ", found.classes[c]));
   if (expected.images.size() != found.images.size())
     refuse(text("it has ", expected.images.size(), " images, the folder ", found.images.size()));
   for (std::size_t i = 0; i < expected.images.size(); ++i) {
@@ -161,8 +251,9 @@ std::unique_ptr<TargetSource> make_target_source(const TrainOptions& options, st
     case TargetKind::kTeacher:
       return std::make_unique<LiveTeacher>(options, std::move(index));
     case TargetKind::kCache:
-      if (options.targets.cache.empty()) fail("targets.cache is not given; expected the directory that vitrine-extract made");
-      return std::make_unique<CachedTargets>(options.targets, *index, options.images);
+      if (options.targets.cache.empty())
+        fail("targets.cache is not given; expected the directory that vitrine-extract made");
+      return std::make_unique<CachedTargets>(options.targets, *index, options.images, options.loss.temperature);
   }
   throw std::logic_error("an unknown kind of target source");
 }

@@ -14,14 +14,17 @@
 
 namespace vitrine {
 
-/// The targets of one group, decoded FP32, [group, shape...] each; empty: not there.
+/// The targets of one group, decoded FP32, [group, shape...] each; empty: not there. Logits of which only the largest
+/// are known are rows as topk_loss.h packs them.
 struct GroupTargets {
   std::vector<float> logits, features, attention;
 };
 
-/// Shapes of one view's targets: [K], [C, H, W], [heads, H, W]; empty: not there in any pass.
+/// Shapes of one view's targets: [K] (or [2 kept + 1]), [C, H, W], [heads, H, W]; empty: not there in any pass.
 struct TargetShapes {
   std::vector<std::int64_t> logits, features, attention;
+  std::int64_t classes = 0;  ///< of the teacher; 0 without logits
+  bool topk = false;         ///< logits are packed rows of the largest
 };
 
 /// Immutable after construction; any thread (a live CPU teacher wants at::set_num_threads(1) in each).
@@ -46,7 +49,8 @@ class TargetSource {
 std::unique_ptr<TargetSource> make_target_source(const TrainOptions& options, std::shared_ptr<const ImageIndex> index);
 
 /// Throws Error that names the first difference (classes, their order, images) when `found` is not `expected`.
-void check_same_images(const ImageIndex& expected, const ImageIndex& found, const std::string& expected_in, const std::string& found_in);
+void check_same_images(const ImageIndex& expected, const ImageIndex& found, const std::string& expected_in,
+                       const std::string& found_in);
 
 }  // namespace vitrine
 

@@ -19,6 +19,7 @@
 #include "train/checkpoint.h"
 #include "train/evaluate.h"
 #include "train/run_log.h"
+#include "train/topk_loss.h"
 
 namespace vitrine {
 namespace {
@@ -91,8 +92,8 @@ Trainer::Trainer(const TrainOptions& options)
     fail("batch = ", batch, " is larger than a pass of ", std::uint64_t{source_->plan().groups_per_pass()} * group, " views; choose a smaller one");
   steps_ = steps_per_epoch_ * options_.schedule.epochs();
   if (steps_ == 0) fail("the schedule has no epochs; set schedule.joint.epochs or another phase's");
-  if (!shapes_.logits.empty() && shapes_.logits[0] != static_cast<std::int64_t>(index_->classes.size()))
-    fail("the teacher has ", shapes_.logits[0], " classes, the images have ", index_->classes.size(), "; they must be the same classes in the same order");
+  if (!shapes_.logits.empty() && shapes_.classes != static_cast<std::int64_t>(index_->classes.size()))
+    fail("the teacher has ", shapes_.classes, " classes, the images have ", index_->classes.size(), "; they must be the same classes in the same order");
   for (const PhaseOptions* phase : options_.schedule.phases()) {
     if (phase->epochs == 0) continue;
     if (only_features(*phase) && shapes_.features.empty())
@@ -247,7 +248,9 @@ LossTerms Trainer::step(const Batch& batch, const SchedulePoint& point, std::uin
   }
   LossTerms terms;
   const auto stage = static_cast<std::size_t>(options_.transformer.stage) - 1;
-  if (phase.output_term && batch.logits.defined()) terms.output = kl_divergence(out.logits, batch.logits, options_.loss.temperature);
+  if (phase.output_term && batch.logits.defined())
+    terms.output = shapes_.topk ? topk_kl_divergence(out.logits, unpack_topk(batch.logits), options_.loss.temperature)
+                                : kl_divergence(out.logits, batch.logits, options_.loss.temperature);
   if (phase.feature_term && transformer_ && batch.features.defined())
     terms.feature = transformer_->forward(out.stages[stage], with_noise(batch.features, number), batch.attention).loss;
   if (phase.attention_term && !phase.freeze_student && batch.attention.defined())

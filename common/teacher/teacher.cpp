@@ -2,6 +2,7 @@
 
 #include <torch/torch.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -37,6 +38,38 @@ std::string joined(const std::vector<double>& values) {
     out += text(value);
   }
   return out;
+}
+
+// Refuses what no kind of target allows; what depends on sizes is left to the codec.
+void check_forms(const TapOptions& taps) {
+  const auto allow = [](const char* key, const std::string& name, std::initializer_list<Form> forms) {
+    const Form form = form_from_name(name, text("taps.", key));
+    std::string words;
+    for (const Form allowed : forms) {
+      if (form == allowed) return;
+      words += text(words.empty() ? "" : ", ", form_name(allowed));
+    }
+    fail("taps.", key, " = \"", name, "\" cannot hold such targets; expected one of ", words);
+  };
+  allow("logits_form", taps.logits_form, {Form::kFp32, Form::kFp16, Form::kInt8, Form::kUniform, Form::kTopk});
+  allow("features_form", taps.features_form, {Form::kFp32, Form::kFp16, Form::kInt8, Form::kTransform});
+  allow("attention_form", taps.attention_form, {Form::kFp32, Form::kFp16, Form::kInt8, Form::kSqrt8});
+}
+
+void check_heads(const std::vector<int>& heads, std::int64_t count) {
+  for (std::size_t i = 0; i < heads.size(); ++i) {
+    if (heads[i] < 0 || heads[i] >= count)
+      fail("taps.attention_heads names head ", heads[i], ", but the teacher has heads 0 to ", count - 1);
+    if (std::find(heads.begin(), heads.begin() + static_cast<std::ptrdiff_t>(i), heads[i]) !=
+        heads.begin() + static_cast<std::ptrdiff_t>(i))
+      fail("taps.attention_heads names head ", heads[i], " twice; name each head once");
+  }
+}
+
+std::string head_words(const TapOptions& taps) {
+  std::string words;
+  for (const int head : taps.attention_heads) words += text(words.empty() ? "" : " ", head);
+  return (taps.attention_mean ? "mean of " : "") + (words.empty() ? std::string("all") : words);
 }
 
 void check_finite(const std::vector<float>& values, std::uint32_t views, const std::string& what,
@@ -77,8 +110,17 @@ void TapOptions::fields(Fields& f) {
              {-1000, 1000});
   f.integers("attention", attention, "blocks whose class-token attention is kept", {-1000, 1000});
   f.flag("normalise", normalise, "features after a LayerNorm without affine; false: raw");
-  f.text("logits_form", logits_form, "fp32, fp16 or int8");
-  f.text("features_form", features_form, "fp32, fp16 or int8");
+  f.integers("attention_heads", attention_heads, "heads kept of each attention block, from 0; empty: all", {0, 1000});
+  f.flag("attention_mean", attention_mean, "keep the mean over those heads instead of each");
+  f.text("logits_form", logits_form, "fp32, fp16, int8, uniform (all classes, bounded error) or topk");
+  f.number("logits_error", logits_error, "uniform and topk: largest error of a logit; topk: 0 stores fp16", {0, 1e6});
+  f.integer("topk", topk, "topk: logits kept of each view, fewer than all classes", {1, 4e9});
+  f.numbers("topk_temperatures", topk_temperatures,
+            "topk: temperatures at which a student may learn (loss.temperature must be one of them)", {0.01, 1000});
+  f.text("features_form", features_form, "fp32, fp16, int8 or transform (bounded error)");
+  f.number("max_error", max_error, "transform: share of the features' energy that may be lost, in every group",
+           {1e-9, 0.999});
+  f.integer("calibration_views", calibration_views, "transform: views of pass 0 that its basis is made from", {1, 1e9});
   f.text("attention_form", attention_form, "fp32, fp16, int8 or sqrt8");
   f.integer("level", level, "zstd's level", {1, 19});
 }
@@ -93,16 +135,11 @@ Teacher::Teacher(const TeacherOptions& options, const TapOptions& taps)
         options_.vit.arch.empty() ? std::filesystem::path(options_.weights).stem().string() : options_.vit.arch;
   three_colours(options_.mean, "teacher.mean");
   three_colours(options_.deviation, "teacher.deviation");
-  form_from_name(taps.logits_form, "taps.logits_form");
-  form_from_name(taps.features_form, "taps.features_form");
-  form_from_name(taps.attention_form, "taps.attention_form");
-  if (taps.logits_form == "sqrt8" || taps.features_form == "sqrt8")
-    fail(
-        "taps.logits_form and taps.features_form cannot be sqrt8, which holds probabilities only; expected fp32, fp16 "
-        "or int8");
+  check_forms(taps);
   taps_.features = blocks_of(taps.features, options_.vit.depth, "features");
   taps_.attentions = blocks_of(taps.attention, options_.vit.depth, "attention");
   taps_.normalise = taps.normalise;
+  check_heads(taps.attention_heads, options_.vit.heads);
   if (!taps.logits && taps_.features.empty() && taps_.attentions.empty())
     fail("taps keep nothing: set taps.logits, taps.features or taps.attention");
   const Tensors weights = load_safetensors(options_.weights);
@@ -155,6 +192,17 @@ std::vector<TrackInfo> Teacher::tracks(const Plan& plan) const {
     track.normalised = track.kind == "features" && tap_options_.normalise;
     track.shape = std::move(shape);
     track.codec.form = form_from_name(form, text("taps.", kind, "_form"));
+    if (track.codec.form == Form::kUniform || track.codec.form == Form::kTopk)
+      track.codec.max_error = tap_options_.logits_error;
+    if (track.codec.form == Form::kTopk) {
+      track.codec.kept = tap_options_.topk;
+      track.codec.temperatures = tap_options_.topk_temperatures;
+    }
+    if (track.kind == "attention") track.provenance["heads"] = head_words(tap_options_);
+    if (track.codec.form == Form::kTransform)
+      track.codec.max_error = tap_options_.max_error;
+    else
+      track.codec.check(track.shape, text("taps.", kind, "_form = \"", form, "\""));
     out.push_back(std::move(track));
   };
   if (tap_options_.logits)
@@ -162,9 +210,12 @@ std::vector<TrackInfo> Teacher::tracks(const Plan& plan) const {
   for (const std::int64_t block : taps_.features)
     add("features", static_cast<int>(block), {static_cast<std::uint32_t>(vit_->dim()), side, side},
         tap_options_.features_form);
+  const std::size_t chosen = tap_options_.attention_heads.size();
+  const auto heads = static_cast<std::uint32_t>(tap_options_.attention_mean ? 1
+                                                : chosen > 0                ? chosen
+                                                                            : static_cast<std::size_t>(vit_->heads()));
   for (const std::int64_t block : taps_.attentions)
-    add("attention", static_cast<int>(block), {static_cast<std::uint32_t>(vit_->heads()), side, side},
-        tap_options_.attention_form);
+    add("attention", static_cast<int>(block), {heads, side, side}, tap_options_.attention_form);
   return out;
 }
 
@@ -193,7 +244,7 @@ std::vector<std::vector<float>> Teacher::run(std::span<const std::uint8_t> pictu
     std::size_t track = 0;
     if (tap_options_.logits) parts[track++].push_back(out.logits);
     for (const at::Tensor& feature : out.features) parts[track++].push_back(feature);
-    for (const at::Tensor& attention : out.attentions) parts[track++].push_back(attention);
+    for (const at::Tensor& attention : out.attentions) parts[track++].push_back(kept_heads(attention));
   }
   std::vector<std::vector<float>> values;
   for (std::size_t track = 0; track < count; ++track) {
@@ -201,6 +252,15 @@ std::vector<std::vector<float>> Teacher::run(std::span<const std::uint8_t> pictu
     check_finite(values.back(), views, what(track), options_.precision);
   }
   return values;
+}
+
+at::Tensor Teacher::kept_heads(const at::Tensor& attention) const {
+  at::Tensor kept = attention;
+  if (!tap_options_.attention_heads.empty()) {
+    std::vector<std::int64_t> heads(tap_options_.attention_heads.begin(), tap_options_.attention_heads.end());
+    kept = kept.index_select(1, at::tensor(heads, at::kLong).to(kept.device()));
+  }
+  return tap_options_.attention_mean ? kept.mean(1, /*keepdim=*/true) : kept;
 }
 
 std::vector<float> Teacher::logits(std::span<const std::uint8_t> pictures, std::uint32_t views) const {
@@ -226,12 +286,11 @@ std::string Teacher::what(std::size_t track) const {
   return text("attention values of block ", taps_.attentions[track - taps_.features.size()]);
 }
 
-void through_codec(const TrackInfo& track, std::uint32_t views, std::vector<float>& raw) {
-  const std::unique_ptr<const Codec> codec = make_codec(track.codec, track.shape);
-  const std::vector<Array> arrays = codec->encode(raw, views);
+void through_codec(const Codec& codec, std::uint32_t views, std::vector<float>& raw) {
+  const std::vector<Array> arrays = codec.encode(raw, views);
   std::vector<std::span<const std::byte>> bytes;
   for (const Array& array : arrays) bytes.emplace_back(array.bytes);
-  codec->decode(bytes, views, raw);
+  codec.decode(bytes, views, raw);
 }
 
 }  // namespace vitrine

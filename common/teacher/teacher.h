@@ -37,7 +37,14 @@ struct TapOptions {
   bool logits = true;
   std::vector<int> features, attention;  ///< blocks, from 0; negative ones count from the end
   bool normalise = true;
-  std::string logits_form = "fp16", features_form = "int8", attention_form = "sqrt8";
+  std::vector<int> attention_heads;  ///< of each attention block, from 0; empty: all
+  bool attention_mean = false;       ///< keep the mean over those heads alone
+  std::string logits_form = "uniform", features_form = "int8", attention_form = "sqrt8";
+  double logits_error = 1.0 / 64;  ///< uniform and topk: largest |error| of a logit; topk: 0 for fp16
+  double max_error = 0.01;         ///< transform: share of the features' energy that may be lost, in every group
+  std::uint32_t calibration_views = 1024;  ///< transform: views that its basis is made from
+  std::uint32_t topk = 32;                 ///< logits kept of each view
+  std::vector<double> topk_temperatures = {1, 4};
   int level = 1;
 
   void fields(Fields& f);
@@ -53,7 +60,8 @@ class Teacher {
   const TeacherOptions& options() const { return options_; }
   int image_size() const;
   int classes() const;
-  /// One a tap: logits, then features, then attention, in the order of the blocks given.
+  /// One a tap: logits, then features, then attention, in the order of the blocks given. In the transform form a
+  /// track's basis is still to be made: calibrate.h.
   std::vector<TrackInfo> tracks(const Plan& plan) const;
 
   /// pictures: uint8 [views, S, S, 3]. Returns raw FP32 values, one vector a track, [views, shape...]. Views are taken
@@ -67,6 +75,8 @@ class Teacher {
  private:
   VitOutputs forward(std::span<const std::uint8_t> pictures, std::uint32_t views, const VitTaps& taps) const;
 
+  /// The heads that are kept of one block's [N, heads, H, W], or their mean [N, 1, H, W].
+  at::Tensor kept_heads(const at::Tensor& attention) const;
   /// What a track is called in messages.
   std::string what(std::size_t track) const;
 
@@ -79,8 +89,9 @@ class Teacher {
   mutable std::mutex gpu_;  // a GPU serves one caller at a time
 };
 
-/// What a cache gives back for `raw`: through the track's form and out again. Bit-equal to extracting and reading.
-void through_codec(const TrackInfo& track, std::uint32_t views, std::vector<float>& raw);
+/// What a cache gives back for a group's `raw`: through the track's codec and out again. Bit-equal to extracting and
+/// reading.
+void through_codec(const Codec& codec, std::uint32_t views, std::vector<float>& raw);
 
 }  // namespace vitrine
 

@@ -208,12 +208,12 @@ TEST_CASE("through the codec a value moves by no more than its form's step") {
   const auto raw = teacher.run(noise(8), 8);
   for (std::size_t track = 0; track < tracks.size(); ++track) {
     std::vector<float> decoded = raw[track];
-    through_codec(tracks[track], 8, decoded);
+    through_codec(*make_codec(tracks[track].codec, tracks[track].shape), 8, decoded);
     bool moved = false;
     for (std::size_t i = 0; i < decoded.size(); ++i) {
       moved = moved || decoded[i] != raw[track][i];
       const double x = raw[track][i], y = decoded[i];
-      if (tracks[track].codec.form == Form::kFp16) CHECK(std::abs(x - y) <= std::max(std::abs(x) / 2048, 0x1p-25));
+      if (tracks[track].codec.form == Form::kUniform) CHECK(std::abs(x - y) <= 1.0 / 64);
       if (tracks[track].codec.form == Form::kSqrt8) CHECK(std::abs(std::sqrt(x) - std::sqrt(y)) <= 0.5 / 255 + 1e-6);
       if (tracks[track].codec.form == Form::kInt8)
         CHECK(std::abs(x - y) <= 4.0 / 254);  // of 16 normalised channels none exceeds sqrt(16)
@@ -222,9 +222,37 @@ TEST_CASE("through the codec a value moves by no more than its form's step") {
     // What was decoded is a fixed point of the forms that have no scale of their own.
     if (tracks[track].codec.form == Form::kInt8) continue;
     std::vector<float> twice = decoded;
-    through_codec(tracks[track], 8, twice);
+    through_codec(*make_codec(tracks[track].codec, tracks[track].shape), 8, twice);
     CHECK((twice == decoded));
   }
+}
+
+TEST_CASE("of attention, all heads are kept, or some, or their mean") {
+  at::set_num_threads(1);
+  Sample sample;
+  sample.taps.logits = false, sample.taps.features = {}, sample.taps.attention_form = "fp32";
+  const std::vector<std::uint8_t> pictures = noise(4);
+  const auto run = [&] {
+    const Teacher teacher(sample.options, sample.taps);
+    return std::pair{teacher.tracks(plan_of())[0], teacher.run(pictures, 4)[0]};
+  };
+  const auto [all_track, all] = run();
+  CHECK(all_track.provenance.at("heads") == "all");
+  const at::Tensor both = torch::tensor(all).view({4, 2, 2, 2});
+  sample.taps.attention_heads = {1};
+  const auto [one_track, one] = run();
+  CHECK((one_track.shape == std::vector<std::uint32_t>{1, 2, 2}));
+  CHECK(one_track.provenance.at("heads") == "1");
+  CHECK(at::equal(torch::tensor(one).view({4, 1, 2, 2}), both.narrow(1, 1, 1)));
+  sample.taps.attention_heads = {}, sample.taps.attention_mean = true;
+  const auto [mean_track, mean] = run();
+  CHECK((mean_track.shape == std::vector<std::uint32_t>{1, 2, 2}));
+  CHECK(mean_track.provenance.at("heads") == "mean of all");
+  CHECK(at::equal(torch::tensor(mean).view({4, 1, 2, 2}), both.mean(1, true)));
+  sample.taps.attention_heads = {0, 2};
+  CHECK_THROWS_WITH_AS(run(), doctest::Contains("names head 2, but the teacher has heads 0 to 1"), Error);
+  sample.taps.attention_heads = {1, 1};
+  CHECK_THROWS_WITH_AS(run(), doctest::Contains("names head 1 twice"), Error);
 }
 
 TEST_CASE("chance is three standard errors wide") {

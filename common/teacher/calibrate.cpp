@@ -1,0 +1,76 @@
+#include "common/teacher/calibrate.h"
+
+#include <tbb/parallel_for.h>
+#include <tbb/task_arena.h>
+#include <torch/torch.h>
+
+#include <algorithm>
+#include <optional>
+#include <stdexcept>
+
+#include "common/base/error.h"
+#include "common/base/progress.h"
+#include "common/teacher/one_thread_each.h"
+
+namespace vitrine {
+
+ReadyTracks make_ready(const Teacher& teacher, const ViewMaker& maker, const Plan& plan, std::vector<TrackInfo> tracks,
+                       std::vector<std::shared_ptr<const FeatureBasis>> known, std::uint32_t views,
+                       std::uint32_t workers) {
+  if (known.size() != tracks.size()) throw std::logic_error("make_ready: one basis a track, or none in its place");
+  const std::uint32_t group_views = plan.options().group;
+  const std::uint32_t groups = std::min(plan.groups_per_pass(), (views + group_views - 1) / group_views);
+  std::vector<std::unique_ptr<Calibrator>> calibrators(tracks.size());
+  bool any = false;
+  for (std::size_t t = 0; t < tracks.size(); ++t) {
+    if (tracks[t].codec.form != Form::kTransform || known[t]) continue;
+    calibrators[t] = std::make_unique<Calibrator>(tracks[t].shape[0], tracks[t].shape[1], tracks[t].shape[2]);
+    any = true;
+  }
+  if (any) {
+    tbb::task_arena arena(static_cast<int>(workers));
+    const OneThreadEach one_thread_each(arena);
+    Progress progress("calibrate", "views", std::uint64_t{groups} * group_views);
+    // As many groups at once as there are workers; their sums are taken in the order of the groups.
+    for (std::uint32_t first = 0; first < groups; first += workers) {
+      const std::uint32_t count = std::min(workers, groups - first);
+      std::vector<std::vector<std::vector<float>>> values(count);
+      arena.execute([&] {
+        tbb::parallel_for(std::uint32_t{0}, count, [&](std::uint32_t g) {
+          try {
+            values[g] = teacher.run(maker.group(plan.group(0, first + g), teacher.image_size()), group_views);
+          } catch (const Error& error) {
+            fail("calibration, pass 0, group ", first + g, ": ", error.what());
+          }
+        });
+        tbb::parallel_for(std::size_t{0}, tracks.size(), [&](std::size_t t) {
+          for (std::uint32_t g = 0; g < count && calibrators[t]; ++g) calibrators[t]->add(values[g][t], group_views);
+        });
+      });
+      progress.advance(std::uint64_t{count} * group_views);
+    }
+    progress.finish();
+    arena.execute([&] {
+      tbb::parallel_for(std::size_t{0}, tracks.size(), [&](std::size_t t) {
+        if (!calibrators[t]) return;
+        try {
+          known[t] =
+              std::make_shared<const FeatureBasis>(calibrators[t]->finish(tracks[t].codec.max_error, group_views));
+        } catch (const Error& error) {
+          fail(tracks[t].name(), ": ", error.what());
+        }
+        calibrators[t].reset();
+      });
+    });
+  }
+  ReadyTracks out;
+  for (std::size_t t = 0; t < tracks.size(); ++t) {
+    if (known[t]) tracks[t].codec.basis = known[t]->hash();
+    out.codecs.push_back(make_codec(tracks[t].codec, tracks[t].shape, known[t]));
+  }
+  out.tracks = std::move(tracks);
+  out.bases = std::move(known);
+  return out;
+}
+
+}  // namespace vitrine
