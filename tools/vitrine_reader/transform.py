@@ -32,7 +32,7 @@ class Basis:
         maps, spatial = (channels, height, width), attributes.get("spatial")
         wanted = [("mean", "<f4", maps), ("vectors", "<f4", (channels, channels)), ("eigenvalues", "<f4", (channels,)),
                   ("rows", "<f4", (height, height)), ("columns", "<f4", (width, width)), ("scale", "<i2", maps),
-                  ("expected", "<u2", (512,))]
+                  ("expected", "<u2", (512,)), ("levels", "|u1", (CLASSES, PLANES)), ("offsets", "|i1", (2, CLASSES))]
         sha = hashlib.sha256(np.array(shape, "<u4").tobytes() + int(attributes.get("views", 0)).to_bytes(8, "little"))
         for field, dtype, sizes in wanted:
             if field in ("rows", "columns") and not spatial:
@@ -190,10 +190,9 @@ class _Source:
 
 class _Streams:
     """What a payload says, but for the order that only contexts tell. `magnitudes`: of all items up to 15, class after
-    class, in the order of coding within a class; `offset_one`, `offset_more`: what 1 and larger ones stand for, by
-    class."""
+    class, in the order of coding within a class."""
 
-    def __init__(self, payload, items):
+    def __init__(self, basis, payload, items):
         if len(payload) < HEADER.itemsize:
             raise ValueError("it is shorter than a header")
         header = payload[:HEADER.itemsize].view(HEADER)[0]
@@ -206,22 +205,18 @@ class _Streams:
         self.unit, self.step_sixteenths = header["step"] / np.float32(256), int(header["step_sixteenths"])
         source = _Source(payload[HEADER.itemsize:int(header["bytes"])])
         self.counts, levels = np.zeros(CLASSES, np.int64), [[] for _ in range(CLASSES)]
-        self.offset_one, self.offset_more = np.zeros(CLASSES, np.int32), np.zeros(CLASSES, np.int32)
+        self.offsets = basis.offsets.astype(np.int32)
         for c in range(CLASSES):
             if not int(header["classes"]) >> c & 1:
                 continue
             count, planes = source.varint(), source.byte()
+            own_levels, planes = planes & 128, planes & 127
             if planes > PLANES or not 0 < count <= items:
                 raise ValueError("a class has an impossible size")
             self.counts[c] = count
-            levels[c] = source.take(planes).tolist()
+            levels[c] = (source.take(planes) if own_levels else basis.levels[c, :planes]).tolist()
             if planes and max(levels[c]) >= LEVELS:
                 raise ValueError("a plane has an impossible level")
-            hidden = low_bits(c) > 0  # any magnitude may hide in the low bits
-            if planes > 0 or hidden:
-                self.offset_one[c] = source.take(1).view(np.int8)[0]
-            if planes > 1 or hidden:
-                self.offset_more[c] = source.take(1).view(np.int8)[0]
         if self.counts.sum() != items:
             raise ValueError("its classes do not add up to the group")
         if header["sign_bits"] > items:
@@ -275,7 +270,7 @@ class _Streams:
             raise ValueError("its streams do not end with the group")
         self.sign_at += len(nonzero)
         k, c = magnitude[nonzero], classes[nonzero]
-        level = 256 * k + np.where(k == 1, self.offset_one[c], self.offset_more[c])
+        level = 256 * k + self.offsets[(k > 1).astype(np.int8), c]
         values = np.zeros(len(classes), np.float32)
         values[nonzero] = np.where(negative, -level, level).astype(np.float32) * self.unit
         return magnitude, values
@@ -340,7 +335,7 @@ def _classes_of(sums, bias):
 
 def decode_items(basis, payload, views):
     """uint8 payload to float32 coefficients [C, slots, views]. ValueError for bytes that no encoder makes."""
-    streams = _Streams(payload, basis.channels * basis.slots * views)
+    streams = _Streams(basis, payload, basis.channels * basis.slots * views)
     biases = _biases(basis, streams.step_sixteenths)
     even, odd = slice(0, basis.even), slice(basis.even, basis.slots)
     seen = np.zeros((basis.slots + 1, views), np.uint8)  # the last row for neighbours that are not there
