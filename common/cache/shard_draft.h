@@ -20,6 +20,8 @@ namespace vitrine {
 struct ShardNotes {
   /// The arithmetic it was really made with; equals the track's provenance, unless kinds were mixed on purpose.
   std::map<std::string, std::string> made_with;
+  /// The error that the codec really made: CodecLoss::json(), or empty.
+  std::string loss = {};
 };
 
 /// The file's bytes are a function of the constructor's arguments, the groups' arrays and the notes.

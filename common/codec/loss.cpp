@@ -143,6 +143,31 @@ std::string CodecLoss::json() const {
   return out + "}";
 }
 
+std::string CodecLoss::words() const {
+  const auto brief = [](double value) {
+    char digits[32];
+    std::snprintf(digits, sizeof digits, "%.3g", value);
+    return std::string(digits);
+  };
+  const double n = static_cast<double>(std::max<std::uint64_t>(views, 1));
+  switch (kind) {
+    case Kind::kNone:
+      break;
+    case Kind::kFeatures:
+      return text("relative error ", brief(100 * relative_error()), " % of the ",
+                  centred_by_basis ? "energy" : "channels' energy", ", worst group ", brief(100 * worst_group),
+                  " %, worst token ", brief(100 * worst_token), " %");
+    case Kind::kLogits:
+      return text("KL ", brief(kl_1 / n), " (worst ", brief(worst_kl_1), ") at temperature 1, ", brief(kl_4 / n),
+                  " (worst ", brief(worst_kl_4), ") at 4, top-1 agreement ",
+                  brief(100 * static_cast<double>(agreeing) / n), " %");
+    case Kind::kAttention:
+      return text("total variation ", brief(variation / static_cast<double>(std::max<std::uint64_t>(heads, 1))),
+                  ", worst ", brief(worst_variation));
+  }
+  return "nothing was stored";
+}
+
 CodecLoss measure_loss(const std::string& kind, const std::vector<std::uint32_t>& shape, std::uint32_t views,
                        std::span<const float> raw, std::span<const float> decoded, std::span<const float> mean) {
   const std::size_t count = view_values(shape) * views;

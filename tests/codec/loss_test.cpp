@@ -68,6 +68,7 @@ TEST_CASE("attention: total variation of each head, mean and worst") {
   const CodecLoss loss = measure_loss("attention", {2, 1, 2}, 1, raw, decoded);
   CHECK(loss.json() == "{\"total_variation\": 0.25, \"worst_total_variation\": 0.25}");
   CHECK(loss.heads == 2);
+  CHECK(loss.words() == "total variation 0.25, worst 0.25");
 }
 
 TEST_CASE("the default logits diverge by less than 1e-4 at temperature 4") {
