@@ -12,6 +12,7 @@ namespace vitrine {
 namespace {
 
 constexpr const char* kBasisFormat = "vitrine basis";
+constexpr std::uint64_t kClasses = 32, kPlanes = 15;  // of the basis' levels
 constexpr int kBasisLevel = 3;  // read and written once
 
 template <class Number>
@@ -48,6 +49,8 @@ void write_basis(const std::filesystem::path& path, const FeatureBasis& basis) {
   put(specs, "columns", "<f4", {w, w}, basis.columns);
   put(specs, "scale", "<i2", {c, h, w}, basis.scale);
   put(specs, "expected", "<u2", {FeatureBasis::kLevels}, basis.expected);
+  put(specs, "levels", "|u1", {kClasses, kPlanes}, basis.levels);
+  put(specs, "offsets", "|i1", {2, kClasses}, basis.offsets);
   nlohmann::ordered_json json;
   json["format"] = kBasisFormat;
   json["hash"] = basis.hash();
@@ -89,6 +92,8 @@ FeatureBasis read_basis(const std::filesystem::path& path) {
   }
   basis.scale = get<std::int16_t>(file, scratch, "scale", "<i2", {c, h, w});
   basis.expected = get<std::uint16_t>(file, scratch, "expected", "<u2", {FeatureBasis::kLevels});
+  basis.levels = get<std::uint8_t>(file, scratch, "levels", "|u1", {kClasses, kPlanes});
+  basis.offsets = get<std::int8_t>(file, scratch, "offsets", "|i1", {2, kClasses});
   basis.check(path.string());
   if (basis.hash() != hash) fail(path.string(), ": is not the basis that its hash names; copy it again");
   return basis;
