@@ -8,6 +8,7 @@
 #include "common/base/error.h"
 #include "common/base/files.h"
 #include "common/cache/attributes.h"
+#include "common/cache/basis_file.h"
 #include "common/cache/cache.h"
 #include "common/cache/container_writer.h"
 #include "common/cache/shelf.h"
@@ -160,11 +161,19 @@ void create_cache(const std::filesystem::path& directory, const ImageIndex& inde
   publish_or_compare(directory / "plan.json", plan.json(), "plan", "use the same settings, or another cache directory");
 }
 
-void create_track(const std::filesystem::path& directory, const TrackInfo& track) {
+void create_track(const std::filesystem::path& directory, const TrackInfo& track, const FeatureBasis* basis) {
   const std::filesystem::path path = directory / track.directory() / "track.json";
   track.check(path.string());
+  if ((basis != nullptr) != (track.codec.form == Form::kTransform))
+    throw std::logic_error("a basis belongs to a transform track, and to no other");
+  const bool there = std::filesystem::exists(path);
+  const std::filesystem::path basis_file = directory / basis_path(track);
+  // A track.json that names no basis is never seen.
+  if (basis != nullptr && !there && !std::filesystem::exists(basis_file)) write_basis(basis_file, *basis);
   publish_or_compare(path, track.json(), "track of this name",
                      "use the same settings, or remove the track's directory");
+  // Of a track whose basis was lost.
+  if (basis != nullptr && !std::filesystem::exists(basis_file)) write_basis(basis_file, *basis);
 }
 
 std::uint32_t groups_in_shard(const Plan& plan, std::uint32_t shard) {

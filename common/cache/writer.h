@@ -19,8 +19,9 @@ namespace vitrine {
 /// directory holds another index or plan.
 void create_cache(const std::filesystem::path& directory, const ImageIndex& index, const Plan& plan);
 
-/// Publishes track.json where it is missing. Throws Error that names the first difference to one that is there.
-void create_track(const std::filesystem::path& directory, const TrackInfo& track);
+/// Publishes track.json where it is missing, and before it basis.h5 for a track that has a basis. Throws Error that
+/// names the first difference to a track.json that is there.
+void create_track(const std::filesystem::path& directory, const TrackInfo& track, const FeatureBasis* basis = nullptr);
 
 /// Groups in a shard: options().shard_groups, or what is left in a pass's last one.
 std::uint32_t groups_in_shard(const Plan& plan, std::uint32_t shard);
