@@ -41,6 +41,17 @@ void flush(const std::filesystem::path& path, int flags) {
   if (result != 0 && reason != EINVAL) fail(path.string(), ": cannot be flushed to the disk (", std::strerror(reason), ")");
 }
 
+// Each new directory's name is flushed too: it stands in its parent.
+void make_directories(const std::filesystem::path& directory) {
+  std::error_code failure;
+  if (std::filesystem::is_directory(directory, failure)) return;
+  const std::filesystem::path parent = directory.has_parent_path() ? directory.parent_path() : ".";
+  if (parent != directory) make_directories(parent);
+  std::filesystem::create_directory(directory, failure);  // another process may have made it: no failure
+  if (failure) fail(directory.string(), ": cannot be made (", failure.message(), ")");
+  flush(parent, O_RDONLY | O_DIRECTORY);
+}
+
 }  // namespace
 
 std::string read_file(const std::filesystem::path& path) {
@@ -53,9 +64,8 @@ std::string read_file(const std::filesystem::path& path) {
 void publish(const std::filesystem::path& path, const std::function<void(const std::filesystem::path&)>& write) {
   static std::atomic<unsigned> counter{0};
   const std::filesystem::path directory = path.has_parent_path() ? path.parent_path() : ".";
+  make_directories(directory);
   std::error_code failure;
-  std::filesystem::create_directories(directory, failure);
-  if (failure) fail(directory.string(), ": cannot be made (", failure.message(), ")");
   const std::filesystem::path aside = text(path.string(), kAside, ::getpid(), ".", counter++);
   try {
     write(aside);
@@ -72,7 +82,8 @@ void publish(const std::filesystem::path& path, const std::function<void(const s
 void publish(const std::filesystem::path& path, std::string_view bytes) {
   publish(path, [bytes](const std::filesystem::path& aside) {
     const int descriptor = ::open(aside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    if (descriptor < 0) fail(aside.string(), ": cannot be made (", std::strerror(errno), ")");
+    if (descriptor < 0)
+      fail(aside.string(), ": cannot be made (", std::strerror(errno), "); check the directory's permissions and its disk");
     std::string_view rest = bytes;
     while (!rest.empty()) {
       const ssize_t written = ::write(descriptor, rest.data(), rest.size());
@@ -80,7 +91,8 @@ void publish(const std::filesystem::path& path, std::string_view bytes) {
       if (written < 0) {
         const int reason = errno;
         ::close(descriptor);
-        fail(aside.string(), ": cannot be written (", std::strerror(reason), ")");
+        fail(aside.string(), ": cannot be written (", std::strerror(reason),
+             "); make room on its disk and run again, what was finished before stays");
       }
       rest.remove_prefix(static_cast<std::size_t>(written));
     }

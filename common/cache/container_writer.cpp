@@ -4,7 +4,8 @@
 
 #include <algorithm>
 #include <bit>
-#include <fstream>
+#include <cstdlib>
+#include <cstring>
 #include <mutex>
 #include <stdexcept>
 #include <utility>
@@ -25,7 +26,7 @@ constexpr H5Z_filter_t kZstdFilter = 32015;  // registered with The HDF Group
 class Handle {
  public:
   Handle(hid_t id, herr_t (*closer)(hid_t), const char* what) : id_(id), close_(closer), what_(what) {
-    if (id < 0) fail("HDF5 failed to make ", what, "; check that the disk has room");
+    if (id < 0) fail("HDF5 failed to make ", what, "; check that there is memory left");
   }
   ~Handle() {
     if (id_ >= 0) close_(id_);
@@ -37,7 +38,7 @@ class Handle {
   void close() {
     const hid_t id = id_;
     id_ = -1;
-    if (close_(id) < 0) fail("HDF5 failed to write ", what_, "; check that the disk has room");
+    if (close_(id) < 0) fail("HDF5 failed to write ", what_, "; check that there is memory left");
   }
 
  private:
@@ -47,7 +48,7 @@ class Handle {
 };
 
 void must(herr_t result, const char* what) {
-  if (result < 0) fail("HDF5 failed to ", what, "; check that the disk has room");
+  if (result < 0) fail("HDF5 failed to ", what, "; check that there is memory left");
 }
 
 // HDF5 wants the filter of a dataset to be known even when chunks come ready-made; it never runs here.
@@ -159,15 +160,73 @@ void write_attribute(hid_t file, const std::string& json) {
   attribute.close();
 }
 
-void write_hdf5(const std::filesystem::path& path, std::vector<Prepared>& datasets, const std::string& json,
-                std::uint64_t user_block) {
+// A file that HDF5 makes in memory. A disk that is full in the middle of HDF5's own writing leaves it unable to close
+// the file, and it crashes the process on its way out; so the disk sees finished bytes only, and says itself what it
+// lacks.
+class MemoryFile {
+ public:
+  MemoryFile() = default;
+  ~MemoryFile() { std::free(memory_); }
+  MemoryFile(const MemoryFile&) = delete;
+  MemoryFile& operator=(const MemoryFile&) = delete;
+
+  /// For the access properties of the one file that is made here; this must outlive both.
+  void attach(hid_t access) {
+    constexpr std::size_t kGrowth = 1 << 20;
+    H5FD_file_image_callbacks_t callbacks{allocate, copy, grow, keep_or_free, share, forget, this};
+    must(H5Pset_file_image_callbacks(access, &callbacks), "work in memory");
+    must(H5Pset_fapl_core(access, kGrowth, /*backing_store=*/false), "work in memory");
+  }
+  /// Closes the file, after which bytes() are as a file on a disk would be, user block included.
+  void finish(Handle& file, std::uint64_t user_block) {
+    file.close();
+    constexpr std::size_t kEndInSuperblock = 28;  // HDF5 File Format Specification 3.0, II.A, versions 2 and 3
+    std::uint64_t end = 0;                        // of the file; memory goes on to a multiple of kGrowth
+    if (memory_ != nullptr && user_block + kEndInSuperblock + sizeof end <= capacity_)
+      std::memcpy(&end, memory_ + user_block + kEndInSuperblock, sizeof end);
+    if (end <= user_block || end > capacity_)
+      fail("HDF5 lays files out in another way than expected; this version of HDF5 is not supported");
+    bytes_ = {memory_, static_cast<std::size_t>(end)};
+  }
+  std::span<char> bytes() const { return bytes_; }
+
+ private:
+  static void* allocate(std::size_t size, H5FD_file_image_op_t, void* self) {
+    static_cast<MemoryFile*>(self)->capacity_ = size;
+    return std::malloc(size);
+  }
+  static void* copy(void* to, const void* from, std::size_t size, H5FD_file_image_op_t, void*) {
+    return std::memcpy(to, from, size);
+  }
+  static void* grow(void* memory, std::size_t size, H5FD_file_image_op_t, void* self) {
+    static_cast<MemoryFile*>(self)->capacity_ = size;
+    return std::realloc(memory, size);
+  }
+  static herr_t keep_or_free(void* memory, H5FD_file_image_op_t reason, void* self) {
+    if (reason == H5FD_FILE_IMAGE_OP_FILE_CLOSE && static_cast<MemoryFile*>(self)->memory_ == nullptr)
+      static_cast<MemoryFile*>(self)->memory_ = static_cast<char*>(memory);
+    else
+      std::free(memory);
+    return 0;
+  }
+  static void* share(void* self) { return self; }
+  static herr_t forget(void*) { return 0; }
+
+  char* memory_ = nullptr;  // owned, once the file is closed
+  std::size_t capacity_ = 0;
+  std::span<char> bytes_;
+};
+
+void make_hdf5(MemoryFile& out, std::vector<Prepared>& datasets, const std::string& json, std::uint64_t user_block) {
+  must(H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr), "turn its own messages off");  // ours say it in a sentence
   register_filter();
   const Handle creation(H5Pcreate(H5P_FILE_CREATE), H5Pclose, "properties");
   must(H5Pset_userblock(creation, user_block), "set the user block");
   must(H5Pset_obj_track_times(creation, false), "turn times off");
   const Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose, "properties");
   must(H5Pset_libver_bounds(access, H5F_LIBVER_V110, H5F_LIBVER_V110), "set the version");
-  Handle file(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, creation, access), H5Fclose, "the file");
+  out.attach(access);
+  Handle file(H5Fcreate("vitrine", H5F_ACC_TRUNC, creation, access), H5Fclose, "the file");
   write_attribute(file, json);
   std::vector<Handle> handles;
   std::size_t most = 0;
@@ -199,20 +258,17 @@ void write_hdf5(const std::filesystem::path& path, std::vector<Prepared>& datase
     frame.offset = address;
   });
   for (Handle& handle : handles) handle.close();
-  file.close();
+  out.finish(file, user_block);
 }
 
 // HDF5 1.10 reports addresses relative to the user block's end, later ones from the file's beginning: look which it is.
-void locate_frames(const std::filesystem::path& path, std::vector<Prepared>& datasets, std::uint64_t user_block) {
-  const ReadableFile file(path);
-  std::vector<std::byte> there;
+void locate_frames(const std::filesystem::path& path, std::span<const char> image, std::vector<Prepared>& datasets,
+                   std::uint64_t user_block) {
   for (Prepared& dataset : datasets)
     for (Frame& frame : dataset.frames) {
-      there.resize(frame.bytes.size());
       const auto lies_at = [&](std::uint64_t offset) {
-        if (offset < user_block || offset + there.size() > file.size()) return false;
-        file.read(offset, there);
-        return there == frame.bytes;
+        return offset >= user_block && offset <= image.size() && frame.bytes.size() <= image.size() - offset &&
+               std::memcmp(image.data() + offset, frame.bytes.data(), frame.bytes.size()) == 0;
       };
       if (lies_at(frame.offset + user_block))
         frame.offset += user_block;
@@ -276,23 +332,18 @@ FileRecord write_container(const std::filesystem::path& path, std::vector<Datase
   }
   const std::uint64_t bytes = table_bytes(datasets, json),
                       user_block = std::max(table::kMinUserBlock, std::bit_ceil(bytes));
-  FileRecord written;
-  publish(path, [&](const std::filesystem::path& aside) {
-    {
-      const std::lock_guard lock(hdf5);
-      write_hdf5(aside, datasets, json, user_block);
-    }
-    locate_frames(aside, datasets, user_block);
-    const std::string table =
-        make_table(datasets, json, bytes, user_block, std::filesystem::file_size(aside), required_flags);
-    std::fstream file(aside, std::ios::binary | std::ios::in | std::ios::out);
-    file.write(table.data(), static_cast<std::streamsize>(table.size()));
-    file.close();
-    if (!file) fail(path.string(), ": cannot be written; check that the disk has room");
-    written = describe_file(aside);
-  });
-  written.name = path.filename().string();
-  return written;
+  MemoryFile file;
+  {
+    const std::lock_guard lock(hdf5);
+    make_hdf5(file, datasets, json, user_block);
+  }
+  const std::span<char> image = file.bytes();
+  locate_frames(path, image, datasets, user_block);
+  const std::string table = make_table(datasets, json, bytes, user_block, image.size(), required_flags);
+  std::ranges::copy(table, image.begin());
+  const std::string_view whole(image.data(), image.size());
+  publish(path, whole);
+  return {path.filename().string(), whole.size(), xxh3(whole)};
 }
 
 }  // namespace vitrine
