@@ -10,6 +10,7 @@ int main(int argc, char** argv) {
     CLI::App app("Measures, and prints each figure beside its peer or limit.");
     app.require_subcommand(1);
     std::function<int()> chosen;
+    vitrine::add_codec(app, chosen);
     vitrine::add_read(app, chosen);
     try {
       app.parse(argc, argv);

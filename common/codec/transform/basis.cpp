@@ -95,7 +95,7 @@ void Calibrator::add(std::span<const float> values, std::uint32_t views) {
   views_ += views;
 }
 
-FeatureBasis Calibrator::finish(double max_error, std::uint32_t group) const {
+FeatureBasis Calibrator::finish(double max_error, std::uint32_t group, const TransformSteps& steps) const {
   if (views_ == 0) fail("no view was given to calibrate on; raise taps.calibration_views");
   const std::size_t c = channels_, positions = std::size_t{height_} * width_, each = sums_.size();
   const auto n = static_cast<double>(views_);
@@ -104,15 +104,26 @@ FeatureBasis Calibrator::finish(double max_error, std::uint32_t group) const {
   basis.height = height_;
   basis.width = width_;
   basis.views = views_;
+  std::vector<double> means = sums_;  // [C, positions]
+  for (double& mean : means) mean /= n;
+  if (!steps.position_mean)
+    for (std::size_t k = 0; k < c; ++k) {
+      double sum = 0;
+      for (std::size_t p = 0; p < positions; ++p) sum += means[k * positions + p];
+      std::fill_n(means.begin() + static_cast<std::ptrdiff_t>(k * positions), positions, sum / static_cast<double>(positions));
+    }
   std::vector<double> covariance = products_;
   for (double& product : covariance) product /= n * static_cast<double>(positions);
   std::vector<float> centres(each);  // [positions, C]
   for (std::size_t k = 0; k < c; ++k)
-    for (std::size_t p = 0; p < positions; ++p) centres[p * c + k] = static_cast<float>(sums_[k * positions + p] / n);
+    for (std::size_t p = 0; p < positions; ++p) centres[p * c + k] = static_cast<float>(means[k * positions + p]);
   std::vector<double> of_means(c * c);
   transform::add_products(centres.data(), of_means.data(), positions, c);
   for (std::size_t i = 0; i < c * c; ++i) covariance[i] -= of_means[i] / static_cast<double>(positions);
-  for (const double sum : sums_) basis.mean.push_back(static_cast<float>(sum / n));
+  basis.mean.assign(means.begin(), means.end());
+  if (!steps.channels)  // each channel for itself
+    for (std::size_t i = 0; i < c; ++i)
+      for (std::size_t j = 0; j < i; ++j) covariance[i * c + j] = 0;
   const transform::Eigen channels = transform::symmetric_eigen(std::move(covariance), c);
   basis.vectors.assign(channels.vectors.begin(), channels.vectors.end());
   basis.eigenvalues.assign(channels.values.begin(), channels.values.end());
@@ -149,15 +160,16 @@ FeatureBasis Calibrator::finish(double max_error, std::uint32_t group) const {
     for (std::uint32_t g = 0; g < groups; ++g) {
       const auto own = std::span(coefficients).subspan(std::size_t{g} * views * each, std::size_t{views} * each);
       transform::to_items(made, slots, own, views, items[g]);
-      transform::encode_items(made, slots, items[g], views, max_error, &tallies);
+      transform::encode_items(made, slots, items[g], views, max_error, steps, &tallies);
     }
     tallies.settle(made);
     *bytes = 0;
-    for (const std::vector<float>& own : items) *bytes += transform::encode_items(made, slots, own, views, max_error).size();
+    for (const std::vector<float>& own : items) *bytes += transform::encode_items(made, slots, own, views, max_error, steps).size();
     return made;
   };
   std::size_t flat_bytes = 0, spatial_bytes = 0;
   FeatureBasis flat = fitted(with_scale(basis), &flat_bytes);
+  if (!steps.positions) return flat;
   // Rows and columns of the maps of all channels, each a Karhunen-Loève basis of its own.
   std::vector<double> of_rows(std::size_t{height_} * height_), of_columns(std::size_t{width_} * width_);
   std::vector<float> map(positions);

@@ -42,6 +42,15 @@ struct FeatureBasis {
   bool operator==(const FeatureBasis&) const = default;
 };
 
+/// The codec's steps. A cache is always made with all; benchmarks switch them off in turn.
+struct TransformSteps {
+  bool position_mean = true;  ///< else a mean a channel
+  bool channels = true;       ///< the Karhunen-Loève transform over channels
+  bool positions = true;      ///< the transform over positions, where it pays
+  bool dead_zone = true;      ///< else rounding to the nearest level
+  bool contexts = true;       ///< else classes from the calibrated size alone; such payloads cannot be decoded
+};
+
 /// Makes a basis from the features of some views. Sums are in double precision; the result depends on the order of add().
 class Calibrator {
  public:
@@ -51,7 +60,7 @@ class Calibrator {
   std::uint64_t views() const { return views_; }
   /// Takes the form, with or without a transform over positions, that codes the kept views smaller at `max_error` in groups of
   /// `group` views. Throws Error when there was no view, or features never vary.
-  FeatureBasis finish(double max_error, std::uint32_t group) const;
+  FeatureBasis finish(double max_error, std::uint32_t group, const TransformSteps& steps = {}) const;
 
  private:
   std::uint32_t channels_, height_, width_;

@@ -164,7 +164,8 @@ std::vector<std::uint8_t> pack_group(const FeatureBasis& basis, const Quantised&
 }  // namespace
 
 std::vector<std::uint8_t> encode_items(const FeatureBasis& basis, const Slots& slots, std::span<const float> items,
-                                       std::uint32_t views, double max_error, Tallies* tallies) {
+                                       std::uint32_t views, double max_error, const TransformSteps& steps,
+                                       Tallies* tallies) {
   const double energy = sum_of_squares(items.data(), items.size()), bound = max_error * energy;
   const auto step_of = [](int j) { return static_cast<float>(std::exp2(static_cast<double>(j) / kLadder)); };
   static thread_local Contexts contexts;
@@ -176,7 +177,7 @@ std::vector<std::uint8_t> encode_items(const FeatureBasis& basis, const Slots& s
     j += sampled_error(items, step_of(j)) <= bound ? move : -move;
   std::optional<int> holds, fails;
   while (energy > 0) {
-    quantise(basis, slots, items, views, step_of(j), contexts, now);
+    quantise(basis, slots, items, views, step_of(j), steps, contexts, now);
     const bool held = now.error <= bound;
     const double off = std::log2(bound / std::max(now.error, 1e-300)) / 1.2 * kLadder;
     (held ? holds : fails) = j;
@@ -191,7 +192,7 @@ std::vector<std::uint8_t> encode_items(const FeatureBasis& basis, const Slots& s
   }
   if (!holds) {  // nothing but zeros
     holds = j;
-    quantise(basis, slots, items, views, step_of(j), contexts, best);
+    quantise(basis, slots, items, views, step_of(j), steps, contexts, best);
   }
   if (tallies != nullptr) tallies->add(items, best, step_of(*holds));
   return pack_group(basis, best, items.size(), step_of(*holds), tallies);

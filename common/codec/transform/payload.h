@@ -18,7 +18,8 @@ namespace vitrine::transform {
 /// `items`: [C, slots, views], finite. The step is the largest of 2^(j/64) at which the squared error is at most `max_error` of
 /// the squares' sum. `tallies`, where given, learns from the group.
 std::vector<std::uint8_t> encode_items(const FeatureBasis& basis, const Slots& slots, std::span<const float> items,
-                                       std::uint32_t views, double max_error, Tallies* tallies = nullptr);
+                                       std::uint32_t views, double max_error, const TransformSteps& steps = {},
+                                       Tallies* tallies = nullptr);
 
 /// Decodes channel after channel, so that what follows works on data in the cache's first levels. Kept and used again, it
 /// allocates nothing for groups of a size that it has met. One thread at a time.

@@ -13,7 +13,13 @@ namespace {
 constexpr double kLambda = 0.13;  // squared steps that a bit is worth
 
 // For a Laplace distribution with mean |k| as the class predicts: P(|k| ≥ 1) = q^0.65, P(|k| > n | |k| ≥ n) = q.
-const Thresholds& thresholds() {
+const Thresholds& thresholds(bool dead_zone) {
+  static const Thresholds nearest = [] {
+    Thresholds t{};
+    std::ranges::fill(t.zero, 0.5f);
+    std::ranges::fill(t.round, 0.5f);
+    return t;
+  }();
   static const Thresholds made = [] {
     Thresholds t{};
     for (int c = 0; c < kClasses; ++c) {
@@ -30,7 +36,7 @@ const Thresholds& thresholds() {
     }
     return t;
   }();
-  return made;
+  return dead_zone ? made : nearest;
 }
 
 // A step for plain rounding with a dead zone, on every 16th run of 16 items.
@@ -66,7 +72,7 @@ double sampled_error(std::span<const float> items, float step) {
 }
 
 void quantise(const FeatureBasis& basis, const Slots& slots, std::span<const float> items, std::uint32_t views, float step,
-              Contexts& contexts, Quantised& out) {
+              const TransformSteps& steps, Contexts& contexts, Quantised& out) {
   const std::size_t channel_items = std::size_t{slots.count} * views, even = std::size_t{slots.even} * views;
   out.magnitude.resize(items.size() + 64);
   out.negative.resize(items.size() + 64);
@@ -74,19 +80,20 @@ void quantise(const FeatureBasis& basis, const Slots& slots, std::span<const flo
   static thread_local std::vector<std::uint8_t> seen;
   contexts.begin(basis, slots, views, sixteenths(step));
   seen.assign(contexts.seen_bytes(), 0);
+  const std::vector<std::uint8_t> none(steps.contexts ? 0 : contexts.seen_bytes());
   static const QuantiseFunction quantise_items = quantise_function();
   double error = 0;
   for (std::uint32_t channel = 0; channel < basis.channels; ++channel) {
     const std::size_t base = channel * channel_items;
     const auto phase = [&](std::uint32_t first, std::uint32_t last, std::size_t begin, std::size_t end) {
-      contexts.classify(channel, first, last, seen.data(), out.classes.data() + base);
-      error += quantise_items(items.data() + base + begin, out.classes.data() + base + begin, end - begin, 1 / step, thresholds(),
+      contexts.classify(channel, first, last, steps.contexts ? seen.data() : none.data(), out.classes.data() + base);
+      error += quantise_items(items.data() + base + begin, out.classes.data() + base + begin, end - begin, 1 / step, thresholds(steps.dead_zone),
                               basis.offsets.data(), out.magnitude.data() + base + begin, seen.data() + begin,
                               out.negative.data() + base + begin);
     };
     phase(0, slots.even, 0, even);
     phase(slots.even, slots.count, even, channel_items);
-    contexts.learn(seen.data());
+    if (steps.contexts) contexts.learn(seen.data());
   }
   out.error = error * step * step;
 }

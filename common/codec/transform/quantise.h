@@ -22,7 +22,7 @@ struct Quantised {
 
 /// `items`: [C, slots, views].
 void quantise(const FeatureBasis& basis, const Slots& slots, std::span<const float> items, std::uint32_t views, float step,
-              Contexts& contexts, Quantised& out);
+              const TransformSteps& steps, Contexts& contexts, Quantised& out);
 
 /// About the error at a step, from a sample of the items and without contexts: to begin a search with.
 double sampled_error(std::span<const float> items, float step);

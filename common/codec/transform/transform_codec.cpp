@@ -13,10 +13,11 @@ struct TransformCodec::Order {
   transform::Slots slots;
 };
 
-TransformCodec::TransformCodec(std::shared_ptr<const FeatureBasis> basis, double max_error)
+TransformCodec::TransformCodec(std::shared_ptr<const FeatureBasis> basis, double max_error, const TransformSteps& steps)
     : basis_(std::move(basis)),
       order_(std::make_unique<const Order>(Order{transform::Slots(basis_->height, basis_->width)})),
-      max_error_(max_error) {
+      max_error_(max_error),
+      steps_(steps) {
   if (!(max_error > 0 && max_error < 1))
     fail("max_error = ", max_error, " is not allowed for the form transform; expected a share between 0 and 1, for instance 0.01");
 }
@@ -44,7 +45,7 @@ std::vector<std::byte> TransformCodec::encode_coefficients(std::span<const float
   static thread_local std::vector<float> items;
   items.resize(coefficients.size());
   transform::to_items(*basis_, order_->slots, coefficients, views, items);
-  const std::vector<std::uint8_t> payload = transform::encode_items(*basis_, order_->slots, items, views, max_error_);
+  const std::vector<std::uint8_t> payload = transform::encode_items(*basis_, order_->slots, items, views, max_error_, steps_);
   const auto* first = reinterpret_cast<const std::byte*>(payload.data());
   return {first, first + payload.size()};
 }
@@ -69,6 +70,10 @@ void TransformCodec::decode(std::span<const std::span<const std::byte>> arrays, 
   if (coefficients.size() < out.size()) coefficients.resize(out.size());
   decode_coefficients(arrays[0], views, {coefficients.data(), out.size()});
   transform::from_coefficients(*basis_, {coefficients.data(), out.size()}, views, out);
+}
+
+void transform_coefficients(const FeatureBasis& basis, std::span<const float> values, std::uint32_t views, std::span<float> out) {
+  transform::to_coefficients(basis, values, views, out);
 }
 
 }  // namespace vitrine

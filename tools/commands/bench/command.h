@@ -11,6 +11,7 @@ class App;
 
 namespace vitrine {
 
+void add_codec(CLI::App& app, std::function<int()>& chosen);
 void add_read(CLI::App& app, std::function<int()>& chosen);
 
 }  // namespace vitrine

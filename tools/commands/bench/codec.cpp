@@ -1,0 +1,248 @@
+// vitrine-bench codec: bytes and speed of the transform form, beside a careful codec without contexts (tools/peers/codec_judge.py),
+// beside no transform and beside int8, on a cache's fp32 features and on synthetic coefficients.
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <iomanip>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "common/base/error.h"
+#include "common/cache/cache.h"
+#include "common/codec/frame.h"
+#include "common/codec/transform/transform_codec.h"
+#include "tools/commands/bench/command.h"
+#include "tools/commands/bench/report.h"
+
+namespace vitrine {
+namespace {
+
+struct Options {
+  std::filesystem::path cache, python = std::filesystem::path(VITRINE_SOURCE) / ".venv/bin/python";
+  double max_error = 0.01;
+  std::uint32_t group = 64, most_views = 2048;
+  bool curve = true;
+};
+
+struct Features {
+  std::string name;
+  std::uint32_t views, channels, height, width;
+  std::vector<float> values;
+  std::size_t each() const { return std::size_t{channels} * height * width; }
+};
+
+// All fp32 feature tracks of a cache, whole groups in order.
+std::vector<Features> of_cache(const Options& options) {
+  const Cache cache(options.cache);
+  std::vector<Features> out;
+  for (const TrackInfo& track : cache.tracks()) {
+    if (track.kind != "features" || track.codec.form != Form::kFp32) continue;
+    const TrackReader reader(cache, track);
+    Features features{track.name(), 0, track.shape[0], track.shape[1], track.shape[2], {}};
+    const std::uint32_t group = cache.plan().options().group;
+    TrackReader::Scratch scratch;
+    for (const std::uint32_t pass : reader.passes())
+      for (std::uint32_t g = 0; g < cache.plan().groups_per_pass() && features.views + group <= options.most_views; ++g) {
+        features.values.resize(features.values.size() + group * features.each());
+        reader.read({pass, g}, scratch, std::span(features.values).last(group * features.each()));
+        features.views += group;
+      }
+    if (features.views < 2 * options.group)
+      fail(options.cache.string(), ": ", track.name(), " has ", features.views, " views; expected at least ", 2 * options.group,
+           ", extract more passes");
+    out.push_back(std::move(features));
+  }
+  if (out.empty())
+    fail(options.cache.string(), ": has no feature track of the form fp32; extract one with taps.features_form = \"fp32\"");
+  return out;
+}
+
+// Independent coefficients of 384 channels, variance 1/k^a, at 14 × 14 positions: there is no context to be used.
+Features synthetic(const std::string& distribution, double a) {
+  Features out{text(distribution, ", 1/k^", a), 128, 384, 14, 14, {}};
+  std::mt19937_64 generator(11);
+  std::normal_distribution<float> normal;
+  std::exponential_distribution<float> exponential;
+  out.values.reserve(out.views * out.each());
+  for (std::uint32_t v = 0; v < out.views; ++v)
+    for (std::uint32_t k = 0; k < out.channels; ++k) {
+      const auto deviation = static_cast<float>(std::pow(k + 1.0, -a / 2));
+      for (std::uint32_t p = 0; p < out.height * out.width; ++p)
+        out.values.push_back(deviation * (distribution == "Gauss" ? normal(generator)
+                                                                  : exponential(generator) * (generator() % 2 == 0 ? 0.70710678f : -0.70710678f)));
+    }
+  return out;
+}
+
+struct Coded {
+  double bytes = 0, worst = 0, encode_seconds = 0, decode_seconds = 0, about_channel_means = 0;
+  std::uint32_t views = 0;
+};
+
+// Calibrates on the first half of the views, codes the second in groups. `measure`: decode as well, check the bound, take times.
+Coded code(const Features& features, double max_error, std::uint32_t group, const TransformSteps& steps, bool measure) {
+  const std::size_t each = features.each(), positions = std::size_t{features.height} * features.width;
+  const std::uint32_t half = features.views / 2;
+  Calibrator calibrator(features.channels, features.height, features.width);
+  calibrator.add(std::span(features.values).first(half * each), half);
+  const auto basis = std::make_shared<const FeatureBasis>(calibrator.finish(max_error, group, steps));
+  const TransformCodec codec(basis, max_error, steps);
+  std::vector<double> channel_means(features.channels);
+  for (std::size_t i = 0; i < half * each; ++i)
+    channel_means[i % each / positions] += static_cast<double>(features.values[i]) / static_cast<double>(half * positions);
+  Coded out;
+  double errors = 0, energies = 0;
+  std::vector<float> coefficients(group * each), back(group * each);
+  for (std::uint32_t first = half; first + group <= features.views; first += group) {
+    const auto values = std::span(features.values).subspan(first * each, group * each);
+    std::vector<std::byte> payload = codec.encode(values, group)[0].bytes;
+    out.bytes += static_cast<double>(payload.size());
+    out.views += group;
+    if (!measure) continue;
+    codec.decode_coefficients(payload, group, coefficients);  // also warms up
+    double start = thread_seconds();
+    codec.decode_coefficients(payload, group, coefficients);
+    out.decode_seconds += thread_seconds() - start;
+    const std::span<const std::byte> array(payload);
+    codec.decode({&array, 1}, group, back);
+    double error = 0, energy = 0;
+    for (std::size_t i = 0; i < back.size(); ++i) {
+      const double x = values[i], off = static_cast<double>(back[i]) - x, centred = x - static_cast<double>(basis->mean[i % each]);
+      error += off * off;
+      energy += centred * centred;
+      energies += std::pow(x - channel_means[i % each / positions], 2);
+    }
+    errors += error;
+    out.worst = std::max(out.worst, error / energy);
+    // Coefficients as a product on another device would give them: only the codec's own part is timed.
+    transform_coefficients(*basis, values, group, coefficients);
+    start = thread_seconds();
+    payload = codec.encode_coefficients(coefficients, group);
+    out.encode_seconds += thread_seconds() - start;
+  }
+  out.about_channel_means = measure ? errors / energies : 0;
+  out.bytes /= out.views;
+  return out;
+}
+
+double int8_bytes(const Features& features, std::uint32_t group) {
+  double bytes = 0;
+  std::uint32_t views = 0;
+  CodecSettings settings;
+  settings.form = Form::kInt8;
+  const auto codec = make_codec(settings, {features.channels, features.height, features.width});
+  for (std::uint32_t first = features.views / 2; first + group <= features.views; first += group, views += group)
+    for (const Array& array :
+         codec->encode(std::span(features.values).subspan(first * features.each(), group * features.each()), group))
+      bytes += static_cast<double>(compress_frame(array.bytes, 1).size());
+  return bytes / views;
+}
+
+nlohmann::json judged(const Features& features, const Options& options) {
+  std::string name = (std::filesystem::temp_directory_path() / "vitrine-bench-XXXXXX.npy").string();
+  const int descriptor = mkstemps(name.data(), 4);
+  if (descriptor < 0) fail(name, ": cannot be made; set TMPDIR to a place that can be written");
+  close(descriptor);
+  std::string header = text("{'descr': '<f4', 'fortran_order': False, 'shape': (", features.views, ", ", features.channels, ", ",
+                            features.height, ", ", features.width, "), }");
+  header.resize((header.size() + 11 + 63) / 64 * 64 - 11, ' ');
+  header += '\n';
+  {
+    std::ofstream file(name, std::ios::binary);
+    const auto length = static_cast<std::uint16_t>(header.size());
+    file.write("\x93NUMPY\x01\x00", 8).write(reinterpret_cast<const char*>(&length), 2) << header;
+    file.write(reinterpret_cast<const char*>(features.values.data()),
+               static_cast<std::streamsize>(features.values.size() * sizeof(float)));
+    if (!file) fail(name, ": cannot be written; is the disk full?");
+  }
+  const std::string command = text("OMP_NUM_THREADS=1 '", options.python.string(), "' '", VITRINE_SOURCE,
+                                   "/tools/peers/codec_judge.py' '", name, "' --error ", options.max_error);
+  FILE* pipe = popen(command.c_str(), "r");
+  std::string answer;
+  char buffer[4096];
+  for (std::size_t got; pipe != nullptr && (got = fread(buffer, 1, sizeof buffer, pipe)) > 0;) answer.append(buffer, got);
+  const int status = pipe == nullptr ? -1 : pclose(pipe);
+  std::filesystem::remove(name);
+  if (status != 0) fail("the judge ended with status ", status, "; does ", options.python.string(), " have numpy and zstandard?");
+  return nlohmann::json::parse(answer);
+}
+
+std::string percent(double share) { return text(std::lround(1000 * share) / 10.0, " %"); }
+std::string times(double ratio) { return text(std::lround(100 * ratio) / 100.0, " x"); }
+
+void compare(const Features& features, const Options& options) {
+  const Coded coded = code(features, options.max_error, options.group, {}, true);
+  const nlohmann::json judge = judged(features, options);
+  std::string best = "no transform";
+  for (const auto& [name, bytes] : judge.items())
+    if (bytes.get<double>() < judge[best].get<double>()) best = name;
+  const double values = static_cast<double>(features.each()) * coded.views;
+  const double plain = judge["no transform"], int8 = int8_bytes(features, options.group);
+  print_report(
+      text(features.name, ": ", features.views, " views of ", features.channels, " x ", features.height, " x ", features.width,
+           ", groups of ", options.group, ", error at most ", percent(options.max_error), " in every group"),
+      {{"bytes a view", figure(coded.bytes), text(best, " ", figure(judge[best])), percent(coded.bytes / judge[best].get<double>()), "<= 100 %, goal 90 %"},
+       {"fewer than without a transform", figure(coded.bytes), text("same error ", figure(plain)), times(plain / coded.bytes), ">= 2.5 x"},
+       {"fewer than int8 + zstd", figure(coded.bytes), text("int8 ", figure(int8)), times(int8 / coded.bytes), ">= 5 x"},
+       {"worst group's error", percent(coded.worst), text("bound ", percent(options.max_error)), percent(coded.worst / options.max_error), "<= 100 %"},
+       {"error about channel means", text(std::setprecision(4), 100 * coded.about_channel_means, " %"), text("the judge's ", percent(options.max_error)), "", ""},
+       {"decoding, million values a core-second", figure(values / coded.decode_seconds / 1e6), "", "", ">= 500"},
+       {"encoding, GEMM aside, million values a core-second", figure(values / coded.encode_seconds / 1e6), "", "", ">= 150"}});
+}
+
+void curve(const Features& features, const Options& options) {
+  std::vector<std::pair<std::string, TransformSteps>> variants(6, {"all steps", {}});
+  variants[1] = {"no contexts", {.contexts = false}};
+  variants[2] = {"no dead zone", {.dead_zone = false}};
+  variants[3] = {"nothing over positions", {.positions = false}};
+  variants[4] = {"mean a channel", {.position_mean = false}};
+  variants[5] = {"nothing over channels", {.channels = false}};
+  std::cout << features.name << ": bytes a view by error bound, each step switched off in turn\n  " << std::left << std::setw(24) << "";
+  const double bounds[] = {0.001, 0.003, 0.01, 0.03, 0.1};
+  for (const double bound : bounds) std::cout << std::right << std::setw(9) << percent(bound);
+  std::cout << '\n';
+  for (const auto& [name, steps] : variants) {
+    std::cout << "  " << std::left << std::setw(24) << name << std::right << std::flush;
+    for (const double bound : bounds)
+      std::cout << std::setw(9) << std::lround(code(features, bound, options.group, steps, false).bytes) << std::flush;
+    std::cout << '\n';
+  }
+  std::cout << '\n';
+}
+
+int run(const Options& options) {
+  std::vector<Features> all;
+  if (!options.cache.empty()) all = of_cache(options);
+  for (const Features& features : all) compare(features, options);
+  for (const auto& [distribution, a] : {std::pair{"Laplace", 1.6}, {"Laplace", 1.0}, {"Gauss", 1.6}})
+    compare(synthetic(distribution, a), options);
+  if (options.curve)
+    for (const Features& features : all) curve(features, options);
+  return 0;
+}
+
+}  // namespace
+
+void add_codec(CLI::App& app, std::function<int()>& chosen) {
+  const auto options = std::make_shared<Options>();
+  CLI::App* codec = app.add_subcommand("codec", "bytes and speed of the transform form beside codecs without it");
+  codec->add_option("--cache", options->cache, "a cache with fp32 feature tracks; without it only synthetic coefficients");
+  codec->add_option("--max-error", options->max_error, "the bound, a share of the centred energy")->capture_default_str();
+  codec->add_option("--group", options->group, "views coded together")->capture_default_str()->check(CLI::Range(1u, 4096u));
+  codec->add_option("--views", options->most_views, "views taken of a track, at most")->capture_default_str();
+  codec->add_option("--curve", options->curve, "also bytes by bound with each step switched off")->capture_default_str();
+  codec->add_option("--python", options->python, "with numpy and zstandard")->capture_default_str();
+  codec->callback([&chosen, options] { chosen = [options] { return run(*options); }; });
+}
+
+}  // namespace vitrine
