@@ -13,6 +13,7 @@
 #include "common/models/device.h"
 #include "common/models/load.h"
 #include "common/models/safetensors.h"
+#include "common/teacher/reopen.h"
 
 namespace vitrine {
 namespace {
@@ -182,7 +183,8 @@ std::vector<TrackInfo> Teacher::tracks(const Plan& plan) const {
                      {"micro_batch", std::to_string(options_.micro_batch)},
                      {"mean", joined(options_.mean)},
                      {"deviation", joined(options_.deviation)},
-                     {"resize", "antialiased bicubic"}};
+                     {"resize", "antialiased bicubic"},
+                     {"vit", vit_words(options_.vit)}};
   const auto side = static_cast<std::uint32_t>(vit_->grid());
   std::vector<TrackInfo> out;
   const auto add = [&](const char* kind, int block, std::vector<std::uint32_t> shape, const std::string& form) {
