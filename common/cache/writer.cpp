@@ -209,7 +209,8 @@ bool recipes_exist(const std::filesystem::path& directory, const Plan& plan, std
 FileRecord write_shard(const std::filesystem::path& directory, const TrackInfo& track, const Plan& plan,
                        std::uint32_t pass, std::uint32_t shard, const std::vector<std::vector<Array>>& groups,
                        const ShardNotes& notes) {
-  ShardDraft draft(track, plan, pass, shard, make_codec(track.codec, track.shape)->layout());
+  ShardDraft draft(track, plan, pass, shard,
+                   make_codec(track.codec, track.shape, load_basis(directory, track))->layout());
   if (groups.size() != draft.groups())
     throw std::logic_error(text("a shard of ", draft.groups(), " groups, not ", groups.size()));
   for (std::uint32_t g = 0; g < draft.groups(); ++g) draft.set(g, groups[g]);

@@ -178,6 +178,8 @@ def main():
         check_index(cache)
         check_recipes(cache, out)
         tracks = sorted(path.parent for path in cache.glob("*/*/track.json"))
+        # tests/tools/python_reader_test.py judges the transform form.
+        tracks = [path for path in tracks if json.loads((path / "track.json").read_text())["form"] != "transform"]
         assert len(tracks) == 7
         for directory in tracks:
             check_track(cache, directory, out)
