@@ -39,6 +39,47 @@ VITRINE_CLONES void along(const float* matrix, bool transposed, const float* in,
     }
 }
 
+#if defined(__GNUC__) && defined(__x86_64__)
+// in [rows of stride], 8 × 8, to out transposed.
+typedef float Eight __attribute__((vector_size(32)));
+typedef int Choice __attribute__((vector_size(32)));
+inline __attribute__((always_inline)) void transpose8(const float* in, std::size_t in_stride, float* out, std::size_t out_stride) {
+  Eight r[8], s[8];
+  for (int i = 0; i < 8; ++i) __builtin_memcpy(&r[i], in + static_cast<std::size_t>(i) * in_stride, sizeof r[i]);
+  // Pairs of single values, then of two, then of four, change places.
+  for (int i = 0; i < 8; i += 2) {
+    s[i] = __builtin_shuffle(r[i], r[i + 1], Choice{0, 8, 2, 10, 4, 12, 6, 14});
+    s[i + 1] = __builtin_shuffle(r[i], r[i + 1], Choice{1, 9, 3, 11, 5, 13, 7, 15});
+  }
+  for (int i = 0; i < 8; i += 4)
+    for (int j = i; j < i + 2; ++j) {
+      r[j] = __builtin_shuffle(s[j], s[j + 2], Choice{0, 1, 8, 9, 4, 5, 12, 13});
+      r[j + 2] = __builtin_shuffle(s[j], s[j + 2], Choice{2, 3, 10, 11, 6, 7, 14, 15});
+    }
+  for (int j = 0; j < 4; ++j) {
+    s[j] = __builtin_shuffle(r[j], r[j + 4], Choice{0, 1, 2, 3, 8, 9, 10, 11});
+    s[j + 4] = __builtin_shuffle(r[j], r[j + 4], Choice{4, 5, 6, 7, 12, 13, 14, 15});
+  }
+  for (int i = 0; i < 8; ++i) __builtin_memcpy(out + static_cast<std::size_t>(i) * out_stride, &s[i], sizeof s[i]);
+}
+#else
+inline void transpose8(const float* in, std::size_t in_stride, float* out, std::size_t out_stride) {
+  for (std::size_t i = 0; i < 8; ++i)
+    for (std::size_t j = 0; j < 8; ++j) out[j * out_stride + i] = in[i * in_stride + j];
+}
+#endif
+
+// out (rows of out_stride) = in [rows of in_stride, columns] transposed.
+VITRINE_CLONES void transpose_strided(const float* in, std::size_t in_stride, std::size_t rows, std::size_t columns, float* out,
+                                      std::size_t out_stride) {
+  const std::size_t whole_rows = rows / 8 * 8, whole_columns = columns / 8 * 8;
+  for (std::size_t j = 0; j < whole_columns; j += 8)
+    for (std::size_t i = 0; i < whole_rows; i += 8)
+      transpose8(in + i * in_stride + j, in_stride, out + j * out_stride + i, out_stride);
+  for (std::size_t j = 0; j < columns; ++j)
+    for (std::size_t i = j < whole_columns ? whole_rows : 0; i < rows; ++i) out[j * out_stride + i] = in[i * in_stride + j];
+}
+
 struct Scratch {
   std::vector<float> a, b;
   void fit(std::size_t n) {
@@ -81,10 +122,7 @@ void to_items(const FeatureBasis& basis, const Slots& slots, std::span<const flo
   const std::size_t positions = basis.positions(), each = basis.values(), n = positions * views;
   Scratch& s = scratch(n);
   for (std::size_t k = 0; k < basis.channels; ++k) {
-    for (std::size_t v = 0; v < views; ++v) {
-      const float* map = coefficients.data() + v * each + k * positions;
-      for (std::size_t p = 0; p < positions; ++p) s.a[p * views + v] = map[p];
-    }
+    transpose_strided(coefficients.data() + k * positions, each, views, positions, s.a.data(), views);
     if (basis.spatial()) {
       along(basis.rows.data(), false, s.a.data(), s.b.data(), 1, basis.height, basis.width * views);
       along(basis.columns.data(), false, s.b.data(), s.a.data(), basis.height, basis.width, views);
@@ -104,10 +142,7 @@ void from_items(const FeatureBasis& basis, const Slots& slots, const float* item
     along(basis.columns.data(), true, s.a.data(), s.b.data(), basis.height, basis.width, views);
     along(basis.rows.data(), true, s.b.data(), s.a.data(), 1, basis.height, basis.width * views);
   }
-  for (std::size_t v = 0; v < views; v += 16)
-    for (std::size_t p = 0; p < positions; ++p)
-      for (std::size_t w = v; w < std::min<std::size_t>(views, v + 16); ++w)
-        coefficients[w * each + channel * positions + p] = s.a[p * views + w];
+  transpose_strided(s.a.data(), views, positions, views, coefficients.data() + channel * positions, each);
 }
 
 }  // namespace vitrine::transform
