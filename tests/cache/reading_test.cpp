@@ -40,6 +40,18 @@ void operator delete(void* pointer) noexcept {
 void operator delete(void* pointer, std::size_t) noexcept {
   operator delete(pointer);
 }
+void* operator new(std::size_t size, std::align_val_t alignment) {
+  void* block = std::aligned_alloc(static_cast<std::size_t>(alignment), size);
+  if (block == nullptr) throw std::bad_alloc();
+  ++allocations;
+  return block;
+}
+void operator delete(void* pointer, std::align_val_t) noexcept {
+  std::free(pointer);
+}
+void operator delete(void* pointer, std::size_t, std::align_val_t) noexcept {
+  std::free(pointer);
+}
 
 TEST_CASE("once warm, reading any form allocates nothing, also when it goes from file to file and track to track") {
   const TemporaryDirectory directory;

@@ -45,7 +45,7 @@ void make_features(Stream& stream, const std::vector<float>& mixing, std::uint32
     smooth_map(stream, source);
     const float shared = heavy_tailed(stream), scale = 1.5f / std::sqrt(1.0f + static_cast<float>(k));
     for (std::uint32_t p = 0; p < kPositions; ++p)
-      source[p] = scale * (0.7f * shared + source[p] + 0.5f * heavy_tailed(stream));
+      source[p] = scale * (0.4f * shared + 0.6f * source[p] + heavy_tailed(stream));
   }
   for (std::uint32_t c = 0; c < channels; ++c) {
     float* map = out + c * kPositions;

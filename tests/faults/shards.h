@@ -1,0 +1,115 @@
+// Small shards in memory, and what reading them to the end comes to: what the tests of this folder damage.
+#ifndef VITRINE_TESTS_FAULTS_SHARDS_H_
+#define VITRINE_TESTS_FAULTS_SHARDS_H_
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/base/error.h"
+#include "common/base/hash.h"
+#include "common/cache/container.h"
+#include "common/cache/container_writer.h"
+#include "common/cache/table.h"
+#include "tests/support/files.h"
+
+namespace vitrine::testing {
+
+/// A file without a disk, whose bytes are replaced again and again.
+class MemoryFile {
+ public:
+  MemoryFile() : descriptor_(memfd_create("vitrine-test", MFD_CLOEXEC)) {
+    if (descriptor_ < 0) throw std::runtime_error("cannot make a file in memory");
+  }
+  ~MemoryFile() { close(descriptor_); }
+  MemoryFile(const MemoryFile&) = delete;
+  MemoryFile& operator=(const MemoryFile&) = delete;
+  std::filesystem::path path() const { return "/proc/self/fd/" + std::to_string(descriptor_); }
+  void hold(std::string_view bytes) {
+    if (ftruncate(descriptor_, static_cast<off_t>(bytes.size())) != 0 ||
+        pwrite(descriptor_, bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size()))
+      throw std::runtime_error("cannot fill a file in memory");
+  }
+
+ private:
+  int descriptor_;
+};
+
+/// What a file gave: a hash over all datasets and the JSON text, or the sentence of its Error.
+struct Outcome {
+  std::string error;
+  std::uint64_t hash = 0;
+};
+
+/// Opens, and reads every chunk of every dataset that decodes to no more than `most` bytes.
+inline Outcome read_everything(const std::filesystem::path& path, std::uint64_t most = ~0ull) {
+  Outcome outcome;
+  try {
+    const Container file(path);
+    Container::Scratch scratch;
+    std::string all = file.json();
+    for (std::size_t d = 0; d < file.datasets().size(); ++d) {
+      const DatasetInfo& info = file.datasets()[d];
+      if (info.chunk_bytes() > most) continue;
+      std::vector<std::byte> chunk(info.chunk_bytes());
+      for (std::uint64_t c = 0; c < info.chunk_count; ++c) {
+        file.read_chunk(d, c, scratch, chunk);
+        all.append(reinterpret_cast<const char*>(chunk.data()), chunk.size());
+      }
+    }
+    outcome.hash = xxh3(all);
+  } catch (const Error& error) {
+    outcome.error = error.what();
+  }
+  return outcome;
+}
+
+/// The bytes of a shard of `groups` groups of 4 views: int8 [4, 6], its scales, and a payload of 40 bytes a group.
+inline std::string shard_bytes(std::uint32_t groups, std::uint32_t width = 6) {
+  constexpr std::uint32_t kViews = 4;
+  const TemporaryDirectory directory;
+  std::vector<std::byte> q(std::size_t{groups} * kViews * width), scale(std::size_t{groups} * kViews * 4),
+      payload(std::size_t{groups} * 40);
+  std::uint32_t state = 1;
+  for (auto* bytes : {&q, &scale, &payload})
+    for (std::byte& b : *bytes) b = static_cast<std::byte>((state = state * 1664525 + 1013904223) >> 26);
+  DatasetSpec a{"q", "|i1", {std::uint64_t{groups} * kViews, width}, kViews, {}},
+      b{"scale", "<f4", {std::uint64_t{groups} * kViews}, kViews, {}}, c{"payload", "|u1", {groups, 40}, 1, {}};
+  for (std::size_t g = 0; g < groups; ++g) {
+    a.chunks.push_back(std::span<const std::byte>(q).subspan(g * kViews * width, kViews * width));
+    b.chunks.push_back(std::span<const std::byte>(scale).subspan(g * kViews * 4, kViews * 4));
+    c.chunks.push_back(std::span<const std::byte>(payload).subspan(g * 40, 40));
+  }
+  write_container(directory / "a.h5", {a, b, c}, R"({"format": "vitrine shard"})", 1);
+  return read_whole(directory / "a.h5");
+}
+
+/// Makes the table's checksum right again, and with `chunks` those of the chunks that lie in the file, as far as the
+/// sizes in the table allow: damage that only the reader's own reasoning can find.
+inline void forge_checksums(std::string& bytes, bool chunks) {
+  using namespace table;
+  if (bytes.size() < kHeaderBytes) return;
+  const auto table_bytes = at<std::uint64_t>(bytes, kTableBytesAt);
+  if (table_bytes < kHeaderBytes + kChecksumBytes || table_bytes > bytes.size()) return;
+  const std::uint64_t first = kHeaderBytes + std::uint64_t{at<std::uint32_t>(bytes, kDatasetsAt)} * kDatasetBytes;
+  for (std::uint64_t c = 0; chunks && c < at<std::uint64_t>(bytes, kChunksAt); ++c) {
+    const std::uint64_t entry = first + c * kChunkBytes;
+    if (entry + kChunkBytes > table_bytes) break;
+    const auto offset = at<std::uint64_t>(bytes, entry);
+    const auto stored = at<std::uint32_t>(bytes, entry + 8);
+    if (offset > bytes.size() || stored > bytes.size() - offset) continue;
+    const std::uint64_t hash = xxh3(std::string_view(bytes).substr(offset, stored));
+    std::memcpy(bytes.data() + entry + 16, &hash, sizeof hash);
+  }
+  const std::uint64_t hash = xxh3(std::string_view(bytes).substr(0, table_bytes - kChecksumBytes));
+  std::memcpy(bytes.data() + table_bytes - kChecksumBytes, &hash, sizeof hash);
+}
+
+}  // namespace vitrine::testing
+
+#endif  // VITRINE_TESTS_FAULTS_SHARDS_H_
