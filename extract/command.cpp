@@ -4,16 +4,20 @@
 
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <thread>
 
 #include "common/base/error.h"
 #include "common/base/files.h"
 #include "common/base/progress.h"
+#include "common/cache/basis_file.h"
 #include "common/cache/cache.h"
 #include "common/cache/writer.h"
 #include "common/image/scan.h"
 #include "common/teacher/clean_crops.h"
 #include "extract/extractor.h"
+#include "extract/mixed.h"
+#include "extract/part.h"
 
 namespace vitrine {
 namespace {
@@ -30,11 +34,18 @@ std::string percent(double share) {
   return buffer;
 }
 
-ImageIndex scan(const std::string& folder) {
+ImageIndex scan(const ExtractOptions& options) {
+  const std::string& folder = options.images;
+  const std::filesystem::path made = std::filesystem::path(options.cache) / "index.h5";
+  const ImageIndex known = std::filesystem::exists(made) ? read_index(made) : ImageIndex();
   std::vector<LeftOut> left_out;
-  ImageIndex index = scan_image_folder(folder, &left_out);
+  ImageIndex index = scan_image_folder(folder, &left_out, known, options.verify_images);
   note(text(folder, ": ", human_count(index.images.size()), " images in ", human_count(index.classes.size()),
-            " classes"));
+            " classes",
+            known.images.empty() || options.verify_images == VerifyImages::kAll
+                ? ""
+                : text(", all sizes and the contents of ", human_count(verified_sample(known.images.size()).size()),
+                       " held against the cache's index")));
   constexpr std::size_t kShown = 10;
   for (std::size_t i = 0; i < std::min(kShown, left_out.size()); ++i)
     note(text("left out: ", left_out[i].id, ": ", left_out[i].reason));
@@ -57,6 +68,18 @@ void judge(const ExtractOptions& options, const Teacher& teacher, const ViewMake
   note(what + "; going on, since allow_chance is set");
 }
 
+// Bases that an earlier run or another part has made.
+std::vector<std::shared_ptr<const FeatureBasis>> known_bases(const std::filesystem::path& cache,
+                                                             const std::vector<TrackInfo>& tracks) {
+  std::vector<std::shared_ptr<const FeatureBasis>> out;
+  for (const TrackInfo& track : tracks) {
+    const std::filesystem::path path = cache / basis_path(track);
+    const bool there = track.codec.form == Form::kTransform && std::filesystem::exists(path);
+    out.push_back(there ? std::make_shared<const FeatureBasis>(read_basis(path)) : nullptr);
+  }
+  return out;
+}
+
 }  // namespace
 
 void ExtractOptions::fields(Fields& f) {
@@ -64,10 +87,20 @@ void ExtractOptions::fields(Fields& f) {
   f.text("cache", cache, "directory of the cache; made when it is missing, added to when it is there");
   f.integer("first_pass", first_pass, "first augmented sweep over the images to make", {0, 1e6});
   f.integer("passes", passes, "how many sweeps to make", {1, 1e6});
-  f.text("part", part, "i/n: make every n-th shard beginning with the i-th, for n processes side by side");
+  f.text("part", part,
+         "i/n: make every n-th shard beginning with the i-th, for n processes side by side; auto: from RANK and "
+         "WORLD_SIZE (torchrun --no-python), or SLURM_PROCID and SLURM_NTASKS (srun)");
   f.integer("workers", workers, "groups in work at once, each on one thread; 0: one a core", {0, 4096});
   f.integer("check_images", check_images, "clean crops on which the teacher is judged first; 0: none", {0, 1e6});
   f.flag("allow_chance", allow_chance, "go on with a teacher that scores at chance");
+  f.flag(
+      "allow_mixed", allow_mixed,
+      "add to tracks that another device kind, instruction set, library version or micro-batch began; each shard says "
+      "what made it");
+  f.choice<VerifyImages>("verify_images", verify_images,
+                         {{"sample", VerifyImages::kSample}, {"all", VerifyImages::kAll}},
+                         "when the cache has an index: read a hundredth of the images (at least 256) and ask for the "
+                         "sizes of all, or read all");
   f.section("teacher", teacher, "the model that gives the targets");
   f.section("taps", taps, "which targets are kept, and in which form");
   f.section("plan", plan, "what the views look like");
@@ -80,32 +113,42 @@ int extract(const ExtractOptions& options) {
       options.workers > 0 ? options.workers : std::max(1u, std::thread::hardware_concurrency());
   at::set_num_threads(1);
   const Teacher teacher(options.teacher, options.taps);
-  const auto index = std::make_shared<const ImageIndex>(scan(options.images));
+  const auto index = std::make_shared<const ImageIndex>(scan(options));
   if (static_cast<std::size_t>(teacher.classes()) != index->classes.size())
     fail(options.images, ": has ", index->classes.size(), " classes, but the teacher's head has ", teacher.classes(),
          " (teacher.vit.classes); they must be the same classes in the same order");
   const Plan plan(index, options.plan);
-  const std::vector<TrackInfo> tracks = teacher.tracks(plan);
-  const std::vector<ShardKey> shards = shards_of_part(plan, options.first_pass, options.passes, options.part);
+  const std::filesystem::path cache = options.cache;
+  std::vector<TrackInfo> tracks = teacher.tracks(plan);
+  const ShardNotes notes{arithmetic_of(tracks.front())};
+  for (TrackInfo& track : tracks) track = with_arithmetic_of_cache(cache, track, options.allow_mixed);
+  const std::string part = resolve_part(options.part, [](const char* name) { return std::getenv(name); });
+  const std::vector<ShardKey> shards = shards_of_part(plan, options.first_pass, options.passes, part);
   const ViewMaker views(options.images, index, options.plan.image_size);
   judge(options, teacher, views, *index);
 
   // All that can be refused is refused before the first file is written.
-  for (const TrackInfo& track : tracks) track.check("teacher and taps");
-  const std::filesystem::path cache = options.cache;
+  for (TrackInfo track : tracks) {
+    if (track.codec.form == Form::kTransform) track.codec.basis.assign(64, '0');  // yet to be made
+    track.check("teacher and taps");
+  }
+  ReadyTracks ready =
+      make_ready(teacher, views, plan, tracks, known_bases(cache, tracks), options.taps.calibration_views, workers);
   remove_abandoned(cache);
   remove_abandoned(cache / "recipes");
   for (const TrackInfo& track : tracks) remove_abandoned(cache / track.directory());
   create_cache(cache, *index, plan);
-  for (const TrackInfo& track : tracks) create_track(cache, track);
+  for (std::size_t t = 0; t < tracks.size(); ++t) {
+    tracks[t] = ready.tracks[t];
+    create_track(cache, tracks[t], ready.bases[t].get());
+  }
   const std::uint64_t views_a_pass = std::uint64_t{plan.groups_per_pass()} * options.plan.group;
   note(text("plan ", plan.hash().substr(0, 12), ": ", human_count(views_a_pass), " views a pass in ",
-            plan.shards_per_pass(), " shards; ", options.passes, " passes, part ", options.part, ", ", workers,
-            " workers"));
+            plan.shards_per_pass(), " shards; ", options.passes, " passes, part ", part, ", ", workers, " workers"));
 
   std::signal(SIGINT, ask_to_stop);
   std::signal(SIGTERM, ask_to_stop);
-  const Extractor extractor(options.cache, plan, teacher, views, workers);
+  const Extractor extractor(options.cache, plan, teacher, views, std::move(ready), notes, workers);
   const Extractor::Made made = extractor.run(shards, stop_asked);
   if (made.stopped) {
     note("stopped between two shards; run the same command again to go on with the missing ones");
@@ -116,7 +159,9 @@ int extract(const ExtractOptions& options) {
   if (made.views > 0)
     std::printf(", %s a view", human_bytes(static_cast<double>(made.bytes) / static_cast<double>(made.views)).c_str());
   std::printf("\n");
-  for (const TrackInfo& track : tracks) std::printf("  %s\n", track.directory().c_str());
+  for (std::size_t t = 0; t < tracks.size(); ++t)
+    std::printf("  %s  %s%s\n", tracks[t].directory().c_str(), form_name(tracks[t].codec.form),
+                made.views > 0 ? (": " + made.losses[t].words()).c_str() : "");
   return 0;
 }
 

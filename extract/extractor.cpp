@@ -5,7 +5,6 @@
 #include <torch/torch.h>
 
 #include <algorithm>
-#include <charconv>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -19,55 +18,40 @@
 #include "extract/shard_line.h"
 
 namespace vitrine {
-std::vector<ShardKey> shards_of_part(const Plan& plan, std::uint32_t first_pass, std::uint32_t passes,
-                                     const std::string& part) {
-  std::uint32_t i = 0, n = 0;
-  const char* end = part.data() + part.size();
-  const auto left = std::from_chars(part.data(), end, i);
-  const bool slash = left.ec == std::errc() && left.ptr != end && *left.ptr == '/';
-  const auto right = slash ? std::from_chars(left.ptr + 1, end, n) : left;
-  if (!slash || right.ec != std::errc() || right.ptr != end || i < 1 || i > n)
-    fail("part = \"", part, "\" is not allowed; expected i/n with 1 ≤ i ≤ n, for instance 2/8");
-  std::vector<ShardKey> out;
-  std::uint64_t count = 0;
-  for (std::uint32_t pass = first_pass; pass < first_pass + passes; ++pass)
-    for (std::uint32_t shard = 0; shard < plan.shards_per_pass(); ++shard)
-      if (count++ % n == i - 1) out.push_back({pass, shard});
-  return out;
-}
 
 Extractor::Extractor(std::filesystem::path cache, const Plan& plan, const Teacher& teacher, const ViewMaker& views,
-                     std::uint32_t workers)
+                     ReadyTracks ready, ShardNotes notes, std::uint32_t workers)
     : cache_(std::move(cache)),
       plan_(plan),
       teacher_(teacher),
       views_(views),
-      tracks_(teacher.tracks(plan)),
+      ready_(std::move(ready)),
+      notes_(std::move(notes)),
       workers_(workers) {}
 
 bool Extractor::complete(ShardKey key) const {
   if (!recipes_exist(cache_, plan_, key.pass, key.shard)) return false;
-  for (const TrackInfo& track : tracks_)
+  for (const TrackInfo& track : ready_.tracks)
     if (!shard_exists(cache_, track, plan_, key.pass, key.shard)) return false;
   return true;
 }
 
 class Extractor::Shard : public ShardWork {
  public:
-  Shard(const Extractor& extractor, ShardKey key, const std::vector<std::unique_ptr<const Codec>>& codecs,
-        Progress& progress, std::function<void(const Shard&)> published)
+  Shard(const Extractor& extractor, ShardKey key, Progress& progress, std::function<void(const Shard&)> published)
       : extractor_(extractor),
         plan_(extractor.plan_),
         key_(key),
-        codecs_(codecs),
         progress_(progress),
         published_(std::move(published)),
-        picture_hashes_(groups_in_shard(plan_, key.shard)) {
-    for (std::size_t t = 0; t < extractor.tracks_.size(); ++t) {
-      const TrackInfo& track = extractor.tracks_[t];
+        picture_hashes_(groups_in_shard(plan_, key.shard)),
+        group_losses_(extractor.ready_.tracks.size(), std::vector<CodecLoss>(picture_hashes_.size())) {
+    for (std::size_t t = 0; t < extractor.ready_.tracks.size(); ++t) {
+      const TrackInfo& track = extractor.ready_.tracks[t];
       const bool there = shard_exists(extractor.cache_, track, plan_, key.pass, key.shard);
       drafts_.push_back(there ? nullptr
-                              : std::make_unique<ShardDraft>(track, plan_, key.pass, key.shard, codecs[t]->layout()));
+                              : std::make_unique<ShardDraft>(track, plan_, key.pass, key.shard,
+                                                             extractor.ready_.codecs[t]->layout()));
     }
   }
 
@@ -76,6 +60,12 @@ class Extractor::Shard : public ShardWork {
   /// After publish(): the files that were written, of the recipes and of each track; none where one was there.
   const std::optional<FileRecord>& recipes() const { return recipes_; }
   const std::vector<std::optional<FileRecord>>& files() const { return files_; }
+  /// The error made in each track's file.
+  CodecLoss loss(std::size_t track) const {
+    CodecLoss sum;
+    for (const CodecLoss& group : group_losses_[track]) sum.add(group);
+    return sum;
+  }
 
   void make(std::uint32_t g) override {
     const std::uint32_t group = key_.shard * plan_.options().shard_groups + g;
@@ -87,7 +77,7 @@ class Extractor::Shard : public ShardWork {
       picture_hashes_[g] = picture_hash(std::span(pictures).subspan(group % views * view_bytes, view_bytes));
       const std::vector<std::vector<float>> values = extractor_.teacher_.run(pictures, views);
       for (std::size_t t = 0; t < drafts_.size(); ++t)
-        if (drafts_[t]) drafts_[t]->set(g, codecs_[t]->encode(values[t], views));
+        if (drafts_[t]) store(g, t, values[t], views);
       progress_.advance(views);
     } catch (const Error& error) {
       fail("pass ", key_.pass, ", group ", group, ": ", error.what());
@@ -103,20 +93,42 @@ class Extractor::Shard : public ShardWork {
     const std::filesystem::path& cache = extractor_.cache_;
     if (!recipes_exist(cache, plan_, key_.pass, key_.shard))
       recipes_ = write_recipes(cache, plan_, key_.pass, key_.shard, picture_hashes_);
-    for (const std::unique_ptr<ShardDraft>& draft : drafts_)
-      files_.push_back(draft ? std::optional(draft->publish(cache, {})) : std::nullopt);
+    for (std::size_t t = 0; t < drafts_.size(); ++t) {
+      ShardNotes notes = extractor_.notes_;
+      notes.loss = loss(t).json();
+      files_.push_back(drafts_[t] ? std::optional(drafts_[t]->publish(cache, notes)) : std::nullopt);
+    }
     published_(*this);
   }
 
  private:
+  // Encodes, and decodes again to learn what that cost.
+  void store(std::uint32_t g, std::size_t t, std::span<const float> raw, std::uint32_t views) {
+    const TrackInfo& track = extractor_.ready_.tracks[t];
+    const Codec& codec = *extractor_.ready_.codecs[t];
+    const FeatureBasis* basis = extractor_.ready_.bases[t].get();
+    try {
+      std::vector<Array> arrays = codec.encode(raw, views);
+      std::vector<std::span<const std::byte>> bytes;
+      for (const Array& array : arrays) bytes.emplace_back(array.bytes);
+      std::vector<float> decoded(raw.size());
+      codec.decode(bytes, views, decoded);
+      group_losses_[t][g] = measure_loss(track.kind, track.shape, views, raw, decoded,
+                                         basis == nullptr ? std::span<const float>() : std::span(basis->mean));
+      drafts_[t]->set(g, std::move(arrays));
+    } catch (const Error& error) {
+      fail(track.name(), ": ", error.what());
+    }
+  }
+
   const Extractor& extractor_;
   const Plan& plan_;
   ShardKey key_;
-  const std::vector<std::unique_ptr<const Codec>>& codecs_;
   Progress& progress_;
   std::function<void(const Shard&)> published_;
   std::vector<std::uint64_t> picture_hashes_;
-  std::vector<std::unique_ptr<ShardDraft>> drafts_;  // one a track; none where its file is there
+  std::vector<std::vector<CodecLoss>> group_losses_;  // [track][group]
+  std::vector<std::unique_ptr<ShardDraft>> drafts_;   // one a track; none where its file is there
   std::optional<FileRecord> recipes_;
   std::vector<std::optional<FileRecord>> files_;
 };
@@ -136,17 +148,18 @@ Extractor::Made Extractor::run(std::span<const ShardKey> shards, const std::atom
   if (done > 0)
     note(text(human_count(done), " of ", human_count(total), " views are there already; going on with the rest"));
   Made made;
+  const std::vector<TrackInfo>& tracks = ready_.tracks;
   std::vector<FileRecord> made_recipes;
-  std::vector<std::vector<FileRecord>> made_files(tracks_.size());
-  std::vector<std::unique_ptr<const Codec>> codecs;
-  for (const TrackInfo& track : tracks_) codecs.push_back(make_codec(track.codec, track.shape));
+  std::vector<std::vector<FileRecord>> made_files(tracks.size());
+  made.losses.resize(tracks.size());
   Progress progress("extract", "views", total, done);
   const auto published = [&](const Shard& shard) {
     if (shard.recipes()) made_recipes.push_back(*shard.recipes());
-    for (std::size_t t = 0; t < tracks_.size(); ++t) {
+    for (std::size_t t = 0; t < tracks.size(); ++t) {
       if (!shard.files()[t]) continue;
       made_files[t].push_back(*shard.files()[t]);
       made.bytes += shard.files()[t]->bytes;
+      made.losses[t].add(shard.loss(t));
     }
     made.views += shard.views();
     if (made.shards++ > 0 || missing.size() == 1) return;
@@ -159,7 +172,7 @@ Extractor::Made Extractor::run(std::span<const ShardKey> shards, const std::atom
     if (next == missing.end()) return nullptr;
     made.stopped = stop;
     if (made.stopped) return nullptr;
-    return std::make_unique<Shard>(*this, *next++, codecs, progress, published);
+    return std::make_unique<Shard>(*this, *next++, progress, published);
   };
   if (!missing.empty()) {
     // More workers than cores are allowed: they wait for slow disks.
@@ -172,7 +185,7 @@ Extractor::Made Extractor::run(std::span<const ShardKey> shards, const std::atom
     if (!made.stopped) progress.finish();
   }
   refresh_manifest(cache_ / "recipes", made_recipes);
-  for (std::size_t t = 0; t < tracks_.size(); ++t) refresh_manifest(cache_ / tracks_[t].directory(), made_files[t]);
+  for (std::size_t t = 0; t < tracks.size(); ++t) refresh_manifest(cache_ / tracks[t].directory(), made_files[t]);
   return made;
 }
 

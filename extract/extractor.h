@@ -8,32 +8,29 @@
 #include <span>
 #include <vector>
 
+#include "common/cache/shard_draft.h"
+#include "common/codec/loss.h"
 #include "common/image/views.h"
+#include "common/teacher/calibrate.h"
 #include "common/teacher/teacher.h"
+#include "extract/part.h"
 
 namespace vitrine {
-
-/// One shard of every track.
-struct ShardKey {
-  std::uint32_t pass, shard;
-};
-
-/// Share `part` = "i/n", 1 ≤ i ≤ n, of the shards of the passes, in order. Throws Error for another form.
-std::vector<ShardKey> shards_of_part(const Plan& plan, std::uint32_t first_pass, std::uint32_t passes,
-                                     const std::string& part);
 
 /// Makes shards. The bytes of a shard do not depend on `workers`, on other shards or on when it is made.
 class Extractor {
  public:
-  /// References must outlive the extractor. The cache and its tracks exist (create_cache, create_track).
+  /// References must outlive the extractor. `ready`: the teacher's tracks, in its order, as they stand in the cache: it
+  /// and they exist (create_cache, create_track, basis.h5). `notes`: go into every shard, with the error made in it.
   Extractor(std::filesystem::path cache, const Plan& plan, const Teacher& teacher, const ViewMaker& views,
-            std::uint32_t workers);
+            ReadyTracks ready, ShardNotes notes, std::uint32_t workers);
 
   /// Whether all files of a shard are there.
   bool complete(ShardKey key) const;
   struct Made {
     std::uint64_t views = 0, bytes = 0, shards = 0;
     bool stopped = false;
+    std::vector<CodecLoss> losses = {};  ///< one a track, over the shards that were made
   };
   /// Makes the missing files of the given shards, in order; files that are there are not touched. At most `workers`
   /// groups are in work and two shards in memory: one may be written while the next is made (shard_line.h). Begins no
@@ -48,7 +45,8 @@ class Extractor {
   const Plan& plan_;
   const Teacher& teacher_;
   const ViewMaker& views_;
-  std::vector<TrackInfo> tracks_;
+  ReadyTracks ready_;
+  ShardNotes notes_;
   std::uint32_t workers_;
 };
 

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "common/config/fields.h"
+#include "common/image/scan.h"
 #include "common/plan/plan.h"
 #include "common/teacher/teacher.h"
 
@@ -15,10 +16,12 @@ struct ExtractOptions {
   std::string images;  ///< a folder of class folders
   std::string cache;   ///< the cache's directory, made when it is missing
   std::uint32_t first_pass = 0, passes = 1;
-  std::string part = "1/1";          ///< "i/n": this process makes every n-th shard, beginning with the i-th
+  std::string part = "1/1";          ///< "i/n": this process makes every n-th shard, beginning with the i-th; "auto"
   std::uint32_t workers = 0;         ///< 0: one a core
   std::uint32_t check_images = 256;  ///< clean crops on which the teacher is judged first; 0: none
   bool allow_chance = false;
+  bool allow_mixed = false;                            ///< add to tracks that another kind of machine began
+  VerifyImages verify_images = VerifyImages::kSample;  ///< when the cache has an index already
   TeacherOptions teacher;
   TapOptions taps;
   PlanOptions plan;

@@ -87,6 +87,8 @@ TEST_CASE("what cannot be done is refused in one sentence before anything is wri
       {"odd group", {"plan.group=7"}, {"group = 7", "even"}},
       {"two colours", {"teacher.mean=[0.5, 0.5]"}, {"teacher.mean", "three"}},
       {"no such part", {"part=3/2"}, {"part", "3/2", "i/n"}},
+      {"no launcher", {"part=auto"}, {"part", "auto", "RANK", "SLURM_PROCID"}},
+      {"no such verification", {"verify_images=some"}, {"verify_images", "some", "sample"}},
       {"a name that is a path", {"teacher.name=../x"}, {"../x", "cannot name a teacher"}},
       {"teacher at chance", {"allow_chance=false"}, {"at chance", "class order", "allow_chance = true"}},
   };

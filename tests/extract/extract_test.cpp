@@ -8,7 +8,9 @@
 #include <thread>
 
 #include "common/base/error.h"
+#include "common/cache/arithmetic.h"
 #include "common/cache/cache.h"
+#include "common/cache/manifest.h"
 #include "common/config/config.h"
 #include "common/image/views.h"
 #include "extract/extractor.h"
@@ -151,6 +153,86 @@ TEST_CASE("a run that was killed or asked to stop goes on where it was") {
   CHECK(fixture.shards("stopped").size() < 5 * 16);
   REQUIRE(fixture.extract("stopped", long_run).exit_code == 0);
   check_equal(expected, fixture.files("stopped"));
+}
+
+TEST_CASE("two processes work on one cache at once, one dies, and what is left becomes the whole cache") {
+  const ExtractFixture fixture;
+  const std::vector<std::string> passes{"passes=6"};
+  REQUIRE(fixture.extract("whole", passes).exit_code == 0);
+  const auto expected = fixture.files("whole");
+  const auto part = [&](const char* which) {
+    std::vector<std::string> settings = passes;
+    settings.push_back(std::string("part=") + which);
+    return settings;
+  };
+  CommandResult other{};
+  std::thread beside([&] { other = fixture.extract("cache", part("1/2")); });
+  const int killed = interrupted(fixture, "cache", part("2/2"), SIGKILL);
+  beside.join();
+  CAPTURE(other.output);
+  CHECK(WIFSIGNALED(killed));
+  CHECK(other.exit_code == 0);
+  CHECK(fixture.shards("cache").size() >= 5 * 6);
+  // Under a launcher this time.
+  const CommandResult rest = vitrine::testing::run("RANK=1 WORLD_SIZE=2 " + fixture.command("cache", part("auto")));
+  CAPTURE(rest.output);
+  CHECK(rest.exit_code == 0);
+  check_equal(expected, fixture.files("cache"));
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(fixture.root / "cache"))
+    if (entry.path().filename() == kManifestName) {
+      const std::optional<Manifest> manifest = Manifest::read(entry.path().parent_path());
+      REQUIRE(manifest);
+      CHECK(manifest->files().size() == 12);
+      CHECK(compare_manifest(*manifest, entry.path().parent_path(), true).none());
+    }
+}
+
+TEST_CASE("a track that another instruction set began is gone on with only when that is allowed, and shards say so") {
+  const ExtractFixture fixture;
+  const auto as_old_cpu = [&](const std::vector<std::string>& settings) {
+    return vitrine::testing::run("ATEN_CPU_CAPABILITY=default " + fixture.command("cache", settings));
+  };
+  REQUIRE(as_old_cpu({"part=1/2"}).exit_code == 0);
+  const auto before = fixture.files("cache");
+  const CommandResult refused = fixture.extract("cache", {"part=2/2"});
+  CAPTURE(refused.output);
+  CHECK(refused.exit_code == 2);
+  for (const char* word : {"track.json", "cpu_capability", "DEFAULT", "allow_mixed = true"})
+    CHECK(refused.output.find(word) != std::string::npos);
+  CHECK((fixture.files("cache") == before));
+
+  const CommandResult allowed = fixture.extract("cache", {"part=2/2", "allow_mixed=true"});
+  CAPTURE(allowed.output);
+  REQUIRE(allowed.exit_code == 0);
+  for (const auto& [name, bytes] : before)
+    if (!name.ends_with(kManifestName)) CHECK((fixture.files("cache").at(name) == bytes));
+  const CommandResult info = vitrine::testing::run(vitrine::testing::executable("vitrine-cache") + " info '" +
+                                                   (fixture.root / "cache").string() + "'");
+  CAPTURE(info.output);
+  CHECK(info.output.find("mixed arithmetic") != std::string::npos);
+  CHECK(info.output.find("2 shards  cpu_capability DEFAULT, device cpu") != std::string::npos);
+  const Cache cache(fixture.root / "cache");
+  REQUIRE(cache.tracks().size() == 4);
+  for (const TrackInfo& track : cache.tracks()) {
+    CAPTURE(track.name());
+    CHECK(track.provenance.at("cpu_capability") == "DEFAULT");
+    const std::vector<ArithmeticKind> kinds = arithmetic_kinds(cache.directory(), track);
+    REQUIRE(kinds.size() == 2);
+    for (const ArithmeticKind& kind : kinds) {
+      CHECK(kind.shards == 2);
+      CHECK(kind.made_with.size() == 4);
+      CHECK(kind.made_with.at("micro_batch") == "4");
+      CHECK(kind.made_with.at("device") == "cpu");
+    }
+    CHECK((kinds[0].made_with.at("cpu_capability") == "DEFAULT") !=
+          (kinds[1].made_with.at("cpu_capability") == "DEFAULT"));
+    const TrackReader reader(cache, track);
+    CHECK(reader.passes().size() == 2);
+    TrackReader::Scratch scratch;
+    std::vector<float> values(8 * track.view_values());
+    for (std::uint32_t pass : {0u, 1u})
+      for (std::uint32_t group : {0u, 1u}) reader.read({pass, group}, scratch, values);
+  }
 }
 
 TEST_CASE("a cache gives back the teacher's values and the student the teacher's pixels") {

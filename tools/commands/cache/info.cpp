@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/base/progress.h"
+#include "common/cache/arithmetic.h"
 #include "common/cache/cache.h"
 #include "tools/commands/cache/command.h"
 #include "tools/commands/cache/words.h"
@@ -17,6 +18,7 @@ struct TrackState {
   const TrackInfo* info;
   std::vector<std::uint32_t> passes;
   std::uint64_t shards, bytes, views;
+  std::vector<ArithmeticKind> kinds;
   double bytes_per_view() const { return views == 0 ? 0 : static_cast<double>(bytes) / static_cast<double>(views); }
 };
 
@@ -24,7 +26,8 @@ std::vector<TrackState> examine(const Cache& cache) {
   std::vector<TrackState> states;
   for (const TrackInfo& info : cache.tracks()) {
     const TrackReader reader(cache, info);
-    states.push_back({&info, reader.passes(), reader.shards(), reader.stored_bytes(), reader.stored_views()});
+    states.push_back({&info, reader.passes(), reader.shards(), reader.stored_bytes(), reader.stored_views(),
+                      arithmetic_kinds(cache.directory(), info)});
   }
   return states;
 }
@@ -74,6 +77,23 @@ void print_provenance(const std::vector<TrackState>& tracks) {
   print_table(rows);
 }
 
+// Of tracks whose shards were not all made by the same kind of machine: which made how many.
+void print_mixed(const std::vector<TrackState>& tracks) {
+  std::vector<std::vector<std::string>> rows;
+  for (const TrackState& track : tracks) {
+    if (track.kinds.size() < 2) continue;
+    for (const ArithmeticKind& kind : track.kinds) {
+      std::string words;
+      for (const auto& [key, value] : kind.made_with) words += (words.empty() ? "" : ", ") + key + " " + value;
+      rows.push_back(
+          {track.info->directory(), human_count(kind.shards) + " shards", words.empty() ? "not said" : words});
+    }
+  }
+  if (rows.empty()) return;
+  std::cout << "mixed arithmetic:\n";
+  print_table(rows);
+}
+
 void print_words(const Cache& cache, const std::vector<TrackState>& tracks) {
   const Plan& plan = cache.plan();
   std::cout << cache.directory().string() << ": " << human_count(cache.index().images.size()) << " images, "
@@ -89,6 +109,7 @@ void print_words(const Cache& cache, const std::vector<TrackState>& tracks) {
   if (tracks.empty()) return;
   std::cout << "provenance:\n";
   print_provenance(tracks);
+  print_mixed(tracks);
 }
 
 void print_json(const Cache& cache, const std::vector<TrackState>& tracks) {
@@ -108,6 +129,9 @@ void print_json(const Cache& cache, const std::vector<TrackState>& tracks) {
     entry["views"] = track.views;
     entry["bytes"] = track.bytes;
     entry["bytes_per_view"] = track.bytes_per_view();
+    entry["made_with"] = nlohmann::ordered_json::array();
+    for (const ArithmeticKind& kind : track.kinds)
+      entry["made_with"].push_back({{"shards", kind.shards}, {"arithmetic", kind.made_with}});
     out["tracks"].push_back(entry);
   }
   std::cout << out.dump(2) << '\n';

@@ -1,0 +1,30 @@
+// Which shards are this process's.
+#ifndef VITRINE_EXTRACT_PART_H_
+#define VITRINE_EXTRACT_PART_H_
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "common/plan/plan.h"
+
+namespace vitrine {
+
+/// One shard of every track.
+struct ShardKey {
+  std::uint32_t pass, shard;
+};
+
+/// Share `part` = "i/n", 1 ≤ i ≤ n, of the shards of the passes, in order. Throws Error for another form.
+std::vector<ShardKey> shards_of_part(const Plan& plan, std::uint32_t first_pass, std::uint32_t passes,
+                                     const std::string& part);
+
+/// "auto" becomes the "i/n" that a launcher gives: RANK and WORLD_SIZE (torchrun), else SLURM_PROCID and SLURM_NTASKS
+/// (srun); anything else stays. `variable`: std::getenv. Throws Error when "auto" finds neither pair, or a pair that is
+/// not a rank below a size.
+std::string resolve_part(const std::string& part, const std::function<const char*(const char*)>& variable);
+
+}  // namespace vitrine
+
+#endif  // VITRINE_EXTRACT_PART_H_

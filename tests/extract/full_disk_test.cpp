@@ -1,0 +1,80 @@
+// A disk without room, as the extractor meets it: a limit on the size of a file, and a small file system of its own
+// where the machine lets a test mount one.
+#include <torch/torch.h>
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "tests/extract/fixture.h"
+
+using namespace vitrine;
+using vitrine::testing::CommandResult;
+using vitrine::testing::ExtractFixture;
+
+namespace {
+
+// One sentence, exit code 2, whole shards and nothing half-written; returns how many files of shards there are.
+std::size_t check_refused(const ExtractFixture& fixture, const CommandResult& result, const std::string& reason) {
+  CAPTURE(result.output);
+  CHECK(result.exit_code == 2);
+  const std::size_t at = result.output.find("vitrine-extract: ");
+  REQUIRE(at != std::string::npos);
+  const std::string last = result.output.substr(at);
+  CHECK(last.find('\n') == last.size() - 1);
+  CHECK(last.find(reason) != std::string::npos);
+  CHECK(last.find("make room on its disk and run again") != std::string::npos);
+  CHECK(result.output.find("HDF5") == std::string::npos);
+  for (const auto& [name, bytes] : fixture.files("cache")) CHECK(name.find(".part.") == std::string::npos);
+  return fixture.shards("cache").size();
+}
+
+void check_finishes(const ExtractFixture& fixture, const std::vector<std::string>& settings) {
+  REQUIRE(fixture.extract("cache", settings).exit_code == 0);
+  REQUIRE(fixture.extract("whole", settings).exit_code == 0);
+  CHECK((fixture.files("cache") == fixture.files("whole")));
+}
+
+}  // namespace
+
+TEST_CASE("a file that may not grow is one sentence, leaves nothing half-written, and the run goes on later") {
+  const ExtractFixture fixture;
+  // In blocks of 512 bytes; the signal that comes with it would kill.
+  const std::vector<std::string> settings{"taps.features_form=fp32", "taps.level=1"};
+  std::size_t fewest = 1000;
+  for (const char* blocks : {"0", "4", "8", "12", "16", "20"}) {
+    CAPTURE(blocks);
+    std::filesystem::remove_all(fixture.root / "cache");
+    const CommandResult result = vitrine::testing::run(std::string("trap '' XFSZ; ulimit -f ") + blocks + "; " +
+                                                       fixture.command("cache", settings));
+    fewest = std::min(fewest, check_refused(fixture, result, "File too large"));
+  }
+  CHECK(fewest == 0);
+  check_finishes(fixture, settings);
+}
+
+TEST_CASE("a full disk is one sentence, leaves nothing half-written, and the run goes on when there is room") {
+  const ExtractFixture fixture;
+  const std::string root = fixture.root.path().string();
+  std::filesystem::create_directories(fixture.root / "small");
+  const std::string enter = "unshare --map-root-user --mount ", mount = "mount -t tmpfs none '" + root + "/small' -o ";
+  if (vitrine::testing::run(enter + mount + "size=16k").exit_code != 0) {
+    MESSAGE("this machine lets no test mount a file system of its own: not tried");
+    return;
+  }
+  const std::vector<std::string> settings{"taps.features_form=fp32", "passes=4"};
+  bool with_shards = false;
+  for (const char* size : {"16k", "64k", "128k", "192k"}) {
+    CAPTURE(size);
+    std::filesystem::remove_all(fixture.root / "cache");
+    // What the run leaves is copied out before the file system goes away with its name space.
+    vitrine::testing::write_whole(fixture.root / "full.sh",
+                                  mount + "size=" + size + " || exit 1\n" + fixture.command("small/cache", settings) +
+                                      "\ncode=$?\n[ ! -d '" + root + "/small/cache' ] || cp -r '" + root +
+                                      "/small/cache' '" + root + "'\nexit $code\n");
+    const CommandResult result = vitrine::testing::run(enter + "sh '" + root + "/full.sh'");
+    with_shards = check_refused(fixture, result, "No space left on device") > 0 || with_shards;
+  }
+  CHECK(with_shards);
+  check_finishes(fixture, settings);
+}
