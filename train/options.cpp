@@ -28,6 +28,8 @@ void ModelOptions::fields(Fields& f) {
 
 void TrainOptions::fields(Fields& f) {
   f.text("images", images, "training images: a folder of class folders; with a cache, the one that it was made from");
+  f.choice<VerifyImages>("verify_images", verify_images, {{"sample", VerifyImages::kSample}, {"all", VerifyImages::kAll}},
+                         "with a cache: read a hundredth of the images (at least 256) and ask for the sizes of all, or read all");
   f.text("validation", validation, "images that choose the best checkpoint; empty: none");
   f.text("test", test, "images that judge the final weights, once; empty: none");
   f.text("output", output, "directory for checkpoints, log.csv and summary.json");

@@ -8,6 +8,7 @@
 
 #include "common/config/fields.h"
 #include "common/image/augment.h"
+#include "common/image/scan.h"
 #include "common/models/vit.h"
 #include "common/plan/plan.h"
 #include "common/teacher/teacher.h"
@@ -50,6 +51,7 @@ struct TrainOptions {
   std::string output;      ///< directory for checkpoints, log and summary
   std::uint32_t size = 0;  ///< side of the student's square; 0: the teacher's
   std::uint32_t batch = 64;
+  VerifyImages verify_images = VerifyImages::kSample;  ///< with a cache, how far its index is believed
   std::uint64_t seed = 0;
   std::string device = "cpu";
   std::string precision = "fp32";

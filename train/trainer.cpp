@@ -10,6 +10,7 @@
 #include "common/base/hash.h"
 #include "common/base/philox.h"
 #include "common/base/progress.h"
+#include "common/cache/cache.h"
 #include "common/config/config.h"
 #include "common/image/scan.h"
 #include "common/kernels/normalise.h"
@@ -33,7 +34,10 @@ std::shared_ptr<const ImageIndex> scan(const TrainOptions& options) {
   if (options.images.empty()) fail("images is not given; expected a folder of class folders");
   if (options.output.empty()) fail("output is not given; expected a directory for checkpoints and logs");
   std::vector<LeftOut> left_out;
-  auto index = std::make_shared<const ImageIndex>(scan_image_folder(options.images, &left_out));
+  const std::filesystem::path made = std::filesystem::path(options.targets.cache) / "index.h5";
+  const bool cached = options.targets.source == TargetKind::kCache && std::filesystem::exists(made);
+  auto index = std::make_shared<const ImageIndex>(
+      scan_image_folder(options.images, &left_out, cached ? read_index(made) : ImageIndex(), options.verify_images));
   note(text(options.images, ": ", human_count(index->images.size()), " images in ", index->classes.size(), " classes, ", left_out.size(), " left out"));
   return index;
 }
@@ -56,7 +60,7 @@ struct Trainer::Batch {
 };
 
 std::string meaningful_settings(const TrainOptions& options) {
-  static constexpr const char* kFree[] = {"output ", "workers ", "device ", "eval_every ", "checkpoint_every ", "log_every ", "max_steps ", "resume ", "validation ", "test ", "images ", "targets.cache "};
+  static constexpr const char* kFree[] = {"output ", "workers ", "device ", "eval_every ", "checkpoint_every ", "log_every ", "max_steps ", "resume ", "validation ", "test ", "images ", "targets.cache ", "verify_images "};
   std::istringstream lines(config_as_toml(options));
   std::string out, line;
   while (std::getline(lines, line)) {
