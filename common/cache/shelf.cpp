@@ -3,23 +3,13 @@
 #include <algorithm>
 #include <cstdio>
 #include <map>
+#include <optional>
 #include <utility>
 
 #include "common/base/error.h"
+#include "common/cache/shard_name.h"
 
 namespace vitrine {
-namespace {
-
-constexpr std::size_t kDigits = 5, kMaxDigits = 10;
-
-bool is_shard_name(const std::string& name) {
-  const std::size_t digits = name.find('.');
-  return digits != std::string::npos && digits >= kDigits && digits <= kMaxDigits && name.substr(digits) == ".h5" &&
-         name.find_first_not_of("0123456789") == digits && (digits == kDigits || name[0] != '0');
-}
-
-}  // namespace
-
 std::string shard_file_name(std::uint64_t number) {
   char name[32];
   std::snprintf(name, sizeof name, "%05llu.h5", static_cast<unsigned long long>(number));
@@ -32,9 +22,9 @@ Shelf::Shelf(std::filesystem::path directory, Check check)
   std::error_code failure;
   for (std::filesystem::directory_iterator entry(directory_, failure), end; !failure && entry != end;
        entry.increment(failure)) {
-    const std::string name = entry->path().filename().string();
-    if (!is_shard_name(name)) continue;
-    numbers_.push_back(std::stoull(name));
+    const std::optional<std::uint64_t> number = shard_number_of(entry->path().filename().string());
+    if (!number) continue;
+    numbers_.push_back(*number);
     stored_bytes_ += entry->file_size();
   }
   if (failure) fail(directory_.string(), ": cannot be listed (", failure.message(), ")");
