@@ -8,7 +8,9 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <vector>
 
+#include "common/codec/codec.h"
 #include "common/codec/transform/basis.h"
 #include "tests/faults/shards.h"
 
@@ -18,6 +20,15 @@ namespace vitrine::testing {
 /// the floats, else of all datasets, or the sentence of the Error. `basis`: for transform tracks. Nothing else may be
 /// thrown.
 Outcome read_as_track(const std::filesystem::path& path, const std::shared_ptr<const FeatureBasis>& basis);
+
+/// A track's codec and the arrays of its first group.
+struct StoredGroup {
+  std::shared_ptr<const Codec> codec;
+  std::size_t values;  ///< of the group's 4 views
+  std::vector<std::vector<std::byte>> arrays;
+};
+/// Of a shard that read_as_track() reads. Throws Error.
+StoredGroup stored_group(const std::filesystem::path& path, const std::shared_ptr<const FeatureBasis>& basis);
 
 /// tests/golden/basis.h5: that of the golden transform shard. Throws Error.
 std::shared_ptr<const FeatureBasis> golden_basis();

@@ -56,6 +56,22 @@ Outcome read_as_track(const std::filesystem::path& path, const std::shared_ptr<c
   return outcome;
 }
 
+StoredGroup stored_group(const std::filesystem::path& path, const std::shared_ptr<const FeatureBasis>& basis) {
+  const Container file(path);
+  Container::Scratch scratch;
+  const auto json = nlohmann::json::parse(file.json());
+  const TrackInfo track = TrackInfo::from_json(json.at("track").dump(), path.string());
+  StoredGroup group{make_codec(track.codec, track.shape, track.codec.form == Form::kTransform ? basis : nullptr),
+                    track.view_values() * kViews,
+                    {}};
+  for (const ArrayLayout& array : group.codec->layout()) {
+    const std::size_t dataset = file.find(array.name);
+    group.arrays.emplace_back(file.datasets()[dataset].chunk_bytes());
+    file.read_chunk(dataset, 0, scratch, group.arrays.back());
+  }
+  return group;
+}
+
 std::shared_ptr<const FeatureBasis> golden_basis() {
   static const auto basis = std::make_shared<const FeatureBasis>(read_basis(VITRINE_GOLDEN "/basis.h5"));
   return basis;

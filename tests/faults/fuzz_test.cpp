@@ -7,6 +7,7 @@
 #include <map>
 #include <sstream>
 
+#include "common/base/error.h"
 #include "common/base/philox.h"
 #include "tests/support/testing.h"
 
@@ -63,6 +64,12 @@ void mutate(std::string& bytes, Stream& stream, const std::string& other) {
   }
 }
 
+long inputs_wanted(long usual) {
+  // More with VITRINE_FUZZ_INPUTS: a long run under sanitizers.
+  const char* wanted = std::getenv("VITRINE_FUZZ_INPUTS");
+  return wanted == nullptr ? usual : std::atol(wanted);
+}
+
 }  // namespace
 
 TEST_CASE("golden files give what their table says") {
@@ -91,9 +98,7 @@ TEST_CASE("thousands of mutated files give values or one sentence") {
   std::vector<std::string> seeds;
   for (const auto& [name, expected] : expectations()) seeds.push_back(read_whole(kGolden / name));
   REQUIRE(!seeds.empty());
-  // More with VITRINE_FUZZ_INPUTS: a long run under sanitizers.
-  const char* wanted = std::getenv("VITRINE_FUZZ_INPUTS");
-  const long inputs = wanted == nullptr ? 4000 : std::atol(wanted);
+  const long inputs = inputs_wanted(4000);
   Stream stream(31, Purpose::kSample, static_cast<std::uint32_t>(inputs));
   for (long i = 0; i < inputs; ++i) {
     std::string bytes = seeds[stream.below(seeds.size())];
@@ -101,4 +106,40 @@ TEST_CASE("thousands of mutated files give values or one sentence") {
     CAPTURE(i);
     CHECK_NOTHROW(LLVMFuzzerTestOneInput(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()));
   }
+}
+
+TEST_CASE("stored arrays that no encoder made, behind right checksums, decode to floats or to one sentence") {
+  const char* names[] = {"fp32.h5", "fp16.h5", "int8.h5", "sqrt8.h5", "uniform.h5", "topk.h5", "transform.h5"};
+  std::vector<StoredGroup> groups;
+  for (const char* name : names) groups.push_back(stored_group(kGolden / name, golden_basis()));
+  const long inputs = inputs_wanted(8000);
+  Stream stream(32, Purpose::kSample, static_cast<std::uint32_t>(inputs));
+  long refused = 0;
+  std::vector<float> out;
+  for (long i = 0; i < inputs; ++i) {
+    // The plain forms have little to go wrong: most inputs are for the last three.
+    const StoredGroup& group = groups[stream.below(8) == 0 ? stream.below(4) : 4 + stream.below(3)];
+    std::vector<std::vector<std::byte>> arrays = group.arrays;
+    for (std::vector<std::byte>& array : arrays) {
+      std::string bytes(reinterpret_cast<const char*>(array.data()), array.size());
+      mutate(bytes, stream, bytes);
+      // A file's chunks keep their size, except for those of whole groups.
+      if (group.codec->layout()[0].whole_group ? stream.below(2) == 0 : stream.below(16) != 0)
+        bytes.resize(array.size());
+      // Not at the end of a larger block, so that a sanitizer sees the first byte after it.
+      array.assign(reinterpret_cast<const std::byte*>(bytes.data()),
+                   reinterpret_cast<const std::byte*>(bytes.data()) + bytes.size());
+      array.shrink_to_fit();
+    }
+    std::vector<std::span<const std::byte>> spans(arrays.begin(), arrays.end());
+    out.assign(group.values, 0.0f);
+    CAPTURE(i);
+    try {
+      group.codec->decode(spans, 4, out);
+    } catch (const Error&) {
+      ++refused;
+    }
+  }
+  CHECK(refused > inputs / 20);
+  CHECK(refused < inputs);
 }
