@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <set>
 
 #include "common/base/error.h"
@@ -22,11 +23,22 @@ std::optional<std::uint64_t> shard_number(const fs::path& file) {
   return std::stoull(digits);
 }
 
-std::string recoded_from(const Cache& cache, const std::string& directory) {
+// The track of a directory, when it was made by recoding.
+const TrackInfo* recoded_track(const Cache& cache, const std::string& directory) {
   for (const TrackInfo& track : cache.tracks())
-    if (track.directory() == directory)
-      if (const auto from = track.provenance.find("recoded_from"); from != track.provenance.end()) return from->second;
-  return {};
+    if (track.directory() == directory && track.provenance.contains("recoded_from")) return &track;
+  return nullptr;
+}
+
+std::string recode_command(const TrackInfo& track, const fs::path& to) {
+  const auto exact = [](double number) { return nlohmann::json(number).dump(); };
+  std::string command = text("vitrine-cache recode SOURCE --from ", track.directory(), " --to '", to.string(),
+                             "' --form ", form_name(track.codec.form), " --level ", track.level);
+  if (track.codec.max_error > 0) command += text(" --max-error ", exact(track.codec.max_error));
+  if (track.codec.kept > 0) command += text(" --kept ", track.codec.kept);
+  for (const double temperature : track.codec.temperatures)
+    command += text(temperature == track.codec.temperatures[0] ? " --temperatures " : ",", exact(temperature));
+  return command;
 }
 
 // "--set first_pass=2 --set passes=3" for each run of passes that follow each other.
@@ -46,34 +58,32 @@ void add_gaps(const fs::path& directory, const std::set<std::string>& remake, Re
   const Cache cache(directory, [](const fs::path&, const std::string&) {});  // told by verify already
   const std::uint32_t shards_per_pass = cache.plan().shards_per_pass();
   std::map<std::string, Gap> gaps;
-  bool settings = false;  // a track.json or basis.h5: any extraction writes it
   for (const std::string& file : remake) {
-    const auto number = shard_number(file);
-    if (!number) {
-      settings = true;
-      continue;
-    }
     Gap& gap = gaps[fs::path(file).parent_path().generic_string()];
+    const auto number = shard_number(file);
+    if (!number) continue;  // a track.json or basis.h5: any run for the track writes it
     gap.shards.push_back(*number);
     gap.passes.push_back(static_cast<std::uint32_t>(*number / shards_per_pass));
   }
   std::set<std::uint32_t> passes;
+  std::vector<std::string> recodings;
   for (auto& [name, gap] : gaps) {
     gap.directory = name;
-    gap.recoded_from = recoded_from(cache, name);
     std::ranges::sort(gap.shards);
     std::ranges::sort(gap.passes);
     gap.passes.erase(std::unique(gap.passes.begin(), gap.passes.end()), gap.passes.end());
-    if (gap.recoded_from.empty()) passes.insert(gap.passes.begin(), gap.passes.end());
     plan.gaps.push_back(gap);
+    if (const TrackInfo* track = recoded_track(cache, name)) {
+      recodings.push_back(recode_command(*track, directory));
+    } else if (gap.passes.empty()) {
+      passes.insert(0);
+    } else {
+      passes.insert(gap.passes.begin(), gap.passes.end());
+    }
   }
-  if (settings && passes.empty()) passes.insert(0);
   for (const std::string& arguments : pass_arguments(passes))
     plan.commands.push_back("vitrine-extract CONFIG.toml --set 'cache=" + directory.string() + "' " + arguments);
-  for (const Gap& gap : plan.gaps)
-    if (!gap.recoded_from.empty())
-      plan.commands.push_back(text("vitrine-cache recode CACHE --to '", directory.string(), "' ... (", gap.directory,
-                                   " was made from ", gap.recoded_from, ")"));
+  plan.commands.insert(plan.commands.end(), recodings.begin(), recodings.end());
 }
 
 }  // namespace

@@ -14,9 +14,8 @@ namespace vitrine {
 /// Passes that an extraction has to go over again to fill a directory's gaps. Ascending; the files that are there stay.
 struct Gap {
   std::string directory;              ///< below the cache: "recipes", "vit.0123abcd/logits"
-  std::vector<std::uint64_t> shards;  ///< numbers of the files
+  std::vector<std::uint64_t> shards;  ///< numbers of the files; none when only track.json or basis.h5 is to be made
   std::vector<std::uint32_t> passes;  ///< that those belong to
-  std::string recoded_from;           ///< not empty: `vitrine-cache recode` makes this track, from what it says here
 };
 
 struct RepairPlan {
@@ -26,7 +25,8 @@ struct RepairPlan {
   std::vector<std::string> relist;  ///< directories whose shards.json is made again
   std::vector<Finding> left;        ///< what a person has to look at: remedies kMove and kImages
   std::vector<Gap> gaps;
-  /// The commands that fill the gaps; CONFIG.toml is the configuration that made the cache.
+  /// The commands that fill the gaps. CONFIG.toml stands for the configuration that made the cache, SOURCE for the
+  /// cache that a recoded track was made from.
   std::vector<std::string> commands;
 
   bool nothing_to_do() const { return remove.empty() && relist.empty() && gaps.empty(); }

@@ -6,6 +6,8 @@
 
 #include <functional>
 
+#include "tools/commands/cache/deep.h"
+
 namespace CLI {
 class App;
 }
@@ -15,8 +17,12 @@ namespace vitrine {
 using Body = std::function<int()>;
 
 void add_info(CLI::App& app, Body& chosen);
-void add_verify(CLI::App& app, Body& chosen);
+/// `deep`: what --deep runs; the only part of verification that needs a teacher.
+void add_verify(CLI::App& app, Body& chosen, DeepCheck deep);
 void add_repair(CLI::App& app, Body& chosen);
+void add_show(CLI::App& app, Body& chosen);
+void add_recode(CLI::App& app, Body& chosen);
+void add_estimate(CLI::App& app, Body& chosen);
 
 }  // namespace vitrine
 

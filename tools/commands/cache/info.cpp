@@ -9,6 +9,7 @@
 #include "common/cache/arithmetic.h"
 #include "common/cache/cache.h"
 #include "tools/commands/cache/command.h"
+#include "tools/commands/cache/losses.h"
 #include "tools/commands/cache/words.h"
 
 namespace vitrine {
@@ -19,15 +20,27 @@ struct TrackState {
   std::vector<std::uint32_t> passes;
   std::uint64_t shards, bytes, views;
   std::vector<ArithmeticKind> kinds;
+  nlohmann::ordered_json loss;  // of all shards that tell it
   double bytes_per_view() const { return views == 0 ? 0 : static_cast<double>(bytes) / static_cast<double>(views); }
 };
+
+// What the shards say of the error that their codec made, over all of them.
+nlohmann::ordered_json summed_loss(const TrackReader& reader) {
+  LossSummary summary;
+  for (const std::uint64_t number : reader.shelf().numbers()) {
+    const Container shard(reader.shelf().directory() / shard_file_name(number));
+    const auto json = nlohmann::ordered_json::parse(shard.json(), nullptr, false);
+    if (json.is_object() && json.contains("loss")) summary.add(json["loss"], json.value("groups", std::uint64_t{0}));
+  }
+  return summary.json();
+}
 
 std::vector<TrackState> examine(const Cache& cache) {
   std::vector<TrackState> states;
   for (const TrackInfo& info : cache.tracks()) {
     const TrackReader reader(cache, info);
     states.push_back({&info, reader.passes(), reader.shards(), reader.stored_bytes(), reader.stored_views(),
-                      arithmetic_kinds(cache.directory(), info)});
+                      arithmetic_kinds(cache.directory(), info), summed_loss(reader)});
   }
   return states;
 }
@@ -77,6 +90,15 @@ void print_provenance(const std::vector<TrackState>& tracks) {
   print_table(rows);
 }
 
+void print_losses(const std::vector<TrackState>& tracks) {
+  std::vector<std::vector<std::string>> rows;
+  for (const TrackState& track : tracks)
+    if (!track.loss.empty()) rows.push_back({track.info->directory(), loss_words(track.loss)});
+  if (rows.empty()) return;
+  std::cout << "losses really made:\n";
+  print_table(rows);
+}
+
 // Of tracks whose shards were not all made by the same kind of machine: which made how many.
 void print_mixed(const std::vector<TrackState>& tracks) {
   std::vector<std::vector<std::string>> rows;
@@ -107,6 +129,7 @@ void print_words(const Cache& cache, const std::vector<TrackState>& tracks) {
   print_table(settings);
   print_tracks(tracks);
   if (tracks.empty()) return;
+  print_losses(tracks);
   std::cout << "provenance:\n";
   print_provenance(tracks);
   print_mixed(tracks);
@@ -129,6 +152,7 @@ void print_json(const Cache& cache, const std::vector<TrackState>& tracks) {
     entry["views"] = track.views;
     entry["bytes"] = track.bytes;
     entry["bytes_per_view"] = track.bytes_per_view();
+    entry["loss"] = track.loss;
     entry["made_with"] = nlohmann::ordered_json::array();
     for (const ArithmeticKind& kind : track.kinds)
       entry["made_with"].push_back({{"shards", kind.shards}, {"arithmetic", kind.made_with}});

@@ -43,7 +43,8 @@ void print_words(const Request& request, const VerifyReport& report, const Repai
     rows.push_back({gap.directory, range_words(gap.passes), shards});
   }
   if (rows.size() > 1) print_table(rows);
-  std::cout << "with the configuration that made the cache as CONFIG.toml:\n";
+  std::cout << "by (CONFIG.toml: the configuration that made the cache; SOURCE: the cache that a recoded track comes "
+               "from):\n";
   for (const std::string& command : plan.commands) std::cout << "  " << command << '\n';
 }
 

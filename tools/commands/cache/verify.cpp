@@ -2,13 +2,16 @@
 #include "common/inspect/verify.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "common/base/error.h"
 #include "common/base/progress.h"
 #include "tools/commands/cache/command.h"
 #include "tools/commands/cache/findings.h"
+#include "tools/commands/cache/losses.h"
 #include "tools/commands/cache/words.h"
 
 namespace vitrine {
@@ -17,11 +20,55 @@ namespace {
 struct Request {
   std::string directory;
   VerifyOptions options;
+  DeepRequest deep;
+  DeepCheck deep_check;
   bool json = false;
 };
 
+void check_request(const Request& request) {
+  if (request.deep.views > 0 && (request.options.images.empty() || request.deep.weights.empty()))
+    fail("--deep asks the teacher again: it needs --images and --weights as well");
+  if (request.deep.views == 0 && !request.deep.weights.empty())
+    fail("--weights is for --deep N, which says how many views to ask the teacher for");
+}
+
+nlohmann::ordered_json deep_json(const std::vector<DeepResult>& results) {
+  nlohmann::ordered_json out = nlohmann::ordered_json::array();
+  for (const DeepResult& result : results)
+    out.push_back({{"track", result.track},
+                   {"groups", result.groups},
+                   {"views", result.views},
+                   {"identical_groups", result.identical},
+                   {"worst_error", result.worst_error},
+                   {"bound", result.bound},
+                   {"beyond", result.beyond()},
+                   {"loss", result.loss}});
+  return out;
+}
+
+void print_deep(const std::vector<DeepResult>& results) {
+  if (results.empty()) return;
+  std::vector<std::vector<std::string>> rows{
+      {"asked again", "views", "identical groups", "worst error", "bound", "", "against the teacher's values now"}};
+  for (const DeepResult& result : results)
+    rows.push_back({result.track, human_count(result.views), text(result.identical, " of ", result.groups),
+                    number_words(result.worst_error), number_words(result.bound), result.beyond() ? "BEYOND" : "within",
+                    loss_words(result.loss)});
+  print_table(rows);
+}
+
 int verify(const Request& request) {
+  check_request(request);
   const VerifyReport report = verify_cache(request.directory, request.options);
+  std::vector<DeepResult> deep;
+  // What is damaged is not worth asking about.
+  if (request.deep.views > 0 && report.findings.empty()) {
+    DeepRequest ask = request.deep;
+    ask.images = request.options.images;
+    ask.tracks = request.options.tracks;
+    deep = request.deep_check(Cache(request.directory), ask);
+  }
+  const bool beyond = std::ranges::any_of(deep, &DeepResult::beyond);
   if (request.json) {
     nlohmann::ordered_json out;
     out["files"] = report.files;
@@ -30,6 +77,7 @@ int verify(const Request& request) {
     out["pictures"] = report.pictures;
     out["unlisted"] = report.unlisted;
     out["findings"] = findings_json(report.findings);
+    if (request.deep.views > 0) out["deep"] = deep_json(deep);
     std::cout << out.dump(2) << '\n';
   } else {
     print_findings(report.findings);
@@ -41,14 +89,17 @@ int verify(const Request& request) {
     if (report.unlisted > 0)
       std::cout << human_count(report.unlisted)
                 << " files are not listed in shards.json yet, as a running or broken extraction leaves them\n";
+    print_deep(deep);
+    if (beyond) std::cout << "the cache does not hold what this teacher gives for these images\n";
   }
-  return report.findings.empty() ? 0 : 1;
+  return report.findings.empty() && !beyond ? 0 : 1;
 }
 
 }  // namespace
 
-void add_verify(CLI::App& app, Body& chosen) {
+void add_verify(CLI::App& app, Body& chosen, DeepCheck deep) {
   const auto request = std::make_shared<Request>();
+  request->deep_check = std::move(deep);
   CLI::App* command = app.add_subcommand(
       "verify", "reads every byte: tables, frames, shapes, finite values, recipes, listed files, and HDF5's own view");
   command->add_option("DIR", request->directory, "the cache's directory")->required();
@@ -58,10 +109,20 @@ void add_verify(CLI::App& app, Body& chosen) {
       ->expected(1)
       ->take_all();
   command->add_option("--images", request->options.images, "the folder of images: makes a view of every group again");
+  command->add_option("--deep", request->deep.views,
+                      "also run a sample of so many views (whole groups) through the teacher again");
+  command->add_option("--weights", request->deep.weights, "the teacher's weights, for --deep");
+  command->add_option("--device", request->deep.device,
+                      "for --deep: cpu, cuda or cuda:N; left out: the kind that made the cache");
   command->add_option("--threads", request->options.threads, "files in work at once; 0: one a core")
       ->check(CLI::Range(0, 4096));
   command->add_flag("--json", request->json, "print JSON, for programs");
-  command->footer("Exit codes: 0 all is well, 1 something is wrong (the table says what), 2 bad input.");
+  command->footer(
+      "--deep takes the teacher's settings from the track's provenance. A group may be off by twice what its codec "
+      "loses.\n"
+      "Exit codes: 0 all is well, 1 something is wrong (the table says what) or the teacher gives something else, 2 "
+      "bad "
+      "input.");
   command->callback([request, &chosen] { chosen = [request] { return verify(*request); }; });
 }
 

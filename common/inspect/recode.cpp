@@ -1,0 +1,205 @@
+#include "common/inspect/recode.h"
+
+#include <tbb/parallel_for.h>
+#include <tbb/task_arena.h>
+
+#include <algorithm>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "common/base/error.h"
+#include "common/base/files.h"
+#include "common/base/hash.h"
+#include "common/base/progress.h"
+#include "common/cache/basis_file.h"
+#include "common/cache/manifest.h"
+#include "common/cache/writer.h"
+#include "common/codec/transform/basis.h"
+
+namespace vitrine {
+namespace {
+
+namespace fs = std::filesystem;
+
+void copy_recipes(const Cache& cache, const fs::path& to, const std::vector<std::uint64_t>& numbers) {
+  std::vector<FileRecord> made;
+  for (const std::uint64_t number : numbers) {
+    const fs::path source = cache.recipe_shelf().directory() / shard_file_name(number),
+                   target = to / "recipes" / shard_file_name(number);
+    cache.recipe_shelf().open(number);  // throws for one that is missing or damaged
+    if (fs::exists(target)) continue;
+    publish(target, read_file(source));
+    made.push_back(describe_file(target));
+  }
+  refresh_manifest(to / "recipes", made);
+}
+
+// From the first views of the source, in the order of its groups: the same in every call.
+std::shared_ptr<const FeatureBasis> calibrate(const TrackReader& reader, const Plan& plan,
+                                              const RecodeOptions& options) {
+  const TrackInfo& track = reader.track();
+  const std::uint32_t group = plan.options().group;
+  Calibrator calibrator(track.shape[0], track.shape[1], track.shape[2]);
+  TrackReader::Scratch scratch;
+  std::vector<float> values(track.view_values() * group);
+  for (const std::uint64_t number : reader.shelf().numbers()) {
+    const auto pass = static_cast<std::uint32_t>(number / plan.shards_per_pass()),
+               shard = static_cast<std::uint32_t>(number % plan.shards_per_pass());
+    for (std::uint32_t g = 0; g < groups_in_shard(plan, shard); ++g) {
+      if (calibrator.views() >= options.calibration_views) break;
+      reader.read({pass, shard * plan.options().shard_groups + g}, scratch, values);
+      calibrator.add(values, group);
+    }
+  }
+  return std::make_shared<const FeatureBasis>(calibrator.finish(options.codec.max_error, group));
+}
+
+TrackInfo recoded_track(const TrackInfo& from, const RecodeOptions& options) {
+  TrackInfo made = from;
+  made.codec = options.codec;
+  made.level = options.level;
+  std::string before = codec_words(from.codec);
+  if (const auto earlier = from.provenance.find("recoded_from"); earlier != from.provenance.end())
+    before += text("; itself from ", earlier->second);
+  made.provenance["recoded_from"] = before;
+  made.provenance["recoded_from_sha256"] = sha256_hex(from.json());
+  return made;
+}
+
+class Recoder {
+ public:
+  Recoder(const Cache& cache, const TrackReader& reader, const TrackInfo& to, std::shared_ptr<const FeatureBasis> basis,
+          unsigned workers)
+      : cache_(cache),
+        reader_(reader),
+        to_(to),
+        basis_(std::move(basis)),
+        codec_(make_codec(to.codec, to.shape, basis_)),
+        arena_(static_cast<int>(workers)) {}
+
+  // Throws Error when the codec cannot hold the shard's first group.
+  void try_first_group(std::uint64_t number) const {
+    const Plan& plan = cache_.plan();
+    TrackReader::Scratch scratch;
+    std::vector<float> source(to_.view_values() * plan.options().group);
+    const auto shard = static_cast<std::uint32_t>(number % plan.shards_per_pass());
+    reader_.read({static_cast<std::uint32_t>(number / plan.shards_per_pass()), shard * plan.options().shard_groups},
+                 scratch, source);
+    codec_->encode(source, plan.options().group);
+  }
+
+  // One shard; its figures are added to `loss` in the order of its groups.
+  FileRecord make(const fs::path& directory, std::uint64_t number, CodecLoss& loss) {
+    const Plan& plan = cache_.plan();
+    const auto pass = static_cast<std::uint32_t>(number / plan.shards_per_pass()),
+               shard = static_cast<std::uint32_t>(number % plan.shards_per_pass());
+    const std::uint32_t count = groups_in_shard(plan, shard), views = plan.options().group;
+    std::vector<std::vector<Array>> groups(count);
+    std::vector<CodecLoss> losses(count);
+    arena_.execute([&] {
+      tbb::parallel_for(std::uint32_t{0}, count, [&](std::uint32_t g) {
+        TrackReader::Scratch scratch;
+        std::vector<float> source(to_.view_values() * views), again(source.size());
+        reader_.read({pass, shard * plan.options().shard_groups + g}, scratch, source);
+        groups[g] = codec_->encode(source, views);
+        std::vector<std::span<const std::byte>> bytes;
+        for (const Array& array : groups[g]) bytes.emplace_back(array.bytes);
+        codec_->decode(bytes, views, again);
+        losses[g] = measure_loss(to_.kind, to_.shape, views, source, again,
+                                 basis_ ? std::span<const float>(basis_->mean) : std::span<const float>());
+      });
+    });
+    CodecLoss of_shard;
+    for (const CodecLoss& group : losses) of_shard.add(group);
+    loss.add(of_shard);
+    return write_shard(directory, to_, plan, pass, shard, groups, {made_with(number), of_shard.json()});
+  }
+
+ private:
+  // What made the source's shard made this one as well.
+  std::map<std::string, std::string> made_with(std::uint64_t number) const {
+    const Container shard(reader_.shelf().directory() / shard_file_name(number));
+    const auto json = nlohmann::json::parse(shard.json(), nullptr, false);
+    if (!json.is_object() || !json.contains("made_with")) return {};
+    std::map<std::string, std::string> words;
+    for (const auto& [key, value] : json["made_with"].items())
+      if (value.is_string()) words[key] = value.get<std::string>();
+    return words;
+  }
+
+  const Cache& cache_;
+  const TrackReader& reader_;
+  const TrackInfo& to_;
+  std::shared_ptr<const FeatureBasis> basis_;
+  std::unique_ptr<const Codec> codec_;
+  tbb::task_arena arena_;
+};
+
+}  // namespace
+
+std::string codec_words(const CodecSettings& codec) {
+  std::string words = form_name(codec.form);
+  if (codec.max_error > 0) words += text(", max_error ", codec.max_error);
+  if (codec.kept > 0) words += text(", ", codec.kept, " kept");
+  if (!codec.temperatures.empty()) {
+    words += ", temperatures";
+    for (const double temperature : codec.temperatures) words += text(" ", temperature);
+  }
+  return words;
+}
+
+Recoded recode(const Cache& cache, const TrackInfo& from, const RecodeOptions& options) {
+  const fs::path& to = options.to;
+  if (fs::exists(to) && fs::equivalent(to, cache.directory()))
+    fail(to.string(), ": is the cache itself, which has a track ", from.directory(),
+         " already; give another directory");
+  TrackInfo track = recoded_track(from, options);
+  const bool transform = track.codec.form == Form::kTransform;
+  if (transform) track.codec.basis.assign(64, '0');  // yet to be made
+  track.codec.check(track.shape, text("recoding ", from.directory(), " as ", form_name(track.codec.form)));
+  track.check("recode");
+  const TrackReader reader(cache, from);
+  const std::vector<std::uint64_t>& numbers = reader.shelf().numbers();
+  if (numbers.empty()) fail(from.directory(), ": has no shards to recode");
+  std::shared_ptr<const FeatureBasis> basis;
+  if (transform) {
+    basis = calibrate(reader, cache.plan(), options);
+    track.codec.basis = basis->hash();
+  }
+  const unsigned workers = options.workers > 0 ? options.workers : std::max(1u, std::thread::hardware_concurrency());
+  Recoder recoder(cache, reader, track, basis, workers);
+  recoder.try_first_group(numbers.front());  // before anything is written
+  create_cache(to, cache.index(), cache.plan());
+  create_track(to, track, basis.get());
+  copy_recipes(cache, to, numbers);
+
+  Recoded result{track};
+  result.bytes_before = reader.stored_bytes();
+  const auto views_in = [&](std::uint64_t number) {
+    const auto shard = static_cast<std::uint32_t>(number % cache.plan().shards_per_pass());
+    return std::uint64_t{groups_in_shard(cache.plan(), shard)} * cache.plan().options().group;
+  };
+  std::vector<std::uint64_t> missing;
+  std::uint64_t total = 0, done = 0;
+  for (const std::uint64_t number : numbers) {
+    const bool there = fs::exists(to / track.directory() / shard_file_name(number));
+    total += views_in(number);
+    if (there) done += views_in(number);
+    if (!there) missing.push_back(number);
+  }
+  std::vector<FileRecord> made;
+  Progress progress("recode", "views", total, done);
+  for (const std::uint64_t number : missing) {
+    made.push_back(recoder.make(to, number, result.loss));
+    ++result.shards;
+    result.views += views_in(number);
+    progress.advance(views_in(number));
+  }
+  progress.finish();
+  const Manifest manifest = refresh_manifest(to / track.directory(), made);
+  for (const FileRecord& file : manifest.files()) result.bytes_after += file.bytes;
+  return result;
+}
+
+}  // namespace vitrine

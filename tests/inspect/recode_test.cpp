@@ -1,0 +1,166 @@
+#include "common/inspect/recode.h"
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "common/base/error.h"
+#include "common/base/hash.h"
+#include "common/inspect/repair.h"
+#include "tests/inspect/damaged.h"
+
+using namespace vitrine;
+using namespace vitrine::testing;
+
+namespace {
+
+std::map<std::string, std::string> files_below(const std::filesystem::path& directory) {
+  std::map<std::string, std::string> out;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(directory))
+    if (entry.is_regular_file())
+      out[entry.path().lexically_relative(directory).generic_string()] = read_whole(entry.path());
+  return out;
+}
+
+std::vector<float> read_group(const Cache& cache, const std::string& name, GroupKey key) {
+  const TrackReader reader(cache, cache.track(name));
+  TrackReader::Scratch scratch;
+  std::vector<float> values(reader.track().view_values() * cache.plan().options().group);
+  reader.read(key, scratch, values);
+  return values;
+}
+
+}  // namespace
+
+TEST_CASE("a recoded track stands in a cache of its own and holds the source within the new bound") {
+  const SampleCache sample;
+  const auto before = sample.files();
+  const Cache cache(sample.directory);
+  const TrackInfo& from = cache.track("logits", "other");  // fp32
+  RecodeOptions options{.to = sample.root / "second", .workers = 1};
+  options.codec = {.form = Form::kUniform, .max_error = 0.25};
+  const Recoded made = recode(cache, from, options);
+  CHECK(made.shards == 4);
+  CHECK(made.views == 2u * 3 * 4);
+  CHECK(made.bytes_after > 0);
+  CHECK(made.loss.kind == CodecLoss::Kind::kLogits);
+  CHECK(made.loss.views == made.views);
+  CHECK((sample.files() == before));
+
+  const VerifyReport report = verify_cache(options.to, {});
+  CHECK(report.findings.empty());
+  CHECK(report.groups == 2u * 3);
+  const Cache second(options.to);
+  REQUIRE(second.tracks().size() == 1);
+  CHECK(second.plan().hash() == cache.plan().hash());
+  CHECK(second.recipes({1, 2}) == cache.recipes({1, 2}));
+  CHECK(second.picture_hash({1, 2}) == cache.picture_hash({1, 2}));
+  const TrackInfo& track = second.tracks()[0];
+  CHECK(track.directory() == from.directory());
+  CHECK(track.codec == options.codec);
+  CHECK(track.provenance.at("recoded_from") == "fp32");
+  CHECK(track.provenance.at("recoded_from_sha256") ==
+        sha256_hex(read_whole(sample.path(from.directory() + "/track.json"))));
+  double worst = 0;
+  for (const GroupKey key : {GroupKey{0, 0}, GroupKey{1, 2}}) {
+    const std::vector<float> source = sample_values(sample.plan, from, key);
+    const std::vector<float> again = read_group(second, "logits", key);
+    for (std::size_t i = 0; i < source.size(); ++i)
+      worst = std::max(worst, std::abs(static_cast<double>(source[i]) - again[i]));
+  }
+  CHECK(worst <= 0.25 * (1 + 1e-6));
+  CHECK(worst > 0.05);  // it was really coarser
+
+  // Once more from the recoded one: the chain is told.
+  RecodeOptions third{.to = sample.root / "third"};
+  third.codec = {.form = Form::kFp16};
+  CHECK(recode(second, track, third).track.provenance.at("recoded_from") ==
+        "uniform, max_error 0.25; itself from fp32");
+}
+
+TEST_CASE("recoding goes on where it stopped, with any number of workers, to the same bytes") {
+  const SampleCache sample;
+  const Cache cache(sample.directory);
+  RecodeOptions options{.to = sample.root / "whole", .workers = 1};
+  options.codec = {.form = Form::kFp16};
+  const TrackInfo& from = cache.track("features.3");
+  recode(cache, from, options);
+  const auto whole = files_below(options.to);
+  options.to = sample.root / "pieces";
+  options.workers = 3;
+  recode(cache, from, options);
+  std::filesystem::remove(options.to / from.directory() / "00001.h5");
+  std::filesystem::remove(options.to / "recipes" / "00002.h5");
+  CHECK(recode(cache, from, options).shards == 1);
+  CHECK((files_below(options.to) == whole));
+}
+
+TEST_CASE("features become a transform track that holds its bound in every group, with a basis of the source's views") {
+  const SampleCache sample;
+  const Cache cache(sample.directory);
+  RecodeOptions options{.to = sample.root / "small"};
+  options.codec = {.form = Form::kTransform, .max_error = 0.05};
+  const Recoded made = recode(cache, cache.track("features.3"), options);
+  CHECK(made.loss.centred_by_basis);
+  CHECK(made.loss.worst_group <= 0.05);
+  CHECK(made.loss.worst_group > 0.005);
+  CHECK(std::filesystem::exists(options.to / made.track.directory() / "basis.h5"));
+  CHECK(verify_cache(options.to, {}).findings.empty());
+  CHECK(recode(cache, cache.track("features.3"), options).shards == 0);
+  const auto whole = files_below(options.to);
+  // A damaged basis is found, and everything else of the track is looked at all the same.
+  std::string basis = read_whole(options.to / made.track.directory() / "basis.h5");
+  basis[basis.size() / 2] = static_cast<char>(basis[basis.size() / 2] ^ 1);
+  write_whole(options.to / made.track.directory() / "basis.h5", basis);
+  const VerifyReport report = verify_cache(options.to, {});
+  REQUIRE(!report.findings.empty());
+  for (const Finding& finding : report.findings) {
+    CHECK(finding.file == made.track.directory() + "/basis.h5");
+    CHECK(finding.remedy == Remedy::kRemake);
+  }
+  // No extraction can make it again; the command that repair names can, to the same bytes.
+  const RepairPlan plan = plan_repair(options.to, report);
+  REQUIRE(plan.commands.size() == 1);
+  CHECK(plan.commands[0].find("vitrine-cache recode SOURCE") == 0);
+  carry_out(options.to, plan);
+  std::string command = plan.commands[0];
+  command.replace(0, std::string("vitrine-cache").size(), executable("vitrine-cache"));
+  command.replace(command.find("SOURCE"), 6, "'" + sample.directory.string() + "'");
+  CHECK(run(command).exit_code == 0);
+  CHECK((files_below(options.to) == whole));
+}
+
+TEST_CASE("what cannot be recoded is refused in one sentence") {
+  const SampleCache sample;
+  const std::string command = executable("vitrine-cache") + " recode '" + sample.directory.string() + "'",
+                    second = " --to '" + (sample.root / "second").string() + "'";
+  struct Case {
+    std::string arguments, words;
+  };
+  const std::vector<Case> cases{
+      {" --from features.3 --form fp16 --to '" + sample.directory.string() + "'", "is the cache itself"},
+      {" --from features.7 --form fp16" + second, "no track"},
+      {" --from features.3 --form fp15" + second, "fp15"},
+      {" --from features.3 --form topk --kept 2" + second, "topk"},
+      {" --from features.3 --form sqrt8" + second, "view"},
+      {" --from other.aaaaaaaa/logits --form uniform" + second, "as uniform"},
+      {" --from features.3 --form fp16", "--to"},
+  };
+  for (const Case& bad : cases) {
+    const CommandResult result = run(command + bad.arguments);
+    CAPTURE(bad.arguments);
+    CAPTURE(result.output);
+    CHECK(result.exit_code == 2);
+    CHECK(result.output.find(bad.words) != std::string::npos);
+  }
+  CHECK(run(command + " --from features.3 --form fp16" + second).exit_code == 0);
+  const CommandResult other = run(command + " --from features.3 --form fp32" + second);
+  CHECK(other.exit_code == 2);  // another track of this name is there
+  CHECK(other.output.find("form") != std::string::npos);
+  const CommandResult json =
+      run("( " + command + " --from other.aaaaaaaa/logits --form topk --kept 2 --temperatures 1,4 --json --to '" +
+          (sample.root / "third").string() + "' 2> /dev/null )");
+  REQUIRE(json.exit_code == 0);
+  const auto out = nlohmann::json::parse(json.output);
+  CHECK(out["shards"] == 4);
+  CHECK(out["loss"].contains("kl_4"));
+}

@@ -1,0 +1,91 @@
+// vitrine-cache recode: a track in another form, without the teacher.
+#include "common/inspect/recode.h"
+
+#include <CLI/CLI.hpp>
+#include <iostream>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "common/base/error.h"
+#include "common/base/progress.h"
+#include "tools/commands/cache/command.h"
+#include "tools/commands/cache/losses.h"
+#include "tools/commands/cache/words.h"
+
+namespace vitrine {
+namespace {
+
+struct Request {
+  std::string directory, from, form;
+  RecodeOptions options;
+  bool json = false;
+};
+
+int recode_command(const Request& request) {
+  RecodeOptions options = request.options;
+  options.codec.form = form_from_name(request.form, "--form");
+  const Cache cache(request.directory);
+  const std::size_t slash = request.from.find('/');
+  const TrackInfo& from = slash == std::string::npos
+                              ? cache.track(request.from)
+                              : cache.track(request.from.substr(slash + 1), request.from.substr(0, slash));
+  const Recoded made = recode(cache, from, options);
+  const auto loss = nlohmann::ordered_json::parse(made.loss.json());
+  if (request.json) {
+    nlohmann::ordered_json out;
+    out["from"] = from.directory();
+    out["to"] = (options.to / made.track.directory()).string();
+    out["shards"] = made.shards;
+    out["views"] = made.views;
+    out["bytes_before"] = made.bytes_before;
+    out["bytes_after"] = made.bytes_after;
+    out["loss"] = loss;
+    std::cout << out.dump(2) << '\n';
+    return 0;
+  }
+  std::cout << (options.to / made.track.directory()).string() << ": " << codec_words(made.track.codec) << ", "
+            << human_bytes(static_cast<double>(made.bytes_after)) << "; it was " << codec_words(from.codec) << ", "
+            << human_bytes(static_cast<double>(made.bytes_before)) << '\n';
+  if (made.shards == 0)
+    std::cout << "all shards were there already\n";
+  else
+    std::cout << human_count(made.shards) << " shards made; against the source: " << loss_words(loss) << '\n';
+  return 0;
+}
+
+}  // namespace
+
+void add_recode(CLI::App& app, Body& chosen) {
+  const auto request = std::make_shared<Request>();
+  CLI::App* command =
+      app.add_subcommand("recode", "writes a track in another form or with another bound, without the teacher");
+  command->add_option("DIR", request->directory, "the cache's directory")->required();
+  command->add_option("--from", request->from, "the track: NAME, or TEACHER.xxxxxxxx/NAME")->required();
+  command->add_option("--to", request->options.to, "another cache directory; made, or added to")->required();
+  command->add_option("--form", request->form, "fp32, fp16, int8, sqrt8, uniform, topk or transform")->required();
+  command->add_option("--max-error", request->options.codec.max_error, "bound of uniform, topk and transform");
+  command->add_option("--kept", request->options.codec.kept, "topk: values kept of each view");
+  command->add_option("--temperatures", request->options.codec.temperatures, "topk: at which the tail's mass is kept")
+      ->delimiter(',');
+  command
+      ->add_option("--calibration-views", request->options.calibration_views,
+                   "transform: the track's first views, from which its basis is made")
+      ->check(CLI::Range(1u, 1u << 24))
+      ->capture_default_str();
+  command->add_option("--level", request->options.level, "zstd's level")
+      ->check(CLI::Range(1, 19))
+      ->capture_default_str();
+  command->add_option("--workers", request->options.workers, "groups in work at once; 0: one a core")
+      ->check(CLI::Range(0, 4096));
+  command->add_flag("--json", request->json, "print JSON, for programs");
+  command->footer(
+      "A track's directory is named by teacher and layer, not by form: the new one goes into a cache of its own, with "
+      "the\n"
+      "same index, plan and recipes, and can be trained from, copied or moved like any other. track.json there says "
+      "what\n"
+      "it was made from. Stopped, the same command goes on.\n"
+      "Exit codes: 0 done, 2 bad input or a damaged source.");
+  command->callback([request, &chosen] { chosen = [request] { return recode_command(*request); }; });
+}
+
+}  // namespace vitrine
