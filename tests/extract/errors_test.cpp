@@ -116,6 +116,13 @@ TEST_CASE("a cache is added to only with the plan, the images and the teacher th
   check_refused(fixture.errors_of("cache", {"teacher.micro_batch=8"}), {"track.json", "micro_batch"});
   check_refused(fixture.errors_of("cache", {"teacher.mean=[0.5, 0.5, 0.5]"}), {"track.json", "mean"});
   check_refused(fixture.errors_of("cache", {"taps.logits_form=fp32"}), {"track.json", "form"});
+  const std::string picture = read_whole(fixture.images / "ant" / "3.jpg");
+  std::string other = picture;
+  other[other.size() / 2] = static_cast<char>(other[other.size() / 2] ^ 1);
+  write_whole(fixture.images / "ant" / "3.jpg", other);
+  for (const char* verify : {"verify_images=sample", "verify_images=all"})  // 15 images: all are of the sample
+    check_refused(fixture.errors_of("cache", {verify}), {"index.h5", "ant/3.jpg", "other contents"});
+  write_whole(fixture.images / "ant" / "3.jpg", picture);
   std::filesystem::rename(fixture.images / "bee", fixture.images / "wasp");
   check_refused(fixture.errors_of("cache"), {"index.h5", "bee"});
   std::filesystem::rename(fixture.images / "wasp", fixture.images / "bee");
