@@ -129,6 +129,33 @@ TEST_CASE("features become a transform track that holds its bound in every group
   CHECK((files_below(options.to) == whole));
 }
 
+TEST_CASE("info says a teacher's provenance once, bytes a view in all, and the losses that shards tell") {
+  const SampleCache sample;
+  const std::string info = executable("vitrine-cache") + " info '";
+  const CommandResult words = run(info + sample.directory.string() + "'");
+  REQUIRE(words.exit_code == 0);
+  const auto times = [&](const std::string& part) {
+    std::size_t count = 0;
+    for (std::size_t at = words.output.find(part); at != std::string::npos; at = words.output.find(part, at + 1))
+      ++count;
+    return count;
+  };
+  CHECK(times("tiny.aaaaaaaa  ") == 2);  // weights and precision, for three tracks
+  CHECK(words.output.find("losses") == std::string::npos);
+
+  const Cache cache(sample.directory);
+  RecodeOptions options{.to = sample.root / "second"};
+  options.codec = {.form = Form::kUniform, .max_error = 0.5};
+  const Recoded made = recode(cache, cache.track("logits", "other"), options);
+  CHECK(run(info + options.to.string() + "'").output.find("losses really made") != std::string::npos);
+  const auto json = nlohmann::json::parse(run(info + options.to.string() + "' --json").output);
+  const auto& loss = json["tracks"][0]["loss"];
+  const auto whole = nlohmann::json::parse(made.loss.json());
+  CHECK(loss["kl_1"].get<double>() == doctest::Approx(whole["kl_1"].get<double>()).epsilon(1e-4));
+  CHECK(loss["worst_kl_4"] == whole["worst_kl_4"]);
+  CHECK(loss["agreement"].get<double>() == doctest::Approx(whole["agreement"].get<double>()).epsilon(1e-4));
+}
+
 TEST_CASE("what cannot be recoded is refused in one sentence") {
   const SampleCache sample;
   const std::string command = executable("vitrine-cache") + " recode '" + sample.directory.string() + "'",

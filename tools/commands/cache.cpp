@@ -12,12 +12,11 @@ int main(int argc, char** argv) {
         "Exit codes: 0 all is well, 1 damage or a difference was found, 2 bad input, 70 a mistake in this program.");
     vitrine::Body chosen;
     vitrine::add_info(app, chosen);
-    vitrine::add_verify(app, chosen, [](const vitrine::Cache&, const vitrine::DeepRequest&) -> std::vector<vitrine::DeepResult> {
-      vitrine::fail("--deep is not in this version");
-    });
+    vitrine::add_verify(app, chosen, vitrine::deep_check);
     vitrine::add_repair(app, chosen);
     vitrine::add_show(app, chosen);
     vitrine::add_recode(app, chosen);
+    vitrine::add_estimate(app, chosen);
     try {
       app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {

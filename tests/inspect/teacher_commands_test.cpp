@@ -1,0 +1,161 @@
+// vitrine-cache with a real, small extraction: verify --deep, estimate, and repair with what follows it.
+#include <torch/torch.h>
+
+#include <nlohmann/json.hpp>
+
+#include "common/cache/cache.h"
+#include "common/cache/manifest.h"
+#include "common/cache/writer.h"
+#include "common/inspect/break_even.h"
+#include "tests/extract/fixture.h"
+
+using namespace vitrine;
+using namespace vitrine::testing;
+
+namespace {
+
+std::string quoted(const std::filesystem::path& path) {
+  return " '" + path.string() + "'";
+}
+
+std::string deep(const ExtractFixture& fixture, const std::filesystem::path& weights) {
+  return executable("vitrine-cache") + " verify" + quoted(fixture.root / "cache") + " --deep 9 --images" +
+         quoted(fixture.images) + " --weights" + quoted(weights);
+}
+
+nlohmann::json json_of(const std::string& command, int exit_code) {
+  const CommandResult result = run("( " + command + " --json 2> /dev/null )");
+  CAPTURE(result.output);
+  REQUIRE(result.exit_code == exit_code);
+  return nlohmann::json::parse(result.output);
+}
+
+}  // namespace
+
+TEST_CASE("the teacher asked again gives what the cache holds, bit for bit on the same machine") {
+  const ExtractFixture fixture;
+  REQUIRE(fixture.extract("cache").exit_code == 0);
+  const auto json = json_of(deep(fixture, fixture.weights), 0);
+  REQUIRE(json["deep"].size() == 4);  // logits, two blocks of features, attention
+  for (const auto& track : json["deep"]) {
+    CAPTURE(track.dump());
+    CHECK(track["groups"] == 2);  // 9 views are two groups of 8
+    CHECK(track["identical_groups"] == 2);
+    CHECK(track["beyond"] == false);
+    CHECK(track["worst_error"].get<double>() > 0);  // against values that no codec has seen
+    CHECK(track["worst_error"].get<double>() < track["bound"].get<double>());
+  }
+  const CommandResult words = run(deep(fixture, fixture.weights) + " --track logits");
+  CHECK(words.exit_code == 0);
+  CHECK(words.output.find("2 of 2") != std::string::npos);
+  CHECK(words.output.find("features") == std::string::npos);
+}
+
+TEST_CASE("whole files with targets that the teacher does not give are found") {
+  const ExtractFixture fixture;
+  REQUIRE(fixture.extract("cache").exit_code == 0);
+  const std::filesystem::path directory = fixture.root / "cache";
+  {
+    const Cache cache(directory);
+    const TrackInfo& track = cache.track("logits");
+    const std::vector<float> zeros(track.view_values() * 8, 0.f);
+    const std::vector<std::vector<Array>> groups{make_codec(track.codec, track.shape)->encode(zeros, 8)};
+    for (std::uint32_t pass = 0; pass < 2; ++pass)
+      for (std::uint32_t shard = 0; shard < 2; ++shard)
+        write_shard(directory, track, cache.plan(), pass, shard, groups);
+    std::filesystem::remove(directory / track.directory() / kManifestName);
+  }
+  CHECK(run(executable("vitrine-cache") + " verify" + quoted(directory)).exit_code == 0);
+  const auto json = json_of(deep(fixture, fixture.weights), 1);
+  for (const auto& track : json["deep"])
+    CHECK(track["beyond"] == track["track"].get<std::string>().ends_with("/logits"));
+}
+
+TEST_CASE("other weights, other images and missing arguments of --deep are refused") {
+  const ExtractFixture fixture;
+  REQUIRE(fixture.extract("cache").exit_code == 0);
+  std::filesystem::path other = fixture.root / "other.safetensors";
+  std::string bytes = read_whole(fixture.weights);
+  bytes.back() = static_cast<char>(bytes.back() ^ 1);
+  write_whole(other, bytes);
+  const CommandResult weights = run(deep(fixture, other));
+  CHECK(weights.exit_code == 2);
+  CHECK(weights.output.find("SHA-256") != std::string::npos);
+  const std::string verify = executable("vitrine-cache") + " verify" + quoted(fixture.root / "cache");
+  CHECK(run(verify + " --deep 4").exit_code == 2);
+  CHECK(run(verify + " --weights" + quoted(fixture.weights)).exit_code == 2);
+}
+
+TEST_CASE("repair, then the command it names, gives the first bytes again") {
+  const ExtractFixture fixture;
+  REQUIRE(fixture.extract("cache").exit_code == 0);
+  const auto before = fixture.files("cache");
+  const auto damage = [&](const std::string& file) {
+    const std::filesystem::path path = fixture.root / "cache" / file;
+    std::string bytes = read_whole(path);
+    bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 1);
+    write_whole(path, bytes);
+  };
+  std::vector<std::string> damaged;
+  for (const auto& [name, bytes] : before)
+    if (name.ends_with("00001.h5") || name.ends_with("features.1/track.json")) damaged.push_back(name);
+  REQUIRE(damaged.size() == 6);  // recipes, four tracks, a track.json
+  for (const std::string& name : damaged) damage(name);
+  const auto json = json_of(executable("vitrine-cache") + " repair" + quoted(fixture.root / "cache"), 1);
+  CHECK(json["removed"].size() == damaged.size());
+  REQUIRE(json["commands"].size() == 1);
+  std::string command = json["commands"][0];
+  command.replace(command.find("CONFIG.toml"), std::string("CONFIG.toml").size(), "'" + fixture.config.string() + "'");
+  command.replace(0, std::string("vitrine-extract").size(), executable("vitrine-extract"));
+  const CommandResult again = run(command);
+  CAPTURE(again.output);
+  REQUIRE(again.exit_code == 0);
+  CHECK((fixture.files("cache") == before));
+}
+
+TEST_CASE("estimate tells bytes as they come out, leaves no file behind, and adds up") {
+  const ExtractFixture fixture;
+  REQUIRE(fixture.extract("cache").exit_code == 0);
+  const std::filesystem::path scratch = fixture.root / "scratch";
+  std::filesystem::create_directories(scratch);
+  const std::string command = executable("vitrine-cache") + " estimate" + quoted(fixture.config) + " --set passes=10" +
+                              " --epochs 5 --scratch" + quoted(scratch);
+  const auto json = json_of(command, 0);
+  CHECK(std::filesystem::is_empty(scratch));
+  CHECK(json["views"] == 160);  // 15 images are two groups of 8
+  CHECK(json["sampled_views"] == 16);
+  REQUIRE(json["tracks"].size() == 4);
+  double bytes = 0;
+  for (const auto& track : json["tracks"]) {
+    CHECK(track["bytes_per_view"].get<double>() > 0);
+    bytes += track["bytes"].get<double>();
+  }
+  CHECK(json["bytes"].get<double>() == doctest::Approx(bytes));
+  // A pass's shards there hold one group each, here both: the files' own tables are all that differs.
+  double really = 0;
+  for (const auto& [name, file] : fixture.files("cache"))
+    if (name.ends_with(".h5") && name.starts_with("small.")) really += static_cast<double>(file.size()) / 32;
+  CHECK(json["bytes_per_view"].get<double>() < really);
+  CHECK(json["bytes_per_view"].get<double>() > 0.3 * really);
+  const auto& seconds = json["seconds_per_view"];
+  CHECK(json["hours"].get<double>() == doctest::Approx(seconds["extraction"].get<double>() * 160 / 3600));
+  const auto epochs =
+      break_even_epochs({.extraction = seconds["extraction"], .read = seconds["read"], .live = seconds["teacher"]}, 10);
+  if (epochs)
+    CHECK(json["break_even_epochs"].get<double>() == doctest::Approx(*epochs));
+  else
+    CHECK(json["break_even_epochs"].is_null());
+
+  const CommandResult words = run(command);
+  CHECK(words.exit_code == 0);
+  CHECK(words.output.find("break-even: ") != std::string::npos);
+  CHECK(run(executable("vitrine-cache") + " estimate" + quoted(fixture.root / "none.toml")).exit_code == 2);
+  CHECK(run(command + " --set images=/nowhere").exit_code == 2);
+}
+
+TEST_CASE("the break-even is where both sides cost the same, or never") {
+  // Two passes at 5 s a view, then 1 s an epoch against 3 s: 10 + n = 3 n.
+  CHECK(*break_even_epochs({.extraction = 5, .read = 1, .live = 3}, 2) == doctest::Approx(5));
+  CHECK(!break_even_epochs({.extraction = 5, .read = 3, .live = 3}, 2));
+  CHECK(!break_even_epochs({.extraction = 5, .read = 4, .live = 3}, 2));
+}

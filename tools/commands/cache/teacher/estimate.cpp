@@ -1,0 +1,276 @@
+// vitrine-cache estimate: what an extraction would take, from a run over a few groups, and whether it pays.
+#include <tbb/global_control.h>
+#include <tbb/parallel_for.h>
+#include <tbb/task_arena.h>
+#include <torch/torch.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <iostream>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "common/base/error.h"
+#include "common/base/progress.h"
+#include "common/cache/cache.h"
+#include "common/cache/writer.h"
+#include "common/config/config.h"
+#include "common/image/scan.h"
+#include "common/inspect/break_even.h"
+#include "common/teacher/calibrate.h"
+#include "common/teacher/one_thread_each.h"
+#include "extract/extractor.h"
+#include "extract/options.h"
+#include "tools/commands/cache/command.h"
+#include "tools/commands/cache/words.h"
+
+namespace vitrine {
+namespace {
+
+namespace fs = std::filesystem;
+using Clock = std::chrono::steady_clock;
+
+double since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+struct Request {
+  std::string config, scratch;
+  std::vector<std::string> overrides;
+  std::uint32_t groups = 0;
+  double epochs = 0;
+  bool json = false;
+};
+
+// A directory of its own that goes when this does.
+class Scratch {
+ public:
+  explicit Scratch(const fs::path& below) {
+    std::string name = (below / "vitrine-estimate-XXXXXX").string();
+    if (mkdtemp(name.data()) == nullptr)
+      fail(below.string(), ": no directory can be made in it; give another with --scratch");
+    path_ = name;
+  }
+  ~Scratch() {
+    std::error_code ignored;  // nothing can be done about it here
+    fs::remove_all(path_, ignored);
+  }
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+  const fs::path& path() const { return path_; }
+
+ private:
+  fs::path path_;
+};
+
+struct TrackBytes {
+  std::string track, form;
+  double a_view = 0;
+};
+
+struct Estimate {
+  std::uint64_t images = 0, views_a_pass = 0, sampled = 0;
+  std::uint32_t passes = 0, workers = 0;
+  std::vector<TrackBytes> tracks;
+  double decode = 0, read_one_core = 0;  // seconds a view: of all workers, of one core
+  ViewCosts costs;
+
+  double bytes_a_view() const {
+    double bytes = 0;
+    for (const TrackBytes& track : tracks) bytes += track.a_view;
+    return bytes;
+  }
+  double views() const { return static_cast<double>(views_a_pass) * passes; }
+  std::optional<double> break_even() const { return break_even_epochs(costs, passes); }
+};
+
+// Runs body(0..count) on `workers` threads and returns the seconds an item took, all workers busy.
+double timed(std::uint32_t workers, std::uint32_t count, const std::function<void(std::uint32_t)>& body) {
+  tbb::task_arena arena(static_cast<int>(workers));
+  const OneThreadEach one_thread_each(arena);
+  const auto start = Clock::now();
+  arena.execute([&] { tbb::parallel_for(std::uint32_t{0}, count, body); });
+  return since(start) / count;
+}
+
+// Decode and the teacher on the sample's groups, each on its own.
+void time_stages(const Teacher& teacher, const ViewMaker& maker, const Plan& plan, std::uint32_t groups,
+                 Estimate& estimate) {
+  const std::uint32_t views = plan.options().group;
+  std::vector<std::vector<std::uint8_t>> pictures(groups);
+  estimate.decode = timed(estimate.workers, groups,
+                          [&](std::uint32_t g) { pictures[g] = maker.group(plan.group(0, g), teacher.image_size()); }) /
+                    views;
+  // Once without the clock: the first forward allocates.
+  const auto forward = [&](std::uint32_t g) { teacher.run(pictures[g], views); };
+  timed(estimate.workers, std::min(groups, estimate.workers), forward);
+  estimate.costs.live = timed(estimate.workers, groups, forward) / views;
+}
+
+void time_reading(const fs::path& directory, const Plan& plan, std::uint32_t groups, Estimate& estimate) {
+  constexpr double kLongEnough = 0.3;  // seconds
+  const Cache cache(directory);
+  double seconds = 0;
+  for (const TrackInfo& track : cache.tracks()) {
+    const TrackReader reader(cache, track);
+    TrackReader::Scratch scratch;
+    std::vector<float> values(track.view_values() * plan.options().group);
+    reader.read({0, 0}, scratch, values);
+    const auto start = Clock::now();
+    std::uint64_t views = 0;
+    while (views == 0 || since(start) < kLongEnough)
+      for (std::uint32_t g = 0; g < groups; ++g) {
+        reader.read({0, g}, scratch, values);
+        views += plan.options().group;
+      }
+    seconds += since(start) / static_cast<double>(views);
+    estimate.tracks.push_back(
+        {track.directory(), form_name(track.codec.form),
+         static_cast<double>(reader.stored_bytes()) / static_cast<double>(reader.stored_views())});
+  }
+  estimate.read_one_core = seconds;
+  estimate.costs.read = seconds / estimate.workers;
+}
+
+Estimate measure(const Request& request) {
+  ExtractOptions options;
+  load_config(request.config, request.overrides, options);
+  if (options.images.empty()) fail(request.config, ": images is not given; expected a folder of class folders");
+  at::set_num_threads(1);
+  Estimate estimate;
+  estimate.passes = options.passes;
+  estimate.workers = options.workers > 0 ? options.workers : std::max(1u, std::thread::hardware_concurrency());
+  const Teacher teacher(options.teacher, options.taps);
+  const auto index = std::make_shared<const ImageIndex>(scan_image_folder(options.images, nullptr));
+  estimate.images = index->images.size();
+  const Plan whole(index, options.plan);
+  estimate.views_a_pass = std::uint64_t{whole.groups_per_pass()} * options.plan.group;
+
+  // One shard of the sample's groups; how many groups a shard has changes nothing else that is measured.
+  const std::uint32_t asked = request.groups > 0 ? request.groups : std::max(4u, 2 * estimate.workers);
+  options.plan.shard_groups = std::min(asked, whole.groups_per_pass());
+  const Plan plan(index, options.plan);
+  const std::uint32_t groups = groups_in_shard(plan, 0);
+  estimate.sampled = std::uint64_t{groups} * options.plan.group;
+  const ViewMaker maker(options.images, index, options.plan.image_size);
+  const std::vector<TrackInfo> tracks = teacher.tracks(plan);
+  note(text("estimate: ", groups, " groups of ", options.plan.group, " views on ", estimate.workers, " workers"));
+  const tbb::global_control threads(tbb::global_control::max_allowed_parallelism, std::max(2u, estimate.workers));
+  time_stages(teacher, maker, plan, groups, estimate);
+
+  const Scratch scratch(request.scratch.empty() ? fs::temp_directory_path() : fs::path(request.scratch));
+  create_cache(scratch.path(), *index, plan);
+  // A basis of the sample's views alone: it is fitted a little too well to be fair, by less than the groups differ.
+  ReadyTracks ready =
+      make_ready(teacher, maker, plan, tracks, std::vector<std::shared_ptr<const FeatureBasis>>(tracks.size()),
+                 static_cast<std::uint32_t>(estimate.sampled), estimate.workers);
+  for (std::size_t t = 0; t < tracks.size(); ++t) create_track(scratch.path(), ready.tracks[t], ready.bases[t].get());
+  const std::atomic<bool> never{false};
+  const ShardKey shard{0, 0};
+  const auto start = Clock::now();
+  Extractor(scratch.path(), plan, teacher, maker, std::move(ready), {}, estimate.workers)
+      .run(std::span(&shard, 1), never);
+  estimate.costs.extraction = since(start) / static_cast<double>(estimate.sampled);
+  time_reading(scratch.path(), plan, groups, estimate);
+  return estimate;
+}
+
+void print_json(const Request& request, const Estimate& e) {
+  nlohmann::ordered_json out;
+  out["images"] = e.images;
+  out["passes"] = e.passes;
+  out["views"] = static_cast<std::uint64_t>(e.views());
+  out["sampled_views"] = e.sampled;
+  out["workers"] = e.workers;
+  out["tracks"] = nlohmann::ordered_json::array();
+  for (const TrackBytes& track : e.tracks)
+    out["tracks"].push_back({{"track", track.track},
+                             {"form", track.form},
+                             {"bytes_per_view", track.a_view},
+                             {"bytes", track.a_view * e.views()}});
+  out["bytes_per_view"] = e.bytes_a_view();
+  out["bytes"] = e.bytes_a_view() * e.views();
+  out["hours"] = e.costs.extraction * e.views() / 3600;
+  out["seconds_per_view"] = {
+      {"decode", e.decode}, {"teacher", e.costs.live}, {"extraction", e.costs.extraction}, {"read", e.costs.read}};
+  out["write_bytes_per_second"] = e.bytes_a_view() / e.costs.extraction;
+  out["read_views_per_second_one_core"] = 1 / e.read_one_core;
+  const auto epochs = e.break_even();
+  out["break_even_epochs"] = epochs ? nlohmann::ordered_json(*epochs) : nlohmann::ordered_json();
+  if (request.epochs > 0)
+    out["break_even_students"] = epochs ? nlohmann::ordered_json(*epochs / request.epochs) : nlohmann::ordered_json();
+  std::cout << out.dump(2) << '\n';
+}
+
+std::string rate(double seconds) {
+  return number_words(1 / seconds) + " views/s";
+}
+
+void print_words(const Request& request, const Estimate& e) {
+  std::vector<std::vector<std::string>> rows{
+      {"track", "form", "bytes a view", "a pass", text("all ", e.passes, " passes")}};
+  const auto add = [&](const std::string& track, const std::string& form, double a_view) {
+    rows.push_back({track, form, human_bytes(a_view), human_bytes(a_view * static_cast<double>(e.views_a_pass)),
+                    human_bytes(a_view * e.views())});
+  };
+  for (const TrackBytes& track : e.tracks) add(track.track, track.form, track.a_view);
+  add("all", "", e.bytes_a_view());
+  print_table(rows);
+  std::cout << "extraction: " << human_time(e.costs.extraction * e.views()) << " for "
+            << human_count(static_cast<std::uint64_t>(e.views())) << " views at " << rate(e.costs.extraction)
+            << " (pictures alone " << rate(e.decode) << ", the teacher alone " << rate(e.costs.live) << "), writing "
+            << human_bytes(e.bytes_a_view() / e.costs.extraction) << "/s\n"
+            << "reading: " << rate(e.read_one_core) << " on one core, decoded, "
+            << human_bytes(e.bytes_a_view() / e.read_one_core) << "/s of the files\n";
+  const auto epochs = e.break_even();
+  if (!epochs) {
+    std::cout << "break-even: never; on this machine the teacher gives a view's targets in "
+              << number_words(1e6 * e.costs.live) << " us and the cache in " << number_words(1e6 * e.costs.read)
+              << " us: train with the live teacher\n";
+    return;
+  }
+  std::cout << "break-even: the cache is cheaper than a live teacher from " << number_words(std::ceil(*epochs))
+            << " epochs on, of one student or of several together";
+  if (request.epochs > 0)
+    std::cout << " (" << number_words(*epochs / request.epochs) << " students of " << number_words(request.epochs)
+              << " epochs)";
+  std::cout << "\n";
+}
+
+int estimate_command(const Request& request) {
+  if (!request.scratch.empty() && !fs::is_directory(request.scratch))
+    fail("--scratch ", request.scratch, ": is not a directory");
+  const Estimate estimate = measure(request);
+  request.json ? print_json(request, estimate) : print_words(request, estimate);
+  return 0;
+}
+
+}  // namespace
+
+void add_estimate(CLI::App& app, Body& chosen) {
+  const auto request = std::make_shared<Request>();
+  CLI::App* command = app.add_subcommand(
+      "estimate", "runs a few groups of a planned extraction and says what all of it would take, and whether it pays");
+  command->add_option("CONFIG", request->config, "vitrine-extract's TOML file")->required();
+  command->add_option("--set", request->overrides, "key=value, over what the file says; may be given several times")
+      ->expected(1)
+      ->take_all();
+  command->add_option("--groups", request->groups, "groups to run; 0: two a worker, at least four")
+      ->check(CLI::Range(0, 100000));
+  command->add_option("--epochs", request->epochs, "of one student: also tell the break-even in students")
+      ->check(CLI::PositiveNumber);
+  command->add_option(
+      "--scratch", request->scratch,
+      "an existing directory, best on the cache's disk, for files that are removed again; left out: the "
+      "system's temporary one");
+  command->add_flag("--json", request->json, "print JSON, for programs");
+  command->footer(
+      "The break-even compares, for V views a pass, P passes and n epochs, P V extraction + n V read (the cache) with\n"
+      "n V live (the teacher's forward in every epoch): n = P extraction / (live - read), never when live <= read.\n"
+      "Exit codes: 0 done, 2 bad input.");
+  command->callback([request, &chosen] { chosen = [request] { return estimate_command(*request); }; });
+}
+
+}  // namespace vitrine
