@@ -30,6 +30,7 @@ namespace {
 constexpr std::uint32_t kGroup = 64;
 
 struct Options {
+  std::filesystem::path cache;      // empty: one is made
   std::filesystem::path directory;  // empty: a temporary one, removed afterwards
   std::uint32_t groups = 16, passes = 20, rounds = 7, shards = 10000, shard_groups = 64;
   std::filesystem::path python = std::filesystem::path(VITRINE_SOURCE) / ".venv/bin/python";
@@ -164,9 +165,10 @@ nlohmann::json ask_peer(const Options& options, const std::filesystem::path& dir
   return nlohmann::json::parse(answer, nullptr, false);
 }
 
+// `place`: where the peer may work; empty leaves it out.
 void measure_rate(const Options& options, const Cache& cache, const std::filesystem::path& place,
                   std::vector<ReportLine>& lines) {
-  const double views = static_cast<double>(cache.plan().groups_per_pass()) * kGroup;
+  const double views = static_cast<double>(cache.plan().groups_per_pass()) * cache.plan().options().group;
   Reading reading(cache);
   Frames frames(cache);
   reading.pass(0), frames.decompress();
@@ -178,8 +180,10 @@ void measure_rate(const Options& options, const Cache& cache, const std::filesys
   const double rate = views / median(ours), limit = views / median(zstd);
   lines.push_back({"views per core-second, to floats", figure(rate), "zstd alone: " + figure(limit),
                    percent(rate / limit), ">= 80 %"});
-  const nlohmann::json peer = ask_peer(options, place / "peer", cache.plan());
-  if (peer.is_object()) {
+  const nlohmann::json peer = place.empty() ? nlohmann::json() : ask_peer(options, place / "peer", cache.plan());
+  if (place.empty()) {
+    lines.push_back({"bytes a view", figure(frames.stored_bytes() / views), ""});
+  } else if (peer.is_object()) {
     const auto against = [&](const char* way, const char* words, const char* bar) {
       const double peer_rate = views / median(peer.at(way).get<std::vector<double>>());
       lines.push_back({"the same", figure(rate), words + figure(peer_rate), figure(rate / peer_rate) + " x", bar});
@@ -229,6 +233,18 @@ void measure_opening(const Options& options, const std::filesystem::path& direct
 int run(const Options& options) {
   if (options.rounds == 0 || options.groups == 0 || options.passes == 0)
     fail("--rounds, --groups and --passes: are counts from 1");
+  if (!options.cache.empty()) {
+    const Cache cache(options.cache);
+    std::vector<ReportLine> lines;
+    measure_rate(options, cache, {}, lines);
+    std::string tracks;
+    for (const TrackInfo& track : cache.tracks())
+      tracks += text(tracks.empty() ? "" : ", ", track.name(), " as ", form_name(track.codec.form));
+    print_report(text("Reading pass 0 of ", options.cache.string(), " (", tracks, "), one core, median of ",
+                      options.rounds, " rounds"),
+                 lines);
+    return 0;
+  }
   const Workplace place(options.directory);
   std::vector<ReportLine> lines;
   const Plan plan = bench::make_plan(options.groups, kGroup, std::min(options.groups, 16u));
@@ -253,6 +269,7 @@ int run(const Options& options) {
 void add_read(CLI::App& app, std::function<int()>& chosen) {
   const auto options = std::make_shared<Options>();
   CLI::App* read = app.add_subcommand("read", "The reader against zstd alone and against h5py with hdf5plugin.");
+  read->add_option("--cache", options->cache, "measure this cache's pass 0 against zstd alone, and nothing else");
   read->add_option("--directory", options->directory, "where the caches are made, and stay; default: a temporary one");
   read->add_option("--groups", options->groups, "groups of 64 views")->capture_default_str();
   read->add_option("--passes", options->passes, "how many times larger the larger cache is")->capture_default_str();
