@@ -144,6 +144,7 @@ def test_damaged_tables(out):
     """Every statement of a table that does not hold is refused, its checksum notwithstanding."""
     good, name = out / "cache", "tiny.aaaaaaaa/features.3/00001.h5"
     first_chunk = 64 + 2 * 136
+    place_of_first = word(int(vitrine_cache.Container(good / name).chunks["offset"][0]), 8)
     cases = [({0: b"X"}, True, "is not a file of a vitrine cache"), ({8: word(2, 2)}, True, "has format version 2."),
              ({12: word(4, 4)}, True, "needs features that this program does not know (flags 4)"),
              ({40: word(5, 8)}, True, "bytes, expected 5"), ({32: word(64, 8)}, True, "does not lie in its user block"),
@@ -158,6 +159,9 @@ def test_damaged_tables(out):
              ({first_chunk + 8: word(2**31, 4)}, True, "impossible place"),
              ({first_chunk + 12: word(7, 4)}, True, "impossible place"),
              ({first_chunk: word(0, 8)}, True, "impossible place"),
+             ({first_chunk + 24: place_of_first}, True, "chunks share bytes"), ({64: b"p"}, True, "in their order"),
+             ({64 + 56: word(2**20, 8), 64 + 52: word(2**20, 4), first_chunk + 12: word(36 * 2**20, 4)}, True,
+              "impossible place"),
              ({first_chunk: word(1, 1)}, False, "its table's checksum is wrong"),
              ({first_chunk + 16: word(1, 1)}, True, "dataset q, group 0: its checksum is wrong")]
     for changes, seal, words in cases:

@@ -200,6 +200,9 @@ class Track:
     def _check(self, file, number):
         pass_, shard, groups = self.plan.place(number)
         file.expect(file.json("vitrine shard"), **{"track": self.settings, "pass": pass_, "shard": shard})
+        if list(file.datasets)[:len(self.layout)] != [array.name for array in self.layout]:
+            raise CacheError(f"{file.path}: its datasets are not those of the form {self.form} in their order; copy or "
+                             "make it again")
         for array in self.layout:
             if array.whole_group:
                 file.expect_dataset(array.name, array.dtype, (groups, None), 1)

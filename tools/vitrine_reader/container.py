@@ -16,6 +16,7 @@ from .xxh3 import xxh3
 MAGIC, MAJOR, KNOWN_REQUIRED_FLAGS = b"VITRINE\0", 1, 1
 FIRST_READ = 65536  # holds most tables whole
 CHECKSUM_BYTES = 8
+LARGEST_EXPANSION = 1 << 15  # zstd: 128 KiB of a block that takes 4 bytes
 HEADER = np.dtype([("magic", "V8"), ("major", "<u2"), ("minor", "<u2"), ("required", "<u4"), ("ignorable", "<u4"),
                    ("datasets", "<u4"), ("table_bytes", "<u8"), ("user_block", "<u8"), ("file_bytes", "<u8"),
                    ("chunks", "<u8"), ("json_bytes", "<u4"), ("reserved", "<u4")])
@@ -163,8 +164,12 @@ class Container:
         for dataset in self.datasets.values():
             own = slice(dataset.first_chunk, dataset.first_chunk + dataset.chunks)
             wrong[own] |= self.chunks["raw_bytes"][own] != dataset.chunk_bytes
+        wrong |= self.chunks["raw_bytes"] // LARGEST_EXPANSION > stored
         if wrong.any():
             self._damaged(f"chunk {int(wrong.argmax())} of its table has an impossible place or size")
+        order = np.argsort(offsets)
+        if (offsets[order][1:] < (offsets + stored)[order][:-1]).any():
+            self._damaged("chunks share bytes")
 
     def json(self, kind):
         """The attributes, after their "format" was found to be `kind`."""
