@@ -1,5 +1,6 @@
 #include "common/teacher/calibrate.h"
 
+#include <tbb/global_control.h>
 #include <tbb/parallel_for.h>
 #include <tbb/task_arena.h>
 #include <torch/torch.h>
@@ -28,6 +29,10 @@ ReadyTracks make_ready(const Teacher& teacher, const ViewMaker& maker, const Pla
     any = true;
   }
   if (any) {
+    // More workers than cores are allowed: they wait for slow disks.
+    const std::size_t usual = tbb::global_control::active_value(tbb::global_control::max_allowed_parallelism);
+    const tbb::global_control threads(tbb::global_control::max_allowed_parallelism,
+                                      std::max<std::size_t>(usual, workers));
     tbb::task_arena arena(static_cast<int>(workers));
     const OneThreadEach one_thread_each(arena);
     Progress progress("calibrate", "views", std::uint64_t{groups} * group_views);

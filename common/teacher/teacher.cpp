@@ -3,7 +3,6 @@
 #include <torch/torch.h>
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 
 #include "common/base/error.h"
@@ -13,6 +12,7 @@
 #include "common/models/device.h"
 #include "common/models/load.h"
 #include "common/models/safetensors.h"
+#include "common/teacher/outputs.h"
 #include "common/teacher/reopen.h"
 
 namespace vitrine {
@@ -71,16 +71,6 @@ std::string head_words(const TapOptions& taps) {
   std::string words;
   for (const int head : taps.attention_heads) words += text(words.empty() ? "" : " ", head);
   return (taps.attention_mean ? "mean of " : "") + (words.empty() ? std::string("all") : words);
-}
-
-void check_finite(const std::vector<float>& values, std::uint32_t views, const std::string& what,
-                  const std::string& precision) {
-  const std::size_t each = values.size() / views;
-  for (std::size_t i = 0; i < values.size(); ++i)
-    if (!std::isfinite(values[i]))
-      fail("the teacher's ", what, " of view ", i / each,
-           " are not finite (NaN or infinity); its weights are damaged, or ", precision,
-           " is too narrow for it: try teacher.precision = \"fp32\"");
 }
 
 std::vector<float> to_vector(const std::vector<at::Tensor>& parts) {
@@ -212,10 +202,7 @@ std::vector<TrackInfo> Teacher::tracks(const Plan& plan) const {
   for (const std::int64_t block : taps_.features)
     add("features", static_cast<int>(block), {static_cast<std::uint32_t>(vit_->dim()), side, side},
         tap_options_.features_form);
-  const std::size_t chosen = tap_options_.attention_heads.size();
-  const auto heads = static_cast<std::uint32_t>(tap_options_.attention_mean ? 1
-                                                : chosen > 0                ? chosen
-                                                                            : static_cast<std::size_t>(vit_->heads()));
+  const auto heads = static_cast<std::uint32_t>(heads_kept());
   for (const std::int64_t block : taps_.attentions)
     add("attention", static_cast<int>(block), {heads, side, side}, tap_options_.attention_form);
   return out;
@@ -251,7 +238,7 @@ std::vector<std::vector<float>> Teacher::run(std::span<const std::uint8_t> pictu
   std::vector<std::vector<float>> values;
   for (std::size_t track = 0; track < count; ++track) {
     values.push_back(to_vector(parts[track]));
-    check_finite(values.back(), views, what(track), options_.precision);
+    check_output(values.back(), views, view_values(track), what(track), options_.precision);
   }
   return values;
 }
@@ -278,8 +265,21 @@ std::vector<float> Teacher::logits(std::span<const std::uint8_t> pictures, std::
     parts.push_back(forward(batch, options_.micro_batch, {}).logits.slice(0, 0, taken));
   }
   std::vector<float> values = to_vector(parts);
-  if (views > 0) check_finite(values, views, "logits", options_.precision);
+  if (views > 0)
+    check_output(values, views, static_cast<std::size_t>(options_.vit.classes), "logits", options_.precision);
   return values;
+}
+
+std::size_t Teacher::view_values(std::size_t track) const {
+  if (tap_options_.logits && track-- == 0) return static_cast<std::size_t>(options_.vit.classes);
+  const auto side = static_cast<std::size_t>(vit_->grid());
+  return (track < taps_.features.size() ? static_cast<std::size_t>(vit_->dim()) : heads_kept()) * side * side;
+}
+
+std::size_t Teacher::heads_kept() const {
+  if (tap_options_.attention_mean) return 1;
+  const std::size_t chosen = tap_options_.attention_heads.size();
+  return chosen > 0 ? chosen : static_cast<std::size_t>(vit_->heads());
 }
 
 std::string Teacher::what(std::size_t track) const {

@@ -39,7 +39,7 @@ struct TapOptions {
   bool normalise = true;
   std::vector<int> attention_heads;  ///< of each attention block, from 0; empty: all
   bool attention_mean = false;       ///< keep the mean over those heads alone
-  std::string logits_form = "uniform", features_form = "int8", attention_form = "sqrt8";
+  std::string logits_form = "uniform", features_form = "transform", attention_form = "sqrt8";
   double logits_error = 1.0 / 64;  ///< uniform and topk: largest |error| of a logit; topk: 0 for fp16
   double max_error = 0.01;         ///< transform: share of the features' energy that may be lost, in every group
   std::uint32_t calibration_views = 1024;  ///< transform: views that its basis is made from
@@ -77,6 +77,9 @@ class Teacher {
 
   /// The heads that are kept of one block's [N, heads, H, W], or their mean [N, 1, H, W].
   at::Tensor kept_heads(const at::Tensor& attention) const;
+  std::size_t heads_kept() const;
+  /// Of one view.
+  std::size_t view_values(std::size_t track) const;
   /// What a track is called in messages.
   std::string what(std::size_t track) const;
 

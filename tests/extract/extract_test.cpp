@@ -4,6 +4,7 @@
 #include <torch/torch.h>
 
 #include <cstring>
+#include <nlohmann/json.hpp>
 #include <set>
 #include <thread>
 
@@ -77,11 +78,13 @@ TEST_CASE("the bytes of a cache do not depend on workers, on parts or on what wa
   REQUIRE(whole.exit_code == 0);
   CHECK(whole.output.find("top-1") != std::string::npos);
   CHECK(whole.output.find("4 new shards, 32 views") != std::string::npos);
+  for (const char* figure : {"relative error ", "KL ", "top-1 agreement ", "total variation "})
+    CHECK(whole.output.find(figure) != std::string::npos);
   const auto expected = fixture.files("whole");
   // Recipes and four tracks of two shards in each of two passes, each with its shards.json; index.h5, plan.json, four
-  // times track.json.
+  // times track.json, and a basis of each of two feature tracks.
   CHECK(fixture.shards("whole").size() == 5 * 4);
-  CHECK(expected.size() == 5 * (4 + 1) + 2 + 4);
+  CHECK(expected.size() == 5 * (4 + 1) + 2 + 4 + 2);
 
   REQUIRE(fixture.extract("workers", {"workers=4"}).exit_code == 0);
   check_equal(expected, fixture.files("workers"));
@@ -247,7 +250,10 @@ TEST_CASE("a cache gives back the teacher's values and the student the teacher's
     const Teacher teacher(options.teacher, options.taps);
     const Cache cache(fixture.root / precision);
     const ViewMaker views(fixture.images, cache.index_ptr(), options.plan.image_size);
-    const std::vector<TrackInfo> tracks = teacher.tracks(cache.plan());
+    // Calibrated anew, as a live teacher does: the bases are those of the cache.
+    const ReadyTracks ready = make_ready(teacher, views, cache.plan(), teacher.tracks(cache.plan()),
+                                         std::vector<std::shared_ptr<const FeatureBasis>>(4), 1024, 3);
+    const std::vector<TrackInfo>& tracks = ready.tracks;
     REQUIRE(tracks.size() == 4);
     std::set<Mix> kinds;
     for (std::uint32_t pass = 0; pass < 2; ++pass)
@@ -268,11 +274,34 @@ TEST_CASE("a cache gives back the teacher's values and the student the teacher's
           TrackReader::Scratch scratch;
           std::vector<float> stored(8 * tracks[t].view_values());
           reader.read({pass, group}, scratch, stored);
-          through_codec(*make_codec(tracks[t].codec, tracks[t].shape), 8, live[t]);
+          through_codec(*ready.codecs[t], 8, live[t]);
           REQUIRE(live[t].size() == stored.size());
           CHECK(std::memcmp(live[t].data(), stored.data(), stored.size() * sizeof(float)) == 0);
         }
       }
+  }
+}
+
+TEST_CASE("every shard says what its codec cost, and features lose no more than they may in any group") {
+  const ExtractFixture fixture;
+  REQUIRE(fixture.extract("cache", {"taps.max_error=0.02"}).exit_code == 0);
+  for (const std::string& name : fixture.shards("cache")) {
+    if (name.starts_with("recipes")) continue;
+    CAPTURE(name);
+    const Container file(fixture.root / "cache" / name);
+    const auto json = nlohmann::json::parse(file.json());
+    const auto& loss = json.at("loss");
+    if (json.at("track").at("kind") == "features") {
+      CHECK(loss.at("centred_by") == "basis");
+      CHECK(loss.at("relative_error").get<double>() > 0);
+      CHECK(loss.at("worst_group").get<double>() <= 0.02);
+      CHECK(loss.at("worst_group").get<double>() >= loss.at("relative_error").get<double>());
+    } else if (json.at("track").at("kind") == "logits") {
+      CHECK(loss.at("worst_kl_4").get<double>() < 1e-4);
+      CHECK(loss.at("agreement").get<double>() > 0.5);
+    } else {
+      CHECK(loss.at("worst_total_variation").get<double>() < 0.02);
+    }
   }
 }
 

@@ -1,0 +1,19 @@
+// What a teacher may hand on: whole and finite, or the run stops with the place of what is not.
+#ifndef VITRINE_COMMON_TEACHER_OUTPUTS_H_
+#define VITRINE_COMMON_TEACHER_OUTPUTS_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+
+namespace vitrine {
+
+/// `values`: one output of `views` views, `each` values a view. `what`: "features of block 3". Throws Error that names
+/// it, and the view, when values are missing, too many, NaN or infinite.
+void check_output(std::span<const float> values, std::uint32_t views, std::size_t each, const std::string& what,
+                  const std::string& precision);
+
+}  // namespace vitrine
+
+#endif  // VITRINE_COMMON_TEACHER_OUTPUTS_H_
