@@ -7,6 +7,7 @@
 
 #include <CLI/CLI.hpp>
 #include <chrono>
+#include <cmath>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -109,7 +110,19 @@ void time_stages(const Teacher& teacher, const ViewMaker& maker, const Plan& pla
   estimate.costs.live = timed(estimate.workers, groups, forward) / views;
 }
 
-void time_reading(const fs::path& directory, const Plan& plan, std::uint32_t groups, Estimate& estimate) {
+// Of the sample's one file: its frames by view, and what else it holds once in a shard of the planned size.
+double bytes_a_view(const TrackReader& reader, std::uint64_t sampled, std::uint64_t shard_views) {
+  const Container& shard = reader.shelf().open(0);
+  std::uint64_t frames = 0;
+  for (std::size_t d = 0; d < shard.datasets().size(); ++d)
+    for (std::uint64_t chunk = 0; chunk < shard.datasets()[d].chunk_count; ++chunk)
+      frames += shard.place(d, chunk).bytes;
+  return static_cast<double>(frames) / static_cast<double>(sampled) +
+         static_cast<double>(shard.file_bytes() - frames) / static_cast<double>(shard_views);
+}
+
+void time_reading(const fs::path& directory, const Plan& plan, std::uint32_t groups, std::uint64_t shard_views,
+                  Estimate& estimate) {
   constexpr double kLongEnough = 0.3;  // seconds
   const Cache cache(directory);
   double seconds = 0;
@@ -127,8 +140,7 @@ void time_reading(const fs::path& directory, const Plan& plan, std::uint32_t gro
       }
     seconds += since(start) / static_cast<double>(views);
     estimate.tracks.push_back(
-        {track.directory(), form_name(track.codec.form),
-         static_cast<double>(reader.stored_bytes()) / static_cast<double>(reader.stored_views())});
+        {track.directory(), form_name(track.codec.form), bytes_a_view(reader, estimate.sampled, shard_views)});
   }
   estimate.read_one_core = seconds;
   estimate.costs.read = seconds / estimate.workers;
@@ -148,7 +160,9 @@ Estimate measure(const Request& request) {
   const Plan whole(index, options.plan);
   estimate.views_a_pass = std::uint64_t{whole.groups_per_pass()} * options.plan.group;
 
-  // One shard of the sample's groups; how many groups a shard has changes nothing else that is measured.
+  // One shard of the sample's groups; how many groups a shard has changes little, and bytes_a_view() allows for it.
+  const std::uint64_t shard_views =
+      std::uint64_t{std::min(options.plan.shard_groups, whole.groups_per_pass())} * options.plan.group;
   const std::uint32_t asked = request.groups > 0 ? request.groups : std::max(4u, 2 * estimate.workers);
   options.plan.shard_groups = std::min(asked, whole.groups_per_pass());
   const Plan plan(index, options.plan);
@@ -173,7 +187,7 @@ Estimate measure(const Request& request) {
   Extractor(scratch.path(), plan, teacher, maker, std::move(ready), {}, estimate.workers)
       .run(std::span(&shard, 1), never);
   estimate.costs.extraction = since(start) / static_cast<double>(estimate.sampled);
-  time_reading(scratch.path(), plan, groups, estimate);
+  time_reading(scratch.path(), plan, groups, shard_views, estimate);
   return estimate;
 }
 
@@ -205,7 +219,9 @@ void print_json(const Request& request, const Estimate& e) {
 }
 
 std::string rate(double seconds) {
-  return number_words(1 / seconds) + " views/s";
+  const double views = 1 / seconds;
+  return (views < 100 ? number_words(views) : human_count(static_cast<std::uint64_t>(std::llround(views)))) +
+         " views/s";
 }
 
 void print_words(const Request& request, const Estimate& e) {
@@ -231,7 +247,8 @@ void print_words(const Request& request, const Estimate& e) {
               << " us: train with the live teacher\n";
     return;
   }
-  std::cout << "break-even: the cache is cheaper than a live teacher from " << number_words(std::ceil(*epochs))
+  std::cout << "break-even: the cache is cheaper than a live teacher from "
+            << human_count(static_cast<std::uint64_t>(std::ceil(*epochs)))
             << " epochs on, of one student or of several together";
   if (request.epochs > 0)
     std::cout << " (" << number_words(*epochs / request.epochs) << " students of " << number_words(request.epochs)
