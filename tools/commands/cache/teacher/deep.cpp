@@ -12,6 +12,7 @@
 #include "common/base/error.h"
 #include "common/base/progress.h"
 #include "common/codec/loss.h"
+#include "common/codec/transform/basis.h"
 #include "common/image/views.h"
 #include "common/teacher/one_thread_each.h"
 #include "common/teacher/reopen.h"
@@ -75,7 +76,8 @@ GroupFigures compare(const TrackReader& reader, GroupKey key, std::uint32_t view
   figures.identical = stored == through;
   figures.error = relative_error(now, stored);
   figures.bound = std::max(floor, 2 * relative_error(now, through));
-  figures.loss = measure_loss(track.kind, track.shape, views, now, stored);
+  figures.loss = measure_loss(track.kind, track.shape, views, now, stored,
+                              reader.basis() ? std::span<const float>(reader.basis()->mean) : std::span<const float>());
   return figures;
 }
 
