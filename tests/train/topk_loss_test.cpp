@@ -54,7 +54,8 @@ TEST_CASE("merging outcomes loses information, never gains it, and equal sides h
 TEST_CASE("a student may give the others next to nothing") {
   at::Tensor student = at::zeros({1, 4});
   student[0][2] = 200;
-  const TopkLogits teacher{at::tensor({{1.0f}}), at::tensor({{std::int64_t{2}}}), at::tensor({0.0f})};
+  const TopkLogits teacher{at::tensor({1.0f}).view({1, 1}), at::tensor({std::int64_t{2}}).view({1, 1}),
+                           at::tensor({0.0f})};
   student.requires_grad_();
   const at::Tensor loss = topk_kl_divergence(student, teacher, 1);
   loss.backward();
