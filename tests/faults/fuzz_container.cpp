@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "common/cache/basis_file.h"
@@ -12,7 +13,7 @@ namespace {
 constexpr std::uint32_t kViews = 4;
 constexpr std::uint64_t kMost = 1 << 22;  // values or bytes that one input may ask for
 
-std::uint64_t decode_groups(const Container& file, const TrackInfo& track, const Codec& codec) {
+void decode_groups(const Container& file, const TrackInfo& track, const Codec& codec, Outcome& outcome) {
   Container::Scratch scratch;
   std::vector<float> all, out(track.view_values() * kViews);
   const std::vector<ArrayLayout> layout = codec.layout();
@@ -20,7 +21,7 @@ std::uint64_t decode_groups(const Container& file, const TrackInfo& track, const
   std::uint64_t groups = ~0ull;
   for (std::size_t i = 0; i < layout.size(); ++i) {
     const DatasetInfo& info = file.datasets()[file.find(layout[i].name)];
-    if (info.chunk_bytes() > kMost) return 0;
+    if (info.chunk_bytes() > kMost) return;
     bytes[i].resize(info.chunk_bytes());
     groups = std::min(groups, info.chunk_count);
   }
@@ -33,7 +34,9 @@ std::uint64_t decode_groups(const Container& file, const TrackInfo& track, const
     codec.decode(arrays, kViews, out);
     all.insert(all.end(), out.begin(), out.end());
   }
-  return xxh3(std::as_bytes(std::span(all)));
+  outcome.hash = xxh3(std::as_bytes(std::span(all)));
+  if (track.codec.form == Form::kTransform)
+    for (const float x : all) outcome.sum += std::fabs(x);
 }
 
 }  // namespace
@@ -49,7 +52,7 @@ Outcome read_as_track(const std::filesystem::path& path, const std::shared_ptr<c
     if (track.view_values() > kMost) return outcome;
     const bool transform = track.codec.form == Form::kTransform;
     if (transform && track.codec.basis != basis->hash()) return outcome;  // a cache refuses the track before its shards
-    outcome.hash = decode_groups(file, track, *make_codec(track.codec, track.shape, transform ? basis : nullptr));
+    decode_groups(file, track, *make_codec(track.codec, track.shape, transform ? basis : nullptr), outcome);
   } catch (const Error& error) {
     outcome.error = error.what();
   }

@@ -31,7 +31,9 @@ using Basis = std::shared_ptr<const FeatureBasis>;
 void row(const std::filesystem::path& path, const std::string& what, const Basis& basis) {
   const Outcome outcome = read_as_track(path, basis);
   std::string result = outcome.error;
-  if (result.empty()) {
+  if (outcome.sum != 0) {
+    result = text("sum ", outcome.sum);
+  } else if (result.empty()) {
     char hash[32];
     std::snprintf(hash, sizeof hash, "%016llx", static_cast<unsigned long long>(outcome.hash));
     result = hash;

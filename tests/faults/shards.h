@@ -44,6 +44,8 @@ class MemoryFile {
 struct Outcome {
   std::string error;
   std::uint64_t hash = 0;
+  double sum =
+      0;  ///< of the magnitudes of a transform track's floats, whose last bits are the compiler's choice; else 0
 };
 
 /// Opens, and reads every chunk of every dataset that decodes to no more than `most` bytes.
