@@ -2,8 +2,10 @@
 #ifndef VITRINE_TRAIN_EVALUATE_H_
 #define VITRINE_TRAIN_EVALUATE_H_
 
+#include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "common/eval/accuracy.h"
 #include "common/image/views.h"
@@ -16,10 +18,24 @@ class Evaluation {
  public:
   /// Throws Error when the folder's classes are not `classes`, in order.
   Evaluation(const std::string& folder, const std::vector<std::string>& classes, int size, const TrainOptions& options);
+  /// As above, of whatever classes the folder has.
+  Evaluation(const std::string& folder, int size, const TrainOptions& options);
+
   /// Leaves the network in evaluation mode. Images are decoded on the options' workers.
   Accuracy run(Network& network, at::Device device) const;
+  /// `visit(logits, labels, first)` for one batch after the other: [N, classes] and int64 [N] on the device, of the
+  /// index's images from `first` on.
+  using Visit = std::function<void(const at::Tensor& logits, const at::Tensor& labels, std::uint32_t first)>;
+  void visit(Network& network, at::Device device, const Visit& visit) const;
+
+  const ImageIndex& index() const { return *index_; }
+  /// Clean crops of the images `first` to `first + count` as a model with these settings sees them:
+  /// uint8 [count, size, size, 3].
+  at::Tensor crops(std::uint32_t first, std::uint32_t count, int size, double crop_fraction) const;
 
  private:
+  Evaluation(const std::string& folder, std::shared_ptr<const ImageIndex> index, int size, const TrainOptions& options);
+
   std::shared_ptr<const ImageIndex> index_;
   ViewMaker views_;
   int size_;

@@ -35,9 +35,18 @@ void FeatureTransformerOptions::fields(Fields& f) {
   f.choice("direction", direction,
            {{"teacher_to_student", Direction::kTeacherToStudent}, {"student_to_teacher", Direction::kStudentToTeacher}},
            "whose map is brought to the other's channels");
+  f.choice("form", form,
+           {{"plain", FeatureForm::kPlain}, {"normalised", FeatureForm::kNormalised}, {"cosine", FeatureForm::kCosine}},
+           "the maps' distance: squared error, that of whole maps of unit norm, or the angle at each position");
+  f.choice("fusion", fusion, {{"additive", Fusion::kAdditive}, {"gated", Fusion::kGated}},
+           "how the mask and the teacher's attention meet (teacher_to_student)");
   f.integer("se_ratio", se_ratio, "squeeze-and-excitation narrows the student's channels by this", {1, 4096});
-  f.integer("stage", stage, "the student's stage that is compared, layer1 to layer4", {1, 4});
-  f.integer("block", block, "the teacher's block that is compared, from 0; -1 is the last", {-1, 1000});
+  f.integer("stage", stage,
+            "the student's stage whose attention, and single feature track, is compared: layer1 to layer4", {1, 4});
+  f.integers("stages", stages, "a stage for each of several tracks of features; empty: the one of equal relative depth",
+             {1, 4});
+  f.choice("mapping", mapping, {{"pairs", Mapping::kPairs}, {"adaptive", Mapping::kAdaptive}},
+           "which tracks meet which stages: those of stages, or all, by weights that are learned for each image");
   f.number("transformer_weight", transformer_weight,
            "weight of the transformer's own term (teacher_to_student); 0 keeps it as it was initialised", {0, 1e6});
 }
@@ -66,12 +75,11 @@ at::Tensor FeatureTransformerImpl::transform(const at::Tensor& teacher, const at
   const at::Tensor projected = project_->forward(teacher);
   const at::Tensor squeezed = at::relu(squeeze_->forward(projected.mean({2, 3}, /*keepdim=*/true)));
   const at::Tensor excited = projected * at::sigmoid(excite_->forward(squeezed));
-  at::Tensor gate = mask_;
-  if (attention.defined()) {
-    const at::Tensor heads_mean = attention.mean(1, /*keepdim=*/true);
-    gate = gate + (heads_mean / heads_mean.mean({2, 3}, /*keepdim=*/true).clamp_min(kAttentionFloor) - 1);
-  }
-  return excited * at::sigmoid(gate);
+  const bool gated = options_.fusion == Fusion::kGated;
+  if (!attention.defined()) return gated ? excited : excited * at::sigmoid(mask_);
+  const at::Tensor heads_mean = attention.mean(1, /*keepdim=*/true);
+  const at::Tensor relative = heads_mean / heads_mean.mean({2, 3}, /*keepdim=*/true).clamp_min(kAttentionFloor) - 1;
+  return excited * (gated ? 1 + at::sigmoid(mask_) * relative : at::sigmoid(mask_ + relative));
 }
 
 FeatureLoss FeatureTransformerImpl::forward(const at::Tensor& student, const at::Tensor& teacher,
@@ -88,7 +96,7 @@ FeatureLoss FeatureTransformerImpl::forward(const at::Tensor& student, const at:
     // Pooling and a 1×1 convolution commute; this way the convolution has the smaller grid.
     student_side = project_->forward(student_side);
     const at::Tensor target = pooled(fixed, height, width);
-    return {(student_side - target).square().mean(), student_side.detach(), target};
+    return {feature_l2(student_side, target, options_.form), student_side.detach(), target};
   }
 
   if (teacher.size(2) != shapes_.teacher_height || teacher.size(3) != shapes_.teacher_width)
@@ -103,8 +111,13 @@ FeatureLoss FeatureTransformerImpl::forward(const at::Tensor& student, const at:
   const at::Tensor maps_attention = attention.defined() ? precision.of(attention).detach() : attention;
   student_side = standardise(student_side);
   const at::Tensor target = standardise(pooled(transform(fixed, maps_attention), height, width));
-  const at::Tensor student_term = 2 - 2 * (student_side * target.detach()).mean();
-  const at::Tensor transformer_term = 2 - 2 * (student_side.detach() * target).mean();
+  // feature_l2 keeps the gradient from its second argument; the forms are symmetric.
+  const auto distance = [this](const at::Tensor& moving, const at::Tensor& fixed_side) {
+    if (options_.form != FeatureForm::kPlain) return feature_l2(moving, fixed_side, options_.form);
+    return 2 - 2 * (moving * fixed_side.detach()).mean();
+  };
+  const at::Tensor student_term = distance(student_side, target);
+  const at::Tensor transformer_term = distance(target, student_side);
   // The second term adds its gradient and not its value, so that the log reads one squared error.
   const at::Tensor loss = student_term + options_.transformer_weight * (transformer_term - transformer_term.detach());
   return {loss, student_side.detach(), target.detach()};

@@ -1,9 +1,10 @@
 // Makes the teacher's and the student's feature maps comparable, and compares them. Two directions, equal options:
 //
 // teacher_to_student: the teacher's map goes through a 1×1 convolution C_vit -> C_res, squeeze-and-excitation (Hu et
-// al. 2018), a learnable spatial mask fused with the teacher's attention (gate = sigmoid(mask + a), a = attention / its
-// mean − 1, or 0 where there is none) and adaptive average pooling. Here both sides may learn, and could agree on
-// nothing. Against that, by construction:
+// al. 2018), a learnable spatial mask m fused with the teacher's attention (a: its mean over heads divided by that
+// map's mean, 1 where there is none; additive: the map is multiplied by sigmoid(m + a − 1); gated: by 1 + sigmoid(m)·(a
+// − 1), so that the mask says how far attention is followed) and adaptive average pooling. Here both sides may learn,
+// and could agree on nothing. Against that, by construction:
 // - Both sides are standardised per channel over batch and space, without affine.
 // - The loss is their squared error in the form 2 − 2·correlation (mean over channels): a constant or vanishing output
 //   has no correlation and costs 2, as much as noise; agreement costs 0, opposition 4.
@@ -14,6 +15,8 @@
 // student_to_teacher (FitNets, Romero et al. 2015): a 1×1 convolution C_res -> C_vit of the student's map; the target
 // is the teacher's map itself, which cannot move. Nothing is standardised: the tap is normalised where it is taken.
 //
+// In both directions `form` chooses the distance (losses/feature.h): plain is the squared error above.
+//
 // Both maps are resampled to the smaller grid by adaptive average pooling. Computed in FP32 whatever the autocast mode
 // and the inputs' type, or in double when module and inputs are double. Statistics are those of the batch at hand (one
 // rank's).
@@ -23,18 +26,26 @@
 #include <torch/torch.h>
 
 #include <cstdint>
+#include <vector>
 
 #include "common/config/fields.h"
+#include "train/losses/feature.h"
 
 namespace vitrine {
 
 enum class Direction { kTeacherToStudent, kStudentToTeacher };
+enum class Fusion { kAdditive, kGated };
+/// Fixed pairs of tracks and stages (pairs.h), or weights for each image over all (adaptive_mapping.h).
+enum class Mapping { kPairs, kAdaptive };
 
 struct FeatureTransformerOptions {
   Direction direction = Direction::kTeacherToStudent;
-  int se_ratio = 16;              // squeeze: C_res / se_ratio channels, at least one
-  int stage = 4;                  // the student's stage: 1..4 is layer1..layer4
-  int block = -1;                 // the teacher's block whose features are the target; -1: the last one
+  FeatureForm form = FeatureForm::kPlain;
+  Fusion fusion = Fusion::kAdditive;  // teacher_to_student only
+  int se_ratio = 16;                  // squeeze: C_res / se_ratio channels, at least one
+  int stage = 4;  // the student's stage of attention, and of features from one track: 1..4 is layer1..layer4
+  std::vector<std::uint32_t> stages;  // one for each feature track, or for kAdaptive any; empty: by depth, or all
+  Mapping mapping = Mapping::kPairs;
   double transformer_weight = 1;  // of the transformer's own term, teacher_to_student only
 
   void fields(Fields& f);
@@ -48,9 +59,9 @@ struct FeatureShapes {
   std::int64_t teacher_width = 0;
 };
 
-/// `loss` [] carries all gradients; its value is the mean squared error between `student` and `target` (in the form
-/// above for teacher_to_student). `student` and `target` [N, C, h, w] are the two sides as compared, detached: C is
-/// C_res or C_vit, by direction, h × w the smaller grid.
+/// `loss` [] carries all gradients; its value is the distance between `student` and `target` in the chosen form (in the
+/// form above for teacher_to_student and plain). `student` and `target` [N, C, h, w] are the two sides as compared,
+/// detached: C is C_res or C_vit, by direction, h × w the smaller grid.
 struct FeatureLoss {
   at::Tensor loss;
   at::Tensor student;

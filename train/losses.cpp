@@ -8,62 +8,77 @@
 #include "train/precision.h"
 
 namespace vitrine {
-namespace {
-
-// Below this norm a map is taken as it is: an image whose map vanishes has no gradient of infinite size.
-constexpr double kSmallestNorm = 1e-12;
-
-at::Tensor normalise(const at::Tensor& map) {
-  return map / map.norm(2, {1}, /*keepdim=*/true).clamp_min(kSmallestNorm);
-}
-
-}  // namespace
 
 void LossOptions::fields(Fields& f) {
   f.number("temperature", temperature, "softens both sides of the output term; 3 to 5 is usual", {0.01, 1000});
   f.number("attention_weight", attention_weight, "attention transfer relative to the feature term", {0, 1e6});
   f.number("label_smoothing", label_smoothing, "share of the label that goes to all classes alike", {0, 0.999});
+  f.choice("output", output,
+           {{"kl", OutputForm::kKl},
+            {"dkd", OutputForm::kDecoupled},
+            {"dist", OutputForm::kCorrelation},
+            {"ofa", OutputForm::kAdaptive}},
+           "how the student's logits are drawn to the teacher's");
+  f.number("target_weight", target_weight, "dkd: weight of the label's class against all others", {0, 1e6});
+  f.number("others_weight", others_weight, "dkd: weight of the other classes among themselves", {0, 1e6});
+  f.number("between_weight", between_weight, "dist: weight of each image's correlation over classes", {0, 1e6});
+  f.number("within_weight", within_weight, "dist: weight of each class's correlation over the batch's images",
+           {0, 1e6});
+  f.number("target_exponent", target_exponent, "ofa and exits: trusts the label the more, the surer the teacher is",
+           {1, 16});
+  f.number("exits_weight", exits_weight, "heads at each of a ResNet's stages, relative to the output term; 0: none",
+           {0, 1e6});
+  f.choice(
+      "attention", attention,
+      {{"activation", AttentionForm::kActivation},
+       {"gradient", AttentionForm::kGradient},
+       {"gradient_scaling", AttentionForm::kGradientScaling}},
+      "what meets the teacher's attention: the student's activation map, its gradient-weighted map of the score, or "
+      "the gradient itself, which is then scaled and has no term");
+  f.choice("attention_scaling", attention_scaling, {{"code", MapScaling::kCode}, {"paper", MapScaling::kPaper}},
+           "how attention maps are compared: as the code of attention transfer does, or its paper");
+  f.choice("guidance_score", guidance_score, {{"labels", GuidanceScore::kLabels}, {"teacher", GuidanceScore::kTeacher}},
+           "gradient: whose classes the score is of");
+  f.number("guidance_strength", guidance_strength, "gradient_scaling: share of the gradient that is scaled", {0, 1});
 }
 
-at::Tensor kl_divergence(const at::Tensor& student_logits, const at::Tensor& teacher_logits, double temperature) {
+at::Tensor output_loss(const at::Tensor& student_logits, const at::Tensor& teacher_logits, const MixedLabels& labels,
+                       const LossOptions& options) {
+  const double tau = options.temperature;
+  switch (options.output) {
+    case OutputForm::kKl:
+      return kl_divergence(student_logits, teacher_logits, tau);
+    case OutputForm::kDecoupled:
+      return decoupled_kl(student_logits, teacher_logits, labels, tau, options.target_weight, options.others_weight);
+    case OutputForm::kCorrelation:
+      return correlation_distance(student_logits, teacher_logits, tau, options.between_weight, options.within_weight);
+    case OutputForm::kAdaptive:
+      return adaptive_target(student_logits, teacher_logits, labels, tau, options.target_exponent);
+  }
+  throw std::logic_error("output_loss: an unknown form");
+}
+
+at::Tensor guidance_score(const at::Tensor& student_logits, const at::Tensor& teacher_logits, const MixedLabels& labels,
+                          GuidanceScore whose) {
   const FullPrecision precision;
-  const at::Tensor student = at::log_softmax(precision.of(student_logits) / temperature, 1);
-  const at::Tensor teacher = at::log_softmax(precision.of(teacher_logits).detach() / temperature, 1);
-  return (teacher.exp() * (teacher - student)).sum(1).mean();
+  const at::Tensor logits = precision.of(student_logits);
+  if (whose == GuidanceScore::kTeacher) return (logits * at::softmax(precision.of(teacher_logits).detach(), 1)).sum(1);
+  const at::Tensor share = labels.own_share.to(logits.scalar_type());
+  return share * logits.gather(1, labels.label.unsqueeze(1)).squeeze(1) +
+         (1 - share) * logits.gather(1, labels.partner_label.unsqueeze(1)).squeeze(1);
 }
 
-at::Tensor cross_entropy(const at::Tensor& logits, const MixedLabels& labels, double label_smoothing) {
-  const FullPrecision precision;
-  const at::Tensor log_probability = at::log_softmax(precision.of(logits), 1);
-  const at::Tensor own = log_probability.gather(1, labels.label.unsqueeze(1)).squeeze(1);
-  const at::Tensor partner = log_probability.gather(1, labels.partner_label.unsqueeze(1)).squeeze(1);
-  const at::Tensor share = labels.own_share.to(log_probability.scalar_type());
-  const at::Tensor hard = share * own + (1 - share) * partner;
-  if (label_smoothing == 0) return -hard.mean();
-  return -((1 - label_smoothing) * hard + label_smoothing * log_probability.mean(1)).mean();
-}
-
-at::Tensor feature_l2(const at::Tensor& student, const at::Tensor& target) {
-  if (student.sizes() != target.sizes()) throw std::logic_error("feature_l2: unequal shapes");
-  const FullPrecision precision;
-  return (precision.of(student) - precision.of(target).detach()).square().mean();
-}
-
-at::Tensor activation_map(const at::Tensor& features) {
-  const FullPrecision precision;
-  return normalise(precision.of(features).square().mean(1).flatten(1));
-}
-
-at::Tensor attention_map(const at::Tensor& attention, std::int64_t height, std::int64_t width) {
-  const FullPrecision precision;
-  return normalise(
-      at::adaptive_avg_pool2d(precision.of(attention).mean(1, /*keepdim=*/true), {height, width}).flatten(1));
-}
-
-at::Tensor attention_transfer(const at::Tensor& student_features, const at::Tensor& teacher_attention) {
-  const at::Tensor target =
-      attention_map(teacher_attention.detach(), student_features.size(2), student_features.size(3));
-  return (activation_map(student_features) - target).square().mean();
+void LossTerms::add(const LossTerms& other, double share) {
+  const auto add_to = [share](at::Tensor& sum, const at::Tensor& term) {
+    if (!term.defined()) return;
+    const at::Tensor part = share == 1 ? term.detach() : term.detach() * share;
+    sum = sum.defined() ? sum + part : part;
+  };
+  add_to(output, other.output);
+  add_to(feature, other.feature);
+  add_to(attention, other.attention);
+  add_to(label, other.label);
+  add_to(exits, other.exits);
 }
 
 at::Tensor combine(const LossTerms& terms, const LossOptions& options, const LossWeights& weights) {
@@ -72,7 +87,8 @@ at::Tensor combine(const LossTerms& terms, const LossOptions& options, const Los
   const std::pair<const at::Tensor*, double> weighted[] = {{&terms.output, output},
                                                            {&terms.feature, feature},
                                                            {&terms.attention, feature * options.attention_weight},
-                                                           {&terms.label, 1 - weights.r}};
+                                                           {&terms.label, 1 - weights.r},
+                                                           {&terms.exits, output * options.exits_weight}};
   at::Tensor sum;
   for (const auto& [term, weight] : weighted) {
     if (!term->defined()) continue;

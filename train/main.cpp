@@ -7,6 +7,7 @@
 
 #include "common/base/error.h"
 #include "common/config/config.h"
+#include "train/report.h"
 #include "train/trainer.h"
 
 namespace {
@@ -25,6 +26,10 @@ int main(int argc, char** argv) {
     std::vector<std::string> overrides;
     app.add_option("CONFIG", file, "a TOML file; see configs/")->required();
     app.add_option("--set", overrides, "key=value, over what the file says; may be given several times")->expected(1)->take_all();
+    std::string checkpoint;
+    bool json = false;
+    auto* evaluate = app.add_option("--evaluate", checkpoint, "judge a checkpoint (a .safetensors file or a run's directory) on CONFIG's test or validation images instead: accuracy, each class's, calibration error, and agreement with targets.teacher where its weights are given");
+    app.add_flag("--json", json, "with --evaluate: the result as JSON")->needs(evaluate);
     try {
       app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
@@ -33,6 +38,11 @@ int main(int argc, char** argv) {
     }
     vitrine::TrainOptions options;
     vitrine::load_config(file, overrides, options);
+    if (!checkpoint.empty()) {
+      const vitrine::Report report = vitrine::evaluate_checkpoint(options, checkpoint);
+      std::fputs((json ? vitrine::as_json(report) : vitrine::as_text(report)).c_str(), stdout);
+      return 0;
+    }
     std::printf("%s\n", vitrine::config_as_toml(options).c_str());
     std::fflush(stdout);
     vitrine::Trainer trainer(options);

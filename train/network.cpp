@@ -1,11 +1,17 @@
-#include <torch/torch.h>
-
 #include "train/network.h"
+
+#include <torch/torch.h>
 
 #include "common/base/progress.h"
 #include "common/models/load.h"
 
 namespace vitrine {
+
+at::ScalarType arithmetic_type(const std::string& precision) {
+  if (precision == "bf16") return at::kBFloat16;
+  if (precision == "fp16") return at::kHalf;
+  return at::kFloat;
+}
 
 Network::Network(const ModelOptions& options, int classes, at::Device device) {
   if (options.kind == "vit") {
@@ -13,10 +19,11 @@ Network::Network(const ModelOptions& options, int classes, at::Device device) {
     sizes.classes = classes;
     vit_ = Vit(resolve(sizes));
   } else {
-    resnet_ = ResNet(options.arch, classes);
+    resnet_ = ResNet(options.arch, classes, static_cast<int>(options.width));
   }
   if (!options.weights.empty()) {
-    const LoadReport report = load_weights(module(), load_safetensors(options.weights), options.weights, options.kind == "vit" ? "head" : "fc");
+    const LoadReport report = load_weights(module(), load_safetensors(options.weights), options.weights,
+                                           options.kind == "vit" ? "head" : "fc");
     if (report.head_replaced) note(report.note);
   }
   module().to(device);
@@ -44,13 +51,21 @@ std::vector<std::int64_t> Network::widths() {
   return {widths.begin(), widths.end()};
 }
 
+std::vector<torch::nn::BatchNorm2d> Network::batch_norms() {
+  std::vector<torch::nn::BatchNorm2d> out;
+  for (const auto& child : module().modules())
+    if (auto norm = std::dynamic_pointer_cast<torch::nn::BatchNorm2dImpl>(child)) out.emplace_back(std::move(norm));
+  return out;
+}
+
 void Network::train_mode(bool frozen_batch_norm) {
   module().train();
   if (!frozen_batch_norm) return;
-  for (const auto& child : module().modules())
-    if (child->as<torch::nn::BatchNorm2d>() != nullptr) child->eval();
+  for (torch::nn::BatchNorm2d& norm : batch_norms()) norm->eval();
 }
 
-void Network::eval_mode() { module().eval(); }
+void Network::eval_mode() {
+  module().eval();
+}
 
 }  // namespace vitrine

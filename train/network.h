@@ -19,6 +19,9 @@ struct NetworkOutputs {
   std::vector<at::Tensor> stages;  ///< a ResNet's layer1 to layer4, [N, C, H, W]; empty for a ViT
 };
 
+/// "fp32", "bf16" or "fp16" as the type that arithmetic is done in (weights and gradients stay FP32).
+at::ScalarType arithmetic_type(const std::string& precision);
+
 /// Shares its weights when copied.
 class Network {
  public:
@@ -32,6 +35,8 @@ class Network {
   /// Training mode for the whole model, then, with `frozen_batch_norm`, evaluation mode for every BatchNorm.
   void train_mode(bool frozen_batch_norm);
   void eval_mode();
+  /// Every BatchNorm, in the model's order; none in a ViT.
+  std::vector<torch::nn::BatchNorm2d> batch_norms();
 
  private:
   ResNet resnet_{nullptr};

@@ -72,6 +72,13 @@ void Optimizer::zero_grad() {
   for (auto& [name, parameter] : parameters_) parameter.mutable_grad().reset();
 }
 
+std::vector<at::Tensor> Optimizer::gradients() const {
+  std::vector<at::Tensor> out;
+  for (const auto& [name, parameter] : parameters_)
+    if (parameter.grad().defined()) out.push_back(parameter.grad());
+  return out;
+}
+
 bool Optimizer::decays(std::size_t i) const {
   return options_.weight_decay != 0 && (options_.decay_vectors || parameters_[i].second.dim() > 1);
 }

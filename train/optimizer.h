@@ -42,6 +42,8 @@ class Optimizer {
   virtual void step(double lr) = 0;
   /// Drops all gradients.
   void zero_grad();
+  /// Of the parameters that have one, in their order.
+  std::vector<at::Tensor> gradients() const;
 
   /// Copies on the CPU, by "WHAT.PARAMETER", of what `load_state` needs to continue to the bit.
   virtual OptimizerState state() const = 0;

@@ -9,7 +9,7 @@ void TargetOptions::fields(Fields& f) {
            "where the teacher's targets come from: nowhere (labels only), a cache, or the teacher itself");
   f.text("cache", cache, "the cache's directory");
   f.text("cache_teacher", cache_teacher, "which teacher of the cache, NAME or NAME.xxxxxxxx, when it has several");
-  f.text("features", features, "track of the feature term, for instance features.11; empty: no feature term");
+  f.text("features", features, "tracks of the feature term, for instance features.11, or several with commas; empty: no feature term");
   f.text("attention", attention, "track of attention transfer, for instance attention.11; empty: none");
   f.flag("through_codec", through_codec, "a live teacher's targets take the codec's errors, as a cache's have");
   f.integer("passes", passes, "without a cache: sweeps of the plan that epochs use in turn; 0: a new one each epoch", {0, 1e6});
@@ -22,6 +22,7 @@ void ModelOptions::fields(Fields& f) {
   f.choice<std::string>("arch", arch,
                         {{"resnet18", "resnet18"}, {"resnet34", "resnet34"}, {"resnet50", "resnet50"}, {"resnet101", "resnet101"}, {"resnet152", "resnet152"}},
                         "which ResNet");
+  f.integer("width", width, "channels that a ResNet begins with; 64 is the published model, less is a slim one", {1, 4096});
   f.section("vit", vit, "sizes of the ViT");
   f.text("weights", weights, "a .safetensors file to start from; a head of another size is replaced; empty: random weights");
 }
@@ -35,9 +36,12 @@ void TrainOptions::fields(Fields& f) {
   f.text("output", output, "directory for checkpoints, log.csv and summary.json");
   f.integer("size", size, "side of the student's square in pixels; 0: the teacher's", {0, 4096});
   f.integer("batch", batch, "views a step; divides the group or is a multiple of it", {1, 1048576});
+  f.integer("micro_batch", micro_batch, "views in one forward, to spare memory; divides batch; 0: the whole batch", {0, 1048576});
+  f.integer("lr_batch", lr_batch, "the batch that learning rates are meant for; they grow with batch / lr_batch; 0: as given", {0, 1048576});
+  f.integer("batch_norm_batches", batch_norm_batches, "BatchNorm's statistics are taken anew over so many batches at the end; 0: not", {0, 1e9});
   f.integer("seed", seed, "of weights, order, augmentation and noise", {0, 9e18});
   f.text("device", device, "cpu, cuda or cuda:N");
-  f.choice<std::string>("precision", precision, {{"fp32", "fp32"}, {"bf16", "bf16"}}, "arithmetic of the student; weights and gradients stay FP32");
+  f.choice<std::string>("precision", precision, {{"fp32", "fp32"}, {"bf16", "bf16"}, {"fp16", "fp16"}}, "arithmetic of the student; weights and gradients stay FP32");
   f.integer("threads", threads, "of the student's arithmetic; 0: one a core", {0, 4096});
   f.integer("workers", workers, "groups in work at once; 0: one a core", {0, 4096});
   f.integer("eval_every", eval_every, "epochs between validations", {1, 1e6});
@@ -58,6 +62,8 @@ void TrainOptions::fields(Fields& f) {
   f.section("loss", loss, "terms of the loss");
   f.section("schedule", schedule, "phases, learning rates, weights");
   f.section("optimizer", optimizer, "how weights are updated");
+  f.section("average", average, "a moving average of the student's weights, which is then judged and kept");
+  f.section("scaler", scaler, "the loss's scale (fp16 only)");
 }
 
 }  // namespace vitrine

@@ -13,9 +13,11 @@
 #include "common/plan/plan.h"
 #include "common/teacher/teacher.h"
 #include "train/feature_transformer.h"
+#include "train/grad_scaler.h"
 #include "train/losses.h"
 #include "train/optimizer.h"
 #include "train/schedule.h"
+#include "train/weight_average.h"
 
 namespace vitrine {
 
@@ -25,7 +27,7 @@ struct TargetOptions {
   TargetKind source = TargetKind::kNone;
   std::string cache;             ///< directory, for "cache"
   std::string cache_teacher;     ///< which teacher of the cache, when it has several
-  std::string features;          ///< track whose maps the feature term uses ("features.11"); empty: none
+  std::string features;          ///< tracks whose maps the feature term uses ("features.5, features.11"); empty: none
   std::string attention;         ///< track for attention transfer; empty: none
   bool through_codec = true;     ///< "teacher": targets as a cache would give them back
   std::uint32_t passes = 0;      ///< "teacher" and "none": sweeps of the plan that epochs use in turn; 0: a new one an epoch
@@ -38,6 +40,7 @@ struct TargetOptions {
 struct ModelOptions {
   std::string kind = "resnet";  ///< "resnet" or "vit"
   std::string arch = "resnet18";
+  std::uint32_t width = 64;     ///< of a ResNet: channels of its first stage
   VitOptions vit;               ///< for "vit"
   std::string weights;          ///< a .safetensors file to start from; empty: random
 
@@ -50,11 +53,14 @@ struct TrainOptions {
   std::string test;        ///< judged once, with the final weights; empty: none
   std::string output;      ///< directory for checkpoints, log and summary
   std::uint32_t size = 0;  ///< side of the student's square; 0: the teacher's
-  std::uint32_t batch = 64;
+  std::uint32_t batch = 64;        ///< views a step
+  std::uint32_t micro_batch = 0;   ///< views in one forward, whose gradients add up to the step's; 0: all
+  std::uint32_t lr_batch = 0;      ///< learning rates are meant for this batch and grow with batch / lr_batch; 0: as given
+  std::uint32_t batch_norm_batches = 0;  ///< at the end BatchNorm's statistics are taken anew over these; 0: not
   VerifyImages verify_images = VerifyImages::kSample;  ///< with a cache, how far its index is believed
   std::uint64_t seed = 0;
   std::string device = "cpu";
-  std::string precision = "fp32";
+  std::string precision = "fp32";  ///< "fp32", "bf16" or "fp16" (with a gradient scaler)
   std::uint32_t threads = 0;  ///< of the student's arithmetic; 0: one a core
   std::uint32_t workers = 0;  ///< groups in work at once; 0: one a core
   std::uint32_t eval_every = 1, checkpoint_every = 0, log_every = 10;
@@ -70,6 +76,8 @@ struct TrainOptions {
   LossOptions loss;
   ScheduleOptions schedule;
   OptimizerOptions optimizer;
+  AverageOptions average;
+  ScalerOptions scaler;    ///< for "fp16"
 
   void fields(Fields& f);
 };

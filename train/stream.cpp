@@ -60,7 +60,9 @@ GroupBatch make_group(const TargetSource& source, const ViewMaker& views, const 
   batch.item = item;
   batch.views = count;
   batch.pictures = reordered(pictures, order);
-  batch.targets = {reordered(batch.targets.logits, order), reordered(batch.targets.features, order), reordered(batch.targets.attention, order)};
+  batch.targets.logits = reordered(batch.targets.logits, order);
+  for (std::vector<float>& features : batch.targets.features) features = reordered(features, order);
+  batch.targets.attention = reordered(batch.targets.attention, order);
   for (std::uint32_t i = 0; i < count; ++i) {
     const Recipe& recipe = recipes[order[i]];
     batch.label.push_back(recipe.label);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <numeric>
 #include <thread>
+#include <utility>
 
 #include "common/base/error.h"
 #include "common/cache/cache.h"
@@ -25,14 +26,15 @@ std::vector<std::uint32_t> first_passes(std::uint32_t count) {
   return out;
 }
 
-TargetShapes shapes_of(const TrackInfo* logits, const TrackInfo* features, const TrackInfo* attention, bool topk) {
+TargetShapes shapes_of(const TrackInfo* logits, const std::vector<const TrackInfo*>& features,
+                       const TrackInfo* attention, bool topk) {
   TargetShapes out;
   if (logits != nullptr) {
     out.classes = logits->shape[0];
     out.topk = topk;
     out.logits = topk ? std::vector<std::int64_t>{2 * std::int64_t{logits->codec.kept} + 1} : wide(logits->shape);
   }
-  if (features != nullptr) out.features = wide(features->shape);
+  for (const TrackInfo* track : features) out.features.push_back(wide(track->shape));
   if (attention != nullptr) out.attention = wide(attention->shape);
   return out;
 }
@@ -95,7 +97,7 @@ class LiveTeacher : public NoTargets {
         tracks_(teacher_.tracks(plan())),
         through_codec_(options.targets.through_codec) {
     logits_ = find("logits", true);
-    features_ = find(options.targets.features, !options.targets.features.empty());
+    for (const std::string& name : feature_tracks(options.targets.features)) features_.push_back(find(name, true));
     attention_ = find(options.targets.attention, !options.targets.attention.empty());
     if (through_codec_) make_codecs(options, index);
     topk_ = through_codec_ && tracks_[static_cast<std::size_t>(logits_)].codec.form == Form::kTopk;
@@ -104,7 +106,9 @@ class LiveTeacher : public NoTargets {
 
   TargetShapes shapes() const override {
     const auto info = [this](int track) { return track < 0 ? nullptr : &tracks_[static_cast<std::size_t>(track)]; };
-    return shapes_of(info(logits_), info(features_), info(attention_), topk_);
+    std::vector<const TrackInfo*> features;
+    for (const int track : features_) features.push_back(info(track));
+    return shapes_of(info(logits_), features, info(attention_), topk_);
   }
   bool needs_pictures() const override { return true; }
   GroupTargets targets(GroupKey, std::span<const std::uint8_t> pictures) const override {
@@ -117,7 +121,9 @@ class LiveTeacher : public NoTargets {
       if (through_codec_) vitrine::through_codec(*codecs_[t], views, values[t]);
       return std::move(values[t]);
     };
-    return {take(logits_), take(features_), take(attention_)};
+    GroupTargets out{take(logits_), {}, take(attention_)};
+    for (const int track : features_) out.features.push_back(take(track));
+    return out;
   }
 
  private:
@@ -157,7 +163,8 @@ class LiveTeacher : public NoTargets {
   std::vector<std::unique_ptr<const Codec>> codecs_;  // one a track, when there is need
   bool through_codec_, topk_ = false;
   std::size_t tail_ = 0;  // which of the tail's temperatures is the loss's
-  int logits_ = -1, features_ = -1, attention_ = -1;
+  int logits_ = -1, attention_ = -1;
+  std::vector<int> features_;
 };
 
 class CachedTargets : public TargetSource {
@@ -166,7 +173,7 @@ class CachedTargets : public TargetSource {
       : cache_(options.cache) {
     check_same_images(cache_.index(), index, options.cache, images);
     logits_ = open(options, "logits");
-    if (!options.features.empty()) features_ = open(options, options.features);
+    for (const std::string& name : feature_tracks(options.features)) features_.push_back(open(options, name));
     if (!options.attention.empty()) attention_ = open(options, options.attention);
     topk_ = logits_->track().codec.form == Form::kTopk;
     if (topk_) tail_ = tail_at(logits_->track(), temperature);
@@ -175,7 +182,9 @@ class CachedTargets : public TargetSource {
   const Plan& plan() const override { return cache_.plan(); }
   TargetShapes shapes() const override {
     const auto info = [](const auto& reader) { return reader ? &reader->track() : nullptr; };
-    return shapes_of(info(logits_), info(features_), info(attention_), topk_);
+    std::vector<const TrackInfo*> features;
+    for (const auto& reader : features_) features.push_back(info(reader));
+    return shapes_of(info(logits_), features, info(attention_), topk_);
   }
   std::vector<std::uint32_t> passes(bool features) const override {
     std::vector<std::uint32_t> out = logits_->passes();
@@ -184,7 +193,8 @@ class CachedTargets : public TargetSource {
                     [&](std::uint32_t pass) { return std::find(others.begin(), others.end(), pass) == others.end(); });
     };
     keep(cache_.recipe_passes());
-    if (features && features_) keep(features_->passes());
+    for (const auto& reader : features_)
+      if (features) keep(reader->passes());
     if (features && attention_) keep(attention_->passes());
     return out;
   }
@@ -207,7 +217,9 @@ class CachedTargets : public TargetSource {
       reader->read(key, scratch, out);
       return out;
     };
-    return {read(logits_), read(features_), read(attention_)};
+    GroupTargets out{read(logits_), {}, read(attention_)};
+    for (const auto& reader : features_) out.features.push_back(read(reader));
+    return out;
   }
 
  private:
@@ -216,12 +228,28 @@ class CachedTargets : public TargetSource {
   }
 
   Cache cache_;
-  std::unique_ptr<const TrackReader> logits_, features_, attention_;
+  std::unique_ptr<const TrackReader> logits_, attention_;
+  std::vector<std::unique_ptr<const TrackReader>> features_;
   bool topk_ = false;
   std::size_t tail_ = 0;  // which of the tail's temperatures is the loss's
 };
 
 }  // namespace
+
+std::vector<std::string> feature_tracks(const std::string& features) {
+  std::vector<std::string> out;
+  std::string name;
+  for (const char c : features + ",") {
+    if (c != ',' && c != ' ') {
+      name += c;
+    } else if (!name.empty()) {
+      if (std::find(out.begin(), out.end(), name) != out.end())
+        fail("targets.features = \"", features, "\" names ", name, " twice; name each track once");
+      out.push_back(std::exchange(name, {}));
+    }
+  }
+  return out;
+}
 
 void check_same_images(const ImageIndex& expected, const ImageIndex& found, const std::string& expected_in,
                        const std::string& found_in) {

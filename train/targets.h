@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "common/plan/epoch.h"
@@ -17,15 +18,22 @@ namespace vitrine {
 /// The targets of one group, decoded FP32, [group, shape...] each; empty: not there. Logits of which only the largest
 /// are known are rows as topk_loss.h packs them.
 struct GroupTargets {
-  std::vector<float> logits, features, attention;
+  std::vector<float> logits;
+  std::vector<std::vector<float>> features;  ///< of each feature track
+  std::vector<float> attention;
 };
 
 /// Shapes of one view's targets: [K] (or [2 kept + 1]), [C, H, W], [heads, H, W]; empty: not there in any pass.
 struct TargetShapes {
-  std::vector<std::int64_t> logits, features, attention;
+  std::vector<std::int64_t> logits;
+  std::vector<std::vector<std::int64_t>> features;  ///< of each track that targets.features names
+  std::vector<std::int64_t> attention;
   std::int64_t classes = 0;  ///< of the teacher; 0 without logits
   bool topk = false;         ///< logits are packed rows of the largest
 };
+
+/// The tracks that `features` of the options names: "features.5, features.11" is two.
+std::vector<std::string> feature_tracks(const std::string& features);
 
 /// Immutable after construction; any thread (a live CPU teacher wants at::set_num_threads(1) in each).
 class TargetSource {

@@ -7,8 +7,6 @@
 #include <thread>
 
 #include "common/base/error.h"
-#include "common/base/hash.h"
-#include "common/base/philox.h"
 #include "common/base/progress.h"
 #include "common/cache/cache.h"
 #include "common/config/config.h"
@@ -20,7 +18,6 @@
 #include "train/checkpoint.h"
 #include "train/evaluate.h"
 #include "train/run_log.h"
-#include "train/topk_loss.h"
 
 namespace vitrine {
 namespace {
@@ -42,22 +39,29 @@ std::shared_ptr<const ImageIndex> scan(const TrainOptions& options) {
   return index;
 }
 
-bool only_features(const PhaseOptions& phase) { return phase.feature_term && !phase.output_term && !phase.label_term; }
-
 // Seeded at the last moment: a live teacher's construction draws weights too, and must not move the student's.
 Network seeded_network(const TrainOptions& options, std::size_t classes, at::Device device) {
   torch::manual_seed(options.seed);
   return Network(options.model, static_cast<int>(classes), device);
 }
 
-}  // namespace
+/// While it lives, the model has its averaged weights, where there is an average.
+class Averaged {
+ public:
+  explicit Averaged(WeightAverage* average) : average_(average) {
+    if (average_ != nullptr) average_->swap();
+  }
+  ~Averaged() {
+    if (average_ != nullptr) average_->swap();
+  }
+  Averaged(const Averaged&) = delete;
+  Averaged& operator=(const Averaged&) = delete;
 
-/// On the device.
-struct Trainer::Batch {
-  at::Tensor pictures;  // uint8 [B, S, S, 3]
-  MixedLabels labels;
-  at::Tensor logits, features, attention;
+ private:
+  WeightAverage* average_;
 };
+
+}  // namespace
 
 std::string meaningful_settings(const TrainOptions& options) {
   static constexpr const char* kFree[] = {"output ", "workers ", "device ", "eval_every ", "checkpoint_every ", "log_every ", "max_steps ", "resume ", "validation ", "test ", "images ", "targets.cache ", "verify_images "};
@@ -80,56 +84,56 @@ Trainer::Trainer(const TrainOptions& options)
   const PlanOptions& plan = source_->plan().options();
   size_ = options_.size > 0 ? static_cast<int>(options_.size) : static_cast<int>(plan.image_size);
   views_ = std::make_unique<ViewMaker>(options_.images, index_, plan.image_size);
-  shapes_ = source_->shapes();
   three_colours(options_.mean, "mean");  // refused here, before anything is written
   three_colours(options_.deviation, "deviation");
   if (options_.threads == 0) options_.threads = cores();
   if (options_.workers == 0) options_.workers = cores();
+  if (options_.micro_batch == 0) options_.micro_batch = options_.batch;
+  if (options_.batch % options_.micro_batch != 0)
+    fail("micro_batch = ", options_.micro_batch, " does not divide batch = ", options_.batch, "; choose one that does");
 
-  const std::uint32_t batch = options_.batch, group = plan.group;
-  if (batch % group != 0 && group % batch != 0)
-    fail("batch = ", batch, " neither divides the group of ", group, " views nor is a multiple of it; choose one that does");
-  groups_per_step_ = std::max(1u, batch / group);
-  steps_per_group_ = std::max(1u, group / batch);
-  steps_per_epoch_ = source_->plan().groups_per_pass() / groups_per_step_ * steps_per_group_;
-  if (steps_per_epoch_ == 0)
-    fail("batch = ", batch, " is larger than a pass of ", std::uint64_t{source_->plan().groups_per_pass()} * group, " views; choose a smaller one");
+  batches_ = std::make_unique<Batches>(options_, *source_, *views_, size_, device_);
+  steps_per_epoch_ = batches_->steps_per_epoch();
   steps_ = steps_per_epoch_ * options_.schedule.epochs();
   if (steps_ == 0) fail("the schedule has no epochs; set schedule.joint.epochs or another phase's");
-  if (!shapes_.logits.empty() && shapes_.classes != static_cast<std::int64_t>(index_->classes.size()))
-    fail("the teacher has ", shapes_.classes, " classes, the images have ", index_->classes.size(), "; they must be the same classes in the same order");
-  for (const PhaseOptions* phase : options_.schedule.phases()) {
-    if (phase->epochs == 0) continue;
-    if (only_features(*phase) && shapes_.features.empty())
-      fail("schedule.", phase->name, " learns from feature maps alone, but targets.features names no track; name one or set schedule.", phase->name, ".epochs = 0");
-    if (source_->passes(only_features(*phase)).empty())
-      fail("no pass is complete in every track that schedule.", phase->name, " needs; let vitrine-extract finish, or train without them");
-  }
-  if (!shapes_.features.empty() || !shapes_.attention.empty()) {
-    const std::vector<std::int64_t> widths = network_.widths();
-    if (widths.empty()) fail("model.kind = \"vit\" learns from labels and logits only; set targets.features and targets.attention to \"\"");
-    if (!shapes_.features.empty()) {
-      transformer_ = FeatureTransformer(options_.transformer, FeatureShapes{shapes_.features[0], widths[static_cast<std::size_t>(options_.transformer.stage) - 1],
-                                                                            shapes_.features[1], shapes_.features[2]});
-      transformer_->to(device_);
-    }
-  }
+  const TargetShapes shapes = source_->shapes();
+  const std::size_t classes = index_->classes.size();
+  if (!shapes.logits.empty() && shapes.classes != static_cast<std::int64_t>(classes))
+    fail("the teacher has ", shapes.classes, " classes, the images have ", classes, "; they must be the same classes in the same order");
+  check_phases();
+  objective_ = std::make_unique<Objective>(options_, shapes, network_.widths(), static_cast<int>(classes), device_);
   NamedParameters parameters;
   for (const auto& item : network_.module().named_parameters()) parameters.emplace_back("model." + item.key(), item.value());
-  if (transformer_)
-    for (const auto& item : transformer_->named_parameters()) parameters.emplace_back("transformer." + item.key(), item.value());
+  for (const auto& [name, module] : objective_->modules())
+    for (const auto& item : module->named_parameters()) parameters.emplace_back(name + "." + item.key(), item.value());
   optimizer_ = make_optimizer(std::move(parameters), options_.optimizer);
+  if (options_.average.decay > 0) average_ = std::make_unique<WeightAverage>(options_.average, network_.module());
+  if (options_.precision == "fp16") scaler_ = std::make_unique<GradScaler>(options_.scaler, device_);
   if (options_.resume) restore();
 }
 
 Trainer::~Trainer() = default;
 
+void Trainer::check_phases() const {
+  for (const PhaseOptions* phase : options_.schedule.phases()) {
+    if (phase->epochs == 0) continue;
+    if (only_features(*phase) && source_->shapes().features.empty())
+      fail("schedule.", phase->name, " learns from feature maps alone, but targets.features names no track; name one or set schedule.", phase->name, ".epochs = 0");
+    if (source_->passes(only_features(*phase)).empty())
+      fail("no pass is complete in every track that schedule.", phase->name, " needs; let vitrine-extract finish, or train without them");
+  }
+}
+
 Tensors Trainer::state() {
   Tensors out;
-  for (const auto& [name, tensor] : state_dict(network_.module())) out.emplace("model." + name, tensor);
-  if (transformer_)
-    for (const auto& [name, tensor] : state_dict(*transformer_)) out.emplace("transformer." + name, tensor);
-  for (const auto& [name, tensor] : optimizer_->state()) out.emplace("optimizer." + name, tensor);
+  const auto add = [&out](const std::string& part, const auto& tensors) {
+    for (const auto& [name, tensor] : tensors) out.emplace(part + "." + name, tensor);
+  };
+  add("model", state_dict(network_.module()));
+  for (const auto& [name, module] : objective_->modules()) add(name, state_dict(*module));
+  add("optimizer", optimizer_->state());
+  if (average_) add("average", average_->state());
+  if (scaler_) add("scaler", scaler_->state());
   return out;
 }
 
@@ -149,8 +153,10 @@ void Trainer::restore() {
     parts[name.substr(0, dot)].emplace(name.substr(dot + 1), tensor);
   }
   load_weights(network_.module(), parts["model"], options_.output);
-  if (transformer_) load_weights(*transformer_, parts["transformer"], options_.output);
+  for (const auto& [name, module] : objective_->modules()) load_weights(*module, parts[name], options_.output);
   optimizer_->load_state(parts["optimizer"], options_.output);
+  if (average_) average_->load(parts["average"], options_.output);
+  if (scaler_) scaler_->load(parts["scaler"], options_.output);
   first_step_ = checkpoint->step;
   best_top1_ = checkpoint->best_top1;
   seconds_before_ = checkpoint->seconds;
@@ -158,122 +164,57 @@ void Trainer::restore() {
   note(text("going on after step ", human_count(first_step_), " of ", human_count(steps_)));
 }
 
-std::unique_ptr<GroupStream> Trainer::open_stream() {
-  const std::uint64_t groups_per_epoch = steps_per_epoch_ * groups_per_step_ / steps_per_group_;
-  const std::uint64_t epoch = first_step_ / steps_per_epoch_, in_epoch = first_step_ % steps_per_epoch_;
-  const std::uint64_t first = epoch * groups_per_epoch + in_epoch * groups_per_step_ / steps_per_group_;
-  open_group_.reset();
-  used_views_ = static_cast<std::uint32_t>(in_epoch % steps_per_group_ * options_.batch);
-
-  const std::uint64_t total = groups_per_epoch * options_.schedule.epochs();
-  auto order = std::make_shared<std::pair<std::int64_t, std::vector<GroupKey>>>(-1, std::vector<GroupKey>{});
-  const auto items = [this, groups_per_epoch, total, order](std::uint64_t n) -> std::optional<StreamItem> {
-    if (n >= total) return std::nullopt;
-    const auto number = static_cast<std::uint32_t>(n / groups_per_epoch);
-    if (order->first != number) {
-      const PhaseOptions& phase = *phase_at(options_.schedule, number * steps_per_epoch_, steps_per_epoch_).phase;
-      *order = {number, epoch_order(options_.seed, number, source_->plan().groups_per_pass(), source_->passes(only_features(phase)))};
-    }
-    return StreamItem{number, order->second[n % groups_per_epoch]};
-  };
-  StreamOptions stream{size_, options_.seed, options_.workers, 2 * options_.workers + 2, options_.augment};
-  return std::make_unique<GroupStream>(*source_, *views_, stream, items, first);
-}
-
-std::optional<Trainer::Batch> Trainer::next_batch(GroupStream& stream) {
-  std::vector<at::Tensor> pictures, label, partner, share, logits, features, attention;
-  for (std::uint32_t rows = 0; rows < options_.batch;) {
-    if (!open_group_ || used_views_ == open_group_->views) {
-      const bool resumed_inside = !open_group_ && used_views_ > 0;
-      open_group_ = stream.next();
-      if (!open_group_) return std::nullopt;
-      if (!resumed_inside) used_views_ = 0;
-    }
-    GroupBatch& group = *open_group_;
-    const std::int64_t first = used_views_, count = std::min(options_.batch - rows, group.views - used_views_);
-    const auto cut = [&](auto& values, std::vector<std::int64_t> view, at::ScalarType type) {
-      std::int64_t each = 1;
-      for (const std::int64_t side : view) each *= side;
-      view.insert(view.begin(), count);
-      return at::from_blob(values.data() + first * each, view, type).clone();
-    };
-    pictures.push_back(cut(group.pictures, {size_, size_, 3}, at::kByte));
-    label.push_back(cut(group.label, {}, at::kLong));
-    partner.push_back(cut(group.partner_label, {}, at::kLong));
-    share.push_back(cut(group.own_share, {}, at::kFloat));
-    if (!group.targets.logits.empty()) logits.push_back(cut(group.targets.logits, shapes_.logits, at::kFloat));
-    if (!group.targets.features.empty()) features.push_back(cut(group.targets.features, shapes_.features, at::kFloat));
-    if (!group.targets.attention.empty()) attention.push_back(cut(group.targets.attention, shapes_.attention, at::kFloat));
-    rows += static_cast<std::uint32_t>(count);
-    used_views_ += static_cast<std::uint32_t>(count);
-  }
-  const auto joined = [this](const std::vector<at::Tensor>& parts) { return parts.empty() ? at::Tensor() : at::cat(parts).to(device_); };
-  return Batch{joined(pictures), {joined(label), joined(partner), joined(share)}, joined(logits), joined(features), joined(attention)};
-}
-
 void Trainer::enter_phase(const PhaseOptions& phase) {
   network_.train_mode(phase.freeze_batch_norm || phase.freeze_student);
   for (at::Tensor& parameter : network_.module().parameters()) parameter.requires_grad_(!phase.freeze_student);
-  if (transformer_)
-    for (at::Tensor& parameter : transformer_->parameters()) parameter.requires_grad_(phase.train_transformer);
+  objective_->enter(phase);
 }
 
-at::Tensor Trainer::with_noise(const at::Tensor& features, std::uint64_t step) const {
-  if (options_.feature_noise <= 0) return features;
-  Stream draws(options_.seed, Purpose::kFeatureNoise, 0, step);
-  const std::uint64_t high = draws.bits();
-  auto generator = at::make_generator<at::CPUGeneratorImpl>(high << 32 | draws.bits());
-  const at::Tensor noise = at::randn(features.sizes(), generator, at::TensorOptions(at::kFloat)).to(device_);
-  return features + options_.feature_noise * features.std({0, 2, 3}, /*unbiased=*/false, /*keepdim=*/true) * noise;
-}
-
-void Trainer::clip() {
-  if (options_.clip_norm <= 0) return;
-  std::vector<at::Tensor> gradients;
-  const auto collect = [&](torch::nn::Module& module) {
-    for (const at::Tensor& parameter : module.parameters())
-      if (parameter.grad().defined()) gradients.push_back(parameter.grad());
-  };
-  collect(network_.module());
-  if (transformer_) collect(*transformer_);
-  const at::Tensor norm = at::stack(at::_foreach_norm(gradients)).norm();
-  const at::Tensor factor = (options_.clip_norm / (norm + 1e-6)).clamp_max(1.0);
-  at::_foreach_mul_(gradients, factor);
-}
-
-LossTerms Trainer::step(const Batch& batch, const SchedulePoint& point, std::uint64_t number) {
+Trainer::Stepped Trainer::step(const Batch& whole, const SchedulePoint& point, std::uint64_t number) {
   const PhaseOptions& phase = *point.phase;
-  const at::Tensor x = normalise_pictures(batch.pictures, three_colours(options_.mean, "mean"), three_colours(options_.deviation, "deviation"));
-  NetworkOutputs out;
-  {
-    const torch::AutoGradMode graph(!phase.freeze_student);
-    const Autocast autocast(device_, options_.precision == "bf16" ? at::kBFloat16 : at::kFloat);
-    out = network_.forward(x);
-  }
-  LossTerms terms;
-  const auto stage = static_cast<std::size_t>(options_.transformer.stage) - 1;
-  if (phase.output_term && batch.logits.defined())
-    terms.output = shapes_.topk ? topk_kl_divergence(out.logits, unpack_topk(batch.logits), options_.loss.temperature)
-                                : kl_divergence(out.logits, batch.logits, options_.loss.temperature);
-  if (phase.feature_term && transformer_ && batch.features.defined())
-    terms.feature = transformer_->forward(out.stages[stage], with_noise(batch.features, number), batch.attention).loss;
-  if (phase.attention_term && !phase.freeze_student && batch.attention.defined())
-    terms.attention = attention_transfer(out.stages[stage], batch.attention);
-  if (phase.label_term) terms.label = cross_entropy(out.logits, batch.labels, options_.loss.label_smoothing);
+  Batch batch = whole;
+  for (std::size_t t = 0; t < batch.features.size(); ++t)
+    batch.features[t] = with_noise(whole.features[t], options_.feature_noise, options_.seed, t, number);
   LossWeights weights = point.weights;
   if (options_.targets.source == TargetKind::kNone) weights.r = 0;  // labels are all there is
-  const at::Tensor loss = combine(terms, options_.loss, weights);
+  const auto mean = three_colours(options_.mean, "mean"), deviation = three_colours(options_.deviation, "deviation");
+  const std::int64_t views = options_.batch, each = options_.micro_batch;
+  Stepped stepped;
   optimizer_->zero_grad();
-  loss.backward();
-  clip();
-  optimizer_->step(point.lr);
-  for (at::Tensor* term : {&terms.output, &terms.feature, &terms.attention, &terms.label})
-    if (term->defined()) *term = term->detach();
+  for (std::int64_t first = 0; first < views; first += each) {
+    const Batch micro = each == views ? batch : batch.rows(first, each);
+    NetworkOutputs out;
+    {
+      const torch::AutoGradMode graph(!phase.freeze_student);
+      const Autocast autocast(device_, arithmetic_type(options_.precision));
+      out = network_.forward(normalise_pictures(micro.pictures, mean, deviation));
+    }
+    const double share = static_cast<double>(each) / static_cast<double>(views);
+    LossTerms terms = objective_->terms(out, micro, phase);
+    at::Tensor loss = combine(terms, options_.loss, weights);
+    if (each < views) loss = loss * share;
+    (scaler_ ? scaler_->scaled(loss) : loss).backward();
+    stepped.terms.add(terms, share);
+  }
+  update(point.lr);
   if ((number + 1) % options_.log_every == 0 || number == first_step_) {
-    if (!std::isfinite(loss.item<double>()))
+    stepped.loss = combine(stepped.terms, options_.loss, weights).item<double>();
+    // Half precision may overflow while the scale is still falling; below 1 nothing is scaled up any more.
+    if (!std::isfinite(stepped.loss) && (!scaler_ || scaler_->scale() < 1))
       fail("the loss is not finite at step ", number + 1, " (", phase.name, "); lower schedule.", phase.name, ".lr, or set clip_norm");
   }
-  return terms;
+  return stepped;
+}
+
+void Trainer::update(double lr) {
+  const std::vector<at::Tensor> gradients = optimizer_->gradients();
+  if (scaler_ && !scaler_->unscale(gradients)) return;
+  if (options_.clip_norm > 0) {
+    const at::Tensor norm = at::stack(at::_foreach_norm(gradients)).norm();
+    at::_foreach_mul_(gradients, (options_.clip_norm / (norm + 1e-6)).clamp_max(1.0));
+  }
+  optimizer_->step(lr);
+  if (average_) average_->update();
 }
 
 void Trainer::describe() const {
@@ -281,6 +222,41 @@ void Trainer::describe() const {
   const std::size_t passes = source_->passes(false).size();
   note(text(human_count(steps_), " steps of ", options_.batch, " views; ", passes, " passes of ", human_count(views), " views, so each view is seen ",
             static_cast<double>(options_.schedule.epochs()) / static_cast<double>(passes), " times"));
+}
+
+std::string Trainer::judge(const Evaluation& validation, TrainResult& result) {
+  const Averaged averaged(average_.get());
+  result.validation = validation.run(network_, device_);
+  if (result.validation->top1 > best_top1_) {
+    best_top1_ = result.validation->top1;
+    save_safetensors(std::filesystem::path(options_.output) / "best.safetensors", state_dict(network_.module()));
+  }
+  return text("top-1 ", 100 * result.validation->top1, " %, top-5 ", 100 * result.validation->top5, " %");
+}
+
+void Trainer::reestimate_batch_norm() {
+  const torch::NoGradGuard no_grad;
+  std::vector<torch::nn::BatchNorm2d> norms = network_.batch_norms();
+  network_.train_mode(false);
+  for (torch::nn::BatchNorm2d& norm : norms) {
+    norm->reset_running_stats();
+    norm->options.momentum(std::nullopt);  // the plain mean over all batches
+  }
+  batches_->start(0);
+  const std::uint64_t count = std::min<std::uint64_t>(options_.batch_norm_batches, steps_);
+  for (std::uint64_t i = 0; i < count; ++i) {
+    const Autocast autocast(device_, arithmetic_type(options_.precision));
+    network_.forward(normalise_pictures(batches_->next().pictures, three_colours(options_.mean, "mean"), three_colours(options_.deviation, "deviation")));
+  }
+  batches_->stop();
+}
+
+void Trainer::finish(const Evaluation* test, TrainResult& result) {
+  const Averaged averaged(average_.get());
+  if (options_.batch_norm_batches > 0) reestimate_batch_norm();
+  save_safetensors(std::filesystem::path(options_.output) / "final.safetensors", state_dict(network_.module()));
+  if (test != nullptr) result.test = test->run(network_, device_);
+  write_summary(options_.output, result);
 }
 
 TrainResult Trainer::run(const std::atomic<bool>& stop) {
@@ -298,54 +274,48 @@ TrainResult Trainer::run(const std::atomic<bool>& stop) {
   TrainResult result;
   const auto seconds = [&] { return seconds_before_ + since(start); };
   const auto used = [&] { return core_seconds_before_ + core_seconds() - core_start; };
+  const auto wait_share = [&] { return waited / std::max(since(start), 1e-9); };
 
-  std::uint64_t step_number = first_step_;
+  std::uint64_t number = first_step_;
   const std::uint64_t last = options_.max_steps > 0 ? std::min(options_.max_steps, steps_) : steps_;
   {
-    const std::unique_ptr<GroupStream> stream = open_stream();
+    if (number < last) batches_->start(number);
     Progress progress("train", "views", steps_ * options_.batch, first_step_ * options_.batch);
     std::string suffix;
-    for (; step_number < last && !stop; ++step_number) {
-      const SchedulePoint point = phase_at(options_.schedule, step_number, steps_per_epoch_);
+    for (; number < last && !stop; ++number) {
+      SchedulePoint point = phase_at(options_.schedule, number, steps_per_epoch_);
+      if (options_.lr_batch > 0) point.lr *= static_cast<double>(options_.batch) / options_.lr_batch;
       const Clock::time_point asked = Clock::now();
-      const std::optional<Batch> batch = next_batch(*stream);
+      const Batch batch = batches_->next();
       waited += since(asked);
-      if (!batch) throw std::logic_error("the stream ended before the schedule");
       enter_phase(*point.phase);
-      const LossTerms terms = step(*batch, point, step_number);
-      if ((step_number + 1) % options_.log_every == 0) {
-        LossWeights weights = point.weights;
-        if (options_.targets.source == TargetKind::kNone) weights.r = 0;
-        const double loss = combine(terms, options_.loss, weights).item<double>();
-        log.add(step_number + 1, point, loss, terms, seconds(), waited / std::max(since(start), 1e-9), used());
-        suffix = text(point.phase->name, ", loss ", loss);
+      const Stepped stepped = step(batch, point, number);
+      if ((number + 1) % options_.log_every == 0) {
+        LogLine line{number + 1, point, stepped.loss, stepped.terms, std::nullopt, 0, seconds(), wait_share(), used()};
+        if (scaler_) line.scale = scaler_->scale(), line.skipped = scaler_->skipped();
+        log.add(line);
+        if (const Objective::Mapped& mapped = objective_->mapped(); mapped.weights.defined()) log.add(number + 1, mapped);
+        suffix = text(point.phase->name, ", loss ", stepped.loss);
       }
       progress.advance(options_.batch, suffix);
-      const bool epoch_ends = (step_number + 1) % steps_per_epoch_ == 0;
-      if (epoch_ends && validation && ((point.epoch + 1) % options_.eval_every == 0 || step_number + 1 == steps_)) {
-        result.validation = validation->run(network_, device_);
-        note(text("epoch ", point.epoch + 1, ", ", point.phase->name, ": top-1 ", 100 * result.validation->top1, " %, top-5 ", 100 * result.validation->top5, " %"));
-        if (result.validation->top1 > best_top1_) {
-          best_top1_ = result.validation->top1;
-          save_safetensors(std::filesystem::path(options_.output) / "best.safetensors", state_dict(network_.module()));
-        }
-      }
-      const bool due = options_.checkpoint_every > 0 ? (step_number + 1) % options_.checkpoint_every == 0 : epoch_ends;
-      if (due && step_number + 1 < last) save(step_number + 1, seconds(), used());
+      const bool epoch_ends = (number + 1) % steps_per_epoch_ == 0;
+      if (epoch_ends && validation && ((point.epoch + 1) % options_.eval_every == 0 || number + 1 == steps_))
+        note(text("epoch ", point.epoch + 1, ", ", point.phase->name, ": ", judge(*validation, result)));
+      const bool due = options_.checkpoint_every > 0 ? (number + 1) % options_.checkpoint_every == 0 : epoch_ends;
+      if (due && number + 1 < last) save(number + 1, seconds(), used());
     }
     progress.finish();
+    batches_->stop();
   }
-  result.steps = step_number;
-  result.finished = step_number == steps_;
+  result.steps = number;
+  result.finished = number == steps_;
   result.wall_seconds = seconds();
   result.core_seconds = used();
-  result.wait_share = waited / std::max(since(start), 1e-9);
-  result.images_seen = step_number * options_.batch;
-  save(step_number, seconds(), used());
-  if (!result.finished) return result;
-  save_safetensors(std::filesystem::path(options_.output) / "final.safetensors", state_dict(network_.module()));
-  if (test) result.test = test->run(network_, device_);
-  write_summary(options_.output, result);
+  result.wait_share = wait_share();
+  result.images_seen = number * options_.batch;
+  if (scaler_) result.skipped_updates = scaler_->skipped();
+  save(number, seconds(), used());
+  if (result.finished) finish(test ? &*test : nullptr, result);
   return result;
 }
 

@@ -9,14 +9,18 @@
 #include <string>
 
 #include "common/eval/accuracy.h"
-#include "train/feature_transformer.h"
+#include "train/batches.h"
+#include "train/grad_scaler.h"
 #include "train/network.h"
+#include "train/objective.h"
 #include "train/optimizer.h"
 #include "train/options.h"
-#include "train/stream.h"
 #include "train/targets.h"
+#include "train/weight_average.h"
 
 namespace vitrine {
+
+class Evaluation;
 
 struct TrainResult {
   std::uint64_t steps = 0;
@@ -24,6 +28,7 @@ struct TrainResult {
   std::optional<Accuracy> validation, test;
   double wall_seconds = 0, core_seconds = 0, wait_share = 0;
   std::uint64_t images_seen = 0;
+  std::optional<std::uint64_t> skipped_updates;  ///< by the gradient scaler, with fp16
 };
 
 /// One run. Not for several threads. On a CPU, equal options (workers aside) give equal bits, stopped and resumed or not.
@@ -33,24 +38,33 @@ class Trainer {
   /// does not fit; nothing is written before run().
   explicit Trainer(const TrainOptions& options);
   ~Trainer();
+  Trainer(const Trainer&) = delete;
+  Trainer& operator=(const Trainer&) = delete;
 
-  /// Trains to the schedule's end, options.max_steps or `stop`; leaves a checkpoint, log.csv, best.safetensors (with a validation folder),
-  /// and at the end final.safetensors and summary.json in options.output.
+  /// Trains to the schedule's end, options.max_steps or `stop`; leaves a checkpoint, log.csv, best.safetensors (with a
+  /// validation folder), and at the end final.safetensors and summary.json in options.output. What is judged and what
+  /// best and final hold is the weights' moving average where there is one, in final with BatchNorm's statistics taken
+  /// anew where that is asked for; the last checkpoint holds what training left.
   TrainResult run(const std::atomic<bool>& stop);
 
-  /// The state as it stands: "model.NAME", "transformer.NAME", "optimizer.NAME". For checkpoints and tests.
+  /// The state as it stands, for checkpoints and tests: "model.NAME", "optimizer.NAME" and, where they are,
+  /// "transformer.NAME", "exits.NAME", "average.NAME", "scaler.NAME".
   Tensors state();
   const TargetSource& source() const { return *source_; }
   std::uint64_t steps() const { return steps_; }
 
  private:
-  struct Batch;
-  std::unique_ptr<GroupStream> open_stream();
-  at::Tensor with_noise(const at::Tensor& features, std::uint64_t step) const;
-  void clip();
-  std::optional<Batch> next_batch(GroupStream& stream);
+  struct Stepped {
+    LossTerms terms;
+    double loss = 0;
+  };
+  void check_phases() const;
   void enter_phase(const PhaseOptions& phase);
-  LossTerms step(const Batch& batch, const SchedulePoint& point, std::uint64_t step);
+  Stepped step(const Batch& batch, const SchedulePoint& point, std::uint64_t number);
+  void update(double lr);
+  std::string judge(const Evaluation& validation, TrainResult& result);
+  void finish(const Evaluation* test, TrainResult& result);
+  void reestimate_batch_norm();
   void describe() const;
   void save(std::uint64_t step, double seconds, double core_seconds);
   void restore();
@@ -61,15 +75,15 @@ class Trainer {
   std::unique_ptr<TargetSource> source_;
   std::unique_ptr<ViewMaker> views_;
   Network network_;
-  FeatureTransformer transformer_{nullptr};
+  std::unique_ptr<Batches> batches_;
+  std::unique_ptr<Objective> objective_;
   std::unique_ptr<Optimizer> optimizer_;
-  TargetShapes shapes_;
+  std::unique_ptr<WeightAverage> average_;  // or none
+  std::unique_ptr<GradScaler> scaler_;      // with fp16
   int size_;
-  std::uint64_t groups_per_step_, steps_per_group_, steps_per_epoch_, steps_;
+  std::uint64_t steps_per_epoch_, steps_;
   std::uint64_t first_step_ = 0;
   double best_top1_ = -1, seconds_before_ = 0, core_seconds_before_ = 0;
-  std::optional<GroupBatch> open_group_;  // what is left of a group larger than a batch
-  std::uint32_t used_views_ = 0;
 };
 
 /// The settings of a run that change what it computes, one a line: what a checkpoint remembers.

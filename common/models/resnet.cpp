@@ -1,6 +1,6 @@
-#include <torch/torch.h>
-
 #include "common/models/resnet.h"
+
+#include <torch/torch.h>
 
 #include <algorithm>
 
@@ -67,22 +67,23 @@ class ResidualImpl : public torch::nn::Module {
 
 }  // namespace
 
-ResNetImpl::ResNetImpl(const std::string& arch, int classes) {
+ResNetImpl::ResNetImpl(const std::string& arch, int classes, int width) {
   const auto found = std::find_if(kArchs.begin(), kArchs.end(), [&](const Arch& a) { return a.name == arch; });
   if (found == kArchs.end())
     fail("There is no architecture \"", arch, "\"; expected resnet18, resnet34, resnet50, resnet101 or resnet152.");
+  if (width < 1) fail("A ", arch, " of width ", width, " cannot be made; give a number from 1 on, 64 is usual.");
   if (classes < 1) fail("A ", arch, " for ", classes, " classes cannot be made; give a number from 1 on.");
-  conv1_ =
-      register_module("conv1", torch::nn::Conv2d(torch::nn::Conv2dOptions(3, 64, 7).stride(2).padding(3).bias(false)));
+  conv1_ = register_module("conv1",
+                           torch::nn::Conv2d(torch::nn::Conv2dOptions(3, width, 7).stride(2).padding(3).bias(false)));
   torch::nn::init::kaiming_normal_(conv1_->weight, 0, torch::kFanOut, torch::kReLU);
-  bn1_ = register_module("bn1", torch::nn::BatchNorm2d(64));
-  int in = 64;
+  bn1_ = register_module("bn1", torch::nn::BatchNorm2d(width));
+  int in = width;
   for (std::size_t stage = 0; stage < layers_.size(); ++stage) {
-    const int width = 64 << stage;
-    widths_[stage] = found->bottleneck ? width * kExpansion : width;
+    const int inner = width << stage;
+    widths_[stage] = found->bottleneck ? inner * kExpansion : inner;
     torch::nn::Sequential layer;
     for (int block = 0; block < found->blocks[stage]; ++block) {
-      layer->push_back(std::make_shared<ResidualImpl>(in, width, block == 0 && stage > 0 ? 2 : 1, found->bottleneck));
+      layer->push_back(std::make_shared<ResidualImpl>(in, inner, block == 0 && stage > 0 ? 2 : 1, found->bottleneck));
       in = widths_[stage];
     }
     layers_[stage] = register_module("layer" + std::to_string(stage + 1), std::move(layer));

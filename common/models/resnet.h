@@ -18,9 +18,10 @@ class ResNetImpl : public torch::nn::Module {
     std::vector<at::Tensor> stages;  ///< outputs of layer1 to layer4: [N, widths()[i], H, W] at strides 4, 8, 16, 32
   };
 
-  /// arch: resnet18, resnet34, resnet50, resnet101 or resnet152; anything else throws Error. Initialised from the
-  /// default CPU generator: seed it with torch::manual_seed.
-  ResNetImpl(const std::string& arch, int classes);
+  /// arch: resnet18, resnet34, resnet50, resnet101 or resnet152; anything else throws Error. `width`: channels of the
+  /// first convolution and of layer1's inner convolutions, which double from stage to stage; 64 is the published model.
+  /// Initialised from the default CPU generator: seed it with torch::manual_seed.
+  ResNetImpl(const std::string& arch, int classes, int width = 64);
 
   /// x: [N, 3, H, W], FP32; any memory format. Stages are in the compute type (16 bits inside an Autocast).
   Outputs forward(at::Tensor x);

@@ -1,5 +1,7 @@
 #include <torch/torch.h>
 
+#include <nlohmann/json.hpp>
+
 #include "common/config/config.h"
 #include "tests/train/fixture.h"
 
@@ -49,6 +51,72 @@ TEST_CASE("a run from a configuration ends with its result; stopped, it says how
   CHECK(ended.exit_code == 0);
   CHECK(ended.output.find("top-1") != std::string::npos);
   CHECK(std::filesystem::exists(fixture.root / "run/summary.json"));
+}
+
+TEST_CASE("a checkpoint of either kind is judged: by class, calibration, and agreement with its teacher") {
+  const CliFixture fixture;
+  const std::string test = "test=" + fixture.images.string();
+  const auto judged = [](const std::string& line, const std::string& checkpoint) {
+    // Notes go to standard error.
+    const CommandResult result = vitrine::testing::run(line + " --evaluate '" + checkpoint + "' --json 2> /dev/null");
+    CAPTURE(result.output);
+    REQUIRE(result.exit_code == 0);
+    return nlohmann::json::parse(result.output);
+  };
+  const auto check_sums = [](const nlohmann::json& json) {
+    CHECK(json.at("images") == 15);
+    REQUIRE(json.at("classes").size() == 3);
+    int right = 0;
+    for (const auto& one : json.at("classes")) {
+      CHECK(one.at("images") == 5);
+      right += one.at("right").get<int>();
+    }
+    CHECK(json.at("classes")[1].at("name") == "bee");
+    CHECK(json.at("top1").get<double>() == doctest::Approx(right / 15.0));
+    CHECK(json.at("top5") == 1.0);
+    CHECK(json.at("calibration_error").get<double>() >= 0);
+    CHECK(json.at("calibration_error").get<double>() <= 1);
+  };
+  SUBCASE("a ResNet: the run's directory, its final weights and its last checkpoint agree with the run's own test") {
+    TrainOptions options = fixture.options(TargetKind::kCache, "run");
+    const CommandResult run = vitrine::testing::run(fixture.command(options, {test}));
+    CAPTURE(run.output);
+    REQUIRE(run.exit_code == 0);
+    const auto summary = nlohmann::json::parse(vitrine::testing::read_whole(fixture.root / "run/summary.json"));
+    const std::string line = fixture.command(options, {test});
+    for (const char* name : {"run", "run/final.safetensors", "run/checkpoint-20.safetensors"}) {
+      const nlohmann::json json = judged(line, (fixture.root / name).string());
+      check_sums(json);
+      CHECK(json.at("top1") == summary.at("top1"));
+      CHECK_FALSE(json.contains("teacher_agreement"));
+    }
+    const CommandResult table = vitrine::testing::run(line + " --evaluate '" + (fixture.root / "run").string() + "'");
+    for (const char* part : {"ant", "bee", "cat", "top-1", "calibration error", "15 images"})
+      CHECK(table.output.find(part) != std::string::npos);
+    const CommandResult wrong = vitrine::testing::run(line + " --evaluate '" + fixture.weights.string() + "'");
+    CHECK(wrong.exit_code == 2);
+    CHECK(wrong.output.find("holds a ViT") != std::string::npos);
+  }
+  SUBCASE("a ViT, which as its own teacher agrees with itself on every image") {
+    TrainOptions options = fixture.options(TargetKind::kTeacher, "run");
+    options.model.kind = "vit";
+    options.model.vit = options.targets.teacher.vit;
+    const nlohmann::json json = judged(fixture.command(options, {test}), fixture.weights.string());
+    check_sums(json);
+    CHECK(json.at("teacher_agreement") == 1.0);
+  }
+}
+
+TEST_CASE("--evaluate needs images to judge on, and a checkpoint that is there") {
+  const CliFixture fixture;
+  const std::string line = fixture.command(fixture.options(TargetKind::kCache, "run"));
+  const CommandResult no_images = vitrine::testing::run(line + " --evaluate '" + fixture.weights.string() + "'");
+  CHECK(no_images.exit_code == 2);
+  CHECK(no_images.output.find("test is not given") != std::string::npos);
+  const CommandResult nothing = vitrine::testing::run(line + " --set 'test=" + fixture.images.string() +
+                                                      "' --evaluate '" + (fixture.root / "images").string() + "'");
+  CHECK(nothing.exit_code == 2);
+  CHECK(nothing.output.find("last.json") != std::string::npos);
 }
 
 TEST_CASE("a cache of other images or another order of classes is refused with the difference") {

@@ -13,10 +13,12 @@ using testing::normal;
 
 namespace {
 
-FeatureTransformer made(Direction direction, at::ScalarType type = at::kDouble) {
+FeatureTransformer made(Direction direction, at::ScalarType type = at::kDouble, FeatureForm form = FeatureForm::kPlain,
+                        Fusion fusion = Fusion::kAdditive) {
   torch::manual_seed(3);
-  FeatureTransformer transformer(FeatureTransformerOptions{.direction = direction, .se_ratio = 2},
-                                 FeatureShapes{5, 4, 4, 4});
+  FeatureTransformer transformer(
+      FeatureTransformerOptions{.direction = direction, .form = form, .fusion = fusion, .se_ratio = 2},
+      FeatureShapes{5, 4, 4, 4});
   transformer->to(type);
   return transformer;
 }
@@ -35,10 +37,24 @@ TEST_CASE("standardised maps have mean 0 and variance 1 in each channel over bat
   CHECK((x.square().mean({0, 2, 3}) - 1).abs().max().item<double>() < 1e-5);
 }
 
-TEST_CASE("both directions have the gradients of finite differences, and none to the teacher") {
-  for (const Direction direction : {Direction::kTeacherToStudent, Direction::kStudentToTeacher}) {
+TEST_CASE("both directions, in every form and fusion, have the gradients of finite differences, none to the teacher") {
+  struct Case {
+    Direction direction;
+    FeatureForm form;
+    Fusion fusion;
+  };
+  for (const auto& [direction, form, fusion] :
+       {Case{Direction::kTeacherToStudent, FeatureForm::kPlain, Fusion::kAdditive},
+        {Direction::kTeacherToStudent, FeatureForm::kPlain, Fusion::kGated},
+        {Direction::kTeacherToStudent, FeatureForm::kNormalised, Fusion::kGated},
+        {Direction::kTeacherToStudent, FeatureForm::kCosine, Fusion::kAdditive},
+        {Direction::kStudentToTeacher, FeatureForm::kPlain, Fusion::kAdditive},
+        {Direction::kStudentToTeacher, FeatureForm::kNormalised, Fusion::kAdditive},
+        {Direction::kStudentToTeacher, FeatureForm::kCosine, Fusion::kAdditive}}) {
     CAPTURE(static_cast<int>(direction));
-    FeatureTransformer transformer = made(direction);
+    CAPTURE(static_cast<int>(form));
+    CAPTURE(static_cast<int>(fusion));
+    FeatureTransformer transformer = made(direction, at::kDouble, form, fusion);
     Maps maps;
     maps.teacher.requires_grad_();
     maps.attention.requires_grad_();
@@ -140,6 +156,69 @@ TEST_CASE("the teacher's attention opens the gate where the teacher looks") {
   CHECK(at::allclose(target(uniform), target({})));
   CHECK(at::allclose(target(maps.attention), target(maps.attention * 0.01)));
   CHECK_FALSE(at::allclose(target(maps.attention), target({})));
+}
+
+TEST_CASE("a gated mask says how far attention is followed") {
+  FeatureTransformer transformer = made(Direction::kTeacherToStudent, at::kDouble, FeatureForm::kPlain, Fusion::kGated);
+  const Maps maps;
+  const at::Tensor student = normal({3, 4, 4, 4}, 1);
+  const auto target = [&](const at::Tensor& attention) {
+    return transformer->forward(student, maps.teacher, attention).target;
+  };
+  const auto set_mask = [&](double value) {
+    const at::NoGradGuard no_grad;
+    transformer->named_parameters()["mask"].fill_(value);
+  };
+  set_mask(-40);  // closed: as if there were no attention
+  CHECK(at::allclose(target(maps.attention), target({})));
+  set_mask(40);  // open: attention alone
+  CHECK_FALSE(at::allclose(target(maps.attention), target({})));
+  CHECK(at::allclose(target(maps.attention), target(maps.attention * 0.01)));
+}
+
+TEST_CASE("both sides learning from nothing in common: a plain squared error collapses, the guarded loss does not") {
+  const at::Tensor x = normal({32, 4, 3, 3}, 21), unrelated = normal({32, 5, 3, 3}, 22);
+  const auto learn = [](const std::function<at::Tensor()>& loss, const std::vector<at::Tensor>& parameters) {
+    torch::optim::SGD descent(parameters, torch::optim::SGDOptions(0.1).momentum(0.9));
+    double last = 0;
+    for (int step = 0; step < 300; ++step) {
+      descent.zero_grad();
+      const at::Tensor value = loss();
+      value.backward();
+      descent.step();
+      last = value.item<double>();
+    }
+    return last;
+  };
+  const auto pointwise = [](std::int64_t from, std::int64_t to) {
+    torch::nn::Conv2d layer(torch::nn::Conv2dOptions(from, to, 1));
+    layer->to(at::kDouble);
+    return layer;
+  };
+  torch::manual_seed(5);
+  torch::nn::Conv2d student = pointwise(4, 4), teacher_side = pointwise(5, 4);
+  {  // without the guard: perfect agreement, on nothing
+    std::vector<at::Tensor> parameters = student->parameters();
+    for (const at::Tensor& parameter : teacher_side->parameters()) parameters.push_back(parameter);
+    const double loss =
+        learn([&] { return (student->forward(x) - teacher_side->forward(unrelated)).square().mean(); }, parameters);
+    CHECK(loss < 1e-3);
+    CHECK(student->forward(x).var({0, 2, 3}).max().item<double>() < 1e-3);
+  }
+  const auto guarded = [&](const at::Tensor& teacher) {
+    torch::manual_seed(5);
+    torch::nn::Conv2d own = pointwise(4, 4);
+    FeatureTransformer transformer(FeatureTransformerOptions{.se_ratio = 2}, FeatureShapes{5, 4, 3, 3});
+    transformer->to(at::kDouble);
+    std::vector<at::Tensor> parameters = own->parameters();
+    for (const at::Tensor& parameter : transformer->parameters()) parameters.push_back(parameter);
+    const double loss = learn([&] { return transformer->forward(own->forward(x), teacher).loss; }, parameters);
+    CHECK(own->forward(x).var({0, 2, 3}).min().item<double>() > 1e-2);
+    return loss;
+  };
+  // Unrelated maps stay as far apart as chance lets them be; related ones meet.
+  CHECK(guarded(unrelated) > 1.2);
+  CHECK(guarded(at::einsum("nchw,kc->nkhw", {x, normal({5, 4}, 23)})) < 0.2);
 }
 
 TEST_CASE("half precision inputs are computed in single precision, under autocast too") {

@@ -21,11 +21,12 @@ struct TrainFixture : ExtractFixture {
     REQUIRE(made.exit_code == 0);
   }
 
-  /// Batches of four: four steps an epoch, five epochs in all three phases, so twenty steps.
+  /// A slim student, batches of four: four steps an epoch, five epochs in all three phases, so twenty steps.
   TrainOptions options(TargetKind source, const std::string& output) const {
     TrainOptions out;
     out.images = images.string();
     out.output = (root / output).string();
+    out.model.width = 8;
     out.batch = 4;
     out.seed = 3;
     out.threads = 1;

@@ -37,6 +37,70 @@ TEST_CASE("KL is from the teacher to the student, at the temperature, mean over 
   CHECK(kl_divergence(at::zeros({2, 2}, at::kDouble), teacher, tau).item<double>() == doctest::Approx(first / 2));
 }
 
+TEST_CASE("decoupled KL is KL when the others' weight is their share in the teacher") {
+  const at::Tensor student = normal({1, 6}, 21), teacher = normal({1, 6}, 22) * 2;
+  const MixedLabels labels{at::tensor({4}, at::kLong), at::tensor({0}, at::kLong), at::ones({1}, at::kDouble)};
+  const double share = 1 - at::softmax(teacher / 3, 1)[0][4].item<double>();
+  CHECK(decoupled_kl(student, teacher, labels, 3, 1, share).item<double>() ==
+        doctest::Approx(kl_divergence(student, teacher, 3).item<double>()).epsilon(1e-12));
+  // A label that is all but certain costs no digits.
+  const at::Tensor sure = at::tensor({0.0, 0.0, 0.0, 0.0, 60.0, 1.0}, at::kDouble).view({1, 6});
+  CHECK(decoupled_kl(sure.to(at::kFloat), sure.to(at::kFloat), labels, 1, 1, 8).item<double>() == 0);
+  CHECK(std::isfinite(decoupled_kl(student, sure, labels, 1, 1, 8).item<double>()));
+}
+
+TEST_CASE("with exponent 1 the adaptive target is KL and the teacher's entropy, whatever the labels") {
+  const at::Tensor student = normal({3, 5}, 23), teacher = normal({3, 5}, 24);
+  const at::Tensor p = at::softmax(teacher / 2, 1);
+  const double entropy = -(p * p.log()).sum(1).mean().item<double>();
+  CHECK(adaptive_target(student, teacher, mixed_labels(), 2, 1).item<double>() ==
+        doctest::Approx(kl_divergence(student, teacher, 2).item<double>() + entropy).epsilon(1e-12));
+}
+
+TEST_CASE("correlation sees relations alone, and a batch of one image has none within a class") {
+  const at::Tensor logits = normal({4, 5}, 25);
+  CHECK(std::abs(correlation_distance(logits, logits, 2, 1, 1).item<double>()) < 1e-4);
+  const at::Tensor one = logits.narrow(0, 0, 1), other = normal({1, 5}, 26);
+  CHECK(correlation_distance(one, other, 2, 0, 1).item<double>() == doctest::Approx(1));
+  const at::Tensor x = one.clone().requires_grad_();
+  correlation_distance(x, other, 2, 1, 1).backward();
+  CHECK(x.grad().isfinite().all().item<bool>());
+}
+
+TEST_CASE("nothing is gained by a feature map that vanishes") {
+  const at::Tensor target = normal({2, 3, 2, 2}, 27), none = at::zeros_like(target).requires_grad_();
+  CHECK(feature_l2(none, target, FeatureForm::kNormalised).item<double>() == doctest::Approx(2));
+  CHECK(feature_l2(none, target, FeatureForm::kCosine).item<double>() == doctest::Approx(1));
+  CHECK(std::abs(feature_l2(target * 7, target, FeatureForm::kNormalised).item<double>()) < 1e-12);
+  feature_l2(none, target, FeatureForm::kCosine).backward();
+  CHECK(none.grad().isfinite().all().item<bool>());
+}
+
+TEST_CASE("a gradient guided by attention keeps its size and moves to where the teacher looks") {
+  const at::Tensor features = normal({1, 2, 1, 2}, 28);
+  const auto gradient = [&](const at::Tensor& attention, double strength) {
+    const at::Tensor x = features.clone().requires_grad_();
+    const at::Tensor tapped = x * 1;
+    guide_gradient(tapped, attention, strength);
+    tapped.sum().backward();
+    return x.grad();
+  };
+  const at::Tensor peaked = doubles({0.3, 0.1, 0.3, 0.1}, {1, 2, 1, 2});
+  CHECK(at::allclose(gradient(at::full({1, 2, 1, 2}, 0.2, at::kDouble), 1), at::ones_like(features)));
+  CHECK(at::allclose(gradient(peaked, 1), doubles({1.5, 0.5, 1.5, 0.5}, {1, 2, 1, 2})));
+  CHECK(at::allclose(gradient(peaked, 0.5), doubles({1.25, 0.75, 1.25, 0.75}, {1, 2, 1, 2})));
+}
+
+TEST_CASE("the gradient map by hand, and a map without a positive part") {
+  // The score is 2·(sum of channel 0) − (sum of channel 1): weights 2 and −1 over two positions.
+  const at::Tensor features = doubles({1, 2, 1, 5}, {1, 2, 1, 2}).requires_grad_();
+  const at::Tensor score = (2 * features.select(1, 0).sum() - features.select(1, 1).sum()).view({1});
+  CHECK(at::allclose(gradient_map(features, score), doubles({1, 0}, {1, 2})));  // relu(1, −1), normalised
+  const at::Tensor none = gradient_guidance(features, -score * 0 - features.sum(), at::ones({1, 1, 1, 2}, at::kDouble));
+  none.backward();
+  CHECK(features.grad().isfinite().all().item<bool>());
+}
+
 TEST_CASE("cross entropy on mixed labels is the weighted sum of two cross entropies, as torch computes them") {
   const at::Tensor logits = normal({3, 5}, 2);
   const MixedLabels labels = mixed_labels();
@@ -65,6 +129,9 @@ TEST_CASE("attention transfer by hand") {
   const double expected = ((0.6 - 1) * (0.6 - 1) + 0.8 * 0.8) / 2;
   CHECK(attention_transfer(student, attention).item<double>() == doctest::Approx(expected));
   CHECK(attention_transfer(student * 7, attention * 3).item<double>() == doctest::Approx(expected));
+  // As the paper scales it: half of the distance.
+  CHECK(attention_transfer(student, attention, MapScaling::kPaper).item<double>() ==
+        doctest::Approx(0.5 * std::sqrt(2 * expected)));
 }
 
 TEST_CASE("the loss is r·D + (1−r)·CE, and absent terms drop out") {

@@ -1,11 +1,12 @@
 #include <torch/torch.h>
 
-#include "common/base/error.h"
+#include "tests/support/message.h"
 #include "tests/train/fixture.h"
 
 using namespace vitrine;
 using vitrine::testing::copies;
 using vitrine::testing::differences;
+using vitrine::testing::message_of;
 using vitrine::testing::read_log;
 using vitrine::testing::read_whole;
 using vitrine::testing::trained;
@@ -45,15 +46,6 @@ Counts changes_in(const TrainOptions& options) {
   REQUIRE(out.all.statistics > 0);
   REQUIRE(out.all.transformer > 0);
   return out;
-}
-
-std::string message_of(const TrainOptions& options) {
-  try {
-    trained(options);
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
 }
 
 }  // namespace
@@ -159,19 +151,19 @@ TEST_CASE("a resumed run must mean the same, its checkpoint be whole; where thin
   options.resume = true;
   SUBCASE("another temperature") {
     options.loss.temperature = 2;
-    const std::string message = message_of(options);
+    const std::string message = message_of([&] { trained(options); });
     CHECK(message.find("temperature") != std::string::npos);
   }
   SUBCASE("another seed") {
     options.seed = 4;
-    CHECK(message_of(options).find("seed") != std::string::npos);
+    CHECK(message_of([&] { trained(options); }).find("seed") != std::string::npos);
   }
   SUBCASE("damaged tensors") {
     const auto path = fixture.root / "run/checkpoint-5.safetensors";
     std::string bytes = read_whole(path);
     bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 1);
     vitrine::testing::write_whole(path, bytes);
-    CHECK(message_of(options).find("damaged") != std::string::npos);
+    CHECK(message_of([&] { trained(options); }).find("damaged") != std::string::npos);
   }
   SUBCASE("images and cache moved, other workers") {
     std::filesystem::rename(fixture.images, fixture.root / "moved");
@@ -180,6 +172,6 @@ TEST_CASE("a resumed run must mean the same, its checkpoint be whole; where thin
     options.targets.cache = (fixture.root / "moved-cache").string();
     options.workers = 1;
     options.max_steps = 6;
-    CHECK(message_of(options) == "");
+    CHECK(message_of([&] { trained(options); }) == "");
   }
 }

@@ -1,0 +1,211 @@
+"""Our losses and their gradients against the formulas, written out image by image in double precision."""
+import os
+import subprocess
+import tempfile
+
+import torch
+from safetensors.torch import load_file, save_file
+
+LIMIT = 1e-5
+TAU = 3.0
+N, K, C, H, W, HEADS = 6, 9, 5, 4, 3, 2
+torch.manual_seed(11)
+
+given = {
+    "student": 3 * torch.randn(N, K),
+    "teacher": 4 * torch.randn(N, K),
+    "label": torch.tensor([0, 3, 8, 2, 2, 5]),
+    "partner_label": torch.tensor([4, 3, 1, 2, 7, 0]),
+    "own_share": torch.tensor([0.25, 1.0, 0.6, 0.5, 0.9, 1.0]),
+    "features": torch.randn(N, C, H, W),
+    "target": torch.randn(N, C, H, W),
+    "attention": torch.rand(N, HEADS, 2 * H, 2 * W) / 50,
+    "hidden": torch.randn(7, C * H * W) / 4,
+    "head": torch.randn(K, 7),
+}
+d = {name: t.double() if t.is_floating_point() else t for name, t in given.items()}
+
+
+def probabilities(logits, tau=1.0):
+    powers = torch.exp((logits - logits.max().detach()) / tau)
+    return powers / powers.sum()
+
+
+def both_labels(loss_of_image):
+    """The mean over images of share·L(label) + (1 − share)·L(partner)."""
+    total = 0.0
+    for i in range(N):
+        share = d["own_share"][i]
+        total = total + share * loss_of_image(i, int(d["label"][i]))
+        total = total + (1 - share) * loss_of_image(i, int(d["partner_label"][i]))
+    return total / N
+
+
+def kl(x):
+    total = 0.0
+    for i in range(N):
+        p, q = probabilities(d["teacher"][i], TAU), probabilities(x[i], TAU)
+        total = total + sum(p[k] * (p[k].log() - q[k].log()) for k in range(K))
+    return total / N
+
+
+def ce(x, smoothing=0.1):
+    def image(i, label):
+        target = torch.full((K,), smoothing / K, dtype=torch.double)
+        target[label] += 1 - smoothing
+        return -(target * probabilities(x[i]).log()).sum()
+
+    return both_labels(image)
+
+
+def dkd(x):
+    def image(i, label):
+        p, q = probabilities(d["teacher"][i], TAU), probabilities(x[i], TAU)
+        a, b = p[label], q[label]
+        target = a * (a / b).log() + (1 - a) * ((1 - a) / (1 - b)).log()
+        others = 0.0
+        for k in range(K):
+            if k != label:
+                others = others + p[k] / (1 - a) * ((p[k] / (1 - a)) / (q[k] / (1 - b))).log()
+        return 1.5 * target + 6 * others
+
+    return both_labels(image)
+
+
+def pearson(a, b):
+    n = len(a)
+    covariance = (a * b).sum() / n - a.sum() / n * b.sum() / n
+    return covariance / torch.sqrt(((a * a).sum() / n - (a.sum() / n) ** 2) * ((b * b).sum() / n - (b.sum() / n) ** 2))
+
+
+def dist(x):
+    student = torch.stack([probabilities(x[i], TAU) for i in range(N)])
+    teacher = torch.stack([probabilities(d["teacher"][i], TAU) for i in range(N)])
+    between = sum(1 - pearson(student[i], teacher[i]) for i in range(N)) / N
+    within = sum(1 - pearson(student[:, k], teacher[:, k]) for k in range(K)) / K
+    return 2 * between + 0.5 * within
+
+
+def ofa(x):
+    def image(i, label):
+        p, q = probabilities(d["teacher"][i], TAU), probabilities(x[i], TAU)
+        total = -((1 + p[label]) ** 1.4 - 1) * q[label].log()
+        for k in range(K):
+            if k != label:
+                total = total - p[k] * q[k].log()
+        return total
+
+    return both_labels(image)
+
+
+def feature_plain(x):
+    return ((x - d["target"]) ** 2).sum() / x.numel()
+
+
+def unit(v):
+    return v / torch.sqrt((v * v).sum())
+
+
+def feature_normalised(x):
+    return sum(((unit(x[i]) - unit(d["target"][i])) ** 2).sum() for i in range(N)) / N
+
+
+def feature_cosine(x):
+    total = 0.0
+    for i in range(N):
+        for r in range(H):
+            for c in range(W):
+                total = total + 1 - (unit(x[i, :, r, c]) * unit(d["target"][i, :, r, c])).sum()
+    return total / (N * H * W)
+
+
+def teacher_map(i):
+    """The heads' mean, each position the mean of its 2×2 block."""
+    mean = d["attention"][i].mean(0)
+    return torch.stack([torch.stack([mean[2 * r : 2 * r + 2, 2 * c : 2 * c + 2].mean() for c in range(W)]) for r in range(H)])
+
+
+def compared(maps, scaling):
+    total = 0.0
+    for i in range(N):
+        difference = unit(maps[i]) - unit(teacher_map(i))
+        squares = (difference * difference).sum()
+        total = total + (squares / (H * W) if scaling == "code" else torch.sqrt(squares) / 2)
+    return total / N
+
+
+def activation(scaling):
+    return lambda x: compared([(x[i] ** 2).sum(0) / C for i in range(N)], scaling)
+
+
+def logits_of(x):
+    return torch.stack([d["head"] @ torch.tanh(d["hidden"] @ x[i].reshape(-1)) for i in range(N)])
+
+
+def guidance(scaling, whose):
+    def loss(x):
+        maps = []
+        for i in range(N):
+            # The gradient of the score, by the chain rule on paper.
+            hidden = torch.tanh(d["hidden"] @ x[i].reshape(-1))
+            if whose == "teacher":
+                weights = probabilities(d["teacher"][i])
+            else:
+                share = d["own_share"][i]
+                weights = torch.zeros(K, dtype=torch.double)
+                weights[int(d["label"][i])] += share
+                weights[int(d["partner_label"][i])] += 1 - share
+            gradient = (d["hidden"].T @ ((1 - hidden**2) * (d["head"].T @ weights))).reshape(C, H, W)
+            total = sum(gradient[c].mean() * x[i, c] for c in range(C))
+            maps.append(torch.where(total > 0, total, torch.zeros_like(total)))
+        return compared(maps, scaling)
+
+    return loss
+
+
+def scaled_gradient(x):
+    return ce_of_logits(logits_of(x))
+
+
+def ce_of_logits(logits):
+    return both_labels(lambda i, label: -probabilities(logits[i])[label].log())
+
+
+losses = {
+    "kl": ("student", kl),
+    "ce": ("student", ce),
+    "dkd": ("student", dkd),
+    "dist": ("student", dist),
+    "ofa": ("student", ofa),
+    "feature.plain": ("features", feature_plain),
+    "feature.normalised": ("features", feature_normalised),
+    "feature.cosine": ("features", feature_cosine),
+    "scaled_gradient": ("features", scaled_gradient),
+}
+for scaling in ("code", "paper"):
+    losses[f"attention.{scaling}"] = ("features", activation(scaling))
+    for whose in ("labels", "teacher"):
+        losses[f"guidance.{scaling}.{whose}"] = ("features", guidance(scaling, whose))
+
+with tempfile.TemporaryDirectory() as folder:
+    paths = [os.path.join(folder, name) for name in ("in.safetensors", "out.safetensors")]
+    save_file(given, paths[0])
+    subprocess.run([os.path.join(os.environ["VITRINE_BIN"], "dump_losses"), *paths], check=True)
+    ours = load_file(paths[1])
+
+for name, (start, formula) in losses.items():
+    x = d[start].clone().requires_grad_()
+    value = formula(x)
+    (gradient,) = torch.autograd.grad(value, x)
+    if name == "scaled_gradient":
+        for i in range(N):
+            relative = teacher_map(i) / teacher_map(i).mean()
+            gradient[i] *= 0.3 + 0.7 * relative
+    assert gradient.abs().max() > 1e-3, f"{name}: the gradient says nothing"
+    for what, mine, theirs in (("value", ours.pop(f"{name}.value"), value.detach().reshape(1)),
+                               ("gradient", ours.pop(f"{name}.gradient"), gradient)):
+        assert mine.shape == theirs.shape and mine.dtype == torch.float32, f"{name} {what}: {mine.shape} {mine.dtype}"
+        error = (mine.double() - theirs).abs().max().item()
+        print(f"{name} {what}: {error:.1e}")
+        assert error <= LIMIT, f"{name} {what}: largest difference {error:.3g}, allowed {LIMIT:.3g}"
+assert not ours, f"losses that nobody judged: {sorted(ours)}"

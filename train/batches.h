@@ -1,0 +1,67 @@
+// The groups of a stream as batches on the device, from any step of a run on.
+#ifndef VITRINE_TRAIN_BATCHES_H_
+#define VITRINE_TRAIN_BATCHES_H_
+
+#include <torch/torch.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "common/image/views.h"
+#include "train/losses/labels.h"
+#include "train/options.h"
+#include "train/stream.h"
+#include "train/targets.h"
+
+namespace vitrine {
+
+/// On the device. A target that one of the batch's groups lacks (its pass has no such track) is undefined.
+struct Batch {
+  at::Tensor pictures;  ///< uint8 [B, S, S, 3]
+  MixedLabels labels;
+  at::Tensor logits;
+  std::vector<at::Tensor> features;  ///< of each feature track
+  at::Tensor attention;
+
+  /// Views `first` to `first + count`; they share memory with this.
+  Batch rows(std::int64_t first, std::int64_t count) const;
+};
+
+/// Whether the phase learns from nothing but feature maps, so that passes without them are of no use to it.
+bool only_features(const PhaseOptions& phase);
+
+class Batches {
+ public:
+  /// Throws Error when options.batch does not fit the plan's groups. `source` and `views` must outlive it.
+  Batches(const TrainOptions& options, const TargetSource& source, const ViewMaker& views, int size, at::Device device);
+
+  std::uint64_t steps_per_epoch() const { return steps_per_epoch_; }
+  /// The next batch will be that of `step`, counted from 0 over the whole schedule.
+  void start(std::uint64_t step);
+  /// Throws std::logic_error beyond the schedule's last step, and what the stream throws.
+  Batch next();
+  /// Ends the stream's work.
+  void stop() { stream_.reset(); }
+
+ private:
+  std::optional<StreamItem> item(std::uint64_t n);
+
+  const TrainOptions& options_;
+  const TargetSource& source_;
+  const ViewMaker& views_;
+  int size_;
+  at::Device device_;
+  TargetShapes shapes_;
+  std::uint64_t groups_per_step_, steps_per_group_, steps_per_epoch_;
+  std::int64_t ordered_epoch_ = -1;
+  std::vector<GroupKey> order_;      // of ordered_epoch_
+  std::optional<GroupBatch> group_;  // what is left of a group larger than a batch
+  std::uint32_t used_views_ = 0;
+  std::unique_ptr<GroupStream> stream_;  // last: its threads use the rest
+};
+
+}  // namespace vitrine
+
+#endif  // VITRINE_TRAIN_BATCHES_H_

@@ -1,0 +1,21 @@
+// The distance of two feature maps of equal shape [N, C, H, W]. No gradient to the target.
+#ifndef VITRINE_TRAIN_LOSSES_FEATURE_H_
+#define VITRINE_TRAIN_LOSSES_FEATURE_H_
+
+#include <torch/torch.h>
+
+namespace vitrine {
+
+enum class FeatureForm {
+  kPlain,  ///< mean over all elements of (s − t)²
+  kNormalised,  ///< mean over images of ‖s/‖s‖ − t/‖t‖‖² = 2 − 2·cos(s, t), an image's whole map as one vector
+  kCosine,  ///< mean over images and positions of 1 − cos(s, t), over the channels
+};
+
+/// Of a vector that vanishes the cosine is 0, so that nothing is gained by vanishing: kNormalised costs 2 then, kCosine
+/// 1. Unequal shapes are a std::logic_error.
+at::Tensor feature_l2(const at::Tensor& student, const at::Tensor& target, FeatureForm form = FeatureForm::kPlain);
+
+}  // namespace vitrine
+
+#endif  // VITRINE_TRAIN_LOSSES_FEATURE_H_

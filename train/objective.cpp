@@ -1,0 +1,150 @@
+#include "train/objective.h"
+
+#include <torch/torch.h>
+
+#include "common/base/error.h"
+#include "common/base/philox.h"
+#include "common/models/autocast.h"
+#include "train/pairs.h"
+#include "train/topk_loss.h"
+
+namespace vitrine {
+
+Objective::Objective(const TrainOptions& options, const TargetShapes& shapes, const std::vector<std::int64_t>& widths,
+                     int classes, at::Device device)
+    : options_(options),
+      device_(device),
+      stage_(static_cast<std::size_t>(options.transformer.stage) - 1),
+      topk_(shapes.topk) {
+  const LossOptions& loss = options.loss;
+  if (topk_ && (loss.output != OutputForm::kKl || loss.exits_weight > 0 ||
+                (loss.attention == AttentionForm::kGradient && loss.guidance_score == GuidanceScore::kTeacher)))
+    fail(
+        "the cache has the teacher's largest logits only, with which loss.output = \"kl\" works alone, without exits "
+        "and "
+        "without the teacher's score; extract all logits, or change loss.output, loss.exits_weight and "
+        "loss.guidance_score");
+  if (widths.empty() && (!shapes.features.empty() || !shapes.attention.empty()))
+    fail("model.kind = \"vit\" learns from labels and logits only; set targets.features and targets.attention to \"\"");
+  if (!shapes.features.empty()) make_feature_modules(shapes, widths);
+  if (options.loss.exits_weight > 0) {
+    if (widths.empty())
+      fail("loss.exits_weight is ", options.loss.exits_weight, ", but a ViT has no stages for exits; set it to 0");
+    if (shapes.logits.empty())
+      fail("loss.exits_weight is ", options.loss.exits_weight,
+           ", but exits learn from a teacher's logits; set targets.source, or the weight to 0");
+    exits_ = StageExits(widths, classes);
+    modules_.emplace_back("exits", exits_.ptr());
+  }
+  for (const auto& [name, module] : modules_) module->to(device);
+}
+
+void Objective::make_feature_modules(const TargetShapes& shapes, const std::vector<std::int64_t>& widths) {
+  const FeatureTransformerOptions& options = options_.transformer;
+  const std::vector<std::string> tracks = feature_tracks(options_.targets.features);
+  const auto width = [&](std::uint32_t stage) { return widths[stage - 1]; };
+  if (options.mapping == Mapping::kAdaptive) {
+    if (options.direction != Direction::kStudentToTeacher || options.form != FeatureForm::kPlain)
+      fail(
+          "transformer.mapping = \"adaptive\" compares plainly and from the student to the teacher, whose maps stay as "
+          "they "
+          "are; set transformer.direction = \"student_to_teacher\" and transformer.form = \"plain\"");
+    mapped_ = {options.stages.empty() ? std::vector<std::uint32_t>{1, 2, 3, 4} : options.stages, tracks, {}};
+    std::vector<std::int64_t> stage_widths, channels;
+    for (const std::uint32_t stage : mapped_.stages) stage_widths.push_back(width(stage));
+    for (const std::vector<std::int64_t>& shape : shapes.features) channels.push_back(shape[0]);
+    mapping_ = AdaptiveMapping(stage_widths, channels);
+    modules_.emplace_back("mapping", mapping_.ptr());
+    return;
+  }
+  stages_ = paired_stages(options, tracks);
+  for (std::size_t t = 0; t < tracks.size(); ++t) {
+    const std::vector<std::int64_t>& shape = shapes.features[t];
+    transformers_.emplace_back(options, FeatureShapes{shape[0], width(stages_[t]), shape[1], shape[2]});
+    modules_.emplace_back(tracks.size() == 1 ? "transformer" : "transformer" + std::to_string(t + 1),
+                          transformers_.back().ptr());
+  }
+}
+
+void Objective::enter(const PhaseOptions& phase) {
+  for (const auto& [name, module] : modules_)
+    for (at::Tensor& parameter : module->parameters())
+      parameter.requires_grad_(name == "exits" ? !phase.freeze_student : phase.train_transformer);
+}
+
+at::Tensor Objective::feature_loss(const NetworkOutputs& out, const Batch& batch) {
+  if (mapping_) {
+    for (const at::Tensor& track : batch.features)
+      if (!track.defined()) return {};
+    std::vector<at::Tensor> stages;
+    for (const std::uint32_t stage : mapped_.stages) stages.push_back(out.stages[stage - 1]);
+    const MappedLoss mapped = mapping_->forward(stages, batch.features);
+    mapped_.weights = mapped.weights;
+    return mapped.loss;
+  }
+  at::Tensor sum;
+  std::size_t pairs = 0;
+  for (std::size_t t = 0; t < transformers_.size(); ++t) {
+    if (!batch.features[t].defined()) continue;
+    const at::Tensor loss =
+        transformers_[t]->forward(out.stages[stages_[t] - 1], batch.features[t], batch.attention).loss;
+    sum = sum.defined() ? sum + loss : loss;
+    ++pairs;
+  }
+  return pairs > 1 ? sum / static_cast<double>(pairs) : sum;
+}
+
+LossTerms Objective::terms(const NetworkOutputs& out, const Batch& batch, const PhaseOptions& phase) {
+  LossTerms terms;
+  if (phase.output_term && batch.logits.defined()) {
+    terms.output = topk_ ? topk_kl_divergence(out.logits, unpack_topk(batch.logits), options_.loss.temperature)
+                         : output_loss(out.logits, batch.logits, batch.labels, options_.loss);
+    if (exits_ && !phase.freeze_student) {
+      std::vector<at::Tensor> logits;
+      {
+        const Autocast autocast(device_, arithmetic_type(options_.precision));
+        logits = exits_->forward(out.stages);
+      }
+      for (const at::Tensor& exit : logits) {
+        const at::Tensor one =
+            adaptive_target(exit, batch.logits, batch.labels, options_.loss.temperature, options_.loss.target_exponent);
+        terms.exits = terms.exits.defined() ? terms.exits + one : one;
+      }
+      terms.exits = terms.exits / static_cast<double>(logits.size());
+    }
+  }
+  if (phase.feature_term && !batch.features.empty()) terms.feature = feature_loss(out, batch);
+  if (phase.attention_term && !phase.freeze_student && batch.attention.defined()) add_guidance(out, batch, terms);
+  if (phase.label_term) terms.label = cross_entropy(out.logits, batch.labels, options_.loss.label_smoothing);
+  return terms;
+}
+
+void Objective::add_guidance(const NetworkOutputs& out, const Batch& batch, LossTerms& terms) {
+  const LossOptions& loss = options_.loss;
+  const at::Tensor& features = out.stages[stage_];
+  switch (loss.attention) {
+    case AttentionForm::kActivation:
+      terms.attention = attention_transfer(features, batch.attention, loss.attention_scaling);
+      break;
+    case AttentionForm::kGradient:
+      terms.attention =
+          gradient_guidance(features, guidance_score(out.logits, batch.logits, batch.labels, loss.guidance_score),
+                            batch.attention, loss.attention_scaling);
+      break;
+    case AttentionForm::kGradientScaling:
+      guide_gradient(features, batch.attention, loss.guidance_strength);
+      break;
+  }
+}
+
+at::Tensor with_noise(const at::Tensor& features, double deviations, std::uint64_t seed, std::size_t track,
+                      std::uint64_t step) {
+  if (deviations <= 0 || !features.defined()) return features;
+  Stream draws(seed, Purpose::kFeatureNoise, track, step);
+  const std::uint64_t high = draws.bits();
+  auto generator = at::make_generator<at::CPUGeneratorImpl>(high << 32 | draws.bits());
+  const at::Tensor noise = at::randn(features.sizes(), generator, at::TensorOptions(at::kFloat)).to(features.device());
+  return features + deviations * features.std({0, 2, 3}, /*unbiased=*/false, /*keepdim=*/true) * noise;
+}
+
+}  // namespace vitrine

@@ -1,0 +1,74 @@
+// From what the student computed and what the teacher gave to the terms of one step's loss: the modules that stand
+// between both (feature transformer, exits) and the choice of terms by phase and configuration.
+#ifndef VITRINE_TRAIN_OBJECTIVE_H_
+#define VITRINE_TRAIN_OBJECTIVE_H_
+
+#include <torch/torch.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "train/adaptive_mapping.h"
+#include "train/batches.h"
+#include "train/feature_transformer.h"
+#include "train/losses.h"
+#include "train/network.h"
+#include "train/options.h"
+#include "train/stage_exits.h"
+
+namespace vitrine {
+
+class Objective {
+ public:
+  /// `shapes`: of the targets; `widths`: of the student's stages, none for a ViT. Weights from torch's default
+  /// generator. Throws Error when the options ask for maps or exits of a student without stages, or for exits without a
+  /// teacher.
+  Objective(const TrainOptions& options, const TargetShapes& shapes, const std::vector<std::int64_t>& widths,
+            int classes, at::Device device);
+
+  /// Which of its modules learn in this phase.
+  void enter(const PhaseOptions& phase);
+  /// The terms that phase, targets and configuration ask for. `out`: of the batch, its graph alive unless the phase
+  /// freezes the student.
+  LossTerms terms(const NetworkOutputs& out, const Batch& batch, const PhaseOptions& phase);
+
+  /// With the adaptive mapping, the last batch's mean weights: of each stage, over the tracks. Else empty.
+  struct Mapped {
+    std::vector<std::uint32_t> stages;
+    std::vector<std::string> tracks;
+    at::Tensor weights;  ///< [stages, tracks]; undefined before the first batch with features
+  };
+  const Mapped& mapped() const { return mapped_; }
+
+  /// By the names that their tensors have in checkpoints: "transformer" (with several pairs "transformer1" and so on),
+  /// "mapping", "exits".
+  const std::vector<std::pair<std::string, std::shared_ptr<torch::nn::Module>>>& modules() const { return modules_; }
+
+ private:
+  void make_feature_modules(const TargetShapes& shapes, const std::vector<std::int64_t>& widths);
+  at::Tensor feature_loss(const NetworkOutputs& out, const Batch& batch);
+  void add_guidance(const NetworkOutputs& out, const Batch& batch, LossTerms& terms);
+
+  const TrainOptions& options_;
+  at::Device device_;
+  std::size_t stage_;
+  bool topk_;                          // the teacher's logits are rows of the largest
+  std::vector<std::uint32_t> stages_;  // of each transformer
+  std::vector<FeatureTransformer> transformers_;
+  AdaptiveMapping mapping_{nullptr};
+  Mapped mapped_;
+  StageExits exits_{nullptr};
+  std::vector<std::pair<std::string, std::shared_ptr<torch::nn::Module>>> modules_;
+};
+
+/// Teacher features [N, C, H, W] of a track and noise of `deviations` of each channel's standard deviation in the
+/// batch, drawn by seed, track and step alone.
+at::Tensor with_noise(const at::Tensor& features, double deviations, std::uint64_t seed, std::size_t track,
+                      std::uint64_t step);
+
+}  // namespace vitrine
+
+#endif  // VITRINE_TRAIN_OBJECTIVE_H_

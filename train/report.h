@@ -1,0 +1,38 @@
+// What a checkpoint is worth, for people and for programs: `vitrine-train --evaluate`.
+#ifndef VITRINE_TRAIN_REPORT_H_
+#define VITRINE_TRAIN_REPORT_H_
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "common/eval/judgement.h"
+#include "common/models/safetensors.h"
+#include "train/options.h"
+
+namespace vitrine {
+
+struct Report {
+  std::string checkpoint, images;    ///< paths, as given
+  std::vector<std::string> classes;  ///< names
+  Judgement judgement;
+};
+
+/// Judges the checkpoint on options.test, or on options.validation when there is no test folder: the shorter side
+/// resized, the centre cropped. options.model must be of the checkpoint's kind; its classes are the folder's. When
+/// options.targets.teacher.weights names a teacher, agreement with it is counted, on its own crops of the same images.
+/// Throws Error when anything does not fit.
+Report evaluate_checkpoint(const TrainOptions& options, const std::filesystem::path& checkpoint);
+
+/// The model's tensors in a checkpoint: a file of weights (final, best, or anything with the model's names), a
+/// checkpoint-STEP.safetensors (the moving average where it has one), or a run's directory, where final.safetensors
+/// comes before the last checkpoint. Throws Error when there is none.
+Tensors checkpoint_weights(const std::filesystem::path& checkpoint);
+
+/// A table of classes, then the sums.
+std::string as_text(const Report& report);
+std::string as_json(const Report& report);
+
+}  // namespace vitrine
+
+#endif  // VITRINE_TRAIN_REPORT_H_
