@@ -123,12 +123,20 @@ void Cache::add_track(const std::filesystem::path& directory) {
   tracks_.push_back(std::move(info));
 }
 
+namespace {
+
+// The file that holds a group's recipes.
+const Container& recipes_of(const Shelf& recipes, const Plan& plan, GroupKey key) {
+  if (key.group >= plan.groups_per_pass())
+    fail(recipes.directory().string(), ": group ", key.group, " is not there; a pass has ", plan.groups_per_pass());
+  return recipes.open(std::uint64_t{key.pass} * plan.shards_per_pass() + key.group / plan.options().shard_groups);
+}
+
+}  // namespace
+
 std::vector<Recipe> Cache::recipes(GroupKey key) const {
   const PlanOptions& options = plan_->options();
-  if (key.group >= plan_->groups_per_pass())
-    fail(directory_.string(), ": group ", key.group, " is not there; a pass has ", plan_->groups_per_pass());
-  const Container& file =
-      recipes_->open(std::uint64_t{key.pass} * plan_->shards_per_pass() + key.group / options.shard_groups);
+  const Container& file = recipes_of(*recipes_, *plan_, key);
   Container::Scratch scratch;
   std::vector<Recipe> recipes(options.group);
   file.read_chunk(file.find("recipe"), key.group % options.shard_groups, scratch,
@@ -140,10 +148,7 @@ std::vector<Recipe> Cache::recipes(GroupKey key) const {
 
 std::uint64_t Cache::picture_hash(GroupKey key) const {
   const PlanOptions& options = plan_->options();
-  if (key.group >= plan_->groups_per_pass())
-    fail(directory_.string(), ": group ", key.group, " is not there; a pass has ", plan_->groups_per_pass());
-  const Container& file =
-      recipes_->open(std::uint64_t{key.pass} * plan_->shards_per_pass() + key.group / options.shard_groups);
+  const Container& file = recipes_of(*recipes_, *plan_, key);
   Container::Scratch scratch;
   const std::vector<std::byte> bytes = file.read_all(file.find("picture_hash"), scratch);
   std::uint64_t hash;

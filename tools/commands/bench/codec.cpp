@@ -1,12 +1,8 @@
 // vitrine-bench codec: bytes and speed of the transform form, beside a careful codec without contexts (tools/peers/codec_judge.py),
 // beside no transform and beside int8, on a cache's fp32 features and on synthetic coefficients.
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -18,10 +14,12 @@
 #include <vector>
 
 #include "common/base/error.h"
+#include "common/base/temporary.h"
 #include "common/cache/cache.h"
 #include "common/codec/frame.h"
 #include "common/codec/transform/transform_codec.h"
 #include "tools/commands/bench/command.h"
+#include "tools/commands/bench/peer.h"
 #include "tools/commands/bench/report.h"
 
 namespace vitrine {
@@ -149,10 +147,8 @@ double int8_bytes(const Features& features, std::uint32_t group) {
 }
 
 nlohmann::json judged(const Features& features, const Options& options) {
-  std::string name = (std::filesystem::temp_directory_path() / "vitrine-bench-XXXXXX.npy").string();
-  const int descriptor = mkstemps(name.data(), 4);
-  if (descriptor < 0) fail(name, ": cannot be made; set TMPDIR to a place that can be written");
-  close(descriptor);
+  const TemporaryDirectory place;
+  const std::string name = (place.path() / "features.npy").string();
   std::string header = text("{'descr': '<f4', 'fortran_order': False, 'shape': (", features.views, ", ", features.channels, ", ",
                             features.height, ", ", features.width, "), }");
   header.resize((header.size() + 11 + 63) / 64 * 64 - 11, ' ');
@@ -165,16 +161,9 @@ nlohmann::json judged(const Features& features, const Options& options) {
                static_cast<std::streamsize>(features.values.size() * sizeof(float)));
     if (!file) fail(name, ": cannot be written; is the disk full?");
   }
-  const std::string command = text("OMP_NUM_THREADS=1 '", options.python.string(), "' '", VITRINE_SOURCE,
-                                   "/tools/peers/codec_judge.py' '", name, "' --error ", options.max_error);
-  FILE* pipe = popen(command.c_str(), "r");
-  std::string answer;
-  char buffer[4096];
-  for (std::size_t got; pipe != nullptr && (got = fread(buffer, 1, sizeof buffer, pipe)) > 0;) answer.append(buffer, got);
-  const int status = pipe == nullptr ? -1 : pclose(pipe);
-  std::filesystem::remove(name);
-  if (status != 0) fail("the judge ended with status ", status, "; does ", options.python.string(), " have numpy and zstandard?");
-  return nlohmann::json::parse(answer);
+  const auto answer = bench::ask_peer(options.python, "codec_judge.py", text("'", name, "' --error ", options.max_error));
+  if (!answer) fail("the judge tools/peers/codec_judge.py did not end well; does ", options.python.string(), " have numpy and zstandard?");
+  return *answer;
 }
 
 std::string percent(double share) { return text(std::lround(1000 * share) / 10.0, " %"); }

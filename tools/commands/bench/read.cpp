@@ -1,5 +1,4 @@
 #include <malloc.h>
-#include <sys/wait.h>
 #include <unistd.h>
 #include <zstd.h>
 
@@ -12,6 +11,7 @@
 #include <functional>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,8 +19,10 @@
 #include "common/base/error.h"
 #include "common/base/files.h"
 #include "common/base/progress.h"
+#include "common/base/temporary.h"
 #include "common/cache/cache.h"
 #include "tools/commands/bench/command.h"
+#include "tools/commands/bench/peer.h"
 #include "tools/commands/bench/report.h"
 #include "tools/commands/bench/targets.h"
 
@@ -36,26 +38,17 @@ struct Options {
   std::filesystem::path python = std::filesystem::path(VITRINE_SOURCE) / ".venv/bin/python";
 };
 
-// A directory of our own, removed at the end unless the user named it.
+// The directory that the user named, or one of our own that goes at the end.
 class Workplace {
  public:
-  explicit Workplace(const std::filesystem::path& wanted) : path_(wanted), keep_(!wanted.empty()) {
-    if (keep_) return;
-    std::string name = (std::filesystem::temp_directory_path() / "vitrine-bench-XXXXXX").string();
-    if (mkdtemp(name.data()) == nullptr) fail(name, ": cannot be made; name another place with --directory");
-    path_ = name;
+  explicit Workplace(const std::filesystem::path& wanted) : path_(wanted) {
+    if (wanted.empty()) path_ = own_.emplace().path();
   }
-  ~Workplace() {
-    std::error_code ignored;
-    if (!keep_) std::filesystem::remove_all(path_, ignored);
-  }
-  Workplace(const Workplace&) = delete;
-  Workplace& operator=(const Workplace&) = delete;
   const std::filesystem::path& path() const { return path_; }
 
  private:
+  std::optional<TemporaryDirectory> own_;
   std::filesystem::path path_;
-  bool keep_;
 };
 
 double median(std::vector<double> values) {
@@ -154,15 +147,8 @@ nlohmann::json ask_peer(const Options& options, const std::filesystem::path& dir
     }
     if (!out.flush()) fail(directory.string(), ": cannot be written; check that the disk has room");
   }
-  const std::string command = text("'", options.python.string(), "' '", VITRINE_SOURCE, "/tools/peers/read_peer.py' '",
-                                   directory.string(), "' --rounds ", options.rounds);
-  std::string answer;
-  FILE* pipe = popen(command.c_str(), "r");
-  if (pipe == nullptr) return {};
-  char buffer[4096];
-  while (const std::size_t n = fread(buffer, 1, sizeof buffer, pipe)) answer.append(buffer, n);
-  if (pclose(pipe) != 0) return {};
-  return nlohmann::json::parse(answer, nullptr, false);
+  return bench::ask_peer(options.python, "read_peer.py", text("'", directory.string(), "' --rounds ", options.rounds))
+      .value_or(nlohmann::json());
 }
 
 // `place`: where the peer may work; empty leaves it out.

@@ -3,7 +3,6 @@
 #include <tbb/parallel_for.h>
 #include <tbb/task_arena.h>
 #include <torch/torch.h>
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <chrono>
@@ -15,6 +14,7 @@
 
 #include "common/base/error.h"
 #include "common/base/progress.h"
+#include "common/base/temporary.h"
 #include "common/cache/cache.h"
 #include "common/cache/writer.h"
 #include "common/config/config.h"
@@ -43,27 +43,6 @@ struct Request {
   std::uint32_t groups = 0;
   double epochs = 0;
   bool json = false;
-};
-
-// A directory of its own that goes when this does.
-class Scratch {
- public:
-  explicit Scratch(const fs::path& below) {
-    std::string name = (below / "vitrine-estimate-XXXXXX").string();
-    if (mkdtemp(name.data()) == nullptr)
-      fail(below.string(), ": no directory can be made in it; give another with --scratch");
-    path_ = name;
-  }
-  ~Scratch() {
-    std::error_code ignored;  // nothing can be done about it here
-    fs::remove_all(path_, ignored);
-  }
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
-  const fs::path& path() const { return path_; }
-
- private:
-  fs::path path_;
 };
 
 struct TrackBytes {
@@ -174,7 +153,7 @@ Estimate measure(const Request& request) {
   const tbb::global_control threads(tbb::global_control::max_allowed_parallelism, std::max(2u, estimate.workers));
   time_stages(teacher, maker, plan, groups, estimate);
 
-  const Scratch scratch(request.scratch.empty() ? fs::temp_directory_path() : fs::path(request.scratch));
+  const TemporaryDirectory scratch(request.scratch.empty() ? fs::temp_directory_path() : fs::path(request.scratch));
   create_cache(scratch.path(), *index, plan);
   // A basis of the sample's views alone: it is fitted a little too well to be fair, by less than the groups differ.
   ReadyTracks ready =
