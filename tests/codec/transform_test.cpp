@@ -1,6 +1,7 @@
 // The transform form: what its parts promise, and the bound in every group.
 #include <bit>
 #include <cmath>
+#include <cstring>
 #include <random>
 #include <utility>
 
@@ -113,8 +114,8 @@ TEST_CASE("streams of bits come back, and cost what their entropy says") {
       s.level = transform::best_level(ones, bits);
       const double q = static_cast<double>(ones) / static_cast<double>(bits);
       if (q < 1) entropy -= static_cast<double>(bits) * (q * std::log2(q) + (1 - q) * std::log2(1 - q));
-      encoder.add(s.packed, bits, s.level);
-      streams.push_back(s);
+      streams.push_back(std::move(s));
+      encoder.add(streams.back().packed, bits, streams.back().level);
     }
   const std::vector<std::uint8_t> coded = encoder.finish();
   CHECK(8.0 * static_cast<double>(coded.size()) < 1.015 * entropy + 8 * 4 * transform::kStates);
@@ -129,7 +130,7 @@ TEST_CASE("streams of bits come back, and cost what their entropy says") {
   CHECK(decoder.ends());
 }
 
-TEST_CASE("both bodies of the bit planes write the same streams and read them back") {
+TEST_CASE("both bodies of items and bit planes write the same streams and read them back") {
   std::mt19937 generator(5);
   for (const std::size_t count : {1u, 63u, 64u, 65u, 1000u}) {
     std::vector<std::uint16_t> magnitude(count);
@@ -139,42 +140,80 @@ TEST_CASE("both bodies of the bit planes write the same streams and read them ba
       magnitude[i] = static_cast<std::uint16_t>(generator() % 3 == 0 ? generator() % (generator() % 40 == 0 ? 60000 : 40) : 0);
       negative[i] = magnitude[i] != 0 && generator() % 2 == 0 ? 1 : 0;
     }
+    magnitude.resize(count + 64);
+    negative.resize(count + 64);
     std::vector<std::uint8_t> memory[2];
     for (int any = 0; any < 2; ++any) {
-      const std::size_t each = 2 * count + 128;
-      memory[any].assign(each * (transform::kClasses * transform::kPlanes + 3), 0);
-      transform::Streams streams;
+      // Signs, low bits, escapes; then each class's numbers, and its planes.
+      const std::size_t each = 3 * count + 128, of_planes = (count / 8 + 1 + transform::kPlaneGap) * transform::kPlanes + 64;
+      memory[any].assign(3 * each + transform::kClasses * (each + of_planes), 0);
+      transform::SplitStreams streams;
       std::uint8_t* at = memory[any].data();
-      for (auto& planes : streams.planes)
-        for (transform::Bits& plane : planes) plane.bytes = std::exchange(at, at + each);
-      streams.signs.bytes = std::exchange(at, at + each);
-      streams.low.bytes = std::exchange(at, at + each);
-      streams.escapes = at;
-      transform::pack_function(any == 1)(magnitude.data(), negative.data(), classes.data(), count, streams);
-      transform::Streams back = streams;
-      for (auto& planes : back.planes)
-        for (transform::Bits& plane : planes) plane.position = 0;
-      back.signs.position = back.low.position = 0;
-      back.low_end = streams.low.position;
-      back.escapes_end = streams.escapes;
-      back.escapes = at;
+      const auto take = [&at](std::size_t bytes) { return std::exchange(at, at + bytes); };
+      streams.signs.bytes = take(each);
+      streams.low.bytes = take(each);
+      std::uint8_t* const escapes = take(each);
+      streams.escapes = escapes;
+      std::uint8_t* numbers_of[transform::kClasses];
+      for (int c = 0; c < transform::kClasses; ++c) streams.next[c] = numbers_of[c] = take(each);
+      transform::split_function(any == 1)(magnitude.data(), negative.data(), classes.data(), count, streams);
+      std::vector<std::uint64_t> scratch;
+      const std::uint8_t* strings[transform::kClasses][transform::kPlanes] = {};
+      int planes[transform::kClasses];
+      for (int c = 0; c < transform::kClasses; ++c) {
+        const std::uint8_t* string = at;
+        std::uint64_t ones[transform::kPlanes], bits = static_cast<std::uint64_t>(streams.next[c] - numbers_of[c]);
+        std::memset(streams.next[c], 0, 64);  // what lies beyond the numbers is anybody's
+        planes[c] = bits == 0 ? 0 : transform::collapse_function(any == 1)(numbers_of[c], bits, take(of_planes), ones, scratch);
+        for (int t = 0; t < planes[c]; bits = ones[t], ++t) {
+          strings[c][t] = string;
+          string += (bits + 7) / 8 + transform::kPlaneGap;
+        }
+        std::uint8_t* const end = const_cast<std::uint8_t*>(string);
+        std::memset(end, 0, static_cast<std::size_t>(at - end));
+        for (int t = 0; t + 1 < planes[c]; ++t) {  // as are the gaps
+          std::uint8_t* const gap = const_cast<std::uint8_t*>(strings[c][t + 1]) - transform::kPlaneGap;
+          std::memset(gap, 0, transform::kPlaneGap);
+        }
+      }
+      std::vector<std::int8_t> offsets(2 * transform::kClasses);
+      for (std::int8_t& offset : offsets) offset = static_cast<std::int8_t>(static_cast<int>(generator() % 255) - 127);
       for (int reader = 0; reader < 2; ++reader) {
-        transform::Streams again = back;
-        std::vector<std::uint16_t> m(count + 64);
-        std::vector<std::uint8_t> n(count + 64), seen(count + 64);
-        transform::unpack_function(reader == 1)(classes.data(), count, again, m.data(), n.data(), seen.data());
-        CHECK(!again.overrun);
-        m.resize(count);
-        n.resize(count);
-        CHECK(m == magnitude);
-        CHECK(n == negative);
+        transform::MergedStreams back;
+        std::vector<std::vector<std::uint8_t>> numbers;
+        for (std::size_t c = 0; c < transform::kClasses; ++c) {
+          const auto own = static_cast<std::uint64_t>(streams.next[c] - numbers_of[c]);
+          numbers.emplace_back(own + 128);
+          transform::expand_function(reader == 1)(strings[c], planes[c], own, numbers.back().data(), scratch);
+          back.next[c] = numbers.back().data();
+          back.end[c] = back.next[c] + own;
+        }
+        back.signs.bytes = streams.signs.bytes;
+        back.low.bytes = streams.low.bytes;
+        back.low_end = streams.low.position;
+        back.escapes = escapes;
+        back.escapes_end = streams.escapes;
+        std::vector<float> items(count + 64);
+        std::vector<std::uint8_t> seen(count + 64);
+        transform::merge_function(reader == 1)(classes.data(), count, back, {offsets.data(), 0.25f}, items.data(), nullptr, seen.data());
+        CHECK(!back.overrun);
+        bool same = true, ended = back.escapes == back.escapes_end && back.low.position == back.low_end &&
+                          back.signs.position == streams.signs.position;
+        for (int c = 0; c < transform::kClasses; ++c) ended = ended && back.next[c] == back.end[c];
+        for (std::size_t i = 0; i < count; ++i) {
+          const int k = magnitude[i], c = classes[i];
+          const float level = static_cast<float>(256 * k + (k == 0 ? 0 : offsets[k == 1 ? c : transform::kClasses + c])) * 0.25f;
+          same = same && items[i] == (negative[i] != 0 ? -level : level) && seen[i] == std::min(k, transform::kSeen);
+        }
+        CHECK(same);
+        CHECK(ended);
       }
     }
     CHECK(memory[0] == memory[1]);
   }
 }
 
-TEST_CASE("both bodies of the quantiser and its inverse make the same numbers") {
+TEST_CASE("both bodies of the quantiser make the same numbers") {
   std::mt19937 generator(6);
   for (const std::size_t count : {1u, 16u, 63u, 64u, 5000u}) {
     const std::size_t room = (count + 63) / 64 * 64;
@@ -191,24 +230,18 @@ TEST_CASE("both bodies of the quantiser and its inverse make the same numbers") 
     }
     std::vector<std::uint16_t> magnitude[2];
     std::vector<std::uint8_t> seen[2], negative[2];
-    std::vector<float> back[2];
     double error[2];
     for (const int any : {0, 1}) {
       magnitude[any].resize(room);
       seen[any].resize(room);
       negative[any].resize(room);
-      back[any].resize(room);
       error[any] = transform::quantise_function(any == 1)(items.data(), classes.data(), count, 1 / 0.7f, thresholds, offsets.data(),
                                                            magnitude[any].data(), seen[any].data(), negative[any].data());
-      transform::dequantise_function(any == 1)(magnitude[any].data(), negative[any].data(), classes.data(), count, offsets.data(),
-                                               0.7f / 256, back[any].data());
-      back[any].resize(count);
     }
     CHECK(magnitude[0] == magnitude[1]);
     CHECK(seen[0] == seen[1]);
     CHECK(negative[0] == negative[1]);
     CHECK(std::bit_cast<std::uint64_t>(error[0]) == std::bit_cast<std::uint64_t>(error[1]));
-    CHECK(back[0] == back[1]);
   }
 }
 

@@ -19,7 +19,7 @@
 #pragma GCC diagnostic ignored "-Wuninitialized"
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #pragma GCC push_options
-#pragma GCC target("avx512f,avx512bw,avx512vl,bmi,bmi2,popcnt,lzcnt")
+#pragma GCC target("avx512f,avx512bw,avx512vl,avx512vbmi2,bmi,bmi2,popcnt,lzcnt")
 #define VITRINE_BLOCKS_NAME wide
 #define VITRINE_BLOCKS_WIDE 1
 #include "common/codec/transform/blocks_body.inc"
@@ -35,7 +35,7 @@ namespace {
 bool has_wide() {
 #if VITRINE_HAS_WIDE
   return __builtin_cpu_supports("avx512bw") != 0 && __builtin_cpu_supports("avx512vl") != 0 &&
-         __builtin_cpu_supports("bmi2") != 0;
+         __builtin_cpu_supports("avx512vbmi2") != 0 && __builtin_cpu_supports("bmi2") != 0;
 #else
   return false;
 #endif
@@ -43,20 +43,36 @@ bool has_wide() {
 
 }  // namespace
 
-PackFunction pack_function(bool any) {
+SplitFunction split_function(bool any) {
 #if VITRINE_HAS_WIDE
-  if (!any && has_wide()) return wide::pack;
+  if (!any && has_wide()) return wide::split;
 #endif
   (void)any;
-  return portable::pack;
+  return portable::split;
 }
 
-UnpackFunction unpack_function(bool any) {
+CollapseFunction collapse_function(bool any) {
 #if VITRINE_HAS_WIDE
-  if (!any && has_wide()) return wide::unpack;
+  if (!any && has_wide()) return wide::collapse;
 #endif
   (void)any;
-  return portable::unpack;
+  return portable::collapse;
+}
+
+ExpandFunction expand_function(bool any) {
+#if VITRINE_HAS_WIDE
+  if (!any && has_wide()) return wide::expand;
+#endif
+  (void)any;
+  return portable::expand;
+}
+
+MergeFunction merge_function(bool any) {
+#if VITRINE_HAS_WIDE
+  if (!any && has_wide()) return wide::merge;
+#endif
+  (void)any;
+  return portable::merge;
 }
 
 QuantiseFunction quantise_function(bool any) {
@@ -65,14 +81,6 @@ QuantiseFunction quantise_function(bool any) {
 #endif
   (void)any;
   return portable::quantise;
-}
-
-DequantiseFunction dequantise_function(bool any) {
-#if VITRINE_HAS_WIDE
-  if (!any && has_wide()) return wide::dequantise;
-#endif
-  (void)any;
-  return portable::dequantise;
 }
 
 }  // namespace vitrine::transform

@@ -1,10 +1,11 @@
-// Magnitudes, signs and classes of 64 items at a time, to bit streams and back. Two bodies, one result: a portable one, and one for
-// processors with AVX-512BW and BMI2. Private to this room.
+// Items to magnitudes, signs and classes, those to bit strings, and back. Two bodies, one result: a portable one, and one for
+// processors with AVX-512 (BW, VL, VBMI2) and BMI2. Private to this room.
 #ifndef VITRINE_COMMON_CODEC_TRANSFORM_BLOCKS_H_
 #define VITRINE_COMMON_CODEC_TRANSFORM_BLOCKS_H_
 
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include "common/codec/transform/context.h"
 
@@ -16,22 +17,51 @@ struct Bits {
   std::uint64_t position = 0;
 };
 
-struct Streams {
-  Bits planes[kClasses][kPlanes];
-  Bits signs;               ///< of items that are not 0: 1 is negative
-  Bits low;                 ///< low_bits() of the items of large classes
-  std::uint8_t* escapes = nullptr;            ///< (|k| >> low bits) − 15 of items beyond all planes: 7 bits a byte, the last below 128
-  const std::uint8_t* escapes_end = nullptr;  ///< reading only
-  std::uint64_t low_end = 0;                  ///< reading only: bits of `low`
-  bool overrun = false;                       ///< reading: escapes or low bits ended too early
+/// What split() writes. Memory of all must suffice, with 64 bytes beyond the end of each.
+struct SplitStreams {
+  std::uint8_t* next[kClasses] = {};  ///< of each class, its items' numbers: min(|k| >> low bits, kPlanes)
+  Bits signs;                         ///< of items that are not 0: 1 is negative
+  Bits low;                           ///< low_bits() of the items of large classes
+  std::uint8_t* escapes = nullptr;    ///< (|k| >> low bits) − 15 of items beyond all planes: 7 bits a byte, the last below 128
 };
 
-/// `magnitude`, `negative` (0 or 1), `classes`: [count]. Memory of all streams must suffice.
-using PackFunction = void (*)(const std::uint16_t* magnitude, const std::uint8_t* negative, const std::uint8_t* classes,
-                              std::size_t count, Streams& streams);
-/// The inverse. `seen`: min(magnitude, 15). All four arrays may be written up to the next multiple of 64.
-using UnpackFunction = void (*)(const std::uint8_t* classes, std::size_t count, Streams& streams, std::uint16_t* magnitude,
-                                std::uint8_t* negative, std::uint8_t* seen);
+/// `magnitude`, `negative` (0 or 1), `classes`: [count], readable up to the next multiple of 64.
+using SplitFunction = void (*)(const std::uint16_t* magnitude, const std::uint8_t* negative, const std::uint8_t* classes,
+                               std::size_t count, SplitStreams& streams);
+
+/// A class's numbers as planes: bit string t has a one for each of the `count` numbers above t, and bits for those above t − 1 only.
+/// Writes them one after another to `out`, each to whole bytes and kPlaneGap more, until one would be empty or all are made; ones[t]
+/// counts those of string t. Returns how many strings have ones. `numbers` are read up to the next multiple of 64.
+using CollapseFunction = int (*)(const std::uint8_t* numbers, std::uint64_t count, std::uint8_t* out, std::uint64_t* ones,
+                                 std::vector<std::uint64_t>& scratch);
+inline constexpr std::size_t kPlaneGap = 16;
+
+/// A class's planes as numbers: out[i] is how many of the `planes` bit strings, beginning with the first, have a one for item i. A
+/// plane has a bit for each item that the one before has a one for, the first for all `count`. Strings may be read up to nine
+/// bytes beyond their end; `out` may be written up to the next multiple of 64. `scratch` is the caller's, kept for the next call.
+using ExpandFunction = void (*)(const std::uint8_t* const* strings, int planes, std::uint64_t count, std::uint8_t* out,
+                                std::vector<std::uint64_t>& scratch);
+
+/// What merge() reads.
+struct MergedStreams {
+  const std::uint8_t* next[kClasses] = {};  ///< of each class, its items' numbers as expand() makes them; 64 bytes beyond `end` are read
+  const std::uint8_t* end[kClasses] = {};
+  Bits signs, low;
+  std::uint64_t low_end = 0;  ///< bits of `low`
+  const std::uint8_t *escapes = nullptr, *escapes_end = nullptr;
+  bool overrun = false;  ///< set when a class, the escapes or the low bits ended too early
+};
+
+/// What items stand for: ± (256 |k| + offset) · unit, each rounded once; offset by class and |k| as in FeatureBasis, 0 for k = 0.
+struct Levels {
+  const std::int8_t* offsets;
+  float unit;  ///< step / 256
+};
+
+/// The next `count` items from all streams, by their classes. Writes min(|k|, kSeen), and values: to items[0 .. count), or where
+/// `targets` is given each 64 of them to items + target. Arrays may be read and written up to the next multiple of 64.
+using MergeFunction = void (*)(const std::uint8_t* classes, std::size_t count, MergedStreams& streams, const Levels& levels,
+                               float* items, const std::uint32_t* targets, std::uint8_t* seen);
 
 /// The encoder's limits, in steps: below zero[c] an item of class c becomes 0, else max(1, floor(x + round[c])).
 struct Thresholds {
@@ -43,15 +73,12 @@ struct Thresholds {
 using QuantiseFunction = double (*)(const float* items, const std::uint8_t* classes, std::size_t count, float inverse_step,
                                     const Thresholds& thresholds, const std::int8_t* offsets, std::uint16_t* magnitude,
                                     std::uint8_t* seen, std::uint8_t* negative);
-/// The items: ± (256 |k| + offset) · unit, unit = step / 256, each rounded once. Written up to the next multiple of 64.
-using DequantiseFunction = void (*)(const std::uint16_t* magnitude, const std::uint8_t* negative, const std::uint8_t* classes,
-                                    std::size_t count, const std::int8_t* offsets, float unit, float* items);
-
 /// Those of this processor; `any`: those that run on every one.
-PackFunction pack_function(bool any = false);
-UnpackFunction unpack_function(bool any = false);
+SplitFunction split_function(bool any = false);
+CollapseFunction collapse_function(bool any = false);
+ExpandFunction expand_function(bool any = false);
+MergeFunction merge_function(bool any = false);
 QuantiseFunction quantise_function(bool any = false);
-DequantiseFunction dequantise_function(bool any = false);
 
 }  // namespace vitrine::transform
 

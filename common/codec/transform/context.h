@@ -24,6 +24,7 @@ inline constexpr int kPlanes = 15;    ///< planes |k| > 0 … |k| > 14 of a clas
 
 /// Low bits that a class sends as they are; its planes are those of |k| >> low_bits.
 constexpr int low_bits(int c) { return c >= 24 ? c / 2 - 11 : 0; }
+inline constexpr int kLastWithoutLowBits = 23;
 
 /// Positions in the order of coding.
 struct Slots {

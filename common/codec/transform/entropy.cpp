@@ -31,6 +31,9 @@ NibbleModel make_model(int level) {
   // What rounding left over goes to the likeliest nibble.
   auto& likeliest = model.frequency[one < zero ? 0 : 15];
   likeliest = static_cast<std::uint16_t>(likeliest + (1u << kScaleBits) - sum);
+  // 2^63 / f, rounded up: with x < f · 2^20 ≤ 2^32 its excess stays below 1 / f.
+  for (std::size_t nibble = 0; nibble < 16; ++nibble)
+    model.reciprocal[nibble] = (std::uint64_t{1} << 63) / model.frequency[nibble] + 1;
   std::uint32_t start = 0;
   for (std::uint32_t nibble = 0; nibble < 16; ++nibble) {
     model.start[nibble] = static_cast<std::uint16_t>(start);
@@ -65,34 +68,38 @@ int best_level(std::uint64_t ones, std::uint64_t bits) {
 }
 
 void NibbleEncoder::add(std::span<const std::uint8_t> packed, std::uint64_t bits, int level) {
-  const std::size_t count = (bits + 3) / 4;
-  streams_.push_back({level, nibbles_.size(), count});
-  for (std::size_t i = 0; i < count; ++i)
-    nibbles_.push_back(static_cast<std::uint8_t>(packed[i / 2] >> (i % 2 * 4) & 15));
+  streams_.push_back({level, packed.data(), (bits + 3) / 4});
 }
 
 std::vector<std::uint8_t> NibbleEncoder::finish() {
   std::array<std::uint32_t, kStates> states;
   states.fill(kLow);
-  std::vector<std::uint16_t> words;  // last first
+  std::size_t nibbles = 0;
+  for (const Stream& stream : streams_) nibbles += stream.count;
+  // Words from the end on: at most one a nibble.
+  static thread_local std::vector<std::uint16_t> words;
+  if (words.size() < nibbles + 1) words.resize(nibbles + 1);
+  std::uint16_t* const end = words.data() + words.size();
+  std::uint16_t* next = end;
   for (auto stream = streams_.rbegin(); stream != streams_.rend(); ++stream) {
     const NibbleModel& model = nibble_model(stream->level);
     for (std::size_t j = stream->count; j-- > 0;) {
       std::uint32_t& x = states[j % kStates];
-      const std::size_t symbol = nibbles_[stream->first + j];
+      const std::size_t symbol = stream->packed[j / 2] >> (j % 2 * 4) & 15;
       const std::uint32_t frequency = model.frequency[symbol];
-      if (x >= std::uint64_t{frequency} << (32 - kScaleBits)) {
-        words.push_back(static_cast<std::uint16_t>(x));
-        x >>= 16;
-      }
-      x = (x / frequency << kScaleBits) + x % frequency + model.start[symbol];
+      const bool full = x >= std::uint64_t{frequency} << (32 - kScaleBits);
+      next[-1] = static_cast<std::uint16_t>(x);
+      next -= full ? 1 : 0;
+      x = full ? x >> 16 : x;
+      const auto quotient = static_cast<std::uint32_t>(static_cast<unsigned __int128>(model.reciprocal[symbol]) * x >> 63);
+      x += quotient * ((1u << kScaleBits) - frequency) + model.start[symbol];  // (quotient << 12) + remainder + start
     }
   }
   std::vector<std::uint8_t> out;
-  out.reserve(4 * kStates + 2 * words.size());
+  out.reserve(4 * kStates + static_cast<std::size_t>(end - next) * 2);
   for (const std::uint32_t state : states) append(out, state);
-  for (std::size_t i = words.size(); i-- > 0;) append(out, words[i]);
-  nibbles_.clear();
+  const auto* first = reinterpret_cast<const std::uint8_t*>(next);
+  out.insert(out.end(), first, first + (end - next) * 2);
   streams_.clear();
   return out;
 }

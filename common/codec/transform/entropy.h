@@ -15,9 +15,10 @@ inline constexpr int kLevels = 61;       ///< probabilities of a one: odds 2^((l
 inline constexpr int kStates = 8;        ///< interleaved coders: symbol j of a stream belongs to state j mod 8
 inline constexpr int kScaleBits = 12;    ///< frequencies of the 16 nibbles sum to 4096
 
-/// Frequencies of the 16 nibbles at one level, and what decoding needs.
+/// Frequencies of the 16 nibbles at one level, and what coding needs.
 struct NibbleModel {
   std::array<std::uint16_t, 16> frequency, start;
+  std::array<std::uint64_t, 16> reciprocal;          ///< x / frequency = x · reciprocal >> 63 for x < frequency · 2^20
   std::array<std::uint8_t, 1 << kScaleBits> symbol;  ///< of each slot
 };
 const NibbleModel& nibble_model(int level);
@@ -28,7 +29,8 @@ int best_level(std::uint64_t ones, std::uint64_t bits);
 /// Collects streams, then codes them all: the decoder must take them in the same order.
 class NibbleEncoder {
  public:
-  /// `bits` bits, packed from the least significant bit of each byte on; what is missing to a nibble counts as zeros.
+  /// `bits` bits, packed from the least significant bit of each byte on, which must stay until finish(); what is missing to a
+  /// nibble counts as it stands there.
   void add(std::span<const std::uint8_t> packed, std::uint64_t bits, int level);
   /// States (uint32 × 8), then words (uint16), little-endian.
   std::vector<std::uint8_t> finish();
@@ -36,9 +38,9 @@ class NibbleEncoder {
  private:
   struct Stream {
     int level;
-    std::size_t first, count;  // in nibbles_
+    const std::uint8_t* packed;
+    std::size_t count;  // of nibbles
   };
-  std::vector<std::uint8_t> nibbles_;
   std::vector<Stream> streams_;
 };
 

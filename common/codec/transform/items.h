@@ -8,6 +8,7 @@
 
 #include "common/codec/transform/basis.h"
 #include "common/codec/transform/context.h"
+#include "common/codec/transform/payload.h"
 
 namespace vitrine::transform {
 
@@ -19,8 +20,8 @@ void from_coefficients(const FeatureBasis& basis, std::span<const float> coeffic
 /// coefficients [views, C, H, W] -> items [C, slots, views].
 void to_items(const FeatureBasis& basis, const Slots& slots, std::span<const float> coefficients, std::uint32_t views,
               std::span<float> items);
-/// One channel's items [slots, views] into coefficients [views, C, H, W].
-void from_items(const FeatureBasis& basis, const Slots& slots, const float* items, std::uint32_t channel, std::uint32_t views,
+/// One channel's items as ItemDecoder gives them, into coefficients [views, C, H, W]. Overwrites the values.
+void from_items(const FeatureBasis& basis, const ChannelItems& items, std::uint32_t channel, std::uint32_t views,
                 std::span<float> coefficients);
 
 }  // namespace vitrine::transform

@@ -3,12 +3,18 @@
 #define VITRINE_COMMON_CODEC_TRANSFORM_LINEAR_H_
 
 #include <cstddef>
+#include <cstdint>
+#include <span>
 #include <vector>
 
 namespace vitrine::transform {
 
 /// c [m, n] = a [m, k] · b [k, n]. Sums run over k in order, whatever the machine; products are fused into sums where it can.
 void multiply(const float* a, const float* b, float* c, std::size_t m, std::size_t k, std::size_t n);
+
+/// The same where all rows of b but `rows` (ascending) are 0, and need not be there.
+void multiply_some(const float* a, const float* b, float* c, std::size_t m, std::size_t k, std::size_t n,
+                   std::span<const std::uint32_t> rows);
 
 /// c [n, n] += xᵀ · x for x [m, n], in double precision; the lower triangle alone is right.
 void add_products(const float* x, double* c, std::size_t m, std::size_t n);

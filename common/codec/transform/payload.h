@@ -21,6 +21,12 @@ std::vector<std::uint8_t> encode_items(const FeatureBasis& basis, const Slots& s
                                        std::uint32_t views, double max_error, const TransformSteps& steps = {},
                                        Tallies* tallies = nullptr);
 
+/// One channel of a group, by position.
+struct ChannelItems {
+  std::span<float> values;            ///< [H, W, views]
+  std::span<const std::uint8_t> some; ///< [H, W]: 0 where all values are 0, as most are
+};
+
 /// Decodes channel after channel, so that what follows works on data in the cache's first levels. Kept and used again, it
 /// allocates nothing for groups of a size that it has met. One thread at a time.
 class ItemDecoder {
@@ -28,21 +34,24 @@ class ItemDecoder {
   /// `payload` may have bytes after its own, and must stay until the last channel. Throws Error for bytes that encode_items() cannot
   /// have made.
   void begin(const FeatureBasis& basis, const Slots& slots, std::span<const std::byte> payload, std::uint32_t views);
-  /// The next channel, [slots, views]: as many floats, but room up to the next multiple of 64.
-  void next(float* out);
+  /// The next channel. Valid until the next call; its values may be overwritten.
+  ChannelItems next();
   /// After the last channel. Throws Error unless all streams were used up.
   void finish() const;
 
  private:
+  void merge(std::uint32_t first, std::uint32_t last);  // slots [first, last) of the channel
+
   const FeatureBasis* basis_ = nullptr;
   const Slots* slots_ = nullptr;
   std::uint32_t views_ = 0, channel_ = 0;
   Contexts contexts_;
-  Streams streams_;
-  std::uint64_t bits_[kClasses][kPlanes] = {};
+  MergedStreams streams_;
   std::uint64_t sign_bits_ = 0;
-  std::vector<std::uint8_t> planes_, signs_, low_, classes_, seen_, negative_;
-  std::vector<std::uint16_t> magnitude_;
+  std::vector<std::uint8_t> planes_, numbers_, signs_, low_, classes_, seen_, some_;
+  std::vector<float> items_, map_;      // of a channel, by slot and by position
+  std::vector<std::uint32_t> targets_;  // where in map_ each 64 items belong, where that many always stay together
+  std::vector<std::uint64_t> scratch_;
   float unit_ = 0;  // 1/256 of the step
 };
 

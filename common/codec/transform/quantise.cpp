@@ -39,24 +39,20 @@ const Thresholds& thresholds(bool dead_zone) {
   return dead_zone ? made : nearest;
 }
 
-// A step for plain rounding with a dead zone, on every 16th run of 16 items.
-VITRINE_CLONES double plain_error(const float* items, std::size_t n, float step) {
+// The error of plain rounding with a dead zone, in squared steps. `n`: a multiple of 16.
+VITRINE_CLONES double plain_error(const float* sample, std::size_t n, float step) {
   const float inverse = 1 / step;
-  float sums[16] = {};
   double total = 0;
-  std::size_t runs = 0;
-  for (std::size_t i = 0; i + 16 <= n; i += 256) {
-    for (std::size_t l = 0; l < 16; ++l) {
-      const float x = std::fabs(items[i + l]) * inverse;
-      const float k = x < 0.66f ? 0.0f : std::floor(x + 0.45f);
-      const float off = k == 0.0f ? x : x - std::max(k, 1.0f);
-      sums[l] += off * off;
-    }
-    if (++runs % 64 == 0 || i + 272 > n)
-      for (float& sum : sums) {
-        total += static_cast<double>(sum);
-        sum = 0;
+  for (std::size_t begin = 0; begin < n; begin += 1024) {
+    float sums[16] = {};
+    for (std::size_t i = begin; i < n && i < begin + 1024; i += 16)
+      for (std::size_t l = 0; l < 16; ++l) {
+        const float x = std::min(sample[i + l] * inverse, 1e6f);
+        const float k = static_cast<float>(static_cast<int>(x + 0.45f));
+        const float off = x - (x < 0.66f ? 0.0f : k < 1.0f ? 1.0f : k);
+        sums[l] += off * off;
       }
+    for (const float sum : sums) total += static_cast<double>(sum);
   }
   return total;
 }
@@ -65,10 +61,14 @@ VITRINE_CLONES double plain_error(const float* items, std::size_t n, float step)
 
 int sixteenths(float step) { return static_cast<int>(std::floor(16 * std::log2(step) + 1e-3)); }
 
-double sampled_error(std::span<const float> items, float step) {
-  const std::size_t sampled = (items.size() + 240) / 256 * 16;
-  if (sampled == 0) return 0;
-  return plain_error(items.data(), items.size(), step) * step * step * static_cast<double>(items.size()) / static_cast<double>(sampled);
+SampledError::SampledError(std::span<const float> items) {  // every sixteenth run of sixteen
+  for (std::size_t i = 0; i + 16 <= items.size(); i += 256)
+    for (std::size_t l = 0; l < 16; ++l) sample_.push_back(std::fabs(items[i + l]));
+  if (!sample_.empty()) share_ = static_cast<double>(sample_.size()) / static_cast<double>(items.size());
+}
+
+double SampledError::at(float step) const {
+  return plain_error(sample_.data(), sample_.size(), step) * step * step / share_;
 }
 
 void quantise(const FeatureBasis& basis, const Slots& slots, std::span<const float> items, std::uint32_t views, float step,

@@ -24,8 +24,16 @@ struct Quantised {
 void quantise(const FeatureBasis& basis, const Slots& slots, std::span<const float> items, std::uint32_t views, float step,
               const TransformSteps& steps, Contexts& contexts, Quantised& out);
 
-/// About the error at a step, from a sample of the items and without contexts: to begin a search with.
-double sampled_error(std::span<const float> items, float step);
+/// About the error at a step, from a sixteenth of the items and without contexts: to begin a search with.
+class SampledError {
+ public:
+  explicit SampledError(std::span<const float> items);
+  double at(float step) const;
+
+ private:
+  std::vector<float> sample_;  // absolute values
+  double share_ = 1;           // items in the sample for one in the group
+};
 
 /// round-down of 16 log2(step).
 int sixteenths(float step);

@@ -53,14 +53,9 @@ std::vector<std::byte> TransformCodec::encode_coefficients(std::span<const float
 void TransformCodec::decode_coefficients(std::span<const std::byte> payload, std::uint32_t views, std::span<float> out) const {
   if (out.size() != basis_->values() * views) throw std::logic_error("TransformCodec: room of another shape");
   static thread_local transform::ItemDecoder decoder;
-  static thread_local std::vector<float> items;
-  const std::size_t room = (std::size_t{basis_->positions()} * views + 63) / 64 * 64;
-  if (items.size() < room) items.resize(room);
   decoder.begin(*basis_, order_->slots, payload, views);
-  for (std::uint32_t channel = 0; channel < basis_->channels; ++channel) {
-    decoder.next(items.data());
-    transform::from_items(*basis_, order_->slots, items.data(), channel, views, out);
-  }
+  for (std::uint32_t channel = 0; channel < basis_->channels; ++channel)
+    transform::from_items(*basis_, decoder.next(), channel, views, out);
   decoder.finish();
 }
 
