@@ -35,13 +35,12 @@ std::string percent(double share) {
 }
 
 ImageIndex scan(const ExtractOptions& options) {
-  const std::string& folder = options.images;
+  const ImageFolders folders = options.folders();
   const std::filesystem::path made = std::filesystem::path(options.cache) / "index.h5";
   const ImageIndex known = std::filesystem::exists(made) ? read_index(made) : ImageIndex();
   std::vector<LeftOut> left_out;
-  ImageIndex index = scan_image_folder(folder, &left_out, known, options.verify_images);
-  note(text(folder, ": ", human_count(index.images.size()), " images in ", human_count(index.classes.size()),
-            " classes",
+  ImageIndex index = scan_image_folder(folders, &left_out, known, options.verify_images);
+  note(text(folders.words(), ": ", index.words(),
             known.images.empty() || options.verify_images == VerifyImages::kAll
                 ? ""
                 : text(", all sizes and the contents of ", human_count(verified_sample(known.images.size()).size()),
@@ -55,6 +54,10 @@ ImageIndex scan(const ExtractOptions& options) {
 
 void judge(const ExtractOptions& options, const Teacher& teacher, const ViewMaker& views, const ImageIndex& index) {
   if (options.check_images == 0) return;
+  if (index.labelled() == 0) {
+    note("the teacher is not judged first: the images have no labels to hold its top-1 against");
+    return;
+  }
   const Accuracy accuracy = clean_crop_accuracy(teacher, views, index, options.check_images, options.plan.seed);
   note(text("teacher ", teacher.options().name, ": top-1 ", percent(accuracy.top1), ", top-5 ", percent(accuracy.top5),
             " on ", accuracy.images, " clean crops"));
@@ -84,6 +87,11 @@ std::vector<std::shared_ptr<const FeatureBasis>> known_bases(const std::filesyst
 
 void ExtractOptions::fields(Fields& f) {
   f.text("images", images, "folder of class folders with JPEG, PNG or WebP images");
+  f.text("unlabelled", unlabelled, "folder of further images, flat or nested, which have no labels; empty: none");
+  f.choice<Labels>(
+      "labels", labels, {{"folders", Labels::kFolders}, {"none", Labels::kNone}},
+      "folders: the class folder of an image is its label; none: images is any folder, flat or nested, and "
+      "the teacher is not judged first");
   f.text("cache", cache, "directory of the cache; made when it is missing, added to when it is there");
   f.integer("first_pass", first_pass, "first augmented sweep over the images to make", {0, 1e6});
   f.integer("passes", passes, "how many sweeps to make", {1, 1e6});
@@ -107,16 +115,17 @@ void ExtractOptions::fields(Fields& f) {
 }
 
 int extract(const ExtractOptions& options) {
-  if (options.images.empty()) fail("images is not given; expected a folder of class folders");
+  if (options.images.empty())
+    fail("images is not given; expected a folder of class folders, or with labels = \"none\" of any images");
   if (options.cache.empty()) fail("cache is not given; expected a directory, which is made when it is missing");
   const std::uint32_t workers =
       options.workers > 0 ? options.workers : std::max(1u, std::thread::hardware_concurrency());
   at::set_num_threads(1);
   const Teacher teacher(options.teacher, options.taps);
   const auto index = std::make_shared<const ImageIndex>(scan(options));
-  if (static_cast<std::size_t>(teacher.classes()) != index->classes.size())
+  if (options.labels == Labels::kFolders && static_cast<std::size_t>(teacher.classes()) != index->classes.size())
     fail(options.images, ": has ", index->classes.size(), " classes, but the teacher's head has ", teacher.classes(),
-         " (teacher.vit.classes); they must be the same classes in the same order");
+         " (teacher.vit.classes); they must be the same classes in the same order (labels = \"none\" asks for none)");
   const Plan plan(index, options.plan);
   const std::filesystem::path cache = options.cache;
   std::vector<TrackInfo> tracks = teacher.tracks(plan);
@@ -124,7 +133,7 @@ int extract(const ExtractOptions& options) {
   for (TrackInfo& track : tracks) track = with_arithmetic_of_cache(cache, track, options.allow_mixed);
   const std::string part = resolve_part(options.part, [](const char* name) { return std::getenv(name); });
   const std::vector<ShardKey> shards = shards_of_part(plan, options.first_pass, options.passes, part);
-  const ViewMaker views(options.images, index, options.plan.image_size);
+  const ViewMaker views(options.folders(), index, options.plan.image_size);
   judge(options, teacher, views, *index);
 
   // All that can be refused is refused before the first file is written.

@@ -13,8 +13,10 @@
 namespace vitrine {
 
 struct ExtractOptions {
-  std::string images;  ///< a folder of class folders
-  std::string cache;   ///< the cache's directory, made when it is missing
+  std::string images;                ///< a folder of class folders
+  std::string unlabelled;            ///< further images, which have no labels; empty: none
+  Labels labels = Labels::kFolders;  ///< kNone: `images` is any folder of images
+  std::string cache;                 ///< the cache's directory, made when it is missing
   std::uint32_t first_pass = 0, passes = 1;
   std::string part = "1/1";          ///< "i/n": this process makes every n-th shard, beginning with the i-th; "auto"
   std::uint32_t workers = 0;         ///< 0: one a core
@@ -27,6 +29,7 @@ struct ExtractOptions {
   PlanOptions plan;
 
   void fields(Fields& f);
+  ImageFolders folders() const { return {images, unlabelled, labels}; }
 };
 
 }  // namespace vitrine

@@ -34,12 +34,12 @@ import argparse
 import json
 import sys
 
-from vitrine_reader.cache import RECIPE, Cache, Index, Plan, Track, own_share
+from vitrine_reader.cache import NO_LABEL, RECIPE, Cache, Index, Plan, Track, own_share
 from vitrine_reader.container import CacheError, Container
 from vitrine_reader.forms import FORMS
 
-__all__ = ["Cache", "CacheError", "Container", "FORMS", "Index", "Plan", "RECIPE", "Track", "VitrineDataset", "Views",
-           "own_share"]
+__all__ = ["Cache", "CacheError", "Container", "FORMS", "Index", "NO_LABEL", "Plan", "RECIPE", "Track",
+           "VitrineDataset", "Views", "own_share"]
 
 
 def __getattr__(name):
@@ -68,7 +68,9 @@ def info(directory):
     """What there is, for people."""
     cache = Cache(directory)
     plan = cache.plan
-    print(f"{len(cache.index)} images of {len(cache.classes)} classes")
+    without = int((cache.labels == NO_LABEL).sum())
+    print(f"{len(cache.index)} images of {len(cache.classes)} classes" +
+          (f", {without} of them without a label" if without else ""))
     print(f"plan {plan.hash[:8]}: {json.dumps(plan.settings)}")
     print(f"a pass: {plan.groups_per_pass} groups of {plan.group} views in {plan.shards_per_pass} shards")
     print(f"recipes: passes {spans(cache.recipe_passes)}")

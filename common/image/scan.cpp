@@ -39,10 +39,10 @@ bool ends_well(std::string_view content) {
   return false;
 }
 
-void look_at(const fs::path& root, Candidate& candidate) {
+void look_at(const ImageFolders& folders, Candidate& candidate) {
   ImageEntry& entry = candidate.entry;
   try {
-    const std::string content = read_file(root / entry.id);
+    const std::string content = read_file(folders.file(entry.id));
     const auto bytes = std::as_bytes(std::span(content));
     ImageSize size = read_image_size(bytes, entry.id);
     if (!ends_well(content)) {
@@ -66,20 +66,22 @@ std::vector<std::string> class_folders(const fs::path& root) {
   return classes;
 }
 
-void list_files(const fs::path& root, const std::string& name, std::uint32_t label,
+// The files below `start`, which is `root` or lies below it; ids are `prefix` and the path below `root`.
+void list_files(const fs::path& root, const fs::path& start, const std::string& prefix, std::uint32_t label,
                 std::vector<Candidate>& candidates) {
-  fs::recursive_directory_iterator at(root / name, fs::directory_options::follow_directory_symlink);
+  fs::recursive_directory_iterator at(start, fs::directory_options::follow_directory_symlink);
   for (; at != fs::recursive_directory_iterator(); ++at) {
     if (hidden(at->path())) {
       if (at->is_directory()) at.disable_recursion_pending();
     } else if (at->is_regular_file()) {
-      candidates.push_back({{.id = at->path().lexically_relative(root).generic_string(), .label = label}, {}});
+      candidates.push_back({{.id = prefix + at->path().lexically_relative(root).generic_string(), .label = label}, {}});
     }
   }
 }
 
 // Takes from `known` what need not be read; those that remain are the ones to look at.
-std::vector<std::size_t> believe(const fs::path& root, const ImageIndex& known, std::vector<Candidate>& candidates) {
+std::vector<std::size_t> believe(const ImageFolders& folders, const ImageIndex& known,
+                                 std::vector<Candidate>& candidates) {
   std::vector<bool> sampled(known.images.size(), false);
   for (const std::size_t i : verified_sample(known.images.size())) sampled[i] = true;
   std::vector<char> believed(candidates.size(), 0);
@@ -90,7 +92,7 @@ std::vector<std::size_t> believe(const fs::path& root, const ImageIndex& known, 
         sampled[static_cast<std::size_t>(found - known.images.begin())])
       return;
     std::error_code failure;
-    if (fs::file_size(root / entry.id, failure) != found->file_bytes || failure) return;
+    if (fs::file_size(folders.file(entry.id), failure) != found->file_bytes || failure) return;
     entry = *found;
     believed[i] = 1;
   });
@@ -100,35 +102,86 @@ std::vector<std::size_t> believe(const fs::path& root, const ImageIndex& known, 
   return rest;
 }
 
-ImageIndex scan(const fs::path& root, std::vector<LeftOut>* left_out, const ImageIndex* known) {
-  ImageIndex index;
-  std::vector<Candidate> candidates;
-  try {
-    if (!fs::is_directory(root))
-      fail("there is no folder ", root.string(), "; give a folder that holds one folder of images for each class");
-    index.classes = class_folders(root);
-    std::vector<std::vector<Candidate>> listed(index.classes.size());
-    tbb::parallel_for(std::size_t{0}, listed.size(), [&](std::size_t i) {
-      list_files(root, index.classes[i], static_cast<std::uint32_t>(i), listed[i]);
-    });
-    for (std::vector<Candidate>& of_class : listed)
-      candidates.insert(candidates.end(), std::make_move_iterator(of_class.begin()),
-                        std::make_move_iterator(of_class.end()));
-  } catch (const fs::filesystem_error& error) {
-    fail("cannot list the images below ", root.string(), ": ", error.code().message(), " (", error.path1().string(),
-         "); give read access to every folder below it");
-  }
+void require_folder(const fs::path& folder, const char* what) {
+  if (!fs::is_directory(folder)) fail("there is no folder ", folder.string(), "; give a folder that holds ", what);
+}
+
+// Fills index.classes and lists the files of the class folders.
+void list_classes(const fs::path& root, ImageIndex& index, std::vector<Candidate>& candidates) {
+  constexpr const char* kExpected = "one folder of images for each class";
+  require_folder(root, kExpected);
+  index.classes = class_folders(root);
+  std::vector<std::vector<Candidate>> listed(index.classes.size());
+  tbb::parallel_for(std::size_t{0}, listed.size(), [&](std::size_t i) {
+    list_files(root, root / index.classes[i], "", static_cast<std::uint32_t>(i), listed[i]);
+  });
+  for (std::vector<Candidate>& of_class : listed)
+    candidates.insert(candidates.end(), std::make_move_iterator(of_class.begin()),
+                      std::make_move_iterator(of_class.end()));
   if (index.classes.size() < 2)
     fail("the folder ", root.string(), " holds ",
          index.classes.size() == 0 ? "no class folder" : "only one class folder",
-         ", of which at least two are expected; give a folder that holds one folder of images for each class");
+         ", of which at least two are expected; give a folder that holds ", kExpected,
+         ", or say that its images have no labels (labels = \"none\")");
+}
+
+// Adds the files of a folder without classes.
+void list_unlabelled(const fs::path& root, const std::string& prefix, std::vector<Candidate>& candidates) {
+  require_folder(root, "images");
+  list_files(root, root, prefix, kNoLabel, candidates);
+}
+
+// With one folder in the other, images would be there twice, or the one would be a class of the other.
+void check_apart(const ImageFolders& folders) {
+  const fs::path a = fs::weakly_canonical(folders.images), b = fs::weakly_canonical(folders.unlabelled);
+  const auto inside = [](const fs::path& inner, const fs::path& outer) {
+    return std::ranges::mismatch(outer, inner).in1 == outer.end();
+  };
+  if (inside(a, b) || inside(b, a))
+    fail("the folder of images without labels, ", folders.unlabelled.string(), ", and that of images, ",
+         folders.images.string(), ", lie in each other; give folders that lie apart");
+}
+
+// No folder may be without an image that can be read. `without`: what was left out.
+void check_not_empty(const ImageFolders& folders, const ImageIndex& index, const std::vector<LeftOut>& without) {
+  const auto further = [](const std::string& id) { return id.starts_with(kUnlabelledPrefix); };
+  for (const bool unlabelled : {false, true}) {
+    if (unlabelled && folders.unlabelled.empty()) continue;
+    const auto here = [&](const std::string& id) { return further(id) == unlabelled; };
+    if (std::ranges::any_of(index.images, here, &ImageEntry::id)) continue;
+    const auto reason =
+        std::ranges::find_if(without, [&](const LeftOut& left) { return here(left.id) && !left.id.ends_with('/'); });
+    fail("the folder ", (unlabelled ? folders.unlabelled : folders.images).string(), " holds no readable image",
+         index.classes.empty() || unlabelled ? "" : text(" below its ", index.classes.size(), " class folders"),
+         reason == without.end() ? "" : text(" (the first file's reason: ", reason->reason, ")"),
+         "; JPEG, PNG and WebP files are expected there");
+  }
+}
+
+ImageIndex scan(const ImageFolders& folders, std::vector<LeftOut>* left_out, const ImageIndex* known) {
+  ImageIndex index;
+  std::vector<Candidate> candidates;
+  try {
+    if (folders.labels == Labels::kFolders) {
+      list_classes(folders.images, index, candidates);
+    } else {
+      list_unlabelled(folders.images, "", candidates);
+    }
+    if (!folders.unlabelled.empty()) {
+      check_apart(folders);
+      list_unlabelled(folders.unlabelled, kUnlabelledPrefix, candidates);
+    }
+  } catch (const fs::filesystem_error& error) {
+    fail("cannot list the images below ", folders.words(), ": ", error.code().message(), " (", error.path1().string(),
+         "); give read access to every folder below it");
+  }
 
   std::sort(candidates.begin(), candidates.end(),
             [](const Candidate& a, const Candidate& b) { return a.entry.id < b.entry.id; });
   std::vector<std::size_t> unread(candidates.size());
   std::iota(unread.begin(), unread.end(), std::size_t{0});
-  if (known != nullptr) unread = believe(root, *known, candidates);
-  tbb::parallel_for(std::size_t{0}, unread.size(), [&](std::size_t i) { look_at(root, candidates[unread[i]]); });
+  if (known != nullptr) unread = believe(folders, *known, candidates);
+  tbb::parallel_for(std::size_t{0}, unread.size(), [&](std::size_t i) { look_at(folders, candidates[unread[i]]); });
 
   std::vector<std::uint64_t> count(index.classes.size());
   std::vector<LeftOut> without;
@@ -137,31 +190,27 @@ ImageIndex scan(const fs::path& root, std::vector<LeftOut>* left_out, const Imag
       without.push_back({candidate.entry.id, candidate.reason});
       continue;
     }
-    ++count[candidate.entry.label];
+    if (candidate.entry.label != kNoLabel) ++count[candidate.entry.label];
     index.images.push_back(std::move(candidate.entry));
   }
   for (std::size_t i = 0; i < count.size(); ++i)
     if (count[i] == 0)
       without.push_back({index.classes[i] + "/", "the class folder " + index.classes[i] + " holds no readable image"});
   std::sort(without.begin(), without.end(), [](const LeftOut& a, const LeftOut& b) { return a.id < b.id; });
-  if (index.images.empty())
-    fail("the folder ", root.string(), " holds no readable image below its ", index.classes.size(), " class folders",
-         without.front().id.ends_with('/') ? "" : " (the first file's reason: ",
-         without.front().id.ends_with('/') ? "" : without.front().reason + ")",
-         "; JPEG, PNG and WebP files are expected there");
+  check_not_empty(folders, index, without);
   if (left_out != nullptr) *left_out = std::move(without);
   return index;
 }
 
 }  // namespace
 
-ImageIndex scan_image_folder(const fs::path& root, std::vector<LeftOut>* left_out) {
-  return scan(root, left_out, nullptr);
+ImageIndex scan_image_folder(const ImageFolders& folders, std::vector<LeftOut>* left_out) {
+  return scan(folders, left_out, nullptr);
 }
 
-ImageIndex scan_image_folder(const fs::path& root, std::vector<LeftOut>* left_out, const ImageIndex& known,
+ImageIndex scan_image_folder(const ImageFolders& folders, std::vector<LeftOut>* left_out, const ImageIndex& known,
                              VerifyImages verify) {
-  return scan(root, left_out, verify == VerifyImages::kSample ? &known : nullptr);
+  return scan(folders, left_out, verify == VerifyImages::kSample ? &known : nullptr);
 }
 
 std::vector<std::size_t> verified_sample(std::size_t images) {

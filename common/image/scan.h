@@ -1,13 +1,13 @@
-// A folder of class folders (torchvision's ImageFolder) into an index: root/<class>/.../<image>, classes in the order
-// of their names, labels their numbers.
+// Folders of images into an index. With labels: class folders (torchvision's ImageFolder), root/<class>/.../<image>,
+// classes in the order of their names, labels their numbers. Without: whatever lies below a folder.
 #ifndef VITRINE_COMMON_IMAGE_SCAN_H_
 #define VITRINE_COMMON_IMAGE_SCAN_H_
 
 #include <cstddef>
-#include <filesystem>
 #include <string>
 #include <vector>
 
+#include "common/image/folders.h"
 #include "common/plan/image_index.h"
 
 namespace vitrine {
@@ -18,15 +18,16 @@ struct LeftOut {
   std::string reason;
 };
 
-/// Reads every file below the class folders once, in parallel: its header for the size, its content for the hash. A
+/// Reads every file below the folders once, in parallel: its header for the size, its content for the hash. A
 /// file whose end is not where its format wants it is decoded as well, to see; damage in the middle of a file is only
 /// found when a view of it is made. Links to folders are followed.
 ///
 /// Files and folders whose name begins with a dot are passed over. Files that are no readable image go to `left_out`
 /// (may be null), sorted by id, as does a class folder without an image (as "CLASS/"); such a class keeps its number,
-/// so that the labels of a training and a test folder with the same class folders agree. Images are sorted by id.
-/// Throws Error for a missing folder, fewer than two class folders, and no image at all.
-ImageIndex scan_image_folder(const std::filesystem::path& root, std::vector<LeftOut>* left_out);
+/// so that the labels of a training and a test folder with the same class folders agree. Images are sorted by id; those
+/// of folders.unlabelled have kUnlabelledPrefix before their path. Throws Error for a missing folder, fewer than two
+/// class folders (with labels), a folder without an image, and an `unlabelled` above, below or at `images`.
+ImageIndex scan_image_folder(const ImageFolders& folders, std::vector<LeftOut>* left_out);
 
 /// How far an index that was made of a folder before is believed.
 enum class VerifyImages {
@@ -38,7 +39,7 @@ enum class VerifyImages {
 /// as they are, all but a sample, which is read again. What it returns differs from `known` if a file came, went, has
 /// another size, or is of the sample and has other contents; contents that changed elsewhere at equal size are found
 /// when a view of the file is made (views.h).
-ImageIndex scan_image_folder(const std::filesystem::path& root, std::vector<LeftOut>* left_out, const ImageIndex& known,
+ImageIndex scan_image_folder(const ImageFolders& folders, std::vector<LeftOut>* left_out, const ImageIndex& known,
                              VerifyImages verify);
 
 /// Which images are read: one in a hundred but at least 256 (or all), spread evenly, always the same. Ascending.

@@ -39,18 +39,18 @@ void check(const Recipe& recipe, std::size_t views, std::uint32_t teacher_size) 
 
 }  // namespace
 
-ViewMaker::ViewMaker(std::filesystem::path root, std::shared_ptr<const ImageIndex> index, std::uint32_t teacher_size)
-    : root_(std::move(root)), index_(std::move(index)), teacher_size_(teacher_size) {
+ViewMaker::ViewMaker(ImageFolders folders, std::shared_ptr<const ImageIndex> index, std::uint32_t teacher_size)
+    : folders_(std::move(folders)), index_(std::move(index)), teacher_size_(teacher_size) {
   if (teacher_size_ < 1) throw std::logic_error("ViewMaker: the teacher's pictures have no pixels");
 }
 
 Image ViewMaker::picture(std::uint32_t image) const {
   const ImageEntry& entry = index_->images.at(image);
-  const std::string content = read_file(root_ / entry.id);
+  const std::string content = read_file(folders_.file(entry.id));
   const auto bytes = std::as_bytes(std::span(content));
   if (bytes.size() != entry.file_bytes || xxh3(bytes) != entry.hash)
     fail(
-        "the image ", entry.id, " below ", root_.string(),
+        "the image ", entry.id, " below ", folders_.words(),
         " is not the file that the index was made from; give the folder of that time, or make a new cache of this one");
   Image picture = decode_image(bytes, entry.id);
   if (static_cast<std::uint32_t>(picture.height) != entry.height ||

@@ -5,11 +5,11 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <filesystem>
 #include <memory>
 #include <span>
 #include <vector>
 
+#include "common/image/folders.h"
 #include "common/image/image.h"
 #include "common/plan/image_index.h"
 #include "common/plan/recipe.h"
@@ -31,8 +31,8 @@ constexpr int scale_edge(int edge, int from, int to) {
 /// OpenMP's threads.
 class ViewMaker {
  public:
-  /// `root`: the folder that the index was made from. `teacher_size`: the grid of the recipes' boxes, in pixels.
-  ViewMaker(std::filesystem::path root, std::shared_ptr<const ImageIndex> index, std::uint32_t teacher_size);
+  /// `folders`: those that the index was made from. `teacher_size`: the grid of the recipes' boxes, in pixels.
+  ViewMaker(ImageFolders folders, std::shared_ptr<const ImageIndex> index, std::uint32_t teacher_size);
 
   /// The views of one group, mixed: [recipes.size(), size, size, 3]. Partners are positions in `recipes`, so a group is
   /// given whole. Each source is cropped straight to `size`; each image is decoded once, however often it occurs.
@@ -43,7 +43,7 @@ class ViewMaker {
   Image picture(std::uint32_t image) const;
 
  private:
-  std::filesystem::path root_;
+  ImageFolders folders_;
   std::shared_ptr<const ImageIndex> index_;
   std::uint32_t teacher_size_;
 };

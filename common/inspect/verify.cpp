@@ -137,11 +137,16 @@ VerifyReport verify_cache(const fs::path& directory, const VerifyOptions& option
   const Opened opened = open_cache(directory, tracks, findings);
   std::unique_ptr<const ViewMaker> views;
   if (!options.images.empty() && opened.cache != nullptr) {
-    const std::string& id = opened.cache->index().images.front().id;
-    if (!fs::exists(options.images / id))
-      fail(options.images.string(), ": does not hold ", id,
-           "; expected the folder of images that the cache was made from");
-    views = std::make_unique<const ViewMaker>(options.images, opened.cache->index_ptr(),
+    const ImageFolders folders(options.images, options.unlabelled);
+    const std::vector<ImageEntry>& images = opened.cache->index().images;
+    for (const bool further : {false, true}) {
+      const auto first = std::ranges::find_if(
+          images, [&](const ImageEntry& image) { return image.id.starts_with(kUnlabelledPrefix) == further; });
+      if (first != images.end() && !fs::exists(folders.file(first->id)))
+        fail((further ? folders.unlabelled : folders.images).string(), ": does not hold ", first->id,
+             "; expected the folder of images that the cache was made from");
+    }
+    views = std::make_unique<const ViewMaker>(folders, opened.cache->index_ptr(),
                                               opened.cache->plan().options().image_size);
   }
 

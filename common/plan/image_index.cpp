@@ -1,8 +1,11 @@
 #include "common/plan/image_index.h"
 
+#include <algorithm>
 #include <string_view>
 
+#include "common/base/error.h"
 #include "common/base/hash.h"
+#include "common/base/progress.h"
 
 namespace vitrine {
 namespace {
@@ -17,6 +20,19 @@ void put(std::string& out, std::string_view bytes) {
 }
 
 }  // namespace
+
+std::size_t ImageIndex::labelled() const {
+  return static_cast<std::size_t>(
+      std::ranges::count_if(images, [](const ImageEntry& image) { return image.label != kNoLabel; }));
+}
+
+std::string ImageIndex::words() const {
+  const std::string count = human_count(images.size()) + " images ";
+  if (classes.empty()) return count + "without labels";
+  const std::size_t without = images.size() - labelled();
+  return text(count, "in ", human_count(classes.size()), " classes",
+              without > 0 ? text(", ", human_count(without), " of them without a label") : "");
+}
 
 std::string ImageIndex::hash() const {
   Sha256 sha;

@@ -9,22 +9,34 @@
 
 namespace vitrine {
 
+/// The label of an image that has none.
+inline constexpr std::uint32_t kNoLabel = 0xFFFFFFFF;
+
 struct ImageEntry {
-  std::string id;                       ///< path below the dataset's root, with '/'
+  std::string id;                       ///< path below the dataset's root, with '/'; see also kUnlabelledPrefix
   std::uint32_t height = 0, width = 0;  ///< pixels, as the decoder gives them (EXIF orientation ignored)
-  std::uint32_t label = 0;              ///< position in ImageIndex::classes
+  std::uint32_t label = 0;              ///< position in ImageIndex::classes, or kNoLabel
   std::uint64_t file_bytes = 0;
   std::uint64_t hash = 0;  ///< xxh3 of the file
   bool operator==(const ImageEntry&) const = default;
 };
 
+/// Images without labels that stand beside labelled ones lie in a folder of their own. Their ids begin with this, the
+/// path below that folder follows. No other id does: names that begin with a dot are passed over.
+inline constexpr const char* kUnlabelledPrefix = ".unlabelled/";
+
 struct ImageIndex {
-  std::vector<std::string> classes;
+  std::vector<std::string> classes;  ///< none when no image has a label
   std::vector<ImageEntry> images;
 
   /// The index's name: SHA-256 in hexadecimal over all of the above, in order. Equal names mean the same images with
   /// the same contents, labels and classes in the same order.
   std::string hash() const;
+  /// Images that have a label.
+  std::size_t labelled() const;
+  /// "1,234 images in 10 classes", "1,234 images in 10 classes, 1,000 of them without a label", "1,234 images without
+  /// labels".
+  std::string words() const;
   bool operator==(const ImageIndex&) const = default;
 };
 

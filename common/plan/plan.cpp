@@ -56,7 +56,7 @@ Plan::Plan(std::shared_ptr<const ImageIndex> index, PlanOptions options) : index
     if (image.height == 0 || image.width == 0 || image.height > kLargestSide || image.width > kLargestSide)
       fail("image ", image.id, " of the index has ", image.height, " x ", image.width,
            " pixels; expected from 1 to 2^31 - 1 on each side; make the index again");
-    if (image.label >= index_->classes.size())
+    if (image.label >= index_->classes.size() && image.label != kNoLabel)
       fail("image ", image.id, " of the index has label ", image.label, ", but there are ", index_->classes.size(),
            " classes; make the index again");
   }

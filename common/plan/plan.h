@@ -38,7 +38,7 @@ void check_plan_options(const PlanOptions& options, const std::string& where);
 class Plan {
  public:
   /// Throws Error for options that check_plan_options refuses, and for an index without images, with an empty image or
-  /// with a label beyond its classes.
+  /// with a label beyond its classes (kNoLabel is none).
   Plan(std::shared_ptr<const ImageIndex> index, PlanOptions options);
 
   const PlanOptions& options() const { return options_; }

@@ -15,7 +15,7 @@ enum class Mix : std::uint8_t { kNone = 0, kMixUp = 1, kCutMix = 2 };
 /// itself. The label is shared in the same way: own_share() of `label`, the rest of the partner's.
 struct Recipe {
   std::uint32_t image = 0;                                ///< position in the index
-  std::uint32_t label = 0;                                ///< of that image
+  std::uint32_t label = 0;                                ///< of that image, or kNoLabel
   std::int32_t top = 0, left = 0, height = 0, width = 0;  ///< pixels of the image; inside it, height and width ≥ 1
   std::uint8_t flip = 0;                                  ///< 0 or 1
   Mix mix = Mix::kNone;

@@ -3,7 +3,6 @@
 #include <torch/torch.h>
 
 #include <cmath>
-#include <numeric>
 
 #include "common/base/philox.h"
 #include "common/image/transform.h"
@@ -12,8 +11,9 @@ namespace vitrine {
 
 Accuracy clean_crop_accuracy(const Teacher& teacher, const ViewMaker& views, const ImageIndex& index,
                              std::uint32_t count, std::uint64_t seed) {
-  std::vector<std::uint32_t> order(index.images.size());
-  std::iota(order.begin(), order.end(), 0u);
+  std::vector<std::uint32_t> order;
+  for (std::uint32_t i = 0; i < index.images.size(); ++i)
+    if (index.images[i].label != kNoLabel) order.push_back(i);
   Stream draws(seed, Purpose::kSample);
   count = static_cast<std::uint32_t>(std::min<std::size_t>(count, order.size()));
   AccuracyCounts counts;

@@ -11,7 +11,7 @@
 
 namespace vitrine {
 
-/// Accuracy on `count` images of the index (all, when there are fewer), drawn without replacement by `seed`: the
+/// Accuracy on `count` labelled images of the index (all, when there are fewer), drawn without replacement by `seed`: the
 /// shorter side resized, the centre cropped, as timm evaluates. On the calling thread.
 Accuracy clean_crop_accuracy(const Teacher& teacher, const ViewMaker& views, const ImageIndex& index,
                              std::uint32_t count, std::uint64_t seed);

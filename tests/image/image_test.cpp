@@ -1,12 +1,14 @@
 #include "common/image/image.h"
 
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <string_view>
 
 #include "common/base/error.h"
 #include "common/image/decode.h"
 #include "common/image/scan.h"
+#include "common/image/views.h"
 #include "common/image/write.h"
 #include "tests/support/testing.h"
 
@@ -142,6 +144,72 @@ TEST_CASE("scanning a folder of class folders lists its images and says what it 
   CHECK(has(left_out[1].reason, "cut short"));
   CHECK(left_out[2].id == "cat/notes.txt");
   CHECK(scan_image_folder(root.path(), nullptr) == index);
+}
+
+TEST_CASE("images without labels: any folder, flat or nested, alone or beside class folders") {
+  const TemporaryDirectory root;
+  const std::string jpeg = as_string(encode_jpeg(gradient(20, 30), 90)), png = as_string(encode_png(gradient(5, 6)));
+  write_whole(root / "labelled/cat/a.jpg", jpeg);
+  write_whole(root / "labelled/dog/b.png", png);
+  write_whole(root / "further/c.png", png);
+  write_whole(root / "further/deep/er/d.jpg", jpeg);
+  write_whole(root / "further/.hidden/e.jpg", jpeg);
+  write_whole(root / "further/notes.txt", "not an image");
+  const ImageFolders alone(root / "further", {}, Labels::kNone), both(root / "labelled", root / "further");
+
+  std::vector<LeftOut> left_out;
+  ImageIndex index = scan_image_folder(alone, &left_out);
+  CHECK(index.classes.empty());
+  REQUIRE(index.images.size() == 2);
+  CHECK(index.images[0].id == "c.png");
+  CHECK(index.images[1].id == "deep/er/d.jpg");
+  CHECK(index.images[1].label == kNoLabel);
+  CHECK(index.labelled() == 0);
+  CHECK(index.words() == "2 images without labels");
+  REQUIRE(left_out.size() == 1);
+  CHECK(left_out[0].id == "notes.txt");
+  // Class folders are folders like others, when labels are not asked for.
+  CHECK(scan_image_folder({root / "labelled", {}, Labels::kNone}, nullptr).images[0].id == "cat/a.jpg");
+
+  index = scan_image_folder(both, &left_out);
+  CHECK(index.classes == std::vector<std::string>{"cat", "dog"});
+  REQUIRE(index.images.size() == 4);
+  CHECK(index.images[0].id == ".unlabelled/c.png");
+  CHECK(index.images[1].id == ".unlabelled/deep/er/d.jpg");
+  CHECK(index.images[1].label == kNoLabel);
+  CHECK(index.images[3].id == "dog/b.png");
+  CHECK(index.images[3].label == 1);
+  CHECK(index.labelled() == 2);
+  CHECK(index.words() == "4 images in 2 classes, 2 of them without a label");
+  CHECK(left_out[0].id == ".unlabelled/notes.txt");
+  CHECK(scan_image_folder(both, nullptr, index, VerifyImages::kSample) == index);
+
+  // Each is read from the folder that it lies in; without that folder it is named.
+  const auto shared = std::make_shared<const ImageIndex>(index);
+  const ViewMaker views(both, shared, 32);
+  CHECK(views.picture(1).width == 30);
+  CHECK(views.picture(3).width == 6);
+  const ViewMaker half(root / "labelled", shared, 32);
+  CHECK(half.picture(3).width == 6);
+  CHECK_THROWS_WITH_AS(half.picture(1), doctest::Contains("deep/er/d.jpg lies in the folder of images without labels"),
+                       Error);
+
+  const auto message = [](const ImageFolders& folders) -> std::string {
+    try {
+      scan_image_folder(folders, nullptr);
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return {};
+  };
+  CHECK(has(message({root / "labelled", root / "absent"}), "there is no folder"));
+  CHECK(has(message({root / "labelled", root / "labelled/cat"}), "lie in each other"));
+  CHECK(has(message({root / "labelled", root.path()}), "lie in each other"));
+  CHECK(has(message({root / "labelled", root / "labelled"}), "lie in each other"));
+  CHECK(has(message(root / "further/deep"), "labels = \"none\""));
+  std::filesystem::create_directories(root / "empty");
+  CHECK(has(message({root / "labelled", root / "empty"}), "empty holds no readable image"));
+  CHECK(has(message({root / "empty", {}, Labels::kNone}), "empty holds no readable image"));
 }
 
 TEST_CASE("a known index is believed but for sizes, names and a sample, and what changed shows in the result") {

@@ -11,7 +11,8 @@ import torch
 from PIL import Image
 from reader_support import BIN, compressed, equal_bits, raises, replace_chunk, word
 from safetensors.torch import save_file
-from vitrine_cache import Cache, VitrineDataset, Views
+import vitrine_cache
+from vitrine_cache import NO_LABEL, Cache, VitrineDataset, Views
 from vitrine_reader import views
 
 
@@ -113,6 +114,33 @@ def test_wrong_pictures(folder):
     raises("has other pixels than the teacher saw", Views(folder / "images", Cache(folder / "other")).read, 0, 0)
 
 
+def test_without_labels(folder):
+    """Further images, which have no labels, are read from their own folder and have -1 where a label would stand."""
+    shutil.copytree(folder / "images/bee", folder / "further/some/where")
+    words = [folder / "extract.toml", "--set", f"unlabelled={folder}/further", "--set", f"cache={folder}/both",
+             "--set", "passes=1"]
+    run = subprocess.run([BIN / "vitrine-extract", *words], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    cache = Cache(folder / "both")
+    without = [id.startswith(".unlabelled/some/where/") for id in cache.ids]
+    assert sum(without) == 5 and len(without) == 20 and cache.classes == ["ant", "bee", "cat"]
+    assert (cache.labels == NO_LABEL).tolist() == without
+    data = VitrineDataset(folder / "images", cache, ["logits"], unlabelled=folder / "further")
+    seen = set()
+    for group, item in enumerate(data[g] for g in range(len(data))):
+        recipes = cache.recipes(0, group)
+        wanted = [-1 if without[r["image"]] else int(cache.labels[r["image"]]) for r in recipes]
+        assert item["labels"].tolist() == wanted
+        assert item["partner_labels"].tolist() == [wanted[r["partner"]] for r in recipes]
+        assert item["targets"]["logits"].shape == (8, 3)
+        seen.update(wanted)
+    assert seen == {-1, 0, 1, 2}
+    raises("lies in the folder of images without labels", Views(folder / "images", cache).picture, 0)
+    info = subprocess.run([sys.executable, vitrine_cache.__file__, "info", folder / "both"], capture_output=True,
+                          text=True)
+    assert "20 images of 3 classes, 5 of them without a label" in info.stdout, info.stderr
+
+
 def test_loader(folder):
     """Workers that start afresh give what this process reads, normalised as C++ does it."""
     cache, colours = Cache(folder / "cache"), ((0.5, 0.4, 0.3), (0.2, 0.25, 0.3))
@@ -142,7 +170,7 @@ def main():
         folder = pathlib.Path(name)
         extract(folder)
         test_mixing()
-        for test in (test_pixels, test_wrong_pictures, test_loader):
+        for test in (test_pixels, test_wrong_pictures, test_without_labels, test_loader):
             test(folder)
     print("pixels and torch's loader: alike")
 

@@ -19,6 +19,8 @@ RECIPE = np.dtype([("image", "<u4"), ("label", "<u4"), ("top", "<i4"), ("left", 
                    ("box_top", "<u2"), ("box_left", "<u2"), ("box_bottom", "<u2"), ("box_right", "<u2"),
                    ("reserved", "<u2")])
 NO_MIX, MIX_UP, CUT_MIX = 0, 1, 2
+NO_LABEL = 2**32 - 1
+UNLABELLED = ".unlabelled/"  # before the paths of images of the further folder, which have no labels
 SHARD_NAME = re.compile(r"([0-9]{5}|[1-9][0-9]{5,9})\.h5")
 
 
@@ -43,7 +45,7 @@ def read_json(path, kind):
 
 
 class Index:
-    """The images: `classes` (names), arrays `label`, `height`, `width`, `file_bytes`, `hash`; `ids` (paths)."""
+    """The images: `classes` (names), arrays `label` (NO_LABEL: none), `height`, `width`, `file_bytes`, `hash`; `ids` (paths)."""
 
     def __init__(self, path):
         file = Container(path)
@@ -65,14 +67,14 @@ class Index:
         self.id_bytes = file.read_all("id_bytes").tobytes()
         if (self.id_offset[1:] < self.id_offset[:-1]).any() or self.id_offset[-1] > len(self.id_bytes):
             raise CacheError(f"{path}: the name of an image lies outside the list of names; make the index again")
-        if (self.label >= len(self.classes)).any():
+        if ((self.label >= len(self.classes)) & (self.label != NO_LABEL)).any():
             raise CacheError(f"{path}: has a label beyond its classes; make the index again")
 
     def __len__(self):
         return len(self.label)
 
     def id(self, image):
-        """Path below the dataset's root, with '/'."""
+        """Path below the dataset's root, with '/', or UNLABELLED and the path below the folder without labels."""
         return self.id_bytes[int(self.id_offset[image]):int(self.id_offset[image + 1])].decode()
 
     @property
@@ -278,7 +280,7 @@ class Cache:
         self.tracks = [Track(path.parent, self.plan) for path in sorted(self.directory.glob("*/*/track.json"))]
 
     ids = property(lambda self: self.index.ids, doc="Paths of the images below the dataset's root.")
-    labels = property(lambda self: self.index.label, doc="Positions in `classes`, one an image.")
+    labels = property(lambda self: self.index.label, doc="Positions in `classes`, one an image; NO_LABEL: none.")
     classes = property(lambda self: self.index.classes, doc="Names.")
 
     def _check_recipes(self, file, number):

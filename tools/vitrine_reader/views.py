@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from .cache import CUT_MIX, MIX_UP
+from .cache import CUT_MIX, MIX_UP, UNLABELLED
 from .container import CacheError
 from .xxh3 import xxh3
 
@@ -26,15 +26,25 @@ def scale_edge(value, teacher, size):
 
 
 class Views:
-    """Makes views from `root`, the folder that the cache's index was made from. `size`: side of the pictures, the
-    teacher's if not given. May be pickled and used in several processes."""
+    """Makes views from `root`, the folder that the cache's index was made from, and `unlabelled`, that of its further
+    images without labels, where there are any. `size`: side of the pictures, the teacher's if not given. May be pickled
+    and used in several processes."""
 
-    def __init__(self, root, cache, size=None):
+    def __init__(self, root, cache, size=None, unlabelled=None):
         self.root, self.cache, self.size = Path(root), cache, size or cache.plan.image_size
+        self.unlabelled = unlabelled and Path(unlabelled)
+
+    def file(self, id):
+        """Where an image lies, by its id in the index."""
+        if not id.startswith(UNLABELLED):
+            return self.root / id
+        if self.unlabelled is None:
+            raise CacheError(f"{id}: lies in the folder of images without labels; give that folder too (unlabelled)")
+        return self.unlabelled / id[len(UNLABELLED):]
 
     def picture(self, image):
         """One image of the index: PIL, RGB, EXIF orientation ignored. Another file than the index's is refused."""
-        index, path = self.cache.index, self.root / self.cache.index.id(image)
+        index, path = self.cache.index, self.file(self.cache.index.id(image))
         try:
             content = path.read_bytes()
         except OSError as problem:

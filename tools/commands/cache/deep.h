@@ -10,12 +10,14 @@
 #include <vector>
 
 #include "common/cache/cache.h"
+#include "common/image/folders.h"
 
 namespace vitrine {
 
 struct DeepRequest {
   std::uint64_t views = 0;  ///< a sample of so many views, rounded up to whole groups
-  std::filesystem::path images, weights;
+  ImageFolders images;
+  std::filesystem::path weights;
   std::string device;               ///< empty: the kind that the cache was made on
   std::vector<std::string> tracks;  ///< as in VerifyOptions
 };

@@ -118,8 +118,7 @@ void print_mixed(const std::vector<TrackState>& tracks) {
 
 void print_words(const Cache& cache, const std::vector<TrackState>& tracks) {
   const Plan& plan = cache.plan();
-  std::cout << cache.directory().string() << ": " << human_count(cache.index().images.size()) << " images, "
-            << human_count(cache.index().classes.size()) << " classes\n"
+  std::cout << cache.directory().string() << ": " << cache.index().words() << "\n"
             << "plan " << plan.hash().substr(0, 8) << ": " << human_count(plan.groups_per_pass()) << " groups of "
             << plan.options().group << " views a pass, " << human_count(plan.shards_per_pass())
             << " shards a pass; recipes of passes " << range_words(cache.recipe_passes()) << "\n";
@@ -139,6 +138,7 @@ void print_json(const Cache& cache, const std::vector<TrackState>& tracks) {
   nlohmann::ordered_json out;
   out["images"] = cache.index().images.size();
   out["classes"] = cache.index().classes.size();
+  out["labelled"] = cache.index().labelled();
   out["plan_hash"] = cache.plan().hash();
   out["plan"] = nlohmann::ordered_json::parse(cache.plan().json());
   out["recipe_passes"] = cache.recipe_passes();

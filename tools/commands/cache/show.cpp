@@ -18,7 +18,7 @@ namespace {
 constexpr std::size_t kGuesses = 3;
 
 struct Request {
-  std::string directory, out, images;
+  std::string directory, out, images, unlabelled;
   std::vector<std::string> tracks;
   std::uint32_t pass = 0, count = 12;
   std::uint64_t first = 0;
@@ -71,7 +71,9 @@ std::vector<SheetView> make_views(const Cache& cache, const ViewMaker& maker, co
     return values;
   };
   const std::vector<float> logits = read(shown.logits), attention = read(shown.attention);
-  const auto name = [&](std::uint32_t label) { return cache.index().classes[label]; };
+  const auto name = [&](std::uint32_t label) {
+    return label == kNoLabel ? std::string("no label") : cache.index().classes[label];
+  };
   std::vector<SheetView> views;
   for (std::size_t i = first; i < end; ++i) {
     const Recipe& recipe = recipes[i];
@@ -108,7 +110,7 @@ int show(const Request& request) {
     fail("--first ", request.first, " --count ", request.count, ": a pass has ", a_pass, " views, from 0");
   const auto first_group = static_cast<std::uint32_t>(request.first / options.group);
   const Shown shown = choose(cache, request, first_group);
-  const ViewMaker maker(request.images, cache.index_ptr(), options.image_size);
+  const ViewMaker maker({request.images, request.unlabelled}, cache.index_ptr(), options.image_size);
   const int size = request.size > 0 ? request.size : static_cast<int>(options.image_size);
   std::vector<SheetView> views;
   while (views.size() < request.count) {
@@ -140,6 +142,7 @@ void add_show(CLI::App& app, Body& chosen) {
   command->add_option("DIR", request->directory, "the cache's directory")->required();
   command->add_option("--out", request->out, "the PNG to write")->required();
   command->add_option("--images", request->images, "the folder of images that the cache was made from")->required();
+  command->add_option("--unlabelled", request->unlabelled, "the folder of its further images, which have no labels");
   command->add_option("--pass", request->pass, "which pass")->capture_default_str();
   command->add_option("--first", request->first, "first view, counted in the pass")->capture_default_str();
   command->add_option("--count", request->count, "how many views")->check(CLI::Range(1, 400))->capture_default_str();

@@ -64,7 +64,7 @@ int verify(const Request& request) {
   // What is damaged is not worth asking about.
   if (request.deep.views > 0 && report.findings.empty()) {
     DeepRequest ask = request.deep;
-    ask.images = request.options.images;
+    ask.images = {request.options.images, request.options.unlabelled};
     ask.tracks = request.options.tracks;
     deep = request.deep_check(Cache(request.directory), ask);
   }
@@ -109,6 +109,8 @@ void add_verify(CLI::App& app, Body& chosen, DeepCheck deep) {
       ->expected(1)
       ->take_all();
   command->add_option("--images", request->options.images, "the folder of images: makes a view of every group again");
+  command->add_option("--unlabelled", request->options.unlabelled,
+                      "the folder of its further images, which have no labels");
   command->add_option("--deep", request->deep.views,
                       "also run a sample of so many views (whole groups) through the teacher again");
   command->add_option("--weights", request->deep.weights, "the teacher's weights, for --deep");

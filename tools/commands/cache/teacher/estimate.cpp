@@ -134,7 +134,7 @@ Estimate measure(const Request& request) {
   estimate.passes = options.passes;
   estimate.workers = options.workers > 0 ? options.workers : std::max(1u, std::thread::hardware_concurrency());
   const Teacher teacher(options.teacher, options.taps);
-  const auto index = std::make_shared<const ImageIndex>(scan_image_folder(options.images, nullptr));
+  const auto index = std::make_shared<const ImageIndex>(scan_image_folder(options.folders(), nullptr));
   estimate.images = index->images.size();
   const Plan whole(index, options.plan);
   estimate.views_a_pass = std::uint64_t{whole.groups_per_pass()} * options.plan.group;
@@ -147,7 +147,7 @@ Estimate measure(const Request& request) {
   const Plan plan(index, options.plan);
   const std::uint32_t groups = groups_in_shard(plan, 0);
   estimate.sampled = std::uint64_t{groups} * options.plan.group;
-  const ViewMaker maker(options.images, index, options.plan.image_size);
+  const ViewMaker maker(options.folders(), index, options.plan.image_size);
   const std::vector<TrackInfo> tracks = teacher.tracks(plan);
   note(text("estimate: ", groups, " groups of ", options.plan.group, " views on ", estimate.workers, " workers"));
   const tbb::global_control threads(tbb::global_control::max_allowed_parallelism, std::max(2u, estimate.workers));

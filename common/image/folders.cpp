@@ -1,0 +1,23 @@
+#include "common/image/folders.h"
+
+#include <string_view>
+
+#include "common/base/error.h"
+#include "common/plan/image_index.h"
+
+namespace vitrine {
+
+std::filesystem::path ImageFolders::file(const std::string& id) const {
+  const std::string_view prefix = kUnlabelledPrefix;
+  if (!id.starts_with(prefix)) return images / id;
+  if (unlabelled.empty())
+    fail("the image ", id.substr(prefix.size()), " lies in the folder of images without labels, which is not given; ",
+         "give it too (unlabelled, or --unlabelled), as it was when the index was made");
+  return unlabelled / id.substr(prefix.size());
+}
+
+std::string ImageFolders::words() const {
+  return unlabelled.empty() ? images.string() : images.string() + " and " + unlabelled.string();
+}
+
+}  // namespace vitrine
