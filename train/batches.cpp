@@ -17,7 +17,7 @@ bool only_features(const PhaseOptions& phase) {
 Batch Batch::rows(std::int64_t first, std::int64_t count) const {
   const auto cut = [&](const at::Tensor& all) { return all.defined() ? all.narrow(0, first, count) : all; };
   Batch out{cut(pictures),
-            {cut(labels.label), cut(labels.partner_label), cut(labels.own_share)},
+            {cut(labels.label), cut(labels.partner_label), cut(labels.own_share), labels.complete},
             cut(logits),
             {},
             cut(attention)};
@@ -60,7 +60,12 @@ void Batches::start(std::uint64_t step) {
   const std::uint64_t epoch = step / steps_per_epoch_, in_epoch = step % steps_per_epoch_;
   const std::uint64_t first = epoch * groups_per_epoch + in_epoch * groups_per_step_ / steps_per_group_;
   used_views_ = static_cast<std::uint32_t>(in_epoch % steps_per_group_ * options_.batch);
-  const StreamOptions stream{size_, options_.seed, options_.workers, 2 * options_.workers + 2, options_.augment};
+  const StreamOptions stream{size_,
+                             options_.seed,
+                             options_.workers,
+                             2 * options_.workers + 2,
+                             options_.augment,
+                             options_.labels == Labels::kFolders};
   stream_ = std::make_unique<GroupStream>(
       source_, views_, stream, [this](std::uint64_t n) { return item(n); }, first);
 }
@@ -68,6 +73,7 @@ void Batches::start(std::uint64_t step) {
 Batch Batches::next() {
   std::vector<at::Tensor> pictures, label, partner, share, logits, attention;
   std::vector<std::vector<at::Tensor>> features(shapes_.features.size());
+  bool complete = true;
   for (std::uint32_t rows = 0; rows < options_.batch;) {
     if (!group_ || used_views_ == group_->views) {
       const bool resumed_inside = !group_ && used_views_ > 0;
@@ -83,6 +89,9 @@ Batch Batches::next() {
       view.insert(view.begin(), count);
       return at::from_blob(values.data() + first * each, view, type).clone();
     };
+    for (const auto* labels : {&group.label, &group.partner_label})
+      complete = complete && std::all_of(labels->begin() + first, labels->begin() + first + count,
+                                         [](std::int64_t one) { return one >= 0; });
     pictures.push_back(cut(group.pictures, {size_, size_, 3}, at::kByte));
     label.push_back(cut(group.label, {}, at::kLong));
     partner.push_back(cut(group.partner_label, {}, at::kLong));
@@ -99,7 +108,11 @@ Batch Batches::next() {
   const auto joined = [&](const std::vector<at::Tensor>& parts) {
     return parts.size() < pictures.size() ? at::Tensor() : at::cat(parts).to(device_);
   };
-  Batch out{joined(pictures), {joined(label), joined(partner), joined(share)}, joined(logits), {}, joined(attention)};
+  Batch out{joined(pictures),
+            {joined(label), joined(partner), joined(share), complete},
+            joined(logits),
+            {},
+            joined(attention)};
   for (const std::vector<at::Tensor>& track : features) out.features.push_back(joined(track));
   return out;
 }

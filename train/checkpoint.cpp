@@ -14,7 +14,7 @@ void save_checkpoint(const std::filesystem::path& directory, const Checkpoint& c
   const std::string name = text("checkpoint-", checkpoint.step, ".safetensors");
   save_safetensors(directory / name, checkpoint.tensors);
   const nlohmann::ordered_json json = {{"step", checkpoint.step},
-                                       {"best_top1", checkpoint.best_top1},
+                                       {"best_score", checkpoint.best_score},
                                        {"seconds", checkpoint.seconds},
                                        {"core_seconds", checkpoint.core_seconds},
                                        {"plan_hash", checkpoint.plan_hash},
@@ -35,7 +35,7 @@ std::optional<Checkpoint> load_checkpoint(const std::filesystem::path& directory
   try {
     const auto json = nlohmann::json::parse(read_file(path));
     out.step = json.at("step");
-    out.best_top1 = json.at("best_top1");
+    out.best_score = json.at("best_score");
     out.seconds = json.at("seconds");
     out.core_seconds = json.at("core_seconds");
     out.plan_hash = json.at("plan_hash");

@@ -16,7 +16,7 @@ namespace vitrine {
 /// The stream's position is the step: order, augmentation and noise are functions of it.
 struct Checkpoint {
   std::uint64_t step = 0;         ///< steps done
-  double best_top1 = -1;          ///< -1: not judged yet
+  double best_score = -1;         ///< of validation (top-1 or agreement); -1: not judged yet
   double seconds = 0, core_seconds = 0;
   std::string settings;           ///< of the run, those that change its meaning
   std::string plan_hash;

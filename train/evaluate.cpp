@@ -6,7 +6,6 @@
 #include <cstring>
 
 #include "common/base/error.h"
-#include "common/image/scan.h"
 #include "common/image/transform.h"
 #include "common/kernels/normalise.h"
 #include "common/models/autocast.h"
@@ -14,13 +13,17 @@
 namespace vitrine {
 namespace {
 
-std::shared_ptr<const ImageIndex> scanned(const std::string& folder) {
+std::shared_ptr<const ImageIndex> scanned(const ImageFolders& folder) {
   return std::make_shared<const ImageIndex>(scan_image_folder(folder, nullptr));
 }
 
-std::shared_ptr<const ImageIndex> scanned(const std::string& folder, const std::vector<std::string>& classes) {
+std::shared_ptr<const ImageIndex> scanned(const std::string& folder, const std::vector<std::string>& classes,
+                                          std::size_t count) {
   auto index = scanned(folder);
-  if (index->classes != classes)
+  if (classes.empty() && index->classes.size() != count)
+    fail(folder, ": has ", index->classes.size(), " class folders, the student ", count,
+         " classes; top-1 would mean nothing");
+  if (!classes.empty() && index->classes != classes)
     fail(folder,
          ": its class folders are not those of the training images, in the same order; top-1 would mean nothing");
   return index;
@@ -28,18 +31,18 @@ std::shared_ptr<const ImageIndex> scanned(const std::string& folder, const std::
 
 }  // namespace
 
-Evaluation::Evaluation(const std::string& folder, std::shared_ptr<const ImageIndex> index, int size,
+Evaluation::Evaluation(const ImageFolders& folder, std::shared_ptr<const ImageIndex> index, int size,
                        const TrainOptions& options)
     : index_(std::move(index)),
       views_(folder, index_, static_cast<std::uint32_t>(size)),
       size_(size),
       options_(options) {}
 
-Evaluation::Evaluation(const std::string& folder, const std::vector<std::string>& classes, int size,
+Evaluation::Evaluation(const std::string& folder, const std::vector<std::string>& classes, std::size_t count, int size,
                        const TrainOptions& options)
-    : Evaluation(folder, scanned(folder, classes), size, options) {}
+    : Evaluation(folder, scanned(folder, classes, count), size, options) {}
 
-Evaluation::Evaluation(const std::string& folder, int size, const TrainOptions& options)
+Evaluation::Evaluation(const ImageFolders& folder, int size, const TrainOptions& options)
     : Evaluation(folder, scanned(folder), size, options) {}
 
 at::Tensor Evaluation::crops(std::uint32_t first, std::uint32_t count, int size, double crop_fraction) const {
@@ -61,7 +64,10 @@ void Evaluation::visit(Network& network, at::Device device, const Visit& visit) 
   for (std::uint32_t first = 0; first < images; first += kBatch) {
     const std::uint32_t n = std::min(kBatch, images - first);
     const at::Tensor labels = torch::empty({n}, at::kLong);
-    for (std::uint32_t i = 0; i < n; ++i) labels.data_ptr<std::int64_t>()[i] = index_->images[first + i].label;
+    for (std::uint32_t i = 0; i < n; ++i) {
+      const std::uint32_t label = index_->images[first + i].label;
+      labels.data_ptr<std::int64_t>()[i] = label == kNoLabel ? -1 : std::int64_t{label};
+    }
     const at::Tensor x =
         normalise_pictures(crops(first, n, size_, options_.crop_fraction).to(device),
                            three_colours(options_.mean, "mean"), three_colours(options_.deviation, "deviation"));

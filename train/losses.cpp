@@ -18,7 +18,7 @@ void LossOptions::fields(Fields& f) {
             {"dkd", OutputForm::kDecoupled},
             {"dist", OutputForm::kCorrelation},
             {"ofa", OutputForm::kAdaptive}},
-           "how the student's logits are drawn to the teacher's");
+           "how the student's logits are drawn to the teacher's; views without a label: dkd is kl, ofa has exponent 1");
   f.number("target_weight", target_weight, "dkd: weight of the label's class against all others", {0, 1e6});
   f.number("others_weight", others_weight, "dkd: weight of the other classes among themselves", {0, 1e6});
   f.number("between_weight", between_weight, "dist: weight of each image's correlation over classes", {0, 1e6});
@@ -38,7 +38,7 @@ void LossOptions::fields(Fields& f) {
   f.choice("attention_scaling", attention_scaling, {{"code", MapScaling::kCode}, {"paper", MapScaling::kPaper}},
            "how attention maps are compared: as the code of attention transfer does, or its paper");
   f.choice("guidance_score", guidance_score, {{"labels", GuidanceScore::kLabels}, {"teacher", GuidanceScore::kTeacher}},
-           "gradient: whose classes the score is of");
+           "gradient: whose classes the score is of; of labels, views without one learn nothing from attention");
   f.number("guidance_strength", guidance_strength, "gradient_scaling: share of the gradient that is scaled", {0, 1});
 }
 
@@ -63,9 +63,9 @@ at::Tensor guidance_score(const at::Tensor& student_logits, const at::Tensor& te
   const FullPrecision precision;
   const at::Tensor logits = precision.of(student_logits);
   if (whose == GuidanceScore::kTeacher) return (logits * at::softmax(precision.of(teacher_logits).detach(), 1)).sum(1);
-  const at::Tensor share = labels.own_share.to(logits.scalar_type());
-  return share * logits.gather(1, labels.label.unsqueeze(1)).squeeze(1) +
-         (1 - share) * logits.gather(1, labels.partner_label.unsqueeze(1)).squeeze(1);
+  const LabelWeights weights = weights_of(labels, logits.scalar_type());
+  return weights.own * logits.gather(1, weights.label.unsqueeze(1)).squeeze(1) +
+         weights.partner * logits.gather(1, weights.partner_label.unsqueeze(1)).squeeze(1);
 }
 
 void LossTerms::add(const LossTerms& other, double share) {

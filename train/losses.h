@@ -42,7 +42,8 @@ at::Tensor output_loss(const at::Tensor& student_logits, const at::Tensor& teach
                        const LossOptions& options);
 
 /// The score [N] that gradient guidance asks about: of the labels share·z_label + (1−share)·z_partner, or Σ_k p_k·z_k
-/// with the teacher's probabilities p (at τ = 1, fixed). teacher_logits may be undefined for kLabels.
+/// with the teacher's probabilities p (at τ = 1, fixed). teacher_logits may be undefined for kLabels, whose score is
+/// that of the labels that are there: a view without any has score 0, a map that vanishes, and learns nothing from it.
 at::Tensor guidance_score(const at::Tensor& student_logits, const at::Tensor& teacher_logits, const MixedLabels& labels,
                           GuidanceScore whose);
 

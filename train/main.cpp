@@ -56,6 +56,7 @@ int main(int argc, char** argv) {
     if (const auto& judged = result.test ? result.test : result.validation)
       std::printf("top-1 %.2f %%, top-5 %.2f %% on %llu images (%s)\n", 100 * judged->top1, 100 * judged->top5,
                   static_cast<unsigned long long>(judged->images), result.test ? "test" : "validation");
+    if (result.agreement) std::printf("agrees with the teacher on %.2f %% of the validation images\n", 100 * *result.agreement);
     std::printf("%s: %llu steps in %.0f s\n", options.output.c_str(), static_cast<unsigned long long>(result.steps), result.wall_seconds);
     return 0;
   });

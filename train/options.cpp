@@ -29,9 +29,23 @@ void ModelOptions::fields(Fields& f) {
 
 void TrainOptions::fields(Fields& f) {
   f.text("images", images, "training images: a folder of class folders; with a cache, the one that it was made from");
+  f.text("unlabelled", unlabelled,
+         "further training images, which have no labels and learn from the teacher alone; with a cache, those that it "
+         "was made from; empty: none");
+  f.choice<Labels>("labels", labels, {{"folders", Labels::kFolders}, {"none", Labels::kNone}},
+                   "folders: the class folder of an image is its label; none: images need no class folders, and labels "
+                   "teach nothing (r = 1)");
   f.choice<VerifyImages>("verify_images", verify_images, {{"sample", VerifyImages::kSample}, {"all", VerifyImages::kAll}},
                          "with a cache: read a hundredth of the images (at least 256) and ask for the sizes of all, or read all");
   f.text("validation", validation, "images that choose the best checkpoint; empty: none");
+  f.choice<Select>("select", select,
+                   {{"auto", Select::kAuto},
+                    {"top1", Select::kTop1},
+                    {"agreement", Select::kAgreement},
+                    {"last", Select::kLast}},
+                   "what chooses the best checkpoint: top1 on validation; agreement there with the teacher of "
+                   "targets.teacher.weights, for which no labels are needed; last: nothing; auto: top1 with labels, else "
+                   "agreement where there are weights, else last");
   f.text("test", test, "images that judge the final weights, once; empty: none");
   f.text("output", output, "directory for checkpoints, log.csv and summary.json");
   f.integer("size", size, "side of the student's square in pixels; 0: the teacher's", {0, 4096});
@@ -64,6 +78,13 @@ void TrainOptions::fields(Fields& f) {
   f.section("optimizer", optimizer, "how weights are updated");
   f.section("average", average, "a moving average of the student's weights, which is then judged and kept");
   f.section("scaler", scaler, "the loss's scale (fp16 only)");
+}
+
+Select TrainOptions::selection() const {
+  if (validation.empty()) return Select::kLast;
+  if (select != Select::kAuto) return select;
+  if (labels == Labels::kFolders) return Select::kTop1;
+  return targets.teacher.weights.empty() ? Select::kLast : Select::kAgreement;
 }
 
 }  // namespace vitrine

@@ -22,6 +22,13 @@
 namespace vitrine {
 
 enum class TargetKind { kNone, kCache, kTeacher };
+/// What makes a checkpoint the best one.
+enum class Select {
+  kAuto,       ///< kTop1 with labels; without, kAgreement where targets.teacher has weights, else kLast
+  kTop1,       ///< accuracy on the validation images, which then have class folders
+  kAgreement,  ///< the share of validation images on which the student says what its teacher says (agreement.h)
+  kLast        ///< nothing: the last weights are all there is
+};
 
 struct TargetOptions {
   TargetKind source = TargetKind::kNone;
@@ -49,7 +56,10 @@ struct ModelOptions {
 
 struct TrainOptions {
   std::string images;      ///< training images, a folder of class folders; with a cache, the one it was made from
+  std::string unlabelled;  ///< further training images, which have no labels; empty: none
+  Labels labels = Labels::kFolders;
   std::string validation;  ///< judged each eval_every epochs, picks the best checkpoint; empty: none
+  Select select = Select::kAuto;
   std::string test;        ///< judged once, with the final weights; empty: none
   std::string output;      ///< directory for checkpoints, log and summary
   std::uint32_t size = 0;  ///< side of the student's square; 0: the teacher's
@@ -80,6 +90,8 @@ struct TrainOptions {
   ScalerOptions scaler;    ///< for "fp16"
 
   void fields(Fields& f);
+  /// What `select` means for this run: not kAuto. Without validation images kLast.
+  Select selection() const;
 };
 
 }  // namespace vitrine

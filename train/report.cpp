@@ -12,6 +12,7 @@
 #include "common/models/device.h"
 #include "common/models/load.h"
 #include "common/teacher/teacher.h"
+#include "train/agreement.h"
 #include "train/checkpoint.h"
 #include "train/evaluate.h"
 #include "train/network.h"
@@ -95,13 +96,7 @@ Report evaluate_checkpoint(const TrainOptions& options, const std::filesystem::p
   Report report{checkpoint.string(), folder, classes, Judgement(static_cast<std::int64_t>(classes.size()))};
   evaluation.visit(network, device, [&](const at::Tensor& logits, const at::Tensor& labels, std::uint32_t first) {
     at::Tensor teachers;
-    if (teacher) {
-      const auto n = static_cast<std::uint32_t>(labels.size(0));
-      const at::Tensor crops = evaluation.crops(first, n, teacher->image_size(), teacher->options().crop_fraction);
-      std::vector<float> values =
-          teacher->logits({crops.data_ptr<std::uint8_t>(), static_cast<std::size_t>(crops.numel())}, n);
-      teachers = at::from_blob(values.data(), {n, teacher->classes()}, at::kFloat).clone();
-    }
+    if (teacher) teachers = teacher_logits(*teacher, evaluation, first, static_cast<std::uint32_t>(labels.size(0)));
     report.judgement.add(logits, labels, teachers);
   });
   return report;

@@ -92,6 +92,7 @@ void write_summary(const std::filesystem::path& directory, const TrainResult& re
     json["top5"] = judged->top5;
   }
   if (result.skipped_updates) json["skipped_updates"] = *result.skipped_updates;
+  if (result.agreement) json["validation_agreement"] = *result.agreement;
   if (result.validation) json["validation_top1"] = result.validation->top1;
   publish(directory / "summary.json", json.dump(2) + "\n");
 }

@@ -57,6 +57,9 @@ GroupBatch make_group(const TargetSource& source, const ViewMaker& views, const 
     batch.targets = source.targets(item.key, pictures);
   }
   const std::vector<std::uint32_t> order = view_order(options.seed, item, count);
+  const auto label_of = [&](const Recipe& recipe) {
+    return options.labels && recipe.label != kNoLabel ? std::int64_t{recipe.label} : std::int64_t{-1};
+  };
   batch.item = item;
   batch.views = count;
   batch.pictures = reordered(pictures, order);
@@ -65,8 +68,8 @@ GroupBatch make_group(const TargetSource& source, const ViewMaker& views, const 
   batch.targets.attention = reordered(batch.targets.attention, order);
   for (std::uint32_t i = 0; i < count; ++i) {
     const Recipe& recipe = recipes[order[i]];
-    batch.label.push_back(recipe.label);
-    batch.partner_label.push_back(recipe.mix == Mix::kNone ? recipe.label : recipes[recipe.partner].label);
+    batch.label.push_back(label_of(recipe));
+    batch.partner_label.push_back(label_of(recipe.mix == Mix::kNone ? recipe : recipes[recipe.partner]));
     batch.own_share.push_back(static_cast<float>(own_share(recipe)));
     augment(std::span(batch.pictures).subspan(i * view_bytes, view_bytes), options.size, options.augment, options.seed, item.epoch,
             item.key.pass, std::uint64_t{item.key.group} * count + order[i]);

@@ -26,7 +26,7 @@ struct GroupBatch {
   StreamItem item;
   std::uint32_t views = 0;
   std::vector<std::uint8_t> pictures;  ///< [views, size, size, 3]
-  std::vector<std::int64_t> label, partner_label;
+  std::vector<std::int64_t> label, partner_label;  ///< -1: none
   std::vector<float> own_share;
   GroupTargets targets;
 };
@@ -37,6 +37,7 @@ struct StreamOptions {
   std::uint32_t workers = 1;  ///< threads
   std::uint32_t ahead = 4;    ///< groups in work or waiting, at most
   AugmentOptions augment;
+  bool labels = true;         ///< off: no view has a label, whatever the recipes say
 };
 
 /// One group, from its place alone: what the pipeline's workers do. Any thread. Throws Error when the picture at equal

@@ -139,7 +139,7 @@ class LiveTeacher : public NoTargets {
 
   // The bases are those that vitrine-extract would make.
   void make_codecs(const TrainOptions& options, const std::shared_ptr<const ImageIndex>& index) {
-    const ViewMaker maker(options.images, index, plan().options().image_size);
+    const ViewMaker maker({options.images, options.unlabelled, options.labels}, index, plan().options().image_size);
     const std::uint32_t workers =
         options.workers > 0 ? options.workers : std::max(1u, std::thread::hardware_concurrency());
     ReadyTracks ready =
@@ -262,6 +262,12 @@ void check_same_images(const ImageIndex& expected, const ImageIndex& found, cons
   for (std::size_t c = 0; c < expected.classes.size(); ++c)
     if (expected.classes[c] != found.classes[c])
       refuse(text("its class ", c, " is ", expected.classes[c], ", the folder's is ", found.classes[c]));
+  const auto further = [](const ImageIndex& index) {
+    return std::ranges::count_if(
+        index.images, [](const ImageEntry& image) { return image.id.starts_with(kUnlabelledPrefix); });
+  };
+  if (const auto a = further(expected), b = further(found); a != b)
+    refuse(text("it has ", a, " images in a further folder of images without labels (unlabelled), here there are ", b));
   if (expected.images.size() != found.images.size())
     refuse(text("it has ", expected.images.size(), " images, the folder ", found.images.size()));
   for (std::size_t i = 0; i < expected.images.size(); ++i) {

@@ -8,9 +8,7 @@
 
 #include "common/base/error.h"
 #include "common/base/progress.h"
-#include "common/cache/cache.h"
 #include "common/config/config.h"
-#include "common/image/scan.h"
 #include "common/kernels/normalise.h"
 #include "common/models/autocast.h"
 #include "common/models/device.h"
@@ -18,6 +16,7 @@
 #include "train/checkpoint.h"
 #include "train/evaluate.h"
 #include "train/run_log.h"
+#include "train/training_images.h"
 
 namespace vitrine {
 namespace {
@@ -26,18 +25,6 @@ using Clock = std::chrono::steady_clock;
 double since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 std::uint32_t cores() { return std::max(1u, std::thread::hardware_concurrency()); }
-
-std::shared_ptr<const ImageIndex> scan(const TrainOptions& options) {
-  if (options.images.empty()) fail("images is not given; expected a folder of class folders");
-  if (options.output.empty()) fail("output is not given; expected a directory for checkpoints and logs");
-  std::vector<LeftOut> left_out;
-  const std::filesystem::path made = std::filesystem::path(options.targets.cache) / "index.h5";
-  const bool cached = options.targets.source == TargetKind::kCache && std::filesystem::exists(made);
-  auto index = std::make_shared<const ImageIndex>(
-      scan_image_folder(options.images, &left_out, cached ? read_index(made) : ImageIndex(), options.verify_images));
-  note(text(options.images, ": ", human_count(index->images.size()), " images in ", index->classes.size(), " classes, ", left_out.size(), " left out"));
-  return index;
-}
 
 // Seeded at the last moment: a live teacher's construction draws weights too, and must not move the student's.
 Network seeded_network(const TrainOptions& options, std::size_t classes, at::Device device) {
@@ -64,7 +51,7 @@ class Averaged {
 }  // namespace
 
 std::string meaningful_settings(const TrainOptions& options) {
-  static constexpr const char* kFree[] = {"output ", "workers ", "device ", "eval_every ", "checkpoint_every ", "log_every ", "max_steps ", "resume ", "validation ", "test ", "images ", "targets.cache ", "verify_images "};
+  static constexpr const char* kFree[] = {"output ", "workers ", "device ", "eval_every ", "checkpoint_every ", "log_every ", "max_steps ", "resume ", "validation ", "test ", "images ", "unlabelled ", "targets.cache ", "verify_images "};
   std::istringstream lines(config_as_toml(options));
   std::string out, line;
   while (std::getline(lines, line)) {
@@ -76,14 +63,15 @@ std::string meaningful_settings(const TrainOptions& options) {
 }
 
 Trainer::Trainer(const TrainOptions& options)
-    : options_(options),
+    : options_(without_absent_labels(options)),
       device_(select_device(options.device)),
-      index_(scan(options)),
+      index_(scan_training_images(options)),
       source_(make_target_source(options, index_)),
-      network_(seeded_network(options, index_->classes.size(), device_)) {
+      classes_(student_classes(*index_, source_->shapes())),
+      network_(seeded_network(options, classes_, device_)) {
   const PlanOptions& plan = source_->plan().options();
   size_ = options_.size > 0 ? static_cast<int>(options_.size) : static_cast<int>(plan.image_size);
-  views_ = std::make_unique<ViewMaker>(options_.images, index_, plan.image_size);
+  views_ = std::make_unique<ViewMaker>(training_folders(options_), index_, plan.image_size);
   three_colours(options_.mean, "mean");  // refused here, before anything is written
   three_colours(options_.deviation, "deviation");
   if (options_.threads == 0) options_.threads = cores();
@@ -96,12 +84,9 @@ Trainer::Trainer(const TrainOptions& options)
   steps_per_epoch_ = batches_->steps_per_epoch();
   steps_ = steps_per_epoch_ * options_.schedule.epochs();
   if (steps_ == 0) fail("the schedule has no epochs; set schedule.joint.epochs or another phase's");
-  const TargetShapes shapes = source_->shapes();
-  const std::size_t classes = index_->classes.size();
-  if (!shapes.logits.empty() && shapes.classes != static_cast<std::int64_t>(classes))
-    fail("the teacher has ", shapes.classes, " classes, the images have ", classes, "; they must be the same classes in the same order");
   check_phases();
-  objective_ = std::make_unique<Objective>(options_, shapes, network_.widths(), static_cast<int>(classes), device_);
+  objective_ = std::make_unique<Objective>(options_, source_->shapes(), network_.widths(), static_cast<int>(classes_),
+                                           device_);
   NamedParameters parameters;
   for (const auto& item : network_.module().named_parameters()) parameters.emplace_back("model." + item.key(), item.value());
   for (const auto& [name, module] : objective_->modules())
@@ -117,6 +102,13 @@ Trainer::~Trainer() = default;
 void Trainer::check_phases() const {
   for (const PhaseOptions* phase : options_.schedule.phases()) {
     if (phase->epochs == 0) continue;
+    const bool attention = phase->attention_term && !phase->freeze_student && !source_->shapes().attention.empty() &&
+                           options_.loss.attention != AttentionForm::kGradientScaling;
+    const bool output = phase->output_term && options_.targets.source != TargetKind::kNone;
+    if (!output && !phase->feature_term && !attention && !phase->label_term)
+      fail("schedule.", phase->name, " has nothing to learn from: its terms are off, or their targets not there",
+           options_.labels == Labels::kNone ? " (labels = \"none\")" : "", "; switch a term on, or set schedule.",
+           phase->name, ".epochs = 0");
     if (only_features(*phase) && source_->shapes().features.empty())
       fail("schedule.", phase->name, " learns from feature maps alone, but targets.features names no track; name one or set schedule.", phase->name, ".epochs = 0");
     if (source_->passes(only_features(*phase)).empty())
@@ -138,7 +130,7 @@ Tensors Trainer::state() {
 }
 
 void Trainer::save(std::uint64_t step, double seconds, double used_core_seconds) {
-  save_checkpoint(options_.output, {step, best_top1_, seconds, used_core_seconds, meaningful_settings(options_), source_->plan().hash(), state()});
+  save_checkpoint(options_.output, {step, best_score_, seconds, used_core_seconds, meaningful_settings(options_), source_->plan().hash(), state()});
 }
 
 void Trainer::restore() {
@@ -158,7 +150,7 @@ void Trainer::restore() {
   if (average_) average_->load(parts["average"], options_.output);
   if (scaler_) scaler_->load(parts["scaler"], options_.output);
   first_step_ = checkpoint->step;
-  best_top1_ = checkpoint->best_top1;
+  best_score_ = checkpoint->best_score;
   seconds_before_ = checkpoint->seconds;
   core_seconds_before_ = checkpoint->core_seconds;
   note(text("going on after step ", human_count(first_step_), " of ", human_count(steps_)));
@@ -177,6 +169,7 @@ Trainer::Stepped Trainer::step(const Batch& whole, const SchedulePoint& point, s
     batch.features[t] = with_noise(whole.features[t], options_.feature_noise, options_.seed, t, number);
   LossWeights weights = point.weights;
   if (options_.targets.source == TargetKind::kNone) weights.r = 0;  // labels are all there is
+  if (options_.labels == Labels::kNone) weights.r = 1;              // there are none
   const auto mean = three_colours(options_.mean, "mean"), deviation = three_colours(options_.deviation, "deviation");
   const std::int64_t views = options_.batch, each = options_.micro_batch;
   Stepped stepped;
@@ -219,19 +212,46 @@ void Trainer::update(double lr) {
 
 void Trainer::describe() const {
   const std::uint64_t views = std::uint64_t{source_->plan().groups_per_pass()} * source_->plan().options().group;
+  const std::uint32_t epochs = options_.schedule.epochs();
   const std::size_t passes = source_->passes(false).size();
-  note(text(human_count(steps_), " steps of ", options_.batch, " views; ", passes, " passes of ", human_count(views), " views, so each view is seen ",
-            static_cast<double>(options_.schedule.epochs()) / static_cast<double>(passes), " times"));
+  const auto times = [](std::size_t sweeps, std::size_t stored) {
+    return text(static_cast<double>(sweeps) / static_cast<double>(stored), " times");
+  };
+  note(text(human_count(steps_), " steps of ", options_.batch, " views; ", passes, " passes of ", human_count(views),
+            " views, so each view is seen ", times(epochs, passes),
+            epochs > passes ? "; each round over the passes takes them in another order" : ""));
+  const std::size_t complete = source_->passes(true).size();
+  for (const PhaseOptions* phase : options_.schedule.phases())
+    if (phase->epochs > 0 && only_features(*phase) && complete < passes)
+      note(text("schedule.", phase->name, " uses the ", complete, " passes that have features, each view ",
+                times(phase->epochs, complete)));
+  describe_labels(options_, *index_, classes_);
 }
 
-std::string Trainer::judge(const Evaluation& validation, TrainResult& result) {
+// What chooses the best checkpoint: the images, and for agreement what the teacher says about them.
+struct Trainer::Validation {
+  Evaluation images;
+  std::optional<Agreement> agreement;
+};
+
+std::string Trainer::judge(const Validation& validation, TrainResult& result) {
   const Averaged averaged(average_.get());
-  result.validation = validation.run(network_, device_);
-  if (result.validation->top1 > best_top1_) {
-    best_top1_ = result.validation->top1;
+  double score;
+  std::string words;
+  if (validation.agreement) {
+    score = validation.agreement->run(network_, device_);
+    result.agreement = score;
+    words = text("agrees with the teacher on ", 100 * score, " %");
+  } else {
+    result.validation = validation.images.run(network_, device_);
+    score = result.validation->top1;
+    words = text("top-1 ", 100 * score, " %, top-5 ", 100 * result.validation->top5, " %");
+  }
+  if (score > best_score_) {
+    best_score_ = score;
     save_safetensors(std::filesystem::path(options_.output) / "best.safetensors", state_dict(network_.module()));
   }
-  return text("top-1 ", 100 * result.validation->top1, " %, top-5 ", 100 * result.validation->top5, " %");
+  return words;
 }
 
 void Trainer::reestimate_batch_norm() {
@@ -262,9 +282,15 @@ void Trainer::finish(const Evaluation* test, TrainResult& result) {
 TrainResult Trainer::run(const std::atomic<bool>& stop) {
   at::set_num_threads(static_cast<int>(options_.threads));
   const std::vector<std::string>& classes = index_->classes;
-  std::optional<Evaluation> validation, test;
-  if (!options_.validation.empty()) validation.emplace(options_.validation, classes, size_, options_);
-  if (!options_.test.empty()) test.emplace(options_.test, classes, size_, options_);
+  std::unique_ptr<Validation> validation;
+  std::optional<Evaluation> test;
+  if (options_.selection() == Select::kTop1)
+    validation.reset(new Validation{{options_.validation, classes, classes_, size_, options_}, std::nullopt});
+  if (options_.selection() == Select::kAgreement) {
+    validation.reset(new Validation{{{options_.validation, {}, Labels::kNone}, size_, options_}, std::nullopt});
+    validation->agreement.emplace(options_, validation->images, classes_);
+  }
+  if (!options_.test.empty()) test.emplace(options_.test, classes, classes_, size_, options_);
   describe();
   std::filesystem::create_directories(options_.output);
   RunLog log(options_.output, first_step_);

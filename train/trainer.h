@@ -9,6 +9,7 @@
 #include <string>
 
 #include "common/eval/accuracy.h"
+#include "train/agreement.h"
 #include "train/batches.h"
 #include "train/grad_scaler.h"
 #include "train/network.h"
@@ -26,12 +27,14 @@ struct TrainResult {
   std::uint64_t steps = 0;
   bool finished = false;              ///< false: stopped before the schedule's end; resume goes on
   std::optional<Accuracy> validation, test;
+  std::optional<double> agreement;    ///< on the validation images, where that is what chooses
   double wall_seconds = 0, core_seconds = 0, wait_share = 0;
   std::uint64_t images_seen = 0;
   std::optional<std::uint64_t> skipped_updates;  ///< by the gradient scaler, with fp16
 };
 
-/// One run. Not for several threads. On a CPU, equal options (workers aside) give equal bits, stopped and resumed or not.
+/// One run. Without labels (options.labels) no phase has a label term, r is 1, and the student's classes are the
+/// teacher's. Not for several threads. On a CPU, equal options (workers aside) give equal bits, stopped and resumed or not.
 class Trainer {
  public:
   /// Scans the images, opens the targets, makes or loads the model, and resumes when asked to. Throws Error for anything that
@@ -41,8 +44,8 @@ class Trainer {
   Trainer(const Trainer&) = delete;
   Trainer& operator=(const Trainer&) = delete;
 
-  /// Trains to the schedule's end, options.max_steps or `stop`; leaves a checkpoint, log.csv, best.safetensors (with a
-  /// validation folder), and at the end final.safetensors and summary.json in options.output. What is judged and what
+  /// Trains to the schedule's end, options.max_steps or `stop`; leaves a checkpoint, log.csv, best.safetensors (when
+  /// options.selection() is not kLast), and at the end final.safetensors and summary.json in options.output. What is judged and what
   /// best and final hold is the weights' moving average where there is one, in final with BatchNorm's statistics taken
   /// anew where that is asked for; the last checkpoint holds what training left.
   TrainResult run(const std::atomic<bool>& stop);
@@ -61,8 +64,9 @@ class Trainer {
   void check_phases() const;
   void enter_phase(const PhaseOptions& phase);
   Stepped step(const Batch& batch, const SchedulePoint& point, std::uint64_t number);
+  struct Validation;
   void update(double lr);
-  std::string judge(const Evaluation& validation, TrainResult& result);
+  std::string judge(const Validation& validation, TrainResult& result);
   void finish(const Evaluation* test, TrainResult& result);
   void reestimate_batch_norm();
   void describe() const;
@@ -74,6 +78,7 @@ class Trainer {
   std::shared_ptr<const ImageIndex> index_;
   std::unique_ptr<TargetSource> source_;
   std::unique_ptr<ViewMaker> views_;
+  std::size_t classes_;  // of the student
   Network network_;
   std::unique_ptr<Batches> batches_;
   std::unique_ptr<Objective> objective_;
@@ -83,7 +88,7 @@ class Trainer {
   int size_;
   std::uint64_t steps_per_epoch_, steps_;
   std::uint64_t first_step_ = 0;
-  double best_top1_ = -1, seconds_before_ = 0, core_seconds_before_ = 0;
+  double best_score_ = -1, seconds_before_ = 0, core_seconds_before_ = 0;
 };
 
 /// The settings of a run that change what it computes, one a line: what a checkpoint remembers.

@@ -16,6 +16,7 @@ void dump(const std::string& in_path, const std::string& out_path) {
   const Tensors in = load_safetensors(in_path);
   const at::Tensor &teacher = in.at("teacher"), &target = in.at("target"), &attention = in.at("attention");
   const MixedLabels labels{in.at("label"), in.at("partner_label"), in.at("own_share")};
+  const MixedLabels some{in.at("some_label"), in.at("some_partner_label"), in.at("own_share"), false};
   Tensors out;
   const auto put = [&](const std::string& name, const at::Tensor& start,
                        const std::function<at::Tensor(const at::Tensor&)>& loss) {
@@ -37,6 +38,10 @@ void dump(const std::string& in_path, const std::string& out_path) {
   put("dkd", logits, [&](const at::Tensor& x) { return decoupled_kl(x, teacher, labels, kTau, 1.5, 6); });
   put("dist", logits, [&](const at::Tensor& x) { return correlation_distance(x, teacher, kTau, 2, 0.5); });
   put("ofa", logits, [&](const at::Tensor& x) { return adaptive_target(x, teacher, labels, kTau, 1.4); });
+
+  put("ce.some", logits, [&](const at::Tensor& x) { return cross_entropy(x, some, 0.1); });
+  put("dkd.some", logits, [&](const at::Tensor& x) { return decoupled_kl(x, teacher, some, kTau, 1.5, 6); });
+  put("ofa.some", logits, [&](const at::Tensor& x) { return adaptive_target(x, teacher, some, kTau, 1.4); });
 
   const at::Tensor& features = in.at("features");
   put("feature.plain", features, [&](const at::Tensor& x) { return feature_l2(x, target, FeatureForm::kPlain); });

@@ -16,6 +16,8 @@ given = {
     "teacher": 4 * torch.randn(N, K),
     "label": torch.tensor([0, 3, 8, 2, 2, 5]),
     "partner_label": torch.tensor([4, 3, 1, 2, 7, 0]),
+    "some_label": torch.tensor([0, -1, -1, 2, 2, -1]),  # -1: none
+    "some_partner_label": torch.tensor([-1, -1, 1, 2, 7, -1]),
     "own_share": torch.tensor([0.25, 1.0, 0.6, 0.5, 0.9, 1.0]),
     "features": torch.randn(N, C, H, W),
     "target": torch.randn(N, C, H, W),
@@ -31,13 +33,13 @@ def probabilities(logits, tau=1.0):
     return powers / powers.sum()
 
 
-def both_labels(loss_of_image):
-    """The mean over images of share·L(label) + (1 − share)·L(partner)."""
+def both_labels(loss_of_image, which="", without=lambda i: 0.0):
+    """The mean over images of share·L(label) + (1 − share)·L(partner); `without` is L where there is no label."""
     total = 0.0
     for i in range(N):
         share = d["own_share"][i]
-        total = total + share * loss_of_image(i, int(d["label"][i]))
-        total = total + (1 - share) * loss_of_image(i, int(d["partner_label"][i]))
+        for weight, label in ((share, d[which + "label"][i]), (1 - share, d[which + "partner_label"][i])):
+            total = total + weight * (loss_of_image(i, int(label)) if label >= 0 else without(i))
     return total / N
 
 
@@ -49,16 +51,16 @@ def kl(x):
     return total / N
 
 
-def ce(x, smoothing=0.1):
+def ce(x, smoothing=0.1, which=""):
     def image(i, label):
         target = torch.full((K,), smoothing / K, dtype=torch.double)
         target[label] += 1 - smoothing
         return -(target * probabilities(x[i]).log()).sum()
 
-    return both_labels(image)
+    return both_labels(image, which)
 
 
-def dkd(x):
+def dkd(x, which=""):
     def image(i, label):
         p, q = probabilities(d["teacher"][i], TAU), probabilities(x[i], TAU)
         a, b = p[label], q[label]
@@ -69,7 +71,11 @@ def dkd(x):
                 others = others + p[k] / (1 - a) * ((p[k] / (1 - a)) / (q[k] / (1 - b))).log()
         return 1.5 * target + 6 * others
 
-    return both_labels(image)
+    def without(i):
+        p, q = probabilities(d["teacher"][i], TAU), probabilities(x[i], TAU)
+        return sum(p[k] * (p[k] / q[k]).log() for k in range(K))
+
+    return both_labels(image, which, without)
 
 
 def pearson(a, b):
@@ -86,7 +92,11 @@ def dist(x):
     return 2 * between + 0.5 * within
 
 
-def ofa(x):
+def ofa(x, which=""):
+    def without(i):
+        p, q = probabilities(d["teacher"][i], TAU), probabilities(x[i], TAU)
+        return -sum(p[k] * q[k].log() for k in range(K))
+
     def image(i, label):
         p, q = probabilities(d["teacher"][i], TAU), probabilities(x[i], TAU)
         total = -((1 + p[label]) ** 1.4 - 1) * q[label].log()
@@ -95,7 +105,7 @@ def ofa(x):
                 total = total - p[k] * q[k].log()
         return total
 
-    return both_labels(image)
+    return both_labels(image, which, without)
 
 
 def feature_plain(x):
@@ -177,6 +187,9 @@ losses = {
     "dkd": ("student", dkd),
     "dist": ("student", dist),
     "ofa": ("student", ofa),
+    "ce.some": ("student", lambda x: ce(x, which="some_")),
+    "dkd.some": ("student", lambda x: dkd(x, "some_")),
+    "ofa.some": ("student", lambda x: ofa(x, "some_")),
     "feature.plain": ("features", feature_plain),
     "feature.normalised": ("features", feature_normalised),
     "feature.cosine": ("features", feature_cosine),

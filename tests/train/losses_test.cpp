@@ -115,6 +115,42 @@ TEST_CASE("cross entropy on mixed labels is the weighted sum of two cross entrop
   }
 }
 
+TEST_CASE("what has no label adds nothing to cross entropy; labels that are all there give the same bits either way") {
+  const at::Tensor logits = normal({3, 5}, 2).to(at::kFloat);
+  MixedLabels labels = mixed_labels();
+  const at::Tensor whole = cross_entropy(logits, labels);
+  labels.complete = false;
+  CHECK(at::equal(cross_entropy(logits, labels), whole));
+
+  // Of the first view only the partner's part has a label, of the second none, of the third both.
+  labels.label = at::tensor({-1, -1, 1}, at::kLong);
+  labels.partner_label = at::tensor({1, -1, 0}, at::kLong);
+  const at::Tensor log_p = at::log_softmax(logits, 1).to(at::kDouble);
+  const double hard = 0.75 * log_p[0][1].item<double>() + 0.75 * log_p[2][1].item<double>() +
+                      0.25 * log_p[2][0].item<double>();
+  CHECK(cross_entropy(logits, labels).item<double>() == doctest::Approx(-hard / 3));
+  const double even = 0.75 * log_p[0].mean().item<double>() + log_p[2].mean().item<double>();
+  CHECK(cross_entropy(logits, labels, 0.1).item<double>() == doctest::Approx(-(0.9 * hard + 0.1 * even) / 3));
+  labels.label = labels.partner_label = at::tensor({-1, -1, -1}, at::kLong);
+  CHECK(cross_entropy(logits, labels, 0.1).item<double>() == 0);
+}
+
+TEST_CASE("views without labels: decoupled KL is KL, the adaptive target's exponent is 1, guidance has no score") {
+  const at::Tensor student = normal({3, 5}, 23), teacher = normal({3, 5}, 24);
+  const at::Tensor none = at::full({3}, -1, at::kLong);
+  const MixedLabels labels{none, none, mixed_labels().own_share, false};
+  CHECK(decoupled_kl(student, teacher, labels, 3, 1, 8).item<double>() ==
+        doctest::Approx(kl_divergence(student, teacher, 3).item<double>()).epsilon(1e-12));
+  CHECK(adaptive_target(student, teacher, labels, 2, 3).item<double>() ==
+        doctest::Approx(adaptive_target(student, teacher, mixed_labels(), 2, 1).item<double>()).epsilon(1e-12));
+  CHECK(guidance_score(student, {}, labels, GuidanceScore::kLabels).abs().max().item<double>() == 0);
+  // Such a map learns nothing, and says so in finite numbers.
+  const at::Tensor features = normal({3, 4, 2, 2}, 25).requires_grad_();
+  const at::Tensor score = guidance_score(features.flatten(1).narrow(1, 0, 5) * 2, {}, labels, GuidanceScore::kLabels);
+  gradient_guidance(features, score, at::ones({3, 1, 2, 2}, at::kDouble)).backward();
+  CHECK(features.grad().abs().max().item<double>() == 0);
+}
+
 TEST_CASE("feature L2 is the mean of squares") {
   const at::Tensor student = doubles({1, 2, 3, 4}, {1, 2, 1, 2});
   const at::Tensor target = doubles({0, 2, 5, 3}, {1, 2, 1, 2});

@@ -39,10 +39,15 @@ at::Tensor decoupled_kl(const at::Tensor& student_logits, const at::Tensor& teac
   const FullPrecision precision;
   const at::Tensor student = precision.of(student_logits) / temperature;
   const at::Tensor teacher = precision.of(teacher_logits).detach() / temperature;
-  const at::Tensor own = per_image(student, teacher, labels.label, target_weight, others_weight);
-  const at::Tensor partner = per_image(student, teacher, labels.partner_label, target_weight, others_weight);
-  const at::Tensor share = labels.own_share.to(own.scalar_type());
-  return (share * own + (1 - share) * partner).mean();
+  const LabelWeights weights = weights_of(labels, student.scalar_type());
+  const at::Tensor own = per_image(student, teacher, weights.label, target_weight, others_weight);
+  const at::Tensor partner = per_image(student, teacher, weights.partner_label, target_weight, others_weight);
+  at::Tensor sum = weights.own * own + weights.partner * partner;
+  if (weights.none.defined()) {
+    const at::Tensor log_p = at::log_softmax(teacher, 1);
+    sum = sum + weights.none * (log_p.exp() * (log_p - at::log_softmax(student, 1))).sum(1);
+  }
+  return sum.mean();
 }
 
 }  // namespace vitrine

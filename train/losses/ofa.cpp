@@ -16,8 +16,10 @@ at::Tensor adaptive_target(const at::Tensor& student_logits, const at::Tensor& t
     const at::Tensor log_q = student.gather(1, label.unsqueeze(1)).squeeze(1);
     return -(all + ((1 + p).pow(gamma) - 1 - p) * log_q);
   };
-  const at::Tensor share = labels.own_share.to(student.scalar_type());
-  return (share * with_label(labels.label) + (1 - share) * with_label(labels.partner_label)).mean();
+  const LabelWeights weights = weights_of(labels, student.scalar_type());
+  at::Tensor sum = weights.own * with_label(weights.label) + weights.partner * with_label(weights.partner_label);
+  if (weights.none.defined()) sum = sum - weights.none * all;
+  return sum.mean();
 }
 
 }  // namespace vitrine

@@ -14,7 +14,8 @@ at::Tensor kl_divergence(const at::Tensor& student_logits, const at::Tensor& tea
 
 /// Decoupled knowledge distillation (Zhao et al. 2022, eq. 7): target·KL(b^T ‖ b^S) + others·KL(p̂^T ‖ p̂^S), where
 /// b = (p_y, 1 − p_y) and p̂ is the softmax over the classes other than the label y, all at τ. At least two classes.
-/// With target = 1 and others = 1 − p_y^T it would be KL; here `others` is a constant (8 for ImageNet and CNNs).
+/// With target = 1 and others = 1 − p_y^T it would be KL; here `others` is a constant (8 for ImageNet and CNNs). What
+/// has no label is taken as KL, which knows none.
 at::Tensor decoupled_kl(const at::Tensor& student_logits, const at::Tensor& teacher_logits, const MixedLabels& labels,
                         double temperature, double target_weight, double others_weight);
 
@@ -26,7 +27,7 @@ at::Tensor correlation_distance(const at::Tensor& student_logits, const at::Tens
 
 /// The loss of OFA-KD (Hao et al. 2023, eq. 6) without the part that is the label's cross entropy, which our label term
 /// is: −((1 + p_y^T)^γ − 1)·log p_y^S − Σ_{k≠y} p_k^T·log p_k^S, at τ. With γ = 1 it is KL and the teacher's entropy;
-/// a larger γ trusts the label the more, the surer the teacher is of it.
+/// a larger γ trusts the label the more, the surer the teacher is of it. Where there is no label, γ = 1.
 at::Tensor adaptive_target(const at::Tensor& student_logits, const at::Tensor& teacher_logits,
                            const MixedLabels& labels, double temperature, double gamma);
 

@@ -1,0 +1,34 @@
+// The images of a run, and what its labels are to it.
+#ifndef VITRINE_TRAIN_TRAINING_IMAGES_H_
+#define VITRINE_TRAIN_TRAINING_IMAGES_H_
+
+#include <cstddef>
+#include <memory>
+
+#include "common/image/folders.h"
+#include "common/plan/image_index.h"
+#include "train/options.h"
+#include "train/targets.h"
+
+namespace vitrine {
+
+ImageFolders training_folders(const TrainOptions& options);
+
+/// The options as the run takes them: without labels no phase has a label term.
+TrainOptions without_absent_labels(TrainOptions options);
+
+/// Lists the training images, and says how many there are. With a cache whose images have labels that this run does not
+/// want, they are listed as the cache lists them. Throws Error for settings that contradict each other about labels,
+/// before anything is read.
+std::shared_ptr<const ImageIndex> scan_training_images(const TrainOptions& options);
+
+/// The number of the student's classes: the images' class folders, or the teacher's where there are none. Throws Error
+/// when both are there and differ.
+std::size_t student_classes(const ImageIndex& index, const TargetShapes& shapes);
+
+/// Says what is learned without labels, if any are missing, and what then chooses the best checkpoint.
+void describe_labels(const TrainOptions& options, const ImageIndex& index, std::size_t classes);
+
+}  // namespace vitrine
+
+#endif  // VITRINE_TRAIN_TRAINING_IMAGES_H_
