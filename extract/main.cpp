@@ -3,10 +3,12 @@
 #include <CLI/CLI.hpp>
 
 #include "common/base/error.h"
+#include "common/base/memory.h"
 #include "common/config/config.h"
 #include "extract/command.h"
 
 int main(int argc, char** argv) {
+  vitrine::keep_freed_memory();
   return vitrine::guarded_main("vitrine-extract", [&] {
     CLI::App app("Runs a Vision Transformer once over augmented images and keeps its outputs in a cache.");
     vitrine::ExtractOptions options;

@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "common/base/error.h"
+#include "common/base/memory.h"
 #include "common/config/config.h"
 #include "train/report.h"
 #include "train/trainer.h"
@@ -19,6 +20,7 @@ extern "C" void ask_to_stop(int) { stop_asked = true; }
 }  // namespace
 
 int main(int argc, char** argv) {
+  vitrine::keep_freed_memory();
   return vitrine::guarded_main("vitrine-train", [&] {
     CLI::App app("Trains a ResNet from a cache of a Vision Transformer's targets, from a live teacher, or from labels alone; or a ViT from labels.");
     app.footer("Keys of CONFIG.toml, with their defaults:\n" + vitrine::config_help<vitrine::TrainOptions>());

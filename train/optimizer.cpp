@@ -38,6 +38,13 @@ void refuse_unexpected(const OptimizerState& state, const std::set<std::string>&
            "with.");
 }
 
+// Whether the elements of two tensors of one shape follow each other alike; strides along a single element say nothing.
+bool same_layout(const at::Tensor& a, const at::Tensor& b) {
+  for (std::int64_t d = 0; d < a.dim(); ++d)
+    if (a.size(d) > 1 && a.stride(d) != b.stride(d)) return false;
+  return true;
+}
+
 std::vector<at::Tensor> zeros_like(const NamedParameters& parameters) {
   std::vector<at::Tensor> zeros;
   for (const auto& [name, parameter] : parameters) zeros.push_back(at::zeros_like(parameter.detach()));
@@ -88,31 +95,22 @@ Sgd::Sgd(NamedParameters parameters, const OptimizerOptions& options)
 
 void Sgd::step(double lr) {
   const at::NoGradGuard no_grad;
-  std::vector<at::Tensor> weights, directions, momenta;
-  // Undecayed parameters first, so that weight decay is one operation on the tail.
-  std::size_t undecayed = 0;
   for (const bool decayed : {false, true}) {
-    if (decayed) undecayed = weights.size();
+    std::vector<at::Tensor> weights, gradients, momenta;
     for (std::size_t i = 0; i < parameters_.size(); ++i) {
       const at::Tensor& weight = parameters_[i].second;
       if (!weight.grad().defined() || decays(i) != decayed) continue;
+      // One pass over memory instead of five; it walks all three as they lie.
+      if (!same_layout(weight.grad(), weight) || !same_layout(momentum_[i], weight))
+        throw std::logic_error("Sgd: a gradient or momentum of another layout at " + parameters_[i].first);
       weights.push_back(weight.detach());
-      directions.push_back(weight.grad());
-      momenta.push_back(momentum_[i]);
+      gradients.push_back(weight.grad());
+      if (options_.momentum != 0) momenta.push_back(momentum_[i]);
     }
+    if (weights.empty()) continue;
+    at::_fused_sgd_(weights, gradients, momenta, decayed ? options_.weight_decay : 0.0, options_.momentum, lr, /*dampening=*/0.0,
+                    options_.nesterov && options_.momentum != 0, /*maximize=*/false, /*is_first_step=*/false);
   }
-  if (undecayed < weights.size()) {
-    const std::vector<at::Tensor> sums = at::_foreach_add(
-        at::TensorList(directions).slice(undecayed), at::TensorList(weights).slice(undecayed), options_.weight_decay);
-    std::copy(sums.begin(), sums.end(), directions.begin() + static_cast<std::ptrdiff_t>(undecayed));
-  }
-  if (weights.empty()) return;
-  if (options_.momentum != 0) {
-    at::_foreach_mul_(momenta, options_.momentum);
-    at::_foreach_add_(momenta, directions, 1);
-    directions = options_.nesterov ? at::_foreach_add(directions, momenta, options_.momentum) : momenta;
-  }
-  at::_foreach_add_(weights, directions, -lr);
 }
 
 OptimizerState Sgd::state() const {
