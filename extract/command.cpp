@@ -5,6 +5,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <optional>
 #include <thread>
 
 #include "common/base/error.h"
@@ -14,6 +15,7 @@
 #include "common/cache/cache.h"
 #include "common/cache/writer.h"
 #include "common/image/scan.h"
+#include "common/teacher/class_map.h"
 #include "common/teacher/clean_crops.h"
 #include "extract/extractor.h"
 #include "extract/mixed.h"
@@ -52,23 +54,39 @@ ImageIndex scan(const ExtractOptions& options) {
   return index;
 }
 
-void judge(const ExtractOptions& options, const Teacher& teacher, const ViewMaker& views, const ImageIndex& index) {
+void judge(const ExtractOptions& options, const Teacher& teacher, const ViewMaker& views, const ImageIndex& index,
+           const ClassMap* map) {
   if (options.check_images == 0) return;
   if (index.labelled() == 0) {
     note("the teacher is not judged first: the images have no labels to hold its top-1 against");
     return;
   }
-  const Accuracy accuracy = clean_crop_accuracy(teacher, views, index, options.check_images, options.plan.seed);
+  const Accuracy accuracy = clean_crop_accuracy(teacher, views, index, options.check_images, options.plan.seed, map);
+  const std::size_t classes = map != nullptr ? map->columns().size() : index.classes.size();
   note(text("teacher ", teacher.options().name, ": top-1 ", percent(accuracy.top1), ", top-5 ", percent(accuracy.top5),
-            " on ", accuracy.images, " clean crops"));
-  if (!at_chance(accuracy, index.classes.size())) return;
+            " on ", accuracy.images, " clean crops",
+            map != nullptr ? text(" of the ", classes, " mapped classes") : ""));
+  if (!at_chance(accuracy, classes)) return;
   const std::string what = text("the teacher's top-1 of ", percent(accuracy.top1), " on ", accuracy.images,
-                                " clean crops is at chance for ", index.classes.size(), " classes");
+                                " clean crops is at chance for ", classes, " classes");
   if (!options.allow_chance)
     fail(what,
          "; the usual cause is a class order other than the one it was trained with, or other preprocessing "
          "(teacher.mean, teacher.deviation); set allow_chance = true to go on all the same");
   note(what + "; going on, since allow_chance is set");
+}
+
+// The map that the options name, or none. Throws Error when teacher and images have other classes and there is none.
+std::optional<ClassMap> class_map(const ExtractOptions& options, const Teacher& teacher, const ImageIndex& index) {
+  const auto classes = static_cast<std::uint32_t>(teacher.classes());
+  const ClassMapFiles files{options.class_map, options.class_names};
+  if (options.labels == Labels::kNone) return std::nullopt;
+  if (files.given()) return read_class_map(files, classes, index.classes);
+  if (classes != index.classes.size())
+    fail(options.images, ": has ", index.classes.size(), " classes, but the teacher's head has ", classes,
+         " (teacher.vit.classes); they must be the same classes in the same order, or be mapped (class_map, "
+         "class_names), or labels = \"none\"");
+  return std::nullopt;
 }
 
 // Bases that an earlier run or another part has made.
@@ -100,6 +118,13 @@ void ExtractOptions::fields(Fields& f) {
          "WORLD_SIZE (torchrun --no-python), or SLURM_PROCID and SLURM_NTASKS (srun)");
   f.integer("workers", workers, "groups in work at once, each on one thread; 0: one a core", {0, 4096});
   f.integer("check_images", check_images, "clean crops on which the teacher is judged first; 0: none", {0, 1e6});
+  f.text(
+      "class_map", class_map,
+      "for a teacher of other classes: a file with a teacher class and a student class a line, by number or name, for "
+      "that judgement alone: all its logits are kept, and mapped when a student reads them; empty: none, or "
+      "class_names");
+  f.text("class_names", class_names,
+         "a file with the teacher's class names, one a line, for class_map or to be matched with the class folders");
   f.flag("allow_chance", allow_chance, "go on with a teacher that scores at chance");
   f.flag(
       "allow_mixed", allow_mixed,
@@ -123,9 +148,7 @@ int extract(const ExtractOptions& options) {
   at::set_num_threads(1);
   const Teacher teacher(options.teacher, options.taps);
   const auto index = std::make_shared<const ImageIndex>(scan(options));
-  if (options.labels == Labels::kFolders && static_cast<std::size_t>(teacher.classes()) != index->classes.size())
-    fail(options.images, ": has ", index->classes.size(), " classes, but the teacher's head has ", teacher.classes(),
-         " (teacher.vit.classes); they must be the same classes in the same order (labels = \"none\" asks for none)");
+  const std::optional<ClassMap> map = class_map(options, teacher, *index);
   const Plan plan(index, options.plan);
   const std::filesystem::path cache = options.cache;
   std::vector<TrackInfo> tracks = teacher.tracks(plan);
@@ -134,7 +157,7 @@ int extract(const ExtractOptions& options) {
   const std::string part = resolve_part(options.part, [](const char* name) { return std::getenv(name); });
   const std::vector<ShardKey> shards = shards_of_part(plan, options.first_pass, options.passes, part);
   const ViewMaker views(options.folders(), index, options.plan.image_size);
-  judge(options, teacher, views, *index);
+  judge(options, teacher, views, *index, map ? &*map : nullptr);
 
   // All that can be refused is refused before the first file is written.
   for (TrackInfo track : tracks) {

@@ -9,23 +9,33 @@
 
 namespace vitrine {
 
-at::Tensor teacher_logits(const Teacher& teacher, const Evaluation& images, std::uint32_t first, std::uint32_t count) {
-  const at::Tensor crops = images.crops(first, count, teacher.image_size(), teacher.options().crop_fraction);
-  std::vector<float> values =
-      teacher.logits({crops.data_ptr<std::uint8_t>(), static_cast<std::size_t>(crops.numel())}, count);
-  return at::from_blob(values.data(), {count, teacher.classes()}, at::kFloat).clone();
+TeacherJudge::TeacherJudge(const TrainOptions& options, const std::vector<std::string>& names, std::size_t classes)
+    : teacher_(options.targets.teacher, options.targets.taps) {
+  const auto own = static_cast<std::uint32_t>(teacher_.classes());
+  if (const ClassMapFiles files = options.targets.class_map_files(); files.given())
+    map_ = read_class_map(files, own, names);
+  if (const std::uint32_t known = map_ ? map_->student_classes() : own; known != classes)
+    fail("the teacher of targets.teacher has ", known, " classes, the student ", classes,
+         "; agreement needs the same classes in the same order, or a class map (targets.class_map)");
 }
 
-Agreement::Agreement(const TrainOptions& options, const Evaluation& images, std::size_t classes) : images_(images) {
+at::Tensor TeacherJudge::logits(const Evaluation& images, std::uint32_t first, std::uint32_t count) const {
+  const at::Tensor crops = images.crops(first, count, teacher_.image_size(), teacher_.options().crop_fraction);
+  std::vector<float> values =
+      teacher_.logits({crops.data_ptr<std::uint8_t>(), static_cast<std::size_t>(crops.numel())}, count);
+  if (map_) values = map_->whole(values, count);
+  return at::from_blob(values.data(), {count, static_cast<std::int64_t>(values.size()) / count}, at::kFloat).clone();
+}
+
+Agreement::Agreement(const TrainOptions& options, const Evaluation& images, const std::vector<std::string>& names,
+                     std::size_t classes)
+    : images_(images) {
   constexpr std::uint32_t kBatch = 64;
-  const Teacher teacher(options.targets.teacher, options.targets.taps);
-  if (static_cast<std::size_t>(teacher.classes()) != classes)
-    fail("the teacher of targets.teacher has ", teacher.classes(), " classes, the student ", classes,
-         "; agreement needs the same classes in the same order");
+  const TeacherJudge judge(options, names, classes);
   const auto count = static_cast<std::uint32_t>(images.index().images.size());
   std::vector<at::Tensor> parts;
   for (std::uint32_t first = 0; first < count; first += kBatch)
-    parts.push_back(teacher_logits(teacher, images, first, std::min(kBatch, count - first)).argmax(1));
+    parts.push_back(judge.logits(images, first, std::min(kBatch, count - first)).argmax(1));
   classes_ = at::cat(parts);
 }
 

@@ -5,21 +5,38 @@
 #include <torch/torch.h>
 
 #include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
 
+#include "common/teacher/class_map.h"
 #include "common/teacher/teacher.h"
 #include "train/evaluate.h"
 
 namespace vitrine {
 
-/// The teacher's logits [count, classes] of the images `first` to `first + count`, from crops as the teacher wants
-/// them.
-at::Tensor teacher_logits(const Teacher& teacher, const Evaluation& images, std::uint32_t first, std::uint32_t count);
+/// The teacher of options.targets as a judge of whole images, its classes mapped to the student's where a map is given.
+class TeacherJudge {
+ public:
+  /// `names`: of the student's classes; none without labels. Throws Error when the teacher has not `classes` classes,
+  /// after the map if there is one.
+  TeacherJudge(const TrainOptions& options, const std::vector<std::string>& names, std::size_t classes);
+
+  /// Logits [count, classes] of the images `first` to `first + count`, from crops as the teacher wants them; minus
+  /// infinity for a class that it does not know.
+  at::Tensor logits(const Evaluation& images, std::uint32_t first, std::uint32_t count) const;
+
+ private:
+  Teacher teacher_;
+  std::optional<ClassMap> map_;
+};
 
 /// The teacher's most probable class of each image, asked once: the teacher itself is not kept.
 class Agreement {
  public:
-  /// The teacher of options.targets. `images` must outlive it. Throws Error when the teacher has not `classes` classes.
-  Agreement(const TrainOptions& options, const Evaluation& images, std::size_t classes);
+  /// As TeacherJudge. `images` must outlive it.
+  Agreement(const TrainOptions& options, const Evaluation& images, const std::vector<std::string>& names,
+            std::size_t classes);
 
   /// The share of images, in [0, 1], on which the network's largest logit is of the same class; the network is left in
   /// evaluation mode.

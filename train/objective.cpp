@@ -24,6 +24,11 @@ Objective::Objective(const TrainOptions& options, const TargetShapes& shapes, co
         "and "
         "without the teacher's score; extract all logits, or change loss.output, loss.exits_weight and "
         "loss.guidance_score");
+  if (!shapes.columns.empty()) {
+    columns_ = at::tensor(shapes.columns, at::kLong).to(device);
+    column_of_ = at::full({classes}, -1, columns_.options());
+    column_of_.index_copy_(0, columns_, at::arange(columns_.size(0), columns_.options()));
+  }
   if (widths.empty() && (!shapes.features.empty() || !shapes.attention.empty()))
     fail("model.kind = \"vit\" learns from labels and logits only; set targets.features and targets.attention to \"\"");
   if (!shapes.features.empty()) make_feature_modules(shapes, widths);
@@ -66,6 +71,20 @@ void Objective::make_feature_modules(const TargetShapes& shapes, const std::vect
   }
 }
 
+// The logits of the classes that the teacher knows, [N, columns].
+at::Tensor Objective::taught(const at::Tensor& logits) const {
+  return columns_.defined() ? logits.index_select(1, columns_) : logits;
+}
+
+// The labels among these; one that the teacher does not know is none.
+MixedLabels Objective::taught(const MixedLabels& labels) const {
+  if (!columns_.defined()) return labels;
+  const auto columns = [&](const at::Tensor& label) {
+    return at::where(label.ge(0), column_of_.index_select(0, label.clamp_min(0)), label);
+  };
+  return {columns(labels.label), columns(labels.partner_label), labels.own_share, false};
+}
+
 void Objective::enter(const PhaseOptions& phase) {
   for (const auto& [name, module] : modules_)
     for (at::Tensor& parameter : module->parameters())
@@ -98,7 +117,7 @@ LossTerms Objective::terms(const NetworkOutputs& out, const Batch& batch, const 
   LossTerms terms;
   if (phase.output_term && batch.logits.defined()) {
     terms.output = topk_ ? topk_kl_divergence(out.logits, unpack_topk(batch.logits), options_.loss.temperature)
-                         : output_loss(out.logits, batch.logits, batch.labels, options_.loss);
+                         : output_loss(taught(out.logits), batch.logits, taught(batch.labels), options_.loss);
     if (exits_ && !phase.freeze_student) {
       std::vector<at::Tensor> logits;
       {
@@ -106,8 +125,8 @@ LossTerms Objective::terms(const NetworkOutputs& out, const Batch& batch, const 
         logits = exits_->forward(out.stages);
       }
       for (const at::Tensor& exit : logits) {
-        const at::Tensor one =
-            adaptive_target(exit, batch.logits, batch.labels, options_.loss.temperature, options_.loss.target_exponent);
+        const at::Tensor one = adaptive_target(taught(exit), batch.logits, taught(batch.labels),
+                                               options_.loss.temperature, options_.loss.target_exponent);
         terms.exits = terms.exits.defined() ? terms.exits + one : one;
       }
       terms.exits = terms.exits / static_cast<double>(logits.size());
@@ -126,11 +145,13 @@ void Objective::add_guidance(const NetworkOutputs& out, const Batch& batch, Loss
     case AttentionForm::kActivation:
       terms.attention = attention_transfer(features, batch.attention, loss.attention_scaling);
       break;
-    case AttentionForm::kGradient:
-      terms.attention =
-          gradient_guidance(features, guidance_score(out.logits, batch.logits, batch.labels, loss.guidance_score),
-                            batch.attention, loss.attention_scaling);
+    case AttentionForm::kGradient: {
+      const bool teachers = loss.guidance_score == GuidanceScore::kTeacher;
+      const at::Tensor score =
+          guidance_score(teachers ? taught(out.logits) : out.logits, batch.logits, batch.labels, loss.guidance_score);
+      terms.attention = gradient_guidance(features, score, batch.attention, loss.attention_scaling);
       break;
+    }
     case AttentionForm::kGradientScaling:
       guide_gradient(features, batch.attention, loss.guidance_strength);
       break;

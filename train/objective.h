@@ -51,11 +51,14 @@ class Objective {
   void make_feature_modules(const TargetShapes& shapes, const std::vector<std::int64_t>& widths);
   at::Tensor feature_loss(const NetworkOutputs& out, const Batch& batch);
   void add_guidance(const NetworkOutputs& out, const Batch& batch, LossTerms& terms);
+  at::Tensor taught(const at::Tensor& logits) const;
+  MixedLabels taught(const MixedLabels& labels) const;
 
   const TrainOptions& options_;
   at::Device device_;
   std::size_t stage_;
   bool topk_;                          // the teacher's logits are rows of the largest
+  at::Tensor columns_, column_of_;     // with TargetShapes::columns: those, and of each class its column or -1
   std::vector<std::uint32_t> stages_;  // of each transformer
   std::vector<FeatureTransformer> transformers_;
   AdaptiveMapping mapping_{nullptr};

@@ -13,6 +13,11 @@ void TargetOptions::fields(Fields& f) {
   f.text("attention", attention, "track of attention transfer, for instance attention.11; empty: none");
   f.flag("through_codec", through_codec, "a live teacher's targets take the codec's errors, as a cache's have");
   f.integer("passes", passes, "without a cache: sweeps of the plan that epochs use in turn; 0: a new one each epoch", {0, 1e6});
+  f.text("class_map", class_map,
+         "for a teacher of other classes: a file with a teacher class and a student class a line, by number or name; "
+         "what has no counterpart is left out and the rest rescaled; empty: the classes are the same, or class_names");
+  f.text("class_names", class_names,
+         "a file with the teacher's class names, one a line, for class_map or to be matched with the class folders");
   f.section("teacher", teacher, "the live teacher");
   f.section("taps", taps, "the live teacher's targets and the forms that through_codec gives them");
 }

@@ -11,6 +11,7 @@
 #include "common/image/scan.h"
 #include "common/models/vit.h"
 #include "common/plan/plan.h"
+#include "common/teacher/class_map.h"
 #include "common/teacher/teacher.h"
 #include "train/feature_transformer.h"
 #include "train/grad_scaler.h"
@@ -38,10 +39,12 @@ struct TargetOptions {
   std::string attention;         ///< track for attention transfer; empty: none
   bool through_codec = true;     ///< "teacher": targets as a cache would give them back
   std::uint32_t passes = 0;      ///< "teacher" and "none": sweeps of the plan that epochs use in turn; 0: a new one an epoch
+  std::string class_map, class_names;  ///< files for a teacher of other classes (class_map.h); empty: none
   TeacherOptions teacher;        ///< for "teacher"
   TapOptions taps;               ///< for "teacher": as vitrine-extract's
 
   void fields(Fields& f);
+  ClassMapFiles class_map_files() const { return {class_map, class_names}; }
 };
 
 struct ModelOptions {

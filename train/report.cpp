@@ -4,14 +4,13 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <memory>
+#include <optional>
 #include <nlohmann/json.hpp>
 
 #include "common/base/error.h"
 #include "common/cache/cache.h"
 #include "common/models/device.h"
 #include "common/models/load.h"
-#include "common/teacher/teacher.h"
 #include "train/agreement.h"
 #include "train/checkpoint.h"
 #include "train/evaluate.h"
@@ -86,17 +85,12 @@ Report evaluate_checkpoint(const TrainOptions& options, const std::filesystem::p
   Network network(model, static_cast<int>(classes.size()), device);
   load_weights(network.module(), weights, checkpoint.string());
 
-  std::unique_ptr<const Teacher> teacher;
-  if (!options.targets.teacher.weights.empty()) {
-    teacher = std::make_unique<const Teacher>(options.targets.teacher, options.targets.taps);
-    if (teacher->classes() != static_cast<int>(classes.size()))
-      fail("the teacher has ", teacher->classes(), " classes, ", folder, " has ", classes.size(),
-           "; agreement needs the same classes in the same order");
-  }
+  std::optional<TeacherJudge> teacher;
+  if (!options.targets.teacher.weights.empty()) teacher.emplace(options, classes, classes.size());
   Report report{checkpoint.string(), folder, classes, Judgement(static_cast<std::int64_t>(classes.size()))};
   evaluation.visit(network, device, [&](const at::Tensor& logits, const at::Tensor& labels, std::uint32_t first) {
     at::Tensor teachers;
-    if (teacher) teachers = teacher_logits(*teacher, evaluation, first, static_cast<std::uint32_t>(labels.size(0)));
+    if (teacher) teachers = teacher->logits(evaluation, first, static_cast<std::uint32_t>(labels.size(0)));
     report.judgement.add(logits, labels, teachers);
   });
   return report;

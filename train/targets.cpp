@@ -8,9 +8,11 @@
 #include <utility>
 
 #include "common/base/error.h"
+#include "common/base/progress.h"
 #include "common/cache/cache.h"
 #include "common/codec/topk.h"
 #include "common/teacher/calibrate.h"
+#include "train/mapped_targets.h"
 #include "train/topk_loss.h"
 
 namespace vitrine {
@@ -234,6 +236,34 @@ class CachedTargets : public TargetSource {
   std::size_t tail_ = 0;  // which of the tail's temperatures is the loss's
 };
 
+std::unique_ptr<TargetSource> unmapped_source(const TrainOptions& options, std::shared_ptr<const ImageIndex> index) {
+  switch (options.targets.source) {
+    case TargetKind::kNone:
+      return std::make_unique<NoTargets>(options, std::move(index));
+    case TargetKind::kTeacher:
+      return std::make_unique<LiveTeacher>(options, std::move(index));
+    case TargetKind::kCache:
+      if (options.targets.cache.empty())
+        fail("targets.cache is not given; expected the directory that vitrine-extract made");
+      return std::make_unique<CachedTargets>(options.targets, *index, options.images, options.loss.temperature);
+  }
+  throw std::logic_error("an unknown kind of target source");
+}
+
+void describe(const MappedTargets& targets, const ViewMaker& views) {
+  constexpr std::uint32_t kGroups = 4;
+  const ClassMap& map = targets.map();
+  note(text("class map: ", map.teacher_classes() - map.dropped(), " of the teacher's ", map.teacher_classes(),
+            " classes are ", map.columns().size(), " of the student's ", map.student_classes()));
+  if (map.dropped() > 0)
+    note(text("class map: ", map.dropped(), " classes of the teacher have no counterpart; their ",
+              100 * targets.dropped_probability(kGroups, views),
+              " % of its probability (mean of the first groups) are left out, and the others' rescaled"));
+  if (map.columns().size() < map.student_classes())
+    note(text("class map: ", map.student_classes() - map.columns().size(),
+              " classes of the student have no counterpart and take no part in the output term"));
+}
+
 }  // namespace
 
 std::vector<std::string> feature_tracks(const std::string& features) {
@@ -263,8 +293,8 @@ void check_same_images(const ImageIndex& expected, const ImageIndex& found, cons
     if (expected.classes[c] != found.classes[c])
       refuse(text("its class ", c, " is ", expected.classes[c], ", the folder's is ", found.classes[c]));
   const auto further = [](const ImageIndex& index) {
-    return std::ranges::count_if(
-        index.images, [](const ImageEntry& image) { return image.id.starts_with(kUnlabelledPrefix); });
+    return std::ranges::count_if(index.images,
+                                 [](const ImageEntry& image) { return image.id.starts_with(kUnlabelledPrefix); });
   };
   if (const auto a = further(expected), b = further(found); a != b)
     refuse(text("it has ", a, " images in a further folder of images without labels (unlabelled), here there are ", b));
@@ -279,17 +309,17 @@ void check_same_images(const ImageIndex& expected, const ImageIndex& found, cons
 }
 
 std::unique_ptr<TargetSource> make_target_source(const TrainOptions& options, std::shared_ptr<const ImageIndex> index) {
-  switch (options.targets.source) {
-    case TargetKind::kNone:
-      return std::make_unique<NoTargets>(options, std::move(index));
-    case TargetKind::kTeacher:
-      return std::make_unique<LiveTeacher>(options, std::move(index));
-    case TargetKind::kCache:
-      if (options.targets.cache.empty())
-        fail("targets.cache is not given; expected the directory that vitrine-extract made");
-      return std::make_unique<CachedTargets>(options.targets, *index, options.images, options.loss.temperature);
-  }
-  throw std::logic_error("an unknown kind of target source");
+  const ClassMapFiles files = options.targets.class_map_files();
+  if (!files.given()) return unmapped_source(options, std::move(index));
+  if (options.targets.source == TargetKind::kNone)
+    fail("targets.class_map and targets.class_names map a teacher's classes, but targets.source = \"none\"");
+  std::unique_ptr<TargetSource> source = unmapped_source(options, index);
+  ClassMap map = read_class_map(files, static_cast<std::uint32_t>(source->shapes().classes), index->classes);
+  auto mapped = std::make_unique<MappedTargets>(std::move(source), std::move(map));
+  const ViewMaker views({options.images, options.unlabelled, options.labels}, index,
+                        mapped->plan().options().image_size);
+  describe(*mapped, views);
+  return mapped;
 }
 
 }  // namespace vitrine

@@ -28,7 +28,9 @@ struct TargetShapes {
   std::vector<std::int64_t> logits;
   std::vector<std::vector<std::int64_t>> features;  ///< of each track that targets.features names
   std::vector<std::int64_t> attention;
-  std::int64_t classes = 0;  ///< of the teacher; 0 without logits
+  std::int64_t classes = 0;  ///< of the teacher, or with a class map of the student; 0 without logits
+  /// With a class map that leaves some of the student's classes without a counterpart: those that logits are of.
+  std::vector<std::int64_t> columns;
   bool topk = false;         ///< logits are packed rows of the largest
 };
 
@@ -53,7 +55,9 @@ class TargetSource {
   virtual GroupTargets targets(GroupKey key, std::span<const std::uint8_t> pictures) const = 0;
 };
 
-/// `index`: of the training images. Throws Error when a cache was made from others, and names the first difference.
+/// `index`: of the training images. With targets.class_map or class_names, the source is one of MappedTargets, and what
+/// the map leaves out is said (note). Throws Error when a cache was made from other images, and names the first
+/// difference.
 std::unique_ptr<TargetSource> make_target_source(const TrainOptions& options, std::shared_ptr<const ImageIndex> index);
 
 /// Throws Error that names the first difference (classes, their order, images) when `found` is not `expected`.

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "common/base/error.h"
+#include "common/base/hash.h"
 #include "common/base/progress.h"
 #include "common/config/config.h"
 #include "common/kernels/normalise.h"
@@ -51,7 +52,10 @@ class Averaged {
 }  // namespace
 
 std::string meaningful_settings(const TrainOptions& options) {
-  static constexpr const char* kFree[] = {"output ", "workers ", "device ", "eval_every ", "checkpoint_every ", "log_every ", "max_steps ", "resume ", "validation ", "test ", "images ", "unlabelled ", "targets.cache ", "verify_images "};
+  static constexpr const char* kFree[] = {
+      "output ",        "workers ",           "device ",               "eval_every ", "checkpoint_every ", "log_every ",
+      "max_steps ",     "resume ",            "validation ",           "test ",       "images ",           "unlabelled ",
+      "targets.cache ", "targets.class_map ", "targets.class_names ",  "verify_images "};
   std::istringstream lines(config_as_toml(options));
   std::string out, line;
   while (std::getline(lines, line)) {
@@ -59,6 +63,10 @@ std::string meaningful_settings(const TrainOptions& options) {
     for (const char* key : kFree) free = free || line.starts_with(key);
     if (!free) out += line + "\n";
   }
+  // Where these files lie is free, what they say is not.
+  const ClassMapFiles files = options.targets.class_map_files();
+  for (const auto& [key, path] : {std::pair("targets.class_map", files.map), {"targets.class_names", files.names}})
+    if (!path.empty()) out += text(key, " with the SHA-256 ", sha256_hex_of_file(path), "\n");
   return out;
 }
 
@@ -288,7 +296,7 @@ TrainResult Trainer::run(const std::atomic<bool>& stop) {
     validation.reset(new Validation{{options_.validation, classes, classes_, size_, options_}, std::nullopt});
   if (options_.selection() == Select::kAgreement) {
     validation.reset(new Validation{{{options_.validation, {}, Labels::kNone}, size_, options_}, std::nullopt});
-    validation->agreement.emplace(options_, validation->images, classes_);
+    validation->agreement.emplace(options_, validation->images, classes, classes_);
   }
   if (!options_.test.empty()) test.emplace(options_.test, classes, classes_, size_, options_);
   describe();

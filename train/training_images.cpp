@@ -67,7 +67,7 @@ std::size_t student_classes(const ImageIndex& index, const TargetShapes& shapes)
   const std::size_t classes = index.classes.empty() ? taught : index.classes.size();
   if (!shapes.logits.empty() && taught != classes)
     fail("the teacher has ", taught, " classes, the images have ", classes,
-         "; they must be the same classes in the same order");
+         "; they must be the same classes in the same order, or be mapped (targets.class_map, targets.class_names)");
   return classes;
 }
 

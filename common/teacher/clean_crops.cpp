@@ -2,6 +2,7 @@
 
 #include <torch/torch.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "common/base/philox.h"
@@ -10,10 +11,13 @@
 namespace vitrine {
 
 Accuracy clean_crop_accuracy(const Teacher& teacher, const ViewMaker& views, const ImageIndex& index,
-                             std::uint32_t count, std::uint64_t seed) {
+                             std::uint32_t count, std::uint64_t seed, const ClassMap* map) {
+  const auto judged = [&](std::uint32_t label) {
+    return label != kNoLabel && (map == nullptr || std::ranges::binary_search(map->columns(), label));
+  };
   std::vector<std::uint32_t> order;
   for (std::uint32_t i = 0; i < index.images.size(); ++i)
-    if (index.images[i].label != kNoLabel) order.push_back(i);
+    if (judged(index.images[i].label)) order.push_back(i);
   Stream draws(seed, Purpose::kSample);
   count = static_cast<std::uint32_t>(std::min<std::size_t>(count, order.size()));
   AccuracyCounts counts;
@@ -27,9 +31,9 @@ Accuracy clean_crop_accuracy(const Teacher& teacher, const ViewMaker& views, con
     labels.push_back(index.images[order[i]].label);
     if (labels.size() < batch && i + 1 < count) continue;
     std::vector<float> logits = teacher.logits(pictures, static_cast<std::uint32_t>(labels.size()));
-    const auto n = static_cast<std::int64_t>(labels.size());
-    counts.add(at::from_blob(logits.data(), {n, teacher.classes()}, at::kFloat),
-               at::from_blob(labels.data(), {n}, at::kLong));
+    if (map != nullptr) logits = map->whole(logits, static_cast<std::uint32_t>(labels.size()));
+    const auto n = static_cast<std::int64_t>(labels.size()), classes = static_cast<std::int64_t>(logits.size()) / n;
+    counts.add(at::from_blob(logits.data(), {n, classes}, at::kFloat), at::from_blob(labels.data(), {n}, at::kLong));
     pictures.clear();
     labels.clear();
   }

@@ -7,14 +7,16 @@
 
 #include "common/eval/accuracy.h"
 #include "common/image/views.h"
+#include "common/teacher/class_map.h"
 #include "common/teacher/teacher.h"
 
 namespace vitrine {
 
 /// Accuracy on `count` labelled images of the index (all, when there are fewer), drawn without replacement by `seed`: the
-/// shorter side resized, the centre cropped, as timm evaluates. On the calling thread.
+/// shorter side resized, the centre cropped, as timm evaluates. With a `map` the teacher's logits are mapped, and only
+/// images of mapped classes count. On the calling thread.
 Accuracy clean_crop_accuracy(const Teacher& teacher, const ViewMaker& views, const ImageIndex& index,
-                             std::uint32_t count, std::uint64_t seed);
+                             std::uint32_t count, std::uint64_t seed, const ClassMap* map = nullptr);
 
 /// Whether an accuracy lies within three standard errors of guessing among `classes`.
 bool at_chance(const Accuracy& accuracy, std::size_t classes);

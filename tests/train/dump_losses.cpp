@@ -4,9 +4,11 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "common/base/error.h"
 #include "common/models/safetensors.h"
+#include "common/teacher/class_map.h"
 #include "train/losses.h"
 
 namespace vitrine {
@@ -42,6 +44,19 @@ void dump(const std::string& in_path, const std::string& out_path) {
   put("ce.some", logits, [&](const at::Tensor& x) { return cross_entropy(x, some, 0.1); });
   put("dkd.some", logits, [&](const at::Tensor& x) { return decoupled_kl(x, teacher, some, kTau, 1.5, 6); });
   put("ofa.some", logits, [&](const at::Tensor& x) { return adaptive_target(x, teacher, some, kTau, 1.4); });
+
+  // A teacher of more classes, of which some are the student's.
+  const at::Tensor &wide = in.at("wide_teacher"), &student_of = in.at("student_of");
+  std::vector<std::uint32_t> to;
+  for (std::int64_t t = 0; t < student_of.size(0); ++t)
+    to.push_back(static_cast<std::uint32_t>(student_of[t].item<std::int64_t>()));  // -1 is kNowhere
+  const ClassMap map(to, static_cast<std::uint32_t>(logits.size(1)), "student_of");
+  std::vector<float> mapped = map.compact({wide.data_ptr<float>(), static_cast<std::size_t>(wide.numel())},
+                                          static_cast<std::uint32_t>(wide.size(0)));
+  const std::vector<std::int64_t> columns(map.columns().begin(), map.columns().end());
+  const at::Tensor few = at::from_blob(mapped.data(), {wide.size(0), static_cast<std::int64_t>(columns.size())});
+  put("kl.mapped", logits,
+      [&](const at::Tensor& x) { return kl_divergence(x.index_select(1, at::tensor(columns)), few, kTau); });
 
   const at::Tensor& features = in.at("features");
   put("feature.plain", features, [&](const at::Tensor& x) { return feature_l2(x, target, FeatureForm::kPlain); });

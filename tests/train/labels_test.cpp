@@ -143,7 +143,7 @@ TEST_CASE("agreement is the share of images on which both say the same class") {
   options.model.vit = options.targets.teacher.vit;
   options.model.weights = fixture.weights.string();
   const Evaluation images({fixture.further, {}, Labels::kNone}, 32, options);
-  const Agreement agreement(options, images, 3);
+  const Agreement agreement(options, images, {}, 3);
   Network network(options.model, 3, at::kCPU);
   CHECK(agreement.run(network, at::kCPU) == 1);
   {
@@ -152,7 +152,7 @@ TEST_CASE("agreement is the share of images on which both say the same class") {
       if (item.key().starts_with("head.")) item.value().neg_();
   }
   CHECK(agreement.run(network, at::kCPU) == 0);
-  CHECK_THROWS_WITH_AS(Agreement(options, images, 4), doctest::Contains("3 classes, the student 4"), Error);
+  CHECK_THROWS_WITH_AS(Agreement(options, images, {}, 4), doctest::Contains("3 classes, the student 4"), Error);
 }
 
 TEST_CASE("further images without labels learn from the teacher, beside labelled ones") {

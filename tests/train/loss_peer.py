@@ -19,6 +19,8 @@ given = {
     "some_label": torch.tensor([0, -1, -1, 2, 2, -1]),  # -1: none
     "some_partner_label": torch.tensor([-1, -1, 1, 2, 7, -1]),
     "own_share": torch.tensor([0.25, 1.0, 0.6, 0.5, 0.9, 1.0]),
+    "wide_teacher": 4 * torch.randn(N, 12),
+    "student_of": torch.tensor([3, -1, 0, 0, 8, -1, 3, 0, 5, -1, -1, 8]),  # of each of its classes; -1: none
     "features": torch.randn(N, C, H, W),
     "target": torch.randn(N, C, H, W),
     "attention": torch.rand(N, HEADS, 2 * H, 2 * W) / 50,
@@ -48,6 +50,19 @@ def kl(x):
     for i in range(N):
         p, q = probabilities(d["teacher"][i], TAU), probabilities(x[i], TAU)
         total = total + sum(p[k] * (p[k].log() - q[k].log()) for k in range(K))
+    return total / N
+
+
+def kl_mapped(x):
+    """The teacher's probabilities, summed by the student's class and renormalised over those that it knows."""
+    known = sorted({int(s) for s in d["student_of"] if s >= 0})
+    total = 0.0
+    for i in range(N):
+        wide = probabilities(d["wide_teacher"][i])
+        summed = torch.stack([wide[d["student_of"] == s].sum() for s in known])
+        softened = (summed / summed.sum()) ** (1 / TAU)
+        p, q = softened / softened.sum(), probabilities(x[i][known], TAU)
+        total = total + (p * (p.log() - q.log())).sum()
     return total / N
 
 
@@ -187,6 +202,7 @@ losses = {
     "dkd": ("student", dkd),
     "dist": ("student", dist),
     "ofa": ("student", ofa),
+    "kl.mapped": ("student", kl_mapped),
     "ce.some": ("student", lambda x: ce(x, which="some_")),
     "dkd.some": ("student", lambda x: dkd(x, "some_")),
     "ofa.some": ("student", lambda x: ofa(x, "some_")),

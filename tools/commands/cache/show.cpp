@@ -94,8 +94,11 @@ std::vector<SheetView> make_views(const Cache& cache, const ViewMaker& maker, co
     }
     if (shown.logits) {
       const std::size_t classes = shown.logits->track().view_values();
-      view.guesses =
-          best_guesses(std::span(logits).subspan(i * classes, classes), cache.index().classes, labels, kGuesses);
+      // A teacher of another number of classes does not name them as the images do.
+      const bool same = classes == cache.index().classes.size();
+      view.guesses = best_guesses(std::span(logits).subspan(i * classes, classes),
+                                  same ? cache.index().classes : std::vector<std::string>(),
+                                  same ? labels : std::vector<std::uint32_t>(), kGuesses);
     }
     views.push_back(std::move(view));
   }

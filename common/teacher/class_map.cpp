@@ -1,0 +1,218 @@
+#include "common/teacher/class_map.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <limits>
+#include <map>
+#include <optional>
+#include <sstream>
+#include <stdexcept>
+#include <utility>
+
+#include "common/base/error.h"
+#include "common/base/files.h"
+
+namespace vitrine {
+namespace {
+
+// A line of a file, for messages.
+struct Place {
+  std::string file;
+  std::size_t line;
+  std::string words() const { return text(file, ", line ", line, ": "); }
+};
+
+std::vector<std::string> lines_of(const std::string& path) {
+  std::istringstream in(read_file(path));
+  std::vector<std::string> out;
+  for (std::string line; std::getline(in, line);) {
+    if (line.ends_with('\r')) line.pop_back();
+    out.push_back(std::move(line));
+  }
+  return out;
+}
+
+std::string trimmed(const std::string& words) {
+  const std::size_t first = words.find_first_not_of(" \t");
+  return first == std::string::npos ? "" : words.substr(first, words.find_last_not_of(" \t") - first + 1);
+}
+
+std::string without_comment(const std::string& line) {
+  for (std::size_t i = 0; i < line.size(); ++i)
+    if (line[i] == '#' && (i == 0 || line[i - 1] == ' ' || line[i - 1] == '\t')) return trimmed(line.substr(0, i));
+  return trimmed(line);
+}
+
+std::pair<std::string, std::string> two_columns(const std::string& line, const Place& place) {
+  std::size_t cut = line.find('\t');
+  if (cut == std::string::npos) cut = line.find(' ');
+  const std::string first = trimmed(line.substr(0, cut)),
+                    second = cut == std::string::npos ? "" : trimmed(line.substr(cut));
+  const bool tabs = line.find('\t') != std::string::npos;
+  if (second.empty() || second.find('\t') != std::string::npos || (!tabs && second.find(' ') != std::string::npos))
+    fail(place.words(), "\"", line,
+         "\" is not two columns; expected a teacher class and a student class, with a tab "
+         "between them where names have spaces");
+  return {first, second};
+}
+
+// One side's classes by name. A name that stands for several classes has the value kNowhere.
+using Names = std::map<std::string, std::uint32_t>;
+
+Names numbered(const std::vector<std::string>& names) {
+  Names out;
+  for (std::size_t i = 0; i < names.size(); ++i)
+    if (const auto [at, fresh] = out.emplace(names[i], static_cast<std::uint32_t>(i)); !fresh)
+      at->second = ClassMap::kNowhere;
+  return out;
+}
+
+// `whose`: "teacher" or "student". `count`: its classes; 0: not known.
+std::uint32_t class_of(const std::string& word, const Names& names, std::uint32_t count, const char* whose,
+                       const Place& place) {
+  if (const auto found = names.find(word); found != names.end()) {
+    if (found->second != ClassMap::kNowhere) return found->second;
+    fail(place.words(), "several classes of the ", whose, " have the name ", word, "; name them by number");
+  }
+  std::uint32_t number = 0;
+  const auto [end, failure] = std::from_chars(word.data(), word.data() + word.size(), number);
+  if (failure != std::errc() || end != word.data() + word.size())
+    fail(place.words(), word, " is neither a number nor the name of a class of the ", whose,
+         names.empty() ? text(", whose names are not known", *whose == 't' ? " (class_names gives them)" : "") : "");
+  constexpr std::uint32_t kMost = 1 << 24;  // more classes than anyone has; a list of 2^32 would not fit the memory
+  const std::uint32_t limit = count > 0 ? count : kMost;
+  if (number >= limit)
+    fail(place.words(), word, " is no class of the ", whose, ", which has ", count > 0 ? "" : "at most ", limit,
+         " classes, from 0");
+  return number;
+}
+
+std::vector<std::string> read_names(const std::string& path, std::uint32_t classes) {
+  std::vector<std::string> names = lines_of(path);
+  for (std::string& name : names) name = trimmed(name);
+  while (!names.empty() && names.back().empty()) names.pop_back();
+  if (const auto empty = std::ranges::find(names, ""); empty != names.end())
+    fail(path, ", line ", empty - names.begin() + 1, ": is empty; expected the name of teacher class ",
+         empty - names.begin());
+  if (names.size() != classes)
+    fail(path, ": has ", names.size(), " names, the teacher ", classes,
+         " classes; expected a name a line, in its order");
+  return names;
+}
+
+ClassMap match_names(const std::string& path, const std::vector<std::string>& teacher,
+                     const std::vector<std::string>& student) {
+  if (student.empty())
+    fail(path, ": has names to look for among the student's classes, but images without labels have none; give a ",
+         "class_map of numbers");
+  const Names students = numbered(student), teachers = numbered(teacher);
+  std::vector<std::uint32_t> out(teacher.size(), ClassMap::kNowhere);
+  for (std::size_t t = 0; t < teacher.size(); ++t) {
+    const auto found = students.find(teacher[t]);
+    if (found == students.end()) continue;
+    if (teachers.at(teacher[t]) == ClassMap::kNowhere)
+      fail(path, ", line ", t + 1, ": several classes of the teacher have the name ", teacher[t],
+           ", which is a class of the student; say with a class_map which of them it is");
+    out[t] = found->second;
+  }
+  return {std::move(out), static_cast<std::uint32_t>(student.size()), path};
+}
+
+}  // namespace
+
+ClassMap::ClassMap(std::vector<std::uint32_t> student_of, std::uint32_t student_classes, const std::string& where)
+    : column_of_(std::move(student_of)), student_classes_(student_classes) {
+  std::vector<std::uint32_t> count(student_classes);
+  for (const std::uint32_t student : column_of_) student == kNowhere ? ++dropped_ : ++count.at(student);
+  std::vector<std::uint32_t> column(student_classes, kNowhere);
+  for (std::uint32_t student = 0; student < student_classes; ++student) {
+    if (count[student] == 0) continue;
+    column[student] = static_cast<std::uint32_t>(columns_.size());
+    columns_.push_back(student);
+    single_.push_back(count[student] == 1);
+  }
+  for (std::uint32_t& of : column_of_)
+    if (of != kNowhere) of = column[of];
+  if (columns_.size() < 2)
+    fail(where, ": gives ", columns_.size(), " of the student's ", student_classes,
+         " classes a counterpart among the teacher's; at least two are needed");
+}
+
+std::vector<float> ClassMap::compact(std::span<const float> logits, std::uint32_t views) const {
+  const std::size_t from = column_of_.size(), to = columns_.size();
+  if (logits.size() != from * views) throw std::logic_error("ClassMap: logits of another number of classes");
+  std::vector<float> out(to * views, -std::numeric_limits<float>::infinity());
+  std::vector<double> sum(to);
+  for (std::size_t view = 0; view < views; ++view) {
+    const float* x = logits.data() + view * from;
+    float* largest = out.data() + view * to;
+    for (std::size_t t = 0; t < from; ++t)
+      if (column_of_[t] != kNowhere) largest[column_of_[t]] = std::max(largest[column_of_[t]], x[t]);
+    std::ranges::fill(sum, 0.0);
+    for (std::size_t t = 0; t < from; ++t)
+      if (const std::uint32_t c = column_of_[t]; c != kNowhere && !single_[c])
+        sum[c] += std::exp(static_cast<double>(x[t]) - largest[c]);
+    for (std::size_t c = 0; c < to; ++c)
+      if (!single_[c]) largest[c] = static_cast<float>(largest[c] + std::log(sum[c]));
+  }
+  return out;
+}
+
+std::vector<float> ClassMap::whole(std::span<const float> logits, std::uint32_t views) const {
+  const std::vector<float> few = compact(logits, views);
+  std::vector<float> out(std::size_t{student_classes_} * views, -std::numeric_limits<float>::infinity());
+  for (std::size_t view = 0; view < views; ++view)
+    for (std::size_t c = 0; c < columns_.size(); ++c)
+      out[view * student_classes_ + columns_[c]] = few[view * columns_.size() + c];
+  return out;
+}
+
+double ClassMap::dropped_probability(std::span<const float> logits, std::uint32_t views) const {
+  const std::size_t from = column_of_.size();
+  double mean = 0;
+  for (std::size_t view = 0; view < views; ++view) {
+    const std::span<const float> x = logits.subspan(view * from, from);
+    const double largest = std::ranges::max(x);
+    double all = 0, dropped = 0;
+    for (std::size_t t = 0; t < from; ++t) {
+      const double power = std::exp(x[t] - largest);
+      all += power;
+      if (column_of_[t] == kNowhere) dropped += power;
+    }
+    mean += dropped / all / views;
+  }
+  return mean;
+}
+
+ClassMap read_class_map(const ClassMapFiles& files, std::uint32_t teacher_classes,
+                        const std::vector<std::string>& student_names) {
+  std::vector<std::string> teacher_names;
+  if (!files.names.empty()) teacher_names = read_names(files.names, teacher_classes);
+  if (files.map.empty()) return match_names(files.names, teacher_names, student_names);
+
+  const Names teachers = numbered(teacher_names), students = numbered(student_names);
+  auto student_count = static_cast<std::uint32_t>(student_names.size());
+  std::vector<std::uint32_t> out(teacher_classes, ClassMap::kNowhere);
+  std::vector<std::size_t> said(teacher_classes, 0);  // in which line
+  Place place{files.map, 0};
+  std::uint32_t largest = 0;
+  for (const std::string& line : lines_of(files.map)) {
+    ++place.line;
+    const std::string content = without_comment(line);
+    if (content.empty()) continue;
+    const auto [teacher, student] = two_columns(content, place);
+    const std::uint32_t t = class_of(teacher, teachers, teacher_classes, "teacher", place);
+    const std::uint32_t s = class_of(student, students, student_count, "student", place);
+    if (said[t] > 0)
+      fail(place.words(), "teacher class ", teacher, " is mapped again, after line ", said[t],
+           "; a teacher class has one student class");
+    said[t] = place.line;
+    out[t] = s;
+    largest = std::max(largest, s);
+  }
+  if (student_count == 0) student_count = largest + 1;
+  return {std::move(out), student_count, files.map};
+}
+
+}  // namespace vitrine
