@@ -104,6 +104,28 @@ TEST_CASE("a class that the teacher does not know takes no part in the output te
   CHECK(cat_moved());
 }
 
+TEST_CASE("the forms that ask for the label meet it in the columns that the teacher knows") {
+  TrainOptions options;
+  TargetShapes shapes;
+  shapes.logits = {2}, shapes.classes = 3, shapes.columns = {0, 2};
+  torch::manual_seed(2);
+  const at::Tensor student = torch::randn({4, 3}), teacher = torch::randn({4, 2}),
+                   known = student.index_select(1, at::tensor({0, 2}));
+  const at::Tensor share = at::tensor({1.0f, 0.5f, 0.25f, 0.75f});
+  const at::Tensor label = at::tensor({0, 1, 2, -1}, at::kLong), partner = at::tensor({0, 2, 1, 0}, at::kLong);
+  const MixedLabels mapped{at::tensor({0, -1, 1, -1}, at::kLong), at::tensor({0, 1, -1, 0}, at::kLong), share, false};
+  Batch batch;
+  batch.labels = {label, partner, share, false};
+  batch.logits = teacher;
+  for (const OutputForm form : {OutputForm::kDecoupled, OutputForm::kAdaptive}) {
+    options.loss.output = form;
+    Objective objective(options, shapes, {8, 16, 32, 64}, 3, at::kCPU);
+    const LossTerms terms = objective.terms({student, {}}, batch, options.schedule.joint);
+    CHECK(at::equal(terms.output, output_loss(known, teacher, mapped, options.loss)));
+    CHECK(at::equal(terms.label, cross_entropy(student, batch.labels)));  // of all classes
+  }
+}
+
 TEST_CASE("a map of all classes onto themselves trains as no map does, to the bit") {
   const TrainFixture fixture;
   fixture.make_cache();
