@@ -213,7 +213,7 @@ TEST_CASE("vitrine-cache info tells what is there") {
   write_sample(directory.path(), plan, 2);
   const CommandResult words = run(executable("vitrine-cache") + " info " + directory.path().string());
   CHECK(words.exit_code == 0);
-  CHECK(words.output.find("11 images, 2 classes") != std::string::npos);
+  CHECK(words.output.find("11 images in 2 classes") != std::string::npos);
   CHECK(words.output.find("tiny.aaaaaaaa/features.3   6x2x3  int8     0-1") != std::string::npos);
   const CommandResult result = run(executable("vitrine-cache") + " info --json " + directory.path().string());
   const auto json = nlohmann::json::parse(result.output);
