@@ -34,7 +34,8 @@ def seeds(demo, teacher, count):
     plain = statistics.mean(top1["plain"])
     for kind in ("kl", "full"):
         gain = statistics.mean(top1[kind]) - plain
-        print(f"  {kind} against plain: {gain:+.1f} points, {100 * gain / (100 * teacher['top1'] - plain):.0f} % of the way to the teacher")
+        to_teacher = statistics.mean(top1[kind]) - 100 * teacher["top1"]
+        print(f"  {kind} against plain: {gain:+.1f} points; {to_teacher:+.1f} against the teacher")
     paired = [b - a for a, b in zip(top1["kl"], top1["full"])]
     print(f"  full against KL alone, paired: {statistics.mean(paired):+.1f} ± {statistics.stdev(paired) if count > 1 else 0:.1f} points")
 
@@ -61,7 +62,9 @@ def main():
     if found.get("plain") and found.get("full"):
         plain, full, top = (x["top1"] for x in (found["plain"], found["full"], teacher))
         line = f"\nThe distilled student is {100 * (full - plain):+.1f} points from the plain one"
-        if top > plain:
+        if full >= top:
+            line += f", {100 * (full - top):.1f} above its teacher"
+        elif top > plain:
             line += f" and closes {100 * (full - plain) / (top - plain):.0f} % of the way to its teacher"
         print(line + ".")
     if found.get("kl") and found.get("full") and found["full"]["top1"] <= found["kl"]["top1"]:
