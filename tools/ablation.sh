@@ -67,11 +67,12 @@ work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 arms | while IFS='|' read -r name kind settings; do
   name=${name// /} kind=${kind// /}
   [ ${#chosen[@]} -eq 0 ] || printf '%s\n' "${chosen[@]}" | grep -qx -- "$name" || continue
-  case $settings in *--set*) ;; *) settings= ;; esac
+  # Words of explanation are no settings; and a blank at a line's end would tell xargs that the line goes on.
+  case $settings in *--set*) settings=$(xargs <<<"$settings") ;; *) settings= ;; esac
   for cache in $(grep -o 'demo/caches/[^ ]*' <<<"$settings" || true); do cache_of "${cache#demo/caches/}"; done
   for seed in $(seq 0 $((seeds - 1))); do
     [ -f "demo/students/ablation/$name-$seed/summary.json" ] ||
-      echo "$kind ablation/$name-$seed --set seed=$seed --set validation=demo/images/choose --set eval_every=4 ${settings//SEED/$seed}" >>"$work/$seed"
+      echo "$kind ablation/$name-$seed --set seed=$seed --set validation=demo/images/choose --set eval_every=4${settings:+ ${settings//SEED/$seed}}" >>"$work/$seed"
   done
 done
 # Seed after seed, so that what is there early is paired.
