@@ -67,16 +67,17 @@ def picture(rows, teacher):
     return "\n".join(out + ["</svg>\n"])
 
 
-def best_and_step(log):
-    """[(epoch, top-1)] of a run that was validated as it went."""
-    return [(int(e), float(v)) for e, v in re.findall(r"epoch (\d+), \w+: top-1 ([\d.]+) %", log.read_text())] if log.exists() else []
+def validated(demo, arm, seed):
+    """[(step, top-1)] of a run, as it was validated on its way; the last one stands at its end."""
+    log = demo / "logs" / "ablation" / f"{arm}-{seed}.log"
+    found = re.findall(r"epoch (\d+), \w+: top-1 ([\d.]+) %", log.read_text()) if log.exists() else []
+    steps = json.loads((demo / "students" / "ablation" / f"{arm}-{seed}" / "summary.json").read_text())["steps"]
+    return [(steps * int(epoch) // int(found[-1][0]), float(top1)) for epoch, top1 in found]
 
 
-def steps_to(demo, arm, seed, goal, epoch_steps):
-    for epoch, top1 in best_and_step(demo / "logs" / "ablation" / f"{arm}-{seed}.log"):
-        if top1 >= goal:
-            return epoch * epoch_steps
-    return None
+def steps_to_plains_best(demo, arm, seed):
+    best = max((top1 for _, top1 in validated(demo, "plain", seed)), default=None)
+    return next((step for step, top1 in validated(demo, arm, seed) if best is not None and top1 >= best), None)
 
 
 def main():
@@ -93,8 +94,7 @@ def main():
         mean, deviation, _ = spread(values)
         base = statistics.mean(plain.values()) if plain else None
         way = 100 * (mean - base) / (teacher - base) if base is not None and arm != "plain" else None
-        reached = [steps_to(demo, arm, s, max((v for _, v in best_and_step(demo / "logs" / "ablation" / f"plain-{s}.log")), default=101), 16)
-                   for s in by_seed]
+        reached = [steps_to_plains_best(demo, arm, s) for s in by_seed if s in plain]
         reached = [r for r in reached if r is not None]
         rows.append({"arm": arm, "seeds": len(values), "mean": mean, "deviation": deviation, "way": way, "values": values,
                      "plain": against(by_seed, plain) if arm != "plain" else [], "kl": against(by_seed, kl) if arm != "kl" else [],

@@ -9,7 +9,6 @@ round, and the largest memory.
 """
 import argparse
 import csv
-import json
 import os
 import pathlib
 import statistics

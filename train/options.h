@@ -94,6 +94,7 @@ struct TrainOptions {
 
   void fields(Fields& f);
   /// What `select` means for this run: not kAuto. Without validation images kLast.
+  ImageFolders folders() const { return {images, unlabelled, labels}; }
   Select selection() const;
 };
 

@@ -141,7 +141,7 @@ class LiveTeacher : public NoTargets {
 
   // The bases are those that vitrine-extract would make.
   void make_codecs(const TrainOptions& options, const std::shared_ptr<const ImageIndex>& index) {
-    const ViewMaker maker({options.images, options.unlabelled, options.labels}, index, plan().options().image_size);
+    const ViewMaker maker(options.folders(), index, plan().options().image_size);
     const std::uint32_t workers =
         options.workers > 0 ? options.workers : std::max(1u, std::thread::hardware_concurrency());
     ReadyTracks ready =
@@ -293,8 +293,7 @@ void check_same_images(const ImageIndex& expected, const ImageIndex& found, cons
     if (expected.classes[c] != found.classes[c])
       refuse(text("its class ", c, " is ", expected.classes[c], ", the folder's is ", found.classes[c]));
   const auto further = [](const ImageIndex& index) {
-    return std::ranges::count_if(index.images,
-                                 [](const ImageEntry& image) { return image.id.starts_with(kUnlabelledPrefix); });
+    return std::ranges::count_if(index.images, lies_further, &ImageEntry::id);
   };
   if (const auto a = further(expected), b = further(found); a != b)
     refuse(text("it has ", a, " images in a further folder of images without labels (unlabelled), here there are ", b));
@@ -316,7 +315,7 @@ std::unique_ptr<TargetSource> make_target_source(const TrainOptions& options, st
   std::unique_ptr<TargetSource> source = unmapped_source(options, index);
   ClassMap map = read_class_map(files, static_cast<std::uint32_t>(source->shapes().classes), index->classes);
   auto mapped = std::make_unique<MappedTargets>(std::move(source), std::move(map));
-  const ViewMaker views({options.images, options.unlabelled, options.labels}, index,
+  const ViewMaker views(options.folders(), index,
                         mapped->plan().options().image_size);
   describe(*mapped, views);
   return mapped;

@@ -79,7 +79,7 @@ Trainer::Trainer(const TrainOptions& options)
       network_(seeded_network(options, classes_, device_)) {
   const PlanOptions& plan = source_->plan().options();
   size_ = options_.size > 0 ? static_cast<int>(options_.size) : static_cast<int>(plan.image_size);
-  views_ = std::make_unique<ViewMaker>(training_folders(options_), index_, plan.image_size);
+  views_ = std::make_unique<ViewMaker>(options_.folders(), index_, plan.image_size);
   three_colours(options_.mean, "mean");  // refused here, before anything is written
   three_colours(options_.deviation, "deviation");
   if (options_.threads == 0) options_.threads = cores();

@@ -34,10 +34,6 @@ void check_labels(const TrainOptions& options) {
 
 }  // namespace
 
-ImageFolders training_folders(const TrainOptions& options) {
-  return {options.images, options.unlabelled, options.labels};
-}
-
 TrainOptions without_absent_labels(TrainOptions options) {
   ScheduleOptions& schedule = options.schedule;
   if (options.labels == Labels::kNone)
@@ -52,7 +48,7 @@ std::shared_ptr<const ImageIndex> scan_training_images(const TrainOptions& optio
   const std::filesystem::path made = std::filesystem::path(options.targets.cache) / "index.h5";
   const bool cached = options.targets.source == TargetKind::kCache && std::filesystem::exists(made);
   const ImageIndex known = cached ? read_index(made) : ImageIndex();
-  ImageFolders folders = training_folders(options);
+  ImageFolders folders = options.folders();
   if (cached && options.labels == Labels::kFolders && known.classes.empty())
     fail(options.targets.cache, ": was made of images without labels; set labels = \"none\"");
   if (cached && !known.classes.empty()) folders.labels = Labels::kFolders;

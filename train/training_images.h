@@ -12,8 +12,6 @@
 
 namespace vitrine {
 
-ImageFolders training_folders(const TrainOptions& options);
-
 /// The options as the run takes them: without labels no phase has a label term.
 TrainOptions without_absent_labels(TrainOptions options);
 

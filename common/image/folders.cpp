@@ -9,7 +9,7 @@ namespace vitrine {
 
 std::filesystem::path ImageFolders::file(const std::string& id) const {
   const std::string_view prefix = kUnlabelledPrefix;
-  if (!id.starts_with(prefix)) return images / id;
+  if (!lies_further(id)) return images / id;
   if (unlabelled.empty())
     fail("the image ", id.substr(prefix.size()), " lies in the folder of images without labels, which is not given; ",
          "give it too (unlabelled, or --unlabelled), as it was when the index was made");

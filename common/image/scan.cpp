@@ -144,10 +144,9 @@ void check_apart(const ImageFolders& folders) {
 
 // No folder may be without an image that can be read. `without`: what was left out.
 void check_not_empty(const ImageFolders& folders, const ImageIndex& index, const std::vector<LeftOut>& without) {
-  const auto further = [](const std::string& id) { return id.starts_with(kUnlabelledPrefix); };
   for (const bool unlabelled : {false, true}) {
     if (unlabelled && folders.unlabelled.empty()) continue;
-    const auto here = [&](const std::string& id) { return further(id) == unlabelled; };
+    const auto here = [&](const std::string& id) { return lies_further(id) == unlabelled; };
     if (std::ranges::any_of(index.images, here, &ImageEntry::id)) continue;
     const auto reason =
         std::ranges::find_if(without, [&](const LeftOut& left) { return here(left.id) && !left.id.ends_with('/'); });

@@ -156,7 +156,7 @@ TEST_CASE("both bodies of items and bit planes write the same streams and read t
       streams.escapes = escapes;
       std::uint8_t* numbers_of[transform::kClasses];
       for (int c = 0; c < transform::kClasses; ++c) streams.next[c] = numbers_of[c] = take(each);
-      transform::split_function(any == 1)(magnitude.data(), negative.data(), classes.data(), count, streams);
+      transform::blocks(any == 1).split(magnitude.data(), negative.data(), classes.data(), count, streams);
       std::vector<std::uint64_t> scratch;
       const std::uint8_t* strings[transform::kClasses][transform::kPlanes] = {};
       int planes[transform::kClasses];
@@ -164,7 +164,7 @@ TEST_CASE("both bodies of items and bit planes write the same streams and read t
         const std::uint8_t* string = at;
         std::uint64_t ones[transform::kPlanes], bits = static_cast<std::uint64_t>(streams.next[c] - numbers_of[c]);
         std::memset(streams.next[c], 0, 64);  // what lies beyond the numbers is anybody's
-        planes[c] = bits == 0 ? 0 : transform::collapse_function(any == 1)(numbers_of[c], bits, take(of_planes), ones, scratch);
+        planes[c] = bits == 0 ? 0 : transform::blocks(any == 1).collapse(numbers_of[c], bits, take(of_planes), ones, scratch);
         for (int t = 0; t < planes[c]; bits = ones[t], ++t) {
           strings[c][t] = string;
           string += (bits + 7) / 8 + transform::kPlaneGap;
@@ -184,7 +184,7 @@ TEST_CASE("both bodies of items and bit planes write the same streams and read t
         for (std::size_t c = 0; c < transform::kClasses; ++c) {
           const auto own = static_cast<std::uint64_t>(streams.next[c] - numbers_of[c]);
           numbers.emplace_back(own + 128);
-          transform::expand_function(reader == 1)(strings[c], planes[c], own, numbers.back().data(), scratch);
+          transform::blocks(reader == 1).expand(strings[c], planes[c], own, numbers.back().data(), scratch);
           back.next[c] = numbers.back().data();
           back.end[c] = back.next[c] + own;
         }
@@ -195,7 +195,7 @@ TEST_CASE("both bodies of items and bit planes write the same streams and read t
         back.escapes_end = streams.escapes;
         std::vector<float> items(count + 64);
         std::vector<std::uint8_t> seen(count + 64);
-        transform::merge_function(reader == 1)(classes.data(), count, back, {offsets.data(), 0.25f}, items.data(), nullptr, seen.data());
+        transform::blocks(reader == 1).merge(classes.data(), count, back, {offsets.data(), 0.25f}, items.data(), nullptr, seen.data());
         CHECK(!back.overrun);
         bool same = true, ended = back.escapes == back.escapes_end && back.low.position == back.low_end &&
                           back.signs.position == streams.signs.position;
@@ -235,7 +235,7 @@ TEST_CASE("both bodies of the quantiser make the same numbers") {
       magnitude[any].resize(room);
       seen[any].resize(room);
       negative[any].resize(room);
-      error[any] = transform::quantise_function(any == 1)(items.data(), classes.data(), count, 1 / 0.7f, thresholds, offsets.data(),
+      error[any] = transform::blocks(any == 1).quantise(items.data(), classes.data(), count, 1 / 0.7f, thresholds, offsets.data(),
                                                            magnitude[any].data(), seen[any].data(), negative[any].data());
     }
     CHECK(magnitude[0] == magnitude[1]);

@@ -10,9 +10,11 @@
 #include "common/image/scan.h"
 #include "common/image/views.h"
 #include "common/image/write.h"
+#include "tests/support/message.h"
 #include "tests/support/testing.h"
 
 using namespace vitrine;
+using vitrine::testing::has;
 using vitrine::testing::read_whole;
 using vitrine::testing::TemporaryDirectory;
 using vitrine::testing::write_whole;
@@ -46,10 +48,6 @@ std::string refusal(std::string_view content) {
     return error.what();
   }
   return {};
-}
-
-bool has(const std::string& text, std::string_view part) {
-  return text.find(part) != std::string::npos;
 }
 
 }  // namespace

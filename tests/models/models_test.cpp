@@ -10,16 +10,13 @@
 #include "tests/support/testing.h"
 
 using namespace vitrine;
+using vitrine::testing::has;
 using vitrine::testing::message_of;
 
 namespace {
 
 VitOptions small_vit(int classes = 5) {
   return {"", 32, 8, 32, 2, 2, classes, 4};
-}
-
-bool has(const std::string& message, const std::string& part) {
-  return message.find(part) != std::string::npos;
 }
 
 Tensors copy_of(const torch::nn::Module& module) {

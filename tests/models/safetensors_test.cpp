@@ -5,9 +5,11 @@
 #include <cstring>
 
 #include "common/base/error.h"
+#include "tests/support/message.h"
 #include "tests/support/testing.h"
 
 using namespace vitrine;
+using vitrine::testing::has;
 using vitrine::testing::read_whole;
 using vitrine::testing::TemporaryDirectory;
 using vitrine::testing::write_whole;
@@ -33,10 +35,6 @@ std::string refusal(const std::string& bytes) {
     return message;
   }
   return "";
-}
-
-bool has(const std::string& message, const char* part) {
-  return message.find(part) != std::string::npos;
 }
 
 }  // namespace

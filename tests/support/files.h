@@ -1,9 +1,8 @@
-// Helpers for tests: a temporary directory that removes itself, whole files in and out, and a run of one of our executables.
+// Helpers for tests: temporary directories, whole files in and out, and a run of one of our executables.
 #ifndef VITRINE_TESTS_SUPPORT_FILES_H_
 #define VITRINE_TESTS_SUPPORT_FILES_H_
 
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
@@ -14,28 +13,11 @@
 #include <string>
 #include <string_view>
 
+#include "common/base/temporary.h"
+
 namespace vitrine::testing {
 
-/// A fresh directory below the system's temporary one; removed with all it holds when this goes out of scope.
-class TemporaryDirectory {
- public:
-  TemporaryDirectory() {
-    std::string name = (std::filesystem::temp_directory_path() / "vitrine-test-XXXXXX").string();
-    if (mkdtemp(name.data()) == nullptr) throw std::runtime_error("cannot make a temporary directory");
-    path_ = name;
-  }
-  ~TemporaryDirectory() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  TemporaryDirectory(const TemporaryDirectory&) = delete;
-  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
-  const std::filesystem::path& path() const { return path_; }
-  std::filesystem::path operator/(std::string_view name) const { return path_ / name; }
-
- private:
-  std::filesystem::path path_;
-};
+using vitrine::TemporaryDirectory;
 
 inline std::string read_whole(const std::filesystem::path& path) {
   std::ifstream in(path, std::ios::binary);

@@ -1,8 +1,9 @@
-// What an error says, for tests.
+// What errors and programs say, for tests.
 #ifndef VITRINE_TESTS_SUPPORT_MESSAGE_H_
 #define VITRINE_TESTS_SUPPORT_MESSAGE_H_
 
 #include <string>
+#include <string_view>
 
 #include "common/base/error.h"
 
@@ -18,6 +19,8 @@ std::string message_of(const Call& call) {
   }
   return {};
 }
+
+inline bool has(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
 
 }  // namespace vitrine::testing
 

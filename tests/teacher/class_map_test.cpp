@@ -8,6 +8,7 @@
 #include "tests/support/testing.h"
 
 using namespace vitrine;
+using vitrine::testing::has;
 using vitrine::testing::message_of;
 using vitrine::testing::write_whole;
 
@@ -27,10 +28,6 @@ struct Files {
     return {map(map_content).map, names(names_content).names};
   }
 };
-
-bool has(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
 
 const std::vector<std::string> kStudent{"ant", "bee", "great cat"};
 constexpr float kNever = -std::numeric_limits<float>::infinity();

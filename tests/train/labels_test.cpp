@@ -11,6 +11,7 @@
 #include "train/stream.h"
 
 using namespace vitrine;
+using vitrine::testing::has;
 using vitrine::testing::CommandResult;
 using vitrine::testing::differences;
 using vitrine::testing::executable;
@@ -23,10 +24,6 @@ using vitrine::testing::TrainFixture;
 using vitrine::testing::write_whole;
 
 namespace {
-
-bool has(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
 
 /// Beside the 15 labelled images nine others, flat and nested.
 struct LabelFixture : TrainFixture {

@@ -8,6 +8,7 @@
 #include "tests/train/fixture.h"
 
 using namespace vitrine;
+using vitrine::testing::has;
 using vitrine::testing::CommandResult;
 using vitrine::testing::differences;
 using vitrine::testing::executable;
@@ -19,10 +20,6 @@ using vitrine::testing::TrainFixture;
 using vitrine::testing::write_whole;
 
 namespace {
-
-bool has(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
 
 struct MapFixture : TrainFixture {
   std::filesystem::path wide = root / "wide.safetensors", map = root / "map.txt";

@@ -32,55 +32,24 @@
 namespace vitrine::transform {
 namespace {
 
-bool has_wide() {
 #if VITRINE_HAS_WIDE
+bool has_wide() {
   return __builtin_cpu_supports("avx512bw") != 0 && __builtin_cpu_supports("avx512vl") != 0 &&
          __builtin_cpu_supports("avx512vbmi2") != 0 && __builtin_cpu_supports("bmi2") != 0;
-#else
-  return false;
-#endif
 }
+#endif
 
 }  // namespace
 
-SplitFunction split_function(bool any) {
+const Blocks& blocks(bool any) {
+  static constexpr Blocks kPortable{portable::split, portable::collapse, portable::expand, portable::merge, portable::quantise};
 #if VITRINE_HAS_WIDE
-  if (!any && has_wide()) return wide::split;
+  static constexpr Blocks kWide{wide::split, wide::collapse, wide::expand, wide::merge, wide::quantise};
+  static const bool is_wide = has_wide();
+  if (!any && is_wide) return kWide;
 #endif
   (void)any;
-  return portable::split;
-}
-
-CollapseFunction collapse_function(bool any) {
-#if VITRINE_HAS_WIDE
-  if (!any && has_wide()) return wide::collapse;
-#endif
-  (void)any;
-  return portable::collapse;
-}
-
-ExpandFunction expand_function(bool any) {
-#if VITRINE_HAS_WIDE
-  if (!any && has_wide()) return wide::expand;
-#endif
-  (void)any;
-  return portable::expand;
-}
-
-MergeFunction merge_function(bool any) {
-#if VITRINE_HAS_WIDE
-  if (!any && has_wide()) return wide::merge;
-#endif
-  (void)any;
-  return portable::merge;
-}
-
-QuantiseFunction quantise_function(bool any) {
-#if VITRINE_HAS_WIDE
-  if (!any && has_wide()) return wide::quantise;
-#endif
-  (void)any;
-  return portable::quantise;
+  return kPortable;
 }
 
 }  // namespace vitrine::transform

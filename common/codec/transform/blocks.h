@@ -73,12 +73,15 @@ struct Thresholds {
 using QuantiseFunction = double (*)(const float* items, const std::uint8_t* classes, std::size_t count, float inverse_step,
                                     const Thresholds& thresholds, const std::int8_t* offsets, std::uint16_t* magnitude,
                                     std::uint8_t* seen, std::uint8_t* negative);
-/// Those of this processor; `any`: those that run on every one.
-SplitFunction split_function(bool any = false);
-CollapseFunction collapse_function(bool any = false);
-ExpandFunction expand_function(bool any = false);
-MergeFunction merge_function(bool any = false);
-QuantiseFunction quantise_function(bool any = false);
+struct Blocks {
+  SplitFunction split;
+  CollapseFunction collapse;
+  ExpandFunction expand;
+  MergeFunction merge;
+  QuantiseFunction quantise;
+};
+/// The bodies for this processor; `any`: those that run on every one.
+const Blocks& blocks(bool any = false);
 
 }  // namespace vitrine::transform
 

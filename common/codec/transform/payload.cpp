@@ -120,8 +120,6 @@ std::vector<std::uint8_t> pack_group(const FeatureBasis& basis, const Quantised&
   // Numbers of all classes, one class after another; then their planes likewise.
   static thread_local std::vector<std::uint8_t> numbers, planes, signs, low, escapes;
   static thread_local std::vector<std::uint64_t> scratch;
-  static const SplitFunction split = split_function();
-  static const CollapseFunction collapse = collapse_function();
   const std::array<std::uint64_t, kClasses> counts = histogram(group.classes.data(), items);
   const auto fit = [](std::vector<std::uint8_t>& bytes, std::size_t n) {
     if (bytes.size() < n) bytes.resize(n);
@@ -139,7 +137,7 @@ std::vector<std::uint8_t> pack_group(const FeatureBasis& basis, const Quantised&
   streams.low.bytes = fit(low, low_room + kSlack);
   streams.escapes = fit(escapes, 3 * items + kSlack);
   *streams.signs.bytes = *streams.low.bytes = 0;
-  split(group.magnitude.data(), group.negative.data(), group.classes.data(), items, streams);
+  blocks().split(group.magnitude.data(), group.negative.data(), group.classes.data(), items, streams);
 
   Header header{};
   header.step = step;
@@ -163,7 +161,7 @@ std::vector<std::uint8_t> pack_group(const FeatureBasis& basis, const Quantised&
     append_varint(out, counts[c]);
     std::array<std::uint64_t, kPlanes> ones{};
     fit(planes, used + (counts[c] / 8 + 1 + kPlaneGap) * kPlanes + kSlack);
-    const int count = collapse(own_numbers, counts[c], planes.data() + used, ones.data(), scratch);
+    const int count = blocks().collapse(own_numbers, counts[c], planes.data() + used, ones.data(), scratch);
     // Levels of the basis unless the group's own save more than they take.
     const std::uint8_t* usual = basis.levels.data() + c * kPlanes;
     std::vector<std::uint8_t> own;
@@ -285,7 +283,6 @@ void ItemDecoder::begin(const FeatureBasis& basis, const Slots& slots, std::span
   const std::uint8_t* entropy = source.take(header.entropy_bytes);
   if (source.next != source.end || header.entropy_bytes < 4 * kStates) damaged("its parts do not add up to its length");
   // A class at a time: its planes, of which each has as many bits as the one before has ones, and from them its items' numbers.
-  static const ExpandFunction expand = expand_function();
   NibbleDecoder decoder({entropy, header.entropy_bytes});
   if (numbers_.size() < items + (kClasses + 1) * kSlack) numbers_.resize(items + (kClasses + 1) * kSlack);
   std::uint8_t* numbers = numbers_.data();
@@ -305,7 +302,7 @@ void ItemDecoder::begin(const FeatureBasis& basis, const Slots& slots, std::span
     }
     std::array<const std::uint8_t*, kPlanes> strings{};
     for (std::size_t t = 0; t < static_cast<std::size_t>(own.planes); ++t) strings[t] = planes_.data() + offset[t];
-    expand(strings.data(), own.planes, own.count, numbers, scratch_);
+    blocks().expand(strings.data(), own.planes, own.count, numbers, scratch_);
     streams_.next[c] = numbers;
     streams_.end[c] = numbers + own.count;
     numbers += own.count + kSlack;
@@ -343,7 +340,7 @@ ChannelItems ItemDecoder::next() {
 }
 
 void ItemDecoder::merge(std::uint32_t first, std::uint32_t last) {
-  static const MergeFunction merge_items = merge_function();
+  const MergeFunction merge_items = blocks().merge;
   const Levels levels{basis_->offsets.data(), unit_};
   const std::size_t views = views_, begin = first * views, count = (last - first) * views;
   if (!targets_.empty()) {

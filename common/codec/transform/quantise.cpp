@@ -81,7 +81,7 @@ void quantise(const FeatureBasis& basis, const Slots& slots, std::span<const flo
   contexts.begin(basis, slots, views, sixteenths(step));
   seen.assign(contexts.seen_bytes(), 0);
   const std::vector<std::uint8_t> none(steps.contexts ? 0 : contexts.seen_bytes());
-  static const QuantiseFunction quantise_items = quantise_function();
+  const QuantiseFunction quantise_items = blocks().quantise;
   double error = 0;
   for (std::uint32_t channel = 0; channel < basis.channels; ++channel) {
     const std::size_t base = channel * channel_items;
