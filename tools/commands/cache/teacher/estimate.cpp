@@ -63,6 +63,8 @@ struct Estimate {
     return bytes;
   }
   double views() const { return static_cast<double>(views_a_pass) * passes; }
+  double calibration() const { return costs.calibration * static_cast<double>(views_a_pass); }  // seconds
+  double seconds() const { return calibration() + costs.extraction * views(); }
   std::optional<double> break_even() const { return break_even_epochs(costs, passes); }
 };
 
@@ -155,10 +157,18 @@ Estimate measure(const Request& request) {
 
   const TemporaryDirectory scratch(request.scratch.empty() ? fs::temp_directory_path() : fs::path(request.scratch));
   create_cache(scratch.path(), *index, plan);
-  // A basis of the sample's views alone: it is fitted a little too well to be fair, by less than the groups differ.
+  // A basis of the sample's views alone: it is fitted a little too well to be fair, by less than the groups differ. It takes the
+  // pictures and the teacher's time for each view, and something once for eigenvectors, which is not scaled up.
+  const auto begun = Clock::now();
   ReadyTracks ready =
       make_ready(teacher, maker, plan, tracks, std::vector<std::shared_ptr<const FeatureBasis>>(tracks.size()),
                  static_cast<std::uint32_t>(estimate.sampled), estimate.workers);
+  if (std::ranges::any_of(ready.bases, [](const auto& basis) { return basis != nullptr; })) {
+    const double a_view = estimate.decode + estimate.costs.live;
+    const double rest = std::max(0.0, since(begun) - a_view * static_cast<double>(estimate.sampled));
+    const double views = static_cast<double>(std::min<std::uint64_t>(options.taps.calibration_views, estimate.views_a_pass));
+    estimate.costs.calibration = (a_view * views + rest) / static_cast<double>(estimate.views_a_pass);
+  }
   for (std::size_t t = 0; t < tracks.size(); ++t) create_track(scratch.path(), ready.tracks[t], ready.bases[t].get());
   const std::atomic<bool> never{false};
   const ShardKey shard{0, 0};
@@ -185,7 +195,8 @@ void print_json(const Request& request, const Estimate& e) {
                              {"bytes", track.a_view * e.views()}});
   out["bytes_per_view"] = e.bytes_a_view();
   out["bytes"] = e.bytes_a_view() * e.views();
-  out["hours"] = e.costs.extraction * e.views() / 3600;
+  out["calibration_seconds"] = e.calibration();
+  out["hours"] = e.seconds() / 3600;
   out["seconds_per_view"] = {
       {"decode", e.decode}, {"teacher", e.costs.live}, {"extraction", e.costs.extraction}, {"read", e.costs.read}};
   out["write_bytes_per_second"] = e.bytes_a_view() / e.costs.extraction;
@@ -216,7 +227,9 @@ void print_words(const Request& request, const Estimate& e) {
   std::cout << "extraction: " << human_time(e.costs.extraction * e.views()) << " for "
             << human_count(static_cast<std::uint64_t>(e.views())) << " views at " << rate(e.costs.extraction)
             << " (pictures alone " << rate(e.decode) << ", the teacher alone " << rate(e.costs.live) << "), writing "
-            << human_bytes(e.bytes_a_view() / e.costs.extraction) << "/s\n"
+            << human_bytes(e.bytes_a_view() / e.costs.extraction) << "/s";
+  if (e.calibration() > 0) std::cout << "; " << human_time(e.calibration()) << " of it calibration";
+  std::cout << "\n"
             << "reading: " << rate(e.read_one_core) << " on one core, decoded, "
             << human_bytes(e.bytes_a_view() / e.read_one_core) << "/s of the files\n";
   const auto epochs = e.break_even();
@@ -263,8 +276,9 @@ void add_estimate(CLI::App& app, Body& chosen) {
       "system's temporary one");
   command->add_flag("--json", request->json, "print JSON, for programs");
   command->footer(
-      "The break-even compares, for V views a pass, P passes and n epochs, P V extraction + n V read (the cache) with\n"
-      "n V live (the teacher's forward in every epoch): n = P extraction / (live - read), never when live <= read.\n"
+      "The break-even compares, for V views a pass, P passes and n epochs, P V extraction + n V read (the cache),\n"
+      "with calibration before it, with n V live (the teacher's forward in every epoch): n = (P extraction +\n"
+      "calibration / V) / (live - read), never when live <= read.\n"
       "Exit codes: 0 done, 2 bad input.");
   command->callback([request, &chosen] { chosen = [request] { return estimate_command(*request); }; });
 }
