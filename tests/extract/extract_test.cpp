@@ -41,16 +41,17 @@ void check_equal(const std::map<std::string, std::string>& a, const std::map<std
   }
 }
 
-bool one_finished_shard(const std::filesystem::path& recipes) {
+std::size_t finished_shards(const std::filesystem::path& recipes) {
+  std::size_t shards = 0;
   std::error_code missing;
   for (const auto& entry : std::filesystem::directory_iterator(recipes, missing))
-    if (entry.path().extension() == ".h5") return true;
-  return false;
+    if (entry.path().extension() == ".h5") ++shards;
+  return shards;
 }
 
-// Starts the extractor, signals it as soon as its first shard of recipes is there, and returns waitpid's status.
+// Starts the extractor, signals it `delay` after so many shards of recipes are there, and returns waitpid's status.
 int interrupted(const ExtractFixture& fixture, const std::string& cache, const std::vector<std::string>& settings,
-                int signal) {
+                int signal, std::size_t shards = 1, std::chrono::milliseconds delay = {}) {
   const std::string line =
       "exec " + fixture.command(cache, settings) + " > '" + (fixture.root / "log.txt").string() + "' 2>&1";
   const pid_t child = ::fork();
@@ -60,10 +61,11 @@ int interrupted(const ExtractFixture& fixture, const std::string& cache, const s
   }
   REQUIRE(child > 0);
   int status = 0;
-  while (!one_finished_shard(fixture.root / cache / "recipes")) {
+  while (finished_shards(fixture.root / cache / "recipes") < shards) {
     if (::waitpid(child, &status, WNOHANG) == child) return status;
     std::this_thread::yield();
   }
+  std::this_thread::sleep_for(delay);
   ::kill(child, signal);
   ::waitpid(child, &status, 0);
   return status;
@@ -156,6 +158,32 @@ TEST_CASE("a run that was killed or asked to stop goes on where it was") {
   CHECK(fixture.shards("stopped").size() < 5 * 16);
   REQUIRE(fixture.extract("stopped", long_run).exit_code == 0);
   check_equal(expected, fixture.files("stopped"));
+}
+
+TEST_CASE("a run that is killed again and again, wherever it is, leaves whole files, and ends as one that never was") {
+  const ExtractFixture fixture;
+  const std::vector<std::string> long_run{"passes=8"};
+  REQUIRE(fixture.extract("whole", long_run).exit_code == 0);
+  const auto expected = fixture.files("whole");
+  int killed = 0;
+  for (int moment = 0; moment < 14; ++moment) {
+    CAPTURE(moment);
+    // In turn: at a moment of the start (reading weights and images, the basis), and soon after a shard more is there.
+    const std::size_t shards = finished_shards(fixture.root / "killed" / "recipes");
+    const bool starting = moment % 2 == 0;
+    const int status = interrupted(fixture, "killed", long_run, SIGKILL, starting ? shards : shards + 1,
+                                   std::chrono::milliseconds(starting ? 30 * moment : moment / 2));
+    if (WIFSIGNALED(status)) ++killed;
+    for (const auto& [name, bytes] : fixture.files("killed")) {
+      CAPTURE(name);
+      if (!name.ends_with(".h5")) continue;  // asides, and track.json, which grows
+      REQUIRE(expected.contains(name));
+      CHECK((expected.at(name) == bytes));
+    }
+  }
+  CHECK(killed >= 8);
+  REQUIRE(fixture.extract("killed", long_run).exit_code == 0);
+  check_equal(expected, fixture.files("killed"));
 }
 
 TEST_CASE("two processes work on one cache at once, one dies, and what is left becomes the whole cache") {
