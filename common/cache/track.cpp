@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/base/error.h"
+#include "common/codec/frame.h"
 
 namespace vitrine {
 namespace {
@@ -80,7 +81,9 @@ void TrackInfo::check(const std::string& where) const {
     if (values > (1u << 28) && !few) fail(where, ": a view of over 2^28 values is not possible");
   }
   codec.check(shape, where);
-  if (level < 1 || level > 19) fail(where, ": zstd level ", level, " is not allowed; expected from 1 to 19");
+  if (!is_level(level))
+    fail(where, ": zstd level ", level, " is not allowed; expected from 1 to ", kHighestLevel, ", or from ", kLowestLevel,
+         " to -1, which read faster and hardly compress");
 }
 
 std::string TrackInfo::json() const {

@@ -6,9 +6,9 @@
 DIR holds logits.f32, features.f32 and attention.f32, raw floats of [views, 1000], [views, 192, 14, 14] and [views, 3, 14, 14].
 They are stored once in DIR/peer.h5 (float16; int8 with a float32 scale a view and channel; uint8 of the square root; byte
 shuffle, Zstandard level 3, one chunk a group of 64 views) and then read group by group: whole chunks with h5py and hdf5plugin,
-dequantised by torch on one thread, in two ways: `usual`, as data sets are written, with new arrays for each group, and `reused`,
-into buffers that were made once. Prints one JSON object: for each way the CPU seconds of each round over all groups; `bytes` of
-the file; `views`.
+dequantised by torch on one thread, in three ways: `usual`, as data sets are written, with new arrays for each group, `reused`,
+into buffers that were made once, and `plain`, the latter from DIR/plain.h5, which has no shuffle and no compression. Prints one JSON object: for each way the CPU seconds of each round over all groups; `bytes` of
+peer.h5; `views`.
 """
 import argparse
 import json
@@ -35,12 +35,12 @@ def encode(name, x):
     return {name: np.rint(x / np.maximum(scale, 1e-30)[..., None, None]).astype(np.int8), "scale": scale}
 
 
-def write(directory, path):
+def write(directory, path, compression):
     with h5py.File(path, "w") as file:
         for name, shape in SHAPES.items():
             values = np.memmap(directory / f"{name}.f32", np.float32, "r").reshape(-1, *shape)
             for dataset, rows in encode(name, values).items():
-                file.create_dataset(dataset, data=rows, chunks=(GROUP, *rows.shape[1:]), shuffle=True, **hdf5plugin.Zstd(clevel=3))
+                file.create_dataset(dataset, data=rows, chunks=(GROUP, *rows.shape[1:]), **compression)
 
 
 class Reader:
@@ -73,14 +73,16 @@ def main():
     a = parser.parse_args()
     torch.set_num_threads(1)
     path = a.directory / "peer.h5"
-    write(a.directory, path)
+    write(a.directory, path, {"shuffle": True, **hdf5plugin.Zstd(clevel=3)})
+    write(a.directory, a.directory / "plain.h5", {})
     reader = Reader(path)
-    seconds = {"usual": [], "reused": []}
+    ways = {"usual": reader.usual, "reused": reader.reused, "plain": Reader(a.directory / "plain.h5").reused}
+    seconds = {way: [] for way in ways}
     for _ in range(a.rounds + 1):  # the first round warms up
         for way, times in seconds.items():
             start = time.process_time()
             for g in range(reader.views // GROUP):
-                getattr(reader, way)(g)
+                ways[way](g)
             times.append(time.process_time() - start)
     print(json.dumps({way: times[1:] for way, times in seconds.items()} | {"bytes": path.stat().st_size, "views": reader.views}))
 

@@ -151,9 +151,13 @@ nlohmann::json ask_peer(const Options& options, const std::filesystem::path& dir
       .value_or(nlohmann::json());
 }
 
-// `place`: where the peer may work; empty leaves it out.
-void measure_rate(const Options& options, const Cache& cache, const std::filesystem::path& place,
-                  std::vector<ReportLine>& lines) {
+struct Rate {
+  double views, zstd_alone;  // a core-second
+  double bytes;              // a view, of frames
+  double raw_rate, zstd_raw_rate;
+};
+
+Rate measure_rate(const Options& options, const Cache& cache) {
   const double views = static_cast<double>(cache.plan().groups_per_pass()) * cache.plan().options().group;
   Reading reading(cache);
   Frames frames(cache);
@@ -163,26 +167,34 @@ void measure_rate(const Options& options, const Cache& cache, const std::filesys
     ours.push_back(seconds_of([&] { reading.pass(0); }));
     zstd.push_back(seconds_of([&] { frames.decompress(); }));
   }
-  const double rate = views / median(ours), limit = views / median(zstd);
-  lines.push_back({"views per core-second, to floats", figure(rate), "zstd alone: " + figure(limit),
-                   percent(rate / limit), ">= 80 %"});
-  const nlohmann::json peer = place.empty() ? nlohmann::json() : ask_peer(options, place / "peer", cache.plan());
-  if (place.empty()) {
-    lines.push_back({"bytes a view", figure(frames.stored_bytes() / views), ""});
-  } else if (peer.is_object()) {
-    const auto against = [&](const char* way, const char* words, const char* bar) {
-      const double peer_rate = views / median(peer.at(way).get<std::vector<double>>());
-      lines.push_back({"the same", figure(rate), words + figure(peer_rate), figure(rate / peer_rate) + " x", bar});
-    };
-    against("usual", "h5py + hdf5plugin + torch: ", ">= 6 x");
-    against("reused", "the same, no new arrays: ", "");
-    lines.push_back({"bytes a view", figure(frames.stored_bytes() / views),
-                     "h5py: " + figure(peer.at("bytes").get<double>() / views), ""});
-  } else {
-    lines.push_back({"the same", figure(rate), "h5py + hdf5plugin + torch: did not run", "", ">= 6 x"});
-  }
-  lines.push_back({"decompressed MB per core-second", figure(frames.raw_bytes() / median(ours) / 1e6),
-                   "zstd alone: " + figure(frames.raw_bytes() / median(zstd) / 1e6)});
+  return {views / median(ours), views / median(zstd), frames.stored_bytes() / views,
+          frames.raw_bytes() / median(ours) / 1e6, frames.raw_bytes() / median(zstd) / 1e6};
+}
+
+ReportLine against_zstd(const Rate& rate, const std::string& what, const char* bar) {
+  return {what, figure(rate.views), "zstd alone: " + figure(rate.zstd_alone), percent(rate.views / rate.zstd_alone), bar};
+}
+
+// Two ways to store the same values, as level 1 of zstd makes them and as they are, and two ways of Python to read the former.
+void add_rates(const Options& options, const Plan& plan, const std::filesystem::path& place, const Rate& coded, const Rate& plain,
+               std::vector<ReportLine>& lines) {
+  const nlohmann::json peer = ask_peer(options, place / "peer", plan);
+  const double views = static_cast<double>(plan.groups_per_pass()) * plan.options().group;
+  const auto against_peer = [&](const Rate& rate, const char* way, const char* words, const char* bar) {
+    if (!peer.is_object()) return lines.push_back({"the same", figure(rate.views), text(words, "did not run"), "", bar});
+    const double peer_rate = views / median(peer.at(way).get<std::vector<double>>());
+    lines.push_back({"the same", figure(rate.views), words + figure(peer_rate), figure(rate.views / peer_rate) + " x", bar});
+  };
+  lines.push_back(against_zstd(coded, "views per core-second, to floats; level 1", ">= 80 %"));
+  against_peer(coded, "usual", "h5py + hdf5plugin + torch: ", "");
+  against_peer(coded, "reused", "the same, no new arrays: ", "");
+  lines.push_back(against_zstd(plain, "views per core-second, to floats; level -1", ""));
+  against_peer(plain, "usual", "h5py + hdf5plugin + torch: ", ">= 6 x");
+  against_peer(plain, "reused", "the same, no new arrays: ", "");
+  against_peer(plain, "plain", "the same, not compressed either: ", "");
+  lines.push_back({"bytes a view, level 1", figure(coded.bytes),
+                   peer.is_object() ? "h5py: " + figure(peer.at("bytes").get<double>() / views) : ""});
+  lines.push_back({"bytes a view, level -1", figure(plain.bytes), ""});
 }
 
 void measure_memory(const Options& options, const Cache& cache, std::vector<ReportLine>& lines) {
@@ -221,8 +233,11 @@ int run(const Options& options) {
     fail("--rounds, --groups and --passes: are counts from 1");
   if (!options.cache.empty()) {
     const Cache cache(options.cache);
-    std::vector<ReportLine> lines;
-    measure_rate(options, cache, {}, lines);
+    const Rate rate = measure_rate(options, cache);
+    const std::vector<ReportLine> lines{
+        against_zstd(rate, "views per core-second, to floats", ">= 80 %"),
+        {"bytes a view", figure(rate.bytes), ""},
+        {"decompressed MB per core-second", figure(rate.raw_rate), "zstd alone: " + figure(rate.zstd_raw_rate)}};
     std::string tracks;
     for (const TrackInfo& track : cache.tracks())
       tracks += text(tracks.empty() ? "" : ", ", track.name(), " as ", form_name(track.codec.form));
@@ -234,10 +249,11 @@ int run(const Options& options) {
   const Workplace place(options.directory);
   std::vector<ReportLine> lines;
   const Plan plan = bench::make_plan(options.groups, kGroup, std::min(options.groups, 16u));
-  bench::write_vit_tiny_cache(place.path() / "cache", plan, options.passes);
+  bench::write_vit_tiny_cache(place.path() / "plain", plan, 1, -1);
+  bench::write_vit_tiny_cache(place.path() / "cache", plan, options.passes, 1);
   {
     const Cache cache(place.path() / "cache");
-    measure_rate(options, cache, place.path(), lines);
+    add_rates(options, plan, place.path(), measure_rate(options, cache), measure_rate(options, Cache(place.path() / "plain")), lines);
     measure_memory(options, cache, lines);
   }
   if (options.shards > 0) measure_opening(options, place.path() / "many", lines);

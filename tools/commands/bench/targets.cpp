@@ -130,10 +130,11 @@ std::vector<float> vit_tiny_values(const TrackInfo& track, std::uint32_t views, 
   return values;
 }
 
-void write_vit_tiny_cache(const std::filesystem::path& directory, const Plan& plan, std::uint32_t passes) {
+void write_vit_tiny_cache(const std::filesystem::path& directory, const Plan& plan, std::uint32_t passes, int level) {
   create_cache(directory, plan.index(), plan);
   for (std::uint32_t pass = 0; pass < passes; ++pass) write_recipes_of(directory, plan, pass);
-  for (const TrackInfo& track : vit_tiny_tracks(plan)) {
+  for (TrackInfo track : vit_tiny_tracks(plan)) {
+    track.level = level;
     create_track(directory, track);
     for (std::uint32_t shard = 0; shard < plan.shards_per_pass(); ++shard) {
       std::vector<std::vector<Array>> groups;

@@ -23,8 +23,8 @@ std::vector<TrackInfo> vit_tiny_tracks(const Plan& plan);
 /// Attention: a softmax over smooth scores. Logits: normal, one class well above the others.
 std::vector<float> vit_tiny_values(const TrackInfo& track, std::uint32_t views, std::uint32_t group);
 
-/// A cache of `passes` passes in `directory`; every pass has the same values.
-void write_vit_tiny_cache(const std::filesystem::path& directory, const Plan& plan, std::uint32_t passes);
+/// A cache of `passes` passes in `directory`, with zstd at `level`; every pass has the same values.
+void write_vit_tiny_cache(const std::filesystem::path& directory, const Plan& plan, std::uint32_t passes, int level);
 
 /// `shards` shards of `groups` groups of one small track in `directory`. Returns its track.
 TrackInfo write_many_shards(const std::filesystem::path& directory, std::uint32_t shards, std::uint32_t groups);

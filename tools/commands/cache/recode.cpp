@@ -8,6 +8,7 @@
 
 #include "common/base/error.h"
 #include "common/base/progress.h"
+#include "common/codec/frame.h"
 #include "tools/commands/cache/command.h"
 #include "tools/commands/cache/losses.h"
 #include "tools/commands/cache/words.h"
@@ -72,8 +73,8 @@ void add_recode(CLI::App& app, Body& chosen) {
                    "transform: the track's first views, from which its basis is made")
       ->check(CLI::Range(1u, 1u << 24))
       ->capture_default_str();
-  command->add_option("--level", request->options.level, "zstd's level")
-      ->check(CLI::Range(1, 19))
+  command->add_option("--level", request->options.level, "zstd's level; -1 leaves alone what hardly shrinks, for speed")
+      ->check(CLI::Range(kLowestLevel, kHighestLevel))
       ->capture_default_str();
   command->add_option("--workers", request->options.workers, "groups in work at once; 0: one a core")
       ->check(CLI::Range(0, 4096));
