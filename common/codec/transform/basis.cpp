@@ -75,6 +75,23 @@ void FeatureBasis::check(const std::string& where) const {
     fail(where, ": the basis holds numbers that no basis has; the file is damaged, copy it again");
 }
 
+namespace {
+
+// Mean squares of a channel's slots, each from `samples` views: few views scatter them even where all slots are alike. They are drawn
+// towards their mean by the share of their variance that sampling explains, as James and Stein do.
+void shrink(std::span<double> squares, double fourths, double samples) {
+  double mean = 0, second = 0;
+  for (const double square : squares) {
+    mean += square / static_cast<double>(squares.size());
+    second += square * square / static_cast<double>(squares.size());
+  }
+  const double observed = second - mean * mean, sampling = (fourths - second) / samples;
+  const double own = observed > 0 ? std::clamp(1 - sampling / observed, 0.0, 1.0) : 0.0;
+  for (double& square : squares) square = mean + own * (square - mean);
+}
+
+}  // namespace
+
 Calibrator::Calibrator(std::uint32_t channels, std::uint32_t height, std::uint32_t width)
     : channels_(channels),
       height_(height),
@@ -121,12 +138,16 @@ FeatureBasis Calibrator::finish(double max_error, std::uint32_t group, const Tra
   transform::add_products(centres.data(), of_means.data(), positions, c);
   for (std::size_t i = 0; i < c * c; ++i) covariance[i] -= of_means[i] / static_cast<double>(positions);
   basis.mean.assign(means.begin(), means.end());
-  if (!steps.channels)  // each channel for itself
-    for (std::size_t i = 0; i < c; ++i)
-      for (std::size_t j = 0; j < i; ++j) covariance[i * c + j] = 0;
-  const transform::Eigen channels = transform::symmetric_eigen(std::move(covariance), c);
-  basis.vectors.assign(channels.vectors.begin(), channels.vectors.end());
-  basis.eigenvalues.assign(channels.values.begin(), channels.values.end());
+  const auto turn = [&](bool together) {  // else each channel for itself, strongest first
+    std::vector<double> matrix = covariance;
+    for (std::size_t i = 0; i < c && !together; ++i)
+      for (std::size_t j = 0; j < c; ++j)
+        if (i != j) matrix[i * c + j] = 0;
+    const transform::Eigen channels = transform::symmetric_eigen(std::move(matrix), c);
+    basis.vectors.assign(channels.vectors.begin(), channels.vectors.end());
+    basis.eigenvalues.assign(channels.values.begin(), channels.values.end());
+  };
+  turn(steps.channels);
   if (!(basis.eigenvalues[0] > 0)) fail("the features are the same in all ", views_, " views of the calibration; check the teacher's weights and the images");
   basis.expected = expected_magnitudes();
 
@@ -138,16 +159,24 @@ FeatureBasis Calibrator::finish(double max_error, std::uint32_t group, const Tra
     std::vector<float> items(kept_.size());
     transform::to_items(made, slots, coefficients, kept, items);
     made.scale.resize(each);
-    for (std::size_t k = 0; k < c; ++k)
+    std::vector<double> squares(positions);
+    for (std::size_t k = 0; k < c; ++k) {
+      double fourths = 0;  // mean over positions of the mean fourth power
       for (std::size_t s = 0; s < positions; ++s) {
-        double squares = 0;
+        double sum = 0;
         for (std::size_t v = 0; v < kept; ++v) {
           const double y = items[(k * positions + s) * kept + v];
-          squares += y * y;
+          sum += y * y;
+          fourths += y * y * y * y / static_cast<double>(kept * positions);
         }
-        const double level = 8 * std::log2(std::max(squares / kept, 1e-60));  // 16 log2 of the root
+        squares[s] = sum / kept;
+      }
+      shrink(squares, fourths, kept);
+      for (std::size_t s = 0; s < positions; ++s) {
+        const double level = 8 * std::log2(std::max(squares[s], 1e-60));  // 16 log2 of the root
         made.scale[k * positions + slots.position[s]] = static_cast<std::int16_t>(std::lround(level));
       }
+    }
     return made;
   };
   // What the first groups' classes look like, and then what those groups take.
@@ -167,8 +196,21 @@ FeatureBasis Calibrator::finish(double max_error, std::uint32_t group, const Tra
     for (const std::vector<float>& own : items) *bytes += transform::encode_items(made, slots, own, views, max_error, steps).size();
     return made;
   };
-  std::size_t flat_bytes = 0, spatial_bytes = 0;
+  std::size_t flat_bytes = 0, apart_bytes = 0, spatial_bytes = 0;
   FeatureBasis flat = fitted(with_scale(basis), &flat_bytes);
+  if (steps.channels) {  // turning channels that are independent already only makes them more alike
+    const FeatureBasis turned = basis;
+    turn(false);
+    transform::to_coefficients(basis, kept_, kept, coefficients);
+    FeatureBasis apart = fitted(with_scale(basis), &apart_bytes);
+    if (apart_bytes < flat_bytes) {
+      flat = std::move(apart);
+      flat_bytes = apart_bytes;
+    } else {
+      basis = turned;
+      transform::to_coefficients(basis, kept_, kept, coefficients);
+    }
+  }
   if (!steps.positions) return flat;
   // Rows and columns of the maps of all channels, each a Karhunen-Loève basis of its own.
   std::vector<double> of_rows(std::size_t{height_} * height_), of_columns(std::size_t{width_} * width_);

@@ -45,7 +45,7 @@ struct FeatureBasis {
 /// The codec's steps. A cache is always made with all; benchmarks switch them off in turn.
 struct TransformSteps {
   bool position_mean = true;  ///< else a mean a channel
-  bool channels = true;       ///< the Karhunen-Loève transform over channels
+  bool channels = true;       ///< the Karhunen-Loève transform over channels, where it pays
   bool positions = true;      ///< the transform over positions, where it pays
   bool dead_zone = true;      ///< else rounding to the nearest level
   bool contexts = true;       ///< else classes from the calibrated size alone; such payloads cannot be decoded
@@ -58,8 +58,8 @@ class Calibrator {
   /// `values`: [views, C, H, W], finite. Keeps the first views as they are, at most 256 MiB of them, for finish().
   void add(std::span<const float> values, std::uint32_t views);
   std::uint64_t views() const { return views_; }
-  /// Takes the form, with or without a transform over positions, that codes the kept views smaller at `max_error` in groups of
-  /// `group` views. Throws Error when there was no view, or features never vary.
+  /// Takes the form, with or without a transform over channels and one over positions, that codes the kept views smallest at
+  /// `max_error` in groups of `group` views. Throws Error when there was no view, or features never vary.
   FeatureBasis finish(double max_error, std::uint32_t group, const TransformSteps& steps = {}) const;
 
  private:

@@ -20,8 +20,11 @@ namespace {
 constexpr std::uint16_t kVersion = 1;
 constexpr std::size_t kHeaderBytes = 32;
 constexpr std::size_t kSlack = 64;  // after a bit string, for reads and writes of whole words
-constexpr int kLadder = 64;         // steps an octave
+constexpr int kLadder = 1024;       // steps an octave
+constexpr double kCloseEnough = 0.9985;  // of the error that may be made: no larger step is looked for
 // Of the search for a step: the error grows about as step^1.4, and a sample without contexts shows about 3 % less of it.
+constexpr double kAim = 0.9993;  // so that a good guess is one that holds
+constexpr int kSlopeRounds = 6;
 constexpr double kErrorExponent = 1.4, kSampleShare = 0.97;
 constexpr unsigned kOwnLevels = 128; // beside a class's number of planes: levels follow
 
@@ -212,19 +215,22 @@ std::vector<std::uint8_t> encode_items(const FeatureBasis& basis, const Slots& s
   for (int round = 0; round < 8; ++round) {
     const int move = static_cast<int>(std::lround(std::clamp(moved(sampled.at(step_of(j)), kSampleShare * bound), -4.0 * kLadder, 4.0 * kLadder)));
     j += move;
-    if (std::abs(move) <= 1) break;
+    if (std::abs(move) <= kLadder / 64) break;
   }
   std::optional<int> holds, fails;
-  while (energy > 0) {
+  for (int round = 0, stride = 1; energy > 0; ++round) {
     quantise(basis, slots, items, views, step_of(j), steps, contexts, now);
-    const bool held = now.error <= bound;
-    const double off = std::clamp(moved(now.error, bound), -4.0 * kLadder, 4.0 * kLadder);
+    const double error = now.error;
+    const bool held = error <= bound;
     (held ? holds : fails) = j;
     if (held) std::swap(best, now);
-    if (holds && fails && *fails - *holds <= 1) break;
-    int next = j + static_cast<int>(std::floor(off));
-    next = held ? std::max(next, j + 1) : std::min(next, j - 1);
-    if (holds && fails) next = std::clamp(next, *holds + 1, *fails - 1);
+    if ((held && error >= kCloseEnough * bound) || (holds && fails && *fails - *holds <= 1)) break;
+    const int off = static_cast<int>(std::floor(std::clamp(moved(error, kAim * bound), -4.0 * kLadder, 4.0 * kLadder)));
+    int next;
+    if (holds && fails)  // where the error jumps, its slope leads nowhere: halve
+      next = round < kSlopeRounds ? std::clamp(j + off, *holds + 1, *fails - 1) : *holds + (*fails - *holds) / 2;
+    else
+      next = held ? std::max(j + off, j + stride) : std::min(j + off, j - stride), stride *= 2;
     if (next < -110 * kLadder || next > 70 * kLadder)
       fail("features cannot be kept within max_error ", max_error, "; expected values of an ordinary range");
     j = next;
