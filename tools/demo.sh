@@ -13,8 +13,8 @@ bin=build/bin
 say() { printf '\n== %s\n' "$*"; }
 
 rm -rf demo; mkdir -p demo/logs
-say "Drawing pictures: 16 classes, two partly hidden objects each"
-$bin/vitrine-draw demo/images --split teacher=12000 --split student=500 --split choose=1000 --split test=2000 --size 96 --seed 7
+say "Drawing pictures: 36 classes, two partly hidden objects each"
+$bin/vitrine-draw demo/images --split teacher=12000 --split student=500 --split choose=1000 --split test=2000 --classes 36 --size 96 --seed 7
 
 say "Teaching the teacher: a small ViT, labels alone"
 $bin/vitrine-train configs/demo/teacher.toml >demo/logs/teacher.log

@@ -4,10 +4,10 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 list() {  # rate, weight decay, mixing probability, smallest crop
-  for lr in 0.035 0.05 0.07; do echo "$lr 0.01 0.0 0.35"; done
-  for decay in 0.0001 0.002 0.005 0.02 0.04; do echo "0.05 $decay 0.0 0.35"; done
-  for mix in 0.3 0.7; do echo "0.05 0.01 $mix 0.35"; done
-  echo "0.05 0.01 0.0 0.08"
+  for lr in 0.035 0.05 0.07 0.1; do echo "$lr 0.02 0.0 0.35"; done
+  for decay in 0.0005 0.005 0.01 0.04; do echo "0.05 $decay 0.0 0.35"; done
+  for mix in 0.3 0.7; do echo "0.05 0.02 $mix 0.35"; done
+  echo "0.05 0.02 0.0 0.08"
 }
 list | while read -r lr decay mix area; do
   name=search-lr$lr-decay$decay-mix$mix-area$area

@@ -2,6 +2,7 @@
 #include <torch/torch.h>
 
 #include <cmath>
+#include <cstdlib>
 #include <functional>
 #include <random>
 
@@ -232,7 +233,8 @@ TEST_CASE("with everything on, a run that is stopped anywhere and goes on ends a
   const Tensors whole = trained(options);
   const Tensors final = fixture.file(options, "final.safetensors");
   std::random_device device;
-  for (int i = 0; i < 2; ++i) {
+  const char* const asked = std::getenv("VITRINE_RESUMES");  // how often; steps are drawn anew each time
+  for (int i = 0; i < (asked != nullptr ? std::stoi(asked) : 2); ++i) {
     const std::uint64_t stop_at = 1 + device() % 19;
     CAPTURE(stop_at);
     options.output = (fixture.root / ("broken-" + std::to_string(i))).string();
