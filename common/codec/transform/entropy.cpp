@@ -8,6 +8,7 @@ namespace vitrine::transform {
 namespace {
 
 constexpr std::uint32_t kLow = 1u << 16;  // a state lies in [2^16, 2^32)
+__extension__ using Wide = unsigned __int128;
 
 // Probability of a one in 1/65536, by level: round(65536 / (1 + 2^((30 − level) / 3))). Written out, so that no machine's
 // rounding decides what bytes mean.
@@ -91,7 +92,7 @@ std::vector<std::uint8_t> NibbleEncoder::finish() {
       next[-1] = static_cast<std::uint16_t>(x);
       next -= full ? 1 : 0;
       x = full ? x >> 16 : x;
-      const auto quotient = static_cast<std::uint32_t>(static_cast<unsigned __int128>(model.reciprocal[symbol]) * x >> 63);
+      const auto quotient = static_cast<std::uint32_t>(static_cast<Wide>(model.reciprocal[symbol]) * x >> 63);
       x += quotient * ((1u << kScaleBits) - frequency) + model.start[symbol];  // (quotient << 12) + remainder + start
     }
   }
