@@ -9,7 +9,7 @@ import numpy as np
 from .container import CacheError, Container
 
 CLASSES, PLANES, SEEN = 32, 15, 15
-LEVELS, STATES, SCALE_BITS, LOW = 61, 8, 12, 1 << 16
+LEVELS, STATES, SCALE_BITS, LOW = 61, 32, 12, 1 << 16
 MOST_EXPECTED = 10 * 1024
 HEADER = np.dtype([("bytes", "<u4"), ("step", "<f4"), ("step_sixteenths", "<i2"), ("version", "<u2"),
                    ("classes", "<u4"), ("sign_bits", "<u4"), ("low_bits", "<u4"), ("escape_bytes", "<u4"),
@@ -101,14 +101,14 @@ def _take(states, words, at, frequency, offset, nibbles, out):
     """Fills `out`, changes the states. Returns the place of the next word: beyond the end if words were lacking."""
     end = len(words)
     for j in range(len(out)):
-        x = states[j & 7]
+        x = states[j & 31]
         slot = x & 4095
         x = frequency[slot] * (x >> 12) + offset[slot]
         out[j] = nibbles[slot]
         if x < 65536:
             x = x << 16 | (words[at] if at < end else 0)
             at += 1
-        states[j & 7] = x
+        states[j & 31] = x
     return at
 
 
@@ -196,7 +196,7 @@ class _Streams:
         if len(payload) < HEADER.itemsize:
             raise ValueError("it is shorter than a header")
         header = payload[:HEADER.itemsize].view(HEADER)[0]
-        if header["version"] != 1:
+        if header["version"] != 2:
             raise ValueError(f"it has version {header['version']}, which this program does not know")
         if not HEADER.itemsize <= header["bytes"] <= len(payload):
             raise ValueError("its length is impossible")

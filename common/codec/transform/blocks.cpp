@@ -8,6 +8,7 @@
 #define VITRINE_BLOCKS_NAME portable
 #define VITRINE_BLOCKS_WIDE 0
 #include "common/codec/transform/blocks_body.inc"
+#include "common/codec/transform/nibbles_body.inc"
 #undef VITRINE_BLOCKS_NAME
 #undef VITRINE_BLOCKS_WIDE
 
@@ -19,10 +20,11 @@
 #pragma GCC diagnostic ignored "-Wuninitialized"
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #pragma GCC push_options
-#pragma GCC target("avx512f,avx512bw,avx512vl,avx512vbmi2,bmi,bmi2,popcnt,lzcnt")
+#pragma GCC target("avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi2,bmi,bmi2,popcnt,lzcnt")
 #define VITRINE_BLOCKS_NAME wide
 #define VITRINE_BLOCKS_WIDE 1
 #include "common/codec/transform/blocks_body.inc"
+#include "common/codec/transform/nibbles_body.inc"
 #pragma GCC pop_options
 #pragma GCC diagnostic pop
 #else
@@ -35,6 +37,7 @@ namespace {
 #if VITRINE_HAS_WIDE
 bool has_wide() {
   return __builtin_cpu_supports("avx512bw") != 0 && __builtin_cpu_supports("avx512vl") != 0 &&
+         __builtin_cpu_supports("avx512dq") != 0 &&
          __builtin_cpu_supports("avx512vbmi2") != 0 && __builtin_cpu_supports("bmi2") != 0;
 }
 #endif
@@ -42,9 +45,9 @@ bool has_wide() {
 }  // namespace
 
 const Blocks& blocks(bool any) {
-  static constexpr Blocks kPortable{portable::split, portable::collapse, portable::expand, portable::merge, portable::quantise};
+  static constexpr Blocks kPortable{portable::split, portable::collapse, portable::expand, portable::merge, portable::quantise, portable::code, portable::decode};
 #if VITRINE_HAS_WIDE
-  static constexpr Blocks kWide{wide::split, wide::collapse, wide::expand, wide::merge, wide::quantise};
+  static constexpr Blocks kWide{wide::split, wide::collapse, wide::expand, wide::merge, wide::quantise, wide::code, wide::decode};
   static const bool is_wide = has_wide();
   if (!any && is_wide) return kWide;
 #endif

@@ -1,4 +1,4 @@
-// Items to magnitudes, signs and classes, those to bit strings, and back. Two bodies, one result: a portable one, and one for
+// Items to magnitudes, signs and classes, those to bit strings, these under the entropy coder, and back. Two bodies, one result: a portable one, and one for
 // processors with AVX-512 (BW, VL, VBMI2) and BMI2. Private to this room.
 #ifndef VITRINE_COMMON_CODEC_TRANSFORM_BLOCKS_H_
 #define VITRINE_COMMON_CODEC_TRANSFORM_BLOCKS_H_
@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "common/codec/transform/context.h"
+#include "common/codec/transform/entropy.h"
 
 namespace vitrine::transform {
 
@@ -73,12 +74,24 @@ struct Thresholds {
 using QuantiseFunction = double (*)(const float* items, const std::uint8_t* classes, std::size_t count, float inverse_step,
                                     const Thresholds& thresholds, const std::int8_t* offsets, std::uint16_t* magnitude,
                                     std::uint8_t* seen, std::uint8_t* negative);
+
+/// Codes `count` nibbles of a stream under the coder, from its last to its first. Words go before `next`, which moves down; there is
+/// room for one a nibble.
+using CodeFunction = void (*)(const NibbleModel& model, const std::uint8_t* packed, std::size_t count, NibbleStates& states,
+                              std::uint16_t*& next);
+
+/// Decodes the first nibbles of `count`: whole rounds over all states, while the words of one are certainly there. Returns how many.
+using DecodeFunction = std::size_t (*)(const NibbleModel& model, std::size_t count, NibbleStates& states,
+                                       const std::uint8_t*& next, const std::uint8_t* end, std::uint8_t* packed);
+
 struct Blocks {
   SplitFunction split;
   CollapseFunction collapse;
   ExpandFunction expand;
   MergeFunction merge;
   QuantiseFunction quantise;
+  CodeFunction code;
+  DecodeFunction decode;
 };
 /// The bodies for this processor; `any`: those that run on every one.
 const Blocks& blocks(bool any = false);

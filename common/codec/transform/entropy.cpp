@@ -4,11 +4,11 @@
 #include <cmath>
 #include <cstring>
 
+#include "common/codec/transform/blocks.h"
+
 namespace vitrine::transform {
 namespace {
 
-constexpr std::uint32_t kLow = 1u << 16;  // a state lies in [2^16, 2^32)
-__extension__ using Wide = unsigned __int128;
 
 // Probability of a one in 1/65536, by level: round(65536 / (1 + 2^((30 − level) / 3))). Written out, so that no machine's
 // rounding decides what bytes mean.
@@ -25,22 +25,20 @@ NibbleModel make_model(int level) {
   for (std::uint32_t nibble = 0; nibble < 16; ++nibble) {
     std::uint64_t share = 1;  // of 2^64
     for (int bit = 0; bit < 4; ++bit) share *= (nibble >> bit & 1) != 0 ? one : zero;
-    const auto frequency = static_cast<std::uint16_t>(std::max<std::uint64_t>(1, share >> (64 - kScaleBits)));
+    const auto frequency = static_cast<std::uint32_t>(std::max<std::uint64_t>(1, share >> (64 - kScaleBits)));
     model.frequency[nibble] = frequency;
     sum += frequency;
   }
   // What rounding left over goes to the likeliest nibble.
-  auto& likeliest = model.frequency[one < zero ? 0 : 15];
-  likeliest = static_cast<std::uint16_t>(likeliest + (1u << kScaleBits) - sum);
-  // 2^63 / f, rounded up: with x < f · 2^20 ≤ 2^32 its excess stays below 1 / f.
-  for (std::size_t nibble = 0; nibble < 16; ++nibble)
-    model.reciprocal[nibble] = (std::uint64_t{1} << 63) / model.frequency[nibble] + 1;
+  model.frequency[one < zero ? 0 : 15] += (1u << kScaleBits) - sum;
   std::uint32_t start = 0;
   for (std::uint32_t nibble = 0; nibble < 16; ++nibble) {
-    model.start[nibble] = static_cast<std::uint16_t>(start);
-    for (std::uint32_t slot = 0; slot < model.frequency[nibble]; ++slot)
-      model.symbol[start + slot] = static_cast<std::uint8_t>(nibble);
-    start += model.frequency[nibble];
+    const std::uint32_t frequency = model.frequency[nibble];
+    // Never below 1 / f, and above it by less than 2^-52 of it: x / f is off by less than 2^-20, quotients lie 1 / f apart.
+    model.reciprocal[nibble] = std::nextafter(1.0 / frequency, 2.0);
+    model.start[nibble] = start;
+    for (std::uint32_t slot = 0; slot < frequency; ++slot) model.slots[start + slot] = nibble | slot << 4 | frequency << 16;
+    start += frequency;
   }
   return model;
 }
@@ -73,29 +71,17 @@ void NibbleEncoder::add(std::span<const std::uint8_t> packed, std::uint64_t bits
 }
 
 std::vector<std::uint8_t> NibbleEncoder::finish() {
-  std::array<std::uint32_t, kStates> states;
-  states.fill(kLow);
+  NibbleStates states;
+  states.fill(kLowState);
   std::size_t nibbles = 0;
   for (const Stream& stream : streams_) nibbles += stream.count;
   // Words from the end on: at most one a nibble.
   static thread_local std::vector<std::uint16_t> words;
-  if (words.size() < nibbles + 1) words.resize(nibbles + 1);
+  if (words.size() < nibbles + kStates) words.resize(nibbles + kStates);
   std::uint16_t* const end = words.data() + words.size();
   std::uint16_t* next = end;
-  for (auto stream = streams_.rbegin(); stream != streams_.rend(); ++stream) {
-    const NibbleModel& model = nibble_model(stream->level);
-    for (std::size_t j = stream->count; j-- > 0;) {
-      std::uint32_t& x = states[j % kStates];
-      const std::size_t symbol = stream->packed[j / 2] >> (j % 2 * 4) & 15;
-      const std::uint32_t frequency = model.frequency[symbol];
-      const bool full = x >= std::uint64_t{frequency} << (32 - kScaleBits);
-      next[-1] = static_cast<std::uint16_t>(x);
-      next -= full ? 1 : 0;
-      x = full ? x >> 16 : x;
-      const auto quotient = static_cast<std::uint32_t>(static_cast<Wide>(model.reciprocal[symbol]) * x >> 63);
-      x += quotient * ((1u << kScaleBits) - frequency) + model.start[symbol];  // (quotient << 12) + remainder + start
-    }
-  }
+  for (auto stream = streams_.rbegin(); stream != streams_.rend(); ++stream)
+    blocks().code(nibble_model(stream->level), stream->packed, stream->count, states, next);
   std::vector<std::uint8_t> out;
   out.reserve(4 * kStates + static_cast<std::size_t>(end - next) * 2);
   for (const std::uint32_t state : states) append(out, state);
@@ -112,52 +98,29 @@ NibbleDecoder::NibbleDecoder(std::span<const std::uint8_t> bytes)
 
 void NibbleDecoder::take(std::uint64_t bits, int level, std::uint8_t* packed) {
   const NibbleModel& model = nibble_model(level);
-  const auto step = [&](std::uint32_t& x) {
-    const std::uint32_t slot = x & ((1u << kScaleBits) - 1);
-    const std::uint32_t symbol = model.symbol[slot];
-    x = model.frequency[symbol] * (x >> kScaleBits) + slot - model.start[symbol];
-    return symbol;
-  };
   const std::size_t count = (bits + 3) / 4;
-  std::size_t j = 0;
-  // Eight nibbles at once, while eight words are certainly there.
-  std::array<std::uint32_t, kStates> x = states_;
-  const std::uint8_t* next = next_;
-  for (; j + kStates <= count && end_ - next >= 2 * kStates; j += kStates) {
-    std::uint32_t out = 0;
-    for (std::size_t s = 0; s < kStates; ++s) {
-      out |= step(x[s]) << (4 * s);
-      std::uint16_t word;
-      std::memcpy(&word, next, sizeof word);
-      const bool low = x[s] < kLow;
-      x[s] = low ? x[s] << 16 | word : x[s];
-      next += low ? 2 : 0;
-    }
-    std::memcpy(packed + j / 2, &out, sizeof out);
-  }
-  for (; j < count; ++j) {
-    std::uint32_t& state = x[j % kStates];
-    const std::uint32_t symbol = step(state);
-    if (state < kLow) {
+  for (std::size_t j = blocks().decode(model, count, states_, next_, end_, packed); j < count; ++j) {
+    std::uint32_t& x = states_[j % kStates];
+    const std::uint32_t slot = model.slots[x & kSlotMask];
+    x = advanced(x, slot);
+    if (x < kLowState) {
       std::uint16_t word = 0;
-      if (end_ - next >= 2) {
-        std::memcpy(&word, next, sizeof word);
-        next += 2;
+      if (end_ - next_ >= 2) {
+        std::memcpy(&word, next_, sizeof word);
+        next_ += 2;
       } else {
         overrun_ = true;
       }
-      state = state << 16 | word;
+      x = x << 16 | word;
     }
-    packed[j / 2] = static_cast<std::uint8_t>(j % 2 == 0 ? symbol : packed[j / 2] | symbol << 4);
+    packed[j / 2] = static_cast<std::uint8_t>(j % 2 == 0 ? slot & 15 : packed[j / 2] | (slot & 15) << 4);
   }
-  states_ = x;
-  next_ = next;
 }
 
 bool NibbleDecoder::ends() const {
   if (overrun_ || next_ != end_) return false;
   for (const std::uint32_t state : states_)
-    if (state != kLow) return false;
+    if (state != kLowState) return false;
   return true;
 }
 

@@ -12,16 +12,25 @@
 namespace vitrine::transform {
 
 inline constexpr int kLevels = 61;       ///< probabilities of a one: odds 2^((level − 30) / 3)
-inline constexpr int kStates = 8;        ///< interleaved coders: symbol j of a stream belongs to state j mod 8
+inline constexpr int kStates = 32;       ///< interleaved coders: symbol j of a stream belongs to state j mod 32
 inline constexpr int kScaleBits = 12;    ///< frequencies of the 16 nibbles sum to 4096
+
+inline constexpr std::uint32_t kLowState = 1u << 16;  ///< a state lies in [2^16, 2^32)
+inline constexpr std::uint32_t kSlotMask = (1u << kScaleBits) - 1;
+using NibbleStates = std::array<std::uint32_t, kStates>;
 
 /// Frequencies of the 16 nibbles at one level, and what coding needs.
 struct NibbleModel {
-  std::array<std::uint16_t, 16> frequency, start;
-  std::array<std::uint64_t, 16> reciprocal;          ///< x / frequency = x · reciprocal >> 63 for x < frequency · 2^20
-  std::array<std::uint8_t, 1 << kScaleBits> symbol;  ///< of each slot
+  std::array<std::uint32_t, 16> frequency, start;
+  std::array<double, 16> reciprocal;  ///< 1 / frequency, rounded up: ⌊x · this⌋ = ⌊x / frequency⌋ for x < 2^32
+  /// What each slot of a state stands for: nibble | (slot − start) << 4 | frequency << 16.
+  std::array<std::uint32_t, 1 << kScaleBits> slots;
 };
 const NibbleModel& nibble_model(int level);
+/// A state after its nibble, `slot` being what `slots` has for it, and before words are read.
+inline std::uint32_t advanced(std::uint32_t x, std::uint32_t slot) {
+  return (slot >> 16) * (x >> kScaleBits) + (slot >> 4 & kSlotMask);
+}
 
 /// The level under which `ones` of `bits` bits cost least. 0 < ones ≤ bits.
 int best_level(std::uint64_t ones, std::uint64_t bits);
@@ -32,7 +41,7 @@ class NibbleEncoder {
   /// `bits` bits, packed from the least significant bit of each byte on, which must stay until finish(); what is missing to a
   /// nibble counts as it stands there.
   void add(std::span<const std::uint8_t> packed, std::uint64_t bits, int level);
-  /// States (uint32 × 8), then words (uint16), little-endian.
+  /// States (uint32 × 32), then words (uint16), little-endian.
   std::vector<std::uint8_t> finish();
 
  private:
@@ -54,9 +63,8 @@ class NibbleDecoder {
   bool ends() const;
 
  private:
-  std::array<std::uint32_t, kStates> states_{};
-  const std::uint8_t* next_;
-  const std::uint8_t* end_;
+  NibbleStates states_{};
+  const std::uint8_t *next_, *end_;
   bool overrun_ = false;
 };
 

@@ -17,14 +17,14 @@
 namespace vitrine::transform {
 namespace {
 
-constexpr std::uint16_t kVersion = 1;
+constexpr std::uint16_t kVersion = 2;
 constexpr std::size_t kHeaderBytes = 32;
 constexpr std::size_t kSlack = 64;  // after a bit string, for reads and writes of whole words
 constexpr int kLadder = 1024;       // steps an octave
 constexpr double kCloseEnough = 0.9985;  // of the error that may be made: no larger step is looked for
-// Of the search for a step: the error grows about as step^1.4, and a sample without contexts shows about 3 % less of it.
+// Of the search for a step: over octaves the error grows about as step^1.4, and a sample without contexts shows about 3 % less of it.
 constexpr double kAim = 0.9993;  // so that a good guess is one that holds
-constexpr int kSlopeRounds = 6;
+constexpr int kLineRounds = 6;
 constexpr double kErrorExponent = 1.4, kSampleShare = 0.97;
 constexpr unsigned kOwnLevels = 128; // beside a class's number of planes: levels follow
 
@@ -205,42 +205,48 @@ std::vector<std::uint8_t> encode_items(const FeatureBasis& basis, const Slots& s
   const auto step_of = [](int j) { return static_cast<float>(std::exp2(static_cast<double>(j) / kLadder)); };
   static thread_local Contexts contexts;
   static thread_local Quantised now, best;
-  // A first guess from a sample; then between a step that holds and one that does not, by the error's slope.
+  // A first guess from a sample, whose slope says how far to go from it; then between a step that holds and one that does not.
   const double mean_square = std::max(energy / static_cast<double>(items.size()), 1e-30);
-  const auto moved = [](double error, double target) {  // about how many rungs from an error to the target
-    return kLadder / kErrorExponent * std::log2(target / std::max(error, 1e-300));
-  };
+  const auto octaves = [](double error, double target) { return std::log2(target / std::max(error, 1e-300)); };
+  const auto rungs = [](double steps) { return static_cast<int>(std::lround(std::clamp(steps, -4.0, 4.0) * kLadder)); };
   int j = std::clamp(static_cast<int>(std::lround(kLadder / 2.0 * std::log2(12 * max_error * mean_square))), -100 * kLadder, 60 * kLadder);
   const SampledError sampled(items);
   for (int round = 0; round < 8; ++round) {
-    const int move = static_cast<int>(std::lround(std::clamp(moved(sampled.at(step_of(j)), kSampleShare * bound), -4.0 * kLadder, 4.0 * kLadder)));
+    const int move = rungs(octaves(sampled.at(step_of(j)), kSampleShare * bound) / kErrorExponent);
     j += move;
     if (std::abs(move) <= kLadder / 64) break;
   }
-  std::optional<int> holds, fails;
+  const double slope = std::clamp(
+      octaves(sampled.at(step_of(j - kLadder / 32)), sampled.at(step_of(j + kLadder / 32))) * 16, kErrorExponent / 2, 2.5);
+  struct Tried {
+    int j;
+    double error;
+  };
+  std::optional<Tried> holds, fails;
   for (int round = 0, stride = 1; energy > 0; ++round) {
     quantise(basis, slots, items, views, step_of(j), steps, contexts, now);
-    const double error = now.error;
-    const bool held = error <= bound;
-    (held ? holds : fails) = j;
+    const bool held = now.error <= bound;
+    (held ? holds : fails) = Tried{j, now.error};
+    const double reached = now.error / bound;
     if (held) std::swap(best, now);
-    if ((held && error >= kCloseEnough * bound) || (holds && fails && *fails - *holds <= 1)) break;
-    const int off = static_cast<int>(std::floor(std::clamp(moved(error, kAim * bound), -4.0 * kLadder, 4.0 * kLadder)));
-    int next;
-    if (holds && fails)  // where the error jumps, its slope leads nowhere: halve
-      next = round < kSlopeRounds ? std::clamp(j + off, *holds + 1, *fails - 1) : *holds + (*fails - *holds) / 2;
-    else
-      next = held ? std::max(j + off, j + stride) : std::min(j + off, j - stride), stride *= 2;
-    if (next < -110 * kLadder || next > 70 * kLadder)
+    if ((held && reached >= kCloseEnough) || (holds && fails && fails->j - holds->j <= 1)) break;
+    if (holds && fails) {  // where the error jumps, a line leads nowhere: halve
+      const double part = round < kLineRounds ? octaves(holds->error, kAim * bound) / octaves(holds->error, fails->error) : 0.5;
+      j = std::clamp(holds->j + static_cast<int>(part * (fails->j - holds->j)), holds->j + 1, fails->j - 1);
+    } else {
+      const int off = rungs(octaves(reached, kAim) / slope);
+      j = held ? std::max(j + off, j + stride) : std::min(j + off, j - stride);
+      stride *= 2;
+    }
+    if (j < -110 * kLadder || j > 70 * kLadder)
       fail("features cannot be kept within max_error ", max_error, "; expected values of an ordinary range");
-    j = next;
   }
   if (!holds) {  // nothing but zeros
-    holds = j;
+    holds = Tried{j, 0};
     quantise(basis, slots, items, views, step_of(j), steps, contexts, best);
   }
-  if (tallies != nullptr) tallies->add(items, best, step_of(*holds));
-  return pack_group(basis, best, items.size(), step_of(*holds), tallies);
+  if (tallies != nullptr) tallies->add(items, best, step_of(holds->j));
+  return pack_group(basis, best, items.size(), step_of(holds->j), tallies);
 }
 
 void ItemDecoder::begin(const FeatureBasis& basis, const Slots& slots, std::span<const std::byte> payload,
