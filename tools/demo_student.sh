@@ -23,7 +23,7 @@ case $kind in
              --set 'targets.taps.features=[3]' --set 'targets.taps.attention=[3]') ;;
   *) echo "demo_student.sh: $kind is no student; expected plain, kl, full or live" >&2; exit 2 ;;
 esac
-mkdir -p demo/logs
+mkdir -p "$(dirname "demo/logs/$name")"
 build/bin/vitrine-train configs/demo/student.toml --set "output=demo/students/$name" "${own[@]}" "$@" >"demo/logs/$name.log" 2>&1 || {
   cat "demo/logs/$name.log" >&2
   echo "demo: the student $name failed; its output stands above" >&2

@@ -162,7 +162,7 @@ TEST_CASE("both bodies of the entropy coder write the same words and read them b
       }
       CHECK(done[0] == done[1]);
       CHECK(done[0] % transform::kStates == 0);
-      CHECK((count < 4096 || level < 30 || done[0] > 0));  // words enough for whole rounds
+      if (level == 30) CHECK(done[0] + 2 * transform::kStates > count);  // a word a nibble: only the last rounds lack some
       CHECK(reached[0] == reached[1]);
       CHECK(after[0] == after[1]);
     }
