@@ -162,7 +162,8 @@ TEST_CASE("both bodies of the entropy coder write the same words and read them b
       }
       CHECK(done[0] == done[1]);
       CHECK(done[0] % transform::kStates == 0);
-      if (level == 30) CHECK(done[0] + 2 * transform::kStates > count);  // a word a nibble: only the last rounds lack some
+      // A quarter of a word a nibble: only the last four rounds and what is no whole one lack words.
+      if (level == 30) CHECK(done[0] + 6 * transform::kStates > count);
       CHECK(reached[0] == reached[1]);
       CHECK(after[0] == after[1]);
     }
