@@ -211,13 +211,15 @@ std::vector<std::uint8_t> encode_items(const FeatureBasis& basis, const Slots& s
   const auto rungs = [](double steps) { return static_cast<int>(std::lround(std::clamp(steps, -4.0, 4.0) * kLadder)); };
   int j = std::clamp(static_cast<int>(std::lround(kLadder / 2.0 * std::log2(12 * max_error * mean_square))), -100 * kLadder, 60 * kLadder);
   const SampledError sampled(items);
-  for (int round = 0; round < 8; ++round) {
-    const int move = rungs(octaves(sampled.at(step_of(j)), kSampleShare * bound) / kErrorExponent);
+  double slope = kErrorExponent, last = 0;
+  for (int round = 0, move = 0; round < 8; ++round) {
+    const double error = sampled.at(step_of(j));
+    if (move != 0) slope = std::clamp(octaves(last, error) * kLadder / move, kErrorExponent / 2, 2.5);
+    last = error;
+    move = rungs(octaves(error, kSampleShare * bound) / slope);
     j += move;
     if (std::abs(move) <= kLadder / 64) break;
   }
-  const double slope = std::clamp(
-      octaves(sampled.at(step_of(j - kLadder / 32)), sampled.at(step_of(j + kLadder / 32))) * 16, kErrorExponent / 2, 2.5);
   struct Tried {
     int j;
     double error;
