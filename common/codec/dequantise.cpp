@@ -38,6 +38,20 @@ __attribute__((target("avx2"))) void row_avx2(const std::int8_t* q, float scale,
   for (; i < count; ++i) out[i] = static_cast<float>(q[i]) * scale;
 }
 
+bool have_avx512() {
+  static const bool have = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
+  return have;
+}
+
+__attribute__((target("avx512f,avx512bw,avx512vl"))) void row_avx512(const std::int8_t* q, float scale, std::size_t count, float* out) {
+  const __m512 factor = _mm512_set1_ps(scale);
+  for (std::size_t i = 0; i < count; i += 16) {
+    const __mmask16 there = count - i < 16 ? static_cast<__mmask16>((1u << (count - i)) - 1) : static_cast<__mmask16>(0xFFFF);
+    const __m512i wide = _mm512_cvtepi8_epi32(_mm_maskz_loadu_epi8(there, q + i));
+    _mm512_mask_storeu_ps(out + i, there, _mm512_mul_ps(_mm512_cvtepi32_ps(wide), factor));
+  }
+}
+
 __attribute__((target("avx2"))) std::size_t squares_avx2(const std::uint8_t* q, std::size_t count, float* out) {
   const __m256 whole = _mm256_set1_ps(255.0f);
   std::size_t i = 0;
@@ -65,8 +79,9 @@ void dequantise_rows(std::span<const std::int8_t> q, std::span<const std::byte> 
 #if defined(__x86_64__)
   if (have_avx2()) {
     const std::size_t rows = scale_bytes.size() / sizeof(float), per_row = rows == 0 ? 0 : out.size() / rows;
+    const auto row = have_avx512() ? row_avx512 : row_avx2;
     for (std::size_t r = 0; r < rows; ++r)
-      row_avx2(q.data() + r * per_row, scale_of(scale_bytes, r), per_row, out.data() + r * per_row);
+      row(q.data() + r * per_row, scale_of(scale_bytes, r), per_row, out.data() + r * per_row);
     return;
   }
 #endif

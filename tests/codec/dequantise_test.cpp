@@ -11,7 +11,7 @@ using namespace vitrine;
 TEST_CASE("rows come back with the same bits from the fast loop and the plain one, at any length and alignment") {
   Stream stream(3, Purpose::kSample);
   for (const std::size_t rows : {1u, 2u, 5u})
-    for (const std::size_t per_row : {1u, 7u, 8u, 9u, 31u, 196u})
+    for (const std::size_t per_row : {1u, 7u, 8u, 9u, 15u, 16u, 31u, 196u})
       for (const std::size_t shift : {0u, 1u}) {
         std::vector<std::int8_t> q(rows * per_row + shift);
         for (std::int8_t& x : q) x = static_cast<std::int8_t>(stream.bits());
