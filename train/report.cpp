@@ -35,6 +35,13 @@ int picture_size(const TrainOptions& options) {
   return static_cast<int>(options.plan.image_size);
 }
 
+/// How many classes the model of these weights tells apart.
+std::int64_t outputs(const Tensors& weights, const std::filesystem::path& checkpoint) {
+  for (const char* name : {"fc.weight", "head.weight"})
+    if (const auto found = weights.find(name); found != weights.end() && found->second.dim() == 2) return found->second.size(0);
+  fail(checkpoint.string(), ": has neither fc.weight nor head.weight; give a classifier's checkpoint");
+}
+
 std::string row(const std::string& name, const std::string& images, const std::string& share) {
   char buffer[160];
   std::snprintf(buffer, sizeof buffer, "%-40.40s %9s %9s\n", name.c_str(), images.c_str(), share.c_str());
@@ -70,7 +77,7 @@ Tensors checkpoint_weights(const std::filesystem::path& checkpoint) {
 
 Report evaluate_checkpoint(const TrainOptions& options, const std::filesystem::path& checkpoint) {
   const std::string folder = options.test.empty() ? options.validation : options.test;
-  if (folder.empty()) fail("test is not given; --evaluate needs a folder of class folders to judge on");
+  if (folder.empty()) fail("test is not given; --evaluate needs a folder of images to judge on");
   const at::Device device = select_device(options.device);
   if (options.threads > 0) at::set_num_threads(static_cast<int>(options.threads));
   const Tensors weights = checkpoint_weights(checkpoint);
@@ -78,52 +85,67 @@ Report evaluate_checkpoint(const TrainOptions& options, const std::filesystem::p
   if (is_vit != (options.model.kind == "vit"))
     fail(checkpoint.string(), ": holds ", is_vit ? "a ViT" : "no ViT", ", but model.kind is \"", options.model.kind,
          "\"; give the configuration that it was trained with");
-  const Evaluation evaluation(folder, picture_size(options), options);
-  const std::vector<std::string>& classes = evaluation.index().classes;
+  const bool labelled = options.labels != Labels::kNone, taught = !options.targets.teacher.weights.empty();
+  if (!labelled && !taught)
+    fail("labels = \"none\" leaves --evaluate agreement with the teacher alone, and targets.teacher.weights is not given; give it, or labels");
+  const Evaluation evaluation({folder, {}, options.labels}, picture_size(options), options);
+  const std::vector<std::string>& names = evaluation.index().classes;
+  const auto classes = labelled ? static_cast<std::int64_t>(names.size()) : outputs(weights, checkpoint);
   ModelOptions model = options.model;
   model.weights.clear();
-  Network network(model, static_cast<int>(classes.size()), device);
+  Network network(model, static_cast<int>(classes), device);
   load_weights(network.module(), weights, checkpoint.string());
 
+  Report report{checkpoint.string(), folder, evaluation.index().images.size(), names, std::nullopt, std::nullopt};
+  if (!labelled) {
+    report.agreement = Agreement(options, evaluation, names, static_cast<std::size_t>(classes)).run(network, device);
+    return report;
+  }
   std::optional<TeacherJudge> teacher;
-  if (!options.targets.teacher.weights.empty()) teacher.emplace(options, classes, classes.size());
-  Report report{checkpoint.string(), folder, classes, Judgement(static_cast<std::int64_t>(classes.size()))};
+  if (taught) teacher.emplace(options, names, names.size());
+  Judgement& judgement = report.judgement.emplace(classes);
   evaluation.visit(network, device, [&](const at::Tensor& logits, const at::Tensor& labels, std::uint32_t first) {
     at::Tensor teachers;
     if (teacher) teachers = teacher->logits(evaluation, first, static_cast<std::uint32_t>(labels.size(0)));
-    report.judgement.add(logits, labels, teachers);
+    judgement.add(logits, labels, teachers);
   });
+  report.agreement = judgement.agreement();
   return report;
 }
 
 std::string as_text(const Report& report) {
-  std::string out = row("class", "images", "top-1 %");
-  for (std::size_t c = 0; c < report.classes.size(); ++c) {
-    const Hits& hits = report.judgement.classes()[c];
-    out += row(report.classes[c], std::to_string(hits.images), hits.images > 0 ? percent(hits.share()) : "-");
+  std::string out;
+  if (report.judgement) {
+    out = row("class", "images", "top-1 %");
+    for (std::size_t c = 0; c < report.classes.size(); ++c) {
+      const Hits& hits = report.judgement->classes()[c];
+      out += row(report.classes[c], std::to_string(hits.images), hits.images > 0 ? percent(hits.share()) : "-");
+    }
+    out += "\n";
   }
-  const Accuracy accuracy = report.judgement.accuracy();
-  out += text("\n", report.checkpoint, " on ", accuracy.images, " images of ", report.images, "\n");
-  out += text("top-1 ", percent(accuracy.top1), " %, top-5 ", percent(accuracy.top5), " %\n");
-  out += text("calibration error ", percent(report.judgement.calibration_error()), " % (", Judgement::kBins,
-              " bins; mean confidence ", percent(report.judgement.confidence()), " %)\n");
-  if (const auto agreement = report.judgement.agreement())
-    out += text("agrees with the teacher on ", percent(*agreement), " %\n");
+  out += text(report.checkpoint, " on ", report.images, " images of ", report.folder, "\n");
+  if (report.judgement) {
+    const Accuracy accuracy = report.judgement->accuracy();
+    out += text("top-1 ", percent(accuracy.top1), " %, top-5 ", percent(accuracy.top5), " %\n");
+    out += text("calibration error ", percent(report.judgement->calibration_error()), " % (", Judgement::kBins,
+                " bins; mean confidence ", percent(report.judgement->confidence()), " %)\n");
+  }
+  if (report.agreement) out += text("agrees with the teacher on ", percent(*report.agreement), " %\n");
   return out;
 }
 
 std::string as_json(const Report& report) {
-  const Accuracy accuracy = report.judgement.accuracy();
-  nlohmann::ordered_json json = {{"checkpoint", report.checkpoint},
-                                 {"images_in", report.images},
-                                 {"images", accuracy.images},
-                                 {"top1", accuracy.top1},
-                                 {"top5", accuracy.top5},
-                                 {"calibration_error", report.judgement.calibration_error()},
-                                 {"confidence", report.judgement.confidence()}};
-  if (const auto agreement = report.judgement.agreement()) json["teacher_agreement"] = *agreement;
-  for (std::size_t c = 0; c < report.classes.size(); ++c) {
-    const Hits& hits = report.judgement.classes()[c];
+  nlohmann::ordered_json json = {{"checkpoint", report.checkpoint}, {"images_in", report.folder}, {"images", report.images}};
+  if (report.judgement) {
+    const Accuracy accuracy = report.judgement->accuracy();
+    json["top1"] = accuracy.top1;
+    json["top5"] = accuracy.top5;
+    json["calibration_error"] = report.judgement->calibration_error();
+    json["confidence"] = report.judgement->confidence();
+  }
+  if (report.agreement) json["teacher_agreement"] = *report.agreement;
+  for (std::size_t c = 0; report.judgement && c < report.classes.size(); ++c) {
+    const Hits& hits = report.judgement->classes()[c];
     json["classes"].push_back({{"name", report.classes[c]}, {"images", hits.images}, {"right", hits.right}});
   }
   return json.dump(2) + "\n";

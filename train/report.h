@@ -2,7 +2,9 @@
 #ifndef VITRINE_TRAIN_REPORT_H_
 #define VITRINE_TRAIN_REPORT_H_
 
+#include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,15 +15,18 @@
 namespace vitrine {
 
 struct Report {
-  std::string checkpoint, images;    ///< paths, as given
-  std::vector<std::string> classes;  ///< names
-  Judgement judgement;
+  std::string checkpoint, folder;      ///< paths, as given
+  std::uint64_t images = 0;
+  std::vector<std::string> classes;    ///< names; none without labels
+  std::optional<Judgement> judgement;  ///< what labels are needed for; none with labels = "none"
+  std::optional<double> agreement;     ///< with the teacher, where there is one: a share in [0, 1]
 };
 
 /// Judges the checkpoint on options.test, or on options.validation when there is no test folder: the shorter side
 /// resized, the centre cropped. options.model must be of the checkpoint's kind; its classes are the folder's. When
 /// options.targets.teacher.weights names a teacher, agreement with it is counted, on its own crops of the same images.
-/// Throws Error when anything does not fit.
+/// With labels = "none" the folder holds any images, and agreement is all that is told. Throws Error when anything does
+/// not fit, or nothing could be told.
 Report evaluate_checkpoint(const TrainOptions& options, const std::filesystem::path& checkpoint);
 
 /// The model's tensors in a checkpoint: a file of weights (final, best, or anything with the model's names), a

@@ -105,6 +105,16 @@ TEST_CASE("a checkpoint of either kind is judged: by class, calibration, and agr
     const nlohmann::json json = judged(fixture.command(options, {test}), fixture.weights.string());
     check_sums(json);
     CHECK(json.at("teacher_agreement") == 1.0);
+    const nlohmann::json unlabelled = judged(fixture.command(options, {test, "labels=none"}), fixture.weights.string());
+    CHECK(unlabelled.at("images") == 15);
+    CHECK(unlabelled.at("teacher_agreement") == 1.0);
+    CHECK_FALSE(unlabelled.contains("top1"));
+    CHECK_FALSE(unlabelled.contains("classes"));
+    options.targets.teacher.weights.clear();
+    const CommandResult nobody = vitrine::testing::run(fixture.command(options, {test, "labels=none"}) + " --evaluate '" +
+                                                       fixture.weights.string() + "'");
+    CHECK(nobody.exit_code == 2);
+    CHECK(nobody.output.find("agreement with the teacher alone") != std::string::npos);
   }
 }
 
