@@ -43,7 +43,8 @@ struct FeatureTransformerOptions {
   FeatureForm form = FeatureForm::kPlain;
   Fusion fusion = Fusion::kAdditive;  // teacher_to_student only
   int se_ratio = 16;                  // squeeze: C_res / se_ratio channels, at least one
-  int stage = 4;  // the student's stage of attention, and of features from one track: 1..4 is layer1..layer4
+  int stage = 0;  // the student's stage of attention, and of features from one track: 1..4 is layer1..layer4; 0: the
+                  // deepest that is as fine as the teacher's map (matching_stage)
   std::vector<std::uint32_t> stages;  // one for each feature track, or for kAdaptive any; empty: by depth, or all
   Mapping mapping = Mapping::kPairs;
   double transformer_weight = 1;  // of the transformer's own term, teacher_to_student only

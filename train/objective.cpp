@@ -9,12 +9,21 @@
 #include "train/topk_loss.h"
 
 namespace vitrine {
+namespace {
+
+std::uint32_t single_stage(const FeatureTransformerOptions& options, const TargetShapes& shapes, int size) {
+  if (options.stage > 0) return static_cast<std::uint32_t>(options.stage);
+  const std::vector<std::int64_t>& map = shapes.features.empty() ? shapes.attention : shapes.features[0];
+  return map.empty() ? 4 : matching_stage(size, map[1]);  // of [channels or heads, height, width]
+}
+
+}  // namespace
 
 Objective::Objective(const TrainOptions& options, const TargetShapes& shapes, const std::vector<std::int64_t>& widths,
-                     int classes, at::Device device)
+                     int classes, int size, at::Device device)
     : options_(options),
       device_(device),
-      stage_(static_cast<std::size_t>(options.transformer.stage) - 1),
+      stage_(single_stage(options.transformer, shapes, size)),
       topk_(shapes.topk) {
   const LossOptions& loss = options.loss;
   if (topk_ && (loss.output != OutputForm::kKl || loss.exits_weight > 0 ||
@@ -62,7 +71,7 @@ void Objective::make_feature_modules(const TargetShapes& shapes, const std::vect
     modules_.emplace_back("mapping", mapping_.ptr());
     return;
   }
-  stages_ = paired_stages(options, tracks);
+  stages_ = paired_stages(options, tracks, stage_);
   for (std::size_t t = 0; t < tracks.size(); ++t) {
     const std::vector<std::int64_t>& shape = shapes.features[t];
     transformers_.emplace_back(options, FeatureShapes{shape[0], width(stages_[t]), shape[1], shape[2]});
@@ -140,7 +149,7 @@ LossTerms Objective::terms(const NetworkOutputs& out, const Batch& batch, const 
 
 void Objective::add_guidance(const NetworkOutputs& out, const Batch& batch, LossTerms& terms) {
   const LossOptions& loss = options_.loss;
-  const at::Tensor& features = out.stages[stage_];
+  const at::Tensor& features = out.stages[stage_ - 1];
   switch (loss.attention) {
     case AttentionForm::kActivation:
       terms.attention = attention_transfer(features, batch.attention, loss.attention_scaling);

@@ -23,11 +23,11 @@ namespace vitrine {
 
 class Objective {
  public:
-  /// `shapes`: of the targets; `widths`: of the student's stages, none for a ViT. Weights from torch's default
-  /// generator. Throws Error when the options ask for maps or exits of a student without stages, or for exits without a
+  /// `shapes`: of the targets; `widths`: of the student's stages, none for a ViT; `size`: the side of what it sees, in
+  /// pixels. Weights from torch's default generator. Throws Error when the options ask for maps or exits of a student without stages, or for exits without a
   /// teacher.
   Objective(const TrainOptions& options, const TargetShapes& shapes, const std::vector<std::int64_t>& widths,
-            int classes, at::Device device);
+            int classes, int size, at::Device device);
 
   /// Which of its modules learn in this phase.
   void enter(const PhaseOptions& phase);
@@ -42,6 +42,8 @@ class Objective {
     at::Tensor weights;  ///< [stages, tracks]; undefined before the first batch with features
   };
   const Mapped& mapped() const { return mapped_; }
+  /// The student's stage, 1 to 4, that attention and a single feature track are compared with.
+  std::uint32_t stage() const { return stage_; }
 
   /// By the names that their tensors have in checkpoints: "transformer" (with several pairs "transformer1" and so on),
   /// "mapping", "exits".
@@ -56,7 +58,7 @@ class Objective {
 
   const TrainOptions& options_;
   at::Device device_;
-  std::size_t stage_;
+  std::uint32_t stage_;
   bool topk_;                          // the teacher's logits are rows of the largest
   at::Tensor columns_, column_of_;     // with TargetShapes::columns: those, and of each class its column or -1
   std::vector<std::uint32_t> stages_;  // of each transformer

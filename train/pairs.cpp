@@ -30,15 +30,22 @@ std::uint32_t default_stage(std::uint32_t block, std::uint32_t deepest) {
   return (4 * (block + 1) + deepest) / (deepest + 1);
 }
 
+std::uint32_t matching_stage(int size, std::int64_t grid) {
+  std::uint32_t stage = 4;
+  const auto side = [size](std::uint32_t s) { return (std::int64_t{size} + (2 << s) - 1) >> (s + 1); };
+  while (stage > 1 && side(stage) < grid) --stage;
+  return stage;
+}
+
 std::vector<std::uint32_t> paired_stages(const FeatureTransformerOptions& options,
-                                         const std::vector<std::string>& tracks) {
+                                         const std::vector<std::string>& tracks, std::uint32_t single) {
   if (!options.stages.empty()) {
     if (options.stages.size() != tracks.size())
       fail("transformer.stages names ", options.stages.size(), " stages for the ", tracks.size(),
            " tracks of targets.features; give one a track, or none for the default pairs");
     return options.stages;
   }
-  if (tracks.size() == 1) return {static_cast<std::uint32_t>(options.stage)};
+  if (tracks.size() == 1) return {single};
   std::vector<std::uint32_t> out;
   std::uint32_t deepest = 0;
   for (const std::string& track : tracks) deepest = std::max(deepest, block_of(track));

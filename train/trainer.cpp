@@ -94,7 +94,7 @@ Trainer::Trainer(const TrainOptions& options)
   if (steps_ == 0) fail("the schedule has no epochs; set schedule.joint.epochs or another phase's");
   check_phases();
   objective_ = std::make_unique<Objective>(options_, source_->shapes(), network_.widths(), static_cast<int>(classes_),
-                                           device_);
+                                           size_, device_);
   NamedParameters parameters;
   for (const auto& item : network_.module().named_parameters()) parameters.emplace_back("model." + item.key(), item.value());
   for (const auto& [name, module] : objective_->modules())
@@ -233,6 +233,11 @@ void Trainer::describe() const {
     if (phase->epochs > 0 && only_features(*phase) && complete < passes)
       note(text("schedule.", phase->name, " uses the ", complete, " passes that have features, each view ",
                 times(phase->epochs, complete)));
+  const bool one_track = feature_tracks(options_.targets.features).size() == 1 && options_.transformer.stages.empty() &&
+                         options_.transformer.mapping == Mapping::kPairs;
+  if (one_track || !options_.targets.attention.empty())
+    note(text(one_track ? options_.targets.features : "", one_track && !options_.targets.attention.empty() ? " and " : "",
+              options_.targets.attention, " meet the student at layer", objective_->stage()));
   describe_labels(options_, *index_, classes_);
 }
 

@@ -2,6 +2,8 @@
 
 #include <torch/torch.h>
 
+#include <algorithm>
+
 #include "tests/support/message.h"
 #include "tests/support/testing.h"
 
@@ -19,17 +21,35 @@ TEST_CASE("blocks and stages at equal relative depth are pairs, for ViTs of ever
   CHECK_THROWS_AS(default_stage(5, 4), std::logic_error);
 }
 
+TEST_CASE("the matching stage is the deepest that is as fine as the teacher's map") {
+  CHECK(matching_stage(224, 14) == 3);
+  CHECK(matching_stage(224, 7) == 4);
+  CHECK(matching_stage(224, 16) == 2);  // 14 × 14 would be coarser
+  CHECK(matching_stage(48, 6) == 2);
+  CHECK(matching_stage(32, 2) == 3);
+  CHECK(matching_stage(33, 2) == 4);  // ⌈33 / 32⌉ = 2
+  CHECK(matching_stage(48, 24) == 1);
+  // As a student of that size has them.
+  for (const int size : {32, 33, 48, 63, 224}) {
+    std::int64_t side = size;
+    for (int halving = 0; halving < 2; ++halving) side = (side + 1) / 2;
+    for (std::uint32_t stage = 1; stage <= 4; ++stage, side = (side + 1) / 2) {
+      CHECK(matching_stage(size, side) >= stage);
+      CHECK(matching_stage(size, side + 1) <= std::max(1u, stage - 1));
+    }
+  }
+}
+
 TEST_CASE("stages are as given, else by depth; a single track has the single stage") {
   FeatureTransformerOptions options;
-  options.stage = 3;
-  CHECK(paired_stages(options, {"features.11"}) == Stages{3});
-  CHECK(paired_stages(options, {"features.2", "features.11", "features.5"}) == Stages{1, 4, 2});
+  CHECK(paired_stages(options, {"features.11"}, 3) == Stages{3});
+  CHECK(paired_stages(options, {"features.2", "features.11", "features.5"}, 3) == Stages{1, 4, 2});
   options.stages = {4, 2};
-  CHECK(paired_stages(options, {"features.0", "features.1"}) == Stages{4, 2});
-  CHECK(message_of([&] { paired_stages(options, {"features.0"}); }).find("2 stages for the 1 tracks") !=
+  CHECK(paired_stages(options, {"features.0", "features.1"}, 3) == Stages{4, 2});
+  CHECK(message_of([&] { paired_stages(options, {"features.0"}, 3); }).find("2 stages for the 1 tracks") !=
         std::string::npos);
   options.stages = {};
   CHECK(message_of([&] {
-          paired_stages(options, {"features.0", "features.x"});
+          paired_stages(options, {"features.0", "features.x"}, 3);
         }).find("features.x") != std::string::npos);
 }
