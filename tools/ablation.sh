@@ -17,6 +17,7 @@ kl+attention     | full  | --set targets.features= --set schedule.align.epochs=0
 full             | full  |
 dynamic          | full  | --set schedule.w_feat_from=0.7 --set schedule.w_feat_to=0.3 --set schedule.w_out_from=0.3 --set schedule.w_out_to=0.7
 dynamic-x2       | full  | --set schedule.w_feat_from=1.4 --set schedule.w_feat_to=0.6 --set schedule.w_out_from=0.6 --set schedule.w_out_to=1.4
+last-stage       | full  | --set transformer.stage=4
 no-align         | full  | --set schedule.align.epochs=0 --set schedule.joint.epochs=43
 no-fine-tune     | full  | --set schedule.fine_tune.epochs=0 --set schedule.joint.epochs=47
 no-labels        | full  | --set schedule.joint.r_from=1 --set schedule.joint.r_to=1 --set schedule.fine_tune.r_from=1 --set schedule.fine_tune.r_to=1
