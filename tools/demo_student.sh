@@ -13,7 +13,7 @@ kind=$1 name=$2
 shift 2
 plan=(--set plan.image_size=48 --set plan.group=32 --set plan.shard_groups=16 --set plan.min_area=0.35)
 case $kind in
-  plain) own=("${plan[@]}" --set targets.source=none --set targets.features= --set targets.attention= --set plan.mix_probability=0.0 --set plan.min_area=0.08
+  plain) own=("${plan[@]}" --set targets.source=none --set targets.features= --set targets.attention= --set plan.mix_probability=0.0
               --set schedule.align.epochs=0 --set schedule.joint.epochs=43 --set schedule.joint.lr=0.05) ;;
   kl) own=(--set targets.features= --set targets.attention= --set schedule.align.epochs=0 --set schedule.joint.epochs=43) ;;
   full) own=() ;;
