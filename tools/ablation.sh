@@ -26,6 +26,7 @@ guidance         | full  | --set loss.attention=gradient
 gradient-scaling | full  | --set loss.attention=gradient_scaling
 adaptive         | full  | --set transformer.mapping=adaptive
 trained          | full  | --set model.weights=demo/students/ablation/plain-SEED/final.safetensors
+trained-kl       | kl    | --set model.weights=demo/students/ablation/plain-SEED/final.safetensors
 trained-plain    | plain | --set model.weights=demo/students/ablation/plain-SEED/final.safetensors
 live             | live  |
 fp32             | full  | --set precision=fp32
