@@ -116,7 +116,7 @@ TEST_CASE("the forms that ask for the label meet it in the columns that the teac
   batch.logits = teacher;
   for (const OutputForm form : {OutputForm::kDecoupled, OutputForm::kAdaptive}) {
     options.loss.output = form;
-    Objective objective(options, shapes, {8, 16, 32, 64}, 3, at::kCPU);
+    Objective objective(options, shapes, {8, 16, 32, 64}, 3, 32, at::kCPU);
     const LossTerms terms = objective.terms({student, {}}, batch, options.schedule.joint);
     CHECK(at::equal(terms.output, output_loss(known, teacher, mapped, options.loss)));
     CHECK(at::equal(terms.label, cross_entropy(student, batch.labels)));  // of all classes
