@@ -80,6 +80,17 @@ void Objective::make_feature_modules(const TargetShapes& shapes, const std::vect
   }
 }
 
+std::string Objective::pairs() const {
+  std::string out;
+  const auto add = [&out](const std::string& track, std::uint32_t stage) {
+    out += text(out.empty() ? "" : ", ", track, " meets the student at layer", stage);
+  };
+  const std::vector<std::string> tracks = feature_tracks(options_.targets.features);
+  for (std::size_t t = 0; t < stages_.size(); ++t) add(tracks[t], stages_[t]);
+  if (!options_.targets.attention.empty()) add(options_.targets.attention, stage_);
+  return out;
+}
+
 // The logits of the classes that the teacher knows, [N, columns].
 at::Tensor Objective::taught(const at::Tensor& logits) const {
   return columns_.defined() ? logits.index_select(1, columns_) : logits;

@@ -42,8 +42,9 @@ class Objective {
     at::Tensor weights;  ///< [stages, tracks]; undefined before the first batch with features
   };
   const Mapped& mapped() const { return mapped_; }
-  /// The student's stage, 1 to 4, that attention and a single feature track are compared with.
-  std::uint32_t stage() const { return stage_; }
+  /// Which of the student's stages, 1 to 4, each track of fixed pairs meets, and attention does, in words; empty when
+  /// there are neither.
+  std::string pairs() const;
 
   /// By the names that their tensors have in checkpoints: "transformer" (with several pairs "transformer1" and so on),
   /// "mapping", "exits".

@@ -233,11 +233,7 @@ void Trainer::describe() const {
     if (phase->epochs > 0 && only_features(*phase) && complete < passes)
       note(text("schedule.", phase->name, " uses the ", complete, " passes that have features, each view ",
                 times(phase->epochs, complete)));
-  const bool one_track = feature_tracks(options_.targets.features).size() == 1 && options_.transformer.stages.empty() &&
-                         options_.transformer.mapping == Mapping::kPairs;
-  if (one_track || !options_.targets.attention.empty())
-    note(text(one_track ? options_.targets.features : "", one_track && !options_.targets.attention.empty() ? " and " : "",
-              options_.targets.attention, " meet the student at layer", objective_->stage()));
+  if (const std::string pairs = objective_->pairs(); !pairs.empty()) note(pairs);
   describe_labels(options_, *index_, classes_);
 }
 

@@ -45,6 +45,7 @@ TEST_CASE("a run from a configuration ends with its result; stopped, it says how
   CAPTURE(stopped.output);
   CHECK(stopped.exit_code == 0);
   CHECK(stopped.output.find("resume = true") != std::string::npos);
+  CHECK(stopped.output.find(" meets the student at layer3") != std::string::npos);
   CHECK(stopped.output.find("so each view is seen 2.5 times; each round over the passes takes them in another order") !=
         std::string::npos);
   const CommandResult ended = fixture.train({"resume=true", "test=" + fixture.images.string()});
