@@ -185,15 +185,17 @@ FeatureBasis Calibrator::finish(double max_error, std::uint32_t group, const Tra
     made.levels.assign(transform::kClasses * transform::kPlanes, transform::kLevels / 2);
     made.offsets.assign(2 * transform::kClasses, 0);
     std::vector<std::vector<float>> items(groups, std::vector<float>(std::size_t{views} * each));
+    std::vector<double> energies;
     transform::Tallies tallies;
     for (std::uint32_t g = 0; g < groups; ++g) {
       const auto own = std::span(coefficients).subspan(std::size_t{g} * views * each, std::size_t{views} * each);
-      transform::to_items(made, slots, own, views, items[g]);
-      transform::encode_items(made, slots, items[g], views, max_error, steps, &tallies);
+      energies.push_back(transform::to_items(made, slots, own, views, items[g]));
+      transform::encode_items(made, slots, items[g], energies[g], views, max_error, steps, &tallies);
     }
     tallies.settle(made);
     *bytes = 0;
-    for (const std::vector<float>& own : items) *bytes += transform::encode_items(made, slots, own, views, max_error, steps).size();
+    for (std::uint32_t g = 0; g < groups; ++g)
+      *bytes += transform::encode_items(made, slots, items[g], energies[g], views, max_error, steps).size();
     return made;
   };
   std::size_t flat_bytes = 0, apart_bytes = 0, spatial_bytes = 0;

@@ -60,17 +60,48 @@ inline void transpose4(const float* in, std::size_t in_stride, float* out, std::
 }
 #endif
 
+// A transposition from or to rows that lie far apart, a channel's part of each view: each is too short for a processor to fetch it
+// ahead by itself, so lines are asked for here, which the next channel goes on with at the end.
+enum class Far { kIn, kOut };
+
 // out (rows of out_stride) = in [rows of in_stride, columns] transposed.
-VITRINE_CLONES void transpose_strided(const float* in, std::size_t in_stride, std::size_t rows, std::size_t columns, float* out,
-                                      std::size_t out_stride) {
+template <Far kFar>
+inline __attribute__((always_inline)) void transposed(const float* in, std::size_t in_stride, std::size_t rows, std::size_t columns,
+                                                      float* out, std::size_t out_stride) {
+  constexpr std::size_t kLine = 16;  // values
   const std::size_t whole_rows = rows / 4 * 4, whole_columns = columns / 8 * 8;
   for (std::size_t j = 0; j < whole_columns; j += 8) {
+    const float* from = in + j;
+    float *to = out + j * out_stride, *next = j + 8 < whole_columns ? to + 8 * out_stride : out + rows;
     std::size_t i = 0;
-    for (; i + 8 <= rows; i += 8) transpose8(in + i * in_stride + j, in_stride, out + j * out_stride + i, out_stride);
-    if (i < whole_rows) transpose4(in + i * in_stride + j, in_stride, out + j * out_stride + i, out_stride);
+    for (; i + 8 <= rows; i += 8) {
+      if (kFar == Far::kIn && j % kLine == 0)
+        for (std::size_t r = 0; r < 8; ++r) __builtin_prefetch(from + (i + r) * in_stride + 2 * kLine);
+      if (kFar == Far::kOut && i % kLine == 0)
+        for (std::size_t r = 0; r < 8; ++r) __builtin_prefetch(next + r * out_stride + i, 1);
+      transpose8(from + i * in_stride, in_stride, to + i, out_stride);
+    }
+    if (i < whole_rows) transpose4(from + i * in_stride, in_stride, to + i, out_stride);
   }
   for (std::size_t j = 0; j < columns; ++j)
     for (std::size_t i = j < whole_columns ? whole_rows : 0; i < rows; ++i) out[j * out_stride + i] = in[i * in_stride + j];
+}
+
+// A channel of all views, [views, positions] that are `each` apart, to [positions, views]; and back.
+VITRINE_CLONES void gather(const float* coefficients, std::size_t each, std::size_t views, std::size_t positions, float* map) {
+  transposed<Far::kIn>(coefficients, each, views, positions, map, views);
+}
+VITRINE_CLONES void scatter(const float* map, std::size_t views, std::size_t positions, float* coefficients, std::size_t each) {
+  transposed<Far::kOut>(map, views, positions, views, coefficients, each);
+}
+
+VITRINE_CLONES double sum_of_squares(const float* values, std::size_t n) {
+  double sums[16] = {}, total = 0;
+  for (std::size_t i = 0; i + 16 <= n; i += 16)
+    for (std::size_t l = 0; l < 16; ++l) sums[l] += static_cast<double>(values[i + l]) * static_cast<double>(values[i + l]);
+  for (std::size_t i = n / 16 * 16; i < n; ++i) total += static_cast<double>(values[i]) * static_cast<double>(values[i]);
+  for (const double sum : sums) total += sum;
+  return total;
 }
 
 struct Scratch {
@@ -118,12 +149,13 @@ void from_coefficients(const FeatureBasis& basis, std::span<const float> coeffic
   }
 }
 
-void to_items(const FeatureBasis& basis, const Slots& slots, std::span<const float> coefficients, std::uint32_t views,
-              std::span<float> items) {
+double to_items(const FeatureBasis& basis, const Slots& slots, std::span<const float> coefficients, std::uint32_t views,
+                std::span<float> items) {
   const std::size_t positions = basis.positions(), each = basis.values(), n = positions * views;
   Scratch& s = scratch(basis, n, false);
+  double energy = 0;
   for (std::size_t k = 0; k < basis.channels; ++k) {
-    transpose_strided(coefficients.data() + k * positions, each, views, positions, s.a.data(), views);
+    gather(coefficients.data() + k * positions, each, views, positions, s.a.data());
     if (basis.spatial()) {
       const std::size_t row = std::size_t{basis.width} * views;
       for (std::size_t y = 0; y < basis.height; ++y)
@@ -132,7 +164,9 @@ void to_items(const FeatureBasis& basis, const Slots& slots, std::span<const flo
     }
     for (std::size_t slot = 0; slot < positions; ++slot)
       std::copy_n(s.a.data() + slots.position[slot] * views, views, items.data() + k * n + slot * views);
+    energy += sum_of_squares(items.data() + k * n, n);  // now, as it is at hand
   }
+  return energy;
 }
 
 void from_items(const FeatureBasis& basis, const ChannelItems& items, std::uint32_t channel, std::uint32_t views,
@@ -158,7 +192,7 @@ void from_items(const FeatureBasis& basis, const ChannelItems& items, std::uint3
     }
     multiply_some(s.rows.data(), s.a.data(), items.values.data(), basis.height, basis.height, row, s.filled);
   }
-  transpose_strided(items.values.data(), views, positions, views, out, each);
+  scatter(items.values.data(), views, positions, out, each);
 }
 
 }  // namespace vitrine::transform

@@ -17,9 +17,9 @@ void to_coefficients(const FeatureBasis& basis, std::span<const float> values, s
 /// The inverse.
 void from_coefficients(const FeatureBasis& basis, std::span<const float> coefficients, std::uint32_t views, std::span<float> out);
 
-/// coefficients [views, C, H, W] -> items [C, slots, views].
-void to_items(const FeatureBasis& basis, const Slots& slots, std::span<const float> coefficients, std::uint32_t views,
-              std::span<float> items);
+/// coefficients [views, C, H, W] -> items [C, slots, views]. Returns their energy, the sum of their squares.
+double to_items(const FeatureBasis& basis, const Slots& slots, std::span<const float> coefficients, std::uint32_t views,
+                std::span<float> items);
 /// One channel's items as ItemDecoder gives them, into coefficients [views, C, H, W]. Overwrites the values.
 void from_items(const FeatureBasis& basis, const ChannelItems& items, std::uint32_t channel, std::uint32_t views,
                 std::span<float> coefficients);

@@ -78,15 +78,6 @@ double cost(std::uint64_t ones, std::uint64_t bits, int level) {
   return -static_cast<double>(ones) * std::log2(p) - static_cast<double>(bits - ones) * std::log2(1 - p);
 }
 
-VITRINE_CLONES double sum_of_squares(const float* values, std::size_t n) {
-  double sums[16] = {}, total = 0;
-  for (std::size_t i = 0; i + 16 <= n; i += 16)
-    for (std::size_t l = 0; l < 16; ++l) sums[l] += static_cast<double>(values[i + l]) * static_cast<double>(values[i + l]);
-  for (std::size_t i = n / 16 * 16; i < n; ++i) total += static_cast<double>(values[i]) * static_cast<double>(values[i]);
-  for (const double sum : sums) total += sum;
-  return total;
-}
-
 [[noreturn]] void damaged(const char* what) {
   fail("payload: ", what, "; the chunk is damaged or belongs to another basis, copy or make the file again");
 }
@@ -198,10 +189,10 @@ std::vector<std::uint8_t> pack_group(const FeatureBasis& basis, const Quantised&
 
 }  // namespace
 
-std::vector<std::uint8_t> encode_items(const FeatureBasis& basis, const Slots& slots, std::span<const float> items,
+std::vector<std::uint8_t> encode_items(const FeatureBasis& basis, const Slots& slots, std::span<const float> items, double energy,
                                        std::uint32_t views, double max_error, const TransformSteps& steps,
                                        Tallies* tallies) {
-  const double energy = sum_of_squares(items.data(), items.size()), bound = max_error * energy;
+  const double bound = max_error * energy;
   const auto step_of = [](int j) { return static_cast<float>(std::exp2(static_cast<double>(j) / kLadder)); };
   static thread_local Contexts contexts;
   static thread_local Quantised now, best;

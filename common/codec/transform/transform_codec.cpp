@@ -44,8 +44,8 @@ std::vector<std::byte> TransformCodec::encode_coefficients(std::span<const float
     throw std::logic_error("TransformCodec::encode_coefficients: coefficients of another shape");
   static thread_local std::vector<float> items;
   items.resize(coefficients.size());
-  transform::to_items(*basis_, order_->slots, coefficients, views, items);
-  const std::vector<std::uint8_t> payload = transform::encode_items(*basis_, order_->slots, items, views, max_error_, steps_);
+  const double energy = transform::to_items(*basis_, order_->slots, coefficients, views, items);
+  const std::vector<std::uint8_t> payload = transform::encode_items(*basis_, order_->slots, items, energy, views, max_error_, steps_);
   const auto* first = reinterpret_cast<const std::byte*>(payload.data());
   return {first, first + payload.size()};
 }
