@@ -6,6 +6,7 @@
 #include <stdexcept>
 
 #include "common/base/error.h"
+#include "train/losses/attention.h"
 #include "train/precision.h"
 
 namespace vitrine {
@@ -40,6 +41,10 @@ void FeatureTransformerOptions::fields(Fields& f) {
            "the maps' distance: squared error, that of whole maps of unit norm, or the angle at each position");
   f.choice("fusion", fusion, {{"additive", Fusion::kAdditive}, {"gated", Fusion::kGated}},
            "how the mask and the teacher's attention meet (teacher_to_student)");
+  f.number("attention_share", attention_share,
+           "share of a position's weight that follows the teacher's attention, where there is any (student_to_teacher); "
+           "0: all positions alike",
+           {0, 1});
   f.integer("se_ratio", se_ratio, "squeeze-and-excitation narrows the student's channels by this", {1, 4096});
   f.integer("stage", stage,
             "the student's stage whose attention, and single feature track, is compared: layer1 to layer4; 0: the deepest "
@@ -94,22 +99,26 @@ FeatureLoss FeatureTransformerImpl::forward(const at::Tensor& student, const at:
   at::Tensor student_side = pooled(precision.of(student), height, width);
   const at::Tensor fixed = precision.of(teacher).detach();
 
+  if (attention.defined() &&
+      (attention.dim() != 4 || attention.size(2) != teacher.size(2) || attention.size(3) != teacher.size(3)))
+    fail("The feature transformer got attention of shape ", attention.sizes(), ", but expects [images, heads, ",
+         teacher.size(2), ", ", teacher.size(3),
+         "], the grid of the teacher's features; use both from the same teacher.");
+
   if (options_.direction == Direction::kStudentToTeacher) {
     // Pooling and a 1×1 convolution commute; this way the convolution has the smaller grid.
     student_side = project_->forward(student_side);
     const at::Tensor target = pooled(fixed, height, width);
-    return {feature_l2(student_side, target, options_.form), student_side.detach(), target};
+    const at::Tensor weights = attention.defined() && options_.attention_share > 0
+                                   ? attention_weights(attention, height, width, options_.attention_share)
+                                   : at::Tensor();
+    return {feature_l2(student_side, target, options_.form, weights), student_side.detach(), target};
   }
 
   if (teacher.size(2) != shapes_.teacher_height || teacher.size(3) != shapes_.teacher_width)
     fail("The feature transformer got a teacher's map of ", teacher.size(2), "x", teacher.size(3),
          " positions, but its mask has ", shapes_.teacher_height, "x", shapes_.teacher_width,
          "; use targets from the grid that the run began with.");
-  if (attention.defined() &&
-      (attention.dim() != 4 || attention.size(2) != teacher.size(2) || attention.size(3) != teacher.size(3)))
-    fail("The feature transformer got attention of shape ", attention.sizes(), ", but expects [images, heads, ",
-         teacher.size(2), ", ", teacher.size(3),
-         "], the grid of the teacher's features; use both from the same teacher.");
   const at::Tensor maps_attention = attention.defined() ? precision.of(attention).detach() : attention;
   student_side = standardise(student_side);
   const at::Tensor target = standardise(pooled(transform(fixed, maps_attention), height, width));

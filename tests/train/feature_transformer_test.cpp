@@ -14,10 +14,11 @@ using testing::normal;
 namespace {
 
 FeatureTransformer made(Direction direction, at::ScalarType type = at::kDouble, FeatureForm form = FeatureForm::kPlain,
-                        Fusion fusion = Fusion::kAdditive) {
+                        Fusion fusion = Fusion::kAdditive, double attention_share = 1) {
   torch::manual_seed(3);
   FeatureTransformer transformer(
-      FeatureTransformerOptions{.direction = direction, .form = form, .fusion = fusion, .se_ratio = 2},
+      FeatureTransformerOptions{
+          .direction = direction, .form = form, .fusion = fusion, .attention_share = attention_share, .se_ratio = 2},
       FeatureShapes{5, 4, 4, 4});
   transformer->to(type);
   return transformer;
@@ -72,7 +73,8 @@ TEST_CASE("both directions, in every form and fusion, have the gradients of fini
 TEST_CASE("the loss's value is the squared error of the two sides, which lie on the smaller grid") {
   const Maps maps;
   for (const Direction direction : {Direction::kTeacherToStudent, Direction::kStudentToTeacher}) {
-    const FeatureLoss out = made(direction)->forward(maps.student, maps.teacher, maps.attention);
+    const FeatureLoss out =
+        made(direction, at::kDouble, FeatureForm::kPlain, Fusion::kAdditive, 0)->forward(maps.student, maps.teacher, maps.attention);
     const std::int64_t channels = direction == Direction::kTeacherToStudent ? 4 : 5;
     CHECK(out.target.sizes() == at::IntArrayRef({3, channels, 2, 2}));
     CHECK(out.student.sizes() == out.target.sizes());
@@ -89,6 +91,32 @@ TEST_CASE("student to teacher: the target is the pooled map of the teacher") {
   const Maps maps;
   const FeatureLoss out = made(Direction::kStudentToTeacher)->forward(maps.student, maps.teacher);
   CHECK(at::equal(out.target, at::avg_pool2d(maps.teacher, 2)));
+}
+
+TEST_CASE("student to teacher: positions weigh as the teacher looks at them") {
+  Maps maps;
+  for (const FeatureForm form : {FeatureForm::kPlain, FeatureForm::kNormalised, FeatureForm::kCosine}) {
+    CAPTURE(static_cast<int>(form));
+    const auto loss = [&](const at::Tensor& attention, double share) {
+      return made(Direction::kStudentToTeacher, at::kDouble, form, Fusion::kAdditive, share)
+          ->forward(maps.student, maps.teacher, attention)
+          .loss.item<double>();
+    };
+    const double alike = loss({}, 1);
+    CHECK(loss(at::full({3, 2, 4, 4}, 0.01, at::kDouble), 1) == doctest::Approx(alike));
+    CHECK(loss(maps.attention, 0) == alike);
+    CHECK(loss(maps.attention, 1) != doctest::Approx(alike));
+    // Half of the weight that follows attention, where weights add up: half of the way.
+    if (form != FeatureForm::kNormalised)
+      CHECK(loss(maps.attention, 0.5) == doctest::Approx((alike + loss(maps.attention, 1)) / 2));
+    // Of a position that the teacher does not look at nothing is learnt.
+    at::Tensor elsewhere = maps.attention.clone();
+    elsewhere.narrow(2, 0, 2).narrow(3, 0, 2).zero_();  // the first of 2 × 2 positions
+    at::Tensor student = maps.student.detach().clone().requires_grad_();
+    made(Direction::kStudentToTeacher, at::kDouble, form)->forward(student, maps.teacher, elsewhere).loss.backward();
+    CHECK(student.grad().select(2, 0).select(2, 0).abs().max().item<double>() == 0);
+    CHECK(student.grad().select(2, 1).select(2, 1).abs().min().item<double>() > 0);
+  }
 }
 
 TEST_CASE("student to teacher: a linear image of the student as target is learnt to the end") {

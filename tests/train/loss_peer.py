@@ -159,6 +159,41 @@ def compared(maps, scaling):
     return total / N
 
 
+def position_weights(i):
+    """A share of 0.7 follows attention, whose mean over positions counts as 1."""
+    a = teacher_map(i)
+    return 0.3 + 0.7 * a / (a.sum() / (H * W))
+
+
+def weighted_plain(x):
+    total = 0.0
+    for i in range(N):
+        for c in range(x.shape[1]):
+            total = total + (position_weights(i) * (x[i, c] - d["target"][i, c]) ** 2).sum()
+    return total / x.numel()
+
+
+def weighted_normalised(x):
+    def inner(a, b, w):
+        return sum((w * a[c] * b[c]).sum() for c in range(a.shape[0]))
+
+    total = 0.0
+    for i in range(N):
+        s, t, w = x[i], d["target"][i], position_weights(i)
+        total = total + 2 - 2 * inner(s, t, w) / torch.sqrt(inner(s, s, w) * inner(t, t, w))
+    return total / N
+
+
+def weighted_cosine(x):
+    total = 0.0
+    for i in range(N):
+        w = position_weights(i)
+        for r in range(H):
+            for c in range(W):
+                total = total + w[r, c] * (1 - (unit(x[i, :, r, c]) * unit(d["target"][i, :, r, c])).sum())
+    return total / (N * H * W)
+
+
 def activation(scaling):
     return lambda x: compared([(x[i] ** 2).sum(0) / C for i in range(N)], scaling)
 
@@ -209,6 +244,9 @@ losses = {
     "feature.plain": ("features", feature_plain),
     "feature.normalised": ("features", feature_normalised),
     "feature.cosine": ("features", feature_cosine),
+    "feature.weighted.plain": ("features", weighted_plain),
+    "feature.weighted.normalised": ("features", weighted_normalised),
+    "feature.weighted.cosine": ("features", weighted_cosine),
     "scaled_gradient": ("features", scaled_gradient),
 }
 for scaling in ("code", "paper"):

@@ -40,6 +40,12 @@ at::Tensor attention_map(const at::Tensor& attention, std::int64_t height, std::
   return normalise(heads_mean(attention, height, width));
 }
 
+at::Tensor attention_weights(const at::Tensor& attention, std::int64_t height, std::int64_t width, double share) {
+  const at::Tensor map = heads_mean(attention.detach(), height, width);
+  const at::Tensor relative = map / map.mean(1, /*keepdim=*/true).clamp_min(kSmallestNorm);
+  return (1 - share + share * relative).view({map.size(0), 1, height, width});
+}
+
 at::Tensor gradient_map(const at::Tensor& features, const at::Tensor& score) {
   const FullPrecision precision;
   const at::Tensor gradient = torch::autograd::grad({score.sum()}, {features}, /*grad_outputs=*/{},
@@ -59,11 +65,9 @@ at::Tensor gradient_guidance(const at::Tensor& student_features, const at::Tenso
 }
 
 void guide_gradient(const at::Tensor& student_features, const at::Tensor& teacher_attention, double strength) {
-  const at::Tensor map = heads_mean(teacher_attention.detach(), student_features.size(2), student_features.size(3));
-  const at::Tensor relative = map / map.mean(1, /*keepdim=*/true).clamp_min(kSmallestNorm);
-  const at::Tensor factor = (1 - strength + strength * relative)
-                                .view({student_features.size(0), 1, student_features.size(2), student_features.size(3)})
-                                .to(student_features.scalar_type());
+  const at::Tensor factor =
+      attention_weights(teacher_attention, student_features.size(2), student_features.size(3), strength)
+          .to(student_features.scalar_type());
   student_features.register_hook([factor](const at::Tensor& gradient) { return gradient * factor; });
 }
 

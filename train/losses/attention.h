@@ -22,6 +22,10 @@ at::Tensor activation_map(const at::Tensor& features);
 /// Mean over heads on a grid of height × width, L2-normalised per image: [N, heads, h, w] -> [N, height·width].
 at::Tensor attention_map(const at::Tensor& attention, std::int64_t height, std::int64_t width);
 
+/// How much each position counts when a share of its weight follows the teacher's attention: 1 − share + share·a / mean(a), with a
+/// the mean over heads on a grid of height × width; [N, 1, height, width], mean 1 over positions. share in [0, 1].
+at::Tensor attention_weights(const at::Tensor& attention, std::int64_t height, std::int64_t width, double share);
+
 /// Gradient-weighted map (Grad-CAM, Selvaraju et al. 2017), L2-normalised per image: relu(Σ_c ā_c·A_c) with ā_c the
 /// mean over positions of ∂(Σ_n score_n)/∂A_c. features: A [N, C, H, W], from which score [N] was computed.
 /// Differentiable: the gradient is part of the graph (a double backward), which is kept.
@@ -37,8 +41,7 @@ at::Tensor gradient_guidance(const at::Tensor& student_features, const at::Tenso
                              const at::Tensor& teacher_attention, MapScaling scaling = MapScaling::kCode);
 
 /// The cheap form, without a loss of its own: whatever gradient reaches the student's features in the next backward is
-/// multiplied, position by position, by 1 − strength + strength·a / mean(a), a the teacher's attention. The factor's
-/// mean over positions is 1. strength in [0, 1].
+/// multiplied, position by position, by attention_weights of share `strength`.
 void guide_gradient(const at::Tensor& student_features, const at::Tensor& teacher_attention, double strength);
 
 }  // namespace vitrine

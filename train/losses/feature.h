@@ -1,4 +1,5 @@
-// The distance of two feature maps of equal shape [N, C, H, W]. No gradient to the target.
+// The distance of two feature maps of equal shape [N, C, H, W]. No gradient to the target. Where positions have weights w [N, 1, H, W],
+// sums over positions are weighted: w = 1 everywhere is no weights.
 #ifndef VITRINE_TRAIN_LOSSES_FEATURE_H_
 #define VITRINE_TRAIN_LOSSES_FEATURE_H_
 
@@ -13,8 +14,9 @@ enum class FeatureForm {
 };
 
 /// Of a vector that vanishes the cosine is 0, so that nothing is gained by vanishing: kNormalised costs 2 then, kCosine
-/// 1. Unequal shapes are a std::logic_error.
-at::Tensor feature_l2(const at::Tensor& student, const at::Tensor& target, FeatureForm form = FeatureForm::kPlain);
+/// 1. Unequal shapes are a std::logic_error. `weights`: at least 0, or undefined.
+at::Tensor feature_l2(const at::Tensor& student, const at::Tensor& target, FeatureForm form = FeatureForm::kPlain,
+                      const at::Tensor& weights = {});
 
 }  // namespace vitrine
 
