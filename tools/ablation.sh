@@ -86,5 +86,6 @@ arms | while IFS='|' read -r name kind settings; do
   done
 done
 # Seed after seed, so that what is there early is paired.
+shopt -s nullglob  # where all is there already
 cat /dev/null "$work"/* | xargs -r -P "$jobs" -L 1 tools/demo_student.sh
 .venv/bin/python tools/ablation_table.py demo

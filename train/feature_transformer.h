@@ -41,7 +41,7 @@ enum class Fusion { kAdditive, kGated };
 enum class Mapping { kPairs, kAdaptive };
 
 struct FeatureTransformerOptions {
-  Direction direction = Direction::kTeacherToStudent;
+  Direction direction = Direction::kStudentToTeacher;
   FeatureForm form = FeatureForm::kPlain;
   Fusion fusion = Fusion::kAdditive;  // teacher_to_student only
   double attention_share = 1;         // of a position's weight that follows the teacher's attention, student_to_teacher only

@@ -156,7 +156,9 @@ TEST_CASE("teacher to student: constant or vanishing outputs are no way out") {
 TEST_CASE("teacher to student: with weight 0 the transformer gets no gradient, the student the same one") {
   const auto student_gradient = [](double weight, double* transformer_gradient) {
     torch::manual_seed(3);
-    FeatureTransformer transformer(FeatureTransformerOptions{.transformer_weight = weight}, FeatureShapes{5, 4, 4, 4});
+    FeatureTransformer transformer(
+        FeatureTransformerOptions{.direction = Direction::kTeacherToStudent, .transformer_weight = weight},
+        FeatureShapes{5, 4, 4, 4});
     transformer->to(at::kDouble);
     const Maps maps;
     transformer->forward(maps.student, maps.teacher, maps.attention).loss.backward();
@@ -236,7 +238,8 @@ TEST_CASE("both sides learning from nothing in common: a plain squared error col
   const auto guarded = [&](const at::Tensor& teacher) {
     torch::manual_seed(5);
     torch::nn::Conv2d own = pointwise(4, 4);
-    FeatureTransformer transformer(FeatureTransformerOptions{.se_ratio = 2}, FeatureShapes{5, 4, 3, 3});
+    FeatureTransformer transformer(FeatureTransformerOptions{.direction = Direction::kTeacherToStudent, .se_ratio = 2},
+                                   FeatureShapes{5, 4, 3, 3});
     transformer->to(at::kDouble);
     std::vector<at::Tensor> parameters = own->parameters();
     for (const at::Tensor& parameter : transformer->parameters()) parameters.push_back(parameter);

@@ -111,6 +111,7 @@ TEST_CASE("several tracks meet several stages, in pairs or by learned weights, w
   const RecipeFixture fixture;
   TrainOptions options = fixture.short_run("pairs");
   options.targets.features = "features.0, features.1";
+  options.transformer.direction = Direction::kTeacherToStudent;
   const Tensors pairs = trained(options);
   CHECK_FALSE(part(pairs, "transformer1").empty());
   CHECK(part(pairs, "transformer2").at("project.weight").size(0) == 64);  // stage 4 of a student of width 8
