@@ -68,7 +68,11 @@ cache_of() {
 
 mkdir -p demo/logs/ablation
 judge=demo/judge/fresh
-[ -e "$judge" ] || build/bin/vitrine-draw demo/judge --split fresh=8000 --classes 36 --size 96 --seed 78
+[ -e "$judge" ] || {  # whole or not at all: half a set would be judged on as well
+  rm -rf demo/judge.part
+  build/bin/vitrine-draw demo/judge.part --split fresh=8000 --classes 36 --size 96 --seed 78
+  mv demo/judge.part demo/judge
+}
 [ -f demo/judge-teacher.json ] || {
   build/bin/vitrine-train --evaluate demo/teacher configs/demo/teacher.toml --set "test=$judge" --json >demo/judge-teacher.part
   mv demo/judge-teacher.part demo/judge-teacher.json

@@ -13,7 +13,6 @@ namespace vitrine {
 namespace {
 
 constexpr double kVarianceFloor = 1e-5;
-constexpr double kAttentionFloor = 1e-12;
 
 void check_map(const at::Tensor& map, const char* what, std::int64_t channels) {
   if (map.dim() == 4 && map.size(1) == channels) return;
@@ -42,8 +41,8 @@ void FeatureTransformerOptions::fields(Fields& f) {
   f.choice("fusion", fusion, {{"additive", Fusion::kAdditive}, {"gated", Fusion::kGated}},
            "how the mask and the teacher's attention meet (teacher_to_student)");
   f.number("attention_share", attention_share,
-           "share of a position's weight that follows the teacher's attention, where there is any (student_to_teacher); "
-           "0: all positions alike",
+           "share of a position's weight that follows the teacher's attention, where there is any (student_to_teacher, "
+           "mapping = \"pairs\"); 0: all positions alike",
            {0, 1});
   f.integer("se_ratio", se_ratio, "squeeze-and-excitation narrows the student's channels by this", {1, 4096});
   f.integer("stage", stage,
@@ -84,8 +83,7 @@ at::Tensor FeatureTransformerImpl::transform(const at::Tensor& teacher, const at
   const at::Tensor excited = projected * at::sigmoid(excite_->forward(squeezed));
   const bool gated = options_.fusion == Fusion::kGated;
   if (!attention.defined()) return gated ? excited : excited * at::sigmoid(mask_);
-  const at::Tensor heads_mean = attention.mean(1, /*keepdim=*/true);
-  const at::Tensor relative = heads_mean / heads_mean.mean({2, 3}, /*keepdim=*/true).clamp_min(kAttentionFloor) - 1;
+  const at::Tensor relative = attention_weights(attention, attention.size(2), attention.size(3), 1) - 1;
   return excited * (gated ? 1 + at::sigmoid(mask_) * relative : at::sigmoid(mask_ + relative));
 }
 
@@ -98,12 +96,6 @@ FeatureLoss FeatureTransformerImpl::forward(const at::Tensor& student, const at:
   const std::int64_t width = std::min(student.size(3), teacher.size(3));
   at::Tensor student_side = pooled(precision.of(student), height, width);
   const at::Tensor fixed = precision.of(teacher).detach();
-
-  if (attention.defined() &&
-      (attention.dim() != 4 || attention.size(2) != teacher.size(2) || attention.size(3) != teacher.size(3)))
-    fail("The feature transformer got attention of shape ", attention.sizes(), ", but expects [images, heads, ",
-         teacher.size(2), ", ", teacher.size(3),
-         "], the grid of the teacher's features; use both from the same teacher.");
 
   if (options_.direction == Direction::kStudentToTeacher) {
     // Pooling and a 1×1 convolution commute; this way the convolution has the smaller grid.
@@ -119,6 +111,11 @@ FeatureLoss FeatureTransformerImpl::forward(const at::Tensor& student, const at:
     fail("The feature transformer got a teacher's map of ", teacher.size(2), "x", teacher.size(3),
          " positions, but its mask has ", shapes_.teacher_height, "x", shapes_.teacher_width,
          "; use targets from the grid that the run began with.");
+  if (attention.defined() &&
+      (attention.dim() != 4 || attention.size(2) != teacher.size(2) || attention.size(3) != teacher.size(3)))
+    fail("The feature transformer got attention of shape ", attention.sizes(), ", but expects [images, heads, ",
+         teacher.size(2), ", ", teacher.size(3),
+         "], the grid of the teacher's features; use both from the same teacher.");
   const at::Tensor maps_attention = attention.defined() ? precision.of(attention).detach() : attention;
   student_side = standardise(student_side);
   const at::Tensor target = standardise(pooled(transform(fixed, maps_attention), height, width));

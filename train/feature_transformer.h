@@ -13,9 +13,9 @@
 //   train_transformer off, the student's target is wholly fixed.
 //
 // student_to_teacher (FitNets, Romero et al. 2015): a 1×1 convolution C_res -> C_vit of the student's map; the target
-// is the teacher's map itself, which cannot move. Nothing is standardised: the tap is normalised where it is taken. Where the teacher's
-// attention is there, positions weigh in the distance as the teacher looks at them (attention_weights, share attention_share): most of a
-// map's energy is background.
+// is the teacher's map itself, which cannot move. Nothing is standardised: the tap is normalised where it is taken.
+// Where the teacher's attention is there, positions weigh in the distance as the teacher looks at them
+// (attention_weights with the share attention_share, attention on any grid): most of a map's energy is background.
 //
 // In both directions `form` chooses the distance (losses/feature.h): plain is the squared error above.
 //
@@ -44,7 +44,7 @@ struct FeatureTransformerOptions {
   Direction direction = Direction::kStudentToTeacher;
   FeatureForm form = FeatureForm::kPlain;
   Fusion fusion = Fusion::kAdditive;  // teacher_to_student only
-  double attention_share = 1;         // of a position's weight that follows the teacher's attention, student_to_teacher only
+  double attention_share = 1;         // of a position's weight that follows attention, student_to_teacher only
   int se_ratio = 16;                  // squeeze: C_res / se_ratio channels, at least one
   int stage = 0;  // the student's stage of attention, and of features from one track: 1..4 is layer1..layer4; 0: the
                   // deepest that is as fine as the teacher's map (matching_stage)
@@ -77,8 +77,8 @@ class FeatureTransformerImpl : public torch::nn::Module {
   /// Weights from torch's default generator. Shapes below 1 are a std::logic_error.
   FeatureTransformerImpl(const FeatureTransformerOptions& options, const FeatureShapes& shapes);
 
-  /// `student` [N, C_res, H, W], `teacher` [N, C_vit, h, w], `attention` [N, heads, h, w] or undefined. Gradients reach the student and this module, never the teacher. Other shapes are an
-  /// Error.
+  /// `student` [N, C_res, H, W], `teacher` [N, C_vit, h, w], `attention` [N, heads, h, w] or undefined.
+  /// Gradients reach the student and this module, never the teacher. Other shapes are an Error.
   FeatureLoss forward(const at::Tensor& student, const at::Tensor& teacher, const at::Tensor& attention = {});
 
   const FeatureTransformerOptions& options() const { return options_; }

@@ -18,30 +18,27 @@ at::Tensor cosine(const at::Tensor& a, const at::Tensor& b) {
 
 }  // namespace
 
-at::Tensor feature_l2(const at::Tensor& student, const at::Tensor& target, FeatureForm form, const at::Tensor& weights) {
+at::Tensor feature_l2(const at::Tensor& student, const at::Tensor& target, FeatureForm form,
+                      const at::Tensor& weights) {
   if (student.sizes() != target.sizes()) throw std::logic_error("feature_l2: unequal shapes");
   const FullPrecision precision;
   const at::Tensor s = precision.of(student), t = precision.of(target).detach();
-  if (!weights.defined()) {
-    switch (form) {
-      case FeatureForm::kPlain:
-        return (s - t).square().mean();
-      case FeatureForm::kNormalised:
-        return (2 - 2 * cosine(s.flatten(1), t.flatten(1))).mean();
-      case FeatureForm::kCosine:
-        return (1 - cosine(s, t)).mean();
-    }
+  at::Tensor w;
+  if (weights.defined()) {
+    if (weights.sizes() != at::IntArrayRef({s.size(0), 1, s.size(2), s.size(3)}))
+      throw std::logic_error("feature_l2: weights of another shape");
+    w = precision.of(weights).detach();
   }
-  if (weights.dim() != 4 || weights.size(0) != s.size(0) || weights.size(1) != 1 || weights.size(2) != s.size(2) || weights.size(3) != s.size(3))
-    throw std::logic_error("feature_l2: weights of another shape");
-  const at::Tensor w = precision.of(weights).detach(), root = w.sqrt();
+  const auto weighted = [](const at::Tensor& x, const at::Tensor& by) { return by.defined() ? x * by : x; };
   switch (form) {
     case FeatureForm::kPlain:
-      return ((s - t).square().mean(1, /*keepdim=*/true) * w).mean();
-    case FeatureForm::kNormalised:  // the norm and the product of whole maps, both weighted
-      return (2 - 2 * cosine((s * root).flatten(1), (t * root).flatten(1))).mean();
+      return weighted((s - t).square().mean(1, /*keepdim=*/true), w).mean();
+    case FeatureForm::kNormalised: {  // the norm and the product of whole maps, both weighted
+      const at::Tensor root = w.defined() ? w.sqrt() : w;
+      return (2 - 2 * cosine(weighted(s, root).flatten(1), weighted(t, root).flatten(1))).mean();
+    }
     case FeatureForm::kCosine:
-      return ((1 - cosine(s, t)) * w.squeeze(1)).mean();
+      return weighted((1 - cosine(s, t)).unsqueeze(1), w).mean();
   }
   throw std::logic_error("feature_l2: an unknown form");
 }
