@@ -18,6 +18,9 @@ struct Bits {
   std::uint64_t position = 0;
 };
 
+/// How often each class occurs among `count`: added to counts[kClasses]. `classes` is read up to the next multiple of 64.
+using CountFunction = void (*)(const std::uint8_t* classes, std::size_t count, std::uint64_t* counts);
+
 /// What split() writes. Memory of all must suffice, with 64 bytes beyond the end of each.
 struct SplitStreams {
   std::uint8_t* next[kClasses] = {};  ///< of each class, its items' numbers: min(|k| >> low bits, kPlanes)
@@ -85,6 +88,7 @@ using DecodeFunction = std::size_t (*)(const NibbleModel& model, std::size_t cou
                                        const std::uint8_t*& next, const std::uint8_t* end, std::uint8_t* packed);
 
 struct Blocks {
+  CountFunction count;
   SplitFunction split;
   CollapseFunction collapse;
   ExpandFunction expand;

@@ -31,8 +31,12 @@ struct Slots {
   explicit Slots(std::uint32_t height, std::uint32_t width);
   std::uint32_t count, even;                           ///< all; those of the first phase
   std::vector<std::uint32_t> position;                 ///< [count], row-major
+  std::vector<std::uint32_t> slot;                     ///< [count], of each position
   std::vector<std::array<std::uint32_t, 4>> neighbours;  ///< slots above, below, left, right; `count` where there is none
 };
+
+/// The class of an item of this scale before anything is known of its group.
+std::uint8_t usual_class(const FeatureBasis& basis, int scale, int step_sixteenths);
 
 class Contexts {
  public:
@@ -60,7 +64,10 @@ class Contexts {
   int step_sixteenths_ = 0;
   std::vector<std::uint16_t> past_;           // [slots, views], a magnitude of 1 counts 256
   std::vector<std::uint32_t> past_expected_;  // [slots], the same of expectations, in 1/16
-  std::vector<std::uint32_t> expected_;       // [slots + 1] of this channel; 0 for no slot
+  // Of this channel: expectations, at most kMostExpected, 0 for no slot [slots + 1]; of a slot's neighbours together; what makes a
+  // class of a sum of evidence.
+  std::vector<std::uint32_t> expected_, around_;
+  std::vector<std::int32_t> bias_;
 };
 
 }  // namespace vitrine::transform

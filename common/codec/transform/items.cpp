@@ -13,7 +13,8 @@ namespace {
 // in [rows of stride], 8 × 8, to out transposed.
 typedef float Eight __attribute__((vector_size(32)));
 typedef int Choice __attribute__((vector_size(32)));
-inline __attribute__((always_inline)) void transpose8(const float* in, std::size_t in_stride, float* out, std::size_t out_stride) {
+template <class Row>
+inline __attribute__((always_inline)) void transpose8(const float* in, std::size_t in_stride, const Row& row) {
   Eight r[8], s[8];
   for (int i = 0; i < 8; ++i) __builtin_memcpy(&r[i], in + static_cast<std::size_t>(i) * in_stride, sizeof r[i]);
   // Pairs of single values, then of two, then of four, change places.
@@ -30,10 +31,11 @@ inline __attribute__((always_inline)) void transpose8(const float* in, std::size
     s[j] = __builtin_shuffle(r[j], r[j + 4], Choice{0, 1, 2, 3, 8, 9, 10, 11});
     s[j + 4] = __builtin_shuffle(r[j], r[j + 4], Choice{4, 5, 6, 7, 12, 13, 14, 15});
   }
-  for (int i = 0; i < 8; ++i) __builtin_memcpy(out + static_cast<std::size_t>(i) * out_stride, &s[i], sizeof s[i]);
+  for (int i = 0; i < 8; ++i) __builtin_memcpy(row(static_cast<std::size_t>(i)), &s[i], sizeof s[i]);
 }
 // The same for 4 × 8.
-inline __attribute__((always_inline)) void transpose4(const float* in, std::size_t in_stride, float* out, std::size_t out_stride) {
+template <class Row>
+inline __attribute__((always_inline)) void transpose4(const float* in, std::size_t in_stride, const Row& row) {
   Eight r[4], s[4];
   for (int i = 0; i < 4; ++i) __builtin_memcpy(&r[i], in + static_cast<std::size_t>(i) * in_stride, sizeof r[i]);
   for (int i = 0; i < 4; i += 2) {
@@ -45,18 +47,20 @@ inline __attribute__((always_inline)) void transpose4(const float* in, std::size
     r[j + 2] = __builtin_shuffle(s[j], s[j + 2], Choice{2, 3, 10, 11, 6, 7, 14, 15});
   }
   for (int j = 0; j < 4; ++j) {
-    __builtin_memcpy(out + static_cast<std::size_t>(j) * out_stride, &r[j], 16);
-    __builtin_memcpy(out + static_cast<std::size_t>(j + 4) * out_stride, reinterpret_cast<const char*>(&r[j]) + 16, 16);
+    __builtin_memcpy(row(static_cast<std::size_t>(j)), &r[j], 16);
+    __builtin_memcpy(row(static_cast<std::size_t>(j + 4)), reinterpret_cast<const char*>(&r[j]) + 16, 16);
   }
 }
 #else
-inline void transpose8(const float* in, std::size_t in_stride, float* out, std::size_t out_stride) {
+template <class Row>
+inline void transpose8(const float* in, std::size_t in_stride, const Row& row) {
   for (std::size_t i = 0; i < 8; ++i)
-    for (std::size_t j = 0; j < 8; ++j) out[j * out_stride + i] = in[i * in_stride + j];
+    for (std::size_t j = 0; j < 8; ++j) row(j)[i] = in[i * in_stride + j];
 }
-inline void transpose4(const float* in, std::size_t in_stride, float* out, std::size_t out_stride) {
+template <class Row>
+inline void transpose4(const float* in, std::size_t in_stride, const Row& row) {
   for (std::size_t i = 0; i < 4; ++i)
-    for (std::size_t j = 0; j < 8; ++j) out[j * out_stride + i] = in[i * in_stride + j];
+    for (std::size_t j = 0; j < 8; ++j) row(j)[i] = in[i * in_stride + j];
 }
 #endif
 
@@ -64,35 +68,39 @@ inline void transpose4(const float* in, std::size_t in_stride, float* out, std::
 // ahead by itself, so lines are asked for here, which the next channel goes on with at the end.
 enum class Far { kIn, kOut };
 
-// out (rows of out_stride) = in [rows of in_stride, columns] transposed.
-template <Far kFar>
+// in [rows of in_stride, columns] transposed: its column j goes to row(j).
+template <Far kFar, class Row>
 inline __attribute__((always_inline)) void transposed(const float* in, std::size_t in_stride, std::size_t rows, std::size_t columns,
-                                                      float* out, std::size_t out_stride) {
+                                                      const Row& row) {
   constexpr std::size_t kLine = 16;  // values
   const std::size_t whole_rows = rows / 4 * 4, whole_columns = columns / 8 * 8;
   for (std::size_t j = 0; j < whole_columns; j += 8) {
     const float* from = in + j;
-    float *to = out + j * out_stride, *next = j + 8 < whole_columns ? to + 8 * out_stride : out + rows;
+    const bool last = j + 8 >= whole_columns;
     std::size_t i = 0;
     for (; i + 8 <= rows; i += 8) {
       if (kFar == Far::kIn && j % kLine == 0)
         for (std::size_t r = 0; r < 8; ++r) __builtin_prefetch(from + (i + r) * in_stride + 2 * kLine);
       if (kFar == Far::kOut && i % kLine == 0)
-        for (std::size_t r = 0; r < 8; ++r) __builtin_prefetch(next + r * out_stride + i, 1);
-      transpose8(from + i * in_stride, in_stride, to + i, out_stride);
+        for (std::size_t r = 0; r < 8; ++r) __builtin_prefetch(last ? row(r) + rows + i : row(j + 8 + r) + i, 1);
+      transpose8(from + i * in_stride, in_stride, [&](std::size_t c) { return row(j + c) + i; });
     }
-    if (i < whole_rows) transpose4(from + i * in_stride, in_stride, to + i, out_stride);
+    if (i < whole_rows) transpose4(from + i * in_stride, in_stride, [&](std::size_t c) { return row(j + c) + i; });
   }
   for (std::size_t j = 0; j < columns; ++j)
-    for (std::size_t i = j < whole_columns ? whole_rows : 0; i < rows; ++i) out[j * out_stride + i] = in[i * in_stride + j];
+    for (std::size_t i = j < whole_columns ? whole_rows : 0; i < rows; ++i) row(j)[i] = in[i * in_stride + j];
 }
 
-// A channel of all views, [views, positions] that are `each` apart, to [positions, views]; and back.
+// A channel of all views, [views, positions] that are `each` apart, to [positions, views], or in the order `slots` of positions; and back.
 VITRINE_CLONES void gather(const float* coefficients, std::size_t each, std::size_t views, std::size_t positions, float* map) {
-  transposed<Far::kIn>(coefficients, each, views, positions, map, views);
+  transposed<Far::kIn>(coefficients, each, views, positions, [=](std::size_t j) { return map + j * views; });
+}
+VITRINE_CLONES void gather_slots(const float* coefficients, std::size_t each, std::size_t views, std::size_t positions,
+                                 const std::uint32_t* slots, float* items) {
+  transposed<Far::kIn>(coefficients, each, views, positions, [=](std::size_t j) { return items + slots[j] * views; });
 }
 VITRINE_CLONES void scatter(const float* map, std::size_t views, std::size_t positions, float* coefficients, std::size_t each) {
-  transposed<Far::kOut>(map, views, positions, views, coefficients, each);
+  transposed<Far::kOut>(map, views, positions, views, [=](std::size_t j) { return coefficients + j * each; });
 }
 
 VITRINE_CLONES double sum_of_squares(const float* values, std::size_t n) {
@@ -155,15 +163,18 @@ double to_items(const FeatureBasis& basis, const Slots& slots, std::span<const f
   Scratch& s = scratch(basis, n, false);
   double energy = 0;
   for (std::size_t k = 0; k < basis.channels; ++k) {
-    gather(coefficients.data() + k * positions, each, views, positions, s.a.data());
+    const float* own = coefficients.data() + k * positions;
+    float* to = items.data() + k * n;
     if (basis.spatial()) {
+      gather(own, each, views, positions, s.a.data());
       const std::size_t row = std::size_t{basis.width} * views;
       for (std::size_t y = 0; y < basis.height; ++y)
         multiply(basis.columns.data(), s.a.data() + y * row, s.b.data() + y * row, basis.width, basis.width, views);
       multiply(basis.rows.data(), s.b.data(), s.a.data(), basis.height, basis.height, row);
+      for (std::size_t slot = 0; slot < positions; ++slot) std::copy_n(s.a.data() + slots.position[slot] * views, views, to + slot * views);
+    } else {
+      gather_slots(own, each, views, positions, slots.slot.data(), to);
     }
-    for (std::size_t slot = 0; slot < positions; ++slot)
-      std::copy_n(s.a.data() + slots.position[slot] * views, views, items.data() + k * n + slot * views);
     energy += sum_of_squares(items.data() + k * n, n);  // now, as it is at hand
   }
   return energy;

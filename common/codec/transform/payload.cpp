@@ -21,9 +21,10 @@ constexpr std::uint16_t kVersion = 2;
 constexpr std::size_t kHeaderBytes = 32;
 constexpr std::size_t kSlack = 64;  // after a bit string, for reads and writes of whole words
 constexpr int kLadder = 1024;       // steps an octave
-constexpr double kCloseEnough = 0.9985;  // of the error that may be made: no larger step is looked for
-// Of the search for a step: over octaves the error grows about as step^1.4, and a sample without contexts shows about 3 % less of it.
-constexpr double kAim = 0.9993;  // so that a good guess is one that holds
+constexpr double kCloseEnough = 0.997;   // of the error that may be made: no larger step is looked for
+// Of the search for a step: between what is close enough and the bound, so that a good guess is one that holds; over octaves the error
+// grows about as step^1.4, and a sample without contexts shows about 3 % less of it.
+constexpr double kAim = 0.9985;
 constexpr int kLineRounds = 6;
 constexpr double kErrorExponent = 1.4, kSampleShare = 0.97;
 constexpr unsigned kOwnLevels = 128; // beside a class's number of planes: levels follow
@@ -58,18 +59,6 @@ VITRINE_CLONES std::uint8_t any_of(const std::uint8_t* bytes, std::size_t n) {
   std::uint8_t any = 0;
   for (std::size_t i = 0; i < n; ++i) any |= bytes[i];
   return any;
-}
-
-// How often each class occurs; four counts side by side, as the same class often comes many times in a row.
-std::array<std::uint64_t, kClasses> histogram(const std::uint8_t* classes, std::size_t n) {
-  std::array<std::array<std::uint32_t, kClasses>, 4> parts{};
-  for (std::size_t i = 0; i + 4 <= n; i += 4)
-    for (std::size_t part = 0; part < 4; ++part) ++parts[part][classes[i + part]];
-  std::array<std::uint64_t, kClasses> counts{};
-  for (std::size_t i = n / 4 * 4; i < n; ++i) ++counts[classes[i]];
-  for (const auto& part : parts)
-    for (std::size_t c = 0; c < kClasses; ++c) counts[c] += part[c];
-  return counts;
 }
 
 // What a plane costs at a level, in bits.
@@ -114,7 +103,8 @@ std::vector<std::uint8_t> pack_group(const FeatureBasis& basis, const Quantised&
   // Numbers of all classes, one class after another; then their planes likewise.
   static thread_local std::vector<std::uint8_t> numbers, planes, signs, low, escapes;
   static thread_local std::vector<std::uint64_t> scratch;
-  const std::array<std::uint64_t, kClasses> counts = histogram(group.classes.data(), items);
+  std::array<std::uint64_t, kClasses> counts{};
+  blocks().count(group.classes.data(), items, counts.data());
   const auto fit = [](std::vector<std::uint8_t>& bytes, std::size_t n) {
     if (bytes.size() < n) bytes.resize(n);
     return bytes.data();
@@ -196,21 +186,28 @@ std::vector<std::uint8_t> encode_items(const FeatureBasis& basis, const Slots& s
   const auto step_of = [](int j) { return static_cast<float>(std::exp2(static_cast<double>(j) / kLadder)); };
   static thread_local Contexts contexts;
   static thread_local Quantised now, best;
-  // A first guess from a sample, whose slope says how far to go from it; then between a step that holds and one that does not.
+  // A first guess from a sample, which also says how far to go from there; then between a step that holds and one that does not.
   const double mean_square = std::max(energy / static_cast<double>(items.size()), 1e-30);
   const auto octaves = [](double error, double target) { return std::log2(target / std::max(error, 1e-300)); };
   const auto rungs = [](double steps) { return static_cast<int>(std::lround(std::clamp(steps, -4.0, 4.0) * kLadder)); };
+  SampledError sampled(basis, slots, items, views, steps);
+  double slope = kErrorExponent;
+  const auto sampled_rung = [&](int from, double target) {  // where the sample's error is about `target`
+    int at = from;
+    double last = 0;
+    for (int round = 0, move = 0; round < 8; ++round) {
+      const double error = sampled.at(step_of(at));
+      if (!(error > 0)) break;
+      if (move != 0) slope = std::clamp(octaves(last, error) * kLadder / move, kErrorExponent / 2, 2.5);
+      last = error;
+      move = rungs(octaves(error, target) / slope);
+      at += move;
+      if (std::abs(move) <= kLadder / 512) break;
+    }
+    return at;
+  };
   int j = std::clamp(static_cast<int>(std::lround(kLadder / 2.0 * std::log2(12 * max_error * mean_square))), -100 * kLadder, 60 * kLadder);
-  const SampledError sampled(items);
-  double slope = kErrorExponent, last = 0;
-  for (int round = 0, move = 0; round < 8; ++round) {
-    const double error = sampled.at(step_of(j));
-    if (move != 0) slope = std::clamp(octaves(last, error) * kLadder / move, kErrorExponent / 2, 2.5);
-    last = error;
-    move = rungs(octaves(error, kSampleShare * bound) / slope);
-    j += move;
-    if (std::abs(move) <= kLadder / 64) break;
-  }
+  if (energy > 0) j = sampled_rung(j, kSampleShare * bound);
   struct Tried {
     int j;
     double error;
@@ -227,7 +224,7 @@ std::vector<std::uint8_t> encode_items(const FeatureBasis& basis, const Slots& s
       const double part = round < kLineRounds ? octaves(holds->error, kAim * bound) / octaves(holds->error, fails->error) : 0.5;
       j = std::clamp(holds->j + static_cast<int>(part * (fails->j - holds->j)), holds->j + 1, fails->j - 1);
     } else {
-      const int off = rungs(octaves(reached, kAim) / slope);
+      const int off = sampled_rung(j, sampled.at(step_of(j)) * kAim / reached) - j;
       j = held ? std::max(j + off, j + stride) : std::min(j + off, j - stride);
       stride *= 2;
     }

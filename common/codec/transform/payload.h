@@ -16,7 +16,7 @@
 namespace vitrine::transform {
 
 /// `items`: [C, slots, views], finite, and the sum of their squares. The step is the largest of the ladder 2^(j/1024), or one within
-/// 0.15 % of the error that may be made, at which the squared error is at most `max_error` of `energy`. `tallies`, where given,
+/// 0.3 % of the error that may be made, at which the squared error is at most `max_error` of `energy`. `tallies`, where given,
 /// learns from the group.
 std::vector<std::uint8_t> encode_items(const FeatureBasis& basis, const Slots& slots, std::span<const float> items, double energy,
                                        std::uint32_t views, double max_error, const TransformSteps& steps = {},

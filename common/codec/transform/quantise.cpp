@@ -41,41 +41,38 @@ const Thresholds& thresholds(bool dead_zone) {
   return dead_zone ? made : nearest;
 }
 
-// The error of plain rounding with a dead zone, in squared steps. `n`: a multiple of 16. Vectors in words, as left to itself a compiler
-// makes branches of it, taken as good as by chance.
-VITRINE_CLONES double plain_error(const float* sample, std::size_t n, float step) {
-  typedef float Lanes __attribute__((vector_size(64)));
-  typedef std::int32_t Counts __attribute__((vector_size(64)));
-  const float inverse = 1 / step;
-  double total = 0;
-  for (std::size_t begin = 0; begin < n; begin += 1024) {
-    Lanes sums{};
-    for (std::size_t i = begin; i < n && i < begin + 1024; i += 16) {
-      Lanes x;
-      std::memcpy(&x, sample + i, sizeof x);
-      x *= inverse;
-      x = x > 1e6f ? Lanes{} + 1e6f : x;
-      const Lanes k = __builtin_convertvector(__builtin_convertvector(x + 0.45f, Counts), Lanes);
-      const Lanes off = x - (x < 0.66f ? Lanes{} : k < 1.0f ? Lanes{} + 1.0f : k);
-      sums += off * off;
-    }
-    for (int l = 0; l < 16; ++l) total += static_cast<double>(sums[l]);
-  }
-  return total;
-}
+constexpr std::size_t kRun = 16, kRuns = 8192;  // of the sample: items side by side, and about how many times
 
 }  // namespace
 
 int sixteenths(float step) { return static_cast<int>(std::floor(16 * std::log2(step) + 1e-3)); }
 
-SampledError::SampledError(std::span<const float> items) {  // every sixteenth run of sixteen
-  for (std::size_t i = 0; i + 16 <= items.size(); i += 256)
-    for (std::size_t l = 0; l < 16; ++l) sample_.push_back(std::fabs(items[i + l]));
+SampledError::SampledError(const FeatureBasis& basis, const Slots& slots, std::span<const float> items, std::uint32_t views,
+                           const TransformSteps& steps)
+    : basis_(&basis), dead_zone_(steps.dead_zone) {
+  const std::size_t runs = items.size() / kRun, apart = (runs / kRuns) | 1;  // odd, so that every view has its turn
+  for (std::size_t run = 0; run < runs; run += apart) {
+    const auto own = items.subspan(run * kRun, kRun);
+    sample_.insert(sample_.end(), own.begin(), own.end());
+    const std::size_t row = run * kRun / views;
+    scale_.push_back(basis.scale[row / slots.count * slots.count + slots.position[row % slots.count]]);
+  }
   if (!sample_.empty()) share_ = static_cast<double>(sample_.size()) / static_cast<double>(items.size());
+  const std::size_t room = sample_.size() + 64;
+  magnitude_.resize(room);
+  classes_.resize(room);
+  seen_.resize(room);
+  negative_.resize(room);
 }
 
-double SampledError::at(float step) const {
-  return plain_error(sample_.data(), sample_.size(), step) * step * step / share_;
+double SampledError::at(float step) {
+  const int down = sixteenths(step);
+  auto* classes = classes_.data();
+  for (std::size_t run = 0; run < scale_.size(); ++run, classes += kRun) std::fill_n(classes, kRun, usual_class(*basis_, scale_[run], down));
+  const double squares =
+      blocks().quantise(sample_.data(), classes_.data(), sample_.size(), 1 / step, thresholds(dead_zone_), basis_->offsets.data(),
+                        magnitude_.data(), seen_.data(), negative_.data());
+  return squares * step * step / share_;
 }
 
 void quantise(const FeatureBasis& basis, const Slots& slots, std::span<const float> items, std::uint32_t views, float step,

@@ -24,15 +24,23 @@ struct Quantised {
 void quantise(const FeatureBasis& basis, const Slots& slots, std::span<const float> items, std::uint32_t views, float step,
               const TransformSteps& steps, Contexts& contexts, Quantised& out);
 
-/// About the error at a step, from a sixteenth of the items and without contexts: to begin a search with.
+/// About the error at a step, from some of the items, their classes told by their usual size alone: to begin a search with, and to
+/// tell from one step's error another's.
 class SampledError {
  public:
-  explicit SampledError(std::span<const float> items);
-  double at(float step) const;
+  /// `items` as for quantise(); the arguments must outlive this.
+  SampledError(const FeatureBasis& basis, const Slots& slots, std::span<const float> items, std::uint32_t views, const TransformSteps& steps);
+  /// In the items' own unit, for all of them.
+  double at(float step);
 
  private:
-  std::vector<float> sample_;  // absolute values
-  double share_ = 1;           // items in the sample for one in the group
+  const FeatureBasis* basis_;
+  bool dead_zone_;
+  std::vector<float> sample_;        // runs of kRun items
+  std::vector<std::int16_t> scale_;  // a run: of its first item, as in FeatureBasis
+  std::vector<std::uint16_t> magnitude_;
+  std::vector<std::uint8_t> classes_, seen_, negative_;
+  double share_ = 1;  // of all items
 };
 
 /// round-down of 16 log2(step).
