@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What a careful transform codec without context modelling makes of features: the judge of vitrine-bench codec.
 
-    codec_judge.py FEATURES.npy [--error 0.01]      FEATURES: float [views, C, H, W]
+    codec_judge.py FEATURES.npy [--error 0.01] [--only VARIANT]      FEATURES: float [views, C, H, W]
 
 The first half of the views gives mean, basis and variances; the second half is coded as a whole. Each variant's uniform step is the one at
 which the squared error is `error` of the energy about the channels' means. Coefficients are cut into bands of 16 channels' worth of
@@ -75,6 +75,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("features")
     parser.add_argument("--error", type=float, default=0.01)
+    parser.add_argument("--only", metavar="VARIANT")
     args = parser.parse_args()
     x = np.load(args.features).astype(np.float64)
     half = len(x) // 2
@@ -90,14 +91,20 @@ def main():
     rows, columns = cosine_basis(x.shape[2]), cosine_basis(x.shape[3])
     best = turned(centred)
     frequencies = rows @ best @ columns.T
-    out = {
-        "no transform": coded_bytes((x - by_channel)[:half], (x - by_channel)[half:], 0.5, bound, False),
-        "channel mean, KLT": coded_bytes(*np.split(turned(x - by_channel), [half]), 0.5, bound, False),
-        "position mean, KLT": coded_bytes(best[:half], best[half:], 0.5, bound, False),
-        "position mean, KLT, dead zone": coded_bytes(best[:half], best[half:], 0.62, bound, False),
-        "position mean, KLT, DCT": coded_bytes(frequencies[:half], frequencies[half:], 0.5, bound, True),
-        "position mean, KLT, DCT, dead zone": coded_bytes(frequencies[:half], frequencies[half:], 0.62, bound, True),
+    flat = x - by_channel
+    variants = {  # features or coefficients, dead zone, whether over positions as well
+        "no transform": lambda: (flat, 0.5, False),
+        "channel mean, KLT": lambda: (turned(flat), 0.5, False),
+        "position mean, KLT": lambda: (best, 0.5, False),
+        "position mean, KLT, dead zone": lambda: (best, 0.62, False),
+        "position mean, KLT, DCT": lambda: (frequencies, 0.5, True),
+        "position mean, KLT, DCT, dead zone": lambda: (frequencies, 0.62, True),
     }
+    out = {}
+    for name, made in variants.items():
+        if args.only in (None, name):
+            y, dead, over_positions = made()
+            out[name] = coded_bytes(y[:half], y[half:], dead, bound, over_positions)
     print(json.dumps(out))
 
 

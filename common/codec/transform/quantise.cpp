@@ -41,7 +41,7 @@ const Thresholds& thresholds(bool dead_zone) {
   return dead_zone ? made : nearest;
 }
 
-constexpr std::size_t kRun = 16, kRuns = 8192;  // of the sample: items side by side, and about how many times
+constexpr std::size_t kRun = 16, kRuns = 8192, kApart = 9;  // of the sample: items side by side, how many times about, one of how many at most
 
 }  // namespace
 
@@ -50,7 +50,7 @@ int sixteenths(float step) { return static_cast<int>(std::floor(16 * std::log2(s
 SampledError::SampledError(const FeatureBasis& basis, const Slots& slots, std::span<const float> items, std::uint32_t views,
                            const TransformSteps& steps)
     : basis_(&basis), dead_zone_(steps.dead_zone) {
-  const std::size_t runs = items.size() / kRun, apart = (runs / kRuns) | 1;  // odd, so that every view has its turn
+  const std::size_t runs = items.size() / kRun, apart = std::max(runs / kRuns, kApart) | 1;  // odd, so that every view has its turn
   for (std::size_t run = 0; run < runs; run += apart) {
     const auto own = items.subspan(run * kRun, kRun);
     sample_.insert(sample_.end(), own.begin(), own.end());
