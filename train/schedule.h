@@ -44,18 +44,19 @@ struct PhaseOptions {
 /// The factors of L = r·D + (1−r)·CE, D = w_out·τ²·KL + w_feat·(L_feat + γ·L_att) that change with the step.
 struct LossWeights {
   double r = 0.75;
-  double w_out = 0.3;
-  double w_feat = 0.7;
+  double w_out = 1;
+  double w_feat = 1;
 };
 
 /// Align (only the feature transformer learns, on feature terms), joint (everything), fine-tune (labels gain weight),
-/// in this order. The dynamic weights are linear in the progress of the whole run.
+/// in this order. The terms' weights are linear in the progress of the whole run: dynamic weights are 0.7 to 0.3 for features and 0.3 to 0.7
+/// for outputs, which together weigh half as much beside the labels as the constant ones here.
 struct ScheduleOptions {
   PhaseOptions align;
   PhaseOptions joint;
   PhaseOptions fine_tune;
-  double w_feat_from = 0.7, w_feat_to = 0.3;
-  double w_out_from = 0.3, w_out_to = 0.7;
+  double w_feat_from = 1, w_feat_to = 1;
+  double w_out_from = 1, w_out_to = 1;
 
   ScheduleOptions();
   void fields(Fields& f);

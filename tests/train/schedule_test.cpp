@@ -29,8 +29,12 @@ TEST_CASE("a step finds its phase, and the phase its learning rate and weights")
   options.align.epochs = 1;
   options.joint.epochs = 2;
   options.fine_tune.epochs = 1;
+  options.w_feat_from = options.w_out_to = 0.7;
+  options.w_feat_to = options.w_out_from = 0.3;
   CHECK(options.epochs() == 4);
 
+  CHECK(phase_at({}, 0, 10).weights.w_feat == 1);  // constant unless asked otherwise
+  CHECK(phase_at({}, 0, 10).weights.w_out == 1);
   const SchedulePoint first = phase_at(options, 0, 10);
   CHECK(first.phase == &options.align);
   CHECK(first.phase->freeze_student);
