@@ -171,7 +171,7 @@ TEST_CASE("both bodies of the entropy coder write the same words and read them b
 
 TEST_CASE("both bodies of items and bit planes write the same streams and read them back") {
   std::mt19937 generator(5);
-  for (const std::size_t count : {1u, 63u, 64u, 65u, 1000u}) {
+  for (const std::size_t count : {1u, 63u, 64u, 65u, 1000u, 3000u}) {
     std::vector<std::uint16_t> magnitude(count);
     std::vector<std::uint8_t> negative(count), classes(count + 64);
     for (std::size_t i = 0; i < count; ++i) {
@@ -183,6 +183,11 @@ TEST_CASE("both bodies of items and bit planes write the same streams and read t
     negative.resize(count + 64);
     std::vector<std::uint8_t> memory[2];
     for (int any = 0; any < 2; ++any) {
+      std::array<std::uint64_t, transform::kClasses> counts{};
+      transform::blocks(any == 1).count(classes.data(), count, counts.data());
+      for (int c = 0; c < transform::kClasses; ++c)
+        CHECK(static_cast<std::ptrdiff_t>(counts[static_cast<std::size_t>(c)]) ==
+              std::count(classes.begin(), classes.begin() + static_cast<std::ptrdiff_t>(count), c));
       // Signs, low bits, escapes; then each class's numbers, and its planes.
       const std::size_t each = 3 * count + 128, of_planes = (count / 8 + 1 + transform::kPlaneGap) * transform::kPlanes + 64;
       memory[any].assign(3 * each + transform::kClasses * (each + of_planes), 0);
