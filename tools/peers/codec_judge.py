@@ -93,17 +93,16 @@ def main():
     frequencies = rows @ best @ columns.T
     flat = x - by_channel
     variants = {  # features or coefficients, dead zone, whether over positions as well
-        "no transform": lambda: (flat, 0.5, False),
-        "channel mean, KLT": lambda: (turned(flat), 0.5, False),
-        "position mean, KLT": lambda: (best, 0.5, False),
-        "position mean, KLT, dead zone": lambda: (best, 0.62, False),
-        "position mean, KLT, DCT": lambda: (frequencies, 0.5, True),
-        "position mean, KLT, DCT, dead zone": lambda: (frequencies, 0.62, True),
+        "no transform": (flat, 0.5, False),
+        "channel mean, KLT": (turned(flat), 0.5, False),
+        "position mean, KLT": (best, 0.5, False),
+        "position mean, KLT, dead zone": (best, 0.62, False),
+        "position mean, KLT, DCT": (frequencies, 0.5, True),
+        "position mean, KLT, DCT, dead zone": (frequencies, 0.62, True),
     }
     out = {}
-    for name, made in variants.items():
+    for name, (y, dead, over_positions) in variants.items():
         if args.only in (None, name):
-            y, dead, over_positions = made()
             out[name] = coded_bytes(y[:half], y[half:], dead, bound, over_positions)
     print(json.dumps(out))
 
