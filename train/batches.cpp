@@ -42,11 +42,15 @@ Batches::Batches(const TrainOptions& options, const TargetSource& source, const 
 
 std::optional<StreamItem> Batches::item(std::uint64_t n) {
   const std::uint64_t groups_per_epoch = steps_per_epoch_ * groups_per_step_ / steps_per_group_;
-  if (n >= groups_per_epoch * options_.schedule.epochs()) return std::nullopt;
+  const PhaseBounds bounds = phase_bounds(options_.schedule, steps_per_epoch_);
+  if (n * steps_per_group_ >= bounds.back() * groups_per_step_) return std::nullopt;
   const auto epoch = static_cast<std::uint32_t>(n / groups_per_epoch);
   if (ordered_epoch_ != epoch) {
-    const PhaseOptions& phase = *phase_at(options_.schedule, epoch * steps_per_epoch_, steps_per_epoch_).phase;
-    order_ = epoch_order(options_.seed, epoch, source_.plan().groups_per_pass(), source_.passes(only_features(phase)));
+    const std::uint64_t first = epoch * steps_per_epoch_, last = first + steps_per_epoch_;
+    bool features = false;  // a phase that needs them may begin or end inside the epoch
+    for (std::size_t i = 0; i < ScheduleOptions::kPhases; ++i)
+      features = features || (only_features(*options_.schedule.phases()[i]) && std::max(first, bounds[i]) < std::min(last, bounds[i + 1]));
+    order_ = epoch_order(options_.seed, epoch, source_.plan().groups_per_pass(), source_.passes(features));
     ordered_epoch_ = epoch;
   }
   return StreamItem{epoch, order_[n % groups_per_epoch]};

@@ -5,6 +5,8 @@
 #include <numbers>
 #include <stdexcept>
 
+#include "common/base/error.h"
+
 namespace vitrine {
 
 double linear(double from, double to, double progress) {
@@ -21,7 +23,7 @@ double warm_up(std::uint64_t step, std::uint64_t steps) {
 }
 
 void PhaseOptions::fields(Fields& f) {
-  f.integer("epochs", epochs, "passes over the images in this phase; 0 leaves the phase out", {0, 1e6});
+  f.number("epochs", epochs, "passes over the images in this phase, fractions as well (a share, with schedule.epochs); 0 leaves the phase out", {0, 1e6});
   f.number("lr", lr, "learning rate at the phase's start", {0, 1e3});
   f.number("lr_end", lr_end, "learning rate at the phase's end (cosine only)", {0, 1e3});
   f.choice("schedule", schedule, {{"constant", LearningRate::kConstant}, {"cosine", LearningRate::kCosine}},
@@ -60,6 +62,7 @@ ScheduleOptions::ScheduleOptions() {
 }
 
 void ScheduleOptions::fields(Fields& f) {
+  f.number("epochs", epochs, "of the whole run; the phases' lengths are then shares of it, by their part of their sum; 0: they are epochs", {0, 1e6});
   f.section("align", align, "first phase: the student stays as it is, the feature transformer learns to match it");
   f.section("joint", joint, "second phase: everything learns");
   f.section("fine_tune", fine_tune, "third phase: the labels gain weight");
@@ -67,42 +70,67 @@ void ScheduleOptions::fields(Fields& f) {
   f.number("w_feat_to", w_feat_to, "weight of the feature and attention terms at the run's end", {0, 1e6});
   f.number("w_out_from", w_out_from, "weight of the output term at the run's start", {0, 1e6});
   f.number("w_out_to", w_out_to, "weight of the output term at the run's end", {0, 1e6});
+  f.choice("w_ramp", w_ramp, {{"linear", Ramp::kLinear}, {"cosine", Ramp::kCosine}}, "how these weights go from one to the other");
 }
 
-std::uint32_t ScheduleOptions::epochs() const {
-  std::uint32_t sum = 0;
-  for (const PhaseOptions* phase : phases()) sum += phase->epochs;
+namespace {
+
+double sum_of_lengths(const ScheduleOptions& options) {
+  double sum = 0;
+  for (const PhaseOptions* phase : options.phases()) sum += phase->epochs;
   return sum;
+}
+
+}  // namespace
+
+double ScheduleOptions::phase_epochs(std::size_t phase) const {
+  const double length = phases()[phase]->epochs;
+  return epochs > 0 && length > 0 ? epochs * length / sum_of_lengths(*this) : length;
+}
+
+double ScheduleOptions::run_epochs() const {
+  const double sum = sum_of_lengths(*this);
+  return epochs > 0 && sum > 0 ? epochs : sum;
+}
+
+PhaseBounds phase_bounds(const ScheduleOptions& options, std::uint64_t steps_per_epoch) {
+  PhaseBounds bounds{};
+  double before = 0;
+  for (std::size_t i = 0; i < ScheduleOptions::kPhases; ++i) {
+    const double length = options.phase_epochs(i);
+    before += length;
+    bounds[i + 1] = static_cast<std::uint64_t>(std::llround(before * static_cast<double>(steps_per_epoch)));
+    if (length > 0 && bounds[i + 1] == bounds[i])
+      fail("schedule.", options.phases()[i]->name, " has a length of ", length, " epochs, less than one of an epoch's ",
+           steps_per_epoch, " steps; make it longer or set its epochs to 0");
+  }
+  if (bounds.back() == 0) fail("the schedule has no epochs; set schedule.joint.epochs or another phase's");
+  return bounds;
 }
 
 SchedulePoint phase_at(const ScheduleOptions& options, std::uint64_t step, std::uint64_t steps_per_epoch) {
   if (steps_per_epoch == 0) throw std::logic_error("phase_at: an epoch without steps");
-  const std::uint64_t total = options.epochs() * steps_per_epoch;
-  if (step >= total) throw std::logic_error("phase_at: a step beyond the run's end");
+  const PhaseBounds bounds = phase_bounds(options, steps_per_epoch);
+  if (step >= bounds.back()) throw std::logic_error("phase_at: a step beyond the run's end");
 
   SchedulePoint point;
-  const auto phases = options.phases();
-  std::uint64_t before = 0;
-  std::uint64_t length = 0;
-  for (std::size_t i = 0; i < phases.size(); ++i, before += length) {
-    length = phases[i]->epochs * steps_per_epoch;
-    point.phase_number = i;
-    if (step < before + length) break;
-  }
-  const PhaseOptions& phase = *phases[point.phase_number];
+  while (step >= bounds[point.phase_number + 1]) ++point.phase_number;
+  const std::uint64_t first = bounds[point.phase_number], length = bounds[point.phase_number + 1] - first;
+  const PhaseOptions& phase = *options.phases()[point.phase_number];
   point.phase = &phase;
   point.epoch = static_cast<std::uint32_t>(step / steps_per_epoch);
-  point.step_in_phase = step - before;
-  point.progress = static_cast<double>(step) / static_cast<double>(total);
+  point.step_in_phase = step - first;
+  point.progress = static_cast<double>(step) / static_cast<double>(bounds.back());
   point.phase_progress = static_cast<double>(point.step_in_phase) / static_cast<double>(length);
 
   point.lr = phase.schedule == LearningRate::kCosine ? cosine(phase.lr, phase.lr_end, point.phase_progress) : phase.lr;
   const auto warm_up_steps =
       static_cast<std::uint64_t>(std::llround(phase.warm_up_epochs * static_cast<double>(steps_per_epoch)));
   point.lr *= warm_up(point.step_in_phase, warm_up_steps);
+  const auto ramp = options.w_ramp == Ramp::kCosine ? &cosine : &linear;
   point.weights = {.r = linear(phase.r_from, phase.r_to, point.phase_progress),
-                   .w_out = linear(options.w_out_from, options.w_out_to, point.progress),
-                   .w_feat = linear(options.w_feat_from, options.w_feat_to, point.progress)};
+                   .w_out = ramp(options.w_out_from, options.w_out_to, point.progress),
+                   .w_feat = ramp(options.w_feat_from, options.w_feat_to, point.progress)};
   return point;
 }
 

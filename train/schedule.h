@@ -23,11 +23,13 @@ double cosine(double from, double to, double progress);
 double warm_up(std::uint64_t step, std::uint64_t steps);
 
 enum class LearningRate { kConstant, kCosine };
+/// How a weight of the loss goes from one end of the run to the other.
+enum class Ramp { kLinear, kCosine };
 
-/// One phase of a run. A phase of no epochs is left out.
+/// One phase of a run. A phase of length 0 is left out.
 struct PhaseOptions {
   std::string name;  // "align", "joint" or "fine_tune": fixed, names the phase in logs and in the configuration
-  std::uint32_t epochs = 0;
+  double epochs = 0;   // its length; a phase may begin in the middle of an epoch. A share of ScheduleOptions::epochs, where that is set
   double lr = 0.001;
   double lr_end = 0;  // where a cosine ends
   LearningRate schedule = LearningRate::kCosine;
@@ -49,14 +51,17 @@ struct LossWeights {
 };
 
 /// Align (only the feature transformer learns, on feature terms), joint (everything), fine-tune (labels gain weight),
-/// in this order. The terms' weights are linear in the progress of the whole run: dynamic weights are 0.7 to 0.3 for features and 0.3 to 0.7
-/// for outputs, which together weigh half as much beside the labels as the constant ones here.
+/// in this order. The terms' weights follow the progress of the whole run: dynamic weights are 0.7 to 0.3 for features and
+/// 0.3 to 0.7 for outputs, which together weigh half as much beside the labels as the constant ones here.
 struct ScheduleOptions {
+  /// Of the whole run. 0: the phases' lengths are in epochs. Otherwise they are relative: each phase has its part of their sum.
+  double epochs = 0;
   PhaseOptions align;
   PhaseOptions joint;
   PhaseOptions fine_tune;
   double w_feat_from = 1, w_feat_to = 1;
   double w_out_from = 1, w_out_to = 1;
+  Ramp w_ramp = Ramp::kLinear;
 
   ScheduleOptions();
   void fields(Fields& f);
@@ -64,9 +69,18 @@ struct ScheduleOptions {
   static constexpr std::size_t kPhases = 3;
   /// In the order in which they run.
   std::array<const PhaseOptions*, kPhases> phases() const { return {&align, &joint, &fine_tune}; }
-  /// Of all phases together.
-  std::uint32_t epochs() const;
+  /// How long the phase of that number is, in epochs.
+  double phase_epochs(std::size_t phase) const;
+  /// How long the run is, in epochs.
+  double run_epochs() const;
 };
+
+/// A run's phases in steps: phase i has the steps from bounds[i] to bounds[i + 1], and the last bound is the run's length.
+using PhaseBounds = std::array<std::uint64_t, ScheduleOptions::kPhases + 1>;
+
+/// When every epoch has `steps_per_epoch` steps; each bound is the step nearest to the lengths before it. Throws Error for a
+/// run without a step and for a phase that is not of length 0 but shorter than a step.
+PhaseBounds phase_bounds(const ScheduleOptions& options, std::uint64_t steps_per_epoch);
 
 /// What holds at one step. `phase` points into the ScheduleOptions that it came from.
 struct SchedulePoint {
@@ -81,7 +95,7 @@ struct SchedulePoint {
 };
 
 /// The point at `step` (of the whole run, from 0) when every epoch has `steps_per_epoch` steps. A step at or beyond the
-/// end of the run, or no steps in an epoch, is a std::logic_error.
+/// end of the run, or no steps in an epoch, is a std::logic_error; throws what phase_bounds throws.
 SchedulePoint phase_at(const ScheduleOptions& options, std::uint64_t step, std::uint64_t steps_per_epoch);
 
 }  // namespace vitrine

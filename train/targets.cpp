@@ -3,6 +3,7 @@
 #include <torch/torch.h>
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 #include <thread>
 #include <utility>
@@ -76,7 +77,7 @@ class NoTargets : public TargetSource {
  public:
   NoTargets(const TrainOptions& options, std::shared_ptr<const ImageIndex> index)
       : plan_(std::move(index), options.plan),
-        passes_(options.targets.passes > 0 ? options.targets.passes : std::max(1u, options.schedule.epochs())) {}
+        passes_(options.targets.passes > 0 ? options.targets.passes : static_cast<std::uint32_t>(std::ceil(std::max(1.0, options.schedule.run_epochs())))) {}
 
   const Plan& plan() const override { return plan_; }
   TargetShapes shapes() const override { return {}; }

@@ -90,8 +90,7 @@ Trainer::Trainer(const TrainOptions& options)
 
   batches_ = std::make_unique<Batches>(options_, *source_, *views_, size_, device_);
   steps_per_epoch_ = batches_->steps_per_epoch();
-  steps_ = steps_per_epoch_ * options_.schedule.epochs();
-  if (steps_ == 0) fail("the schedule has no epochs; set schedule.joint.epochs or another phase's");
+  steps_ = phase_bounds(options_.schedule, steps_per_epoch_).back();
   check_phases();
   objective_ = std::make_unique<Objective>(options_, source_->shapes(), network_.widths(), static_cast<int>(classes_),
                                            size_, device_);
@@ -220,19 +219,17 @@ void Trainer::update(double lr) {
 
 void Trainer::describe() const {
   const std::uint64_t views = std::uint64_t{source_->plan().groups_per_pass()} * source_->plan().options().group;
-  const std::uint32_t epochs = options_.schedule.epochs();
+  const double epochs = options_.schedule.run_epochs();
   const std::size_t passes = source_->passes(false).size();
-  const auto times = [](std::size_t sweeps, std::size_t stored) {
-    return text(static_cast<double>(sweeps) / static_cast<double>(stored), " times");
-  };
+  const auto times = [](double sweeps, std::size_t stored) { return text(sweeps / static_cast<double>(stored), " times"); };
   note(text(human_count(steps_), " steps of ", options_.batch, " views; ", passes, " passes of ", human_count(views),
             " views, so each view is seen ", times(epochs, passes),
-            epochs > passes ? "; each round over the passes takes them in another order" : ""));
+            epochs > static_cast<double>(passes) ? "; each round over the passes takes them in another order" : ""));
   const std::size_t complete = source_->passes(true).size();
-  for (const PhaseOptions* phase : options_.schedule.phases())
-    if (phase->epochs > 0 && only_features(*phase) && complete < passes)
-      note(text("schedule.", phase->name, " uses the ", complete, " passes that have features, each view ",
-                times(phase->epochs, complete)));
+  for (std::size_t i = 0; i < ScheduleOptions::kPhases; ++i)
+    if (const PhaseOptions& phase = *options_.schedule.phases()[i]; phase.epochs > 0 && only_features(phase) && complete < passes)
+      note(text("schedule.", phase.name, " uses the ", complete, " passes that have features, each view ",
+                times(options_.schedule.phase_epochs(i), complete)));
   if (const std::string pairs = objective_->pairs(); !pairs.empty()) note(pairs);
   describe_labels(options_, *index_, classes_);
 }
@@ -333,7 +330,7 @@ TrainResult Trainer::run(const std::atomic<bool>& stop) {
         suffix = text(point.phase->name, ", loss ", stepped.loss);
       }
       progress.advance(options_.batch, suffix);
-      const bool epoch_ends = (number + 1) % steps_per_epoch_ == 0;
+      const bool epoch_ends = (number + 1) % steps_per_epoch_ == 0 || number + 1 == steps_;  // the last may be part of one
       if (epoch_ends && validation && ((point.epoch + 1) % options_.eval_every == 0 || number + 1 == steps_))
         note(text("epoch ", point.epoch + 1, ", ", point.phase->name, ": ", judge(*validation, result)));
       const bool due = options_.checkpoint_every > 0 ? (number + 1) % options_.checkpoint_every == 0 : epoch_ends;

@@ -191,5 +191,5 @@ TEST_CASE("the configuration for ImageNet names only keys that exist, and a batc
   load_config(std::filesystem::path(std::getenv("VITRINE_SOURCE")) / "configs/imagenet-train.toml", {}, options);
   CHECK(options.targets.source == TargetKind::kCache);
   CHECK(options.batch % options.plan.group == 0);
-  CHECK(options.schedule.epochs() == 26);
+  CHECK(options.schedule.run_epochs() == 26);
 }

@@ -1,9 +1,12 @@
 #include "train/schedule.h"
 
+#include "common/base/error.h"
 #include "common/config/config.h"
+#include "tests/support/message.h"
 #include "tests/support/testing.h"
 
 using namespace vitrine;
+using vitrine::testing::message_of;
 
 TEST_CASE("linear and cosine meet both ends and their middle, and stay within") {
   for (double (*ramp)(double, double, double) : {&linear, &cosine}) {
@@ -31,7 +34,7 @@ TEST_CASE("a step finds its phase, and the phase its learning rate and weights")
   options.fine_tune.epochs = 1;
   options.w_feat_from = options.w_out_to = 0.7;
   options.w_feat_to = options.w_out_from = 0.3;
-  CHECK(options.epochs() == 4);
+  CHECK(options.run_epochs() == 4);
 
   CHECK(phase_at({}, 0, 10).weights.w_feat == 1);  // constant unless asked otherwise
   CHECK(phase_at({}, 0, 10).weights.w_out == 1);
@@ -83,11 +86,63 @@ TEST_CASE("a phase without epochs is left out") {
   CHECK_THROWS_AS(phase_at(options, 16, 8), std::logic_error);
 }
 
+TEST_CASE("phases may begin in the middle of an epoch, at the nearest step") {
+  ScheduleOptions options;
+  options.align.epochs = 0.5;
+  options.joint.epochs = 1.26;
+  options.fine_tune.epochs = 0.33;
+  CHECK(phase_bounds(options, 10) == PhaseBounds{0, 5, 18, 21});
+  CHECK(phase_at(options, 4, 10).phase == &options.align);
+  CHECK(phase_at(options, 5, 10).phase == &options.joint);
+  CHECK(phase_at(options, 5, 10).epoch == 0);
+  CHECK(phase_at(options, 17, 10).phase_progress == doctest::Approx(12.0 / 13));
+  CHECK(phase_at(options, 18, 10).phase == &options.fine_tune);
+  CHECK(phase_at(options, 18, 10).epoch == 1);
+  CHECK(phase_at(options, 20, 10).epoch == 2);
+  CHECK_THROWS_AS(phase_at(options, 21, 10), std::logic_error);
+  // Rounding does not add up: a thousand steps are a thousand steps, wherever the phases begin.
+  options.align.epochs = options.joint.epochs = options.fine_tune.epochs = 1000.0 / 3;
+  CHECK(phase_bounds(options, 1) == PhaseBounds{0, 333, 667, 1000});
+
+  options.align.epochs = 0.04;
+  CHECK(message_of([&] { phase_bounds(options, 10); }).find("schedule.align has a length of 0.04 epochs") != std::string::npos);
+  options.align.epochs = options.joint.epochs = options.fine_tune.epochs = 0;
+  CHECK(message_of([&] { phase_bounds(options, 10); }).find("the schedule has no epochs") != std::string::npos);
+}
+
+TEST_CASE("with the run's epochs given, the phases' lengths are shares of it") {
+  ScheduleOptions options;
+  options.epochs = 52;  // 1 : 20 : 5, twice as long
+  CHECK(options.run_epochs() == 52);
+  CHECK(phase_bounds(options, 10) == PhaseBounds{0, 20, 420, 520});
+  options.align.epochs = 0.05, options.joint.epochs = 0.75, options.fine_tune.epochs = 0.2;
+  options.epochs = 10;
+  CHECK(options.phase_epochs(1) == doctest::Approx(7.5));
+  CHECK(phase_bounds(options, 10) == PhaseBounds{0, 5, 80, 100});
+  options.align.epochs = options.joint.epochs = 0;  // what is left has it all
+  CHECK(phase_bounds(options, 10) == PhaseBounds{0, 0, 0, 100});
+  options.fine_tune.epochs = 0;
+  CHECK_THROWS_AS(phase_bounds(options, 10), Error);
+}
+
+TEST_CASE("the terms' weights follow the run in a line or in half a cosine") {
+  ScheduleOptions options;
+  options.w_feat_from = options.w_out_to = 0.7;
+  options.w_feat_to = options.w_out_from = 0.3;
+  const std::uint64_t quarter = 65;  // of 26 epochs of ten steps
+  CHECK(phase_at(options, quarter, 10).weights.w_feat == doctest::Approx(0.6));
+  load_config({}, {"w_ramp=cosine"}, options);
+  CHECK(phase_at(options, 0, 10).weights.w_feat == 0.7);
+  CHECK(phase_at(options, quarter, 10).weights.w_feat == doctest::Approx(0.5 + 0.2 * std::sqrt(0.5)));
+  CHECK(phase_at(options, quarter, 10).weights.w_out == doctest::Approx(0.5 - 0.2 * std::sqrt(0.5)));
+  CHECK_THROWS(load_config({}, {"w_ramp=square"}, options));
+}
+
 TEST_CASE("learning rates fall without a jump within the joint phase") {
   ScheduleOptions options;
   options.align.epochs = 0;
   double before = 1;
-  for (std::uint64_t step = 0; step < options.joint.epochs * 7ULL; ++step) {
+  for (std::uint64_t step = 0; step < phase_bounds(options, 7)[2]; ++step) {
     const double lr = phase_at(options, step, 7).lr;
     CHECK(lr < before);
     before = lr;
