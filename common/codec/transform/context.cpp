@@ -12,16 +12,27 @@ constexpr std::uint32_t kOne = 256;       // what a magnitude of 1 counts in pas
 constexpr std::uint32_t kConfidence = 64; // c: how much evidence it takes to leave the expectation
 constexpr std::uint32_t kNear = 1;        // weight of a neighbour in the own channel
 constexpr std::uint32_t kMostExpected = 10 * 1024;
+constexpr int kLastLevel = static_cast<int>(FeatureBasis::kLevels) - 1;
+static_assert(16 * kNear * kOne % 1024 == 0);  // what a neighbour's expectation, in 1/1024, counts as evidence
+
+constexpr std::int32_t kExponentOffset = 127 * 8;  // of a float, as log8 takes it off
 
 // 8 log2 n, the last three bits linear between powers of two; n ≥ 1.
 constexpr int log8(std::uint32_t n) {
-  return static_cast<int>(std::bit_cast<std::uint32_t>(static_cast<float>(n)) >> 20) - 127 * 8;
+  return static_cast<int>(std::bit_cast<std::uint32_t>(static_cast<float>(n)) >> 20) - kExponentOffset;
 }
+
+// The scale of the basis's first expectation.
+constexpr int first_scale(int step_sixteenths) { return step_sixteenths - static_cast<int>(FeatureBasis::kLevels / 2); }
 
 std::uint8_t class_of_sum(std::int32_t sum, int bias) {
   const std::int32_t c = ((std::bit_cast<std::int32_t>(static_cast<float>(sum)) >> 20) + bias) >> 2;
   return static_cast<std::uint8_t>(c < 0 ? 0 : c > kClasses - 1 ? kClasses - 1 : c);
 }
+
+// Of four neighbours together: a byte holds it, as what is seen is at most kSeen.
+static_assert(8 * kSeen < 256);
+inline std::uint8_t sum_of(std::uint8_t a, std::uint8_t b, std::uint8_t c, std::uint8_t d) { return static_cast<std::uint8_t>(a + b + c + d); }
 
 // Rows of all views, a slot each; loops over slots lie within, as a call for each would cost as much as its row.
 
@@ -47,7 +58,7 @@ VITRINE_CLONES void classify_near(std::size_t first, std::size_t last, std::size
     const std::int32_t offset = bias[s];
     for (std::size_t i = 0; i < views; ++i)
       out[i] = class_of_sum(own[i] + static_cast<std::int32_t>(kConfidence) +
-                                static_cast<std::int32_t>(kNear * kOne) * (a[i] + b[i] + c[i] + d[i]),
+                                static_cast<std::int32_t>(kNear * kOne) * sum_of(a[i], b[i], c[i], d[i]),
                             offset);
   }
 }
@@ -58,15 +69,26 @@ VITRINE_CLONES void learn_rows(std::size_t slots, std::size_t views, const std::
     const std::uint8_t *own = seen + s * views, *a = seen + near[s][0] * views, *b = seen + near[s][1] * views,
                        *c = seen + near[s][2] * views, *d = seen + near[s][3] * views;
     std::uint16_t* __restrict row = past + s * views;
-    for (std::size_t i = 0; i < views; ++i)
-      row[i] = static_cast<std::uint16_t>(row[i] - (row[i] >> 3) + 64 * (4 * own[i] + a[i] + b[i] + c[i] + d[i]));
+    for (std::size_t i = 0; i < views; ++i) {
+      const auto all = static_cast<std::uint8_t>(4 * own[i] + sum_of(a[i], b[i], c[i], d[i]));
+      row[i] = static_cast<std::uint16_t>(row[i] - (row[i] >> 3) + 64 * all);
+    }
   }
 }
 
-// The mean |k| of an item of this scale, in 1/1024.
-std::uint32_t usual_magnitude(const FeatureBasis& basis, int scale, int step_sixteenths) {
-  constexpr int kLast = static_cast<int>(FeatureBasis::kLevels) - 1;
-  return basis.expected[static_cast<std::size_t>(std::clamp(256 + scale - step_sixteenths, 0, kLast))];
+// What is expected around each slot, and the classes' offsets, which hold those of the own expectations before; the evidence for slots
+// from `even` on includes their neighbours' expectations.
+VITRINE_CLONES void expect_around(std::size_t slots, std::size_t even, const std::array<std::uint32_t, 4>* near,
+                                  const std::uint32_t* expected, const std::uint32_t* past, std::uint32_t* __restrict around,
+                                  std::int32_t* __restrict bias) {
+  for (std::size_t s = 0; s < slots; ++s)
+    around[s] = expected[near[s][0]] + expected[near[s][1]] + expected[near[s][2]] + expected[near[s][3]];
+  for (std::size_t s = 0; s < even; ++s) bias[s] -= log8(past[s] + 16 * kConfidence);
+  for (std::size_t s = even; s < slots; ++s) bias[s] -= log8(past[s] + 16 * kConfidence + 16 * kNear * kOne / 1024 * around[s]);
+}
+VITRINE_CLONES void learn_expected(std::size_t slots, const std::uint32_t* expected, const std::uint32_t* around,
+                                   std::uint32_t* __restrict past) {
+  for (std::size_t s = 0; s < slots; ++s) past[s] += 4 * expected[s] + around[s] - (past[s] >> 3);
 }
 
 }  // namespace
@@ -87,36 +109,35 @@ Slots::Slots(std::uint32_t height, std::uint32_t width) : count(height * width),
 }
 
 std::uint8_t usual_class(const FeatureBasis& basis, int scale, int step_sixteenths) {
-  return static_cast<std::uint8_t>(std::min(log8(usual_magnitude(basis, scale, step_sixteenths)) >> 2, kClasses - 1));
+  const int level = std::clamp(scale - first_scale(step_sixteenths), 0, kLastLevel);
+  return static_cast<std::uint8_t>(std::min(log8(basis.expected[static_cast<std::size_t>(level)]) >> 2, kClasses - 1));
 }
 
 void Contexts::begin(const FeatureBasis& basis, const Slots& slots, std::uint32_t views, int step_sixteenths) {
   basis_ = &basis;
   slots_ = &slots;
   views_ = views;
-  step_sixteenths_ = step_sixteenths;
   past_.assign(std::size_t{slots.count} * views, 0);
   past_expected_.assign(slots.count, 0);
   expected_.assign(slots.count + 1, 0);
   around_.assign(slots.count, 0);
   bias_.assign(slots.count, 0);
+  first_scale_ = first_scale(step_sixteenths);
+  for (std::size_t i = 0; i < FeatureBasis::kLevels; ++i) {
+    const std::uint32_t expected = basis.expected[i];
+    levels_[i] = {std::min(expected, kMostExpected), log8(expected) - kExponentOffset + 32};
+  }
 }
 
 void Contexts::expect(std::uint32_t channel) {
+  const std::int16_t* scale = basis_->scale.data() + std::size_t{channel} * slots_->count;
   for (std::uint32_t s = 0; s < slots_->count; ++s) {
-    const std::int16_t scale = basis_->scale[std::size_t{channel} * slots_->count + slots_->position[s]];
-    const std::uint32_t expected = usual_magnitude(*basis_, scale, step_sixteenths_);
-    expected_[s] = std::min(expected, kMostExpected);
-    bias_[s] = log8(expected) - 127 * 8 + 32;  // the exponent's offset of a float goes off here as well
+    const Level& level = levels_[static_cast<std::size_t>(std::clamp(scale[slots_->position[s]] - first_scale_, 0, kLastLevel))];
+    expected_[s] = level.expected;
+    bias_[s] = level.bias;
   }
-  for (std::uint32_t s = 0; s < slots_->count; ++s) {
-    const auto& near = slots_->neighbours[s];
-    around_[s] = expected_[near[0]] + expected_[near[1]] + expected_[near[2]] + expected_[near[3]];
-    std::uint32_t evidence = past_expected_[s] + 16 * kConfidence;
-    if (s >= slots_->even)
-      for (const std::uint32_t other : near) evidence += 16 * kNear * kOne * expected_[other] / 1024;
-    bias_[s] -= log8(evidence);  // log8 of the prediction in 1/1024
-  }
+  expect_around(slots_->count, slots_->even, slots_->neighbours.data(), expected_.data(), past_expected_.data(), around_.data(),
+                bias_.data());
 }
 
 void Contexts::classify(std::uint32_t channel, std::uint32_t first, std::uint32_t last, const std::uint8_t* seen,
@@ -129,8 +150,7 @@ void Contexts::classify(std::uint32_t channel, std::uint32_t first, std::uint32_
 }
 
 void Contexts::learn(const std::uint8_t* seen) {
-  for (std::uint32_t s = 0; s < slots_->count; ++s)
-    past_expected_[s] += 4 * expected_[s] + around_[s] - (past_expected_[s] >> 3);
+  learn_expected(slots_->count, expected_.data(), around_.data(), past_expected_.data());
   learn_rows(slots_->count, views_, slots_->neighbours.data(), seen, past_.data());
 }
 
