@@ -18,6 +18,7 @@ kl+attention     | full  | --set targets.features= --set schedule.align.epochs=0
 full             | full  |
 dynamic          | full  | --set schedule.w_feat_from=0.7 --set schedule.w_feat_to=0.3 --set schedule.w_out_from=0.3 --set schedule.w_out_to=0.7
 dynamic-x2       | full  | --set schedule.w_feat_from=1.4 --set schedule.w_feat_to=0.6 --set schedule.w_out_from=0.6 --set schedule.w_out_to=1.4
+dynamic-cosine   | full  | --set schedule.w_feat_from=1.4 --set schedule.w_feat_to=0.6 --set schedule.w_out_from=0.6 --set schedule.w_out_to=1.4 --set schedule.w_ramp=cosine
 even-positions   | full  | --set transformer.attention_share=0
 last-stage       | full  | --set transformer.stage=4
 no-align         | full  | --set schedule.align.epochs=0 --set schedule.joint.epochs=43
@@ -31,6 +32,7 @@ trained          | full  | --set model.weights=demo/students/ablation/plain-SEED
 trained-kl       | kl    | --set model.weights=demo/students/ablation/plain-SEED/final.safetensors
 trained-plain    | plain | --set model.weights=demo/students/ablation/plain-SEED/final.safetensors
 live             | live  |
+live-exact       | live  | --set targets.through_codec=false
 fp32             | full  | --set precision=fp32
 error-0.1        | full  | --set targets.cache=demo/caches/error-0.001
 error-5          | full  | --set targets.cache=demo/caches/error-0.05

@@ -98,6 +98,15 @@ def main():
     for name, runs in found.items():
         ratio = statistics.median(seconds / b for (seconds, _), b in zip(runs, base))
         print(f"| {name} | {statistics.median(s for s, _ in runs):.3f} | {100 * (ratio - 1):+.1f} % | {max(m for _, m in runs):,.0f} MB |")
+    print()
+    single = found["labels alone, fp32"]
+    for name in ("labels alone, bf16", "labels alone, fp16"):
+        if name not in found:
+            continue
+        faster = statistics.median(s32 / s for (s, _), (s32, _) in zip(found[name], single))
+        memory = max(m for _, m in found[name]) / max(m for _, m in single)
+        print(f"{name}: {100 * (faster - 1):+.0f} % steps a core-second and {100 * (memory - 1):+.0f} % memory against fp32 "
+              "(claimed for mixed precision on GPUs by the recipe's source: +40 % and -28 %)")
     return 0
 
 

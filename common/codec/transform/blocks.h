@@ -35,16 +35,16 @@ using SplitFunction = void (*)(const std::uint16_t* magnitude, const std::uint8_
 
 /// A class's numbers as planes: bit string t has a one for each of the `count` numbers above t, and bits for those above t − 1 only.
 /// Writes them one after another to `out`, each to whole bytes and kPlaneGap more, until one would be empty or all are made; ones[t]
-/// counts those of string t. Returns how many strings have ones. `numbers` are read up to the next multiple of 64.
+/// counts those of string t. Returns how many strings have ones. `numbers` are read up to the next multiple of 64. `scratch` is the
+/// caller's, kept for the next call.
 using CollapseFunction = int (*)(const std::uint8_t* numbers, std::uint64_t count, std::uint8_t* out, std::uint64_t* ones,
                                  std::vector<std::uint64_t>& scratch);
 inline constexpr std::size_t kPlaneGap = 16;
 
 /// A class's planes as numbers: out[i] is how many of the `planes` bit strings, beginning with the first, have a one for item i. A
 /// plane has a bit for each item that the one before has a one for, the first for all `count`. Strings may be read up to nine
-/// bytes beyond their end; `out` may be written up to the next multiple of 64. `scratch` is the caller's, kept for the next call.
-using ExpandFunction = void (*)(const std::uint8_t* const* strings, int planes, std::uint64_t count, std::uint8_t* out,
-                                std::vector<std::uint64_t>& scratch);
+/// bytes beyond their end; `out` may be written up to the next multiple of 64.
+using ExpandFunction = void (*)(const std::uint8_t* const* strings, int planes, std::uint64_t count, std::uint8_t* out);
 
 /// What merge() reads.
 struct MergedStreams {

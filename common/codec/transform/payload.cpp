@@ -189,7 +189,7 @@ std::vector<std::uint8_t> encode_items(const FeatureBasis& basis, const Slots& s
   // A first guess from a sample, which also says how far to go from there; then between a step that holds and one that does not.
   const double mean_square = std::max(energy / static_cast<double>(items.size()), 1e-30);
   const auto octaves = [](double error, double target) { return std::log2(target / std::max(error, 1e-300)); };
-  const auto rungs = [](double steps) { return static_cast<int>(std::lround(std::clamp(steps, -4.0, 4.0) * kLadder)); };
+  const auto rungs = [](double octaves_up) { return static_cast<int>(std::lround(std::clamp(octaves_up, -4.0, 4.0) * kLadder)); };
   SampledError sampled(basis, slots, items, views, steps);
   double slope = kErrorExponent;
   const auto sampled_rung = [&](int from, double target) {  // where the sample's error is about `target`
@@ -304,7 +304,7 @@ void ItemDecoder::begin(const FeatureBasis& basis, const Slots& slots, std::span
     }
     std::array<const std::uint8_t*, kPlanes> strings{};
     for (std::size_t t = 0; t < static_cast<std::size_t>(own.planes); ++t) strings[t] = planes_.data() + offset[t];
-    blocks().expand(strings.data(), own.planes, own.count, numbers, scratch_);
+    blocks().expand(strings.data(), own.planes, own.count, numbers);
     streams_.next[c] = numbers;
     streams_.end[c] = numbers + own.count;
     numbers += own.count + kSlack;

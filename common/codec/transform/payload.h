@@ -52,7 +52,6 @@ class ItemDecoder {
   std::vector<std::uint8_t> planes_, numbers_, signs_, low_, classes_, seen_, some_;
   std::vector<float> items_, map_;      // of a channel, by slot and by position
   std::vector<std::uint32_t> targets_;  // where in map_ each 64 items belong, where that many always stay together
-  std::vector<std::uint64_t> scratch_;
   float unit_ = 0;  // 1/256 of the step
 };
 
