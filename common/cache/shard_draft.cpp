@@ -47,7 +47,7 @@ void ShardDraft::compress(std::uint32_t g) {
     if (layout_[i].whole_group)
       for (const std::vector<std::size_t>& other : bytes_)
         bytes.resize(std::max({bytes.size(), other[i], std::size_t{1}}));
-    frames_[g].push_back(compress_frame(bytes, track_.level));
+    frames_[g].push_back(compress_frame(bytes, track_.compression));
     bytes = {};
   }
 }
@@ -82,7 +82,7 @@ FileRecord ShardDraft::publish(const std::filesystem::path& cache, const ShardNo
   json["track"] = nlohmann::ordered_json::parse(track_.json());
   const std::uint64_t number = std::uint64_t{pass_} * plan_.shards_per_pass() + shard_;
   return write_container(cache / track_.directory() / shard_file_name(number), std::move(datasets), json.dump(),
-                         track_.level, track_.codec.form > Form::kSqrt8 ? table::kFlagForms : 0);
+                         track_.compression.level, track_.codec.form > Form::kSqrt8 ? table::kFlagForms : 0);
 }
 
 }  // namespace vitrine

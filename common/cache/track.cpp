@@ -81,9 +81,12 @@ void TrackInfo::check(const std::string& where) const {
     if (values > (1u << 28) && !few) fail(where, ": a view of over 2^28 values is not possible");
   }
   codec.check(shape, where);
-  if (!is_level(level))
-    fail(where, ": zstd level ", level, " is not allowed; expected from 1 to ", kHighestLevel, ", or from ", kLowestLevel,
+  if (!is_level(compression.level))
+    fail(where, ": zstd level ", compression.level, " is not allowed; expected from 1 to ", kHighestLevel, ", or from ", kLowestLevel,
          " to -1, which read faster and hardly compress");
+  if (const int window = compression.window_log; window != 0 && (window < kLowestWindow || window > kHighestWindow))
+    fail(where, ": a zstd window of 2^", window, " bytes is not allowed; expected from ", kLowestWindow, " to ", kHighestWindow,
+         ", or 0 for the level's own");
 }
 
 std::string TrackInfo::json() const {
@@ -98,7 +101,8 @@ std::string TrackInfo::json() const {
   out["shape"] = shape;
   out["form"] = form_name(codec.form);
   if (const auto settings = codec_json(codec); !settings.empty()) out["codec"] = settings;
-  out["level"] = level;
+  out["level"] = compression.level;
+  if (compression.window_log != 0) out["window"] = compression.window_log;
   out["plan"] = plan_hash;
   out["provenance"] = provenance;
   try {
@@ -129,7 +133,7 @@ TrackInfo TrackInfo::from_json(const std::string& json, const std::string& where
     }
     track.codec.form = form_from_name(in.at("form").get<std::string>(), where);
     read_codec(in.value("codec", nlohmann::json::object()), track.codec, where);
-    track.level = in.at("level").get<int>();
+    track.compression = {in.at("level").get<int>(), in.value("window", 0)};
     track.plan_hash = in.at("plan").get<std::string>();
     track.provenance = in.at("provenance").get<std::map<std::string, std::string>>();
   } catch (const nlohmann::json::exception& problem) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "common/codec/codec.h"
+#include "common/codec/frame.h"
 
 namespace vitrine {
 
@@ -19,7 +20,7 @@ struct TrackInfo {
   bool normalised = true;            ///< features: after the teacher's last LayerNorm
   std::vector<std::uint32_t> shape;  ///< of one view: [K], [C, H, W], [heads, H, W]
   CodecSettings codec;
-  int level = 1;  ///< zstd's, see is_level()
+  Compression compression;
   std::string plan_hash;
   std::map<std::string, std::string> provenance;  ///< free words for people: versions, precision, command
 

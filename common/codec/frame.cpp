@@ -22,10 +22,11 @@ void must(std::size_t result) {
 
 }  // namespace
 
-std::vector<std::byte> compress_frame(std::span<const std::byte> bytes, int level) {
+std::vector<std::byte> compress_frame(std::span<const std::byte> bytes, const Compression& compression) {
   const std::unique_ptr<ZSTD_CCtx, FreeContext> context(ZSTD_createCCtx());
   if (!context) throw std::bad_alloc();
-  must(ZSTD_CCtx_setParameter(context.get(), ZSTD_c_compressionLevel, level));
+  must(ZSTD_CCtx_setParameter(context.get(), ZSTD_c_compressionLevel, compression.level));
+  must(ZSTD_CCtx_setParameter(context.get(), ZSTD_c_windowLog, compression.window_log));
   must(ZSTD_CCtx_setParameter(context.get(), ZSTD_c_checksumFlag, 1));
   std::vector<std::byte> frame(ZSTD_compressBound(bytes.size()));
   const std::size_t size = ZSTD_compress2(context.get(), frame.data(), frame.size(), bytes.data(), bytes.size());

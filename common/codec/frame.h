@@ -21,8 +21,19 @@ constexpr bool is_level(int level) {
   return level >= kLowestLevel && level <= kHighestLevel && level != 0;
 }
 
-/// `level`: one of these. The same bytes and level give the same frame (with one version of libzstd).
-std::vector<std::byte> compress_frame(std::span<const std::byte> bytes, int level);
+/// The base-2 logarithms of windows that are taken: more than 2^27 bytes, a usual decoder refuses.
+inline constexpr int kLowestWindow = 10, kHighestWindow = 27;
+
+/// What decides a frame's bytes beside the data.
+struct Compression {
+  Compression(int level_ = 1, int window_log_ = 0) : level(level_), window_log(window_log_) {}
+  int level;       ///< see is_level()
+  int window_log;  ///< how far back zstd looks for what it has seen, 2^this bytes; 0: as far as the level does
+  bool operator==(const Compression&) const = default;
+};
+
+/// The same bytes and settings, which must be allowed ones, give the same frame (with one version of libzstd).
+std::vector<std::byte> compress_frame(std::span<const std::byte> bytes, const Compression& compression);
 
 /// Reusable state of decompression. Not for several threads at once.
 class Decompressor {

@@ -58,7 +58,7 @@ std::shared_ptr<const FeatureBasis> calibrate(const TrackReader& reader, const P
 TrackInfo recoded_track(const TrackInfo& from, const RecodeOptions& options) {
   TrackInfo made = from;
   made.codec = options.codec;
-  made.level = options.level;
+  made.compression = options.compression;
   std::string before = codec_words(from.codec);
   if (const auto earlier = from.provenance.find("recoded_from"); earlier != from.provenance.end())
     before += text("; itself from ", earlier->second);

@@ -17,7 +17,7 @@ struct RecodeOptions {
   std::filesystem::path to;
   CodecSettings codec;
   std::uint32_t calibration_views = 1024;  ///< transform: the first views of the track that its basis is made from
-  int level = 1;                           ///< zstd's
+  Compression compression;
   unsigned workers = 0;                    ///< groups in work at once; 0: one a core
 };
 

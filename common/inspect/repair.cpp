@@ -33,7 +33,8 @@ const TrackInfo* recoded_track(const Cache& cache, const std::string& directory)
 std::string recode_command(const TrackInfo& track, const fs::path& to) {
   const auto exact = [](double number) { return nlohmann::json(number).dump(); };
   std::string command = text("vitrine-cache recode SOURCE --from ", track.directory(), " --to '", to.string(),
-                             "' --form ", form_name(track.codec.form), " --level ", track.level);
+                             "' --form ", form_name(track.codec.form), " --level ", track.compression.level);
+  if (track.compression.window_log != 0) command += text(" --window ", track.compression.window_log);
   if (track.codec.max_error > 0) command += text(" --max-error ", exact(track.codec.max_error));
   if (track.codec.kept > 0) command += text(" --kept ", track.codec.kept);
   for (const double temperature : track.codec.temperatures)

@@ -116,6 +116,20 @@ void TapOptions::fields(Fields& f) {
   f.text("attention_form", attention_form, "fp32, fp16, int8 or sqrt8");
   f.integer("level", level, "zstd's level; -1 leaves alone what hardly shrinks: int8 takes 6 % more and reads several times as fast",
             {kLowestLevel, kHighestLevel});
+  const Range levels{kLowestLevel, kHighestLevel}, windows{0, kHighestWindow};
+  f.integer("logits_level", logits_level, "the same for logits alone; 0: taps.level", levels);
+  f.integer("features_level", features_level, "the same for features alone; 0: taps.level", levels);
+  f.integer("attention_level", attention_level, "the same for attention alone; 0: taps.level", levels);
+  f.integer("logits_window", logits_window, "logits: zstd looks back 2^this bytes, from 10 on; 0: as far as the level does", windows);
+  f.integer("features_window", features_window, "the same for features", windows);
+  f.integer("attention_window", attention_window, "the same for attention", windows);
+}
+
+Compression TapOptions::compression(const std::string& kind) const {
+  const auto [own, window] = kind == "logits"     ? std::pair(logits_level, logits_window)
+                             : kind == "features" ? std::pair(features_level, features_window)
+                                                  : std::pair(attention_level, attention_window);
+  return {own != 0 ? own : level, window};
 }
 
 Teacher::Teacher(const TeacherOptions& options, const TapOptions& taps)
@@ -164,7 +178,6 @@ std::vector<TrackInfo> Teacher::tracks(const Plan& plan) const {
   TrackInfo base;
   base.teacher = options_.name;
   base.weights_sha256 = weights_sha256_;
-  base.level = tap_options_.level;
   base.plan_hash = plan.hash();
   std::string classes;
   for (const std::string& name : plan.index().classes) classes += name + "\n";
@@ -183,6 +196,7 @@ std::vector<TrackInfo> Teacher::tracks(const Plan& plan) const {
   const auto add = [&](const char* kind, int block, std::vector<std::uint32_t> shape, const std::string& form) {
     TrackInfo track = base;
     track.kind = kind;
+    track.compression = tap_options_.compression(kind);
     track.block = block;
     track.normalised = track.kind == "features" && tap_options_.normalise;
     track.shape = std::move(shape);
@@ -198,6 +212,9 @@ std::vector<TrackInfo> Teacher::tracks(const Plan& plan) const {
       track.codec.max_error = tap_options_.max_error;
     else
       track.codec.check(track.shape, text("taps.", kind, "_form = \"", form, "\""));
+    if (const int window = track.compression.window_log; window != 0 && window < kLowestWindow)
+      fail("taps.", kind, "_window = ", window, " is no window of zstd; expected ", kLowestWindow, " to ", kHighestWindow,
+           ", or 0 for the level's own");
     out.push_back(std::move(track));
   };
   if (tap_options_.logits)

@@ -44,7 +44,7 @@ inline std::vector<TrackInfo> sample_tracks(const Plan& plan) {
   TrackInfo features = logits, attention = logits, exact = logits;
   features.kind = "features", features.block = 3, features.shape = {6, 2, 3}, features.codec.form = Form::kInt8;
   attention.kind = "attention", attention.block = 3, attention.shape = {2, 2, 3}, attention.codec.form = Form::kSqrt8;
-  exact.teacher = "other", exact.codec.form = Form::kFp32, exact.level = 3;
+  exact.teacher = "other", exact.codec.form = Form::kFp32, exact.compression = {3, 16};
   TrackInfo uniform = logits, few = logits, halves = logits;
   uniform.teacher = "uniform", uniform.codec = {.form = Form::kUniform, .max_error = 1.0 / 64};
   few.teacher = "few", few.codec = {.form = Form::kTopk, .max_error = 0.01, .kept = 2, .temperatures = {4, 1}};

@@ -2,6 +2,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <random>
 
 #include "common/base/error.h"
 #include "common/base/philox.h"
@@ -183,6 +184,22 @@ TEST_CASE("forms have names") {
   for (const Form form : {Form::kFp32, Form::kFp16, Form::kInt8, Form::kSqrt8})
     CHECK(form_from_name(form_name(form), "here") == form);
   CHECK(message_of([] { form_from_name("fp8", "track.json"); }).starts_with("track.json: \"fp8\""));
+}
+
+TEST_CASE("a frame's window says how far back a repetition is found") {
+  std::vector<std::byte> noise(8192), bytes;  // nothing to be found within it
+  std::mt19937 generator(3);
+  for (std::byte& one : noise) one = static_cast<std::byte>(generator());
+  for (int i = 0; i < 4; ++i) bytes.insert(bytes.end(), noise.begin(), noise.end());
+  const std::size_t near = compress_frame(bytes, {1, kLowestWindow}).size(), far = compress_frame(bytes, {1, 15}).size();
+  CHECK(near > bytes.size());
+  CHECK(far < bytes.size() / 3);
+  CHECK(compress_frame(bytes, 1) == compress_frame(bytes, {1, 0}));
+  for (const int window : {0, kLowestWindow, kHighestWindow}) {
+    std::vector<std::byte> out(bytes.size());
+    Decompressor().decompress(compress_frame(bytes, {1, window}), out, "here");
+    CHECK(out == bytes);
+  }
 }
 
 TEST_CASE("a frame comes back, and every damaged byte of it is noticed or harmless") {

@@ -79,6 +79,8 @@ TEST_CASE("what cannot be done is refused in one sentence before anything is wri
       {"not a word of the list", {"teacher.precision=fp8"}, {"teacher.precision", "fp8", "bf16"}},
       {"unknown form", {"taps.logits_form=fp12"}, {"taps.logits_form", "fp12"}},
       {"form for probabilities", {"taps.features_form=sqrt8"}, {"taps.features_form", "sqrt8"}},
+      {"no such level", {"taps.features_level=20"}, {"taps.features_level", "19"}},
+      {"no such window", {"taps.attention_window=9"}, {"taps.attention_window = 9", "10 to 27"}},
       {"no such block", {"taps.features=[2]"}, {"taps.features", "block 2", "0 to 1"}},
       {"block named twice", {"taps.features=[1, -1]"}, {"taps.features", "twice"}},
       {"nothing to keep", {"taps.logits=false", "taps.features=[]", "taps.attention=[]"}, {"taps keep nothing"}},

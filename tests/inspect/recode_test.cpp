@@ -82,8 +82,9 @@ TEST_CASE("recoding goes on where it stopped, with any number of workers, to the
   const Cache cache(sample.directory);
   RecodeOptions options{.to = sample.root / "whole", .workers = 1};
   options.codec = {.form = Form::kFp16};
+  options.compression = {2, 14};
   const TrackInfo& from = cache.track("features.3");
-  recode(cache, from, options);
+  CHECK(recode(cache, from, options).track.compression == Compression{2, 14});
   const auto whole = files_below(options.to);
   options.to = sample.root / "pieces";
   options.workers = 3;
@@ -169,6 +170,8 @@ TEST_CASE("what cannot be recoded is refused in one sentence") {
       {" --from features.3 --form fp15" + second, "fp15"},
       {" --from features.3 --form topk --kept 2" + second, "topk"},
       {" --from features.3 --form sqrt8" + second, "view"},
+      {" --from features.3 --form fp16 --window 9" + second, "2^9"},
+      {" --from features.3 --form fp16 --level 0" + second, "level 0"},
       {" --from other.aaaaaaaa/logits --form uniform" + second, "as uniform"},
       {" --from features.3 --form fp16", "--to"},
   };

@@ -134,7 +134,7 @@ void write_vit_tiny_cache(const std::filesystem::path& directory, const Plan& pl
   create_cache(directory, plan.index(), plan);
   for (std::uint32_t pass = 0; pass < passes; ++pass) write_recipes_of(directory, plan, pass);
   for (TrackInfo track : vit_tiny_tracks(plan)) {
-    track.level = level;
+    track.compression = level;
     create_track(directory, track);
     for (std::uint32_t shard = 0; shard < plan.shards_per_pass(); ++shard) {
       std::vector<std::vector<Array>> groups;
