@@ -49,7 +49,8 @@ std::optional<StreamItem> Batches::item(std::uint64_t n) {
     const std::uint64_t first = epoch * steps_per_epoch_, last = first + steps_per_epoch_;
     bool features = false;  // a phase that needs them may begin or end inside the epoch
     for (std::size_t i = 0; i < ScheduleOptions::kPhases; ++i)
-      features = features || (only_features(*options_.schedule.phases()[i]) && std::max(first, bounds[i]) < std::min(last, bounds[i + 1]));
+      features = features || (only_features(*options_.schedule.phases()[i]) &&
+                              std::max(first, bounds[i]) < std::min(last, bounds[i + 1]));
     order_ = epoch_order(options_.seed, epoch, source_.plan().groups_per_pass(), source_.passes(features));
     ordered_epoch_ = epoch;
   }

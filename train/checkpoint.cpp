@@ -24,7 +24,8 @@ void save_checkpoint(const std::filesystem::path& directory, const Checkpoint& c
   publish(directory / "last.json", json.dump(2) + "\n");
   for (const auto& entry : std::filesystem::directory_iterator(directory)) {
     const std::string other = entry.path().filename().string();
-    if (other.starts_with("checkpoint-") && other.ends_with(".safetensors") && other != name) std::filesystem::remove(entry.path());
+    if (other.starts_with("checkpoint-") && other.ends_with(".safetensors") && other != name)
+      std::filesystem::remove(entry.path());
   }
 }
 
@@ -42,7 +43,8 @@ std::optional<Checkpoint> load_checkpoint(const std::filesystem::path& directory
     out.settings = json.at("settings");
     const std::filesystem::path tensors = directory / json.at("tensors").get<std::string>();
     if (sha256_hex_of_file(tensors) != json.at("tensors_sha256").get<std::string>())
-      fail(tensors.string(), ": is not the file that ", path.string(), " names (another SHA-256); it is damaged, start again without resume");
+      fail(tensors.string(), ": is not the file that ", path.string(),
+           " names (another SHA-256); it is damaged, start again without resume");
     out.tensors = load_safetensors(tensors);
   } catch (const nlohmann::json::exception&) {
     fail(path.string(), ": is not a checkpoint of vitrine-train, or is damaged; start again without resume");
@@ -58,8 +60,9 @@ void check_same_settings(const std::string& before, const std::string& now, cons
     const bool more_new = static_cast<bool>(std::getline(new_lines, new_line));
     if (!more_old && !more_new) return;
     if (!more_old || !more_new || old_line != new_line)
-      fail(directory.string(), ": the checkpoint was made with ", more_old ? old_line : "fewer settings", ", this run has ",
-           more_new ? new_line : "fewer settings", "; resume with the same settings, or choose another output");
+      fail(directory.string(), ": the checkpoint was made with ", more_old ? old_line : "fewer settings",
+           ", this run has ", more_new ? new_line : "fewer settings",
+           "; resume with the same settings, or choose another output");
   }
 }
 

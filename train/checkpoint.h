@@ -1,6 +1,6 @@
-// All that a run needs to go on as if it had never stopped, in a directory: checkpoint-STEP.safetensors (weights, buffers,
-// optimizer) and last.json, which names it by its SHA-256. The JSON is published after the tensors and old tensors are removed
-// after it, so that at every moment last.json names a whole file.
+// All that a run needs to go on as if it had never stopped, in a directory: checkpoint-STEP.safetensors (weights,
+// buffers, optimizer) and last.json, which names it by its SHA-256. The JSON is published after the tensors and old
+// tensors are removed after it, so that at every moment last.json names a whole file.
 #ifndef VITRINE_TRAIN_CHECKPOINT_H_
 #define VITRINE_TRAIN_CHECKPOINT_H_
 
@@ -15,12 +15,12 @@ namespace vitrine {
 
 /// The stream's position is the step: order, augmentation and noise are functions of it.
 struct Checkpoint {
-  std::uint64_t step = 0;         ///< steps done
-  double best_score = -1;         ///< of validation (top-1 or agreement); -1: not judged yet
+  std::uint64_t step = 0;  ///< steps done
+  double best_score = -1;  ///< of validation (top-1 or agreement); -1: not judged yet
   double seconds = 0, core_seconds = 0;
-  std::string settings;           ///< of the run, those that change its meaning
+  std::string settings;  ///< of the run, those that change its meaning
   std::string plan_hash;
-  Tensors tensors;                ///< "model.NAME", "transformer.NAME", "optimizer.NAME"
+  Tensors tensors;  ///< "model.NAME", "transformer.NAME", "optimizer.NAME"
 };
 
 void save_checkpoint(const std::filesystem::path& directory, const Checkpoint& checkpoint);

@@ -45,10 +45,11 @@ void FeatureTransformerOptions::fields(Fields& f) {
            "mapping = \"pairs\"); 0: all positions alike",
            {0, 1});
   f.integer("se_ratio", se_ratio, "squeeze-and-excitation narrows the student's channels by this", {1, 4096});
-  f.integer("stage", stage,
-            "the student's stage whose attention, and single feature track, is compared: layer1 to layer4; 0: the deepest "
-            "whose map is as fine as the teacher's",
-            {0, 4});
+  f.integer(
+      "stage", stage,
+      "the student's stage whose attention, and single feature track, is compared: layer1 to layer4; 0: the deepest "
+      "whose map is as fine as the teacher's",
+      {0, 4});
   f.integers("stages", stages, "a stage for each of several tracks of features; empty: the one of equal relative depth",
              {1, 4});
   f.choice("mapping", mapping, {{"pairs", Mapping::kPairs}, {"adaptive", Mapping::kAdaptive}},

@@ -21,10 +21,7 @@ std::uint32_t single_stage(const FeatureTransformerOptions& options, const Targe
 
 Objective::Objective(const TrainOptions& options, const TargetShapes& shapes, const std::vector<std::int64_t>& widths,
                      int classes, int size, at::Device device)
-    : options_(options),
-      device_(device),
-      stage_(single_stage(options.transformer, shapes, size)),
-      topk_(shapes.topk) {
+    : options_(options), device_(device), stage_(single_stage(options.transformer, shapes, size)), topk_(shapes.topk) {
   const LossOptions& loss = options.loss;
   if (topk_ && (loss.output != OutputForm::kKl || loss.exits_weight > 0 ||
                 (loss.attention == AttentionForm::kGradient && loss.guidance_score == GuidanceScore::kTeacher)))

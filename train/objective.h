@@ -24,8 +24,8 @@ namespace vitrine {
 class Objective {
  public:
   /// `shapes`: of the targets; `widths`: of the student's stages, none for a ViT; `size`: the side of what it sees, in
-  /// pixels. Weights from torch's default generator. Throws Error when the options ask for maps or exits of a student without stages, or for exits without a
-  /// teacher.
+  /// pixels. Weights from torch's default generator. Throws Error when the options ask for maps or exits of a student
+  /// without stages, or for exits without a teacher.
   Objective(const TrainOptions& options, const TargetShapes& shapes, const std::vector<std::int64_t>& widths,
             int classes, int size, at::Device device);
 

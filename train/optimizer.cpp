@@ -108,8 +108,9 @@ void Sgd::step(double lr) {
       if (options_.momentum != 0) momenta.push_back(momentum_[i]);
     }
     if (weights.empty()) continue;
-    at::_fused_sgd_(weights, gradients, momenta, decayed ? options_.weight_decay : 0.0, options_.momentum, lr, /*dampening=*/0.0,
-                    options_.nesterov && options_.momentum != 0, /*maximize=*/false, /*is_first_step=*/false);
+    at::_fused_sgd_(weights, gradients, momenta, decayed ? options_.weight_decay : 0.0, options_.momentum, lr,
+                    /*dampening=*/0.0, options_.nesterov && options_.momentum != 0, /*maximize=*/false,
+                    /*is_first_step=*/false);
   }
 }
 

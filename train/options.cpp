@@ -5,14 +5,17 @@
 namespace vitrine {
 
 void TargetOptions::fields(Fields& f) {
-  f.choice("source", source, {{"none", TargetKind::kNone}, {"cache", TargetKind::kCache}, {"teacher", TargetKind::kTeacher}},
+  f.choice("source", source,
+           {{"none", TargetKind::kNone}, {"cache", TargetKind::kCache}, {"teacher", TargetKind::kTeacher}},
            "where the teacher's targets come from: nowhere (labels only), a cache, or the teacher itself");
   f.text("cache", cache, "the cache's directory");
   f.text("cache_teacher", cache_teacher, "which teacher of the cache, NAME or NAME.xxxxxxxx, when it has several");
-  f.text("features", features, "tracks of the feature term, for instance features.11, or several with commas; empty: no feature term");
+  f.text("features", features,
+         "tracks of the feature term, for instance features.11, or several with commas; empty: no feature term");
   f.text("attention", attention, "track of attention transfer, for instance attention.11; empty: none");
   f.flag("through_codec", through_codec, "a live teacher's targets take the codec's errors, as a cache's have");
-  f.integer("passes", passes, "without a cache: sweeps of the plan that epochs use in turn; 0: a new one each epoch", {0, 1e6});
+  f.integer("passes", passes, "without a cache: sweeps of the plan that epochs use in turn; 0: a new one each epoch",
+            {0, 1e6});
   f.text("class_map", class_map,
          "for a teacher of other classes: a file with a teacher class and a student class a line, by number or name; "
          "what has no counterpart is left out and the rest rescaled; empty: the classes are the same, or class_names");
@@ -23,13 +26,20 @@ void TargetOptions::fields(Fields& f) {
 }
 
 void ModelOptions::fields(Fields& f) {
-  f.choice<std::string>("kind", kind, {{"resnet", "resnet"}, {"vit", "vit"}}, "what is trained; a vit takes labels only");
+  f.choice<std::string>("kind", kind, {{"resnet", "resnet"}, {"vit", "vit"}},
+                        "what is trained; a vit takes labels only");
   f.choice<std::string>("arch", arch,
-                        {{"resnet18", "resnet18"}, {"resnet34", "resnet34"}, {"resnet50", "resnet50"}, {"resnet101", "resnet101"}, {"resnet152", "resnet152"}},
+                        {{"resnet18", "resnet18"},
+                         {"resnet34", "resnet34"},
+                         {"resnet50", "resnet50"},
+                         {"resnet101", "resnet101"},
+                         {"resnet152", "resnet152"}},
                         "which ResNet");
-  f.integer("width", width, "channels that a ResNet begins with; 64 is the published model, less is a slim one", {1, 4096});
+  f.integer("width", width, "channels that a ResNet begins with; 64 is the published model, less is a slim one",
+            {1, 4096});
   f.section("vit", vit, "sizes of the ViT");
-  f.text("weights", weights, "a .safetensors file to start from; a head of another size is replaced; empty: random weights");
+  f.text("weights", weights,
+         "a .safetensors file to start from; a head of another size is replaced; empty: random weights");
 }
 
 void TrainOptions::fields(Fields& f) {
@@ -40,35 +50,40 @@ void TrainOptions::fields(Fields& f) {
   f.choice<Labels>("labels", labels, {{"folders", Labels::kFolders}, {"none", Labels::kNone}},
                    "folders: the class folder of an image is its label; none: images need no class folders, and labels "
                    "teach nothing (r = 1)");
-  f.choice<VerifyImages>("verify_images", verify_images, {{"sample", VerifyImages::kSample}, {"all", VerifyImages::kAll}},
-                         "with a cache: read a hundredth of the images (at least 256) and ask for the sizes of all, or read all");
+  f.choice<VerifyImages>(
+      "verify_images", verify_images, {{"sample", VerifyImages::kSample}, {"all", VerifyImages::kAll}},
+      "with a cache: read a hundredth of the images (at least 256) and ask for the sizes of all, or read all");
   f.text("validation", validation, "images that choose the best checkpoint; empty: none");
-  f.choice<Select>("select", select,
-                   {{"auto", Select::kAuto},
-                    {"top1", Select::kTop1},
-                    {"agreement", Select::kAgreement},
-                    {"last", Select::kLast}},
-                   "what chooses the best checkpoint: top1 on validation; agreement there with the teacher of "
-                   "targets.teacher.weights, for which no labels are needed; last: nothing; auto: top1 with labels, else "
-                   "agreement where there are weights, else last");
+  f.choice<Select>(
+      "select", select,
+      {{"auto", Select::kAuto}, {"top1", Select::kTop1}, {"agreement", Select::kAgreement}, {"last", Select::kLast}},
+      "what chooses the best checkpoint: top1 on validation; agreement there with the teacher of "
+      "targets.teacher.weights, for which no labels are needed; last: nothing; auto: top1 with labels, else "
+      "agreement where there are weights, else last");
   f.text("test", test, "images that judge the final weights, once; empty: none");
   f.text("output", output, "directory for checkpoints, log.csv and summary.json");
   f.integer("size", size, "side of the student's square in pixels; 0: the teacher's", {0, 4096});
   f.integer("batch", batch, "views a step; divides the group or is a multiple of it", {1, 1048576});
-  f.integer("micro_batch", micro_batch, "views in one forward, to spare memory; divides batch; 0: the whole batch", {0, 1048576});
-  f.integer("lr_batch", lr_batch, "the batch that learning rates are meant for; they grow with batch / lr_batch; 0: as given", {0, 1048576});
-  f.integer("batch_norm_batches", batch_norm_batches, "BatchNorm's statistics are taken anew over so many batches at the end; 0: not", {0, 1e9});
+  f.integer("micro_batch", micro_batch, "views in one forward, to spare memory; divides batch; 0: the whole batch",
+            {0, 1048576});
+  f.integer("lr_batch", lr_batch,
+            "the batch that learning rates are meant for; they grow with batch / lr_batch; 0: as given", {0, 1048576});
+  f.integer("batch_norm_batches", batch_norm_batches,
+            "BatchNorm's statistics are taken anew over so many batches at the end; 0: not", {0, 1e9});
   f.integer("seed", seed, "of weights, order, augmentation and noise", {0, 9e18});
   f.text("device", device, "cpu, cuda or cuda:N");
-  f.choice<std::string>("precision", precision, {{"fp32", "fp32"}, {"bf16", "bf16"}, {"fp16", "fp16"}}, "arithmetic of the student; weights and gradients stay FP32");
+  f.choice<std::string>("precision", precision, {{"fp32", "fp32"}, {"bf16", "bf16"}, {"fp16", "fp16"}},
+                        "arithmetic of the student; weights and gradients stay FP32");
   f.integer("threads", threads, "of the student's arithmetic; 0: one a core", {0, 4096});
   f.integer("workers", workers, "groups in work at once; 0: one a core", {0, 4096});
   f.integer("eval_every", eval_every, "epochs between validations", {1, 1e6});
   f.integer("checkpoint_every", checkpoint_every, "steps between checkpoints; 0: at each epoch's end", {0, 1e9});
   f.integer("log_every", log_every, "steps between lines of log.csv", {1, 1e9});
-  f.integer("max_steps", max_steps, "stop after this step, with a checkpoint to resume from; 0: at the schedule's end", {0, 9e18});
+  f.integer("max_steps", max_steps, "stop after this step, with a checkpoint to resume from; 0: at the schedule's end",
+            {0, 9e18});
   f.flag("resume", resume, "go on from the last checkpoint in output, when there is one");
-  f.number("feature_noise", feature_noise, "noise on teacher features, in standard deviations of each channel", {0, 10});
+  f.number("feature_noise", feature_noise, "noise on teacher features, in standard deviations of each channel",
+           {0, 10});
   f.number("clip_norm", clip_norm, "largest norm of the gradient; 0: any", {0, 1e9});
   f.number("crop_fraction", crop_fraction, "share of the resized picture that validation keeps", {0.1, 1});
   f.numbers("mean", mean, "subtracted from each colour in [0, 1]", {0, 1});

@@ -33,15 +33,16 @@ enum class Select {
 
 struct TargetOptions {
   TargetKind source = TargetKind::kNone;
-  std::string cache;             ///< directory, for "cache"
-  std::string cache_teacher;     ///< which teacher of the cache, when it has several
-  std::string features;          ///< tracks whose maps the feature term uses ("features.5, features.11"); empty: none
-  std::string attention;         ///< track for attention transfer; empty: none
-  bool through_codec = true;     ///< "teacher": targets as a cache would give them back
-  std::uint32_t passes = 0;      ///< "teacher" and "none": sweeps of the plan that epochs use in turn; 0: a new one an epoch
+  std::string cache;          ///< directory, for "cache"
+  std::string cache_teacher;  ///< which teacher of the cache, when it has several
+  std::string features;       ///< tracks whose maps the feature term uses ("features.5, features.11"); empty: none
+  std::string attention;      ///< track for attention transfer; empty: none
+  bool through_codec = true;  ///< "teacher": targets as a cache would give them back
+  /// "teacher" and "none": sweeps of the plan that epochs use in turn; 0: a new one an epoch
+  std::uint32_t passes = 0;
   std::string class_map, class_names;  ///< files for a teacher of other classes (class_map.h); empty: none
-  TeacherOptions teacher;        ///< for "teacher"
-  TapOptions taps;               ///< for "teacher": as vitrine-extract's
+  TeacherOptions teacher;              ///< for "teacher"
+  TapOptions taps;                     ///< for "teacher": as vitrine-extract's
 
   void fields(Fields& f);
   ClassMapFiles class_map_files() const { return {class_map, class_names}; }
@@ -50,9 +51,9 @@ struct TargetOptions {
 struct ModelOptions {
   std::string kind = "resnet";  ///< "resnet" or "vit"
   std::string arch = "resnet18";
-  std::uint32_t width = 64;     ///< of a ResNet: channels of its first stage
-  VitOptions vit;               ///< for "vit"
-  std::string weights;          ///< a .safetensors file to start from; empty: random
+  std::uint32_t width = 64;  ///< of a ResNet: channels of its first stage
+  VitOptions vit;            ///< for "vit"
+  std::string weights;       ///< a .safetensors file to start from; empty: random
 
   void fields(Fields& f);
 };
@@ -63,19 +64,19 @@ struct TrainOptions {
   Labels labels = Labels::kFolders;
   std::string validation;  ///< judged each eval_every epochs, picks the best checkpoint; empty: none
   Select select = Select::kAuto;
-  std::string test;        ///< judged once, with the final weights; empty: none
-  std::string output;      ///< directory for checkpoints, log and summary
-  std::uint32_t size = 0;  ///< side of the student's square; 0: the teacher's
-  std::uint32_t batch = 64;        ///< views a step
-  std::uint32_t micro_batch = 0;   ///< views in one forward, whose gradients add up to the step's; 0: all
-  std::uint32_t lr_batch = 0;      ///< learning rates are meant for this batch and grow with batch / lr_batch; 0: as given
+  std::string test;               ///< judged once, with the final weights; empty: none
+  std::string output;             ///< directory for checkpoints, log and summary
+  std::uint32_t size = 0;         ///< side of the student's square; 0: the teacher's
+  std::uint32_t batch = 64;       ///< views a step
+  std::uint32_t micro_batch = 0;  ///< views in one forward, whose gradients add up to the step's; 0: all
+  std::uint32_t lr_batch = 0;  ///< learning rates are meant for this batch and grow with batch / lr_batch; 0: as given
   std::uint32_t batch_norm_batches = 0;  ///< at the end BatchNorm's statistics are taken anew over these; 0: not
   VerifyImages verify_images = VerifyImages::kSample;  ///< with a cache, how far its index is believed
   std::uint64_t seed = 0;
   std::string device = "cpu";
   std::string precision = "fp32";  ///< "fp32", "bf16" or "fp16" (with a gradient scaler)
-  std::uint32_t threads = 0;  ///< of the student's arithmetic; 0: one a core
-  std::uint32_t workers = 0;  ///< groups in work at once; 0: one a core
+  std::uint32_t threads = 0;       ///< of the student's arithmetic; 0: one a core
+  std::uint32_t workers = 0;       ///< groups in work at once; 0: one a core
   std::uint32_t eval_every = 1, checkpoint_every = 0, log_every = 10;
   std::uint64_t max_steps = 0;
   bool resume = false;
@@ -83,14 +84,14 @@ struct TrainOptions {
   std::vector<double> mean = {0.485, 0.456, 0.406}, deviation = {0.229, 0.224, 0.225};
   ModelOptions model;
   TargetOptions targets;
-  PlanOptions plan;        ///< without a cache
+  PlanOptions plan;  ///< without a cache
   AugmentOptions augment;
   FeatureTransformerOptions transformer;
   LossOptions loss;
   ScheduleOptions schedule;
   OptimizerOptions optimizer;
   AverageOptions average;
-  ScalerOptions scaler;    ///< for "fp16"
+  ScalerOptions scaler;  ///< for "fp16"
 
   void fields(Fields& f);
   /// What `select` means for this run: not kAuto. Without validation images kLast.

@@ -38,7 +38,8 @@ int picture_size(const TrainOptions& options) {
 /// How many classes the model of these weights tells apart.
 std::int64_t outputs(const Tensors& weights, const std::filesystem::path& checkpoint) {
   for (const char* name : {"fc.weight", "head.weight"})
-    if (const auto found = weights.find(name); found != weights.end() && found->second.dim() == 2) return found->second.size(0);
+    if (const auto found = weights.find(name); found != weights.end() && found->second.dim() == 2)
+      return found->second.size(0);
   fail(checkpoint.string(), ": has neither fc.weight nor head.weight; give a classifier's checkpoint");
 }
 
@@ -87,7 +88,9 @@ Report evaluate_checkpoint(const TrainOptions& options, const std::filesystem::p
          "\"; give the configuration that it was trained with");
   const bool labelled = options.labels != Labels::kNone, taught = !options.targets.teacher.weights.empty();
   if (!labelled && !taught)
-    fail("labels = \"none\" leaves --evaluate agreement with the teacher alone, and targets.teacher.weights is not given; give it, or labels");
+    fail(
+        "labels = \"none\" leaves --evaluate agreement with the teacher alone, and targets.teacher.weights is not "
+        "given; give it, or labels");
   const Evaluation evaluation({folder, {}, options.labels}, picture_size(options), options);
   const std::vector<std::string>& names = evaluation.index().classes;
   const auto classes = labelled ? static_cast<std::int64_t>(names.size()) : outputs(weights, checkpoint);
@@ -135,7 +138,8 @@ std::string as_text(const Report& report) {
 }
 
 std::string as_json(const Report& report) {
-  nlohmann::ordered_json json = {{"checkpoint", report.checkpoint}, {"images_in", report.folder}, {"images", report.images}};
+  nlohmann::ordered_json json = {
+      {"checkpoint", report.checkpoint}, {"images_in", report.folder}, {"images", report.images}};
   if (report.judgement) {
     const Accuracy accuracy = report.judgement->accuracy();
     json["top1"] = accuracy.top1;

@@ -15,7 +15,7 @@
 namespace vitrine {
 
 struct Report {
-  std::string checkpoint, folder;      ///< paths, as given
+  std::string checkpoint, folder;  ///< paths, as given
   std::uint64_t images = 0;
   std::vector<std::string> classes;    ///< names; none without labels
   std::optional<Judgement> judgement;  ///< what labels are needed for; none with labels = "none"

@@ -31,8 +31,8 @@ struct LogLine {
 
 class RunLog {
  public:
-  /// Goes on with a log that is there: lines beyond `first_step` (of a run that was stopped after its last checkpoint) are
-  /// dropped. Throws Error when the directory cannot be written.
+  /// Goes on with a log that is there: lines beyond `first_step` (of a run that was stopped after its last checkpoint)
+  /// are dropped. Throws Error when the directory cannot be written.
   RunLog(const std::filesystem::path& directory, std::uint64_t first_step);
 
   /// Absent terms and a scaler that is not there are empty cells.

@@ -23,7 +23,10 @@ double warm_up(std::uint64_t step, std::uint64_t steps) {
 }
 
 void PhaseOptions::fields(Fields& f) {
-  f.number("epochs", epochs, "passes over the images in this phase, fractions as well (a share, with schedule.epochs); 0 leaves the phase out", {0, 1e6});
+  f.number(
+      "epochs", epochs,
+      "passes over the images in this phase, fractions as well (a share, with schedule.epochs); 0 leaves the phase out",
+      {0, 1e6});
   f.number("lr", lr, "learning rate at the phase's start", {0, 1e3});
   f.number("lr_end", lr_end, "learning rate at the phase's end (cosine only)", {0, 1e3});
   f.choice("schedule", schedule, {{"constant", LearningRate::kConstant}, {"cosine", LearningRate::kCosine}},
@@ -62,7 +65,10 @@ ScheduleOptions::ScheduleOptions() {
 }
 
 void ScheduleOptions::fields(Fields& f) {
-  f.number("epochs", epochs, "of the whole run; the phases' lengths are then shares of it, by their part of their sum; 0: they are epochs", {0, 1e6});
+  f.number(
+      "epochs", epochs,
+      "of the whole run; the phases' lengths are then shares of it, by their part of their sum; 0: they are epochs",
+      {0, 1e6});
   f.section("align", align, "first phase: the student stays as it is, the feature transformer learns to match it");
   f.section("joint", joint, "second phase: everything learns");
   f.section("fine_tune", fine_tune, "third phase: the labels gain weight");
@@ -70,7 +76,8 @@ void ScheduleOptions::fields(Fields& f) {
   f.number("w_feat_to", w_feat_to, "weight of the feature and attention terms at the run's end", {0, 1e6});
   f.number("w_out_from", w_out_from, "weight of the output term at the run's start", {0, 1e6});
   f.number("w_out_to", w_out_to, "weight of the output term at the run's end", {0, 1e6});
-  f.choice("w_ramp", w_ramp, {{"linear", Ramp::kLinear}, {"cosine", Ramp::kCosine}}, "how these weights go from one to the other");
+  f.choice("w_ramp", w_ramp, {{"linear", Ramp::kLinear}, {"cosine", Ramp::kCosine}},
+           "how these weights go from one to the other");
 }
 
 namespace {

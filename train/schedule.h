@@ -28,8 +28,9 @@ enum class Ramp { kLinear, kCosine };
 
 /// One phase of a run. A phase of length 0 is left out.
 struct PhaseOptions {
-  std::string name;  // "align", "joint" or "fine_tune": fixed, names the phase in logs and in the configuration
-  double epochs = 0;   // its length; a phase may begin in the middle of an epoch. A share of ScheduleOptions::epochs, where that is set
+  std::string name;   // "align", "joint" or "fine_tune": fixed, names the phase in logs and in the configuration
+  double epochs = 0;  // its length; a phase may begin in the middle of an epoch. A share of ScheduleOptions::epochs,
+                      // where that is set
   double lr = 0.001;
   double lr_end = 0;  // where a cosine ends
   LearningRate schedule = LearningRate::kCosine;
@@ -51,10 +52,11 @@ struct LossWeights {
 };
 
 /// Align (only the feature transformer learns, on feature terms), joint (everything), fine-tune (labels gain weight),
-/// in this order. The terms' weights follow the progress of the whole run: dynamic weights are 0.7 to 0.3 for features and
-/// 0.3 to 0.7 for outputs, which together weigh half as much beside the labels as the constant ones here.
+/// in this order. The terms' weights follow the progress of the whole run: dynamic weights are 0.7 to 0.3 for features
+/// and 0.3 to 0.7 for outputs, which together weigh half as much beside the labels as the constant ones here.
 struct ScheduleOptions {
-  /// Of the whole run. 0: the phases' lengths are in epochs. Otherwise they are relative: each phase has its part of their sum.
+  /// Of the whole run. 0: the phases' lengths are in epochs. Otherwise they are relative: each phase has its part of
+  /// their sum.
   double epochs = 0;
   PhaseOptions align;
   PhaseOptions joint;
@@ -75,11 +77,12 @@ struct ScheduleOptions {
   double run_epochs() const;
 };
 
-/// A run's phases in steps: phase i has the steps from bounds[i] to bounds[i + 1], and the last bound is the run's length.
+/// A run's phases in steps: phase i has the steps from bounds[i] to bounds[i + 1], and the last bound is the run's
+/// length.
 using PhaseBounds = std::array<std::uint64_t, ScheduleOptions::kPhases + 1>;
 
-/// When every epoch has `steps_per_epoch` steps; each bound is the step nearest to the lengths before it. Throws Error for a
-/// run without a step and for a phase that is not of length 0 but shorter than a step.
+/// When every epoch has `steps_per_epoch` steps; each bound is the step nearest to the lengths before it. Throws Error
+/// for a run without a step and for a phase that is not of length 0 but shorter than a step.
 PhaseBounds phase_bounds(const ScheduleOptions& options, std::uint64_t steps_per_epoch);
 
 /// What holds at one step. `phase` points into the ScheduleOptions that it came from.

@@ -39,7 +39,8 @@ std::vector<Value> reordered(const std::vector<Value>& values, const std::vector
 
 }  // namespace
 
-GroupBatch make_group(const TargetSource& source, const ViewMaker& views, const StreamOptions& options, const StreamItem& item) {
+GroupBatch make_group(const TargetSource& source, const ViewMaker& views, const StreamOptions& options,
+                      const StreamItem& item) {
   const std::vector<Recipe> recipes = source.recipes(item.key);
   const auto count = static_cast<std::uint32_t>(recipes.size());
   const auto teacher_size = static_cast<int>(source.plan().options().image_size);
@@ -48,7 +49,9 @@ GroupBatch make_group(const TargetSource& source, const ViewMaker& views, const 
   if (const auto hash = source.picture_hash(item.key); hash && options.size == teacher_size) {
     const std::size_t at = item.key.group % count * view_bytes;
     if (picture_hash(std::span(pictures).subspan(at, view_bytes)) != *hash)
-      fail("pass ", item.key.pass, ", group ", item.key.group, ": the student's picture is not the one that the teacher saw; this machine decodes images in another way (other versions of libjpeg, libpng or libwebp), extract again here or train with those versions");
+      fail("pass ", item.key.pass, ", group ", item.key.group,
+           ": the student's picture is not the one that the teacher saw; this machine decodes images in another way "
+           "(other versions of libjpeg, libpng or libwebp), extract again here or train with those versions");
   }
   GroupBatch batch;
   if (source.needs_pictures() && options.size != teacher_size) {
@@ -71,8 +74,8 @@ GroupBatch make_group(const TargetSource& source, const ViewMaker& views, const 
     batch.label.push_back(label_of(recipe));
     batch.partner_label.push_back(label_of(recipe.mix == Mix::kNone ? recipe : recipes[recipe.partner]));
     batch.own_share.push_back(static_cast<float>(own_share(recipe)));
-    augment(std::span(batch.pictures).subspan(i * view_bytes, view_bytes), options.size, options.augment, options.seed, item.epoch,
-            item.key.pass, std::uint64_t{item.key.group} * count + order[i]);
+    augment(std::span(batch.pictures).subspan(i * view_bytes, view_bytes), options.size, options.augment, options.seed,
+            item.epoch, item.key.pass, std::uint64_t{item.key.group} * count + order[i]);
   }
   return batch;
 }
@@ -109,7 +112,9 @@ GroupStream::GroupStream(const TargetSource& source, const ViewMaker& views, Str
         if (!item) control.stop();
         return item.value_or(StreamItem{});
       };
-      const auto make = [&](const StreamItem& item) { return std::make_shared<GroupBatch>(make_group(source, views, options, item)); };
+      const auto make = [&](const StreamItem& item) {
+        return std::make_shared<GroupBatch>(make_group(source, views, options, item));
+      };
       const auto hand_over = [&](const std::shared_ptr<GroupBatch>& batch) {
         std::unique_lock lock(shared.mutex);
         shared.changed.wait(lock, [&] { return shared.stop || shared.ready.size() < shared.capacity; });
@@ -117,9 +122,11 @@ GroupStream::GroupStream(const TargetSource& source, const ViewMaker& views, Str
         shared.changed.notify_all();
       };
       arena.execute([&] {
-        tbb::parallel_pipeline(tokens, tbb::make_filter<void, StreamItem>(tbb::filter_mode::serial_in_order, take) &
-                                           tbb::make_filter<StreamItem, std::shared_ptr<GroupBatch>>(tbb::filter_mode::parallel, make) &
-                                           tbb::make_filter<std::shared_ptr<GroupBatch>, void>(tbb::filter_mode::serial_in_order, hand_over));
+        tbb::parallel_pipeline(
+            tokens,
+            tbb::make_filter<void, StreamItem>(tbb::filter_mode::serial_in_order, take) &
+                tbb::make_filter<StreamItem, std::shared_ptr<GroupBatch>>(tbb::filter_mode::parallel, make) &
+                tbb::make_filter<std::shared_ptr<GroupBatch>, void>(tbb::filter_mode::serial_in_order, hand_over));
       });
     } catch (...) {
       const std::lock_guard lock(shared.mutex);

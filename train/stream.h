@@ -1,5 +1,5 @@
-// The student's side of the data: groups of views with their labels and targets, made ahead on a bounded pipeline and handed
-// over in the order in which they were asked for.
+// The student's side of the data: groups of views with their labels and targets, made ahead on a bounded pipeline and
+// handed over in the order in which they were asked for.
 #ifndef VITRINE_TRAIN_STREAM_H_
 #define VITRINE_TRAIN_STREAM_H_
 
@@ -25,29 +25,31 @@ struct StreamItem {
 struct GroupBatch {
   StreamItem item;
   std::uint32_t views = 0;
-  std::vector<std::uint8_t> pictures;  ///< [views, size, size, 3]
+  std::vector<std::uint8_t> pictures;              ///< [views, size, size, 3]
   std::vector<std::int64_t> label, partner_label;  ///< -1: none
   std::vector<float> own_share;
   GroupTargets targets;
 };
 
 struct StreamOptions {
-  int size = 224;             ///< of the student's pictures
+  int size = 224;  ///< of the student's pictures
   std::uint64_t seed = 0;
   std::uint32_t workers = 1;  ///< threads
   std::uint32_t ahead = 4;    ///< groups in work or waiting, at most
   AugmentOptions augment;
-  bool labels = true;         ///< off: no view has a label, whatever the recipes say
+  bool labels = true;  ///< off: no view has a label, whatever the recipes say
 };
 
 /// One group, from its place alone: what the pipeline's workers do. Any thread. Throws Error when the picture at equal
 /// resolution is not the one that the teacher saw, naming pass and group.
-GroupBatch make_group(const TargetSource& source, const ViewMaker& views, const StreamOptions& options, const StreamItem& item);
+GroupBatch make_group(const TargetSource& source, const ViewMaker& views, const StreamOptions& options,
+                      const StreamItem& item);
 
 /// `source` and `views` must outlive it. One thread may call next().
 class GroupStream {
  public:
-  /// `items(n)`: the n-th group to make, or nothing at the end; called in order from `first` on, by one thread at a time.
+  /// `items(n)`: the n-th group to make, or nothing at the end; called in order from `first` on, by one thread at a
+  /// time.
   GroupStream(const TargetSource& source, const ViewMaker& views, StreamOptions options,
               std::function<std::optional<StreamItem>(std::uint64_t)> items, std::uint64_t first);
   /// Stops the workers; groups made ahead are dropped.

@@ -77,7 +77,9 @@ class NoTargets : public TargetSource {
  public:
   NoTargets(const TrainOptions& options, std::shared_ptr<const ImageIndex> index)
       : plan_(std::move(index), options.plan),
-        passes_(options.targets.passes > 0 ? options.targets.passes : static_cast<std::uint32_t>(std::ceil(std::max(1.0, options.schedule.run_epochs())))) {}
+        passes_(options.targets.passes > 0
+                    ? options.targets.passes
+                    : static_cast<std::uint32_t>(std::ceil(std::max(1.0, options.schedule.run_epochs())))) {}
 
   const Plan& plan() const override { return plan_; }
   TargetShapes shapes() const override { return {}; }
@@ -316,8 +318,7 @@ std::unique_ptr<TargetSource> make_target_source(const TrainOptions& options, st
   std::unique_ptr<TargetSource> source = unmapped_source(options, index);
   ClassMap map = read_class_map(files, static_cast<std::uint32_t>(source->shapes().classes), index->classes);
   auto mapped = std::make_unique<MappedTargets>(std::move(source), std::move(map));
-  const ViewMaker views(options.folders(), index,
-                        mapped->plan().options().image_size);
+  const ViewMaker views(options.folders(), index, mapped->plan().options().image_size);
   describe(*mapped, views);
   return mapped;
 }

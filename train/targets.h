@@ -31,7 +31,7 @@ struct TargetShapes {
   std::int64_t classes = 0;  ///< of the teacher, or with a class map of the student; 0 without logits
   /// With a class map that leaves some of the student's classes without a counterpart: those that logits are of.
   std::vector<std::int64_t> columns;
-  bool topk = false;         ///< logits are packed rows of the largest
+  bool topk = false;  ///< logits are packed rows of the largest
 };
 
 /// The tracks that `features` of the options names: "features.5, features.11" is two.

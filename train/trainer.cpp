@@ -23,9 +23,13 @@ namespace vitrine {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-double since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+double since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
 
-std::uint32_t cores() { return std::max(1u, std::thread::hardware_concurrency()); }
+std::uint32_t cores() {
+  return std::max(1u, std::thread::hardware_concurrency());
+}
 
 // Seeded at the last moment: a live teacher's construction draws weights too, and must not move the student's.
 Network seeded_network(const TrainOptions& options, std::size_t classes, at::Device device) {
@@ -53,9 +57,10 @@ class Averaged {
 
 std::string meaningful_settings(const TrainOptions& options) {
   static constexpr const char* kFree[] = {
-      "output ",        "workers ",           "device ",               "eval_every ", "checkpoint_every ", "log_every ",
-      "max_steps ",     "resume ",            "validation ",           "test ",       "images ",           "unlabelled ",
-      "targets.cache ", "targets.class_map ", "targets.class_names ",  "verify_images "};
+      "output ",       "workers ",    "device ",        "eval_every ",        "checkpoint_every ",
+      "log_every ",    "max_steps ",  "resume ",        "validation ",        "test ",
+      "images ",       "unlabelled ", "targets.cache ", "targets.class_map ", "targets.class_names ",
+      "verify_images "};
   std::istringstream lines(config_as_toml(options));
   std::string out, line;
   while (std::getline(lines, line)) {
@@ -95,7 +100,8 @@ Trainer::Trainer(const TrainOptions& options)
   objective_ = std::make_unique<Objective>(options_, source_->shapes(), network_.widths(), static_cast<int>(classes_),
                                            size_, device_);
   NamedParameters parameters;
-  for (const auto& item : network_.module().named_parameters()) parameters.emplace_back("model." + item.key(), item.value());
+  for (const auto& item : network_.module().named_parameters())
+    parameters.emplace_back("model." + item.key(), item.value());
   for (const auto& [name, module] : objective_->modules())
     for (const auto& item : module->named_parameters()) parameters.emplace_back(name + "." + item.key(), item.value());
   optimizer_ = make_optimizer(std::move(parameters), options_.optimizer);
@@ -117,9 +123,12 @@ void Trainer::check_phases() const {
            options_.labels == Labels::kNone ? " (labels = \"none\")" : "", "; switch a term on, or set schedule.",
            phase->name, ".epochs = 0");
     if (only_features(*phase) && source_->shapes().features.empty())
-      fail("schedule.", phase->name, " learns from feature maps alone, but targets.features names no track; name one or set schedule.", phase->name, ".epochs = 0");
+      fail("schedule.", phase->name,
+           " learns from feature maps alone, but targets.features names no track; name one or set schedule.",
+           phase->name, ".epochs = 0");
     if (source_->passes(only_features(*phase)).empty())
-      fail("no pass is complete in every track that schedule.", phase->name, " needs; let vitrine-extract finish, or train without them");
+      fail("no pass is complete in every track that schedule.", phase->name,
+           " needs; let vitrine-extract finish, or train without them");
   }
 }
 
@@ -137,7 +146,8 @@ Tensors Trainer::state() {
 }
 
 void Trainer::save(std::uint64_t step, double seconds, double used_core_seconds) {
-  save_checkpoint(options_.output, {step, best_score_, seconds, used_core_seconds, meaningful_settings(options_), source_->plan().hash(), state()});
+  save_checkpoint(options_.output, {step, best_score_, seconds, used_core_seconds, meaningful_settings(options_),
+                                    source_->plan().hash(), state()});
 }
 
 void Trainer::restore() {
@@ -145,7 +155,8 @@ void Trainer::restore() {
   if (!checkpoint) return;
   check_same_settings(checkpoint->settings, meaningful_settings(options_), options_.output);
   if (checkpoint->plan_hash != source_->plan().hash())
-    fail(options_.output, ": the checkpoint was made on the plan ", checkpoint->plan_hash, ", this run has ", source_->plan().hash(), "; resume with the same images and cache");
+    fail(options_.output, ": the checkpoint was made on the plan ", checkpoint->plan_hash, ", this run has ",
+         source_->plan().hash(), "; resume with the same images and cache");
   std::map<std::string, Tensors> parts;
   for (const auto& [name, tensor] : checkpoint->tensors) {
     const std::size_t dot = name.find('.');
@@ -201,7 +212,8 @@ Trainer::Stepped Trainer::step(const Batch& whole, const SchedulePoint& point, s
     stepped.loss = combine(stepped.terms, options_.loss, weights).item<double>();
     // Half precision may overflow while the scale is still falling; below 1 nothing is scaled up any more.
     if (!std::isfinite(stepped.loss) && (!scaler_ || scaler_->scale() < 1))
-      fail("the loss is not finite at step ", number + 1, " (", phase.name, "); lower schedule.", phase.name, ".lr, or set clip_norm");
+      fail("the loss is not finite at step ", number + 1, " (", phase.name, "); lower schedule.", phase.name,
+           ".lr, or set clip_norm");
   }
   return stepped;
 }
@@ -221,13 +233,16 @@ void Trainer::describe() const {
   const std::uint64_t views = std::uint64_t{source_->plan().groups_per_pass()} * source_->plan().options().group;
   const double epochs = options_.schedule.run_epochs();
   const std::size_t passes = source_->passes(false).size();
-  const auto times = [](double sweeps, std::size_t stored) { return text(sweeps / static_cast<double>(stored), " times"); };
+  const auto times = [](double sweeps, std::size_t stored) {
+    return text(sweeps / static_cast<double>(stored), " times");
+  };
   note(text(human_count(steps_), " steps of ", options_.batch, " views; ", passes, " passes of ", human_count(views),
             " views, so each view is seen ", times(epochs, passes),
             epochs > static_cast<double>(passes) ? "; each round over the passes takes them in another order" : ""));
   const std::size_t complete = source_->passes(true).size();
   for (std::size_t i = 0; i < ScheduleOptions::kPhases; ++i)
-    if (const PhaseOptions& phase = *options_.schedule.phases()[i]; phase.epochs > 0 && only_features(phase) && complete < passes)
+    if (const PhaseOptions& phase = *options_.schedule.phases()[i];
+        phase.epochs > 0 && only_features(phase) && complete < passes)
       note(text("schedule.", phase.name, " uses the ", complete, " passes that have features, each view ",
                 times(options_.schedule.phase_epochs(i), complete)));
   if (const std::string pairs = objective_->pairs(); !pairs.empty()) note(pairs);
@@ -272,7 +287,8 @@ void Trainer::reestimate_batch_norm() {
   const std::uint64_t count = std::min<std::uint64_t>(options_.batch_norm_batches, steps_);
   for (std::uint64_t i = 0; i < count; ++i) {
     const Autocast autocast(device_, arithmetic_type(options_.precision));
-    network_.forward(normalise_pictures(batches_->next().pictures, three_colours(options_.mean, "mean"), three_colours(options_.deviation, "deviation")));
+    network_.forward(normalise_pictures(batches_->next().pictures, three_colours(options_.mean, "mean"),
+                                        three_colours(options_.deviation, "deviation")));
   }
   batches_->stop();
 }
@@ -326,11 +342,13 @@ TrainResult Trainer::run(const std::atomic<bool>& stop) {
         LogLine line{number + 1, point, stepped.loss, stepped.terms, std::nullopt, 0, seconds(), wait_share(), used()};
         if (scaler_) line.scale = scaler_->scale(), line.skipped = scaler_->skipped();
         log.add(line);
-        if (const Objective::Mapped& mapped = objective_->mapped(); mapped.weights.defined()) log.add(number + 1, mapped);
+        if (const Objective::Mapped& mapped = objective_->mapped(); mapped.weights.defined())
+          log.add(number + 1, mapped);
         suffix = text(point.phase->name, ", loss ", stepped.loss);
       }
       progress.advance(options_.batch, suffix);
-      const bool epoch_ends = (number + 1) % steps_per_epoch_ == 0 || number + 1 == steps_;  // the last may be part of one
+      const bool epoch_ends =
+          (number + 1) % steps_per_epoch_ == 0 || number + 1 == steps_;  // the last may be part of one
       if (epoch_ends && validation && ((point.epoch + 1) % options_.eval_every == 0 || number + 1 == steps_))
         note(text("epoch ", point.epoch + 1, ", ", point.phase->name, ": ", judge(*validation, result)));
       const bool due = options_.checkpoint_every > 0 ? (number + 1) % options_.checkpoint_every == 0 : epoch_ends;

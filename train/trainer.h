@@ -25,29 +25,30 @@ class Evaluation;
 
 struct TrainResult {
   std::uint64_t steps = 0;
-  bool finished = false;              ///< false: stopped before the schedule's end; resume goes on
+  bool finished = false;  ///< false: stopped before the schedule's end; resume goes on
   std::optional<Accuracy> validation, test;
-  std::optional<double> agreement;    ///< on the validation images, where that is what chooses
+  std::optional<double> agreement;  ///< on the validation images, where that is what chooses
   double wall_seconds = 0, core_seconds = 0, wait_share = 0;
   std::uint64_t images_seen = 0;
   std::optional<std::uint64_t> skipped_updates;  ///< by the gradient scaler, with fp16
 };
 
 /// One run. Without labels (options.labels) no phase has a label term, r is 1, and the student's classes are the
-/// teacher's. Not for several threads. On a CPU, equal options (workers aside) give equal bits, stopped and resumed or not.
+/// teacher's. Not for several threads. On a CPU, equal options (workers aside) give equal bits, stopped and resumed or
+/// not.
 class Trainer {
  public:
-  /// Scans the images, opens the targets, makes or loads the model, and resumes when asked to. Throws Error for anything that
-  /// does not fit; nothing is written before run().
+  /// Scans the images, opens the targets, makes or loads the model, and resumes when asked to. Throws Error for
+  /// anything that does not fit; nothing is written before run().
   explicit Trainer(const TrainOptions& options);
   ~Trainer();
   Trainer(const Trainer&) = delete;
   Trainer& operator=(const Trainer&) = delete;
 
   /// Trains to the schedule's end, options.max_steps or `stop`; leaves a checkpoint, log.csv, best.safetensors (when
-  /// options.selection() is not kLast), and at the end final.safetensors and summary.json in options.output. What is judged and what
-  /// best and final hold is the weights' moving average where there is one, in final with BatchNorm's statistics taken
-  /// anew where that is asked for; the last checkpoint holds what training left.
+  /// options.selection() is not kLast), and at the end final.safetensors and summary.json in options.output. What is
+  /// judged and what best and final hold is the weights' moving average where there is one, in final with BatchNorm's
+  /// statistics taken anew where that is asked for; the last checkpoint holds what training left.
   TrainResult run(const std::atomic<bool>& stop);
 
   /// The state as it stands, for checkpoints and tests: "model.NAME", "optimizer.NAME" and, where they are,

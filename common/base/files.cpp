@@ -38,7 +38,8 @@ void flush(const std::filesystem::path& path, int flags) {
   const int result = ::fsync(descriptor);
   const int reason = errno;
   ::close(descriptor);
-  if (result != 0 && reason != EINVAL) fail(path.string(), ": cannot be flushed to the disk (", std::strerror(reason), ")");
+  if (result != 0 && reason != EINVAL)
+    fail(path.string(), ": cannot be flushed to the disk (", std::strerror(reason), ")");
 }
 
 // Each new directory's name is flushed too: it stands in its parent.
@@ -83,7 +84,8 @@ void publish(const std::filesystem::path& path, std::string_view bytes) {
   publish(path, [bytes](const std::filesystem::path& aside) {
     const int descriptor = ::open(aside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     if (descriptor < 0)
-      fail(aside.string(), ": cannot be made (", std::strerror(errno), "); check the directory's permissions and its disk");
+      fail(aside.string(), ": cannot be made (", std::strerror(errno),
+           "); check the directory's permissions and its disk");
     std::string_view rest = bytes;
     while (!rest.empty()) {
       const ssize_t written = ::write(descriptor, rest.data(), rest.size());
@@ -138,7 +140,9 @@ MappedFile::~MappedFile() {
 MappedFile::MappedFile(MappedFile&& other) noexcept
     : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
 
-ReadableFile::~ReadableFile() { close(); }
+ReadableFile::~ReadableFile() {
+  close();
+}
 
 ReadableFile& ReadableFile::operator=(ReadableFile&& other) noexcept {
   path_.swap(other.path_);
@@ -173,7 +177,8 @@ void ReadableFile::read(std::uint64_t offset, std::span<std::byte> out) const {
     const ssize_t count = ::pread(descriptor_, out.data(), out.size(), static_cast<off_t>(offset));
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) fail(path_, ": reading at byte ", offset, " failed (", std::strerror(errno), ")");
-    if (count == 0) fail(path_, ": ends at byte ", offset, " where ", out.size(), " more bytes were expected; the file is truncated");
+    if (count == 0)
+      fail(path_, ": ends at byte ", offset, " where ", out.size(), " more bytes were expected; the file is truncated");
     offset += static_cast<std::uint64_t>(count);
     out = out.subspan(static_cast<std::size_t>(count));
   }

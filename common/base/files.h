@@ -1,5 +1,5 @@
-// Files in and out. A file that others may read is published: written aside, flushed to the disk, renamed over its name, its
-// directory flushed. A reader meets the whole file or none.
+// Files in and out. A file that others may read is published: written aside, flushed to the disk, renamed over its
+// name, its directory flushed. A reader meets the whole file or none.
 #ifndef VITRINE_COMMON_BASE_FILES_H_
 #define VITRINE_COMMON_BASE_FILES_H_
 
@@ -17,14 +17,14 @@ namespace vitrine {
 /// The whole file. Throws Error with the reason.
 std::string read_file(const std::filesystem::path& path);
 
-/// Calls `write` with the path of a temporary file beside `path` (same directory, name of its own for each process and call),
-/// then fsyncs it, renames it to `path` and fsyncs the directory. Makes the directory when it is missing. When `write`
-/// throws, the temporary file is removed and the exception goes on. An existing `path` is replaced in one step.
+/// Calls `write` with the path of a temporary file beside `path` (same directory, name of its own for each process and
+/// call), then fsyncs it, renames it to `path` and fsyncs the directory. Makes the directory when it is missing. When
+/// `write` throws, the temporary file is removed and the exception goes on. An existing `path` is replaced in one step.
 void publish(const std::filesystem::path& path, const std::function<void(const std::filesystem::path&)>& write);
 void publish(const std::filesystem::path& path, std::string_view bytes);
 
-/// Removes temporary files that died with their writers: those in `directory` whose process no longer runs on this machine, or
-/// whose process number is now this process's own. Call it before this process publishes anything there.
+/// Removes temporary files that died with their writers: those in `directory` whose process no longer runs on this
+/// machine, or whose process number is now this process's own. Call it before this process publishes anything there.
 void remove_abandoned(const std::filesystem::path& directory);
 
 /// A whole file mapped read-only. Moves, does not copy; the bytes live as long as the object.
@@ -49,8 +49,8 @@ class ReadableFile {
   ~ReadableFile();
   ReadableFile(ReadableFile&& other) noexcept { *this = std::move(other); }
   ReadableFile& operator=(ReadableFile&& other) noexcept;  ///< exchanges the two
-  /// Closes what was open and opens another file; allocates only when the path is longer than any before. Throws Error, and
-  /// then none is open.
+  /// Closes what was open and opens another file; allocates only when the path is longer than any before. Throws Error,
+  /// and then none is open.
   void open(const std::string& path);
   std::uint64_t size() const { return size_; }
   const std::string& path() const { return path_; }  ///< empty when none is open

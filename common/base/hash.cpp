@@ -14,8 +14,12 @@
 
 namespace vitrine {
 
-std::uint64_t xxh3(std::span<const std::byte> bytes) { return XXH3_64bits(bytes.data(), bytes.size()); }
-std::uint64_t xxh3(std::string_view bytes) { return XXH3_64bits(bytes.data(), bytes.size()); }
+std::uint64_t xxh3(std::span<const std::byte> bytes) {
+  return XXH3_64bits(bytes.data(), bytes.size());
+}
+std::uint64_t xxh3(std::string_view bytes) {
+  return XXH3_64bits(bytes.data(), bytes.size());
+}
 
 struct Sha256::State {
   EVP_MD_CTX* context = EVP_MD_CTX_new();
@@ -28,13 +32,17 @@ void require(int ok) {
 }
 }  // namespace
 
-Sha256::Sha256() : state_(std::make_unique<State>()) { require(EVP_DigestInit_ex(state_->context, EVP_sha256(), nullptr)); }
+Sha256::Sha256() : state_(std::make_unique<State>()) {
+  require(EVP_DigestInit_ex(state_->context, EVP_sha256(), nullptr));
+}
 Sha256::~Sha256() = default;
 
 void Sha256::update(std::span<const std::byte> bytes) {
   require(EVP_DigestUpdate(state_->context, bytes.data(), bytes.size()));
 }
-void Sha256::update(std::string_view bytes) { update(std::as_bytes(std::span(bytes.data(), bytes.size()))); }
+void Sha256::update(std::string_view bytes) {
+  update(std::as_bytes(std::span(bytes.data(), bytes.size())));
+}
 
 std::string Sha256::hex() {
   std::array<unsigned char, 32> digest{};
@@ -81,8 +89,7 @@ FileHash xxh3_of_file(const std::filesystem::path& path) {
   if (!state || XXH3_64bits_reset(state.get()) != XXH_OK) throw std::bad_alloc();
   FileHash out{0, 0};
   read_blocks(path, [&](std::string_view block) {
-    if (XXH3_64bits_update(state.get(), block.data(), block.size()) != XXH_OK)
-      throw std::runtime_error("XXH3 failed");
+    if (XXH3_64bits_update(state.get(), block.data(), block.size()) != XXH_OK) throw std::runtime_error("XXH3 failed");
     out.bytes += block.size();
   });
   out.hash = XXH3_64bits_digest(state.get());

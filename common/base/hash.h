@@ -1,5 +1,5 @@
-// Two hashes with two purposes. XXH3-64 finds damage (tables, chunks, pictures, image files): fast, not against an attacker.
-// SHA-256 names things (weights, plans, bases): equal names mean equal contents.
+// Two hashes with two purposes. XXH3-64 finds damage (tables, chunks, pictures, image files): fast, not against an
+// attacker. SHA-256 names things (weights, plans, bases): equal names mean equal contents.
 #ifndef VITRINE_COMMON_BASE_HASH_H_
 #define VITRINE_COMMON_BASE_HASH_H_
 

@@ -4,9 +4,9 @@
 
 namespace vitrine {
 
-/// From now on freed blocks stay with the process for the next ones, instead of going back to the kernel, which would clear each page
-/// again: a training step frees and takes the same few hundred megabytes. For main() of programs that repeat
-/// themselves, before other threads start; does nothing where the C library is not glibc.
+/// From now on freed blocks stay with the process for the next ones, instead of going back to the kernel, which would
+/// clear each page again: a training step frees and takes the same few hundred megabytes. For main() of programs that
+/// repeat themselves, before other threads start; does nothing where the C library is not glibc.
 void keep_freed_memory();
 
 }  // namespace vitrine

@@ -1,5 +1,6 @@
-// Counter-based randomness: a draw is a pure function of (key, counter), so that what a view looks like depends on nothing
-// but its seed and its place. Philox4x32-10, J. K. Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
+// Counter-based randomness: a draw is a pure function of (key, counter), so that what a view looks like depends on
+// nothing but its seed and its place. Philox4x32-10, J. K. Salmon et al., "Parallel random numbers: as easy as 1, 2,
+// 3", SC 2011.
 #ifndef VITRINE_COMMON_BASE_PHILOX_H_
 #define VITRINE_COMMON_BASE_PHILOX_H_
 

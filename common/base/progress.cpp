@@ -13,7 +13,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-double since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+double since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
 
 std::string with_digits(double value, int digits) {
   char buffer[64];
@@ -46,7 +48,8 @@ std::string human_time(double seconds) {
   if (whole < 3600) {
     std::snprintf(buffer, sizeof buffer, "%d min %02d s", static_cast<int>(whole / 60), static_cast<int>(whole % 60));
   } else if (whole < 48 * 3600) {
-    std::snprintf(buffer, sizeof buffer, "%d h %02d min", static_cast<int>(whole / 3600), static_cast<int>(whole / 60 % 60));
+    std::snprintf(buffer, sizeof buffer, "%d h %02d min", static_cast<int>(whole / 3600),
+                  static_cast<int>(whole / 60 % 60));
   } else {
     std::snprintf(buffer, sizeof buffer, "%.1f days", seconds / 86400);
   }
@@ -103,7 +106,8 @@ void Progress::draw(bool last) {
   const double rate = static_cast<double>(done_ - before_) / seconds;
   std::string line = what_ + ": ";
   if (last) {
-    line += text(human_count(done_), " ", unit_, " in ", human_time(seconds), ", ", with_digits(rate, rate < 10 ? 2 : 0), " ", unit_, "/s");
+    line += text(human_count(done_), " ", unit_, " in ", human_time(seconds), ", ",
+                 with_digits(rate, rate < 10 ? 2 : 0), " ", unit_, "/s");
   } else {
     const double share = total_ == 0 ? 1.0 : static_cast<double>(done_) / static_cast<double>(total_);
     line += text(with_digits(100 * share, 0), " %, ", human_count(done_), " of ", human_count(total_), " ", unit_, ", ",

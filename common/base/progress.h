@@ -1,5 +1,5 @@
-// What a person sees of a long run. On a terminal one line that is drawn over (share, count, rate, time left); elsewhere a
-// plain line now and then, so that logs stay readable.
+// What a person sees of a long run. On a terminal one line that is drawn over (share, count, rate, time left);
+// elsewhere a plain line now and then, so that logs stay readable.
 #ifndef VITRINE_COMMON_BASE_PROGRESS_H_
 #define VITRINE_COMMON_BASE_PROGRESS_H_
 

@@ -12,7 +12,8 @@ namespace vitrine {
 TemporaryDirectory::TemporaryDirectory(const std::filesystem::path& place) {
   std::string name = (place / ("vitrine-" + std::string(6, 'X'))).string();
   if (mkdtemp(name.data()) == nullptr)
-    fail(place.string(), ": no directory can be made in it; name another place, or set TMPDIR to one that can be written");
+    fail(place.string(),
+         ": no directory can be made in it; name another place, or set TMPDIR to one that can be written");
   path_ = name;
 }
 

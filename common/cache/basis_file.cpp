@@ -13,7 +13,7 @@ namespace {
 
 constexpr const char* kBasisFormat = "vitrine basis";
 constexpr std::uint64_t kClasses = 32, kPlanes = 15;  // of the basis' levels
-constexpr int kBasisLevel = 3;  // read and written once
+constexpr int kBasisLevel = 3;                        // read and written once
 
 template <class Number>
 void put(std::vector<DatasetSpec>& specs, const char* name, const char* dtype, std::vector<std::uint64_t> shape,

@@ -86,8 +86,8 @@ class TrackReader {
   /// Throws Error for a track of another form too.
   void read_kept(GroupKey key, Scratch& scratch, std::span<float> values, std::span<std::uint32_t> indices,
                  std::span<float> tail) const;
-  /// Features of a transform track in the basis of its channels (basis()), [group, C, H, W]: vectorsᵀ · this + mean is what
-  /// read() gives. Throws Error for a track of another form too.
+  /// Features of a transform track in the basis of its channels (basis()), [group, C, H, W]: vectorsᵀ · this + mean is
+  /// what read() gives. Throws Error for a track of another form too.
   void read_coefficients(GroupKey key, Scratch& scratch, std::span<float> out) const;
   /// Of a transform track, else nothing.
   const std::shared_ptr<const FeatureBasis>& basis() const { return basis_; }

@@ -82,11 +82,11 @@ void TrackInfo::check(const std::string& where) const {
   }
   codec.check(shape, where);
   if (!is_level(compression.level))
-    fail(where, ": zstd level ", compression.level, " is not allowed; expected from 1 to ", kHighestLevel, ", or from ", kLowestLevel,
-         " to -1, which read faster and hardly compress");
+    fail(where, ": zstd level ", compression.level, " is not allowed; expected from 1 to ", kHighestLevel, ", or from ",
+         kLowestLevel, " to -1, which read faster and hardly compress");
   if (const int window = compression.window_log; window != 0 && (window < kLowestWindow || window > kHighestWindow))
-    fail(where, ": a zstd window of 2^", window, " bytes is not allowed; expected from ", kLowestWindow, " to ", kHighestWindow,
-         ", or 0 for the level's own");
+    fail(where, ": a zstd window of 2^", window, " bytes is not allowed; expected from ", kLowestWindow, " to ",
+         kHighestWindow, ", or 0 for the level's own");
 }
 
 std::string TrackInfo::json() const {

@@ -39,14 +39,17 @@ __attribute__((target("avx2"))) void row_avx2(const std::int8_t* q, float scale,
 }
 
 bool have_avx512() {
-  static const bool have = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
+  static const bool have =
+      __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
   return have;
 }
 
-__attribute__((target("avx512f,avx512bw,avx512vl"))) void row_avx512(const std::int8_t* q, float scale, std::size_t count, float* out) {
+__attribute__((target("avx512f,avx512bw,avx512vl"))) void row_avx512(const std::int8_t* q, float scale,
+                                                                     std::size_t count, float* out) {
   const __m512 factor = _mm512_set1_ps(scale);
   for (std::size_t i = 0; i < count; i += 16) {
-    const __mmask16 there = count - i < 16 ? static_cast<__mmask16>((1u << (count - i)) - 1) : static_cast<__mmask16>(0xFFFF);
+    const __mmask16 there =
+        count - i < 16 ? static_cast<__mmask16>((1u << (count - i)) - 1) : static_cast<__mmask16>(0xFFFF);
     const __m512i wide = _mm512_cvtepi8_epi32(_mm_maskz_loadu_epi8(there, q + i));
     _mm512_mask_storeu_ps(out + i, there, _mm512_mul_ps(_mm512_cvtepi32_ps(wide), factor));
   }

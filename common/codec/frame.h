@@ -14,8 +14,8 @@ namespace vitrine {
 
 inline constexpr std::uint32_t kFrameMagic = 0xFD2FB528;  ///< a frame's first four bytes, little-endian
 
-/// zstd's levels that are taken: 1 to 19, and −7 to −1, which leave alone what hardly shrinks: 8 bits of nearly normal values keep their
-/// 6 % and are read several times as fast. 0 is zstd's word for its default, and no level.
+/// zstd's levels that are taken: 1 to 19, and −7 to −1, which leave alone what hardly shrinks: 8 bits of nearly normal
+/// values keep their 6 % and are read several times as fast. 0 is zstd's word for its default, and no level.
 inline constexpr int kLowestLevel = -7, kHighestLevel = 19;
 constexpr bool is_level(int level) {
   return level >= kLowestLevel && level <= kHighestLevel && level != 0;

@@ -90,7 +90,9 @@ class Collector : public KeyedFields {
     text_keys.push_back(full(key));
   }
   void visit_strings(const char* key, std::vector<std::string>&, const char*) override { keys.push_back(full(key)); }
-  void visit_integers(const char* key, std::vector<std::int64_t>&, const char*, Range) override { keys.push_back(full(key)); }
+  void visit_integers(const char* key, std::vector<std::int64_t>&, const char*, Range) override {
+    keys.push_back(full(key));
+  }
   void visit_doubles(const char* key, std::vector<double>&, const char*, Range) override { keys.push_back(full(key)); }
   bool enter(const char* key, const char* help) override {
     sections.push_back(full(key));
@@ -126,7 +128,8 @@ class Reader : public KeyedFields {
     value = *read;
   }
   void visit_strings(const char* key, std::vector<std::string>& value, const char*) override {
-    each(key, value, "a list of texts in quotes", [](const toml::node& element) { return element.value_exact<std::string>(); });
+    each(key, value, "a list of texts in quotes",
+         [](const toml::node& element) { return element.value_exact<std::string>(); });
   }
   void visit_integers(const char* key, std::vector<std::int64_t>& value, const char*, Range range) override {
     each(key, value, "a list of integers", [&](const toml::node& element) -> std::optional<std::int64_t> {
@@ -148,7 +151,8 @@ class Reader : public KeyedFields {
   std::int64_t integer_of(const char* key, const toml::node& whole, const toml::node& node, Range range) const {
     const auto read = node.value_exact<std::int64_t>();
     const std::string expected = "an integer " + describe(range);
-    if (!read || static_cast<double>(*read) < range.low || static_cast<double>(*read) > range.high) refuse(key, whole, expected);
+    if (!read || static_cast<double>(*read) < range.low || static_cast<double>(*read) > range.high)
+      refuse(key, whole, expected);
     return *read;
   }
   double double_of(const char* key, const toml::node& whole, const toml::node& node, Range range) const {
@@ -191,11 +195,13 @@ void check_key(const std::string& name, const std::string& source, const Collect
 }
 
 // Every key of the table must be known.
-void check_keys(const toml::table& table, const std::string& prefix, const std::string& source, const Collector& known) {
+void check_keys(const toml::table& table, const std::string& prefix, const std::string& source,
+                const Collector& known) {
   for (const auto& [key, node] : table) {
     const std::string name = prefix + std::string(key.str());
     if (among(name, known.sections)) {
-      if (!node.is_table()) fail(source, ": ", name, " = ", shown(node), " is not allowed; ", name, " is a section with keys of its own");
+      if (!node.is_table())
+        fail(source, ": ", name, " = ", shown(node), " is not allowed; ", name, " is a section with keys of its own");
       check_keys(*node.as_table(), name + ".", source, known);
     } else {
       check_key(name, source, known);
@@ -203,7 +209,8 @@ void check_keys(const toml::table& table, const std::string& prefix, const std::
   }
 }
 
-void read_into(const toml::table& table, const std::string& source, const config_internal::Visit& visit, const Collector& known) {
+void read_into(const toml::table& table, const std::string& source, const config_internal::Visit& visit,
+               const Collector& known) {
   check_keys(table, "", source, known);
   Reader reader(table, source);
   visit(reader);
@@ -215,16 +222,22 @@ class TomlPrinter : public KeyedFields {
 
  protected:
   void visit_bool(const char* key, bool& value, const char*) override { put(key, value ? "true" : "false"); }
-  void visit_integer(const char* key, std::int64_t& value, const char*, Range) override { put(key, vitrine::text(value)); }
+  void visit_integer(const char* key, std::int64_t& value, const char*, Range) override {
+    put(key, vitrine::text(value));
+  }
   void visit_double(const char* key, double& value, const char*, Range) override { put(key, shortest(value)); }
   void visit_string(const char* key, std::string& value, const char*, const std::vector<std::string>&) override {
     put(key, toml_text(value));
   }
-  void visit_strings(const char* key, std::vector<std::string>& value, const char*) override { put(key, list(value, toml_text)); }
+  void visit_strings(const char* key, std::vector<std::string>& value, const char*) override {
+    put(key, list(value, toml_text));
+  }
   void visit_integers(const char* key, std::vector<std::int64_t>& value, const char*, Range) override {
     put(key, list(value, [](std::int64_t v) { return vitrine::text(v); }));
   }
-  void visit_doubles(const char* key, std::vector<double>& value, const char*, Range) override { put(key, list(value, shortest)); }
+  void visit_doubles(const char* key, std::vector<double>& value, const char*, Range) override {
+    put(key, list(value, shortest));
+  }
 
  private:
   // Dotted keys, so that the order of fields and sections does not matter.
@@ -238,19 +251,23 @@ class HelpPrinter : public KeyedFields {
     std::size_t width = 0;
     for (const Row& row : rows_) width = std::max(width, row.left.size());
     std::string out;
-    for (const Row& row : rows_) out += "  " + row.left + std::string(width - row.left.size() + 2, ' ') + row.right + "\n";
+    for (const Row& row : rows_)
+      out += "  " + row.left + std::string(width - row.left.size() + 2, ' ') + row.right + "\n";
     return out;
   }
 
  protected:
-  void visit_bool(const char* key, bool& value, const char* help) override { put(key, value ? "true" : "false", help, ""); }
+  void visit_bool(const char* key, bool& value, const char* help) override {
+    put(key, value ? "true" : "false", help, "");
+  }
   void visit_integer(const char* key, std::int64_t& value, const char* help, Range range) override {
     put(key, vitrine::text(value), help, describe(range));
   }
   void visit_double(const char* key, double& value, const char* help, Range range) override {
     put(key, shortest(value), help, describe(range));
   }
-  void visit_string(const char* key, std::string& value, const char* help, const std::vector<std::string>& words) override {
+  void visit_string(const char* key, std::string& value, const char* help,
+                    const std::vector<std::string>& words) override {
     put(key, toml_text(value), help, words.empty() ? "" : "one of " + joined(words));
   }
   void visit_strings(const char* key, std::vector<std::string>& value, const char* help) override {
@@ -272,7 +289,8 @@ class HelpPrinter : public KeyedFields {
     std::string left, right;
   };
   void put(const char* key, const std::string& value, const std::string& help, const std::string& allowed) {
-    rows_.push_back({vitrine::text(full(key), " = ", value), allowed.empty() ? help : vitrine::text(help, " (", allowed, ")")});
+    rows_.push_back(
+        {vitrine::text(full(key), " = ", value), allowed.empty() ? help : vitrine::text(help, " (", allowed, ")")});
   }
   std::vector<Row> rows_;
 };

@@ -1,7 +1,7 @@
 // From a TOML file and `--set key=value` overrides to an options struct, and back to text.
 //
-// Errors name the file (or `--set`), the key, the value and what was expected; an unknown key is refused with the nearest
-// known one.
+// Errors name the file (or `--set`), the key, the value and what was expected; an unknown key is refused with the
+// nearest known one.
 #ifndef VITRINE_COMMON_CONFIG_CONFIG_H_
 #define VITRINE_COMMON_CONFIG_CONFIG_H_
 
@@ -21,8 +21,9 @@ std::string as_toml(const Visit& visit);
 std::string help(const Visit& visit);
 }  // namespace config_internal
 
-/// Fills `options` from a TOML file (an empty path means defaults only), then from overrides of the form "a.b=value", where the
-/// value is TOML ("3", "[1, 2]", "true") or, for text, may stand without quotes. Keys that are not given keep their values.
+/// Fills `options` from a TOML file (an empty path means defaults only), then from overrides of the form "a.b=value",
+/// where the value is TOML ("3", "[1, 2]", "true") or, for text, may stand without quotes. Keys that are not given keep
+/// their values.
 template <class Options>
 void load_config(const std::filesystem::path& file, const std::vector<std::string>& overrides, Options& options) {
   config_internal::load(file, overrides, [&options](Fields& fields) { options.fields(fields); });
@@ -40,7 +41,8 @@ std::string config_help(Options defaults = Options()) {  // not {}: g++ 12 takes
   return config_internal::help([&defaults](Fields& fields) { defaults.fields(fields); });
 }
 
-/// The word of `known` with the smallest edit distance to `word`; empty when none is near (over half of the letters differ).
+/// The word of `known` with the smallest edit distance to `word`; empty when none is near (over half of the letters
+/// differ).
 std::string nearest_word(const std::string& word, const std::vector<std::string>& known);
 
 }  // namespace vitrine

@@ -1,5 +1,6 @@
-// Options are plain structs with defaults. A struct names each of its fields once, in `void fields(Fields& f)`, with a key, a
-// sentence and a range; reading TOML, `--set`, `--help` and the printed resolved configuration all come from that one place.
+// Options are plain structs with defaults. A struct names each of its fields once, in `void fields(Fields& f)`, with a
+// key, a sentence and a range; reading TOML, `--set`, `--help` and the printed resolved configuration all come from
+// that one place.
 //
 //   struct CropOptions {
 //     double min_area = 0.08;
@@ -31,7 +32,9 @@ class Fields {
   void flag(const char* key, bool& value, const char* help) { visit_bool(key, value, help); }
   void text(const char* key, std::string& value, const char* help) { visit_string(key, value, help, {}); }
   void texts(const char* key, std::vector<std::string>& value, const char* help) { visit_strings(key, value, help); }
-  void number(const char* key, double& value, const char* help, Range range = {}) { visit_double(key, value, help, range); }
+  void number(const char* key, double& value, const char* help, Range range = {}) {
+    visit_double(key, value, help, range);
+  }
   void numbers(const char* key, std::vector<double>& value, const char* help, Range range = {}) {
     visit_doubles(key, value, help, range);
   }
@@ -75,7 +78,8 @@ class Fields {
   virtual void visit_integer(const char* key, std::int64_t& value, const char* help, Range range) = 0;
   virtual void visit_double(const char* key, double& value, const char* help, Range range) = 0;
   /// `words`: the allowed values; empty means any.
-  virtual void visit_string(const char* key, std::string& value, const char* help, const std::vector<std::string>& words) = 0;
+  virtual void visit_string(const char* key, std::string& value, const char* help,
+                            const std::vector<std::string>& words) = 0;
   virtual void visit_strings(const char* key, std::vector<std::string>& value, const char* help) = 0;
   virtual void visit_integers(const char* key, std::vector<std::int64_t>& value, const char* help, Range range) = 0;
   virtual void visit_doubles(const char* key, std::vector<double>& value, const char* help, Range range) = 0;
@@ -87,8 +91,9 @@ class Fields {
   static Range clip(Range range) {
     constexpr double low = static_cast<double>(std::numeric_limits<Integer>::lowest());
     // TOML integers are 64-bit signed.
-    constexpr double high = static_cast<double>(
-        sizeof(Integer) < 8 ? static_cast<std::int64_t>(std::numeric_limits<Integer>::max()) : std::numeric_limits<std::int64_t>::max());
+    constexpr double high =
+        static_cast<double>(sizeof(Integer) < 8 ? static_cast<std::int64_t>(std::numeric_limits<Integer>::max())
+                                                : std::numeric_limits<std::int64_t>::max());
     return {range.low < low ? low : range.low, range.high > high ? high : range.high};
   }
 };

@@ -10,7 +10,8 @@
 namespace vitrine {
 namespace {
 
-// Weights are integers in 1/2^22, Pillow's precision: with 8 bits of pixel and the weights' overshoot a sum fits 32 bits.
+// Weights are integers in 1/2^22, Pillow's precision: with 8 bits of pixel and the weights' overshoot a sum fits 32
+// bits.
 constexpr int kPrecision = 22;
 
 // R. Keys, "Cubic convolution interpolation for digital image processing", 1981, with a = -0.5.
@@ -47,7 +48,8 @@ Weights weights_for(int in, int out) {
       row[static_cast<std::size_t>(t)] = cubic((t + first - centre + 0.5) / stretch);
       sum += row[static_cast<std::size_t>(t)];
     }
-    std::int32_t* values = weights.values.data() + static_cast<std::size_t>(o) * static_cast<std::size_t>(weights.longest);
+    std::int32_t* values =
+        weights.values.data() + static_cast<std::size_t>(o) * static_cast<std::size_t>(weights.longest);
     for (int t = 0; t < count; ++t) {
       const double weight = row[static_cast<std::size_t>(t)] / sum * (1 << kPrecision);
       values[t] = static_cast<std::int32_t>(weight < 0 ? weight - 0.5 : weight + 0.5);
@@ -108,7 +110,8 @@ Image crop_resize(const Image& image, int top, int left, int height, int width, 
     std::vector<std::int32_t> sums(row_bytes);
     for (int y = 0; y < out_height; ++y) {
       const Taps taps = down.taps[static_cast<std::size_t>(y)];
-      const std::int32_t* values = down.values.data() + static_cast<std::size_t>(y) * static_cast<std::size_t>(down.longest);
+      const std::int32_t* values =
+          down.values.data() + static_cast<std::size_t>(y) * static_cast<std::size_t>(down.longest);
       std::fill(sums.begin(), sums.end(), 0);
       for (int t = 0; t < taps.count; ++t) {
         const std::uint8_t* in = wide.row(taps.first + t);

@@ -1,6 +1,7 @@
-// Crops and resizes of pictures. Antialiased bicubic (a = -0.5) in integer arithmetic on uint8, with weights in 1/2^22: the
-// crop is made first, so that pixels outside of it have no influence, then rows, then columns, each rounded to a byte, as
-// Pillow does. The result depends on neither machine, instruction set nor threads; the work is done on the calling thread.
+// Crops and resizes of pictures. Antialiased bicubic (a = -0.5) in integer arithmetic on uint8, with weights in 1/2^22:
+// the crop is made first, so that pixels outside of it have no influence, then rows, then columns, each rounded to a
+// byte, as Pillow does. The result depends on neither machine, instruction set nor threads; the work is done on the
+// calling thread.
 #ifndef VITRINE_COMMON_IMAGE_TRANSFORM_H_
 #define VITRINE_COMMON_IMAGE_TRANSFORM_H_
 

@@ -18,7 +18,7 @@ struct RecodeOptions {
   CodecSettings codec;
   std::uint32_t calibration_views = 1024;  ///< transform: the first views of the track that its basis is made from
   Compression compression;
-  unsigned workers = 0;                    ///< groups in work at once; 0: one a core
+  unsigned workers = 0;  ///< groups in work at once; 0: one a core
 };
 
 /// "uniform, max_error 0.0156", "topk, 32 kept, temperatures 1 4".

@@ -140,8 +140,8 @@ VerifyReport verify_cache(const fs::path& directory, const VerifyOptions& option
     const ImageFolders folders(options.images, options.unlabelled);
     const std::vector<ImageEntry>& images = opened.cache->index().images;
     for (const bool further : {false, true}) {
-      const auto first = std::ranges::find_if(
-          images, [&](const ImageEntry& image) { return lies_further(image.id) == further; });
+      const auto first =
+          std::ranges::find_if(images, [&](const ImageEntry& image) { return lies_further(image.id) == further; });
       if (first != images.end() && !fs::exists(folders.file(first->id)))
         fail((further ? folders.unlabelled : folders.images).string(), ": does not hold ", first->id,
              "; expected the folder of images that the cache was made from");

@@ -17,7 +17,8 @@ struct VerifyOptions {
   std::vector<std::string> tracks;
   /// The folder of images, to make one view of each group again and hold it against the stored hash. Empty: not done.
   std::filesystem::path images;
-  std::filesystem::path unlabelled;  ///< with `images`: the folder of further images without labels, where there are any
+  std::filesystem::path
+      unlabelled;        ///< with `images`: the folder of further images without labels, where there are any
   unsigned threads = 0;  ///< files in work at once; 0: one a core
 };
 

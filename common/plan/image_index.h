@@ -24,7 +24,9 @@ struct ImageEntry {
 /// Images without labels that stand beside labelled ones lie in a folder of their own. Their ids begin with this, the
 /// path below that folder follows. No other id does: names that begin with a dot are passed over.
 inline constexpr const char* kUnlabelledPrefix = ".unlabelled/";
-inline bool lies_further(const std::string& id) { return id.starts_with(kUnlabelledPrefix); }
+inline bool lies_further(const std::string& id) {
+  return id.starts_with(kUnlabelledPrefix);
+}
 
 struct ImageIndex {
   std::vector<std::string> classes;  ///< none when no image has a label

@@ -114,13 +114,15 @@ void TapOptions::fields(Fields& f) {
            {1e-9, 0.999});
   f.integer("calibration_views", calibration_views, "transform: views of pass 0 that its basis is made from", {1, 1e9});
   f.text("attention_form", attention_form, "fp32, fp16, int8 or sqrt8");
-  f.integer("level", level, "zstd's level; -1 leaves alone what hardly shrinks: int8 takes 6 % more and reads several times as fast",
+  f.integer("level", level,
+            "zstd's level; -1 leaves alone what hardly shrinks: int8 takes 6 % more and reads several times as fast",
             {kLowestLevel, kHighestLevel});
   const Range levels{kLowestLevel, kHighestLevel}, windows{0, kHighestWindow};
   f.integer("logits_level", logits_level, "the same for logits alone; 0: taps.level", levels);
   f.integer("features_level", features_level, "the same for features alone; 0: taps.level", levels);
   f.integer("attention_level", attention_level, "the same for attention alone; 0: taps.level", levels);
-  f.integer("logits_window", logits_window, "logits: zstd looks back 2^this bytes, from 10 on; 0: as far as the level does", windows);
+  f.integer("logits_window", logits_window,
+            "logits: zstd looks back 2^this bytes, from 10 on; 0: as far as the level does", windows);
   f.integer("features_window", features_window, "the same for features", windows);
   f.integer("attention_window", attention_window, "the same for attention", windows);
 }
@@ -143,7 +145,8 @@ Teacher::Teacher(const TeacherOptions& options, const TapOptions& taps)
   three_colours(options_.mean, "teacher.mean");
   three_colours(options_.deviation, "teacher.deviation");
   check_forms(taps);
-  if (!is_level(taps.level)) fail("taps.level = 0 is no level of zstd; expected 1 to ", kHighestLevel, ", or -1 for none");
+  if (!is_level(taps.level))
+    fail("taps.level = 0 is no level of zstd; expected 1 to ", kHighestLevel, ", or -1 for none");
   taps_.features = blocks_of(taps.features, options_.vit.depth, "features");
   taps_.attentions = blocks_of(taps.attention, options_.vit.depth, "attention");
   taps_.normalise = taps.normalise;
@@ -213,8 +216,8 @@ std::vector<TrackInfo> Teacher::tracks(const Plan& plan) const {
     else
       track.codec.check(track.shape, text("taps.", kind, "_form = \"", form, "\""));
     if (const int window = track.compression.window_log; window != 0 && window < kLowestWindow)
-      fail("taps.", kind, "_window = ", window, " is no window of zstd; expected ", kLowestWindow, " to ", kHighestWindow,
-           ", or 0 for the level's own");
+      fail("taps.", kind, "_window = ", window, " is no window of zstd; expected ", kLowestWindow, " to ",
+           kHighestWindow, ", or 0 for the level's own");
     out.push_back(std::move(track));
   };
   if (tap_options_.logits)

@@ -45,9 +45,10 @@ struct TapOptions {
   std::uint32_t calibration_views = 1024;  ///< transform: views that its basis is made from
   std::uint32_t topk = 32;                 ///< logits kept of each view
   std::vector<double> topk_temperatures = {1, 4};
-  int level = 1;  ///< zstd's, of tracks that have none of their own
-  int logits_level = 0, features_level = 0, attention_level = 0;     ///< 0: `level`
-  int logits_window = 0, features_window = 0, attention_window = 0;  ///< zstd's window is 2^this bytes; 0: the level's own
+  int level = 1;                                                  ///< zstd's, of tracks that have none of their own
+  int logits_level = 0, features_level = 0, attention_level = 0;  ///< 0: `level`
+  int logits_window = 0, features_window = 0,
+      attention_window = 0;  ///< zstd's window is 2^this bytes; 0: the level's own
 
   void fields(Fields& f);
   /// Of tracks of that kind.

@@ -191,7 +191,8 @@ TEST_CASE("a frame's window says how far back a repetition is found") {
   std::mt19937 generator(3);
   for (std::byte& one : noise) one = static_cast<std::byte>(generator());
   for (int i = 0; i < 4; ++i) bytes.insert(bytes.end(), noise.begin(), noise.end());
-  const std::size_t near = compress_frame(bytes, {1, kLowestWindow}).size(), far = compress_frame(bytes, {1, 15}).size();
+  const std::size_t near = compress_frame(bytes, {1, kLowestWindow}).size(),
+                    far = compress_frame(bytes, {1, 15}).size();
   CHECK(near > bytes.size());
   CHECK(far < bytes.size() / 3);
   CHECK(compress_frame(bytes, 1) == compress_frame(bytes, {1, 0}));

@@ -18,19 +18,22 @@ using namespace vitrine;
 namespace {
 
 // Features with a spectrum, smooth over positions, a mean map and heavy-tailed views, like a teacher's.
-std::vector<float> features(std::uint32_t views, std::uint32_t c, std::uint32_t h, std::uint32_t w, std::uint32_t seed) {
+std::vector<float> features(std::uint32_t views, std::uint32_t c, std::uint32_t h, std::uint32_t w,
+                            std::uint32_t seed) {
   std::mt19937 generator(seed);
   std::normal_distribution<float> normal;
   std::vector<float> mixing(std::size_t{c} * c), means(std::size_t{c} * h * w), out;
   std::mt19937 fixed(7);
-  for (std::size_t i = 0; i < mixing.size(); ++i) mixing[i] = normal(fixed) / std::pow(1.0f + static_cast<float>(i % c), 0.9f);
+  for (std::size_t i = 0; i < mixing.size(); ++i)
+    mixing[i] = normal(fixed) / std::pow(1.0f + static_cast<float>(i % c), 0.9f);
   for (float& m : means) m = 3 * normal(fixed);
   for (std::uint32_t v = 0; v < views; ++v) {
     const float contrast = std::exp(0.5f * normal(generator));
     std::vector<float> latent(means.size());
     for (std::size_t k = 0; k < c; ++k) {
       const float shared = normal(generator);
-      for (std::size_t p = 0; p < h * w; ++p) latent[k * h * w + p] = contrast * (0.7f * shared + 0.7f * normal(generator));
+      for (std::size_t p = 0; p < h * w; ++p)
+        latent[k * h * w + p] = contrast * (0.7f * shared + 0.7f * normal(generator));
     }
     for (std::size_t k = 0; k < c; ++k)
       for (std::size_t p = 0; p < h * w; ++p) {
@@ -42,7 +45,8 @@ std::vector<float> features(std::uint32_t views, std::uint32_t c, std::uint32_t 
   return out;
 }
 
-std::shared_ptr<const FeatureBasis> calibrated(std::uint32_t c, std::uint32_t h, std::uint32_t w, double max_error = 0.01) {
+std::shared_ptr<const FeatureBasis> calibrated(std::uint32_t c, std::uint32_t h, std::uint32_t w,
+                                               double max_error = 0.01) {
   Calibrator calibrator(c, h, w);
   calibrator.add(features(64, c, h, w, 1), 64);
   return std::make_shared<const FeatureBasis>(calibrator.finish(max_error, 32));
@@ -124,7 +128,8 @@ TEST_CASE("streams of bits come back, and cost what their entropy says") {
     std::vector<std::uint8_t> packed((s.bits + 7) / 8 + 4);
     decoder.take(s.bits, s.level, packed.data());
     bool same = true;
-    for (std::uint64_t i = 0; i < s.bits; ++i) same = same && (packed[i / 8] >> i % 8 & 1) == (s.packed[i / 8] >> i % 8 & 1);
+    for (std::uint64_t i = 0; i < s.bits; ++i)
+      same = same && (packed[i / 8] >> i % 8 & 1) == (s.packed[i / 8] >> i % 8 & 1);
     CHECK(same);
   }
   CHECK(decoder.ends());
@@ -133,7 +138,8 @@ TEST_CASE("streams of bits come back, and cost what their entropy says") {
 TEST_CASE("both bodies of the entropy coder write the same words and read them back") {
   std::mt19937 generator(4);
   for (const int level : {0, 15, 30, 47, transform::kLevels - 1})
-    for (const std::size_t count : {std::size_t{1}, std::size_t{31}, std::size_t{32}, std::size_t{1000}, std::size_t{4096}}) {
+    for (const std::size_t count :
+         {std::size_t{1}, std::size_t{31}, std::size_t{32}, std::size_t{1000}, std::size_t{4096}}) {
       const transform::NibbleModel& model = transform::nibble_model(level);
       std::bernoulli_distribution one(1 / (1 + std::exp2((30 - level) / 3.0)));
       std::vector<std::uint8_t> packed((count + 1) / 2 + 64);
@@ -171,12 +177,15 @@ TEST_CASE("both bodies of the entropy coder write the same words and read them b
 
 TEST_CASE("both bodies of items and bit planes write the same streams and read them back") {
   std::mt19937 generator(5);
-  for (const std::size_t count : {1u, 63u, 64u, 65u, 1000u, 3000u, 40000u}) {  // the last: one class of more than 256 words
+  for (const std::size_t count :
+       {1u, 63u, 64u, 65u, 1000u, 3000u, 40000u}) {  // the last: one class of more than 256 words
     std::vector<std::uint16_t> magnitude(count);
     std::vector<std::uint8_t> negative(count), classes(count + 64);
     for (std::size_t i = 0; i < count; ++i) {
-      classes[i] = static_cast<std::uint8_t>(count > 10000 && generator() % 2 == 0 ? 17 : generator() % transform::kClasses);
-      magnitude[i] = static_cast<std::uint16_t>(generator() % 3 == 0 ? generator() % (generator() % 40 == 0 ? 60000 : 40) : 0);
+      classes[i] =
+          static_cast<std::uint8_t>(count > 10000 && generator() % 2 == 0 ? 17 : generator() % transform::kClasses);
+      magnitude[i] =
+          static_cast<std::uint16_t>(generator() % 3 == 0 ? generator() % (generator() % 40 == 0 ? 60000 : 40) : 0);
       negative[i] = magnitude[i] != 0 && generator() % 2 == 0 ? 1 : 0;
     }
     magnitude.resize(count + 64);
@@ -189,7 +198,8 @@ TEST_CASE("both bodies of items and bit planes write the same streams and read t
         CHECK(static_cast<std::ptrdiff_t>(counts[static_cast<std::size_t>(c)]) ==
               std::count(classes.begin(), classes.begin() + static_cast<std::ptrdiff_t>(count), c));
       // Signs, low bits, escapes; then each class's numbers, and its planes.
-      const std::size_t each = 3 * count + 128, of_planes = (count / 8 + 1 + transform::kPlaneGap) * transform::kPlanes + 64;
+      const std::size_t each = 3 * count + 128,
+                        of_planes = (count / 8 + 1 + transform::kPlaneGap) * transform::kPlanes + 64;
       memory[any].assign(3 * each + transform::kClasses * (each + of_planes), 0);
       transform::SplitStreams streams;
       std::uint8_t* at = memory[any].data();
@@ -208,7 +218,8 @@ TEST_CASE("both bodies of items and bit planes write the same streams and read t
         const std::uint8_t* string = at;
         std::uint64_t ones[transform::kPlanes], bits = static_cast<std::uint64_t>(streams.next[c] - numbers_of[c]);
         std::memset(streams.next[c], 0, 64);  // what lies beyond the numbers is anybody's
-        planes[c] = bits == 0 ? 0 : transform::blocks(any == 1).collapse(numbers_of[c], bits, take(of_planes), ones, scratch);
+        planes[c] =
+            bits == 0 ? 0 : transform::blocks(any == 1).collapse(numbers_of[c], bits, take(of_planes), ones, scratch);
         for (int t = 0; t < planes[c]; bits = ones[t], ++t) {
           strings[c][t] = string;
           string += (bits + 7) / 8 + transform::kPlaneGap;
@@ -239,14 +250,16 @@ TEST_CASE("both bodies of items and bit planes write the same streams and read t
         back.escapes_end = streams.escapes;
         std::vector<float> items(count + 64);
         std::vector<std::uint8_t> seen(count + 64);
-        transform::blocks(reader == 1).merge(classes.data(), count, back, {offsets.data(), 0.25f}, items.data(), nullptr, seen.data());
+        transform::blocks(reader == 1)
+            .merge(classes.data(), count, back, {offsets.data(), 0.25f}, items.data(), nullptr, seen.data());
         CHECK(!back.overrun);
         bool same = true, ended = back.escapes == back.escapes_end && back.low.position == back.low_end &&
-                          back.signs.position == streams.signs.position;
+                                  back.signs.position == streams.signs.position;
         for (int c = 0; c < transform::kClasses; ++c) ended = ended && back.next[c] == back.end[c];
         for (std::size_t i = 0; i < count; ++i) {
           const int k = magnitude[i], c = classes[i];
-          const float level = static_cast<float>(256 * k + (k == 0 ? 0 : offsets[k == 1 ? c : transform::kClasses + c])) * 0.25f;
+          const float level =
+              static_cast<float>(256 * k + (k == 0 ? 0 : offsets[k == 1 ? c : transform::kClasses + c])) * 0.25f;
           same = same && items[i] == (negative[i] != 0 ? -level : level) && seen[i] == std::min(k, transform::kSeen);
         }
         CHECK(same);
@@ -279,8 +292,9 @@ TEST_CASE("both bodies of the quantiser make the same numbers") {
       magnitude[any].resize(room);
       seen[any].resize(room);
       negative[any].resize(room);
-      error[any] = transform::blocks(any == 1).quantise(items.data(), classes.data(), count, 1 / 0.7f, thresholds, offsets.data(),
-                                                           magnitude[any].data(), seen[any].data(), negative[any].data());
+      error[any] = transform::blocks(any == 1).quantise(items.data(), classes.data(), count, 1 / 0.7f, thresholds,
+                                                        offsets.data(), magnitude[any].data(), seen[any].data(),
+                                                        negative[any].data());
     }
     CHECK(magnitude[0] == magnitude[1]);
     CHECK(seen[0] == seen[1]);
@@ -316,7 +330,8 @@ TEST_CASE("channels that are independent already are not turned, and those that 
   const std::uint32_t c = 24, views = 128;
   std::vector<float> apart(std::size_t{views} * c * 36);
   for (std::size_t i = 0; i < apart.size(); ++i)  // Laplace, of variances 1, 1/2, 1/3, ...
-    apart[i] = exponential(generator) * (generator() % 2 == 0 ? 1.0f : -1.0f) / std::sqrt(1.0f + static_cast<float>(i / 36 % c));
+    apart[i] = exponential(generator) * (generator() % 2 == 0 ? 1.0f : -1.0f) /
+               std::sqrt(1.0f + static_cast<float>(i / 36 % c));
   Calibrator calibrator(c, 6, 6);
   calibrator.add(apart, views);
   const FeatureBasis basis = calibrator.finish(0.01, 32);

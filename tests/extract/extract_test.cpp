@@ -313,20 +313,27 @@ TEST_CASE("a cache gives back the teacher's values and the student the teacher's
 TEST_CASE("each kind of track has the form, level and window that it was given") {
   const ExtractFixture fixture;
   const CommandResult made =
-      fixture.extract("cache", {"taps.level=3", "taps.features_form=int8", "taps.features_level=-1", "taps.attention_level=7", "taps.attention_window=12"});
+      fixture.extract("cache", {"taps.level=3", "taps.features_form=int8", "taps.features_level=-1",
+                                "taps.attention_level=7", "taps.attention_window=12"});
   INFO(made.output);
   REQUIRE(made.exit_code == 0);
   const Cache cache(fixture.root / "cache");
   REQUIRE(cache.tracks().size() == 4);
   for (const TrackInfo& track : cache.tracks()) {
     CAPTURE(track.name());
-    const Compression wanted = track.kind == "logits" ? Compression{3} : track.kind == "features" ? Compression{-1} : Compression{7, 12};
+    const Compression wanted = track.kind == "logits"     ? Compression{3}
+                               : track.kind == "features" ? Compression{-1}
+                                                          : Compression{7, 12};
     CHECK(track.compression == wanted);
     for (const std::string& name : fixture.shards("cache"))
       if (name.starts_with(track.directory()))  // a shard's copy says the same
-        CHECK(nlohmann::json::parse(Container(fixture.root / "cache" / name).json()).at("track") == nlohmann::json::parse(track.json()));
+        CHECK(nlohmann::json::parse(Container(fixture.root / "cache" / name).json()).at("track") ==
+              nlohmann::json::parse(track.json()));
   }
-  CHECK(fixture.extract("cache", {"taps.level=3", "taps.features_form=int8", "taps.features_level=-1", "taps.attention_level=7"}).exit_code == 2);
+  CHECK(fixture
+            .extract("cache",
+                     {"taps.level=3", "taps.features_form=int8", "taps.features_level=-1", "taps.attention_level=7"})
+            .exit_code == 2);
 }
 
 TEST_CASE("every shard says what its codec cost, and features lose no more than they may in any group") {

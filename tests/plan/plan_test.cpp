@@ -43,8 +43,8 @@ bool says(const std::function<void()>& action, const std::vector<std::string>& w
   const std::string message = message_of(action);
   CAPTURE(message);
   return !message.empty() && std::all_of(words.begin(), words.end(), [&](const std::string& word) {
-           return message.find(word) != std::string::npos;
-         });
+    return message.find(word) != std::string::npos;
+  });
 }
 
 TEST_CASE("a view depends on its place alone, not on what was asked for before, nor on the thread") {

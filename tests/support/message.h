@@ -20,7 +20,9 @@ std::string message_of(const Call& call) {
   return {};
 }
 
-inline bool has(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
+inline bool has(std::string_view text, std::string_view part) {
+  return text.find(part) != std::string_view::npos;
+}
 
 }  // namespace vitrine::testing
 

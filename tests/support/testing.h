@@ -1,5 +1,5 @@
-// doctest for tests, and for tests that see torch: include this after torch's headers, never before, since c10 defines CHECK
-// as well and the later definition wins.
+// doctest for tests, and for tests that see torch: include this after torch's headers, never before, since c10 defines
+// CHECK as well and the later definition wins.
 #ifndef VITRINE_TESTS_SUPPORT_TESTING_H_
 #define VITRINE_TESTS_SUPPORT_TESTING_H_
 

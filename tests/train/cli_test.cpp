@@ -112,8 +112,8 @@ TEST_CASE("a checkpoint of either kind is judged: by class, calibration, and agr
     CHECK_FALSE(unlabelled.contains("top1"));
     CHECK_FALSE(unlabelled.contains("classes"));
     options.targets.teacher.weights.clear();
-    const CommandResult nobody = vitrine::testing::run(fixture.command(options, {test, "labels=none"}) + " --evaluate '" +
-                                                       fixture.weights.string() + "'");
+    const CommandResult nobody = vitrine::testing::run(fixture.command(options, {test, "labels=none"}) +
+                                                       " --evaluate '" + fixture.weights.string() + "'");
     CHECK(nobody.exit_code == 2);
     CHECK(nobody.output.find("agreement with the teacher alone") != std::string::npos);
   }

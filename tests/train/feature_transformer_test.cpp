@@ -73,8 +73,8 @@ TEST_CASE("both directions, in every form and fusion, have the gradients of fini
 TEST_CASE("the loss's value is the squared error of the two sides, which lie on the smaller grid") {
   const Maps maps;
   for (const Direction direction : {Direction::kTeacherToStudent, Direction::kStudentToTeacher}) {
-    const FeatureLoss out =
-        made(direction, at::kDouble, FeatureForm::kPlain, Fusion::kAdditive, 0)->forward(maps.student, maps.teacher, maps.attention);
+    const FeatureLoss out = made(direction, at::kDouble, FeatureForm::kPlain, Fusion::kAdditive, 0)
+                                ->forward(maps.student, maps.teacher, maps.attention);
     const std::int64_t channels = direction == Direction::kTeacherToStudent ? 4 : 5;
     CHECK(out.target.sizes() == at::IntArrayRef({3, channels, 2, 2}));
     CHECK(out.student.sizes() == out.target.sizes());

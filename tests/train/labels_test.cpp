@@ -11,10 +11,10 @@
 #include "train/stream.h"
 
 using namespace vitrine;
-using vitrine::testing::has;
 using vitrine::testing::CommandResult;
 using vitrine::testing::differences;
 using vitrine::testing::executable;
+using vitrine::testing::has;
 using vitrine::testing::message_of;
 using vitrine::testing::read_log;
 using vitrine::testing::read_whole;

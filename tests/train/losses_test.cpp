@@ -126,8 +126,8 @@ TEST_CASE("what has no label adds nothing to cross entropy; labels that are all 
   labels.label = at::tensor({-1, -1, 1}, at::kLong);
   labels.partner_label = at::tensor({1, -1, 0}, at::kLong);
   const at::Tensor log_p = at::log_softmax(logits, 1).to(at::kDouble);
-  const double hard = 0.75 * log_p[0][1].item<double>() + 0.75 * log_p[2][1].item<double>() +
-                      0.25 * log_p[2][0].item<double>();
+  const double hard =
+      0.75 * log_p[0][1].item<double>() + 0.75 * log_p[2][1].item<double>() + 0.25 * log_p[2][0].item<double>();
   CHECK(cross_entropy(logits, labels).item<double>() == doctest::Approx(-hard / 3));
   const double even = 0.75 * log_p[0].mean().item<double>() + log_p[2].mean().item<double>();
   CHECK(cross_entropy(logits, labels, 0.1).item<double>() == doctest::Approx(-(0.9 * hard + 0.1 * even) / 3));

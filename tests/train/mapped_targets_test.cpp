@@ -8,10 +8,10 @@
 #include "tests/train/fixture.h"
 
 using namespace vitrine;
-using vitrine::testing::has;
 using vitrine::testing::CommandResult;
 using vitrine::testing::differences;
 using vitrine::testing::executable;
+using vitrine::testing::has;
 using vitrine::testing::message_of;
 using vitrine::testing::read_whole;
 using vitrine::testing::run;

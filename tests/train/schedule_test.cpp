@@ -105,7 +105,8 @@ TEST_CASE("phases may begin in the middle of an epoch, at the nearest step") {
   CHECK(phase_bounds(options, 1) == PhaseBounds{0, 333, 667, 1000});
 
   options.align.epochs = 0.04;
-  CHECK(message_of([&] { phase_bounds(options, 10); }).find("schedule.align has a length of 0.04 epochs") != std::string::npos);
+  CHECK(message_of([&] { phase_bounds(options, 10); }).find("schedule.align has a length of 0.04 epochs") !=
+        std::string::npos);
   options.align.epochs = options.joint.epochs = options.fine_tune.epochs = 0;
   CHECK(message_of([&] { phase_bounds(options, 10); }).find("the schedule has no epochs") != std::string::npos);
 }

@@ -151,9 +151,10 @@ TEST_CASE("phases that begin inside an epoch change over there, and a run resume
   options.schedule.epochs = 2.5;  // ten steps: three, five, two
   options.schedule.align.epochs = 0.3, options.schedule.joint.epochs = 0.5, options.schedule.fine_tune.epochs = 0.2;
   const Tensors whole = trained(options);
-  CHECK(read_log(options)["phase"] == std::vector<std::string>{"align", "align", "align", "joint", "joint", "joint", "joint", "joint",
-                                                              "fine_tune", "fine_tune"});
-  CHECK(std::filesystem::exists(fixture.root / "whole/best.safetensors"));  // the half epoch at the end is judged as well
+  CHECK(read_log(options)["phase"] == std::vector<std::string>{"align", "align", "align", "joint", "joint", "joint",
+                                                               "joint", "joint", "fine_tune", "fine_tune"});
+  CHECK(
+      std::filesystem::exists(fixture.root / "whole/best.safetensors"));  // the half epoch at the end is judged as well
   for (const std::uint64_t stop_at : {2, 3, 8, 9}) {
     CAPTURE(stop_at);
     options.output = (fixture.root / ("broken-" + std::to_string(stop_at))).string();
@@ -167,7 +168,8 @@ TEST_CASE("phases that begin inside an epoch change over there, and a run resume
   }
 }
 
-TEST_CASE("a phase that learns from features alone meets only passes that have them, even from the middle of an epoch") {
+TEST_CASE(
+    "a phase that learns from features alone meets only passes that have them, even from the middle of an epoch") {
   const TrainFixture fixture;
   fixture.make_cache();
   const auto more = fixture.extract("cache", {"first_pass=2", "passes=6", "taps.features=[]", "taps.attention=[]"});
@@ -188,7 +190,8 @@ TEST_CASE("a phase that learns from features alone meets only passes that have t
     const auto log = read_log(options);
     const std::vector<std::string>& features = log.at("feature");
     REQUIRE(features.size() == 8);
-    for (std::size_t step = 4; step < 8; ++step) CHECK(std::stod("0" + features[step]) > 0);  // of the epoch that it begins in
+    for (std::size_t step = 4; step < 8; ++step)
+      CHECK(std::stod("0" + features[step]) > 0);  // of the epoch that it begins in
     met_without = met_without || features[0].empty() || std::stod(features[0]) == 0;
   }
   CHECK(met_without);  // the test can fail: a joint epoch takes any pass

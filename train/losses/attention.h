@@ -22,8 +22,9 @@ at::Tensor activation_map(const at::Tensor& features);
 /// Mean over heads on a grid of height × width, L2-normalised per image: [N, heads, h, w] -> [N, height·width].
 at::Tensor attention_map(const at::Tensor& attention, std::int64_t height, std::int64_t width);
 
-/// How much each position counts when a share of its weight follows the teacher's attention: 1 − share + share·a / mean(a), with a
-/// the mean over heads on a grid of height × width; [N, 1, height, width], mean 1 over positions. share in [0, 1].
+/// How much each position counts when a share of its weight follows the teacher's attention: 1 − share + share·a /
+/// mean(a), with a the mean over heads on a grid of height × width; [N, 1, height, width], mean 1 over positions. share
+/// in [0, 1].
 at::Tensor attention_weights(const at::Tensor& attention, std::int64_t height, std::int64_t width, double share);
 
 /// Gradient-weighted map (Grad-CAM, Selvaraju et al. 2017), L2-normalised per image: relu(Σ_c ā_c·A_c) with ā_c the

@@ -1,5 +1,5 @@
-// The distance of two feature maps of equal shape [N, C, H, W]. No gradient to the target. Where positions have weights w [N, 1, H, W],
-// sums over positions are weighted: w = 1 everywhere is no weights.
+// The distance of two feature maps of equal shape [N, C, H, W]. No gradient to the target. Where positions have weights
+// w [N, 1, H, W], sums over positions are weighted: w = 1 everywhere is no weights.
 #ifndef VITRINE_TRAIN_LOSSES_FEATURE_H_
 #define VITRINE_TRAIN_LOSSES_FEATURE_H_
 

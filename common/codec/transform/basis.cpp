@@ -66,9 +66,10 @@ void FeatureBasis::check(const std::string& where) const {
   const std::size_t c = channels, h = height, w = width;
   if (c == 0 || h == 0 || w == 0 || mean.size() != values() || vectors.size() != c * c || eigenvalues.size() != c ||
       scale.size() != values() || expected.size() != kLevels ||
-      levels.size() != transform::kClasses * transform::kPlanes || offsets.size() != 2 * transform::kClasses || rows.size() != (spatial() ? h * h : 0) ||
-      columns.size() != (spatial() ? w * w : 0))
-    fail(where, ": the basis' arrays do not have the sizes of ", c, " x ", h, " x ", w, " features; the file is damaged, copy it again");
+      levels.size() != transform::kClasses * transform::kPlanes || offsets.size() != 2 * transform::kClasses ||
+      rows.size() != (spatial() ? h * h : 0) || columns.size() != (spatial() ? w * w : 0))
+    fail(where, ": the basis' arrays do not have the sizes of ", c, " x ", h, " x ", w,
+         " features; the file is damaged, copy it again");
   if (!finite(mean) || !finite(vectors) || !finite(eigenvalues) || !finite(rows) || !finite(columns) ||
       std::ranges::find(expected, 0) != expected.end() ||
       std::ranges::any_of(levels, [](std::uint8_t level) { return level >= transform::kLevels; }))
@@ -77,8 +78,8 @@ void FeatureBasis::check(const std::string& where) const {
 
 namespace {
 
-// Mean squares of a channel's slots, each from `samples` views: few views scatter them even where all slots are alike. They are drawn
-// towards their mean by the share of their variance that sampling explains, as James and Stein do.
+// Mean squares of a channel's slots, each from `samples` views: few views scatter them even where all slots are alike.
+// They are drawn towards their mean by the share of their variance that sampling explains, as James and Stein do.
 void shrink(std::span<double> squares, double fourths, double samples) {
   double mean = 0, second = 0;
   for (const double square : squares) {
@@ -107,7 +108,8 @@ void Calibrator::add(std::span<const float> values, std::uint32_t views) {
     for (std::size_t i = 0; i < each; ++i) sums_[i] += static_cast<double>(own[i]);
     transform::transpose(own.data(), tokens.data(), channels_, positions);
     transform::add_products(tokens.data(), products_.data(), positions, channels_);
-    if ((kept_.size() + each) * sizeof(float) <= kKeptBytes || kept_.empty()) kept_.insert(kept_.end(), own.begin(), own.end());
+    if ((kept_.size() + each) * sizeof(float) <= kKeptBytes || kept_.empty())
+      kept_.insert(kept_.end(), own.begin(), own.end());
   }
   views_ += views;
 }
@@ -127,7 +129,8 @@ FeatureBasis Calibrator::finish(double max_error, std::uint32_t group, const Tra
     for (std::size_t k = 0; k < c; ++k) {
       double sum = 0;
       for (std::size_t p = 0; p < positions; ++p) sum += means[k * positions + p];
-      std::fill_n(means.begin() + static_cast<std::ptrdiff_t>(k * positions), positions, sum / static_cast<double>(positions));
+      std::fill_n(means.begin() + static_cast<std::ptrdiff_t>(k * positions), positions,
+                  sum / static_cast<double>(positions));
     }
   std::vector<double> covariance = products_;
   for (double& product : covariance) product /= n * static_cast<double>(positions);
@@ -148,7 +151,9 @@ FeatureBasis Calibrator::finish(double max_error, std::uint32_t group, const Tra
     basis.eigenvalues.assign(channels.values.begin(), channels.values.end());
   };
   turn(steps.channels);
-  if (!(basis.eigenvalues[0] > 0)) fail("the features are the same in all ", views_, " views of the calibration; check the teacher's weights and the images");
+  if (!(basis.eigenvalues[0] > 0))
+    fail("the features are the same in all ", views_,
+         " views of the calibration; check the teacher's weights and the images");
   basis.expected = expected_magnitudes();
 
   const auto kept = static_cast<std::uint32_t>(kept_.size() / each);

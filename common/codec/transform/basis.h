@@ -1,6 +1,6 @@
-// What a feature track's transform codec knows beforehand, from a calibration run: the mean map, the Karhunen-Loève basis over
-// channels, optionally one over rows and one over columns of the map, and how large each coefficient usually is. Integers
-// decide what bits mean, so that a payload reads alike on every machine; floats only scale values.
+// What a feature track's transform codec knows beforehand, from a calibration run: the mean map, the Karhunen-Loève
+// basis over channels, optionally one over rows and one over columns of the map, and how large each coefficient usually
+// is. Integers decide what bits mean, so that a payload reads alike on every machine; floats only scale values.
 #ifndef VITRINE_COMMON_CODEC_TRANSFORM_BASIS_H_
 #define VITRINE_COMMON_CODEC_TRANSFORM_BASIS_H_
 
@@ -12,29 +12,33 @@
 
 namespace vitrine {
 
-/// x [C, H, W] -> y = vectors · (x − mean) over channels, then y <- rows · y · columnsᵀ for each channel where rows is given.
-/// All three are orthonormal, so that squared errors of coefficients are squared errors of features.
+/// x [C, H, W] -> y = vectors · (x − mean) over channels, then y <- rows · y · columnsᵀ for each channel where rows is
+/// given. All three are orthonormal, so that squared errors of coefficients are squared errors of features.
 struct FeatureBasis {
   static constexpr std::size_t kLevels = 512;  ///< entries of `expected`
   static constexpr int kPerOctave = 16;        ///< of `scale` and `expected`
 
   std::uint32_t channels = 0, height = 0, width = 0;
-  std::uint64_t views = 0;             ///< calibrated on
-  std::vector<float> mean;             ///< [C, H, W]
-  std::vector<float> vectors;          ///< [C, C]: row k is the k-th eigenvector, eigenvalues falling
-  std::vector<float> eigenvalues;      ///< [C]: mean square along each eigenvector
-  std::vector<float> rows, columns;    ///< [H, H] and [W, W], a basis vector a row; both empty: no transform over positions
-  std::vector<std::int16_t> scale;     ///< [C, H, W]: round(16 log2 s), s the root mean square of a coefficient
-  std::vector<std::uint16_t> expected; ///< [512]: mean |k| in 1/1024 of a coefficient with s/Δ = 2^((i−256)/16), at least 1
-  std::vector<std::uint8_t> levels;    ///< [32, 15]: usual probability of a one in each plane of each class (entropy.h)
-  std::vector<std::int8_t> offsets;    ///< [2, 32]: what |k| = 1 and |k| > 1 stand for in each class, (256 |k| + offset) / 256 steps
+  std::uint64_t views = 0;         ///< calibrated on
+  std::vector<float> mean;         ///< [C, H, W]
+  std::vector<float> vectors;      ///< [C, C]: row k is the k-th eigenvector, eigenvalues falling
+  std::vector<float> eigenvalues;  ///< [C]: mean square along each eigenvector
+  /// [H, H] and [W, W], a basis vector a row; both empty: no transform over positions
+  std::vector<float> rows, columns;
+  std::vector<std::int16_t> scale;  ///< [C, H, W]: round(16 log2 s), s the root mean square of a coefficient
+  /// [512]: mean |k| in 1/1024 of a coefficient with s/Δ = 2^((i−256)/16), at least 1
+  std::vector<std::uint16_t> expected;
+  std::vector<std::uint8_t> levels;  ///< [32, 15]: usual probability of a one in each plane of each class (entropy.h)
+  /// [2, 32]: what |k| = 1 and |k| > 1 stand for in each class, (256 |k| + offset) / 256 steps
+  std::vector<std::int8_t> offsets;
 
   std::uint32_t positions() const { return height * width; }
   std::size_t values() const { return std::size_t{channels} * positions(); }
   bool spatial() const { return !rows.empty(); }
   /// The root mean square of each coefficient: [C, H, W].
   std::vector<float> deviation() const;
-  /// SHA-256 of channels, height, width (uint32), views (uint64) and the nine arrays above in their order, little-endian.
+  /// SHA-256 of channels, height, width (uint32), views (uint64) and the nine arrays above in their order,
+  /// little-endian.
   std::string hash() const;
   /// Throws Error, beginning with `where`, unless sizes fit together and floats are finite.
   void check(const std::string& where) const;
@@ -51,15 +55,16 @@ struct TransformSteps {
   bool contexts = true;       ///< else classes from the calibrated size alone; such payloads cannot be decoded
 };
 
-/// Makes a basis from the features of some views. Sums are in double precision; the result depends on the order of add().
+/// Makes a basis from the features of some views. Sums are in double precision; the result depends on the order of
+/// add().
 class Calibrator {
  public:
   Calibrator(std::uint32_t channels, std::uint32_t height, std::uint32_t width);
   /// `values`: [views, C, H, W], finite. Keeps the first views as they are, at most 256 MiB of them, for finish().
   void add(std::span<const float> values, std::uint32_t views);
   std::uint64_t views() const { return views_; }
-  /// Takes the form, with or without a transform over channels and one over positions, that codes the kept views smallest at
-  /// `max_error` in groups of `group` views. Throws Error when there was no view, or features never vary.
+  /// Takes the form, with or without a transform over channels and one over positions, that codes the kept views
+  /// smallest at `max_error` in groups of `group` views. Throws Error when there was no view, or features never vary.
   FeatureBasis finish(double max_error, std::uint32_t group, const TransformSteps& steps = {}) const;
 
  private:

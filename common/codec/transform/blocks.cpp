@@ -37,19 +37,19 @@ namespace {
 #if VITRINE_HAS_WIDE
 bool has_wide() {
   return __builtin_cpu_supports("avx512bw") != 0 && __builtin_cpu_supports("avx512vl") != 0 &&
-         __builtin_cpu_supports("avx512dq") != 0 &&
-         __builtin_cpu_supports("avx512vbmi2") != 0 && __builtin_cpu_supports("bmi2") != 0;
+         __builtin_cpu_supports("avx512dq") != 0 && __builtin_cpu_supports("avx512vbmi2") != 0 &&
+         __builtin_cpu_supports("bmi2") != 0;
 }
 #endif
 
 }  // namespace
 
 const Blocks& blocks(bool any) {
-  static constexpr Blocks kPortable{portable::count_classes, portable::split, portable::collapse, portable::expand,
-                                    portable::merge, portable::quantise, portable::code, portable::decode};
+  static constexpr Blocks kPortable{portable::count_classes, portable::split,    portable::collapse, portable::expand,
+                                    portable::merge,         portable::quantise, portable::code,     portable::decode};
 #if VITRINE_HAS_WIDE
-  static constexpr Blocks kWide{wide::count_classes, wide::split, wide::collapse, wide::expand,
-                                wide::merge, wide::quantise, wide::code, wide::decode};
+  static constexpr Blocks kWide{wide::count_classes, wide::split,    wide::collapse, wide::expand,
+                                wide::merge,         wide::quantise, wide::code,     wide::decode};
   static const bool is_wide = has_wide();
   if (!any && is_wide) return kWide;
 #endif

@@ -8,9 +8,9 @@
 namespace vitrine::transform {
 namespace {
 
-constexpr std::uint32_t kOne = 256;       // what a magnitude of 1 counts in past_
-constexpr std::uint32_t kConfidence = 64; // c: how much evidence it takes to leave the expectation
-constexpr std::uint32_t kNear = 1;        // weight of a neighbour in the own channel
+constexpr std::uint32_t kOne = 256;        // what a magnitude of 1 counts in past_
+constexpr std::uint32_t kConfidence = 64;  // c: how much evidence it takes to leave the expectation
+constexpr std::uint32_t kNear = 1;         // weight of a neighbour in the own channel
 constexpr std::uint32_t kMostExpected = 10 * 1024;
 constexpr int kLastLevel = static_cast<int>(FeatureBasis::kLevels) - 1;
 static_assert(16 * kNear * kOne % 1024 == 0);  // what a neighbour's expectation, in 1/1024, counts as evidence
@@ -23,7 +23,9 @@ constexpr int log8(std::uint32_t n) {
 }
 
 // The scale of the basis's first expectation.
-constexpr int first_scale(int step_sixteenths) { return step_sixteenths - static_cast<int>(FeatureBasis::kLevels / 2); }
+constexpr int first_scale(int step_sixteenths) {
+  return step_sixteenths - static_cast<int>(FeatureBasis::kLevels / 2);
+}
 
 std::uint8_t class_of_sum(std::int32_t sum, int bias) {
   const std::int32_t c = ((std::bit_cast<std::int32_t>(static_cast<float>(sum)) >> 20) + bias) >> 2;
@@ -32,7 +34,9 @@ std::uint8_t class_of_sum(std::int32_t sum, int bias) {
 
 // Of four neighbours together: a byte holds it, as what is seen is at most kSeen.
 static_assert(8 * kSeen < 256);
-inline std::uint8_t sum_of(std::uint8_t a, std::uint8_t b, std::uint8_t c, std::uint8_t d) { return static_cast<std::uint8_t>(a + b + c + d); }
+inline std::uint8_t sum_of(std::uint8_t a, std::uint8_t b, std::uint8_t c, std::uint8_t d) {
+  return static_cast<std::uint8_t>(a + b + c + d);
+}
 
 // Rows of all views, a slot each; loops over slots lie within, as a call for each would cost as much as its row.
 
@@ -43,13 +47,14 @@ VITRINE_CLONES void classify_alone(std::size_t first, std::size_t last, std::siz
     const std::uint16_t* own = past + s * views;
     std::uint8_t* __restrict out = classes + s * views;
     const std::int32_t offset = bias[s];
-    for (std::size_t i = 0; i < views; ++i) out[i] = class_of_sum(own[i] + static_cast<std::int32_t>(kConfidence), offset);
+    for (std::size_t i = 0; i < views; ++i)
+      out[i] = class_of_sum(own[i] + static_cast<std::int32_t>(kConfidence), offset);
   }
 }
 // The same with the neighbours' magnitudes.
-VITRINE_CLONES void classify_near(std::size_t first, std::size_t last, std::size_t views, const std::array<std::uint32_t, 4>* near,
-                                  const std::uint8_t* seen, const std::uint16_t* past, const std::int32_t* bias,
-                                  std::uint8_t* classes) {
+VITRINE_CLONES void classify_near(std::size_t first, std::size_t last, std::size_t views,
+                                  const std::array<std::uint32_t, 4>* near, const std::uint8_t* seen,
+                                  const std::uint16_t* past, const std::int32_t* bias, std::uint8_t* classes) {
   for (std::size_t s = first; s < last; ++s) {
     const std::uint8_t *a = seen + near[s][0] * views, *b = seen + near[s][1] * views, *c = seen + near[s][2] * views,
                        *d = seen + near[s][3] * views;
@@ -76,15 +81,16 @@ VITRINE_CLONES void learn_rows(std::size_t slots, std::size_t views, const std::
   }
 }
 
-// What is expected around each slot, and the classes' offsets, which hold those of the own expectations before; the evidence for slots
-// from `even` on includes their neighbours' expectations.
+// What is expected around each slot, and the classes' offsets, which hold those of the own expectations before; the
+// evidence for slots from `even` on includes their neighbours' expectations.
 VITRINE_CLONES void expect_around(std::size_t slots, std::size_t even, const std::array<std::uint32_t, 4>* near,
-                                  const std::uint32_t* expected, const std::uint32_t* past, std::uint32_t* __restrict around,
-                                  std::int32_t* __restrict bias) {
+                                  const std::uint32_t* expected, const std::uint32_t* past,
+                                  std::uint32_t* __restrict around, std::int32_t* __restrict bias) {
   for (std::size_t s = 0; s < slots; ++s)
     around[s] = expected[near[s][0]] + expected[near[s][1]] + expected[near[s][2]] + expected[near[s][3]];
   for (std::size_t s = 0; s < even; ++s) bias[s] -= log8(past[s] + 16 * kConfidence);
-  for (std::size_t s = even; s < slots; ++s) bias[s] -= log8(past[s] + 16 * kConfidence + 16 * kNear * kOne / 1024 * around[s]);
+  for (std::size_t s = even; s < slots; ++s)
+    bias[s] -= log8(past[s] + 16 * kConfidence + 16 * kNear * kOne / 1024 * around[s]);
 }
 VITRINE_CLONES void learn_expected(std::size_t slots, const std::uint32_t* expected, const std::uint32_t* around,
                                    std::uint32_t* __restrict past) {
@@ -132,12 +138,13 @@ void Contexts::begin(const FeatureBasis& basis, const Slots& slots, std::uint32_
 void Contexts::expect(std::uint32_t channel) {
   const std::int16_t* scale = basis_->scale.data() + std::size_t{channel} * slots_->count;
   for (std::uint32_t s = 0; s < slots_->count; ++s) {
-    const Level& level = levels_[static_cast<std::size_t>(std::clamp(scale[slots_->position[s]] - first_scale_, 0, kLastLevel))];
+    const Level& level =
+        levels_[static_cast<std::size_t>(std::clamp(scale[slots_->position[s]] - first_scale_, 0, kLastLevel))];
     expected_[s] = level.expected;
     bias_[s] = level.bias;
   }
-  expect_around(slots_->count, slots_->even, slots_->neighbours.data(), expected_.data(), past_expected_.data(), around_.data(),
-                bias_.data());
+  expect_around(slots_->count, slots_->even, slots_->neighbours.data(), expected_.data(), past_expected_.data(),
+                around_.data(), bias_.data());
 }
 
 void Contexts::classify(std::uint32_t channel, std::uint32_t first, std::uint32_t last, const std::uint8_t* seen,

@@ -9,14 +9,13 @@
 namespace vitrine::transform {
 namespace {
 
-
-// Probability of a one in 1/65536, by level: round(65536 / (1 + 2^((30 − level) / 3))). Written out, so that no machine's
-// rounding decides what bytes mean.
+// Probability of a one in 1/65536, by level: round(65536 / (1 + 2^((30 − level) / 3))). Written out, so that no
+// machine's rounding decides what bytes mean.
 constexpr std::array<std::uint16_t, kLevels> kOnes{
-    64, 81, 101, 128, 161, 203, 255, 321, 404, 508, 639, 803, 1008, 1265, 1586, 1986, 2483, 3097, 3855, 4784,
-    5915, 7282, 8917, 10851, 13107, 15698, 18619, 21845, 25329, 28999, 32768, 36537, 40207, 43691, 46917, 49838,
-    52429, 54685, 56619, 58254, 59621, 60752, 61681, 62439, 63053, 63550, 63950, 64271, 64528, 64733, 64897,
-    65028, 65132, 65215, 65281, 65333, 65375, 65408, 65435, 65455, 65472};
+    64,    81,    101,   128,   161,   203,   255,   321,   404,   508,   639,   803,   1008,  1265,  1586,  1986,
+    2483,  3097,  3855,  4784,  5915,  7282,  8917,  10851, 13107, 15698, 18619, 21845, 25329, 28999, 32768, 36537,
+    40207, 43691, 46917, 49838, 52429, 54685, 56619, 58254, 59621, 60752, 61681, 62439, 63053, 63550, 63950, 64271,
+    64528, 64733, 64897, 65028, 65132, 65215, 65281, 65333, 65375, 65408, 65435, 65455, 65472};
 
 NibbleModel make_model(int level) {
   NibbleModel model{};
@@ -34,10 +33,12 @@ NibbleModel make_model(int level) {
   std::uint32_t start = 0;
   for (std::uint32_t nibble = 0; nibble < 16; ++nibble) {
     const std::uint32_t frequency = model.frequency[nibble];
-    // Never below 1 / f, and above it by less than 2^-52 of it: x / f is off by less than 2^-20, quotients lie 1 / f apart.
+    // Never below 1 / f, and above it by less than 2^-52 of it: x / f is off by less than 2^-20, quotients lie 1 / f
+    // apart.
     model.reciprocal[nibble] = std::nextafter(1.0 / frequency, 2.0);
     model.start[nibble] = start;
-    for (std::uint32_t slot = 0; slot < frequency; ++slot) model.slots[start + slot] = nibble | slot << 4 | frequency << 16;
+    for (std::uint32_t slot = 0; slot < frequency; ++slot)
+      model.slots[start + slot] = nibble | slot << 4 | frequency << 16;
     start += frequency;
   }
   return model;

@@ -1,5 +1,6 @@
 // The entropy coder under the bit planes: range asymmetric numeral systems (Duda 2013, arXiv:1311.2540) over nibbles of
-// independent bits of one probability. A stream's only side information is its probability's number. Private to this room.
+// independent bits of one probability. A stream's only side information is its probability's number. Private to this
+// room.
 #ifndef VITRINE_COMMON_CODEC_TRANSFORM_ENTROPY_H_
 #define VITRINE_COMMON_CODEC_TRANSFORM_ENTROPY_H_
 
@@ -11,9 +12,9 @@
 
 namespace vitrine::transform {
 
-inline constexpr int kLevels = 61;       ///< probabilities of a one: odds 2^((level − 30) / 3)
-inline constexpr int kStates = 32;       ///< interleaved coders: symbol j of a stream belongs to state j mod 32
-inline constexpr int kScaleBits = 12;    ///< frequencies of the 16 nibbles sum to 4096
+inline constexpr int kLevels = 61;     ///< probabilities of a one: odds 2^((level − 30) / 3)
+inline constexpr int kStates = 32;     ///< interleaved coders: symbol j of a stream belongs to state j mod 32
+inline constexpr int kScaleBits = 12;  ///< frequencies of the 16 nibbles sum to 4096
 
 inline constexpr std::uint32_t kLowState = 1u << 16;  ///< a state lies in [2^16, 2^32)
 inline constexpr std::uint32_t kSlotMask = (1u << kScaleBits) - 1;
@@ -38,8 +39,8 @@ int best_level(std::uint64_t ones, std::uint64_t bits);
 /// Collects streams, then codes them all: the decoder must take them in the same order.
 class NibbleEncoder {
  public:
-  /// `bits` bits, packed from the least significant bit of each byte on, which must stay until finish(); what is missing to a
-  /// nibble counts as it stands there.
+  /// `bits` bits, packed from the least significant bit of each byte on, which must stay until finish(); what is
+  /// missing to a nibble counts as it stands there.
   void add(std::span<const std::uint8_t> packed, std::uint64_t bits, int level);
   /// States (uint32 × 32), then words (uint16), little-endian.
   std::vector<std::uint8_t> finish();

@@ -64,14 +64,14 @@ inline void transpose4(const float* in, std::size_t in_stride, const Row& row) {
 }
 #endif
 
-// A transposition from or to rows that lie far apart, a channel's part of each view: each is too short for a processor to fetch it
-// ahead by itself, so lines are asked for here, which the next channel goes on with at the end.
+// A transposition from or to rows that lie far apart, a channel's part of each view: each is too short for a processor
+// to fetch it ahead by itself, so lines are asked for here, which the next channel goes on with at the end.
 enum class Far { kIn, kOut };
 
 // in [rows of in_stride, columns] transposed: its column j goes to row(j).
 template <Far kFar, class Row>
-inline __attribute__((always_inline)) void transposed(const float* in, std::size_t in_stride, std::size_t rows, std::size_t columns,
-                                                      const Row& row) {
+inline __attribute__((always_inline)) void transposed(const float* in, std::size_t in_stride, std::size_t rows,
+                                                      std::size_t columns, const Row& row) {
   constexpr std::size_t kLine = 16;  // values
   const std::size_t whole_rows = rows / 4 * 4, whole_columns = columns / 8 * 8;
   for (std::size_t j = 0; j < whole_columns; j += 8) {
@@ -91,23 +91,28 @@ inline __attribute__((always_inline)) void transposed(const float* in, std::size
     for (std::size_t i = j < whole_columns ? whole_rows : 0; i < rows; ++i) row(j)[i] = in[i * in_stride + j];
 }
 
-// A channel of all views, [views, positions] that are `each` apart, to [positions, views], or in the order `slots` of positions; and back.
-VITRINE_CLONES void gather(const float* coefficients, std::size_t each, std::size_t views, std::size_t positions, float* map) {
+// A channel of all views, [views, positions] that are `each` apart, to [positions, views], or in the order `slots` of
+// positions; and back.
+VITRINE_CLONES void gather(const float* coefficients, std::size_t each, std::size_t views, std::size_t positions,
+                           float* map) {
   transposed<Far::kIn>(coefficients, each, views, positions, [=](std::size_t j) { return map + j * views; });
 }
 VITRINE_CLONES void gather_slots(const float* coefficients, std::size_t each, std::size_t views, std::size_t positions,
                                  const std::uint32_t* slots, float* items) {
   transposed<Far::kIn>(coefficients, each, views, positions, [=](std::size_t j) { return items + slots[j] * views; });
 }
-VITRINE_CLONES void scatter(const float* map, std::size_t views, std::size_t positions, float* coefficients, std::size_t each) {
+VITRINE_CLONES void scatter(const float* map, std::size_t views, std::size_t positions, float* coefficients,
+                            std::size_t each) {
   transposed<Far::kOut>(map, views, positions, views, [=](std::size_t j) { return coefficients + j * each; });
 }
 
 VITRINE_CLONES double sum_of_squares(const float* values, std::size_t n) {
   double sums[16] = {}, total = 0;
   for (std::size_t i = 0; i + 16 <= n; i += 16)
-    for (std::size_t l = 0; l < 16; ++l) sums[l] += static_cast<double>(values[i + l]) * static_cast<double>(values[i + l]);
-  for (std::size_t i = n / 16 * 16; i < n; ++i) total += static_cast<double>(values[i]) * static_cast<double>(values[i]);
+    for (std::size_t l = 0; l < 16; ++l)
+      sums[l] += static_cast<double>(values[i + l]) * static_cast<double>(values[i + l]);
+  for (std::size_t i = n / 16 * 16; i < n; ++i)
+    total += static_cast<double>(values[i]) * static_cast<double>(values[i]);
   for (const double sum : sums) total += sum;
   return total;
 }
@@ -136,16 +141,19 @@ Scratch& scratch(const FeatureBasis& basis, std::size_t n, bool back) {
 
 }  // namespace
 
-void to_coefficients(const FeatureBasis& basis, std::span<const float> values, std::uint32_t views, std::span<float> out) {
+void to_coefficients(const FeatureBasis& basis, std::span<const float> values, std::uint32_t views,
+                     std::span<float> out) {
   const std::size_t each = basis.values();
   std::vector<float> centred(each);
   for (std::size_t v = 0; v < views; ++v) {
     for (std::size_t i = 0; i < each; ++i) centred[i] = values[v * each + i] - basis.mean[i];
-    multiply(basis.vectors.data(), centred.data(), out.data() + v * each, basis.channels, basis.channels, basis.positions());
+    multiply(basis.vectors.data(), centred.data(), out.data() + v * each, basis.channels, basis.channels,
+             basis.positions());
   }
 }
 
-void from_coefficients(const FeatureBasis& basis, std::span<const float> coefficients, std::uint32_t views, std::span<float> out) {
+void from_coefficients(const FeatureBasis& basis, std::span<const float> coefficients, std::uint32_t views,
+                       std::span<float> out) {
   const std::size_t each = basis.values(), c = basis.channels;
   static thread_local std::vector<float> inverse;
   if (inverse.size() < c * c) inverse.resize(c * c);
@@ -171,7 +179,8 @@ double to_items(const FeatureBasis& basis, const Slots& slots, std::span<const f
       for (std::size_t y = 0; y < basis.height; ++y)
         multiply(basis.columns.data(), s.a.data() + y * row, s.b.data() + y * row, basis.width, basis.width, views);
       multiply(basis.rows.data(), s.b.data(), s.a.data(), basis.height, basis.height, row);
-      for (std::size_t slot = 0; slot < positions; ++slot) std::copy_n(s.a.data() + slots.position[slot] * views, views, to + slot * views);
+      for (std::size_t slot = 0; slot < positions; ++slot)
+        std::copy_n(s.a.data() + slots.position[slot] * views, views, to + slot * views);
     } else {
       gather_slots(own, each, views, positions, slots.slot.data(), to);
     }
@@ -198,8 +207,8 @@ void from_items(const FeatureBasis& basis, const ChannelItems& items, std::uint3
         if (items.some[std::size_t{y} * basis.width + x] != 0) s.filled_columns.push_back(x);
       if (s.filled_columns.empty()) continue;
       s.filled.push_back(y);
-      multiply_some(s.columns.data(), items.values.data() + y * row, s.a.data() + y * row, basis.width, basis.width, views,
-                    s.filled_columns);
+      multiply_some(s.columns.data(), items.values.data() + y * row, s.a.data() + y * row, basis.width, basis.width,
+                    views, s.filled_columns);
     }
     multiply_some(s.rows.data(), s.a.data(), items.values.data(), basis.height, basis.height, row, s.filled);
   }

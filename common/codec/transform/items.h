@@ -1,5 +1,5 @@
-// From coefficients as features lie, [views, C, H, W], to items as they are coded, [C, slots, views], and back; the transform over
-// positions lies between. Private to this room.
+// From coefficients as features lie, [views, C, H, W], to items as they are coded, [C, slots, views], and back; the
+// transform over positions lies between. Private to this room.
 #ifndef VITRINE_COMMON_CODEC_TRANSFORM_ITEMS_H_
 #define VITRINE_COMMON_CODEC_TRANSFORM_ITEMS_H_
 
@@ -13,9 +13,11 @@
 namespace vitrine::transform {
 
 /// values [views, C, H, W] -> vectors · (x − mean), same shape.
-void to_coefficients(const FeatureBasis& basis, std::span<const float> values, std::uint32_t views, std::span<float> out);
+void to_coefficients(const FeatureBasis& basis, std::span<const float> values, std::uint32_t views,
+                     std::span<float> out);
 /// The inverse.
-void from_coefficients(const FeatureBasis& basis, std::span<const float> coefficients, std::uint32_t views, std::span<float> out);
+void from_coefficients(const FeatureBasis& basis, std::span<const float> coefficients, std::uint32_t views,
+                       std::span<float> out);
 
 /// coefficients [views, C, H, W] -> items [C, slots, views]. Returns their energy, the sum of their squares.
 double to_items(const FeatureBasis& basis, const Slots& slots, std::span<const float> coefficients, std::uint32_t views,

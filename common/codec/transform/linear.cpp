@@ -60,12 +60,18 @@ __attribute__((always_inline)) inline void strip(const float* a, const float* b,
   std::size_t i = 0;
   for (; i + kRows <= sizes.m; i += kRows) tile<kSome, kRows, kVectors, kLanes>(a + i * k, b, c + i * n, sizes);
   switch (sizes.m - i) {
-    case 5: return tile<kSome, 5, kVectors, kLanes>(a + i * k, b, c + i * n, sizes);
-    case 4: return tile<kSome, 4, kVectors, kLanes>(a + i * k, b, c + i * n, sizes);
-    case 3: return tile<kSome, 3, kVectors, kLanes>(a + i * k, b, c + i * n, sizes);
-    case 2: return tile<kSome, 2, kVectors, kLanes>(a + i * k, b, c + i * n, sizes);
-    case 1: return tile<kSome, 1, kVectors, kLanes>(a + i * k, b, c + i * n, sizes);
-    default: return;
+    case 5:
+      return tile<kSome, 5, kVectors, kLanes>(a + i * k, b, c + i * n, sizes);
+    case 4:
+      return tile<kSome, 4, kVectors, kLanes>(a + i * k, b, c + i * n, sizes);
+    case 3:
+      return tile<kSome, 3, kVectors, kLanes>(a + i * k, b, c + i * n, sizes);
+    case 2:
+      return tile<kSome, 2, kVectors, kLanes>(a + i * k, b, c + i * n, sizes);
+    case 1:
+      return tile<kSome, 1, kVectors, kLanes>(a + i * k, b, c + i * n, sizes);
+    default:
+      return;
   }
 }
 
@@ -197,7 +203,10 @@ void implicit_ql(std::vector<double>& d, std::vector<double>& e, std::vector<dou
         if (std::fabs(e[m]) <= std::numeric_limits<double>::epsilon() * scale) break;
       }
       if (m == l) break;
-      if (round == 100) fail("the features' covariance has no eigenvectors that can be computed; check that features are ordinary numbers");
+      if (round == 100)
+        fail(
+            "the features' covariance has no eigenvectors that can be computed; check that features are ordinary "
+            "numbers");
       double g = (d[l + 1] - d[l]) / (2 * e[l]), r = std::hypot(g, 1.0);
       g = d[m] - d[l] + e[l] / (g + std::copysign(r, g));
       double s = 1, c = 1, p = 0;
@@ -248,7 +257,8 @@ Eigen symmetric_eigen(std::vector<double> matrix, std::size_t n) {
   for (const std::size_t k : order) {
     out.values.push_back(d[k]);
     const double* row = v.data() + k * n;
-    const double* largest = std::max_element(row, row + n, [](double a, double b) { return std::fabs(a) < std::fabs(b); });
+    const double* largest =
+        std::max_element(row, row + n, [](double a, double b) { return std::fabs(a) < std::fabs(b); });
     const double sign = *largest < 0 ? -1 : 1;
     for (std::size_t i = 0; i < n; ++i) out.vectors.push_back(sign * row[i]);
   }

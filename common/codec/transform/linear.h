@@ -9,7 +9,8 @@
 
 namespace vitrine::transform {
 
-/// c [m, n] = a [m, k] · b [k, n]. Sums run over k in order, whatever the machine; products are fused into sums where it can.
+/// c [m, n] = a [m, k] · b [k, n]. Sums run over k in order, whatever the machine; products are fused into sums where
+/// it can.
 void multiply(const float* a, const float* b, float* c, std::size_t m, std::size_t k, std::size_t n);
 
 /// The same where all rows of b but `rows` (ascending) are 0, and need not be there.
@@ -22,8 +23,9 @@ void add_products(const float* x, double* c, std::size_t m, std::size_t n);
 /// out [columns, rows] = in [rows, columns] transposed.
 void transpose(const float* in, float* out, std::size_t rows, std::size_t columns);
 
-/// Eigenvalues, falling, of a symmetric matrix of which the lower triangle is read, and its eigenvectors, one a row, each with its
-/// largest component positive. Householder tridiagonalisation, then implicit QL (Golub & Van Loan, Matrix Computations, chapter 8).
+/// Eigenvalues, falling, of a symmetric matrix of which the lower triangle is read, and its eigenvectors, one a row,
+/// each with its largest component positive. Householder tridiagonalisation, then implicit QL (Golub & Van Loan, Matrix
+/// Computations, chapter 8).
 struct Eigen {
   std::vector<double> values;   ///< [n]
   std::vector<double> vectors;  ///< [n, n]

@@ -19,15 +19,15 @@ namespace {
 
 constexpr std::uint16_t kVersion = 2;
 constexpr std::size_t kHeaderBytes = 32;
-constexpr std::size_t kSlack = 64;  // after a bit string, for reads and writes of whole words
-constexpr int kLadder = 1024;       // steps an octave
-constexpr double kCloseEnough = 0.997;   // of the error that may be made: no larger step is looked for
-// Of the search for a step: between what is close enough and the bound, so that a good guess is one that holds; over octaves the error
-// grows about as step^1.4, and a sample without contexts shows about 3 % less of it.
+constexpr std::size_t kSlack = 64;      // after a bit string, for reads and writes of whole words
+constexpr int kLadder = 1024;           // steps an octave
+constexpr double kCloseEnough = 0.997;  // of the error that may be made: no larger step is looked for
+// Of the search for a step: between what is close enough and the bound, so that a good guess is one that holds; over
+// octaves the error grows about as step^1.4, and a sample without contexts shows about 3 % less of it.
 constexpr double kAim = 0.9985;
 constexpr int kLineRounds = 6;
 constexpr double kErrorExponent = 1.4, kSampleShare = 0.97;
-constexpr unsigned kOwnLevels = 128; // beside a class's number of planes: levels follow
+constexpr unsigned kOwnLevels = 128;  // beside a class's number of planes: levels follow
 
 struct Header {
   std::uint32_t bytes;
@@ -110,7 +110,8 @@ std::vector<std::uint8_t> pack_group(const FeatureBasis& basis, const Quantised&
     return bytes.data();
   };
   std::size_t low_room = 0;
-  for (int c = 0; c < kClasses; ++c) low_room += counts[static_cast<std::size_t>(c)] * static_cast<std::size_t>(low_bits(c)) / 8;
+  for (int c = 0; c < kClasses; ++c)
+    low_room += counts[static_cast<std::size_t>(c)] * static_cast<std::size_t>(low_bits(c)) / 8;
   SplitStreams streams;
   std::uint8_t* at = fit(numbers, items + kClasses * kSlack);
   for (std::size_t c = 0; c < kClasses; ++c) {
@@ -165,7 +166,8 @@ std::vector<std::uint8_t> pack_group(const FeatureBasis& basis, const Quantised&
     for (std::size_t t = 0; t < own.size(); ++t) made[made.size() - own.size() + t].level = is_own ? own[t] : usual[t];
   }
   NibbleEncoder encoder;
-  for (const Plane& plane : made) encoder.add({planes.data() + plane.at, (plane.bits + 7) / 8}, plane.bits, plane.level);
+  for (const Plane& plane : made)
+    encoder.add({planes.data() + plane.at, (plane.bits + 7) / 8}, plane.bits, plane.level);
   const std::vector<std::uint8_t> entropy = encoder.finish();
   header.entropy_bytes = static_cast<std::uint32_t>(entropy.size());
   out.insert(out.end(), signs.begin(), signs.begin() + static_cast<std::ptrdiff_t>((header.sign_bits + 7) / 8));
@@ -179,17 +181,20 @@ std::vector<std::uint8_t> pack_group(const FeatureBasis& basis, const Quantised&
 
 }  // namespace
 
-std::vector<std::uint8_t> encode_items(const FeatureBasis& basis, const Slots& slots, std::span<const float> items, double energy,
-                                       std::uint32_t views, double max_error, const TransformSteps& steps,
-                                       Tallies* tallies) {
+std::vector<std::uint8_t> encode_items(const FeatureBasis& basis, const Slots& slots, std::span<const float> items,
+                                       double energy, std::uint32_t views, double max_error,
+                                       const TransformSteps& steps, Tallies* tallies) {
   const double bound = max_error * energy;
   const auto step_of = [](int j) { return static_cast<float>(std::exp2(static_cast<double>(j) / kLadder)); };
   static thread_local Contexts contexts;
   static thread_local Quantised now, best;
-  // A first guess from a sample, which also says how far to go from there; then between a step that holds and one that does not.
+  // A first guess from a sample, which also says how far to go from there; then between a step that holds and one that
+  // does not.
   const double mean_square = std::max(energy / static_cast<double>(items.size()), 1e-30);
   const auto octaves = [](double error, double target) { return std::log2(target / std::max(error, 1e-300)); };
-  const auto rungs = [](double octaves_up) { return static_cast<int>(std::lround(std::clamp(octaves_up, -4.0, 4.0) * kLadder)); };
+  const auto rungs = [](double octaves_up) {
+    return static_cast<int>(std::lround(std::clamp(octaves_up, -4.0, 4.0) * kLadder));
+  };
   SampledError sampled(basis, slots, items, views, steps);
   double slope = kErrorExponent;
   const auto sampled_rung = [&](int from, double target) {  // where the sample's error is about `target`
@@ -206,7 +211,8 @@ std::vector<std::uint8_t> encode_items(const FeatureBasis& basis, const Slots& s
     }
     return at;
   };
-  int j = std::clamp(static_cast<int>(std::lround(kLadder / 2.0 * std::log2(12 * max_error * mean_square))), -100 * kLadder, 60 * kLadder);
+  int j = std::clamp(static_cast<int>(std::lround(kLadder / 2.0 * std::log2(12 * max_error * mean_square))),
+                     -100 * kLadder, 60 * kLadder);
   if (energy > 0) j = sampled_rung(j, kSampleShare * bound);
   struct Tried {
     int j;
@@ -221,7 +227,8 @@ std::vector<std::uint8_t> encode_items(const FeatureBasis& basis, const Slots& s
     if (held) std::swap(best, now);
     if ((held && reached >= kCloseEnough) || (holds && fails && fails->j - holds->j <= 1)) break;
     if (holds && fails) {  // where the error jumps, a line leads nowhere: halve
-      const double part = round < kLineRounds ? octaves(holds->error, kAim * bound) / octaves(holds->error, fails->error) : 0.5;
+      const double part =
+          round < kLineRounds ? octaves(holds->error, kAim * bound) / octaves(holds->error, fails->error) : 0.5;
       j = std::clamp(holds->j + static_cast<int>(part * (fails->j - holds->j)), holds->j + 1, fails->j - 1);
     } else {
       const int off = sampled_rung(j, sampled.at(step_of(j)) * kAim / reached) - j;
@@ -245,7 +252,9 @@ void ItemDecoder::begin(const FeatureBasis& basis, const Slots& slots, std::span
   Header header;
   if (payload.size() < kHeaderBytes) damaged("it is shorter than a header");
   std::memcpy(&header, payload.data(), sizeof header);
-  if (header.version != kVersion) fail("payload: has version ", header.version, ", which this program does not know; use the version of vitrine that made it");
+  if (header.version != kVersion)
+    fail("payload: has version ", header.version,
+         ", which this program does not know; use the version of vitrine that made it");
   if (header.bytes < kHeaderBytes || header.bytes > payload.size()) damaged("its length is impossible");
   if (!std::isfinite(header.step) || !(header.step > 0)) damaged("its step is not a positive number");
   Source source{reinterpret_cast<const std::uint8_t*>(payload.data()) + kHeaderBytes,
@@ -265,7 +274,8 @@ void ItemDecoder::begin(const FeatureBasis& basis, const Slots& slots, std::span
     const unsigned planes = source.byte();
     own.planes = static_cast<int>(planes & ~kOwnLevels);
     total += own.count;
-    if (own.planes > kPlanes || own.count == 0 || own.count > items || total > items) damaged("a class has an impossible size");
+    if (own.planes > kPlanes || own.count == 0 || own.count > items || total > items)
+      damaged("a class has an impossible size");
     for (std::size_t t = 0; t < static_cast<std::size_t>(own.planes); ++t) {
       own.levels[t] = (planes & kOwnLevels) != 0 ? source.byte() : basis.levels[c * kPlanes + t];
       if (own.levels[t] >= kLevels) damaged("a plane has an impossible level");
@@ -284,7 +294,8 @@ void ItemDecoder::begin(const FeatureBasis& basis, const Slots& slots, std::span
   streams_.escapes_end = streams_.escapes + header.escape_bytes;
   const std::uint8_t* entropy = source.take(header.entropy_bytes);
   if (source.next != source.end || header.entropy_bytes < 4 * kStates) damaged("its parts do not add up to its length");
-  // A class at a time: its planes, of which each has as many bits as the one before has ones, and from them its items' numbers.
+  // A class at a time: its planes, of which each has as many bits as the one before has ones, and from them its items'
+  // numbers.
   NibbleDecoder decoder({entropy, header.entropy_bytes});
   if (numbers_.size() < items + (kClasses + 1) * kSlack) numbers_.resize(items + (kClasses + 1) * kSlack);
   std::uint8_t* numbers = numbers_.data();
@@ -346,7 +357,8 @@ void ItemDecoder::merge(std::uint32_t first, std::uint32_t last) {
   const Levels levels{basis_->offsets.data(), unit_};
   const std::size_t views = views_, begin = first * views, count = (last - first) * views;
   if (!targets_.empty()) {
-    merge_items(classes_.data() + begin, count, streams_, levels, map_.data(), targets_.data() + begin / 64, seen_.data() + begin);
+    merge_items(classes_.data() + begin, count, streams_, levels, map_.data(), targets_.data() + begin / 64,
+                seen_.data() + begin);
     return;
   }
   merge_items(classes_.data() + begin, count, streams_, levels, items_.data() + begin, nullptr, seen_.data() + begin);
@@ -355,8 +367,8 @@ void ItemDecoder::merge(std::uint32_t first, std::uint32_t last) {
 }
 
 void ItemDecoder::finish() const {
-  bool whole = !streams_.overrun && streams_.escapes == streams_.escapes_end && streams_.low.position == streams_.low_end &&
-               streams_.signs.position == sign_bits_;
+  bool whole = !streams_.overrun && streams_.escapes == streams_.escapes_end &&
+               streams_.low.position == streams_.low_end && streams_.signs.position == sign_bits_;
   for (std::size_t c = 0; c < kClasses; ++c) whole = whole && streams_.next[c] == streams_.end[c];
   if (!whole) damaged("its streams do not end with the group");
 }

@@ -1,5 +1,5 @@
-// A group's coefficients as bytes and back: the step that keeps the bound, quantisation, bit planes sorted by context, entropy
-// coding. FORMAT.md in common/cache has the bytes. Private to this room.
+// A group's coefficients as bytes and back: the step that keeps the bound, quantisation, bit planes sorted by context,
+// entropy coding. FORMAT.md in common/cache has the bytes. Private to this room.
 #ifndef VITRINE_COMMON_CODEC_TRANSFORM_PAYLOAD_H_
 #define VITRINE_COMMON_CODEC_TRANSFORM_PAYLOAD_H_
 
@@ -15,25 +15,25 @@
 
 namespace vitrine::transform {
 
-/// `items`: [C, slots, views], finite, and the sum of their squares. The step is the largest of the ladder 2^(j/1024), or one within
-/// 0.3 % of the error that may be made, at which the squared error is at most `max_error` of `energy`. `tallies`, where given,
-/// learns from the group.
-std::vector<std::uint8_t> encode_items(const FeatureBasis& basis, const Slots& slots, std::span<const float> items, double energy,
-                                       std::uint32_t views, double max_error, const TransformSteps& steps = {},
-                                       Tallies* tallies = nullptr);
+/// `items`: [C, slots, views], finite, and the sum of their squares. The step is the largest of the ladder 2^(j/1024),
+/// or one within 0.3 % of the error that may be made, at which the squared error is at most `max_error` of `energy`.
+/// `tallies`, where given, learns from the group.
+std::vector<std::uint8_t> encode_items(const FeatureBasis& basis, const Slots& slots, std::span<const float> items,
+                                       double energy, std::uint32_t views, double max_error,
+                                       const TransformSteps& steps = {}, Tallies* tallies = nullptr);
 
 /// One channel of a group, by position.
 struct ChannelItems {
-  std::span<float> values;            ///< [H, W, views]
-  std::span<const std::uint8_t> some; ///< [H, W]: 0 where all values are 0, as most are
+  std::span<float> values;             ///< [H, W, views]
+  std::span<const std::uint8_t> some;  ///< [H, W]: 0 where all values are 0, as most are
 };
 
-/// Decodes channel after channel, so that what follows works on data in the cache's first levels. Kept and used again, it
-/// allocates nothing for groups of a size that it has met. One thread at a time.
+/// Decodes channel after channel, so that what follows works on data in the cache's first levels. Kept and used again,
+/// it allocates nothing for groups of a size that it has met. One thread at a time.
 class ItemDecoder {
  public:
-  /// `payload` may have bytes after its own, and must stay until the last channel. Throws Error for bytes that encode_items() cannot
-  /// have made.
+  /// `payload` may have bytes after its own, and must stay until the last channel. Throws Error for bytes that
+  /// encode_items() cannot have made.
   void begin(const FeatureBasis& basis, const Slots& slots, std::span<const std::byte> payload, std::uint32_t views);
   /// The next channel. Valid until the next call; its values may be overwritten.
   ChannelItems next();
@@ -52,7 +52,7 @@ class ItemDecoder {
   std::vector<std::uint8_t> planes_, numbers_, signs_, low_, classes_, seen_, some_;
   std::vector<float> items_, map_;      // of a channel, by slot and by position
   std::vector<std::uint32_t> targets_;  // where in map_ each 64 items belong, where that many always stay together
-  float unit_ = 0;  // 1/256 of the step
+  float unit_ = 0;                      // 1/256 of the step
 };
 
 }  // namespace vitrine::transform

@@ -34,23 +34,28 @@ const Thresholds& thresholds(bool dead_zone) {
       const double one = std::pow(low, 0.65);
       const double bits = std::log2((1 - one) / one) + 1 - std::log2(1 - low);
       t.zero[static_cast<std::size_t>(c)] = static_cast<float>(std::clamp(0.5 + kLambda / 2 * bits, 0.5, 1.3));
-      t.round[static_cast<std::size_t>(c)] = static_cast<float>(std::clamp(0.5 + kLambda / 2 * std::log2(low), 0.2, 0.5));
+      t.round[static_cast<std::size_t>(c)] =
+          static_cast<float>(std::clamp(0.5 + kLambda / 2 * std::log2(low), 0.2, 0.5));
     }
     return t;
   }();
   return dead_zone ? made : nearest;
 }
 
-constexpr std::size_t kRun = 16, kRuns = 8192, kApart = 9;  // of the sample: items side by side, how many times about, one of how many at most
+constexpr std::size_t kRun = 16, kRuns = 8192,
+                      kApart = 9;  // of the sample: items side by side, how many times about, one of how many at most
 
 }  // namespace
 
-int sixteenths(float step) { return static_cast<int>(std::floor(16 * std::log2(step) + 1e-3)); }
+int sixteenths(float step) {
+  return static_cast<int>(std::floor(16 * std::log2(step) + 1e-3));
+}
 
-SampledError::SampledError(const FeatureBasis& basis, const Slots& slots, std::span<const float> items, std::uint32_t views,
-                           const TransformSteps& steps)
+SampledError::SampledError(const FeatureBasis& basis, const Slots& slots, std::span<const float> items,
+                           std::uint32_t views, const TransformSteps& steps)
     : basis_(&basis), dead_zone_(steps.dead_zone) {
-  const std::size_t runs = items.size() / kRun, apart = std::max(runs / kRuns, kApart) | 1;  // odd, so that every view has its turn
+  const std::size_t runs = items.size() / kRun,
+                    apart = std::max(runs / kRuns, kApart) | 1;  // odd, so that every view has its turn
   for (std::size_t run = 0; run < runs; run += apart) {
     const auto own = items.subspan(run * kRun, kRun);
     sample_.insert(sample_.end(), own.begin(), own.end());
@@ -68,15 +73,16 @@ SampledError::SampledError(const FeatureBasis& basis, const Slots& slots, std::s
 double SampledError::at(float step) {
   const int down = sixteenths(step);
   auto* classes = classes_.data();
-  for (std::size_t run = 0; run < scale_.size(); ++run, classes += kRun) std::fill_n(classes, kRun, usual_class(*basis_, scale_[run], down));
+  for (std::size_t run = 0; run < scale_.size(); ++run, classes += kRun)
+    std::fill_n(classes, kRun, usual_class(*basis_, scale_[run], down));
   const double squares =
-      blocks().quantise(sample_.data(), classes_.data(), sample_.size(), 1 / step, thresholds(dead_zone_), basis_->offsets.data(),
-                        magnitude_.data(), seen_.data(), negative_.data());
+      blocks().quantise(sample_.data(), classes_.data(), sample_.size(), 1 / step, thresholds(dead_zone_),
+                        basis_->offsets.data(), magnitude_.data(), seen_.data(), negative_.data());
   return squares * step * step / share_;
 }
 
-void quantise(const FeatureBasis& basis, const Slots& slots, std::span<const float> items, std::uint32_t views, float step,
-              const TransformSteps& steps, Contexts& contexts, Quantised& out) {
+void quantise(const FeatureBasis& basis, const Slots& slots, std::span<const float> items, std::uint32_t views,
+              float step, const TransformSteps& steps, Contexts& contexts, Quantised& out) {
   const std::size_t channel_items = std::size_t{slots.count} * views, even = std::size_t{slots.even} * views;
   out.magnitude.resize(items.size() + 64);
   out.negative.resize(items.size() + 64);
@@ -91,9 +97,9 @@ void quantise(const FeatureBasis& basis, const Slots& slots, std::span<const flo
     const std::size_t base = channel * channel_items;
     const auto phase = [&](std::uint32_t first, std::uint32_t last, std::size_t begin, std::size_t end) {
       contexts.classify(channel, first, last, steps.contexts ? seen.data() : none.data(), out.classes.data() + base);
-      error += quantise_items(items.data() + base + begin, out.classes.data() + base + begin, end - begin, 1 / step, thresholds(steps.dead_zone),
-                              basis.offsets.data(), out.magnitude.data() + base + begin, seen.data() + begin,
-                              out.negative.data() + base + begin);
+      error += quantise_items(items.data() + base + begin, out.classes.data() + base + begin, end - begin, 1 / step,
+                              thresholds(steps.dead_zone), basis.offsets.data(), out.magnitude.data() + base + begin,
+                              seen.data() + begin, out.negative.data() + base + begin);
     };
     phase(0, slots.even, 0, even);
     phase(slots.even, slots.count, even, channel_items);
@@ -123,7 +129,8 @@ void Tallies::settle(FeatureBasis& basis) const {
     for (std::size_t more = 0; more < 2; ++more) {
       const Mean& mean = rest_[more][c];
       if (mean.count > 0)
-        basis.offsets[more * kClasses + c] = static_cast<std::int8_t>(std::clamp(std::lround(256 * mean.sum / mean.count), -127l, 127l));
+        basis.offsets[more * kClasses + c] =
+            static_cast<std::int8_t>(std::clamp(std::lround(256 * mean.sum / mean.count), -127l, 127l));
     }
     for (std::size_t t = 0; t < kPlanes; ++t)
       if (bits_[c][t] > 0)

@@ -1,5 +1,6 @@
-// The encoder's choices: where a coefficient becomes zero, and where the next level begins. Rate-distortion in the large: a class
-// with few large values pays more bits for one, so its dead zone is wider. The format knows nothing of it. Private to this room.
+// The encoder's choices: where a coefficient becomes zero, and where the next level begins. Rate-distortion in the
+// large: a class with few large values pays more bits for one, so its dead zone is wider. The format knows nothing of
+// it. Private to this room.
 #ifndef VITRINE_COMMON_CODEC_TRANSFORM_QUANTISE_H_
 #define VITRINE_COMMON_CODEC_TRANSFORM_QUANTISE_H_
 
@@ -16,20 +17,22 @@ namespace vitrine::transform {
 /// A group at one step.
 struct Quantised {
   std::vector<std::uint16_t> magnitude;
-  std::vector<std::uint8_t> negative, classes;  ///< 0 or 1; contexts' classes. All three [C, slots, views], with room for 64 more
-  double error = 0;                             ///< sum of squares against basis.offsets' levels, in the items' own unit
+  std::vector<std::uint8_t> negative,
+      classes;       ///< 0 or 1; contexts' classes. All three [C, slots, views], with room for 64 more
+  double error = 0;  ///< sum of squares against basis.offsets' levels, in the items' own unit
 };
 
 /// `items`: [C, slots, views].
-void quantise(const FeatureBasis& basis, const Slots& slots, std::span<const float> items, std::uint32_t views, float step,
-              const TransformSteps& steps, Contexts& contexts, Quantised& out);
+void quantise(const FeatureBasis& basis, const Slots& slots, std::span<const float> items, std::uint32_t views,
+              float step, const TransformSteps& steps, Contexts& contexts, Quantised& out);
 
-/// About the error at a step, from some of the items, their classes told by their usual size alone: to begin a search with, and to
-/// tell from one step's error another's.
+/// About the error at a step, from some of the items, their classes told by their usual size alone: to begin a search
+/// with, and to tell from one step's error another's.
 class SampledError {
  public:
   /// `items` as for quantise(); the arguments must outlive this.
-  SampledError(const FeatureBasis& basis, const Slots& slots, std::span<const float> items, std::uint32_t views, const TransformSteps& steps);
+  SampledError(const FeatureBasis& basis, const Slots& slots, std::span<const float> items, std::uint32_t views,
+               const TransformSteps& steps);
   /// In the items' own unit, for all of them.
   double at(float step);
 

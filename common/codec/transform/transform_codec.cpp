@@ -19,15 +19,19 @@ TransformCodec::TransformCodec(std::shared_ptr<const FeatureBasis> basis, double
       max_error_(max_error),
       steps_(steps) {
   if (!(max_error > 0 && max_error < 1))
-    fail("max_error = ", max_error, " is not allowed for the form transform; expected a share between 0 and 1, for instance 0.01");
+    fail("max_error = ", max_error,
+         " is not allowed for the form transform; expected a share between 0 and 1, for instance 0.01");
 }
 
 TransformCodec::~TransformCodec() = default;
 
-std::vector<ArrayLayout> TransformCodec::layout() const { return {{"payload", "|u1", {}, true}}; }
+std::vector<ArrayLayout> TransformCodec::layout() const {
+  return {{"payload", "|u1", {}, true}};
+}
 
 std::vector<Array> TransformCodec::encode(std::span<const float> values, std::uint32_t views) const {
-  if (values.size() != basis_->values() * views) throw std::logic_error("TransformCodec::encode: values of another shape");
+  if (values.size() != basis_->values() * views)
+    throw std::logic_error("TransformCodec::encode: values of another shape");
   for (std::size_t i = 0; i < values.size(); ++i)
     if (!std::isfinite(values[i]))
       fail("view ", i / basis_->values(), " has a value that is ", std::isnan(values[i]) ? "NaN" : "infinite",
@@ -39,18 +43,21 @@ std::vector<Array> TransformCodec::encode(std::span<const float> values, std::ui
   return {{"payload", "|u1", {1, bytes}, std::move(payload)}};
 }
 
-std::vector<std::byte> TransformCodec::encode_coefficients(std::span<const float> coefficients, std::uint32_t views) const {
+std::vector<std::byte> TransformCodec::encode_coefficients(std::span<const float> coefficients,
+                                                           std::uint32_t views) const {
   if (coefficients.size() != basis_->values() * views)
     throw std::logic_error("TransformCodec::encode_coefficients: coefficients of another shape");
   static thread_local std::vector<float> items;
   items.resize(coefficients.size());
   const double energy = transform::to_items(*basis_, order_->slots, coefficients, views, items);
-  const std::vector<std::uint8_t> payload = transform::encode_items(*basis_, order_->slots, items, energy, views, max_error_, steps_);
+  const std::vector<std::uint8_t> payload =
+      transform::encode_items(*basis_, order_->slots, items, energy, views, max_error_, steps_);
   const auto* first = reinterpret_cast<const std::byte*>(payload.data());
   return {first, first + payload.size()};
 }
 
-void TransformCodec::decode_coefficients(std::span<const std::byte> payload, std::uint32_t views, std::span<float> out) const {
+void TransformCodec::decode_coefficients(std::span<const std::byte> payload, std::uint32_t views,
+                                         std::span<float> out) const {
   if (out.size() != basis_->values() * views) throw std::logic_error("TransformCodec: room of another shape");
   static thread_local transform::ItemDecoder decoder;
   decoder.begin(*basis_, order_->slots, payload, views);
@@ -59,7 +66,8 @@ void TransformCodec::decode_coefficients(std::span<const std::byte> payload, std
   decoder.finish();
 }
 
-void TransformCodec::decode(std::span<const std::span<const std::byte>> arrays, std::uint32_t views, std::span<float> out) const {
+void TransformCodec::decode(std::span<const std::span<const std::byte>> arrays, std::uint32_t views,
+                            std::span<float> out) const {
   if (arrays.size() != 1) fail("decoding: ", arrays.size(), " arrays given; expected 1");
   static thread_local std::vector<float> coefficients;
   if (coefficients.size() < out.size()) coefficients.resize(out.size());
@@ -67,7 +75,8 @@ void TransformCodec::decode(std::span<const std::span<const std::byte>> arrays, 
   transform::from_coefficients(*basis_, {coefficients.data(), out.size()}, views, out);
 }
 
-void transform_coefficients(const FeatureBasis& basis, std::span<const float> values, std::uint32_t views, std::span<float> out) {
+void transform_coefficients(const FeatureBasis& basis, std::span<const float> values, std::uint32_t views,
+                            std::span<float> out) {
   transform::to_coefficients(basis, values, views, out);
 }
 

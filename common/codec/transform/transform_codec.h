@@ -1,5 +1,5 @@
-// The transform form of feature tracks: coefficients in a calibrated basis (basis.h), one step a group, magnitudes in context-
-// sorted bit planes under an entropy coder (payload.h). The error is bounded group by group.
+// The transform form of feature tracks: coefficients in a calibrated basis (basis.h), one step a group, magnitudes in
+// context- sorted bit planes under an entropy coder (payload.h). The error is bounded group by group.
 #ifndef VITRINE_COMMON_CODEC_TRANSFORM_TRANSFORM_CODEC_H_
 #define VITRINE_COMMON_CODEC_TRANSFORM_TRANSFORM_CODEC_H_
 
@@ -29,11 +29,11 @@ class TransformCodec : public Codec {
   void decode(std::span<const std::span<const std::byte>> arrays, std::uint32_t views,
               std::span<float> out) const override;
 
-  /// As encode(), from coefficients [views, C, H, W] over channels only, as vectors · (x − mean) gives them: for who has a
-  /// faster matrix product at hand.
+  /// As encode(), from coefficients [views, C, H, W] over channels only, as vectors · (x − mean) gives them: for who
+  /// has a faster matrix product at hand.
   std::vector<std::byte> encode_coefficients(std::span<const float> coefficients, std::uint32_t views) const;
-  /// Features in the basis of channels, the transform over positions undone: [views, C, H, W]; vectorsᵀ · this + mean is the
-  /// feature map.
+  /// Features in the basis of channels, the transform over positions undone: [views, C, H, W]; vectorsᵀ · this + mean
+  /// is the feature map.
   void decode_coefficients(std::span<const std::byte> payload, std::uint32_t views, std::span<float> out) const;
 
  private:
@@ -45,7 +45,8 @@ class TransformCodec : public Codec {
 };
 
 /// vectors · (x − mean) for values [views, C, H, W]: what encode_coefficients() takes.
-void transform_coefficients(const FeatureBasis& basis, std::span<const float> values, std::uint32_t views, std::span<float> out);
+void transform_coefficients(const FeatureBasis& basis, std::span<const float> values, std::uint32_t views,
+                            std::span<float> out);
 
 }  // namespace vitrine
 

@@ -1,5 +1,6 @@
-// vitrine-bench codec: bytes and speed of the transform form, beside a careful codec without contexts (tools/peers/codec_judge.py),
-// beside no transform and beside int8, on a cache's fp32 features and on synthetic coefficients.
+// vitrine-bench codec: bytes and speed of the transform form, beside a careful codec without contexts
+// (tools/peers/codec_judge.py), beside no transform and beside int8, on a cache's fp32 features and on synthetic
+// coefficients.
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cmath>
@@ -51,18 +52,20 @@ std::vector<Features> of_cache(const Options& options) {
     const std::uint32_t group = cache.plan().options().group;
     TrackReader::Scratch scratch;
     for (const std::uint32_t pass : reader.passes())
-      for (std::uint32_t g = 0; g < cache.plan().groups_per_pass() && features.views + group <= options.most_views; ++g) {
+      for (std::uint32_t g = 0; g < cache.plan().groups_per_pass() && features.views + group <= options.most_views;
+           ++g) {
         features.values.resize(features.values.size() + group * features.each());
         reader.read({pass, g}, scratch, std::span(features.values).last(group * features.each()));
         features.views += group;
       }
     if (features.views < 2 * options.group)
-      fail(options.cache.string(), ": ", track.name(), " has ", features.views, " views; expected at least ", 2 * options.group,
-           ", extract more passes");
+      fail(options.cache.string(), ": ", track.name(), " has ", features.views, " views; expected at least ",
+           2 * options.group, ", extract more passes");
     out.push_back(std::move(features));
   }
   if (out.empty())
-    fail(options.cache.string(), ": has no feature track of the form fp32; extract one with taps.features_form = \"fp32\"");
+    fail(options.cache.string(),
+         ": has no feature track of the form fp32; extract one with taps.features_form = \"fp32\"");
   return out;
 }
 
@@ -95,14 +98,16 @@ Features synthetic(const std::string& distribution, double a) {
     for (std::uint32_t k = 0; k < out.channels; ++k) {
       const auto deviation = static_cast<float>(std::pow(k + 1.0, -a / 2));
       for (std::uint32_t p = 0; p < out.height * out.width; ++p)
-        out.values.push_back(deviation * (distribution == "Gauss" ? normal(generator)
-                                                                  : exponential(generator) * (generator() % 2 == 0 ? 0.70710678f : -0.70710678f)));
+        out.values.push_back(deviation *
+                             (distribution == "Gauss"
+                                  ? normal(generator)
+                                  : exponential(generator) * (generator() % 2 == 0 ? 0.70710678f : -0.70710678f)));
     }
   return out;
 }
 
-// The same with channels turned at random: what such coefficients may look like where no transform has found them, as a network's
-// channels are no eigenvectors.
+// The same with channels turned at random: what such coefficients may look like where no transform has found them, as a
+// network's channels are no eigenvectors.
 Features turned(const Features& features) {
   Features out = features;
   std::ranges::fill(out.values, 0.0f);
@@ -120,8 +125,9 @@ Features turned(const Features& features) {
   return out;
 }
 
-// How many times fewer bits a Gauss source with variances 1/k^a takes at its own basis than turned at random, where every channel has
-// the mean variance: rate over distortion by reverse water-filling (Cover & Thomas, Elements of Information Theory, 10.3.3).
+// How many times fewer bits a Gauss source with variances 1/k^a takes at its own basis than turned at random, where
+// every channel has the mean variance: rate over distortion by reverse water-filling (Cover & Thomas, Elements of
+// Information Theory, 10.3.3).
 double gauss_limit(std::size_t channels, double a, double error) {
   std::vector<double> variances;
   for (std::size_t k = 1; k <= channels; ++k) variances.push_back(std::pow(static_cast<double>(k), -a));
@@ -156,7 +162,8 @@ double median_seconds(std::size_t groups, const std::function<void(std::size_t)>
   return rounds[kRounds / 2];
 }
 
-// Calibrates on the first half of the views, codes the second in groups. `measure`: decode as well, check the bound, take times.
+// Calibrates on the first half of the views, codes the second in groups. `measure`: decode as well, check the bound,
+// take times.
 Coded code(const Features& features, double max_error, std::uint32_t group, const TransformSteps& steps, bool measure) {
   const std::size_t each = features.each(), positions = std::size_t{features.height} * features.width;
   const std::uint32_t half = features.views / 2;
@@ -166,7 +173,8 @@ Coded code(const Features& features, double max_error, std::uint32_t group, cons
   const TransformCodec codec(basis, max_error, steps);
   std::vector<double> channel_means(features.channels);
   for (std::size_t i = 0; i < half * each; ++i)
-    channel_means[i % each / positions] += static_cast<double>(features.values[i]) / static_cast<double>(half * positions);
+    channel_means[i % each / positions] +=
+        static_cast<double>(features.values[i]) / static_cast<double>(half * positions);
   Coded out;
   double errors = 0, energies = 0;
   std::vector<float> coefficients(group * each), back(group * each);
@@ -182,7 +190,8 @@ Coded code(const Features& features, double max_error, std::uint32_t group, cons
     codec.decode({&array, 1}, group, back);
     double error = 0, energy = 0;
     for (std::size_t i = 0; i < back.size(); ++i) {
-      const double x = values[i], off = static_cast<double>(back[i]) - x, centred = x - static_cast<double>(basis->mean[i % each]);
+      const double x = values[i], off = static_cast<double>(back[i]) - x,
+                   centred = x - static_cast<double>(basis->mean[i % each]);
       error += off * off;
       energy += centred * centred;
       energies += std::pow(x - channel_means[i % each / positions], 2);
@@ -194,8 +203,10 @@ Coded code(const Features& features, double max_error, std::uint32_t group, cons
     inputs.emplace_back(group * each);
     transform_coefficients(*basis, values, group, inputs.back());
   }
-  out.decode_seconds = median_seconds(payloads.size(), [&](std::size_t g) { codec.decode_coefficients(payloads[g], group, coefficients); });
-  out.encode_seconds = median_seconds(inputs.size(), [&](std::size_t g) { (void)codec.encode_coefficients(inputs[g], group); });
+  out.decode_seconds = median_seconds(
+      payloads.size(), [&](std::size_t g) { codec.decode_coefficients(payloads[g], group, coefficients); });
+  out.encode_seconds =
+      median_seconds(inputs.size(), [&](std::size_t g) { (void)codec.encode_coefficients(inputs[g], group); });
   out.about_channel_means = measure ? errors / energies : 0;
   out.bytes /= out.views;
   return out;
@@ -218,8 +229,8 @@ double int8_bytes(const Features& features, std::uint32_t group) {
 nlohmann::json judged(const Features& features, const Options& options, const std::string& only = {}) {
   const TemporaryDirectory place;
   const std::string name = (place.path() / "features.npy").string();
-  std::string header = text("{'descr': '<f4', 'fortran_order': False, 'shape': (", features.views, ", ", features.channels, ", ",
-                            features.height, ", ", features.width, "), }");
+  std::string header = text("{'descr': '<f4', 'fortran_order': False, 'shape': (", features.views, ", ",
+                            features.channels, ", ", features.height, ", ", features.width, "), }");
   header.resize((header.size() + 11 + 63) / 64 * 64 - 11, ' ');
   header += '\n';
   {
@@ -230,16 +241,24 @@ nlohmann::json judged(const Features& features, const Options& options, const st
                static_cast<std::streamsize>(features.values.size() * sizeof(float)));
     if (!file) fail(name, ": cannot be written; is the disk full?");
   }
-  const auto answer = bench::ask_peer(options.python, "codec_judge.py", text("'", name, "' --error ", options.max_error, only.empty() ? "" : " --only '" + only + "'"));
-  if (!answer) fail("the judge tools/peers/codec_judge.py did not end well; does ", options.python.string(), " have numpy and zstandard?");
+  const auto answer =
+      bench::ask_peer(options.python, "codec_judge.py",
+                      text("'", name, "' --error ", options.max_error, only.empty() ? "" : " --only '" + only + "'"));
+  if (!answer)
+    fail("the judge tools/peers/codec_judge.py did not end well; does ", options.python.string(),
+         " have numpy and zstandard?");
   return *answer;
 }
 
-std::string percent(double share) { return text(std::lround(1000 * share) / 10.0, " %"); }
-std::string times(double ratio) { return text(std::lround(100 * ratio) / 100.0, " x"); }
+std::string percent(double share) {
+  return text(std::lround(1000 * share) / 10.0, " %");
+}
+std::string times(double ratio) {
+  return text(std::lround(100 * ratio) / 100.0, " x");
+}
 
-// `plain`: the features as codecs without a transform meet them. `limit`: how many times fewer bytes than without one a Gauss source
-// allows, 0 where that is not known.
+// `plain`: the features as codecs without a transform meet them. `limit`: how many times fewer bytes than without one a
+// Gauss source allows, 0 where that is not known.
 void compare(const Features& features, const Features& plain, double limit, const Options& options) {
   const Coded coded = code(features, options.max_error, options.group, {}, true);
   const nlohmann::json judge = judged(features, options);
@@ -249,18 +268,27 @@ void compare(const Features& features, const Features& plain, double limit, cons
     if (bytes.get<double>() < judge[best].get<double>()) best = name;
   const bool apart = &features != &plain;
   const double values = static_cast<double>(features.each()) * coded.views;
-  const double plain_bytes = apart ? judged(plain, options, none)[none] : judge[none], int8 = int8_bytes(plain, options.group);
-  const std::string as = apart ? "turned, " : "", allowed = limit > 0 ? text("; a Gauss source allows ", times(limit)) : "";
+  const double plain_bytes = apart ? judged(plain, options, none)[none] : judge[none],
+               int8 = int8_bytes(plain, options.group);
+  const std::string as = apart ? "turned, " : "",
+                    allowed = limit > 0 ? text("; a Gauss source allows ", times(limit)) : "";
   print_report(
-      text(features.name, ": ", features.views, " views of ", features.channels, " x ", features.height, " x ", features.width,
-           ", groups of ", options.group, ", error at most ", percent(options.max_error), " in every group"),
-      {{"bytes a view", figure(coded.bytes), text(best, " ", figure(judge[best])), percent(coded.bytes / judge[best].get<double>()), "<= 100 %, goal 90 %"},
-       {"fewer than without a transform", figure(coded.bytes), text(as, "same error ", figure(plain_bytes)), times(plain_bytes / coded.bytes), ">= 2.5 x" + allowed},
-       {"fewer than int8 + zstd", figure(coded.bytes), text(as, "int8 ", figure(int8)), times(int8 / coded.bytes), ">= 5 x"},
-       {"worst group's error", percent(coded.worst), text("bound ", percent(options.max_error)), percent(coded.worst / options.max_error), "<= 100 %"},
-       {"error about channel means", text(std::setprecision(4), 100 * coded.about_channel_means, " %"), text("the judge's ", percent(options.max_error)), "", ""},
+      text(features.name, ": ", features.views, " views of ", features.channels, " x ", features.height, " x ",
+           features.width, ", groups of ", options.group, ", error at most ", percent(options.max_error),
+           " in every group"),
+      {{"bytes a view", figure(coded.bytes), text(best, " ", figure(judge[best])),
+        percent(coded.bytes / judge[best].get<double>()), "<= 100 %, goal 90 %"},
+       {"fewer than without a transform", figure(coded.bytes), text(as, "same error ", figure(plain_bytes)),
+        times(plain_bytes / coded.bytes), ">= 2.5 x" + allowed},
+       {"fewer than int8 + zstd", figure(coded.bytes), text(as, "int8 ", figure(int8)), times(int8 / coded.bytes),
+        ">= 5 x"},
+       {"worst group's error", percent(coded.worst), text("bound ", percent(options.max_error)),
+        percent(coded.worst / options.max_error), "<= 100 %"},
+       {"error about channel means", text(std::setprecision(4), 100 * coded.about_channel_means, " %"),
+        text("the judge's ", percent(options.max_error)), "", ""},
        {"decoding, million values a core-second", figure(values / coded.decode_seconds / 1e6), "", "", ">= 500"},
-       {"encoding, GEMM aside, million values a core-second", figure(values / coded.encode_seconds / 1e6), "", "", ">= 150"}});
+       {"encoding, GEMM aside, million values a core-second", figure(values / coded.encode_seconds / 1e6), "", "",
+        ">= 150"}});
 }
 
 void curve(const Features& features, const Options& options) {
@@ -270,7 +298,8 @@ void curve(const Features& features, const Options& options) {
   variants[3] = {"nothing over positions", {.positions = false}};
   variants[4] = {"mean a channel", {.position_mean = false}};
   variants[5] = {"nothing over channels", {.channels = false}};
-  std::cout << features.name << ": bytes a view by error bound, each step switched off in turn\n  " << std::left << std::setw(24) << "";
+  std::cout << features.name << ": bytes a view by error bound, each step switched off in turn\n  " << std::left
+            << std::setw(24) << "";
   const double bounds[] = {0.001, 0.003, 0.01, 0.03, 0.1};
   for (const double bound : bounds) std::cout << std::right << std::setw(9) << percent(bound);
   std::cout << '\n';
@@ -301,11 +330,16 @@ int run(const Options& options) {
 void add_codec(CLI::App& app, std::function<int()>& chosen) {
   const auto options = std::make_shared<Options>();
   CLI::App* codec = app.add_subcommand("codec", "bytes and speed of the transform form beside codecs without it");
-  codec->add_option("--cache", options->cache, "a cache with fp32 feature tracks; without it only synthetic coefficients");
-  codec->add_option("--max-error", options->max_error, "the bound, a share of the centred energy")->capture_default_str();
-  codec->add_option("--group", options->group, "views coded together")->capture_default_str()->check(CLI::Range(1u, 4096u));
+  codec->add_option("--cache", options->cache,
+                    "a cache with fp32 feature tracks; without it only synthetic coefficients");
+  codec->add_option("--max-error", options->max_error, "the bound, a share of the centred energy")
+      ->capture_default_str();
+  codec->add_option("--group", options->group, "views coded together")
+      ->capture_default_str()
+      ->check(CLI::Range(1u, 4096u));
   codec->add_option("--views", options->most_views, "views taken of a track, at most")->capture_default_str();
-  codec->add_option("--curve", options->curve, "also bytes by bound with each step switched off")->capture_default_str();
+  codec->add_option("--curve", options->curve, "also bytes by bound with each step switched off")
+      ->capture_default_str();
   codec->add_option("--python", options->python, "with numpy and zstandard")->capture_default_str();
   codec->callback([&chosen, options] { chosen = [options] { return run(*options); }; });
 }

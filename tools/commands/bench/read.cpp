@@ -172,18 +172,22 @@ Rate measure_rate(const Options& options, const Cache& cache) {
 }
 
 ReportLine against_zstd(const Rate& rate, const std::string& what, const char* bar) {
-  return {what, figure(rate.views), "zstd alone: " + figure(rate.zstd_alone), percent(rate.views / rate.zstd_alone), bar};
+  return {what, figure(rate.views), "zstd alone: " + figure(rate.zstd_alone), percent(rate.views / rate.zstd_alone),
+          bar};
 }
 
-// Two ways to store the same values, as level 1 of zstd makes them and as they are, and two ways of Python to read the former.
-void add_rates(const Options& options, const Plan& plan, const std::filesystem::path& place, const Rate& coded, const Rate& plain,
-               std::vector<ReportLine>& lines) {
+// Two ways to store the same values, as level 1 of zstd makes them and as they are, and two ways of Python to read the
+// former.
+void add_rates(const Options& options, const Plan& plan, const std::filesystem::path& place, const Rate& coded,
+               const Rate& plain, std::vector<ReportLine>& lines) {
   const nlohmann::json peer = ask_peer(options, place / "peer", plan);
   const double views = static_cast<double>(plan.groups_per_pass()) * plan.options().group;
   const auto against_peer = [&](const Rate& rate, const char* way, const char* words, const char* bar) {
-    if (!peer.is_object()) return lines.push_back({"the same", figure(rate.views), text(words, "did not run"), "", bar});
+    if (!peer.is_object())
+      return lines.push_back({"the same", figure(rate.views), text(words, "did not run"), "", bar});
     const double peer_rate = views / median(peer.at(way).get<std::vector<double>>());
-    lines.push_back({"the same", figure(rate.views), words + figure(peer_rate), figure(rate.views / peer_rate) + " x", bar});
+    lines.push_back(
+        {"the same", figure(rate.views), words + figure(peer_rate), figure(rate.views / peer_rate) + " x", bar});
   };
   lines.push_back(against_zstd(coded, "views per core-second, to floats; level 1", ">= 80 %"));
   against_peer(coded, "usual", "h5py + hdf5plugin + torch: ", "");
@@ -253,7 +257,8 @@ int run(const Options& options) {
   bench::write_vit_tiny_cache(place.path() / "cache", plan, options.passes, 1);
   {
     const Cache cache(place.path() / "cache");
-    add_rates(options, plan, place.path(), measure_rate(options, cache), measure_rate(options, Cache(place.path() / "plain")), lines);
+    add_rates(options, plan, place.path(), measure_rate(options, cache),
+              measure_rate(options, Cache(place.path() / "plain")), lines);
     measure_memory(options, cache, lines);
   }
   if (options.shards > 0) measure_opening(options, place.path() / "many", lines);

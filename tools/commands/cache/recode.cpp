@@ -73,10 +73,14 @@ void add_recode(CLI::App& app, Body& chosen) {
                    "transform: the track's first views, from which its basis is made")
       ->check(CLI::Range(1u, 1u << 24))
       ->capture_default_str();
-  command->add_option("--level", request->options.compression.level, "zstd's level; -1 leaves alone what hardly shrinks, for speed")
+  command
+      ->add_option("--level", request->options.compression.level,
+                   "zstd's level; -1 leaves alone what hardly shrinks, for speed")
       ->check(CLI::Range(kLowestLevel, kHighestLevel))
       ->capture_default_str();
-  command->add_option("--window", request->options.compression.window_log, "zstd's window is 2^this bytes; 0: the level's own")
+  command
+      ->add_option("--window", request->options.compression.window_log,
+                   "zstd's window is 2^this bytes; 0: the level's own")
       ->check(CLI::Range(0, kHighestWindow))
       ->capture_default_str();
   command->add_option("--workers", request->options.workers, "groups in work at once; 0: one a core")

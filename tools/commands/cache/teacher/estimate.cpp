@@ -157,8 +157,9 @@ Estimate measure(const Request& request) {
 
   const TemporaryDirectory scratch(request.scratch.empty() ? fs::temp_directory_path() : fs::path(request.scratch));
   create_cache(scratch.path(), *index, plan);
-  // A basis of the sample's views alone: it is fitted a little too well to be fair, by less than the groups differ. It takes the
-  // pictures and the teacher's time for each view, and something once for eigenvectors, which is not scaled up.
+  // A basis of the sample's views alone: it is fitted a little too well to be fair, by less than the groups differ. It
+  // takes the pictures and the teacher's time for each view, and something once for eigenvectors, which is not scaled
+  // up.
   const auto begun = Clock::now();
   ReadyTracks ready =
       make_ready(teacher, maker, plan, tracks, std::vector<std::shared_ptr<const FeatureBasis>>(tracks.size()),
@@ -166,7 +167,8 @@ Estimate measure(const Request& request) {
   if (std::ranges::any_of(ready.bases, [](const auto& basis) { return basis != nullptr; })) {
     const double a_view = estimate.decode + estimate.costs.live;
     const double rest = std::max(0.0, since(begun) - a_view * static_cast<double>(estimate.sampled));
-    const double views = static_cast<double>(std::min<std::uint64_t>(options.taps.calibration_views, estimate.views_a_pass));
+    const double views =
+        static_cast<double>(std::min<std::uint64_t>(options.taps.calibration_views, estimate.views_a_pass));
     estimate.costs.calibration = (a_view * views + rest) / static_cast<double>(estimate.views_a_pass);
   }
   for (std::size_t t = 0; t < tracks.size(); ++t) create_track(scratch.path(), ready.tracks[t], ready.bases[t].get());
