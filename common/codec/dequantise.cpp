@@ -1,9 +1,13 @@
 #include "common/codec/dequantise.h"
 
+#include <cstdint>
 #include <cstring>
 
 #if defined(__x86_64__)
 #include <immintrin.h>
+// The header's undefined vectors are taken for uninitialised ones (GCC bug 105593).
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #endif
 
 namespace vitrine {
@@ -55,6 +59,40 @@ __attribute__((target("avx512f,avx512bw,avx512vl"))) void row_avx512(const std::
   }
 }
 
+// More than a core's second cache level holds: what is written is not read again soon, so it goes past the caches,
+// which need not fetch first what is overwritten, and keep what they have.
+constexpr std::size_t kPastCaches = std::size_t{2} << 20;
+
+// All rows, each of at least 16 values, in whole cache lines from the first boundary of one on; a line may hold the end
+// of a row and the beginning of the next.
+__attribute__((target("avx512f,avx512bw,avx512vl"))) void rows_past_caches(const std::int8_t* q,
+                                                                           std::span<const std::byte> scale_bytes,
+                                                                           std::size_t rows, std::size_t per_row,
+                                                                           float* out) {
+  const std::size_t misaligned = reinterpret_cast<std::uintptr_t>(out) / sizeof(float) % 16;
+  std::size_t i = misaligned == 0 ? 0 : 16 - misaligned;
+  row_avx512(q, scale_of(scale_bytes, 0), i, out);
+  const auto values = [q](std::size_t at) __attribute__((target("avx512f,avx512bw,avx512vl"), always_inline)) {
+    return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(q + at))));
+  };
+  for (std::size_t r = 0; r < rows; ++r) {
+    const float scale = scale_of(scale_bytes, r);
+    const __m512 factor = _mm512_set1_ps(scale);
+    const std::size_t end = (r + 1) * per_row;
+    for (; i + 16 <= end; i += 16) _mm512_stream_ps(out + i, _mm512_mul_ps(values(i), factor));
+    if (i >= end) continue;
+    if (r + 1 == rows) {
+      row_avx512(q + i, scale, end - i, out + i);
+    } else {
+      const auto next = static_cast<__mmask16>(0xFFFF << (end - i));
+      const __m512 both = _mm512_mask_mov_ps(factor, next, _mm512_set1_ps(scale_of(scale_bytes, r + 1)));
+      _mm512_stream_ps(out + i, _mm512_mul_ps(values(i), both));
+      i += 16;
+    }
+  }
+  _mm_sfence();  // before whoever is told that the values are there
+}
+
 __attribute__((target("avx2"))) std::size_t squares_avx2(const std::uint8_t* q, std::size_t count, float* out) {
   const __m256 whole = _mm256_set1_ps(255.0f);
   std::size_t i = 0;
@@ -82,6 +120,8 @@ void dequantise_rows(std::span<const std::int8_t> q, std::span<const std::byte> 
 #if defined(__x86_64__)
   if (have_avx2()) {
     const std::size_t rows = scale_bytes.size() / sizeof(float), per_row = rows == 0 ? 0 : out.size() / rows;
+    if (have_avx512() && per_row >= 16 && out.size_bytes() >= kPastCaches)
+      return rows_past_caches(q.data(), scale_bytes, rows, per_row, out.data());
     const auto row = have_avx512() ? row_avx512 : row_avx2;
     for (std::size_t r = 0; r < rows; ++r)
       row(q.data() + r * per_row, scale_of(scale_bytes, r), per_row, out.data() + r * per_row);

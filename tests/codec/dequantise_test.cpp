@@ -8,32 +8,52 @@
 
 using namespace vitrine;
 
-TEST_CASE("rows come back with the same bits from the fast loop and the plain one, at any length and alignment") {
+namespace {
+
+// Both loops against the formula; `shift` moves every array off its alignment.
+void check_rows(std::size_t rows, std::size_t per_row, std::size_t shift) {
+  CAPTURE(rows);
+  CAPTURE(per_row);
+  CAPTURE(shift);
   Stream stream(3, Purpose::kSample);
+  std::vector<std::int8_t> q(rows * per_row + shift);
+  for (std::int8_t& x : q) x = static_cast<std::int8_t>(stream.bits());
+  std::vector<std::byte> scales(rows * sizeof(float) + shift);
+  for (std::size_t r = 0; r < rows; ++r) {
+    const auto scale = static_cast<float>(stream.normal());
+    std::memcpy(scales.data() + shift + r * sizeof scale, &scale, sizeof scale);
+  }
+  const auto some_q = std::span(q).subspan(shift);
+  const auto some_scales = std::span<const std::byte>(scales).subspan(shift);
+  std::vector<float> fast(shift + rows * per_row + 1, -1.0f), plain = fast, expected = fast;
+  dequantise_rows(some_q, some_scales, std::span(fast).subspan(shift, rows * per_row));
+  dequantise_rows_portable(some_q, some_scales, std::span(plain).subspan(shift, rows * per_row));
+  for (std::size_t i = 0; i < rows * per_row; ++i) {
+    float scale;
+    std::memcpy(&scale, some_scales.data() + i / per_row * sizeof scale, sizeof scale);
+    expected[shift + i] = static_cast<float>(some_q[i]) * scale;
+  }
+  CHECK((fast == expected));  // what lies before and after has stayed as it was
+  CHECK((plain == expected));
+}
+
+}  // namespace
+
+TEST_CASE("rows come back with the same bits from the fast loop and the plain one, at any length and alignment") {
   for (const std::size_t rows : {1u, 2u, 5u})
     for (const std::size_t per_row : {1u, 7u, 8u, 9u, 15u, 16u, 31u, 196u})
-      for (const std::size_t shift : {0u, 1u}) {
-        std::vector<std::int8_t> q(rows * per_row + shift);
-        for (std::int8_t& x : q) x = static_cast<std::int8_t>(stream.bits());
-        std::vector<std::byte> scales(rows * sizeof(float) + shift);
-        for (std::size_t r = 0; r < rows; ++r) {
-          const auto scale = static_cast<float>(stream.normal());
-          std::memcpy(scales.data() + shift + r * sizeof scale, &scale, sizeof scale);
-        }
-        const auto some_q = std::span(q).subspan(shift);
-        const auto some_scales = std::span<const std::byte>(scales).subspan(shift);
-        std::vector<float> fast(rows * per_row + 1, -1.0f), plain = fast, expected = fast;
-        dequantise_rows(some_q, some_scales, std::span(fast).first(rows * per_row));
-        dequantise_rows_portable(some_q, some_scales, std::span(plain).first(rows * per_row));
-        for (std::size_t i = 0; i < rows * per_row; ++i) {
-          float scale;
-          std::memcpy(&scale, some_scales.data() + i / per_row * sizeof scale, sizeof scale);
-          expected[i] = static_cast<float>(some_q[i]) * scale;
-        }
-        CHECK(fast == expected);  // the last one has stayed as it was
-        CHECK(plain == expected);
-      }
+      for (const std::size_t shift : {0u, 1u}) check_rows(rows, per_row, shift);
   dequantise_rows({}, {}, {});
+}
+
+TEST_CASE("rows of several megabytes too, whose lines may hold the end of one row and the beginning of the next") {
+  for (const std::size_t shift : {0u, 1u, 15u}) {
+    check_rows(2700, 196, shift);
+    check_rows(31000, 17, shift);
+    check_rows(33000, 16, shift);
+    check_rows(1, 600001, shift);
+    check_rows(600000, 1, shift);
+  }
 }
 
 TEST_CASE("every byte becomes the square of its 255th part, at any length") {
