@@ -84,9 +84,9 @@ void TrackInfo::check(const std::string& where) const {
   if (!is_level(compression.level))
     fail(where, ": zstd level ", compression.level, " is not allowed; expected from 1 to ", kHighestLevel, ", or from ",
          kLowestLevel, " to -1, which read faster and hardly compress");
-  if (const int window = compression.window_log; window != 0 && (window < kLowestWindow || window > kHighestWindow))
-    fail(where, ": a zstd window of 2^", window, " bytes is not allowed; expected from ", kLowestWindow, " to ",
-         kHighestWindow, ", or 0 for the level's own");
+  if (!is_window(compression.window_log))
+    fail(where, ": a zstd window of 2^", compression.window_log, " bytes is not allowed; expected from ", kLowestWindow,
+         " to ", kHighestWindow, ", or 0 for the level's own");
 }
 
 std::string TrackInfo::json() const {

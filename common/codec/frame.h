@@ -23,12 +23,16 @@ constexpr bool is_level(int level) {
 
 /// The base-2 logarithms of windows that are taken: more than 2^27 bytes, a usual decoder refuses.
 inline constexpr int kLowestWindow = 10, kHighestWindow = 27;
+/// 0 leaves the window to the level.
+constexpr bool is_window(int log) {
+  return log == 0 || (log >= kLowestWindow && log <= kHighestWindow);
+}
 
 /// What decides a frame's bytes beside the data.
 struct Compression {
   Compression(int level_ = 1, int window_log_ = 0) : level(level_), window_log(window_log_) {}
   int level;       ///< see is_level()
-  int window_log;  ///< how far back zstd looks for what it has seen, 2^this bytes; 0: as far as the level does
+  int window_log;  ///< how far back zstd looks for what it has seen, 2^this bytes, see is_window()
   bool operator==(const Compression&) const = default;
 };
 

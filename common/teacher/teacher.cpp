@@ -215,9 +215,9 @@ std::vector<TrackInfo> Teacher::tracks(const Plan& plan) const {
       track.codec.max_error = tap_options_.max_error;
     else
       track.codec.check(track.shape, text("taps.", kind, "_form = \"", form, "\""));
-    if (const int window = track.compression.window_log; window != 0 && window < kLowestWindow)
-      fail("taps.", kind, "_window = ", window, " is no window of zstd; expected ", kLowestWindow, " to ",
-           kHighestWindow, ", or 0 for the level's own");
+    if (!is_window(track.compression.window_log))
+      fail("taps.", kind, "_window = ", track.compression.window_log, " is no window of zstd; expected ", kLowestWindow,
+           " to ", kHighestWindow, ", or 0 for the level's own");
     out.push_back(std::move(track));
   };
   if (tap_options_.logits)
