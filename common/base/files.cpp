@@ -6,18 +6,26 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <atomic>
 #include <cerrno>
+#include <charconv>
+#include <chrono>
 #include <cstdint>
 #include <cstring>
+#include <optional>
+#include <random>
 #include <string>
 #include <utility>
 
 #include "common/base/error.h"
+#include "common/base/hash.h"
 
 namespace vitrine {
 namespace {
 
+// A name's part after which its writer follows: place, process, run and a number.
 constexpr std::string_view kAside = ".part.";
 
 int open_or_fail(const std::string& path, int flags) {
@@ -53,6 +61,73 @@ void make_directories(const std::filesystem::path& directory) {
   flush(parent, O_RDONLY | O_DIRECTORY);
 }
 
+// Where process numbers mean the same: a machine since it was started, and in it a container.
+const std::string& this_place() {
+  static const std::string place = [] {
+    std::string boot(36, '0');
+    const int descriptor = ::open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+    if (descriptor >= 0) {
+      if (::read(descriptor, boot.data(), boot.size()) < 0) boot.clear();
+      ::close(descriptor);
+    }
+    struct stat space {};
+    if (::stat("/proc/self/ns/pid", &space) != 0) space.st_ino = 0;
+    std::array<char, 256> host{};
+    ::gethostname(host.data(), host.size() - 1);
+    return hexadecimal(xxh3(text(boot, ' ', space.st_ino, ' ', host.data())));
+  }();
+  return place;
+}
+
+// Tells this process from another one that had its number before.
+const std::string& this_run() {
+  static const std::string run = [] {
+    std::random_device source;
+    return hexadecimal(std::uint64_t{source()} << 32 | source());
+  }();
+  return run;
+}
+
+struct Writer {
+  std::string place;
+  pid_t process;
+  std::string run;
+};
+
+// From "PLACE.PROCESS.RUN.COUNTER".
+std::optional<Writer> writer_of(std::string_view aside) {
+  const std::size_t process = aside.find('.'),
+                    run = process == std::string_view::npos ? process : aside.find('.', process + 1);
+  if (run == std::string_view::npos) return std::nullopt;
+  Writer writer{std::string(aside.substr(0, process)), 0, std::string(aside.substr(run + 1))};
+  const char* const end = aside.data() + run;
+  const auto [stopped, failure] = std::from_chars(aside.data() + process + 1, end, writer.process);
+  if (failure != std::errc() || stopped != end || writer.process <= 0) return std::nullopt;
+  writer.run = writer.run.substr(0, writer.run.find('.'));
+  return writer;
+}
+
+// Gives the file its name. With kKeep no instant passes between looking and naming: another process may be doing the
+// same. Filesystems that can neither rename so nor link are asked first and then renamed on.
+bool put_in_place(const std::filesystem::path& aside, const std::filesystem::path& path, Existing existing) {
+  const auto refuse = [&](int reason) {
+    fail(path.string(), ": cannot be put in place (", std::strerror(reason),
+         "); check the directory's permissions and its disk");
+  };
+  if (existing == Existing::kKeep) {
+    if (::renameat2(AT_FDCWD, aside.c_str(), AT_FDCWD, path.c_str(), RENAME_NOREPLACE) == 0) return true;
+    if (errno == EEXIST) return false;
+    if (errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP) refuse(errno);
+    if (::link(aside.c_str(), path.c_str()) == 0) {
+      ::unlink(aside.c_str());
+      return true;
+    }
+    if (errno == EEXIST || ::access(path.c_str(), F_OK) == 0) return false;
+  }
+  if (::rename(aside.c_str(), path.c_str()) != 0) refuse(errno);
+  return true;
+}
+
 }  // namespace
 
 std::string read_file(const std::filesystem::path& path) {
@@ -62,27 +137,30 @@ std::string read_file(const std::filesystem::path& path) {
   return bytes;
 }
 
-void publish(const std::filesystem::path& path, const std::function<void(const std::filesystem::path&)>& write) {
+bool publish(const std::filesystem::path& path, const std::function<void(const std::filesystem::path&)>& write,
+             Existing existing) {
   static std::atomic<unsigned> counter{0};
   const std::filesystem::path directory = path.has_parent_path() ? path.parent_path() : ".";
   make_directories(directory);
   std::error_code failure;
-  const std::filesystem::path aside = text(path.string(), kAside, ::getpid(), ".", counter++);
+  const std::filesystem::path aside =
+      text(path.string(), kAside, this_place(), ".", ::getpid(), ".", this_run(), ".", counter++);
   try {
     write(aside);
     flush(aside, O_RDONLY);
-    std::filesystem::rename(aside, path, failure);
-    if (failure) fail(path.string(), ": cannot be put in place (", failure.message(), ")");
+    const bool placed = put_in_place(aside, path, existing);
+    if (!placed) std::filesystem::remove(aside, failure);
     flush(directory, O_RDONLY | O_DIRECTORY);
+    return placed;
   } catch (...) {
     std::filesystem::remove(aside, failure);
     throw;
   }
 }
 
-void publish(const std::filesystem::path& path, std::string_view bytes) {
-  publish(path, [bytes](const std::filesystem::path& aside) {
-    const int descriptor = ::open(aside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+bool publish(const std::filesystem::path& path, std::string_view bytes, Existing existing) {
+  const auto write = [bytes](const std::filesystem::path& aside) {
+    const int descriptor = ::open(aside.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
     if (descriptor < 0)
       fail(aside.string(), ": cannot be made (", std::strerror(errno),
            "); check the directory's permissions and its disk");
@@ -98,20 +176,41 @@ void publish(const std::filesystem::path& path, std::string_view bytes) {
       }
       rest.remove_prefix(static_cast<std::size_t>(written));
     }
-    if (::close(descriptor) != 0) fail(aside.string(), ": cannot be written (", std::strerror(errno), ")");
-  });
+    if (::close(descriptor) != 0)
+      fail(aside.string(), ": cannot be written (", std::strerror(errno), "); check its disk and run again");
+  };
+  return publish(path, write, existing);
 }
 
-void remove_abandoned(const std::filesystem::path& directory) {
+bool is_temporary_name(std::string_view name) {
+  return name.find(kAside) != std::string_view::npos;
+}
+
+std::vector<std::filesystem::path> abandoned_in(const std::filesystem::path& directory) {
+  constexpr auto kForgotten = std::chrono::hours(24);
+  std::vector<std::filesystem::path> out;
   std::error_code failure;
   for (const auto& entry : std::filesystem::directory_iterator(directory, failure)) {
     const std::string name = entry.path().filename().string();
-    const std::size_t at = name.rfind(kAside);
-    if (at == std::string::npos) continue;
-    const long process = std::strtol(name.c_str() + at + kAside.size(), nullptr, 10);
-    const bool gone = process > 0 && ::kill(static_cast<pid_t>(process), 0) != 0 && errno == ESRCH;
-    if (gone || process == ::getpid()) std::filesystem::remove(entry.path(), failure);
+    if (!is_temporary_name(name)) continue;
+    const std::optional<Writer> writer = writer_of(std::string_view(name).substr(name.rfind(kAside) + kAside.size()));
+    bool gone = false;
+    if (writer && writer->place == this_place()) {
+      gone =
+          writer->process == ::getpid() ? writer->run != this_run() : ::kill(writer->process, 0) != 0 && errno == ESRCH;
+    } else {
+      const auto written = entry.last_write_time(failure);
+      gone = !failure && std::filesystem::file_time_type::clock::now() - written > kForgotten;
+    }
+    if (gone) out.push_back(entry.path());
   }
+  std::ranges::sort(out);
+  return out;
+}
+
+void remove_abandoned(const std::filesystem::path& directory) {
+  std::error_code failure;  // another process may have removed it
+  for (const std::filesystem::path& path : abandoned_in(directory)) std::filesystem::remove(path, failure);
 }
 
 MappedFile::MappedFile(const std::filesystem::path& path) {

@@ -11,20 +11,35 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace vitrine {
 
 /// The whole file. Throws Error with the reason.
 std::string read_file(const std::filesystem::path& path);
 
-/// Calls `write` with the path of a temporary file beside `path` (same directory, name of its own for each process and
-/// call), then fsyncs it, renames it to `path` and fsyncs the directory. Makes the directory when it is missing. When
-/// `write` throws, the temporary file is removed and the exception goes on. An existing `path` is replaced in one step.
-void publish(const std::filesystem::path& path, const std::function<void(const std::filesystem::path&)>& write);
-void publish(const std::filesystem::path& path, std::string_view bytes);
+/// What becomes of a file that has the name already, whether it was there before or came while this one was written.
+enum class Existing {
+  kReplace,  ///< replaced in one step
+  kKeep      ///< stays, and what was written is dropped
+};
 
-/// Removes temporary files that died with their writers: those in `directory` whose process no longer runs on this
-/// machine, or whose process number is now this process's own. Call it before this process publishes anything there.
+/// Calls `write` with the path of a temporary file beside `path` (same directory, a name that no other process or call
+/// has, on any machine), then fsyncs it, gives it the name `path` and fsyncs the directory. Makes the directory when it
+/// is missing. When `write` throws, the temporary file is removed and the exception goes on. Returns whether `path` is
+/// now what was written: false only with kKeep.
+bool publish(const std::filesystem::path& path, const std::function<void(const std::filesystem::path&)>& write,
+             Existing existing = Existing::kReplace);
+bool publish(const std::filesystem::path& path, std::string_view bytes, Existing existing = Existing::kReplace);
+
+/// Whether publish() gives such names to its temporary files.
+bool is_temporary_name(std::string_view name);
+
+/// Temporary files in `directory` that died with their writers: those of processes of this machine (and container) that
+/// no longer run, and those of other machines that nobody has written to for a day. Sorted; a missing directory has
+/// none.
+std::vector<std::filesystem::path> abandoned_in(const std::filesystem::path& directory);
+/// Removes them.
 void remove_abandoned(const std::filesystem::path& directory);
 
 /// A whole file mapped read-only. Moves, does not copy; the bytes live as long as the object.

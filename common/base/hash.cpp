@@ -7,6 +7,7 @@
 #endif
 
 #include <array>
+#include <cstdio>
 #include <cstring>
 #include <fstream>
 #include <new>
@@ -16,6 +17,12 @@
 #include "common/base/error.h"
 
 namespace vitrine {
+
+std::string hexadecimal(std::uint64_t number) {
+  char digits[17];
+  std::snprintf(digits, sizeof digits, "%016llx", static_cast<unsigned long long>(number));
+  return digits;
+}
 
 std::uint64_t xxh3(std::span<const std::byte> bytes) {
   return XXH3_64bits(bytes.data(), bytes.size());

@@ -13,6 +13,9 @@
 
 namespace vitrine {
 
+/// 16 lower-case hexadecimal digits.
+std::string hexadecimal(std::uint64_t number);
+
 /// XXH3, 64 bits, seed 0 (https://xxhash.com, specification 0.1.1).
 std::uint64_t xxh3(std::span<const std::byte> bytes);
 std::uint64_t xxh3(std::string_view bytes);

@@ -24,12 +24,6 @@ bool by_number(const FileRecord& a, const FileRecord& b) {
   return *shard_number_of(a.name) < *shard_number_of(b.name);
 }
 
-std::string hex(std::uint64_t number) {
-  char digits[17];
-  std::snprintf(digits, sizeof digits, "%016llx", static_cast<unsigned long long>(number));
-  return digits;
-}
-
 std::uint64_t from_hex(const std::string& digits, const std::string& where) {
   std::uint64_t number = 0;
   const auto read = std::from_chars(digits.data(), digits.data() + digits.size(), number, 16);
@@ -118,7 +112,7 @@ std::string Manifest::json() const {
   const char* between = "\n";
   for (const FileRecord& file : files_) {
     out += text(between, "    {\"name\": \"", file.name, "\", \"bytes\": ", file.bytes, ", \"xxh3\": \"",
-                hex(file.hash), "\"}");
+                hexadecimal(file.hash), "\"}");
     between = ",\n";
   }
   return out + (files_.empty() ? "" : "\n  ") + "]\n}\n";

@@ -1,10 +1,16 @@
+#include <unistd.h>
+
+#include <algorithm>
 #include <array>
+#include <atomic>
+#include <chrono>
 #include <cmath>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "common/base/error.h"
@@ -153,15 +159,88 @@ TEST_CASE("a writer that throws leaves nothing, and what was there stays") {
   CHECK_FALSE(std::filesystem::exists(directory / "other"));
 }
 
+TEST_CASE("a file that is to be kept stays, whenever it came, and the writer learns of it") {
+  const TemporaryDirectory directory;
+  const std::filesystem::path path = directory / "file";
+  CHECK(publish(path, "first", Existing::kKeep));
+  CHECK_FALSE(publish(path, "second", Existing::kKeep));
+  CHECK(testing::read_whole(path) == "first");
+  // It comes while ours is being written.
+  const std::filesystem::path late = directory / "late";
+  CHECK_FALSE(publish(
+      late,
+      [&](const std::filesystem::path& aside) {
+        testing::write_whole(aside, "ours");
+        publish(late, "theirs");
+      },
+      Existing::kKeep));
+  CHECK(testing::read_whole(late) == "theirs");
+  CHECK(publish(late, "ours"));
+  CHECK(testing::read_whole(late) == "ours");
+  CHECK(names_in(directory.path()) == std::vector<std::string>{"file", "late"});
+}
+
+TEST_CASE("of many that publish one file at once exactly one does") {
+  const TemporaryDirectory directory;
+  constexpr int kWriters = 8;
+  for (int round = 0; round < 20; ++round) {
+    const std::filesystem::path path = directory / std::to_string(round);
+    std::atomic<int> placed = 0, winner = -1;
+    std::vector<std::thread> writers;
+    for (int w = 0; w < kWriters; ++w)
+      writers.emplace_back([&, w] {
+        if (publish(path, std::to_string(w), Existing::kKeep)) ++placed, winner = w;
+      });
+    for (std::thread& writer : writers) writer.join();
+    CHECK(placed == 1);
+    CHECK(testing::read_whole(path) == std::to_string(winner));
+  }
+}
+
 TEST_CASE("temporary files of dead writers are removed, others stay") {
   const TemporaryDirectory directory;
-  testing::write_whole(directory / "x.h5.part.1.0", "process 1 is always there");
-  testing::write_whole(directory / "x.h5.part.2147483646.3", "no such process");  // beyond the kernel's largest number
-  testing::write_whole(directory / "x.h5", "whole");
+  // The names that publish() gives here: PLACE.PROCESS.RUN.COUNTER.
+  std::string own;
+  publish(directory / "x.h5", [&](const std::filesystem::path& aside) {
+    own = aside.filename().string();
+    testing::write_whole(aside, "whole");
+    remove_abandoned(directory.path());
+    CHECK(std::filesystem::exists(aside));
+  });
+  CHECK(is_temporary_name(own));
+  CHECK_FALSE(is_temporary_name("x.h5"));
+  const std::string process = text(".", getpid(), ".");
+  const std::size_t at = own.find(process);
+  REQUIRE(at != std::string::npos);
+  const std::string place = own.substr(0, at), run = own.substr(at + process.size());
+  const auto put = [&](const std::string& name, bool old = false) {
+    testing::write_whole(directory / name, "half a file");
+    if (old)
+      std::filesystem::last_write_time(directory / name,
+                                       std::filesystem::file_time_type::clock::now() - std::chrono::hours(25));
+    return name;
+  };
+  const std::vector<std::string> gone{
+      put(place + ".2147483646." + run),              // beyond the kernel's largest number
+      put(place + process + "0123456789abcdef.3"),    // of a process that had this one's number
+      put("x.h5.part.0123456789abcdef.1.0.0", true),  // of another machine, long ago
+      put("x.h5.part.1.0", true), put("x.h5.part.", true)};
+  const std::vector<std::string> stay{put(place + ".1." + run),  // process 1 is always there
+                                      put(place + process + run + "7"),
+                                      put("x.h5.part.0123456789abcdef.2147483646.0.0"), put("x.h5.part.1.1"), "x.h5"};
+  const std::vector<std::filesystem::path> found = abandoned_in(directory.path());
+  CHECK(found.size() == gone.size());
   remove_abandoned(directory.path());
-  CHECK(std::filesystem::exists(directory / "x.h5.part.1.0"));
-  CHECK(std::filesystem::exists(directory / "x.h5"));
-  CHECK_FALSE(std::filesystem::exists(directory / "x.h5.part.2147483646.3"));
+  for (const std::string& name : gone) {
+    INFO(name);
+    CHECK_FALSE(std::filesystem::exists(directory / name));
+    CHECK(std::ranges::find(found, directory / name) != found.end());
+  }
+  for (const std::string& name : stay) {
+    INFO(name);
+    CHECK(std::filesystem::exists(directory / name));
+  }
+  CHECK(abandoned_in(directory / "none").empty());
 }
 
 TEST_CASE("files are read in pieces, and an early end is an error that names the file") {
