@@ -59,6 +59,7 @@ void write_basis(const std::filesystem::path& path, const FeatureBasis& basis) {
   json["width"] = w;
   json["views"] = basis.views;
   json["spatial"] = basis.spatial();
+  json["written_by"] = written_by();
   write_container(path, std::move(specs), json.dump(), kBasisLevel, table::kFlagForms);
 }
 

@@ -1,6 +1,7 @@
 #include "common/cache/container_writer.h"
 
 #include <hdf5.h>
+#include <zstd.h>
 
 #include <algorithm>
 #include <bit>
@@ -321,6 +322,16 @@ std::string make_table(const std::vector<Prepared>& datasets, const std::string&
 
 }  // namespace
 
+const std::map<std::string, std::string>& written_by() {
+  static const std::map<std::string, std::string> versions = [] {
+    unsigned major = 0, minor = 0, release = 0;
+    must(H5get_libversion(&major, &minor, &release), "say its version");
+    return std::map<std::string, std::string>{
+        {"vitrine", VITRINE_VERSION}, {"hdf5", text(major, '.', minor, '.', release)}, {"zstd", ZSTD_versionString()}};
+  }();
+  return versions;
+}
+
 FileRecord write_container(const std::filesystem::path& path, std::vector<DatasetSpec> specs, const std::string& json,
                            int level, std::uint32_t required_flags) {
   static std::mutex hdf5;
@@ -342,7 +353,7 @@ FileRecord write_container(const std::filesystem::path& path, std::vector<Datase
   const std::string table = make_table(datasets, json, bytes, user_block, image.size(), required_flags);
   std::ranges::copy(table, image.begin());
   const std::string_view whole(image.data(), image.size());
-  publish(path, whole);
+  if (!publish(path, whole, Existing::kKeep)) return describe_file(path);
   return {path.filename().string(), whole.size(), xxh3(whole)};
 }
 

@@ -77,6 +77,7 @@ FileRecord ShardDraft::publish(const std::filesystem::path& cache, const ShardNo
   json["shard"] = shard_;
   json["first_group"] = shard_ * plan_.options().shard_groups;
   json["groups"] = groups();
+  json["written_by"] = written_by();
   if (!notes.made_with.empty()) json["made_with"] = notes.made_with;
   if (!notes.loss.empty()) json["loss"] = nlohmann::ordered_json::parse(notes.loss);
   json["track"] = nlohmann::ordered_json::parse(track_.json());

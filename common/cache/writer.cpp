@@ -48,6 +48,7 @@ void write_index(const std::filesystem::path& path, const ImageIndex& index) {
   json["images"] = index.images.size();
   json["hash"] = index.hash();
   json["classes"] = index.classes;
+  json["written_by"] = written_by();
   std::string attribute;
   try {
     attribute = json.dump();
@@ -102,10 +103,7 @@ std::string json_difference(const nlohmann::ordered_json& there, const nlohmann:
 
 void publish_or_compare(const std::filesystem::path& path, const std::string& json, const char* what,
                         const char* remedy) {
-  if (!std::filesystem::exists(path)) {
-    publish(path, json);
-    return;
-  }
+  if (!std::filesystem::exists(path) && publish(path, json, Existing::kKeep)) return;
   const std::string old = read_file(path);
   if (old == json) return;
   const auto there = nlohmann::ordered_json::parse(old, nullptr, false);
@@ -152,9 +150,9 @@ const std::vector<FieldSpec>& recipe_fields() {
 
 void create_cache(const std::filesystem::path& directory, const ImageIndex& index, const Plan& plan) {
   const std::filesystem::path path = directory / "index.h5";
-  if (!std::filesystem::exists(path)) {
-    write_index(path, index);
-  } else if (const std::string difference = index_difference(read_index(path), index); !difference.empty()) {
+  if (!std::filesystem::exists(path)) write_index(path, index);
+  // What is there now may be another process's, which began at the same time.
+  if (const std::string difference = index_difference(read_index(path), index); !difference.empty()) {
     fail(path.string(), ": the cache holds another index: ", difference,
          "; use the dataset as it was, or another cache directory");
   }
@@ -166,14 +164,20 @@ void create_track(const std::filesystem::path& directory, const TrackInfo& track
   track.check(path.string());
   if ((basis != nullptr) != (track.codec.form == Form::kTransform))
     throw std::logic_error("a basis belongs to a transform track, and to no other");
+  // A track.json that names no basis is never seen: the basis comes first, unless the track has lost it.
   const bool there = std::filesystem::exists(path);
-  const std::filesystem::path basis_file = directory / basis_path(track);
-  // A track.json that names no basis is never seen.
-  if (basis != nullptr && !there && !std::filesystem::exists(basis_file)) write_basis(basis_file, *basis);
+  const auto provide_basis = [&] {
+    if (basis == nullptr) return;
+    const std::filesystem::path file = directory / basis_path(track);
+    if (!std::filesystem::exists(file)) write_basis(file, *basis);
+    if (const std::string hash = read_basis(file).hash(); hash != basis->hash())
+      fail(file.string(), ": is the basis ", hash.substr(0, 8), ", this run has made ", basis->hash().substr(0, 8),
+           "; another process began the track at the same time, run again to go on with its basis");
+  };
+  if (!there) provide_basis();
   publish_or_compare(path, track.json(), "track of this name",
                      "use the same settings, or remove the track's directory");
-  // Of a track whose basis was lost.
-  if (basis != nullptr && !std::filesystem::exists(basis_file)) write_basis(basis_file, *basis);
+  if (there) provide_basis();
 }
 
 std::uint32_t groups_in_shard(const Plan& plan, std::uint32_t shard) {
@@ -183,7 +187,8 @@ std::uint32_t groups_in_shard(const Plan& plan, std::uint32_t shard) {
 }
 
 FileRecord write_recipes(const std::filesystem::path& directory, const Plan& plan, std::uint32_t pass,
-                         std::uint32_t shard, const std::vector<std::uint64_t>& picture_hashes) {
+                         std::uint32_t shard, const std::vector<std::uint64_t>& picture_hashes,
+                         const std::map<std::string, std::string>& decoders) {
   const std::uint32_t groups = groups_in_shard(plan, shard), first = shard * plan.options().shard_groups;
   if (picture_hashes.size() != groups) throw std::logic_error("one picture hash a group is needed");
   std::vector<std::vector<Recipe>> recipes;
@@ -199,7 +204,24 @@ FileRecord write_recipes(const std::filesystem::path& directory, const Plan& pla
   json["shard"] = shard;
   json["first_group"] = first;
   json["groups"] = groups;
+  json["written_by"] = written_by();
+  if (!decoders.empty()) json["decoders"] = decoders;
   return write_container(recipes_path(directory, plan, pass, shard), {recipe, hashes}, json.dump(), kColumnLevel);
+}
+
+std::vector<std::uint64_t> recorded_picture_hashes(const std::filesystem::path& directory, const Plan& plan,
+                                                   std::uint32_t pass, std::uint32_t shard) {
+  const Container file(recipes_path(directory, plan, pass, shard));
+  const auto json = attributes(file, kRecipesFormat);
+  expect(file, json, "plan", plan.hash());
+  expect(file, json, "pass", pass);
+  expect(file, json, "shard", shard);
+  const std::uint32_t groups = groups_in_shard(plan, shard);
+  expect_dataset(file, "picture_hash", "<u8", {groups}, groups);
+  Container::Scratch scratch;
+  std::vector<std::uint64_t> hashes(groups);
+  file.read_chunk(file.find("picture_hash"), 0, scratch, std::as_writable_bytes(std::span(hashes)));
+  return hashes;
 }
 
 bool recipes_exist(const std::filesystem::path& directory, const Plan& plan, std::uint32_t pass, std::uint32_t shard) {

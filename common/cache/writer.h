@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <vector>
 
 #include "common/cache/manifest.h"
@@ -26,9 +27,15 @@ void create_track(const std::filesystem::path& directory, const TrackInfo& track
 /// Groups in a shard: options().shard_groups, or what is left in a pass's last one.
 std::uint32_t groups_in_shard(const Plan& plan, std::uint32_t shard);
 
-/// `shard` < plan.shards_per_pass(). `picture_hashes`: one a group of the shard (views.h: picture_hash).
+/// `shard` < plan.shards_per_pass(). `picture_hashes`: one a group of the shard (views.h: picture_hash). `decoders`: of
+/// those pictures (decode.h: decoder_versions), for people to read.
 FileRecord write_recipes(const std::filesystem::path& directory, const Plan& plan, std::uint32_t pass,
-                         std::uint32_t shard, const std::vector<std::uint64_t>& picture_hashes);
+                         std::uint32_t shard, const std::vector<std::uint64_t>& picture_hashes,
+                         const std::map<std::string, std::string>& decoders = {});
+/// The picture hashes that a shard's recipes hold. Throws Error when they are missing, damaged or of another plan or
+/// place.
+std::vector<std::uint64_t> recorded_picture_hashes(const std::filesystem::path& directory, const Plan& plan,
+                                                   std::uint32_t pass, std::uint32_t shard);
 bool recipes_exist(const std::filesystem::path& directory, const Plan& plan, std::uint32_t pass, std::uint32_t shard);
 
 /// `groups`: for each group of the shard, in order, the arrays that the track's codec made of its views. On one thread;
