@@ -10,10 +10,12 @@
 #include <optional>
 
 #include "common/base/error.h"
+#include "common/base/hash.h"
 #include "common/base/progress.h"
 #include "common/cache/manifest.h"
 #include "common/cache/shard_draft.h"
 #include "common/cache/writer.h"
+#include "common/image/decode.h"
 #include "common/teacher/one_thread_each.h"
 #include "extract/shard_line.h"
 
@@ -46,6 +48,8 @@ class Extractor::Shard : public ShardWork {
         published_(std::move(published)),
         picture_hashes_(groups_in_shard(plan_, key.shard)),
         group_losses_(extractor.ready_.tracks.size(), std::vector<CodecLoss>(picture_hashes_.size())) {
+    if (recipes_exist(extractor.cache_, plan_, key.pass, key.shard))
+      recorded_ = recorded_picture_hashes(extractor.cache_, plan_, key.pass, key.shard);
     for (std::size_t t = 0; t < extractor.ready_.tracks.size(); ++t) {
       const TrackInfo& track = extractor.ready_.tracks[t];
       const bool there = shard_exists(extractor.cache_, track, plan_, key.pass, key.shard);
@@ -75,6 +79,7 @@ class Extractor::Shard : public ShardWork {
       const std::vector<std::uint8_t> pictures = extractor_.views_.group(recipes, extractor_.teacher_.image_size());
       const std::size_t view_bytes = pictures.size() / views;
       picture_hashes_[g] = picture_hash(std::span(pictures).subspan(group % views * view_bytes, view_bytes));
+      if (!recorded_.empty()) check_picture(recorded_[g], picture_hashes_[g]);
       const std::vector<std::vector<float>> values = extractor_.teacher_.run(pictures, views);
       for (std::size_t t = 0; t < drafts_.size(); ++t)
         if (drafts_[t]) store(g, t, values[t], views);
@@ -91,8 +96,12 @@ class Extractor::Shard : public ShardWork {
 
   void publish() override {
     const std::filesystem::path& cache = extractor_.cache_;
-    if (!recipes_exist(cache, plan_, key_.pass, key_.shard))
-      recipes_ = write_recipes(cache, plan_, key_.pass, key_.shard, picture_hashes_);
+    if (recorded_.empty()) {
+      recipes_ = write_recipes(cache, plan_, key_.pass, key_.shard, picture_hashes_, decoder_versions());
+      // Another process may have been first.
+      recorded_ = recorded_picture_hashes(cache, plan_, key_.pass, key_.shard);
+      for (std::size_t g = 0; g < picture_hashes_.size(); ++g) check_picture(recorded_[g], picture_hashes_[g]);
+    }
     for (std::size_t t = 0; t < drafts_.size(); ++t) {
       ShardNotes notes = extractor_.notes_;
       notes.loss = loss(t).json();
@@ -102,6 +111,17 @@ class Extractor::Shard : public ShardWork {
   }
 
  private:
+  // Targets of one shard, whenever they were made, are of the same pixels.
+  static void check_picture(std::uint64_t recorded, std::uint64_t made) {
+    if (recorded == made) return;
+    std::string decoders;
+    for (const auto& [name, version] : decoder_versions())
+      decoders += text(decoders.empty() ? "" : ", ", name, " ", version);
+    fail("the picture made here is not the one that the cache's other targets were made of (hash ", hexadecimal(made),
+         ", the recipes have ", hexadecimal(recorded), "); images are decoded in another way here (", decoders,
+         "): go on where the cache was begun, or make another cache");
+  }
+
   // Encodes, and decodes again to learn what that cost.
   void store(std::uint32_t g, std::size_t t, std::span<const float> raw, std::uint32_t views) {
     const TrackInfo& track = extractor_.ready_.tracks[t];
@@ -115,6 +135,13 @@ class Extractor::Shard : public ShardWork {
       codec.decode(bytes, views, decoded);
       group_losses_[t][g] = measure_loss(track.kind, track.shape, views, raw, decoded,
                                          basis == nullptr ? std::span<const float>() : std::span(basis->mean));
+      // What a codec promises is held against what it did; orthonormal bases of floats lose a little more.
+      constexpr double kRounding = 1e-3, kFloor = 1e-9;
+      const double bound = track.codec.max_error;
+      if (const double error = group_losses_[t][g].worst_group;
+          track.codec.form == Form::kTransform && error > bound * (1 + kRounding) + kFloor)
+        fail("lost ", error, " of the energy of a group, more than taps.max_error = ", bound,
+             "; this is a fault of the codec, please report it");
       drafts_[t]->set(g, std::move(arrays));
     } catch (const Error& error) {
       fail(track.name(), ": ", error.what());
@@ -127,6 +154,7 @@ class Extractor::Shard : public ShardWork {
   Progress& progress_;
   std::function<void(const Shard&)> published_;
   std::vector<std::uint64_t> picture_hashes_;
+  std::vector<std::uint64_t> recorded_;               // the recipes' when they are there; else none
   std::vector<std::vector<CodecLoss>> group_losses_;  // [track][group]
   std::vector<std::unique_ptr<ShardDraft>> drafts_;   // one a track; none where its file is there
   std::optional<FileRecord> recipes_;

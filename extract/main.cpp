@@ -13,18 +13,20 @@ int main(int argc, char** argv) {
     CLI::App app("Runs a Vision Transformer once over augmented images and keeps its outputs in a cache.");
     vitrine::ExtractOptions options;
     app.footer("Keys of CONFIG.toml, with their defaults:\n" + vitrine::config_help(options));
-    std::string file;
+    std::string file, part;
     std::vector<std::string> overrides;
     app.add_option("CONFIG", file, "a TOML file; see configs/")->required();
     app.add_option("--set", overrides, "key=value, over what the file says; may be given several times")
         ->expected(1)
         ->take_all();
+    app.add_option("--part", part, "i/n or auto, as --set part=...");
     try {
       app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
       if (error.get_exit_code() == 0) return app.exit(error);
       vitrine::fail(error.what(), "; --help shows the usage");
     }
+    if (!part.empty()) overrides.push_back("part=" + part);
     vitrine::load_config(file, overrides, options);
     std::printf("%s\n", vitrine::config_as_toml(options).c_str());
     std::fflush(stdout);

@@ -64,4 +64,11 @@ Image decode_image(std::span<const std::byte> bytes, const std::string& name) {
   return image;
 }
 
+std::map<std::string, std::string> decoder_versions() {
+  const int webp = WebPGetDecoderVersion();
+  return {{"libjpeg", formats::jpeg_version()},
+          {"libpng", formats::png_version()},
+          {"libwebp", text(webp >> 16, '.', webp >> 8 & 255, '.', webp & 255)}};
+}
+
 }  // namespace vitrine

@@ -8,6 +8,7 @@
 #define VITRINE_COMMON_IMAGE_DECODE_H_
 
 #include <cstddef>
+#include <map>
 #include <span>
 #include <string>
 
@@ -20,6 +21,9 @@ ImageSize read_image_size(std::span<const std::byte> bytes, const std::string& n
 
 /// The whole picture. At most 2^28 pixels (a larger one is refused before memory is taken).
 Image decode_image(std::span<const std::byte> bytes, const std::string& name);
+
+/// The libraries that decode, by name, and their versions: other versions may make other pixels.
+std::map<std::string, std::string> decoder_versions();
 
 }  // namespace vitrine
 

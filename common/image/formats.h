@@ -18,6 +18,10 @@ ImageSize read_jpeg(Bytes bytes, const std::string& name, Image* image);
 ImageSize read_png(Bytes bytes, const std::string& name, Image* image);
 ImageSize read_webp(Bytes bytes, const std::string& name, Image* image);
 
+/// Of the libraries behind them.
+std::string jpeg_version();
+std::string png_version();
+
 /// Refuses a picture without pixels or with more than 2^28.
 void check_size(ImageSize size, const std::string& name);
 

@@ -114,6 +114,16 @@ struct Writer {
 
 }  // namespace
 
+std::string formats::jpeg_version() {
+#ifdef LIBJPEG_TURBO_VERSION
+#define VITRINE_WORDS(x) #x
+#define VITRINE_WORDS_OF(x) VITRINE_WORDS(x)
+  return "turbo " VITRINE_WORDS_OF(LIBJPEG_TURBO_VERSION);
+#else
+  return text(JPEG_LIB_VERSION);
+#endif
+}
+
 ImageSize formats::read_jpeg(Bytes bytes, const std::string& name, Image* image) {
   Reader reader;
   const auto refuse = [&] {

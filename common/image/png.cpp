@@ -70,6 +70,10 @@ struct Reader {
 
 }  // namespace
 
+std::string formats::png_version() {
+  return png_get_libpng_ver(nullptr);
+}
+
 ImageSize formats::read_png(Bytes bytes, const std::string& name, Image* image) {
   Reader reader;
   reader.next = bytes.data();

@@ -3,6 +3,8 @@
 #include <torch/torch.h>
 
 #include <algorithm>
+#include <array>
+#include <charconv>
 #include <cstring>
 
 #include "common/base/error.h"
@@ -33,11 +35,14 @@ std::vector<std::int64_t> blocks_of(const std::vector<int>& blocks, int depth, c
   return out;
 }
 
+// As few digits as say exactly which numbers they are.
 std::string joined(const std::vector<double>& values) {
   std::string out;
   for (const double value : values) {
+    std::array<char, 32> digits;
+    const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value).ptr;
     if (!out.empty()) out += ' ';
-    out += text(value);
+    out.append(digits.data(), end);
   }
   return out;
 }

@@ -3,6 +3,8 @@
 #include <cstdlib>
 #include <limits>
 
+#include "common/cache/cache.h"
+#include "common/cache/writer.h"
 #include "common/config/config.h"
 #include "extract/options.h"
 #include "tests/extract/fixture.h"
@@ -132,6 +134,33 @@ TEST_CASE("a cache is added to only with the plan, the images and the teacher th
   check_refused(fixture.errors_of("cache"), {"index.h5", "15", "14"});
 
   CHECK((fixture.files("cache") == before));
+}
+
+TEST_CASE("a track is added only when the pictures are those that the others were made of") {
+  const ExtractFixture fixture;
+  REQUIRE(fixture.extract("cache").exit_code == 0);
+  {  // as another decoder would have made it
+    const Cache cache(fixture.root / "cache");
+    std::filesystem::remove(fixture.root / "cache" / "recipes" / "00001.h5");
+    write_recipes(fixture.root / "cache", cache.plan(), 0, 1, {cache.picture_hash({0, 0}) + 1});
+  }
+  const auto before = fixture.files("cache");
+  // What is there already is not made again, and so not looked at.
+  CHECK(fixture.extract("cache").exit_code == 0);
+  check_refused(fixture.errors_of("cache", {"taps.attention=[0, -1]"}),
+                {"pass 0, group 1", "picture", "recipes", "libjpeg", "another cache"});
+  const auto after = fixture.files("cache");
+  for (const auto& [name, bytes] : before)
+    if (name.ends_with(".h5")) CHECK((after.at(name) == bytes));
+  for (const auto& [name, bytes] : after) CHECK(name.find("attention.0/00001.h5") == std::string::npos);
+}
+
+TEST_CASE("preprocessing is recorded to the last digit, and another in the seventh is refused") {
+  const ExtractFixture fixture;
+  REQUIRE(fixture.extract("cache", {"teacher.mean=[0.48145466, 0.4578275, 0.40821073]"}).exit_code == 0);
+  CHECK(Cache(fixture.root / "cache").tracks().front().provenance.at("mean") == "0.48145466 0.4578275 0.40821073");
+  check_refused(fixture.errors_of("cache", {"teacher.mean=[0.48145467, 0.4578275, 0.40821073]", "passes=3"}),
+                {"track.json", "mean", "0.48145466", "0.48145467"});
 }
 
 TEST_CASE("outputs that are not finite stop the run and leave no shard") {

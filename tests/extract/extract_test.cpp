@@ -142,8 +142,10 @@ TEST_CASE("a run that was killed or asked to stop goes on where it was") {
 
   const int killed = interrupted(fixture, "killed", long_run, SIGKILL);
   REQUIRE(WIFSIGNALED(killed));
-  // What a writer leaves when it dies in a file: its process number (this one is above Linux's largest) after the name.
-  vitrine::testing::write_whole(fixture.root / "killed" / "recipes" / "00015.h5.part.99999999.0", "half a file");
+  // What a writer on another machine left when it died in a file, long ago.
+  const std::filesystem::path half = fixture.root / "killed" / "recipes" / "00015.h5.part.0123456789abcdef.7.8.0";
+  vitrine::testing::write_whole(half, "half a file");
+  std::filesystem::last_write_time(half, std::filesystem::file_time_type::clock::now() - std::chrono::hours(25));
   const auto left = fixture.shards("killed");
   CHECK(left.size() >= 1);
   REQUIRE(left.size() < 5 * 16);
@@ -204,8 +206,10 @@ TEST_CASE("two processes work on one cache at once, one dies, and what is left b
   CHECK(WIFSIGNALED(killed));
   CHECK(other.exit_code == 0);
   CHECK(fixture.shards("cache").size() >= 5 * 6);
+  const std::string flag = fixture.command("cache", passes) + " --part ";
+  CHECK(vitrine::testing::run(flag + "3/2").output.find("i/n") != std::string::npos);
   // Under a launcher this time.
-  const CommandResult rest = vitrine::testing::run("RANK=1 WORLD_SIZE=2 " + fixture.command("cache", part("auto")));
+  const CommandResult rest = vitrine::testing::run("RANK=1 WORLD_SIZE=2 " + flag + "auto");
   CAPTURE(rest.output);
   CHECK(rest.exit_code == 0);
   check_equal(expected, fixture.files("cache"));
