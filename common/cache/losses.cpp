@@ -1,8 +1,9 @@
-#include "tools/commands/cache/losses.h"
+#include "common/cache/losses.h"
 
 #include <algorithm>
+#include <iomanip>
 
-#include "tools/commands/cache/words.h"
+#include "common/base/error.h"
 
 namespace vitrine {
 
@@ -34,7 +35,7 @@ std::string loss_words(const nlohmann::ordered_json& loss) {
     if (!value.is_number()) continue;
     std::string name = key;
     std::ranges::replace(name, '_', ' ');
-    words += (words.empty() ? "" : ", ") + name + " " + number_words(value.get<double>());
+    words += text(words.empty() ? "" : ", ", name, ' ', std::setprecision(3), value.get<double>());
   }
   return words.empty() ? "not measured" : words;
 }

@@ -1,6 +1,6 @@
 // What shards say about the error that their codec made (FORMAT.md, "loss"), summed up over a track.
-#ifndef VITRINE_TOOLS_COMMANDS_CACHE_LOSSES_H_
-#define VITRINE_TOOLS_COMMANDS_CACHE_LOSSES_H_
+#ifndef VITRINE_COMMON_CACHE_LOSSES_H_
+#define VITRINE_COMMON_CACHE_LOSSES_H_
 
 #include <cstdint>
 #include <nlohmann/json.hpp>
@@ -26,4 +26,4 @@ std::string loss_words(const nlohmann::ordered_json& loss);
 
 }  // namespace vitrine
 
-#endif  // VITRINE_TOOLS_COMMANDS_CACHE_LOSSES_H_
+#endif  // VITRINE_COMMON_CACHE_LOSSES_H_

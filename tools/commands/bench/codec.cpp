@@ -16,8 +16,11 @@
 #include <vector>
 
 #include "common/base/error.h"
+#include "common/base/progress.h"
 #include "common/base/temporary.h"
+#include "common/cache/basis_file.h"
 #include "common/cache/cache.h"
+#include "common/cache/losses.h"
 #include "common/codec/frame.h"
 #include "common/codec/transform/transform_codec.h"
 #include "tools/commands/bench/command.h"
@@ -28,7 +31,7 @@ namespace vitrine {
 namespace {
 
 struct Options {
-  std::filesystem::path cache, python = std::filesystem::path(VITRINE_SOURCE) / ".venv/bin/python";
+  std::filesystem::path cache, targets, python = std::filesystem::path(VITRINE_SOURCE) / ".venv/bin/python";
   double max_error = 0.01;
   std::uint32_t group = 64, most_views = 2048;
   bool curve = true;
@@ -183,7 +186,7 @@ Coded code(const Features& features, double max_error, std::uint32_t group, cons
   for (std::uint32_t first = half; first + group <= features.views; first += group) {
     const auto values = std::span(features.values).subspan(first * each, group * each);
     std::vector<std::byte> payload = codec.encode(values, group)[0].bytes;
-    out.bytes += static_cast<double>(payload.size());
+    out.bytes += static_cast<double>(compress_frame(payload, 1).size());  // as it is stored
     out.views += group;
     if (!measure) continue;
     const std::span<const std::byte> array(payload);
@@ -312,7 +315,49 @@ void curve(const Features& features, const Options& options) {
   std::cout << '\n';
 }
 
+// What a cache of all targets takes on the disk, and what its logits lost, by its own shards.
+void whole_cache(const std::filesystem::path& directory) {
+  const Cache cache(directory);
+  double a_view = 0, bases = 0;
+  std::uint64_t most_views = 0;
+  std::string kept;
+  nlohmann::ordered_json logits;
+  for (const TrackInfo& track : cache.tracks()) {
+    const TrackReader reader(cache, track);
+    const std::uint64_t views = reader.stored_views();
+    if (views == 0) continue;
+    a_view += static_cast<double>(reader.stored_bytes()) / static_cast<double>(views);
+    if (track.codec.form == Form::kTransform)
+      bases +=
+          static_cast<double>(std::filesystem::file_size(directory / basis_path(track))) / static_cast<double>(views);
+    most_views = std::max(most_views, views);
+    kept += text(kept.empty() ? "" : ", ", track.name(), " as ", form_name(track.codec.form));
+    if (track.kind != "logits") continue;
+    LossSummary summary;
+    for (const std::uint64_t number : reader.shelf().numbers()) {
+      const Container shard(reader.shelf().directory() / shard_file_name(number));
+      const auto json = nlohmann::ordered_json::parse(shard.json());
+      if (json.contains("loss")) summary.add(json["loss"], json.value("groups", std::uint64_t{0}));
+    }
+    logits = summary.json();
+  }
+  if (most_views == 0) fail(directory.string(), ": has no shard of any track; extract some passes first");
+  const std::vector<ImageEntry>& images = cache.index().images;
+  double files = 0;
+  for (const ImageEntry& image : images) files += static_cast<double>(image.file_bytes);
+  const double a_file = files / static_cast<double>(images.size());
+  std::vector<ReportLine> lines{
+      {"bytes a view on the disk, shards whole", figure(a_view), "an image's file: " + figure(a_file),
+       percent(a_view / a_file), "<= 20 %"},
+      {"and its share of the bases", figure(bases), text("over ", human_count(most_views), " views"), "", ""}};
+  if (logits.contains("kl_4"))
+    lines.push_back({"mean KL of the logits at temperature 4", text(std::setprecision(2), logits["kl_4"].get<double>()),
+                     "limit: 1e-4", percent(logits["kl_4"].get<double>() / 1e-4), "<= 100 %"});
+  print_report(text(directory.string(), ": ", kept), lines);
+}
+
 int run(const Options& options) {
+  if (!options.targets.empty()) whole_cache(options.targets);
   std::vector<Features> all;
   if (!options.cache.empty()) all = of_cache(options);
   for (const Features& features : all) compare(features, features, 0, options);
@@ -332,6 +377,9 @@ void add_codec(CLI::App& app, std::function<int()>& chosen) {
   CLI::App* codec = app.add_subcommand("codec", "bytes and speed of the transform form beside codecs without it");
   codec->add_option("--cache", options->cache,
                     "a cache with fp32 feature tracks; without it only synthetic coefficients");
+  codec->add_option(
+      "--targets", options->targets,
+      "a cache of all targets: what a view of it takes beside its image's file, and what the logits lost");
   codec->add_option("--max-error", options->max_error, "the bound, a share of the centred energy")
       ->capture_default_str();
   codec->add_option("--group", options->group, "views coded together")

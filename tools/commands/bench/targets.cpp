@@ -10,6 +10,7 @@
 #include "common/base/philox.h"
 #include "common/cache/writer.h"
 #include "common/codec/codec.h"
+#include "common/codec/transform/basis.h"
 
 namespace vitrine::bench {
 namespace {
@@ -69,8 +70,20 @@ void make_attention(Stream& stream, float* map) {
   for (std::uint32_t p = 0; p < kPositions; ++p) map[p] /= sum;
 }
 
-std::vector<Array> encode_group(const TrackInfo& track, const std::vector<float>& values, std::uint32_t views) {
-  return make_codec(track.codec, track.shape)->encode(values, views);
+std::vector<Array> encode_group(const TrackInfo& track, const std::vector<float>& values, std::uint32_t views,
+                                const std::shared_ptr<const FeatureBasis>& basis = nullptr) {
+  return make_codec(track.codec, track.shape, basis)->encode(values, views);
+}
+
+// Of a transform track, whose settings learn its name; else none.
+std::shared_ptr<const FeatureBasis> calibrate(const Plan& plan, TrackInfo& track) {
+  if (track.codec.form != Form::kTransform) return nullptr;
+  Calibrator calibrator(track.shape[0], track.shape[1], track.shape[2]);
+  const std::uint32_t group = plan.options().group;
+  for (std::uint32_t g = 0; g < plan.groups_per_pass(); ++g) calibrator.add(vit_tiny_values(track, group, g), group);
+  auto basis = std::make_shared<const FeatureBasis>(calibrator.finish(track.codec.max_error, group));
+  track.codec.basis = basis->hash();
+  return basis;
 }
 
 TrackInfo track_of(const Plan& plan, const std::string& kind, std::vector<std::uint32_t> shape, Form form) {
@@ -103,9 +116,15 @@ Plan make_plan(std::uint32_t groups, std::uint32_t group, std::uint32_t shard_gr
   return Plan(index, options);
 }
 
-std::vector<TrackInfo> vit_tiny_tracks(const Plan& plan) {
-  return {track_of(plan, "logits", {1000}, Form::kFp16), track_of(plan, "features", {192, kSide, kSide}, Form::kInt8),
-          track_of(plan, "attention", {3, kSide, kSide}, Form::kSqrt8)};
+std::vector<TrackInfo> vit_tiny_tracks(const Plan& plan, bool usual) {
+  std::vector<TrackInfo> tracks{track_of(plan, "logits", {1000}, usual ? Form::kUniform : Form::kFp16),
+                                track_of(plan, "features", {192, kSide, kSide}, usual ? Form::kTransform : Form::kInt8),
+                                track_of(plan, "attention", {3, kSide, kSide}, Form::kSqrt8)};
+  if (usual) {
+    tracks[0].codec.max_error = 1.0 / 64;
+    tracks[1].codec.max_error = 0.01;
+  }
+  return tracks;
 }
 
 std::vector<float> vit_tiny_values(const TrackInfo& track, std::uint32_t views, std::uint32_t group) {
@@ -130,18 +149,20 @@ std::vector<float> vit_tiny_values(const TrackInfo& track, std::uint32_t views, 
   return values;
 }
 
-void write_vit_tiny_cache(const std::filesystem::path& directory, const Plan& plan, std::uint32_t passes, int level) {
+void write_vit_tiny_cache(const std::filesystem::path& directory, const Plan& plan, std::uint32_t passes, int level,
+                          bool usual) {
   create_cache(directory, plan.index(), plan);
   for (std::uint32_t pass = 0; pass < passes; ++pass) write_recipes_of(directory, plan, pass);
-  for (TrackInfo track : vit_tiny_tracks(plan)) {
+  for (TrackInfo track : vit_tiny_tracks(plan, usual)) {
     track.compression = level;
-    create_track(directory, track);
+    const std::shared_ptr<const FeatureBasis> basis = calibrate(plan, track);
+    create_track(directory, track, basis.get());
     for (std::uint32_t shard = 0; shard < plan.shards_per_pass(); ++shard) {
       std::vector<std::vector<Array>> groups;
       for (std::uint32_t g = 0; g < groups_in_shard(plan, shard); ++g)
         groups.push_back(
             encode_group(track, vit_tiny_values(track, plan.options().group, shard * plan.options().shard_groups + g),
-                         plan.options().group));
+                         plan.options().group, basis));
       for (std::uint32_t pass = 0; pass < passes; ++pass) write_shard(directory, track, plan, pass, shard, groups);
     }
   }

@@ -9,7 +9,7 @@
 #include "common/cache/arithmetic.h"
 #include "common/cache/cache.h"
 #include "tools/commands/cache/command.h"
-#include "tools/commands/cache/losses.h"
+#include "common/cache/losses.h"
 #include "tools/commands/cache/words.h"
 
 namespace vitrine {

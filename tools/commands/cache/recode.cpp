@@ -10,7 +10,7 @@
 #include "common/base/progress.h"
 #include "common/codec/frame.h"
 #include "tools/commands/cache/command.h"
-#include "tools/commands/cache/losses.h"
+#include "common/cache/losses.h"
 #include "tools/commands/cache/words.h"
 
 namespace vitrine {

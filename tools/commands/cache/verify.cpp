@@ -11,7 +11,7 @@
 #include "common/base/progress.h"
 #include "tools/commands/cache/command.h"
 #include "tools/commands/cache/findings.h"
-#include "tools/commands/cache/losses.h"
+#include "common/cache/losses.h"
 #include "tools/commands/cache/words.h"
 
 namespace vitrine {
