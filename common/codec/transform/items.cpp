@@ -117,6 +117,12 @@ VITRINE_CLONES double sum_of_squares(const float* values, std::size_t n) {
   return total;
 }
 
+VITRINE_CLONES bool any_of(const float* values, std::size_t n) {
+  bool any = false;
+  for (std::size_t i = 0; i < n; ++i) any |= values[i] != 0;
+  return any;
+}
+
 struct Scratch {
   std::vector<float> a, b, rows, columns;  // maps; the basis's matrices transposed
   std::vector<std::uint32_t> filled, filled_columns;
@@ -156,11 +162,16 @@ void from_coefficients(const FeatureBasis& basis, std::span<const float> coeffic
                        std::span<float> out) {
   const std::size_t each = basis.values(), c = basis.channels;
   static thread_local std::vector<float> inverse;
+  static thread_local std::vector<std::uint32_t> filled;  // channels of a view that are not zero everywhere
   if (inverse.size() < c * c) inverse.resize(c * c);
   transpose(basis.vectors.data(), inverse.data(), c, c);
   for (std::size_t v = 0; v < views; ++v) {
+    const float* from = coefficients.data() + v * each;
     float* own = out.data() + v * each;
-    multiply(inverse.data(), coefficients.data() + v * each, own, c, c, basis.positions());
+    filled.clear();
+    for (std::uint32_t k = 0; k < basis.channels; ++k)
+      if (any_of(from + k * basis.positions(), basis.positions())) filled.push_back(k);
+    multiply_some(inverse.data(), from, own, c, c, basis.positions(), filled);
     for (std::size_t i = 0; i < each; ++i) own[i] += basis.mean[i];
   }
 }
