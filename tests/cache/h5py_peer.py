@@ -150,17 +150,54 @@ def check_index(cache):
         assert file["label"][...].tolist() == [i % 2 for i in range(11)]
         assert file["file_bytes"][...].tolist() == [1000 + i for i in range(11)]
         assert file["hash"][...].tolist() == [0x9E3779B97F4A7C15 * (i + 1) % 2**64 for i in range(11)]
-    assert attributes["hash"] == json.loads((cache / "plan.json").read_text())["index"]
+        content = b"vitrine index 1\n" + pack(len(attributes["classes"]))
+        content += b"".join(named(name.encode()) for name in attributes["classes"]) + pack(len(ids))
+        columns = [file[name][...].tolist() for name in ("height", "width", "label", "file_bytes", "hash")]
+        content += b"".join(named(id.encode()) + pack(*row) for id, row in zip(ids, zip(*columns)))
+    assert attributes["format"] == "vitrine index" and attributes["images"] == 11
+    assert attributes["hash"] == hashlib.sha256(content).hexdigest()
+    return attributes
 
 
-def check_recipes(cache, out):
+def pack(*numbers):
+    return struct.pack(f"<{len(numbers)}Q", *numbers)
+
+
+def named(text):
+    return pack(len(text)) + text
+
+
+def check_plan(cache, index):
+    """FORMAT.md, 'plan.json': what it says of the index, every setting in its range, and the very bytes of the text."""
+    text = (cache / "plan.json").read_text()
+    plan = json.loads(text)
+    about = {"format": "vitrine plan", "version": 1, "images": index["images"], "classes": len(index["classes"]),
+             "index": index["hash"]}
+    settings = plan.pop("settings")
+    assert plan == about and list(plan) == list(about)
+    share = (float, 0, 1)
+    ranges = {"seed": (int, 0, 2**63 - 1), "group": (int, 2, 65536), "shard_groups": (int, 1, 65536),
+              "image_size": (int, 1, 65535), "min_area": share, "max_area": share, "min_ratio": (float, 0.01, 100),
+              "max_ratio": (float, 0.01, 100), "flip": share, "mix_probability": share, "switch_probability": share,
+              "mixup_alpha": (float, 0, 1000), "cutmix_alpha": (float, 0, 1000)}
+    assert list(settings) == list(ranges)
+    for name, (kind, low, high) in ranges.items():
+        assert type(settings[name]) is kind and low <= settings[name] <= high, name
+    assert text == json.dumps({**about, "settings": settings}, indent=2) + "\n"
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def check_recipes(cache, out, plan):
     fields = [("image", "<u4"), ("label", "<u4"), ("top", "<i4"), ("left", "<i4"), ("height", "<i4"), ("width", "<i4"),
               ("flip", "u1"), ("mix", "u1"), ("partner", "<u2"), ("lambda", "<u2"), ("box_top", "<u2"),
               ("box_left", "<u2"), ("box_bottom", "<u2"), ("box_right", "<u2"), ("reserved", "<u2")]
     parts, hashes = [], []
     for number in range(PASSES * SHARDS_PER_PASS):
         path = cache / "recipes" / f"{number:05d}.h5"
-        check_container(path)
+        attributes = check_container(path)
+        (pass_, shard), groups = divmod(number, SHARDS_PER_PASS), [2, 1][number % SHARDS_PER_PASS]
+        assert attributes == {"format": "vitrine recipes", "plan": plan, "pass": pass_, "shard": shard,
+                              "first_group": 2 * shard, "groups": groups}
         with h5py.File(path, "r") as file:
             parts.append(file["recipe"][...])
             hashes += file["picture_hash"][...].tolist()
@@ -175,8 +212,8 @@ def main():
         out = pathlib.Path(name)
         subprocess.run([os.environ["VITRINE_BIN"] + "/write_cache", name], check=True)
         cache = out / "cache"
-        check_index(cache)
-        check_recipes(cache, out)
+        plan = check_plan(cache, check_index(cache))
+        check_recipes(cache, out, plan)
         tracks = sorted(path.parent for path in cache.glob("*/*/track.json"))
         # tests/tools/python_reader_test.py judges the transform form.
         tracks = [path for path in tracks if json.loads((path / "track.json").read_text())["form"] != "transform"]

@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 import vitrine_cache
 from vitrine_cache import NO_LABEL, Cache, VitrineDataset, Views
 from vitrine_reader import views
+from vitrine_reader.xxh3 import xxh3
 
 
 def draw_images(folder):
@@ -88,6 +89,33 @@ def test_pixels(folder):
             assert pictures[place].tobytes() == theirs, (size, place)
     cuts = np.concatenate([cache.recipes(p, g) for p in range(8) for g in range(2)])
     assert {0, 1, 2} == set(cuts["mix"].tolist())
+
+
+def test_page(folder):
+    """FORMAT.md alone makes the pictures: its own lines, from the files of the index to the stored hash."""
+    page = (pathlib.Path(__file__).resolve().parents[2] / "common/cache/FORMAT.md").read_text().split("```python\n")
+    names = {"np": np}
+    exec(next(block for block in page if block.startswith("def cubic")).split("```")[0], names)
+    cache, kinds = Cache(folder / "cache"), set()
+    for group in range(cache.plan.groups_per_pass):
+        recipes = cache.recipes(0, group)
+        images = [np.asarray(Image.open(folder / "images" / cache.index.id(r["image"])).convert("RGB")) for r in recipes]
+        for size in (32, 45):
+            plain = [names["plain"](image, r, size) for image, r in zip(images, recipes)]
+            for i, (r, made) in enumerate(zip(recipes, Views(folder / "images", cache, size).read(0, group))):
+                own, other = plain[i].astype(int), plain[r["partner"]].astype(int)
+                share = int(r["lambda"])
+                if r["mix"] == 1:
+                    own = (own * share + other * (65536 - share) + 32768) >> 16
+                elif r["mix"] == 2:
+                    top, left, bottom, right = ((2 * int(r["box_" + edge]) * size + 32) // (2 * 32)
+                                                for edge in ("top", "left", "bottom", "right"))
+                    own[top:bottom, left:right] = other[top:bottom, left:right]
+                assert (own == made).all(), (group, size, i)
+                kinds.add((int(r["mix"]), int(r["flip"])))
+                if size == 32 and i == group % 8:
+                    assert xxh3(own.astype(np.uint8).tobytes()) == cache.picture_hash(0, group)
+    assert len(kinds) == 6, kinds
 
 
 def test_mixing():
@@ -170,7 +198,7 @@ def main():
         folder = pathlib.Path(name)
         extract(folder)
         test_mixing()
-        for test in (test_pixels, test_wrong_pictures, test_without_labels, test_loader):
+        for test in (test_pixels, test_page, test_wrong_pictures, test_without_labels, test_loader):
             test(folder)
     print("pixels and torch's loader: alike")
 
