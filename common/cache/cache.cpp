@@ -6,6 +6,7 @@
 
 #include "common/base/error.h"
 #include "common/base/files.h"
+#include "common/base/utf8.h"
 #include "common/cache/attributes.h"
 
 namespace vitrine {
@@ -65,8 +66,9 @@ ImageIndex read_index(const std::filesystem::path& path) {
   for (std::uint64_t i = 0; i < images; ++i) {
     if (offsets[i] > offsets[i + 1] || offsets[i + 1] > ids.size())
       fail(path.string(), ": the name of image ", i, " lies outside the list of names; make the index again");
-    index.images.push_back({std::string(ids.data() + offsets[i], offsets[i + 1] - offsets[i]), heights[i], widths[i],
-                            labels[i], file_bytes[i], hashes[i]});
+    std::string id(ids.data() + offsets[i], offsets[i + 1] - offsets[i]);
+    if (!is_utf8(id)) fail(path.string(), ": the name of image ", i, " is not UTF-8; make the index again");
+    index.images.push_back({std::move(id), heights[i], widths[i], labels[i], file_bytes[i], hashes[i]});
   }
   return index;
 }

@@ -14,6 +14,7 @@
 #include "common/base/error.h"
 #include "common/base/files.h"
 #include "common/base/hash.h"
+#include "common/base/utf8.h"
 #include "common/image/decode.h"
 
 namespace vitrine {
@@ -42,6 +43,7 @@ bool ends_well(std::string_view content) {
 void look_at(const ImageFolders& folders, Candidate& candidate) {
   ImageEntry& entry = candidate.entry;
   try {
+    if (!is_utf8(entry.id)) fail("the image ", entry.id, " has a name that is not UTF-8; rename it or its folder");
     const std::string content = read_file(folders.file(entry.id));
     const auto bytes = std::as_bytes(std::span(content));
     ImageSize size = read_image_size(bytes, entry.id);

@@ -22,11 +22,12 @@ struct LeftOut {
 /// file whose end is not where its format wants it is decoded as well, to see; damage in the middle of a file is only
 /// found when a view of it is made. Links to folders are followed.
 ///
-/// Files and folders whose name begins with a dot are passed over. Files that are no readable image go to `left_out`
-/// (may be null), sorted by id, as does a class folder without an image (as "CLASS/"); such a class keeps its number,
-/// so that the labels of a training and a test folder with the same class folders agree. Images are sorted by id; those
-/// of folders.unlabelled have kUnlabelledPrefix before their path. Throws Error for a missing folder, fewer than two
-/// class folders (with labels), a folder without an image, and an `unlabelled` above, below or at `images`.
+/// Files and folders whose name begins with a dot are passed over. Files that are no readable image, or whose path is
+/// not UTF-8, go to `left_out` (may be null), sorted by id, as does a class folder without an image (as "CLASS/"); such
+/// a class keeps its number, so that the labels of a training and a test folder with the same class folders agree.
+/// Images are sorted by id; those of folders.unlabelled have kUnlabelledPrefix before their path. Throws Error for a
+/// missing folder, fewer than two class folders (with labels), a folder without an image, and an `unlabelled` above,
+/// below or at `images`.
 ImageIndex scan_image_folder(const ImageFolders& folders, std::vector<LeftOut>* left_out);
 
 /// How far an index that was made of a folder before is believed.

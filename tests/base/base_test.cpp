@@ -10,6 +10,7 @@
 #include <functional>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -18,6 +19,7 @@
 #include "common/base/hash.h"
 #include "common/base/philox.h"
 #include "common/base/progress.h"
+#include "common/base/utf8.h"
 #include "tests/support/message.h"
 #include "tests/support/testing.h"
 
@@ -104,6 +106,17 @@ TEST_CASE("distributions have the moments that textbooks give") {
     const double x = stream.uniform();
     REQUIRE((x >= 0 && x < 1));
   }
+}
+
+TEST_CASE("UTF-8 is told from other bytes, at the borders of its lengths") {
+  for (const std::string_view good :
+       {"", "plain", "\x7F", "\xC2\x80", "\xDF\xBF", "\xE0\xA0\x80", "\xED\x9F\xBF", "\xEE\x80\x80", "\xEF\xBF\xBF",
+        "\xF0\x90\x80\x80", "\xF4\x8F\xBF\xBF", "caf\xC3\xA9/\xE2\x82\xAC.jpg"})
+    CHECK_MESSAGE(is_utf8(good), good);
+  for (const std::string_view bad : {"\x80", "caf\xE9", "\xC0\x80", "\xC1\xBF", "\xC3", "\xC3x", "\xE0\x9F\xBF",
+                                     "\xE2\x82", "\xE2\x28\xA1", "\xED\xA0\x80", "\xED\xBF\xBF", "\xF0\x8F\xBF\xBF",
+                                     "\xF0\x9F\x98", "\xF4\x90\x80\x80", "\xF8\x88\x80\x80\x80", "\xFF"})
+    CHECK_FALSE_MESSAGE(is_utf8(bad), bad);
 }
 
 TEST_CASE("XXH3 and SHA-256 give published values") {

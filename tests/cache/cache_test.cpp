@@ -284,6 +284,16 @@ TEST_CASE("a shard in another's place, a foreign track and an edited plan are re
   CHECK(message_of([&] { Cache cache(directory.path()); }).find("or was edited") != std::string::npos);
 }
 
+TEST_CASE("an index with a name that is no text is refused") {
+  const TemporaryDirectory directory;
+  ImageIndex index = *sample_index(3);
+  index.images[1].id = "apple/caf\xE9.jpg";
+  const Plan plan(std::make_shared<const ImageIndex>(index), sample_options());
+  create_cache(directory.path(), index, plan);
+  CHECK(message_of([&] { read_index(directory / "index.h5"); }) ==
+        (directory / "index.h5").string() + ": the name of image 1 is not UTF-8; make the index again");
+}
+
 TEST_CASE("vitrine-cache info tells what is there") {
   const TemporaryDirectory directory;
   const Plan plan(sample_index(11), sample_options());

@@ -116,13 +116,15 @@ TEST_CASE("scanning a folder of class folders lists its images and says what it 
   write_whole(root / "cat/cut.jpg", jpeg.substr(0, jpeg.size() / 2));
   write_whole(root / "cat/notes.txt", "not an image");
   write_whole(root / "cat/.hidden.jpg", jpeg);
+  write_whole(root / "dog/caf\xE9.jpg", jpeg);      // Latin-1
+  write_whole(root / "dog/caf\xC3\xA9.jpg", jpeg);  // UTF-8
   write_whole(root / "not_in_a_class.jpg", jpeg);
   std::filesystem::create_directories(root / "bird");
 
   std::vector<LeftOut> left_out;
   const ImageIndex index = scan_image_folder(root.path(), &left_out);
   CHECK(index.classes == std::vector<std::string>{"bird", "cat", "dog"});
-  REQUIRE(index.images.size() == 3);
+  REQUIRE(index.images.size() == 4);
   CHECK(index.images[0].id == "cat/deep/x.png");
   CHECK(index.images[0].label == 1);
   CHECK(index.images[0].height == 5);
@@ -134,13 +136,16 @@ TEST_CASE("scanning a folder of class folders lists its images and says what it 
   CHECK(index.images[2].file_bytes == jpeg.size());
   CHECK(index.images[0].hash == index.images[1].hash);
   CHECK(index.images[1].hash != index.images[2].hash);
+  CHECK(index.images[3].id == "dog/caf\xC3\xA9.jpg");
 
-  REQUIRE(left_out.size() == 3);
+  REQUIRE(left_out.size() == 4);
   CHECK(left_out[0].id == "bird/");
   CHECK(has(left_out[0].reason, "no readable image"));
   CHECK(left_out[1].id == "cat/cut.jpg");
   CHECK(has(left_out[1].reason, "cut short"));
   CHECK(left_out[2].id == "cat/notes.txt");
+  CHECK(left_out[3].id == "dog/caf\xE9.jpg");
+  CHECK(has(left_out[3].reason, "not UTF-8"));
   CHECK(scan_image_folder(root.path(), nullptr) == index);
 }
 

@@ -1,0 +1,25 @@
+#include "common/base/utf8.h"
+
+#include <cstddef>
+#include <cstdint>
+
+namespace vitrine {
+
+bool is_utf8(std::string_view bytes) {
+  constexpr std::uint32_t kLeast[] = {0, 0x80, 0x800, 0x10000};  // by the number of bytes that follow the first
+  for (std::size_t i = 0; i < bytes.size();) {
+    const auto first = static_cast<unsigned char>(bytes[i++]);
+    const std::size_t more = first < 0x80 ? 0 : first >> 5 == 6 ? 1 : first >> 4 == 14 ? 2 : first >> 3 == 30 ? 3 : 4;
+    if (more == 4 || bytes.size() - i < more) return false;
+    std::uint32_t code = more == 0 ? first : first & (0x3Fu >> more);
+    for (const std::size_t end = i + more; i < end; ++i) {
+      const auto next = static_cast<unsigned char>(bytes[i]);
+      if (next >> 6 != 2) return false;
+      code = code << 6 | (next & 0x3Fu);
+    }
+    if (code < kLeast[more] || code > 0x10FFFF || (code >= 0xD800 && code < 0xE000)) return false;
+  }
+  return true;
+}
+
+}  // namespace vitrine
