@@ -1,5 +1,6 @@
 """Holds tools/vitrine_cache.py against the C++ reader: values of every form, refusals, damaged files."""
 import hashlib
+import json
 import pathlib
 import pickle
 import random
@@ -80,8 +81,30 @@ def test_bases(out):
     name = "smooth.aaaaaaaa/features.5/basis.h5"
     other = vitrine_cache.Container(out / "cache" / name).read_all("levels").copy()
     other[3, 4] ^= 1
+    strange = vitrine_cache.Container(out / "cache" / name).read_all("expected").copy()
+    strange[5] = 0
+
+    def another(bad):
+        """A whole basis, with another calibration's number of views, and its hash."""
+        text = (bad / name).read_bytes()
+        about = json.loads(vitrine_cache.Container(bad / name).text)
+        shape = np.array([about[axis] for axis in ("channels", "height", "width")], "<u4").tobytes()
+        arrays = ("mean", "vectors", "eigenvalues", "rows", "columns", "scale", "expected", "levels", "offsets")
+        content = b"".join(vitrine_cache.Container(bad / name).read_all(array).tobytes() for array in arrays)
+        hashes = [hashlib.sha256(shape + views.to_bytes(8, "little") + content).hexdigest()
+                  for views in (about["views"], about["views"] + 1)]
+        assert about["hash"] == hashes[0]
+        for old, new in [(hashes[0], hashes[1]), (f'"views":{about["views"]}', f'"views":{about["views"] + 1}')]:
+            assert text.count(old.encode()) == 2  # in the table, and for HDF5
+            text = text.replace(old.encode(), new.encode())
+        (bad / name).write_bytes(text)
+        patched(bad / name, {}, True)
+
     changes = [(lambda bad: shutil.copy(bad / name.replace("smooth", "fine"), bad / name), "has another type or shape"),
-               (lambda bad: replace_chunk(bad / name, "levels", compressed(other.tobytes())), ", but track.json names"),
+               (lambda bad: replace_chunk(bad / name, "levels", compressed(other.tobytes())),
+                "is not the basis that its hash names"),
+               (lambda bad: replace_chunk(bad / name, "expected", compressed(strange.tobytes())), "numbers that no basis"),
+               (another, ", but track.json names"),
                (lambda bad: (bad / name).unlink(), "cannot be opened")]
     for change, words in changes:
         bad = out / "bad"
@@ -120,6 +143,8 @@ def test_names(out):
     raises("group 3 is not there; a pass has 3", cache.track("features.3").read, 0, 3)
     raises("00004.h5: is missing", cache.track("features.3").read, 2, 0)
     raises("00004.h5: is missing", cache.recipes, 2, 0)
+    raises("features.3: pass -1 is not there; passes are counted from 0", cache.track("features.3").read, -1, 0)
+    raises("pass -1 is not there", cache.recipes, -1, 2)
     raises("is not a directory", Cache, out / "nowhere")
 
 
@@ -153,13 +178,13 @@ def test_damaged_tables(out):
              ({64 + 48: word(9, 4)}, True, "makes no sense"), ({64 + 52: word(0, 4)}, True, "impossible size"),
              ({64 + 56: word(0, 8)}, True, "impossible shape"), ({64 + 56: word(2**62, 8)}, True, "impossible size"),
              ({64 + 128: word(7, 8)}, True, "7 chunks, which does not fit"),
-             ({64 + 120: word(1, 8)}, True, "chunks that are not its own"),
+             ({64 + 120: word(1, 8)}, True, "claims chunks that are not its own"),
              ({64 + 136: b"q\0\0\0\0\0"}, True, "is there twice"),
              ({first_chunk: word(2**63, 8)}, True, "impossible place"),
              ({first_chunk + 8: word(2**31, 4)}, True, "impossible place"),
              ({first_chunk + 12: word(7, 4)}, True, "impossible place"),
              ({first_chunk: word(0, 8)}, True, "impossible place"),
-             ({first_chunk + 24: place_of_first}, True, "chunks share bytes"), ({64: b"p"}, True, "in their order"),
+             ({first_chunk + 24: place_of_first}, True, "lie upon each other at byte "), ({64: b"p"}, True, "in their order"),
              ({64 + 56: word(2**20, 8), 64 + 52: word(2**20, 4), first_chunk + 12: word(36 * 2**20, 4)}, True,
               "impossible place"),
              ({first_chunk: word(1, 1)}, False, "its table's checksum is wrong"),
@@ -291,13 +316,13 @@ def test_strangers(out):
     cases = [(edit("plan.json", '"seed": 5', '"seed": 6'), "was made for another plan"),
              (edit("plan.json", '"images": 11', '"images": 12'), "does not belong to the index.h5 beside it"),
              (edit("plan.json", '"version": 1', '"version": 2'), "has version 2"),
-             (edit("plan.json", '"group"', '"grope"'), "its settings lack group"),
+             (edit("plan.json", '"group"', '"grope"'), "settings.group is missing"),
              (edit("plan.json", "{", "["), "plan.json: cannot be read"),
              (edit(tiny + "/track.json", '"block": 3', '"block": 4'), "belongs in tiny.aaaaaaaa/features.4"),
              (edit(tiny + "/track.json", '"int8"', '"int9"'), "is no form of storage"),
              (edit(tiny + "/track.json", '"level": 1', '"level": 2'), "has track"),
-             (edit("few.aaaaaaaa/logits/track.json", '"kept"', '"kept_by"'), "its settings do not fit the form topk"),
-             (edit("few.aaaaaaaa/logits/track.json", '"kept": 2', '"kept": 2, "new": 1'), "(KeyError('new'))"),
+             (edit("few.aaaaaaaa/logits/track.json", '"kept"', '"kept_by"'),
+              "codec.kept_by is a setting that this program does not know"),
              (copy(tiny + "/00000.h5", tiny + "/00001.h5"), "has shard 0, expected 1"),
              (copy(tiny + "/00000.h5", tiny + "/00002.h5"), "has pass 0, expected 1"),
              (copy("recipes/00000.h5", "recipes/00002.h5"), "has pass 0, expected 1"),
@@ -309,6 +334,76 @@ def test_strangers(out):
         change(bad)
         raises(words, read_stored, bad)
         shutil.rmtree(bad)
+
+
+def test_settings(out):
+    """Settings of a plan or track that are no such settings, whatever they are: one sentence with the file and the key."""
+    def change(name, *path):
+        def act(value):
+            def acts(bad):
+                file = json.loads((bad / name).read_text())
+                at = file
+                for key in path[:-1]:
+                    at = at[key]
+                if value is None:
+                    del at[path[-1]]
+                else:
+                    at[path[-1]] = value
+                (bad / name).write_text(json.dumps(file))
+            return acts
+        return act
+
+    strange = ["x", [], {}, True, -1, 1e300, [[]], "9" * 70]
+    cases = []
+    for name, keys in {"few": ["max_error", "kept", "temperatures"], "uniform": ["max_error"],
+                       "smooth": ["max_error", "basis"]}.items():
+        track = f"{name}.aaaaaaaa/{'features.5' if name == 'smooth' else 'logits'}/track.json"
+        for key in keys:
+            needed = [None] if (name, key) != ("few", "max_error") else []  # absent means fp16
+            cases += [(change(track, "codec", key)(value), track) for value in strange + needed]
+        cases += [(change(track, "codec")(value), track) for value in strange + [None]]
+        cases += [(change(track, key)(value), track) for key in ("shape", "block", "plan", "weights_sha256", "teacher")
+                  for value in ["", [], {}, True, 10**400, -5, [0], [2**33] * 4, None]]
+    few = "few.aaaaaaaa/logits/track.json"
+    cases += [(change(few, "codec", "temperatures")(value), few) for value in [[0], [1, 1.0], ["1"], [1e4], [2] * 17]]
+    cases += [(change(few, "codec", "kept")(value), few) for value in [0, 5, 1.5]]
+    cases += [(change("other.aaaaaaaa/logits/track.json", "codec")({"kept": 2}), "the form fp32 has no setting kept")]
+    for key in json.loads((out / "cache/plan.json").read_text())["settings"]:
+        cases += [(change("plan.json", "settings", key)(value), key) for value in strange + [None, 2**64]]
+    cases += [(change("plan.json", "settings", "group")(value), "plan.json: ") for value in [3, 4.0, 0, 65538]]
+    cases += [(change("plan.json", "settings", "new")(1), "unknown setting new"),
+              (change("plan.json", "settings")([]), "plan.json: has no settings"),
+              (lambda bad: (bad / "plan.json").write_text("[" * 200000), "plan.json: cannot be read (it is nested"),
+              (lambda bad: (bad / "plan.json").write_bytes(b'{"format": "\xe9"}'), "plan.json: cannot be read"),
+              (lambda bad: (bad / few).write_text((bad / few).read_text().replace("0.01", "NaN")), few)]
+    bad = out / "bad"
+    shutil.copytree(out / "cache", bad)
+    for act, words in cases:
+        for name in ("plan.json", *(path.relative_to(bad) for path in bad.glob("*/*/track.json"))):
+            shutil.copy(out / "cache" / name, bad / name)
+        act(bad)
+        raises(words, Cache, bad)
+    shutil.rmtree(bad)
+
+
+def test_names_that_are_no_text(out):
+    ids = bytearray(vitrine_cache.Container(out / "cache/index.h5").read_all("id_bytes"))
+    assert ids.count("är".encode()) == 5
+    for at, byte, image in [(ids.index(b"apple/4") + 2, 0xE9, 2), (ids.index("är".encode()) + 1, ord("r"), 1),
+                            (len(ids) - 1, 0xC3, 10), (0, 0x80, 0)]:
+        bad, changed = out / "bad", ids.copy()
+        changed[at] = byte
+        shutil.copytree(out / "cache", bad)
+        replace_chunk(bad / "index.h5", "id_bytes", compressed(bytes(changed)))
+        raises(f"index.h5: the name of image {image} is not UTF-8", Cache, bad)
+        shutil.rmtree(bad)
+    bad = out / "bad"
+    shutil.copytree(out / "cache", bad)
+    offsets = vitrine_cache.Container(bad / "index.h5").read_all("id_offset").copy()
+    offsets[2] = ids.index("är".encode()) + 1  # the name of image 1 ends inside of a letter
+    replace_chunk(bad / "index.h5", "id_offset", compressed(offsets.tobytes()))
+    raises("the name of image 1 is not UTF-8", Cache, bad)
+    shutil.rmtree(bad)
 
 
 def test_info(out):
@@ -329,7 +424,8 @@ def main():
         test_hash()
         for test in (test_values, test_kept, test_coefficients, test_bases, test_index_and_recipes, test_names,
                      test_damaged_tables, test_ignorable, test_frames, test_payloads, test_any_payload,
-                     test_recipes_that_do_not_fit, test_flips_and_cuts, test_strangers, test_info):
+                     test_recipes_that_do_not_fit, test_flips_and_cuts, test_strangers, test_settings,
+                     test_names_that_are_no_text, test_info):
             test(out)
     print("values, refusals and damage: alike")
 

@@ -2,7 +2,7 @@
 in several processes: each reads what it needs itself."""
 import functools
 import hashlib
-import json
+import math
 import os
 import re
 import threading
@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from .container import CacheError, Container
-from .forms import FORMS, from_bytes
+from .container import CacheError, Container, parse_json
+from .forms import FORMS, check, from_bytes, is_hash, is_number, is_whole
 from .transform import Basis
 
 RECIPE = np.dtype([("image", "<u4"), ("label", "<u4"), ("top", "<i4"), ("left", "<i4"), ("height", "<i4"),
@@ -32,7 +32,7 @@ def own_share(recipes):
 def read_json(path, kind):
     try:
         text = Path(path).read_bytes()
-        found = json.loads(text)
+        found = parse_json(text)
     except (OSError, ValueError) as problem:
         raise CacheError(f"{path}: cannot be read ({problem}); copy or make it again") from None
     if not isinstance(found, dict) or found.get("format") != kind:
@@ -67,8 +67,27 @@ class Index:
         self.id_bytes = file.read_all("id_bytes").tobytes()
         if (self.id_offset[1:] < self.id_offset[:-1]).any() or self.id_offset[-1] > len(self.id_bytes):
             raise CacheError(f"{path}: the name of an image lies outside the list of names; make the index again")
+        self._check_names(path)
         if ((self.label >= len(self.classes)) & (self.label != NO_LABEL)).any():
             raise CacheError(f"{path}: has a label beyond its classes; make the index again")
+        sides = np.stack([self.height, self.width])
+        if (sides == 0).any() or (sides >= 2**31).any():
+            raise CacheError(f"{path}: has an image of 0 or more than 2^31 - 1 pixels on a side; make the index again")
+
+    def _check_names(self, path):
+        """All at once: together they are UTF-8, and none begins inside of a character."""
+        starts = self.id_offset[:-1][self.id_offset[:-1] < self.id_offset[1:]]
+        inside = (np.frombuffer(self.id_bytes, np.uint8)[starts] & 0xC0) == 0x80
+        try:
+            self.id_bytes[int(self.id_offset[0]):int(self.id_offset[-1])].decode()
+        except UnicodeDecodeError as problem:
+            at = int(self.id_offset[0]) + problem.start
+        else:
+            if not inside.any():
+                return
+            at = int(starts[inside.argmax()]) - 1  # the name before it ends too early
+        image = int(np.searchsorted(self.id_offset, at, "right")) - 1
+        raise CacheError(f"{path}: the name of image {image} is not UTF-8; make the index again")
 
     def __len__(self):
         return len(self.label)
@@ -122,6 +141,40 @@ class Shelf:
         return sum(self.path(number).stat().st_size for number in self.numbers)
 
 
+SHARE, ALPHA, RATIO = (is_number, 0, 1), (is_number, 0, 1000), (is_number, 0.01, 100)
+SETTINGS = {"seed": (is_whole, 0, 2**63 - 1), "group": (is_whole, 2, 65536), "shard_groups": (is_whole, 1, 65536),
+            "image_size": (is_whole, 1, 65535), "min_area": SHARE, "max_area": SHARE, "min_ratio": RATIO,
+            "max_ratio": RATIO, "flip": SHARE, "mix_probability": SHARE, "switch_probability": SHARE,
+            "mixup_alpha": ALPHA, "cutmix_alpha": ALPHA}
+LEAST_ALPHA = 0.05
+
+
+def check_plan_settings(settings):
+    """ValueError unless these are a plan's, each in its range."""
+    if not isinstance(settings, dict):
+        raise ValueError("has no settings; the file is damaged or no plan.json")
+    for key, (kind, low, high) in SETTINGS.items():
+        if key not in settings:
+            raise ValueError(f"settings.{key} is missing; the file is damaged or no plan.json")
+        if not kind(settings[key]):
+            raise ValueError(f"settings.{key} = {settings[key]!r} is not allowed; expected "
+                             f"{'an integer' if kind is is_whole else 'a number'}")
+        if not low <= settings[key] <= high:
+            raise ValueError(f"{key} = {settings[key]!r} is not allowed; expected a number from {low} to {high}")
+    for key in settings:
+        if key not in SETTINGS:
+            raise ValueError(f"unknown setting {key}; the plan was made by another version of vitrine")
+    s = settings
+    if s["group"] % 2:
+        raise ValueError(f"group = {s['group']} is not allowed; expected an even number, so that each view has a partner")
+    if s["min_area"] > s["max_area"] or s["max_area"] == 0 or s["min_ratio"] > s["max_ratio"]:
+        raise ValueError("a least area or ratio above the largest, or no area, is not allowed")
+    if any(0 < s[key] < LEAST_ALPHA for key in ("mixup_alpha", "cutmix_alpha")):
+        raise ValueError(f"an alpha below {LEAST_ALPHA} that is not 0 is not allowed")
+    if s["mix_probability"] > 0 and s["mixup_alpha"] == 0 and s["cutmix_alpha"] == 0:
+        raise ValueError(f"mix_probability = {s['mix_probability']} needs mixup_alpha or cutmix_alpha above 0")
+
+
 class Plan:
     """What every view follows from: `settings` as in plan.json, `hash`, and how a pass is cut."""
 
@@ -135,12 +188,11 @@ class Plan:
         self.hash = hashlib.sha256(text).hexdigest()
         self.settings = about.get("settings")
         try:
-            self.group, self.shard_groups, self.image_size = (int(self.settings[key])
-                                                              for key in ("group", "shard_groups", "image_size"))
-        except (TypeError, KeyError, ValueError):
-            raise CacheError(f"{path}: its settings lack group, shard_groups or image_size; copy it again") from None
-        if min(self.group, self.shard_groups, self.image_size) < 1:
-            raise CacheError(f"{path}: a group, shard or picture without content is not possible; copy it again")
+            check_plan_settings(self.settings)
+        except ValueError as problem:
+            raise CacheError(f"{path}: {problem}; copy it again") from None
+        self.group, self.shard_groups, self.image_size = (self.settings[key]
+                                                          for key in ("group", "shard_groups", "image_size"))
         self.groups_per_pass = -(-len(index) // self.group)
         self.shards_per_pass = -(-self.groups_per_pass // self.shard_groups)
 
@@ -151,9 +203,42 @@ class Plan:
 
     def find(self, pass_, group, where):
         """The number of the file that holds a group, and the group's number in it."""
+        if pass_ < 0:
+            raise CacheError(f"{where}: pass {pass_} is not there; passes are counted from 0")
         if not 0 <= group < self.groups_per_pass:
             raise CacheError(f"{where}: group {group} is not there; a pass has {self.groups_per_pass}")
         return pass_ * self.shards_per_pass + group // self.shard_groups, group % self.shard_groups
+
+
+TEACHER = re.compile(r"(?!\.)[A-Za-z0-9_.-]{1,200}")
+AXES = {"logits": 1, "features": 3, "attention": 3}
+
+
+def check_track(settings):
+    """ValueError unless this object is a track's, its codec included."""
+    for key, kind in {"teacher": str, "weights_sha256": str, "kind": str, "block": int, "normalised": bool,
+                      "shape": list, "form": str, "level": int, "plan": str, "provenance": dict}.items():
+        if type(settings.get(key)) is not kind:
+            raise ValueError(f"{key} = {settings.get(key)!r} is not allowed; the file is damaged")
+    kind, block, shape, form = (settings[key] for key in ("kind", "block", "shape", "form"))
+    if not TEACHER.fullmatch(settings["teacher"]):
+        raise ValueError(f"\"{settings['teacher']}\" cannot name a teacher; expected letters, digits, '_', '-' and '.'")
+    if not is_hash(settings["weights_sha256"]) or not is_hash(settings["plan"]):
+        raise ValueError("a hash of weights or plan is not SHA-256; expected 64 hexadecimal digits")
+    if kind not in AXES:
+        raise ValueError(f"\"{kind}\" is no kind of track; expected {', '.join(AXES)}")
+    if (kind == "logits") != (block == -1) or block < -1:
+        raise ValueError(f"block {block} does not fit {kind}; expected -1 for logits and a block from 0 for others")
+    if form not in FORMS:
+        raise ValueError(f"\"{form}\" is no form of storage; expected one of {', '.join(FORMS)}")
+    if len(shape) != AXES[kind]:
+        raise ValueError(f"a shape of {len(shape)} axes does not fit {kind}; expected [K] for logits, else three")
+    few = form == "topk"  # of many classes, few are stored
+    if not all(is_whole(axis) and 1 <= axis <= (2**32 - 1 if few else 2**24) for axis in shape):
+        raise ValueError(f"a shape of {shape} is not possible")
+    if math.prod(shape) > 2**28 and not few:
+        raise ValueError("a view of over 2^28 values is not possible")
+    check(form, settings.get("codec", {}), shape)
 
 
 class Track:
@@ -164,36 +249,21 @@ class Track:
         path = self.directory / "track.json"
         self.settings, _ = read_json(path, "vitrine track")
         try:
-            self.teacher, self.kind, self.form = (str(self.settings[key]) for key in ("teacher", "kind", "form"))
-            self.shape = tuple(int(axis) for axis in self.settings["shape"])
-            block = int(self.settings["block"])
-            self.name = self.kind if block < 0 else f"{self.kind}.{block}"
-            place = f"{self.teacher}.{self.settings['weights_sha256'][:8]}/{self.name}"
-            plan_hash = str(self.settings["plan"])
-        except (KeyError, TypeError, ValueError) as problem:
-            raise CacheError(
-                f"{path}: cannot be read ({problem!r}); the file is damaged, copy or make it again") from None
-        too_many = np.prod(self.shape, dtype=float) > 2**28 and self.form != "topk"  # of many classes, few are stored
-        if not self.shape or min(self.shape) < 1 or too_many:
-            raise CacheError(f"{path}: a shape of {self.shape} is not possible; copy or make it again")
+            check_track(self.settings)
+        except ValueError as problem:
+            raise CacheError(f"{path}: {problem}; copy or make it again") from None
+        self.teacher, self.kind, self.form = (self.settings[key] for key in ("teacher", "kind", "form"))
+        self.shape, self.codec = tuple(self.settings["shape"]), self.settings.get("codec", {})
+        block = self.settings["block"]
+        self.name = self.kind if block < 0 else f"{self.kind}.{block}"
+        plan_hash, place = self.settings["plan"], f"{self.teacher}.{self.settings['weights_sha256'][:8]}/{self.name}"
         if plan_hash != plan.hash:
             raise CacheError(
                 f"{path}: was made for another plan ({plan_hash[:8]}, this cache has {plan.hash[:8]}); remove "
                 "the directory or put it into its own cache")
         if f"{self.directory.parent.name}/{self.directory.name}" != place:
             raise CacheError(f"{path}: belongs in {place}; rename its directory back")
-        if self.form not in FORMS:
-            raise CacheError(
-                f"{path}: \"{self.form}\" is no form of storage that this program knows ({', '.join(FORMS)}); "
-                "use a newer vitrine")
-        self.codec, self.group = self.settings.get("codec", {}), plan.group
-        try:
-            if unknown := set(self.codec) - set(FORMS[self.form].settings):
-                raise KeyError(*sorted(unknown))
-            self.layout = FORMS[self.form].layout(self)
-        except (AttributeError, KeyError, TypeError) as problem:
-            raise CacheError(f"{path}: its settings do not fit the form {self.form} ({problem!r}); copy or make it "
-                             "again") from None
+        self.group, self.layout = plan.group, FORMS[self.form].layout(self)
         self.shelf = Shelf(self.directory, self._check)
 
     def __repr__(self):

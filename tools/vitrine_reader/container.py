@@ -30,6 +30,16 @@ class CacheError(Exception):
     """A cache, or what goes with it, is not what it should be: one sentence with the file and what to do."""
 
 
+def parse_json(data):
+    """JSON in UTF-8; ValueError for any other bytes."""
+    def refuse(word):
+        raise ValueError(f"{word} is no JSON")
+    try:
+        return json.loads(data.decode(), parse_constant=refuse)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
 class Dataset(NamedTuple):
     name: str
     dtype: str  # numpy's word
@@ -166,15 +176,20 @@ class Container:
             wrong[own] |= self.chunks["raw_bytes"][own] != dataset.chunk_bytes
         wrong |= self.chunks["raw_bytes"] // LARGEST_EXPANSION > stored
         if wrong.any():
-            self._damaged(f"chunk {int(wrong.argmax())} of its table has an impossible place or size")
-        order = np.argsort(offsets)
-        if (offsets[order][1:] < (offsets + stored)[order][:-1]).any():
-            self._damaged("chunks share bytes")
+            first = int(wrong.argmax())
+            for dataset in self.datasets.values():
+                if dataset.first_chunk <= first < dataset.first_chunk + dataset.chunks:
+                    self._damaged(f"chunk {first - dataset.first_chunk} of dataset {dataset.name} has an impossible "
+                                  "place or size")
+        order = np.argsort(offsets, kind="stable")
+        shared = np.flatnonzero(offsets[order][1:] < (offsets + stored)[order][:-1])
+        if len(shared):
+            self._damaged(f"two of its chunks lie upon each other at byte {offsets[order][shared[0] + 1]}")
 
     def json(self, kind):
         """The attributes, after their "format" was found to be `kind`."""
         try:
-            found = json.loads(self.text)
+            found = parse_json(self.text)
         except ValueError:
             found = None
         if not isinstance(found, dict) or found.get("format") != kind:

@@ -4,8 +4,8 @@
     layout(track)          the arrays of a shard, a list of Array
     decode(track, arrays)  those of a group, by name, to float32 [group, shape...]; ValueError for impossible ones
 
-where `track` has `shape`, of one view, `group`, the number of views, `codec`, that object of track.json, and `basis`,
-read from basis.h5."""
+where `track` has `shape`, of one view, `group`, the number of views, `codec`, that object of track.json after check(),
+and `basis`, read from basis.h5."""
 import math
 from typing import NamedTuple
 
@@ -150,6 +150,61 @@ class Transform:
 
 FORMS = {"fp32": Fp32(), "fp16": Fp16(), "int8": Int8(), "sqrt8": Sqrt8(), "uniform": Uniform(), "topk": Topk(),
          "transform": Transform()}
+
+
+SMALLEST_ERROR, LARGEST_ERROR, MOST_TEMPERATURES = 1e-9, 1e9, 16
+
+
+def is_number(value):
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def is_whole(value):
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def is_hash(value):
+    return isinstance(value, str) and len(value) == 64 and set(value) <= set("0123456789abcdef")
+
+
+def check(form, codec, shape):
+    """ValueError unless `codec` is what track.json may have for this form and views of `shape`."""
+    if not isinstance(codec, dict):
+        raise ValueError("codec is no object")
+    for key in codec:
+        if not any(key in known.settings for known in FORMS.values()):
+            raise ValueError(f"codec.{key} is a setting that this program does not know; use a newer vitrine")
+        if key not in FORMS[form].settings:
+            raise ValueError(f"the form {form} has no setting {key}; remove it")
+    error = codec.get("max_error", 0)
+    wide = is_number(error) and SMALLEST_ERROR <= error <= LARGEST_ERROR
+    if form == "uniform" and not wide:
+        raise ValueError(f"max_error = {error!r} is not allowed; expected from {SMALLEST_ERROR} to {LARGEST_ERROR}")
+    if form == "transform":
+        if not is_number(error) or not 0 < error < 1:
+            raise ValueError(f"max_error = {error!r} is not allowed; expected a share of the energy between 0 and 1")
+        if len(shape) != 3:
+            raise ValueError("transform holds feature maps only; expected views of three axes")
+        if not is_hash(codec.get("basis")):
+            raise ValueError("basis is not SHA-256; expected 64 hexadecimal digits")
+    if form == "topk":
+        kept, temperatures = codec.get("kept", 0), codec.get("temperatures", [])
+        if not wide and not (is_number(error) and error == 0):
+            raise ValueError(f"max_error = {error!r} is not allowed; expected 0 (values as fp16) or from "
+                             f"{SMALLEST_ERROR} to {LARGEST_ERROR}")
+        if len(shape) != 1:
+            raise ValueError("topk holds logits only; expected views of one axis")
+        if not is_whole(kept) or not 1 <= kept < shape[0]:
+            raise ValueError(f"kept = {kept!r} of {shape[0]} classes is not allowed; expected at least 1 and fewer "
+                             "than all")
+        if not isinstance(temperatures, list) or not 1 <= len(temperatures) <= MOST_TEMPERATURES:
+            raise ValueError(f"temperatures = {temperatures!r} is not allowed; expected a list of 1 to "
+                             f"{MOST_TEMPERATURES}")
+        for t in temperatures:
+            if not is_number(t) or not 0.01 <= t <= 1000:
+                raise ValueError(f"the temperature {t!r} is not allowed; expected from 0.01 to 1000")
+            if temperatures.count(t) > 1:
+                raise ValueError(f"the temperature {t!r} is there twice")
 
 
 def from_bytes(layout, contents, group):

@@ -28,12 +28,14 @@ class Basis:
     def __init__(self, path, name, shape):
         file = Container(path)
         attributes = file.json("vitrine basis")
-        channels, height, width = shape
-        maps, spatial = (channels, height, width), attributes.get("spatial")
+        maps, spatial, views = tuple(shape), attributes.get("spatial"), attributes.get("views")
+        channels, height, width = maps
+        if not isinstance(spatial, bool) or type(views) is not int or not 0 <= views < 2**64:
+            raise CacheError(f"{path}: its attributes cannot be read; copy it again")
         wanted = [("mean", "<f4", maps), ("vectors", "<f4", (channels, channels)), ("eigenvalues", "<f4", (channels,)),
                   ("rows", "<f4", (height, height)), ("columns", "<f4", (width, width)), ("scale", "<i2", maps),
                   ("expected", "<u2", (512,)), ("levels", "|u1", (CLASSES, PLANES)), ("offsets", "|i1", (2, CLASSES))]
-        sha = hashlib.sha256(np.array(shape, "<u4").tobytes() + int(attributes.get("views", 0)).to_bytes(8, "little"))
+        sha = hashlib.sha256(np.array(shape, "<u4").tobytes() + views.to_bytes(8, "little"))
         for field, dtype, sizes in wanted:
             if field in ("rows", "columns") and not spatial:
                 setattr(self, field, None)
@@ -44,6 +46,12 @@ class Basis:
                                  "again")
             setattr(self, field, file.read_all(field))
             sha.update(getattr(self, field).tobytes())
+        floats = [self.mean, self.vectors, self.eigenvalues, *((self.rows, self.columns) if spatial else ())]
+        if not all(np.isfinite(numbers).all() for numbers in floats) or (self.expected == 0).any() or \
+                (self.levels >= LEVELS).any():
+            raise CacheError(f"{path}: the basis holds numbers that no basis has; the file is damaged, copy it again")
+        if sha.hexdigest() != attributes.get("hash"):
+            raise CacheError(f"{path}: is not the basis that its hash names; copy it again")
         if sha.hexdigest() != name:
             raise CacheError(f"{path}: is the basis {sha.hexdigest()[:8]}, but track.json names {name[:8]}; copy both "
                              "from the same cache")
