@@ -22,7 +22,13 @@ Training a student from a cache, on the very pixels that the teacher saw (with P
             soft = kl_div(log_softmax(scores / t, 1), softmax(item["targets"]["logits"] / t, 1), reduction="batchmean")
             sgd.zero_grad(), (0.1 * hard + 0.9 * t**2 * soft).backward(), sgd.step()
 
-An item is a whole group, since views are mixed within it: that is the batch. Targets without torch:
+An item is a whole group, since views are mixed within it: that is the batch. Of a topk track, which has a teacher's
+largest logits and the mass of the others, kept=True gives what is stored, and the loss is one over these classes and
+"any other":
+
+            soft = topk_kl_divergence(scores, item["targets"]["logits"], t)    # t: one of the track's temperatures
+
+Targets without torch:
 
     values = Cache("demo/cache").track("features.11").read(0, 5)    # pass 0, group 5: float32 [group, C, H, W]
 
@@ -39,14 +45,14 @@ from vitrine_reader.container import CacheError, Container
 from vitrine_reader.forms import FORMS
 
 __all__ = ["Cache", "CacheError", "Container", "FORMS", "Index", "NO_LABEL", "Plan", "RECIPE", "Track",
-           "VitrineDataset", "Views", "own_share"]
+           "VitrineDataset", "Views", "own_share", "topk_kl_divergence"]
 
 
 def __getattr__(name):
     """Names that need PIL or torch: imported by who asks for them."""
-    if name == "VitrineDataset":
-        from vitrine_reader.dataset import VitrineDataset
-        return VitrineDataset
+    if name in ("VitrineDataset", "topk_kl_divergence"):
+        from vitrine_reader import dataset
+        return getattr(dataset, name)
     if name == "Views":
         from vitrine_reader.views import Views
         return Views

@@ -12,7 +12,8 @@ from PIL import Image
 from reader_support import BIN, compressed, equal_bits, raises, replace_chunk, word
 from safetensors.torch import save_file
 import vitrine_cache
-from vitrine_cache import NO_LABEL, Cache, VitrineDataset, Views
+from torch.nn.functional import kl_div, log_softmax
+from vitrine_cache import NO_LABEL, Cache, VitrineDataset, Views, topk_kl_divergence
 from vitrine_reader import views
 from vitrine_reader.xxh3 import xxh3
 
@@ -192,13 +193,44 @@ def test_loader(folder):
     raises("pass 8 of recipes is not complete", VitrineDataset, folder / "images", cache, [], 8)
 
 
+def test_kept(folder):
+    """A topk track as it is stored, for a loss at any of its temperatures, and through torch's loader."""
+    words = [folder / "extract.toml", "--set", "taps.logits_form=topk", "--set", "taps.topk=2", "--set",
+             "taps.topk_temperatures=[2.0, 4.0]", "--set", f"cache={folder}/few", "--set", "passes=1"]
+    run = subprocess.run([BIN / "vitrine-extract", *words], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    cache = Cache(folder / "few")
+    data = VitrineDataset(folder / "images", cache, ["logits", "features.1"], kept=True)
+    loader = torch.utils.data.DataLoader(data, batch_size=None, num_workers=1, multiprocessing_context="spawn")
+    whole = VitrineDataset(folder / "images", cache, ["logits"])
+    scores = torch.randn(8, 3, dtype=torch.float64)
+    for group, item in enumerate(loader):
+        values, indices, tails = cache.track("logits").read_kept(0, group)
+        target = item["targets"]["logits"]
+        assert equal_bits(target["values"].numpy(), values) and target["indices"].tolist() == indices.tolist()
+        assert list(target["tails"]) == [2, 4] and item["targets"]["features.1"].shape == (8, 16, 4, 4)
+        for i, t in enumerate((2.0, 4.0)):
+            assert equal_bits(target["tails"][t].numpy(), np.ascontiguousarray(tails[:, i]))
+        # Two of three classes are kept: the third's logit is known from its tail, so that this is the whole KL.
+        logits = whole[group]["targets"]["logits"].double()
+        for t in (2.0, 4.0):
+            wanted = kl_div(log_softmax(scores / t, 1), log_softmax(logits / t, 1), reduction="batchmean", log_target=True)
+            assert abs(topk_kl_divergence(scores, target, t) - wanted) < 1e-5
+    try:
+        topk_kl_divergence(scores, target, 1)
+    except ValueError as problem:
+        assert str(problem) == "the temperature 1 has no tail; there are 2.0, 4.0"
+    else:
+        raise AssertionError("a temperature without a tail")
+
+
 def main():
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         extract(folder)
         test_mixing()
-        for test in (test_pixels, test_page, test_wrong_pictures, test_without_labels, test_loader):
+        for test in (test_pixels, test_page, test_wrong_pictures, test_without_labels, test_loader, test_kept):
             test(folder)
     print("pixels and torch's loader: alike")
 

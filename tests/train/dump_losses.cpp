@@ -10,6 +10,7 @@
 #include "common/models/safetensors.h"
 #include "common/teacher/class_map.h"
 #include "train/losses.h"
+#include "train/topk_loss.h"
 
 namespace vitrine {
 namespace {
@@ -36,6 +37,8 @@ void dump(const std::string& in_path, const std::string& out_path) {
   constexpr double kTau = 3;
   const at::Tensor& logits = in.at("student");
   put("kl", logits, [&](const at::Tensor& x) { return kl_divergence(x, teacher, kTau); });
+  const TopkLogits kept{in.at("kept_values"), in.at("kept_indices"), in.at("kept_tail")};
+  put("kl.kept", logits, [&](const at::Tensor& x) { return topk_kl_divergence(x, kept, kTau); });
   put("ce", logits, [&](const at::Tensor& x) { return cross_entropy(x, labels, 0.1); });
   put("dkd", logits, [&](const at::Tensor& x) { return decoupled_kl(x, teacher, labels, kTau, 1.5, 6); });
   put("dist", logits, [&](const at::Tensor& x) { return correlation_distance(x, teacher, kTau, 2, 0.5); });

@@ -1,10 +1,15 @@
 """Our losses and their gradients against the formulas, written out image by image in double precision."""
 import os
+import pathlib
 import subprocess
+import sys
 import tempfile
 
 import torch
 from safetensors.torch import load_file, save_file
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tools"))
+from vitrine_cache import topk_kl_divergence  # noqa: E402
 
 LIMIT = 1e-5
 TAU = 3.0
@@ -27,6 +32,10 @@ given = {
     "hidden": torch.randn(7, C * H * W) / 4,
     "head": torch.randn(K, 7),
 }
+# What a topk track keeps of the teacher: three of its classes, and the mass of the others.
+given["kept_values"], given["kept_indices"] = given["teacher"].topk(3, 1)
+given["kept_tail"] = torch.stack([torch.stack([x / TAU for k, x in enumerate(row) if k not in kept]).logsumexp(0)
+                                  for row, kept in zip(given["teacher"], given["kept_indices"].tolist())])
 d = {name: t.double() if t.is_floating_point() else t for name, t in given.items()}
 
 
@@ -64,6 +73,25 @@ def kl_mapped(x):
         p, q = softened / softened.sum(), probabilities(x[i][known], TAU)
         total = total + (p * (p.log() - q.log())).sum()
     return total / N
+
+
+def kl_kept(x):
+    """Of k + 1 outcomes: each of the kept classes, and any other."""
+    def outcomes(logits, kept):
+        every = probabilities(logits, TAU)
+        return torch.stack([*(every[k] for k in kept), sum(every[k] for k in range(K) if k not in kept)])
+
+    total = 0.0
+    for i, kept in enumerate(d["kept_indices"].tolist()):
+        p, q = outcomes(d["teacher"][i], kept), outcomes(x[i], kept)
+        total = total + (p * (p.log() - q.log())).sum()
+    return total / N
+
+
+def kl_kept_in_python(x):
+    """What a PyTorch user of a cache calls: tools/vitrine_reader/dataset.py."""
+    target = {"values": d["kept_values"], "indices": d["kept_indices"], "tails": {1: d["kept_tail"] - 1, TAU: d["kept_tail"]}}
+    return topk_kl_divergence(x, target, TAU)
 
 
 def ce(x, smoothing=0.1, which=""):
@@ -233,6 +261,7 @@ def ce_of_logits(logits):
 
 losses = {
     "kl": ("student", kl),
+    "kl.kept": ("student", kl_kept, kl_kept_in_python),
     "ce": ("student", ce),
     "dkd": ("student", dkd),
     "dist": ("student", dist),
@@ -260,7 +289,7 @@ with tempfile.TemporaryDirectory() as folder:
     subprocess.run([os.path.join(os.environ["VITRINE_BIN"], "dump_losses"), *paths], check=True)
     ours = load_file(paths[1])
 
-for name, (start, formula) in losses.items():
+for name, (start, formula, *others) in losses.items():
     x = d[start].clone().requires_grad_()
     value = formula(x)
     (gradient,) = torch.autograd.grad(value, x)
@@ -268,6 +297,10 @@ for name, (start, formula) in losses.items():
         for i in range(N):
             relative = teacher_map(i) / teacher_map(i).mean()
             gradient[i] *= 0.3 + 0.7 * relative
+    for other in others:
+        again = other(x)
+        (other_gradient,) = torch.autograd.grad(again, x)
+        assert (again - value).abs() < 1e-6 and (other_gradient - gradient).abs().max() < 1e-6, name
     assert gradient.abs().max() > 1e-3, f"{name}: the gradient says nothing"
     for what, mine, theirs in (("value", ours.pop(f"{name}.value"), value.detach().reshape(1)),
                                ("gradient", ours.pop(f"{name}.gradient"), gradient)):
