@@ -52,6 +52,16 @@ inline std::vector<TrackInfo> sample_tracks(const Plan& plan) {
   return {logits, features, attention, exact, uniform, few, halves};
 }
 
+/// Logits of so many classes that their numbers take two bytes, and four.
+inline std::vector<TrackInfo> wide_tracks(const Plan& plan) {
+  TrackInfo hundreds = sample_tracks(plan)[0], thousands = hundreds;
+  hundreds.teacher = "hundreds", hundreds.shape = {300};
+  hundreds.codec = {.form = Form::kTopk, .max_error = 0.01, .kept = 40, .temperatures = {1, 4, 0.5}};
+  thousands.teacher = "thousands", thousands.shape = {70000};
+  thousands.codec = {.form = Form::kTopk, .kept = 50, .temperatures = {2}};
+  return {hundreds, thousands};
+}
+
 /// Random targets of a group: normal, or in [0, 1) for attention.
 inline std::vector<float> sample_values(const Plan& plan, const TrackInfo& track, GroupKey key) {
   std::vector<float> values(track.view_values() * plan.options().group);

@@ -60,6 +60,12 @@ int main(int argc, char** argv) {
     const std::filesystem::path directory = argv[1];
     const Plan plan(testing::sample_index(11), testing::sample_options());
     testing::write_sample(directory / "cache", plan, 2);
+    for (const TrackInfo& track : testing::wide_tracks(plan)) {
+      create_track(directory / "cache", track);
+      for (std::uint32_t pass = 0; pass < 2; ++pass)
+        for (std::uint32_t shard = 0; shard < plan.shards_per_pass(); ++shard)
+          testing::write_sample_shard(directory / "cache", plan, track, pass, shard);
+    }
     write_transform(directory / "cache", plan, "smooth", {12, 5, 6}, 0.01, 0.3, 0);
     write_transform(directory / "cache", plan, "fine", {7, 3, 4}, 1e-7, 1, 300);
     const Cache cache(directory / "cache");

@@ -32,7 +32,7 @@ def close(ours, theirs):
 
 def test_values(out):
     cache = Cache(out / "cache")
-    plan, forms = cache.plan, set()
+    plan, forms, types = cache.plan, set(), set()
     assert cache.tracks and (plan.group, plan.groups_per_pass, plan.shards_per_pass) == (4, 3, 2)
     for track in cache.tracks:
         theirs = np.fromfile(out / f"{track.teacher}.{track.name}.f32", np.float32)
@@ -46,7 +46,13 @@ def test_values(out):
                 assert same(ours, theirs[pass_, group]), (track, pass_, group)
                 assert equal_bits(ours, track.read_with_h5py(pass_, group)), (track, pass_, group)
         forms.add(track.form)
+        for array in track.layout:
+            types.add((track.form, array.dtype))
+            if array.name == "index":  # the type is no larger than its classes ask for
+                classes = np.concatenate([track.read_kept(p, g)[1] for p in track.passes for g in range(3)])
+                assert classes.max() >= {"|u1": 0, "<u2": 2**8, "<u4": 2**16}[array.dtype], track
     assert forms == set(vitrine_cache.FORMS), forms
+    assert {("topk", dtype) for dtype in ("<f2", "<i2", "|u1", "<u2", "<u4")} <= types, types
 
 
 def test_kept(out):
