@@ -10,6 +10,7 @@
 
 #include "common/base/error.h"
 #include "common/cache/container.h"
+#include "common/cache/json_difference.h"
 
 namespace vitrine {
 
@@ -33,6 +34,23 @@ void expect(const Container& container, const nlohmann::ordered_json& json, cons
     fail(container.path().string(), ": has ", key, " ", found.dump(), ", expected ",
          nlohmann::ordered_json(expected).dump(),
          "; the file belongs to another cache or place, copy or make it again");
+}
+
+/// Throws Error that names what differs unless json["track"] is the copy of the track.json `expected`.
+inline void expect_track(const Container& container, const nlohmann::ordered_json& json,
+                         const nlohmann::ordered_json& expected) {
+  const auto copy = json.find("track");
+  if (copy == json.end() || !copy->is_object())
+    fail(container.path().string(), ": has no copy of its track.json; the file is damaged, copy or make it again");
+  // An order of keys is no difference.
+  const std::vector<JsonDifference> differences = json_differences(*copy, expected);
+  if (differences.empty()) return;
+  std::string words;
+  for (const JsonDifference& difference : differences)
+    words += text(words.empty() ? "" : ", ", "track.", difference.key, " ", difference.there, ", expected ",
+                  difference.here);
+  fail(container.path().string(), ": has ", words,
+       "; the file belongs to another cache or place, copy or make it again");
 }
 
 /// Throws Error unless the dataset has this type, shape and chunk.

@@ -24,7 +24,7 @@ TrackReader::TrackReader(const Cache& cache, const TrackInfo& track)
                       shards_per_pass = shards_per_pass_](const Container& file, std::uint64_t number) {
     const ShardPlace place = shard_place(number, shards_per_pass, groups_per_pass, shard_groups);
     const auto attribute = attributes(file, kShardFormat);
-    expect(file, attribute, "track", wanted);
+    expect_track(file, attribute, wanted);
     expect(file, attribute, "pass", place.pass);
     expect(file, attribute, "shard", place.shard);
     for (std::size_t i = 0; i < layout.size(); ++i) {

@@ -11,6 +11,7 @@
 #include "common/cache/basis_file.h"
 #include "common/cache/cache.h"
 #include "common/cache/container_writer.h"
+#include "common/cache/json_difference.h"
 #include "common/cache/shelf.h"
 
 namespace vitrine {
@@ -82,25 +83,6 @@ std::string index_difference(const ImageIndex& there, const ImageIndex& now) {
   return image + " has other contents now";
 }
 
-// The first key, depth first, whose values differ; both are objects.
-std::string json_difference(const nlohmann::ordered_json& there, const nlohmann::ordered_json& now,
-                            const std::string& above = {}) {
-  for (const auto& [key, value] : now.items()) {
-    const std::string path = above + key;
-    const auto old = there.find(key);
-    if (old == there.end()) return path + " is not there";
-    if (*old == value) continue;
-    if (old->is_object() && value.is_object()) {
-      const std::string inner = json_difference(*old, value, path + ".");
-      if (!inner.empty()) return inner;
-    }
-    return text(path, " is ", old->dump(), " there and ", value.dump(), " here");
-  }
-  for (const auto& [key, value] : there.items())
-    if (!now.contains(key)) return above + key + " is there, but not here";
-  return "only the layout of the text";
-}
-
 void publish_or_compare(const std::filesystem::path& path, const std::string& json, const char* what,
                         const char* remedy) {
   if (!std::filesystem::exists(path) && publish(path, json, Existing::kKeep)) return;
@@ -108,8 +90,13 @@ void publish_or_compare(const std::filesystem::path& path, const std::string& js
   if (old == json) return;
   const auto there = nlohmann::ordered_json::parse(old, nullptr, false);
   if (!there.is_object()) fail(path.string(), ": is not valid JSON; the file is damaged, copy it again");
-  fail(path.string(), ": the cache holds another ", what, ": ",
-       json_difference(there, nlohmann::ordered_json::parse(json)), "; ", remedy);
+  const std::vector<JsonDifference> differences = json_differences(there, nlohmann::ordered_json::parse(json));
+  std::string words = "only the layout of the text";
+  if (!differences.empty()) {
+    const JsonDifference& first = differences.front();
+    words = text(first.key, " is ", first.there, " there and ", first.here, " here");
+  }
+  fail(path.string(), ": the cache holds another ", what, ": ", words, "; ", remedy);
 }
 
 std::uint64_t shard_number(const Plan& plan, std::uint32_t pass, std::uint32_t shard) {

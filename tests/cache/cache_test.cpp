@@ -294,6 +294,22 @@ TEST_CASE("an index with a name that is no text is refused") {
         (directory / "index.h5").string() + ": the name of image 1 is not UTF-8; make the index again");
 }
 
+TEST_CASE("a shard says by what its track differs from track.json, and no more") {
+  const TemporaryDirectory directory;
+  const Plan plan(sample_index(11), sample_options());
+  write_sample(directory.path(), plan, 1);
+  TrackInfo track = sample_tracks(plan)[0];
+  track.compression.level = 2;
+  track.provenance = {{"precision", "bf16"}, {"device", "cpu"}};
+  write_whole(directory / track.directory() / "track.json", track.json());
+  const Cache cache(directory.path());
+  const TrackReader reader(cache, cache.track("logits", "tiny"));
+  const std::string what = message_of([&] { reader.shelf().open(0); });
+  CHECK(has(what,
+            "00000.h5: has track.level 1, expected 2, track.provenance.device nothing, expected \"cpu\", "
+            "track.provenance.precision \"fp32\", expected \"bf16\"; the file belongs to another cache"));
+}
+
 TEST_CASE("vitrine-cache info tells what is there") {
   const TemporaryDirectory directory;
   const Plan plan(sample_index(11), sample_options());
