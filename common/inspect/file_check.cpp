@@ -20,4 +20,13 @@ std::vector<FileFault> check_frames(const Container& file, Container::Scratch& s
   return faults;
 }
 
+void expect_whole(const Container& file) {
+  Container::Scratch scratch;
+  const std::vector<FileFault> faults = check_frames(file, scratch);
+  const std::optional<FileFault> fault = faults.empty() ? check_hdf5(file) : faults.front();
+  if (!fault) return;
+  fail(file.path().string(), ": ", fault->dataset.empty() ? "" : text("dataset ", fault->dataset, ": "), fault->what,
+       "; let vitrine-cache repair its cache, or copy it again");
+}
+
 }  // namespace vitrine

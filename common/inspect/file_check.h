@@ -29,6 +29,9 @@ std::vector<FileFault> check_frames(const Container& file, Container::Scratch& s
 /// of the same process.
 std::optional<FileFault> check_hdf5(const Container& file);
 
+/// Throws Error with the first fault of either. As check_hdf5().
+void expect_whole(const Container& file);
+
 }  // namespace vitrine
 
 #endif  // VITRINE_COMMON_INSPECT_FILE_CHECK_H_

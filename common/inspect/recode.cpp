@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <thread>
 
 #include "common/base/error.h"
@@ -16,19 +17,22 @@
 #include "common/cache/manifest.h"
 #include "common/cache/writer.h"
 #include "common/codec/transform/basis.h"
+#include "common/inspect/file_check.h"
 
 namespace vitrine {
 namespace {
 
 namespace fs = std::filesystem;
 
+// Every byte is looked at first: a copy of a damaged file would be listed with a hash of its own.
 void copy_recipes(const Cache& cache, const fs::path& to, const std::vector<std::uint64_t>& numbers) {
   std::vector<FileRecord> made;
   for (const std::uint64_t number : numbers) {
     const fs::path source = cache.recipe_shelf().directory() / shard_file_name(number),
                    target = to / "recipes" / shard_file_name(number);
-    cache.recipe_shelf().open(number);  // throws for one that is missing or damaged
+    cache.recipe_shelf().open(number);  // throws for one that is missing or in a wrong place
     if (fs::exists(target)) continue;
+    expect_whole(Container(source));
     publish(target, read_file(source));
     made.push_back(describe_file(target));
   }
@@ -55,6 +59,27 @@ std::shared_ptr<const FeatureBasis> calibrate(const TrackReader& reader, const P
   return std::make_shared<const FeatureBasis>(calibrator.finish(options.codec.max_error, group));
 }
 
+// The track.json of an earlier call, where there is one.
+std::optional<TrackInfo> made_before(const fs::path& to, const TrackInfo& track) {
+  const fs::path path = to / track.directory() / "track.json";
+  if (!fs::exists(path)) return std::nullopt;
+  return TrackInfo::from_json(read_file(path), path.string());
+}
+
+// That of an earlier call, or a new one: the source may have gained shards since, whose views would make another.
+std::shared_ptr<const FeatureBasis> find_basis(const TrackReader& reader, const Plan& plan,
+                                               const std::optional<TrackInfo>& before, const RecodeOptions& options) {
+  const fs::path path = options.to / basis_path(reader.track());
+  if (fs::exists(path)) return std::make_shared<const FeatureBasis>(read_basis(path));
+  auto basis = calibrate(reader, plan, options);
+  if (before && before->codec.form == Form::kTransform && before->codec.max_error == options.codec.max_error &&
+      before->codec.basis != basis->hash())
+    fail(path.string(), ": is missing, and the first ", basis->views, " views of ", reader.shelf().directory().string(),
+         " make another one; copy it from another copy of this cache, take the source and the --calibration-views of "
+         "then, or remove the track's directory");
+  return basis;
+}
+
 TrackInfo recoded_track(const TrackInfo& from, const RecodeOptions& options) {
   TrackInfo made = from;
   made.codec = options.codec;
@@ -62,6 +87,7 @@ TrackInfo recoded_track(const TrackInfo& from, const RecodeOptions& options) {
   std::string before = codec_words(from.codec);
   if (const auto earlier = from.provenance.find("recoded_from"); earlier != from.provenance.end())
     before += text("; itself from ", earlier->second);
+  made.provenance.erase(kCalibrationViews);
   made.provenance["recoded_from"] = before;
   made.provenance["recoded_from_sha256"] = sha256_hex(from.json());
   return made;
@@ -164,8 +190,12 @@ Recoded recode(const Cache& cache, const TrackInfo& from, const RecodeOptions& o
   if (numbers.empty()) fail(from.directory(), ": has no shards to recode");
   std::shared_ptr<const FeatureBasis> basis;
   if (transform) {
-    basis = calibrate(reader, cache.plan(), options);
+    const std::optional<TrackInfo> before = made_before(to, track);
+    basis = find_basis(reader, cache.plan(), before, options);
     track.codec.basis = basis->hash();
+    // Tracks from before this was told go on as they are.
+    if (!before || before->provenance.contains(kCalibrationViews))
+      track.provenance[kCalibrationViews] = std::to_string(basis->views);
   }
   const unsigned workers = options.workers > 0 ? options.workers : std::max(1u, std::thread::hardware_concurrency());
   Recoder recoder(cache, reader, track, basis, workers);

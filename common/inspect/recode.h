@@ -16,10 +16,14 @@ struct RecodeOptions {
   /// not by its form, so that one cache never has two versions of it and whoever trains need not choose.
   std::filesystem::path to;
   CodecSettings codec;
-  std::uint32_t calibration_views = 1024;  ///< transform: the first views of the track that its basis is made from
+  /// transform: the first views of the track that its basis is made from, unless `to` has one from an earlier call.
+  std::uint32_t calibration_views = 1024;
   Compression compression;
   unsigned workers = 0;  ///< groups in work at once; 0: one a core
 };
+
+/// A recoded transform track's provenance has the views that its basis was made from.
+inline constexpr const char* kCalibrationViews = "calibration_views";
 
 /// "uniform, max_error 0.0156", "topk, 32 kept, temperatures 1 4".
 std::string codec_words(const CodecSettings& codec);

@@ -7,6 +7,7 @@
 #include "common/base/hash.h"
 #include "common/inspect/repair.h"
 #include "tests/inspect/damaged.h"
+#include "tests/support/message.h"
 
 using namespace vitrine;
 using namespace vitrine::testing;
@@ -128,6 +129,29 @@ TEST_CASE("features become a transform track that holds its bound in every group
   command.replace(command.find("SOURCE"), 6, "'" + sample.directory.string() + "'");
   CHECK(run(command).exit_code == 0);
   CHECK((files_below(options.to) == whole));
+}
+
+TEST_CASE("damaged recipes are not copied") {
+  const SampleCache sample;
+  RecodeOptions options{.to = sample.root / "second"};
+  options.codec = {.form = Form::kFp16};
+  const auto refusal = [&] {
+    const Cache cache(sample.directory);
+    return message_of([&] { recode(cache, cache.track("features.3"), options); });
+  };
+  sample.flip_chunk("recipes/00001.h5", "recipe", 0);
+  const std::string what = refusal();
+  CAPTURE(what);
+  CHECK(what.find("recipes/00001.h5: dataset recipe: ") != std::string::npos);
+  CHECK(what.find("checksum") != std::string::npos);
+  CHECK(!std::filesystem::exists(options.to / "recipes/00001.h5"));
+  sample.flip_chunk("recipes/00001.h5", "recipe", 0);
+  const std::string bytes = read_whole(sample.path("recipes/00001.h5"));
+  sample.flip("recipes/00001.h5", bytes.find("\x89HDF\r\n\x1a\n") + 1);
+  CHECK(refusal().find("recipes/00001.h5: HDF5 cannot open it") != std::string::npos);
+  write_whole(sample.path("recipes/00001.h5"), bytes);
+  CHECK(refusal().empty());
+  CHECK(verify_cache(options.to, {}).findings.empty());
 }
 
 TEST_CASE("info says a teacher's provenance once, bytes a view in all, and the losses that shards tell") {

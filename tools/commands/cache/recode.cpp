@@ -70,7 +70,7 @@ void add_recode(CLI::App& app, Body& chosen) {
       ->delimiter(',');
   command
       ->add_option("--calibration-views", request->options.calibration_views,
-                   "transform: the track's first views, from which its basis is made")
+                   "transform: the track's first views, from which its basis is made, when there is none yet")
       ->check(CLI::Range(1u, 1u << 24))
       ->capture_default_str();
   command
