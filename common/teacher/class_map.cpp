@@ -6,12 +6,12 @@
 #include <limits>
 #include <map>
 #include <optional>
-#include <sstream>
 #include <stdexcept>
 #include <utility>
 
 #include "common/base/error.h"
-#include "common/base/files.h"
+#include "common/base/lines.h"
+#include "common/plan/class_names.h"
 
 namespace vitrine {
 namespace {
@@ -22,21 +22,6 @@ struct Place {
   std::size_t line;
   std::string words() const { return text(file, ", line ", line, ": "); }
 };
-
-std::vector<std::string> lines_of(const std::string& path) {
-  std::istringstream in(read_file(path));
-  std::vector<std::string> out;
-  for (std::string line; std::getline(in, line);) {
-    if (line.ends_with('\r')) line.pop_back();
-    out.push_back(std::move(line));
-  }
-  return out;
-}
-
-std::string trimmed(const std::string& words) {
-  const std::size_t first = words.find_first_not_of(" \t");
-  return first == std::string::npos ? "" : words.substr(first, words.find_last_not_of(" \t") - first + 1);
-}
 
 std::string without_comment(const std::string& line) {
   for (std::size_t i = 0; i < line.size(); ++i)
@@ -86,19 +71,6 @@ std::uint32_t class_of(const std::string& word, const Names& names, std::uint32_
     fail(place.words(), word, " is no class of the ", whose, ", which has ", count > 0 ? "" : "at most ", limit,
          " classes, from 0");
   return number;
-}
-
-std::vector<std::string> read_names(const std::string& path, std::uint32_t classes) {
-  std::vector<std::string> names = lines_of(path);
-  for (std::string& name : names) name = trimmed(name);
-  while (!names.empty() && names.back().empty()) names.pop_back();
-  if (const auto empty = std::ranges::find(names, ""); empty != names.end())
-    fail(path, ", line ", empty - names.begin() + 1, ": is empty; expected the name of teacher class ",
-         empty - names.begin());
-  if (names.size() != classes)
-    fail(path, ": has ", names.size(), " names, the teacher ", classes,
-         " classes; expected a name a line, in its order");
-  return names;
 }
 
 ClassMap match_names(const std::string& path, const std::vector<std::string>& teacher,
@@ -188,7 +160,7 @@ double ClassMap::dropped_probability(std::span<const float> logits, std::uint32_
 ClassMap read_class_map(const ClassMapFiles& files, std::uint32_t teacher_classes,
                         const std::vector<std::string>& student_names) {
   std::vector<std::string> teacher_names;
-  if (!files.names.empty()) teacher_names = read_names(files.names, teacher_classes);
+  if (!files.names.empty()) teacher_names = read_class_names(files.names, teacher_classes);
   if (files.map.empty()) return match_names(files.names, teacher_names, student_names);
 
   const Names teachers = numbered(teacher_names), students = numbered(student_names);
@@ -197,7 +169,7 @@ ClassMap read_class_map(const ClassMapFiles& files, std::uint32_t teacher_classe
   std::vector<std::size_t> said(teacher_classes, 0);  // in which line
   Place place{files.map, 0};
   std::uint32_t largest = 0;
-  for (const std::string& line : lines_of(files.map)) {
+  for (const std::string& line : read_lines(files.map)) {
     ++place.line;
     const std::string content = without_comment(line);
     if (content.empty()) continue;

@@ -65,6 +65,57 @@ TEST_CASE("vitrine-cache show writes a sheet of the right size with pictures, at
   CHECK(run(command + " --count 0").exit_code == 2);
 }
 
+TEST_CASE("a pass that is not there is named, and a teacher of other classes gets its names from a file") {
+  const PictureCache cache;
+  const std::string command = executable("vitrine-cache") + " show '" + cache.directory.string() + "' --out '" +
+                              (cache.root / "sheet.png").string() + "' --images '" + cache.images.string() +
+                              "' --track tiny.aaaaaaaa/logits";
+  CommandResult result = run(command + " --pass 4294967295");
+  CHECK(result.exit_code == 2);
+  CHECK(result.output.find("has no recipes for pass 4294967295, group 0; its whole passes are 0") != std::string::npos);
+  CHECK(run(command + " --first 18446744073709551615").output.find("a pass has 12 views") != std::string::npos);
+
+  result = run(command);  // the sample's logits are of 5 classes, the pictures of 4
+  CHECK(result.exit_code == 0);
+  CHECK(result.output.find("names of the teacher's classes: none, as it has 5 and the images 4; --class-names") !=
+        std::string::npos);
+  const std::string unnamed = read_whole(cache.root / "sheet.png");
+  const std::filesystem::path names = cache.root / "names.txt";
+  write_whole(names, "a\nb\nc\n\ne\n");
+  result = run(command + " --class-names '" + names.string() + "'");
+  CHECK(result.exit_code == 2);
+  CHECK(result.output.find("names.txt, line 4: is empty") != std::string::npos);
+  write_whole(names, "a\nb\nc\nd\n");
+  CHECK(run(command + " --class-names '" + names.string() + "'").output.find("has 4 names, the teacher 5") !=
+        std::string::npos);
+  write_whole(names, "a\nb\nc\nd\ne\n");
+  result = run(command + " --class-names '" + names.string() + "'");
+  CHECK(result.exit_code == 0);
+  CHECK(result.output.find("names of the teacher's classes: " + names.string()) != std::string::npos);
+  const std::string named = read_whole(cache.root / "sheet.png");
+  CHECK(named != unnamed);
+  // All classes of one name, which is that of the views' label: every bar is green.
+  std::string all;
+  for (int i = 0; i < 5; ++i) all += cache.index->classes[cache.plan->group(0, 0)[0].label] + "\n";
+  write_whole(names, all);
+  REQUIRE(run(command + " --count 1 --class-names '" + names.string() + "'").exit_code == 0);
+  const Image sheet = decoded(cache.root / "sheet.png");
+  bool green = false, blue = false;
+  for (int y = 0; y < sheet.height; ++y)
+    for (int x = 0; x < sheet.width; ++x) {
+      const std::uint8_t* pixel = sheet.row(y) + 3 * x;
+      green |= pixel[0] == 126 && pixel[1] == 196 && pixel[2] == 142;
+      blue |= pixel[0] == 158 && pixel[1] == 186 && pixel[2] == 214;
+    }
+  CHECK(green);
+  CHECK(!blue);
+  const CommandResult unasked = run(executable("vitrine-cache") + " show '" + cache.directory.string() + "' --out '" +
+                                    (cache.root / "sheet.png").string() + "' --images '" + cache.images.string() +
+                                    "' --track attention.3 --class-names '" + names.string() + "'");
+  CHECK(unasked.exit_code == 2);
+  CHECK(unasked.output.find("--class-names is for a track of logits") != std::string::npos);
+}
+
 TEST_CASE("attention is laid over its place: a single bright cell brightens that part alone") {
   std::vector<float> attention(4, 0);
   attention[3] = 0.5f;  // below, right

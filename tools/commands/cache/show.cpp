@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 #include <fstream>
 #include <iostream>
+#include <map>
 #include <memory>
 
 #include "common/base/error.h"
@@ -10,7 +11,9 @@
 #include "common/image/views.h"
 #include "common/image/write.h"
 #include "common/inspect/sheet.h"
+#include "common/plan/class_names.h"
 #include "tools/commands/cache/command.h"
+#include "tools/commands/cache/words.h"
 
 namespace vitrine {
 namespace {
@@ -18,7 +21,7 @@ namespace {
 constexpr std::size_t kGuesses = 3;
 
 struct Request {
-  std::string directory, out, images, unlabelled;
+  std::string directory, out, images, unlabelled, class_names;
   std::vector<std::string> tracks;
   std::uint32_t pass = 0, count = 12;
   std::uint64_t first = 0;
@@ -30,8 +33,8 @@ struct Shown {
   std::unique_ptr<const TrackReader> logits, attention;
 };
 
-bool has(const TrackReader& reader, const Plan& plan, std::uint32_t pass, std::uint32_t group) {
-  return reader.shelf().holds(std::uint64_t{pass} * plan.shards_per_pass() + group / plan.options().shard_groups);
+bool has(const Shelf& shelf, const Plan& plan, std::uint32_t pass, std::uint32_t group) {
+  return shelf.holds(std::uint64_t{pass} * plan.shards_per_pass() + group / plan.options().shard_groups);
 }
 
 Shown choose(const Cache& cache, const Request& request, std::uint32_t group) {
@@ -42,7 +45,7 @@ Shown choose(const Cache& cache, const Request& request, std::uint32_t group) {
       return;
     }
     auto reader = std::make_unique<const TrackReader>(cache, track);
-    const bool there = has(*reader, cache.plan(), request.pass, group);
+    const bool there = has(reader->shelf(), cache.plan(), request.pass, group);
     if (named && !there)
       fail(cache.directory().string(), ": ", track.directory(), " has no shard for pass ", request.pass, ", group ",
            group, "; vitrine-cache info lists its passes");
@@ -58,9 +61,46 @@ Shown choose(const Cache& cache, const Request& request, std::uint32_t group) {
   return shown;
 }
 
+// What the teacher's classes are called.
+struct ClassNames {
+  std::vector<std::string> names;                    // none: their numbers stand for them
+  std::vector<std::vector<std::uint32_t>> of_label;  // which of them the images' classes are
+  std::string whence;
+};
+
+ClassNames class_names(const Cache& cache, const Request& request, const Shown& shown) {
+  ClassNames out;
+  const std::vector<std::string>& labels = cache.index().classes;
+  if (!shown.logits) {
+    if (!request.class_names.empty())
+      fail("--class-names is for a track of logits, and none is shown; vitrine-cache info lists them");
+    return out;
+  }
+  const std::uint64_t classes = shown.logits->track().view_values();
+  out.of_label.resize(labels.size());
+  if (!request.class_names.empty()) {
+    out.names = read_class_names(request.class_names, classes);
+    std::map<std::string, std::size_t> numbered;
+    for (std::size_t label = 0; label < labels.size(); ++label) numbered[labels[label]] = label;
+    for (std::uint32_t k = 0; k < classes; ++k)
+      if (const auto label = numbered.find(out.names[k]); label != numbered.end())
+        out.of_label[label->second].push_back(k);
+    out.whence = request.class_names;
+  } else if (classes == labels.size()) {
+    out.names = labels;
+    for (std::uint32_t label = 0; label < classes; ++label) out.of_label[label] = {label};
+    out.whence = "those of the images, which has as many";
+  } else {
+    out.whence = text("none, as it has ", classes, " and the images ", labels.size(),
+                      "; --class-names FILE gives them, one a line");
+  }
+  return out;
+}
+
 // The views of one group that the sheet wants: positions [first, end) in the group.
-std::vector<SheetView> make_views(const Cache& cache, const ViewMaker& maker, const Shown& shown, GroupKey key,
-                                  std::size_t first, std::size_t end, int size) {
+std::vector<SheetView> make_views(const Cache& cache, const ViewMaker& maker, const Shown& shown,
+                                  const ClassNames& classes, GroupKey key, std::size_t first, std::size_t end,
+                                  int size) {
   const std::vector<Recipe> recipes = cache.recipes(key);
   const std::vector<std::uint8_t> pictures = maker.group(recipes, size);
   const std::size_t bytes = pictures.size() / recipes.size();
@@ -93,12 +133,12 @@ std::vector<SheetView> make_views(const Cache& cache, const ViewMaker& maker, co
       view.grid_height = static_cast<int>(track.shape[1]), view.grid_width = static_cast<int>(track.shape[2]);
     }
     if (shown.logits) {
-      const std::size_t classes = shown.logits->track().view_values();
-      // A teacher of another number of classes does not name them as the images do.
-      const bool same = classes == cache.index().classes.size();
-      view.guesses = best_guesses(std::span(logits).subspan(i * classes, classes),
-                                  same ? cache.index().classes : std::vector<std::string>(),
-                                  same ? labels : std::vector<std::uint32_t>(), kGuesses);
+      const std::size_t count = shown.logits->track().view_values();
+      std::vector<std::uint32_t> right;
+      for (const std::uint32_t label : labels)
+        if (label < classes.of_label.size())
+          right.insert(right.end(), classes.of_label[label].begin(), classes.of_label[label].end());
+      view.guesses = best_guesses(std::span(logits).subspan(i * count, count), classes.names, right, kGuesses);
     }
     views.push_back(std::move(view));
   }
@@ -109,10 +149,16 @@ int show(const Request& request) {
   const Cache cache(request.directory);
   const PlanOptions& options = cache.plan().options();
   const std::uint64_t a_pass = std::uint64_t{cache.plan().groups_per_pass()} * options.group;
-  if (request.first + request.count > a_pass)
+  if (request.count > a_pass || request.first > a_pass - request.count)
     fail("--first ", request.first, " --count ", request.count, ": a pass has ", a_pass, " views, from 0");
-  const auto first_group = static_cast<std::uint32_t>(request.first / options.group);
+  const auto first_group = static_cast<std::uint32_t>(request.first / options.group),
+             last_group = static_cast<std::uint32_t>((request.first + request.count - 1) / options.group);
+  for (const std::uint32_t group : {first_group, last_group})
+    if (!has(cache.recipe_shelf(), cache.plan(), request.pass, group))
+      fail(request.directory, ": has no recipes for pass ", request.pass, ", group ", group, "; its whole passes are ",
+           range_words(cache.recipe_passes()));
   const Shown shown = choose(cache, request, first_group);
+  const ClassNames classes = class_names(cache, request, shown);
   const ViewMaker maker({request.images, request.unlabelled}, cache.index_ptr(), options.image_size);
   const int size = request.size > 0 ? request.size : static_cast<int>(options.image_size);
   std::vector<SheetView> views;
@@ -121,7 +167,7 @@ int show(const Request& request) {
     const std::size_t in_group = place % options.group,
                       end = std::min<std::size_t>(options.group, in_group + request.count - views.size());
     const auto group = static_cast<std::uint32_t>(place / options.group);
-    for (SheetView& view : make_views(cache, maker, shown, {request.pass, group}, in_group, end, size))
+    for (SheetView& view : make_views(cache, maker, shown, classes, {request.pass, group}, in_group, end, size))
       views.push_back(std::move(view));
   }
   std::string title = text("plan ", cache.plan().hash().substr(0, 8), ", pass ", request.pass, ", views ",
@@ -132,6 +178,7 @@ int show(const Request& request) {
   const std::vector<std::byte> png = encode_png(sheet);
   publish(request.out, std::string_view(reinterpret_cast<const char*>(png.data()), png.size()));
   std::cout << request.out << ": " << sheet.width << " x " << sheet.height << " pixels, " << views.size() << " views\n";
+  if (shown.logits) std::cout << "names of the teacher's classes: " << classes.whence << '\n';
   return 0;
 }
 
@@ -155,6 +202,8 @@ void add_show(CLI::App& app, Body& chosen) {
                    "out: the last of each kind")
       ->expected(1)
       ->take_all();
+  command->add_option("--class-names", request->class_names,
+                      "a file with the teacher's class names, one a line, where it has other classes than the images");
   command->add_option("--size", request->size, "pixels of the student's views; 0: the teacher's")
       ->check(CLI::Range(0, 4096));
   command->footer(
