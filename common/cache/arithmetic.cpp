@@ -4,29 +4,26 @@
 
 #include "common/base/error.h"
 #include "common/cache/attributes.h"
-#include "common/cache/container.h"
-#include "common/cache/shelf.h"
 
 namespace vitrine {
 
-std::vector<ArithmeticKind> arithmetic_kinds(const std::filesystem::path& cache, const TrackInfo& track) {
-  std::map<std::map<std::string, std::string>, std::uint64_t> kinds;
-  const std::filesystem::path directory = cache / track.directory();
-  const Shelf shelf(directory, [](const Container&, std::uint64_t) {});
-  for (const std::uint64_t number : shelf.numbers()) {
-    const Container file(directory / shard_file_name(number));
-    const auto json = attributes(file, kShardFormat);
-    const auto made_with = json.find("made_with");
-    std::map<std::string, std::string> words;
-    if (made_with != json.end()) {
-      if (!made_with->is_object()) fail(file.path().string(), ": made_with is no object; copy or make the file again");
-      for (const auto& [key, value] : made_with->items())
-        words[key] = value.is_string() ? value.get<std::string>() : value.dump();
-    }
-    ++kinds[words];
+ShardNotes read_notes(const Container& shard) {
+  const auto json = attributes(shard, kShardFormat);
+  ShardNotes notes;
+  if (const auto made_with = json.find("made_with"); made_with != json.end()) {
+    if (!made_with->is_object()) fail(shard.path().string(), ": made_with is no object; copy or make the file again");
+    for (const auto& [key, value] : made_with->items())
+      notes.made_with[key] = value.is_string() ? value.get<std::string>() : value.dump();
   }
+  if (const auto loss = json.find("loss"); loss != json.end()) notes.loss = loss->dump();
+  return notes;
+}
+
+std::vector<ArithmeticKind> arithmetic_kinds(std::span<const ShardNotes> shards) {
+  std::map<std::map<std::string, std::string>, std::uint64_t> kinds;
+  for (const ShardNotes& notes : shards) ++kinds[notes.made_with];
   std::vector<ArithmeticKind> out;
-  for (const auto& [words, shards] : kinds) out.push_back({words, shards});
+  for (const auto& [words, count] : kinds) out.push_back({words, count});
   return out;
 }
 

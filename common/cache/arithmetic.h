@@ -4,12 +4,13 @@
 #define VITRINE_COMMON_CACHE_ARITHMETIC_H_
 
 #include <cstdint>
-#include <filesystem>
 #include <map>
+#include <span>
 #include <string>
 #include <vector>
 
-#include "common/cache/track.h"
+#include "common/cache/container.h"
+#include "common/cache/shard_draft.h"
 
 namespace vitrine {
 
@@ -18,8 +19,11 @@ struct ArithmeticKind {
   std::uint64_t shards = 0;
 };
 
-/// The kinds of a track's shards, ascending by their words. Reads every shard's table. Throws Error.
-std::vector<ArithmeticKind> arithmetic_kinds(const std::filesystem::path& cache, const TrackInfo& track);
+/// The notes that a shard was written with. Throws Error for a file that is no shard.
+ShardNotes read_notes(const Container& shard);
+
+/// The kinds of shards with these notes, ascending by their words.
+std::vector<ArithmeticKind> arithmetic_kinds(std::span<const ShardNotes> shards);
 
 }  // namespace vitrine
 

@@ -8,6 +8,7 @@
 #include "common/base/files.h"
 #include "common/base/utf8.h"
 #include "common/cache/attributes.h"
+#include "common/cache/shard_name.h"
 
 namespace vitrine {
 namespace {
@@ -38,6 +39,25 @@ void check_recipe(const Recipe& r, const Plan& plan, const std::string& where) {
       (cut && (r.box_top >= r.box_bottom || r.box_left >= r.box_right || r.box_bottom > options.image_size ||
                r.box_right > options.image_size)))
     fail(where, ": a recipe does not fit its image; the file belongs to another cache, copy or make it again");
+}
+
+// Whether a track is called `name` and is of `teacher`, as Cache::track() takes them.
+bool is_called(const std::string& directory, const std::string& name, const std::string& teacher) {
+  constexpr std::size_t kDigits = 9;  // ".xxxxxxxx"
+  const std::size_t slash = directory.find('/');
+  if (directory.substr(slash + 1) != name) return false;
+  const std::string whole = directory.substr(0, slash);
+  return teacher.empty() || teacher == whole ||
+         (whole.size() > kDigits && whole[whole.size() - kDigits] == '.' &&
+          teacher == whole.substr(0, whole.size() - kDigits));
+}
+
+bool holds_shards(const std::filesystem::path& directory) {
+  std::error_code failure;
+  for (std::filesystem::directory_iterator entry(directory, failure), end; !failure && entry != end;
+       entry.increment(failure))
+    if (shard_number_of(entry->path().filename().string())) return true;
+  return false;
 }
 
 }  // namespace
@@ -73,8 +93,9 @@ ImageIndex read_index(const std::filesystem::path& path) {
   return index;
 }
 
-Cache::Cache(std::filesystem::path directory, const BadTrack& bad_track) : directory_(std::move(directory)) {
-  if (!std::filesystem::is_directory(directory_))
+Cache::Cache(std::filesystem::path directory) : directory_(std::move(directory)) {
+  std::error_code failure, unknown;
+  if (!std::filesystem::is_directory(directory_, unknown))
     fail(directory_.string(), ": is not a directory; expected a cache, as vitrine-extract makes it");
   index_ = std::make_shared<const ImageIndex>(read_index(directory_ / "index.h5"));
   const std::string where = (directory_ / "plan.json").string(), json = read_file(directory_ / "plan.json");
@@ -94,35 +115,38 @@ Cache::Cache(std::filesystem::path directory, const BadTrack& bad_track) : direc
     expect_dataset(file, "picture_hash", "<u8", {place.groups}, place.groups);
   });
 
-  std::error_code failure;
   for (std::filesystem::directory_iterator teacher(directory_, failure), end; !failure && teacher != end;
        teacher.increment(failure)) {
-    if (!teacher->is_directory()) continue;
+    if (!teacher->is_directory(unknown)) continue;
     for (std::filesystem::directory_iterator track(teacher->path(), failure); !failure && track != end;
-         track.increment(failure)) {
-      const std::filesystem::path file = track->path() / "track.json";
-      if (!std::filesystem::exists(file)) continue;
-      try {
-        add_track(track->path());
-      } catch (const Error& error) {
-        if (!bad_track) throw;
-        bad_track(file, error.what());
-      }
-    }
+         track.increment(failure))
+      if (track->is_directory(unknown)) add_track(track->path());
   }
   if (failure) fail(directory_.string(), ": cannot be listed (", failure.message(), ")");
   std::ranges::sort(tracks_, {}, &TrackInfo::directory);
+  std::ranges::sort(bad_tracks_, {}, &BadTrack::directory);
 }
 
 void Cache::add_track(const std::filesystem::path& directory) {
   const std::string file = (directory / "track.json").string();
-  TrackInfo info = TrackInfo::from_json(read_file(file), file);
-  if (info.plan_hash != plan_->hash())
-    fail(file, ": was made for another plan (", info.plan_hash.substr(0, 8), ", this cache has ",
-         plan_->hash().substr(0, 8), "); remove the directory or put it into its own cache");
-  if (directory_ / info.directory() != directory)
-    fail(file, ": belongs in ", info.directory(), "; rename its directory back");
-  tracks_.push_back(std::move(info));
+  try {
+    std::error_code unknown;
+    if (!std::filesystem::exists(file, unknown)) {
+      if (holds_shards(directory))
+        fail(file, ": is missing, but there are shards; let vitrine-cache repair make it again from them");
+      return;
+    }
+    TrackInfo info = TrackInfo::from_json(read_file(file), file);
+    if (info.plan_hash != plan_->hash())
+      fail(file, ": was made for another plan (", info.plan_hash.substr(0, 8), ", this cache has ",
+           plan_->hash().substr(0, 8), "); remove the directory or put it into its own cache");
+    if (directory_ / info.directory() != directory)
+      fail(file, ": belongs in ", info.directory(), "; rename its directory back");
+    tracks_.push_back(std::move(info));
+  } catch (const Error& error) {
+    const std::filesystem::path below = directory.parent_path().filename() / directory.filename();
+    bad_tracks_.push_back({below.generic_string(), error.what()});
+  }
 }
 
 namespace {
@@ -163,19 +187,25 @@ std::vector<std::uint32_t> Cache::recipe_passes() const {
 }
 
 const TrackInfo& Cache::track(const std::string& name, const std::string& teacher) const {
-  const TrackInfo* found = nullptr;
   std::string there;
-  bool several = false;
+  const TrackInfo* found = nullptr;
+  const BadTrack* bad = nullptr;
+  int fitting = 0;
   for (const TrackInfo& track : tracks_) {
     there += (there.empty() ? "" : ", ") + track.directory();
-    const bool right_teacher = teacher.empty() || teacher == track.teacher || teacher + '/' + name == track.directory();
-    if (track.name() != name || !right_teacher) continue;
-    several = found != nullptr;
-    if (several) break;
+    if (!is_called(track.directory(), name, teacher)) continue;
     found = &track;
+    ++fitting;
   }
-  if (several || found == nullptr)
-    fail(directory_.string(), ": has ", several ? "several tracks" : "no track", " of the name ", name,
+  for (const BadTrack& track : bad_tracks_) {
+    there += (there.empty() ? "" : ", ") + track.directory + " (not readable)";
+    if (!is_called(track.directory, name, teacher)) continue;
+    bad = &track;
+    ++fitting;
+  }
+  if (fitting == 1 && bad != nullptr) fail(bad->what);
+  if (fitting != 1)
+    fail(directory_.string(), ": has ", fitting > 1 ? "several tracks" : "no track", " of the name ", name,
          teacher.empty() ? "" : " from teacher ", teacher, "; it has ", there.empty() ? "none at all" : there);
   return *found;
 }

@@ -4,7 +4,6 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -21,13 +20,10 @@ namespace vitrine {
 
 class Cache {
  public:
-  /// Reads index.h5, plan.json and every track.json, and lists the recipes. Throws Error when one is missing or
-  /// damaged, or does not belong to the others. What is added to the directory later is not seen.
-  explicit Cache(std::filesystem::path directory) : Cache(std::move(directory), nullptr) {}
-  /// The same, for those who look for damage: a track whose track.json throws is left out of tracks() and told to
-  /// `bad_track` with its file and the Error's words; the other tracks are there.
-  using BadTrack = std::function<void(const std::filesystem::path& file, const std::string& what)>;
-  Cache(std::filesystem::path directory, const BadTrack& bad_track);
+  /// Reads index.h5, plan.json and every track.json, and lists the recipes. Throws Error when index or plan is missing
+  /// or damaged, or they do not belong together. A track that cannot be used is in nobody's way who does not ask for
+  /// it: bad_tracks(). What is added to the directory later is not seen.
+  explicit Cache(std::filesystem::path directory);
 
   const std::filesystem::path& directory() const { return directory_; }
   const ImageIndex& index() const { return *index_; }
@@ -46,8 +42,17 @@ class Cache {
 
   /// Ascending by directory.
   const std::vector<TrackInfo>& tracks() const { return tracks_; }
+  /// A directory of a track whose track.json is damaged, of another plan or in the wrong place, or missing though there
+  /// are shards.
+  struct BadTrack {
+    std::string directory;  ///< "TEACHER.xxxxxxxx/NAME"
+    std::string what;       ///< an Error's sentence, which begins with the file
+  };
+  /// Ascending by directory; none of them is among tracks().
+  const std::vector<BadTrack>& bad_tracks() const { return bad_tracks_; }
   /// The track of a name ("logits", "features.11"), from a teacher if there are several ("NAME" or "NAME.xxxxxxxx";
-  /// empty: any). Throws Error that lists what there is when none or several fit.
+  /// empty: any). Throws Error that lists what there is when none or several fit, bad ones among them, and a bad
+  /// track's own sentence when it is the one.
   const TrackInfo& track(const std::string& name, const std::string& teacher = {}) const;
 
  private:
@@ -58,6 +63,7 @@ class Cache {
   std::unique_ptr<const Plan> plan_;
   std::unique_ptr<const Shelf> recipes_;
   std::vector<TrackInfo> tracks_;
+  std::vector<BadTrack> bad_tracks_;
 };
 
 /// Reads one track. Lives independently of the Cache that it was made with.

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <map>
 #include <optional>
+#include <system_error>
 #include <utility>
 
 #include "common/base/error.h"
@@ -18,16 +19,19 @@ std::string shard_file_name(std::uint64_t number) {
 
 Shelf::Shelf(std::filesystem::path directory, Check check)
     : directory_(std::move(directory)), check_(std::move(check)) {
-  if (!std::filesystem::exists(directory_)) return;
   std::error_code failure;
   for (std::filesystem::directory_iterator entry(directory_, failure), end; !failure && entry != end;
        entry.increment(failure)) {
     const std::optional<std::uint64_t> number = shard_number_of(entry->path().filename().string());
     if (!number) continue;
+    std::error_code sizeless;
+    const std::uint64_t bytes = entry->file_size(sizeless);
+    if (sizeless == std::errc::no_such_file_or_directory) continue;  // removed since it was listed
     numbers_.push_back(*number);
-    stored_bytes_ += entry->file_size();
+    if (!sizeless) stored_bytes_ += bytes;  // what is no file has none, and open() says so
   }
-  if (failure) fail(directory_.string(), ": cannot be listed (", failure.message(), ")");
+  if (failure && failure != std::errc::no_such_file_or_directory)
+    fail(directory_.string(), ": cannot be listed (", failure.message(), ")");
   std::ranges::sort(numbers_);
   slots_.reserve(numbers_.size());
   for (const std::uint64_t number : numbers_) slots_.try_emplace(number);

@@ -25,7 +25,8 @@ class Shelf {
   /// Called once for each file, when its table has been read; throws Error for a file that does not belong here.
   using Check = std::function<void(const Container&, std::uint64_t number)>;
 
-  /// Lists the directory; files that come later are not seen. A missing directory is an empty shelf.
+  /// Lists the directory; files that come later are not seen. A missing directory is an empty shelf. Whatever has a
+  /// shard's name is counted, a directory too: open() then throws.
   Shelf(std::filesystem::path directory, Check check);
 
   const std::filesystem::path& directory() const { return directory_; }

@@ -6,6 +6,8 @@ std::string_view remedy_name(Remedy remedy) {
   switch (remedy) {
     case Remedy::kRemake:
       return "remake";
+    case Remedy::kRestore:
+      return "restore";
     case Remedy::kRelist:
       return "relist";
     case Remedy::kCopy:
@@ -22,6 +24,8 @@ std::string_view remedy_words(Remedy remedy) {
   switch (remedy) {
     case Remedy::kRemake:
       return "repair, then extract again";
+    case Remedy::kRestore:
+      return "repair: it is made again from its shards";
     case Remedy::kRelist:
       return "repair: it is made again from the files";
     case Remedy::kCopy:

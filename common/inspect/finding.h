@@ -10,16 +10,17 @@
 
 namespace vitrine {
 
-/// What helps. Everything but kRemake and kRelist is left to a person.
+/// What helps. Everything but the first three is left to a person.
 enum class Remedy : std::uint8_t {
-  kRemake,  ///< remove the file, if it is there, and make it again: an extraction fills the gap with the same bytes
-  kRelist,  ///< only shards.json is wrong; it is made again from the files
-  kCopy,    ///< index.h5, plan.json: nothing can make them again for this cache, but another copy of it has them
-  kMove,    ///< a whole file in the wrong place: it belongs to another cache or directory
-  kImages,  ///< the cache is whole; the folder of images is not the one that it was made from
+  kRemake,   ///< remove the file, if it is there, and make it again: an extraction fills the gap with the same bytes
+  kRestore,  ///< only track.json is wrong; it is made again from the copies in its shards
+  kRelist,   ///< only shards.json is wrong; it is made again from the files
+  kCopy,     ///< index.h5, plan.json: nothing can make them again for this cache, but another copy of it has them
+  kMove,     ///< a whole file in the wrong place: it belongs to another cache or directory
+  kImages,   ///< the cache is whole; the folder of images is not the one that it was made from
 };
 
-/// A word for programs: "remake", "relist", "copy", "move", "images".
+/// A word for programs: "remake", "restore", "relist", "copy", "move", "images".
 std::string_view remedy_name(Remedy remedy);
 /// What to do, for people, without a full stop.
 std::string_view remedy_words(Remedy remedy);

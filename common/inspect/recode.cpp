@@ -4,8 +4,6 @@
 #include <tbb/task_arena.h>
 
 #include <algorithm>
-#include <map>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <thread>
 
@@ -13,6 +11,7 @@
 #include "common/base/files.h"
 #include "common/base/hash.h"
 #include "common/base/progress.h"
+#include "common/cache/arithmetic.h"
 #include "common/cache/basis_file.h"
 #include "common/cache/manifest.h"
 #include "common/cache/writer.h"
@@ -139,21 +138,12 @@ class Recoder {
     CodecLoss of_shard;
     for (const CodecLoss& group : losses) of_shard.add(group);
     loss.add(of_shard);
-    return write_shard(directory, to_, plan, pass, shard, groups, {made_with(number), of_shard.json()});
+    // What made the source's shard made this one as well.
+    const ShardNotes source = read_notes(Container(reader_.shelf().directory() / shard_file_name(number)));
+    return write_shard(directory, to_, plan, pass, shard, groups, {source.made_with, of_shard.json()});
   }
 
  private:
-  // What made the source's shard made this one as well.
-  std::map<std::string, std::string> made_with(std::uint64_t number) const {
-    const Container shard(reader_.shelf().directory() / shard_file_name(number));
-    const auto json = nlohmann::json::parse(shard.json(), nullptr, false);
-    if (!json.is_object() || !json.contains("made_with")) return {};
-    std::map<std::string, std::string> words;
-    for (const auto& [key, value] : json["made_with"].items())
-      if (value.is_string()) words[key] = value.get<std::string>();
-    return words;
-  }
-
   const Cache& cache_;
   const TrackReader& reader_;
   const TrackInfo& to_;

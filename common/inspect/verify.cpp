@@ -11,6 +11,7 @@
 #include "common/base/progress.h"
 #include "common/cache/cache.h"
 #include "common/cache/manifest.h"
+#include "common/inspect/track_copy.h"
 #include "common/inspect/verify_files.h"
 
 namespace vitrine {
@@ -18,10 +19,18 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// A track.json that is not what its place asks for.
+struct TrackFault {
+  fs::path directory;
+  std::string what;
+  bool copied;  // its shards say what it should be
+};
+
 // A cache whose index or plan is damaged cannot be opened: its files are then looked at one by one.
 struct Opened {
   std::unique_ptr<const Cache> cache;
   std::vector<std::unique_ptr<const TrackReader>> readers;
+  std::vector<TrackFault> faults;
 };
 
 bool wanted(const std::vector<std::string>& tracks, const fs::path& track) {
@@ -56,41 +65,79 @@ void check_index(const fs::path& directory, Findings& findings) {
   check_container(path, findings, Remedy::kCopy);
 }
 
+// A sound track.json that is in the wrong place is somebody's treasure; one that cannot be read is not.
+bool is_sound(const fs::path& track_json) {
+  try {
+    TrackInfo::from_json(read_file(track_json), track_json.string());
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+// Opens a reader for the track that is really there: when all shards say another thing than track.json, it is the one
+// that is wrong, and they are held against what they say.
+void open_track(const fs::path& at, Opened& opened, Findings& findings) {
+  const std::string below = (at.parent_path().filename() / at.filename()).generic_string();
+  const Cache& cache = *opened.cache;
+  const auto good = std::ranges::find(cache.tracks(), below, &TrackInfo::directory);
+  const auto bad = std::ranges::find(cache.bad_tracks(), below, &Cache::BadTrack::directory);
+  const std::optional<TrackCopy> copy = track_copy(cache.plan(), at);
+  std::optional<TrackInfo> track;
+  if (good != cache.tracks().end()) {
+    track = *good;
+    // One shard against one track.json: either may be the stranger.
+    const std::string difference = copy && copy->shards > 1 ? difference_words(*track, *copy) : "";
+    if (!difference.empty()) {
+      opened.faults.push_back({at, text("is not what its ", copy->shards, " shards say: ", difference), true});
+      track = copy->track;
+    }
+  } else if (bad != cache.bad_tracks().end()) {
+    const fs::path file = at / "track.json";
+    const std::string what = problem_words(bad->what, file);
+    if (is_sound(file))
+      findings.add(file, "", -1, what, Remedy::kMove);
+    else
+      opened.faults.push_back({at, what, copy.has_value()});
+    if (copy) track = copy->track;
+  }
+  if (!track) return;
+  try {
+    opened.readers.push_back(std::make_unique<const TrackReader>(cache, *track));
+  } catch (const Error& error) {
+    // All else that a reader opens at once is the basis.
+    findings.add(at / "basis.h5", "", -1, problem_words(error.what(), at / "basis.h5"), Remedy::kRemake);
+  }
+}
+
 Opened open_cache(const fs::path& directory, const std::vector<fs::path>& tracks, Findings& findings) {
   Opened opened;
+  // Tells which of the two files it is that the cache does not open for.
+  fs::path file = directory / "index.h5";
   try {
-    // Tells which of the two files it is that the cache does not open for.
-    const fs::path plan = directory / "plan.json";
-    read_index(directory / "index.h5");
-    try {
-      opened.cache = std::make_unique<const Cache>(directory, [&](const fs::path& file, const std::string& what) {
-        // A sound track.json that is in the wrong place is somebody's treasure; one that cannot be read is not.
-        bool sound = true;
-        try {
-          TrackInfo::from_json(read_file(file), file.string());
-        } catch (const Error&) {
-          sound = false;
-        }
-        findings.add(file, "", -1, problem_words(what, file), sound ? Remedy::kMove : Remedy::kRemake);
-      });
-    } catch (const Error& error) {
-      findings.add(plan, "", -1, problem_words(error.what(), plan), Remedy::kCopy);
-    }
+    read_index(file);
+    file = directory / "plan.json";
+    opened.cache = std::make_unique<const Cache>(directory);
   } catch (const Error& error) {
-    findings.add(directory / "index.h5", "", -1, problem_words(error.what(), directory / "index.h5"), Remedy::kCopy);
+    findings.add(file, "", -1, problem_words(error.what(), file), Remedy::kCopy);
+    return opened;
   }
-  if (opened.cache == nullptr) return opened;
-  for (const TrackInfo& track : opened.cache->tracks()) {
-    const fs::path at = directory / track.directory();
-    if (std::ranges::find(tracks, at) == tracks.end()) continue;
-    try {
-      opened.readers.push_back(std::make_unique<const TrackReader>(*opened.cache, track));
-    } catch (const Error& error) {
-      // All else that a reader opens at once is the basis.
-      findings.add(at / "basis.h5", "", -1, problem_words(error.what(), at / "basis.h5"), Remedy::kRemake);
-    }
-  }
+  for (const fs::path& at : tracks) open_track(at, opened, findings);
   return opened;
+}
+
+// After all files were looked at: a track.json is made again from a shard with nothing wrong, where there is one.
+void add_track_faults(const std::vector<TrackFault>& faults, Findings& findings) {
+  const std::vector<Finding> found = findings.sorted();
+  for (const TrackFault& fault : faults) {
+    const Shelf shelf(fault.directory, nullptr);
+    const bool intact = std::ranges::any_of(shelf.numbers(), [&](std::uint64_t number) {
+      const std::string file = findings.name_of(fault.directory / shard_file_name(number));
+      return std::ranges::find(found, file, &Finding::file) == found.end();
+    });
+    findings.add(fault.directory / "track.json", "", -1, fault.what,
+                 fault.copied && intact ? Remedy::kRestore : Remedy::kRemake);
+  }
 }
 
 // The shards of a directory against its shards.json, names and sizes; hashes are looked at file by file.
@@ -168,12 +215,16 @@ VerifyReport verify_cache(const fs::path& directory, const VerifyOptions& option
     // With an index or a basis that cannot be read, a track's files still have tables and frames.
     add_directory(track, reader == opened.readers.end() ? nullptr : reader->get());
     if (fs::exists(track / "basis.h5")) check_container(track / "basis.h5", findings, Remedy::kRemake);
-    if (!fs::exists(track / "track.json"))
+    if (opened.cache == nullptr && !fs::exists(track / "track.json"))
       findings.add(track / "track.json", "", -1, "is missing, but there are shards", Remedy::kRemake);
   }
 
   std::uint64_t total = 0;
-  for (FileTask& task : tasks) total += task.bytes = fs::file_size(task.path);
+  for (FileTask& task : tasks) {
+    std::error_code sizeless;  // gone since, or no file: check_file() says so
+    const std::uint64_t bytes = fs::file_size(task.path, sizeless);
+    if (!sizeless) total += task.bytes = bytes;
+  }
   const unsigned threads = options.threads > 0 ? options.threads : std::max(1u, std::thread::hardware_concurrency());
   tbb::task_arena arena(static_cast<int>(threads));
   Progress progress("verify", "KB", total / 1000);
@@ -189,6 +240,7 @@ VerifyReport verify_cache(const fs::path& directory, const VerifyOptions& option
   report.bytes = total;
   report.groups = counts.groups;
   report.pictures = counts.pictures;
+  add_track_faults(opened.faults, findings);
   report.findings = findings.sorted();
   return report;
 }

@@ -124,7 +124,11 @@ void Findings::add(Finding finding) {
 
 void Findings::add(const std::filesystem::path& file, const std::string& dataset, std::int64_t group,
                    const std::string& what, Remedy remedy) {
-  add({file.lexically_relative(cache_).generic_string(), dataset, group, what, remedy});
+  add({name_of(file), dataset, group, what, remedy});
+}
+
+std::string Findings::name_of(const std::filesystem::path& file) const {
+  return file.lexically_relative(cache_).generic_string();
 }
 
 std::vector<Finding> Findings::sorted() const {

@@ -24,6 +24,8 @@ class Findings {
   /// `file`: with the cache's directory before it.
   void add(const std::filesystem::path& file, const std::string& dataset, std::int64_t group, const std::string& what,
            Remedy remedy);
+  /// Finding::file of a path with the cache's directory before it.
+  std::string name_of(const std::filesystem::path& file) const;
   /// Ascending, each once.
   std::vector<Finding> sorted() const;
 

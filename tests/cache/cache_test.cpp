@@ -274,11 +274,14 @@ TEST_CASE("a shard in another's place, a foreign track and an edited plan are re
   TrackInfo foreign = track;
   foreign.teacher = "foreign", foreign.plan_hash = std::string(64, '0');
   create_track(directory.path(), foreign);
-  CHECK(message_of([&] { Cache cache(directory.path()); }).find("was made for another plan") != std::string::npos);
+  const auto asked = [&](const std::string& teacher) {
+    return message_of([&] { Cache(directory.path()).track("logits", teacher); });
+  };
+  CHECK(asked("foreign").find("was made for another plan") != std::string::npos);
   std::filesystem::remove_all(directory.path() / std::filesystem::path(foreign.directory()).parent_path());
   std::string json = read_whole(directory / "plan.json");
   write_whole(directory / "plan.json", json.replace(json.find("\"seed\": 5"), 9, "\"seed\": 6"));
-  CHECK(message_of([&] { Cache cache(directory.path()); }).find("was made for another plan") != std::string::npos);
+  CHECK(asked("tiny").find("was made for another plan") != std::string::npos);
   json.insert(json.size() - 1, " ");
   write_whole(directory / "plan.json", json);
   CHECK(message_of([&] { Cache cache(directory.path()); }).find("or was edited") != std::string::npos);
@@ -292,6 +295,35 @@ TEST_CASE("an index with a name that is no text is refused") {
   create_cache(directory.path(), index, plan);
   CHECK(message_of([&] { read_index(directory / "index.h5"); }) ==
         (directory / "index.h5").string() + ": the name of image 1 is not UTF-8; make the index again");
+}
+
+TEST_CASE("a bad track is in nobody's way who does not ask for it, and says why to who does") {
+  const TemporaryDirectory directory;
+  const Plan plan(sample_index(11), sample_options());
+  write_sample(directory.path(), plan, 1);
+  write_whole(directory / "few.aaaaaaaa/logits/track.json", "{");
+  std::filesystem::remove(directory / "half.aaaaaaaa/logits/track.json");
+  std::filesystem::create_directories(directory / "notes/of mine");
+  const Cache cache(directory.path());
+  CHECK(cache.tracks().size() == sample_tracks(plan).size() - 2);
+  REQUIRE(cache.bad_tracks().size() == 2);
+  CHECK(cache.bad_tracks()[0].directory == "few.aaaaaaaa/logits");
+  CHECK(has(cache.bad_tracks()[0].what, "few.aaaaaaaa/logits/track.json: is not a track's"));
+  CHECK(cache.bad_tracks()[1].directory == "half.aaaaaaaa/logits");
+  CHECK(has(cache.bad_tracks()[1].what, "is missing, but there are shards"));
+  const auto asked = [&](const std::string& name, const std::string& teacher) {
+    return message_of([&] { cache.track(name, teacher); });
+  };
+  CHECK(asked("features.3", "").empty());
+  CHECK(asked("logits", "tiny").empty());
+  for (const char* teacher : {"few", "few.aaaaaaaa"}) CHECK(asked("logits", teacher) == cache.bad_tracks()[0].what);
+  CHECK(has(asked("logits", "half"), "is missing, but there are shards"));
+  CHECK(has(asked("logits", "w"), "few.aaaaaaaa/logits (not readable)"));
+  // Which of the tracks is meant does not depend on what is damaged.
+  for (const char* teacher : {"tiny", "other", "uniform"})
+    std::filesystem::remove_all(directory / (std::string(teacher) + ".aaaaaaaa/logits"));
+  std::filesystem::remove_all(directory / "half.aaaaaaaa");
+  CHECK(message_of([&] { Cache(directory.path()).track("logits"); }) == cache.bad_tracks()[0].what);
 }
 
 TEST_CASE("a shard says by what its track differs from track.json, and no more") {
@@ -310,6 +342,54 @@ TEST_CASE("a shard says by what its track differs from track.json, and no more")
             "track.provenance.precision \"fp32\", expected \"bf16\"; the file belongs to another cache"));
 }
 
+TEST_CASE("what is no file is no shard, and one that goes while it is listed stops nobody") {
+  const TemporaryDirectory directory;
+  const Plan plan(sample_index(11), sample_options());
+  write_sample(directory.path(), plan, 2);
+  const TrackInfo track = sample_tracks(plan)[0];
+  const std::filesystem::path place = directory / track.directory();
+  std::filesystem::remove(place / "00003.h5");
+  std::filesystem::create_directory(place / "00003.h5");
+  std::filesystem::create_symlink("nowhere.h5", place / "00004.h5");  // as a file that was removed
+  const Cache cache(directory.path());
+  const TrackReader reader(cache, track);
+  CHECK(reader.shards() == 4);
+  CHECK(has(message_of([&] { reader.shelf().open(3); }), "00003.h5: is not a regular file"));
+  CHECK(has(message_of([&] { reader.shelf().open(4); }), "00004.h5: is missing"));
+  const CommandResult info = run(executable("vitrine-cache") + " info " + directory.path().string());
+  CHECK(info.exit_code == 1);
+  CHECK(has(info.output, "00003.h5: is not a regular file"));
+}
+
+TEST_CASE("vitrine-cache info shows what it can, and says what it cannot read") {
+  const TemporaryDirectory directory;
+  const Plan plan(sample_index(11), sample_options());
+  write_sample(directory.path(), plan, 2);
+  write_whole(directory / "few.aaaaaaaa/logits/track.json", "{");
+  for (const char* shard : {"00001.h5", "00002.h5"})
+    write_whole(directory / "tiny.aaaaaaaa/features.3" / shard, "damaged");
+  const std::string command = executable("vitrine-cache") + " info " + directory.path().string();
+  const CommandResult words = run(command);
+  CAPTURE(words.output);
+  CHECK(words.exit_code == 1);
+  CHECK(has(words.output, "uniform, max_error 0.015625"));
+  CHECK(has(words.output, "topk, 3 kept, temperatures 2"));
+  CHECK(has(words.output, "4, 2 not readable"));
+  CHECK(has(words.output, "few.aaaaaaaa/logits/track.json: is not a track's"));
+  CHECK(has(words.output, "and 1 more shards"));
+  const CommandResult result = run("( " + command + " --json 2> /dev/null )");
+  CHECK(result.exit_code == 1);
+  const auto json = nlohmann::json::parse(result.output);
+  CHECK(json["tracks"].size() == sample_tracks(plan).size() - 1);
+  REQUIRE(json["unreadable"].size() == 1);
+  CHECK(json["unreadable"][0]["directory"] == "few.aaaaaaaa/logits");
+  for (const auto& track : json["tracks"]) {
+    const bool damaged = track["directory"] == "tiny.aaaaaaaa/features.3";
+    CHECK(track["unreadable"].size() == (damaged ? 2 : 0));
+    CHECK(track["made_with"][0]["shards"] == (damaged ? 2 : 4));
+  }
+}
+
 TEST_CASE("vitrine-cache info tells what is there") {
   const TemporaryDirectory directory;
   const Plan plan(sample_index(11), sample_options());
@@ -317,7 +397,7 @@ TEST_CASE("vitrine-cache info tells what is there") {
   const CommandResult words = run(executable("vitrine-cache") + " info " + directory.path().string());
   CHECK(words.exit_code == 0);
   CHECK(words.output.find("11 images in 2 classes") != std::string::npos);
-  CHECK(words.output.find("tiny.aaaaaaaa/features.3   6x2x3  int8     0-1") != std::string::npos);
+  CHECK(words.output.find("tiny.aaaaaaaa/features.3   6x2x3  int8  ") != std::string::npos);
   const CommandResult result = run(executable("vitrine-cache") + " info --json " + directory.path().string());
   const auto json = nlohmann::json::parse(result.output);
   CHECK(json["tracks"].size() == sample_tracks(plan).size());

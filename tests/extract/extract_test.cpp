@@ -251,7 +251,11 @@ TEST_CASE("a track that another instruction set began is gone on with only when 
   for (const TrackInfo& track : cache.tracks()) {
     CAPTURE(track.name());
     CHECK(track.provenance.at("cpu_capability") == "DEFAULT");
-    const std::vector<ArithmeticKind> kinds = arithmetic_kinds(cache.directory(), track);
+    const TrackReader reader(cache, track);
+    std::vector<ShardNotes> notes;
+    for (const std::uint64_t number : reader.shelf().numbers())
+      notes.push_back(read_notes(Container(reader.shelf().directory() / shard_file_name(number))));
+    const std::vector<ArithmeticKind> kinds = arithmetic_kinds(notes);
     REQUIRE(kinds.size() == 2);
     for (const ArithmeticKind& kind : kinds) {
       CHECK(kind.shards == 2);
@@ -261,7 +265,6 @@ TEST_CASE("a track that another instruction set began is gone on with only when 
     }
     CHECK((kinds[0].made_with.at("cpu_capability") == "DEFAULT") !=
           (kinds[1].made_with.at("cpu_capability") == "DEFAULT"));
-    const TrackReader reader(cache, track);
     CHECK(reader.passes().size() == 2);
     TrackReader::Scratch scratch;
     std::vector<float> values(8 * track.view_values());

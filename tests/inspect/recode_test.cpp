@@ -30,6 +30,13 @@ std::vector<float> read_group(const Cache& cache, const std::string& name, Group
   return values;
 }
 
+// A command that repair names, with the sample as its source.
+CommandResult run_named(std::string command, const SampleCache& sample) {
+  command.replace(0, std::string("vitrine-cache").size(), executable("vitrine-cache"));
+  command.replace(command.find("SOURCE"), 6, "'" + sample.directory.string() + "'");
+  return run(command);
+}
+
 }  // namespace
 
 TEST_CASE("a recoded track stands in a cache of its own and holds the source within the new bound") {
@@ -124,10 +131,87 @@ TEST_CASE("features become a transform track that holds its bound in every group
   REQUIRE(plan.commands.size() == 1);
   CHECK(plan.commands[0].find("vitrine-cache recode SOURCE") == 0);
   carry_out(options.to, plan);
-  std::string command = plan.commands[0];
-  command.replace(0, std::string("vitrine-cache").size(), executable("vitrine-cache"));
-  command.replace(command.find("SOURCE"), 6, "'" + sample.directory.string() + "'");
-  CHECK(run(command).exit_code == 0);
+  CHECK(run_named(plan.commands[0], sample).exit_code == 0);
+  CHECK((files_below(options.to) == whole));
+}
+
+TEST_CASE(
+    "the command that repair names fills a recoded track's gap also when the source has grown or the views were few") {
+  const SampleCache sample;
+  std::filesystem::remove(sample.path(kFeatures + "00000.h5"));
+  RecodeOptions options{.to = sample.root / "small", .calibration_views = 3};
+  options.codec = {.form = Form::kTransform, .max_error = 0.05};
+  const auto recode_now = [&] {
+    const Cache cache(sample.directory);
+    return recode(cache, cache.track("features.3"), options);
+  };
+  CHECK(recode_now().track.provenance.at("calibration_views") == "4");  // whole groups
+  auto whole = files_below(options.to);
+  const auto repair_all = [&] {
+    const RepairPlan plan = plan_repair(options.to, verify_cache(options.to, {}));
+    carry_out(options.to, plan);
+    REQUIRE(plan.commands.size() == 1);
+    const CommandResult result = run_named(plan.commands[0], sample);
+    CAPTURE(result.output);
+    CHECK(result.exit_code == 0);
+  };
+  std::filesystem::remove(options.to / (kFeatures + "basis.h5"));
+  write_whole(options.to / (kFeatures + "00002.h5"), "damaged");
+  repair_all();
+  CHECK((files_below(options.to) == whole));
+
+  write_sample_shard(sample.directory, sample.plan, sample_tracks(sample.plan)[1], 0, 0);
+  write_whole(options.to / (kFeatures + "00002.h5"), "damaged");
+  write_whole(options.to / "recipes/00001.h5", "damaged");
+  repair_all();
+  auto now = files_below(options.to);
+  CHECK(verify_cache(options.to, {}).findings.empty());
+  CHECK(now.erase(kFeatures + "00000.h5") == 1);  // the source's new shard
+  CHECK(now.erase("recipes/00000.h5") == 1);
+  for (const std::string directory : {std::string("recipes/"), kFeatures}) {
+    now.erase(directory + "shards.json");
+    whole.erase(directory + "shards.json");
+  }
+  CHECK((now == whole));
+  // A basis that is lost by then cannot be made again.
+  std::filesystem::remove(options.to / (kFeatures + "basis.h5"));
+  CHECK(message_of(recode_now).find("basis.h5: is missing, and the first 4 views") != std::string::npos);
+}
+
+TEST_CASE("a recoded track's broken track.json comes back from its shards, and nothing is to be extracted") {
+  const SampleCache sample;
+  const Cache cache(sample.directory);
+  RecodeOptions options{.to = sample.root / "small"};
+  options.codec = {
+      .form = Form::kUniform,
+      .max_error = 0.1,
+  };
+  recode(cache, cache.track("logits", "other"), options);
+  const auto whole = files_below(options.to);
+  const std::string track = "other.aaaaaaaa/logits/";
+  const std::string command = executable("vitrine-cache") + " repair '" + options.to.string() + "'";
+  for (const char* broken : {"{", ""}) {
+    write_whole(options.to / (track + "track.json"), broken);
+    CHECK(run(command + " --dry-run")
+              .output.find("would make " + track +
+                           "track.json again from the copies in its "
+                           "shards") != std::string::npos);
+    const CommandResult result = run(command);
+    CAPTURE(result.output);
+    CHECK(result.exit_code == 1);
+    CHECK(result.output.find("made " + track + "track.json again") != std::string::npos);
+    CHECK(result.output.find("vitrine-") == std::string::npos);  // no command
+    CHECK((files_below(options.to) == whole));
+  }
+  // With a damaged shard beside it, that shard alone is to be made again, and by recoding.
+  write_whole(options.to / (track + "track.json"), "{");
+  write_whole(options.to / (track + "00001.h5"), "damaged");
+  const RepairPlan plan = plan_repair(options.to, verify_cache(options.to, {}));
+  CHECK(plan.remove == std::vector<std::string>{track + "00001.h5"});
+  carry_out(options.to, plan);
+  CHECK(run(executable("vitrine-cache") + " info '" + options.to.string() + "'").exit_code == 0);
+  REQUIRE(plan.commands.size() == 1);
+  CHECK(run_named(plan.commands[0], sample).exit_code == 0);
   CHECK((files_below(options.to) == whole));
 }
 

@@ -88,6 +88,66 @@ TEST_CASE("whole files in a wrong place are left to a person") {
   CHECK((cache.files() == before));
 }
 
+TEST_CASE("each teacher's tracks are extracted by a command of its own, and lost recipes come with whole passes") {
+  const SampleCache cache;
+  const std::string other = "other.aaaaaaaa/logits/";
+  for (const std::string& file : {kLogits + "00002.h5", kTiny + "attention.3/00001.h5", other + "00000.h5"})
+    write_whole(cache.path(file), "damaged");
+  std::vector<std::string> commands = plan_repair(cache.directory, cache.verify()).commands;
+  const std::string set = " --set 'cache=" + cache.directory.string() + "' --set first_pass=";
+  CHECK(commands ==
+        std::vector<std::string>{"vitrine-extract CONFIG-other.aaaaaaaa.toml" + set +
+                                     "0 --set passes=1 --set taps.logits=true --set 'taps.features=[]' --set "
+                                     "'taps.attention=[]'",
+                                 "vitrine-extract CONFIG-tiny.aaaaaaaa.toml" + set +
+                                     "0 --set passes=2 --set taps.logits=true --set 'taps.features=[]' --set "
+                                     "'taps.attention=[3]'"});
+  // Recipes alone: of all tracks one that lacks nothing in that pass.
+  const SampleCache lost;
+  for (const TrackInfo& track : sample_tracks(lost.plan))
+    if (track.directory() + "/" != kFeatures) std::filesystem::remove_all(lost.path(track.directory()));
+  std::filesystem::remove(lost.path("recipes/00002.h5"));
+  commands = plan_repair(lost.directory, lost.verify()).commands;
+  REQUIRE(commands.size() == 1);
+  CHECK(
+      commands[0].ends_with("first_pass=1 --set passes=1 --set taps.logits=false --set 'taps.features=[3]' --set "
+                            "'taps.attention=[]'"));
+}
+
+TEST_CASE("a track.json that is not what all shards say is made again, and the shards stay") {
+  const SampleCache cache;
+  const auto before = cache.files();
+  const std::string json = read_whole(cache.path(kLogits + "track.json"));
+  write_whole(cache.path(kLogits + "track.json"), std::string(json).replace(json.find("fp32"), 4, "bf16"));
+  const VerifyReport report = cache.verify();
+  REQUIRE(report.findings.size() == 1);
+  CHECK(report.findings[0].what ==
+        "is not what its 4 shards say: provenance.precision is \"bf16\" there and \"fp32\" in the shards");
+  const RepairPlan plan = plan_repair(cache.directory, report);
+  CHECK(plan.restore == std::map<std::string, std::string>{{kLogits + "track.json", json}});
+  CHECK(plan.remove.empty());
+  CHECK(plan.commands.empty());
+  carry_out(cache.directory, plan);
+  CHECK((cache.files() == before));
+}
+
+TEST_CASE("what has a shard's name and is no file is left to a person") {
+  const SampleCache cache;
+  std::filesystem::remove(cache.path(kLogits + "00003.h5"));
+  write_whole(cache.path(kLogits + "00003.h5/mine.txt"), "mine");
+  write_whole(cache.path(kFeatures + "00001.h5"), "damaged");
+  const CommandResult result = run("( " + repair_command(cache) + " --json 2> /dev/null )");
+  CHECK(result.exit_code == 1);
+  const auto json = nlohmann::json::parse(result.output);
+  CHECK(json["removed"] == std::vector<std::string>{kFeatures + "00001.h5"});
+  REQUIRE(!json["left"].empty());
+  for (const auto& left : json["left"]) {
+    CHECK(left["file"] == kLogits + "00003.h5");
+    CHECK(left["remedy"] == "move");
+  }
+  CHECK(std::filesystem::exists(cache.path(kLogits + "00003.h5/mine.txt")));
+}
+
 TEST_CASE("a dry run changes nothing and says what would be done") {
   const SampleCache cache;
   cache.flip_chunk(kFeatures + "00002.h5", "q", 0);

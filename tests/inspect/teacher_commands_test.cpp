@@ -23,6 +23,13 @@ std::string deep(const ExtractFixture& fixture, const std::filesystem::path& wei
          quoted(fixture.images) + " --weights" + quoted(weights);
 }
 
+// A command that repair names, with the fixture's configuration.
+CommandResult run_named(std::string command, const ExtractFixture& fixture) {
+  command.replace(command.find("CONFIG.toml"), std::string("CONFIG.toml").size(), quoted(fixture.config));
+  command.replace(0, std::string("vitrine-extract").size(), executable("vitrine-extract"));
+  return run(command);
+}
+
 nlohmann::json json_of(const std::string& command, int exit_code) {
   const CommandResult result = run("( " + command + " --json 2> /dev/null )");
   CAPTURE(result.output);
@@ -102,14 +109,42 @@ TEST_CASE("repair, then the command it names, gives the first bytes again") {
   REQUIRE(damaged.size() == 6);  // recipes, four tracks, a track.json
   for (const std::string& name : damaged) damage(name);
   const auto json = json_of(executable("vitrine-cache") + " repair" + quoted(fixture.root / "cache"), 1);
-  CHECK(json["removed"].size() == damaged.size());
+  CHECK(json["removed"].size() == damaged.size() - 1);
+  CHECK(json["restored"].size() == 1);
   REQUIRE(json["commands"].size() == 1);
-  std::string command = json["commands"][0];
-  command.replace(command.find("CONFIG.toml"), std::string("CONFIG.toml").size(), "'" + fixture.config.string() + "'");
-  command.replace(0, std::string("vitrine-extract").size(), executable("vitrine-extract"));
-  const CommandResult again = run(command);
-  CAPTURE(again.output);
-  REQUIRE(again.exit_code == 0);
+  REQUIRE(run_named(json["commands"][0], fixture).exit_code == 0);
+  CHECK((fixture.files("cache") == before));
+}
+
+TEST_CASE("repair's commands make nothing that was not there: each track in its own passes") {
+  const ExtractFixture fixture;
+  const std::vector<std::string> logits{"taps.features=[]", "taps.attention=[]"};
+  const auto pass = [&](int number, std::vector<std::string> settings) {
+    settings.push_back("first_pass=" + std::to_string(number));
+    settings.push_back("passes=1");
+    return fixture.extract("cache", settings).exit_code;
+  };
+  REQUIRE(pass(0, {}) == 0);
+  for (const int number : {1, 2, 4}) REQUIRE(pass(number, logits) == 0);
+  const auto before = fixture.files("cache");
+  std::vector<std::string> lost;
+  for (const auto& [name, bytes] : before)
+    if (name.ends_with("features.1/00000.h5") || name.ends_with("attention.1/00001.h5") ||
+        name.ends_with("logits/00003.h5") || name.ends_with("logits/00005.h5") || name == "recipes/00008.h5")
+      lost.push_back(name);
+  REQUIRE(lost.size() == 5);
+  for (const std::string& name : lost) write_whole(fixture.root / "cache" / name, "damaged");
+  const auto json = json_of(executable("vitrine-cache") + " repair" + quoted(fixture.root / "cache"), 1);
+  const std::vector<std::string> commands = json["commands"];
+  REQUIRE(commands.size() == 3);
+  const auto says = [&](std::size_t i, const std::string& words) {
+    CAPTURE(commands[i]);
+    CHECK(commands[i].ends_with(words));
+  };
+  says(0, "first_pass=0 --set passes=1 --set taps.logits=false --set 'taps.features=[1]' --set 'taps.attention=[1]'");
+  says(1, "first_pass=1 --set passes=2 --set taps.logits=true --set 'taps.features=[]' --set 'taps.attention=[]'");
+  says(2, "first_pass=4 --set passes=1 --set taps.logits=true --set 'taps.features=[]' --set 'taps.attention=[]'");
+  for (const std::string& command : commands) REQUIRE(run_named(command, fixture).exit_code == 0);
   CHECK((fixture.files("cache") == before));
 }
 

@@ -82,8 +82,16 @@ TEST_CASE("every kind of damage is found and named, and only that") {
        "checksum", Remedy::kCopy},
       {"plan", replace("plan.json", "{}"), "plan.json", "", -1, "", Remedy::kCopy},
       {"a track's settings", replace(kLogits + "track.json", "{"), kLogits + "track.json", "", -1, "not a track's",
-       Remedy::kRemake},
-      {"no settings", remove(kLogits + "track.json"), kLogits + "track.json", "", -1, "missing", Remedy::kRemake},
+       Remedy::kRestore},
+      {"no settings", remove(kLogits + "track.json"), kLogits + "track.json", "", -1, "missing", Remedy::kRestore},
+      {"settings that no shard has",
+       [](const SampleCache& c) {
+         const std::string json = read_whole(c.path(kLogits + "track.json"));
+         write_whole(c.path(kLogits + "track.json"),
+                     std::string(json).replace(json.find("\"level\": 1"), 10, "\"level\": 2"));
+       },
+       kLogits + "track.json", "", -1, "is not what its 4 shards say: level is 2 there and 1 in the shards",
+       Remedy::kRestore},
       {"the list", replace(kLogits + "shards.json", "[]"), kLogits + "shards.json", "", -1, "", Remedy::kRelist},
       {"another's shard",
        [](const SampleCache& c) {
@@ -119,6 +127,32 @@ TEST_CASE("every kind of damage is found and named, and only that") {
     }
     CHECK(found);
   }
+}
+
+TEST_CASE("a track.json that shards do not agree on, or that none of them can tell, is made anew") {
+  const SampleCache cache;
+  const TrackInfo track = sample_tracks(cache.plan)[0];
+  TrackInfo stranger = track;
+  stranger.compression.level = 5;
+  write_sample_shard(cache.directory, cache.plan, stranger, 0, 1);
+  std::filesystem::remove(cache.path(kLogits + "shards.json"));
+  // With a sound track.json the shard is the stranger.
+  VerifyReport report = cache.verify({.tracks = {"tiny.aaaaaaaa/logits"}});
+  REQUIRE(report.findings.size() == 1);
+  CHECK(report.findings[0].file == kLogits + "00001.h5");
+  CHECK(report.findings[0].what.find("has track.level 5, expected 1") != std::string::npos);
+  CHECK(report.findings[0].remedy == Remedy::kMove);
+  write_whole(cache.path(kLogits + "track.json"), "");
+  report = cache.verify({.tracks = {"tiny.aaaaaaaa/logits"}});
+  REQUIRE(report.findings.size() == 1);
+  CHECK(report.findings[0].remedy == Remedy::kRemake);
+  write_sample_shard(cache.directory, cache.plan, track, 0, 1);
+  CHECK(cache.verify({.tracks = {"tiny.aaaaaaaa/logits"}}).findings.at(0).remedy == Remedy::kRestore);
+  // Whole tables of shards with damaged frames: nothing to trust.
+  for (const char* shard : {"00000.h5", "00001.h5", "00002.h5", "00003.h5"})
+    cache.flip_chunk(kLogits + shard, "values", 0);
+  for (const Finding& finding : cache.verify({.tracks = {"tiny.aaaaaaaa/logits"}}).findings)
+    CHECK(finding.remedy == Remedy::kRemake);
 }
 
 TEST_CASE("bytes that no checksum of the file covers are found by shards.json and by HDF5") {

@@ -5,9 +5,12 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "common/base/error.h"
 #include "common/base/progress.h"
 #include "common/cache/arithmetic.h"
 #include "common/cache/cache.h"
+#include "common/cache/writer.h"
+#include "common/inspect/recode.h"
 #include "tools/commands/cache/command.h"
 #include "common/cache/losses.h"
 #include "tools/commands/cache/words.h"
@@ -15,34 +18,61 @@
 namespace vitrine {
 namespace {
 
+// What cannot be read: a shard of a track, or a track as a whole.
+struct Unreadable {
+  std::string where, what;
+};
+
 struct TrackState {
   const TrackInfo* info;
   std::vector<std::uint32_t> passes;
   std::uint64_t shards, bytes, views;
   std::vector<ArithmeticKind> kinds;
-  nlohmann::ordered_json loss;  // of all shards that tell it
+  nlohmann::ordered_json loss;         // of all shards that tell it
+  std::vector<Unreadable> unreadable;  // by the shards' names
   double bytes_per_view() const { return views == 0 ? 0 : static_cast<double>(bytes) / static_cast<double>(views); }
 };
 
-// What the shards say of the error that their codec made, over all of them.
-nlohmann::ordered_json summed_loss(const TrackReader& reader) {
+struct State {
+  std::vector<TrackState> tracks;
+  std::vector<Unreadable> unreadable;  // by the tracks' directories
+
+  bool sound() const {
+    return unreadable.empty() &&
+           std::ranges::all_of(tracks, [](const auto& track) { return track.unreadable.empty(); });
+  }
+};
+
+TrackState examine(const Cache& cache, const TrackInfo& info) {
+  const TrackReader reader(cache, info);
+  TrackState state{&info, reader.passes(), reader.shards(), reader.stored_bytes(), reader.stored_views(), {}, {}, {}};
+  std::vector<ShardNotes> notes;
   LossSummary summary;
   for (const std::uint64_t number : reader.shelf().numbers()) {
-    const Container shard(reader.shelf().directory() / shard_file_name(number));
-    const auto json = nlohmann::ordered_json::parse(shard.json(), nullptr, false);
-    if (json.is_object() && json.contains("loss")) summary.add(json["loss"], json.value("groups", std::uint64_t{0}));
+    const std::string name = shard_file_name(number);
+    try {
+      notes.push_back(read_notes(Container(reader.shelf().directory() / name)));
+      const auto shard = static_cast<std::uint32_t>(number % cache.plan().shards_per_pass());
+      if (!notes.back().loss.empty())
+        summary.add(nlohmann::ordered_json::parse(notes.back().loss), groups_in_shard(cache.plan(), shard));
+    } catch (const Error& error) {
+      state.unreadable.push_back({name, error.what()});
+    }
   }
-  return summary.json();
+  state.kinds = arithmetic_kinds(notes);
+  state.loss = summary.json();
+  return state;
 }
 
-std::vector<TrackState> examine(const Cache& cache) {
-  std::vector<TrackState> states;
-  for (const TrackInfo& info : cache.tracks()) {
-    const TrackReader reader(cache, info);
-    states.push_back({&info, reader.passes(), reader.shards(), reader.stored_bytes(), reader.stored_views(),
-                      arithmetic_kinds(cache.directory(), info), summed_loss(reader)});
-  }
-  return states;
+State examine(const Cache& cache) {
+  State state;
+  for (const Cache::BadTrack& track : cache.bad_tracks()) state.unreadable.push_back({track.directory, track.what});
+  for (const TrackInfo& info : cache.tracks()) try {
+      state.tracks.push_back(examine(cache, info));
+    } catch (const Error& error) {
+      state.unreadable.push_back({info.directory(), error.what()});  // its basis.h5
+    }
+  return state;
 }
 
 // "vit.0123abcd", without the track's name.
@@ -52,15 +82,16 @@ std::string teacher_directory(const TrackInfo& track) {
 }
 
 void print_tracks(const std::vector<TrackState>& tracks) {
-  std::cout << (tracks.empty() ? "tracks: none\n" : "tracks:\n");
-  if (tracks.empty()) return;
+  std::cout << "tracks:\n";
   std::vector<std::vector<std::string>> rows{{"track", "shape", "form", "passes", "shards", "bytes a view", "total"}};
   double total = 0, a_view = 0;
   for (const TrackState& track : tracks) {
     total += static_cast<double>(track.bytes);
     a_view += track.bytes_per_view();
-    rows.push_back({track.info->directory(), shape_words(track.info->shape), form_name(track.info->codec.form),
-                    range_words(track.passes), human_count(track.shards), human_bytes(track.bytes_per_view()),
+    std::string shards = human_count(track.shards);
+    if (!track.unreadable.empty()) shards += ", " + human_count(track.unreadable.size()) + " not readable";
+    rows.push_back({track.info->directory(), shape_words(track.info->shape), codec_words(track.info->codec),
+                    range_words(track.passes), shards, human_bytes(track.bytes_per_view()),
                     human_bytes(static_cast<double>(track.bytes))});
   }
   rows.push_back({"all", "", "", "", "", human_bytes(a_view), human_bytes(total)});
@@ -116,7 +147,21 @@ void print_mixed(const std::vector<TrackState>& tracks) {
   print_table(rows);
 }
 
-void print_words(const Cache& cache, const std::vector<TrackState>& tracks) {
+void print_unreadable(const State& state) {
+  if (state.sound()) return;
+  std::cout << "not readable (vitrine-cache verify says more, repair helps):\n";
+  std::vector<std::vector<std::string>> rows;
+  for (const Unreadable& track : state.unreadable) rows.push_back({track.where, track.what});
+  for (const TrackState& track : state.tracks) {
+    if (track.unreadable.empty()) continue;
+    const std::size_t more = track.unreadable.size() - 1;
+    rows.push_back({track.info->directory(),
+                    track.unreadable.front().what + (more == 0 ? "" : "; and " + human_count(more) + " more shards")});
+  }
+  print_table(rows);
+}
+
+void print_words(const Cache& cache, const State& state) {
   const Plan& plan = cache.plan();
   std::cout << cache.directory().string() << ": " << cache.index().words() << "\n"
             << "plan " << plan.hash().substr(0, 8) << ": " << human_count(plan.groups_per_pass()) << " groups of "
@@ -126,15 +171,25 @@ void print_words(const Cache& cache, const std::vector<TrackState>& tracks) {
   std::vector<std::vector<std::string>> settings;
   for (const auto& [key, value] : json["settings"].items()) settings.push_back({key, value.dump()});
   print_table(settings);
-  print_tracks(tracks);
-  if (tracks.empty()) return;
-  print_losses(tracks);
-  std::cout << "provenance:\n";
-  print_provenance(tracks);
-  print_mixed(tracks);
+  if (!state.tracks.empty()) {
+    print_tracks(state.tracks);
+    print_losses(state.tracks);
+    std::cout << "provenance:\n";
+    print_provenance(state.tracks);
+    print_mixed(state.tracks);
+  } else if (state.unreadable.empty()) {
+    std::cout << "tracks: none\n";
+  }
+  print_unreadable(state);
 }
 
-void print_json(const Cache& cache, const std::vector<TrackState>& tracks) {
+nlohmann::ordered_json unreadable_json(const char* where, const std::vector<Unreadable>& unreadable) {
+  nlohmann::ordered_json out = nlohmann::ordered_json::array();
+  for (const Unreadable& entry : unreadable) out.push_back({{where, entry.where}, {"what", entry.what}});
+  return out;
+}
+
+void print_json(const Cache& cache, const State& state) {
   nlohmann::ordered_json out;
   out["images"] = cache.index().images.size();
   out["classes"] = cache.index().classes.size();
@@ -143,12 +198,13 @@ void print_json(const Cache& cache, const std::vector<TrackState>& tracks) {
   out["plan"] = nlohmann::ordered_json::parse(cache.plan().json());
   out["recipe_passes"] = cache.recipe_passes();
   out["tracks"] = nlohmann::ordered_json::array();
-  for (const TrackState& track : tracks) {
+  for (const TrackState& track : state.tracks) {
     nlohmann::ordered_json entry;
     entry["directory"] = track.info->directory();
     entry["track"] = nlohmann::ordered_json::parse(track.info->json());
     entry["passes"] = track.passes;
     entry["shards"] = track.shards;
+    entry["unreadable"] = unreadable_json("file", track.unreadable);
     entry["views"] = track.views;
     entry["bytes"] = track.bytes;
     entry["bytes_per_view"] = track.bytes_per_view();
@@ -158,14 +214,15 @@ void print_json(const Cache& cache, const std::vector<TrackState>& tracks) {
       entry["made_with"].push_back({{"shards", kind.shards}, {"arithmetic", kind.made_with}});
     out["tracks"].push_back(entry);
   }
+  out["unreadable"] = unreadable_json("directory", state.unreadable);
   std::cout << out.dump(2) << '\n';
 }
 
 int info(const std::string& directory, bool json) {
   const Cache cache(directory);
-  const std::vector<TrackState> tracks = examine(cache);
-  json ? print_json(cache, tracks) : print_words(cache, tracks);
-  return 0;
+  const State state = examine(cache);
+  json ? print_json(cache, state) : print_words(cache, state);
+  return state.sound() ? 0 : 1;
 }
 
 struct Request {
@@ -180,6 +237,7 @@ void add_info(CLI::App& app, Body& chosen) {
   CLI::App* command = app.add_subcommand("info", "prints images, plan and tracks: what is complete and what it takes");
   command->add_option("DIR", request->directory, "the cache's directory")->required();
   command->add_flag("--json", request->json, "print JSON, for programs");
+  command->footer("Exit codes: 0 all tables can be read, 1 a track or a shard cannot, 2 bad input.");
   command->callback([request, &chosen] { chosen = [request] { return info(request->directory, request->json); }; });
 }
 

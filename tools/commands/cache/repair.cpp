@@ -28,6 +28,8 @@ void print_words(const Request& request, const VerifyReport& report, const Repai
                  "plan.json from another copy of it\n";
     return;
   }
+  for (const auto& [file, json] : plan.restore)
+    std::cout << (request.dry ? "would make " : "made ") << file << " again from the copies in its shards\n";
   for (const std::string& file : plan.remove) std::cout << (request.dry ? "would remove " : "removed ") << file << '\n';
   for (const std::string& directory : plan.relist)
     std::cout << (request.dry ? "would list again what is in " : "listed again what is in ") << directory << '\n';
@@ -43,8 +45,8 @@ void print_words(const Request& request, const VerifyReport& report, const Repai
     rows.push_back({gap.directory, range_words(gap.passes), shards});
   }
   if (rows.size() > 1) print_table(rows);
-  std::cout << "by (CONFIG.toml: the configuration that made the cache; SOURCE: the cache that a recoded track comes "
-               "from):\n";
+  std::cout << "by (CONFIG.toml, or CONFIG-TEACHER.toml: the configuration that made the cache, with that teacher; "
+               "SOURCE: the cache that a recoded track comes from):\n";
   for (const std::string& command : plan.commands) std::cout << "  " << command << '\n';
 }
 
@@ -53,6 +55,8 @@ void print_json(const Request& request, const VerifyReport& report, const Repair
   out["dry_run"] = request.dry;
   out["findings"] = findings_json(report.findings);
   out["unrepairable"] = findings_json(plan.unrepairable);
+  out["restored"] = nlohmann::ordered_json::array();
+  for (const auto& [file, json] : plan.restore) out["restored"].push_back(file);
   out["removed"] = plan.remove;
   out["listed_again"] = plan.relist;
   out["left"] = findings_json(plan.left);
@@ -76,7 +80,9 @@ int repair(const Request& request) {
 void add_repair(CLI::App& app, Body& chosen) {
   const auto request = std::make_shared<Request>();
   CLI::App* command = app.add_subcommand(
-      "repair", "removes the files that verify finds damaged, never more, and says exactly what to extract again");
+      "repair",
+      "removes the files that verify finds damaged, never more, makes track.json again from the copies in shards, and "
+      "says exactly what to extract again");
   command->add_option("DIR", request->directory, "the cache's directory")->required();
   command->add_option("--track", request->options.tracks, "only this track; may be given again")
       ->expected(1)

@@ -1,0 +1,43 @@
+#include "common/inspect/track_copy.h"
+
+#include "common/base/error.h"
+#include "common/cache/attributes.h"
+#include "common/cache/json_difference.h"
+#include "common/cache/shelf.h"
+
+namespace vitrine {
+
+std::optional<TrackCopy> track_copy(const Plan& plan, const std::filesystem::path& directory) {
+  nlohmann::ordered_json said;
+  std::uint64_t shards = 0;
+  const Shelf shelf(directory, nullptr);
+  for (const std::uint64_t number : shelf.numbers()) try {
+      const nlohmann::ordered_json json = attributes(Container(directory / shard_file_name(number)), kShardFormat);
+      const auto copy = json.value("track", nlohmann::ordered_json());
+      if (shards++ == 0) said = copy;
+      if (copy != said) return std::nullopt;
+    } catch (const Error&) {
+      continue;
+    }
+  if (shards == 0) return std::nullopt;
+  try {
+    const std::string text = said.dump(2) + "\n";
+    TrackInfo track = TrackInfo::from_json(text, directory.string());
+    const std::filesystem::path place = directory.parent_path().filename() / directory.filename();
+    if (track.plan_hash != plan.hash() || track.directory() != place.generic_string()) return std::nullopt;
+    return TrackCopy{std::move(track), text, shards};
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
+
+std::string difference_words(const TrackInfo& there, const TrackCopy& copy) {
+  std::string words;
+  for (const JsonDifference& difference :
+       json_differences(nlohmann::ordered_json::parse(there.json()), nlohmann::ordered_json::parse(copy.track.json())))
+    words += text(words.empty() ? "" : ", ", difference.key, " is ", difference.there, " there and ", difference.here,
+                  " in the shards");
+  return words;
+}
+
+}  // namespace vitrine
