@@ -40,26 +40,6 @@ bool ends_well(std::string_view content) {
   return false;
 }
 
-void look_at(const ImageFolders& folders, Candidate& candidate) {
-  ImageEntry& entry = candidate.entry;
-  try {
-    if (!is_utf8(entry.id)) fail("the image ", entry.id, " has a name that is not UTF-8; rename it or its folder");
-    const std::string content = read_file(folders.file(entry.id));
-    const auto bytes = std::as_bytes(std::span(content));
-    ImageSize size = read_image_size(bytes, entry.id);
-    if (!ends_well(content)) {
-      const Image image = decode_image(bytes, entry.id);
-      size = {image.height, image.width};
-    }
-    entry.height = static_cast<std::uint32_t>(size.height);
-    entry.width = static_cast<std::uint32_t>(size.width);
-    entry.file_bytes = content.size();
-    entry.hash = xxh3(bytes);
-  } catch (const Error& error) {
-    candidate.reason = error.what();
-  }
-}
-
 std::vector<std::string> class_folders(const fs::path& root) {
   std::vector<std::string> classes;
   for (const auto& entry : fs::directory_iterator(root))
@@ -159,8 +139,8 @@ void check_not_empty(const ImageFolders& folders, const ImageIndex& index, const
   }
 }
 
-ImageIndex scan(const ImageFolders& folders, std::vector<LeftOut>* left_out, const ImageIndex* known) {
-  ImageIndex index;
+// Ascending by id; fills index.classes.
+std::vector<Candidate> list_candidates(const ImageFolders& folders, ImageIndex& index) {
   std::vector<Candidate> candidates;
   try {
     if (folders.labels == Labels::kFolders) {
@@ -176,13 +156,25 @@ ImageIndex scan(const ImageFolders& folders, std::vector<LeftOut>* left_out, con
     fail("cannot list the images below ", folders.words(), ": ", error.code().message(), " (", error.path1().string(),
          "); give read access to every folder below it");
   }
-
   std::sort(candidates.begin(), candidates.end(),
             [](const Candidate& a, const Candidate& b) { return a.entry.id < b.entry.id; });
+  return candidates;
+}
+
+ImageIndex scan(const ImageFolders& folders, std::vector<LeftOut>* left_out, const ImageIndex* known) {
+  ImageIndex index;
+  std::vector<Candidate> candidates = list_candidates(folders, index);
   std::vector<std::size_t> unread(candidates.size());
   std::iota(unread.begin(), unread.end(), std::size_t{0});
   if (known != nullptr) unread = believe(folders, *known, candidates);
-  tbb::parallel_for(std::size_t{0}, unread.size(), [&](std::size_t i) { look_at(folders, candidates[unread[i]]); });
+  tbb::parallel_for(std::size_t{0}, unread.size(), [&](std::size_t i) {
+    Candidate& candidate = candidates[unread[i]];
+    try {
+      read_image_entry(folders, candidate.entry);
+    } catch (const Error& error) {
+      candidate.reason = error.what();
+    }
+  });
 
   std::vector<std::uint64_t> count(index.classes.size());
   std::vector<LeftOut> without;
@@ -212,6 +204,27 @@ ImageIndex scan_image_folder(const ImageFolders& folders, std::vector<LeftOut>* 
 ImageIndex scan_image_folder(const ImageFolders& folders, std::vector<LeftOut>* left_out, const ImageIndex& known,
                              VerifyImages verify) {
   return scan(folders, left_out, verify == VerifyImages::kSample ? &known : nullptr);
+}
+
+ImageIndex list_image_folder(const ImageFolders& folders) {
+  ImageIndex index;
+  for (Candidate& candidate : list_candidates(folders, index)) index.images.push_back(std::move(candidate.entry));
+  return index;
+}
+
+void read_image_entry(const ImageFolders& folders, ImageEntry& entry) {
+  if (!is_utf8(entry.id)) fail("the image ", entry.id, " has a name that is not UTF-8; rename it or its folder");
+  const std::string content = read_file(folders.file(entry.id));
+  const auto bytes = std::as_bytes(std::span(content));
+  ImageSize size = read_image_size(bytes, entry.id);
+  if (!ends_well(content)) {
+    const Image image = decode_image(bytes, entry.id);
+    size = {image.height, image.width};
+  }
+  entry.height = static_cast<std::uint32_t>(size.height);
+  entry.width = static_cast<std::uint32_t>(size.width);
+  entry.file_bytes = content.size();
+  entry.hash = xxh3(bytes);
 }
 
 std::vector<std::size_t> verified_sample(std::size_t images) {

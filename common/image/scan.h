@@ -43,6 +43,14 @@ enum class VerifyImages {
 ImageIndex scan_image_folder(const ImageFolders& folders, std::vector<LeftOut>* left_out, const ImageIndex& known,
                              VerifyImages verify);
 
+/// The files below the folders, none of them read: ids and labels, ascending by id; sizes and hashes are zero. What is
+/// no image is listed too. Throws Error for folders as scan_image_folder() does, but not for one without an image.
+ImageIndex list_image_folder(const ImageFolders& folders);
+
+/// Reads the file of a listed entry as a scan does, and fills in its sizes and hash. Throws Error, naming the image,
+/// for what is no readable one. Any thread.
+void read_image_entry(const ImageFolders& folders, ImageEntry& entry);
+
 /// Which images are read: one in a hundred but at least 256 (or all), spread evenly, always the same. Ascending.
 std::vector<std::size_t> verified_sample(std::size_t images);
 

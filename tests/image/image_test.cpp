@@ -1,5 +1,6 @@
 #include "common/image/image.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -147,6 +148,19 @@ TEST_CASE("scanning a folder of class folders lists its images and says what it 
   CHECK(left_out[3].id == "dog/caf\xE9.jpg");
   CHECK(has(left_out[3].reason, "not UTF-8"));
   CHECK(scan_image_folder(root.path(), nullptr) == index);
+
+  // Listed and not read, and then read one by one.
+  ImageIndex listed = list_image_folder(root.path());
+  CHECK(listed.classes == index.classes);
+  REQUIRE(listed.images.size() == 5);
+  CHECK(listed.images[0] == ImageEntry{.id = "cat/cut.jpg", .label = 1});
+  CHECK(listed.images[2].id == "cat/notes.txt");
+  CHECK_THROWS_AS(read_image_entry(root.path(), listed.images[0]), Error);
+  CHECK_THROWS_AS(read_image_entry(root.path(), listed.images[2]), Error);
+  for (const int i : {1, 3, 4}) {
+    read_image_entry(root.path(), listed.images[i]);
+    CHECK(std::ranges::find(index.images, listed.images[i]) != index.images.end());
+  }
 }
 
 TEST_CASE("images without labels: any folder, flat or nested, alone or beside class folders") {
