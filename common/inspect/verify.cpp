@@ -4,6 +4,7 @@
 #include <tbb/task_arena.h>
 
 #include <algorithm>
+#include <map>
 #include <thread>
 
 #include "common/base/error.h"
@@ -11,6 +12,7 @@
 #include "common/base/progress.h"
 #include "common/cache/cache.h"
 #include "common/cache/manifest.h"
+#include "common/cache/shard_name.h"
 #include "common/inspect/track_copy.h"
 #include "common/inspect/verify_files.h"
 
@@ -40,6 +42,51 @@ bool wanted(const std::vector<std::string>& tracks, const fs::path& track) {
   return std::ranges::any_of(tracks, [&](const std::string& word) { return word == name || word == path; });
 }
 
+// Calls body(entry, number) for all in a directory that is called as a shard is. A missing directory has none.
+template <class Body>
+void for_each_shard_name(const fs::path& directory, const Body& body) {
+  if (!fs::exists(directory)) return;
+  std::error_code failure;
+  for (fs::directory_iterator entry(directory, failure), end; !failure && entry != end; entry.increment(failure))
+    if (const auto number = shard_number_of(entry->path().filename().string())) body(*entry, *number);
+  if (failure) fail(directory.string(), ": cannot be listed (", failure.message(), ")");
+}
+
+bool has_shards(const fs::path& directory) {
+  bool any = false;
+  for_each_shard_name(directory, [&](const fs::directory_entry&, std::uint64_t) { any = true; });
+  return any;
+}
+
+struct ShardFile {
+  std::uint64_t number = 0, bytes = 0;
+};
+
+// Ascending. A file that goes while it is listed is none; folders, and links to nothing, are findings.
+std::vector<ShardFile> list_shards(const fs::path& directory, Findings& findings) {
+  std::vector<ShardFile> files;
+  for_each_shard_name(directory, [&](const fs::directory_entry& entry, std::uint64_t number) {
+    std::error_code gone;
+    if (entry.is_regular_file(gone)) {
+      const std::uint64_t bytes = entry.file_size(gone);
+      if (!gone) files.push_back({number, bytes});
+    } else if (fs::exists(entry.symlink_status(gone))) {
+      findings.add(entry.path(), "", -1, "is not a file", Remedy::kMove);
+    }
+  });
+  std::ranges::sort(files, {}, &ShardFile::number);
+  return files;
+}
+
+void add_incomplete(const std::string& directory, const std::vector<ShardFile>& shards, std::uint32_t shards_per_pass,
+                    std::vector<IncompletePass>& incomplete) {
+  std::map<std::uint64_t, std::uint32_t> there;
+  for (const ShardFile& shard : shards) ++there[shard.number / shards_per_pass];
+  for (const auto& [pass, count] : there)
+    if (count < shards_per_pass)
+      incomplete.push_back({directory, static_cast<std::uint32_t>(pass), shards_per_pass - count, shards_per_pass});
+}
+
 // Directories TEACHER/TRACK with a track.json or shards in them.
 std::vector<fs::path> track_directories(const fs::path& cache) {
   std::vector<fs::path> found;
@@ -47,8 +94,7 @@ std::vector<fs::path> track_directories(const fs::path& cache) {
   for (fs::directory_iterator teacher(cache, failure), end; !failure && teacher != end; teacher.increment(failure)) {
     if (!teacher->is_directory() || teacher->path().filename() == "recipes") continue;
     for (fs::directory_iterator track(teacher->path(), failure); !failure && track != end; track.increment(failure))
-      if (track->is_directory() &&
-          (fs::exists(track->path() / "track.json") || Shelf(track->path(), nullptr).count() > 0))
+      if (track->is_directory() && (fs::exists(track->path() / "track.json") || has_shards(track->path())))
         found.push_back(track->path());
   }
   if (failure) fail(cache.string(), ": cannot be listed (", failure.message(), ")");
@@ -158,12 +204,26 @@ std::optional<Manifest> read_manifest(const fs::path& directory, Findings& findi
 }
 
 // A track's shard without the recipes of its views is of no use to a student.
-void check_recipes_there(const Cache& cache, const TrackReader& reader, Findings& findings) {
-  for (const std::uint64_t number : reader.shelf().numbers())
-    if (!cache.recipe_shelf().holds(number))
-      findings.add({text("recipes/", shard_file_name(number)), "", -1,
+void check_recipes_there(const Cache& cache, const TrackReader& reader, const std::vector<ShardFile>& shards,
+                         Findings& findings) {
+  for (const ShardFile& shard : shards)
+    if (!cache.recipe_shelf().holds(shard.number))
+      findings.add({text("recipes/", shard_file_name(shard.number)), "", -1,
                     text("is missing, but ", reader.track().directory(), " has targets for its views"),
                     Remedy::kRemake});
+}
+
+std::unique_ptr<const ViewMaker> open_images(const Cache& cache, const VerifyOptions& options) {
+  const ImageFolders folders(options.images, options.unlabelled);
+  const std::vector<ImageEntry>& images = cache.index().images;
+  for (const bool further : {false, true}) {
+    const auto first =
+        std::ranges::find_if(images, [&](const ImageEntry& image) { return lies_further(image.id) == further; });
+    if (first != images.end() && !fs::exists(folders.file(first->id)))
+      fail((further ? folders.unlabelled : folders.images).string(), ": does not hold ", first->id,
+           "; expected the folder of images that the cache was made from");
+  }
+  return std::make_unique<const ViewMaker>(folders, cache.index_ptr(), cache.plan().options().image_size);
 }
 
 }  // namespace
@@ -183,51 +243,50 @@ VerifyReport verify_cache(const fs::path& directory, const VerifyOptions& option
   check_index(directory, findings);
   const Opened opened = open_cache(directory, tracks, findings);
   std::unique_ptr<const ViewMaker> views;
-  if (!options.images.empty() && opened.cache != nullptr) {
-    const ImageFolders folders(options.images, options.unlabelled);
-    const std::vector<ImageEntry>& images = opened.cache->index().images;
-    for (const bool further : {false, true}) {
-      const auto first =
-          std::ranges::find_if(images, [&](const ImageEntry& image) { return lies_further(image.id) == further; });
-      if (first != images.end() && !fs::exists(folders.file(first->id)))
-        fail((further ? folders.unlabelled : folders.images).string(), ": does not hold ", first->id,
-             "; expected the folder of images that the cache was made from");
-    }
-    views = std::make_unique<const ViewMaker>(folders, opened.cache->index_ptr(),
-                                              opened.cache->plan().options().image_size);
-  }
+  if (!options.images.empty() && opened.cache != nullptr) views = open_images(*opened.cache, options);
 
+  const auto look = [&](const fs::path& file) {
+    std::error_code none;
+    const std::uint64_t bytes = fs::file_size(file, none);
+    if (none) return;
+    ++report.files;
+    report.bytes += bytes;
+  };
+  for (const char* name : {"index.h5", "plan.json"}) look(directory / name);
   std::vector<FileTask> tasks;
   std::vector<std::unique_ptr<const Manifest>> manifests;
   const auto add_directory = [&](const fs::path& at, const TrackReader* reader) {
+    look(at / kManifestName);
     auto manifest = read_manifest(at, findings, report.unlisted);
     if (manifest) manifests.push_back(std::make_unique<const Manifest>(std::move(*manifest)));
     const Manifest* listed = manifest ? manifests.back().get() : nullptr;
-    const Shelf shelf(at, nullptr);
-    for (const std::uint64_t number : shelf.numbers())
-      tasks.push_back({at / shard_file_name(number), number, opened.cache.get(), reader, listed});
+    const std::vector<ShardFile> shards = list_shards(at, findings);
+    if (reader != nullptr) check_recipes_there(*opened.cache, *reader, shards, findings);
+    for (const ShardFile& shard : shards)
+      tasks.push_back(
+          {at / shard_file_name(shard.number), shard.number, opened.cache.get(), reader, listed, shard.bytes});
+    if (opened.cache != nullptr)
+      add_incomplete(at.lexically_relative(directory).generic_string(), shards, opened.cache->plan().shards_per_pass(),
+                     report.incomplete);
   };
   add_directory(directory / "recipes", nullptr);
   for (const fs::path& track : tracks) {
     const auto reader = std::ranges::find_if(
         opened.readers, [&](const auto& r) { return directory / r->track().directory() == track; });
-    if (reader != opened.readers.end()) check_recipes_there(*opened.cache, **reader, findings);
     // With an index or a basis that cannot be read, a track's files still have tables and frames.
     add_directory(track, reader == opened.readers.end() ? nullptr : reader->get());
+    for (const char* name : {"track.json", "basis.h5"}) look(track / name);
     if (fs::exists(track / "basis.h5")) check_container(track / "basis.h5", findings, Remedy::kRemake);
     if (opened.cache == nullptr && !fs::exists(track / "track.json"))
       findings.add(track / "track.json", "", -1, "is missing, but there are shards", Remedy::kRemake);
   }
 
-  std::uint64_t total = 0;
-  for (FileTask& task : tasks) {
-    std::error_code sizeless;  // gone since, or no file: check_file() says so
-    const std::uint64_t bytes = fs::file_size(task.path, sizeless);
-    if (!sizeless) total += task.bytes = bytes;
-  }
+  const std::uint64_t done = report.bytes;
+  report.files += tasks.size();
+  for (const FileTask& task : tasks) report.bytes += task.bytes;
   const unsigned threads = options.threads > 0 ? options.threads : std::max(1u, std::thread::hardware_concurrency());
   tbb::task_arena arena(static_cast<int>(threads));
-  Progress progress("verify", "KB", total / 1000);
+  Progress progress("verify", "KB", report.bytes / 1000, done / 1000);
   FileCounts counts;
   arena.execute([&] {
     tbb::parallel_for(std::size_t{0}, tasks.size(), [&](std::size_t i) {
@@ -236,8 +295,6 @@ VerifyReport verify_cache(const fs::path& directory, const VerifyOptions& option
     });
   });
   progress.finish();
-  report.files = tasks.size() + 2;
-  report.bytes = total;
   report.groups = counts.groups;
   report.pictures = counts.pictures;
   add_track_faults(opened.faults, findings);

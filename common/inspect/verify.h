@@ -22,11 +22,20 @@ struct VerifyOptions {
   unsigned threads = 0;  ///< files in work at once; 0: one a core
 };
 
+/// A pass of which a directory holds some shards and lacks others, as a running or broken extraction leaves it. No
+/// damage in itself: readers take whole passes alone.
+struct IncompletePass {
+  std::string directory;  ///< below the cache's: "recipes", "TEACHER.xxxxxxxx/NAME"
+  std::uint32_t pass = 0;
+  std::uint32_t missing = 0, shards = 0;  ///< shards that are not there, of so many in a pass
+};
+
 struct VerifyReport {
-  std::vector<Finding> findings;  ///< ascending, each once
-  std::uint64_t files = 0, bytes = 0;
-  std::uint64_t groups = 0;    ///< of tracks, decoded
-  std::uint64_t pictures = 0;  ///< made again from images
+  std::vector<Finding> findings;           ///< ascending, each once
+  std::vector<IncompletePass> incomplete;  ///< ascending by directory and pass; none when the plan cannot be read
+  std::uint64_t files = 0, bytes = 0;      ///< that were looked at, of every kind
+  std::uint64_t groups = 0;                ///< of tracks, decoded
+  std::uint64_t pictures = 0;              ///< made again from images
   std::uint64_t unlisted = 0;  ///< shards that no shards.json lists, as a running or broken extraction leaves them
 };
 
@@ -35,7 +44,9 @@ struct VerifyReport {
 ///   - every .h5 of recipes and tracks: its table, both checksums of every frame, that it belongs to its place, HDF5's
 ///     view of it (only when the rest is right), and its size and hash in shards.json where that exists;
 ///   - recipes: each lies in its image and is the plan's own;
-///   - tracks: every group decodes to finite values of its shape, and its recipes are there.
+///   - tracks: every group decodes to finite values of its shape, and its recipes are there;
+///   - what is called as a shard is but is no file;
+///   - which shards a pass lacks that was begun.
 /// Does not look at directories that are no part of a cache. Shows progress. Throws Error for a directory that is no
 /// cache at all, a track that is not there, and a failure to list.
 VerifyReport verify_cache(const std::filesystem::path& directory, const VerifyOptions& options);

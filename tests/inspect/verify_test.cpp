@@ -34,8 +34,15 @@ TEST_CASE("a whole cache has no findings, and everything was looked at") {
   const VerifyReport report = cache.verify();
   CHECK(report.findings.empty());
   const std::size_t tracks = sample_tracks(cache.plan).size();
-  CHECK(report.files == 2 + (1 + tracks) * 4);  // recipes and tracks: two passes of two shards
-  CHECK(report.groups == tracks * 2 * 3);       // two passes of three groups
+  // Recipes and tracks: two passes of two shards and shards.json.
+  CHECK(report.files == 2 + (1 + tracks) * (4 + 1) + tracks);
+  const auto files = cache.files();
+  CHECK(report.files == files.size());
+  std::uint64_t bytes = 0;
+  for (const auto& [name, content] : files) bytes += content.size();
+  CHECK(report.bytes == bytes);
+  CHECK(report.incomplete.empty());
+  CHECK(report.groups == tracks * 2 * 3);  // two passes of three groups
   CHECK(report.unlisted == 0);
   CHECK(cache.verify({.tracks = {"features.3"}}).groups == 2u * 3);
   CHECK(cache.verify({.tracks = {"other.aaaaaaaa/logits"}}).groups == 2u * 3);
@@ -206,6 +213,52 @@ TEST_CASE("values that are not finite are found though every checksum is right")
   CHECK(report.findings[0].file == exact.directory() + "/00001.h5");
   CHECK(report.findings[0].group == 0);
   CHECK(report.findings[0].what.find("view 0 holds a value that is not finite") != std::string::npos);
+}
+
+TEST_CASE("a pass that lacks shards is told without being damage") {
+  const SampleCache cache;
+  // As a running extraction leaves it: pass 1 has its first shard everywhere, one track has no shard of pass 1 at all.
+  for (const auto& [name, content] : cache.files())
+    if (name.ends_with("shards.json") || name.ends_with("/00003.h5") || name == kLogits + "00002.h5")
+      std::filesystem::remove(cache.path(name));
+  const VerifyReport report = cache.verify();
+  CHECK(report.findings.empty());
+  const auto tracks = sample_tracks(cache.plan);
+  REQUIRE(report.incomplete.size() == tracks.size());  // recipes, and all tracks but that one
+  for (const IncompletePass& pass : report.incomplete) {
+    CHECK(pass.directory + "/" != kLogits);
+    CHECK(pass.pass == 1);
+    CHECK(pass.missing == 1);
+    CHECK(pass.shards == 2);
+  }
+  CHECK(report.incomplete[0].directory == "recipes");
+
+  const std::string command = executable("vitrine-cache") + " verify '" + cache.directory.string() + "'";
+  const CommandResult words = run(command);
+  CHECK(words.exit_code == 0);
+  CHECK(words.output.find("all is well") == std::string::npos);
+  CHECK(words.output.find("passes are incomplete") != std::string::npos);
+  const std::string gap(std::string("tiny.aaaaaaaa/attention.3").size() - std::string("recipes").size() + 2, ' ');
+  CHECK(words.output.find("\n  recipes" + gap + "1       1 of 2\n") != std::string::npos);
+  const auto json = nlohmann::json::parse(run("( " + command + " --json 2> /dev/null )").output);
+  REQUIRE(json["incomplete"].size() == tracks.size());
+  CHECK(json["incomplete"][0] ==
+        nlohmann::json({{"directory", "recipes"}, {"pass", 1}, {"missing_shards", 1}, {"shards", 2}}));
+}
+
+TEST_CASE("what is called as a shard and is no file is a finding") {
+  const SampleCache cache;
+  std::filesystem::create_directory(cache.path(kLogits + "00004.h5"));
+  std::filesystem::create_symlink("nowhere", cache.path("recipes/00007.h5"));
+  const VerifyReport report = cache.verify();
+  REQUIRE(report.findings.size() == 2);
+  CHECK(report.findings[0].file == "recipes/00007.h5");
+  CHECK(report.findings[1].file == kLogits + "00004.h5");
+  for (const Finding& finding : report.findings) {
+    CHECK(finding.what == "is not a file");
+    CHECK(finding.remedy == Remedy::kMove);
+  }
+  CHECK(run(executable("vitrine-cache") + " verify '" + cache.directory.string() + "'").exit_code == 1);
 }
 
 TEST_CASE("with a damaged index the other files are looked at all the same") {

@@ -57,6 +57,40 @@ void print_deep(const std::vector<DeepResult>& results) {
   print_table(rows);
 }
 
+nlohmann::ordered_json incomplete_json(const std::vector<IncompletePass>& incomplete) {
+  nlohmann::ordered_json out = nlohmann::ordered_json::array();
+  for (const IncompletePass& pass : incomplete)
+    out.push_back({{"directory", pass.directory},
+                   {"pass", pass.pass},
+                   {"missing_shards", pass.missing},
+                   {"shards", pass.shards}});
+  return out;
+}
+
+// A row a directory.
+void print_incomplete(const std::vector<IncompletePass>& incomplete) {
+  if (incomplete.empty()) return;
+  std::vector<std::vector<std::string>> rows{{"incomplete", "passes", "shards missing"}};
+  for (std::size_t i = 0, next; i < incomplete.size(); i = next) {
+    std::vector<std::uint32_t> passes;
+    std::uint64_t missing = 0, shards = 0;
+    for (next = i; next < incomplete.size() && incomplete[next].directory == incomplete[i].directory; ++next) {
+      passes.push_back(incomplete[next].pass);
+      missing += incomplete[next].missing, shards += incomplete[next].shards;
+    }
+    rows.push_back(
+        {incomplete[i].directory, range_words(passes), text(human_count(missing), " of ", human_count(shards))});
+  }
+  print_table(rows);
+  std::cout << "an extraction is running, was stopped, or its shards went; vitrine-extract makes those that are "
+               "missing, and readers take whole passes alone\n";
+}
+
+std::string verdict_words(const VerifyReport& report) {
+  if (!report.findings.empty()) return human_count(report.findings.size()) + " findings";
+  return report.incomplete.empty() ? "all is well" : "what is there is well, but passes are incomplete";
+}
+
 int verify(const Request& request) {
   check_request(request);
   const VerifyReport report = verify_cache(request.directory, request.options);
@@ -77,6 +111,7 @@ int verify(const Request& request) {
     out["pictures"] = report.pictures;
     out["unlisted"] = report.unlisted;
     out["findings"] = findings_json(report.findings);
+    out["incomplete"] = incomplete_json(report.incomplete);
     if (request.deep.views > 0) out["deep"] = deep_json(deep);
     std::cout << out.dump(2) << '\n';
   } else {
@@ -84,8 +119,8 @@ int verify(const Request& request) {
     std::cout << human_count(report.files) << " files, " << human_bytes(static_cast<double>(report.bytes)) << ", "
               << human_count(report.groups) << " groups of targets decoded";
     if (!request.options.images.empty()) std::cout << ", " << human_count(report.pictures) << " pictures made again";
-    std::cout << ": " << (report.findings.empty() ? "all is well" : human_count(report.findings.size()) + " findings")
-              << '\n';
+    std::cout << ": " << verdict_words(report) << '\n';
+    print_incomplete(report.incomplete);
     if (report.unlisted > 0)
       std::cout << human_count(report.unlisted)
                 << " files are not listed in shards.json yet, as a running or broken extraction leaves them\n";
