@@ -1,13 +1,17 @@
 // vitrine-cache with a real, small extraction: verify --deep, estimate, and repair with what follows it.
 #include <torch/torch.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "common/base/error.h"
 #include "common/cache/cache.h"
 #include "common/cache/manifest.h"
 #include "common/cache/writer.h"
+#include "common/image/scan.h"
 #include "common/inspect/break_even.h"
 #include "tests/extract/fixture.h"
+#include "tools/commands/cache/teacher/estimate_images.h"
 
 using namespace vitrine;
 using namespace vitrine::testing;
@@ -159,19 +163,26 @@ TEST_CASE("estimate tells bytes as they come out, leaves no file behind, and add
   CHECK(std::filesystem::is_empty(scratch));
   CHECK(json["views"] == 160);  // 15 images are two groups of 8
   CHECK(json["sampled_views"] == 16);
+  CHECK(json["images"] == 15);
+  CHECK(json["images_counted_by"] == "listing");
+  CHECK(json["images_read"] == 15);
   REQUIRE(json["tracks"].size() == 4);
-  double bytes = 0;
+  double bytes = json["recipes"]["bytes"].get<double>() + json["index_and_bases_bytes"].get<double>();
   for (const auto& track : json["tracks"]) {
     CHECK(track["bytes_per_view"].get<double>() > 0);
     bytes += track["bytes"].get<double>();
   }
   CHECK(json["bytes"].get<double>() == doctest::Approx(bytes));
   // Really: two passes of 16 views, of which the sample is one.
-  double really = 0;
-  for (const auto& [name, file] : fixture.files("cache"))
-    if (name.ends_with(".h5") && name.starts_with("small.") && !name.ends_with("basis.h5"))
-      really += static_cast<double>(file.size()) / 32;
-  CHECK(json["bytes_per_view"].get<double>() == doctest::Approx(really).epsilon(0.1));
+  double targets = 0, recipes = 0, rest = 0;
+  for (const auto& [name, file] : fixture.files("cache")) {
+    if (name.ends_with(kManifestName)) continue;
+    const bool once = name == "index.h5" || name.ends_with("/basis.h5") || name.ends_with(".json");
+    (once ? rest : name.starts_with("recipes/") ? recipes : targets) += static_cast<double>(file.size());
+  }
+  CHECK(json["bytes_per_view"].get<double>() == doctest::Approx((targets + recipes) / 32).epsilon(0.1));
+  CHECK(json["recipes"]["bytes_per_view"].get<double>() == doctest::Approx(recipes / 32).epsilon(0.1));
+  CHECK(json["index_and_bases_bytes"].get<double>() == doctest::Approx(rest).epsilon(0.05));
   const auto& seconds = json["seconds_per_view"];
   // The fixture keeps transformed features, so a basis is made first, of all 16 views of a pass.
   const double calibration = json["calibration_seconds"];
@@ -191,8 +202,49 @@ TEST_CASE("estimate tells bytes as they come out, leaves no file behind, and add
   const CommandResult words = run(command);
   CHECK(words.exit_code == 0);
   CHECK(words.output.find("break-even: ") != std::string::npos);
+  CHECK(words.output.find("15 images by listing the folders; 15 of them were read") != std::string::npos);
+  const auto known = json_of(command + " --groups 1 --set cache=" + (fixture.root / "cache").string(), 0);
+  CHECK(known["images_counted_by"] == "index");
+  CHECK(known["images"] == 15);
+  CHECK(known["images_read"] == 8);
+  CHECK(known["views"] == 160);
   CHECK(run(executable("vitrine-cache") + " estimate" + quoted(fixture.root / "none.toml")).exit_code == 2);
   CHECK(run(command + " --set images=/nowhere").exit_code == 2);
+}
+
+TEST_CASE("an estimate counts all images and reads those of its sample") {
+  const ExtractFixture fixture;
+  const ImageIndex whole = scan_image_folder(fixture.images, nullptr);
+  write_whole(fixture.images / "bee" / "notes.txt", "not an image");
+  const auto read = [&](const ImageIndex& index) {
+    std::size_t count = 0;
+    for (const ImageEntry& entry : index.images) count += std::ranges::find(whole.images, entry) != whole.images.end();
+    return count;
+  };
+  const EstimateImages all = estimate_images(fixture.images, {}, 100, 3);
+  CHECK(*all.sample == whole);
+  CHECK(*all.all == whole);
+  CHECK(all.unreadable == 1);
+  CHECK(!all.indexed);
+
+  const EstimateImages some = estimate_images(fixture.images, {}, 4, 3);
+  CHECK(some.sample->images.size() == 4);
+  CHECK(read(*some.sample) == 4);
+  CHECK(read(*some.all) == 4);  // the others are guessed
+  CHECK(some.all->classes == whole.classes);
+  CHECK(some.all->images.size() >= 12);
+  CHECK(some.all->images.size() <= 16);
+  for (const ImageEntry& entry : some.all->images) CHECK(entry.height * entry.width > 0);
+
+  REQUIRE(fixture.extract("cache").exit_code == 0);
+  const EstimateImages known = estimate_images("/nowhere", fixture.root / "cache", 4, 3);
+  CHECK(known.indexed);
+  CHECK(*known.all == whole);
+  CHECK(read(*known.sample) == 4);
+
+  const std::filesystem::path empty = fixture.root / "empty";
+  for (const char* name : {"a", "b"}) write_whole(empty / name / "notes.txt", "not an image");
+  CHECK_THROWS_AS(estimate_images(empty, {}, 4, 3), Error);
 }
 
 TEST_CASE("the break-even is where both sides cost the same, or never") {

@@ -6,26 +6,24 @@
 
 #include <CLI/CLI.hpp>
 #include <chrono>
-#include <cmath>
 #include <iostream>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <thread>
 
 #include "common/base/error.h"
+#include "common/base/philox.h"
 #include "common/base/progress.h"
 #include "common/base/temporary.h"
 #include "common/cache/cache.h"
 #include "common/cache/writer.h"
 #include "common/config/config.h"
-#include "common/image/scan.h"
-#include "common/inspect/break_even.h"
 #include "common/teacher/calibrate.h"
 #include "common/teacher/one_thread_each.h"
 #include "extract/extractor.h"
 #include "extract/options.h"
 #include "tools/commands/cache/command.h"
-#include "tools/commands/cache/words.h"
+#include "tools/commands/cache/estimate_report.h"
+#include "tools/commands/cache/teacher/estimate_images.h"
 
 namespace vitrine {
 namespace {
@@ -43,29 +41,6 @@ struct Request {
   std::uint32_t groups = 0;
   double epochs = 0;
   bool json = false;
-};
-
-struct TrackBytes {
-  std::string track, form;
-  double a_view = 0;
-};
-
-struct Estimate {
-  std::uint64_t images = 0, views_a_pass = 0, sampled = 0;
-  std::uint32_t passes = 0, workers = 0;
-  std::vector<TrackBytes> tracks;
-  double decode = 0, read_one_core = 0;  // seconds a view: of all workers, of one core
-  ViewCosts costs;
-
-  double bytes_a_view() const {
-    double bytes = 0;
-    for (const TrackBytes& track : tracks) bytes += track.a_view;
-    return bytes;
-  }
-  double views() const { return static_cast<double>(views_a_pass) * passes; }
-  double calibration() const { return costs.calibration * static_cast<double>(views_a_pass); }  // seconds
-  double seconds() const { return calibration() + costs.extraction * views(); }
-  std::optional<double> break_even() const { return break_even_epochs(costs, passes); }
 };
 
 // Runs body(0..count) on `workers` threads and returns the seconds an item took, all workers busy.
@@ -102,6 +77,25 @@ double bytes_a_view(const TrackReader& reader, std::uint64_t sampled, std::uint6
          static_cast<double>(shard.file_bytes() - frames) / static_cast<double>(shard_views);
 }
 
+// Zero for one that is not there.
+double bytes_of(const fs::path& file) {
+  std::error_code none;
+  const std::uint64_t bytes = fs::file_size(file, none);
+  return none ? 0 : static_cast<double>(bytes);
+}
+
+// What stands beside the tracks, written once to be weighed: the index, the plan, and a shard of recipes.
+void weigh_rest(const fs::path& directory, const Plan& whole, Estimate& estimate) {
+  create_cache(directory, whole.index(), whole);
+  for (const char* name : {"index.h5", "plan.json"}) estimate.once += bytes_of(directory / name);
+  const std::uint32_t groups = groups_in_shard(whole, 0);
+  std::vector<std::uint64_t> hashes(groups);
+  Stream draws(0, Purpose::kSample);
+  for (std::uint64_t& hash : hashes) hash = std::uint64_t{draws.bits()} << 32 | draws.bits();
+  estimate.recipes_a_view = static_cast<double>(write_recipes(directory, whole, 0, 0, hashes).bytes) /
+                            (static_cast<double>(groups) * whole.options().group);
+}
+
 void time_reading(const fs::path& directory, const Plan& plan, std::uint32_t groups, std::uint64_t shard_views,
                   Estimate& estimate) {
   constexpr double kLongEnough = 0.3;  // seconds
@@ -122,6 +116,7 @@ void time_reading(const fs::path& directory, const Plan& plan, std::uint32_t gro
     seconds += since(start) / static_cast<double>(views);
     estimate.tracks.push_back(
         {track.directory(), form_name(track.codec.form), bytes_a_view(reader, estimate.sampled, shard_views)});
+    for (const char* name : {"track.json", "basis.h5"}) estimate.once += bytes_of(directory / track.directory() / name);
   }
   estimate.read_one_core = seconds;
   estimate.costs.read = seconds / estimate.workers;
@@ -136,27 +131,32 @@ Estimate measure(const Request& request) {
   estimate.passes = options.passes;
   estimate.workers = options.workers > 0 ? options.workers : std::max(1u, std::thread::hardware_concurrency());
   const Teacher teacher(options.teacher, options.taps);
-  const auto index = std::make_shared<const ImageIndex>(scan_image_folder(options.folders(), nullptr));
-  estimate.images = index->images.size();
-  const Plan whole(index, options.plan);
+  const std::uint32_t asked = request.groups > 0 ? request.groups : std::max(4u, 2 * estimate.workers);
+  const EstimateImages images =
+      estimate_images(options.folders(), options.cache, std::size_t{asked} * options.plan.group, options.plan.seed);
+  estimate.images = images.all->images.size();
+  estimate.indexed = images.indexed;
+  estimate.read = images.sample->images.size();
+  estimate.unreadable = images.unreadable;
+  const Plan whole(images.all, options.plan);
   estimate.views_a_pass = std::uint64_t{whole.groups_per_pass()} * options.plan.group;
 
-  // One shard of the sample's groups; how many groups a shard has changes little, and bytes_a_view() allows for it.
-  const std::uint64_t shard_views =
-      std::uint64_t{std::min(options.plan.shard_groups, whole.groups_per_pass())} * options.plan.group;
-  const std::uint32_t asked = request.groups > 0 ? request.groups : std::max(4u, 2 * estimate.workers);
-  options.plan.shard_groups = std::min(asked, whole.groups_per_pass());
-  const Plan plan(index, options.plan);
-  const std::uint32_t groups = groups_in_shard(plan, 0);
+  // The sample is one shard; how many groups a shard has changes little, and bytes_a_view() allows for it.
+  const std::uint64_t shard_views = std::uint64_t{groups_in_shard(whole, 0)} * options.plan.group;
+  const std::uint32_t groups = Plan(images.sample, options.plan).groups_per_pass();
+  options.plan.shard_groups = groups;
+  const Plan plan(images.sample, options.plan);
   estimate.sampled = std::uint64_t{groups} * options.plan.group;
-  const ViewMaker maker(options.folders(), index, options.plan.image_size);
+  const ViewMaker maker(options.folders(), images.sample, options.plan.image_size);
   const std::vector<TrackInfo> tracks = teacher.tracks(plan);
   note(text("estimate: ", groups, " groups of ", options.plan.group, " views on ", estimate.workers, " workers"));
   const tbb::global_control threads(tbb::global_control::max_allowed_parallelism, std::max(2u, estimate.workers));
   time_stages(teacher, maker, plan, groups, estimate);
 
   const TemporaryDirectory scratch(request.scratch.empty() ? fs::temp_directory_path() : fs::path(request.scratch));
-  create_cache(scratch.path(), *index, plan);
+  weigh_rest(scratch / "rest", whole, estimate);
+  const fs::path cache = scratch / "cache";
+  create_cache(cache, plan.index(), plan);
   // A basis of the sample's views alone: it is fitted a little too well to be fair, by less than the groups differ. It
   // takes the pictures and the teacher's time for each view, and something once for eigenvectors, which is not scaled
   // up.
@@ -171,90 +171,24 @@ Estimate measure(const Request& request) {
         static_cast<double>(std::min<std::uint64_t>(options.taps.calibration_views, estimate.views_a_pass));
     estimate.costs.calibration = (a_view * views + rest) / static_cast<double>(estimate.views_a_pass);
   }
-  for (std::size_t t = 0; t < tracks.size(); ++t) create_track(scratch.path(), ready.tracks[t], ready.bases[t].get());
+  for (std::size_t t = 0; t < tracks.size(); ++t) create_track(cache, ready.tracks[t], ready.bases[t].get());
   const std::atomic<bool> never{false};
   const ShardKey shard{0, 0};
   const auto start = Clock::now();
-  Extractor(scratch.path(), plan, teacher, maker, std::move(ready), {}, estimate.workers)
-      .run(std::span(&shard, 1), never);
+  Extractor(cache, plan, teacher, maker, std::move(ready), {}, estimate.workers).run(std::span(&shard, 1), never);
   estimate.costs.extraction = since(start) / static_cast<double>(estimate.sampled);
-  time_reading(scratch.path(), plan, groups, shard_views, estimate);
+  time_reading(cache, plan, groups, shard_views, estimate);
   return estimate;
-}
-
-void print_json(const Request& request, const Estimate& e) {
-  nlohmann::ordered_json out;
-  out["images"] = e.images;
-  out["passes"] = e.passes;
-  out["views"] = static_cast<std::uint64_t>(e.views());
-  out["sampled_views"] = e.sampled;
-  out["workers"] = e.workers;
-  out["tracks"] = nlohmann::ordered_json::array();
-  for (const TrackBytes& track : e.tracks)
-    out["tracks"].push_back({{"track", track.track},
-                             {"form", track.form},
-                             {"bytes_per_view", track.a_view},
-                             {"bytes", track.a_view * e.views()}});
-  out["bytes_per_view"] = e.bytes_a_view();
-  out["bytes"] = e.bytes_a_view() * e.views();
-  out["calibration_seconds"] = e.calibration();
-  out["hours"] = e.seconds() / 3600;
-  out["seconds_per_view"] = {
-      {"decode", e.decode}, {"teacher", e.costs.live}, {"extraction", e.costs.extraction}, {"read", e.costs.read}};
-  out["write_bytes_per_second"] = e.bytes_a_view() / e.costs.extraction;
-  out["read_views_per_second_one_core"] = 1 / e.read_one_core;
-  const auto epochs = e.break_even();
-  out["break_even_epochs"] = epochs ? nlohmann::ordered_json(*epochs) : nlohmann::ordered_json();
-  if (request.epochs > 0)
-    out["break_even_students"] = epochs ? nlohmann::ordered_json(*epochs / request.epochs) : nlohmann::ordered_json();
-  std::cout << out.dump(2) << '\n';
-}
-
-std::string rate(double seconds) {
-  const double views = 1 / seconds;
-  return (views < 100 ? number_words(views) : human_count(static_cast<std::uint64_t>(std::llround(views)))) +
-         " views/s";
-}
-
-void print_words(const Request& request, const Estimate& e) {
-  std::vector<std::vector<std::string>> rows{
-      {"track", "form", "bytes a view", "a pass", text("all ", e.passes, " passes")}};
-  const auto add = [&](const std::string& track, const std::string& form, double a_view) {
-    rows.push_back({track, form, human_bytes(a_view), human_bytes(a_view * static_cast<double>(e.views_a_pass)),
-                    human_bytes(a_view * e.views())});
-  };
-  for (const TrackBytes& track : e.tracks) add(track.track, track.form, track.a_view);
-  add("all", "", e.bytes_a_view());
-  print_table(rows);
-  std::cout << "extraction: " << human_time(e.costs.extraction * e.views()) << " for "
-            << human_count(static_cast<std::uint64_t>(e.views())) << " views at " << rate(e.costs.extraction)
-            << " (pictures alone " << rate(e.decode) << ", the teacher alone " << rate(e.costs.live) << "), writing "
-            << human_bytes(e.bytes_a_view() / e.costs.extraction) << "/s";
-  if (e.calibration() > 0) std::cout << "; " << human_time(e.calibration()) << " of it calibration";
-  std::cout << "\n"
-            << "reading: " << rate(e.read_one_core) << " on one core, decoded, "
-            << human_bytes(e.bytes_a_view() / e.read_one_core) << "/s of the files\n";
-  const auto epochs = e.break_even();
-  if (!epochs) {
-    std::cout << "break-even: never; on this machine the teacher gives a view's targets in "
-              << number_words(1e6 * e.costs.live) << " us and the cache in " << number_words(1e6 * e.costs.read)
-              << " us: train with the live teacher\n";
-    return;
-  }
-  std::cout << "break-even: the cache is cheaper than a live teacher from "
-            << human_count(static_cast<std::uint64_t>(std::ceil(*epochs)))
-            << " epochs on, of one student or of several together";
-  if (request.epochs > 0)
-    std::cout << " (" << number_words(*epochs / request.epochs) << " students of " << number_words(request.epochs)
-              << " epochs)";
-  std::cout << "\n";
 }
 
 int estimate_command(const Request& request) {
   if (!request.scratch.empty() && !fs::is_directory(request.scratch))
     fail("--scratch ", request.scratch, ": is not a directory");
   const Estimate estimate = measure(request);
-  request.json ? print_json(request, estimate) : print_words(request, estimate);
+  if (request.json)
+    std::cout << estimate_json(estimate, request.epochs).dump(2) << '\n';
+  else
+    print_estimate(estimate, request.epochs);
   return 0;
 }
 
@@ -278,6 +212,8 @@ void add_estimate(CLI::App& app, Body& chosen) {
       "system's temporary one");
   command->add_flag("--json", request->json, "print JSON, for programs");
   command->footer(
+      "Images are counted by the index of the configuration's cache, where it has one, and else by listing them; only\n"
+      "those of the sample are read.\n"
       "The break-even compares, for V views a pass, P passes and n epochs, P V extraction + n V read (the cache),\n"
       "with calibration before it, with n V live (the teacher's forward in every epoch): n = (P extraction +\n"
       "calibration / V) / (live - read), never when live <= read.\n"

@@ -1,0 +1,49 @@
+// What an extraction would take, and how it is told.
+#ifndef VITRINE_TOOLS_COMMANDS_CACHE_ESTIMATE_REPORT_H_
+#define VITRINE_TOOLS_COMMANDS_CACHE_ESTIMATE_REPORT_H_
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/inspect/break_even.h"
+
+namespace vitrine {
+
+struct TrackBytes {
+  std::string track, form;
+  double a_view = 0;
+};
+
+struct Estimate {
+  std::uint64_t images = 0;      ///< counted: in the cache's index, or files listed less the share that is no image
+  bool indexed = false;          ///< the former
+  std::uint64_t read = 0;        ///< images that the sample reads
+  std::uint64_t unreadable = 0;  ///< files that were read for it and are no image
+  std::uint64_t views_a_pass = 0, sampled = 0;
+  std::uint32_t passes = 0, workers = 0;
+  std::vector<TrackBytes> tracks;
+  double recipes_a_view = 0;             ///< bytes
+  double once = 0;                       ///< bytes: index, plan, settings and bases
+  double decode = 0, read_one_core = 0;  ///< seconds a view: of all workers, of one core
+  ViewCosts costs;
+
+  double targets_a_view() const;  ///< bytes of all tracks
+  double bytes_a_view() const { return targets_a_view() + recipes_a_view; }
+  double views() const { return static_cast<double>(views_a_pass) * passes; }
+  double bytes() const { return bytes_a_view() * views() + once; }
+  double calibration() const { return costs.calibration * static_cast<double>(views_a_pass); }  ///< seconds
+  double seconds() const { return calibration() + costs.extraction * views(); }
+  std::optional<double> break_even() const { return break_even_epochs(costs, passes); }
+};
+
+/// `epochs`: of one student, to tell the break-even in students too; 0: not told.
+nlohmann::ordered_json estimate_json(const Estimate& estimate, double epochs);
+/// On standard output.
+void print_estimate(const Estimate& estimate, double epochs);
+
+}  // namespace vitrine
+
+#endif  // VITRINE_TOOLS_COMMANDS_CACHE_ESTIMATE_REPORT_H_
