@@ -34,6 +34,41 @@ CommandResult run_named(std::string command, const ExtractFixture& fixture) {
   return run(command);
 }
 
+// Every shard of a track again, with what `change` makes of its settings and values; whole files, and no shards.json.
+template <class Change>
+void rewrite(const std::filesystem::path& directory, const std::string& name, const Change& change) {
+  const Cache cache(directory);
+  const TrackReader reader(cache, cache.track(name));
+  TrackInfo track = reader.track();
+  TrackReader::Scratch scratch;
+  const std::uint32_t views = cache.plan().options().group;
+  std::vector<float> values(track.view_values() * views);
+  for (std::uint32_t pass = 0; pass < 2; ++pass)
+    for (std::uint32_t shard = 0; shard < 2; ++shard) {  // of one group each
+      reader.read({pass, shard}, scratch, values);
+      change(track, values);
+      const std::vector<std::vector<Array>> groups{reader.codec().encode(values, views)};
+      write_shard(directory, track, cache.plan(), pass, shard, groups);
+    }
+  write_whole(directory / track.directory() / "track.json", track.json());
+  std::filesystem::remove(directory / track.directory() / kManifestName);
+}
+
+// Lets the fixture's teacher look at some positions more than at others: its random weights give nearly even maps,
+// which 8 bits hold as their mean.
+void sharpen(const ExtractFixture& fixture) {
+  Tensors weights = load_safetensors(fixture.weights);
+  for (auto& [name, tensor] : weights)
+    if (name.ends_with("attn.qkv.weight")) tensor = tensor * 20;
+  save_safetensors(fixture.weights, weights);
+}
+
+void take_mean(const TrackInfo&, std::vector<float>& values) {
+  double mean = 0;
+  for (const float x : values) mean += x / static_cast<double>(values.size());
+  std::ranges::fill(values, static_cast<float>(mean));
+}
+
 nlohmann::json json_of(const std::string& command, int exit_code) {
   const CommandResult result = run("( " + command + " --json 2> /dev/null )");
   CAPTURE(result.output);
@@ -53,8 +88,10 @@ TEST_CASE("the teacher asked again gives what the cache holds, bit for bit on th
     CHECK(track["groups"] == 2);  // 9 views are two groups of 8
     CHECK(track["identical_groups"] == 2);
     CHECK(track["beyond"] == false);
+    CHECK(track["verdict"] == "within");
     CHECK(track["worst_error"].get<double>() > 0);  // against values that no codec has seen
     CHECK(track["worst_error"].get<double>() < track["bound"].get<double>());
+    CHECK(track["difference"] == 0);
   }
   const CommandResult words = run(deep(fixture, fixture.weights) + " --track logits");
   CHECK(words.exit_code == 0);
@@ -64,22 +101,93 @@ TEST_CASE("the teacher asked again gives what the cache holds, bit for bit on th
 
 TEST_CASE("whole files with targets that the teacher does not give are found") {
   const ExtractFixture fixture;
+  sharpen(fixture);
   REQUIRE(fixture.extract("cache").exit_code == 0);
   const std::filesystem::path directory = fixture.root / "cache";
-  {
-    const Cache cache(directory);
-    const TrackInfo& track = cache.track("logits");
-    const std::vector<float> zeros(track.view_values() * 8, 0.f);
-    const std::vector<std::vector<Array>> groups{make_codec(track.codec, track.shape)->encode(zeros, 8)};
-    for (std::uint32_t pass = 0; pass < 2; ++pass)
-      for (std::uint32_t shard = 0; shard < 2; ++shard)
-        write_shard(directory, track, cache.plan(), pass, shard, groups);
-    std::filesystem::remove(directory / track.directory() / kManifestName);
-  }
+  rewrite(directory, "logits", [](const TrackInfo&, std::vector<float>& values) { std::ranges::fill(values, 0.f); });
+  rewrite(directory, "attention.1", take_mean);
   CHECK(run(executable("vitrine-cache") + " verify" + quoted(directory)).exit_code == 0);
   const auto json = json_of(deep(fixture, fixture.weights), 1);
-  for (const auto& track : json["deep"])
-    CHECK(track["beyond"] == track["track"].get<std::string>().ends_with("/logits"));
+  for (const auto& track : json["deep"]) {
+    CAPTURE(track.dump());
+    CHECK(track["beyond"] == (track["track"].get<std::string>().find("features") == std::string::npos));
+    CHECK(track["verdict"] == (track["beyond"] ? "beyond" : "within"));
+    CHECK(track.contains("why") == track["beyond"].get<bool>());
+  }
+}
+
+TEST_CASE("recoded tracks are held against what their codecs make together") {
+  const ExtractFixture fixture;
+  REQUIRE(fixture.extract("cache").exit_code == 0);
+  const std::filesystem::path to = fixture.root / "to";
+  const auto recode = [&](const std::string& track, const std::string& form) {
+    const CommandResult result = run(executable("vitrine-cache") + " recode" + quoted(fixture.root / "cache") +
+                                     " --from " + track + " --to" + quoted(to) + " --form " + form);
+    CAPTURE(result.output);
+    REQUIRE(result.exit_code == 0);
+  };
+  recode("features.1", "fp16");
+  recode("logits", "int8");
+  recode("attention.1", "fp32");
+  const std::string command = executable("vitrine-cache") + " verify" + quoted(to) + " --deep 9 --images" +
+                              quoted(fixture.images) + " --weights" + quoted(fixture.weights);
+  for (const auto& track : json_of(command, 0)["deep"]) {
+    CAPTURE(track.dump());
+    CHECK(track["verdict"] == "within");
+    // The basis of the transform stayed with the source; the other codecs can be had again.
+    const bool transformed = track["track"].get<std::string>().ends_with("features.1");
+    CHECK(track["identical_groups"] == (transformed ? 0 : 2));
+    CHECK(track.contains("tolerance") == !transformed);
+    if (transformed) CHECK(track["bound"].get<double>() > 0.01);
+    if (transformed) CHECK(track["bound"].get<double>() < 0.05);
+  }
+  rewrite(to, "features.1", take_mean);
+  for (const auto& track : json_of(command, 1)["deep"])
+    CHECK(track["beyond"] == track["track"].get<std::string>().ends_with("features.1"));
+
+  // A provenance that says what nobody knows: compared, and no verdict.
+  rewrite(to, "logits", [](TrackInfo& track, std::vector<float>&) { track.provenance["recoded_from"] = "wavelets"; });
+  const CommandResult words = run(command + " --track logits");
+  CAPTURE(words.output);
+  CHECK(words.exit_code == 0);
+  CHECK(words.output.find("no verdict") != std::string::npos);
+  CHECK(words.output.find("recoded_from \"wavelets\"") != std::string::npos);
+}
+
+TEST_CASE("what is damaged is left out when the teacher is asked, and that is said") {
+  const ExtractFixture fixture;
+  REQUIRE(fixture.extract("cache").exit_code == 0);
+  const std::filesystem::path directory = fixture.root / "cache";
+  const auto directory_of = [&](const std::string& name) { return Cache(directory).track(name).directory(); };
+  const std::string logits = directory_of("logits"), features = directory_of("features.0"),
+                    attention = directory_of("attention.1");
+  const auto damage = [&](const std::string& file) {
+    std::string bytes = read_whole(directory / file);
+    bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 1);
+    write_whole(directory / file, bytes);
+  };
+  write_whole(directory / logits / kManifestName, "[]");
+  damage(logits + "/00000.h5");
+  damage(features + "/basis.h5");
+  write_whole(directory / attention / "track.json", "{");
+  const auto json = json_of(deep(fixture, fixture.weights), 1);
+  REQUIRE(json["deep"].size() == 4);
+  for (const auto& track : json["deep"]) {
+    CAPTURE(track.dump());
+    const bool unfit = track["track"] == features || track["track"] == attention;
+    CHECK(track["verdict"] == (unfit ? "not run" : "within"));
+    CHECK(track["groups"] == (unfit ? 0 : 2));
+    if (unfit) CHECK(!track["why"].get<std::string>().empty());
+  }
+  CommandResult words = run(deep(fixture, fixture.weights));
+  CHECK(words.exit_code == 1);
+  CHECK(words.output.find("deep: " + attention + ": not run, because track.json ") != std::string::npos);
+
+  write_whole(directory / "plan.json", "{}");
+  words = run(deep(fixture, fixture.weights));
+  CHECK(words.exit_code == 1);
+  CHECK(words.output.find("deep: not run, because plan.json ") != std::string::npos);
+  CHECK(json_of(deep(fixture, fixture.weights), 1)["deep_not_run"].get<std::string>().starts_with("plan.json "));
 }
 
 TEST_CASE("other weights, other images and missing arguments of --deep are refused") {
@@ -94,6 +202,14 @@ TEST_CASE("other weights, other images and missing arguments of --deep are refus
   CHECK(weights.output.find("SHA-256") != std::string::npos);
   const std::string verify = executable("vitrine-cache") + " verify" + quoted(fixture.root / "cache");
   CHECK(run(verify + " --deep 4").exit_code == 2);
+  const std::string with = " --images" + quoted(fixture.images) + " --weights" + quoted(fixture.weights);
+  for (const char* views : {"-1", "0", "18446744073709551615", "nine"}) {
+    const CommandResult range = run(verify + with + " --deep " + views);
+    CAPTURE(range.output);
+    CHECK(range.exit_code == 2);
+    CHECK(range.output.find("--deep") != std::string::npos);
+    CHECK(range.output.find(views) != std::string::npos);
+  }
   CHECK(run(verify + " --weights" + quoted(fixture.weights)).exit_code == 2);
 }
 

@@ -11,35 +11,49 @@
 
 #include "common/cache/cache.h"
 #include "common/image/folders.h"
+#include "common/inspect/finding.h"
 
 namespace vitrine {
 
 struct DeepRequest {
-  std::uint64_t views = 0;  ///< a sample of so many views, rounded up to whole groups
+  std::uint64_t views = 0;  ///< a sample of so many views of each track, rounded up to whole groups
   ImageFolders images;
   std::filesystem::path weights;
   std::string device;               ///< empty: the kind that the cache was made on
   std::vector<std::string> tracks;  ///< as in VerifyOptions
+  std::vector<Finding> findings;    ///< what verification found: damaged shards and tracks are not asked about
 };
 
-/// What was found for one track.
+enum class Verdict : std::uint8_t {
+  kWithin,  ///< the track holds what the teacher gives
+  kBeyond,  ///< it does not
+  kNone,    ///< compared, but nothing can be said
+  kNotRun   ///< not compared
+};
+/// "within", "beyond", "none", "not run".
+const char* verdict_name(Verdict verdict);
+
+/// What was found for one track. Figures are those of the group that is farthest from what it may be (deep_values.h
+/// says what they are); zero where nothing was compared.
 struct DeepResult {
   std::string track;  ///< its directory
+  Verdict verdict = Verdict::kNotRun;
+  std::string why;  ///< of every verdict but kWithin
   std::uint64_t groups = 0, views = 0;
-  std::uint64_t identical = 0;  ///< groups that are bit for bit what the codec makes of the teacher's outputs now
-  double worst_error = 0;  ///< the largest share Σ|x' − x|² / Σ|x − x̄|² of a group; x: the teacher's values now
-  double bound = 0;        ///< that worst_error may have
-  nlohmann::ordered_json loss;  ///< mean and worst figures, as CodecLoss gives them
-  bool beyond() const { return worst_error > bound; }
+  std::uint64_t identical = 0;  ///< groups that are bit for bit what the codecs make of the teacher's outputs now
+  double error = 0, bound = 0;  ///< of stored values against the teacher's
+  double difference = 0, tolerance = 0;  ///< against what the codecs make of the teacher's; tolerance 0: not judged
+  nlohmann::ordered_json loss = nlohmann::ordered_json::object();  ///< mean and worst figures, as CodecLoss gives them
 };
 
-/// Throws Error when the weights are not the track's, the images are not the cache's, or the provenance does not say
-/// how to run the teacher.
+/// One result a track, ascending by directory. Throws Error when the weights are not the track's, the images are not
+/// the cache's, or the provenance does not say how to run the teacher.
 using DeepCheck = std::function<std::vector<DeepResult>(const Cache& cache, const DeepRequest& request)>;
 
-/// The DeepCheck of this program. Views are taken from groups that all tracks of a teacher have, spread evenly. A group
-/// may be off by twice what the codec itself loses on the values of now, and by 1e-6 (bf16: 1e-3) in any case, since
-/// arithmetic differs between machines.
+/// The DeepCheck of this program. Each track's views are spread evenly over its undamaged shards. What is stored may
+/// differ from what the track's codecs make of the teacher's values now by as much as arithmetic differs between
+/// machines, and must keep the codec's own bound. After recoding from a transform, whose basis stayed with the source,
+/// the bounds of all codecs together are held against the teacher's values.
 std::vector<DeepResult> deep_check(const Cache& cache, const DeepRequest& request);
 
 }  // namespace vitrine

@@ -32,29 +32,70 @@ void check_request(const Request& request) {
     fail("--weights is for --deep N, which says how many views to ask the teacher for");
 }
 
+// A damaged index or plan, without which no view can be made again.
+const Finding* stops_deep(const std::vector<Finding>& findings) {
+  const auto found = std::ranges::find_if(
+      findings, [](const Finding& finding) { return finding.file == "index.h5" || finding.file == "plan.json"; });
+  return found == findings.end() ? nullptr : &*found;
+}
+
+struct Deep {
+  std::vector<DeepResult> results;
+  std::string not_run;  // why; empty when it was
+};
+
+Deep run_deep(const Request& request, const std::vector<Finding>& findings) {
+  if (const Finding* damage = stops_deep(findings)) return {{}, text(damage->file, " ", damage->what)};
+  DeepRequest ask = request.deep;
+  ask.images = {request.options.images, request.options.unlabelled};
+  ask.tracks = request.options.tracks;
+  ask.findings = findings;
+  return {request.deep_check(Cache(request.directory), ask), ""};
+}
+
 nlohmann::ordered_json deep_json(const std::vector<DeepResult>& results) {
   nlohmann::ordered_json out = nlohmann::ordered_json::array();
-  for (const DeepResult& result : results)
-    out.push_back({{"track", result.track},
-                   {"groups", result.groups},
-                   {"views", result.views},
-                   {"identical_groups", result.identical},
-                   {"worst_error", result.worst_error},
-                   {"bound", result.bound},
-                   {"beyond", result.beyond()},
-                   {"loss", result.loss}});
+  for (const DeepResult& result : results) {
+    nlohmann::ordered_json entry;
+    entry["track"] = result.track;
+    entry["verdict"] = verdict_name(result.verdict);
+    if (!result.why.empty()) entry["why"] = result.why;
+    entry["beyond"] = result.verdict == Verdict::kBeyond;
+    entry["groups"] = result.groups;
+    entry["views"] = result.views;
+    if (result.verdict != Verdict::kNotRun) {
+      entry["identical_groups"] = result.identical;
+      entry["worst_error"] = result.error;
+      entry["bound"] = result.bound;
+      if (result.tolerance > 0) entry["difference"] = result.difference, entry["tolerance"] = result.tolerance;
+      entry["loss"] = result.loss;
+    }
+    out.push_back(std::move(entry));
+  }
   return out;
 }
 
-void print_deep(const std::vector<DeepResult>& results) {
-  if (results.empty()) return;
-  std::vector<std::vector<std::string>> rows{
-      {"asked again", "views", "identical groups", "worst error", "bound", "", "against the teacher's values now"}};
-  for (const DeepResult& result : results)
+void print_deep(const Deep& deep) {
+  if (!deep.not_run.empty()) std::cout << "deep: not run, because " << deep.not_run << '\n';
+  std::vector<std::vector<std::string>> rows{{"asked again", "views", "identical groups", "difference", "tolerated",
+                                              "error", "bound", "", "against the teacher's values now"}};
+  for (const DeepResult& result : deep.results) {
+    if (result.verdict == Verdict::kNotRun) continue;
+    const bool judged = result.tolerance > 0;
     rows.push_back({result.track, human_count(result.views), text(result.identical, " of ", result.groups),
-                    number_words(result.worst_error), number_words(result.bound), result.beyond() ? "BEYOND" : "within",
+                    judged ? number_words(result.difference) : "", judged ? number_words(result.tolerance) : "",
+                    number_words(result.error), number_words(result.bound),
+                    result.verdict == Verdict::kBeyond   ? "BEYOND"
+                    : result.verdict == Verdict::kWithin ? "within"
+                                                         : "no verdict",
                     loss_words(result.loss)});
-  print_table(rows);
+  }
+  if (rows.size() > 1) print_table(rows);
+  for (const DeepResult& result : deep.results)
+    if (result.verdict == Verdict::kNotRun)
+      std::cout << "deep: " << result.track << ": not run, because " << result.why << '\n';
+    else if (!result.why.empty())
+      std::cout << "deep: " << result.track << ": " << result.why << '\n';
 }
 
 nlohmann::ordered_json incomplete_json(const std::vector<IncompletePass>& incomplete) {
@@ -94,15 +135,10 @@ std::string verdict_words(const VerifyReport& report) {
 int verify(const Request& request) {
   check_request(request);
   const VerifyReport report = verify_cache(request.directory, request.options);
-  std::vector<DeepResult> deep;
-  // What is damaged is not worth asking about.
-  if (request.deep.views > 0 && report.findings.empty()) {
-    DeepRequest ask = request.deep;
-    ask.images = {request.options.images, request.options.unlabelled};
-    ask.tracks = request.options.tracks;
-    deep = request.deep_check(Cache(request.directory), ask);
-  }
-  const bool beyond = std::ranges::any_of(deep, &DeepResult::beyond);
+  Deep deep;
+  if (request.deep.views > 0) deep = run_deep(request, report.findings);
+  const bool beyond =
+      std::ranges::any_of(deep.results, [](const DeepResult& r) { return r.verdict == Verdict::kBeyond; });
   if (request.json) {
     nlohmann::ordered_json out;
     out["files"] = report.files;
@@ -112,7 +148,8 @@ int verify(const Request& request) {
     out["unlisted"] = report.unlisted;
     out["findings"] = findings_json(report.findings);
     out["incomplete"] = incomplete_json(report.incomplete);
-    if (request.deep.views > 0) out["deep"] = deep_json(deep);
+    if (request.deep.views > 0) out["deep"] = deep_json(deep.results);
+    if (!deep.not_run.empty()) out["deep_not_run"] = deep.not_run;
     std::cout << out.dump(2) << '\n';
   } else {
     print_findings(report.findings);
@@ -132,6 +169,20 @@ int verify(const Request& request) {
 
 }  // namespace
 
+const char* verdict_name(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::kWithin:
+      return "within";
+    case Verdict::kBeyond:
+      return "beyond";
+    case Verdict::kNone:
+      return "none";
+    case Verdict::kNotRun:
+      return "not run";
+  }
+  return "";
+}
+
 void add_verify(CLI::App& app, Body& chosen, DeepCheck deep) {
   const auto request = std::make_shared<Request>();
   request->deep_check = std::move(deep);
@@ -146,8 +197,10 @@ void add_verify(CLI::App& app, Body& chosen, DeepCheck deep) {
   command->add_option("--images", request->options.images, "the folder of images: makes a view of every group again");
   command->add_option("--unlabelled", request->options.unlabelled,
                       "the folder of its further images, which have no labels");
-  command->add_option("--deep", request->deep.views,
-                      "also run a sample of so many views (whole groups) through the teacher again");
+  command
+      ->add_option("--deep", request->deep.views,
+                   "also run a sample of so many views of each track (whole groups) through the teacher again")
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1'000'000'000}));
   command->add_option("--weights", request->deep.weights, "the teacher's weights, for --deep");
   command->add_option("--device", request->deep.device,
                       "for --deep: cpu, cuda or cuda:N; left out: the kind that made the cache");
@@ -155,8 +208,11 @@ void add_verify(CLI::App& app, Body& chosen, DeepCheck deep) {
       ->check(CLI::Range(0, 4096));
   command->add_flag("--json", request->json, "print JSON, for programs");
   command->footer(
-      "--deep takes the teacher's settings from the track's provenance. A group may be off by twice what its codec "
-      "loses.\n"
+      "--deep takes the teacher's settings from the track's provenance and leaves out what is damaged. A group may "
+      "differ\n"
+      "from what the track's codec makes of the teacher's values now by what arithmetic differs between machines, and "
+      "from\n"
+      "the values themselves by what the codec may lose.\n"
       "Exit codes: 0 all is well, 1 something is wrong (the table says what) or the teacher gives something else, 2 "
       "bad "
       "input.");

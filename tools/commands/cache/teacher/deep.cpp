@@ -5,144 +5,194 @@
 #include <torch/torch.h>
 
 #include <algorithm>
-#include <cmath>
 #include <map>
+#include <optional>
 #include <set>
 
 #include "common/base/error.h"
 #include "common/base/progress.h"
-#include "common/codec/loss.h"
-#include "common/codec/transform/basis.h"
+#include "common/cache/arithmetic.h"
+#include "common/cache/writer.h"
 #include "common/image/views.h"
 #include "common/teacher/one_thread_each.h"
 #include "common/teacher/reopen.h"
+#include "extract/mixed.h"
+#include "tools/commands/cache/teacher/deep_values.h"
 
 namespace vitrine {
 namespace {
 
-constexpr double kFloor = 1e-6, kFloor16 = 1e-3;
+namespace fs = std::filesystem;
 
-bool wanted(const TrackInfo& track, const std::vector<std::string>& words) {
+bool wanted(const std::string& directory, const std::vector<std::string>& words) {
   return words.empty() || std::ranges::any_of(words, [&](const std::string& word) {
-           return word == track.name() || word == track.directory();
+           return word == directory || word == fs::path(directory).filename();
          });
 }
 
-// Σ|x' − x|² / Σ|x − x̄|², with the mean over all values of the group.
-double relative_error(std::span<const float> x, std::span<const float> other) {
-  double mean = 0, energy = 0, error = 0;
-  for (const float value : x) mean += value;
-  mean /= static_cast<double>(x.size());
-  for (std::size_t i = 0; i < x.size(); ++i) {
-    energy += (x[i] - mean) * (x[i] - mean);
-    error += (static_cast<double>(other[i]) - x[i]) * (static_cast<double>(other[i]) - x[i]);
-  }
-  return energy > 0 ? error / energy : error;
+DeepResult not_run(const std::string& track, const std::string& why) {
+  DeepResult result;
+  result.track = track, result.why = why;
+  return result;
 }
 
-// Groups that every reader has, evenly spread; at most `count`.
-std::vector<GroupKey> sample(const Plan& plan, const std::vector<std::unique_ptr<const TrackReader>>& readers,
-                             std::uint64_t count) {
-  std::vector<GroupKey> all;
-  for (const std::uint64_t number : readers[0]->shelf().numbers()) {
-    if (!std::ranges::all_of(readers, [&](const auto& reader) { return reader->shelf().holds(number); })) continue;
-    const auto pass = static_cast<std::uint32_t>(number / plan.shards_per_pass());
-    const std::uint32_t first =
-        static_cast<std::uint32_t>(number % plan.shards_per_pass()) * plan.options().shard_groups;
-    for (std::uint32_t g = first; g < std::min(first + plan.options().shard_groups, plan.groups_per_pass()); ++g)
-      all.push_back({pass, g});
+// What verification found, as far as it matters here.
+class Damage {
+ public:
+  explicit Damage(const std::vector<Finding>& findings) {
+    for (const Finding& finding : findings) {
+      const fs::path file = finding.file;
+      files_.insert(finding.file);
+      if (file.filename() == "track.json" || file.filename() == "basis.h5")
+        tracks_.emplace(file.parent_path().generic_string(), text(file.filename().string(), " ", finding.what));
+    }
   }
-  count = std::min<std::uint64_t>(count, all.size());
-  std::vector<GroupKey> chosen;
-  for (std::uint64_t i = 0; i < count; ++i) chosen.push_back(all[(2 * i + 1) * all.size() / (2 * count)]);
-  return chosen;
-}
 
-// What one group of one track shows.
-struct GroupFigures {
-  bool identical = false;
-  double error = 0, bound = 0;
-  CodecLoss loss;
+  /// Tracks that cannot be read at all, and why.
+  const std::map<std::string, std::string>& tracks() const { return tracks_; }
+  bool at(const std::string& directory, std::uint64_t number) const {
+    return files_.contains(directory + "/" + shard_file_name(number)) ||
+           files_.contains("recipes/" + shard_file_name(number));
+  }
+
+ private:
+  std::set<std::string> files_;
+  std::map<std::string, std::string> tracks_;
 };
 
-GroupFigures compare(const TrackReader& reader, GroupKey key, std::uint32_t views, const std::vector<float>& now,
-                     double floor) {
-  const TrackInfo& track = reader.track();
-  TrackReader::Scratch scratch;
-  std::vector<float> stored(now.size()), through = now;
-  reader.read(key, scratch, stored);
-  through_codec(reader.codec(), views, through);
-  GroupFigures figures;
-  figures.identical = stored == through;
-  figures.error = relative_error(now, stored);
-  figures.bound = std::max(floor, 2 * relative_error(now, through));
-  figures.loss = measure_loss(track.kind, track.shape, views, now, stored,
-                              reader.basis() ? std::span<const float>(reader.basis()->mean) : std::span<const float>());
-  return figures;
+std::uint64_t shard_of(const Plan& plan, GroupKey key) {
+  return std::uint64_t{key.pass} * plan.shards_per_pass() + key.group / plan.options().shard_groups;
 }
 
-// One teacher's tracks over the groups of the sample.
-std::vector<DeepResult> run_teacher(const Cache& cache, const ReopenedTeacher& reopened, const ViewMaker& maker,
-                                    std::uint64_t groups) {
-  const Teacher teacher(reopened.teacher, reopened.taps);
-  const Plan& plan = cache.plan();
-  const std::uint32_t views = plan.options().group;
-  // In the order of the teacher's outputs.
-  std::vector<std::unique_ptr<const TrackReader>> readers;
-  for (const TrackInfo& output : teacher.tracks(plan)) {
-    const auto track =
-        std::ranges::find_if(reopened.tracks, [&](const TrackInfo* t) { return t->name() == output.name(); });
-    if ((*track)->shape != output.shape)
-      fail((*track)->directory(),
-           ": has another shape than the teacher's output; its provenance does not belong to it");
-    readers.push_back(std::make_unique<const TrackReader>(cache, **track));
+// Whether what made a shard, as it says itself or else its track does, is what runs now.
+bool same_arithmetic(const TrackReader& reader, std::uint64_t number, const std::map<std::string, std::string>& now) {
+  const ShardNotes notes = read_notes(Container(reader.shelf().directory() / shard_file_name(number)));
+  std::map<std::string, std::string> before = arithmetic_of(reader.track());
+  for (auto& [key, word] : before)
+    if (const auto made = notes.made_with.find(key); made != notes.made_with.end()) word = made->second;
+  return before == now;
+}
+
+// One of a teacher's tracks.
+class Asked {
+ public:
+  Asked(const Cache& cache, const TrackInfo& track, const Damage& damage)
+      : plan_(cache.plan()), reader_(cache, track), check_(track, reader_.codec(), reader_.basis().get()) {
+    for (const std::uint64_t number : reader_.shelf().numbers())
+      if (!damage.at(track.directory(), number) && cache.recipe_shelf().holds(number)) shards_.push_back(number);
   }
-  const std::vector<GroupKey> keys = sample(plan, readers, groups);
-  if (keys.empty())
-    fail(cache.directory().string(), ": the tracks of ", reopened.teacher.name,
-         " share no shard; nothing can be sampled");
-  const double floor = reopened.teacher.precision == "fp32" ? kFloor : kFloor16;
-  std::vector<std::vector<GroupFigures>> figures(keys.size(), std::vector<GroupFigures>(readers.size()));
+
+  // At most `count` groups of its undamaged shards, evenly spread.
+  std::vector<GroupKey> sample(std::uint64_t count) const {
+    std::vector<GroupKey> all, chosen;
+    for (const std::uint64_t number : shards_) {
+      const auto pass = static_cast<std::uint32_t>(number / plan_.shards_per_pass()),
+                 shard = static_cast<std::uint32_t>(number % plan_.shards_per_pass());
+      for (std::uint32_t g = 0; g < groups_in_shard(plan_, shard); ++g)
+        all.push_back({pass, shard * plan_.options().shard_groups + g});
+    }
+    count = std::min<std::uint64_t>(count, all.size());
+    for (std::uint64_t i = 0; i < count; ++i) chosen.push_back(all[(2 * i + 1) * all.size() / (2 * count)]);
+    return chosen;
+  }
+
+  // Before compare(): the groups of all the teacher's tracks, of which this one may lack some. `now`: the track as the
+  // teacher would make it here.
+  void expect(const std::vector<GroupKey>& keys, const TrackInfo& now) {
+    figures_.resize(keys.size());
+    for (const GroupKey key : keys) {
+      const std::uint64_t number = shard_of(plan_, key);
+      if (!std::ranges::binary_search(shards_, number) || arithmetic_.contains(number)) continue;
+      arithmetic_[number] =
+          arithmetic_distance(now.provenance.at("arithmetic"), same_arithmetic(reader_, number, arithmetic_of(now)));
+    }
+  }
+
+  // The i-th group expected; any thread.
+  void compare(std::size_t i, GroupKey key, const std::vector<float>& now) {
+    const auto arithmetic = arithmetic_.find(shard_of(plan_, key));
+    if (arithmetic == arithmetic_.end()) return;
+    TrackReader::Scratch scratch;
+    std::vector<float> stored(now.size());
+    reader_.read(key, scratch, stored);
+    figures_[i] = check_.compare(now, stored, plan_.options().group, arithmetic->second);
+  }
+
+  DeepResult result() const {
+    if (shards_.empty()) return not_run(reader_.track().directory(), "it has no undamaged shard with recipes");
+    DeepResult result;
+    result.track = reader_.track().directory();
+    CodecLoss loss;
+    ValueFigures worst;
+    for (const std::optional<ValueFigures>& group : figures_) {
+      if (!group) continue;
+      if (result.groups++ == 0 || group->excess() > worst.excess()) worst = *group;
+      result.identical += group->identical ? 1 : 0;
+      loss.add(group->loss);
+    }
+    result.views = result.groups * plan_.options().group;
+    result.error = worst.error, result.bound = worst.bound;
+    result.difference = worst.difference, result.tolerance = worst.tolerance;
+    result.loss = nlohmann::ordered_json::parse(loss.json());
+    result.verdict = !check_.no_verdict().empty() ? Verdict::kNone
+                     : worst.beyond()             ? Verdict::kBeyond
+                                                  : Verdict::kWithin;
+    result.why = !check_.no_verdict().empty() ? check_.no_verdict() : worst.why();
+    return result;
+  }
+
+ private:
+  const Plan& plan_;
+  TrackReader reader_;
+  ValueCheck check_;
+  std::vector<std::uint64_t> shards_;           // undamaged, ascending
+  std::map<std::uint64_t, double> arithmetic_;  // of shards that are asked about: arithmetic_distance()
+  std::vector<std::optional<ValueFigures>> figures_;
+};
+
+// The pictures of a group as the teacher saw them.
+std::vector<std::uint8_t> pictures_of(const Cache& cache, const ViewMaker& maker, GroupKey key, int size) {
+  const std::uint32_t views = cache.plan().options().group;
+  std::vector<std::uint8_t> pictures = maker.group(cache.recipes(key), size);
+  const std::size_t bytes = pictures.size() / views;
+  if (picture_hash(std::span(pictures).subspan(key.group % views * bytes, bytes)) != cache.picture_hash(key))
+    fail("pass ", key.pass, ", group ", key.group,
+         ": the images given make another picture than the teacher saw; give the folder that the cache was made from");
+  return pictures;
+}
+
+// One teacher's tracks over the groups of their samples.
+std::vector<DeepResult> run_teacher(const Cache& cache, const ReopenedTeacher& reopened, const ViewMaker& maker,
+                                    const Damage& damage, std::uint64_t groups) {
+  const Teacher teacher(reopened.teacher, reopened.taps);
+  const std::uint32_t views = cache.plan().options().group;
+  const std::vector<TrackInfo> outputs = teacher.tracks(cache.plan());
+  std::vector<std::unique_ptr<Asked>> tracks;  // in the order of the teacher's outputs
+  std::set<GroupKey> sampled;
+  for (const TrackInfo& output : outputs) {
+    const TrackInfo& track =
+        **std::ranges::find_if(reopened.tracks, [&](const TrackInfo* t) { return t->name() == output.name(); });
+    if (track.shape != output.shape)
+      fail(track.directory(), ": has another shape than the teacher's output; its provenance does not belong to it");
+    tracks.push_back(std::make_unique<Asked>(cache, track, damage));
+    const std::vector<GroupKey> own = tracks.back()->sample(groups);
+    sampled.insert(own.begin(), own.end());
+  }
+  const std::vector<GroupKey> keys(sampled.begin(), sampled.end());
+  for (std::size_t t = 0; t < tracks.size(); ++t) tracks[t]->expect(keys, outputs[t]);
   tbb::task_arena arena;
   const OneThreadEach one_thread_each(arena);
   Progress progress("teacher " + reopened.teacher.name, "views", keys.size() * views);
   arena.execute([&] {
     tbb::parallel_for(std::size_t{0}, keys.size(), [&](std::size_t i) {
-      const std::vector<std::uint8_t> pictures = maker.group(cache.recipes(keys[i]), teacher.image_size());
-      const std::size_t bytes = pictures.size() / views;
-      if (picture_hash(std::span(pictures).subspan(keys[i].group % views * bytes, bytes)) !=
-          cache.picture_hash(keys[i]))
-        fail("pass ", keys[i].pass, ", group ", keys[i].group,
-             ": the images given make another picture than the teacher saw; give the folder that the cache was made "
-             "from");
-      const std::vector<std::vector<float>> values = teacher.run(pictures, views);
-      for (std::size_t t = 0; t < readers.size(); ++t)
-        figures[i][t] = compare(*readers[t], keys[i], views, values[t], floor);
+      const auto values = teacher.run(pictures_of(cache, maker, keys[i], teacher.image_size()), views);
+      for (std::size_t t = 0; t < tracks.size(); ++t) tracks[t]->compare(i, keys[i], values[t]);
       progress.advance(views);
     });
   });
   progress.finish();
   std::vector<DeepResult> results;
-  for (std::size_t t = 0; t < readers.size(); ++t) {
-    const TrackInfo& track = readers[t]->track();
-    DeepResult result;
-    result.track = track.directory();
-    result.groups = keys.size(), result.views = keys.size() * views;
-    CodecLoss loss;
-    double worst_excess = -1;
-    for (const std::vector<GroupFigures>& group : figures) {
-      const GroupFigures& f = group[t];
-      result.identical += f.identical ? 1 : 0;
-      loss.add(f.loss);
-      // The group that is farthest from its own bound stands for the track.
-      if (f.error / f.bound > worst_excess) {
-        worst_excess = f.error / f.bound;
-        result.worst_error = f.error, result.bound = f.bound;
-      }
-    }
-    result.loss = nlohmann::ordered_json::parse(loss.json());
-    results.push_back(std::move(result));
-  }
+  for (const auto& track : tracks) results.push_back(track->result());
   return results;
 }
 
@@ -150,16 +200,21 @@ std::vector<DeepResult> run_teacher(const Cache& cache, const ReopenedTeacher& r
 
 std::vector<DeepResult> deep_check(const Cache& cache, const DeepRequest& request) {
   at::set_num_threads(1);
+  const Damage damage(request.findings);
+  std::vector<DeepResult> results;
+  for (const auto& [track, why] : damage.tracks())
+    if (wanted(track, request.tracks)) results.push_back(not_run(track, why));
   std::vector<TrackInfo> tracks;
   for (const TrackInfo& track : cache.tracks())
-    if (wanted(track, request.tracks)) tracks.push_back(track);
-  if (tracks.empty()) fail(cache.directory().string(), ": has no such track to ask the teacher for");
+    if (wanted(track.directory(), request.tracks) && !damage.tracks().contains(track.directory()))
+      tracks.push_back(track);
+  if (tracks.empty() && results.empty()) fail(cache.directory().string(), ": has no such track to ask the teacher for");
   const std::uint32_t group = cache.plan().options().group;
-  const std::uint64_t groups = std::max<std::uint64_t>(1, (request.views + group - 1) / group);
+  const std::uint64_t groups = (request.views + group - 1) / group;
   const ViewMaker maker(request.images, cache.index_ptr(), cache.plan().options().image_size);
-  std::vector<DeepResult> results;
   for (const ReopenedTeacher& teacher : reopen_teachers(tracks, request.weights.string(), request.device))
-    for (DeepResult& result : run_teacher(cache, teacher, maker, groups)) results.push_back(std::move(result));
+    for (DeepResult& result : run_teacher(cache, teacher, maker, damage, groups)) results.push_back(std::move(result));
+  std::ranges::sort(results, {}, &DeepResult::track);
   return results;
 }
 
