@@ -30,8 +30,6 @@ enum class Verdict : std::uint8_t {
   kNone,    ///< compared, but nothing can be said
   kNotRun   ///< not compared
 };
-/// "within", "beyond", "none", "not run".
-const char* verdict_name(Verdict verdict);
 
 /// What was found for one track. Figures are those of the group that is farthest from what it may be (deep_values.h
 /// says what they are); zero where nothing was compared.
@@ -41,7 +39,7 @@ struct DeepResult {
   std::string why;  ///< of every verdict but kWithin
   std::uint64_t groups = 0, views = 0;
   std::uint64_t identical = 0;  ///< groups that are bit for bit what the codecs make of the teacher's outputs now
-  double error = 0, bound = 0;  ///< of stored values against the teacher's
+  double error = 0, bound = 0;  ///< of stored values against the teacher's; bound 0: no verdict
   double difference = 0, tolerance = 0;  ///< against what the codecs make of the teacher's; tolerance 0: not judged
   nlohmann::ordered_json loss = nlohmann::ordered_json::object();  ///< mean and worst figures, as CodecLoss gives them
 };

@@ -10,8 +10,8 @@
 #include "common/base/error.h"
 #include "common/base/progress.h"
 #include "tools/commands/cache/command.h"
+#include "tools/commands/cache/deep_report.h"
 #include "tools/commands/cache/findings.h"
-#include "common/cache/losses.h"
 #include "tools/commands/cache/words.h"
 
 namespace vitrine {
@@ -39,63 +39,13 @@ const Finding* stops_deep(const std::vector<Finding>& findings) {
   return found == findings.end() ? nullptr : &*found;
 }
 
-struct Deep {
-  std::vector<DeepResult> results;
-  std::string not_run;  // why; empty when it was
-};
-
-Deep run_deep(const Request& request, const std::vector<Finding>& findings) {
+DeepReport run_deep(const Request& request, const std::vector<Finding>& findings) {
   if (const Finding* damage = stops_deep(findings)) return {{}, text(damage->file, " ", damage->what)};
   DeepRequest ask = request.deep;
   ask.images = {request.options.images, request.options.unlabelled};
   ask.tracks = request.options.tracks;
   ask.findings = findings;
   return {request.deep_check(Cache(request.directory), ask), ""};
-}
-
-nlohmann::ordered_json deep_json(const std::vector<DeepResult>& results) {
-  nlohmann::ordered_json out = nlohmann::ordered_json::array();
-  for (const DeepResult& result : results) {
-    nlohmann::ordered_json entry;
-    entry["track"] = result.track;
-    entry["verdict"] = verdict_name(result.verdict);
-    if (!result.why.empty()) entry["why"] = result.why;
-    entry["beyond"] = result.verdict == Verdict::kBeyond;
-    entry["groups"] = result.groups;
-    entry["views"] = result.views;
-    if (result.verdict != Verdict::kNotRun) {
-      entry["identical_groups"] = result.identical;
-      entry["worst_error"] = result.error;
-      entry["bound"] = result.bound;
-      if (result.tolerance > 0) entry["difference"] = result.difference, entry["tolerance"] = result.tolerance;
-      entry["loss"] = result.loss;
-    }
-    out.push_back(std::move(entry));
-  }
-  return out;
-}
-
-void print_deep(const Deep& deep) {
-  if (!deep.not_run.empty()) std::cout << "deep: not run, because " << deep.not_run << '\n';
-  std::vector<std::vector<std::string>> rows{{"asked again", "views", "identical groups", "difference", "tolerated",
-                                              "error", "bound", "", "against the teacher's values now"}};
-  for (const DeepResult& result : deep.results) {
-    if (result.verdict == Verdict::kNotRun) continue;
-    const bool judged = result.tolerance > 0;
-    rows.push_back({result.track, human_count(result.views), text(result.identical, " of ", result.groups),
-                    judged ? number_words(result.difference) : "", judged ? number_words(result.tolerance) : "",
-                    number_words(result.error), number_words(result.bound),
-                    result.verdict == Verdict::kBeyond   ? "BEYOND"
-                    : result.verdict == Verdict::kWithin ? "within"
-                                                         : "no verdict",
-                    loss_words(result.loss)});
-  }
-  if (rows.size() > 1) print_table(rows);
-  for (const DeepResult& result : deep.results)
-    if (result.verdict == Verdict::kNotRun)
-      std::cout << "deep: " << result.track << ": not run, because " << result.why << '\n';
-    else if (!result.why.empty())
-      std::cout << "deep: " << result.track << ": " << result.why << '\n';
 }
 
 nlohmann::ordered_json incomplete_json(const std::vector<IncompletePass>& incomplete) {
@@ -135,7 +85,7 @@ std::string verdict_words(const VerifyReport& report) {
 int verify(const Request& request) {
   check_request(request);
   const VerifyReport report = verify_cache(request.directory, request.options);
-  Deep deep;
+  DeepReport deep;
   if (request.deep.views > 0) deep = run_deep(request, report.findings);
   const bool beyond =
       std::ranges::any_of(deep.results, [](const DeepResult& r) { return r.verdict == Verdict::kBeyond; });
@@ -169,20 +119,6 @@ int verify(const Request& request) {
 
 }  // namespace
 
-const char* verdict_name(Verdict verdict) {
-  switch (verdict) {
-    case Verdict::kWithin:
-      return "within";
-    case Verdict::kBeyond:
-      return "beyond";
-    case Verdict::kNone:
-      return "none";
-    case Verdict::kNotRun:
-      return "not run";
-  }
-  return "";
-}
-
 void add_verify(CLI::App& app, Body& chosen, DeepCheck deep) {
   const auto request = std::make_shared<Request>();
   request->deep_check = std::move(deep);
@@ -212,7 +148,9 @@ void add_verify(CLI::App& app, Body& chosen, DeepCheck deep) {
       "differ\n"
       "from what the track's codec makes of the teacher's values now by what arithmetic differs between machines, and "
       "from\n"
-      "the values themselves by what the codec may lose.\n"
+      "the values themselves by what the codec may lose: shares of the energy, and for attention the largest total "
+      "variation\n"
+      "of a head. A track without a difference was recoded from a transform, and is held against all bounds together.\n"
       "Exit codes: 0 all is well, 1 something is wrong (the table says what) or the teacher gives something else, 2 "
       "bad "
       "input.");

@@ -77,7 +77,7 @@ bool same_arithmetic(const TrackReader& reader, std::uint64_t number, const std:
 class Asked {
  public:
   Asked(const Cache& cache, const TrackInfo& track, const Damage& damage)
-      : plan_(cache.plan()), reader_(cache, track), check_(track, reader_.codec(), reader_.basis().get()) {
+      : plan_(cache.plan()), reader_(cache, track), check_(reader_.track(), reader_.codec(), reader_.basis().get()) {
     for (const std::uint64_t number : reader_.shelf().numbers())
       if (!damage.at(track.directory(), number) && cache.recipe_shelf().holds(number)) shards_.push_back(number);
   }

@@ -57,12 +57,12 @@ double arithmetic_distance(const std::string& precision, bool same_kind) {
 }
 
 double ValueFigures::excess() const {
-  return std::max({ratio(error, bound), tolerance > 0 ? ratio(difference, tolerance) : 0,
+  return std::max({bound > 0 ? ratio(error, bound) : error, tolerance > 0 ? ratio(difference, tolerance) : 0,
                    value_bound > 0 ? ratio(value_error, value_bound) : 0});
 }
 
 std::string ValueFigures::why() const {
-  if (ratio(error, bound) > 1) return "it is farther from the teacher's values than its codec may lose";
+  if (bound > 0 && error > bound) return "it is farther from the teacher's values than its codec may lose";
   if (value_bound > 0 && value_error > value_bound)
     return text("a value is off by ", value_error, ", and its codec may lose ", value_bound);
   return beyond() ? "it is not what its codec makes of the teacher's values" : "";
@@ -149,17 +149,17 @@ ValueFigures ValueCheck::compare(std::span<const float> now, std::span<const flo
   // Room for what one draw of the noise does not show.
   constexpr double kTimes = 4;
   const Metric metric(track_, basis_, now, views);
+  ValueFigures figures;
+  figures.error = metric.shown(metric.distance(stored, now));
+  figures.loss = measure_loss(track_.kind, track_.shape, views, now, stored,
+                              basis_ != nullptr ? std::span<const float>(basis_->mean) : std::span<const float>());
+  if (!no_verdict_.empty()) return figures;
   const std::vector<float> coded = through({now.begin(), now.end()}, views);
   const std::vector<float> moved = through(metric.moved(arithmetic), views);
   // A value that lies between two levels falls to either: one may always do that.
   const double one_value = metric.distance_of(2 * largest_difference(coded, now));
   const double tolerance = arithmetic + kTimes * metric.distance(coded, moved) + one_value;
-
-  ValueFigures figures;
   figures.identical = std::ranges::equal(stored, coded);
-  figures.loss = measure_loss(track_.kind, track_.shape, views, now, stored,
-                              basis_ != nullptr ? std::span<const float>(basis_->mean) : std::span<const float>());
-  figures.error = metric.shown(metric.distance(stored, now));
   double bound = metric.distance(coded, now) + tolerance;
   if (links_.empty()) {
     figures.difference = metric.shown(metric.distance(stored, coded));

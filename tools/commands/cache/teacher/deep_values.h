@@ -17,7 +17,7 @@
 namespace vitrine {
 
 /// How far a teacher's values may be from those of another run, as a share of their spread (attention: of each value).
-/// Ten times and more what float32 shows after a ViT's blocks, and what bfloat16 does.
+/// Wide: after twelve blocks float32 is 1e-6 to 5e-6 from float64, and bfloat16 1e-2.
 double arithmetic_distance(const std::string& precision, bool same_kind);
 
 /// Of one group. Distances are, for features and logits, Σ|a − b|² / Σ|x − μ|² with x the teacher's values and μ as in
@@ -25,14 +25,15 @@ double arithmetic_distance(const std::string& precision, bool same_kind);
 struct ValueFigures {
   bool identical = false;  ///< stored values are bit for bit what the codecs make of the teacher's
   double error = 0;        ///< stored values from the teacher's
-  double bound = 0;        ///< that error may have: what the codecs lose, the bound that they keep where they have one
+  /// That error may have: what the codecs lose, or the bound that they keep where they have one. 0: no verdict.
+  double bound = 0;
   double difference = 0;   ///< stored values from what the codecs make of the teacher's
   double tolerance = 0;    ///< that difference may have; 0: not judged, the codecs cannot be had again
   double value_error = 0;  ///< of one value, the largest
   double value_bound = 0;  ///< that value_error may have; 0: the codec bounds no single value
   CodecLoss loss;          ///< stored values against the teacher's
 
-  /// The largest of the three as a multiple of what it may be.
+  /// The largest of the three as a multiple of what it may be; without a verdict error itself.
   double excess() const;
   bool beyond() const { return excess() > 1; }
   /// What it is that is beyond, in words; empty when nothing is.

@@ -1,0 +1,29 @@
+// What --deep found, as verify tells it.
+#ifndef VITRINE_TOOLS_COMMANDS_CACHE_DEEP_REPORT_H_
+#define VITRINE_TOOLS_COMMANDS_CACHE_DEEP_REPORT_H_
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+#include "tools/commands/cache/deep.h"
+
+namespace vitrine {
+
+struct DeepReport {
+  std::vector<DeepResult> results;
+  std::string not_run;  ///< why no track was asked about; empty when some were
+};
+
+/// "within", "beyond", "none", "not run".
+const char* verdict_name(Verdict verdict);
+
+/// An object a track.
+nlohmann::ordered_json deep_json(const std::vector<DeepResult>& results);
+
+/// A table of the tracks that were compared, then a line for each verdict that needs a reason.
+void print_deep(const DeepReport& deep);
+
+}  // namespace vitrine
+
+#endif  // VITRINE_TOOLS_COMMANDS_CACHE_DEEP_REPORT_H_
