@@ -208,7 +208,8 @@ ImageIndex scan_image_folder(const ImageFolders& folders, std::vector<LeftOut>* 
 
 ImageIndex list_image_folder(const ImageFolders& folders) {
   ImageIndex index;
-  for (Candidate& candidate : list_candidates(folders, index)) index.images.push_back(std::move(candidate.entry));
+  for (Candidate& candidate : list_candidates(folders, index))
+    if (is_utf8(candidate.entry.id)) index.images.push_back(std::move(candidate.entry));
   return index;
 }
 

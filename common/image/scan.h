@@ -44,7 +44,8 @@ ImageIndex scan_image_folder(const ImageFolders& folders, std::vector<LeftOut>* 
                              VerifyImages verify);
 
 /// The files below the folders, none of them read: ids and labels, ascending by id; sizes and hashes are zero. What is
-/// no image is listed too. Throws Error for folders as scan_image_folder() does, but not for one without an image.
+/// no image is listed too, as long as its name is UTF-8. Throws Error for folders as scan_image_folder() does, but not
+/// for one without an image.
 ImageIndex list_image_folder(const ImageFolders& folders);
 
 /// Reads the file of a listed entry as a scan does, and fills in its sizes and hash. Throws Error, naming the image,

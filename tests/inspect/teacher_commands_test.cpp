@@ -48,6 +48,8 @@ void rewrite(const std::filesystem::path& directory, const std::string& name, co
       reader.read({pass, shard}, scratch, values);
       change(track, values);
       const std::vector<std::vector<Array>> groups{reader.codec().encode(values, views)};
+      std::filesystem::remove(directory / track.directory() /
+                              shard_file_name(std::uint64_t{pass} * cache.plan().shards_per_pass() + shard));
       write_shard(directory, track, cache.plan(), pass, shard, groups);
     }
   write_whole(directory / track.directory() / "track.json", track.json());

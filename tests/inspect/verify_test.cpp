@@ -14,7 +14,12 @@ using namespace vitrine::testing;
 
 namespace {
 
-// The shard of logits of pass 0, shard 0, with other values.
+// A shard that is there is never replaced: it makes room for another.
+void make_room(const SampleCache& cache, const TrackInfo& track, std::uint32_t shard) {
+  std::filesystem::remove(cache.directory / track.directory() / shard_file_name(shard));
+}
+
+// The shard of logits of pass 0 with other values.
 void write_logits(const SampleCache& cache, const TrackInfo& track, std::uint32_t shard, float value) {
   std::vector<float> values(track.view_values() * cache.plan.options().group, value);
   std::vector<std::vector<Array>> groups;
@@ -24,6 +29,7 @@ void write_logits(const SampleCache& cache, const TrackInfo& track, std::uint32_
     group[0].bytes.resize(values.size() * sizeof(float));
     std::memcpy(group[0].bytes.data(), values.data(), group[0].bytes.size());
   }
+  make_room(cache, track, shard);
   write_shard(cache.directory, track, cache.plan, 0, shard, groups);
 }
 
@@ -141,6 +147,7 @@ TEST_CASE("a track.json that shards do not agree on, or that none of them can te
   const TrackInfo track = sample_tracks(cache.plan)[0];
   TrackInfo stranger = track;
   stranger.compression.level = 5;
+  make_room(cache, track, 1);
   write_sample_shard(cache.directory, cache.plan, stranger, 0, 1);
   std::filesystem::remove(cache.path(kLogits + "shards.json"));
   // With a sound track.json the shard is the stranger.
@@ -153,6 +160,7 @@ TEST_CASE("a track.json that shards do not agree on, or that none of them can te
   report = cache.verify({.tracks = {"tiny.aaaaaaaa/logits"}});
   REQUIRE(report.findings.size() == 1);
   CHECK(report.findings[0].remedy == Remedy::kRemake);
+  make_room(cache, track, 1);
   write_sample_shard(cache.directory, cache.plan, track, 0, 1);
   CHECK(cache.verify({.tracks = {"tiny.aaaaaaaa/logits"}}).findings.at(0).remedy == Remedy::kRestore);
   // Whole tables of shards with damaged frames: nothing to trust.

@@ -17,6 +17,7 @@
 #include "common/cache/cache.h"
 #include "common/cache/writer.h"
 #include "common/config/config.h"
+#include "common/image/decode.h"
 #include "common/teacher/calibrate.h"
 #include "common/teacher/one_thread_each.h"
 #include "extract/extractor.h"
@@ -92,8 +93,9 @@ void weigh_rest(const fs::path& directory, const Plan& whole, Estimate& estimate
   std::vector<std::uint64_t> hashes(groups);
   Stream draws(0, Purpose::kSample);
   for (std::uint64_t& hash : hashes) hash = std::uint64_t{draws.bits()} << 32 | draws.bits();
-  estimate.recipes_a_view = static_cast<double>(write_recipes(directory, whole, 0, 0, hashes).bytes) /
-                            (static_cast<double>(groups) * whole.options().group);
+  estimate.recipes_a_view =
+      static_cast<double>(write_recipes(directory, whole, 0, 0, hashes, decoder_versions()).bytes) /
+      (static_cast<double>(groups) * whole.options().group);
 }
 
 void time_reading(const fs::path& directory, const Plan& plan, std::uint32_t groups, std::uint64_t shard_views,
