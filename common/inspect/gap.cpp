@@ -23,6 +23,11 @@ std::string quoted(const std::string& word) {
   return out + "'";
 }
 
+// "vit.0123abcd" of "vit.0123abcd/logits".
+std::string teacher_of(const std::string& directory) {
+  return directory.substr(0, directory.find('/'));
+}
+
 bool is_recoded(const TrackInfo& track) {
   return track.provenance.contains("recoded_from");
 }
@@ -41,7 +46,7 @@ std::string recode_command(const TrackInfo& track, const fs::path& to) {
   return command;
 }
 
-// An extracted track in the runs that fill its gaps.
+// A track in the runs that fill its gaps.
 struct Lane {
   std::string directory;
   std::set<std::uint64_t> shards;  // there, or in its gap
@@ -134,54 +139,57 @@ class Filler {
     for (const std::uint32_t pass : gap.passes) {
       if (std::ranges::any_of(lanes_, [&](const auto& lane) { return lane.second.passes.contains(pass); })) continue;
       const auto holds = [&](const std::string& directory) {
-        const Lane lane = listed(directory);
+        const Lane& lane = lane_of(directory);
         return std::ranges::all_of(gap.shards, [&](std::uint64_t shard) {
           return shard / shards_per_pass_ != pass || lane.shards.contains(shard);
         });
       };
       if (std::ranges::any_of(recoded_, [&](const auto& track) { return holds(track.first); })) continue;
-      const auto whole = std::ranges::find_if(tracks_, [&](const TrackInfo& track) {
-        return !is_recoded(track) && lane_of(track.directory()).whole(pass, shards_per_pass_);
-      });
-      const auto recoded = std::ranges::find_if(
-          tracks_, [&](const TrackInfo& track) { return is_recoded(track) && holds(track.directory()); });
-      if (whole != tracks_.end())
-        lane_of(whole->directory()).passes.insert(pass);
-      else if (recoded != tracks_.end())
-        recoded_[recoded->directory()] = &*recoded;
-      else
+      const TrackInfo* least = nullptr;  // the track whose command makes the least else
+      int makes = 3;
+      for (const TrackInfo& track : tracks_) {
+        if (!holds(track.directory())) continue;
+        // Nothing, what the source has beyond it, or the rest of the pass.
+        const int now = is_recoded(track) ? 1 : lane_of(track.directory()).whole(pass, shards_per_pass_) ? 0 : 2;
+        if (now < makes) least = &track, makes = now;
+      }
+      if (least == nullptr)
         alone_.insert(pass);
+      else if (is_recoded(*least))
+        recoded_[least->directory()] = least;
+      else
+        lane_of(least->directory()).passes.insert(pass);
     }
   }
 
   std::vector<std::string> commands() const {
     std::map<std::string, std::vector<const Lane*>> teachers;
     for (const auto& [directory, lane] : lanes_)
-      if (!lane.passes.empty()) teachers[directory.substr(0, directory.find('/'))].push_back(&lane);
+      if (!lane.passes.empty()) teachers[teacher_of(directory)].push_back(&lane);
+    std::set<std::string> known;  // teachers whose tracks were extracted
+    for (const auto& [teacher, lanes] : teachers) known.insert(teacher);
+    for (const TrackInfo& track : tracks_)
+      if (!is_recoded(track)) known.insert(teacher_of(track.directory()));
     std::vector<std::string> out;
     for (const auto& [teacher, lanes] : teachers)
       for (const Run& run : runs_of(lanes, shards_per_pass_))
-        out.push_back(
-            extract_command(teachers.size() > 1 ? "CONFIG-" + teacher + ".toml" : "CONFIG.toml", cache_, run));
+        out.push_back(extract_command(known.size() > 1 ? "CONFIG-" + teacher + ".toml" : "CONFIG.toml", cache_, run));
     for (const std::uint32_t pass : alone_) out.push_back(extract_command("CONFIG.toml", cache_, {pass, 1, {}}));
     for (const auto& [directory, track] : recoded_) out.push_back(recode_command(*track, cache_));
     return out;
   }
 
  private:
-  Lane listed(const std::string& directory) const {
-    const Shelf shelf(cache_ / directory, nullptr);
-    return {directory, {shelf.numbers().begin(), shelf.numbers().end()}, {}};
-  }
   Lane& lane_of(const std::string& directory) {
-    const auto there = lanes_.find(directory);
-    return there != lanes_.end() ? there->second : lanes_.emplace(directory, listed(directory)).first->second;
+    if (const auto there = lanes_.find(directory); there != lanes_.end()) return there->second;
+    const Shelf shelf(cache_ / directory, nullptr);
+    return lanes_[directory] = {directory, {shelf.numbers().begin(), shelf.numbers().end()}, {}};
   }
 
   fs::path cache_;
   std::uint32_t shards_per_pass_;
   const std::vector<TrackInfo>& tracks_;
-  std::map<std::string, Lane> lanes_;                // those with passes are run
+  std::map<std::string, Lane> lanes_;                // by directory; those with passes are run
   std::map<std::string, const TrackInfo*> recoded_;  // to be recoded again
   std::set<std::uint32_t> alone_;                    // whose recipes no track has views of
 };

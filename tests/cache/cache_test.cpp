@@ -376,7 +376,7 @@ TEST_CASE("vitrine-cache info shows what it can, and says what it cannot read") 
   CHECK(has(words.output, "topk, 3 kept, temperatures 2"));
   CHECK(has(words.output, "4, 2 not readable"));
   CHECK(has(words.output, "few.aaaaaaaa/logits/track.json: is not a track's"));
-  CHECK(has(words.output, "and 1 more shards"));
+  CHECK(has(words.output, "; and 1 more"));
   const CommandResult result = run("( " + command + " --json 2> /dev/null )");
   CHECK(result.exit_code == 1);
   const auto json = nlohmann::json::parse(result.output);

@@ -175,6 +175,9 @@ TEST_CASE(
   CHECK((now == whole));
   // A basis that is lost by then cannot be made again.
   std::filesystem::remove(options.to / (kFeatures + "basis.h5"));
+  const CommandResult info = run(executable("vitrine-cache") + " info '" + options.to.string() + "'");
+  CHECK(info.exit_code == 1);
+  CHECK(info.output.find("basis.h5: cannot be opened") != std::string::npos);
   CHECK(message_of(recode_now).find("basis.h5: is missing, and the first 4 views") != std::string::npos);
 }
 
@@ -212,6 +215,13 @@ TEST_CASE("a recoded track's broken track.json comes back from its shards, and n
   CHECK(run(executable("vitrine-cache") + " info '" + options.to.string() + "'").exit_code == 0);
   REQUIRE(plan.commands.size() == 1);
   CHECK(run_named(plan.commands[0], sample).exit_code == 0);
+  CHECK((files_below(options.to) == whole));
+  // Its recipes come from the source as well.
+  std::filesystem::remove(options.to / "recipes/00002.h5");
+  const RepairPlan recipes = plan_repair(options.to, verify_cache(options.to, {}));
+  carry_out(options.to, recipes);
+  REQUIRE(recipes.commands.size() == 1);
+  CHECK(run_named(recipes.commands[0], sample).exit_code == 0);
   CHECK((files_below(options.to) == whole));
 }
 

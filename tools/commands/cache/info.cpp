@@ -156,7 +156,7 @@ void print_unreadable(const State& state) {
     if (track.unreadable.empty()) continue;
     const std::size_t more = track.unreadable.size() - 1;
     rows.push_back({track.info->directory(),
-                    track.unreadable.front().what + (more == 0 ? "" : "; and " + human_count(more) + " more shards")});
+                    track.unreadable.front().what + (more == 0 ? "" : "; and " + human_count(more) + " more")});
   }
   print_table(rows);
 }
