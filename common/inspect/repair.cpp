@@ -34,6 +34,31 @@ std::vector<TrackInfo> all_tracks(const Cache& cache, const std::map<std::string
   return tracks;
 }
 
+// Temporary files of the cache's own files, in its directory and two below, whose writers are gone.
+std::vector<std::string> abandoned_below(const fs::path& cache) {
+  const auto is_ours = [](const std::string& name) {
+    const std::string whole = name.substr(0, name.find(".part."));
+    const auto others = {"index.h5", "plan.json", "track.json", "basis.h5", kManifestName};
+    return shard_number_of(whole) || std::ranges::find(others, whole) != others.end();
+  };
+  std::vector<std::string> out;
+  const auto look = [&](const fs::path& directory) {
+    for (const fs::path& file : abandoned_in(directory))
+      if (is_ours(file.filename().string()) && is_plain(file))
+        out.push_back(file.lexically_relative(cache).generic_string());
+  };
+  std::error_code failure, unknown;
+  look(cache);
+  for (fs::directory_iterator below(cache, failure), end; !failure && below != end; below.increment(failure)) {
+    if (!below->is_directory(unknown)) continue;
+    look(below->path());
+    for (fs::directory_iterator track(below->path(), unknown); !unknown && track != end; track.increment(unknown))
+      if (std::error_code none; track->is_directory(none)) look(track->path());
+  }
+  std::ranges::sort(out);
+  return out;
+}
+
 std::vector<Gap> gaps_of(const std::set<std::string>& remake, std::uint32_t shards_per_pass) {
   std::map<std::string, Gap> gaps;
   for (const std::string& file : remake) {
@@ -95,6 +120,7 @@ RepairPlan plan_repair(const fs::path& directory, const VerifyReport& report) {
       remake.insert(file);  // changed since
   for (const std::string& file : remake)
     if (is_plain(directory / file)) plan.remove.push_back(file);
+  plan.abandoned = abandoned_below(directory);
   plan.relist.assign(relist.begin(), relist.end());
   plan.gaps = gaps_of(remake, cache.plan().shards_per_pass());
   plan.commands = gap_commands(directory, cache.plan(), all_tracks(cache, plan.restore), plan.gaps);
@@ -106,9 +132,11 @@ void carry_out(const fs::path& directory, const RepairPlan& plan) {
     fail((directory / plan.unrepairable[0].file).string(), ": ", plan.unrepairable[0].what, "; ",
          remedy_words(plan.unrepairable[0].remedy));
   for (const auto& [file, json] : plan.restore) publish(directory / file, json);
-  for (const std::string& file : plan.remove) {
+  std::vector<std::string> remove = plan.remove;
+  remove.insert(remove.end(), plan.abandoned.begin(), plan.abandoned.end());
+  for (const std::string& file : remove) {
     std::error_code failure;
-    if (!is_plain(directory / file))
+    if (fs::exists(fs::symlink_status(directory / file, failure)) && !is_plain(directory / file))
       fail((directory / file).string(), ": is not a plain file; look at it and remove it by hand");
     fs::remove(directory / file, failure);
     if (failure)

@@ -18,11 +18,12 @@ struct RepairPlan {
   std::vector<Finding> unrepairable;
   std::vector<std::string> remove;             ///< files below the cache, ascending
   std::map<std::string, std::string> restore;  ///< each track.json that is made again, and its text
+  std::vector<std::string> abandoned;          ///< temporary files whose writers are gone, ascending; removed as well
   std::vector<std::string> relist;             ///< directories whose shards.json is made again
   std::vector<Finding> left;                   ///< what a person has to look at: remedies kMove and kImages, no file
   std::vector<Gap> gaps;
   /// The commands that fill the gaps, and make nothing else in passes that were whole. CONFIG.toml stands for the
-  /// configuration that made the cache (CONFIG-TEACHER.xxxxxxxx.toml, where several teachers' tracks are asked for),
+  /// configuration that made the cache (CONFIG-TEACHER.xxxxxxxx.toml, where it has tracks of several),
   /// SOURCE for the cache that a recoded track was made from.
   std::vector<std::string> commands;
 };

@@ -1,5 +1,7 @@
 #include "common/inspect/repair.h"
 
+#include <algorithm>
+#include <chrono>
 #include <nlohmann/json.hpp>
 
 #include "common/base/error.h"
@@ -129,6 +131,31 @@ TEST_CASE("a track.json that is not what all shards say is made again, and the s
   CHECK(plan.commands.empty());
   carry_out(cache.directory, plan);
   CHECK((cache.files() == before));
+}
+
+TEST_CASE("temporary files whose writers are long gone are removed, and nothing that could be anybody's") {
+  const SampleCache cache;
+  const std::vector<std::string> left{kLogits + "00009.h5.part.elsewhere.12.ab.0", "plan.json.part.elsewhere.1.cd.3",
+                                      "recipes/shards.json.part.elsewhere.12.ab.1"};
+  const std::vector<std::string> kept{kLogits + "notes.part.1.old", kFeatures + "00001.h5.part.elsewhere.12.ab.2"};
+  for (const std::string& file : left) write_whole(cache.path(file), "half");
+  for (const std::string& file : kept) write_whole(cache.path(file), "half");
+  const auto old = std::filesystem::file_time_type::clock::now() - std::chrono::hours(25);
+  for (const std::string& file : left) std::filesystem::last_write_time(cache.path(file), old);
+  std::filesystem::last_write_time(cache.path(kept[0]), old);
+  const auto before = cache.files();
+  CommandResult result = run(repair_command(cache) + " --dry-run");
+  CHECK(result.exit_code == 0);  // no damage
+  for (const std::string& file : left) CHECK(result.output.find("would remove " + file) != std::string::npos);
+  CHECK((cache.files() == before));
+  result = run("( " + repair_command(cache) + " --json 2> /dev/null )");
+  CHECK(result.exit_code == 0);
+  std::vector<std::string> sorted = left;
+  std::ranges::sort(sorted);
+  CHECK(nlohmann::json::parse(result.output)["abandoned"] == sorted);
+  auto expected = before;
+  for (const std::string& file : left) expected.erase(file);
+  CHECK((cache.files() == expected));
 }
 
 TEST_CASE("what has a shard's name and is no file is left to a person") {

@@ -31,6 +31,8 @@ void print_words(const Request& request, const VerifyReport& report, const Repai
   for (const auto& [file, json] : plan.restore)
     std::cout << (request.dry ? "would make " : "made ") << file << " again from the copies in its shards\n";
   for (const std::string& file : plan.remove) std::cout << (request.dry ? "would remove " : "removed ") << file << '\n';
+  for (const std::string& file : plan.abandoned)
+    std::cout << (request.dry ? "would remove " : "removed ") << file << ", which a writer that died left behind\n";
   for (const std::string& directory : plan.relist)
     std::cout << (request.dry ? "would list again what is in " : "listed again what is in ") << directory << '\n';
   for (const Finding& finding : plan.left)
@@ -58,6 +60,7 @@ void print_json(const Request& request, const VerifyReport& report, const Repair
   out["restored"] = nlohmann::ordered_json::array();
   for (const auto& [file, json] : plan.restore) out["restored"].push_back(file);
   out["removed"] = plan.remove;
+  out["abandoned"] = plan.abandoned;
   out["listed_again"] = plan.relist;
   out["left"] = findings_json(plan.left);
   out["gaps"] = nlohmann::ordered_json::array();
@@ -92,7 +95,9 @@ void add_repair(CLI::App& app, Body& chosen) {
       ->check(CLI::Range(0, 4096));
   command->add_flag("--json", request->json, "print JSON, for programs");
   command->footer(
-      "A damaged index.h5 or plan.json cannot be repaired: then nothing is removed.\n"
+      "A damaged index.h5 or plan.json cannot be repaired: then nothing is removed. Temporary files whose writers "
+      "died\n"
+      "(on other machines: that are a day old) are removed too; they are no damage.\n"
       "Exit codes: 0 nothing was damaged, 1 something was (and is removed, unless --dry-run or it is unrepairable), "
       "2 bad input.");
   command->callback([request, &chosen] { chosen = [request] { return repair(*request); }; });
