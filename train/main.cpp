@@ -34,6 +34,12 @@ int main(int argc, char** argv) {
     app.add_option("--set", overrides, "key=value, over what the file says; may be given several times")
         ->expected(1)
         ->take_all();
+    std::vector<std::string> allow;
+    app.add_option("--allow", allow,
+                   "differences between cache, teacher and checkpoint to go on with, beside those of the key allow")
+        ->type_name("WORD[,WORD...]")
+        ->expected(1)
+        ->take_all();
     std::string checkpoint;
     bool json = false;
     auto* evaluate = app.add_option(
@@ -49,6 +55,7 @@ int main(int argc, char** argv) {
     }
     vitrine::TrainOptions options;
     vitrine::load_config(file, overrides, options);
+    for (const std::string& words : allow) options.allow += (options.allow.empty() ? "" : ",") + words;
     if (!checkpoint.empty()) {
       const vitrine::Report report = vitrine::evaluate_checkpoint(options, checkpoint);
       std::fputs((json ? vitrine::as_json(report) : vitrine::as_text(report)).c_str(), stdout);

@@ -24,6 +24,7 @@ class MappedTargets : public TargetSource {
 
   const Plan& plan() const override { return source_->plan(); }
   TargetShapes shapes() const override;
+  std::vector<TrackInfo> tracks() const override { return source_->tracks(); }
   std::vector<std::uint32_t> passes(bool features) const override { return source_->passes(features); }
   std::vector<Recipe> recipes(GroupKey key) const override { return source_->recipes(key); }
   std::optional<std::uint64_t> picture_hash(GroupKey key) const override { return source_->picture_hash(key); }

@@ -2,7 +2,22 @@
 
 #include "train/options.h"
 
+#include <utility>
+
 namespace vitrine {
+
+std::vector<std::string> comma_separated(const std::string& words) {
+  std::vector<std::string> out;
+  std::string word;
+  for (const char c : words + ",") {
+    if (c != ',' && c != ' ') {
+      word += c;
+    } else if (!word.empty()) {
+      out.push_back(std::exchange(word, {}));
+    }
+  }
+  return out;
+}
 
 void TargetOptions::fields(Fields& f) {
   f.choice("source", source,
@@ -53,6 +68,11 @@ void TrainOptions::fields(Fields& f) {
   f.choice<VerifyImages>(
       "verify_images", verify_images, {{"sample", VerifyImages::kSample}, {"all", VerifyImages::kAll}},
       "with a cache: read a hundredth of the images (at least 256) and ask for the sizes of all, or read all");
+  f.text(
+      "allow", allow,
+      "differences to go on with, with commas: teachers (tracks or a judge of other weights), preprocessing (theirs), "
+      "mixed (tracks or shards of another device kind, instruction set, library version, precision or micro-batch); "
+      "empty: none");
   f.text("validation", validation, "images that choose the best checkpoint; empty: none");
   f.choice<Select>(
       "select", select,

@@ -31,6 +31,9 @@ enum class Select {
   kLast        ///< nothing: the last weights are all there is
 };
 
+/// "a, b c": the words between commas and spaces.
+std::vector<std::string> comma_separated(const std::string& words);
+
 struct TargetOptions {
   TargetKind source = TargetKind::kNone;
   std::string cache;          ///< directory, for "cache"
@@ -72,6 +75,7 @@ struct TrainOptions {
   std::uint32_t lr_batch = 0;  ///< learning rates are meant for this batch and grow with batch / lr_batch; 0: as given
   std::uint32_t batch_norm_batches = 0;  ///< at the end BatchNorm's statistics are taken anew over these; 0: not
   VerifyImages verify_images = VerifyImages::kSample;  ///< with a cache, how far its index is believed
+  std::string allow;  ///< differences to go on with (provenance.h): "teachers, mixed"; empty: none
   std::uint64_t seed = 0;
   std::string device = "cpu";
   std::string precision = "fp32";  ///< "fp32", "bf16" or "fp16" (with a gradient scaler)

@@ -91,6 +91,8 @@ void write_summary(const std::filesystem::path& directory, const TrainResult& re
     json["top1"] = judged->top1;
     json["top5"] = judged->top5;
   }
+  for (const auto& [word, difference] : result.allowed)
+    json["allowed"].push_back({{"word", word}, {"difference", difference}});
   if (result.skipped_updates) json["skipped_updates"] = *result.skipped_updates;
   if (result.agreement) json["validation_agreement"] = *result.agreement;
   if (result.validation) json["validation_top1"] = result.validation->top1;

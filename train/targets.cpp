@@ -191,6 +191,12 @@ class CachedTargets : public TargetSource {
     for (const auto& reader : features_) features.push_back(info(reader));
     return shapes_of(info(logits_), features, info(attention_), topk_);
   }
+  std::vector<TrackInfo> tracks() const override {
+    std::vector<TrackInfo> out{logits_->track()};
+    for (const auto& reader : features_) out.push_back(reader->track());
+    if (attention_) out.push_back(attention_->track());
+    return out;
+  }
   std::vector<std::uint32_t> passes(bool features) const override {
     std::vector<std::uint32_t> out = logits_->passes();
     const auto keep = [&out](const std::vector<std::uint32_t>& others) {
@@ -270,17 +276,10 @@ void describe(const MappedTargets& targets, const ViewMaker& views) {
 }  // namespace
 
 std::vector<std::string> feature_tracks(const std::string& features) {
-  std::vector<std::string> out;
-  std::string name;
-  for (const char c : features + ",") {
-    if (c != ',' && c != ' ') {
-      name += c;
-    } else if (!name.empty()) {
-      if (std::find(out.begin(), out.end(), name) != out.end())
-        fail("targets.features = \"", features, "\" names ", name, " twice; name each track once");
-      out.push_back(std::exchange(name, {}));
-    }
-  }
+  const std::vector<std::string> out = comma_separated(features);
+  for (auto name = out.begin(); name != out.end(); ++name)
+    if (std::find(out.begin(), name, *name) != name)
+      fail("targets.features = \"", features, "\" names ", *name, " twice; name each track once");
   return out;
 }
 

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "common/cache/track.h"
 #include "common/plan/epoch.h"
 #include "common/plan/plan.h"
 #include "train/options.h"
@@ -44,6 +45,8 @@ class TargetSource {
 
   virtual const Plan& plan() const = 0;
   virtual TargetShapes shapes() const = 0;
+  /// Of a cache, those that targets() reads, logits first; else empty.
+  virtual std::vector<TrackInfo> tracks() const { return {}; }
   /// Passes that epochs may use, ascending; with `features`, those that have every feature and attention target.
   virtual std::vector<std::uint32_t> passes(bool features) const = 0;
   virtual std::vector<Recipe> recipes(GroupKey key) const = 0;

@@ -57,10 +57,10 @@ class Averaged {
 
 std::string meaningful_settings(const TrainOptions& options) {
   static constexpr const char* kFree[] = {
-      "output ",       "workers ",    "device ",        "eval_every ",        "checkpoint_every ",
-      "log_every ",    "max_steps ",  "resume ",        "validation ",        "test ",
-      "images ",       "unlabelled ", "targets.cache ", "targets.class_map ", "targets.class_names ",
-      "verify_images "};
+      "output ",        "workers ",    "device ",        "eval_every ",        "checkpoint_every ",
+      "log_every ",     "max_steps ",  "resume ",        "validation ",        "test ",
+      "images ",        "unlabelled ", "targets.cache ", "targets.class_map ", "targets.class_names ",
+      "verify_images ", "allow "};
   std::istringstream lines(config_as_toml(options));
   std::string out, line;
   while (std::getline(lines, line)) {
@@ -77,6 +77,7 @@ std::string meaningful_settings(const TrainOptions& options) {
 
 Trainer::Trainer(const TrainOptions& options)
     : options_(without_absent_labels(options)),
+      allowance_(options.allow),
       device_(select_device(options.device)),
       index_(scan_training_images(options)),
       source_(make_target_source(options, index_)),
@@ -87,6 +88,7 @@ Trainer::Trainer(const TrainOptions& options)
   views_ = std::make_unique<ViewMaker>(options_.folders(), index_, plan.image_size);
   three_colours(options_.mean, "mean");  // refused here, before anything is written
   three_colours(options_.deviation, "deviation");
+  check_provenance();
   if (options_.threads == 0) options_.threads = cores();
   if (options_.workers == 0) options_.workers = cores();
   if (options_.micro_batch == 0) options_.micro_batch = options_.batch;
@@ -111,6 +113,13 @@ Trainer::Trainer(const TrainOptions& options)
 }
 
 Trainer::~Trainer() = default;
+
+void Trainer::check_provenance() {
+  const std::vector<TrackInfo> tracks = source_->tracks();
+  if (tracks.empty()) return;
+  check_tracks(options_.targets.cache, tracks, allowance_);
+  if (options_.selection() == Select::kAgreement) check_judge(tracks.front(), options_.targets.teacher, allowance_);
+}
 
 void Trainer::check_phases() const {
   for (const PhaseOptions* phase : options_.schedule.phases()) {
@@ -363,6 +372,7 @@ TrainResult Trainer::run(const std::atomic<bool>& stop) {
   result.core_seconds = used();
   result.wait_share = wait_share();
   result.images_seen = number * options_.batch;
+  result.allowed = allowance_.met();
   if (scaler_) result.skipped_updates = scaler_->skipped();
   save(number, seconds(), used());
   if (result.finished) finish(test ? &*test : nullptr, result);

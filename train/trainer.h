@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "common/eval/accuracy.h"
 #include "train/agreement.h"
@@ -16,6 +17,7 @@
 #include "train/objective.h"
 #include "train/optimizer.h"
 #include "train/options.h"
+#include "train/provenance.h"
 #include "train/targets.h"
 #include "train/weight_average.h"
 
@@ -31,6 +33,7 @@ struct TrainResult {
   double wall_seconds = 0, core_seconds = 0, wait_share = 0;
   std::uint64_t images_seen = 0;
   std::optional<std::uint64_t> skipped_updates;  ///< by the gradient scaler, with fp16
+  std::vector<AllowedDifference> allowed;        ///< met
 };
 
 /// One run. Without labels (options.labels) no phase has a label term, r is 1, and the student's classes are the
@@ -62,6 +65,7 @@ class Trainer {
     LossTerms terms;
     double loss = 0;
   };
+  void check_provenance();
   void check_phases() const;
   void enter_phase(const PhaseOptions& phase);
   Stepped step(const Batch& batch, const SchedulePoint& point, std::uint64_t number);
@@ -75,6 +79,7 @@ class Trainer {
   void restore();
 
   TrainOptions options_;
+  Allowance allowance_;
   at::Device device_;
   std::shared_ptr<const ImageIndex> index_;
   std::unique_ptr<TargetSource> source_;

@@ -1,0 +1,206 @@
+// What a run learns from must fit together: each difference is refused with both values and the word that allows it.
+#include "train/provenance.h"
+
+#include <torch/torch.h>
+
+#include <nlohmann/json.hpp>
+
+#include "common/base/hash.h"
+#include "common/cache/cache.h"
+#include "common/config/config.h"
+#include "tests/support/message.h"
+#include "tests/train/fixture.h"
+
+using namespace vitrine;
+using vitrine::testing::CommandResult;
+using vitrine::testing::executable;
+using vitrine::testing::has;
+using vitrine::testing::message_of;
+using vitrine::testing::read_whole;
+using vitrine::testing::trained;
+using vitrine::testing::TrainFixture;
+using vitrine::testing::write_whole;
+
+namespace {
+
+const std::vector<std::string> kLogits{"taps.features=[]", "taps.attention=[]"};
+const std::vector<std::string> kFeatures{"taps.logits=false", "taps.features=[1]", "taps.attention=[]"};
+
+struct ProvenanceFixture : TrainFixture {
+  std::filesystem::path other_weights = root / "other.safetensors";
+
+  ProvenanceFixture() {
+    torch::manual_seed(6);
+    VitOptions vit;
+    vit.arch = "";
+    vit.image_size = 32, vit.patch = 8, vit.dim = 16, vit.depth = 2, vit.heads = 2;
+    vit.classes = 3;
+    save_safetensors(other_weights, state_dict(*Vit(vit)));
+  }
+
+  void make(std::vector<std::string> settings, const std::vector<std::string>& more = {}) const {
+    settings.insert(settings.end(), more.begin(), more.end());
+    const CommandResult made = extract("cache", settings);
+    INFO(made.output);
+    REQUIRE(made.exit_code == 0);
+  }
+  /// Four steps with logits and features.1.
+  TrainOptions run(const std::string& output, const std::string& allow = {}) const {
+    TrainOptions out = options(TargetKind::kCache, output);
+    out.targets.attention = "";
+    out.schedule.align.epochs = out.schedule.fine_tune.epochs = 0;
+    out.schedule.joint.epochs = 1;
+    out.allow = allow;
+    return out;
+  }
+};
+
+nlohmann::json summary_of(const TrainOptions& options) {
+  return nlohmann::json::parse(read_whole(std::filesystem::path(options.output) / "summary.json"));
+}
+
+// The sentence has all `parts`, nothing was written, and with the word the run goes to its end and says what it
+// allowed.
+void check_refused_and_allowed(TrainOptions options, const std::string& word, const std::vector<std::string>& parts) {
+  // Another word allows nothing of it.
+  options.allow = word == "mixed" ? "teachers" : "mixed";
+  const std::string refused = message_of([&] { trained(options); });
+  CAPTURE(refused);
+  CHECK(has(refused, "--allow " + word));
+  for (const std::string& part : parts) {
+    CAPTURE(part);
+    CHECK(has(refused, part));
+  }
+  options.allow = word;
+  CHECK(message_of([&] { trained(options); }) == "");
+  const auto allowed = summary_of(options).at("allowed");
+  REQUIRE(!allowed.empty());
+  for (const auto& one : allowed) CHECK(one.at("word") == word);
+  const std::string difference = allowed[0].at("difference");
+  for (const std::string& part : parts) CHECK(has(difference, part));
+}
+
+}  // namespace
+
+TEST_CASE("logits of one teacher with features of another are for the user to allow") {
+  const ProvenanceFixture fixture;
+  fixture.make(kLogits);
+  fixture.make(kFeatures, {"teacher.name=other", "teacher.weights=" + fixture.other_weights.string()});
+  const auto digits = [](const std::filesystem::path& weights) { return sha256_hex_of_file(weights).substr(0, 8); };
+  const std::string ours = digits(fixture.weights), theirs = digits(fixture.other_weights);
+  check_refused_and_allowed(
+      fixture.run("run"), "teachers",
+      {"weights_sha256", "small." + ours + "/logits is \"" + ours, "other." + theirs + "/features.1 \"" + theirs});
+}
+
+TEST_CASE("equal weights in two models are two teachers") {
+  const ProvenanceFixture fixture;
+  fixture.make(kLogits);
+  fixture.make(kFeatures, {"teacher.vit.heads=4"});
+  check_refused_and_allowed(fixture.run("run"), "teachers", {"vit", "heads 2", "heads 4"});
+}
+
+TEST_CASE("tracks of a teacher that saw other colours are for the user to allow") {
+  const ProvenanceFixture fixture;
+  fixture.make(kLogits);
+  fixture.make(kFeatures, {"teacher.mean=[0.5, 0.5, 0.5]"});
+  check_refused_and_allowed(fixture.run("run"), "preprocessing", {"mean", "0.485 0.456 0.406", "0.5 0.5 0.5"});
+}
+
+TEST_CASE("tracks, and shards of one track, of different arithmetic are for the user to allow") {
+  const ProvenanceFixture fixture;
+  SUBCASE("tracks of two micro-batches") {
+    fixture.make(kLogits);
+    fixture.make(kFeatures, {"teacher.micro_batch=2"});
+    check_refused_and_allowed(fixture.run("run"), "mixed", {"micro_batch", "/logits is \"4\"", "/features.1 \"2\""});
+  }
+  SUBCASE("tracks of two precisions") {
+    fixture.make(kLogits);
+    fixture.make(kFeatures, {"teacher.precision=bf16"});
+    check_refused_and_allowed(fixture.run("run"), "mixed", {"arithmetic", "\"fp32\"", "\"bf16\""});
+  }
+  SUBCASE("shards that were mixed on purpose") {
+    fixture.make({"part=1/2"});
+    fixture.make({"part=2/2", "teacher.micro_batch=2", "allow_mixed=true"});
+    check_refused_and_allowed(fixture.run("run"), "mixed",
+                              {"micro_batch of 2 shards of ", "/logits is \"2\"", "of 2 shards of ", "/logits \"4\""});
+  }
+}
+
+TEST_CASE("a track that says nothing of what made it is held against nobody") {
+  const ProvenanceFixture fixture;
+  fixture.make(kLogits);
+  fixture.make(kFeatures, {"teacher.micro_batch=2"});
+  const Cache cache(fixture.root / "cache");
+  TrackInfo logits = cache.track("logits"), features = cache.track("features.1");
+  features.provenance.clear();
+  features.teacher = "silent";  // no shards either
+  Allowance nothing("");
+  check_tracks(cache.directory(), {logits, features}, nothing);
+  CHECK(nothing.met().empty());
+}
+
+TEST_CASE("a judge that is not the cache's teacher, or sees other colours, is for the user to allow") {
+  const ProvenanceFixture fixture;
+  fixture.make_cache();
+  TrainOptions options = fixture.run("run");
+  options.targets.teacher = fixture.options(TargetKind::kTeacher, "any").targets.teacher;
+  options.validation = options.images;
+  options.select = Select::kAgreement;
+  SUBCASE("itself") {
+    CHECK(message_of([&] { trained(options); }) == "");
+    CHECK_FALSE(summary_of(options).contains("allowed"));
+  }
+  SUBCASE("another") {
+    options.targets.teacher.weights = fixture.other_weights.string();
+    check_refused_and_allowed(options, "teachers",
+                              {"targets.teacher", "weights_sha256", sha256_hex_of_file(fixture.weights).substr(0, 8),
+                               sha256_hex_of_file(fixture.other_weights).substr(0, 8)});
+  }
+  SUBCASE("other colours") {
+    options.targets.teacher.deviation = {0.5, 0.5, 0.5};
+    check_refused_and_allowed(options, "preprocessing",
+                              {"targets.teacher", "deviation", "0.229 0.224 0.225", "0.5 0.5 0.5"});
+  }
+  SUBCASE("another that judges nothing") {
+    options.targets.teacher.weights = fixture.other_weights.string();
+    options.select = Select::kTop1;
+    CHECK(message_of([&] { trained(options); }) == "");
+  }
+}
+
+TEST_CASE("words come from the configuration and the command line, and one that is none is refused with the list") {
+  const ProvenanceFixture fixture;
+  fixture.make(kLogits);
+  fixture.make(kFeatures, {"teacher.mean=[0.5, 0.5, 0.5]", "teacher.micro_batch=2"});
+  const auto command = [&](const std::string& in_file, const std::string& flags) {
+    write_whole(fixture.root / "train.toml", config_as_toml(fixture.run("run", in_file)));
+    return vitrine::testing::run(executable("vitrine-train") + " '" + (fixture.root / "train.toml").string() + "' " +
+                                 flags);
+  };
+  const auto check_refused = [&](const CommandResult& result, const std::vector<std::string>& parts) {
+    CAPTURE(result.output);
+    CHECK(result.exit_code == 2);
+    CHECK_FALSE(std::filesystem::exists(fixture.root / "run"));
+    for (const std::string& part : parts) CHECK(has(result.output, part));
+  };
+  const std::string list = "teachers, preprocessing, mixed";
+  check_refused(command("", "--allow mixed,anything"), {"\"anything\"", list});
+  check_refused(command("Mixed", ""), {"\"Mixed\"", list});
+  check_refused(command("", "--allow"), {"--allow"});
+  check_refused(command("", "--allow preprocessing"), {"--allow mixed", "going on, since allow names preprocessing"});
+  check_refused(command("mixed", ""), {"--allow preprocessing"});
+  for (const auto& [in_file, flags] : {std::pair("", "--allow preprocessing,mixed"),
+                                       {"mixed", "--allow preprocessing --allow mixed"},
+                                       {"", "--set allow=preprocessing,mixed"}}) {
+    CAPTURE(in_file);
+    CAPTURE(flags);
+    const CommandResult result = command(in_file, flags);
+    CAPTURE(result.output);
+    CHECK(result.exit_code == 0);
+    const auto summary = nlohmann::json::parse(read_whole(fixture.root / "run/summary.json"));
+    REQUIRE(summary.at("allowed").size() == 2);
+    CHECK(summary.at("allowed")[0].at("word") == "preprocessing");
+    CHECK(summary.at("allowed")[1].at("word") == "mixed");
+  }
+}

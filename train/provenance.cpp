@@ -1,0 +1,136 @@
+#include "train/provenance.h"
+
+#include <algorithm>
+
+#include "common/base/error.h"
+#include "common/base/hash.h"
+#include "common/base/progress.h"
+#include "common/cache/arithmetic.h"
+#include "train/options.h"
+
+namespace vitrine {
+namespace {
+
+using Words = std::map<std::string, std::string>;
+
+constexpr std::pair<const char*, Difference> kWords[] = {
+    {"teachers", Difference::kTeachers}, {"preprocessing", Difference::kPreprocessing}, {"mixed", Difference::kMixed}};
+
+// Who made something, and how.
+struct Maker {
+  std::string who;
+  Words how;
+};
+
+// Hashes by their first digits, as directories have them.
+std::string shown(const std::string& value) {
+  return '"' + (value.size() == 64 ? value.substr(0, 8) + "..." : value) + '"';
+}
+
+// Meets, for each key, the first maker that differs from the first that has it. Returns whether there was any.
+bool compare(const std::string& where, const std::vector<Maker>& makers, const std::vector<const char*>& keys,
+             Difference kind, const std::string& remedy, Allowance& allowance) {
+  bool differs = false;
+  for (const char* key : keys) {
+    const Maker* first = nullptr;
+    for (const Maker& maker : makers) {
+      const auto value = maker.how.find(key);
+      if (value == maker.how.end()) continue;
+      if (first == nullptr) {
+        first = &maker;
+      } else if (value->second != first->how.at(key)) {
+        allowance.meet(kind,
+                       text(where, ": ", key, " of ", first->who, " is ", shown(first->how.at(key)), ", of ", maker.who,
+                            " ", shown(value->second)),
+                       remedy);
+        differs = true;
+        break;
+      }
+    }
+  }
+  return differs;
+}
+
+Maker maker_of(const TrackInfo& track) {
+  Maker out{track.directory(), track.provenance};
+  out.how["weights_sha256"] = track.weights_sha256;
+  return out;
+}
+
+// One for each kind of arithmetic in the track's shards.
+std::vector<Maker> makers_of_shards(const std::filesystem::path& cache, const TrackInfo& track) {
+  std::vector<Maker> out;
+  const std::vector<ArithmeticKind> kinds = arithmetic_kinds(cache, track);
+  for (const ArithmeticKind& kind : kinds) {
+    Maker maker = maker_of(track);
+    if (kinds.size() > 1) maker.who = text(kind.shards, kind.shards == 1 ? " shard" : " shards", " of ", maker.who);
+    for (const auto& [key, value] : kind.made_with) maker.how[key] = value;
+    out.push_back(std::move(maker));
+  }
+  return out;
+}
+
+// As a track's provenance has it.
+std::string joined(const std::vector<double>& colours) {
+  std::string out;
+  for (const double colour : colours) out += text(out.empty() ? "" : " ", colour);
+  return out;
+}
+
+}  // namespace
+
+std::string word_of(Difference kind) {
+  return std::ranges::find(kWords, kind, &std::pair<const char*, Difference>::second)->first;
+}
+
+Allowance::Allowance(const std::string& words) {
+  for (const std::string& word : comma_separated(words)) {
+    const auto found = std::ranges::find_if(kWords, [&](const auto& known) { return word == known.first; });
+    if (found == std::end(kWords)) {
+      std::string known;
+      for (const auto& [name, kind] : kWords) known += text(known.empty() ? "" : ", ", name);
+      fail("allow = \"", words, "\" names \"", word, "\", which is nothing that can be allowed; expected one of ",
+           known);
+    }
+    allowed_.insert(found->second);
+  }
+}
+
+void Allowance::meet(Difference kind, const std::string& difference, const std::string& remedy) {
+  const std::string word = word_of(kind);
+  if (!allows(kind)) fail(difference, "; ", remedy, ", or go on all the same with --allow ", word);
+  note(text(difference, "; going on, since allow names ", word));
+  met_.push_back({word, difference});
+}
+
+void check_tracks(const std::filesystem::path& cache, const std::vector<TrackInfo>& tracks, Allowance& allowance) {
+  std::vector<Maker> makers, of_shards;
+  for (const TrackInfo& track : tracks) {
+    makers.push_back(maker_of(track));
+    for (Maker& maker : makers_of_shards(cache, track)) of_shards.push_back(std::move(maker));
+  }
+  const auto held = [&](const std::vector<Maker>& some, const std::vector<const char*>& keys, Difference kind,
+                        const char* remedy) { return compare(cache.string(), some, keys, kind, remedy, allowance); };
+  const char* const one_teacher = "name the tracks of one teacher (targets.cache_teacher)";
+  // Other weights may have other sizes; equal ones were loaded into another model.
+  if (!held(makers, {"weights_sha256"}, Difference::kTeachers, one_teacher))
+    held(makers, {"vit"}, Difference::kTeachers, one_teacher);
+  held(makers, {"mean", "deviation", "resize"}, Difference::kPreprocessing,
+       "extract one of them again with the other's (teacher.mean, teacher.deviation)");
+  held(of_shards, {"arithmetic", "device", "cpu_capability", "libtorch", "micro_batch"}, Difference::kMixed,
+       "extract one of them again as the other, where equal bits matter");
+}
+
+void check_judge(const TrackInfo& logits, const TeacherOptions& judge, Allowance& allowance) {
+  const std::vector<Maker> makers{maker_of(logits),
+                                  {"the judge " + judge.weights,
+                                   {{"weights_sha256", sha256_hex_of_file(judge.weights)},
+                                    {"mean", joined(judge.mean)},
+                                    {"deviation", joined(judge.deviation)}}}};
+  compare("targets.teacher", makers, {"weights_sha256"}, Difference::kTeachers,
+          "give the cache's teacher in targets.teacher.weights", allowance);
+  compare("targets.teacher", makers, {"mean", "deviation"}, Difference::kPreprocessing,
+          "set targets.teacher.mean and targets.teacher.deviation as the cache has them", allowance);
+}
+
+}  // namespace vitrine

@@ -1,0 +1,57 @@
+// Whether what a run learns from fits together. What a user may rightly want all the same is refused until its word
+// stands in `allow`, and is then told and kept for summary.json. What a track does not say is not held against it.
+#ifndef VITRINE_TRAIN_PROVENANCE_H_
+#define VITRINE_TRAIN_PROVENANCE_H_
+
+#include <filesystem>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "common/cache/track.h"
+#include "common/teacher/teacher.h"
+
+namespace vitrine {
+
+enum class Difference {
+  kTeachers,       ///< tracks of different weights, or a judge that is not the cache's teacher
+  kPreprocessing,  ///< these saw colours or sizes made in different ways
+  kMixed           ///< tracks or shards made by different arithmetic (extract/mixed.h)
+};
+
+struct AllowedDifference {
+  std::string word;        ///< that allowed it
+  std::string difference;  ///< where it is, its key and both values
+  bool operator==(const AllowedDifference&) const = default;
+};
+
+class Allowance {
+ public:
+  /// "teachers, mixed": words with commas between them. Throws Error that lists the words for one that is none.
+  explicit Allowance(const std::string& words);
+
+  bool allows(Difference kind) const { return allowed_.contains(kind); }
+  /// Throws Error "`difference`; `remedy`, or go on all the same with --allow WORD" unless it is allowed; then notes it
+  /// and keeps it.
+  void meet(Difference kind, const std::string& difference, const std::string& remedy);
+  const std::vector<AllowedDifference>& met() const { return met_; }
+
+ private:
+  std::set<Difference> allowed_;
+  std::vector<AllowedDifference> met_;
+};
+
+/// "teachers", ...
+std::string word_of(Difference kind);
+
+/// Holds the tracks of a cache, those that a run reads, against each other: teachers, preprocessing, and the arithmetic
+/// of each shard, for which the tables of all are read. Throws Error.
+void check_tracks(const std::filesystem::path& cache, const std::vector<TrackInfo>& tracks, Allowance& allowance);
+
+/// Holds a teacher that judges the student (targets.teacher) against the one that it learns from. Throws Error.
+void check_judge(const TrackInfo& logits, const TeacherOptions& judge, Allowance& allowance);
+
+}  // namespace vitrine
+
+#endif  // VITRINE_TRAIN_PROVENANCE_H_
