@@ -13,11 +13,17 @@ namespace vitrine {
 void save_checkpoint(const std::filesystem::path& directory, const Checkpoint& checkpoint) {
   const std::string name = text("checkpoint-", checkpoint.step, ".safetensors");
   save_safetensors(directory / name, checkpoint.tensors);
+  nlohmann::ordered_json tracks = nlohmann::ordered_json::object(), allowed = nlohmann::ordered_json::array();
+  for (const auto& [track, fields] : checkpoint.tracks) tracks[track] = nlohmann::ordered_json::parse(fields);
+  for (const auto& [word, difference] : checkpoint.allowed)
+    allowed.push_back({{"word", word}, {"difference", difference}});
   const nlohmann::ordered_json json = {{"step", checkpoint.step},
                                        {"best_score", checkpoint.best_score},
                                        {"seconds", checkpoint.seconds},
                                        {"core_seconds", checkpoint.core_seconds},
                                        {"plan_hash", checkpoint.plan_hash},
+                                       {"tracks", tracks},
+                                       {"allowed", allowed},
                                        {"tensors", name},
                                        {"tensors_sha256", sha256_hex_of_file(directory / name)},
                                        {"settings", checkpoint.settings}};
@@ -34,13 +40,21 @@ std::optional<Checkpoint> load_checkpoint(const std::filesystem::path& directory
   if (!std::filesystem::exists(path)) return std::nullopt;
   Checkpoint out;
   try {
-    const auto json = nlohmann::json::parse(read_file(path));
+    const auto json = nlohmann::ordered_json::parse(read_file(path));
     out.step = json.at("step");
     out.best_score = json.at("best_score");
     out.seconds = json.at("seconds");
     out.core_seconds = json.at("core_seconds");
     out.plan_hash = json.at("plan_hash");
     out.settings = json.at("settings");
+    // Not there in checkpoints of older versions.
+    const auto tracks = json.value("tracks", nlohmann::ordered_json::object());
+    for (const auto& [track, fields] : tracks.items()) {
+      fields.at("weights_sha256");  // throws for what is no track's
+      out.tracks[track] = fields.dump();
+    }
+    for (const auto& one : json.value("allowed", nlohmann::ordered_json::array()))
+      out.allowed.push_back({one.at("word"), one.at("difference")});
     const std::filesystem::path tensors = directory / json.at("tensors").get<std::string>();
     if (sha256_hex_of_file(tensors) != json.at("tensors_sha256").get<std::string>())
       fail(tensors.string(), ": is not the file that ", path.string(),

@@ -6,10 +6,13 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "common/models/safetensors.h"
+#include "train/provenance.h"
 
 namespace vitrine {
 
@@ -20,7 +23,10 @@ struct Checkpoint {
   double seconds = 0, core_seconds = 0;
   std::string settings;  ///< of the run, those that change its meaning
   std::string plan_hash;
-  Tensors tensors;  ///< "model.NAME", "transformer.NAME", "optimizer.NAME"
+  /// Of a cache: the text of each track.json by the track's name. Older checkpoints do not say.
+  std::map<std::string, std::string> tracks;
+  std::vector<AllowedDifference> allowed;  ///< met so far
+  Tensors tensors;                         ///< "model.NAME", "transformer.NAME", "optimizer.NAME"
 };
 
 void save_checkpoint(const std::filesystem::path& directory, const Checkpoint& checkpoint);

@@ -71,8 +71,8 @@ void TrainOptions::fields(Fields& f) {
   f.text(
       "allow", allow,
       "differences to go on with, with commas: teachers (tracks or a judge of other weights), preprocessing (theirs), "
-      "mixed (tracks or shards of another device kind, instruction set, library version, precision or micro-batch); "
-      "empty: none");
+      "mixed (tracks or shards of another device kind, instruction set, library version, precision or micro-batch), "
+      "tracks (replaced since the checkpoint); empty: none");
   f.text("validation", validation, "images that choose the best checkpoint; empty: none");
   f.choice<Select>(
       "select", select,

@@ -1,6 +1,8 @@
 #include "train/provenance.h"
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
+#include <optional>
 
 #include "common/base/error.h"
 #include "common/base/hash.h"
@@ -13,8 +15,10 @@ namespace {
 
 using Words = std::map<std::string, std::string>;
 
-constexpr std::pair<const char*, Difference> kWords[] = {
-    {"teachers", Difference::kTeachers}, {"preprocessing", Difference::kPreprocessing}, {"mixed", Difference::kMixed}};
+constexpr std::pair<const char*, Difference> kWords[] = {{"teachers", Difference::kTeachers},
+                                                         {"preprocessing", Difference::kPreprocessing},
+                                                         {"mixed", Difference::kMixed},
+                                                         {"tracks", Difference::kTracks}};
 
 // Who made something, and how.
 struct Maker {
@@ -100,7 +104,11 @@ void Allowance::meet(Difference kind, const std::string& difference, const std::
   const std::string word = word_of(kind);
   if (!allows(kind)) fail(difference, "; ", remedy, ", or go on all the same with --allow ", word);
   note(text(difference, "; going on, since allow names ", word));
-  met_.push_back({word, difference});
+  keep({word, difference});
+}
+
+void Allowance::keep(const AllowedDifference& difference) {
+  if (std::ranges::find(met_, difference) == met_.end()) met_.push_back(difference);
 }
 
 void check_tracks(const std::filesystem::path& cache, const std::vector<TrackInfo>& tracks, Allowance& allowance) {
@@ -131,6 +139,30 @@ void check_judge(const TrackInfo& logits, const TeacherOptions& judge, Allowance
           "give the cache's teacher in targets.teacher.weights", allowance);
   compare("targets.teacher", makers, {"mean", "deviation"}, Difference::kPreprocessing,
           "set targets.teacher.mean and targets.teacher.deviation as the cache has them", allowance);
+}
+
+void check_resumed_tracks(const std::map<std::string, std::string>& before, const std::vector<TrackInfo>& now,
+                          const std::string& where, Allowance& allowance) {
+  for (const TrackInfo& track : now) {
+    const auto earlier = before.find(track.name());
+    if (earlier == before.end()) continue;
+    const auto old_fields = nlohmann::ordered_json::parse(earlier->second).flatten();
+    const auto new_fields = nlohmann::ordered_json::parse(track.json()).flatten();
+    const auto value = [](const nlohmann::ordered_json& fields, const std::string& pointer) {
+      return fields.contains(pointer) ? fields[pointer].dump() : std::string("not there");
+    };
+    std::optional<std::string> other;
+    for (const auto* fields : {&old_fields, &new_fields})
+      for (const auto& [pointer, unused] : fields->items())
+        if (!other && value(old_fields, pointer) != value(new_fields, pointer)) other = pointer;
+    if (!other) continue;
+    std::string key = other->substr(1);
+    std::ranges::replace(key, '/', '.');
+    allowance.meet(Difference::kTracks,
+                   text(where, ": the checkpoint learnt from ", earlier->first, " whose track.json had ", key, " = ",
+                        value(old_fields, *other), ", in the cache it is now ", value(new_fields, *other)),
+                   "resume with the cache as it was, or choose another output");
+  }
 }
 
 }  // namespace vitrine

@@ -17,7 +17,8 @@ namespace vitrine {
 enum class Difference {
   kTeachers,       ///< tracks of different weights, or a judge that is not the cache's teacher
   kPreprocessing,  ///< these saw colours or sizes made in different ways
-  kMixed           ///< tracks or shards made by different arithmetic (extract/mixed.h)
+  kMixed,          ///< tracks or shards made by different arithmetic (extract/mixed.h)
+  kTracks          ///< a checkpoint learnt from tracks that are others now
 };
 
 struct AllowedDifference {
@@ -35,6 +36,8 @@ class Allowance {
   /// Throws Error "`difference`; `remedy`, or go on all the same with --allow WORD" unless it is allowed; then notes it
   /// and keeps it.
   void meet(Difference kind, const std::string& difference, const std::string& remedy);
+  /// What was met before the run was stopped. Equal ones are kept once.
+  void keep(const AllowedDifference& difference);
   const std::vector<AllowedDifference>& met() const { return met_; }
 
  private:
@@ -51,6 +54,11 @@ void check_tracks(const std::filesystem::path& cache, const std::vector<TrackInf
 
 /// Holds a teacher that judges the student (targets.teacher) against the one that it learns from. Throws Error.
 void check_judge(const TrackInfo& logits, const TeacherOptions& judge, Allowance& allowance);
+
+/// Holds the tracks of a cache against those that a checkpoint learnt from: `before`, the text of track.json by the
+/// track's name; empty where the checkpoint does not say. `where`: the checkpoint's directory. Throws Error.
+void check_resumed_tracks(const std::map<std::string, std::string>& before, const std::vector<TrackInfo>& now,
+                          const std::string& where, Allowance& allowance);
 
 }  // namespace vitrine
 

@@ -155,8 +155,10 @@ Tensors Trainer::state() {
 }
 
 void Trainer::save(std::uint64_t step, double seconds, double used_core_seconds) {
+  std::map<std::string, std::string> tracks;
+  for (const TrackInfo& track : source_->tracks()) tracks[track.name()] = track.json();
   save_checkpoint(options_.output, {step, best_score_, seconds, used_core_seconds, meaningful_settings(options_),
-                                    source_->plan().hash(), state()});
+                                    source_->plan().hash(), tracks, allowance_.met(), state()});
 }
 
 void Trainer::restore() {
@@ -166,6 +168,8 @@ void Trainer::restore() {
   if (checkpoint->plan_hash != source_->plan().hash())
     fail(options_.output, ": the checkpoint was made on the plan ", checkpoint->plan_hash, ", this run has ",
          source_->plan().hash(), "; resume with the same images and cache");
+  check_resumed_tracks(checkpoint->tracks, source_->tracks(), options_.output, allowance_);
+  for (const AllowedDifference& difference : checkpoint->allowed) allowance_.keep(difference);
   std::map<std::string, Tensors> parts;
   for (const auto& [name, tensor] : checkpoint->tensors) {
     const std::size_t dot = name.find('.');

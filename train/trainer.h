@@ -33,7 +33,7 @@ struct TrainResult {
   double wall_seconds = 0, core_seconds = 0, wait_share = 0;
   std::uint64_t images_seen = 0;
   std::optional<std::uint64_t> skipped_updates;  ///< by the gradient scaler, with fp16
-  std::vector<AllowedDifference> allowed;        ///< met
+  std::vector<AllowedDifference> allowed;        ///< met from the first step on, also before it was resumed
 };
 
 /// One run. Without labels (options.labels) no phase has a label term, r is 1, and the student's classes are the

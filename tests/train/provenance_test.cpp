@@ -10,6 +10,7 @@
 #include "common/config/config.h"
 #include "tests/support/message.h"
 #include "tests/train/fixture.h"
+#include "train/checkpoint.h"
 
 using namespace vitrine;
 using vitrine::testing::CommandResult;
@@ -169,6 +170,76 @@ TEST_CASE("a judge that is not the cache's teacher, or sees other colours, is fo
   }
 }
 
+TEST_CASE("a run is resumed on other tracks only when that is allowed, and says so to its end") {
+  const ProvenanceFixture fixture;
+  fixture.make(kLogits);
+  fixture.make(kFeatures);
+  TrainOptions options = fixture.run("run");
+  options.max_steps = 1;
+  trained(options);
+  options.resume = true;
+  const std::filesystem::path last = fixture.root / "run/last.json";
+  const auto again = [&](const std::vector<std::string>& which, const std::vector<std::string>& more) {
+    for (const auto& entry : std::filesystem::directory_iterator(fixture.root / "cache"))
+      if (entry.path().filename().string().starts_with("small."))
+        std::filesystem::remove_all(entry.path() / (which == kLogits ? "logits" : "features.1"));
+    fixture.make(which, more);
+  };
+  SUBCASE("equal tracks, made again") {
+    again(kLogits, {});
+    again(kFeatures, {});
+    options.max_steps = 0;
+    CHECK(message_of([&] { trained(options); }) == "");
+    CHECK_FALSE(summary_of(options).contains("allowed"));
+  }
+  SUBCASE("another error bound") {
+    again(kLogits, {"taps.logits_error=0.5"});
+    const std::string before = read_whole(last), refused = message_of([&] { trained(options); });
+    CAPTURE(refused);
+    for (const char* part : {"run", "logits", "codec.max_error = 0.015625", "now 0.5", "--allow tracks"})
+      CHECK(has(refused, part));
+    CHECK(read_whole(last) == before);
+    options.allow = "tracks";
+    options.max_steps = 2;
+    CHECK(message_of([&] { trained(options); }) == "");
+    // The next checkpoint learnt from both, and has said so.
+    options.allow = "";
+    options.max_steps = 0;
+    CHECK(message_of([&] { trained(options); }) == "");
+    const auto allowed = summary_of(options).at("allowed");
+    REQUIRE(allowed.size() == 1);
+    CHECK(allowed[0].at("word") == "tracks");
+    CHECK(has(allowed[0].at("difference").get<std::string>(), "codec.max_error = 0.015625"));
+  }
+  SUBCASE("another form, with a setting that was not there") {
+    again(kLogits, {"taps.logits_form=fp32"});
+    CHECK(has(message_of([&] { trained(options); }), "form = \"uniform\", in the cache it is now \"fp32\""));
+  }
+  SUBCASE("the second track, from another teacher of the same name") {
+    again(kFeatures, {"teacher.weights=" + fixture.other_weights.string()});
+    options.allow = "teachers";
+    const std::string refused = message_of([&] { trained(options); });
+    CHECK(has(refused, "features.1 whose track.json had weights_sha256 = "));
+    CHECK(has(refused, sha256_hex_of_file(fixture.weights)));
+    CHECK(has(refused, sha256_hex_of_file(fixture.other_weights)));
+  }
+  SUBCASE("a checkpoint whose tracks are none") {
+    auto json = nlohmann::ordered_json::parse(read_whole(last));
+    json["tracks"]["logits"] = 3;
+    write_whole(last, json.dump(2));
+    CHECK(has(message_of([&] { trained(options); }), "last.json: is not a checkpoint of vitrine-train, or is damaged"));
+  }
+  SUBCASE("a checkpoint of an older version, which does not say") {
+    auto json = nlohmann::ordered_json::parse(read_whole(last));
+    for (const char* key : {"tracks", "allowed"}) REQUIRE(json.erase(key) == 1);
+    write_whole(last, json.dump(2));
+    again(kLogits, {"taps.logits_error=0.5"});
+    options.max_steps = 0;
+    CHECK(message_of([&] { trained(options); }) == "");
+    CHECK(summary_of(options).at("steps") == 4);
+  }
+}
+
 TEST_CASE("words come from the configuration and the command line, and one that is none is refused with the list") {
   const ProvenanceFixture fixture;
   fixture.make(kLogits);
@@ -184,7 +255,7 @@ TEST_CASE("words come from the configuration and the command line, and one that 
     CHECK_FALSE(std::filesystem::exists(fixture.root / "run"));
     for (const std::string& part : parts) CHECK(has(result.output, part));
   };
-  const std::string list = "teachers, preprocessing, mixed";
+  const std::string list = "teachers, preprocessing, mixed, tracks";
   check_refused(command("", "--allow mixed,anything"), {"\"anything\"", list});
   check_refused(command("Mixed", ""), {"\"Mixed\"", list});
   check_refused(command("", "--allow"), {"--allow"});
