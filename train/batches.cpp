@@ -6,7 +6,9 @@
 #include <stdexcept>
 
 #include "common/base/error.h"
+#include "common/base/progress.h"
 #include "common/plan/epoch.h"
+#include "train/provenance.h"
 
 namespace vitrine {
 
@@ -70,7 +72,8 @@ void Batches::start(std::uint64_t step) {
                              options_.workers,
                              2 * options_.workers + 2,
                              options_.augment,
-                             options_.labels == Labels::kFolders};
+                             options_.labels == Labels::kFolders,
+                             Allowance(options_.allow).allows(Difference::kPictures)};
   stream_ = std::make_unique<GroupStream>(
       source_, views_, stream, [this](std::uint64_t n) { return item(n); }, first);
 }
@@ -85,6 +88,9 @@ Batch Batches::next() {
       group_ = stream_->next();
       if (!group_) throw std::logic_error("the stream ended before the schedule");
       if (!resumed_inside) used_views_ = 0;
+      if (!group_->other_picture.empty() && !resumed_inside && other_pictures_++ == 0)
+        note(text(group_->other_picture, "; going on, since allow names ", word_of(Difference::kPictures),
+                  ", and all such groups are counted"));
     }
     GroupBatch& group = *group_;
     const std::int64_t first = used_views_, count = std::min(options_.batch - rows, group.views - used_views_);

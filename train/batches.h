@@ -42,6 +42,9 @@ class Batches {
   void start(std::uint64_t step);
   /// Throws std::logic_error beyond the schedule's last step, and what the stream throws.
   Batch next();
+  /// Groups among those begun so far whose picture is not the one that the teacher saw, where that is allowed. One that
+  /// a run goes on with in its middle was counted before.
+  std::uint64_t other_pictures() const { return other_pictures_; }
   /// Ends the stream's work.
   void stop() { stream_.reset(); }
 
@@ -59,6 +62,7 @@ class Batches {
   std::vector<GroupKey> order_;      // of ordered_epoch_
   std::optional<GroupBatch> group_;  // what is left of a group larger than a batch
   std::uint32_t used_views_ = 0;
+  std::uint64_t other_pictures_ = 0;
   std::unique_ptr<GroupStream> stream_;  // last: its threads use the rest
 };
 

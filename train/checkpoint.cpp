@@ -24,6 +24,7 @@ void save_checkpoint(const std::filesystem::path& directory, const Checkpoint& c
                                        {"plan_hash", checkpoint.plan_hash},
                                        {"tracks", tracks},
                                        {"allowed", allowed},
+                                       {"other_pictures", checkpoint.other_pictures},
                                        {"tensors", name},
                                        {"tensors_sha256", sha256_hex_of_file(directory / name)},
                                        {"settings", checkpoint.settings}};
@@ -55,6 +56,7 @@ std::optional<Checkpoint> load_checkpoint(const std::filesystem::path& directory
     }
     for (const auto& one : json.value("allowed", nlohmann::ordered_json::array()))
       out.allowed.push_back({one.at("word"), one.at("difference")});
+    out.other_pictures = json.value("other_pictures", std::uint64_t{0});
     const std::filesystem::path tensors = directory / json.at("tensors").get<std::string>();
     if (sha256_hex_of_file(tensors) != json.at("tensors_sha256").get<std::string>())
       fail(tensors.string(), ": is not the file that ", path.string(),

@@ -26,6 +26,7 @@ struct Checkpoint {
   /// Of a cache: the text of each track.json by the track's name. Older checkpoints do not say.
   std::map<std::string, std::string> tracks;
   std::vector<AllowedDifference> allowed;  ///< met so far
+  std::uint64_t other_pictures = 0;        ///< groups, likewise
   Tensors tensors;                         ///< "model.NAME", "transformer.NAME", "optimizer.NAME"
 };
 

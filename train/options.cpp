@@ -72,7 +72,7 @@ void TrainOptions::fields(Fields& f) {
       "allow", allow,
       "differences to go on with, with commas: teachers (tracks or a judge of other weights), preprocessing (theirs), "
       "mixed (tracks or shards of another device kind, instruction set, library version, precision or micro-batch), "
-      "tracks (replaced since the checkpoint); empty: none");
+      "pictures (decoded in another way than for the teacher), tracks (replaced since the checkpoint); empty: none");
   f.text("validation", validation, "images that choose the best checkpoint; empty: none");
   f.choice<Select>(
       "select", select,

@@ -18,6 +18,7 @@ using Words = std::map<std::string, std::string>;
 constexpr std::pair<const char*, Difference> kWords[] = {{"teachers", Difference::kTeachers},
                                                          {"preprocessing", Difference::kPreprocessing},
                                                          {"mixed", Difference::kMixed},
+                                                         {"pictures", Difference::kPictures},
                                                          {"tracks", Difference::kTracks}};
 
 // Who made something, and how.

@@ -18,6 +18,7 @@ enum class Difference {
   kTeachers,       ///< tracks of different weights, or a judge that is not the cache's teacher
   kPreprocessing,  ///< these saw colours or sizes made in different ways
   kMixed,          ///< tracks or shards made by different arithmetic (extract/mixed.h)
+  kPictures,       ///< the student's picture is not the one that the teacher saw
   kTracks          ///< a checkpoint learnt from tracks that are others now
 };
 

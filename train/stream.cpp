@@ -14,6 +14,7 @@
 #include "common/base/error.h"
 #include "common/base/philox.h"
 #include "common/teacher/one_thread_each.h"
+#include "train/provenance.h"
 
 namespace vitrine {
 namespace {
@@ -46,14 +47,20 @@ GroupBatch make_group(const TargetSource& source, const ViewMaker& views, const 
   const auto teacher_size = static_cast<int>(source.plan().options().image_size);
   std::vector<std::uint8_t> pictures = views.group(recipes, options.size);
   const std::size_t view_bytes = pictures.size() / count;
+  GroupBatch batch;
   if (const auto hash = source.picture_hash(item.key); hash && options.size == teacher_size) {
     const std::size_t at = item.key.group % count * view_bytes;
-    if (picture_hash(std::span(pictures).subspan(at, view_bytes)) != *hash)
-      fail("pass ", item.key.pass, ", group ", item.key.group,
-           ": the student's picture is not the one that the teacher saw; this machine decodes images in another way "
-           "(other versions of libjpeg, libpng or libwebp), extract again here or train with those versions");
+    if (const std::uint64_t own = picture_hash(std::span(pictures).subspan(at, view_bytes)); own != *hash) {
+      batch.other_picture = text("pass ", item.key.pass, ", group ", item.key.group, ": the student's picture (hash ",
+                                 std::hex, own, ") is not the one that the teacher saw (", *hash,
+                                 "); this machine decodes images in another way (other versions of libjpeg, libpng or "
+                                 "libwebp)");
+      if (!options.allow_pictures)
+        fail(batch.other_picture,
+             "; extract again here, train with those versions, or go on all the same with --allow ",
+             word_of(Difference::kPictures));
+    }
   }
-  GroupBatch batch;
   if (source.needs_pictures() && options.size != teacher_size) {
     batch.targets = source.targets(item.key, views.group(recipes, teacher_size));
   } else {

@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "common/image/augment.h"
@@ -29,6 +30,8 @@ struct GroupBatch {
   std::vector<std::int64_t> label, partner_label;  ///< -1: none
   std::vector<float> own_share;
   GroupTargets targets;
+  /// What is wrong with the picture that the teacher saw, naming pass and group; empty: nothing, or it is not known.
+  std::string other_picture;
 };
 
 struct StreamOptions {
@@ -37,11 +40,12 @@ struct StreamOptions {
   std::uint32_t workers = 1;  ///< threads
   std::uint32_t ahead = 4;    ///< groups in work or waiting, at most
   AugmentOptions augment;
-  bool labels = true;  ///< off: no view has a label, whatever the recipes say
+  bool labels = true;           ///< off: no view has a label, whatever the recipes say
+  bool allow_pictures = false;  ///< a picture that the teacher did not see is told in the batch instead of thrown
 };
 
 /// One group, from its place alone: what the pipeline's workers do. Any thread. Throws Error when the picture at equal
-/// resolution is not the one that the teacher saw, naming pass and group.
+/// resolution is not the one that the teacher saw, unless that is allowed.
 GroupBatch make_group(const TargetSource& source, const ViewMaker& views, const StreamOptions& options,
                       const StreamItem& item);
 

@@ -157,8 +157,9 @@ Tensors Trainer::state() {
 void Trainer::save(std::uint64_t step, double seconds, double used_core_seconds) {
   std::map<std::string, std::string> tracks;
   for (const TrackInfo& track : source_->tracks()) tracks[track.name()] = track.json();
-  save_checkpoint(options_.output, {step, best_score_, seconds, used_core_seconds, meaningful_settings(options_),
-                                    source_->plan().hash(), tracks, allowance_.met(), state()});
+  save_checkpoint(options_.output,
+                  {step, best_score_, seconds, used_core_seconds, meaningful_settings(options_), source_->plan().hash(),
+                   tracks, allowance_.met(), other_pictures_before_ + batches_->other_pictures(), state()});
 }
 
 void Trainer::restore() {
@@ -170,6 +171,7 @@ void Trainer::restore() {
          source_->plan().hash(), "; resume with the same images and cache");
   check_resumed_tracks(checkpoint->tracks, source_->tracks(), options_.output, allowance_);
   for (const AllowedDifference& difference : checkpoint->allowed) allowance_.keep(difference);
+  other_pictures_before_ = checkpoint->other_pictures;
   std::map<std::string, Tensors> parts;
   for (const auto& [name, tensor] : checkpoint->tensors) {
     const std::size_t dot = name.find('.');
@@ -377,6 +379,13 @@ TrainResult Trainer::run(const std::atomic<bool>& stop) {
   result.wait_share = wait_share();
   result.images_seen = number * options_.batch;
   result.allowed = allowance_.met();
+  if (const std::uint64_t others = other_pictures_before_ + batches_->other_pictures(); others > 0) {
+    const std::uint32_t group = source_->plan().options().group;
+    const std::string count = text(human_count(others), " of ", human_count((result.images_seen + group - 1) / group),
+                                   " groups had a picture that is not the one that the teacher saw");
+    note(count);
+    result.allowed.push_back({word_of(Difference::kPictures), count});
+  }
   if (scaler_) result.skipped_updates = scaler_->skipped();
   save(number, seconds(), used());
   if (result.finished) finish(test ? &*test : nullptr, result);

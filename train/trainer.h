@@ -93,7 +93,7 @@ class Trainer {
   std::unique_ptr<GradScaler> scaler_;      // with fp16
   int size_;
   std::uint64_t steps_per_epoch_, steps_;
-  std::uint64_t first_step_ = 0;
+  std::uint64_t first_step_ = 0, other_pictures_before_ = 0;
   double best_score_ = -1, seconds_before_ = 0, core_seconds_before_ = 0;
 };
 

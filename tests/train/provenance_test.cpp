@@ -7,6 +7,7 @@
 
 #include "common/base/hash.h"
 #include "common/cache/cache.h"
+#include "common/cache/writer.h"
 #include "common/config/config.h"
 #include "tests/support/message.h"
 #include "tests/train/fixture.h"
@@ -170,6 +171,50 @@ TEST_CASE("a judge that is not the cache's teacher, or sees other colours, is fo
   }
 }
 
+TEST_CASE("pictures that the teacher did not see are counted where they are allowed, each once, over stops as well") {
+  const ProvenanceFixture fixture;
+  fixture.make_cache();
+  {
+    const Cache cache(fixture.root / "cache");
+    std::vector<std::uint64_t> hashes;
+    for (const std::uint32_t pass : {0u, 1u}) hashes.push_back(cache.picture_hash({pass, 0}));
+    std::filesystem::remove_all(cache.directory() / "recipes");
+    for (const std::uint32_t pass : {0u, 1u}) {
+      write_recipes(cache.directory(), cache.plan(), pass, 0, {hashes[pass]});
+      write_recipes(cache.directory(), cache.plan(), pass, 1, {0xabc});
+    }
+  }
+  TrainOptions options = fixture.run("refused", "teachers");
+  options.schedule.joint.epochs = 2;
+  const std::string refused = message_of([&] { trained(options); });
+  CAPTURE(refused);
+  for (const char* part : {"pass ", "group 1: the student's picture (hash ", " saw (abc)", "--allow pictures"})
+    CHECK(has(refused, part));
+
+  const auto check_counted = [](const TrainOptions& run) {
+    const auto allowed = summary_of(run).at("allowed");
+    REQUIRE(allowed.size() == 1);
+    CHECK(allowed[0].at("word") == "pictures");
+    CHECK(has(allowed[0].at("difference").get<std::string>(), "2 of 4 groups had a picture"));
+  };
+  options.allow = "pictures";
+  options.output = (fixture.root / "whole").string();
+  trained(options);
+  check_counted(options);
+  options.output = (fixture.root / "broken").string();
+  options.resume = true;
+  for (const std::uint64_t stop_at : {1, 3, 4, 7, 0}) {  // a group is two steps
+    options.max_steps = stop_at;
+    trained(options);
+  }
+  check_counted(options);
+
+  // At another size nothing is known of the teacher's pictures.
+  TrainOptions smaller = fixture.run("smaller");
+  smaller.size = 24;
+  CHECK(message_of([&] { trained(smaller); }) == "");
+}
+
 TEST_CASE("a run is resumed on other tracks only when that is allowed, and says so to its end") {
   const ProvenanceFixture fixture;
   fixture.make(kLogits);
@@ -231,7 +276,7 @@ TEST_CASE("a run is resumed on other tracks only when that is allowed, and says 
   }
   SUBCASE("a checkpoint of an older version, which does not say") {
     auto json = nlohmann::ordered_json::parse(read_whole(last));
-    for (const char* key : {"tracks", "allowed"}) REQUIRE(json.erase(key) == 1);
+    for (const char* key : {"tracks", "allowed", "other_pictures"}) REQUIRE(json.erase(key) == 1);
     write_whole(last, json.dump(2));
     again(kLogits, {"taps.logits_error=0.5"});
     options.max_steps = 0;
@@ -255,7 +300,7 @@ TEST_CASE("words come from the configuration and the command line, and one that 
     CHECK_FALSE(std::filesystem::exists(fixture.root / "run"));
     for (const std::string& part : parts) CHECK(has(result.output, part));
   };
-  const std::string list = "teachers, preprocessing, mixed, tracks";
+  const std::string list = "teachers, preprocessing, mixed, pictures, tracks";
   check_refused(command("", "--allow mixed,anything"), {"\"anything\"", list});
   check_refused(command("Mixed", ""), {"\"Mixed\"", list});
   check_refused(command("", "--allow"), {"--allow"});

@@ -166,6 +166,12 @@ TEST_CASE("pictures that the teacher did not see are refused at its resolution, 
     message = error.what();
   }
   CHECK(message.find("pass 1, group 0") != std::string::npos);
+  options.allow_pictures = true;
+  const std::string told = make_group(other, fixture.views, options, {0, GroupKey{1, 0}}).other_picture;
+  CHECK(told.find("pass 1, group 0") == 0);
+  CHECK(message.find(told) == 0);
+  CHECK(make_group(*fixture.source, fixture.views, options, {0, GroupKey{1, 0}}).other_picture.empty());
+  options.allow_pictures = false;
   options.size = 24;
   GroupStream smaller(other, fixture.views, options, numbered({{0, GroupKey{1, 0}}}), 0);
   CHECK(all_groups(smaller).size() == 1);
