@@ -4,11 +4,11 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
 #include "common/base/error.h"
+#include "common/base/json.h"
 #include "common/cache/container.h"
 #include "common/cache/json_difference.h"
 
@@ -20,7 +20,7 @@ inline constexpr const char* kShardFormat = "vitrine shard";
 
 /// The object, after its "format" was found to be `format`.
 inline nlohmann::ordered_json attributes(const Container& container, const std::string& format) {
-  auto json = nlohmann::ordered_json::parse(container.json(), nullptr, false);
+  auto json = parse_json<nlohmann::ordered_json>(container.json());
   if (!json.is_object() || json.value("format", nlohmann::ordered_json()) != format)
     fail(container.path().string(), ": is not a file of the kind \"", format, "\"; copy or make it again");
   return json;

@@ -73,12 +73,15 @@ FeatureBasis read_basis(const std::filesystem::path& path) {
   try {
     hash = json.at("hash").get<std::string>();
     const auto axis = [&json, &path](const char* key) {
-      const auto length = json.at(key).get<std::int64_t>();
-      if (length < 1 || length > (1 << 24)) fail(path.string(), ": has an impossible ", key, "; copy it again");
-      return static_cast<std::uint32_t>(length);
+      const auto length = integer_of<std::uint32_t>(json.at(key));
+      if (!length || *length < 1 || *length > (1u << 24))
+        fail(path.string(), ": has an impossible ", key, "; copy it again");
+      return *length;
     };
     basis.channels = axis("channels"), basis.height = axis("height"), basis.width = axis("width");
-    basis.views = json.at("views").get<std::uint64_t>();
+    const auto views = integer_of<std::uint64_t>(json.at("views"));
+    if (!views) fail(path.string(), ": has an impossible number of views; copy it again");
+    basis.views = *views;
     spatial = json.at("spatial").get<bool>();
   } catch (const nlohmann::json::exception& problem) {
     fail(path.string(), ": its attributes cannot be read (", problem.what(), "); copy it again");

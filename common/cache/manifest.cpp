@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdio>
-#include <nlohmann/json.hpp>
 #include <set>
 #include <stdexcept>
 #include <unordered_map>
@@ -12,6 +11,7 @@
 #include "common/base/error.h"
 #include "common/base/files.h"
 #include "common/base/hash.h"
+#include "common/base/json.h"
 #include "common/cache/shard_name.h"
 
 namespace vitrine {
@@ -77,7 +77,7 @@ std::optional<Manifest> Manifest::read(const std::filesystem::path& directory) {
 }
 
 Manifest Manifest::parse(const std::string& json, const std::string& where) {
-  const auto in = nlohmann::json::parse(json, nullptr, false);
+  const auto in = parse_json(json);
   if (!in.is_object() || in.value("format", nlohmann::json()) != kFormat)
     fail(where, ": is no list of shards; expected an object with \"format\": \"", kFormat,
          "\"; remove it, it can be made again");
@@ -87,9 +87,10 @@ Manifest Manifest::parse(const std::string& json, const std::string& where) {
   std::set<std::string> seen;
   try {
     for (const auto& entry : in.at("shards")) {
-      files.push_back({entry.at("name").get<std::string>(), entry.at("bytes").get<std::uint64_t>(),
-                       from_hex(entry.at("xxh3").get<std::string>(), where)});
-      const std::string& name = files.back().name;
+      const auto name = entry.at("name").get<std::string>();
+      const auto bytes = integer_of<std::uint64_t>(entry.at("bytes"));
+      if (!bytes) fail(where, ": gives \"", name, "\" no number of bytes; remove the list, it can be made again");
+      files.push_back({name, *bytes, from_hex(entry.at("xxh3").get<std::string>(), where)});
       if (!shard_number_of(name) || !seen.insert(name).second)
         fail(where, ": lists \"", name, "\", which is no shard's name or is listed twice; remove the list, it can be ",
              "made again");

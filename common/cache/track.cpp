@@ -1,9 +1,7 @@
 #include "common/cache/track.h"
 
-#include <limits>
-#include <nlohmann/json.hpp>
-
 #include "common/base/error.h"
+#include "common/base/json.h"
 #include "common/codec/frame.h"
 
 namespace vitrine {
@@ -26,15 +24,20 @@ nlohmann::ordered_json codec_json(const CodecSettings& codec) {
   return out;
 }
 
+template <class Integer>
+Integer integer(const nlohmann::json& value, const char* key, const std::string& where) {
+  const auto number = integer_of<Integer>(value);
+  if (!number) fail(where, ": ", key, " = ", value.dump(), " is not allowed; expected an integer");
+  return *number;
+}
+
 // Throws json's exceptions for other types.
 void read_codec(const nlohmann::json& in, CodecSettings& codec, const std::string& where) {
   for (const auto& [key, value] : in.items()) {
     if (key == "max_error") {
       codec.max_error = value.get<double>();
     } else if (key == "kept") {
-      const auto kept = value.get<std::int64_t>();
-      if (kept < 0 || kept > std::numeric_limits<std::uint32_t>::max()) fail(where, ": codec.kept is out of range");
-      codec.kept = static_cast<std::uint32_t>(kept);
+      codec.kept = integer<std::uint32_t>(value, "codec.kept", where);
     } else if (key == "temperatures") {
       codec.temperatures = value.get<std::vector<double>>();
     } else if (key == "basis") {
@@ -113,7 +116,7 @@ std::string TrackInfo::json() const {
 }
 
 TrackInfo TrackInfo::from_json(const std::string& json, const std::string& where) {
-  const auto in = nlohmann::json::parse(json, nullptr, false);
+  const auto in = parse_json(json);
   if (!in.is_object() || in.value("format", nlohmann::json()) != kFormat)
     fail(where, ": is not a track's; expected an object with \"format\": \"", kFormat, "\"");
   if (in.value("version", nlohmann::json()) != kVersion)
@@ -123,17 +126,14 @@ TrackInfo TrackInfo::from_json(const std::string& json, const std::string& where
     track.teacher = in.at("teacher").get<std::string>();
     track.weights_sha256 = in.at("weights_sha256").get<std::string>();
     track.kind = in.at("kind").get<std::string>();
-    track.block = in.at("block").get<int>();
+    track.block = integer<int>(in.at("block"), "block", where);
     track.normalised = in.at("normalised").get<bool>();
-    for (const auto& axis : in.at("shape")) {
-      const auto length = axis.get<std::int64_t>();
-      if (length < 1 || length > std::numeric_limits<std::uint32_t>::max())
-        fail(where, ": shape has an impossible axis");
-      track.shape.push_back(static_cast<std::uint32_t>(length));
-    }
+    for (const auto& axis : in.at("shape"))
+      track.shape.push_back(integer<std::uint32_t>(axis, "an axis of shape", where));
     track.codec.form = form_from_name(in.at("form").get<std::string>(), where);
     read_codec(in.value("codec", nlohmann::json::object()), track.codec, where);
-    track.compression = {in.at("level").get<int>(), in.value("window", 0)};
+    track.compression = {integer<int>(in.at("level"), "level", where),
+                         in.contains("window") ? integer<int>(in["window"], "window", where) : 0};
     track.plan_hash = in.at("plan").get<std::string>();
     track.provenance = in.at("provenance").get<std::map<std::string, std::string>>();
   } catch (const nlohmann::json::exception& problem) {

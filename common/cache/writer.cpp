@@ -88,7 +88,7 @@ void publish_or_compare(const std::filesystem::path& path, const std::string& js
   if (!std::filesystem::exists(path) && publish(path, json, Existing::kKeep)) return;
   const std::string old = read_file(path);
   if (old == json) return;
-  const auto there = nlohmann::ordered_json::parse(old, nullptr, false);
+  const auto there = parse_json<nlohmann::ordered_json>(old);
   if (!there.is_object()) fail(path.string(), ": is not valid JSON; the file is damaged, copy it again");
   const std::vector<JsonDifference> differences = json_differences(there, nlohmann::ordered_json::parse(json));
   std::string words = "only the layout of the text";

@@ -1,11 +1,11 @@
 // PlanOptions: ranges, and the way to and from plan.json. All three go through PlanOptions::fields, the one list of
 // fields.
 #include <cmath>
-#include <nlohmann/json.hpp>
 #include <set>
 #include <stdexcept>
 
 #include "common/base/error.h"
+#include "common/base/json.h"
 #include "common/plan/options_json.h"
 
 namespace vitrine {
@@ -45,24 +45,26 @@ class NumberFields : public Fields {
   void leave() override {}
 };
 
+template <class Value>
+void check_range(const std::string& where, const char* key, Value value, Range range) {
+  const auto number = static_cast<double>(value);
+  if (!(number >= range.low && number <= range.high))
+    fail(where, ": ", key, " = ", value, " is not allowed; expected a number from ", range.low, " to ", range.high);
+}
+
 class RangeCheck : public NumberFields {
  public:
   explicit RangeCheck(const std::string& where) : where_(where) {}
 
  protected:
   void visit_integer(const char* key, std::int64_t& value, const char*, Range range) override {
-    check(key, value, static_cast<double>(value), range);
+    check_range(where_, key, value, range);
   }
   void visit_double(const char* key, double& value, const char*, Range range) override {
-    check(key, value, value, range);
+    check_range(where_, key, value, range);
   }
 
  private:
-  template <class Value>
-  void check(const char* key, Value shown, double value, Range range) const {
-    if (!(value >= range.low && value <= range.high))
-      fail(where_, ": ", key, " = ", shown, " is not allowed; expected a number from ", range.low, " to ", range.high);
-  }
   const std::string& where_;
 };
 
@@ -88,12 +90,12 @@ class JsonReader : public NumberFields {
   }
 
  protected:
-  void visit_integer(const char* key, std::int64_t& value, const char*, Range) override {
+  void visit_integer(const char* key, std::int64_t& value, const char*, Range range) override {
     const auto& node = find(key);
-    if (!node.is_number_integer())
-      fail(where_, ": settings.", key, " = ", node.dump(), " is not allowed; expected an integer");
-    // An unsigned number beyond the signed ones turns negative, which no field of a plan allows.
-    value = node.get<std::int64_t>();
+    const auto number = integer_of<std::int64_t>(node);
+    if (!number) fail(where_, ": settings.", key, " = ", node.dump(), " is not allowed; expected an integer");
+    value = *number;
+    check_range(where_, key, value, range);  // before the field's own type cuts it
   }
   void visit_double(const char* key, double& value, const char*, Range) override {
     const auto& node = find(key);
@@ -155,7 +157,7 @@ std::string plan_json(const PlanOptions& options, const ImageIndex& index) {
 }
 
 PlanOptions plan_options_from_json(const std::string& text_of_plan, const std::string& where) {
-  const auto json = nlohmann::ordered_json::parse(text_of_plan, nullptr, false);
+  const auto json = parse_json<nlohmann::ordered_json>(text_of_plan);
   if (json.is_discarded()) fail(where, ": is not valid JSON; the file is damaged or no plan.json");
   if (!json.is_object() || !json.contains("format") || json["format"] != kPlanFormat)
     fail(where, ": is not a plan; expected an object with \"format\": \"", kPlanFormat, "\"");

@@ -5,6 +5,7 @@
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <thread>
+#include <tuple>
 
 #include "common/base/error.h"
 #include "tests/cache/sample.h"
@@ -285,6 +286,28 @@ TEST_CASE("a shard in another's place, a foreign track and an edited plan are re
   json.insert(json.size() - 1, " ");
   write_whole(directory / "plan.json", json);
   CHECK(message_of([&] { Cache cache(directory.path()); }).find("or was edited") != std::string::npos);
+}
+
+TEST_CASE("a track.json with a number that is none for its place is refused by its key") {
+  const Plan plan(sample_index(3), sample_options());
+  const std::string good = sample_tracks(plan)[5].json();
+  REQUIRE(TrackInfo::from_json(good, "c/track.json") == sample_tracks(plan)[5]);
+  for (const auto& [from, to, words] :
+       {std::tuple("\"block\": -1", "\"block\": 18446744073709551615", "block = 18446744073709551615 is not allowed"),
+        std::tuple("\"block\": -1", "\"block\": -1.5", "block = -1.5 is not allowed"),
+        std::tuple("\"level\": 1", "\"level\": true", "level = true is not allowed"),
+        std::tuple("\"level\": 1", "\"level\": 1, \"window\": \"20\"", "window = \"20\" is not allowed"),
+        std::tuple("\"kept\": 2", "\"kept\": 2.7", "codec.kept = 2.7 is not allowed"),
+        std::tuple("\"kept\": 2", "\"kept\": 4294967298", "codec.kept = 4294967298 is not allowed"),
+        std::tuple("    5\n", "    5.0\n", "an axis of shape = 5.0 is not allowed"),
+        std::tuple("    5\n", "    1e300\n", "an axis of shape = 1e+300 is not allowed")}) {
+    CAPTURE(to);
+    std::string bad = good;
+    REQUIRE(bad.find(from) != std::string::npos);
+    bad.replace(bad.find(from), std::string(from).size(), to);
+    CHECK(message_of([&] { TrackInfo::from_json(bad, "c/track.json"); }) ==
+          std::string("c/track.json: ") + words + "; expected an integer");
+  }
 }
 
 TEST_CASE("an index with a name that is no text is refused") {

@@ -142,6 +142,10 @@ TEST_CASE("a damaged manifest is an error that names it") {
        "\"abc\"}]}",
        "{\"format\": \"vitrine shards\", \"version\": 1, \"shards\": [{\"name\": \"00000.h5\", \"bytes\": -1.5, "
        "\"xxh3\": \"0000000000000abz\"}]}",
+       "{\"format\": \"vitrine shards\", \"version\": 1, \"shards\": [{\"name\": \"00000.h5\", \"bytes\": -1, "
+       "\"xxh3\": \"0000000000000abc\"}]}",
+       "{\"format\": \"vitrine shards\", \"version\": 1, \"shards\": [{\"name\": \"00000.h5\", \"bytes\": 1.5, "
+       "\"xxh3\": \"0000000000000abc\"}]}",
        "{\"format\": \"vitrine shards\", \"version\": 1, \"shards\": [{\"name\": \"00000.h5\", \"bytes\": 1, \"xxh3\": "
        "\"0000000000000abc\"}, {\"name\": \"00000.h5\", \"bytes\": 1, \"xxh3\": \"0000000000000abc\"}]}"}) {
     CAPTURE(text_of);

@@ -312,6 +312,8 @@ TEST_CASE("a text that is no plan is refused with its place") {
   CHECK(refused(with("\"group\": 8", "\"group\": 8.5"), "group"));
   CHECK(refused(with("\"group\": 8", "\"group\": 9"), "even"));
   CHECK(refused(with("\"seed\": 5", "\"seed\": 18446744073709551615"), "seed"));
+  CHECK(refused(with("\"group\": 8", "\"group\": 4294967304"), "group = 4294967304 is not allowed"));  // 2^32 + 8
+  CHECK(refused(with("\"group\": 8", "\"group\": true"), "group = true is not allowed"));
   CHECK(refused(with("\"flip\": 0.5", "\"flip\": \"0.5\""), "flip"));
   CHECK(refused(with("\"flip\"", "\"flop\""), "flip"));
   CHECK(refused(with("\"settings\": {", "\"settings\": {\"colour\": 1,"), "colour"));

@@ -1,0 +1,43 @@
+// JSON from outside.
+#ifndef VITRINE_COMMON_BASE_JSON_H_
+#define VITRINE_COMMON_BASE_JSON_H_
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <utility>
+
+namespace vitrine {
+
+/// Copying, comparing and printing a value recurse, so that a file must not say how deep.
+inline constexpr int kDeepestJson = 32;
+
+/// The value of a text; is_discarded() when it is no JSON or nested deeper than kDeepestJson.
+template <class Json = nlohmann::json>
+Json parse_json(const std::string& text) {
+  bool deep = false;
+  const auto within = [&deep](int depth, typename Json::parse_event_t, Json&) {
+    deep = deep || depth > kDeepestJson;
+    return !deep;
+  };
+  Json json = Json::parse(text, within, false);
+  return deep ? Json(Json::value_t::discarded) : json;
+}
+
+/// The integer that a value is; nothing for any other value. json's own conversion takes fractions and truth values,
+/// and cuts what does not fit.
+template <class Integer, class Json>
+std::optional<Integer> integer_of(const Json& value) {
+  if (value.is_number_unsigned()) {
+    const auto number = value.template get<std::uint64_t>();
+    return std::in_range<Integer>(number) ? std::optional(static_cast<Integer>(number)) : std::nullopt;
+  }
+  if (!value.is_number_integer()) return std::nullopt;
+  const auto number = value.template get<std::int64_t>();
+  return std::in_range<Integer>(number) ? std::optional(static_cast<Integer>(number)) : std::nullopt;
+}
+
+}  // namespace vitrine
+
+#endif  // VITRINE_COMMON_BASE_JSON_H_
