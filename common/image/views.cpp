@@ -31,8 +31,9 @@ void cut_mix(Picture own, std::span<const std::uint8_t> other, const Recipe& rec
 
 void check(const Recipe& recipe, std::size_t views, std::uint32_t teacher_size) {
   if (recipe.mix == Mix::kNone) return;
-  const bool box_inside = recipe.box_top <= recipe.box_bottom && recipe.box_left <= recipe.box_right &&
-                          recipe.box_bottom <= teacher_size && recipe.box_right <= teacher_size;
+  const bool box_inside = recipe.mix != Mix::kCutMix ||  // of no meaning elsewhere
+                          (recipe.box_top <= recipe.box_bottom && recipe.box_left <= recipe.box_right &&
+                           recipe.box_bottom <= teacher_size && recipe.box_right <= teacher_size);
   if (recipe.partner >= views || !box_inside)
     throw std::logic_error("ViewMaker: a recipe's partner or box lies outside its group or picture");
 }

@@ -101,6 +101,11 @@ TEST_CASE("a group's views are mixed from its plain views") {
     for (int y = 0; y < 12; ++y)
       for (int x = 0; x < 12; ++x) CHECK(pictures[(12 * 12 + y * 12 + x) * 3] == (y >= 3 && y < 9 && x < 6 ? 10 : 201));
   }
+  SUBCASE("a box means nothing without CutMix, whatever a file says") {
+    std::vector<Recipe> strange = recipes;
+    for (const std::size_t i : {0, 2}) strange[i].box_top = 9, strange[i].box_bottom = 3, strange[i].box_right = 60000;
+    CHECK(views.group(strange, 32) == views.group(recipes, 32));
+  }
   SUBCASE("two makers on two threads give the same bytes") {
     const auto here = views.group(recipes, 24);
     std::vector<std::uint8_t> there;
