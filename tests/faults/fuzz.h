@@ -1,4 +1,4 @@
-// The reader over bytes from anywhere: fuzz_container.cpp has the entry point of libFuzzer, fuzz_test.cpp runs it as a
+// The readers over bytes from anywhere: fuzz_input.cpp has the entry point of libFuzzer, fuzz_test.cpp runs it as a
 // plain test.
 #ifndef VITRINE_TESTS_FAULTS_FUZZ_H_
 #define VITRINE_TESTS_FAULTS_FUZZ_H_
@@ -10,16 +10,39 @@
 #include <string>
 #include <vector>
 
+#include "common/cache/cache.h"
 #include "common/codec/codec.h"
 #include "common/codec/transform/basis.h"
 #include "tests/faults/shards.h"
 
 namespace vitrine::testing {
 
-/// Reads a file to the end, and when it says that it is a track's shard decodes each group as its 4 views: the hash of
-/// the floats, else of all datasets, or the sentence of the Error. `basis`: for transform tracks. Nothing else may be
-/// thrown.
-Outcome read_as_track(const std::filesystem::path& path, const std::shared_ptr<const FeatureBasis>& basis);
+/// Views of a group in the golden files.
+inline constexpr std::uint32_t kViews = 4;
+
+/// The golden files as one cache: a file that is read stands in it in the place of its kind. The path is that of the
+/// folder of golden files, which has index.h5, plan.json and basis.h5.
+class Surroundings {
+ public:
+  explicit Surroundings(const std::filesystem::path& golden);
+
+  const std::shared_ptr<const FeatureBasis>& basis() const { return basis_; }
+
+  /// Reads a file to the end and through the reader of its kind: an index, a basis, recipes, a shard (each group
+  /// decoded as its 4 views), a plan.json, track.json or shards.json. The hash is of a shard's floats, of all datasets
+  /// of another container, of the text of JSON. Nothing but Error may be thrown inside, and that is in the outcome.
+  Outcome read(const std::filesystem::path& path) const;
+
+ private:
+  Outcome read_container(const std::filesystem::path& path) const;
+  void read_recipes(const std::filesystem::path& path) const;
+
+  TemporaryDirectory cache_;
+  std::shared_ptr<const FeatureBasis> basis_;
+};
+
+/// The floats of all groups of a track, from its complete passes. Throws Error.
+Outcome read_track(const Cache& cache, const TrackInfo& track);
 
 /// A track's codec and the arrays of its first group.
 struct StoredGroup {
@@ -27,15 +50,13 @@ struct StoredGroup {
   std::size_t values;  ///< of the group's 4 views
   std::vector<std::vector<std::byte>> arrays;
 };
-/// Of a shard that read_as_track() reads. Throws Error.
+/// Of a shard that can be read. `basis`: for a transform track. Throws Error.
 StoredGroup stored_group(const std::filesystem::path& path, const std::shared_ptr<const FeatureBasis>& basis);
-
-/// tests/golden/basis.h5: that of the golden transform shard. Throws Error.
-std::shared_ptr<const FeatureBasis> golden_basis();
 
 }  // namespace vitrine::testing
 
-/// Reads the bytes as they are, with the table's checksum made right, and with those of the chunks made right as well.
+/// Reads the bytes as they are and, where they are a container, with the table's checksum made right, and with those of
+/// the chunks made right as well.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);
 
 #endif  // VITRINE_TESTS_FAULTS_FUZZ_H_

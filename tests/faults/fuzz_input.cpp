@@ -1,8 +1,12 @@
 #include <algorithm>
 #include <cmath>
-#include <nlohmann/json.hpp>
+#include <stdexcept>
 
+#include "common/base/files.h"
+#include "common/base/json.h"
 #include "common/cache/basis_file.h"
+#include "common/cache/cache.h"
+#include "common/cache/manifest.h"
 #include "common/cache/track.h"
 #include "common/codec/codec.h"
 #include "tests/faults/fuzz.h"
@@ -10,8 +14,22 @@
 namespace vitrine::testing {
 namespace {
 
-constexpr std::uint32_t kViews = 4;
 constexpr std::uint64_t kMost = 1 << 22;  // values or bytes that one input may ask for
+
+// What the file says that it is: the "format" of JSON or of a container's attributes.
+std::string format_of(const std::string& json) {
+  const auto about = parse_json(json);
+  const auto format = about.is_object() ? about.value("format", nlohmann::json()) : nlohmann::json();
+  return format.is_string() ? format.get<std::string>() : "";
+}
+
+Outcome outcome_of(const TrackInfo& track, std::span<const float> values) {
+  Outcome outcome;
+  outcome.hash = xxh3(std::as_bytes(values));
+  if (track.codec.form == Form::kTransform)
+    for (const float x : values) outcome.sum += std::fabs(x);
+  return outcome;
+}
 
 void decode_groups(const Container& file, const TrackInfo& track, const Codec& codec, Outcome& outcome) {
   Container::Scratch scratch;
@@ -31,32 +49,105 @@ void decode_groups(const Container& file, const TrackInfo& track, const Codec& c
       file.read_chunk(file.find(layout[i].name), g, scratch, bytes[i]);
       arrays.push_back(bytes[i]);
     }
-    codec.decode(arrays, kViews, out);
+    try {
+      codec.decode(arrays, kViews, out);
+    } catch (const Error& error) {
+      fail(file.path().string(), ": group ", g, ": ", error.what());
+    }
     all.insert(all.end(), out.begin(), out.end());
   }
-  outcome.hash = xxh3(std::as_bytes(std::span(all)));
-  if (track.codec.form == Form::kTransform)
-    for (const float x : all) outcome.sum += std::fabs(x);
+  outcome = outcome_of(track, all);
+}
+
+void read_shard(const Container& file, const std::shared_ptr<const FeatureBasis>& basis, Outcome& outcome) {
+  const auto json = parse_json(file.json());
+  if (!json.contains("track")) return;
+  const TrackInfo track = TrackInfo::from_json(json["track"].dump(), file.path().string());
+  if (track.view_values() > kMost) return;
+  const bool transform = track.codec.form == Form::kTransform;
+  if (transform && track.codec.basis != basis->hash()) return;  // a cache refuses the track before its shards
+  decode_groups(file, track, *make_codec(track.codec, track.shape, transform ? basis : nullptr), outcome);
+}
+
+// Whoever takes a text must take what it gives back, as the same.
+void read_json(const std::string& text, const std::string& where) {
+  const std::string format = format_of(text);
+  if (format == "vitrine shards") {
+    const Manifest manifest = Manifest::parse(text, where);
+    if (!(Manifest::parse(manifest.json(), where) == manifest)) throw std::logic_error("a list of shards changed");
+  } else if (format == "vitrine track") {
+    const TrackInfo track = TrackInfo::from_json(text, where);
+    if (!(TrackInfo::from_json(track.json(), where) == track)) throw std::logic_error("a track changed");
+    if (track.codec.form != Form::kTransform) make_codec(track.codec, track.shape);
+  } else {
+    Plan::options_from_json(text, where);
+  }
 }
 
 }  // namespace
 
-Outcome read_as_track(const std::filesystem::path& path, const std::shared_ptr<const FeatureBasis>& basis) {
+Surroundings::Surroundings(const std::filesystem::path& golden)
+    : basis_(std::make_shared<const FeatureBasis>(read_basis(golden / "basis.h5"))) {
+  std::filesystem::create_directory(cache_ / "recipes");
+  for (const char* name : {"index.h5", "plan.json"}) std::filesystem::copy_file(golden / name, cache_ / name);
+}
+
+void Surroundings::read_recipes(const std::filesystem::path& path) const {
+  std::filesystem::remove(cache_ / "recipes/00000.h5");
+  std::filesystem::create_symlink(std::filesystem::absolute(path), cache_ / "recipes/00000.h5");
+  const Cache cache(cache_.path());
+  for (std::uint32_t g = 0; g < cache.plan().groups_per_pass(); ++g) {
+    cache.recipes({0, g});
+    cache.picture_hash({0, g});
+  }
+}
+
+Outcome Surroundings::read_container(const std::filesystem::path& path) const {
   Outcome outcome = read_everything(path, kMost);
   if (!outcome.error.empty()) return outcome;
-  try {
-    const Container file(path);
-    const auto json = nlohmann::json::parse(file.json(), nullptr, false);
-    if (!json.is_object() || !json.contains("track")) return outcome;
-    const TrackInfo track = TrackInfo::from_json(json["track"].dump(), path.string());
-    if (track.view_values() > kMost) return outcome;
-    const bool transform = track.codec.form == Form::kTransform;
-    if (transform && track.codec.basis != basis->hash()) return outcome;  // a cache refuses the track before its shards
-    decode_groups(file, track, *make_codec(track.codec, track.shape, transform ? basis : nullptr), outcome);
-  } catch (const Error& error) {
-    outcome.error = error.what();
+  const Container file(path);
+  for (const DatasetInfo& info : file.datasets())
+    if (info.chunk_bytes() > kMost) return outcome;
+  const std::string format = format_of(file.json());
+  if (format == "vitrine index") {
+    const PlanOptions options = Plan::options_from_json(read_file(cache_ / "plan.json"), "plan.json");
+    Plan(std::make_shared<const ImageIndex>(read_index(path)), options);
+  } else if (format == "vitrine basis") {
+    read_basis(path);
+  } else if (format == "vitrine recipes") {
+    read_recipes(path);
+  } else if (format == "vitrine shard") {
+    read_shard(file, basis_, outcome);
   }
   return outcome;
+}
+
+Outcome Surroundings::read(const std::filesystem::path& path) const {
+  Outcome outcome;
+  try {
+    const std::string bytes = read_file(path);
+    if (!bytes.starts_with('{')) return read_container(path);
+    outcome.hash = xxh3(bytes);
+    read_json(bytes, path.string());
+  } catch (const Error& error) {
+    // Recipes are read through a link.
+    outcome.error = error.what();
+    const std::string link = (cache_ / "recipes/00000.h5").string();
+    if (outcome.error.starts_with(link)) outcome.error.replace(0, link.size(), path.string());
+  }
+  return outcome;
+}
+
+Outcome read_track(const Cache& cache, const TrackInfo& track) {
+  const TrackReader reader(cache, track);
+  TrackReader::Scratch scratch;
+  std::vector<float> all, out(track.view_values() * cache.plan().options().group);
+  for (const std::uint32_t pass : reader.passes())
+    for (std::uint32_t g = 0; g < cache.plan().groups_per_pass(); ++g) {
+      reader.read({pass, g}, scratch, out);
+      all.insert(all.end(), out.begin(), out.end());
+    }
+  return outcome_of(track, all);
 }
 
 StoredGroup stored_group(const std::filesystem::path& path, const std::shared_ptr<const FeatureBasis>& basis) {
@@ -75,22 +166,19 @@ StoredGroup stored_group(const std::filesystem::path& path, const std::shared_pt
   return group;
 }
 
-std::shared_ptr<const FeatureBasis> golden_basis() {
-  static const auto basis = std::make_shared<const FeatureBasis>(read_basis(VITRINE_GOLDEN "/basis.h5"));
-  return basis;
-}
-
 }  // namespace vitrine::testing
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace vitrine::testing;
+  static const Surroundings surroundings(VITRINE_GOLDEN);
   static MemoryFile file;
   std::string bytes(reinterpret_cast<const char*>(data), size);
   const auto read = [&] {
     file.hold(bytes);
-    read_as_track(file.path(), golden_basis());
+    surroundings.read(file.path());
   };
   read();
+  if (bytes.starts_with('{')) return 0;
   for (const bool chunks : {false, true}) {
     forge_checksums(bytes, chunks);
     read();

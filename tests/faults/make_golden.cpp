@@ -1,9 +1,14 @@
 // make_golden DIR: small files of every form, and damaged ones, with the rows of their table on standard output. They
 // are kept in tests/golden; make.sh there says when to run this.
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 
 #include "common/cache/basis_file.h"
+#include "common/cache/manifest.h"
+#include "common/image/scan.h"
+#include "common/image/views.h"
+#include "common/image/write.h"
 #include "tests/cache/sample.h"
 #include "tests/faults/fuzz.h"
 
@@ -26,22 +31,97 @@ FeatureBasis calibrated() {
   return calibrator.finish(0.01, kViews);
 }
 
-using Basis = std::shared_ptr<const FeatureBasis>;
+std::string cut(std::string error, const std::string& path) {
+  error = error.substr(path.size() + 2);
+  return error.substr(0, std::min(error.find(";"), error.find(" (Restored")));  // zstd's words are its own
+}
 
-void row(const std::filesystem::path& path, const std::string& what, const Basis& basis) {
-  const Outcome outcome = read_as_track(path, basis);
-  std::string result = outcome.error;
-  if (outcome.sum != 0) {
-    result = text("sum ", outcome.sum);
-  } else if (result.empty()) {
-    char hash[32];
-    std::snprintf(hash, sizeof hash, "%016llx", static_cast<unsigned long long>(outcome.hash));
-    result = hash;
-  } else {
-    result = result.substr(path.string().size() + 2);
-    result = result.substr(0, std::min(result.find(";"), result.find(" (Restored")));  // zstd's words are its own
+std::string hexadecimal(std::uint64_t hash) {
+  char digits[32];
+  std::snprintf(digits, sizeof digits, "%016llx", static_cast<unsigned long long>(hash));
+  return digits;
+}
+
+std::string sum_or_hash(const Outcome& outcome) {
+  return outcome.sum != 0 ? text("sum ", outcome.sum) : hexadecimal(outcome.hash);
+}
+
+void row(const std::string& name, const std::string& what, const std::string& result) {
+  std::printf("| `%s` | %s | %s |\n", name.c_str(), what.c_str(), result.c_str());
+}
+
+// Of a file that a cache has in the place that its kind has there.
+void row(const std::filesystem::path& path, const std::string& what, const Surroundings& surroundings) {
+  const Outcome outcome = surroundings.read(path);
+  row(path.filename(), what, outcome.error.empty() ? sum_or_hash(outcome) : cut(outcome.error, path.string()));
+}
+
+// A picture that compresses: waves of whole numbers.
+Image picture(int height, int width, int seed) {
+  Image image(height, width);
+  for (int y = 0; y < height; ++y)
+    for (int x = 0; x < 3 * width; ++x)
+      image.row(y)[x] =
+          static_cast<std::uint8_t>((x % 3 * 40 + seed * 23 + x / 3 * (5 + seed) + y * (9 - seed)) & 0xFF);
+  return image;
+}
+
+// Features that a transform over positions makes smaller: one cosine over the map in each channel, and little noise.
+std::vector<float> smooth(std::uint32_t views, std::uint32_t seed) {
+  std::vector<float> values;
+  Stream draws(seed, Purpose::kSample);
+  for (std::uint32_t i = 0; i < views * 3; ++i) {
+    const double size = 8 * draws.normal() / (1 + i % 3);
+    for (int p = 0; p < 16; ++p)
+      values.push_back(
+          static_cast<float>(1 + size * std::cos(0.3 * (p / 4) + 0.2 * (p % 4) + i % 5) + 0.1 * draws.normal()));
   }
-  std::printf("| `%s` | %s | %s |\n", path.filename().c_str(), what.c_str(), result.c_str());
+  return values;
+}
+
+// A whole cache with its pictures: out/cache and out/images.
+void write_whole_cache(const std::filesystem::path& out) {
+  for (int i = 0; i < 7; ++i) {
+    const std::vector<std::byte> png = encode_png(picture(9 + i, 15 - i, i));
+    write_whole(out / "images" / (i % 2 == 0 ? "even" : "odd") / (std::to_string(i) + ".png"),
+                {reinterpret_cast<const char*>(png.data()), png.size()});
+  }
+  const auto index = std::make_shared<const ImageIndex>(scan_image_folder(out / "images", nullptr));
+  PlanOptions options = sample_options();
+  options.image_size = 12, options.mix_probability = 0.75;
+  const Plan plan(index, options);
+  const std::filesystem::path cache = out / "cache";
+  create_cache(cache, *index, plan);
+  const ViewMaker views(out / "images", index, options.image_size);
+  const std::size_t bytes = std::size_t{3} * options.image_size * options.image_size;
+  std::vector<std::uint64_t> hashes;
+  for (std::uint32_t g = 0; g < plan.groups_per_pass(); ++g) {
+    const std::vector<std::uint8_t> group = views.group(plan.group(0, g), static_cast<int>(options.image_size));
+    hashes.push_back(picture_hash(std::span(group).subspan(g % kViews * bytes, bytes)));
+  }
+  write_recipes(cache, plan, 0, 0, hashes);
+  refresh_manifest(cache / "recipes");
+
+  TrackInfo logits = wide_tracks(plan)[0], features = sample_tracks(plan)[1];
+  logits.teacher = "golden", logits.codec = {.form = Form::kTopk, .kept = 3, .temperatures = {1, 4}};
+  Calibrator calibrator(3, 4, 4);
+  calibrator.add(smooth(64, 1), 64);
+  const auto basis = std::make_shared<const FeatureBasis>(calibrator.finish(0.01, kViews));
+  if (!basis->spatial()) fail("the golden cache's basis has no transform over positions; choose smoother features");
+  features.teacher = "golden", features.shape = {3, 4, 4};
+  features.codec = {.form = Form::kTransform, .max_error = 0.01, .basis = basis->hash()};
+  for (const TrackInfo& track : {features, logits}) {
+    const bool transform = track.codec.form == Form::kTransform;
+    create_track(cache, track, transform ? basis.get() : nullptr);
+    const auto codec = make_codec(track.codec, track.shape, transform ? basis : nullptr);
+    std::vector<std::vector<Array>> groups;
+    for (std::uint32_t g = 0; g < plan.groups_per_pass(); ++g)
+      groups.push_back(codec->encode(transform ? smooth(kViews, 2 + g) : sample_values(plan, track, {0, g}), kViews));
+    write_shard(cache, track, plan, 0, 0, groups);
+    refresh_manifest(cache / track.directory());
+    row("cache/" + track.directory(), "a track of the whole cache, decoded",
+        sum_or_hash(read_track(Cache(cache), track)));
+  }
 }
 
 }  // namespace
@@ -52,17 +132,21 @@ int main(int argc, char** argv) {
     const std::filesystem::path out = argv[1];
     const TemporaryDirectory directory;
     write_basis(out / "basis.h5", calibrated());
-    const auto basis = std::make_shared<const FeatureBasis>(read_basis(out / "basis.h5"));
-    row(out / "basis.h5", "the basis of transform.h5", basis);
     PlanOptions options = sample_options();
     options.shard_groups = 2;
     const Plan plan(sample_index(7), options);
     create_cache(directory.path(), plan.index(), plan);
+    for (const char* name : {"index.h5", "plan.json"})
+      std::filesystem::copy_file(directory / name, out / name, std::filesystem::copy_options::overwrite_existing);
+    const Surroundings surroundings(out);
+    const auto& basis = surroundings.basis();
+    row(out / "basis.h5", "the basis of transform.h5", surroundings);
+    row(out / "index.h5", "an index of seven images", surroundings);
+    row(out / "plan.json", "the plan of index.h5, recipes.h5 and the shards", surroundings);
     const auto keep = [&](const std::filesystem::path& from, const std::string& name, const std::string& what) {
       std::filesystem::copy_file(from, out / name, std::filesystem::copy_options::overwrite_existing);
-      row(out / name, what, basis);
+      row(out / name, what, surroundings);
     };
-    keep(directory / "index.h5", "index.h5", "an index of seven images");
     write_recipes(directory.path(), plan, 0, 0, {1, 2});
     keep(directory / "recipes/00000.h5", "recipes.h5", "the views of two groups");
 
@@ -72,7 +156,6 @@ int main(int argc, char** argv) {
         {"uniform", samples[4]}, {"topk", samples[5]}, {"transform", samples[1]}};
     tracks[0].second.codec.form = Form::kFp32;
     tracks[6].second.codec = {.form = Form::kTransform, .max_error = 0.01, .basis = basis->hash()};
-    std::string good;
     for (auto& [form, track] : tracks) {
       track.teacher = form;
       create_track(directory.path(), track, form == "transform" ? basis.get() : nullptr);
@@ -81,19 +164,18 @@ int main(int argc, char** argv) {
       for (std::uint32_t g = 0; g < 2; ++g)
         groups.push_back(codec->encode(sample_values(plan, track, {0, g}), options.group));
       write_shard(directory.path(), track, plan, 0, 0, groups);
-      const std::filesystem::path path = directory.path() / track.directory() / "00000.h5";
-      keep(path, form + ".h5", "two groups of 4 views, decoded");
-      if (form == "int8") good = read_whole(path);
+      keep(directory.path() / track.directory() / "00000.h5", form + ".h5", "two groups of 4 views, decoded");
     }
 
     using namespace table;
+    const std::string good = read_whole(out / "int8.h5");
     const std::size_t chunks = kHeaderBytes + 2 * kDatasetBytes;
     const auto damage = [&](const std::string& name, const std::string& what, const auto& act, int forged) {
       std::string bytes = good;
       act(bytes);
       if (forged > 0) forge_checksums(bytes, forged > 1);
       write_whole(out / name, bytes);
-      row(out / name, what, basis);
+      row(out / name, what, surroundings);
     };
     const auto put = [](std::size_t offset, auto value) {
       return [=](std::string& bytes) { std::memcpy(bytes.data() + offset, &value, sizeof value); };
@@ -120,6 +202,44 @@ int main(int argc, char** argv) {
         "bad_long.h5", "a byte after its end", [](std::string& bytes) { bytes += '\0'; }, 0);
     damage(
         "bad_empty.h5", "no bytes", [](std::string& bytes) { bytes.clear(); }, 0);
+
+    // Content that no writer makes, in whole frames.
+    const auto content = [&](const std::string& name, const std::string& of, const std::string& dataset,
+                             const std::string& what, std::size_t offset, auto value) {
+      std::vector<std::byte> bytes = first_chunk(out / of, dataset);
+      std::memcpy(bytes.data() + offset, &value, sizeof value);
+      write_whole(out / name, with_chunk(read_whole(out / of), Container(out / of).find(dataset), 0, bytes));
+      row(out / name, what, surroundings);
+    };
+    content("bad_index_place.h5", "index.h5", "id_offset", "a name beyond the list of names", 7 * 8,
+            std::uint64_t{999});
+    content("bad_index_text.h5", "index.h5", "id_bytes", "a name in Latin-1", 2, '\xE9');
+    content("bad_basis.h5", "basis.h5", "levels", "a level that is none", 20, std::uint8_t{61});
+    content("bad_basis_hash.h5", "basis.h5", "mean", "another number under the old hash", 4, 0.5f);
+    content("bad_recipes.h5", "recipes.h5", "recipe", "a crop beyond its image", 16, std::int32_t{999});
+    content("bad_uniform.h5", "uniform.h5", "low", "a shift that none has", 0, std::uint8_t{25});
+    content("bad_topk.h5", "topk.h5", "index", "a class that there is not", 3, std::uint8_t{5});
+    content("bad_transform.h5", "transform.h5", "payload", "a step that is no number", 4, 0x7FC00000u);
+    const std::vector<std::byte> payload = first_chunk(out / "transform.h5", "payload");
+    const std::string_view header(reinterpret_cast<const char*>(payload.data()), 32);
+    content("bad_transform_states.h5", "transform.h5", "payload", "another first state of its entropy coder",
+            at<std::uint32_t>(header, 0) - at<std::uint32_t>(header, 28), 0x54321u);
+
+    // Texts of plan.json, track.json and shards.json.
+    const auto json = [&](const std::string& name, const std::string& what, std::string whole, const std::string& old,
+                          const std::string& now) {
+      whole.replace(whole.find(old), old.size(), now);
+      write_whole(out / name, whole);
+      row(out / name, what, surroundings);
+    };
+    const auto track = [&](std::size_t i) { return tracks[i].second.json(); };
+    json("bad_plan_group.json", "groups of an odd number of views", plan.json(), "\"group\": 4", "\"group\": 5");
+    json("bad_plan_key.json", "a setting of the future", plan.json(), "\"flip\"", "\"flop\": 1,\n    \"flip\"");
+    json("bad_track_kept.json", "as many kept as there are classes", track(5), "\"kept\": 2", "\"kept\": 5");
+    json("bad_track_bound.json", "uniform without a bound", track(4), "\"max_error\": 0.015625", "");
+    json("bad_track_key.json", "a setting of the future", track(5), "\"kept\"", "\"kept_by\"");
+    json("bad_shards.json", "a hash that is none", Manifest({{"00000.h5", 5, 7}}).json(), "0007", "000g");
+    write_whole_cache(out);
     return 0;
   });
 }

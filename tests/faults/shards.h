@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cstring>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -16,6 +17,7 @@
 #include "common/cache/container.h"
 #include "common/cache/container_writer.h"
 #include "common/cache/table.h"
+#include "common/codec/frame.h"
 #include "tests/support/files.h"
 
 namespace vitrine::testing {
@@ -110,6 +112,53 @@ inline void forge_checksums(std::string& bytes, bool chunks) {
   }
   const std::uint64_t hash = xxh3(std::string_view(bytes).substr(0, table_bytes - kChecksumBytes));
   std::memcpy(bytes.data() + table_bytes - kChecksumBytes, &hash, sizeof hash);
+}
+
+/// The container with other attributes, right sizes and checksum; as it was when its user block has no room for them.
+inline std::string with_attributes(std::string bytes, std::string_view json) {
+  using namespace table;
+  const auto put = [&bytes](std::size_t offset, auto value) {
+    std::memcpy(bytes.data() + offset, &value, sizeof value);
+  };
+  const auto user_block = at<std::uint64_t>(bytes, kUserBlockAt);
+  const std::uint64_t start =
+      at<std::uint64_t>(bytes, kTableBytesAt) - kChecksumBytes - at<std::uint32_t>(bytes, kJsonBytesAt);
+  if (start + json.size() + kChecksumBytes > user_block) return bytes;
+  std::memset(bytes.data() + start, 0, user_block - start);
+  std::memcpy(bytes.data() + start, json.data(), json.size());
+  put(kJsonBytesAt, static_cast<std::uint32_t>(json.size()));
+  put(kTableBytesAt, std::uint64_t{start + json.size() + kChecksumBytes});
+  forge_checksums(bytes, false);
+  return bytes;
+}
+
+/// The container with other content in a chunk, which must have the same size: a whole frame at the file's end.
+inline std::string with_chunk(std::string bytes, std::size_t dataset, std::uint64_t chunk,
+                              std::span<const std::byte> content) {
+  using namespace table;
+  const auto put = [&bytes](std::size_t offset, auto value) {
+    std::memcpy(bytes.data() + offset, &value, sizeof value);
+  };
+  const std::vector<std::byte> frame = compress_frame(content, 1);
+  const auto first = at<std::uint64_t>(bytes, kHeaderBytes + dataset * kDatasetBytes + 120);
+  const std::size_t entry =
+      kHeaderBytes + at<std::uint32_t>(bytes, kDatasetsAt) * kDatasetBytes + (first + chunk) * kChunkBytes;
+  put(entry, std::uint64_t{bytes.size()});
+  put(entry + 8, static_cast<std::uint32_t>(frame.size()));
+  bytes.append(reinterpret_cast<const char*>(frame.data()), frame.size());
+  put(kFileBytesAt, std::uint64_t{bytes.size()});
+  forge_checksums(bytes, true);
+  return bytes;
+}
+
+/// The first chunk of a dataset.
+inline std::vector<std::byte> first_chunk(const std::filesystem::path& path, const std::string& dataset) {
+  const Container file(path);
+  Container::Scratch scratch;
+  const std::size_t number = file.find(dataset);
+  std::vector<std::byte> content(file.datasets()[number].chunk_bytes());
+  file.read_chunk(number, 0, scratch, content);
+  return content;
 }
 
 }  // namespace vitrine::testing

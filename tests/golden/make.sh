@@ -3,7 +3,7 @@
 # prove that caches of today are read tomorrow. Needs a build of make_golden (tools/build.sh make_golden).
 set -euo pipefail
 cd "$(dirname "$0")"
-rm -f ./*.h5
+rm -rf ./*.h5 ./*.json cache images
 rows=$(../../build/bin/make_golden .)
 { sed '/^| `/d' README.md; printf '%s\n' "$rows"; } >README.new
 mv README.new README.md

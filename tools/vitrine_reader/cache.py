@@ -65,8 +65,10 @@ class Index:
                     "again")
             setattr(self, name, file.read_all(name))
         self.id_bytes = file.read_all("id_bytes").tobytes()
-        if (self.id_offset[1:] < self.id_offset[:-1]).any() or self.id_offset[-1] > len(self.id_bytes):
-            raise CacheError(f"{path}: the name of an image lies outside the list of names; make the index again")
+        outside = (self.id_offset[1:] < self.id_offset[:-1]) | (self.id_offset[1:] > len(self.id_bytes))
+        if outside.any():
+            raise CacheError(f"{path}: the name of image {outside.argmax()} lies outside the list of names; make the "
+                             "index again")
         self._check_names(path)
         if ((self.label >= len(self.classes)) & (self.label != NO_LABEL)).any():
             raise CacheError(f"{path}: has a label beyond its classes; make the index again")

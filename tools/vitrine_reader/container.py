@@ -200,9 +200,9 @@ class Container:
         for key, value in wanted.items():
             found = attributes.get(key)
             if found != value:
-                raise CacheError(
-                    f"{self.path}: has {key.rstrip('_')} {found}, expected {value}; the file belongs to another "
-                    "cache or place, copy or make it again")
+                found, value = (json.dumps(part, ensure_ascii=False, separators=(",", ":")) for part in (found, value))
+                raise CacheError(f"{self.path}: has {key} {found}, expected {value}; the file belongs to another cache or "
+                                 "place, copy or make it again")
 
     def find(self, name):
         if name not in self.datasets:

@@ -119,7 +119,8 @@ class Topk:
         """float32 values and int64 classes [group, kept], float32 tails [group, temperatures]."""
         value, index = arrays["value"], arrays["index"].astype(np.int64)
         if index.max() >= track.shape[0]:
-            raise ValueError(f"class {index.max()} of {track.shape[0]}")
+            view, place = np.argwhere(index >= track.shape[0])[0]
+            raise ValueError(f"view {view} names class {index[view, place]} of {track.shape[0]}")
         if step := 2 * track.codec.get("max_error", 0):
             value = value * step
         return value.astype(np.float32), index, arrays["tail"]
@@ -179,7 +180,7 @@ def check(form, codec, shape):
     error = codec.get("max_error", 0)
     wide = is_number(error) and SMALLEST_ERROR <= error <= LARGEST_ERROR
     if form == "uniform" and not wide:
-        raise ValueError(f"max_error = {error!r} is not allowed; expected from {SMALLEST_ERROR} to {LARGEST_ERROR}")
+        raise ValueError(f"max_error = {error!r} is not allowed; expected from {SMALLEST_ERROR:g} to {LARGEST_ERROR:g}")
     if form == "transform":
         if not is_number(error) or not 0 < error < 1:
             raise ValueError(f"max_error = {error!r} is not allowed; expected a share of the energy between 0 and 1")
@@ -191,7 +192,7 @@ def check(form, codec, shape):
         kept, temperatures = codec.get("kept", 0), codec.get("temperatures", [])
         if not wide and not (is_number(error) and error == 0):
             raise ValueError(f"max_error = {error!r} is not allowed; expected 0 (values as fp16) or from "
-                             f"{SMALLEST_ERROR} to {LARGEST_ERROR}")
+                             f"{SMALLEST_ERROR:g} to {LARGEST_ERROR:g}")
         if len(shape) != 1:
             raise ValueError("topk holds logits only; expected views of one axis")
         if not is_whole(kept) or not 1 <= kept < shape[0]:
