@@ -1,4 +1,5 @@
 """Holds tools/vitrine_cache.py against the C++ reader: values of every form, refusals, damaged files."""
+import functools
 import hashlib
 import json
 import pathlib
@@ -380,6 +381,8 @@ def test_settings(out):
     cases += [(change("plan.json", "settings", "new")(1), "unknown setting new"),
               (change("plan.json", "settings")([]), "plan.json: has no settings"),
               (lambda bad: (bad / "plan.json").write_text("[" * 200000), "plan.json: cannot be read (it is nested"),
+              (change(few, "provenance", "precision")(functools.reduce(lambda a, _: [a], range(31), 1)),
+               few + ": cannot be read (it is nested too deeply)"),
               (lambda bad: (bad / "plan.json").write_bytes(b'{"format": "\xe9"}'), "plan.json: cannot be read"),
               (lambda bad: (bad / few).write_text((bad / few).read_text().replace("0.01", "NaN")), few)]
     bad = out / "bad"

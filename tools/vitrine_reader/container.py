@@ -16,6 +16,7 @@ from .xxh3 import xxh3
 MAGIC, MAJOR, KNOWN_REQUIRED_FLAGS = b"VITRINE\0", 1, 1
 FIRST_READ = 65536  # holds most tables whole
 CHECKSUM_BYTES = 8
+DEEPEST_JSON = 32
 LARGEST_EXPANSION = 1 << 15  # zstd: 128 KiB of a block that takes 4 bytes
 HEADER = np.dtype([("magic", "V8"), ("major", "<u2"), ("minor", "<u2"), ("required", "<u4"), ("ignorable", "<u4"),
                    ("datasets", "<u4"), ("table_bytes", "<u8"), ("user_block", "<u8"), ("file_bytes", "<u8"),
@@ -31,13 +32,20 @@ class CacheError(Exception):
 
 
 def parse_json(data):
-    """JSON in UTF-8; ValueError for any other bytes."""
+    """JSON in UTF-8; ValueError for any other bytes, and for what is nested deeper than DEEPEST_JSON levels."""
     def refuse(word):
         raise ValueError(f"{word} is no JSON")
+
+    def levels(value):
+        inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+        return 0 if inner is None else 1 + max(map(levels, inner), default=0)
     try:
-        return json.loads(data.decode(), parse_constant=refuse)
+        found = json.loads(data.decode(), parse_constant=refuse)
+        if levels(found) <= DEEPEST_JSON:
+            return found
     except RecursionError:
-        raise ValueError("it is nested too deeply") from None
+        pass
+    raise ValueError("it is nested too deeply")
 
 
 class Dataset(NamedTuple):
