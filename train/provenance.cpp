@@ -8,6 +8,8 @@
 #include "common/base/hash.h"
 #include "common/base/progress.h"
 #include "common/cache/arithmetic.h"
+#include "common/cache/shelf.h"
+#include "common/teacher/reopen.h"
 #include "train/options.h"
 
 namespace vitrine {
@@ -62,23 +64,27 @@ Maker maker_of(const TrackInfo& track) {
   return out;
 }
 
-// One for each kind of arithmetic in the track's shards.
+// One for each kind of arithmetic in the track's shards, as far as a look at some of them tells. One that cannot be
+// read is the stream's matter.
 std::vector<Maker> makers_of_shards(const std::filesystem::path& cache, const TrackInfo& track) {
+  constexpr std::size_t kMostLookedAt = 1024;
+  const Shelf shelf(cache / track.directory(), nullptr);
+  const std::vector<std::uint64_t>& numbers = shelf.numbers();
+  const std::size_t count = std::min(numbers.size(), kMostLookedAt);
+  std::vector<ShardNotes> notes;
+  for (std::size_t i = 0; i < count; ++i) try {
+      notes.push_back(read_notes(Container(shelf.directory() / shard_file_name(numbers[i * numbers.size() / count]))));
+    } catch (const Error&) {
+      continue;
+    }
   std::vector<Maker> out;
-  const std::vector<ArithmeticKind> kinds = arithmetic_kinds(cache, track);
+  const std::vector<ArithmeticKind> kinds = arithmetic_kinds(notes);
   for (const ArithmeticKind& kind : kinds) {
     Maker maker = maker_of(track);
     if (kinds.size() > 1) maker.who = text(kind.shards, kind.shards == 1 ? " shard" : " shards", " of ", maker.who);
     for (const auto& [key, value] : kind.made_with) maker.how[key] = value;
     out.push_back(std::move(maker));
   }
-  return out;
-}
-
-// As a track's provenance has it.
-std::string joined(const std::vector<double>& colours) {
-  std::string out;
-  for (const double colour : colours) out += text(out.empty() ? "" : " ", colour);
   return out;
 }
 
@@ -134,8 +140,8 @@ void check_judge(const TrackInfo& logits, const TeacherOptions& judge, Allowance
   const std::vector<Maker> makers{maker_of(logits),
                                   {"the judge " + judge.weights,
                                    {{"weights_sha256", sha256_hex_of_file(judge.weights)},
-                                    {"mean", joined(judge.mean)},
-                                    {"deviation", joined(judge.deviation)}}}};
+                                    {"mean", colour_words(judge.mean)},
+                                    {"deviation", colour_words(judge.deviation)}}}};
   compare("targets.teacher", makers, {"weights_sha256"}, Difference::kTeachers,
           "give the cache's teacher in targets.teacher.weights", allowance);
   compare("targets.teacher", makers, {"mean", "deviation"}, Difference::kPreprocessing,

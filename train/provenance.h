@@ -50,7 +50,7 @@ class Allowance {
 std::string word_of(Difference kind);
 
 /// Holds the tracks of a cache, those that a run reads, against each other: teachers, preprocessing, and the arithmetic
-/// of each shard, for which the tables of all are read. Throws Error.
+/// of their shards, for which the tables of up to 1,024 of each, evenly spread, are read. Throws Error.
 void check_tracks(const std::filesystem::path& cache, const std::vector<TrackInfo>& tracks, Allowance& allowance);
 
 /// Holds a teacher that judges the student (targets.teacher) against the one that it learns from. Throws Error.

@@ -7,6 +7,7 @@
 
 #include "common/base/error.h"
 #include "common/base/files.h"
+#include "common/base/utf8.h"
 #include "common/cache/attributes.h"
 #include "common/cache/basis_file.h"
 #include "common/cache/cache.h"
@@ -34,6 +35,8 @@ void write_index(const std::filesystem::path& path, const ImageIndex& index) {
   std::vector<std::uint32_t> heights, widths, labels;
   std::vector<char> ids;
   for (const ImageEntry& image : index.images) {
+    if (!is_utf8(image.id))
+      fail(path.string(), ": the name of image ", heights.size(), " is not UTF-8; rename the file or leave it out");
     ids.insert(ids.end(), image.id.begin(), image.id.end());
     offsets.push_back(ids.size());
     heights.push_back(image.height);

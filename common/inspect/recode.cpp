@@ -32,7 +32,7 @@ void copy_recipes(const Cache& cache, const fs::path& to, const std::vector<std:
     cache.recipe_shelf().open(number);  // throws for one that is missing or in a wrong place
     if (fs::exists(target)) continue;
     expect_whole(Container(source));
-    publish(target, read_file(source));
+    publish(target, read_file(source), Existing::kKeep);
     made.push_back(describe_file(target));
   }
   refresh_manifest(to / "recipes", made);

@@ -8,13 +8,13 @@
 #include <cstring>
 #include <fstream>
 #include <limits>
-#include <nlohmann/json.hpp>
 #include <span>
 #include <tuple>
 #include <vector>
 
 #include "common/base/error.h"
 #include "common/base/files.h"
+#include "common/base/json.h"
 
 namespace vitrine {
 namespace {
@@ -90,12 +90,10 @@ Header parse_header(std::span<const std::byte> bytes, const std::string& file) {
     fail(file, " announces a header of ", length, " bytes in a file of ", bytes.size(),
          ": it is cut short or no safetensors file.");
   const char* begin = reinterpret_cast<const char*>(bytes.data()) + sizeof length;
-  json root;
-  try {
-    root = json::parse(begin, begin + length);
-  } catch (const json::exception& error) {
-    fail("The header of ", file, " is not JSON (", error.what(), "): it is damaged or no safetensors file.");
-  }
+  const json root = parse_json(std::string(begin, length));
+  if (root.is_discarded())
+    fail("The header of ", file, " is not JSON of at most ", kDeepestJson,
+         " levels: it is damaged or no safetensors file.");
   if (!root.is_object()) fail("The header of ", file, " is no JSON object: it is damaged or no safetensors file.");
 
   Header header;

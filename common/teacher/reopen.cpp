@@ -3,6 +3,7 @@
 #include <torch/torch.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <sstream>
 
@@ -110,6 +111,17 @@ bool joins(const ReopenedTeacher& teacher, const TrackInfo& track) {
 }
 
 }  // namespace
+
+std::string colour_words(const std::vector<double>& colours) {
+  std::string out;
+  for (const double colour : colours) {
+    std::array<char, 32> digits;
+    const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), colour).ptr;
+    if (!out.empty()) out += ' ';
+    out.append(digits.data(), end);
+  }
+  return out;
+}
 
 std::string vit_words(const VitOptions& options) {
   std::string words;

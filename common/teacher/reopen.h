@@ -13,6 +13,9 @@ namespace vitrine {
 /// A ViT's sizes in words, for a track's provenance: "image_size 224, patch 16, dim 768, ...".
 std::string vit_words(const VitOptions& options);
 
+/// Means or deviations likewise, in as few digits as say exactly which numbers they are: "0.485 0.456 0.406".
+std::string colour_words(const std::vector<double>& colours);
+
 /// Options with which a Teacher gives the values of some tracks.
 struct ReopenedTeacher {
   TeacherOptions teacher;

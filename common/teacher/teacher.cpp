@@ -3,8 +3,6 @@
 #include <torch/torch.h>
 
 #include <algorithm>
-#include <array>
-#include <charconv>
 #include <cstring>
 
 #include "common/base/error.h"
@@ -31,18 +29,6 @@ std::vector<std::int64_t> blocks_of(const std::vector<int>& blocks, int depth, c
     for (const std::int64_t other : out)
       if (other == counted) fail("taps.", key, " names block ", counted, " twice; name each block once");
     out.push_back(counted);
-  }
-  return out;
-}
-
-// As few digits as say exactly which numbers they are.
-std::string joined(const std::vector<double>& values) {
-  std::string out;
-  for (const double value : values) {
-    std::array<char, 32> digits;
-    const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value).ptr;
-    if (!out.empty()) out += ' ';
-    out.append(digits.data(), end);
   }
   return out;
 }
@@ -195,8 +181,8 @@ std::vector<TrackInfo> Teacher::tracks(const Plan& plan) const {
                      {"cpu_capability", at::get_cpu_capability()},
                      {"libtorch", TORCH_VERSION},
                      {"micro_batch", std::to_string(options_.micro_batch)},
-                     {"mean", joined(options_.mean)},
-                     {"deviation", joined(options_.deviation)},
+                     {"mean", colour_words(options_.mean)},
+                     {"deviation", colour_words(options_.deviation)},
                      {"resize", "antialiased bicubic"},
                      {"vit", vit_words(options_.vit)}};
   const auto side = static_cast<std::uint32_t>(vit_->grid());

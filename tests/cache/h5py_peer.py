@@ -196,6 +196,7 @@ def check_recipes(cache, out, plan):
         path = cache / "recipes" / f"{number:05d}.h5"
         attributes = check_container(path)
         (pass_, shard), groups = divmod(number, SHARDS_PER_PASS), [2, 1][number % SHARDS_PER_PASS]
+        assert attributes.pop("written_by").keys() == {"vitrine", "hdf5", "zstd"}
         assert attributes == {"format": "vitrine recipes", "plan": plan, "pass": pass_, "shard": shard,
                               "first_group": 2 * shard, "groups": groups}
         with h5py.File(path, "r") as file:

@@ -137,16 +137,20 @@ TEST_CASE("a scratch does not take a file that was replaced for the one that it 
   std::vector<std::byte> bytes(3000), out(3000);
   for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<std::byte>(i * i >> 3);
   const std::filesystem::path path = directory / "a.h5";
+  const auto replace = [&](std::size_t size) {
+    write_container(directory / "other.h5",
+                    {{"q", "|u1", {size}, static_cast<std::uint32_t>(size), {std::span(bytes).first(size)}}}, "{}", 1);
+    std::filesystem::rename(directory / "other.h5", path);
+  };
   Container::Scratch scratch;
   for (const std::size_t size : {3000u, 2000u, 3000u}) {
-    write_container(path, {{"q", "|u1", {size}, static_cast<std::uint32_t>(size), {std::span(bytes).first(size)}}},
-                    "{}", 1);
+    replace(size);
     const Container file(path);
     file.read_chunk(0, 0, scratch, std::span(out).first(size));
     CHECK(std::equal(out.begin(), out.begin() + static_cast<std::ptrdiff_t>(size), bytes.begin()));
   }
   const Container file(path);
-  write_container(path, {{"q", "|u1", {8}, 8, {std::span(bytes).first(8)}}}, "{}", 1);
+  replace(8);
   Container::Scratch fresh;
   CHECK_THROWS_WITH_AS(file.read_chunk(0, 0, fresh, out), doctest::Contains("the file has changed while it was in use"),
                        Error);

@@ -168,7 +168,7 @@ TEST_CASE(
   CHECK(verify_cache(options.to, {}).findings.empty());
   CHECK(now.erase(kFeatures + "00000.h5") == 1);  // the source's new shard
   CHECK(now.erase("recipes/00000.h5") == 1);
-  for (const std::string directory : {std::string("recipes/"), kFeatures}) {
+  for (const std::string& directory : {std::string("recipes/"), kFeatures}) {
     now.erase(directory + "shards.json");
     whole.erase(directory + "shards.json");
   }

@@ -66,6 +66,7 @@ TEST_CASE("damaged files are refused with the reason") {
   CHECK(has(refusal(std::string(8, '\xff')), "header"));
   CHECK(has(refusal(file_of("{", 0)), "JSON"));
   CHECK(has(refusal(file_of("[]", 0)), "object"));
+  CHECK(has(refusal(file_of(R"({"x":)" + std::string(200000, '[') + std::string(200000, ']') + "}", 0)), "levels"));
   CHECK(has(refusal(file_of(R"({"x":3})", 0)), "dtype"));
   CHECK(has(refusal(file_of(R"({"__metadata__":{"a":1}})", 0)), "string"));
   CHECK(has(refusal(file_of(R"({"x":{"dtype":"F64","shape":[1],"data_offsets":[0,8]}})", 8)), "F64"));
