@@ -32,9 +32,8 @@ std::vector<float> read_group(const Cache& cache, const std::string& name, Group
 
 // A command that repair names, with the sample as its source.
 CommandResult run_named(std::string command, const SampleCache& sample) {
-  command.replace(0, std::string("vitrine-cache").size(), executable("vitrine-cache"));
-  command.replace(command.find("SOURCE"), 6, "'" + sample.directory.string() + "'");
-  return run(command);
+  command.replace(command.find("SOURCE"), 6, text("'", sample.directory.string(), "'"));
+  return run(executable("vitrine-cache") + command.substr(std::string("vitrine-cache").size()));
 }
 
 }  // namespace
