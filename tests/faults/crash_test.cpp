@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <functional>
 #include <map>
 
@@ -105,18 +106,21 @@ TEST_CASE("a writer killed at any system call leaves whole files, and the next o
   const Files expected = files_in(whole.path());
   REQUIRE(expected.size() == 3 + 2 * 2);
   constexpr int kNever = 1 << 30, kStep = 3;  // a call has two stops: every third stop goes through both
+  constexpr int kFewest = 150;
   const TemporaryDirectory counted;
   const int stops = killed_at(kNever, [&] { return write_what_is_missing(counted.path()), 0; });
   if (stops == -1) {
     skip("this machine does not let a process trace its child");
     return;
   }
-  REQUIRE(stops > 150);
+  REQUIRE(stops > kFewest);
   bool died_inside_a_file = false;
   for (int moment = 1; moment < stops; moment += kStep) {
     CAPTURE(moment);
     const TemporaryDirectory directory;
-    REQUIRE(killed_at(moment, [&] { return write_what_is_missing(directory.path()), 0; }) == moment);
+    const int reached = killed_at(moment, [&] { return write_what_is_missing(directory.path()), 0; });
+    REQUIRE(reached > std::min(moment, kFewest) - 1);
+    if (reached < moment) break;  // it has ended: a sanitizer's allocator makes fewer calls in some runs
     for (const auto& [name, bytes] : files_in(directory.path())) {
       CAPTURE(name);
       if (aside(name))
