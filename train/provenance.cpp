@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
-#include <optional>
 
 #include "common/base/error.h"
 #include "common/base/hash.h"
 #include "common/base/progress.h"
 #include "common/cache/arithmetic.h"
+#include "common/cache/json_difference.h"
 #include "common/cache/shelf.h"
 #include "common/teacher/reopen.h"
 #include "train/options.h"
@@ -153,21 +153,13 @@ void check_resumed_tracks(const std::map<std::string, std::string>& before, cons
   for (const TrackInfo& track : now) {
     const auto earlier = before.find(track.name());
     if (earlier == before.end()) continue;
-    const auto old_fields = nlohmann::ordered_json::parse(earlier->second).flatten();
-    const auto new_fields = nlohmann::ordered_json::parse(track.json()).flatten();
-    const auto value = [](const nlohmann::ordered_json& fields, const std::string& pointer) {
-      return fields.contains(pointer) ? fields[pointer].dump() : std::string("not there");
-    };
-    std::optional<std::string> other;
-    for (const auto* fields : {&old_fields, &new_fields})
-      for (const auto& [pointer, unused] : fields->items())
-        if (!other && value(old_fields, pointer) != value(new_fields, pointer)) other = pointer;
-    if (!other) continue;
-    std::string key = other->substr(1);
-    std::ranges::replace(key, '/', '.');
+    const std::vector<JsonDifference> differences =
+        json_differences(nlohmann::ordered_json::parse(earlier->second), nlohmann::ordered_json::parse(track.json()));
+    if (differences.empty()) continue;
+    const JsonDifference& first = differences.front();
     allowance.meet(Difference::kTracks,
-                   text(where, ": the checkpoint learnt from ", earlier->first, " whose track.json had ", key, " = ",
-                        value(old_fields, *other), ", in the cache it is now ", value(new_fields, *other)),
+                   text(where, ": the checkpoint learnt from ", earlier->first, " whose track.json had ", first.key,
+                        " = ", first.there, ", in the cache it is now ", first.here),
                    "resume with the cache as it was, or choose another output");
   }
 }

@@ -108,7 +108,7 @@ std::optional<Writer> writer_of(std::string_view aside) {
 }
 
 // Gives the file its name. With kKeep no instant passes between looking and naming: another process may be doing the
-// same. Filesystems that can neither rename so nor link are asked first and then renamed on.
+// same. Where a filesystem can do neither, looking first is the best there is.
 bool put_in_place(const std::filesystem::path& aside, const std::filesystem::path& path, Existing existing) {
   const auto refuse = [&](int reason) {
     fail(path.string(), ": cannot be put in place (", std::strerror(reason),

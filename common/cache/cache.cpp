@@ -8,7 +8,6 @@
 #include "common/base/files.h"
 #include "common/base/utf8.h"
 #include "common/cache/attributes.h"
-#include "common/cache/shard_name.h"
 
 namespace vitrine {
 namespace {
@@ -50,14 +49,6 @@ bool is_called(const std::string& directory, const std::string& name, const std:
   return teacher.empty() || teacher == whole ||
          (whole.size() > kDigits && whole[whole.size() - kDigits] == '.' &&
           teacher == whole.substr(0, whole.size() - kDigits));
-}
-
-bool holds_shards(const std::filesystem::path& directory) {
-  std::error_code failure;
-  for (std::filesystem::directory_iterator entry(directory, failure), end; !failure && entry != end;
-       entry.increment(failure))
-    if (shard_number_of(entry->path().filename().string())) return true;
-  return false;
 }
 
 }  // namespace
@@ -132,7 +123,7 @@ void Cache::add_track(const std::filesystem::path& directory) {
   try {
     std::error_code unknown;
     if (!std::filesystem::exists(file, unknown)) {
-      if (holds_shards(directory))
+      if (Shelf(directory, nullptr).count() > 0)
         fail(file, ": is missing, but there are shards; let vitrine-cache repair make it again from them");
       return;
     }

@@ -13,6 +13,7 @@
 #include "common/cache/cache.h"
 #include "common/cache/manifest.h"
 #include "common/cache/shard_name.h"
+#include "common/cache/shelf.h"
 #include "common/inspect/track_copy.h"
 #include "common/inspect/verify_files.h"
 
@@ -52,12 +53,6 @@ void for_each_shard_name(const fs::path& directory, const Body& body) {
   if (failure) fail(directory.string(), ": cannot be listed (", failure.message(), ")");
 }
 
-bool has_shards(const fs::path& directory) {
-  bool any = false;
-  for_each_shard_name(directory, [&](const fs::directory_entry&, std::uint64_t) { any = true; });
-  return any;
-}
-
 struct ShardFile {
   std::uint64_t number = 0, bytes = 0;
 };
@@ -94,7 +89,8 @@ std::vector<fs::path> track_directories(const fs::path& cache) {
   for (fs::directory_iterator teacher(cache, failure), end; !failure && teacher != end; teacher.increment(failure)) {
     if (!teacher->is_directory() || teacher->path().filename() == "recipes") continue;
     for (fs::directory_iterator track(teacher->path(), failure); !failure && track != end; track.increment(failure))
-      if (track->is_directory() && (fs::exists(track->path() / "track.json") || has_shards(track->path())))
+      if (track->is_directory() &&
+          (fs::exists(track->path() / "track.json") || Shelf(track->path(), nullptr).count() > 0))
         found.push_back(track->path());
   }
   if (failure) fail(cache.string(), ": cannot be listed (", failure.message(), ")");

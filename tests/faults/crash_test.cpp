@@ -51,10 +51,6 @@ Files files_in(const std::filesystem::path& directory) {
   return files;
 }
 
-bool aside(const std::string& name) {
-  return name.find(".part.") != std::string::npos;
-}
-
 // Runs `work` in a process of its own; its exit code is what `work` returns, 70 for an exception.
 pid_t start(const std::function<int()>& work) {
   const pid_t child = ::fork();
@@ -123,7 +119,7 @@ TEST_CASE("a writer killed at any system call leaves whole files, and the next o
     if (reached < moment) break;  // it has ended: a sanitizer's allocator makes fewer calls in some runs
     for (const auto& [name, bytes] : files_in(directory.path())) {
       CAPTURE(name);
-      if (aside(name))
+      if (is_temporary_name(name))
         died_inside_a_file = true;
       else
         CHECK((expected.at(name) == bytes));  // all of it or nothing
@@ -177,7 +173,7 @@ int fill_up(const std::filesystem::path& directory, const std::function<void()>&
   }
   int there = 0;
   for (const auto& [name, content] : files_in(directory)) {
-    if (aside(name)) return 3;
+    if (is_temporary_name(name)) return 3;
     if (!read_everything(directory / name).error.empty()) return 4;
     ++there;
   }

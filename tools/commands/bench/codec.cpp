@@ -18,9 +18,11 @@
 #include "common/base/error.h"
 #include "common/base/progress.h"
 #include "common/base/temporary.h"
+#include "common/cache/arithmetic.h"
 #include "common/cache/basis_file.h"
 #include "common/cache/cache.h"
 #include "common/cache/losses.h"
+#include "common/cache/writer.h"
 #include "common/codec/frame.h"
 #include "common/codec/transform/transform_codec.h"
 #include "tools/commands/bench/command.h"
@@ -335,9 +337,10 @@ void whole_cache(const std::filesystem::path& directory) {
     if (track.kind != "logits") continue;
     LossSummary summary;
     for (const std::uint64_t number : reader.shelf().numbers()) {
-      const Container shard(reader.shelf().directory() / shard_file_name(number));
-      const auto json = nlohmann::ordered_json::parse(shard.json());
-      if (json.contains("loss")) summary.add(json["loss"], json.value("groups", std::uint64_t{0}));
+      const ShardNotes notes = read_notes(Container(reader.shelf().directory() / shard_file_name(number)));
+      const auto shard = static_cast<std::uint32_t>(number % cache.plan().shards_per_pass());
+      if (!notes.loss.empty())
+        summary.add(nlohmann::ordered_json::parse(notes.loss), groups_in_shard(cache.plan(), shard));
     }
     logits = summary.json();
   }

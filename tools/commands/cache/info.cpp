@@ -9,10 +9,10 @@
 #include "common/base/progress.h"
 #include "common/cache/arithmetic.h"
 #include "common/cache/cache.h"
+#include "common/cache/losses.h"
 #include "common/cache/writer.h"
 #include "common/inspect/recode.h"
 #include "tools/commands/cache/command.h"
-#include "common/cache/losses.h"
 #include "tools/commands/cache/words.h"
 
 namespace vitrine {

@@ -1,4 +1,5 @@
 // vitrine-cache recode: a track in another form, without the teacher.
+#include "common/cache/losses.h"
 #include "common/inspect/recode.h"
 
 #include <CLI/CLI.hpp>
@@ -10,7 +11,6 @@
 #include "common/base/progress.h"
 #include "common/codec/frame.h"
 #include "tools/commands/cache/command.h"
-#include "common/cache/losses.h"
 #include "tools/commands/cache/words.h"
 
 namespace vitrine {

@@ -1,4 +1,5 @@
 // vitrine-cache verify: looks at every byte.
+#include "common/cache/losses.h"
 #include "common/inspect/verify.h"
 
 #include <CLI/CLI.hpp>

@@ -1,0 +1,147 @@
+#include "common/cache/writer.h"
+
+#include <atomic>
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "common/cache/cache.h"
+#include "tests/cache/sample.h"
+#include "tests/support/message.h"
+#include "tests/support/testing.h"
+
+using namespace vitrine;
+using namespace vitrine::testing;
+
+TEST_CASE("writing a cache twice gives equal bytes") {
+  const TemporaryDirectory a, b;
+  const Plan plan(sample_index(11), sample_options());
+  write_sample(a.path(), plan, 1);
+  write_sample(b.path(), plan, 1);
+  int files = 0;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(a.path()))
+    if (entry.is_regular_file()) {
+      CHECK(read_whole(entry.path()) == read_whole(b.path() / std::filesystem::relative(entry.path(), a.path())));
+      ++files;
+    }
+  CHECK(files == 2 + 2 + 7 * 3);
+}
+
+TEST_CASE("what is there already is accepted when equal, and refused by its first difference when not") {
+  const TemporaryDirectory directory;
+  const Plan plan(sample_index(11), sample_options());
+  create_cache(directory.path(), plan.index(), plan);
+  create_cache(directory.path(), plan.index(), plan);
+  const auto refused = [&](const ImageIndex& index, const PlanOptions& options) {
+    const Plan other(std::make_shared<const ImageIndex>(index), options);
+    return message_of([&] { create_cache(directory.path(), index, other); });
+  };
+  PlanOptions options = sample_options();
+  options.flip = 0.25;
+  CHECK(refused(plan.index(), options)
+            .find("plan.json: the cache holds another plan: settings.flip is 0.5 there and 0.25 here") !=
+        std::string::npos);
+  ImageIndex index = plan.index();
+  index.images[3].label = 0;
+  CHECK(refused(index, sample_options()).find("image 3 (b\xC3\xA4r/9.jpg) had label 1, now 0") != std::string::npos);
+  index = plan.index();
+  index.images[4].hash = 1;
+  CHECK(refused(index, sample_options()).find("image 4 (apple/16.jpg) has other contents") != std::string::npos);
+  CHECK(refused(*sample_index(10), sample_options()).find("it has 11 images, now there are 10") != std::string::npos);
+
+  TrackInfo track = sample_tracks(plan)[1];
+  create_track(directory.path(), track);
+  create_track(directory.path(), track);
+  track.codec.form = Form::kFp16;
+  CHECK(message_of([&] { create_track(directory.path(), track); }).find("form is \"int8\" there and \"fp16\" here") !=
+        std::string::npos);
+  track.teacher = "../up";
+  CHECK(message_of([&] { create_track(directory.path(), track); }).find("cannot name a teacher") != std::string::npos);
+}
+
+TEST_CASE(
+    "of many that begin a cache or a track at once with other settings one goes on, the others learn what differs") {
+  const Plan plan(sample_index(11), sample_options());
+  constexpr int kWriters = 6;
+  const auto race = [](const std::function<void(int)>& begin) {
+    std::atomic<int> begun = 0, winner = -1;
+    std::vector<std::string> errors(kWriters);
+    std::vector<std::thread> writers;
+    for (int w = 0; w < kWriters; ++w)
+      writers.emplace_back([&, w] {
+        errors[static_cast<std::size_t>(w)] = message_of([&] { begin(w); });
+        if (errors[static_cast<std::size_t>(w)].empty()) ++begun, winner = w;
+      });
+    for (std::thread& writer : writers) writer.join();
+    CHECK(begun == 1);
+    for (const std::string& error : errors) {
+      INFO(error);
+      CHECK((error.empty() || error.find(" there and ") != std::string::npos));
+    }
+    return winner.load();
+  };
+  for (int round = 0; round < 10; ++round) {
+    const TemporaryDirectory directory;
+    std::vector<Plan> plans;
+    for (int w = 0; w < kWriters; ++w) {
+      PlanOptions options = sample_options();
+      options.seed = static_cast<std::uint64_t>(w);
+      plans.emplace_back(sample_index(11), options);
+    }
+    const int first = race([&](int w) {
+      const Plan& own = plans[static_cast<std::size_t>(w)];
+      create_cache(directory.path(), own.index(), own);
+    });
+    CHECK(read_whole(directory / "plan.json") == plans.at(static_cast<std::size_t>(first)).json());
+    const auto track_of = [&](int w) {
+      TrackInfo track = sample_tracks(plan).front();
+      track.compression = w + 1;
+      return track;
+    };
+    const int second = race([&](int w) { create_track(directory.path(), track_of(w)); });
+    CHECK(read_whole(directory / track_of(0).directory() / "track.json") == track_of(second).json());
+  }
+}
+
+TEST_CASE("what a file is written by stands in it") {
+  const TemporaryDirectory directory;
+  const Plan plan(sample_index(11), sample_options());
+  write_sample(directory.path(), plan, 1);
+  std::size_t files = 0;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(directory.path())) {
+    if (entry.path().extension() != ".h5") continue;
+    ++files;
+    INFO(entry.path().string());
+    const auto written = nlohmann::json::parse(Container(entry.path()).json()).at("written_by");
+    for (const char* library : {"vitrine", "hdf5", "zstd"})
+      CHECK(written.at(library).get<std::string>().find('.') != std::string::npos);
+  }
+  CHECK(files > 5);
+}
+
+TEST_CASE("picture hashes that were recorded are read back, those of another place are refused") {
+  const TemporaryDirectory directory;
+  const Plan plan(sample_index(11), sample_options());
+  write_sample(directory.path(), plan, 2);
+  std::vector<std::uint64_t> wanted;
+  for (std::uint32_t g = 0; g < groups_in_shard(plan, 0); ++g) wanted.push_back(sample_picture_hash({1, g}));
+  CHECK(recorded_picture_hashes(directory.path(), plan, 1, 0) == wanted);
+  CHECK(message_of([&] { recorded_picture_hashes(directory.path(), plan, 7, 0); }).find("recipes") !=
+        std::string::npos);
+  const std::filesystem::path recipes = directory / "recipes";
+  std::filesystem::copy_file(recipes / "00000.h5", recipes / "00002.h5",
+                             std::filesystem::copy_options::overwrite_existing);
+  CHECK(message_of([&] { recorded_picture_hashes(directory.path(), plan, 1, 0); }).find("pass 0, expected 1") !=
+        std::string::npos);
+}
+
+TEST_CASE("an index with a name that is no text is refused before it is written") {
+  const TemporaryDirectory directory;
+  ImageIndex index = *sample_index(3);
+  index.images[1].id = "apple/caf\xE9.jpg";
+  const Plan plan(std::make_shared<const ImageIndex>(index), sample_options());
+  CHECK(message_of([&] {
+          create_cache(directory.path(), index, plan);
+        }).find("index.h5: the name of image 1 is not UTF-8") != std::string::npos);
+  CHECK_FALSE(std::filesystem::exists(directory / "index.h5"));
+}
