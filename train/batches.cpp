@@ -30,6 +30,8 @@ Batch Batch::rows(std::int64_t first, std::int64_t count) const {
 Batches::Batches(const TrainOptions& options, const TargetSource& source, const ViewMaker& views, int size,
                  at::Device device)
     : options_(options), source_(source), views_(views), size_(size), device_(device), shapes_(source.shapes()) {
+  for (const auto& basis : shapes_.bases)
+    bases_.push_back(basis ? std::optional<ChannelBasis>(std::in_place, *basis, device) : std::nullopt);
   const std::uint32_t batch = options.batch, group = source.plan().options().group;
   const std::uint64_t groups = source.plan().groups_per_pass();
   if (batch % group != 0 && group % batch != 0)
@@ -124,7 +126,10 @@ Batch Batches::next() {
             joined(logits),
             {},
             joined(attention)};
-  for (const std::vector<at::Tensor>& track : features) out.features.push_back(joined(track));
+  for (std::size_t t = 0; t < features.size(); ++t) {
+    const at::Tensor track = joined(features[t]);
+    out.features.push_back(bases_[t] && track.defined() ? bases_[t]->maps(track) : track);
+  }
   return out;
 }
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "common/image/views.h"
+#include "train/channel_basis.h"
 #include "train/losses/labels.h"
 #include "train/options.h"
 #include "train/stream.h"
@@ -22,7 +23,7 @@ struct Batch {
   at::Tensor pictures;  ///< uint8 [B, S, S, 3]
   MixedLabels labels;
   at::Tensor logits;
-  std::vector<at::Tensor> features;  ///< of each feature track
+  std::vector<at::Tensor> features;  ///< the maps of each feature track
   at::Tensor attention;
 
   /// Views `first` to `first + count`; they share memory with this.
@@ -57,6 +58,7 @@ class Batches {
   int size_;
   at::Device device_;
   TargetShapes shapes_;
+  std::vector<std::optional<ChannelBasis>> bases_;  // of each feature track
   std::uint64_t groups_per_step_, steps_per_group_, steps_per_epoch_;
   std::int64_t ordered_epoch_ = -1;
   std::vector<GroupKey> order_;      // of ordered_epoch_

@@ -12,6 +12,7 @@
 #include "common/base/progress.h"
 #include "common/cache/cache.h"
 #include "common/codec/topk.h"
+#include "common/codec/transform/transform_codec.h"
 #include "common/teacher/calibrate.h"
 #include "train/mapped_targets.h"
 #include "train/topk_loss.h"
@@ -30,7 +31,7 @@ std::vector<std::uint32_t> first_passes(std::uint32_t count) {
 }
 
 TargetShapes shapes_of(const TrackInfo* logits, const std::vector<const TrackInfo*>& features,
-                       const TrackInfo* attention, bool topk) {
+                       std::vector<std::shared_ptr<const FeatureBasis>> bases, const TrackInfo* attention, bool topk) {
   TargetShapes out;
   if (logits != nullptr) {
     out.classes = logits->shape[0];
@@ -38,6 +39,7 @@ TargetShapes shapes_of(const TrackInfo* logits, const std::vector<const TrackInf
     out.logits = topk ? std::vector<std::int64_t>{2 * std::int64_t{logits->codec.kept} + 1} : wide(logits->shape);
   }
   for (const TrackInfo* track : features) out.features.push_back(wide(track->shape));
+  out.bases = std::move(bases);
   if (attention != nullptr) out.attention = wide(attention->shape);
   return out;
 }
@@ -112,8 +114,12 @@ class LiveTeacher : public NoTargets {
   TargetShapes shapes() const override {
     const auto info = [this](int track) { return track < 0 ? nullptr : &tracks_[static_cast<std::size_t>(track)]; };
     std::vector<const TrackInfo*> features;
-    for (const int track : features_) features.push_back(info(track));
-    return shapes_of(info(logits_), features, info(attention_), topk_);
+    std::vector<std::shared_ptr<const FeatureBasis>> bases;
+    for (const int track : features_) {
+      features.push_back(info(track));
+      bases.push_back(through_codec_ ? bases_[static_cast<std::size_t>(track)] : nullptr);
+    }
+    return shapes_of(info(logits_), features, std::move(bases), info(attention_), topk_);
   }
   bool needs_pictures() const override { return true; }
   GroupTargets targets(GroupKey, std::span<const std::uint8_t> pictures) const override {
@@ -123,6 +129,7 @@ class LiveTeacher : public NoTargets {
       if (track < 0) return std::vector<float>{};
       const auto t = static_cast<std::size_t>(track);
       if (topk_ && track == logits_) return kept(values[t], views);
+      if (through_codec_ && bases_[t]) return coefficients(t, values[t], views);
       if (through_codec_) vitrine::through_codec(*codecs_[t], views, values[t]);
       return std::move(values[t]);
     };
@@ -152,6 +159,15 @@ class LiveTeacher : public NoTargets {
                    options.targets.taps.calibration_views, workers);
     tracks_ = std::move(ready.tracks);
     codecs_ = std::move(ready.codecs);
+    bases_ = std::move(ready.bases);
+  }
+
+  // What a reader of the same track's cache gives.
+  std::vector<float> coefficients(std::size_t track, std::span<const float> maps, std::uint32_t views) const {
+    const auto& codec = dynamic_cast<const TransformCodec&>(*codecs_[track]);
+    std::vector<float> out(maps.size());
+    codec.decode_coefficients(codec.encode(maps, views)[0].bytes, views, out);
+    return out;
   }
 
   std::vector<float> kept(std::span<const float> logits, std::uint32_t views) const {
@@ -165,7 +181,8 @@ class LiveTeacher : public NoTargets {
 
   Teacher teacher_;
   std::vector<TrackInfo> tracks_;
-  std::vector<std::unique_ptr<const Codec>> codecs_;  // one a track, when there is need
+  std::vector<std::unique_ptr<const Codec>> codecs_;        // one a track, with through_codec_; as the bases
+  std::vector<std::shared_ptr<const FeatureBasis>> bases_;  // null for forms without
   bool through_codec_, topk_ = false;
   std::size_t tail_ = 0;  // which of the tail's temperatures is the loss's
   int logits_ = -1, attention_ = -1;
@@ -188,8 +205,12 @@ class CachedTargets : public TargetSource {
   TargetShapes shapes() const override {
     const auto info = [](const auto& reader) { return reader ? &reader->track() : nullptr; };
     std::vector<const TrackInfo*> features;
-    for (const auto& reader : features_) features.push_back(info(reader));
-    return shapes_of(info(logits_), features, info(attention_), topk_);
+    std::vector<std::shared_ptr<const FeatureBasis>> bases;
+    for (const auto& reader : features_) {
+      features.push_back(info(reader));
+      bases.push_back(reader->basis());
+    }
+    return shapes_of(info(logits_), features, std::move(bases), info(attention_), topk_);
   }
   std::vector<TrackInfo> tracks() const override {
     std::vector<TrackInfo> out{logits_->track()};
@@ -225,7 +246,10 @@ class CachedTargets : public TargetSource {
         return kept.packed(tail_);
       }
       out.resize(reader->track().view_values() * group);
-      reader->read(key, scratch, out);
+      if (reader->basis())
+        reader->read_coefficients(key, scratch, out);
+      else
+        reader->read(key, scratch, out);
       return out;
     };
     GroupTargets out{read(logits_), {}, read(attention_)};

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "common/cache/track.h"
+#include "common/codec/transform/basis.h"
 #include "common/plan/epoch.h"
 #include "common/plan/plan.h"
 #include "train/options.h"
@@ -20,7 +21,7 @@ namespace vitrine {
 /// are known are rows as topk_loss.h packs them.
 struct GroupTargets {
   std::vector<float> logits;
-  std::vector<std::vector<float>> features;  ///< of each feature track
+  std::vector<std::vector<float>> features;  ///< of each feature track; with a basis coefficients (TargetShapes::bases)
   std::vector<float> attention;
 };
 
@@ -28,6 +29,9 @@ struct GroupTargets {
 struct TargetShapes {
   std::vector<std::int64_t> logits;
   std::vector<std::vector<std::int64_t>> features;  ///< of each track that targets.features names
+  /// Of each of them: in whose basis of channels the features are, as TransformCodec::decode_coefficients() leaves
+  /// them (channel_basis.h makes maps of these); null: they are the maps.
+  std::vector<std::shared_ptr<const FeatureBasis>> bases;
   std::vector<std::int64_t> attention;
   std::int64_t classes = 0;  ///< of the teacher, or with a class map of the student; 0 without logits
   /// With a class map that leaves some of the student's classes without a counterpart: those that logits are of.

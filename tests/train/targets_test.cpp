@@ -2,8 +2,13 @@
 
 #include <torch/torch.h>
 
+#include <set>
+
 #include "common/base/error.h"
+#include "common/cache/cache.h"
+#include "common/plan/epoch.h"
 #include "tests/train/fixture.h"
+#include "train/batches.h"
 
 using namespace vitrine;
 using vitrine::testing::CommandResult;
@@ -64,4 +69,36 @@ TEST_CASE("a topk track has the shape of its rows, and tells the number of class
   CHECK(shapes.topk);
   options.targets.taps.topk = 3;
   CHECK_THROWS_WITH_AS(make_target_source(options, fixture.index()), doctest::Contains("kept = 3 of 3 classes"), Error);
+}
+
+TEST_CASE("a batch holds the maps that were stored, though workers read coefficients") {
+  const TrainFixture fixture;
+  fixture.make_cache();
+  TrainOptions options = fixture.options(TargetKind::kCache, "run");
+  options.batch = 8;
+  const std::unique_ptr<TargetSource> source = make_target_source(options, fixture.index());
+  REQUIRE(source->shapes().bases.size() == 1);
+  REQUIRE(source->shapes().bases[0] != nullptr);
+  const ViewMaker views(fixture.images, fixture.index(), 32);
+  Batches batches(options, *source, views, 32, at::kCPU);
+  batches.start(0);
+  const at::Tensor maps = batches.next().features[0];
+
+  const Cache cache(fixture.root / "cache");
+  const TrackReader reader(cache, cache.track("features.1"));
+  TrackReader::Scratch scratch;
+  const GroupKey key = epoch_order(options.seed, 0, source->plan().groups_per_pass(), source->passes(true))[0];
+  std::vector<float> values(reader.track().view_values() * 8);
+  reader.read(key, scratch, values);
+  const at::Tensor stored = at::from_blob(values.data(), maps.sizes().vec(), at::kFloat);
+  // The batch has the group's views in another order.
+  std::set<std::int64_t> met;
+  for (std::int64_t row = 0; row < 8; ++row) {
+    const at::Tensor apart = (stored - maps[row]).abs().flatten(1).amax(1);
+    CHECK(apart.min().item<float>() < 1e-5f * stored.abs().max().item<float>());
+    met.insert(apart.argmin().item<std::int64_t>());
+  }
+  CHECK(met.size() == 8);
+  reader.read_coefficients(key, scratch, values);
+  CHECK((stored[*met.begin()] - maps).abs().flatten(1).amax(1).min().item<float>() > 0.01f);  // the two are not alike
 }
