@@ -23,7 +23,8 @@ struct Checkpoint {
   double seconds = 0, core_seconds = 0;
   std::string settings;  ///< of the run, those that change its meaning
   std::string plan_hash;
-  /// Of a cache: the text of each track.json by the track's name. Older checkpoints do not say.
+  /// What it learnt from: the text of track.json by the track's name, of a cache's tracks or of those that the live
+  /// teacher's would be. Older checkpoints do not say.
   std::map<std::string, std::string> tracks;
   std::vector<AllowedDifference> allowed;  ///< met so far
   std::uint64_t other_pictures = 0;        ///< groups, likewise

@@ -158,9 +158,9 @@ void check_resumed_tracks(const std::map<std::string, std::string>& before, cons
     if (differences.empty()) continue;
     const JsonDifference& first = differences.front();
     allowance.meet(Difference::kTracks,
-                   text(where, ": the checkpoint learnt from ", earlier->first, " whose track.json had ", first.key,
-                        " = ", first.there, ", in the cache it is now ", first.here),
-                   "resume with the cache as it was, or choose another output");
+                   text(where, ": the checkpoint learnt from ", earlier->first, " with ", first.key, " = ", first.there,
+                        ", which is now ", first.here),
+                   "resume with the cache or the teacher as it was, or choose another output");
   }
 }
 

@@ -19,7 +19,7 @@ enum class Difference {
   kPreprocessing,  ///< these saw colours or sizes made in different ways
   kMixed,          ///< tracks or shards made by different arithmetic (extract/mixed.h)
   kPictures,       ///< the student's picture is not the one that the teacher saw
-  kTracks          ///< a checkpoint learnt from tracks that are others now
+  kTracks          ///< a checkpoint learnt from a cache's tracks, or a live teacher's, that are others now
 };
 
 struct AllowedDifference {
@@ -56,8 +56,9 @@ void check_tracks(const std::filesystem::path& cache, const std::vector<TrackInf
 /// Holds a teacher that judges the student (targets.teacher) against the one that it learns from. Throws Error.
 void check_judge(const TrackInfo& logits, const TeacherOptions& judge, Allowance& allowance);
 
-/// Holds the tracks of a cache against those that a checkpoint learnt from: `before`, the text of track.json by the
-/// track's name; empty where the checkpoint does not say. `where`: the checkpoint's directory. Throws Error.
+/// Holds the tracks of a cache or of a live teacher against those that a checkpoint learnt from: `before`, the text of
+/// track.json by the track's name; empty where the checkpoint does not say. `where`: the checkpoint's directory. Throws
+/// Error.
 void check_resumed_tracks(const std::map<std::string, std::string>& before, const std::vector<TrackInfo>& now,
                           const std::string& where, Allowance& allowance);
 

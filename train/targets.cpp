@@ -121,6 +121,12 @@ class LiveTeacher : public NoTargets {
     }
     return shapes_of(info(logits_), features, std::move(bases), info(attention_), topk_);
   }
+  std::vector<TrackInfo> tracks() const override {
+    std::vector<TrackInfo> out{tracks_[static_cast<std::size_t>(logits_)]};
+    for (const int track : features_) out.push_back(tracks_[static_cast<std::size_t>(track)]);
+    if (attention_ >= 0) out.push_back(tracks_[static_cast<std::size_t>(attention_)]);
+    return out;
+  }
   bool needs_pictures() const override { return true; }
   GroupTargets targets(GroupKey, std::span<const std::uint8_t> pictures) const override {
     const std::uint32_t views = plan().options().group;

@@ -49,7 +49,8 @@ class TargetSource {
 
   virtual const Plan& plan() const = 0;
   virtual TargetShapes shapes() const = 0;
-  /// Of a cache, those that targets() reads, logits first; else empty.
+  /// What targets() gives, logits first: the tracks of a cache that it reads, or those that a cache made from the live
+  /// teacher now would have; empty without targets.
   virtual std::vector<TrackInfo> tracks() const { return {}; }
   /// Passes that epochs may use, ascending; with `features`, those that have every feature and attention target.
   virtual std::vector<std::uint32_t> passes(bool features) const = 0;

@@ -115,8 +115,8 @@ Trainer::Trainer(const TrainOptions& options)
 Trainer::~Trainer() = default;
 
 void Trainer::check_provenance() {
+  if (options_.targets.source != TargetKind::kCache) return;  // one teacher makes all, and judges
   const std::vector<TrackInfo> tracks = source_->tracks();
-  if (tracks.empty()) return;
   check_tracks(options_.targets.cache, tracks, allowance_);
   if (options_.selection() == Select::kAgreement) check_judge(tracks.front(), options_.targets.teacher, allowance_);
 }

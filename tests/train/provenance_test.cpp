@@ -258,13 +258,13 @@ TEST_CASE("a run is resumed on other tracks only when that is allowed, and says 
   }
   SUBCASE("another form, with a setting that was not there") {
     again(kLogits, {"taps.logits_form=fp32"});
-    CHECK(has(message_of([&] { trained(options); }), "form = \"uniform\", in the cache it is now \"fp32\""));
+    CHECK(has(message_of([&] { trained(options); }), "form = \"uniform\", which is now \"fp32\""));
   }
   SUBCASE("the second track, from another teacher of the same name") {
     again(kFeatures, {"teacher.weights=" + fixture.other_weights.string()});
     options.allow = "teachers";
     const std::string refused = message_of([&] { trained(options); });
-    CHECK(has(refused, "features.1 whose track.json had weights_sha256 = "));
+    CHECK(has(refused, "features.1 with weights_sha256 = "));
     CHECK(has(refused, sha256_hex_of_file(fixture.weights)));
     CHECK(has(refused, sha256_hex_of_file(fixture.other_weights)));
   }
@@ -283,6 +283,26 @@ TEST_CASE("a run is resumed on other tracks only when that is allowed, and says 
     CHECK(message_of([&] { trained(options); }) == "");
     CHECK(summary_of(options).at("steps") == 4);
   }
+}
+
+TEST_CASE("a run is resumed with other weights of its live teacher only when that is allowed") {
+  const ProvenanceFixture fixture;
+  TrainOptions options = fixture.options(TargetKind::kTeacher, "run");
+  options.max_steps = 1;
+  trained(options);
+  options.resume = true;
+  options.max_steps = 2;
+  CHECK(message_of([&] { trained(options); }) == "");
+  const std::string before = sha256_hex_of_file(fixture.weights);
+  std::filesystem::copy_file(fixture.other_weights, fixture.weights, std::filesystem::copy_options::overwrite_existing);
+  options.max_steps = 3;
+  const std::string refused = message_of([&] { trained(options); });
+  CAPTURE(refused);
+  for (const std::string& part : {std::string("logits with weights_sha256 = "), before,
+                                  sha256_hex_of_file(fixture.other_weights), std::string("--allow tracks")})
+    CHECK(has(refused, part));
+  options.allow = "tracks";
+  CHECK(message_of([&] { trained(options); }) == "");
 }
 
 TEST_CASE("words come from the configuration and the command line, and one that is none is refused with the list") {
