@@ -11,6 +11,34 @@
 #include "train/provenance.h"
 
 namespace vitrine {
+namespace {
+
+// The rows of a batch, gathered from its groups.
+class Rows {
+ public:
+  explicit Rows(std::int64_t count) : count_(count) {}
+  // Those at `places` of `all`; where one group has none, the batch has none.
+  void add(const at::Tensor& all, const at::Tensor& places) {
+    lacking_ = lacking_ || !all.defined();
+    if (lacking_) return;
+    if (!rows_.defined()) {
+      std::vector<std::int64_t> shape = all.sizes().vec();
+      shape[0] = count_;
+      rows_ = at::empty(shape, all.options());
+    }
+    at::Tensor next = rows_.narrow(0, filled_, places.size(0));
+    at::index_select_out(next, all, 0, places);
+    filled_ += places.size(0);
+  }
+  at::Tensor on(at::Device device) const { return lacking_ ? at::Tensor() : rows_.to(device); }
+
+ private:
+  std::int64_t count_, filled_ = 0;
+  bool lacking_ = false;
+  at::Tensor rows_;
+};
+
+}  // namespace
 
 bool only_features(const PhaseOptions& phase) {
   return phase.feature_term && !phase.output_term && !phase.label_term;
@@ -81,8 +109,9 @@ void Batches::start(std::uint64_t step) {
 }
 
 Batch Batches::next() {
-  std::vector<at::Tensor> pictures, label, partner, share, logits, attention;
-  std::vector<std::vector<at::Tensor>> features(shapes_.features.size());
+  const auto batch = static_cast<std::int64_t>(options_.batch);
+  Rows pictures(batch), label(batch), partner(batch), share(batch), logits(batch), attention(batch);
+  std::vector<Rows> features(shapes_.features.size(), Rows(batch));
   bool complete = true;
   for (std::uint32_t rows = 0; rows < options_.batch;) {
     if (!group_ || used_views_ == group_->views) {
@@ -95,40 +124,33 @@ Batch Batches::next() {
                   ", and all such groups are counted"));
     }
     GroupBatch& group = *group_;
-    const std::int64_t first = used_views_, count = std::min(options_.batch - rows, group.views - used_views_);
-    const auto cut = [&](auto& values, std::vector<std::int64_t> view, at::ScalarType type) {
-      std::int64_t each = 1;
-      for (const std::int64_t side : view) each *= side;
-      view.insert(view.begin(), count);
-      return at::from_blob(values.data() + first * each, view, type).clone();
+    const std::uint32_t count = std::min(options_.batch - rows, group.views - used_views_);
+    const at::Tensor places = at::from_blob(group.order.data() + used_views_, {count}, at::kLong);
+    const auto all = [&](auto& values, std::vector<std::int64_t> view, at::ScalarType type) {
+      view.insert(view.begin(), group.views);
+      return values.empty() ? at::Tensor() : at::from_blob(values.data(), view, type);
     };
-    for (const auto* labels : {&group.label, &group.partner_label})
-      complete = complete && std::all_of(labels->begin() + first, labels->begin() + first + count,
-                                         [](std::int64_t one) { return one >= 0; });
-    pictures.push_back(cut(group.pictures, {size_, size_, 3}, at::kByte));
-    label.push_back(cut(group.label, {}, at::kLong));
-    partner.push_back(cut(group.partner_label, {}, at::kLong));
-    share.push_back(cut(group.own_share, {}, at::kFloat));
-    if (!group.targets.logits.empty()) logits.push_back(cut(group.targets.logits, shapes_.logits, at::kFloat));
-    for (std::size_t t = 0; t < group.targets.features.size(); ++t)
-      if (!group.targets.features[t].empty())
-        features[t].push_back(cut(group.targets.features[t], shapes_.features[t], at::kFloat));
-    if (!group.targets.attention.empty())
-      attention.push_back(cut(group.targets.attention, shapes_.attention, at::kFloat));
-    rows += static_cast<std::uint32_t>(count);
-    used_views_ += static_cast<std::uint32_t>(count);
+    for (const std::vector<std::int64_t>* labels : {&group.label, &group.partner_label})
+      for (std::uint32_t i = used_views_; i < used_views_ + count; ++i)
+        complete = complete && (*labels)[static_cast<std::size_t>(group.order[i])] >= 0;
+    pictures.add(all(group.pictures, {size_, size_, 3}, at::kByte), places);
+    label.add(all(group.label, {}, at::kLong), places);
+    partner.add(all(group.partner_label, {}, at::kLong), places);
+    share.add(all(group.own_share, {}, at::kFloat), places);
+    logits.add(all(group.targets.logits, shapes_.logits, at::kFloat), places);
+    attention.add(all(group.targets.attention, shapes_.attention, at::kFloat), places);
+    for (std::size_t t = 0; t < features.size(); ++t) features[t].add(group.targets.features[t], places);
+    rows += count;
+    used_views_ += count;
   }
-  const auto joined = [&](const std::vector<at::Tensor>& parts) {
-    return parts.size() < pictures.size() ? at::Tensor() : at::cat(parts).to(device_);
-  };
-  Batch out{joined(pictures),
-            {joined(label), joined(partner), joined(share), complete},
-            joined(logits),
+  Batch out{pictures.on(device_),
+            {label.on(device_), partner.on(device_), share.on(device_), complete},
+            logits.on(device_),
             {},
-            joined(attention)};
+            attention.on(device_)};
   for (std::size_t t = 0; t < features.size(); ++t) {
-    const at::Tensor track = joined(features[t]);
-    out.features.push_back(bases_[t] && track.defined() ? bases_[t]->maps(track) : track);
+    out.features.push_back(features[t].on(device_));
+    if (bases_[t] && out.features.back().defined()) bases_[t]->add_mean(out.features.back());
   }
   return out;
 }

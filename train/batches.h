@@ -23,7 +23,7 @@ struct Batch {
   at::Tensor pictures;  ///< uint8 [B, S, S, 3]
   MixedLabels labels;
   at::Tensor logits;
-  std::vector<at::Tensor> features;  ///< the maps of each feature track
+  std::vector<at::Tensor> features;  ///< of each feature track; turned where TargetShapes::bases has one
   at::Tensor attention;
 
   /// Views `first` to `first + count`; they share memory with this.

@@ -5,24 +5,21 @@
 #include "train/precision.h"
 
 namespace vitrine {
-namespace {
-
-at::Tensor copied(const std::vector<float>& values, at::IntArrayRef shape, at::Device device) {
-  return at::tensor(values, at::kFloat).view(shape).to(device);
-}
-
-}  // namespace
 
 ChannelBasis::ChannelBasis(const FeatureBasis& basis, at::Device device)
-    : turned_(copied(basis.vectors, {1, basis.channels, basis.channels}, device).mT().contiguous()),
-      mean_(copied(basis.mean, {1, basis.channels, basis.positions()}, device)) {}
+    : vectors_(at::tensor(basis.vectors, at::kFloat).view({basis.channels, basis.channels}).to(device)) {
+  const at::Tensor mean = at::tensor(basis.mean, at::kFloat).view({basis.channels, basis.positions()}).to(device);
+  mean_ = vectors_.mm(mean).view({1, basis.channels, basis.height, basis.width});
+}
 
-at::Tensor ChannelBasis::maps(const at::Tensor& coefficients) const {
+void ChannelBasis::add_mean(at::Tensor& coefficients) const {
+  coefficients.add_(mean_);
+}
+
+at::Tensor ChannelBasis::maps(const at::Tensor& turned) const {
   const at::NoGradGuard no_gradient;
   const FullPrecision precision;
-  const std::int64_t views = coefficients.size(0);
-  return at::baddbmm(mean_.expand({views, -1, -1}), turned_.expand({views, -1, -1}), coefficients.flatten(2))
-      .view_as(coefficients);
+  return at::matmul(vectors_.mT(), turned.flatten(2)).view_as(turned);
 }
 
 }  // namespace vitrine

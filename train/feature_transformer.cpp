@@ -63,8 +63,9 @@ at::Tensor standardise(const at::Tensor& x) {
   return centred * (centred.square().mean({0, 2, 3}, /*keepdim=*/true) + kVarianceFloor).rsqrt();
 }
 
-FeatureTransformerImpl::FeatureTransformerImpl(const FeatureTransformerOptions& options, const FeatureShapes& shapes)
-    : options_(options), shapes_(shapes) {
+FeatureTransformerImpl::FeatureTransformerImpl(const FeatureTransformerOptions& options, const FeatureShapes& shapes,
+                                               const at::Tensor& basis)
+    : options_(options), shapes_(shapes), basis_(basis) {
   if (std::min({shapes.teacher_channels, shapes.student_channels, shapes.teacher_height, shapes.teacher_width}) < 1)
     throw std::logic_error("FeatureTransformer: a shape below 1");
   if (options.direction == Direction::kStudentToTeacher) {
@@ -78,10 +79,19 @@ FeatureTransformerImpl::FeatureTransformerImpl(const FeatureTransformerOptions& 
   mask_ = register_parameter("mask", at::zeros({1, 1, shapes.teacher_height, shapes.teacher_width}));
 }
 
+// The 1×1 convolution between the map and the other side, which may be turned.
+at::Tensor FeatureTransformerImpl::projected(const at::Tensor& map) {
+  if (!basis_.defined()) return project_->forward(map);
+  const at::Tensor weight = project_->weight.flatten(1), basis = basis_.to(weight.options());
+  if (options_.direction == Direction::kStudentToTeacher)
+    return at::conv2d(map, basis.mm(weight).view_as(project_->weight), basis.mv(project_->bias));
+  return at::conv2d(map, weight.mm(basis.t()).view_as(project_->weight), project_->bias);
+}
+
 at::Tensor FeatureTransformerImpl::transform(const at::Tensor& teacher, const at::Tensor& attention) {
-  const at::Tensor projected = project_->forward(teacher);
-  const at::Tensor squeezed = at::relu(squeeze_->forward(projected.mean({2, 3}, /*keepdim=*/true)));
-  const at::Tensor excited = projected * at::sigmoid(excite_->forward(squeezed));
+  const at::Tensor own = projected(teacher);
+  const at::Tensor squeezed = at::relu(squeeze_->forward(own.mean({2, 3}, /*keepdim=*/true)));
+  const at::Tensor excited = own * at::sigmoid(excite_->forward(squeezed));
   const bool gated = options_.fusion == Fusion::kGated;
   if (!attention.defined()) return gated ? excited : excited * at::sigmoid(mask_);
   const at::Tensor relative = attention_weights(attention, attention.size(2), attention.size(3), 1) - 1;
@@ -100,7 +110,7 @@ FeatureLoss FeatureTransformerImpl::forward(const at::Tensor& student, const at:
 
   if (options_.direction == Direction::kStudentToTeacher) {
     // Pooling and a 1×1 convolution commute; this way the convolution has the smaller grid.
-    student_side = project_->forward(student_side);
+    student_side = projected(student_side);
     const at::Tensor target = pooled(fixed, height, width);
     const at::Tensor weights = attention.defined() && options_.attention_share > 0
                                    ? attention_weights(attention, height, width, options_.attention_share)

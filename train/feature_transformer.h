@@ -19,6 +19,10 @@
 //
 // In both directions `form` chooses the distance (losses/feature.h): plain is the squared error above.
 //
+// The teacher's map may come turned (channel_basis.h): as V·x, V orthonormal. Its own projection W becomes W·Vᵀ then,
+// made once a forward; the student's becomes V·W, with the bias V·b, and both sides are compared turned, at the same
+// distances.
+//
 // Both maps are resampled to the smaller grid by adaptive average pooling. Computed in FP32 whatever the autocast mode
 // and the inputs' type, or in double when module and inputs are double. Statistics are those of the batch at hand (one
 // rank's).
@@ -65,7 +69,7 @@ struct FeatureShapes {
 
 /// `loss` [] carries all gradients; its value is the distance between `student` and `target` in the chosen form (in the
 /// form above for teacher_to_student and plain). `student` and `target` [N, C, h, w] are the two sides as compared,
-/// detached: C is C_res or C_vit, by direction, h × w the smaller grid.
+/// detached: C is C_res or C_vit, by direction, h × w the smaller grid. With a basis, C_vit channels are turned.
 struct FeatureLoss {
   at::Tensor loss;
   at::Tensor student;
@@ -74,8 +78,10 @@ struct FeatureLoss {
 
 class FeatureTransformerImpl : public torch::nn::Module {
  public:
-  /// Weights from torch's default generator. Shapes below 1 are a std::logic_error.
-  FeatureTransformerImpl(const FeatureTransformerOptions& options, const FeatureShapes& shapes);
+  /// `basis`: [C_vit, C_vit], V where the teacher's maps come turned; it stays out of the module's state. Weights from
+  /// torch's default generator. Shapes below 1 are a std::logic_error.
+  FeatureTransformerImpl(const FeatureTransformerOptions& options, const FeatureShapes& shapes,
+                         const at::Tensor& basis = {});
 
   /// `student` [N, C_res, H, W], `teacher` [N, C_vit, h, w], `attention` [N, heads, h, w] or undefined.
   /// Gradients reach the student and this module, never the teacher. Other shapes are an Error.
@@ -85,9 +91,11 @@ class FeatureTransformerImpl : public torch::nn::Module {
 
  private:
   at::Tensor transform(const at::Tensor& teacher, const at::Tensor& attention);
+  at::Tensor projected(const at::Tensor& map);
 
   FeatureTransformerOptions options_;
   FeatureShapes shapes_;
+  at::Tensor basis_;
   torch::nn::Conv2d project_{nullptr};
   torch::nn::Conv2d squeeze_{nullptr};  // as excite_ and mask_: teacher_to_student only
   torch::nn::Conv2d excite_{nullptr};

@@ -54,6 +54,8 @@ void Objective::make_feature_modules(const TargetShapes& shapes, const std::vect
   const FeatureTransformerOptions& options = options_.transformer;
   const std::vector<std::string> tracks = feature_tracks(options_.targets.features);
   const auto width = [&](std::uint32_t stage) { return widths[stage - 1]; };
+  for (const auto& basis : shapes.bases)
+    bases_.push_back(basis ? std::optional<ChannelBasis>(std::in_place, *basis, device_) : std::nullopt);
   if (options.mapping == Mapping::kAdaptive) {
     if (options.direction != Direction::kStudentToTeacher || options.form != FeatureForm::kPlain)
       fail(
@@ -71,7 +73,8 @@ void Objective::make_feature_modules(const TargetShapes& shapes, const std::vect
   stages_ = paired_stages(options, tracks, stage_);
   for (std::size_t t = 0; t < tracks.size(); ++t) {
     const std::vector<std::int64_t>& shape = shapes.features[t];
-    transformers_.emplace_back(options, FeatureShapes{shape[0], width(stages_[t]), shape[1], shape[2]});
+    transformers_.emplace_back(options, FeatureShapes{shape[0], width(stages_[t]), shape[1], shape[2]},
+                               bases_[t] ? bases_[t]->vectors() : at::Tensor());
     modules_.emplace_back(tracks.size() == 1 ? "transformer" : "transformer" + std::to_string(t + 1),
                           transformers_.back().ptr());
   }
@@ -110,11 +113,14 @@ void Objective::enter(const PhaseOptions& phase) {
 
 at::Tensor Objective::feature_loss(const NetworkOutputs& out, const Batch& batch) {
   if (mapping_) {
-    for (const at::Tensor& track : batch.features)
-      if (!track.defined()) return {};
-    std::vector<at::Tensor> stages;
+    std::vector<at::Tensor> stages, maps;
+    for (std::size_t t = 0; t < batch.features.size(); ++t) {
+      if (!batch.features[t].defined()) return {};
+      // Its keys are standardised over channels, so that it matters which these are.
+      maps.push_back(bases_[t] ? bases_[t]->maps(batch.features[t]) : batch.features[t]);
+    }
     for (const std::uint32_t stage : mapped_.stages) stages.push_back(out.stages[stage - 1]);
-    const MappedLoss mapped = mapping_->forward(stages, batch.features);
+    const MappedLoss mapped = mapping_->forward(stages, maps);
     mapped_.weights = mapped.weights;
     return mapped.loss;
   }

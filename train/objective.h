@@ -7,12 +7,14 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "train/adaptive_mapping.h"
 #include "train/batches.h"
+#include "train/channel_basis.h"
 #include "train/feature_transformer.h"
 #include "train/losses.h"
 #include "train/network.h"
@@ -64,6 +66,7 @@ class Objective {
   at::Tensor columns_, column_of_;     // with TargetShapes::columns: those, and of each class its column or -1
   std::vector<std::uint32_t> stages_;  // of each transformer
   std::vector<FeatureTransformer> transformers_;
+  std::vector<std::optional<ChannelBasis>> bases_;  // of each track
   AdaptiveMapping mapping_{nullptr};
   Mapped mapped_;
   StageExits exits_{nullptr};

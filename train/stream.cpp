@@ -6,7 +6,6 @@
 #include <tbb/task_arena.h>
 
 #include <condition_variable>
-#include <cstring>
 #include <deque>
 #include <numeric>
 #include <thread>
@@ -20,22 +19,13 @@ namespace vitrine {
 namespace {
 
 // Which view of the group comes at each place.
-std::vector<std::uint32_t> view_order(std::uint64_t seed, const StreamItem& item, std::uint32_t views) {
-  std::vector<std::uint32_t> order(views);
-  std::iota(order.begin(), order.end(), 0u);
+std::vector<std::int64_t> view_order(std::uint64_t seed, const StreamItem& item, std::uint32_t views) {
+  std::vector<std::int64_t> order(views);
+  std::iota(order.begin(), order.end(), 0);
   // Groups of an epoch are drawn by minor 0; the order inside of group g by g + 1.
   Stream draws(seed, Purpose::kEpochOrder, item.epoch, std::uint64_t{item.key.group} + 1);
   for (std::uint32_t i = views; i > 1; --i) std::swap(order[i - 1], order[draws.below(i)]);
   return order;
-}
-
-template <class Value>
-std::vector<Value> reordered(const std::vector<Value>& values, const std::vector<std::uint32_t>& order) {
-  std::vector<Value> out(values.size());
-  const std::size_t each = values.size() / order.size();
-  for (std::size_t i = 0; i < order.size() && each > 0; ++i)
-    std::memcpy(out.data() + i * each, values.data() + order[i] * each, each * sizeof(Value));
-  return out;
 }
 
 }  // namespace
@@ -66,23 +56,20 @@ GroupBatch make_group(const TargetSource& source, const ViewMaker& views, const 
   } else {
     batch.targets = source.targets(item.key, pictures);
   }
-  const std::vector<std::uint32_t> order = view_order(options.seed, item, count);
   const auto label_of = [&](const Recipe& recipe) {
     return options.labels && recipe.label != kNoLabel ? std::int64_t{recipe.label} : std::int64_t{-1};
   };
   batch.item = item;
   batch.views = count;
-  batch.pictures = reordered(pictures, order);
-  batch.targets.logits = reordered(batch.targets.logits, order);
-  for (std::vector<float>& features : batch.targets.features) features = reordered(features, order);
-  batch.targets.attention = reordered(batch.targets.attention, order);
+  batch.order = view_order(options.seed, item, count);
+  batch.pictures = std::move(pictures);
   for (std::uint32_t i = 0; i < count; ++i) {
-    const Recipe& recipe = recipes[order[i]];
+    const Recipe& recipe = recipes[i];
     batch.label.push_back(label_of(recipe));
     batch.partner_label.push_back(label_of(recipe.mix == Mix::kNone ? recipe : recipes[recipe.partner]));
     batch.own_share.push_back(static_cast<float>(own_share(recipe)));
     augment(std::span(batch.pictures).subspan(i * view_bytes, view_bytes), options.size, options.augment, options.seed,
-            item.epoch, item.key.pass, std::uint64_t{item.key.group} * count + order[i]);
+            item.epoch, item.key.pass, std::uint64_t{item.key.group} * count + i);
   }
   return batch;
 }

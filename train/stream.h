@@ -22,11 +22,12 @@ struct StreamItem {
   GroupKey key;
 };
 
-/// A group ready to train on: views in an order of their own, a function of seed, epoch and group.
+/// A group ready to train on, all by view.
 struct GroupBatch {
   StreamItem item;
   std::uint32_t views = 0;
-  std::vector<std::uint8_t> pictures;              ///< [views, size, size, 3]
+  std::vector<std::int64_t> order;     ///< in which a student takes the views: a function of seed, epoch and group
+  std::vector<std::uint8_t> pictures;  ///< [views, size, size, 3]
   std::vector<std::int64_t> label, partner_label;  ///< -1: none
   std::vector<float> own_share;
   GroupTargets targets;

@@ -8,6 +8,7 @@
 #include <thread>
 #include <utility>
 
+#include "common/base/buffer.h"
 #include "common/base/error.h"
 #include "common/base/progress.h"
 #include "common/cache/cache.h"
@@ -28,6 +29,20 @@ std::vector<std::uint32_t> first_passes(std::uint32_t count) {
   std::vector<std::uint32_t> out(count);
   std::iota(out.begin(), out.end(), 0u);
   return out;
+}
+
+// Room for a group's features, which is large and not filled with zeros first.
+at::Tensor room_for(const TrackInfo& track, std::uint32_t views) {
+  std::vector<std::int64_t> shape = wide(track.shape);
+  shape.insert(shape.begin(), views);
+  const auto memory = std::make_shared<Buffer>();
+  float* first = memory->numbers<float>(track.view_values() * views).data();
+  return at::from_blob(
+      first, shape, [memory](void*) {}, at::kFloat);
+}
+
+std::span<float> numbers(const at::Tensor& tensor) {
+  return {tensor.mutable_data_ptr<float>(), static_cast<std::size_t>(tensor.numel())};
 }
 
 TargetShapes shapes_of(const TrackInfo* logits, const std::vector<const TrackInfo*>& features,
@@ -135,12 +150,21 @@ class LiveTeacher : public NoTargets {
       if (track < 0) return std::vector<float>{};
       const auto t = static_cast<std::size_t>(track);
       if (topk_ && track == logits_) return kept(values[t], views);
-      if (through_codec_ && bases_[t]) return coefficients(t, values[t], views);
       if (through_codec_) vitrine::through_codec(*codecs_[t], views, values[t]);
       return std::move(values[t]);
     };
     GroupTargets out{take(logits_), {}, take(attention_)};
-    for (const int track : features_) out.features.push_back(take(track));
+    for (const int track : features_) {
+      const auto t = static_cast<std::size_t>(track);
+      out.features.push_back(room_for(tracks_[t], views));
+      // With a basis, what a reader of the same track's cache gives.
+      if (through_codec_ && bases_[t]) {
+        const auto& codec = dynamic_cast<const TransformCodec&>(*codecs_[t]);
+        codec.decode_coefficients(codec.encode(values[t], views)[0].bytes, views, numbers(out.features.back()));
+      } else {
+        std::ranges::copy(take(track), numbers(out.features.back()).begin());
+      }
+    }
     return out;
   }
 
@@ -166,14 +190,6 @@ class LiveTeacher : public NoTargets {
     tracks_ = std::move(ready.tracks);
     codecs_ = std::move(ready.codecs);
     bases_ = std::move(ready.bases);
-  }
-
-  // What a reader of the same track's cache gives.
-  std::vector<float> coefficients(std::size_t track, std::span<const float> maps, std::uint32_t views) const {
-    const auto& codec = dynamic_cast<const TransformCodec&>(*codecs_[track]);
-    std::vector<float> out(maps.size());
-    codec.decode_coefficients(codec.encode(maps, views)[0].bytes, views, out);
-    return out;
   }
 
   std::vector<float> kept(std::span<const float> logits, std::uint32_t views) const {
@@ -241,25 +257,33 @@ class CachedTargets : public TargetSource {
   GroupTargets targets(GroupKey key, std::span<const std::uint8_t>) const override {
     thread_local TrackReader::Scratch scratch;
     const std::uint32_t group = plan().options().group;
+    const auto is_there = [&](const auto& reader) {
+      if (!reader) return false;
+      const std::vector<std::uint32_t> passes = reader->passes();
+      return std::find(passes.begin(), passes.end(), key.pass) != passes.end();
+    };
     const auto read = [&](const auto& reader) {
       std::vector<float> out;
-      if (!reader) return out;
-      const std::vector<std::uint32_t> passes = reader->passes();
-      if (std::find(passes.begin(), passes.end(), key.pass) == passes.end()) return out;
+      if (!is_there(reader)) return out;
       if (topk_ && reader == logits_) {
         TopkGroup kept(reader->track(), group);
         reader->read_kept(key, scratch, kept.values, kept.indices, kept.tails);
         return kept.packed(tail_);
       }
       out.resize(reader->track().view_values() * group);
-      if (reader->basis())
-        reader->read_coefficients(key, scratch, out);
-      else
-        reader->read(key, scratch, out);
+      reader->read(key, scratch, out);
       return out;
     };
     GroupTargets out{read(logits_), {}, read(attention_)};
-    for (const auto& reader : features_) out.features.push_back(read(reader));
+    for (const auto& reader : features_) {
+      at::Tensor& features = out.features.emplace_back();
+      if (!is_there(reader)) continue;
+      features = room_for(reader->track(), group);
+      if (reader->basis())
+        reader->read_coefficients(key, scratch, numbers(features));
+      else
+        reader->read(key, scratch, numbers(features));
+    }
     return out;
   }
 

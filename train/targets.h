@@ -2,6 +2,8 @@
 #ifndef VITRINE_TRAIN_TARGETS_H_
 #define VITRINE_TRAIN_TARGETS_H_
 
+#include <torch/torch.h>
+
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -17,11 +19,11 @@
 
 namespace vitrine {
 
-/// The targets of one group, decoded FP32, [group, shape...] each; empty: not there. Logits of which only the largest
-/// are known are rows as topk_loss.h packs them.
+/// The targets of one group, decoded FP32, [group, shape...] each; empty or undefined: not there. Logits of which only
+/// the largest are known are rows as topk_loss.h packs them.
 struct GroupTargets {
   std::vector<float> logits;
-  std::vector<std::vector<float>> features;  ///< of each feature track; with a basis coefficients (TargetShapes::bases)
+  std::vector<at::Tensor> features;  ///< of each feature track, on the CPU; with a basis, coefficients in it
   std::vector<float> attention;
 };
 
@@ -30,7 +32,7 @@ struct TargetShapes {
   std::vector<std::int64_t> logits;
   std::vector<std::vector<std::int64_t>> features;  ///< of each track that targets.features names
   /// Of each of them: in whose basis of channels the features are, as TransformCodec::decode_coefficients() leaves
-  /// them (channel_basis.h makes maps of these); null: they are the maps.
+  /// them (see channel_basis.h); null: they are the maps.
   std::vector<std::shared_ptr<const FeatureBasis>> bases;
   std::vector<std::int64_t> attention;
   std::int64_t classes = 0;  ///< of the teacher, or with a class map of the student; 0 without logits

@@ -14,12 +14,12 @@ using testing::normal;
 namespace {
 
 FeatureTransformer made(Direction direction, at::ScalarType type = at::kDouble, FeatureForm form = FeatureForm::kPlain,
-                        Fusion fusion = Fusion::kAdditive, double attention_share = 1) {
+                        Fusion fusion = Fusion::kAdditive, double attention_share = 1, const at::Tensor& basis = {}) {
   torch::manual_seed(3);
   FeatureTransformer transformer(
       FeatureTransformerOptions{
           .direction = direction, .form = form, .fusion = fusion, .attention_share = attention_share, .se_ratio = 2},
-      FeatureShapes{5, 4, 4, 4});
+      FeatureShapes{5, 4, 4, 4}, basis);
   transformer->to(type);
   return transformer;
 }
@@ -31,6 +31,34 @@ struct Maps {
 };
 
 }  // namespace
+
+TEST_CASE("a teacher's map that comes turned costs the same and moves the same, in both directions and every form") {
+  const Maps plain, turned;
+  const at::Tensor basis = std::get<0>(at::linalg_qr(normal({5, 5}, 4)));
+  const at::Tensor teacher = at::einsum("dc,nchw->ndhw", {basis, plain.teacher});
+  for (const Direction direction : {Direction::kTeacherToStudent, Direction::kStudentToTeacher})
+    for (const FeatureForm form : {FeatureForm::kPlain, FeatureForm::kNormalised, FeatureForm::kCosine}) {
+      CAPTURE(static_cast<int>(direction));
+      CAPTURE(static_cast<int>(form));
+      FeatureTransformer one = made(direction, at::kDouble, form),
+                         other = made(direction, at::kDouble, form, {}, 1, basis);
+      const at::Tensor expected = one->forward(plain.student, plain.teacher, plain.attention).loss;
+      const at::Tensor loss = other->forward(turned.student, teacher, turned.attention).loss;
+      CHECK(std::abs((loss - expected).item<double>()) < 1e-12);
+      const std::vector<at::Tensor> expected_parameters = one->parameters(), parameters = other->parameters();
+      REQUIRE(parameters.size() == expected_parameters.size());  // the basis is not among them
+      CHECK(other->buffers().size() == one->buffers().size());
+      const at::Tensor there = torch::autograd::grad({expected}, {plain.student}, {}, true)[0];
+      CHECK((torch::autograd::grad({loss}, {turned.student}, {}, true)[0] - there).abs().max().item<double>() < 1e-12);
+      expected.backward();
+      loss.backward();
+      for (std::size_t p = 0; p < parameters.size(); ++p)
+        CHECK((parameters[p].grad() - expected_parameters[p].grad()).abs().max().item<double>() < 1e-12);
+      // A map that is not turned is another to it.
+      CHECK(std::abs((other->forward(turned.student, plain.teacher, turned.attention).loss - expected).item<double>()) >
+            1e-3);
+    }
+}
 
 TEST_CASE("standardised maps have mean 0 and variance 1 in each channel over batch and space") {
   const at::Tensor x = standardise(normal({6, 3, 4, 5}, 1) * 7 + 2);

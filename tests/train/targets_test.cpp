@@ -71,34 +71,55 @@ TEST_CASE("a topk track has the shape of its rows, and tells the number of class
   CHECK_THROWS_WITH_AS(make_target_source(options, fixture.index()), doctest::Contains("kept = 3 of 3 classes"), Error);
 }
 
-TEST_CASE("a batch holds the maps that were stored, though workers read coefficients") {
+TEST_CASE("a batch holds each view's picture, label and the maps that were stored, though workers read coefficients") {
   const TrainFixture fixture;
   fixture.make_cache();
   TrainOptions options = fixture.options(TargetKind::kCache, "run");
-  options.batch = 8;
-  const std::unique_ptr<TargetSource> source = make_target_source(options, fixture.index());
-  REQUIRE(source->shapes().bases.size() == 1);
-  REQUIRE(source->shapes().bases[0] != nullptr);
+  options.augment.brightness = options.augment.contrast = options.augment.saturation = options.augment.hue = 0;
+  options.augment.erase_probability = 0;
   const ViewMaker views(fixture.images, fixture.index(), 32);
-  Batches batches(options, *source, views, 32, at::kCPU);
-  batches.start(0);
-  const at::Tensor maps = batches.next().features[0];
-
   const Cache cache(fixture.root / "cache");
-  const TrackReader reader(cache, cache.track("features.1"));
-  TrackReader::Scratch scratch;
-  const GroupKey key = epoch_order(options.seed, 0, source->plan().groups_per_pass(), source->passes(true))[0];
-  std::vector<float> values(reader.track().view_values() * 8);
-  reader.read(key, scratch, values);
-  const at::Tensor stored = at::from_blob(values.data(), maps.sizes().vec(), at::kFloat);
-  // The batch has the group's views in another order.
-  std::set<std::int64_t> met;
-  for (std::int64_t row = 0; row < 8; ++row) {
-    const at::Tensor apart = (stored - maps[row]).abs().flatten(1).amax(1);
-    CHECK(apart.min().item<float>() < 1e-5f * stored.abs().max().item<float>());
-    met.insert(apart.argmin().item<std::int64_t>());
+  const auto stored = [&](const char* track, GroupKey key) {
+    const TrackReader reader(cache, cache.track(track));
+    TrackReader::Scratch scratch;
+    std::vector<std::int64_t> shape{8};
+    for (const std::uint32_t side : reader.track().shape) shape.push_back(side);
+    const at::Tensor out = at::empty(shape);
+    reader.read(key, scratch, {out.mutable_data_ptr<float>(), static_cast<std::size_t>(out.numel())});
+    return out;
+  };
+  for (const std::uint32_t size : {4u, 8u, 16u}) {  // half a group, a group, two
+    CAPTURE(size);
+    options.batch = size;
+    const std::unique_ptr<TargetSource> source = make_target_source(options, fixture.index());
+    REQUIRE(source->shapes().bases.size() == 1);
+    REQUIRE(source->shapes().bases[0] != nullptr);
+    const ChannelBasis basis(*source->shapes().bases[0], at::kCPU);
+    Batches batches(options, *source, views, 32, at::kCPU);
+    batches.start(0);
+    std::vector<at::Tensor> pictures, labels, maps, attention;
+    for (std::uint32_t rows = 0; rows < 16; rows += size) {
+      const Batch batch = batches.next();
+      pictures.push_back(batch.pictures), labels.push_back(batch.labels.label);
+      maps.push_back(basis.maps(batch.features[0])), attention.push_back(batch.attention);
+    }
+    std::set<std::int64_t> met;
+    for (const GroupKey key : epoch_order(options.seed, 0, 2, source->passes(true))) {
+      const std::vector<Recipe> recipes = source->recipes(key);
+      std::vector<std::uint8_t> plain = views.group(recipes, 32);
+      const at::Tensor seen = at::from_blob(plain.data(), {8, 32, 32, 3}, at::kByte);
+      const at::Tensor features = stored("features.1", key), looks = stored("attention.1", key);
+      for (std::int64_t view = 0; view < 8; ++view) {
+        // The views come in an order of their own.
+        const at::Tensor row = at::cat(pictures).eq(seen[view]).flatten(1).all(1).nonzero().flatten();
+        REQUIRE(row.numel() == 1);
+        const auto at = row.item<std::int64_t>();
+        met.insert(at);
+        CHECK(at::cat(labels)[at].item<std::int64_t>() == recipes[static_cast<std::size_t>(view)].label);
+        CHECK(at::allclose(at::cat(maps)[at], features[view], 1e-5, 1e-5));
+        CHECK(at::equal(at::cat(attention)[at], looks[view]));
+      }
+    }
+    CHECK(met.size() == 16);
   }
-  CHECK(met.size() == 8);
-  reader.read_coefficients(key, scratch, values);
-  CHECK((stored[*met.begin()] - maps).abs().flatten(1).amax(1).min().item<float>() > 0.01f);  // the two are not alike
 }
