@@ -279,10 +279,7 @@ class CachedTargets : public TargetSource {
       at::Tensor& features = out.features.emplace_back();
       if (!is_there(reader)) continue;
       features = room_for(reader->track(), group);
-      if (reader->basis())
-        reader->read_coefficients(key, scratch, numbers(features));
-      else
-        reader->read(key, scratch, numbers(features));
+      reader->read_in_own_basis(key, scratch, numbers(features));
     }
     return out;
   }

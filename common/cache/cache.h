@@ -95,6 +95,8 @@ class TrackReader {
   /// Features of a transform track in the basis of its channels (basis()), [group, C, H, W]: vectorsᵀ · this + mean is
   /// what read() gives. Throws Error for a track of another form too.
   void read_coefficients(GroupKey key, Scratch& scratch, std::span<float> out) const;
+  /// What a student takes: read_coefficients() of a track with a basis, read() of any other.
+  void read_in_own_basis(GroupKey key, Scratch& scratch, std::span<float> out) const;
   /// Of a transform track, else nothing.
   const std::shared_ptr<const FeatureBasis>& basis() const { return basis_; }
   /// Bytes of all shards that are there, and their number.

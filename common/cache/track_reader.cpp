@@ -105,4 +105,11 @@ void TrackReader::read_coefficients(GroupKey key, Scratch& scratch, std::span<fl
   load(key, scratch, [&](const auto& arrays) { codec->decode_coefficients(arrays[0], group_, out); });
 }
 
+void TrackReader::read_in_own_basis(GroupKey key, Scratch& scratch, std::span<float> out) const {
+  if (basis_)
+    read_coefficients(key, scratch, out);
+  else
+    read(key, scratch, out);
+}
+
 }  // namespace vitrine

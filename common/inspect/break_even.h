@@ -10,7 +10,7 @@ namespace vitrine {
 /// What one machine needs for one view, in seconds with all its workers busy (of one worker, divided by their number).
 struct ViewCosts {
   double extraction = 0;   ///< decode, crop and mix, the teacher, encode, write
-  double read = 0;         ///< the view's targets out of the cache, decoded
+  double read = 0;         ///< the view's targets out of the cache, as a student takes them
   double live = 0;         ///< the teacher's forward alone: the student needs the picture in both cases
   double calibration = 0;  ///< before the first shard, once: all of it, divided by the views of a pass
 };

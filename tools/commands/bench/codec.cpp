@@ -36,7 +36,7 @@ struct Options {
   std::filesystem::path cache, targets, python = std::filesystem::path(VITRINE_SOURCE) / ".venv/bin/python";
   double max_error = 0.01;
   std::uint32_t group = 64, most_views = 2048;
-  bool curve = true;
+  bool curve = true, synthetic = true;
 };
 
 struct Features {
@@ -365,6 +365,7 @@ int run(const Options& options) {
   if (!options.cache.empty()) all = of_cache(options);
   for (const Features& features : all) compare(features, features, 0, options);
   for (const auto& [distribution, a] : {std::pair{"Laplace", 1.6}, {"Laplace", 1.0}, {"Gauss", 1.6}}) {
+    if (!options.synthetic) break;
     const Features coefficients = synthetic(distribution, a);
     compare(coefficients, turned(coefficients), gauss_limit(coefficients.channels, a, options.max_error), options);
   }
@@ -378,8 +379,7 @@ int run(const Options& options) {
 void add_codec(CLI::App& app, std::function<int()>& chosen) {
   const auto options = std::make_shared<Options>();
   CLI::App* codec = app.add_subcommand("codec", "bytes and speed of the transform form beside codecs without it");
-  codec->add_option("--cache", options->cache,
-                    "a cache with fp32 feature tracks; without it only synthetic coefficients");
+  codec->add_option("--cache", options->cache, "a cache with fp32 feature tracks");
   codec->add_option(
       "--targets", options->targets,
       "a cache of all targets: what a view of it takes beside its image's file, and what the logits lost");
@@ -390,6 +390,8 @@ void add_codec(CLI::App& app, std::function<int()>& chosen) {
       ->check(CLI::Range(1u, 4096u));
   codec->add_option("--views", options->most_views, "views taken of a track, at most")->capture_default_str();
   codec->add_option("--curve", options->curve, "also bytes by bound with each step switched off")
+      ->capture_default_str();
+  codec->add_option("--synthetic", options->synthetic, "also independent coefficients of 384 x 14 x 14")
       ->capture_default_str();
   codec->add_option("--python", options->python, "with numpy and zstandard")->capture_default_str();
   codec->callback([&chosen, options] { chosen = [options] { return run(*options); }; });

@@ -82,8 +82,8 @@ class Reading {
       for (std::size_t i = 0; i < readers_.size(); ++i) {
         const GroupKey key{pass, g * 5 % groups_};
         const std::span<float> out = out_[i].numbers<float>(values_[i]);
-        if (features_ == Features::kCoefficients && readers_[i]->basis())
-          readers_[i]->read_coefficients(key, scratch_, out);
+        if (features_ == Features::kCoefficients)
+          readers_[i]->read_in_own_basis(key, scratch_, out);
         else
           readers_[i]->read(key, scratch_, out);
       }

@@ -89,7 +89,7 @@ void print_estimate(const Estimate& e, double epochs) {
             << " (pictures alone " << rate(e.decode) << ", the teacher alone " << rate(e.costs.live) << "), writing "
             << human_bytes(e.bytes_a_view() / e.costs.extraction) << "/s\n";
   if (!e.indexed) std::cout << "not in it: the index is yet to be made, which reads every image once\n";
-  std::cout << "reading: " << rate(e.read_one_core) << " on one core, decoded, "
+  std::cout << "reading: " << rate(e.read_one_core) << " on one core, as a student takes them, "
             << human_bytes(e.targets_a_view() / e.read_one_core) << "/s of the files\n";
   const auto even = e.break_even();
   if (!even) {

@@ -27,7 +27,7 @@ struct Estimate {
   std::vector<TrackBytes> tracks;
   double recipes_a_view = 0;             ///< bytes
   double once = 0;                       ///< bytes: index, plan, settings and bases
-  double decode = 0, read_one_core = 0;  ///< seconds a view: of all workers, of one core
+  double decode = 0, read_one_core = 0;  ///< seconds a view: of all workers; of one core, as a student reads
   ViewCosts costs;
 
   double targets_a_view() const;  ///< bytes of all tracks

@@ -107,12 +107,12 @@ void time_reading(const fs::path& directory, const Plan& plan, std::uint32_t gro
     const TrackReader reader(cache, track);
     TrackReader::Scratch scratch;
     std::vector<float> values(track.view_values() * plan.options().group);
-    reader.read({0, 0}, scratch, values);
+    reader.read_in_own_basis({0, 0}, scratch, values);
     const auto start = Clock::now();
     std::uint64_t views = 0;
     while (views == 0 || since(start) < kLongEnough)
       for (std::uint32_t g = 0; g < groups; ++g) {
-        reader.read({0, g}, scratch, values);
+        reader.read_in_own_basis({0, g}, scratch, values);
         views += plan.options().group;
       }
     seconds += since(start) / static_cast<double>(views);

@@ -1,0 +1,136 @@
+// vitrine-bench prints what it says it does: figures that can be counted are counted again here.
+#include <torch/torch.h>
+
+#include <sstream>
+
+#include "common/cache/cache.h"
+#include "tests/extract/fixture.h"
+#include "tests/support/message.h"
+
+using namespace vitrine;
+using vitrine::testing::CommandResult;
+using vitrine::testing::executable;
+using vitrine::testing::ExtractFixture;
+using vitrine::testing::has;
+using vitrine::testing::run;
+
+namespace {
+
+CommandResult bench(const std::string& arguments) {
+  return run(executable("vitrine-bench") + " " + arguments);
+}
+
+// The figure that stands behind `what`, however it is padded and grouped.
+double figure_of(const CommandResult& result, const std::string& what) {
+  std::istringstream lines(result.output);
+  for (std::string line; std::getline(lines, line);) {
+    if (!line.starts_with(what)) continue;
+    std::string digits;
+    for (const char c : line.substr(what.size()))
+      if (c != ',') digits += c;
+    return std::stod(digits);
+  }
+  FAIL("no line begins with ", what);
+  return 0;
+}
+
+struct BenchFixture : ExtractFixture {
+  std::string made(const std::string& name, const std::vector<std::string>& settings = {}) const {
+    const CommandResult result = extract(name, settings);
+    INFO(result.output);
+    REQUIRE(result.exit_code == 0);
+    return "'" + (root / name).string() + "'";
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a whole cache is weighed by its files, against its images'") {
+  const BenchFixture fixture;
+  const CommandResult result = bench("codec --curve 0 --synthetic 0 --targets " + fixture.made("cache"));
+  CAPTURE(result.output);
+  REQUIRE(result.exit_code == 0);
+  double shards = 0, bases = 0, images = 0;
+  for (const auto& [name, bytes] : fixture.files("cache")) {
+    if (name.ends_with("/basis.h5"))
+      bases += static_cast<double>(bytes.size());
+    else if (name.ends_with(".h5") && name != "index.h5" && !name.starts_with("recipes/"))
+      shards += static_cast<double>(bytes.size());
+  }
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(fixture.images))
+    if (entry.is_regular_file()) images += static_cast<double>(entry.file_size());
+  CHECK(figure_of(result, "bytes a view on the disk, shards whole") == doctest::Approx(shards / 32).epsilon(0.005));
+  CHECK(figure_of(result, "and its share of the bases") == doctest::Approx(bases / 32).epsilon(0.005));
+  const std::string file = "an image's file: ";
+  REQUIRE(has(result.output, file));
+  CHECK(figure_of({0, result.output.substr(result.output.find(file))}, file) ==
+        doctest::Approx(images / 15).epsilon(0.005));
+}
+
+TEST_CASE("features are coded within the bound, beside the judge and the plain codecs") {
+  const BenchFixture fixture;
+  const std::string cache =
+      fixture.made("cache", {"taps.features_form=fp32", "taps.attention=[]", "taps.logits=false", "passes=8"});
+  const CommandResult result = bench("codec --curve 1 --synthetic 0 --group 16 --cache " + cache);
+  CAPTURE(result.output);
+  REQUIRE(result.exit_code == 0);
+  for (const char* part : {"features.0", "features.1", "the judge", "int8", "no contexts", "nothing over channels"})
+    CHECK(has(result.output, part));
+  CHECK(figure_of(result, "worst group's error") <= 1);
+  CHECK_FALSE(has(result.output, "did not run"));
+}
+
+TEST_CASE("what is read is what zstd has to decompress, and a transform track is read in two ways") {
+  const BenchFixture fixture;
+  const std::string plain = fixture.made("plain", {"taps.features_form=int8", "taps.logits_form=fp16"});
+  const CommandResult result = bench("read --rounds 1 --cache " + plain);
+  CAPTURE(result.output);
+  REQUIRE(result.exit_code == 0);
+  CHECK(has(result.output, ">= 80 %"));
+  CHECK_FALSE(has(result.output, "student"));
+  double frames = 0;
+  const Cache cache(fixture.root / "plain");
+  for (const TrackInfo& track : cache.tracks())
+    for (const std::uint64_t number : {0, 1}) {  // of pass 0
+      const Container shard(cache.directory() / track.directory() / shard_file_name(number));
+      for (std::size_t d = 0; d < shard.datasets().size(); ++d)
+        for (std::uint64_t c = 0; c < shard.datasets()[d].chunk_count; ++c)
+          frames += static_cast<double>(shard.place(d, c).bytes);
+    }
+  CHECK(figure_of(result, "bytes a view") == doctest::Approx(frames / 16).epsilon(0.005));
+
+  const CommandResult coded = bench("read --rounds 1 --cache " + fixture.made("coded"));
+  CAPTURE(coded.output);
+  REQUIRE(coded.exit_code == 0);
+  CHECK(figure_of(coded, "views per core-second, as the student's workers read them") > 0);
+  CHECK_FALSE(has(coded.output, ">= 80 %"));
+}
+
+TEST_CASE("reading is held against Python, memory and opening against their limits") {
+  const CommandResult result = bench("read --groups 2 --passes 2 --rounds 1 --shards 4");
+  CAPTURE(result.output);
+  REQUIRE(result.exit_code == 0);
+  for (const char* part : {"h5py + hdf5plugin + torch: ", "level 1", "level -1", "the usual forms",
+                           "resident memory after a cache 2 times as large"})
+    CHECK(has(result.output, part));
+  CHECK_FALSE(has(result.output, "did not run"));
+  CHECK(has(result.output, "seconds to open 4 shards of 64 groups"));
+  CHECK(figure_of(result, "bytes of memory a group") > 0);
+}
+
+TEST_CASE("what cannot be measured is one sentence") {
+  const BenchFixture fixture;
+  const std::string cache = fixture.made("cache");
+  for (const auto& [arguments, parts] : std::vector<std::pair<std::string, std::vector<std::string>>>{
+           {"codec --synthetic 0 --cache " + cache, {"no feature track of the form fp32", "taps.features_form"}},
+           {"codec --synthetic 0 --targets '" + (fixture.root / "none").string() + "'", {"none"}},
+           {"read --rounds 0", {"--rounds"}},
+           {"read --cache '" + (fixture.root / "none").string() + "'", {"none"}},
+           {"sing", {"subcommand"}}}) {
+    CAPTURE(arguments);
+    const CommandResult result = bench(arguments);
+    CAPTURE(result.output);
+    CHECK(result.exit_code == 2);
+    for (const std::string& part : parts) CHECK(has(result.output, part));
+  }
+}
