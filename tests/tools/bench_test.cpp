@@ -126,7 +126,9 @@ TEST_CASE("what cannot be measured is one sentence") {
            {"codec --synthetic 0 --targets '" + (fixture.root / "none").string() + "'", {"none"}},
            {"read --rounds 0", {"--rounds"}},
            {"read --cache '" + (fixture.root / "none").string() + "'", {"none"}},
-           {"sing", {"subcommand"}}}) {
+           {"sing", {"\"sing\" is no subcommand; expected one of codec, read"}},
+           {"", {"expected one of codec, read"}},
+           {"read --roundes 3", {"--roundes"}}}) {
     CAPTURE(arguments);
     const CommandResult result = bench(arguments);
     CAPTURE(result.output);

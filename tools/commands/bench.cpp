@@ -4,20 +4,15 @@
 
 #include "common/base/error.h"
 #include "tools/commands/bench/command.h"
+#include "tools/commands/subcommands.h"
 
 int main(int argc, char** argv) {
   return vitrine::guarded_main("vitrine-bench", [&] {
     CLI::App app("Measures, and prints each figure beside its peer or limit.");
-    app.require_subcommand(1);
     std::function<int()> chosen;
     vitrine::add_codec(app, chosen);
     vitrine::add_read(app, chosen);
-    try {
-      app.parse(argc, argv);
-    } catch (const CLI::ParseError& error) {
-      if (error.get_exit_code() == 0) return app.exit(error);
-      vitrine::fail(error.what(), "; --help shows the usage");
-    }
+    if (const auto code = vitrine::parse_subcommand(app, argc, argv)) return *code;
     return chosen();
   });
 }

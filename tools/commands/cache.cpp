@@ -3,11 +3,11 @@
 
 #include "common/base/error.h"
 #include "tools/commands/cache/command.h"
+#include "tools/commands/subcommands.h"
 
 int main(int argc, char** argv) {
   return vitrine::guarded_main("vitrine-cache", [&] {
     CLI::App app("Looks into caches of teacher outputs, checks them and mends them.");
-    app.require_subcommand(1);
     app.footer(
         "Exit codes: 0 all is well, 1 damage or a difference was found, 2 bad input, 70 a mistake in this program.");
     vitrine::Body chosen;
@@ -17,12 +17,7 @@ int main(int argc, char** argv) {
     vitrine::add_show(app, chosen);
     vitrine::add_recode(app, chosen);
     vitrine::add_estimate(app, chosen);
-    try {
-      app.parse(argc, argv);
-    } catch (const CLI::ParseError& error) {
-      if (error.get_exit_code() == 0) return app.exit(error);
-      vitrine::fail(error.what(), "; --help shows the usage");
-    }
+    if (const auto code = vitrine::parse_subcommand(app, argc, argv)) return *code;
     return chosen();
   });
 }
