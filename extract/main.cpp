@@ -4,6 +4,7 @@
 
 #include "common/base/error.h"
 #include "common/base/memory.h"
+#include "common/config/command_line.h"
 #include "common/config/config.h"
 #include "extract/command.h"
 
@@ -20,12 +21,7 @@ int main(int argc, char** argv) {
         ->expected(1)
         ->take_all();
     app.add_option("--part", part, "i/n or auto, as --set part=...");
-    try {
-      app.parse(argc, argv);
-    } catch (const CLI::ParseError& error) {
-      if (error.get_exit_code() == 0) return app.exit(error);
-      vitrine::fail(error.what(), "; --help shows the usage");
-    }
+    if (const auto code = vitrine::parse_command_line(app, argc, argv)) return *code;
     if (!part.empty()) overrides.push_back("part=" + part);
     vitrine::load_config(file, overrides, options);
     std::printf("%s\n", vitrine::config_as_toml(options).c_str());

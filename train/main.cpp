@@ -7,6 +7,7 @@
 
 #include "common/base/error.h"
 #include "common/base/memory.h"
+#include "common/config/command_line.h"
 #include "common/config/config.h"
 #include "train/report.h"
 #include "train/trainer.h"
@@ -47,12 +48,7 @@ int main(int argc, char** argv) {
         "judge a checkpoint (a .safetensors file or a run's directory) on CONFIG's test or validation images instead: "
         "accuracy, each class's, calibration error, and agreement with targets.teacher where its weights are given");
     app.add_flag("--json", json, "with --evaluate: the result as JSON")->needs(evaluate);
-    try {
-      app.parse(argc, argv);
-    } catch (const CLI::ParseError& error) {
-      if (error.get_exit_code() == 0) return app.exit(error);
-      vitrine::fail(error.what(), "; --help shows the usage");
-    }
+    if (const auto code = vitrine::parse_command_line(app, argc, argv)) return *code;
     vitrine::TrainOptions options;
     vitrine::load_config(file, overrides, options);
     for (const std::string& words : allow) options.allow += (options.allow.empty() ? "" : ",") + words;

@@ -70,7 +70,9 @@ TEST_CASE("vitrine-draw says what is wrong") {
   const std::string command = executable("vitrine-draw") + " " + (root / "out").string();
   CHECK(run(command).output.find("--images COUNT") != std::string::npos);
   CHECK(run(command + " --split val").output.find("--split val=1000") != std::string::npos);
-  CHECK(run(command + " --images 4 --classes 5").exit_code != 0);
+  const auto no_square = run(command + " --images 4 --classes 5");
+  CHECK(no_square.exit_code == 2);
+  CHECK(no_square.output.find("vitrine-draw: --classes: 5 not in {4,9,16,25,36}; --help shows the usage\n") == 0);
   REQUIRE(run(command + " --images 4 --classes 4 --size 24").exit_code == 0);
   const auto again = run(command + " --images 4 --classes 4 --size 24");
   CHECK(again.exit_code == 2);

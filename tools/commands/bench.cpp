@@ -3,8 +3,8 @@
 #include <CLI/CLI.hpp>
 
 #include "common/base/error.h"
+#include "common/config/command_line.h"
 #include "tools/commands/bench/command.h"
-#include "tools/commands/subcommands.h"
 
 int main(int argc, char** argv) {
   return vitrine::guarded_main("vitrine-bench", [&] {
@@ -12,7 +12,7 @@ int main(int argc, char** argv) {
     std::function<int()> chosen;
     vitrine::add_codec(app, chosen);
     vitrine::add_read(app, chosen);
-    if (const auto code = vitrine::parse_subcommand(app, argc, argv)) return *code;
+    if (const auto code = vitrine::parse_command_line(app, argc, argv)) return *code;
     return chosen();
   });
 }

@@ -2,8 +2,8 @@
 #include <CLI/CLI.hpp>
 
 #include "common/base/error.h"
+#include "common/config/command_line.h"
 #include "tools/commands/cache/command.h"
-#include "tools/commands/subcommands.h"
 
 int main(int argc, char** argv) {
   return vitrine::guarded_main("vitrine-cache", [&] {
@@ -17,7 +17,7 @@ int main(int argc, char** argv) {
     vitrine::add_show(app, chosen);
     vitrine::add_recode(app, chosen);
     vitrine::add_estimate(app, chosen);
-    if (const auto code = vitrine::parse_subcommand(app, argc, argv)) return *code;
+    if (const auto code = vitrine::parse_command_line(app, argc, argv)) return *code;
     return chosen();
   });
 }

@@ -11,6 +11,7 @@
 
 #include "common/base/error.h"
 #include "common/base/progress.h"
+#include "common/config/command_line.h"
 #include "common/image/drawing.h"
 #include "common/image/write.h"
 
@@ -91,7 +92,7 @@ int run(int count, char** arguments) {
   app.add_option("--quality", request.quality, "of the JPEGs; 93 makes them about 5 KB at the default size")
       ->check(CLI::Range(1, 100))
       ->capture_default_str();
-  CLI11_PARSE(app, count, arguments);
+  if (const auto code = vitrine::parse_command_line(app, count, arguments)) return *code;
   if (request.images == 0 && request.splits.empty())
     vitrine::fail(
         "vitrine-draw was not told how much to draw; give --images COUNT, or --split NAME=COUNT once or more");

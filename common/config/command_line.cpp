@@ -1,0 +1,28 @@
+#include "common/config/command_line.h"
+
+#include <string>
+
+#include "common/base/error.h"
+
+namespace vitrine {
+
+std::optional<int> parse_command_line(CLI::App& app, int argc, const char* const* argv) {
+  app.set_version_flag("--version", "Vitrine " VITRINE_VERSION);
+  std::string subcommands;
+  for (const CLI::App* one : app.get_subcommands(nullptr))
+    subcommands += (subcommands.empty() ? "" : ", ") + one->get_name();
+  if (!subcommands.empty()) app.require_subcommand(1);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error);
+    if (subcommands.empty() || !app.get_subcommands().empty()) fail(error.what(), "; --help shows the usage");
+    const std::string first = argc > 1 ? argv[1] : "";
+    const bool is_word = !first.empty() && first[0] != '-';
+    fail(is_word ? "\"" + first + "\" is no subcommand" : std::string(error.what()), "; expected one of ", subcommands,
+         ", --help says what they do");
+  }
+  return std::nullopt;
+}
+
+}  // namespace vitrine

@@ -1,0 +1,83 @@
+#include "common/config/command_line.h"
+
+#include <iostream>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "tests/support/message.h"
+#include "tests/support/testing.h"
+
+namespace vitrine {
+namespace {
+
+using testing::has;
+using testing::message_of;
+
+// Standard output while it lives.
+class Output {
+ public:
+  Output() : before_(std::cout.rdbuf(text_.rdbuf())) {}
+  ~Output() { std::cout.rdbuf(before_); }
+  std::string text() const { return text_.str(); }
+
+ private:
+  std::ostringstream text_;
+  std::streambuf* before_;
+};
+
+struct Plain {
+  CLI::App app{"a program", "vitrine-try"};
+  int count = 0;
+  std::string file;
+  Plain() {
+    app.add_option("FILE", file)->required();
+    app.add_option("--count", count)->check(CLI::Range(1, 9));
+  }
+  std::optional<int> parse(std::vector<const char*> words) {
+    words.insert(words.begin(), "vitrine-try");
+    return parse_command_line(app, static_cast<int>(words.size()), words.data());
+  }
+};
+
+struct Several : Plain {
+  Several() {
+    app.remove_option(app.get_option("FILE"));
+    app.add_subcommand("look")->add_option("--far", count);
+    app.add_subcommand("listen");
+  }
+};
+
+TEST_CASE("what fits is parsed, and nothing is to be exited with") {
+  Plain plain;
+  CHECK_FALSE(plain.parse({"a.toml", "--count", "3"}).has_value());
+  CHECK(plain.file == "a.toml");
+  CHECK(plain.count == 3);
+  Several several;
+  CHECK_FALSE(several.parse({"look", "--far", "4"}).has_value());
+  CHECK(several.count == 4);
+}
+
+TEST_CASE("--help and --version are answered on standard output") {
+  const Output output;
+  CHECK(Plain().parse({"--version"}) == 0);
+  CHECK(output.text().starts_with("Vitrine "));
+  CHECK(output.text().find('.') != std::string::npos);
+  CHECK(Plain().parse({"--help"}) == 0);
+  CHECK(has(output.text(), "--count"));
+  CHECK(Several().parse({"listen", "--help"}) == 0);
+}
+
+TEST_CASE("what does not fit is one sentence that says where to look") {
+  CHECK(has(message_of([] { Plain().parse({}); }), "FILE is required; --help shows the usage"));
+  CHECK(has(message_of([] { Plain().parse({"a", "--count", "12"}); }), "--count"));
+  CHECK(has(message_of([] { Plain().parse({"a", "--sing"}); }), "--sing"));
+  CHECK(message_of([] { Several().parse({"sing"}); }) ==
+        "\"sing\" is no subcommand; expected one of look, listen, --help says what they do");
+  CHECK(has(message_of([] { Several().parse({}); }), "expected one of look, listen"));
+  CHECK(has(message_of([] { Several().parse({"--sing"}); }), "expected one of look, listen"));
+  CHECK(has(message_of([] { Several().parse({"look", "--near", "2"}); }), "--near"));
+}
+
+}  // namespace
+}  // namespace vitrine
