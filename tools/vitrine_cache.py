@@ -1,8 +1,9 @@
 """Reads a vitrine cache in Python: numpy and zstandard, PIL for pictures, torch for training; no compiled code of ours.
 
 It follows common/cache/FORMAT.md, checks every checksum and gives the numbers that the C++ reader gives. Copy this file
-and the folder vitrine_reader beside it wherever you train. Where they are installed, the package `xxhash` makes checksums
-free, and `numba` makes reading transform tracks about twice as fast.
+and the folder vitrine_reader beside it wherever you train. Where it is installed, the package `xxhash` makes checksums
+free. Transform tracks are read many times as fast with libvitrine_native.so, which the build leaves in build/lib: it is
+taken from there, or from the folder vitrine_reader; without it, the package `numba` makes numpy's way twice as fast.
 
 Training a student from a cache, on the very pixels that the teacher saw (with PYTHONPATH=vitrine/tools):
 

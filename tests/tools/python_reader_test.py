@@ -2,6 +2,7 @@
 import functools
 import hashlib
 import json
+import os
 import pathlib
 import pickle
 import random
@@ -14,7 +15,7 @@ import numpy as np
 import zstandard
 from reader_support import BIN, compressed, equal_bits, patched, raises, replace_chunk, vitrine_cache, word
 from vitrine_cache import Cache, CacheError
-from vitrine_reader import xxh3
+from vitrine_reader import native, xxh3
 
 
 def test_hash():
@@ -266,6 +267,62 @@ def test_any_payload(out):
     assert refused > 60, refused
 
 
+def test_native(out):
+    """The compiled decoder has numpy's coefficients to the bit, and refuses what numpy refuses."""
+    script = ("import sys, numpy; from vitrine_cache import Cache; track = Cache(sys.argv[1]).track('features.5', 'smooth')\n"
+              "print(track.basis.native is not None, track.read(0, 0).shape)")
+
+    def answer(native):
+        run = subprocess.run([sys.executable, "-c", script, out / "cache"], capture_output=True, text=True,
+                             env={**os.environ, "VITRINE_NATIVE": native,
+                                  "PYTHONPATH": str(pathlib.Path(vitrine_cache.__file__).parent)})
+        return run.stdout + run.stderr.strip().split("\n")[-1]
+
+    assert answer("").startswith("False"), answer("")
+    assert "is no decoder of this machine's" in answer(str(out / "nowhere.so"))
+    (out / "none.so").write_bytes(b"no library")
+    assert "is no decoder of this machine's" in answer(str(out / "none.so"))
+    if not native.library():
+        assert os.environ["VITRINE_NATIVE"] == "", "the compiled decoder is not there"
+        return
+    assert answer(os.environ["VITRINE_NATIVE"]).startswith("True")
+
+    def both(track, arrays, decode):
+        results = []
+        for way in (native.Decoder(native.library(), track.basis), None):
+            vars(track.basis)["native"] = way
+            try:
+                results.append(track.decode(arrays, 0, 0, decode))
+            except CacheError as error:
+                results.append(str(error))
+        return results
+
+    draw, refused, decoded = random.Random(5), 0, 0
+    for track in Cache(out / "cache").tracks:
+        if track.form != "transform":
+            continue
+        coefficients = vitrine_cache.FORMS["transform"].coefficients
+        for group in range(3):
+            arrays = track.arrays(1, group)
+            assert equal_bits(*both(track, arrays, coefficients))
+            assert close(*both(track, arrays, None))
+            for trial in range(60):
+                data = arrays["payload"].copy()
+                data[draw.randrange(len(data) if trial % 3 else 40)] ^= 1 << draw.randrange(8)
+                own, numpys = both(track, {"payload": data[:draw.randrange(len(data))] if trial % 5 == 0 else data},
+                                   coefficients)
+                assert type(own) is type(numpys), (own, numpys)
+                if isinstance(own, str):
+                    assert all(f'{track.directory}: pass 0, group 0: ' in problem for problem in (own, numpys))
+                    refused += 1
+                else:
+                    assert np.array_equal(own, numpys, equal_nan=True)
+                    decoded += 1
+        again = pickle.loads(pickle.dumps(track.basis))
+        assert again.native is not None and np.array_equal(again.vectors, track.basis.vectors)
+    assert refused > 30 and decoded > 30, (refused, decoded)
+
+
 def test_recipes_that_do_not_fit(out):
     good = Cache(out / "cache").recipes(0, 0)
     cut = int(np.flatnonzero(good["mix"] == 2)[0])
@@ -432,7 +489,7 @@ def main():
         subprocess.run([BIN / "write_cache", out], check=True)
         test_hash()
         for test in (test_values, test_kept, test_coefficients, test_bases, test_index_and_recipes, test_names,
-                     test_damaged_tables, test_ignorable, test_frames, test_payloads, test_any_payload,
+                     test_damaged_tables, test_ignorable, test_frames, test_payloads, test_any_payload, test_native,
                      test_recipes_that_do_not_fit, test_flips_and_cuts, test_strangers, test_settings,
                      test_names_that_are_no_text, test_info):
             test(out)

@@ -187,6 +187,9 @@ def test_loader(folder):
         pixels = Views(folder / "images", cache).read(2, group).astype(np.float32)
         wanted = (pixels / np.float32(255) - np.float32(colours[0])) / np.float32(colours[1])
         assert np.abs(item["pictures"].numpy() - wanted.transpose(0, 3, 1, 2)).max() < 1e-5
+    track = cache.track("features.1")
+    turned = VitrineDataset(folder / "images", cache, [track], 2, coefficients=True)[1]["targets"]["features.1"].numpy()
+    assert equal_bits(turned, track.read_coefficients(2, 1)) and np.abs(turned - track.read(2, 1)).max() > 0.1
     plain = VitrineDataset(folder / "images", folder / "cache", [], 0, size=20)[1]
     assert plain["pictures"].dtype == torch.uint8 and plain["pictures"].shape == (
         8, 3, 20, 20) and plain["targets"] == {}

@@ -30,15 +30,17 @@ class VitrineDataset(torch.utils.data.Dataset):
     there are any. `cache`: a Cache or its directory. `tracks`: names or Tracks.
     `size`: side of the pictures, the teacher's if not given. `normalise`: (mean, deviation), three numbers each, of
     colours in 0..1.
+    With `coefficients` a transform track comes as read_coefficients() gives it: a worker is spared the largest part of
+    decoding, a product that a GPU makes in no time (`track.basis`), or that a loss can do without.
     With transform tracks and several workers start Python with OPENBLAS_NUM_THREADS=1: a worker is one core's work.
     The last group of a pass is filled up with views of its first images, so that all groups are equally large."""
 
     def __init__(self, images, cache, tracks, pass_=0, size=None, normalise=None,
-                 unlabelled=None, kept=False):
+                 unlabelled=None, kept=False, coefficients=False):
         self.cache = cache if isinstance(cache, Cache) else Cache(cache)
         self.tracks = [t if isinstance(t, Track) else self.cache.track(t) for t in tracks]
         self.views, self.pass_ = Views(images, self.cache, size, unlabelled), pass_
-        self.normalise, self.kept = normalise, kept
+        self.normalise, self.kept, self.coefficients = normalise, kept, coefficients
         for what, passes in [("recipes", self.cache.recipe_passes), *((t.name, t.passes) for t in self.tracks)]:
             if pass_ not in passes:
                 raise CacheError(f"{self.cache.directory}: pass {pass_} of {what} is not complete; there are {passes}")
@@ -47,6 +49,8 @@ class VitrineDataset(torch.utils.data.Dataset):
         return self.cache.plan.groups_per_pass
 
     def _target(self, track, group):
+        if self.coefficients and track.form == "transform":
+            return torch.from_numpy(track.read_coefficients(self.pass_, group))
         if not (self.kept and track.form == "topk"):
             return torch.from_numpy(track.read(self.pass_, group))
         values, indices, tails = (torch.from_numpy(np.array(part)) for part in track.read_kept(self.pass_, group))

@@ -1,12 +1,13 @@
 """The transform form of features (FORMAT.md): coefficients in a calibrated basis, magnitudes in bit planes sorted by
-context, under an entropy coder. Half channels at a time; the entropy coder alone goes nibble by nibble, and is compiled
-where the package `numba` is installed."""
+context, under an entropy coder. By the compiled decoder where there is one (native.py), else in numpy: half channels at
+a time; the entropy coder alone goes nibble by nibble, and is compiled where the package `numba` is installed."""
 import functools
 import hashlib
 
 import numpy as np
 
 from .container import CacheError, Container
+from .native import Decoder, library
 
 CLASSES, PLANES, SEEN = 32, 15, 15
 LEVELS, STATES, SCALE_BITS, LOW = 61, 32, 12, 1 << 16
@@ -57,6 +58,15 @@ class Basis:
                              "from the same cache")
         self.channels, self.height, self.width = shape
         self._order()
+
+    @functools.cached_property
+    def native(self):
+        """The compiled decoder, or None."""
+        found = library()
+        return found and Decoder(found, self)
+
+    def __getstate__(self):
+        return {name: value for name, value in vars(self).items() if name != "native"}
 
     def _order(self):
         """Slots: positions with row + column even, then the others. A neighbour that is not there is one slot more."""
@@ -219,7 +229,7 @@ class _Streams:
                 continue
             count, planes = source.varint(), source.byte()
             own_levels, planes = planes & 128, planes & 127
-            if planes > PLANES or not 0 < count <= items:
+            if planes > PLANES or not 0 < count <= items - self.counts.sum():
                 raise ValueError("a class has an impossible size")
             self.counts[c] = count
             levels[c] = (source.take(planes) if own_levels else basis.levels[c, :planes]).tolist()
@@ -377,9 +387,13 @@ def _by_view(basis, values):
 
 def decode_coefficients(basis, payload, views):
     """Features in the basis of channels, float32 [views, C, H, W]: vectors.T @ this + mean are the features."""
+    if basis.native:
+        return basis.native.decode(payload, views, True)
     return _by_view(basis, basis.maps(decode_items(basis, payload, views)))
 
 
 def decode(basis, payload, views):
     """A group's features, float32 [views, C, H, W]."""
+    if basis.native:
+        return basis.native.decode(payload, views, False)
     return _by_view(basis, basis.features(basis.maps(decode_items(basis, payload, views))))

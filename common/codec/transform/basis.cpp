@@ -4,7 +4,6 @@
 #include <cmath>
 
 #include "common/base/error.h"
-#include "common/base/hash.h"
 #include "common/codec/transform/entropy.h"
 #include "common/codec/transform/items.h"
 #include "common/codec/transform/linear.h"
@@ -15,11 +14,6 @@ namespace {
 
 constexpr std::size_t kKeptBytes = std::size_t{256} << 20;
 constexpr double kDeadZone = 0.66;  // of the encoder, about: what `expected` supposes
-
-template <class Number>
-void hash_array(Sha256& sha, const std::vector<Number>& numbers) {
-  sha.update(std::as_bytes(std::span(numbers)));
-}
 
 bool finite(const std::vector<float>& numbers) {
   return std::ranges::all_of(numbers, [](float x) { return std::isfinite(x); });
@@ -43,23 +37,6 @@ std::vector<float> FeatureBasis::deviation() const {
   std::vector<float> out;
   for (const std::int16_t level : scale) out.push_back(std::exp2(static_cast<float>(level) / kPerOctave));
   return out;
-}
-
-std::string FeatureBasis::hash() const {
-  Sha256 sha;
-  const std::uint32_t sizes[] = {channels, height, width};
-  sha.update(std::as_bytes(std::span(sizes)));
-  sha.update(std::as_bytes(std::span(&views, 1)));
-  hash_array(sha, mean);
-  hash_array(sha, vectors);
-  hash_array(sha, eigenvalues);
-  hash_array(sha, rows);
-  hash_array(sha, columns);
-  hash_array(sha, scale);
-  hash_array(sha, expected);
-  hash_array(sha, levels);
-  hash_array(sha, offsets);
-  return sha.hex();
 }
 
 void FeatureBasis::check(const std::string& where) const {

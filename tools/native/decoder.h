@@ -1,0 +1,39 @@
+/* The transform form's decoder (common/cache/FORMAT.md) for other languages, as a shared library that needs nothing but
+ * the C library: tools/vitrine_reader takes it in place of its own where it is there. Any thread, several at once. */
+#ifndef VITRINE_TOOLS_NATIVE_DECODER_H_
+#define VITRINE_TOOLS_NATIVE_DECODER_H_
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define VITRINE_NATIVE_VERSION 1
+
+/* Of the calls below: VITRINE_NATIVE_VERSION when the library was made. */
+uint32_t vitrine_native_version(void);
+
+typedef struct vitrine_decoder vitrine_decoder;
+
+/* Arrays of basis.h5, which are copied: mean [C, H, W], vectors [C, C], eigenvalues [C], rows [H, H] and columns [W, W]
+ * or both NULL, scale [C, H, W], expected [512], levels [32, 15], offsets [2, 32]. Returns NULL for a basis that is
+ * none, and says why in `message`, a sentence of at most `room` bytes with its end. */
+vitrine_decoder* vitrine_decoder_new(uint32_t channels, uint32_t height, uint32_t width, const float* mean,
+                                     const float* vectors, const float* eigenvalues, const float* rows,
+                                     const float* columns, const int16_t* scale, const uint16_t* expected,
+                                     const uint8_t* levels, const int8_t* offsets, char* message, size_t room);
+void vitrine_decoder_free(vitrine_decoder* decoder);
+
+/* A group's payload, `bytes` long, zeros after it allowed. `out`: [views, C, H, W], features, or with `coefficients`
+ * other than 0 features in the basis of channels, vectorsᵀ · out + mean being the features. Returns 0, or 1 for bytes
+ * that no encoder makes, and says in `message` what is wrong with them; `out` is unspecified then. */
+int vitrine_decode(const vitrine_decoder* decoder, const uint8_t* payload, size_t bytes, uint32_t views,
+                   int coefficients, float* out, char* message, size_t room);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* VITRINE_TOOLS_NATIVE_DECODER_H_ */
