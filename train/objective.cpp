@@ -17,6 +17,15 @@ std::uint32_t single_stage(const FeatureTransformerOptions& options, const Targe
   return map.empty() ? 4 : matching_stage(size, map[1]);  // of [channels or heads, height, width]
 }
 
+// Where the numbers are needed: a batch of noise is as large as the features themselves.
+at::Generator generator_on(at::Device device, std::uint64_t seed) {
+  if (device.is_cpu()) return at::make_generator<at::CPUGeneratorImpl>(seed);
+  at::Generator generator =
+      at::globalContext().getAcceleratorHooksInterface(device.type()).getNewGenerator(device.index());
+  generator.set_current_seed(seed);
+  return generator;
+}
+
 }  // namespace
 
 Objective::Objective(const TrainOptions& options, const TargetShapes& shapes, const std::vector<std::int64_t>& widths,
@@ -186,9 +195,11 @@ at::Tensor with_noise(const at::Tensor& features, double deviations, std::uint64
   if (deviations <= 0 || !features.defined()) return features;
   Stream draws(seed, Purpose::kFeatureNoise, track, step);
   const std::uint64_t high = draws.bits();
-  auto generator = at::make_generator<at::CPUGeneratorImpl>(high << 32 | draws.bits());
-  const at::Tensor noise = at::randn(features.sizes(), generator, at::TensorOptions(at::kFloat)).to(features.device());
-  return features + deviations * features.std({0, 2, 3}, /*unbiased=*/false, /*keepdim=*/true) * noise;
+  const at::Tensor size = deviations * features.std({0, 2, 3}, /*unbiased=*/false, /*keepdim=*/true);
+  return at::randn(features.sizes(), generator_on(features.device(), high << 32 | draws.bits()),
+                   features.options().dtype(at::kFloat))
+      .mul_(size)
+      .add_(features);
 }
 
 }  // namespace vitrine

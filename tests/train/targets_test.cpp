@@ -9,6 +9,7 @@
 #include "common/plan/epoch.h"
 #include "tests/train/fixture.h"
 #include "train/batches.h"
+#include "train/objective.h"
 
 using namespace vitrine;
 using vitrine::testing::CommandResult;
@@ -122,4 +123,19 @@ TEST_CASE("a batch holds each view's picture, label and the maps that were store
     }
     CHECK(met.size() == 16);
   }
+}
+
+TEST_CASE("noise has the size that was asked for in each channel, and is a function of seed, track and step") {
+  const at::Tensor scales = at::tensor({0.1f, 1.0f, 30.0f}).view({1, 3, 1, 1});
+  const at::Tensor features = at::randn({64, 3, 14, 14}, at::make_generator<at::CPUGeneratorImpl>(1)) * scales + 5;
+  const at::Tensor noisy = with_noise(features, 0.05, 3, 1, 7);
+  const at::Tensor relative = (noisy - features).std({0, 2, 3}) / features.std({0, 2, 3});
+  CHECK((relative - 0.05).abs().max().item<double>() < 0.002);
+  CHECK(((noisy - features).mean({0, 2, 3}) / features.std({0, 2, 3})).abs().max().item<double>() < 0.002);
+  CHECK(at::equal(noisy, with_noise(features, 0.05, 3, 1, 7)));
+  for (const at::Tensor& other :
+       {with_noise(features, 0.05, 4, 1, 7), with_noise(features, 0.05, 3, 0, 7), with_noise(features, 0.05, 3, 1, 8)})
+    CHECK((other - noisy).abs().max().item<double>() > 0.01);
+  CHECK(at::equal(features, with_noise(features, 0, 3, 1, 7)));
+  CHECK_FALSE(with_noise({}, 0.05, 3, 1, 7).defined());
 }
