@@ -133,7 +133,9 @@ TEST_CASE("recoded tracks are held against what their codecs make together") {
   recode("attention.1", "fp32");
   const std::string command = executable("vitrine-cache") + " verify" + quoted(to) + " --deep 9 --images" +
                               quoted(fixture.images) + " --weights" + quoted(fixture.weights);
-  for (const auto& track : json_of(command, 0)["deep"]) {
+  const nlohmann::json healthy = json_of(command, 0);
+  REQUIRE(healthy["deep"].size() == 3);
+  for (const auto& track : healthy["deep"]) {
     CAPTURE(track.dump());
     CHECK(track["verdict"] == "within");
     // The basis of the transform stayed with the source; the other codecs can be had again.
@@ -144,7 +146,9 @@ TEST_CASE("recoded tracks are held against what their codecs make together") {
     if (transformed) CHECK(track["bound"].get<double>() < 0.05);
   }
   rewrite(to, "features.1", take_mean);
-  for (const auto& track : json_of(command, 1)["deep"])
+  const nlohmann::json damaged = json_of(command, 1);
+  REQUIRE(damaged["deep"].size() == 3);
+  for (const auto& track : damaged["deep"])
     CHECK(track["beyond"] == track["track"].get<std::string>().ends_with("features.1"));
 
   // A provenance that says what nobody knows: compared, and no verdict.
