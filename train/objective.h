@@ -73,8 +73,9 @@ class Objective {
   std::vector<std::pair<std::string, std::shared_ptr<torch::nn::Module>>> modules_;
 };
 
-/// Teacher features [N, C, H, W] of a track and noise of `deviations` of each channel's standard deviation in the
-/// batch, drawn by seed, track and step alone, on the features' device (other kinds of device draw other numbers).
+/// Teacher features [N, C, H, W] of a track, turned or not, and noise of `deviations` of each channel's standard
+/// deviation in the batch, drawn by seed, track and step alone, on the features' device (other kinds of device draw
+/// other numbers).
 at::Tensor with_noise(const at::Tensor& features, double deviations, std::uint64_t seed, std::size_t track,
                       std::uint64_t step);
 

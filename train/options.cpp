@@ -102,7 +102,8 @@ void TrainOptions::fields(Fields& f) {
   f.integer("max_steps", max_steps, "stop after this step, with a checkpoint to resume from; 0: at the schedule's end",
             {0, 9e18});
   f.flag("resume", resume, "go on from the last checkpoint in output, when there is one");
-  f.number("feature_noise", feature_noise, "noise on teacher features, in standard deviations of each channel",
+  f.number("feature_noise", feature_noise,
+           "noise on teacher features, in standard deviations of each channel (of a transform track: of its basis)",
            {0, 10});
   f.number("clip_norm", clip_norm, "largest norm of the gradient; 0: any", {0, 1e9});
   f.number("crop_fraction", crop_fraction, "share of the resized picture that validation keeps", {0.1, 1});
