@@ -1,5 +1,4 @@
 // vitrine-cache recode: a track in another form, without the teacher.
-#include "common/cache/losses.h"
 #include "common/inspect/recode.h"
 
 #include <CLI/CLI.hpp>
@@ -9,6 +8,7 @@
 
 #include "common/base/error.h"
 #include "common/base/progress.h"
+#include "common/cache/losses.h"
 #include "common/codec/frame.h"
 #include "tools/commands/cache/command.h"
 #include "tools/commands/cache/words.h"

@@ -1,5 +1,4 @@
 // vitrine-cache verify: looks at every byte.
-#include "common/cache/losses.h"
 #include "common/inspect/verify.h"
 
 #include <CLI/CLI.hpp>
@@ -10,6 +9,7 @@
 
 #include "common/base/error.h"
 #include "common/base/progress.h"
+#include "common/cache/losses.h"
 #include "tools/commands/cache/command.h"
 #include "tools/commands/cache/deep_report.h"
 #include "tools/commands/cache/findings.h"
