@@ -1,5 +1,6 @@
 #include "common/cache/basis_file.h"
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -12,8 +13,9 @@ namespace vitrine {
 namespace {
 
 constexpr const char* kBasisFormat = "vitrine basis";
-constexpr std::uint64_t kClasses = 32, kPlanes = 15;  // of the basis' levels
-constexpr int kBasisLevel = 3;                        // read and written once
+constexpr std::uint64_t kKinds = 40, kPlanes = 15;  // of the basis' levels
+constexpr const char* kDroppedDataset = "offsets";  // of bases until payloads of version 2
+constexpr int kBasisLevel = 3;                      // read and written once
 
 template <class Number>
 void put(std::vector<DatasetSpec>& specs, const char* name, const char* dtype, std::vector<std::uint64_t> shape,
@@ -49,8 +51,7 @@ void write_basis(const std::filesystem::path& path, const FeatureBasis& basis) {
   put(specs, "columns", "<f4", {w, w}, basis.columns);
   put(specs, "scale", "<i2", {c, h, w}, basis.scale);
   put(specs, "expected", "<u2", {FeatureBasis::kLevels}, basis.expected);
-  put(specs, "levels", "|u1", {kClasses, kPlanes}, basis.levels);
-  put(specs, "offsets", "|i1", {2, kClasses}, basis.offsets);
+  put(specs, "levels", "|u1", {kKinds, kPlanes}, basis.levels);
   nlohmann::ordered_json json;
   json["format"] = kBasisFormat;
   json["hash"] = basis.hash();
@@ -86,6 +87,9 @@ FeatureBasis read_basis(const std::filesystem::path& path) {
   } catch (const nlohmann::json::exception& problem) {
     fail(path.string(), ": its attributes cannot be read (", problem.what(), "); copy it again");
   }
+  if (std::ranges::any_of(file.datasets(), [](const DatasetInfo& dataset) { return dataset.name == kDroppedDataset; }))
+    fail(path.string(), ": belongs to the transform form of another version of vitrine; read it with that, or extract ",
+         "the track again");
   const std::uint64_t c = basis.channels, h = basis.height, w = basis.width;
   basis.mean = get<float>(file, scratch, "mean", "<f4", {c, h, w});
   basis.vectors = get<float>(file, scratch, "vectors", "<f4", {c, c});
@@ -96,8 +100,7 @@ FeatureBasis read_basis(const std::filesystem::path& path) {
   }
   basis.scale = get<std::int16_t>(file, scratch, "scale", "<i2", {c, h, w});
   basis.expected = get<std::uint16_t>(file, scratch, "expected", "<u2", {FeatureBasis::kLevels});
-  basis.levels = get<std::uint8_t>(file, scratch, "levels", "|u1", {kClasses, kPlanes});
-  basis.offsets = get<std::int8_t>(file, scratch, "offsets", "|i1", {2, kClasses});
+  basis.levels = get<std::uint8_t>(file, scratch, "levels", "|u1", {kKinds, kPlanes});
   basis.check(path.string());
   if (basis.hash() != hash) fail(path.string(), ": is not the basis that its hash names; copy it again");
   return basis;

@@ -175,32 +175,59 @@ TEST_CASE("both bodies of the entropy coder write the same words and read them b
     }
 }
 
+TEST_CASE("states of trellises move as the table says, and stay where there is no item") {
+  std::mt19937_64 generator(14);
+  transform::TrellisStates states;
+  std::array<int, 64> expected{};
+  for (int round = 0; round < 200; ++round) {
+    const std::uint64_t odd = generator(), there = round % 3 == 0 ? generator() : ~std::uint64_t{0};
+    states.advance(odd, there);
+    for (std::size_t i = 0; i < 64; ++i) {
+      if ((there >> i & 1) != 0) expected[i] = transform::kNextState[expected[i]][odd >> i & 1];
+      int state = 0;
+      for (std::size_t b = 0; b < 3; ++b) state |= static_cast<int>(states.bit[b] >> i & 1) << b;
+      REQUIRE(state == expected[i]);
+    }
+  }
+}
+
 TEST_CASE("both bodies of items and bit planes write the same streams and read them back") {
   std::mt19937 generator(5);
   for (const std::size_t count :
        {1u, 63u, 64u, 65u, 1000u, 3000u, 40000u}) {  // the last: one class of more than 256 words
     std::vector<std::uint16_t> magnitude(count);
-    std::vector<std::uint8_t> negative(count), classes(count + 64);
+    std::vector<std::uint8_t> classes(count + 64);
+    std::vector<std::uint64_t> second(count / 64 + 1), minus(count / 64 + 1);
     for (std::size_t i = 0; i < count; ++i) {
       classes[i] =
           static_cast<std::uint8_t>(count > 10000 && generator() % 2 == 0 ? 17 : generator() % transform::kClasses);
       magnitude[i] =
           static_cast<std::uint16_t>(generator() % 3 == 0 ? generator() % (generator() % 40 == 0 ? 60000 : 40) : 0);
-      negative[i] = magnitude[i] != 0 && generator() % 2 == 0 ? 1 : 0;
+      if (generator() % 2 == 0) minus[i / 64] |= std::uint64_t{1} << i % 64;
     }
+    transform::TrellisStates states;
+    for (std::size_t begin = 0; begin < count; begin += 64) {
+      std::uint64_t odd = 0, there = 0;
+      for (std::size_t i = begin; i < std::min(begin + 64, count); ++i) {
+        there |= std::uint64_t{1} << (i - begin);
+        odd |= std::uint64_t{magnitude[i] & 1u} << (i - begin);
+      }
+      second[begin / 64] = states.second();
+      states.advance(odd, there);
+    }
+    const auto is_second = [&second](std::size_t i) { return (second[i / 64] >> i % 64 & 1) != 0; };
     magnitude.resize(count + 64);
-    negative.resize(count + 64);
     std::vector<std::uint8_t> memory[2];
     for (int any = 0; any < 2; ++any) {
-      std::array<std::uint64_t, transform::kClasses> counts{};
-      transform::blocks(any == 1).count(classes.data(), count, counts.data());
-      for (int c = 0; c < transform::kClasses; ++c)
-        CHECK(static_cast<std::ptrdiff_t>(counts[static_cast<std::size_t>(c)]) ==
-              std::count(classes.begin(), classes.begin() + static_cast<std::ptrdiff_t>(count), c));
-      // Signs, low bits, escapes; then each class's numbers, and its planes.
+      std::array<std::uint64_t, transform::kKinds> counts{}, right{};
+      transform::blocks(any == 1).count(classes.data(), second.data(), count, counts.data());
+      for (std::size_t i = 0; i < count; ++i)
+        ++right[static_cast<std::size_t>(transform::kind_of(classes[i], is_second(i)))];
+      CHECK(counts == right);
+      // Signs, low bits, escapes; then each kind's numbers, and its planes.
       const std::size_t each = 3 * count + 128,
                         of_planes = (count / 8 + 1 + transform::kPlaneGap) * transform::kPlanes + 64;
-      memory[any].assign(3 * each + transform::kClasses * (each + of_planes), 0);
+      memory[any].assign(3 * each + transform::kKinds * (each + of_planes), 0);
       transform::SplitStreams streams;
       std::uint8_t* at = memory[any].data();
       const auto take = [&at](std::size_t bytes) { return std::exchange(at, at + bytes); };
@@ -208,40 +235,40 @@ TEST_CASE("both bodies of items and bit planes write the same streams and read t
       streams.low.bytes = take(each);
       std::uint8_t* const escapes = take(each);
       streams.escapes = escapes;
-      std::uint8_t* numbers_of[transform::kClasses];
-      for (int c = 0; c < transform::kClasses; ++c) streams.next[c] = numbers_of[c] = take(each);
-      transform::blocks(any == 1).split(magnitude.data(), negative.data(), classes.data(), count, streams);
+      std::uint8_t* numbers_of[transform::kKinds];
+      for (int kind = 0; kind < transform::kKinds; ++kind) streams.next[kind] = numbers_of[kind] = take(each);
+      transform::blocks(any == 1).split(magnitude.data(), classes.data(), second.data(), minus.data(), count, streams);
       std::vector<std::uint64_t> scratch;
-      const std::uint8_t* strings[transform::kClasses][transform::kPlanes] = {};
-      int planes[transform::kClasses];
-      for (int c = 0; c < transform::kClasses; ++c) {
+      const std::uint8_t* strings[transform::kKinds][transform::kPlanes] = {};
+      int planes[transform::kKinds];
+      for (int kind = 0; kind < transform::kKinds; ++kind) {
         const std::uint8_t* string = at;
-        std::uint64_t ones[transform::kPlanes], bits = static_cast<std::uint64_t>(streams.next[c] - numbers_of[c]);
-        std::memset(streams.next[c], 0, 64);  // what lies beyond the numbers is anybody's
-        planes[c] =
-            bits == 0 ? 0 : transform::blocks(any == 1).collapse(numbers_of[c], bits, take(of_planes), ones, scratch);
-        for (int t = 0; t < planes[c]; bits = ones[t], ++t) {
-          strings[c][t] = string;
+        std::uint64_t ones[transform::kPlanes],
+            bits = static_cast<std::uint64_t>(streams.next[kind] - numbers_of[kind]);
+        std::memset(streams.next[kind], 0, 64);  // what lies beyond the numbers is anybody's
+        planes[kind] =
+            bits == 0 ? 0
+                      : transform::blocks(any == 1).collapse(numbers_of[kind], bits, take(of_planes), ones, scratch);
+        for (int t = 0; t < planes[kind]; bits = ones[t], ++t) {
+          strings[kind][t] = string;
           string += (bits + 7) / 8 + transform::kPlaneGap;
         }
         std::uint8_t* const end = const_cast<std::uint8_t*>(string);
         std::memset(end, 0, static_cast<std::size_t>(at - end));
-        for (int t = 0; t + 1 < planes[c]; ++t) {  // as are the gaps
-          std::uint8_t* const gap = const_cast<std::uint8_t*>(strings[c][t + 1]) - transform::kPlaneGap;
+        for (int t = 0; t + 1 < planes[kind]; ++t) {  // as are the gaps
+          std::uint8_t* const gap = const_cast<std::uint8_t*>(strings[kind][t + 1]) - transform::kPlaneGap;
           std::memset(gap, 0, transform::kPlaneGap);
         }
       }
-      std::vector<std::int8_t> offsets(2 * transform::kClasses);
-      for (std::int8_t& offset : offsets) offset = static_cast<std::int8_t>(static_cast<int>(generator() % 255) - 127);
       for (int reader = 0; reader < 2; ++reader) {
         transform::MergedStreams back;
         std::vector<std::vector<std::uint8_t>> numbers;
-        for (std::size_t c = 0; c < transform::kClasses; ++c) {
-          const auto own = static_cast<std::uint64_t>(streams.next[c] - numbers_of[c]);
+        for (std::size_t kind = 0; kind < transform::kKinds; ++kind) {
+          const auto own = static_cast<std::uint64_t>(streams.next[kind] - numbers_of[kind]);
           numbers.emplace_back(own + 128);
-          transform::blocks(reader == 1).expand(strings[c], planes[c], own, numbers.back().data());
-          back.next[c] = numbers.back().data();
-          back.end[c] = back.next[c] + own;
+          transform::blocks(reader == 1).expand(strings[kind], planes[kind], own, numbers.back().data());
+          back.next[kind] = numbers.back().data();
+          back.end[kind] = back.next[kind] + own;
         }
         back.signs.bytes = streams.signs.bytes;
         back.low.bytes = streams.low.bytes;
@@ -249,18 +276,21 @@ TEST_CASE("both bodies of items and bit planes write the same streams and read t
         back.escapes = escapes;
         back.escapes_end = streams.escapes;
         std::vector<float> items(count + 64);
-        std::vector<std::uint8_t> seen(count + 64);
-        transform::blocks(reader == 1)
-            .merge(classes.data(), count, back, {offsets.data(), 0.25f}, items.data(), nullptr, seen.data());
+        std::vector<std::uint8_t> seen(count + 64), seen_by_encoder(count + 64);
+        transform::blocks(reader == 1).merge(classes.data(), count, back, 0.3f, items.data(), nullptr, seen.data());
+        transform::blocks(reader == 1).see(magnitude.data(), second.data(), count, seen_by_encoder.data());
         CHECK(!back.overrun);
+        CHECK(back.states.bit == states.bit);
         bool same = true, ended = back.escapes == back.escapes_end && back.low.position == back.low_end &&
                                   back.signs.position == streams.signs.position;
-        for (int c = 0; c < transform::kClasses; ++c) ended = ended && back.next[c] == back.end[c];
+        for (int kind = 0; kind < transform::kKinds; ++kind) ended = ended && back.next[kind] == back.end[kind];
         for (std::size_t i = 0; i < count; ++i) {
-          const int k = magnitude[i], c = classes[i];
-          const float level =
-              static_cast<float>(256 * k + (k == 0 ? 0 : offsets[k == 1 ? c : transform::kClasses + c])) * 0.25f;
-          same = same && items[i] == (negative[i] != 0 ? -level : level) && seen[i] == std::min(k, transform::kSeen);
+          // In steps k, or with the second quantiser k - 1/2, but 5/8 for 1.
+          const double k = magnitude[i], steps = !is_second(i) || k == 0 ? k : k == 1 ? 0.625 : k - 0.5;
+          const float level = static_cast<float>(8 * steps) * 0.3f;
+          const bool negative = k != 0 && (minus[i / 64] >> i % 64 & 1) != 0;
+          same = same && items[i] == (negative ? -level : level) && seen[i] == seen_by_encoder[i] &&
+                 seen[i] == 2 * std::min(k, 15.0) - (is_second(i) && k != 0 ? 1 : 0);
         }
         CHECK(same);
         CHECK(ended);
@@ -270,37 +300,154 @@ TEST_CASE("both bodies of items and bit planes write the same streams and read t
   }
 }
 
-TEST_CASE("both bodies of the quantiser make the same numbers") {
-  std::mt19937 generator(6);
-  for (const std::size_t count : {1u, 16u, 63u, 64u, 5000u}) {
-    const std::size_t room = (count + 63) / 64 * 64;
-    std::vector<float> items(room);
-    std::vector<std::uint8_t> classes(room);
-    std::vector<std::int8_t> offsets(2 * transform::kClasses);
-    transform::Thresholds thresholds{};
-    for (float& y : items) y = std::normal_distribution<float>(0, generator() % 20 == 0 ? 1e6f : 4)(generator);
+namespace {
+
+// Items of some steps, the last of them not of all trellises, with classes and what magnitudes cost.
+struct ToSearch {
+  std::vector<float> items;
+  std::vector<std::uint8_t> classes;
+  std::vector<transform::TrellisStep> steps;
+  transform::TrellisCosts costs{};
+  ToSearch(std::size_t count, std::uint64_t last, std::uint32_t seed) : items(64 * count), classes(64 * count) {
+    std::mt19937 generator(seed);
+    for (float& y : items) y = std::normal_distribution<float>(0, generator() % 50 == 0 ? 1e6f : 2)(generator);
     for (std::uint8_t& c : classes) c = static_cast<std::uint8_t>(generator() % transform::kClasses);
-    for (std::int8_t& offset : offsets) offset = static_cast<std::int8_t>(static_cast<int>(generator() % 255) - 127);
-    for (int c = 0; c < transform::kClasses; ++c) {
-      thresholds.zero[c] = 0.5f + 0.02f * static_cast<float>(c);
-      thresholds.round[c] = 0.3f + 0.005f * static_cast<float>(c);
+    for (std::size_t t = 0; t < count; ++t)
+      steps.push_back({static_cast<std::uint32_t>(64 * t), t + 1 == count ? last : ~std::uint64_t{0}});
+    for (std::size_t c = 0; c < transform::kClasses; ++c) {
+      const auto at = static_cast<float>(c);
+      costs.first[c] = 0.12f - 0.003f * at;
+      costs.second[c] = 0.07f - 0.002f * at;
+      costs.zero[c] = 0.02f - 0.0005f * at;
+      costs.each[c] = 0.004f + 0.001f * at;
     }
-    std::vector<std::uint16_t> magnitude[2];
-    std::vector<std::uint8_t> seen[2], negative[2];
+  }
+};
+
+struct Settled {
+  std::vector<transform::TrellisChoices> choices;
+  transform::TrellisStates end;
+  std::vector<std::uint16_t> magnitude;
+  std::vector<std::uint64_t> second, minus;
+  std::array<double, transform::kTrellisGroups> errors{};
+  Settled(const ToSearch& given, float inverse_step, bool any, std::size_t first = 0,
+          std::size_t last = transform::kTrellisGroups)
+      : choices(given.steps.size()),
+        magnitude(given.items.size()),
+        second(given.steps.size()),
+        minus(given.steps.size()) {
+    const transform::Blocks& blocks = transform::blocks(any);
+    for (std::size_t group = first; group < last; ++group)
+      blocks.search(given.items.data(), given.classes.data(), given.steps.data(), given.steps.size(), inverse_step,
+                    given.costs, group, {}, choices.data(), end);
+    blocks.settle(given.items.data(), given.steps.data(), given.steps.size(), inverse_step, first, last, choices.data(),
+                  end, magnitude.data(), second.data(), minus.data(), errors.data());
+  }
+};
+
+double steps_of(int k, bool second) {
+  return transform::level_eighths(k, second) / 8.0;
+}
+
+}  // namespace
+
+TEST_CASE("both bodies of the quantiser make the same numbers, and say what their error is") {
+  for (const std::size_t count : {1u, 2u, 40u}) {
+    const ToSearch given(count, count == 1 ? 0x123456789ABCDEF1 : 0xFFFFFFF, static_cast<std::uint32_t>(count));
+    const float inverse = 1 / 0.7f;
+    const Settled wide(given, inverse, false), portable(given, inverse, true);
+    CHECK(wide.magnitude == portable.magnitude);
+    CHECK(wide.second == portable.second);
+    CHECK(wide.minus == portable.minus);
+    CHECK(wide.end.bit == portable.end.bit);
+    CHECK(wide.errors == portable.errors);
+    std::array<double, transform::kTrellisGroups> errors{};
+    transform::TrellisStates states;
+    for (std::size_t t = 0; t < count; ++t) {
+      std::uint64_t odd = 0;
+      for (std::size_t i = 0; i < 64; ++i) {
+        if ((given.steps[t].there >> i & 1) == 0) continue;
+        const int k = wide.magnitude[64 * t + i];
+        const bool second = (states.second() >> i & 1) != 0;
+        CHECK(((wide.second[t] >> i & 1) != 0) == second);
+        if (k != 0) CHECK(((wide.minus[t] >> i & 1) != 0) == (given.items[64 * t + i] < 0));
+        const double x = std::min(std::fabs(static_cast<double>(given.items[64 * t + i])) * inverse, 65532.0);
+        errors[i / 16] += std::pow(x - steps_of(k, second), 2);
+        odd |= std::uint64_t{k & 1u} << i;
+      }
+      states.advance(odd, given.steps[t].there);
+    }
+    CHECK(states.bit == wide.end.bit);
+    for (std::size_t group = 0; group < transform::kTrellisGroups; ++group)
+      CHECK(wide.errors[group] == doctest::Approx(errors[group]).epsilon(1e-4));
+    // A group by itself is as with the others.
+    const Settled alone(given, inverse, false, 2, 3);
+    CHECK(alone.errors[2] == wide.errors[2]);
+    for (std::size_t i = 0; i < alone.magnitude.size(); ++i)
+      if (i % 64 / 16 == 2) CHECK(alone.magnitude[i] == wide.magnitude[i]);
+
+    std::vector<std::uint8_t> seen[2];
     double error[2];
+    std::vector<float> zero(transform::kClasses + 16);
+    float* aligned = zero.data();
+    while (reinterpret_cast<std::uintptr_t>(aligned) % 64 != 0) ++aligned;
+    for (int c = 0; c < transform::kClasses; ++c) aligned[c] = 0.5f + 0.02f * static_cast<float>(c);
     for (const int any : {0, 1}) {
-      magnitude[any].resize(room);
-      seen[any].resize(room);
-      negative[any].resize(room);
-      error[any] = transform::blocks(any == 1).quantise(items.data(), classes.data(), count, 1 / 0.7f, thresholds,
-                                                        offsets.data(), magnitude[any].data(), seen[any].data(),
-                                                        negative[any].data());
+      seen[any].resize(given.items.size());
+      error[any] = transform::blocks(any == 1).sketch(given.items.data(), given.classes.data(), given.items.size() - 3,
+                                                      inverse, aligned, seen[any].data());
     }
-    CHECK(magnitude[0] == magnitude[1]);
     CHECK(seen[0] == seen[1]);
-    CHECK(negative[0] == negative[1]);
     CHECK(std::bit_cast<std::uint64_t>(error[0]) == std::bit_cast<std::uint64_t>(error[1]));
   }
+}
+
+TEST_CASE("no other path through a trellis costs less than the one that is found") {
+  constexpr std::size_t kSteps = 5;
+  constexpr int kMost = 5;
+  ToSearch given(kSteps, ~std::uint64_t{0}, 8);
+  for (float& y : given.items) y = std::fmod(y, 3.0f);
+  const Settled found(given, 1, false);
+  // Steps that a path costs, beside those of zeros of the first quantiser.
+  const auto cost = [&given](std::size_t trellis, const std::array<int, kSteps>& path) {
+    double total = 0;
+    int state = 0;
+    for (std::size_t t = 0; t < kSteps; ++t) {
+      const std::size_t i = 64 * t + trellis, c = given.classes[i];
+      const bool second = (state & 1) != 0;
+      const double off = std::fabs(static_cast<double>(given.items[i])) - steps_of(path[t], second);
+      const float base = path[t] == 0 ? (second ? given.costs.zero[c] : 0.0f)
+                                      : (second ? given.costs.second[c] : given.costs.first[c]);
+      total += off * off / 4 + static_cast<double>(base + given.costs.each[c] * static_cast<float>(path[t]));
+      state = transform::kNextState[state][path[t] & 1];
+    }
+    return total;
+  };
+  for (std::size_t trellis = 0; trellis < 64; ++trellis) {
+    std::array<int, kSteps> path{}, own;
+    for (std::size_t t = 0; t < kSteps; ++t) own[t] = found.magnitude[64 * t + trellis];
+    double least = 1e9;
+    for (bool more = true; more;) {
+      least = std::min(least, cost(trellis, path));
+      more = false;
+      for (int& k : path) {
+        if (++k <= kMost) {
+          more = true;
+          break;
+        }
+        k = 0;
+      }
+    }
+    CHECK(cost(trellis, own) <= least + 1e-5);
+  }
+}
+
+TEST_CASE("dependent quantisation takes fewer bytes at the same error") {
+  const auto basis = calibrated(24, 6, 6);
+  const std::vector<float> raw = features(64, 24, 6, 6, 15);
+  const std::size_t with = TransformCodec(basis, 0.01).encode(raw, 64)[0].bytes.size(),
+                    without = TransformCodec(basis, 0.01, {.trellis = false}).encode(raw, 64)[0].bytes.size();
+  CHECK(static_cast<double>(with) < 0.98 * static_cast<double>(without));
 }
 
 TEST_CASE("the bound holds in every group, for any shape and bound, and steps are not wasted") {

@@ -5,6 +5,8 @@
 #include <cstdio>
 
 #include "common/cache/basis_file.h"
+#include "common/cache/container_writer.h"
+#include "common/cache/table.h"
 #include "common/cache/manifest.h"
 #include "common/image/scan.h"
 #include "common/image/views.h"
@@ -207,6 +209,8 @@ int main(int argc, char** argv) {
     const auto content = [&](const std::string& name, const std::string& of, const std::string& dataset,
                              const std::string& what, std::size_t offset, auto value) {
       std::vector<std::byte> bytes = first_chunk(out / of, dataset);
+      if (offset + sizeof value > bytes.size())
+        fail(name, ": is damaged beyond its end; mend its offset in make_golden");
       std::memcpy(bytes.data() + offset, &value, sizeof value);
       write_whole(out / name, with_chunk(read_whole(out / of), Container(out / of).find(dataset), 0, bytes));
       row(out / name, what, surroundings);
@@ -216,14 +220,18 @@ int main(int argc, char** argv) {
     content("bad_index_text.h5", "index.h5", "id_bytes", "a name in Latin-1", 2, '\xE9');
     content("bad_basis.h5", "basis.h5", "levels", "a level that is none", 20, std::uint8_t{61});
     content("bad_basis_hash.h5", "basis.h5", "mean", "another number under the old hash", 4, 0.5f);
+    const std::vector<std::byte> offsets(64);
+    write_container(out / "bad_basis_earlier.h5", {{"offsets", "|i1", {2, 32}, 2, {offsets}}},
+                    Container(out / "basis.h5").json(), 3, table::kFlagForms);
+    row(out / "bad_basis_earlier.h5", "a basis of payloads of version 2", surroundings);
     content("bad_recipes.h5", "recipes.h5", "recipe", "a crop beyond its image", 16, std::int32_t{999});
     content("bad_uniform.h5", "uniform.h5", "low", "a shift that none has", 0, std::uint8_t{25});
     content("bad_topk.h5", "topk.h5", "index", "a class that there is not", 3, std::uint8_t{5});
     content("bad_transform.h5", "transform.h5", "payload", "a step that is no number", 4, 0x7FC00000u);
     const std::vector<std::byte> payload = first_chunk(out / "transform.h5", "payload");
-    const std::string_view header(reinterpret_cast<const char*>(payload.data()), 32);
+    const std::string_view header(reinterpret_cast<const char*>(payload.data()), 36);
     content("bad_transform_states.h5", "transform.h5", "payload", "another first state of its entropy coder",
-            at<std::uint32_t>(header, 0) - at<std::uint32_t>(header, 28), 0x54321u);
+            at<std::uint32_t>(header, 0) - at<std::uint32_t>(header, 32), 0x54321u);
 
     // Texts of plan.json, track.json and shards.json.
     const auto json = [&](const std::string& name, const std::string& what, std::string whole, const std::string& old,

@@ -11,7 +11,7 @@ import numpy as np
 
 from .container import CacheError
 
-VERSION, ROOM = 1, 1024
+VERSION, ROOM = 2, 1024
 NAME = "libvitrine_native.so"
 
 
@@ -34,7 +34,7 @@ def library():
     if version != VERSION:
         raise CacheError(f"{path}: is a decoder of version {version}, this program wants {VERSION}; {remedy}")
     found.vitrine_decoder_new.restype = ctypes.c_void_p
-    found.vitrine_decoder_new.argtypes = [ctypes.c_uint32] * 3 + [ctypes.c_void_p] * 10 + [ctypes.c_size_t]
+    found.vitrine_decoder_new.argtypes = [ctypes.c_uint32] * 3 + [ctypes.c_void_p] * 9 + [ctypes.c_size_t]
     found.vitrine_decoder_free.restype, found.vitrine_decoder_free.argtypes = None, [ctypes.c_void_p]
     found.vitrine_decode.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_uint32, ctypes.c_int,
                                      ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t]
@@ -50,7 +50,7 @@ class Decoder:
         self.found, self.shape = found, (basis.channels, basis.height, basis.width)
         arrays = [None if array is None else np.ascontiguousarray(array) for array in (
             basis.mean, basis.vectors, basis.eigenvalues, basis.rows, basis.columns, basis.scale, basis.expected,
-            basis.levels, basis.offsets)]
+            basis.levels)]
         message = ctypes.create_string_buffer(ROOM)
         self.handle = found.vitrine_decoder_new(*self.shape, *map(place, arrays), message, ROOM)
         if not self.handle:

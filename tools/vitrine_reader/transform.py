@@ -1,6 +1,7 @@
 """The transform form of features (FORMAT.md): coefficients in a calibrated basis, magnitudes in bit planes sorted by
 context, under an entropy coder. By the compiled decoder where there is one (native.py), else in numpy: half channels at
-a time; the entropy coder alone goes nibble by nibble, and is compiled where the package `numba` is installed."""
+a time, within which 64 trellises go step by step; the entropy coder alone goes nibble by nibble, and is compiled where
+the package `numba` is installed."""
 import functools
 import hashlib
 
@@ -10,16 +11,22 @@ from .container import CacheError, Container
 from .native import Decoder, library
 
 CLASSES, PLANES, SEEN = 32, 15, 15
+FIRST_SPLIT, SPLIT = 12, 8  # classes whose items of the second quantiser are a kind of their own
+KINDS = CLASSES + SPLIT
 LEVELS, STATES, SCALE_BITS, LOW = 61, 32, 12, 1 << 16
 MOST_EXPECTED = 10 * 1024
 HEADER = np.dtype([("bytes", "<u4"), ("step", "<f4"), ("step_sixteenths", "<i2"), ("version", "<u2"),
-                   ("classes", "<u4"), ("sign_bits", "<u4"), ("low_bits", "<u4"), ("escape_bytes", "<u4"),
+                   ("kinds", "<u8"), ("sign_bits", "<u4"), ("low_bits", "<u4"), ("escape_bytes", "<u4"),
                    ("entropy_bytes", "<u4")])
 # Probability of a one in 1/65536, by level.
 ONES = (64, 81, 101, 128, 161, 203, 255, 321, 404, 508, 639, 803, 1008, 1265, 1586, 1986, 2483, 3097, 3855, 4784,
         5915, 7282, 8917, 10851, 13107, 15698, 18619, 21845, 25329, 28999, 32768, 36537, 40207, 43691, 46917, 49838,
         52429, 54685, 56619, 58254, 59621, 60752, 61681, 62439, 63053, 63550, 63950, 64271, 64528, 64733, 64897,
         65028, 65132, 65215, 65281, 65333, 65375, 65408, 65435, 65455, 65472)
+# By state and parity of the magnitude; the states whose lowest bit is set have the second quantiser.
+NEXT_STATE = np.array([(0, 2), (5, 7), (1, 3), (6, 4), (2, 0), (4, 6), (3, 1), (7, 5)], np.uint8)
+KIND = np.arange(CLASSES) + np.array([[0], [1]]) * np.where(
+    (np.arange(CLASSES) >= FIRST_SPLIT) & (np.arange(CLASSES) < FIRST_SPLIT + SPLIT), CLASSES - FIRST_SPLIT, 0)
 BITS_OF_NIBBLE = np.array([[n >> bit & 1 for bit in range(4)] for n in range(16)], np.uint8)
 
 
@@ -35,7 +42,10 @@ class Basis:
             raise CacheError(f"{path}: its attributes cannot be read; copy it again")
         wanted = [("mean", "<f4", maps), ("vectors", "<f4", (channels, channels)), ("eigenvalues", "<f4", (channels,)),
                   ("rows", "<f4", (height, height)), ("columns", "<f4", (width, width)), ("scale", "<i2", maps),
-                  ("expected", "<u2", (512,)), ("levels", "|u1", (CLASSES, PLANES)), ("offsets", "|i1", (2, CLASSES))]
+                  ("expected", "<u2", (512,)), ("levels", "|u1", (KINDS, PLANES))]
+        if "offsets" in file.datasets:
+            raise CacheError(f"{path}: belongs to the transform form of another version of vitrine; read it with that, or "
+                             "extract the track again")
         sha = hashlib.sha256(np.array(shape, "<u4").tobytes() + views.to_bytes(8, "little"))
         for field, dtype, sizes in wanted:
             if field in ("rows", "columns") and not spatial:
@@ -207,36 +217,35 @@ class _Source:
 
 
 class _Streams:
-    """What a payload says, but for the order that only contexts tell. `magnitudes`: of all items up to 15, class after
-    class, in the order of coding within a class."""
+    """What a payload says, but for the order that only contexts tell. `magnitudes`: of all items up to 15, kind after
+    kind, in the order of coding within a kind."""
 
     def __init__(self, basis, payload, items):
         if len(payload) < HEADER.itemsize:
             raise ValueError("it is shorter than a header")
         header = payload[:HEADER.itemsize].view(HEADER)[0]
-        if header["version"] != 2:
+        if header["version"] != 3:
             raise ValueError(f"it has version {header['version']}, which this program does not know")
         if not HEADER.itemsize <= header["bytes"] <= len(payload):
             raise ValueError("its length is impossible")
         if not (np.isfinite(header["step"]) and header["step"] > 0):
             raise ValueError("its step is not a positive number")
-        self.unit, self.step_sixteenths = header["step"] / np.float32(256), int(header["step_sixteenths"])
+        self.unit, self.step_sixteenths = header["step"] / np.float32(8), int(header["step_sixteenths"])
         source = _Source(payload[HEADER.itemsize:int(header["bytes"])])
-        self.counts, levels = np.zeros(CLASSES, np.int64), [[] for _ in range(CLASSES)]
-        self.offsets = basis.offsets.astype(np.int32)
-        for c in range(CLASSES):
-            if not int(header["classes"]) >> c & 1:
+        self.counts, levels = np.zeros(KINDS, np.int64), [[] for _ in range(KINDS)]
+        for kind in range(KINDS):
+            if not int(header["kinds"]) >> kind & 1:
                 continue
             count, planes = source.varint(), source.byte()
             own_levels, planes = planes & 128, planes & 127
             if planes > PLANES or not 0 < count <= items - self.counts.sum():
-                raise ValueError("a class has an impossible size")
-            self.counts[c] = count
-            levels[c] = (source.take(planes) if own_levels else basis.levels[c, :planes]).tolist()
-            if planes and max(levels[c]) >= LEVELS:
+                raise ValueError("a kind has an impossible size")
+            self.counts[kind] = count
+            levels[kind] = (source.take(planes) if own_levels else basis.levels[kind, :planes]).tolist()
+            if planes and max(levels[kind]) >= LEVELS:
                 raise ValueError("a plane has an impossible level")
-        if self.counts.sum() != items:
-            raise ValueError("its classes do not add up to the group")
+        if self.counts.sum() != items or int(header["kinds"]) >> KINDS:
+            raise ValueError("its kinds do not add up to the group")
         if header["sign_bits"] > items:
             raise ValueError("it has more signs than items")
         self.signs = self._bits(source, header["sign_bits"])
@@ -246,8 +255,9 @@ class _Streams:
         if source.at != len(source.data) or len(entropy) < 4 * STATES:
             raise ValueError("its parts do not add up to its length")
         self._decode_planes(_Coder(entropy.tobytes()), levels)
-        self.next_of_class = np.cumsum(self.counts) - self.counts
+        self.next_of_kind = np.cumsum(self.counts) - self.counts
         self.ends = np.cumsum(self.counts)
+        self.states = np.zeros(64, np.uint8)
         self.sign_at = self.low_at = self.escape_at = 0
 
     @staticmethod
@@ -257,11 +267,11 @@ class _Streams:
     def _decode_planes(self, coder, levels):
         self.magnitudes = np.zeros(int(self.counts.sum()), np.uint8)
         begin = 0
-        for c in range(CLASSES):
-            own = self.magnitudes[begin:begin + int(self.counts[c])]
+        for kind in range(KINDS):
+            own = self.magnitudes[begin:begin + int(self.counts[kind])]
             begin += len(own)
             left = None  # the items that the plane tells of: those beyond the plane before
-            for level in levels[c]:
+            for level in levels[kind]:
                 ones = np.flatnonzero(coder.take(len(own) if left is None else len(left), level))
                 if len(ones) == 0:
                     raise ValueError("a plane is empty")
@@ -271,27 +281,38 @@ class _Streams:
             raise ValueError("its entropy coder did not end where it began")
 
     def take(self, classes):
-        """Of the next items, by their classes: magnitudes (int32) and values (float32). Both in `classes`' order."""
-        order = np.argsort(classes, kind="stable")
-        counts = np.bincount(classes, minlength=CLASSES)
-        if (self.next_of_class + counts > self.ends).any():
-            raise ValueError("its streams do not end with the group")
-        first = np.cumsum(counts) - counts
-        magnitude = np.empty(len(classes), np.int32)
-        magnitude[order] = self.magnitudes[np.arange(len(classes)) + np.repeat(self.next_of_class - first, counts)]
-        self.next_of_class += counts
-        if counts[24:].any() or (magnitude == PLANES).any():
-            self._extend(classes, magnitude)
+        """Of a half channel's items, by their classes: what contexts see of them (uint8) and values (float32)."""
+        magnitude, second = np.empty(len(classes), np.int32), np.empty(len(classes), np.uint8)
+        for begin in range(0, len(classes), 64):
+            own, states = classes[begin:begin + 64], self.states[:len(classes) - begin]
+            second[begin:begin + 64] = states & 1
+            magnitude[begin:begin + 64] = k = self._step(own, KIND[states & 1, own])
+            self.states[:len(own)] = NEXT_STATE[states, k & 1]
         nonzero = np.flatnonzero(magnitude)
         negative = self.signs[self.sign_at:self.sign_at + len(nonzero)]
         if len(negative) < len(nonzero):
             raise ValueError("its streams do not end with the group")
         self.sign_at += len(nonzero)
-        k, c = magnitude[nonzero], classes[nonzero]
-        level = 256 * k + self.offsets[(k > 1).astype(np.int8), c]
-        values = np.zeros(len(classes), np.float32)
+        k, second = magnitude[nonzero], second[nonzero]
+        level = 8 * k - np.where(second, np.where(k == 1, 3, 4), 0)
+        values, seen = np.zeros(len(classes), np.float32), np.zeros(len(classes), np.uint8)
         values[nonzero] = np.where(negative, -level, level).astype(np.float32) * self.unit
-        return magnitude, values
+        seen[nonzero] = 2 * np.minimum(k, SEEN) - second
+        return seen, values
+
+    def _step(self, classes, kinds):
+        """Magnitudes of an item each of the first trellises."""
+        order = np.argsort(kinds, kind="stable")
+        counts = np.bincount(kinds, minlength=KINDS)
+        if (self.next_of_kind + counts > self.ends).any():
+            raise ValueError("its streams do not end with the group")
+        first = np.cumsum(counts) - counts
+        magnitude = np.empty(len(kinds), np.int32)
+        magnitude[order] = self.magnitudes[np.arange(len(kinds)) + np.repeat(self.next_of_kind - first, counts)]
+        self.next_of_kind += counts
+        if counts[24:CLASSES].any() or (magnitude == PLANES).any():
+            self._extend(classes, magnitude)
+        return magnitude
 
     def _extend(self, classes, magnitude):
         """Escapes and low bits, of those items that have them."""
@@ -317,7 +338,7 @@ class _Streams:
 
     def finish(self):
         left = (len(self.signs) - self.sign_at, len(self.low) - self.low_at, len(self.escapes) - self.escape_at)
-        if (self.next_of_class != self.ends).any() or any(left):
+        if (self.next_of_kind != self.ends).any() or any(left):
             raise ValueError("its streams do not end with the group")
 
 
@@ -356,7 +377,7 @@ def decode_items(basis, payload, views):
     streams = _Streams(basis, payload, basis.channels * basis.slots * views)
     biases = _biases(basis, streams.step_sixteenths)
     even, odd = slice(0, basis.even), slice(basis.even, basis.slots)
-    seen = np.zeros((basis.slots + 1, views), np.uint8)  # the last row for neighbours that are not there
+    seen = np.zeros((basis.slots + 1, views), np.uint8)  # half steps; the last row for neighbours that are not there
     past = np.zeros((basis.slots, views), np.int32)
     items = np.empty((basis.channels, basis.slots, views), np.float32)
 
@@ -368,14 +389,14 @@ def decode_items(basis, payload, views):
         if slots.start == slots.stop:
             return
         classes = _classes_of(sums, biases[channel, slots])
-        magnitude, values = streams.take(classes.reshape(-1))
-        seen[slots] = np.minimum(magnitude, SEEN).reshape(classes.shape)
+        own_seen, values = streams.take(classes.reshape(-1))
+        seen[slots] = own_seen.reshape(classes.shape)
         items[channel, slots] = values.reshape(classes.shape)
 
     for channel in range(basis.channels):
         take(channel, even, past[even])
-        take(channel, odd, past[odd] + around(odd).astype(np.int32) * 256)
-        past += 64 * (4 * seen[:-1].astype(np.int32) + around(slice(0, basis.slots))) - (past >> 3)
+        take(channel, odd, past[odd] + around(odd).astype(np.int32) * 128)
+        past += 32 * (4 * seen[:-1].astype(np.int32) + around(slice(0, basis.slots))) - (past >> 3)
     streams.finish()
     return items
 

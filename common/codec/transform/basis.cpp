@@ -43,8 +43,8 @@ void FeatureBasis::check(const std::string& where) const {
   const std::size_t c = channels, h = height, w = width;
   if (c == 0 || h == 0 || w == 0 || mean.size() != values() || vectors.size() != c * c || eigenvalues.size() != c ||
       scale.size() != values() || expected.size() != kLevels ||
-      levels.size() != transform::kClasses * transform::kPlanes || offsets.size() != 2 * transform::kClasses ||
-      rows.size() != (spatial() ? h * h : 0) || columns.size() != (spatial() ? w * w : 0))
+      levels.size() != transform::kKinds * transform::kPlanes || rows.size() != (spatial() ? h * h : 0) ||
+      columns.size() != (spatial() ? w * w : 0))
     fail(where, ": the basis' arrays do not have the sizes of ", c, " x ", h, " x ", w,
          " features; the file is damaged, copy it again");
   if (!finite(mean) || !finite(vectors) || !finite(eigenvalues) || !finite(rows) || !finite(columns) ||
@@ -164,8 +164,7 @@ FeatureBasis Calibrator::finish(double max_error, std::uint32_t group, const Tra
   // What the first groups' classes look like, and then what those groups take.
   const auto fitted = [&](FeatureBasis made, std::size_t* bytes) {
     const std::uint32_t views = std::min(group, kept), groups = std::clamp(kept / views, 1u, 4u);
-    made.levels.assign(transform::kClasses * transform::kPlanes, transform::kLevels / 2);
-    made.offsets.assign(2 * transform::kClasses, 0);
+    made.levels = transform::usual_levels();
     std::vector<std::vector<float>> items(groups, std::vector<float>(std::size_t{views} * each));
     std::vector<double> energies;
     transform::Tallies tallies;

@@ -28,16 +28,15 @@ struct FeatureBasis {
   std::vector<std::int16_t> scale;  ///< [C, H, W]: round(16 log2 s), s the root mean square of a coefficient
   /// [512]: mean |k| in 1/1024 of a coefficient with s/Δ = 2^((i−256)/16), at least 1
   std::vector<std::uint16_t> expected;
-  std::vector<std::uint8_t> levels;  ///< [32, 15]: usual probability of a one in each plane of each class (entropy.h)
-  /// [2, 32]: what |k| = 1 and |k| > 1 stand for in each class, (256 |k| + offset) / 256 steps
-  std::vector<std::int8_t> offsets;
+  /// [40, 15]: usual probability of a one (entropy.h) in each plane of each kind of items (trellis.h)
+  std::vector<std::uint8_t> levels;
 
   std::uint32_t positions() const { return height * width; }
   std::size_t values() const { return std::size_t{channels} * positions(); }
   bool spatial() const { return !rows.empty(); }
   /// The root mean square of each coefficient: [C, H, W].
   std::vector<float> deviation() const;
-  /// SHA-256 of channels, height, width (uint32), views (uint64) and the nine arrays above in their order,
+  /// SHA-256 of channels, height, width (uint32), views (uint64) and the eight arrays above in their order,
   /// little-endian.
   std::string hash() const;
   /// Throws Error, beginning with `where`, unless sizes fit together and floats are finite.
@@ -51,7 +50,8 @@ struct TransformSteps {
   bool position_mean = true;  ///< else a mean a channel
   bool channels = true;       ///< the Karhunen-Loève transform over channels, where it pays
   bool positions = true;      ///< the transform over positions, where it pays
-  bool dead_zone = true;      ///< else rounding to the nearest level
+  bool dead_zone = true;      ///< what bits cost is weighed against error; else the nearest levels alone
+  bool trellis = true;        ///< dependent quantisation; else each item for itself, payloads that cannot be decoded
   bool contexts = true;       ///< else classes from the calibrated size alone; such payloads cannot be decoded
 };
 

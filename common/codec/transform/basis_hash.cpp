@@ -28,7 +28,6 @@ std::string FeatureBasis::hash() const {
   hash_array(sha, scale);
   hash_array(sha, expected);
   hash_array(sha, levels);
-  hash_array(sha, offsets);
   return sha.hex();
 }
 

@@ -45,11 +45,13 @@ bool has_wide() {
 }  // namespace
 
 const Blocks& blocks(bool any) {
-  static constexpr Blocks kPortable{portable::count_classes, portable::split,    portable::collapse, portable::expand,
-                                    portable::merge,         portable::quantise, portable::code,     portable::decode};
+  static constexpr Blocks kPortable{portable::count_kinds, portable::split,  portable::collapse, portable::expand,
+                                    portable::merge,       portable::sketch, portable::see,      portable::search,
+                                    portable::settle,      portable::code,   portable::decode};
 #if VITRINE_HAS_WIDE
-  static constexpr Blocks kWide{wide::count_classes, wide::split,    wide::collapse, wide::expand,
-                                wide::merge,         wide::quantise, wide::code,     wide::decode};
+  static constexpr Blocks kWide{wide::count_kinds, wide::split,  wide::collapse, wide::expand,
+                                wide::merge,       wide::sketch, wide::see,      wide::search,
+                                wide::settle,      wide::code,   wide::decode};
   static const bool is_wide = has_wide();
   if (!any && is_wide) return kWide;
 #endif

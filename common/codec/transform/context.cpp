@@ -8,7 +8,7 @@
 namespace vitrine::transform {
 namespace {
 
-constexpr std::uint32_t kOne = 256;        // what a magnitude of 1 counts in past_
+constexpr std::uint32_t kOne = 256;        // what a step counts in past_; half steps are seen
 constexpr std::uint32_t kConfidence = 64;  // c: how much evidence it takes to leave the expectation
 constexpr std::uint32_t kNear = 1;         // weight of a neighbour in the own channel
 constexpr std::uint32_t kMostExpected = 10 * 1024;
@@ -32,8 +32,8 @@ std::uint8_t class_of_sum(std::int32_t sum, int bias) {
   return static_cast<std::uint8_t>(c < 0 ? 0 : c > kClasses - 1 ? kClasses - 1 : c);
 }
 
-// Of four neighbours together: a byte holds it, as what is seen is at most kSeen.
-static_assert(8 * kSeen < 256);
+// Of four neighbours together: a byte holds it, as what is seen is at most 2 kSeen.
+static_assert(8 * 2 * kSeen < 256);
 inline std::uint8_t sum_of(std::uint8_t a, std::uint8_t b, std::uint8_t c, std::uint8_t d) {
   return static_cast<std::uint8_t>(a + b + c + d);
 }
@@ -63,11 +63,11 @@ VITRINE_CLONES void classify_near(std::size_t first, std::size_t last, std::size
     const std::int32_t offset = bias[s];
     for (std::size_t i = 0; i < views; ++i)
       out[i] = class_of_sum(own[i] + static_cast<std::int32_t>(kConfidence) +
-                                static_cast<std::int32_t>(kNear * kOne) * sum_of(a[i], b[i], c[i], d[i]),
+                                static_cast<std::int32_t>(kNear * kOne / 2) * sum_of(a[i], b[i], c[i], d[i]),
                             offset);
   }
 }
-// past += 64 (4 own + a + b + c + d) − past / 8.
+// past += 32 (4 own + a + b + c + d) − past / 8.
 VITRINE_CLONES void learn_rows(std::size_t slots, std::size_t views, const std::array<std::uint32_t, 4>* near,
                                const std::uint8_t* seen, std::uint16_t* past) {
   for (std::size_t s = 0; s < slots; ++s) {
@@ -76,7 +76,7 @@ VITRINE_CLONES void learn_rows(std::size_t slots, std::size_t views, const std::
     std::uint16_t* __restrict row = past + s * views;
     for (std::size_t i = 0; i < views; ++i) {
       const auto all = static_cast<std::uint8_t>(4 * own[i] + sum_of(a[i], b[i], c[i], d[i]));
-      row[i] = static_cast<std::uint16_t>(row[i] - (row[i] >> 3) + 64 * all);
+      row[i] = static_cast<std::uint16_t>(row[i] - (row[i] >> 3) + kOne / 8 * all);
     }
   }
 }

@@ -51,9 +51,9 @@ class Contexts {
   /// What `seen` below must have room for: [slots + 1, views], the last row 0, and some slack.
   std::size_t seen_bytes() const { return (std::size_t{slots_->count} + 1) * views_ + 64; }
 
-  /// Classes of the items of slots [first, last) of a channel: all even ones, or all odd ones. `seen`: magnitudes up to
-  /// kSeen of this channel; only those of even slots are looked at, and only for odd ones. `classes`: [slots, views],
-  /// written for the slots asked for.
+  /// Classes of the items of slots [first, last) of a channel: all even ones, or all odd ones. `seen`: of this channel,
+  /// in half steps up to 2 kSeen (trellis.h); only even slots are looked at, and only for odd ones. `classes`: [slots,
+  /// views], written for the slots asked for.
   void classify(std::uint32_t channel, std::uint32_t first, std::uint32_t last, const std::uint8_t* seen,
                 std::uint8_t* classes);
   /// The channel that was classified last is known wholly.
@@ -72,7 +72,7 @@ class Contexts {
   };
   int first_scale_ = 0;  // of levels_
   std::array<Level, FeatureBasis::kLevels> levels_;
-  std::vector<std::uint16_t> past_;           // [slots, views], a magnitude of 1 counts 256
+  std::vector<std::uint16_t> past_;           // [slots, views], a step counts 256
   std::vector<std::uint32_t> past_expected_;  // [slots], the same of expectations, in 1/16
   // Of this channel: expectations, at most kMostExpected, 0 for no slot [slots + 1]; of a slot's neighbours together;
   // what makes a class of a sum of evidence.

@@ -6,27 +6,20 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
-#include <optional>
 
 #include "common/base/error.h"
 #include "common/codec/transform/blocks.h"
 #include "common/codec/transform/clones.h"
 #include "common/codec/transform/entropy.h"
 #include "common/codec/transform/quantise.h"
+#include "common/codec/transform/step.h"
 
 namespace vitrine::transform {
 namespace {
 
-constexpr std::uint16_t kVersion = 2;
-constexpr std::size_t kHeaderBytes = 32;
-constexpr std::size_t kSlack = 64;      // after a bit string, for reads and writes of whole words
-constexpr int kLadder = 1024;           // steps an octave
-constexpr double kCloseEnough = 0.997;  // of the error that may be made: no larger step is looked for
-// Of the search for a step: between what is close enough and the bound, so that a good guess is one that holds; over
-// octaves the error grows about as step^1.4, and a sample without contexts shows about 3 % less of it.
-constexpr double kAim = 0.9985;
-constexpr int kLineRounds = 6;
-constexpr double kErrorExponent = 1.4, kSampleShare = 0.97;
+constexpr std::uint16_t kVersion = 3;
+constexpr std::size_t kHeaderBytes = 36;
+constexpr std::size_t kSlack = 64;    // after a bit string, for reads and writes of whole words
 constexpr unsigned kOwnLevels = 128;  // beside a class's number of planes: levels follow
 
 struct Header {
@@ -34,7 +27,7 @@ struct Header {
   float step;
   std::int16_t step_sixteenths;
   std::uint16_t version;
-  std::uint32_t classes;  // bit c: class c has items
+  std::uint32_t kinds[2];  // bit k: kind k has items
   std::uint32_t sign_bits, low_bits, escape_bytes, entropy_bytes;
 };
 static_assert(sizeof(Header) == kHeaderBytes);
@@ -98,35 +91,40 @@ struct Source {
   }
 };
 
-std::vector<std::uint8_t> pack_group(const FeatureBasis& basis, const Quantised& group, std::size_t items, float step,
+std::vector<std::uint8_t> pack_group(const FeatureBasis& basis, Quantiser& quantiser, Quantised& group,
                                      Tallies* tallies) {
-  // Numbers of all classes, one class after another; then their planes likewise.
+  // Numbers of all kinds, one kind after another; then their planes likewise.
   static thread_local std::vector<std::uint8_t> numbers, planes, signs, low, escapes;
   static thread_local std::vector<std::uint64_t> scratch;
-  std::array<std::uint64_t, kClasses> counts{};
-  blocks().count(group.classes.data(), items, counts.data());
+  const std::array<std::uint64_t, kKinds> counts = quantiser.finish(group);
   const auto fit = [](std::vector<std::uint8_t>& bytes, std::size_t n) {
     if (bytes.size() < n) bytes.resize(n);
     return bytes.data();
   };
-  std::size_t low_room = 0;
-  for (int c = 0; c < kClasses; ++c)
-    low_room += counts[static_cast<std::size_t>(c)] * static_cast<std::size_t>(low_bits(c)) / 8;
+  std::size_t low_room = 0, items = 0;
+  for (int kind = 0; kind < kKinds; ++kind) {
+    const std::size_t own = counts[static_cast<std::size_t>(kind)];
+    items += own;
+    low_room += own * static_cast<std::size_t>(low_bits(class_of_kind(kind))) / 8;
+  }
   SplitStreams streams;
-  std::uint8_t* at = fit(numbers, items + kClasses * kSlack);
-  for (std::size_t c = 0; c < kClasses; ++c) {
-    streams.next[c] = at;
-    at += counts[c] + kSlack;
+  std::uint8_t* at = fit(numbers, items + kKinds * kSlack);
+  for (std::size_t kind = 0; kind < kKinds; ++kind) {
+    streams.next[kind] = at;
+    at += counts[kind] + kSlack;
   }
   streams.signs.bytes = fit(signs, items / 8 + kSlack);
   streams.low.bytes = fit(low, low_room + kSlack);
   streams.escapes = fit(escapes, 3 * items + kSlack);
   *streams.signs.bytes = *streams.low.bytes = 0;
-  blocks().split(group.magnitude.data(), group.negative.data(), group.classes.data(), items, streams);
+  for (const Half& half : quantiser.halves())
+    blocks().split(group.magnitude.data() + half.begin, group.classes.data() + half.begin,
+                   group.second.data() + half.first_word, group.minus.data() + half.first_word, half.end - half.begin,
+                   streams);
 
   Header header{};
-  header.step = step;
-  header.step_sixteenths = static_cast<std::int16_t>(sixteenths(step));
+  header.step = group.step;
+  header.step_sixteenths = static_cast<std::int16_t>(sixteenths(group.step));
   header.version = kVersion;
   header.sign_bits = static_cast<std::uint32_t>(streams.signs.position);
   header.low_bits = static_cast<std::uint32_t>(streams.low.position);
@@ -140,20 +138,20 @@ std::vector<std::uint8_t> pack_group(const FeatureBasis& basis, const Quantised&
   std::vector<Plane> made;
   std::size_t used = 0;
   const std::uint8_t* own_numbers = numbers.data();
-  for (std::size_t c = 0; c < kClasses; own_numbers += counts[c] + kSlack, ++c) {
-    if (counts[c] == 0) continue;
-    header.classes |= 1u << c;
-    append_varint(out, counts[c]);
+  for (std::size_t kind = 0; kind < kKinds; own_numbers += counts[kind] + kSlack, ++kind) {
+    if (counts[kind] == 0) continue;
+    header.kinds[kind / 32] |= 1u << kind % 32;
+    append_varint(out, counts[kind]);
     std::array<std::uint64_t, kPlanes> ones{};
-    fit(planes, used + (counts[c] / 8 + 1 + kPlaneGap) * kPlanes + kSlack);
-    const int count = blocks().collapse(own_numbers, counts[c], planes.data() + used, ones.data(), scratch);
+    fit(planes, used + (counts[kind] / 8 + 1 + kPlaneGap) * kPlanes + kSlack);
+    const int count = blocks().collapse(own_numbers, counts[kind], planes.data() + used, ones.data(), scratch);
     // Levels of the basis unless the group's own save more than they take.
-    const std::uint8_t* usual = basis.levels.data() + c * kPlanes;
+    const std::uint8_t* usual = basis.levels.data() + kind * kPlanes;
     std::vector<std::uint8_t> own;
     double saved = 0;
-    std::uint64_t bits = counts[c];
+    std::uint64_t bits = counts[kind];
     for (std::size_t t = 0; t < kPlanes && bits > 0; bits = ones[t], ++t) {
-      if (tallies != nullptr) tallies->add_plane(static_cast<int>(c), static_cast<int>(t), ones[t], bits);
+      if (tallies != nullptr) tallies->add_plane(kind, t, ones[t], bits);
       if (static_cast<int>(t) == count) break;
       own.push_back(static_cast<std::uint8_t>(best_level(ones[t], bits)));
       saved += cost(ones[t], bits, usual[t]) - cost(ones[t], bits, own.back()) - 8;
@@ -184,66 +182,10 @@ std::vector<std::uint8_t> pack_group(const FeatureBasis& basis, const Quantised&
 std::vector<std::uint8_t> encode_items(const FeatureBasis& basis, const Slots& slots, std::span<const float> items,
                                        double energy, std::uint32_t views, double max_error,
                                        const TransformSteps& steps, Tallies* tallies) {
-  const double bound = max_error * energy;
-  const auto step_of = [](int j) { return static_cast<float>(std::exp2(static_cast<double>(j) / kLadder)); };
-  static thread_local Contexts contexts;
-  static thread_local Quantised now, best;
-  // A first guess from a sample, which also says how far to go from there; then between a step that holds and one that
-  // does not.
-  const double mean_square = std::max(energy / static_cast<double>(items.size()), 1e-30);
-  const auto octaves = [](double error, double target) { return std::log2(target / std::max(error, 1e-300)); };
-  const auto rungs = [](double octaves_up) {
-    return static_cast<int>(std::lround(std::clamp(octaves_up, -4.0, 4.0) * kLadder));
-  };
-  SampledError sampled(basis, slots, items, views, steps);
-  double slope = kErrorExponent;
-  const auto sampled_rung = [&](int from, double target) {  // where the sample's error is about `target`
-    int at = from;
-    double last = 0;
-    for (int round = 0, move = 0; round < 8; ++round) {
-      const double error = sampled.at(step_of(at));
-      if (!(error > 0)) break;
-      if (move != 0) slope = std::clamp(octaves(last, error) * kLadder / move, kErrorExponent / 2, 2.5);
-      last = error;
-      move = rungs(octaves(error, target) / slope);
-      at += move;
-      if (std::abs(move) <= kLadder / 512) break;
-    }
-    return at;
-  };
-  int j = std::clamp(static_cast<int>(std::lround(kLadder / 2.0 * std::log2(12 * max_error * mean_square))),
-                     -100 * kLadder, 60 * kLadder);
-  if (energy > 0) j = sampled_rung(j, kSampleShare * bound);
-  struct Tried {
-    int j;
-    double error;
-  };
-  std::optional<Tried> holds, fails;
-  for (int round = 0, stride = 1; energy > 0; ++round) {
-    quantise(basis, slots, items, views, step_of(j), steps, contexts, now);
-    const bool held = now.error <= bound;
-    (held ? holds : fails) = Tried{j, now.error};
-    const double reached = now.error / bound;
-    if (held) std::swap(best, now);
-    if ((held && reached >= kCloseEnough) || (holds && fails && fails->j - holds->j <= 1)) break;
-    if (holds && fails) {  // where the error jumps, a line leads nowhere: halve
-      const double part =
-          round < kLineRounds ? octaves(holds->error, kAim * bound) / octaves(holds->error, fails->error) : 0.5;
-      j = std::clamp(holds->j + static_cast<int>(part * (fails->j - holds->j)), holds->j + 1, fails->j - 1);
-    } else {
-      const int off = sampled_rung(j, sampled.at(step_of(j)) * kAim / reached) - j;
-      j = held ? std::max(j + off, j + stride) : std::min(j + off, j - stride);
-      stride *= 2;
-    }
-    if (j < -110 * kLadder || j > 70 * kLadder)
-      fail("features cannot be kept within max_error ", max_error, "; expected values of an ordinary range");
-  }
-  if (!holds) {  // nothing but zeros
-    holds = Tried{j, 0};
-    quantise(basis, slots, items, views, step_of(j), steps, contexts, best);
-  }
-  if (tallies != nullptr) tallies->add(items, best, step_of(holds->j));
-  return pack_group(basis, best, items.size(), step_of(holds->j), tallies);
+  static thread_local Quantiser quantiser;
+  quantiser.begin(basis, slots, items, views, steps);
+  Quantised& group = quantise_to(max_error, basis, slots, items, energy, views, steps, quantiser);
+  return pack_group(basis, quantiser, group, tallies);
 }
 
 void ItemDecoder::begin(const FeatureBasis& basis, const Slots& slots, std::span<const std::byte> payload,
@@ -259,29 +201,29 @@ void ItemDecoder::begin(const FeatureBasis& basis, const Slots& slots, std::span
   if (!std::isfinite(header.step) || !(header.step > 0)) damaged("its step is not a positive number");
   Source source{reinterpret_cast<const std::uint8_t*>(payload.data()) + kHeaderBytes,
                 reinterpret_cast<const std::uint8_t*>(payload.data()) + header.bytes};
-  // What the header says of each class; the planes themselves come last.
-  struct Class {
+  // What the header says of each kind; the planes themselves come last.
+  struct Kind {
     std::uint64_t count = 0;
     int planes = 0;
     std::array<std::uint8_t, kPlanes> levels{};
   };
-  std::array<Class, kClasses> classes;
+  std::array<Kind, kKinds> kinds;
   std::uint64_t total = 0;
-  for (std::size_t c = 0; c < kClasses; ++c) {
-    if ((header.classes >> c & 1) == 0) continue;
-    Class& own = classes[c];
+  for (std::size_t kind = 0; kind < kKinds; ++kind) {
+    if ((header.kinds[kind / 32] >> kind % 32 & 1) == 0) continue;
+    Kind& own = kinds[kind];
     own.count = source.varint();
     const unsigned planes = source.byte();
     own.planes = static_cast<int>(planes & ~kOwnLevels);
     total += own.count;
     if (own.planes > kPlanes || own.count == 0 || own.count > items || total > items)
-      damaged("a class has an impossible size");
+      damaged("a kind has an impossible size");
     for (std::size_t t = 0; t < static_cast<std::size_t>(own.planes); ++t) {
-      own.levels[t] = (planes & kOwnLevels) != 0 ? source.byte() : basis.levels[c * kPlanes + t];
+      own.levels[t] = (planes & kOwnLevels) != 0 ? source.byte() : basis.levels[kind * kPlanes + t];
       if (own.levels[t] >= kLevels) damaged("a plane has an impossible level");
     }
   }
-  if (total != items) damaged("its classes do not add up to the group");
+  if (total != items || header.kinds[1] >> (kKinds - 32) != 0) damaged("its kinds do not add up to the group");
   if (header.sign_bits > items) damaged("it has more signs than items");
   source.copy((std::uint64_t{header.sign_bits} + 7) / 8, signs_, items / 8 + kSlack);
   source.copy((std::uint64_t{header.low_bits} + 7) / 8, low_, kSlack);
@@ -294,13 +236,13 @@ void ItemDecoder::begin(const FeatureBasis& basis, const Slots& slots, std::span
   streams_.escapes_end = streams_.escapes + header.escape_bytes;
   const std::uint8_t* entropy = source.take(header.entropy_bytes);
   if (source.next != source.end || header.entropy_bytes < 4 * kStates) damaged("its parts do not add up to its length");
-  // A class at a time: its planes, of which each has as many bits as the one before has ones, and from them its items'
+  // A kind at a time: its planes, of which each has as many bits as the one before has ones, and from them its items'
   // numbers.
   NibbleDecoder decoder({entropy, header.entropy_bytes});
-  if (numbers_.size() < items + (kClasses + 1) * kSlack) numbers_.resize(items + (kClasses + 1) * kSlack);
+  if (numbers_.size() < items + (kKinds + 1) * kSlack) numbers_.resize(items + (kKinds + 1) * kSlack);
   std::uint8_t* numbers = numbers_.data();
-  for (std::size_t c = 0; c < kClasses; ++c) {
-    const Class& own = classes[c];
+  for (std::size_t kind = 0; kind < kKinds; ++kind) {
+    const Kind& own = kinds[kind];
     std::array<std::size_t, kPlanes> offset{};
     std::size_t at = 0;
     std::uint64_t bits = own.count;
@@ -316,8 +258,8 @@ void ItemDecoder::begin(const FeatureBasis& basis, const Slots& slots, std::span
     std::array<const std::uint8_t*, kPlanes> strings{};
     for (std::size_t t = 0; t < static_cast<std::size_t>(own.planes); ++t) strings[t] = planes_.data() + offset[t];
     blocks().expand(strings.data(), own.planes, own.count, numbers);
-    streams_.next[c] = numbers;
-    streams_.end[c] = numbers + own.count;
+    streams_.next[kind] = numbers;
+    streams_.end[kind] = numbers + own.count;
     numbers += own.count + kSlack;
   }
   if (!decoder.ends()) damaged("its entropy coder did not end where it began");
@@ -326,7 +268,7 @@ void ItemDecoder::begin(const FeatureBasis& basis, const Slots& slots, std::span
   slots_ = &slots;
   views_ = views;
   channel_ = 0;
-  unit_ = header.step / 256;
+  unit_ = header.step / 8;
   contexts_.begin(basis, slots, views, header.step_sixteenths);
   const std::size_t room = (std::size_t{slots.count} * views + 127) / 64 * 64;
   seen_.assign(std::max(contexts_.seen_bytes(), room), 0);
@@ -354,14 +296,13 @@ ChannelItems ItemDecoder::next() {
 
 void ItemDecoder::merge(std::uint32_t first, std::uint32_t last) {
   const MergeFunction merge_items = blocks().merge;
-  const Levels levels{basis_->offsets.data(), unit_};
   const std::size_t views = views_, begin = first * views, count = (last - first) * views;
   if (!targets_.empty()) {
-    merge_items(classes_.data() + begin, count, streams_, levels, map_.data(), targets_.data() + begin / 64,
+    merge_items(classes_.data() + begin, count, streams_, unit_, map_.data(), targets_.data() + begin / 64,
                 seen_.data() + begin);
     return;
   }
-  merge_items(classes_.data() + begin, count, streams_, levels, items_.data() + begin, nullptr, seen_.data() + begin);
+  merge_items(classes_.data() + begin, count, streams_, unit_, items_.data() + begin, nullptr, seen_.data() + begin);
   for (std::size_t slot = first; slot < last; ++slot)
     std::copy_n(items_.data() + slot * views, views, map_.data() + slots_->position[slot] * views);
 }
@@ -369,7 +310,7 @@ void ItemDecoder::merge(std::uint32_t first, std::uint32_t last) {
 void ItemDecoder::finish() const {
   bool whole = !streams_.overrun && streams_.escapes == streams_.escapes_end &&
                streams_.low.position == streams_.low_end && streams_.signs.position == sign_bits_;
-  for (std::size_t c = 0; c < kClasses; ++c) whole = whole && streams_.next[c] == streams_.end[c];
+  for (std::size_t kind = 0; kind < kKinds; ++kind) whole = whole && streams_.next[kind] == streams_.end[kind];
   if (!whole) damaged("its streams do not end with the group");
 }
 

@@ -15,8 +15,8 @@
 
 namespace vitrine::transform {
 
-/// `items`: [C, slots, views], finite, and the sum of their squares. The step is the largest of the ladder 2^(j/1024),
-/// or one within 0.3 % of the error that may be made, at which the squared error is at most `max_error` of `energy`.
+/// `items`: [C, slots, views], finite, and the sum of their squares. The squared error is at most `max_error` of
+/// `energy` (step.h).
 /// `tallies`, where given, learns from the group.
 std::vector<std::uint8_t> encode_items(const FeatureBasis& basis, const Slots& slots, std::span<const float> items,
                                        double energy, std::uint32_t views, double max_error,
@@ -52,7 +52,7 @@ class ItemDecoder {
   std::vector<std::uint8_t> planes_, numbers_, signs_, low_, classes_, seen_, some_;
   std::vector<float> items_, map_;      // of a channel, by slot and by position
   std::vector<std::uint32_t> targets_;  // where in map_ each 64 items belong, where that many always stay together
-  float unit_ = 0;                      // 1/256 of the step
+  float unit_ = 0;                      // an eighth of the step
 };
 
 }  // namespace vitrine::transform

@@ -3,47 +3,81 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <cstring>
 
-#include "common/codec/transform/blocks.h"
-#include "common/codec/transform/clones.h"
 #include "common/codec/transform/entropy.h"
 
 namespace vitrine::transform {
 namespace {
 
-constexpr double kLambda = 0.13;  // squared steps that a bit is worth
+// Squared steps that a bit is worth, and a bit of items that are quantised each for itself.
+constexpr double kLambda = 0.065, kPlainLambda = 0.115;
+constexpr double kSketchZero = 0.55;     // of a sketch: what becomes 0 even where a 1 costs a bit more
+constexpr std::size_t kPathSteps = 512;  // paths are settled after so many steps, or a few more
 
-// For a Laplace distribution with mean |k| as the class predicts: P(|k| ≥ 1) = q^0.65, P(|k| > n | |k| ≥ n) = q.
-const Thresholds& thresholds(bool dead_zone) {
-  static const Thresholds nearest = [] {
-    Thresholds t{};
-    std::ranges::fill(t.zero, 0.5f);
-    std::ranges::fill(t.round, 0.5f);
-    return t;
-  }();
-  static const Thresholds made = [] {
-    Thresholds t{};
-    for (int c = 0; c < kClasses; ++c) {
-      const double mean = std::exp2((c + 0.5) / 2 - 10);
-      double low = 1e-9, high = 1 - 1e-9;
-      for (int i = 0; i < 60; ++i) {
-        const double q = (low + high) / 2;
-        (std::pow(q, 0.65) / (1 - q) < mean ? low : high) = q;
-      }
-      const double one = std::pow(low, 0.65);
-      const double bits = std::log2((1 - one) / one) + 1 - std::log2(1 - low);
-      t.zero[static_cast<std::size_t>(c)] = static_cast<float>(std::clamp(0.5 + kLambda / 2 * bits, 0.5, 1.3));
-      t.round[static_cast<std::size_t>(c)] =
-          static_cast<float>(std::clamp(0.5 + kLambda / 2 * std::log2(low), 0.2, 0.5));
-    }
-    return t;
-  }();
-  return dead_zone ? made : nearest;
+// Probability of a one at a level.
+double probability(std::uint8_t level) {
+  return 1 / (1 + std::exp2((kLevels / 2 - level) / 3.0));
+}
+
+// Bits of a kind's magnitudes, by the basis's levels: of 0, of 1, and of one more.
+struct Bits3 {
+  double zero, one, each;
+};
+Bits3 bits_of(const FeatureBasis& basis, int kind) {
+  const std::uint8_t* levels = basis.levels.data() + static_cast<std::size_t>(kind * kPlanes);
+  const double p[3] = {probability(levels[0]), probability(levels[1]), probability(levels[2])};
+  const double each = -(std::log2(p[1]) + std::log2(p[2])) / 2;
+  const int low = low_bits(class_of_kind(kind));
+  if (low > 0) return {0, 1, each / (1 << low)};
+  return {-std::log2(1 - p[0]), 1 - std::log2(p[0]) - std::log2(1 - p[1]), each};
+}
+
+TrellisCosts costs_of(const FeatureBasis& basis, double lambda) {
+  TrellisCosts costs;
+  const double unit = lambda / 4;
+  for (int c = 0; c < kClasses; ++c) {
+    const auto at = static_cast<std::size_t>(c);
+    const Bits3 first = bits_of(basis, c), second = bits_of(basis, kind_of(c, true));
+    const double each = (first.each + second.each) / 2, zero = second.zero - first.zero;
+    costs.each[at] = static_cast<float>(unit * each);
+    costs.zero[at] = static_cast<float>(unit * zero);
+    costs.first[at] = static_cast<float>(unit * (first.one - each - first.zero));
+    costs.second[at] = static_cast<float>(unit * (second.one - each - first.zero));
+  }
+  return costs;
+}
+
+struct SketchZeros {
+  alignas(64) float by_class[kClasses];
+};
+SketchZeros sketch_zeros(const TrellisCosts& costs) {
+  SketchZeros zeros;
+  for (std::size_t c = 0; c < kClasses; ++c)
+    zeros.by_class[c] = std::clamp(static_cast<float>(kSketchZero) + 2 * (costs.first[c] + costs.each[c]), 0.4f, 1.3f);
+  return zeros;
+}
+
+double lambda_of(const TransformSteps& steps) {
+  return steps.dead_zone ? steps.trellis ? kLambda : kPlainLambda : 0;
+}
+
+// Searches and settles some steps for groups [first, last); `states` move on.
+void walk(std::span<const float> items, std::span<const std::uint8_t> classes, std::span<const TrellisStep> steps,
+          float step, const TrellisCosts& costs, std::size_t first, std::size_t last, TrellisStates& states,
+          std::vector<TrellisChoices>& choices, std::uint16_t* magnitude, std::uint64_t* second, std::uint64_t* minus,
+          double* errors) {
+  if (choices.size() < steps.size()) choices.resize(steps.size());
+  TrellisStates end = states;
+  for (std::size_t group = first; group < last; ++group)
+    blocks().search(items.data(), classes.data(), steps.data(), steps.size(), 1 / step, costs, group, states,
+                    choices.data(), end);
+  blocks().settle(items.data(), steps.data(), steps.size(), 1 / step, first, last, choices.data(), end, magnitude,
+                  second, minus, errors);
+  states = end;
 }
 
 constexpr std::size_t kRun = 16, kRuns = 8192,
-                      kApart = 9;  // of the sample: items side by side, how many times about, one of how many at most
+                      kApart = 17;  // of the sample: items side by side, how many times about, one of how many at most
 
 }  // namespace
 
@@ -51,13 +85,125 @@ int sixteenths(float step) {
   return static_cast<int>(std::floor(16 * std::log2(step) + 1e-3));
 }
 
+void Quantiser::begin(const FeatureBasis& basis, const Slots& slots, std::span<const float> items, std::uint32_t views,
+                      const TransformSteps& steps) {
+  basis_ = &basis;
+  slots_ = &slots;
+  items_ = items;
+  views_ = views;
+  steps_ = steps;
+  halves_.clear();
+  trellis_.clear();
+  for (std::uint32_t channel = 0; channel < basis.channels; ++channel)
+    for (const bool odd : {false, true}) {
+      const std::uint32_t from = odd ? slots.even : 0, to = odd ? slots.count : slots.even;
+      const std::size_t base = std::size_t{channel} * slots.count * views;
+      const Half half{channel,        from, to, odd, base + std::size_t{from} * views, base + std::size_t{to} * views,
+                      trellis_.size()};
+      halves_.push_back(half);
+      for (std::size_t at = half.begin; at < half.end; at += 64)
+        trellis_.push_back({static_cast<std::uint32_t>(at),
+                            half.end - at < 64 ? (std::uint64_t{1} << (half.end - at)) - 1 : ~std::uint64_t{0}});
+    }
+}
+
+void Quantiser::quantise(float step, Quantised& out) {
+  out.step = step;
+  out.magnitude = out.magnitudes.numbers<std::uint16_t>(items_.size() + 64);
+  out.classes = out.class_bytes.numbers<std::uint8_t>(items_.size() + 64);
+  out.second.resize(trellis_.size());
+  out.minus.resize(trellis_.size());
+  contexts_.begin(*basis_, *slots_, views_, sixteenths(step));
+  seen_.assign(contexts_.seen_bytes(), 0);
+  if (!steps_.contexts) none_.assign(contexts_.seen_bytes(), 0);
+  errors_.fill(0);
+  const TrellisCosts costs = costs_of(*basis_, lambda_of(steps_));
+  const SketchZeros zeros = sketch_zeros(costs);
+  TrellisStates states;
+  std::size_t settled = 0;  // steps
+  for (const Half& half : halves_) {
+    contexts_.classify(half.channel, half.first_slot, half.last_slot, seen(),
+                       out.classes.data() + half.begin - std::size_t{half.first_slot} * views_);
+    if (steps_.trellis)
+      blocks().sketch(items_.data() + half.begin, out.classes.data() + half.begin, half.end - half.begin, 1 / step,
+                      zeros.by_class, seen_.data() + std::size_t{half.first_slot} * views_);
+    else
+      plain(half, costs, out);
+    if (!half.ends_channel) continue;
+    if (steps_.contexts) contexts_.learn(seen_.data());
+    const std::size_t known = half.first_word + (half.end - half.begin + 63) / 64;
+    if (!steps_.trellis || (known - settled < kPathSteps && known < trellis_.size())) continue;
+    walk(items_, out.classes, std::span(trellis_).subspan(settled, known - settled), step, costs, 0, kTrellisGroups,
+         states, choices_, out.magnitude.data(), out.second.data() + settled, out.minus.data() + settled,
+         errors_.data());
+    settled = known;
+  }
+  out.error = 0;
+  for (double& error : errors_) {
+    error *= static_cast<double>(step) * static_cast<double>(step);
+    out.error += error;
+  }
+}
+
+void Quantiser::again(std::size_t group, double dearer, Quantised& out) {
+  const TrellisCosts costs = costs_of(*basis_, dearer * lambda_of(steps_));
+  TrellisStates states;
+  double errors[kTrellisGroups] = {};
+  for (std::size_t settled = 0; settled < trellis_.size(); settled += kPathSteps) {
+    const std::size_t count = std::min(kPathSteps, trellis_.size() - settled);
+    walk(items_, out.classes, std::span(trellis_).subspan(settled, count), out.step, costs, group, group + 1, states,
+         choices_, out.magnitude.data(), out.second.data() + settled, out.minus.data() + settled, errors);
+  }
+  const double error = errors[group] * static_cast<double>(out.step) * static_cast<double>(out.step);
+  out.error += error - errors_[group];
+  errors_[group] = error;
+}
+
+// The nearest levels of the first quantiser and 0, each item for itself.
+void Quantiser::plain(const Half& half, const TrellisCosts& costs, Quantised& out) {
+  for (std::size_t i = half.begin; i < half.end; ++i) {
+    const std::size_t c = out.classes[i], word = half.first_word + (i - half.begin) / 64;
+    const std::uint64_t bit = std::uint64_t{1} << (i - half.begin) % 64;
+    const float x = std::min(std::fabs(items_[i]) / out.step, 65534.0f);
+    float least = x * x;
+    std::uint16_t k = 0;
+    for (const float level : {std::max(std::floor(x), 1.0f), std::floor(x) + 1}) {
+      const float cost = (x - level) * (x - level) + 4 * (costs.first[c] + costs.each[c] * level);
+      if (cost < least) {
+        least = cost;
+        k = static_cast<std::uint16_t>(level);
+      }
+    }
+    out.magnitude[i] = k;
+    if (bit == 1) out.second[word] = out.minus[word] = 0;
+    if (items_[i] < 0) out.minus[word] |= bit;
+    seen_[i - half.begin + std::size_t{half.first_slot} * views_] = seen_of(k, false);
+    errors_[0] += std::pow(static_cast<double>(x - static_cast<float>(k)), 2);
+  }
+}
+
+std::array<std::uint64_t, kKinds> Quantiser::finish(Quantised& out) {
+  std::array<std::uint64_t, kKinds> counts{};
+  contexts_.begin(*basis_, *slots_, views_, sixteenths(out.step));
+  std::ranges::fill(seen_, std::uint8_t{0});
+  for (const Half& half : halves_) {
+    const std::size_t count = half.end - half.begin, before = std::size_t{half.first_slot} * views_;
+    contexts_.classify(half.channel, half.first_slot, half.last_slot, seen(), out.classes.data() + half.begin - before);
+    blocks().see(out.magnitude.data() + half.begin, out.second.data() + half.first_word, count, seen_.data() + before);
+    blocks().count(out.classes.data() + half.begin, out.second.data() + half.first_word, count, counts.data());
+    if (half.ends_channel && steps_.contexts) contexts_.learn(seen_.data());
+  }
+  return counts;
+}
+
 SampledError::SampledError(const FeatureBasis& basis, const Slots& slots, std::span<const float> items,
                            std::uint32_t views, const TransformSteps& steps)
-    : basis_(&basis), dead_zone_(steps.dead_zone) {
+    : basis_(&basis), steps_(steps) {
   const std::size_t runs = items.size() / kRun,
                     apart = std::max(runs / kRuns, kApart) | 1;  // odd, so that every view has its turn
   for (std::size_t run = 0; run < runs; run += apart) {
     const auto own = items.subspan(run * kRun, kRun);
+    trellis_.push_back({static_cast<std::uint32_t>(sample_.size()), 0xFFFF});
     sample_.insert(sample_.end(), own.begin(), own.end());
     const std::size_t row = run * kRun / views;
     scale_.push_back(basis.scale[row / slots.count * slots.count + slots.position[row % slots.count]]);
@@ -67,75 +213,64 @@ SampledError::SampledError(const FeatureBasis& basis, const Slots& slots, std::s
   magnitude_.resize(room);
   classes_.resize(room);
   seen_.resize(room);
-  negative_.resize(room);
+  second_.resize(trellis_.size());
+  minus_.resize(trellis_.size());
 }
 
-double SampledError::at(float step) {
+void SampledError::classify(float step) {
   const int down = sixteenths(step);
   auto* classes = classes_.data();
   for (std::size_t run = 0; run < scale_.size(); ++run, classes += kRun)
     std::fill_n(classes, kRun, usual_class(*basis_, scale_[run], down));
-  const double squares =
-      blocks().quantise(sample_.data(), classes_.data(), sample_.size(), 1 / step, thresholds(dead_zone_),
-                        basis_->offsets.data(), magnitude_.data(), seen_.data(), negative_.data());
-  return squares * step * step / share_;
 }
 
-void quantise(const FeatureBasis& basis, const Slots& slots, std::span<const float> items, std::uint32_t views,
-              float step, const TransformSteps& steps, Contexts& contexts, Quantised& out) {
-  const std::size_t channel_items = std::size_t{slots.count} * views, even = std::size_t{slots.even} * views;
-  out.magnitude.resize(items.size() + 64);
-  out.negative.resize(items.size() + 64);
-  out.classes.resize(items.size() + 64);
-  static thread_local std::vector<std::uint8_t> seen;
-  contexts.begin(basis, slots, views, sixteenths(step));
-  seen.assign(contexts.seen_bytes(), 0);
-  const std::vector<std::uint8_t> none(steps.contexts ? 0 : contexts.seen_bytes());
-  const QuantiseFunction quantise_items = blocks().quantise;
-  double error = 0;
-  for (std::uint32_t channel = 0; channel < basis.channels; ++channel) {
-    const std::size_t base = channel * channel_items;
-    const auto phase = [&](std::uint32_t first, std::uint32_t last, std::size_t begin, std::size_t end) {
-      contexts.classify(channel, first, last, steps.contexts ? seen.data() : none.data(), out.classes.data() + base);
-      error += quantise_items(items.data() + base + begin, out.classes.data() + base + begin, end - begin, 1 / step,
-                              thresholds(steps.dead_zone), basis.offsets.data(), out.magnitude.data() + base + begin,
-                              seen.data() + begin, out.negative.data() + base + begin);
-    };
-    phase(0, slots.even, 0, even);
-    phase(slots.even, slots.count, even, channel_items);
-    if (steps.contexts) contexts.learn(seen.data());
+double SampledError::error(float step, double dearer) {
+  classify(step);
+  double errors[kTrellisGroups] = {};
+  TrellisStates states;
+  walk(sample_, classes_, trellis_, step, costs_of(*basis_, dearer * lambda_of(steps_)), 0, 1, states, choices_,
+       magnitude_.data(), second_.data(), minus_.data(), errors);
+  return errors[0] * static_cast<double>(step) * static_cast<double>(step) / share_;
+}
+
+double SampledError::sketched(float step) {
+  classify(step);
+  const SketchZeros zeros = sketch_zeros(costs_of(*basis_, lambda_of(steps_)));
+  const double error =
+      blocks().sketch(sample_.data(), classes_.data(), sample_.size(), 1 / step, zeros.by_class, seen_.data());
+  return error * static_cast<double>(step) * static_cast<double>(step) / share_;
+}
+
+std::vector<std::uint8_t> usual_levels() {
+  std::vector<std::uint8_t> levels;
+  for (int kind = 0; kind < kKinds; ++kind) {
+    const int c = class_of_kind(kind);
+    const double mean = std::exp2((c + 0.5) / 2 - 10), unit = 1 << low_bits(c);
+    double low = 1e-9, high = 1 - 1e-9;  // P(|k| > n | |k| ≥ n), of which P(|k| ≥ 1) is this to the power of 0.65
+    for (int i = 0; i < 60; ++i) {
+      const double q = (low + high) / 2;
+      (std::pow(q, 0.65) / (1 - q) < mean ? low : high) = q;
+    }
+    const bool second = kind >= kClasses;
+    for (int t = 0; t < kPlanes; ++t) {
+      const double one = std::pow(low, t == 0 ? unit - (second ? 0.6 : 0.35) : t == 1 && second ? 0.75 : unit);
+      const double level = kLevels / 2 + 3 * std::log2(one / (1 - one));
+      levels.push_back(static_cast<std::uint8_t>(std::clamp(std::lround(level), 0l, kLevels - 1l)));
+    }
   }
-  out.error = error * step * step;
+  return levels;
 }
 
-void Tallies::add(std::span<const float> items, const Quantised& group, float step) {
-  for (std::size_t i = 0; i < items.size(); ++i) {
-    if (group.magnitude[i] == 0) continue;
-    Mean& mean = rest_[group.magnitude[i] == 1 ? 0 : 1][group.classes[i]];
-    mean.count += 1;
-    mean.sum += std::fabs(static_cast<double>(items[i])) / step - group.magnitude[i];
-  }
-}
-
-void Tallies::add_plane(int c, int plane, std::uint64_t ones, std::uint64_t bits) {
-  ones_[static_cast<std::size_t>(c)][static_cast<std::size_t>(plane)] += ones;
-  bits_[static_cast<std::size_t>(c)][static_cast<std::size_t>(plane)] += bits;
+void Tallies::add_plane(std::size_t kind, std::size_t plane, std::uint64_t ones, std::uint64_t bits) {
+  ones_[kind][plane] += ones;
+  bits_[kind][plane] += bits;
 }
 
 void Tallies::settle(FeatureBasis& basis) const {
-  basis.levels.assign(kClasses * kPlanes, kLevels / 2);
-  basis.offsets.assign(2 * kClasses, 0);
-  for (std::size_t c = 0; c < kClasses; ++c) {
-    for (std::size_t more = 0; more < 2; ++more) {
-      const Mean& mean = rest_[more][c];
-      if (mean.count > 0)
-        basis.offsets[more * kClasses + c] =
-            static_cast<std::int8_t>(std::clamp(std::lround(256 * mean.sum / mean.count), -127l, 127l));
-    }
+  for (std::size_t kind = 0; kind < kKinds; ++kind)
     for (std::size_t t = 0; t < kPlanes; ++t)
-      if (bits_[c][t] > 0)
-        basis.levels[c * kPlanes + t] = static_cast<std::uint8_t>(best_level(ones_[c][t], bits_[c][t]));
-  }
+      if (bits_[kind][t] > 0)
+        basis.levels[kind * kPlanes + t] = static_cast<std::uint8_t>(best_level(ones_[kind][t], bits_[kind][t]));
 }
 
 }  // namespace vitrine::transform

@@ -1,6 +1,5 @@
-// The encoder's choices: where a coefficient becomes zero, and where the next level begins. Rate-distortion in the
-// large: a class with few large values pays more bits for one, so its dead zone is wider. The format knows nothing of
-// it. Private to this room.
+// The encoder's choices: which of the levels near a coefficient is taken. Squared error against bits, along whole paths
+// through the trellises (trellis.h). The format knows nothing of it. Private to this room.
 #ifndef VITRINE_COMMON_CODEC_TRANSFORM_QUANTISE_H_
 #define VITRINE_COMMON_CODEC_TRANSFORM_QUANTISE_H_
 
@@ -10,58 +9,104 @@
 #include <span>
 #include <vector>
 
+#include "common/base/buffer.h"
+#include "common/codec/transform/blocks.h"
 #include "common/codec/transform/context.h"
 
 namespace vitrine::transform {
 
-/// A group at one step.
+/// A group at one step. Items of a half channel have words of their own, a bit for each of 64.
 struct Quantised {
-  std::vector<std::uint16_t> magnitude;
-  std::vector<std::uint8_t> negative,
-      classes;       ///< 0 or 1; contexts' classes. All three [C, slots, views], with room for 64 more
-  double error = 0;  ///< sum of squares against basis.offsets' levels, in the items' own unit
+  std::span<std::uint16_t> magnitude;
+  std::span<std::uint8_t> classes;           ///< contexts' classes. Both [C, slots, views], with room for 64 more
+  std::vector<std::uint64_t> second, minus;  ///< whose is the second quantiser; which magnitudes are of negative items
+  double error = 0;                          ///< sum of squares, in the items' own unit
+  float step = 0;
+  Buffer magnitudes, class_bytes;  ///< what the spans lie in
 };
 
-/// `items`: [C, slots, views].
-void quantise(const FeatureBasis& basis, const Slots& slots, std::span<const float> items, std::uint32_t views,
-              float step, const TransformSteps& steps, Contexts& contexts, Quantised& out);
+/// Half a channel of a group: items [begin, end), and where its words begin. A half may be empty.
+struct Half {
+  std::uint32_t channel, first_slot, last_slot;
+  bool ends_channel;
+  std::size_t begin, end, first_word;
+};
 
-/// About the error at a step, from some of the items, their classes told by their usual size alone: to begin a search
-/// with, and to tell from one step's error another's.
-class SampledError {
+/// Quantises a group as often as its step is looked for. Kept and used again, it allocates only for larger groups.
+class Quantiser {
  public:
-  /// `items` as for quantise(); the arguments must outlive this.
-  SampledError(const FeatureBasis& basis, const Slots& slots, std::span<const float> items, std::uint32_t views,
-               const TransformSteps& steps);
-  /// In the items' own unit, for all of them.
-  double at(float step);
+  /// `items`: [C, slots, views]. All must outlive the group.
+  void begin(const FeatureBasis& basis, const Slots& slots, std::span<const float> items, std::uint32_t views,
+             const TransformSteps& steps);
+  /// All of it at a step. Classes are those of a sketch, about right, until finish().
+  void quantise(float step, Quantised& out);
+  /// The same once more for one of kTrellisGroups groups of trellises, with bits `dearer` times as dear as usual: of
+  /// one step many errors can be had. Only for what quantise() gave last.
+  void again(std::size_t group, double dearer, Quantised& out);
+  /// Error of a group of trellises, in the items' own unit.
+  double error_of(std::size_t group) const { return errors_[group]; }
+  /// Classes as a decoder will find them, and how often each kind occurs.
+  std::array<std::uint64_t, kKinds> finish(Quantised& out);
+
+  std::span<const Half> halves() const { return halves_; }
 
  private:
+  void plain(const Half& half, const TrellisCosts& costs, Quantised& out);
+  const std::uint8_t* seen() const { return steps_.contexts ? seen_.data() : none_.data(); }
+
+  const FeatureBasis* basis_ = nullptr;
+  const Slots* slots_ = nullptr;
+  std::span<const float> items_;
+  std::uint32_t views_ = 0;
+  TransformSteps steps_;
+  std::vector<Half> halves_;
+  std::vector<TrellisStep> trellis_;  // of all halves
+  std::vector<TrellisChoices> choices_;
+  std::array<double, kTrellisGroups> errors_{};
+  Contexts contexts_;
+  std::vector<std::uint8_t> seen_, none_;
+};
+
+/// About the error at a step, from some of the items, their classes told by their usual size alone.
+class SampledError {
+ public:
+  /// As Quantiser::begin().
+  SampledError(const FeatureBasis& basis, const Slots& slots, std::span<const float> items, std::uint32_t views,
+               const TransformSteps& steps);
+  /// In the items' own unit, for all of them, with bits `dearer` times as dear as usual.
+  double error(float step, double dearer = 1);
+  /// Of a sketch: something else, but as quickly told, and growing alike.
+  double sketched(float step);
+
+ private:
+  void classify(float step);
+
   const FeatureBasis* basis_;
-  bool dead_zone_;
+  TransformSteps steps_;
   std::vector<float> sample_;        // runs of kRun items
   std::vector<std::int16_t> scale_;  // a run: of its first item, as in FeatureBasis
   std::vector<std::uint16_t> magnitude_;
-  std::vector<std::uint8_t> classes_, seen_, negative_;
+  std::vector<std::uint8_t> classes_, seen_;
+  std::vector<TrellisStep> trellis_;
+  std::vector<TrellisChoices> choices_;
+  std::vector<std::uint64_t> second_, minus_;
   double share_ = 1;  // of all items
 };
 
 /// round-down of 16 log2(step).
 int sixteenths(float step);
 
-/// What calibration learns from coded groups: FeatureBasis::levels and offsets.
+/// FeatureBasis::levels of Laplace distributions whose mean magnitudes are what classes predict.
+std::vector<std::uint8_t> usual_levels();
+
+/// What calibration learns from coded groups: FeatureBasis::levels.
 class Tallies {
  public:
-  void add(std::span<const float> items, const Quantised& group, float step);
-  void add_plane(int c, int plane, std::uint64_t ones, std::uint64_t bits);
+  void add_plane(std::size_t kind, std::size_t plane, std::uint64_t ones, std::uint64_t bits);
   void settle(FeatureBasis& basis) const;
 
  private:
-  struct Mean {
-    double count = 0, sum = 0;
-  };
-  std::array<std::array<Mean, kClasses>, 2> rest_{};  // of |y|/Δ − |k|, for |k| = 1 and beyond
-  std::array<std::array<std::uint64_t, kPlanes>, kClasses> ones_{}, bits_{};
+  std::array<std::array<std::uint64_t, kPlanes>, kKinds> ones_{}, bits_{};
 };
 
 }  // namespace vitrine::transform

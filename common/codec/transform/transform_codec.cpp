@@ -3,6 +3,7 @@
 #include <cmath>
 #include <stdexcept>
 
+#include "common/base/buffer.h"
 #include "common/base/error.h"
 #include "common/codec/transform/items.h"
 #include "common/codec/transform/payload.h"
@@ -47,8 +48,8 @@ std::vector<std::byte> TransformCodec::encode_coefficients(std::span<const float
                                                            std::uint32_t views) const {
   if (coefficients.size() != basis_->values() * views)
     throw std::logic_error("TransformCodec::encode_coefficients: coefficients of another shape");
-  static thread_local std::vector<float> items;
-  items.resize(coefficients.size());
+  static thread_local Buffer memory;
+  const std::span<float> items = memory.numbers<float>(coefficients.size());
   const double energy = transform::to_items(*basis_, order_->slots, coefficients, views, items);
   const std::vector<std::uint8_t> payload =
       transform::encode_items(*basis_, order_->slots, items, energy, views, max_error_, steps_);

@@ -297,12 +297,13 @@ void compare(const Features& features, const Features& plain, double limit, cons
 }
 
 void curve(const Features& features, const Options& options) {
-  std::vector<std::pair<std::string, TransformSteps>> variants(6, {"all steps", {}});
+  std::vector<std::pair<std::string, TransformSteps>> variants(7, {"all steps", {}});
   variants[1] = {"no contexts", {.contexts = false}};
   variants[2] = {"no dead zone", {.dead_zone = false}};
   variants[3] = {"nothing over positions", {.positions = false}};
   variants[4] = {"mean a channel", {.position_mean = false}};
   variants[5] = {"nothing over channels", {.channels = false}};
+  variants[6] = {"no trellis", {.trellis = false}};
   std::cout << features.name << ": bytes a view by error bound, each step switched off in turn\n  " << std::left
             << std::setw(24) << "";
   const double bounds[] = {0.001, 0.003, 0.01, 0.03, 0.1};

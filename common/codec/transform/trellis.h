@@ -1,0 +1,60 @@
+// Dependent quantisation (Schwarz, Nguyen, Marpe & Wiegand, "Hybrid video coding with trellis-coded quantization", Data
+// Compression Conference 2019; trellis-coded quantisation is Marcellin & Fischer's, IEEE Trans. Comm. 38, 1990). Levels
+// come from two quantisers, and which of them an item has depends on the parities of those before it: at the same rate
+// the levels that can be reached lie closer together, as an encoder may choose a whole path. Private to this room.
+//
+// In steps, the first quantiser has the levels k, the second 5/8 for k = 1 and k − 1/2 beyond; both have 0. 64
+// trellises run side by side through a group: of each half channel, item i belongs to trellis i mod 64.
+#ifndef VITRINE_COMMON_CODEC_TRANSFORM_TRELLIS_H_
+#define VITRINE_COMMON_CODEC_TRANSFORM_TRELLIS_H_
+
+#include <array>
+#include <cstdint>
+
+#include "common/codec/transform/context.h"
+
+namespace vitrine::transform {
+
+/// Of each trellis one of eight states: bit i of bit[b] is bit b of trellis i's. Lowest bits tell who has the second
+/// quantiser. All begin at 0.
+struct TrellisStates {
+  std::array<std::uint64_t, 3> bit{};
+
+  std::uint64_t second() const { return bit[0]; }
+  /// After an item each, whose magnitude is odd where `odd` says so; only trellises `there` have one.
+  void advance(std::uint64_t odd, std::uint64_t there) {
+    const auto [a, b, c] = bit;
+    const std::uint64_t next[3] = {(a & ~(b ^ c)) | (~a & b), odd ^ ((a & b) | (~a & c)), a};
+    for (std::size_t i = 0; i < 3; ++i) bit[i] = (next[i] & there) | (bit[i] & ~there);
+  }
+};
+/// The same as a table, of state and parity.
+inline constexpr std::uint8_t kNextState[8][2] = {{0, 2}, {5, 7}, {1, 3}, {6, 4}, {2, 0}, {4, 6}, {3, 1}, {7, 5}};
+
+// What is coded under one set of probabilities: a class; of some classes the items of the second quantiser by
+// themselves. Where nearly all are zero, or hardly any, the two are alike.
+inline constexpr int kFirstSplit = 12, kSplit = 8;
+inline constexpr int kKinds = kClasses + kSplit;
+inline constexpr std::uint64_t kSplitClasses = ((std::uint64_t{1} << kSplit) - 1) << kFirstSplit;
+constexpr bool is_split(int cls) {
+  return cls >= kFirstSplit && cls < kFirstSplit + kSplit;
+}
+constexpr int kind_of(int cls, bool second) {
+  return second && is_split(cls) ? cls - kFirstSplit + kClasses : cls;
+}
+constexpr int class_of_kind(int kind) {
+  return kind < kClasses ? kind : kind - kClasses + kFirstSplit;
+}
+
+/// Eighths of a step that a magnitude stands for.
+constexpr std::int32_t level_eighths(std::int32_t k, bool second) {
+  return 8 * k - (second && k > 0 ? (k == 1 ? 3 : 4) : 0);
+}
+/// What contexts see of it: half steps, about.
+constexpr std::uint8_t seen_of(std::int32_t k, bool second) {
+  return static_cast<std::uint8_t>(2 * (k < kSeen ? k : kSeen) - (second && k > 0 ? 1 : 0));
+}
+
+}  // namespace vitrine::transform
+
+#endif  // VITRINE_COMMON_CODEC_TRANSFORM_TRELLIS_H_
