@@ -52,6 +52,8 @@ void write_basis(const std::filesystem::path& path, const FeatureBasis& basis) {
   put(specs, "scale", "<i2", {c, h, w}, basis.scale);
   put(specs, "expected", "<u2", {FeatureBasis::kLevels}, basis.expected);
   put(specs, "levels", "|u1", {kKinds, kPlanes}, basis.levels);
+  const std::vector<std::uint16_t> confidence{basis.confidence};
+  put(specs, "confidence", "<u2", {1}, confidence);
   nlohmann::ordered_json json;
   json["format"] = kBasisFormat;
   json["hash"] = basis.hash();
@@ -101,6 +103,7 @@ FeatureBasis read_basis(const std::filesystem::path& path) {
   basis.scale = get<std::int16_t>(file, scratch, "scale", "<i2", {c, h, w});
   basis.expected = get<std::uint16_t>(file, scratch, "expected", "<u2", {FeatureBasis::kLevels});
   basis.levels = get<std::uint8_t>(file, scratch, "levels", "|u1", {kKinds, kPlanes});
+  basis.confidence = get<std::uint16_t>(file, scratch, "confidence", "<u2", {1})[0];
   basis.check(path.string());
   if (basis.hash() != hash) fail(path.string(), ": is not the basis that its hash names; copy it again");
   return basis;

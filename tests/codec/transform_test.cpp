@@ -471,7 +471,7 @@ TEST_CASE("the bound holds in every group, for any shape and bound, and steps ar
   }
 }
 
-TEST_CASE("channels that are independent already are not turned, and those that are not are") {
+TEST_CASE("independent channels are not turned and have their surroundings believed less, others are and do not") {
   std::mt19937 generator(12);
   std::exponential_distribution<float> exponential;
   const std::uint32_t c = 24, views = 128;
@@ -483,7 +483,9 @@ TEST_CASE("channels that are independent already are not turned, and those that 
   calibrator.add(apart, views);
   const FeatureBasis basis = calibrator.finish(0.01, 32);
   CHECK(std::count(basis.vectors.begin(), basis.vectors.end(), 0.0f) == c * (c - 1));
+  CHECK(basis.confidence > FeatureBasis{}.confidence);
   const auto turned = calibrated(c, 6, 6);
+  CHECK(turned->confidence == FeatureBasis{}.confidence);
   CHECK(std::count(turned->vectors.begin(), turned->vectors.end(), 0.0f) == 0);
 }
 

@@ -269,10 +269,11 @@ TEST_CASE("a payload under another calibration's numbers decodes to floats or to
       number = static_cast<std::decay_t<decltype(number)>>(stream.bits());
     };
     for (std::uint64_t left = 1 + stream.below(4); left > 0; --left) {
-      const std::uint64_t which = stream.below(3);
+      const std::uint64_t which = stream.below(4);
       if (which == 0) change(basis.scale);
       if (which == 1) change(basis.expected);
       if (which == 2) change(basis.levels);
+      if (which == 3) basis.confidence = static_cast<std::uint16_t>(stream.bits());
     }
     CAPTURE(i);
     try {

@@ -97,7 +97,7 @@ def test_bases(out):
         text = (bad / name).read_bytes()
         about = json.loads(vitrine_cache.Container(bad / name).text)
         shape = np.array([about[axis] for axis in ("channels", "height", "width")], "<u4").tobytes()
-        arrays = ("mean", "vectors", "eigenvalues", "rows", "columns", "scale", "expected", "levels")
+        arrays = ("mean", "vectors", "eigenvalues", "rows", "columns", "scale", "expected", "levels", "confidence")
         content = b"".join(vitrine_cache.Container(bad / name).read_all(array).tobytes() for array in arrays)
         hashes = [hashlib.sha256(shape + views.to_bytes(8, "little") + content).hexdigest()
                   for views in (about["views"], about["views"] + 1)]

@@ -33,8 +33,8 @@ std::uint32_t vitrine_native_version() {
 vitrine_decoder* vitrine_decoder_new(std::uint32_t channels, std::uint32_t height, std::uint32_t width,
                                      const float* mean, const float* vectors, const float* eigenvalues,
                                      const float* rows, const float* columns, const std::int16_t* scale,
-                                     const std::uint16_t* expected, const std::uint8_t* levels, char* message,
-                                     std::size_t room) try {
+                                     const std::uint16_t* expected, const std::uint8_t* levels,
+                                     std::uint16_t confidence, char* message, std::size_t room) try {
   const auto basis = std::make_shared<vitrine::FeatureBasis>();
   basis->channels = channels, basis->height = height, basis->width = width;
   const std::size_t c = channels, h = height, w = width;
@@ -45,6 +45,7 @@ vitrine_decoder* vitrine_decoder_new(std::uint32_t channels, std::uint32_t heigh
   basis->scale = copied(scale, c * h * w);
   basis->expected = copied(expected, vitrine::FeatureBasis::kLevels);
   basis->levels = copied(levels, 40 * 15);
+  basis->confidence = confidence;
   basis->check("basis");
   constexpr double kAnyError = 0.5;  // says nothing to a decoder
   return new vitrine_decoder{vitrine::TransformCodec(basis, kAnyError)};

@@ -18,12 +18,12 @@ uint32_t vitrine_native_version(void);
 typedef struct vitrine_decoder vitrine_decoder;
 
 /* Arrays of basis.h5, which are copied: mean [C, H, W], vectors [C, C], eigenvalues [C], rows [H, H] and columns [W, W]
- * or both NULL, scale [C, H, W], expected [512], levels [40, 15]. Returns NULL for a basis that is none, and
- * says why in `message`, a sentence of at most `room` bytes with its end. */
+ * or both NULL, scale [C, H, W], expected [512], levels [40, 15]; confidence. Returns NULL for a basis that is
+ * none, and says why in `message`, a sentence of at most `room` bytes with its end. */
 vitrine_decoder* vitrine_decoder_new(uint32_t channels, uint32_t height, uint32_t width, const float* mean,
                                      const float* vectors, const float* eigenvalues, const float* rows,
                                      const float* columns, const int16_t* scale, const uint16_t* expected,
-                                     const uint8_t* levels, char* message, size_t room);
+                                     const uint8_t* levels, uint16_t confidence, char* message, size_t room);
 void vitrine_decoder_free(vitrine_decoder* decoder);
 
 /* A group's payload, `bytes` long, zeros after it allowed. `out`: [views, C, H, W], features, or with `coefficients`

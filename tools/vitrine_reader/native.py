@@ -34,7 +34,8 @@ def library():
     if version != VERSION:
         raise CacheError(f"{path}: is a decoder of version {version}, this program wants {VERSION}; {remedy}")
     found.vitrine_decoder_new.restype = ctypes.c_void_p
-    found.vitrine_decoder_new.argtypes = [ctypes.c_uint32] * 3 + [ctypes.c_void_p] * 9 + [ctypes.c_size_t]
+    found.vitrine_decoder_new.argtypes = [ctypes.c_uint32] * 3 + [ctypes.c_void_p] * 8 + [
+        ctypes.c_uint16, ctypes.c_void_p, ctypes.c_size_t]
     found.vitrine_decoder_free.restype, found.vitrine_decoder_free.argtypes = None, [ctypes.c_void_p]
     found.vitrine_decode.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_uint32, ctypes.c_int,
                                      ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t]
@@ -52,7 +53,8 @@ class Decoder:
             basis.mean, basis.vectors, basis.eigenvalues, basis.rows, basis.columns, basis.scale, basis.expected,
             basis.levels)]
         message = ctypes.create_string_buffer(ROOM)
-        self.handle = found.vitrine_decoder_new(*self.shape, *map(place, arrays), message, ROOM)
+        self.handle = found.vitrine_decoder_new(*self.shape, *map(place, arrays), int(basis.confidence[0]), message,
+                                               ROOM)
         if not self.handle:
             raise ValueError(message.value.decode())
         weakref.finalize(self, found.vitrine_decoder_free, self.handle)

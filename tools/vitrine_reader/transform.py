@@ -42,7 +42,8 @@ class Basis:
             raise CacheError(f"{path}: its attributes cannot be read; copy it again")
         wanted = [("mean", "<f4", maps), ("vectors", "<f4", (channels, channels)), ("eigenvalues", "<f4", (channels,)),
                   ("rows", "<f4", (height, height)), ("columns", "<f4", (width, width)), ("scale", "<i2", maps),
-                  ("expected", "<u2", (512,)), ("levels", "|u1", (KINDS, PLANES))]
+                  ("expected", "<u2", (512,)), ("levels", "|u1", (KINDS, PLANES)),
+                  ("confidence", "<u2", (1,))]
         if "offsets" in file.datasets:
             raise CacheError(f"{path}: belongs to the transform form of another version of vitrine; read it with that, or "
                              "extract the track again")
@@ -59,7 +60,7 @@ class Basis:
             sha.update(getattr(self, field).tobytes())
         floats = [self.mean, self.vectors, self.eigenvalues, *((self.rows, self.columns) if spatial else ())]
         if not all(np.isfinite(numbers).all() for numbers in floats) or (self.expected == 0).any() or \
-                (self.levels >= LEVELS).any():
+                (self.levels >= LEVELS).any() or self.confidence[0] == 0:
             raise CacheError(f"{path}: the basis holds numbers that no basis has; the file is damaged, copy it again")
         if sha.hexdigest() != attributes.get("hash"):
             raise CacheError(f"{path}: is not the basis that its hash names; copy it again")
@@ -362,13 +363,13 @@ def _biases(basis, step_sixteenths):
     for channel in range(basis.channels):
         sums[channel] = past
         past = past + learnt[channel] - (past >> 3)
-    sums += 16 * 64
+    sums += 16 * int(basis.confidence[0])
     sums[:, basis.even:] += 4 * around[:, basis.even:]
     return _log8(expected) - (_log8(sums) - 32) - 127 * 8
 
 
 def _classes_of(sums, bias):
-    bits = (sums + 64).astype(np.float32).view(np.int32)
+    bits = sums.astype(np.float32).view(np.int32)
     return np.clip(((bits >> 20) + bias[:, None]) >> 2, 0, CLASSES - 1).astype(np.uint8)
 
 
@@ -388,7 +389,7 @@ def decode_items(basis, payload, views):
     def take(channel, slots, sums):
         if slots.start == slots.stop:
             return
-        classes = _classes_of(sums, biases[channel, slots])
+        classes = _classes_of(sums + np.int32(basis.confidence[0]), biases[channel, slots])
         own_seen, values = streams.take(classes.reshape(-1))
         seen[slots] = own_seen.reshape(classes.shape)
         items[channel, slots] = values.reshape(classes.shape)

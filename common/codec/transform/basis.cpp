@@ -13,7 +13,8 @@ namespace vitrine {
 namespace {
 
 constexpr std::size_t kKeptBytes = std::size_t{256} << 20;
-constexpr double kDeadZone = 0.66;  // of the encoder, about: what `expected` supposes
+constexpr std::uint16_t kConfidences[] = {512, 4096};  // tried beside FeatureBasis's own
+constexpr double kDeadZone = 0.66;                     // of the encoder, about: what `expected` supposes
 
 bool finite(const std::vector<float>& numbers) {
   return std::ranges::all_of(numbers, [](float x) { return std::isfinite(x); });
@@ -48,7 +49,7 @@ void FeatureBasis::check(const std::string& where) const {
     fail(where, ": the basis' arrays do not have the sizes of ", c, " x ", h, " x ", w,
          " features; the file is damaged, copy it again");
   if (!finite(mean) || !finite(vectors) || !finite(eigenvalues) || !finite(rows) || !finite(columns) ||
-      std::ranges::find(expected, 0) != expected.end() ||
+      std::ranges::find(expected, 0) != expected.end() || confidence == 0 ||
       std::ranges::any_of(levels, [](std::uint8_t level) { return level >= transform::kLevels; }))
     fail(where, ": the basis holds numbers that no basis has; the file is damaged, copy it again");
 }
@@ -194,7 +195,20 @@ FeatureBasis Calibrator::finish(double max_error, std::uint32_t group, const Tra
       transform::to_coefficients(basis, kept_, kept, coefficients);
     }
   }
-  if (!steps.positions) return flat;
+  // Where little can be told from the surroundings, they had better say less.
+  const auto sure = [&](FeatureBasis made, std::size_t bytes) {
+    for (const std::uint16_t confidence : kConfidences) {
+      FeatureBasis other = made;
+      other.confidence = confidence;
+      std::size_t other_bytes = 0;
+      other = fitted(std::move(other), &other_bytes);
+      if (other_bytes >= bytes) break;
+      bytes = other_bytes;
+      made = std::move(other);
+    }
+    return made;
+  };
+  if (!steps.positions) return sure(std::move(flat), flat_bytes);
   // Rows and columns of the maps of all channels, each a Karhunen-Loève basis of its own.
   std::vector<double> of_rows(std::size_t{height_} * height_), of_columns(std::size_t{width_} * width_);
   std::vector<float> map(positions);
@@ -208,7 +222,7 @@ FeatureBasis Calibrator::finish(double max_error, std::uint32_t group, const Tra
   basis.rows.assign(rows.vectors.begin(), rows.vectors.end());
   basis.columns.assign(columns.vectors.begin(), columns.vectors.end());
   basis = fitted(with_scale(std::move(basis)), &spatial_bytes);
-  return spatial_bytes < flat_bytes ? basis : flat;
+  return spatial_bytes < flat_bytes ? sure(std::move(basis), spatial_bytes) : sure(std::move(flat), flat_bytes);
 }
 
 }  // namespace vitrine

@@ -30,14 +30,17 @@ struct FeatureBasis {
   std::vector<std::uint16_t> expected;
   /// [40, 15]: usual probability of a one (entropy.h) in each plane of each kind of items (trellis.h)
   std::vector<std::uint8_t> levels;
+  /// evidence that it takes to leave a coefficient's usual size for what its surroundings say, in 1/256 of a step; not
+  /// 0
+  std::uint16_t confidence = 64;
 
   std::uint32_t positions() const { return height * width; }
   std::size_t values() const { return std::size_t{channels} * positions(); }
   bool spatial() const { return !rows.empty(); }
   /// The root mean square of each coefficient: [C, H, W].
   std::vector<float> deviation() const;
-  /// SHA-256 of channels, height, width (uint32), views (uint64) and the eight arrays above in their order,
-  /// little-endian.
+  /// SHA-256 of channels, height, width (uint32), views (uint64), the eight arrays above in their order and the
+  /// confidence, little-endian.
   std::string hash() const;
   /// Throws Error, beginning with `where`, unless sizes fit together and floats are finite.
   void check(const std::string& where) const;
@@ -63,8 +66,9 @@ class Calibrator {
   /// `values`: [views, C, H, W], finite. Keeps the first views as they are, at most 256 MiB of them, for finish().
   void add(std::span<const float> values, std::uint32_t views);
   std::uint64_t views() const { return views_; }
-  /// Takes the form, with or without a transform over channels and one over positions, that codes the kept views
-  /// smallest at `max_error` in groups of `group` views. Throws Error when there was no view, or features never vary.
+  /// Takes the form, with or without a transform over channels and one over positions, and the confidence that code the
+  /// kept views smallest at `max_error` in groups of `group` views. Throws Error when there was no view, or features
+  /// never vary.
   FeatureBasis finish(double max_error, std::uint32_t group, const TransformSteps& steps = {}) const;
 
  private:

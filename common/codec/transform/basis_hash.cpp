@@ -28,6 +28,7 @@ std::string FeatureBasis::hash() const {
   hash_array(sha, scale);
   hash_array(sha, expected);
   hash_array(sha, levels);
+  sha.update(std::as_bytes(std::span(&confidence, 1)));
   return sha.hex();
 }
 

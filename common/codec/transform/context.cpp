@@ -8,9 +8,8 @@
 namespace vitrine::transform {
 namespace {
 
-constexpr std::uint32_t kOne = 256;        // what a step counts in past_; half steps are seen
-constexpr std::uint32_t kConfidence = 64;  // c: how much evidence it takes to leave the expectation
-constexpr std::uint32_t kNear = 1;         // weight of a neighbour in the own channel
+constexpr std::uint32_t kOne = 256;  // what a step counts in past_; half steps are seen
+constexpr std::uint32_t kNear = 1;   // weight of a neighbour in the own channel
 constexpr std::uint32_t kMostExpected = 10 * 1024;
 constexpr int kLastLevel = static_cast<int>(FeatureBasis::kLevels) - 1;
 static_assert(16 * kNear * kOne % 1024 == 0);  // what a neighbour's expectation, in 1/1024, counts as evidence
@@ -42,19 +41,19 @@ inline std::uint8_t sum_of(std::uint8_t a, std::uint8_t b, std::uint8_t c, std::
 
 // Slots [first, last), nothing known of the channel: classes by what is past.
 VITRINE_CLONES void classify_alone(std::size_t first, std::size_t last, std::size_t views, const std::uint16_t* past,
-                                   const std::int32_t* bias, std::uint8_t* classes) {
+                                   const std::int32_t* bias, std::int32_t confidence, std::uint8_t* classes) {
   for (std::size_t s = first; s < last; ++s) {
     const std::uint16_t* own = past + s * views;
     std::uint8_t* __restrict out = classes + s * views;
     const std::int32_t offset = bias[s];
-    for (std::size_t i = 0; i < views; ++i)
-      out[i] = class_of_sum(own[i] + static_cast<std::int32_t>(kConfidence), offset);
+    for (std::size_t i = 0; i < views; ++i) out[i] = class_of_sum(own[i] + confidence, offset);
   }
 }
 // The same with the neighbours' magnitudes.
 VITRINE_CLONES void classify_near(std::size_t first, std::size_t last, std::size_t views,
                                   const std::array<std::uint32_t, 4>* near, const std::uint8_t* seen,
-                                  const std::uint16_t* past, const std::int32_t* bias, std::uint8_t* classes) {
+                                  const std::uint16_t* past, const std::int32_t* bias, std::int32_t confidence,
+                                  std::uint8_t* classes) {
   for (std::size_t s = first; s < last; ++s) {
     const std::uint8_t *a = seen + near[s][0] * views, *b = seen + near[s][1] * views, *c = seen + near[s][2] * views,
                        *d = seen + near[s][3] * views;
@@ -62,9 +61,8 @@ VITRINE_CLONES void classify_near(std::size_t first, std::size_t last, std::size
     std::uint8_t* __restrict out = classes + s * views;
     const std::int32_t offset = bias[s];
     for (std::size_t i = 0; i < views; ++i)
-      out[i] = class_of_sum(own[i] + static_cast<std::int32_t>(kConfidence) +
-                                static_cast<std::int32_t>(kNear * kOne / 2) * sum_of(a[i], b[i], c[i], d[i]),
-                            offset);
+      out[i] = class_of_sum(
+          own[i] + confidence + static_cast<std::int32_t>(kNear * kOne / 2) * sum_of(a[i], b[i], c[i], d[i]), offset);
   }
 }
 // past += 32 (4 own + a + b + c + d) − past / 8.
@@ -84,13 +82,13 @@ VITRINE_CLONES void learn_rows(std::size_t slots, std::size_t views, const std::
 // What is expected around each slot, and the classes' offsets, which hold those of the own expectations before; the
 // evidence for slots from `even` on includes their neighbours' expectations.
 VITRINE_CLONES void expect_around(std::size_t slots, std::size_t even, const std::array<std::uint32_t, 4>* near,
-                                  const std::uint32_t* expected, const std::uint32_t* past,
+                                  const std::uint32_t* expected, const std::uint32_t* past, std::uint32_t confidence,
                                   std::uint32_t* __restrict around, std::int32_t* __restrict bias) {
   for (std::size_t s = 0; s < slots; ++s)
     around[s] = expected[near[s][0]] + expected[near[s][1]] + expected[near[s][2]] + expected[near[s][3]];
-  for (std::size_t s = 0; s < even; ++s) bias[s] -= log8(past[s] + 16 * kConfidence);
+  for (std::size_t s = 0; s < even; ++s) bias[s] -= log8(past[s] + 16 * confidence);
   for (std::size_t s = even; s < slots; ++s)
-    bias[s] -= log8(past[s] + 16 * kConfidence + 16 * kNear * kOne / 1024 * around[s]);
+    bias[s] -= log8(past[s] + 16 * confidence + 16 * kNear * kOne / 1024 * around[s]);
 }
 VITRINE_CLONES void learn_expected(std::size_t slots, const std::uint32_t* expected, const std::uint32_t* around,
                                    std::uint32_t* __restrict past) {
@@ -144,16 +142,17 @@ void Contexts::expect(std::uint32_t channel) {
     bias_[s] = level.bias;
   }
   expect_around(slots_->count, slots_->even, slots_->neighbours.data(), expected_.data(), past_expected_.data(),
-                around_.data(), bias_.data());
+                basis_->confidence, around_.data(), bias_.data());
 }
 
 void Contexts::classify(std::uint32_t channel, std::uint32_t first, std::uint32_t last, const std::uint8_t* seen,
                         std::uint8_t* classes) {
   if (first == 0) expect(channel);
   if (first < slots_->even)
-    classify_alone(first, last, views_, past_.data(), bias_.data(), classes);
+    classify_alone(first, last, views_, past_.data(), bias_.data(), basis_->confidence, classes);
   else
-    classify_near(first, last, views_, slots_->neighbours.data(), seen, past_.data(), bias_.data(), classes);
+    classify_near(first, last, views_, slots_->neighbours.data(), seen, past_.data(), bias_.data(), basis_->confidence,
+                  classes);
 }
 
 void Contexts::learn(const std::uint8_t* seen) {

@@ -11,7 +11,7 @@ namespace {
 
 // Squared steps that a bit is worth, and a bit of items that are quantised each for itself.
 constexpr double kLambda = 0.065, kPlainLambda = 0.115;
-constexpr double kSketchZero = 0.55;     // of a sketch: what becomes 0 even where a 1 costs a bit more
+constexpr double kSketchZero = 0.45;     // of a sketch: what becomes 0 even where a 1 costs a bit more
 constexpr std::size_t kPathSteps = 512;  // paths are settled after so many steps, or a few more
 
 // Probability of a one at a level.
@@ -115,22 +115,20 @@ void Quantiser::quantise(float step, Quantised& out) {
   out.minus.resize(trellis_.size());
   contexts_.begin(*basis_, *slots_, views_, sixteenths(step));
   seen_.assign(contexts_.seen_bytes(), 0);
-  if (!steps_.contexts) none_.assign(contexts_.seen_bytes(), 0);
   errors_.fill(0);
   const TrellisCosts costs = costs_of(*basis_, lambda_of(steps_));
   const SketchZeros zeros = sketch_zeros(costs);
   TrellisStates states;
   std::size_t settled = 0;  // steps
   for (const Half& half : halves_) {
-    contexts_.classify(half.channel, half.first_slot, half.last_slot, seen(),
-                       out.classes.data() + half.begin - std::size_t{half.first_slot} * views_);
+    classify(half, out);
     if (steps_.trellis)
       blocks().sketch(items_.data() + half.begin, out.classes.data() + half.begin, half.end - half.begin, 1 / step,
                       zeros.by_class, seen_.data() + std::size_t{half.first_slot} * views_);
     else
       plain(half, costs, out);
     if (!half.ends_channel) continue;
-    if (steps_.contexts) contexts_.learn(seen_.data());
+    contexts_.learn(seen_.data());
     const std::size_t known = half.first_word + (half.end - half.begin + 63) / 64;
     if (!steps_.trellis || (known - settled < kPathSteps && known < trellis_.size())) continue;
     walk(items_, out.classes, std::span(trellis_).subspan(settled, known - settled), step, costs, 0, kTrellisGroups,
@@ -143,6 +141,18 @@ void Quantiser::quantise(float step, Quantised& out) {
     error *= static_cast<double>(step) * static_cast<double>(step);
     out.error += error;
   }
+}
+
+void Quantiser::classify(const Half& half, Quantised& out) {
+  std::uint8_t* classes = out.classes.data() + half.begin;
+  if (steps_.contexts) {
+    contexts_.classify(half.channel, half.first_slot, half.last_slot, seen_.data(),
+                       classes - std::size_t{half.first_slot} * views_);
+    return;
+  }
+  const std::int16_t* scale = basis_->scale.data() + std::size_t{half.channel} * slots_->count;
+  for (std::uint32_t slot = half.first_slot; slot < half.last_slot; ++slot, classes += views_)
+    std::fill_n(classes, views_, usual_class(*basis_, scale[slots_->position[slot]], sixteenths(out.step)));
 }
 
 void Quantiser::again(std::size_t group, double dearer, Quantised& out) {
@@ -188,10 +198,10 @@ std::array<std::uint64_t, kKinds> Quantiser::finish(Quantised& out) {
   std::ranges::fill(seen_, std::uint8_t{0});
   for (const Half& half : halves_) {
     const std::size_t count = half.end - half.begin, before = std::size_t{half.first_slot} * views_;
-    contexts_.classify(half.channel, half.first_slot, half.last_slot, seen(), out.classes.data() + half.begin - before);
+    classify(half, out);
     blocks().see(out.magnitude.data() + half.begin, out.second.data() + half.first_word, count, seen_.data() + before);
     blocks().count(out.classes.data() + half.begin, out.second.data() + half.first_word, count, counts.data());
-    if (half.ends_channel && steps_.contexts) contexts_.learn(seen_.data());
+    if (half.ends_channel) contexts_.learn(seen_.data());
   }
   return counts;
 }

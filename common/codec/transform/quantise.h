@@ -52,7 +52,7 @@ class Quantiser {
 
  private:
   void plain(const Half& half, const TrellisCosts& costs, Quantised& out);
-  const std::uint8_t* seen() const { return steps_.contexts ? seen_.data() : none_.data(); }
+  void classify(const Half& half, Quantised& out);  // once its neighbours and all channels before are seen
 
   const FeatureBasis* basis_ = nullptr;
   const Slots* slots_ = nullptr;
@@ -64,7 +64,7 @@ class Quantiser {
   std::vector<TrellisChoices> choices_;
   std::array<double, kTrellisGroups> errors_{};
   Contexts contexts_;
-  std::vector<std::uint8_t> seen_, none_;
+  std::vector<std::uint8_t> seen_;
 };
 
 /// About the error at a step, from some of the items, their classes told by their usual size alone.
