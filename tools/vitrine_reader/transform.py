@@ -24,9 +24,11 @@ ONES = (64, 81, 101, 128, 161, 203, 255, 321, 404, 508, 639, 803, 1008, 1265, 15
         52429, 54685, 56619, 58254, 59621, 60752, 61681, 62439, 63053, 63550, 63950, 64271, 64528, 64733, 64897,
         65028, 65132, 65215, 65281, 65333, 65375, 65408, 65435, 65455, 65472)
 # By state and parity of the magnitude; the states whose lowest bit is set have the second quantiser.
-NEXT_STATE = np.array([(0, 2), (5, 7), (1, 3), (6, 4), (2, 0), (4, 6), (3, 1), (7, 5)], np.uint8)
-KIND = np.arange(CLASSES) + np.array([[0], [1]]) * np.where(
-    (np.arange(CLASSES) >= FIRST_SPLIT) & (np.arange(CLASSES) < FIRST_SPLIT + SPLIT), CLASSES - FIRST_SPLIT, 0)
+NEXT_STATE = np.array([(0, 2), (5, 7), (1, 3), (6, 4), (2, 0), (4, 6), (3, 1), (7, 5)], np.uint8).reshape(-1)
+# Of an item's class, and 32 more for the second quantiser's.
+KIND_OF = np.concatenate([np.arange(CLASSES), np.arange(FIRST_SPLIT), CLASSES + np.arange(SPLIT),
+                          np.arange(FIRST_SPLIT + SPLIT, CLASSES)])
+COUNTING = np.arange(64)
 BITS_OF_NIBBLE = np.array([[n >> bit & 1 for bit in range(4)] for n in range(16)], np.uint8)
 
 
@@ -284,11 +286,17 @@ class _Streams:
     def take(self, classes):
         """Of a half channel's items, by their classes: what contexts see of them (uint8) and values (float32)."""
         magnitude, second = np.empty(len(classes), np.int32), np.empty(len(classes), np.uint8)
+        coarse = classes.max(initial=0) >= 24
         for begin in range(0, len(classes), 64):
-            own, states = classes[begin:begin + 64], self.states[:len(classes) - begin]
-            second[begin:begin + 64] = states & 1
-            magnitude[begin:begin + 64] = k = self._step(own, KIND[states & 1, own])
-            self.states[:len(own)] = NEXT_STATE[states, k & 1]
+            own = classes[begin:begin + 64]
+            states = self.states[:len(own)]
+            odd_state = second[begin:begin + 64] = states & 1
+            k = self.magnitudes[self._places(KIND_OF[own + 32 * odd_state])]
+            if coarse or k.max() == PLANES:
+                k = k.astype(np.int32)
+                self._extend(own, k)
+            magnitude[begin:begin + 64] = k
+            states[:] = NEXT_STATE[2 * states + (k & 1)]
         nonzero = np.flatnonzero(magnitude)
         negative = self.signs[self.sign_at:self.sign_at + len(nonzero)]
         if len(negative) < len(nonzero):
@@ -301,19 +309,17 @@ class _Streams:
         seen[nonzero] = 2 * np.minimum(k, SEEN) - second
         return seen, values
 
-    def _step(self, classes, kinds):
-        """Magnitudes of an item each of the first trellises."""
-        order = np.argsort(kinds, kind="stable")
+    def _places(self, kinds):
+        """Of an item each of the first trellises, where in `magnitudes` its own is."""
+        order = kinds.argsort(kind="stable")
         counts = np.bincount(kinds, minlength=KINDS)
-        if (self.next_of_kind + counts > self.ends).any():
-            raise ValueError("its streams do not end with the group")
-        first = np.cumsum(counts) - counts
-        magnitude = np.empty(len(kinds), np.int32)
-        magnitude[order] = self.magnitudes[np.arange(len(kinds)) + np.repeat(self.next_of_kind - first, counts)]
+        sorted_kinds = kinds[order]
+        places = np.empty(len(kinds), np.int64)
+        places[order] = (self.next_of_kind - counts.cumsum() + counts)[sorted_kinds] + COUNTING[:len(kinds)]
         self.next_of_kind += counts
-        if counts[24:CLASSES].any() or (magnitude == PLANES).any():
-            self._extend(classes, magnitude)
-        return magnitude
+        if (self.next_of_kind > self.ends).any():
+            raise ValueError("its streams do not end with the group")
+        return places
 
     def _extend(self, classes, magnitude):
         """Escapes and low bits, of those items that have them."""

@@ -182,6 +182,10 @@ std::vector<std::uint8_t> pack_group(const FeatureBasis& basis, Quantiser& quant
 std::vector<std::uint8_t> encode_items(const FeatureBasis& basis, const Slots& slots, std::span<const float> items,
                                        double energy, std::uint32_t views, double max_error,
                                        const TransformSteps& steps, Tallies* tallies) {
+  constexpr std::size_t kMostItems = std::size_t{1} << 31;
+  if (items.size() > kMostItems)
+    fail("a group of ", views, " views has ", items.size(), " values; the form transform takes at most ", kMostItems,
+         ", choose a smaller plan.group");
   static thread_local Quantiser quantiser;
   quantiser.begin(basis, slots, items, views, steps);
   Quantised& group = quantise_to(max_error, basis, slots, items, energy, views, steps, quantiser);
