@@ -13,6 +13,8 @@ namespace vitrine {
 namespace {
 
 constexpr std::size_t kKeptBytes = std::size_t{256} << 20;
+constexpr double kWorthIt =
+    0.995;  // a transform over positions takes readers' time: what it leaves of the bytes at most
 constexpr std::uint16_t kConfidences[] = {512, 4096};  // tried beside FeatureBasis's own
 constexpr double kDeadZone = 0.66;                     // of the encoder, about: what `expected` supposes
 
@@ -222,7 +224,9 @@ FeatureBasis Calibrator::finish(double max_error, std::uint32_t group, const Tra
   basis.rows.assign(rows.vectors.begin(), rows.vectors.end());
   basis.columns.assign(columns.vectors.begin(), columns.vectors.end());
   basis = fitted(with_scale(std::move(basis)), &spatial_bytes);
-  return spatial_bytes < flat_bytes ? sure(std::move(basis), spatial_bytes) : sure(std::move(flat), flat_bytes);
+  if (static_cast<double>(spatial_bytes) < kWorthIt * static_cast<double>(flat_bytes))
+    return sure(std::move(basis), spatial_bytes);
+  return sure(std::move(flat), flat_bytes);
 }
 
 }  // namespace vitrine
