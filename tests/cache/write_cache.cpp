@@ -1,6 +1,7 @@
 // write_cache DIR: a sample cache in DIR/cache, and what our reader makes of each track in DIR/TRACK.f32, as raw floats
 // of [passes, groups, group, shape...], with the plain recipes in DIR/recipes.bin. Two tracks have the form transform:
-// teacher "smooth" (a transform over positions pays) and "fine" (every branch of the payload: large classes, escapes).
+// teacher "smooth" (a transform over positions pays) and "fine" (every branch of the payload: large classes, escapes,
+// halves of several trellis steps).
 #include <cmath>
 #include <cstdio>
 #include <fstream>
@@ -67,7 +68,7 @@ int main(int argc, char** argv) {
           testing::write_sample_shard(directory / "cache", plan, track, pass, shard);
     }
     write_transform(directory / "cache", plan, "smooth", {12, 5, 6}, 0.01, 0.3, 0);
-    write_transform(directory / "cache", plan, "fine", {7, 3, 4}, 1e-7, 1, 300);
+    write_transform(directory / "cache", plan, "fine", {7, 7, 10}, 1e-7, 1, 300);
     const Cache cache(directory / "cache");
     std::ofstream recipes(directory / "recipes.bin", std::ios::binary);
     for (std::uint32_t pass = 0; pass < 2; ++pass)

@@ -302,7 +302,7 @@ TEST_CASE("both bodies of items and bit planes write the same streams and read t
 
 namespace {
 
-// Items of some steps, the last of them not of all trellises, with classes and what magnitudes cost.
+// Items of some steps, the last and some before not of all trellises, with classes and what magnitudes cost.
 struct ToSearch {
   std::vector<float> items;
   std::vector<std::uint8_t> classes;
@@ -313,7 +313,8 @@ struct ToSearch {
     for (float& y : items) y = std::normal_distribution<float>(0, generator() % 50 == 0 ? 1e6f : 2)(generator);
     for (std::uint8_t& c : classes) c = static_cast<std::uint8_t>(generator() % transform::kClasses);
     for (std::size_t t = 0; t < count; ++t)
-      steps.push_back({static_cast<std::uint32_t>(64 * t), t + 1 == count ? last : ~std::uint64_t{0}});
+      steps.push_back(
+          {static_cast<std::uint32_t>(64 * t), t + 1 == count || t % 7 == 5 ? last >> t % 7 * 5 : ~std::uint64_t{0}});
     for (std::size_t c = 0; c < transform::kClasses; ++c) {
       const auto at = static_cast<float>(c);
       costs.first[c] = 0.12f - 0.003f * at;
@@ -352,7 +353,7 @@ double steps_of(int k, bool second) {
 }  // namespace
 
 TEST_CASE("both bodies of the quantiser make the same numbers, and say what their error is") {
-  for (const std::size_t count : {1u, 2u, 40u}) {
+  for (const std::size_t count : {1u, 2u, 40u, 80u}) {
     const ToSearch given(count, count == 1 ? 0x123456789ABCDEF1 : 0xFFFFFFF, static_cast<std::uint32_t>(count));
     const float inverse = 1 / 0.7f;
     const Settled wide(given, inverse, false), portable(given, inverse, true);
@@ -371,7 +372,7 @@ TEST_CASE("both bodies of the quantiser make the same numbers, and say what thei
         const bool second = (states.second() >> i & 1) != 0;
         CHECK(((wide.second[t] >> i & 1) != 0) == second);
         if (k != 0) CHECK(((wide.minus[t] >> i & 1) != 0) == (given.items[64 * t + i] < 0));
-        const double x = std::min(std::fabs(static_cast<double>(given.items[64 * t + i])) * inverse, 65532.0);
+        const double x = std::fabs(static_cast<double>(given.items[64 * t + i])) * inverse;
         errors[i / 16] += std::pow(x - steps_of(k, second), 2);
         odd |= std::uint64_t{k & 1u} << i;
       }
@@ -380,11 +381,16 @@ TEST_CASE("both bodies of the quantiser make the same numbers, and say what thei
     CHECK(states.bit == wide.end.bit);
     for (std::size_t group = 0; group < transform::kTrellisGroups; ++group)
       CHECK(wide.errors[group] == doctest::Approx(errors[group]).epsilon(1e-4));
-    // A group by itself is as with the others.
+    // A group by itself is as with the others, and leaves them alone.
     const Settled alone(given, inverse, false, 2, 3);
     CHECK(alone.errors[2] == wide.errors[2]);
     for (std::size_t i = 0; i < alone.magnitude.size(); ++i)
-      if (i % 64 / 16 == 2) CHECK(alone.magnitude[i] == wide.magnitude[i]);
+      CHECK(alone.magnitude[i] == (i % 64 / 16 == 2 ? wide.magnitude[i] : 0));
+    for (std::size_t t = 0; t < count; ++t) {
+      constexpr std::uint64_t kOwn = 0xFFFF00000000;
+      CHECK(alone.second[t] == (wide.second[t] & kOwn));
+      CHECK(alone.minus[t] == (wide.minus[t] & kOwn));
+    }
 
     std::vector<std::uint8_t> seen[2];
     double error[2];
@@ -407,6 +413,7 @@ TEST_CASE("no other path through a trellis costs less than the one that is found
   constexpr int kMost = 5;
   ToSearch given(kSteps, ~std::uint64_t{0}, 8);
   for (float& y : given.items) y = std::fmod(y, 3.0f);
+  for (transform::TrellisStep& step : given.steps) step.there = ~std::uint64_t{0};
   const Settled found(given, 1, false);
   // Steps that a path costs, beside those of zeros of the first quantiser.
   const auto cost = [&given](std::size_t trellis, const std::array<int, kSteps>& path) {
@@ -459,7 +466,7 @@ TEST_CASE("the bound holds in every group, for any shape and bound, and steps ar
     basis->check("basis");
     for (const double bound : {0.3, 0.01, 0.0001}) {
       const TransformCodec codec(basis, bound);
-      for (const std::uint32_t views : {1u, 32u, 40u}) {
+      for (const std::uint32_t views : {1u, 32u, 40u, 64u, 128u}) {
         const std::vector<float> raw = features(views, shape.c, shape.h, shape.w, 10 + views);
         const std::vector<float> back = decoded(codec, codec.encode(raw, views), views);
         const double error = relative_error(*basis, raw, back);
@@ -503,6 +510,14 @@ TEST_CASE("coefficients and features tell the same, and equal input gives equal 
   CHECK(codec.encode_coefficients(coefficients, 32) == arrays[0].bytes);
 }
 
+TEST_CASE("a bound that no step can keep is refused, not missed") {
+  const auto basis = calibrated(24, 6, 6);
+  const std::vector<float> raw = features(32, 24, 6, 6, 3);
+  CHECK_THROWS_AS(TransformCodec(basis, 1e-13).encode(raw, 32), Error);
+  const TransformCodec exact(basis, 1e-7);  // some magnitudes come near to the largest that there are
+  CHECK(relative_error(*basis, raw, decoded(exact, exact.encode(raw, 32), 32)) < 1.01e-7);
+}
+
 TEST_CASE("extremes: nothing but the mean, one giant view, what calibration never saw") {
   const auto basis = calibrated(24, 6, 6);
   const TransformCodec codec(basis, 0.01);
@@ -521,21 +536,27 @@ TEST_CASE("extremes: nothing but the mean, one giant view, what calibration neve
 
 TEST_CASE("a damaged payload is an error or other numbers, never a crash") {
   const auto basis = calibrated(6, 3, 3);
-  const TransformCodec codec(basis, 0.01);
-  const std::vector<Array> arrays = codec.encode(features(8, 6, 3, 3, 3), 8);
-  std::vector<float> out(basis->values() * 8);
-  std::size_t refused = 0;
-  const std::size_t bits = arrays[0].bytes.size() * 8;
-  for (std::size_t bit = 0; bit < bits; ++bit) {
-    std::vector<std::byte> bytes = arrays[0].bytes;
-    bytes[bit / 8] ^= std::byte{static_cast<unsigned char>(1u << bit % 8)};
-    try {
-      codec.decode_coefficients(bytes, 8, out);
-    } catch (const Error&) {
-      ++refused;
+  // The second has low bits, escapes, and halves of more than two steps.
+  for (const auto& [bound, views] : {std::pair{0.01, 8u}, {1e-7, 40u}}) {
+    const TransformCodec codec(basis, bound);
+    std::vector<float> raw = features(views, 6, 3, 3, 3);
+    raw[5] *= 300;
+    const std::vector<Array> arrays = codec.encode(raw, views);
+    std::vector<float> out(basis->values() * views);
+    std::size_t refused = 0;
+    const std::size_t bits = arrays[0].bytes.size() * 8;
+    for (std::size_t bit = 0; bit < bits; ++bit) {
+      std::vector<std::byte> bytes = arrays[0].bytes;
+      bytes[bit / 8] ^= std::byte{static_cast<unsigned char>(1u << bit % 8)};
+      try {
+        codec.decode_coefficients(bytes, views, out);
+      } catch (const Error&) {
+        ++refused;
+      }
     }
+    CHECK(refused > bits / 4);
+    CHECK(refused < bits);
+    for (std::size_t size = 0; size < arrays[0].bytes.size(); ++size)
+      CHECK_THROWS_AS(codec.decode_coefficients(std::span(arrays[0].bytes).first(size), views, out), Error);
   }
-  CHECK(refused > bits / 2);
-  for (std::size_t size = 0; size < arrays[0].bytes.size(); ++size)
-    CHECK_THROWS_AS(codec.decode_coefficients(std::span(arrays[0].bytes).first(size), 8, out), Error);
 }

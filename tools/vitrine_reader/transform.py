@@ -220,7 +220,7 @@ class _Source:
 
 
 class _Streams:
-    """What a payload says, but for the order that only contexts tell. `magnitudes`: of all items up to 15, kind after
+    """What a payload says, but for the order that only contexts tell. `magnitudes`: of all items, their numbers without low bits up to 15, kind after
     kind, in the order of coding within a kind."""
 
     def __init__(self, basis, payload, items):

@@ -71,7 +71,8 @@ struct MergedStreams {
 using MergeFunction = void (*)(const std::uint8_t* classes, std::size_t count, MergedStreams& streams, float unit,
                                float* items, const std::uint32_t* targets, std::uint8_t* seen);
 
-/// About what contexts will see of items: a rounding in half steps, 0 below zero[class] steps. Returns the sum of
+/// About what contexts will see of items: a rounding in half steps, 0 below zero[class] steps (zero: [kClasses], on 64
+/// bytes). Returns the sum of
 /// (|item| / step − that)². Arrays may be read and written up to the next multiple of 64.
 using SketchFunction = double (*)(const float* items, const std::uint8_t* classes, std::size_t count,
                                   float inverse_step, const float* zero, std::uint8_t* seen);
@@ -85,7 +86,7 @@ struct TrellisStep {
   std::uint32_t first = 0;
   std::uint64_t there = 0;
 };
-/// What magnitudes cost by class, in units of a quarter of a squared step, beside a zero of the first quantiser.
+/// What magnitudes cost by class, in fours of squared steps, beside a zero of the first quantiser.
 struct TrellisCosts {
   alignas(64) float first[kClasses];   ///< k > 0 of the first quantiser: this + k · each
   alignas(64) float second[kClasses];  ///< k > 0 of the second: this + k · each

@@ -4,9 +4,10 @@
 //
 // A group's coefficients are coded channel by channel, strongest first; in a channel first the positions where row +
 // column is even, then the others; at each position all views. An item's prediction is
-//   expected(item) · (Σ weight·|k| + c) / (Σ weight·expected + c)
+//   expected(item) · (Σ weight·seen + c) / (Σ weight·expected + c)
 // over earlier channels at its position (weights falling by 7/8 a channel) and around it (a quarter of that), and, for
-// odd positions, over the even neighbours in its own channel. Its class is the prediction's logarithm in half octaves.
+// odd positions, over the even neighbours in its own channel; c is the basis's confidence. Its class is the
+// prediction's logarithm in half octaves.
 #ifndef VITRINE_COMMON_CODEC_TRANSFORM_CONTEXT_H_
 #define VITRINE_COMMON_CODEC_TRANSFORM_CONTEXT_H_
 
@@ -20,10 +21,10 @@
 namespace vitrine::transform {
 
 inline constexpr int kClasses = 32;  ///< class c: predictions from 2^(c/2 − 10) to 2^((c+1)/2 − 10)
-inline constexpr int kSeen = 15;     ///< magnitudes above this look like it to later coefficients
-inline constexpr int kPlanes = 15;   ///< planes |k| > 0 … |k| > 14 of a class; what is larger is an escape
+inline constexpr int kSeen = 15;     ///< magnitudes above this look like it to later coefficients, which see half steps
+inline constexpr int kPlanes = 15;   ///< planes |k| > 0 … |k| > 14 of a kind (trellis.h); what is larger is an escape
 
-/// Low bits that a class sends as they are; its planes are those of |k| >> low_bits.
+/// Low bits that a class sends as they are; its kinds' planes are those of |k| >> low_bits.
 constexpr int low_bits(int c) {
   return c >= 24 ? c / 2 - 11 : 0;
 }

@@ -61,6 +61,10 @@ const NibbleModel& nibble_model(int level) {
   return models[static_cast<std::size_t>(level)];
 }
 
+double probability(int level) {
+  return 1 / (1 + std::exp2((kLevels / 2 - level) / 3.0));
+}
+
 int best_level(std::uint64_t ones, std::uint64_t bits) {
   // Nearest in log odds, with half a count for either side.
   const double odds = (static_cast<double>(ones) + 0.5) / (static_cast<double>(bits - ones) + 0.5);

@@ -33,6 +33,9 @@ inline std::uint32_t advanced(std::uint32_t x, std::uint32_t slot) {
   return (slot >> 16) * (x >> kScaleBits) + (slot >> 4 & kSlotMask);
 }
 
+/// Of a one, about; what is coded is kept in whole numbers.
+double probability(int level);
+
 /// The level under which `ones` of `bits` bits cost least. 0 < ones ≤ bits.
 int best_level(std::uint64_t ones, std::uint64_t bits);
 

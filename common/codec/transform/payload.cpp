@@ -20,7 +20,7 @@ namespace {
 constexpr std::uint16_t kVersion = 3;
 constexpr std::size_t kHeaderBytes = 36;
 constexpr std::size_t kSlack = 64;    // after a bit string, for reads and writes of whole words
-constexpr unsigned kOwnLevels = 128;  // beside a class's number of planes: levels follow
+constexpr unsigned kOwnLevels = 128;  // beside a kind's number of planes: levels follow
 
 struct Header {
   std::uint32_t bytes;
@@ -56,7 +56,7 @@ VITRINE_CLONES std::uint8_t any_of(const std::uint8_t* bytes, std::size_t n) {
 
 // What a plane costs at a level, in bits.
 double cost(std::uint64_t ones, std::uint64_t bits, int level) {
-  const double p = 1 / (1 + std::exp2((kLevels / 2 - level) / 3.0));
+  const double p = probability(level);
   return -static_cast<double>(ones) * std::log2(p) - static_cast<double>(bits - ones) * std::log2(1 - p);
 }
 
@@ -182,7 +182,7 @@ std::vector<std::uint8_t> pack_group(const FeatureBasis& basis, Quantiser& quant
 std::vector<std::uint8_t> encode_items(const FeatureBasis& basis, const Slots& slots, std::span<const float> items,
                                        double energy, std::uint32_t views, double max_error,
                                        const TransformSteps& steps, Tallies* tallies) {
-  constexpr std::size_t kMostItems = std::size_t{1} << 31;
+  constexpr std::size_t kMostItems = std::size_t{1} << 29;  // whose payload and low bits 32 bits can count
   if (items.size() > kMostItems)
     fail("a group of ", views, " views has ", items.size(), " values; the form transform takes at most ", kMostItems,
          ", choose a smaller plan.group");

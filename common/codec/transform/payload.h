@@ -16,8 +16,7 @@
 namespace vitrine::transform {
 
 /// `items`: [C, slots, views], finite, and the sum of their squares. The squared error is at most `max_error` of
-/// `energy` (step.h).
-/// `tallies`, where given, learns from the group.
+/// `energy` (step.h). `tallies`, where given, learns from the group.
 std::vector<std::uint8_t> encode_items(const FeatureBasis& basis, const Slots& slots, std::span<const float> items,
                                        double energy, std::uint32_t views, double max_error,
                                        const TransformSteps& steps = {}, Tallies* tallies = nullptr);

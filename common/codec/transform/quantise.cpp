@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <numeric>
 
 #include "common/codec/transform/entropy.h"
 
@@ -12,12 +13,7 @@ namespace {
 // Squared steps that a bit is worth, and a bit of items that are quantised each for itself.
 constexpr double kLambda = 0.065, kPlainLambda = 0.115;
 constexpr double kSketchZero = 0.45;     // of a sketch: what becomes 0 even where a 1 costs a bit more
-constexpr std::size_t kPathSteps = 512;  // paths are settled after so many steps, or a few more
-
-// Probability of a one at a level.
-double probability(std::uint8_t level) {
-  return 1 / (1 + std::exp2((kLevels / 2 - level) / 3.0));
-}
+constexpr std::size_t kPathSteps = 512;  // paths are settled after so many steps
 
 // Bits of a kind's magnitudes, by the basis's levels: of 0, of 1, and of one more.
 struct Bits3 {
@@ -130,17 +126,15 @@ void Quantiser::quantise(float step, Quantised& out) {
     if (!half.ends_channel) continue;
     contexts_.learn(seen_.data());
     const std::size_t known = half.first_word + (half.end - half.begin + 63) / 64;
-    if (!steps_.trellis || (known - settled < kPathSteps && known < trellis_.size())) continue;
-    walk(items_, out.classes, std::span(trellis_).subspan(settled, known - settled), step, costs, 0, kTrellisGroups,
-         states, choices_, out.magnitude.data(), out.second.data() + settled, out.minus.data() + settled,
-         errors_.data());
-    settled = known;
+    while (steps_.trellis && settled < known && (known - settled >= kPathSteps || known == trellis_.size())) {
+      const std::size_t count = std::min(kPathSteps, known - settled);
+      walk(items_, out.classes, std::span(trellis_).subspan(settled, count), step, costs, 0, kTrellisGroups, states,
+           choices_, out.magnitude.data(), out.second.data() + settled, out.minus.data() + settled, errors_.data());
+      settled += count;
+    }
   }
-  out.error = 0;
-  for (double& error : errors_) {
-    error *= static_cast<double>(step) * static_cast<double>(step);
-    out.error += error;
-  }
+  for (double& error : errors_) error *= static_cast<double>(step) * static_cast<double>(step);
+  out.error = std::accumulate(errors_.begin(), errors_.end(), 0.0);
 }
 
 void Quantiser::classify(const Half& half, Quantised& out) {
@@ -165,8 +159,8 @@ void Quantiser::again(std::size_t group, double dearer, Quantised& out) {
          choices_, out.magnitude.data(), out.second.data() + settled, out.minus.data() + settled, errors);
   }
   const double error = errors[group] * static_cast<double>(out.step) * static_cast<double>(out.step);
-  out.error += error - errors_[group];
   errors_[group] = error;
+  out.error = std::accumulate(errors_.begin(), errors_.end(), 0.0);
 }
 
 // The nearest levels of the first quantiser and 0, each item for itself.
@@ -174,7 +168,7 @@ void Quantiser::plain(const Half& half, const TrellisCosts& costs, Quantised& ou
   for (std::size_t i = half.begin; i < half.end; ++i) {
     const std::size_t c = out.classes[i], word = half.first_word + (i - half.begin) / 64;
     const std::uint64_t bit = std::uint64_t{1} << (i - half.begin) % 64;
-    const float x = std::min(std::fabs(items_[i]) / out.step, 65534.0f);
+    const float whole = std::fabs(items_[i]) / out.step, x = std::min(whole, 65534.0f);
     float least = x * x;
     std::uint16_t k = 0;
     for (const float level : {std::max(std::floor(x), 1.0f), std::floor(x) + 1}) {
@@ -188,7 +182,7 @@ void Quantiser::plain(const Half& half, const TrellisCosts& costs, Quantised& ou
     if (bit == 1) out.second[word] = out.minus[word] = 0;
     if (items_[i] < 0) out.minus[word] |= bit;
     seen_[i - half.begin + std::size_t{half.first_slot} * views_] = seen_of(k, false);
-    errors_[0] += std::pow(static_cast<double>(x - static_cast<float>(k)), 2);
+    errors_[0] += std::pow(static_cast<double>(whole - static_cast<float>(k)), 2);
   }
 }
 

@@ -41,7 +41,7 @@ class Quantiser {
   /// All of it at a step. Classes are those of a sketch, about right, until finish().
   void quantise(float step, Quantised& out);
   /// The same once more for one of kTrellisGroups groups of trellises, with bits `dearer` times as dear as usual: of
-  /// one step many errors can be had. Only for what quantise() gave last.
+  /// one step many errors can be had. Only for what quantise() gave last, with trellises.
   void again(std::size_t group, double dearer, Quantised& out);
   /// Error of a group of trellises, in the items' own unit.
   double error_of(std::size_t group) const { return errors_[group]; }

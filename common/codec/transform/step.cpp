@@ -46,7 +46,7 @@ class Guess {
     double last = 0;
     for (int round = 0, move = 0; round < 8; ++round) {
       const double error = sampled_.sketched(step_of(at));
-      if (!(error > 0)) break;
+      if (!(error > 0) || !std::isfinite(error)) break;
       if (move != 0) slope_ = std::clamp(octaves(last, error) * kLadder / move, kErrorExponent / 2, 2.5);
       last = error;
       move = static_cast<int>(std::lround(std::clamp(octaves(error, target) / slope_, -4.0, 4.0) * kLadder));
@@ -62,7 +62,7 @@ class Guess {
     int j = sketched(from, kSketchShare * bound);
     for (int round = 0; round < 2; ++round) {
       const double error = sampled_.error(step_of(j));
-      if (!(error > 0)) break;
+      if (!(error > 0) || !std::isfinite(error)) break;
       if (round > 0) exponent_ = price_exponent(kTrialPrice, error, sampled_.error(step_of(j), kTrialPrice));
       j = moved(j, kSampleShare * bound / error);
     }
@@ -75,13 +75,17 @@ class Guess {
   double slope_ = kErrorExponent, exponent_ = kLeastExponent;
 };
 
-// Brings an error that is nearly right to the bound.
+// Brings an error that is nearly right to the bound, and never one that holds above it.
 void shift(double bound, double exponent, Quantiser& quantiser, Quantised& group) {
-  std::array<double, kTrellisGroups> dearer;
+  std::array<double, kTrellisGroups> dearer, held;
   dearer.fill(1);
-  for (std::size_t round = 0; round < kShifts; ++round) {
-    if (std::abs(group.error - bound) > kNear * bound) return;
-    if (group.error <= bound && group.error >= kCloseEnough * bound) return;
+  bool holds = false;
+  for (std::size_t round = 0; round < kShifts && std::abs(group.error - bound) <= kNear * bound; ++round) {
+    if (group.error <= bound) {
+      if (group.error >= kCloseEnough * bound) return;
+      holds = true;
+      held = dearer;
+    }
     const std::size_t which = round % kTrellisGroups;
     const double own = quantiser.error_of(which), wanted = own + kAim * bound - group.error;
     if (!(own > 0) || !(wanted > 0)) continue;
@@ -90,6 +94,9 @@ void shift(double bound, double exponent, Quantiser& quantiser, Quantised& group
     quantiser.again(which, dearer[which], group);
     exponent = price_exponent(price, own, quantiser.error_of(which));
   }
+  if (group.error <= bound || !holds) return;
+  for (std::size_t which = 0; which < kTrellisGroups; ++which)
+    if (dearer[which] != held[which]) quantiser.again(which, held[which], group);
 }
 
 }  // namespace

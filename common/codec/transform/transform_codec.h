@@ -1,5 +1,5 @@
 // The transform form of feature tracks: coefficients in a calibrated basis (basis.h), one step a group, magnitudes in
-// context- sorted bit planes under an entropy coder (payload.h). The error is bounded group by group.
+// context-sorted bit planes under an entropy coder (payload.h). The error is bounded group by group.
 #ifndef VITRINE_COMMON_CODEC_TRANSFORM_TRANSFORM_CODEC_H_
 #define VITRINE_COMMON_CODEC_TRANSFORM_TRANSFORM_CODEC_H_
 

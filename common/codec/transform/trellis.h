@@ -22,7 +22,7 @@ struct TrellisStates {
 
   std::uint64_t second() const { return bit[0]; }
   /// After an item each, whose magnitude is odd where `odd` says so; only trellises `there` have one.
-  void advance(std::uint64_t odd, std::uint64_t there) {
+  constexpr void advance(std::uint64_t odd, std::uint64_t there) {
     const auto [a, b, c] = bit;
     const std::uint64_t next[3] = {(a & ~(b ^ c)) | (~a & b), odd ^ ((a & b) | (~a & c)), a};
     for (std::size_t i = 0; i < 3; ++i) bit[i] = (next[i] & there) | (bit[i] & ~there);
@@ -30,6 +30,15 @@ struct TrellisStates {
 };
 /// The same as a table, of state and parity.
 inline constexpr std::uint8_t kNextState[8][2] = {{0, 2}, {5, 7}, {1, 3}, {6, 4}, {2, 0}, {4, 6}, {3, 1}, {7, 5}};
+static_assert([] {
+  for (std::uint64_t state = 0; state < 8; ++state)
+    for (std::uint64_t odd = 0; odd < 2; ++odd) {
+      TrellisStates one{{state & 1, state >> 1 & 1, state >> 2}};
+      one.advance(odd, 1);
+      if ((one.bit[0] | one.bit[1] << 1 | one.bit[2] << 2) != kNextState[state][odd]) return false;
+    }
+  return true;
+}());
 
 // What is coded under one set of probabilities: a class; of some classes the items of the second quantiser by
 // themselves. Where nearly all are zero, or hardly any, the two are alike.
