@@ -16,31 +16,16 @@ constexpr double kSketchZero = 0.45;     // of a sketch: what becomes 0 even whe
 constexpr std::size_t kPathSteps = 512;  // paths are settled after so many steps
 
 // Bits of a kind's magnitudes, by the basis's levels: of 0, of 1, and of one more.
-struct Bits3 {
+struct KindBits {
   double zero, one, each;
 };
-Bits3 bits_of(const FeatureBasis& basis, int kind) {
+KindBits bits_of(const FeatureBasis& basis, int kind) {
   const std::uint8_t* levels = basis.levels.data() + static_cast<std::size_t>(kind * kPlanes);
   const double p[3] = {probability(levels[0]), probability(levels[1]), probability(levels[2])};
   const double each = -(std::log2(p[1]) + std::log2(p[2])) / 2;
   const int low = low_bits(class_of_kind(kind));
   if (low > 0) return {0, 1, each / (1 << low)};
   return {-std::log2(1 - p[0]), 1 - std::log2(p[0]) - std::log2(1 - p[1]), each};
-}
-
-TrellisCosts costs_of(const FeatureBasis& basis, double lambda) {
-  TrellisCosts costs;
-  const double unit = lambda / 4;
-  for (int c = 0; c < kClasses; ++c) {
-    const auto at = static_cast<std::size_t>(c);
-    const Bits3 first = bits_of(basis, c), second = bits_of(basis, kind_of(c, true));
-    const double each = (first.each + second.each) / 2, zero = second.zero - first.zero;
-    costs.each[at] = static_cast<float>(unit * each);
-    costs.zero[at] = static_cast<float>(unit * zero);
-    costs.first[at] = static_cast<float>(unit * (first.one - each - first.zero));
-    costs.second[at] = static_cast<float>(unit * (second.one - each - first.zero));
-  }
-  return costs;
 }
 
 struct SketchZeros {
@@ -77,6 +62,29 @@ constexpr std::size_t kRun = 16, kRuns = 8192,
 
 }  // namespace
 
+ClassBits::ClassBits(const FeatureBasis& basis) {
+  for (int c = 0; c < kClasses; ++c) {
+    const auto at = static_cast<std::size_t>(c);
+    const KindBits first = bits_of(basis, c), second = bits_of(basis, kind_of(c, true));
+    each_[at] = (first.each + second.each) / 2;
+    first_[at] = first.one - each_[at] - first.zero;
+    second_[at] = second.one - each_[at] - first.zero;
+    zero_[at] = second.zero - first.zero;
+  }
+}
+
+TrellisCosts ClassBits::costs(double lambda) const {
+  TrellisCosts costs;
+  const double unit = lambda / 4;
+  for (std::size_t c = 0; c < kClasses; ++c) {
+    costs.each[c] = static_cast<float>(unit * each_[c]);
+    costs.zero[c] = static_cast<float>(unit * zero_[c]);
+    costs.first[c] = static_cast<float>(unit * first_[c]);
+    costs.second[c] = static_cast<float>(unit * second_[c]);
+  }
+  return costs;
+}
+
 int sixteenths(float step) {
   return static_cast<int>(std::floor(16 * std::log2(step) + 1e-3));
 }
@@ -88,6 +96,7 @@ void Quantiser::begin(const FeatureBasis& basis, const Slots& slots, std::span<c
   items_ = items;
   views_ = views;
   steps_ = steps;
+  bits_ = ClassBits(basis);
   halves_.clear();
   trellis_.clear();
   for (std::uint32_t channel = 0; channel < basis.channels; ++channel)
@@ -112,7 +121,7 @@ void Quantiser::quantise(float step, Quantised& out) {
   contexts_.begin(*basis_, *slots_, views_, sixteenths(step));
   seen_.assign(contexts_.seen_bytes(), 0);
   errors_.fill(0);
-  const TrellisCosts costs = costs_of(*basis_, lambda_of(steps_));
+  const TrellisCosts costs = bits_.costs(lambda_of(steps_));
   const SketchZeros zeros = sketch_zeros(costs);
   TrellisStates states;
   std::size_t settled = 0;  // steps
@@ -150,7 +159,7 @@ void Quantiser::classify(const Half& half, Quantised& out) {
 }
 
 void Quantiser::again(std::size_t group, double dearer, Quantised& out) {
-  const TrellisCosts costs = costs_of(*basis_, dearer * lambda_of(steps_));
+  const TrellisCosts costs = bits_.costs(dearer * lambda_of(steps_));
   TrellisStates states;
   double errors[kTrellisGroups] = {};
   for (std::size_t settled = 0; settled < trellis_.size(); settled += kPathSteps) {
@@ -202,7 +211,7 @@ std::array<std::uint64_t, kKinds> Quantiser::finish(Quantised& out) {
 
 SampledError::SampledError(const FeatureBasis& basis, const Slots& slots, std::span<const float> items,
                            std::uint32_t views, const TransformSteps& steps)
-    : basis_(&basis), steps_(steps) {
+    : basis_(&basis), steps_(steps), bits_(basis) {
   const std::size_t runs = items.size() / kRun,
                     apart = std::max(runs / kRuns, kApart) | 1;  // odd, so that every view has its turn
   for (std::size_t run = 0; run < runs; run += apart) {
@@ -232,14 +241,14 @@ double SampledError::error(float step, double dearer) {
   classify(step);
   double errors[kTrellisGroups] = {};
   TrellisStates states;
-  walk(sample_, classes_, trellis_, step, costs_of(*basis_, dearer * lambda_of(steps_)), 0, 1, states, choices_,
+  walk(sample_, classes_, trellis_, step, bits_.costs(dearer * lambda_of(steps_)), 0, 1, states, choices_,
        magnitude_.data(), second_.data(), minus_.data(), errors);
   return errors[0] * static_cast<double>(step) * static_cast<double>(step) / share_;
 }
 
 double SampledError::sketched(float step) {
   classify(step);
-  const SketchZeros zeros = sketch_zeros(costs_of(*basis_, lambda_of(steps_)));
+  const SketchZeros zeros = sketch_zeros(bits_.costs(lambda_of(steps_)));
   const double error =
       blocks().sketch(sample_.data(), classes_.data(), sample_.size(), 1 / step, zeros.by_class, seen_.data());
   return error * static_cast<double>(step) * static_cast<double>(step) / share_;

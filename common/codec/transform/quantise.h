@@ -25,6 +25,18 @@ struct Quantised {
   Buffer magnitudes, class_bytes;  ///< what the spans lie in
 };
 
+/// What magnitudes cost in bits, by class, as the basis's levels say.
+class ClassBits {
+ public:
+  ClassBits() = default;
+  explicit ClassBits(const FeatureBasis& basis);
+  /// With `lambda` squared steps a bit.
+  TrellisCosts costs(double lambda) const;
+
+ private:
+  std::array<double, kClasses> first_{}, second_{}, zero_{}, each_{};  // as in TrellisCosts
+};
+
 /// Half a channel of a group: items [begin, end), and where its words begin. A half may be empty.
 struct Half {
   std::uint32_t channel, first_slot, last_slot;
@@ -59,6 +71,7 @@ class Quantiser {
   std::span<const float> items_;
   std::uint32_t views_ = 0;
   TransformSteps steps_;
+  ClassBits bits_;
   std::vector<Half> halves_;
   std::vector<TrellisStep> trellis_;  // of all halves
   std::vector<TrellisChoices> choices_;
@@ -83,6 +96,7 @@ class SampledError {
 
   const FeatureBasis* basis_;
   TransformSteps steps_;
+  ClassBits bits_;
   std::vector<float> sample_;        // runs of kRun items
   std::vector<std::int16_t> scale_;  // a run: of its first item, as in FeatureBasis
   std::vector<std::uint16_t> magnitude_;
