@@ -9,6 +9,7 @@
 #define VITRINE_BLOCKS_WIDE 0
 #include "common/codec/transform/blocks_body.inc"
 #include "common/codec/transform/nibbles_body.inc"
+#include "common/codec/transform/trellis_body.inc"
 #undef VITRINE_BLOCKS_NAME
 #undef VITRINE_BLOCKS_WIDE
 
@@ -25,6 +26,7 @@
 #define VITRINE_BLOCKS_WIDE 1
 #include "common/codec/transform/blocks_body.inc"
 #include "common/codec/transform/nibbles_body.inc"
+#include "common/codec/transform/trellis_body.inc"
 #pragma GCC pop_options
 #pragma GCC diagnostic pop
 #else
