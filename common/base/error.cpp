@@ -1,19 +1,85 @@
 #include "common/base/error.h"
 
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <exception>
+#include <filesystem>
+#include <new>
+#include <utility>
 
 namespace vitrine {
+namespace {
+
+std::string sentence(const Problem& problem) {
+  std::string out = problem.path.empty() ? "" : problem.path + ": ";
+  if (!problem.dataset.empty()) out += "dataset " + problem.dataset + (problem.group < 0 ? ": " : ", ");
+  if (problem.group >= 0) out += "group " + std::to_string(problem.group) + ": ";
+  out += problem.what;
+  return problem.remedy.empty() ? out : out + "; " + problem.remedy;
+}
+
+}  // namespace
+
+int exit_code(ErrorKind kind) {
+  return kind == ErrorKind::kInternal ? 70 : 2 + static_cast<int>(kind);
+}
+
+ErrorKind kind_of_errno(int code) {
+  switch (code) {
+    case ENOENT:
+    case ENOTDIR:
+    case EISDIR:
+    case ELOOP:
+    case ENAMETOOLONG:
+      return ErrorKind::kInput;
+    case ENOMEM:
+      return ErrorKind::kMemory;
+    default:
+      return ErrorKind::kIo;
+  }
+}
+
+ErrorKind kind_of(const std::exception& exception) {
+  if (const auto* error = dynamic_cast<const Error*>(&exception)) return error->kind();
+  if (dynamic_cast<const std::bad_alloc*>(&exception) != nullptr) return ErrorKind::kMemory;
+  if (const auto* error = dynamic_cast<const std::filesystem::filesystem_error*>(&exception))
+    return kind_of_errno(error->code().value());
+  return ErrorKind::kInternal;
+}
+
+Error::Error(ErrorKind kind, Problem problem)
+    : std::runtime_error(sentence(problem)), kind_(kind), problem_(std::move(problem)) {}
+
+Error Error::at(const Problem& place) const {
+  Problem located = problem_;
+  if (located.path.empty()) located.path = place.path;
+  if (located.dataset.empty()) located.dataset = place.dataset;
+  if (located.group < 0) located.group = place.group;
+  return {kind_, std::move(located)};
+}
+
+void fail_system(int code, const std::string& path, std::string_view what, std::string_view remedy) {
+  throw Error(kind_of_errno(code),
+              {.path = path, .what = text(what, " (", std::strerror(code), ")"), .remedy = std::string(remedy)});
+}
 
 int guarded_main(const char* program, const std::function<int()>& body) {
   try {
     return body();
   } catch (const Error& error) {
     std::fprintf(stderr, "%s: %s\n", program, error.what());
-    return 2;
+    return exit_code(error.kind());
+  } catch (const std::filesystem::filesystem_error& error) {
+    std::fprintf(stderr, "%s: %s: %s; check the path and its permissions\n", program, error.path1().c_str(),
+                 error.code().message().c_str());
+    return exit_code(kind_of(error));
+  } catch (const std::bad_alloc&) {
+    std::fprintf(stderr, "%s: memory ran out; use fewer workers, or a machine with more memory\n", program);
+    return exit_code(ErrorKind::kMemory);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "%s: internal error, please report it with the command line: %s\n", program, error.what());
-    return 70;
+    return exit_code(ErrorKind::kInternal);
   }
 }
 

@@ -1,5 +1,6 @@
 #include "common/base/files.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -13,7 +14,7 @@
 #include <charconv>
 #include <chrono>
 #include <cstdint>
-#include <cstring>
+#include <memory>
 #include <optional>
 #include <random>
 #include <string>
@@ -30,14 +31,14 @@ constexpr std::string_view kAside = ".part.";
 
 int open_or_fail(const std::string& path, int flags) {
   const int descriptor = ::open(path.c_str(), flags | O_CLOEXEC);
-  if (descriptor < 0) fail(path, ": cannot be opened (", std::strerror(errno), "); check the path and its permissions");
+  if (descriptor < 0) fail_system(errno, path, "cannot be opened", "check the path and its permissions");
   return descriptor;
 }
 
 struct stat status_of(int descriptor, const std::string& path) {
   struct stat status {};
-  if (::fstat(descriptor, &status) != 0) fail(path, ": cannot be examined (", std::strerror(errno), ")");
-  if (!S_ISREG(status.st_mode)) fail(path, ": is not a regular file");
+  if (::fstat(descriptor, &status) != 0) fail_system(errno, path, "cannot be examined");
+  if (!S_ISREG(status.st_mode)) throw Error(ErrorKind::kInput, {.path = path, .what = "is not a regular file"});
   return status;
 }
 
@@ -47,18 +48,16 @@ void flush(const std::filesystem::path& path, int flags) {
   const int reason = errno;
   ::close(descriptor);
   if (result != 0 && reason != EINVAL)
-    fail(path.string(), ": cannot be flushed to the disk (", std::strerror(reason), ")");
+    fail_system(reason, path.string(), "cannot be flushed to the disk", "check the disk and run again");
 }
 
-// Each new directory's name is flushed too: it stands in its parent.
-void make_directories(const std::filesystem::path& directory) {
-  std::error_code failure;
-  if (std::filesystem::is_directory(directory, failure)) return;
-  const std::filesystem::path parent = directory.has_parent_path() ? directory.parent_path() : ".";
-  if (parent != directory) make_directories(parent);
-  std::filesystem::create_directory(directory, failure);  // another process may have made it: no failure
-  if (failure) fail(directory.string(), ": cannot be made (", failure.message(), ")");
-  flush(parent, O_RDONLY | O_DIRECTORY);
+// Nothing where the name leads nowhere.
+std::optional<struct stat> status_at(const std::filesystem::path& path) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) == 0) return status;
+  if (errno != ENOENT && errno != ENOTDIR)
+    fail_system(errno, path.string(), "cannot be examined", "check the path and its permissions");
+  return std::nullopt;
 }
 
 // Where process numbers mean the same: a machine since it was started, and in it a container.
@@ -111,8 +110,7 @@ std::optional<Writer> writer_of(std::string_view aside) {
 // same. Where a filesystem can do neither, looking first is the best there is.
 bool put_in_place(const std::filesystem::path& aside, const std::filesystem::path& path, Existing existing) {
   const auto refuse = [&](int reason) {
-    fail(path.string(), ": cannot be put in place (", std::strerror(reason),
-         "); check the directory's permissions and its disk");
+    fail_system(reason, path.string(), "cannot be put in place", "check the directory's permissions and its disk");
   };
   if (existing == Existing::kKeep) {
     if (::renameat2(AT_FDCWD, aside.c_str(), AT_FDCWD, path.c_str(), RENAME_NOREPLACE) == 0) return true;
@@ -129,6 +127,102 @@ bool put_in_place(const std::filesystem::path& aside, const std::filesystem::pat
 }
 
 }  // namespace
+
+bool path_exists(const std::filesystem::path& path) {
+  return status_at(path).has_value();
+}
+
+bool directory_exists(const std::filesystem::path& path) {
+  const auto status = status_at(path);
+  return status && S_ISDIR(status->st_mode);
+}
+
+bool file_exists(const std::filesystem::path& path) {
+  const auto status = status_at(path);
+  return status && S_ISREG(status->st_mode);
+}
+
+bool same_file(const std::filesystem::path& a, const std::filesystem::path& b) {
+  const auto one = status_at(a), other = status_at(b);
+  return one && other && one->st_dev == other->st_dev && one->st_ino == other->st_ino;
+}
+
+std::uint64_t file_bytes(const std::filesystem::path& path) {
+  const auto status = status_at(path);
+  if (!status) fail_system(ENOENT, path.string(), "cannot be examined", "check the path");
+  return static_cast<std::uint64_t>(status->st_size);
+}
+
+std::vector<DirectoryEntry> list_directory(const std::filesystem::path& directory) {
+  const std::unique_ptr<DIR, int (*)(DIR*)> stream(::opendir(directory.c_str()), ::closedir);
+  if (!stream)
+    fail_system(errno, directory.string(), "cannot be listed", "check the directory and its permissions");
+  using Kind = DirectoryEntry::Kind;
+  std::vector<DirectoryEntry> entries;
+  for (;;) {
+    errno = 0;
+    const dirent* entry = ::readdir(stream.get());
+    if (entry == nullptr) break;
+    const std::string_view name = entry->d_name;
+    if (name == "." || name == "..") continue;
+    Kind kind = entry->d_type == DT_REG ? Kind::kFile : entry->d_type == DT_DIR ? Kind::kDirectory : Kind::kOther;
+    if (entry->d_type == DT_LNK || entry->d_type == DT_UNKNOWN) {
+      struct stat status {};
+      if (::fstatat(::dirfd(stream.get()), entry->d_name, &status, 0) == 0) {
+        if (S_ISREG(status.st_mode)) kind = Kind::kFile;
+        if (S_ISDIR(status.st_mode)) kind = Kind::kDirectory;
+      } else if (errno == ENOENT || errno == ELOOP || errno == ENOTDIR) {
+        struct stat link {};
+        if (::fstatat(::dirfd(stream.get()), entry->d_name, &link, AT_SYMLINK_NOFOLLOW) != 0) continue;
+        kind = Kind::kDangling;
+      } else {
+        fail_system(errno, (directory / name).string(), "cannot be examined", "check its permissions");
+      }
+    }
+    entries.push_back({std::string(name), kind});
+  }
+  if (errno != 0) fail_system(errno, directory.string(), "cannot be listed to its end", "check the disk and run again");
+  std::ranges::sort(entries, {}, &DirectoryEntry::name);
+  return entries;
+}
+
+// Each new directory's name is flushed too: it stands in its parent.
+void make_directories(const std::filesystem::path& directory) {
+  if (directory_exists(directory)) return;
+  const std::filesystem::path parent = directory.has_parent_path() ? directory.parent_path() : ".";
+  if (parent != directory) make_directories(parent);
+  if (::mkdir(directory.c_str(), 0777) != 0) {
+    const int reason = errno;
+    if (reason == EEXIST && directory_exists(directory)) return;  // another process made it
+    fail_system(reason, directory.string(), "cannot be made", "check the path, its permissions and its disk");
+  }
+  flush(parent, O_RDONLY | O_DIRECTORY);
+}
+
+void remove_file(const std::filesystem::path& path) {
+  if (::unlink(path.c_str()) != 0 && errno != ENOENT)
+    fail_system(errno, path.string(), "cannot be removed", "check the directory's permissions");
+}
+
+void rename_path(const std::filesystem::path& from, const std::filesystem::path& to) {
+  if (::rename(from.c_str(), to.c_str()) != 0)
+    fail_system(errno, from.string(), text("cannot be renamed to ", to.string()), "check the directory's permissions");
+}
+
+std::filesystem::path move_aside(const std::filesystem::path& path, const std::string& word) {
+  // Never a trailing slash: "run/" + ".old" would name a hidden entry inside the directory itself.
+  const std::string plain = (path.has_filename() ? path : path.parent_path()).string();
+  for (int number = 1;; ++number) {
+    const std::filesystem::path to = plain + "." + word + (number == 1 ? "" : text(".", number));
+    if (::renameat2(AT_FDCWD, plain.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return to;
+    if (errno == EEXIST) continue;
+    if (errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP)
+      fail_system(errno, plain, text("cannot be renamed to ", to.string()), "check the directory's permissions");
+    if (path_exists(to)) continue;
+    rename_path(plain, to);
+    return to;
+  }
+}
 
 std::string read_file(const std::filesystem::path& path) {
   const ReadableFile file(path);
@@ -162,8 +256,7 @@ bool publish(const std::filesystem::path& path, std::string_view bytes, Existing
   const auto write = [bytes](const std::filesystem::path& aside) {
     const int descriptor = ::open(aside.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
     if (descriptor < 0)
-      fail(aside.string(), ": cannot be made (", std::strerror(errno),
-           "); check the directory's permissions and its disk");
+      fail_system(errno, aside.string(), "cannot be made", "check the directory's permissions and its disk");
     std::string_view rest = bytes;
     while (!rest.empty()) {
       const ssize_t written = ::write(descriptor, rest.data(), rest.size());
@@ -171,13 +264,13 @@ bool publish(const std::filesystem::path& path, std::string_view bytes, Existing
       if (written < 0) {
         const int reason = errno;
         ::close(descriptor);
-        fail(aside.string(), ": cannot be written (", std::strerror(reason),
-             "); make room on its disk and run again, what was finished before stays");
+        fail_system(reason, aside.string(), "cannot be written",
+                    "make room on its disk and run again, what was finished before stays");
       }
       rest.remove_prefix(static_cast<std::size_t>(written));
     }
     if (::close(descriptor) != 0)
-      fail(aside.string(), ": cannot be written (", std::strerror(errno), "); check its disk and run again");
+      fail_system(errno, aside.string(), "cannot be written", "check its disk and run again");
   };
   return publish(path, write, existing);
 }
@@ -225,7 +318,7 @@ MappedFile::MappedFile(const std::filesystem::path& path) {
     void* mapped = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, descriptor, 0);
     const int reason = errno;
     ::close(descriptor);
-    if (mapped == MAP_FAILED) fail(path.string(), ": cannot be mapped into memory (", std::strerror(reason), ")");
+    if (mapped == MAP_FAILED) fail_system(reason, path.string(), "cannot be mapped into memory");
     data_ = static_cast<const std::byte*>(mapped);
   } else {
     ::close(descriptor);
@@ -275,9 +368,13 @@ void ReadableFile::read(std::uint64_t offset, std::span<std::byte> out) const {
   while (!out.empty()) {
     const ssize_t count = ::pread(descriptor_, out.data(), out.size(), static_cast<off_t>(offset));
     if (count < 0 && errno == EINTR) continue;
-    if (count < 0) fail(path_, ": reading at byte ", offset, " failed (", std::strerror(errno), ")");
-    if (count == 0)
-      fail(path_, ": ends at byte ", offset, " where ", out.size(), " more bytes were expected; the file is truncated");
+    if (count < 0)
+      fail_system(errno, path_, text("reading at byte ", offset, " failed"), "check its disk and run again");
+    if (count == 0)  // shorter than when it was opened: somebody is writing it
+      throw Error(offset < size_ ? ErrorKind::kIo : ErrorKind::kCorrupt,
+                  {.path = path_,
+                   .what = text("ends at byte ", offset, " where ", out.size(), " more bytes were expected"),
+                   .remedy = "the file is truncated, copy or make it again"});
     offset += static_cast<std::uint64_t>(count);
     out = out.subspan(static_cast<std::size_t>(count));
   }

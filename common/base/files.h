@@ -15,6 +15,34 @@
 
 namespace vitrine {
 
+/// Whether something has that name, symbolic links followed; a dangling link has nothing. Unlike std::filesystem's, these
+/// throw Error with the reason where the answer cannot be had (no permission, a loop of links, a dead network disk).
+bool path_exists(const std::filesystem::path& path);
+bool directory_exists(const std::filesystem::path& path);
+bool file_exists(const std::filesystem::path& path);  ///< a regular one
+/// Whether both exist and are the same file or directory.
+bool same_file(const std::filesystem::path& a, const std::filesystem::path& b);
+std::uint64_t file_bytes(const std::filesystem::path& path);
+
+struct DirectoryEntry {
+  std::string name;
+  /// Symbolic links followed. kOther: sockets, devices and so on; kDangling: a link to nothing.
+  enum class Kind : std::uint8_t { kFile, kDirectory, kDangling, kOther } kind;
+};
+/// What a directory holds, sorted by name by bytes. Throws Error when it cannot be listed. An entry that vanishes
+/// meanwhile is left out.
+std::vector<DirectoryEntry> list_directory(const std::filesystem::path& directory);
+
+/// Makes the directory and its parents where they are missing; each new name is flushed to the disk. Throws Error.
+void make_directories(const std::filesystem::path& directory);
+/// Removes a file if it is there. Throws Error when it stays.
+void remove_file(const std::filesystem::path& path);
+/// Renames a file or directory. Throws Error; `to` is replaced if it is a file.
+void rename_path(const std::filesystem::path& from, const std::filesystem::path& to);
+/// Renames PATH to PATH.WORD, or to PATH.WORD.2 and so on where that name is taken, and returns the new name: nothing is
+/// overwritten. Throws Error.
+std::filesystem::path move_aside(const std::filesystem::path& path, const std::string& word);
+
 /// The whole file. Throws Error with the reason.
 std::string read_file(const std::filesystem::path& path);
 
@@ -71,7 +99,7 @@ class ReadableFile {
   const std::string& path() const { return path_; }  ///< empty when none is open
   /// Tells files apart whose path is the same: another number after the file was replaced.
   std::uint64_t inode() const { return inode_; }
-  /// Fills `out` from byte `offset` on. Throws Error when the file ends before, or on a read error.
+  /// Fills `out` from byte `offset` on. Throws Error: kCorrupt when the file is shorter than that, kIo when reading fails.
   void read(std::uint64_t offset, std::span<std::byte> out) const;
 
  private:

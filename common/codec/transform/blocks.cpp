@@ -13,7 +13,7 @@
 #undef VITRINE_BLOCKS_NAME
 #undef VITRINE_BLOCKS_WIDE
 
-#if defined(__x86_64__) && defined(__GNUC__)
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
 #define VITRINE_HAS_WIDE 1
 #include <immintrin.h>
 // The header's undefined vectors are taken for uninitialised ones (GCC bug 105593).

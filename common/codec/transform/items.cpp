@@ -9,7 +9,7 @@
 namespace vitrine::transform {
 namespace {
 
-#if defined(__GNUC__) && defined(__x86_64__)
+#if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__)  // clang has no __builtin_shuffle
 // in [rows of stride], 8 × 8, to out transposed.
 typedef float Eight __attribute__((vector_size(32)));
 typedef int Choice __attribute__((vector_size(32)));
