@@ -60,8 +60,9 @@ Error Error::at(const Problem& place) const {
 }
 
 void fail_system(int code, const std::string& path, std::string_view what, std::string_view remedy) {
-  throw Error(kind_of_errno(code),
-              {.path = path, .what = text(what, " (", std::strerror(code), ")"), .remedy = std::string(remedy)});
+  throw Error(kind_of_errno(code), {.path = path.empty() ? "\"\"" : path,  // to be seen in the sentence
+                                    .what = text(what, " (", std::strerror(code), ")"),
+                                    .remedy = std::string(remedy)});
 }
 
 int guarded_main(const char* program, const std::function<int()>& body) {

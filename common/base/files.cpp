@@ -106,6 +106,16 @@ std::optional<Writer> writer_of(std::string_view aside) {
   return writer;
 }
 
+constexpr auto kForgotten = std::chrono::hours(24);
+
+// `forgotten`: nobody has written to its file for a day. A living process proves nothing then: its number may be that
+// of a writer that died.
+bool is_gone(const std::optional<Writer>& writer, bool forgotten) {
+  if (!writer || writer->place != this_place()) return forgotten;
+  if (writer->process == ::getpid()) return writer->run != this_run();
+  return forgotten || (::kill(writer->process, 0) != 0 && errno == ESRCH);
+}
+
 // Gives the file its name. With kKeep no instant passes between looking and naming: another process may be doing the
 // same. Where a filesystem can do neither, looking first is the best there is.
 bool put_in_place(const std::filesystem::path& aside, const std::filesystem::path& path, Existing existing) {
@@ -188,12 +198,18 @@ std::vector<DirectoryEntry> list_directory(const std::filesystem::path& director
 
 // Each new directory's name is flushed too: it stands in its parent.
 void make_directories(const std::filesystem::path& directory) {
+  if (directory.empty())
+    throw Error(ErrorKind::kInput, {.what = "the path of a directory is empty", .remedy = "name a directory"});
   if (directory_exists(directory)) return;
   const std::filesystem::path parent = directory.has_parent_path() ? directory.parent_path() : ".";
   if (parent != directory) make_directories(parent);
   if (::mkdir(directory.c_str(), 0777) != 0) {
     const int reason = errno;
     if (reason == EEXIST && directory_exists(directory)) return;  // another process made it
+    if (reason == EEXIST)
+      throw Error(ErrorKind::kInput, {.path = directory.string(),
+                                      .what = "is no directory, and one is to be made there",
+                                      .remedy = "move it away, or give another path"});
     fail_system(reason, directory.string(), "cannot be made", "check the path, its permissions and its disk");
   }
   flush(parent, O_RDONLY | O_DIRECTORY);
@@ -280,30 +296,23 @@ bool is_temporary_name(std::string_view name) {
 }
 
 std::vector<std::filesystem::path> abandoned_in(const std::filesystem::path& directory) {
-  constexpr auto kForgotten = std::chrono::hours(24);
+  if (!directory_exists(directory)) return {};
+  const auto now = std::chrono::system_clock::now();
   std::vector<std::filesystem::path> out;
-  std::error_code failure;
-  for (const auto& entry : std::filesystem::directory_iterator(directory, failure)) {
-    const std::string name = entry.path().filename().string();
-    if (!is_temporary_name(name)) continue;
-    const std::optional<Writer> writer = writer_of(std::string_view(name).substr(name.rfind(kAside) + kAside.size()));
-    bool gone = false;
-    if (writer && writer->place == this_place()) {
-      gone =
-          writer->process == ::getpid() ? writer->run != this_run() : ::kill(writer->process, 0) != 0 && errno == ESRCH;
-    } else {
-      const auto written = entry.last_write_time(failure);
-      gone = !failure && std::filesystem::file_time_type::clock::now() - written > kForgotten;
-    }
-    if (gone) out.push_back(entry.path());
+  for (const DirectoryEntry& entry : list_directory(directory)) {
+    if (!is_temporary_name(entry.name)) continue;
+    struct stat status {};  // of the name itself: publish() makes no links
+    if (::lstat((directory / entry.name).c_str(), &status) != 0 || !S_ISREG(status.st_mode)) continue;
+    const std::string_view aside = std::string_view(entry.name).substr(entry.name.rfind(kAside) + kAside.size());
+    const std::optional<Writer> writer = writer_of(aside);
+    const bool forgotten = now - std::chrono::system_clock::from_time_t(status.st_mtime) > kForgotten;
+    if (is_gone(writer, forgotten)) out.push_back(directory / entry.name);
   }
-  std::ranges::sort(out);
-  return out;
+  return out;  // sorted, as the list is
 }
 
 void remove_abandoned(const std::filesystem::path& directory) {
-  std::error_code failure;  // another process may have removed it
-  for (const std::filesystem::path& path : abandoned_in(directory)) std::filesystem::remove(path, failure);
+  for (const std::filesystem::path& path : abandoned_in(directory)) ::unlink(path.c_str());  // another may have done it
 }
 
 MappedFile::MappedFile(const std::filesystem::path& path) {

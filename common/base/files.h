@@ -64,8 +64,8 @@ bool publish(const std::filesystem::path& path, std::string_view bytes, Existing
 bool is_temporary_name(std::string_view name);
 
 /// Temporary files in `directory` that died with their writers: those of processes of this machine (and container) that
-/// no longer run, and those of other machines that nobody has written to for a day. Sorted; a missing directory has
-/// none.
+/// no longer run, and those, of any other process, that nobody has written to for a day. Sorted; a missing directory
+/// has none. Throws Error when it cannot be listed.
 std::vector<std::filesystem::path> abandoned_in(const std::filesystem::path& directory);
 /// Removes them.
 void remove_abandoned(const std::filesystem::path& directory);

@@ -6,15 +6,14 @@
 #include <xxh_x86dispatch.h>  // the same functions for the processor's widest vectors; the library's own are SSE2
 #endif
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
-#include <cstring>
-#include <fstream>
 #include <new>
 #include <stdexcept>
 #include <vector>
 
-#include "common/base/error.h"
+#include "common/base/files.h"
 
 namespace vitrine {
 
@@ -77,20 +76,20 @@ namespace {
 // Calls `take` with one block of at most 1 MiB after the other.
 template <class Take>
 void read_blocks(const std::filesystem::path& path, const Take& take) {
-  std::ifstream in(path, std::ios::binary);
-  if (!in) fail(path.string(), ": cannot be read (", std::strerror(errno), "); check the path and its permissions");
-  std::vector<char> block(1 << 20);
-  while (in) {
-    in.read(block.data(), static_cast<std::streamsize>(block.size()));
-    take(std::string_view(block.data(), static_cast<std::size_t>(in.gcount())));
+  constexpr std::uint64_t kBlockBytes = 1 << 20;
+  const ReadableFile file(path);
+  std::vector<std::byte> block(std::min(file.size(), kBlockBytes));
+  for (std::uint64_t offset = 0; offset < file.size(); offset += block.size()) {
+    const auto piece = std::span(block).first(std::min<std::uint64_t>(block.size(), file.size() - offset));
+    file.read(offset, piece);
+    take(std::span<const std::byte>(piece));
   }
-  if (in.bad()) fail(path.string(), ": reading failed half-way (", std::strerror(errno), ")");
 }
 }  // namespace
 
 std::string sha256_hex_of_file(const std::filesystem::path& path) {
   Sha256 hash;
-  read_blocks(path, [&](std::string_view block) { hash.update(block); });
+  read_blocks(path, [&](std::span<const std::byte> block) { hash.update(block); });
   return hash.hex();
 }
 
@@ -98,7 +97,7 @@ FileHash xxh3_of_file(const std::filesystem::path& path) {
   const std::unique_ptr<XXH3_state_t, XXH_errorcode (*)(XXH3_state_t*)> state(XXH3_createState(), XXH3_freeState);
   if (!state || XXH3_64bits_reset(state.get()) != XXH_OK) throw std::bad_alloc();
   FileHash out{0, 0};
-  read_blocks(path, [&](std::string_view block) {
+  read_blocks(path, [&](std::span<const std::byte> block) {
     if (XXH3_64bits_update(state.get(), block.data(), block.size()) != XXH_OK) throw std::runtime_error("XXH3 failed");
     out.bytes += block.size();
   });

@@ -8,6 +8,8 @@
 #include <string>
 #include <utility>
 
+#include "common/base/error.h"
+
 namespace vitrine {
 
 /// Copying, comparing and printing a value recurse, so that a file must not say how deep.
@@ -36,6 +38,31 @@ std::optional<Integer> integer_of(const Json& value) {
   if (!value.is_number_integer()) return std::nullopt;
   const auto number = value.template get<std::int64_t>();
   return std::in_range<Integer>(number) ? std::optional(static_cast<Integer>(number)) : std::nullopt;
+}
+
+/// What `call` returns. An Error of kind kInput that it throws becomes one of `kind`: a value that a person must not ask
+/// for is damage in a file, or a newer version's.
+template <class Call>
+auto read_as(ErrorKind kind, const Call& call) -> decltype(call()) {
+  try {
+    return call();
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::kInput) throw;
+    throw Error(kind, error.problem());
+  }
+}
+
+/// Throws Error unless the object of `path` has "version": `known`: kNewer for a higher one, kCorrupt for anything else.
+template <class Json>
+void expect_version(const Json& json, int known, const std::string& path) {
+  const Json found = json.value("version", Json());
+  if (found == Json(known)) return;
+  const auto number = integer_of<std::uint64_t>(found);
+  const bool newer = number && *number > static_cast<std::uint64_t>(known);
+  throw Error(newer ? ErrorKind::kNewer : ErrorKind::kCorrupt,
+              {.path = path,
+               .what = text("has version ", found.dump(), ", this program reads version ", known),
+               .remedy = newer ? "use the version of vitrine that made it" : "the file is damaged, copy it again"});
 }
 
 }  // namespace vitrine

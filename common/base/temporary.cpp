@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include <cerrno>
+#include <cstdlib>
 #include <string>
 #include <system_error>
 
@@ -9,11 +11,21 @@
 
 namespace vitrine {
 
+namespace {
+
+std::filesystem::path usual_place() {
+  const char* const named = std::getenv("TMPDIR");
+  return named == nullptr || *named == '\0' ? "/tmp" : named;
+}
+
+}  // namespace
+
 TemporaryDirectory::TemporaryDirectory(const std::filesystem::path& place) {
-  std::string name = (place / ("vitrine-" + std::string(6, 'X'))).string();
+  const std::filesystem::path above = place.empty() ? usual_place() : place;
+  std::string name = (above / ("vitrine-" + std::string(6, 'X'))).string();
   if (mkdtemp(name.data()) == nullptr)
-    fail(place.string(),
-         ": no directory can be made in it; name another place, or set TMPDIR to one that can be written");
+    fail_system(errno, above.string(), "no directory can be made in it",
+                "name another place, or set TMPDIR to one that can be written");
   path_ = name;
 }
 

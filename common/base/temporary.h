@@ -8,8 +8,9 @@ namespace vitrine {
 
 class TemporaryDirectory {
  public:
-  /// Makes a directory of a new name below `place`. Throws Error when none can be made there.
-  explicit TemporaryDirectory(const std::filesystem::path& place = std::filesystem::temp_directory_path());
+  /// Makes a directory of a new name below `place`; empty: below $TMPDIR, or /tmp where that is not set. Throws Error
+  /// when none can be made there.
+  explicit TemporaryDirectory(const std::filesystem::path& place = {});
   /// Removes it with all that it holds; what cannot be removed stays.
   ~TemporaryDirectory();
   TemporaryDirectory(const TemporaryDirectory&) = delete;

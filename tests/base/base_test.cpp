@@ -236,6 +236,7 @@ TEST_CASE("temporary files of dead writers are removed, others stay") {
   const std::vector<std::string> gone{
       put(place + ".2147483646." + run),              // beyond the kernel's largest number
       put(place + process + "0123456789abcdef.3"),    // of a process that had this one's number
+      put(place + ".1." + run + "9", true),           // of one whose number another has by now
       put("x.h5.part.0123456789abcdef.1.0.0", true),  // of another machine, long ago
       put("x.h5.part.1.0", true), put("x.h5.part.", true)};
   const std::vector<std::string> stay{put(place + ".1." + run),  // process 1 is always there

@@ -1,0 +1,116 @@
+#include "common/base/error.h"
+
+#include <cerrno>
+#include <filesystem>
+#include <new>
+
+#include "common/base/json.h"
+#include "tests/support/message.h"
+#include "tests/support/testing.h"
+
+using namespace vitrine;
+using vitrine::testing::message_of;
+
+TEST_CASE("an error's sentence is made of its fields, and those that are empty are left out") {
+  const auto sentence = [](Problem problem) { return std::string(Error(ErrorKind::kIo, std::move(problem)).what()); };
+  CHECK(sentence({.what = "is wrong"}) == "is wrong");
+  CHECK(sentence({.path = "a.h5", .what = "is wrong"}) == "a.h5: is wrong");
+  CHECK(sentence({.path = "a.h5", .what = "is wrong", .remedy = "copy it"}) == "a.h5: is wrong; copy it");
+  CHECK(sentence({.path = "a.h5", .dataset = "q", .what = "is wrong"}) == "a.h5: dataset q: is wrong");
+  CHECK(sentence({.path = "a.h5", .group = 0, .what = "is wrong"}) == "a.h5: group 0: is wrong");
+  CHECK(sentence({.path = "a.h5", .dataset = "q", .group = 3, .what = "is wrong", .remedy = "copy it"}) ==
+        "a.h5: dataset q, group 3: is wrong; copy it");
+  CHECK(sentence({.group = 2, .what = "is wrong"}) == "group 2: is wrong");
+}
+
+TEST_CASE("fail() makes an error of bad input whose sentence is its arguments") {
+  try {
+    fail("a = ", 3, " is not allowed; expected ", 4.5);
+  } catch (const Error& error) {
+    CHECK(error.kind() == ErrorKind::kInput);
+    CHECK(error.what() == std::string("a = 3 is not allowed; expected 4.5"));
+    CHECK(error.problem().what == error.what());
+    CHECK(error.problem().path.empty());
+    return;
+  }
+  FAIL("nothing was thrown");
+}
+
+TEST_CASE("at() adds the place where an error has none, and keeps its kind and all else") {
+  const Error bare(ErrorKind::kNewer, {.what = "is wrong", .remedy = "wait"});
+  const Error placed = bare.at({.path = "a.h5", .dataset = "q", .group = 7, .what = "not this", .remedy = "nor this"});
+  CHECK(placed.kind() == ErrorKind::kNewer);
+  CHECK(placed.what() == std::string("a.h5: dataset q, group 7: is wrong; wait"));
+  CHECK(placed.problem().path == "a.h5");
+  CHECK(placed.problem().dataset == "q");
+  CHECK(placed.problem().group == 7);
+  // What is known already is nearer to the fault.
+  CHECK(placed.at({.path = "b.h5", .dataset = "r", .group = 0}).what() == std::string(placed.what()));
+  CHECK(bare.at({.group = 0}).what() == std::string("group 0: is wrong; wait"));
+  CHECK(bare.at({}).what() == std::string(bare.what()));
+}
+
+TEST_CASE("each kind has an exit code of its own, which no program changes") {
+  CHECK(exit_code(ErrorKind::kInput) == 2);
+  CHECK(exit_code(ErrorKind::kIo) == 3);
+  CHECK(exit_code(ErrorKind::kCorrupt) == 4);
+  CHECK(exit_code(ErrorKind::kNewer) == 5);
+  CHECK(exit_code(ErrorKind::kMemory) == 6);
+  CHECK(exit_code(ErrorKind::kInternal) == 70);
+  for (const ErrorKind kind : {ErrorKind::kInput, ErrorKind::kIo, ErrorKind::kCorrupt, ErrorKind::kNewer,
+                               ErrorKind::kMemory, ErrorKind::kInternal})
+    CHECK(guarded_main("test", [&]() -> int {
+            throw Error(kind, {.what = "this line belongs to a test"});
+          }) == exit_code(kind));
+  CHECK(guarded_main("test", []() -> int { throw std::bad_alloc(); }) == 6);
+  CHECK(guarded_main("test", []() -> int {
+          throw std::filesystem::filesystem_error("this line belongs to a test", "p",
+                                                  std::make_error_code(std::errc::permission_denied));
+        }) == 3);
+}
+
+TEST_CASE("a failed system call is bad input where the path itself is wrong, else input and output or memory") {
+  for (const int code : {ENOENT, ENOTDIR, EISDIR, ELOOP, ENAMETOOLONG}) CHECK(kind_of_errno(code) == ErrorKind::kInput);
+  for (const int code : {EACCES, EPERM, EIO, ENOSPC, EROFS, EMFILE, ESTALE, ETIMEDOUT, EDQUOT})
+    CHECK(kind_of_errno(code) == ErrorKind::kIo);
+  CHECK(kind_of_errno(ENOMEM) == ErrorKind::kMemory);
+  try {
+    fail_system(EIO, "a.h5", "cannot be read", "check its disk");
+  } catch (const Error& error) {
+    CHECK(error.kind() == ErrorKind::kIo);
+    CHECK(error.what() == std::string("a.h5: cannot be read (Input/output error); check its disk"));
+  }
+  CHECK(message_of([] { fail_system(ENOENT, "", "cannot be opened"); }).starts_with("\"\": cannot be opened ("));
+}
+
+TEST_CASE("a value that a person must not ask for is another kind of error in a file") {
+  const auto kind_of_read = [](ErrorKind thrown) {
+    try {
+      read_as(ErrorKind::kCorrupt, [&] { throw Error(thrown, {.path = "p", .what = "w", .remedy = "r"}); });
+    } catch (const Error& error) {
+      CHECK(error.what() == std::string("p: w; r"));
+      return error.kind();
+    }
+    return ErrorKind::kInternal;
+  };
+  CHECK(kind_of_read(ErrorKind::kInput) == ErrorKind::kCorrupt);
+  CHECK(kind_of_read(ErrorKind::kNewer) == ErrorKind::kNewer);
+  CHECK(kind_of_read(ErrorKind::kIo) == ErrorKind::kIo);
+  CHECK(read_as(ErrorKind::kCorrupt, [] { return 3; }) == 3);
+}
+
+TEST_CASE("a version above the known one is newer, and what is no later version is damage") {
+  const auto kind = [](const char* json) {
+    try {
+      expect_version(parse_json(json), 2, "p");
+    } catch (const Error& error) {
+      return error.kind();
+    }
+    return ErrorKind::kInternal;  // none
+  };
+  CHECK(kind(R"({"version": 2})") == ErrorKind::kInternal);
+  CHECK(kind(R"({"version": 3})") == ErrorKind::kNewer);
+  CHECK(kind(R"({"version": 18446744073709551615})") == ErrorKind::kNewer);
+  for (const char* bad : {R"({"version": 1})", R"({"version": -3})", R"({"version": "3"})", R"({"version": 2.5})", "{}"})
+    CHECK(kind(bad) == ErrorKind::kCorrupt);
+}

@@ -1,0 +1,190 @@
+#include "common/base/files.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "common/base/error.h"
+#include "common/base/hash.h"
+#include "tests/support/message.h"
+#include "tests/support/ordinary_user.h"
+#include "tests/support/skip.h"
+#include "tests/support/testing.h"
+
+using namespace vitrine;
+using namespace vitrine::testing;
+
+namespace {
+
+namespace fs = std::filesystem;
+
+// "kind: sentence" of what is thrown, or "none".
+std::string thrown_by(const std::function<void()>& call) {
+  try {
+    call();
+  } catch (const Error& error) {
+    return text(exit_code(error.kind()), ": ", error.what());
+  }
+  return "none";
+}
+
+}  // namespace
+
+TEST_CASE("a name that leads nowhere has nothing, and a path that cannot be followed is an error with its reason") {
+  const TemporaryDirectory directory;
+  write_whole(directory / "file", "1234");
+  fs::create_directory(directory / "folder");
+  fs::create_symlink("nowhere", directory / "dangling");
+  fs::create_symlink("file", directory / "link");
+  fs::create_symlink("loop", directory / "loop");
+  CHECK(path_exists(directory / "file"));
+  CHECK(path_exists(directory / "folder"));
+  CHECK(path_exists(directory / "link"));
+  for (const char* none : {"none", "dangling", "file/below"}) CHECK_FALSE(path_exists(directory / none));
+  CHECK_FALSE(path_exists(""));
+  CHECK(file_exists(directory / "link"));
+  CHECK_FALSE(file_exists(directory / "folder"));
+  CHECK(directory_exists(directory / "folder"));
+  CHECK_FALSE(directory_exists(directory / "file"));
+  CHECK_FALSE(directory_exists(directory / "dangling"));
+  CHECK(file_bytes(directory / "link") == 4);
+  CHECK(thrown_by([&] { file_bytes(directory / "dangling"); }).starts_with("2: "));
+  CHECK(same_file(directory / "link", directory / "file"));
+  CHECK_FALSE(same_file(directory / "none", directory / "none"));
+  const std::string longest(300, 'n');
+  for (const fs::path& bad : {directory / "loop", directory / "loop/below", directory / longest}) {
+    for (const auto& ask : std::vector<std::function<void()>>{[&] { path_exists(bad); }, [&] { file_exists(bad); },
+                                                              [&] { directory_exists(bad); }, [&] { file_bytes(bad); },
+                                                              [&] { same_file(bad, bad); }}) {
+      const std::string error = thrown_by(ask);
+      CAPTURE(error);
+      CHECK(error.starts_with("2: " + bad.string() + ": cannot be examined ("));
+    }
+  }
+}
+
+TEST_CASE("without permission the answer is an error, not \"no\"") {
+  const TemporaryDirectory directory;
+  open_to_all(directory.path());
+  write_whole(directory / "closed/file", "1234");
+  fs::permissions(directory / "closed", fs::perms::none);
+  const auto said = as_ordinary_user([&] {
+    return thrown_by([&] { path_exists(directory / "closed/file"); }) + "\n" +
+           thrown_by([&] { list_directory(directory / "closed"); }) + "\n" +
+           thrown_by([&] { read_file(directory / "closed/file"); }) + "\n" +
+           thrown_by([&] { make_directories(directory / "closed/a/b"); }) + "\n" +
+           thrown_by([&] { abandoned_in(directory / "closed"); }) + "\n" +
+           thrown_by([&] { xxh3_of_file(directory / "closed/file"); }) + "\n";
+  });
+  fs::permissions(directory / "closed", fs::perms::all);
+  if (!said) return skip("this user may not become another one");
+  CAPTURE(*said);
+  std::size_t lines = 0;
+  for (std::size_t at = 0, end; (end = said->find('\n', at)) != std::string::npos; at = end + 1, ++lines) {
+    const std::string line = said->substr(at, end - at);
+    CHECK(line.starts_with("3: " + (directory / "closed").string()));
+    CHECK(line.find("Permission denied") != std::string::npos);
+  }
+  CHECK(lines == 6);
+}
+
+TEST_CASE("a directory is listed by name with the kind of each entry") {
+  const TemporaryDirectory directory;
+  using Kind = DirectoryEntry::Kind;
+  write_whole(directory / "b.file", "");
+  write_whole(directory / "B.file", "");
+  write_whole(directory / ".hidden", "");
+  fs::create_directory(directory / "folder");
+  fs::create_symlink("folder", directory / "to-folder");
+  fs::create_symlink("b.file", directory / "to-file");
+  fs::create_symlink("nowhere", directory / "to-nothing");
+  fs::create_symlink("to-itself", directory / "to-itself");
+  REQUIRE(mkfifo((directory / "pipe").c_str(), 0600) == 0);
+  std::vector<std::pair<std::string, Kind>> found;
+  for (const DirectoryEntry& entry : list_directory(directory.path())) found.emplace_back(entry.name, entry.kind);
+  CHECK((found == std::vector<std::pair<std::string, Kind>>{{".hidden", Kind::kFile},
+                                                            {"B.file", Kind::kFile},
+                                                            {"b.file", Kind::kFile},
+                                                            {"folder", Kind::kDirectory},
+                                                            {"pipe", Kind::kOther},
+                                                            {"to-file", Kind::kFile},
+                                                            {"to-folder", Kind::kDirectory},
+                                                            {"to-itself", Kind::kDangling},
+                                                            {"to-nothing", Kind::kDangling}}));
+  CHECK(thrown_by([&] { list_directory(directory / "none"); }).starts_with("2: "));
+  CHECK(thrown_by([&] { list_directory(directory / "b.file"); }).starts_with("2: "));
+}
+
+TEST_CASE("move_aside never overwrites") {
+  const TemporaryDirectory directory;
+  for (int i = 1; i <= 3; ++i) {
+    write_whole(directory / "file", std::to_string(i));
+    const fs::path to = move_aside(directory / "file", "damaged");
+    CHECK(to == directory / (i == 1 ? "file.damaged" : "file.damaged." + std::to_string(i)));
+    CHECK_FALSE(fs::exists(directory / "file"));
+  }
+  CHECK(read_whole(directory / "file.damaged") == "1");
+  CHECK(read_whole(directory / "file.damaged.2") == "2");
+  CHECK(read_whole(directory / "file.damaged.3") == "3");
+  // A folder as well, with a slash behind its name; names that are links to nothing are taken.
+  write_whole(directory / "run/log", "mine");
+  fs::create_symlink("nowhere", directory / "run.old");
+  CHECK(move_aside(directory / "run/", "old") == directory / "run.old.2");
+  CHECK(read_whole(directory / "run.old.2/log") == "mine");
+  CHECK(fs::is_symlink(directory / "run.old"));
+  CHECK(thrown_by([&] { move_aside(directory / "none", "old"); }).starts_with("2: "));
+}
+
+TEST_CASE("directories are made, and what stands in their way is named") {
+  const TemporaryDirectory directory;
+  make_directories(directory / "a/b/c");
+  make_directories(directory / "a/b/c/");
+  CHECK(fs::is_directory(directory / "a/b/c"));
+  write_whole(directory / "file", "");
+  CHECK(thrown_by([&] { make_directories(directory / "file"); }) ==
+        "2: " + (directory / "file").string() +
+            ": is no directory, and one is to be made there; move it away, or give another path");
+  CHECK(thrown_by([&] { make_directories(directory / "file/below"); }).starts_with("2: " + (directory / "file").string()));
+  CHECK(thrown_by([] { make_directories(""); }) == "2: the path of a directory is empty; name a directory");
+  CHECK(thrown_by([] { read_file(""); }).starts_with("2: \"\": cannot be opened ("));
+  CHECK(thrown_by([&] { publish(directory / "file/below", "x"); }).starts_with("2: "));
+}
+
+TEST_CASE("a file is removed where it is, and one that stays is an error") {
+  const TemporaryDirectory directory;
+  write_whole(directory / "file", "");
+  remove_file(directory / "file");
+  CHECK_FALSE(fs::exists(directory / "file"));
+  remove_file(directory / "file");
+  fs::create_directory(directory / "folder");
+  CHECK(thrown_by([&] { remove_file(directory / "folder"); }).find(": cannot be removed (") != std::string::npos);
+  CHECK(fs::exists(directory / "folder"));
+  write_whole(directory / "one", "1");
+  write_whole(directory / "two", "2");
+  rename_path(directory / "one", directory / "two");
+  CHECK(read_whole(directory / "two") == "1");
+  CHECK(thrown_by([&] { rename_path(directory / "one", directory / "two"); }).starts_with("2: "));
+}
+
+TEST_CASE("a file that ends before what is asked of it is damage, and a file of several blocks has its own hash") {
+  const TemporaryDirectory directory;
+  write_whole(directory / "file", "1234");
+  std::array<std::byte, 8> out;
+  const ReadableFile file(directory / "file");
+  CHECK(thrown_by([&] { file.read(0, out); }).starts_with("4: " + (directory / "file").string() + ": ends at byte 4"));
+  fs::resize_file(directory / "file", 2);  // while it is open: somebody is writing it
+  CHECK(thrown_by([&] { file.read(0, out); }).starts_with("3: " + (directory / "file").string() + ": ends at byte 2"));
+  const std::string bytes((1 << 20) + 5, 'x');
+  write_whole(directory / "big", bytes);
+  const FileHash hash = xxh3_of_file(directory / "big");
+  CHECK(hash.bytes == bytes.size());
+  CHECK(hash.hash == xxh3(bytes));
+  write_whole(directory / "none", "");
+  CHECK(xxh3_of_file(directory / "none").hash == xxh3(""));
+  CHECK(thrown_by([&] { sha256_hex_of_file(directory.path()); }).find("is not a regular file") != std::string::npos);
+}
