@@ -11,7 +11,10 @@ ShardNotes read_notes(const Container& shard) {
   const auto json = attributes(shard, kShardFormat);
   ShardNotes notes;
   if (const auto made_with = json.find("made_with"); made_with != json.end()) {
-    if (!made_with->is_object()) fail(shard.path().string(), ": made_with is no object; copy or make the file again");
+    if (!made_with->is_object())
+      throw Error(ErrorKind::kCorrupt, {.path = shard.path().string(),
+                                        .what = "made_with is no object",
+                                        .remedy = "copy or make the file again"});
     for (const auto& [key, value] : made_with->items())
       notes.made_with[key] = value.is_string() ? value.get<std::string>() : value.dump();
   }

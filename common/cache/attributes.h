@@ -18,11 +18,16 @@ inline constexpr const char* kIndexFormat = "vitrine index";
 inline constexpr const char* kRecipesFormat = "vitrine recipes";
 inline constexpr const char* kShardFormat = "vitrine shard";
 
+// What follows throws Errors of kind kInput for a file that is whole and not the one that its place asks for.
+inline constexpr const char* kElsewhere = "the file belongs to another cache or place, copy or make it again";
+
 /// The object, after its "format" was found to be `format`.
 inline nlohmann::ordered_json attributes(const Container& container, const std::string& format) {
   auto json = parse_json<nlohmann::ordered_json>(container.json());
   if (!json.is_object() || json.value("format", nlohmann::ordered_json()) != format)
-    fail(container.path().string(), ": is not a file of the kind \"", format, "\"; copy or make it again");
+    throw Error(ErrorKind::kInput, {.path = container.path().string(),
+                                    .what = text("is not a file of the kind \"", format, "\""),
+                                    .remedy = "copy or make it again"});
   return json;
 }
 
@@ -31,9 +36,10 @@ template <class Value>
 void expect(const Container& container, const nlohmann::ordered_json& json, const char* key, const Value& expected) {
   const auto found = json.value(key, nlohmann::ordered_json());
   if (found != nlohmann::ordered_json(expected))
-    fail(container.path().string(), ": has ", key, " ", found.dump(), ", expected ",
-         nlohmann::ordered_json(expected).dump(),
-         "; the file belongs to another cache or place, copy or make it again");
+    throw Error(ErrorKind::kInput, {.path = container.path().string(),
+                                    .what = text("has ", key, " ", found.dump(), ", expected ",
+                                                 nlohmann::ordered_json(expected).dump()),
+                                    .remedy = kElsewhere});
 }
 
 /// Throws Error that names what differs unless json["track"] is the copy of the track.json `expected`.
@@ -41,7 +47,9 @@ inline void expect_track(const Container& container, const nlohmann::ordered_jso
                          const nlohmann::ordered_json& expected) {
   const auto copy = json.find("track");
   if (copy == json.end() || !copy->is_object())
-    fail(container.path().string(), ": has no copy of its track.json; the file is damaged, copy or make it again");
+    throw Error(ErrorKind::kCorrupt, {.path = container.path().string(),
+                                      .what = "has no copy of its track.json",
+                                      .remedy = "the file is damaged, copy or make it again"});
   // An order of keys is no difference, nor is a key that a later version added; of those that this one knows a track
   // may lack two.
   std::string words;
@@ -53,8 +61,8 @@ inline void expect_track(const Container& container, const nlohmann::ordered_jso
                   difference.here);
   }
   if (words.empty()) return;
-  fail(container.path().string(), ": has ", words,
-       "; the file belongs to another cache or place, copy or make it again");
+  throw Error(ErrorKind::kInput,
+              {.path = container.path().string(), .what = text("has ", words), .remedy = kElsewhere});
 }
 
 /// Throws Error unless the dataset has this type, shape and chunk.
@@ -62,8 +70,9 @@ inline void expect_dataset(const Container& container, const std::string& name, 
                            const std::vector<std::uint64_t>& shape, std::uint32_t chunk_rows) {
   const DatasetInfo& info = container.datasets()[container.find(name)];
   if (info.dtype != dtype || info.shape != shape || info.chunk_rows != chunk_rows)
-    fail(container.path().string(), ": dataset ", name,
-         " has another type or shape than its place asks for; copy or make it again");
+    throw Error(ErrorKind::kInput, {.path = container.path().string(),
+                                    .what = text("dataset ", name, " has another type or shape than its place asks for"),
+                                    .remedy = "copy or make it again"});
 }
 
 /// Where a group lies, and how many there are in its shard.

@@ -35,6 +35,10 @@ std::vector<Number> get(const Container& file, Container::Scratch& scratch, cons
   return numbers;
 }
 
+[[noreturn]] void damaged(const std::filesystem::path& path, const std::string& what) {
+  throw Error(ErrorKind::kCorrupt, {.path = path.string(), .what = what, .remedy = "copy it again"});
+}
+
 }  // namespace
 
 std::filesystem::path basis_path(const TrackInfo& track) {
@@ -77,21 +81,21 @@ FeatureBasis read_basis(const std::filesystem::path& path) {
     hash = json.at("hash").get<std::string>();
     const auto axis = [&json, &path](const char* key) {
       const auto length = integer_of<std::uint32_t>(json.at(key));
-      if (!length || *length < 1 || *length > (1u << 24))
-        fail(path.string(), ": has an impossible ", key, "; copy it again");
+      if (!length || *length < 1 || *length > (1u << 24)) damaged(path, text("has an impossible ", key));
       return *length;
     };
     basis.channels = axis("channels"), basis.height = axis("height"), basis.width = axis("width");
     const auto views = integer_of<std::uint64_t>(json.at("views"));
-    if (!views) fail(path.string(), ": has an impossible number of views; copy it again");
+    if (!views) damaged(path, "has an impossible number of views");
     basis.views = *views;
     spatial = json.at("spatial").get<bool>();
   } catch (const nlohmann::json::exception& problem) {
-    fail(path.string(), ": its attributes cannot be read (", problem.what(), "); copy it again");
+    damaged(path, text("its attributes cannot be read (", problem.what(), ")"));
   }
   if (std::ranges::any_of(file.datasets(), [](const DatasetInfo& dataset) { return dataset.name == kDroppedDataset; }))
-    fail(path.string(), ": belongs to the transform form of another version of vitrine; read it with that, or extract ",
-         "the track again");
+    throw Error(ErrorKind::kNewer, {.path = path.string(),
+                                    .what = "belongs to the transform form of another version of vitrine",
+                                    .remedy = "read it with that, or extract the track again"});
   const std::uint64_t c = basis.channels, h = basis.height, w = basis.width;
   basis.mean = get<float>(file, scratch, "mean", "<f4", {c, h, w});
   basis.vectors = get<float>(file, scratch, "vectors", "<f4", {c, c});
@@ -105,7 +109,7 @@ FeatureBasis read_basis(const std::filesystem::path& path) {
   basis.levels = get<std::uint8_t>(file, scratch, "levels", "|u1", {kKinds, kPlanes});
   basis.confidence = get<std::uint16_t>(file, scratch, "confidence", "<u2", {1})[0];
   basis.check(path.string());
-  if (basis.hash() != hash) fail(path.string(), ": is not the basis that its hash names; copy it again");
+  if (basis.hash() != hash) damaged(path, "is not the basis that its hash names");
   return basis;
 }
 
@@ -114,8 +118,10 @@ std::shared_ptr<const FeatureBasis> load_basis(const std::filesystem::path& cach
   const std::filesystem::path path = cache / basis_path(track);
   auto basis = std::make_shared<const FeatureBasis>(read_basis(path));
   if (basis->hash() != track.codec.basis)
-    fail(path.string(), ": is the basis ", basis->hash().substr(0, 8), ", but track.json names ",
-         track.codec.basis.substr(0, 8), "; copy both from the same cache");
+    throw Error(ErrorKind::kInput, {.path = path.string(),
+                                    .what = text("is the basis ", basis->hash().substr(0, 8), ", but track.json names ",
+                                                 track.codec.basis.substr(0, 8)),
+                                    .remedy = "copy both from the same cache"});
   return basis;
 }
 

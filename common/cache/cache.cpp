@@ -12,32 +12,39 @@
 namespace vitrine {
 namespace {
 
+[[noreturn]] void damaged(const std::filesystem::path& path, const std::string& what) {
+  throw Error(ErrorKind::kCorrupt, {.path = path.string(), .what = what, .remedy = "make the index again"});
+}
+
 template <class Number>
 std::vector<Number> column(const Container& file, Container::Scratch& scratch, const std::string& name,
                            const char* dtype, std::uint64_t rows) {
   const std::size_t dataset = file.find(name);
   const DatasetInfo& info = file.datasets()[dataset];
   if (info.dtype != dtype || info.shape != std::vector<std::uint64_t>{rows})
-    fail(file.path().string(), ": dataset ", name,
-         " has another type or shape than an index asks for; make the index again");
+    damaged(file.path(), text("dataset ", name, " has another type or shape than an index asks for"));
   const std::vector<std::byte> bytes = file.read_all(dataset, scratch);
   std::vector<Number> numbers(rows);
   std::memcpy(numbers.data(), bytes.data(), bytes.size());
   return numbers;
 }
 
-void check_recipe(const Recipe& r, const Plan& plan, const std::string& where) {
+// `place`: of the recipe, for the Error.
+void check_recipe(const Recipe& r, const Plan& plan, const Problem& place) {
+  const auto refuse = [&](const std::string& what, const char* remedy) {
+    throw Error(ErrorKind::kCorrupt, {.what = what, .remedy = remedy}).at(place);
+  };
   const ImageIndex& index = plan.index();
   const PlanOptions& options = plan.options();
   const bool cut = r.mix == Mix::kCutMix;
-  if (r.image >= index.images.size()) fail(where, ": names image ", r.image, " of ", index.images.size());
+  if (r.image >= index.images.size()) refuse(text("names image ", r.image, " of ", index.images.size()), "");
   const ImageEntry& image = index.images[r.image];
   if (r.label != image.label || r.top < 0 || r.left < 0 || r.height < 1 || r.width < 1 ||
       std::int64_t{r.top} + r.height > image.height || std::int64_t{r.left} + r.width > image.width || r.flip > 1 ||
       r.mix > Mix::kCutMix || r.partner >= options.group ||
       (cut && (r.box_top >= r.box_bottom || r.box_left >= r.box_right || r.box_bottom > options.image_size ||
                r.box_right > options.image_size)))
-    fail(where, ": a recipe does not fit its image; the file belongs to another cache, copy or make it again");
+    refuse("a recipe does not fit its image", "the file belongs to another cache, copy or make it again");
 }
 
 // Whether a track is called `name` and is of `teacher`, as Cache::track() takes them.
@@ -53,15 +60,21 @@ bool is_called(const std::string& directory, const std::string& name, const std:
 
 }  // namespace
 
+bool is_teacher_directory(const std::string& name) {
+  const std::size_t dot = name.rfind('.');
+  return dot != std::string::npos && dot > 0 && name.size() == dot + 9 &&
+         name.find_first_not_of("0123456789abcdef", dot + 1) == std::string::npos;
+}
+
 ImageIndex read_index(const std::filesystem::path& path) {
   const Container file(path);
   Container::Scratch scratch;
   const auto json = attributes(file, kIndexFormat);
   ImageIndex index;
   const auto classes = json.value("classes", nlohmann::ordered_json());
-  if (!classes.is_array()) fail(path.string(), ": has no list of classes; make the index again");
+  if (!classes.is_array()) damaged(path, "has no list of classes");
   for (const auto& name : classes) {
-    if (!name.is_string()) fail(path.string(), ": has a class whose name is no text; make the index again");
+    if (!name.is_string()) damaged(path, "has a class whose name is no text");
     index.classes.push_back(name.get<std::string>());
   }
   const std::uint64_t images = file.datasets()[file.find("height")].shape[0];
@@ -76,23 +89,31 @@ ImageIndex read_index(const std::filesystem::path& path) {
   index.images.reserve(images);
   for (std::uint64_t i = 0; i < images; ++i) {
     if (offsets[i] > offsets[i + 1] || offsets[i + 1] > ids.size())
-      fail(path.string(), ": the name of image ", i, " lies outside the list of names; make the index again");
+      damaged(path, text("the name of image ", i, " lies outside the list of names"));
     std::string id(ids.data() + offsets[i], offsets[i + 1] - offsets[i]);
-    if (!is_utf8(id)) fail(path.string(), ": the name of image ", i, " is not UTF-8; make the index again");
+    if (!is_utf8(id)) damaged(path, text("the name of image ", i, " is not UTF-8"));
     index.images.push_back({std::move(id), heights[i], widths[i], labels[i], file_bytes[i], hashes[i]});
   }
   return index;
 }
 
 Cache::Cache(std::filesystem::path directory) : directory_(std::move(directory)) {
-  std::error_code failure, unknown;
-  if (!std::filesystem::is_directory(directory_, unknown))
-    fail(directory_.string(), ": is not a directory; expected a cache, as vitrine-extract makes it");
+  if (!directory_exists(directory_))
+    throw Error(ErrorKind::kInput, {.path = directory_.empty() ? "\"\"" : directory_.string(),
+                                    .what = "is not a directory",
+                                    .remedy = "expected a cache, as vitrine-extract makes it"});
   index_ = std::make_shared<const ImageIndex>(read_index(directory_ / "index.h5"));
   const std::string where = (directory_ / "plan.json").string(), json = read_file(directory_ / "plan.json");
-  plan_ = std::make_unique<const Plan>(index_, Plan::options_from_json(json, where));
+  const PlanOptions options = Plan::options_from_json(json, where);
+  try {
+    plan_ = read_as(ErrorKind::kCorrupt, [&] { return std::make_unique<const Plan>(index_, options); });
+  } catch (const Error& error) {
+    throw error.at({.path = (directory_ / "index.h5").string()});
+  }
   if (plan_->json() != json)
-    fail(where, ": does not belong to the index.h5 beside it, or was edited; copy both from the cache again");
+    throw Error(ErrorKind::kInput, {.path = where,
+                                    .what = "does not belong to the index.h5 beside it, or was edited",
+                                    .remedy = "copy both from the cache again"});
 
   const Plan plan = *plan_;
   recipes_ = std::make_unique<const Shelf>(directory_ / "recipes", [plan](const Container& file, std::uint64_t number) {
@@ -106,37 +127,42 @@ Cache::Cache(std::filesystem::path directory) : directory_(std::move(directory))
     expect_dataset(file, "picture_hash", "<u8", {place.groups}, place.groups);
   });
 
-  for (std::filesystem::directory_iterator teacher(directory_, failure), end; !failure && teacher != end;
-       teacher.increment(failure)) {
-    if (!teacher->is_directory(unknown)) continue;
-    for (std::filesystem::directory_iterator track(teacher->path(), failure); !failure && track != end;
-         track.increment(failure))
-      if (track->is_directory(unknown)) add_track(track->path());
+  for (const DirectoryEntry& teacher : list_directory(directory_)) {
+    if (teacher.kind != DirectoryEntry::Kind::kDirectory) continue;
+    try {
+      for (const DirectoryEntry& track : list_directory(directory_ / teacher.name))
+        if (track.kind == DirectoryEntry::Kind::kDirectory) add_track(directory_ / teacher.name / track.name);
+    } catch (const Error& error) {
+      const bool vanished = error.kind() == ErrorKind::kInput;
+      if (is_teacher_directory(teacher.name) && !vanished) bad_tracks_.push_back({teacher.name, error});
+    }
   }
-  if (failure) fail(directory_.string(), ": cannot be listed (", failure.message(), ")");
   std::ranges::sort(tracks_, {}, &TrackInfo::directory);
   std::ranges::sort(bad_tracks_, {}, &BadTrack::directory);
 }
 
 void Cache::add_track(const std::filesystem::path& directory) {
   const std::string file = (directory / "track.json").string();
+  const auto refuse = [&](const std::string& what, const char* remedy) {
+    throw Error(ErrorKind::kInput, {.path = file, .what = what, .remedy = remedy});
+  };
   try {
-    std::error_code unknown;
-    if (!std::filesystem::exists(file, unknown)) {
+    if (!path_exists(file)) {
       if (Shelf(directory, nullptr).count() > 0)
-        fail(file, ": is missing, but there are shards; let vitrine-cache repair make it again from them");
+        refuse("is missing, but there are shards", "let vitrine-cache repair make it again from them");
       return;
     }
     TrackInfo info = TrackInfo::from_json(read_file(file), file);
     if (info.plan_hash != plan_->hash())
-      fail(file, ": was made for another plan (", info.plan_hash.substr(0, 8), ", this cache has ",
-           plan_->hash().substr(0, 8), "); remove the directory or put it into its own cache");
+      refuse(text("was made for another plan (", info.plan_hash.substr(0, 8), ", this cache has ",
+                  plan_->hash().substr(0, 8), ")"),
+             "remove the directory or put it into its own cache");
     if (directory_ / info.directory() != directory)
-      fail(file, ": belongs in ", info.directory(), "; rename its directory back");
+      refuse(text("belongs in ", info.directory()), "rename its directory back");
     tracks_.push_back(std::move(info));
   } catch (const Error& error) {
     const std::filesystem::path below = directory.parent_path().filename() / directory.filename();
-    bad_tracks_.push_back({below.generic_string(), error.what()});
+    bad_tracks_.push_back({below.generic_string(), error});
   }
 }
 
@@ -158,8 +184,9 @@ std::vector<Recipe> Cache::recipes(GroupKey key) const {
   std::vector<Recipe> recipes(options.group);
   file.read_chunk(file.find("recipe"), key.group % options.shard_groups, scratch,
                   std::as_writable_bytes(std::span(recipes)));
+  const Problem place{.path = file.path().string(), .group = key.group % options.shard_groups};
   for (const Recipe& recipe : recipes)
-    check_recipe(recipe, *plan_, text(file.path().string(), ": group ", key.group % options.shard_groups));
+    check_recipe(recipe, *plan_, place);
   return recipes;
 }
 
@@ -194,7 +221,7 @@ const TrackInfo& Cache::track(const std::string& name, const std::string& teache
     bad = &track;
     ++fitting;
   }
-  if (fitting == 1 && bad != nullptr) fail(bad->what);
+  if (fitting == 1 && bad != nullptr) throw bad->error;
   if (fitting != 1)
     fail(directory_.string(), ": has ", fitting > 1 ? "several tracks" : "no track", " of the name ", name,
          teacher.empty() ? "" : " from teacher ", teacher, "; it has ", there.empty() ? "none at all" : there);

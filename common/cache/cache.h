@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "common/base/error.h"
 #include "common/cache/container.h"
 #include "common/cache/shelf.h"
 #include "common/cache/track.h"
@@ -18,11 +19,14 @@
 
 namespace vitrine {
 
+/// Whether a directory is named as a teacher's in a cache, "NAME.xxxxxxxx".
+bool is_teacher_directory(const std::string& name);
+
 class Cache {
  public:
   /// Reads index.h5, plan.json and every track.json, and lists the recipes. Throws Error when index or plan is missing
-  /// or damaged, or they do not belong together. A track that cannot be used is in nobody's way who does not ask for
-  /// it: bad_tracks(). What is added to the directory later is not seen.
+  /// or damaged, or they do not belong together. Unreadable tracks do not fail the constructor; see bad_tracks(). What
+  /// is added to the directory later is not seen.
   explicit Cache(std::filesystem::path directory);
 
   const std::filesystem::path& directory() const { return directory_; }
@@ -42,17 +46,17 @@ class Cache {
 
   /// Ascending by directory.
   const std::vector<TrackInfo>& tracks() const { return tracks_; }
-  /// A directory of a track whose track.json is damaged, of another plan or in the wrong place, or missing though there
-  /// are shards.
+  /// A directory of a track whose track.json cannot be read, is damaged, newer, of another plan or in the wrong place,
+  /// or missing though there are shards; or a teacher's directory that cannot be listed.
   struct BadTrack {
-    std::string directory;  ///< "TEACHER.xxxxxxxx/NAME"
-    std::string what;       ///< an Error's sentence, which begins with the file
+    std::string directory;  ///< "TEACHER.xxxxxxxx/NAME", or a teacher's
+    Error error;            ///< names the file
   };
   /// Ascending by directory; none of them is among tracks().
   const std::vector<BadTrack>& bad_tracks() const { return bad_tracks_; }
   /// The track of a name ("logits", "features.11"), from a teacher if there are several ("NAME" or "NAME.xxxxxxxx";
   /// empty: any). Throws Error that lists what there is when none or several fit, bad ones among them, and a bad
-  /// track's own sentence when it is the one.
+  /// track's own error when it is the one.
   const TrackInfo& track(const std::string& name, const std::string& teacher = {}) const;
 
  private:

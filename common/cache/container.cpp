@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <limits>
 #include <stdexcept>
 #include <utility>
@@ -19,8 +20,11 @@ constexpr std::uint32_t kMostDatasets = 256;
 constexpr std::size_t kMostSeen = 16;                  // in shrink()
 constexpr std::uint32_t kLargestExpansion = 1u << 15;  // zstd: 128 KiB of a block that takes 4 bytes
 
+constexpr const char* kWrongChecksum = "its table's checksum is wrong";
+constexpr const char* kDamaged = "the file is damaged, copy or make it again";
+
 [[noreturn]] void damaged(const std::string& path, const std::string& what) {
-  fail(path, ": ", what, "; the file is damaged, copy or make it again");
+  throw Error(ErrorKind::kCorrupt, {.path = path, .what = what, .remedy = kDamaged});
 }
 
 // a * b, or nothing when it does not fit into 63 bits.
@@ -39,6 +43,20 @@ std::optional<std::string> fixed_text(std::string_view field) {
   return std::string(field.substr(0, end));
 }
 
+// Whether the table's checksum is right with `value` in the header at `offset`: proof that the field alone was changed,
+// in a file of this version.
+template <class Number>
+bool is_whole_with(const ReadableFile& file, std::string_view header, std::size_t offset, Number value) {
+  using namespace table;
+  const auto bytes = at<std::uint64_t>(header, kTableBytesAt);
+  if (bytes < kHeaderBytes + kChecksumBytes || bytes > std::min(file.size(), kLargestTable)) return false;
+  std::string whole(bytes, '\0');
+  file.read(0, std::as_writable_bytes(std::span(whole)));
+  std::memcpy(whole.data() + offset, &value, sizeof value);
+  const std::size_t hashed = whole.size() - kChecksumBytes;
+  return xxh3(std::string_view(whole).substr(0, hashed)) == at<std::uint64_t>(whole, hashed);
+}
+
 struct Header {
   std::uint64_t table_bytes, chunks;
   std::uint32_t datasets, json_bytes;
@@ -48,13 +66,24 @@ Header check_header(std::string_view bytes, const ReadableFile& file) {
   using namespace table;
   const std::string& path = file.path();
   if (bytes.size() < kHeaderBytes || bytes.substr(0, kMagic.size()) != kMagic)
-    fail(path, ": is not a file of a vitrine cache (it does not begin with VITRINE); check the path");
+    throw Error(ErrorKind::kCorrupt, {.path = path,
+                                      .what = "is not a file of a vitrine cache (it does not begin with VITRINE)",
+                                      .remedy = "check the path"});
   const auto major = at<std::uint16_t>(bytes, kVersionAt), minor = at<std::uint16_t>(bytes, kVersionAt + 2);
-  if (major != kMajor)
-    fail(path, ": has format version ", major, ".", minor, ", this program reads ", kMajor,
-         ".x; use the version of vitrine that made the cache");
-  if (const auto unknown = at<std::uint32_t>(bytes, kRequiredAt) & ~kKnownRequiredFlags; unknown != 0)
-    fail(path, ": needs features that this program does not know (flags ", unknown, "); use a newer vitrine");
+  if (major != kMajor && is_whole_with(file, bytes, kVersionAt, kMajor)) damaged(path, kWrongChecksum);
+  if (major != kMajor)  // there was none before the first
+    throw Error(major > kMajor ? ErrorKind::kNewer : ErrorKind::kCorrupt,
+                {.path = path,
+                 .what = text("has format version ", major, ".", minor, ", this program reads ", kMajor, ".x"),
+                 .remedy = "use the version of vitrine that made the cache"});
+  const auto flags = at<std::uint32_t>(bytes, kRequiredAt), unknown = flags & ~kKnownRequiredFlags;
+  if (unknown != 0 && is_whole_with(file, bytes, kRequiredAt, flags & kKnownRequiredFlags))
+    damaged(path, kWrongChecksum);
+  if (unknown != 0)
+    throw Error(ErrorKind::kNewer,
+                {.path = path,
+                 .what = text("needs features that this program does not know (flags ", unknown, ")"),
+                 .remedy = "use a newer vitrine"});
   const Header header{at<std::uint64_t>(bytes, kTableBytesAt), at<std::uint64_t>(bytes, kChunksAt),
                       at<std::uint32_t>(bytes, kDatasetsAt), at<std::uint32_t>(bytes, kJsonBytesAt)};
   const auto user_block = at<std::uint64_t>(bytes, kUserBlockAt), file_bytes = at<std::uint64_t>(bytes, kFileBytesAt);
@@ -146,7 +175,7 @@ Container::Container(const std::filesystem::path& path) : path_(path.string()) {
   const std::string_view whole =
       long_table.empty() ? std::string_view(first.data(), header.table_bytes) : std::string_view(long_table);
   if (xxh3(whole.substr(0, whole.size() - kChecksumBytes)) != at<std::uint64_t>(whole, whole.size() - kChecksumBytes))
-    damaged(path_, "its table's checksum is wrong");
+    damaged(path_, kWrongChecksum);
 
   std::string_view rest = whole.substr(kHeaderBytes);
   datasets_ = std::make_shared<const Datasets>(parse_datasets(rest, header, path_));
@@ -178,7 +207,9 @@ void Container::check_apart() const {
 std::size_t Container::find(const std::string& name) const {
   for (std::size_t i = 0; i < datasets_->size(); ++i)
     if ((*datasets_)[i].name == name) return i;
-  fail(path_, ": has no dataset \"", name, "\"; it is not the file that its name promises, copy or make it again");
+  throw Error(ErrorKind::kInput, {.path = path_,
+                                  .what = text("has no dataset \"", name, "\""),
+                                  .remedy = "it is not the file that its name promises, copy or make it again"});
 }
 
 Container::Place Container::place(std::size_t dataset, std::uint64_t chunk) const {
@@ -202,18 +233,27 @@ const ReadableFile& Container::opened(Scratch& scratch) const {
 void Container::read_chunk(std::size_t dataset, std::uint64_t chunk, Scratch& scratch, std::span<std::byte> out,
                            Check check) const {
   const DatasetInfo& info = datasets_->at(dataset);
-  const auto where = [&] { return text(path_, ": dataset ", info.name, ", group ", chunk); };
-  if (chunk >= info.chunk_count) fail(where(), ": is not there; the dataset has ", info.chunk_count);
-  if (out.size() != info.chunk_bytes()) fail(where(), ": has ", info.chunk_bytes(), " bytes; expected ", out.size());
+  const auto refuse = [&](ErrorKind kind, std::string what, const char* remedy) {
+    throw Error(kind, {.path = path_,
+                       .dataset = info.name,
+                       .group = static_cast<std::int64_t>(chunk),
+                       .what = std::move(what),
+                       .remedy = remedy});
+  };
+  if (chunk >= info.chunk_count)
+    refuse(ErrorKind::kInput, text("is not there; the dataset has ", info.chunk_count), "");
+  if (out.size() != info.chunk_bytes())
+    refuse(ErrorKind::kInput, text("has ", info.chunk_bytes(), " bytes; expected ", out.size()), "");
   const Chunk& entry = chunks_[info.first_chunk + chunk];
   const ReadableFile& file = opened(scratch);
   // Another file under the same name since the table was read, perhaps one made anew.
-  if (file.size() != file_bytes_) fail(where(), ": the file has changed while it was in use; start again");
+  if (file.size() != file_bytes_)
+    refuse(ErrorKind::kIo, "the file has changed while it was in use", "start again");
   const std::span<std::byte> stored = scratch.stored.first(entry.stored_bytes);
   file.read(entry.offset, stored);
-  if (xxh3(stored) != entry.hash) fail(where(), ": its checksum is wrong; the file is damaged, copy or make it again");
+  if (xxh3(stored) != entry.hash) refuse(ErrorKind::kCorrupt, "its checksum is wrong", kDamaged);
   if (const char* problem = scratch.decompressor.try_decompress(stored, out, check == Check::kBoth))
-    fail(where(), ": cannot be decompressed (", problem, "); the file is damaged, copy or make it again");
+    refuse(ErrorKind::kCorrupt, text("cannot be decompressed (", problem, ")"), kDamaged);
 }
 
 void Container::shrink(std::vector<std::shared_ptr<const Datasets>>& seen) {

@@ -23,11 +23,17 @@ namespace {
 
 constexpr H5Z_filter_t kZstdFilter = 32015;  // registered with The HDF Group
 
+// Everything is written in memory.
+[[noreturn]] void fail_hdf5(const char* verb, const char* what) {
+  throw Error(ErrorKind::kMemory,
+              {.what = text("HDF5 failed to ", verb, what), .remedy = "check that there is memory left"});
+}
+
 // An HDF5 identifier, closed by the function of its kind.
 class Handle {
  public:
   Handle(hid_t id, herr_t (*closer)(hid_t), const char* what) : id_(id), close_(closer), what_(what) {
-    if (id < 0) fail("HDF5 failed to make ", what, "; check that there is memory left");
+    if (id < 0) fail_hdf5("make ", what);
   }
   ~Handle() {
     if (id_ >= 0) close_(id_);
@@ -39,7 +45,7 @@ class Handle {
   void close() {
     const hid_t id = id_;
     id_ = -1;
-    if (close_(id) < 0) fail("HDF5 failed to write ", what_, "; check that there is memory left");
+    if (close_(id) < 0) fail_hdf5("write ", what_);
   }
 
  private:
@@ -49,7 +55,7 @@ class Handle {
 };
 
 void must(herr_t result, const char* what) {
-  if (result < 0) fail("HDF5 failed to ", what, "; check that there is memory left");
+  if (result < 0) fail_hdf5("", what);
 }
 
 // HDF5 wants the filter of a dataset to be known even when chunks come ready-made; it never runs here.
@@ -255,7 +261,7 @@ void make_hdf5(MemoryFile& out, std::vector<Prepared>& datasets, const std::stri
     hsize_t size = 0;
     must(H5Dget_chunk_info_by_coord(dataset, corner.data(), &mask, &address, &size), "find a chunk");
     if (address == HADDR_UNDEF || size != frame.bytes.size() || mask != 0)
-      fail("HDF5 lost a chunk that it had written");
+      throw Error(ErrorKind::kInternal, {.what = "HDF5 lost a chunk that it had written", .remedy = "please report it"});
     frame.offset = address;
   });
   for (Handle& handle : handles) handle.close();
@@ -322,9 +328,15 @@ std::string make_table(const std::vector<Prepared>& datasets, const std::string&
 
 }  // namespace
 
+std::unique_lock<std::mutex> hdf5_lock() {
+  static std::mutex hdf5;
+  return std::unique_lock(hdf5);
+}
+
 const std::map<std::string, std::string>& written_by() {
   static const std::map<std::string, std::string> versions = [] {
     unsigned major = 0, minor = 0, release = 0;
+    const auto lock = hdf5_lock();
     must(H5get_libversion(&major, &minor, &release), "say its version");
     return std::map<std::string, std::string>{
         {"vitrine", VITRINE_VERSION}, {"hdf5", text(major, '.', minor, '.', release)}, {"zstd", ZSTD_versionString()}};
@@ -334,7 +346,6 @@ const std::map<std::string, std::string>& written_by() {
 
 FileRecord write_container(const std::filesystem::path& path, std::vector<DatasetSpec> specs, const std::string& json,
                            int level, std::uint32_t required_flags) {
-  static std::mutex hdf5;
   std::vector<Prepared> datasets;
   std::uint64_t chunks = 0;
   for (DatasetSpec& spec : specs) {
@@ -345,7 +356,7 @@ FileRecord write_container(const std::filesystem::path& path, std::vector<Datase
                       user_block = std::max(table::kMinUserBlock, std::bit_ceil(bytes));
   MemoryFile file;
   {
-    const std::lock_guard lock(hdf5);
+    const auto lock = hdf5_lock();
     make_hdf5(file, datasets, json, user_block);
   }
   const std::span<char> image = file.bytes();

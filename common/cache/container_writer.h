@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <mutex>
 #include <span>
 #include <string>
 #include <vector>
@@ -43,6 +44,9 @@ FileRecord write_container(const std::filesystem::path& path, std::vector<Datase
 /// Versions of vitrine and of the libraries that a container's bytes depend on: "vitrine", "hdf5", "zstd". Every file
 /// of a cache has them as its attribute `written_by`.
 const std::map<std::string, std::string>& written_by();
+
+/// Held around every call of HDF5, which is not made for threads. Not recursive.
+std::unique_lock<std::mutex> hdf5_lock();
 
 }  // namespace vitrine
 

@@ -24,11 +24,16 @@ bool by_number(const FileRecord& a, const FileRecord& b) {
   return *shard_number_of(a.name) < *shard_number_of(b.name);
 }
 
+[[noreturn]] void damaged(const std::string& where, const std::string& what) {
+  throw Error(ErrorKind::kCorrupt,
+              {.path = where, .what = what, .remedy = "let vitrine-cache repair make it again from the files"});
+}
+
 std::uint64_t from_hex(const std::string& digits, const std::string& where) {
   std::uint64_t number = 0;
   const auto read = std::from_chars(digits.data(), digits.data() + digits.size(), number, 16);
   if (digits.size() != 16 || read.ec != std::errc() || read.ptr != digits.data() + digits.size())
-    fail(where, ": \"", digits, "\" is no XXH3-64 hash; expected 16 hexadecimal digits, let vitrine-cache repair it");
+    damaged(where, text("\"", digits, "\" is no XXH3-64 hash; expected 16 hexadecimal digits"));
   return number;
 }
 
@@ -44,7 +49,7 @@ std::vector<FileRecord> list_shards(const std::filesystem::path& directory) {
     const std::uint64_t bytes = entry->file_size(gone);
     if (!gone) there.push_back({name, bytes, 0});
   }
-  if (failure) fail(directory.string(), ": cannot be listed (", failure.message(), ")");
+  if (failure) fail_system(failure.value(), directory.string(), "cannot be listed", "check its permissions");
   std::ranges::sort(there, by_number);
   return there;
 }
@@ -72,31 +77,28 @@ Manifest::Manifest(std::vector<FileRecord> files) : files_(std::move(files)) {
 
 std::optional<Manifest> Manifest::read(const std::filesystem::path& directory) {
   const std::filesystem::path path = directory / kManifestName;
-  if (!std::filesystem::exists(path)) return std::nullopt;
+  if (!path_exists(path)) return std::nullopt;
   return parse(read_file(path), path.string());
 }
 
 Manifest Manifest::parse(const std::string& json, const std::string& where) {
   const auto in = parse_json(json);
   if (!in.is_object() || in.value("format", nlohmann::json()) != kFormat)
-    fail(where, ": is no list of shards; expected an object with \"format\": \"", kFormat,
-         "\"; remove it, it can be made again");
-  if (in.value("version", nlohmann::json()) != kVersion)
-    fail(where, ": has a version that this program does not know; use the version of vitrine that made the cache");
+    damaged(where, text("is no list of shards, which is an object with \"format\": \"", kFormat, "\""));
+  expect_version(in, kVersion, where);
   std::vector<FileRecord> files;
   std::set<std::string> seen;
   try {
     for (const auto& entry : in.at("shards")) {
       const auto name = entry.at("name").get<std::string>();
       const auto bytes = integer_of<std::uint64_t>(entry.at("bytes"));
-      if (!bytes) fail(where, ": gives \"", name, "\" no number of bytes; remove the list, it can be made again");
+      if (!bytes) damaged(where, text("gives \"", name, "\" no number of bytes"));
       files.push_back({name, *bytes, from_hex(entry.at("xxh3").get<std::string>(), where)});
       if (!shard_number_of(name) || !seen.insert(name).second)
-        fail(where, ": lists \"", name, "\", which is no shard's name or is listed twice; remove the list, it can be ",
-             "made again");
+        damaged(where, text("lists \"", name, "\", which is no shard's name or is listed twice"));
     }
   } catch (const nlohmann::json::exception& problem) {
-    fail(where, ": cannot be read (", problem.what(), "); remove it, it can be made again");
+    damaged(where, text("cannot be read (", problem.what(), ")"));
   }
   return Manifest(std::move(files));
 }

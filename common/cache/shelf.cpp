@@ -31,7 +31,7 @@ Shelf::Shelf(std::filesystem::path directory, Check check)
     if (!sizeless) stored_bytes_ += bytes;  // what is no file has none, and open() says so
   }
   if (failure && failure != std::errc::no_such_file_or_directory)
-    fail(directory_.string(), ": cannot be listed (", failure.message(), ")");
+    fail_system(failure.value(), directory_.string(), "cannot be listed", "check its permissions");
   std::ranges::sort(numbers_);
   slots_.reserve(numbers_.size());
   for (const std::uint64_t number : numbers_) slots_.try_emplace(number);
@@ -40,8 +40,9 @@ Shelf::Shelf(std::filesystem::path directory, Check check)
 const Container& Shelf::open(std::uint64_t number) const {
   const auto found = slots_.find(number);
   if (found == slots_.end())
-    fail((directory_ / shard_file_name(number)).string(),
-         ": is missing; extract or copy it, or use passes that are complete");
+    throw Error(ErrorKind::kInput, {.path = (directory_ / shard_file_name(number)).string(),
+                                    .what = "is missing",
+                                    .remedy = "extract or copy it, or use passes that are complete"});
   std::atomic<const Container*>& slot = found->second.container;
   if (const Container* container = slot.load(std::memory_order_acquire)) return *container;
   // Two threads may both come here; the later one's work is thrown away.

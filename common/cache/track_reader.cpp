@@ -30,8 +30,9 @@ TrackReader::TrackReader(const Cache& cache, const TrackInfo& track)
     for (std::size_t i = 0; i < layout.size(); ++i) {
       const ArrayLayout& array = layout[i];
       if (file.find(array.name) != i)
-        fail(file.path().string(), ": dataset ", array.name,
-             " is not in its place in the table; copy or make it again");
+        throw Error(ErrorKind::kInput, {.path = file.path().string(),
+                                        .what = text("dataset ", array.name, " is not in its place in the table"),
+                                        .remedy = "copy or make it again"});
       if (array.whole_group) {
         // How long the longest group is, this file alone knows.
         const DatasetInfo& info = file.datasets()[i];
@@ -74,7 +75,7 @@ void TrackReader::load(GroupKey key, Scratch& scratch, const Decode& decode) con
   try {
     decode(scratch.spans);
   } catch (const Error& error) {
-    fail(file.path().string(), ": group ", key.group % shard_groups_, ": ", error.what());
+    throw error.at({.path = file.path().string(), .group = key.group % shard_groups_});
   }
 }
 

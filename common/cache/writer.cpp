@@ -36,7 +36,9 @@ void write_index(const std::filesystem::path& path, const ImageIndex& index) {
   std::vector<char> ids;
   for (const ImageEntry& image : index.images) {
     if (!is_utf8(image.id))
-      fail(path.string(), ": the name of image ", heights.size(), " is not UTF-8; rename the file or leave it out");
+      throw Error(ErrorKind::kInput, {.path = path.string(),
+                                      .what = text("the name of image ", heights.size(), " is not UTF-8"),
+                                      .remedy = "rename the file or leave it out"});
     ids.insert(ids.end(), image.id.begin(), image.id.end());
     offsets.push_back(ids.size());
     heights.push_back(image.height);
@@ -46,7 +48,9 @@ void write_index(const std::filesystem::path& path, const ImageIndex& index) {
     hashes.push_back(image.hash);
   }
   if (ids.empty())
-    fail(path.string(), ": an index without images or names cannot be stored; check the dataset's folder");
+    throw Error(ErrorKind::kInput, {.path = path.string(),
+                                    .what = "an index without images or names cannot be stored",
+                                    .remedy = "check the dataset's folder"});
   nlohmann::ordered_json json;
   json["format"] = kIndexFormat;
   json["images"] = index.images.size();
@@ -57,7 +61,8 @@ void write_index(const std::filesystem::path& path, const ImageIndex& index) {
   try {
     attribute = json.dump();
   } catch (const nlohmann::json::exception&) {
-    fail(path.string(), ": a class's name is not UTF-8; rename its folder");
+    throw Error(ErrorKind::kInput,
+                {.path = path.string(), .what = "a class's name is not UTF-8", .remedy = "rename its folder"});
   }
   write_container(path,
                   {column("id_offset", "<u8", offsets), column("id_bytes", "|u1", ids),
@@ -88,18 +93,22 @@ std::string index_difference(const ImageIndex& there, const ImageIndex& now) {
 
 void publish_or_compare(const std::filesystem::path& path, const std::string& json, const char* what,
                         const char* remedy) {
-  if (!std::filesystem::exists(path) && publish(path, json, Existing::kKeep)) return;
+  if (!path_exists(path) && publish(path, json, Existing::kKeep)) return;
   const std::string old = read_file(path);
   if (old == json) return;
   const auto there = parse_json<nlohmann::ordered_json>(old);
-  if (!there.is_object()) fail(path.string(), ": is not valid JSON; the file is damaged, copy it again");
+  if (!there.is_object())
+    throw Error(ErrorKind::kCorrupt,
+                {.path = path.string(), .what = "is not valid JSON", .remedy = "the file is damaged, copy it again"});
   const std::vector<JsonDifference> differences = json_differences(there, nlohmann::ordered_json::parse(json));
   std::string words = "only the layout of the text";
   if (!differences.empty()) {
     const JsonDifference& first = differences.front();
     words = text(first.key, " is ", first.there, " there and ", first.here, " here");
   }
-  fail(path.string(), ": the cache holds another ", what, ": ", words, "; ", remedy);
+  throw Error(ErrorKind::kInput, {.path = path.string(),
+                                  .what = text("the cache holds another ", what, ": ", words),
+                                  .remedy = remedy});
 }
 
 std::uint64_t shard_number(const Plan& plan, std::uint32_t pass, std::uint32_t shard) {
@@ -140,12 +149,12 @@ const std::vector<FieldSpec>& recipe_fields() {
 
 void create_cache(const std::filesystem::path& directory, const ImageIndex& index, const Plan& plan) {
   const std::filesystem::path path = directory / "index.h5";
-  if (!std::filesystem::exists(path)) write_index(path, index);
+  if (!path_exists(path)) write_index(path, index);
   // What is there now may be another process's, which began at the same time.
-  if (const std::string difference = index_difference(read_index(path), index); !difference.empty()) {
-    fail(path.string(), ": the cache holds another index: ", difference,
-         "; use the dataset as it was, or another cache directory");
-  }
+  if (const std::string difference = index_difference(read_index(path), index); !difference.empty())
+    throw Error(ErrorKind::kInput, {.path = path.string(),
+                                    .what = "the cache holds another index: " + difference,
+                                    .remedy = "use the dataset as it was, or another cache directory"});
   publish_or_compare(directory / "plan.json", plan.json(), "plan", "use the same settings, or another cache directory");
 }
 
@@ -155,14 +164,17 @@ void create_track(const std::filesystem::path& directory, const TrackInfo& track
   if ((basis != nullptr) != (track.codec.form == Form::kTransform))
     throw std::logic_error("a basis belongs to a transform track, and to no other");
   // A track.json that names no basis is never seen: the basis comes first, unless the track has lost it.
-  const bool there = std::filesystem::exists(path);
+  const bool there = path_exists(path);
   const auto provide_basis = [&] {
     if (basis == nullptr) return;
     const std::filesystem::path file = directory / basis_path(track);
-    if (!std::filesystem::exists(file)) write_basis(file, *basis);
+    if (!path_exists(file)) write_basis(file, *basis);
     if (const std::string hash = read_basis(file).hash(); hash != basis->hash())
-      fail(file.string(), ": is the basis ", hash.substr(0, 8), ", this run has made ", basis->hash().substr(0, 8),
-           "; another process began the track at the same time, run again to go on with its basis");
+      throw Error(ErrorKind::kInput,
+                  {.path = file.string(),
+                   .what = text("is the basis ", hash.substr(0, 8), ", this run has made ",
+                                basis->hash().substr(0, 8)),
+                   .remedy = "another process began the track at the same time, run again to go on with its basis"});
   };
   if (!there) provide_basis();
   publish_or_compare(path, track.json(), "track of this name",
@@ -215,7 +227,7 @@ std::vector<std::uint64_t> recorded_picture_hashes(const std::filesystem::path& 
 }
 
 bool recipes_exist(const std::filesystem::path& directory, const Plan& plan, std::uint32_t pass, std::uint32_t shard) {
-  return std::filesystem::exists(recipes_path(directory, plan, pass, shard));
+  return path_exists(recipes_path(directory, plan, pass, shard));
 }
 
 FileRecord write_shard(const std::filesystem::path& directory, const TrackInfo& track, const Plan& plan,
@@ -232,7 +244,7 @@ FileRecord write_shard(const std::filesystem::path& directory, const TrackInfo& 
 
 bool shard_exists(const std::filesystem::path& directory, const TrackInfo& track, const Plan& plan, std::uint32_t pass,
                   std::uint32_t shard) {
-  return std::filesystem::exists(shard_path(directory, track, plan, pass, shard));
+  return path_exists(shard_path(directory, track, plan, pass, shard));
 }
 
 }  // namespace vitrine

@@ -35,37 +35,42 @@ class PlainCodec : public Codec {
 }  // namespace
 
 void CodecSettings::check(const std::vector<std::uint32_t>& shape, const std::string& where) const {
+  const auto refuse = [&](const std::string& what, const std::string& expected) {
+    throw Error(ErrorKind::kInput, {.path = where, .what = what, .remedy = expected});
+  };
   const auto only_for = [&](bool given, const char* setting, bool allowed) {
-    if (given && !allowed) fail(where, ": the form ", form_name(form), " has no setting ", setting, "; remove it");
+    if (given && !allowed) refuse(text("the form ", form_name(form), " has no setting ", setting), "remove it");
   };
   only_for(max_error != 0, "max_error", form == Form::kUniform || form == Form::kTopk || form == Form::kTransform);
   only_for(kept != 0, "kept", form == Form::kTopk);
   only_for(!temperatures.empty(), "temperatures", form == Form::kTopk);
   only_for(!basis.empty(), "basis", form == Form::kTransform);
+  const std::string error_not_allowed = text("max_error = ", max_error, " is not allowed"),
+                    range = text("from ", kSmallestError, " to ", kLargestError);
   if (form == Form::kUniform && !(max_error >= kSmallestError && max_error <= kLargestError))
-    fail(where, ": max_error = ", max_error, " is not allowed; expected from ", kSmallestError, " to ", kLargestError);
+    refuse(error_not_allowed, "expected " + range);
   if (form == Form::kTransform) {
     if (!(max_error > 0 && max_error < 1))
-      fail(where, ": max_error = ", max_error,
-           " is not allowed; expected a share of the energy between 0 and 1, for instance 0.01");
-    if (shape.size() != 3) fail(where, ": transform holds feature maps only; expected views of three axes");
+      refuse(error_not_allowed, "expected a share of the energy between 0 and 1, for instance 0.01");
+    if (shape.size() != 3) refuse("transform holds feature maps only", "expected views of three axes");
     if (basis.size() != 64 || basis.find_first_not_of("0123456789abcdef") != std::string::npos)
-      fail(where, ": basis is not SHA-256; expected 64 hexadecimal digits");
+      refuse("basis is not SHA-256", "expected 64 hexadecimal digits");
   }
   if (form != Form::kTopk) return;
   if (max_error != 0 && !(max_error >= kSmallestError && max_error <= kLargestError))
-    fail(where, ": max_error = ", max_error, " is not allowed; expected 0 (values as fp16) or from ", kSmallestError,
-         " to ", kLargestError);
-  if (shape.size() != 1) fail(where, ": topk holds logits only; expected views of one axis");
+    refuse(error_not_allowed, "expected 0 (values as fp16) or " + range);
+  if (shape.size() != 1) refuse("topk holds logits only", "expected views of one axis");
   if (kept < 1 || kept >= shape[0])
-    fail(where, ": kept = ", kept, " of ", shape[0], " classes is not allowed; expected at least 1 and fewer than all");
+    refuse(text("kept = ", kept, " of ", shape[0], " classes is not allowed"),
+           "expected at least 1 and fewer than all");
   if (temperatures.empty() || temperatures.size() > kMostTemperatures)
-    fail(where, ": ", temperatures.size(), " temperatures are not allowed; expected 1 to ", kMostTemperatures);
+    refuse(text(temperatures.size(), " temperatures are not allowed"), text("expected 1 to ", kMostTemperatures));
   for (std::size_t t = 0; t < temperatures.size(); ++t) {
     if (!(temperatures[t] >= 0.01 && temperatures[t] <= 1000))
-      fail(where, ": the temperature ", temperatures[t], " is not allowed; expected from 0.01 to 1000");
+      refuse(text("the temperature ", temperatures[t], " is not allowed"), "expected from 0.01 to 1000");
     for (std::size_t other = 0; other < t; ++other)
-      if (temperatures[other] == temperatures[t]) fail(where, ": the temperature ", temperatures[t], " is there twice");
+      if (temperatures[other] == temperatures[t])
+        refuse(text("the temperature ", temperatures[t], " is there twice"), "");
   }
 }
 

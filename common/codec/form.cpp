@@ -8,6 +8,7 @@
 
 #include "common/base/error.h"
 #include "common/codec/dequantise.h"
+#include "common/codec/fail_decoding.h"
 #include "common/codec/half.h"
 
 namespace vitrine {
@@ -90,8 +91,10 @@ const char* form_name(Form form) {
 Form form_from_name(const std::string& name, const std::string& where) {
   for (std::size_t i = 0; i < std::size(kNames); ++i)
     if (name == kNames[i]) return static_cast<Form>(i);
-  fail(where, ": \"", name,
-       "\" is no form of storage; expected one of fp32, fp16, int8, sqrt8, uniform, topk and transform");
+  throw Error(ErrorKind::kInput,
+              {.path = where,
+               .what = text("\"", name, "\" is no form of storage"),
+               .remedy = "expected one of fp32, fp16, int8, sqrt8, uniform, topk and transform"});
 }
 
 std::size_t ArrayLayout::view_bytes() const {
@@ -162,10 +165,10 @@ void decode(Form form, std::span<const std::span<const std::byte>> arrays, std::
   const std::size_t per_view = view_values(shape), scales = form == Form::kInt8 ? rows_of(shape) * sizeof(float) : 0;
   const std::size_t item = form == Form::kFp32 ? 4 : form == Form::kFp16 ? 2 : 1, count = form == Form::kInt8 ? 2 : 1;
   if (out.size() != per_view * views) fail("decoding: ", out.size(), " values wanted; expected ", per_view * views);
-  if (arrays.size() != count) fail("decoding: ", arrays.size(), " arrays given; expected ", count);
+  if (arrays.size() != count) fail_decoding(text(arrays.size(), " arrays given; expected ", count));
   for (std::size_t i = 0; i < count; ++i)
     if (const std::size_t expected = (i == 0 ? per_view * item : scales) * views; arrays[i].size() != expected)
-      fail("decoding: array ", i, " has ", arrays[i].size(), " bytes; expected ", expected);
+      fail_decoding(text("array ", i, " has ", arrays[i].size(), " bytes; expected ", expected));
   const std::byte* first = arrays[0].data();
   switch (form) {
     case Form::kFp32:

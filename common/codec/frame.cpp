@@ -55,7 +55,9 @@ const char* Decompressor::try_decompress(std::span<const std::byte> frame, std::
 
 void Decompressor::decompress(std::span<const std::byte> frame, std::span<std::byte> out, std::string_view where) {
   if (const char* problem = try_decompress(frame, out))
-    fail(where, ": cannot be decompressed (", problem, "); the file is damaged, copy or make it again");
+    throw Error(ErrorKind::kCorrupt, {.path = std::string(where),
+                                      .what = text("cannot be decompressed (", problem, ")"),
+                                      .remedy = "the file is damaged, copy or make it again"});
 }
 
 }  // namespace vitrine

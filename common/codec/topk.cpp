@@ -7,6 +7,7 @@
 #include <stdexcept>
 
 #include "common/base/error.h"
+#include "common/codec/fail_decoding.h"
 #include "common/codec/half.h"
 #include "common/codec/uniform.h"
 
@@ -113,11 +114,11 @@ void TopkCodec::decode_kept(std::span<const std::span<const std::byte>> arrays, 
   if (values.size() != count || indices.size() != count || tail.size() != tails)
     fail("decoding: ", values.size(), " values, ", indices.size(), " classes and ", tail.size(),
          " tails wanted; expected ", count, ", ", count, " and ", tails);
-  if (arrays.size() != 3) fail("decoding: ", arrays.size(), " arrays given; expected 3");
+  if (arrays.size() != 3) fail_decoding(text(arrays.size(), " arrays given; expected 3"));
   const std::size_t sizes[] = {count * 2, count * index_bytes_, tails * sizeof(float)};
   for (std::size_t i = 0; i < 3; ++i)
     if (arrays[i].size() != sizes[i])
-      fail("decoding: array ", i, " has ", arrays[i].size(), " bytes; expected ", sizes[i]);
+      fail_decoding(text("array ", i, " has ", arrays[i].size(), " bytes; expected ", sizes[i]));
   if (step_ == 0) {
     from_half({reinterpret_cast<const std::uint16_t*>(arrays[0].data()), count}, values);
   } else {
@@ -127,7 +128,7 @@ void TopkCodec::decode_kept(std::span<const std::span<const std::byte>> arrays, 
     indices[i] = index_bytes_ == 1   ? get<std::uint8_t>(arrays[1], i)
                  : index_bytes_ == 2 ? get<std::uint16_t>(arrays[1], i)
                                      : get<std::uint32_t>(arrays[1], i);
-    if (indices[i] >= classes_) fail("decoding: view ", i / kept_, " names class ", indices[i], " of ", classes_);
+    if (indices[i] >= classes_) fail_decoding(text("view ", i / kept_, " names class ", indices[i], " of ", classes_));
   }
   std::memcpy(tail.data(), arrays[2].data(), arrays[2].size());
 }

@@ -7,6 +7,7 @@
 #include <stdexcept>
 
 #include "common/base/error.h"
+#include "common/codec/fail_decoding.h"
 #include "common/codec/frame.h"
 
 namespace vitrine {
@@ -142,20 +143,20 @@ void UniformCodec::decode(std::span<const std::span<const std::byte>> arrays, st
                           std::span<float> out) const {
   const std::size_t count = per_view_ * views;
   if (out.size() != count) fail("decoding: ", out.size(), " values wanted; expected ", count);
-  if (arrays.size() != 2) fail("decoding: ", arrays.size(), " arrays given; expected 2");
+  if (arrays.size() != 2) fail_decoding(text(arrays.size(), " arrays given; expected 2"));
   const std::span<const std::byte> low = arrays[0], high = arrays[1];
-  if (low.size() < kHeaderBytes) fail("decoding: array low has ", low.size(), " bytes; expected at least 8");
+  if (low.size() < kHeaderBytes) fail_decoding(text("array low has ", low.size(), " bytes; expected at least 8"));
   const auto shift = std::to_integer<unsigned>(low[0]), width = std::to_integer<unsigned>(low[1]),
              with_mean = std::to_integer<unsigned>(low[2]);
   std::uint32_t stored_views;
   std::memcpy(&stored_views, low.data() + 4, sizeof stored_views);
   if (shift > kMaxShift || width < 1 || width > 4 || with_mean > 1 || stored_views != views)
-    fail("decoding: array low begins with impossible numbers (shift ", shift, ", width ", width, ", means ", with_mean,
-         ", views ", stored_views, "; expected ", views, " views)");
+    fail_decoding(text("array low begins with impossible numbers (shift ", shift, ", width ", width, ", means ",
+                       with_mean, ", views ", stored_views, "; expected ", views, " views)"));
   const std::size_t plane = count + with_mean * per_view_;
   if (low.size() < kHeaderBytes + (count * shift + 7) / 8 || high.size() < plane * width)
-    fail("decoding: arrays low and high have ", low.size(), " and ", high.size(), " bytes; expected at least ",
-         kHeaderBytes + (count * shift + 7) / 8, " and ", plane * width);
+    fail_decoding(text("arrays low and high have ", low.size(), " and ", high.size(), " bytes; expected at least ",
+                       kHeaderBytes + (count * shift + 7) / 8, " and ", plane * width));
   const std::uint32_t mask = (1u << shift) - 1;
   const std::span<const std::byte> bits = low.subspan(kHeaderBytes);
   const auto rest = [&](std::size_t i) {

@@ -23,7 +23,8 @@ ImageSize read_webp(Bytes bytes, const std::string& name, Image* image) {
   const auto* data = reinterpret_cast<const std::uint8_t*>(bytes.data());
   WebPBitstreamFeatures features;
   if (WebPGetFeatures(data, bytes.size(), &features) != VP8_STATUS_OK)
-    fail("the image ", name, " is a damaged WebP file; restore it or leave it out of the data set");
+    throw Error(ErrorKind::kCorrupt, {.what = text("the image ", name, " is a damaged WebP file"),
+                                      .remedy = "restore it or leave it out of the data set"});
   if (features.has_animation)
     fail("the image ", name,
          " is an animated WebP file, of which single pictures are expected; leave it out of the data set");
@@ -32,8 +33,9 @@ ImageSize read_webp(Bytes bytes, const std::string& name, Image* image) {
   if (image == nullptr) return size;
   *image = Image(size.height, size.width);
   if (WebPDecodeRGBInto(data, bytes.size(), image->rgb.data(), image->rgb.size(), size.width * 3) == nullptr)
-    fail("the image ", name,
-         " is a WebP file that is damaged or cut short; restore it or leave it out of the data set");
+    throw Error(ErrorKind::kCorrupt,
+                {.what = text("the image ", name, " is a WebP file that is damaged or cut short"),
+                 .remedy = "restore it or leave it out of the data set"});
   return size;
 }
 

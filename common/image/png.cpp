@@ -79,8 +79,9 @@ ImageSize formats::read_png(Bytes bytes, const std::string& name, Image* image) 
   reader.next = bytes.data();
   reader.left = bytes.size();
   const auto refuse = [&] {
-    fail("the image ", name, " is a PNG file that is damaged or cut short (", reader.message,
-         "); restore it or leave it out of the data set");
+    throw Error(ErrorKind::kCorrupt,
+                {.what = text("the image ", name, " is a PNG file that is damaged or cut short (", reader.message, ")"),
+                 .remedy = "restore it or leave it out of the data set"});
   };
   if (!reader.header()) refuse();
   const ImageSize size{static_cast<int>(png_get_image_height(reader.png, reader.info)),

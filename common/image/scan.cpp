@@ -153,8 +153,9 @@ std::vector<Candidate> list_candidates(const ImageFolders& folders, ImageIndex& 
       list_unlabelled(folders.unlabelled, kUnlabelledPrefix, candidates);
     }
   } catch (const fs::filesystem_error& error) {
-    fail("cannot list the images below ", folders.words(), ": ", error.code().message(), " (", error.path1().string(),
-         "); give read access to every folder below it");
+    throw Error(kind_of(error), {.what = text("cannot list the images below ", folders.words(), ": ",
+                                              error.code().message(), " (", error.path1().string(), ")"),
+                                 .remedy = "give read access to every folder below it"});
   }
   std::sort(candidates.begin(), candidates.end(),
             [](const Candidate& a, const Candidate& b) { return a.entry.id < b.entry.id; });

@@ -1,7 +1,6 @@
 #include "common/inspect/file_check.h"
 
 #include "common/base/error.h"
-#include "common/inspect/finding.h"
 
 namespace vitrine {
 
@@ -14,7 +13,7 @@ std::vector<FileFault> check_frames(const Container& file, Container::Scratch& s
     for (std::uint64_t chunk = 0; chunk < info.chunk_count; ++chunk) try {
         file.read_chunk(d, chunk, scratch, rows);
       } catch (const Error& error) {
-        faults.push_back({info.name, static_cast<std::int64_t>(chunk), problem_words(error.what(), file.path())});
+        faults.push_back({info.name, static_cast<std::int64_t>(chunk), error.problem().what, error.kind()});
       }
   }
   return faults;
@@ -25,8 +24,11 @@ void expect_whole(const Container& file) {
   const std::vector<FileFault> faults = check_frames(file, scratch);
   const std::optional<FileFault> fault = faults.empty() ? check_hdf5(file) : faults.front();
   if (!fault) return;
-  fail(file.path().string(), ": ", fault->dataset.empty() ? "" : text("dataset ", fault->dataset, ": "), fault->what,
-       "; let vitrine-cache repair its cache, or copy it again");
+  throw Error(fault->kind, {.path = file.path().string(),
+                            .dataset = fault->dataset,
+                            .group = fault->group,
+                            .what = fault->what,
+                            .remedy = "let vitrine-cache repair its cache, or copy it again"});
 }
 
 }  // namespace vitrine

@@ -1,6 +1,24 @@
 #include "common/inspect/finding.h"
 
+#include <algorithm>
+
 namespace vitrine {
+
+Remedy remedy_of(ErrorKind kind, Remedy damaged, Remedy misplaced) {
+  switch (kind) {
+    case ErrorKind::kCorrupt:
+      return damaged;
+    case ErrorKind::kNewer:
+      return Remedy::kNewer;
+    case ErrorKind::kInput:
+      return misplaced;
+    case ErrorKind::kIo:
+    case ErrorKind::kMemory:
+    case ErrorKind::kInternal:
+      break;
+  }
+  return Remedy::kRetry;
+}
 
 std::string_view remedy_name(Remedy remedy) {
   switch (remedy) {
@@ -16,6 +34,10 @@ std::string_view remedy_name(Remedy remedy) {
       return "move";
     case Remedy::kImages:
       return "images";
+    case Remedy::kRetry:
+      return "retry";
+    case Remedy::kNewer:
+      return "newer";
   }
   return "";
 }
@@ -34,23 +56,21 @@ std::string_view remedy_words(Remedy remedy) {
       return "move it where it belongs, or remove it";
     case Remedy::kImages:
       return "give the folder of images that the cache was made from";
+    case Remedy::kRetry:
+      return "check its permissions and its disk, then verify again";
+    case Remedy::kNewer:
+      return "use the version of vitrine that made it";
   }
   return "";
 }
 
-std::string problem_words(const std::string& error, const std::filesystem::path& file) {
-  std::string words = error;
-  const auto drop = [&](const std::string& prefix, bool through_colon) {
-    if (!words.starts_with(prefix)) return;
-    const std::size_t end = through_colon ? words.find(": ", prefix.size()) : prefix.size();
-    if (end != std::string::npos) words.erase(0, through_colon ? end + 2 : end);
+int exit_code(const std::vector<Finding>& findings) {
+  const auto all = [&](auto... remedies) {
+    return std::ranges::all_of(findings, [&](const Finding& f) { return ((f.remedy == remedies) || ...); });
   };
-  drop(file.string() + ": ", false);
-  drop("dataset ", true);
-  drop("group ", true);
-  const std::size_t remedy = words.rfind("; ");
-  if (remedy != std::string::npos) words.resize(remedy);
-  return words;
+  if (findings.empty()) return 0;
+  if (all(Remedy::kNewer)) return exit_code(ErrorKind::kNewer);
+  return all(Remedy::kNewer, Remedy::kRetry) ? exit_code(ErrorKind::kIo) : 1;
 }
 
 }  // namespace vitrine

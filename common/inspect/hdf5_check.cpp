@@ -1,8 +1,8 @@
 #include <hdf5.h>
 
-#include <mutex>
-
 #include "common/base/error.h"
+#include "common/base/files.h"
+#include "common/cache/container_writer.h"
 #include "common/inspect/file_check.h"
 
 namespace vitrine {
@@ -114,17 +114,9 @@ bool attribute_fits(hid_t file, const std::string& json) {
   return H5Aread(attribute, type, there.data()) >= 0 && there == json;
 }
 
-}  // namespace
-
-std::optional<FileFault> check_hdf5(const Container& container) {
-  static std::mutex hdf5;
-  const std::lock_guard lock(hdf5);
-  const Quiet quiet;
-  const Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
-#if H5_VERSION_GE(1, 10, 7)
-  H5Pset_file_locking(access, false, true);  // locks fail on network file systems, and nobody writes this file
-#endif
-  const Handle file(H5Fopen(container.path().c_str(), H5F_ACC_RDONLY, access), H5Fclose);
+// The first difference that HDF5 sees. `access`: how it opens `path`.
+std::optional<FileFault> difference(const Container& container, const std::filesystem::path& path, hid_t access) {
+  const Handle file(H5Fopen(path.c_str(), H5F_ACC_RDONLY, access), H5Fclose);
   if (file < 0) return FileFault{"", -1, "HDF5 cannot open it"};
   const Handle creation(H5Fget_create_plist(file), H5Pclose);
   hsize_t user_block = 0;
@@ -136,6 +128,27 @@ std::optional<FileFault> check_hdf5(const Container& container) {
   for (std::size_t d = 0; d < container.datasets().size(); ++d)
     if (auto fault = check_dataset(file, container, d, user_block)) return fault;
   return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<FileFault> check_hdf5(const Container& container) {
+  const auto lock = hdf5_lock();
+  const Quiet quiet;
+  const Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
+#if H5_VERSION_GE(1, 10, 7)
+  H5Pset_file_locking(access, false, true);  // locks fail on network file systems, and nobody writes this file
+#endif
+  const std::optional<FileFault> fault = difference(container, container.path(), access);
+  if (!fault) return fault;
+  std::string bytes = read_file(container.path());
+  const Handle memory(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
+  if (H5Pset_fapl_core(memory, 1 << 20, /*backing_store=*/false) < 0 ||
+      H5Pset_file_image(memory, bytes.data(), bytes.size()) < 0)
+    return FileFault{fault->dataset, fault->group, "HDF5 has no memory to look at it", ErrorKind::kMemory};
+  // HDF5 refuses a name that a file has: below a file there can be none.
+  if (auto proven = difference(container, container.path() / "memory", memory)) return proven;
+  return FileFault{fault->dataset, fault->group, "could not be read by HDF5 (" + fault->what + ")", ErrorKind::kIo};
 }
 
 }  // namespace vitrine

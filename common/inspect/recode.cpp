@@ -30,7 +30,7 @@ void copy_recipes(const Cache& cache, const fs::path& to, const std::vector<std:
     const fs::path source = cache.recipe_shelf().directory() / shard_file_name(number),
                    target = to / "recipes" / shard_file_name(number);
     cache.recipe_shelf().open(number);  // throws for one that is missing or in a wrong place
-    if (fs::exists(target)) continue;
+    if (path_exists(target)) continue;
     expect_whole(Container(source));
     publish(target, read_file(source), Existing::kKeep);
     made.push_back(describe_file(target));
@@ -61,7 +61,7 @@ std::shared_ptr<const FeatureBasis> calibrate(const TrackReader& reader, const P
 // The track.json of an earlier call, where there is one.
 std::optional<TrackInfo> made_before(const fs::path& to, const TrackInfo& track) {
   const fs::path path = to / track.directory() / "track.json";
-  if (!fs::exists(path)) return std::nullopt;
+  if (!path_exists(path)) return std::nullopt;
   return TrackInfo::from_json(read_file(path), path.string());
 }
 
@@ -69,13 +69,15 @@ std::optional<TrackInfo> made_before(const fs::path& to, const TrackInfo& track)
 std::shared_ptr<const FeatureBasis> find_basis(const TrackReader& reader, const Plan& plan,
                                                const std::optional<TrackInfo>& before, const RecodeOptions& options) {
   const fs::path path = options.to / basis_path(reader.track());
-  if (fs::exists(path)) return std::make_shared<const FeatureBasis>(read_basis(path));
+  if (path_exists(path)) return std::make_shared<const FeatureBasis>(read_basis(path));
   auto basis = calibrate(reader, plan, options);
   if (before && before->codec.form == Form::kTransform && before->codec.max_error == options.codec.max_error &&
       before->codec.basis != basis->hash())
-    fail(path.string(), ": is missing, and the first ", basis->views, " views of ", reader.shelf().directory().string(),
-         " make another one; copy it from another copy of this cache, take the source and the --calibration-views of "
-         "then, or remove the track's directory");
+    throw Error(ErrorKind::kInput, {.path = path.string(),
+                                    .what = text("is missing, and the first ", basis->views, " views of ",
+                                                 reader.shelf().directory().string(), " make another one"),
+                                    .remedy = "copy it from another copy of this cache, take the source and the "
+                                              "--calibration-views of then, or remove the track's directory"});
   return basis;
 }
 
@@ -167,9 +169,11 @@ std::string codec_words(const CodecSettings& codec) {
 
 Recoded recode(const Cache& cache, const TrackInfo& from, const RecodeOptions& options) {
   const fs::path& to = options.to;
-  if (fs::exists(to) && fs::equivalent(to, cache.directory()))
-    fail(to.string(), ": is the cache itself, which has a track ", from.directory(),
-         " already; give another directory");
+  if (to.empty()) fail("--to names no directory; expected one of another cache, which is made when it is missing");
+  if (same_file(to, cache.directory()))
+    throw Error(ErrorKind::kInput, {.path = to.string(),
+                                    .what = text("is the cache itself, which has a track ", from.directory(), " already"),
+                                    .remedy = "give another directory"});
   TrackInfo track = recoded_track(from, options);
   const bool transform = track.codec.form == Form::kTransform;
   if (transform) track.codec.basis.assign(64, '0');  // yet to be made
@@ -203,7 +207,7 @@ Recoded recode(const Cache& cache, const TrackInfo& from, const RecodeOptions& o
   std::vector<std::uint64_t> missing;
   std::uint64_t total = 0, done = 0;
   for (const std::uint64_t number : numbers) {
-    const bool there = fs::exists(to / track.directory() / shard_file_name(number));
+    const bool there = path_exists(to / track.directory() / shard_file_name(number));
     total += views_in(number);
     if (there) done += views_in(number);
     if (!there) missing.push_back(number);

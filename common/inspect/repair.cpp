@@ -1,14 +1,19 @@
 #include "common/inspect/repair.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <map>
 #include <set>
+#include <utility>
 
 #include "common/base/error.h"
 #include "common/base/files.h"
 #include "common/cache/cache.h"
 #include "common/cache/manifest.h"
 #include "common/cache/shard_name.h"
+#include "common/inspect/leftovers.h"
 #include "common/inspect/track_copy.h"
 
 namespace vitrine {
@@ -16,11 +21,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Whether removing it takes one file and nothing else.
+// Whether it is a file, or a link, so that renaming it moves nothing else.
 bool is_plain(const fs::path& path) {
-  std::error_code failure;
-  const fs::file_status status = fs::symlink_status(path, failure);
-  return fs::is_regular_file(status) || fs::is_symlink(status);
+  struct stat status {};
+  if (::lstat(path.c_str(), &status) == 0) return S_ISREG(status.st_mode) || S_ISLNK(status.st_mode);
+  if (errno != ENOENT && errno != ENOTDIR) fail_system(errno, path.string(), "cannot be examined");
+  return false;
 }
 
 // The cache's tracks, those that are restored among them.
@@ -32,31 +38,6 @@ std::vector<TrackInfo> all_tracks(const Cache& cache, const std::map<std::string
     tracks.push_back(std::move(track));
   }
   return tracks;
-}
-
-// Temporary files of the cache's own files, in its directory and two below, whose writers are gone.
-std::vector<std::string> abandoned_below(const fs::path& cache) {
-  const auto is_ours = [](const std::string& name) {
-    const std::string whole = name.substr(0, name.find(".part."));
-    const auto others = {"index.h5", "plan.json", "track.json", "basis.h5", kManifestName};
-    return shard_number_of(whole) || std::ranges::find(others, whole) != others.end();
-  };
-  std::vector<std::string> out;
-  const auto look = [&](const fs::path& directory) {
-    for (const fs::path& file : abandoned_in(directory))
-      if (is_ours(file.filename().string()) && is_plain(file))
-        out.push_back(file.lexically_relative(cache).generic_string());
-  };
-  std::error_code failure, unknown;
-  look(cache);
-  for (fs::directory_iterator below(cache, failure), end; !failure && below != end; below.increment(failure)) {
-    if (!below->is_directory(unknown)) continue;
-    look(below->path());
-    for (fs::directory_iterator track(below->path(), unknown); !unknown && track != end; track.increment(unknown))
-      if (std::error_code none; track->is_directory(none)) look(track->path());
-  }
-  std::ranges::sort(out);
-  return out;
 }
 
 std::vector<Gap> gaps_of(const std::set<std::string>& remake, std::uint32_t shards_per_pass) {
@@ -79,31 +60,39 @@ std::vector<Gap> gaps_of(const std::set<std::string>& remake, std::uint32_t shar
   return out;
 }
 
-}  // namespace
-
-RepairPlan plan_repair(const fs::path& directory, const VerifyReport& report) {
-  RepairPlan plan;
+// Findings sorted by what becomes of their files.
+struct Sorted {
   std::set<std::string> remake, relist, restore;
-  for (Finding finding : report.findings) {
+  std::set<std::string> unread;  // cannot be read, or are newer
+};
+
+Sorted sort_out(const fs::path& directory, const std::vector<Finding>& findings, RepairPlan& plan) {
+  Sorted out;
+  for (Finding finding : findings) {
     const std::string above = fs::path(finding.file).parent_path().generic_string();
     switch (finding.remedy) {
       case Remedy::kCopy:
         plan.unrepairable.push_back(finding);
         break;
       case Remedy::kRemake:
-        if (fs::exists(directory / finding.file) && !is_plain(directory / finding.file)) {
+        if (path_exists(directory / finding.file) && !is_plain(directory / finding.file)) {
           finding.remedy = Remedy::kMove;
           plan.left.push_back(finding);
           break;
         }
-        remake.insert(finding.file);
-        if (fs::exists(directory / above / kManifestName)) relist.insert(above);
+        out.remake.insert(finding.file);
+        if (path_exists(directory / above / kManifestName)) out.relist.insert(above);
         break;
       case Remedy::kRestore:
-        restore.insert(finding.file);
+        out.restore.insert(finding.file);
         break;
       case Remedy::kRelist:
-        relist.insert(above);
+        out.relist.insert(above);
+        break;
+      case Remedy::kRetry:
+      case Remedy::kNewer:
+        out.unread.insert(finding.file);
+        plan.left.push_back(finding);
         break;
       case Remedy::kMove:
       case Remedy::kImages:
@@ -111,47 +100,76 @@ RepairPlan plan_repair(const fs::path& directory, const VerifyReport& report) {
         break;
     }
   }
+  return out;
+}
+
+std::string below(const std::string& directory, const char* name) {
+  return directory.empty() ? name : directory + "/" + name;
+}
+
+}  // namespace
+
+RepairPlan plan_repair(const fs::path& directory, const VerifyReport& report) {
+  RepairPlan plan;
+  Sorted sorted = sort_out(directory, report.findings, plan);
+  if (!report.opened && plan.unrepairable.empty()) std::swap(plan.unrepairable, plan.left);
   if (!plan.unrepairable.empty()) return plan;
   const Cache cache(directory);
-  for (const std::string& file : restore)
+  for (const std::string& file : sorted.restore)
     if (const auto copy = track_copy(cache.plan(), (directory / file).parent_path()))
       plan.restore[file] = copy->json;
     else
-      remake.insert(file);  // changed since
-  for (const std::string& file : remake)
-    if (is_plain(directory / file)) plan.remove.push_back(file);
+      sorted.remake.insert(file);  // changed since
+  for (const std::string& file : sorted.remake)
+    if (is_plain(directory / file)) plan.set_aside.push_back(file);
   plan.abandoned = abandoned_below(directory);
-  plan.relist.assign(relist.begin(), relist.end());
-  plan.gaps = gaps_of(remake, cache.plan().shards_per_pass());
-  plan.commands = gap_commands(directory, cache.plan(), all_tracks(cache, plan.restore), plan.gaps);
+  for (const std::string& above : sorted.relist)
+    if (!sorted.unread.contains(below(above, kManifestName))) plan.relist.push_back(above);
+  plan.gaps = gaps_of(sorted.remake, cache.plan().shards_per_pass());
+  // This version has no command for tracks of which it cannot say what they are.
+  std::vector<Gap> known = plan.gaps;
+  std::erase_if(known, [&](const Gap& gap) { return sorted.unread.contains(below(gap.directory, "track.json")); });
+  plan.commands = gap_commands(directory, cache.plan(), all_tracks(cache, plan.restore), known);
   return plan;
 }
 
-void carry_out(const fs::path& directory, const RepairPlan& plan) {
-  if (!plan.unrepairable.empty())
-    fail((directory / plan.unrepairable[0].file).string(), ": ", plan.unrepairable[0].what, "; ",
-         remedy_words(plan.unrepairable[0].remedy));
-  for (const auto& [file, json] : plan.restore) publish(directory / file, json);
-  std::vector<std::string> remove = plan.remove;
-  remove.insert(remove.end(), plan.abandoned.begin(), plan.abandoned.end());
-  for (const std::string& file : remove) {
-    std::error_code failure;
-    if (fs::exists(fs::symlink_status(directory / file, failure)) && !is_plain(directory / file))
-      fail((directory / file).string(), ": is not a plain file; look at it and remove it by hand");
-    fs::remove(directory / file, failure);
-    if (failure)
-      fail((directory / file).string(), ": cannot be removed (", failure.message(), "); make the directory writable");
+std::map<std::string, std::string> carry_out(const fs::path& directory, const RepairPlan& plan) {
+  if (!plan.unrepairable.empty()) {
+    const Finding& finding = plan.unrepairable[0];
+    throw Error(finding.remedy == Remedy::kCopy    ? ErrorKind::kCorrupt
+                : finding.remedy == Remedy::kNewer ? ErrorKind::kNewer
+                                                   : ErrorKind::kIo,
+                {.path = (directory / finding.file).string(),
+                 .what = finding.what,
+                 .remedy = std::string(remedy_words(finding.remedy))});
   }
+  std::map<std::string, std::string> renamed;
+  const auto set_aside = [&](const std::string& file) {
+    const fs::path path = directory / file;
+    if (!is_plain(path)) {
+      if (!path_exists(path)) return;  // went since
+      throw Error(ErrorKind::kInput,
+                  {.path = path.string(), .what = "is not a plain file", .remedy = "look at it and move it by hand"});
+    }
+    renamed[file] = move_aside(path, kSetAside).lexically_relative(directory).generic_string();
+  };
+  for (const auto& [file, json] : plan.restore) {
+    set_aside(file);
+    publish(directory / file, json);
+  }
+  for (const std::string& file : plan.set_aside) set_aside(file);
+  for (const std::string& file : plan.abandoned) remove_file(directory / file);
   for (const std::string& above : plan.relist) {
-    // One that cannot be read would stop its own renewal.
-    std::error_code failure;
+    // One that is damaged would stop its own renewal.
     try {
       Manifest::read(directory / above);
-    } catch (const Error&) {
-      fs::remove(directory / above / kManifestName, failure);
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::kCorrupt) throw;
+      set_aside(below(above, kManifestName));
     }
     refresh_manifest(directory / above);
   }
+  return renamed;
 }
 
 }  // namespace vitrine

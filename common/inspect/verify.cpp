@@ -14,6 +14,7 @@
 #include "common/cache/manifest.h"
 #include "common/cache/shard_name.h"
 #include "common/cache/shelf.h"
+#include "common/inspect/leftovers.h"
 #include "common/inspect/track_copy.h"
 #include "common/inspect/verify_files.h"
 
@@ -43,32 +44,29 @@ bool wanted(const std::vector<std::string>& tracks, const fs::path& track) {
   return std::ranges::any_of(tracks, [&](const std::string& word) { return word == name || word == path; });
 }
 
-// Calls body(entry, number) for all in a directory that is called as a shard is. A missing directory has none.
-template <class Body>
-void for_each_shard_name(const fs::path& directory, const Body& body) {
-  if (!fs::exists(directory)) return;
-  std::error_code failure;
-  for (fs::directory_iterator entry(directory, failure), end; !failure && entry != end; entry.increment(failure))
-    if (const auto number = shard_number_of(entry->path().filename().string())) body(*entry, *number);
-  if (failure) fail(directory.string(), ": cannot be listed (", failure.message(), ")");
-}
-
 struct ShardFile {
   std::uint64_t number = 0, bytes = 0;
 };
 
-// Ascending. A file that goes while it is listed is none; folders, and links to nothing, are findings.
+// Ascending; a missing directory has none. A file that goes while it is listed is none; folders, links to nothing, and
+// what cannot be listed or examined are findings.
 std::vector<ShardFile> list_shards(const fs::path& directory, Findings& findings) {
   std::vector<ShardFile> files;
-  for_each_shard_name(directory, [&](const fs::directory_entry& entry, std::uint64_t number) {
-    std::error_code gone;
-    if (entry.is_regular_file(gone)) {
-      const std::uint64_t bytes = entry.file_size(gone);
-      if (!gone) files.push_back({number, bytes});
-    } else if (fs::exists(entry.symlink_status(gone))) {
-      findings.add(entry.path(), "", -1, "is not a file", Remedy::kMove);
+  fs::path at = directory;
+  try {
+    if (!directory_exists(directory)) return files;
+    for (const DirectoryEntry& entry : list_directory(directory)) {
+      const auto number = shard_number_of(entry.name);
+      if (!number) continue;
+      at = directory / entry.name;
+      if (entry.kind != DirectoryEntry::Kind::kFile)
+        findings.add(at, "", -1, "is not a file", Remedy::kMove);
+      else if (path_exists(at))
+        files.push_back({*number, file_bytes(at)});
     }
-  });
+  } catch (const Error& error) {
+    findings.add(at, error, Remedy::kRetry);
+  }
   std::ranges::sort(files, {}, &ShardFile::number);
   return files;
 }
@@ -82,39 +80,33 @@ void add_incomplete(const std::string& directory, const std::vector<ShardFile>& 
       incomplete.push_back({directory, static_cast<std::uint32_t>(pass), shards_per_pass - count, shards_per_pass});
 }
 
-// Directories TEACHER/TRACK with a track.json or shards in them.
-std::vector<fs::path> track_directories(const fs::path& cache) {
+// Directories TEACHER/TRACK with a track.json or shards in them. Those of a cache that cannot be listed are findings.
+std::vector<fs::path> track_directories(const fs::path& cache, Findings& findings) {
+  using Kind = DirectoryEntry::Kind;
   std::vector<fs::path> found;
-  std::error_code failure;
-  for (fs::directory_iterator teacher(cache, failure), end; !failure && teacher != end; teacher.increment(failure)) {
-    if (!teacher->is_directory() || teacher->path().filename() == "recipes") continue;
-    for (fs::directory_iterator track(teacher->path(), failure); !failure && track != end; track.increment(failure))
-      if (track->is_directory() &&
-          (fs::exists(track->path() / "track.json") || Shelf(track->path(), nullptr).count() > 0))
-        found.push_back(track->path());
+  for (const DirectoryEntry& teacher : list_directory(cache)) {
+    if (teacher.kind != Kind::kDirectory || teacher.name == "recipes") continue;
+    fs::path at = cache / teacher.name;
+    try {
+      for (const DirectoryEntry& track : list_directory(cache / teacher.name)) {
+        if (track.kind != Kind::kDirectory) continue;
+        at = cache / teacher.name / track.name;
+        if (path_exists(at / "track.json") || Shelf(at, nullptr).count() > 0) found.push_back(at);
+      }
+    } catch (const Error& error) {
+      if (is_teacher_directory(teacher.name)) findings.add(at, error, Remedy::kRetry);
+    }
   }
-  if (failure) fail(cache.string(), ": cannot be listed (", failure.message(), ")");
-  std::ranges::sort(found);
-  return found;
+  return found;  // ascending, as the lists are
 }
 
 void check_index(const fs::path& directory, Findings& findings) {
   const fs::path path = directory / "index.h5";
-  if (!fs::exists(path)) {
+  if (!path_exists(path)) {
     findings.add({"index.h5", "", -1, "is missing", Remedy::kCopy});
     return;
   }
   check_container(path, findings, Remedy::kCopy);
-}
-
-// A sound track.json that is in the wrong place is somebody's treasure; one that cannot be read is not.
-bool is_sound(const fs::path& track_json) {
-  try {
-    TrackInfo::from_json(read_file(track_json), track_json.string());
-    return true;
-  } catch (const Error&) {
-    return false;
-  }
 }
 
 // Opens a reader for the track that is really there: when all shards say another thing than track.json, it is the one
@@ -128,7 +120,7 @@ void open_track(const fs::path& at, Opened& opened, Findings& findings) {
   std::optional<TrackInfo> track;
   if (good != cache.tracks().end()) {
     track = *good;
-    // One shard against one track.json: either may be the stranger.
+    // One shard against one track.json: either of the two may be wrong.
     const std::string difference = copy && copy->shards > 1 ? difference_words(*track, *copy) : "";
     if (!difference.empty()) {
       opened.faults.push_back({at, text("is not what its ", copy->shards, " shards say: ", difference), true});
@@ -136,19 +128,22 @@ void open_track(const fs::path& at, Opened& opened, Findings& findings) {
     }
   } else if (bad != cache.bad_tracks().end()) {
     const fs::path file = at / "track.json";
-    const std::string what = problem_words(bad->what, file);
-    if (is_sound(file))
-      findings.add(file, "", -1, what, Remedy::kMove);
+    // A sound one in a wrong place may be valid data of another cache.
+    const Remedy remedy = path_exists(file) ? remedy_of(bad->error.kind(), Remedy::kRemake, Remedy::kMove) : Remedy::kRemake;
+    if (remedy == Remedy::kRemake)
+      opened.faults.push_back({at, bad->error.problem().what, copy.has_value()});
     else
-      opened.faults.push_back({at, what, copy.has_value()});
+      findings.add(file, bad->error, remedy, remedy);
     if (copy) track = copy->track;
   }
   if (!track) return;
+  const fs::path basis = at / "basis.h5";
   try {
     opened.readers.push_back(std::make_unique<const TrackReader>(cache, *track));
   } catch (const Error& error) {
     // All else that a reader opens at once is the basis.
-    findings.add(at / "basis.h5", "", -1, problem_words(error.what(), at / "basis.h5"), Remedy::kRemake);
+    const bool missing = error.problem().path == basis.string() && !path_exists(basis);
+    findings.add(basis, error, Remedy::kRemake, missing ? Remedy::kRemake : Remedy::kMove);
   }
 }
 
@@ -161,7 +156,8 @@ Opened open_cache(const fs::path& directory, const std::vector<fs::path>& tracks
     file = directory / "plan.json";
     opened.cache = std::make_unique<const Cache>(directory);
   } catch (const Error& error) {
-    findings.add(file, "", -1, problem_words(error.what(), file), Remedy::kCopy);
+    const std::string& path = error.problem().path;
+    findings.add(path.empty() ? file : fs::path(path), error, Remedy::kCopy, Remedy::kCopy);
     return opened;
   }
   for (const fs::path& at : tracks) open_track(at, opened, findings);
@@ -193,8 +189,7 @@ std::optional<Manifest> read_manifest(const fs::path& directory, Findings& findi
       findings.add(directory / name, "", -1, text("is listed in ", kManifestName, " but missing"), Remedy::kRemake);
     return manifest;
   } catch (const Error& error) {
-    findings.add(directory / kManifestName, "", -1, problem_words(error.what(), directory / kManifestName),
-                 Remedy::kRelist);
+    findings.add(directory / kManifestName, error, Remedy::kRelist);
     return std::nullopt;
   }
 }
@@ -215,9 +210,10 @@ std::unique_ptr<const ViewMaker> open_images(const Cache& cache, const VerifyOpt
   for (const bool further : {false, true}) {
     const auto first =
         std::ranges::find_if(images, [&](const ImageEntry& image) { return lies_further(image.id) == further; });
-    if (first != images.end() && !fs::exists(folders.file(first->id)))
-      fail((further ? folders.unlabelled : folders.images).string(), ": does not hold ", first->id,
-           "; expected the folder of images that the cache was made from");
+    if (first != images.end() && !path_exists(folders.file(first->id)))
+      throw Error(ErrorKind::kInput, {.path = (further ? folders.unlabelled : folders.images).string(),
+                                      .what = "does not hold " + first->id,
+                                      .remedy = "expected the folder of images that the cache was made from"});
   }
   return std::make_unique<const ViewMaker>(folders, cache.index_ptr(), cache.plan().options().image_size);
 }
@@ -225,28 +221,36 @@ std::unique_ptr<const ViewMaker> open_images(const Cache& cache, const VerifyOpt
 }  // namespace
 
 VerifyReport verify_cache(const fs::path& directory, const VerifyOptions& options) {
-  if (!fs::is_directory(directory)) fail(directory.string(), ": is not a directory; expected a cache");
-  if (!fs::exists(directory / "index.h5") && !fs::exists(directory / "plan.json") && !fs::exists(directory / "recipes"))
-    fail(directory.string(), ": holds neither index.h5 nor plan.json nor recipes; expected the directory of a cache");
-  std::vector<fs::path> tracks = track_directories(directory);
+  const auto refuse = [&](const std::string& what, const char* remedy) {
+    throw Error(ErrorKind::kInput,
+                {.path = directory.empty() ? "\"\"" : directory.string(), .what = what, .remedy = remedy});
+  };
+  if (!directory_exists(directory)) refuse("is not a directory", "expected a cache");
+  if (!path_exists(directory / "index.h5") && !path_exists(directory / "plan.json") &&
+      !path_exists(directory / "recipes"))
+    refuse("holds neither index.h5 nor plan.json nor recipes", "expected the directory of a cache");
+  Findings findings(directory);
+  std::vector<fs::path> tracks = track_directories(directory, findings);
   for (const std::string& word : options.tracks)
     if (std::ranges::none_of(tracks, [&](const fs::path& track) { return wanted({word}, track); }))
-      fail(directory.string(), ": has no track ", word, "; vitrine-cache info lists what it has");
+      refuse("has no track " + word, "vitrine-cache info lists what it has");
   std::erase_if(tracks, [&](const fs::path& track) { return !wanted(options.tracks, track); });
 
   VerifyReport report;
-  Findings findings(directory);
+  report.set_aside = set_aside_below(directory);
   check_index(directory, findings);
   const Opened opened = open_cache(directory, tracks, findings);
+  report.opened = opened.cache != nullptr;
   std::unique_ptr<const ViewMaker> views;
   if (!options.images.empty() && opened.cache != nullptr) views = open_images(*opened.cache, options);
 
   const auto look = [&](const fs::path& file) {
-    std::error_code none;
-    const std::uint64_t bytes = fs::file_size(file, none);
-    if (none) return;
-    ++report.files;
-    report.bytes += bytes;
+    try {
+      if (!file_exists(file)) return;
+      report.bytes += file_bytes(file);
+      ++report.files;
+    } catch (const Error&) {  // a finding of whoever reads it
+    }
   };
   for (const char* name : {"index.h5", "plan.json"}) look(directory / name);
   std::vector<FileTask> tasks;
@@ -272,8 +276,8 @@ VerifyReport verify_cache(const fs::path& directory, const VerifyOptions& option
     // With an index or a basis that cannot be read, a track's files still have tables and frames.
     add_directory(track, reader == opened.readers.end() ? nullptr : reader->get());
     for (const char* name : {"track.json", "basis.h5"}) look(track / name);
-    if (fs::exists(track / "basis.h5")) check_container(track / "basis.h5", findings, Remedy::kRemake);
-    if (opened.cache == nullptr && !fs::exists(track / "track.json"))
+    if (path_exists(track / "basis.h5")) check_container(track / "basis.h5", findings, Remedy::kRemake);
+    if (opened.cache == nullptr && !path_exists(track / "track.json"))
       findings.add(track / "track.json", "", -1, "is missing, but there are shards", Remedy::kRemake);
   }
 

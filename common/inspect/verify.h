@@ -31,12 +31,14 @@ struct IncompletePass {
 };
 
 struct VerifyReport {
+  bool opened = false;                     ///< whether index and plan could be read; without, files are looked at alone
   std::vector<Finding> findings;           ///< ascending, each once
   std::vector<IncompletePass> incomplete;  ///< ascending by directory and pass; none when the plan cannot be read
   std::uint64_t files = 0, bytes = 0;      ///< that were looked at, of every kind
   std::uint64_t groups = 0;                ///< of tracks, decoded
   std::uint64_t pictures = 0;              ///< made again from images
   std::uint64_t unlisted = 0;  ///< shards that no shards.json lists, as a running or broken extraction leaves them
+  std::vector<std::string> set_aside;  ///< files that a repair has taken out, below the cache, ascending; not looked at
 };
 
 /// Looks at:
@@ -47,8 +49,9 @@ struct VerifyReport {
 ///   - tracks: every group decodes to finite values of its shape, and its recipes are there;
 ///   - what is called as a shard is but is no file;
 ///   - which shards a pass lacks that was begun.
-/// Does not look at directories that are no part of a cache. Shows progress. Throws Error for a directory that is no
-/// cache at all, a track that is not there, and a failure to list.
+/// What cannot be opened, read or listed is a finding as well, with the remedy kRetry, and so is what a newer version
+/// wrote, with kNewer: neither is damage. Does not look at directories that are no part of a cache. Shows progress.
+/// Throws Error for a directory that is no cache at all or cannot be listed, and for a track that is not there.
 VerifyReport verify_cache(const std::filesystem::path& directory, const VerifyOptions& options);
 
 }  // namespace vitrine

@@ -45,13 +45,21 @@ std::uint64_t make_hash(const ViewMaker& views, const std::vector<Recipe>& recip
   return picture_hash(std::span(pictures).first(pictures.size() / two.size()));
 }
 
-// A whole file that does not say what its place asks for may be somebody's treasure, or track.json was edited.
+// An error met with `file`, which may be another file's.
+std::string what_of(const Error& error, const std::filesystem::path& file) {
+  const Problem& problem = error.problem();
+  const bool elsewhere = !problem.path.empty() && problem.path != file.string();
+  return (elsewhere ? problem.path + ": " : "") + problem.what;
+}
+
+// A whole file that does not say what its place asks for may be valid data of another cache, or track.json was edited.
 bool in_place(const FileTask& task, const Shelf& shelf, Findings& findings) {
+  if (!shelf.holds(task.number)) return false;  // came since the cache was opened
   try {
     shelf.open(task.number);
     return true;
   } catch (const Error& error) {
-    findings.add(task.path, "", -1, problem_words(error.what(), task.path), Remedy::kMove);
+    findings.add(task.path, error, Remedy::kRemake, Remedy::kMove);
     return false;
   }
 }
@@ -67,7 +75,7 @@ void check_recipes(const FileTask& task, const ViewMaker* views, Findings& findi
     try {
       recipes = task.cache->recipes(key);
     } catch (const Error& error) {
-      add("recipe", problem_words(error.what(), task.path), Remedy::kRemake);
+      findings.add(task.path, error.at({.dataset = "recipe", .group = group}), Remedy::kRemake);
       continue;
     }
     if (recipes != plan.group(key.pass, key.group)) {
@@ -81,7 +89,7 @@ void check_recipes(const FileTask& task, const ViewMaker* views, Findings& findi
         add("picture_hash", "the images given make another picture", Remedy::kImages);
       ++counts.pictures;
     } catch (const Error& error) {
-      add("picture_hash", problem_words(error.what(), {}), Remedy::kImages);
+      add("picture_hash", what_of(error, task.path), remedy_of(error.kind(), Remedy::kImages, Remedy::kImages));
     }
   }
 }
@@ -100,7 +108,7 @@ void check_targets(const FileTask& task, Findings& findings, FileCounts& counts)
       findings.add(task.path, "", group, text("view ", at / track.view_values(), " holds a value that is not finite"),
                    Remedy::kRemake);
     } catch (const Error& error) {
-      findings.add(task.path, "", group, problem_words(error.what(), task.path), Remedy::kRemake);
+      findings.add(task.path, error.at({.group = group}), Remedy::kRemake);
     }
 }
 
@@ -115,6 +123,11 @@ void check_listed(const FileTask& task, Findings& findings) {
   findings.add(task.path, "", -1, what, Remedy::kRemake);
 }
 
+// Chunks are groups only where a dataset has one for each.
+bool counts_groups(const std::filesystem::path& file, const std::string& dataset) {
+  return dataset != "picture_hash" && file.filename() != "index.h5";
+}
+
 }  // namespace
 
 void Findings::add(Finding finding) {
@@ -125,6 +138,12 @@ void Findings::add(Finding finding) {
 void Findings::add(const std::filesystem::path& file, const std::string& dataset, std::int64_t group,
                    const std::string& what, Remedy remedy) {
   add({name_of(file), dataset, group, what, remedy});
+}
+
+void Findings::add(const std::filesystem::path& file, const Error& error, Remedy damaged, Remedy misplaced) {
+  const Problem& problem = error.problem();
+  add(file, problem.dataset, counts_groups(file, problem.dataset) ? problem.group : -1,
+      what_of(error, file), remedy_of(error.kind(), damaged, misplaced));
 }
 
 std::string Findings::name_of(const std::filesystem::path& file) const {
@@ -140,22 +159,23 @@ std::vector<Finding> Findings::sorted() const {
   return sorted;
 }
 
-bool check_container(const std::filesystem::path& path, Findings& findings, Remedy remedy) {
+bool check_container(const std::filesystem::path& path, Findings& findings, Remedy damaged) {
+  // Nothing else can be made of what cannot be made again.
+  const Remedy misplaced = damaged == Remedy::kCopy ? Remedy::kCopy : Remedy::kRetry;
   try {
     const Container file(path);
-    const std::vector<FileFault> faults = check_frames(file, scratch_of_thread().container);
-    // A chunk is a group's only in datasets that have one for each.
-    const auto group = [&](const FileFault& fault) {
-      const bool of_groups = fault.dataset != "picture_hash" && path.filename() != "index.h5";
-      return of_groups ? fault.group : -1;
+    const auto add = [&](const FileFault& fault) {
+      findings.add(path, fault.dataset, counts_groups(path, fault.dataset) ? fault.group : -1, fault.what,
+                   remedy_of(fault.kind, damaged, misplaced));
     };
-    for (const FileFault& fault : faults) findings.add(path, fault.dataset, group(fault), fault.what, remedy);
+    const std::vector<FileFault> faults = check_frames(file, scratch_of_thread().container);
+    for (const FileFault& fault : faults) add(fault);
     if (!faults.empty()) return false;
     const auto fault = check_hdf5(file);
-    if (fault) findings.add(path, fault->dataset, group(*fault), fault->what, remedy);
+    if (fault) add(*fault);
     return !fault;
   } catch (const Error& error) {
-    findings.add(path, "", -1, problem_words(error.what(), path), remedy);
+    findings.add(path, error, damaged, misplaced);
     return false;
   }
 }
@@ -174,7 +194,7 @@ void check_file(const FileTask& task, const ViewMaker* views, Findings& findings
     }
     check_listed(task, findings);
   } catch (const Error& error) {
-    findings.add(task.path, "", -1, problem_words(error.what(), task.path), Remedy::kRemake);
+    findings.add(task.path, error, Remedy::kRemake);
   }
 }
 

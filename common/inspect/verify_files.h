@@ -24,6 +24,8 @@ class Findings {
   /// `file`: with the cache's directory before it.
   void add(const std::filesystem::path& file, const std::string& dataset, std::int64_t group, const std::string& what,
            Remedy remedy);
+  /// What was wrong with `file`, with the remedies of remedy_of().
+  void add(const std::filesystem::path& file, const Error& error, Remedy damaged, Remedy misplaced = Remedy::kRetry);
   /// Finding::file of a path with the cache's directory before it.
   std::string name_of(const std::filesystem::path& file) const;
   /// Ascending, each once.
@@ -35,8 +37,8 @@ class Findings {
   std::vector<Finding> findings_;
 };
 
-/// Table, frames and HDF5's view of a file. Returns whether all is right.
-bool check_container(const std::filesystem::path& path, Findings& findings, Remedy remedy);
+/// Table, frames and HDF5's view of a file. Returns whether all is right. `damaged`: what helps when bytes are wrong.
+bool check_container(const std::filesystem::path& path, Findings& findings, Remedy damaged);
 
 /// A shard of a track, or of the recipes.
 struct FileTask {

@@ -30,6 +30,12 @@ void PlanOptions::fields(Fields& f) {
 
 namespace {
 
+constexpr const char* kDamaged = "the file is damaged or no plan.json";
+
+[[noreturn]] void refuse(ErrorKind kind, const std::string& where, const std::string& what, const std::string& remedy) {
+  throw Error(kind, {.path = where, .what = what, .remedy = remedy});
+}
+
 // A visitor for structs of numbers; a plan has no others.
 class NumberFields : public Fields {
  protected:
@@ -49,7 +55,8 @@ template <class Value>
 void check_range(const std::string& where, const char* key, Value value, Range range) {
   const auto number = static_cast<double>(value);
   if (!(number >= range.low && number <= range.high))
-    fail(where, ": ", key, " = ", value, " is not allowed; expected a number from ", range.low, " to ", range.high);
+    refuse(ErrorKind::kInput, where, text(key, " = ", value, " is not allowed"),
+           text("expected a number from ", range.low, " to ", range.high));
 }
 
 class RangeCheck : public NumberFields {
@@ -86,20 +93,25 @@ class JsonReader : public NumberFields {
   void refuse_unknown() const {
     for (const auto& [key, value] : json_.items())
       if (!known_.contains(key))
-        fail(where_, ": unknown setting ", key, "; the plan was made by another version of vitrine");
+        refuse(ErrorKind::kNewer, where_, "unknown setting " + key, "the plan was made by another version of vitrine");
   }
 
  protected:
   void visit_integer(const char* key, std::int64_t& value, const char*, Range range) override {
     const auto& node = find(key);
     const auto number = integer_of<std::int64_t>(node);
-    if (!number) fail(where_, ": settings.", key, " = ", node.dump(), " is not allowed; expected an integer");
+    if (!number)
+      refuse(ErrorKind::kCorrupt, where_, vitrine::text("settings.", key, " = ", node.dump(), " is not allowed"),
+             "expected an integer");
     value = *number;
-    check_range(where_, key, value, range);  // before the field's own type cuts it
+    // Before the field's own type cuts it.
+    read_as(ErrorKind::kCorrupt, [&] { check_range(where_, key, value, range); });
   }
   void visit_double(const char* key, double& value, const char*, Range) override {
     const auto& node = find(key);
-    if (!node.is_number()) fail(where_, ": settings.", key, " = ", node.dump(), " is not allowed; expected a number");
+    if (!node.is_number())
+      refuse(ErrorKind::kCorrupt, where_, vitrine::text("settings.", key, " = ", node.dump(), " is not allowed"),
+             "expected a number");
     value = node.get<double>();
   }
 
@@ -107,7 +119,8 @@ class JsonReader : public NumberFields {
   const nlohmann::ordered_json& find(const char* key) {
     known_.insert(key);
     const auto found = json_.find(key);
-    if (found == json_.end()) fail(where_, ": settings.", key, " is missing; the file is damaged or no plan.json");
+    if (found == json_.end())
+      refuse(ErrorKind::kCorrupt, where_, vitrine::text("settings.", key, " is missing"), kDamaged);
     return *found;
   }
   const nlohmann::ordered_json& json_;
@@ -124,21 +137,25 @@ void check_plan_options(const PlanOptions& options, const std::string& where) {
   PlanOptions checked = options;
   RangeCheck ranges(where);
   checked.fields(ranges);
+  const auto not_allowed = [&](const std::string& what, const std::string& remedy) {
+    refuse(ErrorKind::kInput, where, what, remedy);
+  };
   if (options.group % 2 != 0)
-    fail(where, ": group = ", options.group,
-         " is not allowed; expected an even number, so that each view has a partner");
+    not_allowed(text("group = ", options.group, " is not allowed"),
+                "expected an even number, so that each view has a partner");
   if (options.min_area > options.max_area || options.max_area == 0)
-    fail(where, ": min_area = ", options.min_area, " and max_area = ", options.max_area,
-         " are not allowed; expected min_area at most max_area, and max_area above 0");
+    not_allowed(text("min_area = ", options.min_area, " and max_area = ", options.max_area, " are not allowed"),
+                "expected min_area at most max_area, and max_area above 0");
   if (options.min_ratio > options.max_ratio)
-    fail(where, ": min_ratio = ", options.min_ratio, " is above max_ratio = ", options.max_ratio, "; exchange them");
+    not_allowed(text("min_ratio = ", options.min_ratio, " is above max_ratio = ", options.max_ratio), "exchange them");
   for (const auto& [key, alpha] :
        {std::pair{"mixup_alpha", options.mixup_alpha}, std::pair{"cutmix_alpha", options.cutmix_alpha}})
     if (alpha > 0 && alpha < kLeastAlpha)
-      fail(where, ": ", key, " = ", alpha, " is not allowed; expected 0 (off) or at least ", kLeastAlpha);
+      not_allowed(text(key, " = ", alpha, " is not allowed"), text("expected 0 (off) or at least ", kLeastAlpha));
   if (options.mix_probability > 0 && options.mixup_alpha == 0 && options.cutmix_alpha == 0)
-    fail(where, ": mix_probability = ", options.mix_probability,
-         " needs mixup_alpha or cutmix_alpha above 0; set mix_probability to 0 for views without mixing");
+    not_allowed(
+        text("mix_probability = ", options.mix_probability, " needs mixup_alpha or cutmix_alpha above 0"),
+        "set mix_probability to 0 for views without mixing");
 }
 
 std::string plan_json(const PlanOptions& options, const ImageIndex& index) {
@@ -158,19 +175,18 @@ std::string plan_json(const PlanOptions& options, const ImageIndex& index) {
 
 PlanOptions plan_options_from_json(const std::string& text_of_plan, const std::string& where) {
   const auto json = parse_json<nlohmann::ordered_json>(text_of_plan);
-  if (json.is_discarded()) fail(where, ": is not valid JSON; the file is damaged or no plan.json");
+  if (json.is_discarded()) refuse(ErrorKind::kCorrupt, where, "is not valid JSON", kDamaged);
   if (!json.is_object() || !json.contains("format") || json["format"] != kPlanFormat)
-    fail(where, ": is not a plan; expected an object with \"format\": \"", kPlanFormat, "\"");
-  if (!json.contains("version") || json["version"] != kPlanVersion)
-    fail(where, ": has a version that this program does not know; expected \"version\": ", kPlanVersion,
-         "; use the version of vitrine that made the cache");
+    refuse(ErrorKind::kCorrupt, where,
+           text("is not a plan, which is an object with \"format\": \"", kPlanFormat, "\""), kDamaged);
+  expect_version(json, kPlanVersion, where);
   if (!json.contains("settings") || !json["settings"].is_object())
-    fail(where, ": has no settings; the file is damaged or no plan.json");
+    refuse(ErrorKind::kCorrupt, where, "has no settings", kDamaged);
   PlanOptions options;
   JsonReader reader(json["settings"], where);
   options.fields(reader);
   reader.refuse_unknown();
-  check_plan_options(options, where);
+  read_as(ErrorKind::kCorrupt, [&] { check_plan_options(options, where); });
   return options;
 }
 

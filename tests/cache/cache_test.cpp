@@ -229,22 +229,22 @@ TEST_CASE("a bad track is in nobody's way who does not ask for it, and says why 
   CHECK(cache.tracks().size() == sample_tracks(plan).size() - 2);
   REQUIRE(cache.bad_tracks().size() == 2);
   CHECK(cache.bad_tracks()[0].directory == "few.aaaaaaaa/logits");
-  CHECK(has(cache.bad_tracks()[0].what, "few.aaaaaaaa/logits/track.json: is not a track's"));
+  CHECK(has(cache.bad_tracks()[0].error.what(), "few.aaaaaaaa/logits/track.json: is not a track's"));
   CHECK(cache.bad_tracks()[1].directory == "half.aaaaaaaa/logits");
-  CHECK(has(cache.bad_tracks()[1].what, "is missing, but there are shards"));
+  CHECK(has(cache.bad_tracks()[1].error.what(), "is missing, but there are shards"));
   const auto asked = [&](const std::string& name, const std::string& teacher) {
     return message_of([&] { cache.track(name, teacher); });
   };
   CHECK(asked("features.3", "").empty());
   CHECK(asked("logits", "tiny").empty());
-  for (const char* teacher : {"few", "few.aaaaaaaa"}) CHECK(asked("logits", teacher) == cache.bad_tracks()[0].what);
+  for (const char* teacher : {"few", "few.aaaaaaaa"}) CHECK(asked("logits", teacher) == cache.bad_tracks()[0].error.what());
   CHECK(has(asked("logits", "half"), "is missing, but there are shards"));
   CHECK(has(asked("logits", "w"), "few.aaaaaaaa/logits (not readable)"));
   // Which of the tracks is meant does not depend on what is damaged.
   for (const char* teacher : {"tiny", "other", "uniform"})
     std::filesystem::remove_all(directory / (std::string(teacher) + ".aaaaaaaa/logits"));
   std::filesystem::remove_all(directory / "half.aaaaaaaa");
-  CHECK(message_of([&] { Cache(directory.path()).track("logits"); }) == cache.bad_tracks()[0].what);
+  CHECK(message_of([&] { Cache(directory.path()).track("logits"); }) == cache.bad_tracks()[0].error.what());
 }
 
 TEST_CASE("a shard says by what its track differs from track.json, and no more") {

@@ -52,7 +52,7 @@ void decode_groups(const Container& file, const TrackInfo& track, const Codec& c
     try {
       codec.decode(arrays, kViews, out);
     } catch (const Error& error) {
-      fail(file.path().string(), ": group ", g, ": ", error.what());
+      throw error.at({.path = file.path().string(), .group = static_cast<std::int64_t>(g)});
     }
     all.insert(all.end(), out.begin(), out.end());
   }
@@ -132,6 +132,7 @@ Outcome Surroundings::read(const std::filesystem::path& path) const {
   } catch (const Error& error) {
     // Recipes are read through a link.
     outcome.error = error.what();
+    outcome.kind = error.kind();
     const std::string link = (cache_ / "recipes/00000.h5").string();
     if (outcome.error.starts_with(link)) outcome.error.replace(0, link.size(), path.string());
   }

@@ -45,6 +45,7 @@ class MemoryFile {
 /// What a file gave: a hash over all datasets and the JSON text, or the sentence of its Error.
 struct Outcome {
   std::string error;
+  ErrorKind kind = ErrorKind::kInternal;  ///< of the error, where there is one
   std::uint64_t hash = 0;
   double sum =
       0;  ///< of the magnitudes of a transform track's floats, whose last bits are the compiler's choice; else 0
@@ -69,6 +70,7 @@ inline Outcome read_everything(const std::filesystem::path& path, std::uint64_t 
     outcome.hash = xxh3(all);
   } catch (const Error& error) {
     outcome.error = error.what();
+    outcome.kind = error.kind();
   }
   return outcome;
 }

@@ -18,7 +18,7 @@ std::string repair_command(const SampleCache& cache) {
 
 }  // namespace
 
-TEST_CASE("repair removes what is damaged and no more; making it again gives the first bytes") {
+TEST_CASE("repair sets aside what is damaged and no more; making it again gives the first bytes") {
   const SampleCache cache;
   const auto before = cache.files();
   cache.flip_chunk(kFeatures + "00003.h5", "q", 0);
@@ -29,7 +29,7 @@ TEST_CASE("repair removes what is damaged and no more; making it again gives the
   const RepairPlan plan = plan_repair(cache.directory, report);
   CHECK(plan.unrepairable.empty());
   CHECK(plan.left.empty());
-  CHECK(plan.remove == std::vector<std::string>{"recipes/00001.h5", kFeatures + "00003.h5", kLogits + "00000.h5"});
+  CHECK(plan.set_aside == std::vector<std::string>{"recipes/00001.h5", kFeatures + "00003.h5", kLogits + "00000.h5"});
   REQUIRE(plan.gaps.size() == 3);
   CHECK(plan.gaps[1].directory + "/" == kFeatures);
   CHECK(plan.gaps[1].shards == std::vector<std::uint64_t>{3});
@@ -37,15 +37,24 @@ TEST_CASE("repair removes what is damaged and no more; making it again gives the
   REQUIRE(plan.commands.size() == 1);
   CHECK(plan.commands[0].find("first_pass=0 --set passes=2") != std::string::npos);
 
-  carry_out(cache.directory, plan);
-  auto expected = before;
-  for (const std::string& file : plan.remove) expected.erase(file);
+  const auto damaged = cache.files();
+  const std::map<std::string, std::string> renamed = carry_out(cache.directory, plan);
+  CHECK(renamed.size() == 4);  // the damaged list of shards too
+  auto expected = damaged;
+  for (const auto& [file, name] : renamed) {
+    CHECK(name == file + ".damaged");
+    expected[name] = expected[file];  // every byte is kept
+    if (!file.ends_with("shards.json")) expected.erase(file);
+  }
   auto now = cache.files();
   REQUIRE(now.size() == expected.size());
   for (const auto& [name, bytes] : expected) {
     CAPTURE(name);
     if (!name.ends_with("shards.json")) CHECK((now[name] == bytes));
   }
+  std::vector<std::string> names;
+  for (const auto& [file, name] : renamed) names.push_back(name);
+  CHECK(cache.verify().set_aside == names);
   // Gaps are no damage: an extraction that goes on fills them.
   CHECK(cache.verify({.tracks = {"tiny.aaaaaaaa/logits"}}).findings.size() == 1);  // the recipes of its views are gone
   const std::vector<TrackInfo> tracks = sample_tracks(cache.plan);
@@ -53,6 +62,7 @@ TEST_CASE("repair removes what is damaged and no more; making it again gives the
   write_sample_shard(cache.directory, cache.plan, tracks[0], 0, 0);
   write_recipes(cache.directory, cache.plan, 0, 1, {sample_picture_hash({0, 2})});
   for (const std::string& directory : plan.relist) refresh_manifest(cache.directory / directory);
+  for (const std::string& name : names) std::filesystem::remove(cache.path(name));
   CHECK((cache.files() == before));
   CHECK(cache.verify().findings.empty());
 }
@@ -64,11 +74,11 @@ TEST_CASE("a cache whose index or plan is damaged is left as it is") {
   const auto before = cache.files();
   const RepairPlan plan = plan_repair(cache.directory, cache.verify());
   CHECK(!plan.unrepairable.empty());
-  CHECK(plan.remove.empty());
+  CHECK(plan.set_aside.empty());
   CHECK_THROWS_AS(carry_out(cache.directory, plan), Error);
   const CommandResult result = run(repair_command(cache));
   CHECK(result.exit_code == 1);
-  CHECK(result.output.find("nothing was removed") != std::string::npos);
+  CHECK(result.output.find("nothing was changed") != std::string::npos);
   CHECK((cache.files() == before));
 }
 
@@ -81,7 +91,7 @@ TEST_CASE("whole files in a wrong place are left to a person") {
   const CommandResult result = run("( " + repair_command(cache) + " --json 2> /dev/null )");
   CHECK(result.exit_code == 1);
   const auto json = nlohmann::json::parse(result.output);
-  CHECK(json["removed"].empty());
+  CHECK(json["set_aside"].empty());
   REQUIRE(json["left"].size() == 1);
   CHECK(json["left"][0]["file"] == kLogits + "00007.h5");
   // Recipes for the views of that place are missing, which an extraction would make.
@@ -127,10 +137,12 @@ TEST_CASE("a track.json that is not what all shards say is made again, and the s
         "is not what its 4 shards say: provenance.precision is \"bf16\" there and \"fp32\" in the shards");
   const RepairPlan plan = plan_repair(cache.directory, report);
   CHECK(plan.restore == std::map<std::string, std::string>{{kLogits + "track.json", json}});
-  CHECK(plan.remove.empty());
+  CHECK(plan.set_aside.empty());
   CHECK(plan.commands.empty());
+  auto expected = before;
+  expected[kLogits + "track.json.damaged"] = read_whole(cache.path(kLogits + "track.json"));
   carry_out(cache.directory, plan);
-  CHECK((cache.files() == before));
+  CHECK((cache.files() == expected));
 }
 
 TEST_CASE("temporary files whose writers are long gone are removed, and nothing that could be anybody's") {
@@ -166,7 +178,7 @@ TEST_CASE("what has a shard's name and is no file is left to a person") {
   const CommandResult result = run("( " + repair_command(cache) + " --json 2> /dev/null )");
   CHECK(result.exit_code == 1);
   const auto json = nlohmann::json::parse(result.output);
-  CHECK(json["removed"] == std::vector<std::string>{kFeatures + "00001.h5"});
+  CHECK(json["set_aside"] == nlohmann::json{{kFeatures + "00001.h5", kFeatures + "00001.h5.damaged"}});
   REQUIRE(!json["left"].empty());
   for (const auto& left : json["left"]) {
     CHECK(left["file"] == kLogits + "00003.h5");
@@ -181,14 +193,28 @@ TEST_CASE("a dry run changes nothing and says what would be done") {
   const auto before = cache.files();
   CommandResult result = run(repair_command(cache) + " --dry-run");
   CHECK(result.exit_code == 1);
-  CHECK(result.output.find("would remove " + kFeatures + "00002.h5") != std::string::npos);
+  CHECK(result.output.find("would set aside " + kFeatures + "00002.h5") != std::string::npos);
   CHECK((cache.files() == before));
   result = run(repair_command(cache));
   CHECK(result.exit_code == 1);
-  CHECK(result.output.find("removed " + kFeatures + "00002.h5") != std::string::npos);
+  CHECK(result.output.find("set aside " + kFeatures + "00002.h5: it is now " + kFeatures + "00002.h5.damaged") != std::string::npos);
   CHECK(result.output.find("first_pass=1 --set passes=1") != std::string::npos);
   CHECK(!std::filesystem::exists(cache.path(kFeatures + "00002.h5")));
   result = run(repair_command(cache));
   CHECK(result.exit_code == 0);
   CHECK(result.output.find("nothing is damaged") != std::string::npos);
+  // What was set aside is no part of the cache, and is told.
+  for (const char* command : {"info", "verify"}) {
+    const std::string words = executable("vitrine-cache") + " " + command + " '" + cache.directory.string() + "'";
+    result = run(words);
+    CHECK(result.exit_code == 0);
+    CHECK(result.output.find("1 file that was set aside as damaged") != std::string::npos);
+    CHECK(nlohmann::json::parse(run("( " + words + " --json 2> /dev/null )").output)["set_aside"] ==
+          std::vector<std::string>{kFeatures + "00002.h5.damaged"});
+  }
+  // A second one beside it.
+  write_whole(cache.path(kFeatures + "00002.h5"), "a stranger");
+  CHECK(run(repair_command(cache)).exit_code == 1);
+  CHECK(read_whole(cache.path(kFeatures + "00002.h5.damaged.2")) == "a stranger");
+  CHECK(cache.verify().set_aside.size() == 2);
 }

@@ -472,6 +472,20 @@ def test_names_that_are_no_text(out):
     shutil.rmtree(bad)
 
 
+def test_set_aside(out):
+    """What vitrine-cache repair has set aside is no part of a cache."""
+    bad = out / "set aside"
+    shutil.copytree(out / "cache", bad)
+    track = bad / "tiny.aaaaaaaa/features.3"
+    for name in ("00000.h5", "00009.h5", "track.json", "basis.h5", "shards.json"):
+        (track / f"{name}.damaged").write_bytes(b"damaged")
+        (track / f"{name}.damaged.2").write_bytes(b"damaged")
+    (bad / "recipes/00000.h5.damaged").write_bytes(b"damaged")
+    assert read_stored(bad) == read_stored(out / "cache")
+    assert Cache(bad).track("features.3").passes == Cache(out / "cache").track("features.3").passes
+    shutil.rmtree(bad)
+
+
 def test_info(out):
     run = subprocess.run([sys.executable, vitrine_cache.__file__, "info",
                          out / "cache"], capture_output=True, text=True)
@@ -491,7 +505,7 @@ def main():
         for test in (test_values, test_kept, test_coefficients, test_bases, test_index_and_recipes, test_names,
                      test_damaged_tables, test_ignorable, test_frames, test_payloads, test_any_payload, test_native,
                      test_recipes_that_do_not_fit, test_flips_and_cuts, test_strangers, test_settings,
-                     test_names_that_are_no_text, test_info):
+                     test_names_that_are_no_text, test_set_aside, test_info):
             test(out)
     print("values, refusals and damage: alike")
 

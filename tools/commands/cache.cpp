@@ -9,7 +9,9 @@ int main(int argc, char** argv) {
   return vitrine::guarded_main("vitrine-cache", [&] {
     CLI::App app("Looks into caches of teacher outputs, checks them and mends them.");
     app.footer(
-        "Exit codes: 0 all is well, 1 damage or a difference was found, 2 bad input, 70 a mistake in this program.");
+        "Exit codes: 0 all is well, 1 damage or a difference was found, 2 bad input, 3 the system refused to read or "
+        "write,\n"
+        "4 a file that is needed is damaged, 5 it is of a newer version, 6 out of memory, 70 a mistake in this program.");
     vitrine::Body chosen;
     vitrine::add_info(app, chosen);
     vitrine::add_verify(app, chosen, vitrine::deep_check);

@@ -44,16 +44,19 @@ std::vector<float> FeatureBasis::deviation() const {
 
 void FeatureBasis::check(const std::string& where) const {
   const std::size_t c = channels, h = height, w = width;
+  const auto damaged = [&](const std::string& what) {
+    throw Error(ErrorKind::kCorrupt,
+                {.path = where, .what = what, .remedy = "the file is damaged, copy it again"});
+  };
   if (c == 0 || h == 0 || w == 0 || mean.size() != values() || vectors.size() != c * c || eigenvalues.size() != c ||
       scale.size() != values() || expected.size() != kLevels ||
       levels.size() != transform::kKinds * transform::kPlanes || rows.size() != (spatial() ? h * h : 0) ||
       columns.size() != (spatial() ? w * w : 0))
-    fail(where, ": the basis' arrays do not have the sizes of ", c, " x ", h, " x ", w,
-         " features; the file is damaged, copy it again");
+    damaged(text("the basis' arrays do not have the sizes of ", c, " x ", h, " x ", w, " features"));
   if (!finite(mean) || !finite(vectors) || !finite(eigenvalues) || !finite(rows) || !finite(columns) ||
       std::ranges::find(expected, 0) != expected.end() || confidence == 0 ||
       std::ranges::any_of(levels, [](std::uint8_t level) { return level >= transform::kLevels; }))
-    fail(where, ": the basis holds numbers that no basis has; the file is damaged, copy it again");
+    damaged("the basis holds numbers that no basis has");
 }
 
 namespace {

@@ -61,7 +61,9 @@ double cost(std::uint64_t ones, std::uint64_t bits, int level) {
 }
 
 [[noreturn]] void damaged(const char* what) {
-  fail("payload: ", what, "; the chunk is damaged or belongs to another basis, copy or make the file again");
+  throw Error(ErrorKind::kCorrupt,
+              {.what = text("payload: ", what),
+               .remedy = "the chunk is damaged or belongs to another basis, copy or make the file again"});
 }
 
 // Bytes of a payload, from the front.
@@ -199,8 +201,9 @@ void ItemDecoder::begin(const FeatureBasis& basis, const Slots& slots, std::span
   if (payload.size() < kHeaderBytes) damaged("it is shorter than a header");
   std::memcpy(&header, payload.data(), sizeof header);
   if (header.version != kVersion)
-    fail("payload: has version ", header.version,
-         ", which this program does not know; use the version of vitrine that made it");
+    throw Error(ErrorKind::kNewer,
+                {.what = text("payload: has version ", header.version, ", which this program does not know"),
+                 .remedy = "use the version of vitrine that made it"});
   if (header.bytes < kHeaderBytes || header.bytes > payload.size()) damaged("its length is impossible");
   if (!std::isfinite(header.step) || !(header.step > 0)) damaged("its step is not a positive number");
   Source source{reinterpret_cast<const std::uint8_t*>(payload.data()) + kHeaderBytes,

@@ -5,6 +5,7 @@
 
 #include "common/base/buffer.h"
 #include "common/base/error.h"
+#include "common/codec/fail_decoding.h"
 #include "common/codec/transform/items.h"
 #include "common/codec/transform/payload.h"
 
@@ -69,7 +70,7 @@ void TransformCodec::decode_coefficients(std::span<const std::byte> payload, std
 
 void TransformCodec::decode(std::span<const std::span<const std::byte>> arrays, std::uint32_t views,
                             std::span<float> out) const {
-  if (arrays.size() != 1) fail("decoding: ", arrays.size(), " arrays given; expected 1");
+  if (arrays.size() != 1) fail_decoding(text(arrays.size(), " arrays given; expected 1"));
   static thread_local std::vector<float> coefficients;
   if (coefficients.size() < out.size()) coefficients.resize(out.size());
   decode_coefficients(arrays[0], views, {coefficients.data(), out.size()});

@@ -35,4 +35,11 @@ nlohmann::ordered_json findings_json(const std::vector<Finding>& findings) {
   return out;
 }
 
+void print_set_aside(const std::vector<std::string>& files) {
+  if (files.empty()) return;
+  std::cout << files.size() << (files.size() == 1 ? " file that was" : " files that were")
+            << " set aside as damaged, which may be removed once the cache is whole: " << files[0]
+            << (files.size() > 1 ? " and others of such names" : "") << '\n';
+}
+
 }  // namespace vitrine

@@ -3,6 +3,7 @@
 #define VITRINE_TOOLS_COMMANDS_CACHE_FINDINGS_H_
 
 #include <nlohmann/json_fwd.hpp>
+#include <string>
 #include <vector>
 
 #include "common/inspect/finding.h"
@@ -14,6 +15,9 @@ void print_findings(const std::vector<Finding>& findings);
 
 /// A list of objects: file, dataset (null: the whole file), group (likewise), what, remedy.
 nlohmann::ordered_json findings_json(const std::vector<Finding>& findings);
+
+/// A line on the files that a repair has set aside. Nothing for none.
+void print_set_aside(const std::vector<std::string>& files);
 
 }  // namespace vitrine
 

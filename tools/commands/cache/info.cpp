@@ -11,8 +11,10 @@
 #include "common/cache/cache.h"
 #include "common/cache/losses.h"
 #include "common/cache/writer.h"
+#include "common/inspect/leftovers.h"
 #include "common/inspect/recode.h"
 #include "tools/commands/cache/command.h"
+#include "tools/commands/cache/findings.h"
 #include "tools/commands/cache/words.h"
 
 namespace vitrine {
@@ -36,6 +38,7 @@ struct TrackState {
 struct State {
   std::vector<TrackState> tracks;
   std::vector<Unreadable> unreadable;  // by the tracks' directories
+  std::vector<std::string> set_aside;
 
   bool sound() const {
     return unreadable.empty() &&
@@ -66,7 +69,8 @@ TrackState examine(const Cache& cache, const TrackInfo& info) {
 
 State examine(const Cache& cache) {
   State state;
-  for (const Cache::BadTrack& track : cache.bad_tracks()) state.unreadable.push_back({track.directory, track.what});
+  state.set_aside = set_aside_below(cache.directory());
+  for (const Cache::BadTrack& track : cache.bad_tracks()) state.unreadable.push_back({track.directory, track.error.what()});
   for (const TrackInfo& info : cache.tracks()) try {
       state.tracks.push_back(examine(cache, info));
     } catch (const Error& error) {
@@ -181,6 +185,7 @@ void print_words(const Cache& cache, const State& state) {
     std::cout << "tracks: none\n";
   }
   print_unreadable(state);
+  print_set_aside(state.set_aside);
 }
 
 nlohmann::ordered_json unreadable_json(const char* where, const std::vector<Unreadable>& unreadable) {
@@ -215,6 +220,7 @@ void print_json(const Cache& cache, const State& state) {
     out["tracks"].push_back(entry);
   }
   out["unreadable"] = unreadable_json("directory", state.unreadable);
+  out["set_aside"] = state.set_aside;
   std::cout << out.dump(2) << '\n';
 }
 

@@ -1,8 +1,10 @@
-// vitrine-cache repair: removes what verify finds damaged, and says what to make again.
+// vitrine-cache repair: sets aside what verify finds damaged, and says what to make again.
 #include "common/inspect/repair.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <iostream>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -20,17 +22,27 @@ struct Request {
   bool dry = false, json = false;
 };
 
-void print_words(const Request& request, const VerifyReport& report, const RepairPlan& plan) {
+// The new name of each file that was set aside.
+using Renamed = std::map<std::string, std::string>;
+
+void print_unrepairable(const RepairPlan& plan) {
+  const bool damaged =
+      std::ranges::any_of(plan.unrepairable, [](const Finding& f) { return f.remedy == Remedy::kCopy; });
+  std::cout << "nothing was changed: without its index and plan a cache cannot be repaired; "
+            << (damaged ? "copy index.h5 and plan.json from another copy of it"
+                        : remedy_words(plan.unrepairable[0].remedy))
+            << '\n';
+}
+
+void print_words(const Request& request, const VerifyReport& report, const RepairPlan& plan, const Renamed& renamed) {
   print_findings(report.findings);
   if (report.findings.empty()) std::cout << "nothing is damaged\n";
-  if (!plan.unrepairable.empty()) {
-    std::cout << "nothing was removed: without its index and plan a cache cannot be repaired; copy index.h5 and "
-                 "plan.json from another copy of it\n";
-    return;
-  }
+  if (!plan.unrepairable.empty()) return print_unrepairable(plan);
   for (const auto& [file, json] : plan.restore)
     std::cout << (request.dry ? "would make " : "made ") << file << " again from the copies in its shards\n";
-  for (const std::string& file : plan.remove) std::cout << (request.dry ? "would remove " : "removed ") << file << '\n';
+  if (request.dry)
+    for (const std::string& file : plan.set_aside) std::cout << "would set aside " << file << '\n';
+  for (const auto& [file, name] : renamed) std::cout << "set aside " << file << ": it is now " << name << '\n';
   for (const std::string& file : plan.abandoned)
     std::cout << (request.dry ? "would remove " : "removed ") << file << ", which a writer that died left behind\n";
   for (const std::string& directory : plan.relist)
@@ -52,14 +64,16 @@ void print_words(const Request& request, const VerifyReport& report, const Repai
   for (const std::string& command : plan.commands) std::cout << "  " << command << '\n';
 }
 
-void print_json(const Request& request, const VerifyReport& report, const RepairPlan& plan) {
+void print_json(const Request& request, const VerifyReport& report, const RepairPlan& plan, const Renamed& renamed) {
   nlohmann::ordered_json out;
   out["dry_run"] = request.dry;
   out["findings"] = findings_json(report.findings);
   out["unrepairable"] = findings_json(plan.unrepairable);
   out["restored"] = nlohmann::ordered_json::array();
   for (const auto& [file, json] : plan.restore) out["restored"].push_back(file);
-  out["removed"] = plan.remove;
+  out["set_aside"] = nlohmann::ordered_json::object();  // and the new names, unless nothing was done
+  for (const std::string& file : plan.set_aside) out["set_aside"][file] = nullptr;
+  for (const auto& [file, name] : renamed) out["set_aside"][file] = name;
   out["abandoned"] = plan.abandoned;
   out["listed_again"] = plan.relist;
   out["left"] = findings_json(plan.left);
@@ -73,9 +87,10 @@ void print_json(const Request& request, const VerifyReport& report, const Repair
 int repair(const Request& request) {
   const VerifyReport report = verify_cache(request.directory, request.options);
   const RepairPlan plan = plan_repair(request.directory, report);
-  if (!request.dry && plan.unrepairable.empty()) carry_out(request.directory, plan);
-  request.json ? print_json(request, report, plan) : print_words(request, report, plan);
-  return report.findings.empty() ? 0 : 1;
+  Renamed renamed;
+  if (!request.dry && plan.unrepairable.empty()) renamed = carry_out(request.directory, plan);
+  request.json ? print_json(request, report, plan, renamed) : print_words(request, report, plan, renamed);
+  return exit_code(report.findings);
 }
 
 }  // namespace
@@ -84,8 +99,8 @@ void add_repair(CLI::App& app, Body& chosen) {
   const auto request = std::make_shared<Request>();
   CLI::App* command = app.add_subcommand(
       "repair",
-      "removes the files that verify finds damaged, never more, makes track.json again from the copies in shards, and "
-      "says exactly what to extract again");
+      "renames the files that verify finds damaged to NAME.damaged, never more, makes track.json again from the copies "
+      "in shards, and says exactly what to extract again");
   command->add_option("DIR", request->directory, "the cache's directory")->required();
   command->add_option("--track", request->options.tracks, "only this track; may be given again")
       ->expected(1)
@@ -95,11 +110,13 @@ void add_repair(CLI::App& app, Body& chosen) {
       ->check(CLI::Range(0, 4096));
   command->add_flag("--json", request->json, "print JSON, for programs");
   command->footer(
-      "A damaged index.h5 or plan.json cannot be repaired: then nothing is removed. Temporary files whose writers "
-      "died\n"
-      "(on other machines: that are a day old) are removed too; they are no damage.\n"
-      "Exit codes: 0 nothing was damaged, 1 something was (and is removed, unless --dry-run or it is unrepairable), "
-      "2 bad input.");
+      "What cannot be read, and what a newer version of vitrine wrote, is no damage and stays as it is. A damaged "
+      "index.h5\n"
+      "or plan.json cannot be repaired: then nothing is changed. Temporary files whose writers died (or that are a day "
+      "old)\n"
+      "are removed; they are no damage. What was set aside may be removed once the cache is whole again.\n"
+      "Exit codes: 0 nothing was damaged, 1 something was (and is set aside, unless --dry-run or it is unrepairable),\n"
+      "2 bad input, 3 something could not be read, 5 something is of a newer version, and nothing is damaged.");
   command->callback([request, &chosen] { chosen = [request] { return repair(*request); }; });
 }
 

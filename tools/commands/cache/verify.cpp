@@ -97,6 +97,7 @@ int verify(const Request& request) {
     out["groups"] = report.groups;
     out["pictures"] = report.pictures;
     out["unlisted"] = report.unlisted;
+    out["set_aside"] = report.set_aside;
     out["findings"] = findings_json(report.findings);
     out["incomplete"] = incomplete_json(report.incomplete);
     if (request.deep.views > 0) out["deep"] = deep_json(deep.results);
@@ -112,10 +113,11 @@ int verify(const Request& request) {
     if (report.unlisted > 0)
       std::cout << human_count(report.unlisted)
                 << " files are not listed in shards.json yet, as a running or broken extraction leaves them\n";
+    print_set_aside(report.set_aside);
     print_deep(deep);
     if (beyond) std::cout << "the cache does not hold what this teacher gives for these images\n";
   }
-  return report.findings.empty() && !beyond ? 0 : 1;
+  return beyond ? 1 : exit_code(report.findings);
 }
 
 }  // namespace
@@ -153,8 +155,8 @@ void add_verify(CLI::App& app, Body& chosen, DeepCheck deep) {
       "variation\n"
       "of a head. A track without a difference was recoded from a transform, and is held against all bounds together.\n"
       "Exit codes: 0 all is well, 1 something is wrong (the table says what) or the teacher gives something else, 2 "
-      "bad "
-      "input.");
+      "bad\n"
+      "input; where nothing is wrong, 3 something could not be read, 5 something is of a newer version of vitrine.");
   command->callback([request, &chosen] { chosen = [request] { return verify(*request); }; });
 }
 
