@@ -50,11 +50,12 @@ Header check_header(std::string_view bytes, const ReadableFile& file) {
   if (bytes.size() < kHeaderBytes || bytes.substr(0, kMagic.size()) != kMagic)
     fail(path, ": is not a file of a vitrine cache (it does not begin with VITRINE); check the path");
   const auto major = at<std::uint16_t>(bytes, kVersionAt), minor = at<std::uint16_t>(bytes, kVersionAt + 2);
-  if (major != kMajor)
-    fail(path, ": has format version ", major, ".", minor, ", this program reads ", kMajor,
-         ".x; use the version of vitrine that made the cache");
+  check_format_version(major, text(major, ".", minor), path);
   if (const auto unknown = at<std::uint32_t>(bytes, kRequiredAt) & ~kKnownRequiredFlags; unknown != 0)
-    fail(path, ": needs features that this program does not know (flags ", unknown, "); use a newer vitrine");
+    throw Error(ErrorKind::kNewer,
+                {.path = path,
+                 .what = text("needs features that this program does not know (flags ", unknown, ")"),
+                 .remedy = "use a newer vitrine"});
   const Header header{at<std::uint64_t>(bytes, kTableBytesAt), at<std::uint64_t>(bytes, kChunksAt),
                       at<std::uint32_t>(bytes, kDatasetsAt), at<std::uint32_t>(bytes, kJsonBytesAt)};
   const auto user_block = at<std::uint64_t>(bytes, kUserBlockAt), file_bytes = at<std::uint64_t>(bytes, kFileBytesAt);

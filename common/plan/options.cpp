@@ -161,9 +161,7 @@ PlanOptions plan_options_from_json(const std::string& text_of_plan, const std::s
   if (json.is_discarded()) fail(where, ": is not valid JSON; the file is damaged or no plan.json");
   if (!json.is_object() || !json.contains("format") || json["format"] != kPlanFormat)
     fail(where, ": is not a plan; expected an object with \"format\": \"", kPlanFormat, "\"");
-  if (!json.contains("version") || json["version"] != kPlanVersion)
-    fail(where, ": has a version that this program does not know; expected \"version\": ", kPlanVersion,
-         "; use the version of vitrine that made the cache");
+  check_format_version(json, where);
   if (!json.contains("settings") || !json["settings"].is_object())
     fail(where, ": has no settings; the file is damaged or no plan.json");
   PlanOptions options;
