@@ -128,8 +128,7 @@ void ExtractOptions::fields(Fields& f) {
   f.flag("allow_chance", allow_chance, "go on with a teacher that scores at chance");
   f.flag(
       "allow_mixed", allow_mixed,
-      "add to tracks that another device kind, instruction set, library version or micro-batch began; each shard says "
-      "what made it");
+      "add to tracks that another card, CPU, library version or micro-batch began; each shard says what made it");
   f.choice<VerifyImages>("verify_images", verify_images,
                          {{"sample", VerifyImages::kSample}, {"all", VerifyImages::kAll}},
                          "when the cache has an index: read a hundredth of the images (at least 256) and ask for the "
@@ -147,12 +146,13 @@ int extract(const ExtractOptions& options) {
       options.workers > 0 ? options.workers : std::max(1u, std::thread::hardware_concurrency());
   at::set_num_threads(1);
   const Teacher teacher(options.teacher, options.taps);
+  check_arithmetic_of_cache(options.cache, teacher.outputs(), options.allow_mixed);  // before the images are scanned
   const auto index = std::make_shared<const ImageIndex>(scan(options));
   const std::optional<ClassMap> map = class_map(options, teacher, *index);
   const Plan plan(index, options.plan);
   const std::filesystem::path cache = options.cache;
   std::vector<TrackInfo> tracks = teacher.tracks(plan);
-  const ShardNotes notes{arithmetic_of(tracks.front())};
+  const ShardNotes notes{tracks.front().made_with};
   for (TrackInfo& track : tracks) track = with_arithmetic_of_cache(cache, track, options.allow_mixed);
   const std::string part = resolve_part(options.part, [](const char* name) { return std::getenv(name); });
   const std::vector<ShardKey> shards = shards_of_part(plan, options.first_pass, options.passes, part);

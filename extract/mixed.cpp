@@ -8,37 +8,34 @@
 namespace vitrine {
 namespace {
 
-constexpr const char* kArithmetic[] = {"device", "cpu_capability", "libtorch", "micro_batch"};
-
-std::string word(const TrackInfo& track, const char* key) {
-  const auto found = track.provenance.find(key);
-  return found == track.provenance.end() ? "" : found->second;
+// "device.name "NVIDIA A100", this run has "NVIDIA H200"", for each field that differs; empty when none does.
+std::string difference_words(const ComputeRecord& there, ComputeRecord here) {
+  here.precision = there.precision;
+  std::string words;
+  for (const JsonDifference& difference : differences(there, here))
+    words += text(words.empty() ? "" : ", ", difference.key, " ", difference.there, ", this run has ", difference.here);
+  return words;
 }
 
 }  // namespace
 
-std::map<std::string, std::string> arithmetic_of(const TrackInfo& track) {
-  std::map<std::string, std::string> out;
-  for (const char* key : kArithmetic) out[key] = word(track, key);
-  return out;
-}
-
 TrackInfo with_arithmetic_of_cache(const std::filesystem::path& cache, TrackInfo track, bool allow_mixed) {
   const std::filesystem::path path = cache / track.directory() / "track.json";
-  if (!std::filesystem::exists(path)) return track;
+  if (!path_exists(path)) return track;
   const TrackInfo there = TrackInfo::from_json(read_file(path), path.string());
-  for (const char* key : kArithmetic) {
-    if (word(there, key) == word(track, key)) continue;
-    if (!allow_mixed)
-      fail(path.string(), ": was made with ", key, " \"", word(there, key), "\", this run has \"", word(track, key),
-           "\", and its values would differ in the last digits; go on where it was begun, or set allow_mixed = true to "
-           "mix the two and have each shard say what made it");
-    if (there.provenance.contains(key))
-      track.provenance[key] = word(there, key);
-    else
-      track.provenance.erase(key);
-  }
+  const std::string words = difference_words(there.made_with, track.made_with);
+  if (!words.empty() && !allow_mixed)
+    fail(path.string(), ": was made with ", words,
+         ", and its values would differ in the last digits; go on where it was begun, or set allow_mixed = true to mix "
+         "the two and have each shard say what made it");
+  const std::string precision = std::exchange(track.made_with, there.made_with).precision;
+  track.made_with.precision = precision;
   return track;
+}
+
+void check_arithmetic_of_cache(const std::filesystem::path& cache, const std::vector<TrackInfo>& tracks,
+                               bool allow_mixed) {
+  for (const TrackInfo& track : tracks) with_arithmetic_of_cache(cache, track, allow_mixed);
 }
 
 }  // namespace vitrine

@@ -51,7 +51,7 @@ std::optional<Checkpoint> load_checkpoint(const std::filesystem::path& directory
     // Not there in checkpoints of older versions.
     const auto tracks = json.value("tracks", nlohmann::ordered_json::object());
     for (const auto& [track, fields] : tracks.items()) {
-      fields.at("weights_sha256");  // throws for what is no track's
+      fields.at("teacher");  // throws for what is no track's
       out.tracks[track] = fields.dump();
     }
     for (const auto& one : json.value("allowed", nlohmann::ordered_json::array()))

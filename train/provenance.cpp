@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "common/base/error.h"
 #include "common/base/hash.h"
@@ -9,13 +10,10 @@
 #include "common/cache/arithmetic.h"
 #include "common/cache/json_difference.h"
 #include "common/cache/shelf.h"
-#include "common/teacher/reopen.h"
 #include "train/options.h"
 
 namespace vitrine {
 namespace {
-
-using Words = std::map<std::string, std::string>;
 
 constexpr std::pair<const char*, Difference> kWords[] = {{"teachers", Difference::kTeachers},
                                                          {"preprocessing", Difference::kPreprocessing},
@@ -23,44 +21,45 @@ constexpr std::pair<const char*, Difference> kWords[] = {{"teachers", Difference
                                                          {"pictures", Difference::kPictures},
                                                          {"tracks", Difference::kTracks}};
 
-// Who made something, and how.
+// Who made something, and how: the fields that are compared, by the names they have in messages.
 struct Maker {
   std::string who;
-  Words how;
+  nlohmann::ordered_json how;
 };
 
 // Hashes by their first digits, as directories have them.
 std::string shown(const std::string& value) {
-  return '"' + (value.size() == 64 ? value.substr(0, 8) + "..." : value) + '"';
+  constexpr std::size_t kHashAndQuotes = 66;
+  return value.size() == kHashAndQuotes ? value.substr(0, 9) + "...\"" : value;
 }
 
-// Meets, for each key, the first maker that differs from the first that has it. Returns whether there was any.
-bool compare(const std::string& where, const std::vector<Maker>& makers, const std::vector<const char*>& keys,
-             Difference kind, const std::string& remedy, Allowance& allowance) {
-  bool differs = false;
-  for (const char* key : keys) {
-    const Maker* first = nullptr;
-    for (const Maker& maker : makers) {
-      const auto value = maker.how.find(key);
-      if (value == maker.how.end()) continue;
-      if (first == nullptr) {
-        first = &maker;
-      } else if (value->second != first->how.at(key)) {
-        allowance.meet(kind,
-                       text(where, ": ", key, " of ", first->who, " is ", shown(first->how.at(key)), ", of ", maker.who,
-                            " ", shown(value->second)),
-                       remedy);
-        differs = true;
-        break;
-      }
+// Meets, for each field, the first maker that differs from the first one. Returns whether there was any.
+bool compare(const std::string& where, const std::vector<Maker>& makers, Difference kind, const std::string& remedy,
+             Allowance& allowance) {
+  std::set<std::string> met;
+  for (const Maker& maker : makers)
+    for (const JsonDifference& difference : json_differences(makers.front().how, maker.how)) {
+      if (!met.insert(difference.key).second) continue;
+      allowance.meet(kind,
+                     text(where, ": ", difference.key, " of ", makers.front().who, " is ", shown(difference.there),
+                          ", of ", maker.who, " ", shown(difference.here)),
+                     remedy);
     }
-  }
-  return differs;
+  return !met.empty();
 }
 
-Maker maker_of(const TrackInfo& track) {
-  Maker out{track.directory(), track.provenance};
-  out.how["weights_sha256"] = track.weights_sha256;
+Maker weights_of(const TrackInfo& track) {
+  return {track.directory(), {{"weights_sha256", track.teacher.weights_sha256}}};
+}
+Maker architecture_of(const TrackInfo& track) {
+  return {track.directory(), {{"architecture", to_json(track.teacher).at("architecture")}}};
+}
+Maker colours_of(const std::string& who, const std::vector<double>& mean, const std::vector<double>& deviation) {
+  return {who, {{"mean", mean}, {"std", deviation}}};
+}
+Maker preprocessing_of(const TrackInfo& track) {
+  Maker out = colours_of(track.directory(), track.teacher.mean, track.teacher.deviation);
+  out.how["interpolation"] = track.teacher.interpolation;
   return out;
 }
 
@@ -80,10 +79,9 @@ std::vector<Maker> makers_of_shards(const std::filesystem::path& cache, const Tr
   std::vector<Maker> out;
   const std::vector<ArithmeticKind> kinds = arithmetic_kinds(notes);
   for (const ArithmeticKind& kind : kinds) {
-    Maker maker = maker_of(track);
-    if (kinds.size() > 1) maker.who = text(kind.shards, kind.shards == 1 ? " shard" : " shards", " of ", maker.who);
-    for (const auto& [key, value] : kind.made_with) maker.how[key] = value;
-    out.push_back(std::move(maker));
+    std::string who = track.directory();
+    if (kinds.size() > 1) who = text(kind.shards, kind.shards == 1 ? " shard" : " shards", " of ", who);
+    out.push_back({std::move(who), to_json(kind.made_with)});
   }
   return out;
 }
@@ -119,33 +117,34 @@ void Allowance::keep(const AllowedDifference& difference) {
 }
 
 void check_tracks(const std::filesystem::path& cache, const std::vector<TrackInfo>& tracks, Allowance& allowance) {
-  std::vector<Maker> makers, of_shards;
+  std::vector<Maker> weights, architectures, preprocessing, of_shards;
   for (const TrackInfo& track : tracks) {
-    makers.push_back(maker_of(track));
+    weights.push_back(weights_of(track));
+    architectures.push_back(architecture_of(track));
+    preprocessing.push_back(preprocessing_of(track));
     for (Maker& maker : makers_of_shards(cache, track)) of_shards.push_back(std::move(maker));
   }
-  const auto held = [&](const std::vector<Maker>& some, const std::vector<const char*>& keys, Difference kind,
-                        const char* remedy) { return compare(cache.string(), some, keys, kind, remedy, allowance); };
+  const auto held = [&](const std::vector<Maker>& makers, Difference kind, const char* remedy) {
+    return compare(cache.string(), makers, kind, remedy, allowance);
+  };
   const char* const one_teacher = "name the tracks of one teacher (targets.cache_teacher)";
   // Other weights may have other sizes; equal ones were loaded into another model.
-  if (!held(makers, {"weights_sha256"}, Difference::kTeachers, one_teacher))
-    held(makers, {"vit"}, Difference::kTeachers, one_teacher);
-  held(makers, {"mean", "deviation", "resize"}, Difference::kPreprocessing,
+  if (!held(weights, Difference::kTeachers, one_teacher)) held(architectures, Difference::kTeachers, one_teacher);
+  held(preprocessing, Difference::kPreprocessing,
        "extract one of them again with the other's (teacher.mean, teacher.deviation)");
-  held(of_shards, {"arithmetic", "device", "cpu_capability", "libtorch", "micro_batch"}, Difference::kMixed,
-       "extract one of them again as the other, where equal bits matter");
+  held(of_shards, Difference::kMixed, "extract one of them again as the other, where equal bits matter");
 }
 
 void check_judge(const TrackInfo& logits, const TeacherOptions& judge, Allowance& allowance) {
-  const std::vector<Maker> makers{maker_of(logits),
-                                  {"the judge " + judge.weights,
-                                   {{"weights_sha256", sha256_hex_of_file(judge.weights)},
-                                    {"mean", colour_words(judge.mean)},
-                                    {"deviation", colour_words(judge.deviation)}}}};
-  compare("targets.teacher", makers, {"weights_sha256"}, Difference::kTeachers,
+  const std::string who = "the judge " + judge.weights;
+  compare("targets.teacher",
+          {weights_of(logits), {who, {{"weights_sha256", sha256_hex_of_file(judge.weights)}}}}, Difference::kTeachers,
           "give the cache's teacher in targets.teacher.weights", allowance);
-  compare("targets.teacher", makers, {"mean", "deviation"}, Difference::kPreprocessing,
-          "set targets.teacher.mean and targets.teacher.deviation as the cache has them", allowance);
+  compare("targets.teacher",
+          {colours_of(logits.directory(), logits.teacher.mean, logits.teacher.deviation),
+           colours_of(who, judge.mean, judge.deviation)},
+          Difference::kPreprocessing, "set targets.teacher.mean and targets.teacher.deviation as the cache has them",
+          allowance);
 }
 
 void check_resumed_tracks(const std::map<std::string, std::string>& before, const std::vector<TrackInfo>& now,

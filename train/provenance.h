@@ -1,5 +1,6 @@
-// Whether what a run learns from fits together. What a user may rightly want all the same is refused until its word
-// stands in `allow`, and is then told and kept for summary.json. What a track does not say is not held against it.
+// Whether what a run learns from fits together: fields are compared one by one, as typed (common/cache/provenance.h).
+// What a user may rightly want all the same is refused until its word stands in `allow`, then told and kept for
+// summary.json.
 #ifndef VITRINE_TRAIN_PROVENANCE_H_
 #define VITRINE_TRAIN_PROVENANCE_H_
 

@@ -4,9 +4,7 @@
 #define VITRINE_COMMON_CACHE_ARITHMETIC_H_
 
 #include <cstdint>
-#include <map>
 #include <span>
-#include <string>
 #include <vector>
 
 #include "common/cache/container.h"
@@ -15,14 +13,16 @@
 namespace vitrine {
 
 struct ArithmeticKind {
-  std::map<std::string, std::string> made_with;  ///< ShardNotes::made_with; empty in shards that do not say
+  ComputeRecord made_with;
   std::uint64_t shards = 0;
+
+  bool operator==(const ArithmeticKind&) const = default;
 };
 
-/// The notes that a shard was written with. Throws Error for a file that is no shard.
+/// The notes that a shard was written with. Throws Error for a file that is no shard or does not say what made it.
 ShardNotes read_notes(const Container& shard);
 
-/// The kinds of shards with these notes, ascending by their words.
+/// The kinds of shards with these notes, ascending.
 std::vector<ArithmeticKind> arithmetic_kinds(std::span<const ShardNotes> shards);
 
 }  // namespace vitrine

@@ -10,7 +10,7 @@
 #include "common/base/error.h"
 #include "common/base/json.h"
 #include "common/cache/container.h"
-#include "common/cache/json_difference.h"
+#include "common/cache/track.h"
 
 namespace vitrine {
 
@@ -42,24 +42,19 @@ void expect(const Container& container, const nlohmann::ordered_json& json, cons
                                     .remedy = kElsewhere});
 }
 
-/// Throws Error that names what differs unless json["track"] is the copy of the track.json `expected`.
-inline void expect_track(const Container& container, const nlohmann::ordered_json& json,
-                         const nlohmann::ordered_json& expected) {
+/// Throws Error that names what differs unless json["track"] is the copy of the track.json `expected`. An order of keys
+/// is no difference, nor are keys that this version does not know.
+inline void expect_track(const Container& container, const nlohmann::ordered_json& json, const TrackInfo& expected) {
   const auto copy = json.find("track");
   if (copy == json.end() || !copy->is_object())
     throw Error(ErrorKind::kCorrupt, {.path = container.path().string(),
                                       .what = "has no copy of its track.json",
                                       .remedy = "the file is damaged, copy or make it again"});
-  // An order of keys is no difference, nor is a key that a later version added; of those that this one knows a track
-  // may lack two.
+  const TrackInfo track = TrackInfo::from_json(*copy, container.path().string());
   std::string words;
-  for (const JsonDifference& difference : json_differences(*copy, expected)) {
-    const bool later = !expected.contains(difference.key) && difference.key.find('.') == std::string::npos &&
-                       difference.key != "codec" && difference.key != "window";
-    if (later) continue;
+  for (const JsonDifference& difference : differences(track, expected))
     words += text(words.empty() ? "" : ", ", "track.", difference.key, " ", difference.there, ", expected ",
                   difference.here);
-  }
   if (words.empty()) return;
   throw Error(ErrorKind::kInput,
               {.path = container.path().string(), .what = text("has ", words), .remedy = kElsewhere});

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "common/base/error.h"
+#include "common/base/format_version.h"
 #include "common/cache/attributes.h"
 #include "common/cache/container_writer.h"
 #include "common/cache/table.h"
@@ -60,6 +61,7 @@ void write_basis(const std::filesystem::path& path, const FeatureBasis& basis) {
   put(specs, "confidence", "<u2", {1}, confidence);
   nlohmann::ordered_json json;
   json["format"] = kBasisFormat;
+  json["version"] = kFormatMajor;
   json["hash"] = basis.hash();
   json["channels"] = c;
   json["height"] = h;
@@ -74,6 +76,7 @@ FeatureBasis read_basis(const std::filesystem::path& path) {
   const Container file(path);
   Container::Scratch scratch;
   const auto json = attributes(file, kBasisFormat);
+  check_format_version(json, path.string());
   FeatureBasis basis;
   std::string hash;
   bool spatial = false;

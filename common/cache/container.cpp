@@ -70,12 +70,8 @@ Header check_header(std::string_view bytes, const ReadableFile& file) {
                                       .what = "is not a file of a vitrine cache (it does not begin with VITRINE)",
                                       .remedy = "check the path"});
   const auto major = at<std::uint16_t>(bytes, kVersionAt), minor = at<std::uint16_t>(bytes, kVersionAt + 2);
-  if (major != kMajor && is_whole_with(file, bytes, kVersionAt, kMajor)) damaged(path, kWrongChecksum);
-  if (major != kMajor)  // there was none before the first
-    throw Error(major > kMajor ? ErrorKind::kNewer : ErrorKind::kCorrupt,
-                {.path = path,
-                 .what = text("has format version ", major, ".", minor, ", this program reads ", kMajor, ".x"),
-                 .remedy = "use the version of vitrine that made the cache"});
+  if (major != kFormatMajor && is_whole_with(file, bytes, kVersionAt, kFormatMajor)) damaged(path, kWrongChecksum);
+  check_format_version(major, text(major, ".", minor), path);
   const auto flags = at<std::uint32_t>(bytes, kRequiredAt), unknown = flags & ~kKnownRequiredFlags;
   if (unknown != 0 && is_whole_with(file, bytes, kRequiredAt, flags & kKnownRequiredFlags))
     damaged(path, kWrongChecksum);

@@ -1,8 +1,8 @@
-// How two JSON objects that should be equal differ, for messages. Private to the rooms that compare what caches say.
+// How two JSON objects that should be equal differ, field by field, for messages.
 #ifndef VITRINE_COMMON_CACHE_JSON_DIFFERENCE_H_
 #define VITRINE_COMMON_CACHE_JSON_DIFFERENCE_H_
 
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
@@ -14,23 +14,8 @@ struct JsonDifference {
 };
 
 /// Depth first, in the order of `here`, then what `there` alone has.
-inline std::vector<JsonDifference> json_differences(const nlohmann::ordered_json& there,
-                                                    const nlohmann::ordered_json& here, const std::string& above = {}) {
-  std::vector<JsonDifference> out;
-  for (const auto& [key, value] : here.items()) {
-    const auto old = there.find(key);
-    if (old == there.end()) {
-      out.push_back({above + key, "nothing", value.dump()});
-    } else if (old->is_object() && value.is_object()) {
-      for (JsonDifference& inner : json_differences(*old, value, above + key + ".")) out.push_back(std::move(inner));
-    } else if (*old != value) {
-      out.push_back({above + key, old->dump(), value.dump()});
-    }
-  }
-  for (const auto& [key, value] : there.items())
-    if (!here.contains(key)) out.push_back({above + key, value.dump(), "nothing"});
-  return out;
-}
+std::vector<JsonDifference> json_differences(const nlohmann::ordered_json& there, const nlohmann::ordered_json& here,
+                                             const std::string& above = {});
 
 }  // namespace vitrine
 

@@ -78,7 +78,7 @@ FileRecord ShardDraft::publish(const std::filesystem::path& cache, const ShardNo
   json["first_group"] = shard_ * plan_.options().shard_groups;
   json["groups"] = groups();
   json["written_by"] = written_by();
-  if (!notes.made_with.empty()) json["made_with"] = notes.made_with;
+  json["made_with"] = to_json(notes.made_with.value_or(track_.made_with));
   if (!notes.loss.empty()) json["loss"] = nlohmann::ordered_json::parse(notes.loss);
   json["track"] = nlohmann::ordered_json::parse(track_.json());
   const std::uint64_t number = std::uint64_t{pass_} * plan_.shards_per_pass() + shard_;

@@ -5,7 +5,7 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,8 +18,8 @@ namespace vitrine {
 
 /// What a shard's attributes say of itself, beside its place and its track.
 struct ShardNotes {
-  /// The arithmetic it was really made with; equals the track's provenance, unless kinds were mixed on purpose.
-  std::map<std::string, std::string> made_with;
+  /// What really made it; none: what began the track, as it does unless kinds were mixed on purpose.
+  std::optional<ComputeRecord> made_with = {};
   /// The error that the codec really made: CodecLoss::json(), or empty.
   std::string loss = {};
 };

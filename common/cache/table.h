@@ -8,12 +8,14 @@
 #include <string>
 #include <string_view>
 
+#include "common/base/format_version.h"
+
 namespace vitrine::table {
 
 static_assert(std::endian::native == std::endian::little, "the format is little-endian, and so is this code");
 
 inline constexpr std::string_view kMagic{"VITRINE\0", 8};
-inline constexpr std::uint16_t kMajor = 1, kMinor = 1;
+inline constexpr std::uint16_t kMajor = kFormatMajor, kMinor = kFormatMinor;
 /// The file may hold arrays of whole groups and types <i2 and <u2, as forms after the first four make them.
 inline constexpr std::uint32_t kFlagForms = 1;
 inline constexpr std::uint32_t kKnownRequiredFlags = kFlagForms;  ///< flags that this program understands

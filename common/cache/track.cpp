@@ -1,61 +1,64 @@
 #include "common/cache/track.h"
 
 #include "common/base/error.h"
+#include "common/base/format_version.h"
 #include "common/base/json.h"
+#include "common/cache/json_fields.h"
 #include "common/codec/frame.h"
 
 namespace vitrine {
 namespace {
 
 constexpr const char* kFormat = "vitrine track";
-constexpr int kVersion = 1;
-
-bool is_hash(const std::string& word) {
-  return word.size() == 64 && word.find_first_not_of("0123456789abcdef") == std::string::npos;
-}
 
 bool is_kind(const std::string& word) {
   return word == "logits" || word == "features" || word == "attention";
 }
 
-// The form's settings, those alone that it has: caches of forms without any stay as they were.
-nlohmann::ordered_json codec_json(const CodecSettings& codec) {
-  nlohmann::ordered_json out = nlohmann::ordered_json::object();
-  if (codec.max_error != 0) out["max_error"] = codec.max_error;
-  if (codec.kept != 0) out["kept"] = codec.kept;
-  if (!codec.temperatures.empty()) out["temperatures"] = codec.temperatures;
-  if (!codec.basis.empty()) out["basis"] = codec.basis;
+nlohmann::ordered_json json_of(const TrackInfo& track) {
+  nlohmann::ordered_json out;
+  out["format"] = kFormat;
+  out["version"] = kFormatMajor;
+  out["teacher"] = to_json(track.teacher);
+  out["kind"] = track.kind;
+  out["block"] = track.block;
+  out["normalised"] = track.normalised;
+  if (track.kind == "attention") out["heads"] = {{"kept", track.heads}, {"mean", track.heads_mean}};
+  out["shape"] = track.shape;
+  put_encoding(track.codec, track.compression, out);
+  out["plan"] = track.plan_hash;
+  out["made_with"] = to_json(track.made_with);
+  for (const EncodingRecord& encoding : track.recoded_from) out["recoded_from"].push_back(to_json(encoding));
+  if (track.calibration_views != 0) out["calibration_views"] = track.calibration_views;
   return out;
 }
 
-template <class Integer>
-Integer integer(const nlohmann::json& value, const char* key, const std::string& where) {
-  const auto number = integer_of<Integer>(value);
-  if (!number)
-    throw Error(ErrorKind::kCorrupt, {.path = where,
-                                      .what = text(key, " = ", value.dump(), " is not allowed"),
-                                      .remedy = "expected an integer"});
-  return *number;
+TrackInfo track_of(const JsonFields& in) {
+  TrackInfo track;
+  track.teacher = teacher_from_json(in.at("teacher"), in.where());
+  track.kind = in.words("kind");
+  track.block = in.integer<int>("block");
+  track.normalised = in.flag("normalised");
+  if (track.kind == "attention") {
+    const JsonFields heads = in.object("heads");
+    track.heads = heads.integers<int>("kept", "kept");
+    track.heads_mean = heads.flag("mean");
+  }
+  track.shape = in.integers<std::uint32_t>("shape", "an axis of shape");
+  take_encoding(in.json(), in.where(), track.codec, track.compression);
+  track.plan_hash = in.words("plan");
+  track.made_with = compute_from_json(in.at("made_with"), in.where());
+  if (in.has("recoded_from"))
+    for (const auto& encoding : in.array("recoded_from"))
+      track.recoded_from.push_back(encoding_from_json(encoding, in.where() + ": recoded_from"));
+  if (in.has("calibration_views")) track.calibration_views = in.integer<std::uint64_t>("calibration_views");
+  return track;
 }
 
-// Throws json's exceptions for other types.
-void read_codec(const nlohmann::json& in, CodecSettings& codec, const std::string& where) {
-  for (const auto& [key, value] : in.items()) {
-    if (key == "max_error") {
-      codec.max_error = value.get<double>();
-    } else if (key == "kept") {
-      codec.kept = integer<std::uint32_t>(value, "codec.kept", where);
-    } else if (key == "temperatures") {
-      codec.temperatures = value.get<std::vector<double>>();
-    } else if (key == "basis") {
-      codec.basis = value.get<std::string>();
-    } else {
-      throw Error(ErrorKind::kNewer,
-                  {.path = where,
-                   .what = text("codec.", key, " is a setting that this program does not know"),
-                   .remedy = "use a newer vitrine"});
-    }
-  }
+void check_heads(const TrackInfo& track, const std::string& where) {
+  for (const int head : track.heads)
+    if (head < 0 || track.kind != "attention")
+      fail(where, ": heads.kept names head ", head, "; expected heads from 0, of an attention track");
 }
 
 }  // namespace
@@ -65,7 +68,7 @@ std::string TrackInfo::name() const {
 }
 
 std::string TrackInfo::directory() const {
-  return teacher + '.' + weights_sha256.substr(0, 8) + '/' + name();
+  return teacher.name + '.' + teacher.weights_sha256.substr(0, 8) + '/' + name();
 }
 
 std::size_t TrackInfo::view_values() const {
@@ -76,15 +79,9 @@ void TrackInfo::check(const std::string& where) const {
   const auto refuse = [&](const std::string& what, const std::string& expected) {
     throw Error(ErrorKind::kInput, {.path = where, .what = what, .remedy = expected});
   };
-  // The name becomes a directory's, so that a separator or a leading dot must not pass.
-  if (teacher.empty() || teacher.size() > 200 || teacher.front() == '.' ||
-      teacher.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.") !=
-          std::string::npos)
-    refuse(text("\"", teacher, "\" cannot name a teacher"), "expected letters, digits, '_', '-' and '.'");
-  if (!is_hash(weights_sha256) || !is_hash(plan_hash))
-    refuse("a hash of weights or plan is not SHA-256", "expected 64 hexadecimal digits");
-  if (!is_kind(kind))
-    refuse(text("\"", kind, "\" is no kind of track"), "expected logits, features or attention");
+  check_teacher(teacher, where);
+  if (!is_sha256(plan_hash)) refuse("the plan's hash is not SHA-256", "expected 64 hexadecimal digits");
+  if (!is_kind(kind)) refuse(text("unknown kind of track \"", kind, '"'), "expected logits, features or attention");
   if ((kind == "logits") != (block == -1) || block < -1)
     refuse(text("block ", block, " does not fit ", kind), "expected -1 for logits and a block from 0 for others");
   if (shape.size() != (kind == "logits" ? 1u : 3u))
@@ -96,7 +93,15 @@ void TrackInfo::check(const std::string& where) const {
     values *= axis;
     if (values > (1u << 28) && !few) refuse("a view of over 2^28 values is not possible", "");
   }
+  check_heads(*this, where);
   codec.check(shape, where);
+  check_compute(made_with, where);
+  for (const EncodingRecord& encoding : recoded_from) {
+    if (!encoding.unknown.empty()) continue;
+    encoding.codec.check(shape, where + ": recoded_from");
+    if (!is_sha256(encoding.track_sha256))
+      fail(where, ": recoded_from: track_sha256 is not SHA-256; expected 64 hexadecimal digits");
+  }
   if (!is_level(compression.level))
     refuse(text("zstd level ", compression.level, " is not allowed"),
            text("expected from 1 to ", kHighestLevel, ", or from ", kLowestLevel,
@@ -107,63 +112,35 @@ void TrackInfo::check(const std::string& where) const {
 }
 
 std::string TrackInfo::json() const {
-  nlohmann::ordered_json out;
-  out["format"] = kFormat;
-  out["version"] = kVersion;
-  out["teacher"] = teacher;
-  out["weights_sha256"] = weights_sha256;
-  out["kind"] = kind;
-  out["block"] = block;
-  out["normalised"] = normalised;
-  out["shape"] = shape;
-  out["form"] = form_name(codec.form);
-  if (const auto settings = codec_json(codec); !settings.empty()) out["codec"] = settings;
-  out["level"] = compression.level;
-  if (compression.window_log != 0) out["window"] = compression.window_log;
-  out["plan"] = plan_hash;
-  out["provenance"] = provenance;
   try {
-    return out.dump(2) + "\n";
+    return json_of(*this).dump(2) + "\n";
   } catch (const nlohmann::json::exception&) {
-    fail("track ", directory(), ": a provenance text is not UTF-8; expected plain words");
+    fail("track ", directory(), ": a name in its provenance is not UTF-8; expected plain words");
   }
 }
 
-TrackInfo TrackInfo::from_json(const std::string& json, const std::string& where) {
-  constexpr const char* kDamaged = "the file is damaged, copy or make it again";
-  const auto in = parse_json(json);
-  if (!in.is_object() || in.value("format", nlohmann::json()) != kFormat)
+TrackInfo TrackInfo::from_json(const nlohmann::ordered_json& json, const std::string& where) {
+  if (!json.is_object() || json.value("format", nlohmann::ordered_json()) != kFormat)
     throw Error(ErrorKind::kCorrupt,
                 {.path = where,
                  .what = text("is not a track's, which is an object with \"format\": \"", kFormat, "\""),
-                 .remedy = kDamaged});
-  expect_version(in, kVersion, where);
-  TrackInfo track;
-  try {
-    track.teacher = in.at("teacher").get<std::string>();
-    track.weights_sha256 = in.at("weights_sha256").get<std::string>();
-    track.kind = in.at("kind").get<std::string>();
-    if (!is_kind(track.kind))
-      throw Error(ErrorKind::kNewer, {.path = where,
-                                      .what = text("\"", track.kind, "\" is no kind of track that this program knows"),
-                                      .remedy = "use a newer vitrine"});
-    track.block = integer<int>(in.at("block"), "block", where);
-    track.normalised = in.at("normalised").get<bool>();
-    for (const auto& axis : in.at("shape"))
-      track.shape.push_back(integer<std::uint32_t>(axis, "an axis of shape", where));
-    const auto form = in.at("form").get<std::string>();
-    track.codec.form = read_as(ErrorKind::kNewer, [&] { return form_from_name(form, where); });
-    read_codec(in.value("codec", nlohmann::json::object()), track.codec, where);
-    track.compression = {integer<int>(in.at("level"), "level", where),
-                         in.contains("window") ? integer<int>(in["window"], "window", where) : 0};
-    track.plan_hash = in.at("plan").get<std::string>();
-    track.provenance = in.at("provenance").get<std::map<std::string, std::string>>();
-  } catch (const nlohmann::json::exception& problem) {
-    throw Error(ErrorKind::kCorrupt,
-                {.path = where, .what = text("cannot be read (", problem.what(), ")"), .remedy = kDamaged});
-  }
+                 .remedy = "the file is damaged, copy or make it again"});
+  check_format_version(json, where);
+  TrackInfo track = track_of(JsonFields(json, where));
+  if (!is_kind(track.kind))
+    throw Error(ErrorKind::kNewer, {.path = where,
+                                    .what = text("unknown kind of track \"", track.kind, '"'),
+                                    .remedy = "use a newer vitrine"});
   read_as(ErrorKind::kCorrupt, [&] { track.check(where); });
   return track;
+}
+
+TrackInfo TrackInfo::from_json(const std::string& json, const std::string& where) {
+  return from_json(parse_json<nlohmann::ordered_json>(json), where);
+}
+
+std::vector<JsonDifference> differences(const TrackInfo& there, const TrackInfo& here) {
+  return json_differences(json_of(there), json_of(here));
 }
 
 }  // namespace vitrine

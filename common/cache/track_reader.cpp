@@ -19,7 +19,7 @@ TrackReader::TrackReader(const Cache& cache, const TrackInfo& track)
       codec_(make_codec(track.codec, track.shape, basis_)) {
   layout_ = codec_->layout();
   // A copy of what the check needs: the reader may move while the shelf holds the check.
-  const auto check = [wanted = nlohmann::ordered_json::parse(track_.json()), layout = layout_, group = group_,
+  const auto check = [wanted = track_, layout = layout_, group = group_,
                       shard_groups = shard_groups_, groups_per_pass = groups_per_pass_,
                       shards_per_pass = shards_per_pass_](const Container& file, std::uint64_t number) {
     const ShardPlace place = shard_place(number, shards_per_pass, groups_per_pass, shard_groups);

@@ -29,7 +29,7 @@ std::string teacher_of(const std::string& directory) {
 }
 
 bool is_recoded(const TrackInfo& track) {
-  return track.provenance.contains("recoded_from");
+  return !track.recoded_from.empty();
 }
 
 std::string recode_command(const TrackInfo& track, const fs::path& to) {
@@ -41,8 +41,7 @@ std::string recode_command(const TrackInfo& track, const fs::path& to) {
   if (track.codec.kept > 0) command += text(" --kept ", track.codec.kept);
   for (const double temperature : track.codec.temperatures)
     command += text(temperature == track.codec.temperatures[0] ? " --temperatures " : ",", exact(temperature));
-  if (const auto views = track.provenance.find(kCalibrationViews); views != track.provenance.end())
-    command += " --calibration-views " + views->second;
+  if (track.calibration_views > 0) command += text(" --calibration-views ", track.calibration_views);
   return command;
 }
 

@@ -4,6 +4,7 @@
 #include <tbb/task_arena.h>
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <thread>
 
@@ -85,12 +86,8 @@ TrackInfo recoded_track(const TrackInfo& from, const RecodeOptions& options) {
   TrackInfo made = from;
   made.codec = options.codec;
   made.compression = options.compression;
-  std::string before = codec_words(from.codec);
-  if (const auto earlier = from.provenance.find("recoded_from"); earlier != from.provenance.end())
-    before += text("; itself from ", earlier->second);
-  made.provenance.erase(kCalibrationViews);
-  made.provenance["recoded_from"] = before;
-  made.provenance["recoded_from_sha256"] = sha256_hex(from.json());
+  made.calibration_views = 0;
+  made.recoded_from.push_back({from.codec, from.compression, sha256_hex(from.json()), {}});
   return made;
 }
 
@@ -157,12 +154,13 @@ class Recoder {
 }  // namespace
 
 std::string codec_words(const CodecSettings& codec) {
+  const auto exact = [](double number) { return nlohmann::json(number).dump(); };
   std::string words = form_name(codec.form);
-  if (codec.max_error > 0) words += text(", max_error ", codec.max_error);
+  if (codec.max_error > 0) words += text(", max_error ", exact(codec.max_error));
   if (codec.kept > 0) words += text(", ", codec.kept, " kept");
   if (!codec.temperatures.empty()) {
     words += ", temperatures";
-    for (const double temperature : codec.temperatures) words += text(" ", temperature);
+    for (const double temperature : codec.temperatures) words += text(" ", exact(temperature));
   }
   return words;
 }
@@ -187,9 +185,7 @@ Recoded recode(const Cache& cache, const TrackInfo& from, const RecodeOptions& o
     const std::optional<TrackInfo> before = made_before(to, track);
     basis = find_basis(reader, cache.plan(), before, options);
     track.codec.basis = basis->hash();
-    // Tracks from before this was told go on as they are.
-    if (!before || before->provenance.contains(kCalibrationViews))
-      track.provenance[kCalibrationViews] = std::to_string(basis->views);
+    track.calibration_views = basis->views;
   }
   const unsigned workers = options.workers > 0 ? options.workers : std::max(1u, std::thread::hardware_concurrency());
   Recoder recoder(cache, reader, track, basis, workers);

@@ -22,10 +22,7 @@ struct RecodeOptions {
   unsigned workers = 0;  ///< groups in work at once; 0: one a core
 };
 
-/// A recoded transform track's provenance has the views that its basis was made from.
-inline constexpr const char* kCalibrationViews = "calibration_views";
-
-/// "uniform, max_error 0.0156", "topk, 32 kept, temperatures 1 4".
+/// "uniform, max_error 0.015625", "topk, 32 kept, temperatures 1 4": for people, with as many digits as the numbers have.
 std::string codec_words(const CodecSettings& codec);
 
 struct Recoded {

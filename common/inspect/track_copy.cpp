@@ -2,7 +2,6 @@
 
 #include "common/base/error.h"
 #include "common/cache/attributes.h"
-#include "common/cache/json_difference.h"
 #include "common/cache/shelf.h"
 
 namespace vitrine {
@@ -22,7 +21,7 @@ std::optional<TrackCopy> track_copy(const Plan& plan, const std::filesystem::pat
   if (shards == 0) return std::nullopt;
   try {
     const std::string text = said.dump(2) + "\n";
-    TrackInfo track = TrackInfo::from_json(text, directory.string());
+    TrackInfo track = TrackInfo::from_json(said, directory.string());
     const std::filesystem::path place = directory.parent_path().filename() / directory.filename();
     if (track.plan_hash != plan.hash() || track.directory() != place.generic_string()) return std::nullopt;
     return TrackCopy{std::move(track), text, shards};
@@ -33,8 +32,7 @@ std::optional<TrackCopy> track_copy(const Plan& plan, const std::filesystem::pat
 
 std::string difference_words(const TrackInfo& there, const TrackCopy& copy) {
   std::string words;
-  for (const JsonDifference& difference :
-       json_differences(nlohmann::ordered_json::parse(there.json()), nlohmann::ordered_json::parse(copy.track.json())))
+  for (const JsonDifference& difference : differences(there, copy.track))
     words += text(words.empty() ? "" : ", ", difference.key, " is ", difference.there, " there and ", difference.here,
                   " in the shards");
   return words;

@@ -8,9 +8,8 @@
 
 namespace vitrine {
 
-/// The codecs before the track's own, the teacher's first; none for a track that was not recoded. From the words that
-/// recoding leaves in its provenance (recode.h, codec_words): numbers have six digits, and a transform is without its
-/// basis, which stayed with the source. Throws Error for other words.
+/// The codecs before the track's own, the teacher's first; none for a track that was not recoded. The basis of a transform
+/// among them is named but stayed with its own track. Throws Error, kNewer, when one is of a newer version.
 std::vector<CodecSettings> earlier_codecs(const TrackInfo& track);
 
 }  // namespace vitrine

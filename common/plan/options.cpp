@@ -179,7 +179,7 @@ PlanOptions plan_options_from_json(const std::string& text_of_plan, const std::s
   if (!json.is_object() || !json.contains("format") || json["format"] != kPlanFormat)
     refuse(ErrorKind::kCorrupt, where,
            text("is not a plan, which is an object with \"format\": \"", kPlanFormat, "\""), kDamaged);
-  expect_version(json, kPlanVersion, where);
+  check_format_version(json, where);
   if (!json.contains("settings") || !json["settings"].is_object())
     refuse(ErrorKind::kCorrupt, where, "has no settings", kDamaged);
   PlanOptions options;

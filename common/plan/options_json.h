@@ -4,13 +4,15 @@
 
 #include <string>
 
+#include "common/base/format_version.h"
 #include "common/plan/plan.h"
 
 namespace vitrine {
 
 inline constexpr const char* kPlanFormat = "vitrine plan";
-/// Goes up when the same settings come to mean other views: a draw added, a rule changed.
-inline constexpr int kPlanVersion = 1;
+/// The format's, whose major version goes up, too, when the same settings come to mean other views: a draw added, a rule
+/// changed.
+inline constexpr int kPlanVersion = kFormatMajor;
 
 std::string plan_json(const PlanOptions& options, const ImageIndex& index);
 PlanOptions plan_options_from_json(const std::string& text_of_plan, const std::string& where);

@@ -14,7 +14,7 @@
 #include "common/models/load.h"
 #include "common/models/safetensors.h"
 #include "common/teacher/outputs.h"
-#include "common/teacher/reopen.h"
+#include "common/teacher/records.h"
 
 namespace vitrine {
 namespace {
@@ -59,12 +59,6 @@ void check_heads(const std::vector<int>& heads, std::int64_t count) {
   }
 }
 
-std::string head_words(const TapOptions& taps) {
-  std::string words;
-  for (const int head : taps.attention_heads) words += text(words.empty() ? "" : " ", head);
-  return (taps.attention_mean ? "mean of " : "") + (words.empty() ? std::string("all") : words);
-}
-
 std::vector<float> to_vector(const std::vector<at::Tensor>& parts) {
   const at::Tensor whole = at::cat(parts).to(at::kCPU).contiguous();
   const float* data = whole.const_data_ptr<float>();
@@ -85,6 +79,7 @@ void TeacherOptions::fields(Fields& f) {
   f.numbers("deviation", deviation, "each colour is divided by it", {1e-6, 1e6});
   f.number("crop_fraction", crop_fraction, "share of the resized picture that a clean crop keeps (timm's crop_pct)",
            {0.1, 1});
+  f.text("license", license, "the weights' license, which the cache is to name (\"apache-2.0\"); empty: not known");
 }
 
 void TapOptions::fields(Fields& f) {
@@ -151,6 +146,7 @@ Teacher::Teacher(const TeacherOptions& options, const TapOptions& taps)
   vit_->to(device_);
   vit_->eval();
   for (at::Tensor& parameter : vit_->parameters()) parameter.requires_grad_(false);
+  made_with_ = {describe_device(device_), options_.precision, options_.micro_batch};
 }
 
 Teacher::~Teacher() = default;
@@ -169,22 +165,20 @@ std::vector<TrackInfo> Teacher::tracks(const Plan& plan) const {
   if (plan.options().group % options_.micro_batch != 0)
     fail("teacher.micro_batch = ", options_.micro_batch, " does not divide plan.group = ", plan.options().group,
          "; choose one that does");
-  TrackInfo base;
-  base.teacher = options_.name;
-  base.weights_sha256 = weights_sha256_;
-  base.plan_hash = plan.hash();
   std::string classes;
   for (const std::string& name : plan.index().classes) classes += name + "\n";
-  base.provenance = {{"arithmetic", options_.precision},
-                     {"class_list_sha256", sha256_hex(classes)},
-                     {"device", std::string(c10::DeviceTypeName(device_.type(), true))},
-                     {"cpu_capability", at::get_cpu_capability()},
-                     {"libtorch", TORCH_VERSION},
-                     {"micro_batch", std::to_string(options_.micro_batch)},
-                     {"mean", colour_words(options_.mean)},
-                     {"deviation", colour_words(options_.deviation)},
-                     {"resize", "antialiased bicubic"},
-                     {"vit", vit_words(options_.vit)}};
+  std::vector<TrackInfo> out = outputs();
+  for (TrackInfo& track : out) {
+    track.plan_hash = plan.hash();
+    track.teacher.class_list_sha256 = sha256_hex(classes);
+  }
+  return out;
+}
+
+std::vector<TrackInfo> Teacher::outputs() const {
+  TrackInfo base;
+  base.teacher = teacher_record(options_, weights_sha256_);
+  base.made_with = made_with_;
   const auto side = static_cast<std::uint32_t>(vit_->grid());
   std::vector<TrackInfo> out;
   const auto add = [&](const char* kind, int block, std::vector<std::uint32_t> shape, const std::string& form) {
@@ -201,7 +195,10 @@ std::vector<TrackInfo> Teacher::tracks(const Plan& plan) const {
       track.codec.kept = tap_options_.topk;
       track.codec.temperatures = tap_options_.topk_temperatures;
     }
-    if (track.kind == "attention") track.provenance["heads"] = head_words(tap_options_);
+    if (track.kind == "attention") {
+      track.heads = tap_options_.attention_heads;
+      track.heads_mean = tap_options_.attention_mean;
+    }
     if (track.codec.form == Form::kTransform)
       track.codec.max_error = tap_options_.max_error;
     else

@@ -28,6 +28,7 @@ struct TeacherOptions {
   std::uint32_t micro_batch = 16;  ///< views in one forward; divides the group
   std::vector<double> mean = {0.485, 0.456, 0.406}, deviation = {0.229, 0.224, 0.225};
   double crop_fraction = 0.9;  ///< of the clean crop's resized picture, timm's crop_pct
+  std::string license;         ///< the weights', as the cache is to say it; empty: not known
 
   void fields(Fields& f);
 };
@@ -68,6 +69,8 @@ class Teacher {
   /// One a tap: logits, then features, then attention, in the order of the blocks given. In the transform form a
   /// track's basis is still to be made: calibrate.h.
   std::vector<TrackInfo> tracks(const Plan& plan) const;
+  /// The same before there is a plan: without its hash and its classes'.
+  std::vector<TrackInfo> outputs() const;
 
   /// pictures: uint8 [views, S, S, 3]. Returns raw FP32 values, one vector a track, [views, shape...]. Views are taken
   /// in micro-batches of exactly options().micro_batch, so views must be a multiple of it. Any thread on a CPU, several
@@ -93,6 +96,7 @@ class Teacher {
   VitTaps taps_;
   std::string weights_sha256_;
   c10::Device device_;
+  ComputeRecord made_with_;
   mutable Vit vit_{nullptr};
   mutable std::mutex gpu_;  // a GPU serves one caller at a time
 };

@@ -43,7 +43,7 @@ TEST_CASE("a cache gives back index, plan, recipes and targets") {
     }
   REQUIRE(cache.tracks().size() == sample_tracks(plan).size());
   for (const TrackInfo& wanted : sample_tracks(plan)) {
-    const TrackInfo& track = cache.track(wanted.name(), wanted.teacher);
+    const TrackInfo& track = cache.track(wanted.name(), wanted.teacher.name);
     CHECK(track == wanted);
     const TrackReader reader(cache, track);
     CHECK(reader.passes() == std::vector<std::uint32_t>{0, 1});
@@ -150,7 +150,7 @@ TEST_CASE("a shard in another's place, a foreign track and an edited plan are re
     CHECK(!message_of([&] { reader.read({1, 0}, scratch, out); }).empty());  // and again, when it was refused before
   }
   TrackInfo foreign = track;
-  foreign.teacher = "foreign", foreign.plan_hash = std::string(64, '0');
+  foreign.teacher.name = "foreign", foreign.plan_hash = std::string(64, '0');
   create_track(directory.path(), foreign);
   const auto asked = [&](const std::string& teacher) {
     return message_of([&] { Cache(directory.path()).track("logits", teacher); });
@@ -175,7 +175,7 @@ TEST_CASE("a shard whose copy of track.json has a key of a later version is read
     const std::filesystem::path path = place / "00001.h5", aside = place / "rewritten";
     const Container file(path);
     auto json = nlohmann::ordered_json::parse(file.json());
-    json["track"][key] = value;
+    json["track"][nlohmann::ordered_json::json_pointer(key)] = value;
     std::vector<DatasetSpec> specs;
     std::vector<std::vector<std::byte>> arrays;
     Container::Scratch scratch;
@@ -192,8 +192,14 @@ TEST_CASE("a shard whose copy of track.json has a key of a later version is read
     std::vector<float> out(track.view_values() * 4);
     return message_of([&] { reader.read({0, 2}, reading, out); });
   };
-  CHECK(read_with("later", "words") == "");
-  CHECK(read_with("window", 20).find("track.window 20, expected nothing") != std::string::npos);
+  for (const char* key : {"/later", "/teacher/later", "/teacher/architecture/registers", "/made_with/later",
+                          "/made_with/device/later"})
+    CHECK(read_with(key, "words") == "");
+  CHECK(has(read_with("/codec", {{"later", 1}}), "codec.later is a setting that this program does not know"));
+  CHECK(read_with("/codec", nlohmann::ordered_json::object()) == "");
+  CHECK(has(read_with("/made_with/libraries/later", "1"), "track.made_with.libraries.later \"1\", expected nothing"));
+  CHECK(read_with("/made_with/libraries", {{"libtorch", "2.11.0"}}) == "");
+  CHECK(read_with("/window", 20).find("track.window 20, expected nothing") != std::string::npos);
 }
 
 TEST_CASE("a track.json with a number that is none for its place is refused by its key") {
@@ -253,12 +259,145 @@ TEST_CASE("a shard says by what its track differs from track.json, and no more")
   write_sample(directory.path(), plan, 1);
   TrackInfo track = sample_tracks(plan)[0];
   track.compression.level = 2;
-  track.provenance = {{"precision", "bf16"}, {"device", "cpu"}};
+  track.made_with.precision = "bf16", track.made_with.device.libraries["zlib"] = "1";
   write_whole(directory / track.directory() / "track.json", track.json());
   const Cache cache(directory.path());
   const TrackReader reader(cache, cache.track("logits", "tiny"));
   const std::string what = message_of([&] { reader.shelf().open(0); });
   CHECK(has(what,
-            "00000.h5: has track.level 1, expected 2, track.provenance.device nothing, expected \"cpu\", "
-            "track.provenance.precision \"fp32\", expected \"bf16\"; the file belongs to another cache"));
+            "00000.h5: has track.level 1, expected 2, track.made_with.precision \"fp32\", expected \"bf16\", "
+            "track.made_with.libraries.zlib nothing, expected \"1\"; the file belongs to another cache"));
+}
+
+namespace {
+
+// A track that says everything that a track can.
+TrackInfo full_track() {
+  const Plan plan(sample_index(3), sample_options());
+  TrackInfo track = sample_tracks(plan)[2];
+  track.teacher.mean = {0.1, 1.0 / 3, 0.48145466}, track.teacher.license = "apache-2.0";
+  track.heads = {1, 0}, track.heads_mean = false;
+  track.recoded_from = {
+      {.codec = {.form = Form::kSqrt8}, .compression = {-1, 20}, .track_sha256 = std::string(64, 'd')},
+      {.codec = {.form = Form::kFp16}, .track_sha256 = std::string(64, 'e')}};
+  return track;
+}
+
+}  // namespace
+
+TEST_CASE("track.json gives back every field, its numbers in full") {
+  const TrackInfo track = full_track();
+  CHECK(TrackInfo::from_json(track.json(), "c/track.json") == track);
+  TrackInfo uniform = sample_tracks(Plan(sample_index(3), sample_options()))[4];
+  uniform.recoded_from = {{.codec = {.form = Form::kUniform, .max_error = 0.0123456789},
+                           .track_sha256 = std::string(64, 'd')}};
+  uniform.codec.max_error = 1.0 / 3;
+  const TrackInfo again = TrackInfo::from_json(uniform.json(), "c/track.json");
+  CHECK(again == uniform);
+  CHECK(again.recoded_from[0].codec.max_error == 0.0123456789);
+  const auto json = nlohmann::json::parse(track.json());
+  CHECK(json.at("version") == 2);
+  CHECK(json.at("teacher").at("architecture").at("width") == 16);
+  CHECK(json.at("made_with").at("device").at("name") == "Sample CPU 7");
+  CHECK(json.at("heads").at("kept") == std::vector<int>{1, 0});
+}
+
+TEST_CASE("a track.json that lacks a field, or has another type in its place, is damaged and told by the key") {
+  const auto good = nlohmann::ordered_json::parse(full_track().json());
+  const auto refused = [&](const std::string& key, const nlohmann::ordered_json* value) {
+    nlohmann::ordered_json bad = good;
+    const nlohmann::ordered_json::json_pointer place(key);
+    if (value != nullptr)
+      bad[place] = *value;
+    else
+      bad[place.parent_pointer()].erase(place.back());
+    try {
+      TrackInfo::from_json(bad, "c/track.json");
+    } catch (const Error& error) {
+      CAPTURE(error.what());
+      CHECK(error.kind() == ErrorKind::kCorrupt);
+      CHECK(has(error.what(), "c/track.json: "));
+      return has(error.what(), place.back());
+    }
+    return false;
+  };
+  for (const char* key :
+       {"/teacher/name", "/teacher/weights_sha256", "/teacher/architecture", "/teacher/architecture/family",
+        "/teacher/architecture/width", "/teacher/mean", "/teacher/std", "/teacher/crop_pct", "/teacher/interpolation",
+        "/teacher/class_list_sha256", "/kind", "/block", "/normalised", "/heads", "/heads/kept", "/heads/mean",
+        "/shape", "/form", "/level", "/plan", "/made_with", "/made_with/device", "/made_with/device/kind",
+        "/made_with/device/name", "/made_with/device/capability", "/made_with/device/instruction_sets", "/made_with/precision",
+        "/made_with/micro_batch", "/made_with/libraries"}) {
+    CAPTURE(key);
+    CHECK(refused(key, nullptr));
+    for (const nlohmann::ordered_json& value : {nlohmann::ordered_json(nullptr), nlohmann::ordered_json{{"a", true}}})
+      if (std::string(key) != "/made_with/libraries" || value.is_null()) CHECK(refused(key, &value));
+  }
+  for (const char* key :
+       {"/recoded_from", "/recoded_from/0/form", "/recoded_from/1/track_sha256", "/teacher/license"}) {
+    CAPTURE(key);
+    const nlohmann::ordered_json number = 3;
+    CHECK(refused(key, &number));
+  }
+}
+
+TEST_CASE("formats of other versions are told from damage") {
+  const std::string good = full_track().json();
+  const auto kind_of_version = [&](const std::string& version) {
+    std::string text = good;
+    text.replace(text.find("\"version\": 2"), 12, "\"version\": " + version);
+    try {
+      TrackInfo::from_json(text, "c/track.json");
+    } catch (const Error& error) {
+      return std::pair(error.kind(), std::string(error.what()));
+    }
+    return std::pair(ErrorKind::kInternal, std::string());
+  };
+  CHECK(kind_of_version("1") ==
+        std::pair(ErrorKind::kInput, std::string("c/track.json: has format version 1.x, which no release wrote; "
+                                                 "extract the cache again")));
+  CHECK(kind_of_version("3") == std::pair(ErrorKind::kNewer, std::string("c/track.json: has format version 3, this "
+                                                                         "program reads 2.x; use a newer vitrine")));
+  for (const char* version : {"0", "-2", "\"2\"", "2.5"}) CHECK(kind_of_version(version).first == ErrorKind::kCorrupt);
+
+  auto json = nlohmann::ordered_json::parse(good);
+  const auto kind = [&] {
+    try {
+      TrackInfo::from_json(json, "c/track.json");
+    } catch (const Error& error) {
+      return error.kind();
+    }
+    return ErrorKind::kInternal;
+  };
+  json["form"] = "wavelets";
+  CHECK(kind() == ErrorKind::kNewer);
+  json["form"] = "sqrt8", json["codec"]["sharpness"] = 1;
+  CHECK(kind() == ErrorKind::kNewer);
+  json.erase("codec");
+  // What it was made from does not keep it from being read.
+  json["recoded_from"][0]["form"] = "wavelets";
+  const TrackInfo track = TrackInfo::from_json(json, "c/track.json");
+  CHECK(has(track.recoded_from.at(0).unknown, "wavelets"));
+  CHECK(TrackInfo::from_json(track.json(), "c/track.json") == track);
+}
+
+TEST_CASE("records are compared field by field") {
+  const ComputeRecord there{{"cuda", "NVIDIA A100-SXM4-80GB", "8.0", {}, {{"cudnn", "9.19.0"}, {"libtorch", "2.11.0"}}},
+                            "fp32",
+                            16};
+  ComputeRecord here = there;
+  CHECK(differences(there, here).empty());
+  here.device.name = "NVIDIA H200", here.device.capability = "9.0", here.device.libraries["cudnn"] = "9.20.0";
+  const std::vector<JsonDifference> found = differences(there, here);
+  REQUIRE(found.size() == 3);
+  CHECK(found[0].key == "device.name");
+  CHECK(found[0].there == "\"NVIDIA A100-SXM4-80GB\"");
+  CHECK(found[0].here == "\"NVIDIA H200\"");
+  CHECK(found[1].key == "device.capability");
+  CHECK(found[2].key == "libraries.cudnn");
+  TeacherRecord teacher = sample_teacher("a"), other = teacher;
+  other.deviation[1] = 0.5, other.architecture.heads = 4;
+  REQUIRE(differences(teacher, other).size() == 2);
+  CHECK(differences(teacher, other)[0].key == "architecture.heads");
+  CHECK(differences(teacher, other)[1].key == "std");
 }

@@ -24,7 +24,7 @@ def parse_table(data):
     major, _minor, required, _ignorable, n_datasets = struct.unpack_from("<HHIII", data, 8)
     table_bytes, user_block, file_bytes, n_chunks = struct.unpack_from("<QQQQ", data, 24)
     json_bytes, _reserved = struct.unpack_from("<II", data, 56)
-    assert major == 1 and required in (0, 1)
+    assert major == 2 and required in (0, 1)
     assert file_bytes == len(data)
     assert user_block >= 512 and user_block & (user_block - 1) == 0 and table_bytes <= user_block
     assert data[user_block:user_block + 8] == b"\x89HDF\r\n\x1a\n"
@@ -131,7 +131,7 @@ def check_track(cache, directory, out):
     values = np.concatenate(parts)
     assert values.shape == (PASSES * GROUPS_PER_PASS * GROUP, *track["shape"])
     block = "" if track["block"] < 0 else f".{track['block']}"
-    ours = np.fromfile(out / f"{track['teacher']}.{track['kind']}{block}.f32", np.float32)
+    ours = np.fromfile(out / f"{track['teacher']['name']}.{track['kind']}{block}.f32", np.float32)
     assert np.abs(values).max() > 0
     assert values.dtype == np.float32
     assert np.array_equal(values.reshape(-1).view(np.uint32), ours.view(np.uint32)), directory
@@ -171,7 +171,7 @@ def check_plan(cache, index):
     """FORMAT.md, 'plan.json': what it says of the index, every setting in its range, and the very bytes of the text."""
     text = (cache / "plan.json").read_text()
     plan = json.loads(text)
-    about = {"format": "vitrine plan", "version": 1, "images": index["images"], "classes": len(index["classes"]),
+    about = {"format": "vitrine plan", "version": 2, "images": index["images"], "classes": len(index["classes"]),
              "index": index["hash"]}
     settings = plan.pop("settings")
     assert plan == about and list(plan) == list(about)

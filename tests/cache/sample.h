@@ -32,32 +32,48 @@ inline PlanOptions sample_options() {
   return options;
 }
 
+/// A ViT that fits no track's shape: nothing runs it.
+inline TeacherRecord sample_teacher(const std::string& name) {
+  TeacherRecord teacher;
+  teacher.name = name;
+  teacher.weights_sha256 = std::string(64, 'a');
+  teacher.architecture = {"vit", 32, 8, 16, 4, 2, 4, 5, {}};
+  teacher.mean = {0.485, 0.456, 0.406}, teacher.deviation = {0.229, 0.224, 0.225};
+  teacher.crop_pct = 0.875;
+  teacher.interpolation = "bicubic";
+  teacher.class_list_sha256 = std::string(64, 'c');
+  return teacher;
+}
+
+inline ComputeRecord sample_compute() {
+  return {{"cpu", "Sample CPU 7", "AVX2", {"AVX512_BF16"}, {{"libtorch", "2.11.0"}}}, "fp32", 4};
+}
+
 inline std::vector<TrackInfo> sample_tracks(const Plan& plan) {
   TrackInfo logits;
-  logits.teacher = "tiny";
-  logits.weights_sha256 = std::string(64, 'a');
+  logits.teacher = sample_teacher("tiny");
   logits.kind = "logits";
   logits.shape = {5};
   logits.codec.form = Form::kFp16;
   logits.plan_hash = plan.hash();
-  logits.provenance = {{"precision", "fp32"}};
+  logits.made_with = sample_compute();
   TrackInfo features = logits, attention = logits, exact = logits;
   features.kind = "features", features.block = 3, features.shape = {6, 2, 3}, features.codec.form = Form::kInt8;
   attention.kind = "attention", attention.block = 3, attention.shape = {2, 2, 3}, attention.codec.form = Form::kSqrt8;
-  exact.teacher = "other", exact.codec.form = Form::kFp32, exact.compression = {3, 16};
+  exact.teacher.name = "other", exact.codec.form = Form::kFp32, exact.compression = {3, 16};
   TrackInfo uniform = logits, few = logits, halves = logits;
-  uniform.teacher = "uniform", uniform.codec = {.form = Form::kUniform, .max_error = 1.0 / 64};
-  few.teacher = "few", few.codec = {.form = Form::kTopk, .max_error = 0.01, .kept = 2, .temperatures = {4, 1}};
-  halves.teacher = "half", halves.codec = {.form = Form::kTopk, .kept = 3, .temperatures = {2}};
+  uniform.teacher.name = "uniform", uniform.codec = {.form = Form::kUniform, .max_error = 1.0 / 64};
+  few.teacher.name = "few", few.codec = {.form = Form::kTopk, .max_error = 0.01, .kept = 2, .temperatures = {4, 1}};
+  halves.teacher.name = "half", halves.codec = {.form = Form::kTopk, .kept = 3, .temperatures = {2}};
   return {logits, features, attention, exact, uniform, few, halves};
 }
 
 /// Logits of so many classes that their numbers take two bytes, and four.
 inline std::vector<TrackInfo> wide_tracks(const Plan& plan) {
   TrackInfo hundreds = sample_tracks(plan)[0], thousands = hundreds;
-  hundreds.teacher = "hundreds", hundreds.shape = {300};
+  hundreds.teacher.name = "hundreds", hundreds.shape = {300};
   hundreds.codec = {.form = Form::kTopk, .max_error = 0.01, .kept = 40, .temperatures = {1, 4, 0.5}};
-  thousands.teacher = "thousands", thousands.shape = {70000};
+  thousands.teacher.name = "thousands", thousands.shape = {70000};
   thousands.codec = {.form = Form::kTopk, .kept = 50, .temperatures = {2}};
   return {hundreds, thousands};
 }

@@ -35,7 +35,7 @@ void write_transform(const std::filesystem::path& directory, const Plan& plan, c
                      std::vector<std::uint32_t> shape, double max_error, double noise, double outlier) {
   const std::uint32_t group = plan.options().group;
   TrackInfo track = testing::sample_tracks(plan)[1];
-  track.teacher = teacher, track.block = 5, track.shape = std::move(shape);
+  track.teacher.name = teacher, track.block = 5, track.shape = std::move(shape);
   Calibrator calibrator(track.shape[0], track.shape[1], track.shape[2]);
   calibrator.add(maps(track, 0, 16 * group, noise, 0), 16 * group);
   const auto basis = std::make_shared<const FeatureBasis>(calibrator.finish(max_error, group));
@@ -77,7 +77,7 @@ int main(int argc, char** argv) {
     for (const TrackInfo& track : cache.tracks()) {
       const TrackReader reader(cache, track);
       TrackReader::Scratch scratch;
-      std::ofstream out(directory / (track.teacher + "." + track.name() + ".f32"), std::ios::binary);
+      std::ofstream out(directory / (track.teacher.name + "." + track.name() + ".f32"), std::ios::binary);
       std::vector<float> values(track.view_values() * plan.options().group);
       for (const std::uint32_t pass : reader.passes())
         for (std::uint32_t group = 0; group < plan.groups_per_pass(); ++group) {

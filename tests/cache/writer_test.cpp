@@ -55,7 +55,7 @@ TEST_CASE("what is there already is accepted when equal, and refused by its firs
   track.codec.form = Form::kFp16;
   CHECK(message_of([&] { create_track(directory.path(), track); }).find("form is \"int8\" there and \"fp16\" here") !=
         std::string::npos);
-  track.teacher = "../up";
+  track.teacher.name = "../up";
   CHECK(message_of([&] { create_track(directory.path(), track); }).find("cannot name a teacher") != std::string::npos);
 }
 

@@ -158,7 +158,8 @@ TEST_CASE("a track is added only when the pictures are those that the others wer
 TEST_CASE("preprocessing is recorded to the last digit, and another in the seventh is refused") {
   const ExtractFixture fixture;
   REQUIRE(fixture.extract("cache", {"teacher.mean=[0.48145466, 0.4578275, 0.40821073]"}).exit_code == 0);
-  CHECK(Cache(fixture.root / "cache").tracks().front().provenance.at("mean") == "0.48145466 0.4578275 0.40821073");
+  CHECK(Cache(fixture.root / "cache").tracks().front().teacher.mean ==
+        std::vector<double>{0.48145466, 0.4578275, 0.40821073});
   check_refused(fixture.errors_of("cache", {"teacher.mean=[0.48145467, 0.4578275, 0.40821073]", "passes=3"}),
                 {"track.json", "mean", "0.48145466", "0.48145467"});
 }

@@ -232,9 +232,13 @@ TEST_CASE("a track that another instruction set began is gone on with only when 
   const CommandResult refused = fixture.extract("cache", {"part=2/2"});
   CAPTURE(refused.output);
   CHECK(refused.exit_code == 2);
-  for (const char* word : {"track.json", "cpu_capability", "DEFAULT", "allow_mixed = true"})
+  for (const char* word : {"track.json", "device.capability \"DEFAULT\", this run has \"", "allow_mixed = true"})
     CHECK(refused.output.find(word) != std::string::npos);
   CHECK((fixture.files("cache") == before));
+  // Before the images are looked at.
+  const CommandResult early = fixture.extract("cache", {"part=2/2", "images=" + (fixture.root / "nowhere").string()});
+  CAPTURE(early.output);
+  CHECK(early.output.find("device.capability \"DEFAULT\"") != std::string::npos);
 
   const CommandResult allowed = fixture.extract("cache", {"part=2/2", "allow_mixed=true"});
   CAPTURE(allowed.output);
@@ -245,12 +249,12 @@ TEST_CASE("a track that another instruction set began is gone on with only when 
                                                    (fixture.root / "cache").string() + "'");
   CAPTURE(info.output);
   CHECK(info.output.find("mixed arithmetic") != std::string::npos);
-  CHECK(info.output.find("2 shards  cpu_capability DEFAULT, device cpu") != std::string::npos);
+  CHECK(info.output.find("2 shards  device.capability DEFAULT") != std::string::npos);
   const Cache cache(fixture.root / "cache");
   REQUIRE(cache.tracks().size() == 4);
   for (const TrackInfo& track : cache.tracks()) {
     CAPTURE(track.name());
-    CHECK(track.provenance.at("cpu_capability") == "DEFAULT");
+    CHECK(track.made_with.device.capability == "DEFAULT");
     const TrackReader reader(cache, track);
     std::vector<ShardNotes> notes;
     for (const std::uint64_t number : reader.shelf().numbers())
@@ -259,12 +263,10 @@ TEST_CASE("a track that another instruction set began is gone on with only when 
     REQUIRE(kinds.size() == 2);
     for (const ArithmeticKind& kind : kinds) {
       CHECK(kind.shards == 2);
-      CHECK(kind.made_with.size() == 4);
-      CHECK(kind.made_with.at("micro_batch") == "4");
-      CHECK(kind.made_with.at("device") == "cpu");
+      CHECK(kind.made_with.micro_batch == 4);
+      CHECK(kind.made_with.device.kind == "cpu");
     }
-    CHECK((kinds[0].made_with.at("cpu_capability") == "DEFAULT") !=
-          (kinds[1].made_with.at("cpu_capability") == "DEFAULT"));
+    CHECK((kinds[0].made_with.device.capability == "DEFAULT") != (kinds[1].made_with.device.capability == "DEFAULT"));
     CHECK(reader.passes().size() == 2);
     TrackReader::Scratch scratch;
     std::vector<float> values(8 * track.view_values());

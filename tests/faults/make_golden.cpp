@@ -105,12 +105,12 @@ void write_whole_cache(const std::filesystem::path& out) {
   refresh_manifest(cache / "recipes");
 
   TrackInfo logits = wide_tracks(plan)[0], features = sample_tracks(plan)[1];
-  logits.teacher = "golden", logits.codec = {.form = Form::kTopk, .kept = 3, .temperatures = {1, 4}};
+  logits.teacher.name = "golden", logits.codec = {.form = Form::kTopk, .kept = 3, .temperatures = {1, 4}};
   Calibrator calibrator(3, 4, 4);
   calibrator.add(smooth(64, 1), 64);
   const auto basis = std::make_shared<const FeatureBasis>(calibrator.finish(0.01, kViews));
   if (!basis->spatial()) fail("the golden cache's basis has no transform over positions; choose smoother features");
-  features.teacher = "golden", features.shape = {3, 4, 4};
+  features.teacher.name = "golden", features.shape = {3, 4, 4};
   features.codec = {.form = Form::kTransform, .max_error = 0.01, .basis = basis->hash()};
   for (const TrackInfo& track : {features, logits}) {
     const bool transform = track.codec.form == Form::kTransform;
@@ -159,7 +159,7 @@ int main(int argc, char** argv) {
     tracks[0].second.codec.form = Form::kFp32;
     tracks[6].second.codec = {.form = Form::kTransform, .max_error = 0.01, .basis = basis->hash()};
     for (auto& [form, track] : tracks) {
-      track.teacher = form;
+      track.teacher.name = form;
       create_track(directory.path(), track, form == "transform" ? basis.get() : nullptr);
       const auto codec = make_codec(track.codec, track.shape, form == "transform" ? basis : nullptr);
       std::vector<std::vector<Array>> groups;
@@ -185,7 +185,8 @@ int main(int argc, char** argv) {
     const auto first = at<std::uint64_t>(good, chunks);
     const auto stored = at<std::uint32_t>(good, chunks + 8);
     damage("bad_magic.h5", "another first letter", put(0, 'W'), 0);
-    damage("bad_version.h5", "format 2", put(kVersionAt, std::uint16_t{2}), 1);
+    damage("bad_version.h5", "format 3", put(kVersionAt, std::uint16_t{3}), 1);
+    damage("bad_version_earlier.h5", "format 1", put(kVersionAt, std::uint16_t{1}), 1);
     damage("bad_flags.h5", "a required feature of the future", put(kRequiredAt, 1u << 31), 1);
     damage("bad_table.h5", "a flipped bit in the table", put(kHeaderBytes + 60, '\1'), 0);
     damage(
@@ -245,6 +246,12 @@ int main(int argc, char** argv) {
     json("bad_plan_key.json", "a setting of the future", plan.json(), "\"flip\"", "\"flop\": 1,\n    \"flip\"");
     json("bad_track_kept.json", "as many kept as there are classes", track(5), "\"kept\": 2", "\"kept\": 5");
     json("bad_track_bound.json", "uniform without a bound", track(4), "\"max_error\": 0.015625", "");
+    json("bad_track_teacher.json", "a teacher in words", track(5), "\"architecture\": {",
+         "\"architecture\": \"patch 16, dim 192\", \"was\": {");
+    json("bad_track_version.json", "format 3", track(5), "\"version\": 2", "\"version\": 3");
+    json("bad_track_version_earlier.json", "format 1", track(5), "\"version\": 2", "\"version\": 1");
+    json("bad_plan_version.json", "format 3", plan.json(), "\"version\": 2", "\"version\": 3");
+    json("bad_plan_version_earlier.json", "format 1", plan.json(), "\"version\": 2", "\"version\": 1");
     json("bad_track_key.json", "a setting of the future", track(5), "\"kept\"", "\"kept_by\"");
     json("bad_shards.json", "a hash that is none", Manifest({{"00000.h5", 5, 7}}).json(), "0007", "000g");
     write_whole_cache(out);

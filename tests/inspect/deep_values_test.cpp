@@ -5,9 +5,11 @@
 
 #include "common/base/philox.h"
 #include "common/teacher/teacher.h"
+#include "tests/cache/sample.h"
 #include "tests/support/testing.h"
 
 using namespace vitrine;
+using vitrine::testing::sample_teacher;
 
 namespace {
 
@@ -46,12 +48,12 @@ struct Sample {
   std::unique_ptr<const Codec> codec;
   std::vector<float> now, stored;
 
-  Sample(const std::string& kind, CodecSettings settings, const std::string& recoded_from = {}) {
-    track.teacher = "tiny", track.weights_sha256 = std::string(64, 'a'), track.kind = kind;
+  Sample(const std::string& kind, CodecSettings settings, const std::vector<CodecSettings>& recoded_from = {}) {
+    track.teacher = sample_teacher("tiny"), track.kind = kind;
     track.shape = kind == "logits"     ? std::vector<std::uint32_t>{40}
                   : kind == "features" ? std::vector<std::uint32_t>{12, 4, 4}
                                        : std::vector<std::uint32_t>{3, 7, 7};
-    if (!recoded_from.empty()) track.provenance["recoded_from"] = recoded_from;
+    for (const CodecSettings& codec : recoded_from) track.recoded_from.push_back({.codec = codec});
     now = values_of(track, 1);
     if (settings.form == Form::kTransform) {
       Calibrator calibrator(track.shape[0], track.shape[1], track.shape[2]);
@@ -155,7 +157,7 @@ TEST_CASE("an attention map that one head lacks is beyond") {
 
 TEST_CASE("a recoded track goes through the codecs of its source as well") {
   // Through a wide int8 or uniform first: the last codec alone would call its error beyond.
-  const Sample sample("features", {.form = Form::kFp16}, "int8");
+  const Sample sample("features", {.form = Form::kFp16}, {{.form = Form::kInt8}});
   std::vector<float> stored = sample.now;
   through_codec(*make_codec({.form = Form::kInt8}, sample.track.shape), kViews, stored);
   stored = sample.coded(stored);
@@ -168,7 +170,7 @@ TEST_CASE("a recoded track goes through the codecs of its source as well") {
 
 TEST_CASE("after a transform, whose basis is elsewhere, all bounds together are held against the teacher") {
   const Sample source("features", {.form = Form::kTransform, .max_error = 0.01});
-  const Sample sample("features", {.form = Form::kFp16}, "transform, max_error 0.01");
+  const Sample sample("features", {.form = Form::kFp16}, {{.form = Form::kTransform, .max_error = 0.01}});
   const ValueCheck check(sample.track, *sample.codec, nullptr);
   CHECK(check.no_verdict().empty());
   CHECK(!check.replayed());
@@ -181,8 +183,9 @@ TEST_CASE("after a transform, whose basis is elsewhere, all bounds together are 
 }
 
 TEST_CASE("where nothing can be said, that is said, and why") {
-  const Sample unknown("features", {.form = Form::kFp16}, "wavelets, max_error 0.01"),
-      wide("features", {.form = Form::kFp16}, "transform, max_error 0.4; itself from transform, max_error 0.4");
+  const CodecSettings coarse{.form = Form::kTransform, .max_error = 0.4};
+  Sample unknown("features", {.form = Form::kFp16}), wide("features", {.form = Form::kFp16}, {coarse, coarse});
+  unknown.track.recoded_from = {{.unknown = R"({"form":"wavelets"})"}};
   CHECK(ValueCheck(unknown.track, *unknown.codec, nullptr).no_verdict().find("wavelets") != std::string::npos);
   CHECK(ValueCheck(wide.track, *wide.codec, nullptr).no_verdict().find("add up") != std::string::npos);
 }

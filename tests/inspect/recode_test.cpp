@@ -65,9 +65,13 @@ TEST_CASE("a recoded track stands in a cache of its own and holds the source wit
   const TrackInfo& track = second.tracks()[0];
   CHECK(track.directory() == from.directory());
   CHECK(track.codec == options.codec);
-  CHECK(track.provenance.at("recoded_from") == "fp32");
-  CHECK(track.provenance.at("recoded_from_sha256") ==
-        sha256_hex(read_whole(sample.path(from.directory() + "/track.json"))));
+  const EncodingRecord source{
+      .codec = from.codec,
+      .compression = from.compression,
+      .track_sha256 = sha256_hex(read_whole(sample.path(from.directory() + "/track.json")))};
+  CHECK(track.recoded_from == std::vector<EncodingRecord>{source});
+  CHECK(track.teacher == from.teacher);
+  CHECK(track.made_with == from.made_with);
   double worst = 0;
   for (const GroupKey key : {GroupKey{0, 0}, GroupKey{1, 2}}) {
     const std::vector<float> source = sample_values(sample.plan, from, key);
@@ -81,8 +85,13 @@ TEST_CASE("a recoded track stands in a cache of its own and holds the source wit
   // Once more from the recoded one: the chain is told.
   RecodeOptions third{.to = sample.root / "third"};
   third.codec = {.form = Form::kFp16};
-  CHECK(recode(second, track, third).track.provenance.at("recoded_from") ==
-        "uniform, max_error 0.25; itself from fp32");
+  const TrackInfo twice = recode(second, track, third).track;
+  REQUIRE(twice.recoded_from.size() == 2);
+  CHECK(twice.recoded_from[0] == source);
+  CHECK(twice.recoded_from[1].codec == options.codec);
+  CHECK(TrackInfo::from_json(read_whole(third.to / twice.directory() / "track.json"), "track.json") == twice);
+  const CommandResult info = run(executable("vitrine-cache") + " info '" + third.to.string() + "'");
+  CHECK(info.output.find("fp32; then uniform, max_error 0.25") != std::string::npos);
 }
 
 TEST_CASE("recoding goes on where it stopped, with any number of workers, to the same bytes") {
@@ -145,7 +154,7 @@ TEST_CASE(
     const Cache cache(sample.directory);
     return recode(cache, cache.track("features.3"), options);
   };
-  CHECK(recode_now().track.provenance.at("calibration_views") == "4");  // whole groups
+  CHECK(recode_now().track.calibration_views == 4);  // whole groups
   auto whole = files_below(options.to);
   const auto repair_all = [&] {
     const RepairPlan plan = plan_repair(options.to, verify_cache(options.to, {}));
@@ -259,7 +268,10 @@ TEST_CASE("info says a teacher's provenance once, bytes a view in all, and the l
       ++count;
     return count;
   };
-  CHECK(times("tiny.aaaaaaaa  ") == 2);  // weights and precision, for three tracks
+  // For three tracks: weights, family and 7 sizes, mean, std, crop, interpolation, classes; the device's 4 fields,
+  // precision, micro-batch, a library.
+  CHECK(times("tiny.aaaaaaaa  ") == 14 + 7);
+  CHECK(times("  device.name  ") == sample_tracks(sample.plan).size() - 2);
   CHECK(words.output.find("losses") == std::string::npos);
 
   const Cache cache(sample.directory);

@@ -2,38 +2,45 @@
 
 #include "common/base/error.h"
 #include "common/inspect/recode.h"
+#include "tests/cache/sample.h"
+#include "tests/inspect/damaged.h"
 #include "tests/support/testing.h"
 
 using namespace vitrine;
+using namespace vitrine::testing;
 
-namespace {
+TEST_CASE("the codecs that values went through are those that track.json names, to the last digit") {
+  const SampleCache sample;
+  const Cache first(sample.directory);
+  const std::vector<CodecSettings> steps{
+      {.form = Form::kUniform, .max_error = 0.0123456789},
+      {.form = Form::kTopk, .max_error = 1.0 / 3, .kept = 3, .temperatures = {4, 1, 1.0 / 7}},
+      {.form = Form::kFp16}};
+  std::filesystem::path from = sample.directory;
+  std::string teacher = "other";  // fp32
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    const Cache cache(from);
+    RecodeOptions options{.to = sample.root / std::to_string(i), .codec = steps[i], .workers = 1};
+    recode(cache, cache.track("logits", teacher), options);
+    from = options.to;
+  }
+  const TrackInfo track = Cache(from).track("logits");
+  CHECK(earlier_codecs(track) ==
+        std::vector<CodecSettings>{first.track("logits", "other").codec, steps[0], steps[1]});
+  CHECK(earlier_codecs(first.track("logits", "other")).empty());
+  CHECK(codec_words(steps[0]) == "uniform, max_error 0.0123456789");
+}
 
-TrackInfo recoded(const std::string& from) {
+TEST_CASE("a codec that only a newer version knows is refused as such") {
   TrackInfo track;
-  track.teacher = "tiny", track.weights_sha256 = std::string(64, 'a'), track.kind = "logits", track.shape = {50};
-  track.provenance = {{"recoded_from", from}};
-  return track;
-}
-
-}  // namespace
-
-TEST_CASE("the words that recoding leaves give the codecs again, the first one first") {
-  const CodecSettings topk{.form = Form::kTopk, .max_error = 0.01, .kept = 20, .temperatures = {4, 1, 0.5}},
-      uniform{.form = Form::kUniform, .max_error = 1.0 / 64}, half{.form = Form::kFp16};
-  const TrackInfo track =
-      recoded(text(codec_words(topk), "; itself from ", codec_words(uniform), "; itself from ", codec_words(half)));
-  CHECK(earlier_codecs(track) == std::vector<CodecSettings>{half, uniform, topk});
-  CHECK(earlier_codecs(TrackInfo()).empty());
-
-  TrackInfo features = recoded("transform, max_error 0.03");
-  features.kind = "features", features.shape = {8, 2, 2};
-  CHECK(earlier_codecs(features)[0] == CodecSettings{.form = Form::kTransform, .max_error = 0.03});
-}
-
-TEST_CASE("other words than those are refused") {
-  for (const char* words : {"", "fp17", "fp16, level 3", "uniform", "uniform, max_error 0.1x", "fp16, max_error 0.1",
-                            "topk, 0 kept, temperatures 1", "topk, 3 kept, temperatures", "fp16; from fp32"}) {
-    CAPTURE(words);
-    CHECK_THROWS_AS(earlier_codecs(recoded(words)), Error);
+  track.teacher = sample_teacher("tiny");
+  track.kind = "logits";
+  track.recoded_from = {{.unknown = R"({"form":"wavelets"})"}};
+  try {
+    earlier_codecs(track);
+    FAIL("nothing was thrown");
+  } catch (const Error& error) {
+    CHECK(error.kind() == ErrorKind::kNewer);
+    CHECK(std::string(error.what()).find("wavelets") != std::string::npos);
   }
 }

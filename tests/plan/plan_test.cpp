@@ -220,7 +220,7 @@ TEST_CASE("plan.json is stable, and the hash in it is what the header of the ind
   // numbers and lengths, texts after their length, in the order of the structs.
   CHECK(
       plan.json() ==
-      "{\n  \"format\": \"vitrine plan\",\n  \"version\": 1,\n  \"images\": 1,\n  \"classes\": 1,\n"
+      "{\n  \"format\": \"vitrine plan\",\n  \"version\": 2,\n  \"images\": 1,\n  \"classes\": 1,\n"
       "  \"index\": \"762ec485acb61cb43150db464d64c0231b670e47a4fc62b94f5fed42f82f8091\",\n"
       "  \"settings\": {\n    \"seed\": 0,\n    \"group\": 64,\n    \"shard_groups\": 64,\n    \"image_size\": 224,\n"
       "    \"min_area\": 0.08,\n    \"max_area\": 1.0,\n    \"min_ratio\": 0.75,\n    \"max_ratio\": "
@@ -307,7 +307,9 @@ TEST_CASE("a text that is no plan is refused with its place") {
   CHECK(refused("[]", "not a plan"));
   CHECK(refused("{}", "not a plan"));
   CHECK(refused(with("vitrine plan", "other"), "not a plan"));
-  CHECK(refused(with("\"version\": 1", "\"version\": 2"), "version"));
+  CHECK(refused(with("\"version\": 2", "\"version\": 3"), "has format version 3, this program reads 2.x"));
+  CHECK(refused(with("\"version\": 2", "\"version\": 1"), "has format version 1.x, which no release wrote"));
+  CHECK(refused(with("\"version\": 2,", ""), "has no format version"));
   CHECK(refused(with("\"settings\": {", "\"settings\": 3, \"s\": {"), "no settings"));
   CHECK(refused(with("\"group\": 8", "\"group\": 8.5"), "group"));
   CHECK(refused(with("\"group\": 8", "\"group\": 9"), "even"));

@@ -12,6 +12,7 @@
 #include "common/base/philox.h"
 #include "common/image/scan.h"
 #include "common/image/write.h"
+#include "common/models/device.h"
 #include "common/models/load.h"
 #include "common/models/safetensors.h"
 #include "common/teacher/clean_crops.h"
@@ -82,12 +83,20 @@ TEST_CASE("tracks come in the order of the taps, and say how they were made") {
   CHECK((tracks[1].shape == Shape{16, 2, 2}));
   CHECK((tracks[3].shape == Shape{2, 2, 2}));
   for (const TrackInfo& track : tracks) {
-    CHECK(track.teacher == "small");  // the weight file's name, as no architecture is named
-    CHECK(track.weights_sha256 == sha256_hex_of_file(sample.options.weights));
-    CHECK(track.provenance.at("arithmetic") == "fp32");
-    CHECK(track.provenance.at("micro_batch") == "4");
-    CHECK(track.provenance.at("class_list_sha256") == sha256_hex("a\nb\n"));
-    CHECK(track.provenance.at("libtorch") == TORCH_VERSION);
+    CHECK(track.teacher.name == "small");  // the weight file's name, as no architecture is named
+    CHECK(track.teacher.weights_sha256 == sha256_hex_of_file(sample.options.weights));
+    CHECK(track.teacher.class_list_sha256 == sha256_hex("a\nb\n"));
+    CHECK(track.teacher.architecture.width == 16);
+    CHECK(track.teacher.mean == sample.options.mean);
+    CHECK(track.teacher.crop_pct == sample.options.crop_fraction);
+    CHECK(track.made_with.precision == "fp32");
+    CHECK(track.made_with.micro_batch == 4);
+    // What computes on a CPU, and nothing else.
+    CHECK(track.made_with.device == describe_device(at::kCPU));
+    CHECK(track.made_with.device.kind == "cpu");
+    CHECK(track.made_with.device.name != "");
+    CHECK(track.made_with.device.capability == at::get_cpu_capability());
+    CHECK(track.made_with.device.libraries == std::map<std::string, std::string>{{"libtorch", TORCH_VERSION}});
     if (track.codec.form != Form::kTransform) track.check("test");  // its basis is yet to be made
   }
   CHECK_THROWS_WITH_AS(teacher.tracks(plan_of(6)),
@@ -239,17 +248,20 @@ TEST_CASE("of attention, all heads are kept, or some, or their mean") {
     return std::pair{teacher.tracks(plan_of())[0], teacher.run(pictures, 4)[0]};
   };
   const auto [all_track, all] = run();
-  CHECK(all_track.provenance.at("heads") == "all");
+  CHECK(all_track.heads.empty());
+  CHECK_FALSE(all_track.heads_mean);
   const at::Tensor both = torch::tensor(all).view({4, 2, 2, 2});
   sample.taps.attention_heads = {1};
   const auto [one_track, one] = run();
   CHECK((one_track.shape == std::vector<std::uint32_t>{1, 2, 2}));
-  CHECK(one_track.provenance.at("heads") == "1");
+  CHECK(one_track.heads == std::vector<int>{1});
+  CHECK_FALSE(one_track.heads_mean);
   CHECK(at::equal(torch::tensor(one).view({4, 1, 2, 2}), both.narrow(1, 1, 1)));
   sample.taps.attention_heads = {}, sample.taps.attention_mean = true;
   const auto [mean_track, mean] = run();
   CHECK((mean_track.shape == std::vector<std::uint32_t>{1, 2, 2}));
-  CHECK(mean_track.provenance.at("heads") == "mean of all");
+  CHECK(mean_track.heads.empty());
+  CHECK(mean_track.heads_mean);
   CHECK(at::equal(torch::tensor(mean).view({4, 1, 2, 2}), both.mean(1, true)));
   sample.taps.attention_heads = {0, 2};
   CHECK_THROWS_WITH_AS(run(), doctest::Contains("names head 2, but the teacher has heads 0 to 1"), Error);

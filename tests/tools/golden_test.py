@@ -28,7 +28,7 @@ def assemble(directory):
     for form in FORMS:
         track = json.loads(Container(GOLDEN / f"{form}.h5").text)["track"]
         block = f".{track['block']}" if track["block"] >= 0 else ""
-        place = directory / f"{track['teacher']}.{track['weights_sha256'][:8]}" / f"{track['kind']}{block}"
+        place = directory / f"{track['teacher']['name']}.{track['teacher']['weights_sha256'][:8]}" / f"{track['kind']}{block}"
         place.mkdir(parents=True)
         (place / "track.json").write_text(json.dumps(track))
         places[form] = place.relative_to(directory) / "00000.h5"
@@ -69,7 +69,7 @@ def place_of(name, places):
     """Where a damaged file stands: its name says its kind; those of no kind were an int8 shard."""
     if name.startswith("bad_track"):
         track = json.loads((GOLDEN / name).read_text())
-        return places[f"{track['teacher']}/track"]
+        return places[f"{track['teacher']['name']}/track"]
     return next((place for kind, place in places.items() if name.startswith(f"bad_{kind}")), places["int8"])
 
 

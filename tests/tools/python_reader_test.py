@@ -6,6 +6,7 @@ import os
 import pathlib
 import pickle
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import zstandard
 from reader_support import BIN, compressed, equal_bits, patched, raises, replace_chunk, vitrine_cache, word
 from vitrine_cache import Cache, CacheError
 from vitrine_reader import native, xxh3
+from vitrine_reader.track_settings import known
 
 
 def test_hash():
@@ -178,7 +180,8 @@ def test_damaged_tables(out):
     good, name = out / "cache", "tiny.aaaaaaaa/features.3/00001.h5"
     first_chunk = 64 + 2 * 136
     place_of_first = word(int(vitrine_cache.Container(good / name).chunks["offset"][0]), 8)
-    cases = [({0: b"X"}, True, "is not a file of a vitrine cache"), ({8: word(2, 2)}, True, "has format version 2."),
+    cases = [({0: b"X"}, True, "is not a file of a vitrine cache"), ({8: word(3, 2)}, True, "has format version 3.0, this program reads 2.x; use a newer vitrine"),
+             ({8: word(1, 2)}, True, "has format version 1.x, which no release wrote; extract the cache again"),
              ({12: word(4, 4)}, True, "needs features that this program does not know (flags 4)"),
              ({40: word(5, 8)}, True, "bytes, expected 5"), ({32: word(64, 8)}, True, "does not lie in its user block"),
              ({56: word(3, 4)}, True, "do not add up"), ({20: word(3, 4)}, True, "do not add up"),
@@ -379,12 +382,17 @@ def test_strangers(out):
     tiny = "tiny.aaaaaaaa/features.3"
     cases = [(edit("plan.json", '"seed": 5', '"seed": 6'), "was made for another plan"),
              (edit("plan.json", '"images": 11', '"images": 12'), "does not belong to the index.h5 beside it"),
-             (edit("plan.json", '"version": 1', '"version": 2'), "has version 2"),
+             (edit("plan.json", '"version": 2', '"version": 3'), "has format version 3, this program reads 2.x"),
+             (edit("plan.json", '"version": 2', '"version": 1'), "has format version 1.x, which no release wrote"),
+             (edit(tiny + "/track.json", '"version": 2', '"version": 3'), "has format version 3, this program reads 2.x"),
+             (edit(tiny + "/track.json", '"version": 2', '"version": 1'), "has format version 1.x, which no release wrote"),
              (edit("plan.json", '"group"', '"grope"'), "settings.group is missing"),
              (edit("plan.json", "{", "["), "plan.json: cannot be read"),
              (edit(tiny + "/track.json", '"block": 3', '"block": 4'), "belongs in tiny.aaaaaaaa/features.4"),
              (edit(tiny + "/track.json", '"int8"', '"int9"'), "is no form of storage"),
-             (edit(tiny + "/track.json", '"level": 1', '"level": 2'), "has track"),
+             (edit(tiny + "/track.json", '"level": 1', '"level": 2'), "has track.level 1, expected 2; the file belongs"),
+             (edit(tiny + "/track.json", '"precision": "fp32"', '"precision": "bf16"'),
+              "has track.made_with.precision \"fp32\", expected \"bf16\"; the file belongs"),
              (edit("few.aaaaaaaa/logits/track.json", '"kept"', '"kept_by"'),
               "codec.kept_by is a setting that this program does not know"),
              (copy(tiny + "/00000.h5", tiny + "/00001.h5"), "has shard 0, expected 1"),
@@ -426,7 +434,7 @@ def test_settings(out):
             needed = [None] if (name, key) != ("few", "max_error") else []  # absent means fp16
             cases += [(change(track, "codec", key)(value), track) for value in strange + needed]
         cases += [(change(track, "codec")(value), track) for value in strange + [None]]
-        cases += [(change(track, key)(value), track) for key in ("shape", "block", "plan", "weights_sha256", "teacher")
+        cases += [(change(track, key)(value), track) for key in ("shape", "block", "plan", "teacher", "made_with")
                   for value in ["", [], {}, True, 10**400, -5, [0], [2**33] * 4, None]]
     few = "few.aaaaaaaa/logits/track.json"
     cases += [(change(few, "codec", "temperatures")(value), few) for value in [[0], [1, 1.0], ["1"], [1e4], [2] * 17]]
@@ -438,7 +446,7 @@ def test_settings(out):
     cases += [(change("plan.json", "settings", "new")(1), "unknown setting new"),
               (change("plan.json", "settings")([]), "plan.json: has no settings"),
               (lambda bad: (bad / "plan.json").write_text("[" * 200000), "plan.json: cannot be read (it is nested"),
-              (change(few, "provenance", "precision")(functools.reduce(lambda a, _: [a], range(31), 1)),
+              (change(few, "teacher", "later")(functools.reduce(lambda a, _: [a], range(31), 1)),
                few + ": cannot be read (it is nested too deeply)"),
               (lambda bad: (bad / "plan.json").write_bytes(b'{"format": "\xe9"}'), "plan.json: cannot be read"),
               (lambda bad: (bad / few).write_text((bad / few).read_text().replace("0.01", "NaN")), few)]
@@ -450,6 +458,109 @@ def test_settings(out):
         act(bad)
         raises(words, Cache, bad)
     shutil.rmtree(bad)
+
+
+def cpp_says(directory, track):
+    """What vitrine-cache info finds wrong with a track, its file first; empty when it reads it."""
+    run = subprocess.run([BIN / "vitrine-cache", "info", "--json", directory], capture_output=True, text=True)
+    found = [bad["what"] for bad in json.loads(run.stdout)["unreadable"] if bad["directory"] == track]
+    assert run.returncode == len(found) <= 1, run.stderr
+    return found[0] if found else ""
+
+
+def test_provenance(out):
+    """Fields of a track's provenance that are missing or of another type: C++ and Python refuse in the same words."""
+    track = "tiny.aaaaaaaa/attention.3"
+    bad = out / "bad"
+    shutil.copytree(out / "cache", bad)
+    good = (bad / track / "track.json").read_text()
+
+    def refused(*path, value=None, what=""):
+        changed = json.loads(good)
+        at = functools.reduce(lambda inner, key: inner[key], path[:-1], changed)
+        if value is None:
+            del at[path[-1]]
+        else:
+            at[path[-1]] = value
+        (bad / track / "track.json").write_text(json.dumps(changed))
+        theirs = cpp_says(bad, track)
+        assert theirs, path
+        raises(what or theirs.split(";")[0], Cache, bad)
+        return theirs
+
+    keys = [("teacher",), *(("teacher", key) for key in ("name", "weights_sha256", "architecture", "mean", "std", "crop_pct",
+                                                        "interpolation", "class_list_sha256")),
+            *(("teacher", "architecture", key) for key in ("family", "image_size", "patch", "width", "depth", "heads",
+                                                           "mlp_ratio", "classes")),
+            ("heads",), ("heads", "kept"), ("heads", "mean"), ("made_with",),
+            *(("made_with", key) for key in ("device", "precision", "micro_batch", "libraries")),
+            *(("made_with", "device", key) for key in ("kind", "name", "capability", "instruction_sets"))]
+    for path in keys:
+        assert path[-1] + " is missing" in refused(*path)
+        assert path[-1] in refused(*path, value=[{}])
+    for path, value in [(("teacher", "license"), 5), (("teacher", "mean"), [0.5, 0.5]), (("teacher", "std"), [0, 1, 1]),
+                        (("teacher", "crop_pct"), 0), (("teacher", "architecture", "patch"), 0),
+                        (("teacher", "architecture", "patch"), 16.0), (("teacher", "architecture", "patch"), True),
+                        (("teacher", "name"), "../up"), (("made_with", "micro_batch"), 0),
+                        (("made_with", "libraries"), {"libtorch": 2}), (("heads", "kept"), ["all"]),
+                        (("recoded_from",), {}), (("recoded_from",), [{"form": "fp16", "level": 1, "track_sha256": "x"}]),
+                        (("calibration_views",), -1)]:
+        assert path[-1] in refused(*path, value=value) or "teacher" in path, (path, value)
+
+    # FORMAT.md's own example, which has every key.
+    page = (pathlib.Path(__file__).resolve().parents[2] / "common/cache/FORMAT.md").read_text()
+    example = page.split("```json\n")[1].split("```")[0]
+    example = re.sub(r'"([0-9a-f]{4})\.\.\."', lambda digits: f'"{digits[1] * 16}"', example)
+    assert known(json.loads(example)).keys() | {"format", "version"} == json.loads(example).keys()
+
+    # What is absent says as much as its default; an encoding that a newer version recoded from is passed over.
+    for path, value in [(("recoded_from",), []), (("window",), 0), (("codec",), {}), (("calibration_views",), 0),
+                        (("recoded_from",), [{"form": "wavelets", "sharpness": 3}])]:
+        changed = json.loads(good)
+        changed[path[0]] = value
+        (bad / track / "track.json").write_text(json.dumps(changed))
+        assert cpp_says(bad, track) == ""
+        Cache(bad)
+    shutil.rmtree(bad)
+
+
+def test_later_keys(out):
+    """Keys of a later minor version, in track.json or in a shard's copy of it, are passed over, by C++ as well (for the copies
+    tests/cache/cache_test.cpp shows that)."""
+    track = "tiny.aaaaaaaa/attention.3"
+
+    def add(settings):
+        settings["later"] = {"a": [1]}
+        settings["teacher"]["later"] = "words"
+        settings["teacher"]["architecture"]["registers"] = 4
+        settings["made_with"]["device"]["later"] = True
+
+    def in_track(bad):
+        settings = json.loads((bad / track / "track.json").read_text())
+        add(settings)
+        (bad / track / "track.json").write_text(json.dumps(settings))
+
+    def in_shards(bad):
+        for path in sorted((bad / track).glob("*.h5")):
+            old = vitrine_cache.Container(path).text
+            about = json.loads(old)
+            add(about["track"])
+            del about["written_by"]  # makes room
+            new = json.dumps(about, separators=(",", ":"), ensure_ascii=False).encode()
+            data = path.read_bytes()
+            assert len(new) <= len(old) and data.count(old) == 2  # in the table, and for HDF5
+            path.write_bytes(data.replace(old, b"{" + b" " * (len(old) - len(new)) + new[1:]))
+            patched(path, {}, True)
+
+    for change in (in_track, in_shards):
+        bad = out / "bad"
+        shutil.copytree(out / "cache", bad)
+        change(bad)
+        assert read_stored(bad) == read_stored(out / "cache")
+        if change is in_track:
+            run = subprocess.run([BIN / "vitrine-cache", "verify", bad], capture_output=True, text=True)
+            assert run.returncode == 0, run.stdout + run.stderr
+        shutil.rmtree(bad)
 
 
 def test_names_that_are_no_text(out):
@@ -505,7 +616,7 @@ def main():
         for test in (test_values, test_kept, test_coefficients, test_bases, test_index_and_recipes, test_names,
                      test_damaged_tables, test_ignorable, test_frames, test_payloads, test_any_payload, test_native,
                      test_recipes_that_do_not_fit, test_flips_and_cuts, test_strangers, test_settings,
-                     test_names_that_are_no_text, test_set_aside, test_info):
+                      test_provenance, test_later_keys, test_names_that_are_no_text, test_set_aside, test_info):
             test(out)
     print("values, refusals and damage: alike")
 

@@ -2,7 +2,6 @@
 in several processes: each reads what it needs itself."""
 import functools
 import hashlib
-import math
 import os
 import re
 import threading
@@ -10,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from .container import CacheError, Container, parse_json
-from .forms import FORMS, check, from_bytes, is_hash, is_number, is_whole
+from .container import CacheError, Container, check_json_version, parse_json
+from .forms import FORMS, from_bytes, is_number, is_whole
+from .track_settings import differences, known
 from .transform import Basis
 
 RECIPE = np.dtype([("image", "<u4"), ("label", "<u4"), ("top", "<i4"), ("left", "<i4"), ("height", "<i4"),
@@ -37,10 +37,7 @@ def read_json(path, kind):
         raise CacheError(f"{path}: cannot be read ({problem}); copy or make it again") from None
     if not isinstance(found, dict) or found.get("format") != kind:
         raise CacheError(f"{path}: is not a file of the kind \"{kind}\"; copy or make it again")
-    if found.get("version") != 1:
-        raise CacheError(
-            f"{path}: has version {found.get('version')}, which this program does not know; use the version of "
-            "vitrine that made the cache")
+    check_json_version(found, path)
     return found, text
 
 
@@ -212,37 +209,6 @@ class Plan:
         return pass_ * self.shards_per_pass + group // self.shard_groups, group % self.shard_groups
 
 
-TEACHER = re.compile(r"(?!\.)[A-Za-z0-9_.-]{1,200}")
-AXES = {"logits": 1, "features": 3, "attention": 3}
-
-
-def check_track(settings):
-    """ValueError unless this object is a track's, its codec included."""
-    for key, kind in {"teacher": str, "weights_sha256": str, "kind": str, "block": int, "normalised": bool,
-                      "shape": list, "form": str, "level": int, "plan": str, "provenance": dict}.items():
-        if type(settings.get(key)) is not kind:
-            raise ValueError(f"{key} = {settings.get(key)!r} is not allowed; the file is damaged")
-    kind, block, shape, form = (settings[key] for key in ("kind", "block", "shape", "form"))
-    if not TEACHER.fullmatch(settings["teacher"]):
-        raise ValueError(f"\"{settings['teacher']}\" cannot name a teacher; expected letters, digits, '_', '-' and '.'")
-    if not is_hash(settings["weights_sha256"]) or not is_hash(settings["plan"]):
-        raise ValueError("a hash of weights or plan is not SHA-256; expected 64 hexadecimal digits")
-    if kind not in AXES:
-        raise ValueError(f"\"{kind}\" is no kind of track; expected {', '.join(AXES)}")
-    if (kind == "logits") != (block == -1) or block < -1:
-        raise ValueError(f"block {block} does not fit {kind}; expected -1 for logits and a block from 0 for others")
-    if form not in FORMS:
-        raise ValueError(f"\"{form}\" is no form of storage; expected one of {', '.join(FORMS)}")
-    if len(shape) != AXES[kind]:
-        raise ValueError(f"a shape of {len(shape)} axes does not fit {kind}; expected [K] for logits, else three")
-    few = form == "topk"  # of many classes, few are stored
-    if not all(is_whole(axis) and 1 <= axis <= (2**32 - 1 if few else 2**24) for axis in shape):
-        raise ValueError(f"a shape of {shape} is not possible")
-    if math.prod(shape) > 2**28 and not few:
-        raise ValueError("a view of over 2^28 values is not possible")
-    check(form, settings.get("codec", {}), shape)
-
-
 class Track:
     """One kind of target of one teacher. `settings`: track.json's object; `name`: "logits", "features.11"."""
 
@@ -251,14 +217,14 @@ class Track:
         path = self.directory / "track.json"
         self.settings, _ = read_json(path, "vitrine track")
         try:
-            check_track(self.settings)
+            self.known = known(self.settings)
         except ValueError as problem:
             raise CacheError(f"{path}: {problem}; copy or make it again") from None
-        self.teacher, self.kind, self.form = (self.settings[key] for key in ("teacher", "kind", "form"))
-        self.shape, self.codec = tuple(self.settings["shape"]), self.settings.get("codec", {})
+        self.teacher, self.kind, self.form = self.known["teacher"]["name"], self.known["kind"], self.known["form"]
+        self.shape, self.codec = tuple(self.known["shape"]), self.known["codec"]
         block = self.settings["block"]
         self.name = self.kind if block < 0 else f"{self.kind}.{block}"
-        plan_hash, place = self.settings["plan"], f"{self.teacher}.{self.settings['weights_sha256'][:8]}/{self.name}"
+        plan_hash, place = self.settings["plan"], f"{self.teacher}.{self.known['teacher']['weights_sha256'][:8]}/{self.name}"
         if plan_hash != plan.hash:
             raise CacheError(
                 f"{path}: was made for another plan ({plan_hash[:8]}, this cache has {plan.hash[:8]}); remove "
@@ -273,7 +239,9 @@ class Track:
 
     def _check(self, file, number):
         pass_, shard, groups = self.plan.place(number)
-        file.expect(file.json("vitrine shard"), **{"track": self.settings, "pass": pass_, "shard": shard})
+        attributes = file.json("vitrine shard")
+        self._expect_track(file.path, attributes.get("track"))
+        file.expect(attributes, **{"pass": pass_, "shard": shard})
         if list(file.datasets)[:len(self.layout)] != [array.name for array in self.layout]:
             raise CacheError(f"{file.path}: its datasets are not those of the form {self.form} in their order; copy or "
                              "make it again")
@@ -283,6 +251,19 @@ class Track:
             else:
                 rows = groups * self.plan.group
                 file.expect_dataset(array.name, array.dtype, (rows, *array.view_shape), self.plan.group)
+
+    def _expect_track(self, path, copy):
+        """A shard's copy of track.json is this track's. Keys that this version does not know are no difference, in either."""
+        if not isinstance(copy, dict):
+            raise CacheError(f"{path}: has no copy of its track.json; the file is damaged, copy or make it again")
+        check_json_version(copy, path)
+        try:
+            found = differences(known(copy), self.known)
+            words = ", ".join(f"track.{key} {there}, expected {here}" for key, there, here in found)
+        except ValueError as problem:
+            raise CacheError(f"{path}: {problem}; copy or make it again") from None
+        if words:
+            raise CacheError(f"{path}: has {words}; the file belongs to another cache or place, copy or make it again")
 
     @functools.cached_property
     def basis(self):

@@ -13,7 +13,7 @@ import zstandard
 
 from .xxh3 import xxh3
 
-MAGIC, MAJOR, KNOWN_REQUIRED_FLAGS = b"VITRINE\0", 1, 1
+MAGIC, MAJOR, KNOWN_REQUIRED_FLAGS = b"VITRINE\0", 2, 1
 FIRST_READ = 65536  # holds most tables whole
 CHECKSUM_BYTES = 8
 DEEPEST_JSON = 32
@@ -46,6 +46,26 @@ def parse_json(data):
     except RecursionError:
         pass
     raise ValueError("it is nested too deeply")
+
+
+def check_format_version(major, version, path):
+    """Refuses a file of another major version of the format; `version`: how the file says it."""
+    if major == 0:
+        raise CacheError(f"{path}: has format version {version}, which does not exist; the file is damaged, copy or make it "
+                         "again")
+    if major < MAJOR:
+        raise CacheError(f"{path}: has format version {major}.x, which no release wrote; extract the cache again")
+    if major > MAJOR:
+        raise CacheError(f"{path}: has format version {version}, this program reads {MAJOR}.x; use a newer vitrine")
+
+
+def check_json_version(found, path):
+    """The same for the "version" of a JSON object."""
+    version = found.get("version")
+    if type(version) is not int or version < 0:
+        raise CacheError(f"{path}: has no format version; expected \"version\": {MAJOR}; the file is damaged, copy or make it "
+                         "again")
+    check_format_version(version, str(version), path)
 
 
 class Dataset(NamedTuple):
@@ -127,9 +147,7 @@ class Container:
             raise CacheError(
                 f"{self.path}: is not a file of a vitrine cache (it does not begin with VITRINE); check the path")
         header = np.frombuffer(data, HEADER, 1)[0]
-        if header["major"] != MAJOR:
-            raise CacheError(f"{self.path}: has format version {header['major']}.{header['minor']}, this program reads "
-                             f"{MAJOR}.x; use the version of vitrine that made the cache")
+        check_format_version(int(header["major"]), f"{header['major']}.{header['minor']}", self.path)
         if unknown := int(header["required"]) & ~KNOWN_REQUIRED_FLAGS:
             raise CacheError(
                 f"{self.path}: needs features that this program does not know (flags {unknown}); use a newer "

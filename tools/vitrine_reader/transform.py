@@ -7,7 +7,7 @@ import hashlib
 
 import numpy as np
 
-from .container import CacheError, Container
+from .container import CacheError, Container, check_json_version
 from .native import Decoder, library
 
 CLASSES, PLANES, SEEN = 32, 15, 15
@@ -38,6 +38,7 @@ class Basis:
     def __init__(self, path, name, shape):
         file = Container(path)
         attributes = file.json("vitrine basis")
+        check_json_version(attributes, path)
         maps, spatial, views = tuple(shape), attributes.get("spatial"), attributes.get("views")
         channels, height, width = maps
         if not isinstance(spatial, bool) or type(views) is not int or not 0 <= views < 2**64:

@@ -6,6 +6,8 @@
 #include <c10/cuda/CUDAStream.h>
 #include <torch/library.h>
 
+#include <cstdio>
+
 #include "common/kernels/cuda/normalise_launch.h"
 
 namespace vitrine {
@@ -40,4 +42,20 @@ extern "C" int vitrine_cuda_devices(const char** reason) {
   if (status != cudaSuccess) count = 0;
   *reason = status == cudaSuccess ? "the driver finds no GPU" : cudaGetErrorString(status);
   return count;
+}
+
+/// Of GPU `index`: its name, into `name` of `size` bytes with a zero at the end, and `numbers`: compute capability (major,
+/// minor) and the version of CUDA's runtime as CUDA counts it. Returns 0, or 1 and the reason.
+extern "C" int vitrine_cuda_describe(int index, char* name, std::size_t size, int* numbers, const char** reason) {
+  cudaDeviceProp properties;
+  cudaError_t status = cudaGetDeviceProperties(&properties, index);
+  if (status == cudaSuccess) status = cudaRuntimeGetVersion(&numbers[2]);
+  if (status != cudaSuccess) {
+    *reason = cudaGetErrorString(status);
+    return 1;
+  }
+  std::snprintf(name, size, "%s", properties.name);
+  numbers[0] = properties.major;
+  numbers[1] = properties.minor;
+  return 0;
 }

@@ -86,10 +86,21 @@ std::shared_ptr<const FeatureBasis> calibrate(const Plan& plan, TrackInfo& track
   return basis;
 }
 
+// No model: its values are random numbers in the shape of a ViT-Ti's.
+TeacherRecord bench_teacher(const Plan& plan) {
+  TeacherRecord teacher;
+  teacher.name = "bench";
+  teacher.weights_sha256 = teacher.class_list_sha256 = std::string(64, '0');
+  teacher.architecture = {"none", plan.options().image_size, 16, 192, 12, 3, 4, 1000, {}};
+  teacher.mean = teacher.deviation = {0.5, 0.5, 0.5};
+  teacher.interpolation = "bicubic";
+  return teacher;
+}
+
 TrackInfo track_of(const Plan& plan, const std::string& kind, std::vector<std::uint32_t> shape, Form form) {
   TrackInfo track;
-  track.teacher = "bench";
-  track.weights_sha256 = std::string(64, '0');
+  track.teacher = bench_teacher(plan);
+  track.made_with = {.device = {.kind = "none", .name = "random numbers"}, .precision = "fp32", .micro_batch = 1};
   track.kind = kind;
   track.block = kind == "logits" ? -1 : 11;
   track.shape = std::move(shape);

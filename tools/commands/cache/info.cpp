@@ -4,6 +4,7 @@
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "common/base/error.h"
 #include "common/base/progress.h"
@@ -102,25 +103,60 @@ void print_tracks(const std::vector<TrackState>& tracks) {
   print_table(rows);
 }
 
+using Values = std::vector<std::pair<std::string, std::string>>;  // by their keys in JSON, with those above
+
+std::string value_words(const nlohmann::ordered_json& value) {
+  return value.is_string() ? value.get<std::string>() : value.dump();
+}
+
+void add_values(const nlohmann::ordered_json& object, const std::string& above, Values& out) {
+  for (const auto& [key, value] : object.items())
+    if (value.is_object())
+      add_values(value, above + key + ".", out);
+    else
+      out.emplace_back(above + key, value_words(value));
+}
+
+// What a track says of its origin; its teacher's name stands before it.
+Values provenance_of(const TrackInfo& track) {
+  Values out;
+  nlohmann::ordered_json teacher = to_json(track.teacher);
+  teacher.erase("name");
+  add_values(teacher, "", out);
+  add_values(to_json(track.made_with), "", out);
+  if (track.kind == "attention")
+    out.emplace_back("heads", (track.heads_mean ? "mean of " : "") +
+                                  (track.heads.empty() ? "all" : nlohmann::json(track.heads).dump()));
+  std::string chain;
+  for (const EncodingRecord& encoding : track.recoded_from)
+    chain += (chain.empty() ? "" : "; then ") +
+             (encoding.unknown.empty() ? codec_words(encoding.codec) : encoding.unknown);
+  if (!chain.empty()) out.emplace_back("recoded_from", chain);
+  if (track.calibration_views > 0) out.emplace_back("calibration_views", std::to_string(track.calibration_views));
+  return out;
+}
+
 // What all tracks of a teacher share is said once, what only some have with the tracks' names.
 void print_provenance(const std::vector<TrackState>& tracks) {
   std::vector<std::vector<std::string>> rows;
   for (std::size_t first = 0, end; first < tracks.size(); first = end) {
     const std::string teacher = teacher_directory(*tracks[first].info);
     for (end = first; end < tracks.size() && teacher_directory(*tracks[end].info) == teacher; ++end) continue;
-    rows.push_back({teacher, "weights", tracks[first].info->weights_sha256});
-    std::map<std::string, std::map<std::string, std::vector<std::string>>> values;  // key -> value -> tracks
+    std::vector<std::pair<std::pair<std::string, std::string>, std::vector<std::string>>> values;  // and their tracks
     for (std::size_t t = first; t < end; ++t)
-      for (const auto& [key, value] : tracks[t].info->provenance) values[key][value].push_back(tracks[t].info->name());
-    for (const auto& [key, by_value] : values)
-      for (const auto& [value, names] : by_value) {
-        std::string who = teacher;
-        if (names.size() < end - first) {
-          who += '/';
-          for (const std::string& name : names) who += (name == names[0] ? "" : ", ") + name;
-        }
-        rows.push_back({who, key, value});
+      for (const auto& value : provenance_of(*tracks[t].info)) {
+        auto found = std::ranges::find(values, value, [](const auto& entry) { return entry.first; });
+        if (found == values.end()) found = values.insert(values.end(), {value, {}});
+        found->second.push_back(tracks[t].info->name());
       }
+    for (const auto& [value, names] : values) {
+      std::string who = teacher;
+      if (names.size() < end - first) {
+        who += '/';
+        for (const std::string& name : names) who += (name == names[0] ? "" : ", ") + name;
+      }
+      rows.push_back({who, value.first, value.second});
+    }
   }
   print_table(rows);
 }
@@ -134,17 +170,28 @@ void print_losses(const std::vector<TrackState>& tracks) {
   print_table(rows);
 }
 
-// Of tracks whose shards were not all made by the same kind of machine: which made how many.
+// The fields of a record that are not the same in all.
+std::string differing_words(const ComputeRecord& record, const std::vector<ArithmeticKind>& all) {
+  std::set<std::string> keys;
+  for (const ArithmeticKind& kind : all)
+    for (const JsonDifference& difference : differences(all.front().made_with, kind.made_with))
+      keys.insert(difference.key);
+  Values values;
+  add_values(to_json(record), "", values);
+  std::string words;
+  for (const auto& [key, value] : values)
+    if (keys.contains(key)) words += (words.empty() ? "" : ", ") + key + " " + value;
+  return words;
+}
+
+// Of tracks whose shards were not all made by the same kind of machine: which made how many, as far as they differ.
 void print_mixed(const std::vector<TrackState>& tracks) {
   std::vector<std::vector<std::string>> rows;
   for (const TrackState& track : tracks) {
     if (track.kinds.size() < 2) continue;
-    for (const ArithmeticKind& kind : track.kinds) {
-      std::string words;
-      for (const auto& [key, value] : kind.made_with) words += (words.empty() ? "" : ", ") + key + " " + value;
-      rows.push_back(
-          {track.info->directory(), human_count(kind.shards) + " shards", words.empty() ? "not said" : words});
-    }
+    for (const ArithmeticKind& kind : track.kinds)
+      rows.push_back({track.info->directory(), human_count(kind.shards) + " shards",
+                      differing_words(kind.made_with, track.kinds)});
   }
   if (rows.empty()) return;
   std::cout << "mixed arithmetic:\n";
@@ -216,7 +263,7 @@ void print_json(const Cache& cache, const State& state) {
     entry["loss"] = track.loss;
     entry["made_with"] = nlohmann::ordered_json::array();
     for (const ArithmeticKind& kind : track.kinds)
-      entry["made_with"].push_back({{"shards", kind.shards}, {"arithmetic", kind.made_with}});
+      entry["made_with"].push_back({{"shards", kind.shards}, {"arithmetic", to_json(kind.made_with)}});
     out["tracks"].push_back(entry);
   }
   out["unreadable"] = unreadable_json("directory", state.unreadable);

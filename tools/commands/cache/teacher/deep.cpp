@@ -16,7 +16,6 @@
 #include "common/image/views.h"
 #include "common/teacher/one_thread_each.h"
 #include "common/teacher/reopen.h"
-#include "extract/mixed.h"
 #include "tools/commands/cache/teacher/deep_values.h"
 
 namespace vitrine {
@@ -64,13 +63,9 @@ std::uint64_t shard_of(const Plan& plan, GroupKey key) {
   return std::uint64_t{key.pass} * plan.shards_per_pass() + key.group / plan.options().shard_groups;
 }
 
-// Whether what made a shard, as it says itself or else its track does, is what runs now.
-bool same_arithmetic(const TrackReader& reader, std::uint64_t number, const std::map<std::string, std::string>& now) {
-  const ShardNotes notes = read_notes(Container(reader.shelf().directory() / shard_file_name(number)));
-  std::map<std::string, std::string> before = arithmetic_of(reader.track());
-  for (auto& [key, word] : before)
-    if (const auto made = notes.made_with.find(key); made != notes.made_with.end()) word = made->second;
-  return before == now;
+// Whether what made a shard, as it says itself, is what runs now.
+bool same_arithmetic(const TrackReader& reader, std::uint64_t number, const ComputeRecord& now) {
+  return read_notes(Container(reader.shelf().directory() / shard_file_name(number))).made_with == now;
 }
 
 // One of a teacher's tracks.
@@ -104,7 +99,7 @@ class Asked {
       const std::uint64_t number = shard_of(plan_, key);
       if (!std::ranges::binary_search(shards_, number) || arithmetic_.contains(number)) continue;
       arithmetic_[number] =
-          arithmetic_distance(now.provenance.at("arithmetic"), same_arithmetic(reader_, number, arithmetic_of(now)));
+          arithmetic_distance(now.made_with.precision, same_arithmetic(reader_, number, now.made_with));
     }
   }
 
@@ -173,7 +168,7 @@ std::vector<DeepResult> run_teacher(const Cache& cache, const ReopenedTeacher& r
     const TrackInfo& track =
         **std::ranges::find_if(reopened.tracks, [&](const TrackInfo* t) { return t->name() == output.name(); });
     if (track.shape != output.shape)
-      fail(track.directory(), ": has another shape than the teacher's output; its provenance does not belong to it");
+      fail(track.directory(), ": has another shape than the teacher's output; its provenance does not fit it");
     tracks.push_back(std::make_unique<Asked>(cache, track, damage));
     const std::vector<GroupKey> own = tracks.back()->sample(groups);
     sampled.insert(own.begin(), own.end());

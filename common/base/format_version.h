@@ -1,0 +1,48 @@
+// The version of a cache's format (common/cache/FORMAT.md), which the table of each container and each JSON file that
+// needs it carry, and who may read what.
+#ifndef VITRINE_COMMON_BASE_FORMAT_VERSION_H_
+#define VITRINE_COMMON_BASE_FORMAT_VERSION_H_
+
+#include <cstdint>
+#include <string>
+
+#include "common/base/error.h"
+#include "common/base/json.h"
+
+namespace vitrine {
+
+inline constexpr std::uint16_t kFormatMajor = 2, kFormatMinor = 0;
+
+/// Throws Error unless this program reads format version `major`: kNewer for a higher one, kInput for 1, which only
+/// programs from before the first release wrote, kCorrupt for 0. `version`: how the file says it, "2.0" or "2".
+inline void check_format_version(std::uint64_t major, const std::string& version, const std::string& path) {
+  if (major == kFormatMajor) return;
+  if (major == 0)
+    throw Error(ErrorKind::kCorrupt, {.path = path,
+                                      .what = text("has format version ", version, ", which does not exist"),
+                                      .remedy = "the file is damaged, copy or make it again"});
+  if (major < kFormatMajor)
+    throw Error(ErrorKind::kInput, {.path = path,
+                                    .what = text("has format version ", major, ".x, which no release wrote"),
+                                    .remedy = "extract the cache again"});
+  throw Error(ErrorKind::kNewer,
+              {.path = path,
+               .what = text("has format version ", version, ", this program reads ", kFormatMajor, ".x"),
+               .remedy = "use a newer vitrine"});
+}
+
+/// The same for the "version" of a JSON object; kCorrupt for one that has none.
+template <class Json>
+void check_format_version(const Json& object, const std::string& path) {
+  const auto version = object.find("version");
+  const auto major = version == object.end() ? std::nullopt : integer_of<std::uint64_t>(*version);
+  if (!major)
+    throw Error(ErrorKind::kCorrupt, {.path = path,
+                                      .what = text("has no format version; expected \"version\": ", kFormatMajor),
+                                      .remedy = "the file is damaged, copy or make it again"});
+  check_format_version(*major, std::to_string(*major), path);
+}
+
+}  // namespace vitrine
+
+#endif  // VITRINE_COMMON_BASE_FORMAT_VERSION_H_

@@ -1,0 +1,101 @@
+// The typed fields of a JSON object from a file. Private to this room.
+#ifndef VITRINE_COMMON_CACHE_JSON_FIELDS_H_
+#define VITRINE_COMMON_CACHE_JSON_FIELDS_H_
+
+#include <cmath>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "common/base/error.h"
+#include "common/base/json.h"
+
+namespace vitrine {
+
+/// Reads fields of one object; others are passed over. Every call throws Error, kCorrupt, that begins with the place
+/// and names the key with those above it. Does not own the object.
+class JsonFields {
+ public:
+  /// `above`: the keys of the object itself, with a dot after each; empty for a file's whole object.
+  JsonFields(const nlohmann::ordered_json& in, std::string where, std::string above = {})
+      : in_(in), where_(std::move(where)), above_(std::move(above)) {
+    if (!in.is_object())
+      damaged(above_.empty() ? "is no object" : text(above_.substr(0, above_.size() - 1), " is no object"));
+  }
+
+  bool has(const char* key) const { return in_.contains(key); }
+  const nlohmann::ordered_json& at(const char* key) const {
+    const auto found = in_.find(key);
+    if (found == in_.end()) damaged(text(above_, key, " is missing"));
+    return *found;
+  }
+  JsonFields object(const char* key) const { return {at(key), where_, text(above_, key, '.')}; }
+  const nlohmann::ordered_json& array(const char* key) const {
+    const nlohmann::ordered_json& value = at(key);
+    if (!value.is_array()) refuse(key, value, "a list");
+    return value;
+  }
+  std::string words(const char* key) const { return words_of(key, at(key)); }
+  bool flag(const char* key) const {
+    const nlohmann::ordered_json& value = at(key);
+    if (!value.is_boolean()) refuse(key, value, "true or false");
+    return value.template get<bool>();
+  }
+  template <class Integer>
+  Integer integer(const char* key) const {
+    return integer_of_field<Integer>(key, at(key));
+  }
+  template <class Integer>
+  std::vector<Integer> integers(const char* key, const char* element) const {
+    std::vector<Integer> out;
+    for (const auto& value : array(key)) out.push_back(integer_of_field<Integer>(element, value));
+    return out;
+  }
+  double number(const char* key) const { return number_of(key, at(key)); }
+  std::vector<double> numbers(const char* key) const {
+    std::vector<double> out;
+    for (const auto& value : array(key)) out.push_back(number_of(key, value));
+    return out;
+  }
+  std::vector<std::string> list_of_words(const char* key) const {
+    std::vector<std::string> out;
+    for (const auto& value : array(key)) out.push_back(words_of(key, value));
+    return out;
+  }
+
+  const std::string& where() const { return where_; }
+  const nlohmann::ordered_json& json() const { return in_; }
+  [[noreturn]] void damaged(const std::string& what) const {
+    throw Error(ErrorKind::kCorrupt,
+                {.path = where_, .what = what, .remedy = "the file is damaged, copy or make it again"});
+  }
+
+ private:
+  [[noreturn]] void refuse(const char* key, const nlohmann::ordered_json& value, const char* expected) const {
+    throw Error(ErrorKind::kCorrupt,
+                {.path = where_,
+                 .what = text(above_, key, " = ", value.dump(), " is not allowed"),
+                 .remedy = text("expected ", expected)});
+  }
+  std::string words_of(const char* key, const nlohmann::ordered_json& value) const {
+    if (!value.is_string()) refuse(key, value, "a text");
+    return value.template get<std::string>();
+  }
+  template <class Integer>
+  Integer integer_of_field(const char* key, const nlohmann::ordered_json& value) const {
+    const auto number = vitrine::integer_of<Integer>(value);
+    if (!number) refuse(key, value, "an integer");
+    return *number;
+  }
+  double number_of(const char* key, const nlohmann::ordered_json& value) const {
+    if (!value.is_number() || !std::isfinite(value.template get<double>())) refuse(key, value, "a number");
+    return value.template get<double>();
+  }
+
+  const nlohmann::ordered_json& in_;
+  std::string where_, above_;
+};
+
+}  // namespace vitrine
+
+#endif  // VITRINE_COMMON_CACHE_JSON_FIELDS_H_

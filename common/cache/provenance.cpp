@@ -1,0 +1,219 @@
+#include "common/cache/provenance.h"
+
+#include <algorithm>
+#include <array>
+
+#include "common/base/error.h"
+#include "common/base/json.h"
+#include "common/cache/json_fields.h"
+
+namespace vitrine {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr const char* kVit = "vit";
+
+struct Size {
+  const char* name;
+  std::uint32_t ArchitectureRecord::*field;
+};
+constexpr Size kSizes[] = {
+    {"image_size", &ArchitectureRecord::image_size}, {"patch", &ArchitectureRecord::patch},
+    {"width", &ArchitectureRecord::width},           {"depth", &ArchitectureRecord::depth},
+    {"heads", &ArchitectureRecord::heads},           {"mlp_ratio", &ArchitectureRecord::mlp_ratio},
+    {"classes", &ArchitectureRecord::classes}};
+
+Json architecture_json(const ArchitectureRecord& architecture) {
+  Json out;
+  out["family"] = architecture.family;
+  for (const Size& size : kSizes)
+    if (architecture.*size.field != 0) out[size.name] = architecture.*size.field;
+  return out;
+}
+
+// The sizes of another family than ViT are a newer version's matter.
+ArchitectureRecord architecture_of(const JsonFields& in) {
+  ArchitectureRecord out;
+  out.family = in.words("family");
+  for (const Size& size : kSizes)
+    if (out.family == kVit || in.has(size.name)) out.*size.field = in.integer<std::uint32_t>(size.name);
+  for (const auto& [key, value] : in.json().items())
+    if (key != "family" && std::ranges::none_of(kSizes, [&key = key](const Size& size) { return key == size.name; }))
+      out.unknown.push_back(key);
+  return out;
+}
+
+Json codec_json(const CodecSettings& codec) {
+  Json out = Json::object();
+  if (codec.max_error != 0) out["max_error"] = codec.max_error;
+  if (codec.kept != 0) out["kept"] = codec.kept;
+  if (!codec.temperatures.empty()) out["temperatures"] = codec.temperatures;
+  if (!codec.basis.empty()) out["basis"] = codec.basis;
+  return out;
+}
+
+void take_codec(const JsonFields& in, CodecSettings& codec) {
+  for (const auto& [key, value] : in.json().items()) {
+    if (key == "max_error") {
+      codec.max_error = in.number("max_error");
+    } else if (key == "kept") {
+      codec.kept = in.integer<std::uint32_t>("kept");
+    } else if (key == "temperatures") {
+      codec.temperatures = in.numbers("temperatures");
+    } else if (key == "basis") {
+      codec.basis = in.words("basis");
+    } else {
+      throw Error(ErrorKind::kNewer, {.path = in.where(),
+                                      .what = text("codec.", key, " is a setting that this program does not know"),
+                                      .remedy = "use a newer vitrine"});
+    }
+  }
+}
+
+void check_colours(const std::vector<double>& colours, const char* key, double least, double most,
+                   const std::string& where) {
+  if (colours.size() != 3 ||
+      std::ranges::any_of(colours, [&](double colour) { return !(colour >= least && colour <= most); }))
+    fail(where, ": teacher.", key, " = ", Json(colours).dump(), " is not allowed; expected three numbers from ", least,
+         " to ", most);
+}
+
+}  // namespace
+
+bool is_sha256(const std::string& word) {
+  return word.size() == 64 && word.find_first_not_of("0123456789abcdef") == std::string::npos;
+}
+
+Json to_json(const TeacherRecord& teacher) {
+  Json out;
+  out["name"] = teacher.name;
+  out["weights_sha256"] = teacher.weights_sha256;
+  out["architecture"] = architecture_json(teacher.architecture);
+  out["mean"] = teacher.mean;
+  out["std"] = teacher.deviation;
+  out["crop_pct"] = teacher.crop_pct;
+  out["interpolation"] = teacher.interpolation;
+  out["class_list_sha256"] = teacher.class_list_sha256;
+  if (!teacher.license.empty()) out["license"] = teacher.license;
+  return out;
+}
+
+Json to_json(const ComputeRecord& compute) {
+  Json device;
+  device["kind"] = compute.device.kind;
+  device["name"] = compute.device.name;
+  device["capability"] = compute.device.capability;
+  if (compute.device.kind == "cpu") device["instruction_sets"] = compute.device.instruction_sets;
+  Json out;
+  out["device"] = std::move(device);
+  out["precision"] = compute.precision;
+  out["micro_batch"] = compute.micro_batch;
+  out["libraries"] = compute.device.libraries;
+  return out;
+}
+
+void put_encoding(const CodecSettings& codec, const Compression& compression, Json& out) {
+  out["form"] = form_name(codec.form);
+  if (Json settings = codec_json(codec); !settings.empty()) out["codec"] = std::move(settings);
+  out["level"] = compression.level;
+  if (compression.window_log != 0) out["window"] = compression.window_log;
+}
+
+Json to_json(const EncodingRecord& encoding) {
+  if (!encoding.unknown.empty()) return Json::parse(encoding.unknown);
+  Json out;
+  put_encoding(encoding.codec, encoding.compression, out);
+  out["track_sha256"] = encoding.track_sha256;
+  return out;
+}
+
+TeacherRecord teacher_from_json(const Json& in, const std::string& where) {
+  const JsonFields fields(in, where, "teacher.");
+  TeacherRecord out;
+  out.name = fields.words("name");
+  out.weights_sha256 = fields.words("weights_sha256");
+  out.architecture = architecture_of(fields.object("architecture"));
+  out.mean = fields.numbers("mean");
+  out.deviation = fields.numbers("std");
+  out.crop_pct = fields.number("crop_pct");
+  out.interpolation = fields.words("interpolation");
+  out.class_list_sha256 = fields.words("class_list_sha256");
+  if (fields.has("license")) out.license = fields.words("license");
+  return out;
+}
+
+ComputeRecord compute_from_json(const Json& in, const std::string& where) {
+  const JsonFields fields(in, where, "made_with."), device = fields.object("device"),
+                                                    libraries = fields.object("libraries");
+  ComputeRecord out;
+  out.device.kind = device.words("kind");
+  out.device.name = device.words("name");
+  out.device.capability = device.words("capability");
+  if (out.device.kind == "cpu") out.device.instruction_sets = device.list_of_words("instruction_sets");
+  out.precision = fields.words("precision");
+  out.micro_batch = fields.integer<std::uint32_t>("micro_batch");
+  for (const auto& [key, value] : libraries.json().items())
+    out.device.libraries[key] = libraries.words(key.c_str());
+  return out;
+}
+
+void take_encoding(const Json& in, const std::string& where, CodecSettings& codec, Compression& compression) {
+  const JsonFields fields(in, where);
+  const std::string form = fields.words("form");
+  try {
+    codec.form = form_from_name(form, where);
+  } catch (const Error& error) {
+    throw Error(ErrorKind::kNewer, error.problem());
+  }
+  if (fields.has("codec")) take_codec(fields.object("codec"), codec);
+  compression = {fields.integer<int>("level"), fields.has("window") ? fields.integer<int>("window") : 0};
+}
+
+EncodingRecord encoding_from_json(const Json& in, const std::string& where) {
+  EncodingRecord out;
+  try {
+    take_encoding(in, where, out.codec, out.compression);
+    out.track_sha256 = JsonFields(in, where).words("track_sha256");
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::kNewer) throw;
+    out = {};
+    out.unknown = in.dump();
+  }
+  return out;
+}
+
+void check_teacher(const TeacherRecord& teacher, const std::string& where) {
+  // The name becomes a directory's, so that a separator or a leading dot must not pass.
+  if (teacher.name.empty() || teacher.name.size() > 200 || teacher.name.front() == '.' ||
+      teacher.name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.") !=
+          std::string::npos)
+    fail(where, ": \"", teacher.name, "\" cannot name a teacher; expected letters, digits, '_', '-' and '.'");
+  if (!is_sha256(teacher.weights_sha256) || !is_sha256(teacher.class_list_sha256))
+    fail(where, ": a hash of the teacher's weights or classes is not SHA-256; expected 64 hexadecimal digits");
+  if (teacher.architecture.family == kVit)
+    for (const Size& size : kSizes)
+      if (const std::uint32_t value = teacher.architecture.*size.field; value == 0 || value > (1u << 30))
+        fail(where, ": teacher.architecture.", size.name, " = ", value, " is not allowed; expected an integer from 1");
+  check_colours(teacher.mean, "mean", 0, 1, where);
+  check_colours(teacher.deviation, "std", 1e-6, 1e6, where);
+  if (!(teacher.crop_pct > 0 && teacher.crop_pct <= 1))
+    fail(where, ": teacher.crop_pct = ", teacher.crop_pct, " is not allowed; expected a number above 0, up to 1");
+}
+
+void check_compute(const ComputeRecord& compute, const std::string& where) {
+  if (compute.device.kind.empty() || compute.precision.empty())
+    fail(where, ": made_with names no kind of device or no precision; expected such as \"cpu\" and \"fp32\"");
+  if (compute.micro_batch == 0)
+    fail(where, ": made_with.micro_batch = 0 is not allowed; expected an integer from 1");
+}
+
+std::vector<JsonDifference> differences(const TeacherRecord& there, const TeacherRecord& here) {
+  return json_differences(to_json(there), to_json(here));
+}
+
+std::vector<JsonDifference> differences(const ComputeRecord& there, const ComputeRecord& here) {
+  return json_differences(to_json(there), to_json(here));
+}
+
+}  // namespace vitrine
