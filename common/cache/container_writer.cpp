@@ -322,8 +322,14 @@ std::string make_table(const std::vector<Prepared>& datasets, const std::string&
 
 }  // namespace
 
+std::mutex& hdf5_mutex() {
+  static std::mutex mutex;
+  return mutex;
+}
+
 const std::map<std::string, std::string>& written_by() {
   static const std::map<std::string, std::string> versions = [] {
+    const std::lock_guard lock(hdf5_mutex());
     unsigned major = 0, minor = 0, release = 0;
     must(H5get_libversion(&major, &minor, &release), "say its version");
     return std::map<std::string, std::string>{
@@ -334,7 +340,6 @@ const std::map<std::string, std::string>& written_by() {
 
 FileRecord write_container(const std::filesystem::path& path, std::vector<DatasetSpec> specs, const std::string& json,
                            int level, std::uint32_t required_flags) {
-  static std::mutex hdf5;
   std::vector<Prepared> datasets;
   std::uint64_t chunks = 0;
   for (DatasetSpec& spec : specs) {
@@ -345,7 +350,7 @@ FileRecord write_container(const std::filesystem::path& path, std::vector<Datase
                       user_block = std::max(table::kMinUserBlock, std::bit_ceil(bytes));
   MemoryFile file;
   {
-    const std::lock_guard lock(hdf5);
+    const std::lock_guard lock(hdf5_mutex());
     make_hdf5(file, datasets, json, user_block);
   }
   const std::span<char> image = file.bytes();

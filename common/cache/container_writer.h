@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <mutex>
 #include <span>
 #include <string>
 #include <vector>
@@ -39,6 +40,9 @@ struct DatasetSpec {
 /// each other inside HDF5.
 FileRecord write_container(const std::filesystem::path& path, std::vector<DatasetSpec> datasets,
                            const std::string& json, int level, std::uint32_t required_flags = 0);
+
+/// Held around every call of HDF5 in this process: the library may be built without locks of its own.
+std::mutex& hdf5_mutex();
 
 /// Versions of vitrine and of the libraries that a container's bytes depend on: "vitrine", "hdf5", "zstd". Every file
 /// of a cache has them as its attribute `written_by`.

@@ -3,6 +3,7 @@
 #include <mutex>
 
 #include "common/base/error.h"
+#include "common/cache/container_writer.h"
 #include "common/inspect/file_check.h"
 
 namespace vitrine {
@@ -117,8 +118,7 @@ bool attribute_fits(hid_t file, const std::string& json) {
 }  // namespace
 
 std::optional<FileFault> check_hdf5(const Container& container) {
-  static std::mutex hdf5;
-  const std::lock_guard lock(hdf5);
+  const std::lock_guard lock(hdf5_mutex());
   const Quiet quiet;
   const Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
 #if H5_VERSION_GE(1, 10, 7)
