@@ -26,18 +26,20 @@ std::vector<Number> column(const Container& file, Container::Scratch& scratch, c
   return numbers;
 }
 
-void check_recipe(const Recipe& r, const Plan& plan, const std::string& where) {
+// `group`: counted in the file.
+void check_recipe(const Recipe& r, const Plan& plan, const Container& file, std::uint32_t group) {
   const ImageIndex& index = plan.index();
   const PlanOptions& options = plan.options();
   const bool cut = r.mix == Mix::kCutMix;
-  if (r.image >= index.images.size()) fail(where, ": names image ", r.image, " of ", index.images.size());
+  const auto refuse = [&](const auto&... words) { fail(file.path().string(), ": group ", group, words...); };
+  if (r.image >= index.images.size()) refuse(": names image ", r.image, " of ", index.images.size());
   const ImageEntry& image = index.images[r.image];
   if (r.label != image.label || r.top < 0 || r.left < 0 || r.height < 1 || r.width < 1 ||
       std::int64_t{r.top} + r.height > image.height || std::int64_t{r.left} + r.width > image.width || r.flip > 1 ||
       r.mix > Mix::kCutMix || r.partner >= options.group ||
       (cut && (r.box_top >= r.box_bottom || r.box_left >= r.box_right || r.box_bottom > options.image_size ||
                r.box_right > options.image_size)))
-    fail(where, ": a recipe does not fit its image; the file belongs to another cache, copy or make it again");
+    refuse(": a recipe does not fit its image; the file belongs to another cache, copy or make it again");
 }
 
 // Whether a track is called `name` and is of `teacher`, as Cache::track() takes them.
@@ -105,6 +107,7 @@ Cache::Cache(std::filesystem::path directory) : directory_(std::move(directory))
     expect_dataset(file, "recipe", "|V40", {std::uint64_t{place.groups} * plan.options().group}, plan.options().group);
     expect_dataset(file, "picture_hash", "<u8", {place.groups}, place.groups);
   });
+  recipe_passes_ = recipes_->complete_passes(plan_->shards_per_pass());
 
   for (std::filesystem::directory_iterator teacher(directory_, failure), end; !failure && teacher != end;
        teacher.increment(failure)) {
@@ -158,8 +161,7 @@ std::vector<Recipe> Cache::recipes(GroupKey key) const {
   std::vector<Recipe> recipes(options.group);
   file.read_chunk(file.find("recipe"), key.group % options.shard_groups, scratch,
                   std::as_writable_bytes(std::span(recipes)));
-  for (const Recipe& recipe : recipes)
-    check_recipe(recipe, *plan_, text(file.path().string(), ": group ", key.group % options.shard_groups));
+  for (const Recipe& recipe : recipes) check_recipe(recipe, *plan_, file, key.group % options.shard_groups);
   return recipes;
 }
 
@@ -171,10 +173,6 @@ std::uint64_t Cache::picture_hash(GroupKey key) const {
   std::uint64_t hash;
   std::memcpy(&hash, bytes.data() + std::size_t{key.group % options.shard_groups} * sizeof hash, sizeof hash);
   return hash;
-}
-
-std::vector<std::uint32_t> Cache::recipe_passes() const {
-  return recipes_->complete_passes(plan_->shards_per_pass());
 }
 
 const TrackInfo& Cache::track(const std::string& name, const std::string& teacher) const {
