@@ -10,6 +10,7 @@
 
 #include "common/base/error.h"
 #include "common/base/files.h"
+#include "common/base/memory.h"
 #include "common/base/progress.h"
 #include "common/cache/basis_file.h"
 #include "common/cache/cache.h"
@@ -18,6 +19,7 @@
 #include "common/teacher/class_map.h"
 #include "common/teacher/clean_crops.h"
 #include "extract/extractor.h"
+#include "extract/memory.h"
 #include "extract/mixed.h"
 #include "extract/part.h"
 
@@ -55,13 +57,14 @@ ImageIndex scan(const ExtractOptions& options) {
 }
 
 void judge(const ExtractOptions& options, const Teacher& teacher, const ViewMaker& views, const ImageIndex& index,
-           const ClassMap* map) {
+           const ClassMap* map, std::uint32_t workers) {
   if (options.check_images == 0) return;
   if (index.labelled() == 0) {
     note("the teacher is not judged first: the images have no labels to hold its top-1 against");
     return;
   }
-  const Accuracy accuracy = clean_crop_accuracy(teacher, views, index, options.check_images, options.plan.seed, map);
+  const Accuracy accuracy =
+      clean_crop_accuracy(teacher, views, index, options.check_images, options.plan.seed, map, workers);
   const std::size_t classes = map != nullptr ? map->columns().size() : index.classes.size();
   note(text("teacher ", teacher.options().name, ": top-1 ", percent(accuracy.top1), ", top-5 ", percent(accuracy.top5),
             " on ", accuracy.images, " clean crops",
@@ -87,6 +90,20 @@ std::optional<ClassMap> class_map(const ExtractOptions& options, const Teacher& 
          " (teacher.vit.classes); they must be the same classes in the same order, or be mapped (class_map, "
          "class_names), or labels = \"none\"");
   return std::nullopt;
+}
+
+// Says what the run will take, and takes fewer workers where the memory is short: bytes do not depend on their number.
+std::uint32_t bounded_workers(const Plan& plan, const Teacher& teacher, const std::vector<TrackInfo>& tracks,
+                              std::uint32_t wanted) {
+  const ExtractionMemory memory =
+      extraction_memory(plan, teacher.options().vit, teacher.options().micro_batch, tracks);
+  const std::optional<std::uint64_t> available = available_memory();
+  const std::uint32_t workers = workers_that_fit(memory, wanted, available, plan.options());
+  const auto bytes = [](std::uint64_t number) { return human_bytes(static_cast<double>(number)); };
+  note(text("memory: about ", bytes(memory.total(workers)), available ? text(" of ", bytes(*available), " available") : "",
+            ": ", workers, " workers with ", bytes(memory.per_worker), " each, ", bytes(memory.shards), " for shards",
+            workers < wanted ? text("; ", wanted, " workers would need ", bytes(memory.total(wanted))) : ""));
+  return workers;
 }
 
 // Bases that an earlier run or another part has made.
@@ -142,7 +159,7 @@ int extract(const ExtractOptions& options) {
   if (options.images.empty())
     fail("images is not given; expected a folder of class folders, or with labels = \"none\" of any images");
   if (options.cache.empty()) fail("cache is not given; expected a directory, which is made when it is missing");
-  const std::uint32_t workers =
+  const std::uint32_t wanted_workers =
       options.workers > 0 ? options.workers : std::max(1u, std::thread::hardware_concurrency());
   at::set_num_threads(1);
   const Teacher teacher(options.teacher, options.taps);
@@ -156,14 +173,15 @@ int extract(const ExtractOptions& options) {
   for (TrackInfo& track : tracks) track = with_arithmetic_of_cache(cache, track, options.allow_mixed);
   const std::string part = resolve_part(options.part, [](const char* name) { return std::getenv(name); });
   const std::vector<ShardKey> shards = shards_of_part(plan, options.first_pass, options.passes, part);
-  const ViewMaker views(options.folders(), index, options.plan.image_size);
-  judge(options, teacher, views, *index, map ? &*map : nullptr);
-
-  // All that can be refused is refused before the first file is written.
+  // All that can be refused is refused before anything is computed or written.
   for (TrackInfo track : tracks) {
     if (track.codec.form == Form::kTransform) track.codec.basis.assign(64, '0');  // yet to be made
     track.check("teacher and taps");
   }
+  const std::uint32_t workers = bounded_workers(plan, teacher, tracks, wanted_workers);
+  const ViewMaker views(options.folders(), index, options.plan.image_size);
+  judge(options, teacher, views, *index, map ? &*map : nullptr, workers);
+
   ReadyTracks ready =
       make_ready(teacher, views, plan, tracks, known_bases(cache, tracks), options.taps.calibration_views, workers);
   remove_abandoned(cache);

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <iterator>
 #include <memory>
 #include <optional>
 
@@ -14,6 +15,7 @@
 #include "common/base/progress.h"
 #include "common/cache/manifest.h"
 #include "common/cache/shard_draft.h"
+#include "common/cache/shard_name.h"
 #include "common/cache/writer.h"
 #include "common/image/decode.h"
 #include "common/teacher/one_thread_each.h"
@@ -31,20 +33,37 @@ Extractor::Extractor(std::filesystem::path cache, const Plan& plan, const Teache
       notes_(std::move(notes)),
       workers_(workers) {}
 
-bool Extractor::complete(ShardKey key) const {
-  if (!recipes_exist(cache_, plan_, key.pass, key.shard)) return false;
-  for (const TrackInfo& track : ready_.tracks)
-    if (!shard_exists(cache_, track, plan_, key.pass, key.shard)) return false;
-  return true;
-}
+namespace {
+
+// The shards that every directory has, of recipes and of tracks: those with nothing left to make.
+class CompleteShards {
+ public:
+  CompleteShards(const std::filesystem::path& cache, const std::vector<TrackInfo>& tracks)
+      : numbers_(list_shard_numbers(cache / "recipes")) {
+    for (const TrackInfo& track : tracks) {
+      std::vector<std::uint64_t> both;
+      std::ranges::set_intersection(numbers_, list_shard_numbers(cache / track.directory()), std::back_inserter(both));
+      numbers_ = std::move(both);
+    }
+  }
+  bool contain(std::uint64_t number) const { return std::ranges::binary_search(numbers_, number); }
+
+ private:
+  std::vector<std::uint64_t> numbers_;
+};
+
+}  // namespace
 
 class Extractor::Shard : public ShardWork {
  public:
-  Shard(const Extractor& extractor, ShardKey key, Progress& progress, std::function<void(const Shard&)> published)
+  /// `listed` is told of each file when it has been published, with its directory: 0 of the recipes, t + 1 of track t.
+  Shard(const Extractor& extractor, ShardKey key, Progress& progress,
+        std::function<void(std::size_t, const FileRecord&)> listed, std::function<void(const Shard&)> published)
       : extractor_(extractor),
         plan_(extractor.plan_),
         key_(key),
         progress_(progress),
+        listed_(std::move(listed)),
         published_(std::move(published)),
         picture_hashes_(groups_in_shard(plan_, key.shard)),
         group_losses_(extractor.ready_.tracks.size(), std::vector<CodecLoss>(picture_hashes_.size())) {
@@ -61,8 +80,7 @@ class Extractor::Shard : public ShardWork {
 
   std::uint32_t groups() const override { return static_cast<std::uint32_t>(picture_hashes_.size()); }
   std::uint64_t views() const { return std::uint64_t{groups()} * plan_.options().group; }
-  /// After publish(): the files that were written, of the recipes and of each track; none where one was there.
-  const std::optional<FileRecord>& recipes() const { return recipes_; }
+  /// After publish(): the files of tracks that were written; none where one was there.
   const std::vector<std::optional<FileRecord>>& files() const { return files_; }
   /// The error made in each track's file.
   CodecLoss loss(std::size_t track) const {
@@ -97,7 +115,7 @@ class Extractor::Shard : public ShardWork {
   void publish() override {
     const std::filesystem::path& cache = extractor_.cache_;
     if (recorded_.empty()) {
-      recipes_ = write_recipes(cache, plan_, key_.pass, key_.shard, picture_hashes_, decoder_versions());
+      listed_(0, write_recipes(cache, plan_, key_.pass, key_.shard, picture_hashes_, decoder_versions()));
       // Another process may have been first.
       recorded_ = recorded_picture_hashes(cache, plan_, key_.pass, key_.shard);
       for (std::size_t g = 0; g < picture_hashes_.size(); ++g) check_picture(recorded_[g], picture_hashes_[g]);
@@ -106,6 +124,7 @@ class Extractor::Shard : public ShardWork {
       ShardNotes notes = extractor_.notes_;
       notes.loss = loss(t).json();
       files_.push_back(drafts_[t] ? std::optional(drafts_[t]->publish(cache, notes)) : std::nullopt);
+      if (files_[t]) listed_(t + 1, *files_[t]);
     }
     published_(*this);
   }
@@ -152,22 +171,24 @@ class Extractor::Shard : public ShardWork {
   const Plan& plan_;
   ShardKey key_;
   Progress& progress_;
+  std::function<void(std::size_t, const FileRecord&)> listed_;
   std::function<void(const Shard&)> published_;
   std::vector<std::uint64_t> picture_hashes_;
   std::vector<std::uint64_t> recorded_;               // the recipes' when they are there; else none
   std::vector<std::vector<CodecLoss>> group_losses_;  // [track][group]
   std::vector<std::unique_ptr<ShardDraft>> drafts_;   // one a track; none where its file is there
-  std::optional<FileRecord> recipes_;
   std::vector<std::optional<FileRecord>> files_;
 };
 
 Extractor::Made Extractor::run(std::span<const ShardKey> shards, const std::atomic<bool>& stop) const {
   std::vector<ShardKey> missing;
   std::uint64_t total = 0, done = 0;
+  const std::vector<TrackInfo>& tracks = ready_.tracks;
+  const CompleteShards complete(cache_, tracks);
   for (const ShardKey& key : shards) {
     const std::uint64_t views = std::uint64_t{groups_in_shard(plan_, key.shard)} * plan_.options().group;
     total += views;
-    if (complete(key)) {
+    if (complete.contain(std::uint64_t{key.pass} * plan_.shards_per_pass() + key.shard)) {
       done += views;
     } else {
       missing.push_back(key);
@@ -176,16 +197,20 @@ Extractor::Made Extractor::run(std::span<const ShardKey> shards, const std::atom
   if (done > 0)
     note(text(human_count(done), " of ", human_count(total), " views are there already; going on with the rest"));
   Made made;
-  const std::vector<TrackInfo>& tracks = ready_.tracks;
-  std::vector<FileRecord> made_recipes;
-  std::vector<std::vector<FileRecord>> made_files(tracks.size());
+  // Of the recipes, then of each track.
+  std::vector<std::filesystem::path> directories{cache_ / "recipes"};
+  for (const TrackInfo& track : tracks) directories.push_back(cache_ / track.directory());
+  const std::vector<ShardLog> logs(directories.begin(), directories.end());
+  std::vector<std::vector<FileRecord>> made_files(directories.size());
+  const auto list = [&](std::size_t directory, const FileRecord& file) {
+    made_files[directory].push_back(file);
+    logs[directory].append(file);
+  };
   made.losses.resize(tracks.size());
   Progress progress("extract", "views", total, done);
   const auto published = [&](const Shard& shard) {
-    if (shard.recipes()) made_recipes.push_back(*shard.recipes());
     for (std::size_t t = 0; t < tracks.size(); ++t) {
       if (!shard.files()[t]) continue;
-      made_files[t].push_back(*shard.files()[t]);
       made.bytes += shard.files()[t]->bytes;
       made.losses[t].add(shard.loss(t));
     }
@@ -200,7 +225,7 @@ Extractor::Made Extractor::run(std::span<const ShardKey> shards, const std::atom
     if (next == missing.end()) return nullptr;
     made.stopped = stop;
     if (made.stopped) return nullptr;
-    return std::make_unique<Shard>(*this, *next++, progress, published);
+    return std::make_unique<Shard>(*this, *next++, progress, list, published);
   };
   if (!missing.empty()) {
     // More workers than cores are allowed: they wait for slow disks.
@@ -212,8 +237,8 @@ Extractor::Made Extractor::run(std::span<const ShardKey> shards, const std::atom
     run_shard_line(arena, workers_, next_shard);
     if (!made.stopped) progress.finish();
   }
-  refresh_manifest(cache_ / "recipes", made_recipes);
-  for (std::size_t t = 0; t < tracks.size(); ++t) refresh_manifest(cache_ / tracks[t].directory(), made_files[t]);
+  for (std::size_t d = 0; d < directories.size(); ++d)
+    refresh_manifest(directories[d], made_files[d], {.sizes = false, .stop = &stop});
   return made;
 }
 

@@ -1,9 +1,11 @@
 #include "extract/part.h"
 
+#include <algorithm>
 #include <charconv>
 #include <string_view>
 
 #include "common/base/error.h"
+#include "common/cache/shard_name.h"
 
 namespace vitrine {
 namespace {
@@ -29,11 +31,21 @@ std::vector<ShardKey> shards_of_part(const Plan& plan, std::uint32_t first_pass,
   const auto right = slash ? std::from_chars(left.ptr + 1, end, n) : left;
   if (!slash || right.ec != std::errc() || right.ptr != end || i < 1 || i > n)
     fail("part = \"", part, "\" is not allowed; expected i/n with 1 ≤ i ≤ n, for instance 2/8");
+  const std::uint64_t shards_per_pass = plan.shards_per_pass(), first = first_pass * shards_per_pass,
+                      past = (std::uint64_t{first_pass} + passes) * shards_per_pass;
+  if (past - 1 > kMaxShardNumber)
+    fail("first_pass = ", first_pass, " and passes = ", passes, ": a pass has ", shards_per_pass,
+         " shards, and their numbers have at most ten digits; first_pass + passes may be ",
+         (kMaxShardNumber + 1) / shards_per_pass, " at most, or choose a larger plan.shard_groups");
+  constexpr std::uint64_t kMostShards = 100'000'000;
+  if ((past - first) / n > kMostShards)
+    fail("passes = ", passes, ": part ", part, " would be ", (past - first) / n, " shards, at ", shards_per_pass,
+         " per pass; ask for at most ", std::max<std::uint64_t>(1, kMostShards * n / shards_per_pass),
+         " passes at once, or choose a larger plan.shard_groups");
   std::vector<ShardKey> out;
-  std::uint64_t count = 0;
-  for (std::uint32_t pass = first_pass; pass < first_pass + passes; ++pass)
-    for (std::uint32_t shard = 0; shard < plan.shards_per_pass(); ++shard)
-      if (count++ % n == i - 1) out.push_back({pass, shard});
+  for (std::uint64_t number = first + i - 1; number < past; number += n)
+    out.push_back({static_cast<std::uint32_t>(number / shards_per_pass),
+                   static_cast<std::uint32_t>(number % shards_per_pass)});
   return out;
 }
 

@@ -257,11 +257,7 @@ class CachedTargets : public TargetSource {
   GroupTargets targets(GroupKey key, std::span<const std::uint8_t>) const override {
     thread_local TrackReader::Scratch scratch;
     const std::uint32_t group = plan().options().group;
-    const auto is_there = [&](const auto& reader) {
-      if (!reader) return false;
-      const std::vector<std::uint32_t> passes = reader->passes();
-      return std::find(passes.begin(), passes.end(), key.pass) != passes.end();
-    };
+    const auto is_there = [&](const auto& reader) { return reader && reader->has_pass(key.pass); };
     const auto read = [&](const auto& reader) {
       std::vector<float> out;
       if (!is_there(reader)) return out;

@@ -126,6 +126,7 @@ Cache::Cache(std::filesystem::path directory) : directory_(std::move(directory))
     expect_dataset(file, "recipe", "|V40", {std::uint64_t{place.groups} * plan.options().group}, plan.options().group);
     expect_dataset(file, "picture_hash", "<u8", {place.groups}, place.groups);
   });
+  recipe_passes_ = recipes_->complete_passes(plan_->shards_per_pass());
 
   for (const DirectoryEntry& teacher : list_directory(directory_)) {
     if (teacher.kind != DirectoryEntry::Kind::kDirectory) continue;
@@ -185,8 +186,7 @@ std::vector<Recipe> Cache::recipes(GroupKey key) const {
   file.read_chunk(file.find("recipe"), key.group % options.shard_groups, scratch,
                   std::as_writable_bytes(std::span(recipes)));
   const Problem place{.path = file.path().string(), .group = key.group % options.shard_groups};
-  for (const Recipe& recipe : recipes)
-    check_recipe(recipe, *plan_, place);
+  for (const Recipe& recipe : recipes) check_recipe(recipe, *plan_, place);
   return recipes;
 }
 
@@ -198,10 +198,6 @@ std::uint64_t Cache::picture_hash(GroupKey key) const {
   std::uint64_t hash;
   std::memcpy(&hash, bytes.data() + std::size_t{key.group % options.shard_groups} * sizeof hash, sizeof hash);
   return hash;
-}
-
-std::vector<std::uint32_t> Cache::recipe_passes() const {
-  return recipes_->complete_passes(plan_->shards_per_pass());
 }
 
 const TrackInfo& Cache::track(const std::string& name, const std::string& teacher) const {

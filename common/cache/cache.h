@@ -2,6 +2,7 @@
 #ifndef VITRINE_COMMON_CACHE_CACHE_H_
 #define VITRINE_COMMON_CACHE_CACHE_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -39,7 +40,7 @@ class Cache {
   /// The stored hash of one rendered view of the group (views.h says which). Throws Error.
   std::uint64_t picture_hash(GroupKey key) const;
   /// Passes whose recipes are complete.
-  std::vector<std::uint32_t> recipe_passes() const;
+  const std::vector<std::uint32_t>& recipe_passes() const { return recipe_passes_; }
 
   /// The files of recipes, opened with the checks of recipes().
   const Shelf& recipe_shelf() const { return *recipes_; }
@@ -66,6 +67,7 @@ class Cache {
   std::shared_ptr<const ImageIndex> index_;
   std::unique_ptr<const Plan> plan_;
   std::unique_ptr<const Shelf> recipes_;
+  std::vector<std::uint32_t> recipe_passes_;
   std::vector<TrackInfo> tracks_;
   std::vector<BadTrack> bad_tracks_;
 };
@@ -87,7 +89,9 @@ class TrackReader {
   /// The shards, opened with the checks of read().
   const Shelf& shelf() const { return *shelf_; }
   /// Passes whose shards are all there, ascending.
-  std::vector<std::uint32_t> passes() const;
+  const std::vector<std::uint32_t>& passes() const { return passes_; }
+  /// Whether passes() has it.
+  bool has_pass(std::uint32_t pass) const { return std::ranges::binary_search(passes_, pass); }
   /// The decoded targets of a group. `out`: [group, shape...]. Throws Error that names file, dataset and group. Any
   /// thread, with a scratch of its own; a shard's table is read with its first group. Afterwards no lock, and no
   /// allocation once the scratch has seen the largest group.
@@ -120,6 +124,7 @@ class TrackReader {
   std::shared_ptr<const FeatureBasis> basis_;
   std::unique_ptr<const Codec> codec_;
   std::unique_ptr<const Shelf> shelf_;
+  std::vector<std::uint32_t> passes_;
 };
 
 /// Reads index.h5.

@@ -1,10 +1,17 @@
 #include "common/cache/manifest.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <cstdio>
+#include <random>
 #include <set>
+#include <sstream>
 #include <stdexcept>
+#include <string_view>
 #include <unordered_map>
 #include <utility>
 
@@ -12,7 +19,9 @@
 #include "common/base/files.h"
 #include "common/base/hash.h"
 #include "common/base/json.h"
+#include "common/base/progress.h"
 #include "common/cache/shard_name.h"
+#include "common/cache/shelf.h"
 
 namespace vitrine {
 namespace {
@@ -37,27 +46,121 @@ std::uint64_t from_hex(const std::string& digits, const std::string& where) {
   return number;
 }
 
-// Name and size of every shard that is there, ascending by number.
-std::vector<FileRecord> list_shards(const std::filesystem::path& directory) {
+// Name and, where wanted, size of every shard that is there, ascending by number.
+std::vector<FileRecord> list_shards(const std::filesystem::path& directory, bool sizes) {
   std::vector<FileRecord> there;
-  std::error_code failure;
-  for (std::filesystem::directory_iterator entry(directory, failure), end; !failure && entry != end;
-       entry.increment(failure)) {
-    const std::string name = entry->path().filename().string();
-    if (!shard_number_of(name)) continue;
+  for (const std::uint64_t number : list_shard_numbers(directory)) {
+    FileRecord file{shard_file_name(number), 0, 0};
     std::error_code gone;  // removed since it was listed
-    const std::uint64_t bytes = entry->file_size(gone);
-    if (!gone) there.push_back({name, bytes, 0});
+    if (sizes) file.bytes = std::filesystem::file_size(directory / file.name, gone);
+    if (!gone) there.push_back(std::move(file));
   }
-  if (failure) fail_system(failure.value(), directory.string(), "cannot be listed", "check its permissions");
-  std::ranges::sort(there, by_number);
   return there;
 }
 
-bool lists(const Manifest& manifest, const std::vector<FileRecord>& there) {
-  return std::ranges::equal(manifest.files(), there, [](const FileRecord& a, const FileRecord& b) {
-    return a.name == b.name && a.bytes == b.bytes;
+bool lists(const Manifest& manifest, const std::vector<FileRecord>& there, bool sizes) {
+  return std::ranges::equal(manifest.files(), there, [&](const FileRecord& a, const FileRecord& b) {
+    return a.name == b.name && (!sizes || a.bytes == b.bytes);
   });
+}
+
+std::string json_of(const FileRecord& file) {
+  return text("{\"name\": \"", file.name, "\", \"bytes\": ", file.bytes, ", \"xxh3\": \"", hexadecimal(file.hash), "\"}");
+}
+
+constexpr std::string_view kLogBegin = "shards.", kLogEnd = ".jsonl";
+
+struct Log {
+  std::filesystem::path path;
+  std::string lines;
+};
+
+std::vector<Log> read_logs(const std::filesystem::path& directory) {
+  std::vector<Log> logs;
+  if (!directory_exists(directory)) return logs;
+  for (const DirectoryEntry& entry : list_directory(directory)) {
+    if (!entry.name.starts_with(kLogBegin) || !entry.name.ends_with(kLogEnd)) continue;
+    const std::filesystem::path path = directory / entry.name;
+    try {
+      logs.push_back({path, read_file(path)});
+    } catch (const Error&) {
+      if (path_exists(path)) throw;  // else another process has merged it
+    }
+  }
+  return logs;
+}
+
+// A line that a process died in, or that a machine lost on its way to the disk, is no record: its file is read.
+std::optional<FileRecord> record_of(const std::string& line) {
+  const auto in = parse_json(line);
+  try {
+    const auto name = in.at("name").get<std::string>(), hash = in.at("xxh3").get<std::string>();
+    const auto bytes = integer_of<std::uint64_t>(in.at("bytes"));
+    if (!shard_number_of(name) || !bytes) return std::nullopt;
+    return FileRecord{name, *bytes, from_hex(hash, name)};
+  } catch (const nlohmann::json::exception&) {
+    return std::nullopt;
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
+
+using Records = std::unordered_map<std::string, FileRecord>;
+
+// What all lists of a directory say. Nobody can tell which of two that differ is right, so that neither is believed.
+Records merged(const std::optional<Manifest>& manifest, const std::vector<Log>& logs) {
+  Records records;
+  std::set<std::string> disputed;
+  if (manifest)
+    for (const FileRecord& file : manifest->files()) records.emplace(file.name, file);
+  for (const Log& log : logs) {
+    std::istringstream lines(log.lines);
+    for (std::string line; std::getline(lines, line);)
+      if (const std::optional<FileRecord> file = record_of(line))
+        if (const auto known = records.emplace(file->name, *file).first; known->second != *file)
+          disputed.insert(file->name);
+  }
+  for (const std::string& name : disputed) records.erase(name);
+  return records;
+}
+
+// A list that has grown since it was read stays for the next one who merges.
+void remove_merged(const std::vector<Log>& logs) {
+  for (const Log& log : logs) {
+    std::error_code gone;
+    const std::uintmax_t bytes = std::filesystem::file_size(log.path, gone);
+    if (!gone && bytes == log.lines.size()) std::filesystem::remove(log.path, gone);
+  }
+}
+
+// Fills in the hashes of `there` and returns those that are known: from `known`, from `listed`, and from reading the
+// files, which become known, until `stop`.
+std::vector<FileRecord> with_hashes(const std::filesystem::path& directory, const std::vector<FileRecord>& there,
+                                    const Records& listed, const RefreshOptions& options, Records& known) {
+  const auto record_for = [&](const FileRecord& file) -> const FileRecord* {
+    for (const Records* records : {const_cast<const Records*>(&known), &listed})
+      if (const auto found = records->find(file.name);
+          found != records->end() && (!options.sizes || found->second.bytes == file.bytes))
+        return &found->second;
+    return nullptr;
+  };
+  std::vector<FileRecord> out, unlisted;
+  for (const FileRecord& file : there) {
+    if (const FileRecord* record = record_for(file))
+      out.push_back(*record);
+    else
+      unlisted.push_back(file);
+  }
+  if (unlisted.empty()) return out;
+  const auto stopped = [&] { return options.stop != nullptr && *options.stop; };
+  const std::string count = text(directory.string(), ": ", unlisted.size(), " finished files are in no list");
+  if (!stopped()) note(count + "; reading them for their hashes");
+  std::size_t read = 0;
+  for (; read < unlisted.size() && !stopped(); ++read)
+    out.push_back(known[unlisted[read].name] = describe_file(directory / unlisted[read].name));
+  if (read < unlisted.size())
+    note(text(count, read > 0 ? text(", ", read, " of them were read") : "", "; the next run reads the others"));
+  return out;
 }
 
 }  // namespace
@@ -103,6 +206,15 @@ Manifest Manifest::parse(const std::string& json, const std::string& where) {
   return Manifest(std::move(files));
 }
 
+std::optional<Manifest> Manifest::read_all(const std::filesystem::path& directory) {
+  std::optional<Manifest> manifest = read(directory);
+  const std::vector<Log> logs = read_logs(directory);
+  if (logs.empty()) return manifest;
+  std::vector<FileRecord> files;
+  for (auto& [name, file] : merged(manifest, logs)) files.push_back(file);
+  return Manifest(std::move(files));
+}
+
 const FileRecord* Manifest::find(const std::string& name) const {
   const FileRecord wanted{name, 0, 0};
   if (!shard_number_of(name)) return nullptr;
@@ -114,8 +226,7 @@ std::string Manifest::json() const {
   std::string out = text("{\n  \"format\": \"", kFormat, "\",\n  \"version\": ", kVersion, ",\n  \"shards\": [");
   const char* between = "\n";
   for (const FileRecord& file : files_) {
-    out += text(between, "    {\"name\": \"", file.name, "\", \"bytes\": ", file.bytes, ", \"xxh3\": \"",
-                hexadecimal(file.hash), "\"}");
+    out += text(between, "    ", json_of(file));
     between = ",\n";
   }
   return out + (files_.empty() ? "" : "\n  ") + "]\n}\n";
@@ -123,7 +234,7 @@ std::string Manifest::json() const {
 
 ManifestDifference compare_manifest(const Manifest& manifest, const std::filesystem::path& directory, bool contents) {
   ManifestDifference out;
-  const std::vector<FileRecord> there = list_shards(directory);
+  const std::vector<FileRecord> there = list_shards(directory, true);
   auto at = there.begin();
   for (const FileRecord& listed : manifest.files()) {
     for (; at != there.end() && by_number(*at, listed); ++at) out.unlisted.push_back(at->name);
@@ -139,24 +250,43 @@ ManifestDifference compare_manifest(const Manifest& manifest, const std::filesys
   return out;
 }
 
-Manifest refresh_manifest(const std::filesystem::path& directory, const std::vector<FileRecord>& made) {
-  std::unordered_map<std::string, FileRecord> known;  // grows: no file is read twice
+ShardLog::ShardLog(const std::filesystem::path& directory) {
+  std::random_device source;
+  path_ = directory / text(kLogBegin, hexadecimal(std::uint64_t{source()} << 32 | source()), kLogEnd);
+}
+
+void ShardLog::append(const FileRecord& record) const {
+  // Opened anew each time, since the file may have been merged and removed; one write, so that lines stay whole.
+  const std::string line = json_of(record) + "\n";
+  const auto refuse = [&](int reason) {
+    fail_system(reason, path_.string(), "cannot be written", "make room on its disk and check the directory's permissions");
+  };
+  const int descriptor = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+  if (descriptor < 0) refuse(errno);
+  const ssize_t written = ::write(descriptor, line.data(), line.size());
+  const int reason = written < 0 ? errno : ENOSPC;  // a short write is a full disk
+  ::close(descriptor);
+  if (written != static_cast<ssize_t>(line.size())) refuse(reason);
+}
+
+Manifest refresh_manifest(const std::filesystem::path& directory, const std::vector<FileRecord>& made,
+                          const RefreshOptions& options) {
+  Records known;  // grows: no file is read twice
   for (const FileRecord& record : made) known[record.name] = record;
   for (bool published = false;; published = true) {
     const std::optional<Manifest> old = Manifest::read(directory);
-    std::vector<FileRecord> there = list_shards(directory);
-    if (there.empty() && !old) return Manifest();
-    if (published && old && lists(*old, there)) return *old;
-    for (FileRecord& file : there) {
-      const auto own = known.find(file.name);
-      const FileRecord* record = own == known.end() ? nullptr : &own->second;
-      if (record == nullptr && old) record = old->find(file.name);
-      if (record == nullptr || record->bytes != file.bytes)
-        record = &(known[file.name] = describe_file(directory / file.name));
-      file = *record;
+    const std::vector<Log> logs = read_logs(directory);
+    const std::vector<FileRecord> there = list_shards(directory, options.sizes);
+    if (there.empty() && !old) {
+      remove_merged(logs);
+      return Manifest();
     }
-    Manifest now(std::move(there));
-    if (old == now) return now;
+    const bool whole = published && old && lists(*old, there, options.sizes);
+    Manifest now = whole ? *old : Manifest(with_hashes(directory, there, merged(old, logs), options, known));
+    if (old == now) {
+      remove_merged(logs);
+      return now;
+    }
     publish(directory / kManifestName, now.json());
   }
 }

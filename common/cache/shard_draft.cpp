@@ -15,6 +15,17 @@
 
 namespace vitrine {
 
+namespace {
+
+// Without the room that compress_frame() had to provide for what does not shrink.
+std::vector<std::byte> frame_of(const std::vector<std::byte>& bytes, const Compression& compression) {
+  std::vector<std::byte> frame = compress_frame(bytes, compression);
+  frame.shrink_to_fit();
+  return frame;
+}
+
+}  // namespace
+
 ShardDraft::ShardDraft(TrackInfo track, const Plan& plan, std::uint32_t pass, std::uint32_t shard,
                        std::vector<ArrayLayout> layout)
     : plan_(plan),
@@ -38,18 +49,33 @@ void ShardDraft::set(std::uint32_t g, std::vector<Array> arrays) {
     if (!layout_[i].whole_group && bytes_[g][i] != layout_[i].view_bytes() * plan_.options().group)
       throw std::logic_error(text("array ", arrays[i].name, " of group ", g, " has ", bytes_[g][i], " bytes"));
   }
+  frames_[g].resize(layout_.size());
+  for (std::size_t i = 0; i < layout_.size(); ++i) {
+    if (layout_[i].whole_group) continue;
+    frames_[g][i] = frame_of(arrays[i].bytes, track_.compression);
+    arrays[i].bytes = {};
+  }
   groups_[g] = std::move(arrays);
 }
 
 void ShardDraft::compress(std::uint32_t g) {
   for (std::size_t i = 0; i < layout_.size(); ++i) {
+    if (!layout_[i].whole_group) continue;
     std::vector<std::byte>& bytes = groups_[g][i].bytes;
-    if (layout_[i].whole_group)
-      for (const std::vector<std::size_t>& other : bytes_)
-        bytes.resize(std::max({bytes.size(), other[i], std::size_t{1}}));
-    frames_[g].push_back(compress_frame(bytes, track_.compression));
+    for (const std::vector<std::size_t>& other : bytes_)
+      bytes.resize(std::max({bytes.size(), other[i], std::size_t{1}}));
+    frames_[g][i] = frame_of(bytes, track_.compression);
     bytes = {};
   }
+}
+
+std::uint64_t ShardDraft::held_bytes() const {
+  std::uint64_t held = 0;
+  for (const std::vector<Array>& group : groups_)
+    for (const Array& array : group) held += array.bytes.capacity();
+  for (const auto& group : frames_)
+    for (const std::vector<std::byte>& frame : group) held += frame.capacity();
+  return held;
 }
 
 FileRecord ShardDraft::publish(const std::filesystem::path& cache, const ShardNotes& notes) {
@@ -66,7 +92,7 @@ FileRecord ShardDraft::publish(const std::filesystem::path& cache, const ShardNo
       spec.shape.insert(spec.shape.end(), layout_[i].view_shape.begin(), layout_[i].view_shape.end());
     }
     for (auto& group : frames_) {
-      if (group.size() != layout_.size()) throw std::logic_error("a group was not compressed");
+      if (group.size() != layout_.size() || group[i].empty()) throw std::logic_error("a group was not compressed");
       spec.frames.push_back(std::move(group[i]));
     }
     datasets.push_back(std::move(spec));

@@ -3,10 +3,15 @@
 #define VITRINE_COMMON_CACHE_SHARD_NAME_H_
 
 #include <cstdint>
+#include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace vitrine {
+
+/// The largest number that a name has room for.
+inline constexpr std::uint64_t kMaxShardNumber = 9'999'999'999;
 
 /// The number in "00012.h5"; nullopt for a name that is no shard's ("0012.h5", "000012.h5", "00012.h5.part.7.0").
 inline std::optional<std::uint64_t> shard_number_of(const std::string& name) {
@@ -17,6 +22,10 @@ inline std::optional<std::uint64_t> shard_number_of(const std::string& name) {
     return std::nullopt;
   return std::stoull(name);
 }
+
+/// The numbers of all entries of a directory that are called as a shard is, ascending: one listing, which looks at links
+/// alone; those to nothing are left out. A missing directory has none. Throws Error when it cannot be listed.
+std::vector<std::uint64_t> list_shard_numbers(const std::filesystem::path& directory);
 
 }  // namespace vitrine
 

@@ -1,6 +1,5 @@
 #include "common/cache/shelf.h"
 
-#include <algorithm>
 #include <cstdio>
 #include <map>
 #include <optional>
@@ -18,23 +17,20 @@ std::string shard_file_name(std::uint64_t number) {
 }
 
 Shelf::Shelf(std::filesystem::path directory, Check check)
-    : directory_(std::move(directory)), check_(std::move(check)) {
-  std::error_code failure;
-  for (std::filesystem::directory_iterator entry(directory_, failure), end; !failure && entry != end;
-       entry.increment(failure)) {
-    const std::optional<std::uint64_t> number = shard_number_of(entry->path().filename().string());
-    if (!number) continue;
-    std::error_code sizeless;
-    const std::uint64_t bytes = entry->file_size(sizeless);
-    if (sizeless == std::errc::no_such_file_or_directory) continue;  // removed since it was listed
-    numbers_.push_back(*number);
-    if (!sizeless) stored_bytes_ += bytes;  // what is no file has none, and open() says so
-  }
-  if (failure && failure != std::errc::no_such_file_or_directory)
-    fail_system(failure.value(), directory_.string(), "cannot be listed", "check its permissions");
-  std::ranges::sort(numbers_);
+    : directory_(std::move(directory)), check_(std::move(check)), numbers_(list_shard_numbers(directory_)) {
   slots_.reserve(numbers_.size());
   for (const std::uint64_t number : numbers_) slots_.try_emplace(number);
+}
+
+std::uint64_t Shelf::stored_bytes() const {
+  std::call_once(measured_, [&] {
+    for (const std::uint64_t number : numbers_) {
+      std::error_code none;
+      const std::uint64_t bytes = std::filesystem::file_size(directory_ / shard_file_name(number), none);
+      if (!none) stored_bytes_ += bytes;
+    }
+  });
+  return stored_bytes_;
 }
 
 const Container& Shelf::open(std::uint64_t number) const {

@@ -25,15 +25,16 @@ class Shelf {
   /// Called once for each file, when its table has been read; throws Error for a file that does not belong here.
   using Check = std::function<void(const Container&, std::uint64_t number)>;
 
-  /// Lists the directory; files that come later are not seen. A missing directory is an empty shelf. Whatever has a
-  /// shard's name is counted, a directory too: open() then throws.
+  /// Lists the directory once and looks at no file; those that come later are not seen. A missing directory is an empty
+  /// shelf. Whatever has a shard's name is counted, a directory too: open() then throws.
   Shelf(std::filesystem::path directory, Check check);
 
   const std::filesystem::path& directory() const { return directory_; }
   std::uint64_t count() const { return slots_.size(); }
   const std::vector<std::uint64_t>& numbers() const { return numbers_; }  ///< ascending
   bool holds(std::uint64_t number) const { return slots_.contains(number); }
-  std::uint64_t stored_bytes() const { return stored_bytes_; }
+  /// The files' sizes, asked for one by one at the first call and remembered. What is no file, or is gone, has none.
+  std::uint64_t stored_bytes() const;
   /// Throws Error when the file is missing, damaged or does not belong. Any thread; without a lock and O(1) once the
   /// file was opened. What it returns keeps the place of chunks alone: json() is empty, it was for the check.
   const Container& open(std::uint64_t number) const;
@@ -51,7 +52,8 @@ class Shelf {
   mutable std::unordered_map<std::uint64_t, Slot> slots_;  // its keys stay as the constructor made them
   mutable std::mutex opening_;
   mutable std::vector<std::shared_ptr<const Datasets>> datasets_;  // the different ones, under opening_
-  std::uint64_t stored_bytes_ = 0;
+  mutable std::once_flag measured_;
+  mutable std::uint64_t stored_bytes_ = 0;  // once measured_
 };
 
 }  // namespace vitrine

@@ -45,10 +45,7 @@ TrackReader::TrackReader(const Cache& cache, const TrackInfo& track)
     }
   };
   shelf_ = std::make_unique<const Shelf>(cache.directory() / track_.directory(), check);
-}
-
-std::vector<std::uint32_t> TrackReader::passes() const {
-  return shelf_->complete_passes(shards_per_pass_);
+  passes_ = shelf_->complete_passes(shards_per_pass_);
 }
 
 std::uint64_t TrackReader::stored_views() const {

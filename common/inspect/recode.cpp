@@ -14,6 +14,7 @@
 #include "common/base/progress.h"
 #include "common/cache/arithmetic.h"
 #include "common/cache/basis_file.h"
+#include "common/cache/limits.h"
 #include "common/cache/manifest.h"
 #include "common/cache/writer.h"
 #include "common/codec/transform/basis.h"
@@ -27,6 +28,7 @@ namespace fs = std::filesystem;
 // Every byte is looked at first: a copy of a damaged file would be listed with a hash of its own.
 void copy_recipes(const Cache& cache, const fs::path& to, const std::vector<std::uint64_t>& numbers) {
   std::vector<FileRecord> made;
+  const ShardLog log(to / "recipes");
   for (const std::uint64_t number : numbers) {
     const fs::path source = cache.recipe_shelf().directory() / shard_file_name(number),
                    target = to / "recipes" / shard_file_name(number);
@@ -35,6 +37,7 @@ void copy_recipes(const Cache& cache, const fs::path& to, const std::vector<std:
     expect_whole(Container(source));
     publish(target, read_file(source), Existing::kKeep);
     made.push_back(describe_file(target));
+    log.append(made.back());
   }
   refresh_manifest(to / "recipes", made);
 }
@@ -177,6 +180,10 @@ Recoded recode(const Cache& cache, const TrackInfo& from, const RecodeOptions& o
   if (transform) track.codec.basis.assign(64, '0');  // yet to be made
   track.codec.check(track.shape, text("recoding ", from.directory(), " as ", form_name(track.codec.form)));
   track.check("recode");
+  if (const std::uint64_t largest = largest_group(track, 1); cache.plan().options().group > largest)
+    fail("recoding ", from.directory(), " as ", form_name(track.codec.form), ": groups of this cache have ",
+         cache.plan().options().group, " views, at most ", largest,
+         " of this shape can be stored so; choose another encoding");
   const TrackReader reader(cache, from);
   const std::vector<std::uint64_t>& numbers = reader.shelf().numbers();
   if (numbers.empty()) fail(from.directory(), ": has no shards to recode");
@@ -209,9 +216,11 @@ Recoded recode(const Cache& cache, const TrackInfo& from, const RecodeOptions& o
     if (!there) missing.push_back(number);
   }
   std::vector<FileRecord> made;
+  const ShardLog log(to / track.directory());
   Progress progress("recode", "views", total, done);
   for (const std::uint64_t number : missing) {
     made.push_back(recoder.make(to, number, result.loss));
+    log.append(made.back());
     ++result.shards;
     result.views += views_in(number);
     progress.advance(views_in(number));

@@ -1,8 +1,5 @@
 #include "common/inspect/verify.h"
 
-#include <tbb/parallel_for.h>
-#include <tbb/task_arena.h>
-
 #include <algorithm>
 #include <map>
 #include <thread>
@@ -181,7 +178,7 @@ void add_track_faults(const std::vector<TrackFault>& faults, Findings& findings)
 // The shards of a directory against its shards.json, names and sizes; hashes are looked at file by file.
 std::optional<Manifest> read_manifest(const fs::path& directory, Findings& findings, std::uint64_t& unlisted) {
   try {
-    std::optional<Manifest> manifest = Manifest::read(directory);
+    std::optional<Manifest> manifest = Manifest::read_all(directory);
     if (!manifest) return manifest;
     const ManifestDifference difference = compare_manifest(*manifest, directory, false);
     unlisted += difference.unlisted.size();
@@ -285,15 +282,10 @@ VerifyReport verify_cache(const fs::path& directory, const VerifyOptions& option
   report.files += tasks.size();
   for (const FileTask& task : tasks) report.bytes += task.bytes;
   const unsigned threads = options.threads > 0 ? options.threads : std::max(1u, std::thread::hardware_concurrency());
-  tbb::task_arena arena(static_cast<int>(threads));
   Progress progress("verify", "KB", report.bytes / 1000, done / 1000);
   FileCounts counts;
-  arena.execute([&] {
-    tbb::parallel_for(std::size_t{0}, tasks.size(), [&](std::size_t i) {
-      check_file(tasks[i], views.get(), findings, counts);
-      progress.advance(tasks[i].bytes / 1000);
-    });
-  });
+  check_files(tasks, views.get(), threads, findings, counts,
+              [&](const FileTask& task) { progress.advance(task.bytes / 1000); });
   progress.finish();
   report.groups = counts.groups;
   report.pictures = counts.pictures;

@@ -1,5 +1,8 @@
 #include "common/inspect/verify_files.h"
 
+#include <tbb/parallel_for.h>
+#include <tbb/task_arena.h>
+
 #include <algorithm>
 #include <cmath>
 #include <span>
@@ -66,6 +69,8 @@ bool in_place(const FileTask& task, const Shelf& shelf, Findings& findings) {
 
 void check_recipes(const FileTask& task, const ViewMaker* views, Findings& findings, FileCounts& counts) {
   const Plan& plan = task.cache->plan();
+  // Held for all groups of the file: other threads may be in other passes.
+  const PassOrder order = plan.order(group_key(plan, task.number, 0).pass);
   for (std::uint32_t group = 0; group < groups_of(plan, task.number); ++group) {
     const GroupKey key = group_key(plan, task.number, group);
     const auto add = [&](const char* dataset, const std::string& what, Remedy remedy) {
@@ -196,6 +201,23 @@ void check_file(const FileTask& task, const ViewMaker* views, Findings& findings
   } catch (const Error& error) {
     findings.add(task.path, error, Remedy::kRemake);
   }
+}
+
+void check_files(const std::vector<FileTask>& tasks, const ViewMaker* views, unsigned threads, Findings& findings,
+                 FileCounts& counts, const std::function<void(const FileTask&)>& checked) {
+  std::atomic<std::size_t> next = 0;
+  tbb::task_arena arena(static_cast<int>(threads));
+  arena.execute([&] {
+    tbb::parallel_for(
+        0u, threads,
+        [&](unsigned) {
+          for (std::size_t i = next++; i < tasks.size(); i = next++) {
+            check_file(tasks[i], views, findings, counts);
+            checked(tasks[i]);
+          }
+        },
+        tbb::simple_partitioner());
+  });
 }
 
 }  // namespace vitrine

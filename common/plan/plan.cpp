@@ -1,7 +1,10 @@
 #include "common/plan/plan.h"
 
-#include <array>
+#include <algorithm>
+#include <atomic>
+#include <deque>
 #include <limits>
+#include <map>
 #include <mutex>
 #include <numeric>
 #include <stdexcept>
@@ -14,36 +17,51 @@
 
 namespace vitrine {
 
-// The orders of the two passes that were asked for last: neighbours in time are neighbours in passes.
+// The orders that somebody holds, and those of the passes that were asked for last.
 class Plan::Orders {
  public:
-  using Order = std::shared_ptr<const std::vector<std::uint32_t>>;
+  Orders(std::uint64_t seed, std::size_t images)
+      : seed_(seed), images_(images), kept_(std::clamp<std::size_t>(kKeptBytes / (4 * images), 2, kMostKept)) {}
 
-  Orders(std::uint64_t seed, std::size_t images) : seed_(seed), images_(images) {}
-
-  // Threads that need the same order wait for the one that makes it.
-  Order get(std::uint32_t pass) {
-    const std::lock_guard lock(mutex_);
-    if (recent_[1].order && recent_[1].pass == pass) std::swap(recent_[0], recent_[1]);
-    if (!recent_[0].order || recent_[0].pass != pass) {
-      std::vector<std::uint32_t> order(images_);
-      std::iota(order.begin(), order.end(), 0u);
-      shuffle(order, Stream(seed_, Purpose::kPassOrder, pass));
-      recent_[1] = std::move(recent_[0]);
-      recent_[0] = {pass, std::make_shared<const std::vector<std::uint32_t>>(std::move(order))};
-    }
-    return recent_[0].order;
+  // The lock guards the list alone: threads that need the same order wait for the one that draws it, others do not.
+  PassOrder get(std::uint32_t pass) {
+    const std::shared_ptr<Entry> entry = entry_of(pass);
+    std::call_once(entry->once, [&] {
+      entry->order.resize(images_);
+      std::iota(entry->order.begin(), entry->order.end(), 0u);
+      shuffle(entry->order, Stream(seed_, Purpose::kPassOrder, pass));
+      ++drawn_;
+    });
+    return PassOrder(entry, &entry->order);
   }
+  std::uint64_t drawn() const { return drawn_; }
 
  private:
+  static constexpr std::size_t kKeptBytes = std::size_t{64} << 20, kMostKept = 64;
   struct Entry {
-    std::uint32_t pass = 0;
-    Order order;
+    std::once_flag once;
+    std::vector<std::uint32_t> order;
   };
+
+  std::shared_ptr<Entry> entry_of(std::uint32_t pass) {
+    const std::lock_guard lock(mutex_);
+    std::shared_ptr<Entry> entry = live_[pass].lock();
+    if (!entry) {
+      std::erase_if(live_, [](const auto& known) { return known.second.expired(); });
+      live_[pass] = entry = std::make_shared<Entry>();
+    }
+    if (const auto found = std::ranges::find(recent_, entry); found != recent_.end()) recent_.erase(found);
+    recent_.push_front(entry);
+    if (recent_.size() > kept_) recent_.pop_back();
+    return entry;
+  }
+
   std::uint64_t seed_;
-  std::size_t images_;
-  std::mutex mutex_;
-  std::array<Entry, 2> recent_;
+  std::size_t images_, kept_;
+  std::atomic<std::uint64_t> drawn_ = 0;
+  std::mutex mutex_;  // of the two below
+  std::map<std::uint32_t, std::weak_ptr<Entry>> live_;
+  std::deque<std::shared_ptr<Entry>> recent_;
 };
 
 Plan::Plan(std::shared_ptr<const ImageIndex> index, PlanOptions options) : index_(std::move(index)), options_(options) {
@@ -77,10 +95,18 @@ std::uint32_t Plan::shards_per_pass() const {
   return (groups_per_pass() - 1) / options_.shard_groups + 1;
 }
 
+PassOrder Plan::order(std::uint32_t pass) const {
+  return orders_->get(pass);
+}
+
+std::uint64_t Plan::orders_drawn() const {
+  return orders_->drawn();
+}
+
 std::vector<Recipe> Plan::group(std::uint32_t pass, std::uint32_t group) const {
   if (group >= groups_per_pass())
     throw std::out_of_range(text("group ", group, " of ", groups_per_pass(), " in a pass"));
-  const Orders::Order order = orders_->get(pass);
+  const PassOrder order = orders_->get(pass);
   std::vector<Recipe> views(options_.group);
   for (std::uint32_t i = 0; i < options_.group; ++i) {
     const std::uint64_t position = static_cast<std::uint64_t>(group) * options_.group + i;

@@ -34,6 +34,9 @@ struct PlanOptions {
 /// file.
 void check_plan_options(const PlanOptions& options, const std::string& where);
 
+/// The permutation of the index that one pass visits.
+using PassOrder = std::shared_ptr<const std::vector<std::uint32_t>>;
+
 /// Shared freely between threads. Copies are cheap and share what is remembered.
 class Plan {
  public:
@@ -57,9 +60,15 @@ class Plan {
 
   /// The options().group views of a group, group < groups_per_pass(). A pass is a random permutation of the index; its
   /// last group is filled up with images from the pass's beginning, in crops of their own. A view's recipe depends on
-  /// its pass and position alone, whatever other groups were asked for. Cheap while calls stay within two passes; a
-  /// third one costs a permutation of the index.
+  /// its pass and position alone, whatever other groups were asked for. Cheap for a pass whose order() somebody holds,
+  /// and for those that were asked for last: at least two, more while their orders fit into 64 MiB. Any other pass costs
+  /// a permutation of the index, drawn without a lock on the rest.
   std::vector<Recipe> group(std::uint32_t pass, std::uint32_t group) const;
+  /// The order of a pass. While it is held, group() of that pass draws no permutation: for tasks that ask for many groups
+  /// beside tasks of other passes.
+  PassOrder order(std::uint32_t pass) const;
+  /// Permutations drawn so far, by this plan and its copies.
+  std::uint64_t orders_drawn() const;
 
  private:
   class Orders;

@@ -1,5 +1,8 @@
 #include "common/teacher/clean_crops.h"
 
+#include <tbb/global_control.h>
+#include <tbb/parallel_for.h>
+#include <tbb/task_arena.h>
 #include <torch/torch.h>
 
 #include <algorithm>
@@ -7,11 +10,13 @@
 
 #include "common/base/philox.h"
 #include "common/image/transform.h"
+#include "common/teacher/one_thread_each.h"
 
 namespace vitrine {
 
 Accuracy clean_crop_accuracy(const Teacher& teacher, const ViewMaker& views, const ImageIndex& index,
-                             std::uint32_t count, std::uint64_t seed, const ClassMap* map) {
+                             std::uint32_t count, std::uint64_t seed, const ClassMap* map,
+                             std::uint32_t workers) {
   const auto judged = [&](std::uint32_t label) {
     return label != kNoLabel && (map == nullptr || std::ranges::binary_search(map->columns(), label));
   };
@@ -20,22 +25,36 @@ Accuracy clean_crop_accuracy(const Teacher& teacher, const ViewMaker& views, con
     if (judged(index.images[i].label)) order.push_back(i);
   Stream draws(seed, Purpose::kSample);
   count = static_cast<std::uint32_t>(std::min<std::size_t>(count, order.size()));
+  for (std::uint32_t i = 0; i < count; ++i) std::swap(order[i], order[i + draws.below(order.size() - i)]);
+  const std::uint32_t batch = teacher.options().micro_batch, batches = (count + batch - 1) / batch;
+  std::vector<std::vector<float>> logits(batches);
+  const auto judge = [&](std::uint32_t b) {
+    const std::uint32_t first = b * batch, views_in_batch = std::min(batch, count - first);
+    std::vector<std::uint8_t> pictures;
+    for (std::uint32_t i = first; i < first + views_in_batch; ++i) {
+      const Image view = centre_view(views.picture(order[i]), teacher.image_size(), teacher.options().crop_fraction);
+      pictures.insert(pictures.end(), view.rgb.begin(), view.rgb.end());
+    }
+    logits[b] = teacher.logits(pictures, views_in_batch);
+    if (map != nullptr) logits[b] = map->whole(logits[b], views_in_batch);
+  };
+  {
+    // More workers than cores are allowed: they wait for slow disks.
+    const std::size_t usual = tbb::global_control::active_value(tbb::global_control::max_allowed_parallelism);
+    const tbb::global_control threads(tbb::global_control::max_allowed_parallelism,
+                                      std::max<std::size_t>(usual, workers));
+    tbb::task_arena arena(static_cast<int>(workers));
+    const OneThreadEach one_thread_each(arena);
+    arena.execute([&] { tbb::parallel_for(0u, batches, judge, tbb::simple_partitioner()); });
+  }
   AccuracyCounts counts;
-  const std::uint32_t batch = teacher.options().micro_batch;
-  std::vector<std::uint8_t> pictures;
-  std::vector<std::int64_t> labels;
-  for (std::uint32_t i = 0; i < count; ++i) {
-    std::swap(order[i], order[i + draws.below(order.size() - i)]);
-    const Image view = centre_view(views.picture(order[i]), teacher.image_size(), teacher.options().crop_fraction);
-    pictures.insert(pictures.end(), view.rgb.begin(), view.rgb.end());
-    labels.push_back(index.images[order[i]].label);
-    if (labels.size() < batch && i + 1 < count) continue;
-    std::vector<float> logits = teacher.logits(pictures, static_cast<std::uint32_t>(labels.size()));
-    if (map != nullptr) logits = map->whole(logits, static_cast<std::uint32_t>(labels.size()));
-    const auto n = static_cast<std::int64_t>(labels.size()), classes = static_cast<std::int64_t>(logits.size()) / n;
-    counts.add(at::from_blob(logits.data(), {n, classes}, at::kFloat), at::from_blob(labels.data(), {n}, at::kLong));
-    pictures.clear();
-    labels.clear();
+  for (std::uint32_t b = 0; b < batches; ++b) {
+    const auto n = static_cast<std::int64_t>(std::min(batch, count - b * batch)),
+               classes = static_cast<std::int64_t>(logits[b].size()) / n;
+    std::vector<std::int64_t> labels;
+    for (std::int64_t i = 0; i < n; ++i)
+      labels.push_back(index.images[order[b * batch + static_cast<std::uint32_t>(i)]].label);
+    counts.add(at::from_blob(logits[b].data(), {n, classes}, at::kFloat), at::from_blob(labels.data(), {n}, at::kLong));
   }
   return counts.accuracy();
 }

@@ -4,9 +4,11 @@
 
 #include <algorithm>
 #include <cstring>
+#include <numeric>
 
 #include "common/base/error.h"
 #include "common/base/hash.h"
+#include "common/cache/limits.h"
 #include "common/codec/frame.h"
 #include "common/kernels/normalise.h"
 #include "common/models/autocast.h"
@@ -206,6 +208,7 @@ std::vector<TrackInfo> Teacher::outputs() const {
     if (!is_window(track.compression.window_log))
       fail("taps.", kind, "_window = ", track.compression.window_log, " is no window of zstd; expected ", kLowestWindow,
            " to ", kHighestWindow, ", or 0 for the level's own");
+    check_group(track, plan.options().group, std::lcm(2u, options_.micro_batch));
     out.push_back(std::move(track));
   };
   if (tap_options_.logits)

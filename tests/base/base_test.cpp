@@ -17,6 +17,7 @@
 #include "common/base/error.h"
 #include "common/base/files.h"
 #include "common/base/hash.h"
+#include "common/base/memory.h"
 #include "common/base/philox.h"
 #include "common/base/progress.h"
 #include "common/base/utf8.h"
@@ -35,6 +36,38 @@ std::vector<std::string> names_in(const std::filesystem::path& directory) {
   for (const auto& entry : std::filesystem::directory_iterator(directory))
     names.push_back(entry.path().filename().string());
   return names;
+}
+
+TEST_CASE("available memory is what the kernel says, or less where a control group limits it") {
+  const auto with = [](const std::vector<std::pair<std::string, std::string>>& files) {
+    const TemporaryDirectory root;
+    for (const auto& [name, content] : files) testing::write_whole(root / name, content);
+    return available_memory(root.path());
+  };
+  const std::pair<std::string, std::string> kernel{"proc/meminfo",
+                                                   "MemTotal:  8000 kB\nMemFree: 1 kB\nMemAvailable:    4000 kB\n"};
+  CHECK(with({}) == std::nullopt);
+  CHECK(with({kernel}) == 4'096'000);
+  const std::pair<std::string, std::string> version2{"proc/self/cgroup", "0::/slice/job\n"};
+  CHECK(with({kernel, version2}) == 4'096'000);
+  // The group's own limit, and one above it, less what is used beside pages of files.
+  CHECK(with({kernel,
+              version2,
+              {"sys/fs/cgroup/slice/job/memory.max", "max\n"},
+              {"sys/fs/cgroup/slice/job/memory.current", "500000\n"},
+              {"sys/fs/cgroup/slice/memory.max", "1000000\n"},
+              {"sys/fs/cgroup/slice/memory.current", "700000\n"},
+              {"sys/fs/cgroup/slice/memory.stat", "anon 400000\nactive_file 7\ninactive_file 200000\n"}}) == 500'000);
+  CHECK(with({kernel,
+              version2,
+              {"sys/fs/cgroup/memory.max", "1000\n"},  // a container sees its own group at the top
+              {"sys/fs/cgroup/memory.current", "2000\n"}}) == 0);
+  CHECK(with({kernel,
+              {"proc/self/cgroup", "3:cpu,cpuacct:/a\n2:memory:/a\n"},
+              {"sys/fs/cgroup/memory/a/memory.limit_in_bytes", "3000000\n"},
+              {"sys/fs/cgroup/memory/a/memory.usage_in_bytes", "1000000\n"},
+              {"sys/fs/cgroup/memory/a/memory.stat", "inactive_file 5\ntotal_inactive_file 100000\n"}}) == 2'100'000);
+  CHECK(available_memory().value_or(0) > 0);
 }
 
 TEST_CASE("Philox4x32-10 gives the known answers of Random123's kat_vectors") {

@@ -105,6 +105,67 @@ TEST_CASE("hashes come from the writer, then from the manifest, and from reading
   CHECK((refresh_manifest(directory.path()).files()[0] == FileRecord{name(0), 125, xxh3(content(25))}));
 }
 
+TEST_CASE("what another process has put on its list is not read, and merged lists go") {
+  const TemporaryDirectory directory;
+  const std::filesystem::path folder = directory / "track";
+  std::filesystem::create_directory(folder);
+  // The hashes are not those of the bytes: nobody can have read the files.
+  const FileRecord own{name(0), content(0).size(), 40}, others{name(1), content(1).size(), 41},
+      older{name(2), content(2).size(), 42};
+  for (const int number : {0, 1, 2}) write_whole(folder / name(number), content(number));
+  write_whole(folder / kManifestName, Manifest({older}).json());
+  const ShardLog other(folder);
+  CHECK_FALSE(std::filesystem::exists(other.path()));
+  other.append(others);
+  const std::optional<Manifest> all = Manifest::read_all(folder);
+  REQUIRE(all);
+  CHECK((all->files() == std::vector<FileRecord>{others, older}));
+
+  CHECK((refresh_manifest(folder, {own}).files() == std::vector<FileRecord>{own, others, older}));
+  CHECK((Manifest::read(folder)->files() == std::vector<FileRecord>{own, others, older}));
+  CHECK_FALSE(std::filesystem::exists(other.path()));
+  // The other process goes on, on a list that begins anew.
+  write_whole(folder / name(3), content(3));
+  other.append({name(3), content(3).size(), 43});
+  CHECK(refresh_manifest(folder).files().back().hash == 43);
+  CHECK_FALSE(std::filesystem::exists(other.path()));
+}
+
+TEST_CASE("lists that differ, broken lines and other sizes are not believed") {
+  const TemporaryDirectory directory;
+  for (const int number : {0, 1, 2, 3}) write_whole(directory / name(number), content(number));
+  write_whole(directory / kManifestName, Manifest({{name(0), content(0).size(), 7}}).json());
+  const ShardLog one(directory.path());
+  one.append({name(0), content(0).size(), 8});  // another hash than shards.json
+  one.append({name(1), 5, 9});                  // another size than the file
+  one.append({name(9), 5, 9});                  // not there
+  write_whole(directory / "shards.0123456789abcdef.jsonl",
+              "{\"name\": \"00002.h5\", \"bytes\": 102, \"xx\n"
+              "\n[]\n{\"name\": \"../a.h5\", \"bytes\": 1, \"xxh3\": \"0000000000000abc\"}\n" +
+                  std::string(20, '\0') + "\n{\"name\": \"00003.h5\", \"bytes\": 103, \"xxh3\": \"00000000000000ff\"}");
+  CHECK((refresh_manifest(directory.path()).files() ==
+         std::vector<FileRecord>{record(0), record(1), record(2), {name(3), content(3).size(), 0xFF}}));
+  std::size_t left = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(directory.path()))
+    left += entry.path().extension() == ".jsonl" ? 1 : 0;
+  CHECK(left == 0);
+}
+
+TEST_CASE("whoever is asked to stop reads no more files and lists what is known") {
+  const TemporaryDirectory directory;
+  for (const int number : {0, 1, 2}) write_whole(directory / name(number), content(number));
+  const ShardLog log(directory.path());
+  log.append(record(1));
+  const std::atomic<bool> stop{true};
+  CHECK((refresh_manifest(directory.path(), {record(0)}, {.stop = &stop}).files() ==
+         std::vector<FileRecord>{record(0), record(1)}));
+  CHECK((compare_manifest(*Manifest::read(directory.path()), directory.path(), true).unlisted ==
+         std::vector<std::string>{name(2)}));
+  // The next one reads the one that no list names, and no other.
+  write_whole(directory / name(0), std::string(content(0).size(), '!'));
+  CHECK((refresh_manifest(directory.path()).files() == std::vector<FileRecord>{record(0), record(1), record(2)}));
+}
+
 TEST_CASE("what is missing, not listed or of another size is told") {
   const TemporaryDirectory directory;
   for (const int number : {0, 2, 3, 7}) write_whole(directory / name(number), content(number));

@@ -1,4 +1,9 @@
 // What reading costs: allocations, memory and system calls, counted and not timed.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include <atomic>
 #include <cstdlib>
 #include <new>
@@ -7,6 +12,7 @@
 #include "common/base/error.h"
 #include "common/cache/cache.h"
 #include "common/cache/container_writer.h"
+#include "common/cache/manifest.h"
 #include "tests/cache/sample.h"
 #include "tests/support/testing.h"
 
@@ -51,6 +57,67 @@ void operator delete(void* pointer, std::align_val_t) noexcept {
 }
 void operator delete(void* pointer, std::size_t, std::align_val_t) noexcept {
   std::free(pointer);
+}
+
+// Looks at files, by whatever name the libraries make them.
+std::atomic<std::uint64_t> looks = 0;
+
+extern "C" {
+int stat(const char* path, struct stat* status) {
+  ++looks;
+  return static_cast<int>(::syscall(SYS_newfstatat, AT_FDCWD, path, status, 0));
+}
+int lstat(const char* path, struct stat* status) {
+  ++looks;
+  return static_cast<int>(::syscall(SYS_newfstatat, AT_FDCWD, path, status, AT_SYMLINK_NOFOLLOW));
+}
+int fstatat(int directory, const char* path, struct stat* status, int flags) {
+  ++looks;
+  return static_cast<int>(::syscall(SYS_newfstatat, directory, path, status, flags));
+}
+}
+
+TEST_CASE("a directory of shards is listed without a look at any of them, until sizes are asked for") {
+  const TemporaryDirectory directory;
+  constexpr std::uint64_t kShards = 50;
+  for (std::uint64_t number = 0; number < kShards; ++number) write_whole(directory / shard_file_name(number), "12345");
+  const std::uint64_t before = looks;
+  const Shelf shelf(directory.path(), nullptr);
+  CHECK(shelf.count() == kShards);
+  CHECK(shelf.holds(kShards - 1));
+  CHECK(shelf.complete_passes(10).size() == 5);
+  CHECK(looks - before < 5);
+  CHECK(shelf.stored_bytes() == 5 * kShards);
+  CHECK(looks - before >= kShards);  // it does count
+  const std::uint64_t measured = looks;
+  CHECK(shelf.stored_bytes() == 5 * kShards);
+  CHECK(looks == measured);
+
+  std::vector<FileRecord> made;
+  for (std::uint64_t number = 0; number < kShards; ++number) made.push_back({shard_file_name(number), 5, number});
+  const std::uint64_t listing = looks;
+  CHECK(refresh_manifest(directory.path(), made, {.sizes = false}).files().size() == kShards);
+  CHECK(looks - listing < 20);
+}
+
+TEST_CASE("complete passes are found once, and sound recipes cost no text") {
+  const TemporaryDirectory directory;
+  PlanOptions options = sample_options();
+  options.group = 64;
+  const Plan plan(sample_index(200), options);
+  write_sample(directory.path(), plan, 2);
+  const Cache cache(directory.path());
+  const TrackReader reader(cache, cache.tracks()[0]);
+  std::uint64_t before = allocations;
+  CHECK(reader.has_pass(1));
+  CHECK_FALSE(reader.has_pass(2));
+  CHECK(reader.passes().size() == 2);
+  CHECK(cache.recipe_passes().size() == 2);
+  CHECK(allocations == before);
+  cache.recipes({0, 0});
+  before = allocations;
+  cache.recipes({0, 0});
+  CHECK(allocations - before < 64);  // less than one a recipe
 }
 
 TEST_CASE("once warm, reading any form allocates nothing, also when it goes from file to file and track to track") {

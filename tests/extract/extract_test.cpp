@@ -1,4 +1,3 @@
-#include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <torch/torch.h>
@@ -41,36 +40,21 @@ void check_equal(const std::map<std::string, std::string>& a, const std::map<std
   }
 }
 
-std::size_t finished_shards(const std::filesystem::path& recipes) {
-  std::size_t shards = 0;
-  std::error_code missing;
-  for (const auto& entry : std::filesystem::directory_iterator(recipes, missing))
-    if (entry.path().extension() == ".h5") ++shards;
-  return shards;
-}
+constexpr int kBySignal = 128;  // as a shell tells a death by signal
 
-// Starts the extractor, signals it `delay` after so many shards of recipes are there, and returns waitpid's status.
+// Starts the extractor so that it gets `signal` at a place of its own way to the disk (signal_at.cpp): "shard N", when it
+// has put its N-th file of recipes in place, or "step N", as it goes into its N-th write, flush or rename. Returns
+// its exit code, or kBySignal and the signal that it died of. What it said is in errors.txt.
 int interrupted(const ExtractFixture& fixture, const std::string& cache, const std::vector<std::string>& settings,
-                int signal, std::size_t shards = 1, std::chrono::milliseconds delay = {}) {
-  const std::string line =
-      "exec " + fixture.command(cache, settings) + " > '" + (fixture.root / "log.txt").string() + "' 2>&1";
-  const pid_t child = ::fork();
-  if (child == 0) {
-    ::execl("/bin/sh", "sh", "-c", line.c_str(), static_cast<char*>(nullptr));
-    ::_exit(127);
-  }
-  REQUIRE(child > 0);
-  int status = 0;
-  while (finished_shards(fixture.root / cache / "recipes") < shards) {
-    if (::waitpid(child, &status, WNOHANG) == child) return status;
-    std::this_thread::yield();
-  }
-  std::this_thread::sleep_for(delay);
-  ::kill(child, signal);
-  ::waitpid(child, &status, 0);
-  return status;
+                int signal, const std::string& place) {
+  const CommandResult result = vitrine::testing::run(
+      "( SIGNAL_AT='" + std::to_string(signal) + " " + place + "' LD_PRELOAD='" +
+      vitrine::testing::executable("libsignal_at.so") + "' " + fixture.command(cache, settings) + " > '" +
+      (fixture.root / "log.txt").string() + "'; echo $? )");
+  const int code = std::stoi(result.output.substr(result.output.rfind('\n', result.output.size() - 2) + 1));
+  vitrine::testing::write_whole(fixture.root / "errors.txt", result.output);
+  return code;
 }
-
 }  // namespace
 
 TEST_CASE("the bytes of a cache do not depend on workers, on parts or on what was there before") {
@@ -140,24 +124,27 @@ TEST_CASE("a run that was killed or asked to stop goes on where it was") {
   REQUIRE(fixture.extract("whole", long_run).exit_code == 0);
   const auto expected = fixture.files("whole");
 
-  const int killed = interrupted(fixture, "killed", long_run, SIGKILL);
-  REQUIRE(WIFSIGNALED(killed));
+  REQUIRE(interrupted(fixture, "killed", long_run, SIGKILL, "shard 2") == kBySignal + SIGKILL);
   // What a writer on another machine left when it died in a file, long ago.
   const std::filesystem::path half = fixture.root / "killed" / "recipes" / "00015.h5.part.0123456789abcdef.7.8.0";
   vitrine::testing::write_whole(half, "half a file");
   std::filesystem::last_write_time(half, std::filesystem::file_time_type::clock::now() - std::chrono::hours(25));
-  const auto left = fixture.shards("killed");
-  CHECK(left.size() >= 1);
-  REQUIRE(left.size() < 5 * 16);
-  REQUIRE(fixture.extract("killed", long_run).exit_code == 0);
+  CHECK(fixture.shards("killed").size() == 5 + 1);  // a shard of all, and the recipes of the next
+  // Of all that is there, it had no time to list one file, which alone is read.
+  const CommandResult goes_on = fixture.extract("killed", long_run);
+  CAPTURE(goes_on.output);
+  REQUIRE(goes_on.exit_code == 0);
+  CHECK(goes_on.output.find("recipes: 1 finished files are in no list; reading them") != std::string::npos);
+  CHECK(goes_on.output.find("finished files") == goes_on.output.rfind("finished files"));
   check_equal(expected, fixture.files("killed"));
 
-  const int stopped = interrupted(fixture, "stopped", long_run, SIGTERM);
-  REQUIRE(WIFEXITED(stopped));
-  CHECK(WEXITSTATUS(stopped) == 130);
-  CHECK(vitrine::testing::read_whole(fixture.root / "log.txt").find("run the same command again") != std::string::npos);
-  CHECK(fixture.shards("stopped").size() % 5 == 0);  // whole shards only
-  CHECK(fixture.shards("stopped").size() < 5 * 16);
+  CHECK(interrupted(fixture, "stopped", long_run, SIGTERM, "shard 1") == 130);
+  CHECK(vitrine::testing::read_whole(fixture.root / "errors.txt").find("run the same command again") !=
+        std::string::npos);
+  const auto stopped = fixture.shards("stopped");
+  CHECK(stopped.size() % 5 == 0);  // whole shards only: the one that was being written, and those begun
+  CHECK(stopped.size() >= 5);
+  CHECK(stopped.size() <= 5 * 3);
   REQUIRE(fixture.extract("stopped", long_run).exit_code == 0);
   check_equal(expected, fixture.files("stopped"));
 }
@@ -167,15 +154,11 @@ TEST_CASE("a run that is killed again and again, wherever it is, leaves whole fi
   const std::vector<std::string> long_run{"passes=8"};
   REQUIRE(fixture.extract("whole", long_run).exit_code == 0);
   const auto expected = fixture.files("whole");
-  int killed = 0;
   for (int moment = 0; moment < 14; ++moment) {
     CAPTURE(moment);
-    // In turn: at a moment of the start (reading weights and images, the basis), and soon after a shard more is there.
-    const std::size_t shards = finished_shards(fixture.root / "killed" / "recipes");
-    const bool starting = moment % 2 == 0;
-    const int status = interrupted(fixture, "killed", long_run, SIGKILL, starting ? shards : shards + 1,
-                                   std::chrono::milliseconds(starting ? 30 * moment : moment / 2));
-    if (WIFSIGNALED(status)) ++killed;
+    // From the first file of all, and later through the four or so steps of each.
+    REQUIRE(interrupted(fixture, "killed", long_run, SIGKILL, "step " + std::to_string(1 + 4 * moment)) ==
+            kBySignal + SIGKILL);
     for (const auto& [name, bytes] : fixture.files("killed")) {
       CAPTURE(name);
       if (!name.ends_with(".h5")) continue;  // asides, and track.json, which grows
@@ -183,7 +166,8 @@ TEST_CASE("a run that is killed again and again, wherever it is, leaves whole fi
       CHECK((expected.at(name) == bytes));
     }
   }
-  CHECK(killed >= 8);
+  CHECK(fixture.shards("killed").size() > 5);
+  CHECK(fixture.shards("killed").size() < 5 * 16);
   REQUIRE(fixture.extract("killed", long_run).exit_code == 0);
   check_equal(expected, fixture.files("killed"));
 }
@@ -200,10 +184,10 @@ TEST_CASE("two processes work on one cache at once, one dies, and what is left b
   };
   CommandResult other{};
   std::thread beside([&] { other = fixture.extract("cache", part("1/2")); });
-  const int killed = interrupted(fixture, "cache", part("2/2"), SIGKILL);
+  const int killed = interrupted(fixture, "cache", part("2/2"), SIGKILL, "shard 2");
   beside.join();
   CAPTURE(other.output);
-  CHECK(WIFSIGNALED(killed));
+  CHECK(killed == kBySignal + SIGKILL);
   CHECK(other.exit_code == 0);
   CHECK(fixture.shards("cache").size() >= 5 * 6);
   const std::string flag = fixture.command("cache", passes) + " --part ";
@@ -222,23 +206,30 @@ TEST_CASE("two processes work on one cache at once, one dies, and what is left b
     }
 }
 
-TEST_CASE("a track that another instruction set began is gone on with only when that is allowed, and shards say so") {
-  const ExtractFixture fixture;
-  const auto as_old_cpu = [&](const std::vector<std::string>& settings) {
-    return vitrine::testing::run("ATEN_CPU_CAPABILITY=default " + fixture.command("cache", settings));
+namespace {
+
+// `before`: makes the run another kind of machine, or `setting` does. `word`: the field of made_with, with the value it
+// then has.
+void check_mixing(const std::string& before_command, const std::string& setting, const std::string& word,
+                  const std::string& value) {
+  const auto field = [&](const ComputeRecord& made_with) {
+    return word == "micro_batch" ? std::to_string(made_with.micro_batch) : made_with.device.capability;
   };
-  REQUIRE(as_old_cpu({"part=1/2"}).exit_code == 0);
+  const ExtractFixture fixture;
+  std::vector<std::string> first{"part=1/2"};
+  if (!setting.empty()) first.push_back(setting);
+  REQUIRE(vitrine::testing::run(before_command + fixture.command("cache", first)).exit_code == 0);
   const auto before = fixture.files("cache");
   const CommandResult refused = fixture.extract("cache", {"part=2/2"});
   CAPTURE(refused.output);
   CHECK(refused.exit_code == 2);
-  for (const char* word : {"track.json", "device.capability \"DEFAULT\", this run has \"", "allow_mixed = true"})
-    CHECK(refused.output.find(word) != std::string::npos);
+  for (const std::string& part : {std::string("track.json"), word, value, std::string("allow_mixed = true")})
+    CHECK(refused.output.find(part) != std::string::npos);
   CHECK((fixture.files("cache") == before));
   // Before the images are looked at.
   const CommandResult early = fixture.extract("cache", {"part=2/2", "images=" + (fixture.root / "nowhere").string()});
   CAPTURE(early.output);
-  CHECK(early.output.find("device.capability \"DEFAULT\"") != std::string::npos);
+  for (const std::string& part : {word, value}) CHECK(early.output.find(part) != std::string::npos);
 
   const CommandResult allowed = fixture.extract("cache", {"part=2/2", "allow_mixed=true"});
   CAPTURE(allowed.output);
@@ -249,12 +240,12 @@ TEST_CASE("a track that another instruction set began is gone on with only when 
                                                    (fixture.root / "cache").string() + "'");
   CAPTURE(info.output);
   CHECK(info.output.find("mixed arithmetic") != std::string::npos);
-  CHECK(info.output.find("2 shards  device.capability DEFAULT") != std::string::npos);
+  CHECK(info.output.find(word + " " + value) != std::string::npos);
   const Cache cache(fixture.root / "cache");
   REQUIRE(cache.tracks().size() == 4);
   for (const TrackInfo& track : cache.tracks()) {
     CAPTURE(track.name());
-    CHECK(track.made_with.device.capability == "DEFAULT");
+    CHECK(field(track.made_with) == value);
     const TrackReader reader(cache, track);
     std::vector<ShardNotes> notes;
     for (const std::uint64_t number : reader.shelf().numbers())
@@ -263,16 +254,24 @@ TEST_CASE("a track that another instruction set began is gone on with only when 
     REQUIRE(kinds.size() == 2);
     for (const ArithmeticKind& kind : kinds) {
       CHECK(kind.shards == 2);
-      CHECK(kind.made_with.micro_batch == 4);
       CHECK(kind.made_with.device.kind == "cpu");
     }
-    CHECK((kinds[0].made_with.device.capability == "DEFAULT") != (kinds[1].made_with.device.capability == "DEFAULT"));
+    CHECK((field(kinds[0].made_with) == value) != (field(kinds[1].made_with) == value));
     CHECK(reader.passes().size() == 2);
     TrackReader::Scratch scratch;
     std::vector<float> values(8 * track.view_values());
     for (std::uint32_t pass : {0u, 1u})
       for (std::uint32_t group : {0u, 1u}) reader.read({pass, group}, scratch, values);
   }
+}
+
+}  // namespace
+
+TEST_CASE("a track that another kind of machine began is gone on with only when that is allowed, and shards say so") {
+  check_mixing("", "teacher.micro_batch=2", "micro_batch", "2");
+  // Another instruction set, where this machine has more than one.
+  if (at::get_cpu_capability() != "DEFAULT")
+    check_mixing("ATEN_CPU_CAPABILITY=default ", "", "device.capability", "DEFAULT");
 }
 
 TEST_CASE("a cache gives back the teacher's values and the student the teacher's pixels") {

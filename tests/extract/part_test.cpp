@@ -1,9 +1,14 @@
 #include "extract/part.h"
 
+#include <torch/torch.h>
+
 #include <map>
 #include <string>
 
 #include "common/base/error.h"
+#include "common/cache/shard_name.h"
+#include "common/cache/shelf.h"
+#include "extract/memory.h"
 #include "tests/support/testing.h"
 
 using namespace vitrine;
@@ -43,4 +48,60 @@ TEST_CASE("auto without a launcher, or with half of one, is an error that names 
   refused({{"RANK", "-1"}, {"WORLD_SIZE", "2"}}, "RANK = \"-1\" is not a number");
   refused({{"RANK", "0"}, {"WORLD_SIZE", "two"}}, "WORLD_SIZE = \"two\" is not a number");
   refused({{"RANK", ""}, {"WORLD_SIZE", "2"}}, "RANK = \"\" is not a number");
+}
+
+TEST_CASE("passes whose shards would have numbers of more than ten digits are refused, with the most that works") {
+  const auto index = std::make_shared<ImageIndex>();
+  index->classes = {"a"};
+  for (int i = 0; i < 30'000; ++i) index->images.push_back({.id = std::to_string(i), .height = 8, .width = 8});
+  PlanOptions options;
+  options.group = 2, options.shard_groups = 1;  // 15,000 shards a pass
+  const Plan plan(index, options);
+  REQUIRE(plan.shards_per_pass() == 15'000);
+  const std::vector<ShardKey> last = shards_of_part(plan, 666'665, 1, "1/1");
+  REQUIRE(last.size() == 15'000);
+  CHECK(shard_number_of(shard_file_name(std::uint64_t{last.back().pass} * 15'000 + last.back().shard)));
+  CHECK_THROWS_WITH_AS(shards_of_part(plan, 666'666, 1, "1/1"),
+                       doctest::Contains("first_pass + passes may be 666666 at most"), Error);
+  CHECK_THROWS_WITH_AS(shards_of_part(plan, 1, 666'666, "1/8"), doctest::Contains("at most ten digits"), Error);
+  CHECK_THROWS_WITH_AS(shards_of_part(plan, 0, 600'000, "1/8"),
+                       doctest::Contains("ask for at most 53333 passes at once"), Error);
+}
+
+TEST_CASE("memory bounds the workers, and what does not fit with one is refused with the keys") {
+  const auto index = std::make_shared<ImageIndex>();
+  index->classes = {"a"};
+  index->images.push_back({.id = "a", .height = 500, .width = 400});
+  PlanOptions options;  // groups of 64 views, 64 of them in a shard
+  const Plan plan(index, options);
+  VitOptions vit;
+  vit.arch = "vit_large_patch16_224";
+  TrackInfo track;
+  track.kind = "features", track.block = 11, track.shape = {1024, 14, 14};
+  track.codec.form = Form::kFp32;
+  const ExtractionMemory plain = extraction_memory(plan, resolve(vit), 16, {track, track, track, track});
+  constexpr std::uint64_t kGroup = 4ull * 1024 * 14 * 14 * 64;  // 51 MB
+  CHECK(plain.shards == 3 * 64 * 4 * kGroup);
+  CHECK(plain.per_worker >= (2 * 4 + 2) * kGroup);  // every track raw twice, one decoded again
+  CHECK(plain.per_worker <= (2 * 4 + 4) * kGroup + (std::uint64_t{1} << 30));
+  track.codec = {.form = Form::kTransform, .max_error = 0.01};
+  const ExtractionMemory coded = extraction_memory(plan, resolve(vit), 16, {track, track, track, track});
+  CHECK(coded.shards < plain.shards / 10);
+  CHECK(coded.per_worker == plain.per_worker);
+  track.codec.max_error = 0.0001;
+  CHECK(extraction_memory(plan, resolve(vit), 16, {track, track, track, track}).shards > coded.shards);
+
+  const ExtractionMemory memory{100, 1000};
+  CHECK(workers_that_fit(memory, 64, std::nullopt, options) == 64);
+  CHECK(workers_that_fit(memory, 64, 100'000, options) == 64);
+  CHECK(workers_that_fit(memory, 64, 2000, options) == 8);  // a tenth is left
+  CHECK(workers_that_fit(memory, 64, 1222, options) == 1);
+  try {
+    workers_that_fit(memory, 64, 1221, options);
+    FAIL("too little memory was enough");
+  } catch (const Error& error) {
+    CHECK(error.kind() == ErrorKind::kMemory);
+    for (const char* word : {"plan.group = 64", "plan.shard_groups = 64", "with one worker", "1.2 KB are available"})
+      CHECK(std::string(error.what()).find(word) != std::string::npos);
+  }
 }

@@ -1,5 +1,6 @@
 #include "common/inspect/verify.h"
 
+#include <atomic>
 #include <functional>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -7,6 +8,7 @@
 #include "common/base/error.h"
 #include "common/cache/container_writer.h"
 #include "common/inspect/file_check.h"
+#include "common/inspect/verify_files.h"
 #include "tests/inspect/damaged.h"
 
 using namespace vitrine;
@@ -55,6 +57,48 @@ TEST_CASE("a whole cache has no findings, and everything was looked at") {
   CHECK(cache.verify({.tracks = {"logits"}}).groups > 2u * 3);  // of all teachers
   CHECK_THROWS_AS(cache.verify({.tracks = {"logit"}}), Error);
   CHECK_THROWS_AS(verify_cache(cache.directory / "recipes", {}), Error);
+}
+
+TEST_CASE("recipes of many passes on many threads draw one permutation per pass") {
+  const TemporaryDirectory directory;
+  const Plan plan(sample_index(11), sample_options());
+  constexpr std::uint32_t kPasses = 12;
+  create_cache(directory.path(), plan.index(), plan);
+  for (std::uint32_t pass = 0; pass < kPasses; ++pass)
+    for (std::uint32_t shard = 0; shard < plan.shards_per_pass(); ++shard)
+      write_recipes(directory.path(), plan, pass, shard, std::vector<std::uint64_t>(groups_in_shard(plan, shard)));
+  const Cache cache(directory.path());
+  std::vector<FileTask> tasks;
+  for (const std::uint64_t number : cache.recipe_shelf().numbers())
+    tasks.push_back({directory / "recipes" / shard_file_name(number), number, &cache, nullptr, nullptr, 1});
+  REQUIRE(tasks.size() == 2 * kPasses);
+  Findings findings(directory.path());
+  FileCounts counts;
+  std::atomic<std::size_t> checked = 0;
+  check_files(tasks, nullptr, 4, findings, counts, [&](const FileTask& task) { checked += task.bytes; });
+  CHECK(checked == tasks.size());
+  CHECK(findings.sorted().empty());
+  CHECK(cache.plan().orders_drawn() == kPasses);
+}
+
+TEST_CASE("what a process has put on its list counts as listed, and is held against the files") {
+  const SampleCache cache;
+  const Manifest all = *Manifest::read(cache.path(kLogits));
+  std::vector<FileRecord> three(all.files().begin(), all.files().end() - 1);
+  write_whole(cache.path(kLogits + kManifestName), Manifest(three).json());
+  CHECK(cache.verify().unlisted == 1);
+  const ShardLog log(cache.path(kLogits));
+  FileRecord last = all.files().back();
+  log.append(last);
+  VerifyReport report = cache.verify();
+  CHECK(report.unlisted == 0);
+  CHECK(report.findings.empty());
+  std::filesystem::remove(log.path());
+  last.hash ^= 1;
+  log.append(last);
+  report = cache.verify();
+  REQUIRE(report.findings.size() == 1);
+  CHECK(report.findings[0].file == kLogits + last.name);
 }
 
 TEST_CASE("every kind of damage is found and named, and only that") {

@@ -71,6 +71,32 @@ TEST_CASE("a view depends on its place alone, not on what was asked for before, 
   CHECK(wrong == std::vector<int>(4, 0));
 }
 
+TEST_CASE("passes asked for in turn draw one permutation each, and one that is held stays") {
+  const Plan plan(small_index(50), small_options());
+  for (std::uint32_t round = 0; round < 5; ++round)
+    for (std::uint32_t pass = 0; pass < 8; ++pass) plan.group(pass, round);
+  CHECK(plan.orders_drawn() == 8);
+
+  const PassOrder held = plan.order(3);
+  CHECK(plan.orders_drawn() == 8);
+  for (std::uint32_t pass = 100; pass < 300; ++pass) plan.group(pass, 0);
+  CHECK(plan.orders_drawn() == 208);
+  CHECK((plan.group(3, 0)[0].image == (*held)[0]));
+  CHECK(plan.orders_drawn() == 208);
+  plan.group(0, 0);  // neither held nor among the last ones
+  CHECK(plan.orders_drawn() == 209);
+
+  // Threads that need the same order share it.
+  const Plan shared(small_index(50), small_options());
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t)
+    threads.emplace_back([&] {
+      for (std::uint32_t pass = 0; pass < 20; ++pass) shared.order(pass);
+    });
+  for (std::thread& thread : threads) thread.join();
+  CHECK(shared.orders_drawn() == 20);
+}
+
 TEST_CASE("a pass is a permutation of the index, and its last group wraps to its beginning") {
   const auto index = small_index(50);
   const Plan plan(index, small_options());

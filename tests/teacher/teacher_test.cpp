@@ -210,6 +210,24 @@ TEST_CASE("weights, blocks and forms that do not fit are refused") {
   }
 }
 
+TEST_CASE("groups that cannot be stored are refused before anything runs, with the largest that can") {
+  Sample sample;
+  sample.options.micro_batch = 16;
+  sample.options.vit.classes = 60'000;
+  sample.taps.features = {}, sample.taps.attention = {};
+  torch::manual_seed(3);
+  save_safetensors(sample.options.weights, state_dict(*Vit(sample.options.vit)));
+  const auto refused = [&](const char* form, std::uint32_t group, const char* words) {
+    sample.taps.logits_form = form;
+    CAPTURE(form);
+    CHECK_THROWS_WITH_AS(Teacher(sample.options, sample.taps).tracks(plan_of(group)), doctest::Contains(words), Error);
+  };
+  refused("fp32", 32'000, "plan.group = 32000 is too large for logits as fp32, 60000 values per view: at most 17888 works");
+  refused("uniform", 32'000, "at most 17888 works");
+  refused("fp16", 48'000, "at most 35776 works");
+  CHECK(Teacher(sample.options, sample.taps).tracks(plan_of(35'776)).size() == 1);
+}
+
 TEST_CASE("through the codec a value moves by no more than its form's step") {
   at::set_num_threads(1);
   Sample sample;
@@ -335,6 +353,13 @@ TEST_CASE("clean crops tell a teacher that knows its classes from one whose clas
   CHECK(good.top1 == 1);
   CHECK_FALSE(at_chance(good, 2));
   CHECK(clean_crop_accuracy(Teacher(sample.options, sample.taps), views, *index, 256, 1).images == 20);
+  for (const std::uint32_t workers : {2u, 5u}) {
+    const Accuracy same =
+        clean_crop_accuracy(Teacher(sample.options, sample.taps), views, *index, 18, 1, nullptr, workers);
+    CHECK(same.images == good.images);
+    CHECK(same.top1 == good.top1);
+    CHECK(same.top5 == good.top5);
+  }
 
   Tensors swapped = load_safetensors(sample.options.weights);
   for (const char* name : {"head.weight", "head.bias"}) swapped.at(name) = swapped.at(name).flip(0);

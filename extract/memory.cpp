@@ -1,0 +1,82 @@
+#include "extract/memory.h"
+
+#include <torch/torch.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "common/base/error.h"
+#include "common/base/progress.h"
+#include "common/codec/codec.h"
+
+namespace vitrine {
+namespace {
+
+// Of one view as it is stored, before zstd.
+double stored_bytes(const TrackInfo& track) {
+  const auto values = static_cast<double>(track.view_values());
+  switch (track.codec.form) {
+    case Form::kUniform:
+      return 2 * values;
+    case Form::kTransform:
+      // A feature map takes 1 to 1.5 bits a value at an error of 1 %; each quarter of the error is a bit more.
+      return values / 8 * (2 + std::max(0.0, std::log2(0.01 / track.codec.max_error) / 2));
+    default: {
+      double bytes = 0;
+      for (const ArrayLayout& array : make_codec(track.codec, track.shape)->layout())
+        bytes += static_cast<double>(array.view_bytes());
+      return bytes;
+    }
+  }
+}
+
+// The largest things that live at once in a block: its input, queries, keys and values, the hidden layer of the MLP before
+// and after its activation; and a matrix of attention, where the kernel makes one.
+double forward_bytes(const VitOptions& vit, std::uint32_t micro_batch) {
+  const double side = static_cast<double>(vit.image_size) / static_cast<double>(vit.patch), tokens = side * side + 1;
+  constexpr double kWidths = 12;
+  return 4 * micro_batch *
+         (kWidths * tokens * static_cast<double>(vit.dim) + tokens * tokens * static_cast<double>(vit.heads) +
+          3 * static_cast<double>(vit.image_size * vit.image_size));
+}
+
+}  // namespace
+
+ExtractionMemory extraction_memory(const Plan& plan, const VitOptions& vit, std::uint32_t micro_batch,
+                                   const std::vector<TrackInfo>& tracks) {
+  double all_values = 0, most_values = 0, stored = 0, image = 0;
+  for (const TrackInfo& track : tracks) {
+    const auto values = static_cast<double>(track.view_values());
+    all_values += values;
+    most_values = std::max(most_values, values);
+    stored += stored_bytes(track);
+  }
+  for (const ImageEntry& entry : plan.index().images)
+    image = std::max(image, 3.0 * entry.height * static_cast<double>(entry.width));
+  const double group = plan.options().group,
+               pictures = 3.0 * plan.options().image_size * plan.options().image_size * group;
+  // Raw values as tensors and as vectors; of the track in work also its parts joined, coefficients, and decoded again.
+  constexpr double kCopies = 2, kCopiesInWork = 4, kShards = 3;
+  return {static_cast<std::uint64_t>(2 * image + pictures + forward_bytes(vit, micro_batch) +
+                                     4 * group * (kCopies * all_values + kCopiesInWork * most_values)),
+          static_cast<std::uint64_t>(kShards * plan.options().shard_groups * group * stored)};
+}
+
+std::uint32_t workers_that_fit(const ExtractionMemory& memory, std::uint32_t wanted,
+                               const std::optional<std::uint64_t>& available, const PlanOptions& plan) {
+  if (!available) return wanted;
+  const std::uint64_t room = *available - *available / 10;
+  const auto bytes = [](std::uint64_t number) { return human_bytes(static_cast<double>(number)); };
+  if (memory.total(1) > room)
+    throw Error(ErrorKind::kMemory,
+                {.what = text("extraction needs about ", bytes(memory.total(1)), " of memory with one worker (",
+                              bytes(memory.shards), " for two shards and a file of plan.shard_groups = ",
+                              plan.shard_groups, " groups, ", bytes(memory.per_worker), " for a group of plan.group = ",
+                              plan.group, " views), and ", bytes(*available), " are available"),
+                 .remedy = "choose a smaller plan.shard_groups or plan.group, fewer taps or smaller encodings, or a "
+                           "machine with more memory"});
+  return static_cast<std::uint32_t>(
+      std::min<std::uint64_t>(wanted, (room - memory.shards) / std::max<std::uint64_t>(1, memory.per_worker)));
+}
+
+}  // namespace vitrine

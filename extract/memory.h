@@ -1,0 +1,35 @@
+// How much memory an extraction takes at most, before it takes any.
+#ifndef VITRINE_EXTRACT_MEMORY_H_
+#define VITRINE_EXTRACT_MEMORY_H_
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "common/cache/track.h"
+#include "common/models/vit.h"
+#include "common/plan/plan.h"
+
+namespace vitrine {
+
+/// Estimates in bytes, beside the teacher and the index, which are there already. Weight files and machines differ in what
+/// a forward takes; the rest is arithmetic.
+struct ExtractionMemory {
+  std::uint64_t per_worker = 0;  ///< pictures, a forward, raw and decoded values of one group
+  std::uint64_t shards = 0;      ///< two shards of all tracks as they are stored, and the file image of one
+
+  std::uint64_t total(std::uint32_t workers) const { return shards + workers * per_worker; }
+};
+
+/// `tracks`: at least one; a transform track's basis may be yet to be made. `vit`: resolved.
+ExtractionMemory extraction_memory(const Plan& plan, const VitOptions& vit, std::uint32_t micro_batch,
+                                   const std::vector<TrackInfo>& tracks);
+
+/// How many of `wanted` workers fit into `available` bytes with a tenth to spare; all where it is not known. Throws Error
+/// of kind kMemory that names plan.group and plan.shard_groups when not even one does.
+std::uint32_t workers_that_fit(const ExtractionMemory& memory, std::uint32_t wanted,
+                               const std::optional<std::uint64_t>& available, const PlanOptions& plan);
+
+}  // namespace vitrine
+
+#endif  // VITRINE_EXTRACT_MEMORY_H_
