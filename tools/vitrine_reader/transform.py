@@ -8,7 +8,7 @@ import hashlib
 import numpy as np
 
 from .container import CacheError, Container
-from .native import Decoder, library
+from .native import COEFFICIENTS, FEATURES, ITEMS, Decoder, library
 
 CLASSES, PLANES, SEEN = 32, 15, 15
 FIRST_SPLIT, SPLIT = 12, 8  # classes whose items of the second quantiser are a kind of their own
@@ -413,15 +413,25 @@ def _by_view(basis, values):
     return np.ascontiguousarray(values.transpose(2, 0, 1)).reshape(-1, *basis.mean.shape)
 
 
+def decode_map_items(basis, payload, views):
+    """Items by position, float32 [C, H, W, views]: what the payload holds, the same bits on every machine."""
+    if basis.native:
+        return basis.native.decode(payload, views, ITEMS)
+    items = decode_items(basis, payload, views)
+    maps = np.empty_like(items)
+    maps[:, basis.position] = items
+    return maps.reshape(*basis.mean.shape, views)
+
+
 def decode_coefficients(basis, payload, views):
     """Features in the basis of channels, float32 [views, C, H, W]: vectors.T @ this + mean are the features."""
     if basis.native:
-        return basis.native.decode(payload, views, True)
+        return basis.native.decode(payload, views, COEFFICIENTS)
     return _by_view(basis, basis.maps(decode_items(basis, payload, views)))
 
 
 def decode(basis, payload, views):
     """A group's features, float32 [views, C, H, W]."""
     if basis.native:
-        return basis.native.decode(payload, views, False)
+        return basis.native.decode(payload, views, FEATURES)
     return _by_view(basis, basis.features(basis.maps(decode_items(basis, payload, views))))
