@@ -518,6 +518,29 @@ TEST_CASE("a bound that no step can keep is refused, not missed") {
   CHECK(relative_error(*basis, raw, decoded(exact, exact.encode(raw, 32), 32)) < 1.01e-7);
 }
 
+TEST_CASE("a group whose energy lies in one value or a few is kept at any bound") {
+  const auto basis = calibrated(7, 4, 5);
+  const transform::Slots slots(4, 5);
+  std::mt19937 generator(5);
+  for (const double bound : {0.3, 0.01, 1e-6})
+    for (int trial = 0; trial < 40; ++trial) {
+      std::vector<float> items(basis->values());
+      double energy = 0;
+      for (float& y : items) y = std::normal_distribution<float>()(generator);
+      for (int giants = 1 + trial % 2; giants > 0; --giants) items[generator() % items.size()] = trial % 3 == 0 ? 3e7f : 300.0f;
+      for (const float y : items) energy += static_cast<double>(y) * y;
+      const auto payload = transform::encode_items(*basis, slots, items, energy, 1, bound);
+      std::vector<float> back(items.size());
+      TransformCodec(basis, bound).decode_items(std::as_bytes(std::span(payload)), 1, back);
+      double error = 0;
+      for (std::size_t channel = 0; channel < 7; ++channel)
+        for (std::size_t slot = 0; slot < slots.count; ++slot)
+          error += std::pow(static_cast<double>(back[channel * slots.count + slots.position[slot]]) -
+                                items[channel * slots.count + slot], 2);
+      CHECK(error <= bound * energy * 1.000001);
+    }
+}
+
 TEST_CASE("extremes: nothing but the mean, one giant view, what calibration never saw") {
   const auto basis = calibrated(24, 6, 6);
   const TransformCodec codec(basis, 0.01);
