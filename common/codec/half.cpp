@@ -3,8 +3,9 @@
 #include <bit>
 #include <cstddef>
 
+#include "common/codec/isa.h"
+
 #if defined(__x86_64__)
-#include <cpuid.h>
 #include <immintrin.h>
 #endif
 
@@ -47,15 +48,6 @@ float from_half_portable(std::uint16_t half) {
 namespace {
 
 #if defined(__x86_64__)
-bool have_f16c() {
-  // "avx" asks the system too, which must save the registers; "f16c" is a word that only GCC knows.
-  static const bool have = [] {
-    unsigned a = 0, b = 0, c = 0, d = 0;
-    return __builtin_cpu_supports("avx") && __get_cpuid(1, &a, &b, &c, &d) != 0 && (c & bit_F16C) != 0;
-  }();
-  return have;
-}
-
 __attribute__((target("avx,f16c"))) std::size_t to_half_f16c(std::span<const float> values, std::uint16_t* halves) {
   std::size_t i = 0;
   for (; i + 8 <= values.size(); i += 8)
@@ -77,7 +69,7 @@ __attribute__((target("avx,f16c"))) std::size_t from_half_f16c(std::span<const s
 void to_half(std::span<const float> values, std::span<std::uint16_t> halves) {
   std::size_t i = 0;
 #if defined(__x86_64__)
-  if (have_f16c()) i = to_half_f16c(values, halves.data());
+  if (isa() >= Isa::kAvx2) i = to_half_f16c(values, halves.data());
 #endif
   for (; i < values.size(); ++i) halves[i] = to_half_portable(values[i]);
 }
@@ -85,7 +77,7 @@ void to_half(std::span<const float> values, std::span<std::uint16_t> halves) {
 void from_half(std::span<const std::uint16_t> halves, std::span<float> values) {
   std::size_t i = 0;
 #if defined(__x86_64__)
-  if (have_f16c()) i = from_half_f16c(halves, values.data());
+  if (isa() >= Isa::kAvx2) i = from_half_f16c(halves, values.data());
 #endif
   for (; i < halves.size(); ++i) values[i] = from_half_portable(halves[i]);
 }

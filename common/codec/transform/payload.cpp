@@ -9,8 +9,8 @@
 
 #include "common/base/error.h"
 #include "common/codec/transform/blocks.h"
-#include "common/codec/transform/clones.h"
 #include "common/codec/transform/entropy.h"
+#include "common/codec/transform/loops.h"
 #include "common/codec/transform/quantise.h"
 #include "common/codec/transform/step.h"
 
@@ -35,23 +35,6 @@ static_assert(sizeof(Header) == kHeaderBytes);
 void append_varint(std::vector<std::uint8_t>& out, std::uint64_t value) {
   for (; value >= 128; value >>= 7) out.push_back(static_cast<std::uint8_t>(128 | (value & 127)));
   out.push_back(static_cast<std::uint8_t>(value));
-}
-
-VITRINE_CLONES std::uint64_t ones_in(const std::uint8_t* bytes, std::uint64_t bits) {
-  std::uint64_t ones = 0, i = 0;
-  for (; i + 64 <= bits; i += 64) {
-    std::uint64_t word;
-    std::memcpy(&word, bytes + i / 8, sizeof word);
-    ones += static_cast<std::uint64_t>(std::popcount(word));
-  }
-  for (; i < bits; ++i) ones += bytes[i / 8] >> i % 8 & 1u;
-  return ones;
-}
-
-VITRINE_CLONES std::uint8_t any_of(const std::uint8_t* bytes, std::size_t n) {
-  std::uint8_t any = 0;
-  for (std::size_t i = 0; i < n; ++i) any |= bytes[i];
-  return any;
 }
 
 // What a plane costs at a level, in bits.
@@ -254,7 +237,7 @@ void ItemDecoder::begin(const FeatureBasis& basis, const Slots& slots, std::span
       const std::size_t bytes = (bits + 7) / 8 + kSlack;
       if (planes_.size() < at + bytes) planes_.resize(at + bytes);
       decoder.take(bits, own.levels[t], planes_.data() + at);
-      bits = ones_in(planes_.data() + at, bits);
+      bits = loops().ones_in(planes_.data() + at, bits);
       if (bits == 0) damaged("a plane is empty");
       offset[t] = at;
       at += bytes;
@@ -294,7 +277,7 @@ ChannelItems ItemDecoder::next() {
   contexts_.learn(seen_.data());
   ++channel_;
   for (std::size_t slot = 0; slot < slots_->count; ++slot)
-    some_[slots_->position[slot]] = any_of(seen_.data() + slot * views_, views_);
+    some_[slots_->position[slot]] = loops().any_byte(seen_.data() + slot * views_, views_);
   return {{map_.data(), std::size_t{slots_->count} * views_}, some_};
 }
 
