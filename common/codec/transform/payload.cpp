@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <limits>
 
 #include "common/base/error.h"
 #include "common/codec/transform/blocks.h"
@@ -31,6 +32,9 @@ struct Header {
   std::uint32_t sign_bits, low_bits, escape_bytes, entropy_bytes;
 };
 static_assert(sizeof(Header) == kHeaderBytes);
+// Headers, words and bit strings are copied as they lie.
+static_assert(std::endian::native == std::endian::little, "payloads are little-endian: this machine needs byte swaps");
+static_assert(std::numeric_limits<float>::is_iec559);
 
 void append_varint(std::vector<std::uint8_t>& out, std::uint64_t value) {
   for (; value >= 128; value >>= 7) out.push_back(static_cast<std::uint8_t>(128 | (value & 127)));
@@ -165,7 +169,6 @@ std::vector<std::uint8_t> pack_group(const FeatureBasis& basis, Quantiser& quant
 std::vector<std::uint8_t> encode_items(const FeatureBasis& basis, const Slots& slots, std::span<const float> items,
                                        double energy, std::uint32_t views, double max_error,
                                        const TransformSteps& steps, Tallies* tallies) {
-  constexpr std::size_t kMostItems = std::size_t{1} << 29;  // whose payload and low bits 32 bits can count
   if (items.size() > kMostItems)
     fail("a group of ", views, " views has ", items.size(), " values; the form transform takes at most ", kMostItems,
          ", choose a smaller plan.group");
@@ -177,7 +180,9 @@ std::vector<std::uint8_t> encode_items(const FeatureBasis& basis, const Slots& s
 
 void ItemDecoder::begin(const FeatureBasis& basis, const Slots& slots, std::span<const std::byte> payload,
                         std::uint32_t views) {
-  const std::uint64_t items = std::uint64_t{basis.channels} * slots.count * views;
+  const std::uint64_t values = std::uint64_t{basis.channels} * slots.count;  // FeatureBasis::check() bounds them
+  if (values == 0 || views == 0 || views > kMostItems / values) damaged("no payload has as many values as this group");
+  const std::uint64_t items = values * views;
   Header header;
   if (payload.size() < kHeaderBytes) damaged("it is shorter than a header");
   std::memcpy(&header, payload.data(), sizeof header);
@@ -185,7 +190,7 @@ void ItemDecoder::begin(const FeatureBasis& basis, const Slots& slots, std::span
     fail("payload: has version ", header.version,
          ", which this program does not know; use the version of vitrine that made it");
   if (header.bytes < kHeaderBytes || header.bytes > payload.size()) damaged("its length is impossible");
-  if (!std::isfinite(header.step) || !(header.step > 0)) damaged("its step is not a positive number");
+  if (!(header.step >= kLeastStep && header.step <= kMostStep)) damaged("its step is none that an encoder takes");
   Source source{reinterpret_cast<const std::uint8_t*>(payload.data()) + kHeaderBytes,
                 reinterpret_cast<const std::uint8_t*>(payload.data()) + header.bytes};
   // What the header says of each kind; the planes themselves come last.
@@ -236,7 +241,8 @@ void ItemDecoder::begin(const FeatureBasis& basis, const Slots& slots, std::span
     for (std::size_t t = 0; t < static_cast<std::size_t>(own.planes); ++t) {
       const std::size_t bytes = (bits + 7) / 8 + kSlack;
       if (planes_.size() < at + bytes) planes_.resize(at + bytes);
-      decoder.take(bits, own.levels[t], planes_.data() + at);
+      if (!decoder.take(bits, own.levels[t], planes_.data() + at))
+        damaged("its entropy coder did not end where it began");
       bits = loops().ones_in(planes_.data() + at, bits);
       if (bits == 0) damaged("a plane is empty");
       offset[t] = at;

@@ -31,6 +31,10 @@ std::vector<ArrayLayout> TransformCodec::layout() const {
   return {{"payload", "|u1", {}, true}};
 }
 
+std::uint64_t TransformCodec::most_bytes(std::size_t, std::uint32_t views) const {
+  return transform::most_payload_bytes(std::uint64_t{basis_->values()} * views);
+}
+
 std::vector<Array> TransformCodec::encode(std::span<const float> values, std::uint32_t views) const {
   if (values.size() != basis_->values() * views)
     throw std::logic_error("TransformCodec::encode: values of another shape");

@@ -25,6 +25,7 @@ class TransformCodec : public Codec {
 
   /// One array, "payload": whole_group bytes.
   std::vector<ArrayLayout> layout() const override;
+  std::uint64_t most_bytes(std::size_t i, std::uint32_t views) const override;
   std::vector<Array> encode(std::span<const float> values, std::uint32_t views) const override;
   void decode(std::span<const std::span<const std::byte>> arrays, std::uint32_t views,
               std::span<float> out) const override;
