@@ -19,7 +19,9 @@ TrackReader::TrackReader(const Cache& cache, const TrackInfo& track)
       codec_(make_codec(track.codec, track.shape, basis_)) {
   layout_ = codec_->layout();
   // A copy of what the check needs: the reader may move while the shelf holds the check.
-  const auto check = [wanted = track_, layout = layout_, group = group_,
+  std::vector<std::uint64_t> most;
+  for (std::size_t i = 0; i < layout_.size(); ++i) most.push_back(codec_->most_bytes(i, group_));
+  const auto check = [wanted = track_, layout = layout_, most, group = group_,
                       shard_groups = shard_groups_, groups_per_pass = groups_per_pass_,
                       shards_per_pass = shards_per_pass_](const Container& file, std::uint64_t number) {
     const ShardPlace place = shard_place(number, shards_per_pass, groups_per_pass, shard_groups);
@@ -34,8 +36,14 @@ TrackReader::TrackReader(const Cache& cache, const TrackInfo& track)
                                         .what = text("dataset ", array.name, " is not in its place in the table"),
                                         .remedy = "copy or make it again"});
       if (array.whole_group) {
-        // How long the longest group is, this file alone knows.
+        // How long the longest group is, this file alone knows; the codec knows how long one can be.
         const DatasetInfo& info = file.datasets()[i];
+        if (info.shape.size() == 2 && info.shape[1] > most[i])
+          throw Error(ErrorKind::kCorrupt, {.path = file.path().string(),
+                                            .dataset = array.name,
+                                            .what = text("has ", info.shape[1], " bytes for each group; a group takes ",
+                                                         most[i], " at most"),
+                                            .remedy = "copy or make it again"});
         expect_dataset(file, array.name, array.dtype, {place.groups, info.shape.size() == 2 ? info.shape[1] : 1}, 1);
         continue;
       }

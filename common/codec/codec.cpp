@@ -19,6 +19,9 @@ class PlainCodec : public Codec {
   PlainCodec(Form form, std::vector<std::uint32_t> shape) : form_(form), shape_(std::move(shape)) {}
 
   std::vector<ArrayLayout> layout() const override { return array_layout(form_, shape_); }
+  std::uint64_t most_bytes(std::size_t i, std::uint32_t views) const override {
+    return std::uint64_t{layout().at(i).view_bytes()} * views;
+  }
   std::vector<Array> encode(std::span<const float> values, std::uint32_t views) const override {
     return vitrine::encode(form_, values, views, shape_);
   }

@@ -38,6 +38,9 @@ class Codec {
 
   /// The arrays of a group, in order. Always the same.
   virtual std::vector<ArrayLayout> layout() const = 0;
+  /// Bytes of array `i` of layout() that no group of `views` views exceeds: who reads a file refuses longer ones before
+  /// making room for them.
+  virtual std::uint64_t most_bytes(std::size_t i, std::uint32_t views) const = 0;
   /// `values`: [views, shape...], one group. Throws Error that names the view for what the form cannot hold.
   virtual std::vector<Array> encode(std::span<const float> values, std::uint32_t views) const = 0;
   /// The inverse. `arrays`: encode()'s bytes in the same order; those of a whole_group array may have zeros after them.

@@ -3,11 +3,14 @@
 #include <cstdint>
 #include <cstring>
 
+#include "common/codec/isa.h"
+
 #if defined(__x86_64__)
 #include <immintrin.h>
-// The header's undefined vectors are taken for uninitialised ones (GCC bug 105593).
+#if !defined(__clang__)  // the header's undefined vectors are taken for uninitialised ones (GCC bug 105593)
 #pragma GCC diagnostic ignored "-Wuninitialized"
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
 #endif
 
 namespace vitrine {
@@ -27,11 +30,6 @@ void squares_loop(const std::uint8_t* q, std::size_t count, float* out) {
 }
 
 #if defined(__x86_64__)
-bool have_avx2() {
-  static const bool have = __builtin_cpu_supports("avx2");
-  return have;
-}
-
 __attribute__((target("avx2"))) void row_avx2(const std::int8_t* q, float scale, std::size_t count, float* out) {
   const __m256 factor = _mm256_set1_ps(scale);
   std::size_t i = 0;
@@ -40,12 +38,6 @@ __attribute__((target("avx2"))) void row_avx2(const std::int8_t* q, float scale,
     _mm256_storeu_ps(out + i, _mm256_mul_ps(_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes)), factor));
   }
   for (; i < count; ++i) out[i] = static_cast<float>(q[i]) * scale;
-}
-
-bool have_avx512() {
-  static const bool have =
-      __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
-  return have;
 }
 
 __attribute__((target("avx512f,avx512bw,avx512vl"))) void row_avx512(const std::int8_t* q, float scale,
@@ -118,11 +110,11 @@ void dequantise_rows_portable(std::span<const std::int8_t> q, std::span<const st
 
 void dequantise_rows(std::span<const std::int8_t> q, std::span<const std::byte> scale_bytes, std::span<float> out) {
 #if defined(__x86_64__)
-  if (have_avx2()) {
+  if (isa() >= Isa::kAvx2) {
     const std::size_t rows = scale_bytes.size() / sizeof(float), per_row = rows == 0 ? 0 : out.size() / rows;
-    if (have_avx512() && per_row >= 16 && out.size_bytes() >= kPastCaches)
+    if (isa() == Isa::kAvx512 && per_row >= 16 && out.size_bytes() >= kPastCaches)
       return rows_past_caches(q.data(), scale_bytes, rows, per_row, out.data());
-    const auto row = have_avx512() ? row_avx512 : row_avx2;
+    const auto row = isa() == Isa::kAvx512 ? row_avx512 : row_avx2;
     for (std::size_t r = 0; r < rows; ++r)
       row(q.data() + r * per_row, scale_of(scale_bytes, r), per_row, out.data() + r * per_row);
     return;
@@ -134,7 +126,7 @@ void dequantise_rows(std::span<const std::int8_t> q, std::span<const std::byte> 
 void dequantise_squares(std::span<const std::uint8_t> q, std::span<float> out) {
   std::size_t done = 0;
 #if defined(__x86_64__)
-  if (have_avx2()) done = squares_avx2(q.data(), q.size(), out.data());
+  if (isa() >= Isa::kAvx2) done = squares_avx2(q.data(), q.size(), out.data());
 #endif
   squares_loop(q.data() + done, q.size() - done, out.data() + done);
 }

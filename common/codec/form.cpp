@@ -175,7 +175,7 @@ void decode(Form form, std::span<const std::span<const std::byte>> arrays, std::
       std::memcpy(out.data(), first, arrays[0].size());
       break;
     case Form::kFp16:
-      from_half({reinterpret_cast<const std::uint16_t*>(first), out.size()}, out);
+      from_half(arrays[0], out);
       break;
     case Form::kInt8:
       dequantise_rows({reinterpret_cast<const std::int8_t*>(first), out.size()}, arrays[1], out);

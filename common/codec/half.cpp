@@ -2,9 +2,11 @@
 
 #include <bit>
 #include <cstddef>
+#include <cstring>
+
+#include "common/codec/isa.h"
 
 #if defined(__x86_64__)
-#include <cpuid.h>
 #include <immintrin.h>
 #endif
 
@@ -47,15 +49,6 @@ float from_half_portable(std::uint16_t half) {
 namespace {
 
 #if defined(__x86_64__)
-bool have_f16c() {
-  // "avx" asks the system too, which must save the registers; "f16c" is a word that only GCC knows.
-  static const bool have = [] {
-    unsigned a = 0, b = 0, c = 0, d = 0;
-    return __builtin_cpu_supports("avx") && __get_cpuid(1, &a, &b, &c, &d) != 0 && (c & bit_F16C) != 0;
-  }();
-  return have;
-}
-
 __attribute__((target("avx,f16c"))) std::size_t to_half_f16c(std::span<const float> values, std::uint16_t* halves) {
   std::size_t i = 0;
   for (; i + 8 <= values.size(); i += 8)
@@ -64,10 +57,11 @@ __attribute__((target("avx,f16c"))) std::size_t to_half_f16c(std::span<const flo
   return i;
 }
 
-__attribute__((target("avx,f16c"))) std::size_t from_half_f16c(std::span<const std::uint16_t> halves, float* values) {
+__attribute__((target("avx,f16c"))) std::size_t from_half_f16c(const std::byte* halves, std::span<float> values) {
   std::size_t i = 0;
-  for (; i + 8 <= halves.size(); i += 8)
-    _mm256_storeu_ps(values + i, _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(halves.data() + i))));
+  for (; i + 8 <= values.size(); i += 8)
+    _mm256_storeu_ps(values.data() + i,
+                     _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(halves + 2 * i))));
   return i;
 }
 #endif
@@ -77,17 +71,21 @@ __attribute__((target("avx,f16c"))) std::size_t from_half_f16c(std::span<const s
 void to_half(std::span<const float> values, std::span<std::uint16_t> halves) {
   std::size_t i = 0;
 #if defined(__x86_64__)
-  if (have_f16c()) i = to_half_f16c(values, halves.data());
+  if (isa() >= Isa::kAvx2) i = to_half_f16c(values, halves.data());
 #endif
   for (; i < values.size(); ++i) halves[i] = to_half_portable(values[i]);
 }
 
-void from_half(std::span<const std::uint16_t> halves, std::span<float> values) {
+void from_half(std::span<const std::byte> halves, std::span<float> values) {
   std::size_t i = 0;
 #if defined(__x86_64__)
-  if (have_f16c()) i = from_half_f16c(halves, values.data());
+  if (isa() >= Isa::kAvx2) i = from_half_f16c(halves.data(), values);
 #endif
-  for (; i < halves.size(); ++i) values[i] = from_half_portable(halves[i]);
+  for (; i < values.size(); ++i) {
+    std::uint16_t half;
+    std::memcpy(&half, halves.data() + 2 * i, sizeof half);
+    values[i] = from_half_portable(half);
+  }
 }
 
 }  // namespace vitrine

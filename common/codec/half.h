@@ -2,6 +2,7 @@
 #ifndef VITRINE_COMMON_CODEC_HALF_H_
 #define VITRINE_COMMON_CODEC_HALF_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 
@@ -9,7 +10,8 @@ namespace vitrine {
 
 /// Round to nearest, ties to even; too large becomes infinity, NaN stays NaN (quiet). Both spans of one length.
 void to_half(std::span<const float> values, std::span<std::uint16_t> halves);
-void from_half(std::span<const std::uint16_t> halves, std::span<float> values);
+/// `halves`: two bytes each, little-endian, wherever they lie.
+void from_half(std::span<const std::byte> halves, std::span<float> values);
 
 /// One value, by integer arithmetic alone.
 std::uint16_t to_half_portable(float value);

@@ -58,6 +58,10 @@ std::vector<ArrayLayout> TopkCodec::layout() const {
           {"tail", "<f4", {static_cast<std::uint32_t>(temperatures_.size())}}};
 }
 
+std::uint64_t TopkCodec::most_bytes(std::size_t i, std::uint32_t views) const {
+  return std::uint64_t{layout().at(i).view_bytes()} * views;
+}
+
 std::vector<Array> TopkCodec::encode(std::span<const float> values, std::uint32_t views) const {
   if (values.size() != std::size_t{classes_} * views)
     throw std::logic_error(text("encode: ", values.size(), " values for ", views, " views of ", classes_));
@@ -120,7 +124,7 @@ void TopkCodec::decode_kept(std::span<const std::span<const std::byte>> arrays, 
     if (arrays[i].size() != sizes[i])
       fail_decoding(text("array ", i, " has ", arrays[i].size(), " bytes; expected ", sizes[i]));
   if (step_ == 0) {
-    from_half({reinterpret_cast<const std::uint16_t*>(arrays[0].data()), count}, values);
+    from_half(arrays[0], values);
   } else {
     for (std::size_t i = 0; i < count; ++i) values[i] = static_cast<float>(get<std::int16_t>(arrays[0], i) * step_);
   }

@@ -18,6 +18,7 @@ class TopkCodec final : public Codec {
   TopkCodec(const CodecSettings& settings, const std::vector<std::uint32_t>& shape);
 
   std::vector<ArrayLayout> layout() const override;
+  std::uint64_t most_bytes(std::size_t i, std::uint32_t views) const override;
   std::vector<Array> encode(std::span<const float> values, std::uint32_t views) const override;
   /// All classes: those that were not kept share the mass that the tail has at the first temperature, in equal parts.
   void decode(std::span<const std::span<const std::byte>> arrays, std::uint32_t views,

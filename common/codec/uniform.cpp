@@ -15,7 +15,7 @@ namespace {
 
 constexpr double kLimit = 1 << 30;
 constexpr std::size_t kHeaderBytes = 8;
-constexpr unsigned kMaxShift = 24;
+constexpr unsigned kMaxShift = 24, kMaxWidth = 4;
 constexpr int kTrialLevel = 1;  // zstd's, when the encoder compares its choices
 
 std::uint32_t zigzag(std::int32_t x) {
@@ -107,6 +107,11 @@ std::vector<ArrayLayout> UniformCodec::layout() const {
   return {{"low", "|u1", {}, true}, {"high", "|u1", {}, true}};
 }
 
+std::uint64_t UniformCodec::most_bytes(std::size_t i, std::uint32_t views) const {
+  const std::uint64_t count = std::uint64_t{per_view_} * views;
+  return i == 0 ? kHeaderBytes + (count * kMaxShift + 7) / 8 : kMaxWidth * (count + per_view_);
+}
+
 std::vector<Array> UniformCodec::encode(std::span<const float> values, std::uint32_t views) const {
   if (values.size() != per_view_ * views || values.empty())
     throw std::logic_error(text("encode: ", values.size(), " values for ", views, " views of ", per_view_));
@@ -150,7 +155,7 @@ void UniformCodec::decode(std::span<const std::span<const std::byte>> arrays, st
              with_mean = std::to_integer<unsigned>(low[2]);
   std::uint32_t stored_views;
   std::memcpy(&stored_views, low.data() + 4, sizeof stored_views);
-  if (shift > kMaxShift || width < 1 || width > 4 || with_mean > 1 || stored_views != views)
+  if (shift > kMaxShift || width < 1 || width > kMaxWidth || with_mean > 1 || stored_views != views)
     fail_decoding(text("array low begins with impossible numbers (shift ", shift, ", width ", width, ", means ",
                        with_mean, ", views ", stored_views, "; expected ", views, " views)"));
   const std::size_t plane = count + with_mean * per_view_;

@@ -26,6 +26,7 @@ class UniformCodec final : public Codec {
   UniformCodec(double max_error, const std::vector<std::uint32_t>& shape);
 
   std::vector<ArrayLayout> layout() const override;
+  std::uint64_t most_bytes(std::size_t i, std::uint32_t views) const override;
   std::vector<Array> encode(std::span<const float> values, std::uint32_t views) const override;
   void decode(std::span<const std::span<const std::byte>> arrays, std::uint32_t views,
               std::span<float> out) const override;

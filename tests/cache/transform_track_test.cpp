@@ -92,6 +92,42 @@ TEST_CASE("a transform track reads within its bound, group by group, and its coe
   }
 }
 
+TEST_CASE("a shard whose rows are longer than a group can be is refused before room is made for them") {
+  const TransformSample sample;
+  const auto codec = make_codec(sample.track.codec, sample.track.shape, sample.basis);
+  const std::uint64_t most = codec->most_bytes(0, 4);
+  for (const std::uint64_t bytes : {most, most + 1}) {
+    TrackInfo track = sample.track;
+    track.teacher = "longer" + std::to_string(bytes);
+    create_track(sample.directory.path(), track, sample.basis.get());
+    for (std::uint32_t shard = 0; shard < sample.plan.shards_per_pass(); ++shard) {
+      std::vector<std::vector<Array>> groups;
+      for (std::uint32_t g = 0; g < groups_in_shard(sample.plan, shard); ++g) {
+        groups.push_back(codec->encode(features(4, shard * 2 + g), 4));
+        groups.back()[0].bytes.resize(bytes);
+        groups.back()[0].shape = {1, static_cast<std::uint32_t>(bytes)};
+      }
+      write_shard(sample.directory.path(), track, sample.plan, 0, shard, groups);
+    }
+    const Cache cache(sample.directory.path());
+    TrackReader::Scratch scratch;
+    std::vector<float> out(4 * kValues);
+    const auto read = [&] { TrackReader(cache, track).read({0, 0}, scratch, out); };
+    if (bytes == most) {
+      read();
+      continue;
+    }
+    try {
+      read();
+      CHECK(false);
+    } catch (const Error& error) {
+      CHECK(error.kind() == ErrorKind::kCorrupt);
+      CHECK(error.problem().dataset == "payload");
+      CHECK(error.problem().what == text("has ", most + 1, " bytes for each group; a group takes ", most, " at most"));
+    }
+  }
+}
+
 TEST_CASE("a basis comes back from its file; a lost one, another's and a damaged one are refused") {
   const TransformSample sample;
   CHECK(read_basis(sample.basis_file()) == *sample.basis);

@@ -1,7 +1,9 @@
 // The transform form: what its parts promise, and the bound in every group.
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <random>
 #include <utility>
 
@@ -10,10 +12,13 @@
 #include "common/codec/transform/entropy.h"
 #include "common/codec/transform/items.h"
 #include "common/codec/transform/linear.h"
+#include "common/codec/transform/payload.h"
 #include "common/codec/transform/transform_codec.h"
+#include "tests/support/message.h"
 #include "tests/support/testing.h"
 
 using namespace vitrine;
+using vitrine::testing::has, vitrine::testing::message_of;
 
 namespace {
 
@@ -126,7 +131,7 @@ TEST_CASE("streams of bits come back, and cost what their entropy says") {
   transform::NibbleDecoder decoder(coded);
   for (const Stream& s : streams) {
     std::vector<std::uint8_t> packed((s.bits + 7) / 8 + 4);
-    decoder.take(s.bits, s.level, packed.data());
+    REQUIRE(decoder.take(s.bits, s.level, packed.data()));
     bool same = true;
     for (std::uint64_t i = 0; i < s.bits; ++i)
       same = same && (packed[i / 8] >> i % 8 & 1) == (s.packed[i / 8] >> i % 8 & 1);
@@ -518,6 +523,29 @@ TEST_CASE("a bound that no step can keep is refused, not missed") {
   CHECK(relative_error(*basis, raw, decoded(exact, exact.encode(raw, 32), 32)) < 1.01e-7);
 }
 
+TEST_CASE("a group whose energy lies in one value or a few is kept at any bound") {
+  const auto basis = calibrated(7, 4, 5);
+  const transform::Slots slots(4, 5);
+  std::mt19937 generator(5);
+  for (const double bound : {0.3, 0.01, 1e-6})
+    for (int trial = 0; trial < 40; ++trial) {
+      std::vector<float> items(basis->values());
+      double energy = 0;
+      for (float& y : items) y = std::normal_distribution<float>()(generator);
+      for (int giants = 1 + trial % 2; giants > 0; --giants) items[generator() % items.size()] = trial % 3 == 0 ? 3e7f : 300.0f;
+      for (const float y : items) energy += static_cast<double>(y) * y;
+      const auto payload = transform::encode_items(*basis, slots, items, energy, 1, bound);
+      std::vector<float> back(items.size());
+      TransformCodec(basis, bound).decode_items(std::as_bytes(std::span(payload)), 1, back);
+      double error = 0;
+      for (std::size_t channel = 0; channel < 7; ++channel)
+        for (std::size_t slot = 0; slot < slots.count; ++slot)
+          error += std::pow(static_cast<double>(back[channel * slots.count + slots.position[slot]]) -
+                                items[channel * slots.count + slot], 2);
+      CHECK(error <= bound * energy * 1.000001);
+    }
+}
+
 TEST_CASE("extremes: nothing but the mean, one giant view, what calibration never saw") {
   const auto basis = calibrated(24, 6, 6);
   const TransformCodec codec(basis, 0.01);
@@ -532,6 +560,57 @@ TEST_CASE("extremes: nothing but the mean, one giant view, what calibration neve
   CHECK(relative_error(*basis, raw, decoded(codec, codec.encode(raw, 4), 4)) <= 0.010001);
   raw[5] = std::nanf("");
   CHECK_THROWS_AS(codec.encode(raw, 4), Error);
+}
+
+TEST_CASE("what no encoder makes is refused: steps, sizes of groups and bases, words that are lacking") {
+  const auto basis = calibrated(6, 3, 3);
+  const TransformCodec codec(basis, 0.01);
+  const std::vector<float> raw = features(8, 6, 3, 3, 3);
+  const std::vector<std::byte> payload = codec.encode(raw, 8)[0].bytes;
+  std::vector<float> out(basis->values() * 8);
+  const auto refusal = [&](const std::vector<std::byte>& bytes) {
+    return message_of([&] { codec.decode_items(bytes, 8, out); });
+  };
+  const auto with = [&](std::size_t at, auto value) {
+    std::vector<std::byte> bytes = payload;
+    std::memcpy(bytes.data() + at, &value, sizeof value);
+    return bytes;
+  };
+  for (const float step : {0.0f, -1.0f, 1e-40f, std::nextafter(0x1p-110f, 0.0f), std::nextafter(0x1p70f, 1e30f), 3e38f,
+                           std::numeric_limits<float>::infinity(), std::nanf("")})
+    CHECK(has(refusal(with(4, step)), "its step is none that an encoder takes"));
+  for (const float step : {0x1p-110f, 0x1p70f}) {  // the largest magnitude has a value
+    CHECK(refusal(with(4, step)) == "");
+    CHECK(std::ranges::all_of(out, [](float x) { return std::isfinite(x); }));
+    CHECK(std::isfinite(step / 8 * static_cast<float>(transform::level_eighths(65535, false))));
+  }
+
+  // Words that are lacking are told at the first plane, not after the last.
+  std::uint32_t entropy_bytes;
+  std::memcpy(&entropy_bytes, payload.data() + 32, sizeof entropy_bytes);
+  REQUIRE(entropy_bytes > 4 * transform::kStates + 8);
+  std::vector<std::byte> shorter(payload.begin(), payload.end() - 2);
+  for (const auto& [at, value] : {std::pair{std::size_t{0}, payload.size() - 2}, {std::size_t{32}, std::size_t{entropy_bytes} - 2}}) {
+    const auto word = static_cast<std::uint32_t>(value);
+    std::memcpy(shorter.data() + at, &word, sizeof word);
+  }
+  CHECK(has(refusal(shorter), "its entropy coder did not end where it began"));
+  transform::NibbleDecoder decoder(
+      {reinterpret_cast<const std::uint8_t*>(payload.data() + payload.size() - entropy_bytes), 4 * transform::kStates});
+  std::vector<std::uint8_t> packed(1 << 17);
+  CHECK(!decoder.take(1 << 20, 30, packed.data()));
+
+  // Groups that 32 bits cannot count: an error before any memory is asked for.
+  const transform::Slots slots(3, 3);
+  transform::ItemDecoder items;
+  for (const std::uint32_t views : {0u, (1u << 29) / 54 + 1, ~0u})
+    CHECK(has(message_of([&] { items.begin(*basis, slots, payload, views); }), "no payload has as many values"));
+  for (const auto& [c, h, w] : {std::array{1u, 65536u, 65536u}, {1u, 65537u, 65536u}, {1u << 28, 1u, 4u}, {0u, 1u, 1u},
+                                {1u, 0u, 5u}, {~0u, ~0u, ~0u}}) {
+    FeatureBasis wrapped = *basis;
+    wrapped.channels = c, wrapped.height = h, wrapped.width = w;
+    CHECK(has(message_of([&] { wrapped.check("basis.h5"); }), "basis.h5: a basis of"));
+  }
 }
 
 TEST_CASE("a damaged payload is an error or other numbers, never a crash") {

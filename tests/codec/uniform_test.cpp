@@ -1,5 +1,6 @@
 #include "common/codec/uniform.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -113,4 +114,16 @@ TEST_CASE("logits take few bits more than their entropy") {
   const double entropy = std::log2(2 * 32 * std::sqrt(2 * M_PI * M_E));
   MESSAGE("bits a value: " << bits << ", entropy given the means: " << entropy);
   CHECK(bits < entropy + 0.2);
+}
+
+TEST_CASE("no group's arrays are longer than the codec says that they can be") {
+  const UniformCodec codec(0.5, {7});
+  for (const std::uint32_t views : {1u, 5u, 64u})
+    for (const double deviation : {0.0, 1.0, 1e4, 5e8}) {
+      std::vector<float> values = normal_values(std::size_t{views} * 7, deviation);
+      for (float& x : values) x = std::clamp(x, -1e9f, 1e9f);
+      const std::vector<Array> arrays = codec.encode(values, views);
+      for (std::size_t i = 0; i < arrays.size(); ++i) CHECK(arrays[i].bytes.size() <= codec.most_bytes(i, views));
+      if (deviation == 5e8 && views > 1) CHECK(arrays[1].bytes.size() * 2 > codec.most_bytes(1, views));
+    }
 }

@@ -59,14 +59,23 @@ void vitrine_decoder_free(vitrine_decoder* decoder) {
 }
 
 int vitrine_decode(const vitrine_decoder* decoder, const std::uint8_t* payload, std::size_t bytes, std::uint32_t views,
-                   int coefficients, float* out, char* message, std::size_t room) try {
+                   int what, float* out, char* message, std::size_t room) try {
   const std::span<const std::byte> array{reinterpret_cast<const std::byte*>(payload), bytes};
   const std::span<float> values{out, decoder->codec.basis().values() * views};
-  if (coefficients != 0)
-    decoder->codec.decode_coefficients(array, views, values);
-  else
-    decoder->codec.decode(std::span(&array, 1), views, values);
-  return 0;
+  switch (what) {
+    case VITRINE_FEATURES:
+      decoder->codec.decode(std::span(&array, 1), views, values);
+      return 0;
+    case VITRINE_COEFFICIENTS:
+      decoder->codec.decode_coefficients(array, views, values);
+      return 0;
+    case VITRINE_ITEMS:
+      decoder->codec.decode_items(array, views, values);
+      return 0;
+    default:
+      std::snprintf(message, room, "vitrine_decode: what = %d is unknown; expected 0, 1 or 2", what);
+      return 1;
+  }
 } catch (const std::exception& problem) {
   tell(problem, message, room);
   return 1;

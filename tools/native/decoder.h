@@ -10,7 +10,7 @@
 extern "C" {
 #endif
 
-#define VITRINE_NATIVE_VERSION 2
+#define VITRINE_NATIVE_VERSION 3
 
 /* Of the calls below: VITRINE_NATIVE_VERSION when the library was made. */
 uint32_t vitrine_native_version(void);
@@ -26,11 +26,18 @@ vitrine_decoder* vitrine_decoder_new(uint32_t channels, uint32_t height, uint32_
                                      const uint8_t* levels, uint16_t confidence, char* message, size_t room);
 void vitrine_decoder_free(vitrine_decoder* decoder);
 
-/* A group's payload, `bytes` long, zeros after it allowed. `out`: [views, C, H, W], features, or with `coefficients`
- * other than 0 features in the basis of channels, vectorsᵀ · out + mean being the features. Returns 0, or 1 for bytes
- * that no encoder makes, and says in `message` what is wrong with them; `out` is unspecified then. */
-int vitrine_decode(const vitrine_decoder* decoder, const uint8_t* payload, size_t bytes, uint32_t views,
-                   int coefficients, float* out, char* message, size_t room);
+/* What vitrine_decode() writes to `out`.
+ * VITRINE_FEATURES: [views, C, H, W].
+ * VITRINE_COEFFICIENTS: features in the basis of channels, [views, C, H, W]; vectorsᵀ · out + mean are the features.
+ * VITRINE_ITEMS: what the payload holds, before any matrix product, [C, H, W, views]: the same bits on every machine.
+ * The others have been through products, whose last bits depend on the machine (coefficients only with rows and
+ * columns). */
+enum { VITRINE_FEATURES = 0, VITRINE_COEFFICIENTS = 1, VITRINE_ITEMS = 2 };
+
+/* A group's payload, `bytes` long, zeros after it allowed. Returns 0, or 1 for bytes that no encoder makes and for a
+ * `what` that is none of the above, and says in `message` what is wrong with them; `out` is unspecified then. */
+int vitrine_decode(const vitrine_decoder* decoder, const uint8_t* payload, size_t bytes, uint32_t views, int what,
+                   float* out, char* message, size_t room);
 
 #ifdef __cplusplus
 }

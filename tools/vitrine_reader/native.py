@@ -1,5 +1,5 @@
-"""The compiled decoder of transform payloads (tools/native/decoder.h), which gives the numpy one's coefficients to the
-bit, and everything else but for rounding. Taken where it is found: the file that VITRINE_NATIVE names,
+"""The compiled decoder of transform payloads (tools/native/decoder.h), which gives the numpy one's items to the bit, and
+what matrix products make of them but for rounding. Taken where it is found: the file that VITRINE_NATIVE names,
 libvitrine_native.so in this folder, or in the build/lib of the sources around it. VITRINE_NATIVE= (empty) does without."""
 import ctypes
 import functools
@@ -11,7 +11,8 @@ import numpy as np
 
 from .container import CacheError
 
-VERSION, ROOM = 2, 1024
+VERSION, ROOM = 3, 1024
+FEATURES, COEFFICIENTS, ITEMS = 0, 1, 2  # what to decode
 NAME = "libvitrine_native.so"
 
 
@@ -59,11 +60,12 @@ class Decoder:
             raise ValueError(message.value.decode())
         weakref.finalize(self, found.vitrine_decoder_free, self.handle)
 
-    def decode(self, payload, views, coefficients):
-        """uint8 payload to float32 [views, C, H, W]. ValueError for bytes that no encoder makes."""
-        payload, out = np.ascontiguousarray(payload), np.empty((views, *self.shape), np.float32)
+    def decode(self, payload, views, what):
+        """uint8 payload to float32 [views, C, H, W], ITEMS [C, H, W, views]. ValueError for bytes that no encoder makes."""
+        shape = (*self.shape, views) if what == ITEMS else (views, *self.shape)
+        payload, out = np.ascontiguousarray(payload), np.empty(shape, np.float32)
         message = ctypes.create_string_buffer(ROOM)
-        if self.found.vitrine_decode(self.handle, payload.ctypes.data, payload.size, views, coefficients,
+        if self.found.vitrine_decode(self.handle, payload.ctypes.data, payload.size, views, what,
                                      out.ctypes.data, message, ROOM):
             # "payload: it ends too early; the chunk is damaged ...": who calls says the rest.
             raise ValueError(message.value.decode().removeprefix("payload: ").split(";")[0])

@@ -8,13 +8,14 @@ import hashlib
 import numpy as np
 
 from .container import CacheError, Container, check_json_version
-from .native import Decoder, library
+from .native import COEFFICIENTS, FEATURES, ITEMS, Decoder, library
 
 CLASSES, PLANES, SEEN = 32, 15, 15
 FIRST_SPLIT, SPLIT = 12, 8  # classes whose items of the second quantiser are a kind of their own
 KINDS = CLASSES + SPLIT
 LEVELS, STATES, SCALE_BITS, LOW = 61, 32, 12, 1 << 16
 MOST_EXPECTED = 10 * 1024
+MOST_ITEMS, LEAST_STEP, MOST_STEP = 1 << 29, 2.0**-110, 2.0**70  # of a group that an encoder makes
 HEADER = np.dtype([("bytes", "<u4"), ("step", "<f4"), ("step_sixteenths", "<i2"), ("version", "<u2"),
                    ("kinds", "<u8"), ("sign_bits", "<u4"), ("low_bits", "<u4"), ("escape_bytes", "<u4"),
                    ("entropy_bytes", "<u4")])
@@ -157,6 +158,8 @@ class _Coder:
     def take(self, bits, level):
         out = np.empty((bits + 3) // 4, np.uint8) if _compiled else bytearray((bits + 3) // 4)
         self.at = (_compiled or _take)(self.states, self.words, self.at, *_ready_tables(level), out)
+        if self.at > len(self.words):
+            raise ValueError("its entropy coder did not end where it began")
         return BITS_OF_NIBBLE[np.frombuffer(out, np.uint8)].reshape(-1)[:bits]
 
     def ends(self):
@@ -225,6 +228,8 @@ class _Streams:
     kind, in the order of coding within a kind."""
 
     def __init__(self, basis, payload, items):
+        if not 0 < items <= MOST_ITEMS:
+            raise ValueError("no payload has as many values as this group")
         if len(payload) < HEADER.itemsize:
             raise ValueError("it is shorter than a header")
         header = payload[:HEADER.itemsize].view(HEADER)[0]
@@ -232,8 +237,8 @@ class _Streams:
             raise ValueError(f"it has version {header['version']}, which this program does not know")
         if not HEADER.itemsize <= header["bytes"] <= len(payload):
             raise ValueError("its length is impossible")
-        if not (np.isfinite(header["step"]) and header["step"] > 0):
-            raise ValueError("its step is not a positive number")
+        if not LEAST_STEP <= header["step"] <= MOST_STEP:
+            raise ValueError("its step is none that an encoder takes")
         self.unit, self.step_sixteenths = header["step"] / np.float32(8), int(header["step_sixteenths"])
         source = _Source(payload[HEADER.itemsize:int(header["bytes"])])
         self.counts, levels = np.zeros(KINDS, np.int64), [[] for _ in range(KINDS)]
@@ -414,15 +419,25 @@ def _by_view(basis, values):
     return np.ascontiguousarray(values.transpose(2, 0, 1)).reshape(-1, *basis.mean.shape)
 
 
+def decode_map_items(basis, payload, views):
+    """Items by position, float32 [C, H, W, views]: what the payload holds, the same bits on every machine."""
+    if basis.native:
+        return basis.native.decode(payload, views, ITEMS)
+    items = decode_items(basis, payload, views)
+    maps = np.empty_like(items)
+    maps[:, basis.position] = items
+    return maps.reshape(*basis.mean.shape, views)
+
+
 def decode_coefficients(basis, payload, views):
     """Features in the basis of channels, float32 [views, C, H, W]: vectors.T @ this + mean are the features."""
     if basis.native:
-        return basis.native.decode(payload, views, True)
+        return basis.native.decode(payload, views, COEFFICIENTS)
     return _by_view(basis, basis.maps(decode_items(basis, payload, views)))
 
 
 def decode(basis, payload, views):
     """A group's features, float32 [views, C, H, W]."""
     if basis.native:
-        return basis.native.decode(payload, views, False)
+        return basis.native.decode(payload, views, FEATURES)
     return _by_view(basis, basis.features(basis.maps(decode_items(basis, payload, views))))

@@ -43,12 +43,16 @@ std::vector<float> FeatureBasis::deviation() const {
 }
 
 void FeatureBasis::check(const std::string& where) const {
-  const std::size_t c = channels, h = height, w = width;
   const auto damaged = [&](const std::string& what) {
     throw Error(ErrorKind::kCorrupt,
                 {.path = where, .what = what, .remedy = "the file is damaged, copy it again"});
   };
-  if (c == 0 || h == 0 || w == 0 || mean.size() != values() || vectors.size() != c * c || eigenvalues.size() != c ||
+  const std::uint64_t c = channels, h = height, w = width;
+  // First, as all else multiplies these.
+  if (c == 0 || h == 0 || w == 0 || h * w > transform::kMostItems || c > transform::kMostItems / (h * w))
+    damaged(text("a basis of ", c, " x ", h, " x ", w, " features is impossible; expected 1 to ",
+                 transform::kMostItems, " values"));
+  if (mean.size() != values() || vectors.size() != c * c || eigenvalues.size() != c ||
       scale.size() != values() || expected.size() != kLevels ||
       levels.size() != transform::kKinds * transform::kPlanes || rows.size() != (spatial() ? h * h : 0) ||
       columns.size() != (spatial() ? w * w : 0))

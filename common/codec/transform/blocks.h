@@ -134,8 +134,10 @@ struct Blocks {
   CodeFunction code;
   DecodeFunction decode;
 };
-/// The bodies for this processor; `any`: those that run on every one.
-const Blocks& blocks(bool any = false);
+/// The bodies for isa(), or those that run everywhere. Throws Error as isa() does.
+const Blocks& blocks(bool portable = false);
+// One of each in a file of its own.
+extern const Blocks kPortableBlocks, kAvx512Blocks;
 
 }  // namespace vitrine::transform
 

@@ -101,7 +101,7 @@ NibbleDecoder::NibbleDecoder(std::span<const std::uint8_t> bytes)
   std::memcpy(states_.data(), bytes.data(), 4 * kStates);
 }
 
-void NibbleDecoder::take(std::uint64_t bits, int level, std::uint8_t* packed) {
+bool NibbleDecoder::take(std::uint64_t bits, int level, std::uint8_t* packed) {
   const NibbleModel& model = nibble_model(level);
   const std::size_t count = (bits + 3) / 4;
   for (std::size_t j = blocks().decode(model, count, states_, next_, end_, packed); j < count; ++j) {
@@ -109,21 +109,19 @@ void NibbleDecoder::take(std::uint64_t bits, int level, std::uint8_t* packed) {
     const std::uint32_t slot = model.slots[x & kSlotMask];
     x = advanced(x, slot);
     if (x < kLowState) {
-      std::uint16_t word = 0;
-      if (end_ - next_ >= 2) {
-        std::memcpy(&word, next_, sizeof word);
-        next_ += 2;
-      } else {
-        overrun_ = true;
-      }
+      if (end_ - next_ < 2) return false;
+      std::uint16_t word;
+      std::memcpy(&word, next_, sizeof word);
+      next_ += 2;
       x = x << 16 | word;
     }
     packed[j / 2] = static_cast<std::uint8_t>(j % 2 == 0 ? slot & 15 : packed[j / 2] | (slot & 15) << 4);
   }
+  return true;
 }
 
 bool NibbleDecoder::ends() const {
-  if (overrun_ || next_ != end_) return false;
+  if (next_ != end_) return false;
   for (const std::uint32_t state : states_)
     if (state != kLowState) return false;
   return true;

@@ -59,17 +59,17 @@ class NibbleEncoder {
 
 class NibbleDecoder {
  public:
-  /// `bytes`: what finish() gave; at least the states. Reads behind its end give zeros, which ends() tells.
+  /// `bytes`: what finish() gave; at least the states.
   explicit NibbleDecoder(std::span<const std::uint8_t> bytes);
-  /// Fills (bits + 7) / 8 bytes.
-  void take(std::uint64_t bits, int level, std::uint8_t* packed);
+  /// Fills (bits + 7) / 8 bytes. False where words are lacking: what was filled is nothing then, and nothing more can be
+  /// taken.
+  [[nodiscard]] bool take(std::uint64_t bits, int level, std::uint8_t* packed);
   /// Whether all was read, and the states came back to where the encoder began.
   bool ends() const;
 
  private:
   NibbleStates states_{};
   const std::uint8_t *next_, *end_;
-  bool overrun_ = false;
 };
 
 }  // namespace vitrine::transform

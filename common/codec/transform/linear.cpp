@@ -7,118 +7,21 @@
 #include <numeric>
 
 #include "common/base/error.h"
-#include "common/codec/transform/clones.h"
+#include "common/codec/transform/loops.h"
 
 namespace vitrine::transform {
 
-namespace {
-
-constexpr std::size_t kRows = 6;  // 6 rows of two vectors: sums that stay in registers
-
-template <std::size_t kLanes>
-struct Lanes {
-  typedef float Vector __attribute__((vector_size(kLanes * sizeof(float))));  // in pieces where registers are shorter
-};
-
-// A product's sizes, and what it sums over: all of k, or `count` of `which`.
-struct Sizes {
-  std::size_t m, k, n;
-  const std::uint32_t* which = nullptr;
-  std::size_t count = 0;
-};
-
-// c [kHeight, kVectors · kLanes] of c [., n] from kHeight rows of a and as many columns of b.
-template <bool kSome, std::size_t kHeight, std::size_t kVectors, std::size_t kLanes>
-__attribute__((always_inline)) inline void tile(const float* a, const float* b, float* c, const Sizes& sizes) {
-  const std::size_t k = sizes.k, n = sizes.n, count = kSome ? sizes.count : k;
-  using Vector = typename Lanes<kLanes>::Vector;
-  Vector sums[kHeight][kVectors];
-#pragma GCC unroll 6
-  for (std::size_t r = 0; r < kHeight; ++r)
-#pragma GCC unroll 2
-    for (std::size_t s = 0; s < kVectors; ++s) sums[r][s] = Vector{};
-  for (std::size_t i = 0; i < count; ++i) {
-    const std::size_t l = kSome ? sizes.which[i] : i;
-    Vector row[kVectors];
-#pragma GCC unroll 2
-    for (std::size_t s = 0; s < kVectors; ++s) std::memcpy(&row[s], b + l * n + s * kLanes, sizeof(Vector));
-#pragma GCC unroll 6
-    for (std::size_t r = 0; r < kHeight; ++r)
-#pragma GCC unroll 2
-      for (std::size_t s = 0; s < kVectors; ++s) sums[r][s] += a[r * k + l] * row[s];
-  }
-#pragma GCC unroll 6
-  for (std::size_t r = 0; r < kHeight; ++r)
-#pragma GCC unroll 2
-    for (std::size_t s = 0; s < kVectors; ++s) std::memcpy(c + r * n + s * kLanes, &sums[r][s], sizeof(Vector));
+void multiply(const float* a, const float* b, float* c, std::size_t m, std::size_t k, std::size_t n) {
+  products().multiply(a, b, c, m, k, n);
 }
 
-// Some columns of c, all rows.
-template <bool kSome, std::size_t kVectors, std::size_t kLanes>
-__attribute__((always_inline)) inline void strip(const float* a, const float* b, float* c, const Sizes& sizes) {
-  const std::size_t k = sizes.k, n = sizes.n;
-  std::size_t i = 0;
-  for (; i + kRows <= sizes.m; i += kRows) tile<kSome, kRows, kVectors, kLanes>(a + i * k, b, c + i * n, sizes);
-  switch (sizes.m - i) {
-    case 5:
-      return tile<kSome, 5, kVectors, kLanes>(a + i * k, b, c + i * n, sizes);
-    case 4:
-      return tile<kSome, 4, kVectors, kLanes>(a + i * k, b, c + i * n, sizes);
-    case 3:
-      return tile<kSome, 3, kVectors, kLanes>(a + i * k, b, c + i * n, sizes);
-    case 2:
-      return tile<kSome, 2, kVectors, kLanes>(a + i * k, b, c + i * n, sizes);
-    case 1:
-      return tile<kSome, 1, kVectors, kLanes>(a + i * k, b, c + i * n, sizes);
-    default:
-      return;
-  }
+void multiply_some(const float* a, const float* b, float* c, std::size_t m, std::size_t k, std::size_t n,
+                   std::span<const std::uint32_t> rows) {
+  products().multiply_some(a, b, c, m, k, n, rows.data(), rows.size());
 }
 
-template <bool kSome>
-__attribute__((always_inline)) inline void product(const float* a, const float* b, float* c, const Sizes& sizes) {
-  std::size_t j = 0;
-  for (; j + 32 <= sizes.n; j += 32) strip<kSome, 2, 16>(a, b + j, c + j, sizes);
-  if (sizes.n - j >= 16) {
-    strip<kSome, 1, 16>(a, b + j, c + j, sizes);
-    j += 16;
-  }
-  for (; j + 4 <= sizes.n; j += 4) strip<kSome, 1, 4>(a, b + j, c + j, sizes);
-  for (; j < sizes.n; ++j) strip<kSome, 1, 1>(a, b + j, c + j, sizes);
-}
-
-}  // namespace
-
-VITRINE_CLONES void multiply(const float* a, const float* b, float* c, std::size_t m, std::size_t k, std::size_t n) {
-  product<false>(a, b, c, {m, k, n});
-}
-
-VITRINE_CLONES void multiply_some(const float* a, const float* b, float* c, std::size_t m, std::size_t k, std::size_t n,
-                                  std::span<const std::uint32_t> rows) {
-  product<true>(a, b, c, {m, k, n, rows.data(), rows.size()});
-}
-
-VITRINE_CLONES void add_products(const float* x, double* c, std::size_t m, std::size_t n) {
-  constexpr std::size_t kTall = 4, kWide = 16;
-  for (std::size_t i = 0; i < n; i += kTall)
-    for (std::size_t j = 0; j <= i; j += kWide) {
-      const std::size_t height = std::min(kTall, n - i), width = std::min(kWide, n - j);
-      double sums[kTall][kWide] = {};
-      for (std::size_t l = 0; l < m; ++l) {
-        const float* row = x + l * n;
-        if (height == kTall && width == kWide) {
-          for (std::size_t r = 0; r < kTall; ++r)
-            for (std::size_t s = 0; s < kWide; ++s)
-              sums[r][s] += static_cast<double>(row[i + r]) * static_cast<double>(row[j + s]);
-        } else {
-          for (std::size_t r = 0; r < height; ++r)
-            for (std::size_t s = 0; s < width; ++s)
-              sums[r][s] += static_cast<double>(row[i + r]) * static_cast<double>(row[j + s]);
-        }
-      }
-      for (std::size_t r = 0; r < height; ++r)
-        for (std::size_t s = 0; s < width; ++s) c[(i + r) * n + j + s] += sums[r][s];
-    }
+void add_products(const float* x, double* c, std::size_t m, std::size_t n) {
+  products().add_products(x, c, m, n);
 }
 
 void transpose(const float* in, float* out, std::size_t rows, std::size_t columns) {

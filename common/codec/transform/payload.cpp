@@ -6,11 +6,12 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <limits>
 
 #include "common/base/error.h"
 #include "common/codec/transform/blocks.h"
-#include "common/codec/transform/clones.h"
 #include "common/codec/transform/entropy.h"
+#include "common/codec/transform/loops.h"
 #include "common/codec/transform/quantise.h"
 #include "common/codec/transform/step.h"
 
@@ -31,27 +32,13 @@ struct Header {
   std::uint32_t sign_bits, low_bits, escape_bytes, entropy_bytes;
 };
 static_assert(sizeof(Header) == kHeaderBytes);
+// Headers, words and bit strings are copied as they lie.
+static_assert(std::endian::native == std::endian::little, "payloads are little-endian: this machine needs byte swaps");
+static_assert(std::numeric_limits<float>::is_iec559);
 
 void append_varint(std::vector<std::uint8_t>& out, std::uint64_t value) {
   for (; value >= 128; value >>= 7) out.push_back(static_cast<std::uint8_t>(128 | (value & 127)));
   out.push_back(static_cast<std::uint8_t>(value));
-}
-
-VITRINE_CLONES std::uint64_t ones_in(const std::uint8_t* bytes, std::uint64_t bits) {
-  std::uint64_t ones = 0, i = 0;
-  for (; i + 64 <= bits; i += 64) {
-    std::uint64_t word;
-    std::memcpy(&word, bytes + i / 8, sizeof word);
-    ones += static_cast<std::uint64_t>(std::popcount(word));
-  }
-  for (; i < bits; ++i) ones += bytes[i / 8] >> i % 8 & 1u;
-  return ones;
-}
-
-VITRINE_CLONES std::uint8_t any_of(const std::uint8_t* bytes, std::size_t n) {
-  std::uint8_t any = 0;
-  for (std::size_t i = 0; i < n; ++i) any |= bytes[i];
-  return any;
 }
 
 // What a plane costs at a level, in bits.
@@ -184,7 +171,6 @@ std::vector<std::uint8_t> pack_group(const FeatureBasis& basis, Quantiser& quant
 std::vector<std::uint8_t> encode_items(const FeatureBasis& basis, const Slots& slots, std::span<const float> items,
                                        double energy, std::uint32_t views, double max_error,
                                        const TransformSteps& steps, Tallies* tallies) {
-  constexpr std::size_t kMostItems = std::size_t{1} << 29;  // whose payload and low bits 32 bits can count
   if (items.size() > kMostItems)
     fail("a group of ", views, " views has ", items.size(), " values; the form transform takes at most ", kMostItems,
          ", choose a smaller plan.group");
@@ -196,7 +182,9 @@ std::vector<std::uint8_t> encode_items(const FeatureBasis& basis, const Slots& s
 
 void ItemDecoder::begin(const FeatureBasis& basis, const Slots& slots, std::span<const std::byte> payload,
                         std::uint32_t views) {
-  const std::uint64_t items = std::uint64_t{basis.channels} * slots.count * views;
+  const std::uint64_t values = std::uint64_t{basis.channels} * slots.count;  // FeatureBasis::check() bounds them
+  if (values == 0 || views == 0 || views > kMostItems / values) damaged("no payload has as many values as this group");
+  const std::uint64_t items = values * views;
   Header header;
   if (payload.size() < kHeaderBytes) damaged("it is shorter than a header");
   std::memcpy(&header, payload.data(), sizeof header);
@@ -205,7 +193,7 @@ void ItemDecoder::begin(const FeatureBasis& basis, const Slots& slots, std::span
                 {.what = text("payload: has version ", header.version, ", which this program does not know"),
                  .remedy = "use the version of vitrine that made it"});
   if (header.bytes < kHeaderBytes || header.bytes > payload.size()) damaged("its length is impossible");
-  if (!std::isfinite(header.step) || !(header.step > 0)) damaged("its step is not a positive number");
+  if (!(header.step >= kLeastStep && header.step <= kMostStep)) damaged("its step is none that an encoder takes");
   Source source{reinterpret_cast<const std::uint8_t*>(payload.data()) + kHeaderBytes,
                 reinterpret_cast<const std::uint8_t*>(payload.data()) + header.bytes};
   // What the header says of each kind; the planes themselves come last.
@@ -256,8 +244,9 @@ void ItemDecoder::begin(const FeatureBasis& basis, const Slots& slots, std::span
     for (std::size_t t = 0; t < static_cast<std::size_t>(own.planes); ++t) {
       const std::size_t bytes = (bits + 7) / 8 + kSlack;
       if (planes_.size() < at + bytes) planes_.resize(at + bytes);
-      decoder.take(bits, own.levels[t], planes_.data() + at);
-      bits = ones_in(planes_.data() + at, bits);
+      if (!decoder.take(bits, own.levels[t], planes_.data() + at))
+        damaged("its entropy coder did not end where it began");
+      bits = loops().ones_in(planes_.data() + at, bits);
       if (bits == 0) damaged("a plane is empty");
       offset[t] = at;
       at += bytes;
@@ -297,7 +286,7 @@ ChannelItems ItemDecoder::next() {
   contexts_.learn(seen_.data());
   ++channel_;
   for (std::size_t slot = 0; slot < slots_->count; ++slot)
-    some_[slots_->position[slot]] = any_of(seen_.data() + slot * views_, views_);
+    some_[slots_->position[slot]] = loops().any_byte(seen_.data() + slot * views_, views_);
   return {{map_.data(), std::size_t{slots_->count} * views_}, some_};
 }
 

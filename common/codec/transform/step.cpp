@@ -24,6 +24,10 @@ constexpr double kErrorExponent = 1.4, kSampleShare = 1.005, kSketchShare = 1.1;
 // changes is tried on the sample.
 constexpr double kNear = 0.06, kMostShift = 2, kTrialPrice = 1.2, kLeastExponent = 0.05;
 constexpr std::size_t kShifts = 6;
+// A sample may have missed the few items that hold a group's energy, and then says nothing of the group. The step sought
+// lies at most so much below the one whose uniform noise would be the bound, as zeros add to that noise, and not above the
+// largest value that there can be by more: no jump goes beyond, where magnitudes have too few bits, or all are zero.
+constexpr int kBelowNoise = 3 * kLadder / 2, kAboveLargest = 2 * kLadder;
 
 float step_of(int j) {
   return static_cast<float>(std::exp2(static_cast<double>(j) / kLadder));
@@ -114,7 +118,9 @@ Quantised& quantise_to(double max_error, const FeatureBasis& basis, const Slots&
   }
   SampledError sampled(basis, slots, items, views, steps);
   Guess guess(sampled);
-  j = guess.first(j, bound);
+  const int least = j - kBelowNoise;
+  const int most = std::max(j, static_cast<int>(std::lround(kLadder / 2.0 * std::log2(energy)))) + kAboveLargest;
+  j = std::clamp(guess.first(j, bound), least, most);
   // From there on between a step that holds and one that does not.
   struct Tried {
     int j;
@@ -135,7 +141,8 @@ Quantised& quantise_to(double max_error, const FeatureBasis& basis, const Slots&
       j = std::clamp(holds->j + static_cast<int>(part * (fails->j - holds->j)), holds->j + 1, fails->j - 1);
     } else {
       const int off = guess.moved(j, kAim / reached) - j;
-      j = held ? std::max(j + off, j + stride) : std::min(j + off, j - stride);
+      const int next = held ? std::max(j + off, j + stride) : std::min(j + off, j - stride);
+      j = held && j < most ? std::min(next, most) : !held && j > least ? std::max(next, least) : next;
       stride *= 2;
     }
     if (j < -110 * kLadder || j > 70 * kLadder)

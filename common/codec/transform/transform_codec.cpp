@@ -1,5 +1,6 @@
 #include "common/codec/transform/transform_codec.h"
 
+#include <algorithm>
 #include <cmath>
 #include <stdexcept>
 
@@ -29,6 +30,10 @@ TransformCodec::~TransformCodec() = default;
 
 std::vector<ArrayLayout> TransformCodec::layout() const {
   return {{"payload", "|u1", {}, true}};
+}
+
+std::uint64_t TransformCodec::most_bytes(std::size_t, std::uint32_t views) const {
+  return transform::most_payload_bytes(std::uint64_t{basis_->values()} * views);
 }
 
 std::vector<Array> TransformCodec::encode(std::span<const float> values, std::uint32_t views) const {
@@ -65,6 +70,16 @@ void TransformCodec::decode_coefficients(std::span<const std::byte> payload, std
   decoder.begin(*basis_, order_->slots, payload, views);
   for (std::uint32_t channel = 0; channel < basis_->channels; ++channel)
     transform::from_items(*basis_, decoder.next(), channel, views, out);
+  decoder.finish();
+}
+
+void TransformCodec::decode_items(std::span<const std::byte> payload, std::uint32_t views, std::span<float> out) const {
+  if (out.size() != basis_->values() * views) throw std::logic_error("TransformCodec: room of another shape");
+  static thread_local transform::ItemDecoder decoder;
+  decoder.begin(*basis_, order_->slots, payload, views);
+  const std::size_t map = std::size_t{basis_->positions()} * views;
+  for (std::uint32_t channel = 0; channel < basis_->channels; ++channel)
+    std::ranges::copy(decoder.next().values, out.begin() + static_cast<std::ptrdiff_t>(channel * map));
   decoder.finish();
 }
 

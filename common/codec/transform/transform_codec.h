@@ -25,6 +25,7 @@ class TransformCodec : public Codec {
 
   /// One array, "payload": whole_group bytes.
   std::vector<ArrayLayout> layout() const override;
+  std::uint64_t most_bytes(std::size_t i, std::uint32_t views) const override;
   std::vector<Array> encode(std::span<const float> values, std::uint32_t views) const override;
   void decode(std::span<const std::span<const std::byte>> arrays, std::uint32_t views,
               std::span<float> out) const override;
@@ -33,8 +34,11 @@ class TransformCodec : public Codec {
   /// has a faster matrix product at hand.
   std::vector<std::byte> encode_coefficients(std::span<const float> coefficients, std::uint32_t views) const;
   /// Features in the basis of channels, the transform over positions undone: [views, C, H, W]; vectorsᵀ · this + mean
-  /// is the feature map.
+  /// is the feature map. With a transform over positions they went through products, whose last bits are the machine's.
   void decode_coefficients(std::span<const std::byte> payload, std::uint32_t views, std::span<float> out) const;
+  /// What a payload means before any matrix product: items [C, H, W, views], the same bits on every machine and from
+  /// every compiler.
+  void decode_items(std::span<const std::byte> payload, std::uint32_t views, std::span<float> out) const;
 
  private:
   struct Order;
