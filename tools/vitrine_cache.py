@@ -41,17 +41,19 @@ import argparse
 import json
 import sys
 
-from vitrine_reader.cache import NO_LABEL, RECIPE, Cache, Index, Plan, Track, own_share
-from vitrine_reader.container import CacheError, Container
+from vitrine_reader.cache import NO_LABEL, RECIPE, Cache, Index, Plan, Problem, Track, own_share
+from vitrine_reader.container import Container
+from vitrine_reader.errors import CacheError, CorruptError, InputError, IoError, NewerFormatError
 from vitrine_reader.forms import FORMS
 
-__all__ = ["Cache", "CacheError", "Container", "FORMS", "Index", "NO_LABEL", "Plan", "RECIPE", "Track",
-           "VitrineDataset", "Views", "own_share", "topk_kl_divergence"]
+__all__ = ["Cache", "CacheError", "Container", "CorruptError", "FORMS", "Index", "InputError", "IoError", "NO_LABEL",
+           "NewerFormatError", "Plan", "Problem", "RECIPE", "Track", "VitrineDataset", "Views", "concatenate", "own_share",
+           "topk_kl_divergence"]
 
 
 def __getattr__(name):
     """Names that need PIL or torch: imported by who asks for them."""
-    if name in ("VitrineDataset", "topk_kl_divergence"):
+    if name in ("VitrineDataset", "concatenate", "topk_kl_divergence"):
         from vitrine_reader import dataset
         return getattr(dataset, name)
     if name == "Views":
@@ -72,10 +74,10 @@ def spans(numbers):
 
 
 def info(directory):
-    """What there is, for people."""
+    """Prints what there is. Returns the exit code: 1 where something cannot be used, which is told too."""
     cache = Cache(directory)
     plan = cache.plan
-    without = int((cache.labels == NO_LABEL).sum())
+    without = int((cache.labels < 0).sum())
     print(f"{len(cache.index)} images of {len(cache.classes)} classes" +
           (f", {without} of them without a label" if without else ""))
     print(f"plan {plan.hash[:8]}: {json.dumps(plan.settings)}")
@@ -85,7 +87,15 @@ def info(directory):
         stored = track.shelf.stored_bytes()
         views = sum(plan.place(number)[2] for number in track.shelf.numbers) * plan.group
         print(f"{track.directory.parent.name}/{track.name}: {track.form} {list(track.shape)}, passes "
-              f"{spans(track.passes)}, {stored:,} bytes" + (f", {stored / views:,.0f} a view" if views else ""))
+              f"{spans(track.passes)}, {stored:,} bytes" + (f", {stored / views:,.0f} per view" if views else ""))
+    if cache.problems:
+        print("not readable (vitrine-cache verify says more, repair helps):")
+    for problem in cache.problems:
+        print(f"  {problem.path}: {problem.error}")
+    return 1 if cache.problems else 0
+
+
+EXIT_CODES = {InputError: 2, IoError: 3, CorruptError: 4, NewerFormatError: 5}  # as the C++ programs have them
 
 
 def main():
@@ -95,11 +105,10 @@ def main():
     about.add_argument("directory")
     arguments = parser.parse_args()
     try:
-        info(arguments.directory)
+        return info(arguments.directory)
     except CacheError as problem:
         print(f"vitrine_cache: {problem}", file=sys.stderr)
-        return 1
-    return 0
+        return EXIT_CODES.get(type(problem), 2)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import tempfile
 
 import numpy as np
 import zstandard
-from reader_support import BIN, compressed, equal_bits, patched, raises, replace_chunk, vitrine_cache, word
+from reader_support import BIN, compressed, equal_bits, patched, raises, replace_chunk, vitrine_cache, whole, word
 from vitrine_cache import Cache, CacheError
 from vitrine_reader import native, xxh3
 
@@ -160,7 +160,7 @@ def test_names(out):
 
 def read_stored(directory):
     """All that a cache stores, each byte of it checked, and what it says of itself."""
-    cache = Cache(directory)
+    cache = whole(directory)
     groups = [(p, g) for p in range(2) for g in range(cache.plan.groups_per_pass)]
     return [(cache.recipes(*key).tobytes(), cache.picture_hash(*key),
              *(a.tobytes() for t in cache.tracks for a in t.arrays(*key).values())) for key in groups] + \
@@ -169,7 +169,7 @@ def read_stored(directory):
 
 
 def read_values(directory):
-    cache = Cache(directory)
+    cache = whole(directory)
     return [t.read(p, g) for t in cache.tracks for p in range(2) for g in range(cache.plan.groups_per_pass)]
 
 
@@ -448,7 +448,7 @@ def test_settings(out):
         for name in ("plan.json", *(path.relative_to(bad) for path in bad.glob("*/*/track.json"))):
             shutil.copy(out / "cache" / name, bad / name)
         act(bad)
-        raises(words, Cache, bad)
+        raises(words, whole, bad)
     shutil.rmtree(bad)
 
 
@@ -480,7 +480,7 @@ def test_info(out):
     assert "tiny.aaaaaaaa/features.3: int8 [6, 2, 3], passes 0-1, " in run.stdout
     run = subprocess.run([sys.executable, vitrine_cache.__file__, "info",
                          out / "nowhere"], capture_output=True, text=True)
-    assert run.returncode == 1 and run.stderr.startswith("vitrine_cache: ") and run.stderr.count("\n") == 1
+    assert run.returncode == 2 and run.stderr.startswith("vitrine_cache: ") and run.stderr.count("\n") == 1
 
 
 def main():

@@ -153,7 +153,7 @@ def test_without_labels(folder):
     cache = Cache(folder / "both")
     without = [id.startswith(".unlabelled/some/where/") for id in cache.ids]
     assert sum(without) == 5 and len(without) == 20 and cache.classes == ["ant", "bee", "cat"]
-    assert (cache.labels == NO_LABEL).tolist() == without
+    assert (cache.labels == -1).tolist() == without
     data = VitrineDataset(folder / "images", cache, ["logits"], unlabelled=folder / "further")
     seen = set()
     for group, item in enumerate(data[g] for g in range(len(data))):

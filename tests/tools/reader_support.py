@@ -11,6 +11,22 @@ import vitrine_cache  # noqa: E402
 from vitrine_reader.xxh3 import xxh3  # noqa: E402
 
 BIN = pathlib.Path(os.environ["VITRINE_BIN"])
+if not __debug__:
+    sys.exit("these tests are assert statements, which this Python leaves out; run it without -O and PYTHONOPTIMIZE")
+
+
+def check(holds, *words):
+    """The test fails unless it holds."""
+    if not holds:
+        raise AssertionError(*words)
+
+
+def whole(directory):
+    """A cache of which everything can be used: its first problem is raised."""
+    cache = vitrine_cache.Cache(directory)
+    for problem in cache.problems:
+        raise problem.error
+    return cache
 
 
 def raises(words, call, *arguments):
