@@ -51,6 +51,7 @@ from vitrine_reader.cache import NO_LABEL, RECIPE, Cache, Index, Plan, Problem, 
 from vitrine_reader.container import Container
 from vitrine_reader.errors import CacheError, CorruptError, InputError, IoError, NewerFormatError
 from vitrine_reader.forms import FORMS
+from vitrine_reader.native import library
 
 __all__ = ["Cache", "CacheError", "Container", "CorruptError", "FORMS", "Index", "InputError", "IoError", "NO_LABEL",
            "NewerFormatError", "Plan", "Problem", "RECIPE", "Track", "VitrineDataset", "Views", "concatenate", "own_share",
@@ -94,6 +95,9 @@ def info(directory):
         views = sum(plan.place(number)[2] for number in track.shelf.numbers) * plan.group
         print(f"{track.directory.parent.name}/{track.name}: {track.form} {list(track.shape)}, passes "
               f"{spans(track.passes)}, {stored:,} bytes" + (f", {stored / views:,.0f} per view" if views else ""))
+    if any(track.form == "transform" for track in cache.tracks):
+        print("transform tracks are decoded by " + ("the compiled decoder" if library() else
+              "numpy: many times as fast with libvitrine_native.so (tools/build.sh vitrine_native)"))
     if cache.problems:
         print("not readable (vitrine-cache verify says more, repair helps):")
     for problem in cache.problems:

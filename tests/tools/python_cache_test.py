@@ -246,12 +246,22 @@ def test_lists(out):
     check("ids" not in vars(again) and "labels" not in vars(again) and again.ids == cache.ids[:3])
 
 
+def test_near_misses(out):
+    """A folder beside a cache, or in it, is told with the cache that was meant; a cache says in short what it is."""
+    for wrong, meant in [(out, out / "cache"), (out / "cache/recipes", (out / "cache").resolve()), (out / "cache/tiny.aaaaaaaa", out / "cache")]:
+        raises(f"{wrong}: is not a cache (it has no index.h5); expected one, as vitrine-extract makes it, such as {meant}", Cache, wrong)
+    raises("as vitrine-extract makes it", Cache, out / "cache/tiny.aaaaaaaa/logits")
+    cache = Cache(out / "cache")
+    check(repr(cache) == f"Cache('{out}/cache', 11 images, {len(cache.tracks)} tracks)", cache)
+    check(repr(cache.plan) == f"Plan({cache.plan.hash[:8]}, 3 groups of 4 views per pass)", cache.plan)
+
+
 def main():
     with tempfile.TemporaryDirectory() as name:
         out = pathlib.Path(name)
         subprocess.run([BIN / "write_cache", out], check=True)
         for test in (test_bad_tracks, test_later_keys, test_what_is_no_shard, test_kinds, test_without_pread, test_numbers,
-                     test_lists):
+                     test_lists, test_near_misses):
             test(out)
     print("strangers, kinds and numbers: alike")
 

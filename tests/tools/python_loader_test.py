@@ -133,6 +133,8 @@ def test_other_pixels(folder):
     cache = Cache(other)
     data = VitrineDataset(folder / "images", cache, [])
     raises("has other pixels than the teacher saw", data.__getitem__, 0)
+    loader = DataLoader(data, batch_size=2, num_workers=1)
+    raises("has other pixels than the teacher saw", next, iter(loader))  # out of a worker it comes as the same error
     check(data[1]["pictures"].shape == (8, 3, 32, 32) and data.other_pictures == 0)
     wanted = VitrineDataset(folder / "images", Cache(folder / "cache"), [])[0]
     for workers in (0, 2):

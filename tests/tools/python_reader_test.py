@@ -479,6 +479,7 @@ def test_info(out):
     assert run.returncode == 0, run.stderr
     assert "11 images of 2 classes" in run.stdout
     assert "tiny.aaaaaaaa/features.3: int8 [6, 2, 3], passes 0-1, " in run.stdout
+    assert "decoded by " + ("the compiled decoder" if native.library() else "numpy: ") in run.stdout
     run = subprocess.run([sys.executable, vitrine_cache.__file__, "info",
                          out / "nowhere"], capture_output=True, text=True)
     assert run.returncode == 2 and run.stderr.startswith("vitrine_cache: ") and run.stderr.count("\n") == 1

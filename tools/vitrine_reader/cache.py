@@ -257,6 +257,9 @@ class Plan:
         self.groups_per_pass = -(-len(index) // self.group)
         self.shards_per_pass = -(-self.groups_per_pass // self.shard_groups)
 
+    def __repr__(self):
+        return f"Plan({self.hash[:8]}, {self.groups_per_pass} groups of {self.group} views per pass)"
+
     def place(self, number):
         """Pass, shard of the pass and groups of the file of a number."""
         pass_, shard = divmod(number, self.shards_per_pass)
@@ -439,6 +442,11 @@ class Cache:
     def __init__(self, directory):
         self.directory = Path(directory)
         require_directory(self.directory, "a cache, as vitrine-extract makes it")
+        if not os.path.lexists(self.directory / "index.h5"):
+            near = [path for path in (self.directory.resolve().parent, *self._listed(self.directory))
+                    if os.path.lexists(path / "index.h5")]
+            raise InputError(f"{directory}: is not a cache (it has no index.h5); expected one, as vitrine-extract makes it" +
+                             (f", such as {near[0]}" if near else ""))
         self.index = Index(self.directory / "index.h5")
         self.plan = Plan(self.directory / "plan.json", self.index)
         self._recipes = Shelf(self.directory / "recipes", self._check_recipes)
@@ -455,17 +463,24 @@ class Cache:
     labels = property(lambda self: self.index.labels, doc="int64, positions in `classes`, one an image; -1: none.")
     classes = property(lambda self: self.index.classes, doc="Names.")
 
+    def __repr__(self):
+        return f"Cache({str(self.directory)!r}, {len(self.index)} images, {len(self.tracks)} tracks)"
+
     def _below(self, path):
         return Path(path).relative_to(self.directory).as_posix()
 
     def _strange_files(self, shelf):
         return [Problem(self._below(shelf.path(number)), error) for number, error in shelf.strange.items()]
 
+    @staticmethod
+    def _listed(directory):
+        return [Path(entry.path) for entry in sorted(os.scandir(directory), key=lambda entry: entry.name)
+                if _is(entry, "is_dir") and not SET_ASIDE.fullmatch(entry.name)]
+
     def _folders(self, directory):
         """Folders in one, ascending. One that cannot be listed is a problem, and has none."""
         try:
-            return [Path(entry.path) for entry in sorted(os.scandir(directory), key=lambda entry: entry.name)
-                    if _is(entry, "is_dir") and not SET_ASIDE.fullmatch(entry.name)]
+            return self._listed(directory)
         except OSError as problem:
             error = system_error(problem, directory, "cannot be listed", "make it readable")
             if directory == self.directory:
