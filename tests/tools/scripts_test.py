@@ -173,7 +173,16 @@ def test_environment(machine):
     check((machine.root / ".venv/thesis.tex").exists())
 
 
+def test_table():
+    """Student's t at 95 %, two-sided, from the usual tables."""
+    sys.path.insert(0, str(TOOLS))
+    import ablation_table
+    for degrees, wanted in [(1, 12.706), (19, 2.093), (20, 2.086), (24, 2.064), (29, 2.045), (60, 2.000), (120, 1.980), (10**9, 1.960)]:
+        check(abs(ablation_table.student_t(degrees) - wanted) < 0.00051, (degrees, ablation_table.student_t(degrees)))
+
+
 def main():
+    test_table()
     for test in (test_build, test_jobs, test_packages, test_environment):
         with tempfile.TemporaryDirectory() as name:
             test(Machine(pathlib.Path(name)))
