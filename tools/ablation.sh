@@ -44,7 +44,7 @@ passes-30        | full  | --set targets.cache=demo/caches/passes-30
 ARMS
 }
 
-seeds=5 jobs=$(nproc) chosen=()
+seeds=5 jobs=$(tools/jobs.sh) chosen=()
 while [ $# -gt 0 ]; do
   case $1 in
     --seeds) seeds=$2; shift 2 ;;

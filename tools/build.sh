@@ -1,12 +1,18 @@
 #!/usr/bin/env bash
 # Builds into build/ (executables in build/bin). Arguments are targets: tools/build.sh vitrine-extract. Needs tools/setup.sh once.
+# Where the output is no terminal, only errors are printed; everything is in build/build.log. Exit codes: 0, or 2 when it fails.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-log=$(mktemp); trap 'rm -f "$log"' EXIT
+mkdir -p build || exit 2
+log=build/build.log
 cmake --preset default >"$log" 2>&1 || { cat "$log" >&2; echo "build: cmake could not configure; the lines above say why" >&2; exit 2; }
 # A file that sees LibTorch takes more than a gigabyte to compile: no more of them at once than fit into memory.
-memory=$(awk '/MemAvailable/ {print int($2 / 1600000)}' /proc/meminfo)
-jobs=$(nproc); [ "$memory" -ge "$jobs" ] || jobs=$((memory > 1 ? memory : 1))
-if [ -t 1 ]; then exec cmake --build build -j "$jobs" ${1:+--target "$@"}; fi
-cmake --build build -j "$jobs" ${1:+--target "$@"} >"$log" 2>&1 || { grep -E 'error|FAILED|undefined' -A4 "$log" | head -80 >&2; exit 2; }
+command=(cmake --build build -j "$(tools/jobs.sh 1600)" ${1:+--target "$@"})
+if [ -t 1 ]; then "${command[@]}" || exit 2; exit 0; fi
+"${command[@]}" >"$log" 2>&1 || {
+  lines=$(awk '/error|FAILED|undefined|[Kk]illed/ { left = 5 } left-- > 0 && ++shown <= 400' "$log")
+  if [ -n "$lines" ]; then printf '%s\n' "$lines"; else tail -n 40 "$log"; fi >&2
+  echo "build: failed; all of the output is in $log" >&2
+  exit 2
+}
 tail -n 1 "$log"

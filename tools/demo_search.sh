@@ -14,5 +14,5 @@ list | while read -r lr decay mix area; do
   [ -f "demo/students/$name/summary.json" ] && continue
   fine=$(awk "BEGIN { print $lr / 10 }")
   echo "plain $name --set test=demo/images/choose --set schedule.joint.lr=$lr --set schedule.fine_tune.lr=$fine --set optimizer.weight_decay=$decay --set plan.mix_probability=$mix --set plan.min_area=$area"
-done | xargs -r -P "$(nproc)" -L 1 tools/demo_student.sh
+done | xargs -r -P "$(tools/jobs.sh)" -L 1 tools/demo_student.sh
 .venv/bin/python tools/demo_table.py demo --search

@@ -12,5 +12,5 @@ jobs_of() {
     done
   done
 }
-jobs_of | xargs -r -P "$(nproc)" -L 1 tools/demo_student.sh
+jobs_of | xargs -r -P "$(tools/jobs.sh)" -L 1 tools/demo_student.sh
 .venv/bin/python tools/demo_table.py demo --seeds "$seeds"

@@ -11,6 +11,7 @@ import argparse
 import csv
 import os
 import pathlib
+import shutil
 import statistics
 import subprocess
 import sys
@@ -55,7 +56,7 @@ def prepare(work, a):
 def step(work, a, name, settings):
     """Core-seconds a step and memory of one run."""
     output = work / "runs" / name
-    subprocess.run(["rm", "-rf", output], check=True)
+    shutil.rmtree(output, ignore_errors=True)
     memory = run(BIN / "vitrine-train", work / "train.toml", "--set", f"output={output}", *[x for s in settings for x in ("--set", s)])
     with open(output / "log.csv") as file:
         seconds = {int(line["step"]): float(line["core_seconds"]) for line in csv.DictReader(file)}

@@ -5,4 +5,4 @@ cd "$(dirname "$0")/.."
 tools/setup.sh
 tools/build.sh
 # As many tests side by side as there are cores; each uses one or two threads.
-ctest --test-dir build --output-on-failure -j "$(nproc)" "$@"
+ctest --test-dir build --output-on-failure -j "$(tools/jobs.sh)" "$@"

@@ -1,9 +1,9 @@
-"""Reads a vitrine cache in Python: numpy and zstandard, PIL for pictures, torch for training; no compiled code of ours.
+"""Reads a vitrine cache in Python 3.10 or later: numpy and zstandard are needed, Pillow for pictures, torch for training.
 
 It follows common/cache/FORMAT.md, checks every checksum and gives the numbers that the C++ reader gives. Copy this file
-and the folder vitrine_reader beside it wherever you train. Where it is installed, the package `xxhash` makes checksums
+and the folder vitrine_reader beside it wherever you train. The package `xxhash`, where it is installed, makes checksums
 free. Transform tracks are read many times as fast with libvitrine_native.so, which the build leaves in build/lib: it is
-taken from there, or from the folder vitrine_reader; without it, the package `numba` makes numpy's way twice as fast.
+taken from there, or from the folder vitrine_reader.
 
 Training a student from a cache, on the very pixels that the teacher saw (with PYTHONPATH=vitrine/tools):
 
@@ -11,27 +11,33 @@ Training a student from a cache, on the very pixels that the teacher saw (with P
     from torch.nn.functional import cross_entropy, kl_div, log_softmax, softmax
     from vitrine_cache import Cache, VitrineDataset
     cache, t = Cache("demo/cache"), 4.0
-    student = torchvision.models.resnet18(num_classes=len(cache.classes))
+    teacher = cache.track("logits")
+    student = torchvision.models.resnet18(num_classes=teacher.shape[0])
     sgd = torch.optim.SGD(student.parameters(), 0.05, momentum=0.9, nesterov=True)
     colours = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-    for pass_ in cache.track("logits").passes:
-        data = VitrineDataset("demo/images/student", cache, ["logits"], pass_, normalise=colours)
-        for item in torch.utils.data.DataLoader(data, batch_size=None, shuffle=True, num_workers=4):
+    data = VitrineDataset("demo/images/student", cache, ["logits"], normalise=colours)
+    loader = torch.utils.data.DataLoader(data, batch_size=2, shuffle=True, num_workers=4, persistent_workers=True)
+    for data.pass_ in teacher.passes:
+        for item in loader:
             scores, own = student(item["pictures"]), item["own_share"]
             hard = (own * cross_entropy(scores, item["labels"], reduction="none") +
                     (1 - own) * cross_entropy(scores, item["partner_labels"], reduction="none")).mean()
             soft = kl_div(log_softmax(scores / t, 1), softmax(item["targets"]["logits"] / t, 1), reduction="batchmean")
             sgd.zero_grad(), (0.1 * hard + 0.9 * t**2 * soft).backward(), sgd.step()
 
-An item is a whole group, since views are mixed within it: that is the batch. Of a topk track, which has a teacher's
-largest logits and the mass of the others, kept=True gives what is stored, and the loss is one over these classes and
-"any other":
+Views are mixed within a group of 32 or 64 of them (plan.json), so that an item of the data set is a whole group, and
+`batch_size` counts groups: here 2. Of a topk track, which has a teacher's largest logits and the mass of the others,
+kept=True gives what is stored, and the loss is one over these classes and "any other":
 
             soft = topk_kl_divergence(scores, item["targets"]["logits"], t)    # t: one of the track's temperatures
 
 Targets without torch:
 
-    values = Cache("demo/cache").track("features.11").read(0, 5)    # pass 0, group 5: float32 [group, C, H, W]
+    values = Cache("demo/cache").track("features.3").read(0, 5)    # pass 0, group 5: float32 [group, C, H, W]
+
+What a cache has and cannot be used (a damaged track.json, a directory where a file should be) is in Cache.problems, and
+fails nothing before it is asked for. Errors are CacheErrors, one sentence each: InputError, IoError, CorruptError,
+NewerFormatError.
 
 On the command line:
 
@@ -41,17 +47,20 @@ import argparse
 import json
 import sys
 
-from vitrine_reader.cache import NO_LABEL, RECIPE, Cache, Index, Plan, Track, own_share
-from vitrine_reader.container import CacheError, Container
+from vitrine_reader.cache import NO_LABEL, RECIPE, Cache, Index, Plan, Problem, Track, own_share
+from vitrine_reader.container import Container
+from vitrine_reader.errors import CacheError, CorruptError, InputError, IoError, NewerFormatError
 from vitrine_reader.forms import FORMS
+from vitrine_reader.native import library
 
-__all__ = ["Cache", "CacheError", "Container", "FORMS", "Index", "NO_LABEL", "Plan", "RECIPE", "Track",
-           "VitrineDataset", "Views", "own_share", "topk_kl_divergence"]
+__all__ = ["Cache", "CacheError", "Container", "CorruptError", "FORMS", "Index", "InputError", "IoError", "NO_LABEL",
+           "NewerFormatError", "Plan", "Problem", "RECIPE", "Track", "VitrineDataset", "Views", "concatenate", "own_share",
+           "topk_kl_divergence"]
 
 
 def __getattr__(name):
     """Names that need PIL or torch: imported by who asks for them."""
-    if name in ("VitrineDataset", "topk_kl_divergence"):
+    if name in ("VitrineDataset", "concatenate", "topk_kl_divergence"):
         from vitrine_reader import dataset
         return getattr(dataset, name)
     if name == "Views":
@@ -72,10 +81,10 @@ def spans(numbers):
 
 
 def info(directory):
-    """What there is, for people."""
+    """Prints what there is. Returns the exit code: 1 where something cannot be used, which is told too."""
     cache = Cache(directory)
     plan = cache.plan
-    without = int((cache.labels == NO_LABEL).sum())
+    without = int((cache.labels < 0).sum())
     print(f"{len(cache.index)} images of {len(cache.classes)} classes" +
           (f", {without} of them without a label" if without else ""))
     print(f"plan {plan.hash[:8]}: {json.dumps(plan.settings)}")
@@ -85,7 +94,18 @@ def info(directory):
         stored = track.shelf.stored_bytes()
         views = sum(plan.place(number)[2] for number in track.shelf.numbers) * plan.group
         print(f"{track.directory.parent.name}/{track.name}: {track.form} {list(track.shape)}, passes "
-              f"{spans(track.passes)}, {stored:,} bytes" + (f", {stored / views:,.0f} a view" if views else ""))
+              f"{spans(track.passes)}, {stored:,} bytes" + (f", {stored / views:,.0f} per view" if views else ""))
+    if any(track.form == "transform" for track in cache.tracks):
+        print("transform tracks are decoded by " + ("the compiled decoder" if library() else
+              "numpy: many times as fast with libvitrine_native.so (tools/build.sh vitrine_native)"))
+    if cache.problems:
+        print("not readable (vitrine-cache verify says more, repair helps):")
+    for problem in cache.problems:
+        print(f"  {problem.path}: {problem.error}")
+    return 1 if cache.problems else 0
+
+
+EXIT_CODES = {InputError: 2, IoError: 3, CorruptError: 4, NewerFormatError: 5}  # as the C++ programs have them
 
 
 def main():
@@ -95,11 +115,10 @@ def main():
     about.add_argument("directory")
     arguments = parser.parse_args()
     try:
-        info(arguments.directory)
+        return info(arguments.directory)
     except CacheError as problem:
         print(f"vitrine_cache: {problem}", file=sys.stderr)
-        return 1
-    return 0
+        return EXIT_CODES.get(type(problem), 2)
 
 
 if __name__ == "__main__":

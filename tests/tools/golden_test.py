@@ -8,7 +8,7 @@ import sys
 import tempfile
 
 import numpy as np
-from reader_support import vitrine_cache
+from reader_support import vitrine_cache, whole
 from vitrine_cache import Cache, CacheError, Container, Views
 from vitrine_reader.xxh3 import xxh3
 
@@ -50,7 +50,7 @@ def same_values(values, form, expected):
 
 
 def check_good(directory, places, expected):
-    cache = Cache(directory)
+    cache = whole(directory)
     for form in FORMS:
         track, = (t for t in cache.tracks if t.form == form)
         values = np.concatenate([track.read(0, group) for group in range(2)])
@@ -74,7 +74,7 @@ def place_of(name, places):
 
 
 def read_all(directory):
-    cache = Cache(directory)
+    cache = whole(directory)
     for group in range(2):
         cache.recipes(0, group)
         for track in cache.tracks:

@@ -144,7 +144,7 @@ def test_wrong_pictures(folder):
 
 
 def test_without_labels(folder):
-    """Further images, which have no labels, are read from their own folder and have -1 where a label would stand."""
+    """Further images, which have no labels, are read from their own folder and have -100 where a label would stand."""
     shutil.copytree(folder / "images/bee", folder / "further/some/where")
     words = [folder / "extract.toml", "--set", f"unlabelled={folder}/further", "--set", f"cache={folder}/both",
              "--set", "passes=1"]
@@ -153,18 +153,19 @@ def test_without_labels(folder):
     cache = Cache(folder / "both")
     without = [id.startswith(".unlabelled/some/where/") for id in cache.ids]
     assert sum(without) == 5 and len(without) == 20 and cache.classes == ["ant", "bee", "cat"]
-    assert (cache.labels == NO_LABEL).tolist() == without
+    assert (cache.labels == -1).tolist() == without
     data = VitrineDataset(folder / "images", cache, ["logits"], unlabelled=folder / "further")
     seen = set()
     for group, item in enumerate(data[g] for g in range(len(data))):
         recipes = cache.recipes(0, group)
-        wanted = [-1 if without[r["image"]] else int(cache.labels[r["image"]]) for r in recipes]
+        wanted = [-100 if without[r["image"]] else int(cache.labels[r["image"]]) for r in recipes]
         assert item["labels"].tolist() == wanted
         assert item["partner_labels"].tolist() == [wanted[r["partner"]] for r in recipes]
         assert item["targets"]["logits"].shape == (8, 3)
         seen.update(wanted)
-    assert seen == {-1, 0, 1, 2}
-    raises("lies in the folder of images without labels", Views(folder / "images", cache).picture, 0)
+    assert seen == {-100, 0, 1, 2}
+    raises("lie in a further folder of images without labels; give that folder too (unlabelled)", Views, folder / "images",
+           cache)
     info = subprocess.run([sys.executable, vitrine_cache.__file__, "info", folder / "both"], capture_output=True,
                           text=True)
     assert "20 images of 3 classes, 5 of them without a label" in info.stdout, info.stderr

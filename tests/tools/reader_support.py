@@ -6,11 +6,40 @@ import sys
 import numpy as np
 import zstandard
 
+# CMakeLists.txt: "native" is the reader where it is fast, "numpy" where nothing helps it.
+WAY = os.environ.get("VITRINE_TEST_WAY", "")
+if WAY == "numpy":
+    sys.modules["xxhash"] = None  # as if it were not installed
+if WAY == "native" and not os.environ["VITRINE_NATIVE"]:
+    print("skipped: this build has no compiled decoder")
+    sys.exit(77)
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tools"))
 import vitrine_cache  # noqa: E402
+from vitrine_reader import native, xxh3 as hashing  # noqa: E402
 from vitrine_reader.xxh3 import xxh3  # noqa: E402
 
+if WAY:
+    found = (native.library() is not None, hashing._fast is not None)
+    if found != (WAY == "native",) * 2:
+        sys.exit(f"the way {WAY} is not what is tested: compiled decoder, xxhash: {found}")
+
 BIN = pathlib.Path(os.environ["VITRINE_BIN"])
+if not __debug__:
+    sys.exit("these tests are assert statements, which this Python leaves out; run it without -O and PYTHONOPTIMIZE")
+
+
+def check(holds, *words):
+    """The test fails unless it holds."""
+    if not holds:
+        raise AssertionError(*words)
+
+
+def whole(directory):
+    """A cache of which everything can be used: its first problem is raised."""
+    cache = vitrine_cache.Cache(directory)
+    for problem in cache.problems:
+        raise problem.error
+    return cache
 
 
 def raises(words, call, *arguments):

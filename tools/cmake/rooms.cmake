@@ -4,7 +4,8 @@
 #   vitrine_command(NAME SOURCES... USES target...) an executable in build/bin
 #   vitrine_test(NAME SOURCES... USES target... [TORCH] [LABELS label...])   a doctest executable, one ctest entry; skipped
 #                                                  where a case called skip() and none failed (tests/support/skip.h)
-#   vitrine_peer_test(NAME SCRIPT [ARGS...])        a Python script that judges an executable; run with .venv's Python
+#   vitrine_peer_test(NAME SCRIPT [ARGS...])        a Python script that judges an executable; run with .venv's Python, whose
+#                                                  assert statements no variable of the environment turns off (-E); 77: skipped
 add_library(vitrine_options INTERFACE)
 target_include_directories(vitrine_options INTERFACE ${CMAKE_SOURCE_DIR})
 target_compile_options(vitrine_options INTERFACE
@@ -73,7 +74,7 @@ function(vitrine_test name)
 endfunction()
 
 function(vitrine_peer_test name script)
-  add_test(NAME ${name} COMMAND ${CMAKE_SOURCE_DIR}/.venv/bin/python ${script} ${ARGN})
-  set_tests_properties(${name} PROPERTIES LABELS peer TIMEOUT 900
+  add_test(NAME ${name} COMMAND ${CMAKE_SOURCE_DIR}/.venv/bin/python -E -s ${script} ${ARGN})
+  set_tests_properties(${name} PROPERTIES LABELS peer TIMEOUT 900 SKIP_RETURN_CODE 77
                        ENVIRONMENT "OMP_NUM_THREADS=1;VITRINE_BIN=${CMAKE_BINARY_DIR}/bin;VITRINE_SOURCE=${CMAKE_SOURCE_DIR}")
 endfunction()

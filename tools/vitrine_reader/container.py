@@ -5,13 +5,17 @@ has passed two checksums: XXH3-64 of the stored bytes and Zstandard's own of the
 import json
 import math
 import os
+import stat
 import threading
 from typing import NamedTuple
 
 import numpy as np
 import zstandard
 
+from .errors import CacheError, CorruptError, InputError, IoError, NewerFormatError, system_error
 from .xxh3 import xxh3
+
+__all__ = ["CacheError", "Container", "Dataset", "parse_json"]
 
 MAGIC, MAJOR, KNOWN_REQUIRED_FLAGS = b"VITRINE\0", 2, 1
 FIRST_READ = 65536  # holds most tables whole
@@ -25,10 +29,6 @@ DATASET = np.dtype([("name", "V32"), ("dtype", "V16"), ("axes", "<u4"), ("chunk_
                     ("first_chunk", "<u8"), ("chunks", "<u8")])
 CHUNK = np.dtype([("offset", "<u8"), ("stored_bytes", "<u4"), ("raw_bytes", "<u4"), ("hash", "<u8")])
 ITEM_BYTES = {"<f4": 4, "<f2": 2, "|i1": 1, "|u1": 1, "<i2": 2, "<u2": 2, "<u4": 4, "<u8": 8, "|V40": 40}
-
-
-class CacheError(Exception):
-    """A cache, or what goes with it, is not what it should be: one sentence with the file and what to do."""
 
 
 def parse_json(data):
@@ -51,19 +51,19 @@ def parse_json(data):
 def check_format_version(major, version, path):
     """Refuses a file of another major version of the format; `version`: how the file says it."""
     if major == 0:
-        raise CacheError(f"{path}: has format version {version}, which does not exist; the file is damaged, copy or make it "
+        raise CorruptError(f"{path}: has format version {version}, which does not exist; the file is damaged, copy or make it "
                          "again")
     if major < MAJOR:
-        raise CacheError(f"{path}: has format version {major}.x, which no release wrote; extract the cache again")
+        raise InputError(f"{path}: has format version {major}.x, which no release wrote; extract the cache again")
     if major > MAJOR:
-        raise CacheError(f"{path}: has format version {version}, this program reads {MAJOR}.x; use a newer vitrine")
+        raise NewerFormatError(f"{path}: has format version {version}, this program reads {MAJOR}.x; use a newer vitrine")
 
 
 def check_json_version(found, path):
     """The same for the "version" of a JSON object."""
     version = found.get("version")
     if type(version) is not int or version < 0:
-        raise CacheError(f"{path}: has no format version; expected \"version\": {MAJOR}; the file is damaged, copy or make it "
+        raise CorruptError(f"{path}: has no format version; expected \"version\": {MAJOR}; the file is damaged, copy or make it "
                          "again")
     check_format_version(version, str(version), path)
 
@@ -90,30 +90,47 @@ def _decompressor():
     return _of_thread.decompressor
 
 
-def _pread(fd, count, offset):
-    """Exactly `count` bytes, or fewer at the file's end."""
-    data = os.pread(fd, count, offset)
-    while len(data) < count and (more := os.pread(fd, count - len(data), offset + len(data))):
-        data += more
-    return data
-
-
 class _File:
-    """A descriptor for the length of a with statement."""
+    """A file for the length of a with statement, with a descriptor of its own: reading takes no lock."""
 
     def __init__(self, path):
         self.path = path
 
     def __enter__(self):
         try:
-            self.fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+            self.file = open(self.path, "rb", buffering=0, opener=_open)
+            status = os.fstat(self.file.fileno())
         except OSError as problem:
-            raise CacheError(f"{self.path}: cannot be opened ({problem.strerror}); extract or copy it, or use passes "
-                             "that are complete") from None
-        return self.fd
+            raise system_error(problem, self.path, "cannot be opened",
+                               "extract or copy it, or use passes that are complete") from None
+        if not stat.S_ISREG(status.st_mode):
+            self.file.close()
+            raise InputError(f"{self.path}: is not a regular file; remove it, then extract or copy the file")
+        self.bytes = status.st_size
+        return self
 
     def __exit__(self, *_):
-        os.close(self.fd)
+        self.file.close()
+
+    def read(self, count, offset):
+        """Exactly `count` bytes, or fewer at the file's end."""
+        try:
+            data = self._read_some(count, offset)
+            while len(data) < count and (more := self._read_some(count - len(data), offset + len(data))):
+                data += more
+        except OSError as problem:
+            raise system_error(problem, self.path, "cannot be read", "check the disk, then try again") from None
+        return data
+
+    def _read_some(self, count, offset):
+        if hasattr(os, "pread"):
+            return os.pread(self.file.fileno(), count, offset)
+        self.file.seek(offset)  # Windows
+        return self.file.read(count)
+
+
+def _open(path, flags):
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # a named pipe would wait for its writer
 
 
 class Container:
@@ -121,13 +138,13 @@ class Container:
 
     def __init__(self, path):
         self.path = os.fspath(path)
-        with _File(self.path) as fd:
-            self.file_bytes = os.fstat(fd).st_size
-            data = _pread(fd, FIRST_READ, 0)
+        with _File(self.path) as file:
+            self.file_bytes = file.bytes
+            data = file.read(FIRST_READ, 0)
             header = self._check_header(data)
             table_bytes = int(header["table_bytes"])
             if table_bytes > len(data):
-                data += _pread(fd, table_bytes - len(data), len(data))
+                data += file.read(table_bytes - len(data), len(data))
         data = data[:table_bytes]
         if xxh3(data[:-CHECKSUM_BYTES]) != int.from_bytes(data[-CHECKSUM_BYTES:], "little"):
             self._damaged("its table's checksum is wrong")
@@ -140,16 +157,16 @@ class Container:
         self.text = data[at:at + int(header["json_bytes"])]
 
     def _damaged(self, what):
-        raise CacheError(f"{self.path}: {what}; the file is damaged, copy or make it again")
+        raise CorruptError(f"{self.path}: {what}; the file is damaged, copy or make it again")
 
     def _check_header(self, data):
         if len(data) < HEADER.itemsize or data[:8] != MAGIC:
-            raise CacheError(
+            raise CorruptError(
                 f"{self.path}: is not a file of a vitrine cache (it does not begin with VITRINE); check the path")
         header = np.frombuffer(data, HEADER, 1)[0]
         check_format_version(int(header["major"]), f"{header['major']}.{header['minor']}", self.path)
         if unknown := int(header["required"]) & ~KNOWN_REQUIRED_FLAGS:
-            raise CacheError(
+            raise NewerFormatError(
                 f"{self.path}: needs features that this program does not know (flags {unknown}); use a newer "
                 "vitrine")
         if header["file_bytes"] != self.file_bytes:
@@ -219,7 +236,7 @@ class Container:
         except ValueError:
             found = None
         if not isinstance(found, dict) or found.get("format") != kind:
-            raise CacheError(f"{self.path}: is not a file of the kind \"{kind}\"; copy or make it again")
+            raise InputError(f"{self.path}: is not a file of the kind \"{kind}\"; copy or make it again")
         return found
 
     def expect(self, attributes, **wanted):
@@ -227,12 +244,12 @@ class Container:
             found = attributes.get(key)
             if found != value:
                 found, value = (json.dumps(part, ensure_ascii=False, separators=(",", ":")) for part in (found, value))
-                raise CacheError(f"{self.path}: has {key} {found}, expected {value}; the file belongs to another cache or "
+                raise InputError(f"{self.path}: has {key} {found}, expected {value}; the file belongs to another cache or "
                                  "place, copy or make it again")
 
     def find(self, name):
         if name not in self.datasets:
-            raise CacheError(
+            raise InputError(
                 f"{self.path}: has no dataset \"{name}\"; it is not the file that its name promises, copy or "
                 "make it again")
         return self.datasets[name]
@@ -242,42 +259,46 @@ class Container:
         found = self.find(name)
         fits = len(found.shape) == len(shape) and all(w in (None, f) for f, w in zip(found.shape, shape))
         if found.dtype != dtype or not fits or found.chunk_rows != chunk_rows:
-            raise CacheError(
+            raise InputError(
                 f"{self.path}: dataset {name} has another type or shape than its place asks for; copy or make "
                 "it again")
 
     def read(self, names, chunk):
         """The content of chunk `chunk` of each dataset named: bytes, of whole chunks."""
+        return self.read_chunks([(name, chunk) for name in names])
+
+    def read_chunks(self, places):
+        """The content of each (dataset's name, chunk): bytes, of whole chunks. The file is opened once."""
         contents = []
-        with _File(self.path) as fd:
-            if os.fstat(fd).st_size != self.file_bytes:
-                raise CacheError(f"{self.path}: the file has changed while it was in use; start again")
-            for name in names:
+        with _File(self.path) as file:
+            if file.bytes != self.file_bytes:
+                raise IoError(f"{self.path}: the file has changed while it was in use; start again")
+            for name, chunk in places:
                 dataset = self.find(name)
                 if not 0 <= chunk < dataset.chunks:
-                    raise CacheError(f"{self.path}: dataset {name}, group {chunk}: is not there; the dataset has "
+                    raise InputError(f"{self.path}: dataset {name}, group {chunk}: is not there; the dataset has "
                                      f"{dataset.chunks}")
-                contents.append(self._read_chunk(fd, dataset, chunk))
+                contents.append(self._read_chunk(file, dataset, chunk))
         return contents
 
-    def _read_chunk(self, fd, dataset, chunk):
+    def _read_chunk(self, file, dataset, chunk):
         entry = self.chunks[dataset.first_chunk + chunk]
         where = f"{self.path}: dataset {dataset.name}, group {chunk}"
-        stored = _pread(fd, int(entry["stored_bytes"]), int(entry["offset"]))
+        stored = file.read(int(entry["stored_bytes"]), int(entry["offset"]))
         if len(stored) != entry["stored_bytes"] or xxh3(stored) != entry["hash"]:
-            raise CacheError(f"{where}: its checksum is wrong; the file is damaged, copy or make it again")
+            raise CorruptError(f"{where}: its checksum is wrong; the file is damaged, copy or make it again")
         try:
             frame = zstandard.get_frame_parameters(stored)
             if not frame.has_checksum or frame.content_size != entry["raw_bytes"]:
                 raise zstandard.ZstdError("no checksum, or another size")
             return _decompressor().decompress(stored, allow_extra_data=False)
         except zstandard.ZstdError as problem:
-            raise CacheError(f"{where}: cannot be decompressed ({problem}); the file is damaged, copy or make it "
-                             "again") from None
+            raise CorruptError(f"{where}: cannot be decompressed ({problem}); the file is damaged, copy or make it "
+                               "again") from None
 
     def read_all(self, name, dtype=None):
         """All rows of a dataset, as an array."""
         dataset = self.find(name)
-        data = b"".join(self.read([name], chunk)[0] for chunk in range(dataset.chunks))
+        data = b"".join(self.read_chunks([(name, chunk) for chunk in range(dataset.chunks)]))
         rows = np.frombuffer(data, dtype or dataset.dtype).reshape(-1, *dataset.shape[1:])
         return rows[:dataset.shape[0]]

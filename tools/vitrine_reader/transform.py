@@ -1,13 +1,13 @@
 """The transform form of features (FORMAT.md): coefficients in a calibrated basis, magnitudes in bit planes sorted by
 context, under an entropy coder. By the compiled decoder where there is one (native.py), else in numpy: half channels at
-a time, within which 64 trellises go step by step; the entropy coder alone goes nibble by nibble, and is compiled where
-the package `numba` is installed."""
+a time, within which 64 trellises go step by step; the entropy coder alone goes nibble by nibble."""
 import functools
 import hashlib
 
 import numpy as np
 
-from .container import CacheError, Container, check_json_version
+from .errors import CorruptError, InputError, NewerFormatError
+from .container import Container, check_json_version
 from .native import COEFFICIENTS, FEATURES, ITEMS, Decoder, library
 
 CLASSES, PLANES, SEEN = 32, 15, 15
@@ -43,13 +43,13 @@ class Basis:
         maps, spatial, views = tuple(shape), attributes.get("spatial"), attributes.get("views")
         channels, height, width = maps
         if not isinstance(spatial, bool) or type(views) is not int or not 0 <= views < 2**64:
-            raise CacheError(f"{path}: its attributes cannot be read; copy it again")
+            raise CorruptError(f"{path}: its attributes cannot be read; copy it again")
         wanted = [("mean", "<f4", maps), ("vectors", "<f4", (channels, channels)), ("eigenvalues", "<f4", (channels,)),
                   ("rows", "<f4", (height, height)), ("columns", "<f4", (width, width)), ("scale", "<i2", maps),
                   ("expected", "<u2", (512,)), ("levels", "|u1", (KINDS, PLANES)),
                   ("confidence", "<u2", (1,))]
         if "offsets" in file.datasets:
-            raise CacheError(f"{path}: belongs to the transform form of another version of vitrine; read it with that, or "
+            raise NewerFormatError(f"{path}: belongs to the transform form of another version of vitrine; read it with that, or "
                              "extract the track again")
         sha = hashlib.sha256(np.array(shape, "<u4").tobytes() + views.to_bytes(8, "little"))
         for field, dtype, sizes in wanted:
@@ -58,18 +58,18 @@ class Basis:
                 continue
             found = file.find(field)
             if found.dtype != dtype or found.shape != sizes:
-                raise CacheError(f"{path}: dataset {field} has another type or shape than the track asks for; copy it "
+                raise InputError(f"{path}: dataset {field} has another type or shape than the track asks for; copy it "
                                  "again")
             setattr(self, field, file.read_all(field))
             sha.update(getattr(self, field).tobytes())
         floats = [self.mean, self.vectors, self.eigenvalues, *((self.rows, self.columns) if spatial else ())]
         if not all(np.isfinite(numbers).all() for numbers in floats) or (self.expected == 0).any() or \
                 (self.levels >= LEVELS).any() or self.confidence[0] == 0:
-            raise CacheError(f"{path}: the basis holds numbers that no basis has; the file is damaged, copy it again")
+            raise CorruptError(f"{path}: the basis holds numbers that no basis has; the file is damaged, copy it again")
         if sha.hexdigest() != attributes.get("hash"):
-            raise CacheError(f"{path}: is not the basis that its hash names; copy it again")
+            raise InputError(f"{path}: is not the basis that its hash names; copy it again")
         if sha.hexdigest() != name:
-            raise CacheError(f"{path}: is the basis {sha.hexdigest()[:8]}, but track.json names {name[:8]}; copy both "
+            raise InputError(f"{path}: is the basis {sha.hexdigest()[:8]}, but track.json names {name[:8]}; copy both "
                              "from the same cache")
         self.channels, self.height, self.width = shape
         self._order()
@@ -127,7 +127,8 @@ def _tables(level):
     frequency[0 if one < zero else 15] += (1 << SCALE_BITS) - sum(frequency)
     start = np.cumsum([0, *frequency[:-1]])
     nibbles = np.repeat(np.arange(16), frequency)
-    return np.array(frequency)[nibbles], np.arange(1 << SCALE_BITS) - start[nibbles], nibbles
+    offset = np.arange(1 << SCALE_BITS) - start[nibbles]
+    return np.array(frequency)[nibbles].tolist(), offset.tolist(), nibbles.tolist()
 
 
 def _take(states, words, at, frequency, offset, nibbles, out):
@@ -149,33 +150,19 @@ class _Coder:
     """Streams of bits, in the order in which they were coded."""
 
     def __init__(self, data):
-        self.states = np.frombuffer(data, "<u4", STATES).astype(np.int64)
-        self.words = np.frombuffer(data, "<u2", (len(data) - 4 * STATES) // 2, 4 * STATES).astype(np.int64)
+        self.states = np.frombuffer(data, "<u4", STATES).tolist()  # lists are faster one by one
+        self.words = np.frombuffer(data, "<u2", (len(data) - 4 * STATES) // 2, 4 * STATES).tolist()
         self.at, self.odd = 0, len(data) % 2 != 0
-        if not _compiled:  # lists are faster one by one
-            self.states, self.words = self.states.tolist(), self.words.tolist()
 
     def take(self, bits, level):
-        out = np.empty((bits + 3) // 4, np.uint8) if _compiled else bytearray((bits + 3) // 4)
-        self.at = (_compiled or _take)(self.states, self.words, self.at, *_ready_tables(level), out)
+        out = bytearray((bits + 3) // 4)
+        self.at = _take(self.states, self.words, self.at, *_tables(level), out)
         if self.at > len(self.words):
             raise ValueError("its entropy coder did not end where it began")
         return BITS_OF_NIBBLE[np.frombuffer(out, np.uint8)].reshape(-1)[:bits]
 
     def ends(self):
         return self.at == len(self.words) and not self.odd and all(state == LOW for state in self.states)
-
-
-try:
-    import numba
-    _compiled = numba.njit(cache=False, nogil=True)(_take)
-except ImportError:
-    _compiled = None
-
-
-@functools.lru_cache(maxsize=None)
-def _ready_tables(level):
-    return _tables(level) if _compiled else tuple(table.tolist() for table in _tables(level))
 
 
 # A group's streams

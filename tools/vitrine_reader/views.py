@@ -3,14 +3,18 @@
 A view is its crop, cut out first, resized by PIL's antialiased bicubic and mirrored; then mixed in integers with its
 partner as that was before mixing."""
 import io
+import operator
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from .cache import CUT_MIX, MIX_UP, UNLABELLED
-from .container import CacheError
+from .errors import InputError, require_directory, system_error
 from .xxh3 import xxh3
+
+
+LARGEST_SIZE = 65535  # as in plan.json
 
 
 def mix_bytes(own, other, share):
@@ -27,20 +31,34 @@ def scale_edge(value, teacher, size):
 
 class Views:
     """Makes views from `root`, the folder that the cache's index was made from, and `unlabelled`, that of its further
-    images without labels, where there are any. `size`: side of the pictures, the teacher's if not given. May be pickled
-    and used in several processes."""
+    images without labels, where there are any. `size`: side of the pictures, the teacher's if not given. With
+    `allow_pictures` a picture that is not the one that the teacher saw, because another decoder made it, is given all the
+    same. May be pickled and used in several processes."""
 
-    def __init__(self, root, cache, size=None, unlabelled=None):
-        self.root, self.cache, self.size = Path(root), cache, size or cache.plan.image_size
-        self.unlabelled = unlabelled and Path(unlabelled)
+    def __init__(self, root, cache, size=None, unlabelled=None, allow_pictures=False):
+        self.root, self.cache, self.allow_pictures = Path(root), cache, allow_pictures
+        self.size = self._checked_size(cache.plan.image_size if size is None else size)
+        self.unlabelled = None if unlabelled is None else Path(unlabelled)
+        require_directory(self.root, "the folder that the cache's index was made from")
+        if self.unlabelled is not None:
+            require_directory(self.unlabelled, "the folder of the cache's images without labels")
+        elif cache.index.unlabelled:
+            raise InputError(f"{cache.directory}: has images that lie in a further folder of images without labels; give "
+                             "that folder too (unlabelled)")
+
+    @staticmethod
+    def _checked_size(size):
+        try:
+            whole = operator.index(size)
+        except TypeError:
+            whole = 0
+        if isinstance(size, bool) or not 1 <= whole <= LARGEST_SIZE:
+            raise InputError(f"size = {size!r} is not allowed; expected an integer from 1 to {LARGEST_SIZE}")
+        return whole
 
     def file(self, id):
         """Where an image lies, by its id in the index."""
-        if not id.startswith(UNLABELLED):
-            return self.root / id
-        if self.unlabelled is None:
-            raise CacheError(f"{id}: lies in the folder of images without labels; give that folder too (unlabelled)")
-        return self.unlabelled / id[len(UNLABELLED):]
+        return self.unlabelled / id[len(UNLABELLED):] if id.startswith(UNLABELLED) else self.root / id
 
     def picture(self, image):
         """One image of the index: PIL, RGB, EXIF orientation ignored. Another file than the index's is refused."""
@@ -48,16 +66,24 @@ class Views:
         try:
             content = path.read_bytes()
         except OSError as problem:
-            raise CacheError(
-                f"{path}: cannot be read ({problem.strerror}); give the folder that the cache's index was made "
-                "from") from None
+            raise system_error(problem, path, "cannot be read",
+                               "give the folder that the cache's index was made from") from None
         if len(content) != index.file_bytes[image] or xxh3(content) != index.hash[image]:
-            raise CacheError(
+            raise InputError(
                 f"{path}: is not the file that the index was made from; give the folder of that time, or make a "
                 "new cache of this one")
-        picture = Image.open(io.BytesIO(content)).convert("RGB")
+        try:
+            picture = Image.open(io.BytesIO(content)).convert("RGB")
+        except MemoryError:
+            raise
+        except Image.DecompressionBombError as problem:
+            raise InputError(f"{path}: Pillow refuses to decode it ({problem}); set PIL.Image.MAX_IMAGE_PIXELS higher, or to "
+                             "None") from None
+        except Exception as problem:  # Pillow has no common class of them: OSError, SyntaxError, ValueError, struct.error...
+            raise InputError(f"{path}: Pillow cannot decode it ({problem}); use Pillow's own wheel, which reads what the "
+                             "teacher read") from problem
         if (picture.height, picture.width) != (index.height[image], index.width[image]):
-            raise CacheError(f"{path}: has {picture.height} by {picture.width} pixels, but the index says "
+            raise InputError(f"{path}: has {picture.height} by {picture.width} pixels, but the index says "
                              f"{index.height[image]} by {index.width[image]}; make the index again")
         return picture
 
@@ -91,11 +117,19 @@ class Views:
 
     def read(self, pass_, group):
         """The pictures of a stored group. At the teacher's resolution one of them is held against the cache's hash."""
-        pictures = self.group(self.cache.recipes(pass_, group))
-        if self.size == self.cache.plan.image_size:
-            place = group % len(pictures)
-            if xxh3(pictures[place].tobytes()) != self.cache.picture_hash(pass_, group):
-                raise CacheError(
-                    f"{self.root}: view {place} of pass {pass_}, group {group} has other pixels than the teacher "
-                    "saw; use Pillow's own wheel, with libjpeg-turbo, or store the images without loss")
-        return pictures
+        return self.read_with_recipes(pass_, group)[0]
+
+    def read_with_recipes(self, pass_, group):
+        """read(), the group's recipes, and whether the picture held against the hash was the teacher's (False only with
+        allow_pictures)."""
+        pass_, group = operator.index(pass_), operator.index(group)
+        recipes, hash_ = self.cache.recipes_and_hash(pass_, group)
+        pictures = self.group(recipes)
+        place = group % len(pictures)
+        same = self.size != self.cache.plan.image_size or xxh3(pictures[place].tobytes()) == hash_
+        if not (same or self.allow_pictures):
+            raise InputError(
+                f"{self.root}: view {place} of pass {pass_}, group {group} has other pixels than the teacher saw; use "
+                "Pillow's own wheel, with libjpeg-turbo, or store the images without loss, or go on all the same with "
+                "allow_pictures=True")
+        return pictures, recipes, same

@@ -1,0 +1,197 @@
+"""tools/setup.sh, build.sh and jobs.sh on machines that are not there: every program that they call is a stand-in that says
+what it was asked, so that nothing is installed or built."""
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+
+from reader_support import check
+
+TOOLS = pathlib.Path(__file__).resolve().parents[2] / "tools"
+SHELL = ["bash", "cat", "sha256sum", "cut", "grep", "sed", "awk", "head", "tail", "dirname", "basename", "readlink", "mkdir", "rm",
+         "touch", "ls", "ln", "cp", "flock", "env", "chmod", "rmdir", "mktemp"]
+
+
+class Machine:
+    """A folder with a copy of tools/ and of the programs in SHELL; others are added by name and script."""
+
+    def __init__(self, folder):
+        self.root, self.bin = folder / "vitrine", folder / "bin"
+        self.log = folder / "log"
+        shutil.copytree(TOOLS, self.root / "tools", ignore=shutil.ignore_patterns("*.py", "__pycache__", "commands", "native"))
+        self.bin.mkdir()
+        for name in SHELL:
+            (self.bin / name).symlink_to(shutil.which(name))
+        self.add("nproc", "echo 8")
+        self.add("id", "echo 1000")
+        self.add("nvcc", "echo release 13.0")
+
+    def add(self, name, script):
+        path = self.bin / name
+        path.write_text(f"#!{shutil.which('bash')}\n{script}\n")
+        path.chmod(0o755)
+
+    def start(self, script, *words, **variables):
+        environment = {"PATH": str(self.bin), "LOG": str(self.log), "HOME": str(self.root), "VITRINE_CGROUPS": str(self.root / "none"),
+                       **variables}
+        return subprocess.Popen([self.root / "tools" / script, *words], env=environment, text=True, stdin=subprocess.DEVNULL,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    def run(self, script, *words, **variables):
+        process = self.start(script, *words, **variables)
+        out, error = process.communicate(timeout=120)
+        return process.returncode, out, error
+
+    def said(self):
+        return self.log.read_text().splitlines() if self.log.exists() else []
+
+
+def test_build(machine):
+    """Whatever the compiler says, and however much of it, is told, and the exit code is 2."""
+    def build(script, *words):
+        machine.add("cmake", f'[ "$1" = --build ] || {{ echo configured; exit 0; }}\necho "$@" >>"$LOG"\n{script}')
+        return machine.run("build.sh", *words)
+
+    code, out, error = build("echo a.cpp:1: error: one thing; exit 1")
+    check(code == 2 and "a.cpp:1: error: one thing" in error and "build/build.log" in error, (code, error))
+    code, out, error = build("for ((i = 0; i < 30000; ++i)); do echo b.cpp:$i: error: many things of some length; done; exit 1")
+    check(code == 2 and "b.cpp:0: error" in error and 100 < error.count("\n") < 1000, (code, len(error)))
+    log = (machine.root / "build/build.log").read_text()
+    check(log.count("\n") == 30000)
+    code, out, error = build("for i in 1 2 3; do echo line $i; done; echo no such luck; exit 1")
+    check(code == 2 and "line 1\nline 2\nline 3\nno such luck\n" in error, (code, error))
+    code, out, error = build("exit 1")
+    check(code == 2 and error.startswith("build: failed"), (code, error))
+    code, out, error = build("kill -9 $$")
+    check(code == 2 and "build: failed" in error, (code, error))
+    machine.log.unlink()
+    code, out, error = build("echo first; echo last", "one", "two")
+    check((code, out, error) == (0, "last\n", "") and machine.said()[0].endswith("--target one two"), (code, out, error))
+    machine.add("cmake", "echo no generator; exit 1")
+    code, out, error = machine.run("build.sh")
+    check(code == 2 and error == "no generator\nbuild: cmake could not configure; the lines above say why\n", error)
+
+
+def test_jobs(machine):
+    """Cores and memory are the least of the machine's and the cgroup's."""
+    def jobs(*words, **files):
+        group = machine.root / "cgroup"
+        shutil.rmtree(group, ignore_errors=True)
+        for name, text in files.items():
+            path = group / name.replace("__", "/").replace("_dot_", ".")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        code, out, error = machine.run("jobs.sh", *words, VITRINE_CGROUPS=str(group), OMP_NUM_THREADS="1")
+        check(code == 0 and error == "", error)
+        return int(out)
+
+    check(jobs() == 8)
+    check(jobs(cpu_dot_max="max 100000\n") == 8 and jobs(cpu_dot_max="250000 100000\n") == 3 and jobs(cpu_dot_max="10000 100000\n") == 1)
+    check(jobs(cpu__cpu_dot_cfs_quota_us="-1\n", cpu__cpu_dot_cfs_period_us="100000\n") == 8)
+    check(jobs(cpu__cpu_dot_cfs_quota_us="200000\n", cpu__cpu_dot_cfs_period_us="100000\n") == 2)
+    check(jobs("100000000") == 1)  # never none
+    gigabyte = 1 << 30
+    check(jobs("100", memory_dot_max="max\n") == jobs("100"))
+    check(jobs("400", memory_dot_max=f"{gigabyte}\n") == 2)  # 1024 / 400
+    check(jobs("300", memory_dot_max=f"{gigabyte}\n", memory_dot_current=f"{gigabyte // 2}\n") == 1)
+    check(jobs("300", memory_dot_max=f"{gigabyte}\n", memory_dot_current=f"{gigabyte // 2}\n", **{
+        "memory_dot_stat": f"anon 5\ninactive_file {gigabyte // 4}\n"}) == 2)
+    check(jobs("400", memory__memory_dot_limit_in_bytes=f"{gigabyte}\n") == 2)
+    check(jobs("100", memory__memory_dot_limit_in_bytes="9223372036854771712\n") == jobs("100"))
+
+
+# A Python that makes environments of copies of itself and logs what pip is asked. VERSION: what it says that it is.
+PYTHON = """
+case "$*" in
+  *'sys.version)'*) echo "${VERSION:-3.11}" ;;
+  *site-packages*) [ -d "$(dirname "$0")/../lib/python${VERSION:-3.11}" ] ;;
+  *'import pip'*) true ;;
+  *version_info*) true ;;
+  "-m venv --clear "*) echo "venv" >>"$LOG"; rm -rf "$4"/*; mkdir -p "$4/bin" "$4/lib/python${VERSION:-3.11}"
+                       cp "$0" "$4/bin/python"; touch "$4/pyvenv.cfg" ;;
+  "-m pip install "*) echo "pip $*" >>"$LOG"; mkdir "$LOG.busy" || echo overlap >>"$LOG"
+                      for ((i = 0; i < 20000; ++i)); do :; done; rmdir "$LOG.busy" ;;
+  *) echo "asked $*" >>"$LOG"; exit 1 ;;
+esac
+"""
+
+
+def test_packages(machine):
+    """Debian packages by sudo, which drops the environment; without dpkg or sudo, one sentence that says what to do."""
+    python = {"PYTHON": str(machine.bin / "python")}
+    machine.add("python", PYTHON)
+    code, out, error = machine.run("setup.sh", **python)
+    check(code == 2 and "no dpkg-query" in error and "--no-system" in error and error.count("\n") == 1 and not machine.said(), error)
+    code, out, error = machine.run("setup.sh", "--system", **python)
+    check(code == 2 and "unknown argument --system; expected --no-system" in error, error)
+    machine.add("dpkg-query", 'case "${@: -1}" in cmake | g++) echo not-installed ;; *) echo installed ;; esac')
+    code, out, error = machine.run("setup.sh", **python)
+    check(code == 2 and "are missing: g++ cmake; install them as root" in error and not machine.said(), error)
+    machine.add("sudo", 'echo "sudo $*" >>"$LOG"; unset DEBIAN_FRONTEND; exec "$@"')
+    machine.add("apt-get", 'echo "apt-get $DEBIAN_FRONTEND $*" >>"$LOG"')
+    code, out, error = machine.run("setup.sh", **python)
+    check(code == 0, error)
+    asked = [line for line in machine.said() if line.startswith("apt-get")]
+    check(len(asked) == 2 and all("apt-get noninteractive -o DPkg::Lock::Timeout=300 " in line for line in asked), asked)
+    check(asked[0].endswith("update -qq") and asked[1].endswith("g++ cmake"), asked)
+    machine.add("apt-get", "echo E: no network >&2; exit 100")
+    code, out, error = machine.run("setup.sh", **python)
+    check(code == 2 and error == "E: no network\nsetup: apt-get update failed; the lines above say why\n", error)
+
+
+def test_environment(machine):
+    """.venv is made once, by one of several set-ups, through a link too, and anew only where its Python went."""
+    python = {"PYTHON": str(machine.bin / "python")}
+    machine.add("python", PYTHON)
+    (machine.root / "elsewhere").mkdir()
+    (machine.root / ".venv").symlink_to("elsewhere")
+    many = [machine.start("setup.sh", "--no-system", **python) for _ in range(6)]
+    ends = [process.communicate(timeout=120) + (process.returncode,) for process in many]
+    check(all(code == 0 for _, _, code in ends), ends)
+    pip = [line for line in machine.said() if line.startswith("pip")]
+    check(len(pip) == 1 and pip[0].endswith("-r tools/requirements.txt") and machine.said().count("venv") == 1, machine.said())
+    check((machine.root / ".venv").is_symlink() and len(list((machine.root / "elsewhere").glob(".ready-*"))) == 1)
+    # Nothing to do; then other requirements; another Python of the system; another place.
+    for change, wanted in [(lambda: None, []), (lambda: (machine.root / "tools/requirements.txt").open("a").write("more\n"), ["pip"]),
+                           (lambda: python.update(VERSION="3.12"), ["venv", "pip"]),
+                           (lambda: (machine.root / "elsewhere").rename(machine.root / "moved"), None),
+                           (lambda: ((machine.root / ".venv").unlink(), (machine.root / ".venv").symlink_to("moved")), ["pip"])]:
+        change()
+        machine.log.unlink(missing_ok=True)
+        code, out, error = machine.run("setup.sh", VITRINE_NO_SYSTEM="1", **python)
+        if wanted is None:
+            check(code == 2 and error.startswith("setup: .venv is neither a directory nor a link to one"), error)
+        else:
+            check(code == 0 and [line.split()[0] for line in machine.said()] == wanted, (machine.said(), error))
+    (machine.root / ".venv").unlink()
+    (machine.root / ".venv").mkdir()
+    (machine.root / ".venv/thesis.tex").write_text("years of work")
+    code, out, error = machine.run("setup.sh", "--no-system", **python)
+    check(code == 2 and ".venv holds something that is no Python environment" in error, error)
+    check((machine.root / ".venv/thesis.tex").exists())
+
+
+def test_table():
+    """Student's t at 95 %, two-sided, from the usual tables."""
+    sys.path.insert(0, str(TOOLS))
+    import ablation_table
+    for degrees, wanted in [(1, 12.706), (19, 2.093), (20, 2.086), (24, 2.064), (29, 2.045), (60, 2.000), (120, 1.980), (10**9, 1.960)]:
+        check(abs(ablation_table.student_t(degrees) - wanted) < 0.00051, (degrees, ablation_table.student_t(degrees)))
+
+
+def main():
+    test_table()
+    for test in (test_build, test_jobs, test_packages, test_environment):
+        with tempfile.TemporaryDirectory() as name:
+            test(Machine(pathlib.Path(name)))
+    if lint := shutil.which("shellcheck"):
+        scripts = [*TOOLS.glob("*.sh"), TOOLS.parent / ".ci/run", TOOLS.parent / "tests/golden/make.sh"]
+        run = subprocess.run([lint, *(script for script in scripts if script.exists())], capture_output=True, text=True)
+        check(run.returncode == 0, run.stdout)
+    print("set-up, build and jobs: as they should be")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,45 @@
+"""Errors that a user can act on, of the same kinds as the C++ programs' (common/base/error.h). Each is one sentence with the
+file, what is wrong and what to do. Catch CacheError for all of them."""
+import errno
+import os
+import stat
+
+
+class CacheError(Exception):
+    """A cache, or what is used with it, is not what it should be."""
+
+
+class InputError(CacheError):
+    """What was asked does not fit: a name, a number, a path that does not exist, a file of another kind or cache."""
+
+
+class IoError(CacheError):
+    """The system refused or failed to open or read; the same call may succeed later."""
+
+
+class CorruptError(CacheError):
+    """Bytes were read and are not what was written."""
+
+
+class NewerFormatError(CacheError):
+    """Written in a format that this version does not know."""
+
+
+WRONG_PATH = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG}
+
+
+def system_error(problem, path, what, remedy):
+    """The error for an OSError: InputError where the path itself is wrong, else IoError."""
+    kind = InputError if problem.errno in WRONG_PATH else IoError
+    return kind(f"{path}: {what} ({problem.strerror or problem}); {remedy}")
+
+
+def require_directory(path, expected):
+    """InputError or IoError unless this is a directory; `expected`: "a cache, as ..."."""
+    try:
+        if stat.S_ISDIR(os.stat(path).st_mode):
+            return
+    except OSError as problem:
+        if problem.errno not in WRONG_PATH:
+            raise system_error(problem, path, "cannot be opened", "make it readable") from None
+    raise InputError(f"{path}: is not a directory; expected {expected}")
