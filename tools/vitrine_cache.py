@@ -41,12 +41,12 @@ import argparse
 import json
 import sys
 
-from vitrine_reader.cache import NO_LABEL, RECIPE, Cache, Index, Plan, Track, own_share
+from vitrine_reader.cache import NO_LABEL, RECIPE, Cache, Index, Plan, Track, hashed_view, left_out, own_share
 from vitrine_reader.container import CacheError, Container
 from vitrine_reader.forms import FORMS
 
 __all__ = ["Cache", "CacheError", "Container", "FORMS", "Index", "NO_LABEL", "Plan", "RECIPE", "Track",
-           "VitrineDataset", "Views", "own_share", "topk_kl_divergence"]
+           "VitrineDataset", "Views", "hashed_view", "left_out", "own_share", "topk_kl_divergence"]
 
 
 def __getattr__(name):

@@ -333,7 +333,7 @@ const std::map<std::string, std::string>& written_by() {
 }
 
 FileRecord write_container(const std::filesystem::path& path, std::vector<DatasetSpec> specs, const std::string& json,
-                           int level, std::uint32_t required_flags) {
+                           int level, std::uint32_t required_flags, Existing existing) {
   static std::mutex hdf5;
   std::vector<Prepared> datasets;
   std::uint64_t chunks = 0;
@@ -353,7 +353,7 @@ FileRecord write_container(const std::filesystem::path& path, std::vector<Datase
   const std::string table = make_table(datasets, json, bytes, user_block, image.size(), required_flags);
   std::ranges::copy(table, image.begin());
   const std::string_view whole(image.data(), image.size());
-  if (!publish(path, whole, Existing::kKeep)) return describe_file(path);
+  if (!publish(path, whole, existing)) return describe_file(path);
   return {path.filename().string(), whole.size(), xxh3(whole)};
 }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "common/base/philox.h"
 #include "common/image/transform.h"
@@ -26,10 +27,12 @@ Accuracy clean_crop_accuracy(const Teacher& teacher, const ViewMaker& views, con
   std::vector<std::int64_t> labels;
   for (std::uint32_t i = 0; i < count; ++i) {
     std::swap(order[i], order[i + draws.below(order.size() - i)]);
-    const Image view = centre_view(views.picture(order[i]), teacher.image_size(), teacher.options().crop_fraction);
-    pictures.insert(pictures.end(), view.rgb.begin(), view.rgb.end());
-    labels.push_back(index.images[order[i]].label);
-    if (labels.size() < batch && i + 1 < count) continue;
+    if (const std::optional<Image> picture = views.picture_or_none(order[i])) {
+      const Image view = centre_view(*picture, teacher.image_size(), teacher.options().crop_fraction);
+      pictures.insert(pictures.end(), view.rgb.begin(), view.rgb.end());
+      labels.push_back(index.images[order[i]].label);
+    }
+    if (labels.empty() || (labels.size() < batch && i + 1 < count)) continue;
     std::vector<float> logits = teacher.logits(pictures, static_cast<std::uint32_t>(labels.size()));
     if (map != nullptr) logits = map->whole(logits, static_cast<std::uint32_t>(labels.size()));
     const auto n = static_cast<std::int64_t>(labels.size()), classes = static_cast<std::int64_t>(logits.size()) / n;

@@ -14,7 +14,7 @@ namespace vitrine {
 
 /// Accuracy on `count` labelled images of the index (all, when there are fewer), drawn without replacement by `seed`:
 /// the shorter side resized, the centre cropped, as timm evaluates. With a `map` the teacher's logits are mapped, and
-/// only images of mapped classes count. On the calling thread.
+/// only images of mapped classes count. Images that `views` goes on without do not count. On the calling thread.
 Accuracy clean_crop_accuracy(const Teacher& teacher, const ViewMaker& views, const ImageIndex& index,
                              std::uint32_t count, std::uint64_t seed, const ClassMap* map = nullptr);
 

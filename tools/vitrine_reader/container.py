@@ -13,7 +13,7 @@ import zstandard
 
 from .xxh3 import xxh3
 
-MAGIC, MAJOR, KNOWN_REQUIRED_FLAGS = b"VITRINE\0", 1, 1
+MAGIC, MAJOR, KNOWN_REQUIRED_FLAGS = b"VITRINE\0", 1, 3
 FIRST_READ = 65536  # holds most tables whole
 CHECKSUM_BYTES = 8
 DEEPEST_JSON = 32

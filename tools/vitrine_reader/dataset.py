@@ -4,7 +4,7 @@ import math
 import numpy as np
 import torch
 
-from .cache import NO_LABEL, Cache, Track, own_share
+from .cache import NO_LABEL, Cache, Track, left_out, own_share
 from .container import CacheError
 from .views import Views
 
@@ -16,6 +16,8 @@ class VitrineDataset(torch.utils.data.Dataset):
         labels          int64 [group], -1: none (cross_entropy's ignore_index can be that)
         partner_labels  int64 [group], of the view that is mixed in
         own_share       float32 [group], the share of `labels`; the rest is the partners'
+        left_out        bool [group]: views whose pictures could not be read when the targets were made. They are black,
+                        have no labels and blank targets: leave them out of every loss
         targets         {track's name: float32 [group, shape...]}
 
     A topk track has k of K logits, and the mass of the others at a few temperatures. It comes as all K, the others equal
@@ -66,10 +68,13 @@ class VitrineDataset(torch.utils.data.Dataset):
             mean, deviation = (torch.tensor(three, dtype=torch.float32).reshape(1, 3, 1, 1) for three in self.normalise)
             pictures = (pictures / 255 - mean) / deviation
         labels = recipes["label"].astype(np.int64)
+        without = left_out(recipes)
         labels[labels == NO_LABEL] = -1
+        labels, partners = (np.where(without, -1, each) for each in (labels, labels[recipes["partner"]]))
         return {"pictures": pictures, "labels": torch.from_numpy(labels),
-                "partner_labels": torch.from_numpy(labels[recipes["partner"]]),
+                "partner_labels": torch.from_numpy(partners),
                 "own_share": torch.from_numpy(own_share(recipes)),
+                "left_out": torch.from_numpy(without),
                 "targets": {t.name: self._target(t, group) for t in self.tracks}}
 
 

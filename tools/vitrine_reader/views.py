@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from .cache import CUT_MIX, MIX_UP, UNLABELLED
+from .cache import CUT_MIX, LEFT_OUT, MIX_UP, NO_MIX, UNLABELLED, hashed_view, left_out
 from .container import CacheError
 from .xxh3 import xxh3
 
@@ -73,14 +73,21 @@ class Views:
         return np.asarray(view)
 
     def group(self, recipes):
-        """The views of a whole group, mixed: uint8 [group, size, size, 3]. Each image is decoded once."""
-        plain = np.empty((len(recipes), self.size, self.size, 3), np.uint8)
-        for image in np.unique(recipes["image"]):
+        """The views of a whole group, mixed: uint8 [group, size, size, 3]. Each image is decoded once. Views that are left
+        out are black, and no image is read for them alone."""
+        plain = np.zeros((len(recipes), self.size, self.size, 3), np.uint8)
+        missing = left_out(recipes)
+        wanted = ~missing
+        wanted[recipes["partner"][wanted & (recipes["mix"] != NO_MIX)]] = True
+        for image in np.unique(recipes["image"][wanted]):
             picture = self.picture(int(image))
-            for place in np.flatnonzero(recipes["image"] == image):
+            for place in np.flatnonzero((recipes["image"] == image) & wanted):
                 plain[place] = self.crop(picture, recipes[place])
         mixed = plain.copy()
+        mixed[missing] = 0
         for own, other, recipe in zip(mixed, plain[recipes["partner"]], recipes):
+            if recipe["reserved"] & LEFT_OUT:
+                continue
             if recipe["mix"] == MIX_UP:
                 own[:] = mix_bytes(own, other, recipe["lambda"])
             elif recipe["mix"] == CUT_MIX:
@@ -91,9 +98,10 @@ class Views:
 
     def read(self, pass_, group):
         """The pictures of a stored group. At the teacher's resolution one of them is held against the cache's hash."""
-        pictures = self.group(self.cache.recipes(pass_, group))
-        if self.size == self.cache.plan.image_size:
-            place = group % len(pictures)
+        recipes = self.cache.recipes(pass_, group)
+        pictures = self.group(recipes)
+        place = hashed_view(recipes, group)
+        if self.size == self.cache.plan.image_size and place is not None:
             if xxh3(pictures[place].tobytes()) != self.cache.picture_hash(pass_, group):
                 raise CacheError(
                     f"{self.root}: view {place} of pass {pass_}, group {group} has other pixels than the teacher "
