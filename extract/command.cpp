@@ -15,7 +15,9 @@
 #include "common/cache/basis_file.h"
 #include "common/cache/cache.h"
 #include "common/cache/writer.h"
+#include "common/image/index_record.h"
 #include "common/image/scan.h"
+#include "common/image/scan_report.h"
 #include "common/teacher/class_map.h"
 #include "common/teacher/clean_crops.h"
 #include "extract/extractor.h"
@@ -38,22 +40,45 @@ std::string percent(double share) {
   return buffer;
 }
 
-ImageIndex scan(const ExtractOptions& options) {
+// The images, and what is known of them.
+struct Images {
+  FolderScan scan;
+  std::shared_ptr<const ImageIndex> index;
+  std::shared_ptr<BadPictures> bad;
+};
+
+Images scan(const ExtractOptions& options) {
   const ImageFolders folders = options.folders();
-  const std::filesystem::path made = std::filesystem::path(options.cache) / "index.h5";
-  const ImageIndex known = std::filesystem::exists(made) ? read_index(made) : ImageIndex();
-  std::vector<LeftOut> left_out;
-  ImageIndex index = scan_image_folder(folders, &left_out, known, options.verify_images);
-  note(text(folders.words(), ": ", index.words(),
-            known.images.empty() || options.verify_images == VerifyImages::kAll
-                ? ""
-                : text(", all sizes and the contents of ", human_count(verified_sample(known.images.size()).size()),
-                       " held against the cache's index")));
-  constexpr std::size_t kShown = 10;
-  for (std::size_t i = 0; i < std::min(kShown, left_out.size()); ++i)
-    note(text("left out: ", left_out[i].id, ": ", left_out[i].reason));
-  if (left_out.size() > kShown) note(text("left out: ", left_out.size() - kShown, " more"));
-  return index;
+  const std::filesystem::path cache = options.cache;
+  const ScanOptions how{options.index_depth, options.verify_images, options.bad_images == BadImages::kSkip, true};
+  Images out;
+  if (path_exists(cache / "index.h5")) {
+    const KnownIndex known = known_index(cache, read_index(cache / "index.h5"));
+    out.scan = scan_images(folders, how, known);
+    if (known.depth >= how.depth && how.verify == VerifyImages::kSample)
+      note(text("all sizes and the contents of ", human_count(verified_sample(known.index.images.size()).size()),
+                " images were held against the cache's index"));
+  } else {
+    out.scan = scan_images(folders, how);
+  }
+  out.index = std::make_shared<const ImageIndex>(std::move(out.scan.index));
+  note(text(folders.words(), ": ", out.index->words()));
+  say_what_is_left_out(out.scan.left_out, cache / kLeftOutFile);
+  say_what_is_ignored(out.scan.counts);
+  out.bad = std::make_shared<BadPictures>(options.bad_images, out.index->images.size(), options.max_bad_share);
+  say_what_is_skipped(out.scan.bad);
+  for (const auto& [image, entry] : out.scan.bad) out.bad->add(image, entry);
+  return out;
+}
+
+// Beside the index, which was just made or is the same.
+void write_what_is_known(const std::filesystem::path& cache, const Images& images) {
+  write_index_record(cache, images.index->hash(), {images.scan.depth, images.scan.counts});
+  std::vector<LeftOut> list = images.scan.left_out;
+  for (const LeftOut& entry : read_left_out(cache / kLeftOutFile))
+    if (entry.kind > LeftOutKind::kNotInIndex) list.push_back(entry);  // met by earlier runs, and marked in their shards
+  for (const auto& [image, entry] : images.scan.bad) list.push_back(entry);
+  write_left_out(cache / kLeftOutFile, std::move(list));
 }
 
 void judge(const ExtractOptions& options, const Teacher& teacher, const ViewMaker& views, const ImageIndex& index,
@@ -150,6 +175,14 @@ void ExtractOptions::fields(Fields& f) {
                          {{"sample", VerifyImages::kSample}, {"all", VerifyImages::kAll}},
                          "when the cache has an index: read a hundredth of the images (at least 256) and ask for the "
                          "sizes of all, or read all");
+  f.choice<IndexDepth>("index_depth", index_depth,
+                       {{"headers", IndexDepth::kHeaders}, {"decode", IndexDepth::kDecode}},
+                       "how far pictures are looked at before the first view: headers, which is fast, or decode, which "
+                       "finds damage in their middle; done once, also for an index that was made by headers");
+  f.choice<BadImages>("bad_images", bad_images, {{"stop", BadImages::kStop}, {"skip", BadImages::kSkip}},
+                      "when a picture of the index cannot be read any more, after three tries: stop, or go on without "
+                      "the views that need it; left_out.tsv in the cache names them");
+  f.number("max_bad_share", max_bad_share, "with bad_images = \"skip\": stop when more of the images are bad", {0, 1});
   f.section("teacher", teacher, "the model that gives the targets");
   f.section("taps", taps, "which targets are kept, and in which form");
   f.section("plan", plan, "what the views look like");
@@ -164,7 +197,8 @@ int extract(const ExtractOptions& options) {
   at::set_num_threads(1);
   const Teacher teacher(options.teacher, options.taps);
   check_arithmetic_of_cache(options.cache, teacher.outputs(), options.allow_mixed);  // before the images are scanned
-  const auto index = std::make_shared<const ImageIndex>(scan(options));
+  const Images images = scan(options);
+  const std::shared_ptr<const ImageIndex>& index = images.index;
   const std::optional<ClassMap> map = class_map(options, teacher, *index);
   const Plan plan(index, options.plan);
   const std::filesystem::path cache = options.cache;
@@ -179,7 +213,7 @@ int extract(const ExtractOptions& options) {
     track.check("teacher and taps");
   }
   const std::uint32_t workers = bounded_workers(plan, teacher, tracks, wanted_workers);
-  const ViewMaker views(options.folders(), index, options.plan.image_size);
+  const ViewMaker views(options.folders(), index, options.plan.image_size, images.bad);
   judge(options, teacher, views, *index, map ? &*map : nullptr, workers);
 
   ReadyTracks ready =
@@ -188,6 +222,9 @@ int extract(const ExtractOptions& options) {
   remove_abandoned(cache / "recipes");
   for (const TrackInfo& track : tracks) remove_abandoned(cache / track.directory());
   create_cache(cache, *index, plan);
+  write_what_is_known(cache, images);
+  images.bad->on_new(tell_and_list(cache / kLeftOutFile));
+  add_left_out(cache / kLeftOutFile, images.bad->met());
   for (std::size_t t = 0; t < tracks.size(); ++t) {
     tracks[t] = ready.tracks[t];
     create_track(cache, tracks[t], ready.bases[t].get());
@@ -200,6 +237,9 @@ int extract(const ExtractOptions& options) {
   std::signal(SIGTERM, ask_to_stop);
   const Extractor extractor(options.cache, plan, teacher, views, std::move(ready), notes, workers);
   const Extractor::Made made = extractor.run(shards, stop_asked);
+  if (made.left_out > 0)
+    note(text(human_count(made.left_out), " of ", human_count(made.views), " views were left out: their pictures could not ",
+              "be read; ", (cache / kLeftOutFile).string(), " names them"));
   if (made.stopped) {
     note("stopped between two shards; run the same command again to go on with the missing ones");
     return 130;

@@ -18,6 +18,7 @@
 #include "common/cache/shard_name.h"
 #include "common/cache/writer.h"
 #include "common/image/decode.h"
+#include "common/teacher/left_out_views.h"
 #include "common/teacher/one_thread_each.h"
 #include "extract/shard_line.h"
 
@@ -65,10 +66,11 @@ class Extractor::Shard : public ShardWork {
         progress_(progress),
         listed_(std::move(listed)),
         published_(std::move(published)),
-        picture_hashes_(groups_in_shard(plan_, key.shard)),
-        group_losses_(extractor.ready_.tracks.size(), std::vector<CodecLoss>(picture_hashes_.size())) {
+        group_losses_(extractor.ready_.tracks.size(), std::vector<CodecLoss>(groups_in_shard(plan_, key.shard))) {
+    views_.picture_hashes.resize(groups_in_shard(plan_, key.shard));
+    views_.left_out.resize(views_.picture_hashes.size());
     if (recipes_exist(extractor.cache_, plan_, key.pass, key.shard))
-      recorded_ = recorded_picture_hashes(extractor.cache_, plan_, key.pass, key.shard);
+      recorded_ = recorded_views(extractor.cache_, plan_, key.pass, key.shard);
     for (std::size_t t = 0; t < extractor.ready_.tracks.size(); ++t) {
       const TrackInfo& track = extractor.ready_.tracks[t];
       const bool there = shard_exists(extractor.cache_, track, plan_, key.pass, key.shard);
@@ -78,8 +80,9 @@ class Extractor::Shard : public ShardWork {
     }
   }
 
-  std::uint32_t groups() const override { return static_cast<std::uint32_t>(picture_hashes_.size()); }
+  std::uint32_t groups() const override { return groups_in_shard(plan_, key_.shard); }
   std::uint64_t views() const { return std::uint64_t{groups()} * plan_.options().group; }
+  std::uint64_t views_left_out() const { return views_.count(); }
   /// After publish(): the files of tracks that were written; none where one was there.
   const std::vector<std::optional<FileRecord>>& files() const { return files_; }
   /// The error made in each track's file.
@@ -92,18 +95,26 @@ class Extractor::Shard : public ShardWork {
   void make(std::uint32_t g) override {
     const std::uint32_t group = key_.shard * plan_.options().shard_groups + g;
     try {
-      const std::vector<Recipe> recipes = plan_.group(key_.pass, group);
+      std::vector<Recipe> recipes = plan_.group(key_.pass, group);
+      if (recorded_) recipes = marked(std::move(recipes), recorded_->left_out[g]);
+      const std::optional<std::size_t> hashed = hashed_view(recipes, group);
       const auto views = static_cast<std::uint32_t>(recipes.size());
-      const std::vector<std::uint8_t> pictures = extractor_.views_.group(recipes, extractor_.teacher_.image_size());
-      const std::size_t view_bytes = pictures.size() / views;
-      picture_hashes_[g] = picture_hash(std::span(pictures).subspan(group % views * view_bytes, view_bytes));
-      if (!recorded_.empty()) check_picture(recorded_[g], picture_hashes_[g]);
-      const std::vector<std::vector<float>> values = extractor_.teacher_.run(pictures, views);
-      for (std::size_t t = 0; t < drafts_.size(); ++t)
-        if (drafts_[t]) store(g, t, values[t], views);
+      const std::vector<std::uint8_t> pictures =
+          extractor_.views_.group_or_mark(recipes, extractor_.teacher_.image_size());
+      views_.picture_hashes[g] = hash_of_group(recipes, group, pictures);
+      views_.left_out[g] = positions_left_out(recipes);
+      // A view that was left out only now has nothing to compare.
+      if (recorded_ && hashed == hashed_view(recipes, group))
+        check_picture(recorded_->picture_hashes[g], views_.picture_hashes[g]);
+      std::vector<std::vector<float>> values = extractor_.teacher_.run(pictures, views);
+      for (std::size_t t = 0; t < drafts_.size(); ++t) {
+        if (!drafts_[t]) continue;
+        blank_left_out(recipes, values[t], extractor_.ready_.bases[t].get());
+        store(g, t, values[t], views);
+      }
       progress_.advance(views);
     } catch (const Error& error) {
-      fail("pass ", key_.pass, ", group ", group, ": ", error.what());
+      throw Error(error.kind(), {.what = text("pass ", key_.pass, ", group ", group, ": ", error.what())});
     }
   }
 
@@ -114,12 +125,7 @@ class Extractor::Shard : public ShardWork {
 
   void publish() override {
     const std::filesystem::path& cache = extractor_.cache_;
-    if (recorded_.empty()) {
-      listed_(0, write_recipes(cache, plan_, key_.pass, key_.shard, picture_hashes_, decoder_versions()));
-      // Another process may have been first.
-      recorded_ = recorded_picture_hashes(cache, plan_, key_.pass, key_.shard);
-      for (std::size_t g = 0; g < picture_hashes_.size(); ++g) check_picture(recorded_[g], picture_hashes_[g]);
-    }
+    publish_recipes();
     for (std::size_t t = 0; t < drafts_.size(); ++t) {
       ShardNotes notes = extractor_.notes_;
       notes.loss = loss(t).json();
@@ -130,6 +136,22 @@ class Extractor::Shard : public ShardWork {
   }
 
  private:
+  // Before the targets: a reader that sees these sees which of them are blank.
+  void publish_recipes() {
+    const std::filesystem::path& cache = extractor_.cache_;
+    if (recorded_ && recorded_->left_out == views_.left_out) return;
+    listed_(0, write_recipes(cache, plan_, key_.pass, key_.shard, views_, decoder_versions(),
+                             recorded_ ? Existing::kReplace : Existing::kKeep));
+    // Another process may have been first, and have left out other views.
+    const RecordedViews there = recorded_views(cache, plan_, key_.pass, key_.shard);
+    if (there.left_out != views_.left_out)
+      throw Error(ErrorKind::kIo, {.path = cache.string(),
+                                   .what = text("another process made shard ", key_.shard, " of pass ", key_.pass,
+                                                " at the same time, without the same pictures"),
+                                   .remedy = "run again to go on with what it left out"});
+    for (std::size_t g = 0; g < groups(); ++g) check_picture(there.picture_hashes[g], views_.picture_hashes[g]);
+  }
+
   // Targets of one shard, whenever they were made, are of the same pixels.
   static void check_picture(std::uint64_t recorded, std::uint64_t made) {
     if (recorded == made) return;
@@ -173,8 +195,8 @@ class Extractor::Shard : public ShardWork {
   Progress& progress_;
   std::function<void(std::size_t, const FileRecord&)> listed_;
   std::function<void(const Shard&)> published_;
-  std::vector<std::uint64_t> picture_hashes_;
-  std::vector<std::uint64_t> recorded_;               // the recipes' when they are there; else none
+  RecordedViews views_;                               // as they were made now
+  std::optional<RecordedViews> recorded_;             // as the recipes have them, when they are there
   std::vector<std::vector<CodecLoss>> group_losses_;  // [track][group]
   std::vector<std::unique_ptr<ShardDraft>> drafts_;   // one a track; none where its file is there
   std::vector<std::optional<FileRecord>> files_;
@@ -215,6 +237,7 @@ Extractor::Made Extractor::run(std::span<const ShardKey> shards, const std::atom
       made.losses[t].add(shard.loss(t));
     }
     made.views += shard.views();
+    made.left_out += shard.views_left_out();
     if (made.shards++ > 0 || missing.size() == 1) return;
     const double view_bytes = static_cast<double>(made.bytes) / static_cast<double>(made.views);
     note(text("at the first shard's ", human_bytes(view_bytes), " a view the missing shards will take ",

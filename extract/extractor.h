@@ -17,7 +17,9 @@
 
 namespace vitrine {
 
-/// Makes shards. The bytes of a shard do not depend on `workers`, on other shards or on when it is made.
+/// Makes shards. The bytes of a shard do not depend on `workers`, on other shards or on when it is made. Where `views` lets
+/// a run go on without a picture, views that need it are marked in the recipes, and their targets are blank
+/// (left_out_views.h); recipes that are there are replaced by ones with more marks before new targets appear.
 class Extractor {
  public:
   /// References must outlive the extractor. `ready`: the teacher's tracks, in its order, as they stand in the cache: it
@@ -27,6 +29,7 @@ class Extractor {
 
   struct Made {
     std::uint64_t views = 0, bytes = 0, shards = 0;
+    std::uint64_t left_out = 0;  ///< of the views: those whose pictures could not be had
     bool stopped = false;
     std::vector<CodecLoss> losses = {};  ///< one a track, over the shards that were made
   };

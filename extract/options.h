@@ -6,6 +6,7 @@
 #include <string>
 
 #include "common/config/fields.h"
+#include "common/image/bad_pictures.h"
 #include "common/image/scan.h"
 #include "common/plan/plan.h"
 #include "common/teacher/teacher.h"
@@ -25,6 +26,9 @@ struct ExtractOptions {
   bool allow_chance = false;
   bool allow_mixed = false;                            ///< add to tracks that another kind of machine began
   VerifyImages verify_images = VerifyImages::kSample;  ///< when the cache has an index already
+  IndexDepth index_depth = IndexDepth::kDecode;        ///< how far pictures are looked at before the first view
+  BadImages bad_images = BadImages::kStop;             ///< when one of them cannot be read later
+  double max_bad_share = 0.01;                         ///< of the images that may be skipped
   TeacherOptions teacher;
   TapOptions taps;
   PlanOptions plan;

@@ -47,15 +47,16 @@ import argparse
 import json
 import sys
 
-from vitrine_reader.cache import NO_LABEL, RECIPE, Cache, Index, Plan, Problem, Track, own_share
+from vitrine_reader.cache import (NO_LABEL, RECIPE, Cache, Index, Plan, Problem, Track, hashed_view, left_out,
+                                  own_share)
 from vitrine_reader.container import Container
 from vitrine_reader.errors import CacheError, CorruptError, InputError, IoError, NewerFormatError
 from vitrine_reader.forms import FORMS
 from vitrine_reader.native import library
 
 __all__ = ["Cache", "CacheError", "Container", "CorruptError", "FORMS", "Index", "InputError", "IoError", "NO_LABEL",
-           "NewerFormatError", "Plan", "Problem", "RECIPE", "Track", "VitrineDataset", "Views", "concatenate", "own_share",
-           "topk_kl_divergence"]
+           "NewerFormatError", "Plan", "Problem", "RECIPE", "Track", "VitrineDataset", "Views", "concatenate",
+           "hashed_view", "left_out", "own_share", "topk_kl_divergence"]
 
 
 def __getattr__(name):

@@ -3,11 +3,20 @@
 #include <torch/torch.h>
 
 #include <algorithm>
+#include <numeric>
+#include <utility>
 #include <vector>
 
 #include "common/base/error.h"
 
 namespace vitrine {
+namespace {
+
+at::Tensor numbers(std::span<const std::uint32_t> images) {
+  return at::tensor(std::vector<std::int64_t>(images.begin(), images.end()), at::kLong);
+}
+
+}  // namespace
 
 TeacherJudge::TeacherJudge(const TrainOptions& options, const std::vector<std::string>& names, std::size_t classes)
     : teacher_(options.targets.teacher, options.targets.taps) {
@@ -19,12 +28,15 @@ TeacherJudge::TeacherJudge(const TrainOptions& options, const std::vector<std::s
          "; agreement needs the same classes in the same order, or a class map (targets.class_map)");
 }
 
-at::Tensor TeacherJudge::logits(const Evaluation& images, std::uint32_t first, std::uint32_t count) const {
-  const at::Tensor crops = images.crops(first, count, teacher_.image_size(), teacher_.options().crop_fraction);
-  std::vector<float> values =
-      teacher_.logits({crops.data_ptr<std::uint8_t>(), static_cast<std::size_t>(crops.numel())}, count);
+TeacherJudge::Judged TeacherJudge::logits(const Evaluation& evaluation, std::span<const std::uint32_t> images) const {
+  Evaluation::Crops crops = evaluation.crops(images, teacher_.image_size(), teacher_.options().crop_fraction);
+  if (crops.images.empty()) return {};
+  const auto count = static_cast<std::uint32_t>(crops.images.size());
+  std::vector<float> values = teacher_.logits(
+      {crops.pictures.data_ptr<std::uint8_t>(), static_cast<std::size_t>(crops.pictures.numel())}, count);
   if (map_) values = map_->whole(values, count);
-  return at::from_blob(values.data(), {count, static_cast<std::int64_t>(values.size()) / count}, at::kFloat).clone();
+  const std::vector<std::int64_t> shape{count, static_cast<std::int64_t>(values.size()) / count};
+  return {at::from_blob(values.data(), shape, at::kFloat).clone(), std::move(crops.images)};
 }
 
 Agreement::Agreement(const TrainOptions& options, const Evaluation& images, const std::vector<std::string>& names,
@@ -33,19 +45,26 @@ Agreement::Agreement(const TrainOptions& options, const Evaluation& images, cons
   constexpr std::uint32_t kBatch = 64;
   const TeacherJudge judge(options, names, classes);
   const auto count = static_cast<std::uint32_t>(images.index().images.size());
-  std::vector<at::Tensor> parts;
-  for (std::uint32_t first = 0; first < count; first += kBatch)
-    parts.push_back(judge.logits(images, first, std::min(kBatch, count - first)).argmax(1));
-  classes_ = at::cat(parts);
+  classes_ = at::full({count}, -1, at::kLong);
+  for (std::uint32_t first = 0; first < count; first += kBatch) {
+    std::vector<std::uint32_t> wanted(std::min(kBatch, count - first));
+    std::iota(wanted.begin(), wanted.end(), first);
+    const TeacherJudge::Judged judged = judge.logits(images, wanted);
+    if (!judged.images.empty()) classes_.index_copy_(0, numbers(judged.images), judged.logits.argmax(1));
+  }
 }
 
 double Agreement::run(Network& network, at::Device device) const {
-  const at::Tensor theirs = classes_.to(device);
-  at::Tensor same = at::zeros({}, theirs.options());
-  images_.visit(network, device, [&](const at::Tensor& logits, const at::Tensor&, std::uint32_t first) {
-    same += logits.argmax(1).eq(theirs.narrow(0, first, logits.size(0))).sum();
-  });
-  return static_cast<double>(same.item<std::int64_t>()) / static_cast<double>(classes_.size(0));
+  std::int64_t same = 0, compared = 0;
+  images_.visit(network, device,
+                [&](const at::Tensor& logits, const at::Tensor&, std::span<const std::uint32_t> images) {
+                  const at::Tensor theirs = classes_.index_select(0, numbers(images)).to(device);
+                  same += logits.argmax(1).eq(theirs).sum().item<std::int64_t>();
+                  compared += theirs.ge(0).sum().item<std::int64_t>();
+                });
+  if (compared == 0)
+    throw Error(ErrorKind::kIo, {.what = "no validation image can be read by teacher and student; check their folder"});
+  return static_cast<double>(same) / static_cast<double>(compared);
 }
 
 }  // namespace vitrine

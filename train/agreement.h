@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -22,9 +23,12 @@ class TeacherJudge {
   /// after the map if there is one.
   TeacherJudge(const TrainOptions& options, const std::vector<std::string>& names, std::size_t classes);
 
-  /// Logits [count, classes] of the images `first` to `first + count`, from crops as the teacher wants them; minus
-  /// infinity for a class that it does not know.
-  at::Tensor logits(const Evaluation& images, std::uint32_t first, std::uint32_t count) const;
+  struct Judged {
+    at::Tensor logits;                  ///< [N, classes]; minus infinity for a class that the teacher does not know
+    std::vector<std::uint32_t> images;  ///< of those that were asked for, the N that can be read
+  };
+  /// From crops as the teacher wants them.
+  Judged logits(const Evaluation& evaluation, std::span<const std::uint32_t> images) const;
 
  private:
   Teacher teacher_;
@@ -38,13 +42,13 @@ class Agreement {
   Agreement(const TrainOptions& options, const Evaluation& images, const std::vector<std::string>& names,
             std::size_t classes);
 
-  /// The share of images, in [0, 1], on which the network's largest logit is of the same class; the network is left in
+  /// The share of the images that can be read, in [0, 1], on which the network's largest logit is of the same class; the network is left in
   /// evaluation mode.
   double run(Network& network, at::Device device) const;
 
  private:
   const Evaluation& images_;
-  at::Tensor classes_;  // int64 [images]
+  at::Tensor classes_;  // int64 [images]; -1: could not be read
 };
 
 }  // namespace vitrine

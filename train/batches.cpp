@@ -13,7 +13,7 @@
 namespace vitrine {
 namespace {
 
-// The rows of a batch, gathered from its groups.
+// The rows of a batch, at most `count`, gathered from its groups.
 class Rows {
  public:
   explicit Rows(std::int64_t count) : count_(count) {}
@@ -30,7 +30,9 @@ class Rows {
     at::index_select_out(next, all, 0, places);
     filled_ += places.size(0);
   }
-  at::Tensor on(at::Device device) const { return lacking_ ? at::Tensor() : rows_.to(device); }
+  at::Tensor on(at::Device device) const {
+    return lacking_ ? at::Tensor() : (filled_ < count_ ? rows_.narrow(0, 0, filled_) : rows_).to(device);
+  }
 
  private:
   std::int64_t count_, filled_ = 0;
@@ -125,14 +127,17 @@ Batch Batches::next() {
     }
     GroupBatch& group = *group_;
     const std::uint32_t count = std::min(options_.batch - rows, group.views - used_views_);
-    const at::Tensor places = at::from_blob(group.order.data() + used_views_, {count}, at::kLong);
+    std::vector<std::int64_t> taken;
+    for (std::uint32_t i = used_views_; i < used_views_ + count; ++i)
+      if (!group.left_out[static_cast<std::size_t>(group.order[i])]) taken.push_back(group.order[i]);
+    left_out_ += count - taken.size();
+    const at::Tensor places = at::from_blob(taken.data(), {static_cast<std::int64_t>(taken.size())}, at::kLong);
     const auto all = [&](auto& values, std::vector<std::int64_t> view, at::ScalarType type) {
       view.insert(view.begin(), group.views);
       return values.empty() ? at::Tensor() : at::from_blob(values.data(), view, type);
     };
     for (const std::vector<std::int64_t>* labels : {&group.label, &group.partner_label})
-      for (std::uint32_t i = used_views_; i < used_views_ + count; ++i)
-        complete = complete && (*labels)[static_cast<std::size_t>(group.order[i])] >= 0;
+      for (const std::int64_t place : taken) complete = complete && (*labels)[static_cast<std::size_t>(place)] >= 0;
     pictures.add(all(group.pictures, {size_, size_, 3}, at::kByte), places);
     label.add(all(group.label, {}, at::kLong), places);
     partner.add(all(group.partner_label, {}, at::kLong), places);

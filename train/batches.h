@@ -18,7 +18,8 @@
 
 namespace vitrine {
 
-/// On the device. A target that one of the batch's groups lacks (its pass has no such track) is undefined.
+/// On the device. Views that are left out are not in it: a batch may have fewer views than asked for, or none. A target
+/// that one of the batch's groups lacks (its pass has no such track) is undefined.
 struct Batch {
   at::Tensor pictures;  ///< uint8 [B, S, S, 3]
   MixedLabels labels;
@@ -26,6 +27,7 @@ struct Batch {
   std::vector<at::Tensor> features;  ///< of each feature track; turned where TargetShapes::bases has one
   at::Tensor attention;
 
+  std::int64_t views() const { return pictures.size(0); }
   /// Views `first` to `first + count`; they share memory with this.
   Batch rows(std::int64_t first, std::int64_t count) const;
 };
@@ -46,6 +48,8 @@ class Batches {
   /// Groups among those begun so far whose picture is not the one that the teacher saw, where that is allowed. One that
   /// a run goes on with in its middle was counted before.
   std::uint64_t other_pictures() const { return other_pictures_; }
+  /// Views among those begun so far that were left out: their pictures could not be had.
+  std::uint64_t left_out() const { return left_out_; }
   /// Ends the stream's work.
   void stop() { stream_.reset(); }
 
@@ -64,7 +68,7 @@ class Batches {
   std::vector<GroupKey> order_;      // of ordered_epoch_
   std::optional<GroupBatch> group_;  // what is left of a group larger than a batch
   std::uint32_t used_views_ = 0;
-  std::uint64_t other_pictures_ = 0;
+  std::uint64_t other_pictures_ = 0, left_out_ = 0;
   std::unique_ptr<GroupStream> stream_;  // last: its threads use the rest
 };
 

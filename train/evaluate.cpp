@@ -3,7 +3,10 @@
 #include <tbb/parallel_for.h>
 #include <torch/torch.h>
 
+#include <algorithm>
 #include <cstring>
+#include <numeric>
+#include <optional>
 
 #include "common/base/error.h"
 #include "common/image/transform.h"
@@ -11,30 +14,30 @@
 #include "common/models/autocast.h"
 
 namespace vitrine {
-namespace {
-
-std::shared_ptr<const ImageIndex> scanned(const ImageFolders& folder) {
-  return std::make_shared<const ImageIndex>(scan_image_folder(folder, nullptr));
+Evaluation::Scanned Evaluation::scanned(const ImageFolders& folder) {
+  Scanned out;
+  out.index = std::make_shared<const ImageIndex>(scan_image_folder(folder, &out.left_out));
+  return out;
 }
 
-std::shared_ptr<const ImageIndex> scanned(const std::string& folder, const std::vector<std::string>& classes,
-                                          std::size_t count) {
-  auto index = scanned(folder);
-  if (classes.empty() && index->classes.size() != count)
-    fail(folder, ": has ", index->classes.size(), " class folders, the student ", count,
+Evaluation::Scanned Evaluation::scanned(const std::string& folder, const std::vector<std::string>& classes,
+                                        std::size_t count) {
+  Scanned out = scanned(folder);
+  if (classes.empty() && out.index->classes.size() != count)
+    fail(folder, ": has ", out.index->classes.size(), " class folders, the student ", count,
          " classes; top-1 would mean nothing");
-  if (!classes.empty() && index->classes != classes)
+  if (!classes.empty() && out.index->classes != classes)
     fail(folder,
          ": its class folders are not those of the training images, in the same order; top-1 would mean nothing");
-  return index;
+  return out;
 }
 
-}  // namespace
-
-Evaluation::Evaluation(const ImageFolders& folder, std::shared_ptr<const ImageIndex> index, int size,
-                       const TrainOptions& options)
-    : index_(std::move(index)),
-      views_(folder, index_, static_cast<std::uint32_t>(size)),
+Evaluation::Evaluation(const ImageFolders& folder, Scanned scanned, int size, const TrainOptions& options)
+    : folder_(folder),
+      index_(std::move(scanned.index)),
+      left_out_(std::move(scanned.left_out)),
+      bad_(std::make_shared<BadPictures>(BadImages::kSkip, index_->images.size(), 1)),
+      views_(folder, index_, static_cast<std::uint32_t>(size), bad_),
       size_(size),
       options_(options) {}
 
@@ -45,45 +48,73 @@ Evaluation::Evaluation(const std::string& folder, const std::vector<std::string>
 Evaluation::Evaluation(const ImageFolders& folder, int size, const TrainOptions& options)
     : Evaluation(folder, scanned(folder), size, options) {}
 
-at::Tensor Evaluation::crops(std::uint32_t first, std::uint32_t count, int size, double crop_fraction) const {
-  const at::Tensor bytes = torch::empty({count, size, size, 3}, at::kByte);
+Evaluation::Crops Evaluation::crops(std::span<const std::uint32_t> images, int size, double crop_fraction) const {
+  const at::Tensor bytes = torch::empty({static_cast<std::int64_t>(images.size()), size, size, 3}, at::kByte);
   const std::size_t each = static_cast<std::size_t>(size) * static_cast<std::size_t>(size) * 3;
   auto* pixels = bytes.data_ptr<std::uint8_t>();
-  tbb::parallel_for(std::uint32_t{0}, count, [&](std::uint32_t i) {
-    const Image view = centre_view(views_.picture(first + i), size, crop_fraction);
+  std::vector<char> read(images.size(), 0);
+  tbb::parallel_for(std::size_t{0}, images.size(), [&](std::size_t i) {
+    const std::optional<Image> picture = views_.picture_or_none(images[i]);
+    if (!picture) return;
+    const Image view = centre_view(*picture, size, crop_fraction);
     std::memcpy(pixels + i * each, view.rgb.data(), each);
+    read[i] = 1;
   });
-  return bytes;
+  Crops out;
+  std::vector<std::int64_t> rows;
+  for (std::size_t i = 0; i < images.size(); ++i) {
+    if (!read[i]) continue;
+    rows.push_back(static_cast<std::int64_t>(i));
+    out.images.push_back(images[i]);
+  }
+  out.pictures = rows.size() == images.size() ? bytes : bytes.index_select(0, at::tensor(rows, at::kLong));
+  return out;
+}
+
+std::vector<LeftOut> Evaluation::left_out() const {
+  std::vector<LeftOut> out = left_out_;
+  for (LeftOut& met : bad_->met()) out.push_back(std::move(met));
+  for (LeftOut& entry : out) entry.id = folder_.path_of(entry.id);
+  return out;
 }
 
 void Evaluation::visit(Network& network, at::Device device, const Visit& visit) const {
   constexpr std::uint32_t kBatch = 64;
   const torch::NoGradGuard no_grad;
   network.eval_mode();
-  const auto images = static_cast<std::uint32_t>(index_->images.size());
-  for (std::uint32_t first = 0; first < images; first += kBatch) {
-    const std::uint32_t n = std::min(kBatch, images - first);
-    const at::Tensor labels = torch::empty({n}, at::kLong);
-    for (std::uint32_t i = 0; i < n; ++i) {
-      const std::uint32_t label = index_->images[first + i].label;
-      labels.data_ptr<std::int64_t>()[i] = label == kNoLabel ? -1 : std::int64_t{label};
+  const auto count = static_cast<std::uint32_t>(index_->images.size());
+  bool any = false;
+  for (std::uint32_t first = 0; first < count; first += kBatch) {
+    std::vector<std::uint32_t> wanted(std::min(kBatch, count - first));
+    std::iota(wanted.begin(), wanted.end(), first);
+    const Crops crops = this->crops(wanted, size_, options_.crop_fraction);
+    if (crops.images.empty()) continue;
+    any = true;
+    std::vector<std::int64_t> labels;
+    for (const std::uint32_t image : crops.images) {
+      const std::uint32_t label = index_->images[image].label;
+      labels.push_back(label == kNoLabel ? -1 : std::int64_t{label});
     }
-    const at::Tensor x =
-        normalise_pictures(crops(first, n, size_, options_.crop_fraction).to(device),
-                           three_colours(options_.mean, "mean"), three_colours(options_.deviation, "deviation"));
+    const at::Tensor x = normalise_pictures(crops.pictures.to(device), three_colours(options_.mean, "mean"),
+                                            three_colours(options_.deviation, "deviation"));
     at::Tensor logits;
     {
       const Autocast autocast(device, arithmetic_type(options_.precision));
       logits = network.forward(x).logits;
     }
-    visit(logits, labels.to(device), first);
+    visit(logits, at::tensor(labels, at::kLong).to(device), crops.images);
   }
+  if (!any)
+    throw Error(ErrorKind::kIo,
+                {.what = text("none of the ", count, " images of ", folder_.words(), " can be read any more; ",
+                              bad_->met().front().reason)});
 }
 
 Accuracy Evaluation::run(Network& network, at::Device device) const {
   AccuracyCounts counts;
-  visit(network, device,
-        [&](const at::Tensor& logits, const at::Tensor& labels, std::uint32_t) { counts.add(logits, labels); });
+  visit(network, device, [&](const at::Tensor& logits, const at::Tensor& labels, std::span<const std::uint32_t>) {
+    counts.add(logits, labels);
+  });
   return counts.accuracy();
 }
 

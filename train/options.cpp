@@ -68,6 +68,14 @@ void TrainOptions::fields(Fields& f) {
   f.choice<VerifyImages>(
       "verify_images", verify_images, {{"sample", VerifyImages::kSample}, {"all", VerifyImages::kAll}},
       "with a cache: read a hundredth of the images (at least 256) and ask for the sizes of all, or read all");
+  f.choice<IndexDepth>("index_depth", index_depth,
+                       {{"headers", IndexDepth::kHeaders}, {"decode", IndexDepth::kDecode}},
+                       "without a cache: how far training images are looked at first; decode finds damage in their "
+                       "middle");
+  f.choice<BadImages>("bad_images", bad_images, {{"stop", BadImages::kStop}, {"skip", BadImages::kSkip}},
+                      "when a training image cannot be read or decoded, after three tries: stop, or go on without its "
+                      "views, which left_out.tsv in output names");
+  f.number("max_bad_share", max_bad_share, "with bad_images = \"skip\": stop when more of the images are bad", {0, 1});
   f.text(
       "allow", allow,
       "differences to go on with, with commas: teachers (tracks or a judge of other weights), preprocessing (theirs), "

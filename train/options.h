@@ -8,6 +8,7 @@
 
 #include "common/config/fields.h"
 #include "common/image/augment.h"
+#include "common/image/bad_pictures.h"
 #include "common/image/scan.h"
 #include "common/models/vit.h"
 #include "common/plan/plan.h"
@@ -75,6 +76,9 @@ struct TrainOptions {
   std::uint32_t lr_batch = 0;  ///< learning rates are meant for this batch and grow with batch / lr_batch; 0: as given
   std::uint32_t batch_norm_batches = 0;  ///< at the end BatchNorm's statistics are taken anew over these; 0: not
   VerifyImages verify_images = VerifyImages::kSample;  ///< with a cache, how far its index is believed
+  IndexDepth index_depth = IndexDepth::kHeaders;       ///< without a cache, how far training images are looked at
+  BadImages bad_images = BadImages::kStop;             ///< when a picture of the index cannot be read
+  double max_bad_share = 0.01;                         ///< of the images that may be skipped
   std::string allow;  ///< differences to go on with (provenance.h): "teachers, mixed"; empty: none
   std::uint64_t seed = 0;
   std::string device = "cpu";

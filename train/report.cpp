@@ -99,20 +99,38 @@ Report evaluate_checkpoint(const TrainOptions& options, const std::filesystem::p
   Network network(model, static_cast<int>(classes), device);
   load_weights(network.module(), weights, checkpoint.string());
 
-  Report report{checkpoint.string(), folder, evaluation.index().images.size(), names, std::nullopt, std::nullopt};
+  Report report;
+  report.checkpoint = checkpoint.string();
+  report.folder = folder;
+  report.classes = names;
+  const auto count_images = [&] {
+    report.left_out = evaluation.left_out();
+    report.images = evaluation.index().images.size() -
+                    static_cast<std::uint64_t>(
+                        std::ranges::count(report.left_out, LeftOutKind::kFailedLater, &LeftOut::kind));
+  };
   if (!labelled) {
     report.agreement = Agreement(options, evaluation, names, static_cast<std::size_t>(classes)).run(network, device);
+    count_images();
     return report;
   }
   std::optional<TeacherJudge> teacher;
   if (taught) teacher.emplace(options, names, names.size());
   Judgement& judgement = report.judgement.emplace(classes);
-  evaluation.visit(network, device, [&](const at::Tensor& logits, const at::Tensor& labels, std::uint32_t first) {
-    at::Tensor teachers;
-    if (teacher) teachers = teacher->logits(evaluation, first, static_cast<std::uint32_t>(labels.size(0)));
-    judgement.add(logits, labels, teachers);
+  evaluation.visit(network, device, [&](at::Tensor logits, at::Tensor labels, std::span<const std::uint32_t> images) {
+    if (!teacher) return judgement.add(logits, labels, {});
+    const TeacherJudge::Judged judged = teacher->logits(evaluation, images);
+    if (judged.images.empty()) return;
+    if (judged.images.size() < images.size()) {  // one that the student could still read
+      std::vector<std::int64_t> rows;
+      for (const std::uint32_t image : judged.images) rows.push_back(std::ranges::find(images, image) - images.begin());
+      const at::Tensor both = at::tensor(rows, at::kLong).to(device);
+      logits = logits.index_select(0, both), labels = labels.index_select(0, both);
+    }
+    judgement.add(logits, labels, judged.logits);
   });
   report.agreement = judgement.agreement();
+  count_images();
   return report;
 }
 
@@ -134,6 +152,9 @@ std::string as_text(const Report& report) {
                 " bins; mean confidence ", percent(report.judgement->confidence()), " %)\n");
   }
   if (report.agreement) out += text("agrees with the teacher on ", percent(*report.agreement), " %\n");
+  if (!report.left_out.empty()) out += text("left out: ", counts_by_kind(report.left_out), "\n");
+  for (const LeftOut& entry : report.left_out)
+    out += text("  ", name_of(entry.kind), ": ", entry.id, ": ", entry.reason, "\n");
   return out;
 }
 
@@ -152,7 +173,9 @@ std::string as_json(const Report& report) {
     const Hits& hits = report.judgement->classes()[c];
     json["classes"].push_back({{"name", report.classes[c]}, {"images", hits.images}, {"right", hits.right}});
   }
-  return json.dump(2) + "\n";
+  for (const LeftOut& entry : report.left_out)
+    json["left_out"].push_back({{"kind", name_of(entry.kind)}, {"path", entry.id}, {"reason", entry.reason}});
+  return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
 
 }  // namespace vitrine

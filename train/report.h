@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "common/eval/judgement.h"
+#include "common/image/left_out.h"
 #include "common/models/safetensors.h"
 #include "train/options.h"
 
@@ -16,7 +17,8 @@ namespace vitrine {
 
 struct Report {
   std::string checkpoint, folder;  ///< paths, as given
-  std::uint64_t images = 0;
+  std::uint64_t images = 0;              ///< judged: those of the folder that can be read
+  std::vector<LeftOut> left_out = {};    ///< of the folder, by their paths
   std::vector<std::string> classes;    ///< names; none without labels
   std::optional<Judgement> judgement;  ///< what labels are needed for; none with labels = "none"
   std::optional<double> agreement;     ///< with the teacher, where there is one: a share in [0, 1]

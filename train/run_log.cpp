@@ -93,6 +93,7 @@ void write_summary(const std::filesystem::path& directory, const TrainResult& re
   }
   for (const auto& [word, difference] : result.allowed)
     json["allowed"].push_back({{"word", word}, {"difference", difference}});
+  if (result.left_out_views > 0) json["left_out_views"] = result.left_out_views;
   if (result.skipped_updates) json["skipped_updates"] = *result.skipped_updates;
   if (result.agreement) json["validation_agreement"] = *result.agreement;
   if (result.validation) json["validation_top1"] = result.validation->top1;

@@ -32,15 +32,17 @@ std::vector<std::int64_t> view_order(std::uint64_t seed, const StreamItem& item,
 
 GroupBatch make_group(const TargetSource& source, const ViewMaker& views, const StreamOptions& options,
                       const StreamItem& item) {
-  const std::vector<Recipe> recipes = source.recipes(item.key);
+  std::vector<Recipe> recipes = source.recipes(item.key);
   const auto count = static_cast<std::uint32_t>(recipes.size());
   const auto teacher_size = static_cast<int>(source.plan().options().image_size);
-  std::vector<std::uint8_t> pictures = views.group(recipes, options.size);
+  const std::optional<std::size_t> hashed = hashed_view(recipes, item.key.group);
+  std::vector<std::uint8_t> pictures = views.group_or_mark(recipes, options.size);
   const std::size_t view_bytes = pictures.size() / count;
   GroupBatch batch;
-  if (const auto hash = source.picture_hash(item.key); hash && options.size == teacher_size) {
-    const std::size_t at = item.key.group % count * view_bytes;
-    if (const std::uint64_t own = picture_hash(std::span(pictures).subspan(at, view_bytes)); own != *hash) {
+  // A view that is left out only now has no picture to compare.
+  const bool comparable = options.size == teacher_size && hashed && hashed == hashed_view(recipes, item.key.group);
+  if (const auto hash = source.picture_hash(item.key); hash && comparable) {
+    if (const std::uint64_t own = hash_of_group(recipes, item.key.group, pictures); own != *hash) {
       batch.other_picture = text("pass ", item.key.pass, ", group ", item.key.group, ": the student's picture (hash ",
                                  std::hex, own, ") is not the one that the teacher saw (", *hash,
                                  "); this machine decodes images in another way (other versions of libjpeg, libpng or "
@@ -52,7 +54,7 @@ GroupBatch make_group(const TargetSource& source, const ViewMaker& views, const 
     }
   }
   if (source.needs_pictures() && options.size != teacher_size) {
-    batch.targets = source.targets(item.key, views.group(recipes, teacher_size));
+    batch.targets = source.targets(item.key, views.group_or_mark(recipes, teacher_size));
   } else {
     batch.targets = source.targets(item.key, pictures);
   }
@@ -65,9 +67,12 @@ GroupBatch make_group(const TargetSource& source, const ViewMaker& views, const 
   batch.pictures = std::move(pictures);
   for (std::uint32_t i = 0; i < count; ++i) {
     const Recipe& recipe = recipes[i];
-    batch.label.push_back(label_of(recipe));
-    batch.partner_label.push_back(label_of(recipe.mix == Mix::kNone ? recipe : recipes[recipe.partner]));
+    const bool out = is_left_out(recipe);
+    batch.left_out.push_back(out ? 1 : 0);
+    batch.label.push_back(out ? -1 : label_of(recipe));
+    batch.partner_label.push_back(out ? -1 : label_of(recipe.mix == Mix::kNone ? recipe : recipes[recipe.partner]));
     batch.own_share.push_back(static_cast<float>(own_share(recipe)));
+    if (out) continue;
     augment(std::span(batch.pictures).subspan(i * view_bytes, view_bytes), options.size, options.augment, options.seed,
             item.epoch, item.key.pass, std::uint64_t{item.key.group} * count + i);
   }

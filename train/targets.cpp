@@ -181,7 +181,9 @@ class LiveTeacher : public NoTargets {
 
   // The bases are those that vitrine-extract would make.
   void make_codecs(const TrainOptions& options, const std::shared_ptr<const ImageIndex>& index) {
-    const ViewMaker maker(options.folders(), index, plan().options().image_size);
+    const ViewMaker maker(
+        options.folders(), index, plan().options().image_size,
+        std::make_shared<BadPictures>(options.bad_images, index->images.size(), options.max_bad_share));
     const std::uint32_t workers =
         options.workers > 0 ? options.workers : std::max(1u, std::thread::hardware_concurrency());
     ReadyTracks ready =
@@ -334,7 +336,8 @@ void check_same_images(const ImageIndex& expected, const ImageIndex& found, cons
                        const std::string& found_in) {
   const auto refuse = [&](const std::string& difference) {
     fail(expected_in, ": was made from other images than ", found_in, ": ", difference,
-         "; use the folder that it was made from");
+         "; use the folder that it was made from; where pictures are gone or damaged, bad_images = \"skip\" goes on ",
+         "without them");
   };
   if (expected.classes.size() != found.classes.size())
     refuse(text("it has ", expected.classes.size(), " classes, the folder ", found.classes.size()));

@@ -3,6 +3,7 @@
 #include "train/trainer.h"
 
 #include <chrono>
+#include <limits>
 #include <sstream>
 #include <thread>
 
@@ -10,6 +11,7 @@
 #include "common/base/hash.h"
 #include "common/base/progress.h"
 #include "common/config/config.h"
+#include "common/image/scan_report.h"
 #include "common/kernels/normalise.h"
 #include "common/models/autocast.h"
 #include "common/models/device.h"
@@ -60,7 +62,8 @@ std::string meaningful_settings(const TrainOptions& options) {
       "output ",        "workers ",    "device ",        "eval_every ",        "checkpoint_every ",
       "log_every ",     "max_steps ",  "resume ",        "validation ",        "test ",
       "images ",        "unlabelled ", "targets.cache ", "targets.class_map ", "targets.class_names ",
-      "verify_images ", "allow "};
+      "verify_images ", "allow ",      "bad_images ",    "max_bad_share ",
+      "index_depth "};
   std::istringstream lines(config_as_toml(options));
   std::string out, line;
   while (std::getline(lines, line)) {
@@ -79,13 +82,14 @@ Trainer::Trainer(const TrainOptions& options)
     : options_(without_absent_labels(options)),
       allowance_(options.allow),
       device_(select_device(options.device)),
-      index_(scan_training_images(options)),
+      images_(scan_training_images(options)),
+      index_(images_.index),
       source_(make_target_source(options, index_)),
       classes_(student_classes(*index_, source_->shapes())),
       network_(seeded_network(options, classes_, device_)) {
   const PlanOptions& plan = source_->plan().options();
   size_ = options_.size > 0 ? static_cast<int>(options_.size) : static_cast<int>(plan.image_size);
-  views_ = std::make_unique<ViewMaker>(options_.folders(), index_, plan.image_size);
+  views_ = std::make_unique<ViewMaker>(options_.folders(), index_, plan.image_size, images_.bad);
   three_colours(options_.mean, "mean");  // refused here, before anything is written
   three_colours(options_.deviation, "deviation");
   check_provenance();
@@ -204,10 +208,13 @@ Trainer::Stepped Trainer::step(const Batch& whole, const SchedulePoint& point, s
   if (options_.targets.source == TargetKind::kNone) weights.r = 0;  // labels are all there is
   if (options_.labels == Labels::kNone) weights.r = 1;              // there are none
   const auto mean = three_colours(options_.mean, "mean"), deviation = three_colours(options_.deviation, "deviation");
-  const std::int64_t views = options_.batch, each = options_.micro_batch;
+  const std::int64_t views = batch.views();
   Stepped stepped;
+  stepped.loss = std::numeric_limits<double>::quiet_NaN();
+  if (views == 0) return stepped;  // all are left out
   optimizer_->zero_grad();
-  for (std::int64_t first = 0; first < views; first += each) {
+  for (std::int64_t first = 0; first < views; first += options_.micro_batch) {
+    const std::int64_t each = std::min<std::int64_t>(options_.micro_batch, views - first);
     const Batch micro = each == views ? batch : batch.rows(first, each);
     NetworkOutputs out;
     {
@@ -283,6 +290,7 @@ std::string Trainer::judge(const Validation& validation, TrainResult& result) {
     score = result.validation->top1;
     words = text("top-1 ", 100 * score, " %, top-5 ", 100 * result.validation->top5, " %");
   }
+  add_left_out_of(validation.images);
   if (score > best_score_) {
     best_score_ = score;
     save_safetensors(std::filesystem::path(options_.output) / "best.safetensors", state_dict(network_.module()));
@@ -302,7 +310,9 @@ void Trainer::reestimate_batch_norm() {
   const std::uint64_t count = std::min<std::uint64_t>(options_.batch_norm_batches, steps_);
   for (std::uint64_t i = 0; i < count; ++i) {
     const Autocast autocast(device_, arithmetic_type(options_.precision));
-    network_.forward(normalise_pictures(batches_->next().pictures, three_colours(options_.mean, "mean"),
+    const Batch batch = batches_->next();
+    if (batch.views() == 0) continue;
+    network_.forward(normalise_pictures(batch.pictures, three_colours(options_.mean, "mean"),
                                         three_colours(options_.deviation, "deviation")));
   }
   batches_->stop();
@@ -312,8 +322,42 @@ void Trainer::finish(const Evaluation* test, TrainResult& result) {
   const Averaged averaged(average_.get());
   if (options_.batch_norm_batches > 0) reestimate_batch_norm();
   save_safetensors(std::filesystem::path(options_.output) / "final.safetensors", state_dict(network_.module()));
-  if (test != nullptr) result.test = test->run(network_, device_);
+  if (test != nullptr) {
+    result.test = test->run(network_, device_);
+    add_left_out_of(*test);
+  }
   write_summary(options_.output, result);
+}
+
+void Trainer::keep_left_out(const Evaluation* validation, const Evaluation* test) const {
+  const ImageFolders folders = options_.folders();
+  const std::filesystem::path list = std::filesystem::path(options_.output) / kLeftOutFile;
+  const auto by_path = [folders](LeftOut entry) {
+    entry.id = folders.path_of(entry.id);
+    return entry;
+  };
+  std::vector<LeftOut> all = first_step_ > 0 ? read_left_out(list) : std::vector<LeftOut>();
+  for (const LeftOut& entry : images_.left_out) all.push_back(by_path(entry));
+  for (const LeftOut& entry : images_.bad->met()) all.push_back(by_path(entry));
+  for (const Evaluation* images : {validation, test}) {
+    if (images == nullptr) continue;
+    const std::vector<LeftOut> left_out = images->left_out();
+    if (!left_out.empty())
+      note(text("left out of the ", images == test ? "test" : "validation", " images: ", counts_by_kind(left_out)));
+    all.insert(all.end(), left_out.begin(), left_out.end());
+  }
+  write_left_out(list, std::move(all));
+  images_.bad->on_new([by_path, tell = tell_and_list(list)](const LeftOut& entry) { tell(by_path(entry)); });
+}
+
+void Trainer::add_left_out_of(const Evaluation& images) const {
+  const std::vector<LeftOut> left_out = images.left_out();
+  if (left_out.empty()) return;
+  const std::filesystem::path list = std::filesystem::path(options_.output) / kLeftOutFile;
+  const std::size_t before = read_left_out(list).size();
+  add_left_out(list, left_out);
+  if (read_left_out(list).size() > before)
+    note(text("left out of what is judged: ", counts_by_kind(left_out), "; ", kLeftOutFile, " names all"));
 }
 
 TrainResult Trainer::run(const std::atomic<bool>& stop) {
@@ -331,6 +375,7 @@ TrainResult Trainer::run(const std::atomic<bool>& stop) {
   describe();
   std::filesystem::create_directories(options_.output);
   RunLog log(options_.output, first_step_);
+  keep_left_out(validation ? &validation->images : nullptr, test ? &*test : nullptr);
   const Clock::time_point start = Clock::now();
   const double core_start = core_seconds();
   double waited = 0;
@@ -385,6 +430,11 @@ TrainResult Trainer::run(const std::atomic<bool>& stop) {
                                    " groups had a picture that is not the one that the teacher saw");
     note(count);
     result.allowed.push_back({word_of(Difference::kPictures), count});
+  }
+  if (batches_->left_out() > 0) {
+    result.left_out_views = batches_->left_out();
+    note(text(human_count(result.left_out_views), " views were left out: their pictures could not be read, when the ",
+              "targets were made or now", images_.bad->met().empty() ? "" : text("; ", kLeftOutFile, " names them")));
   }
   if (scaler_) result.skipped_updates = scaler_->skipped();
   save(number, seconds(), used());

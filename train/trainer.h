@@ -19,6 +19,7 @@
 #include "train/options.h"
 #include "train/provenance.h"
 #include "train/targets.h"
+#include "train/training_images.h"
 #include "train/weight_average.h"
 
 namespace vitrine {
@@ -32,6 +33,7 @@ struct TrainResult {
   std::optional<double> agreement;  ///< on the validation images, where that is what chooses
   double wall_seconds = 0, core_seconds = 0, wait_share = 0;
   std::uint64_t images_seen = 0;
+  std::uint64_t left_out_views = 0;  ///< of those, since this process began: their pictures could not be had
   std::optional<std::uint64_t> skipped_updates;  ///< by the gradient scaler, with fp16
   std::vector<AllowedDifference> allowed;        ///< met from the first step on, also before it was resumed
 };
@@ -75,12 +77,15 @@ class Trainer {
   void finish(const Evaluation* test, TrainResult& result);
   void reestimate_batch_norm();
   void describe() const;
+  void keep_left_out(const Evaluation* validation, const Evaluation* test) const;
+  void add_left_out_of(const Evaluation& images) const;
   void save(std::uint64_t step, double seconds, double core_seconds);
   void restore();
 
   TrainOptions options_;
   Allowance allowance_;
   at::Device device_;
+  TrainingImages images_;
   std::shared_ptr<const ImageIndex> index_;
   std::unique_ptr<TargetSource> source_;
   std::unique_ptr<ViewMaker> views_;

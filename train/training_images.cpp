@@ -6,9 +6,11 @@
 #include <vector>
 
 #include "common/base/error.h"
+#include "common/base/files.h"
 #include "common/base/progress.h"
 #include "common/cache/cache.h"
 #include "common/image/scan.h"
+#include "common/image/scan_report.h"
 
 namespace vitrine {
 namespace {
@@ -41,21 +43,36 @@ TrainOptions without_absent_labels(TrainOptions options) {
   return options;
 }
 
-std::shared_ptr<const ImageIndex> scan_training_images(const TrainOptions& options) {
+TrainingImages scan_training_images(const TrainOptions& options) {
   if (options.images.empty())
     fail("images is not given; expected a folder of class folders, or with labels = \"none\" of any images");
   check_labels(options);
   const std::filesystem::path made = std::filesystem::path(options.targets.cache) / "index.h5";
-  const bool cached = options.targets.source == TargetKind::kCache && std::filesystem::exists(made);
-  const ImageIndex known = cached ? read_index(made) : ImageIndex();
+  const bool cached = options.targets.source == TargetKind::kCache && path_exists(made);
+  ImageIndex known = cached ? read_index(made) : ImageIndex();
   ImageFolders folders = options.folders();
   if (cached && options.labels == Labels::kFolders && known.classes.empty())
     fail(options.targets.cache, ": was made of images without labels; set labels = \"none\"");
   if (cached && !known.classes.empty()) folders.labels = Labels::kFolders;
-  std::vector<LeftOut> left_out;
-  auto index = std::make_shared<const ImageIndex>(scan_image_folder(folders, &left_out, known, options.verify_images));
-  note(text(folders.words(), ": ", index->words(), ", ", left_out.size(), " left out"));
-  return index;
+  ScanOptions how{options.index_depth, options.verify_images, options.bad_images == BadImages::kSkip, true};
+  FolderScan scan;
+  if (cached) {
+    const KnownIndex before = known_index(options.targets.cache, std::move(known));
+    how.depth = before.depth;  // how deep is the extraction's matter
+    scan = scan_images(folders, how, before);
+  } else {
+    scan = scan_images(folders, how);
+  }
+  note(text(folders.words(), ": ", scan.index.words(), ", ", scan.left_out.size(), " left out"));
+  say_what_is_left_out(scan.left_out, std::filesystem::path(options.output) / kLeftOutFile);
+  say_what_is_ignored(scan.counts);
+  say_what_is_skipped(scan.bad);
+  TrainingImages out;
+  out.bad = std::make_shared<BadPictures>(options.bad_images, scan.index.images.size(), options.max_bad_share);
+  for (const auto& [image, entry] : scan.bad) out.bad->add(image, entry);
+  out.index = std::make_shared<const ImageIndex>(std::move(scan.index));
+  out.left_out = std::move(scan.left_out);
+  return out;
 }
 
 std::size_t student_classes(const ImageIndex& index, const TargetShapes& shapes) {

@@ -4,7 +4,9 @@
 
 #include <cstddef>
 #include <memory>
+#include <vector>
 
+#include "common/image/bad_pictures.h"
 #include "common/image/folders.h"
 #include "common/plan/image_index.h"
 #include "train/options.h"
@@ -15,10 +17,16 @@ namespace vitrine {
 /// The options as the run takes them: without labels no phase has a label term.
 TrainOptions without_absent_labels(TrainOptions options);
 
-/// Lists the training images, and says how many there are. With a cache whose images have labels that this run does not
+struct TrainingImages {
+  std::shared_ptr<const ImageIndex> index;
+  std::vector<LeftOut> left_out;     ///< by ids
+  std::shared_ptr<BadPictures> bad;  ///< with those in it that a cache's index has and that are gone or changed
+};
+
+/// Lists the training images, and says how many there are and what is left out. With a cache whose images have labels that this run does not
 /// want, they are listed as the cache lists them. Throws Error for settings that contradict each other about labels,
 /// before anything is read.
-std::shared_ptr<const ImageIndex> scan_training_images(const TrainOptions& options);
+TrainingImages scan_training_images(const TrainOptions& options);
 
 /// The number of the student's classes: the images' class folders, or the teacher's where there are none. Throws Error
 /// when both are there and differ.

@@ -345,7 +345,7 @@ const std::map<std::string, std::string>& written_by() {
 }
 
 FileRecord write_container(const std::filesystem::path& path, std::vector<DatasetSpec> specs, const std::string& json,
-                           int level, std::uint32_t required_flags) {
+                           int level, std::uint32_t required_flags, Existing existing) {
   std::vector<Prepared> datasets;
   std::uint64_t chunks = 0;
   for (DatasetSpec& spec : specs) {
@@ -364,7 +364,7 @@ FileRecord write_container(const std::filesystem::path& path, std::vector<Datase
   const std::string table = make_table(datasets, json, bytes, user_block, image.size(), required_flags);
   std::ranges::copy(table, image.begin());
   const std::string_view whole(image.data(), image.size());
-  if (!publish(path, whole, Existing::kKeep)) return describe_file(path);
+  if (!publish(path, whole, existing)) return describe_file(path);
   return {path.filename().string(), whole.size(), xxh3(whole)};
 }
 

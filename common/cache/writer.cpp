@@ -14,6 +14,7 @@
 #include "common/cache/container_writer.h"
 #include "common/cache/json_difference.h"
 #include "common/cache/shelf.h"
+#include "common/cache/table.h"
 
 namespace vitrine {
 namespace {
@@ -141,7 +142,7 @@ const std::vector<FieldSpec>& recipe_fields() {
                                              {"box_left", "<u2", offsetof(Recipe, box_left)},
                                              {"box_bottom", "<u2", offsetof(Recipe, box_bottom)},
                                              {"box_right", "<u2", offsetof(Recipe, box_right)},
-                                             {"reserved", "<u2", offsetof(Recipe, reserved)}};
+                                             {"reserved", "<u2", offsetof(Recipe, flags)}};
   return fields;
 }
 
@@ -152,9 +153,11 @@ void create_cache(const std::filesystem::path& directory, const ImageIndex& inde
   if (!path_exists(path)) write_index(path, index);
   // What is there now may be another process's, which began at the same time.
   if (const std::string difference = index_difference(read_index(path), index); !difference.empty())
-    throw Error(ErrorKind::kInput, {.path = path.string(),
-                                    .what = "the cache holds another index: " + difference,
-                                    .remedy = "use the dataset as it was, or another cache directory"});
+    throw Error(ErrorKind::kInput,
+                {.path = path.string(),
+                 .what = "the cache holds another index: " + difference,
+                 .remedy = "use the dataset as it was (where pictures are gone or damaged, bad_images = \"skip\" goes on "
+                           "without them), or another cache directory"});
   publish_or_compare(directory / "plan.json", plan.json(), "plan", "use the same settings, or another cache directory");
 }
 
@@ -188,17 +191,38 @@ std::uint32_t groups_in_shard(const Plan& plan, std::uint32_t shard) {
       .groups;
 }
 
+std::uint64_t RecordedViews::count() const {
+  std::uint64_t count = 0;
+  for (const std::vector<std::uint32_t>& group : left_out) count += group.size();
+  return count;
+}
+
+std::vector<Recipe> marked(std::vector<Recipe> recipes, const std::vector<std::uint32_t>& left_out) {
+  for (const std::uint32_t position : left_out) recipes.at(position).flags |= kViewLeftOut;
+  return recipes;
+}
+
+std::vector<std::uint32_t> positions_left_out(std::span<const Recipe> recipes) {
+  std::vector<std::uint32_t> out;
+  for (std::size_t i = 0; i < recipes.size(); ++i)
+    if (is_left_out(recipes[i])) out.push_back(static_cast<std::uint32_t>(i));
+  return out;
+}
+
 FileRecord write_recipes(const std::filesystem::path& directory, const Plan& plan, std::uint32_t pass,
-                         std::uint32_t shard, const std::vector<std::uint64_t>& picture_hashes,
-                         const std::map<std::string, std::string>& decoders) {
+                         std::uint32_t shard, const RecordedViews& views,
+                         const std::map<std::string, std::string>& decoders, Existing existing) {
   const std::uint32_t groups = groups_in_shard(plan, shard), first = shard * plan.options().shard_groups;
-  if (picture_hashes.size() != groups) throw std::logic_error("one picture hash a group is needed");
+  if (views.picture_hashes.size() != groups || (!views.left_out.empty() && views.left_out.size() != groups))
+    throw std::logic_error("one picture hash a group is needed, and one list of views or none at all");
   std::vector<std::vector<Recipe>> recipes;
-  const std::uint64_t views = std::uint64_t{groups} * plan.options().group;
-  DatasetSpec recipe{"recipe", "|V40", {views}, plan.options().group, {}, recipe_fields()};
-  for (std::uint32_t group = 0; group < groups; ++group) recipes.push_back(plan.group(pass, first + group));
+  const std::uint64_t rows = std::uint64_t{groups} * plan.options().group;
+  DatasetSpec recipe{"recipe", "|V40", {rows}, plan.options().group, {}, recipe_fields()};
+  for (std::uint32_t group = 0; group < groups; ++group)
+    recipes.push_back(marked(plan.group(pass, first + group),
+                             views.left_out.empty() ? std::vector<std::uint32_t>() : views.left_out[group]));
   for (const std::vector<Recipe>& group : recipes) recipe.chunks.push_back(std::as_bytes(std::span(group)));
-  const DatasetSpec hashes{"picture_hash", "<u8", {groups}, groups, {std::as_bytes(std::span(picture_hashes))}};
+  const DatasetSpec hashes{"picture_hash", "<u8", {groups}, groups, {std::as_bytes(std::span(views.picture_hashes))}};
   nlohmann::ordered_json json;
   json["format"] = kRecipesFormat;
   json["plan"] = plan.hash();
@@ -208,22 +232,41 @@ FileRecord write_recipes(const std::filesystem::path& directory, const Plan& pla
   json["groups"] = groups;
   json["written_by"] = written_by();
   if (!decoders.empty()) json["decoders"] = decoders;
-  return write_container(recipes_path(directory, plan, pass, shard), {recipe, hashes}, json.dump(), kColumnLevel);
+  if (views.count() > 0) json["left_out"] = views.count();
+  return write_container(recipes_path(directory, plan, pass, shard), {recipe, hashes}, json.dump(), kColumnLevel,
+                         views.count() > 0 ? table::kFlagLeftOut : 0, existing);
 }
 
-std::vector<std::uint64_t> recorded_picture_hashes(const std::filesystem::path& directory, const Plan& plan,
-                                                   std::uint32_t pass, std::uint32_t shard) {
+FileRecord write_recipes(const std::filesystem::path& directory, const Plan& plan, std::uint32_t pass,
+                         std::uint32_t shard, const std::vector<std::uint64_t>& picture_hashes,
+                         const std::map<std::string, std::string>& decoders) {
+  return write_recipes(directory, plan, pass, shard, RecordedViews{picture_hashes}, decoders);
+}
+
+RecordedViews recorded_views(const std::filesystem::path& directory, const Plan& plan, std::uint32_t pass,
+                             std::uint32_t shard) {
   const Container file(recipes_path(directory, plan, pass, shard));
   const auto json = attributes(file, kRecipesFormat);
   expect(file, json, "plan", plan.hash());
   expect(file, json, "pass", pass);
   expect(file, json, "shard", shard);
-  const std::uint32_t groups = groups_in_shard(plan, shard);
+  const std::uint32_t groups = groups_in_shard(plan, shard), group_views = plan.options().group;
   expect_dataset(file, "picture_hash", "<u8", {groups}, groups);
+  expect_dataset(file, "recipe", "|V40", {std::uint64_t{groups} * group_views}, group_views);
   Container::Scratch scratch;
-  std::vector<std::uint64_t> hashes(groups);
-  file.read_chunk(file.find("picture_hash"), 0, scratch, std::as_writable_bytes(std::span(hashes)));
-  return hashes;
+  RecordedViews views{std::vector<std::uint64_t>(groups)};
+  file.read_chunk(file.find("picture_hash"), 0, scratch, std::as_writable_bytes(std::span(views.picture_hashes)));
+  std::vector<Recipe> recipes(group_views);
+  for (std::uint32_t group = 0; group < groups; ++group) {
+    file.read_chunk(file.find("recipe"), group, scratch, std::as_writable_bytes(std::span(recipes)));
+    views.left_out.push_back(positions_left_out(recipes));
+  }
+  return views;
+}
+
+std::vector<std::uint64_t> recorded_picture_hashes(const std::filesystem::path& directory, const Plan& plan,
+                                                   std::uint32_t pass, std::uint32_t shard) {
+  return recorded_views(directory, plan, pass, shard).picture_hashes;
 }
 
 bool recipes_exist(const std::filesystem::path& directory, const Plan& plan, std::uint32_t pass, std::uint32_t shard) {

@@ -6,8 +6,11 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <span>
+#include <string>
 #include <vector>
 
+#include "common/base/files.h"
 #include "common/cache/manifest.h"
 #include "common/cache/shard_draft.h"
 #include "common/cache/track.h"
@@ -27,13 +30,31 @@ void create_track(const std::filesystem::path& directory, const TrackInfo& track
 /// Groups in a shard: options().shard_groups, or what is left in a pass's last one.
 std::uint32_t groups_in_shard(const Plan& plan, std::uint32_t shard);
 
-/// `shard` < plan.shards_per_pass(). `picture_hashes`: one a group of the shard (views.h: picture_hash). `decoders`: of
-/// those pictures (decode.h: decoder_versions), for people to read.
+/// What a shard's recipes hold beside the plan's.
+struct RecordedViews {
+  std::vector<std::uint64_t> picture_hashes;             ///< one per group of the shard (views.h: hash_of_group)
+  std::vector<std::vector<std::uint32_t>> left_out = {};  ///< of each group, positions of views left out, ascending
+  /// Views left out in all groups.
+  std::uint64_t count() const;
+};
+/// The plan's recipes with these positions marked; none beyond the end of `left_out`.
+std::vector<Recipe> marked(std::vector<Recipe> recipes, const std::vector<std::uint32_t>& left_out);
+/// The positions of those that are marked, ascending.
+std::vector<std::uint32_t> positions_left_out(std::span<const Recipe> recipes);
+
+/// `shard` < plan.shards_per_pass(). `decoders`: of the pictures (decode.h: decoder_versions), for people to read.
+/// `existing`: kReplace for recipes of which more views are left out than before; nothing else of them ever changes.
+FileRecord write_recipes(const std::filesystem::path& directory, const Plan& plan, std::uint32_t pass,
+                         std::uint32_t shard, const RecordedViews& views,
+                         const std::map<std::string, std::string>& decoders = {}, Existing existing = Existing::kKeep);
 FileRecord write_recipes(const std::filesystem::path& directory, const Plan& plan, std::uint32_t pass,
                          std::uint32_t shard, const std::vector<std::uint64_t>& picture_hashes,
                          const std::map<std::string, std::string>& decoders = {});
-/// The picture hashes that a shard's recipes hold. Throws Error when they are missing, damaged or of another plan or
-/// place.
+/// The picture hashes and marks that a shard's recipes hold. Throws Error when they are missing, damaged or of another plan
+/// or place.
+RecordedViews recorded_views(const std::filesystem::path& directory, const Plan& plan, std::uint32_t pass,
+                             std::uint32_t shard);
+/// The hashes alone.
 std::vector<std::uint64_t> recorded_picture_hashes(const std::filesystem::path& directory, const Plan& plan,
                                                    std::uint32_t pass, std::uint32_t shard);
 bool recipes_exist(const std::filesystem::path& directory, const Plan& plan, std::uint32_t pass, std::uint32_t shard);

@@ -43,18 +43,35 @@ ImageSize read_webp(Bytes bytes, const std::string& name, Image* image) {
 
 namespace {
 
+std::string_view text_of(formats::Bytes bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+bool begins_as_jpeg(std::string_view content) {
+  return content.starts_with("\xff\xd8\xff");
+}
+bool begins_as_png(std::string_view content) {
+  return content.starts_with("\x89PNG\r\n\x1a\n");
+}
+bool begins_as_webp(std::string_view content) {
+  return content.size() >= 12 && content.starts_with("RIFF") && content.substr(8, 4) == "WEBP";
+}
+
 ImageSize read(formats::Bytes bytes, const std::string& name, Image* image) {
-  const std::string_view content(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  const std::string_view content = text_of(bytes);
   if (content.empty()) fail("the image ", name, " is an empty file; restore it or leave it out of the data set");
-  if (content.starts_with("\xff\xd8\xff")) return formats::read_jpeg(bytes, name, image);
-  if (content.starts_with("\x89PNG\r\n\x1a\n")) return formats::read_png(bytes, name, image);
-  if (content.size() >= 12 && content.starts_with("RIFF") && content.substr(8, 4) == "WEBP")
-    return formats::read_webp(bytes, name, image);
+  if (begins_as_jpeg(content)) return formats::read_jpeg(bytes, name, image);
+  if (begins_as_png(content)) return formats::read_png(bytes, name, image);
+  if (begins_as_webp(content)) return formats::read_webp(bytes, name, image);
   fail("the image ", name,
        " is neither a JPEG nor a PNG nor a WebP file by its content; convert it or leave it out of the data set");
 }
 
 }  // namespace
+
+bool begins_as_picture(std::span<const std::byte> head) {
+  const std::string_view content = text_of(head);
+  return begins_as_jpeg(content) || begins_as_png(content) || begins_as_webp(content);
+}
 
 ImageSize read_image_size(std::span<const std::byte> bytes, const std::string& name) {
   return read(bytes, name, nullptr);

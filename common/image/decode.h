@@ -16,6 +16,9 @@
 
 namespace vitrine {
 
+/// Whether a file begins as a picture of one of the formats: by its first 12 bytes.
+bool begins_as_picture(std::span<const std::byte> head);
+
 /// Height and width from the header alone. `name` is what errors call the image.
 ImageSize read_image_size(std::span<const std::byte> bytes, const std::string& name);
 

@@ -16,6 +16,11 @@ std::filesystem::path ImageFolders::file(const std::string& id) const {
   return unlabelled / id.substr(prefix.size());
 }
 
+std::string ImageFolders::path_of(const std::string& id) const {
+  if (!lies_further(id)) return (images / id).string();
+  return (unlabelled / id.substr(std::string_view(kUnlabelledPrefix).size())).string();
+}
+
 std::string ImageFolders::words() const {
   return unlabelled.empty() ? images.string() : images.string() + " and " + unlabelled.string();
 }

@@ -30,6 +30,8 @@ struct ImageFolders {
 
   /// The file of an image, by its id in the index. Throws Error when it lies in `unlabelled`, which is not given.
   std::filesystem::path file(const std::string& id) const;
+  /// For messages: where an id of the index or of a list of what was left out lies; never throws.
+  std::string path_of(const std::string& id) const;
   /// For messages: "IMAGES", or "IMAGES and UNLABELLED".
   std::string words() const;
 };

@@ -33,14 +33,16 @@ struct Weights {
   int longest;
 };
 
-Weights weights_for(int in, int out) {
-  const double scale = static_cast<double>(in) / out, stretch = std::max(scale, 1.0), support = 2 * stretch;
+// Of outputs `begin` to `begin + outputs` of a resize of `in` inputs to `out`.
+Weights weights_for(int in, std::int64_t out, std::int64_t begin, int outputs) {
+  const double scale = static_cast<double>(in) / static_cast<double>(out), stretch = std::max(scale, 1.0),
+               support = 2 * stretch;
   Weights weights{{}, {}, static_cast<int>(std::ceil(support)) * 2 + 1};
-  weights.taps.reserve(static_cast<std::size_t>(out));
-  weights.values.resize(static_cast<std::size_t>(out) * static_cast<std::size_t>(weights.longest));
+  weights.taps.reserve(static_cast<std::size_t>(outputs));
+  weights.values.resize(static_cast<std::size_t>(outputs) * static_cast<std::size_t>(weights.longest));
   std::vector<double> row(static_cast<std::size_t>(weights.longest));
-  for (int o = 0; o < out; ++o) {
-    const double centre = (o + 0.5) * scale;
+  for (int o = 0; o < outputs; ++o) {
+    const double centre = (static_cast<double>(begin + o) + 0.5) * scale;
     const int first = std::max(static_cast<int>(centre - support + 0.5), 0);
     const int count = std::min(static_cast<int>(centre + support + 0.5), in) - first;
     double sum = 0;
@@ -81,6 +83,51 @@ void resample_row(const std::uint8_t* in, const Weights& weights, std::uint8_t* 
   }
 }
 
+// One axis: the inputs that count, [first, first + count), how many outputs the whole of them would make, and which of
+// these are wanted.
+struct Axis {
+  int first, count;
+  std::int64_t whole;
+  std::int64_t begin;
+  int outputs;
+  bool is_plain() const { return count == whole; }  // nothing is resampled
+};
+
+// Rows first, then columns; each pass rounds to a byte, and one that would change nothing is left out. Only the rows that
+// some output needs are made, so that the work and memory follow the output, not a whole that may be huge.
+Image resample(const Image& image, const Axis& rows, const Axis& columns) {
+  const std::size_t row_bytes = std::size_t{3} * static_cast<std::size_t>(columns.outputs);
+  const Weights across = columns.is_plain() ? Weights{} : weights_for(columns.count, columns.whole, columns.begin, columns.outputs);
+  const Weights down = rows.is_plain() ? Weights{} : weights_for(rows.count, rows.whole, rows.begin, rows.outputs);
+  const int top = rows.is_plain() ? static_cast<int>(rows.begin) : down.taps.front().first;
+  const int bottom = rows.is_plain() ? top + rows.outputs : down.taps.back().first + down.taps.back().count;
+  Image wide(bottom - top, columns.outputs);
+  for (int y = top; y < bottom; ++y) {
+    const std::uint8_t* in = image.row(rows.first + y) + std::size_t{3} * static_cast<std::size_t>(columns.first);
+    if (columns.is_plain()) {
+      std::memcpy(wide.row(y - top), in + 3 * columns.begin, row_bytes);
+    } else {
+      resample_row(in, across, wide.row(y - top));
+    }
+  }
+  if (rows.is_plain()) return wide;
+  Image out(rows.outputs, columns.outputs);
+  std::vector<std::int32_t> sums(row_bytes);
+  for (int y = 0; y < rows.outputs; ++y) {
+    const Taps taps = down.taps[static_cast<std::size_t>(y)];
+    const std::int32_t* values =
+        down.values.data() + static_cast<std::size_t>(y) * static_cast<std::size_t>(down.longest);
+    std::fill(sums.begin(), sums.end(), 0);
+    for (int t = 0; t < taps.count; ++t) {
+      const std::uint8_t* in = wide.row(taps.first - top + t);
+      const std::int32_t weight = values[t];
+      for (std::size_t x = 0; x < row_bytes; ++x) sums[x] += in[x] * weight;
+    }
+    std::transform(sums.begin(), sums.end(), out.row(y), rounded);
+  }
+  return out;
+}
+
 }  // namespace
 
 Image crop_resize(const Image& image, int top, int left, int height, int width, int out_height, int out_width,
@@ -88,39 +135,7 @@ Image crop_resize(const Image& image, int top, int left, int height, int width, 
   if (top < 0 || left < 0 || height < 1 || width < 1 || height > image.height - top || width > image.width - left ||
       out_height < 1 || out_width < 1)
     throw std::logic_error("crop_resize: a crop outside of the image, or nothing to make");
-  const std::size_t row_bytes = std::size_t{3} * static_cast<std::size_t>(out_width);
-
-  // Rows first, then columns; each pass rounds to a byte, and one that would change nothing is left out.
-  Image wide(height, out_width);
-  const Weights across = width == out_width ? Weights{} : weights_for(width, out_width);
-  for (int y = 0; y < height; ++y) {
-    const std::uint8_t* in = image.row(top + y) + std::size_t{3} * static_cast<std::size_t>(left);
-    if (width == out_width) {
-      std::memcpy(wide.row(y), in, row_bytes);
-    } else {
-      resample_row(in, across, wide.row(y));
-    }
-  }
-  Image out;
-  if (height == out_height) {
-    out = std::move(wide);
-  } else {
-    out = Image(out_height, out_width);
-    const Weights down = weights_for(height, out_height);
-    std::vector<std::int32_t> sums(row_bytes);
-    for (int y = 0; y < out_height; ++y) {
-      const Taps taps = down.taps[static_cast<std::size_t>(y)];
-      const std::int32_t* values =
-          down.values.data() + static_cast<std::size_t>(y) * static_cast<std::size_t>(down.longest);
-      std::fill(sums.begin(), sums.end(), 0);
-      for (int t = 0; t < taps.count; ++t) {
-        const std::uint8_t* in = wide.row(taps.first + t);
-        const std::int32_t weight = values[t];
-        for (std::size_t x = 0; x < row_bytes; ++x) sums[x] += in[x] * weight;
-      }
-      std::transform(sums.begin(), sums.end(), out.row(y), rounded);
-    }
-  }
+  Image out = resample(image, {top, height, out_height, 0, out_height}, {left, width, out_width, 0, out_width});
   if (flip) {
     for (int y = 0; y < out.height; ++y) {
       std::uint8_t* row = out.row(y);
@@ -135,14 +150,14 @@ Image centre_view(const Image& image, int size, double crop_fraction) {
     throw std::logic_error("centre_view: a size below 1 or a crop fraction outside (0, 1]");
   const int shorter = static_cast<int>(std::floor(size / crop_fraction));
   const bool tall = image.height > image.width;
-  const int longer = static_cast<int>(static_cast<std::int64_t>(shorter) * (tall ? image.height : image.width) /
-                                      (tall ? image.width : image.height));
-  const int height = tall ? longer : shorter, width = tall ? shorter : longer;
-  const Image resized = crop_resize(image, 0, 0, image.height, image.width, height, width, false);
+  const std::int64_t longer = std::int64_t{shorter} * (tall ? image.height : image.width) /
+                              (tall ? image.width : image.height);
+  const std::int64_t height = tall ? longer : shorter, width = tall ? shorter : longer;
   // Halves to even, as Python's round().
-  const int top = static_cast<int>(std::nearbyint((height - size) / 2.0));
-  const int left = static_cast<int>(std::nearbyint((width - size) / 2.0));
-  return crop_resize(resized, top, left, size, size, size, size, false);
+  const auto begin = [size](std::int64_t side) {
+    return static_cast<std::int64_t>(std::nearbyint(static_cast<double>(side - size) / 2));
+  };
+  return resample(image, {0, image.height, height, begin(height), size}, {0, image.width, width, begin(width), size});
 }
 
 }  // namespace vitrine

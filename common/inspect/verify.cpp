@@ -289,6 +289,7 @@ VerifyReport verify_cache(const fs::path& directory, const VerifyOptions& option
   progress.finish();
   report.groups = counts.groups;
   report.pictures = counts.pictures;
+  report.left_out = counts.left_out;
   add_track_faults(opened.faults, findings);
   report.findings = findings.sorted();
   return report;

@@ -37,6 +37,7 @@ struct VerifyReport {
   std::uint64_t files = 0, bytes = 0;      ///< that were looked at, of every kind
   std::uint64_t groups = 0;                ///< of tracks, decoded
   std::uint64_t pictures = 0;              ///< made again from images
+  std::uint64_t left_out = 0;              ///< views marked as left out: their pictures could not be had
   std::uint64_t unlisted = 0;  ///< shards that no shards.json lists, as a running or broken extraction leaves them
   std::vector<std::string> set_aside;  ///< files that a repair has taken out, below the cache, ascending; not looked at
 };

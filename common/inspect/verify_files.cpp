@@ -5,9 +5,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <span>
 
 #include "common/base/error.h"
+#include "common/cache/writer.h"
 #include "common/inspect/file_check.h"
 
 namespace vitrine {
@@ -36,8 +38,8 @@ GroupKey group_key(const Plan& plan, std::uint64_t number, std::uint32_t group) 
 }
 
 // Only the hashed view and its partner are made: two pictures a group.
-std::uint64_t make_hash(const ViewMaker& views, const std::vector<Recipe>& recipes, std::uint32_t group, int size) {
-  std::vector<Recipe> two{recipes[group % recipes.size()]};
+std::uint64_t make_hash(const ViewMaker& views, const std::vector<Recipe>& recipes, std::size_t hashed, int size) {
+  std::vector<Recipe> two{recipes[hashed]};
   if (two[0].mix != Mix::kNone) {
     Recipe partner = recipes[two[0].partner];
     partner.mix = Mix::kNone;
@@ -83,14 +85,17 @@ void check_recipes(const FileTask& task, const ViewMaker* views, Findings& findi
       findings.add(task.path, error.at({.dataset = "recipe", .group = group}), Remedy::kRemake);
       continue;
     }
-    if (recipes != plan.group(key.pass, key.group)) {
+    const std::vector<std::uint32_t> left_out = positions_left_out(recipes);
+    if (recipes != marked(plan.group(key.pass, key.group), left_out)) {
       add("recipe", "the recipes are not the plan's", Remedy::kRemake);
       continue;
     }
-    if (views == nullptr) continue;
+    counts.left_out += left_out.size();
+    const std::optional<std::size_t> hashed = hashed_view(recipes, key.group);
+    if (views == nullptr || !hashed) continue;
     try {
       const auto size = static_cast<int>(plan.options().image_size);
-      if (make_hash(*views, recipes, key.group, size) != task.cache->picture_hash(key))
+      if (make_hash(*views, recipes, *hashed, size) != task.cache->picture_hash(key))
         add("picture_hash", "the images given make another picture", Remedy::kImages);
       ++counts.pictures;
     } catch (const Error& error) {

@@ -53,6 +53,7 @@ struct FileTask {
 
 struct FileCounts {
   std::atomic<std::uint64_t> groups = 0, pictures = 0;
+  std::atomic<std::uint64_t> left_out = 0;  ///< views that the recipes mark so
 };
 
 /// Everything about one file. `views` may be nullptr. Any thread.

@@ -24,11 +24,19 @@ struct Recipe {
   std::uint16_t lambda = 0;
   /// CutMix: the partner's part, half-open, in pixels of the teacher's square; never empty. All 0 otherwise.
   std::uint16_t box_top = 0, box_left = 0, box_bottom = 0, box_right = 0;
-  std::uint16_t reserved = 0;
+  /// kViewLeftOut or 0. Called "reserved" on the disk. A plan's recipes have 0; only what became of them sets it.
+  std::uint16_t flags = 0;
   bool operator==(const Recipe&) const = default;
 };
 static_assert(sizeof(Recipe) == 40 && std::is_trivially_copyable_v<Recipe> &&
               std::has_unique_object_representations_v<Recipe>);
+
+/// Bits of Recipe::flags. The view's own picture, or that of the view that is mixed in, could not be read when its targets
+/// were made: it has no pixels and no label, and its targets are blank.
+inline constexpr std::uint16_t kViewLeftOut = 1;
+inline bool is_left_out(const Recipe& recipe) {
+  return (recipe.flags & kViewLeftOut) != 0;
+}
 
 /// The share of the view's own label, in [0, 1]; 1 without mixing.
 inline double own_share(const Recipe& recipe) {

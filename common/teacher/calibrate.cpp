@@ -11,6 +11,7 @@
 
 #include "common/base/error.h"
 #include "common/base/progress.h"
+#include "common/teacher/left_out_views.h"
 #include "common/teacher/one_thread_each.h"
 
 namespace vitrine {
@@ -40,16 +41,22 @@ ReadyTracks make_ready(const Teacher& teacher, const ViewMaker& maker, const Pla
     for (std::uint32_t first = 0; first < groups; first += workers) {
       const std::uint32_t count = std::min(workers, groups - first);
       std::vector<std::vector<std::vector<float>>> values(count);
+      std::vector<std::uint32_t> sound(count);  // views whose pictures could be had
       arena.execute([&] {
         tbb::parallel_for(std::uint32_t{0}, count, [&](std::uint32_t g) {
           try {
-            values[g] = teacher.run(maker.group(plan.group(0, first + g), teacher.image_size()), group_views);
+            std::vector<Recipe> recipes = plan.group(0, first + g);
+            const std::vector<std::uint8_t> pictures = maker.group_or_mark(recipes, teacher.image_size());
+            values[g] = teacher.run(pictures, group_views);
+            for (std::vector<float>& track : values[g]) track = without_left_out(recipes, std::move(track));
+            sound[g] = group_views - static_cast<std::uint32_t>(std::ranges::count_if(recipes, is_left_out));
           } catch (const Error& error) {
-            fail("calibration, pass 0, group ", first + g, ": ", error.what());
+            throw Error(error.kind(), {.what = text("calibration, pass 0, group ", first + g, ": ", error.what())});
           }
         });
         tbb::parallel_for(std::size_t{0}, tracks.size(), [&](std::size_t t) {
-          for (std::uint32_t g = 0; g < count && calibrators[t]; ++g) calibrators[t]->add(values[g][t], group_views);
+          for (std::uint32_t g = 0; g < count && calibrators[t]; ++g)
+            if (sound[g] > 0) calibrators[t]->add(values[g][t], sound[g]);
         });
       });
       progress.advance(std::uint64_t{count} * group_views);

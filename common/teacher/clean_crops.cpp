@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "common/base/philox.h"
 #include "common/image/transform.h"
@@ -28,13 +29,17 @@ Accuracy clean_crop_accuracy(const Teacher& teacher, const ViewMaker& views, con
   for (std::uint32_t i = 0; i < count; ++i) std::swap(order[i], order[i + draws.below(order.size() - i)]);
   const std::uint32_t batch = teacher.options().micro_batch, batches = (count + batch - 1) / batch;
   std::vector<std::vector<float>> logits(batches);
+  std::vector<std::vector<std::int64_t>> labels(batches);
   const auto judge = [&](std::uint32_t b) {
-    const std::uint32_t first = b * batch, views_in_batch = std::min(batch, count - first);
     std::vector<std::uint8_t> pictures;
-    for (std::uint32_t i = first; i < first + views_in_batch; ++i) {
-      const Image view = centre_view(views.picture(order[i]), teacher.image_size(), teacher.options().crop_fraction);
-      pictures.insert(pictures.end(), view.rgb.begin(), view.rgb.end());
-    }
+    for (std::uint32_t i = b * batch; i < std::min(count, (b + 1) * batch); ++i)
+      if (const std::optional<Image> picture = views.picture_or_none(order[i])) {
+        const Image view = centre_view(*picture, teacher.image_size(), teacher.options().crop_fraction);
+        pictures.insert(pictures.end(), view.rgb.begin(), view.rgb.end());
+        labels[b].push_back(index.images[order[i]].label);
+      }
+    const auto views_in_batch = static_cast<std::uint32_t>(labels[b].size());
+    if (views_in_batch == 0) return;
     logits[b] = teacher.logits(pictures, views_in_batch);
     if (map != nullptr) logits[b] = map->whole(logits[b], views_in_batch);
   };
@@ -49,12 +54,11 @@ Accuracy clean_crop_accuracy(const Teacher& teacher, const ViewMaker& views, con
   }
   AccuracyCounts counts;
   for (std::uint32_t b = 0; b < batches; ++b) {
-    const auto n = static_cast<std::int64_t>(std::min(batch, count - b * batch)),
+    if (labels[b].empty()) continue;
+    const auto n = static_cast<std::int64_t>(labels[b].size()),
                classes = static_cast<std::int64_t>(logits[b].size()) / n;
-    std::vector<std::int64_t> labels;
-    for (std::int64_t i = 0; i < n; ++i)
-      labels.push_back(index.images[order[b * batch + static_cast<std::uint32_t>(i)]].label);
-    counts.add(at::from_blob(logits[b].data(), {n, classes}, at::kFloat), at::from_blob(labels.data(), {n}, at::kLong));
+    counts.add(at::from_blob(logits[b].data(), {n, classes}, at::kFloat),
+               at::from_blob(labels[b].data(), {n}, at::kLong));
   }
   return counts.accuracy();
 }

@@ -1,13 +1,18 @@
 #include "common/image/image.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
 
 #include "common/base/error.h"
 #include "common/image/decode.h"
+#include "common/image/exif.h"
+#include "common/image/left_out.h"
 #include "common/image/scan.h"
 #include "common/image/views.h"
 #include "common/image/write.h"
@@ -139,14 +144,22 @@ TEST_CASE("scanning a folder of class folders lists its images and says what it 
   CHECK(index.images[1].hash != index.images[2].hash);
   CHECK(index.images[3].id == "dog/caf\xC3\xA9.jpg");
 
-  REQUIRE(left_out.size() == 4);
+  REQUIRE(left_out.size() == 6);
   CHECK(left_out[0].id == "bird/");
+  CHECK(left_out[0].kind == LeftOutKind::kEmptyClass);
   CHECK(has(left_out[0].reason, "no readable image"));
-  CHECK(left_out[1].id == "cat/cut.jpg");
-  CHECK(has(left_out[1].reason, "cut short"));
-  CHECK(left_out[2].id == "cat/notes.txt");
-  CHECK(left_out[3].id == "dog/caf\xE9.jpg");
-  CHECK(has(left_out[3].reason, "not UTF-8"));
+  CHECK(left_out[1].id == "cat/.hidden.jpg");
+  CHECK(left_out[1].kind == LeftOutKind::kHidden);
+  CHECK(left_out[2].id == "cat/cut.jpg");
+  CHECK(left_out[2].kind == LeftOutKind::kDamaged);
+  CHECK(has(left_out[2].reason, "cut short"));
+  CHECK(left_out[3].id == "cat/notes.txt");
+  CHECK(left_out[3].kind == LeftOutKind::kSidecar);
+  CHECK(left_out[4].id == "dog/caf\xE9.jpg");
+  CHECK(left_out[4].kind == LeftOutKind::kBadName);
+  CHECK(has(left_out[4].reason, "not UTF-8"));
+  CHECK(left_out[5].id == "not_in_a_class.jpg");
+  CHECK(left_out[5].kind == LeftOutKind::kOutsideClasses);
   CHECK(scan_image_folder(root.path(), nullptr) == index);
 
   // Listed and not read, and then read one by one.
@@ -183,8 +196,9 @@ TEST_CASE("images without labels: any folder, flat or nested, alone or beside cl
   CHECK(index.images[1].label == kNoLabel);
   CHECK(index.labelled() == 0);
   CHECK(index.words() == "2 images without labels");
-  REQUIRE(left_out.size() == 1);
-  CHECK(left_out[0].id == "notes.txt");
+  REQUIRE(left_out.size() == 2);
+  CHECK(left_out[0].id == ".hidden/");
+  CHECK(left_out[1].id == "notes.txt");
   // Class folders are folders like others, when labels are not asked for.
   CHECK(scan_image_folder({root / "labelled", {}, Labels::kNone}, nullptr).images[0].id == "cat/a.jpg");
 
@@ -198,7 +212,9 @@ TEST_CASE("images without labels: any folder, flat or nested, alone or beside cl
   CHECK(index.images[3].label == 1);
   CHECK(index.labelled() == 2);
   CHECK(index.words() == "4 images in 2 classes, 2 of them without a label");
-  CHECK(left_out[0].id == ".unlabelled/notes.txt");
+  REQUIRE(left_out.size() == 2);
+  CHECK(left_out[0].id == ".unlabelled/.hidden/");
+  CHECK(left_out[1].id == ".unlabelled/notes.txt");
   CHECK(scan_image_folder(both, nullptr, index, VerifyImages::kSample) == index);
 
   // Each is read from the folder that it lies in; without that folder it is named.
@@ -318,4 +334,154 @@ TEST_CASE("folders without a data set are errors that say what is missing") {
   CHECK(has(message(root.path()), "only one class folder"));
   write_whole(root / "dog/a.txt", "text");
   CHECK(has(message(root.path()), "no readable image"));
+}
+
+TEST_CASE("everything that is left out is named with its kind, and nothing of it becomes a class") {
+  const TemporaryDirectory root;
+  const std::string jpeg = as_string(encode_jpeg(gradient(20, 30), 90)), png = as_string(encode_png(gradient(5, 6)));
+  for (const char* id : {"cat/a.jpg", "dog/b.jpg", "__MACOSX/cat/._a.jpg", "cat/@eaDir/a.jpg", "$RECYCLE.BIN/x.jpg",
+                         "lost+found/y.jpg", ".git/z.jpg", ".ipynb_checkpoints/w.jpg", "cat/._a.jpg"})
+    write_whole(root / id, jpeg);
+  for (const char* id : {"cat/Thumbs.db", "cat/a.xmp", "cat/a.json", "cat/desktop.ini", "cat/.DS_Store"})
+    write_whole(root / id, "no picture");
+  write_whole(root / "cat/film.mp4", "no picture");
+  write_whole(root / "cat/empty.jpg", "");
+  const auto link = [&](const std::filesystem::path& to, const char* id) {
+    std::filesystem::create_symlink(to, root / id);
+  };
+  link("nowhere.jpg", "cat/dangling.jpg");
+  link("nowhere", "dangling_class");
+  link("..", "dog/up");
+  link("/dev/null", "dog/device.jpg");
+  std::string middle = png;
+  middle[middle.size() / 2] = static_cast<char>(middle[middle.size() / 2] ^ 1);
+  write_whole(root / "dog/middle.png", middle);
+
+  const auto kinds = [](const FolderScan& scan) {
+    std::map<std::string, LeftOutKind> out;
+    for (const LeftOut& entry : scan.left_out) {
+      CHECK(!entry.reason.empty());
+      out[entry.id] = entry.kind;
+    }
+    return out;
+  };
+  std::map<std::string, LeftOutKind> wanted = {
+      {"__MACOSX/", LeftOutKind::kJunkFolder},     {"cat/@eaDir/", LeftOutKind::kJunkFolder},
+      {"$RECYCLE.BIN/", LeftOutKind::kJunkFolder}, {"lost+found/", LeftOutKind::kJunkFolder},
+      {".git/", LeftOutKind::kHidden},             {".ipynb_checkpoints/", LeftOutKind::kHidden},
+      {"cat/._a.jpg", LeftOutKind::kHidden},       {"cat/.DS_Store", LeftOutKind::kHidden},
+      {"cat/Thumbs.db", LeftOutKind::kSidecar},    {"cat/a.xmp", LeftOutKind::kSidecar},
+      {"cat/a.json", LeftOutKind::kSidecar},       {"cat/desktop.ini", LeftOutKind::kSidecar},
+      {"cat/film.mp4", LeftOutKind::kNotAPicture}, {"cat/empty.jpg", LeftOutKind::kDamaged},
+      {"cat/dangling.jpg", LeftOutKind::kDanglingLink}, {"dangling_class", LeftOutKind::kDanglingLink},
+      {"dog/up/", LeftOutKind::kLinkLoop},         {"dog/device.jpg", LeftOutKind::kSpecialFile}};
+  const FolderScan fast = scan_images(root.path(), {});
+  CHECK(fast.index.classes == std::vector<std::string>{"cat", "dog"});
+  CHECK(fast.index.images.size() == 3);
+  CHECK((kinds(fast) == wanted));
+  const FolderScan deep = scan_images(root.path(), {.depth = IndexDepth::kDecode});
+  CHECK(deep.index.images.size() == 2);
+  wanted["dog/middle.png"] = LeftOutKind::kDamaged;
+  CHECK((kinds(deep) == wanted));
+  CHECK(counts_by_kind(deep.left_out) ==
+        "2 damaged, 1 not a picture, 4 sidecar, 4 hidden, 4 junk folder, 2 dangling link, 1 link loop, 1 special file");
+}
+
+TEST_CASE("a huge file that is no picture is not read, and a picture's file may not be absurdly large") {
+  const TemporaryDirectory root;
+  write_whole(root / "a/1.jpg", as_string(encode_jpeg(gradient(20, 30), 90)));
+  write_whole(root / "b/1.jpg", as_string(encode_jpeg(gradient(20, 30), 90)));
+  // Sparse files: reading one whole would take 2^40 bytes of memory.
+  write_whole(root / "a/backup.tar", "a tar file's name, as it were");
+  std::filesystem::resize_file(root / "a/backup.tar", std::uintmax_t{1} << 40);
+  write_whole(root / "b/huge.jpg", "\xff\xd8\xff\xe0");
+  std::filesystem::resize_file(root / "b/huge.jpg", std::uintmax_t{1} << 40);
+  std::vector<LeftOut> left_out;
+  CHECK(scan_image_folder(root.path(), &left_out).images.size() == 2);
+  REQUIRE(left_out.size() == 2);
+  CHECK(left_out[0].kind == LeftOutKind::kNotAPicture);
+  CHECK(left_out[1].kind == LeftOutKind::kTooLarge);
+}
+
+TEST_CASE("the list of what was left out reads back, and grows without losing what it has") {
+  const TemporaryDirectory root;
+  const std::filesystem::path path = root / "list/left_out.tsv";
+  write_left_out(path, {});
+  CHECK(!std::filesystem::exists(path));
+  CHECK(read_left_out(path).empty());
+  const LeftOut late{"b/2.jpg", "is gone", LeftOutKind::kMissing}, damaged{"c/3.jpg", "cut short", LeftOutKind::kDamaged},
+      odd{"a/tab\tand\nline", "two\nlines", LeftOutKind::kHidden};
+  write_left_out(path, {late, damaged, odd, damaged});
+  const LeftOut plain{"a/tab and line", "two lines", LeftOutKind::kHidden};
+  CHECK((read_left_out(path) == std::vector<LeftOut>{damaged, plain, late}));
+  CHECK(read_whole(path).starts_with("kind\tpath\treason\ndamaged\tc/3.jpg\tcut short\n"));
+  const LeftOut more{"d/4.jpg", "failed", LeftOutKind::kFailedLater};
+  add_left_out(path, std::vector<LeftOut>{late, more, odd});
+  CHECK((read_left_out(path) == std::vector<LeftOut>{damaged, plain, late, more}));
+  add_left_out(root / "new/left_out.tsv", {&more, 1});
+  CHECK((read_left_out(root / "new/left_out.tsv") == std::vector<LeftOut>{more}));
+}
+
+TEST_CASE("EXIF orientation and 16-bit grey are seen, wherever a format keeps them, and counted") {
+  using namespace std::literals;
+  const std::string jpeg = as_string(encode_jpeg(gradient(20, 30), 90)), png = as_string(encode_png(gradient(5, 6)));
+  const auto tiff = [](int orientation, bool big) {
+    const char value = static_cast<char>(orientation);
+    return big ? "MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0"s + value + "\0\0\0\0\0\0"s
+               : "II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0"s + value + "\0\0\0\0\0\0\0"s;
+  };
+  const auto orientation_of = [](const std::string& file) { return exif_orientation(std::as_bytes(std::span(file))); };
+  const auto as_jpeg = [&](const std::string& exif) {
+    const std::string segment = "Exif\0\0"s + exif;
+    return jpeg.substr(0, 2) + "\xff\xe1\0"s + static_cast<char>(segment.size() + 2) + segment + jpeg.substr(2);
+  };
+  const auto as_png = [&](const std::string& exif) {  // its checksum is of no matter here
+    return png.substr(0, 33) + "\0\0\0"s + static_cast<char>(exif.size()) + "eXIf" + exif + "crc!" + png.substr(33);
+  };
+  const auto as_webp = [&](const std::string& exif) {
+    return "RIFF\0\0\0\0WEBPVP8X\x03\0\0\0abc\0EXIF"s + static_cast<char>(exif.size()) + "\0\0\0"s + exif;
+  };
+  CHECK(orientation_of(jpeg) == 1);
+  CHECK(orientation_of(png) == 1);
+  for (const bool big : {false, true})
+    for (int orientation = 1; orientation <= 8; ++orientation) {
+      CHECK(orientation_of(as_jpeg(tiff(orientation, big))) == orientation);
+      CHECK(orientation_of(as_png(tiff(orientation, big))) == orientation);
+      CHECK(orientation_of(as_webp(tiff(orientation, big))) == orientation);
+    }
+  CHECK(orientation_of(as_jpeg(tiff(9, true))) == 1);
+  const std::string rotated = as_jpeg(tiff(6, false));
+  for (std::size_t bytes = 0; bytes < 60; ++bytes) CHECK(orientation_of(rotated.substr(0, bytes)) >= 1);
+
+  const TemporaryDirectory root;
+  write_whole(root / "a/1.jpg", rotated);
+  write_whole(root / "a/2.jpg", jpeg);
+  write_whole(root / "b/1.jpg", as_jpeg(tiff(1, false)));
+  std::string deep = png;
+  deep[24] = 16, deep[25] = 0;  // a header that says so; its checksum is read below alone
+  CHECK(has_deep_grey(std::as_bytes(std::span(deep))));
+  CHECK(!has_deep_grey(std::as_bytes(std::span(png))));
+  CHECK(!has_deep_grey(std::as_bytes(std::span(jpeg))));
+  const FolderScan scan = scan_images(root.path(), {});
+  CHECK((scan.counts == PictureCounts{.rotated = 1, .deep_grey = 0, .looked_at = 3}));
+  // With what is known they need not be looked for again.
+  const KnownIndex known{scan.index, {}, scan.depth, PictureCounts{7, 8, 9}};
+  CHECK((scan_images(root.path(), {}, known).counts == PictureCounts{7, 8, 9}));
+}
+
+TEST_CASE("a file that the system refuses to read is left out as that, which is no matter of its contents") {
+  const TemporaryDirectory root;
+  for (const char* id : {"a/1.jpg", "a/2.jpg", "b/1.jpg"})
+    write_whole(root / id, as_string(encode_jpeg(gradient(20, 30), 90)));
+  // A super-user may read it all the same.
+  std::filesystem::permissions(root / "a/2.jpg", std::filesystem::perms::none);
+  const bool refused = ::access((root / "a/2.jpg").c_str(), R_OK) != 0;
+  std::vector<LeftOut> left_out;
+  const ImageIndex index = scan_image_folder(root.path(), &left_out);
+  CHECK(index.images.size() == (refused ? 2 : 3));
+  if (refused) {
+    REQUIRE(left_out.size() == 1);
+    CHECK(left_out[0].kind == LeftOutKind::kUnreadable);
+    CHECK(has(left_out[0].reason, "cannot be opened"));
+  }
 }

@@ -209,3 +209,97 @@ TEST_CASE("each step of the jitter keeps what it should keep") {
     CHECK(std::all_of(grey.rgb.begin(), grey.rgb.end(), [&](auto value) { return value == grey.rgb[0]; }));
   }
 }
+
+TEST_CASE("a picture that fails is read again, each time anew") {
+  const Folder folder;
+  const std::filesystem::path file = folder.root.path() / folder.index->images[1].id;
+  const std::string sound = vitrine::testing::read_whole(file);
+  std::vector<int> pauses;
+  const auto restore_at = [&](int number) {
+    return PictureTries{3, [&, number](int n) {
+                          pauses.push_back(n);
+                          if (n == number) vitrine::testing::write_whole(file, sound);
+                        }};
+  };
+  vitrine::testing::write_whole(file, sound.substr(0, sound.size() / 2));
+  CHECK(ViewMaker(folder.root.path(), folder.index, 32, nullptr, restore_at(2)).picture(1).height == 20);
+  CHECK(pauses == std::vector<int>{1, 2});
+  vitrine::testing::write_whole(file, sound.substr(0, sound.size() / 2));
+  pauses.clear();
+  CHECK_THROWS_WITH_AS(ViewMaker(folder.root.path(), folder.index, 32, nullptr, restore_at(3)).picture(1),
+                       doctest::Contains(folder.index->images[1].id.c_str()), Error);
+  CHECK(pauses == std::vector<int>{1, 2});
+}
+
+TEST_CASE("views that need a picture that cannot be had are marked, and the others are as they were") {
+  const Folder folder;
+  const PictureTries at_once{2, [](int) {}};
+  Recipe mixes_bad = folder.whole(0), bad_alone = folder.whole(1), mixed_in = folder.whole(2), sound = folder.whole(0);
+  mixes_bad.mix = Mix::kMixUp, mixes_bad.partner = 1, mixes_bad.lambda = 49152;
+  sound.mix = Mix::kMixUp, sound.partner = 2, sound.lambda = 32768;
+  const std::vector<Recipe> plan{mixes_bad, bad_alone, mixed_in, sound};
+  const std::vector<std::uint8_t> whole = ViewMaker(folder.root.path(), folder.index, 32).group(plan, 32);
+  std::filesystem::remove(folder.root.path() / folder.index->images[1].id);
+
+  const auto skip = std::make_shared<BadPictures>(BadImages::kSkip, 3, 0.5);
+  std::vector<LeftOut> told;
+  skip->on_new([&](const LeftOut& entry) { told.push_back(entry); });
+  const ViewMaker views(folder.root.path(), folder.index, 32, skip, at_once);
+  std::vector<Recipe> recipes = plan;
+  const std::vector<std::uint8_t> pictures = views.group_or_mark(recipes, 32);
+  constexpr std::size_t kView = 32 * 32 * 3;
+  for (std::size_t i = 0; i < 4; ++i) {
+    CAPTURE(i);
+    CHECK(is_left_out(recipes[i]) == (i < 2));
+    const auto view = std::span(pictures).subspan(i * kView, kView);
+    if (i < 2) CHECK(std::ranges::count(view, 0) == kView);
+    if (i >= 2) CHECK(std::ranges::equal(view, std::span(whole).subspan(i * kView, kView)));
+    recipes[i].flags = 0;
+    CHECK((recipes[i] == plan[i]));  // nothing else of a recipe changes
+  }
+  REQUIRE(told.size() == 1);
+  CHECK(told[0].id == folder.index->images[1].id);
+  CHECK(told[0].kind == LeftOutKind::kFailedLater);
+
+  SUBCASE("marked views are made without their images, by anybody") {
+    recipes[0].flags = recipes[1].flags = kViewLeftOut;
+    CHECK(ViewMaker(folder.root.path(), folder.index, 32, nullptr, at_once).group(recipes, 32) == pictures);
+  }
+  SUBCASE("the hashed view is the first one from its place on that is not left out") {
+    recipes[0].flags = recipes[1].flags = kViewLeftOut;
+    CHECK(hashed_view(recipes, 3) == 3);
+    CHECK(hashed_view(recipes, 4) == 2);
+    CHECK(hashed_view(plan, 4) == 0);
+    CHECK(hash_of_group(recipes, 4, pictures) == picture_hash(std::span(pictures).subspan(2 * kView, kView)));
+    for (Recipe& recipe : recipes) recipe.flags = kViewLeftOut;
+    CHECK(!hashed_view(recipes, 0));
+    CHECK(hash_of_group(recipes, 0, pictures) == 0);
+  }
+  SUBCASE("without leave to skip the picture stops the run, and the way on is named") {
+    const auto stop = std::make_shared<BadPictures>(BadImages::kStop, 3, 0.5);
+    recipes = plan;
+    CHECK_THROWS_WITH_AS(ViewMaker(folder.root.path(), folder.index, 32, stop, at_once).group_or_mark(recipes, 32),
+                         doctest::Contains("bad_images = \"skip\""), Error);
+  }
+  SUBCASE("too many are another folder, or a disk that is gone") {
+    std::filesystem::remove(folder.root.path() / folder.index->images[2].id);
+    recipes = plan;
+    CHECK_THROWS_WITH_AS(views.group_or_mark(recipes, 32), doctest::Contains("2 of 3 images cannot be read"), Error);
+  }
+}
+
+TEST_CASE("the centre of a picture of any shape is cropped without resizing all of it") {
+  // As the whole resize and then the crop make it, on either axis.
+  const Image tall = noise(400, 7, 3);
+  const Image made = centre_view(tall, 32, 0.875);  // 36 wide, 2057 high; rows 1012 to 1044 of them
+  const Image whole = crop_resize(tall, 0, 0, 400, 7, 2057, 36, false);
+  CHECK(made.rgb == crop_resize(whole, 1012, 2, 32, 32, 32, 32, false).rgb);
+  // The whole of these would be 12 GB, and a side beyond 2^31.
+  for (const auto& [height, width] : {std::pair{65535, 1}, {1, 65535}, {1000000, 1}}) {
+    Image line(height, width);
+    std::ranges::fill(line.rgb, std::uint8_t{77});
+    const Image view = centre_view(line, 4096, 0.9);
+    CHECK(view.height == 4096);
+    CHECK(std::ranges::count(view.rgb, 77) == 4096 * 4096 * 3);
+  }
+}

@@ -13,7 +13,7 @@ from reader_support import BIN, compressed, equal_bits, raises, replace_chunk, w
 from safetensors.torch import save_file
 import vitrine_cache
 from torch.nn.functional import kl_div, log_softmax
-from vitrine_cache import NO_LABEL, Cache, VitrineDataset, Views, topk_kl_divergence
+from vitrine_cache import NO_LABEL, Cache, VitrineDataset, Views, hashed_view, left_out, topk_kl_divergence
 from vitrine_reader import views
 from vitrine_reader.xxh3 import xxh3
 
@@ -197,6 +197,43 @@ def test_loader(folder):
     raises("pass 8 of recipes is not complete", VitrineDataset, folder / "images", cache, [], 8)
 
 
+def test_left_out(folder):
+    """Views whose picture was gone when their targets were made: black, without labels, blank, and marked."""
+    words = [folder / "extract.toml", "--set", f"cache={folder}/gone", "--set", f"images={folder}/fewer"]
+    shutil.copytree(folder / "images", folder / "fewer")
+    for passes, more in (("1", []), ("2", ["--set", "bad_images=skip"])):
+        run = subprocess.run([BIN / "vitrine-extract", *words, "--set", f"passes={passes}", *more], capture_output=True,
+                             text=True)
+        assert run.returncode == 0, run.stderr
+        (folder / "fewer/bee/2.png").unlink(missing_ok=True)
+    cache, whole = Cache(folder / "gone"), Cache(folder / "cache")
+    gone, count = cache.ids.index("bee/2.png"), 0
+    data = VitrineDataset(folder / "fewer", cache, ["logits", "features.1"], 1)
+    undisturbed = VitrineDataset(folder / "images", whole, ["logits"], 1)
+    for group in range(len(data)):
+        item, sound, recipes = data[group], undisturbed[group], cache.recipes(1, group)
+        needs = recipes["image"] == gone
+        needs |= (recipes["mix"] != 0) & needs[recipes["partner"]]
+        assert item["left_out"].tolist() == needs.tolist() == left_out(recipes).tolist()
+        count += needs.sum()
+        assert not sound["left_out"].any()
+        for key in ("labels", "partner_labels"):
+            assert (item[key].numpy()[needs] == -1).all()
+            assert (item[key] == sound[key]).numpy()[~needs].all()
+        assert not item["pictures"].numpy()[needs].any()
+        assert (item["pictures"] == sound["pictures"]).numpy()[~needs].all()
+        assert np.abs(item["targets"]["logits"].numpy()[needs]).max() < 0.02  # of the form uniform: 0 but for rounding
+        assert not cache.track("features.1").read_coefficients(1, group)[needs].any()
+    assert 0 < count < 16
+    assert not left_out(cache.recipes(0, 0)).any()
+    # The hashed view's place moves when it is the one that is left out.
+    recipes = cache.recipes(0, 0).copy()
+    recipes["reserved"][[2, 3, 7]] = 1
+    assert [hashed_view(recipes, group) for group in (1, 2, 3, 7, 10, 15)] == [1, 4, 4, 0, 4, 0]
+    recipes["reserved"] = 1
+    assert hashed_view(recipes, 3) is None
+
+
 def test_kept(folder):
     """A topk track as it is stored, for a loss at any of its temperatures, and through torch's loader."""
     words = [folder / "extract.toml", "--set", "taps.logits_form=topk", "--set", "taps.topk=2", "--set",
@@ -234,7 +271,8 @@ def main():
         folder = pathlib.Path(name)
         extract(folder)
         test_mixing()
-        for test in (test_pixels, test_page, test_wrong_pictures, test_without_labels, test_loader, test_kept):
+        for test in (test_pixels, test_page, test_wrong_pictures, test_without_labels, test_loader, test_left_out,
+                     test_kept):
             test(folder)
     print("pixels and torch's loader: alike")
 

@@ -95,6 +95,19 @@ TEST_CASE("a checkpoint of either kind is judged: by class, calibration, and agr
     const CommandResult table = vitrine::testing::run(line + " --evaluate '" + (fixture.root / "run").string() + "'");
     for (const char* part : {"ant", "bee", "cat", "top-1", "calibration error", "15 images"})
       CHECK(table.output.find(part) != std::string::npos);
+    CHECK(table.output.find("left out") == std::string::npos);
+    // What cannot be judged is listed, each with its kind and reason.
+    vitrine::testing::write_whole(fixture.images / "bee/broken.jpg", "\xff\xd8\xff and then nothing");
+    std::filesystem::create_directories(fixture.images / "__MACOSX");
+    const CommandResult listed = vitrine::testing::run(line + " --evaluate '" + (fixture.root / "run").string() + "'");
+    CHECK(listed.output.find("left out: 1 damaged, 1 junk folder\n") != std::string::npos);
+    CHECK(listed.output.find("  damaged: " + (fixture.images / "bee/broken.jpg").string() + ": ") != std::string::npos);
+    const nlohmann::json left_out = judged(line, (fixture.root / "run").string()).at("left_out");
+    REQUIRE(left_out.size() == 2);
+    CHECK(left_out[1].at("kind") == "damaged");
+    CHECK(left_out[1].at("path") == (fixture.images / "bee/broken.jpg").string());
+    CHECK(left_out[1].at("reason").get<std::string>().find("cut short") != std::string::npos);
+    std::filesystem::remove(fixture.images / "bee/broken.jpg");
     const CommandResult wrong = vitrine::testing::run(line + " --evaluate '" + fixture.weights.string() + "'");
     CHECK(wrong.exit_code == 2);
     CHECK(wrong.output.find("holds a ViT") != std::string::npos);

@@ -24,6 +24,7 @@ RECIPE = np.dtype([("image", "<u4"), ("label", "<u4"), ("top", "<i4"), ("left", 
                    ("reserved", "<u2")])
 NO_MIX, MIX_UP, CUT_MIX = 0, 1, 2
 NO_LABEL = 2**32 - 1  # in files; -1 in Cache.labels
+LEFT_OUT = 1  # a bit of a recipe's "reserved"
 UNLABELLED = ".unlabelled/"  # before the paths of images of the further folder, which have no labels
 SHARD_NAME = re.compile(r"([0-9]{5}|[1-9][0-9]{5,9})\.h5")
 SET_ASIDE = re.compile(r".*\.damaged(\.[0-9]+)?")  # what a repair took out of the way
@@ -32,6 +33,17 @@ SET_ASIDE = re.compile(r".*\.damaged(\.[0-9]+)?")  # what a repair took out of t
 def own_share(recipes):
     """The share of each view's own label, float32 in [0, 1]; the rest is its partner's."""
     return np.where(recipes["mix"] == NO_MIX, np.float32(1), recipes["lambda"].astype(np.float32) / np.float32(65536))
+
+
+def left_out(recipes):
+    """Which views have no pixels, no label and blank targets: their pictures could not be read. bool [group]."""
+    return (recipes["reserved"] & LEFT_OUT) != 0
+
+
+def hashed_view(recipes, group):
+    """The position of the view whose hash is kept: group % views, or the next one that is not left out; None: no view."""
+    kept = np.flatnonzero(~left_out(np.roll(recipes, -(group % len(recipes)))))
+    return (group + int(kept[0])) % len(recipes) if len(kept) else None
 
 
 def read_json(path, kind):
@@ -477,6 +489,7 @@ class Cache:
         image, size = r["image"], self.plan.image_size
         wrong = (r["label"] != self.index.label[image]) | (top < 0) | (left < 0) | (height < 1) | (width < 1)
         wrong |= (top + height > self.index.height[image]) | (left + width > self.index.width[image])
+        wrong |= (r["reserved"] & ~np.uint16(LEFT_OUT)) != 0
         wrong |= (r["flip"] > 1) | (r["mix"] > CUT_MIX) | (r["partner"] >= self.plan.group)
         outside = (r["box_top"] >= r["box_bottom"]) | (r["box_left"] >= r["box_right"])
         outside |= (r["box_bottom"] > size) | (r["box_right"] > size)
@@ -486,7 +499,7 @@ class Cache:
                 "again")
 
     def picture_hash(self, pass_, group):
-        """XXH3-64 of one rendered view of the group, at position group % (views of a group)."""
+        """XXH3-64 of one rendered view of the group, that at hashed_view()."""
         return self.recipes_and_hash(pass_, group)[1]
 
     def track(self, name, teacher=None):

@@ -17,7 +17,7 @@ from .xxh3 import xxh3
 
 __all__ = ["CacheError", "Container", "Dataset", "parse_json"]
 
-MAGIC, MAJOR, KNOWN_REQUIRED_FLAGS = b"VITRINE\0", 2, 1
+MAGIC, MAJOR, KNOWN_REQUIRED_FLAGS = b"VITRINE\0", 2, 3
 FIRST_READ = 65536  # holds most tables whole
 CHECKSUM_BYTES = 8
 DEEPEST_JSON = 32

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch.utils.data._utils.collate import default_collate_fn_map
 
-from .cache import NO_LABEL, Cache, Track, own_share
+from .cache import NO_LABEL, Cache, Track, left_out, own_share
 from .errors import InputError
 from .views import Views
 
@@ -38,6 +38,8 @@ class VitrineDataset(torch.utils.data.Dataset):
         labels          int64 [group], -100: none (cross_entropy's ignore_index)
         partner_labels  int64 [group], of the view that is mixed in
         own_share       float32 [group], the share of `labels`; the rest is the partners'
+        left_out        bool [group]: views whose pictures could not be read when the targets were made. They are black,
+                        have no labels and blank targets: leave them out of every loss
         targets         {track's name: float32 [group, shape...]}
 
     Where several teachers have tracks of one name, their keys are "TEACHER.xxxxxxxx/NAME".
@@ -146,10 +148,11 @@ class VitrineDataset(torch.utils.data.Dataset):
             mean, deviation = self.normalise
             pictures = (pictures / 255 - mean) / deviation
         labels = recipes["label"].astype(np.int64)
+        without = left_out(recipes)
         labels[labels == NO_LABEL] = NO_TARGET
-        return Group(pictures=pictures, labels=torch.from_numpy(labels),
-                     partner_labels=torch.from_numpy(labels[recipes["partner"]]),
-                     own_share=torch.from_numpy(own_share(recipes)),
+        labels, partners = (np.where(without, NO_TARGET, each) for each in (labels, labels[recipes["partner"]]))
+        return Group(pictures=pictures, labels=torch.from_numpy(labels), partner_labels=torch.from_numpy(partners),
+                     own_share=torch.from_numpy(own_share(recipes)), left_out=torch.from_numpy(without),
                      targets=Group((name, self._target(t, pass_, group)) for name, t in self.tracks.items()))
 
 

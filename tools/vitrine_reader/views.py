@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from .cache import CUT_MIX, MIX_UP, UNLABELLED
+from .cache import CUT_MIX, LEFT_OUT, MIX_UP, NO_MIX, UNLABELLED, hashed_view, left_out
 from .errors import InputError, require_directory, system_error
 from .xxh3 import xxh3
 
@@ -99,14 +99,21 @@ class Views:
         return np.asarray(view)
 
     def group(self, recipes):
-        """The views of a whole group, mixed: uint8 [group, size, size, 3]. Each image is decoded once."""
-        plain = np.empty((len(recipes), self.size, self.size, 3), np.uint8)
-        for image in np.unique(recipes["image"]):
+        """The views of a whole group, mixed: uint8 [group, size, size, 3]. Each image is decoded once. Views that are left
+        out are black, and no image is read for them alone."""
+        plain = np.zeros((len(recipes), self.size, self.size, 3), np.uint8)
+        missing = left_out(recipes)
+        wanted = ~missing
+        wanted[recipes["partner"][wanted & (recipes["mix"] != NO_MIX)]] = True
+        for image in np.unique(recipes["image"][wanted]):
             picture = self.picture(int(image))
-            for place in np.flatnonzero(recipes["image"] == image):
+            for place in np.flatnonzero((recipes["image"] == image) & wanted):
                 plain[place] = self.crop(picture, recipes[place])
         mixed = plain.copy()
+        mixed[missing] = 0
         for own, other, recipe in zip(mixed, plain[recipes["partner"]], recipes):
+            if recipe["reserved"] & LEFT_OUT:
+                continue
             if recipe["mix"] == MIX_UP:
                 own[:] = mix_bytes(own, other, recipe["lambda"])
             elif recipe["mix"] == CUT_MIX:
@@ -125,8 +132,9 @@ class Views:
         pass_, group = operator.index(pass_), operator.index(group)
         recipes, hash_ = self.cache.recipes_and_hash(pass_, group)
         pictures = self.group(recipes)
-        place = group % len(pictures)
-        same = self.size != self.cache.plan.image_size or xxh3(pictures[place].tobytes()) == hash_
+        place = hashed_view(recipes, group)
+        same = (self.size != self.cache.plan.image_size or place is None or
+                xxh3(pictures[place].tobytes()) == hash_)
         if not (same or self.allow_pictures):
             raise InputError(
                 f"{self.root}: view {place} of pass {pass_}, group {group} has other pixels than the teacher saw; use "

@@ -96,6 +96,7 @@ int verify(const Request& request) {
     out["bytes"] = report.bytes;
     out["groups"] = report.groups;
     out["pictures"] = report.pictures;
+    out["views_left_out"] = report.left_out;
     out["unlisted"] = report.unlisted;
     out["set_aside"] = report.set_aside;
     out["findings"] = findings_json(report.findings);
@@ -107,6 +108,7 @@ int verify(const Request& request) {
     print_findings(report.findings);
     std::cout << human_count(report.files) << " files, " << human_bytes(static_cast<double>(report.bytes)) << ", "
               << human_count(report.groups) << " groups of targets decoded";
+    if (report.left_out > 0) std::cout << ", " << human_count(report.left_out) << " views left out";
     if (!request.options.images.empty()) std::cout << ", " << human_count(report.pictures) << " pictures made again";
     std::cout << ": " << verdict_words(report) << '\n';
     print_incomplete(report.incomplete);

@@ -14,6 +14,7 @@
 #include "common/cache/arithmetic.h"
 #include "common/cache/writer.h"
 #include "common/image/views.h"
+#include "common/teacher/left_out_views.h"
 #include "common/teacher/one_thread_each.h"
 #include "common/teacher/reopen.h"
 #include "tools/commands/cache/teacher/deep_values.h"
@@ -103,6 +104,8 @@ class Asked {
     }
   }
 
+  const FeatureBasis* basis() const { return reader_.basis().get(); }
+
   // The i-th group expected; any thread.
   void compare(std::size_t i, GroupKey key, const std::vector<float>& now) {
     const auto arithmetic = arithmetic_.find(shard_of(plan_, key));
@@ -146,11 +149,10 @@ class Asked {
 };
 
 // The pictures of a group as the teacher saw them.
-std::vector<std::uint8_t> pictures_of(const Cache& cache, const ViewMaker& maker, GroupKey key, int size) {
-  const std::uint32_t views = cache.plan().options().group;
-  std::vector<std::uint8_t> pictures = maker.group(cache.recipes(key), size);
-  const std::size_t bytes = pictures.size() / views;
-  if (picture_hash(std::span(pictures).subspan(key.group % views * bytes, bytes)) != cache.picture_hash(key))
+std::vector<std::uint8_t> pictures_of(const Cache& cache, const ViewMaker& maker, GroupKey key,
+                                      std::span<const Recipe> recipes, int size) {
+  std::vector<std::uint8_t> pictures = maker.group(recipes, size);
+  if (hash_of_group(recipes, key.group, pictures) != cache.picture_hash(key))
     fail("pass ", key.pass, ", group ", key.group,
          ": the images given make another picture than the teacher saw; give the folder that the cache was made from");
   return pictures;
@@ -180,8 +182,12 @@ std::vector<DeepResult> run_teacher(const Cache& cache, const ReopenedTeacher& r
   Progress progress("teacher " + reopened.teacher.name, "views", keys.size() * views);
   arena.execute([&] {
     tbb::parallel_for(std::size_t{0}, keys.size(), [&](std::size_t i) {
-      const auto values = teacher.run(pictures_of(cache, maker, keys[i], teacher.image_size()), views);
-      for (std::size_t t = 0; t < tracks.size(); ++t) tracks[t]->compare(i, keys[i], values[t]);
+      const std::vector<Recipe> recipes = cache.recipes(keys[i]);
+      auto values = teacher.run(pictures_of(cache, maker, keys[i], recipes, teacher.image_size()), views);
+      for (std::size_t t = 0; t < tracks.size(); ++t) {
+        blank_left_out(recipes, values[t], tracks[t]->basis());
+        tracks[t]->compare(i, keys[i], values[t]);
+      }
       progress.advance(views);
     });
   });

@@ -1,0 +1,47 @@
+#include "common/image/index_record.h"
+
+#include "common/base/files.h"
+#include "common/base/json.h"
+
+namespace vitrine {
+namespace {
+
+constexpr const char* kFormat = "vitrine index record";
+constexpr int kVersion = 1;
+
+}  // namespace
+
+const char* name_of(IndexDepth depth) {
+  return depth == IndexDepth::kDecode ? "decode" : "headers";
+}
+
+std::optional<IndexRecord> read_index_record(const std::filesystem::path& directory, const std::string& index_hash) {
+  const std::filesystem::path path = directory / kIndexRecordFile;
+  if (!path_exists(path)) return std::nullopt;
+  const auto json = parse_json(read_file(path));
+  if (!json.is_object() || json.value("format", nlohmann::json()) != kFormat ||
+      json.value("version", nlohmann::json()) != kVersion || json.value("index", nlohmann::json()) != index_hash)
+    return std::nullopt;
+  const auto number = [&](const char* key) {
+    return integer_of<std::uint64_t>(json.value(key, nlohmann::json())).value_or(0);
+  };
+  IndexRecord record;
+  if (json.value("depth", nlohmann::json()) == name_of(IndexDepth::kDecode)) record.depth = IndexDepth::kDecode;
+  record.counts = {number("rotated"), number("deep_grey"), number("looked_at")};
+  return record;
+}
+
+void write_index_record(const std::filesystem::path& directory, const std::string& index_hash,
+                        const IndexRecord& record) {
+  if (read_index_record(directory, index_hash) == record) return;
+  const nlohmann::ordered_json json = {{"format", kFormat},
+                                       {"version", kVersion},
+                                       {"index", index_hash},
+                                       {"depth", name_of(record.depth)},
+                                       {"looked_at", record.counts.looked_at},
+                                       {"rotated", record.counts.rotated},
+                                       {"deep_grey", record.counts.deep_grey}};
+  publish(directory / kIndexRecordFile, json.dump(2) + "\n");
+}
+
+}  // namespace vitrine

@@ -1,0 +1,134 @@
+#include "common/image/left_out.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <map>
+#include <sstream>
+#include <tuple>
+
+#include "common/base/error.h"
+#include "common/base/files.h"
+#include "common/base/progress.h"
+
+namespace vitrine {
+namespace {
+
+constexpr const char* kHeading = "kind\tpath\treason\n";
+
+constexpr std::array<const char*, 17> kNames = {
+    "damaged",    "not a picture", "sidecar",         "hidden",      "junk folder",  "dangling link",
+    "link loop",  "special file",  "unreadable",      "too large",   "bad name",     "outside classes",
+    "empty class", "not in index", "missing",         "changed",     "failed later"};
+static_assert(kNames.size() == static_cast<std::size_t>(LeftOutKind::kFailedLater) + 1);
+
+std::string one_field(std::string words) {
+  std::ranges::replace_if(words, [](char c) { return c == '\t' || c == '\n' || c == '\r'; }, ' ');
+  return words;
+}
+
+std::string line_of(const LeftOut& entry) {
+  return std::string(name_of(entry.kind)) + '\t' + one_field(entry.id) + '\t' + one_field(entry.reason) + '\n';
+}
+
+std::vector<LeftOut> parse(const std::string& bytes) {
+  std::vector<LeftOut> list;
+  std::istringstream lines(bytes);
+  for (std::string line; std::getline(lines, line);) {
+    const std::size_t one = line.find('\t'), two = one == std::string::npos ? one : line.find('\t', one + 1);
+    if (two == std::string::npos) continue;
+    const auto kind = std::ranges::find(kNames, line.substr(0, one));
+    if (kind == kNames.end()) continue;
+    list.push_back({line.substr(one + 1, two - one - 1), line.substr(two + 1),
+                    static_cast<LeftOutKind>(kind - kNames.begin())});
+  }
+  return list;
+}
+
+auto place_of(const LeftOut& entry) {
+  return std::tie(entry.kind, entry.id);
+}
+
+// An open file under a lock of its own, until it is destroyed.
+class Appending {
+ public:
+  explicit Appending(const std::filesystem::path& path)
+      : path_(path.string()), descriptor_(::open(path.c_str(), O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0644)) {
+    if (descriptor_ < 0) fail_system(errno, path_, "cannot be written", "check the directory's permissions and its disk");
+    while (::flock(descriptor_, LOCK_EX) != 0 && errno == EINTR) {
+    }  // where a disk has no locks, appending is still one write a call
+  }
+  ~Appending() { ::close(descriptor_); }
+  Appending(const Appending&) = delete;
+  Appending& operator=(const Appending&) = delete;
+  void write(std::string_view bytes) const {
+    while (!bytes.empty()) {
+      const ssize_t written = ::write(descriptor_, bytes.data(), bytes.size());
+      if (written < 0 && errno == EINTR) continue;
+      if (written < 0) fail_system(errno, path_, "cannot be written", "make room on its disk and run again");
+      bytes.remove_prefix(static_cast<std::size_t>(written));
+    }
+  }
+
+ private:
+  std::string path_;
+  int descriptor_;
+};
+
+}  // namespace
+
+const char* name_of(LeftOutKind kind) {
+  return kNames.at(static_cast<std::size_t>(kind));
+}
+
+std::string counts_by_kind(std::span<const LeftOut> list) {
+  std::map<LeftOutKind, std::uint64_t> counts;
+  for (const LeftOut& entry : list) ++counts[entry.kind];
+  std::string out;
+  for (const auto& [kind, count] : counts) out += text(out.empty() ? "" : ", ", human_count(count), " ", name_of(kind));
+  return out;
+}
+
+std::vector<LeftOut> read_left_out(const std::filesystem::path& path) {
+  return path_exists(path) ? parse(read_file(path)) : std::vector<LeftOut>();
+}
+
+void write_left_out(const std::filesystem::path& path, std::vector<LeftOut> list) {
+  const bool is_there = path_exists(path);
+  if (list.empty() && !is_there) return;
+  std::ranges::stable_sort(list, [](const LeftOut& a, const LeftOut& b) { return place_of(a) < place_of(b); });
+  const auto again = std::ranges::unique(list, [](const LeftOut& a, const LeftOut& b) { return place_of(a) == place_of(b); });
+  list.erase(again.begin(), again.end());
+  std::vector<std::string> lines, old;
+  for (const LeftOut& entry : list) lines.push_back(line_of(entry));
+  std::string bytes = kHeading;
+  for (const std::string& line : lines) bytes += line;
+  // One that says the same in another order stays: another process may be adding to it.
+  if (is_there) {
+    for (const LeftOut& entry : parse(read_file(path))) old.push_back(line_of(entry));
+    std::ranges::sort(old);
+    std::ranges::sort(lines);
+    if (old == lines) return;
+  }
+  publish(path, bytes);
+}
+
+void add_left_out(const std::filesystem::path& path, std::span<const LeftOut> list) {
+  if (list.empty()) return;
+  if (path.has_parent_path()) make_directories(path.parent_path());
+  const Appending file(path);
+  const std::vector<LeftOut> there = read_left_out(path);
+  std::string bytes = file_bytes(path) == 0 ? kHeading : "";
+  for (const LeftOut& entry : list) {
+    const LeftOut shown{one_field(entry.id), "", entry.kind};
+    const auto is_same = [&](const LeftOut& other) { return place_of(other) == place_of(shown); };
+    if (std::ranges::none_of(there, is_same)) bytes += line_of(entry);
+  }
+  file.write(bytes);
+}
+
+}  // namespace vitrine

@@ -1,0 +1,165 @@
+#include "common/image/listing.h"
+
+#include <tbb/parallel_for.h>
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <iterator>
+#include <string_view>
+#include <system_error>
+
+#include "common/base/error.h"
+#include "common/base/files.h"
+
+namespace vitrine {
+namespace {
+
+namespace fs = std::filesystem;
+using Kind = DirectoryEntry::Kind;
+
+std::string lower_case(std::string name) {
+  std::ranges::transform(name, name.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return name;
+}
+
+// One root's files, or those of one of its class folders.
+class Walk {
+ public:
+  Walk(const fs::path& root, std::uint32_t label) : label_(label), above_{root} {}
+
+  // The files below a folder; `id`: of the folder, with '/' at its end unless it is empty.
+  void folder(const fs::path& path, const std::string& id) {
+    for (const DirectoryEntry& entry : list_directory(path)) {
+      std::string own = id + entry.name;
+      if (entry.kind == Kind::kDirectory) {
+        if (may_enter(path / entry.name, entry.name, own)) {
+          above_.push_back(path / entry.name);
+          folder(path / entry.name, own + "/");
+          above_.pop_back();
+        }
+      } else if (is_file(entry, own)) {
+        files.push_back({.id = std::move(own), .label = label_});
+      }
+    }
+  }
+
+  // Whether a folder is one to list; else it is left out.
+  bool may_enter(const fs::path& path, const std::string& name, const std::string& id) {
+    const auto leave = [&](LeftOutKind kind, const char* reason) {
+      left_out.push_back({id + "/", reason, kind});
+      return false;
+    };
+    if (name.starts_with('.')) return leave(LeftOutKind::kHidden, "a folder whose name begins with a dot");
+    if (is_junk_folder(name)) return leave(LeftOutKind::kJunkFolder, "a folder that a system or a program left behind");
+    if (std::ranges::any_of(above_, [&](const fs::path& one) { return same_file(one, path); }))
+      return leave(LeftOutKind::kLinkLoop, "a link to a folder that it lies in");
+    return true;
+  }
+
+  // Whether an entry that is no folder is one to look at; else it is left out.
+  bool is_file(const DirectoryEntry& entry, const std::string& id) {
+    const auto leave = [&](LeftOutKind kind, const char* reason) {
+      left_out.push_back({id, reason, kind});
+      return false;
+    };
+    if (entry.name.starts_with('.')) return leave(LeftOutKind::kHidden, "a file whose name begins with a dot");
+    if (entry.kind == Kind::kDangling) return leave(LeftOutKind::kDanglingLink, "a symbolic link to nothing");
+    if (entry.kind == Kind::kOther) return leave(LeftOutKind::kSpecialFile, "is no regular file");
+    return true;
+  }
+
+  std::vector<ImageEntry> files;
+  std::vector<LeftOut> left_out;
+
+ private:
+  std::uint32_t label_;
+  std::vector<fs::path> above_;
+};
+
+void move_to(Listing& listing, Walk& walk) {
+  std::ranges::move(walk.files, std::back_inserter(listing.files));
+  std::ranges::move(walk.left_out, std::back_inserter(listing.left_out));
+}
+
+void require_folder(const fs::path& folder, const char* what) {
+  if (!directory_exists(folder)) fail("there is no folder ", folder.string(), "; give a folder that holds ", what);
+}
+
+void list_classes(const fs::path& root, Listing& listing) {
+  constexpr const char* kExpected = "one folder of images for each class";
+  require_folder(root, kExpected);
+  Walk top(root, kNoLabel);
+  for (const DirectoryEntry& entry : list_directory(root)) {
+    if (entry.kind == Kind::kDirectory) {
+      if (top.may_enter(root / entry.name, entry.name, entry.name)) listing.classes.push_back(entry.name);
+    } else if (top.is_file(entry, entry.name)) {
+      top.left_out.push_back({entry.name, "lies beside the class folders, in none of them", LeftOutKind::kOutsideClasses});
+    }
+  }
+  move_to(listing, top);
+  std::vector<Walk> walks;
+  for (std::size_t i = 0; i < listing.classes.size(); ++i) walks.emplace_back(root, static_cast<std::uint32_t>(i));
+  tbb::parallel_for(std::size_t{0}, walks.size(),
+                    [&](std::size_t i) { walks[i].folder(root / listing.classes[i], listing.classes[i] + "/"); });
+  for (Walk& walk : walks) move_to(listing, walk);
+  if (listing.classes.size() < 2)
+    fail("the folder ", root.string(), " holds ", listing.classes.empty() ? "no class folder" : "only one class folder",
+         ", of which at least two are expected; give a folder that holds ", kExpected,
+         ", or say that its images have no labels (labels = \"none\")");
+}
+
+void list_unlabelled(const fs::path& root, const std::string& prefix, Listing& listing) {
+  require_folder(root, "images");
+  Walk walk(root, kNoLabel);
+  walk.folder(root, prefix);
+  move_to(listing, walk);
+}
+
+// With one folder in the other, images would be there twice, or the one would be a class of the other.
+void check_apart(const ImageFolders& folders) {
+  std::error_code failure;
+  const fs::path a = fs::weakly_canonical(folders.images, failure), b = fs::weakly_canonical(folders.unlabelled, failure);
+  const auto inside = [](const fs::path& inner, const fs::path& outer) {
+    return std::ranges::mismatch(outer, inner).in1 == outer.end();
+  };
+  if (!failure && (inside(a, b) || inside(b, a)))
+    fail("the folder of images without labels, ", folders.unlabelled.string(), ", and that of images, ",
+         folders.images.string(), ", lie in each other; give folders that lie apart");
+}
+
+}  // namespace
+
+bool is_junk_folder(const std::string& name) {
+  static constexpr std::array<std::string_view, 9> kJunk = {
+      "__macosx", "@eadir", "#recycle", "@recycle", "#snapshot", "$recycle.bin", "lost+found", "__pycache__",
+      "system volume information"};
+  return std::ranges::find(kJunk, lower_case(name)) != kJunk.end();
+}
+
+bool is_sidecar(const std::string& name) {
+  static constexpr std::array<std::string_view, 2> kNames = {"thumbs.db", "desktop.ini"};
+  static constexpr std::array<std::string_view, 16> kEnds = {".xmp", ".json", ".txt", ".xml",  ".csv", ".tsv",
+                                                             ".yaml", ".yml", ".md",  ".html", ".ini", ".db",
+                                                             ".log", ".aae",  ".md5", ".sha256"};
+  const std::string lower = lower_case(name);
+  return std::ranges::find(kNames, lower) != kNames.end() ||
+         std::ranges::any_of(kEnds, [&](std::string_view end) { return lower.ends_with(end); });
+}
+
+Listing list_images(const ImageFolders& folders) {
+  Listing listing;
+  if (folders.labels == Labels::kFolders) {
+    list_classes(folders.images, listing);
+  } else {
+    list_unlabelled(folders.images, "", listing);
+  }
+  if (!folders.unlabelled.empty()) {
+    check_apart(folders);
+    list_unlabelled(folders.unlabelled, kUnlabelledPrefix, listing);
+  }
+  std::ranges::sort(listing.files, {}, &ImageEntry::id);
+  return listing;
+}
+
+}  // namespace vitrine

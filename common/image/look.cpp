@@ -1,0 +1,98 @@
+#include "common/image/look.h"
+
+#include <algorithm>
+#include <array>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "common/base/error.h"
+#include "common/base/files.h"
+#include "common/base/hash.h"
+#include "common/base/utf8.h"
+#include "common/image/bad_pictures.h"
+#include "common/image/decode.h"
+#include "common/image/exif.h"
+#include "common/image/listing.h"
+
+namespace vitrine {
+namespace {
+
+constexpr std::uint64_t kMostBytes = std::uint64_t{1} << 30;  // 2^28 pixels need less in all formats that are usual
+
+// Whether a file's end is where its format wants it. Not a proof: a file for which this is false is decoded to see.
+bool ends_well(std::span<const std::byte> bytes) {
+  constexpr std::size_t kTail = 1024;  // some cameras and editors append a little
+  const std::string_view content(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  const std::string_view tail = content.substr(content.size() - std::min(content.size(), kTail));
+  if (content.starts_with("\xff\xd8")) return tail.find("\xff\xd9") != std::string_view::npos;
+  if (content.starts_with("\x89PNG")) return tail.find("IEND") != std::string_view::npos;
+  return false;
+}
+
+std::string message_of(std::span<const std::byte> bytes, const std::string& id) {
+  try {
+    read_image_size(bytes, id);
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return {};
+}
+
+Look left_out(const ImageEntry& entry, LeftOutKind kind, std::string reason) {
+  return {LeftOut{entry.id, std::move(reason), kind}};
+}
+
+// Throws Error when the file cannot be read.
+Look look_once(const ImageFolders& folders, ImageEntry& entry, IndexDepth depth) {
+  const ReadableFile file(folders.file(entry.id));
+  std::array<std::byte, 16> head;
+  const std::span<std::byte> first = std::span(head).first(std::min<std::uint64_t>(head.size(), file.size()));
+  file.read(0, first);
+  if (first.empty()) return left_out(entry, LeftOutKind::kDamaged, message_of(first, entry.id));
+  if (!begins_as_picture(first)) {
+    const std::string name = entry.id.substr(entry.id.rfind('/') + 1);
+    return left_out(entry, is_sidecar(name) ? LeftOutKind::kSidecar : LeftOutKind::kNotAPicture,
+                    message_of(first, entry.id));
+  }
+  if (file.size() > kMostBytes)
+    return left_out(entry, LeftOutKind::kTooLarge,
+                    text("the image ", entry.id, " has ", file.size(), " bytes, more than the ", kMostBytes,
+                         " that are read; make it smaller or leave it out of the data set"));
+  std::vector<std::byte> bytes(file.size());
+  file.read(0, bytes);
+  Look look;
+  try {
+    ImageSize size = read_image_size(bytes, entry.id);
+    if (depth == IndexDepth::kDecode || !ends_well(bytes)) {
+      const Image image = decode_image(bytes, entry.id);
+      size = {image.height, image.width};
+    }
+    entry.height = static_cast<std::uint32_t>(size.height);
+    entry.width = static_cast<std::uint32_t>(size.width);
+  } catch (const Error& error) {
+    if (!is_of_a_picture(error)) throw;
+    return left_out(entry, LeftOutKind::kDamaged, error.what());
+  }
+  entry.file_bytes = bytes.size();
+  entry.hash = xxh3(bytes);
+  look.rotated = exif_orientation(bytes) != 1;
+  look.deep_grey = has_deep_grey(bytes);
+  return look;
+}
+
+}  // namespace
+
+Look look_at(const ImageFolders& folders, ImageEntry& entry, IndexDepth depth) {
+  if (!is_utf8(entry.id))
+    return left_out(entry, LeftOutKind::kBadName,
+                    text("the image ", entry.id, " has a name that is not UTF-8; rename it or its folder"));
+  for (bool again = false;; again = true) try {
+      return look_once(folders, entry, depth);
+    } catch (const Error& error) {
+      if (!is_of_a_picture(error)) throw;
+      if (again) return left_out(entry, LeftOutKind::kUnreadable, error.what());
+    }
+}
+
+}  // namespace vitrine

@@ -1,0 +1,67 @@
+#include "common/image/scan_report.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "common/base/error.h"
+#include "common/base/progress.h"
+#include "common/image/index_record.h"
+
+namespace vitrine {
+namespace {
+
+constexpr std::size_t kShown = 10;  // by name; more would hide the rest of what is said
+
+}  // namespace
+
+void say_what_is_left_out(std::span<const LeftOut> left_out, const std::filesystem::path& list) {
+  if (left_out.empty()) return;
+  note(text("left out: ", counts_by_kind(left_out), "; ", list.string(), " names all"));
+  const auto unreadable = std::ranges::count(left_out, LeftOutKind::kUnreadable, &LeftOut::kind);
+  if (unreadable > 0)
+    note(text("the system could not read ", unreadable, " files; the data set is smaller than it should be: check ",
+              "permissions and the disk, and begin again before much is computed"));
+  for (const LeftOut& entry : left_out.first(std::min(kShown, left_out.size())))
+    note(text("left out: ", entry.id, ": ", entry.reason));
+  if (left_out.size() > kShown) note(text("left out: ", left_out.size() - kShown, " more"));
+}
+
+void say_what_is_skipped(std::span<const std::pair<std::uint32_t, LeftOut>> bad) {
+  if (bad.empty()) return;
+  note(text(human_count(bad.size()), " images of the index are gone, changed or cannot be read; views that need them are ",
+            "left out"));
+  for (const auto& [image, entry] : bad.first(std::min(kShown, bad.size())))
+    note(text("skipped: ", entry.id, ": ", entry.reason));
+  if (bad.size() > kShown) note(text("skipped: ", bad.size() - kShown, " more"));
+}
+
+std::function<void(const LeftOut&)> tell_and_list(const std::filesystem::path& list) {
+  return [list, told = std::size_t{0}](const LeftOut& entry) mutable {
+    add_left_out(list, {&entry, 1});
+    if (told < kShown) note(text("skipped: ", entry.id, ": ", entry.reason));
+    if (++told == kShown) note(text("skipped: further pictures are named in ", list.string(), " alone"));
+  };
+}
+
+void say_what_is_ignored(const PictureCounts& counts) {
+  const auto of = text(" of ", human_count(counts.looked_at), " pictures looked at ");
+  if (counts.rotated > 0)
+    note(text(human_count(counts.rotated), of, "have an EXIF orientation other than upright, which is ignored, as timm and ",
+              "torchvision do; rotate the files where that matters"));
+  if (counts.deep_grey > 0)
+    note(text(human_count(counts.deep_grey), of, "are 16-bit grey PNG files, which are clipped at 255, as Pillow does; ",
+              "scale them to 8 bits first where that matters"));
+}
+
+KnownIndex known_index(const std::filesystem::path& directory, ImageIndex index) {
+  KnownIndex known;
+  if (const auto record = read_index_record(directory, index.hash())) {
+    known.depth = record->depth;
+    known.counts = record->counts;
+  }
+  known.left_out = read_left_out(directory / kLeftOutFile);
+  known.index = std::move(index);
+  return known;
+}
+
+}  // namespace vitrine

@@ -1,0 +1,219 @@
+#include <torch/torch.h>
+
+#include <algorithm>
+
+#include "common/cache/cache.h"
+#include "common/image/index_record.h"
+#include "common/image/left_out.h"
+#include "tests/extract/fixture.h"
+
+using namespace vitrine;
+using vitrine::testing::CommandResult;
+using vitrine::testing::ExtractFixture;
+using vitrine::testing::read_whole;
+using vitrine::testing::write_whole;
+
+namespace {
+
+// A PNG that is damaged in its middle: its header and end are sound.
+std::string damaged_png() {
+  Image image(40, 40);
+  Stream draws(4, Purpose::kSample);
+  for (auto& value : image.rgb) value = static_cast<std::uint8_t>(draws.bits());
+  std::string png = vitrine::testing::as_text(encode_png(image));
+  png[png.size() / 2] = static_cast<char>(png[png.size() / 2] ^ 1);
+  return png;
+}
+
+// Logits as they are, so that equal views have equal bits.
+const std::vector<std::string> kPlain{"taps.logits_form=fp32", "passes=1"};
+std::vector<std::string> with(std::vector<std::string> settings) {
+  settings.insert(settings.begin(), kPlain.begin(), kPlain.end());
+  return settings;
+}
+
+std::vector<float> logits_of(const Cache& cache, GroupKey key) {
+  const TrackReader reader(cache, cache.track("logits"));
+  TrackReader::Scratch scratch;
+  std::vector<float> out(8 * 3);
+  reader.read(key, scratch, out);
+  return out;
+}
+
+// Whether the view needs an image, as its own or as the one that is mixed in.
+bool needs(const std::vector<Recipe>& recipes, std::size_t view, std::uint32_t image) {
+  const Recipe& recipe = recipes[view];
+  return recipe.image == image || (recipe.mix != Mix::kNone && recipes[recipe.partner].image == image);
+}
+
+std::uint32_t number_of(const Cache& cache, const std::string& id) {
+  const auto found = std::ranges::find(cache.index().images, id, &ImageEntry::id);
+  REQUIRE(found != cache.index().images.end());
+  return static_cast<std::uint32_t>(found - cache.index().images.begin());
+}
+
+bool has(const std::string& words, const std::string& part) {
+  return words.find(part) != std::string::npos;
+}
+
+CommandResult verify(const ExtractFixture& fixture) {
+  return vitrine::testing::run(vitrine::testing::executable("vitrine-cache") + " verify '" +
+                               (fixture.root / "cache").string() + "'");
+}
+
+// Every view of a pass that needs the image is marked and blank, all others are those of the undisturbed cache.
+void check_pass(const Cache& cache, const Cache& whole, std::uint32_t pass, std::uint32_t image) {
+  std::size_t left_out = 0;
+  for (std::uint32_t group = 0; group < 2; ++group) {
+    const GroupKey key{pass, group};
+    const std::vector<Recipe> recipes = cache.recipes(key);
+    const std::vector<float> values = logits_of(cache, key), sound = logits_of(whole, key);
+    for (std::size_t view = 0; view < recipes.size(); ++view) {
+      CAPTURE(pass);
+      CAPTURE(group);
+      CAPTURE(view);
+      CHECK(is_left_out(recipes[view]) == needs(recipes, view, image));
+      left_out += is_left_out(recipes[view]) ? 1 : 0;
+      for (std::size_t c = 3 * view; c < 3 * view + 3; ++c) CHECK(values[c] == (is_left_out(recipes[view]) ? 0 : sound[c]));
+    }
+  }
+  CHECK(left_out > 0);
+  CHECK(left_out < 16);
+}
+
+}  // namespace
+
+TEST_CASE("a picture that goes bad after the index was made costs its views, not the run nor what was made before") {
+  const ExtractFixture fixture;
+  REQUIRE(fixture.extract("whole", with({"passes=2"})).exit_code == 0);
+  REQUIRE(fixture.extract("cache", kPlain).exit_code == 0);
+  const auto before = fixture.files("cache");
+  const std::filesystem::path file = fixture.images / "bee" / "2.jpg";
+  const std::string sound = read_whole(file);
+  std::string reason;
+  SUBCASE("it is cut short") {
+    write_whole(file, sound.substr(0, sound.size() / 2));
+    reason = "failed later\tbee/2.jpg\t";
+  }
+  SUBCASE("it is gone") {
+    std::filesystem::remove(file);
+    reason = "missing\tbee/2.jpg\t";
+  }
+  SUBCASE("it is another picture") {
+    write_whole(file, read_whole(fixture.images / "ant" / "0.jpg"));
+    reason = "changed\tbee/2.jpg\t";
+  }
+  const CommandResult stopped = fixture.errors_of("cache", with({"passes=2"}));
+  CHECK(stopped.exit_code == 2);
+  CHECK(has(stopped.output, "bad_images = \"skip\""));
+  CHECK((fixture.files("cache") == before));
+
+  const CommandResult skipped = fixture.extract("cache", with({"passes=2", "bad_images=skip"}));
+  CAPTURE(skipped.output);
+  REQUIRE(skipped.exit_code == 0);
+  CHECK(has(skipped.output, "views were left out"));
+  CHECK(has(skipped.output, "skipped: bee/2.jpg"));
+  const auto after = fixture.files("cache");
+  for (const auto& [name, bytes] : before)
+    if (name.ends_with(".h5") || name == "plan.json") CHECK((after.at(name) == bytes));
+  CHECK(has(after.at(kLeftOutFile), reason));
+
+  const Cache cache(fixture.root / "cache"), whole(fixture.root / "whole");
+  CHECK(cache.plan().hash() == whole.plan().hash());
+  check_pass(cache, whole, 1, number_of(cache, "bee/2.jpg"));
+  const CommandResult verified = verify(fixture);
+  CHECK(verified.exit_code == 0);
+  CHECK(has(verified.output, "views left out"));
+  // A run that is resumed has nothing to do.
+  CHECK(fixture.extract("cache", with({"passes=2", "bad_images=skip"})).exit_code == 0);
+  CHECK((fixture.files("cache") == after));
+}
+
+TEST_CASE("new targets of views that were sound before mark these first, and leave the old targets as they are") {
+  const ExtractFixture fixture;
+  const std::vector<std::string> small{"taps.attention=[]", "passes=1"}, more{"passes=1", "bad_images=skip"};
+  REQUIRE(fixture.extract("cache", small).exit_code == 0);
+  const auto before = fixture.files("cache");
+  std::filesystem::remove(fixture.images / "cat" / "1.jpg");
+  REQUIRE(fixture.extract("cache", more).exit_code == 0);
+  const auto after = fixture.files("cache");
+  for (const auto& [name, bytes] : before)
+    if (name.ends_with(".h5") && !name.starts_with("recipes/")) CHECK((after.at(name) == bytes));
+  const Cache cache(fixture.root / "cache");
+  const std::uint32_t image = number_of(cache, "cat/1.jpg");
+  for (const std::uint32_t group : {0u, 1u}) {
+    const std::vector<Recipe> recipes = cache.recipes({0, group});
+    for (std::size_t view = 0; view < recipes.size(); ++view)
+      CHECK(is_left_out(recipes[view]) == needs(recipes, view, image));
+  }
+  CHECK(verify(fixture).exit_code == 0);
+}
+
+TEST_CASE("a folder that lost most of its pictures is refused") {
+  const ExtractFixture fixture;
+  REQUIRE(fixture.extract("cache", kPlain).exit_code == 0);
+  for (const char* name : {"ant", "bee"})
+    for (int i = 1; i < 5; ++i) std::filesystem::remove(fixture.images / name / (std::to_string(i) + ".jpg"));
+  const auto before = fixture.files("cache");
+  const CommandResult refused = fixture.errors_of("cache", with({"passes=2", "bad_images=skip"}));
+  CHECK(refused.exit_code == 3);
+  CHECK(has(refused.output, "8 of 15 images cannot be read"));
+  CHECK(has(refused.output, "max_bad_share"));
+  CHECK((fixture.files("cache") == before));
+}
+
+TEST_CASE("damage in a picture's middle is found when the index is made, named in a file, and looked for once") {
+  const ExtractFixture fixture;
+  const std::filesystem::path file = fixture.images / "bee" / "2.jpg";
+  const std::string sound = read_whole(file);
+  write_whole(file, damaged_png());
+  std::filesystem::create_symlink(fixture.root / "nowhere.jpg", fixture.images / "ant" / "link.jpg");
+  const CommandResult made = fixture.extract("cache", kPlain);
+  CAPTURE(made.output);
+  REQUIRE(made.exit_code == 0);
+  CHECK(has(made.output, "14 images in 3 classes"));
+  CHECK(has(made.output, "left out: 1 damaged, 1 dangling link"));
+  const auto files = fixture.files("cache");
+  CHECK(has(files.at(kLeftOutFile), "damaged\tbee/2.jpg\t"));
+  CHECK(has(files.at(kLeftOutFile), "dangling link\tant/link.jpg\t"));
+  const Cache cache(fixture.root / "cache");
+  const auto record = read_index_record(fixture.root / "cache", cache.index().hash());
+  REQUIRE(record);
+  CHECK(record->depth == IndexDepth::kDecode);
+  CHECK(has(made.output, "decode"));
+  CHECK(!has(fixture.extract("cache", kPlain).output, "decode: "));
+
+  // Restored, it is still not in the index, and what was made goes on.
+  write_whole(file, sound);
+  const CommandResult more = fixture.extract("cache", with({"passes=2"}));
+  CAPTURE(more.output);
+  CHECK(more.exit_code == 0);
+  CHECK(has(read_whole(fixture.root / "cache" / kLeftOutFile), "not in index\tbee/2.jpg\t"));
+}
+
+TEST_CASE("an index made by headers is deepened, and damage that shows then is skipped where that is wanted") {
+  const ExtractFixture fixture;
+  write_whole(fixture.images / "bee" / "2.jpg", damaged_png());
+  // The judgement of the teacher and calibration would meet it before there is a cache.
+  const std::vector<std::string> bare = with({"check_images=0", "taps.features=[]"});
+  const auto and_also = [&](const std::string& setting) {
+    std::vector<std::string> settings = bare;
+    settings.push_back(setting);
+    return settings;
+  };
+  const CommandResult stopped = fixture.errors_of("cache", and_also("index_depth=headers"));
+  CHECK(stopped.exit_code == 2);
+  const auto before = fixture.files("cache");
+  const Cache begun(fixture.root / "cache");
+  CHECK(read_index_record(fixture.root / "cache", begun.index().hash())->depth == IndexDepth::kHeaders);
+  CHECK(fixture.errors_of("cache", bare).exit_code == 2);  // 14 images are not the index's 15
+  const CommandResult made = fixture.extract("cache", and_also("bad_images=skip"));
+  CAPTURE(made.output);
+  REQUIRE(made.exit_code == 0);
+  const auto after = fixture.files("cache");
+  for (const auto& [name, bytes] : before)
+    if (name.ends_with(".h5") || name == "plan.json") CHECK((after.at(name) == bytes));
+  CHECK(read_index_record(fixture.root / "cache", begun.index().hash())->depth == IndexDepth::kDecode);
+  CHECK(has(after.at(kLeftOutFile), "failed later\tbee/2.jpg\t"));
+  CHECK(verify(fixture).exit_code == 0);
+}
