@@ -185,6 +185,8 @@ std::vector<TrackInfo> Teacher::tracks(const Plan& plan) const {
                      {"deviation", colour_words(options_.deviation)},
                      {"resize", "antialiased bicubic"},
                      {"vit", vit_words(options_.vit)}};
+  // Versions before this one computed it in the trunk's 16 bits.
+  if (options_.precision != "fp32") base.provenance["head"] = "fp32";
   const auto side = static_cast<std::uint32_t>(vit_->grid());
   std::vector<TrackInfo> out;
   const auto add = [&](const char* kind, int block, std::vector<std::uint32_t> shape, const std::string& form) {

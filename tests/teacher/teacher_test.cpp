@@ -229,6 +229,38 @@ TEST_CASE("through the codec a value moves by no more than its form's step") {
   }
 }
 
+TEST_CASE("a BF16 teacher's cached logits keep their bound against its own head in double") {
+  at::set_num_threads(1);
+  Sample sample;
+  sample.options.precision = "bf16";
+  sample.taps = {.logits = true};
+  // The same trunk under a head that hands its input out, and under one whose logits reach beyond 8.
+  Tensors weights = load_safetensors(sample.options.weights);
+  torch::manual_seed(8);
+  const at::Tensor head = at::randn({kClasses, 16}) * 4, bias = at::randn({kClasses});
+  weights["head.weight"] = at::eye(16), weights["head.bias"] = at::zeros({16});
+  TeacherOptions trunk_options = sample.options;
+  trunk_options.weights = (sample.root / "trunk.safetensors").string();
+  trunk_options.vit.classes = 16;
+  save_safetensors(trunk_options.weights, weights);
+  weights["head.weight"] = head, weights["head.bias"] = bias;
+  save_safetensors(sample.options.weights, weights);
+
+  const std::vector<std::uint8_t> pictures = noise(64);
+  const std::vector<float> trunk = Teacher(trunk_options, sample.taps).logits(pictures, 64);
+  const at::Tensor expected = at::linear(torch::tensor(trunk).view({64, 16}).to(at::kDouble), head.to(at::kDouble),
+                                         bias.to(at::kDouble));
+  REQUIRE(expected.abs().max().item<double>() > 8);
+  const Teacher teacher(sample.options, sample.taps);
+  const auto track = teacher.tracks(plan_of())[0];
+  REQUIRE((track.codec.form == Form::kUniform));
+  CHECK(track.provenance.at("head") == "fp32");
+  std::vector<float> cached = teacher.run(pictures, 64)[0];
+  through_codec(*make_codec(track.codec, track.shape), 64, cached);
+  const double error = (torch::tensor(cached).view({64, kClasses}).to(at::kDouble) - expected).abs().max().item<double>();
+  CHECK(error <= track.codec.max_error + 1e-5);  // and what FP32 rounds
+}
+
 TEST_CASE("of attention, all heads are kept, or some, or their mean") {
   at::set_num_threads(1);
   Sample sample;
