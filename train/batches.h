@@ -46,6 +46,9 @@ class Batches {
   /// Groups among those begun so far whose picture is not the one that the teacher saw, where that is allowed. One that
   /// a run goes on with in its middle was counted before.
   std::uint64_t other_pictures() const { return other_pictures_; }
+  /// Seconds that next() waited for the stream, since construction: for data. Copies to the device, which on a GPU wait
+  /// for the step before, are not in it.
+  double waited() const { return waited_; }
   /// Ends the stream's work.
   void stop() { stream_.reset(); }
 
@@ -65,6 +68,7 @@ class Batches {
   std::optional<GroupBatch> group_;  // what is left of a group larger than a batch
   std::uint32_t used_views_ = 0;
   std::uint64_t other_pictures_ = 0;
+  double waited_ = 0;
   std::unique_ptr<GroupStream> stream_;  // last: its threads use the rest
 };
 

@@ -9,6 +9,8 @@
 #include "common/image/transform.h"
 #include "common/kernels/normalise.h"
 #include "common/models/autocast.h"
+#include "common/models/precision.h"
+#include "common/models/torch_errors.h"
 
 namespace vitrine {
 namespace {
@@ -68,15 +70,18 @@ void Evaluation::visit(Network& network, at::Device device, const Visit& visit) 
       const std::uint32_t label = index_->images[first + i].label;
       labels.data_ptr<std::int64_t>()[i] = label == kNoLabel ? -1 : std::int64_t{label};
     }
-    const at::Tensor x =
-        normalise_pictures(crops(first, n, size_, options_.crop_fraction).to(device),
-                           three_colours(options_.mean, "mean"), three_colours(options_.deviation, "deviation"));
-    at::Tensor logits;
-    {
-      const Autocast autocast(device, arithmetic_type(options_.precision));
-      logits = network.forward(x).logits;
-    }
-    visit(logits, labels.to(device), first);
+    const at::Tensor pictures = crops(first, n, size_, options_.crop_fraction);
+    with_torch_errors({"evaluation", "lower size, or free the GPU of other programs", "check size and model"}, [&] {
+      at::Tensor logits;
+      {
+        const Autocast autocast(device, compute_type(options_.precision));
+        logits = network
+                     .forward(normalise_pictures(pictures.to(device), three_colours(options_.mean, "mean"),
+                                                 three_colours(options_.deviation, "deviation")))
+                     .logits;
+      }
+      visit(logits, labels.to(device), first);
+    });
   }
 }
 

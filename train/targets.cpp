@@ -10,6 +10,7 @@
 
 #include "common/base/buffer.h"
 #include "common/base/error.h"
+#include "common/base/local_ranks.h"
 #include "common/base/progress.h"
 #include "common/cache/cache.h"
 #include "common/codec/topk.h"
@@ -183,7 +184,7 @@ class LiveTeacher : public NoTargets {
   void make_codecs(const TrainOptions& options, const std::shared_ptr<const ImageIndex>& index) {
     const ViewMaker maker(options.folders(), index, plan().options().image_size);
     const std::uint32_t workers =
-        options.workers > 0 ? options.workers : std::max(1u, std::thread::hardware_concurrency());
+        options.workers > 0 ? options.workers : default_threads();
     ReadyTracks ready =
         make_ready(teacher_, maker, plan(), tracks_, std::vector<std::shared_ptr<const FeatureBasis>>(tracks_.size()),
                    options.targets.taps.calibration_views, workers);

@@ -5,9 +5,9 @@
 
 #include <algorithm>
 #include <optional>
-#include <thread>
 
 #include "common/base/error.h"
+#include "common/base/local_ranks.h"
 #include "common/base/files.h"
 #include "common/base/hash.h"
 #include "common/base/progress.h"
@@ -187,7 +187,7 @@ Recoded recode(const Cache& cache, const TrackInfo& from, const RecodeOptions& o
     if (!before || before->provenance.contains(kCalibrationViews))
       track.provenance[kCalibrationViews] = std::to_string(basis->views);
   }
-  const unsigned workers = options.workers > 0 ? options.workers : std::max(1u, std::thread::hardware_concurrency());
+  const unsigned workers = options.workers > 0 ? options.workers : default_threads();
   Recoder recoder(cache, reader, track, basis, workers);
   recoder.try_first_group(numbers.front());  // before anything is written
   create_cache(to, cache.index(), cache.plan());

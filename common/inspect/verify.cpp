@@ -5,9 +5,9 @@
 
 #include <algorithm>
 #include <map>
-#include <thread>
 
 #include "common/base/error.h"
+#include "common/base/local_ranks.h"
 #include "common/base/files.h"
 #include "common/base/progress.h"
 #include "common/cache/cache.h"
@@ -280,7 +280,7 @@ VerifyReport verify_cache(const fs::path& directory, const VerifyOptions& option
   const std::uint64_t done = report.bytes;
   report.files += tasks.size();
   for (const FileTask& task : tasks) report.bytes += task.bytes;
-  const unsigned threads = options.threads > 0 ? options.threads : std::max(1u, std::thread::hardware_concurrency());
+  const unsigned threads = options.threads > 0 ? options.threads : default_threads();
   tbb::task_arena arena(static_cast<int>(threads));
   Progress progress("verify", "KB", report.bytes / 1000, done / 1000);
   FileCounts counts;

@@ -15,9 +15,7 @@ template <class Pool>
 at::Tensor full_precision_head(const at::Tensor& x, const Pool& pool, const torch::nn::Linear& layer) {
   const Autocast off(x.device(), at::kFloat);
   const at::Tensor pooled = pool(x.to(at::kFloat));
-  const bool reduced =
-      x.is_cuda() && at::globalContext().float32MatmulPrecision() != at::Float32MatmulPrecision::HIGHEST;
-  if (!reduced) return at::linear(pooled, layer->weight, layer->bias);
+  if (!x.is_cuda() || !at::globalContext().allowTF32CuBLAS()) return at::linear(pooled, layer->weight, layer->bias);
   return at::linear(pooled.to(at::kDouble), layer->weight.to(at::kDouble), layer->bias.to(at::kDouble)).to(at::kFloat);
 }
 

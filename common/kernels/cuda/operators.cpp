@@ -1,4 +1,4 @@
-// What libvitrine_cuda.so adds to a process that loads it: CUDA bodies of the operators, and a count of the GPUs.
+// What libvitrine_cuda.so adds to a process that loads it: CUDA bodies of the operators, and what GPUs there are.
 #include <torch/torch.h>
 
 #include <c10/cuda/CUDAException.h>
@@ -6,7 +6,10 @@
 #include <c10/cuda/CUDAStream.h>
 #include <torch/library.h>
 
+#include <cstdio>
+
 #include "common/kernels/cuda/normalise_launch.h"
+#include "common/models/cuda_library.h"
 
 namespace vitrine {
 namespace {
@@ -33,11 +36,34 @@ TORCH_LIBRARY_IMPL(vitrine, CUDA, m) {
 
 }  // namespace vitrine
 
-/// The number of GPUs, or 0 and the reason.
-extern "C" int vitrine_cuda_devices(const char** reason) {
-  int count = 0;
-  const cudaError_t status = cudaGetDeviceCount(&count);
-  if (status != cudaSuccess) count = 0;
-  *reason = status == cudaSuccess ? "the driver finds no GPU" : cudaGetErrorString(status);
-  return count;
+int vitrine_cuda_version() {
+  return vitrine::kCudaLibraryVersion;
+}
+
+void vitrine_cuda_probe(vitrine::CudaProbe* probe) {
+  const cudaError_t status = cudaGetDeviceCount(&probe->devices);
+  probe->status = status;
+  probe->reason = cudaGetErrorString(status);
+  if (status != cudaSuccess) probe->devices = 0;
+  if (cudaDriverGetVersion(&probe->driver) != cudaSuccess) probe->driver = 0;
+  if (cudaRuntimeGetVersion(&probe->runtime) != cudaSuccess) probe->runtime = 0;
+  cudaGetLastError();  // told above; it is not to be met again
+}
+
+void vitrine_cuda_device(int index, vitrine::CudaDevice* device) {
+  cudaDeviceProp properties{};
+  cudaError_t status = cudaGetDeviceProperties(&properties, index);
+  int former = 0;
+  if (status == cudaSuccess) status = cudaGetDevice(&former);
+  if (status == cudaSuccess) status = cudaSetDevice(index);
+  if (status == cudaSuccess) {
+    status = cudaFree(nullptr);  // makes the context, which a busy or exclusive GPU refuses
+    cudaSetDevice(former);
+  }
+  device->status = status;
+  device->reason = cudaGetErrorString(status);
+  std::snprintf(device->name, sizeof device->name, "%s", properties.name);
+  device->capability = 10 * properties.major + properties.minor;
+  device->memory = properties.totalGlobalMem;
+  cudaGetLastError();
 }
