@@ -10,8 +10,8 @@
 
 namespace vitrine {
 
-Accuracy clean_crop_accuracy(const Teacher& teacher, const ViewMaker& views, const ImageIndex& index,
-                             std::uint32_t count, std::uint64_t seed, const ClassMap* map) {
+CleanCrops judge_clean_crops(const Teacher& teacher, const ViewMaker& views, const ImageIndex& index, std::uint32_t count,
+                             std::uint64_t seed, const ClassMap* map, const Normalisation* normalisation) {
   const auto judged = [&](std::uint32_t label) {
     return label != kNoLabel && (map == nullptr || std::ranges::binary_search(map->columns(), label));
   };
@@ -21,6 +21,7 @@ Accuracy clean_crop_accuracy(const Teacher& teacher, const ViewMaker& views, con
   Stream draws(seed, Purpose::kSample);
   count = static_cast<std::uint32_t>(std::min<std::size_t>(count, order.size()));
   AccuracyCounts counts;
+  CleanCrops out;
   const std::uint32_t batch = teacher.options().micro_batch;
   std::vector<std::uint8_t> pictures;
   std::vector<std::int64_t> labels;
@@ -30,14 +31,28 @@ Accuracy clean_crop_accuracy(const Teacher& teacher, const ViewMaker& views, con
     pictures.insert(pictures.end(), view.rgb.begin(), view.rgb.end());
     labels.push_back(index.images[order[i]].label);
     if (labels.size() < batch && i + 1 < count) continue;
-    std::vector<float> logits = teacher.logits(pictures, static_cast<std::uint32_t>(labels.size()));
+    std::vector<float> logits = teacher.logits(pictures, static_cast<std::uint32_t>(labels.size()), normalisation);
     if (map != nullptr) logits = map->whole(logits, static_cast<std::uint32_t>(labels.size()));
     const auto n = static_cast<std::int64_t>(labels.size()), classes = static_cast<std::int64_t>(logits.size()) / n;
-    counts.add(at::from_blob(logits.data(), {n, classes}, at::kFloat), at::from_blob(labels.data(), {n}, at::kLong));
+    const at::Tensor scores = at::from_blob(logits.data(), {n, classes}, at::kFloat);
+    counts.add(scores, at::from_blob(labels.data(), {n}, at::kLong));
+    const at::Tensor predictions = scores.argmax(1);
+    out.confidence += std::get<0>(at::softmax(scores.to(at::kDouble), 1).max(1)).sum().item<double>() / count;
+    for (std::size_t k = 0; k < labels.size(); ++k) {
+      out.labels.push_back(static_cast<std::uint32_t>(labels[k]));
+      out.predictions.push_back(static_cast<std::uint32_t>(predictions.const_data_ptr<std::int64_t>()[k]));
+      out.right.push_back(out.labels.back() == out.predictions.back());
+    }
     pictures.clear();
     labels.clear();
   }
-  return counts.accuracy();
+  out.accuracy = counts.accuracy();
+  return out;
+}
+
+Accuracy clean_crop_accuracy(const Teacher& teacher, const ViewMaker& views, const ImageIndex& index,
+                             std::uint32_t count, std::uint64_t seed, const ClassMap* map) {
+  return judge_clean_crops(teacher, views, index, count, seed, map).accuracy;
 }
 
 bool at_chance(const Accuracy& accuracy, std::size_t classes) {
