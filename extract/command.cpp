@@ -6,10 +6,10 @@
 #include <cstdio>
 #include <cstdlib>
 #include <optional>
-#include <thread>
 
 #include "common/base/error.h"
 #include "common/base/files.h"
+#include "common/base/local_ranks.h"
 #include "common/base/memory.h"
 #include "common/base/progress.h"
 #include "common/cache/basis_file.h"
@@ -19,7 +19,7 @@
 #include "common/image/scan.h"
 #include "common/image/scan_report.h"
 #include "common/teacher/class_map.h"
-#include "common/teacher/clean_crops.h"
+#include "common/teacher/teacher_check.h"
 #include "extract/extractor.h"
 #include "extract/memory.h"
 #include "extract/mixed.h"
@@ -32,12 +32,6 @@ namespace {
 std::atomic<bool> stop_asked{false};
 extern "C" void ask_to_stop(int) {
   stop_asked = true;
-}
-
-std::string percent(double share) {
-  char buffer[32];
-  std::snprintf(buffer, sizeof buffer, "%.1f %%", 100 * share);
-  return buffer;
 }
 
 // The images, and what is known of them.
@@ -88,20 +82,12 @@ void judge(const ExtractOptions& options, const Teacher& teacher, const ViewMake
     note("the teacher is not judged first: the images have no labels to hold its top-1 against");
     return;
   }
-  const Accuracy accuracy =
-      clean_crop_accuracy(teacher, views, index, options.check_images, options.plan.seed, map, workers);
-  const std::size_t classes = map != nullptr ? map->columns().size() : index.classes.size();
-  note(text("teacher ", teacher.options().name, ": top-1 ", percent(accuracy.top1), ", top-5 ", percent(accuracy.top5),
-            " on ", accuracy.images, " clean crops",
-            map != nullptr ? text(" of the ", classes, " mapped classes") : ""));
-  if (!at_chance(accuracy, classes)) return;
-  const std::string what = text("the teacher's top-1 of ", percent(accuracy.top1), " on ", accuracy.images,
-                                " clean crops is at chance for ", classes, " classes");
-  if (!options.allow_chance)
-    fail(what,
-         "; the usual cause is a class order other than the one it was trained with, or other preprocessing "
-         "(teacher.mean, teacher.deviation); set allow_chance = true to go on all the same");
-  note(what + "; going on, since allow_chance is set");
+  const TeacherCheck check = check_teacher(teacher, views, index, options.check_images, options.plan.seed, map,
+                                           options.images, workers);
+  for (const std::string& sentence : check.notes) note(sentence);
+  if (check.refusal.empty()) return;
+  if (!options.allow_chance) fail(check.refusal, "; set allow_chance = true to go on all the same");
+  note(check.refusal + "; going on, since allow_chance is set");
 }
 
 // The map that the options name, or none. Throws Error when teacher and images have other classes and there is none.
@@ -158,7 +144,7 @@ void ExtractOptions::fields(Fields& f) {
   f.text("part", part,
          "i/n: make every n-th shard beginning with the i-th, for n processes side by side; auto: from RANK and "
          "WORLD_SIZE (torchrun --no-python), or SLURM_PROCID and SLURM_NTASKS (srun)");
-  f.integer("workers", workers, "groups in work at once, each on one thread; 0: one a core", {0, 4096});
+  f.integer("workers", workers, "groups in work at once, each on one thread; 0: this process's share of the cores", {0, 4096});
   f.integer("check_images", check_images, "clean crops on which the teacher is judged first; 0: none", {0, 1e6});
   f.text(
       "class_map", class_map,
@@ -167,7 +153,7 @@ void ExtractOptions::fields(Fields& f) {
       "class_names");
   f.text("class_names", class_names,
          "a file with the teacher's class names, one a line, for class_map or to be matched with the class folders");
-  f.flag("allow_chance", allow_chance, "go on with a teacher that scores at chance");
+  f.flag("allow_chance", allow_chance, "go on with a teacher that scores at chance, or fits another class order better");
   f.flag(
       "allow_mixed", allow_mixed,
       "add to tracks that another card, CPU, library version or micro-batch began; each shard says what made it");
@@ -192,8 +178,7 @@ int extract(const ExtractOptions& options) {
   if (options.images.empty())
     fail("images is not given; expected a folder of class folders, or with labels = \"none\" of any images");
   if (options.cache.empty()) fail("cache is not given; expected a directory, which is made when it is missing");
-  const std::uint32_t wanted_workers =
-      options.workers > 0 ? options.workers : std::max(1u, std::thread::hardware_concurrency());
+  const std::uint32_t wanted_workers = options.workers > 0 ? options.workers : default_threads();
   at::set_num_threads(1);
   const Teacher teacher(options.teacher, options.taps);
   check_arithmetic_of_cache(options.cache, teacher.outputs(), options.allow_mixed);  // before the images are scanned

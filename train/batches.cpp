@@ -3,6 +3,7 @@
 #include <torch/torch.h>
 
 #include <algorithm>
+#include <chrono>
 #include <stdexcept>
 
 #include "common/base/error.h"
@@ -118,7 +119,9 @@ Batch Batches::next() {
   for (std::uint32_t rows = 0; rows < options_.batch;) {
     if (!group_ || used_views_ == group_->views) {
       const bool resumed_inside = !group_ && used_views_ > 0;
+      const auto asked = std::chrono::steady_clock::now();
       group_ = stream_->next();
+      waited_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - asked).count();
       if (!group_) throw std::logic_error("the stream ended before the schedule");
       if (!resumed_inside) used_views_ = 0;
       if (!group_->other_picture.empty() && !resumed_inside && other_pictures_++ == 0)

@@ -50,6 +50,9 @@ class Batches {
   std::uint64_t other_pictures() const { return other_pictures_; }
   /// Views among those begun so far that were left out: their pictures could not be had.
   std::uint64_t left_out() const { return left_out_; }
+  /// Seconds that next() waited for the stream, since construction: for data. Copies to the device, which on a GPU wait
+  /// for the step before, are not in it.
+  double waited() const { return waited_; }
   /// Ends the stream's work.
   void stop() { stream_.reset(); }
 
@@ -69,6 +72,7 @@ class Batches {
   std::optional<GroupBatch> group_;  // what is left of a group larger than a batch
   std::uint32_t used_views_ = 0;
   std::uint64_t other_pictures_ = 0, left_out_ = 0;
+  double waited_ = 0;
   std::unique_ptr<GroupStream> stream_;  // last: its threads use the rest
 };
 

@@ -12,6 +12,8 @@
 #include "common/image/transform.h"
 #include "common/kernels/normalise.h"
 #include "common/models/autocast.h"
+#include "common/models/precision.h"
+#include "common/models/torch_errors.h"
 
 namespace vitrine {
 Evaluation::Scanned Evaluation::scanned(const ImageFolders& folder) {
@@ -95,14 +97,16 @@ void Evaluation::visit(Network& network, at::Device device, const Visit& visit) 
       const std::uint32_t label = index_->images[image].label;
       labels.push_back(label == kNoLabel ? -1 : std::int64_t{label});
     }
-    const at::Tensor x = normalise_pictures(crops.pictures.to(device), three_colours(options_.mean, "mean"),
-                                            three_colours(options_.deviation, "deviation"));
-    at::Tensor logits;
-    {
-      const Autocast autocast(device, arithmetic_type(options_.precision));
-      logits = network.forward(x).logits;
-    }
-    visit(logits, at::tensor(labels, at::kLong).to(device), crops.images);
+    with_torch_errors({"evaluation", "lower size, or free the GPU of other programs", "check size and model"}, [&] {
+      const at::Tensor x = normalise_pictures(crops.pictures.to(device), three_colours(options_.mean, "mean"),
+                                              three_colours(options_.deviation, "deviation"));
+      at::Tensor logits;
+      {
+        const Autocast autocast(device, compute_type(options_.precision));
+        logits = network.forward(x).logits;
+      }
+      visit(logits, at::tensor(labels, at::kLong).to(device), crops.images);
+    });
   }
   if (!any)
     throw Error(ErrorKind::kIo,

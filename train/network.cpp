@@ -4,14 +4,9 @@
 
 #include "common/base/progress.h"
 #include "common/models/load.h"
+#include "common/models/torch_errors.h"
 
 namespace vitrine {
-
-at::ScalarType arithmetic_type(const std::string& precision) {
-  if (precision == "bf16") return at::kBFloat16;
-  if (precision == "fp16") return at::kHalf;
-  return at::kFloat;
-}
 
 Network::Network(const ModelOptions& options, int classes, at::Device device) {
   if (options.kind == "vit") {
@@ -24,9 +19,10 @@ Network::Network(const ModelOptions& options, int classes, at::Device device) {
   if (!options.weights.empty()) {
     const LoadReport report = load_weights(module(), load_safetensors(options.weights), options.weights,
                                            options.kind == "vit" ? "head" : "fc");
-    if (report.head_replaced) note(report.note);
+    if (!report.note.empty()) note(report.note);
   }
-  module().to(device);
+  with_torch_errors({"loading the model", "free the GPU of other programs, or choose a smaller model.arch", ""},
+                    [&] { module().to(device); });
   const torch::NoGradGuard no_grad;
   for (at::Tensor& parameter : module().parameters())
     if (parameter.dim() == 4) parameter.set_data(parameter.contiguous(at::MemoryFormat::ChannelsLast));

@@ -19,13 +19,10 @@ struct NetworkOutputs {
   std::vector<at::Tensor> stages;  ///< a ResNet's layer1 to layer4, [N, C, H, W]; empty for a ViT
 };
 
-/// "fp32", "bf16" or "fp16" as the type that arithmetic is done in (weights and gradients stay FP32).
-at::ScalarType arithmetic_type(const std::string& precision);
-
 /// Shares its weights when copied.
 class Network {
  public:
-  /// Random weights from torch's CPU generator, or those of options.weights; says it (note) when the head was replaced.
+  /// Random weights from torch's CPU generator, or those of options.weights; says it (note) when the head was replaced or a prefix left out.
   Network(const ModelOptions& options, int classes, at::Device device);
 
   NetworkOutputs forward(const at::Tensor& pictures);

@@ -5,6 +5,7 @@
 #include "common/base/error.h"
 #include "common/base/philox.h"
 #include "common/models/autocast.h"
+#include "common/models/precision.h"
 #include "train/pairs.h"
 #include "train/topk_loss.h"
 
@@ -153,7 +154,7 @@ LossTerms Objective::terms(const NetworkOutputs& out, const Batch& batch, const 
     if (exits_ && !phase.freeze_student) {
       std::vector<at::Tensor> logits;
       {
-        const Autocast autocast(device_, arithmetic_type(options_.precision));
+        const Autocast autocast(device_, compute_type(options_.precision));
         logits = exits_->forward(out.stages);
       }
       for (const at::Tensor& exit : logits) {

@@ -82,9 +82,10 @@ struct TrainOptions {
   std::string allow;  ///< differences to go on with (provenance.h): "teachers, mixed"; empty: none
   std::uint64_t seed = 0;
   std::string device = "cpu";
-  std::string precision = "fp32";  ///< "fp32", "bf16" or "fp16" (with a gradient scaler)
-  std::uint32_t threads = 0;       ///< of the student's arithmetic; 0: one a core
-  std::uint32_t workers = 0;       ///< groups in work at once; 0: one a core
+  std::string precision = "fp32";  ///< "fp32", "tf32", "bf16" or "fp16" (with a gradient scaler): precision.h
+  bool deterministic = false;      ///< on a GPU: equal bits each time, at a price
+  std::uint32_t threads = 0;       ///< of the student's arithmetic; 0: default_threads()
+  std::uint32_t workers = 0;       ///< groups in work at once; 0: default_threads()
   std::uint32_t eval_every = 1, checkpoint_every = 0, log_every = 10;
   std::uint64_t max_steps = 0;
   bool resume = false;

@@ -10,6 +10,7 @@
 #include "common/base/error.h"
 #include "common/cache/cache.h"
 #include "common/models/device.h"
+#include "common/models/precision.h"
 #include "common/models/load.h"
 #include "train/agreement.h"
 #include "train/checkpoint.h"
@@ -80,6 +81,7 @@ Report evaluate_checkpoint(const TrainOptions& options, const std::filesystem::p
   const std::string folder = options.test.empty() ? options.validation : options.test;
   if (folder.empty()) fail("test is not given; --evaluate needs a folder of images to judge on");
   const at::Device device = select_device(options.device);
+  const PrecisionScope precision(options.precision, device, "precision");
   if (options.threads > 0) at::set_num_threads(static_cast<int>(options.threads));
   const Tensors weights = checkpoint_weights(checkpoint);
   const bool is_vit = weights.contains("patch_embed.proj.weight");

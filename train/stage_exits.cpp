@@ -4,6 +4,8 @@
 
 #include <string>
 
+#include "common/models/head.h"
+
 namespace vitrine {
 
 StageExitsImpl::StageExitsImpl(const std::vector<std::int64_t>& widths, int classes) {
@@ -27,7 +29,8 @@ std::vector<at::Tensor> StageExitsImpl::forward(const std::vector<at::Tensor>& s
   std::vector<at::Tensor> out;
   for (std::size_t stage = 0; stage < paths_.size(); ++stage) {
     const at::Tensor last = paths_[stage]->is_empty() ? stages[stage] : paths_[stage]->forward(stages[stage]);
-    out.push_back(heads_[stage]->forward(at::adaptive_avg_pool2d(last, {1, 1}).flatten(1)).to(at::kFloat));
+    const auto pool = [](const at::Tensor& map) { return at::adaptive_avg_pool2d(map, {1, 1}).flatten(1); };
+    out.push_back(full_precision_head(last, pool, heads_[stage]));
   }
   return out;
 }

@@ -10,6 +10,7 @@
 
 #include "common/base/buffer.h"
 #include "common/base/error.h"
+#include "common/base/local_ranks.h"
 #include "common/base/progress.h"
 #include "common/cache/cache.h"
 #include "common/codec/topk.h"
@@ -185,7 +186,7 @@ class LiveTeacher : public NoTargets {
         options.folders(), index, plan().options().image_size,
         std::make_shared<BadPictures>(options.bad_images, index->images.size(), options.max_bad_share));
     const std::uint32_t workers =
-        options.workers > 0 ? options.workers : std::max(1u, std::thread::hardware_concurrency());
+        options.workers > 0 ? options.workers : default_threads();
     ReadyTracks ready =
         make_ready(teacher_, maker, plan(), tracks_, std::vector<std::shared_ptr<const FeatureBasis>>(tracks_.size()),
                    options.targets.taps.calibration_views, workers);

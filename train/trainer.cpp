@@ -5,17 +5,19 @@
 #include <chrono>
 #include <limits>
 #include <sstream>
-#include <thread>
 
 #include "common/base/error.h"
 #include "common/base/hash.h"
+#include "common/base/local_ranks.h"
 #include "common/base/progress.h"
 #include "common/config/config.h"
 #include "common/image/scan_report.h"
 #include "common/kernels/normalise.h"
 #include "common/models/autocast.h"
+#include "common/models/precision.h"
 #include "common/models/device.h"
 #include "common/models/load.h"
+#include "common/models/torch_errors.h"
 #include "train/checkpoint.h"
 #include "train/evaluate.h"
 #include "train/run_log.h"
@@ -29,8 +31,12 @@ double since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-std::uint32_t cores() {
-  return std::max(1u, std::thread::hardware_concurrency());
+// What asks torch for a GPU before its library is loaded fixes the answer "none": every device that the options name is
+// selected before anything is seeded.
+at::Device select_devices(const TrainOptions& options) {
+  const at::Device device = select_device(options.device);
+  if (!options.targets.teacher.weights.empty()) select_device(options.targets.teacher.device);
+  return device;
 }
 
 // Seeded at the last moment: a live teacher's construction draws weights too, and must not move the student's.
@@ -38,6 +44,11 @@ Network seeded_network(const TrainOptions& options, std::size_t classes, at::Dev
   torch::manual_seed(options.seed);
   return Network(options.model, static_cast<int>(classes), device);
 }
+
+const ComputeAdvice kStepAdvice{.what = "a training step",
+                                .memory = "lower micro_batch, batch or size",
+                                .shapes = "check batch, micro_batch and size: a BatchNorm in training needs more than one "
+                                          "value per channel"};
 
 /// While it lives, the model has its averaged weights, where there is an average.
 class Averaged {
@@ -81,7 +92,8 @@ std::string meaningful_settings(const TrainOptions& options) {
 Trainer::Trainer(const TrainOptions& options)
     : options_(without_absent_labels(options)),
       allowance_(options.allow),
-      device_(select_device(options.device)),
+      device_(select_devices(options)),
+      precision_(options.precision, device_, "precision"),
       images_(scan_training_images(options)),
       index_(images_.index),
       source_(make_target_source(options, index_)),
@@ -93,8 +105,10 @@ Trainer::Trainer(const TrainOptions& options)
   three_colours(options_.mean, "mean");  // refused here, before anything is written
   three_colours(options_.deviation, "deviation");
   check_provenance();
-  if (options_.threads == 0) options_.threads = cores();
-  if (options_.workers == 0) options_.workers = cores();
+  choose_algorithms(options_.deterministic, options_.targets.source != TargetKind::kTeacher, device_,
+                    process_environment());
+  if (options_.threads == 0) options_.threads = default_threads();
+  if (options_.workers == 0) options_.workers = default_threads();
   if (options_.micro_batch == 0) options_.micro_batch = options_.batch;
   if (options_.batch % options_.micro_batch != 0)
     fail("micro_batch = ", options_.micro_batch, " does not divide batch = ", options_.batch, "; choose one that does");
@@ -219,7 +233,7 @@ Trainer::Stepped Trainer::step(const Batch& whole, const SchedulePoint& point, s
     NetworkOutputs out;
     {
       const torch::AutoGradMode graph(!phase.freeze_student);
-      const Autocast autocast(device_, arithmetic_type(options_.precision));
+      const Autocast autocast(device_, compute_type(options_.precision));
       out = network_.forward(normalise_pictures(micro.pictures, mean, deviation));
     }
     const double share = static_cast<double>(each) / static_cast<double>(views);
@@ -309,7 +323,7 @@ void Trainer::reestimate_batch_norm() {
   batches_->start(0);
   const std::uint64_t count = std::min<std::uint64_t>(options_.batch_norm_batches, steps_);
   for (std::uint64_t i = 0; i < count; ++i) {
-    const Autocast autocast(device_, arithmetic_type(options_.precision));
+    const Autocast autocast(device_, compute_type(options_.precision));
     const Batch batch = batches_->next();
     if (batch.views() == 0) continue;
     network_.forward(normalise_pictures(batch.pictures, three_colours(options_.mean, "mean"),
@@ -320,7 +334,7 @@ void Trainer::reestimate_batch_norm() {
 
 void Trainer::finish(const Evaluation* test, TrainResult& result) {
   const Averaged averaged(average_.get());
-  if (options_.batch_norm_batches > 0) reestimate_batch_norm();
+  if (options_.batch_norm_batches > 0) with_torch_errors(kStepAdvice, [&] { reestimate_batch_norm(); });
   save_safetensors(std::filesystem::path(options_.output) / "final.safetensors", state_dict(network_.module()));
   if (test != nullptr) {
     result.test = test->run(network_, device_);
@@ -378,11 +392,10 @@ TrainResult Trainer::run(const std::atomic<bool>& stop) {
   keep_left_out(validation ? &validation->images : nullptr, test ? &*test : nullptr);
   const Clock::time_point start = Clock::now();
   const double core_start = core_seconds();
-  double waited = 0;
   TrainResult result;
   const auto seconds = [&] { return seconds_before_ + since(start); };
   const auto used = [&] { return core_seconds_before_ + core_seconds() - core_start; };
-  const auto wait_share = [&] { return waited / std::max(since(start), 1e-9); };
+  const auto wait_share = [&] { return batches_->waited() / std::max(since(start), 1e-9); };
 
   std::uint64_t number = first_step_;
   const std::uint64_t last = options_.max_steps > 0 ? std::min(options_.max_steps, steps_) : steps_;
@@ -393,11 +406,9 @@ TrainResult Trainer::run(const std::atomic<bool>& stop) {
     for (; number < last && !stop; ++number) {
       SchedulePoint point = phase_at(options_.schedule, number, steps_per_epoch_);
       if (options_.lr_batch > 0) point.lr *= static_cast<double>(options_.batch) / options_.lr_batch;
-      const Clock::time_point asked = Clock::now();
-      const Batch batch = batches_->next();
-      waited += since(asked);
+      const Batch batch = with_torch_errors(kStepAdvice, [&] { return batches_->next(); });
       enter_phase(*point.phase);
-      const Stepped stepped = step(batch, point, number);
+      const Stepped stepped = with_torch_errors(kStepAdvice, [&] { return step(batch, point, number); });
       if ((number + 1) % options_.log_every == 0) {
         LogLine line{number + 1, point, stepped.loss, stepped.terms, std::nullopt, 0, seconds(), wait_share(), used()};
         if (scaler_) line.scale = scaler_->scale(), line.skipped = scaler_->skipped();

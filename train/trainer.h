@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "common/eval/accuracy.h"
+#include "common/models/precision.h"
 #include "train/agreement.h"
 #include "train/batches.h"
 #include "train/grad_scaler.h"
@@ -85,6 +86,7 @@ class Trainer {
   TrainOptions options_;
   Allowance allowance_;
   at::Device device_;
+  PrecisionScope precision_;
   TrainingImages images_;
   std::shared_ptr<const ImageIndex> index_;
   std::unique_ptr<TargetSource> source_;

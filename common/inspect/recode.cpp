@@ -6,9 +6,9 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <optional>
-#include <thread>
 
 #include "common/base/error.h"
+#include "common/base/local_ranks.h"
 #include "common/base/files.h"
 #include "common/base/hash.h"
 #include "common/base/progress.h"
@@ -194,7 +194,7 @@ Recoded recode(const Cache& cache, const TrackInfo& from, const RecodeOptions& o
     track.codec.basis = basis->hash();
     track.calibration_views = basis->views;
   }
-  const unsigned workers = options.workers > 0 ? options.workers : std::max(1u, std::thread::hardware_concurrency());
+  const unsigned workers = options.workers > 0 ? options.workers : default_threads();
   Recoder recoder(cache, reader, track, basis, workers);
   recoder.try_first_group(numbers.front());  // before anything is written
   create_cache(to, cache.index(), cache.plan());

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <map>
-#include <thread>
 
 #include "common/base/error.h"
+#include "common/base/local_ranks.h"
 #include "common/base/files.h"
 #include "common/base/progress.h"
 #include "common/cache/cache.h"
@@ -281,7 +281,7 @@ VerifyReport verify_cache(const fs::path& directory, const VerifyOptions& option
   const std::uint64_t done = report.bytes;
   report.files += tasks.size();
   for (const FileTask& task : tasks) report.bytes += task.bytes;
-  const unsigned threads = options.threads > 0 ? options.threads : std::max(1u, std::thread::hardware_concurrency());
+  const unsigned threads = options.threads > 0 ? options.threads : default_threads();
   Progress progress("verify", "KB", report.bytes / 1000, done / 1000);
   FileCounts counts;
   check_files(tasks, views.get(), threads, findings, counts,

@@ -11,31 +11,76 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
-
-#include "common/base/error.h"
+#include <limits>
+#include <map>
+#include <mutex>
 
 namespace vitrine {
 namespace {
 
-/// Loads the library, once, and returns the number of GPUs. It stays loaded: torch keeps pointers into it.
-int load_cuda() {
-  static const int devices = [] {
+constexpr int kOldestCapability = 75;  // of CUDA 13
+
+/// cudaError_t values that have advice of their own.
+enum CudaStatus : int {
+  kMemoryAllocation = 2,
+  kInsufficientDriver = 35,
+  kDevicesUnavailable = 46,
+  kNoDevice = 100,
+  kSystemNotReady = 802,
+  kSystemDriverMismatch = 803,
+};
+
+struct CudaLibrary {
+  CudaProbe probe;
+  decltype(&vitrine_cuda_device) device;
+};
+
+template <class Function>
+Function symbol(void* library, const std::filesystem::path& path, const char* name) {
+  const auto found = reinterpret_cast<Function>(dlsym(library, name));
+  if (found == nullptr) fail(path.string(), " is of another version than this program; build both again.");
+  return found;
+}
+
+/// Loads the library, once. It stays loaded: torch keeps pointers into it.
+const CudaLibrary& load_cuda() {
+  static const CudaLibrary loaded = [] {
     const auto path = std::filesystem::read_symlink("/proc/self/exe").parent_path() / "libvitrine_cuda.so";
     void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL);
     if (library == nullptr)
       fail("Device \"cuda\" needs ", path.string(), ", which cannot be loaded (", dlerror(),
            "); build the target vitrine_cuda, or choose device \"cpu\".");
-    const auto count = reinterpret_cast<int (*)(const char**)>(dlsym(library, "vitrine_cuda_devices"));
-    if (count == nullptr) fail(path.string(), " is of another version than this program; build both again.");
-    const char* reason = "";
-    const int found = count(&reason);
-    if (found <= 0)
-      fail("Device \"cuda\" cannot be used: ", reason, "; install the NVIDIA driver, or choose device \"cpu\".");
+    if (symbol<decltype(&vitrine_cuda_version)>(library, path, "vitrine_cuda_version")() != kCudaLibraryVersion)
+      fail(path.string(), " is of another version than this program; build both again.");
+    CudaLibrary out;
+    out.device = symbol<decltype(&vitrine_cuda_device)>(library, path, "vitrine_cuda_device");
+    symbol<decltype(&vitrine_cuda_probe)>(library, path, "vitrine_cuda_probe")(&out.probe);
+    if (out.probe.devices <= 0) throw no_gpu(out.probe, process_environment());
     if (!at::globalContext().hasCUDA())
       throw std::logic_error("torch was asked for CUDA before select_device was called");
-    return found;
+    return out;
   }();
-  return devices;
+  return loaded;
+}
+
+/// Of GPUs in use, by index: begun with once, not at each call.
+CudaDevice begun_with(int index, const std::string& name) {
+  static std::mutex mutex;
+  static std::map<int, CudaDevice> known;
+  const std::lock_guard lock(mutex);
+  if (const auto found = known.find(index); found != known.end()) return found->second;
+  CudaDevice device;
+  load_cuda().device(index, &device);
+  if (device.status != 0 || device.capability < kOldestCapability) throw gpu_refused(name, device);
+  return known.emplace(index, device).first->second;
+}
+
+std::string cuda_version(int version) {
+  return text(version / 1000, ".", version % 1000 / 10);
+}
+
+Error refusal(ErrorKind kind, const std::string& reason, const std::string& remedy) {
+  return {kind, {.what = text("device \"cuda\" cannot be used: ", reason), .remedy = text(remedy, ", or choose device \"cpu\"")}};
 }
 
 // "Intel(R) Xeon(R) Platinum 8480C", as Linux calls it; else LibTorch's shorter name.
@@ -77,22 +122,14 @@ std::string dotted(const std::array<long, count>& numbers) {
   return out;
 }
 
-DeviceRecord describe_cuda(c10::DeviceIndex index) {
-  // As libvitrine_cuda.so has it, which load_cuda() left loaded and visible.
-  using Describe = int (*)(int, char*, std::size_t, int*, const char**);
-  const auto describe = reinterpret_cast<Describe>(dlsym(RTLD_DEFAULT, "vitrine_cuda_describe"));
-  if (describe == nullptr) fail("libvitrine_cuda.so is of another version than this program; build both again");
-  std::array<char, 256> name{};
-  std::array<int, 3> numbers{};  // compute capability, CUDA's runtime
-  const char* reason = "";
-  if (describe(index, name.data(), name.size(), numbers.data(), &reason) != 0)
-    fail("GPU ", static_cast<int>(index), " does not say which it is (", reason, "); check it with nvidia-smi");
+DeviceRecord describe_cuda(c10::Device device) {
+  const CudaDevice gpu = selected_gpu(device);
   DeviceRecord out;
   out.kind = "cuda";
-  out.name = name.data();
-  out.capability = text(numbers[0], '.', numbers[1]);
+  out.name = gpu.name;
+  out.capability = text(gpu.capability / 10, '.', gpu.capability % 10);
   out.libraries["libtorch"] = TORCH_VERSION;
-  out.libraries["cuda"] = dotted(std::array<long, 2>{numbers[2] / 1000, numbers[2] % 1000 / 10});
+  out.libraries["cuda"] = cuda_version(load_cuda().probe.runtime);
   if (const auto& hooks = at::detail::getCUDAHooks(); hooks.hasCuDNN()) {
     const long cudnn = hooks.versionRuntimeCuDNN();
     out.libraries["cudnn"] = dotted(std::array{cudnn / 10000, cudnn % 10000 / 100, cudnn % 100});
@@ -109,24 +146,89 @@ DeviceRecord describe_cuda(c10::DeviceIndex index) {
 }  // namespace
 
 DeviceRecord describe_device(c10::Device device) {
-  return device.is_cuda() ? describe_cuda(device.index()) : describe_cpu();
+  return device.is_cuda() ? describe_cuda(device) : describe_cpu();
+}
+
+Error no_gpu(const CudaProbe& probe, const Environment& environment) {
+  const std::string needed = text("CUDA ", cuda_version(probe.runtime), " needs NVIDIA driver 580 or newer");
+  if (probe.status == kInsufficientDriver && probe.driver > 0)
+    return refusal(ErrorKind::kInput, text("the NVIDIA driver is too old: it knows CUDA ", cuda_version(probe.driver), ", and ", needed),
+                   "update the driver");
+  const char* visible = environment("CUDA_VISIBLE_DEVICES");
+  if (probe.driver == 0)
+    return refusal(ErrorKind::kInput, "there is no NVIDIA driver",
+                   text("install the NVIDIA driver (", needed, "), in a container start it with its GPUs (docker run --gpus all)"));
+  if ((probe.status == kNoDevice || probe.status == 0) && visible != nullptr)
+    return refusal(ErrorKind::kInput, text("CUDA_VISIBLE_DEVICES = \"", visible, "\" hides every GPU"),
+                   "unset CUDA_VISIBLE_DEVICES, or name a GPU that nvidia-smi -L lists");
+  if (probe.status == kNoDevice || probe.status == 0)
+    return refusal(ErrorKind::kInput, "the driver finds no GPU",
+                   "see whether nvidia-smi -L lists one, under Slurm ask for one (--gpus)");
+  return gpu_refused("cuda", {.status = probe.status, .reason = probe.reason});
+}
+
+Error gpu_refused(const std::string& gpu, const CudaDevice& device) {
+  const auto refused = [&](ErrorKind kind, const std::string& reason, const std::string& remedy) {
+    return Error(kind, {.what = text("device \"", gpu, "\"", *device.name == 0 ? "" : text(" (", device.name, ")"),
+                                     " cannot be used: ", reason),
+                        .remedy = text(remedy, ", or choose device \"cpu\"")});
+  };
+  switch (device.status) {
+    case 0:
+      return refused(ErrorKind::kInput,
+                     text("its compute capability ", device.capability / 10, ".", device.capability % 10, " is older than ",
+                          kOldestCapability / 10, ".", kOldestCapability % 10, ", the oldest of CUDA 13"),
+                     "use a newer GPU");
+    case kDevicesUnavailable:
+      return refused(ErrorKind::kIo, "it is busy: another process has it for itself (compute mode exclusive), or it failed",
+                     "see nvidia-smi for that process, choose another GPU (\"cuda:N\"), set nvidia-smi --compute-mode=DEFAULT");
+    case kMemoryAllocation:
+      return refused(ErrorKind::kMemory, "its memory is full", "end the programs that nvidia-smi lists, choose another GPU");
+    case kSystemNotReady:
+      return refused(ErrorKind::kIo, "the system's GPUs are not ready, usually since NVIDIA's fabric manager does not run",
+                     "start nvidia-fabricmanager");
+    case kSystemDriverMismatch:
+      return refused(ErrorKind::kIo, "the loaded driver and its libraries are of different versions, as after an update",
+                     "restart the machine");
+    default:
+      return refused(ErrorKind::kIo, text(device.reason, " (CUDA error ", device.status, ")"),
+                     "see whether nvidia-smi works and what it says of that GPU");
+  }
+}
+
+int gpu_index(const std::string& name, int devices, const Environment& environment) {
+  const std::string prefix = "cuda:";
+  int index = 0;
+  if (name == "cuda") {
+    const std::optional<LocalRank> rank = devices > 1 ? local_rank(environment) : std::nullopt;
+    if (!rank) return 0;
+    if (static_cast<int>(rank->rank) >= devices)
+      fail("device \"cuda\" is the GPU of this process's rank, but ", rank->variable, " = ", rank->rank,
+           " and the process sees ", devices, " GPUs; start as many processes on a machine as it has GPUs, or name one (",
+           prefix, "0)");
+    return static_cast<int>(rank->rank);
+  }
+  const char* end = name.data() + name.size();
+  const auto parsed = name.starts_with(prefix) ? std::from_chars(name.data() + prefix.size(), end, index)
+                                               : std::from_chars_result{nullptr, std::errc::invalid_argument};
+  if (parsed.ec != std::errc{} || parsed.ptr != end || index < 0)
+    fail("There is no device \"", name, "\"; choose \"cpu\", \"cuda\" or \"cuda:NUMBER\".");
+  if (index >= devices)
+    fail("Device \"", name, "\" is not there: this process sees ", devices, " GPU(s), counted from cuda:0.");
+  return index;
 }
 
 c10::Device select_device(const std::string& name) {
   if (name == "cpu") return at::kCPU;
-  int index = 0;
-  if (name != "cuda") {
-    const std::string prefix = "cuda:";
-    const char* end = name.data() + name.size();
-    const auto parsed = name.starts_with(prefix) ? std::from_chars(name.data() + prefix.size(), end, index)
-                                                 : std::from_chars_result{nullptr, std::errc::invalid_argument};
-    if (parsed.ec != std::errc{} || parsed.ptr != end || index < 0)
-      fail("There is no device \"", name, "\"; choose \"cpu\", \"cuda\" or \"cuda:NUMBER\".");
-  }
-  const int devices = load_cuda();
-  if (index >= devices)
-    fail("Device \"", name, "\" is not there: this machine has ", devices, " GPU(s), counted from cuda:0.");
+  const Environment environment = process_environment();
+  gpu_index(name, std::numeric_limits<int>::max(), [](const char*) { return nullptr; });  // another word is refused before the library is loaded
+  const int index = gpu_index(name, load_cuda().probe.devices, environment);
+  begun_with(index, text("cuda:", index));
   return {at::kCUDA, static_cast<c10::DeviceIndex>(index)};
+}
+
+CudaDevice selected_gpu(c10::Device device) {
+  return device.is_cuda() ? begun_with(device.index(), device.str()) : CudaDevice{};
 }
 
 }  // namespace vitrine

@@ -3,6 +3,7 @@
 #include "common/models/load.h"
 
 #include "common/base/error.h"
+#include "common/models/layout.h"
 
 namespace vitrine {
 namespace {
@@ -19,6 +20,20 @@ bool head_differs(const Tensors& state, const Tensors& tensors, const std::strin
          theirs->second.size(0) != own->second.size(0);
 }
 
+Tensors without_prefix(const Tensors& tensors, const std::string& prefix) {
+  Tensors out;
+  for (const auto& [name, tensor] : tensors) out.emplace(name.substr(prefix.size()), tensor);
+  return out;
+}
+
+/// What to do about tensors that do not fit the model.
+std::string advice(const Tensors& tensors, const Tensors& state) {
+  if (const std::string prefix = part_prefix(tensors, state); !prefix.empty())
+    return text("the model's tensors are there behind \"", prefix, "\", beside others: save those alone, without the prefix");
+  return text("the file looks like ", describe_layout(tensors), ", the model is ", describe_layout(state),
+              ": choose the architecture, image size and classes that the weights were made for");
+}
+
 }  // namespace
 
 Tensors state_dict(const torch::nn::Module& module) {
@@ -28,15 +43,23 @@ Tensors state_dict(const torch::nn::Module& module) {
   return state;
 }
 
-LoadReport load_weights(torch::nn::Module& module, const Tensors& tensors, const std::string& where,
+LoadReport load_weights(torch::nn::Module& module, const Tensors& file, const std::string& where,
                         const std::string& replaceable_head) {
   Tensors state = state_dict(module);
   LoadReport report;
+  report.prefix = wrapping_prefix(file, state);
+  const Tensors tensors = report.prefix.empty() ? file : without_prefix(file, report.prefix);
+  if (!report.prefix.empty())
+    report.note = text(where, ": all names begin with \"", report.prefix, "\", which is left out.");
+  const auto misfit = [&](const auto&... parts) {
+    throw Error(ErrorKind::kInput, {.path = where, .what = text(parts...), .remedy = advice(tensors, state)});
+  };
   if (head_differs(state, tensors, replaceable_head)) {
     const auto own = state.at(replaceable_head + ".weight").size(0);
     const auto theirs = tensors.find(replaceable_head + ".weight");
     report.head_replaced = true;
-    report.note = theirs == tensors.end()
+    report.note += report.note.empty() ? "" : " ";
+    report.note += theirs == tensors.end()
                       ? text(where, " has no head: \"", replaceable_head, "\" for ", own, " classes starts untrained.")
                       : text(where, " has a head for ", theirs->second.size(0), " classes: \"", replaceable_head,
                              "\" for ", own, " classes starts untrained.");
@@ -50,21 +73,18 @@ LoadReport load_weights(torch::nn::Module& module, const Tensors& tensors, const
     const auto found = tensors.find(name);
     if (found == tensors.end()) {
       if (name.ends_with("num_batches_tracked")) continue;
-      fail(where, ": tensor \"", name, "\" of shape ", own.sizes(),
-           " is missing; the weights are of another architecture than the model.");
+      misfit("tensor \"", name, "\" of shape ", own.sizes(), " is missing");
     }
     const at::Tensor& theirs = found->second;
     if (theirs.sizes() != own.sizes())
-      fail(where, ": tensor \"", name, "\" has shape ", theirs.sizes(), ", the model needs ", own.sizes(),
-           "; choose the architecture, image size and classes that the weights were made for.");
+      misfit("tensor \"", name, "\" has shape ", theirs.sizes(), ", the model needs ", own.sizes());
     if (theirs.is_floating_point() != own.is_floating_point())
       fail(where, ": tensor \"", name, "\" has type ", at::toString(theirs.scalar_type()), ", the model needs ",
            at::toString(own.scalar_type()), "; convert the file.");
   }
   for (const auto& [name, theirs] : tensors)
     if (!state.contains(name) && !is_left_out(name))
-      fail(where, ": tensor \"", name, "\" of shape ", theirs.sizes(),
-           " is unexpected; the weights are of another architecture than the model.");
+      misfit("tensor \"", name, "\" of shape ", theirs.sizes(), " is unexpected");
 
   const torch::NoGradGuard no_grad;
   for (auto& [name, own] : state)

@@ -12,12 +12,13 @@ namespace vitrine {
 
 struct LoadReport {
   bool head_replaced = false;  ///< the file's head has another size; the module keeps its own, as it was initialised
-  std::string note;            ///< one sentence for the user when head_replaced, else empty
+  std::string prefix;          ///< that all names of the file had before the model's ("module."), or empty
+  std::string note;            ///< what of that happened, for the user; else empty
 };
 
 /// Copies `tensors` into the module's parameters and buffers, wherever those live. Strict: the first tensor that is
-/// missing, unexpected or of another shape (both shapes named) throws Error, which begins with `where`, and the module
-/// is unchanged. 16-bit weights become FP32. A missing "num_batches_tracked" is allowed, as in PyTorch: files older
+/// missing, unexpected or of another shape (both shapes named) throws Error, which begins with `where` and says what the
+/// file looks like (layout.h), and the module is unchanged. A prefix that all names share is left out. 16-bit weights become FP32. A missing "num_batches_tracked" is allowed, as in PyTorch: files older
 /// than it exist.
 ///
 /// `replaceable_head`: the name of a linear layer ("head", "fc") that may have another number of classes, or be absent,

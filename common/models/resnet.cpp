@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "common/base/error.h"
+#include "common/models/head.h"
 
 namespace vitrine {
 namespace {
@@ -95,7 +96,8 @@ ResNetImpl::Outputs ResNetImpl::forward(at::Tensor x) {
   x = at::max_pool2d(bn1_(conv1_(x)).relu_(), 3, 2, 1);
   Outputs outputs;
   for (auto& layer : layers_) outputs.stages.push_back(x = layer->forward(x));
-  outputs.logits = fc_(at::adaptive_avg_pool2d(x, {1, 1}).flatten(1)).to(at::kFloat);
+  const auto pool = [](const at::Tensor& map) { return at::adaptive_avg_pool2d(map, {1, 1}).flatten(1); };
+  outputs.logits = full_precision_head(x, pool, fc_);
   return outputs;
 }
 

@@ -23,7 +23,8 @@ class ResNetImpl : public torch::nn::Module {
   /// Initialised from the default CPU generator: seed it with torch::manual_seed.
   ResNetImpl(const std::string& arch, int classes, int width = 64);
 
-  /// x: [N, 3, H, W], FP32; any memory format. Stages are in the compute type (16 bits inside an Autocast).
+  /// x: [N, 3, H, W], FP32; any memory format. Stages are in the compute type (16 bits inside an Autocast);
+  /// pooling and the head are always in FP32.
   Outputs forward(at::Tensor x);
 
   std::array<int, 4> widths() const { return widths_; }

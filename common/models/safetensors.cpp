@@ -15,6 +15,7 @@
 #include "common/base/error.h"
 #include "common/base/files.h"
 #include "common/base/json.h"
+#include "common/models/file_format.h"
 
 namespace vitrine {
 namespace {
@@ -81,14 +82,34 @@ Entry parse_entry(const std::string& name, const json& value, std::uint64_t data
   return entry;
 }
 
+[[noreturn]] void cut_short(const std::string& file, const std::string& what) {
+  throw Error(ErrorKind::kCorrupt, {.path = file, .what = what, .remedy = "its download stopped early: fetch it again"});
+}
+
+/// Where the last tensor ends; 0 where no entry says so.
+std::uint64_t data_bytes_of(const json& root) {
+  std::uint64_t end = 0;
+  for (const auto& [name, value] : root.items()) {
+    if (!value.is_object() || !value.contains("data_offsets")) continue;
+    const json& offsets = value["data_offsets"];
+    if (offsets.is_array() && offsets.size() == 2 && offsets[1].is_number_unsigned())
+      end = std::max(end, offsets[1].get<std::uint64_t>());
+  }
+  return end;
+}
+
 Header parse_header(std::span<const std::byte> bytes, const std::string& file) {
+  const ForeignFormat foreign = foreign_format(bytes);
+  if (!foreign.what.empty()) throw Error(ErrorKind::kInput, {.path = file, .what = foreign.what, .remedy = foreign.remedy});
   std::uint64_t length = 0;
   if (bytes.size() < sizeof length)
-    fail(file, " has ", bytes.size(), " bytes: a safetensors file begins with eight bytes of length. Fetch it again.");
+    cut_short(file, text("has ", bytes.size(), " bytes, and a safetensors file begins with eight bytes of length"));
   std::memcpy(&length, bytes.data(), sizeof length);
-  if (length > kLargestHeader || length > bytes.size() - sizeof length)
-    fail(file, " announces a header of ", length, " bytes in a file of ", bytes.size(),
-         ": it is cut short or no safetensors file.");
+  if (length > kLargestHeader)
+    fail(file, ": is no safetensors file: it announces a header of ", length,
+         " bytes; give a .safetensors file, or convert this one (safetensors.torch.save_file)");
+  if (length > bytes.size() - sizeof length)
+    cut_short(file, text("is cut short: its header has ", length, " bytes, the file has ", bytes.size()));
   const char* begin = reinterpret_cast<const char*>(bytes.data()) + sizeof length;
   const json root = parse_json(std::string(begin, length));
   if (root.is_discarded())
@@ -98,6 +119,8 @@ Header parse_header(std::span<const std::byte> bytes, const std::string& file) {
 
   Header header;
   header.data = bytes.subspan(sizeof length + length);
+  if (const std::uint64_t needed = data_bytes_of(root); needed > header.data.size())
+    cut_short(file, text("is cut short: its tensors need ", needed, " bytes, and it has ", header.data.size()));
   for (const auto& [name, value] : root.items()) {
     if (name != kMetadata) {
       header.entries.push_back(parse_entry(name, value, header.data.size(), file));

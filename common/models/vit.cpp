@@ -9,6 +9,7 @@
 
 #include "common/base/error.h"
 #include "common/models/autocast.h"
+#include "common/models/head.h"
 
 namespace vitrine {
 namespace {
@@ -167,7 +168,7 @@ VitOutputs VitImpl::forward(at::Tensor x, const VitTaps& taps) {
       outputs.features[i] = tokens.transpose(1, 2).reshape({n, width, side, side}).contiguous();
     }
   }
-  outputs.logits = head_(norm_(x.select(1, 0))).to(at::kFloat);
+  outputs.logits = full_precision_head(x.select(1, 0), [&](const at::Tensor& token) { return norm_(token); }, head_);
   return outputs;
 }
 

@@ -48,8 +48,8 @@ class VitImpl : public torch::nn::Module {
   /// Initialised as timm does, from the default CPU generator: seed it with torch::manual_seed.
   explicit VitImpl(const VitOptions& options);
 
-  /// x: [N, 3, image_size, image_size], FP32. In FP32, or in 16 bits inside an Autocast. A tap of a block that does not
-  /// exist, or another picture size, throws Error.
+  /// x: [N, 3, image_size, image_size], FP32. In FP32, or in 16 bits inside an Autocast, the final norm and the head
+  /// always in FP32. A tap of a block that does not exist, or another picture size, throws Error.
   VitOutputs forward(at::Tensor x, const VitTaps& taps = {});
 
   const VitOptions& options() const { return options_; }

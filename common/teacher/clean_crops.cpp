@@ -15,8 +15,8 @@
 
 namespace vitrine {
 
-Accuracy clean_crop_accuracy(const Teacher& teacher, const ViewMaker& views, const ImageIndex& index,
-                             std::uint32_t count, std::uint64_t seed, const ClassMap* map,
+CleanCrops judge_clean_crops(const Teacher& teacher, const ViewMaker& views, const ImageIndex& index, std::uint32_t count,
+                             std::uint64_t seed, const ClassMap* map, const Normalisation* normalisation,
                              std::uint32_t workers) {
   const auto judged = [&](std::uint32_t label) {
     return label != kNoLabel && (map == nullptr || std::ranges::binary_search(map->columns(), label));
@@ -40,7 +40,7 @@ Accuracy clean_crop_accuracy(const Teacher& teacher, const ViewMaker& views, con
       }
     const auto views_in_batch = static_cast<std::uint32_t>(labels[b].size());
     if (views_in_batch == 0) return;
-    logits[b] = teacher.logits(pictures, views_in_batch);
+    logits[b] = teacher.logits(pictures, views_in_batch, normalisation);
     if (map != nullptr) logits[b] = map->whole(logits[b], views_in_batch);
   };
   {
@@ -53,14 +53,29 @@ Accuracy clean_crop_accuracy(const Teacher& teacher, const ViewMaker& views, con
     arena.execute([&] { tbb::parallel_for(0u, batches, judge, tbb::simple_partitioner()); });
   }
   AccuracyCounts counts;
+  CleanCrops out;
   for (std::uint32_t b = 0; b < batches; ++b) {
     if (labels[b].empty()) continue;
     const auto n = static_cast<std::int64_t>(labels[b].size()),
                classes = static_cast<std::int64_t>(logits[b].size()) / n;
-    counts.add(at::from_blob(logits[b].data(), {n, classes}, at::kFloat),
-               at::from_blob(labels[b].data(), {n}, at::kLong));
+    const at::Tensor scores = at::from_blob(logits[b].data(), {n, classes}, at::kFloat);
+    counts.add(scores, at::from_blob(labels[b].data(), {n}, at::kLong));
+    const at::Tensor predictions = scores.argmax(1);
+    out.confidence += std::get<0>(at::softmax(scores.to(at::kDouble), 1).max(1)).sum().item<double>();
+    for (std::size_t k = 0; k < labels[b].size(); ++k) {
+      out.labels.push_back(static_cast<std::uint32_t>(labels[b][k]));
+      out.predictions.push_back(static_cast<std::uint32_t>(predictions.const_data_ptr<std::int64_t>()[k]));
+      out.right.push_back(out.labels.back() == out.predictions.back());
+    }
   }
-  return counts.accuracy();
+  out.confidence /= static_cast<double>(std::max<std::size_t>(1, out.labels.size()));
+  out.accuracy = counts.accuracy();
+  return out;
+}
+
+Accuracy clean_crop_accuracy(const Teacher& teacher, const ViewMaker& views, const ImageIndex& index,
+                             std::uint32_t count, std::uint64_t seed, const ClassMap* map, std::uint32_t workers) {
+  return judge_clean_crops(teacher, views, index, count, seed, map, nullptr, workers).accuracy;
 }
 
 bool at_chance(const Accuracy& accuracy, std::size_t classes) {

@@ -9,12 +9,14 @@
 #include "common/base/error.h"
 #include "common/base/hash.h"
 #include "common/cache/limits.h"
+#include "common/base/progress.h"
 #include "common/codec/frame.h"
 #include "common/kernels/normalise.h"
 #include "common/models/autocast.h"
 #include "common/models/device.h"
 #include "common/models/load.h"
 #include "common/models/safetensors.h"
+#include "common/models/torch_errors.h"
 #include "common/teacher/outputs.h"
 #include "common/teacher/records.h"
 
@@ -61,6 +63,11 @@ void check_heads(const std::vector<int>& heads, std::int64_t count) {
   }
 }
 
+const ComputeAdvice kAdvice{.what = "the teacher's forward",
+                            .memory = "lower teacher.micro_batch (it is part of the numbers' identity: a cache that was "
+                                      "begun needs the one it has) or use fewer workers",
+                            .shapes = "check the sizes in teacher.vit and the weights"};
+
 std::vector<float> to_vector(const std::vector<at::Tensor>& parts) {
   const at::Tensor whole = at::cat(parts).to(at::kCPU).contiguous();
   const float* data = whole.const_data_ptr<float>();
@@ -73,9 +80,10 @@ void TeacherOptions::fields(Fields& f) {
   f.text("name", name, "what the teacher is called in the cache; empty: vit.arch, or the weight file's name");
   f.text("weights", weights, "the teacher's weights: a .safetensors file with timm's names");
   f.section("vit", vit, "the teacher's sizes");
-  f.choice<std::string>("precision", precision, {{"fp32", "fp32"}, {"bf16", "bf16"}},
-                        "arithmetic of the forward; outputs are FP32");
-  f.text("device", device, "cpu, cuda or cuda:N");
+  f.choice<std::string>("precision", precision, {{"fp32", "fp32"}, {"tf32", "tf32"}, {"bf16", "bf16"}, {"fp16", "fp16"}},
+                        "arithmetic of the forward (tf32: a GPU's, on the CPU fp32; bf16: on GPUs from capability 8.0); "
+                        "the head and outputs are FP32");
+  f.text("device", device, "cpu, cuda (under torchrun or srun the GPU of the local rank) or cuda:N");
   f.integer("micro_batch", micro_batch, "views in one forward; divides plan.group", {1, 65536});
   f.numbers("mean", mean, "subtracted from each colour in [0, 1]", {0, 1});
   f.numbers("deviation", deviation, "each colour is divided by it", {1e-6, 1e6});
@@ -123,7 +131,10 @@ Compression TapOptions::compression(const std::string& kind) const {
 }
 
 Teacher::Teacher(const TeacherOptions& options, const TapOptions& taps)
-    : options_(options), tap_options_(taps), device_(select_device(options.device)) {
+    : options_(options),
+      tap_options_(taps),
+      device_(select_device(options.device)),
+      precision_(options.precision, device_, "teacher.precision") {
   if (options_.weights.empty())
     fail("teacher.weights is not given; expected the path of a .safetensors file with timm's names");
   options_.vit = resolve(options_.vit);
@@ -144,11 +155,12 @@ Teacher::Teacher(const TeacherOptions& options, const TapOptions& taps)
   const Tensors weights = load_safetensors(options_.weights);
   weights_sha256_ = sha256_hex_of_file(options_.weights);
   vit_ = Vit(options_.vit);
-  load_weights(*vit_, weights, options_.weights);
-  vit_->to(device_);
+  if (const LoadReport report = load_weights(*vit_, weights, options_.weights); !report.note.empty()) note(report.note);
+  with_torch_errors({"loading the teacher", "free the GPU of other programs, or choose a smaller teacher", ""},
+                    [&] { vit_->to(device_); });
   vit_->eval();
   for (at::Tensor& parameter : vit_->parameters()) parameter.requires_grad_(false);
-  made_with_ = {describe_device(device_), options_.precision, options_.micro_batch};
+  made_with_ = {describe_device(device_), precision_.arithmetic(), options_.micro_batch};
 }
 
 Teacher::~Teacher() = default;
@@ -222,13 +234,14 @@ std::vector<TrackInfo> Teacher::outputs() const {
   return out;
 }
 
-VitOutputs Teacher::forward(std::span<const std::uint8_t> pictures, std::uint32_t views, const VitTaps& taps) const {
+VitOutputs Teacher::forward(std::span<const std::uint8_t> pictures, std::uint32_t views, const VitTaps& taps,
+                            const Normalisation& colours) const {
   const std::int64_t size = image_size();
   const at::Tensor bytes =
       at::from_blob(const_cast<std::uint8_t*>(pictures.data()), {views, size, size, 3}, at::kByte).to(device_);
-  const at::Tensor x = normalise_pictures(bytes, three_colours(options_.mean, "teacher.mean"),
-                                          three_colours(options_.deviation, "teacher.deviation"));
-  const Autocast autocast(device_, options_.precision == "bf16" ? at::kBFloat16 : at::kFloat);
+  const at::Tensor x = normalise_pictures(bytes, three_colours(colours.mean, "teacher.mean"),
+                                          three_colours(colours.deviation, "teacher.deviation"));
+  const Autocast autocast(device_, compute_type(options_.precision));
   return vit_->forward(x, taps);
 }
 
@@ -236,6 +249,11 @@ std::vector<std::vector<float>> Teacher::run(std::span<const std::uint8_t> pictu
   const std::size_t view_bytes = static_cast<std::size_t>(image_size()) * static_cast<std::size_t>(image_size()) * 3;
   if (views == 0 || views % options_.micro_batch != 0 || pictures.size() != views * view_bytes)
     throw std::logic_error("Teacher::run: views are not whole micro-batches, or pictures have another size");
+  return with_torch_errors(kAdvice, [&] { return compute(pictures, views); });
+}
+
+std::vector<std::vector<float>> Teacher::compute(std::span<const std::uint8_t> pictures, std::uint32_t views) const {
+  const std::size_t view_bytes = pictures.size() / views;
   const c10::InferenceMode inference;
   std::unique_lock<std::mutex> one_at_a_time(gpu_, std::defer_lock);
   if (!device_.is_cpu()) one_at_a_time.lock();
@@ -243,7 +261,8 @@ std::vector<std::vector<float>> Teacher::run(std::span<const std::uint8_t> pictu
   std::vector<std::vector<at::Tensor>> parts(count);
   for (std::uint32_t first = 0; first < views; first += options_.micro_batch) {
     const VitOutputs out =
-        forward(pictures.subspan(first * view_bytes, options_.micro_batch * view_bytes), options_.micro_batch, taps_);
+        forward(pictures.subspan(first * view_bytes, options_.micro_batch * view_bytes), options_.micro_batch, taps_,
+                normalisation());
     std::size_t track = 0;
     if (tap_options_.logits) parts[track++].push_back(out.logits);
     for (const at::Tensor& feature : out.features) parts[track++].push_back(feature);
@@ -266,7 +285,14 @@ at::Tensor Teacher::kept_heads(const at::Tensor& attention) const {
   return tap_options_.attention_mean ? kept.mean(1, /*keepdim=*/true) : kept;
 }
 
-std::vector<float> Teacher::logits(std::span<const std::uint8_t> pictures, std::uint32_t views) const {
+std::vector<float> Teacher::logits(std::span<const std::uint8_t> pictures, std::uint32_t views,
+                                   const Normalisation* instead) const {
+  return with_torch_errors(kAdvice,
+                           [&] { return compute_logits(pictures, views, instead != nullptr ? *instead : normalisation()); });
+}
+
+std::vector<float> Teacher::compute_logits(std::span<const std::uint8_t> pictures, std::uint32_t views,
+                                           const Normalisation& colours) const {
   const std::size_t view_bytes = static_cast<std::size_t>(image_size()) * static_cast<std::size_t>(image_size()) * 3;
   const c10::InferenceMode inference;
   std::unique_lock<std::mutex> one_at_a_time(gpu_, std::defer_lock);
@@ -276,7 +302,7 @@ std::vector<float> Teacher::logits(std::span<const std::uint8_t> pictures, std::
     const std::uint32_t taken = std::min(options_.micro_batch, views - first);
     std::vector<std::uint8_t> batch(options_.micro_batch * view_bytes);
     std::memcpy(batch.data(), pictures.data() + first * view_bytes, taken * view_bytes);
-    parts.push_back(forward(batch, options_.micro_batch, {}).logits.slice(0, 0, taken));
+    parts.push_back(forward(batch, options_.micro_batch, {}, colours).logits.slice(0, 0, taken));
   }
   std::vector<float> values = to_vector(parts);
   if (views > 0)

@@ -13,6 +13,7 @@
 
 #include "common/cache/track.h"
 #include "common/config/fields.h"
+#include "common/models/precision.h"
 #include "common/models/vit.h"
 #include "common/plan/plan.h"
 
@@ -23,7 +24,7 @@ struct TeacherOptions {
       name;  ///< what the teacher is called in the cache; empty: the architecture's name, else the weight file's
   std::string weights;  ///< a .safetensors file with timm's names
   VitOptions vit;
-  std::string precision = "fp32";  ///< "fp32" or "bf16"
+  std::string precision = "fp32";  ///< precision.h
   std::string device = "cpu";
   std::uint32_t micro_batch = 16;  ///< views in one forward; divides the group
   std::vector<double> mean = {0.485, 0.456, 0.406}, deviation = {0.229, 0.224, 0.225};
@@ -56,6 +57,11 @@ struct TapOptions {
   Compression compression(const std::string& kind) const;
 };
 
+/// What normalises a picture: TeacherOptions::mean and deviation.
+struct Normalisation {
+  std::vector<double> mean, deviation;
+};
+
 class Teacher {
  public:
   /// Loads and checks the weights. Throws Error for a file that does not fit, a block that does not exist, a form that
@@ -64,6 +70,7 @@ class Teacher {
   ~Teacher();
 
   const TeacherOptions& options() const { return options_; }
+  Normalisation normalisation() const { return {options_.mean, options_.deviation}; }
   int image_size() const;
   int classes() const;
   /// One a tap: logits, then features, then attention, in the order of the blocks given. In the transform form a
@@ -75,13 +82,20 @@ class Teacher {
   /// pictures: uint8 [views, S, S, 3]. Returns raw FP32 values, one vector a track, [views, shape...]. Views are taken
   /// in micro-batches of exactly options().micro_batch, so views must be a multiple of it. Any thread on a CPU, several
   /// at once; each with at::set_num_threads(1), or results depend on the number of threads. Throws Error when an output
-  /// is not finite, naming view and track.
+  /// is not finite, naming view and track, when memory runs out (kMemory) and when a card fails (kIo).
   std::vector<std::vector<float>> run(std::span<const std::uint8_t> pictures, std::uint32_t views) const;
-  /// Logits only, of any number of views (the last micro-batch is padded): [views, classes]. Same errors.
-  std::vector<float> logits(std::span<const std::uint8_t> pictures, std::uint32_t views) const;
+  /// Logits only, of any number of views (the last micro-batch is padded): [views, classes]. Same errors. `normalisation`: in
+  /// place of those of the options, or nullptr.
+  std::vector<float> logits(std::span<const std::uint8_t> pictures, std::uint32_t views,
+                            const Normalisation* normalisation = nullptr) const;
 
  private:
-  VitOutputs forward(std::span<const std::uint8_t> pictures, std::uint32_t views, const VitTaps& taps) const;
+  VitOutputs forward(std::span<const std::uint8_t> pictures, std::uint32_t views, const VitTaps& taps,
+                     const Normalisation& normalisation) const;
+  /// run() and logits() without the translation of LibTorch's errors.
+  std::vector<std::vector<float>> compute(std::span<const std::uint8_t> pictures, std::uint32_t views) const;
+  std::vector<float> compute_logits(std::span<const std::uint8_t> pictures, std::uint32_t views,
+                                    const Normalisation& normalisation) const;
 
   /// The heads that are kept of one block's [N, heads, H, W], or their mean [N, 1, H, W].
   at::Tensor kept_heads(const at::Tensor& attention) const;
@@ -96,6 +110,7 @@ class Teacher {
   VitTaps taps_;
   std::string weights_sha256_;
   c10::Device device_;
+  PrecisionScope precision_;
   ComputeRecord made_with_;
   mutable Vit vit_{nullptr};
   mutable std::mutex gpu_;  // a GPU serves one caller at a time

@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <limits>
 
+#include "common/base/error.h"
 #include "common/cache/cache.h"
 #include "common/cache/writer.h"
 #include "common/config/config.h"
@@ -21,12 +22,14 @@ struct Case {
   const char* what;
   std::vector<std::string> settings;
   std::vector<std::string> words;  // that the sentence must hold: the file or key, and the remedy
+  ErrorKind kind = ErrorKind::kInput;
 };
 
 // The last line is the error, the only one that begins with the program's name; nothing after it, no trace before it.
-void check_refused(const CommandResult& result, const std::vector<std::string>& words) {
+void check_refused(const CommandResult& result, const std::vector<std::string>& words,
+                   ErrorKind kind = ErrorKind::kInput) {
   CAPTURE(result.output);
-  CHECK(result.exit_code == 2);
+  CHECK(result.exit_code == exit_code(kind));
   REQUIRE(result.output.ends_with('\n'));
   const std::string text_of = result.output.substr(0, result.output.size() - 1);
   const std::size_t newline = text_of.rfind('\n');
@@ -69,8 +72,9 @@ TEST_CASE("what cannot be done is refused in one sentence before anything is wri
       {"no weights given", {"teacher.weights="}, {"teacher.weights is not given"}},
       {"truncated weights",
        {"teacher.weights=" + (root / "short.safetensors").string()},
-       {"short.safetensors", "cut short"}},
-      {"no weights at all", {"teacher.weights=" + (root / "text.safetensors").string()}, {"text.safetensors"}},
+       {"short.safetensors", "cut short", "fetch it again"},
+       ErrorKind::kCorrupt},
+      {"no weights at all", {"teacher.weights=" + (root / "text.safetensors").string()}, {"text.safetensors", "is a text, not a weight file (\"these are no weights\")"}},
       {"weights of another head",
        {"teacher.weights=" + (root / "seven.safetensors").string()},
        {"seven.safetensors", "head.", "[7", "[3"}},
@@ -98,7 +102,7 @@ TEST_CASE("what cannot be done is refused in one sentence before anything is wri
   };
   for (const Case& bad : cases) {
     CAPTURE(bad.what);
-    check_refused(fixture.errors_of("cache", bad.settings), bad.words);
+    check_refused(fixture.errors_of("cache", bad.settings), bad.words, bad.kind);
     CHECK(!std::filesystem::exists(root / "cache"));
   }
 

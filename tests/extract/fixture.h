@@ -14,6 +14,7 @@
 #include "common/models/load.h"
 #include "common/models/safetensors.h"
 #include "common/models/vit.h"
+#include "tests/support/device.h"
 #include "tests/support/testing.h"
 
 namespace vitrine::testing {
@@ -55,7 +56,8 @@ struct ExtractFixture {
            "'\npasses = 2\nworkers = 2\ncheck_images = 15\nallow_chance = true\n"
            "[teacher]\nname = 'small'\nweights = '" +
            weights.string() +
-           "'\nmicro_batch = 4\n"
+           "'\nmicro_batch = 4\ndevice = '" + test_device() +
+           "'\n"
            "[teacher.vit]\narch = ''\nimage_size = 32\npatch = 8\ndim = 16\ndepth = 2\nheads = 2\nclasses = 3\n"
            "[taps]\nfeatures = [0, -1]\nattention = [-1]\n"
            "[plan]\nseed = 7\ngroup = 8\nshard_groups = 1\nimage_size = 32\nmix_probability = 0.8\n";

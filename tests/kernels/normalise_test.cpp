@@ -2,8 +2,6 @@
 
 #include "common/kernels/normalise.h"
 
-#include "common/base/error.h"
-#include "common/models/device.h"
 #include "tests/support/testing.h"
 
 using namespace vitrine;
@@ -21,24 +19,6 @@ at::Tensor expected(const at::Tensor& pictures) {
 }
 
 }  // namespace
-
-// First in the file: nothing may have asked torch for a GPU before. With one the two bodies must agree to the bit,
-// without one the refusal must say so.
-TEST_CASE("the CUDA body gives the CPU's bits, or the machine's lack of a GPU is said") {
-  c10::Device device = at::kCPU;
-  try {
-    device = select_device("cuda");
-  } catch (const Error& error) {
-    const std::string message = error.what();
-    CHECK(message.find("install the NVIDIA driver") != std::string::npos);
-    MESSAGE("no GPU here: " << message);
-    return;
-  }
-  const auto pictures = at::randint(0, 256, {3, 17, 5, 3}, at::kByte);
-  const auto ours = normalise_pictures(pictures.to(device), kMean, kDeviation);
-  CHECK(ours.is_contiguous(at::MemoryFormat::ChannelsLast));
-  CHECK(at::equal(ours.cpu(), normalise_pictures(pictures, kMean, kDeviation)));
-}
 
 TEST_CASE("every byte of every colour is what plain arithmetic gives") {
   // All 256 values in each colour, and more pixels than one grain of work.

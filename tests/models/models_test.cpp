@@ -111,6 +111,50 @@ TEST_CASE("models under autocast hand out FP32 near their FP32 outputs, and not 
   check_near(rough_resnet, exact_resnet);
 }
 
+namespace {
+
+/// The same trunk with a head that hands its input out, so that a test can apply the true head itself.
+template <class Model>
+at::Tensor trunk_of(Model& model, Model& open_headed, const std::string& head, const at::Tensor& x) {
+  Tensors tensors = copy_of(*model);
+  const std::int64_t width = tensors.at(head + ".weight").size(1);
+  tensors[head + ".weight"] = at::eye(width);
+  tensors[head + ".bias"] = at::zeros({width});
+  load_weights(*open_headed, tensors, "test");
+  open_headed->eval();
+  return open_headed->forward(x).logits;
+}
+
+/// Logits up to about 12, where BF16 has a grid of 1/16, against the head's product in double.
+void check_head(const at::Tensor& logits, const at::Tensor& trunk, const torch::nn::Module& model,
+                const std::string& head) {
+  const Tensors tensors = state_dict(model);
+  const at::Tensor expected =
+      at::linear(trunk.to(at::kDouble), tensors.at(head + ".weight").to(at::kDouble), tensors.at(head + ".bias").to(at::kDouble));
+  REQUIRE(expected.abs().max().item<double>() > 4);
+  CHECK((logits.to(at::kDouble) - expected).abs().max().item<double>() < 1e-4);  // FP32: 2^-24 of sums of some hundred
+  const at::Tensor off_grid = logits.to(at::kBFloat16).to(at::kFloat).ne(logits).to(at::kFloat);
+  CHECK(off_grid.mean().item<double>() > 0.9);
+}
+
+}  // namespace
+
+TEST_CASE("heads compute in FP32 inside an autocast: no BF16 grid, and the trunk's own logits") {
+  torch::manual_seed(6);
+  Vit vit(small_vit(50)), open_vit(small_vit(32));
+  ResNet resnet("resnet18", 50, 8), open_resnet("resnet18", 64, 8);
+  const torch::NoGradGuard no_grad;
+  state_dict(*vit).at("head.weight").normal_(0, 0.5);
+  state_dict(*resnet).at("fc.weight").normal_(0, 1);
+  const auto x = at::randn({4, 3, 32, 32});
+  resnet->eval();
+  for (const at::ScalarType type : {at::kBFloat16, at::kHalf}) {
+    const Autocast on(at::kCPU, type);
+    check_head(vit->forward(x).logits, trunk_of(vit, open_vit, "head", x), *vit, "head");
+    check_head(resnet->forward(x).logits, trunk_of(resnet, open_resnet, "fc", x), *resnet, "fc");
+  }
+}
+
 TEST_CASE("loading is strict and names what does not fit; a refused file changes nothing") {
   Vit model(small_vit());
   const Tensors before = copy_of(*model), good = copy_of(*Vit(small_vit()));

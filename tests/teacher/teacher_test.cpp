@@ -2,6 +2,7 @@
 
 #include <torch/torch.h>
 
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -17,6 +18,8 @@
 #include "common/models/safetensors.h"
 #include "common/teacher/clean_crops.h"
 #include "common/teacher/outputs.h"
+#include "common/teacher/teacher_check.h"
+#include "tests/support/device.h"
 #include "tests/support/testing.h"
 
 using namespace vitrine;
@@ -46,6 +49,7 @@ struct Sample {
     save_safetensors(options.weights, state_dict(*Vit(small_vit())));
     options.vit = small_vit();
     options.micro_batch = 4;
+    options.device = vitrine::testing::test_device();
     taps.features = {-1, 0};
     taps.attention = {1};
   }
@@ -256,6 +260,38 @@ TEST_CASE("through the codec a value moves by no more than its form's step") {
   }
 }
 
+TEST_CASE("a BF16 teacher's cached logits keep their bound against its own head in double") {
+  at::set_num_threads(1);
+  Sample sample;
+  sample.options.precision = "bf16";
+  sample.taps = {.logits = true};
+  // The same trunk under a head that hands its input out, and under one whose logits reach beyond 8.
+  Tensors weights = load_safetensors(sample.options.weights);
+  torch::manual_seed(8);
+  const at::Tensor head = at::randn({kClasses, 16}) * 4, bias = at::randn({kClasses});
+  weights["head.weight"] = at::eye(16), weights["head.bias"] = at::zeros({16});
+  TeacherOptions trunk_options = sample.options;
+  trunk_options.weights = (sample.root / "trunk.safetensors").string();
+  trunk_options.vit.classes = 16;
+  save_safetensors(trunk_options.weights, weights);
+  weights["head.weight"] = head, weights["head.bias"] = bias;
+  save_safetensors(sample.options.weights, weights);
+
+  const std::vector<std::uint8_t> pictures = noise(64);
+  const std::vector<float> trunk = Teacher(trunk_options, sample.taps).logits(pictures, 64);
+  const at::Tensor expected = at::linear(torch::tensor(trunk).view({64, 16}).to(at::kDouble), head.to(at::kDouble),
+                                         bias.to(at::kDouble));
+  REQUIRE(expected.abs().max().item<double>() > 8);
+  const Teacher teacher(sample.options, sample.taps);
+  const auto track = teacher.tracks(plan_of())[0];
+  REQUIRE((track.codec.form == Form::kUniform));
+  CHECK(track.provenance.at("head") == "fp32");
+  std::vector<float> cached = teacher.run(pictures, 64)[0];
+  through_codec(*make_codec(track.codec, track.shape), 64, cached);
+  const double error = (torch::tensor(cached).view({64, kClasses}).to(at::kDouble) - expected).abs().max().item<double>();
+  CHECK(error <= track.codec.max_error + 1e-5);  // and what FP32 rounds
+}
+
 TEST_CASE("of attention, all heads are kept, or some, or their mean") {
   at::set_num_threads(1);
   Sample sample;
@@ -317,6 +353,86 @@ TEST_CASE("chance is three standard errors wide") {
   CHECK(at_chance({.top1 = 1, .images = 2}, 2));
   // 0.5 + 3 * 0.5 / sqrt(40) = 0.737.
   CHECK_FALSE(at_chance({.top1 = 0.75, .images = 40}, 2));
+}
+
+namespace {
+
+/// Grey pictures of two classes by their level, `images` of each, and a teacher of the sample's that was trained on such
+/// levels, normalised with `mean` and `deviation`.
+void make_trained(Sample& sample, int images, const std::array<int, 2>& first, const std::array<int, 2>& last, double mean,
+                  double deviation, int steps) {
+  Stream draws(2, Purpose::kSample);
+  std::vector<at::Tensor> levels;
+  for (const std::size_t c : {0u, 1u}) {
+    const auto span = static_cast<std::uint64_t>(last[c] - first[c] + 1);
+    for (int i = 0; i < images; ++i) {
+      Image image(20 + i, 48 - i);
+      std::fill(image.rgb.begin(), image.rgb.end(), static_cast<std::uint8_t>(first[c] + static_cast<int>(draws.below(span))));
+      const auto bytes = encode_png(image);
+      vitrine::testing::write_whole(sample.root / "images" / (c == 0 ? "first" : "second") / (std::to_string(i) + ".png"),
+                                    {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+    }
+    levels.push_back(torch::linspace(first[c], last[c], 16));
+  }
+  Vit vit(small_vit());
+  load_weights(*vit, load_safetensors(sample.options.weights), "test");
+  const at::Tensor x = ((torch::cat(levels) / 255 - mean) / deviation).view({32, 1, 1, 1}).expand({32, 3, kSize, kSize}).contiguous();
+  const at::Tensor labels = torch::cat({torch::zeros(16, at::kLong), torch::ones(16, at::kLong)});
+  torch::optim::AdamW optimizer(vit->parameters(), torch::optim::AdamWOptions(3e-3));
+  for (int step = 0; step < steps; ++step) {
+    optimizer.zero_grad();
+    torch::nn::functional::cross_entropy(vit->forward(x).logits, labels).backward();
+    optimizer.step();
+  }
+  save_safetensors(sample.options.weights, state_dict(*vit));
+}
+
+TeacherCheck checked(const Sample& sample) {
+  const auto index = std::make_shared<const ImageIndex>(scan_image_folder(sample.root / "images", nullptr));
+  const ViewMaker views(sample.root / "images", index, kSize);
+  return check_teacher(Teacher(sample.options, sample.taps), views, *index, 256, 1, nullptr, "IMAGES");
+}
+
+bool has(const std::string& text, const char* part) {
+  return text.find(part) != std::string::npos;
+}
+
+}  // namespace
+
+TEST_CASE("the check before extraction: a good teacher's figures, and a head in another class order") {
+  at::set_num_threads(1);
+  Sample sample;
+  make_trained(sample, 12, {160, 32}, {223, 95}, 0.45, 0.225, 60);
+  const TeacherCheck good = checked(sample);
+  CHECK(good.refusal == "");
+  REQUIRE(good.notes.size() == 1);
+  CHECK(has(good.notes[0], "top-1 100.0 %"));
+  CHECK(has(good.notes[0], "mean confidence "));
+  CHECK(has(good.notes[0], "teacher.mean = [0.485, 0.456, 0.406], teacher.deviation = [0.229, 0.224, 0.225]"));
+
+  Tensors swapped = load_safetensors(sample.options.weights);
+  for (const char* name : {"head.weight", "head.bias"}) swapped.at(name) = swapped.at(name).flip(0);
+  save_safetensors(sample.options.weights, swapped);
+  const TeacherCheck wrong = checked(sample);
+  CHECK(has(wrong.refusal, "the teacher's top-1 is 0.0 % in the order of the class folders, but 100.0 % in another one"));
+  CHECK(has(wrong.refusal, "(class_names) or a class_map; on these images its class 0 answers for \"second\""));
+}
+
+TEST_CASE("a teacher with another mean and deviation than it was trained with is told the usual ones that fit") {
+  at::set_num_threads(1);
+  Sample sample;
+  make_trained(sample, 16, {160, 32}, {223, 95}, 0.5, 0.5, 100);
+  sample.options.mean = sample.options.deviation = {0.5, 0.5, 0.5};
+  CHECK(checked(sample).refusal == "");
+  CHECK(checked(sample).crops.accuracy.top1 == 1);
+  // It tells bright from dark by the sign, and without a mean all are bright.
+  sample.options.mean = {0, 0, 0}, sample.options.deviation = {1, 1, 1};
+  const TeacherCheck off = checked(sample);
+  CHECK(off.crops.accuracy.top1 < 0.7);
+  std::string all = off.refusal;
+  for (const std::string& note : off.notes) all += "\n" + note;
+  CAPTURE(all);
+  CHECK(has(all, "with teacher.mean = [0.5, 0.5, 0.5], teacher.deviation = [0.5, 0.5, 0.5] its top-1 on the same crops is 100.0 %"));
 }
 
 TEST_CASE("clean crops tell a teacher that knows its classes from one whose classes are in another order") {

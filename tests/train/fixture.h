@@ -30,6 +30,8 @@ struct TrainFixture : ExtractFixture {
     out.batch = 4;
     out.seed = 3;
     out.threads = 1;
+    out.device = test_device();
+    out.deterministic = on_gpu();  // equal bits there too
     out.workers = 2;
     out.log_every = 1;
     out.checkpoint_every = 100;  // beyond the end: only the last one is written
@@ -54,6 +56,7 @@ struct TrainFixture : ExtractFixture {
       teacher.name = "small";
       teacher.weights = weights.string();
       teacher.micro_batch = 4;
+      teacher.device = test_device();
       teacher.vit.arch = "";
       teacher.vit.image_size = 32, teacher.vit.patch = 8, teacher.vit.dim = 16, teacher.vit.depth = 2,
       teacher.vit.heads = 2;

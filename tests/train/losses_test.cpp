@@ -101,6 +101,20 @@ TEST_CASE("the gradient map by hand, and a map without a positive part") {
   CHECK(features.grad().isfinite().all().item<bool>());
 }
 
+TEST_CASE("a gradient map survives half precision, in which the score's gradient itself would vanish") {
+  torch::manual_seed(1);
+  const at::Tensor values = at::rand({2, 3, 4, 4}) + 0.1;
+  const auto map = [&](at::ScalarType type) {
+    const at::Tensor features = values.to(type).requires_grad_();
+    // d score / d feature is 2e-8 and less; FP16's smallest number is 6e-8.
+    const at::Tensor weights = at::tensor({3e-7, 2e-7, -1e-7}, at::kFloat);
+    return gradient_map(features, (features.to(at::kFloat).mean({2, 3}) * weights).sum(1));
+  };
+  const at::Tensor half = map(at::kHalf), exact = map(at::kFloat);
+  CHECK(exact.norm().item<double>() > 0.9);
+  CHECK((half - exact).abs().max().item<double>() < 0.01);
+}
+
 TEST_CASE("cross entropy on mixed labels is the weighted sum of two cross entropies, as torch computes them") {
   const at::Tensor logits = normal({3, 5}, 2);
   const MixedLabels labels = mixed_labels();

@@ -6,8 +6,10 @@
 #include <functional>
 #include <random>
 
+#include "common/models/autocast.h"
 #include "tests/support/message.h"
 #include "tests/train/fixture.h"
+#include "train/stage_exits.h"
 
 using namespace vitrine;
 using vitrine::testing::copies;
@@ -160,6 +162,33 @@ TEST_CASE("gradients of small forwards add up to those of the whole batch") {
   CHECK(largest_difference(whole, part(trained(options), "model")) > 1e-5);
   options.micro_batch = 3;
   CHECK(message_of([&] { trained(options); }).find("micro_batch = 3") != std::string::npos);
+}
+
+TEST_CASE("a batch that leaves BatchNorm one value is one sentence that names the keys") {
+  const TrainFixture fixture;
+  TrainOptions options = fixture.options(TargetKind::kNone, "out");
+  options.batch = 1;
+  try {
+    trained(options);
+    FAIL("trained on batches of one");
+  } catch (const Error& error) {
+    const std::string sentence = error.what();
+    CAPTURE(sentence);
+    CHECK((error.kind() == ErrorKind::kInput));
+    CHECK(vitrine::testing::has(sentence, "a training step cannot be computed: Expected more than 1 value per channel"));
+    CHECK(vitrine::testing::has(sentence, "; check batch, micro_batch and size"));
+    CHECK_FALSE(vitrine::testing::has(sentence, "\n"));
+  }
+}
+
+TEST_CASE("exits' heads compute in FP32 inside an autocast") {
+  torch::manual_seed(2);
+  StageExits exits(std::vector<std::int64_t>{8, 16}, 40);
+  exits->eval();
+  const torch::NoGradGuard no_grad;
+  const Autocast on(at::kCPU, at::kBFloat16);
+  for (const at::Tensor& logits : exits->forward({at::randn({4, 8, 6, 6}), at::randn({4, 16, 3, 3})}))
+    CHECK(logits.to(at::kBFloat16).to(at::kFloat).ne(logits).to(at::kFloat).mean().item<double>() > 0.9);
 }
 
 TEST_CASE("a learning rate that is meant for another batch grows with the batch") {

@@ -3,7 +3,10 @@
 #   vitrine_room(NAME [USES target...] [TORCH])    TORCH shares the precompiled torch header
 #   vitrine_command(NAME SOURCES... USES target...) an executable in build/bin
 #   vitrine_test(NAME SOURCES... USES target... [TORCH] [LABELS label...])   a doctest executable, one ctest entry; skipped
-#                                                  where a case called skip() and none failed (tests/support/skip.h)
+#                                                  where a case called skip() and none failed (tests/support/skip.h); with the
+#                                                  label gpu it runs on one, and is skipped where there is none
+#   vitrine_gpu_test(TEST [FILTER...])              the same executable once more on a GPU, as TEST_gpu with the label gpu; skipped
+#                                                  where there is none (tests/support/doctest_main.cpp)
 #   vitrine_peer_test(NAME SCRIPT [ARGS...])        a Python script that judges an executable; run with .venv's Python, whose
 #                                                  assert statements no variable of the environment turns off (-E); 77: skipped
 add_library(vitrine_options INTERFACE)
@@ -71,6 +74,15 @@ function(vitrine_test name)
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES LABELS "${TEST_LABELS}" TIMEOUT 900 SKIP_RETURN_CODE 77
                        ENVIRONMENT "OMP_NUM_THREADS=1;VITRINE_BIN=${CMAKE_BINARY_DIR}/bin;VITRINE_SOURCE=${CMAKE_SOURCE_DIR}")
+  if("gpu" IN_LIST TEST_LABELS)
+    set_property(TEST ${name} APPEND PROPERTY ENVIRONMENT VITRINE_TEST_DEVICE=cuda)
+  endif()
+endfunction()
+
+function(vitrine_gpu_test name)
+  add_test(NAME ${name}_gpu COMMAND ${name} ${ARGN})
+  set_tests_properties(${name}_gpu PROPERTIES LABELS gpu TIMEOUT 900 SKIP_RETURN_CODE 77 ENVIRONMENT
+    "OMP_NUM_THREADS=1;VITRINE_BIN=${CMAKE_BINARY_DIR}/bin;VITRINE_SOURCE=${CMAKE_SOURCE_DIR};VITRINE_TEST_DEVICE=cuda;CUBLAS_WORKSPACE_CONFIG=:4096:8")
 endfunction()
 
 function(vitrine_peer_test name script)

@@ -20,5 +20,6 @@ if(NOT CMAKE_CUDA_COMPILER)
   endforeach()
 endif()
 if(NOT CMAKE_CUDA_ARCHITECTURES)
-  set(CMAKE_CUDA_ARCHITECTURES 80 90 CACHE STRING "GPU architectures: A100 and H100 by default")
+  # Machine code from Turing to Blackwell, and PTX of 90 and 120 from which a driver makes code for all others from 90 on.
+  set(CMAKE_CUDA_ARCHITECTURES 75-real 80-real 86-real 89-real 90 100-real 120 CACHE STRING "GPU architectures")
 endif()

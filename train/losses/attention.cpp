@@ -10,6 +10,10 @@ namespace {
 // Below this norm a map is taken as it is: an image whose map vanishes has no gradient of infinite size.
 constexpr double kSmallestNorm = 1e-12;
 
+// A score's gradient at a feature is about a weight of the head over the number of positions, 1e-4 and less: in FP16 a
+// subnormal number or 0. A power of two moves it into range without rounding, and the map is normalised.
+constexpr double kScoreScale = 4096;
+
 at::Tensor normalise(const at::Tensor& map) {
   return map / map.norm(2, {1}, /*keepdim=*/true).clamp_min(kSmallestNorm);
 }
@@ -48,7 +52,7 @@ at::Tensor attention_weights(const at::Tensor& attention, std::int64_t height, s
 
 at::Tensor gradient_map(const at::Tensor& features, const at::Tensor& score) {
   const FullPrecision precision;
-  const at::Tensor gradient = torch::autograd::grad({score.sum()}, {features}, /*grad_outputs=*/{},
+  const at::Tensor gradient = torch::autograd::grad({score.sum() * kScoreScale}, {features}, /*grad_outputs=*/{},
                                                     /*retain_graph=*/true, /*create_graph=*/true)[0];
   const at::Tensor weights = precision.of(gradient).mean({2, 3}, /*keepdim=*/true);
   return normalise(at::relu((weights * precision.of(features)).sum(1)).flatten(1));

@@ -1,4 +1,4 @@
-// What libvitrine_cuda.so adds to a process that loads it: CUDA bodies of the operators, and a count of the GPUs.
+// What libvitrine_cuda.so adds to a process that loads it: CUDA bodies of the operators, and what GPUs there are.
 #include <torch/torch.h>
 
 #include <c10/cuda/CUDAException.h>
@@ -9,6 +9,7 @@
 #include <cstdio>
 
 #include "common/kernels/cuda/normalise_launch.h"
+#include "common/models/cuda_library.h"
 
 namespace vitrine {
 namespace {
@@ -35,27 +36,34 @@ TORCH_LIBRARY_IMPL(vitrine, CUDA, m) {
 
 }  // namespace vitrine
 
-/// The number of GPUs, or 0 and the reason.
-extern "C" int vitrine_cuda_devices(const char** reason) {
-  int count = 0;
-  const cudaError_t status = cudaGetDeviceCount(&count);
-  if (status != cudaSuccess) count = 0;
-  *reason = status == cudaSuccess ? "the driver finds no GPU" : cudaGetErrorString(status);
-  return count;
+int vitrine_cuda_version() {
+  return vitrine::kCudaLibraryVersion;
 }
 
-/// Of GPU `index`: its name, into `name` of `size` bytes with a zero at the end, and `numbers`: compute capability (major,
-/// minor) and the version of CUDA's runtime as CUDA counts it. Returns 0, or 1 and the reason.
-extern "C" int vitrine_cuda_describe(int index, char* name, std::size_t size, int* numbers, const char** reason) {
-  cudaDeviceProp properties;
+void vitrine_cuda_probe(vitrine::CudaProbe* probe) {
+  const cudaError_t status = cudaGetDeviceCount(&probe->devices);
+  probe->status = status;
+  probe->reason = cudaGetErrorString(status);
+  if (status != cudaSuccess) probe->devices = 0;
+  if (cudaDriverGetVersion(&probe->driver) != cudaSuccess) probe->driver = 0;
+  if (cudaRuntimeGetVersion(&probe->runtime) != cudaSuccess) probe->runtime = 0;
+  cudaGetLastError();  // told above; it is not to be met again
+}
+
+void vitrine_cuda_device(int index, vitrine::CudaDevice* device) {
+  cudaDeviceProp properties{};
   cudaError_t status = cudaGetDeviceProperties(&properties, index);
-  if (status == cudaSuccess) status = cudaRuntimeGetVersion(&numbers[2]);
-  if (status != cudaSuccess) {
-    *reason = cudaGetErrorString(status);
-    return 1;
+  int former = 0;
+  if (status == cudaSuccess) status = cudaGetDevice(&former);
+  if (status == cudaSuccess) status = cudaSetDevice(index);
+  if (status == cudaSuccess) {
+    status = cudaFree(nullptr);  // makes the context, which a busy or exclusive GPU refuses
+    cudaSetDevice(former);
   }
-  std::snprintf(name, size, "%s", properties.name);
-  numbers[0] = properties.major;
-  numbers[1] = properties.minor;
-  return 0;
+  device->status = status;
+  device->reason = cudaGetErrorString(status);
+  std::snprintf(device->name, sizeof device->name, "%s", properties.name);
+  device->capability = 10 * properties.major + properties.minor;
+  device->memory = properties.totalGlobalMem;
+  cudaGetLastError();
 }

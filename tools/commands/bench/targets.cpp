@@ -5,8 +5,8 @@
 #include <future>
 #include <memory>
 #include <string>
-#include <thread>
 
+#include "common/base/local_ranks.h"
 #include "common/base/philox.h"
 #include "common/cache/writer.h"
 #include "common/codec/codec.h"
@@ -188,7 +188,7 @@ TrackInfo write_many_shards(const std::filesystem::path& directory, std::uint32_
   const std::vector<std::vector<Array>> arrays(
       groups, encode_group(track, std::vector<float>(kViews * track.view_values(), 1.0f), kViews));
   std::vector<std::future<void>> writers;
-  const std::uint32_t workers = std::max(1u, std::thread::hardware_concurrency());
+  const std::uint32_t workers = default_threads();
   for (std::uint32_t t = 0; t < workers; ++t)
     writers.push_back(std::async(std::launch::async, [&, t] {
       for (std::uint32_t s = t; s < shards; s += workers)

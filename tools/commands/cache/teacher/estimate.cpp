@@ -8,9 +8,9 @@
 #include <chrono>
 #include <iostream>
 #include <memory>
-#include <thread>
 
 #include "common/base/error.h"
+#include "common/base/local_ranks.h"
 #include "common/base/philox.h"
 #include "common/base/progress.h"
 #include "common/base/temporary.h"
@@ -131,7 +131,7 @@ Estimate measure(const Request& request) {
   at::set_num_threads(1);
   Estimate estimate;
   estimate.passes = options.passes;
-  estimate.workers = options.workers > 0 ? options.workers : std::max(1u, std::thread::hardware_concurrency());
+  estimate.workers = options.workers > 0 ? options.workers : default_threads();
   const Teacher teacher(options.teacher, options.taps);
   const std::uint32_t asked = request.groups > 0 ? request.groups : std::max(4u, 2 * estimate.workers);
   const EstimateImages images =

@@ -1,0 +1,24 @@
+// A network's last steps, in FP32 whatever the rest computes in. In BF16 logits between 8 and 16 would lie on a grid of
+// 1/16: coarser than the error that a cache promises, and full of ties.
+#ifndef VITRINE_COMMON_MODELS_HEAD_H_
+#define VITRINE_COMMON_MODELS_HEAD_H_
+
+#include <torch/torch.h>
+
+#include "common/models/autocast.h"
+
+namespace vitrine {
+
+/// layer(pool(x)) in FP32, inside an Autocast too: x is cast first. `pool` gives [N, features]. Returns FP32
+/// [N, classes]. Where a card's matrix products are allowed TF32, the layer's product is taken in FP64 instead.
+template <class Pool>
+at::Tensor full_precision_head(const at::Tensor& x, const Pool& pool, const torch::nn::Linear& layer) {
+  const Autocast off(x.device(), at::kFloat);
+  const at::Tensor pooled = pool(x.to(at::kFloat));
+  if (!x.is_cuda() || !at::globalContext().allowTF32CuBLAS()) return at::linear(pooled, layer->weight, layer->bias);
+  return at::linear(pooled.to(at::kDouble), layer->weight.to(at::kDouble), layer->bias.to(at::kDouble)).to(at::kFloat);
+}
+
+}  // namespace vitrine
+
+#endif  // VITRINE_COMMON_MODELS_HEAD_H_

@@ -1,0 +1,195 @@
+#include <torch/torch.h>
+
+#include "common/models/layout.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "common/base/error.h"
+
+namespace vitrine {
+namespace {
+
+/// Names of other projects' models: a file that has a name which contains `sign` looks like `family`.
+struct Sign {
+  const char* sign;
+  const char* family;
+};
+// The first that is met counts: those that others contain come later.
+constexpr std::array kForeign{
+    Sign{"optimizer.momentum", "a checkpoint of vitrine-train, which holds more than a model: give final.safetensors or best.safetensors"},
+    Sign{"vision_model.encoder.layers.", "a CLIP or SigLIP vision model with Hugging Face transformers' names"},
+    Sign{"distillation_token", "a distilled DeiT with Hugging Face transformers' names"},
+    Sign{"attention.attention.relative_position_bias", "a BEiT with Hugging Face transformers' names"},
+    Sign{"layer_scale1.lambda1", "a DINOv2 or DINOv3 ViT with Hugging Face transformers' names"},
+    Sign{"encoder.layer.0.attention.attention.query", "a ViT with Hugging Face transformers' names"},
+    Sign{"embedder.embedder.convolution", "a ResNet with Hugging Face transformers' names"},
+    Sign{"encoder.layers.encoder_layer_0.", "a ViT with torchvision's names"},
+    Sign{"visual.trunk.", "an OpenCLIP model around a timm ViT"},
+    Sign{"transformer.resblocks.", "an OpenAI CLIP or OpenCLIP ViT with those projects' names"},
+    Sign{"storage_tokens", "a DINOv3 ViT with Meta's names"},
+    Sign{"decoder_blocks.", "a masked autoencoder (MAE) with its decoder"},
+    Sign{"downsample_layers.", "a ConvNeXt"},
+    Sign{"stages.0.blocks.0.conv_dw", "a ConvNeXt"},
+    Sign{"layers.0.blocks.0.attn.relative_position_bias_table", "a Swin Transformer"},
+    Sign{"conv_stem.", "an EfficientNet or MobileNet with timm's names"},
+    Sign{"features.0.0.weight", "an EfficientNet, MobileNet or ConvNeXt with torchvision's names"},
+    Sign{"embed_tokens.weight", "a language model"},
+    Sign{"down_blocks.", "a diffusion model"}};
+
+class Names {
+ public:
+  explicit Names(const Tensors& tensors) : tensors_(tensors) {}
+  bool has(const std::string& name) const { return tensors_.contains(name); }
+  /// The first name that contains the word, or "".
+  std::string first_with(std::string_view word) const {
+    for (const auto& [name, tensor] : tensors_)
+      if (name.find(word) != std::string::npos) return name;
+    return "";
+  }
+  bool any(std::string_view word) const { return !first_with(word).empty(); }
+  /// The size of a tensor's dimension; none when it is not there.
+  std::optional<std::int64_t> size(const std::string& name, std::int64_t dimension) const {
+    const auto found = tensors_.find(name);
+    if (found == tensors_.end() || found->second.dim() <= dimension) return std::nullopt;
+    return found->second.size(dimension);
+  }
+  /// How many of "prefix0suffix", "prefix1suffix", ... there are.
+  int count(const std::string& prefix, const std::string& suffix) const {
+    int n = 0;
+    while (has(text(prefix, n, suffix))) ++n;
+    return n;
+  }
+
+ private:
+  const Tensors& tensors_;
+};
+
+bool is_square(std::int64_t n) {
+  const auto root = static_cast<std::int64_t>(std::lround(std::sqrt(static_cast<double>(n))));
+  return root * root == n;
+}
+
+std::string because(const std::string& family, const std::string& what, const std::string& name) {
+  return text(family, " (", what, ": ", name, ")");
+}
+
+/// The family of a ViT with timm's names, by what the plain one lacks.
+std::string vit_family(const Names& names) {
+  const bool class_token = names.has("cls_token");
+  const std::string registers = !names.first_with("reg_token").empty() ? names.first_with("reg_token")
+                                                                       : names.first_with("register_tokens");
+  if (names.has("dist_token")) return because("a distilled DeiT", "a distillation token", "dist_token");
+  if (const std::string bias = names.first_with("relative_position_bias_table"); !bias.empty())
+    return because("a BEiT", "relative position biases", bias);
+  if (const std::string gate = names.first_with("mlp.fc1_g"); !gate.empty())
+    return because("an EVA-02 ViT", "a gated MLP", gate);
+  if (const std::string gate = names.first_with("mlp.w12"); !gate.empty())
+    return because("a DINOv2 ViT", "a gated MLP", gate);
+  if (const std::string scale = names.first_with(".ls1.gamma"); !scale.empty()) {
+    if (!registers.empty() && class_token) return because("a DINOv2 ViT with registers", "register and LayerScale tensors", registers);
+    if (!class_token) return because("a ViT without a class token", "LayerScale tensors", scale);
+    const auto positions = names.size("pos_embed", 1);
+    return because(positions && is_square(*positions) ? "a DeiT-III ViT" : "a DINOv2 ViT", "LayerScale tensors", scale);
+  }
+  if (const std::string scale = names.first_with(".gamma_1"); !scale.empty())
+    return because(names.has("pos_embed") ? "an EVA ViT" : "a DINOv3 ViT", "LayerScale tensors", scale);
+  if (names.has("norm_pre.weight")) return because("a CLIP ViT", "a norm before the blocks", "norm_pre.weight");
+  if (const std::string pool = names.first_with("attn_pool."); !pool.empty())
+    return because("a SigLIP or Perception Encoder ViT", "attention pooling", pool);
+  if (!registers.empty()) return because("a ViT with registers", "register tokens", registers);
+  if (names.has("fc_norm.weight"))
+    return because("a ViT that averages its patches", "a norm after the average", "fc_norm.weight");
+  if (!class_token) return "a ViT without a class token";
+  if (names.any(".q_norm.")) return because("a ViT with normalised queries", "their norms", names.first_with(".q_norm."));
+  if (!names.has("blocks.0.attn.qkv.bias")) return "a ViT without biases of queries, keys and values";
+  return "a ViT with timm's names";
+}
+
+std::string vit_layout(const Names& names) {
+  std::string sizes;
+  const auto add = [&](const char* name, std::optional<std::int64_t> value) {
+    if (value) sizes += text(sizes.empty() ? " of " : ", ", name, " ", *value);
+  };
+  const auto patch = names.size("patch_embed.proj.weight", 2);
+  add("dim", names.size("patch_embed.proj.weight", 0));
+  add("depth", names.count("blocks.", ".norm1.weight"));
+  add("patch", patch);
+  if (const auto positions = names.size("pos_embed", 1); positions && patch && is_square(*positions - 1))
+    add("image_size", std::lround(std::sqrt(static_cast<double>(*positions - 1))) * *patch);
+  const auto classes = names.size("head.weight", 0);
+  add("classes", classes);
+  return vit_family(names) + sizes + (classes ? "" : ", without a head");
+}
+
+std::string resnet_layout(const Names& names) {
+  if (names.has("conv1.0.weight")) return "a ResNet with a deep stem (ResNet-D: conv1.0.weight)";
+  if (const std::string gate = names.first_with(".se."); !gate.empty()) return because("an SE-ResNet", "gates", gate);
+  const bool bottleneck = names.has("layer1.0.conv3.weight");
+  std::array<int, 4> blocks{};
+  for (std::size_t i = 0; i < 4; ++i) blocks[i] = names.count(text("layer", i + 1, "."), ".conv1.weight");
+  struct Arch {
+    const char* name;
+    bool bottleneck;
+    std::array<int, 4> blocks;
+  };
+  static constexpr std::array kArchs{Arch{"resnet18", false, {2, 2, 2, 2}}, Arch{"resnet34", false, {3, 4, 6, 3}},
+                                     Arch{"resnet50", true, {3, 4, 6, 3}}, Arch{"resnet101", true, {3, 4, 23, 3}},
+                                     Arch{"resnet152", true, {3, 8, 36, 3}}};
+  const auto found = std::ranges::find_if(
+      kArchs, [&](const Arch& arch) { return arch.bottleneck == bottleneck && arch.blocks == blocks; });
+  std::string out = found != kArchs.end() ? text("a ", found->name)
+                                          : text("a ResNet of ", blocks[0], ", ", blocks[1], ", ", blocks[2], " and ", blocks[3], " blocks");
+  if (const auto in = names.size("layer1.0.conv2.weight", 1), all = names.size("layer1.0.conv2.weight", 0); in && all && *in != *all)
+    out = text("a ResNeXt of ", *all / *in, " groups");
+  if (const auto width = names.size("conv1.weight", 0)) out += text(" of width ", *width);
+  const auto classes = names.size("fc.weight", 0);
+  return out + (classes ? text(" for ", *classes, " classes") : ", without a head");
+}
+
+}  // namespace
+
+std::string wrapping_prefix(const Tensors& tensors, const Tensors& state) {
+  if (tensors.empty() || state.empty()) return "";
+  // Names are sorted: what the first and the last share, all share.
+  const std::string &first = tensors.begin()->first, &last = tensors.rbegin()->first;
+  const auto common = static_cast<std::size_t>(std::ranges::mismatch(first, last).in1 - first.begin());
+  for (std::size_t dot = first.find('.'); dot != std::string::npos && dot < common; dot = first.find('.', dot + 1)) {
+    const std::string prefix = first.substr(0, dot + 1);
+    const auto known = std::ranges::count_if(state, [&](const auto& own) { return tensors.contains(prefix + own.first); });
+    if (2 * known > static_cast<std::ptrdiff_t>(state.size())) return prefix;
+  }
+  return "";
+}
+
+std::string part_prefix(const Tensors& tensors, const Tensors& state) {
+  if (state.empty()) return "";
+  const std::string own = "." + state.begin()->first;
+  for (const auto& [name, tensor] : tensors) {
+    if (!name.ends_with(own)) continue;
+    const std::string prefix = name.substr(0, name.size() - own.size() + 1);
+    const bool all = std::ranges::all_of(state, [&](const auto& item) {
+      return tensors.contains(prefix + item.first) || item.first.ends_with("num_batches_tracked");
+    });
+    if (all) return prefix;
+  }
+  return "";
+}
+
+std::string describe_layout(const Tensors& tensors) {
+  if (tensors.empty()) return "a file without tensors";
+  const Names names(tensors);
+  for (const Sign& sign : kForeign)
+    if (names.any(sign.sign)) return sign.family;
+  if (names.has("patch_embed.proj.weight") && names.any("blocks.0.")) return vit_layout(names);
+  if (names.has("layer1.0.conv1.weight")) return resnet_layout(names);
+  const auto second = std::next(tensors.begin());
+  return text("nothing known here: ", tensors.size(), " tensors, \"", tensors.begin()->first, "\"",
+              second == tensors.end() ? "" : text(", \"", second->first, "\""), tensors.size() > 2 ? " ..." : "");
+}
+
+}  // namespace vitrine

@@ -1,0 +1,32 @@
+// The device that tests compute on: the CPU, or the one that VITRINE_TEST_DEVICE names.
+#ifndef VITRINE_TESTS_SUPPORT_DEVICE_H_
+#define VITRINE_TESTS_SUPPORT_DEVICE_H_
+
+#include <cstdlib>
+#include <string>
+
+#include "tests/support/skip.h"
+
+namespace vitrine::testing {
+
+/// "cpu", or the value of VITRINE_TEST_DEVICE: "cuda" or "cuda:1".
+inline std::string test_device() {
+  const char* name = std::getenv("VITRINE_TEST_DEVICE");
+  return name == nullptr || *name == 0 ? "cpu" : name;
+}
+
+inline bool on_gpu() {
+  return test_device() != "cpu";
+}
+
+/// For a test case that proves nothing without a GPU: says so (skip.h) and returns false where VITRINE_TEST_DEVICE names
+/// none; return from the case then. Where it names one that cannot be used, the test fails later, as it should.
+inline bool gpu_or_skip() {
+  if (on_gpu()) return true;
+  skip("needs a GPU: set VITRINE_TEST_DEVICE=cuda");
+  return false;
+}
+
+}  // namespace vitrine::testing
+
+#endif  // VITRINE_TESTS_SUPPORT_DEVICE_H_
