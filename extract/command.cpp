@@ -2,7 +2,6 @@
 
 #include <torch/torch.h>
 
-#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <optional>
@@ -24,24 +23,18 @@
 namespace vitrine {
 namespace {
 
-// A signal handler can reach nothing but this.
-std::atomic<bool> stop_asked{false};
-extern "C" void ask_to_stop(int) {
-  stop_asked = true;
-}
-
 std::string percent(double share) {
   char buffer[32];
   std::snprintf(buffer, sizeof buffer, "%.1f %%", 100 * share);
   return buffer;
 }
 
-ImageIndex scan(const ExtractOptions& options) {
+ImageIndex scan(const ExtractOptions& options, const StopFlag& stop) {
   const ImageFolders folders = options.folders();
   const std::filesystem::path made = std::filesystem::path(options.cache) / "index.h5";
   const ImageIndex known = std::filesystem::exists(made) ? read_index(made) : ImageIndex();
   std::vector<LeftOut> left_out;
-  ImageIndex index = scan_image_folder(folders, &left_out, known, options.verify_images);
+  ImageIndex index = scan_image_folder(folders, &left_out, known, options.verify_images, stop);
   note(text(folders.words(), ": ", index.words(),
             known.images.empty() || options.verify_images == VerifyImages::kAll
                 ? ""
@@ -55,13 +48,13 @@ ImageIndex scan(const ExtractOptions& options) {
 }
 
 void judge(const ExtractOptions& options, const Teacher& teacher, const ViewMaker& views, const ImageIndex& index,
-           const ClassMap* map) {
+           const ClassMap* map, const StopFlag& stop) {
   if (options.check_images == 0) return;
   if (index.labelled() == 0) {
     note("the teacher is not judged first: the images have no labels to hold its top-1 against");
     return;
   }
-  const Accuracy accuracy = clean_crop_accuracy(teacher, views, index, options.check_images, options.plan.seed, map);
+  const Accuracy accuracy = clean_crop_accuracy(teacher, views, index, options.check_images, options.plan.seed, map, stop);
   const std::size_t classes = map != nullptr ? map->columns().size() : index.classes.size();
   note(text("teacher ", teacher.options().name, ": top-1 ", percent(accuracy.top1), ", top-5 ", percent(accuracy.top5),
             " on ", accuracy.images, " clean crops",
@@ -139,7 +132,7 @@ void ExtractOptions::fields(Fields& f) {
   f.section("plan", plan, "what the views look like");
 }
 
-int extract(const ExtractOptions& options) {
+int extract(const ExtractOptions& options, const StopFlag& stop) {
   if (options.images.empty())
     fail("images is not given; expected a folder of class folders, or with labels = \"none\" of any images");
   if (options.cache.empty()) fail("cache is not given; expected a directory, which is made when it is missing");
@@ -147,7 +140,7 @@ int extract(const ExtractOptions& options) {
       options.workers > 0 ? options.workers : std::max(1u, std::thread::hardware_concurrency());
   at::set_num_threads(1);
   const Teacher teacher(options.teacher, options.taps);
-  const auto index = std::make_shared<const ImageIndex>(scan(options));
+  const auto index = std::make_shared<const ImageIndex>(scan(options, stop));
   const std::optional<ClassMap> map = class_map(options, teacher, *index);
   const Plan plan(index, options.plan);
   const std::filesystem::path cache = options.cache;
@@ -157,7 +150,7 @@ int extract(const ExtractOptions& options) {
   const std::string part = resolve_part(options.part, [](const char* name) { return std::getenv(name); });
   const std::vector<ShardKey> shards = shards_of_part(plan, options.first_pass, options.passes, part);
   const ViewMaker views(options.folders(), index, options.plan.image_size);
-  judge(options, teacher, views, *index, map ? &*map : nullptr);
+  judge(options, teacher, views, *index, map ? &*map : nullptr, stop);
 
   // All that can be refused is refused before the first file is written.
   for (TrackInfo track : tracks) {
@@ -165,7 +158,8 @@ int extract(const ExtractOptions& options) {
     track.check("teacher and taps");
   }
   ReadyTracks ready =
-      make_ready(teacher, views, plan, tracks, known_bases(cache, tracks), options.taps.calibration_views, workers);
+      make_ready(teacher, views, plan, tracks, known_bases(cache, tracks), options.taps.calibration_views, workers,
+                 stop);
   remove_abandoned(cache);
   remove_abandoned(cache / "recipes");
   for (const TrackInfo& track : tracks) remove_abandoned(cache / track.directory());
@@ -178,13 +172,11 @@ int extract(const ExtractOptions& options) {
   note(text("plan ", plan.hash().substr(0, 12), ": ", human_count(views_a_pass), " views a pass in ",
             plan.shards_per_pass(), " shards; ", options.passes, " passes, part ", part, ", ", workers, " workers"));
 
-  std::signal(SIGINT, ask_to_stop);
-  std::signal(SIGTERM, ask_to_stop);
   const Extractor extractor(options.cache, plan, teacher, views, std::move(ready), notes, workers);
-  const Extractor::Made made = extractor.run(shards, stop_asked);
+  const Extractor::Made made = extractor.run(shards, stop);
   if (made.stopped) {
     note("stopped between two shards; run the same command again to go on with the missing ones");
-    return 130;
+    return kStoppedExitCode;
   }
   std::printf("%s: %s new shards, %s views", options.cache.c_str(), human_count(made.shards).c_str(),
               human_count(made.views).c_str());

@@ -161,7 +161,7 @@ class Extractor::Shard : public ShardWork {
   std::vector<std::optional<FileRecord>> files_;
 };
 
-Extractor::Made Extractor::run(std::span<const ShardKey> shards, const std::atomic<bool>& stop) const {
+Extractor::Made Extractor::run(std::span<const ShardKey> shards, const StopFlag& stop) const {
   std::vector<ShardKey> missing;
   std::uint64_t total = 0, done = 0;
   for (const ShardKey& key : shards) {
@@ -212,8 +212,8 @@ Extractor::Made Extractor::run(std::span<const ShardKey> shards, const std::atom
     run_shard_line(arena, workers_, next_shard);
     if (!made.stopped) progress.finish();
   }
-  refresh_manifest(cache_ / "recipes", made_recipes);
-  for (std::size_t t = 0; t < tracks.size(); ++t) refresh_manifest(cache_ / tracks[t].directory(), made_files[t]);
+  refresh_manifest(cache_ / "recipes", made_recipes, stop);
+  for (std::size_t t = 0; t < tracks.size(); ++t) refresh_manifest(cache_ / tracks[t].directory(), made_files[t], stop);
   return made;
 }
 

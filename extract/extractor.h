@@ -2,12 +2,12 @@
 #ifndef VITRINE_EXTRACT_EXTRACTOR_H_
 #define VITRINE_EXTRACT_EXTRACTOR_H_
 
-#include <atomic>
 #include <cstdint>
 #include <filesystem>
 #include <span>
 #include <vector>
 
+#include "common/base/stop.h"
 #include "common/cache/shard_draft.h"
 #include "common/codec/loss.h"
 #include "common/image/views.h"
@@ -34,9 +34,9 @@ class Extractor {
   };
   /// Makes the missing files of the given shards, in order; files that are there are not touched. At most `workers`
   /// groups are in work and two shards in memory: one may be written while the next is made (shard_line.h). Begins no
-  /// more shards once `stop` is true. Then lists what is there (manifest.h). Throws Error; every file that was
-  /// published before stays.
-  Made run(std::span<const ShardKey> shards, const std::atomic<bool>& stop) const;
+  /// more shards once `stop` is set. Then lists what is there (manifest.h). Throws Error, and Stopped when `stop` is set
+  /// while files of others are listed; every file that was published before stays.
+  Made run(std::span<const ShardKey> shards, const StopFlag& stop) const;
 
  private:
   class Shard;

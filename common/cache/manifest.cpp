@@ -137,7 +137,8 @@ ManifestDifference compare_manifest(const Manifest& manifest, const std::filesys
   return out;
 }
 
-Manifest refresh_manifest(const std::filesystem::path& directory, const std::vector<FileRecord>& made) {
+Manifest refresh_manifest(const std::filesystem::path& directory, const std::vector<FileRecord>& made,
+                          const StopFlag& stop) {
   std::unordered_map<std::string, FileRecord> known;  // grows: no file is read twice
   for (const FileRecord& record : made) known[record.name] = record;
   for (bool published = false;; published = true) {
@@ -149,8 +150,10 @@ Manifest refresh_manifest(const std::filesystem::path& directory, const std::vec
       const auto own = known.find(file.name);
       const FileRecord* record = own == known.end() ? nullptr : &own->second;
       if (record == nullptr && old) record = old->find(file.name);
-      if (record == nullptr || record->bytes != file.bytes)
+      if (record == nullptr || record->bytes != file.bytes) {
+        throw_if_stopped(stop, "while finished shards were listed");
         record = &(known[file.name] = describe_file(directory / file.name));
+      }
       file = *record;
     }
     Manifest now(std::move(there));

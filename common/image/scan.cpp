@@ -63,11 +63,12 @@ void list_files(const fs::path& root, const fs::path& start, const std::string& 
 
 // Takes from `known` what need not be read; those that remain are the ones to look at.
 std::vector<std::size_t> believe(const ImageFolders& folders, const ImageIndex& known,
-                                 std::vector<Candidate>& candidates) {
+                                 std::vector<Candidate>& candidates, const StopFlag& stop) {
   std::vector<bool> sampled(known.images.size(), false);
   for (const std::size_t i : verified_sample(known.images.size())) sampled[i] = true;
   std::vector<char> believed(candidates.size(), 0);
   tbb::parallel_for(std::size_t{0}, candidates.size(), [&](std::size_t i) {
+    throw_if_stopped(stop, "while the images were listed");
     ImageEntry& entry = candidates[i].entry;
     const auto found = std::ranges::lower_bound(known.images, entry.id, {}, &ImageEntry::id);
     if (found == known.images.end() || found->id != entry.id || found->label != entry.label ||
@@ -161,13 +162,17 @@ std::vector<Candidate> list_candidates(const ImageFolders& folders, ImageIndex& 
   return candidates;
 }
 
-ImageIndex scan(const ImageFolders& folders, std::vector<LeftOut>* left_out, const ImageIndex* known) {
+ImageIndex scan(const ImageFolders& folders, std::vector<LeftOut>* left_out, const ImageIndex* known,
+                const StopFlag& stop) {
+  constexpr const char* kWhere = "while the images were listed";
+  throw_if_stopped(stop, kWhere);
   ImageIndex index;
   std::vector<Candidate> candidates = list_candidates(folders, index);
   std::vector<std::size_t> unread(candidates.size());
   std::iota(unread.begin(), unread.end(), std::size_t{0});
-  if (known != nullptr) unread = believe(folders, *known, candidates);
+  if (known != nullptr) unread = believe(folders, *known, candidates, stop);
   tbb::parallel_for(std::size_t{0}, unread.size(), [&](std::size_t i) {
+    throw_if_stopped(stop, kWhere);
     Candidate& candidate = candidates[unread[i]];
     try {
       read_image_entry(folders, candidate.entry);
@@ -197,13 +202,13 @@ ImageIndex scan(const ImageFolders& folders, std::vector<LeftOut>* left_out, con
 
 }  // namespace
 
-ImageIndex scan_image_folder(const ImageFolders& folders, std::vector<LeftOut>* left_out) {
-  return scan(folders, left_out, nullptr);
+ImageIndex scan_image_folder(const ImageFolders& folders, std::vector<LeftOut>* left_out, const StopFlag& stop) {
+  return scan(folders, left_out, nullptr, stop);
 }
 
 ImageIndex scan_image_folder(const ImageFolders& folders, std::vector<LeftOut>* left_out, const ImageIndex& known,
-                             VerifyImages verify) {
-  return scan(folders, left_out, verify == VerifyImages::kSample ? &known : nullptr);
+                             VerifyImages verify, const StopFlag& stop) {
+  return scan(folders, left_out, verify == VerifyImages::kSample ? &known : nullptr, stop);
 }
 
 ImageIndex list_image_folder(const ImageFolders& folders) {

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "common/base/stop.h"
 #include "common/image/folders.h"
 #include "common/plan/image_index.h"
 
@@ -27,8 +28,9 @@ struct LeftOut {
 /// a class keeps its number, so that the labels of a training and a test folder with the same class folders agree.
 /// Images are sorted by id; those of folders.unlabelled have kUnlabelledPrefix before their path. Throws Error for a
 /// missing folder, fewer than two class folders (with labels), a folder without an image, and an `unlabelled` above,
-/// below or at `images`.
-ImageIndex scan_image_folder(const ImageFolders& folders, std::vector<LeftOut>* left_out);
+/// below or at `images`, and Stopped between two files once `stop` is set.
+ImageIndex scan_image_folder(const ImageFolders& folders, std::vector<LeftOut>* left_out,
+                             const StopFlag& stop = never_stop());
 
 /// How far an index that was made of a folder before is believed.
 enum class VerifyImages {
@@ -41,7 +43,7 @@ enum class VerifyImages {
 /// another size, or is of the sample and has other contents; contents that changed elsewhere at equal size are found
 /// when a view of the file is made (views.h).
 ImageIndex scan_image_folder(const ImageFolders& folders, std::vector<LeftOut>* left_out, const ImageIndex& known,
-                             VerifyImages verify);
+                             VerifyImages verify, const StopFlag& stop = never_stop());
 
 /// The files below the folders, none of them read: ids and labels, ascending by id; sizes and hashes are zero. What is
 /// no image is listed too, as long as its name is UTF-8. Throws Error for folders as scan_image_folder() does, but not

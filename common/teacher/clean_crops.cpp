@@ -11,7 +11,8 @@
 namespace vitrine {
 
 Accuracy clean_crop_accuracy(const Teacher& teacher, const ViewMaker& views, const ImageIndex& index,
-                             std::uint32_t count, std::uint64_t seed, const ClassMap* map) {
+                             std::uint32_t count, std::uint64_t seed, const ClassMap* map,
+                             const StopFlag& stop) {
   const auto judged = [&](std::uint32_t label) {
     return label != kNoLabel && (map == nullptr || std::ranges::binary_search(map->columns(), label));
   };
@@ -25,6 +26,7 @@ Accuracy clean_crop_accuracy(const Teacher& teacher, const ViewMaker& views, con
   std::vector<std::uint8_t> pictures;
   std::vector<std::int64_t> labels;
   for (std::uint32_t i = 0; i < count; ++i) {
+    throw_if_stopped(stop, "in the check on clean crops");
     std::swap(order[i], order[i + draws.below(order.size() - i)]);
     const Image view = centre_view(views.picture(order[i]), teacher.image_size(), teacher.options().crop_fraction);
     pictures.insert(pictures.end(), view.rgb.begin(), view.rgb.end());

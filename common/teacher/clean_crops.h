@@ -5,6 +5,7 @@
 
 #include <cstdint>
 
+#include "common/base/stop.h"
 #include "common/eval/accuracy.h"
 #include "common/image/views.h"
 #include "common/teacher/class_map.h"
@@ -14,9 +15,10 @@ namespace vitrine {
 
 /// Accuracy on `count` labelled images of the index (all, when there are fewer), drawn without replacement by `seed`:
 /// the shorter side resized, the centre cropped, as timm evaluates. With a `map` the teacher's logits are mapped, and
-/// only images of mapped classes count. On the calling thread.
+/// only images of mapped classes count. On the calling thread. Throws Stopped between two images once `stop` is set.
 Accuracy clean_crop_accuracy(const Teacher& teacher, const ViewMaker& views, const ImageIndex& index,
-                             std::uint32_t count, std::uint64_t seed, const ClassMap* map = nullptr);
+                             std::uint32_t count, std::uint64_t seed, const ClassMap* map = nullptr,
+                             const StopFlag& stop = never_stop());
 
 /// Whether an accuracy lies within three standard errors of guessing among `classes`.
 bool at_chance(const Accuracy& accuracy, std::size_t classes);

@@ -105,6 +105,16 @@ TEST_CASE("hashes come from the writer, then from the manifest, and from reading
   CHECK((refresh_manifest(directory.path()).files()[0] == FileRecord{name(0), 125, xxh3(content(25))}));
 }
 
+TEST_CASE("a listing that is asked to stop reads no file, and leaves the list as it was") {
+  const TemporaryDirectory directory;
+  const StopFlag asked{true};
+  write_whole(directory / name(0), content(0));
+  CHECK_THROWS_AS(refresh_manifest(directory.path(), {}, asked), Stopped);
+  CHECK_FALSE(Manifest::read(directory.path()));
+  // What the caller has made itself is listed without reading.
+  CHECK((refresh_manifest(directory.path(), {record(0)}, asked).files() == std::vector<FileRecord>{record(0)}));
+}
+
 TEST_CASE("what is missing, not listed or of another size is told") {
   const TemporaryDirectory directory;
   for (const int number : {0, 2, 3, 7}) write_whole(directory / name(number), content(number));

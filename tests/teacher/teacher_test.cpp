@@ -14,6 +14,7 @@
 #include "common/image/write.h"
 #include "common/models/load.h"
 #include "common/models/safetensors.h"
+#include "common/teacher/calibrate.h"
 #include "common/teacher/clean_crops.h"
 #include "common/teacher/outputs.h"
 #include "tests/support/testing.h"
@@ -323,6 +324,16 @@ TEST_CASE("clean crops tell a teacher that knows its classes from one whose clas
   CHECK(good.top1 == 1);
   CHECK_FALSE(at_chance(good, 2));
   CHECK(clean_crop_accuracy(Teacher(sample.options, sample.taps), views, *index, 256, 1).images == 20);
+  const StopFlag asked{true};
+  CHECK_THROWS_AS(clean_crop_accuracy(Teacher(sample.options, sample.taps), views, *index, 18, 1, nullptr, asked), Stopped);
+  {
+    const Teacher teacher(sample.options, sample.taps);
+    PlanOptions few;
+    few.group = 8, few.image_size = kSize;
+    const Plan plan(index, few);
+    const auto tracks = teacher.tracks(plan);
+    CHECK_THROWS_AS(make_ready(teacher, views, plan, tracks, {nullptr, nullptr, nullptr, nullptr}, 16, 1, asked), Stopped);
+  }
 
   Tensors swapped = load_safetensors(sample.options.weights);
   for (const char* name : {"head.weight", "head.bias"}) swapped.at(name) = swapped.at(name).flip(0);
