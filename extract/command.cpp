@@ -54,7 +54,8 @@ void judge(const ExtractOptions& options, const Teacher& teacher, const ViewMake
     note("the teacher is not judged first: the images have no labels to hold its top-1 against");
     return;
   }
-  const Accuracy accuracy = clean_crop_accuracy(teacher, views, index, options.check_images, options.plan.seed, map, stop);
+  const Accuracy accuracy =
+      clean_crop_accuracy(teacher, views, index, options.check_images, options.plan.seed, map, stop);
   const std::size_t classes = map != nullptr ? map->columns().size() : index.classes.size();
   note(text("teacher ", teacher.options().name, ": top-1 ", percent(accuracy.top1), ", top-5 ", percent(accuracy.top5),
             " on ", accuracy.images, " clean crops",
@@ -157,9 +158,8 @@ int extract(const ExtractOptions& options, const StopFlag& stop) {
     if (track.codec.form == Form::kTransform) track.codec.basis.assign(64, '0');  // yet to be made
     track.check("teacher and taps");
   }
-  ReadyTracks ready =
-      make_ready(teacher, views, plan, tracks, known_bases(cache, tracks), options.taps.calibration_views, workers,
-                 stop);
+  ReadyTracks ready = make_ready(teacher, views, plan, tracks, known_bases(cache, tracks),
+                                 options.taps.calibration_views, workers, stop);
   remove_abandoned(cache);
   remove_abandoned(cache / "recipes");
   for (const TrackInfo& track : tracks) remove_abandoned(cache / track.directory());

@@ -34,8 +34,8 @@ class Extractor {
   };
   /// Makes the missing files of the given shards, in order; files that are there are not touched. At most `workers`
   /// groups are in work and two shards in memory: one may be written while the next is made (shard_line.h). Begins no
-  /// more shards once `stop` is set. Then lists what is there (manifest.h). Throws Error, and Stopped when `stop` is set
-  /// while files of others are listed; every file that was published before stays.
+  /// more shards once `stop` is set. Then lists what is there (manifest.h). Throws Error, and Stopped when `stop` is
+  /// set while files of others are listed; every file that was published before stays.
   Made run(std::span<const ShardKey> shards, const StopFlag& stop) const;
 
  private:

@@ -28,23 +28,28 @@ at::Tensor TeacherJudge::logits(const Evaluation& images, std::uint32_t first, s
 }
 
 Agreement::Agreement(const TrainOptions& options, const Evaluation& images, const std::vector<std::string>& names,
-                     std::size_t classes)
+                     std::size_t classes, const StopFlag& stop)
     : images_(images) {
   constexpr std::uint32_t kBatch = 64;
   const TeacherJudge judge(options, names, classes);
   const auto count = static_cast<std::uint32_t>(images.index().images.size());
   std::vector<at::Tensor> parts;
-  for (std::uint32_t first = 0; first < count; first += kBatch)
+  for (std::uint32_t first = 0; first < count; first += kBatch) {
+    throw_if_stopped(stop, "while the teacher was asked about the validation images");
     parts.push_back(judge.logits(images, first, std::min(kBatch, count - first)).argmax(1));
+  }
   classes_ = at::cat(parts);
 }
 
-double Agreement::run(Network& network, at::Device device) const {
+double Agreement::run(Network& network, at::Device device, const StopFlag& stop) const {
   const at::Tensor theirs = classes_.to(device);
   at::Tensor same = at::zeros({}, theirs.options());
-  images_.visit(network, device, [&](const at::Tensor& logits, const at::Tensor&, std::uint32_t first) {
-    same += logits.argmax(1).eq(theirs.narrow(0, first, logits.size(0))).sum();
-  });
+  images_.visit(
+      network, device,
+      [&](const at::Tensor& logits, const at::Tensor&, std::uint32_t first) {
+        same += logits.argmax(1).eq(theirs.narrow(0, first, logits.size(0))).sum();
+      },
+      stop);
   return static_cast<double>(same.item<std::int64_t>()) / static_cast<double>(classes_.size(0));
 }
 

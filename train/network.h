@@ -26,7 +26,9 @@ at::ScalarType arithmetic_type(const std::string& precision);
 class Network {
  public:
   /// Random weights from torch's CPU generator, or those of options.weights; says it (note) when the head was replaced.
-  Network(const ModelOptions& options, int classes, at::Device device);
+  /// `names`: of the classes, where they are known. Where options.weights knows its classes as well, their outputs are
+  /// matched by name: the same names in another order are put in order, and of other names the head is replaced.
+  Network(const ModelOptions& options, int classes, at::Device device, const std::vector<std::string>& names = {});
 
   NetworkOutputs forward(const at::Tensor& pictures);
   torch::nn::Module& module();

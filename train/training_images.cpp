@@ -2,10 +2,12 @@
 
 #include <torch/torch.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <vector>
 
 #include "common/base/error.h"
+#include "common/base/files.h"
 #include "common/base/progress.h"
 #include "common/cache/cache.h"
 #include "common/image/scan.h"
@@ -41,7 +43,7 @@ TrainOptions without_absent_labels(TrainOptions options) {
   return options;
 }
 
-std::shared_ptr<const ImageIndex> scan_training_images(const TrainOptions& options) {
+std::shared_ptr<const ImageIndex> scan_training_images(const TrainOptions& options, const StopFlag& stop) {
   if (options.images.empty())
     fail("images is not given; expected a folder of class folders, or with labels = \"none\" of any images");
   check_labels(options);
@@ -52,8 +54,20 @@ std::shared_ptr<const ImageIndex> scan_training_images(const TrainOptions& optio
   if (cached && options.labels == Labels::kFolders && known.classes.empty())
     fail(options.targets.cache, ": was made of images without labels; set labels = \"none\"");
   if (cached && !known.classes.empty()) folders.labels = Labels::kFolders;
+  // The scan would advise labels = "none", which is what the user has.
+  if (options.labels == Labels::kNone && folders.labels == Labels::kFolders && directory_exists(options.images) &&
+      std::ranges::none_of(list_directory(options.images), [](const DirectoryEntry& entry) {
+        return entry.kind == DirectoryEntry::Kind::kDirectory && !entry.name.starts_with('.');
+      }))
+    throw Error(
+        ErrorKind::kInput,
+        {.path = options.images,
+         .what = text("is a flat folder, but the cache ", options.targets.cache, " was made from ",
+                      known.classes.size(), " class folders (", known.classes.front(), ", ...)"),
+         .remedy = "give the folder that the cache was made from; with labels = \"none\" its labels are not used"});
   std::vector<LeftOut> left_out;
-  auto index = std::make_shared<const ImageIndex>(scan_image_folder(folders, &left_out, known, options.verify_images));
+  auto index =
+      std::make_shared<const ImageIndex>(scan_image_folder(folders, &left_out, known, options.verify_images, stop));
   note(text(folders.words(), ": ", index->words(), ", ", left_out.size(), " left out"));
   return index;
 }

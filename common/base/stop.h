@@ -1,5 +1,5 @@
-// How a program is asked to end early, and how work that is asked ends. A signal sets a flag; long work is handed the flag
-// as an argument, looks at it between two pieces, and either returns what it has or throws Stopped.
+// How a program is asked to end early, and how work that is asked ends. A signal sets a flag; long work is handed the
+// flag as an argument, looks at it between two pieces, and either returns what it has or throws Stopped.
 #ifndef VITRINE_COMMON_BASE_STOP_H_
 #define VITRINE_COMMON_BASE_STOP_H_
 

@@ -68,8 +68,8 @@ ManifestDifference compare_manifest(const Manifest& manifest, const std::filesys
 /// Publishes shards.json so that it lists exactly the shards that are there, unless it does already, and returns it.
 /// Records come from `made` (what the caller itself has written), else from the manifest that is there when name and
 /// size fit, else from reading the file. A directory without shards and without a manifest is left alone. Any number of
-/// processes at once. Throws Error, and Stopped before a file is read once `stop` is set: the list is then as it was, and
-/// the next one to finish makes it.
+/// processes at once. Throws Error, and Stopped before a file is read once `stop` is set: the list is then as it was,
+/// and the next one to finish makes it.
 Manifest refresh_manifest(const std::filesystem::path& directory, const std::vector<FileRecord>& made = {},
                           const StopFlag& stop = never_stop());
 

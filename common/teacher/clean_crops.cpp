@@ -11,8 +11,7 @@
 namespace vitrine {
 
 Accuracy clean_crop_accuracy(const Teacher& teacher, const ViewMaker& views, const ImageIndex& index,
-                             std::uint32_t count, std::uint64_t seed, const ClassMap* map,
-                             const StopFlag& stop) {
+                             std::uint32_t count, std::uint64_t seed, const ClassMap* map, const StopFlag& stop) {
   const auto judged = [&](std::uint32_t label) {
     return label != kNoLabel && (map == nullptr || std::ranges::binary_search(map->columns(), label));
   };

@@ -13,8 +13,8 @@
 
 namespace vitrine::testing {
 
-/// Runs a shell command line (without pipes; it replaces the shell) with `signal` blocked and pending: the program gets it
-/// in the moment in which it unblocks it, which is when it is ready for it. Standard output and error go to `log`.
+/// Runs a shell command line (without pipes; it replaces the shell) with `signal` blocked and pending: the program gets
+/// it in the moment in which it unblocks it, which is when it is ready for it. Standard output and error go to `log`.
 inline CommandResult run_with_pending(int signal, const std::string& command_line, const std::filesystem::path& log) {
   const std::string line = "exec " + command_line + " > '" + log.string() + "' 2>&1";
   const pid_t child = ::fork();

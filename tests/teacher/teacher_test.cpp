@@ -325,14 +325,16 @@ TEST_CASE("clean crops tell a teacher that knows its classes from one whose clas
   CHECK_FALSE(at_chance(good, 2));
   CHECK(clean_crop_accuracy(Teacher(sample.options, sample.taps), views, *index, 256, 1).images == 20);
   const StopFlag asked{true};
-  CHECK_THROWS_AS(clean_crop_accuracy(Teacher(sample.options, sample.taps), views, *index, 18, 1, nullptr, asked), Stopped);
+  CHECK_THROWS_AS(clean_crop_accuracy(Teacher(sample.options, sample.taps), views, *index, 18, 1, nullptr, asked),
+                  Stopped);
   {
     const Teacher teacher(sample.options, sample.taps);
     PlanOptions few;
     few.group = 8, few.image_size = kSize;
     const Plan plan(index, few);
     const auto tracks = teacher.tracks(plan);
-    CHECK_THROWS_AS(make_ready(teacher, views, plan, tracks, {nullptr, nullptr, nullptr, nullptr}, 16, 1, asked), Stopped);
+    CHECK_THROWS_AS(make_ready(teacher, views, plan, tracks, {nullptr, nullptr, nullptr, nullptr}, 16, 1, asked),
+                    Stopped);
   }
 
   Tensors swapped = load_safetensors(sample.options.weights);
