@@ -2,7 +2,6 @@
 
 #include <torch/torch.h>
 
-#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <optional>
@@ -28,12 +27,6 @@
 namespace vitrine {
 namespace {
 
-// A signal handler can reach nothing but this.
-std::atomic<bool> stop_asked{false};
-extern "C" void ask_to_stop(int) {
-  stop_asked = true;
-}
-
 // The images, and what is known of them.
 struct Images {
   FolderScan scan;
@@ -41,10 +34,10 @@ struct Images {
   std::shared_ptr<BadPictures> bad;
 };
 
-Images scan(const ExtractOptions& options) {
+Images scan(const ExtractOptions& options, const StopFlag& stop) {
   const ImageFolders folders = options.folders();
   const std::filesystem::path cache = options.cache;
-  const ScanOptions how{options.index_depth, options.verify_images, options.bad_images == BadImages::kSkip, true};
+  const ScanOptions how{options.index_depth, options.verify_images, options.bad_images == BadImages::kSkip, true, &stop};
   Images out;
   if (path_exists(cache / "index.h5")) {
     const KnownIndex known = known_index(cache, read_index(cache / "index.h5"));
@@ -76,14 +69,14 @@ void write_what_is_known(const std::filesystem::path& cache, const Images& image
 }
 
 void judge(const ExtractOptions& options, const Teacher& teacher, const ViewMaker& views, const ImageIndex& index,
-           const ClassMap* map, std::uint32_t workers) {
+           const ClassMap* map, std::uint32_t workers, const StopFlag& stop) {
   if (options.check_images == 0) return;
   if (index.labelled() == 0) {
     note("the teacher is not judged first: the images have no labels to hold its top-1 against");
     return;
   }
   const TeacherCheck check = check_teacher(teacher, views, index, options.check_images, options.plan.seed, map,
-                                           options.images, workers);
+                                           options.images, workers, stop);
   for (const std::string& sentence : check.notes) note(sentence);
   if (check.refusal.empty()) return;
   if (!options.allow_chance) fail(check.refusal, "; set allow_chance = true to go on all the same");
@@ -174,7 +167,7 @@ void ExtractOptions::fields(Fields& f) {
   f.section("plan", plan, "what the views look like");
 }
 
-int extract(const ExtractOptions& options) {
+int extract(const ExtractOptions& options, const StopFlag& stop) {
   if (options.images.empty())
     fail("images is not given; expected a folder of class folders, or with labels = \"none\" of any images");
   if (options.cache.empty()) fail("cache is not given; expected a directory, which is made when it is missing");
@@ -182,7 +175,7 @@ int extract(const ExtractOptions& options) {
   at::set_num_threads(1);
   const Teacher teacher(options.teacher, options.taps);
   check_arithmetic_of_cache(options.cache, teacher.outputs(), options.allow_mixed);  // before the images are scanned
-  const Images images = scan(options);
+  const Images images = scan(options, stop);
   const std::shared_ptr<const ImageIndex>& index = images.index;
   const std::optional<ClassMap> map = class_map(options, teacher, *index);
   const Plan plan(index, options.plan);
@@ -199,10 +192,10 @@ int extract(const ExtractOptions& options) {
   }
   const std::uint32_t workers = bounded_workers(plan, teacher, tracks, wanted_workers);
   const ViewMaker views(options.folders(), index, options.plan.image_size, images.bad);
-  judge(options, teacher, views, *index, map ? &*map : nullptr, workers);
+  judge(options, teacher, views, *index, map ? &*map : nullptr, workers, stop);
 
-  ReadyTracks ready =
-      make_ready(teacher, views, plan, tracks, known_bases(cache, tracks), options.taps.calibration_views, workers);
+  ReadyTracks ready = make_ready(teacher, views, plan, tracks, known_bases(cache, tracks),
+                                 options.taps.calibration_views, workers, stop);
   remove_abandoned(cache);
   remove_abandoned(cache / "recipes");
   for (const TrackInfo& track : tracks) remove_abandoned(cache / track.directory());
@@ -218,16 +211,14 @@ int extract(const ExtractOptions& options) {
   note(text("plan ", plan.hash().substr(0, 12), ": ", human_count(views_a_pass), " views a pass in ",
             plan.shards_per_pass(), " shards; ", options.passes, " passes, part ", part, ", ", workers, " workers"));
 
-  std::signal(SIGINT, ask_to_stop);
-  std::signal(SIGTERM, ask_to_stop);
   const Extractor extractor(options.cache, plan, teacher, views, std::move(ready), notes, workers);
-  const Extractor::Made made = extractor.run(shards, stop_asked);
+  const Extractor::Made made = extractor.run(shards, stop);
   if (made.left_out > 0)
     note(text(human_count(made.left_out), " of ", human_count(made.views), " views were left out: their pictures could not ",
               "be read; ", (cache / kLeftOutFile).string(), " names them"));
   if (made.stopped) {
     note("stopped between two shards; run the same command again to go on with the missing ones");
-    return 130;
+    return kStoppedExitCode;
   }
   std::printf("%s: %s new shards, %s views", options.cache.c_str(), human_count(made.shards).c_str(),
               human_count(made.views).c_str());

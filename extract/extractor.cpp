@@ -202,7 +202,7 @@ class Extractor::Shard : public ShardWork {
   std::vector<std::optional<FileRecord>> files_;
 };
 
-Extractor::Made Extractor::run(std::span<const ShardKey> shards, const std::atomic<bool>& stop) const {
+Extractor::Made Extractor::run(std::span<const ShardKey> shards, const StopFlag& stop) const {
   std::vector<ShardKey> missing;
   std::uint64_t total = 0, done = 0;
   const std::vector<TrackInfo>& tracks = ready_.tracks;

@@ -2,12 +2,12 @@
 #ifndef VITRINE_EXTRACT_EXTRACTOR_H_
 #define VITRINE_EXTRACT_EXTRACTOR_H_
 
-#include <atomic>
 #include <cstdint>
 #include <filesystem>
 #include <span>
 #include <vector>
 
+#include "common/base/stop.h"
 #include "common/cache/shard_draft.h"
 #include "common/codec/loss.h"
 #include "common/image/views.h"
@@ -35,10 +35,10 @@ class Extractor {
   };
   /// Makes the missing files of the given shards, in order; files that are there are not touched. Each directory is listed
   /// once to see what is there. At most `workers` groups are in work and two shards in memory: one may be written while
-  /// the next is made (shard_line.h). Begins no more shards once `stop` is true. What is published goes into a list of
+  /// the next is made (shard_line.h). Begins no more shards once `stop` is set. What is published goes into a list of
   /// this run at once, and at the end into shards.json (manifest.h); files that no list names are read for that, until
-  /// `stop` is true. Throws Error; every file that was published before stays.
-  Made run(std::span<const ShardKey> shards, const std::atomic<bool>& stop) const;
+  /// `stop` is set. Throws Error; every file that was published before stays.
+  Made run(std::span<const ShardKey> shards, const StopFlag& stop) const;
 
  private:
   class Shard;

@@ -4,6 +4,8 @@
 
 #include "common/base/error.h"
 #include "common/base/memory.h"
+#include "common/base/progress.h"
+#include "common/base/stop.h"
 #include "common/config/command_line.h"
 #include "common/config/config.h"
 #include "extract/command.h"
@@ -26,6 +28,14 @@ int main(int argc, char** argv) {
     vitrine::load_config(file, overrides, options);
     std::printf("%s\n", vitrine::config_as_toml(options).c_str());
     std::fflush(stdout);
-    return vitrine::extract(options);
+    int code = 0;
+    try {
+      code = vitrine::extract(options, vitrine::stop_on_signals());
+    } catch (const vitrine::Stopped& stopped) {
+      vitrine::note(stopped.what());
+      code = vitrine::kStoppedExitCode;
+    }
+    if (code == vitrine::kStoppedExitCode) vitrine::note("to go on: " + vitrine::shell_command(argc, argv));
+    return code;
   });
 }

@@ -40,13 +40,14 @@ TeacherJudge::Judged TeacherJudge::logits(const Evaluation& evaluation, std::spa
 }
 
 Agreement::Agreement(const TrainOptions& options, const Evaluation& images, const std::vector<std::string>& names,
-                     std::size_t classes)
+                     std::size_t classes, const StopFlag& stop)
     : images_(images) {
   constexpr std::uint32_t kBatch = 64;
   const TeacherJudge judge(options, names, classes);
   const auto count = static_cast<std::uint32_t>(images.index().images.size());
   classes_ = at::full({count}, -1, at::kLong);
   for (std::uint32_t first = 0; first < count; first += kBatch) {
+    throw_if_stopped(stop, "while the teacher was asked about the validation images");
     std::vector<std::uint32_t> wanted(std::min(kBatch, count - first));
     std::iota(wanted.begin(), wanted.end(), first);
     const TeacherJudge::Judged judged = judge.logits(images, wanted);
@@ -54,14 +55,16 @@ Agreement::Agreement(const TrainOptions& options, const Evaluation& images, cons
   }
 }
 
-double Agreement::run(Network& network, at::Device device) const {
+double Agreement::run(Network& network, at::Device device, const StopFlag& stop) const {
   std::int64_t same = 0, compared = 0;
-  images_.visit(network, device,
-                [&](const at::Tensor& logits, const at::Tensor&, std::span<const std::uint32_t> images) {
-                  const at::Tensor theirs = classes_.index_select(0, numbers(images)).to(device);
-                  same += logits.argmax(1).eq(theirs).sum().item<std::int64_t>();
-                  compared += theirs.ge(0).sum().item<std::int64_t>();
-                });
+  images_.visit(
+      network, device,
+      [&](const at::Tensor& logits, const at::Tensor&, std::span<const std::uint32_t> images) {
+        const at::Tensor theirs = classes_.index_select(0, numbers(images)).to(device);
+        same += logits.argmax(1).eq(theirs).sum().item<std::int64_t>();
+        compared += theirs.ge(0).sum().item<std::int64_t>();
+      },
+      stop);
   if (compared == 0)
     throw Error(ErrorKind::kIo, {.what = "no validation image can be read by teacher and student; check their folder"});
   return static_cast<double>(same) / static_cast<double>(compared);

@@ -35,16 +35,17 @@ class TeacherJudge {
   std::optional<ClassMap> map_;
 };
 
-/// The teacher's most probable class of each image, asked once: the teacher itself is not kept.
+/// The teacher's most probable class of each image, asked once: the teacher itself is not kept. Throws Stopped between
+/// two batches once `stop` is set.
 class Agreement {
  public:
   /// As TeacherJudge. `images` must outlive it.
   Agreement(const TrainOptions& options, const Evaluation& images, const std::vector<std::string>& names,
-            std::size_t classes);
+            std::size_t classes, const StopFlag& stop = never_stop());
 
   /// The share of the images that can be read, in [0, 1], on which the network's largest logit is of the same class; the network is left in
   /// evaluation mode.
-  double run(Network& network, at::Device device) const;
+  double run(Network& network, at::Device device, const StopFlag& stop = never_stop()) const;
 
  private:
   const Evaluation& images_;

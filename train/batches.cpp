@@ -43,8 +43,12 @@ class Rows {
 
 }  // namespace
 
-bool only_features(const PhaseOptions& phase) {
-  return phase.feature_term && !phase.output_term && !phase.label_term;
+bool needs_maps(const PhaseOptions& phase) {
+  return (phase.feature_term || phase.attention_term) && !phase.output_term && !phase.label_term;
+}
+
+PassLists passes_of(const TargetSource& source) {
+  return {source.passes(false), source.passes(true)};
 }
 
 Batch Batch::rows(std::int64_t first, std::int64_t count) const {
@@ -59,8 +63,14 @@ Batch Batch::rows(std::int64_t first, std::int64_t count) const {
 }
 
 Batches::Batches(const TrainOptions& options, const TargetSource& source, const ViewMaker& views, int size,
-                 at::Device device)
-    : options_(options), source_(source), views_(views), size_(size), device_(device), shapes_(source.shapes()) {
+                 at::Device device, PassLists passes)
+    : options_(options),
+      source_(source),
+      views_(views),
+      size_(size),
+      device_(device),
+      passes_(std::move(passes)),
+      shapes_(source.shapes()) {
   for (const auto& basis : shapes_.bases)
     bases_.push_back(basis ? std::optional<ChannelBasis>(std::in_place, *basis, device) : std::nullopt);
   const std::uint32_t batch = options.batch, group = source.plan().options().group;
@@ -75,21 +85,46 @@ Batches::Batches(const TrainOptions& options, const TargetSource& source, const 
     fail("batch = ", batch, " is larger than a pass of ", groups * group, " views; choose a smaller one");
 }
 
+std::vector<GroupKey> Batches::order_of(std::uint32_t epoch) const {
+  const PhaseBounds bounds = phase_bounds(options_.schedule, steps_per_epoch_);
+  const std::uint64_t first = epoch * steps_per_epoch_, last = first + steps_per_epoch_;
+  bool maps = false;  // a phase that needs them may begin or end inside the epoch
+  for (std::size_t i = 0; i < ScheduleOptions::kPhases; ++i)
+    maps = maps ||
+           (needs_maps(*options_.schedule.phases()[i]) && std::max(first, bounds[i]) < std::min(last, bounds[i + 1]));
+  return epoch_order(options_.seed, epoch, source_.plan().groups_per_pass(), maps ? passes_.with_maps : passes_.all);
+}
+
 std::optional<StreamItem> Batches::item(std::uint64_t n) {
   const std::uint64_t groups_per_epoch = steps_per_epoch_ * groups_per_step_ / steps_per_group_;
   const PhaseBounds bounds = phase_bounds(options_.schedule, steps_per_epoch_);
   if (n * steps_per_group_ >= bounds.back() * groups_per_step_) return std::nullopt;
   const auto epoch = static_cast<std::uint32_t>(n / groups_per_epoch);
   if (ordered_epoch_ != epoch) {
-    const std::uint64_t first = epoch * steps_per_epoch_, last = first + steps_per_epoch_;
-    bool features = false;  // a phase that needs them may begin or end inside the epoch
-    for (std::size_t i = 0; i < ScheduleOptions::kPhases; ++i)
-      features = features || (only_features(*options_.schedule.phases()[i]) &&
-                              std::max(first, bounds[i]) < std::min(last, bounds[i + 1]));
-    order_ = epoch_order(options_.seed, epoch, source_.plan().groups_per_pass(), source_.passes(features));
+    order_ = order_of(epoch);
     ordered_epoch_ = epoch;
   }
   return StreamItem{epoch, order_[n % groups_per_epoch]};
+}
+
+Batches::FeatureSteps Batches::feature_steps() const {
+  FeatureSteps out;
+  if (shapes_.features.empty()) return out;
+  const PhaseBounds bounds = phase_bounds(options_.schedule, steps_per_epoch_);
+  const bool all_have = passes_.all == passes_.with_maps;
+  for (std::uint64_t first = 0; first < bounds.back(); first += steps_per_epoch_) {
+    const std::uint64_t last = std::min(first + steps_per_epoch_, bounds.back());
+    std::uint64_t wanted = 0;
+    for (std::size_t i = 0; i < ScheduleOptions::kPhases; ++i)
+      if (const std::uint64_t from = std::max(first, bounds[i]), to = std::min(last, bounds[i + 1]);
+          options_.schedule.phases()[i]->feature_term && from < to)
+        wanted += to - from;
+    out.wanted += wanted;
+    if (all_have || wanted == 0) continue;
+    const std::uint32_t pass = order_of(static_cast<std::uint32_t>(first / steps_per_epoch_)).front().pass;
+    if (!std::ranges::binary_search(passes_.with_maps, pass)) out.lacking += wanted;
+  }
+  return out;
 }
 
 void Batches::start(std::uint64_t step) {

@@ -32,17 +32,34 @@ struct Batch {
   Batch rows(std::int64_t first, std::int64_t count) const;
 };
 
-/// Whether the phase learns from nothing but feature maps, so that passes without them are of no use to it.
-bool only_features(const PhaseOptions& phase);
+/// Whether the phase learns from nothing but feature and attention maps, so that passes without them are of no use to
+/// it.
+bool needs_maps(const PhaseOptions& phase);
+
+/// The passes that a run's epochs use, ascending: all, and those that have every feature and attention map.
+struct PassLists {
+  std::vector<std::uint32_t> all, with_maps;
+  bool operator==(const PassLists&) const = default;
+};
+PassLists passes_of(const TargetSource& source);
 
 class Batches {
  public:
-  /// Throws Error when options.batch does not fit the plan's groups. `source` and `views` must outlive it.
-  Batches(const TrainOptions& options, const TargetSource& source, const ViewMaker& views, int size, at::Device device);
+  /// Throws Error when options.batch does not fit the plan's groups. `source` and `views` must outlive it. `passes`:
+  /// those of the source, or fewer, for a run that began with fewer.
+  Batches(const TrainOptions& options, const TargetSource& source, const ViewMaker& views, int size, at::Device device,
+          PassLists passes);
+  Batches(const TrainOptions& options, const TargetSource& source, const ViewMaker& views, int size, at::Device device)
+      : Batches(options, source, views, size, device, passes_of(source)) {}
 
   std::uint64_t steps_per_epoch() const { return steps_per_epoch_; }
   /// The next batch will be that of `step`, counted from 0 over the whole schedule.
   void start(std::uint64_t step);
+  /// Steps of the whole schedule whose phase has the feature term, and those among them whose pass lacks maps.
+  struct FeatureSteps {
+    std::uint64_t wanted = 0, lacking = 0;
+  };
+  FeatureSteps feature_steps() const;
   /// Throws std::logic_error beyond the schedule's last step, and what the stream throws.
   Batch next();
   /// Groups among those begun so far whose picture is not the one that the teacher saw, where that is allowed. One that
@@ -58,12 +75,14 @@ class Batches {
 
  private:
   std::optional<StreamItem> item(std::uint64_t n);
+  std::vector<GroupKey> order_of(std::uint32_t epoch) const;
 
   const TrainOptions& options_;
   const TargetSource& source_;
   const ViewMaker& views_;
   int size_;
   at::Device device_;
+  PassLists passes_;
   TargetShapes shapes_;
   std::vector<std::optional<ChannelBasis>> bases_;  // of each feature track
   std::uint64_t groups_per_step_, steps_per_group_, steps_per_epoch_;

@@ -8,6 +8,9 @@
 #include <string>
 #include <vector>
 
+#include <tbb/task_arena.h>
+
+#include "common/base/stop.h"
 #include "common/eval/accuracy.h"
 #include "common/image/scan.h"
 #include "common/image/views.h"
@@ -15,24 +18,36 @@
 
 namespace vitrine {
 
-/// One folder, scanned once and judged as often as wanted.
+/// The classes of the model that is judged, in the order of its outputs.
+struct ModelClasses {
+  std::vector<std::string> names;  ///< none: not known
+  std::size_t count = 0;
+  std::string model = "the student";  ///< for messages
+};
+
+/// One folder, scanned once and judged as often as wanted. Constructors and loops throw Stopped, between two files or
+/// two batches, once `stop` is set.
 class Evaluation {
  public:
-  /// Throws Error when the folder's classes are not `classes`, in order; no names are any, in the number of `count`.
-  Evaluation(const std::string& folder, const std::vector<std::string>& classes, std::size_t count, int size,
-             const TrainOptions& options);
+  /// A folder of class folders, whose labels are matched with the model's classes by name: it may have fewer of them,
+  /// in any order. Throws Error for a class folder that the model does not know. Where the model's names are not known,
+  /// the folder's classes are taken for the model's in their order, which is said (note); Error when their number
+  /// differs.
+  Evaluation(const std::string& folder, const ModelClasses& classes, int size, const TrainOptions& options,
+             const StopFlag& stop = never_stop());
   /// Of whatever classes the folder has, or with Labels::kNone of any images.
-  Evaluation(const ImageFolders& folder, int size, const TrainOptions& options);
+  Evaluation(const ImageFolders& folder, int size, const TrainOptions& options, const StopFlag& stop = never_stop());
 
   /// Leaves the network in evaluation mode. Images are decoded on the options' workers. An image that cannot be read is
   /// left out of the count; throws Error when none can be read.
-  Accuracy run(Network& network, at::Device device) const;
+  Accuracy run(Network& network, at::Device device, const StopFlag& stop = never_stop()) const;
   /// `visit(logits, labels, images)` for one batch after the other: [N, classes] and int64 [N] (-1: none) on the device,
   /// of the N images of the index with these numbers, ascending: all but those that cannot be read.
   using Visit =
       std::function<void(const at::Tensor& logits, const at::Tensor& labels, std::span<const std::uint32_t> images)>;
-  void visit(Network& network, at::Device device, const Visit& visit) const;
+  void visit(Network& network, at::Device device, const Visit& visit, const StopFlag& stop = never_stop()) const;
 
+  /// Its classes and labels are the model's where those are known.
   const ImageIndex& index() const { return *index_; }
   struct Crops {
     at::Tensor pictures;                ///< uint8 [N, size, size, 3]
@@ -49,8 +64,8 @@ class Evaluation {
     std::shared_ptr<const ImageIndex> index;
     std::vector<LeftOut> left_out;
   };
-  static Scanned scanned(const ImageFolders& folder);
-  static Scanned scanned(const std::string& folder, const std::vector<std::string>& classes, std::size_t count);
+  static Scanned scanned(const ImageFolders& folder, const StopFlag& stop);
+  static Scanned scanned(const std::string& folder, const ModelClasses& classes, const StopFlag& stop);
   Evaluation(const ImageFolders& folder, Scanned scanned, int size, const TrainOptions& options);
 
   ImageFolders folder_;
@@ -60,6 +75,7 @@ class Evaluation {
   ViewMaker views_;
   int size_;
   TrainOptions options_;
+  mutable tbb::task_arena arena_;
 };
 
 }  // namespace vitrine

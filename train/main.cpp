@@ -1,12 +1,14 @@
 #include <torch/torch.h>
 
 #include <CLI/CLI.hpp>
-#include <atomic>
-#include <csignal>
 #include <cstdio>
+#include <filesystem>
 
 #include "common/base/error.h"
+#include "common/base/files.h"
 #include "common/base/memory.h"
+#include "common/base/progress.h"
+#include "common/base/stop.h"
 #include "common/config/command_line.h"
 #include "common/config/config.h"
 #include "train/report.h"
@@ -14,24 +16,71 @@
 
 namespace {
 
-// A signal handler can reach nothing but this.
-std::atomic<bool> stop_asked{false};
-extern "C" void ask_to_stop(int) {
-  stop_asked = true;
+using namespace vitrine;
+
+void tell(const TrainOptions& options, const TrainResult& result) {
+  if (result.already_finished)
+    std::printf("%s: this run was finished before, and its configuration is unchanged; its result:\n",
+                options.output.c_str());
+  if (const auto& judged = result.test ? result.test : result.validation)
+    std::printf("top-1 %.2f %%, top-5 %.2f %% on %llu images (%s)\n", 100 * judged->top1, 100 * judged->top5,
+                static_cast<unsigned long long>(judged->images), result.test ? "test" : "validation");
+  if (result.agreement)
+    std::printf("agrees with the teacher on %.2f %% of the validation images\n", 100 * *result.agreement);
+  if (result.best.there())
+    std::printf("best: %s %.2f %% on the validation images after epoch %llu (step %llu), %s\n",
+                result.best.chosen_by == "top1" ? "top-1" : "agreement", 100 * result.best.score,
+                static_cast<unsigned long long>(result.best.epoch), static_cast<unsigned long long>(result.best.step),
+                (std::filesystem::path(options.output) / "best.safetensors").c_str());
+  for (const auto& [track, stage] : result.stages)
+    std::printf("%s was distilled into layer%u at size %u\n", track.c_str(), stage, result.size);
+  std::printf("%s: %llu steps in %.0f s\n", options.output.c_str(), static_cast<unsigned long long>(result.steps),
+              result.wall_seconds);
+  if (result.already_finished && !options.test.empty() && !result.test)
+    std::printf("its test was not made then; vitrine-train --evaluate %s --images %s makes one\n",
+                options.output.c_str(), options.test.c_str());
+}
+
+// `command`: the line that was typed.
+int train(const TrainOptions& options, std::string command) {
+  if (options.restart) command += " --set restart=false";
+  if (const auto before = finished_run(options)) {
+    tell(options, *before);
+    return 0;
+  }
+  const StopFlag& stop = stop_on_signals();
+  try {
+    Trainer trainer(options, stop);
+    const TrainResult result = trainer.run(stop);
+    if (result.finished) {
+      tell(options, result);
+      return 0;
+    }
+    if (!stop) command += " --set max_steps=0";
+    std::printf("stopped after step %llu of %llu\nto go on: %s\n", static_cast<unsigned long long>(result.steps),
+                static_cast<unsigned long long>(trainer.steps()), command.c_str());
+    return stop ? kStoppedExitCode : 0;
+  } catch (const Stopped& stopped) {
+    std::printf("%s, before the first step\nto go on: %s\n", stopped.what(), command.c_str());
+    return kStoppedExitCode;
+  }
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  vitrine::keep_freed_memory();
-  return vitrine::guarded_main("vitrine-train", [&] {
+  keep_freed_memory();
+  return guarded_main("vitrine-train", [&] {
     CLI::App app(
         "Trains a ResNet from a cache of a Vision Transformer's targets, from a live teacher, or from labels alone; or "
         "a ViT from labels.");
-    app.footer("Keys of CONFIG.toml, with their defaults:\n" + vitrine::config_help<vitrine::TrainOptions>());
+    app.footer("Keys of CONFIG.toml, with their defaults:\n" + config_help<TrainOptions>());
     std::string file;
     std::vector<std::string> overrides;
-    app.add_option("CONFIG", file, "a TOML file; see configs/")->required();
+    auto* config =
+        app.add_option("CONFIG", file,
+                       "a TOML file; see configs/. With --evaluate it may be left out: a run's directory has "
+                       "its own config.toml, and weights know their model");
     app.add_option("--set", overrides, "key=value, over what the file says; may be given several times")
         ->expected(1)
         ->take_all();
@@ -41,40 +90,32 @@ int main(int argc, char** argv) {
         ->type_name("WORD[,WORD...]")
         ->expected(1)
         ->take_all();
-    std::string checkpoint;
+    std::string checkpoint, images;
     bool json = false;
-    auto* evaluate = app.add_option(
-        "--evaluate", checkpoint,
-        "judge a checkpoint (a .safetensors file or a run's directory) on CONFIG's test or validation images instead: "
-        "accuracy, each class's, calibration error, and agreement with targets.teacher where its weights are given");
+    auto* evaluate = app.add_option("--evaluate", checkpoint,
+                                    "judge weights (a .safetensors file, or a run's directory: its best weights where "
+                                    "some were chosen, else its final "
+                                    "ones) on --images or on the test or validation images of the configuration: "
+                                    "accuracy, each class's, calibration "
+                                    "error, and agreement with targets.teacher where its weights are given");
+    app.add_option("--images", images, "with --evaluate: a folder of class folders, of which the model knows the names")
+        ->needs(evaluate);
     app.add_flag("--json", json, "with --evaluate: the result as JSON")->needs(evaluate);
-    if (const auto code = vitrine::parse_command_line(app, argc, argv)) return *code;
-    vitrine::TrainOptions options;
-    vitrine::load_config(file, overrides, options);
+    if (const auto code = parse_command_line(app, argc, argv)) return *code;
+    if (file.empty() && checkpoint.empty()) fail(config->get_name(), " is required; --help shows the usage");
+    const std::filesystem::path own = std::filesystem::path(checkpoint) / "config.toml";
+    if (file.empty() && directory_exists(checkpoint) && path_exists(own)) file = own.string();
+    TrainOptions options;
+    load_config(file, overrides, options);
     for (const std::string& words : allow) options.allow += (options.allow.empty() ? "" : ",") + words;
     if (!checkpoint.empty()) {
-      const vitrine::Report report = vitrine::evaluate_checkpoint(options, checkpoint);
-      std::fputs((json ? vitrine::as_json(report) : vitrine::as_text(report)).c_str(), stdout);
+      if (!images.empty()) options.test = images;
+      const Report report = evaluate_checkpoint(options, checkpoint, !file.empty(), stop_on_signals());
+      std::fputs((json ? as_json(report) : as_text(report)).c_str(), stdout);
       return 0;
     }
-    std::printf("%s\n", vitrine::config_as_toml(options).c_str());
+    std::printf("%s\n", config_as_toml(options).c_str());
     std::fflush(stdout);
-    vitrine::Trainer trainer(options);
-    std::signal(SIGINT, ask_to_stop);
-    std::signal(SIGTERM, ask_to_stop);
-    const vitrine::TrainResult result = trainer.run(stop_asked);
-    if (!result.finished) {
-      std::printf("stopped after step %llu; run again with resume = true to go on\n",
-                  static_cast<unsigned long long>(result.steps));
-      return stop_asked ? 130 : 0;
-    }
-    if (const auto& judged = result.test ? result.test : result.validation)
-      std::printf("top-1 %.2f %%, top-5 %.2f %% on %llu images (%s)\n", 100 * judged->top1, 100 * judged->top5,
-                  static_cast<unsigned long long>(judged->images), result.test ? "test" : "validation");
-    if (result.agreement)
-      std::printf("agrees with the teacher on %.2f %% of the validation images\n", 100 * *result.agreement);
-    std::printf("%s: %llu steps in %.0f s\n", options.output.c_str(), static_cast<unsigned long long>(result.steps),
-                result.wall_seconds);
-    return 0;
+    return train(options, shell_command(argc, argv));
   });
 }

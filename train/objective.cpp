@@ -90,14 +90,11 @@ void Objective::make_feature_modules(const TargetShapes& shapes, const std::vect
   }
 }
 
-std::string Objective::pairs() const {
-  std::string out;
-  const auto add = [&out](const std::string& track, std::uint32_t stage) {
-    out += text(out.empty() ? "" : ", ", track, " meets the student at layer", stage);
-  };
+std::vector<std::pair<std::string, std::uint32_t>> Objective::pairs() const {
+  std::vector<std::pair<std::string, std::uint32_t>> out;
   const std::vector<std::string> tracks = feature_tracks(options_.targets.features);
-  for (std::size_t t = 0; t < stages_.size(); ++t) add(tracks[t], stages_[t]);
-  if (!options_.targets.attention.empty()) add(options_.targets.attention, stage_);
+  for (std::size_t t = 0; t < stages_.size(); ++t) out.emplace_back(tracks[t], stages_[t]);
+  if (!options_.targets.attention.empty()) out.emplace_back(options_.targets.attention, stage_);
   return out;
 }
 
@@ -116,9 +113,14 @@ MixedLabels Objective::taught(const MixedLabels& labels) const {
 }
 
 void Objective::enter(const PhaseOptions& phase) {
-  for (const auto& [name, module] : modules_)
+  for (const auto& [name, module] : modules_) {
+    module->train();
+    if (phase.freeze_student || phase.freeze_batch_norm)
+      for (const auto& child : module->modules())
+        if (auto norm = std::dynamic_pointer_cast<torch::nn::BatchNorm2dImpl>(child)) norm->eval();
     for (at::Tensor& parameter : module->parameters())
       parameter.requires_grad_(name == "exits" ? !phase.freeze_student : phase.train_transformer);
+  }
 }
 
 at::Tensor Objective::feature_loss(const NetworkOutputs& out, const Batch& batch) {

@@ -31,7 +31,7 @@ class Objective {
   Objective(const TrainOptions& options, const TargetShapes& shapes, const std::vector<std::int64_t>& widths,
             int classes, int size, at::Device device);
 
-  /// Which of its modules learn in this phase.
+  /// Which of its modules learn in this phase; BatchNorm of the exits is frozen where the student's is.
   void enter(const PhaseOptions& phase);
   /// The terms that phase, targets and configuration ask for. `out`: of the batch, its graph alive unless the phase
   /// freezes the student.
@@ -44,9 +44,9 @@ class Objective {
     at::Tensor weights;  ///< [stages, tracks]; undefined before the first batch with features
   };
   const Mapped& mapped() const { return mapped_; }
-  /// Which of the student's stages, 1 to 4, each track of fixed pairs meets, and attention does, in words; empty when
-  /// there are neither.
-  std::string pairs() const;
+  /// Which of the student's stages, 1 to 4, each track of fixed pairs meets, and attention does; empty when there are
+  /// neither.
+  std::vector<std::pair<std::string, std::uint32_t>> pairs() const;
 
   /// By the names that their tensors have in checkpoints: "transformer" (with several pairs "transformer1" and so on),
   /// "mapping", "exits".

@@ -45,6 +45,14 @@ bool same_layout(const at::Tensor& a, const at::Tensor& b) {
   return true;
 }
 
+// Parameters of several dimensions that are added to what they meet, as biases are: a ViT's class token and positions,
+// the feature transformer's mask. timm and DeiT exempt the former as well.
+bool acts_as_bias(const std::string& name) {
+  for (const char* last : {"cls_token", "pos_embed", "mask"})
+    if (name == last || name.ends_with(std::string(".") + last)) return true;
+  return false;
+}
+
 std::vector<at::Tensor> zeros_like(const NamedParameters& parameters) {
   std::vector<at::Tensor> zeros;
   for (const auto& [name, parameter] : parameters) zeros.push_back(at::zeros_like(parameter.detach()));
@@ -56,7 +64,7 @@ std::vector<at::Tensor> zeros_like(const NamedParameters& parameters) {
 void OptimizerOptions::fields(Fields& f) {
   f.choice("kind", kind, {{"sgd", OptimizerKind::kSgd}, {"adamw", OptimizerKind::kAdamW}}, "how weights are updated");
   f.number("weight_decay", weight_decay, "pull of the weights towards zero", {0, 10});
-  f.flag("decay_vectors", decay_vectors, "also decay biases and BatchNorm's parameters");
+  f.flag("decay_vectors", decay_vectors, "also decay biases, BatchNorm's parameters, class token, positions and mask");
   f.number("momentum", momentum, "momentum (sgd only)", {0, 0.9999});
   f.flag("nesterov", nesterov, "Nesterov's form of momentum (sgd only)");
   f.number("beta1", beta1, "decay of the gradient's mean (adamw only)", {0, 0.999999});
@@ -87,7 +95,8 @@ std::vector<at::Tensor> Optimizer::gradients() const {
 }
 
 bool Optimizer::decays(std::size_t i) const {
-  return options_.weight_decay != 0 && (options_.decay_vectors || parameters_[i].second.dim() > 1);
+  if (options_.weight_decay == 0) return false;
+  return options_.decay_vectors || (parameters_[i].second.dim() > 1 && !acts_as_bias(parameters_[i].first));
 }
 
 Sgd::Sgd(NamedParameters parameters, const OptimizerOptions& options)

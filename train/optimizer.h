@@ -22,9 +22,11 @@ enum class OptimizerKind { kSgd, kAdamW };
 struct OptimizerOptions {
   OptimizerKind kind = OptimizerKind::kSgd;
   double weight_decay = 1e-4;  // SGD: added to the gradient; AdamW: decoupled
-  bool decay_vectors = false;  // also decay parameters of at most one dimension (biases, BatchNorm)
-  double momentum = 0.9;       // SGD
-  bool nesterov = true;        // SGD; needs momentum
+  /// Also decay parameters of at most one dimension (biases, BatchNorm) and those that act as biases (names that end in
+  /// cls_token, pos_embed or mask).
+  bool decay_vectors = false;
+  double momentum = 0.9;                              // SGD
+  bool nesterov = true;                               // SGD; needs momentum
   double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;  // AdamW
 
   void fields(Fields& f);

@@ -89,7 +89,8 @@ void TrainOptions::fields(Fields& f) {
       "targets.teacher.weights, for which no labels are needed; last: nothing; auto: top1 with labels, else "
       "agreement where there are weights, else last");
   f.text("test", test, "images that judge the final weights, once; empty: none");
-  f.text("output", output, "directory for checkpoints, log.csv and summary.json");
+  f.text("output", output,
+         "directory of the run: checkpoint, best and final weights, config.toml, log.csv, summary.json");
   f.integer("size", size, "side of the student's square in pixels; 0: the teacher's", {0, 4096});
   f.integer("batch", batch, "views a step; divides the group or is a multiple of it", {1, 1048576});
   f.integer("micro_batch", micro_batch, "views in one forward, to spare memory; divides batch; 0: the whole batch",
@@ -106,14 +107,26 @@ void TrainOptions::fields(Fields& f) {
   f.flag("deterministic", deterministic,
          "on a GPU: algorithms that give equal bits each time, slower (needs CUBLAS_WORKSPACE_CONFIG=:4096:8); false: the "
          "fastest");
-  f.integer("threads", threads, "of the student's arithmetic; 0: this process's share of the cores", {0, 4096});
+  f.integer("threads", threads,
+            "of the student's arithmetic; 0: this process's share of the cores. On a CPU another number may change the last "
+            "bits", {0, 4096});
   f.integer("workers", workers, "groups in work at once; 0: this process's share of the cores", {0, 4096});
   f.integer("eval_every", eval_every, "epochs between validations", {1, 1e6});
   f.integer("checkpoint_every", checkpoint_every, "steps between checkpoints; 0: at each epoch's end", {0, 1e9});
   f.integer("log_every", log_every, "steps between lines of log.csv", {1, 1e9});
-  f.integer("max_steps", max_steps, "stop after this step, with a checkpoint to resume from; 0: at the schedule's end",
+  f.integer("max_steps", max_steps, "stop after this step, with a checkpoint to go on from; 0: at the schedule's end",
             {0, 9e18});
-  f.flag("resume", resume, "go on from the last checkpoint in output, when there is one");
+  f.flag(
+      "restart", restart,
+      "begin anew although output holds a run, which is renamed to OUTPUT.old; otherwise the same configuration goes "
+      "on with it, and another one is refused");
+  f.flag(
+      "extend", extend,
+      "go on although the phases' epochs differ: from the next step on the schedule is the new one, as if it had been "
+      "so from the beginning (a cosine rises again), and steps already done stay as they were");
+  f.flag(
+      "new_passes", new_passes,
+      "go on with the passes that the cache has got since the run began as well; from there on the order is another");
   f.number("feature_noise", feature_noise,
            "noise on teacher features, in standard deviations of each channel (of a transform track: of its basis)",
            {0, 10});

@@ -68,10 +68,10 @@ struct TrainOptions {
   Labels labels = Labels::kFolders;
   std::string validation;  ///< judged each eval_every epochs, picks the best checkpoint; empty: none
   Select select = Select::kAuto;
-  std::string test;               ///< judged once, with the final weights; empty: none
-  std::string output;             ///< directory for checkpoints, log and summary
-  std::uint32_t size = 0;         ///< side of the student's square; 0: the teacher's
-  std::uint32_t batch = 64;       ///< views a step
+  std::string test;          ///< judged once, with the final weights; empty: none
+  std::string output;        ///< directory of the run: weights, checkpoint, log, summary; one that is there goes on
+  std::uint32_t size = 0;    ///< side of the student's square; 0: the teacher's
+  std::uint32_t batch = 64;  ///< views a step
   std::uint32_t micro_batch = 0;  ///< views in one forward, whose gradients add up to the step's; 0: all
   std::uint32_t lr_batch = 0;  ///< learning rates are meant for this batch and grow with batch / lr_batch; 0: as given
   std::uint32_t batch_norm_batches = 0;  ///< at the end BatchNorm's statistics are taken anew over these; 0: not
@@ -88,7 +88,9 @@ struct TrainOptions {
   std::uint32_t workers = 0;       ///< groups in work at once; 0: default_threads()
   std::uint32_t eval_every = 1, checkpoint_every = 0, log_every = 10;
   std::uint64_t max_steps = 0;
-  bool resume = false;
+  bool restart = false;     ///< a run that `output` holds is moved aside and begun anew; else it goes on
+  bool extend = false;      ///< a run that goes on may have longer (or shorter) phases than it began with
+  bool new_passes = false;  ///< a run that goes on also uses the passes that its cache has got since it began
   double feature_noise = 0.05, clip_norm = 0, crop_fraction = 0.9;
   std::vector<double> mean = {0.485, 0.456, 0.406}, deviation = {0.229, 0.224, 0.225};
   ModelOptions model;
@@ -103,8 +105,8 @@ struct TrainOptions {
   ScalerOptions scaler;  ///< for "fp16"
 
   void fields(Fields& f);
-  /// What `select` means for this run: not kAuto. Without validation images kLast.
   ImageFolders folders() const { return {images, unlabelled, labels}; }
+  /// What `select` means for this run: not kAuto. Without validation images kLast.
   Select selection() const;
 };
 

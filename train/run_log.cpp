@@ -8,6 +8,7 @@
 
 #include "common/base/error.h"
 #include "common/base/files.h"
+#include "common/base/json.h"
 #include "train/trainer.h"
 
 namespace vitrine {
@@ -20,7 +21,7 @@ std::string cell(const at::Tensor& term) {
 // Opens a table for more lines; those beyond `first_step` are dropped.
 void go_on(std::ofstream& out, const std::filesystem::path& path, const std::string& header, std::uint64_t first_step) {
   std::string kept = header + "\n";
-  if (first_step > 0 && std::filesystem::exists(path)) {
+  if (first_step > 0 && path_exists(path)) {
     std::istringstream lines(read_file(path));
     std::string line;
     std::getline(lines, line);
@@ -97,7 +98,47 @@ void write_summary(const std::filesystem::path& directory, const TrainResult& re
   if (result.skipped_updates) json["skipped_updates"] = *result.skipped_updates;
   if (result.agreement) json["validation_agreement"] = *result.agreement;
   if (result.validation) json["validation_top1"] = result.validation->top1;
+  if (result.best.there())
+    json["best"] = {{"chosen_by", result.best.chosen_by},
+                    {"score", result.best.score},
+                    {"step", result.best.step},
+                    {"epoch", result.best.epoch},
+                    {"file", "best.safetensors"}};
+  json["size"] = result.size;
+  for (const auto& [track, stage] : result.stages) json["stages"][track] = text("layer", stage);
+  if (!result.changes.empty()) json["changes"] = result.changes;
   publish(directory / "summary.json", json.dump(2) + "\n");
+}
+
+std::optional<TrainResult> read_summary(const std::filesystem::path& directory) {
+  const std::filesystem::path path = directory / "summary.json";
+  if (!path_exists(path)) return std::nullopt;
+  try {
+    const auto json = parse_json<nlohmann::ordered_json>(read_file(path));
+    TrainResult out;
+    out.finished = true;
+    out.steps = json.at("steps");
+    out.images_seen = json.at("images_seen");
+    out.wall_seconds = json.at("wall_seconds");
+    out.core_seconds = json.at("core_seconds");
+    out.wait_share = json.at("wait_share");
+    out.size = json.value("size", std::uint32_t{0});
+    if (json.contains("judged_on")) {
+      const Accuracy judged{json.at("top1"), json.at("top5"), json.at("judged_images")};
+      (json.at("judged_on") == "test" ? out.test : out.validation) = judged;
+    }
+    if (json.contains("skipped_updates")) out.skipped_updates = json.at("skipped_updates").get<std::uint64_t>();
+    for (const auto& one : json.value("allowed", nlohmann::ordered_json::array()))
+      out.allowed.push_back({one.at("word"), one.at("difference")});
+    const auto stages = json.value("stages", nlohmann::ordered_json::object());
+    for (const auto& [track, layer] : stages.items())
+      if (const auto word = layer.get<std::string>(); word.starts_with("layer") && word.size() == 6)
+        out.stages.emplace_back(track, static_cast<std::uint32_t>(word.back() - '0'));
+    out.changes = json.value("changes", std::vector<std::string>());
+    return out;
+  } catch (const nlohmann::json::exception&) {
+    return std::nullopt;
+  }
 }
 
 }  // namespace vitrine

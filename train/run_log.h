@@ -47,6 +47,8 @@ class RunLog {
 };
 
 void write_summary(const std::filesystem::path& directory, const TrainResult& result);
+/// The result of a finished run, from its summary.json. Nothing where there is none, or none that can be understood.
+std::optional<TrainResult> read_summary(const std::filesystem::path& directory);
 
 }  // namespace vitrine
 

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "common/base/stop.h"
 #include "common/cache/track.h"
 #include "common/codec/transform/basis.h"
 #include "common/plan/epoch.h"
@@ -67,8 +68,9 @@ class TargetSource {
 
 /// `index`: of the training images. With targets.class_map or class_names, the source is one of MappedTargets, and what
 /// the map leaves out is said (note). Throws Error when a cache was made from other images, and names the first
-/// difference.
-std::unique_ptr<TargetSource> make_target_source(const TrainOptions& options, std::shared_ptr<const ImageIndex> index);
+/// difference, and Stopped when `stop` is set while a live teacher's tracks are calibrated.
+std::unique_ptr<TargetSource> make_target_source(const TrainOptions& options, std::shared_ptr<const ImageIndex> index,
+                                                 const StopFlag& stop = never_stop());
 
 /// Throws Error that names the first difference (classes, their order, images) when `found` is not `expected`.
 void check_same_images(const ImageIndex& expected, const ImageIndex& found, const std::string& expected_in,

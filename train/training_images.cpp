@@ -2,6 +2,7 @@
 
 #include <torch/torch.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <vector>
 
@@ -43,7 +44,7 @@ TrainOptions without_absent_labels(TrainOptions options) {
   return options;
 }
 
-TrainingImages scan_training_images(const TrainOptions& options) {
+TrainingImages scan_training_images(const TrainOptions& options, const StopFlag& stop) {
   if (options.images.empty())
     fail("images is not given; expected a folder of class folders, or with labels = \"none\" of any images");
   check_labels(options);
@@ -54,7 +55,18 @@ TrainingImages scan_training_images(const TrainOptions& options) {
   if (cached && options.labels == Labels::kFolders && known.classes.empty())
     fail(options.targets.cache, ": was made of images without labels; set labels = \"none\"");
   if (cached && !known.classes.empty()) folders.labels = Labels::kFolders;
-  ScanOptions how{options.index_depth, options.verify_images, options.bad_images == BadImages::kSkip, true};
+  // The scan would advise labels = "none", which is what the user has.
+  if (options.labels == Labels::kNone && folders.labels == Labels::kFolders && directory_exists(options.images) &&
+      std::ranges::none_of(list_directory(options.images), [](const DirectoryEntry& entry) {
+        return entry.kind == DirectoryEntry::Kind::kDirectory && !entry.name.starts_with('.');
+      }))
+    throw Error(
+        ErrorKind::kInput,
+        {.path = options.images,
+         .what = text("is a flat folder, but the cache ", options.targets.cache, " was made from ",
+                      known.classes.size(), " class folders (", known.classes.front(), ", ...)"),
+         .remedy = "give the folder that the cache was made from; with labels = \"none\" its labels are not used"});
+  ScanOptions how{options.index_depth, options.verify_images, options.bad_images == BadImages::kSkip, true, &stop};
   FolderScan scan;
   if (cached) {
     const KnownIndex before = known_index(options.targets.cache, std::move(known));

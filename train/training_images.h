@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "common/image/bad_pictures.h"
+#include "common/base/stop.h"
 #include "common/image/folders.h"
 #include "common/plan/image_index.h"
 #include "train/options.h"
@@ -25,8 +26,8 @@ struct TrainingImages {
 
 /// Lists the training images, and says how many there are and what is left out. With a cache whose images have labels that this run does not
 /// want, they are listed as the cache lists them. Throws Error for settings that contradict each other about labels,
-/// before anything is read.
-TrainingImages scan_training_images(const TrainOptions& options);
+/// before anything is read, and Stopped once `stop` is set.
+TrainingImages scan_training_images(const TrainOptions& options, const StopFlag& stop = never_stop());
 
 /// The number of the student's classes: the images' class folders, or the teacher's where there are none. Throws Error
 /// when both are there and differ.

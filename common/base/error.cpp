@@ -8,6 +8,8 @@
 #include <new>
 #include <utility>
 
+#include "common/base/stop.h"
+
 namespace vitrine {
 namespace {
 
@@ -71,6 +73,9 @@ int guarded_main(const char* program, const std::function<int()>& body) {
   } catch (const Error& error) {
     std::fprintf(stderr, "%s: %s\n", program, error.what());
     return exit_code(error.kind());
+  } catch (const Stopped& stopped) {
+    std::fprintf(stderr, "%s: %s\n", program, stopped.what());
+    return kStoppedExitCode;
   } catch (const std::filesystem::filesystem_error& error) {
     std::fprintf(stderr, "%s: %s: %s; check the path and its permissions\n", program, error.path1().c_str(),
                  error.code().message().c_str());

@@ -19,6 +19,8 @@
 #include <string>
 #include <vector>
 
+#include "common/base/stop.h"
+
 namespace vitrine {
 
 inline constexpr const char* kManifestName = "shards.json";

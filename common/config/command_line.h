@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 #include <optional>
+#include <string>
 
 namespace vitrine {
 
@@ -11,6 +12,9 @@ namespace vitrine {
 /// required. Returns what to exit with after --help or --version, which are answered on standard output, else nothing.
 /// Throws Error for a command line that does not fit.
 std::optional<int> parse_command_line(CLI::App& app, int argc, const char* const* argv);
+
+/// The command line as one types it: arguments that a shell would take apart are quoted.
+std::string shell_command(int argc, const char* const* argv);
 
 }  // namespace vitrine
 

@@ -20,13 +20,16 @@
 namespace vitrine {
 namespace {
 
+constexpr const char* kWhileListed = "while the images were listed";
+
 // Takes from `known` what need not be read; returns which files remain to be looked at.
 std::vector<std::size_t> files_to_read(const ImageFolders& folders, const ImageIndex& known,
-                                       std::vector<ImageEntry>& files) {
+                                       std::vector<ImageEntry>& files, const StopFlag& stop) {
   std::vector<bool> sampled(known.images.size(), false);
   for (const std::size_t i : verified_sample(known.images.size())) sampled[i] = true;
   std::vector<char> believed(files.size(), 0);
   tbb::parallel_for(std::size_t{0}, files.size(), [&](std::size_t i) {
+    throw_if_stopped(stop, kWhileListed);
     ImageEntry& entry = files[i];
     const auto found = std::ranges::lower_bound(known.images, entry.id, {}, &ImageEntry::id);
     if (found == known.images.end() || found->id != entry.id || found->label != entry.label ||
@@ -118,12 +121,13 @@ void add_empty_classes(FolderScan& scan) {
 }
 
 FolderScan scan(const ImageFolders& folders, const ScanOptions& options, const KnownIndex* known) {
+  throw_if_stopped(*options.stop, kWhileListed);
   Listing listing = list_images(folders);
   std::vector<std::size_t> unread(listing.files.size());
   std::iota(unread.begin(), unread.end(), std::size_t{0});
   const bool deep_enough = known != nullptr && known->depth >= options.depth;
   const bool believes = deep_enough && options.verify == VerifyImages::kSample;
-  if (believes) unread = files_to_read(folders, known->index, listing.files);
+  if (believes) unread = files_to_read(folders, known->index, listing.files, *options.stop);
 
   std::vector<Look> looks(listing.files.size());
   {
@@ -134,6 +138,7 @@ FolderScan scan(const ImageFolders& folders, const ScanOptions& options, const K
                                                                                    : "index",
                                             "images", unread.size());
     tbb::parallel_for(std::size_t{0}, unread.size(), [&](std::size_t i) {
+      throw_if_stopped(*options.stop, kWhileListed);
       looks[unread[i]] = look_at(folders, listing.files[unread[i]], options.depth);
       if (progress) progress->advance(1);
     });
@@ -175,15 +180,15 @@ FolderScan scan_images(const ImageFolders& folders, const ScanOptions& options, 
   return scan(folders, options, &known);
 }
 
-ImageIndex scan_image_folder(const ImageFolders& folders, std::vector<LeftOut>* left_out) {
-  FolderScan found = scan_images(folders, {});
+ImageIndex scan_image_folder(const ImageFolders& folders, std::vector<LeftOut>* left_out, const StopFlag& stop) {
+  FolderScan found = scan_images(folders, {.stop = &stop});
   if (left_out != nullptr) *left_out = std::move(found.left_out);
   return std::move(found.index);
 }
 
 ImageIndex scan_image_folder(const ImageFolders& folders, std::vector<LeftOut>* left_out, const ImageIndex& known,
-                             VerifyImages verify) {
-  FolderScan found = scan_images(folders, {.verify = verify}, KnownIndex{known});
+                             VerifyImages verify, const StopFlag& stop) {
+  FolderScan found = scan_images(folders, {.verify = verify, .stop = &stop}, KnownIndex{known});
   if (left_out != nullptr) *left_out = std::move(found.left_out);
   return std::move(found.index);
 }

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "common/base/stop.h"
 #include "common/image/folders.h"
 #include "common/image/left_out.h"
 #include "common/plan/image_index.h"
@@ -51,6 +52,8 @@ struct ScanOptions {
   /// FolderScan::bad.
   bool keep_bad = false;
   bool progress = false;  ///< show it
+  /// Throws Stopped between two files once it is set.
+  const StopFlag* stop = &never_stop();
 };
 
 struct FolderScan {
@@ -78,9 +81,10 @@ FolderScan scan_images(const ImageFolders& folders, const ScanOptions& options);
 FolderScan scan_images(const ImageFolders& folders, const ScanOptions& options, const KnownIndex& known);
 
 /// scan_images() by headers; `left_out` may be null.
-ImageIndex scan_image_folder(const ImageFolders& folders, std::vector<LeftOut>* left_out);
+ImageIndex scan_image_folder(const ImageFolders& folders, std::vector<LeftOut>* left_out,
+                             const StopFlag& stop = never_stop());
 ImageIndex scan_image_folder(const ImageFolders& folders, std::vector<LeftOut>* left_out, const ImageIndex& known,
-                             VerifyImages verify);
+                             VerifyImages verify, const StopFlag& stop = never_stop());
 
 /// The files below the folders, none of them read: ids and labels, ascending by id; sizes and hashes are zero. What is
 /// no image is listed too, as long as its name is UTF-8. Throws Error for folders as scan_images() does, but not for one

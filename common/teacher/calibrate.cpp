@@ -18,7 +18,8 @@ namespace vitrine {
 
 ReadyTracks make_ready(const Teacher& teacher, const ViewMaker& maker, const Plan& plan, std::vector<TrackInfo> tracks,
                        std::vector<std::shared_ptr<const FeatureBasis>> known, std::uint32_t views,
-                       std::uint32_t workers) {
+                       std::uint32_t workers, const StopFlag& stop) {
+  constexpr const char* kWhere = "in the calibration; nothing of it is kept";
   if (known.size() != tracks.size()) throw std::logic_error("make_ready: one basis a track, or none in its place");
   const std::uint32_t group_views = plan.options().group;
   const std::uint32_t groups = std::min(plan.groups_per_pass(), (views + group_views - 1) / group_views);
@@ -44,6 +45,7 @@ ReadyTracks make_ready(const Teacher& teacher, const ViewMaker& maker, const Pla
       std::vector<std::uint32_t> sound(count);  // views whose pictures could be had
       arena.execute([&] {
         tbb::parallel_for(std::uint32_t{0}, count, [&](std::uint32_t g) {
+          throw_if_stopped(stop, kWhere);
           try {
             std::vector<Recipe> recipes = plan.group(0, first + g);
             const std::vector<std::uint8_t> pictures = maker.group_or_mark(recipes, teacher.image_size());
@@ -62,6 +64,7 @@ ReadyTracks make_ready(const Teacher& teacher, const ViewMaker& maker, const Pla
       progress.advance(std::uint64_t{count} * group_views);
     }
     progress.finish();
+    throw_if_stopped(stop, kWhere);
     arena.execute([&] {
       tbb::parallel_for(std::size_t{0}, tracks.size(), [&](std::size_t t) {
         if (!calibrators[t]) return;

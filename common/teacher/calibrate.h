@@ -8,6 +8,7 @@
 #include <span>
 #include <vector>
 
+#include "common/base/stop.h"
 #include "common/cache/track.h"
 #include "common/codec/transform/basis.h"
 #include "common/image/views.h"
@@ -25,10 +26,10 @@ struct ReadyTracks {
 /// `tracks`: teacher.tracks(plan). `known`: one a track, bases that are there already; those that are missing are
 /// calibrated on the first groups of pass 0 that hold `views` views (all of the pass, when it has fewer), with
 /// `workers` threads; the result does not depend on their number. Throws Error that names view and track for features
-/// that are not finite.
+/// that are not finite, and Stopped between two groups once `stop` is set.
 ReadyTracks make_ready(const Teacher& teacher, const ViewMaker& maker, const Plan& plan, std::vector<TrackInfo> tracks,
                        std::vector<std::shared_ptr<const FeatureBasis>> known, std::uint32_t views,
-                       std::uint32_t workers);
+                       std::uint32_t workers, const StopFlag& stop = never_stop());
 
 }  // namespace vitrine
 

@@ -17,7 +17,7 @@ namespace vitrine {
 
 CleanCrops judge_clean_crops(const Teacher& teacher, const ViewMaker& views, const ImageIndex& index, std::uint32_t count,
                              std::uint64_t seed, const ClassMap* map, const Normalisation* normalisation,
-                             std::uint32_t workers) {
+                             std::uint32_t workers, const StopFlag& stop) {
   const auto judged = [&](std::uint32_t label) {
     return label != kNoLabel && (map == nullptr || std::ranges::binary_search(map->columns(), label));
   };
@@ -32,12 +32,14 @@ CleanCrops judge_clean_crops(const Teacher& teacher, const ViewMaker& views, con
   std::vector<std::vector<std::int64_t>> labels(batches);
   const auto judge = [&](std::uint32_t b) {
     std::vector<std::uint8_t> pictures;
-    for (std::uint32_t i = b * batch; i < std::min(count, (b + 1) * batch); ++i)
+    for (std::uint32_t i = b * batch; i < std::min(count, (b + 1) * batch); ++i) {
+      throw_if_stopped(stop, "in the check on clean crops");
       if (const std::optional<Image> picture = views.picture_or_none(order[i])) {
         const Image view = centre_view(*picture, teacher.image_size(), teacher.options().crop_fraction);
         pictures.insert(pictures.end(), view.rgb.begin(), view.rgb.end());
         labels[b].push_back(index.images[order[i]].label);
       }
+    }
     const auto views_in_batch = static_cast<std::uint32_t>(labels[b].size());
     if (views_in_batch == 0) return;
     logits[b] = teacher.logits(pictures, views_in_batch, normalisation);
@@ -74,8 +76,9 @@ CleanCrops judge_clean_crops(const Teacher& teacher, const ViewMaker& views, con
 }
 
 Accuracy clean_crop_accuracy(const Teacher& teacher, const ViewMaker& views, const ImageIndex& index,
-                             std::uint32_t count, std::uint64_t seed, const ClassMap* map, std::uint32_t workers) {
-  return judge_clean_crops(teacher, views, index, count, seed, map, nullptr, workers).accuracy;
+                             std::uint32_t count, std::uint64_t seed, const ClassMap* map, std::uint32_t workers,
+                             const StopFlag& stop) {
+  return judge_clean_crops(teacher, views, index, count, seed, map, nullptr, workers, stop).accuracy;
 }
 
 bool at_chance(const Accuracy& accuracy, std::size_t classes) {

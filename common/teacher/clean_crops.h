@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "common/base/stop.h"
 #include "common/eval/accuracy.h"
 #include "common/image/views.h"
 #include "common/teacher/class_map.h"
@@ -26,14 +27,15 @@ struct CleanCrops {
 /// the shorter side resized, the centre cropped, as timm evaluates. With a `map` the teacher's logits are mapped, and
 /// only images of mapped classes count. Images that `views` goes on without do not count. `normalisation`: in place of the
 /// teacher's, or nullptr; the images stay the same. On `workers` threads, a micro-batch at a time on each: the result does
-/// not depend on how many there are.
+/// not depend on how many there are. Throws Stopped between two images once `stop` is set.
 CleanCrops judge_clean_crops(const Teacher& teacher, const ViewMaker& views, const ImageIndex& index, std::uint32_t count,
                              std::uint64_t seed, const ClassMap* map = nullptr,
-                             const Normalisation* normalisation = nullptr, std::uint32_t workers = 1);
+                             const Normalisation* normalisation = nullptr, std::uint32_t workers = 1,
+                             const StopFlag& stop = never_stop());
 /// Their accuracy alone.
 Accuracy clean_crop_accuracy(const Teacher& teacher, const ViewMaker& views, const ImageIndex& index,
                              std::uint32_t count, std::uint64_t seed, const ClassMap* map = nullptr,
-                             std::uint32_t workers = 1);
+                             std::uint32_t workers = 1, const StopFlag& stop = never_stop());
 
 /// Whether an accuracy lies within three standard errors of guessing among `classes`.
 bool at_chance(const Accuracy& accuracy, std::size_t classes);

@@ -53,9 +53,10 @@ std::string order_remedy(const ClassOrder& order, const std::vector<std::string>
 
 /// Tries the other usual colours on the same crops; a sentence where they are better.
 std::string colours_that_fit(const Teacher& teacher, const ViewMaker& views, const ImageIndex& index, std::uint32_t count,
-                             std::uint64_t seed, const ClassMap* map, const CleanCrops& crops, std::uint32_t workers) {
+                             std::uint64_t seed, const ClassMap* map, const CleanCrops& crops, std::uint32_t workers,
+                             const StopFlag& stop) {
   const Normalisation other = other_usual(teacher.normalisation());
-  const CleanCrops again = judge_clean_crops(teacher, views, index, count, seed, map, &other, workers);
+  const CleanCrops again = judge_clean_crops(teacher, views, index, count, seed, map, &other, workers, stop);
   if (again.right.size() != crops.right.size()) return "";  // an image failed meanwhile
   std::uint64_t gains = 0, losses = 0;
   for (std::size_t i = 0; i < crops.right.size(); ++i) {
@@ -70,9 +71,10 @@ std::string colours_that_fit(const Teacher& teacher, const ViewMaker& views, con
 }  // namespace
 
 TeacherCheck check_teacher(const Teacher& teacher, const ViewMaker& views, const ImageIndex& index, std::uint32_t count,
-                           std::uint64_t seed, const ClassMap* map, const std::string& folder, std::uint32_t workers) {
+                           std::uint64_t seed, const ClassMap* map, const std::string& folder, std::uint32_t workers,
+                           const StopFlag& stop) {
   TeacherCheck out;
-  const CleanCrops& crops = out.crops = judge_clean_crops(teacher, views, index, count, seed, map, nullptr, workers);
+  const CleanCrops& crops = out.crops = judge_clean_crops(teacher, views, index, count, seed, map, nullptr, workers, stop);
   const Accuracy& accuracy = crops.accuracy;
   const std::size_t classes = map != nullptr ? map->columns().size() : index.classes.size();
   out.notes.push_back(text("teacher ", teacher.options().name, ": top-1 ", percent(accuracy.top1), ", top-5 ",
@@ -96,7 +98,7 @@ TeacherCheck check_teacher(const Teacher& teacher, const ViewMaker& views, const
                              percent(accuracy.top1), " alone; usual causes are other classes or another class order than its "
                              "head's, and other colours (mean, deviation) or sizes than it was trained with"));
   const std::string colours =
-      chance || too_sure ? colours_that_fit(teacher, views, index, count, seed, map, crops, workers) : "";
+      chance || too_sure ? colours_that_fit(teacher, views, index, count, seed, map, crops, workers, stop) : "";
   if (!colours.empty()) out.notes.push_back(colours);
   if (chance)
     out.refusal = text("the teacher's top-1 of ", percent(accuracy.top1), " on ", accuracy.images,

@@ -48,6 +48,14 @@ struct Several : Plain {
   }
 };
 
+TEST_CASE("a command line is given back as a shell reads it") {
+  const char* const words[] = {"build/vitrine-try", "it's here/a b.toml", "--set", "plan.x=[1, 2]", "--set", "a=", ""};
+  const std::string line = shell_command(7, words);
+  CHECK(line == "build/vitrine-try 'it'\\''s here/a b.toml' --set 'plan.x=[1, 2]' --set a= ''");
+  const testing::CommandResult back = testing::run("printf '%s|' " + line);
+  CHECK(back.output == "build/vitrine-try|it's here/a b.toml|--set|plan.x=[1, 2]|--set|a=||");
+}
+
 TEST_CASE("what fits is parsed, and nothing is to be exited with") {
   Plain plain;
   CHECK_FALSE(plain.parse({"a.toml", "--count", "3"}).has_value());

@@ -16,6 +16,7 @@
 #include "extract/extractor.h"
 #include "extract/options.h"
 #include "tests/extract/fixture.h"
+#include "tests/support/signals.h"
 
 using namespace vitrine;
 using vitrine::testing::CommandResult;
@@ -147,6 +148,23 @@ TEST_CASE("a run that was killed or asked to stop goes on where it was") {
   CHECK(stopped.size() <= 5 * 3);
   REQUIRE(fixture.extract("stopped", long_run).exit_code == 0);
   check_equal(expected, fixture.files("stopped"));
+}
+
+TEST_CASE("whichever signal it is, a stop names the exact command that goes on, and that command does") {
+  const ExtractFixture fixture;
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGUSR1}) {
+    CAPTURE(signal);
+    const CommandResult stopped =
+        vitrine::testing::run_with_pending(signal, fixture.command("cache"), fixture.root / "log.txt");
+    CAPTURE(stopped.output);
+    CHECK(stopped.exit_code == 130);
+    CHECK(stopped.output.find("stopped while the images were listed") != std::string::npos);
+    const std::size_t at = stopped.output.find("to go on: ");
+    REQUIRE(at != std::string::npos);
+    const std::string command = stopped.output.substr(at + 10, stopped.output.find('\n', at) - at - 10);
+    if (signal == SIGUSR1) CHECK(vitrine::testing::run(command).exit_code == 0);
+  }
+  CHECK(fixture.shards("cache").size() == 5 * 4);
 }
 
 TEST_CASE("a run that is killed again and again, wherever it is, leaves whole files, and ends as one that never was") {

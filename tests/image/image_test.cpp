@@ -176,6 +176,16 @@ TEST_CASE("scanning a folder of class folders lists its images and says what it 
   }
 }
 
+TEST_CASE("a scan that is asked to stop ends, with an index known before as well") {
+  const TemporaryDirectory root;
+  const std::string png = as_string(encode_png(gradient(5, 6)));
+  for (const char* name : {"a/1.png", "a/2.png", "b/1.png"}) write_whole(root / name, png);
+  const StopFlag asked{true};
+  CHECK_THROWS_AS(scan_image_folder(root.path(), nullptr, asked), Stopped);
+  const ImageIndex known = scan_image_folder(root.path(), nullptr);
+  CHECK_THROWS_AS(scan_image_folder(root.path(), nullptr, known, VerifyImages::kSample, asked), Stopped);
+}
+
 TEST_CASE("images without labels: any folder, flat or nested, alone or beside class folders") {
   const TemporaryDirectory root;
   const std::string jpeg = as_string(encode_jpeg(gradient(20, 30), 90)), png = as_string(encode_png(gradient(5, 6)));

@@ -16,6 +16,7 @@
 #include "common/models/device.h"
 #include "common/models/load.h"
 #include "common/models/safetensors.h"
+#include "common/teacher/calibrate.h"
 #include "common/teacher/clean_crops.h"
 #include "common/teacher/outputs.h"
 #include "common/teacher/teacher_check.h"
@@ -475,6 +476,18 @@ TEST_CASE("clean crops tell a teacher that knows its classes from one whose clas
     CHECK(same.images == good.images);
     CHECK(same.top1 == good.top1);
     CHECK(same.top5 == good.top5);
+  }
+  const StopFlag asked{true};
+  CHECK_THROWS_AS(clean_crop_accuracy(Teacher(sample.options, sample.taps), views, *index, 18, 1, nullptr, 2, asked),
+                  Stopped);
+  {
+    const Teacher teacher(sample.options, sample.taps);
+    PlanOptions few;
+    few.group = 8, few.image_size = kSize;
+    const Plan plan(index, few);
+    const auto tracks = teacher.tracks(plan);
+    CHECK_THROWS_AS(make_ready(teacher, views, plan, tracks, {nullptr, nullptr, nullptr, nullptr}, 16, 1, asked),
+                    Stopped);
   }
 
   Tensors swapped = load_safetensors(sample.options.weights);

@@ -3,6 +3,8 @@
 #include <nlohmann/json.hpp>
 
 #include "common/config/config.h"
+#include "tests/support/message.h"
+#include "tests/support/signals.h"
 #include "tests/train/fixture.h"
 
 using namespace vitrine;
@@ -10,6 +12,16 @@ using vitrine::testing::CommandResult;
 using vitrine::testing::TrainFixture;
 
 namespace {
+
+using vitrine::testing::has;
+using vitrine::testing::read_log;
+
+std::string command_that_goes_on(const std::string& output) {
+  const std::string before = "to go on: ";
+  const std::size_t at = output.find(before);
+  REQUIRE(at != std::string::npos);
+  return output.substr(at + before.size(), output.find('\n', at) - at - before.size());
+}
 
 struct CliFixture : TrainFixture {
   CliFixture() { make_cache(); }
@@ -39,20 +51,46 @@ struct CliFixture : TrainFixture {
 
 }  // namespace
 
-TEST_CASE("a run from a configuration ends with its result; stopped, it says how to go on") {
+TEST_CASE("a run from a configuration ends with its result; stopped, it names the command that goes on, which does") {
   const CliFixture fixture;
-  const CommandResult stopped = fixture.train({"max_steps=3"});
+  const CommandResult stopped = fixture.train({"max_steps=3", "test=" + fixture.images.string()});
   CAPTURE(stopped.output);
   CHECK(stopped.exit_code == 0);
-  CHECK(stopped.output.find("resume = true") != std::string::npos);
-  CHECK(stopped.output.find(" meets the student at layer3") != std::string::npos);
-  CHECK(stopped.output.find("so each view is seen 2.5 times; each round over the passes takes them in another order") !=
-        std::string::npos);
-  const CommandResult ended = fixture.train({"resume=true", "test=" + fixture.images.string()});
+  CHECK(has(stopped.output, "stopped after step 3 of 20"));
+  CHECK(has(stopped.output, " meets the student at layer3"));
+  CHECK(has(stopped.output, "so each view is seen 2.5 times; each round over the passes takes them in another order"));
+  const CommandResult ended = vitrine::testing::run(command_that_goes_on(stopped.output));
   CAPTURE(ended.output);
   CHECK(ended.exit_code == 0);
-  CHECK(ended.output.find("top-1") != std::string::npos);
-  CHECK(std::filesystem::exists(fixture.root / "run/summary.json"));
+  CHECK(has(ended.output, "going on after step 3 of 20"));
+  CHECK(has(ended.output, "top-1"));
+  CHECK(has(ended.output, "features.1 was distilled into layer3 at size 32"));
+  const auto summary = nlohmann::json::parse(vitrine::testing::read_whole(fixture.root / "run/summary.json"));
+  CHECK(summary.at("stages").at("features.1") == "layer3");
+  CHECK(summary.at("size") == 32);
+  // The same command again: nothing is done, and the result is told. Its configuration stands in the run's folder.
+  const auto before = fixture.files("run");
+  const CommandResult again = vitrine::testing::run(vitrine::testing::executable("vitrine-train") + " '" +
+                                                    (fixture.root / "run/config.toml").string() + "'");
+  CAPTURE(again.output);
+  CHECK(again.exit_code == 0);
+  CHECK(has(again.output, "was finished before"));
+  const std::size_t top1 = ended.output.find("top-1");
+  CHECK(has(again.output, ended.output.substr(top1, ended.output.find('\n', top1) - top1)));
+  CHECK((fixture.files("run") == before));
+}
+
+TEST_CASE("whichever signal it is, a stop saves, exits with 130 and names the exact command that goes on") {
+  const CliFixture fixture;
+  const std::string line = fixture.command(fixture.options(TargetKind::kCache, "run"), {"restart=true"});
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGUSR1}) {
+    CAPTURE(signal);
+    const CommandResult stopped = vitrine::testing::run_with_pending(signal, line, fixture.root / "log.txt");
+    CAPTURE(stopped.output);
+    CHECK(stopped.exit_code == 130);
+    CHECK(has(stopped.output, "before the first step"));
+    CHECK(has(command_that_goes_on(stopped.output), "--set restart=true --set restart=false"));
+  }
 }
 
 TEST_CASE("a checkpoint of either kind is judged: by class, calibration, and agreement with its teacher") {
@@ -132,12 +170,30 @@ TEST_CASE("a checkpoint of either kind is judged: by class, calibration, and agr
   }
 }
 
+TEST_CASE("a warning says for how long the feature term is off where passes lack features") {
+  const CliFixture fixture;
+  REQUIRE(fixture.extract("cache", {"first_pass=2", "passes=2", "taps.features=[]", "taps.attention=[]"}).exit_code ==
+          0);
+  // Four epochs take each of the four passes once.
+  const CommandResult result =
+      fixture.train({"schedule.align.epochs=0", "schedule.joint.epochs=4", "schedule.fine_tune.epochs=0"});
+  CAPTURE(result.output);
+  CHECK(result.exit_code == 0);
+  CHECK(has(result.output,
+            "warning: the feature term is off in 8 of the 16 steps that ask for it (2 of 4 epochs), since the "
+            "passes 2, 3 lack"));
+  std::size_t without = 0;
+  const auto log = read_log(fixture.options(TargetKind::kCache, "run"));
+  for (const std::string& feature : log.at("feature")) without += feature.empty();
+  CHECK(without == 8);
+}
+
 TEST_CASE("--evaluate needs images to judge on, and a checkpoint that is there") {
   const CliFixture fixture;
   const std::string line = fixture.command(fixture.options(TargetKind::kCache, "run"));
   const CommandResult no_images = vitrine::testing::run(line + " --evaluate '" + fixture.weights.string() + "'");
   CHECK(no_images.exit_code == 2);
-  CHECK(no_images.output.find("test is not given") != std::string::npos);
+  CHECK(no_images.output.find("no images to judge on; give them with --images DIR") != std::string::npos);
   const CommandResult nothing = vitrine::testing::run(line + " --set 'test=" + fixture.images.string() +
                                                       "' --evaluate '" + (fixture.root / "images").string() + "'");
   CHECK(nothing.exit_code == 2);
@@ -184,6 +240,24 @@ TEST_CASE("bad settings end with code 2 and one sentence") {
   }
   SUBCASE("no images") {
     fixture.check_refused(fixture.train({"images="}), {"images"});
+  }
+  SUBCASE("no output") {
+    fixture.check_refused(fixture.train({"output="}), {"output is not given; expected a directory"});
+  }
+  SUBCASE("an output that is a file") {
+    fixture.check_refused(fixture.train({"output=" + fixture.weights.string()}),
+                          {"teacher.safetensors: is not a directory; choose another output"});
+  }
+  SUBCASE("a device of the judge that is not there, told before the images are read") {
+    fixture.check_refused(
+        fixture.train({"images=nowhere", "targets.teacher.device=gpu", "labels=none",
+                       "validation=" + fixture.images.string(), "targets.teacher.weights=" + fixture.weights.string()}),
+        {"There is no device \"gpu\""});
+  }
+  SUBCASE("a flat folder without labels for a cache of class folders") {
+    std::filesystem::copy(fixture.images / "ant", fixture.root / "flat");
+    fixture.check_refused(fixture.train({"images=" + (fixture.root / "flat").string(), "labels=none"}),
+                          {"is a flat folder, but the cache", "was made from 3 class folders (ant, ...)"});
   }
   SUBCASE("a batch that does not divide the group") {
     fixture.check_refused(fixture.train({"batch=3"}), {"batch = 3", "8"});

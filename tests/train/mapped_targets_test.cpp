@@ -209,7 +209,6 @@ TEST_CASE("maps that cannot be are refused") {
   SUBCASE("another file on the way") {
     options.max_steps = 3;
     trained(options);
-    options.resume = true;
     std::filesystem::rename(fixture.map, fixture.root / "moved.txt");
     options.targets.class_map = (fixture.root / "moved.txt").string();
     options.max_steps = 4;

@@ -91,6 +91,24 @@ TEST_CASE("AdamW equals torch's, for a parameter that starts late too") {
   }
 }
 
+TEST_CASE("a ViT's class token and positions and the transformer's mask are not decayed, as biases are not") {
+  for (const OptimizerKind kind : {OptimizerKind::kSgd, OptimizerKind::kAdamW})
+    for (const bool decay_vectors : {false, true}) {
+      NamedParameters parameters;
+      for (const char* name :
+           {"model.cls_token", "model.pos_embed", "transformer.mask", "mask", "model.unmask", "model.w"})
+        parameters.emplace_back(name, at::ones({1, 2, 3}).requires_grad_());
+      const auto optimizer = make_optimizer(
+          parameters, {.kind = kind, .weight_decay = 0.5, .decay_vectors = decay_vectors, .momentum = 0});
+      for (auto& [name, parameter] : parameters) parameter.mutable_grad() = at::zeros({1, 2, 3});
+      optimizer->step(0.1);
+      for (std::size_t i = 0; i < parameters.size(); ++i) {
+        CAPTURE(parameters[i].first);
+        CHECK(at::equal(parameters[i].second, at::ones({1, 2, 3})) == (i < 4 && !decay_vectors));
+      }
+    }
+}
+
 TEST_CASE("the rate and the decay of vectors matter") {
   OptimizerOptions options{.weight_decay = 0.05};
   const auto reference = our_result(options, kSteps, kRates);

@@ -208,7 +208,6 @@ TEST_CASE("pictures that the teacher did not see are counted where they are allo
   trained(options);
   check_counted(options);
   options.output = (fixture.root / "broken").string();
-  options.resume = true;
   for (const std::uint64_t stop_at : {1, 3, 4, 7, 0}) {  // a group is two steps
     options.max_steps = stop_at;
     trained(options);
@@ -228,7 +227,6 @@ TEST_CASE("a run is resumed on other tracks only when that is allowed, and says 
   TrainOptions options = fixture.run("run");
   options.max_steps = 1;
   trained(options);
-  options.resume = true;
   const std::filesystem::path last = fixture.root / "run/last.json";
   const auto again = [&](const std::vector<std::string>& which, const std::vector<std::string>& more) {
     for (const auto& entry : std::filesystem::directory_iterator(fixture.root / "cache"))
@@ -296,7 +294,6 @@ TEST_CASE("a run is resumed with other weights of its live teacher only when tha
   TrainOptions options = fixture.options(TargetKind::kTeacher, "run");
   options.max_steps = 1;
   trained(options);
-  options.resume = true;
   options.max_steps = 2;
   CHECK(message_of([&] { trained(options); }) == "");
   const std::string before = sha256_hex_of_file(fixture.weights);
@@ -344,5 +341,6 @@ TEST_CASE("words come from the configuration and the command line, and one that 
     REQUIRE(summary.at("allowed").size() == 2);
     CHECK(summary.at("allowed")[0].at("word") == "preprocessing");
     CHECK(summary.at("allowed")[1].at("word") == "mixed");
+    std::filesystem::remove_all(fixture.root / "run");  // else it is finished
   }
 }

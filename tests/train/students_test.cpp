@@ -71,6 +71,7 @@ TEST_CASE(
   CHECK(result.test->top1 == result.validation->top1);
   CHECK(std::filesystem::exists(fixture.root / "vit/best.safetensors"));
   options.model.weights = (fixture.root / "vit/final.safetensors").string();
+  options.output += "-next";
   Tensors start;
   for (const auto& [name, tensor] : copies(Trainer(options).state()))
     if (name.starts_with("model.")) start.emplace(name.substr(6), tensor);

@@ -78,7 +78,6 @@ TEST_CASE("a run that stopped within an epoch and went on ends as an unbroken on
     options.max_steps = stop_at;
     CHECK(differences(whole, trained(options)) != std::vector<std::string>{});
     options.max_steps = 0;
-    options.resume = true;
     options.workers = 3;
     CHECK(differences(whole, trained(options)) == std::vector<std::string>{});
     CHECK(read_log(options)["step"].size() == 80 / batch);
@@ -101,7 +100,6 @@ TEST_CASE("a run told to stop leaves a checkpoint that goes on, with AdamW, nois
   CHECK(stopped.steps == 0);
   CHECK_FALSE(stopped.finished);
   CHECK(std::filesystem::exists(fixture.root / "stopped/last.json"));
-  options.resume = true;
   CHECK(differences(whole, trained(options)) == std::vector<std::string>{});
 }
 
@@ -158,11 +156,9 @@ TEST_CASE("phases that begin inside an epoch change over there, and a run resume
   for (const std::uint64_t stop_at : {2, 3, 8, 9}) {
     CAPTURE(stop_at);
     options.output = (fixture.root / ("broken-" + std::to_string(stop_at))).string();
-    options.resume = false;
     options.max_steps = stop_at;
     trained(options);
     options.max_steps = 0;
-    options.resume = true;
     CHECK(differences(whole, trained(options)) == std::vector<std::string>{});
     CHECK(read_log(options)["step"].size() == 10);
   }
@@ -203,7 +199,6 @@ TEST_CASE("a resumed run must mean the same, its checkpoint be whole; where thin
   TrainOptions options = fixture.options(TargetKind::kCache, "run");
   options.max_steps = 5;
   trained(options);
-  options.resume = true;
   SUBCASE("another temperature") {
     options.loss.temperature = 2;
     const std::string message = message_of([&] { trained(options); });
