@@ -11,8 +11,10 @@
 #include <thread>
 
 #include "common/base/error.h"
+#include "common/base/memory.h"
 #include "common/base/philox.h"
 #include "common/teacher/one_thread_each.h"
+#include "train/prefetch.h"
 #include "train/provenance.h"
 
 namespace vitrine {
@@ -93,8 +95,9 @@ GroupStream::GroupStream(const TargetSource& source, const ViewMaker& views, Str
                          std::function<std::optional<StreamItem>(std::uint64_t)> items, std::uint64_t first)
     : shared_(std::make_unique<Shared>()) {
   // Half of the groups may be in work, the other half may wait.
-  const std::size_t tokens = std::max<std::size_t>(1, (options.ahead + 1) / 2);
-  shared_->capacity = std::max<std::size_t>(1, options.ahead / 2);
+  const std::size_t ahead = groups_ahead(options, source, available_memory());
+  const std::size_t tokens = std::max<std::size_t>(1, (ahead + 1) / 2);
+  shared_->capacity = std::max<std::size_t>(1, ahead / 2);
   Shared& shared = *shared_;
   shared.runner = std::thread([&shared, &source, &views, options, items = std::move(items), first, tokens] {
     try {

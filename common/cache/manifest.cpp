@@ -173,7 +173,7 @@ FileRecord describe_file(const std::filesystem::path& path) {
 Manifest::Manifest(std::vector<FileRecord> files) : files_(std::move(files)) {
   for (const FileRecord& file : files_)
     if (!shard_number_of(file.name)) throw std::logic_error(file.name + " is no shard's name");
-  std::ranges::sort(files_, by_number);
+  if (!std::ranges::is_sorted(files_, by_number)) std::ranges::sort(files_, by_number);
   for (std::size_t i = 1; i < files_.size(); ++i)
     if (files_[i].name == files_[i - 1].name) throw std::logic_error(files_[i].name + " is listed twice");
 }

@@ -53,7 +53,7 @@ void ShardDraft::set(std::uint32_t g, std::vector<Array> arrays) {
   for (std::size_t i = 0; i < layout_.size(); ++i) {
     if (layout_[i].whole_group) continue;
     frames_[g][i] = frame_of(arrays[i].bytes, track_.compression);
-    arrays[i].bytes = {};
+    arrays[i].bytes = std::vector<std::byte>();  // {} would keep the room
   }
   groups_[g] = std::move(arrays);
 }
@@ -65,7 +65,7 @@ void ShardDraft::compress(std::uint32_t g) {
     for (const std::vector<std::size_t>& other : bytes_)
       bytes.resize(std::max({bytes.size(), other[i], std::size_t{1}}));
     frames_[g][i] = frame_of(bytes, track_.compression);
-    bytes = {};
+    bytes = std::vector<std::byte>();
   }
 }
 

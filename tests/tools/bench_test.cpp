@@ -106,16 +106,80 @@ TEST_CASE("what is read is what zstd has to decompress, and a transform track is
   CHECK_FALSE(has(coded.output, ">= 80 %"));
 }
 
+namespace {
+
+// "1,234.5 %" as a number, without what stands behind.
+double number_in(const std::string& words) {
+  std::string digits;
+  for (const char c : words)
+    if (c != ',') digits += c;
+  return std::stod(digits);
+}
+
+// Holds a printed line to its own arithmetic: figure / limit = ratio, as far as the printed digits go. Returns the ratio.
+double checked_ratio(const CommandResult& result, const std::string& what, const std::string& against) {
+  CAPTURE(what);
+  std::istringstream lines(result.output);
+  for (std::string line; std::getline(lines, line);) {
+    const std::size_t limit = line.find(against);
+    if (!line.starts_with(what) || limit == std::string::npos) continue;
+    CAPTURE(line);
+    const std::string tail = line.substr(limit + against.size());
+    const std::size_t gap = tail.find_first_of("0123456789");
+    REQUIRE(gap != std::string::npos);
+    const std::size_t end = tail.find("  ", gap), unit = tail.find_first_of("%x", end);
+    REQUIRE(unit != std::string::npos);
+    const double scale = tail[unit] == '%' ? 100 : 1, ratio = number_in(tail.substr(end)) / scale;
+    CHECK(ratio == doctest::Approx(number_in(line.substr(what.size())) / number_in(tail.substr(gap))).epsilon(0.06));
+    return ratio;
+  }
+  FAIL("no line of it");
+  return 0;
+}
+
+// Of the stored frames of pass 0.
+double frame_bytes(const std::filesystem::path& directory) {
+  double bytes = 0;
+  const Cache cache(directory);
+  for (const TrackInfo& track : cache.tracks())
+    for (std::uint32_t number = 0; number < cache.plan().shards_per_pass(); ++number) {
+      const Container shard(directory / track.directory() / shard_file_name(number));
+      for (std::size_t d = 0; d < shard.datasets().size(); ++d)
+        for (std::uint64_t c = 0; c < shard.datasets()[d].chunk_count; ++c)
+          bytes += static_cast<double>(shard.place(d, c).bytes);
+    }
+  return bytes;
+}
+
+}  // namespace
+
 TEST_CASE("reading is held against Python, memory and opening against their limits") {
-  const CommandResult result = bench("read --groups 2 --passes 2 --rounds 1 --shards 4");
+  const vitrine::testing::TemporaryDirectory place;
+  const CommandResult result =
+      bench("read --groups 2 --passes 2 --rounds 1 --shards 200 --directory '" + place.path().string() + "'");
   CAPTURE(result.output);
   REQUIRE(result.exit_code == 0);
-  for (const char* part : {"h5py + hdf5plugin + torch: ", "level 1", "level -1", "the usual forms",
-                           "resident memory after a cache 2 times as large"})
-    CHECK(has(result.output, part));
   CHECK_FALSE(has(result.output, "did not run"));
-  CHECK(has(result.output, "seconds to open 4 shards of 64 groups"));
-  CHECK(figure_of(result, "bytes of memory a group") > 0);
+  // What can be counted is counted again, and what cannot be is held to its own arithmetic.
+  for (const auto& [what, directory] : {std::pair{"bytes a view, level 1", "cache"},
+                                        std::pair{"bytes a view, level -1", "plain"},
+                                        std::pair{"bytes a view, the usual forms", "usual"}})
+    CHECK(figure_of(result, what) == doctest::Approx(frame_bytes(place / directory) / 128).epsilon(0.005));
+  checked_ratio(result, "the same", "h5py + hdf5plugin + torch: ");
+  checked_ratio(result, "views per core-second, to floats; level 1", "zstd alone: ");
+  CHECK(has(result.output, "seconds to open 200 shards of 64 groups"));
+  CHECK(checked_ratio(result, "bytes of memory a group", "limit: ") < 1);
+  CHECK(has(result.output, "resident memory after a cache 2 times as large"));
+}
+
+TEST_CASE("a large cache costs one permutation a pass") {
+  const CommandResult result = bench("scale --images 20000 --passes 12 --shards 240 --tracks 2 --threads 4");
+  CAPTURE(result.output);
+  REQUIRE(result.exit_code == 0);
+  CHECK(has(result.output, "A cache of 20,032 images and 12 passes in 240 shards of each of 2 tracks"));
+  CHECK(checked_ratio(result, "permutations drawn", "passes: ") == 1);
+  for (const char* part : {"ms to open the cache", "ms to list 2 tracks of 240 shards", "readdir: "})
+    CHECK(has(result.output, part));
 }
 
 TEST_CASE("what cannot be measured is one sentence") {
@@ -126,8 +190,8 @@ TEST_CASE("what cannot be measured is one sentence") {
            {"codec --synthetic 0 --targets '" + (fixture.root / "none").string() + "'", {"none"}},
            {"read --rounds 0", {"--rounds"}},
            {"read --cache '" + (fixture.root / "none").string() + "'", {"none"}},
-           {"sing", {"\"sing\" is no subcommand; expected one of codec, read"}},
-           {"", {"expected one of codec, read"}},
+           {"sing", {"\"sing\" is no subcommand; expected one of codec, read, scale"}},
+           {"", {"expected one of codec, read, scale"}},
            {"read --roundes 3", {"--roundes"}}}) {
     CAPTURE(arguments);
     const CommandResult result = bench(arguments);

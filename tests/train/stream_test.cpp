@@ -7,6 +7,7 @@
 
 #include "common/base/error.h"
 #include "tests/train/fixture.h"
+#include "train/prefetch.h"
 
 using namespace vitrine;
 using vitrine::testing::TrainFixture;
@@ -193,4 +194,30 @@ TEST_CASE("a stream that is dropped with groups waiting and in work ends") {
     GroupStream stream(*fixture.source, fixture.views, stream_options(2), forever, 0);
     if (read_one) CHECK(stream.next().has_value());
   }
+}
+
+TEST_CASE("groups are made ahead by the memory that they take") {
+  class Targets : public OtherPictures {
+   public:
+    using OtherPictures::OtherPictures;
+    TargetShapes shapes() const override {
+      TargetShapes shapes;
+      shapes.logits = {10}, shapes.features = {{4, 2, 2}, {5, 3, 3}}, shapes.attention = {2, 3, 3};
+      return shapes;
+    }
+    bool needs_pictures() const override { return true; }
+  };
+  const StreamFixture fixture;
+  const Targets source(*fixture.source);
+  const std::uint64_t group = source.plan().options().group, side = source.plan().options().image_size,
+                      bytes = group_batch_bytes(source, 48);
+  CHECK(bytes == group * (3 * 48 * 48 + 3 * side * side + 4 * (10 + 16 + 45 + 18)));
+  CHECK(group_batch_bytes(*fixture.source, 48) == group * 3 * 48 * 48);
+  StreamOptions options = stream_options(10);
+  options.size = 48;
+  REQUIRE(options.ahead == 22);
+  CHECK(groups_ahead(options, source, std::nullopt) == 22);
+  CHECK(groups_ahead(options, source, 1000 * bytes) == 22);
+  CHECK(groups_ahead(options, source, 20 * bytes) == 5);
+  CHECK(groups_ahead(options, source, bytes) == 2);
 }

@@ -1,0 +1,200 @@
+// vitrine-bench scale: what a large cache costs before anything is read from it. Each figure stands beside the bare system
+// calls, or the bare arithmetic, that it cannot do without.
+#include <dirent.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <numeric>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "common/base/error.h"
+#include "common/base/files.h"
+#include "common/base/progress.h"
+#include "common/base/temporary.h"
+#include "common/cache/cache.h"
+#include "common/cache/manifest.h"
+#include "common/cache/shard_name.h"
+#include "common/cache/writer.h"
+#include "common/plan/draw.h"
+#include "tools/commands/bench/command.h"
+#include "tools/commands/bench/report.h"
+#include "tools/commands/bench/targets.h"
+
+namespace vitrine {
+namespace {
+
+struct Options {
+  std::filesystem::path directory;
+  std::uint32_t images = 1'281'167, passes = 24, shards = 10'000, tracks = 4, threads = 8;
+};
+
+double seconds_of(const std::function<void()>& work) {
+  const auto start = std::chrono::steady_clock::now();
+  work();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+// Groups of 64 views, in as many shards a pass as make `shards` of all passes together.
+Plan make_plan(const Options& options) {
+  constexpr std::uint32_t kGroup = 64;
+  const std::uint32_t groups = (options.images + kGroup - 1) / kGroup,
+                      shards_per_pass = std::max(1u, options.shards / options.passes);
+  return bench::make_plan(groups, kGroup, (groups + shards_per_pass - 1) / shards_per_pass);
+}
+
+std::uint64_t shards_of(const Plan& plan, const Options& options) {
+  return std::uint64_t{plan.shards_per_pass()} * options.passes;
+}
+
+std::filesystem::path track_directory(const std::filesystem::path& cache, std::uint32_t track) {
+  return cache / "bench.00000000" / text("features.", track);
+}
+
+// Recipes and tracks are empty files with the names of shards, of which shards.json lists all.
+void make_cache(const std::filesystem::path& cache, const Plan& plan, const Options& options) {
+  create_cache(cache, plan.index(), plan);
+  std::vector<FileRecord> listed;
+  for (std::uint64_t number = 0; number < shards_of(plan, options); ++number)
+    listed.push_back({shard_file_name(number), 0, 0});
+  std::vector<std::filesystem::path> directories{cache / "recipes"};
+  for (std::uint32_t t = 0; t < options.tracks; ++t) directories.push_back(track_directory(cache, t));
+  for (const std::filesystem::path& directory : directories) {
+    make_directories(directory);
+    for (const FileRecord& file : listed) {
+      const int descriptor = ::open((directory / file.name).c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+      if (descriptor < 0) fail_system(errno, (directory / file.name).string(), "cannot be made", "make room on its disk");
+      ::close(descriptor);
+    }
+    refresh_manifest(directory, listed, {.sizes = false});
+  }
+}
+
+// Names alone, as few calls as there can be.
+std::uint64_t bare_listing(const std::filesystem::path& directory) {
+  const std::unique_ptr<DIR, int (*)(DIR*)> stream(::opendir(directory.c_str()), ::closedir);
+  if (!stream) fail_system(errno, directory.string(), "cannot be listed");
+  std::uint64_t entries = 0;
+  while (::readdir(stream.get()) != nullptr) ++entries;
+  return entries;
+}
+
+void bare_read(const std::filesystem::path& path) {
+  std::array<char, 1 << 16> buffer;
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) fail_system(errno, path.string(), "cannot be opened");
+  while (::read(descriptor, buffer.data(), buffer.size()) > 0) {
+  }
+  ::close(descriptor);
+}
+
+ReportLine line(const std::string& what, double seconds, const std::string& limit, double limit_seconds) {
+  return {what, figure(1e3 * seconds), text(limit, ": ", figure(1e3 * limit_seconds)), figure(seconds / limit_seconds) + " x"};
+}
+
+// One group of every shard's recipes drawn, as verification does: neighbours together, on many threads.
+double draw_all(const Plan& plan, const Options& options) {
+  std::atomic<std::uint64_t> next = 0;
+  return seconds_of([&] {
+    std::vector<std::jthread> threads;
+    for (std::uint32_t t = 0; t < options.threads; ++t)
+      threads.emplace_back([&] {
+        for (std::uint64_t number = next++; number < shards_of(plan, options); number = next++) {
+          const auto pass = static_cast<std::uint32_t>(number / plan.shards_per_pass());
+          const PassOrder order = plan.order(pass);
+          plan.group(pass, static_cast<std::uint32_t>(number % plan.shards_per_pass()) * plan.options().shard_groups);
+        }
+      });
+  });
+}
+
+// The same where each thread is in passes of its own.
+double draw_apart(const Plan& plan, const Options& options) {
+  return seconds_of([&] {
+    std::vector<std::jthread> threads;
+    for (std::uint32_t t = 0; t < options.threads; ++t)
+      threads.emplace_back([&, t] {
+        for (std::uint32_t pass = t; pass < options.passes; pass += options.threads)
+          for (std::uint32_t shard = 0; shard < plan.shards_per_pass(); ++shard)
+            plan.group(pass, shard * plan.options().shard_groups);
+      });
+  });
+}
+
+int run(const Options& options) {
+  if (options.images == 0 || options.passes == 0 || options.shards < options.passes || options.threads == 0)
+    fail("--images, --passes and --threads are counts from 1, and --shards is at least --passes");
+  std::optional<TemporaryDirectory> own;
+  const std::filesystem::path cache =
+      options.directory.empty() ? own.emplace().path() / "cache" : options.directory / "cache";
+  const Plan plan = make_plan(options);
+  make_cache(cache, plan, options);
+  const std::uint64_t shards = shards_of(plan, options);
+  std::vector<ReportLine> lines;
+
+  std::unique_ptr<const Cache> opened;
+  const double open_seconds = seconds_of([&] { opened = std::make_unique<const Cache>(cache); });
+  lines.push_back(line("ms to open the cache: index, plan, list of recipes", open_seconds,
+                       "reading and listing the same", seconds_of([&] {
+                         bare_read(cache / "index.h5"), bare_read(cache / "plan.json");
+                         bare_listing(cache / "recipes");
+                       })));
+
+  const auto each_track = [&](const auto& act) {
+    for (std::uint32_t t = 0; t < options.tracks; ++t) act(track_directory(cache, t));
+  };
+  lines.push_back(line(text("ms to list ", options.tracks, " tracks of ", human_count(shards), " shards"),
+                       seconds_of([&] { each_track([](const auto& at) { Shelf(at, nullptr); }); }), "readdir",
+                       seconds_of([&] { each_track([](const auto& at) { bare_listing(at); }); })));
+  lines.push_back(line(text("ms to merge lists into shards.json, ", options.tracks, " tracks, nothing new"),
+                       seconds_of([&] { each_track([](const auto& at) { refresh_manifest(at, {}, {.sizes = false}); }); }),
+                       "readdir and reading shards.json", seconds_of([&] {
+                         each_track([](const auto& at) { bare_listing(at), bare_read(at / kManifestName); });
+                       })));
+
+  std::vector<std::uint32_t> order(plan.index().images.size());
+  std::iota(order.begin(), order.end(), 0u);
+  const double permutation = seconds_of([&] { shuffle(order, Stream(1, Purpose::kPassOrder, 0)); });
+  const double cores = std::min<double>(options.threads, std::max(1u, std::thread::hardware_concurrency()));
+  const Plan together = make_plan(options), apart = make_plan(options);
+  const double least = options.passes * permutation / cores;
+  lines.push_back(line(text("ms to draw a group of each shard, ", options.threads, " threads, in their order"),
+                       draw_all(together, options), "one permutation a pass", least));
+  lines.push_back({"permutations drawn", human_count(together.orders_drawn()), text("passes: ", options.passes),
+                   figure(static_cast<double>(together.orders_drawn()) / options.passes) + " x", "1 x"});
+  lines.push_back(line("the same, each thread in passes of its own", draw_apart(apart, options), "one permutation a pass",
+                       least));
+  lines.push_back({"permutations drawn", human_count(apart.orders_drawn()), text("passes: ", options.passes),
+                   figure(static_cast<double>(apart.orders_drawn()) / options.passes) + " x", "1 x"});
+  print_report(text("A cache of ", human_count(plan.index().images.size()), " images and ", options.passes, " passes in ",
+                    human_count(shards), " shards of each of ", options.tracks, " tracks, files in the page cache"),
+               lines);
+  return 0;
+}
+
+}  // namespace
+
+void add_scale(CLI::App& app, std::function<int()>& chosen) {
+  const auto options = std::make_shared<Options>();
+  CLI::App* scale = app.add_subcommand("scale", "Opening, listing and planning a large cache against bare system calls.");
+  scale->add_option("--directory", options->directory, "where the cache is made, and stays; default: a temporary one");
+  scale->add_option("--images", options->images, "in the index, rounded up to whole groups of 64")->capture_default_str();
+  scale->add_option("--passes", options->passes, "of the plan")->capture_default_str();
+  scale->add_option("--shards", options->shards, "of each track, about, in all passes")->capture_default_str();
+  scale->add_option("--tracks", options->tracks, "directories of shards beside the recipes")->capture_default_str();
+  scale->add_option("--threads", options->threads, "that draw recipes at once")->capture_default_str();
+  scale->callback([options, &chosen] { chosen = [options] { return run(*options); }; });
+}
+
+}  // namespace vitrine
