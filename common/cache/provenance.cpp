@@ -71,6 +71,17 @@ void take_codec(const JsonFields& in, CodecSettings& codec) {
   }
 }
 
+void take_encoding_of(const JsonFields& in, CodecSettings& codec, Compression& compression) {
+  const std::string form = in.words("form");
+  try {
+    codec.form = form_from_name(form, in.where());
+  } catch (const Error& error) {
+    throw Error(ErrorKind::kNewer, error.problem());
+  }
+  if (in.has("codec")) take_codec(in.object("codec"), codec);
+  compression = {in.integer<int>("level"), in.has("window") ? in.integer<int>("window") : 0};
+}
+
 void check_colours(const std::vector<double>& colours, const char* key, double least, double most,
                    const std::string& where) {
   if (colours.size() != 3 ||
@@ -159,22 +170,15 @@ ComputeRecord compute_from_json(const Json& in, const std::string& where) {
 }
 
 void take_encoding(const Json& in, const std::string& where, CodecSettings& codec, Compression& compression) {
-  const JsonFields fields(in, where);
-  const std::string form = fields.words("form");
-  try {
-    codec.form = form_from_name(form, where);
-  } catch (const Error& error) {
-    throw Error(ErrorKind::kNewer, error.problem());
-  }
-  if (fields.has("codec")) take_codec(fields.object("codec"), codec);
-  compression = {fields.integer<int>("level"), fields.has("window") ? fields.integer<int>("window") : 0};
+  take_encoding_of(JsonFields(in, where), codec, compression);
 }
 
 EncodingRecord encoding_from_json(const Json& in, const std::string& where) {
+  const JsonFields fields(in, where, "recoded_from.");
   EncodingRecord out;
   try {
-    take_encoding(in, where, out.codec, out.compression);
-    out.track_sha256 = JsonFields(in, where).words("track_sha256");
+    take_encoding_of(fields, out.codec, out.compression);
+    out.track_sha256 = fields.words("track_sha256");
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::kNewer) throw;
     out = {};

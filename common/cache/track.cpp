@@ -50,7 +50,7 @@ TrackInfo track_of(const JsonFields& in) {
   track.made_with = compute_from_json(in.at("made_with"), in.where());
   if (in.has("recoded_from"))
     for (const auto& encoding : in.array("recoded_from"))
-      track.recoded_from.push_back(encoding_from_json(encoding, in.where() + ": recoded_from"));
+      track.recoded_from.push_back(encoding_from_json(encoding, in.where()));
   if (in.has("calibration_views")) track.calibration_views = in.integer<std::uint64_t>("calibration_views");
   return track;
 }

@@ -4,7 +4,8 @@
 #include <tbb/task_arena.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
+#include <array>
+#include <charconv>
 #include <optional>
 
 #include "common/base/error.h"
@@ -157,7 +158,10 @@ class Recoder {
 }  // namespace
 
 std::string codec_words(const CodecSettings& codec) {
-  const auto exact = [](double number) { return nlohmann::json(number).dump(); };
+  const auto exact = [](double number) {
+    std::array<char, 32> digits;
+    return std::string(digits.data(), std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr);
+  };
   std::string words = form_name(codec.form);
   if (codec.max_error > 0) words += text(", max_error ", exact(codec.max_error));
   if (codec.kept > 0) words += text(", ", codec.kept, " kept");

@@ -512,7 +512,8 @@ def test_provenance(out):
                         (("teacher", "architecture", "patch"), 16.0), (("teacher", "architecture", "patch"), True),
                         (("teacher", "name"), "../up"), (("made_with", "micro_batch"), 0),
                         (("made_with", "libraries"), {"libtorch": 2}), (("heads", "kept"), ["all"]),
-                        (("recoded_from",), {}), (("recoded_from",), [{"form": "fp16", "level": 1, "track_sha256": "x"}]),
+                        (("recoded_from",), {}), (("recoded_from",), [{"form": 3, "level": 1, "track_sha256": "0" * 64}]),
+                        (("recoded_from",), [{"form": "fp16", "level": 1, "track_sha256": "x"}]),
                         (("calibration_views",), -1)]:
         assert path[-1] in refused(*path, value=value) or "teacher" in path, (path, value)
 
