@@ -32,7 +32,12 @@ Extractor::Extractor(std::filesystem::path cache, const Plan& plan, const Teache
       views_(views),
       ready_(std::move(ready)),
       notes_(std::move(notes)),
-      workers_(workers) {}
+      workers_(workers) {
+  for (std::size_t t = 0; t < ready_.tracks.size(); ++t)
+    in_basis_.push_back(ready_.bases[t] && ready_.bases[t]->orthonormal()
+                            ? dynamic_cast<const TransformCodec*>(ready_.codecs[t].get())
+                            : nullptr);
+}
 
 namespace {
 
@@ -163,19 +168,28 @@ class Extractor::Shard : public ShardWork {
          "): go on where the cache was begun, or make another cache");
   }
 
-  // Encodes, and decodes again to learn what that cost.
+  // Encodes, and decodes again to prove that it can be and to learn what it cost: where the basis only turns channels, from
+  // coefficients, which spares the product back.
   void store(std::uint32_t g, std::size_t t, std::span<const float> raw, std::uint32_t views) {
     const TrackInfo& track = extractor_.ready_.tracks[t];
     const Codec& codec = *extractor_.ready_.codecs[t];
     const FeatureBasis* basis = extractor_.ready_.bases[t].get();
     try {
-      std::vector<Array> arrays = codec.encode(raw, views);
-      std::vector<std::span<const std::byte>> bytes;
-      for (const Array& array : arrays) bytes.emplace_back(array.bytes);
+      std::vector<Array> arrays;
       std::vector<float> decoded(raw.size());
-      codec.decode(bytes, views, decoded);
-      group_losses_[t][g] = measure_loss(track.kind, track.shape, views, raw, decoded,
-                                         basis == nullptr ? std::span<const float>() : std::span(basis->mean));
+      if (const auto* in_basis = extractor_.in_basis_[t]; in_basis != nullptr) {
+        std::vector<float> coefficients(raw.size());
+        arrays = in_basis->encode(raw, views, coefficients);
+        in_basis->decode_coefficients(arrays[0].bytes, views, decoded);
+        group_losses_[t][g] = measure_loss_in_basis(track.shape, views, raw, basis->mean, coefficients, decoded);
+      } else {
+        arrays = codec.encode(raw, views);
+        std::vector<std::span<const std::byte>> bytes;
+        for (const Array& array : arrays) bytes.emplace_back(array.bytes);
+        codec.decode(bytes, views, decoded);
+        group_losses_[t][g] = measure_loss(track.kind, track.shape, views, raw, decoded,
+                                           basis == nullptr ? std::span<const float>() : std::span(basis->mean));
+      }
       // What a codec promises is held against what it did; orthonormal bases of floats lose a little more.
       constexpr double kRounding = 1e-3, kFloor = 1e-9;
       const double bound = track.codec.max_error;

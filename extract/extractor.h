@@ -10,6 +10,7 @@
 #include "common/base/stop.h"
 #include "common/cache/shard_draft.h"
 #include "common/codec/loss.h"
+#include "common/codec/transform/transform_codec.h"
 #include "common/image/views.h"
 #include "common/teacher/calibrate.h"
 #include "common/teacher/teacher.h"
@@ -48,6 +49,7 @@ class Extractor {
   const Teacher& teacher_;
   const ViewMaker& views_;
   ReadyTracks ready_;
+  std::vector<const TransformCodec*> in_basis_;  // of each track, where an error of coefficients is one of features; else null
   ShardNotes notes_;
   std::uint32_t workers_;
 };

@@ -24,26 +24,35 @@ std::vector<double> channel_means(std::span<const float> raw, std::size_t channe
   return means;
 }
 
+// `before` and `after`: features, or their coefficients in an orthonormal basis.
 void measure_features(CodecLoss& loss, const std::vector<std::uint32_t>& shape, std::uint32_t views,
-                      std::span<const float> raw, std::span<const float> decoded, std::span<const float> mean) {
+                      std::span<const float> raw, std::span<const float> mean, std::span<const float> before,
+                      std::span<const float> after) {
   const std::size_t channels = shape[0], positions = raw.size() / views / channels;
   std::vector<double> means;
   if (mean.empty()) means = channel_means(raw, channels, positions);
-  std::vector<double> token(positions);
+  // Of each token; sums of their own, so that one addition need not wait for another.
+  std::vector<double> errors(positions), energies(positions);
   double worst = 0;
   for (std::size_t view = 0; view < views; ++view) {
-    std::fill(token.begin(), token.end(), 0.0);
-    for (std::size_t c = 0; c < channels; ++c)
-      for (std::size_t p = 0; p < positions; ++p) {
-        const std::size_t in_view = c * positions + p, i = view * channels * positions + in_view;
-        token[p] += squared(static_cast<double>(decoded[i]) - raw[i]);
-        loss.energy += squared(raw[i] - (mean.empty() ? means[c] : static_cast<double>(mean[in_view])));
-      }
-    for (const double error : token) {
+    std::fill(errors.begin(), errors.end(), 0.0);
+    for (std::size_t c = 0; c < channels; ++c) {
+      const std::size_t in_view = c * positions, i = view * channels * positions + in_view;
+      const float *was = before.data() + i, *is = after.data() + i, *x = raw.data() + i;
+      for (std::size_t p = 0; p < positions; ++p)
+        errors[p] += squared(static_cast<double>(is[p]) - static_cast<double>(was[p]));
+      if (mean.empty())
+        for (std::size_t p = 0; p < positions; ++p) energies[p] += squared(static_cast<double>(x[p]) - means[c]);
+      else
+        for (std::size_t p = 0; p < positions; ++p)
+          energies[p] += squared(static_cast<double>(x[p]) - static_cast<double>(mean[in_view + p]));
+    }
+    for (const double error : errors) {
       loss.error_energy += error;
       worst = std::max(worst, error);
     }
   }
+  for (const double energy : energies) loss.energy += energy;
   loss.centred_by_basis = !mean.empty();
   // A group without energy has no errors that could be told as a share of it.
   if (loss.energy > 0) {
@@ -178,7 +187,7 @@ CodecLoss measure_loss(const std::string& kind, const std::vector<std::uint32_t>
   loss.groups = 1, loss.views = views;
   if (kind == "features") {
     loss.kind = CodecLoss::Kind::kFeatures;
-    measure_features(loss, shape, views, raw, decoded, mean);
+    measure_features(loss, shape, views, raw, mean, raw, decoded);
   } else if (kind == "logits") {
     loss.kind = CodecLoss::Kind::kLogits;
     measure_logits(loss, views, raw, decoded);
@@ -188,6 +197,19 @@ CodecLoss measure_loss(const std::string& kind, const std::vector<std::uint32_t>
   } else {
     throw std::logic_error("measure_loss: no such kind of track: " + kind);
   }
+  return loss;
+}
+
+CodecLoss measure_loss_in_basis(const std::vector<std::uint32_t>& shape, std::uint32_t views, std::span<const float> raw,
+                                std::span<const float> mean, std::span<const float> coefficients,
+                                std::span<const float> decoded) {
+  const std::size_t count = view_values(shape) * views;
+  if (raw.size() != count || coefficients.size() != count || decoded.size() != count || count == 0 ||
+      mean.size() != view_values(shape))
+    throw std::logic_error("measure_loss_in_basis: spans of different sizes");
+  CodecLoss loss;
+  loss.groups = 1, loss.views = views, loss.kind = CodecLoss::Kind::kFeatures;
+  measure_features(loss, shape, views, raw, mean, coefficients, decoded);
   return loss;
 }
 

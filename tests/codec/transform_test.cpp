@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "common/base/error.h"
+#include "common/codec/loss.h"
 #include "common/codec/transform/blocks.h"
 #include "common/codec/transform/entropy.h"
 #include "common/codec/transform/items.h"
@@ -513,6 +514,34 @@ TEST_CASE("coefficients and features tell the same, and equal input gives equal 
   CHECK(features_of == decoded(codec, arrays, 32));
   transform::to_coefficients(*basis, raw, 32, coefficients);
   CHECK(codec.encode_coefficients(coefficients, 32) == arrays[0].bytes);
+}
+
+TEST_CASE("what was lost is told from coefficients as from features, where the basis only turns channels") {
+  for (const bool is_spatial : {false, true})
+    for (const double bound : {0.2, 0.01, 1e-4}) {
+      FeatureBasis made = *calibrated(24, 6, 6, bound);
+      CHECK(made.spatial());
+      if (!is_spatial) made.rows.clear(), made.columns.clear();
+      CHECK(made.orthonormal());
+      const auto basis = std::make_shared<const FeatureBasis>(made);
+      const TransformCodec codec(basis, bound);
+      const std::vector<float> raw = features(32, 24, 6, 6, 3);
+      std::vector<float> coefficients(raw.size()), wanted(raw.size()), back(raw.size());
+      const std::vector<Array> arrays = codec.encode(raw, 32, coefficients);
+      CHECK(arrays[0].bytes == codec.encode(raw, 32)[0].bytes);
+      transform_coefficients(*basis, raw, 32, wanted);
+      CHECK(coefficients == wanted);
+      codec.decode_coefficients(arrays[0].bytes, 32, back);
+      const CodecLoss quick = measure_loss_in_basis({24, 6, 6}, 32, raw, basis->mean, coefficients, back);
+      const CodecLoss full = measure_loss("features", {24, 6, 6}, 32, raw, decoded(codec, arrays, 32), basis->mean);
+      CHECK(quick.relative_error() == doctest::Approx(full.relative_error()).epsilon(1e-6));
+      CHECK(quick.worst_group == doctest::Approx(full.worst_group).epsilon(1e-6));
+      CHECK(quick.worst_token == doctest::Approx(full.worst_token).epsilon(1e-5));  // one token: few roundings cancel
+      CHECK(quick.energy == full.energy);
+      CHECK(quick.centred_by_basis);
+      made.vectors[5] += 1e-4f;
+      CHECK(!made.orthonormal());
+    }
 }
 
 TEST_CASE("a bound that no step can keep is refused, not missed") {

@@ -42,6 +42,20 @@ std::vector<float> FeatureBasis::deviation() const {
   return out;
 }
 
+bool FeatureBasis::orthonormal() const {
+  constexpr double kRounding = 1e-5;  // of the Frobenius norm, which bounds how much any length changes
+  const std::size_t c = channels;
+  std::vector<double> products(c * c);
+  transform::add_products(vectors.data(), products.data(), c, c);
+  double off = 0;
+  for (std::size_t i = 0; i < c; ++i)
+    for (std::size_t j = 0; j <= i; ++j) {
+      const double one = products[i * c + j] - (i == j ? 1 : 0);
+      off += (i == j ? 1 : 2) * one * one;
+    }
+  return std::sqrt(off) <= kRounding;
+}
+
 void FeatureBasis::check(const std::string& where) const {
   const auto damaged = [&](const std::string& what) {
     throw Error(ErrorKind::kCorrupt,

@@ -37,13 +37,18 @@ std::uint64_t TransformCodec::most_bytes(std::size_t, std::uint32_t views) const
 }
 
 std::vector<Array> TransformCodec::encode(std::span<const float> values, std::uint32_t views) const {
-  if (values.size() != basis_->values() * views)
+  std::vector<float> coefficients(values.size());
+  return encode(values, views, coefficients);
+}
+
+std::vector<Array> TransformCodec::encode(std::span<const float> values, std::uint32_t views,
+                                          std::span<float> coefficients) const {
+  if (values.size() != basis_->values() * views || coefficients.size() != values.size())
     throw std::logic_error("TransformCodec::encode: values of another shape");
   for (std::size_t i = 0; i < values.size(); ++i)
     if (!std::isfinite(values[i]))
       fail("view ", i / basis_->values(), " has a value that is ", std::isnan(values[i]) ? "NaN" : "infinite",
            "; expected finite numbers; check the teacher's weights, or run it in a precision with a larger range");
-  std::vector<float> coefficients(values.size());
   transform::to_coefficients(*basis_, values, views, coefficients);
   std::vector<std::byte> payload = encode_coefficients(coefficients, views);
   const auto bytes = static_cast<std::uint32_t>(payload.size());

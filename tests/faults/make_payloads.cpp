@@ -1,0 +1,85 @@
+// make_payloads DIR: payloads of the transform form that go through every branch of their decoder, each with its basis,
+// and the rows of their table on standard output. They are kept in tests/golden/payloads; make.sh there says when to run
+// this. golden_payloads_test.cpp checks that together they cover what they are meant to.
+#include <cmath>
+#include <cstdio>
+
+#include "common/base/error.h"
+#include "common/base/files.h"
+#include "common/base/hash.h"
+#include "common/base/philox.h"
+#include "common/cache/basis_file.h"
+#include "common/codec/transform/transform_codec.h"
+
+using namespace vitrine;
+
+namespace {
+
+struct Case {
+  const char* name;
+  const char* what;
+  std::uint32_t channels, height, width, views;
+  double bound;
+  double tails;        // how far the largest views lie beyond the others, in octaves
+  bool is_smooth;      // over positions, so that a transform over them pays
+  bool is_shifted;     // other sizes than the calibration's, so that levels of its own pay
+  double fall = 0;     // octaves that a channel is smaller than the one before; 0: channel c is 1 / (1 + c)
+};
+
+constexpr Case kCases[] = {
+    {"steps", "halves of 77 and 76 positions of 3 views: four steps of the trellises, the last of fewer", 4, 9, 17, 3, 1e-3,
+     2, false, false},
+    {"fine", "a bound of 1e-7 and heavy tails: low bits of all lengths, escapes", 5, 4, 5, 9, 1e-7, 9, false, false},
+    {"own", "four times the calibration's sizes: levels of its own", 6, 5, 5, 40, 0.02, 1, false, true},
+    {"view64", "64 views: each step is one position", 3, 4, 4, 64, 0.01, 1, false, false},
+    {"view128", "128 views and a transform over positions", 3, 3, 5, 128, 0.03, 1, true, false},
+    {"column", "a map of one column: neighbours above and below alone", 2, 7, 1, 50, 0.005, 1, false, false},
+    {"single", "one value a view: the second half is empty", 3, 1, 1, 5, 0.05, 1, false, false},
+    {"kinds", "channels of sizes from 1 to 2^-20: items of every kind", 41, 3, 4, 12, 1e-6, 1, false, false, 0.5},
+    {"coarse", "a bound of 70 %: nearly all is zero", 8, 4, 4, 32, 0.7, 1, false, false},
+};
+
+std::vector<float> features(const Case& made, std::uint32_t views, std::uint64_t seed, double size) {
+  Stream draws(seed, Purpose::kSample);
+  std::vector<float> out;
+  for (std::uint32_t view = 0; view < views; ++view) {
+    const double contrast = std::exp2(made.tails * std::pow(draws.uniform(), 8.0));
+    for (std::uint32_t c = 0; c < made.channels; ++c) {
+      const double common = draws.normal(), phase = draws.uniform();
+      for (std::uint32_t p = 0; p < made.height * made.width; ++p) {
+        const double row = p / made.width, column = p % made.width;
+        const double x = made.is_smooth ? 3 * common * std::cos(0.3 * row + 0.2 * column + phase) + 0.1 * draws.normal()
+                                        : 0.5 * common + draws.normal();
+        out.push_back(static_cast<float>(1 + size * contrast * x * (made.fall > 0 ? std::exp2(-made.fall * c) : 1.0 / (1 + c))));
+      }
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 2) return 2;
+  return guarded_main("make_payloads", [&] {
+    const std::filesystem::path out = argv[1];
+    make_directories(out);
+    std::uint64_t seed = 1;
+    for (const Case& made : kCases) {
+      Calibrator calibrator(made.channels, made.height, made.width);
+      calibrator.add(features(made, 128, seed++, 1), 128);
+      const auto basis = std::make_shared<const FeatureBasis>(calibrator.finish(made.bound, made.views));
+      const TransformCodec codec(basis, made.bound);
+      const std::vector<float> raw = features(made, made.views, seed++, made.is_shifted ? 4 : 1);
+      const std::vector<std::byte> payload = codec.encode(raw, made.views)[0].bytes;
+      std::vector<float> items(raw.size());
+      codec.decode_items(payload, made.views, items);
+      const std::string name = made.name;
+      write_basis(out / (name + ".basis.h5"), *basis);
+      publish(out / (name + ".payload"), {reinterpret_cast<const char*>(payload.data()), payload.size()});
+      std::printf("| `%s` | %s | %u | %s |\n", made.name, made.what, made.views,
+                  hexadecimal(xxh3(std::as_bytes(std::span(items)))).c_str());
+    }
+    return 0;
+  });
+}
