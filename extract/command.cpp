@@ -39,7 +39,7 @@ std::string percent(double share) {
 ImageIndex scan(const ExtractOptions& options) {
   const ImageFolders folders = options.folders();
   const std::filesystem::path made = std::filesystem::path(options.cache) / "index.h5";
-  const ImageIndex known = std::filesystem::exists(made) ? read_index(made) : ImageIndex();
+  const ImageIndex known = path_exists(made) ? read_index(made) : ImageIndex();
   std::vector<LeftOut> left_out;
   ImageIndex index = scan_image_folder(folders, &left_out, known, options.verify_images);
   note(text(folders.words(), ": ", index.words(),
@@ -95,7 +95,7 @@ std::vector<std::shared_ptr<const FeatureBasis>> known_bases(const std::filesyst
   std::vector<std::shared_ptr<const FeatureBasis>> out;
   for (const TrackInfo& track : tracks) {
     const std::filesystem::path path = cache / basis_path(track);
-    const bool there = track.codec.form == Form::kTransform && std::filesystem::exists(path);
+    const bool there = track.codec.form == Form::kTransform && path_exists(path);
     out.push_back(there ? std::make_shared<const FeatureBasis>(read_basis(path)) : nullptr);
   }
   return out;

@@ -85,7 +85,9 @@ class Extractor::Shard : public ShardWork {
         if (drafts_[t]) store(g, t, values[t], views);
       progress_.advance(views);
     } catch (const Error& error) {
-      fail("pass ", key_.pass, ", group ", group, ": ", error.what());
+      Problem problem = error.problem();
+      problem.what = text("pass ", key_.pass, ", group ", group, ": ", problem.what);
+      throw Error(error.kind(), std::move(problem));
     }
   }
 
@@ -144,7 +146,9 @@ class Extractor::Shard : public ShardWork {
              "; this is a fault of the codec, please report it");
       drafts_[t]->set(g, std::move(arrays));
     } catch (const Error& error) {
-      fail(track.name(), ": ", error.what());
+      Problem problem = error.problem();
+      problem.what = text(track.name(), ": ", problem.what);
+      throw Error(error.kind(), std::move(problem));
     }
   }
 

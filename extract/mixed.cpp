@@ -25,7 +25,7 @@ std::map<std::string, std::string> arithmetic_of(const TrackInfo& track) {
 
 TrackInfo with_arithmetic_of_cache(const std::filesystem::path& cache, TrackInfo track, bool allow_mixed) {
   const std::filesystem::path path = cache / track.directory() / "track.json";
-  if (!std::filesystem::exists(path)) return track;
+  if (!path_exists(path)) return track;
   const TrackInfo there = TrackInfo::from_json(read_file(path), path.string());
   for (const char* key : kArithmetic) {
     if (word(there, key) == word(track, key)) continue;

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/base/error.h"
+#include "common/base/files.h"
 #include "common/cache/cache.h"
 #include "common/models/device.h"
 #include "common/models/load.h"
@@ -59,9 +60,9 @@ std::string percent(double share) {
 
 Tensors checkpoint_weights(const std::filesystem::path& checkpoint) {
   Tensors tensors;
-  if (!std::filesystem::is_directory(checkpoint)) {
+  if (!directory_exists(checkpoint)) {
     tensors = load_safetensors(checkpoint);
-  } else if (std::filesystem::exists(checkpoint / "final.safetensors")) {
+  } else if (path_exists(checkpoint / "final.safetensors")) {
     return load_safetensors(checkpoint / "final.safetensors");
   } else if (std::optional<Checkpoint> last = load_checkpoint(checkpoint)) {
     tensors = std::move(last->tensors);

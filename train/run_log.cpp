@@ -20,7 +20,7 @@ std::string cell(const at::Tensor& term) {
 // Opens a table for more lines; those beyond `first_step` are dropped.
 void go_on(std::ofstream& out, const std::filesystem::path& path, const std::string& header, std::uint64_t first_step) {
   std::string kept = header + "\n";
-  if (first_step > 0 && std::filesystem::exists(path)) {
+  if (first_step > 0 && path_exists(path)) {
     std::istringstream lines(read_file(path));
     std::string line;
     std::getline(lines, line);

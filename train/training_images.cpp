@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "common/base/error.h"
+#include "common/base/files.h"
 #include "common/base/progress.h"
 #include "common/cache/cache.h"
 #include "common/image/scan.h"
@@ -46,7 +47,7 @@ std::shared_ptr<const ImageIndex> scan_training_images(const TrainOptions& optio
     fail("images is not given; expected a folder of class folders, or with labels = \"none\" of any images");
   check_labels(options);
   const std::filesystem::path made = std::filesystem::path(options.targets.cache) / "index.h5";
-  const bool cached = options.targets.source == TargetKind::kCache && std::filesystem::exists(made);
+  const bool cached = options.targets.source == TargetKind::kCache && path_exists(made);
   const ImageIndex known = cached ? read_index(made) : ImageIndex();
   ImageFolders folders = options.folders();
   if (cached && options.labels == Labels::kFolders && known.classes.empty())

@@ -45,7 +45,9 @@ ReadyTracks make_ready(const Teacher& teacher, const ViewMaker& maker, const Pla
           try {
             values[g] = teacher.run(maker.group(plan.group(0, first + g), teacher.image_size()), group_views);
           } catch (const Error& error) {
-            fail("calibration, pass 0, group ", first + g, ": ", error.what());
+            Problem problem = error.problem();
+            problem.what = text("calibration, pass 0, group ", first + g, ": ", problem.what);
+            throw Error(error.kind(), std::move(problem));
           }
         });
         tbb::parallel_for(std::size_t{0}, tracks.size(), [&](std::size_t t) {
@@ -62,7 +64,9 @@ ReadyTracks make_ready(const Teacher& teacher, const ViewMaker& maker, const Pla
           known[t] =
               std::make_shared<const FeatureBasis>(calibrators[t]->finish(tracks[t].codec.max_error, group_views));
         } catch (const Error& error) {
-          fail(tracks[t].name(), ": ", error.what());
+          Problem problem = error.problem();
+          problem.what = text(tracks[t].name(), ": ", problem.what);
+          throw Error(error.kind(), std::move(problem));
         }
         calibrators[t].reset();
       });

@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <limits>
 
+#include "common/base/error.h"
 #include "common/cache/cache.h"
 #include "common/cache/writer.h"
 #include "common/config/config.h"
@@ -24,9 +25,10 @@ struct Case {
 };
 
 // The last line is the error, the only one that begins with the program's name; nothing after it, no trace before it.
-void check_refused(const CommandResult& result, const std::vector<std::string>& words) {
+void check_refused(const CommandResult& result, const std::vector<std::string>& words,
+                   ErrorKind kind = ErrorKind::kInput) {
   CAPTURE(result.output);
-  CHECK(result.exit_code == 2);
+  CHECK(result.exit_code == exit_code(kind));
   REQUIRE(result.output.ends_with('\n'));
   const std::string text_of = result.output.substr(0, result.output.size() - 1);
   const std::size_t newline = text_of.rfind('\n');
@@ -191,7 +193,7 @@ TEST_CASE("damage inside an image, which only decoding shows, is named with its 
   std::string png = vitrine::testing::as_text(encode_png(image));
   png[png.size() / 2] = static_cast<char>(png[png.size() / 2] ^ 1);  // its chunk's checksum no longer fits
   write_whole(fixture.images / "bee" / "2.jpg", png);
-  check_refused(fixture.errors_of("cache", {"check_images=0"}), {"bee/2.jpg", "pass 0, group"});
+  check_refused(fixture.errors_of("cache", {"check_images=0"}), {"bee/2.jpg", "pass 0, group"}, ErrorKind::kCorrupt);
   CHECK(fixture.shards("cache").size() % 5 == 0);
   for (const auto& [name, content] : fixture.files("cache")) CHECK(name.find(".part.") == std::string::npos);
 }
