@@ -116,7 +116,7 @@ std::vector<std::shared_ptr<const FeatureBasis>> known_bases(const std::filesyst
   std::vector<std::shared_ptr<const FeatureBasis>> out;
   for (const TrackInfo& track : tracks) {
     const std::filesystem::path path = cache / basis_path(track);
-    const bool there = track.codec.form == Form::kTransform && std::filesystem::exists(path);
+    const bool there = track.codec.form == Form::kTransform && path_exists(path);
     out.push_back(there ? std::make_shared<const FeatureBasis>(read_basis(path)) : nullptr);
   }
   return out;

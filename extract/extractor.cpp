@@ -119,7 +119,9 @@ class Extractor::Shard : public ShardWork {
       }
       progress_.advance(views);
     } catch (const Error& error) {
-      throw Error(error.kind(), {.what = text("pass ", key_.pass, ", group ", group, ": ", error.what())});
+      Problem problem = error.problem();
+      problem.what = text("pass ", key_.pass, ", group ", group, ": ", problem.what);
+      throw Error(error.kind(), std::move(problem));
     }
   }
 
@@ -199,7 +201,9 @@ class Extractor::Shard : public ShardWork {
              "; this is a fault of the codec, please report it");
       drafts_[t]->set(g, std::move(arrays));
     } catch (const Error& error) {
-      fail(track.name(), ": ", error.what());
+      Problem problem = error.problem();
+      problem.what = text(track.name(), ": ", problem.what);
+      throw Error(error.kind(), std::move(problem));
     }
   }
 

@@ -53,7 +53,9 @@ ReadyTracks make_ready(const Teacher& teacher, const ViewMaker& maker, const Pla
             for (std::vector<float>& track : values[g]) track = without_left_out(recipes, std::move(track));
             sound[g] = group_views - static_cast<std::uint32_t>(std::ranges::count_if(recipes, is_left_out));
           } catch (const Error& error) {
-            throw Error(error.kind(), {.what = text("calibration, pass 0, group ", first + g, ": ", error.what())});
+            Problem problem = error.problem();
+            problem.what = text("calibration, pass 0, group ", first + g, ": ", problem.what);
+            throw Error(error.kind(), std::move(problem));
           }
         });
         tbb::parallel_for(std::size_t{0}, tracks.size(), [&](std::size_t t) {
@@ -72,7 +74,9 @@ ReadyTracks make_ready(const Teacher& teacher, const ViewMaker& maker, const Pla
           known[t] =
               std::make_shared<const FeatureBasis>(calibrators[t]->finish(tracks[t].codec.max_error, group_views));
         } catch (const Error& error) {
-          fail(tracks[t].name(), ": ", error.what());
+          Problem problem = error.problem();
+          problem.what = text(tracks[t].name(), ": ", problem.what);
+          throw Error(error.kind(), std::move(problem));
         }
         calibrators[t].reset();
       });

@@ -197,7 +197,7 @@ TEST_CASE("damage inside an image, which only decoding shows, is named with its 
   png[png.size() / 2] = static_cast<char>(png[png.size() / 2] ^ 1);  // its chunk's checksum no longer fits
   write_whole(fixture.images / "bee" / "2.jpg", png);
   check_refused(fixture.errors_of("cache", {"check_images=0", "index_depth=headers"}),
-                {"bee/2.jpg", "pass 0, group", "bad_images = \"skip\""});
+                {"bee/2.jpg", "pass 0, group", "bad_images = \"skip\""}, ErrorKind::kCorrupt);
   CHECK(fixture.shards("cache").size() % 5 == 0);
   for (const auto& [name, content] : fixture.files("cache")) CHECK(name.find(".part.") == std::string::npos);
 }

@@ -2,6 +2,7 @@
 #include <tbb/parallel_for.h>
 
 #include <CLI/CLI.hpp>
+#include <cerrno>
 #include <cmath>
 #include <filesystem>
 #include <fstream>
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include "common/base/error.h"
+#include "common/base/files.h"
 #include "common/base/progress.h"
 #include "common/config/command_line.h"
 #include "common/image/drawing.h"
@@ -54,12 +56,13 @@ void save(const fs::path& path, const std::vector<std::byte>& bytes) {
   file.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
   file.close();
   if (!file)
-    vitrine::fail("cannot write ", path.string(), "; make room on its disk, or give a folder that may be written to");
+    vitrine::fail_system(errno, path.string(), "cannot be written",
+                         "make room on its disk, or give a folder that may be written to");
 }
 
 void draw(const Split& split, const vitrine::DrawingOptions& options, int quality) {
   const std::vector<std::string> classes = vitrine::drawing_classes(options);
-  for (const std::string& name : classes) fs::create_directories(split.folder / name);
+  for (const std::string& name : classes) vitrine::make_directories(split.folder / name);
   vitrine::Progress progress("drawing " + split.folder.string(), "images", split.count);
   tbb::parallel_for(split.first, split.first + split.count, [&](std::uint64_t number) {
     const auto label = static_cast<std::size_t>(vitrine::drawing_label(options, number));
@@ -97,18 +100,14 @@ int run(int count, char** arguments) {
     vitrine::fail(
         "vitrine-draw was not told how much to draw; give --images COUNT, or --split NAME=COUNT once or more");
 
-  std::error_code none;
-  if (fs::exists(request.out) && !fs::is_empty(request.out, none))
+  if (request.out.empty()) vitrine::fail("the folder to make has no name; give one");
+  if (vitrine::path_exists(request.out) && !vitrine::list_directory(request.out).empty())
     vitrine::fail("the folder ", request.out,
                   " is not empty, and old images would mix with new ones; remove it or give another");
   const vitrine::DrawingOptions options{
       .size = request.size, .species = static_cast<int>(std::lround(std::sqrt(request.classes))), .seed = request.seed};
   cv::setNumThreads(1);  // pictures are drawn side by side
-  try {
-    for (const Split& split : plan(request)) draw(split, options, request.quality);
-  } catch (const fs::filesystem_error& error) {
-    vitrine::fail("cannot make the folder ", error.path1().string(), ": ", error.code().message());
-  }
+  for (const Split& split : plan(request)) draw(split, options, request.quality);
   return 0;
 }
 

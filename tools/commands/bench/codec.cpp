@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "common/base/error.h"
+#include "common/base/files.h"
 #include "common/base/progress.h"
 #include "common/base/temporary.h"
 #include "common/cache/arithmetic.h"
@@ -332,7 +333,7 @@ void whole_cache(const std::filesystem::path& directory) {
     a_view += static_cast<double>(reader.stored_bytes()) / static_cast<double>(views);
     if (track.codec.form == Form::kTransform)
       bases +=
-          static_cast<double>(std::filesystem::file_size(directory / basis_path(track))) / static_cast<double>(views);
+          static_cast<double>(file_bytes(directory / basis_path(track))) / static_cast<double>(views);
     most_views = std::max(most_views, views);
     kept += text(kept.empty() ? "" : ", ", track.name(), " as ", form_name(track.codec.form));
     if (track.kind != "logits") continue;

@@ -148,7 +148,7 @@ std::string percent(double share) {
 
 // What tools/peers/read_peer.py says of the same values in a file of its own.
 nlohmann::json ask_peer(const Options& options, const std::filesystem::path& directory, const Plan& plan) {
-  std::filesystem::create_directories(directory);
+  make_directories(directory);
   for (const TrackInfo& track : bench::vit_tiny_tracks(plan)) {
     std::ofstream out(directory / (track.kind + ".f32"), std::ios::binary);
     for (std::uint32_t g = 0; g < plan.groups_per_pass(); ++g) {

@@ -10,6 +10,7 @@
 #include <memory>
 
 #include "common/base/error.h"
+#include "common/base/files.h"
 #include "common/base/local_ranks.h"
 #include "common/base/philox.h"
 #include "common/base/progress.h"
@@ -80,9 +81,7 @@ double bytes_a_view(const TrackReader& reader, std::uint64_t sampled, std::uint6
 
 // Zero for one that is not there.
 double bytes_of(const fs::path& file) {
-  std::error_code none;
-  const std::uint64_t bytes = fs::file_size(file, none);
-  return none ? 0 : static_cast<double>(bytes);
+  return file_exists(file) ? static_cast<double>(file_bytes(file)) : 0;
 }
 
 // What stands beside the tracks, written once to be weighed: the index, the plan, and a shard of recipes.
@@ -155,7 +154,7 @@ Estimate measure(const Request& request) {
   const tbb::global_control threads(tbb::global_control::max_allowed_parallelism, std::max(2u, estimate.workers));
   time_stages(teacher, maker, plan, groups, estimate);
 
-  const TemporaryDirectory scratch(request.scratch.empty() ? fs::temp_directory_path() : fs::path(request.scratch));
+  const TemporaryDirectory scratch(request.scratch);
   weigh_rest(scratch / "rest", whole, estimate);
   const fs::path cache = scratch / "cache";
   create_cache(cache, plan.index(), plan);
@@ -184,7 +183,7 @@ Estimate measure(const Request& request) {
 }
 
 int estimate_command(const Request& request) {
-  if (!request.scratch.empty() && !fs::is_directory(request.scratch))
+  if (!request.scratch.empty() && !directory_exists(request.scratch))
     fail("--scratch ", request.scratch, ": is not a directory");
   const Estimate estimate = measure(request);
   if (request.json)

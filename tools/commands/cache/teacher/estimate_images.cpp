@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "common/base/error.h"
+#include "common/base/files.h"
 #include "common/base/philox.h"
 #include "common/cache/cache.h"
 #include "common/image/scan.h"
@@ -77,7 +78,7 @@ EstimateImages estimate_images(const ImageFolders& folders, const std::filesyste
                                std::uint64_t seed) {
   const std::filesystem::path made = cache / "index.h5";
   EstimateImages out;
-  out.indexed = !cache.empty() && std::filesystem::exists(made);
+  out.indexed = !cache.empty() && path_exists(made);
   ImageIndex all = out.indexed ? read_index(made) : list_image_folder(folders);
   std::vector<std::uint32_t> order(all.images.size());
   std::iota(order.begin(), order.end(), 0u);
