@@ -173,7 +173,7 @@ def test_kinds(out):
     name = TINY + "/00000.h5"
     changes = [(lambda bad: flip(bad / name, 100), CorruptError), (lambda bad: flip(bad / name, -1), CorruptError),
                (lambda bad: (bad / name).write_bytes((bad / name).read_bytes()[:-9]), CorruptError),
-               (lambda bad: patched(bad / name, {8: word(2, 2)}, True), NewerFormatError),
+               (lambda bad: patched(bad / name, {8: word(9, 2)}, True), NewerFormatError),
                (lambda bad: patched(bad / name, {12: word(4, 4)}, True), NewerFormatError),
                (lambda bad: (bad / name).unlink(), InputError),
                (lambda bad: shutil.copy(bad / TINY / "00001.h5", bad / name), InputError)]
