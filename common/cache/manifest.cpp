@@ -257,7 +257,7 @@ void ShardLog::append(const FileRecord& record) const {
   // Opened anew each time, since the file may have been merged and removed; one write, so that lines stay whole.
   const std::string line = json_of(record) + "\n";
   const auto refuse = [&](int reason) {
-    fail_system(reason, path_.string(), "cannot be written", "make room on its disk and check the directory's permissions");
+    fail_system(reason, path_.string(), "cannot be written", "make room on its disk and run again, what was finished before stays");
   };
   const int descriptor = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
   if (descriptor < 0) refuse(errno);

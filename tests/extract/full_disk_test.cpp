@@ -15,10 +15,10 @@ using vitrine::testing::ExtractFixture;
 
 namespace {
 
-// One sentence, exit code 2, whole shards and nothing half-written; returns how many files of shards there are.
+// One sentence, the exit code of a failed write, whole shards and nothing half-written; returns how many files of shards there are.
 std::size_t check_refused(const ExtractFixture& fixture, const CommandResult& result, const std::string& reason) {
   CAPTURE(result.output);
-  CHECK(result.exit_code == 2);
+  CHECK(result.exit_code == 3);
   const std::size_t at = result.output.find("vitrine-extract: ");
   REQUIRE(at != std::string::npos);
   const std::string last = result.output.substr(at);
