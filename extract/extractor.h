@@ -30,11 +30,11 @@ class Extractor {
     bool stopped = false;
     std::vector<CodecLoss> losses = {};  ///< one a track, over the shards that were made
   };
-  /// Makes the missing files of the given shards, in order; files that are there are not touched. Each directory is listed
-  /// once to see what is there. At most `workers` groups are in work and two shards in memory: one may be written while
-  /// the next is made (shard_line.h). Begins no more shards once `stop` is true. What is published goes into a list of
-  /// this run at once, and at the end into shards.json (manifest.h); files that no list names are read for that, until
-  /// `stop` is true. Throws Error; every file that was published before stays.
+  /// Makes the missing files of the given shards, in order; files that are there are not touched. Each directory is
+  /// listed once to see what is there. At most `workers` groups are in work and two shards in memory: one may be
+  /// written while the next is made (shard_line.h). Begins no more shards once `stop` is true. What is published goes
+  /// into a list of this run at once, and at the end into shards.json (manifest.h); files that no list names are read
+  /// for that, until `stop` is true. Throws Error; every file that was published before stays.
   Made run(std::span<const ShardKey> shards, const std::atomic<bool>& stop) const;
 
  private:

@@ -14,8 +14,8 @@ namespace vitrine {
 
 /// Accuracy on `count` labelled images of the index (all, when there are fewer), drawn without replacement by `seed`:
 /// the shorter side resized, the centre cropped, as timm evaluates. With a `map` the teacher's logits are mapped, and
-/// only images of mapped classes count. On `workers` threads, a micro-batch at a time on each: the result does not depend
-/// on how many there are.
+/// only images of mapped classes count. On `workers` threads, a micro-batch at a time on each: the result does not
+/// depend on how many there are.
 Accuracy clean_crop_accuracy(const Teacher& teacher, const ViewMaker& views, const ImageIndex& index,
                              std::uint32_t count, std::uint64_t seed, const ClassMap* map = nullptr,
                              std::uint32_t workers = 1);
