@@ -104,8 +104,9 @@ std::uint32_t bounded_workers(const Plan& plan, const Teacher& teacher, const st
   const std::optional<std::uint64_t> available = available_memory();
   const std::uint32_t workers = workers_that_fit(memory, wanted, available, plan.options());
   const auto bytes = [](std::uint64_t number) { return human_bytes(static_cast<double>(number)); };
-  note(text("memory: about ", bytes(memory.total(workers)), available ? text(" of ", bytes(*available), " available") : "",
-            ": ", workers, " workers with ", bytes(memory.per_worker), " each, ", bytes(memory.shards), " for shards",
+  note(text("memory: about ", bytes(memory.total(workers)),
+            available ? text(" of ", bytes(*available), " available") : "", ": ", workers, " workers with ",
+            bytes(memory.per_worker), " each, ", bytes(memory.shards), " for shards",
             workers < wanted ? text("; ", wanted, " workers would need ", bytes(memory.total(wanted))) : ""));
   return workers;
 }

@@ -30,8 +30,8 @@ double stored_bytes(const TrackInfo& track) {
   }
 }
 
-// The largest things that live at once in a block: its input, queries, keys and values, the hidden layer of the MLP before
-// and after its activation; and a matrix of attention, where the kernel makes one.
+// The largest things that live at once in a block: its input, queries, keys and values, the hidden layer of the MLP
+// before and after its activation; and a matrix of attention, where the kernel makes one.
 double forward_bytes(const VitOptions& vit, std::uint32_t micro_batch) {
   const double side = static_cast<double>(vit.image_size) / static_cast<double>(vit.patch), tokens = side * side + 1;
   constexpr double kWidths = 12;

@@ -12,8 +12,8 @@
 
 namespace vitrine {
 
-/// Estimates in bytes, beside the teacher and the index, which are there already. Weight files and machines differ in what
-/// a forward takes; the rest is arithmetic.
+/// Estimates in bytes, beside the teacher and the index, which are there already. Weight files and machines differ in
+/// what a forward takes; the rest is arithmetic.
 struct ExtractionMemory {
   std::uint64_t per_worker = 0;  ///< pictures, a forward, raw and decoded values of one group
   std::uint64_t shards = 0;      ///< two shards of all tracks as they are stored, and the file image of one
@@ -25,8 +25,8 @@ struct ExtractionMemory {
 ExtractionMemory extraction_memory(const Plan& plan, const VitOptions& vit, std::uint32_t micro_batch,
                                    const std::vector<TrackInfo>& tracks);
 
-/// How many of `wanted` workers fit into `available` bytes with a tenth to spare; all where it is not known. Throws Error
-/// of kind kMemory that names plan.group and plan.shard_groups when not even one does.
+/// How many of `wanted` workers fit into `available` bytes with a tenth to spare; all where it is not known. Throws
+/// Error of kind kMemory that names plan.group and plan.shard_groups when not even one does.
 std::uint32_t workers_that_fit(const ExtractionMemory& memory, std::uint32_t wanted,
                                const std::optional<std::uint64_t>& available, const PlanOptions& plan);
 

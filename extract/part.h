@@ -16,8 +16,8 @@ struct ShardKey {
   std::uint32_t pass, shard;
 };
 
-/// Share `part` = "i/n", 1 ≤ i ≤ n, of the shards of the passes, in order. Throws Error for another form, for passes whose
-/// shards have numbers of more than ten digits, and for more than 10^8 shards at once.
+/// Share `part` = "i/n", 1 ≤ i ≤ n, of the shards of the passes, in order. Throws Error for another form, for passes
+/// whose shards have numbers of more than ten digits, and for more than 10^8 shards at once.
 std::vector<ShardKey> shards_of_part(const Plan& plan, std::uint32_t first_pass, std::uint32_t passes,
                                      const std::string& part);
 

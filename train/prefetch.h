@@ -13,8 +13,8 @@ namespace vitrine {
 /// Bytes of one GroupBatch, with the pictures at the teacher's size where the source needs them.
 std::uint64_t group_batch_bytes(const TargetSource& source, int size);
 
-/// `options.ahead`, or as many groups as fit into a quarter of `available` bytes where those are fewer, at least 2: one in
-/// work, one waiting. The order of groups and what they hold do not depend on it.
+/// `options.ahead`, or as many groups as fit into a quarter of `available` bytes where those are fewer, at least 2: one
+/// in work, one waiting. The order of groups and what they hold do not depend on it.
 std::uint32_t groups_ahead(const StreamOptions& options, const TargetSource& source,
                            const std::optional<std::uint64_t>& available);
 

@@ -9,8 +9,8 @@
 namespace vitrine {
 
 /// Bytes that this process can still take without anybody being put out or killed: what the kernel counts as available,
-/// or less where a control group (version 1 or 2) of the process or above it sets a limit. Nothing where the system does
-/// not say. `root`: where proc and sys/fs/cgroup are looked for.
+/// or less where a control group (version 1 or 2) of the process or above it sets a limit. Nothing where the system
+/// does not say. `root`: where proc and sys/fs/cgroup are looked for.
 std::optional<std::uint64_t> available_memory(const std::filesystem::path& root = "/");
 
 /// From now on freed blocks stay with the process for the next ones, instead of going back to the kernel, which would

@@ -65,7 +65,8 @@ bool lists(const Manifest& manifest, const std::vector<FileRecord>& there, bool 
 }
 
 std::string json_of(const FileRecord& file) {
-  return text("{\"name\": \"", file.name, "\", \"bytes\": ", file.bytes, ", \"xxh3\": \"", hexadecimal(file.hash), "\"}");
+  return text("{\"name\": \"", file.name, "\", \"bytes\": ", file.bytes, ", \"xxh3\": \"", hexadecimal(file.hash),
+              "\"}");
 }
 
 constexpr std::string_view kLogBegin = "shards.", kLogEnd = ".jsonl";
@@ -259,7 +260,8 @@ void ShardLog::append(const FileRecord& record) const {
   // Opened anew each time, since the file may have been merged and removed; one write, so that lines stay whole.
   const std::string line = json_of(record) + "\n";
   const auto refuse = [&](int reason) {
-    fail_system(reason, path_.string(), "cannot be written", "make room on its disk and check the directory's permissions");
+    fail_system(reason, path_.string(), "cannot be written",
+                "make room on its disk and run again, what was finished before stays");
   };
   const int descriptor = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
   if (descriptor < 0) refuse(errno);

@@ -2,9 +2,9 @@
 // all its bytes. The only file of a cache that is replaced: it grows with the directory, and everything in it can be
 // made again from the files.
 //
-// Each process that makes shards also appends a line for each to a list of its own, shards.RUN.jsonl, so that nobody has to
-// read a shard that another process made, and a killed process leaves word of what it finished. Whoever finishes merges
-// these lists into shards.json and removes them; what they lose in a race is read again, no more.
+// Each process that makes shards also appends a line for each to a list of its own, shards.RUN.jsonl, so that nobody
+// has to read a shard that another process made, and a killed process leaves word of what it finished. Whoever finishes
+// merges these lists into shards.json and removes them; what they lose in a race is read again, no more.
 //
 // No lock is taken. Whoever finishes lists the directory, publishes, and lists again until nothing is missing. A file
 // that appears after somebody's last look belongs to a process that has yet to finish, so that the last one to finish
@@ -44,8 +44,8 @@ class Manifest {
   explicit Manifest(std::vector<FileRecord> files);
   /// `directory`/shards.json; nullopt when there is none. Throws Error when it is damaged.
   static std::optional<Manifest> read(const std::filesystem::path& directory);
-  /// The same with the lists of processes that have not finished, or died, merged in; nullopt when there is no list of any
-  /// kind. A file of which two lists say different things is not in it.
+  /// The same with the lists of processes that have not finished, or died, merged in; nullopt when there is no list of
+  /// any kind. A file of which two lists say different things is not in it.
   static std::optional<Manifest> read_all(const std::filesystem::path& directory);
   static Manifest parse(const std::string& json, const std::string& where);
 
@@ -78,8 +78,8 @@ class ShardLog {
  public:
   /// Nothing is made before the first append().
   explicit ShardLog(const std::filesystem::path& directory);
-  /// Appends a line, after the file was published. Whoever merged the list meanwhile may have removed it: it begins anew.
-  /// Throws Error.
+  /// Appends a line, after the file was published. Whoever merged the list meanwhile may have removed it: it begins
+  /// anew. Throws Error.
   void append(const FileRecord& record) const;
   const std::filesystem::path& path() const { return path_; }
 
@@ -95,9 +95,9 @@ struct RefreshOptions {
 };
 
 /// Publishes shards.json so that it lists exactly the shards that are there, unless it does already, removes the lists
-/// that it has merged, and returns it. Records come from `made` (what the caller itself has written), else from the lists
-/// that are there, else from reading the file, which is said (note). A directory without shards and without a manifest is
-/// left alone. Any number of processes at once. Throws Error.
+/// that it has merged, and returns it. Records come from `made` (what the caller itself has written), else from the
+/// lists that are there, else from reading the file, which is said (note). A directory without shards and without a
+/// manifest is left alone. Any number of processes at once. Throws Error.
 Manifest refresh_manifest(const std::filesystem::path& directory, const std::vector<FileRecord>& made = {},
                           const RefreshOptions& options = {});
 

@@ -35,8 +35,8 @@ class ShardDraft {
   /// The codec's arrays of group `g`, counted in the shard. Arrays of plain numbers are compressed here, and only their
   /// frames are kept. Any thread; each group once.
   void set(std::uint32_t g, std::vector<Array> arrays);
-  /// Makes the frames of group `g` that set() has left, those of whole groups, and lets go of its arrays. After set() of
-  /// all groups (the longest decides how far the others are padded); then any thread; each group once.
+  /// Makes the frames of group `g` that set() has left, those of whole groups, and lets go of its arrays. After set()
+  /// of all groups (the longest decides how far the others are padded); then any thread; each group once.
   void compress(std::uint32_t g);
   /// Bytes of arrays and frames in memory. Not beside set() or compress().
   std::uint64_t held_bytes() const;

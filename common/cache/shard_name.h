@@ -23,8 +23,8 @@ inline std::optional<std::uint64_t> shard_number_of(const std::string& name) {
   return std::stoull(name);
 }
 
-/// The numbers of all entries of a directory that are called as a shard is, ascending: one listing, which looks at links
-/// alone; those to nothing are left out. A missing directory has none. Throws Error when it cannot be listed.
+/// The numbers of all entries of a directory that are called as a shard is, ascending: one listing, which looks at
+/// links alone; those to nothing are left out. A missing directory has none. Throws Error when it cannot be listed.
 std::vector<std::uint64_t> list_shard_numbers(const std::filesystem::path& directory);
 
 }  // namespace vitrine

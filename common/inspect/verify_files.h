@@ -59,9 +59,9 @@ struct FileCounts {
 /// Everything about one file. `views` may be nullptr. Any thread.
 void check_file(const FileTask& task, const ViewMaker* views, Findings& findings, FileCounts& counts);
 
-/// check_file() for all, on so many threads, then `checked`, on the same thread. Tasks are given out one by one in their
-/// order, so that files in work at once are neighbours: a pass's permutation is drawn at most once per task, and once per
-/// pass where its files outnumber the threads.
+/// check_file() for all, on so many threads, then `checked`, on the same thread. Tasks are given out one by one in
+/// their order, so that files in work at once are neighbours: a pass's permutation is drawn at most once per task, and
+/// once per pass where its files outnumber the threads.
 void check_files(const std::vector<FileTask>& tasks, const ViewMaker* views, unsigned threads, Findings& findings,
                  FileCounts& counts, const std::function<void(const FileTask&)>& checked);
 

@@ -61,11 +61,11 @@ class Plan {
   /// The options().group views of a group, group < groups_per_pass(). A pass is a random permutation of the index; its
   /// last group is filled up with images from the pass's beginning, in crops of their own. A view's recipe depends on
   /// its pass and position alone, whatever other groups were asked for. Cheap for a pass whose order() somebody holds,
-  /// and for those that were asked for last: at least two, more while their orders fit into 64 MiB. Any other pass costs
-  /// a permutation of the index, drawn without a lock on the rest.
+  /// and for those that were asked for last: at least two, more while their orders fit into 64 MiB. Any other pass
+  /// costs a permutation of the index, drawn without a lock on the rest.
   std::vector<Recipe> group(std::uint32_t pass, std::uint32_t group) const;
-  /// The order of a pass. While it is held, group() of that pass draws no permutation: for tasks that ask for many groups
-  /// beside tasks of other passes.
+  /// The order of a pass. While it is held, group() of that pass draws no permutation: for tasks that ask for many
+  /// groups beside tasks of other passes.
   PassOrder order(std::uint32_t pass) const;
   /// Permutations drawn so far, by this plan and its copies.
   std::uint64_t orders_drawn() const;

@@ -43,8 +43,8 @@ void check_equal(const std::map<std::string, std::string>& a, const std::map<std
 
 constexpr int kBySignal = 128;  // as a shell tells a death by signal
 
-// Starts the extractor so that it gets `signal` at a place of its own way to the disk (signal_at.cpp): "shard N", when it
-// has put its N-th file of recipes in place, or "step N", as it goes into its N-th write, flush or rename. Returns
+// Starts the extractor so that it gets `signal` at a place of its own way to the disk (signal_at.cpp): "shard N", when
+// it has put its N-th file of recipes in place, or "step N", as it goes into its N-th write, flush or rename. Returns
 // its exit code, or kBySignal and the signal that it died of. What it said is in errors.txt.
 int interrupted(const ExtractFixture& fixture, const std::string& cache, const std::vector<std::string>& settings,
                 int signal, const std::string& place) {

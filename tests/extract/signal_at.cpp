@@ -1,6 +1,6 @@
-// Preloaded into a program, sends it a signal at a place of its own way to the disk, the same in every run. SIGNAL_AT in the
-// environment is "SIGNAL shard N", when the N-th file of recipes has been put in place, or "SIGNAL step N", on the way into
-// the N-th write, flush or rename that the program asks for itself.
+// Preloaded into a program, sends it a signal at a place of its own way to the disk, the same in every run. SIGNAL_AT
+// in the environment is "SIGNAL shard N", when the N-th file of recipes has been put in place, or "SIGNAL step N", on
+// the way into the N-th write, flush or rename that the program asks for itself.
 #include <signal.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -21,7 +21,8 @@ struct Order {
 const Order& order() {
   static const Order order = [] {
     Order read;
-    if (const char* words = std::getenv("SIGNAL_AT")) std::sscanf(words, "%d %15s %d", &read.signal, read.what, &read.at);
+    if (const char* words = std::getenv("SIGNAL_AT"))
+      std::sscanf(words, "%d %15s %d", &read.signal, read.what, &read.at);
     return read;
   }();
   return order;

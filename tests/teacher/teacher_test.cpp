@@ -227,7 +227,8 @@ TEST_CASE("groups that cannot be stored are refused before anything runs, with t
     CAPTURE(form);
     CHECK_THROWS_WITH_AS(Teacher(sample.options, sample.taps).tracks(plan_of(group)), doctest::Contains(words), Error);
   };
-  refused("fp32", 32'000, "plan.group = 32000 is too large for logits as fp32, 60000 values per view: at most 17888 works");
+  refused("fp32", 32'000,
+          "plan.group = 32000 is too large for logits as fp32, 60000 values per view: at most 17888 works");
   refused("uniform", 32'000, "at most 17888 works");
   refused("fp16", 48'000, "at most 35776 works");
   CHECK(Teacher(sample.options, sample.taps).tracks(plan_of(35'776)).size() == 1);

@@ -116,7 +116,8 @@ double number_in(const std::string& words) {
   return std::stod(digits);
 }
 
-// Holds a printed line to its own arithmetic: figure / limit = ratio, as far as the printed digits go. Returns the ratio.
+// Holds a printed line to its own arithmetic: figure / limit = ratio, as far as the printed digits go. Returns the
+// ratio.
 double checked_ratio(const CommandResult& result, const std::string& what, const std::string& against) {
   CAPTURE(what);
   std::istringstream lines(result.output);

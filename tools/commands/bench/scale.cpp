@@ -1,5 +1,5 @@
-// vitrine-bench scale: what a large cache costs before anything is read from it. Each figure stands beside the bare system
-// calls, or the bare arithmetic, that it cannot do without.
+// vitrine-bench scale: what a large cache costs before anything is read from it. Each figure stands beside the bare
+// system calls, or the bare arithmetic, that it cannot do without.
 #include <dirent.h>
 #include <fcntl.h>
 #include <unistd.h>
@@ -74,7 +74,8 @@ void make_cache(const std::filesystem::path& cache, const Plan& plan, const Opti
     make_directories(directory);
     for (const FileRecord& file : listed) {
       const int descriptor = ::open((directory / file.name).c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
-      if (descriptor < 0) fail_system(errno, (directory / file.name).string(), "cannot be made", "make room on its disk");
+      if (descriptor < 0)
+        fail_system(errno, (directory / file.name).string(), "cannot be made", "make room on its disk");
       ::close(descriptor);
     }
     refresh_manifest(directory, listed, {.sizes = false});
@@ -100,7 +101,8 @@ void bare_read(const std::filesystem::path& path) {
 }
 
 ReportLine line(const std::string& what, double seconds, const std::string& limit, double limit_seconds) {
-  return {what, figure(1e3 * seconds), text(limit, ": ", figure(1e3 * limit_seconds)), figure(seconds / limit_seconds) + " x"};
+  return {what, figure(1e3 * seconds), text(limit, ": ", figure(1e3 * limit_seconds)),
+          figure(seconds / limit_seconds) + " x"};
 }
 
 // One group of every shard's recipes drawn, as verification does: neighbours together, on many threads.
@@ -157,9 +159,9 @@ int run(const Options& options) {
   lines.push_back(line(text("ms to list ", options.tracks, " tracks of ", human_count(shards), " shards"),
                        seconds_of([&] { each_track([](const auto& at) { Shelf(at, nullptr); }); }), "readdir",
                        seconds_of([&] { each_track([](const auto& at) { bare_listing(at); }); })));
+  const auto merge = [](const auto& at) { refresh_manifest(at, {}, {.sizes = false}); };
   lines.push_back(line(text("ms to merge lists into shards.json, ", options.tracks, " tracks, nothing new"),
-                       seconds_of([&] { each_track([](const auto& at) { refresh_manifest(at, {}, {.sizes = false}); }); }),
-                       "readdir and reading shards.json", seconds_of([&] {
+                       seconds_of([&] { each_track(merge); }), "readdir and reading shards.json", seconds_of([&] {
                          each_track([](const auto& at) { bare_listing(at), bare_read(at / kManifestName); });
                        })));
 
@@ -173,12 +175,13 @@ int run(const Options& options) {
                        draw_all(together, options), "one permutation a pass", least));
   lines.push_back({"permutations drawn", human_count(together.orders_drawn()), text("passes: ", options.passes),
                    figure(static_cast<double>(together.orders_drawn()) / options.passes) + " x", "1 x"});
-  lines.push_back(line("the same, each thread in passes of its own", draw_apart(apart, options), "one permutation a pass",
-                       least));
+  lines.push_back(line("the same, each thread in passes of its own", draw_apart(apart, options),
+                       "one permutation a pass", least));
   lines.push_back({"permutations drawn", human_count(apart.orders_drawn()), text("passes: ", options.passes),
                    figure(static_cast<double>(apart.orders_drawn()) / options.passes) + " x", "1 x"});
-  print_report(text("A cache of ", human_count(plan.index().images.size()), " images and ", options.passes, " passes in ",
-                    human_count(shards), " shards of each of ", options.tracks, " tracks, files in the page cache"),
+  print_report(text("A cache of ", human_count(plan.index().images.size()), " images and ", options.passes,
+                    " passes in ", human_count(shards), " shards of each of ", options.tracks,
+                    " tracks, files in the page cache"),
                lines);
   return 0;
 }
@@ -187,9 +190,11 @@ int run(const Options& options) {
 
 void add_scale(CLI::App& app, std::function<int()>& chosen) {
   const auto options = std::make_shared<Options>();
-  CLI::App* scale = app.add_subcommand("scale", "Opening, listing and planning a large cache against bare system calls.");
+  CLI::App* scale =
+      app.add_subcommand("scale", "Opening, listing and planning a large cache against bare system calls.");
   scale->add_option("--directory", options->directory, "where the cache is made, and stays; default: a temporary one");
-  scale->add_option("--images", options->images, "in the index, rounded up to whole groups of 64")->capture_default_str();
+  scale->add_option("--images", options->images, "in the index, rounded up to whole groups of 64")
+      ->capture_default_str();
   scale->add_option("--passes", options->passes, "of the plan")->capture_default_str();
   scale->add_option("--shards", options->shards, "of each track, about, in all passes")->capture_default_str();
   scale->add_option("--tracks", options->tracks, "directories of shards beside the recipes")->capture_default_str();
