@@ -120,9 +120,9 @@ TEST_CASE("a cache is added to only with the plan, the images and the teacher th
 
   check_refused(fixture.errors_of("cache", {"plan.seed=8"}), {"plan.json", "seed", "8", "another cache directory"});
   check_refused(fixture.errors_of("cache", {"plan.group=4"}), {"plan.json", "group"});
-  check_refused(fixture.errors_of("cache", {"teacher.precision=bf16"}), {"track.json", "arithmetic", "bf16"});
-  check_refused(fixture.errors_of("cache", {"teacher.micro_batch=8"}), {"track.json", "micro_batch"});
-  check_refused(fixture.errors_of("cache", {"teacher.mean=[0.5, 0.5, 0.5]"}), {"track.json", "mean"});
+  check_refused(fixture.errors_of("cache", {"teacher.precision=bf16"}), {"track.json", "made_with.precision", "fp32", "bf16"});
+  check_refused(fixture.errors_of("cache", {"teacher.micro_batch=8"}), {"track.json", "micro_batch 4, this run has 8"});
+  check_refused(fixture.errors_of("cache", {"teacher.mean=[0.5, 0.5, 0.5]"}), {"track.json", "teacher.mean"});
   check_refused(fixture.errors_of("cache", {"taps.logits_form=fp32"}), {"track.json", "form"});
   const std::string picture = read_whole(fixture.images / "ant" / "3.jpg");
   std::string other = picture;
