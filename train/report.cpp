@@ -15,7 +15,7 @@
 #include "common/models/device.h"
 #include "common/models/precision.h"
 #include "common/models/load.h"
-#include "common/teacher/reopen.h"
+#include "common/kernels/normalise.h"
 #include "train/agreement.h"
 #include "train/checkpoint.h"
 #include "train/evaluate.h"

@@ -2,6 +2,8 @@
 
 #include "common/kernels/normalise.h"
 
+#include <charconv>
+
 #include "common/base/error.h"
 
 #include <torch/library.h>
@@ -57,6 +59,17 @@ at::Tensor normalise_pictures(at::Tensor pictures, std::array<float, 3> mean, st
 std::array<float, 3> three_colours(const std::vector<double>& values, const std::string& key) {
   if (values.size() != 3) fail(key, " has ", values.size(), " numbers; expected three, for red, green and blue");
   return {static_cast<float>(values[0]), static_cast<float>(values[1]), static_cast<float>(values[2])};
+}
+
+std::string colour_words(const std::vector<double>& colours) {
+  std::string out;
+  for (const double colour : colours) {
+    std::array<char, 32> digits;
+    const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), colour).ptr;
+    if (!out.empty()) out += ' ';
+    out.append(digits.data(), end);
+  }
+  return out;
 }
 
 }  // namespace vitrine

@@ -18,6 +18,9 @@ at::Tensor normalise_pictures(at::Tensor pictures, std::array<float, 3> mean, st
 /// Three numbers of a configuration as a mean or deviation. Throws Error that names `key` for any other count.
 std::array<float, 3> three_colours(const std::vector<double>& values, const std::string& key);
 
+/// Means or deviations in as few digits as say exactly which numbers they are: "0.485 0.456 0.406".
+std::string colour_words(const std::vector<double>& colours);
+
 }  // namespace vitrine
 
 #endif  // VITRINE_COMMON_KERNELS_NORMALISE_H_

@@ -55,7 +55,8 @@ TeacherOptions teacher_options(const TrackInfo& track, const std::string& weight
   out.vit.arch = "";
   for (const Size& size : kSizes) out.vit.*size.option = static_cast<int>(teacher.architecture.*size.record);
   out.precision = track.made_with.precision;
-  if (out.precision != "fp32" && out.precision != "bf16") not_ours(track, text("the precision \"", out.precision, '"'));
+  if (const auto& p = out.precision; p != "fp32" && p != "tf32" && p != "bf16" && p != "fp16")
+    not_ours(track, text("the precision \"", out.precision, '"'));
   out.device = device.empty() ? track.made_with.device.kind : device;
   out.micro_batch = track.made_with.micro_batch;
   out.mean = teacher.mean;

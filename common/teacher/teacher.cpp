@@ -183,6 +183,7 @@ std::vector<TrackInfo> Teacher::tracks(const Plan& plan) const {
   for (const std::string& name : plan.index().classes) classes += name + "\n";
   std::vector<TrackInfo> out = outputs();
   for (TrackInfo& track : out) {
+    check_group(track, plan.options().group, std::lcm(2u, options_.micro_batch));
     track.plan_hash = plan.hash();
     track.teacher.class_list_sha256 = sha256_hex(classes);
   }
@@ -220,7 +221,6 @@ std::vector<TrackInfo> Teacher::outputs() const {
     if (!is_window(track.compression.window_log))
       fail("taps.", kind, "_window = ", track.compression.window_log, " is no window of zstd; expected ", kLowestWindow,
            " to ", kHighestWindow, ", or 0 for the level's own");
-    check_group(track, plan.options().group, std::lcm(2u, options_.micro_batch));
     out.push_back(std::move(track));
   };
   if (tap_options_.logits)

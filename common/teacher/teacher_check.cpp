@@ -7,7 +7,7 @@
 
 #include "common/base/error.h"
 #include "common/teacher/class_order.h"
-#include "common/teacher/reopen.h"
+#include "common/kernels/normalise.h"
 
 namespace vitrine {
 namespace {
