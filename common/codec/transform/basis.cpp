@@ -60,12 +60,11 @@ void FeatureBasis::check(const std::string& where) const {
   const std::uint64_t c = channels, h = height, w = width;
   // First, as all else multiplies these.
   if (c == 0 || h == 0 || w == 0 || h * w > transform::kMostItems || c > transform::kMostItems / (h * w))
-    fail(where, ": a basis of ", c, " x ", h, " x ", w, " features is impossible; expected 1 to ", transform::kMostItems,
-         " values; the file is damaged, copy it again");
-  if (mean.size() != values() || vectors.size() != c * c || eigenvalues.size() != c ||
-      scale.size() != values() || expected.size() != kLevels ||
-      levels.size() != transform::kKinds * transform::kPlanes || rows.size() != (spatial() ? h * h : 0) ||
-      columns.size() != (spatial() ? w * w : 0))
+    fail(where, ": a basis of ", c, " x ", h, " x ", w, " features is impossible; expected 1 to ",
+         transform::kMostItems, " values; the file is damaged, copy it again");
+  if (mean.size() != values() || vectors.size() != c * c || eigenvalues.size() != c || scale.size() != values() ||
+      expected.size() != kLevels || levels.size() != transform::kKinds * transform::kPlanes ||
+      rows.size() != (spatial() ? h * h : 0) || columns.size() != (spatial() ? w * w : 0))
     fail(where, ": the basis' arrays do not have the sizes of ", c, " x ", h, " x ", w,
          " features; the file is damaged, copy it again");
   if (!finite(mean) || !finite(vectors) || !finite(eigenvalues) || !finite(rows) || !finite(columns) ||
