@@ -170,8 +170,8 @@ class Extractor::Shard : public ShardWork {
          "): go on where the cache was begun, or make another cache");
   }
 
-  // Encodes, and decodes again to prove that it can be and to learn what it cost: where the basis only turns channels, from
-  // coefficients, which spares the product back.
+  // Encodes, and decodes again to prove that it can be and to learn what it cost: where the basis only turns channels,
+  // from coefficients, which spares the product back.
   void store(std::uint32_t g, std::size_t t, std::span<const float> raw, std::uint32_t views) {
     const TrackInfo& track = extractor_.ready_.tracks[t];
     const Codec& codec = *extractor_.ready_.codecs[t];

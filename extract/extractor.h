@@ -49,7 +49,8 @@ class Extractor {
   const Teacher& teacher_;
   const ViewMaker& views_;
   ReadyTracks ready_;
-  std::vector<const TransformCodec*> in_basis_;  // of each track, where an error of coefficients is one of features; else null
+  std::vector<const TransformCodec*>
+      in_basis_;  // of each track, where an error of coefficients is one of features; else null
   ShardNotes notes_;
   std::uint32_t workers_;
 };

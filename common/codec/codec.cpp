@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "common/base/error.h"
+#include "common/codec/isa.h"
 #include "common/codec/topk.h"
 #include "common/codec/transform/transform_codec.h"
 #include "common/codec/uniform.h"
@@ -80,6 +81,7 @@ void CodecSettings::check(const std::vector<std::uint32_t>& shape, const std::st
 std::unique_ptr<const Codec> make_codec(const CodecSettings& settings, const std::vector<std::uint32_t>& shape,
                                         std::shared_ptr<const FeatureBasis> basis) {
   settings.check(shape, "codec");
+  isa();  // a VITRINE_ISA that cannot be is refused here, and not as a fault of the first group
   switch (settings.form) {
     case Form::kUniform:
       return std::make_unique<const UniformCodec>(settings.max_error, shape);

@@ -200,9 +200,9 @@ CodecLoss measure_loss(const std::string& kind, const std::vector<std::uint32_t>
   return loss;
 }
 
-CodecLoss measure_loss_in_basis(const std::vector<std::uint32_t>& shape, std::uint32_t views, std::span<const float> raw,
-                                std::span<const float> mean, std::span<const float> coefficients,
-                                std::span<const float> decoded) {
+CodecLoss measure_loss_in_basis(const std::vector<std::uint32_t>& shape, std::uint32_t views,
+                                std::span<const float> raw, std::span<const float> mean,
+                                std::span<const float> coefficients, std::span<const float> decoded) {
   const std::size_t count = view_values(shape) * views;
   if (raw.size() != count || coefficients.size() != count || decoded.size() != count || count == 0 ||
       mean.size() != view_values(shape))

@@ -50,9 +50,9 @@ CodecLoss measure_loss(const std::string& kind, const std::vector<std::uint32_t>
 /// The same for features, told from their coefficients in an orthonormal basis of channels (FeatureBasis::orthonormal):
 /// `coefficients` and `decoded`, [views, C, H, W], are vectors · (x − mean) before and after the codec. |x' − x|² of a
 /// token is that of its coefficients, so that nobody needs x'.
-CodecLoss measure_loss_in_basis(const std::vector<std::uint32_t>& shape, std::uint32_t views, std::span<const float> raw,
-                                std::span<const float> mean, std::span<const float> coefficients,
-                                std::span<const float> decoded);
+CodecLoss measure_loss_in_basis(const std::vector<std::uint32_t>& shape, std::uint32_t views,
+                                std::span<const float> raw, std::span<const float> mean,
+                                std::span<const float> coefficients, std::span<const float> decoded);
 
 }  // namespace vitrine
 

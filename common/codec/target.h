@@ -1,6 +1,6 @@
 // Compiles a stretch of a file for an instruction set, function by function: between VITRINE_BEGIN_... and
-// VITRINE_END_TARGET. Include all headers before: what they define inline must stay what every processor runs, since the
-// linker keeps one copy of it for the whole program (tests/codec/shared_code_test.py checks that).
+// VITRINE_END_TARGET. Include all headers before: what they define inline must stay what every processor runs, since
+// the linker keeps one copy of it for the whole program (tests/codec/shared_code_test.py checks that).
 #ifndef VITRINE_COMMON_CODEC_TARGET_H_
 #define VITRINE_COMMON_CODEC_TARGET_H_
 
@@ -16,7 +16,8 @@
 #define VITRINE_BEGIN_AVX512 \
   VITRINE_PRAGMA(clang attribute push(__attribute__((target(VITRINE_AVX512_FEATURES))), apply_to = function))
 #define VITRINE_BEGIN_AVX512_VBMI2 \
-  VITRINE_PRAGMA(clang attribute push(__attribute__((target(VITRINE_AVX512_FEATURES ",avx512vbmi2"))), apply_to = function))
+  VITRINE_PRAGMA(                  \
+      clang attribute push(__attribute__((target(VITRINE_AVX512_FEATURES ",avx512vbmi2"))), apply_to = function))
 #define VITRINE_END_TARGET _Pragma("clang attribute pop")
 #else
 #define VITRINE_BEGIN_AVX2 _Pragma("GCC push_options") VITRINE_PRAGMA(GCC target("avx2,fma,f16c,bmi,bmi2,lzcnt,popcnt"))

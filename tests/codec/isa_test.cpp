@@ -42,7 +42,8 @@ FeatureBasis basis_of(std::uint32_t channels, std::uint32_t height, std::uint32_
   basis.eigenvalues.assign(channels, 1.0f);
   basis.scale.assign(basis.values(), static_cast<std::int16_t>(scale));
   for (std::size_t i = 0; i < FeatureBasis::kLevels; ++i)
-    basis.expected.push_back(static_cast<std::uint16_t>(std::clamp(std::exp2(static_cast<double>(i) / 32), 1.0, 65535.0)));
+    basis.expected.push_back(
+        static_cast<std::uint16_t>(std::clamp(std::exp2(static_cast<double>(i) / 32), 1.0, 65535.0)));
   basis.levels = transform::usual_levels();
   return basis;
 }
@@ -102,8 +103,8 @@ TEST_CASE("classes are FORMAT.md's at the smallest and the largest sums, whateve
             contexts.classify(channel, slots.even, slots.count, seen.data(), classes.data());
             contexts.learn(seen.data());
             for (std::uint32_t s = 0; s < slots.count; ++s) {
-              const auto around =
-                  static_cast<std::uint64_t>(std::ranges::count_if(slots.neighbours[s], [&](std::uint32_t n) { return n < slots.count; }));
+              const auto around = static_cast<std::uint64_t>(
+                  std::ranges::count_if(slots.neighbours[s], [&](std::uint32_t n) { return n < slots.count; }));
               const std::uint64_t near = s < slots.even ? 0 : around, v = static_cast<std::uint64_t>(seen_now);
               const std::uint64_t top = a[s] + confidence + 128 * v * near;
               const std::uint64_t bottom = b[s] + 16 * confidence + 4 * e_most * near;
@@ -138,7 +139,8 @@ TEST_CASE("the whole codec writes the same bytes and reads the same bits, whatev
         double energy = 0;
         for (std::size_t i = 0; i < items.size(); ++i) {
           const float heavy = generator() % 100 == 0 ? 300 : 1;
-          items[i] = heavy * std::normal_distribution<float>()(generator) / static_cast<float>(1 + i * channels / items.size());
+          items[i] = heavy * std::normal_distribution<float>()(generator) /
+                     static_cast<float>(1 + i * channels / items.size());
           energy += static_cast<double>(items[i]) * items[i];
         }
         std::vector<std::uint8_t> payload;

@@ -561,7 +561,8 @@ TEST_CASE("a group whose energy lies in one value or a few is kept at any bound"
       std::vector<float> items(basis->values());
       double energy = 0;
       for (float& y : items) y = std::normal_distribution<float>()(generator);
-      for (int giants = 1 + trial % 2; giants > 0; --giants) items[generator() % items.size()] = trial % 3 == 0 ? 3e7f : 300.0f;
+      for (int giants = 1 + trial % 2; giants > 0; --giants)
+        items[generator() % items.size()] = trial % 3 == 0 ? 3e7f : 300.0f;
       for (const float y : items) energy += static_cast<double>(y) * y;
       const auto payload = transform::encode_items(*basis, slots, items, energy, 1, bound);
       std::vector<float> back(items.size());
@@ -570,7 +571,8 @@ TEST_CASE("a group whose energy lies in one value or a few is kept at any bound"
       for (std::size_t channel = 0; channel < 7; ++channel)
         for (std::size_t slot = 0; slot < slots.count; ++slot)
           error += std::pow(static_cast<double>(back[channel * slots.count + slots.position[slot]]) -
-                                items[channel * slots.count + slot], 2);
+                                items[channel * slots.count + slot],
+                            2);
       CHECK(error <= bound * energy * 1.000001);
     }
 }
@@ -619,7 +621,8 @@ TEST_CASE("what no encoder makes is refused: steps, sizes of groups and bases, w
   std::memcpy(&entropy_bytes, payload.data() + 32, sizeof entropy_bytes);
   REQUIRE(entropy_bytes > 4 * transform::kStates + 8);
   std::vector<std::byte> shorter(payload.begin(), payload.end() - 2);
-  for (const auto& [at, value] : {std::pair{std::size_t{0}, payload.size() - 2}, {std::size_t{32}, std::size_t{entropy_bytes} - 2}}) {
+  for (const auto& [at, value] :
+       {std::pair{std::size_t{0}, payload.size() - 2}, {std::size_t{32}, std::size_t{entropy_bytes} - 2}}) {
     const auto word = static_cast<std::uint32_t>(value);
     std::memcpy(shorter.data() + at, &word, sizeof word);
   }
@@ -634,8 +637,12 @@ TEST_CASE("what no encoder makes is refused: steps, sizes of groups and bases, w
   transform::ItemDecoder items;
   for (const std::uint32_t views : {0u, (1u << 29) / 54 + 1, ~0u})
     CHECK(has(message_of([&] { items.begin(*basis, slots, payload, views); }), "no payload has as many values"));
-  for (const auto& [c, h, w] : {std::array{1u, 65536u, 65536u}, {1u, 65537u, 65536u}, {1u << 28, 1u, 4u}, {0u, 1u, 1u},
-                                {1u, 0u, 5u}, {~0u, ~0u, ~0u}}) {
+  for (const auto& [c, h, w] : {std::array{1u, 65536u, 65536u},
+                                {1u, 65537u, 65536u},
+                                {1u << 28, 1u, 4u},
+                                {0u, 1u, 1u},
+                                {1u, 0u, 5u},
+                                {~0u, ~0u, ~0u}}) {
     FeatureBasis wrapped = *basis;
     wrapped.channels = c, wrapped.height = h, wrapped.width = w;
     CHECK(has(message_of([&] { wrapped.check("basis.h5"); }), "basis.h5: a basis of"));

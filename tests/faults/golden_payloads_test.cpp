@@ -55,7 +55,8 @@ std::vector<GoldenPayload> golden_payloads() {
 
 TEST_CASE("golden payloads have the items that their table says, to the bit, from every body") {
   std::size_t files = 0;
-  for (const auto& entry : std::filesystem::directory_iterator(kPayloads)) files += entry.path().extension() == ".payload";
+  for (const auto& entry : std::filesystem::directory_iterator(kPayloads))
+    files += entry.path().extension() == ".payload";
   const std::vector<GoldenPayload> all = golden_payloads();
   CHECK(all.size() == files);
   CHECK(files >= 8);
@@ -77,8 +78,8 @@ TEST_CASE("golden payloads have the items that their table says, to the bit, fro
 TEST_CASE("together golden payloads go through every branch of a decoder") {
   using namespace transform;
   std::uint64_t kinds = 0;
-  std::size_t own = 0, usual = 0, all_planes = 0, without_planes = 0, low = 0, escapes = 0, long_halves = 0, partial = 0,
-              whole = 0, spatial = 0, flat = 0;
+  std::size_t own = 0, usual = 0, all_planes = 0, without_planes = 0, low = 0, escapes = 0, long_halves = 0,
+              partial = 0, whole = 0, spatial = 0, flat = 0;
   std::uint32_t longest_count = 0;
   for (const GoldenPayload& golden : golden_payloads()) {
     const auto word = [&](std::size_t at) {

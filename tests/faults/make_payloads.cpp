@@ -1,6 +1,6 @@
 // make_payloads DIR: payloads of the transform form that go through every branch of their decoder, each with its basis,
-// and the rows of their table on standard output. They are kept in tests/golden/payloads; make.sh there says when to run
-// this. golden_payloads_test.cpp checks that together they cover what they are meant to.
+// and the rows of their table on standard output. They are kept in tests/golden/payloads; make.sh there says when to
+// run this. golden_payloads_test.cpp checks that together they cover what they are meant to.
 #include <cmath>
 #include <cstdio>
 
@@ -20,15 +20,15 @@ struct Case {
   const char* what;
   std::uint32_t channels, height, width, views;
   double bound;
-  double tails;        // how far the largest views lie beyond the others, in octaves
-  bool is_smooth;      // over positions, so that a transform over them pays
-  bool is_shifted;     // other sizes than the calibration's, so that levels of its own pay
-  double fall = 0;     // octaves that a channel is smaller than the one before; 0: channel c is 1 / (1 + c)
+  double tails;     // how far the largest views lie beyond the others, in octaves
+  bool is_smooth;   // over positions, so that a transform over them pays
+  bool is_shifted;  // other sizes than the calibration's, so that levels of its own pay
+  double fall = 0;  // octaves that a channel is smaller than the one before; 0: channel c is 1 / (1 + c)
 };
 
 constexpr Case kCases[] = {
-    {"steps", "halves of 77 and 76 positions of 3 views: four steps of the trellises, the last of fewer", 4, 9, 17, 3, 1e-3,
-     2, false, false},
+    {"steps", "halves of 77 and 76 positions of 3 views: four steps of the trellises, the last of fewer", 4, 9, 17, 3,
+     1e-3, 2, false, false},
     {"fine", "a bound of 1e-7 and heavy tails: low bits of all lengths, escapes", 5, 4, 5, 9, 1e-7, 9, false, false},
     {"own", "four times the calibration's sizes: levels of its own", 6, 5, 5, 40, 0.02, 1, false, true},
     {"view64", "64 views: each step is one position", 3, 4, 4, 64, 0.01, 1, false, false},
@@ -50,7 +50,8 @@ std::vector<float> features(const Case& made, std::uint32_t views, std::uint64_t
         const double row = p / made.width, column = p % made.width;
         const double x = made.is_smooth ? 3 * common * std::cos(0.3 * row + 0.2 * column + phase) + 0.1 * draws.normal()
                                         : 0.5 * common + draws.normal();
-        out.push_back(static_cast<float>(1 + size * contrast * x * (made.fall > 0 ? std::exp2(-made.fall * c) : 1.0 / (1 + c))));
+        out.push_back(
+            static_cast<float>(1 + size * contrast * x * (made.fall > 0 ? std::exp2(-made.fall * c) : 1.0 / (1 + c))));
       }
     }
   }

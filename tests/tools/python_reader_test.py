@@ -277,9 +277,9 @@ def test_native(out):
     script = ("import sys, numpy; from vitrine_cache import Cache; track = Cache(sys.argv[1]).track('features.5', 'smooth')\n"
               "print(track.basis.native is not None, track.read(0, 0).shape)")
 
-    def answer(native):
+    def answer(native, isa=""):
         run = subprocess.run([sys.executable, "-c", script, out / "cache"], capture_output=True, text=True,
-                             env={**os.environ, "VITRINE_NATIVE": native,
+                             env={**os.environ, "VITRINE_NATIVE": native, "VITRINE_ISA": isa,
                                   "PYTHONPATH": str(pathlib.Path(vitrine_cache.__file__).parent)})
         return run.stdout + run.stderr.strip().split("\n")[-1]
 
@@ -291,6 +291,9 @@ def test_native(out):
         assert os.environ["VITRINE_NATIVE"] == "", "the compiled decoder is not there"
         return
     assert answer(os.environ["VITRINE_NATIVE"]).startswith("True")
+    assert answer(os.environ["VITRINE_NATIVE"], "portable").startswith("True")
+    unknown = answer(os.environ["VITRINE_NATIVE"], "sse")
+    assert "VITRINE_ISA = sse is unknown; expected portable, avx2 or avx512" in unknown and "damaged" not in unknown, unknown
 
     def both(track, arrays, decode):
         results = []

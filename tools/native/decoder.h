@@ -1,5 +1,6 @@
 /* The transform form's decoder (common/cache/FORMAT.md) for other languages, as a shared library that needs nothing but
- * the C library: tools/vitrine_reader takes it in place of its own where it is there. Any thread, several at once. */
+ * the C library: tools/vitrine_reader takes it in place of its own where it is there. Any thread, several at once. The
+ * environment's VITRINE_ISA (portable, avx2, avx512) chooses among its bodies, which give the same items. */
 #ifndef VITRINE_TOOLS_NATIVE_DECODER_H_
 #define VITRINE_TOOLS_NATIVE_DECODER_H_
 
@@ -19,7 +20,8 @@ typedef struct vitrine_decoder vitrine_decoder;
 
 /* Arrays of basis.h5, which are copied: mean [C, H, W], vectors [C, C], eigenvalues [C], rows [H, H] and columns [W, W]
  * or both NULL, scale [C, H, W], expected [512], levels [40, 15]; confidence. Returns NULL for a basis that is
- * none, and says why in `message`, a sentence of at most `room` bytes with its end. */
+ * none and for a VITRINE_ISA that is unknown or not this processor's, and says why in `message`, a sentence of at most
+ * `room` bytes with its end. */
 vitrine_decoder* vitrine_decoder_new(uint32_t channels, uint32_t height, uint32_t width, const float* mean,
                                      const float* vectors, const float* eigenvalues, const float* rows,
                                      const float* columns, const int16_t* scale, const uint16_t* expected,

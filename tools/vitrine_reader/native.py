@@ -57,7 +57,7 @@ class Decoder:
         self.handle = found.vitrine_decoder_new(*self.shape, *map(place, arrays), int(basis.confidence[0]), message,
                                                ROOM)
         if not self.handle:
-            raise ValueError(message.value.decode())
+            raise CacheError(message.value.decode())  # such as a VITRINE_ISA that this machine does not have
         weakref.finalize(self, found.vitrine_decoder_free, self.handle)
 
     def decode(self, payload, views, what):

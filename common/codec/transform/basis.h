@@ -39,8 +39,9 @@ struct FeatureBasis {
   bool spatial() const { return !rows.empty(); }
   /// The root mean square of each coefficient: [C, H, W].
   std::vector<float> deviation() const;
-  /// Whether `vectors` turn channels and change no length, but for rounding: an error of coefficients is one of features
-  /// then, token by token, to 1e-5 of it at most. Every basis that a Calibrator made does; takes C³ / 2 products.
+  /// Whether `vectors` turn channels and change no length, but for rounding: an error of coefficients is one of
+  /// features then, token by token, to 1e-5 of it at most. Every basis that a Calibrator made does; takes C³ / 2
+  /// products.
   bool orthonormal() const;
   /// SHA-256 of channels, height, width (uint32), views (uint64), the eight arrays above in their order and the
   /// confidence, little-endian.

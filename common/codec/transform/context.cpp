@@ -62,7 +62,7 @@ void Contexts::expect(std::uint32_t channel) {
     bias_[s] = level.bias;
   }
   loops().expect_around(slots_->count, slots_->even, slots_->neighbours.data(), expected_.data(), past_expected_.data(),
-                basis_->confidence, around_.data(), bias_.data());
+                        basis_->confidence, around_.data(), bias_.data());
 }
 
 void Contexts::classify(std::uint32_t channel, std::uint32_t first, std::uint32_t last, const std::uint8_t* seen,
@@ -71,8 +71,8 @@ void Contexts::classify(std::uint32_t channel, std::uint32_t first, std::uint32_
   if (first < slots_->even)
     loops().classify_alone(first, last, views_, past_.data(), bias_.data(), basis_->confidence, classes);
   else
-    loops().classify_near(first, last, views_, slots_->neighbours.data(), seen, past_.data(), bias_.data(), basis_->confidence,
-                  classes);
+    loops().classify_near(first, last, views_, slots_->neighbours.data(), seen, past_.data(), bias_.data(),
+                          basis_->confidence, classes);
 }
 
 void Contexts::learn(const std::uint8_t* seen) {

@@ -61,8 +61,8 @@ class NibbleDecoder {
  public:
   /// `bytes`: what finish() gave; at least the states.
   explicit NibbleDecoder(std::span<const std::uint8_t> bytes);
-  /// Fills (bits + 7) / 8 bytes. False where words are lacking: what was filled is nothing then, and nothing more can be
-  /// taken.
+  /// Fills (bits + 7) / 8 bytes. False where words are lacking: what was filled is nothing then, and nothing more can
+  /// be taken.
   [[nodiscard]] bool take(std::uint64_t bits, int level, std::uint8_t* packed);
   /// Whether all was read, and the states came back to where the encoder began.
   bool ends() const;

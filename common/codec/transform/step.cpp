@@ -24,9 +24,10 @@ constexpr double kErrorExponent = 1.4, kSampleShare = 1.005, kSketchShare = 1.1;
 // changes is tried on the sample.
 constexpr double kNear = 0.06, kMostShift = 2, kTrialPrice = 1.2, kLeastExponent = 0.05;
 constexpr std::size_t kShifts = 6;
-// A sample may have missed the few items that hold a group's energy, and then says nothing of the group. The step sought
-// lies at most so much below the one whose uniform noise would be the bound, as zeros add to that noise, and not above the
-// largest value that there can be by more: no jump goes beyond, where magnitudes have too few bits, or all are zero.
+// A sample may have missed the few items that hold a group's energy, and then says nothing of the group. The step
+// sought lies at most so much below the one whose uniform noise would be the bound, as zeros add to that noise, and not
+// above the largest value that there can be by more: no jump goes beyond, where magnitudes have too few bits, or all
+// are zero.
 constexpr int kBelowNoise = 3 * kLadder / 2, kAboveLargest = 2 * kLadder;
 
 float step_of(int j) {

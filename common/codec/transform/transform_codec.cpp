@@ -7,6 +7,7 @@
 #include "common/base/buffer.h"
 #include "common/base/error.h"
 #include "common/codec/fail_decoding.h"
+#include "common/codec/isa.h"
 #include "common/codec/transform/items.h"
 #include "common/codec/transform/payload.h"
 
@@ -21,6 +22,7 @@ TransformCodec::TransformCodec(std::shared_ptr<const FeatureBasis> basis, double
       order_(std::make_unique<const Order>(Order{transform::Slots(basis_->height, basis_->width)})),
       max_error_(max_error),
       steps_(steps) {
+  isa();  // a VITRINE_ISA that cannot be is refused here, and not as a fault of the first group
   if (!(max_error > 0 && max_error < 1))
     fail("max_error = ", max_error,
          " is not allowed for the form transform; expected a share between 0 and 1, for instance 0.01");

@@ -27,8 +27,8 @@ class TransformCodec : public Codec {
   std::vector<ArrayLayout> layout() const override;
   std::uint64_t most_bytes(std::size_t i, std::uint32_t views) const override;
   std::vector<Array> encode(std::span<const float> values, std::uint32_t views) const override;
-  /// The same, which leaves in `coefficients` [views, C, H, W] what it coded, vectors · (x − mean): what was lost can be
-  /// told from these and decode_coefficients(), without the product back (loss.h).
+  /// The same, which leaves in `coefficients` [views, C, H, W] what it coded, vectors · (x − mean): what was lost can
+  /// be told from these and decode_coefficients(), without the product back (loss.h).
   std::vector<Array> encode(std::span<const float> values, std::uint32_t views, std::span<float> coefficients) const;
   void decode(std::span<const std::span<const std::byte>> arrays, std::uint32_t views,
               std::span<float> out) const override;
