@@ -70,6 +70,9 @@ class Trainer {
   void check_provenance();
   void check_phases() const;
   void enter_phase(const PhaseOptions& phase);
+  /// So many of its views are left out that no step is made of it: all, or all but one, of which BatchNorm has no
+  /// statistics.
+  bool too_few(const Batch& batch) const;
   Stepped step(const Batch& batch, const SchedulePoint& point, std::uint64_t number);
   struct Validation;
   void update(double lr);
