@@ -296,6 +296,10 @@ void Trainer::enter_phase(const PhaseOptions& phase) {
   objective_->enter(phase);
 }
 
+bool Trainer::too_few(const Batch& batch) const {
+  return batch.views() == 0 || (batch.views() == 1 && options_.micro_batch > 1);
+}
+
 Trainer::Stepped Trainer::step(const Batch& whole, const SchedulePoint& point, std::uint64_t number) {
   const PhaseOptions& phase = *point.phase;
   Batch batch = whole;
@@ -308,10 +312,12 @@ Trainer::Stepped Trainer::step(const Batch& whole, const SchedulePoint& point, s
   const std::int64_t views = batch.views();
   Stepped stepped;
   stepped.loss = std::numeric_limits<double>::quiet_NaN();
-  if (views == 0) return stepped;  // all are left out
+  if (too_few(batch)) return stepped;
   optimizer_->zero_grad();
-  for (std::int64_t first = 0; first < views; first += options_.micro_batch) {
-    const std::int64_t each = std::min<std::int64_t>(options_.micro_batch, views - first);
+  std::int64_t each = 0;
+  for (std::int64_t first = 0; first < views; first += each) {
+    each = std::min<std::int64_t>(options_.micro_batch, views - first);
+    if (each > 1 && views - first - each == 1) ++each;  // one view alone is no batch to BatchNorm
     const Batch micro = each == views ? batch : batch.rows(first, each);
     NetworkOutputs out;
     {
@@ -441,7 +447,7 @@ void Trainer::reestimate_batch_norm(const StopFlag& stop) {
     throw_if_stopped(stop, "while BatchNorm's statistics were taken anew");
     const Autocast autocast(device_, compute_type(options_.precision));
     const Batch batch = batches_->next();
-    if (batch.views() == 0) continue;
+    if (too_few(batch)) continue;
     network_.forward(normalise_pictures(batch.pictures, three_colours(options_.mean, "mean"),
                                         three_colours(options_.deviation, "deviation")));
   }

@@ -95,6 +95,9 @@ class Trainer {
   void choose_passes();
   void note_changed_length();
   void enter_phase(const PhaseOptions& phase);
+  /// So many of its views are left out that no step is made of it: all, or all but one, of which BatchNorm has no
+  /// statistics.
+  bool too_few(const Batch& batch) const;
   Stepped step(const Batch& batch, const SchedulePoint& point, std::uint64_t number);
   void update(double lr);
   std::unique_ptr<RunLock> begin(const Validation* validation);

@@ -20,7 +20,8 @@ inline constexpr std::uint16_t kMajor = kFormatMajor, kMinor = kFormatMinor;
 inline constexpr std::uint32_t kFlagForms = 1;
 /// Recipes of which some are marked as left out: their targets are blank and must not be learnt from.
 inline constexpr std::uint32_t kFlagLeftOut = 2;
-inline constexpr std::uint32_t kKnownRequiredFlags = kFlagForms | kFlagLeftOut;  ///< flags that this program understands
+/// Flags that this program understands.
+inline constexpr std::uint32_t kKnownRequiredFlags = kFlagForms | kFlagLeftOut;
 inline constexpr std::size_t kHeaderBytes = 64, kDatasetBytes = 136, kChunkBytes = 24, kChecksumBytes = 8;
 inline constexpr std::size_t kNameBytes = 32, kDtypeBytes = 16, kMaxRank = 8;
 inline constexpr std::uint64_t kMinUserBlock = 512;  ///< HDF5's

@@ -58,7 +58,8 @@ class Appending {
  public:
   explicit Appending(const std::filesystem::path& path)
       : path_(path.string()), descriptor_(::open(path.c_str(), O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0644)) {
-    if (descriptor_ < 0) fail_system(errno, path_, "cannot be written", "check the directory's permissions and its disk");
+    if (descriptor_ < 0)
+      fail_system(errno, path_, "cannot be written", "check the directory's permissions and its disk");
     while (::flock(descriptor_, LOCK_EX) != 0 && errno == EINTR) {
     }  // where a disk has no locks, appending is still one write a call
   }
@@ -101,7 +102,8 @@ void write_left_out(const std::filesystem::path& path, std::vector<LeftOut> list
   const bool is_there = path_exists(path);
   if (list.empty() && !is_there) return;
   std::ranges::stable_sort(list, [](const LeftOut& a, const LeftOut& b) { return place_of(a) < place_of(b); });
-  const auto again = std::ranges::unique(list, [](const LeftOut& a, const LeftOut& b) { return place_of(a) == place_of(b); });
+  const auto is_same = [](const LeftOut& a, const LeftOut& b) { return place_of(a) == place_of(b); };
+  const auto again = std::ranges::unique(list, is_same);
   list.erase(again.begin(), again.end());
   std::vector<std::string> lines, old;
   for (const LeftOut& entry : list) lines.push_back(line_of(entry));

@@ -53,8 +53,8 @@ inline constexpr const char* kLeftOutFile = "left_out.tsv";
 std::vector<LeftOut> read_left_out(const std::filesystem::path& path);
 
 /// Publishes the list, sorted by kind and path, each entry once: a heading "kind, path, reason" and a line an entry, with
-/// tabs between them. Without entries nothing is written where no file is. Tabs and line ends inside of a field become
-/// spaces. Throws Error.
+/// tabs between them. Without entries nothing is written where no file is; a file that has the same entries stays as it is.
+/// Tabs and line ends inside of a field become spaces. Throws Error.
 void write_left_out(const std::filesystem::path& path, std::vector<LeftOut> list);
 
 /// Adds entries to the list, without those that it has (by kind and path). Processes that add at the same time do not lose

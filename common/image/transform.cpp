@@ -97,7 +97,9 @@ struct Axis {
 // some output needs are made, so that the work and memory follow the output, not a whole that may be huge.
 Image resample(const Image& image, const Axis& rows, const Axis& columns) {
   const std::size_t row_bytes = std::size_t{3} * static_cast<std::size_t>(columns.outputs);
-  const Weights across = columns.is_plain() ? Weights{} : weights_for(columns.count, columns.whole, columns.begin, columns.outputs);
+  const Weights across = columns.is_plain()
+                             ? Weights{}
+                             : weights_for(columns.count, columns.whole, columns.begin, columns.outputs);
   const Weights down = rows.is_plain() ? Weights{} : weights_for(rows.count, rows.whole, rows.begin, rows.outputs);
   const int top = rows.is_plain() ? static_cast<int>(rows.begin) : down.taps.front().first;
   const int bottom = rows.is_plain() ? top + rows.outputs : down.taps.back().first + down.taps.back().count;

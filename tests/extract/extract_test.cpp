@@ -68,10 +68,10 @@ TEST_CASE("the bytes of a cache do not depend on workers, on parts or on what wa
   for (const char* figure : {"relative error ", "KL ", "top-1 agreement ", "total variation "})
     CHECK(whole.output.find(figure) != std::string::npos);
   const auto expected = fixture.files("whole");
-  // Recipes and four tracks of two shards in each of two passes, each with its shards.json; index.h5, plan.json, four
-  // times track.json, and a basis of each of two feature tracks.
+  // Recipes and four tracks of two shards in each of two passes, each with its shards.json; index.h5, its
+  // record, plan.json, four times track.json, and a basis of each of two feature tracks.
   CHECK(fixture.shards("whole").size() == 5 * 4);
-  CHECK(expected.size() == 5 * (4 + 1) + 2 + 4 + 2);
+  CHECK(expected.size() == 5 * (4 + 1) + 3 + 4 + 2);
 
   REQUIRE(fixture.extract("workers", {"workers=4"}).exit_code == 0);
   check_equal(expected, fixture.files("workers"));
