@@ -40,8 +40,8 @@ std::optional<Integer> integer_of(const Json& value) {
   return std::in_range<Integer>(number) ? std::optional(static_cast<Integer>(number)) : std::nullopt;
 }
 
-/// What `call` returns. An Error of kind kInput that it throws becomes one of `kind`: a value that a person must not ask
-/// for is damage in a file, or a newer version's.
+/// What `call` returns. An Error of kind kInput that it throws becomes one of `kind`: a value that a person must not
+/// ask for is damage in a file, or a newer version's.
 template <class Call>
 auto read_as(ErrorKind kind, const Call& call) -> decltype(call()) {
   try {
@@ -52,7 +52,7 @@ auto read_as(ErrorKind kind, const Call& call) -> decltype(call()) {
   }
 }
 
-/// Throws Error unless the object of `path` has "version": `known`: kNewer for a higher one, kCorrupt for anything else.
+/// Throws Error unless the object of `path` has "version": `known`; kNewer for a higher one, else kCorrupt.
 template <class Json>
 void expect_version(const Json& json, int known, const std::string& path) {
   const Json found = json.value("version", Json());

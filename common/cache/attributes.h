@@ -65,9 +65,10 @@ inline void expect_dataset(const Container& container, const std::string& name, 
                            const std::vector<std::uint64_t>& shape, std::uint32_t chunk_rows) {
   const DatasetInfo& info = container.datasets()[container.find(name)];
   if (info.dtype != dtype || info.shape != shape || info.chunk_rows != chunk_rows)
-    throw Error(ErrorKind::kInput, {.path = container.path().string(),
-                                    .what = text("dataset ", name, " has another type or shape than its place asks for"),
-                                    .remedy = "copy or make it again"});
+    throw Error(ErrorKind::kInput,
+                {.path = container.path().string(),
+                 .what = text("dataset ", name, " has another type or shape than its place asks for"),
+                 .remedy = "copy or make it again"});
 }
 
 /// Where a group lies, and how many there are in its shard.

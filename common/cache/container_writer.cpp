@@ -261,7 +261,8 @@ void make_hdf5(MemoryFile& out, std::vector<Prepared>& datasets, const std::stri
     hsize_t size = 0;
     must(H5Dget_chunk_info_by_coord(dataset, corner.data(), &mask, &address, &size), "find a chunk");
     if (address == HADDR_UNDEF || size != frame.bytes.size() || mask != 0)
-      throw Error(ErrorKind::kInternal, {.what = "HDF5 lost a chunk that it had written", .remedy = "please report it"});
+      throw Error(ErrorKind::kInternal,
+                  {.what = "HDF5 lost a chunk that it had written", .remedy = "please report it"});
     frame.offset = address;
   });
   for (Handle& handle : handles) handle.close();

@@ -89,7 +89,8 @@ void TrackInfo::check(const std::string& where) const {
   std::uint64_t values = 1;
   const bool few = codec.form == Form::kTopk;  // of many classes, few are stored
   for (const std::uint32_t axis : shape) {
-    if (axis == 0 || (axis > (1u << 24) && !few)) refuse(text("a shape with an axis of ", axis, " is not possible"), "");
+    if (axis == 0 || (axis > (1u << 24) && !few))
+      refuse(text("a shape with an axis of ", axis, " is not possible"), "");
     values *= axis;
     if (values > (1u << 28) && !few) refuse("a view of over 2^28 values is not possible", "");
   }

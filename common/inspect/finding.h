@@ -24,8 +24,8 @@ enum class Remedy : std::uint8_t {
   kNewer,    ///< written by a version of vitrine that knows more than this one
 };
 
-/// What helps against an Error of `kind`: `damaged` where bytes were read and are wrong, `misplaced` where they are right
-/// and do not belong there.
+/// What helps against an Error of `kind`: `damaged` where bytes were read and are wrong, `misplaced` where they are
+/// right and do not belong there.
 Remedy remedy_of(ErrorKind kind, Remedy damaged, Remedy misplaced = Remedy::kRetry);
 
 /// A word for programs: "remake", "restore", "relist", "copy", "move", "images", "retry", "newer".

@@ -176,9 +176,10 @@ Recoded recode(const Cache& cache, const TrackInfo& from, const RecodeOptions& o
   const fs::path& to = options.to;
   if (to.empty()) fail("--to names no directory; expected one of another cache, which is made when it is missing");
   if (same_file(to, cache.directory()))
-    throw Error(ErrorKind::kInput, {.path = to.string(),
-                                    .what = text("is the cache itself, which has a track ", from.directory(), " already"),
-                                    .remedy = "give another directory"});
+    throw Error(ErrorKind::kInput,
+                {.path = to.string(),
+                 .what = text("is the cache itself, which has a track ", from.directory(), " already"),
+                 .remedy = "give another directory"});
   TrackInfo track = recoded_track(from, options);
   const bool transform = track.codec.form == Form::kTransform;
   if (transform) track.codec.basis.assign(64, '0');  // yet to be made

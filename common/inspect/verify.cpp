@@ -126,7 +126,8 @@ void open_track(const fs::path& at, Opened& opened, Findings& findings) {
   } else if (bad != cache.bad_tracks().end()) {
     const fs::path file = at / "track.json";
     // A sound one in a wrong place may be valid data of another cache.
-    const Remedy remedy = path_exists(file) ? remedy_of(bad->error.kind(), Remedy::kRemake, Remedy::kMove) : Remedy::kRemake;
+    const Remedy remedy =
+        path_exists(file) ? remedy_of(bad->error.kind(), Remedy::kRemake, Remedy::kMove) : Remedy::kRemake;
     if (remedy == Remedy::kRemake)
       opened.faults.push_back({at, bad->error.problem().what, copy.has_value()});
     else

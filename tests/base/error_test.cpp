@@ -111,6 +111,7 @@ TEST_CASE("a version above the known one is newer, and what is no later version 
   CHECK(kind(R"({"version": 2})") == ErrorKind::kInternal);
   CHECK(kind(R"({"version": 3})") == ErrorKind::kNewer);
   CHECK(kind(R"({"version": 18446744073709551615})") == ErrorKind::kNewer);
-  for (const char* bad : {R"({"version": 1})", R"({"version": -3})", R"({"version": "3"})", R"({"version": 2.5})", "{}"})
+  for (const char* bad :
+       {R"({"version": 1})", R"({"version": -3})", R"({"version": "3"})", R"({"version": 2.5})", "{}"})
     CHECK(kind(bad) == ErrorKind::kCorrupt);
 }

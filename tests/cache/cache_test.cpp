@@ -243,7 +243,8 @@ TEST_CASE("a bad track is in nobody's way who does not ask for it, and says why 
   };
   CHECK(asked("features.3", "").empty());
   CHECK(asked("logits", "tiny").empty());
-  for (const char* teacher : {"few", "few.aaaaaaaa"}) CHECK(asked("logits", teacher) == cache.bad_tracks()[0].error.what());
+  for (const char* teacher : {"few", "few.aaaaaaaa"})
+    CHECK(asked("logits", teacher) == cache.bad_tracks()[0].error.what());
   CHECK(has(asked("logits", "half"), "is missing, but there are shards"));
   CHECK(has(asked("logits", "w"), "few.aaaaaaaa/logits (not readable)"));
   // Which of the tracks is meant does not depend on what is damaged.

@@ -210,7 +210,7 @@ TEST_CASE("a frame that is whole but holds another number of bytes is an error u
   CHECK(read_everything(file.path()).error.find("dataset q, group 0: cannot be decompressed") != std::string::npos);
 }
 
-TEST_CASE("a version or a flag of the future is newer where the table's checksum covers it, and damage where it does not") {
+TEST_CASE("a version or flag of the future is newer where the table's checksum covers it, and damage elsewhere") {
   using namespace table;
   const std::string good = shard_bytes(2);
   MemoryFile file;
@@ -229,7 +229,7 @@ TEST_CASE("a version or a flag of the future is newer where the table's checksum
   changed = good;
   std::memcpy(changed.data() + kRequiredAt, &flags, sizeof flags);
   CHECK(kind(changed) == ErrorKind::kCorrupt);
-  // Another version's table may be laid out in another way: that its checksum is not where ours would be proves nothing.
+  // Another version's table may be laid out in another way: a checksum elsewhere than ours proves nothing.
   changed = with(good, kVersionAt, std::uint16_t{3});
   changed[kTableBytesAt] = '\x7f';
   CHECK(kind(changed) == ErrorKind::kNewer);

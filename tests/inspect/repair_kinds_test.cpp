@@ -199,7 +199,8 @@ TEST_CASE("a shard that may not be opened is no damaged one: it stays, and repai
 }
 
 TEST_CASE("where nothing but permission is missing, repair changes nothing and exits as for failed input and output") {
-  for (const std::string& file : {kFeatures + "00001.h5", kFeatures, kTiny, std::string("recipes"), std::string("index.h5")}) {
+  for (const std::string& file :
+       {kFeatures + "00001.h5", kFeatures, kTiny, std::string("recipes"), std::string("index.h5")}) {
     CAPTURE(file);
     const SampleCache cache;
     open_to_all(cache.root.path());
@@ -267,7 +268,8 @@ TEST_CASE("the exit code of findings: damage first, then what cannot be read, th
   CHECK(code({Remedy::kNewer}) == 5);
   CHECK(code({Remedy::kNewer, Remedy::kRetry}) == 3);
   CHECK(code({Remedy::kNewer, Remedy::kRetry, Remedy::kRemake}) == 1);
-  for (const Remedy remedy : {Remedy::kRemake, Remedy::kRestore, Remedy::kRelist, Remedy::kCopy, Remedy::kMove, Remedy::kImages})
+  for (const Remedy remedy :
+       {Remedy::kRemake, Remedy::kRestore, Remedy::kRelist, Remedy::kCopy, Remedy::kMove, Remedy::kImages})
     CHECK(code({remedy}) == 1);
   CHECK(remedy_of(ErrorKind::kCorrupt, Remedy::kRemake) == Remedy::kRemake);
   for (const ErrorKind kind : {ErrorKind::kInput, ErrorKind::kIo, ErrorKind::kMemory, ErrorKind::kInternal})

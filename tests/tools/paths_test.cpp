@@ -27,7 +27,7 @@ struct Paths {
   Paths() {
     REQUIRE(fixture.extract("cache", {"passes=1"}).exit_code == 0);
     write_whole(root / "train.toml", "images = '" + fixture.images.string() + "'\noutput = '" + (root / "run").string() +
-                                         "'\nsize = 32\nbatch = 5\nmax_steps = 1\nthreads = 1\nworkers = 1\n"
+                                         "'\nsize = 32\nbatch = 4\nmax_steps = 1\nthreads = 1\nworkers = 1\n"
                                          "[model]\nwidth = 4\n[schedule.align]\nepochs = 0\n");
     write_whole(root / "plain", "no folder");
     std::filesystem::create_symlink("loop", root / "loop");

@@ -11,7 +11,8 @@ int main(int argc, char** argv) {
     app.footer(
         "Exit codes: 0 all is well, 1 damage or a difference was found, 2 bad input, 3 the system refused to read or "
         "write,\n"
-        "4 a file that is needed is damaged, 5 it is of a newer version, 6 out of memory, 70 a mistake in this program.");
+        "4 a file that is needed is damaged, 5 it is of a newer version, 6 out of memory, 70 a mistake in this "
+        "program.");
     vitrine::Body chosen;
     vitrine::add_info(app, chosen);
     vitrine::add_verify(app, chosen, vitrine::deep_check);

@@ -71,7 +71,8 @@ TrackState examine(const Cache& cache, const TrackInfo& info) {
 State examine(const Cache& cache) {
   State state;
   state.set_aside = set_aside_below(cache.directory());
-  for (const Cache::BadTrack& track : cache.bad_tracks()) state.unreadable.push_back({track.directory, track.error.what()});
+  for (const Cache::BadTrack& track : cache.bad_tracks())
+    state.unreadable.push_back({track.directory, track.error.what()});
   for (const TrackInfo& info : cache.tracks()) try {
       state.tracks.push_back(examine(cache, info));
     } catch (const Error& error) {
