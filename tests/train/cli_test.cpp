@@ -98,7 +98,8 @@ TEST_CASE("a checkpoint of either kind is judged: by class, calibration, and agr
   const std::string test = "test=" + fixture.images.string();
   const auto judged = [](const std::string& line, const std::string& checkpoint) {
     // Notes go to standard error.
-    const CommandResult result = vitrine::testing::run(line + " --evaluate '" + checkpoint + "' --json 2> /dev/null");
+    const CommandResult result =
+        vitrine::testing::run("( " + line + " --evaluate '" + checkpoint + "' --json 2> /dev/null )");
     CAPTURE(result.output);
     REQUIRE(result.exit_code == 0);
     return nlohmann::json::parse(result.output);

@@ -39,8 +39,8 @@ struct EvaluateFixture : TrainFixture {
     return out;
   }
   nlohmann::json judged(const std::string& arguments) const {
-    const CommandResult result = vitrine::testing::run(executable("vitrine-train") + " " + arguments + " --json 2> '" +
-                                                       (root / "notes").string() + "'");
+    const CommandResult result = vitrine::testing::run("( " + executable("vitrine-train") + " " + arguments +
+                                                       " --json 2> '" + (root / "notes").string() + "' )");
     CAPTURE(result.output);
     REQUIRE(result.exit_code == 0);
     return nlohmann::json::parse(result.output);

@@ -145,6 +145,7 @@ TEST_CASE("several tracks meet several stages, in pairs or by learned weights, w
       CHECK(sum == doctest::Approx(1).epsilon(1e-4));
     }
   options.targets.features = "features.1,features.1";
+  options.output += "-twice";
   CHECK(message_of([&] { trained(options); }).find("twice") != std::string::npos);
 }
 
