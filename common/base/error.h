@@ -35,11 +35,11 @@ ErrorKind kind_of(const std::exception& exception);
 
 /// The fields of an Error. Empty fields are left out of the sentence.
 struct Problem {
-  std::string path;         ///< the file or directory
-  std::string dataset;      ///< of a container
+  std::string path = {};    ///< the file or directory
+  std::string dataset = {}; ///< of a container
   std::int64_t group = -1;  ///< of a dataset, counted from the file's first group; -1: not a matter of one group
-  std::string what;         ///< what is wrong and what was expected; no full stop
-  std::string remedy;       ///< what to do; no full stop
+  std::string what = {};    ///< what is wrong and what was expected; no full stop
+  std::string remedy = {};  ///< what to do; no full stop
 };
 
 class Error : public std::runtime_error {

@@ -30,7 +30,8 @@ namespace {
 constexpr std::string_view kAside = ".part.";
 
 int open_or_fail(const std::string& path, int flags) {
-  const int descriptor = ::open(path.c_str(), flags | O_CLOEXEC);
+  // O_NONBLOCK: a named pipe is refused as no regular file, not waited for.
+  const int descriptor = ::open(path.c_str(), flags | O_CLOEXEC | O_NONBLOCK);
   if (descriptor < 0) fail_system(errno, path, "cannot be opened", "check the path and its permissions");
   return descriptor;
 }

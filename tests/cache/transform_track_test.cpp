@@ -98,7 +98,7 @@ TEST_CASE("a shard whose rows are longer than a group can be is refused before r
   const std::uint64_t most = codec->most_bytes(0, 4);
   for (const std::uint64_t bytes : {most, most + 1}) {
     TrackInfo track = sample.track;
-    track.teacher = "longer" + std::to_string(bytes);
+    track.teacher.name = "longer" + std::to_string(bytes);
     create_track(sample.directory.path(), track, sample.basis.get());
     for (std::uint32_t shard = 0; shard < sample.plan.shards_per_pass(); ++shard) {
       std::vector<std::vector<Array>> groups;
