@@ -47,7 +47,7 @@ std::optional<std::uint64_t> available_memory(const std::filesystem::path& root)
   for (std::string line; std::getline(groups, line);) {
     const std::size_t first = line.find(':'), second = first == std::string::npos ? first : line.find(':', first + 1);
     if (second == std::string::npos) continue;
-    const std::string controllers = "," + line.substr(first + 1, second - first - 1) + ",";
+    const std::string controllers = text(',', line.substr(first + 1, second - first - 1), ',');
     const bool unified = controllers == ",,";
     if (!unified && controllers.find(",memory,") == std::string::npos) continue;
     const std::filesystem::path top = root / "sys/fs/cgroup" / (unified ? "" : "memory");
