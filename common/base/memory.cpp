@@ -9,6 +9,8 @@
 #include <malloc.h>
 #endif
 
+#include "common/base/error.h"
+
 namespace vitrine {
 namespace {
 
