@@ -83,6 +83,7 @@ class Extractor::Shard : public ShardWork {
                               : std::make_unique<ShardDraft>(track, plan_, key.pass, key.shard,
                                                              extractor.ready_.codecs[t]->layout()));
     }
+    check_recipes_are_known();
   }
 
   std::uint32_t groups() const override { return groups_in_shard(plan_, key_.shard); }
@@ -143,6 +144,18 @@ class Extractor::Shard : public ShardWork {
   }
 
  private:
+  // Without the recipes nobody knows which of the targets that are there are blank.
+  void check_recipes_are_known() const {
+    const bool some = std::ranges::any_of(drafts_, [](const auto& draft) { return draft == nullptr; });
+    if (recorded_ || !some || !extractor_.left_out_later_) return;
+    throw Error(ErrorKind::kInput,
+                {.path = (extractor_.cache_ / "recipes" /
+                          shard_file_name(std::uint64_t{key_.pass} * plan_.shards_per_pass() + key_.shard))
+                             .string(),
+                 .what = "is missing, and targets of its views are there, of which some may have been left out",
+                 .remedy = "copy it from another copy of the cache, or remove these targets' shards of the same number"});
+  }
+
   // Before the targets: a reader that sees these sees which of them are blank.
   void publish_recipes() {
     const std::filesystem::path& cache = extractor_.cache_;
@@ -197,8 +210,9 @@ class Extractor::Shard : public ShardWork {
       const double bound = track.codec.max_error;
       if (const double error = group_losses_[t][g].worst_group;
           track.codec.form == Form::kTransform && error > bound * (1 + kRounding) + kFloor)
-        fail("lost ", error, " of the energy of a group, more than taps.max_error = ", bound,
-             "; this is a fault of the codec, please report it");
+        throw Error(ErrorKind::kInternal,
+                    {.what = text("lost ", error, " of the energy of a group, more than taps.max_error = ", bound),
+                     .remedy = "this is a fault of the codec, please report it"});
       drafts_[t]->set(g, std::move(arrays));
     } catch (const Error& error) {
       Problem problem = error.problem();

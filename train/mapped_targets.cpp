@@ -38,7 +38,10 @@ double MappedTargets::dropped_probability(std::uint32_t groups, const ViewMaker&
   double mean = 0;
   for (std::uint32_t g = 0; g < groups; ++g) {
     std::vector<std::uint8_t> pictures;
-    if (needs_pictures()) pictures = views.group(recipes({pass, g}), static_cast<int>(plan().options().image_size));
+    if (needs_pictures()) {
+      std::vector<Recipe> group_recipes = recipes({pass, g});
+      pictures = views.group_or_mark(group_recipes, static_cast<int>(plan().options().image_size));
+    }
     mean += map_.dropped_probability(source_->targets({pass, g}, pictures).logits, group) / groups;
   }
   return mean;

@@ -114,7 +114,8 @@ class NoTargets : public TargetSource {
 // The reference that a cache is held against: the teacher itself, on the same views.
 class LiveTeacher : public NoTargets {
  public:
-  LiveTeacher(const TrainOptions& options, std::shared_ptr<const ImageIndex> index, const StopFlag& stop)
+  LiveTeacher(const TrainOptions& options, std::shared_ptr<const ImageIndex> index,
+              const std::shared_ptr<BadPictures>& bad, const StopFlag& stop)
       : NoTargets(options, index),
         teacher_(options.targets.teacher, options.targets.taps),
         tracks_(teacher_.tracks(plan())),
@@ -122,7 +123,7 @@ class LiveTeacher : public NoTargets {
     logits_ = find("logits", true);
     for (const std::string& name : feature_tracks(options.targets.features)) features_.push_back(find(name, true));
     attention_ = find(options.targets.attention, !options.targets.attention.empty());
-    if (through_codec_) make_codecs(options, index, stop);
+    if (through_codec_) make_codecs(options, index, bad, stop);
     topk_ = through_codec_ && tracks_[static_cast<std::size_t>(logits_)].codec.form == Form::kTopk;
     if (topk_) tail_ = tail_at(tracks_[static_cast<std::size_t>(logits_)], options.loss.temperature);
   }
@@ -181,10 +182,9 @@ class LiveTeacher : public NoTargets {
   }
 
   // The bases are those that vitrine-extract would make.
-  void make_codecs(const TrainOptions& options, const std::shared_ptr<const ImageIndex>& index, const StopFlag& stop) {
-    const ViewMaker maker(
-        options.folders(), index, plan().options().image_size,
-        std::make_shared<BadPictures>(options.bad_images, index->images.size(), options.max_bad_share));
+  void make_codecs(const TrainOptions& options, const std::shared_ptr<const ImageIndex>& index,
+                   const std::shared_ptr<BadPictures>& bad, const StopFlag& stop) {
+    const ViewMaker maker(options.folders(), index, plan().options().image_size, bad);
     const std::uint32_t workers =
         options.workers > 0 ? options.workers : default_threads();
     ReadyTracks ready =
@@ -296,12 +296,12 @@ class CachedTargets : public TargetSource {
 };
 
 std::unique_ptr<TargetSource> unmapped_source(const TrainOptions& options, std::shared_ptr<const ImageIndex> index,
-                                              const StopFlag& stop) {
+                                              const std::shared_ptr<BadPictures>& bad, const StopFlag& stop) {
   switch (options.targets.source) {
     case TargetKind::kNone:
       return std::make_unique<NoTargets>(options, std::move(index));
     case TargetKind::kTeacher:
-      return std::make_unique<LiveTeacher>(options, std::move(index), stop);
+      return std::make_unique<LiveTeacher>(options, std::move(index), bad, stop);
     case TargetKind::kCache:
       if (options.targets.cache.empty())
         fail("targets.cache is not given; expected the directory that vitrine-extract made");
@@ -362,15 +362,17 @@ void check_same_images(const ImageIndex& expected, const ImageIndex& found, cons
 }
 
 std::unique_ptr<TargetSource> make_target_source(const TrainOptions& options, std::shared_ptr<const ImageIndex> index,
-                                                 const StopFlag& stop) {
+                                                 std::shared_ptr<BadPictures> bad, const StopFlag& stop) {
+  if (bad == nullptr)
+    bad = std::make_shared<BadPictures>(options.bad_images, index->images.size(), options.max_bad_share);
   const ClassMapFiles files = options.targets.class_map_files();
-  if (!files.given()) return unmapped_source(options, std::move(index), stop);
+  if (!files.given()) return unmapped_source(options, std::move(index), bad, stop);
   if (options.targets.source == TargetKind::kNone)
     fail("targets.class_map and targets.class_names map a teacher's classes, but targets.source = \"none\"");
-  std::unique_ptr<TargetSource> source = unmapped_source(options, index, stop);
+  std::unique_ptr<TargetSource> source = unmapped_source(options, index, bad, stop);
   ClassMap map = read_class_map(files, static_cast<std::uint32_t>(source->shapes().classes), index->classes);
   auto mapped = std::make_unique<MappedTargets>(std::move(source), std::move(map));
-  const ViewMaker views(options.folders(), index, mapped->plan().options().image_size);
+  const ViewMaker views(options.folders(), index, mapped->plan().options().image_size, bad);
   describe(*mapped, views);
   return mapped;
 }

@@ -69,7 +69,10 @@ class TargetSource {
 /// `index`: of the training images. With targets.class_map or class_names, the source is one of MappedTargets, and what
 /// the map leaves out is said (note). Throws Error when a cache was made from other images, and names the first
 /// difference, and Stopped when `stop` is set while a live teacher's tracks are calibrated.
+///
+/// `bad`: the run's, which learns of pictures that cannot be read; nullptr: one of its own.
 std::unique_ptr<TargetSource> make_target_source(const TrainOptions& options, std::shared_ptr<const ImageIndex> index,
+                                                 std::shared_ptr<BadPictures> bad = nullptr,
                                                  const StopFlag& stop = never_stop());
 
 /// Throws Error that names the first difference (classes, their order, images) when `found` is not `expected`.

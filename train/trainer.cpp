@@ -97,7 +97,7 @@ Trainer::Trainer(const TrainOptions& options, const StopFlag& stop)
       resumed_(run_to_go_on_with(options_)),
       images_(scan_training_images(options, stop)),
       index_(images_.index),
-      source_(make_target_source(options, index_, stop)),
+      source_(make_target_source(options, index_, images_.bad, stop)),
       classes_(student_classes(*index_, source_->shapes())),
       network_(seeded_network(options, classes_, device_, index_->classes)) {
   const PlanOptions& plan = source_->plan().options();

@@ -53,6 +53,8 @@ std::vector<FileRecord> list_shards(const std::filesystem::path& directory, bool
     FileRecord file{shard_file_name(number), 0, 0};
     std::error_code gone;  // removed since it was listed
     if (sizes) file.bytes = std::filesystem::file_size(directory / file.name, gone);
+    if (gone && gone != std::errc::no_such_file_or_directory)
+      fail_system(gone.value(), (directory / file.name).string(), "cannot be examined", "check its disk and run again");
     if (!gone) there.push_back(std::move(file));
   }
   return there;

@@ -73,11 +73,7 @@ void take_codec(const JsonFields& in, CodecSettings& codec) {
 
 void take_encoding_of(const JsonFields& in, CodecSettings& codec, Compression& compression) {
   const std::string form = in.words("form");
-  try {
-    codec.form = form_from_name(form, in.where());
-  } catch (const Error& error) {
-    throw Error(ErrorKind::kNewer, error.problem());
-  }
+  codec.form = read_as(ErrorKind::kNewer, [&] { return form_from_name(form, in.where()); });
   if (in.has("codec")) take_codec(in.object("codec"), codec);
   compression = {in.integer<int>("level"), in.has("window") ? in.integer<int>("window") : 0};
 }
@@ -86,8 +82,8 @@ void check_colours(const std::vector<double>& colours, const char* key, double l
                    const std::string& where) {
   if (colours.size() != 3 ||
       std::ranges::any_of(colours, [&](double colour) { return !(colour >= least && colour <= most); }))
-    fail(where, ": teacher.", key, " = ", Json(colours).dump(), " is not allowed; expected three numbers from ", least,
-         " to ", most);
+    throw Error(ErrorKind::kInput, {.path = where, .what = text("teacher.", key, " = ", Json(colours).dump(), " is not allowed"), .remedy = text("expected three numbers from ", least,
+         " to ", most)});
 }
 
 }  // namespace
@@ -192,24 +188,24 @@ void check_teacher(const TeacherRecord& teacher, const std::string& where) {
   if (teacher.name.empty() || teacher.name.size() > 200 || teacher.name.front() == '.' ||
       teacher.name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.") !=
           std::string::npos)
-    fail(where, ": \"", teacher.name, "\" cannot name a teacher; expected letters, digits, '_', '-' and '.'");
+    throw Error(ErrorKind::kInput, {.path = where, .what = text("\"", teacher.name, "\" cannot name a teacher"), .remedy = text("expected letters, digits, '_', '-' and '.'")});
   if (!is_sha256(teacher.weights_sha256) || !is_sha256(teacher.class_list_sha256))
-    fail(where, ": a hash of the teacher's weights or classes is not SHA-256; expected 64 hexadecimal digits");
+    throw Error(ErrorKind::kInput, {.path = where, .what = text("a hash of the teacher's weights or classes is not SHA-256"), .remedy = text("expected 64 hexadecimal digits")});
   if (teacher.architecture.family == kVit)
     for (const Size& size : kSizes)
       if (const std::uint32_t value = teacher.architecture.*size.field; value == 0 || value > (1u << 30))
-        fail(where, ": teacher.architecture.", size.name, " = ", value, " is not allowed; expected an integer from 1");
+        throw Error(ErrorKind::kInput, {.path = where, .what = text("teacher.architecture.", size.name, " = ", value, " is not allowed"), .remedy = text("expected an integer from 1")});
   check_colours(teacher.mean, "mean", 0, 1, where);
   check_colours(teacher.deviation, "std", 1e-6, 1e6, where);
   if (!(teacher.crop_pct > 0 && teacher.crop_pct <= 1))
-    fail(where, ": teacher.crop_pct = ", teacher.crop_pct, " is not allowed; expected a number above 0, up to 1");
+    throw Error(ErrorKind::kInput, {.path = where, .what = text("teacher.crop_pct = ", teacher.crop_pct, " is not allowed"), .remedy = text("expected a number above 0, up to 1")});
 }
 
 void check_compute(const ComputeRecord& compute, const std::string& where) {
   if (compute.device.kind.empty() || compute.precision.empty())
-    fail(where, ": made_with names no kind of device or no precision; expected such as \"cpu\" and \"fp32\"");
+    throw Error(ErrorKind::kInput, {.path = where, .what = text("made_with names no kind of device or no precision"), .remedy = text("expected such as \"cpu\" and \"fp32\"")});
   if (compute.micro_batch == 0)
-    fail(where, ": made_with.micro_batch = 0 is not allowed; expected an integer from 1");
+    throw Error(ErrorKind::kInput, {.path = where, .what = text("made_with.micro_batch = 0 is not allowed"), .remedy = text("expected an integer from 1")});
 }
 
 std::vector<JsonDifference> differences(const TeacherRecord& there, const TeacherRecord& here) {

@@ -58,7 +58,7 @@ TrackInfo track_of(const JsonFields& in) {
 void check_heads(const TrackInfo& track, const std::string& where) {
   for (const int head : track.heads)
     if (head < 0 || track.kind != "attention")
-      fail(where, ": heads.kept names head ", head, "; expected heads from 0, of an attention track");
+      throw Error(ErrorKind::kInput, {.path = where, .what = text("heads.kept names head ", head), .remedy = text("expected heads from 0, of an attention track")});
 }
 
 }  // namespace
@@ -101,7 +101,7 @@ void TrackInfo::check(const std::string& where) const {
     if (!encoding.unknown.empty()) continue;
     encoding.codec.check(shape, where + ": recoded_from");
     if (!is_sha256(encoding.track_sha256))
-      fail(where, ": recoded_from: track_sha256 is not SHA-256; expected 64 hexadecimal digits");
+      throw Error(ErrorKind::kInput, {.path = where, .what = text("recoded_from: track_sha256 is not SHA-256"), .remedy = text("expected 64 hexadecimal digits")});
   }
   if (!is_level(compression.level))
     refuse(text("zstd level ", compression.level, " is not allowed"),

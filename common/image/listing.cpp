@@ -119,11 +119,16 @@ void list_unlabelled(const fs::path& root, const std::string& prefix, Listing& l
 // With one folder in the other, images would be there twice, or the one would be a class of the other.
 void check_apart(const ImageFolders& folders) {
   std::error_code failure;
-  const fs::path a = fs::weakly_canonical(folders.images, failure), b = fs::weakly_canonical(folders.unlabelled, failure);
+  const auto canonical = [&failure](const fs::path& path) {
+    fs::path out = fs::weakly_canonical(path, failure);
+    if (failure) fail_system(failure.value(), path.string(), "cannot be examined", "check the path and its permissions");
+    return out;
+  };
+  const fs::path a = canonical(folders.images), b = canonical(folders.unlabelled);
   const auto inside = [](const fs::path& inner, const fs::path& outer) {
     return std::ranges::mismatch(outer, inner).in1 == outer.end();
   };
-  if (!failure && (inside(a, b) || inside(b, a)))
+  if (inside(a, b) || inside(b, a))
     fail("the folder of images without labels, ", folders.unlabelled.string(), ", and that of images, ",
          folders.images.string(), ", lie in each other; give folders that lie apart");
 }

@@ -100,9 +100,10 @@ void keep_bad_images(const KnownIndex& known, FolderScan& scan) {
     }
   }
   strangers.insert(strangers.end(), fresh, scan.index.images.end());
-  images.insert(images.end(), strangers.begin(), strangers.end());
-  std::ranges::sort(images, {}, &ImageEntry::id);
-  if (!strangers.empty()) return;  // another data set, as its index will tell
+  if (!strangers.empty()) {  // another data set, as its index will tell
+    scan.bad.clear();
+    return;
+  }
   std::erase_if(scan.left_out, [&](const LeftOut& entry) {
     return std::ranges::any_of(scan.bad, [&](const auto& bad) { return bad.second.id == entry.id; });
   });

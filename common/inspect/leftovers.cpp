@@ -15,7 +15,8 @@ namespace fs = std::filesystem;
 
 // Whether a cache has files of that name.
 bool is_of_cache(const std::string& name) {
-  const auto others = {"index.h5", "plan.json", "track.json", "basis.h5", kManifestName};
+  const auto others = {"index.h5", "plan.json", "track.json", "basis.h5", kManifestName,
+                       kLeftOutFile, kIndexRecordFile};
   return shard_number_of(name) || std::ranges::find(others, name) != others.end();
 }
 

@@ -26,6 +26,20 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// Whether the source's recipes leave out views that the copy's do not. Throws Error when it is the other way round.
+bool has_more_left_out(const Cache& cache, const fs::path& to, std::uint64_t number) {
+  const std::uint32_t per_pass = cache.plan().shards_per_pass();
+  const auto pass = static_cast<std::uint32_t>(number / per_pass), shard = static_cast<std::uint32_t>(number % per_pass);
+  const RecordedViews theirs = recorded_views(cache.directory(), cache.plan(), pass, shard),
+                      ours = recorded_views(to, cache.plan(), pass, shard);
+  for (std::size_t g = 0; g < ours.left_out.size(); ++g)
+    if (!std::ranges::includes(theirs.left_out[g], ours.left_out[g]))
+      throw Error(ErrorKind::kInput, {.path = (to / "recipes" / shard_file_name(number)).string(),
+                                      .what = "leaves out views that the source has",
+                                      .remedy = "recode into another directory"});
+  return theirs.left_out != ours.left_out;
+}
+
 // Every byte is looked at first: a copy of a damaged file would be listed with a hash of its own.
 void copy_recipes(const Cache& cache, const fs::path& to, const std::vector<std::uint64_t>& numbers) {
   std::vector<FileRecord> made;
@@ -34,9 +48,9 @@ void copy_recipes(const Cache& cache, const fs::path& to, const std::vector<std:
     const fs::path source = cache.recipe_shelf().directory() / shard_file_name(number),
                    target = to / "recipes" / shard_file_name(number);
     cache.recipe_shelf().open(number);  // throws for one that is missing or in a wrong place
-    if (path_exists(target)) continue;
+    if (path_exists(target) && !has_more_left_out(cache, to, number)) continue;
     expect_whole(Container(source));
-    publish(target, read_file(source), Existing::kKeep);
+    publish(target, read_file(source), Existing::kReplace);
     made.push_back(describe_file(target));
     log.append(made.back());
   }

@@ -49,20 +49,24 @@ struct ShardFile {
 // what cannot be listed or examined are findings.
 std::vector<ShardFile> list_shards(const fs::path& directory, Findings& findings) {
   std::vector<ShardFile> files;
-  fs::path at = directory;
+  std::vector<DirectoryEntry> entries;
   try {
-    if (!directory_exists(directory)) return files;
-    for (const DirectoryEntry& entry : list_directory(directory)) {
-      const auto number = shard_number_of(entry.name);
-      if (!number) continue;
-      at = directory / entry.name;
+    if (directory_exists(directory)) entries = list_directory(directory);
+  } catch (const Error& error) {
+    findings.add(directory, error, Remedy::kRetry);
+  }
+  for (const DirectoryEntry& entry : entries) {
+    const auto number = shard_number_of(entry.name);
+    if (!number) continue;
+    const fs::path at = directory / entry.name;
+    try {
       if (entry.kind != DirectoryEntry::Kind::kFile)
         findings.add(at, "", -1, "is not a file", Remedy::kMove);
       else if (path_exists(at))
         files.push_back({*number, file_bytes(at)});
+    } catch (const Error& error) {
+      findings.add(at, error, Remedy::kRetry);
     }
-  } catch (const Error& error) {
-    findings.add(at, error, Remedy::kRetry);
   }
   std::ranges::sort(files, {}, &ShardFile::number);
   return files;

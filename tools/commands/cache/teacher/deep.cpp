@@ -104,15 +104,20 @@ class Asked {
     }
   }
 
-  const FeatureBasis* basis() const { return reader_.basis().get(); }
-
-  // The i-th group expected; any thread.
-  void compare(std::size_t i, GroupKey key, const std::vector<float>& now) {
+  // The i-th group expected; any thread. Views that are left out have nothing to compare: their targets may be blank, or
+  // made before they were left out.
+  void compare(std::size_t i, GroupKey key, std::vector<float> now, std::span<const Recipe> recipes) {
     const auto arithmetic = arithmetic_.find(shard_of(plan_, key));
     if (arithmetic == arithmetic_.end()) return;
     TrackReader::Scratch scratch;
     std::vector<float> stored(now.size());
     reader_.read(key, scratch, stored);
+    const auto each = static_cast<std::ptrdiff_t>(now.size() / recipes.size());
+    for (std::size_t v = 0; v < recipes.size(); ++v)
+      if (is_left_out(recipes[v])) {
+        const auto first = static_cast<std::ptrdiff_t>(v) * each;
+        std::copy_n(stored.begin() + first, each, now.begin() + first);
+      }
     figures_[i] = check_.compare(now, stored, plan_.options().group, arithmetic->second);
   }
 
@@ -184,10 +189,7 @@ std::vector<DeepResult> run_teacher(const Cache& cache, const ReopenedTeacher& r
     tbb::parallel_for(std::size_t{0}, keys.size(), [&](std::size_t i) {
       const std::vector<Recipe> recipes = cache.recipes(keys[i]);
       auto values = teacher.run(pictures_of(cache, maker, keys[i], recipes, teacher.image_size()), views);
-      for (std::size_t t = 0; t < tracks.size(); ++t) {
-        blank_left_out(recipes, values[t], tracks[t]->basis());
-        tracks[t]->compare(i, keys[i], values[t]);
-      }
+      for (std::size_t t = 0; t < tracks.size(); ++t) tracks[t]->compare(i, keys[i], std::move(values[t]), recipes);
       progress.advance(views);
     });
   });
