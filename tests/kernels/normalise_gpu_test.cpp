@@ -16,7 +16,7 @@ TEST_CASE("the CUDA body gives the CPU's bits") {
   for (const std::vector<std::int64_t>& shape : {std::vector<std::int64_t>{3, 17, 5, 3}, {0, 4, 4, 3}, {40, 384, 384, 3}}) {
     const auto pictures = at::randint(0, 256, shape, at::kByte);
     const auto ours = normalise_pictures(pictures.to(device), kMean, kDeviation);
-    CHECK(ours.device() == device);
+    CHECK((ours.device() == device));
     CHECK(ours.is_contiguous(at::MemoryFormat::ChannelsLast));
     CHECK(at::equal(ours.cpu(), normalise_pictures(pictures, kMean, kDeviation)));
   }

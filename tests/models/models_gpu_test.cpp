@@ -65,7 +65,7 @@ TEST_CASE("fp32 on a GPU is FP32, and the other precisions are what their bits a
     if (selected_gpu(gpu()).capability < 80 && std::string(precision) != "fp32" && std::string(precision) != "fp16") continue;
     const Outputs out = outputs(precision);
     for (int i = 0; i < 2; ++i) {
-      CHECK(out.logits[i].scalar_type() == at::kFloat);
+      CHECK((out.logits[i].scalar_type() == at::kFloat));
       CHECK(out.distance[i] < limit);
       if (std::string(precision) != "fp32") CHECK(out.distance[i] > 1e-4);  // it was switched
     }
