@@ -1,0 +1,254 @@
+"""What tools/gpu_check.sh needs of Python: torch's place, pictures and weights, peers' rates, the table of results."""
+import csv
+import ctypes
+import json
+import os
+import struct
+import sys
+import time
+import zlib
+
+
+def figures(path, **values):
+    with open(path, "a") as out:
+        for key, value in values.items():
+            print(key, value if isinstance(value, str) else f"{value:.6g}", file=out)
+
+
+def libraries(compiler):
+    """Directories for LD_LIBRARY_PATH: torch's and CUDA's, and the bundle's C++ library where the machine's is older."""
+    import torch
+
+    lib = os.path.join(os.path.dirname(torch.__file__), "lib")
+    nvidia = os.path.join(os.path.dirname(os.path.dirname(torch.__file__)), "nvidia")
+    paths = [lib]
+    for folder, _, names in os.walk(nvidia):
+        if any(".so" in name for name in names):
+            paths.append(folder)
+    system = ["/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib64", "/usr/lib64"]
+    known = [p for p in (os.path.join(s, "libstdc++.so.6") for s in system) if os.path.exists(p)]
+    if not any(b"GLIBCXX_3.4.30" in open(p, "rb").read() for p in known):
+        paths.insert(0, compiler)
+    print(":".join(paths))
+
+
+def driver(path, device):
+    import torch
+
+    figures(path, torch=torch.__version__, cuda=str(torch.version.cuda), cores=str(len(os.sched_getaffinity(0))))
+    if device == "cpu":
+        return
+    properties = torch.cuda.get_device_properties(0)
+    figures(path, gpu=properties.name.replace(" ", "_"), capability=f"{properties.major}.{properties.minor}",
+            memory_gib=properties.total_memory / 2**30, gpus=str(torch.cuda.device_count()),
+            cudnn=str(torch.backends.cudnn.version()))
+    print("a product on the GPU:", (torch.ones(4, 4, device="cuda") @ torch.ones(4, 4, device="cuda")).sum().item())
+
+
+def memory(tensor):
+    """Its bytes, without NumPy, which may be missing."""
+    tensor = tensor.contiguous()
+    return ctypes.string_at(tensor.data_ptr(), tensor.nbytes)
+
+
+def png(pixels):
+    """[H, W, 3] uint8 as a PNG."""
+    height, width, _ = pixels.shape
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    rows = pixels.new_zeros(height, 1 + 3 * width)  # each begins with its filter: 0, none
+    rows[:, 1:] = pixels.reshape(height, -1)
+    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)) +
+            chunk(b"IDAT", zlib.compress(memory(rows), 1)) + chunk(b"IEND", b""))
+
+
+def save_safetensors(path, tensors):
+    header, offset = {}, 0
+    for name, tensor in tensors.items():
+        header[name] = {"dtype": "F32", "shape": list(tensor.shape), "data_offsets": [offset, offset + tensor.nbytes]}
+        offset += tensor.nbytes
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    with open(path, "wb") as out:
+        out.write(struct.pack("<Q", len(text)) + text)
+        for tensor in tensors.values():
+            out.write(memory(tensor))
+
+
+def vit_weights(dim, depth, classes):
+    """Random, with timm's names and initialisation."""
+    import torch
+
+    torch.manual_seed(1)
+    tensors = {"cls_token": torch.randn(1, 1, dim) * 1e-6, "pos_embed": torch.randn(1, 197, dim) * 0.02,
+               "patch_embed.proj.weight": torch.randn(dim, 3, 16, 16) * 0.02, "patch_embed.proj.bias": torch.zeros(dim)}
+
+    def linear(name, inputs, outputs):
+        tensors[name + ".weight"] = torch.randn(outputs, inputs) * 0.02
+        tensors[name + ".bias"] = torch.zeros(outputs)
+
+    def norm(name):
+        tensors[name + ".weight"], tensors[name + ".bias"] = torch.ones(dim), torch.zeros(dim)
+
+    for block in range(depth):
+        norm(f"blocks.{block}.norm1")
+        linear(f"blocks.{block}.attn.qkv", dim, 3 * dim)
+        linear(f"blocks.{block}.attn.proj", dim, dim)
+        norm(f"blocks.{block}.norm2")
+        linear(f"blocks.{block}.mlp.fc1", dim, 4 * dim)
+        linear(f"blocks.{block}.mlp.fc2", 4 * dim, dim)
+    norm("norm")
+    linear("head", dim, classes)
+    return tensors
+
+
+def prepare(folder, device):
+    """256 pictures in four classes: smooth colours and noise, as photographs compress."""
+    import torch
+
+    torch.manual_seed(2)
+    for label in range(4):
+        os.makedirs(os.path.join(folder, "images", f"class{label}"))
+        for number in range(64):
+            coarse = torch.rand(1, 3, 8, 8) * 200 + 20
+            smooth = torch.nn.functional.interpolate(coarse, (256, 288), mode="bilinear")[0].permute(1, 2, 0)
+            pixels = (smooth + torch.randn(256, 288, 1) * 6).clamp(0, 255).to(torch.uint8)
+            with open(os.path.join(folder, "images", f"class{label}", f"{number}.png"), "wb") as out:
+                out.write(png(pixels))
+    save_safetensors(os.path.join(folder, "tiny.safetensors"), vit_weights(192, 12, 4))
+    os.link(os.path.join(folder, "tiny.safetensors"), os.path.join(folder, "vit_tiny_patch16_224.safetensors"))
+    if device != "cpu":
+        save_safetensors(os.path.join(folder, "vit_base_patch16_224.safetensors"), vit_weights(768, 12, 4))
+
+
+def read_log(path):
+    with open(path) as file:
+        return list(csv.DictReader(file))
+
+
+def losses(path, log):
+    rows = read_log(log)
+    values = [float(row["loss"]) for row in rows]
+    assert len(values) == 20 and all(v == v and abs(v) != float("inf") for v in values), values
+    figures(path, steps=str(len(values)), first_loss=values[0], last_loss=values[-1])
+
+
+def hold(flag):
+    """Keeps all of the GPU's memory but 700 MiB until it is killed: a context fits, a forward does not."""
+    import torch
+
+    torch.cuda.init()
+    free = torch.cuda.mem_get_info()[0]
+    held = torch.empty(max(0, free - 700 * 2**20), dtype=torch.uint8, device="cuda")
+    open(flag, "w").close()
+    time.sleep(120)
+    del held
+
+
+def rate(path, views, start, middle, end):
+    work, idle = float(middle) - float(start), float(end) - float(middle)
+    figures(path, views=views, seconds=work, start_up_seconds=idle, views_per_s=int(views) / max(work - idle, 1e-3))
+
+
+def train_rate(path, log, batch):
+    rows = read_log(log)
+    first, last = rows[len(rows) // 3], rows[-1]
+    steps, seconds = int(last["step"]) - int(first["step"]), float(last["seconds"]) - float(first["seconds"])
+    figures(path, steps=str(steps), images_per_s=steps * int(batch) / seconds)
+    if "wait_share" in last:
+        figures(path, wait_share=float(last["wait_share"]))
+
+
+def peer(path, device, arch, precision, batch, size="224"):
+    """A ViT's forward (timm), or a ResNet's training step (torchvision), alone on random input."""
+    import torch
+
+    batch, size, is_vit = int(batch), int(size), arch.startswith("vit")
+    try:
+        if is_vit:
+            import timm
+
+            model = timm.create_model(arch, num_classes=4)
+        else:
+            import torchvision
+
+            model = getattr(torchvision.models, arch)(num_classes=4)
+    except ImportError as error:
+        figures(path, peer=f"none:_{error.name}_is_not_installed")
+        return
+    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    model = model.to(device).to(memory_format=torch.channels_last)
+    x = torch.randn(batch, 3, size, size, device=device).contiguous(memory_format=torch.channels_last)
+    y = torch.randint(0, 4, (batch,), device=device)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
+    torch.backends.cudnn.benchmark = not is_vit
+    types = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+    def once():
+        with torch.autocast(device.split(":")[0], types.get(precision), enabled=precision in types):
+            if is_vit:
+                with torch.inference_mode():
+                    return model(x)
+            loss = torch.nn.functional.cross_entropy(model(x), y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    def wait():
+        if device != "cpu":
+            torch.cuda.synchronize()
+
+    model.train(not is_vit)
+    for _ in range(2 if device == "cpu" else 10):
+        once()
+    wait()
+    start, count = time.time(), 0
+    while time.time() - start < 5:
+        once()
+        count += 1
+        if count % 10 == 0:
+            wait()
+    wait()
+    figures(path, peer=("timm_forward" if is_vit else "torchvision_step"), peer_per_s=count * batch / (time.time() - start))
+
+
+def record(results, name, code, start):
+    state = {"0": "ok", "77": "skipped", "124": "too slow", "137": "too slow", "255": "left out"}.get(code, "FAILED")
+    out = {"name": name, "state": state, "exit_code": int(code), "seconds": round(time.time() - float(start), 1), "figures": {}}
+    path = os.path.join(results, name + ".figures")
+    if os.path.exists(path):
+        with open(path) as file:
+            out["figures"] = dict(line.rstrip("\n").split(" ", 1) for line in file)
+    log = os.path.join(results, name + ".log")
+    if state not in ("ok", "left out") and os.path.exists(log):
+        with open(log, errors="replace") as file:
+            lines = [line.strip() for line in file if line.strip()]
+        telling = [line for line in lines if "ERROR" in line or "error" in line or "vitrine-" in line] or lines
+        out["log"] = telling[-3:] if state != "skipped" else lines[-1:]
+    with open(os.path.join(results, "results.jsonl"), "a") as file:
+        print(json.dumps(out), file=file)
+
+
+def table(results, seconds):
+    with open(os.path.join(results, "results.jsonl")) as file:
+        steps = [json.loads(line) for line in file]
+    with open(os.path.join(results, "results.json"), "w") as file:
+        json.dump({"seconds": int(seconds), "steps": steps}, file, indent=1)
+    order = {"FAILED": 0, "too slow": 1}
+    print(f"\n{'check':28} {'state':9} {'s':>6}  figures")
+    for step in sorted(steps, key=lambda s: order.get(s["state"], 2)):
+        told = "  ".join(f"{k} {v}" for k, v in step["figures"].items())
+        print(f"{step['name']:28} {step['state']:9} {step['seconds']:6.1f}  {told}")
+        for line in step.get("log", []):
+            print(f"    {line[:200]}")
+    bad = [step["name"] for step in steps if step["state"] in order]
+    print(f"\n{len(steps) - len(bad)} of {len(steps)} without a fault in {seconds} s; {os.path.join(results, 'results.json')}")
+    sys.exit(1 if bad else 0)
+
+
+if __name__ == "__main__":
+    name = sys.argv[1].replace("-", "_")
+    commands = {f.__name__: f for f in (libraries, driver, prepare, losses, hold, rate, train_rate, peer, record, table)}
+    commands[name](*sys.argv[2:])
