@@ -27,7 +27,8 @@ bundle() {
   for name in "${programs[@]}" "${tests[@]}"; do ldd "$build/bin/$name"; done |
     awk '$2 == "=>" && $3 ~ /^\// {print $3}' | sort -u | while read -r library; do
     case $(basename "$library") in
-      libtorch* | libc10* | libgomp* | libcu* | libnv* | libnccl* | ld-linux* | libc.so* | libm.so* | libdl.so* | librt.so* | \
+      libtorch* | libc10* | libgomp* | libcuda* | libcud* | libcublas* | libcupti* | libcufft* | libcurand* | libcusolver* | \
+        libcusparse* | libcufile* | libnv* | libnccl* | ld-linux* | libc.so* | libm.so* | libdl.so* | librt.so* | \
         libpthread.so* | libresolv.so* | libutil.so*) ;;
       libstdc++* | libgcc_s*) cp -L "$library" "$dir/compiler/" ;;  # used where the machine's own are older
       *) cp -L "$library" "$dir/lib/" ;;
@@ -40,6 +41,9 @@ bundle() {
 # --- the steps, each a command of its own with a time limit ------------------------------------------------------------------
 # Each leaves its figures, one "key value" a line, in $RESULTS/NAME.figures.
 
+# The bundle's libraries are for its own programs: Python has others of the same names.
+in_bundle() { LD_LIBRARY_PATH="$LIBRARIES${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}" "$@"; }
+
 figure() { printf '%s %s\n' "$1" "$2" >>"$RESULTS/$STEP.figures"; }
 
 driver() {
@@ -51,7 +55,7 @@ driver() {
 
 doctests() {  # PROGRAM
   local code=0
-  "$ROOT/bin/$1" --no-colors=true | tee "$RESULTS/$STEP.out" || code=$?
+  in_bundle "$ROOT/bin/$1" --no-colors=true | tee "$RESULTS/$STEP.out" || code=$?
   figure cases "$(sed -n 's/.*test cases: *\([0-9]*\).*/\1/p' "$RESULTS/$STEP.out")"
   return $code
 }
@@ -86,14 +90,14 @@ extraction() {  # a pass of a small teacher in two shards, twice, to the byte
   local cache
   for cache in first second; do
     extract_config "$RESULTS/$cache" >"$RESULTS/$cache.toml"
-    "$ROOT/bin/vitrine-extract" "$RESULTS/$cache.toml"
+    in_bundle "$ROOT/bin/vitrine-extract" "$RESULTS/$cache.toml"
   done
   diff -r "$RESULTS/first" "$RESULTS/second"
   figure shards "$(find "$RESULTS/first" -path '*/logits/*.h5' | wc -l)"
 }
 
 verify_deep() {  # DEVICE
-  "$ROOT/bin/vitrine-cache" verify "$RESULTS/first" --deep 32 --images "$RESULTS/data/images" \
+  in_bundle "$ROOT/bin/vitrine-cache" verify "$RESULTS/first" --deep 32 --images "$RESULTS/data/images" \
     --weights "$RESULTS/data/tiny.safetensors" --device "$1"
 }
 
@@ -125,9 +129,9 @@ TOML
 training() {  # PRECISION: twenty steps at once, and in two halves; deterministic, so to the bit
   local run
   for run in whole halves; do train_config "$RESULTS/$1-$run" "$1" >"$RESULTS/$1-$run.toml"; done
-  "$ROOT/bin/vitrine-train" "$RESULTS/$1-whole.toml"
-  "$ROOT/bin/vitrine-train" "$RESULTS/$1-halves.toml" --set max_steps=10
-  "$ROOT/bin/vitrine-train" "$RESULTS/$1-halves.toml" --set resume=true
+  in_bundle "$ROOT/bin/vitrine-train" "$RESULTS/$1-whole.toml"
+  in_bundle "$ROOT/bin/vitrine-train" "$RESULTS/$1-halves.toml" --set max_steps=10
+  in_bundle "$ROOT/bin/vitrine-train" "$RESULTS/$1-halves.toml" --set resume=true
   "$PYTHON" "$ROOT/gpu_check.py" losses "$RESULTS/$STEP.figures" "$RESULTS/$1-whole/log.csv"
   cmp "$RESULTS/$1-whole/final.safetensors" "$RESULTS/$1-halves/final.safetensors"
 }
@@ -138,7 +142,7 @@ memory() {  # another program leaves the GPU hardly any memory: one sentence, ex
   holder=$!
   for _ in $(seq 100); do [ -e "$RESULTS/held" ] && break; sleep 0.2; done
   extract_config "$RESULTS/memory" | large vit_base_patch16_224 fp32 64 >"$RESULTS/memory.toml"
-  "$ROOT/bin/vitrine-extract" "$RESULTS/memory.toml" --set taps.features=[] --set taps.attention=[] \
+  in_bundle "$ROOT/bin/vitrine-extract" "$RESULTS/memory.toml" --set taps.features=[] --set taps.attention=[] \
     >"$RESULTS/memory.out" 2>&1 || code=$?
   kill "$holder"
   tail -n 3 "$RESULTS/memory.out"
@@ -149,7 +153,7 @@ memory() {  # another program leaves the GPU hardly any memory: one sentence, ex
 hidden() {  # CUDA_VISIBLE_DEVICES that hides the GPUs is named
   local code=0
   extract_config "$RESULTS/hidden" >"$RESULTS/hidden.toml"
-  CUDA_VISIBLE_DEVICES="" "$ROOT/bin/vitrine-extract" "$RESULTS/hidden.toml" >"$RESULTS/hidden.out" 2>&1 || code=$?
+  CUDA_VISIBLE_DEVICES="" in_bundle "$ROOT/bin/vitrine-extract" "$RESULTS/hidden.toml" >"$RESULTS/hidden.out" 2>&1 || code=$?
   tail -n 1 "$RESULTS/hidden.out"
   [ "$code" -eq 2 ] && grep -q 'CUDA_VISIBLE_DEVICES = "" hides every GPU' "$RESULTS/hidden.out"
 }
@@ -162,11 +166,11 @@ large() {  # ARCH PRECISION MICRO_BATCH: that teacher in place of the small one,
 rate_extraction() {  # the second command does all but the work: what it takes is not the work's
   local views=$1 arch=$2 precision=$3 batch=$4 start middle end
   extract_config "$RESULTS/rate" | large "$arch" "$precision" "$batch" >"$RESULTS/rate.toml"
-  "$ROOT/bin/vitrine-extract" "$RESULTS/rate.toml"  # the basis, and a first pass of 256 views
+  in_bundle "$ROOT/bin/vitrine-extract" "$RESULTS/rate.toml"  # the basis, and a first pass of 256 views
   start=$(date +%s.%N)
-  "$ROOT/bin/vitrine-extract" "$RESULTS/rate.toml" --set first_pass=1 --set passes=$((views / 256))
+  in_bundle "$ROOT/bin/vitrine-extract" "$RESULTS/rate.toml" --set first_pass=1 --set passes=$((views / 256))
   middle=$(date +%s.%N)
-  "$ROOT/bin/vitrine-extract" "$RESULTS/rate.toml" --set first_pass=1 --set passes=$((views / 256))
+  in_bundle "$ROOT/bin/vitrine-extract" "$RESULTS/rate.toml" --set first_pass=1 --set passes=$((views / 256))
   end=$(date +%s.%N)
   "$PYTHON" "$ROOT/gpu_check.py" rate "$RESULTS/$STEP.figures" "$views" "$start" "$middle" "$end"
   "$PYTHON" "$ROOT/gpu_check.py" peer "$RESULTS/$STEP.figures" "$DEVICE" "$arch" "$precision" "$batch" || true
@@ -177,7 +181,7 @@ rate_training() {
   train_config "$RESULTS/rate-train" "$precision" | sed "s/resnet18/$arch/; s/^batch = 64/batch = $batch/; s/^size = 64/size = $size/;
     s/^deterministic = true/deterministic = false/; /^\[targets\]/,\$d" >"$RESULTS/rate-train.toml"
   printf "[targets]\nsource = 'none'\n[plan]\ngroup = 64\nimage_size = 224\n[schedule]\nalign = { epochs = 0 }\njoint = { epochs = %s, lr = 0.01 }\nfine_tune = { epochs = 0 }\n" "$epochs" >>"$RESULTS/rate-train.toml"
-  "$ROOT/bin/vitrine-train" "$RESULTS/rate-train.toml"
+  in_bundle "$ROOT/bin/vitrine-train" "$RESULTS/rate-train.toml"
   "$PYTHON" "$ROOT/gpu_check.py" train-rate "$RESULTS/$STEP.figures" "$RESULTS/rate-train/log.csv" "$batch"
   "$PYTHON" "$ROOT/gpu_check.py" peer "$RESULTS/$STEP.figures" "$DEVICE" "$arch" "$precision" "$batch" "$size" || true
 }
@@ -223,7 +227,7 @@ run() {
   [ -n "$PYTHON" ] || fail "there is no python3; set PYTHON to one that has torch 2.11"
   local torch
   torch=$("$PYTHON" "$ROOT/gpu_check.py" libraries "$ROOT/compiler") || fail "$PYTHON cannot import torch"
-  export ROOT RESULTS DEVICE PYTHON LD_LIBRARY_PATH="$ROOT/lib:$torch${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
+  export ROOT RESULTS DEVICE PYTHON LIBRARIES="$ROOT/lib:$torch"
   export VITRINE_BIN=$ROOT/bin VITRINE_TEST_DEVICE=$DEVICE CUBLAS_WORKSPACE_CONFIG=:4096:8 OMP_NUM_THREADS=1
   local test precision
   step driver 60 driver
