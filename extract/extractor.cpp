@@ -18,6 +18,7 @@
 #include "common/cache/shard_name.h"
 #include "common/cache/writer.h"
 #include "common/image/decode.h"
+#include "common/image/left_out.h"
 #include "common/teacher/left_out_views.h"
 #include "common/teacher/one_thread_each.h"
 #include "extract/shard_line.h"
@@ -37,6 +38,9 @@ Extractor::Extractor(std::filesystem::path cache, const Plan& plan, const Teache
     in_basis_.push_back(ready_.bases[t] && ready_.bases[t]->orthonormal()
                             ? dynamic_cast<const TransformCodec*>(ready_.codecs[t].get())
                             : nullptr);
+  left_out_later_ = std::ranges::any_of(read_left_out(cache_ / kLeftOutFile), [](const LeftOut& entry) {
+    return entry.kind > LeftOutKind::kNotInIndex;
+  });
 }
 
 namespace {

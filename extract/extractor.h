@@ -53,6 +53,7 @@ class Extractor {
       in_basis_;  // of each track, where an error of coefficients is one of features; else null
   ShardNotes notes_;
   std::uint32_t workers_;
+  bool left_out_later_ = false;  // left_out.tsv names images that failed after the index was made
 };
 
 }  // namespace vitrine

@@ -36,7 +36,7 @@ train() {  # NAME ARCH SETTINGS...
   local name=$1 arch=$2
   shift 2
   [ -f "$runs/$name/summary.json" ] && return
-  "$root/build/bin/vitrine-train" "$config" "${both[@]}" --set "model.arch=$arch" --set "output=$runs/$name" "$@" >"$runs/$name.log" 2>&1 || {
+  "$root/build/bin/vitrine-train" "$config" "${both[@]}" --set "model.arch=$arch" --set "output=$runs/$name" "$@" >>"$runs/$name.log" 2>&1 || {
     tail -n 5 "$runs/$name.log" >&2
     echo "benchmark.sh: $name failed; all of its output is in $runs/$name.log" >&2
     return 2

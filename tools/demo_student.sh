@@ -24,8 +24,10 @@ case $kind in
   *) echo "demo_student.sh: $kind is no student; expected plain, kl, full or live" >&2; exit 2 ;;
 esac
 mkdir -p "$(dirname "demo/logs/$name")"
-build/bin/vitrine-train configs/demo/student.toml --set "output=demo/students/$name" "${own[@]}" "$@" >"demo/logs/$name.log" 2>&1 || {
-  cat "demo/logs/$name.log" >&2
+log=demo/logs/$name.log
+[ -f "demo/students/$name/last.json" ] || : >"$log"  # a run that goes on adds to its log
+build/bin/vitrine-train configs/demo/student.toml --set "output=demo/students/$name" "${own[@]}" "$@" >>"$log" 2>&1 || {
+  cat "$log" >&2
   echo "demo: the student $name failed; its output stands above" >&2
   exit 2
 }

@@ -36,6 +36,7 @@ Json json_of(const Checkpoint& checkpoint) {
                {"tracks", tracks},
                {"allowed", allowed},
                {"other_pictures", checkpoint.other_pictures},
+               {"left_out_views", checkpoint.left_out_views},
                {"changes", checkpoint.changes},
                {"tensors", checkpoint.tensors_file},
                {"tensors_sha256", checkpoint.tensors_sha256},
@@ -68,6 +69,7 @@ Checkpoint checkpoint_of(const Json& json) {
   out.best.chosen_by = json.value("best_chosen_by", std::string());
   out.validation_images = json.value("validation_images", std::string());
   out.other_pictures = json.value("other_pictures", std::uint64_t{0});
+  out.left_out_views = json.value("left_out_views", std::uint64_t{0});
   out.changes = json.value("changes", std::vector<std::string>());
   const Json tracks = json.value("tracks", Json::object());
   for (const auto& [track, fields] : tracks.items()) {

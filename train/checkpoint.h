@@ -45,6 +45,7 @@ struct Checkpoint {
   std::optional<PassLists> passes;         ///< that its epochs use; older checkpoints do not say
   std::vector<AllowedDifference> allowed;  ///< met so far
   std::uint64_t other_pictures = 0;        ///< groups, likewise
+  std::uint64_t left_out_views = 0;        ///< likewise
   std::vector<std::string> changes;        ///< that the user made on the way, with the step at which each was made
   std::string tensors_file, tensors_sha256;
 };

@@ -43,7 +43,7 @@ ImageIndex matched(ImageIndex index, const std::string& folder, const ModelClass
         {.path = folder,
          .what = text(strange == 1 ? "the class folder " : "the class folders ", strangers,
                       strange > kShown ? text(" and ", strange - kShown, " more") : "", strange == 1 ? " is" : " are",
-                      " none of the ", classes.names.size(), " classes of ", classes.model),
+                      " not among the ", classes.names.size(), " classes of ", classes.model),
          .remedy = "take other folders out, or rename them as the training images' class folders"});
   for (ImageEntry& image : index.images)
     if (image.label != kNoLabel) image.label = of_folder[image.label];

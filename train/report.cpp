@@ -80,6 +80,7 @@ TrainOptions as_recorded(TrainOptions options, const WeightsRecord& record, cons
     hold("model.vit.dim", given.dim, by_default.dim, theirs.dim);
     hold("model.vit.depth", given.depth, by_default.depth, theirs.depth);
     hold("model.vit.heads", given.heads, by_default.heads, theirs.heads);
+    hold("model.vit.mlp_ratio", given.mlp_ratio, by_default.mlp_ratio, theirs.mlp_ratio);
   } else if (record.model.kind == "resnet") {
     hold("model.arch", options.model.arch, usual.model.arch, record.model.arch);
     hold("model.width", options.model.width, usual.model.width, record.model.width);
@@ -139,7 +140,6 @@ Report evaluate_checkpoint(const TrainOptions& given, const std::filesystem::pat
     fail("there are no images to judge on; give them with --images DIR, or a configuration with test or validation");
   if (!given.targets.teacher.weights.empty()) select_device(given.targets.teacher.device);
   const at::Device device = select_device(given.device);
-  const PrecisionScope precision(given.precision, device, "precision");
   if (given.threads > 0) at::set_num_threads(static_cast<int>(given.threads));
   const std::filesystem::path file = weights_file(checkpoint);
   const Tensors weights = checkpoint_weights(file);
@@ -152,6 +152,7 @@ Report evaluate_checkpoint(const TrainOptions& given, const std::filesystem::pat
                  .remedy = "give the configuration that it was trained with: vitrine-train CONFIG.toml "
                            "--evaluate FILE"});
   const TrainOptions options = record ? as_recorded(given, *record, file.string()) : given;
+  const PrecisionScope precision(options.precision, device, "precision");
   const bool is_vit = weights.contains("patch_embed.proj.weight");
   if (is_vit != (options.model.kind == "vit"))
     fail(file.string(), ": holds ", is_vit ? "a ViT" : "no ViT", ", but model.kind is \"", options.model.kind,

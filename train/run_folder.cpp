@@ -66,7 +66,7 @@ RunLock::RunLock(const std::filesystem::path& directory) {
   if (::flock(descriptor_, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) return;
   ::close(descriptor_);
   throw Error(ErrorKind::kInput, {.path = directory.string(),
-                                  .what = "another process trains this run now",
+                                  .what = "another process is training this run",
                                   .remedy = "wait for its end, or choose another output"});
 }
 

@@ -119,6 +119,7 @@ std::optional<TrainResult> read_summary(const std::filesystem::path& directory) 
     out.finished = true;
     out.steps = json.at("steps");
     out.images_seen = json.at("images_seen");
+    out.left_out_views = json.value("left_out_views", std::uint64_t{0});
     out.wall_seconds = json.at("wall_seconds");
     out.core_seconds = json.at("core_seconds");
     out.wait_share = json.at("wait_share");

@@ -199,7 +199,11 @@ void Trainer::check_batch_norm() const {
 
 // Passes that came to a cache since the run began would give its epochs another order.
 void Trainer::choose_passes() {
+  if (resumed_ && resumed_->plan_hash != source_->plan().hash())
+    fail(options_.output, ": the checkpoint was made on the plan ", resumed_->plan_hash, ", this run has ",
+         source_->plan().hash(), "; go on with the same images and cache, or choose another output");
   passes_ = passes_of(*source_);
+  if (options_.targets.source != TargetKind::kCache) return;  // they follow from the schedule
   if (!resumed_ || !resumed_->passes || *resumed_->passes == passes_) return;
   const PassLists& kept = *resumed_->passes;
   for (const std::vector<std::uint32_t>& lost :
@@ -247,17 +251,16 @@ void Trainer::save(std::uint64_t step, bool to_judge) {
   state_.core_seconds = used_core_seconds();
   state_.allowed = allowance_.met();
   state_.other_pictures = other_pictures_before_ + batches_->other_pictures();
+  state_.left_out_views = left_out_before_ + batches_->left_out();
   save_checkpoint(options_.output, state_, state(), record(step).metadata());
   saved_ = true;
 }
 
 void Trainer::restore() {
-  if (resumed_->plan_hash != source_->plan().hash())
-    fail(options_.output, ": the checkpoint was made on the plan ", resumed_->plan_hash, ", this run has ",
-         source_->plan().hash(), "; go on with the same images and cache, or choose another output");
   check_resumed_tracks(resumed_->tracks, source_->tracks(), options_.output, allowance_);
   for (const AllowedDifference& difference : resumed_->allowed) allowance_.keep(difference);
   other_pictures_before_ = resumed_->other_pictures;
+  left_out_before_ = resumed_->left_out_views;
   std::map<std::string, Tensors> parts;
   for (const auto& [name, tensor] : load_checkpoint_tensors(options_.output, *resumed_)) {
     const std::size_t dot = name.find('.');
@@ -447,7 +450,7 @@ void Trainer::reestimate_batch_norm(const StopFlag& stop) {
     throw_if_stopped(stop, "while BatchNorm's statistics were taken anew");
     const Autocast autocast(device_, compute_type(options_.precision));
     const Batch batch = batches_->next();
-    if (too_few(batch)) continue;
+    if (too_few(batch) || (batch.views() == 1 && options_.batch > 1)) continue;
     network_.forward(normalise_pictures(batch.pictures, three_colours(options_.mean, "mean"),
                                         three_colours(options_.deviation, "deviation")));
   }
@@ -595,8 +598,8 @@ TrainResult Trainer::result_after(std::uint64_t steps, double wait_share) const 
     note(count);
     result.allowed.push_back({word_of(Difference::kPictures), count});
   }
-  if (batches_->left_out() > 0) {
-    result.left_out_views = batches_->left_out();
+  result.left_out_views = left_out_before_ + batches_->left_out();
+  if (result.left_out_views > 0) {
     note(text(human_count(result.left_out_views), " views were left out: their pictures could not be read, when the ",
               "targets were made or now", images_.bad->met().empty() ? "" : text("; ", kLeftOutFile, " names them")));
   }

@@ -43,7 +43,7 @@ struct TrainResult {
   BestWeights best;                 ///< what best.safetensors holds, where it is there()
   double wall_seconds = 0, core_seconds = 0, wait_share = 0;
   std::uint64_t images_seen = 0;
-  std::uint64_t left_out_views = 0;  ///< of those, since this process began: their pictures could not be had
+  std::uint64_t left_out_views = 0;  ///< of those: their pictures could not be had
   std::uint32_t size = 0;            ///< of the student's pictures
   std::vector<std::pair<std::string, std::uint32_t>> stages;  ///< which of its stages met which track (objective.h)
   std::optional<std::uint64_t> skipped_updates;               ///< by the gradient scaler, with fp16
@@ -141,7 +141,7 @@ class Trainer {
   PassLists passes_;
   Checkpoint state_;    // what the next checkpoint says; `step` and on is of the last one
   bool saved_ = false;  // state_ stands in last.json
-  std::uint64_t first_step_ = 0, other_pictures_before_ = 0;
+  std::uint64_t first_step_ = 0, other_pictures_before_ = 0, left_out_before_ = 0;
   double seconds_before_ = 0, core_seconds_before_ = 0, core_start_ = 0;
   std::chrono::steady_clock::time_point start_;
 };

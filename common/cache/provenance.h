@@ -41,7 +41,7 @@ struct TeacherRecord {
 /// What decides the last digits of a teacher's outputs, beside its record.
 struct ComputeRecord {
   DeviceRecord device;
-  std::string precision;          ///< "fp32" or "bf16"
+  std::string precision;          ///< "fp32", "tf32", "bf16" or "fp16"
   std::uint32_t micro_batch = 0;  ///< views in one forward, at least 1
 
   auto operator<=>(const ComputeRecord&) const = default;

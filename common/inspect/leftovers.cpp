@@ -7,6 +7,8 @@
 #include "common/base/files.h"
 #include "common/cache/manifest.h"
 #include "common/cache/shard_name.h"
+#include "common/image/index_record.h"
+#include "common/image/left_out.h"
 
 namespace vitrine {
 namespace {

@@ -392,7 +392,7 @@ void make_trained(Sample& sample, int images, const std::array<int, 2>& first, c
 TeacherCheck checked(const Sample& sample) {
   const auto index = std::make_shared<const ImageIndex>(scan_image_folder(sample.root / "images", nullptr));
   const ViewMaker views(sample.root / "images", index, kSize);
-  return check_teacher(Teacher(sample.options, sample.taps), views, *index, 256, 1, nullptr, "IMAGES");
+  return check_teacher(Teacher(sample.options, sample.taps), views, *index, 256, 1, nullptr, "IMAGES", 1);
 }
 
 bool has(const std::string& text, const char* part) {

@@ -2,6 +2,9 @@
 // out.
 #include <torch/torch.h>
 
+#include <numeric>
+#include <span>
+#include <vector>
 #include <nlohmann/json.hpp>
 
 #include "common/config/config.h"
@@ -172,7 +175,7 @@ TEST_CASE(
   const CommandResult strange =
       vitrine::testing::run(executable("vitrine-train") + " " + evaluate + fixture.quoted("strange"));
   CHECK(strange.exit_code == 2);
-  CHECK(has(strange.output, "the class folders wasp, zebra are none of the 3 classes of "));
+  CHECK(has(strange.output, "the class folders wasp, zebra are not among the 3 classes of "));
   // In training too.
   TrainOptions next = fixture.run("next");
   next.validation = (fixture.root / "some").string();
@@ -180,7 +183,7 @@ TEST_CASE(
   CHECK(message_of([&] { trained(next); }) == "");
   next.output += "-2";
   next.validation = (fixture.root / "strange").string();
-  CHECK(has(message_of([&] { trained(next); }), "are none of the 3 classes of the student"));
+  CHECK(has(message_of([&] { trained(next); }), "are not among the 3 classes of the student"));
 }
 
 TEST_CASE(
@@ -241,7 +244,7 @@ TEST_CASE("an evaluation and agreement that are asked to stop end between two ba
   std::size_t batches = 0;
   CHECK_THROWS_AS(evaluation.visit(
                       network, at::kCPU,
-                      [&](const at::Tensor&, const at::Tensor&, std::uint32_t) {
+                      [&](const at::Tensor&, const at::Tensor&, std::span<const std::uint32_t>) {
                         ++batches;
                         stop = true;
                       },

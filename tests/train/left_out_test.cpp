@@ -135,7 +135,7 @@ TEST_CASE("images that cannot be judged are counted and named, and the others ar
   write_whole(fixture.root / "validation/ant/notes.txt", "not an image");
   TrainOptions options = fixture.options(TargetKind::kTeacher, "run");
   options.validation = (fixture.root / "validation").string();
-  const Evaluation evaluation(options.validation, {}, 3, 32, options);
+  const Evaluation evaluation(options.validation, ModelClasses{{}, 3}, 32, options);
   Network network(options.model, 3, at::kCPU);
   CHECK(evaluation.run(network, at::kCPU).images == 15);
   REQUIRE(evaluation.left_out().size() == 1);

@@ -3,6 +3,10 @@
 
 #include <torch/torch.h>
 
+#include <numeric>
+#include <span>
+#include <vector>
+
 #include "common/config/config.h"
 #include "tests/support/message.h"
 #include "tests/train/fixture.h"
@@ -177,10 +181,12 @@ TEST_CASE("agreement goes through the map, and needs none of the labels") {
   CHECK(has(read_whole(fixture.root / "run/summary.json"), "validation_agreement"));
 
   const Evaluation images({fixture.images, {}, Labels::kNone}, 32, options);
-  const at::Tensor logits = TeacherJudge(options, {}, 6).logits(images, 0, 15);
+  std::vector<std::uint32_t> all(15);
+  std::iota(all.begin(), all.end(), 0u);
+  const at::Tensor logits = TeacherJudge(options, {}, 6).logits(images, all).logits;
   TrainOptions without = options;
   without.targets.class_map.clear();
-  const at::Tensor wide = TeacherJudge(without, {}, 5).logits(images, 0, 15);
+  const at::Tensor wide = TeacherJudge(without, {}, 5).logits(images, all).logits;
   CHECK(at::equal(logits.select(1, 2), wide.select(1, 1)));
   CHECK(at::allclose(logits.select(1, 5), at::logaddexp(wide.select(1, 0), wide.select(1, 4))));
   CHECK(logits.select(1, 0).isinf().all().item<bool>());

@@ -157,7 +157,7 @@ TEST_CASE("a directory is trained in by one process at a time") {
   std::filesystem::create_directories(options.output);
   {
     const RunLock other(options.output);
-    CHECK(has(message_of([&] { trained(options); }), "/run: another process trains this run now"));
+    CHECK(has(message_of([&] { trained(options); }), "/run: another process is training this run"));
   }
   CHECK(message_of([&] { trained(options); }) == "");
 }
