@@ -37,7 +37,8 @@ struct Images {
 Images scan(const ExtractOptions& options, const StopFlag& stop) {
   const ImageFolders folders = options.folders();
   const std::filesystem::path cache = options.cache;
-  const ScanOptions how{options.index_depth, options.verify_images, options.bad_images == BadImages::kSkip, true, &stop};
+  const ScanOptions how{options.index_depth, options.verify_images, options.bad_images == BadImages::kSkip, true,
+                        &stop};
   Images out;
   if (path_exists(cache / "index.h5")) {
     const KnownIndex known = known_index(cache, read_index(cache / "index.h5"));
@@ -63,7 +64,8 @@ void write_what_is_known(const std::filesystem::path& cache, const Images& image
   write_index_record(cache, images.index->hash(), {images.scan.depth, images.scan.counts});
   std::vector<LeftOut> list = images.scan.left_out;
   for (const LeftOut& entry : read_left_out(cache / kLeftOutFile))
-    if (entry.kind > LeftOutKind::kNotInIndex) list.push_back(entry);  // met by earlier runs, and marked in their shards
+    if (entry.kind > LeftOutKind::kNotInIndex)
+      list.push_back(entry);  // met by earlier runs, and marked in their shards
   for (const auto& [image, entry] : images.scan.bad) list.push_back(entry);
   write_left_out(cache / kLeftOutFile, std::move(list));
 }
@@ -75,8 +77,8 @@ void judge(const ExtractOptions& options, const Teacher& teacher, const ViewMake
     note("the teacher is not judged first: the images have no labels to hold its top-1 against");
     return;
   }
-  const TeacherCheck check = check_teacher(teacher, views, index, options.check_images, options.plan.seed, map,
-                                           options.images, workers, stop);
+  const TeacherCheck check =
+      check_teacher(teacher, views, index, options.check_images, options.plan.seed, map, options.images, workers, stop);
   for (const std::string& sentence : check.notes) note(sentence);
   if (check.refusal.empty()) return;
   if (!options.allow_chance) fail(check.refusal, "; set allow_chance = true to go on all the same");
@@ -99,8 +101,7 @@ std::optional<ClassMap> class_map(const ExtractOptions& options, const Teacher& 
 // Says what the run will take, and takes fewer workers where the memory is short: bytes do not depend on their number.
 std::uint32_t bounded_workers(const Plan& plan, const Teacher& teacher, const std::vector<TrackInfo>& tracks,
                               std::uint32_t wanted) {
-  const ExtractionMemory memory =
-      extraction_memory(plan, teacher.options().vit, teacher.options().micro_batch, tracks);
+  const ExtractionMemory memory = extraction_memory(plan, teacher.options().vit, teacher.options().micro_batch, tracks);
   const std::optional<std::uint64_t> available = available_memory();
   const std::uint32_t workers = workers_that_fit(memory, wanted, available, plan.options());
   const auto bytes = [](std::uint64_t number) { return human_bytes(static_cast<double>(number)); };
@@ -138,7 +139,8 @@ void ExtractOptions::fields(Fields& f) {
   f.text("part", part,
          "i/n: make every n-th shard beginning with the i-th, for n processes side by side; auto: from RANK and "
          "WORLD_SIZE (torchrun --no-python), or SLURM_PROCID and SLURM_NTASKS (srun)");
-  f.integer("workers", workers, "groups in work at once, each on one thread; 0: this process's share of the cores", {0, 4096});
+  f.integer("workers", workers, "groups in work at once, each on one thread; 0: this process's share of the cores",
+            {0, 4096});
   f.integer("check_images", check_images, "clean crops on which the teacher is judged first; 0: none", {0, 1e6});
   f.text(
       "class_map", class_map,
@@ -147,16 +149,15 @@ void ExtractOptions::fields(Fields& f) {
       "class_names");
   f.text("class_names", class_names,
          "a file with the teacher's class names, one a line, for class_map or to be matched with the class folders");
-  f.flag("allow_chance", allow_chance, "go on with a teacher that scores at chance, or fits another class order better");
-  f.flag(
-      "allow_mixed", allow_mixed,
-      "add to tracks that another card, CPU, library version or micro-batch began; each shard says what made it");
+  f.flag("allow_chance", allow_chance,
+         "go on with a teacher that scores at chance, or fits another class order better");
+  f.flag("allow_mixed", allow_mixed,
+         "add to tracks that another card, CPU, library version or micro-batch began; each shard says what made it");
   f.choice<VerifyImages>("verify_images", verify_images,
                          {{"sample", VerifyImages::kSample}, {"all", VerifyImages::kAll}},
                          "when the cache has an index: read a hundredth of the images (at least 256) and ask for the "
                          "sizes of all, or read all");
-  f.choice<IndexDepth>("index_depth", index_depth,
-                       {{"headers", IndexDepth::kHeaders}, {"decode", IndexDepth::kDecode}},
+  f.choice<IndexDepth>("index_depth", index_depth, {{"headers", IndexDepth::kHeaders}, {"decode", IndexDepth::kDecode}},
                        "how far pictures are looked at before the first view: headers, which is fast, or decode, which "
                        "finds damage in their middle; done once, also for an index that was made by headers");
   f.choice<BadImages>("bad_images", bad_images, {{"stop", BadImages::kStop}, {"skip", BadImages::kSkip}},
@@ -215,8 +216,9 @@ int extract(const ExtractOptions& options, const StopFlag& stop) {
   const Extractor extractor(options.cache, plan, teacher, views, std::move(ready), notes, workers);
   const Extractor::Made made = extractor.run(shards, stop);
   if (made.left_out > 0)
-    note(text(human_count(made.left_out), " of ", human_count(made.views), " views were left out: their pictures could not ",
-              "be read; ", (cache / kLeftOutFile).string(), " names them"));
+    note(text(human_count(made.left_out), " of ", human_count(made.views),
+              " views were left out: their pictures could not ", "be read; ", (cache / kLeftOutFile).string(),
+              " names them"));
   if (made.stopped) {
     note("stopped between two shards; run the same command again to go on with the missing ones");
     return kStoppedExitCode;

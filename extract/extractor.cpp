@@ -38,9 +38,8 @@ Extractor::Extractor(std::filesystem::path cache, const Plan& plan, const Teache
     in_basis_.push_back(ready_.bases[t] && ready_.bases[t]->orthonormal()
                             ? dynamic_cast<const TransformCodec*>(ready_.codecs[t].get())
                             : nullptr);
-  left_out_later_ = std::ranges::any_of(read_left_out(cache_ / kLeftOutFile), [](const LeftOut& entry) {
-    return entry.kind > LeftOutKind::kNotInIndex;
-  });
+  left_out_later_ = std::ranges::any_of(read_left_out(cache_ / kLeftOutFile),
+                                        [](const LeftOut& entry) { return entry.kind > LeftOutKind::kNotInIndex; });
 }
 
 namespace {
@@ -152,12 +151,13 @@ class Extractor::Shard : public ShardWork {
   void check_recipes_are_known() const {
     const bool some = std::ranges::any_of(drafts_, [](const auto& draft) { return draft == nullptr; });
     if (recorded_ || !some || !extractor_.left_out_later_) return;
-    throw Error(ErrorKind::kInput,
-                {.path = (extractor_.cache_ / "recipes" /
-                          shard_file_name(std::uint64_t{key_.pass} * plan_.shards_per_pass() + key_.shard))
-                             .string(),
-                 .what = "is missing, and targets of its views are there, of which some may have been left out",
-                 .remedy = "copy it from another copy of the cache, or remove these targets' shards of the same number"});
+    throw Error(
+        ErrorKind::kInput,
+        {.path = (extractor_.cache_ / "recipes" /
+                  shard_file_name(std::uint64_t{key_.pass} * plan_.shards_per_pass() + key_.shard))
+                     .string(),
+         .what = "is missing, and targets of its views are there, of which some may have been left out",
+         .remedy = "copy it from another copy of the cache, or remove these targets' shards of the same number"});
   }
 
   // Before the targets: a reader that sees these sees which of them are blank.

@@ -18,8 +18,8 @@
 
 namespace vitrine {
 
-/// Makes shards. The bytes of a shard do not depend on `workers`, on other shards or on when it is made. Where `views` lets
-/// a run go on without a picture, views that need it are marked in the recipes, and their targets are blank
+/// Makes shards. The bytes of a shard do not depend on `workers`, on other shards or on when it is made. Where `views`
+/// lets a run go on without a picture, views that need it are marked in the recipes, and their targets are blank
 /// (left_out_views.h); recipes that are there are replaced by ones with more marks before new targets appear.
 class Extractor {
  public:
@@ -34,11 +34,11 @@ class Extractor {
     bool stopped = false;
     std::vector<CodecLoss> losses = {};  ///< one a track, over the shards that were made
   };
-  /// Makes the missing files of the given shards, in order; files that are there are not touched. Each directory is listed
-  /// once to see what is there. At most `workers` groups are in work and two shards in memory: one may be written while
-  /// the next is made (shard_line.h). Begins no more shards once `stop` is set. What is published goes into a list of
-  /// this run at once, and at the end into shards.json (manifest.h); files that no list names are read for that, until
-  /// `stop` is set. Throws Error; every file that was published before stays.
+  /// Makes the missing files of the given shards, in order; files that are there are not touched. Each directory is
+  /// listed once to see what is there. At most `workers` groups are in work and two shards in memory: one may be
+  /// written while the next is made (shard_line.h). Begins no more shards once `stop` is set. What is published goes
+  /// into a list of this run at once, and at the end into shards.json (manifest.h); files that no list names are read
+  /// for that, until `stop` is set. Throws Error; every file that was published before stays.
   Made run(std::span<const ShardKey> shards, const StopFlag& stop) const;
 
  private:

@@ -68,13 +68,14 @@ std::uint32_t workers_that_fit(const ExtractionMemory& memory, std::uint32_t wan
   const std::uint64_t room = *available - *available / 10;
   const auto bytes = [](std::uint64_t number) { return human_bytes(static_cast<double>(number)); };
   if (memory.total(1) > room)
-    throw Error(ErrorKind::kMemory,
-                {.what = text("extraction needs about ", bytes(memory.total(1)), " of memory with one worker (",
-                              bytes(memory.shards), " for two shards and a file of plan.shard_groups = ",
-                              plan.shard_groups, " groups, ", bytes(memory.per_worker), " for a group of plan.group = ",
-                              plan.group, " views), and ", bytes(*available), " are available"),
-                 .remedy = "choose a smaller plan.shard_groups or plan.group, fewer taps or smaller encodings, or a "
-                           "machine with more memory"});
+    throw Error(
+        ErrorKind::kMemory,
+        {.what = text("extraction needs about ", bytes(memory.total(1)), " of memory with one worker (",
+                      bytes(memory.shards), " for two shards and a file of plan.shard_groups = ", plan.shard_groups,
+                      " groups, ", bytes(memory.per_worker), " for a group of plan.group = ", plan.group,
+                      " views), and ", bytes(*available), " are available"),
+         .remedy = "choose a smaller plan.shard_groups or plan.group, fewer taps or smaller encodings, or a "
+                   "machine with more memory"});
   return static_cast<std::uint32_t>(
       std::min<std::uint64_t>(wanted, (room - memory.shards) / std::max<std::uint64_t>(1, memory.per_worker)));
 }

@@ -44,8 +44,8 @@ std::vector<ShardKey> shards_of_part(const Plan& plan, std::uint32_t first_pass,
          " passes at once, or choose a larger plan.shard_groups");
   std::vector<ShardKey> out;
   for (std::uint64_t number = first + i - 1; number < past; number += n)
-    out.push_back({static_cast<std::uint32_t>(number / shards_per_pass),
-                   static_cast<std::uint32_t>(number % shards_per_pass)});
+    out.push_back(
+        {static_cast<std::uint32_t>(number / shards_per_pass), static_cast<std::uint32_t>(number % shards_per_pass)});
   return out;
 }
 

@@ -43,8 +43,8 @@ class Agreement {
   Agreement(const TrainOptions& options, const Evaluation& images, const std::vector<std::string>& names,
             std::size_t classes, const StopFlag& stop = never_stop());
 
-  /// The share of the images that can be read, in [0, 1], on which the network's largest logit is of the same class; the network is left in
-  /// evaluation mode.
+  /// The share of the images that can be read, in [0, 1], on which the network's largest logit is of the same class;
+  /// the network is left in evaluation mode.
   double run(Network& network, at::Device device, const StopFlag& stop = never_stop()) const;
 
  private:

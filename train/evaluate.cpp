@@ -152,9 +152,8 @@ void Evaluation::visit(Network& network, at::Device device, const Visit& visit, 
     });
   }
   if (!any)
-    throw Error(ErrorKind::kIo,
-                {.what = text("none of the ", count, " images of ", folder_.words(), " can be read any more; ",
-                              bad_->met().front().reason)});
+    throw Error(ErrorKind::kIo, {.what = text("none of the ", count, " images of ", folder_.words(),
+                                              " can be read any more; ", bad_->met().front().reason)});
 }
 
 Accuracy Evaluation::run(Network& network, at::Device device, const StopFlag& stop) const {

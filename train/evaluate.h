@@ -41,8 +41,8 @@ class Evaluation {
   /// Leaves the network in evaluation mode. Images are decoded on the options' workers. An image that cannot be read is
   /// left out of the count; throws Error when none can be read.
   Accuracy run(Network& network, at::Device device, const StopFlag& stop = never_stop()) const;
-  /// `visit(logits, labels, images)` for one batch after the other: [N, classes] and int64 [N] (-1: none) on the device,
-  /// of the N images of the index with these numbers, ascending: all but those that cannot be read.
+  /// `visit(logits, labels, images)` for one batch after the other: [N, classes] and int64 [N] (-1: none) on the
+  /// device, of the N images of the index with these numbers, ascending: all but those that cannot be read.
   using Visit =
       std::function<void(const at::Tensor& logits, const at::Tensor& labels, std::span<const std::uint32_t> images)>;
   void visit(Network& network, at::Device device, const Visit& visit, const StopFlag& stop = never_stop()) const;

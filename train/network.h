@@ -22,10 +22,10 @@ struct NetworkOutputs {
 /// Shares its weights when copied.
 class Network {
  public:
-  /// Random weights from torch's CPU generator, or those of options.weights; says it (note) when the head was replaced or
-  /// a prefix left out. `names`: of the classes, where they are known. Where options.weights knows its classes as well,
-  /// their outputs are matched by name: the same names in another order are put in order, and of other names the head is
-  /// replaced.
+  /// Random weights from torch's CPU generator, or those of options.weights; says it (note) when the head was replaced
+  /// or a prefix left out. `names`: of the classes, where they are known. Where options.weights knows its classes as
+  /// well, their outputs are matched by name: the same names in another order are put in order, and of other names the
+  /// head is replaced.
   Network(const ModelOptions& options, int classes, at::Device device, const std::vector<std::string>& names = {});
 
   NetworkOutputs forward(const at::Tensor& pictures);

@@ -68,8 +68,7 @@ void TrainOptions::fields(Fields& f) {
   f.choice<VerifyImages>(
       "verify_images", verify_images, {{"sample", VerifyImages::kSample}, {"all", VerifyImages::kAll}},
       "with a cache: read a hundredth of the images (at least 256) and ask for the sizes of all, or read all");
-  f.choice<IndexDepth>("index_depth", index_depth,
-                       {{"headers", IndexDepth::kHeaders}, {"decode", IndexDepth::kDecode}},
+  f.choice<IndexDepth>("index_depth", index_depth, {{"headers", IndexDepth::kHeaders}, {"decode", IndexDepth::kDecode}},
                        "without a cache: how far training images are looked at first; decode finds damage in their "
                        "middle");
   f.choice<BadImages>("bad_images", bad_images, {{"stop", BadImages::kStop}, {"skip", BadImages::kSkip}},
@@ -101,15 +100,19 @@ void TrainOptions::fields(Fields& f) {
             "BatchNorm's statistics are taken anew over so many batches at the end; 0: not", {0, 1e9});
   f.integer("seed", seed, "of weights, order, augmentation and noise", {0, 9e18});
   f.text("device", device, "cpu, cuda (under torchrun or srun the GPU of the local rank) or cuda:N");
-  f.choice<std::string>("precision", precision, {{"fp32", "fp32"}, {"tf32", "tf32"}, {"bf16", "bf16"}, {"fp16", "fp16"}},
-                        "arithmetic of the student (tf32: a GPU's, on the CPU fp32; bf16: on GPUs from capability 8.0); "
-                        "its head, weights and gradients stay FP32");
-  f.flag("deterministic", deterministic,
-         "on a GPU: algorithms that give equal bits each time, slower (needs CUBLAS_WORKSPACE_CONFIG=:4096:8); false: the "
-         "fastest");
-  f.integer("threads", threads,
-            "of the student's arithmetic; 0: this process's share of the cores. On a CPU another number may change the last "
-            "bits", {0, 4096});
+  f.choice<std::string>(
+      "precision", precision, {{"fp32", "fp32"}, {"tf32", "tf32"}, {"bf16", "bf16"}, {"fp16", "fp16"}},
+      "arithmetic of the student (tf32: a GPU's, on the CPU fp32; bf16: on GPUs from capability 8.0); "
+      "its head, weights and gradients stay FP32");
+  f.flag(
+      "deterministic", deterministic,
+      "on a GPU: algorithms that give equal bits each time, slower (needs CUBLAS_WORKSPACE_CONFIG=:4096:8); false: the "
+      "fastest");
+  f.integer(
+      "threads", threads,
+      "of the student's arithmetic; 0: this process's share of the cores. On a CPU another number may change the last "
+      "bits",
+      {0, 4096});
   f.integer("workers", workers, "groups in work at once; 0: this process's share of the cores", {0, 4096});
   f.integer("eval_every", eval_every, "epochs between validations", {1, 1e6});
   f.integer("checkpoint_every", checkpoint_every, "steps between checkpoints; 0: at each epoch's end", {0, 1e9});

@@ -137,9 +137,8 @@ void check_tracks(const std::filesystem::path& cache, const std::vector<TrackInf
 
 void check_judge(const TrackInfo& logits, const TeacherOptions& judge, Allowance& allowance) {
   const std::string who = "the judge " + judge.weights;
-  compare("targets.teacher",
-          {weights_of(logits), {who, {{"weights_sha256", sha256_hex_of_file(judge.weights)}}}}, Difference::kTeachers,
-          "give the cache's teacher in targets.teacher.weights", allowance);
+  compare("targets.teacher", {weights_of(logits), {who, {{"weights_sha256", sha256_hex_of_file(judge.weights)}}}},
+          Difference::kTeachers, "give the cache's teacher in targets.teacher.weights", allowance);
   compare("targets.teacher",
           {colours_of(logits.directory(), logits.teacher.mean, logits.teacher.deviation),
            colours_of(who, judge.mean, judge.deviation)},

@@ -184,9 +184,8 @@ Report evaluate_checkpoint(const TrainOptions& given, const std::filesystem::pat
   if (labelled) report.classes = names;
   const auto count_images = [&] {
     report.left_out = evaluation.left_out();
-    report.images = evaluation.index().images.size() -
-                    static_cast<std::uint64_t>(
-                        std::ranges::count(report.left_out, LeftOutKind::kFailedLater, &LeftOut::kind));
+    report.images = evaluation.index().images.size() - static_cast<std::uint64_t>(std::ranges::count(
+                                                           report.left_out, LeftOutKind::kFailedLater, &LeftOut::kind));
   };
   if (!labelled) {
     report.agreement =

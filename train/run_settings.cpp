@@ -16,9 +16,9 @@ namespace vitrine {
 namespace {
 
 constexpr const char* kFree[] = {
-    "output",    "workers",    "device",        "eval_every", "checkpoint_every", "log_every",
-    "max_steps", "restart",    "extend",        "new_passes", "validation",       "test",
-    "images",    "unlabelled", "verify_images", "allow",      "targets.cache",    "targets.teacher.device",
+    "output",     "workers",       "device",        "eval_every", "checkpoint_every", "log_every",
+    "max_steps",  "restart",       "extend",        "new_passes", "validation",       "test",
+    "images",     "unlabelled",    "verify_images", "allow",      "targets.cache",    "targets.teacher.device",
     "bad_images", "max_bad_share", "index_depth"};
 
 // Paths whose files are named by their contents.

@@ -30,8 +30,8 @@ struct GroupBatch {
   std::vector<std::uint8_t> pictures;  ///< [views, size, size, 3]
   std::vector<std::int64_t> label, partner_label;  ///< -1: none
   std::vector<float> own_share;
-  /// 1: the view's pictures could not be had, when its targets were made or now. It is black, has no label and nothing is
-  /// to be learnt from it.
+  /// 1: the view's pictures could not be had, when its targets were made or now. It is black, has no label and nothing
+  /// is to be learnt from it.
   std::vector<char> left_out;
   GroupTargets targets;
   /// What is wrong with the picture that the teacher saw, naming pass and group; empty: nothing, or it is not known.
@@ -49,8 +49,8 @@ struct StreamOptions {
 };
 
 /// One group, from its place alone: what the pipeline's workers do. Any thread. Throws Error when the picture at equal
-/// resolution is not the one that the teacher saw, unless that is allowed, and when a picture cannot be had, unless `views`
-/// goes on without it.
+/// resolution is not the one that the teacher saw, unless that is allowed, and when a picture cannot be had, unless
+/// `views` goes on without it.
 GroupBatch make_group(const TargetSource& source, const ViewMaker& views, const StreamOptions& options,
                       const StreamItem& item);
 

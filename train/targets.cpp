@@ -185,8 +185,7 @@ class LiveTeacher : public NoTargets {
   void make_codecs(const TrainOptions& options, const std::shared_ptr<const ImageIndex>& index,
                    const std::shared_ptr<BadPictures>& bad, const StopFlag& stop) {
     const ViewMaker maker(options.folders(), index, plan().options().image_size, bad);
-    const std::uint32_t workers =
-        options.workers > 0 ? options.workers : default_threads();
+    const std::uint32_t workers = options.workers > 0 ? options.workers : default_threads();
     ReadyTracks ready =
         make_ready(teacher_, maker, plan(), tracks_, std::vector<std::shared_ptr<const FeatureBasis>>(tracks_.size()),
                    options.targets.taps.calibration_views, workers, stop);

@@ -67,8 +67,9 @@ std::vector<std::uint32_t> without(const std::vector<std::uint32_t>& a, const st
 
 const ComputeAdvice kStepAdvice{.what = "a training step",
                                 .memory = "lower micro_batch, batch or size",
-                                .shapes = "check batch, micro_batch and size: a BatchNorm in training needs more than one "
-                                          "value per channel"};
+                                .shapes =
+                                    "check batch, micro_batch and size: a BatchNorm in training needs more than one "
+                                    "value per channel"};
 
 /// While it lives, the model has its averaged weights, where there is an average.
 class Averaged {

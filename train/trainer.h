@@ -43,8 +43,8 @@ struct TrainResult {
   BestWeights best;                 ///< what best.safetensors holds, where it is there()
   double wall_seconds = 0, core_seconds = 0, wait_share = 0;
   std::uint64_t images_seen = 0;
-  std::uint64_t left_out_views = 0;  ///< of those: their pictures could not be had
-  std::uint32_t size = 0;            ///< of the student's pictures
+  std::uint64_t left_out_views = 0;                           ///< of those: their pictures could not be had
+  std::uint32_t size = 0;                                     ///< of the student's pictures
   std::vector<std::pair<std::string, std::uint32_t>> stages;  ///< which of its stages met which track (objective.h)
   std::optional<std::uint64_t> skipped_updates;               ///< by the gradient scaler, with fp16
   std::vector<AllowedDifference> allowed;  ///< met from the first step on, also before it was stopped
@@ -102,8 +102,7 @@ class Trainer {
   void update(double lr);
   std::unique_ptr<RunLock> begin(const Validation* validation);
   std::unique_ptr<Validation> open_validation(const ModelClasses& classes, const StopFlag& stop) const;
-  std::uint64_t train_to(std::uint64_t last, const Validation* validation, RunLog& log,
-                         const StopFlag& stop);
+  std::uint64_t train_to(std::uint64_t last, const Validation* validation, RunLog& log, const StopFlag& stop);
   void judge(const Validation& validation, const StopFlag& stop);
   bool judged(const Validation& validation, const StopFlag& stop);
   TrainResult result_after(std::uint64_t steps, double wait_share) const;

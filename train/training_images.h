@@ -24,9 +24,9 @@ struct TrainingImages {
   std::shared_ptr<BadPictures> bad;  ///< with those in it that a cache's index has and that are gone or changed
 };
 
-/// Lists the training images, and says how many there are and what is left out. With a cache whose images have labels that this run does not
-/// want, they are listed as the cache lists them. Throws Error for settings that contradict each other about labels,
-/// before anything is read, and Stopped once `stop` is set.
+/// Lists the training images, and says how many there are and what is left out. With a cache whose images have labels
+/// that this run does not want, they are listed as the cache lists them. Throws Error for settings that contradict each
+/// other about labels, before anything is read, and Stopped once `stop` is set.
 TrainingImages scan_training_images(const TrainOptions& options, const StopFlag& stop = never_stop());
 
 /// The number of the student's classes: the images' class folders, or the teacher's where there are none. Throws Error

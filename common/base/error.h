@@ -1,6 +1,6 @@
-// Errors that a user can act on. Programming mistakes are asserts or std::logic_error; everything that comes from outside
-// (configuration, files, images, weights, caches, the disk) is an Error: a kind, which decides the exit code and what a
-// program may do about it, and fields, which say what is wrong, where, and what to do.
+// Errors that a user can act on. Programming mistakes are asserts or std::logic_error; everything that comes from
+// outside (configuration, files, images, weights, caches, the disk) is an Error: a kind, which decides the exit code
+// and what a program may do about it, and fields, which say what is wrong, where, and what to do.
 #ifndef VITRINE_COMMON_BASE_ERROR_H_
 #define VITRINE_COMMON_BASE_ERROR_H_
 
@@ -35,11 +35,11 @@ ErrorKind kind_of(const std::exception& exception);
 
 /// The fields of an Error. Empty fields are left out of the sentence.
 struct Problem {
-  std::string path = {};    ///< the file or directory
-  std::string dataset = {}; ///< of a container
-  std::int64_t group = -1;  ///< of a dataset, counted from the file's first group; -1: not a matter of one group
-  std::string what = {};    ///< what is wrong and what was expected; no full stop
-  std::string remedy = {};  ///< what to do; no full stop
+  std::string path = {};     ///< the file or directory
+  std::string dataset = {};  ///< of a container
+  std::int64_t group = -1;   ///< of a dataset, counted from the file's first group; -1: not a matter of one group
+  std::string what = {};     ///< what is wrong and what was expected; no full stop
+  std::string remedy = {};   ///< what to do; no full stop
 };
 
 class Error : public std::runtime_error {
@@ -51,7 +51,8 @@ class Error : public std::runtime_error {
 
   ErrorKind kind() const { return kind_; }
   const Problem& problem() const { return problem_; }
-  /// The same error with the place where it was met: path, dataset and group are taken from `place` where they are empty.
+  /// The same error with the place where it was met: path, dataset and group are taken from `place` where they are
+  /// empty.
   Error at(const Problem& place) const;
 
  private:
@@ -76,9 +77,9 @@ template <class... Parts>
 /// Throws the Error of a system call that failed with `code` (an errno): "PATH: what (reason); remedy".
 [[noreturn]] void fail_system(int code, const std::string& path, std::string_view what, std::string_view remedy = {});
 
-/// Runs a command's body. Returns its exit code. An Error becomes one line "PROGRAM: sentence" on standard error and its
-/// kind's exit code; exhausted memory and errors of std::filesystem are told in the same way; any other exception becomes
-/// a line that asks for a report, and 70.
+/// Runs a command's body. Returns its exit code. An Error becomes one line "PROGRAM: sentence" on standard error and
+/// its kind's exit code; exhausted memory and errors of std::filesystem are told in the same way; any other exception
+/// becomes a line that asks for a report, and 70.
 int guarded_main(const char* program, const std::function<int()>& body);
 
 }  // namespace vitrine

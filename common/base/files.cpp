@@ -166,8 +166,7 @@ std::uint64_t file_bytes(const std::filesystem::path& path) {
 
 std::vector<DirectoryEntry> list_directory(const std::filesystem::path& directory) {
   const std::unique_ptr<DIR, int (*)(DIR*)> stream(::opendir(directory.c_str()), ::closedir);
-  if (!stream)
-    fail_system(errno, directory.string(), "cannot be listed", "check the directory and its permissions");
+  if (!stream) fail_system(errno, directory.string(), "cannot be listed", "check the directory and its permissions");
   using Kind = DirectoryEntry::Kind;
   std::vector<DirectoryEntry> entries;
   for (;;) {

@@ -15,8 +15,9 @@
 
 namespace vitrine {
 
-/// Whether something has that name, symbolic links followed; a dangling link has nothing. Unlike std::filesystem's, these
-/// throw Error with the reason where the answer cannot be had (no permission, a loop of links, a dead network disk).
+/// Whether something has that name, symbolic links followed; a dangling link has nothing. Unlike std::filesystem's,
+/// these throw Error with the reason where the answer cannot be had (no permission, a loop of links, a dead network
+/// disk).
 bool path_exists(const std::filesystem::path& path);
 bool directory_exists(const std::filesystem::path& path);
 bool file_exists(const std::filesystem::path& path);  ///< a regular one
@@ -39,8 +40,8 @@ void make_directories(const std::filesystem::path& directory);
 void remove_file(const std::filesystem::path& path);
 /// Renames a file or directory. Throws Error; `to` is replaced if it is a file.
 void rename_path(const std::filesystem::path& from, const std::filesystem::path& to);
-/// Renames PATH to PATH.WORD, or to PATH.WORD.2 and so on where that name is taken, and returns the new name: nothing is
-/// overwritten. Throws Error.
+/// Renames PATH to PATH.WORD, or to PATH.WORD.2 and so on where that name is taken, and returns the new name: nothing
+/// is overwritten. Throws Error.
 std::filesystem::path move_aside(const std::filesystem::path& path, const std::string& word);
 
 /// The whole file. Throws Error with the reason.
@@ -99,7 +100,8 @@ class ReadableFile {
   const std::string& path() const { return path_; }  ///< empty when none is open
   /// Tells files apart whose path is the same: another number after the file was replaced.
   std::uint64_t inode() const { return inode_; }
-  /// Fills `out` from byte `offset` on. Throws Error: kCorrupt when the file is shorter than that, kIo when reading fails.
+  /// Fills `out` from byte `offset` on. Throws Error: kCorrupt when the file is shorter than that, kIo when reading
+  /// fails.
   void read(std::uint64_t offset, std::span<std::byte> out) const;
 
  private:

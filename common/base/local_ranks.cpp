@@ -46,7 +46,8 @@ std::optional<std::uint32_t> quota_of_control_group() {
   };
   const std::string groups = content("/proc/self/cgroup");
   const std::size_t unified = groups.find("0::");
-  std::string group = unified == std::string::npos ? "" : groups.substr(unified + 3, groups.find('\n', unified) - unified - 3);
+  std::string group =
+      unified == std::string::npos ? "" : groups.substr(unified + 3, groups.find('\n', unified) - unified - 3);
   while (true) {
     meet(content("/sys/fs/cgroup" + group + "/cpu.max"));
     if (group.empty()) break;
@@ -86,7 +87,8 @@ std::optional<std::uint32_t> number_of(const Environment& environment, const cha
   if (word == nullptr) return std::nullopt;
   std::uint32_t value = 0;
   if (!parse(word, value))
-    fail("the environment variable ", name, " = \"", word, "\" is not a number; start under torchrun or srun, or unset it");
+    fail("the environment variable ", name, " = \"", word,
+         "\" is not a number; start under torchrun or srun, or unset it");
   return value;
 }
 
@@ -115,7 +117,8 @@ std::optional<std::uint32_t> quota_cores(std::string_view cpu_max) {
   std::int64_t numbers[2];
   for (std::int64_t& number : numbers) {
     while (!cpu_max.empty() && is_space(cpu_max.front())) cpu_max.remove_prefix(1);
-    const std::size_t length = static_cast<std::size_t>(std::find_if(cpu_max.begin(), cpu_max.end(), is_space) - cpu_max.begin());
+    const std::size_t length =
+        static_cast<std::size_t>(std::find_if(cpu_max.begin(), cpu_max.end(), is_space) - cpu_max.begin());
     if (!parse(cpu_max.substr(0, length), number)) return std::nullopt;  // "max", or no such file
     cpu_max.remove_prefix(length);
   }

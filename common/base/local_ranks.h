@@ -26,8 +26,8 @@ struct LocalRank {
 };
 
 /// From LOCAL_RANK and LOCAL_WORLD_SIZE (torchrun), else from SLURM_LOCALID and SLURM_NTASKS_PER_NODE or
-/// SLURM_STEP_TASKS_PER_NODE (srun); none without a launcher. A Slurm batch script, which runs once, has none: it has no
-/// step. Throws Error when a variable is not a number or a rank is not below the count.
+/// SLURM_STEP_TASKS_PER_NODE (srun); none without a launcher. A Slurm batch script, which runs once, has none: it has
+/// no step. Throws Error when a variable is not a number or a rank is not below the count.
 std::optional<LocalRank> local_rank(const Environment& environment);
 
 /// Cores that this process may use: those of its CPU affinity, no more than its control group's CPU quota (rounded up),

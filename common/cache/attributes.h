@@ -36,10 +36,10 @@ template <class Value>
 void expect(const Container& container, const nlohmann::ordered_json& json, const char* key, const Value& expected) {
   const auto found = json.value(key, nlohmann::ordered_json());
   if (found != nlohmann::ordered_json(expected))
-    throw Error(ErrorKind::kInput, {.path = container.path().string(),
-                                    .what = text("has ", key, " ", found.dump(), ", expected ",
-                                                 nlohmann::ordered_json(expected).dump()),
-                                    .remedy = kElsewhere});
+    throw Error(ErrorKind::kInput,
+                {.path = container.path().string(),
+                 .what = text("has ", key, " ", found.dump(), ", expected ", nlohmann::ordered_json(expected).dump()),
+                 .remedy = kElsewhere});
 }
 
 /// Throws Error that names what differs unless json["track"] is the copy of the track.json `expected`. An order of keys

@@ -243,8 +243,7 @@ void Container::read_chunk(std::size_t dataset, std::uint64_t chunk, Scratch& sc
   const Chunk& entry = chunks_[info.first_chunk + chunk];
   const ReadableFile& file = opened(scratch);
   // Another file under the same name since the table was read, perhaps one made anew.
-  if (file.size() != file_bytes_)
-    refuse(ErrorKind::kIo, "the file has changed while it was in use", "start again");
+  if (file.size() != file_bytes_) refuse(ErrorKind::kIo, "the file has changed while it was in use", "start again");
   const std::span<std::byte> stored = scratch.stored.first(entry.stored_bytes);
   file.read(entry.offset, stored);
   if (xxh3(stored) != entry.hash) refuse(ErrorKind::kCorrupt, "its checksum is wrong", kDamaged);

@@ -35,10 +35,10 @@ struct DatasetSpec {
 };
 
 /// Publishes `path`, and returns its name, size and hash, taken before it got its name. With kKeep a file that has
-/// the name by then stays, and is what is returned: another process may have made the same. `json`: one object, also stored as the
-/// HDF5 root attribute "vitrine". `level`: zstd's, of `chunks`. `required_flags`: table.h's, features that a reader
-/// must know. Throws Error on a failure to write, std::logic_error for specs that do not fit together. Threads wait for
-/// each other inside HDF5.
+/// the name by then stays, and is what is returned: another process may have made the same. `json`: one object, also
+/// stored as the HDF5 root attribute "vitrine". `level`: zstd's, of `chunks`. `required_flags`: table.h's, features
+/// that a reader must know. Throws Error on a failure to write, std::logic_error for specs that do not fit together.
+/// Threads wait for each other inside HDF5.
 FileRecord write_container(const std::filesystem::path& path, std::vector<DatasetSpec> datasets,
                            const std::string& json, int level, std::uint32_t required_flags = 0,
                            Existing existing = Existing::kKeep);

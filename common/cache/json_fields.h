@@ -73,10 +73,9 @@ class JsonFields {
 
  private:
   [[noreturn]] void refuse(const char* key, const nlohmann::ordered_json& value, const char* expected) const {
-    throw Error(ErrorKind::kCorrupt,
-                {.path = where_,
-                 .what = text(above_, key, " = ", value.dump(), " is not allowed"),
-                 .remedy = text("expected ", expected)});
+    throw Error(ErrorKind::kCorrupt, {.path = where_,
+                                      .what = text(above_, key, " = ", value.dump(), " is not allowed"),
+                                      .remedy = text("expected ", expected)});
   }
   std::string words_of(const char* key, const nlohmann::ordered_json& value) const {
     if (!value.is_string()) refuse(key, value, "a text");

@@ -82,8 +82,9 @@ void check_colours(const std::vector<double>& colours, const char* key, double l
                    const std::string& where) {
   if (colours.size() != 3 ||
       std::ranges::any_of(colours, [&](double colour) { return !(colour >= least && colour <= most); }))
-    throw Error(ErrorKind::kInput, {.path = where, .what = text("teacher.", key, " = ", Json(colours).dump(), " is not allowed"), .remedy = text("expected three numbers from ", least,
-         " to ", most)});
+    throw Error(ErrorKind::kInput, {.path = where,
+                                    .what = text("teacher.", key, " = ", Json(colours).dump(), " is not allowed"),
+                                    .remedy = text("expected three numbers from ", least, " to ", most)});
 }
 
 }  // namespace
@@ -160,8 +161,7 @@ ComputeRecord compute_from_json(const Json& in, const std::string& where) {
   if (out.device.kind == "cpu") out.device.instruction_sets = device.list_of_words("instruction_sets");
   out.precision = fields.words("precision");
   out.micro_batch = fields.integer<std::uint32_t>("micro_batch");
-  for (const auto& [key, value] : libraries.json().items())
-    out.device.libraries[key] = libraries.words(key.c_str());
+  for (const auto& [key, value] : libraries.json().items()) out.device.libraries[key] = libraries.words(key.c_str());
   return out;
 }
 
@@ -188,24 +188,37 @@ void check_teacher(const TeacherRecord& teacher, const std::string& where) {
   if (teacher.name.empty() || teacher.name.size() > 200 || teacher.name.front() == '.' ||
       teacher.name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.") !=
           std::string::npos)
-    throw Error(ErrorKind::kInput, {.path = where, .what = text("\"", teacher.name, "\" cannot name a teacher"), .remedy = text("expected letters, digits, '_', '-' and '.'")});
+    throw Error(ErrorKind::kInput, {.path = where,
+                                    .what = text("\"", teacher.name, "\" cannot name a teacher"),
+                                    .remedy = text("expected letters, digits, '_', '-' and '.'")});
   if (!is_sha256(teacher.weights_sha256) || !is_sha256(teacher.class_list_sha256))
-    throw Error(ErrorKind::kInput, {.path = where, .what = text("a hash of the teacher's weights or classes is not SHA-256"), .remedy = text("expected 64 hexadecimal digits")});
+    throw Error(ErrorKind::kInput, {.path = where,
+                                    .what = text("a hash of the teacher's weights or classes is not SHA-256"),
+                                    .remedy = text("expected 64 hexadecimal digits")});
   if (teacher.architecture.family == kVit)
     for (const Size& size : kSizes)
       if (const std::uint32_t value = teacher.architecture.*size.field; value == 0 || value > (1u << 30))
-        throw Error(ErrorKind::kInput, {.path = where, .what = text("teacher.architecture.", size.name, " = ", value, " is not allowed"), .remedy = text("expected an integer from 1")});
+        throw Error(ErrorKind::kInput,
+                    {.path = where,
+                     .what = text("teacher.architecture.", size.name, " = ", value, " is not allowed"),
+                     .remedy = text("expected an integer from 1")});
   check_colours(teacher.mean, "mean", 0, 1, where);
   check_colours(teacher.deviation, "std", 1e-6, 1e6, where);
   if (!(teacher.crop_pct > 0 && teacher.crop_pct <= 1))
-    throw Error(ErrorKind::kInput, {.path = where, .what = text("teacher.crop_pct = ", teacher.crop_pct, " is not allowed"), .remedy = text("expected a number above 0, up to 1")});
+    throw Error(ErrorKind::kInput, {.path = where,
+                                    .what = text("teacher.crop_pct = ", teacher.crop_pct, " is not allowed"),
+                                    .remedy = text("expected a number above 0, up to 1")});
 }
 
 void check_compute(const ComputeRecord& compute, const std::string& where) {
   if (compute.device.kind.empty() || compute.precision.empty())
-    throw Error(ErrorKind::kInput, {.path = where, .what = text("made_with names no kind of device or no precision"), .remedy = text("expected such as \"cpu\" and \"fp32\"")});
+    throw Error(ErrorKind::kInput, {.path = where,
+                                    .what = text("made_with names no kind of device or no precision"),
+                                    .remedy = text("expected such as \"cpu\" and \"fp32\"")});
   if (compute.micro_batch == 0)
-    throw Error(ErrorKind::kInput, {.path = where, .what = text("made_with.micro_batch = 0 is not allowed"), .remedy = text("expected an integer from 1")});
+    throw Error(ErrorKind::kInput, {.path = where,
+                                    .what = text("made_with.micro_batch = 0 is not allowed"),
+                                    .remedy = text("expected an integer from 1")});
 }
 
 std::vector<JsonDifference> differences(const TeacherRecord& there, const TeacherRecord& here) {

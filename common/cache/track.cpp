@@ -58,7 +58,9 @@ TrackInfo track_of(const JsonFields& in) {
 void check_heads(const TrackInfo& track, const std::string& where) {
   for (const int head : track.heads)
     if (head < 0 || track.kind != "attention")
-      throw Error(ErrorKind::kInput, {.path = where, .what = text("heads.kept names head ", head), .remedy = text("expected heads from 0, of an attention track")});
+      throw Error(ErrorKind::kInput, {.path = where,
+                                      .what = text("heads.kept names head ", head),
+                                      .remedy = text("expected heads from 0, of an attention track")});
 }
 
 }  // namespace
@@ -101,7 +103,9 @@ void TrackInfo::check(const std::string& where) const {
     if (!encoding.unknown.empty()) continue;
     encoding.codec.check(shape, where + ": recoded_from");
     if (!is_sha256(encoding.track_sha256))
-      throw Error(ErrorKind::kInput, {.path = where, .what = text("recoded_from: track_sha256 is not SHA-256"), .remedy = text("expected 64 hexadecimal digits")});
+      throw Error(ErrorKind::kInput, {.path = where,
+                                      .what = text("recoded_from: track_sha256 is not SHA-256"),
+                                      .remedy = text("expected 64 hexadecimal digits")});
   }
   if (!is_level(compression.level))
     refuse(text("zstd level ", compression.level, " is not allowed"),
@@ -129,9 +133,9 @@ TrackInfo TrackInfo::from_json(const nlohmann::ordered_json& json, const std::st
   check_format_version(json, where);
   TrackInfo track = track_of(JsonFields(json, where));
   if (!is_kind(track.kind))
-    throw Error(ErrorKind::kNewer, {.path = where,
-                                    .what = text("unknown kind of track \"", track.kind, '"'),
-                                    .remedy = "use a newer vitrine"});
+    throw Error(
+        ErrorKind::kNewer,
+        {.path = where, .what = text("unknown kind of track \"", track.kind, '"'), .remedy = "use a newer vitrine"});
   read_as(ErrorKind::kCorrupt, [&] { track.check(where); });
   return track;
 }

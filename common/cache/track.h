@@ -14,10 +14,10 @@ namespace vitrine {
 
 struct TrackInfo {
   TeacherRecord teacher;
-  std::string kind;        ///< "logits", "features" or "attention"
-  int block = -1;          ///< the teacher's block, from 0; -1 for logits
-  bool normalised = true;  ///< features: after the teacher's last LayerNorm
-  std::vector<int> heads;  ///< attention: those kept, from 0; empty: all
+  std::string kind;                  ///< "logits", "features" or "attention"
+  int block = -1;                    ///< the teacher's block, from 0; -1 for logits
+  bool normalised = true;            ///< features: after the teacher's last LayerNorm
+  std::vector<int> heads;            ///< attention: those kept, from 0; empty: all
   bool heads_mean = false;           ///< attention: the mean over those heads is kept instead of each
   std::vector<std::uint32_t> shape;  ///< of one view: [K], [C, H, W], [heads, H, W]
   CodecSettings codec;

@@ -21,8 +21,8 @@ TrackReader::TrackReader(const Cache& cache, const TrackInfo& track)
   // A copy of what the check needs: the reader may move while the shelf holds the check.
   std::vector<std::uint64_t> most;
   for (std::size_t i = 0; i < layout_.size(); ++i) most.push_back(codec_->most_bytes(i, group_));
-  const auto check = [wanted = track_, layout = layout_, most, group = group_,
-                      shard_groups = shard_groups_, groups_per_pass = groups_per_pass_,
+  const auto check = [wanted = track_, layout = layout_, most, group = group_, shard_groups = shard_groups_,
+                      groups_per_pass = groups_per_pass_,
                       shards_per_pass = shards_per_pass_](const Container& file, std::uint64_t number) {
     const ShardPlace place = shard_place(number, shards_per_pass, groups_per_pass, shard_groups);
     const auto attribute = attributes(file, kShardFormat);

@@ -107,9 +107,8 @@ void publish_or_compare(const std::filesystem::path& path, const std::string& js
     const JsonDifference& first = differences.front();
     words = text(first.key, " is ", first.there, " there and ", first.here, " here");
   }
-  throw Error(ErrorKind::kInput, {.path = path.string(),
-                                  .what = text("the cache holds another ", what, ": ", words),
-                                  .remedy = remedy});
+  throw Error(ErrorKind::kInput,
+              {.path = path.string(), .what = text("the cache holds another ", what, ": ", words), .remedy = remedy});
 }
 
 std::uint64_t shard_number(const Plan& plan, std::uint32_t pass, std::uint32_t shard) {
@@ -153,11 +152,12 @@ void create_cache(const std::filesystem::path& directory, const ImageIndex& inde
   if (!path_exists(path)) write_index(path, index);
   // What is there now may be another process's, which began at the same time.
   if (const std::string difference = index_difference(read_index(path), index); !difference.empty())
-    throw Error(ErrorKind::kInput,
-                {.path = path.string(),
-                 .what = "the cache holds another index: " + difference,
-                 .remedy = "use the dataset as it was (where pictures are gone or damaged, bad_images = \"skip\" goes on "
-                           "without them), or another cache directory"});
+    throw Error(
+        ErrorKind::kInput,
+        {.path = path.string(),
+         .what = "the cache holds another index: " + difference,
+         .remedy = "use the dataset as it was (where pictures are gone or damaged, bad_images = \"skip\" goes on "
+                   "without them), or another cache directory"});
   publish_or_compare(directory / "plan.json", plan.json(), "plan", "use the same settings, or another cache directory");
 }
 
@@ -175,8 +175,7 @@ void create_track(const std::filesystem::path& directory, const TrackInfo& track
     if (const std::string hash = read_basis(file).hash(); hash != basis->hash())
       throw Error(ErrorKind::kInput,
                   {.path = file.string(),
-                   .what = text("is the basis ", hash.substr(0, 8), ", this run has made ",
-                                basis->hash().substr(0, 8)),
+                   .what = text("is the basis ", hash.substr(0, 8), ", this run has made ", basis->hash().substr(0, 8)),
                    .remedy = "another process began the track at the same time, run again to go on with its basis"});
   };
   if (!there) provide_basis();

@@ -32,7 +32,7 @@ std::uint32_t groups_in_shard(const Plan& plan, std::uint32_t shard);
 
 /// What a shard's recipes hold beside the plan's.
 struct RecordedViews {
-  std::vector<std::uint64_t> picture_hashes;             ///< one per group of the shard (views.h: hash_of_group)
+  std::vector<std::uint64_t> picture_hashes;              ///< one per group of the shard (views.h: hash_of_group)
   std::vector<std::vector<std::uint32_t>> left_out = {};  ///< of each group, positions of views left out, ascending
   /// Views left out in all groups.
   std::uint64_t count() const;
@@ -50,8 +50,8 @@ FileRecord write_recipes(const std::filesystem::path& directory, const Plan& pla
 FileRecord write_recipes(const std::filesystem::path& directory, const Plan& plan, std::uint32_t pass,
                          std::uint32_t shard, const std::vector<std::uint64_t>& picture_hashes,
                          const std::map<std::string, std::string>& decoders = {});
-/// The picture hashes and marks that a shard's recipes hold. Throws Error when they are missing, damaged or of another plan
-/// or place.
+/// The picture hashes and marks that a shard's recipes hold. Throws Error when they are missing, damaged or of another
+/// plan or place.
 RecordedViews recorded_views(const std::filesystem::path& directory, const Plan& plan, std::uint32_t pass,
                              std::uint32_t shard);
 /// The hashes alone.

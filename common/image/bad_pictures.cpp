@@ -27,10 +27,10 @@ void BadPictures::keep(std::uint32_t image, LeftOut entry) {
   constexpr std::size_t kAlways = 10;
   const auto most = static_cast<std::size_t>(max_share_ * static_cast<double>(images_));
   if (met_.size() > std::max(most, std::min(kAlways, images_ / 2)))
-    throw Error(ErrorKind::kIo,
-                {.what = text(met_.size(), " of ", images_, " images cannot be read, more than max_bad_share = ",
-                              max_share_, " allows; the last one: ", place->second.reason),
-                 .remedy = "check the folder and its disk, or raise max_bad_share"});
+    throw Error(ErrorKind::kIo, {.what = text(met_.size(), " of ", images_,
+                                              " images cannot be read, more than max_bad_share = ", max_share_,
+                                              " allows; the last one: ", place->second.reason),
+                                 .remedy = "check the folder and its disk, or raise max_bad_share"});
 }
 
 bool BadPictures::has(std::uint32_t image) const {

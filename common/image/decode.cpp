@@ -33,9 +33,8 @@ ImageSize read_webp(Bytes bytes, const std::string& name, Image* image) {
   if (image == nullptr) return size;
   *image = Image(size.height, size.width);
   if (WebPDecodeRGBInto(data, bytes.size(), image->rgb.data(), image->rgb.size(), size.width * 3) == nullptr)
-    throw Error(ErrorKind::kCorrupt,
-                {.what = text("the image ", name, " is a WebP file that is damaged or cut short"),
-                 .remedy = "restore it or leave it out of the data set"});
+    throw Error(ErrorKind::kCorrupt, {.what = text("the image ", name, " is a WebP file that is damaged or cut short"),
+                                      .remedy = "restore it or leave it out of the data set"});
   return size;
 }
 

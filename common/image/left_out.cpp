@@ -21,13 +21,14 @@ namespace {
 constexpr const char* kHeading = "kind\tpath\treason\n";
 
 constexpr std::array<const char*, 17> kNames = {
-    "damaged",    "not a picture", "sidecar",         "hidden",      "junk folder",  "dangling link",
-    "link loop",  "special file",  "unreadable",      "too large",   "bad name",     "outside classes",
-    "empty class", "not in index", "missing",         "changed",     "failed later"};
+    "damaged",     "not a picture", "sidecar",    "hidden",    "junk folder", "dangling link",
+    "link loop",   "special file",  "unreadable", "too large", "bad name",    "outside classes",
+    "empty class", "not in index",  "missing",    "changed",   "failed later"};
 static_assert(kNames.size() == static_cast<std::size_t>(LeftOutKind::kFailedLater) + 1);
 
 std::string one_field(std::string words) {
-  std::ranges::replace_if(words, [](char c) { return c == '\t' || c == '\n' || c == '\r'; }, ' ');
+  std::ranges::replace_if(
+      words, [](char c) { return c == '\t' || c == '\n' || c == '\r'; }, ' ');
   return words;
 }
 
@@ -43,8 +44,8 @@ std::vector<LeftOut> parse(const std::string& bytes) {
     if (two == std::string::npos) continue;
     const auto kind = std::ranges::find(kNames, line.substr(0, one));
     if (kind == kNames.end()) continue;
-    list.push_back({line.substr(one + 1, two - one - 1), line.substr(two + 1),
-                    static_cast<LeftOutKind>(kind - kNames.begin())});
+    list.push_back(
+        {line.substr(one + 1, two - one - 1), line.substr(two + 1), static_cast<LeftOutKind>(kind - kNames.begin())});
   }
   return list;
 }

@@ -1,5 +1,5 @@
-// What is not learnt from, and why: files that a scan leaves out, and pictures that fail later. A list of them stands in a
-// file beside the index, and in a run's directory.
+// What is not learnt from, and why: files that a scan leaves out, and pictures that fail later. A list of them stands
+// in a file beside the index, and in a run's directory.
 #ifndef VITRINE_COMMON_IMAGE_LEFT_OUT_H_
 #define VITRINE_COMMON_IMAGE_LEFT_OUT_H_
 
@@ -52,13 +52,13 @@ inline constexpr const char* kLeftOutFile = "left_out.tsv";
 /// over. Throws Error when it cannot be read.
 std::vector<LeftOut> read_left_out(const std::filesystem::path& path);
 
-/// Publishes the list, sorted by kind and path, each entry once: a heading "kind, path, reason" and a line an entry, with
-/// tabs between them. Without entries nothing is written where no file is; a file that has the same entries stays as it is.
-/// Tabs and line ends inside of a field become spaces. Throws Error.
+/// Publishes the list, sorted by kind and path, each entry once: a heading "kind, path, reason" and a line an entry,
+/// with tabs between them. Without entries nothing is written where no file is; a file that has the same entries stays
+/// as it is. Tabs and line ends inside of a field become spaces. Throws Error.
 void write_left_out(const std::filesystem::path& path, std::vector<LeftOut> list);
 
-/// Adds entries to the list, without those that it has (by kind and path). Processes that add at the same time do not lose
-/// each other's entries. Throws Error.
+/// Adds entries to the list, without those that it has (by kind and path). Processes that add at the same time do not
+/// lose each other's entries. Throws Error.
 void add_left_out(const std::filesystem::path& path, std::span<const LeftOut> list);
 
 }  // namespace vitrine

@@ -94,7 +94,8 @@ void list_classes(const fs::path& root, Listing& listing) {
     if (entry.kind == Kind::kDirectory) {
       if (top.may_enter(root / entry.name, entry.name, entry.name)) listing.classes.push_back(entry.name);
     } else if (top.is_file(entry, entry.name)) {
-      top.left_out.push_back({entry.name, "lies beside the class folders, in none of them", LeftOutKind::kOutsideClasses});
+      top.left_out.push_back(
+          {entry.name, "lies beside the class folders, in none of them", LeftOutKind::kOutsideClasses});
     }
   }
   move_to(listing, top);
@@ -121,7 +122,8 @@ void check_apart(const ImageFolders& folders) {
   std::error_code failure;
   const auto canonical = [&failure](const fs::path& path) {
     fs::path out = fs::weakly_canonical(path, failure);
-    if (failure) fail_system(failure.value(), path.string(), "cannot be examined", "check the path and its permissions");
+    if (failure)
+      fail_system(failure.value(), path.string(), "cannot be examined", "check the path and its permissions");
     return out;
   };
   const fs::path a = canonical(folders.images), b = canonical(folders.unlabelled);
@@ -136,17 +138,17 @@ void check_apart(const ImageFolders& folders) {
 }  // namespace
 
 bool is_junk_folder(const std::string& name) {
-  static constexpr std::array<std::string_view, 9> kJunk = {
-      "__macosx", "@eadir", "#recycle", "@recycle", "#snapshot", "$recycle.bin", "lost+found", "__pycache__",
-      "system volume information"};
+  static constexpr std::array<std::string_view, 9> kJunk = {"__macosx",   "@eadir",      "#recycle",
+                                                            "@recycle",   "#snapshot",   "$recycle.bin",
+                                                            "lost+found", "__pycache__", "system volume information"};
   return std::ranges::find(kJunk, lower_case(name)) != kJunk.end();
 }
 
 bool is_sidecar(const std::string& name) {
   static constexpr std::array<std::string_view, 2> kNames = {"thumbs.db", "desktop.ini"};
-  static constexpr std::array<std::string_view, 16> kEnds = {".xmp", ".json", ".txt", ".xml",  ".csv", ".tsv",
-                                                             ".yaml", ".yml", ".md",  ".html", ".ini", ".db",
-                                                             ".log", ".aae",  ".md5", ".sha256"};
+  static constexpr std::array<std::string_view, 16> kEnds = {".xmp",  ".json", ".txt", ".xml",   ".csv", ".tsv",
+                                                             ".yaml", ".yml",  ".md",  ".html",  ".ini", ".db",
+                                                             ".log",  ".aae",  ".md5", ".sha256"};
   const std::string lower = lower_case(name);
   return std::ranges::find(kNames, lower) != kNames.end() ||
          std::ranges::any_of(kEnds, [&](std::string_view end) { return lower.ends_with(end); });

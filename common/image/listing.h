@@ -17,8 +17,8 @@ struct Listing {
   std::vector<LeftOut> left_out;     ///< what is no file to look at, with its kind; in no order
 };
 
-/// Lists all files, following links to folders. A folder that is left out (hidden, junk, a link to a folder above it) is
-/// one entry. Throws Error as scan_image_folder() does for missing folders, fewer than two class folders, and an
+/// Lists all files, following links to folders. A folder that is left out (hidden, junk, a link to a folder above it)
+/// is one entry. Throws Error as scan_image_folder() does for missing folders, fewer than two class folders, and an
 /// `unlabelled` above, below or at `images`; and for a folder that cannot be listed.
 Listing list_images(const ImageFolders& folders);
 

@@ -13,8 +13,9 @@ struct Look {
   bool rotated = false, deep_grey = false;
 };
 
-/// Fills in the entry's sizes and hash when the file is a picture. A file that is none is not read beyond its first bytes.
-/// One that the system fails to read is tried twice. Any thread. Throws Error for what is not the file's fault (memory).
+/// Fills in the entry's sizes and hash when the file is a picture. A file that is none is not read beyond its first
+/// bytes. One that the system fails to read is tried twice. Any thread. Throws Error for what is not the file's fault
+/// (memory).
 Look look_at(const ImageFolders& folders, ImageEntry& entry, IndexDepth depth);
 
 }  // namespace vitrine

@@ -91,7 +91,8 @@ void keep_bad_images(const KnownIndex& known, FolderScan& scan) {
     images.push_back(image);
     if (fresh != scan.index.images.end() && fresh->id == image.id) {
       if (!(*fresh == image))
-        scan.bad.push_back({number, {image.id, "has other contents than when the index was made", LeftOutKind::kChanged}});
+        scan.bad.push_back(
+            {number, {image.id, "has other contents than when the index was made", LeftOutKind::kChanged}});
       ++fresh;
     } else if (const auto found = why.find(image.id); found != why.end()) {
       scan.bad.push_back({number, {image.id, found->second.reason, LeftOutKind::kFailedLater}});

@@ -66,18 +66,18 @@ struct FolderScan {
 };
 
 /// Looks at every file below the folders, in parallel: at its first bytes, and when they are a picture's, at the whole
-/// file, as ScanOptions::depth says. Links to folders are followed. What is no picture, or none that can be read, is left
-/// out with its kind and reason, never in silence; so is a class folder without an image (as "CLASS/"), which keeps its
-/// number, so that the labels of a training and a test folder with the same class folders agree. Images are sorted by id;
-/// those of folders.unlabelled have kUnlabelledPrefix before their path. Throws Error for a missing folder, fewer than two
-/// class folders (with labels), a folder without an image or that cannot be listed, and an `unlabelled` above, below or
-/// at `images`.
+/// file, as ScanOptions::depth says. Links to folders are followed. What is no picture, or none that can be read, is
+/// left out with its kind and reason, never in silence; so is a class folder without an image (as "CLASS/"), which
+/// keeps its number, so that the labels of a training and a test folder with the same class folders agree. Images are
+/// sorted by id; those of folders.unlabelled have kUnlabelledPrefix before their path. Throws Error for a missing
+/// folder, fewer than two class folders (with labels), a folder without an image or that cannot be listed, and an
+/// `unlabelled` above, below or at `images`.
 FolderScan scan_images(const ImageFolders& folders, const ScanOptions& options);
 
 /// The same for a folder whose index is known: with kSample, entries whose id, label and size are still right are taken
-/// from there as they are, all but a sample, which is read again; unless the index was made with a lesser depth. Without
-/// keep_bad, what it returns differs from the known one if a file came, went, has another size, or is of those read and
-/// has other contents. Files that were left out when the index was made still are.
+/// from there as they are, all but a sample, which is read again; unless the index was made with a lesser depth.
+/// Without keep_bad, what it returns differs from the known one if a file came, went, has another size, or is of those
+/// read and has other contents. Files that were left out when the index was made still are.
 FolderScan scan_images(const ImageFolders& folders, const ScanOptions& options, const KnownIndex& known);
 
 /// scan_images() by headers; `left_out` may be null.
@@ -87,8 +87,8 @@ ImageIndex scan_image_folder(const ImageFolders& folders, std::vector<LeftOut>* 
                              VerifyImages verify, const StopFlag& stop = never_stop());
 
 /// The files below the folders, none of them read: ids and labels, ascending by id; sizes and hashes are zero. What is
-/// no image is listed too, as long as its name is UTF-8. Throws Error for folders as scan_images() does, but not for one
-/// without an image.
+/// no image is listed too, as long as its name is UTF-8. Throws Error for folders as scan_images() does, but not for
+/// one without an image.
 ImageIndex list_image_folder(const ImageFolders& folders);
 
 /// Reads the file of a listed entry as a scan does, and fills in its sizes and hash. Throws Error, naming the image,

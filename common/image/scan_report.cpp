@@ -28,8 +28,8 @@ void say_what_is_left_out(std::span<const LeftOut> left_out, const std::filesyst
 
 void say_what_is_skipped(std::span<const std::pair<std::uint32_t, LeftOut>> bad) {
   if (bad.empty()) return;
-  note(text(human_count(bad.size()), " images of the index are gone, changed or cannot be read; views that need them are ",
-            "left out"));
+  note(text(human_count(bad.size()),
+            " images of the index are gone, changed or cannot be read; views that need them are ", "left out"));
   for (const auto& [image, entry] : bad.first(std::min(kShown, bad.size())))
     note(text("skipped: ", entry.id, ": ", entry.reason));
   if (bad.size() > kShown) note(text("skipped: ", bad.size() - kShown, " more"));
@@ -46,10 +46,12 @@ std::function<void(const LeftOut&)> tell_and_list(const std::filesystem::path& l
 void say_what_is_ignored(const PictureCounts& counts) {
   const auto of = text(" of ", human_count(counts.looked_at), " pictures looked at ");
   if (counts.rotated > 0)
-    note(text(human_count(counts.rotated), of, "have an EXIF orientation other than upright, which is ignored, as timm and ",
+    note(text(human_count(counts.rotated), of,
+              "have an EXIF orientation other than upright, which is ignored, as timm and ",
               "torchvision do; rotate the files where that matters"));
   if (counts.deep_grey > 0)
-    note(text(human_count(counts.deep_grey), of, "are 16-bit grey PNG files, which are clipped at 255, as Pillow does; ",
+    note(text(human_count(counts.deep_grey), of,
+              "are 16-bit grey PNG files, which are clipped at 255, as Pillow does; ",
               "scale them to 8 bits first where that matters"));
 }
 

@@ -93,13 +93,12 @@ struct Axis {
   bool is_plain() const { return count == whole; }  // nothing is resampled
 };
 
-// Rows first, then columns; each pass rounds to a byte, and one that would change nothing is left out. Only the rows that
-// some output needs are made, so that the work and memory follow the output, not a whole that may be huge.
+// Rows first, then columns; each pass rounds to a byte, and one that would change nothing is left out. Only the rows
+// that some output needs are made, so that the work and memory follow the output, not a whole that may be huge.
 Image resample(const Image& image, const Axis& rows, const Axis& columns) {
   const std::size_t row_bytes = std::size_t{3} * static_cast<std::size_t>(columns.outputs);
-  const Weights across = columns.is_plain()
-                             ? Weights{}
-                             : weights_for(columns.count, columns.whole, columns.begin, columns.outputs);
+  const Weights across =
+      columns.is_plain() ? Weights{} : weights_for(columns.count, columns.whole, columns.begin, columns.outputs);
   const Weights down = rows.is_plain() ? Weights{} : weights_for(rows.count, rows.whole, rows.begin, rows.outputs);
   const int top = rows.is_plain() ? static_cast<int>(rows.begin) : down.taps.front().first;
   const int bottom = rows.is_plain() ? top + rows.outputs : down.taps.back().first + down.taps.back().count;
@@ -152,8 +151,8 @@ Image centre_view(const Image& image, int size, double crop_fraction) {
     throw std::logic_error("centre_view: a size below 1 or a crop fraction outside (0, 1]");
   const int shorter = static_cast<int>(std::floor(size / crop_fraction));
   const bool tall = image.height > image.width;
-  const std::int64_t longer = std::int64_t{shorter} * (tall ? image.height : image.width) /
-                              (tall ? image.width : image.height);
+  const std::int64_t longer =
+      std::int64_t{shorter} * (tall ? image.height : image.width) / (tall ? image.width : image.height);
   const std::int64_t height = tall ? longer : shorter, width = tall ? shorter : longer;
   // Halves to even, as Python's round().
   const auto begin = [size](std::int64_t side) {

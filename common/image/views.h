@@ -41,8 +41,8 @@ struct PictureTries {
 /// Makes views. Immutable after construction; calls may come from any thread and run side by side.
 class ViewMaker {
  public:
-  /// `folders`: those that the index was made from. `teacher_size`: the grid of the recipes' boxes, in pixels. `bad`: what
-  /// becomes of pictures that cannot be had; null: they stop the run.
+  /// `folders`: those that the index was made from. `teacher_size`: the grid of the recipes' boxes, in pixels. `bad`:
+  /// what becomes of pictures that cannot be had; null: they stop the run.
   ViewMaker(ImageFolders folders, std::shared_ptr<const ImageIndex> index, std::uint32_t teacher_size,
             std::shared_ptr<BadPictures> bad = nullptr, PictureTries tries = {});
 

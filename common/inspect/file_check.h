@@ -28,8 +28,8 @@ std::vector<FileFault> check_frames(const Container& file, Container::Scratch& s
 /// Holds the file against HDF5: the same datasets with the same types, shapes, chunks and filter, every chunk at the
 /// same place with the same size, and the same attribute. The first difference, or nothing. Only for files whose own
 /// checks have passed: HDF5's parser is not made for strangers' files. HDF5 does not tell a file that is wrong from one
-/// that it failed to read: a difference is sought again in memory, and is of kind kIo when it is not there. Callers wait
-/// for each other and for writers (hdf5_lock).
+/// that it failed to read: a difference is sought again in memory, and is of kind kIo when it is not there. Callers
+/// wait for each other and for writers (hdf5_lock).
 std::optional<FileFault> check_hdf5(const Container& file);
 
 /// Throws Error with the first fault of either. As check_hdf5().

@@ -17,8 +17,8 @@ namespace fs = std::filesystem;
 
 // Whether a cache has files of that name.
 bool is_of_cache(const std::string& name) {
-  const auto others = {"index.h5", "plan.json", "track.json", "basis.h5", kManifestName,
-                       kLeftOutFile, kIndexRecordFile};
+  const auto others = {"index.h5",    "plan.json",  "track.json",    "basis.h5",
+                       kManifestName, kLeftOutFile, kIndexRecordFile};
   return shard_number_of(name) || std::ranges::find(others, name) != others.end();
 }
 
@@ -28,8 +28,8 @@ bool is_set_aside(const std::string& name) {
   const std::size_t at = name.rfind(end);
   if (at == std::string::npos || !is_of_cache(name.substr(0, at))) return false;
   const std::string_view rest = std::string_view(name).substr(at + end.size());
-  return rest.empty() || (rest.size() > 1 && rest[0] == '.' &&
-                          rest.find_first_not_of("0123456789", 1) == std::string_view::npos);
+  return rest.empty() ||
+         (rest.size() > 1 && rest[0] == '.' && rest.find_first_not_of("0123456789", 1) == std::string_view::npos);
 }
 
 // What a directory holds; nothing where it cannot be listed, which is a finding of verify's.

@@ -29,7 +29,8 @@ namespace fs = std::filesystem;
 // Whether the source's recipes leave out views that the copy's do not. Throws Error when it is the other way round.
 bool has_more_left_out(const Cache& cache, const fs::path& to, std::uint64_t number) {
   const std::uint32_t per_pass = cache.plan().shards_per_pass();
-  const auto pass = static_cast<std::uint32_t>(number / per_pass), shard = static_cast<std::uint32_t>(number % per_pass);
+  const auto pass = static_cast<std::uint32_t>(number / per_pass),
+             shard = static_cast<std::uint32_t>(number % per_pass);
   const RecordedViews theirs = recorded_views(cache.directory(), cache.plan(), pass, shard),
                       ours = recorded_views(to, cache.plan(), pass, shard);
   for (std::size_t g = 0; g < ours.left_out.size(); ++g)

@@ -22,7 +22,8 @@ struct RecodeOptions {
   unsigned workers = 0;  ///< groups in work at once; 0: one a core
 };
 
-/// "uniform, max_error 0.015625", "topk, 32 kept, temperatures 1 4": for people, with as many digits as the numbers have.
+/// "uniform, max_error 0.015625", "topk, 32 kept, temperatures 1 4": for people, with as many digits as the numbers
+/// have.
 std::string codec_words(const CodecSettings& codec);
 
 struct Recoded {

@@ -8,8 +8,8 @@
 
 namespace vitrine {
 
-/// The codecs before the track's own, the teacher's first; none for a track that was not recoded. The basis of a transform
-/// among them is named but stayed with its own track. Throws Error, kNewer, when one is of a newer version.
+/// The codecs before the track's own, the teacher's first; none for a track that was not recoded. The basis of a
+/// transform among them is named but stayed with its own track. Throws Error, kNewer, when one is of a newer version.
 std::vector<CodecSettings> earlier_codecs(const TrackInfo& track);
 
 }  // namespace vitrine

@@ -152,8 +152,8 @@ void Findings::add(const std::filesystem::path& file, const std::string& dataset
 
 void Findings::add(const std::filesystem::path& file, const Error& error, Remedy damaged, Remedy misplaced) {
   const Problem& problem = error.problem();
-  add(file, problem.dataset, counts_groups(file, problem.dataset) ? problem.group : -1,
-      what_of(error, file), remedy_of(error.kind(), damaged, misplaced));
+  add(file, problem.dataset, counts_groups(file, problem.dataset) ? problem.group : -1, what_of(error, file),
+      remedy_of(error.kind(), damaged, misplaced));
 }
 
 std::string Findings::name_of(const std::filesystem::path& file) const {

@@ -22,7 +22,7 @@ struct CudaDevice {
   int status = 0;  ///< of beginning to use it, with a context: cudaError_t
   const char* reason = "";
   char name[256] = {};
-  int capability = 0;  ///< 10 · major + minor: 90 for sm_90
+  int capability = 0;        ///< 10 · major + minor: 90 for sm_90
   std::uint64_t memory = 0;  ///< bytes
 };
 

@@ -80,7 +80,9 @@ std::string cuda_version(int version) {
 }
 
 Error refusal(ErrorKind kind, const std::string& reason, const std::string& remedy) {
-  return {kind, {.what = text("device \"cuda\" cannot be used: ", reason), .remedy = text(remedy, ", or choose device \"cpu\"")}};
+  return {
+      kind,
+      {.what = text("device \"cuda\" cannot be used: ", reason), .remedy = text(remedy, ", or choose device \"cpu\"")}};
 }
 
 // "Intel(R) Xeon(R) Platinum 8480C", as Linux calls it; else LibTorch's shorter name.
@@ -152,12 +154,14 @@ DeviceRecord describe_device(c10::Device device) {
 Error no_gpu(const CudaProbe& probe, const Environment& environment) {
   const std::string needed = text("CUDA ", cuda_version(probe.runtime), " needs NVIDIA driver 580 or newer");
   if (probe.status == kInsufficientDriver && probe.driver > 0)
-    return refusal(ErrorKind::kInput, text("the NVIDIA driver is too old: it knows CUDA ", cuda_version(probe.driver), ", and ", needed),
+    return refusal(ErrorKind::kInput,
+                   text("the NVIDIA driver is too old: it knows CUDA ", cuda_version(probe.driver), ", and ", needed),
                    "update the driver");
   const char* visible = environment("CUDA_VISIBLE_DEVICES");
   if (probe.driver == 0)
     return refusal(ErrorKind::kInput, "there is no NVIDIA driver",
-                   text("install the NVIDIA driver (", needed, "), in a container start it with its GPUs (docker run --gpus all)"));
+                   text("install the NVIDIA driver (", needed,
+                        "), in a container start it with its GPUs (docker run --gpus all)"));
   if ((probe.status == kNoDevice || probe.status == 0) && visible != nullptr)
     return refusal(ErrorKind::kInput, text("CUDA_VISIBLE_DEVICES = \"", visible, "\" hides every GPU"),
                    "unset CUDA_VISIBLE_DEVICES, or name a GPU that nvidia-smi -L lists");
@@ -175,20 +179,25 @@ Error gpu_refused(const std::string& gpu, const CudaDevice& device) {
   };
   switch (device.status) {
     case 0:
-      return refused(ErrorKind::kInput,
-                     text("its compute capability ", device.capability / 10, ".", device.capability % 10, " is older than ",
-                          kOldestCapability / 10, ".", kOldestCapability % 10, ", the oldest of CUDA 13"),
-                     "use a newer GPU");
+      return refused(
+          ErrorKind::kInput,
+          text("its compute capability ", device.capability / 10, ".", device.capability % 10, " is older than ",
+               kOldestCapability / 10, ".", kOldestCapability % 10, ", the oldest of CUDA 13"),
+          "use a newer GPU");
     case kDevicesUnavailable:
-      return refused(ErrorKind::kIo, "it is busy: another process has it for itself (compute mode exclusive), or it failed",
-                     "see nvidia-smi for that process, choose another GPU (\"cuda:N\"), set nvidia-smi --compute-mode=DEFAULT");
+      return refused(
+          ErrorKind::kIo, "it is busy: another process has it for itself (compute mode exclusive), or it failed",
+          "see nvidia-smi for that process, choose another GPU (\"cuda:N\"), set nvidia-smi --compute-mode=DEFAULT");
     case kMemoryAllocation:
-      return refused(ErrorKind::kMemory, "its memory is full", "end the programs that nvidia-smi lists, choose another GPU");
+      return refused(ErrorKind::kMemory, "its memory is full",
+                     "end the programs that nvidia-smi lists, choose another GPU");
     case kSystemNotReady:
-      return refused(ErrorKind::kIo, "the system's GPUs are not ready, usually since NVIDIA's fabric manager does not run",
+      return refused(ErrorKind::kIo,
+                     "the system's GPUs are not ready, usually since NVIDIA's fabric manager does not run",
                      "start nvidia-fabricmanager");
     case kSystemDriverMismatch:
-      return refused(ErrorKind::kIo, "the loaded driver and its libraries are of different versions, as after an update",
+      return refused(ErrorKind::kIo,
+                     "the loaded driver and its libraries are of different versions, as after an update",
                      "restart the machine");
     default:
       return refused(ErrorKind::kIo, text(device.reason, " (CUDA error ", device.status, ")"),
@@ -204,8 +213,8 @@ int gpu_index(const std::string& name, int devices, const Environment& environme
     if (!rank) return 0;
     if (static_cast<int>(rank->rank) >= devices)
       fail("device \"cuda\" is the GPU of this process's rank, but ", rank->variable, " = ", rank->rank,
-           " and the process sees ", devices, " GPUs; start as many processes on a machine as it has GPUs, or name one (",
-           prefix, "0)");
+           " and the process sees ", devices,
+           " GPUs; start as many processes on a machine as it has GPUs, or name one (", prefix, "0)");
     return static_cast<int>(rank->rank);
   }
   const char* end = name.data() + name.size();
@@ -221,7 +230,8 @@ int gpu_index(const std::string& name, int devices, const Environment& environme
 c10::Device select_device(const std::string& name) {
   if (name == "cpu") return at::kCPU;
   const Environment environment = process_environment();
-  gpu_index(name, std::numeric_limits<int>::max(), [](const char*) { return nullptr; });  // another word is refused before the library is loaded
+  gpu_index(name, std::numeric_limits<int>::max(),
+            [](const char*) { return nullptr; });  // another word is refused before the library is loaded
   const int index = gpu_index(name, load_cuda().probe.devices, environment);
   begun_with(index, text("cuda:", index));
   return {at::kCUDA, static_cast<c10::DeviceIndex>(index)};

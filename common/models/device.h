@@ -32,8 +32,8 @@ CudaDevice selected_gpu(c10::Device device);
 /// (local_ranks.h), unless only one is visible: then launchers have given each process its own. Throws Error.
 int gpu_index(const std::string& name, int devices, const Environment& environment);
 
-/// Why no GPU can be used, and what helps; for a probe that found none, or a GPU that could not be begun with (`gpu`: its
-/// name in the configuration).
+/// Why no GPU can be used, and what helps; for a probe that found none, or a GPU that could not be begun with (`gpu`:
+/// its name in the configuration).
 Error no_gpu(const CudaProbe& probe, const Environment& environment);
 Error gpu_refused(const std::string& gpu, const CudaDevice& device);
 

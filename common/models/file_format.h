@@ -14,9 +14,10 @@ struct ForeignFormat {
   std::string remedy;  ///< "run git lfs pull in its directory"
 };
 
-/// Recognised by its first bytes: an empty file, a Git LFS pointer, a web page or another text, PyTorch's zip and pickle
-/// files, TorchScript, other archives, HDF5 (Keras), ONNX, GGUF, TFLite, NumPy, the index of a model in several files. What
-/// begins as safetensors files do (a length below 2^32, then a brace) is none of them. `bytes`: the whole file.
+/// Recognised by its first bytes: an empty file, a Git LFS pointer, a web page or another text, PyTorch's zip and
+/// pickle files, TorchScript, other archives, HDF5 (Keras), ONNX, GGUF, TFLite, NumPy, the index of a model in several
+/// files. What begins as safetensors files do (a length below 2^32, then a brace) is none of them. `bytes`: the whole
+/// file.
 ForeignFormat foreign_format(std::span<const std::byte> bytes);
 
 }  // namespace vitrine

@@ -21,7 +21,8 @@ struct Sign {
 };
 // The first that is met counts: those that others contain come later.
 constexpr std::array kForeign{
-    Sign{"optimizer.momentum", "a checkpoint of vitrine-train, which holds more than a model: give final.safetensors or best.safetensors"},
+    Sign{"optimizer.momentum",
+         "a checkpoint of vitrine-train, which holds more than a model: give final.safetensors or best.safetensors"},
     Sign{"vision_model.encoder.layers.", "a CLIP or SigLIP vision model with Hugging Face transformers' names"},
     Sign{"distillation_token", "a distilled DeiT with Hugging Face transformers' names"},
     Sign{"attention.attention.relative_position_bias", "a BEiT with Hugging Face transformers' names"},
@@ -81,8 +82,8 @@ std::string because(const std::string& family, const std::string& what, const st
 /// The family of a ViT with timm's names, by what the plain one lacks.
 std::string vit_family(const Names& names) {
   const bool class_token = names.has("cls_token");
-  const std::string registers = !names.first_with("reg_token").empty() ? names.first_with("reg_token")
-                                                                       : names.first_with("register_tokens");
+  const std::string registers =
+      !names.first_with("reg_token").empty() ? names.first_with("reg_token") : names.first_with("register_tokens");
   if (names.has("dist_token")) return because("a distilled DeiT", "a distillation token", "dist_token");
   if (const std::string bias = names.first_with("relative_position_bias_table"); !bias.empty())
     return because("a BEiT", "relative position biases", bias);
@@ -91,7 +92,8 @@ std::string vit_family(const Names& names) {
   if (const std::string gate = names.first_with("mlp.w12"); !gate.empty())
     return because("a DINOv2 ViT", "a gated MLP", gate);
   if (const std::string scale = names.first_with(".ls1.gamma"); !scale.empty()) {
-    if (!registers.empty() && class_token) return because("a DINOv2 ViT with registers", "register and LayerScale tensors", registers);
+    if (!registers.empty() && class_token)
+      return because("a DINOv2 ViT with registers", "register and LayerScale tensors", registers);
     if (!class_token) return because("a ViT without a class token", "LayerScale tensors", scale);
     const auto positions = names.size("pos_embed", 1);
     return because(positions && is_square(*positions) ? "a DeiT-III ViT" : "a DINOv2 ViT", "LayerScale tensors", scale);
@@ -105,7 +107,8 @@ std::string vit_family(const Names& names) {
   if (names.has("fc_norm.weight"))
     return because("a ViT that averages its patches", "a norm after the average", "fc_norm.weight");
   if (!class_token) return "a ViT without a class token";
-  if (names.any(".q_norm.")) return because("a ViT with normalised queries", "their norms", names.first_with(".q_norm."));
+  if (names.any(".q_norm."))
+    return because("a ViT with normalised queries", "their norms", names.first_with(".q_norm."));
   if (!names.has("blocks.0.attn.qkv.bias")) return "a ViT without biases of queries, keys and values";
   return "a ViT with timm's names";
 }
@@ -143,8 +146,10 @@ std::string resnet_layout(const Names& names) {
   const auto found = std::ranges::find_if(
       kArchs, [&](const Arch& arch) { return arch.bottleneck == bottleneck && arch.blocks == blocks; });
   std::string out = found != kArchs.end() ? text("a ", found->name)
-                                          : text("a ResNet of ", blocks[0], ", ", blocks[1], ", ", blocks[2], " and ", blocks[3], " blocks");
-  if (const auto in = names.size("layer1.0.conv2.weight", 1), all = names.size("layer1.0.conv2.weight", 0); in && all && *in != *all)
+                                          : text("a ResNet of ", blocks[0], ", ", blocks[1], ", ", blocks[2], " and ",
+                                                 blocks[3], " blocks");
+  if (const auto in = names.size("layer1.0.conv2.weight", 1), all = names.size("layer1.0.conv2.weight", 0);
+      in && all && *in != *all)
     out = text("a ResNeXt of ", *all / *in, " groups");
   if (const auto width = names.size("conv1.weight", 0)) out += text(" of width ", *width);
   const auto classes = names.size("fc.weight", 0);
@@ -160,7 +165,8 @@ std::string wrapping_prefix(const Tensors& tensors, const Tensors& state) {
   const auto common = static_cast<std::size_t>(std::ranges::mismatch(first, last).in1 - first.begin());
   for (std::size_t dot = first.find('.'); dot != std::string::npos && dot < common; dot = first.find('.', dot + 1)) {
     const std::string prefix = first.substr(0, dot + 1);
-    const auto known = std::ranges::count_if(state, [&](const auto& own) { return tensors.contains(prefix + own.first); });
+    const auto known =
+        std::ranges::count_if(state, [&](const auto& own) { return tensors.contains(prefix + own.first); });
     if (2 * known > static_cast<std::ptrdiff_t>(state.size())) return prefix;
   }
   return "";

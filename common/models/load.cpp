@@ -29,7 +29,8 @@ Tensors without_prefix(const Tensors& tensors, const std::string& prefix) {
 /// What to do about tensors that do not fit the model.
 std::string advice(const Tensors& tensors, const Tensors& state) {
   if (const std::string prefix = part_prefix(tensors, state); !prefix.empty())
-    return text("the model's tensors are there behind \"", prefix, "\", beside others: save those alone, without the prefix");
+    return text("the model's tensors are there behind \"", prefix,
+                "\", beside others: save those alone, without the prefix");
   return text("the file looks like ", describe_layout(tensors), ", the model is ", describe_layout(state),
               ": choose the architecture, image size and classes that the weights were made for");
 }
@@ -60,9 +61,9 @@ LoadReport load_weights(torch::nn::Module& module, const Tensors& file, const st
     report.head_replaced = true;
     report.note += report.note.empty() ? "" : " ";
     report.note += theirs == tensors.end()
-                      ? text(where, " has no head: \"", replaceable_head, "\" for ", own, " classes starts untrained.")
-                      : text(where, " has a head for ", theirs->second.size(0), " classes: \"", replaceable_head,
-                             "\" for ", own, " classes starts untrained.");
+                       ? text(where, " has no head: \"", replaceable_head, "\" for ", own, " classes starts untrained.")
+                       : text(where, " has a head for ", theirs->second.size(0), " classes: \"", replaceable_head,
+                              "\" for ", own, " classes starts untrained.");
   }
   const auto is_left_out = [&](const std::string& name) {
     return report.head_replaced && (name == replaceable_head + ".weight" || name == replaceable_head + ".bias");

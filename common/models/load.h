@@ -17,9 +17,9 @@ struct LoadReport {
 };
 
 /// Copies `tensors` into the module's parameters and buffers, wherever those live. Strict: the first tensor that is
-/// missing, unexpected or of another shape (both shapes named) throws Error, which begins with `where` and says what the
-/// file looks like (layout.h), and the module is unchanged. A prefix that all names share is left out. 16-bit weights become FP32. A missing "num_batches_tracked" is allowed, as in PyTorch: files older
-/// than it exist.
+/// missing, unexpected or of another shape (both shapes named) throws Error, which begins with `where` and says what
+/// the file looks like (layout.h), and the module is unchanged. A prefix that all names share is left out. 16-bit
+/// weights become FP32. A missing "num_batches_tracked" is allowed, as in PyTorch: files older than it exist.
 ///
 /// `replaceable_head`: the name of a linear layer ("head", "fc") that may have another number of classes, or be absent,
 /// in the file; it then stays as it is in the module, and the report says so. Empty: no such layer.

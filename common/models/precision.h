@@ -19,10 +19,10 @@ at::ScalarType compute_type(const std::string& precision);
 /// arithmetic: BF16 begins with 8.0, and what emulates it on older GPUs is slower than FP32.
 void check_precision(const std::string& precision, int capability, const std::string& key);
 
-/// Who computes in a precision holds one of these. On a GPU "fp32" means FP32, in convolutions and products alike (torch's
-/// default is TF32 in convolutions), "tf32" means TF32 in both; bf16 and fp16 leave the rest of the arithmetic FP32. As
-/// the switch is the process's, holders of tf32 and of something else cannot be there at once. On the CPU nothing is
-/// switched.
+/// Who computes in a precision holds one of these. On a GPU "fp32" means FP32, in convolutions and products alike
+/// (torch's default is TF32 in convolutions), "tf32" means TF32 in both; bf16 and fp16 leave the rest of the arithmetic
+/// FP32. As the switch is the process's, holders of tf32 and of something else cannot be there at once. On the CPU
+/// nothing is switched.
 class PrecisionScope {
  public:
   /// `device`: select_device()'s. `key`: the configuration's, for messages: "teacher.precision". Throws Error as
@@ -41,10 +41,10 @@ class PrecisionScope {
   bool holds_;
 };
 
-/// How a training on a GPU chooses among algorithms; does nothing for the CPU. Deterministic: those that give equal bits
-/// each time; an operation without one throws c10::Error. cuBLAS needs CUBLAS_WORKSPACE_CONFIG for it, which is checked:
-/// throws Error. Otherwise the fastest by trial (cuDNN's benchmark) where `by_trial`, which moves bits: not for a process
-/// that extracts or runs a teacher.
+/// How a training on a GPU chooses among algorithms; does nothing for the CPU. Deterministic: those that give equal
+/// bits each time; an operation without one throws c10::Error. cuBLAS needs CUBLAS_WORKSPACE_CONFIG for it, which is
+/// checked: throws Error. Otherwise the fastest by trial (cuDNN's benchmark) where `by_trial`, which moves bits: not
+/// for a process that extracts or runs a teacher.
 void choose_algorithms(bool deterministic, bool by_trial, c10::Device device, const Environment& environment);
 
 }  // namespace vitrine

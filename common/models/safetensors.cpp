@@ -83,7 +83,8 @@ Entry parse_entry(const std::string& name, const json& value, std::uint64_t data
 }
 
 [[noreturn]] void cut_short(const std::string& file, const std::string& what) {
-  throw Error(ErrorKind::kCorrupt, {.path = file, .what = what, .remedy = "its download stopped early: fetch it again"});
+  throw Error(ErrorKind::kCorrupt,
+              {.path = file, .what = what, .remedy = "its download stopped early: fetch it again"});
 }
 
 /// Where the last tensor ends; 0 where no entry says so.
@@ -100,7 +101,8 @@ std::uint64_t data_bytes_of(const json& root) {
 
 Header parse_header(std::span<const std::byte> bytes, const std::string& file) {
   const ForeignFormat foreign = foreign_format(bytes);
-  if (!foreign.what.empty()) throw Error(ErrorKind::kInput, {.path = file, .what = foreign.what, .remedy = foreign.remedy});
+  if (!foreign.what.empty())
+    throw Error(ErrorKind::kInput, {.path = file, .what = foreign.what, .remedy = foreign.remedy});
   std::uint64_t length = 0;
   if (bytes.size() < sizeof length)
     cut_short(file, text("has ", bytes.size(), " bytes, and a safetensors file begins with eight bytes of length"));

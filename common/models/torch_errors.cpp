@@ -16,21 +16,22 @@ namespace {
 // LibTorch has no types for these: they are c10::Errors that begin or contain such words.
 constexpr std::array kMemoryWords{"DefaultCPUAllocator", "CUDNN_STATUS_ALLOC_FAILED", "CUBLAS_STATUS_ALLOC_FAILED",
                                   "CUDA out of memory", "out of memory"};
-constexpr std::array kCardWords{"CUDA error", "CUDNN_STATUS_", "cuDNN error", "CUBLAS_STATUS_", "cuBLAS error",
-                                "NCCL error", "cudaError"};
+constexpr std::array kCardWords{"CUDA error",   "CUDNN_STATUS_", "cuDNN error", "CUBLAS_STATUS_",
+                                "cuBLAS error", "NCCL error",    "cudaError"};
 
 template <std::size_t N>
 bool has_any(std::string_view message, const std::array<const char*, N>& words) {
   return std::ranges::any_of(words, [&](const char* word) { return message.find(word) != std::string_view::npos; });
 }
 
-/// LibTorch's own sentence: what follows in further lines (places in the source, advice on its environment variables) is
-/// meant for its developers, and the full stop is ours to set.
+/// LibTorch's own sentence: what follows in further lines (places in the source, advice on its environment variables)
+/// is meant for its developers, and the full stop is ours to set.
 std::string first_line(const char* message) {
   std::string_view line(message);
   line = line.substr(0, line.find('\n'));
   // "[enforce fail at alloc_cpu.cpp:119] data. DefaultCPUAllocator: ..."
-  if (const std::size_t own = line.find("DefaultCPUAllocator: "); own != std::string_view::npos) line.remove_prefix(own);
+  if (const std::size_t own = line.find("DefaultCPUAllocator: "); own != std::string_view::npos)
+    line.remove_prefix(own);
   while (!line.empty() && (line.back() == '.' || line.back() == ' ')) line.remove_suffix(1);
   return std::string(line);
 }
@@ -40,10 +41,9 @@ std::string first_line(const char* message) {
   const std::string reason = first_line(error.what_without_backtrace());
   if (dynamic_cast<const c10::OutOfMemoryError*>(&error) != nullptr || has_any(message, kMemoryWords)) {
     const bool host = message.find("DefaultCPUAllocator") != std::string_view::npos;
-    throw Error(ErrorKind::kMemory,
-                {.what = text(advice.what, " does not fit into the memory of ", host ? "this machine" : "the GPU", " (",
-                              reason, ")"),
-                 .remedy = advice.memory});
+    throw Error(ErrorKind::kMemory, {.what = text(advice.what, " does not fit into the memory of ",
+                                                  host ? "this machine" : "the GPU", " (", reason, ")"),
+                                     .remedy = advice.memory});
   }
   if (dynamic_cast<const c10::AcceleratorError*>(&error) != nullptr || has_any(message, kCardWords))
     throw Error(ErrorKind::kIo, {.what = text("the GPU failed in ", advice.what, " (", reason, ")"),
@@ -52,8 +52,7 @@ std::string first_line(const char* message) {
   if (message.find("does not have a deterministic implementation") != std::string_view::npos)
     throw Error(ErrorKind::kInput, {.what = text(advice.what, " has no deterministic form on a GPU (", reason, ")"),
                                     .remedy = "set deterministic = false, or switch that part off"});
-  throw Error(ErrorKind::kInput,
-              {.what = text(advice.what, " cannot be computed: ", reason), .remedy = advice.shapes});
+  throw Error(ErrorKind::kInput, {.what = text(advice.what, " cannot be computed: ", reason), .remedy = advice.shapes});
 }
 
 }  // namespace

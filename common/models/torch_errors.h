@@ -1,5 +1,5 @@
-// What LibTorch throws, as Errors that a user can act on. LibTorch's own sentences carry a C++ backtrace and know nothing
-// of configurations.
+// What LibTorch throws, as Errors that a user can act on. LibTorch's own sentences carry a C++ backtrace and know
+// nothing of configurations.
 #ifndef VITRINE_COMMON_MODELS_TORCH_ERRORS_H_
 #define VITRINE_COMMON_MODELS_TORCH_ERRORS_H_
 

@@ -168,7 +168,8 @@ VitOutputs VitImpl::forward(at::Tensor x, const VitTaps& taps) {
       outputs.features[i] = tokens.transpose(1, 2).reshape({n, width, side, side}).contiguous();
     }
   }
-  outputs.logits = full_precision_head(x.select(1, 0), [&](const at::Tensor& token) { return norm_(token); }, head_);
+  outputs.logits = full_precision_head(
+      x.select(1, 0), [&](const at::Tensor& token) { return norm_(token); }, head_);
   return outputs;
 }
 

@@ -153,9 +153,8 @@ void check_plan_options(const PlanOptions& options, const std::string& where) {
     if (alpha > 0 && alpha < kLeastAlpha)
       not_allowed(text(key, " = ", alpha, " is not allowed"), text("expected 0 (off) or at least ", kLeastAlpha));
   if (options.mix_probability > 0 && options.mixup_alpha == 0 && options.cutmix_alpha == 0)
-    not_allowed(
-        text("mix_probability = ", options.mix_probability, " needs mixup_alpha or cutmix_alpha above 0"),
-        "set mix_probability to 0 for views without mixing");
+    not_allowed(text("mix_probability = ", options.mix_probability, " needs mixup_alpha or cutmix_alpha above 0"),
+                "set mix_probability to 0 for views without mixing");
 }
 
 std::string plan_json(const PlanOptions& options, const ImageIndex& index) {
@@ -177,8 +176,8 @@ PlanOptions plan_options_from_json(const std::string& text_of_plan, const std::s
   const auto json = parse_json<nlohmann::ordered_json>(text_of_plan);
   if (json.is_discarded()) refuse(ErrorKind::kCorrupt, where, "is not valid JSON", kDamaged);
   if (!json.is_object() || !json.contains("format") || json["format"] != kPlanFormat)
-    refuse(ErrorKind::kCorrupt, where,
-           text("is not a plan, which is an object with \"format\": \"", kPlanFormat, "\""), kDamaged);
+    refuse(ErrorKind::kCorrupt, where, text("is not a plan, which is an object with \"format\": \"", kPlanFormat, "\""),
+           kDamaged);
   check_format_version(json, where);
   if (!json.contains("settings") || !json["settings"].is_object())
     refuse(ErrorKind::kCorrupt, where, "has no settings", kDamaged);

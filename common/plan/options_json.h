@@ -10,8 +10,8 @@
 namespace vitrine {
 
 inline constexpr const char* kPlanFormat = "vitrine plan";
-/// The format's, whose major version goes up, too, when the same settings come to mean other views: a draw added, a rule
-/// changed.
+/// The format's, whose major version goes up, too, when the same settings come to mean other views: a draw added, a
+/// rule changed.
 inline constexpr int kPlanVersion = kFormatMajor;
 
 std::string plan_json(const PlanOptions& options, const ImageIndex& index);

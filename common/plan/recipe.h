@@ -31,8 +31,8 @@ struct Recipe {
 static_assert(sizeof(Recipe) == 40 && std::is_trivially_copyable_v<Recipe> &&
               std::has_unique_object_representations_v<Recipe>);
 
-/// Bits of Recipe::flags. The view's own picture, or that of the view that is mixed in, could not be read when its targets
-/// were made: it has no pixels and no label, and its targets are blank.
+/// Bits of Recipe::flags. The view's own picture, or that of the view that is mixed in, could not be read when its
+/// targets were made: it has no pixels and no label, and its targets are blank.
 inline constexpr std::uint16_t kViewLeftOut = 1;
 inline bool is_left_out(const Recipe& recipe) {
   return (recipe.flags & kViewLeftOut) != 0;

@@ -121,13 +121,16 @@ std::vector<ClassOrder> tool_orders(const std::vector<std::string>& names) {
     const char* command;
     Less less;
   };
-  const Less folded_natural = [](const std::string& a, const std::string& b) { return natural_less(lower(a), lower(b)); };
+  const Less folded_natural = [](const std::string& a, const std::string& b) {
+    return natural_less(lower(a), lower(b));
+  };
   const Less folded = [](const std::string& a, const std::string& b) { return lower(a) < lower(b); };
-  const Tool tools[] = {{"natural order without case (\"2\" before \"10\", as timm sorts)", "sort -fV", folded_natural},
-                        {"the order of bytes (\"10\" before \"2\", as torchvision sorts)", "LC_ALL=C sort", std::less<>()},
-                        {"natural order (\"2\" before \"10\")", "LC_ALL=C sort -V", natural_less},
-                        {"the order of numbers", "sort -n", numeric_less},
-                        {"alphabetical order without case", "LC_ALL=C sort -f", folded}};
+  const Tool tools[] = {
+      {"natural order without case (\"2\" before \"10\", as timm sorts)", "sort -fV", folded_natural},
+      {"the order of bytes (\"10\" before \"2\", as torchvision sorts)", "LC_ALL=C sort", std::less<>()},
+      {"natural order (\"2\" before \"10\")", "LC_ALL=C sort -V", natural_less},
+      {"the order of numbers", "sort -n", numeric_less},
+      {"alphabetical order without case", "LC_ALL=C sort -f", folded}};
   std::vector<std::uint32_t> given(names.size());
   std::iota(given.begin(), given.end(), 0u);
   std::vector<ClassOrder> out;
@@ -143,7 +146,8 @@ std::vector<ClassOrder> tool_orders(const std::vector<std::string>& names) {
 
 std::optional<ClassOrder> better_order(const Answers& answers, const std::vector<std::string>& names) {
   const std::size_t images = answers.labels.size(), classes = names.size();
-  if (answers.predictions.size() != images) throw std::logic_error("better_order: labels and predictions differ in number");
+  if (answers.predictions.size() != images)
+    throw std::logic_error("better_order: labels and predictions differ in number");
   if (images == 0) return std::nullopt;
   std::vector<std::uint32_t> given(classes);
   std::iota(given.begin(), given.end(), 0u);
@@ -159,7 +163,8 @@ std::optional<ClassOrder> better_order(const Answers& answers, const std::vector
   std::vector<bool> held_out(images);
   for (const std::size_t half : {0, 1}) {
     const auto label_of = assignment(answers, classes, [&](std::size_t i) { return i % 2 == half; });
-    for (std::size_t i = 1 - half; i < images; i += 2) held_out[i] = label_of[answers.predictions[i]] == answers.labels[i];
+    for (std::size_t i = 1 - half; i < images; i += 2)
+      held_out[i] = label_of[answers.predictions[i]] == answers.labels[i];
   }
   // A teacher that always gives one answer fits the commonest label, in whatever order.
   std::vector<std::uint32_t> count(classes);

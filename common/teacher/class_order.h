@@ -1,5 +1,6 @@
-// A teacher whose head is in another class order than the class folders: its top-1 is low, yet another order explains its
-// answers. Tools sort folders in different ways: torchvision by bytes, timm naturally ("2" before "10") and without case.
+// A teacher whose head is in another class order than the class folders: its top-1 is low, yet another order explains
+// its answers. Tools sort folders in different ways: torchvision by bytes, timm naturally ("2" before "10") and without
+// case.
 #ifndef VITRINE_COMMON_TEACHER_CLASS_ORDER_H_
 #define VITRINE_COMMON_TEACHER_CLASS_ORDER_H_
 
@@ -29,9 +30,10 @@ struct ClassOrder {
 std::vector<ClassOrder> tool_orders(const std::vector<std::string>& names);
 
 /// An order in which the answers fit better than in the given one, beyond chance: among the tools' orders, else any
-/// one-to-one assignment of the teacher's classes to labels, made from one half of the images and judged on the other, and
-/// better there too than always naming the commonest label. None when the given order is as good, or images are too few
-/// to tell. "Beyond chance": of the images that exactly one of the two gets right, three standard errors more than half.
+/// one-to-one assignment of the teacher's classes to labels, made from one half of the images and judged on the other,
+/// and better there too than always naming the commonest label. None when the given order is as good, or images are too
+/// few to tell. "Beyond chance": of the images that exactly one of the two gets right, three standard errors more than
+/// half.
 std::optional<ClassOrder> better_order(const Answers& answers, const std::vector<std::string>& names);
 
 /// Whether `gains` against `losses`, of paired trials, is beyond chance as above.

@@ -15,9 +15,9 @@
 
 namespace vitrine {
 
-CleanCrops judge_clean_crops(const Teacher& teacher, const ViewMaker& views, const ImageIndex& index, std::uint32_t count,
-                             std::uint64_t seed, const ClassMap* map, const Normalisation* normalisation,
-                             std::uint32_t workers, const StopFlag& stop) {
+CleanCrops judge_clean_crops(const Teacher& teacher, const ViewMaker& views, const ImageIndex& index,
+                             std::uint32_t count, std::uint64_t seed, const ClassMap* map,
+                             const Normalisation* normalisation, std::uint32_t workers, const StopFlag& stop) {
   const auto judged = [&](std::uint32_t label) {
     return label != kNoLabel && (map == nullptr || std::ranges::binary_search(map->columns(), label));
   };

@@ -23,13 +23,13 @@ struct CleanCrops {
   std::vector<bool> right;
 };
 
-/// The teacher's answers on `count` labelled images of the index (all, when there are fewer), drawn without replacement by `seed`:
-/// the shorter side resized, the centre cropped, as timm evaluates. With a `map` the teacher's logits are mapped, and
-/// only images of mapped classes count. Images that `views` goes on without do not count. `normalisation`: in place of the
-/// teacher's, or nullptr; the images stay the same. On `workers` threads, a micro-batch at a time on each: the result does
-/// not depend on how many there are. Throws Stopped between two images once `stop` is set.
-CleanCrops judge_clean_crops(const Teacher& teacher, const ViewMaker& views, const ImageIndex& index, std::uint32_t count,
-                             std::uint64_t seed, const ClassMap* map = nullptr,
+/// The teacher's answers on `count` labelled images of the index (all, when there are fewer), drawn without replacement
+/// by `seed`: the shorter side resized, the centre cropped, as timm evaluates. With a `map` the teacher's logits are
+/// mapped, and only images of mapped classes count. Images that `views` goes on without do not count. `normalisation`:
+/// in place of the teacher's, or nullptr; the images stay the same. On `workers` threads, a micro-batch at a time on
+/// each: the result does not depend on how many there are. Throws Stopped between two images once `stop` is set.
+CleanCrops judge_clean_crops(const Teacher& teacher, const ViewMaker& views, const ImageIndex& index,
+                             std::uint32_t count, std::uint64_t seed, const ClassMap* map = nullptr,
                              const Normalisation* normalisation = nullptr, std::uint32_t workers = 1,
                              const StopFlag& stop = never_stop());
 /// Their accuracy alone.

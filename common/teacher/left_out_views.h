@@ -11,8 +11,8 @@
 
 namespace vitrine {
 
-/// Blanks the rows of views that are left out, of `values` [recipes.size(), ...]: zeros, or with a basis its mean, whose
-/// coefficients are all zero (other values would cost the group's sound views precision).
+/// Blanks the rows of views that are left out, of `values` [recipes.size(), ...]: zeros, or with a basis its mean,
+/// whose coefficients are all zero (other values would cost the group's sound views precision).
 void blank_left_out(std::span<const Recipe> recipes, std::span<float> values, const FeatureBasis* basis);
 
 /// The rows of the other views, in order; moves `values` where none is left out.

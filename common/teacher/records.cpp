@@ -19,10 +19,9 @@ constexpr Size kSizes[] = {{&VitOptions::image_size, &ArchitectureRecord::image_
 constexpr const char* kInterpolation = "bicubic";
 
 [[noreturn]] void not_ours(const TrackInfo& track, const std::string& what) {
-  throw Error(ErrorKind::kNewer,
-              {.path = track.directory(),
-               .what = text("its teacher cannot be run again: this program does not know ", what),
-               .remedy = "use the version of vitrine that made the cache"});
+  throw Error(ErrorKind::kNewer, {.path = track.directory(),
+                                  .what = text("its teacher cannot be run again: this program does not know ", what),
+                                  .remedy = "use the version of vitrine that made the cache"});
 }
 
 }  // namespace
@@ -31,8 +30,7 @@ TeacherRecord teacher_record(const TeacherOptions& options, const std::string& w
   TeacherRecord out;
   out.name = options.name;
   out.weights_sha256 = weights_sha256;
-  for (const Size& size : kSizes)
-    out.architecture.*size.record = static_cast<std::uint32_t>(options.vit.*size.option);
+  for (const Size& size : kSizes) out.architecture.*size.record = static_cast<std::uint32_t>(options.vit.*size.option);
   out.mean = options.mean;
   out.deviation = options.deviation;
   out.crop_pct = options.crop_fraction;

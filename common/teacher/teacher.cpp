@@ -64,8 +64,9 @@ void check_heads(const std::vector<int>& heads, std::int64_t count) {
 }
 
 const ComputeAdvice kAdvice{.what = "the teacher's forward",
-                            .memory = "lower teacher.micro_batch (it is part of the numbers' identity: a cache that was "
-                                      "begun needs the one it has) or use fewer workers",
+                            .memory =
+                                "lower teacher.micro_batch (it is part of the numbers' identity: a cache that was "
+                                "begun needs the one it has) or use fewer workers",
                             .shapes = "check the sizes in teacher.vit and the weights"};
 
 std::vector<float> to_vector(const std::vector<at::Tensor>& parts) {
@@ -80,9 +81,10 @@ void TeacherOptions::fields(Fields& f) {
   f.text("name", name, "what the teacher is called in the cache; empty: vit.arch, or the weight file's name");
   f.text("weights", weights, "the teacher's weights: a .safetensors file with timm's names");
   f.section("vit", vit, "the teacher's sizes");
-  f.choice<std::string>("precision", precision, {{"fp32", "fp32"}, {"tf32", "tf32"}, {"bf16", "bf16"}, {"fp16", "fp16"}},
-                        "arithmetic of the forward (tf32: a GPU's, on the CPU fp32; bf16: on GPUs from capability 8.0); "
-                        "the head and outputs are FP32");
+  f.choice<std::string>(
+      "precision", precision, {{"fp32", "fp32"}, {"tf32", "tf32"}, {"bf16", "bf16"}, {"fp16", "fp16"}},
+      "arithmetic of the forward (tf32: a GPU's, on the CPU fp32; bf16: on GPUs from capability 8.0); "
+      "the head and outputs are FP32");
   f.text("device", device, "cpu, cuda (under torchrun or srun the GPU of the local rank) or cuda:N");
   f.integer("micro_batch", micro_batch, "views in one forward; divides plan.group", {1, 65536});
   f.numbers("mean", mean, "subtracted from each colour in [0, 1]", {0, 1});
@@ -260,9 +262,8 @@ std::vector<std::vector<float>> Teacher::compute(std::span<const std::uint8_t> p
   const std::size_t count = (tap_options_.logits ? 1u : 0u) + taps_.features.size() + taps_.attentions.size();
   std::vector<std::vector<at::Tensor>> parts(count);
   for (std::uint32_t first = 0; first < views; first += options_.micro_batch) {
-    const VitOutputs out =
-        forward(pictures.subspan(first * view_bytes, options_.micro_batch * view_bytes), options_.micro_batch, taps_,
-                normalisation());
+    const VitOutputs out = forward(pictures.subspan(first * view_bytes, options_.micro_batch * view_bytes),
+                                   options_.micro_batch, taps_, normalisation());
     std::size_t track = 0;
     if (tap_options_.logits) parts[track++].push_back(out.logits);
     for (const at::Tensor& feature : out.features) parts[track++].push_back(feature);
@@ -287,8 +288,8 @@ at::Tensor Teacher::kept_heads(const at::Tensor& attention) const {
 
 std::vector<float> Teacher::logits(std::span<const std::uint8_t> pictures, std::uint32_t views,
                                    const Normalisation* instead) const {
-  return with_torch_errors(kAdvice,
-                           [&] { return compute_logits(pictures, views, instead != nullptr ? *instead : normalisation()); });
+  return with_torch_errors(
+      kAdvice, [&] { return compute_logits(pictures, views, instead != nullptr ? *instead : normalisation()); });
 }
 
 std::vector<float> Teacher::compute_logits(std::span<const std::uint8_t> pictures, std::uint32_t views,

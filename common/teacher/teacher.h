@@ -84,8 +84,8 @@ class Teacher {
   /// at once; each with at::set_num_threads(1), or results depend on the number of threads. Throws Error when an output
   /// is not finite, naming view and track, when memory runs out (kMemory) and when a card fails (kIo).
   std::vector<std::vector<float>> run(std::span<const std::uint8_t> pictures, std::uint32_t views) const;
-  /// Logits only, of any number of views (the last micro-batch is padded): [views, classes]. Same errors. `normalisation`: in
-  /// place of those of the options, or nullptr.
+  /// Logits only, of any number of views (the last micro-batch is padded): [views, classes]. Same errors.
+  /// `normalisation`: in place of those of the options, or nullptr.
   std::vector<float> logits(std::span<const std::uint8_t> pictures, std::uint32_t views,
                             const Normalisation* normalisation = nullptr) const;
 

@@ -53,9 +53,9 @@ std::string order_remedy(const ClassOrder& order, const std::vector<std::string>
 }
 
 /// Tries the other usual colours on the same crops; a sentence where they are better.
-std::string colours_that_fit(const Teacher& teacher, const ViewMaker& views, const ImageIndex& index, std::uint32_t count,
-                             std::uint64_t seed, const ClassMap* map, const CleanCrops& crops, std::uint32_t workers,
-                             const StopFlag& stop) {
+std::string colours_that_fit(const Teacher& teacher, const ViewMaker& views, const ImageIndex& index,
+                             std::uint32_t count, std::uint64_t seed, const ClassMap* map, const CleanCrops& crops,
+                             std::uint32_t workers, const StopFlag& stop) {
   const Normalisation other = other_usual(teacher.normalisation());
   const CleanCrops again = judge_clean_crops(teacher, views, index, count, seed, map, &other, workers, stop);
   if (again.right.size() != crops.right.size()) return "";  // an image failed meanwhile
@@ -75,13 +75,14 @@ TeacherCheck check_teacher(const Teacher& teacher, const ViewMaker& views, const
                            std::uint64_t seed, const ClassMap* map, const std::string& folder, std::uint32_t workers,
                            const StopFlag& stop) {
   TeacherCheck out;
-  const CleanCrops& crops = out.crops = judge_clean_crops(teacher, views, index, count, seed, map, nullptr, workers, stop);
+  const CleanCrops& crops = out.crops =
+      judge_clean_crops(teacher, views, index, count, seed, map, nullptr, workers, stop);
   const Accuracy& accuracy = crops.accuracy;
   const std::size_t classes = map != nullptr ? map->columns().size() : index.classes.size();
-  out.notes.push_back(text("teacher ", teacher.options().name, ": top-1 ", percent(accuracy.top1), ", top-5 ",
-                           percent(accuracy.top5), ", mean confidence ", percent(crops.confidence), " on ", accuracy.images,
-                           " clean crops", map != nullptr ? text(" of the ", classes, " mapped classes") : "", ", with ",
-                           keys(teacher.normalisation())));
+  out.notes.push_back(text(
+      "teacher ", teacher.options().name, ": top-1 ", percent(accuracy.top1), ", top-5 ", percent(accuracy.top5),
+      ", mean confidence ", percent(crops.confidence), " on ", accuracy.images, " clean crops",
+      map != nullptr ? text(" of the ", classes, " mapped classes") : "", ", with ", keys(teacher.normalisation())));
   if (accuracy.images == 0) return out;
 
   if (map == nullptr && static_cast<std::size_t>(teacher.classes()) == classes)
@@ -96,17 +97,19 @@ TeacherCheck check_teacher(const Teacher& teacher, const ViewMaker& views, const
   const bool too_sure = crops.confidence - accuracy.top1 > std::max(kSurelyTooSure, 3 * error);
   if (too_sure)
     out.notes.push_back(text("the teacher is ", percent(crops.confidence), " sure on average, but right on ",
-                             percent(accuracy.top1), " alone; usual causes are other classes or another class order than its "
+                             percent(accuracy.top1),
+                             " alone; usual causes are other classes or another class order than its "
                              "head's, and other colours (mean, deviation) or sizes than it was trained with"));
   const std::string colours =
       chance || too_sure ? colours_that_fit(teacher, views, index, count, seed, map, crops, workers, stop) : "";
   if (!colours.empty()) out.notes.push_back(colours);
   if (chance)
-    out.refusal = text("the teacher's top-1 of ", percent(accuracy.top1), " on ", accuracy.images,
-                       " clean crops is at chance for ", classes, " classes; ",
-                       colours.empty() ? "the usual cause is a class order other than the one it was trained with, or other "
-                                         "preprocessing (teacher.mean, teacher.deviation)"
-                                       : colours);
+    out.refusal =
+        text("the teacher's top-1 of ", percent(accuracy.top1), " on ", accuracy.images,
+             " clean crops is at chance for ", classes, " classes; ",
+             colours.empty() ? "the usual cause is a class order other than the one it was trained with, or other "
+                               "preprocessing (teacher.mean, teacher.deviation)"
+                             : colours);
   return out;
 }
 

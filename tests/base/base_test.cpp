@@ -271,7 +271,8 @@ TEST_CASE("temporary files of dead writers are removed, others stay") {
       put(place + process + "0123456789abcdef.3"),    // of a process that had this one's number
       put(place + ".1." + run + "9", true),           // of one whose number another has by now
       put("x.h5.part.0123456789abcdef.1.0.0", true),  // of another machine, long ago
-      put("x.h5.part.1.0", true), put("x.h5.part.", true)};
+      put("x.h5.part.1.0", true),
+      put("x.h5.part.", true)};
   const std::vector<std::string> stay{put(place + ".1." + run),  // process 1 is always there
                                       put(place + process + run + "7"),
                                       put("x.h5.part.0123456789abcdef.2147483646.0.0"), put("x.h5.part.1.1"), "x.h5"};

@@ -59,9 +59,8 @@ TEST_CASE("each kind has an exit code of its own, which no program changes") {
   CHECK(exit_code(ErrorKind::kInternal) == 70);
   for (const ErrorKind kind : {ErrorKind::kInput, ErrorKind::kIo, ErrorKind::kCorrupt, ErrorKind::kNewer,
                                ErrorKind::kMemory, ErrorKind::kInternal})
-    CHECK(guarded_main("test", [&]() -> int {
-            throw Error(kind, {.what = "this line belongs to a test"});
-          }) == exit_code(kind));
+    CHECK(guarded_main("test", [&]() -> int { throw Error(kind, {.what = "this line belongs to a test"}); }) ==
+          exit_code(kind));
   CHECK(guarded_main("test", []() -> int { throw std::bad_alloc(); }) == 6);
   CHECK(guarded_main("test", []() -> int {
           throw std::filesystem::filesystem_error("this line belongs to a test", "p",

@@ -149,8 +149,9 @@ TEST_CASE("directories are made, and what stands in their way is named") {
   CHECK(thrown_by([&] { make_directories(directory / "file"); }) ==
         "2: " + (directory / "file").string() +
             ": is no directory, and one is to be made there; move it away, or give another path");
-  CHECK(thrown_by([&] { make_directories(directory / "file/below"); })
-            .starts_with("2: " + (directory / "file").string()));
+  CHECK(thrown_by([&] {
+          make_directories(directory / "file/below");
+        }).starts_with("2: " + (directory / "file").string()));
   CHECK(thrown_by([] { make_directories(""); }) == "2: the path of a directory is empty; name a directory");
   CHECK(thrown_by([] { read_file(""); }).starts_with("2: \"\": cannot be opened ("));
   CHECK(thrown_by([&] { publish(directory / "file/below", "x"); }).starts_with("2: "));

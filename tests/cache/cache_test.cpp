@@ -192,8 +192,8 @@ TEST_CASE("a shard whose copy of track.json has a key of a later version is read
     std::vector<float> out(track.view_values() * 4);
     return message_of([&] { reader.read({0, 2}, reading, out); });
   };
-  for (const char* key : {"/later", "/teacher/later", "/teacher/architecture/registers", "/made_with/later",
-                          "/made_with/device/later"})
+  for (const char* key :
+       {"/later", "/teacher/later", "/teacher/architecture/registers", "/made_with/later", "/made_with/device/later"})
     CHECK(read_with(key, "words") == "");
   CHECK(has(read_with("/codec", {{"later", 1}}), "codec.later is a setting that this program does not know"));
   CHECK(read_with("/codec", nlohmann::ordered_json::object()) == "");
@@ -290,8 +290,8 @@ TEST_CASE("track.json gives back every field, its numbers in full") {
   const TrackInfo track = full_track();
   CHECK(TrackInfo::from_json(track.json(), "c/track.json") == track);
   TrackInfo uniform = sample_tracks(Plan(sample_index(3), sample_options()))[4];
-  uniform.recoded_from = {{.codec = {.form = Form::kUniform, .max_error = 0.0123456789},
-                           .track_sha256 = std::string(64, 'd')}};
+  uniform.recoded_from = {
+      {.codec = {.form = Form::kUniform, .max_error = 0.0123456789}, .track_sha256 = std::string(64, 'd')}};
   uniform.codec.max_error = 1.0 / 3;
   const TrackInfo again = TrackInfo::from_json(uniform.json(), "c/track.json");
   CHECK(again == uniform);
@@ -322,13 +322,35 @@ TEST_CASE("a track.json that lacks a field, or has another type in its place, is
     }
     return false;
   };
-  for (const char* key :
-       {"/teacher/name", "/teacher/weights_sha256", "/teacher/architecture", "/teacher/architecture/family",
-        "/teacher/architecture/width", "/teacher/mean", "/teacher/std", "/teacher/crop_pct", "/teacher/interpolation",
-        "/teacher/class_list_sha256", "/kind", "/block", "/normalised", "/heads", "/heads/kept", "/heads/mean",
-        "/shape", "/form", "/level", "/plan", "/made_with", "/made_with/device", "/made_with/device/kind",
-        "/made_with/device/name", "/made_with/device/capability", "/made_with/device/instruction_sets", "/made_with/precision",
-        "/made_with/micro_batch", "/made_with/libraries"}) {
+  for (const char* key : {"/teacher/name",
+                          "/teacher/weights_sha256",
+                          "/teacher/architecture",
+                          "/teacher/architecture/family",
+                          "/teacher/architecture/width",
+                          "/teacher/mean",
+                          "/teacher/std",
+                          "/teacher/crop_pct",
+                          "/teacher/interpolation",
+                          "/teacher/class_list_sha256",
+                          "/kind",
+                          "/block",
+                          "/normalised",
+                          "/heads",
+                          "/heads/kept",
+                          "/heads/mean",
+                          "/shape",
+                          "/form",
+                          "/level",
+                          "/plan",
+                          "/made_with",
+                          "/made_with/device",
+                          "/made_with/device/kind",
+                          "/made_with/device/name",
+                          "/made_with/device/capability",
+                          "/made_with/device/instruction_sets",
+                          "/made_with/precision",
+                          "/made_with/micro_batch",
+                          "/made_with/libraries"}) {
     CAPTURE(key);
     CHECK(refused(key, nullptr));
     for (const nlohmann::ordered_json& value : {nlohmann::ordered_json(nullptr), nlohmann::ordered_json{{"a", true}}})
@@ -383,9 +405,8 @@ TEST_CASE("formats of other versions are told from damage") {
 }
 
 TEST_CASE("records are compared field by field") {
-  const ComputeRecord there{{"cuda", "NVIDIA A100-SXM4-80GB", "8.0", {}, {{"cudnn", "9.19.0"}, {"libtorch", "2.11.0"}}},
-                            "fp32",
-                            16};
+  const ComputeRecord there{
+      {"cuda", "NVIDIA A100-SXM4-80GB", "8.0", {}, {{"cudnn", "9.19.0"}, {"libtorch", "2.11.0"}}}, "fp32", 16};
   ComputeRecord here = there;
   CHECK(differences(there, here).empty());
   here.device.name = "NVIDIA H200", here.device.capability = "9.0", here.device.libraries["cudnn"] = "9.20.0";

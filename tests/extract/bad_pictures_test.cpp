@@ -74,7 +74,8 @@ void check_pass(const Cache& cache, const Cache& whole, std::uint32_t pass, std:
       CAPTURE(view);
       CHECK(is_left_out(recipes[view]) == needs(recipes, view, image));
       left_out += is_left_out(recipes[view]) ? 1 : 0;
-      for (std::size_t c = 3 * view; c < 3 * view + 3; ++c) CHECK(values[c] == (is_left_out(recipes[view]) ? 0 : sound[c]));
+      for (std::size_t c = 3 * view; c < 3 * view + 3; ++c)
+        CHECK(values[c] == (is_left_out(recipes[view]) ? 0 : sound[c]));
     }
   }
   CHECK(left_out > 0);

@@ -74,7 +74,9 @@ TEST_CASE("what cannot be done is refused in one sentence before anything is wri
        {"teacher.weights=" + (root / "short.safetensors").string()},
        {"short.safetensors", "cut short", "fetch it again"},
        ErrorKind::kCorrupt},
-      {"no weights at all", {"teacher.weights=" + (root / "text.safetensors").string()}, {"text.safetensors", "is a text, not a weight file (\"these are no weights\")"}},
+      {"no weights at all",
+       {"teacher.weights=" + (root / "text.safetensors").string()},
+       {"text.safetensors", "is a text, not a weight file (\"these are no weights\")"}},
       {"weights of another head",
        {"teacher.weights=" + (root / "seven.safetensors").string()},
        {"seven.safetensors", "head.", "[7", "[3"}},
@@ -120,7 +122,8 @@ TEST_CASE("a cache is added to only with the plan, the images and the teacher th
 
   check_refused(fixture.errors_of("cache", {"plan.seed=8"}), {"plan.json", "seed", "8", "another cache directory"});
   check_refused(fixture.errors_of("cache", {"plan.group=4"}), {"plan.json", "group"});
-  check_refused(fixture.errors_of("cache", {"teacher.precision=bf16"}), {"track.json", "made_with.precision", "fp32", "bf16"});
+  check_refused(fixture.errors_of("cache", {"teacher.precision=bf16"}),
+                {"track.json", "made_with.precision", "fp32", "bf16"});
   check_refused(fixture.errors_of("cache", {"teacher.micro_batch=8"}), {"track.json", "micro_batch 4, this run has 8"});
   check_refused(fixture.errors_of("cache", {"teacher.mean=[0.5, 0.5, 0.5]"}), {"track.json", "teacher.mean"});
   check_refused(fixture.errors_of("cache", {"taps.logits_form=fp32"}), {"track.json", "form"});

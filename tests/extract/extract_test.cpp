@@ -48,10 +48,10 @@ constexpr int kBySignal = 128;  // as a shell tells a death by signal
 // its exit code, or kBySignal and the signal that it died of. What it said is in errors.txt.
 int interrupted(const ExtractFixture& fixture, const std::string& cache, const std::vector<std::string>& settings,
                 int signal, const std::string& place) {
-  const CommandResult result = vitrine::testing::run(
-      "( SIGNAL_AT='" + std::to_string(signal) + " " + place + "' LD_PRELOAD='" +
-      vitrine::testing::executable("libsignal_at.so") + "' " + fixture.command(cache, settings) + " > '" +
-      (fixture.root / "log.txt").string() + "'; echo $? )");
+  const CommandResult result =
+      vitrine::testing::run("( SIGNAL_AT='" + std::to_string(signal) + " " + place + "' LD_PRELOAD='" +
+                            vitrine::testing::executable("libsignal_at.so") + "' " + fixture.command(cache, settings) +
+                            " > '" + (fixture.root / "log.txt").string() + "'; echo $? )");
   const int code = std::stoi(result.output.substr(result.output.rfind('\n', result.output.size() - 2) + 1));
   vitrine::testing::write_whole(fixture.root / "errors.txt", result.output);
   return code;

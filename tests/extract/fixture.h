@@ -55,8 +55,7 @@ struct ExtractFixture {
     return "images = '" + images.string() +
            "'\npasses = 2\nworkers = 2\ncheck_images = 15\nallow_chance = true\n"
            "[teacher]\nname = 'small'\nweights = '" +
-           weights.string() +
-           "'\nmicro_batch = 4\ndevice = '" + test_device() +
+           weights.string() + "'\nmicro_batch = 4\ndevice = '" + test_device() +
            "'\n"
            "[teacher.vit]\narch = ''\nimage_size = 32\npatch = 8\ndim = 16\ndepth = 2\nheads = 2\nclasses = 3\n"
            "[taps]\nfeatures = [0, -1]\nattention = [-1]\n"

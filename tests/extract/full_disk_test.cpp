@@ -15,7 +15,8 @@ using vitrine::testing::ExtractFixture;
 
 namespace {
 
-// One sentence, the exit code of ErrorKind::kIo, whole shards and nothing half-written; returns how many files of shards there are.
+// One sentence, the exit code of ErrorKind::kIo, whole shards and nothing half-written; returns how many files of
+// shards there are.
 std::size_t check_refused(const ExtractFixture& fixture, const CommandResult& result, const std::string& reason) {
   CAPTURE(result.output);
   CHECK(result.exit_code == 3);

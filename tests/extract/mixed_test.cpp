@@ -14,15 +14,13 @@ using namespace vitrine::testing;
 
 namespace {
 
-const ComputeRecord kA100{{.kind = "cuda",
-                           .name = "NVIDIA A100-SXM4-80GB",
-                           .capability = "8.0",
-                           .libraries = {{"cublas", "13.1.0"},
-                                         {"cuda", "13.0"},
-                                         {"cudnn", "9.19.0"},
-                                         {"libtorch", "2.11.0"}}},
-                          "fp32",
-                          16};
+const ComputeRecord kA100{
+    {.kind = "cuda",
+     .name = "NVIDIA A100-SXM4-80GB",
+     .capability = "8.0",
+     .libraries = {{"cublas", "13.1.0"}, {"cuda", "13.0"}, {"cudnn", "9.19.0"}, {"libtorch", "2.11.0"}}},
+    "fp32",
+    16};
 
 struct Begun {
   TemporaryDirectory directory;
@@ -36,8 +34,7 @@ struct Begun {
   std::string added_by(const ComputeRecord& other, bool allow_mixed = false) const {
     TrackInfo now = track;
     now.made_with = other;
-    const std::string sentence =
-        message_of([&] { with_arithmetic_of_cache(directory.path(), now, allow_mixed); });
+    const std::string sentence = message_of([&] { with_arithmetic_of_cache(directory.path(), now, allow_mixed); });
     // A check before there is a plan says the same.
     now.plan_hash.clear();
     CHECK(message_of([&] { check_arithmetic_of_cache(directory.path(), {now}, allow_mixed); }) == sentence);
@@ -54,8 +51,9 @@ TEST_CASE("another card, or another version of its libraries, is refused with bo
   h200.device.name = "NVIDIA H200", h200.device.capability = "9.0";
   const std::string refused = begun.added_by(h200);
   CAPTURE(refused);
-  CHECK(has(refused, "track.json: was made with device.name \"NVIDIA A100-SXM4-80GB\", this run has \"NVIDIA H200\", "
-                     "device.capability \"8.0\", this run has \"9.0\", and its values would differ"));
+  CHECK(has(refused,
+            "track.json: was made with device.name \"NVIDIA A100-SXM4-80GB\", this run has \"NVIDIA H200\", "
+            "device.capability \"8.0\", this run has \"9.0\", and its values would differ"));
   CHECK(begun.added_by(h200, true) == "");
   TrackInfo now = begun.track;
   now.made_with = h200;

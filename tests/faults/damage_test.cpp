@@ -105,8 +105,7 @@ TEST_CASE("a shard that ends early is an error: at every byte of a small one, at
     for (std::size_t size = 0; size < bytes.size(); size += step) {
       file.hold(std::string_view(bytes).substr(0, size));
       const Outcome outcome = read_everything(file.path());
-      unnoticed +=
-          !outcome.error.starts_with(file.path().string() + ": ") || outcome.kind != ErrorKind::kCorrupt;
+      unnoticed += !outcome.error.starts_with(file.path().string() + ": ") || outcome.kind != ErrorKind::kCorrupt;
     }
     CHECK(unnoticed == 0);
     file.hold(bytes + "more");

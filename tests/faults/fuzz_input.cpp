@@ -77,7 +77,8 @@ void read_json(const std::string& text, const std::string& where) {
     if (!(Manifest::parse(manifest.json(), where) == manifest)) throw std::logic_error("a list of shards changed");
   } else if (format == "vitrine track") {
     const TrackInfo track = TrackInfo::from_json(text, where);
-    if (!differences(TrackInfo::from_json(track.json(), where), track).empty()) throw std::logic_error("a track changed");
+    if (!differences(TrackInfo::from_json(track.json(), where), track).empty())
+      throw std::logic_error("a track changed");
     if (track.codec.form != Form::kTransform) make_codec(track.codec, track.shape);
   } else {
     Plan::options_from_json(text, where);

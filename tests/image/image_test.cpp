@@ -375,16 +375,24 @@ TEST_CASE("everything that is left out is named with its kind, and nothing of it
     }
     return out;
   };
-  std::map<std::string, LeftOutKind> wanted = {
-      {"__MACOSX/", LeftOutKind::kJunkFolder},     {"cat/@eaDir/", LeftOutKind::kJunkFolder},
-      {"$RECYCLE.BIN/", LeftOutKind::kJunkFolder}, {"lost+found/", LeftOutKind::kJunkFolder},
-      {".git/", LeftOutKind::kHidden},             {".ipynb_checkpoints/", LeftOutKind::kHidden},
-      {"cat/._a.jpg", LeftOutKind::kHidden},       {"cat/.DS_Store", LeftOutKind::kHidden},
-      {"cat/Thumbs.db", LeftOutKind::kSidecar},    {"cat/a.xmp", LeftOutKind::kSidecar},
-      {"cat/a.json", LeftOutKind::kSidecar},       {"cat/desktop.ini", LeftOutKind::kSidecar},
-      {"cat/film.mp4", LeftOutKind::kNotAPicture}, {"cat/empty.jpg", LeftOutKind::kDamaged},
-      {"cat/dangling.jpg", LeftOutKind::kDanglingLink}, {"dangling_class", LeftOutKind::kDanglingLink},
-      {"dog/up/", LeftOutKind::kLinkLoop},         {"dog/device.jpg", LeftOutKind::kSpecialFile}};
+  std::map<std::string, LeftOutKind> wanted = {{"__MACOSX/", LeftOutKind::kJunkFolder},
+                                               {"cat/@eaDir/", LeftOutKind::kJunkFolder},
+                                               {"$RECYCLE.BIN/", LeftOutKind::kJunkFolder},
+                                               {"lost+found/", LeftOutKind::kJunkFolder},
+                                               {".git/", LeftOutKind::kHidden},
+                                               {".ipynb_checkpoints/", LeftOutKind::kHidden},
+                                               {"cat/._a.jpg", LeftOutKind::kHidden},
+                                               {"cat/.DS_Store", LeftOutKind::kHidden},
+                                               {"cat/Thumbs.db", LeftOutKind::kSidecar},
+                                               {"cat/a.xmp", LeftOutKind::kSidecar},
+                                               {"cat/a.json", LeftOutKind::kSidecar},
+                                               {"cat/desktop.ini", LeftOutKind::kSidecar},
+                                               {"cat/film.mp4", LeftOutKind::kNotAPicture},
+                                               {"cat/empty.jpg", LeftOutKind::kDamaged},
+                                               {"cat/dangling.jpg", LeftOutKind::kDanglingLink},
+                                               {"dangling_class", LeftOutKind::kDanglingLink},
+                                               {"dog/up/", LeftOutKind::kLinkLoop},
+                                               {"dog/device.jpg", LeftOutKind::kSpecialFile}};
   const FolderScan fast = scan_images(root.path(), {});
   CHECK(fast.index.classes == std::vector<std::string>{"cat", "dog"});
   CHECK(fast.index.images.size() == 3);
@@ -419,7 +427,8 @@ TEST_CASE("the list of what was left out reads back, and grows without losing wh
   write_left_out(path, {});
   CHECK(!std::filesystem::exists(path));
   CHECK(read_left_out(path).empty());
-  const LeftOut late{"b/2.jpg", "is gone", LeftOutKind::kMissing}, damaged{"c/3.jpg", "cut short", LeftOutKind::kDamaged},
+  const LeftOut late{"b/2.jpg", "is gone", LeftOutKind::kMissing},
+      damaged{"c/3.jpg", "cut short", LeftOutKind::kDamaged},
       odd{"a/tab\tand\nline", "two\nlines", LeftOutKind::kHidden};
   write_left_out(path, {late, damaged, odd, damaged});
   const LeftOut plain{"a/tab and line", "two lines", LeftOutKind::kHidden};

@@ -65,10 +65,9 @@ TEST_CASE("a recoded track stands in a cache of its own and holds the source wit
   const TrackInfo& track = second.tracks()[0];
   CHECK(track.directory() == from.directory());
   CHECK(track.codec == options.codec);
-  const EncodingRecord source{
-      .codec = from.codec,
-      .compression = from.compression,
-      .track_sha256 = sha256_hex(read_whole(sample.path(from.directory() + "/track.json")))};
+  const EncodingRecord source{.codec = from.codec,
+                              .compression = from.compression,
+                              .track_sha256 = sha256_hex(read_whole(sample.path(from.directory() + "/track.json")))};
   CHECK(track.recoded_from == std::vector<EncodingRecord>{source});
   CHECK(track.teacher == from.teacher);
   CHECK(track.made_with == from.made_with);

@@ -29,7 +29,8 @@ std::atomic<std::size_t> unreadable_bytes = 0;  // reads of so many bytes fail; 
 // Stands before the C library's: a disk that fails under one file.
 extern "C" ssize_t pread(int descriptor, void* buffer, size_t count, off_t offset) {
   struct stat status {};
-  if (unreadable_inode != 0 && (unreadable_bytes == 0 || unreadable_bytes == count) && fstat(descriptor, &status) == 0 && status.st_ino == unreadable_inode) {
+  if (unreadable_inode != 0 && (unreadable_bytes == 0 || unreadable_bytes == count) &&
+      fstat(descriptor, &status) == 0 && status.st_ino == unreadable_inode) {
     errno = EIO;
     return -1;
   }

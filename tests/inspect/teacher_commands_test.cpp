@@ -152,9 +152,8 @@ TEST_CASE("recoded tracks are held against what their codecs make together") {
     CHECK(track["beyond"] == track["track"].get<std::string>().ends_with("features.1"));
 
   // Made from an encoding that only a newer version knows: compared, and no verdict.
-  rewrite(to, "logits", [](TrackInfo& track, std::vector<float>&) {
-    track.recoded_from = {{.unknown = R"({"form":"wavelets"})"}};
-  });
+  rewrite(to, "logits",
+          [](TrackInfo& track, std::vector<float>&) { track.recoded_from = {{.unknown = R"({"form":"wavelets"})"}}; });
   const CommandResult words = run(command + " --track logits");
   CAPTURE(words.output);
   CHECK(words.exit_code == 0);

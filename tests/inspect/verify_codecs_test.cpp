@@ -25,8 +25,7 @@ TEST_CASE("the codecs that values went through are those that track.json names, 
     from = options.to;
   }
   const TrackInfo track = Cache(from).track("logits");
-  CHECK(earlier_codecs(track) ==
-        std::vector<CodecSettings>{first.track("logits", "other").codec, steps[0], steps[1]});
+  CHECK(earlier_codecs(track) == std::vector<CodecSettings>{first.track("logits", "other").codec, steps[0], steps[1]});
   CHECK(earlier_codecs(first.track("logits", "other")).empty());
   CHECK(codec_words(steps[0]) == "uniform, max_error 0.0123456789");
 }

@@ -13,7 +13,8 @@ TEST_CASE("the CUDA body gives the CPU's bits") {
   const c10::Device device = select_device(vitrine::testing::test_device());
   constexpr std::array<float, 3> kMean{0.485f, 0.456f, 0.406f}, kDeviation{0.229f, 0.224f, 0.225f};
   // Odd sizes, nothing at all, and more values than one grid of blocks has threads.
-  for (const std::vector<std::int64_t>& shape : {std::vector<std::int64_t>{3, 17, 5, 3}, {0, 4, 4, 3}, {40, 384, 384, 3}}) {
+  for (const std::vector<std::int64_t>& shape :
+       {std::vector<std::int64_t>{3, 17, 5, 3}, {0, 4, 4, 3}, {40, 384, 384, 3}}) {
     const auto pictures = at::randint(0, 256, shape, at::kByte);
     const auto ours = normalise_pictures(pictures.to(device), kMean, kDeviation);
     CHECK((ours.device() == device));

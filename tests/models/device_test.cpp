@@ -60,7 +60,8 @@ TEST_CASE("why there is no GPU is told by its cause, with what helps") {
   CudaProbe old = missing;
   old.driver = 12080;
   const std::string too_old = no_gpu(old, none).what();
-  CHECK(has(too_old, "the NVIDIA driver is too old: it knows CUDA 12.8, and CUDA 13.0 needs NVIDIA driver 580 or newer"));
+  CHECK(
+      has(too_old, "the NVIDIA driver is too old: it knows CUDA 12.8, and CUDA 13.0 needs NVIDIA driver 580 or newer"));
   CHECK_FALSE(has(too_old, "install"));
   const CudaProbe hidden{.status = 100, .reason = "no CUDA-capable device", .driver = 13000, .runtime = 13000};
   CHECK(has(no_gpu(hidden, environment_of({{"CUDA_VISIBLE_DEVICES", ""}})).what(),

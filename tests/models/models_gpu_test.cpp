@@ -62,7 +62,8 @@ TEST_CASE("fp32 on a GPU is FP32, and the other precisions are what their bits a
   // FP32 rounds at 2^-24, TF32 and FP16 at 2^-11, BF16 at 2^-8; some hundred roundings on the way.
   for (const auto& [precision, limit] : {std::pair{"fp32", 1e-4}, {"tf32", 2e-2}, {"fp16", 2e-2}, {"bf16", 1e-1}}) {
     CAPTURE(precision);
-    if (selected_gpu(gpu()).capability < 80 && std::string(precision) != "fp32" && std::string(precision) != "fp16") continue;
+    if (selected_gpu(gpu()).capability < 80 && std::string(precision) != "fp32" && std::string(precision) != "fp16")
+      continue;
     const Outputs out = outputs(precision);
     for (int i = 0; i < 2; ++i) {
       CHECK((out.logits[i].scalar_type() == at::kFloat));
@@ -93,7 +94,8 @@ TEST_CASE("a GPU's memory that runs out is an Error that names the key, and the 
   CHECK(selected_gpu(device).memory > 0);
   try {
     with_torch_errors({"the step", "lower micro_batch", ""}, [&] {
-      return at::empty({static_cast<std::int64_t>(selected_gpu(device).memory)}, at::TensorOptions(device).dtype(at::kDouble));
+      return at::empty({static_cast<std::int64_t>(selected_gpu(device).memory)},
+                       at::TensorOptions(device).dtype(at::kDouble));
     });
     FAIL("more memory than the GPU has was given");
   } catch (const Error& error) {

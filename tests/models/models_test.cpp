@@ -129,8 +129,8 @@ at::Tensor trunk_of(Model& model, Model& open_headed, const std::string& head, c
 void check_head(const at::Tensor& logits, const at::Tensor& trunk, const torch::nn::Module& model,
                 const std::string& head) {
   const Tensors tensors = state_dict(model);
-  const at::Tensor expected =
-      at::linear(trunk.to(at::kDouble), tensors.at(head + ".weight").to(at::kDouble), tensors.at(head + ".bias").to(at::kDouble));
+  const at::Tensor expected = at::linear(trunk.to(at::kDouble), tensors.at(head + ".weight").to(at::kDouble),
+                                         tensors.at(head + ".bias").to(at::kDouble));
   REQUIRE(expected.abs().max().item<double>() > 4);
   CHECK((logits.to(at::kDouble) - expected).abs().max().item<double>() < 1e-4);  // FP32: 2^-24 of sums of some hundred
   const at::Tensor off_grid = logits.to(at::kBFloat16).to(at::kFloat).ne(logits).to(at::kFloat);

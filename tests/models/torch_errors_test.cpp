@@ -62,16 +62,20 @@ TEST_CASE("memory of the machine that runs out is named with the key that helps"
 
 TEST_CASE("memory of a card that runs out, and a card that fails, are told apart") {
   const Told full = told([] {
-    C10_THROW_ERROR(OutOfMemoryError, "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 1 GiB.");
+    C10_THROW_ERROR(OutOfMemoryError,
+                    "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 1 GiB.");
   });
   CHECK((full.kind == ErrorKind::kMemory));
   CHECK(has(full.sentence, "does not fit into the memory of the GPU (CUDA out of memory. Tried to allocate 2.00 GiB"));
   check_sentence(full.sentence);
-  const Told cublas = told([] { TORCH_CHECK(false, "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"); });
+  const Told cublas =
+      told([] { TORCH_CHECK(false, "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"); });
   CHECK((cublas.kind == ErrorKind::kMemory));
 
   const Told failed = told([] {
-    throw c10::AcceleratorError({"launch", "kernel.cpp", 3}, 700, "CUDA error: an illegal memory access was encountered\nCUDA kernel errors might be ...");
+    throw c10::AcceleratorError(
+        {"launch", "kernel.cpp", 3}, 700,
+        "CUDA error: an illegal memory access was encountered\nCUDA kernel errors might be ...");
   });
   CHECK((failed.kind == ErrorKind::kIo));
   CHECK(has(failed.sentence, "the GPU failed in the step (CUDA error: an illegal memory access was encountered)"));
@@ -97,7 +101,8 @@ TEST_CASE("shapes that do not fit, and what has no deterministic form") {
   CHECK((shapes.kind == ErrorKind::kInput));
   CHECK(has(shapes.sentence, "2x3 and 4x5"));
   check_sentence(shapes.sentence);
-  const Told order = told([] { TORCH_CHECK(false, "x_cuda does not have a deterministic implementation, but you set"); });
+  const Told order =
+      told([] { TORCH_CHECK(false, "x_cuda does not have a deterministic implementation, but you set"); });
   CHECK(has(order.sentence, "deterministic = false"));
 }
 

@@ -75,17 +75,20 @@ TEST_CASE("files of other formats are called by their name, with the next step")
               "is a Git LFS pointer to a file of 346284714 bytes, not the file itself", "git lfs pull");
   check_named("<!DOCTYPE html>\n<html><head>", "is a web page", "/resolve/");
   check_named("\n  <HTML lang=\"en\">", "is a web page", "download the file itself");
-  check_named("PK\3\4\0\0\b\b\0\0\0\0"s + "archive/data.pkl" + std::string(100, '\0'), "is a PyTorch checkpoint (torch.save)",
-              "safetensors.torch.save_file");
-  check_named("PK\3\4\0\0\b\b\0\0\0\0"s + "m/code/x.py m/constants.pkl m/data.pkl" + std::string(100, '\0'), "is a TorchScript module",
-              "state_dict()");
+  check_named("PK\3\4\0\0\b\b\0\0\0\0"s + "archive/data.pkl" + std::string(100, '\0'),
+              "is a PyTorch checkpoint (torch.save)", "safetensors.torch.save_file");
+  check_named("PK\3\4\0\0\b\b\0\0\0\0"s + "m/code/x.py m/constants.pkl m/data.pkl" + std::string(100, '\0'),
+              "is a TorchScript module", "state_dict()");
   check_named("PK\3\4\24\0\0\0"s + "model.weights.h5" + std::string(100, '\0'), "is a Keras model", "made from");
   check_named("PK\3\4\24\0\0\0"s + "a.txt" + std::string(100, '\0'), "is a zip archive", "unpack it");
   check_named("\x80\2\x8a\nl\xfc\x9c\x46\xf9 j\xa8P\x19."s, "is a PyTorch checkpoint of the old kind", "torch.load");
   check_named("\x80\4\x95\x10\0\0\0\0\0\0\0}"s, "is a Python pickle", "torch.load");
   check_named("GGUF\3\0\0\0\x10\0\0\0"s, "is a GGUF file", "made from");
   check_named("\x89HDF\r\n\x1a\n\0\0\0\0"s, "is an HDF5 file, as Keras saves weights", "made from");
-  check_named("\b\7\x12\7pytorch\x1a\5" "2.1.0"s, "is an ONNX model", "made from");
+  check_named(
+      "\b\7\x12\7pytorch\x1a\5"
+      "2.1.0"s,
+      "is an ONNX model", "made from");
   check_named("\x1c\0\0\0TFL3\0\0\0\0"s, "is a TFLite model", "made from");
   check_named("\x93NUMPY\1\0v\0"s, "is a single NumPy array", "safetensors.numpy");
   check_named("\x1f\x8b\b\0\0\0\0\0\0\3"s, "is an archive", "unpack it");
@@ -104,7 +107,8 @@ TEST_CASE("a download that stopped early says how much is missing, and is damage
   const std::string whole = vitrine::testing::read_whole(directory / "whole");
   const Refusal data = refusal(whole.substr(0, whole.size() - 1));
   CHECK((data.kind == ErrorKind::kCorrupt));
-  CHECK(has(data.sentence, "is cut short: its tensors need 600 bytes, and it has 599; its download stopped early: fetch it again"));
+  CHECK(has(data.sentence,
+            "is cut short: its tensors need 600 bytes, and it has 599; its download stopped early: fetch it again"));
   const Refusal header = refusal(whole.substr(0, 20));
   CHECK((header.kind == ErrorKind::kCorrupt));
   CHECK(has(header.sentence, "is cut short: its header has"));
@@ -155,7 +159,8 @@ TEST_CASE("weights of another architecture are told by what they look like") {
   };
   const at::Tensor one = at::zeros({1});
   CHECK(has(vit_refusal(with("blocks.0.ls1.gamma", one)),
-            "the file looks like a DINOv2 ViT (LayerScale tensors: blocks.0.ls1.gamma) of dim 32, depth 2, patch 8, image_size "
+            "the file looks like a DINOv2 ViT (LayerScale tensors: blocks.0.ls1.gamma) of dim 32, depth 2, patch 8, "
+            "image_size "
             "32, classes 5, the model is a ViT with timm's names of dim 32"));
   Tensors deit3 = with("blocks.0.ls1.gamma", one);
   deit3["pos_embed"] = at::zeros({1, 16, 32});
@@ -171,10 +176,12 @@ TEST_CASE("weights of another architecture are told by what they look like") {
   Tensors headless = plain;
   headless.erase("head.weight"), headless.erase("head.bias");
   CHECK(has(vit_refusal(headless), "without a head"));
-  CHECK(has(vit_refusal(copy_of(*ResNet("resnet50", 7))), "looks like a resnet50 of width 64 for 7 classes, the model is a ViT"));
+  CHECK(has(vit_refusal(copy_of(*ResNet("resnet50", 7))),
+            "looks like a resnet50 of width 64 for 7 classes, the model is a ViT"));
   ResNet resnet("resnet18", 3, 8);
   CHECK(has(message_of([&] { load_weights(*resnet, plain, "file"); }), "looks like a ViT with timm's names"));
-  CHECK(has(message_of([&] { load_weights(*resnet, copy_of(*ResNet("resnet34", 3, 8)), "file"); }), "a resnet34 of width 8"));
+  CHECK(has(message_of([&] { load_weights(*resnet, copy_of(*ResNet("resnet34", 3, 8)), "file"); }),
+            "a resnet34 of width 8"));
 
   const std::pair<const char*, const char*> foreign[] = {
       {"vit.encoder.layer.0.attention.attention.query.weight", "a ViT with Hugging Face transformers' names"},

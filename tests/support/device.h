@@ -19,8 +19,8 @@ inline bool on_gpu() {
   return test_device() != "cpu";
 }
 
-/// For a test case that proves nothing without a GPU: says so (skip.h) and returns false where VITRINE_TEST_DEVICE names
-/// none; return from the case then. Where it names one that cannot be used, the test fails later, as it should.
+/// For a test case that proves nothing without a GPU: says so (skip.h) and returns false where VITRINE_TEST_DEVICE
+/// names none; return from the case then. Where it names one that cannot be used, the test fails later, as it should.
 inline bool gpu_or_skip() {
   if (on_gpu()) return true;
   skip("needs a GPU: set VITRINE_TEST_DEVICE=cuda");

@@ -281,8 +281,8 @@ TEST_CASE("a BF16 teacher's cached logits keep their bound against its own head 
 
   const std::vector<std::uint8_t> pictures = noise(64);
   const std::vector<float> trunk = Teacher(trunk_options, sample.taps).logits(pictures, 64);
-  const at::Tensor expected = at::linear(torch::tensor(trunk).view({64, 16}).to(at::kDouble), head.to(at::kDouble),
-                                         bias.to(at::kDouble));
+  const at::Tensor expected =
+      at::linear(torch::tensor(trunk).view({64, 16}).to(at::kDouble), head.to(at::kDouble), bias.to(at::kDouble));
   REQUIRE(expected.abs().max().item<double>() > 8);
   const Teacher teacher(sample.options, sample.taps);
   const auto track = teacher.tracks(plan_of())[0];
@@ -290,7 +290,8 @@ TEST_CASE("a BF16 teacher's cached logits keep their bound against its own head 
   CHECK(track.provenance.at("head") == "fp32");
   std::vector<float> cached = teacher.run(pictures, 64)[0];
   through_codec(*make_codec(track.codec, track.shape), 64, cached);
-  const double error = (torch::tensor(cached).view({64, kClasses}).to(at::kDouble) - expected).abs().max().item<double>();
+  const double error =
+      (torch::tensor(cached).view({64, kClasses}).to(at::kDouble) - expected).abs().max().item<double>();
   CHECK(error <= track.codec.max_error + 1e-5);  // and what FP32 rounds
 }
 
@@ -359,26 +360,29 @@ TEST_CASE("chance is three standard errors wide") {
 
 namespace {
 
-/// Grey pictures of two classes by their level, `images` of each, and a teacher of the sample's that was trained on such
-/// levels, normalised with `mean` and `deviation`.
-void make_trained(Sample& sample, int images, const std::array<int, 2>& first, const std::array<int, 2>& last, double mean,
-                  double deviation, int steps) {
+/// Grey pictures of two classes by their level, `images` of each, and a teacher of the sample's that was trained on
+/// such levels, normalised with `mean` and `deviation`.
+void make_trained(Sample& sample, int images, const std::array<int, 2>& first, const std::array<int, 2>& last,
+                  double mean, double deviation, int steps) {
   Stream draws(2, Purpose::kSample);
   std::vector<at::Tensor> levels;
   for (const std::size_t c : {0u, 1u}) {
     const auto span = static_cast<std::uint64_t>(last[c] - first[c] + 1);
     for (int i = 0; i < images; ++i) {
       Image image(20 + i, 48 - i);
-      std::fill(image.rgb.begin(), image.rgb.end(), static_cast<std::uint8_t>(first[c] + static_cast<int>(draws.below(span))));
+      std::fill(image.rgb.begin(), image.rgb.end(),
+                static_cast<std::uint8_t>(first[c] + static_cast<int>(draws.below(span))));
       const auto bytes = encode_png(image);
-      vitrine::testing::write_whole(sample.root / "images" / (c == 0 ? "first" : "second") / (std::to_string(i) + ".png"),
-                                    {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+      vitrine::testing::write_whole(
+          sample.root / "images" / (c == 0 ? "first" : "second") / (std::to_string(i) + ".png"),
+          {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
     }
     levels.push_back(torch::linspace(first[c], last[c], 16));
   }
   Vit vit(small_vit());
   load_weights(*vit, load_safetensors(sample.options.weights), "test");
-  const at::Tensor x = ((torch::cat(levels) / 255 - mean) / deviation).view({32, 1, 1, 1}).expand({32, 3, kSize, kSize}).contiguous();
+  const at::Tensor x =
+      ((torch::cat(levels) / 255 - mean) / deviation).view({32, 1, 1, 1}).expand({32, 3, kSize, kSize}).contiguous();
   const at::Tensor labels = torch::cat({torch::zeros(16, at::kLong), torch::ones(16, at::kLong)});
   torch::optim::AdamW optimizer(vit->parameters(), torch::optim::AdamWOptions(3e-3));
   for (int step = 0; step < steps; ++step) {
@@ -416,7 +420,8 @@ TEST_CASE("the check before extraction: a good teacher's figures, and a head in 
   for (const char* name : {"head.weight", "head.bias"}) swapped.at(name) = swapped.at(name).flip(0);
   save_safetensors(sample.options.weights, swapped);
   const TeacherCheck wrong = checked(sample);
-  CHECK(has(wrong.refusal, "the teacher's top-1 is 0.0 % in the order of the class folders, but 100.0 % in another one"));
+  CHECK(
+      has(wrong.refusal, "the teacher's top-1 is 0.0 % in the order of the class folders, but 100.0 % in another one"));
   CHECK(has(wrong.refusal, "(class_names) or a class_map; on these images its class 0 answers for \"second\""));
 }
 
@@ -434,7 +439,9 @@ TEST_CASE("a teacher with another mean and deviation than it was trained with is
   std::string all = off.refusal;
   for (const std::string& note : off.notes) all += "\n" + note;
   CAPTURE(all);
-  CHECK(has(all, "with teacher.mean = [0.5, 0.5, 0.5], teacher.deviation = [0.5, 0.5, 0.5] its top-1 on the same crops is 100.0 %"));
+  CHECK(has(all,
+            "with teacher.mean = [0.5, 0.5, 0.5], teacher.deviation = [0.5, 0.5, 0.5] its top-1 on the same crops is "
+            "100.0 %"));
 }
 
 TEST_CASE("clean crops tell a teacher that knows its classes from one whose classes are in another order") {

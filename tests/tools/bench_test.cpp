@@ -162,9 +162,9 @@ TEST_CASE("reading is held against Python, memory and opening against their limi
   REQUIRE(result.exit_code == 0);
   CHECK_FALSE(has(result.output, "did not run"));
   // What can be counted is counted again, and what cannot be is held to its own arithmetic.
-  for (const auto& [what, directory] : {std::pair{"bytes a view, level 1", "cache"},
-                                        std::pair{"bytes a view, level -1", "plain"},
-                                        std::pair{"bytes a view, the usual forms", "usual"}})
+  for (const auto& [what, directory] :
+       {std::pair{"bytes a view, level 1", "cache"}, std::pair{"bytes a view, level -1", "plain"},
+        std::pair{"bytes a view, the usual forms", "usual"}})
     CHECK(figure_of(result, what) == doctest::Approx(frame_bytes(place / directory) / 128).epsilon(0.005));
   checked_ratio(result, "the same", "h5py + hdf5plugin + torch: ");
   checked_ratio(result, "views per core-second, to floats; level 1", "zstd alone: ");

@@ -26,7 +26,8 @@ struct Paths {
 
   Paths() {
     REQUIRE(fixture.extract("cache", {"passes=1"}).exit_code == 0);
-    write_whole(root / "train.toml", "images = '" + fixture.images.string() + "'\noutput = '" + (root / "run").string() +
+    write_whole(root / "train.toml", "images = '" + fixture.images.string() + "'\noutput = '" +
+                                         (root / "run").string() +
                                          "'\nsize = 32\nbatch = 4\nmax_steps = 1\nthreads = 1\nworkers = 1\n"
                                          "[model]\nwidth = 4\n[schedule.align]\nepochs = 0\n");
     write_whole(root / "plain", "no folder");
@@ -35,8 +36,10 @@ struct Paths {
   }
 
   std::vector<Use> uses() const {
-    const std::string extract = "'" + fixture.config.string() + "' --set 'cache=" + (root / "new").string() + "' --set ",
-                      train = "'" + (root / "train.toml").string() + "' --set ", cache = "'" + (root / "cache").string() + "' ",
+    const std::string extract =
+                          "'" + fixture.config.string() + "' --set 'cache=" + (root / "new").string() + "' --set ",
+                      train = "'" + (root / "train.toml").string() + "' --set ",
+                      cache = "'" + (root / "cache").string() + "' ",
                       images = " --images '" + fixture.images.string() + "'";
     return {{"vitrine-extract", "@"},
             {"vitrine-extract", extract + "images=@"},
@@ -56,8 +59,9 @@ struct Paths {
             {"vitrine-cache", "verify " + cache + "--images @", true},
             {"vitrine-cache", "repair @"},
             {"vitrine-cache", "show " + cache + "--count 1 --images @ --out '" + (root / "sheet.png").string() + "'"},
-            {"vitrine-cache", "show " + cache + "--count 1" + images + " --class-names @ --out '" +
-                                  (root / "sheet.png").string() + "'", true},
+            {"vitrine-cache",
+             "show " + cache + "--count 1" + images + " --class-names @ --out '" + (root / "sheet.png").string() + "'",
+             true},
             {"vitrine-cache", "show " + cache + "--count 1" + images + " --out @"},
             {"vitrine-cache", "recode @ --from logits --form fp16 --to '" + (root / "recoded").string() + "'"},
             {"vitrine-cache", "recode " + cache + "--from logits --form fp16 --to @"},

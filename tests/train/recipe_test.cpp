@@ -177,7 +177,8 @@ TEST_CASE("a batch that leaves BatchNorm one value is one sentence that names th
     const std::string sentence = error.what();
     CAPTURE(sentence);
     CHECK((error.kind() == ErrorKind::kInput));
-    CHECK(vitrine::testing::has(sentence, "a training step cannot be computed: Expected more than 1 value per channel"));
+    CHECK(
+        vitrine::testing::has(sentence, "a training step cannot be computed: Expected more than 1 value per channel"));
     CHECK(vitrine::testing::has(sentence, "; check batch, micro_batch and size"));
     CHECK_FALSE(vitrine::testing::has(sentence, "\n"));
   }

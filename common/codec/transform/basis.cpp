@@ -58,18 +58,16 @@ bool FeatureBasis::orthonormal() const {
 
 void FeatureBasis::check(const std::string& where) const {
   const auto damaged = [&](const std::string& what) {
-    throw Error(ErrorKind::kCorrupt,
-                {.path = where, .what = what, .remedy = "the file is damaged, copy it again"});
+    throw Error(ErrorKind::kCorrupt, {.path = where, .what = what, .remedy = "the file is damaged, copy it again"});
   };
   const std::uint64_t c = channels, h = height, w = width;
   // First, as all else multiplies these.
   if (c == 0 || h == 0 || w == 0 || h * w > transform::kMostItems || c > transform::kMostItems / (h * w))
-    damaged(text("a basis of ", c, " x ", h, " x ", w, " features is impossible; expected 1 to ",
-                 transform::kMostItems, " values"));
-  if (mean.size() != values() || vectors.size() != c * c || eigenvalues.size() != c ||
-      scale.size() != values() || expected.size() != kLevels ||
-      levels.size() != transform::kKinds * transform::kPlanes || rows.size() != (spatial() ? h * h : 0) ||
-      columns.size() != (spatial() ? w * w : 0))
+    damaged(text("a basis of ", c, " x ", h, " x ", w, " features is impossible; expected 1 to ", transform::kMostItems,
+                 " values"));
+  if (mean.size() != values() || vectors.size() != c * c || eigenvalues.size() != c || scale.size() != values() ||
+      expected.size() != kLevels || levels.size() != transform::kKinds * transform::kPlanes ||
+      rows.size() != (spatial() ? h * h : 0) || columns.size() != (spatial() ? w * w : 0))
     damaged(text("the basis' arrays do not have the sizes of ", c, " x ", h, " x ", w, " features"));
   if (!finite(mean) || !finite(vectors) || !finite(eigenvalues) || !finite(rows) || !finite(columns) ||
       std::ranges::find(expected, 0) != expected.end() || confidence == 0 ||

@@ -332,8 +332,7 @@ void whole_cache(const std::filesystem::path& directory) {
     if (views == 0) continue;
     a_view += static_cast<double>(reader.stored_bytes()) / static_cast<double>(views);
     if (track.codec.form == Form::kTransform)
-      bases +=
-          static_cast<double>(file_bytes(directory / basis_path(track))) / static_cast<double>(views);
+      bases += static_cast<double>(file_bytes(directory / basis_path(track))) / static_cast<double>(views);
     most_views = std::max(most_views, views);
     kept += text(kept.empty() ? "" : ", ", track.name(), " as ", form_name(track.codec.form));
     if (track.kind != "logits") continue;

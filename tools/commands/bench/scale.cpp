@@ -175,14 +175,14 @@ int run(const Options& options) {
                        draw_all(together, options), "one permutation a pass", least));
   lines.push_back({"permutations drawn", human_count(together.orders_drawn()), text("passes: ", options.passes),
                    figure(static_cast<double>(together.orders_drawn()) / options.passes) + " x", "1 x"});
-  lines.push_back(line("the same, each thread in passes of its own", draw_apart(apart, options),
-                       "one permutation a pass", least));
+  lines.push_back(
+      line("the same, each thread in passes of its own", draw_apart(apart, options), "one permutation a pass", least));
   lines.push_back({"permutations drawn", human_count(apart.orders_drawn()), text("passes: ", options.passes),
                    figure(static_cast<double>(apart.orders_drawn()) / options.passes) + " x", "1 x"});
-  print_report(text("A cache of ", human_count(plan.index().images.size()), " images and ", options.passes,
-                    " passes in ", human_count(shards), " shards of each of ", options.tracks,
-                    " tracks, files in the page cache"),
-               lines);
+  print_report(
+      text("A cache of ", human_count(plan.index().images.size()), " images and ", options.passes, " passes in ",
+           human_count(shards), " shards of each of ", options.tracks, " tracks, files in the page cache"),
+      lines);
   return 0;
 }
 

@@ -130,8 +130,8 @@ Values provenance_of(const TrackInfo& track) {
                                   (track.heads.empty() ? "all" : nlohmann::json(track.heads).dump()));
   std::string chain;
   for (const EncodingRecord& encoding : track.recoded_from)
-    chain += (chain.empty() ? "" : "; then ") +
-             (encoding.unknown.empty() ? codec_words(encoding.codec) : encoding.unknown);
+    chain +=
+        (chain.empty() ? "" : "; then ") + (encoding.unknown.empty() ? codec_words(encoding.codec) : encoding.unknown);
   if (!chain.empty()) out.emplace_back("recoded_from", chain);
   if (track.calibration_views > 0) out.emplace_back("calibration_views", std::to_string(track.calibration_views));
   return out;

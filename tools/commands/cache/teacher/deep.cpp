@@ -104,8 +104,8 @@ class Asked {
     }
   }
 
-  // The i-th group expected; any thread. Views that are left out have nothing to compare: their targets may be blank, or
-  // made before they were left out.
+  // The i-th group expected; any thread. Views that are left out have nothing to compare: their targets may be blank,
+  // or made before they were left out.
   void compare(std::size_t i, GroupKey key, std::vector<float> now, std::span<const Recipe> recipes) {
     const auto arithmetic = arithmetic_.find(shard_of(plan_, key));
     if (arithmetic == arithmetic_.end()) return;
