@@ -16,6 +16,7 @@
 #include "common/cache/manifest.h"
 #include "common/cache/shard_draft.h"
 #include "common/cache/shard_name.h"
+#include "common/cache/shelf.h"
 #include "common/cache/writer.h"
 #include "common/image/decode.h"
 #include "common/image/left_out.h"

@@ -287,7 +287,7 @@ TEST_CASE("a BF16 teacher's cached logits keep their bound against its own head 
   const Teacher teacher(sample.options, sample.taps);
   const auto track = teacher.tracks(plan_of())[0];
   REQUIRE((track.codec.form == Form::kUniform));
-  CHECK(track.provenance.at("head") == "fp32");
+  CHECK(track.made_with.precision == "bf16");
   std::vector<float> cached = teacher.run(pictures, 64)[0];
   through_codec(*make_codec(track.codec, track.shape), 64, cached);
   const double error =
