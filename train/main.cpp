@@ -102,6 +102,8 @@ int main(int argc, char** argv) {
         ->needs(evaluate);
     app.add_flag("--json", json, "with --evaluate: the result as JSON")->needs(evaluate);
     if (const auto code = parse_command_line(app, argc, argv)) return *code;
+    if (evaluate->count() > 0 && checkpoint.empty())
+      fail("--evaluate is empty; expected a .safetensors file or a run's directory");
     if (file.empty() && checkpoint.empty()) fail(config->get_name(), " is required; --help shows the usage");
     const std::filesystem::path own = std::filesystem::path(checkpoint) / "config.toml";
     if (file.empty() && directory_exists(checkpoint) && path_exists(own)) file = own.string();

@@ -51,11 +51,10 @@ std::vector<FileRecord> list_shards(const std::filesystem::path& directory, bool
   std::vector<FileRecord> there;
   for (const std::uint64_t number : list_shard_numbers(directory)) {
     FileRecord file{shard_file_name(number), 0, 0};
-    std::error_code gone;  // removed since it was listed
-    if (sizes) file.bytes = std::filesystem::file_size(directory / file.name, gone);
-    if (gone && gone != std::errc::no_such_file_or_directory)
-      fail_system(gone.value(), (directory / file.name).string(), "cannot be examined", "check its disk and run again");
-    if (!gone) there.push_back(std::move(file));
+    // What was removed since, or is no file, is not a shard; what cannot be examined may be one.
+    if (sizes && !file_exists(directory / file.name)) continue;
+    if (sizes) file.bytes = file_bytes(directory / file.name);
+    there.push_back(std::move(file));
   }
   return there;
 }

@@ -129,9 +129,12 @@ void open_track(const fs::path& at, Opened& opened, Findings& findings) {
     }
   } else if (bad != cache.bad_tracks().end()) {
     const fs::path file = at / "track.json";
-    // A sound one in a wrong place may be valid data of another cache.
-    const Remedy remedy =
-        path_exists(file) ? remedy_of(bad->error.kind(), Remedy::kRemake, Remedy::kMove) : Remedy::kRemake;
+    // A sound one in a wrong place may be valid data of another cache, and one of the future is a newer version's; but
+    // not when shards, under checksums, say that they are of a track that belongs here.
+    const ErrorKind kind = bad->error.kind();
+    const bool contradicted = copy && copy->shards > 1 && (kind == ErrorKind::kInput || kind == ErrorKind::kNewer);
+    const Remedy remedy = path_exists(file) && !contradicted ? remedy_of(kind, Remedy::kRemake, Remedy::kMove)
+                                                             : Remedy::kRemake;
     if (remedy == Remedy::kRemake)
       opened.faults.push_back({at, bad->error.problem().what, copy.has_value()});
     else

@@ -203,7 +203,7 @@ TEST_CASE("an index made by headers is deepened, and damage that shows then is s
     return settings;
   };
   const CommandResult stopped = fixture.errors_of("cache", and_also("index_depth=headers"));
-  CHECK(stopped.exit_code == 2);
+  CHECK(stopped.exit_code == exit_code(ErrorKind::kCorrupt));
   const auto before = fixture.files("cache");
   const Cache begun(fixture.root / "cache");
   CHECK(read_index_record(fixture.root / "cache", begun.index().hash())->depth == IndexDepth::kHeaders);

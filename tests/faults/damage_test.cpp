@@ -220,10 +220,10 @@ TEST_CASE("a version or flag of the future is newer where the table's checksum c
     return outcome.kind;
   };
   const auto flags = at<std::uint32_t>(good, kRequiredAt) | 1u << 31;
-  CHECK(kind(with(good, kVersionAt, std::uint16_t{2})) == ErrorKind::kNewer);
+  CHECK(kind(with(good, kVersionAt, std::uint16_t{3})) == ErrorKind::kNewer);
   CHECK(kind(with(good, kRequiredAt, flags)) == ErrorKind::kNewer);
   std::string changed = good;
-  std::memcpy(changed.data() + kVersionAt, "\2", 1);
+  std::memcpy(changed.data() + kVersionAt, "\3", 1);
   CHECK(kind(changed) == ErrorKind::kCorrupt);
   changed = good;
   std::memcpy(changed.data() + kRequiredAt, &flags, sizeof flags);

@@ -105,8 +105,8 @@ TEST_CASE("a track with an encoding, a setting, a kind or a version of the futur
   for (const auto& [from, to, words] :
        {std::tuple("\"form\": \"fp16\"", "\"form\": \"wavelet\"", "\"wavelet\" is no form"),
         std::tuple("\"level\": 1", "\"codec\": {\"wavelet\": 4}, \"level\": 1", "codec.wavelet is a setting"),
-        std::tuple("\"kind\": \"logits\"", "\"kind\": \"tokens\"", "\"tokens\" is no kind"),
-        std::tuple("\"version\": 1", "\"version\": 2", "has version 2")}) {
+        std::tuple("\"kind\": \"logits\"", "\"kind\": \"tokens\"", "unknown kind of track \"tokens\""),
+        std::tuple("\"version\": 2", "\"version\": 3", "has format version 3")}) {
     CAPTURE(to);
     const SampleCache cache;
     replace_in(cache.path(kLogits + "track.json"), from, to);

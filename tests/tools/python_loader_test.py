@@ -1,5 +1,6 @@
 """tools/vitrine_cache.py under torch's loader, in every way that a training script uses one, and what it refuses."""
 import functools
+import json
 import pathlib
 import shutil
 import subprocess
@@ -10,7 +11,7 @@ import warnings
 import numpy as np
 import torch
 from PIL import Image
-from reader_support import BIN, check, compressed, raises, replace_chunk, word
+from reader_support import BIN, check, compressed, patched, raises, replace_chunk, word
 from torch.nn.functional import cross_entropy
 from torch.utils.data import ConcatDataset, DataLoader, DistributedSampler
 from vitrine_cache import Cache, InputError, IoError, VitrineDataset, Views, topk_kl_divergence
@@ -107,15 +108,22 @@ def test_refusals(folder):
 
 
 def test_two_teachers(folder):
-    """Tracks of one name from two teachers are both there."""
+    """Tracks of one name from two teachers are both there, and both are read."""
     both = folder / "two"
     shutil.copytree(folder / "cache", both)
     place, = both.glob("small.*/logits")
     other = both / place.parent.name.replace("small", "large") / "logits"
     other.parent.mkdir()
     shutil.copytree(place, other)
-    for path in other.iterdir():
-        path.write_bytes(path.read_bytes().replace(b'"teacher": "small"', b'"teacher": "large"'))
+    track = other / "track.json"
+    settings = json.loads(track.read_text())
+    settings["teacher"]["name"] = "large"
+    track.write_text(json.dumps(settings))
+    for path in other.glob("*.h5"):  # each has a copy of it in the table, and for HDF5
+        content = path.read_bytes()
+        check(content.count(b'"teacher":{"name":"small"') == 2, path)
+        path.write_bytes(content.replace(b'"teacher":{"name":"small"', b'"teacher":{"name":"large"'))
+        patched(path, {}, True)
     cache = Cache(both)
     check(not cache.problems, cache.problems)
     raises("has several tracks of the name logits", cache.track, "logits")
@@ -123,6 +131,8 @@ def test_two_teachers(folder):
     check(list(data[0]["targets"]) == ["logits", "features.1"])
     data = VitrineDataset(folder / "images", cache, ["small/logits", "large/logits"])
     check(sorted(data.tracks) == sorted(f"{t}.{place.parent.name.split('.')[1]}/logits" for t in ("small", "large")))
+    small, large = data[1]["targets"].values()
+    check(torch.equal(small, large))
 
 
 def test_other_pixels(folder):

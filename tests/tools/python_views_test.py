@@ -218,7 +218,7 @@ def test_left_out(folder):
         count += needs.sum()
         assert not sound["left_out"].any()
         for key in ("labels", "partner_labels"):
-            assert (item[key].numpy()[needs] == -1).all()
+            assert (item[key].numpy()[needs] == -100).all()
             assert (item[key] == sound[key]).numpy()[~needs].all()
         assert not item["pictures"].numpy()[needs].any()
         assert (item["pictures"] == sound["pictures"]).numpy()[~needs].all()

@@ -56,6 +56,7 @@ TEST_CASE("a student learns from the largest logits and the others' mass, from a
 
   TrainOptions other = cached;
   other.loss.temperature = 3;
+  other.output += "-3";
   CHECK_THROWS_WITH_AS(trained(other), doctest::Contains("loss.temperature = 3, but the topk track"), Error);
   CHECK_THROWS_WITH_AS(trained(other), doctest::Contains("at 1, 4 only"), Error);
 }

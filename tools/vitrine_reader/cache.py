@@ -13,8 +13,8 @@ from typing import NamedTuple
 import numpy as np
 
 from .container import Container, check_json_version, parse_json
-from .errors import CacheError, CorruptError, InputError, require_directory, system_error
-from .forms import FORMS, from_bytes, is_number, is_whole
+from .errors import CacheError, CorruptError, InputError, NewerFormatError, require_directory, system_error
+from .forms import FORMS, Newer, from_bytes, is_number, is_whole
 from .track_settings import differences, known
 from .transform import Basis
 
@@ -283,6 +283,16 @@ class Plan:
         return pass_ * self.shards_per_pass + group // self.shard_groups, group % self.shard_groups
 
 
+def _known(settings, path):
+    """known() of a track's object in the file at `path`."""
+    try:
+        return known(settings)
+    except Newer as problem:
+        raise NewerFormatError(f"{path}: {problem}") from None
+    except ValueError as problem:
+        raise CorruptError(f"{path}: {problem}") from None
+
+
 class Track:
     """One kind of target of one teacher. `settings`: track.json's object; `name`: "logits", "features.11"."""
 
@@ -290,10 +300,7 @@ class Track:
         self.directory, self.plan = Path(directory), plan
         path = self.directory / "track.json"
         self.settings, _ = read_json(path, "vitrine track")
-        try:
-            self.known = known(self.settings)
-        except ValueError as problem:
-            raise CorruptError(f"{path}: {problem}; copy or make it again") from None
+        self.known = _known(self.settings, path)
         self.teacher, self.kind, self.form = self.known["teacher"]["name"], self.known["kind"], self.known["form"]
         self.shape, self.codec = tuple(self.known["shape"]), self.known["codec"]
         block = self.settings["block"]
@@ -331,11 +338,8 @@ class Track:
         if not isinstance(copy, dict):
             raise CorruptError(f"{path}: has no copy of its track.json; the file is damaged, copy or make it again")
         check_json_version(copy, path)
-        try:
-            found = differences(known(copy), self.known)
-            words = ", ".join(f"track.{key} {there}, expected {here}" for key, there, here in found)
-        except ValueError as problem:
-            raise CorruptError(f"{path}: {problem}; copy or make it again") from None
+        found = differences(_known(copy, path), self.known)
+        words = ", ".join(f"track.{key} {there}, expected {here}" for key, there, here in found)
         if words:
             raise InputError(f"{path}: has {words}; the file belongs to another cache or place, copy or make it again")
 

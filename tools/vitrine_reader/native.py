@@ -9,7 +9,7 @@ import weakref
 
 import numpy as np
 
-from .container import CacheError
+from .errors import InputError
 
 VERSION, ROOM = 3, 1024
 FEATURES, COEFFICIENTS, ITEMS = 0, 1, 2  # what to decode
@@ -31,9 +31,9 @@ def library():
         found = ctypes.CDLL(str(path))
         version = found.vitrine_native_version()
     except (OSError, AttributeError) as problem:
-        raise CacheError(f"{path}: is no decoder of this machine's ({problem}); {remedy}") from None
+        raise InputError(f"{path}: is no decoder of this machine's ({problem}); {remedy}") from None
     if version != VERSION:
-        raise CacheError(f"{path}: is a decoder of version {version}, this program wants {VERSION}; {remedy}")
+        raise InputError(f"{path}: is a decoder of version {version}, this program wants {VERSION}; {remedy}")
     found.vitrine_decoder_new.restype = ctypes.c_void_p
     found.vitrine_decoder_new.argtypes = [ctypes.c_uint32] * 3 + [ctypes.c_void_p] * 8 + [
         ctypes.c_uint16, ctypes.c_void_p, ctypes.c_size_t]
@@ -57,7 +57,7 @@ class Decoder:
         self.handle = found.vitrine_decoder_new(*self.shape, *map(place, arrays), int(basis.confidence[0]), message,
                                                ROOM)
         if not self.handle:
-            raise CacheError(message.value.decode())  # such as a VITRINE_ISA that this machine does not have
+            raise InputError(message.value.decode())  # such as a VITRINE_ISA that this machine does not have
         weakref.finalize(self, found.vitrine_decoder_free, self.handle)
 
     def decode(self, payload, views, what):

@@ -4,12 +4,13 @@ import json
 import math
 import re
 
-from .forms import FORMS, check, is_hash, is_number, is_whole
+from .forms import FORMS, Newer, check, is_hash, is_number, is_whole
 
 TEACHER_NAME = re.compile(r"(?!\.)[A-Za-z0-9_.-]{1,200}")
 AXES = {"logits": 1, "features": 3, "attention": 3}
 SIZES = ("image_size", "patch", "width", "depth", "heads", "mlp_ratio", "classes")
-CODEC = {"max_error", "kept", "temperatures", "basis"}
+LOWEST_LEVEL, HIGHEST_LEVEL, LOWEST_WINDOW, HIGHEST_WINDOW = -7, 19, 10, 27  # of zstd
+DAMAGED = "the file is damaged, copy or make it again"
 
 
 def word(value):
@@ -18,16 +19,16 @@ def word(value):
 
 
 class Fields:
-    """The typed fields of an object; ValueError that names the key, with those above it."""
+    """The typed fields of an object; ValueError that names the key, with those above it, and what to do."""
 
     def __init__(self, found, above=""):
         self.found, self.above = found, above
         if not isinstance(found, dict):
-            raise ValueError(f"{above[:-1]} is no object" if above else "is no object")
+            raise ValueError(f"{above[:-1] + ' ' if above else ''}is no object; {DAMAGED}")
 
     def at(self, key):
         if key not in self.found:
-            raise ValueError(f"{self.above}{key} is missing; the file is damaged")
+            raise ValueError(f"{self.above}{key} is missing; {DAMAGED}")
         return self.found[key]
 
     def get(self, key, fits, expected, name=None):
@@ -60,6 +61,10 @@ class Fields:
 
 def is_text(value):
     return isinstance(value, str)
+
+
+def is_head(value):
+    return is_whole(value) and -2**31 <= value < 2**31
 
 
 def is_unsigned(value):
@@ -110,37 +115,65 @@ def _made_with(fields):
     return made_with
 
 
+CODEC = {"max_error": lambda codec: codec.number("max_error"), "kept": lambda codec: codec.whole("kept", 0, 2**32 - 1),
+         "temperatures": lambda codec: codec.list("temperatures", is_number, "a number"),
+         "basis": lambda codec: codec.text("basis")}
+
+
+def _codec(fields):
+    """What is 0 or empty says no more than what is absent."""
+    for key in fields.found:
+        if key not in CODEC:
+            raise Newer(f"codec.{key} is a setting that this program does not know; use a newer vitrine")
+    return {key: value for key in fields.found if (value := CODEC[key](fields))}
+
+
 def _encoding(fields):
     """`form`, `codec`, `level` and `window`; not yet whether they fit."""
-    found = {"form": fields.text("form"), "codec": fields.found.get("codec", {}), "level": fields.whole("level"),
-             "window": fields.whole("window") if "window" in fields.found else 0}
-    if not isinstance(found["codec"], dict):
-        raise ValueError(f"{fields.above}codec is no object")
-    return found
+    form = fields.text("form")
+    if form not in FORMS:
+        *others, last = FORMS
+        raise Newer(f"\"{form}\" is no form of storage; expected one of {', '.join(others)} and {last}")
+    return {"form": form, "codec": _codec(fields.object("codec")) if "codec" in fields.found else {},
+            "level": fields.whole("level"), "window": fields.whole("window") if "window" in fields.found else 0}
 
 
 def _earlier(fields, shape):
     """A track's encoding before it was recoded. One of a newer version stays as it is: nothing of it is needed to read."""
-    form, codec = fields.text("form"), fields.found.get("codec", {})
-    if form not in FORMS or (isinstance(codec, dict) and set(codec) - CODEC):
+    try:
+        encoding = _encoding(fields)
+    except Newer:
         return fields.found
-    encoding = _encoding(fields)
-    check(form, encoding["codec"], shape)
-    if not is_hash(fields.text("track_sha256")):
+    hash_ = fields.text("track_sha256")
+    try:
+        check(encoding["form"], encoding["codec"], shape)
+    except ValueError as problem:
+        raise ValueError(f"recoded_from: {problem}") from None
+    if not is_hash(hash_):
         raise ValueError("recoded_from: track_sha256 is not SHA-256; expected 64 hexadecimal digits")
-    return {**encoding, "track_sha256": fields.found["track_sha256"]}
+    return {**encoding, "track_sha256": hash_}
+
+
+def _check_compression(level, window):
+    if level == 0 or not LOWEST_LEVEL <= level <= HIGHEST_LEVEL:
+        raise ValueError(f"zstd level {level} is not allowed; expected from 1 to {HIGHEST_LEVEL}, or from {LOWEST_LEVEL} to "
+                         "-1, which read faster and hardly compress")
+    if window != 0 and not LOWEST_WINDOW <= window <= HIGHEST_WINDOW:
+        raise ValueError(f"a zstd window of 2^{window} bytes is not allowed; expected from {LOWEST_WINDOW} to "
+                         f"{HIGHEST_WINDOW}, or 0 for the level's own")
 
 
 def known(settings):
     """What this version knows of a track's object, whose format and version were found right; two tracks are the same when
-    this is. ValueError for what is missing, of another type or out of its range."""
+    this is. Newer for what only a newer version writes, ValueError for what is missing, of another type or out of its range;
+    both in the words of the C++ reader."""
     fields = Fields(settings)
     track = {"teacher": _teacher(fields.object("teacher")), "kind": fields.text("kind"), "block": fields.whole("block"),
              "normalised": fields.flag("normalised")}
     kind, block = track["kind"], track["block"]
     if kind == "attention":
         heads = fields.object("heads")
-        track["heads"] = {"kept": heads.list("kept", lambda head: is_whole(head) and 0 <= head < 2**31, "an integer"),
+        track["heads"] = {"kept": heads.list("kept", is_head, "an integer"),
                           "mean": heads.flag("mean")}
     shape = track["shape"] = fields.list("shape", is_unsigned, "an integer", "an axis of shape")
     track.update(_encoding(fields))
@@ -149,19 +182,22 @@ def known(settings):
     if not is_hash(track["plan"]):
         raise ValueError("the plan's hash is not SHA-256; expected 64 hexadecimal digits")
     if kind not in AXES:
-        raise ValueError(f"\"{kind}\" is no kind of track; expected {', '.join(AXES)}")
+        raise Newer(f"unknown kind of track \"{kind}\"; use a newer vitrine")
     if (kind == "logits") != (block == -1) or block < -1:
         raise ValueError(f"block {block} does not fit {kind}; expected -1 for logits and a block from 0 for others")
-    if form not in FORMS:
-        raise ValueError(f"\"{form}\" is no form of storage; expected one of {', '.join(FORMS)}")
     if len(shape) != AXES[kind]:
         raise ValueError(f"a shape of {len(shape)} axes does not fit {kind}; expected [K] for logits, else three")
     few = form == "topk"  # of many classes, few are stored
-    if not all(1 <= axis <= (2**32 - 1 if few else 2**24) for axis in shape):
-        raise ValueError(f"a shape of {shape} is not possible")
+    for axis in shape:
+        if not 1 <= axis <= (2**32 - 1 if few else 2**24):
+            raise ValueError(f"a shape with an axis of {axis} is not possible")
     if math.prod(shape) > 2**28 and not few:
         raise ValueError("a view of over 2^28 values is not possible")
+    for head in track.get("heads", {"kept": []})["kept"]:
+        if head < 0:
+            raise ValueError(f"heads.kept names head {head}; expected heads from 0, of an attention track")
     check(form, track["codec"], shape)
+    _check_compression(track["level"], track["window"])
     track["made_with"] = _made_with(fields.object("made_with"))
     earlier = fields.list("recoded_from", lambda value: True, "an object") if "recoded_from" in settings else []
     track["recoded_from"] = [_earlier(Fields(encoding, "recoded_from."), shape) for encoding in earlier]
