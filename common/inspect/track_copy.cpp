@@ -8,15 +8,15 @@ namespace vitrine {
 
 std::optional<TrackCopy> track_copy(const Plan& plan, const std::filesystem::path& directory) {
   nlohmann::ordered_json said;
-  std::uint64_t shards = 0;
+  std::uint64_t shards = 0, newer = 0;
   const Shelf shelf(directory, nullptr);
   for (const std::uint64_t number : shelf.numbers()) try {
       const nlohmann::ordered_json json = attributes(Container(directory / shard_file_name(number)), kShardFormat);
       const auto copy = json.value("track", nlohmann::ordered_json());
       if (shards++ == 0) said = copy;
       if (copy != said) return std::nullopt;
-    } catch (const Error&) {
-      continue;
+    } catch (const Error& error) {
+      newer += error.kind() == ErrorKind::kNewer ? 1 : 0;
     }
   if (shards == 0) return std::nullopt;
   try {
@@ -24,7 +24,7 @@ std::optional<TrackCopy> track_copy(const Plan& plan, const std::filesystem::pat
     TrackInfo track = TrackInfo::from_json(said, directory.string());
     const std::filesystem::path place = directory.parent_path().filename() / directory.filename();
     if (track.plan_hash != plan.hash() || track.directory() != place.generic_string()) return std::nullopt;
-    return TrackCopy{std::move(track), text, shards};
+    return TrackCopy{std::move(track), text, shards, newer};
   } catch (const Error&) {
     return std::nullopt;
   }

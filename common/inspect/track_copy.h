@@ -16,6 +16,7 @@ struct TrackCopy {
   TrackInfo track;
   std::string json;          ///< the text of track.json
   std::uint64_t shards = 0;  ///< that say so
+  std::uint64_t newer = 0;   ///< of a newer version, which say nothing
 };
 
 /// Reads the tables of all shards in a track's directory; those that cannot be read say nothing. Nothing is returned

@@ -129,10 +129,10 @@ void open_track(const fs::path& at, Opened& opened, Findings& findings) {
     }
   } else if (bad != cache.bad_tracks().end()) {
     const fs::path file = at / "track.json";
-    // A sound one in a wrong place may be valid data of another cache, and one of the future is a newer version's; but
-    // not when shards, under checksums, say that they are of a track that belongs here.
+    // A sound one in a wrong place may be valid data of another cache. One of the future is a newer version's, unless its
+    // shards, under checksums, say what it is, and none of them is as new.
     const ErrorKind kind = bad->error.kind();
-    const bool contradicted = copy && copy->shards > 1 && (kind == ErrorKind::kInput || kind == ErrorKind::kNewer);
+    const bool contradicted = copy && copy->shards > 1 && copy->newer == 0 && kind == ErrorKind::kNewer;
     const Remedy remedy = path_exists(file) && !contradicted ? remedy_of(kind, Remedy::kRemake, Remedy::kMove)
                                                              : Remedy::kRemake;
     if (remedy == Remedy::kRemake)
