@@ -379,7 +379,7 @@ void ReadableFile::read(std::uint64_t offset, std::span<std::byte> out) const {
     if (count < 0 && errno == EINTR) continue;
     if (count < 0)
       fail_system(errno, path_, text("reading at byte ", offset, " failed"), "check its disk and run again");
-    if (count == 0)  // shorter than when it was opened: somebody is writing it
+    if (count == 0)  // shorter than when it was opened: it is being written
       throw Error(offset < size_ ? ErrorKind::kIo : ErrorKind::kCorrupt,
                   {.path = path_,
                    .what = text("ends at byte ", offset, " where ", out.size(), " more bytes were expected"),

@@ -9,14 +9,14 @@
 
 namespace vitrine {
 
-/// True once somebody asked. Set by signal handlers and other threads, never reset.
+/// True once a stop was requested. Set by signal handlers and other threads, never reset.
 using StopFlag = std::atomic<bool>;
 
 /// The exit code of a program that was asked to stop, whichever signal it was (128 + SIGINT, as shells have it).
 inline constexpr int kStoppedExitCode = 130;
 
-/// Thrown by work that was asked to stop and has nothing to return. Not an Error: nothing is wrong, and whoever turns
-/// Errors into other Errors must let it pass. what(): "stopped WHERE", for the user. guarded_main turns it into
+/// Thrown by work that was asked to stop and has nothing to return. Not an Error: nothing is wrong, and code that
+/// converts Errors must let it pass. what(): "stopped WHERE", for the user. guarded_main turns it into
 /// kStoppedExitCode.
 class Stopped : public std::runtime_error {
  public:

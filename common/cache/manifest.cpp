@@ -51,7 +51,7 @@ std::vector<FileRecord> list_shards(const std::filesystem::path& directory, bool
   std::vector<FileRecord> there;
   for (const std::uint64_t number : list_shard_numbers(directory)) {
     FileRecord file{shard_file_name(number), 0, 0};
-    // What was removed since, or is no file, is not a shard; what cannot be examined may be one.
+    // Files removed meanwhile and non-files are not shards; one that cannot be examined may be a shard.
     if (sizes && !file_exists(directory / file.name)) continue;
     if (sizes) file.bytes = file_bytes(directory / file.name);
     there.push_back(std::move(file));
