@@ -50,7 +50,7 @@ Images scan(const ExtractOptions& options, const StopFlag& stop) {
     out.scan = scan_images(folders, how);
   }
   out.index = std::make_shared<const ImageIndex>(std::move(out.scan.index));
-  note(text(folders.words(), ": ", out.index->words()));
+  note(text(folders.describe(), ": ", out.index->describe()));
   say_what_is_left_out(out.scan.left_out, cache / kLeftOutFile);
   say_what_is_ignored(out.scan.counts);
   out.bad = std::make_shared<BadPictures>(options.bad_images, out.index->images.size(), options.max_bad_share);
@@ -118,7 +118,7 @@ std::vector<std::shared_ptr<const FeatureBasis>> known_bases(const std::filesyst
   std::vector<std::shared_ptr<const FeatureBasis>> out;
   for (const TrackInfo& track : tracks) {
     const std::filesystem::path path = cache / basis_path(track);
-    const bool there = track.codec.form == Form::kTransform && path_exists(path);
+    const bool there = track.codec.encoding == Encoding::kTransform && path_exists(path);
     out.push_back(there ? std::make_shared<const FeatureBasis>(read_basis(path)) : nullptr);
   }
   return out;
@@ -148,7 +148,7 @@ void ExtractOptions::fields(Fields& f) {
       "that judgement alone: all its logits are kept, and mapped when a student reads them; empty: none, or "
       "class_names");
   f.text("class_names", class_names,
-         "a file with the teacher's class names, one a line, for class_map or to be matched with the class folders");
+         "a file with the teacher's class names, one per line, for class_map or to be matched with the class folders");
   f.flag("allow_chance", allow_chance,
          "go on with a teacher that scores at chance, or fits another class order better");
   f.flag("allow_mixed", allow_mixed,
@@ -165,7 +165,7 @@ void ExtractOptions::fields(Fields& f) {
                       "the views that need it; left_out.tsv in the cache names them");
   f.number("max_bad_share", max_bad_share, "with bad_images = \"skip\": stop when more of the images are bad", {0, 1});
   f.section("teacher", teacher, "the model that gives the targets");
-  f.section("taps", taps, "which targets are kept, and in which form");
+  f.section("taps", taps, "which targets are kept, and in which encoding");
   f.section("plan", plan, "what the views look like");
 }
 
@@ -189,7 +189,7 @@ int extract(const ExtractOptions& options, const StopFlag& stop) {
   const std::vector<ShardKey> shards = shards_of_part(plan, options.first_pass, options.passes, part);
   // All that can be refused is refused before anything is computed or written.
   for (TrackInfo track : tracks) {
-    if (track.codec.form == Form::kTransform) track.codec.basis.assign(64, '0');  // yet to be made
+    if (track.codec.encoding == Encoding::kTransform) track.codec.basis.assign(64, '0');  // yet to be made
     track.check("teacher and taps");
   }
   const std::uint32_t workers = bounded_workers(plan, teacher, tracks, wanted_workers);
@@ -210,7 +210,7 @@ int extract(const ExtractOptions& options, const StopFlag& stop) {
     create_track(cache, tracks[t], ready.bases[t].get());
   }
   const std::uint64_t views_a_pass = std::uint64_t{plan.groups_per_pass()} * options.plan.group;
-  note(text("plan ", plan.hash().substr(0, 12), ": ", human_count(views_a_pass), " views a pass in ",
+  note(text("plan ", plan.hash().substr(0, 12), ": ", human_count(views_a_pass), " views per pass in ",
             plan.shards_per_pass(), " shards; ", options.passes, " passes, part ", part, ", ", workers, " workers"));
 
   const Extractor extractor(options.cache, plan, teacher, views, std::move(ready), notes, workers);
@@ -229,8 +229,8 @@ int extract(const ExtractOptions& options, const StopFlag& stop) {
     std::printf(", %s a view", human_bytes(static_cast<double>(made.bytes) / static_cast<double>(made.views)).c_str());
   std::printf("\n");
   for (std::size_t t = 0; t < tracks.size(); ++t)
-    std::printf("  %s  %s%s\n", tracks[t].directory().c_str(), form_name(tracks[t].codec.form),
-                made.views > 0 ? (": " + made.losses[t].words()).c_str() : "");
+    std::printf("  %s  %s%s\n", tracks[t].directory().c_str(), encoding_name(tracks[t].codec.encoding),
+                made.views > 0 ? (": " + made.losses[t].describe()).c_str() : "");
   return 0;
 }
 

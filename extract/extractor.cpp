@@ -16,7 +16,7 @@
 #include "common/cache/manifest.h"
 #include "common/cache/shard_draft.h"
 #include "common/cache/shard_name.h"
-#include "common/cache/shelf.h"
+#include "common/cache/shard_directory.h"
 #include "common/cache/writer.h"
 #include "common/image/decode.h"
 #include "common/image/left_out.h"
@@ -214,7 +214,7 @@ class Extractor::Shard : public ShardWork {
       constexpr double kRounding = 1e-3, kFloor = 1e-9;
       const double bound = track.codec.max_error;
       if (const double error = group_losses_[t][g].worst_group;
-          track.codec.form == Form::kTransform && error > bound * (1 + kRounding) + kFloor)
+          track.codec.encoding == Encoding::kTransform && error > bound * (1 + kRounding) + kFloor)
         throw Error(ErrorKind::kInternal,
                     {.what = text("lost ", error, " of the energy of a group, more than taps.max_error = ", bound),
                      .remedy = "this is a fault of the codec, please report it"});
@@ -235,7 +235,7 @@ class Extractor::Shard : public ShardWork {
   RecordedViews views_;                               // as they were made now
   std::optional<RecordedViews> recorded_;             // as the recipes have them, when they are there
   std::vector<std::vector<CodecLoss>> group_losses_;  // [track][group]
-  std::vector<std::unique_ptr<ShardDraft>> drafts_;   // one a track; none where its file is there
+  std::vector<std::unique_ptr<ShardDraft>> drafts_;   // one per track; none where its file is there
   std::vector<std::optional<FileRecord>> files_;
 };
 

@@ -32,7 +32,7 @@ class Extractor {
     std::uint64_t views = 0, bytes = 0, shards = 0;
     std::uint64_t left_out = 0;  ///< of the views: those whose pictures could not be had
     bool stopped = false;
-    std::vector<CodecLoss> losses = {};  ///< one a track, over the shards that were made
+    std::vector<CodecLoss> losses = {};  ///< one per track, over the shards that were made
   };
   /// Makes the missing files of the given shards, in order; files that are there are not touched. Each directory is
   /// listed once to see what is there. At most `workers` groups are in work and two shards in memory: one may be

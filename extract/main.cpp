@@ -15,7 +15,13 @@ int main(int argc, char** argv) {
   return vitrine::guarded_main("vitrine-extract", [&] {
     CLI::App app("Runs a Vision Transformer once over augmented images and keeps its outputs in a cache.");
     vitrine::ExtractOptions options;
-    app.footer("Keys of CONFIG.toml, with their defaults:\n" + vitrine::config_help(options));
+    vitrine::add_help_keys(app, [](const std::string& word) {
+      return vitrine::config_help(
+          vitrine::ExtractOptions(),
+          {"images", "cache", "passes", "teacher.weights", "teacher.vit.arch", "teacher.vit.classes", "teacher.mean",
+           "teacher.std", "teacher.device", "teacher.precision", "taps.features", "plan.image_size"},
+          word);
+    });
     std::string file, part;
     std::vector<std::string> overrides;
     app.add_option("CONFIG", file, "a TOML file; see configs/")->required();

@@ -15,11 +15,11 @@ namespace {
 // Of one view as it is stored, before zstd.
 double stored_bytes(const TrackInfo& track) {
   const auto values = static_cast<double>(track.view_values());
-  switch (track.codec.form) {
-    case Form::kUniform:
+  switch (track.codec.encoding) {
+    case Encoding::kUniform:
       return 2 * values;
-    case Form::kTransform:
-      // A feature map takes 1 to 1.5 bits a value at an error of 1 %; each quarter of the error is a bit more.
+    case Encoding::kTransform:
+      // A feature map takes 1 to 1.5 bits per value at an error of 1 %; each quarter of the error is a bit more.
       return values / 8 * (2 + std::max(0.0, std::log2(0.01 / track.codec.max_error) / 2));
     default: {
       double bytes = 0;

@@ -20,7 +20,7 @@ struct ExtractOptions {
   std::string cache;                 ///< the cache's directory, made when it is missing
   std::uint32_t first_pass = 0, passes = 1;
   std::string part = "1/1";            ///< "i/n": this process makes every n-th shard, beginning with the i-th; "auto"
-  std::uint32_t workers = 0;           ///< 0: one a core
+  std::uint32_t workers = 0;           ///< 0: one per core
   std::uint32_t check_images = 256;    ///< clean crops on which the teacher is judged first; 0: none
   std::string class_map, class_names;  ///< files for a teacher of other classes (class_map.h), for that judgement alone
   bool allow_chance = false;

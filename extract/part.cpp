@@ -37,10 +37,10 @@ std::vector<ShardKey> shards_of_part(const Plan& plan, std::uint32_t first_pass,
     fail("first_pass = ", first_pass, " and passes = ", passes, ": a pass has ", shards_per_pass,
          " shards, and their numbers have at most ten digits; first_pass + passes may be ",
          (kMaxShardNumber + 1) / shards_per_pass, " at most, or choose a larger plan.shard_groups");
-  constexpr std::uint64_t kMostShards = 100'000'000;
-  if ((past - first) / n > kMostShards)
+  constexpr std::uint64_t kMaxShards = 100'000'000;
+  if ((past - first) / n > kMaxShards)
     fail("passes = ", passes, ": part ", part, " would be ", (past - first) / n, " shards, at ", shards_per_pass,
-         " per pass; ask for at most ", std::max<std::uint64_t>(1, kMostShards * n / shards_per_pass),
+         " per pass; ask for at most ", std::max<std::uint64_t>(1, kMaxShards * n / shards_per_pass),
          " passes at once, or choose a larger plan.shard_groups");
   std::vector<ShardKey> out;
   for (std::uint64_t number = first + i - 1; number < past; number += n)

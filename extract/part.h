@@ -11,11 +11,6 @@
 
 namespace vitrine {
 
-/// One shard of every track.
-struct ShardKey {
-  std::uint32_t pass, shard;
-};
-
 /// Share `part` = "i/n", 1 ≤ i ≤ n, of the shards of the passes, in order. Throws Error for another form, for passes
 /// whose shards have numbers of more than ten digits, and for more than 10^8 shards at once.
 std::vector<ShardKey> shards_of_part(const Plan& plan, std::uint32_t first_pass, std::uint32_t passes,

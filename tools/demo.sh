@@ -27,10 +27,10 @@ say "Teaching four students, two side by side: plain and KL, then the full recip
 for pair in "plain kl" "full live"; do
   pids=()
   for kind in $pair; do
-    tools/demo_student.sh "$kind" "$kind" --set "seed=$seed" &
+    tools/scripts/demo_student.sh "$kind" "$kind" --set "seed=$seed" &
     pids+=($!)
   done
   for pid in "${pids[@]}"; do wait "$pid"; done
 done
 
-.venv/bin/python tools/demo_table.py demo
+.venv/bin/python tools/scripts/demo_table.py demo

@@ -90,7 +90,7 @@ Evaluation::Evaluation(const std::string& folder, const ModelClasses& classes, i
 Evaluation::Evaluation(const ImageFolders& folder, int size, const TrainOptions& options, const StopFlag& stop)
     : Evaluation(folder, scanned(folder, stop), size, options) {}
 
-Evaluation::Crops Evaluation::crops(std::span<const std::uint32_t> images, int size, double crop_fraction) const {
+Evaluation::Crops Evaluation::crops(std::span<const std::uint32_t> images, int size, double crop_pct) const {
   const at::Tensor bytes = torch::empty({static_cast<std::int64_t>(images.size()), size, size, 3}, at::kByte);
   const std::size_t each = static_cast<std::size_t>(size) * static_cast<std::size_t>(size) * 3;
   auto* pixels = bytes.data_ptr<std::uint8_t>();
@@ -99,7 +99,7 @@ Evaluation::Crops Evaluation::crops(std::span<const std::uint32_t> images, int s
     tbb::parallel_for(std::size_t{0}, images.size(), [&](std::size_t i) {
       const std::optional<Image> picture = views_.picture_or_none(images[i]);
       if (!picture) return;
-      const Image view = centre_view(*picture, size, crop_fraction);
+      const Image view = centre_view(*picture, size, crop_pct);
       std::memcpy(pixels + i * each, view.rgb.data(), each);
       read[i] = 1;
     });
@@ -132,7 +132,7 @@ void Evaluation::visit(Network& network, at::Device device, const Visit& visit, 
     throw_if_stopped(stop, "between two batches of images");
     std::vector<std::uint32_t> wanted(std::min(kBatch, count - first));
     std::iota(wanted.begin(), wanted.end(), first);
-    const Crops crops = this->crops(wanted, size_, options_.crop_fraction);
+    const Crops crops = this->crops(wanted, size_, options_.crop_pct);
     if (crops.images.empty()) continue;
     any = true;
     std::vector<std::int64_t> labels;
@@ -141,8 +141,8 @@ void Evaluation::visit(Network& network, at::Device device, const Visit& visit, 
       labels.push_back(label == kNoLabel ? -1 : std::int64_t{label});
     }
     with_torch_errors({"evaluation", "lower size, or free the GPU of other programs", "check size and model"}, [&] {
-      const at::Tensor x = normalise_pictures(crops.pictures.to(device), three_colours(options_.mean, "mean"),
-                                              three_colours(options_.deviation, "deviation"));
+      const at::Tensor x = normalise_pictures(crops.pictures.to(device), rgb_triplet(options_.mean, "mean"),
+                                              rgb_triplet(options_.stddev, "std"));
       at::Tensor logits;
       {
         const Autocast autocast(device, compute_type(options_.precision));
@@ -152,7 +152,7 @@ void Evaluation::visit(Network& network, at::Device device, const Visit& visit, 
     });
   }
   if (!any)
-    throw Error(ErrorKind::kIo, {.what = text("none of the ", count, " images of ", folder_.words(),
+    throw Error(ErrorKind::kIo, {.what = text("none of the ", count, " images of ", folder_.describe(),
                                               " can be read any more; ", bad_->met().front().reason)});
 }
 

@@ -54,7 +54,7 @@ class Evaluation {
     std::vector<std::uint32_t> images;  ///< of those that were asked for, the N that can be read
   };
   /// Clean crops of some images as a model with these settings sees them.
-  Crops crops(std::span<const std::uint32_t> images, int size, double crop_fraction) const;
+  Crops crops(std::span<const std::uint32_t> images, int size, double crop_pct) const;
   /// What the scan left out, and the images that could not be read since, by their paths.
   std::vector<LeftOut> left_out() const;
 

@@ -74,7 +74,13 @@ int main(int argc, char** argv) {
     CLI::App app(
         "Trains a ResNet from a cache of a Vision Transformer's targets, from a live teacher, or from labels alone; or "
         "a ViT from labels.");
-    app.footer("Keys of CONFIG.toml, with their defaults:\n" + config_help<TrainOptions>());
+    add_help_keys(app, [](const std::string& word) {
+      return config_help(
+          TrainOptions(),
+          {"images", "validation", "output", "model.arch", "targets.source", "targets.cache", "targets.features",
+           "targets.attention", "schedule.epochs", "schedule.joint.lr", "batch", "device"},
+          word);
+    });
     std::string file;
     std::vector<std::string> overrides;
     auto* config =

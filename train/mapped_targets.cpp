@@ -15,7 +15,7 @@ MappedTargets::MappedTargets(std::unique_ptr<const TargetSource> source, ClassMa
     fail(
         "targets.class_map and targets.class_names need all of the teacher's logits, but topk keeps the largest, and "
         "the "
-        "mass of the others as one; extract all logits (taps.logits_form = \"uniform\")");
+        "mass of the others as one; extract all logits (taps.logits_encoding = \"uniform\")");
 }
 
 TargetShapes MappedTargets::shapes() const {

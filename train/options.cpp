@@ -35,9 +35,9 @@ void TargetOptions::fields(Fields& f) {
          "for a teacher of other classes: a file with a teacher class and a student class a line, by number or name; "
          "what has no counterpart is left out and the rest rescaled; empty: the classes are the same, or class_names");
   f.text("class_names", class_names,
-         "a file with the teacher's class names, one a line, for class_map or to be matched with the class folders");
+         "a file with the teacher's class names, one per line, for class_map or to be matched with the class folders");
   f.section("teacher", teacher, "the live teacher");
-  f.section("taps", taps, "the live teacher's targets and the forms that through_codec gives them");
+  f.section("taps", taps, "the live teacher's targets and the encodings that through_codec gives them");
 }
 
 void ModelOptions::fields(Fields& f) {
@@ -91,7 +91,7 @@ void TrainOptions::fields(Fields& f) {
   f.text("output", output,
          "directory of the run: checkpoint, best and final weights, config.toml, log.csv, summary.json");
   f.integer("size", size, "side of the student's square in pixels; 0: the teacher's", {0, 4096});
-  f.integer("batch", batch, "views a step; divides the group or is a multiple of it", {1, 1048576});
+  f.integer("batch", batch, "views per step; divides the group or is a multiple of it", {1, 1048576});
   f.integer("micro_batch", micro_batch, "views in one forward, to spare memory; divides batch; 0: the whole batch",
             {0, 1048576});
   f.integer("lr_batch", lr_batch,
@@ -134,9 +134,9 @@ void TrainOptions::fields(Fields& f) {
            "noise on teacher features, in standard deviations of each channel (of a transform track: of its basis)",
            {0, 10});
   f.number("clip_norm", clip_norm, "largest norm of the gradient; 0: any", {0, 1e9});
-  f.number("crop_fraction", crop_fraction, "share of the resized picture that validation keeps", {0.1, 1});
+  f.number("crop_pct", crop_pct, "share of the resized picture that validation keeps", {0.1, 1});
   f.numbers("mean", mean, "subtracted from each colour in [0, 1]", {0, 1});
-  f.numbers("deviation", deviation, "each colour is divided by it", {1e-6, 1e6});
+  f.numbers("std", stddev, "each colour is divided by it", {1e-6, 1e6});
   f.section("model", model, "the student");
   f.section("targets", targets, "what it learns from, beside labels");
   f.section("plan", plan, "what the views look like (without a cache, which has its own)");
@@ -145,7 +145,7 @@ void TrainOptions::fields(Fields& f) {
   f.section("loss", loss, "terms of the loss");
   f.section("schedule", schedule, "phases, learning rates, weights");
   f.section("optimizer", optimizer, "how weights are updated");
-  f.section("average", average, "a moving average of the student's weights, which is then judged and kept");
+  f.section("ema", ema, "a moving average of the student's weights, which is then judged and kept");
   f.section("scaler", scaler, "the loss's scale (fp16 only)");
 }
 

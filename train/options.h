@@ -19,7 +19,7 @@
 #include "train/losses.h"
 #include "train/optimizer.h"
 #include "train/schedule.h"
-#include "train/weight_average.h"
+#include "train/weight_ema.h"
 
 namespace vitrine {
 
@@ -42,7 +42,7 @@ struct TargetOptions {
   std::string features;       ///< tracks whose maps the feature term uses ("features.5, features.11"); empty: none
   std::string attention;      ///< track for attention transfer; empty: none
   bool through_codec = true;  ///< "teacher": targets as a cache would give them back
-  /// "teacher" and "none": sweeps of the plan that epochs use in turn; 0: a new one an epoch
+  /// "teacher" and "none": sweeps of the plan that epochs use in turn; 0: a new one per epoch
   std::uint32_t passes = 0;
   std::string class_map, class_names;  ///< files for a teacher of other classes (class_map.h); empty: none
   TeacherOptions teacher;              ///< for "teacher"
@@ -71,7 +71,7 @@ struct TrainOptions {
   std::string test;          ///< judged once, with the final weights; empty: none
   std::string output;        ///< directory of the run: weights, checkpoint, log, summary; one that is there goes on
   std::uint32_t size = 0;    ///< side of the student's square; 0: the teacher's
-  std::uint32_t batch = 64;  ///< views a step
+  std::uint32_t batch = 64;  ///< views per step
   std::uint32_t micro_batch = 0;  ///< views in one forward, whose gradients add up to the step's; 0: all
   std::uint32_t lr_batch = 0;  ///< learning rates are meant for this batch and grow with batch / lr_batch; 0: as given
   std::uint32_t batch_norm_batches = 0;  ///< at the end BatchNorm's statistics are taken anew over these; 0: not
@@ -91,8 +91,8 @@ struct TrainOptions {
   bool restart = false;     ///< a run that `output` holds is moved aside and begun anew; else it goes on
   bool extend = false;      ///< a run that goes on may have longer (or shorter) phases than it began with
   bool new_passes = false;  ///< a run that goes on also uses the passes that its cache has got since it began
-  double feature_noise = 0.05, clip_norm = 0, crop_fraction = 0.9;
-  std::vector<double> mean = {0.485, 0.456, 0.406}, deviation = {0.229, 0.224, 0.225};
+  double feature_noise = 0.05, clip_norm = 0, crop_pct = 0.9;
+  std::vector<double> mean = {0.485, 0.456, 0.406}, stddev = {0.229, 0.224, 0.225};
   ModelOptions model;
   TargetOptions targets;
   PlanOptions plan;  ///< without a cache
@@ -101,7 +101,7 @@ struct TrainOptions {
   LossOptions loss;
   ScheduleOptions schedule;
   OptimizerOptions optimizer;
-  AverageOptions average;
+  EmaOptions ema;
   ScalerOptions scaler;  ///< for "fp16"
 
   void fields(Fields& f);

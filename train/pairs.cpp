@@ -42,7 +42,7 @@ std::vector<std::uint32_t> paired_stages(const FeatureTransformerOptions& option
   if (!options.stages.empty()) {
     if (options.stages.size() != tracks.size())
       fail("transformer.stages names ", options.stages.size(), " stages for the ", tracks.size(),
-           " tracks of targets.features; give one a track, or none for the default pairs");
+           " tracks of targets.features; give one per track, or none for the default pairs");
     return options.stages;
   }
   if (tracks.size() == 1) return {single};

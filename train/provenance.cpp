@@ -9,7 +9,7 @@
 #include "common/base/progress.h"
 #include "common/cache/arithmetic.h"
 #include "common/cache/json_difference.h"
-#include "common/cache/shelf.h"
+#include "common/cache/shard_directory.h"
 #include "train/options.h"
 
 namespace vitrine {
@@ -54,11 +54,11 @@ Maker weights_of(const TrackInfo& track) {
 Maker architecture_of(const TrackInfo& track) {
   return {track.directory(), {{"architecture", to_json(track.teacher).at("architecture")}}};
 }
-Maker colours_of(const std::string& who, const std::vector<double>& mean, const std::vector<double>& deviation) {
-  return {who, {{"mean", mean}, {"std", deviation}}};
+Maker colours_of(const std::string& who, const std::vector<double>& mean, const std::vector<double>& stddev) {
+  return {who, {{"mean", mean}, {"std", stddev}}};
 }
 Maker preprocessing_of(const TrackInfo& track) {
-  Maker out = colours_of(track.directory(), track.teacher.mean, track.teacher.deviation);
+  Maker out = colours_of(track.directory(), track.teacher.mean, track.teacher.stddev);
   out.how["interpolation"] = track.teacher.interpolation;
   return out;
 }
@@ -66,13 +66,14 @@ Maker preprocessing_of(const TrackInfo& track) {
 // One for each kind of arithmetic in the track's shards, as far as a look at some of them tells. One that cannot be
 // read is the stream's matter.
 std::vector<Maker> makers_of_shards(const std::filesystem::path& cache, const TrackInfo& track) {
-  constexpr std::size_t kMostLookedAt = 1024;
-  const Shelf shelf(cache / track.directory(), nullptr);
-  const std::vector<std::uint64_t>& numbers = shelf.numbers();
-  const std::size_t count = std::min(numbers.size(), kMostLookedAt);
+  constexpr std::size_t kMaxLookedAt = 1024;
+  const ShardDirectory shard_directory(cache / track.directory(), nullptr);
+  const std::vector<std::uint64_t>& numbers = shard_directory.numbers();
+  const std::size_t count = std::min(numbers.size(), kMaxLookedAt);
   std::vector<ShardNotes> notes;
   for (std::size_t i = 0; i < count; ++i) try {
-      notes.push_back(read_notes(Container(shelf.directory() / shard_file_name(numbers[i * numbers.size() / count]))));
+      notes.push_back(
+          read_notes(Container(shard_directory.directory() / shard_file_name(numbers[i * numbers.size() / count]))));
     } catch (const Error&) {
       continue;
     }
@@ -131,7 +132,7 @@ void check_tracks(const std::filesystem::path& cache, const std::vector<TrackInf
   // Other weights may have other sizes; equal ones were loaded into another model.
   if (!held(weights, Difference::kTeachers, one_teacher)) held(architectures, Difference::kTeachers, one_teacher);
   held(preprocessing, Difference::kPreprocessing,
-       "extract one of them again with the other's (teacher.mean, teacher.deviation)");
+       "extract one of them again with the other's (teacher.mean, teacher.std)");
   held(of_shards, Difference::kMixed, "extract one of them again as the other, where equal bits matter");
 }
 
@@ -140,9 +141,9 @@ void check_judge(const TrackInfo& logits, const TeacherOptions& judge, Allowance
   compare("targets.teacher", {weights_of(logits), {who, {{"weights_sha256", sha256_hex_of_file(judge.weights)}}}},
           Difference::kTeachers, "give the cache's teacher in targets.teacher.weights", allowance);
   compare("targets.teacher",
-          {colours_of(logits.directory(), logits.teacher.mean, logits.teacher.deviation),
-           colours_of(who, judge.mean, judge.deviation)},
-          Difference::kPreprocessing, "set targets.teacher.mean and targets.teacher.deviation as the cache has them",
+          {colours_of(logits.directory(), logits.teacher.mean, logits.teacher.stddev),
+           colours_of(who, judge.mean, judge.stddev)},
+          Difference::kPreprocessing, "set targets.teacher.mean and targets.teacher.std as the cache has them",
           allowance);
 }
 

@@ -100,8 +100,8 @@ TrainOptions as_recorded(TrainOptions options, const WeightsRecord& record, cons
   const auto number = [](const auto& value) { return text(value); };
   take("size", options.size, usual.size, record.size, number);
   take("mean", options.mean, usual.mean, record.mean, colour_words);
-  take("deviation", options.deviation, usual.deviation, record.deviation, colour_words);
-  take("crop_fraction", options.crop_fraction, usual.crop_fraction, record.crop_fraction, number);
+  take("std", options.stddev, usual.stddev, record.stddev, colour_words);
+  take("crop_pct", options.crop_pct, usual.crop_pct, record.crop_pct, number);
   take("precision", options.precision, usual.precision, record.precision, number);
   return options;
 }
@@ -126,7 +126,7 @@ std::filesystem::path weights_file(const std::filesystem::path& checkpoint) {
 
 Tensors checkpoint_weights(const std::filesystem::path& file) {
   Tensors tensors = load_safetensors(file);
-  Tensors average = part(tensors, "average");
+  Tensors average = part(tensors, "ema");
   average.erase("updates");
   if (!average.empty()) return average;
   Tensors model = part(tensors, "model");
@@ -195,7 +195,7 @@ Report evaluate_checkpoint(const TrainOptions& given, const std::filesystem::pat
   }
   std::optional<TeacherJudge> teacher;
   if (taught) teacher.emplace(options, names, names.size());
-  Judgement& judgement = report.judgement.emplace(classes);
+  ClassificationMetrics& judgement = report.judgement.emplace(classes);
   const auto add = [&](at::Tensor logits, at::Tensor labels, std::span<const std::uint32_t> images) {
     if (!teacher) return judgement.add(logits, labels, {});
     const TeacherJudge::Judged judged = teacher->logits(evaluation, images);
@@ -235,8 +235,9 @@ std::string as_text(const Report& report) {
   if (report.judgement) {
     const Accuracy accuracy = report.judgement->accuracy();
     out += text("top-1 ", percent(accuracy.top1), " %, top-5 ", percent(accuracy.top5), " %\n");
-    out += text("calibration error ", percent(report.judgement->calibration_error()), " % (", Judgement::kBins,
-                " bins; mean confidence ", percent(report.judgement->confidence()), " %)\n");
+    out +=
+        text("calibration error ", percent(report.judgement->calibration_error()), " % (", ClassificationMetrics::kBins,
+             " bins; mean confidence ", percent(report.judgement->confidence()), " %)\n");
   }
   if (report.agreement) out += text("agrees with the teacher on ", percent(*report.agreement), " %\n");
   if (!report.left_out.empty()) out += text("left out: ", counts_by_kind(report.left_out), "\n");

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "common/base/stop.h"
-#include "common/eval/judgement.h"
+#include "common/eval/metrics.h"
 #include "common/image/left_out.h"
 #include "common/models/safetensors.h"
 #include "train/options.h"
@@ -17,13 +17,13 @@
 namespace vitrine {
 
 struct Report {
-  std::string checkpoint, folder;      ///< the file that was judged, and the folder of images
-  std::string about;                   ///< what is known of the file's weights, in words; may be empty
-  std::uint64_t images = 0;            ///< judged: those of the folder that can be read
-  std::vector<LeftOut> left_out = {};  ///< of the folder, by their paths
-  std::vector<std::string> classes;    ///< names, in the order of the model's outputs; none without labels
-  std::optional<Judgement> judgement;  ///< what labels are needed for; none with labels = "none"
-  std::optional<double> agreement;     ///< with the teacher, where there is one: a share in [0, 1]
+  std::string checkpoint, folder;                  ///< the file that was judged, and the folder of images
+  std::string about;                               ///< what is known of the file's weights, in words; may be empty
+  std::uint64_t images = 0;                        ///< judged: those of the folder that can be read
+  std::vector<LeftOut> left_out = {};              ///< of the folder, by their paths
+  std::vector<std::string> classes;                ///< names, in the order of the model's outputs; none without labels
+  std::optional<ClassificationMetrics> judgement;  ///< what labels are needed for; none with labels = "none"
+  std::optional<double> agreement;                 ///< with the teacher, where there is one: a share in [0, 1]
 };
 
 /// Judges weights on options.test, or on options.validation when there is no test folder: the shorter side resized, the

@@ -12,11 +12,10 @@ namespace vitrine {
 /// The options as the run takes them: without labels no phase has a label term, and micro_batch is a number.
 TrainOptions as_run(TrainOptions options);
 
-/// The settings of a run that change what it computes, one a line: "key = value" in TOML. Where files lie and how much
-/// is written is left out, and so is the number of threads on a GPU, where it decides nothing; 0 threads stay 0, so
-/// that a run goes on with another number of cores. Weights and class maps are named by their SHA-256, but for a live
-/// teacher's, which its tracks name (provenance.h). Throws Error for a file
-/// that cannot be read.
+/// The settings of a run that change what it computes, one per line: "key = value" in TOML. Where files lie and how
+/// much is written is left out, and so is the number of threads on a GPU, where it decides nothing; 0 threads stay 0,
+/// so that a run goes on with another number of cores. Weights and class maps are named by their SHA-256, but for a
+/// live teacher's, which its tracks name (provenance.h). Throws Error for a file that cannot be read.
 std::string meaningful_settings(const TrainOptions& options);
 
 struct SettingDifference {

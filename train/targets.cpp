@@ -124,7 +124,7 @@ class LiveTeacher : public NoTargets {
     for (const std::string& name : feature_tracks(options.targets.features)) features_.push_back(find(name, true));
     attention_ = find(options.targets.attention, !options.targets.attention.empty());
     if (through_codec_) make_codecs(options, index, bad, stop);
-    topk_ = through_codec_ && tracks_[static_cast<std::size_t>(logits_)].codec.form == Form::kTopk;
+    topk_ = through_codec_ && tracks_[static_cast<std::size_t>(logits_)].codec.encoding == Encoding::kTopk;
     if (topk_) tail_ = tail_at(tracks_[static_cast<std::size_t>(logits_)], options.loss.temperature);
   }
 
@@ -205,8 +205,8 @@ class LiveTeacher : public NoTargets {
 
   Teacher teacher_;
   std::vector<TrackInfo> tracks_;
-  std::vector<std::unique_ptr<const Codec>> codecs_;        // one a track, with through_codec_; as the bases
-  std::vector<std::shared_ptr<const FeatureBasis>> bases_;  // null for forms without
+  std::vector<std::unique_ptr<const Codec>> codecs_;        // one per track, with through_codec_; as the bases
+  std::vector<std::shared_ptr<const FeatureBasis>> bases_;  // null for encodings without
   bool through_codec_, topk_ = false;
   std::size_t tail_ = 0;  // which of the tail's temperatures is the loss's
   int logits_ = -1, attention_ = -1;
@@ -221,7 +221,7 @@ class CachedTargets : public TargetSource {
     logits_ = open(options, "logits");
     for (const std::string& name : feature_tracks(options.features)) features_.push_back(open(options, name));
     if (!options.attention.empty()) attention_ = open(options, options.attention);
-    topk_ = logits_->track().codec.form == Form::kTopk;
+    topk_ = logits_->track().codec.encoding == Encoding::kTopk;
     if (topk_) tail_ = tail_at(logits_->track(), temperature);
   }
 
@@ -346,7 +346,7 @@ void check_same_images(const ImageIndex& expected, const ImageIndex& found, cons
     if (expected.classes[c] != found.classes[c])
       refuse(text("its class ", c, " is ", expected.classes[c], ", the folder's is ", found.classes[c]));
   const auto further = [](const ImageIndex& index) {
-    return std::ranges::count_if(index.images, lies_further, &ImageEntry::id);
+    return std::ranges::count_if(index.images, is_unlabelled, &ImageEntry::id);
   };
   if (const auto a = further(expected), b = further(found); a != b)
     refuse(text("it has ", a, " images in a further folder of images without labels (unlabelled), here there are ", b));

@@ -11,8 +11,8 @@
 
 namespace vitrine {
 
-/// How targets.h carries them: a row a view, [views, 2 kept + 1]: the values, the classes (the bits of uint32), and the
-/// tail, log Σ exp(x / τ) over the classes that were not kept. `tail`: one a view.
+/// How targets.h carries them: a row per view, [views, 2 kept + 1]: the values, the classes (the bits of uint32), and
+/// the tail, log Σ exp(x / τ) over the classes that were not kept. `tail`: one per view.
 std::vector<float> pack_topk(std::span<const float> values, std::span<const std::uint32_t> indices,
                              std::span<const float> tail);
 

@@ -74,7 +74,7 @@ const ComputeAdvice kStepAdvice{.what = "a training step",
 /// While it lives, the model has its averaged weights, where there is an average.
 class Averaged {
  public:
-  explicit Averaged(WeightAverage* average) : average_(average) {
+  explicit Averaged(WeightEma* average) : average_(average) {
     if (average_ != nullptr) average_->swap();
   }
   ~Averaged() {
@@ -84,7 +84,7 @@ class Averaged {
   Averaged& operator=(const Averaged&) = delete;
 
  private:
-  WeightAverage* average_;
+  WeightEma* average_;
 };
 
 }  // namespace
@@ -104,8 +104,8 @@ Trainer::Trainer(const TrainOptions& options, const StopFlag& stop)
   const PlanOptions& plan = source_->plan().options();
   size_ = options_.size > 0 ? static_cast<int>(options_.size) : static_cast<int>(plan.image_size);
   views_ = std::make_unique<ViewMaker>(options_.folders(), index_, plan.image_size, images_.bad);
-  three_colours(options_.mean, "mean");  // refused here, before anything is written
-  three_colours(options_.deviation, "deviation");
+  rgb_triplet(options_.mean, "mean");  // refused here, before anything is written
+  rgb_triplet(options_.stddev, "std");
   check_provenance();
   choose_algorithms(options_.deterministic, options_.targets.source != TargetKind::kTeacher, device_,
                     process_environment());
@@ -127,7 +127,7 @@ Trainer::Trainer(const TrainOptions& options, const StopFlag& stop)
   for (const auto& [name, module] : objective_->modules())
     for (const auto& item : module->named_parameters()) parameters.emplace_back(name + "." + item.key(), item.value());
   optimizer_ = make_optimizer(std::move(parameters), options_.optimizer);
-  if (options_.average.decay > 0) average_ = std::make_unique<WeightAverage>(options_.average, network_.module());
+  if (options_.ema.decay > 0) average_ = std::make_unique<WeightEma>(options_.ema, network_.module());
   if (options_.precision == "fp16") scaler_ = std::make_unique<GradScaler>(options_.scaler, device_);
   if (resumed_) restore();
   state_.settings = meaningful_settings(options_);
@@ -173,7 +173,7 @@ Tensors Trainer::state() {
   add("model", state_dict(network_.module()));
   for (const auto& [name, module] : objective_->modules()) add(name, state_dict(*module));
   add("optimizer", optimizer_->state());
-  if (average_) add("average", average_->state());
+  if (average_) add("ema", average_->state());
   if (scaler_) add("scaler", scaler_->state());
   return out;
 }
@@ -235,8 +235,8 @@ WeightsRecord Trainer::record(std::uint64_t step) const {
   if (out.model.kind == "vit") out.model.vit = resolve(options_.model.vit);
   out.size = static_cast<std::uint32_t>(size_);
   out.mean = options_.mean;
-  out.deviation = options_.deviation;
-  out.crop_fraction = options_.crop_fraction;
+  out.stddev = options_.stddev;
+  out.crop_pct = options_.crop_pct;
   out.precision = options_.precision;
   out.classes = index_->classes;
   out.class_count = classes_;
@@ -270,7 +270,7 @@ void Trainer::restore() {
   load_weights(network_.module(), parts["model"], options_.output);
   for (const auto& [name, module] : objective_->modules()) load_weights(*module, parts[name], options_.output);
   optimizer_->load_state(parts["optimizer"], options_.output);
-  if (average_) average_->load(parts["average"], options_.output);
+  if (average_) average_->load(parts["ema"], options_.output);
   if (scaler_) scaler_->load(parts["scaler"], options_.output);
   first_step_ = resumed_->step;
   seconds_before_ = resumed_->seconds;
@@ -312,7 +312,7 @@ Trainer::Stepped Trainer::step(const Batch& whole, const SchedulePoint& point, s
   LossWeights weights = point.weights;
   if (options_.targets.source == TargetKind::kNone) weights.r = 0;  // labels are all there is
   if (options_.labels == Labels::kNone) weights.r = 1;              // there are none
-  const auto mean = three_colours(options_.mean, "mean"), deviation = three_colours(options_.deviation, "deviation");
+  const auto mean = rgb_triplet(options_.mean, "mean"), stddev = rgb_triplet(options_.stddev, "std");
   const std::int64_t views = batch.views();
   Stepped stepped;
   stepped.loss = std::numeric_limits<double>::quiet_NaN();
@@ -327,7 +327,7 @@ Trainer::Stepped Trainer::step(const Batch& whole, const SchedulePoint& point, s
     {
       const torch::AutoGradMode graph(!phase.freeze_student);
       const Autocast autocast(device_, compute_type(options_.precision));
-      out = network_.forward(normalise_pictures(micro.pictures, mean, deviation));
+      out = network_.forward(normalise_pictures(micro.pictures, mean, stddev));
     }
     const double share = static_cast<double>(each) / static_cast<double>(views);
     LossTerms terms = objective_->terms(out, micro, phase);
@@ -452,8 +452,8 @@ void Trainer::reestimate_batch_norm(const StopFlag& stop) {
     const Autocast autocast(device_, compute_type(options_.precision));
     const Batch batch = batches_->next();
     if (too_few(batch) || (batch.views() == 1 && options_.batch > 1)) continue;
-    network_.forward(normalise_pictures(batch.pictures, three_colours(options_.mean, "mean"),
-                                        three_colours(options_.deviation, "deviation")));
+    network_.forward(
+        normalise_pictures(batch.pictures, rgb_triplet(options_.mean, "mean"), rgb_triplet(options_.stddev, "std")));
   }
   batches_->stop();
 }

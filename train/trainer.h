@@ -24,7 +24,7 @@
 #include "train/provenance.h"
 #include "train/targets.h"
 #include "train/training_images.h"
-#include "train/weight_average.h"
+#include "train/weight_ema.h"
 #include "train/weights_record.h"
 
 namespace vitrine {
@@ -55,8 +55,8 @@ struct TrainResult {
 /// teacher's. Not for several threads.
 ///
 /// On a CPU, equal options (workers aside) and an equal number of threads give equal bits, stopped and gone on with or
-/// not. options.threads = 0 takes a thread a core, so that a run that goes on with another number of cores is the same
-/// run, but another number of threads adds in another order and may change the last bits.
+/// not. options.threads = 0 takes a thread per core, so that a run that goes on with another number of cores is the
+/// same run, but another number of threads adds in another order and may change the last bits.
 class Trainer {
  public:
   /// Selects all devices, looks for the run to go on with in options.output (run_folder.h), scans the images, opens the
@@ -78,7 +78,7 @@ class Trainer {
   TrainResult run(const StopFlag& stop);
 
   /// The state as it stands, for checkpoints and tests: "model.NAME", "optimizer.NAME" and, where they are,
-  /// "transformer.NAME", "exits.NAME", "average.NAME", "scaler.NAME".
+  /// "transformer.NAME", "exits.NAME", "ema.NAME", "scaler.NAME".
   Tensors state();
   const TargetSource& source() const { return *source_; }
   std::uint64_t steps() const { return steps_; }
@@ -133,8 +133,8 @@ class Trainer {
   std::unique_ptr<Batches> batches_;
   std::unique_ptr<Objective> objective_;
   std::unique_ptr<Optimizer> optimizer_;
-  std::unique_ptr<WeightAverage> average_;  // or none
-  std::unique_ptr<GradScaler> scaler_;      // with fp16
+  std::unique_ptr<WeightEma> average_;  // or none
+  std::unique_ptr<GradScaler> scaler_;  // with fp16
   int size_;
   std::uint64_t steps_per_epoch_, steps_;
   PassLists passes_;

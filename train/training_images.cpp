@@ -75,7 +75,7 @@ TrainingImages scan_training_images(const TrainOptions& options, const StopFlag&
   } else {
     scan = scan_images(folders, how);
   }
-  note(text(folders.words(), ": ", scan.index.words(), ", ", scan.left_out.size(), " left out"));
+  note(text(folders.describe(), ": ", scan.index.describe(), ", ", scan.left_out.size(), " left out"));
   say_what_is_left_out(scan.left_out, std::filesystem::path(options.output) / kLeftOutFile);
   say_what_is_ignored(scan.counts);
   say_what_is_skipped(scan.bad);

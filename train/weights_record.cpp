@@ -33,8 +33,8 @@ std::map<std::string, std::string> WeightsRecord::metadata() const {
   }
   json["size"] = size;
   json["mean"] = mean;
-  json["deviation"] = deviation;
-  json["crop_fraction"] = crop_fraction;
+  json["std"] = stddev;
+  json["crop_pct"] = crop_pct;
   json["precision"] = precision;
   json["classes"] = classes;
   json["class_count"] = class_count;
@@ -69,8 +69,8 @@ std::optional<WeightsRecord> WeightsRecord::parse(const std::map<std::string, st
     }
     out.size = value("size").get<std::uint32_t>();
     out.mean = value("mean").get<std::vector<double>>();
-    out.deviation = value("deviation").get<std::vector<double>>();
-    out.crop_fraction = value("crop_fraction").get<double>();
+    out.stddev = value("std").get<std::vector<double>>();
+    out.crop_pct = value("crop_pct").get<double>();
     out.precision = word("precision");
     out.classes = value("classes").get<std::vector<std::string>>();
     out.class_count = value("class_count").get<std::uint64_t>();

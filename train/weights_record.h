@@ -17,8 +17,8 @@ namespace vitrine {
 struct WeightsRecord {
   ModelOptions model;      ///< kind and sizes; a ViT's dimensions are all given, its arch is empty; no weights
   std::uint32_t size = 0;  ///< side of the model's square, in pixels
-  std::vector<double> mean, deviation;
-  double crop_fraction = 0;
+  std::vector<double> mean, stddev;
+  double crop_pct = 0;
   std::string precision;             ///< that the model was trained in
   std::vector<std::string> classes;  ///< names in the order of the outputs; none: not known
   std::uint64_t class_count = 0;     ///< outputs

@@ -13,14 +13,14 @@
 namespace vitrine {
 
 /// Copying, comparing and printing a value recurse, so that a file must not say how deep.
-inline constexpr int kDeepestJson = 32;
+inline constexpr int kMaxJsonDepth = 32;
 
-/// The value of a text; is_discarded() when it is no JSON or nested deeper than kDeepestJson.
+/// The value of a text; is_discarded() when it is no JSON or nested deeper than kMaxJsonDepth.
 template <class Json = nlohmann::json>
 Json parse_json(const std::string& text) {
   bool deep = false;
   const auto within = [&deep](int depth, typename Json::parse_event_t, Json&) {
-    deep = deep || depth > kDeepestJson;
+    deep = deep || depth > kMaxJsonDepth;
     return !deep;
   };
   Json json = Json::parse(text, within, false);

@@ -6,7 +6,7 @@
 namespace vitrine {
 
 bool is_utf8(std::string_view bytes) {
-  constexpr std::uint32_t kLeast[] = {0, 0x80, 0x800, 0x10000};  // by the number of bytes that follow the first
+  constexpr std::uint32_t kMin[] = {0, 0x80, 0x800, 0x10000};  // by the number of bytes that follow the first
   for (std::size_t i = 0; i < bytes.size();) {
     const auto first = static_cast<unsigned char>(bytes[i++]);
     const std::size_t more = first < 0x80 ? 0 : first >> 5 == 6 ? 1 : first >> 4 == 14 ? 2 : first >> 3 == 30 ? 3 : 4;
@@ -17,7 +17,7 @@ bool is_utf8(std::string_view bytes) {
       if (next >> 6 != 2) return false;
       code = code << 6 | (next & 0x3Fu);
     }
-    if (code < kLeast[more] || code > 0x10FFFF || (code >= 0xD800 && code < 0xE000)) return false;
+    if (code < kMin[more] || code > 0x10FFFF || (code >= 0xD800 && code < 0xE000)) return false;
   }
   return true;
 }

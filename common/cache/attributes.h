@@ -2,7 +2,6 @@
 #ifndef VITRINE_COMMON_CACHE_ATTRIBUTES_H_
 #define VITRINE_COMMON_CACHE_ATTRIBUTES_H_
 
-#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -69,20 +68,6 @@ inline void expect_dataset(const Container& container, const std::string& name, 
                 {.path = container.path().string(),
                  .what = text("dataset ", name, " has another type or shape than its place asks for"),
                  .remedy = "copy or make it again"});
-}
-
-/// Where a group lies, and how many there are in its shard.
-struct ShardPlace {
-  std::uint32_t pass, shard, groups;
-  std::uint64_t number;
-};
-
-inline ShardPlace shard_place(std::uint64_t number, std::uint32_t shards_per_pass, std::uint32_t groups_per_pass,
-                              std::uint32_t shard_groups) {
-  const auto shard = static_cast<std::uint32_t>(number % shards_per_pass);
-  const std::uint64_t first = std::uint64_t{shard} * shard_groups;
-  return {static_cast<std::uint32_t>(number / shards_per_pass), shard,
-          static_cast<std::uint32_t>(std::min<std::uint64_t>(shard_groups, groups_per_pass - first)), number};
 }
 
 }  // namespace vitrine

@@ -69,7 +69,7 @@ void write_basis(const std::filesystem::path& path, const FeatureBasis& basis) {
   json["views"] = basis.views;
   json["spatial"] = basis.spatial();
   json["written_by"] = written_by();
-  write_container(path, std::move(specs), json.dump(), kBasisLevel, table::kFlagForms);
+  write_container(path, std::move(specs), json.dump(), kBasisLevel, table::kFlagEncodings);
 }
 
 FeatureBasis read_basis(const std::filesystem::path& path) {
@@ -97,7 +97,7 @@ FeatureBasis read_basis(const std::filesystem::path& path) {
   }
   if (std::ranges::any_of(file.datasets(), [](const DatasetInfo& dataset) { return dataset.name == kDroppedDataset; }))
     throw Error(ErrorKind::kNewer, {.path = path.string(),
-                                    .what = "belongs to the transform form of another version of vitrine",
+                                    .what = "belongs to the transform encoding of another version of vitrine",
                                     .remedy = "read it with that, or extract the track again"});
   const std::uint64_t c = basis.channels, h = basis.height, w = basis.width;
   basis.mean = get<float>(file, scratch, "mean", "<f4", {c, h, w});
@@ -117,7 +117,7 @@ FeatureBasis read_basis(const std::filesystem::path& path) {
 }
 
 std::shared_ptr<const FeatureBasis> load_basis(const std::filesystem::path& cache, const TrackInfo& track) {
-  if (track.codec.form != Form::kTransform) return nullptr;
+  if (track.codec.encoding != Encoding::kTransform) return nullptr;
   const std::filesystem::path path = cache / basis_path(track);
   auto basis = std::make_shared<const FeatureBasis>(read_basis(path));
   if (basis->hash() != track.codec.basis)

@@ -1,4 +1,4 @@
-// The file basis.h5 beside the track.json of a track in the transform form (FORMAT.md).
+// The file basis.h5 beside the track.json of a track in the transform encoding (FORMAT.md).
 #ifndef VITRINE_COMMON_CACHE_BASIS_FILE_H_
 #define VITRINE_COMMON_CACHE_BASIS_FILE_H_
 
@@ -19,8 +19,8 @@ void write_basis(const std::filesystem::path& path, const FeatureBasis& basis);
 /// Throws Error for a file that is missing, damaged or not the basis that its own hash names.
 FeatureBasis read_basis(const std::filesystem::path& path);
 
-/// The basis that a track of a cache needs: nothing for other forms. Throws Error also when the file has another hash
-/// than track.json names.
+/// The basis that a track of a cache needs: nothing for other encodings. Throws Error also when the file has another
+/// hash than track.json names.
 std::shared_ptr<const FeatureBasis> load_basis(const std::filesystem::path& cache, const TrackInfo& track);
 
 }  // namespace vitrine

@@ -116,17 +116,17 @@ Cache::Cache(std::filesystem::path directory) : directory_(std::move(directory))
                                     .remedy = "copy both from the cache again"});
 
   const Plan plan = *plan_;
-  recipes_ = std::make_unique<const Shelf>(directory_ / "recipes", [plan](const Container& file, std::uint64_t number) {
-    const ShardPlace place =
-        shard_place(number, plan.shards_per_pass(), plan.groups_per_pass(), plan.options().shard_groups);
-    const auto attribute = attributes(file, kRecipesFormat);
-    expect(file, attribute, "plan", plan.hash());
-    expect(file, attribute, "pass", place.pass);
-    expect(file, attribute, "shard", place.shard);
-    expect_dataset(file, "recipe", "|V40", {std::uint64_t{place.groups} * plan.options().group}, plan.options().group);
-    expect_dataset(file, "picture_hash", "<u8", {place.groups}, place.groups);
-  });
-  recipe_passes_ = recipes_->complete_passes(plan_->shards_per_pass());
+  recipes_ = std::make_unique<const ShardDirectory>(
+      directory_ / "recipes", [plan](const Container& file, std::uint64_t number) {
+        const ShardSpan span = plan.layout().span_of(number);
+        const auto attribute = attributes(file, kRecipesFormat);
+        expect(file, attribute, "plan", plan.hash());
+        expect(file, attribute, "pass", span.key.pass);
+        expect(file, attribute, "shard", span.key.shard);
+        expect_dataset(file, "recipe", "|V40", {span.views}, plan.options().group);
+        expect_dataset(file, "picture_hash", "<u8", {span.groups}, span.groups);
+      });
+  recipe_passes_ = recipes_->complete_passes(plan_->layout());
 
   for (const DirectoryEntry& teacher : list_directory(directory_)) {
     if (teacher.kind != DirectoryEntry::Kind::kDirectory) continue;
@@ -149,7 +149,7 @@ void Cache::add_track(const std::filesystem::path& directory) {
   };
   try {
     if (!path_exists(file)) {
-      if (Shelf(directory, nullptr).count() > 0)
+      if (ShardDirectory(directory, nullptr).count() > 0)
         refuse("is missing, but there are shards", "let vitrine-cache repair make it again from them");
       return;
     }
@@ -170,33 +170,31 @@ void Cache::add_track(const std::filesystem::path& directory) {
 namespace {
 
 // The file that holds a group's recipes.
-const Container& recipes_of(const Shelf& recipes, const Plan& plan, GroupKey key) {
+const Container& recipes_of(const ShardDirectory& recipes, const Plan& plan, GroupKey key) {
   if (key.group >= plan.groups_per_pass())
     fail(recipes.directory().string(), ": group ", key.group, " is not there; a pass has ", plan.groups_per_pass());
-  return recipes.open(std::uint64_t{key.pass} * plan.shards_per_pass() + key.group / plan.options().shard_groups);
+  return recipes.open(plan.layout().number_of(key));
 }
 
 }  // namespace
 
 std::vector<Recipe> Cache::recipes(GroupKey key) const {
-  const PlanOptions& options = plan_->options();
+  const ShardLayout layout = plan_->layout();
   const Container& file = recipes_of(*recipes_, *plan_, key);
   Container::Scratch scratch;
-  std::vector<Recipe> recipes(options.group);
-  file.read_chunk(file.find("recipe"), key.group % options.shard_groups, scratch,
-                  std::as_writable_bytes(std::span(recipes)));
-  const Problem place{.path = file.path().string(), .group = key.group % options.shard_groups};
+  std::vector<Recipe> recipes(layout.group_views);
+  file.read_chunk(file.find("recipe"), layout.place_of(key), scratch, std::as_writable_bytes(std::span(recipes)));
+  const Problem place{.path = file.path().string(), .group = layout.place_of(key)};
   for (const Recipe& recipe : recipes) check_recipe(recipe, *plan_, place);
   return recipes;
 }
 
 std::uint64_t Cache::picture_hash(GroupKey key) const {
-  const PlanOptions& options = plan_->options();
   const Container& file = recipes_of(*recipes_, *plan_, key);
   Container::Scratch scratch;
   const std::vector<std::byte> bytes = file.read_all(file.find("picture_hash"), scratch);
   std::uint64_t hash;
-  std::memcpy(&hash, bytes.data() + std::size_t{key.group % options.shard_groups} * sizeof hash, sizeof hash);
+  std::memcpy(&hash, bytes.data() + std::size_t{plan_->layout().place_of(key)} * sizeof hash, sizeof hash);
   return hash;
 }
 

@@ -13,7 +13,7 @@
 
 #include "common/base/error.h"
 #include "common/cache/container.h"
-#include "common/cache/shelf.h"
+#include "common/cache/shard_directory.h"
 #include "common/cache/track.h"
 #include "common/plan/epoch.h"
 #include "common/plan/plan.h"
@@ -43,7 +43,7 @@ class Cache {
   const std::vector<std::uint32_t>& recipe_passes() const { return recipe_passes_; }
 
   /// The files of recipes, opened with the checks of recipes().
-  const Shelf& recipe_shelf() const { return *recipes_; }
+  const ShardDirectory& recipe_directory() const { return *recipes_; }
 
   /// Ascending by directory.
   const std::vector<TrackInfo>& tracks() const { return tracks_; }
@@ -66,7 +66,7 @@ class Cache {
   std::filesystem::path directory_;
   std::shared_ptr<const ImageIndex> index_;
   std::unique_ptr<const Plan> plan_;
-  std::unique_ptr<const Shelf> recipes_;
+  std::unique_ptr<const ShardDirectory> recipes_;
   std::vector<std::uint32_t> recipe_passes_;
   std::vector<TrackInfo> tracks_;
   std::vector<BadTrack> bad_tracks_;
@@ -87,7 +87,7 @@ class TrackReader {
   const TrackInfo& track() const { return track_; }
   const Codec& codec() const { return *codec_; }
   /// The shards, opened with the checks of read().
-  const Shelf& shelf() const { return *shelf_; }
+  const ShardDirectory& shard_directory() const { return *shard_directory_; }
   /// Passes whose shards are all there, ascending.
   const std::vector<std::uint32_t>& passes() const { return passes_; }
   /// Whether passes() has it.
@@ -97,19 +97,19 @@ class TrackReader {
   /// allocation once the scratch has seen the largest group.
   void read(GroupKey key, Scratch& scratch, std::span<float> out) const;
   /// What a topk track holds: `values` and `indices` [group, kept], the largest first; `tail` [group, temperatures].
-  /// Throws Error for a track of another form too.
+  /// Throws Error for a track of another encoding too.
   void read_kept(GroupKey key, Scratch& scratch, std::span<float> values, std::span<std::uint32_t> indices,
                  std::span<float> tail) const;
   /// Features of a transform track in the basis of its channels (basis()), [group, C, H, W]: vectorsᵀ · this + mean is
-  /// what read() gives. Throws Error for a track of another form too.
+  /// what read() gives. Throws Error for a track of another encoding too.
   void read_coefficients(GroupKey key, Scratch& scratch, std::span<float> out) const;
   /// What a student takes: read_coefficients() of a track with a basis, read() of any other.
   void read_in_own_basis(GroupKey key, Scratch& scratch, std::span<float> out) const;
   /// Of a transform track, else nothing.
   const std::shared_ptr<const FeatureBasis>& basis() const { return basis_; }
   /// Bytes of all shards that are there, and their number.
-  std::uint64_t stored_bytes() const { return shelf_->stored_bytes(); }
-  std::uint64_t shards() const { return shelf_->count(); }
+  std::uint64_t stored_bytes() const { return shard_directory_->stored_bytes(); }
+  std::uint64_t shards() const { return shard_directory_->count(); }
   /// Views in the shards that are there.
   std::uint64_t stored_views() const;
 
@@ -119,11 +119,11 @@ class TrackReader {
   void load(GroupKey key, Scratch& scratch, const Decode& decode) const;
 
   TrackInfo track_;
-  std::uint32_t group_, shard_groups_, groups_per_pass_, shards_per_pass_;
+  ShardLayout shards_;
   std::vector<ArrayLayout> layout_;
   std::shared_ptr<const FeatureBasis> basis_;
   std::unique_ptr<const Codec> codec_;
-  std::unique_ptr<const Shelf> shelf_;
+  std::unique_ptr<const ShardDirectory> shard_directory_;
   std::vector<std::uint32_t> passes_;
 };
 

@@ -14,11 +14,11 @@
 namespace vitrine {
 namespace {
 
-constexpr std::size_t kFirstRead = 16384;          // holds most tables whole
-constexpr std::uint64_t kLargestTable = 1u << 30;  // a file of holes may claim any size
-constexpr std::uint32_t kMostDatasets = 256;
-constexpr std::size_t kMostSeen = 16;                  // in shrink()
-constexpr std::uint32_t kLargestExpansion = 1u << 15;  // zstd: 128 KiB of a block that takes 4 bytes
+constexpr std::size_t kFirstRead = 16384;      // holds most tables whole
+constexpr std::uint64_t kMaxTable = 1u << 30;  // a file of holes may claim any size
+constexpr std::uint32_t kMaxDatasets = 256;
+constexpr std::size_t kMaxSeen = 16;               // in shrink()
+constexpr std::uint32_t kMaxExpansion = 1u << 15;  // zstd: 128 KiB of a block that takes 4 bytes
 
 constexpr const char* kWrongChecksum = "its table's checksum is wrong";
 constexpr const char* kDamaged = "the file is damaged, copy or make it again";
@@ -49,7 +49,7 @@ template <class Number>
 bool is_whole_with(const ReadableFile& file, std::string_view header, std::size_t offset, Number value) {
   using namespace table;
   const auto bytes = at<std::uint64_t>(header, kTableBytesAt);
-  if (bytes < kHeaderBytes + kChecksumBytes || bytes > std::min(file.size(), kLargestTable)) return false;
+  if (bytes < kHeaderBytes + kChecksumBytes || bytes > std::min(file.size(), kMaxTable)) return false;
   std::string whole(bytes, '\0');
   file.read(0, std::as_writable_bytes(std::span(whole)));
   std::memcpy(whole.data() + offset, &value, sizeof value);
@@ -84,11 +84,11 @@ Header check_header(std::string_view bytes, const ReadableFile& file) {
                       at<std::uint32_t>(bytes, kDatasetsAt), at<std::uint32_t>(bytes, kJsonBytesAt)};
   const auto user_block = at<std::uint64_t>(bytes, kUserBlockAt), file_bytes = at<std::uint64_t>(bytes, kFileBytesAt);
   if (file_bytes != file.size()) damaged(path, text("has ", file.size(), " bytes, expected ", file_bytes));
-  if (user_block > file_bytes || header.table_bytes > user_block || header.table_bytes > kLargestTable)
+  if (user_block > file_bytes || header.table_bytes > user_block || header.table_bytes > kMaxTable)
     damaged(path, text("its table of ", header.table_bytes, " bytes does not lie in its user block"));
   // Each part is compared before the sum, so that the sum cannot overflow.
   const std::uint64_t room = header.table_bytes;
-  if (header.datasets > kMostDatasets || header.datasets > room / kDatasetBytes || header.chunks > room / kChunkBytes ||
+  if (header.datasets > kMaxDatasets || header.datasets > room / kDatasetBytes || header.chunks > room / kChunkBytes ||
       header.json_bytes > room ||
       room != kHeaderBytes + header.datasets * kDatasetBytes + header.chunks * kChunkBytes + header.json_bytes +
                   kChecksumBytes)
@@ -182,7 +182,7 @@ Container::Container(const std::filesystem::path& path) : path_(path.string()) {
       const auto offset = at<std::uint64_t>(rest, 0), hash = at<std::uint64_t>(rest, 16);
       const auto stored = at<std::uint32_t>(rest, 8), raw = at<std::uint32_t>(rest, 12);
       if (offset < header.table_bytes || offset > file_bytes_ || stored > file_bytes_ - offset ||
-          raw != info.chunk_bytes() || raw / kLargestExpansion > stored)
+          raw != info.chunk_bytes() || raw / kMaxExpansion > stored)
         damaged(path_, text("chunk ", c, " of dataset ", info.name, " has an impossible place or size"));
       chunks_.push_back({offset, hash, stored});
     }
@@ -256,7 +256,7 @@ void Container::shrink(std::vector<std::shared_ptr<const Datasets>>& seen) {
   const auto equal = std::ranges::find_if(seen, [this](const auto& other) { return *other == *datasets_; });
   if (equal != seen.end())
     datasets_ = *equal;
-  else if (seen.size() < kMostSeen)
+  else if (seen.size() < kMaxSeen)
     seen.push_back(datasets_);
 }
 

@@ -21,7 +21,7 @@
 #include "common/base/json.h"
 #include "common/base/progress.h"
 #include "common/cache/shard_name.h"
-#include "common/cache/shelf.h"
+#include "common/cache/shard_directory.h"
 
 namespace vitrine {
 namespace {

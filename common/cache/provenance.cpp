@@ -72,8 +72,8 @@ void take_codec(const JsonFields& in, CodecSettings& codec) {
 }
 
 void take_encoding_of(const JsonFields& in, CodecSettings& codec, Compression& compression) {
-  const std::string form = in.words("form");
-  codec.form = read_as(ErrorKind::kNewer, [&] { return form_from_name(form, in.where()); });
+  const std::string encoding = in.words("encoding");
+  codec.encoding = read_as(ErrorKind::kNewer, [&] { return encoding_from_name(encoding, in.where()); });
   if (in.has("codec")) take_codec(in.object("codec"), codec);
   compression = {in.integer<int>("level"), in.has("window") ? in.integer<int>("window") : 0};
 }
@@ -99,7 +99,7 @@ Json to_json(const TeacherRecord& teacher) {
   out["weights_sha256"] = teacher.weights_sha256;
   out["architecture"] = architecture_json(teacher.architecture);
   out["mean"] = teacher.mean;
-  out["std"] = teacher.deviation;
+  out["std"] = teacher.stddev;
   out["crop_pct"] = teacher.crop_pct;
   out["interpolation"] = teacher.interpolation;
   out["class_list_sha256"] = teacher.class_list_sha256;
@@ -122,7 +122,7 @@ Json to_json(const ComputeRecord& compute) {
 }
 
 void put_encoding(const CodecSettings& codec, const Compression& compression, Json& out) {
-  out["form"] = form_name(codec.form);
+  out["encoding"] = encoding_name(codec.encoding);
   if (Json settings = codec_json(codec); !settings.empty()) out["codec"] = std::move(settings);
   out["level"] = compression.level;
   if (compression.window_log != 0) out["window"] = compression.window_log;
@@ -143,7 +143,7 @@ TeacherRecord teacher_from_json(const Json& in, const std::string& where) {
   out.weights_sha256 = fields.words("weights_sha256");
   out.architecture = architecture_of(fields.object("architecture"));
   out.mean = fields.numbers("mean");
-  out.deviation = fields.numbers("std");
+  out.stddev = fields.numbers("std");
   out.crop_pct = fields.number("crop_pct");
   out.interpolation = fields.words("interpolation");
   out.class_list_sha256 = fields.words("class_list_sha256");
@@ -203,7 +203,7 @@ void check_teacher(const TeacherRecord& teacher, const std::string& where) {
                      .what = text("teacher.architecture.", size.name, " = ", value, " is not allowed"),
                      .remedy = text("expected an integer from 1")});
   check_colours(teacher.mean, "mean", 0, 1, where);
-  check_colours(teacher.deviation, "std", 1e-6, 1e6, where);
+  check_colours(teacher.stddev, "std", 1e-6, 1e6, where);
   if (!(teacher.crop_pct > 0 && teacher.crop_pct <= 1))
     throw Error(ErrorKind::kInput, {.path = where,
                                     .what = text("teacher.crop_pct = ", teacher.crop_pct, " is not allowed"),

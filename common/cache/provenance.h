@@ -29,11 +29,11 @@ struct TeacherRecord {
   std::string name;            ///< letters, digits, '_', '-' and '.'
   std::string weights_sha256;  ///< 64 hexadecimal digits
   ArchitectureRecord architecture;
-  std::vector<double> mean, deviation;  ///< of the three colours, in [0, 1]; "std" in JSON
-  double crop_pct = 1;                  ///< of the clean crop's resized picture, as timm has it; in (0, 1]
-  std::string interpolation;            ///< how views are resized: "bicubic" (antialiased)
-  std::string class_list_sha256;        ///< of the index's class names, each with a line feed
-  std::string license;                  ///< of the weights; empty: not known
+  std::vector<double> mean, stddev;  ///< of the three colours, in [0, 1]; "std" in JSON
+  double crop_pct = 1;               ///< of the clean crop's resized picture, as timm has it; in (0, 1]
+  std::string interpolation;         ///< how views are resized: "bicubic" (antialiased)
+  std::string class_list_sha256;     ///< of the index's class names, each with a line feed
+  std::string license;               ///< of the weights; empty: not known
 
   bool operator==(const TeacherRecord&) const = default;
 };
@@ -62,7 +62,7 @@ struct EncodingRecord {
 nlohmann::ordered_json to_json(const TeacherRecord& teacher);
 nlohmann::ordered_json to_json(const ComputeRecord& compute);
 nlohmann::ordered_json to_json(const EncodingRecord& encoding);
-/// "form", "codec" (absent when the form has no settings), "level", "window" (absent when the level's own).
+/// "encoding", "codec" (absent when the encoding has no settings), "level", "window" (absent when the level's own).
 void put_encoding(const CodecSettings& codec, const Compression& compression, nlohmann::ordered_json& out);
 
 /// Unknown keys are passed over, but for those of an encoding, which may change what the others mean. Throw Error,

@@ -8,7 +8,7 @@
 #include "common/base/error.h"
 #include "common/cache/attributes.h"
 #include "common/cache/container_writer.h"
-#include "common/cache/shelf.h"
+#include "common/cache/shard_directory.h"
 #include "common/cache/table.h"
 #include "common/cache/writer.h"
 #include "common/codec/frame.h"
@@ -33,7 +33,7 @@ ShardDraft::ShardDraft(TrackInfo track, const Plan& plan, std::uint32_t pass, st
       pass_(pass),
       shard_(shard),
       layout_(std::move(layout)),
-      groups_(groups_in_shard(plan, shard)),
+      groups_(plan.layout().span_of({pass, shard}).groups),
       frames_(groups_.size()),
       bytes_(groups_.size(), std::vector<std::size_t>(layout_.size(), 0)) {
   if (track_.plan_hash != plan.hash()) throw std::logic_error("the track is of another plan");
@@ -43,7 +43,7 @@ void ShardDraft::set(std::uint32_t g, std::vector<Array> arrays) {
   if (!std::ranges::equal(arrays, layout_, [](const Array& array, const ArrayLayout& wanted) {
         return array.name == wanted.name && array.dtype == wanted.dtype;
       }))
-    throw std::logic_error("arrays of another form than the track's");
+    throw std::logic_error("arrays of another encoding than the track's");
   for (std::size_t i = 0; i < arrays.size(); ++i) {
     bytes_[g][i] = arrays[i].bytes.size();
     if (!layout_[i].whole_group && bytes_[g][i] != layout_[i].view_bytes() * plan_.options().group)
@@ -101,15 +101,16 @@ FileRecord ShardDraft::publish(const std::filesystem::path& cache, const ShardNo
   json["format"] = kShardFormat;
   json["pass"] = pass_;
   json["shard"] = shard_;
-  json["first_group"] = shard_ * plan_.options().shard_groups;
+  json["first_group"] = plan_.layout().span_of({pass_, shard_}).first_group;
   json["groups"] = groups();
   json["written_by"] = written_by();
   json["made_with"] = to_json(notes.made_with.value_or(track_.made_with));
   if (!notes.loss.empty()) json["loss"] = nlohmann::ordered_json::parse(notes.loss);
   json["track"] = nlohmann::ordered_json::parse(track_.json());
-  const std::uint64_t number = std::uint64_t{pass_} * plan_.shards_per_pass() + shard_;
-  return write_container(cache / track_.directory() / shard_file_name(number), std::move(datasets), json.dump(),
-                         track_.compression.level, track_.codec.form > Form::kSqrt8 ? table::kFlagForms : 0);
+  return write_container(
+      cache / track_.directory() / shard_file_name(plan_.layout().number_of(ShardKey{pass_, shard_})),
+      std::move(datasets), json.dump(), track_.compression.level,
+      track_.codec.encoding > Encoding::kSqrt8 ? table::kFlagEncodings : 0);
 }
 
 }  // namespace vitrine

@@ -1,4 +1,5 @@
-// How the files of a shelf are called: at least five digits, no more zeros in front than that takes, and ".h5".
+// How the files of a shard_directory are called: at least five digits, no more zeros in front than that takes, and
+// ".h5".
 #ifndef VITRINE_COMMON_CACHE_SHARD_NAME_H_
 #define VITRINE_COMMON_CACHE_SHARD_NAME_H_
 

@@ -16,12 +16,12 @@ static_assert(std::endian::native == std::endian::little, "the format is little-
 
 inline constexpr std::string_view kMagic{"VITRINE\0", 8};
 inline constexpr std::uint16_t kMajor = kFormatMajor, kMinor = kFormatMinor;
-/// The file may hold arrays of whole groups and types <i2 and <u2, as forms after the first four make them.
-inline constexpr std::uint32_t kFlagForms = 1;
+/// The file may hold arrays of whole groups and types <i2 and <u2, as encodings after the first four make them.
+inline constexpr std::uint32_t kFlagEncodings = 1;
 /// Recipes of which some are marked as left out: their targets are blank and must not be learnt from.
 inline constexpr std::uint32_t kFlagLeftOut = 2;
 /// Flags that this program understands.
-inline constexpr std::uint32_t kKnownRequiredFlags = kFlagForms | kFlagLeftOut;
+inline constexpr std::uint32_t kKnownRequiredFlags = kFlagEncodings | kFlagLeftOut;
 inline constexpr std::size_t kHeaderBytes = 64, kDatasetBytes = 136, kChunkBytes = 24, kChecksumBytes = 8;
 inline constexpr std::size_t kNameBytes = 32, kDtypeBytes = 16, kMaxRank = 8;
 inline constexpr std::uint64_t kMinUserBlock = 512;  ///< HDF5's

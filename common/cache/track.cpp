@@ -89,7 +89,7 @@ void TrackInfo::check(const std::string& where) const {
   if (shape.size() != (kind == "logits" ? 1u : 3u))
     refuse(text("a shape of ", shape.size(), " axes does not fit ", kind), "expected [K] for logits, else three");
   std::uint64_t values = 1;
-  const bool few = codec.form == Form::kTopk;  // of many classes, few are stored
+  const bool few = codec.encoding == Encoding::kTopk;  // of many classes, few are stored
   for (const std::uint32_t axis : shape) {
     if (axis == 0 || (axis > (1u << 24) && !few))
       refuse(text("a shape with an axis of ", axis, " is not possible"), "");
@@ -109,11 +109,11 @@ void TrackInfo::check(const std::string& where) const {
   }
   if (!is_level(compression.level))
     refuse(text("zstd level ", compression.level, " is not allowed"),
-           text("expected from 1 to ", kHighestLevel, ", or from ", kLowestLevel,
+           text("expected from 1 to ", kMaxLevel, ", or from ", kMinLevel,
                 " to -1, which read faster and hardly compress"));
   if (!is_window(compression.window_log))
     refuse(text("a zstd window of 2^", compression.window_log, " bytes is not allowed"),
-           text("expected from ", kLowestWindow, " to ", kHighestWindow, ", or 0 for the level's own"));
+           text("expected from ", kMinWindow, " to ", kMaxWindow, ", or 0 for the level's own"));
 }
 
 std::string TrackInfo::json() const {

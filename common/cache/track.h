@@ -34,8 +34,8 @@ struct TrackInfo {
   /// The text of track.json: equal tracks give equal text. Throws Error for a text that is not UTF-8.
   std::string json() const;
   /// Keys that this version does not know are passed over, but for those of `codec`. Throws Error, beginning with
-  /// `where`: kNewer for a format, a form or a setting of a newer version, kInput for a format from before the first
-  /// release, kCorrupt for a text that is not a track's or a field out of its range.
+  /// `where`: kNewer for a format, an encoding or a setting of a newer version, kInput for a format from before the
+  /// first release, kCorrupt for a text that is not a track's or a field out of its range.
   static TrackInfo from_json(const std::string& json, const std::string& where);
   static TrackInfo from_json(const nlohmann::ordered_json& json, const std::string& where);
   /// Throws Error, beginning with `where`, when a field is out of its range.

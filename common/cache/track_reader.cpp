@@ -11,24 +11,20 @@ namespace vitrine {
 
 TrackReader::TrackReader(const Cache& cache, const TrackInfo& track)
     : track_(track),
-      group_(cache.plan().options().group),
-      shard_groups_(cache.plan().options().shard_groups),
-      groups_per_pass_(cache.plan().groups_per_pass()),
-      shards_per_pass_(cache.plan().shards_per_pass()),
+      shards_(cache.plan().layout()),
       basis_(load_basis(cache.directory(), track)),
       codec_(make_codec(track.codec, track.shape, basis_)) {
   layout_ = codec_->layout();
-  // A copy of what the check needs: the reader may move while the shelf holds the check.
+  // A copy of what the check needs: the reader may move while the shard_directory holds the check.
   std::vector<std::uint64_t> most;
-  for (std::size_t i = 0; i < layout_.size(); ++i) most.push_back(codec_->most_bytes(i, group_));
-  const auto check = [wanted = track_, layout = layout_, most, group = group_, shard_groups = shard_groups_,
-                      groups_per_pass = groups_per_pass_,
-                      shards_per_pass = shards_per_pass_](const Container& file, std::uint64_t number) {
-    const ShardPlace place = shard_place(number, shards_per_pass, groups_per_pass, shard_groups);
+  for (std::size_t i = 0; i < layout_.size(); ++i) most.push_back(codec_->max_bytes(i, shards_.group_views));
+  const auto check = [wanted = track_, layout = layout_, most, shards = shards_](const Container& file,
+                                                                                 std::uint64_t number) {
+    const ShardSpan span = shards.span_of(number);
     const auto attribute = attributes(file, kShardFormat);
     expect_track(file, attribute, wanted);
-    expect(file, attribute, "pass", place.pass);
-    expect(file, attribute, "shard", place.shard);
+    expect(file, attribute, "pass", span.key.pass);
+    expect(file, attribute, "shard", span.key.shard);
     for (std::size_t i = 0; i < layout.size(); ++i) {
       const ArrayLayout& array = layout[i];
       if (file.find(array.name) != i)
@@ -44,71 +40,72 @@ TrackReader::TrackReader(const Cache& cache, const TrackInfo& track)
                                             .what = text("has ", info.shape[1], " bytes for each group; a group takes ",
                                                          most[i], " at most"),
                                             .remedy = "copy or make it again"});
-        expect_dataset(file, array.name, array.dtype, {place.groups, info.shape.size() == 2 ? info.shape[1] : 1}, 1);
+        expect_dataset(file, array.name, array.dtype, {span.groups, info.shape.size() == 2 ? info.shape[1] : 1}, 1);
         continue;
       }
-      std::vector<std::uint64_t> shape{std::uint64_t{place.groups} * group};
+      std::vector<std::uint64_t> shape{span.views};
       shape.insert(shape.end(), array.view_shape.begin(), array.view_shape.end());
-      expect_dataset(file, array.name, array.dtype, shape, group);
+      expect_dataset(file, array.name, array.dtype, shape, shards.group_views);
     }
   };
-  shelf_ = std::make_unique<const Shelf>(cache.directory() / track_.directory(), check);
-  passes_ = shelf_->complete_passes(shards_per_pass_);
+  shard_directory_ = std::make_unique<const ShardDirectory>(cache.directory() / track_.directory(), check);
+  passes_ = shard_directory_->complete_passes(shards_);
 }
 
 std::uint64_t TrackReader::stored_views() const {
   std::uint64_t views = 0;
-  for (const std::uint64_t number : shelf_->numbers())
-    views += std::uint64_t{shard_place(number, shards_per_pass_, groups_per_pass_, shard_groups_).groups} * group_;
+  for (const std::uint64_t number : shard_directory_->numbers()) views += shards_.span_of(number).views;
   return views;
 }
 
 template <class Decode>
 void TrackReader::load(GroupKey key, Scratch& scratch, const Decode& decode) const {
-  if (key.group >= groups_per_pass_)
-    fail(shelf_->directory().string(), ": group ", key.group, " is not there; a pass has ", groups_per_pass_);
-  const Container& file = shelf_->open(std::uint64_t{key.pass} * shards_per_pass_ + key.group / shard_groups_);
+  if (key.group >= shards_.groups_per_pass)
+    fail(shard_directory_->directory().string(), ": group ", key.group, " is not there; a pass has ",
+         shards_.groups_per_pass);
+  const Container& file = shard_directory_->open(shards_.number_of(key));
   if (scratch.arrays.size() < layout_.size()) scratch.arrays.resize(layout_.size());
   scratch.spans.clear();
   for (std::size_t i = 0; i < layout_.size(); ++i) {
     // The table has been checked against the file, so that a chunk of a size that no such file could hold is not there.
     const std::size_t size = file.datasets()[i].chunk_bytes();
     const std::span<std::byte> bytes = scratch.arrays[i].first(size);
-    file.read_chunk(i, key.group % shard_groups_, scratch.container, bytes, Container::Check::kStored);
+    file.read_chunk(i, shards_.place_of(key), scratch.container, bytes, Container::Check::kStored);
     scratch.spans.push_back(bytes);
   }
   try {
     decode(scratch.spans);
   } catch (const Error& error) {
-    throw error.at({.path = file.path().string(), .group = key.group % shard_groups_});
+    throw error.at({.path = file.path().string(), .group = shards_.place_of(key)});
   }
 }
 
 void TrackReader::read(GroupKey key, Scratch& scratch, std::span<float> out) const {
-  if (out.size() != track_.view_values() * group_)
-    fail(shelf_->directory().string(), ": a group has ", track_.view_values() * group_, " values; expected ",
-         out.size());
-  load(key, scratch, [&](const auto& arrays) { codec_->decode(arrays, group_, out); });
+  if (out.size() != track_.view_values() * shards_.group_views)
+    fail(shard_directory_->directory().string(), ": a group has ", track_.view_values() * shards_.group_views,
+         " values; expected ", out.size());
+  load(key, scratch, [&](const auto& arrays) { codec_->decode(arrays, shards_.group_views, out); });
 }
 
 void TrackReader::read_kept(GroupKey key, Scratch& scratch, std::span<float> values, std::span<std::uint32_t> indices,
                             std::span<float> tail) const {
   const auto* codec = dynamic_cast<const TopkCodec*>(codec_.get());
   if (codec == nullptr)
-    fail(shelf_->directory().string(), ": is stored as ", form_name(track_.codec.form),
+    fail(shard_directory_->directory().string(), ": is stored as ", encoding_name(track_.codec.encoding),
          ", which keeps all classes; only a topk track has largest values and a tail");
-  load(key, scratch, [&](const auto& arrays) { codec->decode_kept(arrays, group_, values, indices, tail); });
+  load(key, scratch,
+       [&](const auto& arrays) { codec->decode_kept(arrays, shards_.group_views, values, indices, tail); });
 }
 
 void TrackReader::read_coefficients(GroupKey key, Scratch& scratch, std::span<float> out) const {
   const auto* codec = dynamic_cast<const TransformCodec*>(codec_.get());
   if (codec == nullptr)
-    fail(shelf_->directory().string(), ": is stored as ", form_name(track_.codec.form),
+    fail(shard_directory_->directory().string(), ": is stored as ", encoding_name(track_.codec.encoding),
          "; only a transform track has coefficients");
-  if (out.size() != track_.view_values() * group_)
-    fail(shelf_->directory().string(), ": a group has ", track_.view_values() * group_, " values; expected ",
-         out.size());
-  load(key, scratch, [&](const auto& arrays) { codec->decode_coefficients(arrays[0], group_, out); });
+  if (out.size() != track_.view_values() * shards_.group_views)
+    fail(shard_directory_->directory().string(), ": a group has ", track_.view_values() * shards_.group_views,
+         " values; expected ", out.size());
+  load(key, scratch, [&](const auto& arrays) { codec->decode_coefficients(arrays[0], shards_.group_views, out); });
 }
 
 void TrackReader::read_in_own_basis(GroupKey key, Scratch& scratch, std::span<float> out) const {

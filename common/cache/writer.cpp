@@ -13,7 +13,7 @@
 #include "common/cache/cache.h"
 #include "common/cache/container_writer.h"
 #include "common/cache/json_difference.h"
-#include "common/cache/shelf.h"
+#include "common/cache/shard_directory.h"
 #include "common/cache/table.h"
 
 namespace vitrine {
@@ -111,19 +111,19 @@ void publish_or_compare(const std::filesystem::path& path, const std::string& js
               {.path = path.string(), .what = text("the cache holds another ", what, ": ", words), .remedy = remedy});
 }
 
-std::uint64_t shard_number(const Plan& plan, std::uint32_t pass, std::uint32_t shard) {
+ShardSpan span_of(const Plan& plan, std::uint32_t pass, std::uint32_t shard) {
   if (shard >= plan.shards_per_pass()) throw std::logic_error(text("shard ", shard, " of ", plan.shards_per_pass()));
-  return std::uint64_t{pass} * plan.shards_per_pass() + shard;
+  return plan.layout().span_of({pass, shard});
 }
 
 std::filesystem::path recipes_path(const std::filesystem::path& directory, const Plan& plan, std::uint32_t pass,
                                    std::uint32_t shard) {
-  return directory / "recipes" / shard_file_name(shard_number(plan, pass, shard));
+  return directory / "recipes" / shard_file_name(span_of(plan, pass, shard).number);
 }
 
 std::filesystem::path shard_path(const std::filesystem::path& directory, const TrackInfo& track, const Plan& plan,
                                  std::uint32_t pass, std::uint32_t shard) {
-  return directory / track.directory() / shard_file_name(shard_number(plan, pass, shard));
+  return directory / track.directory() / shard_file_name(span_of(plan, pass, shard).number);
 }
 
 const std::vector<FieldSpec>& recipe_fields() {
@@ -164,7 +164,7 @@ void create_cache(const std::filesystem::path& directory, const ImageIndex& inde
 void create_track(const std::filesystem::path& directory, const TrackInfo& track, const FeatureBasis* basis) {
   const std::filesystem::path path = directory / track.directory() / "track.json";
   track.check(path.string());
-  if ((basis != nullptr) != (track.codec.form == Form::kTransform))
+  if ((basis != nullptr) != (track.codec.encoding == Encoding::kTransform))
     throw std::logic_error("a basis belongs to a transform track, and to no other");
   // A track.json that names no basis is never seen: the basis comes first, unless the track has lost it.
   const bool there = path_exists(path);
@@ -185,9 +185,7 @@ void create_track(const std::filesystem::path& directory, const TrackInfo& track
 }
 
 std::uint32_t groups_in_shard(const Plan& plan, std::uint32_t shard) {
-  return shard_place(shard_number(plan, 0, shard), plan.shards_per_pass(), plan.groups_per_pass(),
-                     plan.options().shard_groups)
-      .groups;
+  return span_of(plan, 0, shard).groups;
 }
 
 std::uint64_t RecordedViews::count() const {
@@ -211,12 +209,12 @@ std::vector<std::uint32_t> positions_left_out(std::span<const Recipe> recipes) {
 FileRecord write_recipes(const std::filesystem::path& directory, const Plan& plan, std::uint32_t pass,
                          std::uint32_t shard, const RecordedViews& views,
                          const std::map<std::string, std::string>& decoders, Existing existing) {
-  const std::uint32_t groups = groups_in_shard(plan, shard), first = shard * plan.options().shard_groups;
+  const ShardSpan span = span_of(plan, pass, shard);
+  const std::uint32_t groups = span.groups, first = span.first_group;
   if (views.picture_hashes.size() != groups || (!views.left_out.empty() && views.left_out.size() != groups))
     throw std::logic_error("one picture hash a group is needed, and one list of views or none at all");
   std::vector<std::vector<Recipe>> recipes;
-  const std::uint64_t rows = std::uint64_t{groups} * plan.options().group;
-  DatasetSpec recipe{"recipe", "|V40", {rows}, plan.options().group, {}, recipe_fields()};
+  DatasetSpec recipe{"recipe", "|V40", {span.views}, plan.options().group, {}, recipe_fields()};
   for (std::uint32_t group = 0; group < groups; ++group)
     recipes.push_back(marked(plan.group(pass, first + group),
                              views.left_out.empty() ? std::vector<std::uint32_t>() : views.left_out[group]));
@@ -249,9 +247,10 @@ RecordedViews recorded_views(const std::filesystem::path& directory, const Plan&
   expect(file, json, "plan", plan.hash());
   expect(file, json, "pass", pass);
   expect(file, json, "shard", shard);
-  const std::uint32_t groups = groups_in_shard(plan, shard), group_views = plan.options().group;
+  const ShardSpan span = span_of(plan, pass, shard);
+  const std::uint32_t groups = span.groups, group_views = plan.options().group;
   expect_dataset(file, "picture_hash", "<u8", {groups}, groups);
-  expect_dataset(file, "recipe", "|V40", {std::uint64_t{groups} * group_views}, group_views);
+  expect_dataset(file, "recipe", "|V40", {span.views}, group_views);
   Container::Scratch scratch;
   RecordedViews views{std::vector<std::uint64_t>(groups)};
   file.read_chunk(file.find("picture_hash"), 0, scratch, std::as_writable_bytes(std::span(views.picture_hashes)));

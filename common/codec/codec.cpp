@@ -11,28 +11,28 @@
 namespace vitrine {
 namespace {
 
-constexpr double kSmallestError = 1e-9, kLargestError = 1e9;
-constexpr std::size_t kMostTemperatures = 16;
+constexpr double kMinError = 1e-9, kMaxError = 1e9;
+constexpr std::size_t kMaxTemperatures = 16;
 
-// The forms without settings: plain arrays.
+// The encodings without settings: plain arrays.
 class PlainCodec : public Codec {
  public:
-  PlainCodec(Form form, std::vector<std::uint32_t> shape) : form_(form), shape_(std::move(shape)) {}
+  PlainCodec(Encoding encoding, std::vector<std::uint32_t> shape) : encoding_(encoding), shape_(std::move(shape)) {}
 
-  std::vector<ArrayLayout> layout() const override { return array_layout(form_, shape_); }
-  std::uint64_t most_bytes(std::size_t i, std::uint32_t views) const override {
+  std::vector<ArrayLayout> layout() const override { return array_layout(encoding_, shape_); }
+  std::uint64_t max_bytes(std::size_t i, std::uint32_t views) const override {
     return std::uint64_t{layout().at(i).view_bytes()} * views;
   }
   std::vector<Array> encode(std::span<const float> values, std::uint32_t views) const override {
-    return vitrine::encode(form_, values, views, shape_);
+    return vitrine::encode(encoding_, values, views, shape_);
   }
   void decode(std::span<const std::span<const std::byte>> arrays, std::uint32_t views,
               std::span<float> out) const override {
-    vitrine::decode(form_, arrays, views, shape_, out);
+    vitrine::decode(encoding_, arrays, views, shape_, out);
   }
 
  private:
-  Form form_;
+  Encoding encoding_;
   std::vector<std::uint32_t> shape_;
 };
 
@@ -43,32 +43,34 @@ void CodecSettings::check(const std::vector<std::uint32_t>& shape, const std::st
     throw Error(ErrorKind::kInput, {.path = where, .what = what, .remedy = expected});
   };
   const auto only_for = [&](bool given, const char* setting, bool allowed) {
-    if (given && !allowed) refuse(text("the form ", form_name(form), " has no setting ", setting), "remove it");
+    if (given && !allowed)
+      refuse(text("the encoding ", encoding_name(encoding), " has no setting ", setting), "remove it");
   };
-  only_for(max_error != 0, "max_error", form == Form::kUniform || form == Form::kTopk || form == Form::kTransform);
-  only_for(kept != 0, "kept", form == Form::kTopk);
-  only_for(!temperatures.empty(), "temperatures", form == Form::kTopk);
-  only_for(!basis.empty(), "basis", form == Form::kTransform);
+  only_for(max_error != 0, "max_error",
+           encoding == Encoding::kUniform || encoding == Encoding::kTopk || encoding == Encoding::kTransform);
+  only_for(kept != 0, "kept", encoding == Encoding::kTopk);
+  only_for(!temperatures.empty(), "temperatures", encoding == Encoding::kTopk);
+  only_for(!basis.empty(), "basis", encoding == Encoding::kTransform);
   const std::string error_not_allowed = text("max_error = ", max_error, " is not allowed"),
-                    range = text("from ", kSmallestError, " to ", kLargestError);
-  if (form == Form::kUniform && !(max_error >= kSmallestError && max_error <= kLargestError))
+                    range = text("from ", kMinError, " to ", kMaxError);
+  if (encoding == Encoding::kUniform && !(max_error >= kMinError && max_error <= kMaxError))
     refuse(error_not_allowed, "expected " + range);
-  if (form == Form::kTransform) {
+  if (encoding == Encoding::kTransform) {
     if (!(max_error > 0 && max_error < 1))
       refuse(error_not_allowed, "expected a share of the energy between 0 and 1, for instance 0.01");
     if (shape.size() != 3) refuse("transform holds feature maps only", "expected views of three axes");
     if (basis.size() != 64 || basis.find_first_not_of("0123456789abcdef") != std::string::npos)
       refuse("basis is not SHA-256", "expected 64 hexadecimal digits");
   }
-  if (form != Form::kTopk) return;
-  if (max_error != 0 && !(max_error >= kSmallestError && max_error <= kLargestError))
+  if (encoding != Encoding::kTopk) return;
+  if (max_error != 0 && !(max_error >= kMinError && max_error <= kMaxError))
     refuse(error_not_allowed, "expected 0 (values as fp16) or " + range);
   if (shape.size() != 1) refuse("topk holds logits only", "expected views of one axis");
   if (kept < 1 || kept >= shape[0])
     refuse(text("kept = ", kept, " of ", shape[0], " classes is not allowed"),
            "expected at least 1 and fewer than all");
-  if (temperatures.empty() || temperatures.size() > kMostTemperatures)
-    refuse(text(temperatures.size(), " temperatures are not allowed"), text("expected 1 to ", kMostTemperatures));
+  if (temperatures.empty() || temperatures.size() > kMaxTemperatures)
+    refuse(text(temperatures.size(), " temperatures are not allowed"), text("expected 1 to ", kMaxTemperatures));
   for (std::size_t t = 0; t < temperatures.size(); ++t) {
     if (!(temperatures[t] >= 0.01 && temperatures[t] <= 1000))
       refuse(text("the temperature ", temperatures[t], " is not allowed"), "expected from 0.01 to 1000");
@@ -82,21 +84,21 @@ std::unique_ptr<const Codec> make_codec(const CodecSettings& settings, const std
                                         std::shared_ptr<const FeatureBasis> basis) {
   settings.check(shape, "codec");
   isa();  // a VITRINE_ISA that cannot be is refused here, and not as a fault of the first group
-  switch (settings.form) {
-    case Form::kUniform:
+  switch (settings.encoding) {
+    case Encoding::kUniform:
       return std::make_unique<const UniformCodec>(settings.max_error, shape);
-    case Form::kTopk:
+    case Encoding::kTopk:
       return std::make_unique<const TopkCodec>(settings, shape);
-    case Form::kTransform:
+    case Encoding::kTransform:
       if (!basis)
-        fail("the form transform needs the basis ", settings.basis.substr(0, 8), "; give basis.h5 of its track");
+        fail("the encoding transform needs the basis ", settings.basis.substr(0, 8), "; give basis.h5 of its track");
       if (shape != std::vector<std::uint32_t>{basis->channels, basis->height, basis->width} ||
           basis->hash() != settings.basis)
         fail("the basis ", basis->hash().substr(0, 8), " of ", basis->channels, " x ", basis->height, " x ",
              basis->width, " features is not the one that the settings name (", settings.basis.substr(0, 8), ")");
       return std::make_unique<const TransformCodec>(std::move(basis), settings.max_error);
     default:
-      return std::make_unique<const PlainCodec>(settings.form, shape);
+      return std::make_unique<const PlainCodec>(settings.encoding, shape);
   }
 }
 

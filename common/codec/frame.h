@@ -16,16 +16,16 @@ inline constexpr std::uint32_t kFrameMagic = 0xFD2FB528;  ///< a frame's first f
 
 /// zstd's levels that are taken: 1 to 19, and −7 to −1, which leave alone what hardly shrinks: 8 bits of nearly normal
 /// values keep their 6 % and are read several times as fast. 0 is zstd's word for its default, and no level.
-inline constexpr int kLowestLevel = -7, kHighestLevel = 19;
+inline constexpr int kMinLevel = -7, kMaxLevel = 19;
 constexpr bool is_level(int level) {
-  return level >= kLowestLevel && level <= kHighestLevel && level != 0;
+  return level >= kMinLevel && level <= kMaxLevel && level != 0;
 }
 
 /// The base-2 logarithms of windows that are taken: more than 2^27 bytes, a usual decoder refuses.
-inline constexpr int kLowestWindow = 10, kHighestWindow = 27;
+inline constexpr int kMinWindow = 10, kMaxWindow = 27;
 /// 0 leaves the window to the level.
 constexpr bool is_window(int log) {
-  return log == 0 || (log >= kLowestWindow && log <= kHighestWindow);
+  return log == 0 || (log >= kMinWindow && log <= kMaxWindow);
 }
 
 /// What decides a frame's bytes beside the data.

@@ -6,7 +6,7 @@
 #include <stdexcept>
 
 #include "common/base/error.h"
-#include "common/codec/form.h"
+#include "common/codec/encoding.h"
 
 namespace vitrine {
 namespace {
@@ -152,7 +152,7 @@ std::string CodecLoss::json() const {
   return out + "}";
 }
 
-std::string CodecLoss::words() const {
+std::string CodecLoss::describe() const {
   const auto brief = [](double value) {
     char digits[32];
     std::snprintf(digits, sizeof digits, "%.3g", value);

@@ -39,7 +39,7 @@ struct CodecLoss {
   /// One JSON object: means and worst values, six digits each. Equal figures give equal text.
   std::string json() const;
   /// The same for people, on one line.
-  std::string words() const;
+  std::string describe() const;
 };
 
 /// Of one group: `raw` and `decoded` are [views, shape...]. `kind`: a track's, "features" [C, H, W], "logits" [K] or

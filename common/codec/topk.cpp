@@ -58,7 +58,7 @@ std::vector<ArrayLayout> TopkCodec::layout() const {
           {"tail", "<f4", {static_cast<std::uint32_t>(temperatures_.size())}}};
 }
 
-std::uint64_t TopkCodec::most_bytes(std::size_t i, std::uint32_t views) const {
+std::uint64_t TopkCodec::max_bytes(std::size_t i, std::uint32_t views) const {
   return std::uint64_t{layout().at(i).view_bytes()} * views;
 }
 

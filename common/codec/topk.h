@@ -1,4 +1,4 @@
-// The topk form of logits: the largest values of each view with their classes, and the mass of all the others as a
+// The topk encoding of logits: the largest values of each view with their classes, and the mass of all the others as a
 // log-sum-exp at each of a few temperatures. For label sets that are too large to keep whole.
 #ifndef VITRINE_COMMON_CODEC_TOPK_H_
 #define VITRINE_COMMON_CODEC_TOPK_H_
@@ -9,7 +9,8 @@
 
 namespace vitrine {
 
-/// Arrays, a row a view: `value` ("<f2"; with max_error > 0 "<i2", q = round(x / step), step = 2 max_error) and `index`
+/// Arrays, a row per view: `value` ("<f2"; with max_error > 0 "<i2", q = round(x / step), step = 2 max_error) and
+/// `index`
 /// ("|u1", "<u2" or "<u4": the narrowest that holds all classes), [kept], the largest value first, of equal ones the
 /// lower class; `tail` ("<f4"), [temperatures]: log Σ exp(x_i / τ) over the classes i that were not kept.
 class TopkCodec final : public Codec {
@@ -18,7 +19,7 @@ class TopkCodec final : public Codec {
   TopkCodec(const CodecSettings& settings, const std::vector<std::uint32_t>& shape);
 
   std::vector<ArrayLayout> layout() const override;
-  std::uint64_t most_bytes(std::size_t i, std::uint32_t views) const override;
+  std::uint64_t max_bytes(std::size_t i, std::uint32_t views) const override;
   std::vector<Array> encode(std::span<const float> values, std::uint32_t views) const override;
   /// All classes: those that were not kept share the mass that the tail has at the first temperature, in equal parts.
   void decode(std::span<const std::span<const std::byte>> arrays, std::uint32_t views,

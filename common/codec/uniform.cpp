@@ -107,7 +107,7 @@ std::vector<ArrayLayout> UniformCodec::layout() const {
   return {{"low", "|u1", {}, true}, {"high", "|u1", {}, true}};
 }
 
-std::uint64_t UniformCodec::most_bytes(std::size_t i, std::uint32_t views) const {
+std::uint64_t UniformCodec::max_bytes(std::size_t i, std::uint32_t views) const {
   const std::uint64_t count = std::uint64_t{per_view_} * views;
   return i == 0 ? kHeaderBytes + (count * kMaxShift + 7) / 8 : kMaxWidth * (count + per_view_);
 }

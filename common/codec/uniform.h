@@ -1,5 +1,5 @@
-// The uniform form: every value rounded to a multiple of one step, so that no value errs by more than a bound that the
-// user names. Made for logits, whose bits are few and whose lowest ones are noise.
+// The uniform encoding: every value rounded to a multiple of one step, so that no value errs by more than a bound that
+// the user names. Made for logits, whose bits are few and whose lowest ones are noise.
 #ifndef VITRINE_COMMON_CODEC_UNIFORM_H_
 #define VITRINE_COMMON_CODEC_UNIFORM_H_
 
@@ -15,7 +15,7 @@ namespace vitrine {
 /// q is split into its `shift` lowest bits, which no compressor makes smaller, and the rest h = floor(q / 2^shift). The
 /// rest, less its mean over the group's views where that pays, is mapped to 0, 1, 2, ... in the order 0, -1, 1, -2, ...
 /// and laid out in planes of bytes. Two arrays of whole groups:
-///   low   8 bytes: shift, width, with_mean, 0, views as uint32; then shift bits a value, lowest bit first, bit i of
+///   low   8 bytes: shift, width, with_mean, 0, views as uint32; then shift bits per value, lowest bit first, bit i of
 ///   the
 ///         stream being bit i % 8 of byte i / 8
 ///   high  width planes of bytes, the lowest first; a plane has the means' row when with_mean is 1, then the views'
@@ -26,7 +26,7 @@ class UniformCodec final : public Codec {
   UniformCodec(double max_error, const std::vector<std::uint32_t>& shape);
 
   std::vector<ArrayLayout> layout() const override;
-  std::uint64_t most_bytes(std::size_t i, std::uint32_t views) const override;
+  std::uint64_t max_bytes(std::size_t i, std::uint32_t views) const override;
   std::vector<Array> encode(std::span<const float> values, std::uint32_t views) const override;
   void decode(std::span<const std::span<const std::byte>> arrays, std::uint32_t views,
               std::span<float> out) const override;

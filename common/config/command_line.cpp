@@ -1,6 +1,7 @@
 #include "common/config/command_line.h"
 
 #include <string>
+#include <vector>
 
 #include "common/base/error.h"
 
@@ -23,6 +24,19 @@ std::optional<int> parse_command_line(CLI::App& app, int argc, const char* const
          ", --help says what they do");
   }
   return std::nullopt;
+}
+
+void add_help_keys(CLI::App& app, const std::function<std::string(const std::string& word)>& table) {
+  app.add_option_function<std::vector<std::string>>(
+         "--help-keys",
+         [table](const std::vector<std::string>& words) {
+           std::string keys = table(words.empty() ? std::string() : words.front());
+           if (keys.ends_with('\n')) keys.pop_back();
+           throw CLI::CallForVersion(keys, CLI::ExitCodes::Success);  // printed, then the end
+         },
+         "print the keys of CONFIG.toml, with defaults, ranges and meanings: all, or those that have to do with WORD")
+      ->type_name("[WORD]")
+      ->expected(0, 1);
 }
 
 std::string shell_command(int argc, const char* const* argv) {

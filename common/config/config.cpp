@@ -3,9 +3,15 @@
 #include <toml++/toml.h>
 
 #include <algorithm>
+#include <cctype>
 #include <charconv>
+#include <map>
 #include <numeric>
+#include <optional>
 #include <sstream>
+#include <stdexcept>
+#include <utility>
+#include <variant>
 
 #include "common/base/error.h"
 #include "common/base/files.h"
@@ -60,240 +66,205 @@ std::string shown(const toml::node& node) {
   return out.str();
 }
 
-// Base for visitors that need the full key.
-class KeyedFields : public Fields {
- protected:
-  std::string full(const std::string& key) const { return prefix_ + key; }
-  bool enter(const char* key, const char*) override {
-    lengths_.push_back(prefix_.size());
-    prefix_ += std::string(key) + ".";
-    return true;
-  }
-  void leave() override {
-    prefix_.resize(lengths_.back());
-    lengths_.pop_back();
-  }
-  std::string prefix_;
-  std::vector<std::size_t> lengths_;
-};
-
-class Collector : public KeyedFields {
- public:
-  std::vector<std::string> keys, sections, text_keys;
-
- protected:
-  void visit_bool(const char* key, bool&, const char*) override { keys.push_back(full(key)); }
-  void visit_integer(const char* key, std::int64_t&, const char*, Range) override { keys.push_back(full(key)); }
-  void visit_double(const char* key, double&, const char*, Range) override { keys.push_back(full(key)); }
-  void visit_string(const char* key, std::string&, const char*, const std::vector<std::string>&) override {
-    keys.push_back(full(key));
-    text_keys.push_back(full(key));
-  }
-  void visit_strings(const char* key, std::vector<std::string>&, const char*) override { keys.push_back(full(key)); }
-  void visit_integers(const char* key, std::vector<std::int64_t>&, const char*, Range) override {
-    keys.push_back(full(key));
-  }
-  void visit_doubles(const char* key, std::vector<double>&, const char*, Range) override { keys.push_back(full(key)); }
-  bool enter(const char* key, const char* help) override {
-    sections.push_back(full(key));
-    return KeyedFields::enter(key, help);
-  }
-};
-
-class Reader : public KeyedFields {
- public:
-  Reader(const toml::table& root, std::string source) : root_(root), source_(std::move(source)) {}
-
- protected:
-  void visit_bool(const char* key, bool& value, const char*) override {
-    if (const toml::node* node = find(key)) {
-      const auto read = node->value_exact<bool>();
-      if (!read) refuse(key, *node, "true or false");
-      value = *read;
+std::string toml_value(const Field::Value& value) {
+  struct Printer {
+    std::string operator()(Field::Section) const { return {}; }
+    std::string operator()(bool flag) const { return flag ? "true" : "false"; }
+    std::string operator()(std::int64_t number) const { return text(number); }
+    std::string operator()(double number) const { return shortest(number); }
+    std::string operator()(const std::string& words) const { return toml_text(words); }
+    std::string operator()(const std::vector<std::string>& texts) const { return list(texts, toml_text); }
+    std::string operator()(const std::vector<std::int64_t>& numbers) const {
+      return list(numbers, [](std::int64_t number) { return text(number); });
     }
+    std::string operator()(const std::vector<double>& numbers) const { return list(numbers, shortest); }
+  };
+  return std::visit(Printer{}, value);
+}
+
+// What a node of TOML gives a field. Throws Error for another type, range or word.
+class Reader {
+ public:
+  Reader(const Field& field, const toml::node& node, const std::string& source)
+      : field_(field), node_(node), source_(source) {}
+
+  Field::Value operator()(Field::Section) const { return Field::Section{}; }
+  Field::Value operator()(bool) const {
+    const auto read = node_.value_exact<bool>();
+    if (!read) refuse("true or false");
+    return *read;
   }
-  void visit_integer(const char* key, std::int64_t& value, const char*, Range range) override {
-    if (const toml::node* node = find(key)) value = integer_of(key, *node, *node, range);
+  Field::Value operator()(std::int64_t) const { return integer_of(node_); }
+  Field::Value operator()(double) const { return number_of(node_); }
+  Field::Value operator()(const std::string&) const {
+    const std::vector<std::string>& words = field_.words;
+    const auto read = node_.value_exact<std::string>();
+    if (!read) refuse(words.empty() ? "text in quotes" : "one of " + joined(words));
+    if (!words.empty() && std::ranges::find(words, *read) == words.end()) refuse("one of " + joined(words));
+    return *read;
   }
-  void visit_double(const char* key, double& value, const char*, Range range) override {
-    if (const toml::node* node = find(key)) value = double_of(key, *node, *node, range);
-  }
-  void visit_string(const char* key, std::string& value, const char*, const std::vector<std::string>& words) override {
-    const toml::node* node = find(key);
-    if (node == nullptr) return;
-    const auto read = node->value_exact<std::string>();
-    if (!read) refuse(key, *node, words.empty() ? "text in quotes" : "one of " + joined(words));
-    if (!words.empty() && std::find(words.begin(), words.end(), *read) == words.end())
-      refuse(key, *node, "one of " + joined(words));
-    value = *read;
-  }
-  void visit_strings(const char* key, std::vector<std::string>& value, const char*) override {
-    each(key, value, "a list of texts in quotes",
-         [](const toml::node& element) { return element.value_exact<std::string>(); });
-  }
-  void visit_integers(const char* key, std::vector<std::int64_t>& value, const char*, Range range) override {
-    each(key, value, "a list of integers", [&](const toml::node& element) -> std::optional<std::int64_t> {
-      return integer_of(key, *find(key), element, range);
+  Field::Value operator()(const std::vector<std::string>&) const {
+    constexpr const char* kExpected = "a list of texts in quotes";
+    return each<std::string>(kExpected, [&](const toml::node& element) {
+      const auto read = element.value_exact<std::string>();
+      if (!read) refuse(kExpected);
+      return *read;
     });
   }
-  void visit_doubles(const char* key, std::vector<double>& value, const char*, Range range) override {
-    each(key, value, "a list of numbers", [&](const toml::node& element) -> std::optional<double> {
-      return double_of(key, *find(key), element, range);
-    });
+  Field::Value operator()(const std::vector<std::int64_t>&) const {
+    return each<std::int64_t>("a list of integers", [&](const toml::node& element) { return integer_of(element); });
+  }
+  Field::Value operator()(const std::vector<double>&) const {
+    return each<double>("a list of numbers", [&](const toml::node& element) { return number_of(element); });
   }
 
  private:
-  const toml::node* find(const char* key) const { return root_.at_path(full(key)).node(); }
-
-  [[noreturn]] void refuse(const char* key, const toml::node& node, const std::string& expected) const {
-    fail(source_, ": ", full(key), " = ", shown(node), " is not allowed; expected ", expected);
+  [[noreturn]] void refuse(const std::string& expected) const {
+    fail(source_, ": ", field_.key, " = ", shown(node_), " is not allowed; expected ", expected);
   }
-  std::int64_t integer_of(const char* key, const toml::node& whole, const toml::node& node, Range range) const {
+  std::int64_t integer_of(const toml::node& node) const {
     const auto read = node.value_exact<std::int64_t>();
-    const std::string expected = "an integer " + describe(range);
-    if (!read || static_cast<double>(*read) < range.low || static_cast<double>(*read) > range.high)
-      refuse(key, whole, expected);
+    if (!read || static_cast<double>(*read) < field_.range.low || static_cast<double>(*read) > field_.range.high)
+      refuse("an integer " + describe(field_.range));
     return *read;
   }
-  double double_of(const char* key, const toml::node& whole, const toml::node& node, Range range) const {
+  double number_of(const toml::node& node) const {
     const auto read = node.is_number() ? node.value<double>() : std::nullopt;
-    if (!read || !(*read >= range.low && *read <= range.high)) refuse(key, whole, "a number " + describe(range));
+    if (!read || !(*read >= field_.range.low && *read <= field_.range.high))
+      refuse("a number " + describe(field_.range));
     return *read;
   }
   template <class Value, class Read>
-  void each(const char* key, std::vector<Value>& value, const char* expected, const Read& read) {
-    const toml::node* node = find(key);
-    if (node == nullptr) return;
-    const toml::array* array = node->as_array();
-    if (array == nullptr) refuse(key, *node, expected);
-    value.clear();
-    for (const toml::node& element : *array) {
-      const auto item = read(element);
-      if (!item) refuse(key, *node, expected);
-      value.push_back(*item);
-    }
-  }
-
-  const toml::table& root_;
-  std::string source_;
-};
-
-[[noreturn]] void refuse_key(const std::string& name, const std::string& source, const Collector& known) {
-  std::vector<std::string> candidates = known.keys;
-  candidates.insert(candidates.end(), known.sections.begin(), known.sections.end());
-  const std::string near = nearest_word(name, candidates);
-  fail(source, ": unknown key ", name, near.empty() ? "; --help lists the keys" : "; did you mean " + near + "?");
-}
-
-bool among(const std::string& name, const std::vector<std::string>& names) {
-  return std::find(names.begin(), names.end(), name) != names.end();
-}
-
-// Before the value of an override is parsed: a mistyped key is the likelier mistake.
-void check_key(const std::string& name, const std::string& source, const Collector& known) {
-  if (!among(name, known.keys) && !among(name, known.sections)) refuse_key(name, source, known);
-}
-
-// Every key of the table must be known.
-void check_keys(const toml::table& table, const std::string& prefix, const std::string& source,
-                const Collector& known) {
-  for (const auto& [key, node] : table) {
-    const std::string name = prefix + std::string(key.str());
-    if (among(name, known.sections)) {
-      if (!node.is_table())
-        fail(source, ": ", name, " = ", shown(node), " is not allowed; ", name, " is a section with keys of its own");
-      check_keys(*node.as_table(), name + ".", source, known);
-    } else {
-      check_key(name, source, known);
-    }
-  }
-}
-
-void read_into(const toml::table& table, const std::string& source, const config_internal::Visit& visit,
-               const Collector& known) {
-  check_keys(table, "", source, known);
-  Reader reader(table, source);
-  visit(reader);
-}
-
-class TomlPrinter : public KeyedFields {
- public:
-  const std::string& result() const { return lines_; }
-
- protected:
-  void visit_bool(const char* key, bool& value, const char*) override { put(key, value ? "true" : "false"); }
-  void visit_integer(const char* key, std::int64_t& value, const char*, Range) override {
-    put(key, vitrine::text(value));
-  }
-  void visit_double(const char* key, double& value, const char*, Range) override { put(key, shortest(value)); }
-  void visit_string(const char* key, std::string& value, const char*, const std::vector<std::string>&) override {
-    put(key, toml_text(value));
-  }
-  void visit_strings(const char* key, std::vector<std::string>& value, const char*) override {
-    put(key, list(value, toml_text));
-  }
-  void visit_integers(const char* key, std::vector<std::int64_t>& value, const char*, Range) override {
-    put(key, list(value, [](std::int64_t v) { return vitrine::text(v); }));
-  }
-  void visit_doubles(const char* key, std::vector<double>& value, const char*, Range) override {
-    put(key, list(value, shortest));
-  }
-
- private:
-  // Dotted keys, so that the order of fields and sections does not matter.
-  void put(const char* key, const std::string& value) { lines_ += full(key) + " = " + value + "\n"; }
-  std::string lines_;
-};
-
-class HelpPrinter : public KeyedFields {
- public:
-  std::string result() const {
-    std::size_t width = 0;
-    for (const Row& row : rows_) width = std::max(width, row.left.size());
-    std::string out;
-    for (const Row& row : rows_)
-      out += "  " + row.left + std::string(width - row.left.size() + 2, ' ') + row.right + "\n";
+  std::vector<Value> each(const char* expected, const Read& read) const {
+    const toml::array* array = node_.as_array();
+    if (array == nullptr) refuse(expected);
+    std::vector<Value> out;
+    for (const toml::node& element : *array) out.push_back(read(element));
     return out;
   }
 
- protected:
-  void visit_bool(const char* key, bool& value, const char* help) override {
-    put(key, value ? "true" : "false", help, "");
-  }
-  void visit_integer(const char* key, std::int64_t& value, const char* help, Range range) override {
-    put(key, vitrine::text(value), help, describe(range));
-  }
-  void visit_double(const char* key, double& value, const char* help, Range range) override {
-    put(key, shortest(value), help, describe(range));
-  }
-  void visit_string(const char* key, std::string& value, const char* help,
-                    const std::vector<std::string>& words) override {
-    put(key, toml_text(value), help, words.empty() ? "" : "one of " + joined(words));
-  }
-  void visit_strings(const char* key, std::vector<std::string>& value, const char* help) override {
-    put(key, list(value, toml_text), help, "");
-  }
-  void visit_integers(const char* key, std::vector<std::int64_t>& value, const char* help, Range range) override {
-    put(key, list(value, [](std::int64_t v) { return vitrine::text(v); }), help, describe(range));
-  }
-  void visit_doubles(const char* key, std::vector<double>& value, const char* help, Range range) override {
-    put(key, list(value, shortest), help, describe(range));
-  }
-  bool enter(const char* key, const char* help) override {
-    rows_.push_back({vitrine::text("[", full(key), "]"), help});
-    return KeyedFields::enter(key, help);
-  }
-
- private:
-  struct Row {
-    std::string left, right;
-  };
-  void put(const char* key, const std::string& value, const std::string& help, const std::string& allowed) {
-    rows_.push_back(
-        {vitrine::text(full(key), " = ", value), allowed.empty() ? help : vitrine::text(help, " (", allowed, ")")});
-  }
-  std::vector<Row> rows_;
+  const Field& field_;
+  const toml::node& node_;
+  const std::string& source_;
 };
+
+// Last words of keys as other tools and earlier versions call them, and as they are called here.
+constexpr std::pair<const char*, const char*> kSynonyms[] = {
+    {"std", "std"},
+    {"crop_pct", "crop_pct"},
+    {"logits_encoding", "logits_encoding"},
+    {"features_encoding", "features_encoding"},
+    {"attention_encoding", "attention_encoding"},
+    {"average", "ema"},
+    {"learning_rate", "lr"},
+    {"min_lr", "lr_end"},
+    {"warmup_epochs", "warm_up_epochs"},
+    {"batch_size", "batch"},
+    {"bs", "batch"},
+    {"num_workers", "workers"},
+    {"jobs", "workers"},
+    {"img_size", "image_size"},
+    {"img_size", "size"},
+    {"input_size", "image_size"},
+    {"input_size", "size"},
+    {"image_size", "size"},
+    {"resolution", "image_size"},
+    {"resolution", "size"},
+    {"data", "images"},
+    {"data_dir", "images"},
+    {"dataset", "images"},
+    {"train_dir", "images"},
+    {"val", "validation"},
+    {"val_dir", "validation"},
+    {"out", "output"},
+    {"output_dir", "output"},
+    {"wd", "weight_decay"},
+    {"dtype", "precision"},
+    {"amp", "precision"},
+    {"tau", "temperature"},
+    {"num_classes", "classes"},
+    {"n_classes", "classes"},
+    {"pretrained", "weights"},
+    {"checkpoint", "weights"},
+    {"initial_checkpoint", "weights"},
+    {"patch_size", "patch"},
+    {"embed_dim", "dim"},
+    {"num_heads", "heads"},
+    {"mixup", "mixup_alpha"},
+    {"cutmix", "cutmix_alpha"},
+    {"smoothing", "label_smoothing"},
+    {"hflip", "flip"},
+    {"ema_decay", "ema.decay"},
+};
+
+std::string last_word(const std::string& key) {
+  const std::size_t point = key.rfind('.');
+  return point == std::string::npos ? key : key.substr(point + 1);
+}
+
+bool ends_in(const std::string& key, const std::string& words) {
+  return key == words || key.ends_with("." + words);
+}
+
+// What an unknown key may mean, at most as many as a sentence holds.
+std::vector<std::string> suggestions(const std::string& name, const Fields& fields) {
+  constexpr std::size_t kMaxSuggestions = 4;
+  const std::string section = name.substr(0, name.size() - last_word(name).size());
+  std::vector<std::string> all, meant;
+  for (const Field& field : fields.all()) all.push_back(field.key);
+  const auto add = [&](const std::string& words) {
+    for (const std::string& key : all)
+      if (ends_in(key, words) && std::ranges::find(meant, key) == meant.end()) meant.push_back(key);
+  };
+  add(last_word(name));
+  for (const auto& [other, ours] : kSynonyms)
+    if (last_word(name) == other) {
+      if (fields.find(section + ours) != nullptr) return {section + ours};
+      add(ours);
+    }
+  if (meant.empty() || meant.size() > kMaxSuggestions) {
+    const std::string near = nearest_word(name, all);
+    if (!near.empty() && meant.empty()) return {near};
+  }
+  // Too many: those of the shortest names, which are the outermost.
+  std::ranges::stable_sort(meant, {}, [](const std::string& key) { return std::ranges::count(key, '.'); });
+  meant.resize(std::min(meant.size(), kMaxSuggestions));
+  return meant;
+}
+
+// Before the value of an override is parsed: a mistyped key is the likelier mistake.
+const Field& known_field(const std::string& name, const std::string& source, const Fields& fields) {
+  if (const Field* field = fields.find(name)) return *field;
+  const std::vector<std::string> meant = suggestions(name, fields);
+  std::string words = meant.empty() ? "--help-keys lists all" : "did you mean ";
+  for (std::size_t i = 0; i < meant.size(); ++i)
+    words += (i == 0 ? "" : i + 1 < meant.size() ? ", " : " or ") + meant[i];
+  fail(source, ": unknown key ", name, "; ", words, meant.empty() ? "" : "?");
+}
+
+// Every key of the table must be known, before any is set.
+void check_keys(const toml::table& table, const std::string& prefix, const std::string& source, const Fields& fields) {
+  for (const auto& [key, node] : table) {
+    const std::string name = prefix + std::string(key.str());
+    if (!known_field(name, source, fields).is_section()) continue;
+    if (!node.is_table())
+      fail(source, ": ", name, " = ", shown(node), " is not allowed; ", name, " is a section with keys of its own");
+    check_keys(*node.as_table(), name + ".", source, fields);
+  }
+}
+
+void read_into(const toml::table& table, const std::string& source, const Fields& fields) {
+  check_keys(table, "", source, fields);
+  for (const Field& field : fields.all()) {
+    if (field.is_section()) continue;
+    if (const toml::node* node = table.at_path(field.key).node())
+      field.set(std::visit(Reader(field, *node, source), field.value));
+  }
+}
+
+std::string allowed(const Field& field) {
+  return field.words.empty() ? describe(field.range) : "one of " + joined(field.words);
+}
 
 }  // namespace
 
@@ -322,9 +293,7 @@ std::string nearest_word(const std::string& word, const std::vector<std::string>
 
 namespace config_internal {
 
-void load(const std::filesystem::path& file, const std::vector<std::string>& overrides, const Visit& visit) {
-  Collector known;
-  visit(known);
+void load(const std::filesystem::path& file, const std::vector<std::string>& overrides, const Fields& fields) {
   if (!file.empty()) {
     toml::table table;
     const std::string content = read_file(file);
@@ -333,36 +302,78 @@ void load(const std::filesystem::path& file, const std::vector<std::string>& ove
     } catch (const toml::parse_error& error) {
       fail(file.string(), ", line ", error.source().begin.line, ": not valid TOML: ", error.description());
     }
-    read_into(table, file.string(), visit, known);
+    read_into(table, file.string(), fields);
   }
   for (const std::string& override_text : overrides) {
     const std::string source = "--set " + override_text;
     const std::size_t equals = override_text.find('=');
     if (equals == std::string::npos || equals == 0) fail(source, ": expected key=value, for instance train.seed=3");
     const std::string key = override_text.substr(0, equals), value = override_text.substr(equals + 1);
-    check_key(key, source, known);
-    const bool is_text = among(key, known.text_keys);
-    const bool bare = is_text && (value.empty() || (value[0] != '"' && value[0] != '\''));
+    const Field& field = known_field(key, source, fields);
+    const bool bare = field.is_text() && (value.empty() || (value[0] != '"' && value[0] != '\''));
     toml::table table;
     try {
       table = toml::parse(key + " = " + (bare ? toml_text(value) : value));
     } catch (const toml::parse_error& error) {
       fail(source, ": the value is not valid TOML: ", error.description());
     }
-    read_into(table, source, visit, known);
+    read_into(table, source, fields);
   }
 }
 
-std::string as_toml(const Visit& visit) {
-  TomlPrinter printer;
-  visit(printer);
-  return printer.result();
+std::string as_toml(const Fields& fields) {
+  // Dotted keys, so that the order of fields and sections does not matter.
+  std::string lines;
+  for (const Field& field : fields.all())
+    if (!field.is_section()) lines += field.key + " = " + toml_value(field.value) + "\n";
+  return lines;
 }
 
-std::string help(const Visit& visit) {
-  HelpPrinter printer;
-  visit(printer);
-  return printer.result();
+std::string help(const Fields& fields, const std::vector<std::string>& first, const std::string& word) {
+  const auto lower = [](std::string words) {
+    for (char& c : words) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    return words;
+  };
+  const auto wanted = [&](const Field& field) {
+    return word.empty() || lower(field.key + " " + field.help).find(lower(word)) != std::string::npos;
+  };
+  const auto is_first = [&](const Field& field) { return std::ranges::find(first, field.key) != first.end(); };
+  struct Group {
+    std::string title;
+    std::vector<const Field*> fields;
+  };
+  std::vector<Group> groups{{"Set by most", {}}, {"All others", {}}};
+  for (const std::string& key : first) {
+    const Field* field = fields.find(key);
+    if (field == nullptr) throw std::logic_error("config_help: there is no key " + key);
+    if (wanted(*field)) groups[0].fields.push_back(field);
+  }
+  // A field belongs to the section whose name stands before its last word, wherever it was named.
+  std::map<std::string, std::size_t> group_of{{"", 1}};
+  for (const Field& field : fields.all()) {
+    if (field.is_section()) {
+      group_of[field.key + "."] = groups.size();
+      groups.push_back({"[" + field.key + "]  " + field.help, {}});
+    } else if (wanted(field) && !is_first(field)) {
+      groups[group_of.at(field.key.substr(0, field.key.size() - last_word(field.key).size()))].fields.push_back(&field);
+    }
+  }
+  std::size_t width = 0;
+  const auto left = [](const Field& field) { return field.key + " = " + toml_value(field.value); };
+  for (const Group& group : groups)
+    for (const Field* field : group.fields) width = std::max(width, left(*field).size());
+  std::string out;
+  for (const Group& group : groups) {
+    if (group.fields.empty()) continue;
+    out += (out.empty() ? "" : "\n") + group.title + "\n";
+    for (const Field* field : group.fields) {
+      const std::string key = left(*field), range = allowed(*field);
+      out += "  " + key + std::string(width - key.size() + 2, ' ') + field->help +
+             (range.empty() ? "" : " (" + range + ")") + "\n";
+    }
+  }
+  if (out.empty()) fail("--help-keys ", word, ": no key has this word in its name or meaning; --help-keys lists all");
+  return out;
 }
 
 }  // namespace config_internal

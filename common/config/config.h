@@ -1,12 +1,11 @@
 // From a TOML file and `--set key=value` overrides to an options struct, and back to text.
 //
-// Errors name the file (or `--set`), the key, the value and what was expected; an unknown key is refused with the
-// nearest known one.
+// Errors name the file (or `--set`), the key, the value and what was expected; an unknown key is refused with those
+// that may be meant: of the same last word, of the same meaning in other tools, or the nearest in spelling.
 #ifndef VITRINE_COMMON_CONFIG_CONFIG_H_
 #define VITRINE_COMMON_CONFIG_CONFIG_H_
 
 #include <filesystem>
-#include <functional>
 #include <string>
 #include <vector>
 
@@ -15,10 +14,9 @@
 namespace vitrine {
 
 namespace config_internal {
-using Visit = std::function<void(Fields&)>;
-void load(const std::filesystem::path& file, const std::vector<std::string>& overrides, const Visit& visit);
-std::string as_toml(const Visit& visit);
-std::string help(const Visit& visit);
+void load(const std::filesystem::path& file, const std::vector<std::string>& overrides, const Fields& fields);
+std::string as_toml(const Fields& fields);
+std::string help(const Fields& fields, const std::vector<std::string>& first, const std::string& word);
 }  // namespace config_internal
 
 /// Fills `options` from a TOML file (an empty path means defaults only), then from overrides of the form "a.b=value",
@@ -26,19 +24,22 @@ std::string help(const Visit& visit);
 /// their values.
 template <class Options>
 void load_config(const std::filesystem::path& file, const std::vector<std::string>& overrides, Options& options) {
-  config_internal::load(file, overrides, [&options](Fields& fields) { options.fields(fields); });
+  config_internal::load(file, overrides, fields_of(options));
 }
 
 /// The whole struct as TOML, each key once: what a run prints at its start. Reading it back gives the same struct.
 template <class Options>
 std::string config_as_toml(Options options) {
-  return config_internal::as_toml([&options](Fields& fields) { options.fields(fields); });
+  return config_internal::as_toml(fields_of(options));
 }
 
-/// A table of keys, defaults, ranges and meanings for `--help`.
+/// A table of keys, defaults, ranges and meanings for `--help-keys`, a group per section. `first`: keys that most
+/// people set, which stand in a group of their own at the top. `word`: only keys whose name or meaning contains it,
+/// whatever the case. Throws Error when no key does.
 template <class Options>
-std::string config_help(Options defaults = Options()) {  // not {}: g++ 12 takes what that leaves for uninitialised
-  return config_internal::help([&defaults](Fields& fields) { defaults.fields(fields); });
+std::string config_help(Options defaults = Options(),  // not {}: g++ 12 takes what that leaves for uninitialised
+                        const std::vector<std::string>& first = {}, const std::string& word = {}) {
+  return config_internal::help(fields_of(defaults), first, word);
 }
 
 /// The word of `known` with the smallest edit distance to `word`; empty when none is near (over half of the letters

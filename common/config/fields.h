@@ -1,6 +1,6 @@
 // Options are plain structs with defaults. A struct names each of its fields once, in `void fields(Fields& f)`, with a
-// key, a sentence and a range; reading TOML, `--set`, `--help` and the printed resolved configuration all come from
-// that one place.
+// key, a sentence and a range; reading TOML, `--set`, `--help-keys` and the printed resolved configuration all come
+// from that one place.
 //
 //   struct CropOptions {
 //     double min_area = 0.08;
@@ -10,10 +10,12 @@
 #define VITRINE_COMMON_CONFIG_FIELDS_H_
 
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <string>
 #include <type_traits>
 #include <utility>
+#include <variant>
 #include <vector>
 
 namespace vitrine {
@@ -24,33 +26,52 @@ struct Range {
   double high = std::numeric_limits<double>::infinity();
 };
 
-/// Visits the fields of an options struct. Keys inside a section are written "section.key" in messages and in `--set`.
+/// One field of an options struct, or the head of a section.
+struct Field {
+  struct Section {};
+  using Value = std::variant<Section, bool, std::int64_t, double, std::string, std::vector<std::string>,
+                             std::vector<std::int64_t>, std::vector<double>>;
+  std::string key;  ///< with the sections around it: "schedule.joint.epochs"
+  std::string help;
+  Value value;                     ///< as it was when the struct was asked
+  Range range = {};                ///< of numbers
+  std::vector<std::string> words;  ///< of a text: the allowed values; empty: any
+  /// Writes into the struct, which must still be there. `value` must hold the alternative that `Field::value` holds,
+  /// within range and words.
+  std::function<void(const Value& value)> set;
+
+  bool is_section() const { return std::holds_alternative<Section>(value); }
+  bool is_text() const { return std::holds_alternative<std::string>(value); }
+};
+
+/// The table of an options struct's fields, filled by its `fields()`.
 class Fields {
  public:
-  virtual ~Fields() = default;
-
-  void flag(const char* key, bool& value, const char* help) { visit_bool(key, value, help); }
-  void text(const char* key, std::string& value, const char* help) { visit_string(key, value, help, {}); }
-  void texts(const char* key, std::vector<std::string>& value, const char* help) { visit_strings(key, value, help); }
+  void flag(const char* key, bool& value, const char* help) { add(key, help, value, {}, {}, assign(value)); }
+  void text(const char* key, std::string& value, const char* help) { add(key, help, value, {}, {}, assign(value)); }
+  void texts(const char* key, std::vector<std::string>& value, const char* help) {
+    add(key, help, value, {}, {}, assign(value));
+  }
   void number(const char* key, double& value, const char* help, Range range = {}) {
-    visit_double(key, value, help, range);
+    add(key, help, value, range, {}, assign(value));
   }
   void numbers(const char* key, std::vector<double>& value, const char* help, Range range = {}) {
-    visit_doubles(key, value, help, range);
+    add(key, help, value, range, {}, assign(value));
   }
   /// Any integer type; the range is cut to what the type holds.
   template <class Integer>
   void integer(const char* key, Integer& value, const char* help, Range range = {}) {
     static_assert(std::is_integral_v<Integer>);
-    auto wide = static_cast<std::int64_t>(value);
-    visit_integer(key, wide, help, clip<Integer>(range));
-    value = static_cast<Integer>(wide);
+    add(key, help, static_cast<std::int64_t>(value), clip<Integer>(range), {},
+        [&value](const Field::Value& wide) { value = static_cast<Integer>(std::get<std::int64_t>(wide)); });
   }
   template <class Integer>
   void integers(const char* key, std::vector<Integer>& value, const char* help, Range range = {}) {
-    std::vector<std::int64_t> wide(value.begin(), value.end());
-    visit_integers(key, wide, help, clip<Integer>(range));
-    value.assign(wide.begin(), wide.end());
+    add(key, help, std::vector<std::int64_t>(value.begin(), value.end()), clip<Integer>(range), {},
+        [&value](const Field::Value& wide) {
+          const auto& numbers = std::get<std::vector<std::int64_t>>(wide);
+          value.assign(numbers.begin(), numbers.end());
+        });
   }
   /// One of a fixed set of words.
   template <class Enum>
@@ -61,32 +82,41 @@ class Fields {
       names.push_back(word);
       if (meaning == value) name = word;
     }
-    visit_string(key, name, help, names);
-    for (const auto& [word, meaning] : words)
-      if (word == name) value = meaning;
+    add(key, help, name, {}, std::move(names), [&value, words](const Field::Value& chosen) {
+      for (const auto& [word, meaning] : words)
+        if (word == std::get<std::string>(chosen)) value = meaning;
+    });
   }
-  /// A nested struct: a TOML table.
+  /// A nested struct: a TOML table. Its keys are written "section.key" in messages and in `--set`.
   template <class Options>
   void section(const char* key, Options& options, const char* help) {
-    if (!enter(key, help)) return;
+    add(key, help, Field::Section{}, {}, {}, {});
+    const std::size_t length = prefix_.size();
+    prefix_ += std::string(key) + ".";
     options.fields(*this);
-    leave();
+    prefix_.resize(length);
   }
 
- protected:
-  virtual void visit_bool(const char* key, bool& value, const char* help) = 0;
-  virtual void visit_integer(const char* key, std::int64_t& value, const char* help, Range range) = 0;
-  virtual void visit_double(const char* key, double& value, const char* help, Range range) = 0;
-  /// `words`: the allowed values; empty means any.
-  virtual void visit_string(const char* key, std::string& value, const char* help,
-                            const std::vector<std::string>& words) = 0;
-  virtual void visit_strings(const char* key, std::vector<std::string>& value, const char* help) = 0;
-  virtual void visit_integers(const char* key, std::vector<std::int64_t>& value, const char* help, Range range) = 0;
-  virtual void visit_doubles(const char* key, std::vector<double>& value, const char* help, Range range) = 0;
-  virtual bool enter(const char* key, const char* help) = 0;
-  virtual void leave() = 0;
+  /// In the order in which they were named; a section stands before its fields.
+  const std::vector<Field>& all() const& { return fields_; }
+  void all() const&& = delete;  // the list would not outlive a loop's head
+  /// nullptr when there is none of this key.
+  const Field* find(const std::string& key) const {
+    for (const Field& field : fields_)
+      if (field.key == key) return &field;
+    return nullptr;
+  }
 
  private:
+  template <class Type>
+  static std::function<void(const Field::Value&)> assign(Type& value) {
+    return [&value](const Field::Value& given) { value = std::get<Type>(given); };
+  }
+  void add(const char* key, const char* help, Field::Value value, Range range, std::vector<std::string> words,
+           std::function<void(const Field::Value&)> set) {
+    fields_.push_back({prefix_ + key, help, std::move(value), range, std::move(words), std::move(set)});
+  }
+
   template <class Integer>
   static Range clip(Range range) {
     constexpr double low = static_cast<double>(std::numeric_limits<Integer>::lowest());
@@ -96,7 +126,18 @@ class Fields {
                                                 : std::numeric_limits<std::int64_t>::max());
     return {range.low < low ? low : range.low, range.high > high ? high : range.high};
   }
+
+  std::string prefix_;
+  std::vector<Field> fields_;
 };
+
+/// The table of `options`, which must outlive it for set().
+template <class Options>
+Fields fields_of(Options& options) {
+  Fields fields;
+  options.fields(fields);
+  return fields;
+}
 
 }  // namespace vitrine
 

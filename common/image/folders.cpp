@@ -9,7 +9,7 @@ namespace vitrine {
 
 std::filesystem::path ImageFolders::file(const std::string& id) const {
   const std::string_view prefix = kUnlabelledPrefix;
-  if (!lies_further(id)) return images / id;
+  if (!is_unlabelled(id)) return images / id;
   if (unlabelled.empty())
     fail("the image ", id.substr(prefix.size()), " lies in the folder of images without labels, which is not given; ",
          "give it too (unlabelled, or --unlabelled), as it was when the index was made");
@@ -17,11 +17,11 @@ std::filesystem::path ImageFolders::file(const std::string& id) const {
 }
 
 std::string ImageFolders::path_of(const std::string& id) const {
-  if (!lies_further(id)) return (images / id).string();
+  if (!is_unlabelled(id)) return (images / id).string();
   return (unlabelled / id.substr(std::string_view(kUnlabelledPrefix).size())).string();
 }
 
-std::string ImageFolders::words() const {
+std::string ImageFolders::describe() const {
   return unlabelled.empty() ? images.string() : images.string() + " and " + unlabelled.string();
 }
 

@@ -33,7 +33,7 @@ struct ImageFolders {
   /// For messages: where an id of the index or of a list of what was left out lies; never throws.
   std::string path_of(const std::string& id) const;
   /// For messages: "IMAGES", or "IMAGES and UNLABELLED".
-  std::string words() const;
+  std::string describe() const;
 };
 
 }  // namespace vitrine

@@ -18,7 +18,7 @@
 namespace vitrine {
 namespace {
 
-constexpr std::uint64_t kMostBytes = std::uint64_t{1} << 30;  // 2^28 pixels need less in all formats that are usual
+constexpr std::uint64_t kMaxBytes = std::uint64_t{1} << 30;  // 2^28 pixels need less in all formats that are usual
 
 // Whether a file's end is where its format wants it. Not a proof: a file for which this is false is decoded to see.
 bool ends_well(std::span<const std::byte> bytes) {
@@ -55,9 +55,9 @@ Look look_once(const ImageFolders& folders, ImageEntry& entry, IndexDepth depth)
     return left_out(entry, is_sidecar(name) ? LeftOutKind::kSidecar : LeftOutKind::kNotAPicture,
                     message_of(first, entry.id));
   }
-  if (file.size() > kMostBytes)
+  if (file.size() > kMaxBytes)
     return left_out(entry, LeftOutKind::kTooLarge,
-                    text("the image ", entry.id, " has ", file.size(), " bytes, more than the ", kMostBytes,
+                    text("the image ", entry.id, " has ", file.size(), " bytes, more than the ", kMaxBytes,
                          " that are read; make it smaller or leave it out of the data set"));
   std::vector<std::byte> bytes(file.size());
   file.read(0, bytes);

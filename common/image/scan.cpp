@@ -50,7 +50,7 @@ std::vector<std::size_t> files_to_read(const ImageFolders& folders, const ImageI
 void check_not_empty(const ImageFolders& folders, const ImageIndex& index, const std::vector<LeftOut>& without) {
   for (const bool unlabelled : {false, true}) {
     if (unlabelled && folders.unlabelled.empty()) continue;
-    const auto here = [&](const std::string& id) { return lies_further(id) == unlabelled; };
+    const auto here = [&](const std::string& id) { return is_unlabelled(id) == unlabelled; };
     if (std::ranges::any_of(index.images, here, &ImageEntry::id)) continue;
     const auto reason =
         std::ranges::find_if(without, [&](const LeftOut& left) { return here(left.id) && !left.id.ends_with('/'); });
@@ -209,8 +209,8 @@ void read_image_entry(const ImageFolders& folders, ImageEntry& entry) {
 }
 
 std::vector<std::size_t> verified_sample(std::size_t images) {
-  constexpr std::size_t kLeast = 256, kOneIn = 100;
-  const std::size_t count = std::min(images, std::max(kLeast, (images + kOneIn - 1) / kOneIn));
+  constexpr std::size_t kMin = 256, kOneIn = 100;
+  const std::size_t count = std::min(images, std::max(kMin, (images + kOneIn - 1) / kOneIn));
   std::vector<std::size_t> out;
   for (std::size_t i = 0; i < count; ++i) out.push_back(i * images / count);
   return out;

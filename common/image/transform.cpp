@@ -146,10 +146,10 @@ Image crop_resize(const Image& image, int top, int left, int height, int width, 
   return out;
 }
 
-Image centre_view(const Image& image, int size, double crop_fraction) {
-  if (size < 1 || !(crop_fraction > 0 && crop_fraction <= 1))
+Image centre_view(const Image& image, int size, double crop_pct) {
+  if (size < 1 || !(crop_pct > 0 && crop_pct <= 1))
     throw std::logic_error("centre_view: a size below 1 or a crop fraction outside (0, 1]");
-  const int shorter = static_cast<int>(std::floor(size / crop_fraction));
+  const int shorter = static_cast<int>(std::floor(size / crop_pct));
   const bool tall = image.height > image.width;
   const std::int64_t longer =
       std::int64_t{shorter} * (tall ? image.height : image.width) / (tall ? image.width : image.height);

@@ -14,10 +14,10 @@ namespace vitrine {
 Image crop_resize(const Image& image, int top, int left, int height, int width, int out_height, int out_width,
                   bool flip);
 
-/// timm's view for evaluation: the shorter side resized to floor(size / crop_fraction), the other side in proportion
-/// (truncated, as torchvision does), then the centre crop of size × size. crop_fraction in (0, 1]. Only what the crop
+/// timm's view for evaluation: the shorter side resized to floor(size / crop_pct), the other side in proportion
+/// (truncated, as torchvision does), then the centre crop of size × size. crop_pct in (0, 1]. Only what the crop
 /// needs is resized: memory follows `size` and the image, whatever its shape.
-Image centre_view(const Image& image, int size, double crop_fraction);
+Image centre_view(const Image& image, int size, double crop_pct);
 
 }  // namespace vitrine
 

@@ -124,7 +124,7 @@ Image ViewMaker::read_once(std::uint32_t image) const {
   const ImageEntry& entry = index_->images.at(image);
   const auto refuse = [&] {
     fail(
-        "the image ", entry.id, " below ", folders_.words(),
+        "the image ", entry.id, " below ", folders_.describe(),
         " is not the file that the index was made from; give the folder of that time, or make a new cache of this one");
   };
   const ReadableFile file(folders_.file(entry.id));

@@ -13,12 +13,12 @@ namespace vitrine {
 namespace {
 
 /// A value is a byte and a colour: all 768 results are made first, and the pass over the pictures looks them up.
-at::Tensor normalise_on_cpu(const at::Tensor& pictures, c10::ArrayRef<double> mean, c10::ArrayRef<double> deviation) {
+at::Tensor normalise_on_cpu(const at::Tensor& pictures, c10::ArrayRef<double> mean, c10::ArrayRef<double> stddev) {
   std::array<std::array<float, 256>, 3> table;
   for (std::size_t colour = 0; colour < 3; ++colour)
     for (std::size_t value = 0; value < 256; ++value)
       table[colour][value] = normalise_element(static_cast<unsigned char>(value), static_cast<float>(mean[colour]),
-                                               static_cast<float>(deviation[colour]));
+                                               static_cast<float>(stddev[colour]));
   // Channels-last memory has the order of the pictures' bytes.
   at::Tensor out =
       at::empty({pictures.size(0), 3, pictures.size(1), pictures.size(2)}, at::kFloat, at::MemoryFormat::ChannelsLast);
@@ -37,26 +37,26 @@ at::Tensor normalise_on_cpu(const at::Tensor& pictures, c10::ArrayRef<double> me
 }  // namespace
 
 TORCH_LIBRARY(vitrine, m) {
-  m.def("normalise_pictures(Tensor pictures, float[] mean, float[] deviation) -> Tensor");
+  m.def("normalise_pictures(Tensor pictures, float[] mean, float[] std) -> Tensor");
 }
 TORCH_LIBRARY_IMPL(vitrine, CPU, m) {
   m.impl("normalise_pictures", normalise_on_cpu);
 }
 
-at::Tensor normalise_pictures(at::Tensor pictures, std::array<float, 3> mean, std::array<float, 3> deviation) {
+at::Tensor normalise_pictures(at::Tensor pictures, std::array<float, 3> mean, std::array<float, 3> stddev) {
   TORCH_CHECK(
       pictures.scalar_type() == at::kByte && pictures.dim() == 4 && pictures.size(3) == 3 && pictures.is_contiguous(),
       "normalise_pictures takes contiguous uint8 [N, H, W, 3], not ", pictures.scalar_type(), " ", pictures.sizes());
-  for (const float d : deviation) TORCH_CHECK(d != 0, "normalise_pictures was given a deviation of 0");
+  for (const float d : stddev) TORCH_CHECK(d != 0, "normalise_pictures was given a std of 0");
   static const auto op = c10::Dispatcher::singleton()
                              .findSchemaOrThrow("vitrine::normalise_pictures", "")
                              .typed<at::Tensor(const at::Tensor&, c10::ArrayRef<double>, c10::ArrayRef<double>)>();
   const std::array<double, 3> wide_mean{mean[0], mean[1], mean[2]};
-  const std::array<double, 3> wide_deviation{deviation[0], deviation[1], deviation[2]};
-  return op.call(pictures, wide_mean, wide_deviation);
+  const std::array<double, 3> wide_stddev{stddev[0], stddev[1], stddev[2]};
+  return op.call(pictures, wide_mean, wide_stddev);
 }
 
-std::array<float, 3> three_colours(const std::vector<double>& values, const std::string& key) {
+std::array<float, 3> rgb_triplet(const std::vector<double>& values, const std::string& key) {
   if (values.size() != 3) fail(key, " has ", values.size(), " numbers; expected three, for red, green and blue");
   return {static_cast<float>(values[0]), static_cast<float>(values[1]), static_cast<float>(values[2])};
 }

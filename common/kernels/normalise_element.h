@@ -11,8 +11,8 @@
 
 namespace vitrine {
 
-VITRINE_HOST_DEVICE inline float normalise_element(unsigned char value, float mean, float deviation) {
-  return (static_cast<float>(value) / 255.0f - mean) / deviation;
+VITRINE_HOST_DEVICE inline float normalise_element(unsigned char value, float mean, float stddev) {
+  return (static_cast<float>(value) / 255.0f - mean) / stddev;
 }
 
 }  // namespace vitrine

@@ -31,7 +31,7 @@ struct Dtype {
 constexpr std::array kDtypes{Dtype{"F32", at::kFloat}, Dtype{"F16", at::kHalf}, Dtype{"BF16", at::kBFloat16},
                              Dtype{"I64", at::kLong},  Dtype{"I32", at::kInt},  Dtype{"U8", at::kByte}};
 constexpr const char* kMetadata = "__metadata__";
-constexpr std::uint64_t kLargestHeader = 100'000'000;  // the reference implementation's limit
+constexpr std::uint64_t kMaxHeader = 100'000'000;  // the reference implementation's limit
 
 struct Entry {
   std::string name;
@@ -107,7 +107,7 @@ Header parse_header(std::span<const std::byte> bytes, const std::string& file) {
   if (bytes.size() < sizeof length)
     cut_short(file, text("has ", bytes.size(), " bytes, and a safetensors file begins with eight bytes of length"));
   std::memcpy(&length, bytes.data(), sizeof length);
-  if (length > kLargestHeader)
+  if (length > kMaxHeader)
     fail(file, ": is no safetensors file: it announces a header of ", length,
          " bytes; give a .safetensors file, or convert this one (safetensors.torch.save_file)");
   if (length > bytes.size() - sizeof length)
@@ -115,7 +115,7 @@ Header parse_header(std::span<const std::byte> bytes, const std::string& file) {
   const char* begin = reinterpret_cast<const char*>(bytes.data()) + sizeof length;
   const json root = parse_json(std::string(begin, length));
   if (root.is_discarded())
-    fail("The header of ", file, " is not JSON of at most ", kDeepestJson,
+    fail("The header of ", file, " is not JSON of at most ", kMaxJsonDepth,
          " levels: it is damaged or no safetensors file.");
   if (!root.is_object()) fail("The header of ", file, " is no JSON object: it is damaged or no safetensors file.");
 

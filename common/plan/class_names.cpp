@@ -16,7 +16,7 @@ std::vector<std::string> read_class_names(const std::string& path, std::uint64_t
          empty - names.begin());
   if (names.size() != classes)
     fail(path, ": has ", names.size(), " names, the teacher ", classes,
-         " classes; expected a name a line, in its order");
+         " classes; expected a name per line, in its order");
   return names;
 }
 

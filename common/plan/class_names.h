@@ -8,7 +8,7 @@
 
 namespace vitrine {
 
-/// A text file's names, one a line, in the order of the teacher's `classes` classes. White space around a name and
+/// A text file's names, one per line, in the order of the teacher's `classes` classes. White space around a name and
 /// empty lines at the end do not count. Throws Error with file and line for an empty one, and for another number of
 /// them.
 std::vector<std::string> read_class_names(const std::string& path, std::uint64_t classes);

@@ -1,19 +1,14 @@
-// Which groups an epoch visits, in which order, on which rank: a pure function, so that every rank knows its part and a
-// resumed run goes on in the middle of an epoch.
+// Which groups an epoch visits, in which order, on which rank: a pure function, so that every rank knows its part and
+// a resumed run goes on in the middle of an epoch.
 #ifndef VITRINE_COMMON_PLAN_EPOCH_H_
 #define VITRINE_COMMON_PLAN_EPOCH_H_
 
-#include <compare>
 #include <cstdint>
 #include <vector>
 
-namespace vitrine {
+#include "common/plan/shard_layout.h"
 
-struct GroupKey {
-  std::uint32_t pass = 0;
-  std::uint32_t group = 0;
-  auto operator<=>(const GroupKey&) const = default;
-};
+namespace vitrine {
 
 /// The groups of one rank in one epoch, ceil(groups_per_pass / world) for every rank. An epoch is one of `passes`: a
 /// cycle of as many epochs uses each pass once, in an order drawn anew for each cycle. Step s of the epoch is entry s

@@ -26,7 +26,7 @@ std::size_t ImageIndex::labelled() const {
       std::ranges::count_if(images, [](const ImageEntry& image) { return image.label != kNoLabel; }));
 }
 
-std::string ImageIndex::words() const {
+std::string ImageIndex::describe() const {
   const std::string count = human_count(images.size()) + " images ";
   if (classes.empty()) return count + "without labels";
   const std::size_t without = images.size() - labelled();

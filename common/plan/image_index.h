@@ -24,7 +24,7 @@ struct ImageEntry {
 /// Images without labels that stand beside labelled ones lie in a folder of their own. Their ids begin with this, the
 /// path below that folder follows. No other id does: names that begin with a dot are passed over.
 inline constexpr const char* kUnlabelledPrefix = ".unlabelled/";
-inline bool lies_further(const std::string& id) {
+inline bool is_unlabelled(const std::string& id) {
   return id.starts_with(kUnlabelledPrefix);
 }
 
@@ -39,7 +39,7 @@ struct ImageIndex {
   std::size_t labelled() const;
   /// "1,234 images in 10 classes", "1,234 images in 10 classes, 1,000 of them without a label", "1,234 images without
   /// labels".
-  std::string words() const;
+  std::string describe() const;
   bool operator==(const ImageIndex&) const = default;
 };
 

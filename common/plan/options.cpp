@@ -1,8 +1,6 @@
 // PlanOptions: ranges, and the way to and from plan.json. All three go through PlanOptions::fields, the one list of
 // fields.
-#include <cmath>
-#include <set>
-#include <stdexcept>
+#include <variant>
 
 #include "common/base/error.h"
 #include "common/base/json.h"
@@ -36,107 +34,40 @@ constexpr const char* kDamaged = "the file is damaged or no plan.json";
   throw Error(kind, {.path = where, .what = what, .remedy = remedy});
 }
 
-// A visitor for structs of numbers; a plan has no others.
-class NumberFields : public Fields {
- protected:
-  [[noreturn]] static void none(const char* key) {
-    throw std::logic_error(vitrine::text("plan field ", key, " is not a number"));
-  }
-  void visit_bool(const char* key, bool&, const char*) override { none(key); }
-  void visit_string(const char* key, std::string&, const char*, const std::vector<std::string>&) override { none(key); }
-  void visit_strings(const char* key, std::vector<std::string>&, const char*) override { none(key); }
-  void visit_integers(const char* key, std::vector<std::int64_t>&, const char*, Range) override { none(key); }
-  void visit_doubles(const char* key, std::vector<double>&, const char*, Range) override { none(key); }
-  bool enter(const char* key, const char*) override { none(key); }
-  void leave() override {}
-};
-
-template <class Value>
-void check_range(const std::string& where, const char* key, Value value, Range range) {
-  const auto number = static_cast<double>(value);
-  if (!(number >= range.low && number <= range.high))
-    refuse(ErrorKind::kInput, where, text(key, " = ", value, " is not allowed"),
-           text("expected a number from ", range.low, " to ", range.high));
+// Of a plan's fields, which are all numbers.
+void check_range(const std::string& where, const Field& field) {
+  const auto* integer = std::get_if<std::int64_t>(&field.value);
+  const double number = integer != nullptr ? static_cast<double>(*integer) : std::get<double>(field.value);
+  if (!(number >= field.range.low && number <= field.range.high))
+    refuse(ErrorKind::kInput, where,
+           text(field.key, " = ", integer != nullptr ? text(*integer) : text(number), " is not allowed"),
+           text("expected a number from ", field.range.low, " to ", field.range.high));
 }
 
-class RangeCheck : public NumberFields {
- public:
-  explicit RangeCheck(const std::string& where) : where_(where) {}
-
- protected:
-  void visit_integer(const char* key, std::int64_t& value, const char*, Range range) override {
-    check_range(where_, key, value, range);
+// What plan.json says of a field.
+Field::Value read_setting(const Field& field, const nlohmann::ordered_json& settings, const std::string& where) {
+  const auto found = settings.find(field.key);
+  if (found == settings.end())
+    refuse(ErrorKind::kCorrupt, where, text("settings.", field.key, " is missing"), kDamaged);
+  const std::string not_allowed = text("settings.", field.key, " = ", found->dump(), " is not allowed");
+  if (std::holds_alternative<double>(field.value)) {
+    if (!found->is_number()) refuse(ErrorKind::kCorrupt, where, not_allowed, "expected a number");
+    return found->get<double>();
   }
-  void visit_double(const char* key, double& value, const char*, Range range) override {
-    check_range(where_, key, value, range);
-  }
-
- private:
-  const std::string& where_;
-};
-
-class JsonPrinter : public NumberFields {
- public:
-  explicit JsonPrinter(nlohmann::ordered_json& json) : json_(json) {}
-
- protected:
-  void visit_integer(const char* key, std::int64_t& value, const char*, Range) override { json_[key] = value; }
-  void visit_double(const char* key, double& value, const char*, Range) override { json_[key] = value; }
-
- private:
-  nlohmann::ordered_json& json_;
-};
-
-class JsonReader : public NumberFields {
- public:
-  JsonReader(const nlohmann::ordered_json& json, const std::string& where) : json_(json), where_(where) {}
-  void refuse_unknown() const {
-    for (const auto& [key, value] : json_.items())
-      if (!known_.contains(key))
-        refuse(ErrorKind::kNewer, where_, "unknown setting " + key, "the plan was made by another version of vitrine");
-  }
-
- protected:
-  void visit_integer(const char* key, std::int64_t& value, const char*, Range range) override {
-    const auto& node = find(key);
-    const auto number = integer_of<std::int64_t>(node);
-    if (!number)
-      refuse(ErrorKind::kCorrupt, where_, vitrine::text("settings.", key, " = ", node.dump(), " is not allowed"),
-             "expected an integer");
-    value = *number;
-    // Before the field's own type cuts it.
-    read_as(ErrorKind::kCorrupt, [&] { check_range(where_, key, value, range); });
-  }
-  void visit_double(const char* key, double& value, const char*, Range) override {
-    const auto& node = find(key);
-    if (!node.is_number())
-      refuse(ErrorKind::kCorrupt, where_, vitrine::text("settings.", key, " = ", node.dump(), " is not allowed"),
-             "expected a number");
-    value = node.get<double>();
-  }
-
- private:
-  const nlohmann::ordered_json& find(const char* key) {
-    known_.insert(key);
-    const auto found = json_.find(key);
-    if (found == json_.end())
-      refuse(ErrorKind::kCorrupt, where_, vitrine::text("settings.", key, " is missing"), kDamaged);
-    return *found;
-  }
-  const nlohmann::ordered_json& json_;
-  const std::string& where_;
-  std::set<std::string> known_;
-};
+  const auto number = integer_of<std::int64_t>(*found);
+  if (!number) refuse(ErrorKind::kCorrupt, where, not_allowed, "expected an integer");
+  return *number;
+}
 
 // Below this Beta's two gammas can both underflow, and there is nothing between 0 and 1 left to draw.
-constexpr double kLeastAlpha = 0.05;
+constexpr double kMinAlpha = 0.05;
 
 }  // namespace
 
 void check_plan_options(const PlanOptions& options, const std::string& where) {
   PlanOptions checked = options;
-  RangeCheck ranges(where);
-  checked.fields(ranges);
+  const Fields fields = fields_of(checked);
+  for (const Field& field : fields.all()) check_range(where, field);
   const auto not_allowed = [&](const std::string& what, const std::string& remedy) {
     refuse(ErrorKind::kInput, where, what, remedy);
   };
@@ -150,8 +81,8 @@ void check_plan_options(const PlanOptions& options, const std::string& where) {
     not_allowed(text("min_ratio = ", options.min_ratio, " is above max_ratio = ", options.max_ratio), "exchange them");
   for (const auto& [key, alpha] :
        {std::pair{"mixup_alpha", options.mixup_alpha}, std::pair{"cutmix_alpha", options.cutmix_alpha}})
-    if (alpha > 0 && alpha < kLeastAlpha)
-      not_allowed(text(key, " = ", alpha, " is not allowed"), text("expected 0 (off) or at least ", kLeastAlpha));
+    if (alpha > 0 && alpha < kMinAlpha)
+      not_allowed(text(key, " = ", alpha, " is not allowed"), text("expected 0 (off) or at least ", kMinAlpha));
   if (options.mix_probability > 0 && options.mixup_alpha == 0 && options.cutmix_alpha == 0)
     not_allowed(text("mix_probability = ", options.mix_probability, " needs mixup_alpha or cutmix_alpha above 0"),
                 "set mix_probability to 0 for views without mixing");
@@ -159,9 +90,14 @@ void check_plan_options(const PlanOptions& options, const std::string& where) {
 
 std::string plan_json(const PlanOptions& options, const ImageIndex& index) {
   nlohmann::ordered_json settings = nlohmann::ordered_json::object();
-  JsonPrinter printer(settings);
   PlanOptions copy = options;
-  copy.fields(printer);
+  const Fields fields = fields_of(copy);
+  for (const Field& field : fields.all()) {
+    if (const auto* integer = std::get_if<std::int64_t>(&field.value))
+      settings[field.key] = *integer;
+    else
+      settings[field.key] = std::get<double>(field.value);
+  }
   nlohmann::ordered_json json;
   json["format"] = kPlanFormat;
   json["version"] = kPlanVersion;
@@ -182,9 +118,17 @@ PlanOptions plan_options_from_json(const std::string& text_of_plan, const std::s
   if (!json.contains("settings") || !json["settings"].is_object())
     refuse(ErrorKind::kCorrupt, where, "has no settings", kDamaged);
   PlanOptions options;
-  JsonReader reader(json["settings"], where);
-  options.fields(reader);
-  reader.refuse_unknown();
+  const Fields fields = fields_of(options);
+  for (Field field : fields.all()) {
+    field.value = read_setting(field, json["settings"], where);
+    // An integer's range before its own type cuts it.
+    if (std::holds_alternative<std::int64_t>(field.value))
+      read_as(ErrorKind::kCorrupt, [&] { check_range(where, field); });
+    field.set(field.value);
+  }
+  for (const auto& [key, value] : json["settings"].items())
+    if (fields.find(key) == nullptr)
+      refuse(ErrorKind::kNewer, where, "unknown setting " + key, "the plan was made by another version of vitrine");
   read_as(ErrorKind::kCorrupt, [&] { check_plan_options(options, where); });
   return options;
 }

@@ -21,7 +21,7 @@ namespace vitrine {
 class Plan::Orders {
  public:
   Orders(std::uint64_t seed, std::size_t images)
-      : seed_(seed), images_(images), kept_(std::clamp<std::size_t>(kKeptBytes / (4 * images), 2, kMostKept)) {}
+      : seed_(seed), images_(images), kept_(std::clamp<std::size_t>(kKeptBytes / (4 * images), 2, kMaxKept)) {}
 
   // The lock guards the list alone: threads that need the same order wait for the one that draws it, others do not.
   PassOrder get(std::uint32_t pass) {
@@ -37,7 +37,7 @@ class Plan::Orders {
   std::uint64_t drawn() const { return drawn_; }
 
  private:
-  static constexpr std::size_t kKeptBytes = std::size_t{64} << 20, kMostKept = 64;
+  static constexpr std::size_t kKeptBytes = std::size_t{64} << 20, kMaxKept = 64;
   struct Entry {
     std::once_flag once;
     std::vector<std::uint32_t> order;
@@ -69,9 +69,9 @@ Plan::Plan(std::shared_ptr<const ImageIndex> index, PlanOptions options) : index
   if (index_->images.empty()) fail("the index has no images; a plan needs at least one");
   if (index_->images.size() > std::numeric_limits<std::uint32_t>::max())
     fail("the index has ", index_->images.size(), " images; a plan holds fewer than 2^32");
-  constexpr std::uint32_t kLargestSide = std::numeric_limits<std::int32_t>::max();
+  constexpr std::uint32_t kMaxSide = std::numeric_limits<std::int32_t>::max();
   for (const ImageEntry& image : index_->images) {
-    if (image.height == 0 || image.width == 0 || image.height > kLargestSide || image.width > kLargestSide)
+    if (image.height == 0 || image.width == 0 || image.height > kMaxSide || image.width > kMaxSide)
       fail("image ", image.id, " of the index has ", image.height, " x ", image.width,
            " pixels; expected from 1 to 2^31 - 1 on each side; make the index again");
     if (image.label >= index_->classes.size() && image.label != kNoLabel)
@@ -87,12 +87,9 @@ PlanOptions Plan::options_from_json(const std::string& json, const std::string& 
   return plan_options_from_json(json, where);
 }
 
-std::uint32_t Plan::groups_per_pass() const {
-  return static_cast<std::uint32_t>((index_->images.size() + options_.group - 1) / options_.group);
-}
-
-std::uint32_t Plan::shards_per_pass() const {
-  return (groups_per_pass() - 1) / options_.shard_groups + 1;
+ShardLayout Plan::layout() const {
+  const auto groups = static_cast<std::uint32_t>((index_->images.size() + options_.group - 1) / options_.group);
+  return {groups, options_.shard_groups, options_.group};
 }
 
 PassOrder Plan::order(std::uint32_t pass) const {

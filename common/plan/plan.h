@@ -11,6 +11,7 @@
 #include "common/config/fields.h"
 #include "common/plan/image_index.h"
 #include "common/plan/recipe.h"
+#include "common/plan/shard_layout.h"
 
 namespace vitrine {
 
@@ -55,8 +56,10 @@ class Plan {
   /// Reads what json() gave. Throws Error, beginning with `where`, for anything else.
   static PlanOptions options_from_json(const std::string& json, const std::string& where);
 
-  std::uint32_t groups_per_pass() const;
-  std::uint32_t shards_per_pass() const;
+  /// How passes are cut into groups and shards.
+  ShardLayout layout() const;
+  std::uint32_t groups_per_pass() const { return layout().groups_per_pass; }
+  std::uint32_t shards_per_pass() const { return layout().shards_per_pass(); }
 
   /// The options().group views of a group, group < groups_per_pass(). A pass is a random permutation of the index; its
   /// last group is filled up with images from the pass's beginning, in crops of their own. A view's recipe depends on

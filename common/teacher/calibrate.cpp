@@ -20,13 +20,13 @@ ReadyTracks make_ready(const Teacher& teacher, const ViewMaker& maker, const Pla
                        std::vector<std::shared_ptr<const FeatureBasis>> known, std::uint32_t views,
                        std::uint32_t workers, const StopFlag& stop) {
   constexpr const char* kWhere = "in the calibration; nothing of it is kept";
-  if (known.size() != tracks.size()) throw std::logic_error("make_ready: one basis a track, or none in its place");
+  if (known.size() != tracks.size()) throw std::logic_error("make_ready: one basis per track, or none in its place");
   const std::uint32_t group_views = plan.options().group;
   const std::uint32_t groups = std::min(plan.groups_per_pass(), (views + group_views - 1) / group_views);
   std::vector<std::unique_ptr<Calibrator>> calibrators(tracks.size());
   bool any = false;
   for (std::size_t t = 0; t < tracks.size(); ++t) {
-    if (tracks[t].codec.form != Form::kTransform || known[t]) continue;
+    if (tracks[t].codec.encoding != Encoding::kTransform || known[t]) continue;
     calibrators[t] = std::make_unique<Calibrator>(tracks[t].shape[0], tracks[t].shape[1], tracks[t].shape[2]);
     any = true;
   }

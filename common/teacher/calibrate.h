@@ -1,5 +1,5 @@
-// What the transform form must know of a teacher's features before the first of them is stored: a basis a track, from
-// the first views of the plan. The same in every process that works on a cache, and in a live teacher.
+// What the transform encoding must know of a teacher's features before the first of them is stored: a basis per track,
+// from the first views of the plan. The same in every process that works on a cache, and in a live teacher.
 #ifndef VITRINE_COMMON_TEACHER_CALIBRATE_H_
 #define VITRINE_COMMON_TEACHER_CALIBRATE_H_
 
@@ -16,14 +16,14 @@
 
 namespace vitrine {
 
-/// Tracks that are ready to be stored: each with its codec, and with its basis where the form has one.
+/// Tracks that are ready to be stored: each with its codec, and with its basis where the encoding has one.
 struct ReadyTracks {
   std::vector<TrackInfo> tracks;
-  std::vector<std::shared_ptr<const FeatureBasis>> bases;  ///< one a track; empty for forms without
-  std::vector<std::unique_ptr<const Codec>> codecs;        ///< one a track
+  std::vector<std::shared_ptr<const FeatureBasis>> bases;  ///< one per track; empty for encodings without
+  std::vector<std::unique_ptr<const Codec>> codecs;        ///< one per track
 };
 
-/// `tracks`: teacher.tracks(plan). `known`: one a track, bases that are there already; those that are missing are
+/// `tracks`: teacher.tracks(plan). `known`: one per track, bases that are there already; those that are missing are
 /// calibrated on the first groups of pass 0 that hold `views` views (all of the pass, when it has fewer), with
 /// `workers` threads; the result does not depend on their number. Throws Error that names view and track for features
 /// that are not finite, and Stopped between two groups once `stop` is set.

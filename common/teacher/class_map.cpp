@@ -20,7 +20,7 @@ namespace {
 struct Place {
   std::string file;
   std::size_t line;
-  std::string words() const { return text(file, ", line ", line, ": "); }
+  std::string describe() const { return text(file, ", line ", line, ": "); }
 };
 
 std::string without_comment(const std::string& line) {
@@ -36,7 +36,7 @@ std::pair<std::string, std::string> two_columns(const std::string& line, const P
                     second = cut == std::string::npos ? "" : trimmed(line.substr(cut));
   const bool tabs = line.find('\t') != std::string::npos;
   if (second.empty() || second.find('\t') != std::string::npos || (!tabs && second.find(' ') != std::string::npos))
-    fail(place.words(), "\"", line,
+    fail(place.describe(), "\"", line,
          "\" is not two columns; expected a teacher class and a student class, with a tab "
          "between them where names have spaces");
   return {first, second};
@@ -58,17 +58,17 @@ std::uint32_t class_of(const std::string& word, const Names& names, std::uint32_
                        const Place& place) {
   if (const auto found = names.find(word); found != names.end()) {
     if (found->second != ClassMap::kNowhere) return found->second;
-    fail(place.words(), "several classes of the ", whose, " have the name ", word, "; name them by number");
+    fail(place.describe(), "several classes of the ", whose, " have the name ", word, "; name them by number");
   }
   std::uint32_t number = 0;
   const auto [end, failure] = std::from_chars(word.data(), word.data() + word.size(), number);
   if (failure != std::errc() || end != word.data() + word.size())
-    fail(place.words(), word, " is neither a number nor the name of a class of the ", whose,
+    fail(place.describe(), word, " is neither a number nor the name of a class of the ", whose,
          names.empty() ? text(", whose names are not known", *whose == 't' ? " (class_names gives them)" : "") : "");
-  constexpr std::uint32_t kMost = 1 << 24;  // more classes than anyone has; a list of 2^32 would not fit the memory
-  const std::uint32_t limit = count > 0 ? count : kMost;
+  constexpr std::uint32_t kMax = 1 << 24;  // more classes than anyone has; a list of 2^32 would not fit the memory
+  const std::uint32_t limit = count > 0 ? count : kMax;
   if (number >= limit)
-    fail(place.words(), word, " is no class of the ", whose, ", which has ", count > 0 ? "" : "at most ", limit,
+    fail(place.describe(), word, " is no class of the ", whose, ", which has ", count > 0 ? "" : "at most ", limit,
          " classes, from 0");
   return number;
 }
@@ -177,7 +177,7 @@ ClassMap read_class_map(const ClassMapFiles& files, std::uint32_t teacher_classe
     const std::uint32_t t = class_of(teacher, teachers, teacher_classes, "teacher", place);
     const std::uint32_t s = class_of(student, students, student_count, "student", place);
     if (said[t] > 0)
-      fail(place.words(), "teacher class ", teacher, " is mapped again, after line ", said[t],
+      fail(place.describe(), "teacher class ", teacher, " is mapped again, after line ", said[t],
            "; a teacher class has one student class");
     said[t] = place.line;
     out[t] = s;

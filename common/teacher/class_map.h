@@ -42,7 +42,8 @@ class ClassMap {
 };
 
 /// Two text files, either of which may be empty (not given):
-/// - `names`: the teacher's class names, one a line, in its order. Without `map`, each is mapped to the student's class
+/// - `names`: the teacher's class names, one per line, in its order. Without `map`, each is mapped to the student's
+/// class
 ///   of the same name.
 /// - `map`: a teacher class and a student class a line, each by number (from 0) or by name (which comes first, where a
 ///   name looks like a number); separated by a tab, or by spaces where names have none. Several teacher classes may

@@ -9,8 +9,8 @@
 
 namespace vitrine {
 
-/// `values`: one output of `views` views, `each` values a view. `what`: "features of block 3". Throws Error that names
-/// it, and the view, when values are missing, too many, NaN or infinite.
+/// `values`: one output of `views` views, `each` values per view. `what`: "features of block 3". Throws Error that
+/// names it, and the view, when values are missing, too many, NaN or infinite.
 void check_output(std::span<const float> values, std::uint32_t views, std::size_t each, const std::string& what,
                   const std::string& precision);
 

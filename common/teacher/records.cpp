@@ -32,8 +32,8 @@ TeacherRecord teacher_record(const TeacherOptions& options, const std::string& w
   out.weights_sha256 = weights_sha256;
   for (const Size& size : kSizes) out.architecture.*size.record = static_cast<std::uint32_t>(options.vit.*size.option);
   out.mean = options.mean;
-  out.deviation = options.deviation;
-  out.crop_pct = options.crop_fraction;
+  out.stddev = options.stddev;
+  out.crop_pct = options.crop_pct;
   out.interpolation = kInterpolation;
   out.license = options.license;
   return out;
@@ -58,8 +58,8 @@ TeacherOptions teacher_options(const TrackInfo& track, const std::string& weight
   out.device = device.empty() ? track.made_with.device.kind : device;
   out.micro_batch = track.made_with.micro_batch;
   out.mean = teacher.mean;
-  out.deviation = teacher.deviation;
-  out.crop_fraction = teacher.crop_pct;
+  out.stddev = teacher.stddev;
+  out.crop_pct = teacher.crop_pct;
   out.license = teacher.license;
   return out;
 }

@@ -53,9 +53,9 @@ std::vector<ReopenedTeacher> reopen_teachers(const std::vector<TrackInfo>& track
       teacher->taps.attention_mean = track.heads_mean;
     }
   }
-  // The default forms are for taking values, not for keeping them.
+  // The default encodings are for taking values, not for keeping them.
   for (ReopenedTeacher& teacher : teachers)
-    teacher.taps.logits_form = teacher.taps.features_form = teacher.taps.attention_form = "fp32";
+    teacher.taps.logits_encoding = teacher.taps.features_encoding = teacher.taps.attention_encoding = "fp32";
   return teachers;
 }
 

@@ -38,19 +38,22 @@ std::vector<std::int64_t> blocks_of(const std::vector<int>& blocks, int depth, c
 }
 
 // Refuses what no kind of target allows; what depends on sizes is left to the codec.
-void check_forms(const TapOptions& taps) {
-  const auto allow = [](const char* key, const std::string& name, std::initializer_list<Form> forms) {
-    const Form form = form_from_name(name, text("taps.", key));
+void check_encodings(const TapOptions& taps) {
+  const auto allow = [](const char* key, const std::string& name, std::initializer_list<Encoding> encodings) {
+    const Encoding encoding = encoding_from_name(name, text("taps.", key));
     std::string words;
-    for (const Form allowed : forms) {
-      if (form == allowed) return;
-      words += text(words.empty() ? "" : ", ", form_name(allowed));
+    for (const Encoding allowed : encodings) {
+      if (encoding == allowed) return;
+      words += text(words.empty() ? "" : ", ", encoding_name(allowed));
     }
     fail("taps.", key, " = \"", name, "\" cannot hold such targets; expected one of ", words);
   };
-  allow("logits_form", taps.logits_form, {Form::kFp32, Form::kFp16, Form::kInt8, Form::kUniform, Form::kTopk});
-  allow("features_form", taps.features_form, {Form::kFp32, Form::kFp16, Form::kInt8, Form::kTransform});
-  allow("attention_form", taps.attention_form, {Form::kFp32, Form::kFp16, Form::kInt8, Form::kSqrt8});
+  allow("logits_encoding", taps.logits_encoding,
+        {Encoding::kFp32, Encoding::kFp16, Encoding::kInt8, Encoding::kUniform, Encoding::kTopk});
+  allow("features_encoding", taps.features_encoding,
+        {Encoding::kFp32, Encoding::kFp16, Encoding::kInt8, Encoding::kTransform});
+  allow("attention_encoding", taps.attention_encoding,
+        {Encoding::kFp32, Encoding::kFp16, Encoding::kInt8, Encoding::kSqrt8});
 }
 
 void check_heads(const std::vector<int>& heads, std::int64_t count) {
@@ -88,9 +91,8 @@ void TeacherOptions::fields(Fields& f) {
   f.text("device", device, "cpu, cuda (under torchrun or srun the GPU of the local rank) or cuda:N");
   f.integer("micro_batch", micro_batch, "views in one forward; divides plan.group", {1, 65536});
   f.numbers("mean", mean, "subtracted from each colour in [0, 1]", {0, 1});
-  f.numbers("deviation", deviation, "each colour is divided by it", {1e-6, 1e6});
-  f.number("crop_fraction", crop_fraction, "share of the resized picture that a clean crop keeps (timm's crop_pct)",
-           {0.1, 1});
+  f.numbers("std", stddev, "each colour is divided by it", {1e-6, 1e6});
+  f.number("crop_pct", crop_pct, "share of the resized picture that a clean crop keeps (timm's crop_pct)", {0.1, 1});
   f.text("license", license, "the weights' license, which the cache is to name (\"apache-2.0\"); empty: not known");
 }
 
@@ -102,20 +104,20 @@ void TapOptions::fields(Fields& f) {
   f.flag("normalise", normalise, "features after a LayerNorm without affine; false: raw");
   f.integers("attention_heads", attention_heads, "heads kept of each attention block, from 0; empty: all", {0, 1000});
   f.flag("attention_mean", attention_mean, "keep the mean over those heads instead of each");
-  f.text("logits_form", logits_form, "fp32, fp16, int8, uniform (all classes, bounded error) or topk");
+  f.text("logits_encoding", logits_encoding, "fp32, fp16, int8, uniform (all classes, bounded error) or topk");
   f.number("logits_error", logits_error, "uniform and topk: largest error of a logit; topk: 0 stores fp16", {0, 1e6});
   f.integer("topk", topk, "topk: logits kept of each view, fewer than all classes", {1, 4e9});
   f.numbers("topk_temperatures", topk_temperatures,
             "topk: temperatures at which a student may learn (loss.temperature must be one of them)", {0.01, 1000});
-  f.text("features_form", features_form, "fp32, fp16, int8 or transform (bounded error)");
+  f.text("features_encoding", features_encoding, "fp32, fp16, int8 or transform (bounded error)");
   f.number("max_error", max_error, "transform: share of the features' energy that may be lost, in every group",
            {1e-9, 0.999});
   f.integer("calibration_views", calibration_views, "transform: views of pass 0 that its basis is made from", {1, 1e9});
-  f.text("attention_form", attention_form, "fp32, fp16, int8 or sqrt8");
+  f.text("attention_encoding", attention_encoding, "fp32, fp16, int8 or sqrt8");
   f.integer("level", level,
             "zstd's level; -1 leaves alone what hardly shrinks: int8 takes 6 % more and reads several times as fast",
-            {kLowestLevel, kHighestLevel});
-  const Range levels{kLowestLevel, kHighestLevel}, windows{0, kHighestWindow};
+            {kMinLevel, kMaxLevel});
+  const Range levels{kMinLevel, kMaxLevel}, windows{0, kMaxWindow};
   f.integer("logits_level", logits_level, "the same for logits alone; 0: taps.level", levels);
   f.integer("features_level", features_level, "the same for features alone; 0: taps.level", levels);
   f.integer("attention_level", attention_level, "the same for attention alone; 0: taps.level", levels);
@@ -143,11 +145,10 @@ Teacher::Teacher(const TeacherOptions& options, const TapOptions& taps)
   if (options_.name.empty())
     options_.name =
         options_.vit.arch.empty() ? std::filesystem::path(options_.weights).stem().string() : options_.vit.arch;
-  three_colours(options_.mean, "teacher.mean");
-  three_colours(options_.deviation, "teacher.deviation");
-  check_forms(taps);
-  if (!is_level(taps.level))
-    fail("taps.level = 0 is no level of zstd; expected 1 to ", kHighestLevel, ", or -1 for none");
+  rgb_triplet(options_.mean, "teacher.mean");
+  rgb_triplet(options_.stddev, "teacher.std");
+  check_encodings(taps);
+  if (!is_level(taps.level)) fail("taps.level = 0 is no level of zstd; expected 1 to ", kMaxLevel, ", or -1 for none");
   taps_.features = blocks_of(taps.features, options_.vit.depth, "features");
   taps_.attentions = blocks_of(taps.attention, options_.vit.depth, "attention");
   taps_.normalise = taps.normalise;
@@ -198,17 +199,17 @@ std::vector<TrackInfo> Teacher::outputs() const {
   base.made_with = made_with_;
   const auto side = static_cast<std::uint32_t>(vit_->grid());
   std::vector<TrackInfo> out;
-  const auto add = [&](const char* kind, int block, std::vector<std::uint32_t> shape, const std::string& form) {
+  const auto add = [&](const char* kind, int block, std::vector<std::uint32_t> shape, const std::string& encoding) {
     TrackInfo track = base;
     track.kind = kind;
     track.compression = tap_options_.compression(kind);
     track.block = block;
     track.normalised = track.kind == "features" && tap_options_.normalise;
     track.shape = std::move(shape);
-    track.codec.form = form_from_name(form, text("taps.", kind, "_form"));
-    if (track.codec.form == Form::kUniform || track.codec.form == Form::kTopk)
+    track.codec.encoding = encoding_from_name(encoding, text("taps.", kind, "_encoding"));
+    if (track.codec.encoding == Encoding::kUniform || track.codec.encoding == Encoding::kTopk)
       track.codec.max_error = tap_options_.logits_error;
-    if (track.codec.form == Form::kTopk) {
+    if (track.codec.encoding == Encoding::kTopk) {
       track.codec.kept = tap_options_.topk;
       track.codec.temperatures = tap_options_.topk_temperatures;
     }
@@ -216,23 +217,23 @@ std::vector<TrackInfo> Teacher::outputs() const {
       track.heads = tap_options_.attention_heads;
       track.heads_mean = tap_options_.attention_mean;
     }
-    if (track.codec.form == Form::kTransform)
+    if (track.codec.encoding == Encoding::kTransform)
       track.codec.max_error = tap_options_.max_error;
     else
-      track.codec.check(track.shape, text("taps.", kind, "_form = \"", form, "\""));
+      track.codec.check(track.shape, text("taps.", kind, "_encoding = \"", encoding, "\""));
     if (!is_window(track.compression.window_log))
-      fail("taps.", kind, "_window = ", track.compression.window_log, " is no window of zstd; expected ", kLowestWindow,
-           " to ", kHighestWindow, ", or 0 for the level's own");
+      fail("taps.", kind, "_window = ", track.compression.window_log, " is no window of zstd; expected ", kMinWindow,
+           " to ", kMaxWindow, ", or 0 for the level's own");
     out.push_back(std::move(track));
   };
   if (tap_options_.logits)
-    add("logits", -1, {static_cast<std::uint32_t>(options_.vit.classes)}, tap_options_.logits_form);
+    add("logits", -1, {static_cast<std::uint32_t>(options_.vit.classes)}, tap_options_.logits_encoding);
   for (const std::int64_t block : taps_.features)
     add("features", static_cast<int>(block), {static_cast<std::uint32_t>(vit_->dim()), side, side},
-        tap_options_.features_form);
+        tap_options_.features_encoding);
   const auto heads = static_cast<std::uint32_t>(heads_kept());
   for (const std::int64_t block : taps_.attentions)
-    add("attention", static_cast<int>(block), {heads, side, side}, tap_options_.attention_form);
+    add("attention", static_cast<int>(block), {heads, side, side}, tap_options_.attention_encoding);
   return out;
 }
 
@@ -241,8 +242,8 @@ VitOutputs Teacher::forward(std::span<const std::uint8_t> pictures, std::uint32_
   const std::int64_t size = image_size();
   const at::Tensor bytes =
       at::from_blob(const_cast<std::uint8_t*>(pictures.data()), {views, size, size, 3}, at::kByte).to(device_);
-  const at::Tensor x = normalise_pictures(bytes, three_colours(colours.mean, "teacher.mean"),
-                                          three_colours(colours.deviation, "teacher.deviation"));
+  const at::Tensor x =
+      normalise_pictures(bytes, rgb_triplet(colours.mean, "teacher.mean"), rgb_triplet(colours.stddev, "teacher.std"));
   const Autocast autocast(device_, compute_type(options_.precision));
   return vit_->forward(x, taps);
 }

@@ -27,21 +27,21 @@ struct TeacherOptions {
   std::string precision = "fp32";  ///< precision.h
   std::string device = "cpu";
   std::uint32_t micro_batch = 16;  ///< views in one forward; divides the group
-  std::vector<double> mean = {0.485, 0.456, 0.406}, deviation = {0.229, 0.224, 0.225};
-  double crop_fraction = 0.9;  ///< of the clean crop's resized picture, timm's crop_pct
-  std::string license;         ///< the weights', as the cache is to say it; empty: not known
+  std::vector<double> mean = {0.485, 0.456, 0.406}, stddev = {0.229, 0.224, 0.225};
+  double crop_pct = 0.9;  ///< of the clean crop's resized picture, timm's crop_pct
+  std::string license;    ///< the weights', as the cache is to say it; empty: not known
 
   void fields(Fields& f);
 };
 
-/// Which targets are kept, and in which form.
+/// Which targets are kept, and in which encoding.
 struct TapOptions {
   bool logits = true;
   std::vector<int> features, attention;  ///< blocks, from 0; negative ones count from the end
   bool normalise = true;
   std::vector<int> attention_heads;  ///< of each attention block, from 0; empty: all
   bool attention_mean = false;       ///< keep the mean over those heads alone
-  std::string logits_form = "uniform", features_form = "transform", attention_form = "sqrt8";
+  std::string logits_encoding = "uniform", features_encoding = "transform", attention_encoding = "sqrt8";
   double logits_error = 1.0 / 64;  ///< uniform and topk: largest |error| of a logit; topk: 0 for fp16
   double max_error = 0.01;         ///< transform: share of the features' energy that may be lost, in every group
   std::uint32_t calibration_views = 1024;  ///< transform: views that its basis is made from
@@ -57,23 +57,23 @@ struct TapOptions {
   Compression compression(const std::string& kind) const;
 };
 
-/// What normalises a picture: TeacherOptions::mean and deviation.
+/// What normalises a picture: TeacherOptions::mean and std.
 struct Normalisation {
-  std::vector<double> mean, deviation;
+  std::vector<double> mean, stddev;
 };
 
 class Teacher {
  public:
-  /// Loads and checks the weights. Throws Error for a file that does not fit, a block that does not exist, a form that
-  /// is not known. `options.vit.classes` must be the head's.
+  /// Loads and checks the weights. Throws Error for a file that does not fit, a block that does not exist, an encoding
+  /// that is not known. `options.vit.classes` must be the head's.
   Teacher(const TeacherOptions& options, const TapOptions& taps);
   ~Teacher();
 
   const TeacherOptions& options() const { return options_; }
-  Normalisation normalisation() const { return {options_.mean, options_.deviation}; }
+  Normalisation normalisation() const { return {options_.mean, options_.stddev}; }
   int image_size() const;
   int classes() const;
-  /// One a tap: logits, then features, then attention, in the order of the blocks given. In the transform form a
+  /// One a tap: logits, then features, then attention, in the order of the blocks given. In the transform encoding a
   /// track's basis is still to be made: calibrate.h.
   std::vector<TrackInfo> tracks(const Plan& plan) const;
   /// The same before there is a plan: without its hash and its classes'.

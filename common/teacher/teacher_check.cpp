@@ -29,21 +29,21 @@ std::string in_brackets(const std::vector<double>& colours) {
 
 std::string keys(const Normalisation& normalisation) {
   return text("teacher.mean = ", in_brackets(normalisation.mean),
-              ", teacher.deviation = ", in_brackets(normalisation.deviation));
+              ", teacher.std = ", in_brackets(normalisation.stddev));
 }
 
 /// 0.5 for everyone but those that have it: ImageNet's.
 Normalisation other_usual(const Normalisation& used) {
   const std::vector<double> half(3, 0.5);
-  if (used.mean == half && used.deviation == half) return {{0.485, 0.456, 0.406}, {0.229, 0.224, 0.225}};
+  if (used.mean == half && used.stddev == half) return {{0.485, 0.456, 0.406}, {0.229, 0.224, 0.225}};
   return {half, half};
 }
 
 /// What to do about a head in another order.
 std::string order_remedy(const ClassOrder& order, const std::vector<std::string>& names, const std::string& folder) {
   if (!order.command.empty())
-    return text("set class_names to a file with the class folders' names in that order, one a line (ls ", folder, " | ",
-                order.command, " > names.txt)");
+    return text("set class_names to a file with the class folders' names in that order, one per line (ls ", folder,
+                " | ", order.command, " > names.txt)");
   std::string pairs;
   int shown = 0;
   for (std::size_t c = 0; c < order.label_of.size() && shown < 3; ++c)
@@ -99,7 +99,7 @@ TeacherCheck check_teacher(const Teacher& teacher, const ViewMaker& views, const
     out.notes.push_back(text("the teacher is ", percent(crops.confidence), " sure on average, but right on ",
                              percent(accuracy.top1),
                              " alone; usual causes are other classes or another class order than its "
-                             "head's, and other colours (mean, deviation) or sizes than it was trained with"));
+                             "head's, and other colours (mean, std) or sizes than it was trained with"));
   const std::string colours =
       chance || too_sure ? colours_that_fit(teacher, views, index, count, seed, map, crops, workers, stop) : "";
   if (!colours.empty()) out.notes.push_back(colours);
@@ -108,7 +108,7 @@ TeacherCheck check_teacher(const Teacher& teacher, const ViewMaker& views, const
         text("the teacher's top-1 of ", percent(accuracy.top1), " on ", accuracy.images,
              " clean crops is at chance for ", classes, " classes; ",
              colours.empty() ? "the usual cause is a class order other than the one it was trained with, or other "
-                               "preprocessing (teacher.mean, teacher.deviation)"
+                               "preprocessing (teacher.mean, teacher.std)"
                              : colours);
   return out;
 }

@@ -22,7 +22,7 @@ struct TeacherCheck {
 
 /// Judges `count` clean crops (clean_crops.h). Refuses a teacher at chance, and one that fits better in another class
 /// order (class_order.h; without a `map` alone). Tells when its top-1 is far below its own mean confidence: it knows
-/// something, but not these classes or these colours; then the other usual mean and deviation (ImageNet's, or 0.5) are
+/// something, but not these classes or these colours; then the other usual mean and std (ImageNet's, or 0.5) are
 /// tried on the same crops, and named when they fit better beyond chance. `folder`: of the images, for commands in
 /// messages. On `workers` threads; the result does not depend on how many there are. Throws Stopped once `stop` is set.
 TeacherCheck check_teacher(const Teacher& teacher, const ViewMaker& views, const ImageIndex& index, std::uint32_t count,

@@ -39,7 +39,7 @@ TEST_CASE("a local rank comes from torchrun, else from srun, and not from a batc
   CHECK(ranks(with("SLURM_NTASKS_PER_NODE", "4")) == "2/4 SLURM_LOCALID");
   CHECK(ranks(with("SLURM_STEP_TASKS_PER_NODE", "3(x2),5")) == "2/5 SLURM_LOCALID");
   CHECK(ranks({{"SLURM_LOCALID", "0"}, {"SLURM_NTASKS_PER_NODE", "8"}}) == "none");  // a batch script has no step
-  // torchrun under srun: one task a machine, several ranks in it.
+  // torchrun under srun: one task per machine, several ranks in it.
   auto both = with("LOCAL_RANK", "5");
   both["LOCAL_WORLD_SIZE"] = "8";
   CHECK(ranks(both) == "5/8 LOCAL_RANK");

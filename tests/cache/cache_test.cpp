@@ -264,7 +264,7 @@ TEST_CASE("a shard says by what its track differs from track.json, and no more")
   write_whole(directory / track.directory() / "track.json", track.json());
   const Cache cache(directory.path());
   const TrackReader reader(cache, cache.track("logits", "tiny"));
-  const std::string what = message_of([&] { reader.shelf().open(0); });
+  const std::string what = message_of([&] { reader.shard_directory().open(0); });
   CHECK(has(what,
             "00000.h5: has track.level 1, expected 2, track.made_with.precision \"fp32\", expected \"bf16\", "
             "track.made_with.libraries.zlib nothing, expected \"1\"; the file belongs to another cache"));
@@ -279,8 +279,8 @@ TrackInfo full_track() {
   track.teacher.mean = {0.1, 1.0 / 3, 0.48145466}, track.teacher.license = "apache-2.0";
   track.heads = {1, 0}, track.heads_mean = false;
   track.recoded_from = {
-      {.codec = {.form = Form::kSqrt8}, .compression = {-1, 20}, .track_sha256 = std::string(64, 'd')},
-      {.codec = {.form = Form::kFp16}, .track_sha256 = std::string(64, 'e')}};
+      {.codec = {.encoding = Encoding::kSqrt8}, .compression = {-1, 20}, .track_sha256 = std::string(64, 'd')},
+      {.codec = {.encoding = Encoding::kFp16}, .track_sha256 = std::string(64, 'e')}};
   return track;
 }
 
@@ -291,7 +291,7 @@ TEST_CASE("track.json gives back every field, its numbers in full") {
   CHECK(TrackInfo::from_json(track.json(), "c/track.json") == track);
   TrackInfo uniform = sample_tracks(Plan(sample_index(3), sample_options()))[4];
   uniform.recoded_from = {
-      {.codec = {.form = Form::kUniform, .max_error = 0.0123456789}, .track_sha256 = std::string(64, 'd')}};
+      {.codec = {.encoding = Encoding::kUniform, .max_error = 0.0123456789}, .track_sha256 = std::string(64, 'd')}};
   uniform.codec.max_error = 1.0 / 3;
   const TrackInfo again = TrackInfo::from_json(uniform.json(), "c/track.json");
   CHECK(again == uniform);
@@ -339,7 +339,7 @@ TEST_CASE("a track.json that lacks a field, or has another type in its place, is
                           "/heads/kept",
                           "/heads/mean",
                           "/shape",
-                          "/form",
+                          "/encoding",
                           "/level",
                           "/plan",
                           "/made_with",
@@ -357,7 +357,7 @@ TEST_CASE("a track.json that lacks a field, or has another type in its place, is
       if (std::string(key) != "/made_with/libraries" || value.is_null()) CHECK(refused(key, &value));
   }
   for (const char* key :
-       {"/recoded_from", "/recoded_from/0/form", "/recoded_from/1/track_sha256", "/teacher/license"}) {
+       {"/recoded_from", "/recoded_from/0/encoding", "/recoded_from/1/track_sha256", "/teacher/license"}) {
     CAPTURE(key);
     const nlohmann::ordered_json number = 3;
     CHECK(refused(key, &number));
@@ -392,13 +392,13 @@ TEST_CASE("formats of other versions are told from damage") {
     }
     return ErrorKind::kInternal;
   };
-  json["form"] = "wavelets";
+  json["encoding"] = "wavelets";
   CHECK(kind() == ErrorKind::kNewer);
-  json["form"] = "sqrt8", json["codec"]["sharpness"] = 1;
+  json["encoding"] = "sqrt8", json["codec"]["sharpness"] = 1;
   CHECK(kind() == ErrorKind::kNewer);
   json.erase("codec");
   // What it was made from does not keep it from being read.
-  json["recoded_from"][0]["form"] = "wavelets";
+  json["recoded_from"][0]["encoding"] = "wavelets";
   const TrackInfo track = TrackInfo::from_json(json, "c/track.json");
   CHECK(has(track.recoded_from.at(0).unknown, "wavelets"));
   CHECK(TrackInfo::from_json(track.json(), "c/track.json") == track);
@@ -418,7 +418,7 @@ TEST_CASE("records are compared field by field") {
   CHECK(found[1].key == "device.capability");
   CHECK(found[2].key == "libraries.cudnn");
   TeacherRecord teacher = sample_teacher("a"), other = teacher;
-  other.deviation[1] = 0.5, other.architecture.heads = 4;
+  other.stddev[1] = 0.5, other.architecture.heads = 4;
   REQUIRE(differences(teacher, other).size() == 2);
   CHECK(differences(teacher, other)[0].key == "architecture.heads");
   CHECK(differences(teacher, other)[1].key == "std");

@@ -97,22 +97,22 @@ def decode_topk(file, track):
 
 
 def decode(file, track):
-    """FORMAT.md, 'Forms'."""
-    form = track["form"]
-    if form in ("fp32", "fp16"):
+    """FORMAT.md, 'Encodings'."""
+    encoding = track["encoding"]
+    if encoding in ("fp32", "fp16"):
         return file["values"][...].astype(np.float32)
-    if form == "uniform":
+    if encoding == "uniform":
         groups = zip(file["low"][...], file["high"][...])
         step, count = 2 * track["codec"]["max_error"], int(np.prod(track["shape"]))
         parts = [decode_uniform_group(low.tobytes(), high.tobytes(), step, count) for low, high in groups]
         return np.concatenate(parts).reshape(-1, *track["shape"])
-    if form == "topk":
+    if encoding == "topk":
         return decode_topk(file, track)
     q = file["q"][...].astype(np.float32)
-    if form == "int8":
+    if encoding == "int8":
         scale = file["scale"][...]
         return q * scale.reshape(scale.shape + (1,) * (q.ndim - scale.ndim))
-    assert form == "sqrt8"
+    assert encoding == "sqrt8"
     root = q / np.float32(255)
     return root * root
 
@@ -216,8 +216,8 @@ def main():
         plan = check_plan(cache, check_index(cache))
         check_recipes(cache, out, plan)
         tracks = sorted(path.parent for path in cache.glob("*/*/track.json"))
-        # tests/tools/python_reader_test.py judges the transform form.
-        tracks = [path for path in tracks if json.loads((path / "track.json").read_text())["form"] != "transform"]
+        # tests/tools/python_reader_test.py judges the transform encoding.
+        tracks = [path for path in tracks if json.loads((path / "track.json").read_text())["encoding"] != "transform"]
         assert len(tracks) == 9
         for directory in tracks:
             check_track(cache, directory, out)

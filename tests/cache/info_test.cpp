@@ -22,8 +22,8 @@ TEST_CASE("what is no file is no shard, and one that goes while it is listed sto
   const Cache cache(directory.path());
   const TrackReader reader(cache, track);
   CHECK(reader.shards() == 4);
-  CHECK(has(message_of([&] { reader.shelf().open(3); }), "00003.h5: is not a regular file"));
-  CHECK(has(message_of([&] { reader.shelf().open(4); }), "00004.h5: is missing"));
+  CHECK(has(message_of([&] { reader.shard_directory().open(3); }), "00003.h5: is not a regular file"));
+  CHECK(has(message_of([&] { reader.shard_directory().open(4); }), "00004.h5: is missing"));
   const CommandResult info = run(executable("vitrine-cache") + " info " + directory.path().string());
   CHECK(info.exit_code == 1);
   CHECK(has(info.output, "00003.h5: is not a regular file"));

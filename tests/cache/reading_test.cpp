@@ -82,15 +82,15 @@ TEST_CASE("a directory of shards is listed without a look at any of them, until 
   constexpr std::uint64_t kShards = 50;
   for (std::uint64_t number = 0; number < kShards; ++number) write_whole(directory / shard_file_name(number), "12345");
   const std::uint64_t before = looks;
-  const Shelf shelf(directory.path(), nullptr);
-  CHECK(shelf.count() == kShards);
-  CHECK(shelf.holds(kShards - 1));
-  CHECK(shelf.complete_passes(10).size() == 5);
+  const ShardDirectory shard_directory(directory.path(), nullptr);
+  CHECK(shard_directory.count() == kShards);
+  CHECK(shard_directory.holds(kShards - 1));
+  CHECK(shard_directory.complete_passes({.groups_per_pass = 10, .shard_groups = 1, .group_views = 1}).size() == 5);
   CHECK(looks - before < 5);
-  CHECK(shelf.stored_bytes() == 5 * kShards);
+  CHECK(shard_directory.stored_bytes() == 5 * kShards);
   CHECK(looks - before >= kShards);  // it does count
   const std::uint64_t measured = looks;
-  CHECK(shelf.stored_bytes() == 5 * kShards);
+  CHECK(shard_directory.stored_bytes() == 5 * kShards);
   CHECK(looks == measured);
 
   std::vector<FileRecord> made;
@@ -120,7 +120,7 @@ TEST_CASE("complete passes are found once, and sound recipes cost no text") {
   CHECK(allocations - before < 64);  // less than one a recipe
 }
 
-TEST_CASE("once warm, reading any form allocates nothing, also when it goes from file to file and track to track") {
+TEST_CASE("once warm, reading any encoding allocates nothing, also when it goes from file to file and track to track") {
   const TemporaryDirectory directory;
   const Plan plan(sample_index(40), sample_options());  // 10 groups in 5 shards, more than a scratch keeps open
   write_sample(directory.path(), plan, 2);
@@ -159,17 +159,18 @@ TEST_CASE("a thousand open shards take less than 200 bytes of memory a group") {
     std::filesystem::create_hard_link(directory / "track/00000.h5", directory.path() / "track" / shard_file_name(s));
 
   const std::int64_t before = live_bytes;
-  const Shelf shelf(directory / "track", [](const Container& file, std::uint64_t) { CHECK(!file.json().empty()); });
-  for (const std::uint64_t number : shelf.numbers()) shelf.open(number);
+  const ShardDirectory shard_directory(directory / "track",
+                                       [](const Container& file, std::uint64_t) { CHECK(!file.json().empty()); });
+  for (const std::uint64_t number : shard_directory.numbers()) shard_directory.open(number);
   const double a_group = static_cast<double>(live_bytes - before) / (kShards * kGroups);
   MESSAGE("bytes of memory a group: ", a_group);
-  CHECK(shelf.count() == kShards);
+  CHECK(shard_directory.count() == kShards);
   CHECK(a_group < 200);
   CHECK(a_group > 2 * 20);  // a group has two chunks, and each has an offset, a size and a hash
 
   Container::Scratch scratch;
   std::vector<std::byte> out(kViews * 6);
-  shelf.open(kShards - 1).read_chunk(0, kGroups - 1, scratch, out);
+  shard_directory.open(kShards - 1).read_chunk(0, kGroups - 1, scratch, out);
   CHECK(out == q);
 }
 
@@ -179,7 +180,7 @@ TEST_CASE("threads that open one shard at once get one container, and a refused 
   for (int i = 0; i < 16; ++i)
     write_container(directory.path() / shard_file_name(static_cast<std::uint64_t>(i)), {{"q", "|u1", {8}, 8, {bytes}}},
                     "{}", 1);
-  const Shelf shelf(directory.path(), [](const Container&, std::uint64_t number) {
+  const ShardDirectory shard_directory(directory.path(), [](const Container&, std::uint64_t number) {
     if (number == 7) fail("number 7 does not belong here");
   });
   std::vector<std::vector<const Container*>> seen(4, std::vector<const Container*>(16));
@@ -188,7 +189,7 @@ TEST_CASE("threads that open one shard at once get one container, and a refused 
   for (std::vector<const Container*>& mine : seen)
     threads.emplace_back([&] {
       for (std::uint64_t number = 0; number < 16; ++number) try {
-          mine[number] = &shelf.open(number);
+          mine[number] = &shard_directory.open(number);
         } catch (const Error&) {
           ++refused;
         }

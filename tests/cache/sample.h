@@ -22,7 +22,7 @@ inline std::shared_ptr<const ImageIndex> sample_index(std::uint32_t images) {
   return index;
 }
 
-/// Groups of 4 views, 2 groups a shard: 11 images make 3 groups and 2 shards, the last one with a single group.
+/// Groups of 4 views, 2 groups per shard: 11 images make 3 groups and 2 shards, the last one with a single group.
 inline PlanOptions sample_options() {
   PlanOptions options;
   options.seed = 5;
@@ -38,7 +38,7 @@ inline TeacherRecord sample_teacher(const std::string& name) {
   teacher.name = name;
   teacher.weights_sha256 = std::string(64, 'a');
   teacher.architecture = {"vit", 32, 8, 16, 4, 2, 4, 5, {}};
-  teacher.mean = {0.485, 0.456, 0.406}, teacher.deviation = {0.229, 0.224, 0.225};
+  teacher.mean = {0.485, 0.456, 0.406}, teacher.stddev = {0.229, 0.224, 0.225};
   teacher.crop_pct = 0.875;
   teacher.interpolation = "bicubic";
   teacher.class_list_sha256 = std::string(64, 'c');
@@ -54,17 +54,19 @@ inline std::vector<TrackInfo> sample_tracks(const Plan& plan) {
   logits.teacher = sample_teacher("tiny");
   logits.kind = "logits";
   logits.shape = {5};
-  logits.codec.form = Form::kFp16;
+  logits.codec.encoding = Encoding::kFp16;
   logits.plan_hash = plan.hash();
   logits.made_with = sample_compute();
   TrackInfo features = logits, attention = logits, exact = logits;
-  features.kind = "features", features.block = 3, features.shape = {6, 2, 3}, features.codec.form = Form::kInt8;
-  attention.kind = "attention", attention.block = 3, attention.shape = {2, 2, 3}, attention.codec.form = Form::kSqrt8;
-  exact.teacher.name = "other", exact.codec.form = Form::kFp32, exact.compression = {3, 16};
+  features.kind = "features", features.block = 3, features.shape = {6, 2, 3}, features.codec.encoding = Encoding::kInt8;
+  attention.kind = "attention", attention.block = 3, attention.shape = {2, 2, 3},
+  attention.codec.encoding = Encoding::kSqrt8;
+  exact.teacher.name = "other", exact.codec.encoding = Encoding::kFp32, exact.compression = {3, 16};
   TrackInfo uniform = logits, few = logits, halves = logits;
-  uniform.teacher.name = "uniform", uniform.codec = {.form = Form::kUniform, .max_error = 1.0 / 64};
-  few.teacher.name = "few", few.codec = {.form = Form::kTopk, .max_error = 0.01, .kept = 2, .temperatures = {4, 1}};
-  halves.teacher.name = "half", halves.codec = {.form = Form::kTopk, .kept = 3, .temperatures = {2}};
+  uniform.teacher.name = "uniform", uniform.codec = {.encoding = Encoding::kUniform, .max_error = 1.0 / 64};
+  few.teacher.name = "few",
+  few.codec = {.encoding = Encoding::kTopk, .max_error = 0.01, .kept = 2, .temperatures = {4, 1}};
+  halves.teacher.name = "half", halves.codec = {.encoding = Encoding::kTopk, .kept = 3, .temperatures = {2}};
   return {logits, features, attention, exact, uniform, few, halves};
 }
 
@@ -72,9 +74,9 @@ inline std::vector<TrackInfo> sample_tracks(const Plan& plan) {
 inline std::vector<TrackInfo> wide_tracks(const Plan& plan) {
   TrackInfo hundreds = sample_tracks(plan)[0], thousands = hundreds;
   hundreds.teacher.name = "hundreds", hundreds.shape = {300};
-  hundreds.codec = {.form = Form::kTopk, .max_error = 0.01, .kept = 40, .temperatures = {1, 4, 0.5}};
+  hundreds.codec = {.encoding = Encoding::kTopk, .max_error = 0.01, .kept = 40, .temperatures = {1, 4, 0.5}};
   thousands.teacher.name = "thousands", thousands.shape = {70000};
-  thousands.codec = {.form = Form::kTopk, .kept = 50, .temperatures = {2}};
+  thousands.codec = {.encoding = Encoding::kTopk, .kept = 50, .temperatures = {2}};
   return {hundreds, thousands};
 }
 

@@ -37,7 +37,7 @@ struct TransformSample {
     for (std::uint64_t seed = 100; seed < 120; ++seed) calibrator.add(features(4, seed), 4);
     basis = std::make_shared<const FeatureBasis>(calibrator.finish(0.01, 4));
     track = sample_tracks(plan)[1];
-    track.codec = {.form = Form::kTransform, .max_error = 0.01, .basis = basis->hash()};
+    track.codec = {.encoding = Encoding::kTransform, .max_error = 0.01, .basis = basis->hash()};
     create_cache(directory.path(), plan.index(), plan);
     create_track(directory.path(), track, basis.get());
     const auto codec = make_codec(track.codec, track.shape, basis);
@@ -95,7 +95,7 @@ TEST_CASE("a transform track reads within its bound, group by group, and its coe
 TEST_CASE("a shard whose rows are longer than a group can be is refused before room is made for them") {
   const TransformSample sample;
   const auto codec = make_codec(sample.track.codec, sample.track.shape, sample.basis);
-  const std::uint64_t most = codec->most_bytes(0, 4);
+  const std::uint64_t most = codec->max_bytes(0, 4);
   for (const std::uint64_t bytes : {most, most + 1}) {
     TrackInfo track = sample.track;
     track.teacher.name = "longer" + std::to_string(bytes);
@@ -158,7 +158,7 @@ TEST_CASE("a basis comes back from its file; a lost one, another's and a damaged
   }
 }
 
-TEST_CASE("a track of another form has neither coefficients nor a basis") {
+TEST_CASE("a track of another encoding has neither coefficients nor a basis") {
   const TemporaryDirectory directory;
   const Plan plan(sample_index(11), sample_options());
   write_sample(directory.path(), plan, 1);

@@ -1,7 +1,7 @@
 // write_cache DIR: a sample cache in DIR/cache, and what our reader makes of each track in DIR/TRACK.f32, as raw floats
-// of [passes, groups, group, shape...], with the plain recipes in DIR/recipes.bin. Two tracks have the form transform:
-// teacher "smooth" (a transform over positions pays) and "fine" (every branch of the payload: large classes, escapes,
-// halves of several trellis steps).
+// of [passes, groups, group, shape...], with the plain recipes in DIR/recipes.bin. Two tracks have the encoding
+// transform: teacher "smooth" (a transform over positions pays) and "fine" (every branch of the payload: large classes,
+// escapes, halves of several trellis steps).
 #include <cmath>
 #include <cstdio>
 #include <fstream>
@@ -39,7 +39,7 @@ void write_transform(const std::filesystem::path& directory, const Plan& plan, c
   Calibrator calibrator(track.shape[0], track.shape[1], track.shape[2]);
   calibrator.add(maps(track, 0, 16 * group, noise, 0), 16 * group);
   const auto basis = std::make_shared<const FeatureBasis>(calibrator.finish(max_error, group));
-  track.codec.form = Form::kTransform, track.codec.max_error = max_error, track.codec.basis = basis->hash();
+  track.codec.encoding = Encoding::kTransform, track.codec.max_error = max_error, track.codec.basis = basis->hash();
   create_track(directory, track, basis.get());
   const auto codec = make_codec(track.codec, track.shape, basis);
   for (std::uint32_t pass = 0; pass < 2; ++pass)

@@ -53,9 +53,10 @@ TEST_CASE("what is there already is accepted when equal, and refused by its firs
   TrackInfo track = sample_tracks(plan)[1];
   create_track(directory.path(), track);
   create_track(directory.path(), track);
-  track.codec.form = Form::kFp16;
-  CHECK(message_of([&] { create_track(directory.path(), track); }).find("form is \"int8\" there and \"fp16\" here") !=
-        std::string::npos);
+  track.codec.encoding = Encoding::kFp16;
+  CHECK(message_of([&] {
+          create_track(directory.path(), track);
+        }).find("encoding is \"int8\" there and \"fp16\" here") != std::string::npos);
   track.teacher.name = "../up";
   CHECK(message_of([&] { create_track(directory.path(), track); }).find("cannot name a teacher") != std::string::npos);
 }
@@ -109,25 +110,28 @@ TEST_CASE("a plain group is compressed when it is given, not at the shard's end"
   PlanOptions options = sample_options();
   options.group = 64, options.shard_groups = 8;
   const Plan plan(sample_index(512), options);
-  for (const Form form : {Form::kFp32, Form::kFp16, Form::kUniform}) {
-    CAPTURE(form_name(form));
+  for (const Encoding encoding : {Encoding::kFp32, Encoding::kFp16, Encoding::kUniform}) {
+    CAPTURE(encoding_name(encoding));
     TrackInfo track = sample_tracks(plan)[0];
     track.shape = {1000};
-    track.codec = {.form = form, .max_error = form == Form::kUniform ? 0.01 : 0};
-    create_track(directory / form_name(form), track);
+    track.codec = {.encoding = encoding, .max_error = encoding == Encoding::kUniform ? 0.01 : 0};
+    create_track(directory / encoding_name(encoding), track);
     const auto codec = make_codec(track.codec, track.shape);
     ShardDraft draft(track, plan, 0, 0, codec->layout());
     REQUIRE(draft.groups() == 8);
     const std::vector<float> values(std::size_t{64} * 1000, 0.5f);  // that zstd makes small
     for (std::uint32_t g = 0; g < draft.groups(); ++g) draft.set(g, codec->encode(values, 64));
-    const std::uint64_t raw = std::uint64_t{8} * 64 * 1000 * (form == Form::kFp32 ? 4 : form == Form::kFp16 ? 2 : 1);
-    if (form == Form::kUniform)
+    const std::uint64_t raw = std::uint64_t{8} * 64 * 1000 *
+                              (encoding == Encoding::kFp32   ? 4
+                               : encoding == Encoding::kFp16 ? 2
+                                                             : 1);
+    if (encoding == Encoding::kUniform)
       CHECK(draft.held_bytes() >= raw);  // how far a group is padded, the longest one says
     else
       CHECK(draft.held_bytes() < raw / 20);
     for (std::uint32_t g = 0; g < draft.groups(); ++g) draft.compress(g);
     CHECK(draft.held_bytes() < raw / 20);
-    draft.publish(directory / form_name(form), {});
+    draft.publish(directory / encoding_name(encoding), {});
   }
 }
 
@@ -135,21 +139,21 @@ TEST_CASE("the largest group of each encoding is known before one is made") {
   const Plan plan(sample_index(7), sample_options());
   TrackInfo track = sample_tracks(plan)[1];  // features
   track.shape = {768, 14, 14};
-  const auto largest = [&](Form form, std::uint32_t step) {
-    track.codec = {.form = form, .max_error = form == Form::kTransform ? 0.01 : 0};
+  const auto largest = [&](Encoding encoding, std::uint32_t step) {
+    track.codec = {.encoding = encoding, .max_error = encoding == Encoding::kTransform ? 0.01 : 0};
     return largest_group(track, step);
   };
   constexpr std::uint64_t kValues = 768 * 14 * 14;
-  CHECK(largest(Form::kFp32, 2) == (1ull << 32) / (4 * kValues) / 2 * 2);
-  CHECK(largest(Form::kFp16, 1) == ((1ull << 32) - 1) / (2 * kValues));
-  CHECK(largest(Form::kInt8, 16) == ((1ull << 32) - 1) / kValues / 16 * 16);
-  CHECK(largest(Form::kTransform, 2) == (1ull << 29) / kValues / 2 * 2);
+  CHECK(largest(Encoding::kFp32, 2) == (1ull << 32) / (4 * kValues) / 2 * 2);
+  CHECK(largest(Encoding::kFp16, 1) == ((1ull << 32) - 1) / (2 * kValues));
+  CHECK(largest(Encoding::kInt8, 16) == ((1ull << 32) - 1) / kValues / 16 * 16);
+  CHECK(largest(Encoding::kTransform, 2) == (1ull << 29) / kValues / 2 * 2);
   track.kind = "logits", track.block = -1, track.shape = {21843};
-  CHECK(largest(Form::kFp32, 2) == (1ull << 32) / (4ull * 21843) / 2 * 2);
-  track.codec = {.form = Form::kUniform, .max_error = 0.01};
+  CHECK(largest(Encoding::kFp32, 2) == (1ull << 32) / (4ull * 21843) / 2 * 2);
+  track.codec = {.encoding = Encoding::kUniform, .max_error = 0.01};
   CHECK(largest_group(track, 2) == ((1ull << 30) / 21843 - 1) / 2 * 2);
 
-  track.codec = {.form = Form::kFp32};
+  track.codec = {.encoding = Encoding::kFp32};
   check_group(track, 49156, 2);
   CHECK_THROWS_WITH_AS(check_group(track, 49158, 2),
                        "plan.group = 49158 is too large for logits as fp32, 21843 values per view: at most 49156 works",

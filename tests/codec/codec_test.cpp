@@ -6,7 +6,7 @@
 
 #include "common/base/error.h"
 #include "common/base/philox.h"
-#include "common/codec/form.h"
+#include "common/codec/encoding.h"
 #include "common/codec/frame.h"
 #include "common/codec/half.h"
 #include "tests/support/message.h"
@@ -19,7 +19,7 @@ namespace {
 using Shape = std::vector<std::uint32_t>;
 using vitrine::testing::message_of;
 const Shape kShapes[] = {{1}, {10}, {1000}, {3, 1, 1}, {7, 3, 5}, {12, 14, 14}};
-constexpr float kInfinity = std::numeric_limits<float>::infinity(), kLargest = std::numeric_limits<float>::max();
+constexpr float kInfinity = std::numeric_limits<float>::infinity(), kMax = std::numeric_limits<float>::max();
 
 std::size_t product(const Shape& shape) {
   std::size_t n = 1;
@@ -34,10 +34,11 @@ std::vector<float> normal_values(std::size_t n, double deviation) {
   return values;
 }
 
-std::vector<float> round_trip(Form form, std::span<const float> values, std::uint32_t views, const Shape& shape) {
-  const std::vector<Array> arrays = encode(form, values, views, shape);
+std::vector<float> round_trip(Encoding encoding, std::span<const float> values, std::uint32_t views,
+                              const Shape& shape) {
+  const std::vector<Array> arrays = encode(encoding, values, views, shape);
   std::vector<std::span<const std::byte>> bytes;
-  const std::vector<ArrayLayout> layout = array_layout(form, shape);
+  const std::vector<ArrayLayout> layout = array_layout(encoding, shape);
   REQUIRE(arrays.size() == layout.size());
   for (std::size_t i = 0; i < arrays.size(); ++i) {
     CHECK(arrays[i].name == layout[i].name);
@@ -46,7 +47,7 @@ std::vector<float> round_trip(Form form, std::span<const float> values, std::uin
     bytes.push_back(arrays[i].bytes);
   }
   std::vector<float> out(values.size(), NAN);
-  decode(form, bytes, views, shape, out);
+  decode(encoding, bytes, views, shape, out);
   return out;
 }
 
@@ -55,8 +56,8 @@ std::vector<float> round_trip(Form form, std::span<const float> values, std::uin
 TEST_CASE("fp32 comes back bit for bit") {
   for (const Shape& shape : kShapes) {
     std::vector<float> values = normal_values(4 * product(shape), 3);
-    values[0] = -0.0f, values[1] = kLargest, values[2] = 1e-45f;
-    const std::vector<float> back = round_trip(Form::kFp32, values, 4, shape);
+    values[0] = -0.0f, values[1] = kMax, values[2] = 1e-45f;
+    const std::vector<float> back = round_trip(Encoding::kFp32, values, 4, shape);
     CHECK(std::memcmp(back.data(), values.data(), values.size() * sizeof(float)) == 0);
   }
 }
@@ -64,7 +65,7 @@ TEST_CASE("fp32 comes back bit for bit") {
 TEST_CASE("fp16 errs by half a unit in the last place at most") {
   for (const double deviation : {1e-7, 1e-4, 1.0, 1e4}) {
     const std::vector<float> values = normal_values(4 * 735, deviation);
-    const std::vector<float> back = round_trip(Form::kFp16, values, 4, {7, 3, 35});
+    const std::vector<float> back = round_trip(Encoding::kFp16, values, 4, {7, 3, 35});
     for (std::size_t i = 0; i < values.size(); ++i)
       CHECK(std::fabs(back[i] - values[i]) <= std::max(std::fabs(values[i]) * 0x1p-11f, 0x1p-25f));
   }
@@ -118,7 +119,7 @@ TEST_CASE("int8 errs by half a step of its row at most") {
     for (const double deviation : {1e-42, 1e-20, 1.0, 1e30}) {
       const std::uint32_t views = 4;
       const std::vector<float> values = normal_values(views * product(shape), deviation);
-      const std::vector<float> back = round_trip(Form::kInt8, values, views, shape);
+      const std::vector<float> back = round_trip(Encoding::kInt8, values, views, shape);
       const std::size_t rows = views * (shape.size() > 1 ? shape[0] : 1), width = values.size() / rows;
       for (std::size_t r = 0; r < rows; ++r) {
         float largest = 0;
@@ -132,16 +133,16 @@ TEST_CASE("int8 errs by half a step of its row at most") {
 }
 
 TEST_CASE("int8 holds zeros and the largest floats") {
-  const std::vector<float> values{0, 0, -0.0f, 0, kLargest, -kLargest, kLargest / 2, 1};
-  const std::vector<float> back = round_trip(Form::kInt8, values, 1, {2, 2, 2});
+  const std::vector<float> values{0, 0, -0.0f, 0, kMax, -kMax, kMax / 2, 1};
+  const std::vector<float> back = round_trip(Encoding::kInt8, values, 1, {2, 2, 2});
   for (int i = 0; i < 4; ++i) CHECK(back[static_cast<std::size_t>(i)] == 0);
   for (const float x : back) CHECK(std::isfinite(x));
-  CHECK(back[4] > 0.999f * kLargest);
+  CHECK(back[4] > 0.999f * kMax);
   CHECK(back[5] == -back[4]);
 }
 
 TEST_CASE("one loud channel does not coarsen another in int8") {
-  const std::vector<float> back = round_trip(Form::kInt8, std::vector<float>{1000, 1, 0.01f, 0.02f}, 1, {2, 1, 2});
+  const std::vector<float> back = round_trip(Encoding::kInt8, std::vector<float>{1000, 1, 0.01f, 0.02f}, 1, {2, 1, 2});
   CHECK(back[2] == doctest::Approx(0.01).epsilon(0.01));
 }
 
@@ -149,7 +150,7 @@ TEST_CASE("sqrt8 errs by half a step of the square root at most") {
   std::vector<float> values;
   for (int i = 0; i <= 10000; ++i) values.push_back(static_cast<float>(std::pow(i / 10000.0, 3)));
   values.push_back(1.0005f);
-  const std::vector<float> back = round_trip(Form::kSqrt8, values, 1, {static_cast<std::uint32_t>(values.size())});
+  const std::vector<float> back = round_trip(Encoding::kSqrt8, values, 1, {static_cast<std::uint32_t>(values.size())});
   for (std::size_t i = 0; i + 1 < values.size(); ++i)
     CHECK(std::fabs(std::sqrt(static_cast<double>(back[i])) - std::sqrt(static_cast<double>(values[i]))) <=
           0.5 / 255 + 1e-6);
@@ -158,32 +159,32 @@ TEST_CASE("sqrt8 errs by half a step of the square root at most") {
 }
 
 TEST_CASE("what cannot be stored is refused, and the view is named") {
-  for (const Form form : {Form::kFp32, Form::kFp16, Form::kInt8, Form::kSqrt8})
+  for (const Encoding encoding : {Encoding::kFp32, Encoding::kFp16, Encoding::kInt8, Encoding::kSqrt8})
     for (const float bad : {NAN, kInfinity, -kInfinity}) {
       std::vector<float> values(3 * 4, 0.5f);
       values[9] = bad;
-      CHECK(message_of([&] { encode(form, values, 3, {4}); }).starts_with("view 2 "));
+      CHECK(message_of([&] { encode(encoding, values, 3, {4}); }).starts_with("view 2 "));
     }
   CHECK(message_of([] {
-          encode(Form::kFp16, std::vector<float>{0, 65520}, 2, {1});
+          encode(Encoding::kFp16, std::vector<float>{0, 65520}, 2, {1});
         }).starts_with("view 1 has the value 65520"));
-  CHECK(encode(Form::kFp16, std::vector<float>{0, 65519}, 2, {1}).size() == 1);
-  CHECK(message_of([] { encode(Form::kSqrt8, std::vector<float>{-0.1f}, 1, {1}); }).starts_with("view 0 "));
-  CHECK(message_of([] { encode(Form::kSqrt8, std::vector<float>{1.1f}, 1, {1}); }).starts_with("view 0 "));
+  CHECK(encode(Encoding::kFp16, std::vector<float>{0, 65519}, 2, {1}).size() == 1);
+  CHECK(message_of([] { encode(Encoding::kSqrt8, std::vector<float>{-0.1f}, 1, {1}); }).starts_with("view 0 "));
+  CHECK(message_of([] { encode(Encoding::kSqrt8, std::vector<float>{1.1f}, 1, {1}); }).starts_with("view 0 "));
 }
 
 TEST_CASE("arrays of a wrong size are refused") {
   const std::vector<std::byte> bytes(15);
   const std::span<const std::byte> array = bytes;
   std::vector<float> out(8);
-  CHECK_THROWS_AS(decode(Form::kFp16, std::span(&array, 1), 2, {4}, out), Error);
-  CHECK_THROWS_AS(decode(Form::kInt8, std::span(&array, 1), 2, {4}, out), Error);
+  CHECK_THROWS_AS(decode(Encoding::kFp16, std::span(&array, 1), 2, {4}, out), Error);
+  CHECK_THROWS_AS(decode(Encoding::kInt8, std::span(&array, 1), 2, {4}, out), Error);
 }
 
-TEST_CASE("forms have names") {
-  for (const Form form : {Form::kFp32, Form::kFp16, Form::kInt8, Form::kSqrt8})
-    CHECK(form_from_name(form_name(form), "here") == form);
-  CHECK(message_of([] { form_from_name("fp8", "track.json"); }).starts_with("track.json: \"fp8\""));
+TEST_CASE("encodings have names") {
+  for (const Encoding encoding : {Encoding::kFp32, Encoding::kFp16, Encoding::kInt8, Encoding::kSqrt8})
+    CHECK(encoding_from_name(encoding_name(encoding), "here") == encoding);
+  CHECK(message_of([] { encoding_from_name("fp8", "track.json"); }).starts_with("track.json: \"fp8\""));
 }
 
 TEST_CASE("a frame's window says how far back a repetition is found") {
@@ -191,12 +192,11 @@ TEST_CASE("a frame's window says how far back a repetition is found") {
   std::mt19937 generator(3);
   for (std::byte& one : noise) one = static_cast<std::byte>(generator());
   for (int i = 0; i < 4; ++i) bytes.insert(bytes.end(), noise.begin(), noise.end());
-  const std::size_t near = compress_frame(bytes, {1, kLowestWindow}).size(),
-                    far = compress_frame(bytes, {1, 15}).size();
+  const std::size_t near = compress_frame(bytes, {1, kMinWindow}).size(), far = compress_frame(bytes, {1, 15}).size();
   CHECK(near > bytes.size());
   CHECK(far < bytes.size() / 3);
   CHECK(compress_frame(bytes, 1) == compress_frame(bytes, {1, 0}));
-  for (const int window : {0, kLowestWindow, kHighestWindow}) {
+  for (const int window : {0, kMinWindow, kMaxWindow}) {
     std::vector<std::byte> out(bytes.size());
     Decompressor().decompress(compress_frame(bytes, {1, window}), out, "here");
     CHECK(out == bytes);

@@ -87,10 +87,10 @@ class Bytes:
         self.at += count
         return self.data[self.at - count:self.at]
 
-    def number(self, most_bytes):
-        """7 bits a byte, lowest first, 128 added to all but the last."""
+    def number(self, max_bytes):
+        """7 bits per byte, lowest first, 128 added to all but the last."""
         value = 0
-        for place in range(most_bytes):
+        for place in range(max_bytes):
             byte = self.take(1)[0]
             value += (byte & 127) << 7 * place
             if byte < 128:

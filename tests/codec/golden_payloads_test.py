@@ -1,5 +1,5 @@
 """The golden payloads' items to the bit. golden_payloads_test.py DECODER, which is "page" (format_decoder.py: FORMAT.md as it
-stands), "numpy" or "native" (tools/vitrine_reader)."""
+stands), "numpy" or "native" (tools/python/vitrine_cache)."""
 import json
 import os
 import pathlib
@@ -9,10 +9,10 @@ import h5py
 import hdf5plugin  # noqa: F401
 import numpy as np
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tools"))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tools/python"))
 import format_decoder  # noqa: E402
-from vitrine_reader import native, transform  # noqa: E402
-from vitrine_reader.xxh3 import xxh3  # noqa: E402
+from vitrine_cache import native, transform  # noqa: E402
+from xxhash import xxh3_64_intdigest as xxh3  # noqa: E402
 
 PAYLOADS = pathlib.Path(__file__).resolve().parents[1] / "golden/payloads"
 

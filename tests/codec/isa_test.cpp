@@ -118,8 +118,8 @@ TEST_CASE("classes are FORMAT.md's at the smallest and the largest sums, whateve
           }
           CHECK(wrong == 0);
           if (seen_now == 30 && expected == 65535 && confidence == 65535) {  // not far from the bounds
-            CHECK(most_a > transform::kMostPast + 65535);
-            CHECK(most_b > 9 * (transform::kMostPastExpected + 16 * 65535) / 10);
+            CHECK(most_a > transform::kMaxPast + 65535);
+            CHECK(most_b > 9 * (transform::kMaxPastExpected + 16 * 65535) / 10);
           }
         }
       }
@@ -152,7 +152,7 @@ TEST_CASE("the whole codec writes the same bytes and reads the same bits, whatev
           const auto own = transform::encode_items(*basis, slots, items, energy, views, bound);
           if (isa == Isa::kPortable) payload = own;
           CHECK(own == payload);
-          CHECK(own.size() <= transform::most_payload_bytes(items.size()));
+          CHECK(own.size() <= transform::max_payload_bytes(items.size()));
           std::vector<float> back(items.size()), maps(items.size());
           const TransformCodec codec(basis, bound);
           codec.decode_items(std::as_bytes(std::span(own)), views, back);
@@ -179,7 +179,7 @@ TEST_CASE("the whole codec writes the same bytes and reads the same bits, whatev
       }
 }
 
-TEST_CASE("the plain forms' values are the same bits, whatever the instruction set") {
+TEST_CASE("the plain encodings' values are the same bits, whatever the instruction set") {
   std::mt19937 generator(6);
   std::vector<float> values(1003);
   for (float& x : values) x = std::normal_distribution<float>(0, 100)(generator);

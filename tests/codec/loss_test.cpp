@@ -68,13 +68,13 @@ TEST_CASE("attention: total variation of each head, mean and worst") {
   const CodecLoss loss = measure_loss("attention", {2, 1, 2}, 1, raw, decoded);
   CHECK(loss.json() == "{\"total_variation\": 0.25, \"worst_total_variation\": 0.25}");
   CHECK(loss.heads == 2);
-  CHECK(loss.words() == "total variation 0.25, worst 0.25");
+  CHECK(loss.describe() == "total variation 0.25, worst 0.25");
 }
 
 TEST_CASE("the default logits diverge by less than 1e-4 at temperature 4") {
   const std::vector<float> raw = normal_values(64 * 1000, 2);
   CodecSettings settings;
-  settings.form = Form::kUniform, settings.max_error = 1.0 / 64;
+  settings.encoding = Encoding::kUniform, settings.max_error = 1.0 / 64;
   const CodecLoss loss = measure_loss("logits", {1000}, 64, raw, round_trip(*make_codec(settings, {1000}), raw, 64));
   CHECK(loss.kl_4 / 64 < 1e-4);
   CHECK(loss.kl_4 > 0);

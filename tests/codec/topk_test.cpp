@@ -15,7 +15,7 @@ namespace {
 
 CodecSettings topk(std::uint32_t kept, std::vector<double> temperatures, double max_error = 0) {
   CodecSettings settings;
-  settings.form = Form::kTopk;
+  settings.encoding = Encoding::kTopk;
   settings.kept = kept;
   settings.temperatures = std::move(temperatures);
   settings.max_error = max_error;
@@ -127,9 +127,9 @@ TEST_CASE("settings that make no sense are refused by name") {
   CHECK(refusal(topk(2, {1}), {5, 2, 2}).find("logits only") != std::string::npos);
   CHECK(refusal(topk(2, {1}, -1), {5}).find("max_error = -1") != std::string::npos);
   CodecSettings settings;
-  settings.form = Form::kUniform;
+  settings.encoding = Encoding::kUniform;
   CHECK(refusal(settings, {5}).find("max_error = 0") != std::string::npos);
-  settings.form = Form::kInt8, settings.kept = 3;
+  settings.encoding = Encoding::kInt8, settings.kept = 3;
   CHECK(refusal(settings, {5}).find("int8 has no setting kept") != std::string::npos);
   settings.kept = 0, settings.basis = "x";
   CHECK(refusal(settings, {5}).find("no setting basis") != std::string::npos);

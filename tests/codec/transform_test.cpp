@@ -1,4 +1,4 @@
-// The transform form: what its parts promise, and the bound in every group.
+// The transform encoding: what its parts promise, and the bound in every group.
 #include <algorithm>
 #include <bit>
 #include <cmath>
@@ -416,7 +416,7 @@ TEST_CASE("both bodies of the quantiser make the same numbers, and say what thei
 
 TEST_CASE("no other path through a trellis costs less than the one that is found") {
   constexpr std::size_t kSteps = 5;
-  constexpr int kMost = 5;
+  constexpr int kMax = 5;
   ToSearch given(kSteps, ~std::uint64_t{0}, 8);
   for (float& y : given.items) y = std::fmod(y, 3.0f);
   for (transform::TrellisStep& step : given.steps) step.there = ~std::uint64_t{0};
@@ -444,7 +444,7 @@ TEST_CASE("no other path through a trellis costs less than the one that is found
       least = std::min(least, cost(trellis, path));
       more = false;
       for (int& k : path) {
-        if (++k <= kMost) {
+        if (++k <= kMax) {
           more = true;
           break;
         }

@@ -19,7 +19,7 @@ const std::vector<std::uint32_t> kShapes[] = {{1}, {2}, {10}, {1000}, {3, 1, 1},
 
 CodecSettings uniform(double max_error) {
   CodecSettings settings;
-  settings.form = Form::kUniform;
+  settings.encoding = Encoding::kUniform;
   settings.max_error = max_error;
   return settings;
 }
@@ -31,7 +31,7 @@ double bound(double max_error, float x) {
 
 }  // namespace
 
-TEST_CASE("no value of the uniform form errs by more than the bound, whatever the shape and the spread") {
+TEST_CASE("no value of the uniform encoding errs by more than the bound, whatever the shape and the spread") {
   for (const auto& shape : kShapes)
     for (const std::uint32_t views : {1u, 3u, 64u})
       for (const double max_error : {1.0 / 64, 0.3, 1e-3})
@@ -46,7 +46,8 @@ TEST_CASE("no value of the uniform form errs by more than the bound, whatever th
         }
 }
 
-TEST_CASE("the uniform form holds what is rare: a loud value, a loud class, values at the limit, and none beyond it") {
+TEST_CASE(
+    "the uniform encoding holds what is rare: a loud value, a loud class, values at the limit, and none beyond it") {
   const auto codec = make_codec(uniform(0.5), {4});  // the step is 1
   const std::vector<float> loud{0, 1, -1, 2, 1073741312.0f, -1073741312.0f, 0.5f, 1.5f, 0, 0, 70000, -70000};
   CHECK(round_trip(*codec, loud, 3) ==
@@ -112,7 +113,7 @@ TEST_CASE("logits take few bits more than their entropy") {
   for (const Array& array : codec->encode(values, 64)) bytes += compress_frame(array.bytes, 1).size();
   const double bits = 8.0 * static_cast<double>(bytes) / static_cast<double>(values.size());
   const double entropy = std::log2(2 * 32 * std::sqrt(2 * M_PI * M_E));
-  MESSAGE("bits a value: " << bits << ", entropy given the means: " << entropy);
+  MESSAGE("bits per value: " << bits << ", entropy given the means: " << entropy);
   CHECK(bits < entropy + 0.2);
 }
 
@@ -123,7 +124,7 @@ TEST_CASE("no group's arrays are longer than the codec says that they can be") {
       std::vector<float> values = normal_values(std::size_t{views} * 7, deviation);
       for (float& x : values) x = std::clamp(x, -1e9f, 1e9f);
       const std::vector<Array> arrays = codec.encode(values, views);
-      for (std::size_t i = 0; i < arrays.size(); ++i) CHECK(arrays[i].bytes.size() <= codec.most_bytes(i, views));
-      if (deviation == 5e8 && views > 1) CHECK(arrays[1].bytes.size() * 2 > codec.most_bytes(1, views));
+      for (std::size_t i = 0; i < arrays.size(); ++i) CHECK(arrays[i].bytes.size() <= codec.max_bytes(i, views));
+      if (deviation == 5e8 && views > 1) CHECK(arrays[1].bytes.size() * 2 > codec.max_bytes(1, views));
     }
 }

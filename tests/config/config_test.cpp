@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "common/base/error.h"
+#include "tests/support/message.h"
 #include "tests/support/testing.h"
 
 namespace vitrine {
@@ -108,7 +109,7 @@ TEST_CASE("an unknown key is refused with the nearest known one and its file") {
   CHECK(refused([] { load("[inner]\nlearningrate = 1\n"); },
                 {"inner.learningrate", "did you mean inner.learning_rate?"}));
   CHECK(refused([] { set({"coulour='red'"}); }, {"--set", "did you mean colour?"}));
-  CHECK(refused([] { set({"zzzzzzzz=1"}); }, {"unknown key zzzzzzzz", "--help"}));
+  CHECK(refused([] { set({"zzzzzzzz=1"}); }, {"unknown key zzzzzzzz", "--help-keys"}));
   CHECK(nearest_word("tile", {"title", "colour"}) == "title");
   CHECK(nearest_word("xyz", {"title", "colour"}).empty());
 }
@@ -161,6 +162,44 @@ TEST_CASE("the printed configuration reads back as the same options") {
   CHECK(load(toml) == options);
   CHECK(config_as_toml(load(toml)) == toml);
   CHECK(load(config_as_toml(Options{})) == Options{});
+}
+
+TEST_CASE("a key without its section, or as other tools call it, is answered with ours") {
+  CHECK(refused([] { set({"learning_rate=1"}); }, {"unknown key learning_rate", "did you mean inner.learning_rate?"}));
+  struct Phase {
+    double lr = 1;
+    void fields(Fields& f) { f.number("lr", lr, "learning rate"); }
+  };
+  struct Run {
+    Phase align, joint;
+    double stddev = 1;
+    std::int64_t batch = 1;
+    void fields(Fields& f) {
+      f.section("align", align, "first");
+      f.section("joint", joint, "second");
+      f.number("std", stddev, "standard deviation");
+      f.integer("batch", batch, "views per step");
+    }
+  };
+  const auto answer = [](const char* words) {
+    Run run;
+    return testing::message_of([&] { load_config({}, {words}, run); });
+  };
+  CHECK(answer("lr=1") == "--set lr=1: unknown key lr; did you mean align.lr or joint.lr?");
+  CHECK(answer("joint.learning_rate=1") ==
+        "--set joint.learning_rate=1: unknown key joint.learning_rate; did you mean joint.lr?");
+  CHECK(answer("std=1") == "--set std=1: unknown key std; did you mean std?");
+  CHECK(answer("batch_size=1") == "--set batch_size=1: unknown key batch_size; did you mean batch?");
+}
+
+TEST_CASE("keys are listed once, those that most people set first, or those that have to do with a word") {
+  const std::string all = config_help(Options(), {"inner.learning_rate"});
+  CHECK(all.find("inner.learning_rate = 0.1") < all.find("count = 3"));
+  CHECK(all.find("inner.learning_rate = 0.1") == all.rfind("inner.learning_rate = 0.1"));
+  const std::string some = config_help(Options(), {"inner.learning_rate"}, "HOW MANY");
+  CHECK(some.find("count = 3") != std::string::npos);
+  CHECK(some.find("learning_rate") == std::string::npos);
+  CHECK(refused([] { config_help(Options(), {}, "zzzz"); }, {"zzzz", "--help-keys lists all"}));
 }
 
 TEST_CASE("help shows each key once with its default, meaning and range") {

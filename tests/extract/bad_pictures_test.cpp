@@ -26,7 +26,7 @@ std::string damaged_png() {
 }
 
 // Logits as they are, so that equal views have equal bits.
-const std::vector<std::string> kPlain{"taps.logits_form=fp32", "passes=1"};
+const std::vector<std::string> kPlain{"taps.logits_encoding=fp32", "passes=1"};
 std::vector<std::string> with(std::vector<std::string> settings) {
   settings.insert(settings.begin(), kPlain.begin(), kPlain.end());
   return settings;

@@ -85,8 +85,8 @@ TEST_CASE("what cannot be done is refused in one sentence before anything is wri
       {"mistyped", {"passes=\"many\""}, {"passes", "many", "an integer"}},
       {"out of range", {"passes=0"}, {"passes = 0", "from 1"}},
       {"not a word of the list", {"teacher.precision=fp8"}, {"teacher.precision", "fp8", "bf16"}},
-      {"unknown form", {"taps.logits_form=fp12"}, {"taps.logits_form", "fp12"}},
-      {"form for probabilities", {"taps.features_form=sqrt8"}, {"taps.features_form", "sqrt8"}},
+      {"unknown encoding", {"taps.logits_encoding=fp12"}, {"taps.logits_encoding", "fp12"}},
+      {"encoding for probabilities", {"taps.features_encoding=sqrt8"}, {"taps.features_encoding", "sqrt8"}},
       {"no such level", {"taps.features_level=20"}, {"taps.features_level", "19"}},
       {"no such window", {"taps.attention_window=9"}, {"taps.attention_window = 9", "10 to 27"}},
       {"no such block", {"taps.features=[2]"}, {"taps.features", "block 2", "0 to 1"}},
@@ -126,7 +126,7 @@ TEST_CASE("a cache is added to only with the plan, the images and the teacher th
                 {"track.json", "made_with.precision", "fp32", "bf16"});
   check_refused(fixture.errors_of("cache", {"teacher.micro_batch=8"}), {"track.json", "micro_batch 4, this run has 8"});
   check_refused(fixture.errors_of("cache", {"teacher.mean=[0.5, 0.5, 0.5]"}), {"track.json", "teacher.mean"});
-  check_refused(fixture.errors_of("cache", {"taps.logits_form=fp32"}), {"track.json", "form"});
+  check_refused(fixture.errors_of("cache", {"taps.logits_encoding=fp32"}), {"track.json", "encoding"});
   const std::string picture = read_whole(fixture.images / "ant" / "3.jpg");
   std::string other = picture;
   other[other.size() / 2] = static_cast<char>(other[other.size() / 2] ^ 1);
@@ -234,12 +234,13 @@ TEST_CASE("files that are no images are named and left out") {
   CHECK(result.output.find("left out: 2 more") != std::string::npos);
 }
 
-TEST_CASE("--help lists every key, and the printed configuration reads back") {
+TEST_CASE("--help-keys lists every key, and the printed configuration reads back") {
   const ExtractFixture fixture;
-  const CommandResult help = vitrine::testing::run(vitrine::testing::executable("vitrine-extract") + " --help");
+  const CommandResult help = vitrine::testing::run(vitrine::testing::executable("vitrine-extract") + " --help-keys");
   CHECK(help.exit_code == 0);
+  CHECK(vitrine::testing::run(vitrine::testing::executable("vitrine-extract") + " --help-keys zzzz").exit_code == 2);
   for (const char* key :
-       {"check_images", "allow_chance", "teacher.micro_batch", "taps.features_form", "plan.cutmix_alpha"})
+       {"check_images", "allow_chance", "teacher.micro_batch", "taps.features_encoding", "plan.cutmix_alpha"})
     CHECK(help.output.find(key) != std::string::npos);
 
   const std::vector<std::string> small{"taps.features=[]", "taps.attention=[]", "passes=1"};

@@ -266,8 +266,8 @@ void check_mixing(const std::string& before_command, const std::string& setting,
     CHECK(field(track.made_with) == value);
     const TrackReader reader(cache, track);
     std::vector<ShardNotes> notes;
-    for (const std::uint64_t number : reader.shelf().numbers())
-      notes.push_back(read_notes(Container(reader.shelf().directory() / shard_file_name(number))));
+    for (const std::uint64_t number : reader.shard_directory().numbers())
+      notes.push_back(read_notes(Container(reader.shard_directory().directory() / shard_file_name(number))));
     const std::vector<ArithmeticKind> kinds = arithmetic_kinds(notes);
     REQUIRE(kinds.size() == 2);
     for (const ArithmeticKind& kind : kinds) {
@@ -336,10 +336,10 @@ TEST_CASE("a cache gives back the teacher's values and the student the teacher's
   }
 }
 
-TEST_CASE("each kind of track has the form, level and window that it was given") {
+TEST_CASE("each kind of track has the encoding, level and window that it was given") {
   const ExtractFixture fixture;
   const CommandResult made =
-      fixture.extract("cache", {"taps.level=3", "taps.features_form=int8", "taps.features_level=-1",
+      fixture.extract("cache", {"taps.level=3", "taps.features_encoding=int8", "taps.features_level=-1",
                                 "taps.attention_level=7", "taps.attention_window=12"});
   INFO(made.output);
   REQUIRE(made.exit_code == 0);
@@ -357,8 +357,8 @@ TEST_CASE("each kind of track has the form, level and window that it was given")
               nlohmann::json::parse(track.json()));
   }
   CHECK(fixture
-            .extract("cache",
-                     {"taps.level=3", "taps.features_form=int8", "taps.features_level=-1", "taps.attention_level=7"})
+            .extract("cache", {"taps.level=3", "taps.features_encoding=int8", "taps.features_level=-1",
+                               "taps.attention_level=7"})
             .exit_code == 2);
 }
 
@@ -412,7 +412,7 @@ TEST_CASE("parts share the shards out") {
   index->classes = {"a", "b"};
   for (int i = 0; i < 5; ++i) index->images.push_back({.id = std::to_string(i), .height = 8, .width = 8});
   PlanOptions options;
-  options.group = 2, options.shard_groups = 1;  // three shards a pass
+  options.group = 2, options.shard_groups = 1;  // three shards per pass
   const Plan plan(index, options);
   for (const int n : {1, 2, 4, 7}) {
     std::multiset<std::pair<std::uint32_t, std::uint32_t>> all;

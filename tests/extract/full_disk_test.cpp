@@ -42,7 +42,7 @@ void check_finishes(const ExtractFixture& fixture, const std::vector<std::string
 TEST_CASE("a file that may not grow is one sentence, leaves nothing half-written, and the run goes on later") {
   const ExtractFixture fixture;
   // In blocks of 512 bytes; the signal that comes with it would kill.
-  const std::vector<std::string> settings{"taps.features_form=fp32", "taps.level=1"};
+  const std::vector<std::string> settings{"taps.features_encoding=fp32", "taps.level=1"};
   std::size_t fewest = 1000;
   for (const char* blocks : {"0", "4", "8", "12", "16", "20"}) {
     CAPTURE(blocks);
@@ -64,7 +64,7 @@ TEST_CASE("a full disk is one sentence, leaves nothing half-written, and the run
     vitrine::testing::skip("this machine lets no test mount a file system of its own");
     return;
   }
-  const std::vector<std::string> settings{"taps.features_form=fp32", "passes=4"};
+  const std::vector<std::string> settings{"taps.features_encoding=fp32", "passes=4"};
   bool with_shards = false;
   for (const char* size : {"16k", "64k", "128k", "192k"}) {
     CAPTURE(size);

@@ -7,7 +7,7 @@
 
 #include "common/base/error.h"
 #include "common/cache/shard_name.h"
-#include "common/cache/shelf.h"
+#include "common/cache/shard_directory.h"
 #include "extract/memory.h"
 #include "tests/support/testing.h"
 
@@ -28,7 +28,7 @@ TEST_CASE("auto takes rank and size from torchrun, else from srun, and other wor
   CHECK(resolved("auto", {{"RANK", "0"}, {"WORLD_SIZE", "1"}}) == "1/1");
   CHECK(resolved("auto", {{"RANK", "3"}, {"WORLD_SIZE", "8"}}) == "4/8");
   CHECK(resolved("auto", {{"SLURM_PROCID", "7"}, {"SLURM_NTASKS", "8"}}) == "8/8");
-  // torchrun under srun: one task a machine, several ranks in it.
+  // torchrun under srun: one task per machine, several ranks in it.
   CHECK(resolved("auto", {{"RANK", "5"}, {"WORLD_SIZE", "16"}, {"SLURM_PROCID", "1"}, {"SLURM_NTASKS", "2"}}) ==
         "6/16");
   CHECK(resolved("2/3", {{"RANK", "0"}, {"WORLD_SIZE", "8"}}) == "2/3");
@@ -55,7 +55,7 @@ TEST_CASE("passes whose shards would have numbers of more than ten digits are re
   index->classes = {"a"};
   for (int i = 0; i < 30'000; ++i) index->images.push_back({.id = std::to_string(i), .height = 8, .width = 8});
   PlanOptions options;
-  options.group = 2, options.shard_groups = 1;  // 15,000 shards a pass
+  options.group = 2, options.shard_groups = 1;  // 15,000 shards per pass
   const Plan plan(index, options);
   REQUIRE(plan.shards_per_pass() == 15'000);
   const std::vector<ShardKey> last = shards_of_part(plan, 666'665, 1, "1/1");
@@ -78,13 +78,13 @@ TEST_CASE("memory bounds the workers, and what does not fit with one is refused 
   vit.arch = "vit_large_patch16_224";
   TrackInfo track;
   track.kind = "features", track.block = 11, track.shape = {1024, 14, 14};
-  track.codec.form = Form::kFp32;
+  track.codec.encoding = Encoding::kFp32;
   const ExtractionMemory plain = extraction_memory(plan, resolve(vit), 16, {track, track, track, track});
   constexpr std::uint64_t kGroup = 4ull * 1024 * 14 * 14 * 64;  // 51 MB
   CHECK(plain.shards == 3 * 64 * 4 * kGroup);
   CHECK(plain.per_worker >= (2 * 4 + 2) * kGroup);  // every track raw twice, one decoded again
   CHECK(plain.per_worker <= (2 * 4 + 4) * kGroup + (std::uint64_t{1} << 30));
-  track.codec = {.form = Form::kTransform, .max_error = 0.01};
+  track.codec = {.encoding = Encoding::kTransform, .max_error = 0.01};
   const ExtractionMemory coded = extraction_memory(plan, resolve(vit), 16, {track, track, track, track});
   CHECK(coded.shards < plain.shards / 10);
   CHECK(coded.per_worker == plain.per_worker);

@@ -14,7 +14,7 @@
 namespace vitrine::testing {
 namespace {
 
-constexpr std::uint64_t kMost = 1 << 22;  // values or bytes that one input may ask for
+constexpr std::uint64_t kMax = 1 << 22;  // values or bytes that one input may ask for
 
 // What the file says that it is: the "format" of JSON or of a container's attributes.
 std::string format_of(const std::string& json) {
@@ -26,7 +26,7 @@ std::string format_of(const std::string& json) {
 Outcome outcome_of(const TrackInfo& track, std::span<const float> values) {
   Outcome outcome;
   outcome.hash = xxh3(std::as_bytes(values));
-  if (track.codec.form == Form::kTransform)
+  if (track.codec.encoding == Encoding::kTransform)
     for (const float x : values) outcome.sum += std::fabs(x);
   return outcome;
 }
@@ -39,7 +39,7 @@ void decode_groups(const Container& file, const TrackInfo& track, const Codec& c
   std::uint64_t groups = ~0ull;
   for (std::size_t i = 0; i < layout.size(); ++i) {
     const DatasetInfo& info = file.datasets()[file.find(layout[i].name)];
-    if (info.chunk_bytes() > kMost) return;
+    if (info.chunk_bytes() > kMax) return;
     bytes[i].resize(info.chunk_bytes());
     groups = std::min(groups, info.chunk_count);
   }
@@ -63,8 +63,8 @@ void read_shard(const Container& file, const std::shared_ptr<const FeatureBasis>
   const auto json = parse_json(file.json());
   if (!json.contains("track")) return;
   const TrackInfo track = TrackInfo::from_json(json["track"].dump(), file.path().string());
-  if (track.view_values() > kMost) return;
-  const bool transform = track.codec.form == Form::kTransform;
+  if (track.view_values() > kMax) return;
+  const bool transform = track.codec.encoding == Encoding::kTransform;
   if (transform && track.codec.basis != basis->hash()) return;  // a cache refuses the track before its shards
   decode_groups(file, track, *make_codec(track.codec, track.shape, transform ? basis : nullptr), outcome);
 }
@@ -79,7 +79,7 @@ void read_json(const std::string& text, const std::string& where) {
     const TrackInfo track = TrackInfo::from_json(text, where);
     if (!differences(TrackInfo::from_json(track.json(), where), track).empty())
       throw std::logic_error("a track changed");
-    if (track.codec.form != Form::kTransform) make_codec(track.codec, track.shape);
+    if (track.codec.encoding != Encoding::kTransform) make_codec(track.codec, track.shape);
   } else {
     Plan::options_from_json(text, where);
   }
@@ -104,11 +104,11 @@ void Surroundings::read_recipes(const std::filesystem::path& path) const {
 }
 
 Outcome Surroundings::read_container(const std::filesystem::path& path) const {
-  Outcome outcome = read_everything(path, kMost);
+  Outcome outcome = read_everything(path, kMax);
   if (!outcome.error.empty()) return outcome;
   const Container file(path);
   for (const DatasetInfo& info : file.datasets())
-    if (info.chunk_bytes() > kMost) return outcome;
+    if (info.chunk_bytes() > kMax) return outcome;
   const std::string format = format_of(file.json());
   if (format == "vitrine index") {
     const PlanOptions options = Plan::options_from_json(read_file(cache_ / "plan.json"), "plan.json");
@@ -157,9 +157,10 @@ StoredGroup stored_group(const std::filesystem::path& path, const std::shared_pt
   Container::Scratch scratch;
   const auto json = nlohmann::json::parse(file.json());
   const TrackInfo track = TrackInfo::from_json(json.at("track").dump(), path.string());
-  StoredGroup group{make_codec(track.codec, track.shape, track.codec.form == Form::kTransform ? basis : nullptr),
-                    track.view_values() * kViews,
-                    {}};
+  StoredGroup group{
+      make_codec(track.codec, track.shape, track.codec.encoding == Encoding::kTransform ? basis : nullptr),
+      track.view_values() * kViews,
+      {}};
   for (const ArrayLayout& array : group.codec->layout()) {
     const std::size_t dataset = file.find(array.name);
     group.arrays.emplace_back(file.datasets()[dataset].chunk_bytes());

@@ -1,5 +1,5 @@
-// libFuzzer over payloads of the transform form: the first byte chooses a golden payload's basis and views. Every body
-// must give the same verdict and the same bits, and finite values.
+// libFuzzer over payloads of the transform encoding: the first byte chooses a golden payload's basis and views. Every
+// body must give the same verdict and the same bits, and finite values.
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>

@@ -227,7 +227,7 @@ TEST_CASE("stored arrays that no encoder made, behind right checksums, decode to
   long refused = 0;
   std::vector<float> out;
   for (long i = 0; i < inputs; ++i) {
-    // The plain forms have little to go wrong: most inputs are for the last three.
+    // The plain encodings have little to go wrong: most inputs are for the last three.
     const StoredGroup& group = groups[stream.below(8) == 0 ? stream.below(4) : 4 + stream.below(3)];
     std::vector<std::vector<std::byte>> arrays = group.arrays;
     for (std::vector<std::byte>& array : arrays) {

@@ -1,5 +1,5 @@
-// make_golden DIR: small files of every form, and damaged ones, with the rows of their table on standard output. They
-// are kept in tests/golden; make.sh there says when to run this.
+// make_golden DIR: small files of every encoding, and damaged ones, with the rows of their table on standard output.
+// They are kept in tests/golden; make.sh there says when to run this.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -105,15 +105,15 @@ void write_whole_cache(const std::filesystem::path& out) {
   refresh_manifest(cache / "recipes");
 
   TrackInfo logits = wide_tracks(plan)[0], features = sample_tracks(plan)[1];
-  logits.teacher.name = "golden", logits.codec = {.form = Form::kTopk, .kept = 3, .temperatures = {1, 4}};
+  logits.teacher.name = "golden", logits.codec = {.encoding = Encoding::kTopk, .kept = 3, .temperatures = {1, 4}};
   Calibrator calibrator(3, 4, 4);
   calibrator.add(smooth(64, 1), 64);
   const auto basis = std::make_shared<const FeatureBasis>(calibrator.finish(0.01, kViews));
   if (!basis->spatial()) fail("the golden cache's basis has no transform over positions; choose smoother features");
   features.teacher.name = "golden", features.shape = {3, 4, 4};
-  features.codec = {.form = Form::kTransform, .max_error = 0.01, .basis = basis->hash()};
+  features.codec = {.encoding = Encoding::kTransform, .max_error = 0.01, .basis = basis->hash()};
   for (const TrackInfo& track : {features, logits}) {
-    const bool transform = track.codec.form == Form::kTransform;
+    const bool transform = track.codec.encoding == Encoding::kTransform;
     create_track(cache, track, transform ? basis.get() : nullptr);
     const auto codec = make_codec(track.codec, track.shape, transform ? basis : nullptr);
     std::vector<std::vector<Array>> groups;
@@ -156,17 +156,17 @@ int main(int argc, char** argv) {
     std::vector<std::pair<std::string, TrackInfo>> tracks{
         {"fp32", samples[1]},    {"fp16", samples[0]}, {"int8", samples[1]},     {"sqrt8", samples[2]},
         {"uniform", samples[4]}, {"topk", samples[5]}, {"transform", samples[1]}};
-    tracks[0].second.codec.form = Form::kFp32;
-    tracks[6].second.codec = {.form = Form::kTransform, .max_error = 0.01, .basis = basis->hash()};
-    for (auto& [form, track] : tracks) {
-      track.teacher.name = form;
-      create_track(directory.path(), track, form == "transform" ? basis.get() : nullptr);
-      const auto codec = make_codec(track.codec, track.shape, form == "transform" ? basis : nullptr);
+    tracks[0].second.codec.encoding = Encoding::kFp32;
+    tracks[6].second.codec = {.encoding = Encoding::kTransform, .max_error = 0.01, .basis = basis->hash()};
+    for (auto& [encoding, track] : tracks) {
+      track.teacher.name = encoding;
+      create_track(directory.path(), track, encoding == "transform" ? basis.get() : nullptr);
+      const auto codec = make_codec(track.codec, track.shape, encoding == "transform" ? basis : nullptr);
       std::vector<std::vector<Array>> groups;
       for (std::uint32_t g = 0; g < 2; ++g)
         groups.push_back(codec->encode(sample_values(plan, track, {0, g}), options.group));
       write_shard(directory.path(), track, plan, 0, 0, groups);
-      keep(directory.path() / track.directory() / "00000.h5", form + ".h5", "two groups of 4 views, decoded");
+      keep(directory.path() / track.directory() / "00000.h5", encoding + ".h5", "two groups of 4 views, decoded");
     }
 
     using namespace table;
@@ -223,7 +223,7 @@ int main(int argc, char** argv) {
     content("bad_basis_hash.h5", "basis.h5", "mean", "another number under the old hash", 4, 0.5f);
     const std::vector<std::byte> offsets(64);
     write_container(out / "bad_basis_earlier.h5", {{"offsets", "|i1", {2, 32}, 2, {offsets}}},
-                    Container(out / "basis.h5").json(), 3, table::kFlagForms);
+                    Container(out / "basis.h5").json(), 3, table::kFlagEncodings);
     row(out / "bad_basis_earlier.h5", "a basis of payloads of version 2", surroundings);
     content("bad_recipes.h5", "recipes.h5", "recipe", "a crop beyond its image", 16, std::int32_t{999});
     content("bad_uniform.h5", "uniform.h5", "low", "a shift that none has", 0, std::uint8_t{25});

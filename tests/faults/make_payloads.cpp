@@ -1,6 +1,6 @@
-// make_payloads DIR: payloads of the transform form that go through every branch of their decoder, each with its basis,
-// and the rows of their table on standard output. They are kept in tests/golden/payloads; make.sh there says when to
-// run this. golden_payloads_test.cpp checks that together they cover what they are meant to.
+// make_payloads DIR: payloads of the transform encoding that go through every branch of their decoder, each with its
+// basis, and the rows of their table on standard output. They are kept in tests/golden/payloads; make.sh there says
+// when to run this. golden_payloads_test.cpp checks that together they cover what they are meant to.
 #include <cmath>
 #include <cstdio>
 

@@ -75,7 +75,7 @@ inline Outcome read_everything(const std::filesystem::path& path, std::uint64_t 
   return outcome;
 }
 
-/// The bytes of a shard of `groups` groups of 4 views: int8 [4, 6], its scales, and a payload of 40 bytes a group.
+/// The bytes of a shard of `groups` groups of 4 views: int8 [4, 6], its scales, and a payload of 40 bytes per group.
 inline std::string shard_bytes(std::uint32_t groups, std::uint32_t width = 6) {
   constexpr std::uint32_t kViews = 4;
   const TemporaryDirectory directory;

@@ -205,7 +205,7 @@ TEST_CASE("images without labels: any folder, flat or nested, alone or beside cl
   CHECK(index.images[1].id == "deep/er/d.jpg");
   CHECK(index.images[1].label == kNoLabel);
   CHECK(index.labelled() == 0);
-  CHECK(index.words() == "2 images without labels");
+  CHECK(index.describe() == "2 images without labels");
   REQUIRE(left_out.size() == 2);
   CHECK(left_out[0].id == ".hidden/");
   CHECK(left_out[1].id == "notes.txt");
@@ -221,7 +221,7 @@ TEST_CASE("images without labels: any folder, flat or nested, alone or beside cl
   CHECK(index.images[3].id == "dog/b.png");
   CHECK(index.images[3].label == 1);
   CHECK(index.labelled() == 2);
-  CHECK(index.words() == "4 images in 2 classes, 2 of them without a label");
+  CHECK(index.describe() == "4 images in 2 classes, 2 of them without a label");
   REQUIRE(left_out.size() == 2);
   CHECK(left_out[0].id == ".unlabelled/.hidden/");
   CHECK(left_out[1].id == ".unlabelled/notes.txt");

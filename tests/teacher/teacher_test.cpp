@@ -93,7 +93,7 @@ TEST_CASE("tracks come in the order of the taps, and say how they were made") {
     CHECK(track.teacher.class_list_sha256 == sha256_hex("a\nb\n"));
     CHECK(track.teacher.architecture.width == 16);
     CHECK(track.teacher.mean == sample.options.mean);
-    CHECK(track.teacher.crop_pct == sample.options.crop_fraction);
+    CHECK(track.teacher.crop_pct == sample.options.crop_pct);
     CHECK(track.made_with.precision == "fp32");
     CHECK(track.made_with.micro_batch == 4);
     // What computes on a CPU, and nothing else.
@@ -102,7 +102,7 @@ TEST_CASE("tracks come in the order of the taps, and say how they were made") {
     CHECK(track.made_with.device.name != "");
     CHECK(track.made_with.device.capability == at::get_cpu_capability());
     CHECK(track.made_with.device.libraries == std::map<std::string, std::string>{{"libtorch", TORCH_VERSION}});
-    if (track.codec.form != Form::kTransform) track.check("test");  // its basis is yet to be made
+    if (track.codec.encoding != Encoding::kTransform) track.check("test");  // its basis is yet to be made
   }
   CHECK_THROWS_WITH_AS(teacher.tracks(plan_of(6)),
                        doctest::Contains("teacher.micro_batch = 4 does not divide plan.group = 6"), Error);
@@ -123,10 +123,10 @@ TEST_CASE("a run is the model's forward on normalised pictures, micro-batch by m
   vit->eval();
   const torch::NoGradGuard no_grad;
   const at::Tensor mean = torch::tensor({0.485f, 0.456f, 0.406f}).view({1, 3, 1, 1});
-  const at::Tensor deviation = torch::tensor({0.229f, 0.224f, 0.225f}).view({1, 3, 1, 1});
+  const at::Tensor stddev = torch::tensor({0.229f, 0.224f, 0.225f}).view({1, 3, 1, 1});
   const at::Tensor bytes =
       torch::from_blob(const_cast<std::uint8_t*>(pictures.data()), {8, kSize, kSize, 3}, at::kByte);
-  const at::Tensor x = (bytes.to(at::kFloat).permute({0, 3, 1, 2}) / 255 - mean) / deviation;
+  const at::Tensor x = (bytes.to(at::kFloat).permute({0, 3, 1, 2}) / 255 - mean) / stddev;
   const VitOutputs expected = vit->forward(x, {.features = {1, 0}, .attentions = {1}});
   const std::vector<at::Tensor> parts{expected.logits, expected.features[0], expected.features[1],
                                       expected.attentions[0]};
@@ -187,7 +187,7 @@ TEST_CASE("an output that is not finite names its view and block") {
   CHECK_THROWS_WITH_AS(teacher.logits(pictures, 4), doctest::Contains("logits of view 0 are not finite"), Error);
 }
 
-TEST_CASE("weights, blocks and forms that do not fit are refused") {
+TEST_CASE("weights, blocks and encodings that do not fit are refused") {
   Sample sample;
   const auto refused = [&](const char* words) {
     CHECK_THROWS_WITH_AS(Teacher(sample.options, sample.taps), doctest::Contains(words), Error);
@@ -204,14 +204,14 @@ TEST_CASE("weights, blocks and forms that do not fit are refused") {
   SUBCASE("a block before the first") {
     sample.taps.attention = {-3}, refused("taps.attention names block -3");
   }
-  SUBCASE("an unknown form") {
-    sample.taps.attention_form = "fp4", refused("taps.attention_form");
+  SUBCASE("an unknown encoding") {
+    sample.taps.attention_encoding = "fp4", refused("taps.attention_encoding");
   }
   SUBCASE("square roots of logits") {
-    sample.taps.logits_form = "sqrt8", refused("sqrt8");
+    sample.taps.logits_encoding = "sqrt8", refused("sqrt8");
   }
   SUBCASE("four colours") {
-    sample.options.deviation = {1, 1, 1, 1}, refused("teacher.deviation has 4 numbers");
+    sample.options.stddev = {1, 1, 1, 1}, refused("teacher.std has 4 numbers");
   }
 }
 
@@ -222,9 +222,9 @@ TEST_CASE("groups that cannot be stored are refused before anything runs, with t
   sample.taps.features = {}, sample.taps.attention = {};
   torch::manual_seed(3);
   save_safetensors(sample.options.weights, state_dict(*Vit(sample.options.vit)));
-  const auto refused = [&](const char* form, std::uint32_t group, const char* words) {
-    sample.taps.logits_form = form;
-    CAPTURE(form);
+  const auto refused = [&](const char* encoding, std::uint32_t group, const char* words) {
+    sample.taps.logits_encoding = encoding;
+    CAPTURE(encoding);
     CHECK_THROWS_WITH_AS(Teacher(sample.options, sample.taps).tracks(plan_of(group)), doctest::Contains(words), Error);
   };
   refused("fp32", 32'000,
@@ -234,10 +234,10 @@ TEST_CASE("groups that cannot be stored are refused before anything runs, with t
   CHECK(Teacher(sample.options, sample.taps).tracks(plan_of(35'776)).size() == 1);
 }
 
-TEST_CASE("through the codec a value moves by no more than its form's step") {
+TEST_CASE("through the codec a value moves by no more than its encoding's step") {
   at::set_num_threads(1);
   Sample sample;
-  sample.taps.features_form = "int8";
+  sample.taps.features_encoding = "int8";
   const Teacher teacher(sample.options, sample.taps);
   const auto tracks = teacher.tracks(plan_of());
   const auto raw = teacher.run(noise(8), 8);
@@ -248,14 +248,15 @@ TEST_CASE("through the codec a value moves by no more than its form's step") {
     for (std::size_t i = 0; i < decoded.size(); ++i) {
       moved = moved || decoded[i] != raw[track][i];
       const double x = raw[track][i], y = decoded[i];
-      if (tracks[track].codec.form == Form::kUniform) CHECK(std::abs(x - y) <= 1.0 / 64);
-      if (tracks[track].codec.form == Form::kSqrt8) CHECK(std::abs(std::sqrt(x) - std::sqrt(y)) <= 0.5 / 255 + 1e-6);
-      if (tracks[track].codec.form == Form::kInt8)
+      if (tracks[track].codec.encoding == Encoding::kUniform) CHECK(std::abs(x - y) <= 1.0 / 64);
+      if (tracks[track].codec.encoding == Encoding::kSqrt8)
+        CHECK(std::abs(std::sqrt(x) - std::sqrt(y)) <= 0.5 / 255 + 1e-6);
+      if (tracks[track].codec.encoding == Encoding::kInt8)
         CHECK(std::abs(x - y) <= 4.0 / 254);  // of 16 normalised channels none exceeds sqrt(16)
     }
     CHECK(moved);
-    // What was decoded is a fixed point of the forms that have no scale of their own.
-    if (tracks[track].codec.form == Form::kInt8) continue;
+    // What was decoded is a fixed point of the encodings that have no scale of their own.
+    if (tracks[track].codec.encoding == Encoding::kInt8) continue;
     std::vector<float> twice = decoded;
     through_codec(*make_codec(tracks[track].codec, tracks[track].shape), 8, twice);
     CHECK((twice == decoded));
@@ -286,7 +287,7 @@ TEST_CASE("a BF16 teacher's cached logits keep their bound against its own head 
   REQUIRE(expected.abs().max().item<double>() > 8);
   const Teacher teacher(sample.options, sample.taps);
   const auto track = teacher.tracks(plan_of())[0];
-  REQUIRE((track.codec.form == Form::kUniform));
+  REQUIRE((track.codec.encoding == Encoding::kUniform));
   CHECK(track.made_with.precision == "bf16");
   std::vector<float> cached = teacher.run(pictures, 64)[0];
   through_codec(*make_codec(track.codec, track.shape), 64, cached);
@@ -298,7 +299,7 @@ TEST_CASE("a BF16 teacher's cached logits keep their bound against its own head 
 TEST_CASE("of attention, all heads are kept, or some, or their mean") {
   at::set_num_threads(1);
   Sample sample;
-  sample.taps.logits = false, sample.taps.features = {}, sample.taps.attention_form = "fp32";
+  sample.taps.logits = false, sample.taps.features = {}, sample.taps.attention_encoding = "fp32";
   const std::vector<std::uint8_t> pictures = noise(4);
   const auto run = [&] {
     const Teacher teacher(sample.options, sample.taps);
@@ -361,9 +362,9 @@ TEST_CASE("chance is three standard errors wide") {
 namespace {
 
 /// Grey pictures of two classes by their level, `images` of each, and a teacher of the sample's that was trained on
-/// such levels, normalised with `mean` and `deviation`.
+/// such levels, normalised with `mean` and `std`.
 void make_trained(Sample& sample, int images, const std::array<int, 2>& first, const std::array<int, 2>& last,
-                  double mean, double deviation, int steps) {
+                  double mean, double stddev, int steps) {
   Stream draws(2, Purpose::kSample);
   std::vector<at::Tensor> levels;
   for (const std::size_t c : {0u, 1u}) {
@@ -382,7 +383,7 @@ void make_trained(Sample& sample, int images, const std::array<int, 2>& first, c
   Vit vit(small_vit());
   load_weights(*vit, load_safetensors(sample.options.weights), "test");
   const at::Tensor x =
-      ((torch::cat(levels) / 255 - mean) / deviation).view({32, 1, 1, 1}).expand({32, 3, kSize, kSize}).contiguous();
+      ((torch::cat(levels) / 255 - mean) / stddev).view({32, 1, 1, 1}).expand({32, 3, kSize, kSize}).contiguous();
   const at::Tensor labels = torch::cat({torch::zeros(16, at::kLong), torch::ones(16, at::kLong)});
   torch::optim::AdamW optimizer(vit->parameters(), torch::optim::AdamWOptions(3e-3));
   for (int step = 0; step < steps; ++step) {
@@ -414,7 +415,7 @@ TEST_CASE("the check before extraction: a good teacher's figures, and a head in 
   REQUIRE(good.notes.size() == 1);
   CHECK(has(good.notes[0], "top-1 100.0 %"));
   CHECK(has(good.notes[0], "mean confidence "));
-  CHECK(has(good.notes[0], "teacher.mean = [0.485, 0.456, 0.406], teacher.deviation = [0.229, 0.224, 0.225]"));
+  CHECK(has(good.notes[0], "teacher.mean = [0.485, 0.456, 0.406], teacher.std = [0.229, 0.224, 0.225]"));
 
   Tensors swapped = load_safetensors(sample.options.weights);
   for (const char* name : {"head.weight", "head.bias"}) swapped.at(name) = swapped.at(name).flip(0);
@@ -425,22 +426,22 @@ TEST_CASE("the check before extraction: a good teacher's figures, and a head in 
   CHECK(has(wrong.refusal, "(class_names) or a class_map; on these images its class 0 answers for \"second\""));
 }
 
-TEST_CASE("a teacher with another mean and deviation than it was trained with is told the usual ones that fit") {
+TEST_CASE("a teacher with another mean and std than it was trained with is told the usual ones that fit") {
   at::set_num_threads(1);
   Sample sample;
   make_trained(sample, 16, {160, 32}, {223, 95}, 0.5, 0.5, 100);
-  sample.options.mean = sample.options.deviation = {0.5, 0.5, 0.5};
+  sample.options.mean = sample.options.stddev = {0.5, 0.5, 0.5};
   CHECK(checked(sample).refusal == "");
   CHECK(checked(sample).crops.accuracy.top1 == 1);
   // It tells bright from dark by the sign, and without a mean all are bright.
-  sample.options.mean = {0, 0, 0}, sample.options.deviation = {1, 1, 1};
+  sample.options.mean = {0, 0, 0}, sample.options.stddev = {1, 1, 1};
   const TeacherCheck off = checked(sample);
   CHECK(off.crops.accuracy.top1 < 0.7);
   std::string all = off.refusal;
   for (const std::string& note : off.notes) all += "\n" + note;
   CAPTURE(all);
   CHECK(has(all,
-            "with teacher.mean = [0.5, 0.5, 0.5], teacher.deviation = [0.5, 0.5, 0.5] its top-1 on the same crops is "
+            "with teacher.mean = [0.5, 0.5, 0.5], teacher.std = [0.5, 0.5, 0.5] its top-1 on the same crops is "
             "100.0 %"));
 }
 

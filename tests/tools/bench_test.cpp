@@ -59,7 +59,7 @@ TEST_CASE("a whole cache is weighed by its files, against its images'") {
   }
   for (const auto& entry : std::filesystem::recursive_directory_iterator(fixture.images))
     if (entry.is_regular_file()) images += static_cast<double>(entry.file_size());
-  CHECK(figure_of(result, "bytes a view on the disk, shards whole") == doctest::Approx(shards / 32).epsilon(0.005));
+  CHECK(figure_of(result, "bytes per view on the disk, shards whole") == doctest::Approx(shards / 32).epsilon(0.005));
   CHECK(figure_of(result, "and its share of the bases") == doctest::Approx(bases / 32).epsilon(0.005));
   const std::string file = "an image's file: ";
   REQUIRE(has(result.output, file));
@@ -70,7 +70,7 @@ TEST_CASE("a whole cache is weighed by its files, against its images'") {
 TEST_CASE("features are coded within the bound, beside the judge and the plain codecs") {
   const BenchFixture fixture;
   const std::string cache =
-      fixture.made("cache", {"taps.features_form=fp32", "taps.attention=[]", "taps.logits=false", "passes=8"});
+      fixture.made("cache", {"taps.features_encoding=fp32", "taps.attention=[]", "taps.logits=false", "passes=8"});
   const CommandResult result = bench("codec --curve 1 --synthetic 0 --group 16 --cache " + cache);
   CAPTURE(result.output);
   REQUIRE(result.exit_code == 0);
@@ -82,7 +82,7 @@ TEST_CASE("features are coded within the bound, beside the judge and the plain c
 
 TEST_CASE("what is read is what zstd has to decompress, and a transform track is read in two ways") {
   const BenchFixture fixture;
-  const std::string plain = fixture.made("plain", {"taps.features_form=int8", "taps.logits_form=fp16"});
+  const std::string plain = fixture.made("plain", {"taps.features_encoding=int8", "taps.logits_encoding=fp16"});
   const CommandResult result = bench("read --rounds 1 --cache " + plain);
   CAPTURE(result.output);
   REQUIRE(result.exit_code == 0);
@@ -97,7 +97,7 @@ TEST_CASE("what is read is what zstd has to decompress, and a transform track is
         for (std::uint64_t c = 0; c < shard.datasets()[d].chunk_count; ++c)
           frames += static_cast<double>(shard.place(d, c).bytes);
     }
-  CHECK(figure_of(result, "bytes a view") == doctest::Approx(frames / 16).epsilon(0.005));
+  CHECK(figure_of(result, "bytes per view") == doctest::Approx(frames / 16).epsilon(0.005));
 
   const CommandResult coded = bench("read --rounds 1 --cache " + fixture.made("coded"));
   CAPTURE(coded.output);
@@ -163,8 +163,8 @@ TEST_CASE("reading is held against Python, memory and opening against their limi
   CHECK_FALSE(has(result.output, "did not run"));
   // What can be counted is counted again, and what cannot be is held to its own arithmetic.
   for (const auto& [what, directory] :
-       {std::pair{"bytes a view, level 1", "cache"}, std::pair{"bytes a view, level -1", "plain"},
-        std::pair{"bytes a view, the usual forms", "usual"}})
+       {std::pair{"bytes per view, level 1", "cache"}, std::pair{"bytes per view, level -1", "plain"},
+        std::pair{"bytes per view, the usual encodings", "usual"}})
     CHECK(figure_of(result, what) == doctest::Approx(frame_bytes(place / directory) / 128).epsilon(0.005));
   checked_ratio(result, "the same", "h5py + hdf5plugin + torch: ");
   checked_ratio(result, "views per core-second, to floats; level 1", "zstd alone: ");
@@ -173,7 +173,7 @@ TEST_CASE("reading is held against Python, memory and opening against their limi
   CHECK(has(result.output, "resident memory after a cache 2 times as large"));
 }
 
-TEST_CASE("a large cache costs one permutation a pass") {
+TEST_CASE("a large cache costs one permutation per pass") {
   const CommandResult result = bench("scale --images 20000 --passes 12 --shards 240 --tracks 2 --threads 4");
   CAPTURE(result.output);
   REQUIRE(result.exit_code == 0);
@@ -187,7 +187,8 @@ TEST_CASE("what cannot be measured is one sentence") {
   const BenchFixture fixture;
   const std::string cache = fixture.made("cache");
   for (const auto& [arguments, parts] : std::vector<std::pair<std::string, std::vector<std::string>>>{
-           {"codec --synthetic 0 --cache " + cache, {"no feature track of the form fp32", "taps.features_form"}},
+           {"codec --synthetic 0 --cache " + cache,
+            {"no feature track of the encoding fp32", "taps.features_encoding"}},
            {"codec --synthetic 0 --targets '" + (fixture.root / "none").string() + "'", {"none"}},
            {"read --rounds 0", {"--rounds"}},
            {"read --cache '" + (fixture.root / "none").string() + "'", {"none"}},

@@ -10,10 +10,10 @@ import tempfile
 import numpy as np
 from reader_support import vitrine_cache, whole
 from vitrine_cache import Cache, CacheError, Container, Views
-from vitrine_reader.xxh3 import xxh3
+from xxhash import xxh3_64_intdigest as xxh3
 
 GOLDEN = pathlib.Path(__file__).resolve().parents[1] / "golden"
-FORMS = ("fp32", "fp16", "int8", "sqrt8", "uniform", "topk", "transform")
+ENCODINGS = ("fp32", "fp16", "int8", "sqrt8", "uniform", "topk", "transform")
 
 
 def rows():
@@ -25,15 +25,15 @@ def rows():
 def assemble(directory):
     """The files of the folder as the cache that they are pieces of. Returns the place of each kind."""
     places = {"index": "index.h5", "plan": "plan.json", "recipes": "recipes/00000.h5"}
-    for form in FORMS:
-        track = json.loads(Container(GOLDEN / f"{form}.h5").text)["track"]
+    for encoding in ENCODINGS:
+        track = json.loads(Container(GOLDEN / f"{encoding}.h5").text)["track"]
         block = f".{track['block']}" if track["block"] >= 0 else ""
         place = directory / f"{track['teacher']['name']}.{track['teacher']['weights_sha256'][:8]}" / f"{track['kind']}{block}"
         place.mkdir(parents=True)
         (place / "track.json").write_text(json.dumps(track))
-        places[form] = place.relative_to(directory) / "00000.h5"
-        places[f"{form}/track"] = place.relative_to(directory) / "track.json"
-        if form == "transform":
+        places[encoding] = place.relative_to(directory) / "00000.h5"
+        places[f"{encoding}/track"] = place.relative_to(directory) / "track.json"
+        if encoding == "transform":
             places["basis"] = place.relative_to(directory) / "basis.h5"
     (directory / "recipes").mkdir()
     for kind, place in places.items():
@@ -42,8 +42,8 @@ def assemble(directory):
     return places
 
 
-def same_values(values, form, expected):
-    if form == "transform":
+def same_values(values, encoding, expected):
+    if encoding == "transform":
         total = float(np.abs(values).sum(dtype=np.float64))
         return abs(total - float(expected.removeprefix("sum "))) <= 1e-5 * total
     return f"{xxh3(values.tobytes()):016x}" == expected
@@ -51,10 +51,10 @@ def same_values(values, form, expected):
 
 def check_good(directory, places, expected):
     cache = whole(directory)
-    for form in FORMS:
-        track, = (t for t in cache.tracks if t.form == form)
+    for encoding in ENCODINGS:
+        track, = (t for t in cache.tracks if t.encoding == encoding)
         values = np.concatenate([track.read(0, group) for group in range(2)])
-        assert values.dtype == np.float32 and same_values(values, form, expected.pop(f"{form}.h5")), form
+        assert values.dtype == np.float32 and same_values(values, encoding, expected.pop(f"{encoding}.h5")), encoding
     for kind in ("index", "recipes", "basis"):
         file = Container(directory / places[kind])
         content = b"".join(file.read([name], chunk)[0] for name, dataset in file.datasets.items()
@@ -111,7 +111,7 @@ def check_whole_cache(expected):
     assert kinds == {0, 1, 2}
     for track in cache.tracks:
         values = np.concatenate([track.read(0, group) for group in range(cache.plan.groups_per_pass)])
-        assert same_values(values, track.form, expected.pop(f"cache/{track.directory.parent.name}/{track.name}"))
+        assert same_values(values, track.encoding, expected.pop(f"cache/{track.directory.parent.name}/{track.name}"))
     assert cache.track("features.3").basis.rows is not None and cache.track("logits").read_kept(0, 0)[1].max() > 255
     for path in (GOLDEN / "cache").rglob("shards.json"):
         listed = json.loads(path.read_text())

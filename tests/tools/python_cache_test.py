@@ -1,4 +1,4 @@
-"""tools/vitrine_cache.py where a cache has what does not belong there: it must read on where vitrine-cache reads on, list
+"""tools/python/vitrine_cache where a cache has what does not belong there: it must read on where vitrine-cache reads on, list
 what vitrine-cache lists, and raise errors of the right kind."""
 import contextlib
 import errno
@@ -16,7 +16,7 @@ import hdf5plugin  # noqa: F401  registers the Zstandard filter
 import numpy as np
 from reader_support import BIN, check, patched, raises, vitrine_cache, whole, word
 from vitrine_cache import Cache, CorruptError, InputError, IoError, NewerFormatError
-from vitrine_reader import container
+from vitrine_cache import container
 
 TINY = "tiny.aaaaaaaa/features.3"
 
@@ -101,7 +101,7 @@ def test_bad_tracks(out):
         for teacher in ("tiny", "uniform", "hundreds", "thousands", "half", "other"):  # which one is meant stays as it was
             shutil.rmtree(bad / f"{teacher}.aaaaaaaa")
         raises(str(cache.problems[0].error), Cache(bad).track, "logits")
-        run = subprocess.run([sys.executable, vitrine_cache.__file__, "info", bad], capture_output=True, text=True)
+        run = subprocess.run([sys.executable, "-m", "vitrine_cache", "info", bad], capture_output=True, text=True)
         check(run.returncode == 1 and "few.aaaaaaaa/logits: " in run.stdout, run)
 
 
@@ -212,7 +212,7 @@ for track in Cache(sys.argv[1]).tracks:
     sys.stdout.buffer.write(track.read(1, 2).tobytes())
 """
     run = subprocess.run([sys.executable, "-c", script, out / "cache"], capture_output=True,
-                         env={**os.environ, "PYTHONPATH": str(pathlib.Path(vitrine_cache.__file__).parent)})
+                         env={**os.environ, "PYTHONPATH": str(pathlib.Path(vitrine_cache.__file__).parents[1])})
     check(run.returncode == 0, run.stderr)
     check(run.stdout == b"".join(track.read(1, 2).tobytes() for track in Cache(out / "cache").tracks))
 

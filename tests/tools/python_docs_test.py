@@ -1,5 +1,5 @@
-"""The Python code that the documentation shows runs as it stands: the docstring of tools/vitrine_cache.py on a cache that
-vitrine-extract made by default, and FORMAT.md's blocks on every form."""
+"""The Python code that the documentation shows runs as it stands: the docstring of tools/python/vitrine_cache on a cache that
+vitrine-extract made by default, and FORMAT.md's blocks on every encoding."""
 import json
 import os
 import pathlib
@@ -36,23 +36,23 @@ def test_h5py_recipe(cache):
     read = set()
     for track in cache.tracks:
         names = {}
-        code = recipe.replace(path, repr(str(track.shelf.path(0)))).replace(rows, f"slice(0, {cache.plan.group})")
+        code = recipe.replace(path, repr(str(track.shard_directory.path(0)))).replace(rows, f"slice(0, {cache.plan.group})")
         try:
             exec(code, names)
         except ValueError as problem:
-            check(track.form in ("uniform", "transform", "topk") and f"does not decode {track.form}; use" in str(problem))
+            check(track.encoding in ("uniform", "transform", "topk") and f"does not decode {track.encoding}; use" in str(problem))
             continue
         check(equal_bits(names["x"], track.read(0, 0)), track)
         check(names["about"]["track"] == track.settings)
-        read.add(track.form)
+        read.add(track.encoding)
     return read
 
 
 def test_uniform_page(cache):
-    """FORMAT.md's lines for the uniform form, on the rows that h5py gives."""
+    """FORMAT.md's lines for the uniform encoding, on the rows that h5py gives."""
     names = {}
     exec(next(block for block in blocks_of_page() if "def decode_uniform" in block), names)
-    track, = (t for t in cache.tracks if t.form == "uniform")
+    track, = (t for t in cache.tracks if t.encoding == "uniform")
     for pass_ in track.passes:
         for group in range(cache.plan.groups_per_pass):
             arrays = track.arrays(pass_, group)
@@ -64,7 +64,7 @@ def test_without_plugin(cache):
     """h5py alone opens a shard, and reading it says what FORMAT.md says that it says."""
     page = " ".join((ROOT / "common/cache/FORMAT.md").read_text().split())
     told = re.findall(r'fails with "([^"]+)" or "([^"]+)"', page)[0]
-    path = next(t for t in cache.tracks if t.form == "sqrt8").shelf.path(0)
+    path = next(t for t in cache.tracks if t.encoding == "sqrt8").shard_directory.path(0)
     script = "import h5py, sys; file = h5py.File(sys.argv[1]); print(list(file)); file['q'][0]"
     environment = {name: value for name, value in os.environ.items() if name != "HDF5_PLUGIN_PATH"}
     run = subprocess.run([sys.executable, "-c", script, path], capture_output=True, text=True, env=environment)
@@ -108,11 +108,11 @@ def main():
         folder = pathlib.Path(name)
         extract(folder)
         cache = Cache(folder / "cache")
-        check(json.loads((cache.track("logits").directory / "track.json").read_text())["form"] == "uniform")
+        check(json.loads((cache.track("logits").directory / "track.json").read_text())["encoding"] == "uniform")
         check(test_h5py_recipe(cache) == {"sqrt8"})
         test_uniform_page(cache)
         test_without_plugin(cache)
-        run = subprocess.run([BIN / "vitrine-extract", folder / "extract.toml", "--set", "taps.logits_form=topk", "--set",
+        run = subprocess.run([BIN / "vitrine-extract", folder / "extract.toml", "--set", "taps.logits_encoding=topk", "--set",
                               "taps.topk=2", "--set", "taps.topk_temperatures=[2.0]", "--set", f"cache={folder}/few", "--set",
                               "passes=1"], capture_output=True, text=True)
         check(run.returncode == 0, run.stderr)

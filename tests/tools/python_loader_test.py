@@ -1,4 +1,4 @@
-"""tools/vitrine_cache.py under torch's loader, in every way that a training script uses one, and what it refuses."""
+"""tools/python/vitrine_cache under torch's loader, in every way that a training script uses one, and what it refuses."""
 import functools
 import json
 import pathlib
@@ -15,7 +15,7 @@ from reader_support import BIN, check, compressed, patched, raises, replace_chun
 from torch.nn.functional import cross_entropy
 from torch.utils.data import ConcatDataset, DataLoader, DistributedSampler
 from vitrine_cache import Cache, InputError, IoError, VitrineDataset, Views, topk_kl_divergence
-from vitrine_reader import container
+from vitrine_cache import container
 
 
 def same(a, b):
@@ -253,7 +253,7 @@ def main():
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         extract(folder)
-        words = ["taps.logits_form=topk", "taps.topk=2", "taps.topk_temperatures=[2.0, 4.0]", f"cache={folder}/few",
+        words = ["taps.logits_encoding=topk", "taps.topk=2", "taps.topk_temperatures=[2.0, 4.0]", f"cache={folder}/few",
                  "plan.seed=8", "passes=1"]
         run = subprocess.run([BIN / "vitrine-extract", folder / "extract.toml",
                               *(part for word_ in words for part in ("--set", word_))], capture_output=True, text=True)

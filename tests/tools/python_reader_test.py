@@ -1,4 +1,4 @@
-"""Holds tools/vitrine_cache.py against the C++ reader: values of every form, refusals, damaged files."""
+"""Holds tools/python/vitrine_cache against the C++ reader: values of every encoding, refusals, damaged files."""
 import functools
 import hashlib
 import json
@@ -16,17 +16,8 @@ import numpy as np
 import zstandard
 from reader_support import BIN, compressed, equal_bits, patched, raises, replace_chunk, vitrine_cache, whole, word
 from vitrine_cache import Cache, CacheError, CorruptError, NewerFormatError
-from vitrine_reader import native, transform, xxh3
-from vitrine_reader.track_settings import known
-
-
-def test_hash():
-    """All lengths around the algorithm's borders; the digest is of what the package xxhash gives for them."""
-    data = bytes((i * i * 7 + (i >> 3) * 131 + i) % 256 for i in range(2300))
-    hashes = b"".join(xxh3.xxh3_numpy(data[:n]).to_bytes(8, "little") for n in range(len(data)))
-    assert hashlib.sha256(hashes).hexdigest() == "dcd01c6a627579e3d4780fabb233ca19c6e53e957dbcc2491c844ce800e42712"
-    hashes = b"".join(xxh3.xxh3(data[:n]).to_bytes(8, "little") for n in range(len(data)))  # the package's, where it is used
-    assert hashlib.sha256(hashes).hexdigest() == "dcd01c6a627579e3d4780fabb233ca19c6e53e957dbcc2491c844ce800e42712"
+from vitrine_cache import native, transform
+from vitrine_cache.track_settings import known
 
 
 # Values
@@ -37,7 +28,7 @@ def close(ours, theirs):
 
 def test_values(out):
     cache = Cache(out / "cache")
-    plan, forms, types = cache.plan, set(), set()
+    plan, encodings, types = cache.plan, set(), set()
     assert cache.tracks and (plan.group, plan.groups_per_pass, plan.shards_per_pass) == (4, 3, 2)
     for track in cache.tracks:
         theirs = np.fromfile(out / f"{track.teacher}.{track.name}.f32", np.float32)
@@ -47,16 +38,16 @@ def test_values(out):
             for group in range(plan.groups_per_pass):
                 ours = track.read(pass_, group)
                 assert ours.shape == theirs.shape[2:] and ours.dtype == np.float32
-                same = close if track.form == "transform" else equal_bits
+                same = close if track.encoding == "transform" else equal_bits
                 assert same(ours, theirs[pass_, group]), (track, pass_, group)
                 assert equal_bits(ours, track.read_with_h5py(pass_, group)), (track, pass_, group)
-        forms.add(track.form)
+        encodings.add(track.encoding)
         for array in track.layout:
-            types.add((track.form, array.dtype))
+            types.add((track.encoding, array.dtype))
             if array.name == "index":  # the type is no larger than its classes ask for
                 classes = np.concatenate([track.read_kept(p, g)[1] for p in track.passes for g in range(3)])
                 assert classes.max() >= {"|u1": 0, "<u2": 2**8, "<u4": 2**16}[array.dtype], track
-    assert forms == set(vitrine_cache.FORMS), forms
+    assert encodings == set(vitrine_cache.ENCODINGS), encodings
     assert {("topk", dtype) for dtype in ("<f2", "<i2", "|u1", "<u2", "<u4")} <= types, types
 
 
@@ -80,7 +71,7 @@ def test_coefficients(out):
     """What a transform track holds, turned back by its basis, is what read() gives."""
     cache = Cache(out / "cache")
     for track in cache.tracks:
-        if track.form == "transform":
+        if track.encoding == "transform":
             whole = np.einsum("kc,vkhw->vchw", track.basis.vectors, track.read_coefficients(0, 1)) + track.basis.mean
             assert close(whole, track.read(0, 1))
     raises("only transform has coefficients", cache.track("attention.3").read_coefficients, 0, 0)
@@ -146,8 +137,8 @@ def test_index_and_recipes(out):
 
 def test_names(out):
     cache = Cache(out / "cache")
-    assert cache.track("features.3").form == "int8"
-    assert cache.track("logits", "other").form == "fp32" and cache.track("logits", "tiny.aaaaaaaa").teacher == "tiny"
+    assert cache.track("features.3").encoding == "int8"
+    assert cache.track("logits", "other").encoding == "fp32" and cache.track("logits", "tiny.aaaaaaaa").teacher == "tiny"
     raises("has several tracks of the name logits; it has few", cache.track, "logits")
     raises("no track of the name features.7", cache.track, "features.7")
     raises("no track of the name features.3 from teacher other", cache.track, "features.3", "other")
@@ -168,7 +159,7 @@ def read_stored(directory):
     return [(cache.recipes(*key).tobytes(), cache.picture_hash(*key),
              *(a.tobytes() for t in cache.tracks for a in t.arrays(*key).values())) for key in groups] + \
         [(cache.classes, cache.ids, cache.labels.tolist(),
-          *(t.basis.levels.tobytes() + t.basis.mean.tobytes() for t in cache.tracks if t.form == "transform"))]
+          *(t.basis.levels.tobytes() + t.basis.mean.tobytes() for t in cache.tracks if t.encoding == "transform"))]
 
 
 def read_values(directory):
@@ -280,14 +271,14 @@ def test_native(out):
     def answer(native, isa=""):
         run = subprocess.run([sys.executable, "-c", script, out / "cache"], capture_output=True, text=True,
                              env={**os.environ, "VITRINE_NATIVE": native, "VITRINE_ISA": isa,
-                                  "PYTHONPATH": str(pathlib.Path(vitrine_cache.__file__).parent)})
+                                  "PYTHONPATH": str(pathlib.Path(vitrine_cache.__file__).parents[1])})
         return run.stdout + run.stderr.strip().split("\n")[-1]
 
     assert answer("").startswith("False"), answer("")
     (out / "none.so").write_bytes(b"no library")
     for name in ("nowhere.so", "none.so"):
         told = answer(str(out / name))
-        assert told.startswith("vitrine_reader.errors.InputError: ") and "is no decoder of this machine's" in told, told
+        assert told.startswith("vitrine_cache.errors.InputError: ") and "is no decoder of this machine's" in told, told
     if not native.library():
         assert os.environ["VITRINE_NATIVE"] == "", "the compiled decoder is not there"
         return
@@ -295,7 +286,7 @@ def test_native(out):
     assert answer(os.environ["VITRINE_NATIVE"], "portable").startswith("True")
     unknown = answer(os.environ["VITRINE_NATIVE"], "sse")
     assert "VITRINE_ISA = sse is unknown; expected portable, avx2 or avx512" in unknown and "damaged" not in unknown, unknown
-    assert unknown.startswith("vitrine_reader.errors.InputError: "), unknown
+    assert unknown.startswith("vitrine_cache.errors.InputError: "), unknown
 
     def both(track, arrays, decode):
         results = []
@@ -312,9 +303,9 @@ def test_native(out):
 
     draw, refused, decoded, products = random.Random(5), 0, 0, set()
     for track in Cache(out / "cache").tracks:
-        if track.form != "transform":
+        if track.encoding != "transform":
             continue
-        coefficients = vitrine_cache.FORMS["transform"].coefficients
+        coefficients = vitrine_cache.ENCODINGS["transform"].coefficients
         for group in range(3):
             arrays = track.arrays(1, group)
             assert equal_bits(*both(track, arrays, items))
@@ -403,7 +394,7 @@ def test_strangers(out):
              (edit("plan.json", '"group"', '"grope"'), "settings.group is missing"),
              (edit("plan.json", "{", "["), "plan.json: cannot be read"),
              (edit(tiny + "/track.json", '"block": 3', '"block": 4'), "belongs in tiny.aaaaaaaa/features.4"),
-             (edit(tiny + "/track.json", '"int8"', '"int9"'), "is no form of storage"),
+             (edit(tiny + "/track.json", '"int8"', '"int9"'), "is no encoding of storage"),
              (edit(tiny + "/track.json", '"level": 1', '"level": 2'), "has track.level 1, expected 2; the file belongs"),
              (edit(tiny + "/track.json", '"precision": "fp32"', '"precision": "bf16"'),
               "has track.made_with.precision \"fp32\", expected \"bf16\"; the file belongs"),
@@ -453,7 +444,7 @@ def test_settings(out):
     few = "few.aaaaaaaa/logits/track.json"
     cases += [(change(few, "codec", "temperatures")(value), few) for value in [[0], [1, 1.0], ["1"], [1e4], [2] * 17]]
     cases += [(change(few, "codec", "kept")(value), few) for value in [0, 5, 1.5]]
-    cases += [(change("other.aaaaaaaa/logits/track.json", "codec")({"kept": 2}), "the form fp32 has no setting kept")]
+    cases += [(change("other.aaaaaaaa/logits/track.json", "codec")({"kept": 2}), "the encoding fp32 has no setting kept")]
     for key in json.loads((out / "cache/plan.json").read_text())["settings"]:
         cases += [(change("plan.json", "settings", key)(value), key) for value in strange + [None, 2**64]]
     cases += [(change("plan.json", "settings", "group")(value), "plan.json: ") for value in [3, 4.0, 0, 65538]]
@@ -519,13 +510,13 @@ def test_provenance(out):
                         (("teacher", "architecture", "patch"), 16.0), (("teacher", "architecture", "patch"), True),
                         (("teacher", "name"), "../up"), (("made_with", "micro_batch"), 0),
                         (("made_with", "libraries"), {"libtorch": 2}), (("heads", "kept"), ["all"]),
-                        (("recoded_from",), {}), (("recoded_from",), [{"form": 3, "level": 1, "track_sha256": "0" * 64}]),
-                        (("recoded_from",), [{"form": "fp16", "level": 1, "track_sha256": "x"}]),
+                        (("recoded_from",), {}), (("recoded_from",), [{"encoding": 3, "level": 1, "track_sha256": "0" * 64}]),
+                        (("recoded_from",), [{"encoding": "fp16", "level": 1, "track_sha256": "x"}]),
                         (("calibration_views",), -1), (("heads", "kept"), [0, -1]), (("level",), 0), (("level",), 20),
                         (("window",), 9), (("shape",), [2, 0, 3]), (("codec",), {"kept": -1}), (("codec",), {"kept": 2}),
                         (("codec",), {"temperatures": [1, "2"]}), (("codec",), {"basis": 5}), (("codec",), [])]:
         assert path[-1] in refused(*path, value=value) or {"teacher", "shape", "codec"} & set(path), (path, value)
-    for path, value in [(("kind",), "gradients"), (("form",), "wavelets"), (("codec",), {"sharpness": 3})]:
+    for path, value in [(("kind",), "gradients"), (("encoding",), "wavelets"), (("codec",), {"sharpness": 3})]:
         refused(*path, value=value, kind=NewerFormatError)  # only a newer version writes these
 
     # FORMAT.md's own example, which has every key.
@@ -537,7 +528,7 @@ def test_provenance(out):
     # What is absent says as much as its default; an encoding that a newer version recoded from is passed over.
     for path, value in [(("recoded_from",), []), (("window",), 0), (("codec",), {}), (("codec",), {"max_error": 0, "kept": 0, "temperatures": [], "basis": ""}),
                         (("calibration_views",), 0),
-                        (("recoded_from",), [{"form": "wavelets", "sharpness": 3}])]:
+                        (("recoded_from",), [{"encoding": "wavelets", "sharpness": 3}])]:
         changed = json.loads(good)
         changed[path[0]] = value
         (bad / track / "track.json").write_text(json.dumps(changed))
@@ -620,13 +611,13 @@ def test_set_aside(out):
 
 
 def test_info(out):
-    run = subprocess.run([sys.executable, vitrine_cache.__file__, "info",
+    run = subprocess.run([sys.executable, "-m", "vitrine_cache", "info",
                          out / "cache"], capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     assert "11 images of 2 classes" in run.stdout
     assert "tiny.aaaaaaaa/features.3: int8 [6, 2, 3], passes 0-1, " in run.stdout
     assert "decoded by " + ("the compiled decoder" if native.library() else "numpy: ") in run.stdout
-    run = subprocess.run([sys.executable, vitrine_cache.__file__, "info",
+    run = subprocess.run([sys.executable, "-m", "vitrine_cache", "info",
                          out / "nowhere"], capture_output=True, text=True)
     assert run.returncode == 2 and run.stderr.startswith("vitrine_cache: ") and run.stderr.count("\n") == 1
 
@@ -635,8 +626,7 @@ def main():
     with tempfile.TemporaryDirectory() as name:
         out = pathlib.Path(name)
         subprocess.run([BIN / "write_cache", out], check=True)
-        test_hash()
-        for test in (test_values, test_kept, test_coefficients, test_bases, test_index_and_recipes, test_names,
+                for test in (test_values, test_kept, test_coefficients, test_bases, test_index_and_recipes, test_names,
                      test_damaged_tables, test_ignorable, test_frames, test_payloads, test_any_payload, test_native,
                      test_recipes_that_do_not_fit, test_flips_and_cuts, test_strangers, test_settings,
                       test_provenance, test_later_keys, test_names_that_are_no_text, test_set_aside, test_info):

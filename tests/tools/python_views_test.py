@@ -1,4 +1,4 @@
-"""Holds the pictures of tools/vitrine_cache.py against a cache that vitrine-extract made, and tries torch's loader."""
+"""Holds the pictures of tools/python/vitrine_cache against a cache that vitrine-extract made, and tries torch's loader."""
 import pathlib
 import shutil
 import subprocess
@@ -14,8 +14,8 @@ from safetensors.torch import save_file
 import vitrine_cache
 from torch.nn.functional import kl_div, log_softmax
 from vitrine_cache import NO_LABEL, Cache, VitrineDataset, Views, hashed_view, left_out, topk_kl_divergence
-from vitrine_reader import views
-from vitrine_reader.xxh3 import xxh3
+from vitrine_cache import views
+from xxhash import xxh3_64_intdigest as xxh3
 
 
 def draw_images(folder):
@@ -166,7 +166,7 @@ def test_without_labels(folder):
     assert seen == {-100, 0, 1, 2}
     raises("lie in a further folder of images without labels; give that folder too (unlabelled)", Views, folder / "images",
            cache)
-    info = subprocess.run([sys.executable, vitrine_cache.__file__, "info", folder / "both"], capture_output=True,
+    info = subprocess.run([sys.executable, "-m", "vitrine_cache", "info", folder / "both"], capture_output=True,
                           text=True)
     assert "20 images of 3 classes, 5 of them without a label" in info.stdout, info.stderr
 
@@ -222,7 +222,7 @@ def test_left_out(folder):
             assert (item[key] == sound[key]).numpy()[~needs].all()
         assert not item["pictures"].numpy()[needs].any()
         assert (item["pictures"] == sound["pictures"]).numpy()[~needs].all()
-        assert (np.abs(item["targets"]["logits"].numpy()[needs]) < 0.02).all()  # of the form uniform: 0 but for rounding
+        assert (np.abs(item["targets"]["logits"].numpy()[needs]) < 0.02).all()  # of the encoding uniform: 0 but for rounding
         assert not cache.track("features.1").read_coefficients(1, group)[needs].any()
     assert 0 < count < 16
     assert not left_out(cache.recipes(0, 0)).any()
@@ -236,7 +236,7 @@ def test_left_out(folder):
 
 def test_kept(folder):
     """A topk track as it is stored, for a loss at any of its temperatures, and through torch's loader."""
-    words = [folder / "extract.toml", "--set", "taps.logits_form=topk", "--set", "taps.topk=2", "--set",
+    words = [folder / "extract.toml", "--set", "taps.logits_encoding=topk", "--set", "taps.topk=2", "--set",
              "taps.topk_temperatures=[2.0, 4.0]", "--set", f"cache={folder}/few", "--set", "passes=1"]
     run = subprocess.run([BIN / "vitrine-extract", *words], capture_output=True, text=True)
     assert run.returncode == 0, run.stderr

@@ -175,7 +175,7 @@ def test_environment(machine):
 
 def test_table():
     """Student's t at 95 %, two-sided, from the usual tables."""
-    sys.path.insert(0, str(TOOLS))
+    sys.path.insert(0, str(TOOLS / "scripts"))
     import ablation_table
     for degrees, wanted in [(1, 12.706), (19, 2.093), (20, 2.086), (24, 2.064), (29, 2.045), (60, 2.000), (120, 1.980), (10**9, 1.960)]:
         check(abs(ablation_table.student_t(degrees) - wanted) < 0.00051, (degrees, ablation_table.student_t(degrees)))
@@ -187,7 +187,7 @@ def main():
         with tempfile.TemporaryDirectory() as name:
             test(Machine(pathlib.Path(name)))
     if lint := shutil.which("shellcheck"):
-        scripts = [*TOOLS.glob("*.sh"), TOOLS.parent / ".ci/run", TOOLS.parent / "tests/golden/make.sh"]
+        scripts = [*TOOLS.glob("*.sh"), *TOOLS.glob("scripts/*.sh"), TOOLS.parent / ".ci/run", TOOLS.parent / "tests/golden/make.sh"]
         run = subprocess.run([lint, *(script for script in scripts if script.exists())], capture_output=True, text=True)
         check(run.returncode == 0, run.stdout)
     print("set-up, build and jobs: as they should be")

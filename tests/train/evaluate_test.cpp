@@ -36,8 +36,8 @@ struct EvaluateFixture : TrainFixture {
     out.model.arch = "resnet34";
     out.size = 40;
     out.mean = {0.5, 0.4, 0.3};
-    out.deviation = {0.25, 0.3, 0.35};
-    out.crop_fraction = 0.8;
+    out.stddev = {0.25, 0.3, 0.35};
+    out.crop_pct = 0.8;
     out.validation = out.test = images.string();
     return out;
   }
@@ -73,8 +73,8 @@ TEST_CASE("files of weights say what they are, and other readers of the format d
     CHECK(record->model.width == 8);
     CHECK(record->size == 40);
     CHECK(record->mean == options.mean);
-    CHECK(record->deviation == options.deviation);
-    CHECK(record->crop_fraction == 0.8);
+    CHECK(record->stddev == options.stddev);
+    CHECK(record->crop_pct == 0.8);
     CHECK(record->classes == std::vector<std::string>{"ant", "bee", "cat"});
     CHECK(record->step == 4);
     CHECK(record->selection == (std::string(name) == "best" ? "top1" : "last"));
@@ -139,10 +139,10 @@ TEST_CASE("a configuration that disagrees with the weights is refused for the mo
   CHECK(other.exit_code == 2);
   CHECK(has(other.output, "model.arch = resnet50 (its: resnet34), model.width = 16 (its: 8)"));
   const auto before = fixture.judged(run);
-  fixture.judged(run + " --set size=64 --set crop_fraction=1.0");
+  fixture.judged(run + " --set size=64 --set crop_pct=1.0");
   const std::string notes = read_whole(fixture.root / "notes");
   CHECK(has(notes, "was trained with size = 40; judged with 64, as configured"));
-  CHECK(has(notes, "was trained with crop_fraction = 0.8; judged with 1, as configured"));
+  CHECK(has(notes, "was trained with crop_pct = 0.8; judged with 1, as configured"));
   // A configuration that says nothing of it means nothing else.
   TrainOptions plain;
   plain.test = fixture.images.string();

@@ -1,4 +1,4 @@
-// The extractor's small folder and teacher, and runs of the trainer over them: sixteen views a pass in two groups.
+// The extractor's small folder and teacher, and runs of the trainer over them: sixteen views per pass in two groups.
 #ifndef VITRINE_TESTS_TRAIN_FIXTURE_H_
 #define VITRINE_TESTS_TRAIN_FIXTURE_H_
 
@@ -21,7 +21,7 @@ struct TrainFixture : ExtractFixture {
     REQUIRE(made.exit_code == 0);
   }
 
-  /// A slim student, batches of four: four steps an epoch, five epochs in all three phases, so twenty steps.
+  /// A slim student, batches of four: four steps per epoch, five epochs in all three phases, so twenty steps.
   TrainOptions options(TargetKind source, const std::string& output) const {
     TrainOptions out;
     out.images = images.string();

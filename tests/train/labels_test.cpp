@@ -136,8 +136,8 @@ TEST_CASE("labels that are ignored change nothing: the student is the one of the
 TEST_CASE("agreement is the share of images on which both say the same class") {
   const LabelFixture fixture;
   TrainOptions options = fixture.without_labels(TargetKind::kTeacher, "run");
-  options.crop_fraction = options.targets.teacher.crop_fraction;
-  options.mean = options.targets.teacher.mean, options.deviation = options.targets.teacher.deviation;
+  options.crop_pct = options.targets.teacher.crop_pct;
+  options.mean = options.targets.teacher.mean, options.stddev = options.targets.teacher.stddev;
   options.model.kind = "vit";
   options.model.vit = options.targets.teacher.vit;
   options.model.weights = fixture.weights.string();
@@ -176,7 +176,7 @@ TEST_CASE("further images without labels learn from the teacher, beside labelled
     live.labels = Labels::kNone;
     CHECK(has(message_of([&] { trained(live); }), "labels = "));
   }
-  SUBCASE("every output form and guidance take them") {
+  SUBCASE("every output encoding and guidance take them") {
     options.validation.clear();
     options.schedule.align.epochs = options.schedule.fine_tune.epochs = 0, options.schedule.joint.epochs = 1;
     for (const OutputForm form : {OutputForm::kDecoupled, OutputForm::kCorrelation, OutputForm::kAdaptive}) {
@@ -261,7 +261,7 @@ TEST_CASE("what cannot be without labels is refused in one sentence") {
     options.unlabelled = fixture.further.string();
     CHECK(has(refusal(), "learns from labels alone"));
   }
-  SUBCASE("a form that needs the label") {
+  SUBCASE("an encoding that needs the label") {
     options.loss.output = OutputForm::kDecoupled;
     CHECK(has(refusal(), "loss.output = \"dkd\""));
     options.loss.output = OutputForm::kKl;

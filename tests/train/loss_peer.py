@@ -8,7 +8,7 @@ import tempfile
 import torch
 from safetensors.torch import load_file, save_file
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tools"))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tools/python"))
 from vitrine_cache import topk_kl_divergence  # noqa: E402
 
 LIMIT = 1e-5
@@ -89,7 +89,7 @@ def kl_kept(x):
 
 
 def kl_kept_in_python(x):
-    """What a PyTorch user of a cache calls: tools/vitrine_reader/dataset.py."""
+    """What a PyTorch user of a cache calls: tools/python/vitrine_cache/dataset.py."""
     target = {"values": d["kept_values"], "indices": d["kept_indices"], "tails": {1: d["kept_tail"] - 1, TAU: d["kept_tail"]}}
     return topk_kl_divergence(x, target, TAU)
 

@@ -166,7 +166,7 @@ TEST_CASE("a judge that is not the cache's teacher, or sees other colours, is fo
                                sha256_hex_of_file(fixture.other_weights).substr(0, 8)});
   }
   SUBCASE("other colours") {
-    options.targets.teacher.deviation = {0.5, 0.5, 0.5};
+    options.targets.teacher.stddev = {0.5, 0.5, 0.5};
     check_refused_and_allowed(options, "preprocessing",
                               {"targets.teacher", "std", "[0.229,0.224,0.225]", "[0.5,0.5,0.5]"});
   }
@@ -260,9 +260,9 @@ TEST_CASE("a run is resumed on other tracks only when that is allowed, and says 
     CHECK(allowed[0].at("word") == "tracks");
     CHECK(has(allowed[0].at("difference").get<std::string>(), "codec.max_error = 0.015625"));
   }
-  SUBCASE("another form, with a setting that was not there") {
-    again(kLogits, {"taps.logits_form=fp32"});
-    CHECK(has(message_of([&] { trained(options); }), "form = \"uniform\", which is now \"fp32\""));
+  SUBCASE("another encoding, with a setting that was not there") {
+    again(kLogits, {"taps.logits_encoding=fp32"});
+    CHECK(has(message_of([&] { trained(options); }), "encoding = \"uniform\", which is now \"fp32\""));
   }
   SUBCASE("the second track, from another teacher of the same name") {
     again(kFeatures, {"teacher.weights=" + fixture.other_weights.string()});

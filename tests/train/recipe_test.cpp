@@ -56,7 +56,7 @@ void everything(TrainOptions& options) {
   options.scaler.scale = 1e9;  // overflows at first
   options.scaler.interval = 3;
   options.optimizer.kind = OptimizerKind::kAdamW;
-  options.average.decay = 0.9;
+  options.ema.decay = 0.9;
   options.micro_batch = 2;
   options.batch_norm_batches = 2;
   options.clip_norm = 1;
@@ -67,10 +67,10 @@ void everything(TrainOptions& options) {
 
 }  // namespace
 
-TEST_CASE("each form of each term trains, leaves finite losses in the log, and weights of its own") {
+TEST_CASE("each encoding of each term trains, leaves finite losses in the log, and weights of its own") {
   const RecipeFixture fixture;
   const Tensors plain = trained(fixture.short_run("plain"));
-  const std::pair<const char*, std::function<void(TrainOptions&)>> forms[] = {
+  const std::pair<const char*, std::function<void(TrainOptions&)>> encodings[] = {
       {"dkd", [](TrainOptions& o) { o.loss.output = OutputForm::kDecoupled; }},
       {"dist", [](TrainOptions& o) { o.loss.output = OutputForm::kCorrelation; }},
       {"ofa", [](TrainOptions& o) { o.loss.output = OutputForm::kAdaptive; }},
@@ -91,7 +91,7 @@ TEST_CASE("each form of each term trains, leaves finite losses in the log, and w
          o.transformer.fusion = Fusion::kGated;
        }},
   };
-  for (const auto& [name, change] : forms) {
+  for (const auto& [name, change] : encodings) {
     CAPTURE(name);
     TrainOptions options = fixture.short_run(name);
     change(options);
@@ -211,10 +211,10 @@ TEST_CASE("what is judged and kept is the moving average, and training goes on f
   options.validation = options.images;
   const Tensors plain = trained(options);
   options.output += "-averaged";
-  options.average.decay = 0.8;
+  options.ema.decay = 0.8;
   const Tensors state = trained(options);
   CHECK(differences(part(plain, "model"), part(state, "model")) == std::vector<std::string>{});
-  Tensors average = part(state, "average");
+  Tensors average = part(state, "ema");
   average.erase("updates");
   CHECK(differences(average, fixture.file(options, "final.safetensors")) == std::vector<std::string>{});
   CHECK(differences(average, fixture.file(options, "best.safetensors")) == std::vector<std::string>{});
@@ -235,8 +235,8 @@ TEST_CASE("BatchNorm's statistics taken anew are the mean over the first batches
   for (int i = 0; i < 3; ++i) {
     const at::Tensor x = batches.next().pictures.permute({0, 3, 1, 2}).to(at::kFloat) / 255;
     const at::Tensor mean = at::tensor({0.485f, 0.456f, 0.406f}).view({1, 3, 1, 1});
-    const at::Tensor deviation = at::tensor({0.229f, 0.224f, 0.225f}).view({1, 3, 1, 1});
-    expected += at::conv2d((x - mean) / deviation, final.at("conv1.weight"), {}, 2, 3).mean({0, 2, 3}) / 3;
+    const at::Tensor stddev = at::tensor({0.229f, 0.224f, 0.225f}).view({1, 3, 1, 1});
+    expected += at::conv2d((x - mean) / stddev, final.at("conv1.weight"), {}, 2, 3).mean({0, 2, 3}) / 3;
   }
   CHECK(at::allclose(final.at("bn1.running_mean"), expected, 1e-4, 1e-5));
   CHECK(final.at("bn1.num_batches_tracked").item<std::int64_t>() == 3);
@@ -289,7 +289,7 @@ TEST_CASE("a resumed run must mean the same in every part of the recipe") {
   const std::pair<const char*, std::function<void(TrainOptions&)>> changes[] = {
       {"precision", [](TrainOptions& o) { o.precision = "bf16"; }},
       {"scaler.interval", [](TrainOptions& o) { o.scaler.interval = 4; }},
-      {"average.decay", [](TrainOptions& o) { o.average.decay = 0; }},
+      {"ema.decay", [](TrainOptions& o) { o.ema.decay = 0; }},
       {"micro_batch", [](TrainOptions& o) { o.micro_batch = 4; }},
       {"lr_batch", [](TrainOptions& o) { o.lr_batch = 4; }},
       {"batch_norm_batches", [](TrainOptions& o) { o.batch_norm_batches = 0; }},

@@ -167,7 +167,7 @@ TEST_CASE("a stop within a validation or the last test loses nothing: what was d
   TrainOptions options = fixture.joint("whole");
   options.validation = options.test = fixture.many_images();
   options.batch_norm_batches = 2;
-  options.average.decay = 0.5;
+  options.ema.decay = 0.5;
   options.checkpoint_every = 100;
   const Tensors whole = trained(options);
   const Tensors best = fixture.file(options, "best.safetensors"), final = fixture.file(options, "final.safetensors");

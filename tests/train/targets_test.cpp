@@ -34,13 +34,13 @@ TrainOptions logits_alone(const TrainFixture& fixture, TargetKind source, const 
 TEST_CASE("a student learns from the largest logits and the others' mass, from a cache as from the teacher itself") {
   const TrainFixture fixture;
   const CommandResult made =
-      fixture.extract("cache", {"taps.features=[]", "taps.attention=[]", "taps.logits_form=topk", "taps.topk=2",
+      fixture.extract("cache", {"taps.features=[]", "taps.attention=[]", "taps.logits_encoding=topk", "taps.topk=2",
                                 "taps.logits_error=0", "taps.topk_temperatures=[1, 4]"});
   INFO(made.output);
   REQUIRE(made.exit_code == 0);
   const TrainOptions cached = logits_alone(fixture, TargetKind::kCache, "cached");
   TrainOptions live = logits_alone(fixture, TargetKind::kTeacher, "live");
-  live.targets.taps.logits_form = "topk", live.targets.taps.topk = 2, live.targets.taps.logits_error = 0;
+  live.targets.taps.logits_encoding = "topk", live.targets.taps.topk = 2, live.targets.taps.logits_error = 0;
   const Tensors weights = trained(cached);
   CHECK(differences(weights, trained(live)) == std::vector<std::string>{});
 
@@ -64,7 +64,7 @@ TEST_CASE("a student learns from the largest logits and the others' mass, from a
 TEST_CASE("a topk track has the shape of its rows, and tells the number of classes") {
   const TrainFixture fixture;
   TrainOptions options = logits_alone(fixture, TargetKind::kTeacher, "live");
-  options.targets.taps.logits_form = "topk", options.targets.taps.topk = 1;
+  options.targets.taps.logits_encoding = "topk", options.targets.taps.topk = 1;
   const TargetShapes shapes = make_target_source(options, fixture.index())->shapes();
   CHECK((shapes.logits == std::vector<std::int64_t>{3}));
   CHECK(shapes.classes == 3);

@@ -7,7 +7,7 @@
 #include "tests/support/testing.h"
 #include "tests/train/gradients.h"
 #include "train/grad_scaler.h"
-#include "train/weight_average.h"
+#include "train/weight_ema.h"
 
 using namespace vitrine;
 using vitrine::testing::message_of;
@@ -96,7 +96,7 @@ TEST_CASE("a scaler that is loaded goes on as the one that was saved") {
 
 TEST_CASE("the average is d·average + (1 − d)·weights, BatchNorm's statistics too; counts are copied") {
   torch::nn::Sequential model = small_model();
-  WeightAverage average({.decay = 0.75, .warm_up = false}, *model);
+  WeightEma average({.decay = 0.75, .warm_up = false}, *model);
   Tensors expected = copied(*model);
   for (std::uint64_t update = 1; update <= 3; ++update) {
     move(model, update);
@@ -118,7 +118,7 @@ TEST_CASE("the average is d·average + (1 − d)·weights, BatchNorm's statistic
 
 TEST_CASE("with warm-up the first update keeps a tenth of the beginning") {
   torch::nn::Sequential model = small_model();
-  WeightAverage average({.decay = 0.999, .warm_up = true}, *model);
+  WeightEma average({.decay = 0.999, .warm_up = true}, *model);
   const at::Tensor before = model->parameters()[0].detach().clone();
   move(model, 1);
   average.update();
@@ -127,7 +127,7 @@ TEST_CASE("with warm-up the first update keeps a tenth of the beginning") {
 
 TEST_CASE("swapping shows the average in the model, and swapping back the weights to the bit") {
   torch::nn::Sequential model = small_model();
-  WeightAverage average({.decay = 0.5, .warm_up = false}, *model);
+  WeightEma average({.decay = 0.5, .warm_up = false}, *model);
   move(model, 1);
   average.update();
   const Tensors weights = copied(*model);
@@ -140,10 +140,10 @@ TEST_CASE("swapping shows the average in the model, and swapping back the weight
 
 TEST_CASE("an average that is loaded goes on as the one that was saved; another model's is refused") {
   torch::nn::Sequential model = small_model();
-  WeightAverage average({.decay = 0.9, .warm_up = true}, *model);
+  WeightEma average({.decay = 0.9, .warm_up = true}, *model);
   move(model, 1);
   average.update();
-  WeightAverage other({.decay = 0.9, .warm_up = true}, *model);
+  WeightEma other({.decay = 0.9, .warm_up = true}, *model);
   other.load(average.state(), "file");
   move(model, 2);
   average.update();

@@ -8,14 +8,14 @@ namespace vitrine {
 namespace {
 
 // Below this norm a map is taken as it is: an image whose map vanishes has no gradient of infinite size.
-constexpr double kSmallestNorm = 1e-12;
+constexpr double kMinNorm = 1e-12;
 
 // A score's gradient at a feature is about a weight of the head over the number of positions, 1e-4 and less: in FP16 a
 // subnormal number or 0. A power of two moves it into range without rounding, and the map is normalised.
 constexpr double kScoreScale = 4096;
 
 at::Tensor normalise(const at::Tensor& map) {
-  return map / map.norm(2, {1}, /*keepdim=*/true).clamp_min(kSmallestNorm);
+  return map / map.norm(2, {1}, /*keepdim=*/true).clamp_min(kMinNorm);
 }
 
 /// [N, heads, h, w] -> [N, height·width].
@@ -46,7 +46,7 @@ at::Tensor attention_map(const at::Tensor& attention, std::int64_t height, std::
 
 at::Tensor attention_weights(const at::Tensor& attention, std::int64_t height, std::int64_t width, double share) {
   const at::Tensor map = heads_mean(attention.detach(), height, width);
-  const at::Tensor relative = map / map.mean(1, /*keepdim=*/true).clamp_min(kSmallestNorm);
+  const at::Tensor relative = map / map.mean(1, /*keepdim=*/true).clamp_min(kMinNorm);
   return (1 - share + share * relative).view({map.size(0), 1, height, width});
 }
 

@@ -7,12 +7,12 @@ namespace vitrine {
 namespace {
 
 // Added to the product of norms: what does not vary has no correlation.
-constexpr double kSmallestNorms = 1e-8;
+constexpr double kMinNorms = 1e-8;
 
 /// Mean over rows of 1 − Pearson's correlation of two [R, V].
 at::Tensor distance(const at::Tensor& a, const at::Tensor& b) {
   const at::Tensor x = a - a.mean(1, /*keepdim=*/true), y = b - b.mean(1, /*keepdim=*/true);
-  return (1 - (x * y).sum(1) / (x.norm(2, {1}) * y.norm(2, {1}) + kSmallestNorms)).mean();
+  return (1 - (x * y).sum(1) / (x.norm(2, {1}) * y.norm(2, {1}) + kMinNorms)).mean();
 }
 
 }  // namespace

@@ -62,8 +62,8 @@ void FeatureBasis::check(const std::string& where) const {
   };
   const std::uint64_t c = channels, h = height, w = width;
   // First, as all else multiplies these.
-  if (c == 0 || h == 0 || w == 0 || h * w > transform::kMostItems || c > transform::kMostItems / (h * w))
-    damaged(text("a basis of ", c, " x ", h, " x ", w, " features is impossible; expected 1 to ", transform::kMostItems,
+  if (c == 0 || h == 0 || w == 0 || h * w > transform::kMaxItems || c > transform::kMaxItems / (h * w))
+    damaged(text("a basis of ", c, " x ", h, " x ", w, " features is impossible; expected 1 to ", transform::kMaxItems,
                  " values"));
   if (mean.size() != values() || vectors.size() != c * c || eigenvalues.size() != c || scale.size() != values() ||
       expected.size() != kLevels || levels.size() != transform::kKinds * transform::kPlanes ||

@@ -54,7 +54,7 @@ struct FeatureBasis {
 
 /// The codec's steps. A cache is always made with all; benchmarks switch them off in turn.
 struct TransformSteps {
-  bool position_mean = true;  ///< else a mean a channel
+  bool position_mean = true;  ///< else a mean per channel
   bool channels = true;       ///< the Karhunen-Loève transform over channels, where it pays
   bool positions = true;      ///< the transform over positions, where it pays
   bool dead_zone = true;      ///< what bits cost is weighed against error; else the nearest levels alone

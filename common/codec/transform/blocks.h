@@ -31,7 +31,7 @@ struct SplitStreams {
   std::uint8_t* next[kKinds] = {};  ///< of each kind, its items' numbers: min(|k| >> low bits, kPlanes)
   Bits signs;                       ///< of items that are not 0: 1 is negative
   Bits low;                         ///< low_bits() of the items of large classes
-  /// (|k| >> low bits) − 15 of items beyond all planes: 7 bits a byte, the last below 128
+  /// (|k| >> low bits) − 15 of items beyond all planes: 7 bits per byte, the last below 128
   std::uint8_t* escapes = nullptr;
 };
 

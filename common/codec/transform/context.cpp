@@ -49,7 +49,7 @@ void Contexts::begin(const FeatureBasis& basis, const Slots& slots, std::uint32_
   first_scale_ = first_scale(step_sixteenths);
   for (std::size_t i = 0; i < FeatureBasis::kLevels; ++i) {
     const std::uint32_t expected = basis.expected[i];
-    levels_[i] = {std::min(expected, kMostExpected), log8(expected) - kExponentOffset + 32};
+    levels_[i] = {std::min(expected, kMaxExpected), log8(expected) - kExponentOffset + 32};
   }
 }
 

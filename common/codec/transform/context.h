@@ -66,7 +66,7 @@ class Contexts {
   const FeatureBasis* basis_ = nullptr;
   const Slots* slots_ = nullptr;
   std::uint32_t views_ = 0;
-  // For each of the basis's expectations: at most kMostExpected; its part of a class's offset.
+  // For each of the basis's expectations: at most kMaxExpected; its part of a class's offset.
   struct Level {
     std::uint32_t expected;
     std::int32_t bias;
@@ -75,7 +75,7 @@ class Contexts {
   std::array<Level, FeatureBasis::kLevels> levels_;
   std::vector<std::uint16_t> past_;           // [slots, views], a step counts 256
   std::vector<std::uint32_t> past_expected_;  // [slots], the same of expectations, in 1/16
-  // Of this channel: expectations, at most kMostExpected, 0 for no slot [slots + 1]; of a slot's neighbours together;
+  // Of this channel: expectations, at most kMaxExpected, 0 for no slot [slots + 1]; of a slot's neighbours together;
   // what makes a class of a sum of evidence.
   std::vector<std::uint32_t> expected_, around_;
   std::vector<std::int32_t> bias_;

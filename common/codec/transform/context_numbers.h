@@ -12,20 +12,20 @@ namespace vitrine::transform {
 
 inline constexpr std::uint32_t kOne = 256;  // what a step counts in the memory of what was seen; half steps are seen
 inline constexpr std::uint32_t kNear = 1;   // weight of a neighbour in the own channel
-inline constexpr std::uint32_t kMostExpected = 10 * 1024;
+inline constexpr std::uint32_t kMaxExpected = 10 * 1024;
 static_assert(16 * kNear * kOne % 1024 == 0);  // what a neighbour's expectation, in 1/1024, counts as evidence
 
 // Both memories keep 7/8 of themselves and gain at most g a channel: p ≤ 8 g gives p − p / 8 + g ≤ 8 g.
-inline constexpr std::uint32_t kMostAround = 8 * 2 * kSeen;  // four times the own magnitude, and the four around
-inline constexpr std::uint32_t kMostPast = 8 * (kOne / 8) * kMostAround;
-inline constexpr std::uint32_t kMostPastExpected = 8 * 8 * kMostExpected;
-inline constexpr std::uint32_t kMostConfidence = 65535;
-static_assert(kMostAround < 256, "a byte holds what is seen around");
-static_assert(kMostPast < 65536, "16 bits hold the memory of what was seen");
+inline constexpr std::uint32_t kMaxAround = 8 * 2 * kSeen;  // four times the own magnitude, and the four around
+inline constexpr std::uint32_t kMaxPast = 8 * (kOne / 8) * kMaxAround;
+inline constexpr std::uint32_t kMaxPastExpected = 8 * 8 * kMaxExpected;
+inline constexpr std::uint32_t kMaxConfidence = 65535;
+static_assert(kMaxAround < 256, "a byte holds what is seen around");
+static_assert(kMaxPast < 65536, "16 bits hold the memory of what was seen");
 // Logarithms are read off floats, which hold whole numbers exactly below this and round those beyond.
 inline constexpr std::uint32_t kExact = 1u << 24;
-static_assert(kMostPast + kMostConfidence + kNear * kOne / 2 * 4 * 2 * kSeen < kExact);
-static_assert(kMostPastExpected + 16 * kMostConfidence + 16 * kNear * kOne / 1024 * 4 * kMostExpected < kExact);
+static_assert(kMaxPast + kMaxConfidence + kNear * kOne / 2 * 4 * 2 * kSeen < kExact);
+static_assert(kMaxPastExpected + 16 * kMaxConfidence + 16 * kNear * kOne / 1024 * 4 * kMaxExpected < kExact);
 
 inline constexpr std::int32_t kExponentOffset = 127 * 8;  // of a float, as log8 takes it off
 

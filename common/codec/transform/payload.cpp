@@ -171,8 +171,8 @@ std::vector<std::uint8_t> pack_group(const FeatureBasis& basis, Quantiser& quant
 std::vector<std::uint8_t> encode_items(const FeatureBasis& basis, const Slots& slots, std::span<const float> items,
                                        double energy, std::uint32_t views, double max_error,
                                        const TransformSteps& steps, Tallies* tallies) {
-  if (items.size() > kMostItems)
-    fail("a group of ", views, " views has ", items.size(), " values; the form transform takes at most ", kMostItems,
+  if (items.size() > kMaxItems)
+    fail("a group of ", views, " views has ", items.size(), " values; the encoding transform takes at most ", kMaxItems,
          ", choose a smaller plan.group");
   static thread_local Quantiser quantiser;
   quantiser.begin(basis, slots, items, views, steps);
@@ -183,7 +183,7 @@ std::vector<std::uint8_t> encode_items(const FeatureBasis& basis, const Slots& s
 void ItemDecoder::begin(const FeatureBasis& basis, const Slots& slots, std::span<const std::byte> payload,
                         std::uint32_t views) {
   const std::uint64_t values = std::uint64_t{basis.channels} * slots.count;  // FeatureBasis::check() bounds them
-  if (values == 0 || views == 0 || views > kMostItems / values) damaged("no payload has as many values as this group");
+  if (values == 0 || views == 0 || views > kMaxItems / values) damaged("no payload has as many values as this group");
   const std::uint64_t items = values * views;
   Header header;
   if (payload.size() < kHeaderBytes) damaged("it is shorter than a header");
@@ -193,7 +193,7 @@ void ItemDecoder::begin(const FeatureBasis& basis, const Slots& slots, std::span
                 {.what = text("payload: has version ", header.version, ", which this program does not know"),
                  .remedy = "use the version of vitrine that made it"});
   if (header.bytes < kHeaderBytes || header.bytes > payload.size()) damaged("its length is impossible");
-  if (!(header.step >= kLeastStep && header.step <= kMostStep)) damaged("its step is none that an encoder takes");
+  if (!(header.step >= kMinStep && header.step <= kMaxStep)) damaged("its step is none that an encoder takes");
   Source source{reinterpret_cast<const std::uint8_t*>(payload.data()) + kHeaderBytes,
                 reinterpret_cast<const std::uint8_t*>(payload.data()) + header.bytes};
   // What the header says of each kind; the planes themselves come last.

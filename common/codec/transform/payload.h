@@ -16,13 +16,13 @@
 namespace vitrine::transform {
 
 /// Items of a group at most: 32 bits count its payload's bytes and low bits.
-inline constexpr std::uint64_t kMostItems = std::uint64_t{1} << 29;
+inline constexpr std::uint64_t kMaxItems = std::uint64_t{1} << 29;
 /// A payload's step lies between these, so that all values are finite. The encoder finds none beyond.
-inline constexpr float kLeastStep = 0x1p-110f, kMostStep = 0x1p70f;
+inline constexpr float kMinStep = 0x1p-110f, kMaxStep = 0x1p70f;
 /// Bytes that no payload of so many items exceeds: of an item 15 bits in planes, each four of which take a word of two
 /// bytes at most, 3 bytes of escapes, 4 low bits and a sign; and what a group has once.
-constexpr std::uint64_t most_payload_bytes(std::uint64_t items) {
-  const std::uint64_t most = 12 * (items < kMostItems ? items : kMostItems) + 4096;
+constexpr std::uint64_t max_payload_bytes(std::uint64_t items) {
+  const std::uint64_t most = 12 * (items < kMaxItems ? items : kMaxItems) + 4096;
   return most < 0xFFFFFFFF ? most : 0xFFFFFFFF;
 }
 

@@ -158,8 +158,8 @@ void Quantiser::classify(const Half& half, Quantised& out) {
     std::fill_n(classes, views_, usual_class(*basis_, scale[slots_->position[slot]], sixteenths(out.step)));
 }
 
-void Quantiser::again(std::size_t group, double dearer, Quantised& out) {
-  const TrellisCosts costs = bits_.costs(dearer * lambda_of(steps_));
+void Quantiser::again(std::size_t group, double lambda_scale, Quantised& out) {
+  const TrellisCosts costs = bits_.costs(lambda_scale * lambda_of(steps_));
   TrellisStates states;
   double errors[kTrellisGroups] = {};
   for (std::size_t settled = 0; settled < trellis_.size(); settled += kPathSteps) {
@@ -237,11 +237,11 @@ void SampledError::classify(float step) {
     std::fill_n(classes, kRun, usual_class(*basis_, scale_[run], down));
 }
 
-double SampledError::error(float step, double dearer) {
+double SampledError::error(float step, double lambda_scale) {
   classify(step);
   double errors[kTrellisGroups] = {};
   TrellisStates states;
-  walk(sample_, classes_, trellis_, step, bits_.costs(dearer * lambda_of(steps_)), 0, 1, states, choices_,
+  walk(sample_, classes_, trellis_, step, bits_.costs(lambda_scale * lambda_of(steps_)), 0, 1, states, choices_,
        magnitude_.data(), second_.data(), minus_.data(), errors);
   return errors[0] * static_cast<double>(step) * static_cast<double>(step) / share_;
 }

@@ -52,9 +52,9 @@ class Quantiser {
              const TransformSteps& steps);
   /// All of it at a step. Classes are those of a sketch, about right, until finish().
   void quantise(float step, Quantised& out);
-  /// The same once more for one of kTrellisGroups groups of trellises, with bits `dearer` times as dear as usual: of
-  /// one step many errors can be had. Only for what quantise() gave last, with trellises.
-  void again(std::size_t group, double dearer, Quantised& out);
+  /// The same once more for one of kTrellisGroups groups of trellises, with bits `lambda_scale` times as dear as usual:
+  /// of one step many errors can be had. Only for what quantise() gave last, with trellises.
+  void again(std::size_t group, double lambda_scale, Quantised& out);
   /// Error of a group of trellises, in the items' own unit.
   double error_of(std::size_t group) const { return errors_[group]; }
   /// Classes as a decoder will find them, and how often each kind occurs.
@@ -86,8 +86,8 @@ class SampledError {
   /// As Quantiser::begin().
   SampledError(const FeatureBasis& basis, const Slots& slots, std::span<const float> items, std::uint32_t views,
                const TransformSteps& steps);
-  /// In the items' own unit, for all of them, with bits `dearer` times as dear as usual.
-  double error(float step, double dearer = 1);
+  /// In the items' own unit, for all of them, with bits `lambda_scale` times as dear as usual.
+  double error(float step, double lambda_scale = 1);
   /// Of a sketch: something else, but as quickly told, and growing alike.
   double sketched(float step);
 

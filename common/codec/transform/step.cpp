@@ -20,9 +20,9 @@ constexpr int kLineRounds = 6;
 // Over octaves the error grows about as step^1.4. A sample without contexts shows about as much of it as a group has (2
 // % more on a teacher's features, 1 % less on independent coefficients), a sketch of the sample about a tenth more.
 constexpr double kErrorExponent = 1.4, kSampleShare = 1.005, kSketchShare = 1.1;
-// An error this near to the bound is brought to it by dearer or cheaper bits in some of the trellises; how much that
-// changes is tried on the sample.
-constexpr double kNear = 0.06, kMostShift = 2, kTrialPrice = 1.2, kLeastExponent = 0.05;
+// An error this near to the bound is brought to it by lambda_scale or cheaper bits in some of the trellises; how much
+// that changes is tried on the sample.
+constexpr double kNear = 0.06, kMaxShift = 2, kTrialPrice = 1.2, kMinExponent = 0.05;
 constexpr std::size_t kShifts = 6;
 // A sample may have missed the few items that hold a group's energy, and then says nothing of the group. The step
 // sought lies at most so much below the one whose uniform noise would be the bound, as zeros add to that noise, and not
@@ -38,7 +38,7 @@ double octaves(double error, double target) {
 }
 // By which power of their price, about, the bits' price changes the error.
 double price_exponent(double price, double before, double after) {
-  return std::clamp(std::log(after / before) / std::log(price), kLeastExponent, 1.0);
+  return std::clamp(std::log(after / before) / std::log(price), kMinExponent, 1.0);
 }
 
 // What a sample of the group tells.
@@ -77,31 +77,31 @@ class Guess {
 
  private:
   SampledError& sampled_;
-  double slope_ = kErrorExponent, exponent_ = kLeastExponent;
+  double slope_ = kErrorExponent, exponent_ = kMinExponent;
 };
 
 // Brings an error that is nearly right to the bound, and never one that holds above it.
 void shift(double bound, double exponent, Quantiser& quantiser, Quantised& group) {
-  std::array<double, kTrellisGroups> dearer, held;
-  dearer.fill(1);
+  std::array<double, kTrellisGroups> lambda_scale, held;
+  lambda_scale.fill(1);
   bool holds = false;
   for (std::size_t round = 0; round < kShifts && std::abs(group.error - bound) <= kNear * bound; ++round) {
     if (group.error <= bound) {
       if (group.error >= kCloseEnough * bound) return;
       holds = true;
-      held = dearer;
+      held = lambda_scale;
     }
     const std::size_t which = round % kTrellisGroups;
     const double own = quantiser.error_of(which), wanted = own + kAim * bound - group.error;
     if (!(own > 0) || !(wanted > 0)) continue;
-    const double price = std::clamp(std::pow(wanted / own, 1 / exponent), 1 / kMostShift, kMostShift);
-    dearer[which] *= price;
-    quantiser.again(which, dearer[which], group);
+    const double price = std::clamp(std::pow(wanted / own, 1 / exponent), 1 / kMaxShift, kMaxShift);
+    lambda_scale[which] *= price;
+    quantiser.again(which, lambda_scale[which], group);
     exponent = price_exponent(price, own, quantiser.error_of(which));
   }
   if (group.error <= bound || !holds) return;
   for (std::size_t which = 0; which < kTrellisGroups; ++which)
-    if (dearer[which] != held[which]) quantiser.again(which, held[which], group);
+    if (lambda_scale[which] != held[which]) quantiser.again(which, held[which], group);
 }
 
 }  // namespace

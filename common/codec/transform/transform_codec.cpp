@@ -25,7 +25,7 @@ TransformCodec::TransformCodec(std::shared_ptr<const FeatureBasis> basis, double
   isa();  // a VITRINE_ISA that cannot be is refused here, and not as a fault of the first group
   if (!(max_error > 0 && max_error < 1))
     fail("max_error = ", max_error,
-         " is not allowed for the form transform; expected a share between 0 and 1, for instance 0.01");
+         " is not allowed for the encoding transform; expected a share between 0 and 1, for instance 0.01");
 }
 
 TransformCodec::~TransformCodec() = default;
@@ -34,8 +34,8 @@ std::vector<ArrayLayout> TransformCodec::layout() const {
   return {{"payload", "|u1", {}, true}};
 }
 
-std::uint64_t TransformCodec::most_bytes(std::size_t, std::uint32_t views) const {
-  return transform::most_payload_bytes(std::uint64_t{basis_->values()} * views);
+std::uint64_t TransformCodec::max_bytes(std::size_t, std::uint32_t views) const {
+  return transform::max_payload_bytes(std::uint64_t{basis_->values()} * views);
 }
 
 std::vector<Array> TransformCodec::encode(std::span<const float> values, std::uint32_t views) const {

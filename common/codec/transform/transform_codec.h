@@ -1,5 +1,5 @@
-// The transform form of feature tracks: coefficients in a calibrated basis (basis.h), one step a group, magnitudes in
-// context-sorted bit planes under an entropy coder (payload.h). The error is bounded group by group.
+// The transform encoding of feature tracks: coefficients in a calibrated basis (basis.h), one step a group, magnitudes
+// in context-sorted bit planes under an entropy coder (payload.h). The error is bounded group by group.
 #ifndef VITRINE_COMMON_CODEC_TRANSFORM_TRANSFORM_CODEC_H_
 #define VITRINE_COMMON_CODEC_TRANSFORM_TRANSFORM_CODEC_H_
 
@@ -25,7 +25,7 @@ class TransformCodec : public Codec {
 
   /// One array, "payload": whole_group bytes.
   std::vector<ArrayLayout> layout() const override;
-  std::uint64_t most_bytes(std::size_t i, std::uint32_t views) const override;
+  std::uint64_t max_bytes(std::size_t i, std::uint32_t views) const override;
   std::vector<Array> encode(std::span<const float> values, std::uint32_t views) const override;
   /// The same, which leaves in `coefficients` [views, C, H, W] what it coded, vectors · (x − mean): what was lost can
   /// be told from these and decode_coefficients(), without the product back (loss.h).

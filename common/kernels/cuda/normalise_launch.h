@@ -9,7 +9,7 @@
 namespace vitrine {
 
 struct Colours {
-  float mean[3], deviation[3];
+  float mean[3], stddev[3];
 };
 
 /// Queues on `stream`: target[i] from source[i], whose colour is i % 3, for `count` values; both on the current device.

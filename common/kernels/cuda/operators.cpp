@@ -14,14 +14,14 @@
 namespace vitrine {
 namespace {
 
-at::Tensor normalise_on_cuda(const at::Tensor& pictures, c10::ArrayRef<double> mean, c10::ArrayRef<double> deviation) {
+at::Tensor normalise_on_cuda(const at::Tensor& pictures, c10::ArrayRef<double> mean, c10::ArrayRef<double> stddev) {
   const c10::cuda::CUDAGuard guard(pictures.device());
   at::Tensor out = at::empty({pictures.size(0), 3, pictures.size(1), pictures.size(2)},
                              pictures.options().dtype(at::kFloat), at::MemoryFormat::ChannelsLast);
   Colours colours;
   for (std::size_t i = 0; i < 3; ++i) {
     colours.mean[i] = static_cast<float>(mean[i]);
-    colours.deviation[i] = static_cast<float>(deviation[i]);
+    colours.stddev[i] = static_cast<float>(stddev[i]);
   }
   C10_CUDA_CHECK(launch_normalise(pictures.const_data_ptr<std::uint8_t>(), out.data_ptr<float>(), pictures.numel(),
                                   colours, c10::cuda::getCurrentCUDAStream()));

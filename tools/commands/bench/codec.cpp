@@ -1,6 +1,6 @@
-// vitrine-bench codec: bytes and speed of the transform form, beside a careful codec without contexts
-// (tools/peers/codec_judge.py), beside no transform and beside int8, on a cache's fp32 features and on synthetic
-// coefficients.
+// vitrine-bench codec: bytes and speed of the transform encoding, beside a careful codec without contexts
+// (tools/commands/bench/peers/codec_judge.py), beside no transform and beside int8, on a cache's fp32 features and on
+// synthetic coefficients.
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cmath>
@@ -22,13 +22,13 @@
 #include "common/cache/arithmetic.h"
 #include "common/cache/basis_file.h"
 #include "common/cache/cache.h"
-#include "common/cache/losses.h"
 #include "common/cache/writer.h"
 #include "common/codec/frame.h"
 #include "common/codec/transform/transform_codec.h"
 #include "tools/commands/bench/command.h"
 #include "tools/commands/bench/peer.h"
 #include "tools/commands/bench/report.h"
+#include "tools/inspect/loss_summary.h"
 
 namespace vitrine {
 namespace {
@@ -52,7 +52,7 @@ std::vector<Features> of_cache(const Options& options) {
   const Cache cache(options.cache);
   std::vector<Features> out;
   for (const TrackInfo& track : cache.tracks()) {
-    if (track.kind != "features" || track.codec.form != Form::kFp32) continue;
+    if (track.kind != "features" || track.codec.encoding != Encoding::kFp32) continue;
     const TrackReader reader(cache, track);
     Features features{track.name(), 0, track.shape[0], track.shape[1], track.shape[2], {}};
     const std::uint32_t group = cache.plan().options().group;
@@ -71,7 +71,7 @@ std::vector<Features> of_cache(const Options& options) {
   }
   if (out.empty())
     fail(options.cache.string(),
-         ": has no feature track of the form fp32; extract one with taps.features_form = \"fp32\"");
+         ": has no feature track of the encoding fp32; extract one with taps.features_encoding = \"fp32\"");
   return out;
 }
 
@@ -222,7 +222,7 @@ double int8_bytes(const Features& features, std::uint32_t group) {
   double bytes = 0;
   std::uint32_t views = 0;
   CodecSettings settings;
-  settings.form = Form::kInt8;
+  settings.encoding = Encoding::kInt8;
   const auto codec = make_codec(settings, {features.channels, features.height, features.width});
   for (std::uint32_t first = features.views / 2; first + group <= features.views; first += group, views += group)
     for (const Array& array :
@@ -251,7 +251,7 @@ nlohmann::json judged(const Features& features, const Options& options, const st
       bench::ask_peer(options.python, "codec_judge.py",
                       text("'", name, "' --error ", options.max_error, only.empty() ? "" : " --only '" + only + "'"));
   if (!answer)
-    fail("the judge tools/peers/codec_judge.py did not end well; does ", options.python.string(),
+    fail("the judge tools/commands/bench/peers/codec_judge.py did not end well; does ", options.python.string(),
          " have numpy and zstandard?");
   return *answer;
 }
@@ -282,7 +282,7 @@ void compare(const Features& features, const Features& plain, double limit, cons
       text(features.name, ": ", features.views, " views of ", features.channels, " x ", features.height, " x ",
            features.width, ", groups of ", options.group, ", error at most ", percent(options.max_error),
            " in every group"),
-      {{"bytes a view", figure(coded.bytes), text(best, " ", figure(judge[best])),
+      {{"bytes per view", figure(coded.bytes), text(best, " ", figure(judge[best])),
         percent(coded.bytes / judge[best].get<double>()), "<= 100 %, goal 90 %"},
        {"fewer than without a transform", figure(coded.bytes), text(as, "same error ", figure(plain_bytes)),
         times(plain_bytes / coded.bytes), ">= 2.5 x" + allowed},
@@ -292,8 +292,8 @@ void compare(const Features& features, const Features& plain, double limit, cons
         percent(coded.worst / options.max_error), "<= 100 %"},
        {"error about channel means", text(std::setprecision(4), 100 * coded.about_channel_means, " %"),
         text("the judge's ", percent(options.max_error)), "", ""},
-       {"decoding, million values a core-second", figure(values / coded.decode_seconds / 1e6), "", "", ">= 500"},
-       {"encoding, GEMM aside, million values a core-second", figure(values / coded.encode_seconds / 1e6), "", "",
+       {"decoding, million values per core-second", figure(values / coded.decode_seconds / 1e6), "", "", ">= 500"},
+       {"encoding, GEMM aside, million values per core-second", figure(values / coded.encode_seconds / 1e6), "", "",
         ">= 150"}});
 }
 
@@ -302,10 +302,10 @@ void curve(const Features& features, const Options& options) {
   variants[1] = {"no contexts", {.contexts = false}};
   variants[2] = {"no dead zone", {.dead_zone = false}};
   variants[3] = {"nothing over positions", {.positions = false}};
-  variants[4] = {"mean a channel", {.position_mean = false}};
+  variants[4] = {"mean per channel", {.position_mean = false}};
   variants[5] = {"nothing over channels", {.channels = false}};
   variants[6] = {"no trellis", {.trellis = false}};
-  std::cout << features.name << ": bytes a view by error bound, each step switched off in turn\n  " << std::left
+  std::cout << features.name << ": bytes per view by error bound, each step switched off in turn\n  " << std::left
             << std::setw(24) << "";
   const double bounds[] = {0.001, 0.003, 0.01, 0.03, 0.1};
   for (const double bound : bounds) std::cout << std::right << std::setw(9) << percent(bound);
@@ -331,17 +331,16 @@ void whole_cache(const std::filesystem::path& directory) {
     const std::uint64_t views = reader.stored_views();
     if (views == 0) continue;
     a_view += static_cast<double>(reader.stored_bytes()) / static_cast<double>(views);
-    if (track.codec.form == Form::kTransform)
+    if (track.codec.encoding == Encoding::kTransform)
       bases += static_cast<double>(file_bytes(directory / basis_path(track))) / static_cast<double>(views);
     most_views = std::max(most_views, views);
-    kept += text(kept.empty() ? "" : ", ", track.name(), " as ", form_name(track.codec.form));
+    kept += text(kept.empty() ? "" : ", ", track.name(), " as ", encoding_name(track.codec.encoding));
     if (track.kind != "logits") continue;
     LossSummary summary;
-    for (const std::uint64_t number : reader.shelf().numbers()) {
-      const ShardNotes notes = read_notes(Container(reader.shelf().directory() / shard_file_name(number)));
-      const auto shard = static_cast<std::uint32_t>(number % cache.plan().shards_per_pass());
+    for (const std::uint64_t number : reader.shard_directory().numbers()) {
+      const ShardNotes notes = read_notes(Container(reader.shard_directory().directory() / shard_file_name(number)));
       if (!notes.loss.empty())
-        summary.add(nlohmann::ordered_json::parse(notes.loss), groups_in_shard(cache.plan(), shard));
+        summary.add(nlohmann::ordered_json::parse(notes.loss), cache.plan().layout().span_of(number).groups);
     }
     logits = summary.json();
   }
@@ -351,7 +350,7 @@ void whole_cache(const std::filesystem::path& directory) {
   for (const ImageEntry& image : images) files += static_cast<double>(image.file_bytes);
   const double a_file = files / static_cast<double>(images.size());
   std::vector<ReportLine> lines{
-      {"bytes a view on the disk, shards whole", figure(a_view), "an image's file: " + figure(a_file),
+      {"bytes per view on the disk, shards whole", figure(a_view), "an image's file: " + figure(a_file),
        percent(a_view / a_file), "<= 20 %"},
       {"and its share of the bases", figure(bases), text("over ", human_count(most_views), " views"), "", ""}};
   if (logits.contains("kl_4"))
@@ -379,7 +378,7 @@ int run(const Options& options) {
 
 void add_codec(CLI::App& app, std::function<int()>& chosen) {
   const auto options = std::make_shared<Options>();
-  CLI::App* codec = app.add_subcommand("codec", "bytes and speed of the transform form beside codecs without it");
+  CLI::App* codec = app.add_subcommand("codec", "bytes and speed of the transform encoding beside codecs without it");
   codec->add_option("--cache", options->cache, "a cache with fp32 feature tracks");
   codec->add_option(
       "--targets", options->targets,

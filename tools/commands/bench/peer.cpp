@@ -9,7 +9,7 @@ namespace vitrine::bench {
 std::optional<nlohmann::json> ask_peer(const std::filesystem::path& python, const std::string& script,
                                        const std::string& arguments) {
   const std::string command =
-      text("'", python.string(), "' '", VITRINE_SOURCE, "/tools/peers/", script, "' ", arguments);
+      text("'", python.string(), "' '", VITRINE_SOURCE, "/tools/commands/bench/peers/", script, "' ", arguments);
   FILE* pipe = popen(command.c_str(), "r");
   if (pipe == nullptr) return std::nullopt;
   std::string answer;

@@ -9,8 +9,8 @@
 
 namespace vitrine::bench {
 
-/// Runs tools/peers/SCRIPT with `arguments` as a shell reads them, and returns the JSON that it prints; nothing when it
-/// cannot be run or ends with an error, which it has told on standard error.
+/// Runs tools/commands/bench/peers/SCRIPT with `arguments` as a shell reads them, and returns the JSON that it prints;
+/// nothing when it cannot be run or ends with an error, which it has told on standard error.
 std::optional<nlohmann::json> ask_peer(const std::filesystem::path& python, const std::string& script,
                                        const std::string& arguments);
 

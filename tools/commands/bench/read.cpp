@@ -63,7 +63,7 @@ double resident_bytes() {
   return resident * static_cast<double>(sysconf(_SC_PAGESIZE));
 }
 
-// What features of the transform form are read as.
+// What features of the transform encoding are read as.
 enum class Features { kMaps, kCoefficients };
 
 // All tracks of a cache, and buffers that a trainer would own.
@@ -146,7 +146,7 @@ std::string percent(double share) {
   return figure(100 * share) + " %";
 }
 
-// What tools/peers/read_peer.py says of the same values in a file of its own.
+// What tools/commands/bench/peers/read_peer.py says of the same values in a file of its own.
 nlohmann::json ask_peer(const Options& options, const std::filesystem::path& directory, const Plan& plan) {
   make_directories(directory);
   for (const TrackInfo& track : bench::vit_tiny_tracks(plan)) {
@@ -173,8 +173,8 @@ Rate measure_rate(const Options& options, const Cache& cache) {
   const double views = static_cast<double>(cache.plan().groups_per_pass()) * cache.plan().options().group;
   Reading reading(cache), coefficients(cache, Features::kCoefficients);
   Frames frames(cache);
-  const bool transformed =
-      std::ranges::any_of(cache.tracks(), [](const TrackInfo& track) { return track.codec.form == Form::kTransform; });
+  const bool transformed = std::ranges::any_of(
+      cache.tracks(), [](const TrackInfo& track) { return track.codec.encoding == Encoding::kTransform; });
   reading.pass(0), frames.decompress();
   if (transformed) coefficients.pass(0);
   std::vector<double> ours, student, zstd;
@@ -222,13 +222,13 @@ void add_rates(const Options& options, const Plan& plan, const std::filesystem::
   against_peer(plain, "usual", "h5py + hdf5plugin + torch: ", ">= 6 x");
   against_peer(plain, "reused", "the same, no new arrays: ", "");
   against_peer(plain, "plain", "the same, not compressed either: ", "");
-  lines.push_back({"views per core-second, to floats; the usual forms", figure(usual.views), ""});
+  lines.push_back({"views per core-second, to floats; the usual encodings", figure(usual.views), ""});
   against_peer(usual, "usual", "h5py + hdf5plugin + torch: ", "");
   lines.push_back(to_coefficients(usual));
-  lines.push_back({"bytes a view, level 1", figure(coded.bytes),
+  lines.push_back({"bytes per view, level 1", figure(coded.bytes),
                    peer.is_object() ? "h5py: " + figure(peer.at("bytes").get<double>() / views) : ""});
-  lines.push_back({"bytes a view, level -1", figure(plain.bytes), ""});
-  lines.push_back({"bytes a view, the usual forms", figure(usual.bytes), ""});
+  lines.push_back({"bytes per view, level -1", figure(plain.bytes), ""});
+  lines.push_back({"bytes per view, the usual encodings", figure(usual.bytes), ""});
 }
 
 void measure_memory(const Options& options, const Cache& cache, std::vector<ReportLine>& lines) {
@@ -251,7 +251,7 @@ void measure_opening(const Options& options, const std::filesystem::path& direct
   const double before = heap();
   const auto start = std::chrono::steady_clock::now();
   const TrackReader reader(cache, track);
-  for (const std::uint64_t number : reader.shelf().numbers()) reader.shelf().open(number);
+  for (const std::uint64_t number : reader.shard_directory().numbers()) reader.shard_directory().open(number);
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   const double groups = static_cast<double>(options.shards) * options.shard_groups;
   lines.push_back(
@@ -270,12 +270,12 @@ int run(const Options& options) {
     const Rate rate = measure_rate(options, cache);
     std::string tracks;
     for (const TrackInfo& track : cache.tracks())
-      tracks += text(tracks.empty() ? "" : ", ", track.name(), " as ", form_name(track.codec.form));
+      tracks += text(tracks.empty() ? "" : ", ", track.name(), " as ", encoding_name(track.codec.encoding));
     const bool transformed = rate.coefficients > 0;
     // zstd has hardly anything to do with what an entropy coder leaves.
     std::vector<ReportLine> lines{against_zstd(rate, "views per core-second, to floats", transformed ? "" : ">= 80 %")};
     if (transformed) lines.push_back(to_coefficients(rate));
-    lines.push_back({"bytes a view", figure(rate.bytes), ""});
+    lines.push_back({"bytes per view", figure(rate.bytes), ""});
     lines.push_back(
         {"decompressed MB per core-second", figure(rate.raw_rate), "zstd alone: " + figure(rate.zstd_raw_rate)});
     print_report(text("Reading pass 0 of ", options.cache.string(), " (", tracks, "), one core, median of ",

@@ -46,7 +46,7 @@ double seconds_of(const std::function<void()>& work) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-// Groups of 64 views, in as many shards a pass as make `shards` of all passes together.
+// Groups of 64 views, in as many shards per pass as make `shards` of all passes together.
 Plan make_plan(const Options& options) {
   constexpr std::uint32_t kGroup = 64;
   const std::uint32_t groups = (options.images + kGroup - 1) / kGroup,
@@ -113,9 +113,9 @@ double draw_all(const Plan& plan, const Options& options) {
     for (std::uint32_t t = 0; t < options.threads; ++t)
       threads.emplace_back([&] {
         for (std::uint64_t number = next++; number < shards_of(plan, options); number = next++) {
-          const auto pass = static_cast<std::uint32_t>(number / plan.shards_per_pass());
-          const PassOrder order = plan.order(pass);
-          plan.group(pass, static_cast<std::uint32_t>(number % plan.shards_per_pass()) * plan.options().shard_groups);
+          const GroupKey key = plan.layout().span_of(number).group(0);
+          const PassOrder order = plan.order(key.pass);
+          plan.group(key.pass, key.group);
         }
       });
   });
@@ -129,7 +129,7 @@ double draw_apart(const Plan& plan, const Options& options) {
       threads.emplace_back([&, t] {
         for (std::uint32_t pass = t; pass < options.passes; pass += options.threads)
           for (std::uint32_t shard = 0; shard < plan.shards_per_pass(); ++shard)
-            plan.group(pass, shard * plan.options().shard_groups);
+            plan.group(pass, plan.layout().span_of({pass, shard}).first_group);
       });
   });
 }
@@ -157,7 +157,7 @@ int run(const Options& options) {
     for (std::uint32_t t = 0; t < options.tracks; ++t) act(track_directory(cache, t));
   };
   lines.push_back(line(text("ms to list ", options.tracks, " tracks of ", human_count(shards), " shards"),
-                       seconds_of([&] { each_track([](const auto& at) { Shelf(at, nullptr); }); }), "readdir",
+                       seconds_of([&] { each_track([](const auto& at) { ShardDirectory(at, nullptr); }); }), "readdir",
                        seconds_of([&] { each_track([](const auto& at) { bare_listing(at); }); })));
   const auto merge = [](const auto& at) { refresh_manifest(at, {}, {.sizes = false}); };
   lines.push_back(line(text("ms to merge lists into shards.json, ", options.tracks, " tracks, nothing new"),
@@ -172,11 +172,11 @@ int run(const Options& options) {
   const Plan together = make_plan(options), apart = make_plan(options);
   const double least = options.passes * permutation / cores;
   lines.push_back(line(text("ms to draw a group of each shard, ", options.threads, " threads, in their order"),
-                       draw_all(together, options), "one permutation a pass", least));
+                       draw_all(together, options), "one permutation per pass", least));
   lines.push_back({"permutations drawn", human_count(together.orders_drawn()), text("passes: ", options.passes),
                    figure(static_cast<double>(together.orders_drawn()) / options.passes) + " x", "1 x"});
-  lines.push_back(
-      line("the same, each thread in passes of its own", draw_apart(apart, options), "one permutation a pass", least));
+  lines.push_back(line("the same, each thread in passes of its own", draw_apart(apart, options),
+                       "one permutation per pass", least));
   lines.push_back({"permutations drawn", human_count(apart.orders_drawn()), text("passes: ", options.passes),
                    figure(static_cast<double>(apart.orders_drawn()) / options.passes) + " x", "1 x"});
   print_report(

@@ -77,7 +77,7 @@ std::vector<Array> encode_group(const TrackInfo& track, const std::vector<float>
 
 // Of a transform track, whose settings learn its name; else none.
 std::shared_ptr<const FeatureBasis> calibrate(const Plan& plan, TrackInfo& track) {
-  if (track.codec.form != Form::kTransform) return nullptr;
+  if (track.codec.encoding != Encoding::kTransform) return nullptr;
   Calibrator calibrator(track.shape[0], track.shape[1], track.shape[2]);
   const std::uint32_t group = plan.options().group;
   for (std::uint32_t g = 0; g < plan.groups_per_pass(); ++g) calibrator.add(vit_tiny_values(track, group, g), group);
@@ -97,21 +97,22 @@ TeacherRecord bench_teacher(const Plan& plan) {
   return teacher;
 }
 
-TrackInfo track_of(const Plan& plan, const std::string& kind, std::vector<std::uint32_t> shape, Form form) {
+TrackInfo track_of(const Plan& plan, const std::string& kind, std::vector<std::uint32_t> shape, Encoding encoding) {
   TrackInfo track;
   track.teacher = bench_teacher(plan);
   track.made_with = {.device = {.kind = "none", .name = "random numbers"}, .precision = "fp32", .micro_batch = 1};
   track.kind = kind;
   track.block = kind == "logits" ? -1 : 11;
   track.shape = std::move(shape);
-  track.codec.form = form;
+  track.codec.encoding = encoding;
   track.plan_hash = plan.hash();
   return track;
 }
 
 void write_recipes_of(const std::filesystem::path& directory, const Plan& plan, std::uint32_t pass) {
   for (std::uint32_t shard = 0; shard < plan.shards_per_pass(); ++shard)
-    write_recipes(directory, plan, pass, shard, std::vector<std::uint64_t>(groups_in_shard(plan, shard)));
+    write_recipes(directory, plan, pass, shard,
+                  std::vector<std::uint64_t>(plan.layout().span_of({pass, shard}).groups));
 }
 
 }  // namespace
@@ -128,9 +129,10 @@ Plan make_plan(std::uint32_t groups, std::uint32_t group, std::uint32_t shard_gr
 }
 
 std::vector<TrackInfo> vit_tiny_tracks(const Plan& plan, bool usual) {
-  std::vector<TrackInfo> tracks{track_of(plan, "logits", {1000}, usual ? Form::kUniform : Form::kFp16),
-                                track_of(plan, "features", {192, kSide, kSide}, usual ? Form::kTransform : Form::kInt8),
-                                track_of(plan, "attention", {3, kSide, kSide}, Form::kSqrt8)};
+  std::vector<TrackInfo> tracks{
+      track_of(plan, "logits", {1000}, usual ? Encoding::kUniform : Encoding::kFp16),
+      track_of(plan, "features", {192, kSide, kSide}, usual ? Encoding::kTransform : Encoding::kInt8),
+      track_of(plan, "attention", {3, kSide, kSide}, Encoding::kSqrt8)};
   if (usual) {
     tracks[0].codec.max_error = 1.0 / 64;
     tracks[1].codec.max_error = 0.01;
@@ -170,10 +172,10 @@ void write_vit_tiny_cache(const std::filesystem::path& directory, const Plan& pl
     create_track(directory, track, basis.get());
     for (std::uint32_t shard = 0; shard < plan.shards_per_pass(); ++shard) {
       std::vector<std::vector<Array>> groups;
-      for (std::uint32_t g = 0; g < groups_in_shard(plan, shard); ++g)
-        groups.push_back(
-            encode_group(track, vit_tiny_values(track, plan.options().group, shard * plan.options().shard_groups + g),
-                         plan.options().group, basis));
+      const ShardSpan span = plan.layout().span_of({0, shard});
+      for (std::uint32_t g = 0; g < span.groups; ++g)
+        groups.push_back(encode_group(track, vit_tiny_values(track, plan.options().group, span.group(g).group),
+                                      plan.options().group, basis));
       for (std::uint32_t pass = 0; pass < passes; ++pass) write_shard(directory, track, plan, pass, shard, groups);
     }
   }
@@ -183,7 +185,8 @@ TrackInfo write_many_shards(const std::filesystem::path& directory, std::uint32_
   constexpr std::uint32_t kViews = 2, kShardsOfPass = 50;
   const Plan plan = make_plan(kShardsOfPass * groups, kViews, groups);
   create_cache(directory, plan.index(), plan);
-  const TrackInfo track = track_of(plan, "features", {4, 1, 1}, Form::kInt8);  // a group has two chunks, as ViT-Tiny's
+  const TrackInfo track =
+      track_of(plan, "features", {4, 1, 1}, Encoding::kInt8);  // a group has two chunks, as ViT-Tiny's
   create_track(directory, track);
   const std::vector<std::vector<Array>> arrays(
       groups, encode_group(track, std::vector<float>(kViews * track.view_values(), 1.0f), kViews));

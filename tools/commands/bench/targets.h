@@ -12,11 +12,12 @@
 
 namespace vitrine::bench {
 
-/// A plan over images that need not exist: `groups` groups of `group` views a pass, `shard_groups` of them in a shard.
+/// A plan over images that need not exist: `groups` groups of `group` views per pass, `shard_groups` of them in a
+/// shard.
 Plan make_plan(std::uint32_t groups, std::uint32_t group, std::uint32_t shard_groups);
 
-/// logits [1000] as fp16, features [192, 14, 14] as int8, attention [3, 14, 14] as sqrt8; `usual`: the forms that the
-/// extractor takes when it is told nothing, the features' basis yet to be made.
+/// logits [1000] as fp16, features [192, 14, 14] as int8, attention [3, 14, 14] as sqrt8; `usual`: the encodings that
+/// the extractor takes when it is told nothing, the features' basis yet to be made.
 std::vector<TrackInfo> vit_tiny_tracks(const Plan& plan, bool usual = false);
 
 /// A group's targets, [views, shape...]. Features: tokens whose channels are mixed from a few heavy-tailed sources,

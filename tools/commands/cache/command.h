@@ -6,7 +6,7 @@
 
 #include <functional>
 
-#include "tools/commands/cache/deep.h"
+#include "tools/commands/cache/deep_result.h"
 
 namespace CLI {
 class App;

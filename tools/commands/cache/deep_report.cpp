@@ -5,8 +5,8 @@
 
 #include "common/base/error.h"
 #include "common/base/progress.h"
-#include "common/cache/losses.h"
 #include "tools/commands/cache/words.h"
+#include "tools/inspect/loss_summary.h"
 
 namespace vitrine {
 

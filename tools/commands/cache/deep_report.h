@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "tools/commands/cache/deep.h"
+#include "tools/commands/cache/deep_result.h"
 
 namespace vitrine {
 

@@ -27,12 +27,12 @@ void print_images(const Estimate& e) {
 
 void print_bytes(const Estimate& e) {
   std::vector<std::vector<std::string>> rows{
-      {"track", "form", "bytes a view", "a pass", text("all ", e.passes, " passes")}};
-  const auto add = [&](const std::string& track, const std::string& form, double a_view) {
-    rows.push_back({track, form, human_bytes(a_view), human_bytes(a_view * static_cast<double>(e.views_a_pass)),
+      {"track", "encoding", "bytes per view", "a pass", text("all ", e.passes, " passes")}};
+  const auto add = [&](const std::string& track, const std::string& encoding, double a_view) {
+    rows.push_back({track, encoding, human_bytes(a_view), human_bytes(a_view * static_cast<double>(e.views_a_pass)),
                     human_bytes(a_view * e.views())});
   };
-  for (const TrackBytes& track : e.tracks) add(track.track, track.form, track.a_view);
+  for (const TrackBytes& track : e.tracks) add(track.track, track.encoding, track.a_view);
   add("recipes", "", e.recipes_a_view);
   rows.push_back({"index and bases", "", "", "", human_bytes(e.once)});
   rows.push_back({"all", "", human_bytes(e.bytes_a_view()),
@@ -61,7 +61,7 @@ nlohmann::ordered_json estimate_json(const Estimate& e, double epochs) {
   out["tracks"] = nlohmann::ordered_json::array();
   for (const TrackBytes& track : e.tracks)
     out["tracks"].push_back({{"track", track.track},
-                             {"form", track.form},
+                             {"encoding", track.encoding},
                              {"bytes_per_view", track.a_view},
                              {"bytes", track.a_view * e.views()}});
   out["recipes"] = {{"bytes_per_view", e.recipes_a_view}, {"bytes", e.recipes_a_view * e.views()}};

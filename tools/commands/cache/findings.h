@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "common/inspect/finding.h"
+#include "tools/inspect/finding.h"
 
 namespace vitrine {
 

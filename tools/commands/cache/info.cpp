@@ -10,13 +10,13 @@
 #include "common/base/progress.h"
 #include "common/cache/arithmetic.h"
 #include "common/cache/cache.h"
-#include "common/cache/losses.h"
 #include "common/cache/writer.h"
-#include "common/inspect/leftovers.h"
-#include "common/inspect/recode.h"
 #include "tools/commands/cache/command.h"
 #include "tools/commands/cache/findings.h"
 #include "tools/commands/cache/words.h"
+#include "tools/inspect/leftovers.h"
+#include "tools/inspect/loss_summary.h"
+#include "tools/inspect/recode.h"
 
 namespace vitrine {
 namespace {
@@ -52,13 +52,12 @@ TrackState examine(const Cache& cache, const TrackInfo& info) {
   TrackState state{&info, reader.passes(), reader.shards(), reader.stored_bytes(), reader.stored_views(), {}, {}, {}};
   std::vector<ShardNotes> notes;
   LossSummary summary;
-  for (const std::uint64_t number : reader.shelf().numbers()) {
+  for (const std::uint64_t number : reader.shard_directory().numbers()) {
     const std::string name = shard_file_name(number);
     try {
-      notes.push_back(read_notes(Container(reader.shelf().directory() / name)));
-      const auto shard = static_cast<std::uint32_t>(number % cache.plan().shards_per_pass());
+      notes.push_back(read_notes(Container(reader.shard_directory().directory() / name)));
       if (!notes.back().loss.empty())
-        summary.add(nlohmann::ordered_json::parse(notes.back().loss), groups_in_shard(cache.plan(), shard));
+        summary.add(nlohmann::ordered_json::parse(notes.back().loss), cache.plan().layout().span_of(number).groups);
     } catch (const Error& error) {
       state.unreadable.push_back({name, error.what()});
     }
@@ -89,7 +88,8 @@ std::string teacher_directory(const TrackInfo& track) {
 
 void print_tracks(const std::vector<TrackState>& tracks) {
   std::cout << "tracks:\n";
-  std::vector<std::vector<std::string>> rows{{"track", "shape", "form", "passes", "shards", "bytes a view", "total"}};
+  std::vector<std::vector<std::string>> rows{
+      {"track", "shape", "encoding", "passes", "shards", "bytes per view", "total"}};
   double total = 0, a_view = 0;
   for (const TrackState& track : tracks) {
     total += static_cast<double>(track.bytes);
@@ -215,10 +215,10 @@ void print_unreadable(const State& state) {
 
 void print_words(const Cache& cache, const State& state) {
   const Plan& plan = cache.plan();
-  std::cout << cache.directory().string() << ": " << cache.index().words() << "\n"
+  std::cout << cache.directory().string() << ": " << cache.index().describe() << "\n"
             << "plan " << plan.hash().substr(0, 8) << ": " << human_count(plan.groups_per_pass()) << " groups of "
-            << plan.options().group << " views a pass, " << human_count(plan.shards_per_pass())
-            << " shards a pass; recipes of passes " << range_words(cache.recipe_passes()) << "\n";
+            << plan.options().group << " views per pass, " << human_count(plan.shards_per_pass())
+            << " shards per pass; recipes of passes " << range_words(cache.recipe_passes()) << "\n";
   const auto json = nlohmann::ordered_json::parse(plan.json());
   std::vector<std::vector<std::string>> settings;
   for (const auto& [key, value] : json["settings"].items()) settings.push_back({key, value.dump()});

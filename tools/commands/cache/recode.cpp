@@ -1,5 +1,5 @@
-// vitrine-cache recode: a track in another form, without the teacher.
-#include "common/inspect/recode.h"
+// vitrine-cache recode: a track in another encoding, without the teacher.
+#include "tools/inspect/recode.h"
 
 #include <CLI/CLI.hpp>
 #include <iostream>
@@ -8,23 +8,23 @@
 
 #include "common/base/error.h"
 #include "common/base/progress.h"
-#include "common/cache/losses.h"
 #include "common/codec/frame.h"
 #include "tools/commands/cache/command.h"
 #include "tools/commands/cache/words.h"
+#include "tools/inspect/loss_summary.h"
 
 namespace vitrine {
 namespace {
 
 struct Request {
-  std::string directory, from, form;
+  std::string directory, from, encoding;
   RecodeOptions options;
   bool json = false;
 };
 
 int recode_command(const Request& request) {
   RecodeOptions options = request.options;
-  options.codec.form = form_from_name(request.form, "--form");
+  options.codec.encoding = encoding_from_name(request.encoding, "--encoding");
   const Cache cache(request.directory);
   const std::size_t slash = request.from.find('/');
   const TrackInfo& from = slash == std::string::npos
@@ -59,11 +59,12 @@ int recode_command(const Request& request) {
 void add_recode(CLI::App& app, Body& chosen) {
   const auto request = std::make_shared<Request>();
   CLI::App* command =
-      app.add_subcommand("recode", "writes a track in another form or with another bound, without the teacher");
+      app.add_subcommand("recode", "writes a track in another encoding or with another bound, without the teacher");
   command->add_option("DIR", request->directory, "the cache's directory")->required();
   command->add_option("--from", request->from, "the track: NAME, or TEACHER.xxxxxxxx/NAME")->required();
   command->add_option("--to", request->options.to, "another cache directory; made, or added to")->required();
-  command->add_option("--form", request->form, "fp32, fp16, int8, sqrt8, uniform, topk or transform")->required();
+  command->add_option("--encoding", request->encoding, "fp32, fp16, int8, sqrt8, uniform, topk or transform")
+      ->required();
   command->add_option("--max-error", request->options.codec.max_error, "bound of uniform, topk and transform");
   command->add_option("--kept", request->options.codec.kept, "topk: values kept of each view");
   command->add_option("--temperatures", request->options.codec.temperatures, "topk: at which the tail's mass is kept")
@@ -76,18 +77,19 @@ void add_recode(CLI::App& app, Body& chosen) {
   command
       ->add_option("--level", request->options.compression.level,
                    "zstd's level; -1 leaves alone what hardly shrinks, for speed")
-      ->check(CLI::Range(kLowestLevel, kHighestLevel))
+      ->check(CLI::Range(kMinLevel, kMaxLevel))
       ->capture_default_str();
   command
       ->add_option("--window", request->options.compression.window_log,
                    "zstd's window is 2^this bytes; 0: the level's own")
-      ->check(CLI::Range(0, kHighestWindow))
+      ->check(CLI::Range(0, kMaxWindow))
       ->capture_default_str();
-  command->add_option("--workers", request->options.workers, "groups in work at once; 0: one a core")
+  command->add_option("--workers", request->options.workers, "groups in work at once; 0: one per core")
       ->check(CLI::Range(0, 4096));
   command->add_flag("--json", request->json, "print JSON, for programs");
   command->footer(
-      "A track's directory is named by teacher and layer, not by form: the new one goes into a cache of its own, with "
+      "A track's directory is named by teacher and layer, not by encoding: the new one goes into a cache of its own, "
+      "with "
       "the\n"
       "same index, plan and recipes, and can be trained from, copied or moved like any other. track.json there says "
       "what\n"

@@ -1,5 +1,5 @@
 // vitrine-cache repair: sets aside what verify finds damaged, and says what to make again.
-#include "common/inspect/repair.h"
+#include "tools/inspect/repair.h"
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -106,7 +106,7 @@ void add_repair(CLI::App& app, Body& chosen) {
       ->expected(1)
       ->take_all();
   command->add_flag("--dry-run", request->dry, "change nothing, only say what would be done");
-  command->add_option("--threads", request->options.threads, "files in work at once; 0: one a core")
+  command->add_option("--threads", request->options.threads, "files in work at once; 0: one per core")
       ->check(CLI::Range(0, 4096));
   command->add_flag("--json", request->json, "print JSON, for programs");
   command->footer(

@@ -10,9 +10,9 @@
 #include "common/cache/cache.h"
 #include "common/image/views.h"
 #include "common/image/write.h"
-#include "common/inspect/sheet.h"
 #include "common/plan/class_names.h"
 #include "tools/commands/cache/command.h"
+#include "tools/commands/cache/sheet.h"
 #include "tools/commands/cache/words.h"
 
 namespace vitrine {
@@ -33,8 +33,8 @@ struct Shown {
   std::unique_ptr<const TrackReader> logits, attention;
 };
 
-bool has(const Shelf& shelf, const Plan& plan, std::uint32_t pass, std::uint32_t group) {
-  return shelf.holds(std::uint64_t{pass} * plan.shards_per_pass() + group / plan.options().shard_groups);
+bool has(const ShardDirectory& shard_directory, const Plan& plan, std::uint32_t pass, std::uint32_t group) {
+  return shard_directory.holds(plan.layout().number_of(GroupKey{pass, group}));
 }
 
 Shown choose(const Cache& cache, const Request& request, std::uint32_t group) {
@@ -45,7 +45,7 @@ Shown choose(const Cache& cache, const Request& request, std::uint32_t group) {
       return;
     }
     auto reader = std::make_unique<const TrackReader>(cache, track);
-    const bool there = has(reader->shelf(), cache.plan(), request.pass, group);
+    const bool there = has(reader->shard_directory(), cache.plan(), request.pass, group);
     if (named && !there)
       fail(cache.directory().string(), ": ", track.directory(), " has no shard for pass ", request.pass, ", group ",
            group, "; vitrine-cache info lists its passes");
@@ -92,7 +92,7 @@ ClassNames class_names(const Cache& cache, const Request& request, const Shown& 
     out.whence = "those of the images, which has as many";
   } else {
     out.whence = text("none, as it has ", classes, " and the images ", labels.size(),
-                      "; --class-names FILE gives them, one a line");
+                      "; --class-names FILE gives them, one per line");
   }
   return out;
 }
@@ -148,13 +148,13 @@ std::vector<SheetView> make_views(const Cache& cache, const ViewMaker& maker, co
 int show(const Request& request) {
   const Cache cache(request.directory);
   const PlanOptions& options = cache.plan().options();
-  const std::uint64_t a_pass = std::uint64_t{cache.plan().groups_per_pass()} * options.group;
+  const std::uint64_t a_pass = cache.plan().layout().views_per_pass();
   if (request.count > a_pass || request.first > a_pass - request.count)
     fail("--first ", request.first, " --count ", request.count, ": a pass has ", a_pass, " views, from 0");
   const auto first_group = static_cast<std::uint32_t>(request.first / options.group),
              last_group = static_cast<std::uint32_t>((request.first + request.count - 1) / options.group);
   for (const std::uint32_t group : {first_group, last_group})
-    if (!has(cache.recipe_shelf(), cache.plan(), request.pass, group))
+    if (!has(cache.recipe_directory(), cache.plan(), request.pass, group))
       fail(request.directory, ": has no recipes for pass ", request.pass, ", group ", group, "; its whole passes are ",
            range_words(cache.recipe_passes()));
   const Shown shown = choose(cache, request, first_group);
@@ -202,8 +202,9 @@ void add_show(CLI::App& app, Body& chosen) {
                    "out: the last of each kind")
       ->expected(1)
       ->take_all();
-  command->add_option("--class-names", request->class_names,
-                      "a file with the teacher's class names, one a line, where it has other classes than the images");
+  command->add_option(
+      "--class-names", request->class_names,
+      "a file with the teacher's class names, one per line, where it has other classes than the images");
   command->add_option("--size", request->size, "pixels of the student's views; 0: the teacher's")
       ->check(CLI::Range(0, 4096));
   command->footer(

@@ -1,5 +1,5 @@
 // vitrine-cache verify: looks at every byte.
-#include "common/inspect/verify.h"
+#include "tools/inspect/verify.h"
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -9,11 +9,11 @@
 
 #include "common/base/error.h"
 #include "common/base/progress.h"
-#include "common/cache/losses.h"
 #include "tools/commands/cache/command.h"
 #include "tools/commands/cache/deep_report.h"
 #include "tools/commands/cache/findings.h"
 #include "tools/commands/cache/words.h"
+#include "tools/inspect/loss_summary.h"
 
 namespace vitrine {
 namespace {
@@ -145,7 +145,7 @@ void add_verify(CLI::App& app, Body& chosen, DeepCheck deep) {
   command->add_option("--weights", request->deep.weights, "the teacher's weights, for --deep");
   command->add_option("--device", request->deep.device,
                       "for --deep: cpu, cuda or cuda:N; left out: the kind that made the cache");
-  command->add_option("--threads", request->options.threads, "files in work at once; 0: one a core")
+  command->add_option("--threads", request->options.threads, "files in work at once; 0: one per core")
       ->check(CLI::Range(0, 4096));
   command->add_flag("--json", request->json, "print JSON, for programs");
   command->footer(

@@ -1,4 +1,4 @@
-#include "tools/commands/cache/deep.h"
+#include "tools/commands/cache/teacher/deep.h"
 
 #include <tbb/parallel_for.h>
 #include <tbb/task_arena.h>
@@ -61,12 +61,12 @@ class Damage {
 };
 
 std::uint64_t shard_of(const Plan& plan, GroupKey key) {
-  return std::uint64_t{key.pass} * plan.shards_per_pass() + key.group / plan.options().shard_groups;
+  return plan.layout().number_of(key);
 }
 
 // Whether what made a shard, as it says itself, is what runs now.
 bool same_arithmetic(const TrackReader& reader, std::uint64_t number, const ComputeRecord& now) {
-  return read_notes(Container(reader.shelf().directory() / shard_file_name(number))).made_with == now;
+  return read_notes(Container(reader.shard_directory().directory() / shard_file_name(number))).made_with == now;
 }
 
 // One of a teacher's tracks.
@@ -74,18 +74,16 @@ class Asked {
  public:
   Asked(const Cache& cache, const TrackInfo& track, const Damage& damage)
       : plan_(cache.plan()), reader_(cache, track), check_(reader_.track(), reader_.codec(), reader_.basis().get()) {
-    for (const std::uint64_t number : reader_.shelf().numbers())
-      if (!damage.at(track.directory(), number) && cache.recipe_shelf().holds(number)) shards_.push_back(number);
+    for (const std::uint64_t number : reader_.shard_directory().numbers())
+      if (!damage.at(track.directory(), number) && cache.recipe_directory().holds(number)) shards_.push_back(number);
   }
 
   // At most `count` groups of its undamaged shards, evenly spread.
   std::vector<GroupKey> sample(std::uint64_t count) const {
     std::vector<GroupKey> all, chosen;
     for (const std::uint64_t number : shards_) {
-      const auto pass = static_cast<std::uint32_t>(number / plan_.shards_per_pass()),
-                 shard = static_cast<std::uint32_t>(number % plan_.shards_per_pass());
-      for (std::uint32_t g = 0; g < groups_in_shard(plan_, shard); ++g)
-        all.push_back({pass, shard * plan_.options().shard_groups + g});
+      const ShardSpan span = plan_.layout().span_of(number);
+      for (std::uint32_t g = 0; g < span.groups; ++g) all.push_back(span.group(g));
     }
     count = std::min<std::uint64_t>(count, all.size());
     for (std::uint64_t i = 0; i < count; ++i) chosen.push_back(all[(2 * i + 1) * all.size() / (2 * count)]);

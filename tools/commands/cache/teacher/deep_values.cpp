@@ -5,8 +5,8 @@
 
 #include "common/base/error.h"
 #include "common/base/philox.h"
-#include "common/inspect/verify_codecs.h"
 #include "common/teacher/teacher.h"
+#include "tools/inspect/verify_codecs.h"
 
 namespace vitrine {
 namespace {
@@ -124,7 +124,7 @@ ValueCheck::ValueCheck(const TrackInfo& track, const Codec& codec, const Feature
     : track_(track), codec_(codec), basis_(basis) {
   try {
     for (const CodecSettings& settings : earlier_codecs(track)) {
-      if (settings.form == Form::kTransform)
+      if (settings.encoding == Encoding::kTransform)
         links_.push_back(settings.max_error);
       else
         earlier_.push_back(make_codec(settings, track.shape));
@@ -132,7 +132,7 @@ ValueCheck::ValueCheck(const TrackInfo& track, const Codec& codec, const Feature
   } catch (const Error& error) {
     no_verdict_ = text(error.what(), ", so that its error has no known bound");
   }
-  double wide = track.codec.form == Form::kTransform ? std::sqrt(track.codec.max_error) : 0;
+  double wide = track.codec.encoding == Encoding::kTransform ? std::sqrt(track.codec.max_error) : 0;
   for (const double link : links_) wide += std::sqrt(link);
   if (!links_.empty() && wide >= 1)
     no_verdict_ = "the bounds of the codecs that it went through add up to more than the features vary";
@@ -165,9 +165,9 @@ ValueFigures ValueCheck::compare(std::span<const float> now, std::span<const flo
     figures.difference = metric.shown(metric.distance(stored, coded));
     figures.tolerance = metric.shown(tolerance);
     // Kept in every group, whatever the codec made of the values of now.
-    if (track_.codec.form == Form::kTransform && earlier_.empty())
+    if (track_.codec.encoding == Encoding::kTransform && earlier_.empty())
       bound = std::sqrt(track_.codec.max_error) + arithmetic;
-    if (track_.codec.form == Form::kUniform && earlier_.empty()) {
+    if (track_.codec.encoding == Encoding::kUniform && earlier_.empty()) {
       figures.value_error = largest_difference(stored, now);
       figures.value_bound = track_.codec.max_error + 10 * arithmetic * metric.scale();
     }

@@ -43,7 +43,7 @@ struct ValueFigures {
 /// Immutable; any thread.
 class ValueCheck {
  public:
-  /// `codec`, `basis`: the track's, the latter null for forms without; both must outlive this.
+  /// `codec`, `basis`: the track's, the latter null for encodings without; both must outlive this.
   ValueCheck(const TrackInfo& track, const Codec& codec, const FeatureBasis* basis);
 
   /// Why nothing can be said of this track; empty when something can.

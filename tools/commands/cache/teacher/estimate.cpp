@@ -45,7 +45,7 @@ struct Request {
   bool json = false;
 };
 
-// Runs body(0..count) on `workers` threads and returns the seconds an item took, all workers busy.
+// Runs body(0..count) on `workers` threads and returns the seconds that an item took, all workers busy.
 double timed(std::uint32_t workers, std::uint32_t count, const std::function<void(std::uint32_t)>& body) {
   tbb::task_arena arena(static_cast<int>(workers));
   const OneThreadEach one_thread_each(arena);
@@ -70,7 +70,7 @@ void time_stages(const Teacher& teacher, const ViewMaker& maker, const Plan& pla
 
 // Of the sample's one file: its frames by view, and what else it holds once in a shard of the planned size.
 double bytes_a_view(const TrackReader& reader, std::uint64_t sampled, std::uint64_t shard_views) {
-  const Container& shard = reader.shelf().open(0);
+  const Container& shard = reader.shard_directory().open(0);
   std::uint64_t frames = 0;
   for (std::size_t d = 0; d < shard.datasets().size(); ++d)
     for (std::uint64_t chunk = 0; chunk < shard.datasets()[d].chunk_count; ++chunk)
@@ -88,7 +88,7 @@ double bytes_of(const fs::path& file) {
 void weigh_rest(const fs::path& directory, const Plan& whole, Estimate& estimate) {
   create_cache(directory, whole.index(), whole);
   for (const char* name : {"index.h5", "plan.json"}) estimate.once += bytes_of(directory / name);
-  const std::uint32_t groups = groups_in_shard(whole, 0);
+  const std::uint32_t groups = whole.layout().span_of(std::uint64_t{0}).groups;
   std::vector<std::uint64_t> hashes(groups);
   Stream draws(0, Purpose::kSample);
   for (std::uint64_t& hash : hashes) hash = std::uint64_t{draws.bits()} << 32 | draws.bits();
@@ -116,7 +116,7 @@ void time_reading(const fs::path& directory, const Plan& plan, std::uint32_t gro
       }
     seconds += since(start) / static_cast<double>(views);
     estimate.tracks.push_back(
-        {track.directory(), form_name(track.codec.form), bytes_a_view(reader, estimate.sampled, shard_views)});
+        {track.directory(), encoding_name(track.codec.encoding), bytes_a_view(reader, estimate.sampled, shard_views)});
     for (const char* name : {"track.json", "basis.h5"}) estimate.once += bytes_of(directory / track.directory() / name);
   }
   estimate.read_one_core = seconds;
@@ -140,10 +140,10 @@ Estimate measure(const Request& request) {
   estimate.read = images.sample->images.size();
   estimate.unreadable = images.unreadable;
   const Plan whole(images.all, options.plan);
-  estimate.views_a_pass = std::uint64_t{whole.groups_per_pass()} * options.plan.group;
+  estimate.views_a_pass = whole.layout().views_per_pass();
 
   // The sample is one shard; how many groups a shard has changes little, and bytes_a_view() allows for it.
-  const std::uint64_t shard_views = std::uint64_t{groups_in_shard(whole, 0)} * options.plan.group;
+  const std::uint64_t shard_views = whole.layout().span_of(std::uint64_t{0}).views;
   const std::uint32_t groups = Plan(images.sample, options.plan).groups_per_pass();
   options.plan.shard_groups = groups;
   const Plan plan(images.sample, options.plan);
@@ -215,7 +215,7 @@ void add_estimate(CLI::App& app, Body& chosen) {
   command->footer(
       "Images are counted by the index of the configuration's cache, where it has one, and else by listing them; only\n"
       "those of the sample are read.\n"
-      "The break-even compares, for V views a pass, P passes and n epochs, P V extraction + n V read (the cache),\n"
+      "The break-even compares, for V views per pass, P passes and n epochs, P V extraction + n V read (the cache),\n"
       "with calibration before it, with n V live (the teacher's forward in every epoch): n = (P extraction +\n"
       "calibration / V) / (live - read), never when live <= read.\n"
       "Exit codes: 0 done, 2 bad input.");

@@ -93,8 +93,8 @@ EstimateImages estimate_images(const ImageFolders& folders, const std::filesyste
   const std::vector<std::uint32_t> images = read_some(folders, order, count, all, looks);
   out.unreadable = static_cast<std::uint64_t>(std::ranges::count(looks, Look::kOther));
   if (images.empty())
-    fail("below ", folders.words(), " none of ", looks.size(), " files is a readable image; JPEG, PNG and WebP files ",
-         "are expected there");
+    fail("below ", folders.describe(), " none of ", looks.size(),
+         " files is a readable image; JPEG, PNG and WebP files ", "are expected there");
   out.sample = chosen(all, images);
   const auto found = static_cast<double>(images.size());
   out.all = guess(std::move(all), looks, *out.sample, found / (found + static_cast<double>(out.unreadable)), seed);

@@ -1,0 +1,76 @@
+// All arithmetic of passes, shards and groups. Shards are numbered through all passes: number = pass · shards_per_pass
+// + shard; each holds shard_groups groups, the last one of a pass what is left.
+#ifndef VITRINE_COMMON_PLAN_SHARD_LAYOUT_H_
+#define VITRINE_COMMON_PLAN_SHARD_LAYOUT_H_
+
+#include <algorithm>
+#include <compare>
+#include <cstdint>
+
+namespace vitrine {
+
+/// A group of views by its pass and its number in the pass.
+struct GroupKey {
+  std::uint32_t pass = 0;
+  std::uint32_t group = 0;
+  auto operator<=>(const GroupKey&) const = default;
+};
+
+/// A shard by its pass and its number in the pass.
+struct ShardKey {
+  std::uint32_t pass = 0;
+  std::uint32_t shard = 0;
+  auto operator<=>(const ShardKey&) const = default;
+};
+
+/// What one shard holds.
+struct ShardSpan {
+  ShardKey key;
+  std::uint64_t number = 0;       ///< through all passes: the number in its file's name
+  std::uint32_t first_group = 0;  ///< in the pass
+  std::uint32_t groups = 0;
+  std::uint64_t views = 0;
+
+  /// Group `g` of the shard, g < groups.
+  GroupKey group(std::uint32_t g) const { return {key.pass, first_group + g}; }
+};
+
+/// Knows numbers alone; a Plan gives its own (Plan::layout()). Cheap to copy.
+struct ShardLayout {
+  std::uint32_t groups_per_pass = 0;  ///< at least 1
+  std::uint32_t shard_groups = 0;     ///< groups of a full shard, at least 1
+  std::uint32_t group_views = 0;
+
+  constexpr std::uint32_t shards_per_pass() const {
+    return static_cast<std::uint32_t>((std::uint64_t{groups_per_pass} + shard_groups - 1) / shard_groups);
+  }
+  constexpr std::uint64_t views_per_pass() const { return std::uint64_t{groups_per_pass} * group_views; }
+
+  constexpr std::uint64_t number_of(ShardKey key) const {
+    return std::uint64_t{key.pass} * shards_per_pass() + key.shard;
+  }
+  constexpr ShardKey key_of(std::uint64_t number) const {
+    return {static_cast<std::uint32_t>(pass_of(number)), static_cast<std::uint32_t>(number % shards_per_pass())};
+  }
+  /// 2^32 or more for a number that only a stranger's file has.
+  constexpr std::uint64_t pass_of(std::uint64_t number) const { return number / shards_per_pass(); }
+
+  /// The shard that holds a group, by number, and the group's place in it.
+  constexpr std::uint64_t number_of(GroupKey key) const {
+    return number_of(ShardKey{key.pass, key.group / shard_groups});
+  }
+  constexpr std::uint32_t place_of(GroupKey key) const { return key.group % shard_groups; }
+
+  /// key.shard < shards_per_pass().
+  constexpr ShardSpan span_of(ShardKey key) const {
+    const std::uint32_t first = key.shard * shard_groups, groups = std::min(shard_groups, groups_per_pass - first);
+    return {key, number_of(key), first, groups, std::uint64_t{groups} * group_views};
+  }
+  constexpr ShardSpan span_of(std::uint64_t number) const { return span_of(key_of(number)); }
+
+  bool operator==(const ShardLayout&) const = default;
+};
+
+}  // namespace vitrine
+
+#endif  // VITRINE_COMMON_PLAN_SHARD_LAYOUT_H_

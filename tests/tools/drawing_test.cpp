@@ -1,0 +1,80 @@
+#include "tools/commands/draw/drawing.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <set>
+#include <string>
+
+#include "common/image/scan.h"
+#include "tests/support/testing.h"
+
+using namespace vitrine;
+using vitrine::testing::executable;
+using vitrine::testing::run;
+using vitrine::testing::TemporaryDirectory;
+
+TEST_CASE("a drawing is a function of its seed and number") {
+  const DrawingOptions options{.seed = 7}, other{.seed = 8};
+  CHECK(draw_picture(options, 5).rgb == draw_picture(options, 5).rgb);
+  CHECK(draw_picture(options, 5).rgb != draw_picture(options, 21).rgb);  // same class
+  CHECK(draw_picture(options, 5).rgb != draw_picture(other, 5).rgb);
+}
+
+TEST_CASE("drawings have the sizes that were asked for and use the range of levels") {
+  std::set<int> sides;
+  for (std::uint64_t number = 0; number < 40; ++number) {
+    const Image image = draw_picture({.size = 48}, number);
+    for (const int side : {image.height, image.width}) {
+      CHECK(side >= 40);
+      CHECK(side <= 64);
+      sides.insert(side);
+    }
+    const auto [low, high] = std::minmax_element(image.rgb.begin(), image.rgb.end());
+    CHECK(*high - *low > 60);
+  }
+  CHECK(sides.size() > 10);
+}
+
+TEST_CASE("classes take turns, and their names are in the order of the alphabet") {
+  for (const int species : {2, 4, 6}) {
+    const DrawingOptions options{.species = species};
+    const auto names = drawing_classes(options);
+    REQUIRE(names.size() == static_cast<std::size_t>(species * species));
+    CHECK(std::is_sorted(names.begin(), names.end()));
+    std::set<int> labels;
+    for (std::uint64_t number = 100; number < 100 + names.size(); ++number)
+      labels.insert(drawing_label(options, number));
+    CHECK(labels.size() == names.size());
+  }
+}
+
+TEST_CASE("vitrine-draw writes splits that share no picture, and the same ones again") {
+  const TemporaryDirectory root;
+  const std::string words = " --size 32 --seed 3 --classes 4 --split train=20 --split val=8";
+  REQUIRE(run(executable("vitrine-draw") + " " + (root / "one").string() + words).exit_code == 0);
+  REQUIRE(run(executable("vitrine-draw") + " " + (root / "two").string() + words).exit_code == 0);
+  const ImageIndex train = scan_image_folder(root / "one/train", nullptr),
+                   val = scan_image_folder(root / "one/val", nullptr);
+  CHECK(train.images.size() == 20);
+  CHECK(val.images.size() == 8);
+  CHECK(train.classes.size() == 4);
+  CHECK(scan_image_folder(root / "two/train", nullptr) == train);
+  std::set<std::uint64_t> hashes;
+  for (const ImageIndex* index : {&train, &val})
+    for (const ImageEntry& image : index->images) hashes.insert(image.hash);
+  CHECK(hashes.size() == 28);
+}
+
+TEST_CASE("vitrine-draw says what is wrong") {
+  const TemporaryDirectory root;
+  const std::string command = executable("vitrine-draw") + " " + (root / "out").string();
+  CHECK(run(command).output.find("--images COUNT") != std::string::npos);
+  CHECK(run(command + " --split val").output.find("--split val=1000") != std::string::npos);
+  const auto no_square = run(command + " --images 4 --classes 5");
+  CHECK(no_square.exit_code == 2);
+  CHECK(no_square.output.find("vitrine-draw: --classes: 5 not in {4,9,16,25,36}; --help shows the usage\n") == 0);
+  REQUIRE(run(command + " --images 4 --classes 4 --size 24").exit_code == 0);
+  const auto again = run(command + " --images 4 --classes 4 --size 24");
+  CHECK(again.exit_code == 2);
+  CHECK(again.output.find("is not empty") != std::string::npos);
+}

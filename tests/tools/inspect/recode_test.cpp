@@ -1,0 +1,325 @@
+#include "tools/inspect/recode.h"
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "common/base/error.h"
+#include "common/base/hash.h"
+#include "tests/support/message.h"
+#include "tests/tools/inspect/damaged.h"
+#include "tools/inspect/repair.h"
+
+using namespace vitrine;
+using namespace vitrine::testing;
+
+namespace {
+
+// Without what a repair has set aside.
+std::map<std::string, std::string> files_below(const std::filesystem::path& directory) {
+  std::map<std::string, std::string> out;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(directory))
+    if (entry.is_regular_file() && entry.path().string().find(".damaged") == std::string::npos)
+      out[entry.path().lexically_relative(directory).generic_string()] = read_whole(entry.path());
+  return out;
+}
+
+std::vector<float> read_group(const Cache& cache, const std::string& name, GroupKey key) {
+  const TrackReader reader(cache, cache.track(name));
+  TrackReader::Scratch scratch;
+  std::vector<float> values(reader.track().view_values() * cache.plan().options().group);
+  reader.read(key, scratch, values);
+  return values;
+}
+
+// A command that repair names, with the sample as its source.
+CommandResult run_named(std::string command, const SampleCache& sample) {
+  command.replace(command.find("SOURCE"), 6, text("'", sample.directory.string(), "'"));
+  return run(executable("vitrine-cache") + command.substr(std::string("vitrine-cache").size()));
+}
+
+}  // namespace
+
+TEST_CASE("a recoded track stands in a cache of its own and holds the source within the new bound") {
+  const SampleCache sample;
+  const auto before = sample.files();
+  const Cache cache(sample.directory);
+  const TrackInfo& from = cache.track("logits", "other");  // fp32
+  RecodeOptions options{.to = sample.root / "second", .workers = 1};
+  options.codec = {.encoding = Encoding::kUniform, .max_error = 0.25};
+  const Recoded made = recode(cache, from, options);
+  CHECK(made.shards == 4);
+  CHECK(made.views == 2u * 3 * 4);
+  CHECK(made.bytes_after > 0);
+  CHECK(made.loss.kind == CodecLoss::Kind::kLogits);
+  CHECK(made.loss.views == made.views);
+  CHECK((sample.files() == before));
+
+  const VerifyReport report = verify_cache(options.to, {});
+  CHECK(report.findings.empty());
+  CHECK(report.groups == 2u * 3);
+  const Cache second(options.to);
+  REQUIRE(second.tracks().size() == 1);
+  CHECK(second.plan().hash() == cache.plan().hash());
+  CHECK(second.recipes({1, 2}) == cache.recipes({1, 2}));
+  CHECK(second.picture_hash({1, 2}) == cache.picture_hash({1, 2}));
+  const TrackInfo& track = second.tracks()[0];
+  CHECK(track.directory() == from.directory());
+  CHECK(track.codec == options.codec);
+  const EncodingRecord source{.codec = from.codec,
+                              .compression = from.compression,
+                              .track_sha256 = sha256_hex(read_whole(sample.path(from.directory() + "/track.json")))};
+  CHECK(track.recoded_from == std::vector<EncodingRecord>{source});
+  CHECK(track.teacher == from.teacher);
+  CHECK(track.made_with == from.made_with);
+  double worst = 0;
+  for (const GroupKey key : {GroupKey{0, 0}, GroupKey{1, 2}}) {
+    const std::vector<float> source = sample_values(sample.plan, from, key);
+    const std::vector<float> again = read_group(second, "logits", key);
+    for (std::size_t i = 0; i < source.size(); ++i)
+      worst = std::max(worst, std::abs(static_cast<double>(source[i]) - again[i]));
+  }
+  CHECK(worst <= 0.25 * (1 + 1e-6));
+  CHECK(worst > 0.05);  // it was really coarser
+
+  // Once more from the recoded one: the chain is told.
+  RecodeOptions third{.to = sample.root / "third"};
+  third.codec = {.encoding = Encoding::kFp16};
+  const TrackInfo twice = recode(second, track, third).track;
+  REQUIRE(twice.recoded_from.size() == 2);
+  CHECK(twice.recoded_from[0] == source);
+  CHECK(twice.recoded_from[1].codec == options.codec);
+  CHECK(TrackInfo::from_json(read_whole(third.to / twice.directory() / "track.json"), "track.json") == twice);
+  const CommandResult info = run(executable("vitrine-cache") + " info '" + third.to.string() + "'");
+  CHECK(info.output.find("fp32; then uniform, max_error 0.25") != std::string::npos);
+}
+
+TEST_CASE("recoding goes on where it stopped, with any number of workers, to the same bytes") {
+  const SampleCache sample;
+  const Cache cache(sample.directory);
+  RecodeOptions options{.to = sample.root / "whole", .workers = 1};
+  options.codec = {.encoding = Encoding::kFp16};
+  options.compression = {2, 14};
+  const TrackInfo& from = cache.track("features.3");
+  CHECK(recode(cache, from, options).track.compression == Compression{2, 14});
+  const auto whole = files_below(options.to);
+  options.to = sample.root / "pieces";
+  options.workers = 3;
+  recode(cache, from, options);
+  std::filesystem::remove(options.to / from.directory() / "00001.h5");
+  std::filesystem::remove(options.to / "recipes" / "00002.h5");
+  CHECK(recode(cache, from, options).shards == 1);
+  CHECK((files_below(options.to) == whole));
+}
+
+TEST_CASE("features become a transform track that holds its bound in every group, with a basis of the source's views") {
+  const SampleCache sample;
+  const Cache cache(sample.directory);
+  RecodeOptions options{.to = sample.root / "small"};
+  options.codec = {.encoding = Encoding::kTransform, .max_error = 0.05};
+  const Recoded made = recode(cache, cache.track("features.3"), options);
+  CHECK(made.loss.centred_by_basis);
+  CHECK(made.loss.worst_group <= 0.05);
+  CHECK(made.loss.worst_group > 0.005);
+  CHECK(std::filesystem::exists(options.to / made.track.directory() / "basis.h5"));
+  CHECK(verify_cache(options.to, {}).findings.empty());
+  CHECK(recode(cache, cache.track("features.3"), options).shards == 0);
+  const auto whole = files_below(options.to);
+  // A damaged basis is found, and everything else of the track is looked at all the same.
+  std::string basis = read_whole(options.to / made.track.directory() / "basis.h5");
+  basis[basis.size() / 2] = static_cast<char>(basis[basis.size() / 2] ^ 1);
+  write_whole(options.to / made.track.directory() / "basis.h5", basis);
+  const VerifyReport report = verify_cache(options.to, {});
+  REQUIRE(!report.findings.empty());
+  for (const Finding& finding : report.findings) {
+    CHECK(finding.file == made.track.directory() + "/basis.h5");
+    CHECK(finding.remedy == Remedy::kRemake);
+  }
+  // No extraction can make it again; the command that repair names can, to the same bytes.
+  const RepairPlan plan = plan_repair(options.to, report);
+  REQUIRE(plan.commands.size() == 1);
+  CHECK(plan.commands[0].find("vitrine-cache recode SOURCE") == 0);
+  carry_out(options.to, plan);
+  CHECK(run_named(plan.commands[0], sample).exit_code == 0);
+  CHECK((files_below(options.to) == whole));
+}
+
+TEST_CASE(
+    "the command that repair names fills a recoded track's gap also when the source has grown or the views were few") {
+  const SampleCache sample;
+  std::filesystem::remove(sample.path(kFeatures + "00000.h5"));
+  RecodeOptions options{.to = sample.root / "small", .calibration_views = 3};
+  options.codec = {.encoding = Encoding::kTransform, .max_error = 0.05};
+  const auto recode_now = [&] {
+    const Cache cache(sample.directory);
+    return recode(cache, cache.track("features.3"), options);
+  };
+  CHECK(recode_now().track.calibration_views == 4);  // whole groups
+  auto whole = files_below(options.to);
+  const auto repair_all = [&] {
+    const RepairPlan plan = plan_repair(options.to, verify_cache(options.to, {}));
+    carry_out(options.to, plan);
+    REQUIRE(plan.commands.size() == 1);
+    const CommandResult result = run_named(plan.commands[0], sample);
+    CAPTURE(result.output);
+    CHECK(result.exit_code == 0);
+  };
+  std::filesystem::remove(options.to / (kFeatures + "basis.h5"));
+  write_whole(options.to / (kFeatures + "00002.h5"), "damaged");
+  repair_all();
+  CHECK((files_below(options.to) == whole));
+
+  write_sample_shard(sample.directory, sample.plan, sample_tracks(sample.plan)[1], 0, 0);
+  write_whole(options.to / (kFeatures + "00002.h5"), "damaged");
+  write_whole(options.to / "recipes/00001.h5", "damaged");
+  repair_all();
+  auto now = files_below(options.to);
+  CHECK(verify_cache(options.to, {}).findings.empty());
+  CHECK(now.erase(kFeatures + "00000.h5") == 1);  // the source's new shard
+  CHECK(now.erase("recipes/00000.h5") == 1);
+  for (const std::string& directory : {std::string("recipes/"), kFeatures}) {
+    now.erase(directory + "shards.json");
+    whole.erase(directory + "shards.json");
+  }
+  CHECK((now == whole));
+  // A basis that is lost by then cannot be made again.
+  std::filesystem::remove(options.to / (kFeatures + "basis.h5"));
+  const CommandResult info = run(executable("vitrine-cache") + " info '" + options.to.string() + "'");
+  CHECK(info.exit_code == 1);
+  CHECK(info.output.find("basis.h5: cannot be opened") != std::string::npos);
+  CHECK(message_of(recode_now).find("basis.h5: is missing, and the first 4 views") != std::string::npos);
+}
+
+TEST_CASE("a recoded track's broken track.json comes back from its shards, and nothing is to be extracted") {
+  const SampleCache sample;
+  const Cache cache(sample.directory);
+  RecodeOptions options{.to = sample.root / "small"};
+  options.codec = {
+      .encoding = Encoding::kUniform,
+      .max_error = 0.1,
+  };
+  recode(cache, cache.track("logits", "other"), options);
+  const auto whole = files_below(options.to);
+  const std::string track = "other.aaaaaaaa/logits/";
+  const std::string command = executable("vitrine-cache") + " repair '" + options.to.string() + "'";
+  for (const char* broken : {"{", ""}) {
+    write_whole(options.to / (track + "track.json"), broken);
+    CHECK(run(command + " --dry-run")
+              .output.find("would make " + track +
+                           "track.json again from the copies in its "
+                           "shards") != std::string::npos);
+    const CommandResult result = run(command);
+    CAPTURE(result.output);
+    CHECK(result.exit_code == 1);
+    CHECK(result.output.find("made " + track + "track.json again") != std::string::npos);
+    CHECK(result.output.find("vitrine-") == std::string::npos);  // no command
+    CHECK((files_below(options.to) == whole));
+  }
+  // With a damaged shard beside it, that shard alone is to be made again, and by recoding.
+  write_whole(options.to / (track + "track.json"), "{");
+  write_whole(options.to / (track + "00001.h5"), "damaged");
+  const RepairPlan plan = plan_repair(options.to, verify_cache(options.to, {}));
+  CHECK(plan.set_aside == std::vector<std::string>{track + "00001.h5"});
+  carry_out(options.to, plan);
+  CHECK(run(executable("vitrine-cache") + " info '" + options.to.string() + "'").exit_code == 0);
+  REQUIRE(plan.commands.size() == 1);
+  CHECK(run_named(plan.commands[0], sample).exit_code == 0);
+  CHECK((files_below(options.to) == whole));
+  // Its recipes come from the source as well.
+  std::filesystem::remove(options.to / "recipes/00002.h5");
+  const RepairPlan recipes = plan_repair(options.to, verify_cache(options.to, {}));
+  carry_out(options.to, recipes);
+  REQUIRE(recipes.commands.size() == 1);
+  CHECK(run_named(recipes.commands[0], sample).exit_code == 0);
+  CHECK((files_below(options.to) == whole));
+}
+
+TEST_CASE("damaged recipes are not copied") {
+  const SampleCache sample;
+  RecodeOptions options{.to = sample.root / "second"};
+  options.codec = {.encoding = Encoding::kFp16};
+  const auto refusal = [&] {
+    const Cache cache(sample.directory);
+    return message_of([&] { recode(cache, cache.track("features.3"), options); });
+  };
+  sample.flip_chunk("recipes/00001.h5", "recipe", 0);
+  const std::string what = refusal();
+  CAPTURE(what);
+  CHECK(what.find("recipes/00001.h5: dataset recipe, group 0: ") != std::string::npos);
+  CHECK(what.find("checksum") != std::string::npos);
+  CHECK(!std::filesystem::exists(options.to / "recipes/00001.h5"));
+  sample.flip_chunk("recipes/00001.h5", "recipe", 0);
+  const std::string bytes = read_whole(sample.path("recipes/00001.h5"));
+  sample.flip("recipes/00001.h5", bytes.find("\x89HDF\r\n\x1a\n") + 1);
+  CHECK(refusal().find("recipes/00001.h5: HDF5 cannot open it") != std::string::npos);
+  write_whole(sample.path("recipes/00001.h5"), bytes);
+  CHECK(refusal().empty());
+  CHECK(verify_cache(options.to, {}).findings.empty());
+}
+
+TEST_CASE("info says a teacher's provenance once, bytes per view in all, and the losses that shards tell") {
+  const SampleCache sample;
+  const std::string info = executable("vitrine-cache") + " info '";
+  const CommandResult words = run(info + sample.directory.string() + "'");
+  REQUIRE(words.exit_code == 0);
+  const auto times = [&](const std::string& part) {
+    std::size_t count = 0;
+    for (std::size_t at = words.output.find(part); at != std::string::npos; at = words.output.find(part, at + 1))
+      ++count;
+    return count;
+  };
+  // For three tracks: weights, family and 7 sizes, mean, std, crop, interpolation, classes; the device's 4 fields,
+  // precision, micro-batch, a library.
+  CHECK(times("tiny.aaaaaaaa  ") == 14 + 7);
+  CHECK(times("  device.name  ") == sample_tracks(sample.plan).size() - 2);
+  CHECK(words.output.find("losses") == std::string::npos);
+
+  const Cache cache(sample.directory);
+  RecodeOptions options{.to = sample.root / "second"};
+  options.codec = {.encoding = Encoding::kUniform, .max_error = 0.5};
+  const Recoded made = recode(cache, cache.track("logits", "other"), options);
+  CHECK(run(info + options.to.string() + "'").output.find("losses really made") != std::string::npos);
+  const auto json = nlohmann::json::parse(run(info + options.to.string() + "' --json").output);
+  const auto& loss = json["tracks"][0]["loss"];
+  const auto whole = nlohmann::json::parse(made.loss.json());
+  CHECK(loss["kl_1"].get<double>() == doctest::Approx(whole["kl_1"].get<double>()).epsilon(1e-4));
+  CHECK(loss["worst_kl_4"] == whole["worst_kl_4"]);
+  CHECK(loss["agreement"].get<double>() == doctest::Approx(whole["agreement"].get<double>()).epsilon(1e-4));
+}
+
+TEST_CASE("what cannot be recoded is refused in one sentence") {
+  const SampleCache sample;
+  const std::string command = executable("vitrine-cache") + " recode '" + sample.directory.string() + "'",
+                    second = " --to '" + (sample.root / "second").string() + "'";
+  struct Case {
+    std::string arguments, words;
+  };
+  const std::vector<Case> cases{
+      {" --from features.3 --encoding fp16 --to '" + sample.directory.string() + "'", "is the cache itself"},
+      {" --from features.7 --encoding fp16" + second, "no track"},
+      {" --from features.3 --encoding fp15" + second, "fp15"},
+      {" --from features.3 --encoding topk --kept 2" + second, "topk"},
+      {" --from features.3 --encoding sqrt8" + second, "view"},
+      {" --from features.3 --encoding fp16 --window 9" + second, "2^9"},
+      {" --from features.3 --encoding fp16 --level 0" + second, "level 0"},
+      {" --from other.aaaaaaaa/logits --encoding uniform" + second, "as uniform"},
+      {" --from features.3 --encoding fp16", "--to"},
+  };
+  for (const Case& bad : cases) {
+    const CommandResult result = run(command + bad.arguments);
+    CAPTURE(bad.arguments);
+    CAPTURE(result.output);
+    CHECK(result.exit_code == 2);
+    CHECK(result.output.find(bad.words) != std::string::npos);
+  }
+  CHECK(run(command + " --from features.3 --encoding fp16" + second).exit_code == 0);
+  const CommandResult other = run(command + " --from features.3 --encoding fp32" + second);
+  CHECK(other.exit_code == 2);  // another track of this name is there
+  CHECK(other.output.find("encoding") != std::string::npos);
+  const CommandResult json =
+      run("( " + command + " --from other.aaaaaaaa/logits --encoding topk --kept 2 --temperatures 1,4 --json --to '" +
+          (sample.root / "third").string() + "' 2> /dev/null )");
+  REQUIRE(json.exit_code == 0);
+  const auto out = nlohmann::json::parse(json.output);
+  CHECK(out["shards"] == 4);
+  CHECK(out["loss"].contains("kl_4"));
+}

@@ -1,0 +1,221 @@
+#include "tools/inspect/repair.h"
+
+#include <algorithm>
+#include <chrono>
+#include <nlohmann/json.hpp>
+
+#include "common/base/error.h"
+#include "tests/tools/inspect/damaged.h"
+
+using namespace vitrine;
+using namespace vitrine::testing;
+
+namespace {
+
+std::string repair_command(const SampleCache& cache) {
+  return executable("vitrine-cache") + " repair '" + cache.directory.string() + "'";
+}
+
+}  // namespace
+
+TEST_CASE("repair sets aside what is damaged and no more; making it again gives the first bytes") {
+  const SampleCache cache;
+  const auto before = cache.files();
+  cache.flip_chunk(kFeatures + "00003.h5", "q", 0);
+  cache.flip(kLogits + "00000.h5", 100);
+  cache.flip_chunk("recipes/00001.h5", "recipe", 0);
+  write_whole(cache.path(kLogits + "shards.json"), "[]");
+  const VerifyReport report = cache.verify();
+  const RepairPlan plan = plan_repair(cache.directory, report);
+  CHECK(plan.unrepairable.empty());
+  CHECK(plan.left.empty());
+  CHECK(plan.set_aside == std::vector<std::string>{"recipes/00001.h5", kFeatures + "00003.h5", kLogits + "00000.h5"});
+  REQUIRE(plan.gaps.size() == 3);
+  CHECK(plan.gaps[1].directory + "/" == kFeatures);
+  CHECK(plan.gaps[1].shards == std::vector<std::uint64_t>{3});
+  CHECK(plan.gaps[1].passes == std::vector<std::uint32_t>{1});
+  REQUIRE(plan.commands.size() == 1);
+  CHECK(plan.commands[0].find("first_pass=0 --set passes=2") != std::string::npos);
+
+  const auto damaged = cache.files();
+  const std::map<std::string, std::string> renamed = carry_out(cache.directory, plan);
+  CHECK(renamed.size() == 4);  // the damaged list of shards too
+  auto expected = damaged;
+  for (const auto& [file, name] : renamed) {
+    CHECK(name == file + ".damaged");
+    expected[name] = expected[file];  // every byte is kept
+    if (!file.ends_with("shards.json")) expected.erase(file);
+  }
+  auto now = cache.files();
+  REQUIRE(now.size() == expected.size());
+  for (const auto& [name, bytes] : expected) {
+    CAPTURE(name);
+    if (!name.ends_with("shards.json")) CHECK((now[name] == bytes));
+  }
+  std::vector<std::string> names;
+  for (const auto& [file, name] : renamed) names.push_back(name);
+  CHECK(cache.verify().set_aside == names);
+  // Gaps are no damage: an extraction that goes on fills them.
+  CHECK(cache.verify({.tracks = {"tiny.aaaaaaaa/logits"}}).findings.size() == 1);  // the recipes of its views are gone
+  const std::vector<TrackInfo> tracks = sample_tracks(cache.plan);
+  write_sample_shard(cache.directory, cache.plan, tracks[1], 1, 1);
+  write_sample_shard(cache.directory, cache.plan, tracks[0], 0, 0);
+  write_recipes(cache.directory, cache.plan, 0, 1, {sample_picture_hash({0, 2})});
+  for (const std::string& directory : plan.relist) refresh_manifest(cache.directory / directory);
+  for (const std::string& name : names) std::filesystem::remove(cache.path(name));
+  CHECK((cache.files() == before));
+  CHECK(cache.verify().findings.empty());
+}
+
+TEST_CASE("a cache whose index or plan is damaged is left as it is") {
+  const SampleCache cache;
+  cache.flip_chunk("index.h5", "label", 0);
+  cache.flip_chunk(kFeatures + "00003.h5", "q", 0);
+  const auto before = cache.files();
+  const RepairPlan plan = plan_repair(cache.directory, cache.verify());
+  CHECK(!plan.unrepairable.empty());
+  CHECK(plan.set_aside.empty());
+  CHECK_THROWS_AS(carry_out(cache.directory, plan), Error);
+  const CommandResult result = run(repair_command(cache));
+  CHECK(result.exit_code == 1);
+  CHECK(result.output.find("nothing was changed") != std::string::npos);
+  CHECK((cache.files() == before));
+}
+
+TEST_CASE("whole files in a wrong place are left to a person") {
+  const SampleCache cache;
+  std::filesystem::rename(cache.path(kLogits + "00000.h5"), cache.path(kLogits + "00007.h5"));
+  refresh_manifest(cache.path(kLogits));
+  write_whole(cache.path("notes/todo.h5"), "not ours");
+  const auto before = cache.files();
+  const CommandResult result = run("( " + repair_command(cache) + " --json 2> /dev/null )");
+  CHECK(result.exit_code == 1);
+  const auto json = nlohmann::json::parse(result.output);
+  CHECK(json["set_aside"].empty());
+  REQUIRE(json["left"].size() == 1);
+  CHECK(json["left"][0]["file"] == kLogits + "00007.h5");
+  // Recipes for the views of that place are missing, which an extraction would make.
+  REQUIRE(json["gaps"].size() == 1);
+  CHECK(json["gaps"][0]["directory"] == "recipes");
+  CHECK((cache.files() == before));
+}
+
+TEST_CASE("each teacher's tracks are extracted by a command of its own, and lost recipes come with whole passes") {
+  const SampleCache cache;
+  const std::string other = "other.aaaaaaaa/logits/";
+  for (const std::string& file : {kLogits + "00002.h5", kTiny + "attention.3/00001.h5", other + "00000.h5"})
+    write_whole(cache.path(file), "damaged");
+  std::vector<std::string> commands = plan_repair(cache.directory, cache.verify()).commands;
+  const std::string set = " --set 'cache=" + cache.directory.string() + "' --set first_pass=";
+  CHECK(commands ==
+        std::vector<std::string>{"vitrine-extract CONFIG-other.aaaaaaaa.toml" + set +
+                                     "0 --set passes=1 --set taps.logits=true --set 'taps.features=[]' --set "
+                                     "'taps.attention=[]'",
+                                 "vitrine-extract CONFIG-tiny.aaaaaaaa.toml" + set +
+                                     "0 --set passes=2 --set taps.logits=true --set 'taps.features=[]' --set "
+                                     "'taps.attention=[3]'"});
+  // Recipes alone: of all tracks one that lacks nothing in that pass.
+  const SampleCache lost;
+  for (const TrackInfo& track : sample_tracks(lost.plan))
+    if (track.directory() + "/" != kFeatures) std::filesystem::remove_all(lost.path(track.directory()));
+  std::filesystem::remove(lost.path("recipes/00002.h5"));
+  commands = plan_repair(lost.directory, lost.verify()).commands;
+  REQUIRE(commands.size() == 1);
+  CHECK(
+      commands[0].ends_with("first_pass=1 --set passes=1 --set taps.logits=false --set 'taps.features=[3]' --set "
+                            "'taps.attention=[]'"));
+}
+
+TEST_CASE("a track.json that is not what all shards say is made again, and the shards stay") {
+  const SampleCache cache;
+  const auto before = cache.files();
+  const std::string json = read_whole(cache.path(kLogits + "track.json"));
+  write_whole(cache.path(kLogits + "track.json"), std::string(json).replace(json.find("fp32"), 4, "bf16"));
+  const VerifyReport report = cache.verify();
+  REQUIRE(report.findings.size() == 1);
+  CHECK(report.findings[0].what ==
+        "is not what its 4 shards say: made_with.precision is \"bf16\" there and \"fp32\" in the shards");
+  const RepairPlan plan = plan_repair(cache.directory, report);
+  CHECK(plan.restore == std::map<std::string, std::string>{{kLogits + "track.json", json}});
+  CHECK(plan.set_aside.empty());
+  CHECK(plan.commands.empty());
+  auto expected = before;
+  expected[kLogits + "track.json.damaged"] = read_whole(cache.path(kLogits + "track.json"));
+  carry_out(cache.directory, plan);
+  CHECK((cache.files() == expected));
+}
+
+TEST_CASE("temporary files whose writers are long gone are removed, and nothing that could be anybody's") {
+  const SampleCache cache;
+  const std::vector<std::string> left{kLogits + "00009.h5.part.elsewhere.12.ab.0", "plan.json.part.elsewhere.1.cd.3",
+                                      "recipes/shards.json.part.elsewhere.12.ab.1"};
+  const std::vector<std::string> kept{kLogits + "notes.part.1.old", kFeatures + "00001.h5.part.elsewhere.12.ab.2"};
+  for (const std::string& file : left) write_whole(cache.path(file), "half");
+  for (const std::string& file : kept) write_whole(cache.path(file), "half");
+  const auto old = std::filesystem::file_time_type::clock::now() - std::chrono::hours(25);
+  for (const std::string& file : left) std::filesystem::last_write_time(cache.path(file), old);
+  std::filesystem::last_write_time(cache.path(kept[0]), old);
+  const auto before = cache.files();
+  CommandResult result = run(repair_command(cache) + " --dry-run");
+  CHECK(result.exit_code == 0);  // no damage
+  for (const std::string& file : left) CHECK(result.output.find("would remove " + file) != std::string::npos);
+  CHECK((cache.files() == before));
+  result = run("( " + repair_command(cache) + " --json 2> /dev/null )");
+  CHECK(result.exit_code == 0);
+  std::vector<std::string> sorted = left;
+  std::ranges::sort(sorted);
+  CHECK(nlohmann::json::parse(result.output)["abandoned"] == sorted);
+  auto expected = before;
+  for (const std::string& file : left) expected.erase(file);
+  CHECK((cache.files() == expected));
+}
+
+TEST_CASE("what has a shard's name and is no file is left to a person") {
+  const SampleCache cache;
+  std::filesystem::remove(cache.path(kLogits + "00003.h5"));
+  write_whole(cache.path(kLogits + "00003.h5/mine.txt"), "mine");
+  write_whole(cache.path(kFeatures + "00001.h5"), "damaged");
+  const CommandResult result = run("( " + repair_command(cache) + " --json 2> /dev/null )");
+  CHECK(result.exit_code == 1);
+  const auto json = nlohmann::json::parse(result.output);
+  CHECK(json["set_aside"] == nlohmann::json{{kFeatures + "00001.h5", kFeatures + "00001.h5.damaged"}});
+  REQUIRE(!json["left"].empty());
+  for (const auto& left : json["left"]) {
+    CHECK(left["file"] == kLogits + "00003.h5");
+    CHECK(left["remedy"] == "move");
+  }
+  CHECK(std::filesystem::exists(cache.path(kLogits + "00003.h5/mine.txt")));
+}
+
+TEST_CASE("a dry run changes nothing and says what would be done") {
+  const SampleCache cache;
+  cache.flip_chunk(kFeatures + "00002.h5", "q", 0);
+  const auto before = cache.files();
+  CommandResult result = run(repair_command(cache) + " --dry-run");
+  CHECK(result.exit_code == 1);
+  CHECK(result.output.find("would set aside " + kFeatures + "00002.h5") != std::string::npos);
+  CHECK((cache.files() == before));
+  result = run(repair_command(cache));
+  CHECK(result.exit_code == 1);
+  CHECK(result.output.find("set aside " + kFeatures + "00002.h5: it is now " + kFeatures + "00002.h5.damaged") !=
+        std::string::npos);
+  CHECK(result.output.find("first_pass=1 --set passes=1") != std::string::npos);
+  CHECK(!std::filesystem::exists(cache.path(kFeatures + "00002.h5")));
+  result = run(repair_command(cache));
+  CHECK(result.exit_code == 0);
+  CHECK(result.output.find("nothing is damaged") != std::string::npos);
+  // What was set aside is no part of the cache, and is told.
+  for (const char* command : {"info", "verify"}) {
+    const std::string words = executable("vitrine-cache") + " " + command + " '" + cache.directory.string() + "'";
+    result = run(words);
+    CHECK(result.exit_code == 0);
+    CHECK(result.output.find("1 file that was set aside as damaged") != std::string::npos);
+    CHECK(nlohmann::json::parse(run("( " + words + " --json 2> /dev/null )").output)["set_aside"] ==
+          std::vector<std::string>{kFeatures + "00002.h5.damaged"});
+  }
+  // A second one beside it.
+  write_whole(cache.path(kFeatures + "00002.h5"), "a stranger");
+  CHECK(run(repair_command(cache)).exit_code == 1);
+  CHECK(read_whole(cache.path(kFeatures + "00002.h5.damaged.2")) == "a stranger");
+  CHECK(cache.verify().set_aside.size() == 2);
+}

@@ -1,0 +1,409 @@
+// vitrine-cache with a real, small extraction: verify --deep, estimate, and repair with what follows it.
+#include <torch/torch.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "common/base/error.h"
+#include "common/cache/cache.h"
+#include "common/cache/manifest.h"
+#include "common/cache/writer.h"
+#include "common/image/scan.h"
+#include "tests/extract/fixture.h"
+#include "tools/commands/cache/estimate_report.h"
+#include "tools/commands/cache/teacher/estimate_images.h"
+
+using namespace vitrine;
+using namespace vitrine::testing;
+
+namespace {
+
+std::string quoted(const std::filesystem::path& path) {
+  return " '" + path.string() + "'";
+}
+
+std::string deep(const ExtractFixture& fixture, const std::filesystem::path& weights) {
+  return executable("vitrine-cache") + " verify" + quoted(fixture.root / "cache") + " --deep 9 --images" +
+         quoted(fixture.images) + " --weights" + quoted(weights);
+}
+
+// A command that repair names, with the fixture's configuration.
+CommandResult run_named(std::string command, const ExtractFixture& fixture) {
+  command.replace(command.find("CONFIG.toml"), std::string("CONFIG.toml").size(), quoted(fixture.config));
+  command.replace(0, std::string("vitrine-extract").size(), executable("vitrine-extract"));
+  return run(command);
+}
+
+// Every shard of a track again, with what `change` makes of its settings and values; whole files, and no shards.json.
+template <class Change>
+void rewrite(const std::filesystem::path& directory, const std::string& name, const Change& change) {
+  const Cache cache(directory);
+  const TrackReader reader(cache, cache.track(name));
+  TrackInfo track = reader.track();
+  TrackReader::Scratch scratch;
+  const std::uint32_t views = cache.plan().options().group;
+  std::vector<float> values(track.view_values() * views);
+  for (std::uint32_t pass = 0; pass < 2; ++pass)
+    for (std::uint32_t shard = 0; shard < 2; ++shard) {  // of one group each
+      reader.read({pass, shard}, scratch, values);
+      change(track, values);
+      const std::vector<std::vector<Array>> groups{reader.codec().encode(values, views)};
+      std::filesystem::remove(directory / track.directory() /
+                              shard_file_name(std::uint64_t{pass} * cache.plan().shards_per_pass() + shard));
+      write_shard(directory, track, cache.plan(), pass, shard, groups);
+    }
+  write_whole(directory / track.directory() / "track.json", track.json());
+  std::filesystem::remove(directory / track.directory() / kManifestName);
+}
+
+// Lets the fixture's teacher look at some positions more than at others: its random weights give nearly even maps,
+// which 8 bits hold as their mean.
+void sharpen(const ExtractFixture& fixture) {
+  Tensors weights = load_safetensors(fixture.weights);
+  for (auto& [name, tensor] : weights)
+    if (name.ends_with("attn.qkv.weight")) tensor = tensor * 20;
+  save_safetensors(fixture.weights, weights);
+}
+
+void take_mean(const TrackInfo&, std::vector<float>& values) {
+  double mean = 0;
+  for (const float x : values) mean += x / static_cast<double>(values.size());
+  std::ranges::fill(values, static_cast<float>(mean));
+}
+
+nlohmann::json json_of(const std::string& command, int exit_code) {
+  const CommandResult result = run("( " + command + " --json 2> /dev/null )");
+  CAPTURE(result.output);
+  REQUIRE(result.exit_code == exit_code);
+  return nlohmann::json::parse(result.output);
+}
+
+}  // namespace
+
+TEST_CASE("the teacher asked again gives what the cache holds, bit for bit on the same machine") {
+  const ExtractFixture fixture;
+  REQUIRE(fixture.extract("cache").exit_code == 0);
+  const auto json = json_of(deep(fixture, fixture.weights), 0);
+  REQUIRE(json["deep"].size() == 4);  // logits, two blocks of features, attention
+  for (const auto& track : json["deep"]) {
+    CAPTURE(track.dump());
+    CHECK(track["groups"] == 2);  // 9 views are two groups of 8
+    CHECK(track["identical_groups"] == 2);
+    CHECK(track["beyond"] == false);
+    CHECK(track["verdict"] == "within");
+    CHECK(track["worst_error"].get<double>() > 0);  // against values that no codec has seen
+    CHECK(track["worst_error"].get<double>() < track["bound"].get<double>());
+    CHECK(track["difference"] == 0);
+  }
+  const CommandResult words = run(deep(fixture, fixture.weights) + " --track logits");
+  CHECK(words.exit_code == 0);
+  CHECK(words.output.find("2 of 2") != std::string::npos);
+  CHECK(words.output.find("features") == std::string::npos);
+}
+
+TEST_CASE("whole files with targets that the teacher does not give are found") {
+  const ExtractFixture fixture;
+  sharpen(fixture);
+  REQUIRE(fixture.extract("cache").exit_code == 0);
+  const std::filesystem::path directory = fixture.root / "cache";
+  rewrite(directory, "logits", [](const TrackInfo&, std::vector<float>& values) { std::ranges::fill(values, 0.f); });
+  rewrite(directory, "attention.1", take_mean);
+  CHECK(run(executable("vitrine-cache") + " verify" + quoted(directory)).exit_code == 0);
+  const auto json = json_of(deep(fixture, fixture.weights), 1);
+  for (const auto& track : json["deep"]) {
+    CAPTURE(track.dump());
+    CHECK(track["beyond"] == (track["track"].get<std::string>().find("features") == std::string::npos));
+    CHECK(track["verdict"] == (track["beyond"] ? "beyond" : "within"));
+    CHECK(track.contains("why") == track["beyond"].get<bool>());
+  }
+}
+
+TEST_CASE("recoded tracks are held against what their codecs make together") {
+  const ExtractFixture fixture;
+  REQUIRE(fixture.extract("cache").exit_code == 0);
+  const std::filesystem::path to = fixture.root / "to";
+  const auto recode = [&](const std::string& track, const std::string& encoding) {
+    const CommandResult result = run(executable("vitrine-cache") + " recode" + quoted(fixture.root / "cache") +
+                                     " --from " + track + " --to" + quoted(to) + " --encoding " + encoding);
+    CAPTURE(result.output);
+    REQUIRE(result.exit_code == 0);
+  };
+  recode("features.1", "fp16");
+  recode("logits", "int8");
+  recode("attention.1", "fp32");
+  const std::string command = executable("vitrine-cache") + " verify" + quoted(to) + " --deep 9 --images" +
+                              quoted(fixture.images) + " --weights" + quoted(fixture.weights);
+  const nlohmann::json healthy = json_of(command, 0);
+  REQUIRE(healthy["deep"].size() == 3);
+  for (const auto& track : healthy["deep"]) {
+    CAPTURE(track.dump());
+    CHECK(track["verdict"] == "within");
+    // The basis of the transform stayed with the source; the other codecs can be had again.
+    const bool transformed = track["track"].get<std::string>().ends_with("features.1");
+    CHECK(track["identical_groups"] == (transformed ? 0 : 2));
+    CHECK(track.contains("tolerance") == !transformed);
+    if (transformed) CHECK(track["bound"].get<double>() > 0.01);
+    if (transformed) CHECK(track["bound"].get<double>() < 0.05);
+  }
+  rewrite(to, "features.1", take_mean);
+  const nlohmann::json damaged = json_of(command, 1);
+  REQUIRE(damaged["deep"].size() == 3);
+  for (const auto& track : damaged["deep"])
+    CHECK(track["beyond"] == track["track"].get<std::string>().ends_with("features.1"));
+
+  // Made from an encoding that only a newer version knows: compared, and no verdict.
+  rewrite(to, "logits", [](TrackInfo& track, std::vector<float>&) {
+    track.recoded_from = {{.unknown = R"({"encoding":"wavelets"})"}};
+  });
+  const CommandResult words = run(command + " --track logits");
+  CAPTURE(words.output);
+  CHECK(words.exit_code == 0);
+  CHECK(words.output.find("no verdict") != std::string::npos);
+  CHECK(words.output.find("does not know: {\"encoding\":\"wavelets\"}") != std::string::npos);
+}
+
+TEST_CASE("a step of many digits is checked as it was, through two recodings") {
+  const ExtractFixture fixture;
+  REQUIRE(fixture.extract("cache", {"taps.logits_encoding=fp32", "taps.features=[]", "taps.attention=[]"}).exit_code ==
+          0);
+  const auto recode = [&](const std::string& from, const std::string& to, const std::string& encoding) {
+    const CommandResult result = run(executable("vitrine-cache") + " recode" + quoted(fixture.root / from) +
+                                     " --from logits --to" + quoted(fixture.root / to) + " --encoding " + encoding);
+    CAPTURE(result.output);
+    REQUIRE(result.exit_code == 0);
+  };
+  recode("cache", "stepped", "uniform --max-error 0.0123456789");
+  recode("stepped", "exact", "fp32");
+  const nlohmann::json json =
+      json_of(executable("vitrine-cache") + " verify" + quoted(fixture.root / "exact") + " --deep 9 --images" +
+                  quoted(fixture.images) + " --weights" + quoted(fixture.weights),
+              0);
+  REQUIRE(json["deep"].size() == 1);
+  CHECK(json["deep"][0]["verdict"] == "within");
+  // With a step of six digits, values of some hundred steps would differ in their last bits.
+  CHECK(json["deep"][0]["identical_groups"] == 2);
+  CHECK(json["deep"][0]["difference"] == 0);
+}
+
+TEST_CASE("what is damaged is left out when the teacher is asked, and that is said") {
+  const ExtractFixture fixture;
+  REQUIRE(fixture.extract("cache").exit_code == 0);
+  const std::filesystem::path directory = fixture.root / "cache";
+  const auto directory_of = [&](const std::string& name) { return Cache(directory).track(name).directory(); };
+  const std::string logits = directory_of("logits"), features = directory_of("features.0"),
+                    attention = directory_of("attention.1");
+  const auto damage = [&](const std::string& file) {
+    std::string bytes = read_whole(directory / file);
+    bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 1);
+    write_whole(directory / file, bytes);
+  };
+  write_whole(directory / logits / kManifestName, "[]");
+  damage(logits + "/00000.h5");
+  damage(features + "/basis.h5");
+  write_whole(directory / attention / "track.json", "{");
+  const auto json = json_of(deep(fixture, fixture.weights), 1);
+  REQUIRE(json["deep"].size() == 4);
+  for (const auto& track : json["deep"]) {
+    CAPTURE(track.dump());
+    const bool unfit = track["track"] == features || track["track"] == attention;
+    CHECK(track["verdict"] == (unfit ? "not run" : "within"));
+    CHECK(track["groups"] == (unfit ? 0 : 2));
+    if (unfit) CHECK(!track["why"].get<std::string>().empty());
+  }
+  CommandResult words = run(deep(fixture, fixture.weights));
+  CHECK(words.exit_code == 1);
+  CHECK(words.output.find("deep: " + attention + ": not run, because track.json ") != std::string::npos);
+
+  write_whole(directory / "plan.json", "{}");
+  words = run(deep(fixture, fixture.weights));
+  CHECK(words.exit_code == 1);
+  CHECK(words.output.find("deep: not run, because plan.json ") != std::string::npos);
+  CHECK(json_of(deep(fixture, fixture.weights), 1)["deep_not_run"].get<std::string>().starts_with("plan.json "));
+}
+
+TEST_CASE("other weights, other images and missing arguments of --deep are refused") {
+  const ExtractFixture fixture;
+  REQUIRE(fixture.extract("cache").exit_code == 0);
+  std::filesystem::path other = fixture.root / "other.safetensors";
+  std::string bytes = read_whole(fixture.weights);
+  bytes.back() = static_cast<char>(bytes.back() ^ 1);
+  write_whole(other, bytes);
+  const CommandResult weights = run(deep(fixture, other));
+  CHECK(weights.exit_code == 2);
+  CHECK(weights.output.find("SHA-256") != std::string::npos);
+  const std::string verify = executable("vitrine-cache") + " verify" + quoted(fixture.root / "cache");
+  CHECK(run(verify + " --deep 4").exit_code == 2);
+  const std::string with = " --images" + quoted(fixture.images) + " --weights" + quoted(fixture.weights);
+  for (const char* views : {"-1", "0", "18446744073709551615", "nine"}) {
+    const CommandResult range = run(verify + with + " --deep " + views);
+    CAPTURE(range.output);
+    CHECK(range.exit_code == 2);
+    CHECK(range.output.find("--deep") != std::string::npos);
+    CHECK(range.output.find(views) != std::string::npos);
+  }
+  CHECK(run(verify + " --weights" + quoted(fixture.weights)).exit_code == 2);
+}
+
+TEST_CASE("repair, then the command it names, gives the first bytes again") {
+  const ExtractFixture fixture;
+  REQUIRE(fixture.extract("cache").exit_code == 0);
+  const auto before = fixture.files("cache");
+  const auto damage = [&](const std::string& file) {
+    const std::filesystem::path path = fixture.root / "cache" / file;
+    std::string bytes = read_whole(path);
+    bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 1);
+    write_whole(path, bytes);
+  };
+  std::vector<std::string> damaged;
+  for (const auto& [name, bytes] : before)
+    if (name.ends_with("00001.h5") || name.ends_with("features.1/track.json")) damaged.push_back(name);
+  REQUIRE(damaged.size() == 6);  // recipes, four tracks, a track.json
+  for (const std::string& name : damaged) damage(name);
+  const auto json = json_of(executable("vitrine-cache") + " repair" + quoted(fixture.root / "cache"), 1);
+  CHECK(json["set_aside"].size() == damaged.size());
+  CHECK(json["restored"].size() == 1);
+  REQUIRE(json["commands"].size() == 1);
+  REQUIRE(run_named(json["commands"][0], fixture).exit_code == 0);
+  auto now = fixture.files("cache");
+  for (const auto& [file, name] : json["set_aside"].items()) CHECK(now.erase(name) == 1);
+  CHECK((now == before));
+}
+
+TEST_CASE("repair's commands make nothing that was not there: each track in its own passes") {
+  const ExtractFixture fixture;
+  const std::vector<std::string> logits{"taps.features=[]", "taps.attention=[]"};
+  const auto pass = [&](int number, std::vector<std::string> settings) {
+    settings.push_back("first_pass=" + std::to_string(number));
+    settings.push_back("passes=1");
+    return fixture.extract("cache", settings).exit_code;
+  };
+  REQUIRE(pass(0, {}) == 0);
+  for (const int number : {1, 2, 4}) REQUIRE(pass(number, logits) == 0);
+  const auto before = fixture.files("cache");
+  std::vector<std::string> lost;
+  for (const auto& [name, bytes] : before)
+    if (name.ends_with("features.1/00000.h5") || name.ends_with("attention.1/00001.h5") ||
+        name.ends_with("logits/00003.h5") || name.ends_with("logits/00005.h5") || name == "recipes/00008.h5")
+      lost.push_back(name);
+  REQUIRE(lost.size() == 5);
+  for (const std::string& name : lost) write_whole(fixture.root / "cache" / name, "damaged");
+  const auto json = json_of(executable("vitrine-cache") + " repair" + quoted(fixture.root / "cache"), 1);
+  const std::vector<std::string> commands = json["commands"];
+  REQUIRE(commands.size() == 3);
+  const auto says = [&](std::size_t i, const std::string& words) {
+    CAPTURE(commands[i]);
+    CHECK(commands[i].ends_with(words));
+  };
+  says(0, "first_pass=0 --set passes=1 --set taps.logits=false --set 'taps.features=[1]' --set 'taps.attention=[1]'");
+  says(1, "first_pass=1 --set passes=2 --set taps.logits=true --set 'taps.features=[]' --set 'taps.attention=[]'");
+  says(2, "first_pass=4 --set passes=1 --set taps.logits=true --set 'taps.features=[]' --set 'taps.attention=[]'");
+  for (const std::string& command : commands) REQUIRE(run_named(command, fixture).exit_code == 0);
+  auto now = fixture.files("cache");
+  CHECK(json["set_aside"].size() == lost.size());
+  for (const auto& [file, name] : json["set_aside"].items()) CHECK(now.erase(name) == 1);
+  CHECK((now == before));
+}
+
+TEST_CASE("estimate tells bytes as they come out, leaves no file behind, and adds up") {
+  const ExtractFixture fixture;
+  REQUIRE(fixture.extract("cache").exit_code == 0);
+  const std::filesystem::path scratch = fixture.root / "scratch";
+  std::filesystem::create_directories(scratch);
+  const std::string command = executable("vitrine-cache") + " estimate" + quoted(fixture.config) + " --set passes=10" +
+                              " --epochs 5 --scratch" + quoted(scratch);
+  const auto json = json_of(command, 0);
+  CHECK(std::filesystem::is_empty(scratch));
+  CHECK(json["views"] == 160);  // 15 images are two groups of 8
+  CHECK(json["sampled_views"] == 16);
+  CHECK(json["images"] == 15);
+  CHECK(json["images_counted_by"] == "listing");
+  CHECK(json["images_read"] == 15);
+  REQUIRE(json["tracks"].size() == 4);
+  double bytes = json["recipes"]["bytes"].get<double>() + json["index_and_bases_bytes"].get<double>();
+  for (const auto& track : json["tracks"]) {
+    CHECK(track["bytes_per_view"].get<double>() > 0);
+    bytes += track["bytes"].get<double>();
+  }
+  CHECK(json["bytes"].get<double>() == doctest::Approx(bytes));
+  // Really: two passes of 16 views, of which the sample is one.
+  double targets = 0, recipes = 0, rest = 0;
+  for (const auto& [name, file] : fixture.files("cache")) {
+    if (name.ends_with(kManifestName)) continue;
+    const bool once = name == "index.h5" || name.ends_with("/basis.h5") || name.ends_with(".json");
+    (once ? rest : name.starts_with("recipes/") ? recipes : targets) += static_cast<double>(file.size());
+  }
+  CHECK(json["bytes_per_view"].get<double>() == doctest::Approx((targets + recipes) / 32).epsilon(0.1));
+  CHECK(json["recipes"]["bytes_per_view"].get<double>() == doctest::Approx(recipes / 32).epsilon(0.1));
+  CHECK(json["index_and_bases_bytes"].get<double>() == doctest::Approx(rest).epsilon(0.05));
+  const auto& seconds = json["seconds_per_view"];
+  // The fixture keeps transformed features, so a basis is made first, of all 16 views of a pass.
+  const double calibration = json["calibration_seconds"];
+  CHECK(calibration >= 16 * (seconds["teacher"].get<double>() + seconds["decode"].get<double>()) * (1 - 1e-9));
+  CHECK(json["hours"].get<double>() ==
+        doctest::Approx((calibration + seconds["extraction"].get<double>() * 160) / 3600));
+  const auto epochs = break_even_epochs({.extraction = seconds["extraction"],
+                                         .read = seconds["read"],
+                                         .live = seconds["teacher"],
+                                         .calibration = calibration / 16},
+                                        10);
+  if (epochs)
+    CHECK(json["break_even_epochs"].get<double>() == doctest::Approx(*epochs));
+  else
+    CHECK(json["break_even_epochs"].is_null());
+
+  const CommandResult words = run(command);
+  CHECK(words.exit_code == 0);
+  CHECK(words.output.find("break-even: ") != std::string::npos);
+  CHECK(words.output.find("15 images by listing the folders; 15 of them were read") != std::string::npos);
+  const auto known = json_of(command + " --groups 1 --set cache=" + (fixture.root / "cache").string(), 0);
+  CHECK(known["images_counted_by"] == "index");
+  CHECK(known["images"] == 15);
+  CHECK(known["images_read"] == 8);
+  CHECK(known["views"] == 160);
+  CHECK(run(executable("vitrine-cache") + " estimate" + quoted(fixture.root / "none.toml")).exit_code == 2);
+  CHECK(run(command + " --set images=/nowhere").exit_code == 2);
+}
+
+TEST_CASE("an estimate counts all images and reads those of its sample") {
+  const ExtractFixture fixture;
+  const ImageIndex whole = scan_image_folder(fixture.images, nullptr);
+  write_whole(fixture.images / "bee" / "notes.txt", "not an image");
+  const auto read = [&](const ImageIndex& index) {
+    std::size_t count = 0;
+    for (const ImageEntry& entry : index.images) count += std::ranges::find(whole.images, entry) != whole.images.end();
+    return count;
+  };
+  const EstimateImages all = estimate_images(fixture.images, {}, 100, 3);
+  CHECK(*all.sample == whole);
+  CHECK(*all.all == whole);
+  CHECK(all.unreadable == 1);
+  CHECK(!all.indexed);
+
+  const EstimateImages some = estimate_images(fixture.images, {}, 4, 3);
+  CHECK(some.sample->images.size() == 4);
+  CHECK(read(*some.sample) == 4);
+  CHECK(read(*some.all) == 4);  // the others are guessed
+  CHECK(some.all->classes == whole.classes);
+  CHECK(some.all->images.size() >= 12);
+  CHECK(some.all->images.size() <= 16);
+  for (const ImageEntry& entry : some.all->images) CHECK(entry.height * entry.width > 0);
+
+  REQUIRE(fixture.extract("cache").exit_code == 0);
+  const EstimateImages known = estimate_images("/nowhere", fixture.root / "cache", 4, 3);
+  CHECK(known.indexed);
+  CHECK(*known.all == whole);
+  CHECK(read(*known.sample) == 4);
+
+  const std::filesystem::path empty = fixture.root / "empty";
+  for (const char* name : {"a", "b"}) write_whole(empty / name / "notes.txt", "not an image");
+  CHECK_THROWS_AS(estimate_images(empty, {}, 4, 3), Error);
+}
+
+TEST_CASE("the break-even is where both sides cost the same, or never") {
+  // Two passes at 5 s a view, then 1 s an epoch against 3 s: 10 + n = 3 n.
+  CHECK(*break_even_epochs({.extraction = 5, .read = 1, .live = 3}, 2) == doctest::Approx(5));
+  // Calibration that takes 4 s for each view of a pass: 4 + 10 + n = 3 n.
+  CHECK(*break_even_epochs({.extraction = 5, .read = 1, .live = 3, .calibration = 4}, 2) == doctest::Approx(7));
+  CHECK(!break_even_epochs({.extraction = 5, .read = 3, .live = 3}, 2));
+  CHECK(!break_even_epochs({.extraction = 5, .read = 4, .live = 3}, 2));
+}

@@ -1,0 +1,35 @@
+// Pictures of an invented world, for the demo and for tests: a data set that needs no download, is small, and that a
+// small ViT learns within minutes but not at a glance. A picture shows two objects; its class is (species of the
+// larger, species of the smaller). A species has a hue (each object strays from it by a normal angle of 0.45 rad), a
+// shape and a texture (each object keeps its species' own with probability 0.75, else has any). Around them: 1/f
+// background, clutter, in every second picture a bar that covers a part, noise. Hue and size are in it because a ViT
+// from scratch stays at chance for very long on shape and texture alone.
+#ifndef VITRINE_TOOLS_COMMANDS_DRAW_DRAWING_H_
+#define VITRINE_TOOLS_COMMANDS_DRAW_DRAWING_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "common/image/image.h"
+
+namespace vitrine {
+
+struct DrawingOptions {
+  int size = 96;    ///< sides are drawn from size · 5/6 to size · 4/3; at least 24
+  int species = 4;  ///< 2 to 6; species² classes
+  std::uint64_t seed = 0;
+};
+
+/// The class of picture `number`: classes take turns, so that any run of species² numbers holds each once.
+int drawing_label(const DrawingOptions& options, std::uint64_t number);
+
+/// One word per class, in the order of the labels and of the alphabet: "bori_dapu" is a large bori beside a small dapu.
+std::vector<std::string> drawing_classes(const DrawingOptions& options);
+
+/// Picture `number`: a pure function of the arguments. Any thread.
+Image draw_picture(const DrawingOptions& options, std::uint64_t number);
+
+}  // namespace vitrine
+
+#endif  // VITRINE_TOOLS_COMMANDS_DRAW_DRAWING_H_

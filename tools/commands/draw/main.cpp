@@ -1,0 +1,119 @@
+// vitrine-draw: the demo's data set, an ImageFolder of drawn JPEGs. See tools/commands/draw/drawing.h for what is
+// drawn.
+#include <tbb/parallel_for.h>
+
+#include <CLI/CLI.hpp>
+#include <cerrno>
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <opencv2/core.hpp>
+#include <string>
+#include <vector>
+
+#include "common/base/error.h"
+#include "common/base/files.h"
+#include "common/base/progress.h"
+#include "common/config/command_line.h"
+#include "common/image/write.h"
+#include "tools/commands/draw/drawing.h"
+
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Split {
+  fs::path folder;
+  std::uint64_t first, count;  // numbers of its pictures
+};
+
+struct Request {
+  std::string out;
+  std::uint64_t images = 0, seed = 0;
+  int size = 96, classes = 16, quality = 93;
+  std::vector<std::string> splits;  // "name=count"
+};
+
+// The numbers go on from split to split, so that no picture is in two of them.
+std::vector<Split> plan(const Request& request) {
+  if (request.splits.empty()) return {{request.out, 0, request.images}};
+  std::vector<Split> splits;
+  std::uint64_t next = 0;
+  for (const std::string& text : request.splits) {
+    const std::size_t at = text.find('=');
+    const std::string name = text.substr(0, at), digits = at == std::string::npos ? "" : text.substr(at + 1);
+    if (name.empty() || name.find('/') != std::string::npos || name.starts_with('.') || digits.empty() ||
+        digits.size() > 9 || digits.find_first_not_of("0123456789") != std::string::npos || std::stoull(digits) == 0)
+      vitrine::fail("--split ", text,
+                    " is not understood; write a folder's name and a number of images, as in --split val=1000");
+    splits.push_back({fs::path(request.out) / name, next, std::stoull(digits)});
+    next += splits.back().count;
+  }
+  return splits;
+}
+
+void save(const fs::path& path, const std::vector<std::byte>& bytes) {
+  std::ofstream file(path, std::ios::binary);
+  file.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+  file.close();
+  if (!file)
+    vitrine::fail_system(errno, path.string(), "cannot be written",
+                         "make room on its disk, or give a folder that may be written to");
+}
+
+void draw(const Split& split, const vitrine::DrawingOptions& options, int quality) {
+  const std::vector<std::string> classes = vitrine::drawing_classes(options);
+  for (const std::string& name : classes) vitrine::make_directories(split.folder / name);
+  vitrine::Progress progress("drawing " + split.folder.string(), "images", split.count);
+  tbb::parallel_for(split.first, split.first + split.count, [&](std::uint64_t number) {
+    const auto label = static_cast<std::size_t>(vitrine::drawing_label(options, number));
+    std::string file = std::to_string(number);
+    file.insert(0, file.size() < 6 ? 6 - file.size() : 0, '0');
+    save(split.folder / classes[label] / (file + ".jpg"),
+         vitrine::encode_jpeg(vitrine::draw_picture(options, number), quality));
+    progress.advance(1);
+  });
+  progress.finish();
+}
+
+int run(int count, char** arguments) {
+  Request request;
+  CLI::App app{"Draws the demo's data set: a folder of JPEGs for each class. The same numbers give the same pictures."};
+  app.add_option("out", request.out, "folder to make; it must be empty or absent")->required();
+  auto* images = app.add_option("--images", request.images, "number of images, straight below the folder")
+                     ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{999999999}));
+  app.add_option("--split", request.splits,
+                 "name=count, may be given again: that many images below a folder of that name")
+      ->excludes(images);
+  app.add_option("--size", request.size, "sides are drawn around this many pixels, from 5/6 to 4/3 of it")
+      ->check(CLI::Range(24, 4096))
+      ->capture_default_str();
+  app.add_option("--seed", request.seed, "another seed draws another data set")->capture_default_str();
+  app.add_option("--classes", request.classes,
+                 "a square: species of the larger object times species of the smaller one")
+      ->check(CLI::IsMember({4, 9, 16, 25, 36}))
+      ->capture_default_str();
+  app.add_option("--quality", request.quality, "of the JPEGs; 93 makes them about 5 KB at the default size")
+      ->check(CLI::Range(1, 100))
+      ->capture_default_str();
+  if (const auto code = vitrine::parse_command_line(app, count, arguments)) return *code;
+  if (request.images == 0 && request.splits.empty())
+    vitrine::fail(
+        "vitrine-draw was not told how much to draw; give --images COUNT, or --split NAME=COUNT once or more");
+
+  if (request.out.empty()) vitrine::fail("the folder to make has no name; give one");
+  if (vitrine::path_exists(request.out) && !vitrine::list_directory(request.out).empty())
+    vitrine::fail("the folder ", request.out,
+                  " is not empty, and old images would mix with new ones; remove it or give another");
+  const vitrine::DrawingOptions options{
+      .size = request.size, .species = static_cast<int>(std::lround(std::sqrt(request.classes))), .seed = request.seed};
+  cv::setNumThreads(1);  // pictures are drawn side by side
+  for (const Split& split : plan(request)) draw(split, options, request.quality);
+  return 0;
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+  return vitrine::guarded_main("vitrine-draw", [&] { return run(count, arguments); });
+}

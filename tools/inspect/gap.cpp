@@ -1,0 +1,207 @@
+#include "tools/inspect/gap.h"
+
+#include <algorithm>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "common/base/error.h"
+#include "common/cache/shard_directory.h"
+#include "tools/inspect/recode.h"
+
+namespace vitrine {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kRecipes = "recipes";
+
+// One word of a shell's command line.
+std::string quoted(const std::string& word) {
+  std::string out = "'";
+  for (const char c : word) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return out + "'";
+}
+
+// "vit.0123abcd" of "vit.0123abcd/logits".
+std::string teacher_of(const std::string& directory) {
+  return directory.substr(0, directory.find('/'));
+}
+
+bool is_recoded(const TrackInfo& track) {
+  return !track.recoded_from.empty();
+}
+
+std::string recode_command(const TrackInfo& track, const fs::path& to) {
+  const auto exact = [](double number) { return nlohmann::json(number).dump(); };
+  std::string command = text("vitrine-cache recode SOURCE --from ", track.directory(), " --to ", quoted(to.string()),
+                             " --encoding ", encoding_name(track.codec.encoding), " --level ", track.compression.level);
+  if (track.compression.window_log != 0) command += text(" --window ", track.compression.window_log);
+  if (track.codec.max_error > 0) command += text(" --max-error ", exact(track.codec.max_error));
+  if (track.codec.kept > 0) command += text(" --kept ", track.codec.kept);
+  for (const double temperature : track.codec.temperatures)
+    command += text(temperature == track.codec.temperatures[0] ? " --temperatures " : ",", exact(temperature));
+  if (track.calibration_views > 0) command += text(" --calibration-views ", track.calibration_views);
+  return command;
+}
+
+// A track in the runs that fill its gaps.
+struct Lane {
+  std::string directory;
+  std::set<std::uint64_t> shards;  // there, or in its gap
+  std::set<std::uint32_t> passes;  // to go over
+  bool whole(std::uint32_t pass, const ShardLayout& layout) const {
+    for (std::uint32_t shard = 0; shard < layout.shards_per_pass(); ++shard)
+      if (!shards.contains(layout.number_of(ShardKey{pass, shard}))) return false;
+    return true;
+  }
+};
+
+// Passes that one extraction goes over, and what it keeps.
+struct Run {
+  std::uint32_t first, count;
+  std::set<std::string> directories;
+};
+
+// Of lanes of one teacher. A pass joins the run before it when what either keeps lacks nothing more in the other.
+std::vector<Run> runs_of(const std::vector<const Lane*>& lanes, const ShardLayout& layout) {
+  std::set<std::uint32_t> passes;
+  for (const Lane* lane : lanes) passes.insert(lane->passes.begin(), lane->passes.end());
+  std::vector<Run> runs;
+  std::set<std::string> allowed;  // in all passes of the last run
+  for (const std::uint32_t pass : passes) {
+    std::set<std::string> needed, possible;
+    for (const Lane* lane : lanes) {
+      const bool gap = lane->passes.contains(pass);
+      if (gap) needed.insert(lane->directory);
+      if (gap || lane->whole(pass, layout)) possible.insert(lane->directory);
+    }
+    if (!runs.empty() && runs.back().first + runs.back().count == pass) {
+      std::set<std::string> both = runs.back().directories, common;
+      both.insert(needed.begin(), needed.end());
+      std::ranges::set_intersection(allowed, possible, std::inserter(common, common.end()));
+      if (std::ranges::includes(common, both)) {
+        runs.back() = {runs.back().first, runs.back().count + 1, both};
+        allowed = common;
+        continue;
+      }
+    }
+    runs.push_back({pass, 1, needed});
+    allowed = possible;
+  }
+  return runs;
+}
+
+std::string extract_command(const std::string& config, const fs::path& cache, const Run& run) {
+  std::string features, attention;
+  bool logits = false;
+  for (const std::string& directory : run.directories) {
+    const std::string name = directory.substr(directory.find('/') + 1), block = name.substr(name.find('.') + 1);
+    std::string* const blocks = name.starts_with("features.")    ? &features
+                                : name.starts_with("attention.") ? &attention
+                                                                 : nullptr;
+    if (blocks != nullptr)
+      *blocks += (blocks->empty() ? "" : ", ") + block;
+    else
+      logits = true;
+  }
+  std::string command = text("vitrine-extract ", config, " --set ", quoted("cache=" + cache.string()),
+                             " --set first_pass=", run.first, " --set passes=", run.count);
+  if (!run.directories.empty())
+    command += text(" --set taps.logits=", logits ? "true" : "false", " --set 'taps.features=[", features,
+                    "]' --set 'taps.attention=[", attention, "]'");
+  return command;
+}
+
+// Everything that is known of a cache when its gaps are to be filled.
+class Filler {
+ public:
+  Filler(fs::path cache, const Plan& plan, const std::vector<TrackInfo>& tracks)
+      : cache_(std::move(cache)), layout_(plan.layout()), tracks_(tracks) {}
+
+  void fill(const Gap& gap) {
+    const auto track = std::ranges::find(tracks_, gap.directory, &TrackInfo::directory);
+    if (track != tracks_.end() && is_recoded(*track)) {
+      recoded_[gap.directory] = &*track;
+      return;
+    }
+    Lane& lane = lane_of(gap.directory);
+    lane.shards.insert(gap.shards.begin(), gap.shards.end());
+    lane.passes.insert(gap.passes.begin(), gap.passes.end());
+    // Any run for the track makes its track.json and basis.h5.
+    if (gap.passes.empty()) lane.passes.insert(lane.shards.empty() ? 0 : layout_.key_of(*lane.shards.begin()).pass);
+  }
+
+  // After all other gaps: recipes come with any run over their pass.
+  void fill_recipes(const Gap& gap) {
+    for (const std::uint32_t pass : gap.passes) {
+      if (std::ranges::any_of(lanes_, [&](const auto& lane) { return lane.second.passes.contains(pass); })) continue;
+      const auto holds = [&](const std::string& directory) {
+        const Lane& lane = lane_of(directory);
+        return std::ranges::all_of(gap.shards, [&](std::uint64_t shard) {
+          return layout_.pass_of(shard) != pass || lane.shards.contains(shard);
+        });
+      };
+      if (std::ranges::any_of(recoded_, [&](const auto& track) { return holds(track.first); })) continue;
+      const TrackInfo* least = nullptr;  // the track whose command makes the least else
+      int makes = 3;
+      for (const TrackInfo& track : tracks_) {
+        if (!holds(track.directory())) continue;
+        // Nothing, what the source has beyond it, or the rest of the pass.
+        const int now = is_recoded(track) ? 1 : lane_of(track.directory()).whole(pass, layout_) ? 0 : 2;
+        if (now < makes) least = &track, makes = now;
+      }
+      if (least == nullptr)
+        alone_.insert(pass);
+      else if (is_recoded(*least))
+        recoded_[least->directory()] = least;
+      else
+        lane_of(least->directory()).passes.insert(pass);
+    }
+  }
+
+  std::vector<std::string> commands() const {
+    std::map<std::string, std::vector<const Lane*>> teachers;
+    for (const auto& [directory, lane] : lanes_)
+      if (!lane.passes.empty()) teachers[teacher_of(directory)].push_back(&lane);
+    std::set<std::string> known;  // teachers whose tracks were extracted
+    for (const auto& [teacher, lanes] : teachers) known.insert(teacher);
+    for (const TrackInfo& track : tracks_)
+      if (!is_recoded(track)) known.insert(teacher_of(track.directory()));
+    std::vector<std::string> out;
+    for (const auto& [teacher, lanes] : teachers)
+      for (const Run& run : runs_of(lanes, layout_))
+        out.push_back(extract_command(known.size() > 1 ? "CONFIG-" + teacher + ".toml" : "CONFIG.toml", cache_, run));
+    for (const std::uint32_t pass : alone_) out.push_back(extract_command("CONFIG.toml", cache_, {pass, 1, {}}));
+    for (const auto& [directory, track] : recoded_) out.push_back(recode_command(*track, cache_));
+    return out;
+  }
+
+ private:
+  Lane& lane_of(const std::string& directory) {
+    if (const auto there = lanes_.find(directory); there != lanes_.end()) return there->second;
+    const ShardDirectory shard_directory(cache_ / directory, nullptr);
+    return lanes_[directory] = {directory, {shard_directory.numbers().begin(), shard_directory.numbers().end()}, {}};
+  }
+
+  fs::path cache_;
+  ShardLayout layout_;
+  const std::vector<TrackInfo>& tracks_;
+  std::map<std::string, Lane> lanes_;                // by directory; those with passes are run
+  std::map<std::string, const TrackInfo*> recoded_;  // to be recoded again
+  std::set<std::uint32_t> alone_;                    // whose recipes no track has views of
+};
+
+}  // namespace
+
+std::vector<std::string> gap_commands(const fs::path& cache, const Plan& plan, const std::vector<TrackInfo>& tracks,
+                                      const std::vector<Gap>& gaps) {
+  Filler filler(cache, plan, tracks);
+  for (const Gap& gap : gaps)
+    if (gap.directory != kRecipes) filler.fill(gap);
+  for (const Gap& gap : gaps)
+    if (gap.directory == kRecipes) filler.fill_recipes(gap);
+  return filler.commands();
+}
+
+}  // namespace vitrine

@@ -1,0 +1,245 @@
+#include "tools/inspect/recode.h"
+
+#include <tbb/parallel_for.h>
+#include <tbb/task_arena.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <optional>
+
+#include "common/base/error.h"
+#include "common/base/files.h"
+#include "common/base/hash.h"
+#include "common/base/local_ranks.h"
+#include "common/base/progress.h"
+#include "common/cache/arithmetic.h"
+#include "common/cache/basis_file.h"
+#include "common/cache/limits.h"
+#include "common/cache/manifest.h"
+#include "common/cache/writer.h"
+#include "common/codec/transform/basis.h"
+#include "tools/inspect/file_check.h"
+
+namespace vitrine {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Whether the source's recipes leave out views that the copy's do not. Throws Error when it is the other way round.
+bool has_more_left_out(const Cache& cache, const fs::path& to, std::uint64_t number) {
+  const auto [pass, shard] = cache.plan().layout().key_of(number);
+  const RecordedViews theirs = recorded_views(cache.directory(), cache.plan(), pass, shard),
+                      ours = recorded_views(to, cache.plan(), pass, shard);
+  for (std::size_t g = 0; g < ours.left_out.size(); ++g)
+    if (!std::ranges::includes(theirs.left_out[g], ours.left_out[g]))
+      throw Error(ErrorKind::kInput, {.path = (to / "recipes" / shard_file_name(number)).string(),
+                                      .what = "leaves out views that the source has",
+                                      .remedy = "recode into another directory"});
+  return theirs.left_out != ours.left_out;
+}
+
+// Every byte is looked at first: a copy of a damaged file would be listed with a hash of its own.
+void copy_recipes(const Cache& cache, const fs::path& to, const std::vector<std::uint64_t>& numbers) {
+  std::vector<FileRecord> made;
+  const ShardLog log(to / "recipes");
+  for (const std::uint64_t number : numbers) {
+    const fs::path source = cache.recipe_directory().directory() / shard_file_name(number),
+                   target = to / "recipes" / shard_file_name(number);
+    cache.recipe_directory().open(number);  // throws for one that is missing or in a wrong place
+    if (path_exists(target) && !has_more_left_out(cache, to, number)) continue;
+    expect_whole(Container(source));
+    publish(target, read_file(source), Existing::kReplace);
+    made.push_back(describe_file(target));
+    log.append(made.back());
+  }
+  refresh_manifest(to / "recipes", made);
+}
+
+// From the first views of the source, in the order of its groups: the same in every call.
+std::shared_ptr<const FeatureBasis> calibrate(const TrackReader& reader, const Plan& plan,
+                                              const RecodeOptions& options) {
+  const TrackInfo& track = reader.track();
+  const std::uint32_t group = plan.options().group;
+  Calibrator calibrator(track.shape[0], track.shape[1], track.shape[2]);
+  TrackReader::Scratch scratch;
+  std::vector<float> values(track.view_values() * group);
+  for (const std::uint64_t number : reader.shard_directory().numbers()) {
+    const ShardSpan span = plan.layout().span_of(number);
+    for (std::uint32_t g = 0; g < span.groups; ++g) {
+      if (calibrator.views() >= options.calibration_views) break;
+      reader.read(span.group(g), scratch, values);
+      calibrator.add(values, group);
+    }
+  }
+  return std::make_shared<const FeatureBasis>(calibrator.finish(options.codec.max_error, group));
+}
+
+// The track.json of an earlier call, where there is one.
+std::optional<TrackInfo> made_before(const fs::path& to, const TrackInfo& track) {
+  const fs::path path = to / track.directory() / "track.json";
+  if (!path_exists(path)) return std::nullopt;
+  return TrackInfo::from_json(read_file(path), path.string());
+}
+
+// That of an earlier call, or a new one: the source may have gained shards since, whose views would make another.
+std::shared_ptr<const FeatureBasis> find_basis(const TrackReader& reader, const Plan& plan,
+                                               const std::optional<TrackInfo>& before, const RecodeOptions& options) {
+  const fs::path path = options.to / basis_path(reader.track());
+  if (path_exists(path)) return std::make_shared<const FeatureBasis>(read_basis(path));
+  auto basis = calibrate(reader, plan, options);
+  if (before && before->codec.encoding == Encoding::kTransform && before->codec.max_error == options.codec.max_error &&
+      before->codec.basis != basis->hash())
+    throw Error(ErrorKind::kInput, {.path = path.string(),
+                                    .what = text("is missing, and the first ", basis->views, " views of ",
+                                                 reader.shard_directory().directory().string(), " make another one"),
+                                    .remedy = "copy it from another copy of this cache, take the source and the "
+                                              "--calibration-views of then, or remove the track's directory"});
+  return basis;
+}
+
+TrackInfo recoded_track(const TrackInfo& from, const RecodeOptions& options) {
+  TrackInfo made = from;
+  made.codec = options.codec;
+  made.compression = options.compression;
+  made.calibration_views = 0;
+  made.recoded_from.push_back({from.codec, from.compression, sha256_hex(from.json()), {}});
+  return made;
+}
+
+class Recoder {
+ public:
+  Recoder(const Cache& cache, const TrackReader& reader, const TrackInfo& to, std::shared_ptr<const FeatureBasis> basis,
+          unsigned workers)
+      : cache_(cache),
+        reader_(reader),
+        to_(to),
+        basis_(std::move(basis)),
+        codec_(make_codec(to.codec, to.shape, basis_)),
+        arena_(static_cast<int>(workers)) {}
+
+  // Throws Error when the codec cannot hold the shard's first group.
+  void try_first_group(std::uint64_t number) const {
+    const Plan& plan = cache_.plan();
+    TrackReader::Scratch scratch;
+    std::vector<float> source(to_.view_values() * plan.options().group);
+    reader_.read(plan.layout().span_of(number).group(0), scratch, source);
+    codec_->encode(source, plan.options().group);
+  }
+
+  // One shard; its figures are added to `loss` in the order of its groups.
+  FileRecord make(const fs::path& directory, std::uint64_t number, CodecLoss& loss) {
+    const Plan& plan = cache_.plan();
+    const ShardSpan span = plan.layout().span_of(number);
+    const std::uint32_t count = span.groups, views = plan.options().group;
+    std::vector<std::vector<Array>> groups(count);
+    std::vector<CodecLoss> losses(count);
+    arena_.execute([&] {
+      tbb::parallel_for(std::uint32_t{0}, count, [&](std::uint32_t g) {
+        TrackReader::Scratch scratch;
+        std::vector<float> source(to_.view_values() * views), again(source.size());
+        reader_.read(span.group(g), scratch, source);
+        groups[g] = codec_->encode(source, views);
+        std::vector<std::span<const std::byte>> bytes;
+        for (const Array& array : groups[g]) bytes.emplace_back(array.bytes);
+        codec_->decode(bytes, views, again);
+        losses[g] = measure_loss(to_.kind, to_.shape, views, source, again,
+                                 basis_ ? std::span<const float>(basis_->mean) : std::span<const float>());
+      });
+    });
+    CodecLoss of_shard;
+    for (const CodecLoss& group : losses) of_shard.add(group);
+    loss.add(of_shard);
+    // What made the source's shard made this one as well.
+    const ShardNotes source = read_notes(Container(reader_.shard_directory().directory() / shard_file_name(number)));
+    return write_shard(directory, to_, plan, pass, shard, groups, {source.made_with, of_shard.json()});
+  }
+
+ private:
+  const Cache& cache_;
+  const TrackReader& reader_;
+  const TrackInfo& to_;
+  std::shared_ptr<const FeatureBasis> basis_;
+  std::unique_ptr<const Codec> codec_;
+  tbb::task_arena arena_;
+};
+
+}  // namespace
+
+std::string codec_words(const CodecSettings& codec) {
+  const auto exact = [](double number) {
+    std::array<char, 32> digits;
+    return std::string(digits.data(), std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr);
+  };
+  std::string words = encoding_name(codec.encoding);
+  if (codec.max_error > 0) words += text(", max_error ", exact(codec.max_error));
+  if (codec.kept > 0) words += text(", ", codec.kept, " kept");
+  if (!codec.temperatures.empty()) {
+    words += ", temperatures";
+    for (const double temperature : codec.temperatures) words += text(" ", exact(temperature));
+  }
+  return words;
+}
+
+Recoded recode(const Cache& cache, const TrackInfo& from, const RecodeOptions& options) {
+  const fs::path& to = options.to;
+  if (to.empty()) fail("--to names no directory; expected one of another cache, which is made when it is missing");
+  if (same_file(to, cache.directory()))
+    throw Error(ErrorKind::kInput,
+                {.path = to.string(),
+                 .what = text("is the cache itself, which has a track ", from.directory(), " already"),
+                 .remedy = "give another directory"});
+  TrackInfo track = recoded_track(from, options);
+  const bool transform = track.codec.encoding == Encoding::kTransform;
+  if (transform) track.codec.basis.assign(64, '0');  // yet to be made
+  track.codec.check(track.shape, text("recoding ", from.directory(), " as ", encoding_name(track.codec.encoding)));
+  track.check("recode");
+  if (const std::uint64_t largest = largest_group(track, 1); cache.plan().options().group > largest)
+    fail("recoding ", from.directory(), " as ", encoding_name(track.codec.encoding), ": groups of this cache have ",
+         cache.plan().options().group, " views, at most ", largest,
+         " of this shape can be stored so; choose another encoding");
+  const TrackReader reader(cache, from);
+  const std::vector<std::uint64_t>& numbers = reader.shard_directory().numbers();
+  if (numbers.empty()) fail(from.directory(), ": has no shards to recode");
+  std::shared_ptr<const FeatureBasis> basis;
+  if (transform) {
+    const std::optional<TrackInfo> before = made_before(to, track);
+    basis = find_basis(reader, cache.plan(), before, options);
+    track.codec.basis = basis->hash();
+    track.calibration_views = basis->views;
+  }
+  const unsigned workers = options.workers > 0 ? options.workers : default_threads();
+  Recoder recoder(cache, reader, track, basis, workers);
+  recoder.try_first_group(numbers.front());  // before anything is written
+  create_cache(to, cache.index(), cache.plan());
+  create_track(to, track, basis.get());
+  copy_recipes(cache, to, numbers);
+
+  Recoded result{track};
+  result.bytes_before = reader.stored_bytes();
+  const auto views_in = [&](std::uint64_t number) { return cache.plan().layout().span_of(number).views; };
+  std::vector<std::uint64_t> missing;
+  std::uint64_t total = 0, done = 0;
+  for (const std::uint64_t number : numbers) {
+    const bool there = path_exists(to / track.directory() / shard_file_name(number));
+    total += views_in(number);
+    if (there) done += views_in(number);
+    if (!there) missing.push_back(number);
+  }
+  std::vector<FileRecord> made;
+  const ShardLog log(to / track.directory());
+  Progress progress("recode", "views", total, done);
+  for (const std::uint64_t number : missing) {
+    made.push_back(recoder.make(to, number, result.loss));
+    log.append(made.back());
+    ++result.shards;
+    result.views += views_in(number);
+    progress.advance(views_in(number));
+  }
+  progress.finish();
+  const Manifest manifest = refresh_manifest(to / track.directory(), made);
+  for (const FileRecord& file : manifest.files()) result.bytes_after += file.bytes;
+  return result;
+}
+
+}  // namespace vitrine

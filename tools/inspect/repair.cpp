@@ -1,0 +1,175 @@
+#include "tools/inspect/repair.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <map>
+#include <set>
+#include <utility>
+
+#include "common/base/error.h"
+#include "common/base/files.h"
+#include "common/cache/cache.h"
+#include "common/cache/manifest.h"
+#include "common/cache/shard_name.h"
+#include "tools/inspect/leftovers.h"
+#include "tools/inspect/track_copy.h"
+
+namespace vitrine {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Whether it is a file, or a link, so that renaming it moves nothing else.
+bool is_plain(const fs::path& path) {
+  struct stat status {};
+  if (::lstat(path.c_str(), &status) == 0) return S_ISREG(status.st_mode) || S_ISLNK(status.st_mode);
+  if (errno != ENOENT && errno != ENOTDIR) fail_system(errno, path.string(), "cannot be examined");
+  return false;
+}
+
+// The cache's tracks, those that are restored among them.
+std::vector<TrackInfo> all_tracks(const Cache& cache, const std::map<std::string, std::string>& restored) {
+  std::vector<TrackInfo> tracks = cache.tracks();
+  for (const auto& [file, json] : restored) {
+    TrackInfo track = TrackInfo::from_json(json, file);
+    std::erase_if(tracks, [&](const TrackInfo& other) { return other.directory() == track.directory(); });
+    tracks.push_back(std::move(track));
+  }
+  return tracks;
+}
+
+std::vector<Gap> gaps_of(const std::set<std::string>& remake, const ShardLayout& layout) {
+  std::map<std::string, Gap> gaps;
+  for (const std::string& file : remake) {
+    Gap& gap = gaps[fs::path(file).parent_path().generic_string()];
+    const auto number = shard_number_of(fs::path(file).filename().string());
+    if (!number) continue;  // a track.json or basis.h5: any run for the track writes it
+    gap.shards.push_back(*number);
+    gap.passes.push_back(layout.key_of(*number).pass);
+  }
+  std::vector<Gap> out;
+  for (auto& [name, gap] : gaps) {
+    gap.directory = name;
+    std::ranges::sort(gap.shards);
+    std::ranges::sort(gap.passes);
+    gap.passes.erase(std::unique(gap.passes.begin(), gap.passes.end()), gap.passes.end());
+    out.push_back(std::move(gap));
+  }
+  return out;
+}
+
+// Findings sorted by what becomes of their files.
+struct Sorted {
+  std::set<std::string> remake, relist, restore;
+  std::set<std::string> unread;  // cannot be read, or are newer
+};
+
+Sorted sort_out(const fs::path& directory, const std::vector<Finding>& findings, RepairPlan& plan) {
+  Sorted out;
+  for (Finding finding : findings) {
+    const std::string above = fs::path(finding.file).parent_path().generic_string();
+    switch (finding.remedy) {
+      case Remedy::kCopy:
+        plan.unrepairable.push_back(finding);
+        break;
+      case Remedy::kRemake:
+        if (path_exists(directory / finding.file) && !is_plain(directory / finding.file)) {
+          finding.remedy = Remedy::kMove;
+          plan.left.push_back(finding);
+          break;
+        }
+        out.remake.insert(finding.file);
+        if (path_exists(directory / above / kManifestName)) out.relist.insert(above);
+        break;
+      case Remedy::kRestore:
+        out.restore.insert(finding.file);
+        break;
+      case Remedy::kRelist:
+        out.relist.insert(above);
+        break;
+      case Remedy::kRetry:
+      case Remedy::kNewer:
+        out.unread.insert(finding.file);
+        plan.left.push_back(finding);
+        break;
+      case Remedy::kMove:
+      case Remedy::kImages:
+        plan.left.push_back(finding);
+        break;
+    }
+  }
+  return out;
+}
+
+std::string below(const std::string& directory, const char* name) {
+  return directory.empty() ? name : directory + "/" + name;
+}
+
+}  // namespace
+
+RepairPlan plan_repair(const fs::path& directory, const VerifyReport& report) {
+  RepairPlan plan;
+  Sorted sorted = sort_out(directory, report.findings, plan);
+  if (!report.opened && plan.unrepairable.empty()) std::swap(plan.unrepairable, plan.left);
+  if (!plan.unrepairable.empty()) return plan;
+  const Cache cache(directory);
+  for (const std::string& file : sorted.restore)
+    if (const auto copy = track_copy(cache.plan(), (directory / file).parent_path()))
+      plan.restore[file] = copy->json;
+    else
+      sorted.remake.insert(file);  // changed since
+  for (const std::string& file : sorted.remake)
+    if (is_plain(directory / file)) plan.set_aside.push_back(file);
+  plan.abandoned = abandoned_below(directory);
+  for (const std::string& above : sorted.relist)
+    if (!sorted.unread.contains(below(above, kManifestName))) plan.relist.push_back(above);
+  plan.gaps = gaps_of(sorted.remake, cache.plan().layout());
+  // This version has no command for tracks of which it cannot say what they are.
+  std::vector<Gap> known = plan.gaps;
+  std::erase_if(known, [&](const Gap& gap) { return sorted.unread.contains(below(gap.directory, "track.json")); });
+  plan.commands = gap_commands(directory, cache.plan(), all_tracks(cache, plan.restore), known);
+  return plan;
+}
+
+std::map<std::string, std::string> carry_out(const fs::path& directory, const RepairPlan& plan) {
+  if (!plan.unrepairable.empty()) {
+    const Finding& finding = plan.unrepairable[0];
+    throw Error(finding.remedy == Remedy::kCopy    ? ErrorKind::kCorrupt
+                : finding.remedy == Remedy::kNewer ? ErrorKind::kNewer
+                                                   : ErrorKind::kIo,
+                {.path = (directory / finding.file).string(),
+                 .what = finding.what,
+                 .remedy = std::string(remedy_words(finding.remedy))});
+  }
+  std::map<std::string, std::string> renamed;
+  const auto set_aside = [&](const std::string& file) {
+    const fs::path path = directory / file;
+    if (!is_plain(path)) {
+      if (!path_exists(path)) return;  // went since
+      throw Error(ErrorKind::kInput,
+                  {.path = path.string(), .what = "is not a plain file", .remedy = "look at it and move it by hand"});
+    }
+    renamed[file] = move_aside(path, kSetAside).lexically_relative(directory).generic_string();
+  };
+  for (const auto& [file, json] : plan.restore) {
+    set_aside(file);
+    publish(directory / file, json);
+  }
+  for (const std::string& file : plan.set_aside) set_aside(file);
+  for (const std::string& file : plan.abandoned) remove_file(directory / file);
+  for (const std::string& above : plan.relist) {
+    // One that is damaged would stop its own renewal.
+    try {
+      Manifest::read(directory / above);
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::kCorrupt) throw;
+      set_aside(below(above, kManifestName));
+    }
+    refresh_manifest(directory / above);
+  }
+  return renamed;
+}
+
+}  // namespace vitrine

@@ -1,0 +1,306 @@
+#include "tools/inspect/verify.h"
+
+#include <algorithm>
+#include <map>
+
+#include "common/base/error.h"
+#include "common/base/files.h"
+#include "common/base/local_ranks.h"
+#include "common/base/progress.h"
+#include "common/cache/cache.h"
+#include "common/cache/manifest.h"
+#include "common/cache/shard_name.h"
+#include "common/cache/shard_directory.h"
+#include "tools/inspect/leftovers.h"
+#include "tools/inspect/track_copy.h"
+#include "tools/inspect/verify_files.h"
+
+namespace vitrine {
+namespace {
+
+namespace fs = std::filesystem;
+
+// A track.json that is not what its place asks for.
+struct TrackFault {
+  fs::path directory;
+  std::string what;
+  bool copied;  // its shards say what it should be
+};
+
+// A cache whose index or plan is damaged cannot be opened: its files are then looked at one by one.
+struct Opened {
+  std::unique_ptr<const Cache> cache;
+  std::vector<std::unique_ptr<const TrackReader>> readers;
+  std::vector<TrackFault> faults;
+};
+
+bool wanted(const std::vector<std::string>& tracks, const fs::path& track) {
+  if (tracks.empty()) return true;
+  const std::string name = track.filename().string(),
+                    path = (track.parent_path().filename() / track.filename()).generic_string();
+  return std::ranges::any_of(tracks, [&](const std::string& word) { return word == name || word == path; });
+}
+
+struct ShardFile {
+  std::uint64_t number = 0, bytes = 0;
+};
+
+// Ascending; a missing directory has none. A file that goes while it is listed is none; folders, links to nothing, and
+// what cannot be listed or examined are findings.
+std::vector<ShardFile> list_shards(const fs::path& directory, Findings& findings) {
+  std::vector<ShardFile> files;
+  std::vector<DirectoryEntry> entries;
+  try {
+    if (directory_exists(directory)) entries = list_directory(directory);
+  } catch (const Error& error) {
+    findings.add(directory, error, Remedy::kRetry);
+  }
+  for (const DirectoryEntry& entry : entries) {
+    const auto number = shard_number_of(entry.name);
+    if (!number) continue;
+    const fs::path at = directory / entry.name;
+    try {
+      if (entry.kind != DirectoryEntry::Kind::kFile)
+        findings.add(at, "", -1, "is not a file", Remedy::kMove);
+      else if (path_exists(at))
+        files.push_back({*number, file_bytes(at)});
+    } catch (const Error& error) {
+      findings.add(at, error, Remedy::kRetry);
+    }
+  }
+  std::ranges::sort(files, {}, &ShardFile::number);
+  return files;
+}
+
+void add_incomplete(const std::string& directory, const std::vector<ShardFile>& shards, const ShardLayout& layout,
+                    std::vector<IncompletePass>& incomplete) {
+  std::map<std::uint64_t, std::uint32_t> there;
+  for (const ShardFile& shard : shards) ++there[layout.pass_of(shard.number)];
+  for (const auto& [pass, count] : there)
+    if (const std::uint32_t all = layout.shards_per_pass(); count < all)
+      incomplete.push_back({directory, static_cast<std::uint32_t>(pass), all - count, all});
+}
+
+// Directories TEACHER/TRACK with a track.json or shards in them. Those of a cache that cannot be listed are findings.
+std::vector<fs::path> track_directories(const fs::path& cache, Findings& findings) {
+  using Kind = DirectoryEntry::Kind;
+  std::vector<fs::path> found;
+  for (const DirectoryEntry& teacher : list_directory(cache)) {
+    if (teacher.kind != Kind::kDirectory || teacher.name == "recipes") continue;
+    fs::path at = cache / teacher.name;
+    try {
+      for (const DirectoryEntry& track : list_directory(cache / teacher.name)) {
+        if (track.kind != Kind::kDirectory) continue;
+        at = cache / teacher.name / track.name;
+        if (path_exists(at / "track.json") || ShardDirectory(at, nullptr).count() > 0) found.push_back(at);
+      }
+    } catch (const Error& error) {
+      if (is_teacher_directory(teacher.name)) findings.add(at, error, Remedy::kRetry);
+    }
+  }
+  return found;  // ascending, as the lists are
+}
+
+void check_index(const fs::path& directory, Findings& findings) {
+  const fs::path path = directory / "index.h5";
+  if (!path_exists(path)) {
+    findings.add({"index.h5", "", -1, "is missing", Remedy::kCopy});
+    return;
+  }
+  check_container(path, findings, Remedy::kCopy);
+}
+
+// Opens a reader for the track that is really there: when all shards say another thing than track.json, it is the one
+// that is wrong, and they are held against what they say.
+void open_track(const fs::path& at, Opened& opened, Findings& findings) {
+  const std::string below = (at.parent_path().filename() / at.filename()).generic_string();
+  const Cache& cache = *opened.cache;
+  const auto good = std::ranges::find(cache.tracks(), below, &TrackInfo::directory);
+  const auto bad = std::ranges::find(cache.bad_tracks(), below, &Cache::BadTrack::directory);
+  const std::optional<TrackCopy> copy = track_copy(cache.plan(), at);
+  std::optional<TrackInfo> track;
+  if (good != cache.tracks().end()) {
+    track = *good;
+    // One shard against one track.json: either of the two may be wrong.
+    const std::string difference = copy && copy->shards > 1 ? difference_words(*track, *copy) : "";
+    if (!difference.empty()) {
+      opened.faults.push_back({at, text("is not what its ", copy->shards, " shards say: ", difference), true});
+      track = copy->track;
+    }
+  } else if (bad != cache.bad_tracks().end()) {
+    const fs::path file = at / "track.json";
+    // A sound one in a wrong place may be valid data of another cache. One of the future is a newer version's, unless
+    // its shards, under checksums, say what it is, and none of them is as new.
+    const ErrorKind kind = bad->error.kind();
+    const bool contradicted = copy && copy->shards > 1 && copy->newer == 0 && kind == ErrorKind::kNewer;
+    const Remedy remedy =
+        path_exists(file) && !contradicted ? remedy_of(kind, Remedy::kRemake, Remedy::kMove) : Remedy::kRemake;
+    if (remedy == Remedy::kRemake)
+      opened.faults.push_back({at, bad->error.problem().what, copy.has_value()});
+    else
+      findings.add(file, bad->error, remedy, remedy);
+    if (copy) track = copy->track;
+  }
+  if (!track) return;
+  const fs::path basis = at / "basis.h5";
+  try {
+    opened.readers.push_back(std::make_unique<const TrackReader>(cache, *track));
+  } catch (const Error& error) {
+    // All else that a reader opens at once is the basis.
+    const bool missing = error.problem().path == basis.string() && !path_exists(basis);
+    findings.add(basis, error, Remedy::kRemake, missing ? Remedy::kRemake : Remedy::kMove);
+  }
+}
+
+Opened open_cache(const fs::path& directory, const std::vector<fs::path>& tracks, Findings& findings) {
+  Opened opened;
+  // Tells which of the two files it is that the cache does not open for.
+  fs::path file = directory / "index.h5";
+  try {
+    read_index(file);
+    file = directory / "plan.json";
+    opened.cache = std::make_unique<const Cache>(directory);
+  } catch (const Error& error) {
+    const std::string& path = error.problem().path;
+    findings.add(path.empty() ? file : fs::path(path), error, Remedy::kCopy, Remedy::kCopy);
+    return opened;
+  }
+  for (const fs::path& at : tracks) open_track(at, opened, findings);
+  return opened;
+}
+
+// After all files were looked at: a track.json is made again from a shard with nothing wrong, where there is one.
+void add_track_faults(const std::vector<TrackFault>& faults, Findings& findings) {
+  const std::vector<Finding> found = findings.sorted();
+  for (const TrackFault& fault : faults) {
+    const ShardDirectory shard_directory(fault.directory, nullptr);
+    const bool intact = std::ranges::any_of(shard_directory.numbers(), [&](std::uint64_t number) {
+      const std::string file = findings.name_of(fault.directory / shard_file_name(number));
+      return std::ranges::find(found, file, &Finding::file) == found.end();
+    });
+    findings.add(fault.directory / "track.json", "", -1, fault.what,
+                 fault.copied && intact ? Remedy::kRestore : Remedy::kRemake);
+  }
+}
+
+// The shards of a directory against its shards.json, names and sizes; hashes are looked at file by file.
+std::optional<Manifest> read_manifest(const fs::path& directory, Findings& findings, std::uint64_t& unlisted) {
+  try {
+    std::optional<Manifest> manifest = Manifest::read_all(directory);
+    if (!manifest) return manifest;
+    const ManifestDifference difference = compare_manifest(*manifest, directory, false);
+    unlisted += difference.unlisted.size();
+    for (const std::string& name : difference.missing)
+      findings.add(directory / name, "", -1, text("is listed in ", kManifestName, " but missing"), Remedy::kRemake);
+    return manifest;
+  } catch (const Error& error) {
+    findings.add(directory / kManifestName, error, Remedy::kRelist);
+    return std::nullopt;
+  }
+}
+
+// A track's shard without the recipes of its views is of no use to a student.
+void check_recipes_there(const Cache& cache, const TrackReader& reader, const std::vector<ShardFile>& shards,
+                         Findings& findings) {
+  for (const ShardFile& shard : shards)
+    if (!cache.recipe_directory().holds(shard.number))
+      findings.add({text("recipes/", shard_file_name(shard.number)), "", -1,
+                    text("is missing, but ", reader.track().directory(), " has targets for its views"),
+                    Remedy::kRemake});
+}
+
+std::unique_ptr<const ViewMaker> open_images(const Cache& cache, const VerifyOptions& options) {
+  const ImageFolders folders(options.images, options.unlabelled);
+  const std::vector<ImageEntry>& images = cache.index().images;
+  for (const bool further : {false, true}) {
+    const auto first =
+        std::ranges::find_if(images, [&](const ImageEntry& image) { return is_unlabelled(image.id) == further; });
+    if (first != images.end() && !path_exists(folders.file(first->id)))
+      throw Error(ErrorKind::kInput, {.path = (further ? folders.unlabelled : folders.images).string(),
+                                      .what = "does not hold " + first->id,
+                                      .remedy = "expected the folder of images that the cache was made from"});
+  }
+  return std::make_unique<const ViewMaker>(folders, cache.index_ptr(), cache.plan().options().image_size);
+}
+
+}  // namespace
+
+VerifyReport verify_cache(const fs::path& directory, const VerifyOptions& options) {
+  const auto refuse = [&](const std::string& what, const char* remedy) {
+    throw Error(ErrorKind::kInput,
+                {.path = directory.empty() ? "\"\"" : directory.string(), .what = what, .remedy = remedy});
+  };
+  if (!directory_exists(directory)) refuse("is not a directory", "expected a cache");
+  if (!path_exists(directory / "index.h5") && !path_exists(directory / "plan.json") &&
+      !path_exists(directory / "recipes"))
+    refuse("holds neither index.h5 nor plan.json nor recipes", "expected the directory of a cache");
+  Findings findings(directory);
+  std::vector<fs::path> tracks = track_directories(directory, findings);
+  for (const std::string& word : options.tracks)
+    if (std::ranges::none_of(tracks, [&](const fs::path& track) { return wanted({word}, track); }))
+      refuse("has no track " + word, "vitrine-cache info lists what it has");
+  std::erase_if(tracks, [&](const fs::path& track) { return !wanted(options.tracks, track); });
+
+  VerifyReport report;
+  report.set_aside = set_aside_below(directory);
+  check_index(directory, findings);
+  const Opened opened = open_cache(directory, tracks, findings);
+  report.opened = opened.cache != nullptr;
+  std::unique_ptr<const ViewMaker> views;
+  if (!options.images.empty() && opened.cache != nullptr) views = open_images(*opened.cache, options);
+
+  const auto look = [&](const fs::path& file) {
+    try {
+      if (!file_exists(file)) return;
+      report.bytes += file_bytes(file);
+      ++report.files;
+    } catch (const Error&) {  // a finding of whoever reads it
+    }
+  };
+  for (const char* name : {"index.h5", "plan.json"}) look(directory / name);
+  std::vector<FileTask> tasks;
+  std::vector<std::unique_ptr<const Manifest>> manifests;
+  const auto add_directory = [&](const fs::path& at, const TrackReader* reader) {
+    look(at / kManifestName);
+    auto manifest = read_manifest(at, findings, report.unlisted);
+    if (manifest) manifests.push_back(std::make_unique<const Manifest>(std::move(*manifest)));
+    const Manifest* listed = manifest ? manifests.back().get() : nullptr;
+    const std::vector<ShardFile> shards = list_shards(at, findings);
+    if (reader != nullptr) check_recipes_there(*opened.cache, *reader, shards, findings);
+    for (const ShardFile& shard : shards)
+      tasks.push_back(
+          {at / shard_file_name(shard.number), shard.number, opened.cache.get(), reader, listed, shard.bytes});
+    if (opened.cache != nullptr)
+      add_incomplete(at.lexically_relative(directory).generic_string(), shards, opened.cache->plan().layout(),
+                     report.incomplete);
+  };
+  add_directory(directory / "recipes", nullptr);
+  for (const fs::path& track : tracks) {
+    const auto reader = std::ranges::find_if(
+        opened.readers, [&](const auto& r) { return directory / r->track().directory() == track; });
+    // With an index or a basis that cannot be read, a track's files still have tables and frames.
+    add_directory(track, reader == opened.readers.end() ? nullptr : reader->get());
+    for (const char* name : {"track.json", "basis.h5"}) look(track / name);
+    if (path_exists(track / "basis.h5")) check_container(track / "basis.h5", findings, Remedy::kRemake);
+    if (opened.cache == nullptr && !path_exists(track / "track.json"))
+      findings.add(track / "track.json", "", -1, "is missing, but there are shards", Remedy::kRemake);
+  }
+
+  const std::uint64_t done = report.bytes;
+  report.files += tasks.size();
+  for (const FileTask& task : tasks) report.bytes += task.bytes;
+  const unsigned threads = options.threads > 0 ? options.threads : default_threads();
+  Progress progress("verify", "KB", report.bytes / 1000, done / 1000);
+  FileCounts counts;
+  check_files(tasks, views.get(), threads, findings, counts,
+              [&](const FileTask& task) { progress.advance(task.bytes / 1000); });
+  progress.finish();
+  report.groups = counts.groups;
+  report.pictures = counts.pictures;
+  report.left_out = counts.left_out;
+  add_track_faults(opened.faults, findings);
+  report.findings = findings.sorted();
+  return report;
+}
+
+}  // namespace vitrine

@@ -1,0 +1,82 @@
+#pragma GCC visibility push(default)  // all else is this library's own
+#include "tools/python/native/decoder.h"
+#pragma GCC visibility pop
+
+#include <cstdio>
+#include <exception>
+#include <memory>
+#include <span>
+
+#include "common/codec/transform/transform_codec.h"
+
+struct vitrine_decoder {
+  vitrine::TransformCodec codec;
+};
+
+namespace {
+
+template <class Number>
+std::vector<Number> copied(const Number* first, std::size_t count) {
+  return first == nullptr ? std::vector<Number>{} : std::vector<Number>(first, first + count);
+}
+
+void tell(const std::exception& problem, char* message, std::size_t room) {
+  std::snprintf(message, room, "%s", problem.what());
+}
+
+}  // namespace
+
+std::uint32_t vitrine_native_version() {
+  return VITRINE_NATIVE_VERSION;
+}
+
+vitrine_decoder* vitrine_decoder_new(std::uint32_t channels, std::uint32_t height, std::uint32_t width,
+                                     const float* mean, const float* vectors, const float* eigenvalues,
+                                     const float* rows, const float* columns, const std::int16_t* scale,
+                                     const std::uint16_t* expected, const std::uint8_t* levels,
+                                     std::uint16_t confidence, char* message, std::size_t room) try {
+  const auto basis = std::make_shared<vitrine::FeatureBasis>();
+  basis->channels = channels, basis->height = height, basis->width = width;
+  const std::size_t c = channels, h = height, w = width;
+  basis->mean = copied(mean, c * h * w);
+  basis->vectors = copied(vectors, c * c);
+  basis->eigenvalues = copied(eigenvalues, c);
+  basis->rows = copied(rows, h * h), basis->columns = copied(columns, w * w);
+  basis->scale = copied(scale, c * h * w);
+  basis->expected = copied(expected, vitrine::FeatureBasis::kLevels);
+  basis->levels = copied(levels, 40 * 15);
+  basis->confidence = confidence;
+  basis->check("basis");
+  constexpr double kAnyError = 0.5;  // says nothing to a decoder
+  return new vitrine_decoder{vitrine::TransformCodec(basis, kAnyError)};
+} catch (const std::exception& problem) {
+  tell(problem, message, room);
+  return nullptr;
+}
+
+void vitrine_decoder_free(vitrine_decoder* decoder) {
+  delete decoder;
+}
+
+int vitrine_decode(const vitrine_decoder* decoder, const std::uint8_t* payload, std::size_t bytes, std::uint32_t views,
+                   int what, float* out, char* message, std::size_t room) try {
+  const std::span<const std::byte> array{reinterpret_cast<const std::byte*>(payload), bytes};
+  const std::span<float> values{out, decoder->codec.basis().values() * views};
+  switch (what) {
+    case VITRINE_FEATURES:
+      decoder->codec.decode(std::span(&array, 1), views, values);
+      return 0;
+    case VITRINE_COEFFICIENTS:
+      decoder->codec.decode_coefficients(array, views, values);
+      return 0;
+    case VITRINE_ITEMS:
+      decoder->codec.decode_items(array, views, values);
+      return 0;
+    default:
+      std::snprintf(message, room, "vitrine_decode: what = %d is unknown; expected 0, 1 or 2", what);
+      return 1;
+  }
+} catch (const std::exception& problem) {
+  tell(problem, message, room);
+  return 1;
+}

@@ -1,0 +1,68 @@
+"""Reads a vitrine cache in Python 3.10 or later. Needs numpy, zstandard and xxhash; Pillow for pictures, torch for
+training.
+
+It follows common/cache/FORMAT.md, checks every checksum and gives the numbers that the C++ reader gives. Copy this
+folder wherever you train. Transform tracks are read many times as fast with libvitrine_native.so, which the build
+leaves in build/lib: it is taken from there, or from this folder.
+
+Modules, each using those before it: container, native, transform, encodings, cache, views, dataset.
+
+Training a student from a cache, on the very pixels that the teacher saw (with PYTHONPATH=vitrine/tools/python):
+
+    import torch, torchvision
+    from torch.nn.functional import cross_entropy, kl_div, log_softmax, softmax
+    from vitrine_cache import Cache, VitrineDataset
+    cache, t = Cache("demo/cache"), 4.0
+    teacher = cache.track("logits")
+    student = torchvision.models.resnet18(num_classes=teacher.shape[0])
+    sgd = torch.optim.SGD(student.parameters(), 0.05, momentum=0.9, nesterov=True)
+    colours = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+    data = VitrineDataset("demo/images/student", cache, ["logits"], normalise=colours)
+    loader = torch.utils.data.DataLoader(data, batch_size=2, shuffle=True, num_workers=4, persistent_workers=True)
+    for data.pass_ in teacher.passes:
+        for item in loader:
+            scores, own = student(item["pictures"]), item["own_share"]
+            hard = (own * cross_entropy(scores, item["labels"], reduction="none") +
+                    (1 - own) * cross_entropy(scores, item["partner_labels"], reduction="none")).mean()
+            soft = kl_div(log_softmax(scores / t, 1), softmax(item["targets"]["logits"] / t, 1), reduction="batchmean")
+            sgd.zero_grad(), (0.1 * hard + 0.9 * t**2 * soft).backward(), sgd.step()
+
+Views are mixed within a group of 32 or 64 of them (plan.json), so that an item of the data set is a whole group, and
+`batch_size` counts groups: here 2. Of a topk track, which has a teacher's largest logits and the mass of the others,
+kept=True gives what is stored, and the loss is one over these classes and "any other":
+
+            soft = topk_kl_divergence(scores, item["targets"]["logits"], t)    # t: one of the track's temperatures
+
+Targets without torch:
+
+    values = Cache("demo/cache").track("features.3").read(0, 5)    # pass 0, group 5: float32 [group, C, H, W]
+
+What a cache has and cannot be used (a damaged track.json, a directory where a file should be) is in Cache.problems, and
+fails nothing before it is asked for. Errors are CacheErrors, one sentence each: InputError, IoError, CorruptError,
+NewerFormatError.
+
+On the command line:
+
+    PYTHONPATH=tools/python python -m vitrine_cache info DIR
+"""
+from .cache import (NO_LABEL, RECIPE, Cache, Index, Plan, Problem, Track, hashed_view, left_out,
+                                  own_share)
+from .container import Container
+from .errors import CacheError, CorruptError, InputError, IoError, NewerFormatError
+from .encodings import ENCODINGS
+from .native import library
+
+__all__ = ["Cache", "CacheError", "Container", "CorruptError", "ENCODINGS", "Index", "InputError", "IoError", "NO_LABEL",
+           "NewerFormatError", "Plan", "Problem", "RECIPE", "Track", "VitrineDataset", "Views", "concatenate",
+           "hashed_view", "left_out", "own_share", "topk_kl_divergence"]
+
+
+def __getattr__(name):
+    """Names that need PIL or torch: imported by who asks for them."""
+    if name in ("VitrineDataset", "concatenate", "topk_kl_divergence"):
+        from . import dataset
+        return getattr(dataset, name)
+    if name == "Views":
+        from .views import Views
+        return Views
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

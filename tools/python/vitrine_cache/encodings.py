@@ -1,0 +1,220 @@
+"""Encodings of storage (FORMAT.md, 'Encodings'): what each keeps, and the arithmetic back to float32. A encoding is one class with
+
+    settings               what track.json's `codec` may have
+    layout(track)          the arrays of a shard, a list of Array
+    decode(track, arrays)  those of a group, by name, to float32 [group, shape...]; ValueError for impossible ones
+
+where `track` has `shape`, of one view, `group`, the number of views, `codec`, that object of track.json after check(),
+and `basis`, read from basis.h5."""
+import math
+import sys
+from typing import NamedTuple
+
+import numpy as np
+
+from . import transform
+
+
+class Array(NamedTuple):
+    name: str
+    dtype: str
+    view_shape: tuple         # without the axis of views
+    whole_group: bool = False  # one row of bytes per group, as long as the shard's longest, zeros after its own
+
+
+class Fp32:
+    settings = ()
+
+    def layout(self, track):
+        return [Array("values", "<f4", track.shape)]
+
+    def decode(self, track, arrays):
+        return arrays["values"].astype(np.float32)
+
+
+class Fp16:
+    settings = ()
+
+    def layout(self, track):
+        return [Array("values", "<f2", track.shape)]
+
+    def decode(self, track, arrays):
+        return arrays["values"].astype(np.float32)
+
+
+class Int8:
+    settings = ()
+
+    def layout(self, track):
+        return [Array("q", "|i1", track.shape), Array("scale", "<f4", track.shape[:1] if len(track.shape) > 1 else ())]
+
+    def decode(self, track, arrays):
+        q, scale = arrays["q"], arrays["scale"]
+        return q.astype(np.float32) * scale.reshape(scale.shape + (1,) * (q.ndim - scale.ndim))
+
+
+class Sqrt8:
+    settings = ()
+    ROOTS = np.arange(256, dtype=np.float32) / np.float32(255)
+    VALUES = ROOTS * ROOTS
+
+    def layout(self, track):
+        return [Array("q", "|u1", track.shape)]
+
+    def decode(self, track, arrays):
+        return self.VALUES[arrays["q"]]
+
+
+class Uniform:
+    """Multiples of one step, cut into `shift` low bits each, as they are, and the rest in planes of bytes."""
+    settings = ("max_error",)
+    HEADER = np.dtype([("shift", "u1"), ("width", "u1"), ("with_mean", "u1"), ("zero", "u1"), ("views", "<u4")])
+
+    def layout(self, track):
+        return [Array("low", "|u1", (), True), Array("high", "|u1", (), True)]
+
+    def decode(self, track, arrays):
+        low, high, count = arrays["low"], arrays["high"], math.prod(track.shape)
+        if len(low) < 8:
+            raise ValueError(f"array low has {len(low)} bytes, expected at least 8")
+        shift, width, with_mean, _, views = low[:8].view(self.HEADER)[0].tolist()
+        if shift > 24 or not 1 <= width <= 4 or with_mean > 1 or views != track.group:
+            raise ValueError(f"array low begins with impossible numbers (shift {shift}, width {width}, means "
+                             f"{with_mean}, views {views})")
+        rows, low_bytes = views + with_mean, 8 + (views * count * shift + 7) // 8
+        if len(low) < low_bytes or len(high) < width * rows * count:
+            raise ValueError(f"arrays low and high have {len(low)} and {len(high)} bytes, expected at least "
+                             f"{low_bytes} and {width * rows * count}")
+        folded = np.zeros((rows, count), np.uint32)  # 0, -1, 1, -2, ... as 0, 1, 2, 3, ...
+        for plane, part in enumerate(high[:width * rows * count].reshape(width, rows, count)):
+            folded |= part.astype(np.uint32) << np.uint32(8 * plane)
+        q = (folded >> np.uint32(1)) ^ (np.uint32(0) - (folded & np.uint32(1)))
+        if with_mean:
+            q = q[1:] + q[:1]
+        if shift:
+            q = q << np.uint32(shift) | self._bits(low[8:low_bytes], shift, views * count).reshape(q.shape)
+        step = 2 * track.codec["max_error"]
+        return (q.view(np.int32) * step).astype(np.float32).reshape(views, *track.shape)
+
+    @staticmethod
+    def _bits(stream, shift, count):
+        """`count` numbers of `shift` bits each, lowest bit first."""
+        padded = np.concatenate([stream, np.zeros(3, np.uint8)])
+        words = np.ndarray(len(stream), "<u4", padded, strides=(1,))  # one begins at every byte
+        at = np.arange(count, dtype=np.int64) * shift
+        return words[at >> 3] >> (at & 7).astype(np.uint32) & np.uint32((1 << shift) - 1)
+
+
+class Topk:
+    """The largest values of each view, their classes, and the mass of the others at a few temperatures."""
+    settings = ("kept", "temperatures", "max_error")
+
+    def layout(self, track):
+        kept, classes = track.codec["kept"], track.shape[0]
+        index = "|u1" if classes <= 2**8 else "<u2" if classes <= 2**16 else "<u4"
+        value = "<i2" if track.codec.get("max_error") else "<f2"
+        return [Array("value", value, (kept,)), Array("index", index, (kept,)),
+                Array("tail", "<f4", (len(track.codec["temperatures"]),))]
+
+    def kept(self, track, arrays):
+        """float32 values and int64 classes [group, kept], float32 tails [group, temperatures]."""
+        value, index = arrays["value"], arrays["index"].astype(np.int64)
+        if index.max() >= track.shape[0]:
+            view, place = np.argwhere(index >= track.shape[0])[0]
+            raise ValueError(f"view {view} names class {index[view, place]} of {track.shape[0]}")
+        if step := 2 * track.codec.get("max_error", 0):
+            value = value * step
+        return value.astype(np.float32), index, arrays["tail"]
+
+    def decode(self, track, arrays):
+        """All classes: those that were not kept share the tail's mass at the first temperature."""
+        value, index, tail = self.kept(track, arrays)
+        classes, temperature = track.shape[0], track.codec["temperatures"][0]
+        others = temperature * (tail[:, :1].astype(np.float64) - math.log(classes - track.codec["kept"]))
+        values = np.repeat(others.astype(np.float32), classes, axis=1)
+        np.put_along_axis(values, index, value, axis=1)
+        return values
+
+
+class Transform:
+    """Coefficients in a calibrated basis: transform.py."""
+    settings = ("max_error", "basis")
+
+    def layout(self, track):
+        return [Array("payload", "|u1", (), True)]
+
+    def coefficients(self, track, arrays):
+        return transform.decode_coefficients(track.basis, arrays["payload"], track.group)
+
+    def decode(self, track, arrays):
+        return transform.decode(track.basis, arrays["payload"], track.group)
+
+
+ENCODINGS = {"fp32": Fp32(), "fp16": Fp16(), "int8": Int8(), "sqrt8": Sqrt8(), "uniform": Uniform(), "topk": Topk(),
+         "transform": Transform()}
+
+
+class Newer(ValueError):
+    """What only a newer version writes."""
+
+
+SMALLEST_ERROR, LARGEST_ERROR, MOST_TEMPERATURES = 1e-9, 1e9, 16
+
+
+def is_number(value):
+    """A finite one: JSON has integers of any size."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
+
+
+def is_whole(value):
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def is_hash(value):
+    return isinstance(value, str) and len(value) == 64 and set(value) <= set("0123456789abcdef")
+
+
+def check(encoding, codec, shape):
+    """ValueError unless `codec`, whose values are of the right types, is what track.json may have for this encoding and views of
+    `shape`."""
+    for key in codec:
+        if key not in ENCODINGS[encoding].settings:
+            raise ValueError(f"the encoding {encoding} has no setting {key}; remove it")
+    error = codec.get("max_error", 0)
+    wide = SMALLEST_ERROR <= error <= LARGEST_ERROR
+    if encoding == "uniform" and not wide:
+        raise ValueError(f"max_error = {error:g} is not allowed; expected from {SMALLEST_ERROR:g} to {LARGEST_ERROR:g}")
+    if encoding == "transform":
+        if not 0 < error < 1:
+            raise ValueError(f"max_error = {error:g} is not allowed; expected a share of the energy between 0 and 1, for "
+                             "instance 0.01")
+        if len(shape) != 3:
+            raise ValueError("transform holds feature maps only; expected views of three axes")
+        if not is_hash(codec.get("basis")):
+            raise ValueError("basis is not SHA-256; expected 64 hexadecimal digits")
+    if encoding == "topk":
+        kept, temperatures = codec.get("kept", 0), codec.get("temperatures", [])
+        if not wide and error != 0:
+            raise ValueError(f"max_error = {error:g} is not allowed; expected 0 (values as fp16) or from "
+                             f"{SMALLEST_ERROR:g} to {LARGEST_ERROR:g}")
+        if len(shape) != 1:
+            raise ValueError("topk holds logits only; expected views of one axis")
+        if not 1 <= kept < shape[0]:
+            raise ValueError(f"kept = {kept} of {shape[0]} classes is not allowed; expected at least 1 and fewer "
+                             "than all")
+        if not 1 <= len(temperatures) <= MOST_TEMPERATURES:
+            raise ValueError(f"{len(temperatures)} temperatures are not allowed; expected 1 to {MOST_TEMPERATURES}")
+        for t in temperatures:
+            if not 0.01 <= t <= 1000:
+                raise ValueError(f"the temperature {t:g} is not allowed; expected from 0.01 to 1000")
+            if temperatures.count(t) > 1:
+                raise ValueError(f"the temperature {t:g} is there twice")
+
+
+def from_bytes(layout, contents, group):
+    """The arrays of a group, by name, from the bytes of its chunks."""
+    arrays = {}
+    for array, data in zip(layout, contents):
+        values = np.frombuffer(data, array.dtype)
+        arrays[array.name] = values if array.whole_group else values.reshape(group, *array.view_shape)
+    return arrays

@@ -1,0 +1,72 @@
+"""The compiled decoder of transform payloads (tools/python/native/decoder.h), which gives the numpy one's items to the bit, and
+what matrix products make of them but for rounding. Taken where it is found: the file that VITRINE_NATIVE names,
+libvitrine_native.so in this folder, or in the build/lib of the sources around it. VITRINE_NATIVE= (empty) does without."""
+import ctypes
+import functools
+import os
+import pathlib
+import weakref
+
+import numpy as np
+
+from .errors import InputError
+
+VERSION, ROOM = 3, 1024
+FEATURES, COEFFICIENTS, ITEMS = 0, 1, 2  # what to decode
+NAME = "libvitrine_native.so"
+
+
+@functools.cache
+def library():
+    """None where there is none."""
+    named, here = os.environ.get("VITRINE_NATIVE"), pathlib.Path(__file__).resolve().parent
+    if named == "":
+        return None
+    path = pathlib.Path(named) if named else next(
+        (place for place in (here / NAME, here.parents[2] / "build/lib" / NAME) if place.exists()), None)
+    if path is None:
+        return None
+    remedy = "build it anew (tools/build.sh vitrine_native), or set VITRINE_NATIVE= to do without"
+    try:
+        found = ctypes.CDLL(str(path))
+        version = found.vitrine_native_version()
+    except (OSError, AttributeError) as problem:
+        raise InputError(f"{path}: is no decoder of this machine's ({problem}); {remedy}") from None
+    if version != VERSION:
+        raise InputError(f"{path}: is a decoder of version {version}, this program wants {VERSION}; {remedy}")
+    found.vitrine_decoder_new.restype = ctypes.c_void_p
+    found.vitrine_decoder_new.argtypes = [ctypes.c_uint32] * 3 + [ctypes.c_void_p] * 8 + [
+        ctypes.c_uint16, ctypes.c_void_p, ctypes.c_size_t]
+    found.vitrine_decoder_free.restype, found.vitrine_decoder_free.argtypes = None, [ctypes.c_void_p]
+    found.vitrine_decode.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_uint32, ctypes.c_int,
+                                     ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t]
+    return found
+
+
+class Decoder:
+    """Of one basis. Any thread; not to be pickled."""
+
+    def __init__(self, found, basis):
+        def place(array):
+            return None if array is None else array.ctypes.data
+        self.found, self.shape = found, (basis.channels, basis.height, basis.width)
+        arrays = [None if array is None else np.ascontiguousarray(array) for array in (
+            basis.mean, basis.vectors, basis.eigenvalues, basis.rows, basis.columns, basis.scale, basis.expected,
+            basis.levels)]
+        message = ctypes.create_string_buffer(ROOM)
+        self.handle = found.vitrine_decoder_new(*self.shape, *map(place, arrays), int(basis.confidence[0]), message,
+                                               ROOM)
+        if not self.handle:
+            raise InputError(message.value.decode())  # such as a VITRINE_ISA that this machine does not have
+        weakref.finalize(self, found.vitrine_decoder_free, self.handle)
+
+    def decode(self, payload, views, what):
+        """uint8 payload to float32 [views, C, H, W], ITEMS [C, H, W, views]. ValueError for bytes that no encoder makes."""
+        shape = (*self.shape, views) if what == ITEMS else (views, *self.shape)
+        payload, out = np.ascontiguousarray(payload), np.empty(shape, np.float32)
+        message = ctypes.create_string_buffer(ROOM)
+        if self.found.vitrine_decode(self.handle, payload.ctypes.data, payload.size, views, what,
+                                     out.ctypes.data, message, ROOM):
+            # "payload: it ends too early; the chunk is damaged ...": who calls says the rest.
+            raise ValueError(message.value.decode().removeprefix("payload: ").split(";")[0])
+        return out

@@ -1,0 +1,218 @@
+"""track.json's object (FORMAT.md): what it must have, of which type, and how two of them differ. Keys that this version does
+not know are passed over everywhere but in `codec`, where they may change what the values mean."""
+import json
+import math
+import re
+
+from .encodings import ENCODINGS, Newer, check, is_hash, is_number, is_whole
+
+TEACHER_NAME = re.compile(r"(?!\.)[A-Za-z0-9_.-]{1,200}")
+AXES = {"logits": 1, "features": 3, "attention": 3}
+SIZES = ("image_size", "patch", "width", "depth", "heads", "mlp_ratio", "classes")
+LOWEST_LEVEL, HIGHEST_LEVEL, LOWEST_WINDOW, HIGHEST_WINDOW = -7, 19, 10, 27  # of zstd
+DAMAGED = "the file is damaged, copy or make it again"
+
+
+def word(value):
+    """A value as messages have it."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+class Fields:
+    """The typed fields of an object; ValueError that names the key, with those above it, and what to do."""
+
+    def __init__(self, found, above=""):
+        self.found, self.above = found, above
+        if not isinstance(found, dict):
+            raise ValueError(f"{above[:-1] + ' ' if above else ''}is no object; {DAMAGED}")
+
+    def at(self, key):
+        if key not in self.found:
+            raise ValueError(f"{self.above}{key} is missing; {DAMAGED}")
+        return self.found[key]
+
+    def get(self, key, fits, expected, name=None):
+        return self.fit(name or key, self.at(key), fits, expected)
+
+    def fit(self, name, value, fits, expected):
+        if not fits(value):
+            raise ValueError(f"{self.above}{name} = {word(value)} is not allowed; expected {expected}")
+        return value
+
+    def object(self, key):
+        return Fields(self.at(key), f"{self.above}{key}.")
+
+    def text(self, key):
+        return self.get(key, lambda value: isinstance(value, str), "a text")
+
+    def flag(self, key):
+        return self.get(key, lambda value: isinstance(value, bool), "true or false")
+
+    def number(self, key):
+        return self.get(key, is_number, "a number")
+
+    def whole(self, key, low=-2**31, high=2**31 - 1):
+        return self.get(key, lambda value: is_whole(value) and low <= value <= high, "an integer")
+
+    def list(self, key, fits, expected, name=None):
+        found = self.get(key, lambda value: isinstance(value, list), "a list")
+        return [self.fit(name or key, value, fits, expected) for value in found]
+
+
+def is_text(value):
+    return isinstance(value, str)
+
+
+def is_head(value):
+    return is_whole(value) and -2**31 <= value < 2**31
+
+
+def is_unsigned(value):
+    return is_whole(value) and 0 <= value < 2**32
+
+
+def _architecture(fields):
+    family = fields.text("family")
+    sizes = {key: fields.whole(key, 0, 2**32 - 1) for key in SIZES if family == "vit" or key in fields.found}
+    for key, value in sizes.items():
+        if family == "vit" and not 1 <= value <= 2**30:
+            raise ValueError(f"teacher.architecture.{key} = {value} is not allowed; expected an integer from 1")
+    return {"family": family, **{key: value for key, value in sizes.items() if value}}
+
+
+def _teacher(fields):
+    teacher = {"name": fields.text("name"), "weights_sha256": fields.text("weights_sha256"),
+               "architecture": _architecture(fields.object("architecture")),
+               "mean": fields.list("mean", is_number, "a number"), "std": fields.list("std", is_number, "a number"),
+               "crop_pct": fields.number("crop_pct"), "interpolation": fields.text("interpolation"),
+               "class_list_sha256": fields.text("class_list_sha256")}
+    if "license" in fields.found and fields.text("license"):
+        teacher["license"] = fields.found["license"]
+    if not TEACHER_NAME.fullmatch(teacher["name"]):
+        raise ValueError(f"\"{teacher['name']}\" cannot name a teacher; expected letters, digits, '_', '-' and '.'")
+    if not is_hash(teacher["weights_sha256"]) or not is_hash(teacher["class_list_sha256"]):
+        raise ValueError("a hash of the teacher's weights or classes is not SHA-256; expected 64 hexadecimal digits")
+    for key, low, high in (("mean", 0, 1), ("std", 1e-6, 1e6)):
+        if len(teacher[key]) != 3 or not all(low <= colour <= high for colour in teacher[key]):
+            colours = word([float(colour) for colour in teacher[key]])
+            raise ValueError(f"teacher.{key} = {colours} is not allowed; expected three numbers from {low:g} to {high:g}")
+    if not 0 < teacher["crop_pct"] <= 1:
+        raise ValueError(f"teacher.crop_pct = {teacher['crop_pct']:g} is not allowed; expected a number above 0, up to 1")
+    return teacher
+
+
+def _made_with(fields):
+    device, libraries = fields.object("device"), fields.object("libraries")
+    made_with = {"device": {key: device.text(key) for key in ("kind", "name", "capability")},
+                 "precision": fields.text("precision"), "micro_batch": fields.whole("micro_batch", 0, 2**32 - 1),
+                 "libraries": {key: libraries.text(key) for key in libraries.found}}
+    if made_with["device"]["kind"] == "cpu":
+        made_with["device"]["instruction_sets"] = device.list("instruction_sets", is_text, "a text")
+    if not made_with["device"]["kind"] or not made_with["precision"]:
+        raise ValueError("made_with names no kind of device or no precision; expected such as \"cpu\" and \"fp32\"")
+    if made_with["micro_batch"] == 0:
+        raise ValueError("made_with.micro_batch = 0 is not allowed; expected an integer from 1")
+    return made_with
+
+
+CODEC = {"max_error": lambda codec: codec.number("max_error"), "kept": lambda codec: codec.whole("kept", 0, 2**32 - 1),
+         "temperatures": lambda codec: codec.list("temperatures", is_number, "a number"),
+         "basis": lambda codec: codec.text("basis")}
+
+
+def _codec(fields):
+    """What is 0 or empty says no more than what is absent."""
+    for key in fields.found:
+        if key not in CODEC:
+            raise Newer(f"codec.{key} is a setting that this program does not know; use a newer vitrine")
+    return {key: value for key in fields.found if (value := CODEC[key](fields))}
+
+
+def _encoding(fields):
+    """`encoding`, `codec`, `level` and `window`; not yet whether they fit."""
+    encoding = fields.text("encoding")
+    if encoding not in ENCODINGS:
+        *others, last = ENCODINGS
+        raise Newer(f"\"{encoding}\" is no encoding of storage; expected one of {', '.join(others)} and {last}")
+    return {"encoding": encoding, "codec": _codec(fields.object("codec")) if "codec" in fields.found else {},
+            "level": fields.whole("level"), "window": fields.whole("window") if "window" in fields.found else 0}
+
+
+def _earlier(fields, shape):
+    """A track's encoding before it was recoded. One of a newer version stays as it is: nothing of it is needed to read."""
+    try:
+        encoding = _encoding(fields)
+    except Newer:
+        return fields.found
+    hash_ = fields.text("track_sha256")
+    try:
+        check(encoding["encoding"], encoding["codec"], shape)
+    except ValueError as problem:
+        raise ValueError(f"recoded_from: {problem}") from None
+    if not is_hash(hash_):
+        raise ValueError("recoded_from: track_sha256 is not SHA-256; expected 64 hexadecimal digits")
+    return {**encoding, "track_sha256": hash_}
+
+
+def _check_compression(level, window):
+    if level == 0 or not LOWEST_LEVEL <= level <= HIGHEST_LEVEL:
+        raise ValueError(f"zstd level {level} is not allowed; expected from 1 to {HIGHEST_LEVEL}, or from {LOWEST_LEVEL} to "
+                         "-1, which read faster and hardly compress")
+    if window != 0 and not LOWEST_WINDOW <= window <= HIGHEST_WINDOW:
+        raise ValueError(f"a zstd window of 2^{window} bytes is not allowed; expected from {LOWEST_WINDOW} to "
+                         f"{HIGHEST_WINDOW}, or 0 for the level's own")
+
+
+def known(settings):
+    """What this version knows of a track's object, whose format and version were found right; two tracks are the same when
+    this is. Newer for what only a newer version writes, ValueError for what is missing, of another type or out of its range;
+    both in the words of the C++ reader."""
+    fields = Fields(settings)
+    track = {"teacher": _teacher(fields.object("teacher")), "kind": fields.text("kind"), "block": fields.whole("block"),
+             "normalised": fields.flag("normalised")}
+    kind, block = track["kind"], track["block"]
+    if kind == "attention":
+        heads = fields.object("heads")
+        track["heads"] = {"kept": heads.list("kept", is_head, "an integer"),
+                          "mean": heads.flag("mean")}
+    shape = track["shape"] = fields.list("shape", is_unsigned, "an integer", "an axis of shape")
+    track.update(_encoding(fields))
+    encoding = track["encoding"]
+    track["plan"] = fields.text("plan")
+    if not is_hash(track["plan"]):
+        raise ValueError("the plan's hash is not SHA-256; expected 64 hexadecimal digits")
+    if kind not in AXES:
+        raise Newer(f"unknown kind of track \"{kind}\"; use a newer vitrine")
+    if (kind == "logits") != (block == -1) or block < -1:
+        raise ValueError(f"block {block} does not fit {kind}; expected -1 for logits and a block from 0 for others")
+    if len(shape) != AXES[kind]:
+        raise ValueError(f"a shape of {len(shape)} axes does not fit {kind}; expected [K] for logits, else three")
+    few = encoding == "topk"  # of many classes, few are stored
+    for axis in shape:
+        if not 1 <= axis <= (2**32 - 1 if few else 2**24):
+            raise ValueError(f"a shape with an axis of {axis} is not possible")
+    if math.prod(shape) > 2**28 and not few:
+        raise ValueError("a view of over 2^28 values is not possible")
+    for head in track.get("heads", {"kept": []})["kept"]:
+        if head < 0:
+            raise ValueError(f"heads.kept names head {head}; expected heads from 0, of an attention track")
+    check(encoding, track["codec"], shape)
+    _check_compression(track["level"], track["window"])
+    track["made_with"] = _made_with(fields.object("made_with"))
+    earlier = fields.list("recoded_from", lambda value: True, "an object") if "recoded_from" in settings else []
+    track["recoded_from"] = [_earlier(Fields(encoding, "recoded_from."), shape) for encoding in earlier]
+    views = fields.whole("calibration_views", 0, 2**64 - 1) if "calibration_views" in settings else 0
+    return {**track, "calibration_views": views}
+
+
+def differences(there, here, above=""):
+    """Of two objects, as known() makes them: (key, value there, value here) of each key that differs, with those above it
+    ("codec.max_error"); values as JSON, "nothing" where there is none."""
+    def absent(found, key):
+        return key not in found or (key in ("codec", "window", "recoded_from", "calibration_views") and not found[key])
+    for key, value in here.items():
+        if isinstance(value, dict) and isinstance(there.get(key), dict):
+            yield from differences(there[key], value, f"{above}{key}.")
+        elif absent(there, key) != absent(here, key) or (not absent(here, key) and there[key] != value):
+            yield (above + key, *("nothing" if absent(found, key) else word(found[key]) for found in (there, here)))
+    yield from ((above + key, word(value), "nothing") for key, value in there.items() if key not in here)

@@ -1,0 +1,143 @@
+"""Recipes into pictures: what the teacher saw, byte for byte at its resolution, with PIL.
+
+A view is its crop, cut out first, resized by PIL's antialiased bicubic and mirrored; then mixed in integers with its
+partner as that was before mixing."""
+import io
+import operator
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from xxhash import xxh3_64_intdigest as xxh3
+
+from .cache import CUT_MIX, LEFT_OUT, MIX_UP, NO_MIX, UNLABELLED, hashed_view, left_out
+from .errors import InputError, require_directory, system_error
+
+
+LARGEST_SIZE = 65535  # as in plan.json
+
+
+def mix_bytes(own, other, share):
+    """MixUp of uint8 arrays: (own * share + other * (65536 - share) + 32768) >> 16, with share in 1/65536."""
+    share = int(share)
+    mixed = own.astype(np.uint32) * share + other.astype(np.uint32) * (65536 - share) + 32768
+    return (mixed >> 16).astype(np.uint8)
+
+
+def scale_edge(value, teacher, size):
+    """An edge of a CutMix box from the teacher's pixels to another grid: value * size / teacher, halves rounded up."""
+    return (2 * value * size + teacher) // (2 * teacher)
+
+
+class Views:
+    """Makes views from `root`, the folder that the cache's index was made from, and `unlabelled`, that of its further
+    images without labels, where there are any. `size`: side of the pictures, the teacher's if not given. With
+    `allow_pictures` a picture that is not the one that the teacher saw, because another decoder made it, is given all the
+    same. May be pickled and used in several processes."""
+
+    def __init__(self, root, cache, size=None, unlabelled=None, allow_pictures=False):
+        self.root, self.cache, self.allow_pictures = Path(root), cache, allow_pictures
+        self.size = self._checked_size(cache.plan.image_size if size is None else size)
+        self.unlabelled = None if unlabelled is None else Path(unlabelled)
+        require_directory(self.root, "the folder that the cache's index was made from")
+        if self.unlabelled is not None:
+            require_directory(self.unlabelled, "the folder of the cache's images without labels")
+        elif cache.index.unlabelled:
+            raise InputError(f"{cache.directory}: has images that lie in a further folder of images without labels; give "
+                             "that folder too (unlabelled)")
+
+    @staticmethod
+    def _checked_size(size):
+        try:
+            whole = operator.index(size)
+        except TypeError:
+            whole = 0
+        if isinstance(size, bool) or not 1 <= whole <= LARGEST_SIZE:
+            raise InputError(f"size = {size!r} is not allowed; expected an integer from 1 to {LARGEST_SIZE}")
+        return whole
+
+    def file(self, id):
+        """Where an image lies, by its id in the index."""
+        return self.unlabelled / id[len(UNLABELLED):] if id.startswith(UNLABELLED) else self.root / id
+
+    def picture(self, image):
+        """One image of the index: PIL, RGB, EXIF orientation ignored. Another file than the index's is refused."""
+        index, path = self.cache.index, self.file(self.cache.index.id(image))
+        try:
+            content = path.read_bytes()
+        except OSError as problem:
+            raise system_error(problem, path, "cannot be read",
+                               "give the folder that the cache's index was made from") from None
+        if len(content) != index.file_bytes[image] or xxh3(content) != index.hash[image]:
+            raise InputError(
+                f"{path}: is not the file that the index was made from; give the folder of that time, or make a "
+                "new cache of this one")
+        try:
+            picture = Image.open(io.BytesIO(content)).convert("RGB")
+        except MemoryError:
+            raise
+        except Image.DecompressionBombError as problem:
+            raise InputError(f"{path}: Pillow refuses to decode it ({problem}); set PIL.Image.MAX_IMAGE_PIXELS higher, or to "
+                             "None") from None
+        except Exception as problem:  # Pillow has no common class of them: OSError, SyntaxError, ValueError, struct.error...
+            raise InputError(f"{path}: Pillow cannot decode it ({problem}); use Pillow's own wheel, which reads what the "
+                             "teacher read") from problem
+        if (picture.height, picture.width) != (index.height[image], index.width[image]):
+            raise InputError(f"{path}: has {picture.height} by {picture.width} pixels, but the index says "
+                             f"{index.height[image]} by {index.width[image]}; make the index again")
+        return picture
+
+    def crop(self, picture, recipe):
+        """The view before mixing: uint8 [size, size, 3]."""
+        top, left, height, width = (int(recipe[key]) for key in ("top", "left", "height", "width"))
+        view = picture.crop((left, top, left + width, top + height))
+        # Rows, then columns, each rounded to bytes: Pillow before 13 takes them in this order, later ones in either.
+        view = view.resize((self.size, height), Image.Resampling.BICUBIC)
+        view = view.resize((self.size, self.size), Image.Resampling.BICUBIC)
+        if recipe["flip"]:
+            view = view.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        return np.asarray(view)
+
+    def group(self, recipes):
+        """The views of a whole group, mixed: uint8 [group, size, size, 3]. Each image is decoded once. Views that are left
+        out are black, and no image is read for them alone."""
+        plain = np.zeros((len(recipes), self.size, self.size, 3), np.uint8)
+        missing = left_out(recipes)
+        wanted = ~missing
+        wanted[recipes["partner"][wanted & (recipes["mix"] != NO_MIX)]] = True
+        for image in np.unique(recipes["image"][wanted]):
+            picture = self.picture(int(image))
+            for place in np.flatnonzero((recipes["image"] == image) & wanted):
+                plain[place] = self.crop(picture, recipes[place])
+        mixed = plain.copy()
+        mixed[missing] = 0
+        for own, other, recipe in zip(mixed, plain[recipes["partner"]], recipes):
+            if recipe["reserved"] & LEFT_OUT:
+                continue
+            if recipe["mix"] == MIX_UP:
+                own[:] = mix_bytes(own, other, recipe["lambda"])
+            elif recipe["mix"] == CUT_MIX:
+                edges = (int(recipe["box_" + edge]) for edge in ("top", "left", "bottom", "right"))
+                top, left, bottom, right = (scale_edge(e, self.cache.plan.image_size, self.size) for e in edges)
+                own[top:bottom, left:right] = other[top:bottom, left:right]
+        return mixed
+
+    def read(self, pass_, group):
+        """The pictures of a stored group. At the teacher's resolution one of them is held against the cache's hash."""
+        return self.read_with_recipes(pass_, group)[0]
+
+    def read_with_recipes(self, pass_, group):
+        """read(), the group's recipes, and whether the picture held against the hash was the teacher's (False only with
+        allow_pictures)."""
+        pass_, group = operator.index(pass_), operator.index(group)
+        recipes, hash_ = self.cache.recipes_and_hash(pass_, group)
+        pictures = self.group(recipes)
+        place = hashed_view(recipes, group)
+        same = (self.size != self.cache.plan.image_size or place is None or
+                xxh3(pictures[place].tobytes()) == hash_)
+        if not (same or self.allow_pictures):
+            raise InputError(
+                f"{self.root}: view {place} of pass {pass_}, group {group} has other pixels than the teacher saw; use "
+                "Pillow's own wheel, with libjpeg-turbo, or store the images without loss, or go on all the same with "
+                "allow_pictures=True")
+        return pictures, recipes, same

@@ -1,0 +1,97 @@
+#!/usr/bin/env bash
+# What each piece of the recipe is worth, on what tools/demo.sh left in demo/: arms against each other with paired seeds (same
+# initial weights, order and views), judged on 8,000 pictures that nothing else looks at: the demo's 2,000 leave a point of doubt in a
+# difference. Prints a table, writes demo/ablation.csv and demo/ablation.svg. What has a summary already is not run again, so it may be
+# stopped at any time, and more arms or seeds added later.
+#
+#   tools/scripts/ablation.sh [--seeds N] [--jobs N] [ARM]...    5 seeds, one job a core, all arms; tools/scripts/ablation.sh --list names them
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+# name | student of tools/scripts/demo_student.sh | what differs. "full" is what configs/demo/student.toml says.
+arms() {
+  cat <<'ARMS'
+plain            | plain | labels alone
+kl               | kl    | output KL alone ("direct distillation")
+kl+features      | full  | --set targets.attention=
+kl+attention     | full  | --set targets.features= --set schedule.align.epochs=0 --set schedule.joint.epochs=43
+full             | full  |
+dynamic          | full  | --set schedule.w_feat_from=0.7 --set schedule.w_feat_to=0.3 --set schedule.w_out_from=0.3 --set schedule.w_out_to=0.7
+dynamic-x2       | full  | --set schedule.w_feat_from=1.4 --set schedule.w_feat_to=0.6 --set schedule.w_out_from=0.6 --set schedule.w_out_to=1.4
+dynamic-cosine   | full  | --set schedule.w_feat_from=1.4 --set schedule.w_feat_to=0.6 --set schedule.w_out_from=0.6 --set schedule.w_out_to=1.4 --set schedule.w_ramp=cosine
+even-positions   | full  | --set transformer.attention_share=0
+last-stage       | full  | --set transformer.stage=4
+no-align         | full  | --set schedule.align.epochs=0 --set schedule.joint.epochs=43
+no-fine-tune     | full  | --set schedule.fine_tune.epochs=0 --set schedule.joint.epochs=47
+no-labels        | full  | --set schedule.joint.r_from=1 --set schedule.joint.r_to=1 --set schedule.fine_tune.r_from=1 --set schedule.fine_tune.r_to=1
+teacher-student  | full  | --set transformer.direction=teacher_to_student
+guidance         | full  | --set loss.attention=gradient
+gradient-scaling | full  | --set loss.attention=gradient_scaling
+adaptive         | full  | --set transformer.mapping=adaptive
+trained          | full  | --set model.weights=demo/students/ablation/plain-SEED/final.safetensors
+trained-kl       | kl    | --set model.weights=demo/students/ablation/plain-SEED/final.safetensors
+trained-plain    | plain | --set model.weights=demo/students/ablation/plain-SEED/final.safetensors
+live             | live  |
+live-exact       | live  | --set targets.through_codec=false
+fp32             | full  | --set precision=fp32
+error-0.1        | full  | --set targets.cache=demo/caches/error-0.001
+error-5          | full  | --set targets.cache=demo/caches/error-0.05
+error-20         | full  | --set targets.cache=demo/caches/error-0.2
+passes-1         | full  | --set targets.cache=demo/caches/passes-1
+passes-3         | full  | --set targets.cache=demo/caches/passes-3
+passes-10        | full  | --set targets.cache=demo/caches/passes-10
+passes-30        | full  | --set targets.cache=demo/caches/passes-30
+ARMS
+}
+
+seeds=5 jobs=$(tools/jobs.sh) chosen=()
+while [ $# -gt 0 ]; do
+  case $1 in
+    --seeds) seeds=$2; shift 2 ;;
+    --jobs) jobs=$2; shift 2 ;;
+    --list) arms | sed 's/ *|.*//'; exit ;;
+    *) arms | grep -q "^$1 *|" || { echo "ablation.sh: there is no arm $1; tools/scripts/ablation.sh --list names them" >&2; exit 2; }
+       chosen+=("$1"); shift ;;
+  esac
+done
+[ -f demo/teacher/summary.json ] || { echo "ablation.sh: demo/teacher is missing; run tools/demo.sh first" >&2; exit 2; }
+
+# Caches that an arm reads: other bounds and other numbers of passes.
+cache_of() {
+  [ -d "demo/caches/$1" ] && return
+  case $1 in
+    error-*) set -- "$1" --set "taps.max_error=${1#error-}" ;;
+    passes-*) set -- "$1" --set "passes=${1#passes-}" ;;
+  esac
+  mkdir -p demo/caches
+  build/bin/vitrine-extract configs/demo/extract.toml --set "cache=demo/caches/$1.part" "${@:2}" >"demo/logs/cache-$1.log"
+  mv "demo/caches/$1.part" "demo/caches/$1"
+}
+
+mkdir -p demo/logs/ablation
+judge=demo/judge/fresh
+[ -e "$judge" ] || {  # whole or not at all: half a set would be judged on as well
+  rm -rf demo/judge.part
+  build/bin/vitrine-draw demo/judge.part --split fresh=8000 --classes 36 --size 96 --seed 78
+  mv demo/judge.part demo/judge
+}
+[ -f demo/judge-teacher.json ] || {
+  build/bin/vitrine-train --evaluate demo/teacher configs/demo/teacher.toml --set "test=$judge" --json >demo/judge-teacher.part
+  mv demo/judge-teacher.part demo/judge-teacher.json
+}
+work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
+arms | while IFS='|' read -r name kind settings; do
+  name=${name// /} kind=${kind// /}
+  [ ${#chosen[@]} -eq 0 ] || printf '%s\n' "${chosen[@]}" | grep -qx -- "$name" || continue
+  # Words of explanation are no settings; and a blank at a line's end would tell xargs that the line goes on.
+  case $settings in *--set*) settings=$(xargs <<<"$settings") ;; *) settings= ;; esac
+  for cache in $(grep -o 'demo/caches/[^ ]*' <<<"$settings" || true); do cache_of "${cache#demo/caches/}"; done
+  for seed in $(seq 0 $((seeds - 1))); do
+    [ -f "demo/students/ablation/$name-$seed/summary.json" ] ||
+      echo "$kind ablation/$name-$seed --set seed=$seed --set test=$judge --set validation=demo/images/choose --set eval_every=4${settings:+ ${settings//SEED/$seed}}" >>"$work/$seed"
+  done
+done
+# Seed after seed, so that what is there early is paired.
+shopt -s nullglob  # where all is there already
+cat /dev/null "$work"/* | xargs -r -P "$jobs" -L 1 tools/scripts/demo_student.sh
+.venv/bin/python tools/scripts/ablation_table.py demo

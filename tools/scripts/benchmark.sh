@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# The first question of anyone with a teacher: how much better is each ResNet when it learns from the cache? Trains every network
+# twice, from labels alone (original) and by CONFIG's recipe (distilled), the student's own phases equally long, and prints a
+# table; the same table is written to RUNS/benchmark.csv. What has a summary already is not run again.
+#
+#   tools/scripts/benchmark.sh [--runs RUNS] [--jobs N] [--original 'SETTINGS'] CONFIG.toml [ARCH]... [--set key=value]...
+#
+# CONFIG      of vitrine-train, with a cache and with test or validation images
+# ARCH        resnet18, 34, 50, 101, 152; without any: resnet50 resnet101 resnet152
+# --original  settings of the original alone, for its own best rate and augmentation: '--set schedule.joint.lr=0.1 --set plan.mix_probability=0'
+# --runs      where the runs go; runs/benchmark without it
+# --jobs      networks in training at once; 1 without it
+set -euo pipefail
+root=$(cd "$(dirname "$0")/../.." && pwd)
+usage() { sed -n '2,/^set /p' "$0" | grep '^#' | cut -c3- >&2; exit 2; }
+
+runs=runs/benchmark jobs=1 original=() config='' networks=() both=()
+while [ $# -gt 0 ]; do
+  case $1 in
+    --runs) runs=$2; shift 2 ;;
+    --jobs) jobs=$2; shift 2 ;;
+    --original) read -ra original <<<"$2"; shift 2 ;;
+    --set) both+=(--set "$2"); shift 2 ;;
+    resnet*) networks+=("$1"); shift ;;
+    -*) usage ;;
+    *) [ -z "$config" ] || usage
+       config=$1; shift ;;
+  esac
+done
+[ -n "$config" ] || usage
+[ -f "$config" ] || { echo "benchmark.sh: $config: there is no such file; expected a configuration of vitrine-train" >&2; exit 2; }
+[ ${#networks[@]} -gt 0 ] || networks=(resnet50 resnet101 resnet152)
+mkdir -p "$runs"
+
+train() {  # NAME ARCH SETTINGS...
+  local name=$1 arch=$2
+  shift 2
+  [ -f "$runs/$name/summary.json" ] && return
+  "$root/build/bin/vitrine-train" "$config" "${both[@]}" --set "model.arch=$arch" --set "output=$runs/$name" "$@" >>"$runs/$name.log" 2>&1 || {
+    tail -n 5 "$runs/$name.log" >&2
+    echo "benchmark.sh: $name failed; all of its output is in $runs/$name.log" >&2
+    return 2
+  }
+}
+failed=0 running=0
+wait_one() { wait -n || failed=2; running=$((running - 1)); }
+for arch in "${networks[@]}"; do
+  for kind in original distilled; do
+    settings=()
+    [ $kind = distilled ] || settings=(--set targets.source=none --set targets.features= --set targets.attention= --set schedule.align.epochs=0 "${original[@]}")
+    [ "$running" -lt "$jobs" ] || wait_one
+    train "$arch-$kind" "$arch" "${settings[@]}" &
+    running=$((running + 1))
+  done
+done
+while [ "$running" -gt 0 ]; do wait_one; done
+[ "$failed" = 0 ] || exit "$failed"
+"$root/.venv/bin/python" "$root/tools/scripts/benchmark_table.py" "$runs" "${networks[@]}"
