@@ -237,6 +237,7 @@ WeightsRecord Trainer::record(std::uint64_t step) const {
   out.mean = options_.mean;
   out.deviation = options_.deviation;
   out.crop_fraction = options_.crop_fraction;
+  out.decoding = index_->decoding;
   out.precision = options_.precision;
   out.classes = index_->classes;
   out.class_count = classes_;
@@ -567,13 +568,20 @@ double Trainer::used_core_seconds() const {
   return core_seconds_before_ + core_seconds() - core_start_;
 }
 
+TrainOptions Trainer::judging_options() const {
+  TrainOptions options = options_;
+  options.decoding = index_->decoding;
+  return options;
+}
+
 std::unique_ptr<Trainer::Validation> Trainer::open_validation(const ModelClasses& classes, const StopFlag& stop) const {
+  const TrainOptions options = judging_options();
   if (options_.selection() == Select::kTop1)
     return std::unique_ptr<Validation>(
-        new Validation{{options_.validation, classes, size_, options_, stop}, std::nullopt});
+        new Validation{{options_.validation, classes, size_, options, stop}, std::nullopt});
   if (options_.selection() != Select::kAgreement) return nullptr;
   std::unique_ptr<Validation> out(
-      new Validation{{{options_.validation, {}, Labels::kNone}, size_, options_, stop}, std::nullopt});
+      new Validation{{{options_.validation, {}, Labels::kNone}, size_, options, stop}, std::nullopt});
   out->agreement.emplace(options_, out->images, classes.names, classes_, stop);
   return out;
 }
@@ -670,7 +678,7 @@ TrainResult Trainer::run(const StopFlag& stop) {
   const ModelClasses classes{index_->classes, classes_, "the student"};
   const std::unique_ptr<Validation> validation = open_validation(classes, stop);
   std::optional<Evaluation> test;
-  if (!options_.test.empty()) test.emplace(options_.test, classes, size_, options_, stop);
+  if (!options_.test.empty()) test.emplace(options_.test, classes, size_, judging_options(), stop);
   describe();
   start_ = Clock::now();
   core_start_ = core_seconds();

@@ -57,6 +57,8 @@ void write_index(const std::filesystem::path& path, const ImageIndex& index) {
   json["images"] = index.images.size();
   json["hash"] = index.hash();
   json["classes"] = index.classes;
+  if (index.decoding.apply_orientation) json["decoding"]["exif_orientation"] = "apply";
+  if (index.decoding.scale_grey16) json["decoding"]["grey16"] = "scale";
   json["written_by"] = written_by();
   std::string attribute;
   try {
@@ -81,6 +83,7 @@ std::string index_difference(const ImageIndex& there, const ImageIndex& now) {
     const auto differ = std::ranges::mismatch(there.classes, now.classes);
     return text("class ", differ.in1 - there.classes.begin(), " was ", *differ.in1, " and is now ", *differ.in2);
   }
+  if (!(there.decoding == now.decoding)) return text("it has ", there.decoding.words(), ", now ", now.decoding.words());
   const auto differ = std::ranges::mismatch(there.images, now.images);
   if (differ.in1 == there.images.end()) return {};
   const ImageEntry &a = *differ.in1, &b = *differ.in2;

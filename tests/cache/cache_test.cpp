@@ -224,6 +224,25 @@ TEST_CASE("a track.json with a number that is none for its place is refused by i
   }
 }
 
+TEST_CASE("an index says how its pictures are decoded, and a cache of others is refused") {
+  for (const Decoding decoding : {Decoding{}, Decoding{true, false}, Decoding{false, true}, Decoding{true, true}}) {
+    CAPTURE(decoding.words());
+    const TemporaryDirectory directory;
+    ImageIndex index = *sample_index(11);
+    index.decoding = decoding;
+    const Plan plan(std::make_shared<const ImageIndex>(index), sample_options());
+    create_cache(directory.path(), index, plan);
+    CHECK(read_index(directory / "index.h5") == index);
+    CHECK(Cache(directory.path()).index().decoding == decoding);
+    ImageIndex other = index;
+    other.decoding.scale_grey16 = !decoding.scale_grey16;
+    CHECK(other.hash() != index.hash());
+    const Plan another(std::make_shared<const ImageIndex>(other), sample_options());
+    CHECK(has(message_of([&] { create_cache(directory.path(), other, another); }),
+              "the cache holds another index: it has " + decoding.words() + ", now " + other.decoding.words()));
+  }
+}
+
 TEST_CASE("a bad track is in nobody's way who does not ask for it, and says why to who does") {
   const TemporaryDirectory directory;
   const Plan plan(sample_index(11), sample_options());

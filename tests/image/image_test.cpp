@@ -1,5 +1,6 @@
 #include "common/image/image.h"
 
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -8,11 +9,14 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <thread>
 
 #include "common/base/error.h"
 #include "common/image/decode.h"
 #include "common/image/exif.h"
+#include "common/image/index_record.h"
 #include "common/image/left_out.h"
+#include "common/image/look.h"
 #include "common/image/scan.h"
 #include "common/image/views.h"
 #include "common/image/write.h"
@@ -168,10 +172,10 @@ TEST_CASE("scanning a folder of class folders lists its images and says what it 
   REQUIRE(listed.images.size() == 6);  // not the name that is no UTF-8
   CHECK(listed.images[0] == ImageEntry{.id = "cat/cut.jpg", .label = 1});
   CHECK(listed.images[2].id == "cat/notes.txt");
-  CHECK_THROWS_AS(read_image_entry(root.path(), listed.images[0]), Error);
-  CHECK_THROWS_AS(read_image_entry(root.path(), listed.images[2]), Error);
+  CHECK_THROWS_AS(read_image_entry(root.path(), listed.images[0], {}), Error);
+  CHECK_THROWS_AS(read_image_entry(root.path(), listed.images[2], {}), Error);
   for (const int i : {1, 3, 4, 5}) {
-    read_image_entry(root.path(), listed.images[i]);
+    read_image_entry(root.path(), listed.images[i], {});
     CHECK(std::ranges::find(index.images, listed.images[i]) != index.images.end());
   }
 }
@@ -183,7 +187,7 @@ TEST_CASE("a scan that is asked to stop ends, with an index known before as well
   const StopFlag asked{true};
   CHECK_THROWS_AS(scan_image_folder(root.path(), nullptr, asked), Stopped);
   const ImageIndex known = scan_image_folder(root.path(), nullptr);
-  CHECK_THROWS_AS(scan_image_folder(root.path(), nullptr, known, VerifyImages::kSample, asked), Stopped);
+  CHECK_THROWS_AS(scan_images(root.path(), {.stop = &asked}, KnownIndex{known}), Stopped);
 }
 
 TEST_CASE("images without labels: any folder, flat or nested, alone or beside class folders") {
@@ -225,7 +229,7 @@ TEST_CASE("images without labels: any folder, flat or nested, alone or beside cl
   REQUIRE(left_out.size() == 2);
   CHECK(left_out[0].id == ".unlabelled/.hidden/");
   CHECK(left_out[1].id == ".unlabelled/notes.txt");
-  CHECK(scan_image_folder(both, nullptr, index, VerifyImages::kSample) == index);
+  CHECK(scan_images(both, {}, KnownIndex{index}).index == index);
 
   // Each is read from the folder that it lies in; without that folder it is named.
   const auto shared = std::make_shared<const ImageIndex>(index);
@@ -266,11 +270,12 @@ TEST_CASE("a known index is believed but for sizes, names and a sample, and what
   write_whole(root / "cat/notes.txt", "not an image");
   const ImageIndex index = scan_image_folder(root.path(), nullptr);
   REQUIRE(index.images.size() == kImages);
-  const auto again = [&](VerifyImages verify) { return scan_image_folder(root.path(), nullptr, index, verify); };
+  const auto again = [&](VerifyImages verify) {
+    return scan_images(root.path(), {.verify = verify}, KnownIndex{index}).index;
+  };
   CHECK(again(VerifyImages::kSample) == index);
   CHECK(again(VerifyImages::kAll) == index);
-  std::vector<LeftOut> left_out;
-  scan_image_folder(root.path(), &left_out, index, VerifyImages::kSample);
+  const std::vector<LeftOut> left_out = scan_images(root.path(), {}, KnownIndex{index}).left_out;
   REQUIRE(left_out.size() == 1);
   CHECK(left_out[0].id == "cat/notes.txt");
 

@@ -5,9 +5,12 @@
 
 #include "common/cache/cache.h"
 #include "common/image/left_out.h"
+#include "common/models/safetensors.h"
 #include "tests/train/fixture.h"
 #include "train/batches.h"
 #include "train/evaluate.h"
+#include "train/report.h"
+#include "train/weights_record.h"
 
 using namespace vitrine;
 using vitrine::testing::read_whole;
@@ -172,4 +175,30 @@ TEST_CASE("a run lists what was left out of training, validation and test images
                                   "damaged\t" + (fixture.root / "validation/bee/broken.jpg").string(),
                                   "damaged\t" + (fixture.root / "test/bee/broken.jpg").string()})
     CHECK(has(list, line + "\t"));
+}
+
+TEST_CASE("a run with a cache of upright pictures takes and judges all pictures so, and its weights say it") {
+  const TrainFixture fixture;
+  REQUIRE(fixture.extract("cache", {"passes=2", "exif_orientation=apply"}).exit_code == 0);
+  std::filesystem::copy(fixture.images, fixture.root / "validation", std::filesystem::copy_options::recursive);
+  TrainOptions options = fixture.options(TargetKind::kCache, "run");
+  options.validation = (fixture.root / "validation").string();
+  options.max_steps = 4;
+  const std::atomic<bool> stop{false};
+  Trainer(options).run(stop);
+  const auto metadata = load_safetensors_metadata(weights_file(options.output));
+  CHECK(metadata.at("vitrine.exif_orientation") == "apply");
+  CHECK(metadata.at("vitrine.grey16") == "clip");
+  const std::optional<WeightsRecord> record = WeightsRecord::parse(metadata, "w");
+  REQUIRE(record);
+  CHECK(record->decoding.apply_orientation);
+  // Evaluation opens its folders as the run does.
+  TrainOptions judging = options;
+  judging.decoding = record->decoding;
+  CHECK(Evaluation(options.validation, ModelClasses{{}, 3}, 32, judging).index().decoding.apply_orientation);
+  options.output = (fixture.root / "other").string();
+  options.decoding.scale_grey16 = true;
+  CHECK_THROWS_WITH_AS(Trainer{options},
+                       doctest::Contains("was made with exif_orientation = \"apply\", grey16 = \"clip\", this run has"),
+                       Error);
 }

@@ -3,6 +3,7 @@ in several processes: each reads what it needs itself."""
 import collections
 import functools
 import hashlib
+import json
 import operator
 import os
 import re
@@ -62,7 +63,8 @@ def read_json(path, kind):
 
 
 class Index:
-    """The images: `classes` (names), arrays `label` (NO_LABEL: none), `height`, `width`, `file_bytes`, `hash`; `ids` (paths)."""
+    """The images: `classes` (names), arrays `label` (NO_LABEL: none), `height`, `width`, `file_bytes`, `hash`; `ids` (paths);
+    how they are decoded: `apply_orientation`, `scale_grey16`."""
 
     def __init__(self, path):
         file = Container(path)
@@ -71,6 +73,7 @@ class Index:
         self.classes = attributes.get("classes")
         if not isinstance(self.classes, list) or not all(isinstance(name, str) for name in self.classes):
             raise CorruptError(f"{path}: has no list of classes; make the index again")
+        self.apply_orientation, self.scale_grey16 = self._decoding(attributes.get("decoding", {}), path)
         images = file.find("height").shape[0]
         columns = {"height": "<u4", "width": "<u4", "label": "<u4", "file_bytes": "<u8", "hash": "<u8",
                    "id_offset": "<u8"}
@@ -92,6 +95,18 @@ class Index:
         sides = np.stack([self.height, self.width])
         if (sides == 0).any() or (sides >= 2**31).any():
             raise CorruptError(f"{path}: has an image of 0 or more than 2^31 - 1 pixels on a side; make the index again")
+
+    @staticmethod
+    def _decoding(choices, path):
+        """Whether pictures are turned upright by their EXIF orientation, and whether 16-bit grey is scaled. What is said of
+        decoding changes what all pixels mean, so that none of it may be passed over."""
+        if not isinstance(choices, dict):
+            raise CorruptError(f"{path}: decoding is not an object; make the index again")
+        for key, value in choices.items():
+            if (key, value) not in (("exif_orientation", "apply"), ("grey16", "scale")):
+                raise NewerFormatError(f"{path}: decoding.{key} = {json.dumps(value)} is a setting that this program does not "
+                                       "know; use a newer vitrine")
+        return "exif_orientation" in choices, "grey16" in choices
 
     def _check_names(self, path):
         """All at once: together they are UTF-8, and none begins inside of a character."""
