@@ -17,6 +17,7 @@
 
 #include "common/base/error.h"
 #include "common/base/files.h"
+#include "common/base/format_version.h"
 #include "common/base/hash.h"
 #include "common/base/json.h"
 #include "common/base/progress.h"
@@ -189,8 +190,8 @@ std::optional<Manifest> Manifest::read(const std::filesystem::path& directory) {
 Manifest Manifest::parse(const std::string& json, const std::string& where) {
   const auto in = parse_json(json);
   if (!in.is_object() || in.value("format", nlohmann::json()) != kFormat)
-    damaged(where, text("is no list of shards, which is an object with \"format\": \"", kFormat, "\""));
-  expect_version(in, kVersion, where);
+    damaged(where, text("is not a list of shards, an object with \"format\": \"", kFormat, "\""));
+  check_format_version(in, where, kVersion);
   std::vector<FileRecord> files;
   std::set<std::string> seen;
   try {
