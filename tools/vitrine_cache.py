@@ -37,7 +37,7 @@ Targets without torch:
 
 What a cache has and cannot be used (a damaged track.json, a directory where a file should be) is in Cache.problems, and
 fails nothing before it is asked for. Errors are CacheErrors, one sentence each: InputError, IoError, CorruptError,
-NewerFormatError.
+NewerFormatError, ResourceError.
 
 On the command line:
 
@@ -50,12 +50,12 @@ import sys
 from vitrine_reader.cache import (NO_LABEL, RECIPE, Cache, Index, Plan, Problem, Track, hashed_view, left_out,
                                   own_share)
 from vitrine_reader.container import Container
-from vitrine_reader.errors import CacheError, CorruptError, InputError, IoError, NewerFormatError
+from vitrine_reader.errors import CacheError, CorruptError, InputError, IoError, NewerFormatError, ResourceError
 from vitrine_reader.forms import FORMS
 from vitrine_reader.native import library
 
 __all__ = ["Cache", "CacheError", "Container", "CorruptError", "FORMS", "Index", "InputError", "IoError", "NO_LABEL",
-           "NewerFormatError", "Plan", "Problem", "RECIPE", "Track", "VitrineDataset", "Views", "concatenate",
+           "NewerFormatError", "Plan", "Problem", "RECIPE", "ResourceError", "Track", "VitrineDataset", "Views", "concatenate",
            "hashed_view", "left_out", "own_share", "topk_kl_divergence"]
 
 
@@ -106,7 +106,7 @@ def info(directory):
     return 1 if cache.problems else 0
 
 
-EXIT_CODES = {InputError: 2, IoError: 3, CorruptError: 4, NewerFormatError: 5}  # as the C++ programs have them
+EXIT_CODES = {InputError: 2, IoError: 3, CorruptError: 4, NewerFormatError: 5, ResourceError: 6}  # as the C++ programs have them
 
 
 def main():

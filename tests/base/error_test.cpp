@@ -71,9 +71,13 @@ TEST_CASE("each kind has an exit code of its own, which no program changes") {
 
 TEST_CASE("a failed system call is bad input where the path itself is wrong, else input and output or memory") {
   for (const int code : {ENOENT, ENOTDIR, EISDIR, ELOOP, ENAMETOOLONG}) CHECK(kind_of_errno(code) == ErrorKind::kInput);
-  for (const int code : {EACCES, EPERM, EIO, ENOSPC, EROFS, EMFILE, ESTALE, ETIMEDOUT, EDQUOT})
+  for (const int code : {EACCES, EPERM, EIO, ENOSPC, EROFS, ESTALE, ETIMEDOUT, EDQUOT})
     CHECK(kind_of_errno(code) == ErrorKind::kIo);
-  CHECK(kind_of_errno(ENOMEM) == ErrorKind::kMemory);
+  for (const int code : {ENOMEM, ENOBUFS, EMFILE, ENFILE}) CHECK(kind_of_errno(code) == ErrorKind::kMemory);
+  // Where the machine is to blame, what helps depends on what it lacks, not on the call.
+  CHECK(message_of([] { fail_system(EMFILE, "a.h5", "cannot be opened", "check the path"); }) ==
+        "a.h5: cannot be opened (Too many open files); raise the limit on open files (ulimit -n) or use fewer workers, "
+        "then run again");
   try {
     fail_system(EIO, "a.h5", "cannot be read", "check its disk");
   } catch (const Error& error) {
