@@ -266,11 +266,6 @@ RecordedViews recorded_views(const std::filesystem::path& directory, const Plan&
   return views;
 }
 
-std::vector<std::uint64_t> recorded_picture_hashes(const std::filesystem::path& directory, const Plan& plan,
-                                                   std::uint32_t pass, std::uint32_t shard) {
-  return recorded_views(directory, plan, pass, shard).picture_hashes;
-}
-
 bool recipes_exist(const std::filesystem::path& directory, const Plan& plan, std::uint32_t pass, std::uint32_t shard) {
   return path_exists(recipes_path(directory, plan, pass, shard));
 }

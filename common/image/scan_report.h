@@ -25,7 +25,8 @@ std::function<void(const LeftOut&)> tell_and_list(const std::filesystem::path& l
 /// Notes how many pictures have an EXIF orientation or 16-bit grey, and what decoding makes of them.
 void say_what_is_special(const PictureCounts& counts, const Decoding& decoding);
 
-/// An index of a cache's directory with what stands beside it (index_record.h, left_out.h).
+/// An index of a cache's directory with what stands beside it (index_record.h, left_out.h). Throws Error as
+/// read_index_record() does.
 KnownIndex known_index(const std::filesystem::path& directory, ImageIndex index);
 
 }  // namespace vitrine
