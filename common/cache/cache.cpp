@@ -94,7 +94,7 @@ ImageIndex read_index(const std::filesystem::path& path) {
   const auto classes = json.value("classes", nlohmann::ordered_json());
   if (!classes.is_array()) damaged(path, "has no list of classes");
   for (const auto& name : classes) {
-    if (!name.is_string()) damaged(path, "has a class whose name is no text");
+    if (!name.is_string()) damaged(path, "has a class whose name is not a text");
     index.classes.push_back(name.get<std::string>());
   }
   index.decoding = decoding_of(json, path);

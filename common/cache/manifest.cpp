@@ -43,7 +43,7 @@ std::uint64_t from_hex(const std::string& digits, const std::string& where) {
   std::uint64_t number = 0;
   const auto read = std::from_chars(digits.data(), digits.data() + digits.size(), number, 16);
   if (digits.size() != 16 || read.ec != std::errc() || read.ptr != digits.data() + digits.size())
-    damaged(where, text("\"", digits, "\" is no XXH3-64 hash; expected 16 hexadecimal digits"));
+    damaged(where, text("\"", digits, "\" is not an XXH3-64 hash; expected 16 hexadecimal digits"));
   return number;
 }
 
@@ -175,7 +175,7 @@ FileRecord describe_file(const std::filesystem::path& path) {
 
 Manifest::Manifest(std::vector<FileRecord> files) : files_(std::move(files)) {
   for (const FileRecord& file : files_)
-    if (!shard_number_of(file.name)) throw std::logic_error(file.name + " is no shard's name");
+    if (!shard_number_of(file.name)) throw std::logic_error(file.name + " is not a shard's name");
   if (!std::ranges::is_sorted(files_, by_number)) std::ranges::sort(files_, by_number);
   for (std::size_t i = 1; i < files_.size(); ++i)
     if (files_[i].name == files_[i - 1].name) throw std::logic_error(files_[i].name + " is listed twice");
@@ -201,7 +201,7 @@ Manifest Manifest::parse(const std::string& json, const std::string& where) {
       if (!bytes) damaged(where, text("gives \"", name, "\" no number of bytes"));
       files.push_back({name, *bytes, from_hex(entry.at("xxh3").get<std::string>(), where)});
       if (!shard_number_of(name) || !seen.insert(name).second)
-        damaged(where, text("lists \"", name, "\", which is no shard's name or is listed twice"));
+        damaged(where, text("lists \"", name, "\", which is not a shard's name or is listed twice"));
     }
   } catch (const nlohmann::json::exception& problem) {
     damaged(where, text("cannot be read (", problem.what(), ")"));

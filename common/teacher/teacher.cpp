@@ -147,7 +147,7 @@ Teacher::Teacher(const TeacherOptions& options, const TapOptions& taps)
   three_colours(options_.deviation, "teacher.deviation");
   check_forms(taps);
   if (!is_level(taps.level))
-    fail("taps.level = 0 is no level of zstd; expected 1 to ", kHighestLevel, ", or -1 for none");
+    fail("taps.level = 0 is not a zstd level; expected 1 to ", kHighestLevel, ", or -1 for none");
   taps_.features = blocks_of(taps.features, options_.vit.depth, "features");
   taps_.attentions = blocks_of(taps.attention, options_.vit.depth, "attention");
   taps_.normalise = taps.normalise;
@@ -221,7 +221,7 @@ std::vector<TrackInfo> Teacher::outputs() const {
     else
       track.codec.check(track.shape, text("taps.", kind, "_form = \"", form, "\""));
     if (!is_window(track.compression.window_log))
-      fail("taps.", kind, "_window = ", track.compression.window_log, " is no window of zstd; expected ", kLowestWindow,
+      fail("taps.", kind, "_window = ", track.compression.window_log, " is not a zstd window; expected ", kLowestWindow,
            " to ", kHighestWindow, ", or 0 for the level's own");
     out.push_back(std::move(track));
   };

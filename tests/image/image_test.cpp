@@ -249,7 +249,7 @@ TEST_CASE("images without labels: any folder, flat or nested, alone or beside cl
     }
     return {};
   };
-  CHECK(has(message({root / "labelled", root / "absent"}), "there is no folder"));
+  CHECK(has(message({root / "labelled", root / "absent"}), "absent: does not exist; give a folder that holds images"));
   CHECK(has(message({root / "labelled", root / "labelled/cat"}), "lie in each other"));
   CHECK(has(message({root / "labelled", root.path()}), "lie in each other"));
   CHECK(has(message({root / "labelled", root / "labelled"}), "lie in each other"));
@@ -343,7 +343,7 @@ TEST_CASE("folders without a data set are errors that say what is missing") {
     }
     return {};
   };
-  CHECK(has(message(root / "absent"), "there is no folder"));
+  CHECK(has(message(root / "absent"), "absent: does not exist; give a folder that holds one folder"));
   CHECK(has(message(root.path()), "no class folder"));
   write_whole(root / "cat/a.txt", "text");
   CHECK(has(message(root.path()), "only one class folder"));

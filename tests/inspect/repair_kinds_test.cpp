@@ -103,7 +103,7 @@ TEST_CASE("shards with a required flag that this version does not know are left 
 
 TEST_CASE("a track with an encoding, a setting, a kind or a version of the future is left as it is") {
   for (const auto& [from, to, words] :
-       {std::tuple("\"form\": \"fp16\"", "\"form\": \"wavelet\"", "\"wavelet\" is no form"),
+       {std::tuple("\"form\": \"fp16\"", "\"form\": \"wavelet\"", "unknown encoding \"wavelet\""),
         std::tuple("\"level\": 1", "\"codec\": {\"wavelet\": 4}, \"level\": 1", "codec.wavelet is a setting"),
         std::tuple("\"kind\": \"logits\"", "\"kind\": \"tokens\"", "unknown kind of track \"tokens\""),
         std::tuple("\"version\": 2", "\"version\": 3", "has format version 3")}) {

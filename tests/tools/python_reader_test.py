@@ -287,7 +287,7 @@ def test_native(out):
     (out / "none.so").write_bytes(b"no library")
     for name in ("nowhere.so", "none.so"):
         told = answer(str(out / name))
-        assert told.startswith("vitrine_reader.errors.InputError: ") and "is no decoder of this machine's" in told, told
+        assert told.startswith("vitrine_reader.errors.InputError: ") and "not a decoder for this machine" in told, told
     if not native.library():
         assert os.environ["VITRINE_NATIVE"] == "", "the compiled decoder is not there"
         return
@@ -403,7 +403,7 @@ def test_strangers(out):
              (edit("plan.json", '"group"', '"grope"'), "settings.group is missing"),
              (edit("plan.json", "{", "["), "plan.json: cannot be read"),
              (edit(tiny + "/track.json", '"block": 3', '"block": 4'), "belongs in tiny.aaaaaaaa/features.4"),
-             (edit(tiny + "/track.json", '"int8"', '"int9"'), "is no form of storage"),
+             (edit(tiny + "/track.json", '"int8"', '"int9"'), "unknown encoding \"int9\""),
              (edit(tiny + "/track.json", '"level": 1', '"level": 2'), "has track.level 1, expected 2; the file belongs"),
              (edit(tiny + "/track.json", '"precision": "fp32"', '"precision": "bf16"'),
               "has track.made_with.precision \"fp32\", expected \"bf16\"; the file belongs"),

@@ -34,7 +34,7 @@ ITEM_BYTES = {"<f4": 4, "<f2": 2, "|i1": 1, "|u1": 1, "<i2": 2, "<u2": 2, "<u4":
 def parse_json(data):
     """JSON in UTF-8; ValueError for any other bytes, and for what is nested deeper than DEEPEST_JSON levels."""
     def refuse(word):
-        raise ValueError(f"{word} is no JSON")
+        raise ValueError(f"{word} is not JSON")
 
     def levels(value):
         inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None

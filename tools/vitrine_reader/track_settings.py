@@ -133,7 +133,7 @@ def _encoding(fields):
     form = fields.text("form")
     if form not in FORMS:
         *others, last = FORMS
-        raise Newer(f"\"{form}\" is no form of storage; expected one of {', '.join(others)} and {last}")
+        raise Newer(f"unknown encoding \"{form}\"; expected one of {', '.join(others)} and {last}")
     return {"form": form, "codec": _codec(fields.object("codec")) if "codec" in fields.found else {},
             "level": fields.whole("level"), "window": fields.whole("window") if "window" in fields.found else 0}
 
