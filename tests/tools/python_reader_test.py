@@ -184,6 +184,9 @@ def test_damaged_tables(out):
     cases = [({0: b"X"}, True, "is not a file of a vitrine cache"), ({8: word(3, 2)}, True, "has format version 3.0, this program reads 2.x; use a newer vitrine"),
              ({8: word(1, 2)}, True, "has format version 1.x, which no release wrote; extract the cache again"),
              ({12: word(4, 4)}, True, "needs features that this program does not know (flags 4)"),
+             # The checksum proves that the number alone was changed, in a file of this version.
+             ({8: word(3, 2)}, False, "its table's checksum is wrong"), ({8: word(1, 2)}, False, "its table's checksum is wrong"),
+             ({12: word(4, 4)}, False, "its table's checksum is wrong"),
              ({40: word(5, 8)}, True, "bytes, expected 5"), ({32: word(64, 8)}, True, "does not lie in its user block"),
              ({56: word(3, 4)}, True, "do not add up"), ({20: word(3, 4)}, True, "do not add up"),
              ({64: b"\0"}, True, "makes no sense"), ({64 + 32: b"<f9"}, True, "makes no sense"),
