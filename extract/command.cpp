@@ -68,11 +68,11 @@ Images scan(const ExtractOptions& options, const StopFlag& stop) {
 void write_what_is_known(const std::filesystem::path& cache, const Images& images) {
   write_index_record(cache, images.index->hash(), {images.scan.depth, images.scan.counts});
   std::vector<LeftOut> list = images.scan.left_out;
-  for (const LeftOut& entry : read_left_out(cache / kLeftOutFile))
-    if (entry.kind > LeftOutKind::kNotInIndex)
-      list.push_back(entry);  // met by earlier runs, and marked in their shards
   for (const auto& [image, entry] : images.scan.bad) list.push_back(entry);
-  write_left_out(cache / kLeftOutFile, std::move(list));
+  // What was met by earlier runs, and by processes beside this one, is marked in their shards.
+  const auto was_met = [](const LeftOut& entry) { return entry.kind > LeftOutKind::kNotInIndex; };
+  write_left_out(cache / kLeftOutFile, std::move(list), was_met);
+  say_where_all_are_named(images.scan.left_out, cache / kLeftOutFile);
 }
 
 void judge(const ExtractOptions& options, const Teacher& teacher, const ViewMaker& views, const ImageIndex& index,

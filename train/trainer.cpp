@@ -480,7 +480,7 @@ void Trainer::keep_left_out(const Evaluation* validation, const Evaluation* test
     entry.id = folders.path_of(entry.id);
     return entry;
   };
-  std::vector<LeftOut> all = first_step_ > 0 ? read_left_out(list) : std::vector<LeftOut>();
+  std::vector<LeftOut> all;
   for (const LeftOut& entry : images_.left_out) all.push_back(by_path(entry));
   for (const LeftOut& entry : images_.bad->met()) all.push_back(by_path(entry));
   for (const Evaluation* images : {validation, test}) {
@@ -490,7 +490,9 @@ void Trainer::keep_left_out(const Evaluation* validation, const Evaluation* test
       note(text("left out of the ", images == test ? "test" : "validation", " images: ", counts_by_kind(left_out)));
     all.insert(all.end(), left_out.begin(), left_out.end());
   }
-  write_left_out(list, std::move(all));
+  const bool goes_on = first_step_ > 0;
+  write_left_out(list, all, [goes_on](const LeftOut&) { return goes_on; });
+  say_where_all_are_named(all, list);
   images_.bad->on_new([by_path, tell = tell_and_list(list)](const LeftOut& entry) { tell(by_path(entry)); });
 }
 
