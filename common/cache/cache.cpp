@@ -174,7 +174,7 @@ void Cache::add_track(const std::filesystem::path& directory) {
         refuse("is missing, but there are shards", "let vitrine-cache repair make it again from them");
       return;
     }
-    TrackInfo info = TrackInfo::from_json(read_file(file), file);
+    TrackInfo info = TrackInfo::from_file_text(read_file(file), file);
     if (info.plan_hash != plan_->hash())
       refuse(text("was made for another plan (", info.plan_hash.substr(0, 8), ", this cache has ",
                   plan_->hash().substr(0, 8), ")"),

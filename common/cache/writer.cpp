@@ -182,7 +182,7 @@ void create_track(const std::filesystem::path& directory, const TrackInfo& track
                    .remedy = "another process began the track at the same time, run again to go on with its basis"});
   };
   if (!there) provide_basis();
-  publish_or_compare(path, track.json(), "track of this name",
+  publish_or_compare(path, track.file_text(), "track of this name",
                      "use the same settings, or remove the track's directory");
   if (there) provide_basis();
 }

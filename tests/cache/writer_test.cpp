@@ -100,7 +100,7 @@ TEST_CASE(
       return track;
     };
     const int second = race([&](int w) { create_track(directory.path(), track_of(w)); });
-    CHECK(read_whole(directory / track_of(0).directory() / "track.json") == track_of(second).json());
+    CHECK(read_whole(directory / track_of(0).directory() / "track.json") == track_of(second).file_text());
   }
 }
 

@@ -110,6 +110,7 @@ TEST_CASE("a track with an encoding, a setting, a kind or a version of the futur
     CAPTURE(to);
     const SampleCache cache;
     replace_in(cache.path(kLogits + "track.json"), from, to);
+    write_whole(cache.path(kLogits + "track.json"), with_new_check(read_whole(cache.path(kLogits + "track.json"))));
     // Its shards may be as new, or not.
     for (const char* shard : {"00000.h5", "00001.h5"}) set_unknown_flag(cache.path(kLogits + shard));
     check_left_as_newer(cache.directory, kLogits + "track.json", words);

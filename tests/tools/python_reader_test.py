@@ -14,7 +14,8 @@ import tempfile
 
 import numpy as np
 import zstandard
-from reader_support import BIN, compressed, equal_bits, patched, raises, replace_chunk, vitrine_cache, whole, word
+from reader_support import (BIN, compressed, equal_bits, patched, raises, replace_chunk, vitrine_cache, whole, with_new_check,
+                            word, write_track)
 from vitrine_cache import Cache, CacheError, CorruptError, NewerFormatError
 from vitrine_reader import native, transform, xxh3
 from vitrine_reader.track_settings import known
@@ -390,7 +391,8 @@ def test_strangers(out):
         def change(bad):
             text = (bad / name).read_text()
             assert old in text
-            (bad / name).write_text(text.replace(old, new))
+            text = text.replace(old, new)
+            (bad / name).write_text(with_new_check(text) if name.endswith("track.json") else text)
         return change
 
     def copy(a, b):
@@ -438,7 +440,7 @@ def test_settings(out):
                     del at[path[-1]]
                 else:
                     at[path[-1]] = value
-                (bad / name).write_text(json.dumps(file))
+                write_track(bad / name, file) if name.endswith("track.json") else (bad / name).write_text(json.dumps(file))
             return acts
         return act
 
@@ -477,6 +479,29 @@ def test_settings(out):
     shutil.rmtree(bad)
 
 
+def test_check(out):
+    """A byte of track.json that was changed is damage, whatever it still says; C++ and Python say so in the same words."""
+    track, bad = "tiny.aaaaaaaa/attention.3", out / "bad"
+    shutil.copytree(out / "cache", bad)
+    path = bad / track / "track.json"
+    good = path.read_text()
+    wrong = "its check is missing or wrong; the file is damaged or was edited, copy or make it again"
+    for old, new, words, kind in [('"level": 1', '"level": 2', wrong, CorruptError),
+                                  ('"version": 2', '"version": 3', wrong, CorruptError),
+                                  ('  "check"', '  "chuck"', wrong, CorruptError),
+                                  (re.search(',\n  "check".*\n', good)[0], "\n", wrong, CorruptError)]:
+        assert old in good
+        path.write_text(good.replace(old, new))
+        problem, = Cache(bad).problems
+        assert str(problem.error) == f"{path}: {words}" == cpp_says(bad, track) and type(problem.error) is kind, problem
+    for text in (with_new_check(good.replace('"version": 2', '"version": 3')),  # whole, or with checks of its own
+                 re.sub(',\n  "check".*\n', "\n", good).replace('"version": 2', '"version": 3')):
+        path.write_text(text)
+        problem, = Cache(bad).problems
+        assert type(problem.error) is NewerFormatError and str(problem.error) == cpp_says(bad, track), problem
+    shutil.rmtree(bad)
+
+
 def cpp_says(directory, track):
     """What vitrine-cache info finds wrong with a track, its file first; empty when it reads it."""
     run = subprocess.run([BIN / "vitrine-cache", "info", "--json", directory], capture_output=True, text=True)
@@ -499,7 +524,7 @@ def test_provenance(out):
             del at[path[-1]]
         else:
             at[path[-1]] = value
-        (bad / track / "track.json").write_text(json.dumps(changed))
+        write_track(bad / track / "track.json", changed)
         theirs = cpp_says(bad, track)
         assert theirs, path
         problem, = Cache(bad).problems
@@ -535,7 +560,7 @@ def test_provenance(out):
     page = (pathlib.Path(__file__).resolve().parents[2] / "common/cache/FORMAT.md").read_text()
     example = page.split("```json\n")[1].split("```")[0]
     example = re.sub(r'"([0-9a-f]{4})\.\.\."', lambda digits: f'"{digits[1] * 16}"', example)
-    assert known(json.loads(example)).keys() | {"format", "version"} == json.loads(example).keys()
+    assert known(json.loads(example)).keys() | {"format", "version", "check"} == json.loads(example).keys()
 
     # What is absent says as much as its default; an encoding that a newer version recoded from is passed over.
     for path, value in [(("recoded_from",), []), (("window",), 0), (("codec",), {}), (("codec",), {"max_error": 0, "kept": 0, "temperatures": [], "basis": ""}),
@@ -543,7 +568,7 @@ def test_provenance(out):
                         (("recoded_from",), [{"form": "wavelets", "sharpness": 3}])]:
         changed = json.loads(good)
         changed[path[0]] = value
-        (bad / track / "track.json").write_text(json.dumps(changed))
+        write_track(bad / track / "track.json", changed)
         assert cpp_says(bad, track) == ""
         whole(bad)
     shutil.rmtree(bad)
@@ -563,7 +588,7 @@ def test_later_keys(out):
     def in_track(bad):
         settings = json.loads((bad / track / "track.json").read_text())
         add(settings)
-        (bad / track / "track.json").write_text(json.dumps(settings))
+        write_track(bad / track / "track.json", settings)
 
     def in_shards(bad):
         for path in sorted((bad / track).glob("*.h5")):
@@ -642,7 +667,7 @@ def main():
         for test in (test_values, test_kept, test_coefficients, test_bases, test_index_and_recipes, test_names,
                      test_damaged_tables, test_ignorable, test_frames, test_payloads, test_any_payload, test_native,
                      test_recipes_that_do_not_fit, test_flips_and_cuts, test_strangers, test_settings,
-                      test_provenance, test_later_keys, test_names_that_are_no_text, test_set_aside, test_info):
+                      test_provenance, test_check, test_later_keys, test_names_that_are_no_text, test_set_aside, test_info):
             test(out)
     print("values, refusals and damage: alike")
 

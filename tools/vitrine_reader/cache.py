@@ -13,11 +13,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .container import Container, check_json_version, parse_json
+from .container import MAJOR, Container, check_json_version, parse_json
 from .errors import CacheError, CorruptError, InputError, NewerFormatError, require_directory, system_error
 from .forms import FORMS, Newer, from_bytes, is_number, is_whole
 from .track_settings import differences, known
 from .transform import Basis
+from .xxh3 import xxh3
 
 RECIPE = np.dtype([("image", "<u4"), ("label", "<u4"), ("top", "<i4"), ("left", "<i4"), ("height", "<i4"),
                    ("width", "<i4"), ("flip", "u1"), ("mix", "u1"), ("partner", "<u2"), ("lambda", "<u2"),
@@ -47,7 +48,24 @@ def hashed_view(recipes, group):
     return (group + int(kept[0])) % len(recipes) if len(kept) else None
 
 
-def read_json(path, kind):
+CHECK = re.compile(rb',\n  "check": "([0-9a-f]{16})"\n}\n\Z')  # XXH3-64 of the text without it
+
+
+def has_right_check(text):
+    found = CHECK.search(text)
+    return found is not None and int(found[1], 16) == xxh3(text[:found.start()] + b"\n}\n")
+
+
+def require_check(version, text, path):
+    """CorruptError unless the check is right, or the version is one that may have no such check. One that this version's
+    number makes right is proof that the number alone was changed."""
+    own = re.sub(rb'(\n  "version": )[^,\n]*', rb"\g<1>%d" % MAJOR, text, count=1)
+    if not has_right_check(text) and (version == MAJOR or has_right_check(own)):
+        raise CorruptError(f"{path}: its check is missing or wrong; the file is damaged or was edited, copy or make it again")
+
+
+def read_json(path, kind, checked=False):
+    """The object and the text of a JSON file of this format; `checked`: its last key is its own check."""
     try:
         text = Path(path).read_bytes()
     except OSError as problem:
@@ -58,6 +76,8 @@ def read_json(path, kind):
         raise CorruptError(f"{path}: cannot be read ({problem}); copy or make it again") from None
     if not isinstance(found, dict) or found.get("format") != kind:
         raise CorruptError(f"{path}: is not a file of the kind \"{kind}\"; copy or make it again")
+    if checked:
+        require_check(found.get("version"), text, path)
     check_json_version(found, path)
     return found, text
 
@@ -314,7 +334,7 @@ class Track:
     def __init__(self, directory, plan):
         self.directory, self.plan = Path(directory), plan
         path = self.directory / "track.json"
-        self.settings, _ = read_json(path, "vitrine track")
+        self.settings, _ = read_json(path, "vitrine track", checked=True)
         self.known = _known(self.settings, path)
         self.teacher, self.kind, self.form = self.known["teacher"]["name"], self.known["kind"], self.known["form"]
         self.shape, self.codec = tuple(self.known["shape"]), self.known["codec"]

@@ -24,7 +24,7 @@ class Fields:
     def __init__(self, found, above=""):
         self.found, self.above = found, above
         if not isinstance(found, dict):
-            raise ValueError(f"{above[:-1] + ' ' if above else ''}is no object; {DAMAGED}")
+            raise ValueError(f"{above[:-1] + ' ' if above else ''}is not an object; {DAMAGED}")
 
     def at(self, key):
         if key not in self.found:
