@@ -37,11 +37,16 @@ struct Images {
 Images scan(const ExtractOptions& options, const StopFlag& stop) {
   const ImageFolders folders = options.folders();
   const std::filesystem::path cache = options.cache;
-  const ScanOptions how{options.index_depth, options.verify_images, options.bad_images == BadImages::kSkip, true,
-                        &stop};
+  const ScanOptions how{options.index_depth, options.verify_images, options.bad_images == BadImages::kSkip, true, &stop,
+                        options.decoding};
   Images out;
   if (path_exists(cache / "index.h5")) {
     const KnownIndex known = known_index(cache, read_index(cache / "index.h5"));
+    if (!(known.index.decoding == options.decoding))
+      throw Error(ErrorKind::kInput, {.path = (cache / "index.h5").string(),
+                                      .what = text("was made with ", known.index.decoding.describe(), ", this run has ",
+                                                   options.decoding.describe()),
+                                      .remedy = "use the same settings, or another cache directory"});
     out.scan = scan_images(folders, how, known);
     if (known.depth >= how.depth && how.verify == VerifyImages::kSample)
       note(text("all sizes and the contents of ", human_count(verified_sample(known.index.images.size()).size()),
@@ -51,8 +56,8 @@ Images scan(const ExtractOptions& options, const StopFlag& stop) {
   }
   out.index = std::make_shared<const ImageIndex>(std::move(out.scan.index));
   note(text(folders.describe(), ": ", out.index->describe()));
-  say_what_is_left_out(out.scan.left_out, cache / kLeftOutFile);
-  say_what_is_ignored(out.scan.counts);
+  say_what_is_left_out(out.scan.left_out);
+  say_what_is_special(out.scan.counts, out.index->decoding);
   out.bad = std::make_shared<BadPictures>(options.bad_images, out.index->images.size(), options.max_bad_share);
   say_what_is_skipped(out.scan.bad);
   for (const auto& [image, entry] : out.scan.bad) out.bad->add(image, entry);
@@ -63,11 +68,11 @@ Images scan(const ExtractOptions& options, const StopFlag& stop) {
 void write_what_is_known(const std::filesystem::path& cache, const Images& images) {
   write_index_record(cache, images.index->hash(), {images.scan.depth, images.scan.counts});
   std::vector<LeftOut> list = images.scan.left_out;
-  for (const LeftOut& entry : read_left_out(cache / kLeftOutFile))
-    if (entry.kind > LeftOutKind::kNotInIndex)
-      list.push_back(entry);  // met by earlier runs, and marked in their shards
   for (const auto& [image, entry] : images.scan.bad) list.push_back(entry);
-  write_left_out(cache / kLeftOutFile, std::move(list));
+  // What was met by earlier runs, and by processes beside this one, is marked in their shards.
+  const auto was_met = [](const LeftOut& entry) { return entry.kind > LeftOutKind::kNotInIndex; };
+  write_left_out(cache / kLeftOutFile, std::move(list), was_met);
+  say_where_all_are_named(images.scan.left_out, cache / kLeftOutFile);
 }
 
 void judge(const ExtractOptions& options, const Teacher& teacher, const ViewMaker& views, const ImageIndex& index,
@@ -163,6 +168,7 @@ void ExtractOptions::fields(Fields& f) {
   f.choice<BadImages>("bad_images", bad_images, {{"stop", BadImages::kStop}, {"skip", BadImages::kSkip}},
                       "when a picture of the index cannot be read any more, after three tries: stop, or go on without "
                       "the views that need it; left_out.tsv in the cache names them");
+  decoding.fields(f);
   f.number("max_bad_share", max_bad_share, "with bad_images = \"skip\": stop when more of the images are bad", {0, 1});
   f.section("teacher", teacher, "the model that gives the targets");
   f.section("taps", taps, "which targets are kept, and in which encoding");

@@ -148,15 +148,18 @@ class Extractor::Shard : public ShardWork {
   }
 
  private:
+  std::filesystem::path recipes_file() const {
+    return extractor_.cache_ / "recipes" /
+           shard_file_name(std::uint64_t{key_.pass} * plan_.shards_per_pass() + key_.shard);
+  }
+
   // Without the recipes nobody knows which of the targets that are there are blank.
   void check_recipes_are_known() const {
     const bool some = std::ranges::any_of(drafts_, [](const auto& draft) { return draft == nullptr; });
     if (recorded_ || !some || !extractor_.left_out_later_) return;
     throw Error(
         ErrorKind::kInput,
-        {.path = (extractor_.cache_ / "recipes" /
-                  shard_file_name(std::uint64_t{key_.pass} * plan_.shards_per_pass() + key_.shard))
-                     .string(),
+        {.path = recipes_file().string(),
          .what = "is missing, and targets of its views are there, of which some may have been left out",
          .remedy = "copy it from another copy of the cache, or remove these targets' shards of the same number"});
   }
@@ -164,7 +167,11 @@ class Extractor::Shard : public ShardWork {
   // Before the targets: a reader that sees these sees which of them are blank.
   void publish_recipes() {
     const std::filesystem::path& cache = extractor_.cache_;
-    if (recorded_ && recorded_->left_out == views_.left_out) return;
+    if (recorded_ && recorded_->left_out == views_.left_out) {
+      // A run that replaced them may have died before it listed what they are now.
+      if (recorded_->count() > 0) listed_(0, describe_file(recipes_file()));
+      return;
+    }
     listed_(0, write_recipes(cache, plan_, key_.pass, key_.shard, views_, decoder_versions(),
                              recorded_ ? Existing::kReplace : Existing::kKeep));
     // Another process may have been first, and have left out other views.

@@ -22,7 +22,7 @@ std::string difference_words(const ComputeRecord& there, ComputeRecord here) {
 TrackInfo with_arithmetic_of_cache(const std::filesystem::path& cache, TrackInfo track, bool allow_mixed) {
   const std::filesystem::path path = cache / track.directory() / "track.json";
   if (!path_exists(path)) return track;
-  const TrackInfo there = TrackInfo::from_json(read_file(path), path.string());
+  const TrackInfo there = TrackInfo::from_file_text(read_file(path), path.string());
   const std::string words = difference_words(there.made_with, track.made_with);
   if (!words.empty() && !allow_mixed)
     fail(path.string(), ": was made with ", words,

@@ -29,6 +29,7 @@ struct ExtractOptions {
   IndexDepth index_depth = IndexDepth::kDecode;        ///< how far pictures are looked at before the first view
   BadImages bad_images = BadImages::kStop;             ///< when one of them cannot be read later
   double max_bad_share = 0.01;                         ///< of the images that may be skipped
+  Decoding decoding;                                   ///< of every picture; a cache has one for all its passes
   TeacherOptions teacher;
   TapOptions taps;
   PlanOptions plan;

@@ -26,7 +26,7 @@ done
 
 # Debian packages, by name.
 install_packages() {
-  command -v dpkg-query >/dev/null || fail "there is no dpkg-query, so this is no Debian: install what tools/packages.txt names" \
+  command -v dpkg-query >/dev/null || fail "dpkg-query is missing, so this is not a Debian system: install what tools/packages.txt names" \
     "in your distribution's way (names may differ), then run tools/setup.sh --no-system"
   local missing=() as_root=() package apt
   while read -r package; do
@@ -80,7 +80,7 @@ if packages; then
   .venv/bin/python -c 'import pip' 2>/dev/null || .venv/bin/python -m ensurepip >/dev/null ||
     fail ".venv has no pip, and ensurepip could not install it; the lines above say why"
 else
-  [ -f .venv/pyvenv.cfg ] || [ -z "$(ls -A .venv)" ] || fail ".venv holds something that is no Python environment; move it away," \
+  [ -f .venv/pyvenv.cfg ] || [ -z "$(ls -A .venv)" ] || fail ".venv: not a Python environment; move it away," \
     "then run this again"
   python=${PYTHON:-}
   if [ -z "$python" ]; then

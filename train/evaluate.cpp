@@ -53,14 +53,15 @@ ImageIndex matched(ImageIndex index, const std::string& folder, const ModelClass
 
 }  // namespace
 
-Evaluation::Scanned Evaluation::scanned(const ImageFolders& folder, const StopFlag& stop) {
+Evaluation::Scanned Evaluation::scanned(const ImageFolders& folder, const Decoding& decoding, const StopFlag& stop) {
   Scanned out;
-  out.index = std::make_shared<const ImageIndex>(scan_image_folder(folder, &out.left_out, stop));
+  out.index = std::make_shared<const ImageIndex>(scan_image_folder(folder, &out.left_out, stop, decoding));
   return out;
 }
 
-Evaluation::Scanned Evaluation::scanned(const std::string& folder, const ModelClasses& classes, const StopFlag& stop) {
-  Scanned out = scanned(ImageFolders{folder}, stop);
+Evaluation::Scanned Evaluation::scanned(const std::string& folder, const ModelClasses& classes,
+                                        const Decoding& decoding, const StopFlag& stop) {
+  Scanned out = scanned(ImageFolders{folder}, decoding, stop);
   if (!classes.names.empty()) {
     out.index = std::make_shared<const ImageIndex>(matched(*out.index, folder, classes));
     return out;
@@ -85,10 +86,10 @@ Evaluation::Evaluation(const ImageFolders& folder, Scanned scanned, int size, co
 
 Evaluation::Evaluation(const std::string& folder, const ModelClasses& classes, int size, const TrainOptions& options,
                        const StopFlag& stop)
-    : Evaluation(folder, scanned(folder, classes, stop), size, options) {}
+    : Evaluation(folder, scanned(folder, classes, options.decoding, stop), size, options) {}
 
 Evaluation::Evaluation(const ImageFolders& folder, int size, const TrainOptions& options, const StopFlag& stop)
-    : Evaluation(folder, scanned(folder, stop), size, options) {}
+    : Evaluation(folder, scanned(folder, options.decoding, stop), size, options) {}
 
 Evaluation::Crops Evaluation::crops(std::span<const std::uint32_t> images, int size, double crop_pct) const {
   const at::Tensor bytes = torch::empty({static_cast<std::int64_t>(images.size()), size, size, 3}, at::kByte);

@@ -35,7 +35,8 @@ class Evaluation {
   /// differs.
   Evaluation(const std::string& folder, const ModelClasses& classes, int size, const TrainOptions& options,
              const StopFlag& stop = never_stop());
-  /// Of whatever classes the folder has, or with Labels::kNone of any images.
+  /// Pictures are decoded as options.decoding says. Of whatever classes the folder has, or with Labels::kNone of any
+  /// images.
   Evaluation(const ImageFolders& folder, int size, const TrainOptions& options, const StopFlag& stop = never_stop());
 
   /// Leaves the network in evaluation mode. Images are decoded on the options' workers. An image that cannot be read is
@@ -64,8 +65,9 @@ class Evaluation {
     std::shared_ptr<const ImageIndex> index;
     std::vector<LeftOut> left_out;
   };
-  static Scanned scanned(const ImageFolders& folder, const StopFlag& stop);
-  static Scanned scanned(const std::string& folder, const ModelClasses& classes, const StopFlag& stop);
+  static Scanned scanned(const ImageFolders& folder, const Decoding& decoding, const StopFlag& stop);
+  static Scanned scanned(const std::string& folder, const ModelClasses& classes, const Decoding& decoding,
+                         const StopFlag& stop);
   Evaluation(const ImageFolders& folder, Scanned scanned, int size, const TrainOptions& options);
 
   ImageFolders folder_;

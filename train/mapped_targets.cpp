@@ -26,8 +26,9 @@ TargetShapes MappedTargets::shapes() const {
   return out;
 }
 
-GroupTargets MappedTargets::targets(GroupKey key, std::span<const std::uint8_t> pictures) const {
-  GroupTargets out = source_->targets(key, pictures);
+GroupTargets MappedTargets::targets(GroupKey key, std::span<const Recipe> recipes,
+                                    std::span<const std::uint8_t> pictures) const {
+  GroupTargets out = source_->targets(key, recipes, pictures);
   if (!out.logits.empty()) out.logits = map_.compact(out.logits, plan().options().group);
   return out;
 }
@@ -37,12 +38,10 @@ double MappedTargets::dropped_probability(std::uint32_t groups, const ViewMaker&
   groups = std::min(groups, plan().groups_per_pass());
   double mean = 0;
   for (std::uint32_t g = 0; g < groups; ++g) {
+    std::vector<Recipe> group_recipes = recipes({pass, g});
     std::vector<std::uint8_t> pictures;
-    if (needs_pictures()) {
-      std::vector<Recipe> group_recipes = recipes({pass, g});
-      pictures = views.group_or_mark(group_recipes, static_cast<int>(plan().options().image_size));
-    }
-    mean += map_.dropped_probability(source_->targets({pass, g}, pictures).logits, group) / groups;
+    if (needs_pictures()) pictures = views.group_or_mark(group_recipes, static_cast<int>(plan().options().image_size));
+    mean += map_.dropped_probability(source_->targets({pass, g}, group_recipes, pictures).logits, group) / groups;
   }
   return mean;
 }

@@ -29,7 +29,8 @@ class MappedTargets : public TargetSource {
   std::vector<Recipe> recipes(GroupKey key) const override { return source_->recipes(key); }
   std::optional<std::uint64_t> picture_hash(GroupKey key) const override { return source_->picture_hash(key); }
   bool needs_pictures() const override { return source_->needs_pictures(); }
-  GroupTargets targets(GroupKey key, std::span<const std::uint8_t> pictures) const override;
+  GroupTargets targets(GroupKey key, std::span<const Recipe> recipes,
+                       std::span<const std::uint8_t> pictures) const override;
 
   const ClassMap& map() const { return map_; }
   /// The probability of the teacher's classes without a counterpart (at temperature 1), mean over the first `groups`

@@ -74,6 +74,7 @@ void TrainOptions::fields(Fields& f) {
   f.choice<BadImages>("bad_images", bad_images, {{"stop", BadImages::kStop}, {"skip", BadImages::kSkip}},
                       "when a training image cannot be read or decoded, after three tries: stop, or go on without its "
                       "views, which left_out.tsv in output names");
+  decoding.fields(f);  // with a cache, its own
   f.number("max_bad_share", max_bad_share, "with bad_images = \"skip\": stop when more of the images are bad", {0, 1});
   f.text(
       "allow", allow,

@@ -79,6 +79,7 @@ struct TrainOptions {
   IndexDepth index_depth = IndexDepth::kHeaders;       ///< without a cache, how far training images are looked at
   BadImages bad_images = BadImages::kStop;             ///< when a picture of the index cannot be read
   double max_bad_share = 0.01;                         ///< of the images that may be skipped
+  Decoding decoding;  ///< of every picture; with a cache its own, and these are not given or the same
   std::string allow;  ///< differences to go on with (provenance.h): "teachers, mixed"; empty: none
   std::uint64_t seed = 0;
   std::string device = "cpu";

@@ -19,7 +19,7 @@ std::uint32_t block_of(const std::string& track) {
       dot + 1 < track.size())
     return block;
   fail("targets.features names ", track,
-       ", which is no track of a block, as features.11 is; set transformer.stages to say "
+       ", which is not a track of one block, as features.11 is; set transformer.stages to say "
        "which stage it is compared with");
 }
 

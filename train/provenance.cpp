@@ -74,8 +74,8 @@ std::vector<Maker> makers_of_shards(const std::filesystem::path& cache, const Tr
   for (std::size_t i = 0; i < count; ++i) try {
       notes.push_back(
           read_notes(Container(shard_directory.directory() / shard_file_name(numbers[i * numbers.size() / count]))));
-    } catch (const Error&) {
-      continue;
+    } catch (const Error& error) {
+      if (error.kind() == ErrorKind::kMemory) throw;
     }
   std::vector<Maker> out;
   const std::vector<ArithmeticKind> kinds = arithmetic_kinds(notes);

@@ -102,6 +102,11 @@ TrainOptions as_recorded(TrainOptions options, const WeightsRecord& record, cons
   take("mean", options.mean, usual.mean, record.mean, colour_words);
   take("std", options.stddev, usual.stddev, record.stddev, colour_words);
   take("crop_pct", options.crop_pct, usual.crop_pct, record.crop_pct, number);
+  const auto applied = [](bool yes) { return yes ? "apply" : "ignore"; };
+  const auto scaled = [](bool yes) { return yes ? "scale" : "clip"; };
+  take("exif_orientation", options.decoding.apply_orientation, usual.decoding.apply_orientation,
+       record.decoding.apply_orientation, applied);
+  take("grey16", options.decoding.scale_grey16, usual.decoding.scale_grey16, record.decoding.scale_grey16, scaled);
   take("precision", options.precision, usual.precision, record.precision, number);
   return options;
 }

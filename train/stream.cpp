@@ -56,9 +56,10 @@ GroupBatch make_group(const TargetSource& source, const ViewMaker& views, const 
     }
   }
   if (source.needs_pictures() && options.size != teacher_size) {
-    batch.targets = source.targets(item.key, views.group_or_mark(recipes, teacher_size));
+    const std::vector<std::uint8_t> seen = views.group_or_mark(recipes, teacher_size);
+    batch.targets = source.targets(item.key, recipes, seen);
   } else {
-    batch.targets = source.targets(item.key, pictures);
+    batch.targets = source.targets(item.key, recipes, pictures);
   }
   const auto label_of = [&](const Recipe& recipe) {
     return options.labels && recipe.label != kNoLabel ? std::int64_t{recipe.label} : std::int64_t{-1};

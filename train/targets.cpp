@@ -16,6 +16,7 @@
 #include "common/codec/topk.h"
 #include "common/codec/transform/transform_codec.h"
 #include "common/teacher/calibrate.h"
+#include "common/teacher/left_out_views.h"
 #include "train/mapped_targets.h"
 #include "train/topk_loss.h"
 
@@ -104,7 +105,7 @@ class NoTargets : public TargetSource {
   std::vector<std::uint32_t> passes(bool) const override { return first_passes(passes_); }
   std::vector<Recipe> recipes(GroupKey key) const override { return plan_.group(key.pass, key.group); }
   std::optional<std::uint64_t> picture_hash(GroupKey) const override { return std::nullopt; }
-  GroupTargets targets(GroupKey, std::span<const std::uint8_t>) const override { return {}; }
+  GroupTargets targets(GroupKey, std::span<const Recipe>, std::span<const std::uint8_t>) const override { return {}; }
 
  private:
   Plan plan_;
@@ -145,9 +146,12 @@ class LiveTeacher : public NoTargets {
     return out;
   }
   bool needs_pictures() const override { return true; }
-  GroupTargets targets(GroupKey, std::span<const std::uint8_t> pictures) const override {
+  GroupTargets targets(GroupKey, std::span<const Recipe> recipes,
+                       std::span<const std::uint8_t> pictures) const override {
     const std::uint32_t views = plan().options().group;
     std::vector<std::vector<float>> values = teacher_.run(pictures, views);
+    for (std::size_t t = 0; t < values.size(); ++t)
+      blank_left_out(recipes, values[t], through_codec_ ? bases_[t].get() : nullptr);
     const auto take = [&](int track) {
       if (track < 0) return std::vector<float>{};
       const auto t = static_cast<std::size_t>(track);
@@ -256,7 +260,7 @@ class CachedTargets : public TargetSource {
   }
   std::vector<Recipe> recipes(GroupKey key) const override { return cache_.recipes(key); }
   std::optional<std::uint64_t> picture_hash(GroupKey key) const override { return cache_.picture_hash(key); }
-  GroupTargets targets(GroupKey key, std::span<const std::uint8_t>) const override {
+  GroupTargets targets(GroupKey key, std::span<const Recipe>, std::span<const std::uint8_t>) const override {
     thread_local TrackReader::Scratch scratch;
     const std::uint32_t group = plan().options().group;
     const auto is_there = [&](const auto& reader) { return reader && reader->has_pass(key.pass); };

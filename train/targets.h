@@ -62,8 +62,11 @@ class TargetSource {
   virtual std::optional<std::uint64_t> picture_hash(GroupKey key) const = 0;
   /// Whether `targets` needs the group's pictures at the teacher's size.
   virtual bool needs_pictures() const { return false; }
-  /// `pictures`: [group, S, S, 3] at the plan's image size when needs_pictures(), else empty.
-  virtual GroupTargets targets(GroupKey key, std::span<const std::uint8_t> pictures) const = 0;
+  /// `recipes`: of the group, with the views marked that have no picture (ViewMaker::group_or_mark); a live teacher's
+  /// targets of these are blank, as a cache's are. `pictures`: [group, S, S, 3] at the plan's image size when
+  /// needs_pictures(), else empty.
+  virtual GroupTargets targets(GroupKey key, std::span<const Recipe> recipes,
+                               std::span<const std::uint8_t> pictures) const = 0;
 };
 
 /// `index`: of the training images. With targets.class_map or class_names, the source is one of MappedTargets, and what

@@ -237,6 +237,7 @@ WeightsRecord Trainer::record(std::uint64_t step) const {
   out.mean = options_.mean;
   out.stddev = options_.stddev;
   out.crop_pct = options_.crop_pct;
+  out.decoding = index_->decoding;
   out.precision = options_.precision;
   out.classes = index_->classes;
   out.class_count = classes_;
@@ -479,7 +480,7 @@ void Trainer::keep_left_out(const Evaluation* validation, const Evaluation* test
     entry.id = folders.path_of(entry.id);
     return entry;
   };
-  std::vector<LeftOut> all = first_step_ > 0 ? read_left_out(list) : std::vector<LeftOut>();
+  std::vector<LeftOut> all;
   for (const LeftOut& entry : images_.left_out) all.push_back(by_path(entry));
   for (const LeftOut& entry : images_.bad->met()) all.push_back(by_path(entry));
   for (const Evaluation* images : {validation, test}) {
@@ -489,7 +490,9 @@ void Trainer::keep_left_out(const Evaluation* validation, const Evaluation* test
       note(text("left out of the ", images == test ? "test" : "validation", " images: ", counts_by_kind(left_out)));
     all.insert(all.end(), left_out.begin(), left_out.end());
   }
-  write_left_out(list, std::move(all));
+  const bool goes_on = first_step_ > 0;
+  write_left_out(list, all, [goes_on](const LeftOut&) { return goes_on; });
+  say_where_all_are_named(all, list);
   images_.bad->on_new([by_path, tell = tell_and_list(list)](const LeftOut& entry) { tell(by_path(entry)); });
 }
 
@@ -567,13 +570,20 @@ double Trainer::used_core_seconds() const {
   return core_seconds_before_ + core_seconds() - core_start_;
 }
 
+TrainOptions Trainer::judging_options() const {
+  TrainOptions options = options_;
+  options.decoding = index_->decoding;
+  return options;
+}
+
 std::unique_ptr<Trainer::Validation> Trainer::open_validation(const ModelClasses& classes, const StopFlag& stop) const {
+  const TrainOptions options = judging_options();
   if (options_.selection() == Select::kTop1)
     return std::unique_ptr<Validation>(
-        new Validation{{options_.validation, classes, size_, options_, stop}, std::nullopt});
+        new Validation{{options_.validation, classes, size_, options, stop}, std::nullopt});
   if (options_.selection() != Select::kAgreement) return nullptr;
   std::unique_ptr<Validation> out(
-      new Validation{{{options_.validation, {}, Labels::kNone}, size_, options_, stop}, std::nullopt});
+      new Validation{{{options_.validation, {}, Labels::kNone}, size_, options, stop}, std::nullopt});
   out->agreement.emplace(options_, out->images, classes.names, classes_, stop);
   return out;
 }
@@ -670,7 +680,7 @@ TrainResult Trainer::run(const StopFlag& stop) {
   const ModelClasses classes{index_->classes, classes_, "the student"};
   const std::unique_ptr<Validation> validation = open_validation(classes, stop);
   std::optional<Evaluation> test;
-  if (!options_.test.empty()) test.emplace(options_.test, classes, size_, options_, stop);
+  if (!options_.test.empty()) test.emplace(options_.test, classes, size_, judging_options(), stop);
   describe();
   start_ = Clock::now();
   core_start_ = core_seconds();

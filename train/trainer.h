@@ -101,6 +101,8 @@ class Trainer {
   Stepped step(const Batch& batch, const SchedulePoint& point, std::uint64_t number);
   void update(double lr);
   std::unique_ptr<RunLock> begin(const Validation* validation);
+  /// The run's options with the decoding of its training images.
+  TrainOptions judging_options() const;
   std::unique_ptr<Validation> open_validation(const ModelClasses& classes, const StopFlag& stop) const;
   std::uint64_t train_to(std::uint64_t last, const Validation* validation, RunLog& log, const StopFlag& stop);
   void judge(const Validation& validation, const StopFlag& stop);

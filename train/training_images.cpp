@@ -67,6 +67,12 @@ TrainingImages scan_training_images(const TrainOptions& options, const StopFlag&
                       known.classes.size(), " class folders (", known.classes.front(), ", ...)"),
          .remedy = "give the folder that the cache was made from; with labels = \"none\" its labels are not used"});
   ScanOptions how{options.index_depth, options.verify_images, options.bad_images == BadImages::kSkip, true, &stop};
+  how.decoding = options.decoding;
+  if (cached && !(options.decoding == Decoding()) && !(options.decoding == known.decoding))
+    throw Error(ErrorKind::kInput, {.path = options.targets.cache,
+                                    .what = text("was made with ", known.decoding.describe(), ", this run has ",
+                                                 options.decoding.describe()),
+                                    .remedy = "leave both keys out to train with the cache's"});
   FolderScan scan;
   if (cached) {
     const KnownIndex before = known_index(options.targets.cache, std::move(known));
@@ -76,8 +82,8 @@ TrainingImages scan_training_images(const TrainOptions& options, const StopFlag&
     scan = scan_images(folders, how);
   }
   note(text(folders.describe(), ": ", scan.index.describe(), ", ", scan.left_out.size(), " left out"));
-  say_what_is_left_out(scan.left_out, std::filesystem::path(options.output) / kLeftOutFile);
-  say_what_is_ignored(scan.counts);
+  say_what_is_left_out(scan.left_out);
+  say_what_is_special(scan.counts, scan.index.decoding);
   say_what_is_skipped(scan.bad);
   TrainingImages out;
   out.bad = std::make_shared<BadPictures>(options.bad_images, scan.index.images.size(), options.max_bad_share);

@@ -35,6 +35,8 @@ std::map<std::string, std::string> WeightsRecord::metadata() const {
   json["mean"] = mean;
   json["std"] = stddev;
   json["crop_pct"] = crop_pct;
+  json["exif_orientation"] = decoding.apply_orientation ? "apply" : "ignore";
+  json["grey16"] = decoding.scale_grey16 ? "scale" : "clip";
   json["precision"] = precision;
   json["classes"] = classes;
   json["class_count"] = class_count;
@@ -57,6 +59,13 @@ std::optional<WeightsRecord> WeightsRecord::parse(const std::map<std::string, st
     return metadata.at(asked);
   };
   const auto value = [&](const char* key) { return parse_json<Json>(word(key)); };
+  // One of two words; weights from before there was a choice have none.
+  const auto switched = [&](const char* key, const char* off, const char* on) {
+    if (!metadata.contains(std::string(kPrefix) + key)) return false;
+    const std::string found = word(key);
+    if (found != off && found != on) throw std::out_of_range(key);
+    return found == on;
+  };
   try {
     WeightsRecord out;
     out.model.kind = word("kind");
@@ -71,6 +80,8 @@ std::optional<WeightsRecord> WeightsRecord::parse(const std::map<std::string, st
     out.mean = value("mean").get<std::vector<double>>();
     out.stddev = value("std").get<std::vector<double>>();
     out.crop_pct = value("crop_pct").get<double>();
+    out.decoding.apply_orientation = switched("exif_orientation", "ignore", "apply");
+    out.decoding.scale_grey16 = switched("grey16", "clip", "scale");
     out.precision = word("precision");
     out.classes = value("classes").get<std::vector<std::string>>();
     out.class_count = value("class_count").get<std::uint64_t>();

@@ -19,6 +19,7 @@ struct WeightsRecord {
   std::uint32_t size = 0;  ///< side of the model's square, in pixels
   std::vector<double> mean, stddev;
   double crop_pct = 0;
+  Decoding decoding;                 ///< of its pictures
   std::string precision;             ///< that the model was trained in
   std::vector<std::string> classes;  ///< names in the order of the outputs; none: not known
   std::uint64_t class_count = 0;     ///< outputs

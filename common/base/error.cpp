@@ -21,6 +21,21 @@ std::string sentence(const Problem& problem) {
   return problem.remedy.empty() ? out : out + "; " + problem.remedy;
 }
 
+// What helps where the machine is to blame, whatever the call was for; nullptr for other codes.
+const char* remedy_of_errno(int code) {
+  switch (code) {
+    case EMFILE:
+      return "raise the limit on open files (ulimit -n) or use fewer workers, then run again";
+    case ENFILE:
+      return "the machine has too many files open: end other programs, then run again";
+    case ENOMEM:
+    case ENOBUFS:
+      return "end other programs or use fewer workers, then run again";
+    default:
+      return nullptr;
+  }
+}
+
 }  // namespace
 
 int exit_code(ErrorKind kind) {
@@ -36,6 +51,9 @@ ErrorKind kind_of_errno(int code) {
     case ENAMETOOLONG:
       return ErrorKind::kInput;
     case ENOMEM:
+    case ENOBUFS:
+    case EMFILE:
+    case ENFILE:
       return ErrorKind::kMemory;
     default:
       return ErrorKind::kIo;
@@ -62,9 +80,10 @@ Error Error::at(const Problem& place) const {
 }
 
 void fail_system(int code, const std::string& path, std::string_view what, std::string_view remedy) {
+  const char* own = remedy_of_errno(code);
   throw Error(kind_of_errno(code), {.path = path.empty() ? "\"\"" : path,  // to be seen in the sentence
                                     .what = text(what, " (", std::strerror(code), ")"),
-                                    .remedy = std::string(remedy)});
+                                    .remedy = std::string(own != nullptr ? own : remedy)});
 }
 
 int guarded_main(const char* program, const std::function<int()>& body) {

@@ -19,7 +19,7 @@ enum class ErrorKind : std::uint8_t {
   kIo,        ///< the system refused or failed to open, read or write; the same call may succeed later
   kCorrupt,   ///< bytes were read and are not what was written
   kNewer,     ///< written in a format that this version does not know
-  kMemory,    ///< memory, of the machine or of a card, ran out
+  kMemory,    ///< memory (of the machine or of a card) or file handles ran out; no file is to blame
   kInternal,  ///< a fault of Vitrine's own
 };
 
@@ -27,7 +27,7 @@ enum class ErrorKind : std::uint8_t {
 /// answer is "no", such as `vitrine-cache verify`.
 int exit_code(ErrorKind kind);
 /// The kind of a failed system call: kInput where the path itself is wrong (ENOENT, ENOTDIR, EISDIR, ELOOP,
-/// ENAMETOOLONG), kMemory for ENOMEM, else kIo.
+/// ENAMETOOLONG), kMemory for what the machine ran out of (ENOMEM, ENOBUFS, EMFILE, ENFILE), else kIo.
 ErrorKind kind_of_errno(int code);
 /// The kind of an exception in flight that is not an Error: kMemory for std::bad_alloc, kIo or kInput for a
 /// std::filesystem::filesystem_error, else kInternal.
@@ -74,7 +74,7 @@ template <class... Parts>
   throw Error(text(parts...));
 }
 
-/// Throws the Error of a system call that failed with `code` (an errno): "PATH: what (reason); remedy".
+/// Throws the Error of a failed system call: "PATH: what (reason); remedy". A kMemory `code` has a remedy of its own.
 [[noreturn]] void fail_system(int code, const std::string& path, std::string_view what, std::string_view remedy = {});
 
 /// Runs a command's body. Returns its exit code. An Error becomes one line "PROGRAM: sentence" on standard error and

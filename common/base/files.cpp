@@ -208,7 +208,7 @@ void make_directories(const std::filesystem::path& directory) {
     if (reason == EEXIST && directory_exists(directory)) return;  // another process made it
     if (reason == EEXIST)
       throw Error(ErrorKind::kInput, {.path = directory.string(),
-                                      .what = "is no directory, and one is to be made there",
+                                      .what = "is not a directory, and one is to be made there",
                                       .remedy = "move it away, or give another path"});
     fail_system(reason, directory.string(), "cannot be made", "check the path, its permissions and its disk");
   }

@@ -13,34 +13,35 @@ namespace vitrine {
 
 inline constexpr std::uint16_t kFormatMajor = 2, kFormatMinor = 0;
 
-/// Throws Error unless this program reads format version `major`: kNewer for a higher one, kInput for 1, which only
-/// programs from before the first release wrote, kCorrupt for 0. `version`: how the file says it, "2.0" or "2".
-inline void check_format_version(std::uint64_t major, const std::string& version, const std::string& path) {
-  if (major == kFormatMajor) return;
+/// Throws Error unless `major` is the version that this program reads, `known`: kNewer for a higher one, kCorrupt for
+/// 0, kInput for what lies between, which only programs from before the first release wrote. `version`: how the file
+/// says it, "2.0" or "2". `known` is the cache's, or that of a file with a version of its own (shards.json).
+inline void check_format_version(std::uint64_t major, const std::string& version, const std::string& path,
+                                 std::uint64_t known = kFormatMajor) {
+  if (major == known) return;
   if (major == 0)
     throw Error(ErrorKind::kCorrupt, {.path = path,
                                       .what = text("has format version ", version, ", which does not exist"),
                                       .remedy = "the file is damaged, copy or make it again"});
-  if (major < kFormatMajor)
+  if (major < known)
     throw Error(ErrorKind::kInput, {.path = path,
                                     .what = text("has format version ", major, ".x, which no release wrote"),
                                     .remedy = "extract the cache again"});
-  throw Error(ErrorKind::kNewer,
-              {.path = path,
-               .what = text("has format version ", version, ", this program reads ", kFormatMajor, ".x"),
-               .remedy = "use a newer vitrine"});
+  throw Error(ErrorKind::kNewer, {.path = path,
+                                  .what = text("has format version ", version, ", this program reads ", known, ".x"),
+                                  .remedy = "use a newer vitrine"});
 }
 
 /// The same for the "version" of a JSON object; kCorrupt for one that has none.
 template <class Json>
-void check_format_version(const Json& object, const std::string& path) {
+void check_format_version(const Json& object, const std::string& path, std::uint64_t known = kFormatMajor) {
   const auto version = object.find("version");
   const auto major = version == object.end() ? std::nullopt : integer_of<std::uint64_t>(*version);
   if (!major)
     throw Error(ErrorKind::kCorrupt, {.path = path,
-                                      .what = text("has no format version; expected \"version\": ", kFormatMajor),
+                                      .what = text("has no format version; expected \"version\": ", known),
                                       .remedy = "the file is damaged, copy or make it again"});
-  check_format_version(*major, std::to_string(*major), path);
+  check_format_version(*major, std::to_string(*major), path, known);
 }
 
 }  // namespace vitrine

@@ -52,19 +52,6 @@ auto read_as(ErrorKind kind, const Call& call) -> decltype(call()) {
   }
 }
 
-/// Throws Error unless the object of `path` has "version": `known`; kNewer for a higher one, else kCorrupt.
-template <class Json>
-void expect_version(const Json& json, int known, const std::string& path) {
-  const Json found = json.value("version", Json());
-  if (found == Json(known)) return;
-  const auto number = integer_of<std::uint64_t>(found);
-  const bool newer = number && *number > static_cast<std::uint64_t>(known);
-  throw Error(newer ? ErrorKind::kNewer : ErrorKind::kCorrupt,
-              {.path = path,
-               .what = text("has version ", found.dump(), ", this program reads version ", known),
-               .remedy = newer ? "use the version of vitrine that made it" : "the file is damaged, copy it again"});
-}
-
 }  // namespace vitrine
 
 #endif  // VITRINE_COMMON_BASE_JSON_H_

@@ -29,6 +29,26 @@ std::vector<Number> column(const Container& file, Container::Scratch& scratch, c
   return numbers;
 }
 
+// What is said of decoding changes what all pixels mean, so that none of it may be passed over.
+Decoding decoding_of(const nlohmann::ordered_json& attributes, const std::filesystem::path& path) {
+  Decoding decoding;
+  const auto choices = attributes.find("decoding");
+  if (choices == attributes.end()) return decoding;
+  if (!choices->is_object()) damaged(path, "decoding is not an object");
+  for (const auto& [key, value] : choices->items()) {
+    if (key == "exif_orientation" && value == "apply")
+      decoding.apply_orientation = true;
+    else if (key == "grey16" && value == "scale")
+      decoding.scale_grey16 = true;
+    else
+      throw Error(ErrorKind::kNewer,
+                  {.path = path.string(),
+                   .what = text("decoding.", key, " = ", value.dump(), " is a setting that this program does not know"),
+                   .remedy = "use a newer vitrine"});
+  }
+  return decoding;
+}
+
 // `place`: of the recipe, for the Error.
 void check_recipe(const Recipe& r, const Plan& plan, const Problem& place) {
   const auto refuse = [&](const std::string& what, const char* remedy) {
@@ -74,9 +94,10 @@ ImageIndex read_index(const std::filesystem::path& path) {
   const auto classes = json.value("classes", nlohmann::ordered_json());
   if (!classes.is_array()) damaged(path, "has no list of classes");
   for (const auto& name : classes) {
-    if (!name.is_string()) damaged(path, "has a class whose name is no text");
+    if (!name.is_string()) damaged(path, "has a class whose name is not a text");
     index.classes.push_back(name.get<std::string>());
   }
+  index.decoding = decoding_of(json, path);
   const std::uint64_t images = file.datasets()[file.find("height")].shape[0];
   const std::uint64_t id_bytes = file.datasets()[file.find("id_bytes")].shape[0];
   const auto offsets = column<std::uint64_t>(file, scratch, "id_offset", "<u8", images + 1);
@@ -153,7 +174,7 @@ void Cache::add_track(const std::filesystem::path& directory) {
         refuse("is missing, but there are shards", "let vitrine-cache repair make it again from them");
       return;
     }
-    TrackInfo info = TrackInfo::from_json(read_file(file), file);
+    TrackInfo info = TrackInfo::from_file_text(read_file(file), file);
     if (info.plan_hash != plan_->hash())
       refuse(text("was made for another plan (", info.plan_hash.substr(0, 8), ", this cache has ",
                   plan_->hash().substr(0, 8), ")"),

@@ -21,7 +21,7 @@ class JsonFields {
   JsonFields(const nlohmann::ordered_json& in, std::string where, std::string above = {})
       : in_(in), where_(std::move(where)), above_(std::move(above)) {
     if (!in.is_object())
-      damaged(above_.empty() ? "is no object" : text(above_.substr(0, above_.size() - 1), " is no object"));
+      damaged(above_.empty() ? "is not an object" : text(above_.substr(0, above_.size() - 1), " is not an object"));
   }
 
   bool has(const char* key) const { return in_.contains(key); }

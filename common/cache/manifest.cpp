@@ -17,6 +17,7 @@
 
 #include "common/base/error.h"
 #include "common/base/files.h"
+#include "common/base/format_version.h"
 #include "common/base/hash.h"
 #include "common/base/json.h"
 #include "common/base/progress.h"
@@ -42,7 +43,7 @@ std::uint64_t from_hex(const std::string& digits, const std::string& where) {
   std::uint64_t number = 0;
   const auto read = std::from_chars(digits.data(), digits.data() + digits.size(), number, 16);
   if (digits.size() != 16 || read.ec != std::errc() || read.ptr != digits.data() + digits.size())
-    damaged(where, text("\"", digits, "\" is no XXH3-64 hash; expected 16 hexadecimal digits"));
+    damaged(where, text("\"", digits, "\" is not an XXH3-64 hash; expected 16 hexadecimal digits"));
   return number;
 }
 
@@ -174,7 +175,7 @@ FileRecord describe_file(const std::filesystem::path& path) {
 
 Manifest::Manifest(std::vector<FileRecord> files) : files_(std::move(files)) {
   for (const FileRecord& file : files_)
-    if (!shard_number_of(file.name)) throw std::logic_error(file.name + " is no shard's name");
+    if (!shard_number_of(file.name)) throw std::logic_error(file.name + " is not a shard's name");
   if (!std::ranges::is_sorted(files_, by_number)) std::ranges::sort(files_, by_number);
   for (std::size_t i = 1; i < files_.size(); ++i)
     if (files_[i].name == files_[i - 1].name) throw std::logic_error(files_[i].name + " is listed twice");
@@ -189,8 +190,8 @@ std::optional<Manifest> Manifest::read(const std::filesystem::path& directory) {
 Manifest Manifest::parse(const std::string& json, const std::string& where) {
   const auto in = parse_json(json);
   if (!in.is_object() || in.value("format", nlohmann::json()) != kFormat)
-    damaged(where, text("is no list of shards, which is an object with \"format\": \"", kFormat, "\""));
-  expect_version(in, kVersion, where);
+    damaged(where, text("is not a list of shards, an object with \"format\": \"", kFormat, "\""));
+  check_format_version(in, where, kVersion);
   std::vector<FileRecord> files;
   std::set<std::string> seen;
   try {
@@ -200,7 +201,7 @@ Manifest Manifest::parse(const std::string& json, const std::string& where) {
       if (!bytes) damaged(where, text("gives \"", name, "\" no number of bytes"));
       files.push_back({name, *bytes, from_hex(entry.at("xxh3").get<std::string>(), where)});
       if (!shard_number_of(name) || !seen.insert(name).second)
-        damaged(where, text("lists \"", name, "\", which is no shard's name or is listed twice"));
+        damaged(where, text("lists \"", name, "\", which is not a shard's name or is listed twice"));
     }
   } catch (const nlohmann::json::exception& problem) {
     damaged(where, text("cannot be read (", problem.what(), ")"));

@@ -1,7 +1,10 @@
 #include "common/cache/track.h"
 
+#include <string_view>
+
 #include "common/base/error.h"
 #include "common/base/format_version.h"
+#include "common/base/hash.h"
 #include "common/base/json.h"
 #include "common/cache/json_fields.h"
 #include "common/codec/frame.h"
@@ -63,7 +66,39 @@ void check_heads(const TrackInfo& track, const std::string& where) {
                                       .remedy = text("expected heads from 0, of an attention track")});
 }
 
+constexpr std::string_view kObjectEnd = "\n}\n";
+
+std::string check_lines(const std::string& json) {
+  return text(",\n  \"check\": \"", hexadecimal(xxh3(std::string_view(json))), "\"", kObjectEnd);
+}
+
+bool has_right_check(const std::string& file) {
+  const std::size_t bytes = check_lines("").size();
+  if (file.size() < bytes) return false;
+  const std::string json = file.substr(0, file.size() - bytes) + std::string(kObjectEnd);
+  return file.ends_with(check_lines(json));
+}
+
+// Whether the check is right for this program's version in place of the one that the text has: proof that the number
+// alone was changed, in a file of this version.
+bool is_whole_with_own_version(std::string file) {
+  constexpr std::string_view kKey = "\n  \"version\": ";
+  const std::size_t key = file.find(kKey);
+  if (key == std::string::npos) return false;
+  const std::size_t number = key + kKey.size(), end = file.find_first_of(",\n", number);
+  if (end == std::string::npos) return false;
+  return has_right_check(file.replace(number, end - number, std::to_string(kFormatMajor)));
+}
+
 }  // namespace
+
+std::string with_check(const std::string& json) {
+  return json.substr(0, json.size() - kObjectEnd.size()) + check_lines(json);
+}
+
+std::string TrackInfo::file_text() const {
+  return with_check(json());
+}
 
 std::string TrackInfo::name() const {
   return block < 0 ? kind : text(kind, '.', block);
@@ -142,6 +177,18 @@ TrackInfo TrackInfo::from_json(const nlohmann::ordered_json& json, const std::st
 
 TrackInfo TrackInfo::from_json(const std::string& json, const std::string& where) {
   return from_json(parse_json<nlohmann::ordered_json>(json), where);
+}
+
+TrackInfo TrackInfo::from_file_text(const std::string& text, const std::string& where) {
+  const auto json = parse_json<nlohmann::ordered_json>(text);
+  const bool is_track = json.is_object() && json.value("format", nlohmann::ordered_json()) == kFormat;
+  // A version that this program does not know may be one without such a check.
+  const bool is_own = is_track && json.value("version", nlohmann::ordered_json()) == kFormatMajor;
+  if (is_track && !has_right_check(text) && (is_own || is_whole_with_own_version(text)))
+    throw Error(ErrorKind::kCorrupt, {.path = where,
+                                      .what = "its check is missing or wrong",
+                                      .remedy = "the file is damaged or was edited, copy or make it again"});
+  return from_json(json, where);
 }
 
 std::vector<JsonDifference> differences(const TrackInfo& there, const TrackInfo& here) {

@@ -31,13 +31,18 @@ struct TrackInfo {
   std::string name() const;
   /// Below the cache: "TEACHER.xxxxxxxx/NAME", with the first digits of the weights' hash.
   std::string directory() const;
-  /// The text of track.json: equal tracks give equal text. Throws Error for a text that is not UTF-8.
+  /// The settings as JSON, as shards hold them: equal tracks give equal text. Throws Error for a text that is not
+  /// UTF-8.
   std::string json() const;
+  /// The text of track.json: json() with its check.
+  std::string file_text() const;
   /// Keys that this version does not know are passed over, but for those of `codec`. Throws Error, beginning with
   /// `where`: kNewer for a format, an encoding or a setting of a newer version, kInput for a format from before the
   /// first release, kCorrupt for a text that is not a track's or a field out of its range.
   static TrackInfo from_json(const std::string& json, const std::string& where);
   static TrackInfo from_json(const nlohmann::ordered_json& json, const std::string& where);
+  /// The same for the text of a track.json; also kCorrupt when its check is missing or not that of the text before it.
+  static TrackInfo from_file_text(const std::string& text, const std::string& where);
   /// Throws Error, beginning with `where`, when a field is out of its range.
   void check(const std::string& where) const;
   /// Values of one view.
@@ -45,6 +50,10 @@ struct TrackInfo {
 
   bool operator==(const TrackInfo&) const = default;
 };
+
+/// `json`, the text of an object as dump(2) lays it out with a line feed at the end, with a last key "check" more:
+/// XXH3-64 of `json`.
+std::string with_check(const std::string& json);
 
 /// The fields by which two tracks differ, by their names in track.json, with both values.
 std::vector<JsonDifference> differences(const TrackInfo& there, const TrackInfo& here);

@@ -57,6 +57,8 @@ void write_index(const std::filesystem::path& path, const ImageIndex& index) {
   json["images"] = index.images.size();
   json["hash"] = index.hash();
   json["classes"] = index.classes;
+  if (index.decoding.apply_orientation) json["decoding"]["exif_orientation"] = "apply";
+  if (index.decoding.scale_grey16) json["decoding"]["grey16"] = "scale";
   json["written_by"] = written_by();
   std::string attribute;
   try {
@@ -81,6 +83,8 @@ std::string index_difference(const ImageIndex& there, const ImageIndex& now) {
     const auto differ = std::ranges::mismatch(there.classes, now.classes);
     return text("class ", differ.in1 - there.classes.begin(), " was ", *differ.in1, " and is now ", *differ.in2);
   }
+  if (!(there.decoding == now.decoding))
+    return text("it has ", there.decoding.describe(), ", now ", now.decoding.describe());
   const auto differ = std::ranges::mismatch(there.images, now.images);
   if (differ.in1 == there.images.end()) return {};
   const ImageEntry &a = *differ.in1, &b = *differ.in2;
@@ -179,7 +183,7 @@ void create_track(const std::filesystem::path& directory, const TrackInfo& track
                    .remedy = "another process began the track at the same time, run again to go on with its basis"});
   };
   if (!there) provide_basis();
-  publish_or_compare(path, track.json(), "track of this name",
+  publish_or_compare(path, track.file_text(), "track of this name",
                      "use the same settings, or remove the track's directory");
   if (there) provide_basis();
 }
@@ -260,11 +264,6 @@ RecordedViews recorded_views(const std::filesystem::path& directory, const Plan&
     views.left_out.push_back(positions_left_out(recipes));
   }
   return views;
-}
-
-std::vector<std::uint64_t> recorded_picture_hashes(const std::filesystem::path& directory, const Plan& plan,
-                                                   std::uint32_t pass, std::uint32_t shard) {
-  return recorded_views(directory, plan, pass, shard).picture_hashes;
 }
 
 bool recipes_exist(const std::filesystem::path& directory, const Plan& plan, std::uint32_t pass, std::uint32_t shard) {

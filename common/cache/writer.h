@@ -54,9 +54,6 @@ FileRecord write_recipes(const std::filesystem::path& directory, const Plan& pla
 /// plan or place.
 RecordedViews recorded_views(const std::filesystem::path& directory, const Plan& plan, std::uint32_t pass,
                              std::uint32_t shard);
-/// The hashes alone.
-std::vector<std::uint64_t> recorded_picture_hashes(const std::filesystem::path& directory, const Plan& plan,
-                                                   std::uint32_t pass, std::uint32_t shard);
 bool recipes_exist(const std::filesystem::path& directory, const Plan& plan, std::uint32_t pass, std::uint32_t shard);
 
 /// `groups`: for each group of the shard, in order, the arrays that the track's codec made of its views. On one thread;

@@ -92,7 +92,7 @@ Encoding encoding_from_name(const std::string& name, const std::string& where) {
   for (std::size_t i = 0; i < std::size(kNames); ++i)
     if (name == kNames[i]) return static_cast<Encoding>(i);
   throw Error(ErrorKind::kInput, {.path = where,
-                                  .what = text("\"", name, "\" is no encoding of storage"),
+                                  .what = text("unknown encoding \"", name, "\""),
                                   .remedy = "expected one of fp32, fp16, int8, sqrt8, uniform, topk and transform"});
 }
 

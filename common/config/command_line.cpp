@@ -20,8 +20,8 @@ std::optional<int> parse_command_line(CLI::App& app, int argc, const char* const
     if (subcommands.empty() || !app.get_subcommands().empty()) fail(error.what(), "; --help shows the usage");
     const std::string first = argc > 1 ? argv[1] : "";
     const bool is_word = !first.empty() && first[0] != '-';
-    fail(is_word ? "\"" + first + "\" is no subcommand" : std::string(error.what()), "; expected one of ", subcommands,
-         ", --help says what they do");
+    fail(is_word ? "unknown subcommand \"" + first + "\"" : std::string(error.what()), "; expected one of ",
+         subcommands, ", --help says what they do");
   }
   return std::nullopt;
 }

@@ -2,11 +2,14 @@
 
 #include <webp/decode.h>
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <string_view>
 
 #include "common/base/error.h"
+#include "common/image/exif.h"
 #include "common/image/formats.h"
 
 namespace vitrine {
@@ -55,14 +58,38 @@ bool begins_as_webp(std::string_view content) {
   return content.size() >= 12 && content.starts_with("RIFF") && content.substr(8, 4) == "WEBP";
 }
 
-ImageSize read(formats::Bytes bytes, const std::string& name, Image* image) {
+ImageSize read(formats::Bytes bytes, const std::string& name, Image* image, bool scale_grey16) {
   const std::string_view content = text_of(bytes);
   if (content.empty()) fail("the image ", name, " is an empty file; restore it or leave it out of the data set");
   if (begins_as_jpeg(content)) return formats::read_jpeg(bytes, name, image);
-  if (begins_as_png(content)) return formats::read_png(bytes, name, image);
+  if (begins_as_png(content)) return formats::read_png(bytes, name, image, scale_grey16);
   if (begins_as_webp(content)) return formats::read_webp(bytes, name, image);
   fail("the image ", name,
        " is neither a JPEG nor a PNG nor a WebP file by its content; convert it or leave it out of the data set");
+}
+
+bool swaps_sides(int orientation) {
+  return orientation >= 5;
+}
+
+// The stored picture turned and mirrored so that it is upright.
+Image upright(const Image& stored, int orientation) {
+  const int last_row = stored.height - 1, last_column = stored.width - 1;
+  const bool swaps = swaps_sides(orientation);
+  // Which end of the stored picture's rows and columns the upright picture begins at.
+  const bool from_bottom = orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7;
+  const bool from_right = orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8;
+  Image out(swaps ? stored.width : stored.height, swaps ? stored.height : stored.width);
+  for (int y = 0; y < out.height; ++y) {
+    std::uint8_t* to = out.row(y);
+    for (int x = 0; x < out.width; ++x, to += 3) {
+      const int down = swaps ? x : y, across = swaps ? y : x;
+      const std::uint8_t* from = stored.row(from_bottom ? last_row - down : down) +
+                                 3 * static_cast<std::ptrdiff_t>(from_right ? last_column - across : across);
+      std::copy_n(from, 3, to);
+    }
+  }
+  return out;
 }
 
 }  // namespace
@@ -72,14 +99,17 @@ bool begins_as_picture(std::span<const std::byte> head) {
   return begins_as_jpeg(content) || begins_as_png(content) || begins_as_webp(content);
 }
 
-ImageSize read_image_size(std::span<const std::byte> bytes, const std::string& name) {
-  return read(bytes, name, nullptr);
+ImageSize read_image_size(std::span<const std::byte> bytes, const std::string& name, const Decoding& decoding) {
+  const ImageSize size = read(bytes, name, nullptr, decoding.scale_grey16);
+  const bool swaps = decoding.apply_orientation && swaps_sides(exif_orientation(bytes));
+  return swaps ? ImageSize{size.width, size.height} : size;
 }
 
-Image decode_image(std::span<const std::byte> bytes, const std::string& name) {
+Image decode_image(std::span<const std::byte> bytes, const std::string& name, const Decoding& decoding) {
   Image image;
-  read(bytes, name, &image);
-  return image;
+  read(bytes, name, &image, decoding.scale_grey16);
+  const int orientation = decoding.apply_orientation ? exif_orientation(bytes) : 1;
+  return orientation == 1 ? image : upright(image, orientation);
 }
 
 std::map<std::string, std::string> decoder_versions() {

@@ -11,7 +11,7 @@ namespace vitrine {
 /// valid. Any bytes; never throws.
 int exif_orientation(std::span<const std::byte> file);
 
-/// Whether a PNG file has 16-bit grey samples, which are clipped at 255 (decode.h).
+/// Whether a PNG file has 16-bit grey samples, which are clipped or scaled (decode.h).
 bool has_deep_grey(std::span<const std::byte> file);
 
 }  // namespace vitrine

@@ -15,7 +15,8 @@ using Bytes = std::span<const std::byte>;
 
 /// With `image` null the header is read alone.
 ImageSize read_jpeg(Bytes bytes, const std::string& name, Image* image);
-ImageSize read_png(Bytes bytes, const std::string& name, Image* image);
+/// `scale_grey16`: Decoding::scale_grey16.
+ImageSize read_png(Bytes bytes, const std::string& name, Image* image, bool scale_grey16);
 ImageSize read_webp(Bytes bytes, const std::string& name, Image* image);
 
 /// Of the libraries behind them.

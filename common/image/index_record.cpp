@@ -1,13 +1,14 @@
 #include "common/image/index_record.h"
 
 #include "common/base/files.h"
+#include "common/base/format_version.h"
 #include "common/base/json.h"
 
 namespace vitrine {
 namespace {
 
 constexpr const char* kFormat = "vitrine index record";
-constexpr int kVersion = 1;
+constexpr std::uint64_t kVersion = 1;
 
 }  // namespace
 
@@ -19,9 +20,11 @@ std::optional<IndexRecord> read_index_record(const std::filesystem::path& direct
   const std::filesystem::path path = directory / kIndexRecordFile;
   if (!path_exists(path)) return std::nullopt;
   const auto json = parse_json(read_file(path));
-  if (!json.is_object() || json.value("format", nlohmann::json()) != kFormat ||
-      json.value("version", nlohmann::json()) != kVersion || json.value("index", nlohmann::json()) != index_hash)
-    return std::nullopt;
+  if (!json.is_object() || json.value("format", nlohmann::json()) != kFormat) return std::nullopt;
+  const auto version = integer_of<std::uint64_t>(json.value("version", nlohmann::json())).value_or(0);
+  if (version < kVersion) return std::nullopt;
+  check_format_version(version, std::to_string(version), path.string(), kVersion);
+  if (json.value("index", nlohmann::json()) != index_hash) return std::nullopt;
   const auto number = [&](const char* key) {
     return integer_of<std::uint64_t>(json.value(key, nlohmann::json())).value_or(0);
   };

@@ -19,8 +19,9 @@ struct IndexRecord {
 
 inline constexpr const char* kIndexRecordFile = "index_record.json";
 
-/// Of the index of that hash in a cache's directory; nothing where there is no record, or one of another index or
-/// version: the index then counts as made by headers.
+/// Of the index of that hash in a cache's directory; nothing where there is no record, a damaged one or one of another
+/// index: the index then counts as made by headers. Throws Error of kind kNewer for a record of a newer version, which
+/// would otherwise be replaced by less than it says.
 std::optional<IndexRecord> read_index_record(const std::filesystem::path& directory, const std::string& index_hash);
 /// Publishes the record unless the same is there. Throws Error.
 void write_index_record(const std::filesystem::path& directory, const std::string& index_hash,

@@ -2,11 +2,13 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <iterator>
 #include <map>
 #include <sstream>
 #include <tuple>
@@ -54,19 +56,24 @@ auto place_of(const LeftOut& entry) {
   return std::tie(entry.kind, entry.id);
 }
 
-// An open file under a lock of its own, until it is destroyed.
-class Appending {
+// The list, open and locked until it is destroyed; made when it is missing. Whoever had the lock before may have put
+// another file in its place: then that one is opened and locked.
+class LockedList {
  public:
-  explicit Appending(const std::filesystem::path& path)
-      : path_(path.string()), descriptor_(::open(path.c_str(), O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0644)) {
-    if (descriptor_ < 0)
-      fail_system(errno, path_, "cannot be written", "check the directory's permissions and its disk");
-    while (::flock(descriptor_, LOCK_EX) != 0 && errno == EINTR) {
-    }  // where a disk has no locks, appending is still one write a call
+  explicit LockedList(const std::filesystem::path& path) : path_(path.string()) {
+    if (path.has_parent_path()) make_directories(path.parent_path());
+    do {
+      if (descriptor_ >= 0) ::close(descriptor_);
+      descriptor_ = ::open(path_.c_str(), O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
+      if (descriptor_ < 0)
+        fail_system(errno, path_, "cannot be written", "check the directory's permissions and its disk");
+      while (::flock(descriptor_, LOCK_EX) != 0 && errno == EINTR) {
+      }  // where a disk has no locks, appending is still one write a call
+    } while (was_replaced());
   }
-  ~Appending() { ::close(descriptor_); }
-  Appending(const Appending&) = delete;
-  Appending& operator=(const Appending&) = delete;
+  ~LockedList() { ::close(descriptor_); }
+  LockedList(const LockedList&) = delete;
+  LockedList& operator=(const LockedList&) = delete;
   void write(std::string_view bytes) const {
     while (!bytes.empty()) {
       const ssize_t written = ::write(descriptor_, bytes.data(), bytes.size());
@@ -77,8 +84,15 @@ class Appending {
   }
 
  private:
+  bool was_replaced() const {
+    struct stat locked {
+    }, there{};
+    if (::fstat(descriptor_, &locked) != 0) return false;
+    return ::stat(path_.c_str(), &there) != 0 || there.st_dev != locked.st_dev || there.st_ino != locked.st_ino;
+  }
+
   std::string path_;
-  int descriptor_;
+  int descriptor_ = -1;
 };
 
 }  // namespace
@@ -99,9 +113,12 @@ std::vector<LeftOut> read_left_out(const std::filesystem::path& path) {
   return path_exists(path) ? parse(read_file(path)) : std::vector<LeftOut>();
 }
 
-void write_left_out(const std::filesystem::path& path, std::vector<LeftOut> list) {
-  const bool is_there = path_exists(path);
-  if (list.empty() && !is_there) return;
+void write_left_out(const std::filesystem::path& path, std::vector<LeftOut> list,
+                    const std::function<bool(const LeftOut&)>& keep) {
+  if (list.empty() && !path_exists(path)) return;
+  const LockedList lock(path);
+  const std::string there = read_file(path);
+  if (keep) std::ranges::copy_if(parse(there), std::back_inserter(list), keep);
   std::ranges::stable_sort(list, [](const LeftOut& a, const LeftOut& b) { return place_of(a) < place_of(b); });
   const auto is_same = [](const LeftOut& a, const LeftOut& b) { return place_of(a) == place_of(b); };
   const auto again = std::ranges::unique(list, is_same);
@@ -110,20 +127,17 @@ void write_left_out(const std::filesystem::path& path, std::vector<LeftOut> list
   for (const LeftOut& entry : list) lines.push_back(line_of(entry));
   std::string bytes = kHeading;
   for (const std::string& line : lines) bytes += line;
-  // One that says the same in another order stays: another process may be adding to it.
-  if (is_there) {
-    for (const LeftOut& entry : parse(read_file(path))) old.push_back(line_of(entry));
-    std::ranges::sort(old);
-    std::ranges::sort(lines);
-    if (old == lines) return;
-  }
+  // One that says the same in another order stays.
+  for (const LeftOut& entry : parse(there)) old.push_back(line_of(entry));
+  std::ranges::sort(old);
+  std::ranges::sort(lines);
+  if (old == lines && !there.empty()) return;
   publish(path, bytes);
 }
 
 void add_left_out(const std::filesystem::path& path, std::span<const LeftOut> list) {
   if (list.empty()) return;
-  if (path.has_parent_path()) make_directories(path.parent_path());
-  const Appending file(path);
+  const LockedList file(path);
   const std::vector<LeftOut> there = read_left_out(path);
   std::string bytes = file_bytes(path) == 0 ? kHeading : "";
   for (const LeftOut& entry : list) {

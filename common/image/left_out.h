@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -54,8 +55,11 @@ std::vector<LeftOut> read_left_out(const std::filesystem::path& path);
 
 /// Publishes the list, sorted by kind and path, each entry once: a heading "kind, path, reason" and a line an entry,
 /// with tabs between them. Without entries nothing is written where no file is; a file that has the same entries stays
-/// as it is. Tabs and line ends inside of a field become spaces. Throws Error.
-void write_left_out(const std::filesystem::path& path, std::vector<LeftOut> list);
+/// as it is. Of the entries that are there those stay for which `keep` is true (none without it): `keep` is asked while
+/// no other process adds to the file, so that none of its lines is lost. Tabs and line ends inside of a field become
+/// spaces. Throws Error.
+void write_left_out(const std::filesystem::path& path, std::vector<LeftOut> list,
+                    const std::function<bool(const LeftOut&)>& keep = {});
 
 /// Adds entries to the list, without those that it has (by kind and path). Processes that add at the same time do not
 /// lose each other's entries. Throws Error.

@@ -65,7 +65,7 @@ class Walk {
     };
     if (entry.name.starts_with('.')) return leave(LeftOutKind::kHidden, "a file whose name begins with a dot");
     if (entry.kind == Kind::kDangling) return leave(LeftOutKind::kDanglingLink, "a symbolic link to nothing");
-    if (entry.kind == Kind::kOther) return leave(LeftOutKind::kSpecialFile, "is no regular file");
+    if (entry.kind == Kind::kOther) return leave(LeftOutKind::kSpecialFile, "is not a regular file");
     return true;
   }
 
@@ -83,7 +83,10 @@ void move_to(Listing& listing, Walk& walk) {
 }
 
 void require_folder(const fs::path& folder, const char* what) {
-  if (!directory_exists(folder)) fail("there is no folder ", folder.string(), "; give a folder that holds ", what);
+  if (directory_exists(folder)) return;
+  throw Error(ErrorKind::kInput, {.path = folder.empty() ? "\"\"" : folder.string(),
+                                  .what = path_exists(folder) ? "is not a directory" : "does not exist",
+                                  .remedy = text("give a folder that holds ", what)});
 }
 
 void list_classes(const fs::path& root, Listing& listing) {

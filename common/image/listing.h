@@ -18,7 +18,7 @@ struct Listing {
 };
 
 /// Lists all files, following links to folders. A folder that is left out (hidden, junk, a link to a folder above it)
-/// is one entry. Throws Error as scan_image_folder() does for missing folders, fewer than two class folders, and an
+/// is one entry. Throws Error as scan_images() does for missing folders, fewer than two class folders, and an
 /// `unlabelled` above, below or at `images`; and for a folder that cannot be listed.
 Listing list_images(const ImageFolders& folders);
 

@@ -44,7 +44,7 @@ Look left_out(const ImageEntry& entry, LeftOutKind kind, std::string reason) {
 }
 
 // Throws Error when the file cannot be read.
-Look look_once(const ImageFolders& folders, ImageEntry& entry, IndexDepth depth) {
+Look look_once(const ImageFolders& folders, ImageEntry& entry, IndexDepth depth, const Decoding& decoding) {
   const ReadableFile file(folders.file(entry.id));
   std::array<std::byte, 16> head;
   const std::span<std::byte> first = std::span(head).first(std::min<std::uint64_t>(head.size(), file.size()));
@@ -63,9 +63,9 @@ Look look_once(const ImageFolders& folders, ImageEntry& entry, IndexDepth depth)
   file.read(0, bytes);
   Look look;
   try {
-    ImageSize size = read_image_size(bytes, entry.id);
+    ImageSize size = read_image_size(bytes, entry.id, decoding);
     if (depth == IndexDepth::kDecode || !ends_well(bytes)) {
-      const Image image = decode_image(bytes, entry.id);
+      const Image image = decode_image(bytes, entry.id, decoding);
       size = {image.height, image.width};
     }
     entry.height = static_cast<std::uint32_t>(size.height);
@@ -83,12 +83,12 @@ Look look_once(const ImageFolders& folders, ImageEntry& entry, IndexDepth depth)
 
 }  // namespace
 
-Look look_at(const ImageFolders& folders, ImageEntry& entry, IndexDepth depth) {
+Look look_at(const ImageFolders& folders, ImageEntry& entry, IndexDepth depth, const Decoding& decoding) {
   if (!is_utf8(entry.id))
     return left_out(entry, LeftOutKind::kBadName,
                     text("the image ", entry.id, " has a name that is not UTF-8; rename it or its folder"));
   for (bool again = false;; again = true) try {
-      return look_once(folders, entry, depth);
+      return look_once(folders, entry, depth, decoding);
     } catch (const Error& error) {
       if (!is_of_a_picture(error)) throw;
       if (again) return left_out(entry, LeftOutKind::kUnreadable, error.what());

@@ -15,8 +15,8 @@ struct Look {
 
 /// Fills in the entry's sizes and hash when the file is a picture. A file that is none is not read beyond its first
 /// bytes. One that the system fails to read is tried twice. Any thread. Throws Error for what is not the file's fault
-/// (memory).
-Look look_at(const ImageFolders& folders, ImageEntry& entry, IndexDepth depth);
+/// (memory, file handles).
+Look look_at(const ImageFolders& folders, ImageEntry& entry, IndexDepth depth, const Decoding& decoding);
 
 }  // namespace vitrine
 

@@ -68,13 +68,17 @@ struct Reader {
   }
 };
 
+png_byte byte_of_grey16(int value, bool scale) {
+  return static_cast<png_byte>(scale ? (value + 128) / 257 : std::min(value, 255));
+}
+
 }  // namespace
 
 std::string formats::png_version() {
   return png_get_libpng_ver(nullptr);
 }
 
-ImageSize formats::read_png(Bytes bytes, const std::string& name, Image* image) {
+ImageSize formats::read_png(Bytes bytes, const std::string& name, Image* image, bool scale_grey16) {
   Reader reader;
   reader.next = bytes.data();
   reader.left = bytes.size();
@@ -97,7 +101,7 @@ ImageSize formats::read_png(Bytes bytes, const std::string& name, Image* image) 
   if (deep_grey)
     for (png_bytep row : rows)
       for (int x = size.width - 1; x >= 0; --x)  // from the right: three bytes are written where two were read
-        std::fill_n(row + 3 * x, 3, row[2 * x] != 0 ? png_byte{255} : row[2 * x + 1]);
+        std::fill_n(row + 3 * x, 3, byte_of_grey16(row[2 * x] << 8 | row[2 * x + 1], scale_grey16));
   return size;
 }
 

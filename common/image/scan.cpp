@@ -127,6 +127,7 @@ FolderScan scan(const ImageFolders& folders, const ScanOptions& options, const K
   Listing listing = list_images(folders);
   std::vector<std::size_t> unread(listing.files.size());
   std::iota(unread.begin(), unread.end(), std::size_t{0});
+  const Decoding decoding = known != nullptr ? known->index.decoding : options.decoding;
   const bool deep_enough = known != nullptr && known->depth >= options.depth;
   const bool believes = deep_enough && options.verify == VerifyImages::kSample;
   if (believes) unread = files_to_read(folders, known->index, listing.files, *options.stop);
@@ -141,7 +142,7 @@ FolderScan scan(const ImageFolders& folders, const ScanOptions& options, const K
                                             "images", unread.size());
     tbb::parallel_for(std::size_t{0}, unread.size(), [&](std::size_t i) {
       throw_if_stopped(*options.stop, kWhileListed);
-      looks[unread[i]] = look_at(folders, listing.files[unread[i]], options.depth);
+      looks[unread[i]] = look_at(folders, listing.files[unread[i]], options.depth, decoding);
       if (progress) progress->advance(1);
     });
     if (progress) progress->finish();
@@ -150,6 +151,7 @@ FolderScan scan(const ImageFolders& folders, const ScanOptions& options, const K
   FolderScan out;
   out.depth = deep_enough ? known->depth : options.depth;
   out.index.classes = std::move(listing.classes);
+  out.index.decoding = decoding;
   out.left_out = std::move(listing.left_out);
   out.counts.looked_at = unread.size();
   for (std::size_t i = 0; i < looks.size(); ++i) {
@@ -182,15 +184,9 @@ FolderScan scan_images(const ImageFolders& folders, const ScanOptions& options, 
   return scan(folders, options, &known);
 }
 
-ImageIndex scan_image_folder(const ImageFolders& folders, std::vector<LeftOut>* left_out, const StopFlag& stop) {
-  FolderScan found = scan_images(folders, {.stop = &stop});
-  if (left_out != nullptr) *left_out = std::move(found.left_out);
-  return std::move(found.index);
-}
-
-ImageIndex scan_image_folder(const ImageFolders& folders, std::vector<LeftOut>* left_out, const ImageIndex& known,
-                             VerifyImages verify, const StopFlag& stop) {
-  FolderScan found = scan_images(folders, {.verify = verify, .stop = &stop}, KnownIndex{known});
+ImageIndex scan_image_folder(const ImageFolders& folders, std::vector<LeftOut>* left_out, const StopFlag& stop,
+                             const Decoding& decoding) {
+  FolderScan found = scan_images(folders, {.stop = &stop, .decoding = decoding});
   if (left_out != nullptr) *left_out = std::move(found.left_out);
   return std::move(found.index);
 }
@@ -204,8 +200,8 @@ ImageIndex list_image_folder(const ImageFolders& folders) {
   return index;
 }
 
-void read_image_entry(const ImageFolders& folders, ImageEntry& entry) {
-  if (Look look = look_at(folders, entry, IndexDepth::kHeaders); look.left_out) fail(look.left_out->reason);
+void read_image_entry(const ImageFolders& folders, ImageEntry& entry, const Decoding& decoding) {
+  if (Look look = look_at(folders, entry, IndexDepth::kHeaders, decoding); look.left_out) fail(look.left_out->reason);
 }
 
 std::vector<std::size_t> verified_sample(std::size_t images) {

@@ -31,8 +31,8 @@ enum class VerifyImages {
 
 /// What a user may want to know of pictures that are in the index.
 struct PictureCounts {
-  std::uint64_t rotated = 0;    ///< EXIF orientation other than upright, which is ignored (decode.h)
-  std::uint64_t deep_grey = 0;  ///< 16-bit grey, which is clipped at 255 (decode.h)
+  std::uint64_t rotated = 0;    ///< EXIF orientation other than upright, ignored or applied (decode.h)
+  std::uint64_t deep_grey = 0;  ///< 16-bit grey, clipped or scaled (decode.h)
   std::uint64_t looked_at = 0;  ///< pictures whose files were read
   bool operator==(const PictureCounts&) const = default;
 };
@@ -54,6 +54,7 @@ struct ScanOptions {
   bool progress = false;  ///< show it
   /// Throws Stopped between two files once it is set.
   const StopFlag* stop = &never_stop();
+  Decoding decoding = {};  ///< of a new index; a known one has its own
 };
 
 struct FolderScan {
@@ -82,9 +83,7 @@ FolderScan scan_images(const ImageFolders& folders, const ScanOptions& options, 
 
 /// scan_images() by headers; `left_out` may be null.
 ImageIndex scan_image_folder(const ImageFolders& folders, std::vector<LeftOut>* left_out,
-                             const StopFlag& stop = never_stop());
-ImageIndex scan_image_folder(const ImageFolders& folders, std::vector<LeftOut>* left_out, const ImageIndex& known,
-                             VerifyImages verify, const StopFlag& stop = never_stop());
+                             const StopFlag& stop = never_stop(), const Decoding& decoding = {});
 
 /// The files below the folders, none of them read: ids and labels, ascending by id; sizes and hashes are zero. What is
 /// no image is listed too, as long as its name is UTF-8. Throws Error for folders as scan_images() does, but not for
@@ -93,7 +92,7 @@ ImageIndex list_image_folder(const ImageFolders& folders);
 
 /// Reads the file of a listed entry as a scan does, and fills in its sizes and hash. Throws Error, naming the image,
 /// for what is no readable one. Any thread.
-void read_image_entry(const ImageFolders& folders, ImageEntry& entry);
+void read_image_entry(const ImageFolders& folders, ImageEntry& entry, const Decoding& decoding);
 
 /// Which images are read: one in a hundred but at least 256 (or all), spread evenly, always the same. Ascending.
 std::vector<std::size_t> verified_sample(std::size_t images);

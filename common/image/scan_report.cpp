@@ -14,9 +14,9 @@ constexpr std::size_t kShown = 10;  // by name; more would hide the rest of what
 
 }  // namespace
 
-void say_what_is_left_out(std::span<const LeftOut> left_out, const std::filesystem::path& list) {
+void say_what_is_left_out(std::span<const LeftOut> left_out) {
   if (left_out.empty()) return;
-  note(text("left out: ", counts_by_kind(left_out), "; ", list.string(), " names all"));
+  note(text("left out: ", counts_by_kind(left_out)));
   const auto unreadable = std::ranges::count(left_out, LeftOutKind::kUnreadable, &LeftOut::kind);
   if (unreadable > 0)
     note(text("the system could not read ", unreadable, " files; the data set is smaller than it should be: check ",
@@ -24,6 +24,10 @@ void say_what_is_left_out(std::span<const LeftOut> left_out, const std::filesyst
   for (const LeftOut& entry : left_out.first(std::min(kShown, left_out.size())))
     note(text("left out: ", entry.id, ": ", entry.reason));
   if (left_out.size() > kShown) note(text("left out: ", left_out.size() - kShown, " more"));
+}
+
+void say_where_all_are_named(std::span<const LeftOut> left_out, const std::filesystem::path& list) {
+  if (!left_out.empty()) note(text("left out: ", list.string(), " names all"));
 }
 
 void say_what_is_skipped(std::span<const std::pair<std::uint32_t, LeftOut>> bad) {
@@ -43,16 +47,17 @@ std::function<void(const LeftOut&)> tell_and_list(const std::filesystem::path& l
   };
 }
 
-void say_what_is_ignored(const PictureCounts& counts) {
+void say_what_is_special(const PictureCounts& counts, const Decoding& decoding) {
   const auto of = text(" of ", human_count(counts.looked_at), " pictures looked at ");
   if (counts.rotated > 0)
-    note(text(human_count(counts.rotated), of,
-              "have an EXIF orientation other than upright, which is ignored, as timm and ",
-              "torchvision do; rotate the files where that matters"));
+    note(text(human_count(counts.rotated), of, "have an EXIF orientation other than upright, which is ",
+              decoding.apply_orientation
+                  ? "applied (exif_orientation = \"apply\")"
+                  : "ignored, as timm and torchvision do; exif_orientation = \"apply\" turns them"));
   if (counts.deep_grey > 0)
-    note(text(human_count(counts.deep_grey), of,
-              "are 16-bit grey PNG files, which are clipped at 255, as Pillow does; ",
-              "scale them to 8 bits first where that matters"));
+    note(text(human_count(counts.deep_grey), of, "are 16-bit grey PNG files, which are ",
+              decoding.scale_grey16 ? "scaled to 8 bits (grey16 = \"scale\")"
+                                    : "clipped at 255, as Pillow does; grey16 = \"scale\" scales them"));
 }
 
 KnownIndex known_index(const std::filesystem::path& directory, ImageIndex index) {

@@ -132,7 +132,7 @@ Image ViewMaker::read_once(std::uint32_t image) const {
   std::vector<std::byte> bytes(file.size());
   file.read(0, bytes);
   if (xxh3(bytes) != entry.hash) refuse();
-  Image picture = decode_image(bytes, entry.id);
+  Image picture = decode_image(bytes, entry.id, index_->decoding);
   if (static_cast<std::uint32_t>(picture.height) != entry.height ||
       static_cast<std::uint32_t>(picture.width) != entry.width)
     fail("the image ", entry.id, " has ", picture.height, " by ", picture.width, " pixels, but the index says ",

@@ -108,16 +108,16 @@ Header parse_header(std::span<const std::byte> bytes, const std::string& file) {
     cut_short(file, text("has ", bytes.size(), " bytes, and a safetensors file begins with eight bytes of length"));
   std::memcpy(&length, bytes.data(), sizeof length);
   if (length > kMaxHeader)
-    fail(file, ": is no safetensors file: it announces a header of ", length,
+    fail(file, ": not a safetensors file: its header would have ", length,
          " bytes; give a .safetensors file, or convert this one (safetensors.torch.save_file)");
   if (length > bytes.size() - sizeof length)
     cut_short(file, text("is cut short: its header has ", length, " bytes, the file has ", bytes.size()));
   const char* begin = reinterpret_cast<const char*>(bytes.data()) + sizeof length;
   const json root = parse_json(std::string(begin, length));
   if (root.is_discarded())
-    fail("The header of ", file, " is not JSON of at most ", kMaxJsonDepth,
-         " levels: it is damaged or no safetensors file.");
-  if (!root.is_object()) fail("The header of ", file, " is no JSON object: it is damaged or no safetensors file.");
+    fail(file, ": its header is not JSON of at most ", kMaxJsonDepth,
+         " levels; the file is damaged or not safetensors");
+  if (!root.is_object()) fail(file, ": its header is not a JSON object; the file is damaged or not safetensors");
 
   Header header;
   header.data = bytes.subspan(sizeof length + length);
@@ -128,9 +128,9 @@ Header parse_header(std::span<const std::byte> bytes, const std::string& file) {
       header.entries.push_back(parse_entry(name, value, header.data.size(), file));
       continue;
     }
-    if (!value.is_object()) fail("The __metadata__ of ", file, " is no JSON object: the file is damaged.");
+    if (!value.is_object()) fail(file, ": its __metadata__ is not a JSON object; the file is damaged");
     for (const auto& [key, word] : value.items()) {
-      if (!word.is_string()) fail("The __metadata__ \"", key, "\" of ", file, " is no string: the file is damaged.");
+      if (!word.is_string()) fail(file, ": its __metadata__ \"", key, "\" is not a string; the file is damaged");
       header.metadata.emplace(key, word.get<std::string>());
     }
   }

@@ -21,6 +21,20 @@ void put(std::string& out, std::string_view bytes) {
 
 }  // namespace
 
+void Decoding::fields(Fields& f) {
+  f.choice<bool>(
+      "exif_orientation", apply_orientation, {{"ignore", false}, {"apply", true}},
+      "pictures whose EXIF data say that they are turned or mirrored: as stored, as timm and torchvision take "
+      "them, or upright");
+  f.choice<bool>("grey16", scale_grey16, {{"clip", false}, {"scale", true}},
+                 "16-bit grey PNG files: clipped at 255, as Pillow does, or scaled to 8 bits");
+}
+
+std::string Decoding::describe() const {
+  return text("exif_orientation = \"", apply_orientation ? "apply" : "ignore", "\", grey16 = \"",
+              scale_grey16 ? "scale" : "clip", '"');
+}
+
 std::size_t ImageIndex::labelled() const {
   return static_cast<std::size_t>(
       std::ranges::count_if(images, [](const ImageEntry& image) { return image.label != kNoLabel; }));
@@ -52,6 +66,8 @@ std::string ImageIndex::hash() const {
       piece.clear();
     }
   }
+  if (decoding.apply_orientation) put(piece, "exif_orientation apply");
+  if (decoding.scale_grey16) put(piece, "grey16 scale");
   sha.update(piece);
   return sha.hex();
 }

@@ -68,7 +68,7 @@ std::uint32_t class_of(const std::string& word, const Names& names, std::uint32_
   constexpr std::uint32_t kMax = 1 << 24;  // more classes than anyone has; a list of 2^32 would not fit the memory
   const std::uint32_t limit = count > 0 ? count : kMax;
   if (number >= limit)
-    fail(place.describe(), word, " is no class of the ", whose, ", which has ", count > 0 ? "" : "at most ", limit,
+    fail(place.describe(), word, " is not a class of the ", whose, ", which has ", count > 0 ? "" : "at most ", limit,
          " classes, from 0");
   return number;
 }

@@ -148,7 +148,7 @@ Teacher::Teacher(const TeacherOptions& options, const TapOptions& taps)
   rgb_triplet(options_.mean, "teacher.mean");
   rgb_triplet(options_.stddev, "teacher.std");
   check_encodings(taps);
-  if (!is_level(taps.level)) fail("taps.level = 0 is no level of zstd; expected 1 to ", kMaxLevel, ", or -1 for none");
+  if (!is_level(taps.level)) fail("taps.level = 0 is not a zstd level; expected 1 to ", kMaxLevel, ", or -1 for none");
   taps_.features = blocks_of(taps.features, options_.vit.depth, "features");
   taps_.attentions = blocks_of(taps.attention, options_.vit.depth, "attention");
   taps_.normalise = taps.normalise;
@@ -222,7 +222,7 @@ std::vector<TrackInfo> Teacher::outputs() const {
     else
       track.codec.check(track.shape, text("taps.", kind, "_encoding = \"", encoding, "\""));
     if (!is_window(track.compression.window_log))
-      fail("taps.", kind, "_window = ", track.compression.window_log, " is no window of zstd; expected ", kMinWindow,
+      fail("taps.", kind, "_window = ", track.compression.window_log, " is not a zstd window; expected ", kMinWindow,
            " to ", kMaxWindow, ", or 0 for the level's own");
     out.push_back(std::move(track));
   };

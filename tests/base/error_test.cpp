@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <new>
 
+#include "common/base/format_version.h"
 #include "common/base/json.h"
 #include "tests/support/message.h"
 #include "tests/support/testing.h"
@@ -70,9 +71,13 @@ TEST_CASE("each kind has an exit code of its own, which no program changes") {
 
 TEST_CASE("a failed system call is bad input where the path itself is wrong, else input and output or memory") {
   for (const int code : {ENOENT, ENOTDIR, EISDIR, ELOOP, ENAMETOOLONG}) CHECK(kind_of_errno(code) == ErrorKind::kInput);
-  for (const int code : {EACCES, EPERM, EIO, ENOSPC, EROFS, EMFILE, ESTALE, ETIMEDOUT, EDQUOT})
+  for (const int code : {EACCES, EPERM, EIO, ENOSPC, EROFS, ESTALE, ETIMEDOUT, EDQUOT})
     CHECK(kind_of_errno(code) == ErrorKind::kIo);
-  CHECK(kind_of_errno(ENOMEM) == ErrorKind::kMemory);
+  for (const int code : {ENOMEM, ENOBUFS, EMFILE, ENFILE}) CHECK(kind_of_errno(code) == ErrorKind::kMemory);
+  // Where the machine is to blame, what helps depends on what it lacks, not on the call.
+  CHECK(message_of([] { fail_system(EMFILE, "a.h5", "cannot be opened", "check the path"); }) ==
+        "a.h5: cannot be opened (Too many open files); raise the limit on open files (ulimit -n) or use fewer workers, "
+        "then run again");
   try {
     fail_system(EIO, "a.h5", "cannot be read", "check its disk");
   } catch (const Error& error) {
@@ -98,19 +103,23 @@ TEST_CASE("a value that a person must not ask for is another kind of error in a 
   CHECK(read_as(ErrorKind::kCorrupt, [] { return 3; }) == 3);
 }
 
-TEST_CASE("a version above the known one is newer, and what is no later version is damage") {
-  const auto kind = [](const char* json) {
+TEST_CASE("a file with a version of its own is newer above the known one, and damaged without one") {
+  const auto told = [](const char* json, std::uint64_t known) {
     try {
-      expect_version(parse_json(json), 2, "p");
+      check_format_version(parse_json(json), "p", known);
     } catch (const Error& error) {
+      CHECK(std::string(error.what()).starts_with("p: has "));
       return error.kind();
     }
     return ErrorKind::kInternal;  // none
   };
-  CHECK(kind(R"({"version": 2})") == ErrorKind::kInternal);
-  CHECK(kind(R"({"version": 3})") == ErrorKind::kNewer);
-  CHECK(kind(R"({"version": 18446744073709551615})") == ErrorKind::kNewer);
+  CHECK(told(R"({"version": 3})", 3) == ErrorKind::kInternal);
+  CHECK(told(R"({"version": 4})", 3) == ErrorKind::kNewer);
+  CHECK(told(R"({"version": 18446744073709551615})", 3) == ErrorKind::kNewer);
+  CHECK(told(R"({"version": 2})", 3) == ErrorKind::kInput);
   for (const char* bad :
-       {R"({"version": 1})", R"({"version": -3})", R"({"version": "3"})", R"({"version": 2.5})", "{}"})
-    CHECK(kind(bad) == ErrorKind::kCorrupt);
+       {R"({"version": 0})", R"({"version": -3})", R"({"version": "3"})", R"({"version": 2.5})", "{}"})
+    CHECK(told(bad, 3) == ErrorKind::kCorrupt);
+  CHECK(message_of([] { check_format_version(parse_json(R"({"version": 2})"), "p", 1); }) ==
+        "p: has format version 2, this program reads 1.x; use a newer vitrine");
 }

@@ -224,6 +224,25 @@ TEST_CASE("a track.json with a number that is none for its place is refused by i
   }
 }
 
+TEST_CASE("an index says how its pictures are decoded, and a cache of others is refused") {
+  for (const Decoding decoding : {Decoding{}, Decoding{true, false}, Decoding{false, true}, Decoding{true, true}}) {
+    CAPTURE(decoding.describe());
+    const TemporaryDirectory directory;
+    ImageIndex index = *sample_index(11);
+    index.decoding = decoding;
+    const Plan plan(std::make_shared<const ImageIndex>(index), sample_options());
+    create_cache(directory.path(), index, plan);
+    CHECK(read_index(directory / "index.h5") == index);
+    CHECK(Cache(directory.path()).index().decoding == decoding);
+    ImageIndex other = index;
+    other.decoding.scale_grey16 = !decoding.scale_grey16;
+    CHECK(other.hash() != index.hash());
+    const Plan another(std::make_shared<const ImageIndex>(other), sample_options());
+    CHECK(has(message_of([&] { create_cache(directory.path(), other, another); }),
+              "the cache holds another index: it has " + decoding.describe() + ", now " + other.decoding.describe()));
+  }
+}
+
 TEST_CASE("a bad track is in nobody's way who does not ask for it, and says why to who does") {
   const TemporaryDirectory directory;
   const Plan plan(sample_index(11), sample_options());
@@ -261,7 +280,7 @@ TEST_CASE("a shard says by what its track differs from track.json, and no more")
   TrackInfo track = sample_tracks(plan)[0];
   track.compression.level = 2;
   track.made_with.precision = "bf16", track.made_with.device.libraries["zlib"] = "1";
-  write_whole(directory / track.directory() / "track.json", track.json());
+  write_whole(directory / track.directory() / "track.json", track.file_text());
   const Cache cache(directory.path());
   const TrackReader reader(cache, cache.track("logits", "tiny"));
   const std::string what = message_of([&] { reader.shard_directory().open(0); });
@@ -285,6 +304,42 @@ TrackInfo full_track() {
 }
 
 }  // namespace
+
+TEST_CASE("a byte of track.json that was changed is damage, whatever it still says, and a newer version is none") {
+  const TrackInfo track = full_track();
+  const std::string text = track.file_text();
+  const auto kind_of = [](const std::string& file) {
+    try {
+      TrackInfo::from_file_text(file, "c/track.json");
+    } catch (const Error& error) {
+      CHECK(std::string(error.what()).starts_with("c/track.json: "));
+      return error.kind();
+    }
+    return ErrorKind::kInternal;  // none
+  };
+  CHECK(TrackInfo::from_file_text(text, "c/track.json") == track);
+  CHECK(with_new_check(text) == text);
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    CAPTURE(text.substr(at, 20));
+    for (const int bit : {1, 4, 32}) {
+      std::string flipped = text;
+      flipped[at] = static_cast<char>(flipped[at] ^ bit);
+      CHECK(kind_of(flipped) == ErrorKind::kCorrupt);
+    }
+  }
+  CHECK(kind_of(track.json()) == ErrorKind::kCorrupt);  // without its check
+  const auto with = [&](const std::string& old, const std::string& now) {
+    std::string edited = text;
+    return edited.replace(edited.find(old), old.size(), now);
+  };
+  const std::string newer = with("\"version\": 2", "\"version\": 3");
+  CHECK(kind_of(newer) == ErrorKind::kCorrupt);  // the check proves that it was 2
+  CHECK(kind_of(with_new_check(newer)) == ErrorKind::kNewer);
+  CHECK(kind_of(newer.substr(0, newer.rfind(",\n  \"check\"")) + "\n}\n") ==
+        ErrorKind::kNewer);  // who knows its checks
+  CHECK(kind_of(with_new_check(with("\"version\": 2", "\"version\": 1"))) == ErrorKind::kInput);
+  CHECK(TrackInfo::from_file_text(with_new_check(with("\"kind\"", "\"later\": [1],\n  \"kind\"")), "t") == track);
+}
 
 TEST_CASE("track.json gives back every field, its numbers in full") {
   const TrackInfo track = full_track();

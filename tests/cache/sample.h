@@ -116,6 +116,12 @@ inline void write_sample(const std::filesystem::path& directory, const Plan& pla
     }
 }
 
+/// A track.json's text that was edited, with the check made right again.
+inline std::string with_new_check(std::string text) {
+  const std::size_t check = text.rfind(",\n  \"check\"");
+  return with_check(text.substr(0, check) + "\n}\n");
+}
+
 }  // namespace vitrine::testing
 
 #endif  // VITRINE_TESTS_CACHE_SAMPLE_H_

@@ -101,7 +101,7 @@ TEST_CASE(
       return track;
     };
     const int second = race([&](int w) { create_track(directory.path(), track_of(w)); });
-    CHECK(read_whole(directory / track_of(0).directory() / "track.json") == track_of(second).json());
+    CHECK(read_whole(directory / track_of(0).directory() / "track.json") == track_of(second).file_text());
   }
 }
 
@@ -184,13 +184,12 @@ TEST_CASE("picture hashes that were recorded are read back, those of another pla
   write_sample(directory.path(), plan, 2);
   std::vector<std::uint64_t> wanted;
   for (std::uint32_t g = 0; g < groups_in_shard(plan, 0); ++g) wanted.push_back(sample_picture_hash({1, g}));
-  CHECK(recorded_picture_hashes(directory.path(), plan, 1, 0) == wanted);
-  CHECK(message_of([&] { recorded_picture_hashes(directory.path(), plan, 7, 0); }).find("recipes") !=
-        std::string::npos);
+  CHECK(recorded_views(directory.path(), plan, 1, 0).picture_hashes == wanted);
+  CHECK(message_of([&] { recorded_views(directory.path(), plan, 7, 0); }).find("recipes") != std::string::npos);
   const std::filesystem::path recipes = directory / "recipes";
   std::filesystem::copy_file(recipes / "00000.h5", recipes / "00002.h5",
                              std::filesystem::copy_options::overwrite_existing);
-  CHECK(message_of([&] { recorded_picture_hashes(directory.path(), plan, 1, 0); }).find("pass 0, expected 1") !=
+  CHECK(message_of([&] { recorded_views(directory.path(), plan, 1, 0); }).find("pass 0, expected 1") !=
         std::string::npos);
 }
 

@@ -81,7 +81,7 @@ TEST_CASE("what does not fit is one sentence that says where to look") {
   CHECK(has(message_of([] { Plain().parse({"a", "--count", "12"}); }), "--count"));
   CHECK(has(message_of([] { Plain().parse({"a", "--sing"}); }), "--sing"));
   CHECK(message_of([] { Several().parse({"sing"}); }) ==
-        "\"sing\" is no subcommand; expected one of look, listen, --help says what they do");
+        "unknown subcommand \"sing\"; expected one of look, listen, --help says what they do");
   CHECK(has(message_of([] { Several().parse({}); }), "expected one of look, listen"));
   CHECK(has(message_of([] { Several().parse({"--sing"}); }), "expected one of look, listen"));
   CHECK(has(message_of([] { Several().parse({"look", "--near", "2"}); }), "--near"));

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "common/cache/cache.h"
+#include "common/cache/manifest.h"
 #include "common/image/index_record.h"
 #include "common/image/left_out.h"
 #include "tests/extract/fixture.h"
@@ -216,5 +217,54 @@ TEST_CASE("an index made by headers is deepened, and damage that shows then is s
     if (name.ends_with(".h5") || name == "plan.json") CHECK((after.at(name) == bytes));
   CHECK(read_index_record(fixture.root / "cache", begun.index().hash())->depth == IndexDepth::kDecode);
   CHECK(has(after.at(kLeftOutFile), "failed later\tbee/2.jpg\t"));
+  CHECK(verify(fixture).exit_code == 0);
+}
+
+TEST_CASE("recipes that a run replaced and did not live to list are listed by the next one") {
+  const ExtractFixture fixture;
+  const std::vector<std::string> small = with({"taps.attention=[]", "taps.features=[]", "check_images=0"});
+  REQUIRE(fixture.extract("cache", small).exit_code == 0);
+  const std::filesystem::path recipes = fixture.root / "cache/recipes", list = recipes / kManifestName;
+  const std::string listed = read_whole(list);
+  std::filesystem::remove(fixture.images / "cat" / "1.jpg");
+  std::vector<std::string> more = with({"taps.features=[]", "check_images=0", "bad_images=skip"});
+  REQUIRE(fixture.extract("cache", more).exit_code == 0);
+  REQUIRE(read_whole(list) != listed);
+  // As if it had died after it replaced the recipes: neither they nor the targets after them are listed or there.
+  write_whole(list, listed);
+  const Cache cache(fixture.root / "cache");
+  std::filesystem::remove_all(fixture.root / "cache" / cache.track("attention.1").directory());
+  CHECK(!compare_manifest(*Manifest::read(recipes), recipes, true).none());
+  REQUIRE(fixture.extract("cache", more).exit_code == 0);
+  CHECK(compare_manifest(*Manifest::read(recipes), recipes, true).none());
+  CHECK(verify(fixture).exit_code == 0);
+}
+
+TEST_CASE("a list of what is left out is spoken of once it is there") {
+  const ExtractFixture fixture;
+  write_whole(fixture.images / "bee" / "notes.txt", "not a picture");
+  const std::string named = std::string(kLeftOutFile) + " names all";
+  const CommandResult refused = fixture.errors_of("cache", with({"plan.group=7"}));
+  CAPTURE(refused.output);
+  CHECK(has(refused.output, "left out: 1 sidecar"));
+  CHECK(!has(refused.output, named));
+  CHECK(!std::filesystem::exists(fixture.root / "cache" / kLeftOutFile));
+  const CommandResult made = fixture.extract("cache", kPlain);
+  CAPTURE(made.output);
+  CHECK(has(made.output, named));
+}
+
+TEST_CASE("a cache is gone on with as its pictures were decoded, and no otherwise") {
+  const ExtractFixture fixture;
+  REQUIRE(fixture.extract("cache", with({"exif_orientation=apply"})).exit_code == 0);
+  const auto before = fixture.files("cache");
+  const CommandResult refused = fixture.errors_of("cache", with({"passes=2"}));
+  CHECK(refused.exit_code == 2);
+  CHECK(has(refused.output,
+            "index.h5: was made with exif_orientation = \"apply\", grey16 = \"clip\", this run has "
+            "exif_orientation = \"ignore\""));
+  CHECK((fixture.files("cache") == before));
+  CHECK(fixture.extract("cache", with({"exif_orientation=apply", "passes=2"})).exit_code == 0);
+  CHECK(Cache(fixture.root / "cache").index().decoding.apply_orientation);
   CHECK(verify(fixture).exit_code == 0);
 }

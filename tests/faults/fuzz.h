@@ -55,8 +55,8 @@ StoredGroup stored_group(const std::filesystem::path& path, const std::shared_pt
 
 }  // namespace vitrine::testing
 
-/// Reads the bytes as they are and, where they are a container, with the table's checksum made right, and with those of
-/// the chunks made right as well.
+/// Reads the bytes as they are, a track.json also with its check made right, and where they are a container, with the
+/// table's checksum made right, and with those of the chunks made right as well.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);
 
 #endif  // VITRINE_TESTS_FAULTS_FUZZ_H_

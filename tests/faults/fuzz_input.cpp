@@ -76,8 +76,8 @@ void read_json(const std::string& text, const std::string& where) {
     const Manifest manifest = Manifest::parse(text, where);
     if (!(Manifest::parse(manifest.json(), where) == manifest)) throw std::logic_error("a list of shards changed");
   } else if (format == "vitrine track") {
-    const TrackInfo track = TrackInfo::from_json(text, where);
-    if (!differences(TrackInfo::from_json(track.json(), where), track).empty())
+    const TrackInfo track = TrackInfo::from_file_text(text, where);
+    if (!differences(TrackInfo::from_file_text(track.file_text(), where), track).empty())
       throw std::logic_error("a track changed");
     if (track.codec.encoding != Encoding::kTransform) make_codec(track.codec, track.shape);
   } else {
@@ -181,7 +181,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     surroundings.read(file.path());
   };
   read();
-  if (bytes.starts_with('{')) return 0;
+  if (bytes.starts_with('{')) {
+    // A track.json's check made right, as those of containers below.
+    const std::size_t check = bytes.rfind(",\n  \"check\"");
+    if (check == std::string::npos) return 0;
+    bytes = vitrine::with_check(bytes.substr(0, check) + "\n}\n");
+    read();
+    return 0;
+  }
   for (const bool chunks : {false, true}) {
     forge_checksums(bytes, chunks);
     read();

@@ -238,6 +238,7 @@ int main(int argc, char** argv) {
     const auto json = [&](const std::string& name, const std::string& what, std::string whole, const std::string& old,
                           const std::string& now) {
       whole.replace(whole.find(old), old.size(), now);
+      if (name.starts_with("bad_track")) whole = with_check(whole);
       write_whole(out / name, whole);
       row(out / name, what, surroundings);
     };
@@ -248,6 +249,11 @@ int main(int argc, char** argv) {
     json("bad_track_bound.json", "uniform without a bound", track(4), "\"max_error\": 0.015625", "");
     json("bad_track_teacher.json", "a teacher in words", track(5), "\"architecture\": {",
          "\"architecture\": \"patch 16, dim 192\", \"was\": {");
+    std::string flipped = tracks[5].second.file_text();
+    const std::size_t level = flipped.find("\"level\": 1") + 9;
+    flipped[level] = static_cast<char>(flipped[level] ^ 2);
+    write_whole(out / "bad_track_check.json", flipped);
+    row(out / "bad_track_check.json", "a flipped bit in a number", surroundings);
     json("bad_track_version.json", "format 3", track(5), "\"version\": 2", "\"version\": 3");
     json("bad_track_version_earlier.json", "format 1", track(5), "\"version\": 2", "\"version\": 1");
     json("bad_plan_version.json", "format 3", plan.json(), "\"version\": 2", "\"version\": 3");

@@ -1,5 +1,6 @@
 #include "common/image/image.h"
 
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -8,11 +9,14 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <thread>
 
 #include "common/base/error.h"
 #include "common/image/decode.h"
 #include "common/image/exif.h"
+#include "common/image/index_record.h"
 #include "common/image/left_out.h"
+#include "common/image/look.h"
 #include "common/image/scan.h"
 #include "common/image/views.h"
 #include "common/image/write.h"
@@ -168,10 +172,10 @@ TEST_CASE("scanning a folder of class folders lists its images and says what it 
   REQUIRE(listed.images.size() == 6);  // not the name that is no UTF-8
   CHECK(listed.images[0] == ImageEntry{.id = "cat/cut.jpg", .label = 1});
   CHECK(listed.images[2].id == "cat/notes.txt");
-  CHECK_THROWS_AS(read_image_entry(root.path(), listed.images[0]), Error);
-  CHECK_THROWS_AS(read_image_entry(root.path(), listed.images[2]), Error);
+  CHECK_THROWS_AS(read_image_entry(root.path(), listed.images[0], {}), Error);
+  CHECK_THROWS_AS(read_image_entry(root.path(), listed.images[2], {}), Error);
   for (const int i : {1, 3, 4, 5}) {
-    read_image_entry(root.path(), listed.images[i]);
+    read_image_entry(root.path(), listed.images[i], {});
     CHECK(std::ranges::find(index.images, listed.images[i]) != index.images.end());
   }
 }
@@ -183,7 +187,7 @@ TEST_CASE("a scan that is asked to stop ends, with an index known before as well
   const StopFlag asked{true};
   CHECK_THROWS_AS(scan_image_folder(root.path(), nullptr, asked), Stopped);
   const ImageIndex known = scan_image_folder(root.path(), nullptr);
-  CHECK_THROWS_AS(scan_image_folder(root.path(), nullptr, known, VerifyImages::kSample, asked), Stopped);
+  CHECK_THROWS_AS(scan_images(root.path(), {.stop = &asked}, KnownIndex{known}), Stopped);
 }
 
 TEST_CASE("images without labels: any folder, flat or nested, alone or beside class folders") {
@@ -225,7 +229,7 @@ TEST_CASE("images without labels: any folder, flat or nested, alone or beside cl
   REQUIRE(left_out.size() == 2);
   CHECK(left_out[0].id == ".unlabelled/.hidden/");
   CHECK(left_out[1].id == ".unlabelled/notes.txt");
-  CHECK(scan_image_folder(both, nullptr, index, VerifyImages::kSample) == index);
+  CHECK(scan_images(both, {}, KnownIndex{index}).index == index);
 
   // Each is read from the folder that it lies in; without that folder it is named.
   const auto shared = std::make_shared<const ImageIndex>(index);
@@ -245,7 +249,7 @@ TEST_CASE("images without labels: any folder, flat or nested, alone or beside cl
     }
     return {};
   };
-  CHECK(has(message({root / "labelled", root / "absent"}), "there is no folder"));
+  CHECK(has(message({root / "labelled", root / "absent"}), "absent: does not exist; give a folder that holds images"));
   CHECK(has(message({root / "labelled", root / "labelled/cat"}), "lie in each other"));
   CHECK(has(message({root / "labelled", root.path()}), "lie in each other"));
   CHECK(has(message({root / "labelled", root / "labelled"}), "lie in each other"));
@@ -266,11 +270,12 @@ TEST_CASE("a known index is believed but for sizes, names and a sample, and what
   write_whole(root / "cat/notes.txt", "not an image");
   const ImageIndex index = scan_image_folder(root.path(), nullptr);
   REQUIRE(index.images.size() == kImages);
-  const auto again = [&](VerifyImages verify) { return scan_image_folder(root.path(), nullptr, index, verify); };
+  const auto again = [&](VerifyImages verify) {
+    return scan_images(root.path(), {.verify = verify}, KnownIndex{index}).index;
+  };
   CHECK(again(VerifyImages::kSample) == index);
   CHECK(again(VerifyImages::kAll) == index);
-  std::vector<LeftOut> left_out;
-  scan_image_folder(root.path(), &left_out, index, VerifyImages::kSample);
+  const std::vector<LeftOut> left_out = scan_images(root.path(), {}, KnownIndex{index}).left_out;
   REQUIRE(left_out.size() == 1);
   CHECK(left_out[0].id == "cat/notes.txt");
 
@@ -338,7 +343,7 @@ TEST_CASE("folders without a data set are errors that say what is missing") {
     }
     return {};
   };
-  CHECK(has(message(root / "absent"), "there is no folder"));
+  CHECK(has(message(root / "absent"), "absent: does not exist; give a folder that holds one folder"));
   CHECK(has(message(root.path()), "no class folder"));
   write_whole(root / "cat/a.txt", "text");
   CHECK(has(message(root.path()), "only one class folder"));
@@ -439,6 +444,114 @@ TEST_CASE("the list of what was left out reads back, and grows without losing wh
   CHECK((read_left_out(path) == std::vector<LeftOut>{damaged, plain, late, more}));
   add_left_out(root / "new/left_out.tsv", {&more, 1});
   CHECK((read_left_out(root / "new/left_out.tsv") == std::vector<LeftOut>{more}));
+}
+
+TEST_CASE("a list that is written anew loses no line that others add to it meanwhile") {
+  const TemporaryDirectory root;
+  const std::filesystem::path path = root / kLeftOutFile;
+  constexpr int kLines = 400;
+  const LeftOut scanned{"a/1.jpg", "is damaged", LeftOutKind::kDamaged};
+  std::thread adds([&] {
+    for (int i = 0; i < kLines; ++i) {
+      const LeftOut met{"b/" + std::to_string(i) + ".jpg", "went", LeftOutKind::kFailedLater};
+      add_left_out(path, {&met, 1});
+    }
+  });
+  const auto met_later = [](const LeftOut& entry) { return entry.kind == LeftOutKind::kFailedLater; };
+  for (int i = 0; i < kLines; ++i)  // a list that is another one each time, so that it is put in place
+    write_left_out(path, {scanned, {"a/" + std::to_string(i + 2) + ".jpg", "is damaged", LeftOutKind::kDamaged}},
+                   met_later);
+  adds.join();
+  write_left_out(path, {scanned}, met_later);
+  CHECK(read_left_out(path).size() == kLines + 1);
+  write_left_out(path, {scanned});
+  CHECK((read_left_out(path) == std::vector<LeftOut>{scanned}));
+}
+
+TEST_CASE("a record of a newer version is refused and not replaced, a damaged one is made again") {
+  const TemporaryDirectory root;
+  const IndexRecord record{IndexDepth::kDecode, {1, 2, 3}};
+  write_index_record(root.path(), "abc", record);
+  CHECK(read_index_record(root.path(), "abc") == record);
+  CHECK(!read_index_record(root.path(), "abd"));
+  const std::filesystem::path file = root / kIndexRecordFile;
+  std::string newer = read_whole(file);
+  newer.replace(newer.find("\"version\": 1"), 12, "\"version\": 2");
+  write_whole(file, newer);
+  for (const char* hash : {"abc", "abd"}) {  // what else it says is of no matter
+    CHECK_THROWS_WITH_AS(read_index_record(root.path(), hash),
+                         doctest::Contains("index_record.json: has format version 2, this program reads 1.x"), Error);
+    CHECK_THROWS_AS(write_index_record(root.path(), hash, {}), Error);
+    CHECK(read_whole(file) == newer);
+  }
+  for (const char* damaged : {"", "{", R"({"format": "vitrine index record"})"}) {
+    write_whole(file, damaged);
+    CHECK(!read_index_record(root.path(), "abc"));
+    write_index_record(root.path(), "abc", record);
+    CHECK(read_index_record(root.path(), "abc") == record);
+  }
+}
+
+TEST_CASE("when the machine has no file handle left, no picture is to blame: the scan and the run stop") {
+  const TemporaryDirectory root;
+  const std::string jpeg = as_string(encode_jpeg(gradient(20, 30), 90));
+  for (const char* id : {"a/1.jpg", "b/1.jpg"}) write_whole(root / id, jpeg);
+  const auto index = std::make_shared<const ImageIndex>(scan_image_folder(root.path(), nullptr));
+  const auto bad = std::make_shared<BadPictures>(BadImages::kSkip, index->images.size(), 1);
+  const ViewMaker views(root.path(), index, 32, bad, {2, [](int) {}});
+  ImageEntry entry = index->images[0];
+  rlimit usual{};
+  REQUIRE(getrlimit(RLIMIT_NOFILE, &usual) == 0);
+  rlimit none = usual;
+  none.rlim_cur = 0;  // files that are open stay so
+  const auto kind_of_call = [&](const auto& call) {
+    setrlimit(RLIMIT_NOFILE, &none);
+    ErrorKind kind = ErrorKind::kInternal;  // none
+    try {
+      call();
+    } catch (const Error& error) {
+      kind = error.kind();
+    }
+    setrlimit(RLIMIT_NOFILE, &usual);
+    return kind;
+  };
+  CHECK(kind_of_call([&] { look_at(root.path(), entry, IndexDepth::kHeaders, {}); }) == ErrorKind::kMemory);
+  CHECK(kind_of_call([&] { views.picture_or_none(0); }) == ErrorKind::kMemory);
+  CHECK(bad->met().empty());
+  CHECK(views.picture_or_none(0).has_value());
+}
+
+TEST_CASE("how pictures are decoded is a part of an index's name, and decides their sizes and every view's pixels") {
+  using namespace std::literals;
+  const std::string jpeg = as_string(encode_jpeg(gradient(20, 30), 90));
+  const std::string exif = "Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0"s;
+  const std::string turned =
+      jpeg.substr(0, 2) + "\xff\xe1\0"s + static_cast<char>(exif.size() + 2) + exif + jpeg.substr(2);
+  const TemporaryDirectory root;
+  write_whole(root / "a/1.jpg", turned);
+  write_whole(root / "b/1.jpg", jpeg);
+  const auto scanned = [&](const Decoding& decoding, IndexDepth depth) {
+    return std::make_shared<const ImageIndex>(scan_images(root.path(), {.depth = depth, .decoding = decoding}).index);
+  };
+  const auto stored = scanned({}, IndexDepth::kHeaders);
+  const Decoding apply{.apply_orientation = true}, scale{.scale_grey16 = true};
+  CHECK(stored->images[0].width == 30);
+  for (const IndexDepth depth : {IndexDepth::kHeaders, IndexDepth::kDecode}) {
+    const auto upright = scanned(apply, depth);
+    CHECK(upright->images[0].width == 20);
+    CHECK(upright->images[0].height == 30);
+    CHECK(upright->images[1] == stored->images[1]);
+    const Image picture = ViewMaker(root.path(), upright, 32).picture(0);
+    CHECK(picture.height == 30);
+    const Image as_stored = ViewMaker(root.path(), stored, 32).picture(0);
+    CHECK(std::equal(picture.row(0), picture.row(0) + 3, as_stored.row(19)));  // its lower left corner comes first
+    CHECK(upright->hash() != stored->hash());
+    // A known index is looked at as it was made.
+    CHECK(scan_images(root.path(), {.verify = VerifyImages::kAll}, KnownIndex{*upright}).index == *upright);
+  }
+  CHECK(scanned(scale, IndexDepth::kHeaders)->images == stored->images);
+  CHECK(scanned(scale, IndexDepth::kHeaders)->hash() != stored->hash());
+  CHECK(apply.describe() == "exif_orientation = \"apply\", grey16 = \"clip\"");
 }
 
 TEST_CASE("EXIF orientation and 16-bit grey are seen, wherever a format keeps them, and counted") {

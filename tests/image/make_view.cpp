@@ -2,6 +2,8 @@
 //
 //   make_view crop FILE TOP LEFT HEIGHT WIDTH OUT_HEIGHT OUT_WIDTH FLIP
 //   make_view decode FILE
+//   make_view upright FILE    with EXIF orientation applied
+//   make_view scaled FILE     with 16-bit grey scaled
 //   make_view centre FILE SIZE CROP_FRACTION
 //   make_view brightness|contrast|saturation|hue FILE FACTOR
 #include <cstdio>
@@ -19,7 +21,9 @@ int main(int count, char** arguments) {
     const std::vector<std::string> words(arguments + 1, arguments + count);
     const auto number = [&](std::size_t i) { return std::stoi(words.at(i)); };
     const std::string content = vitrine::read_file(words.at(1));
-    const vitrine::Image image = vitrine::decode_image(std::as_bytes(std::span(content)), words[1]);
+    const vitrine::Image image =
+        vitrine::decode_image(std::as_bytes(std::span(content)), words[1],
+                              {.apply_orientation = words[0] == "upright", .scale_grey16 = words[0] == "scaled"});
     vitrine::Image out = image;
     if (words[0] == "crop")
       out =
@@ -34,7 +38,7 @@ int main(int count, char** arguments) {
       vitrine::adjust_saturation(out.rgb, std::stof(words.at(2)));
     else if (words[0] == "hue")
       vitrine::adjust_hue(out.rgb, std::stof(words.at(2)));
-    else if (words[0] != "decode")
+    else if (words[0] != "decode" && words[0] != "upright" && words[0] != "scaled")
       vitrine::fail("unknown word ", words[0], "; one of those at the head of make_view.cpp is expected");
     std::fwrite(out.rgb.data(), 1, out.rgb.size(), stdout);
     return 0;

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from torchvision import transforms
 from torchvision.transforms import functional
 
@@ -146,6 +146,30 @@ def judge_jitter(path):
             judge(f"{step} {factor}", ours(step, path, factor), theirs, 1)
 
 
+def judge_upright(folder):
+    """EXIF orientation applied, in all three formats, against exif_transpose()."""
+    image = Image.fromarray(picture(33, 47, 3, 20))
+    for orientation in range(1, 9):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        for name, options, limit in (("turned.png", {}, 0), ("turned.webp", {"lossless": True}, 0),
+                                     ("turned.jpg", {"quality": 95}, 1)):
+            image.save(folder / name, exif=exif, **options)
+            theirs = ImageOps.exif_transpose(Image.open(folder / name)).convert("RGB")
+            judge(f"{name}, orientation {orientation}", ours("upright", folder / name), theirs, limit)
+
+
+def judge_scaled(folder):
+    """16-bit grey scaled, every value: PIL's samples over 257, rounded."""
+    path = folder / "every_grey.png"
+    Image.fromarray(np.arange(65536, dtype=np.uint16).reshape(256, 256)).save(path)
+    samples = np.asarray(Image.open(path)).astype(np.int64)
+    if samples.max() != 65535:
+        failures.append(f"PIL gives 16-bit grey up to {samples.max()}")
+    theirs = np.repeat(np.rint(samples / 257).astype(np.uint8)[..., None], 3, 2)
+    judge("16-bit grey, scaled", ours("scaled", path), theirs, 0)
+
+
 def main():
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -154,6 +178,8 @@ def main():
         judge_crops(folder / "png.JPEG")
         judge_centre(folder)
         judge_jitter(folder / "png.JPEG")
+        judge_upright(folder)
+        judge_scaled(folder)
     for failure in failures:
         print("FAILED", failure, file=sys.stderr)
     return 1 if failures else 0

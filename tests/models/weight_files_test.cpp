@@ -98,7 +98,7 @@ TEST_CASE("files of other formats are called by their name, with the next step")
   check_named("Access to model x/y is restricted. Please log in.\n",
               "is a text, not a weight file (\"Access to model x/y is restricted. Please log in.\")", "logged in");
   check_named("", "is empty", "fetch it again");
-  check_named(std::string(100, '\xf7'), "is no safetensors file", "convert");
+  check_named(std::string(100, '\xf7'), "not a safetensors file", "convert");
 }
 
 TEST_CASE("a download that stopped early says how much is missing, and is damaged, not another kind of file") {

@@ -101,8 +101,8 @@ TEST_CASE("what is wrong in a file is said with its line") {
   CHECK(has(of_map("0 ant\n1\n"), "map.txt, line 2: \"1\" is not two columns"));
   CHECK(has(of_map("0 great cat\n"), "line 1: \"0 great cat\" is not two columns"));
   CHECK(has(of_map("0\tant\tbee\n"), "not two columns"));
-  CHECK(has(of_map("# none\n\n0 ant\n3 bee\n"), "line 4: 3 is no class of the teacher, which has 3 classes"));
-  CHECK(has(of_map("0 3\n"), "line 1: 3 is no class of the student, which has 3 classes"));
+  CHECK(has(of_map("# none\n\n0 ant\n3 bee\n"), "line 4: 3 is not a class of the teacher, which has 3 classes"));
+  CHECK(has(of_map("0 3\n"), "line 1: 3 is not a class of the student, which has 3 classes"));
   CHECK(has(of_map("-1 ant\n"), "line 1: -1 is neither a number nor the name"));
   CHECK(has(of_map("lion ant\n"), "whose names are not known (class_names gives them)"));
   CHECK(has(of_map("0 wasp\n"), "wasp is neither a number nor the name of a class of the student"));

@@ -192,7 +192,7 @@ TEST_CASE("what cannot be measured is one sentence") {
            {"codec --synthetic 0 --targets '" + (fixture.root / "none").string() + "'", {"none"}},
            {"read --rounds 0", {"--rounds"}},
            {"read --cache '" + (fixture.root / "none").string() + "'", {"none"}},
-           {"sing", {"\"sing\" is no subcommand; expected one of codec, read, scale"}},
+           {"sing", {"unknown subcommand \"sing\"; expected one of codec, read, scale"}},
            {"", {"expected one of codec, read, scale"}},
            {"read --roundes 3", {"--roundes"}}}) {
     CAPTURE(arguments);

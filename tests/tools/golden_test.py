@@ -8,7 +8,7 @@ import sys
 import tempfile
 
 import numpy as np
-from reader_support import vitrine_cache, whole
+from reader_support import vitrine_cache, whole, write_track
 from vitrine_cache import Cache, CacheError, Container, Views
 from xxhash import xxh3_64_intdigest as xxh3
 
@@ -30,7 +30,7 @@ def assemble(directory):
         block = f".{track['block']}" if track["block"] >= 0 else ""
         place = directory / f"{track['teacher']['name']}.{track['teacher']['weights_sha256'][:8]}" / f"{track['kind']}{block}"
         place.mkdir(parents=True)
-        (place / "track.json").write_text(json.dumps(track))
+        write_track(place / "track.json", track)
         places[encoding] = place.relative_to(directory) / "00000.h5"
         places[f"{encoding}/track"] = place.relative_to(directory) / "track.json"
         if encoding == "transform":

@@ -14,7 +14,7 @@ import tempfile
 import h5py
 import hdf5plugin  # noqa: F401  registers the Zstandard filter
 import numpy as np
-from reader_support import BIN, check, patched, raises, vitrine_cache, whole, word
+from reader_support import BIN, check, patched, raises, vitrine_cache, whole, word, write_track
 from vitrine_cache import Cache, CorruptError, InputError, IoError, NewerFormatError
 from vitrine_cache import container
 
@@ -48,7 +48,7 @@ def sentence(entry):
 def edit_json(path, change):
     about = json.loads(path.read_text())
     change(about)
-    path.write_text(json.dumps(about))
+    write_track(path, about) if path.name == "track.json" else path.write_text(json.dumps(about))
 
 
 def edit_track_copy(path, change):

@@ -11,7 +11,7 @@ import warnings
 import numpy as np
 import torch
 from PIL import Image
-from reader_support import BIN, check, compressed, patched, raises, replace_chunk, word
+from reader_support import BIN, check, compressed, patched, raises, replace_chunk, word, write_track
 from torch.nn.functional import cross_entropy
 from torch.utils.data import ConcatDataset, DataLoader, DistributedSampler
 from vitrine_cache import Cache, InputError, IoError, VitrineDataset, Views, topk_kl_divergence
@@ -118,7 +118,7 @@ def test_two_teachers(folder):
     track = other / "track.json"
     settings = json.loads(track.read_text())
     settings["teacher"]["name"] = "large"
-    track.write_text(json.dumps(settings))
+    write_track(track, settings)
     for path in other.glob("*.h5"):  # each has a copy of it in the table, and for HDF5
         content = path.read_bytes()
         check(content.count(b'"teacher":{"name":"small"') == 2, path)

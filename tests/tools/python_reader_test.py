@@ -14,7 +14,8 @@ import tempfile
 
 import numpy as np
 import zstandard
-from reader_support import BIN, compressed, equal_bits, patched, raises, replace_chunk, vitrine_cache, whole, word
+from reader_support import (BIN, compressed, equal_bits, patched, raises, replace_chunk, vitrine_cache, whole, with_new_check,
+                            word, write_track)
 from vitrine_cache import Cache, CacheError, CorruptError, NewerFormatError
 from vitrine_cache import native, transform
 from vitrine_cache.track_settings import known
@@ -175,6 +176,9 @@ def test_damaged_tables(out):
     cases = [({0: b"X"}, True, "is not a file of a vitrine cache"), ({8: word(3, 2)}, True, "has format version 3.0, this program reads 2.x; use a newer vitrine"),
              ({8: word(1, 2)}, True, "has format version 1.x, which no release wrote; extract the cache again"),
              ({12: word(4, 4)}, True, "needs features that this program does not know (flags 4)"),
+             # The checksum proves that the number alone was changed, in a file of this version.
+             ({8: word(3, 2)}, False, "its table's checksum is wrong"), ({8: word(1, 2)}, False, "its table's checksum is wrong"),
+             ({12: word(4, 4)}, False, "its table's checksum is wrong"),
              ({40: word(5, 8)}, True, "bytes, expected 5"), ({32: word(64, 8)}, True, "does not lie in its user block"),
              ({56: word(3, 4)}, True, "do not add up"), ({20: word(3, 4)}, True, "do not add up"),
              ({64: b"\0"}, True, "makes no sense"), ({64 + 32: b"<f9"}, True, "makes no sense"),
@@ -278,7 +282,7 @@ def test_native(out):
     (out / "none.so").write_bytes(b"no library")
     for name in ("nowhere.so", "none.so"):
         told = answer(str(out / name))
-        assert told.startswith("vitrine_cache.errors.InputError: ") and "is no decoder of this machine's" in told, told
+        assert told.startswith("vitrine_cache.errors.InputError: ") and "not a decoder for this machine" in told, told
     if not native.library():
         assert os.environ["VITRINE_NATIVE"] == "", "the compiled decoder is not there"
         return
@@ -378,7 +382,8 @@ def test_strangers(out):
         def change(bad):
             text = (bad / name).read_text()
             assert old in text
-            (bad / name).write_text(text.replace(old, new))
+            text = text.replace(old, new)
+            (bad / name).write_text(with_new_check(text) if name.endswith("track.json") else text)
         return change
 
     def copy(a, b):
@@ -394,7 +399,7 @@ def test_strangers(out):
              (edit("plan.json", '"group"', '"grope"'), "settings.group is missing"),
              (edit("plan.json", "{", "["), "plan.json: cannot be read"),
              (edit(tiny + "/track.json", '"block": 3', '"block": 4'), "belongs in tiny.aaaaaaaa/features.4"),
-             (edit(tiny + "/track.json", '"int8"', '"int9"'), "is no encoding of storage"),
+             (edit(tiny + "/track.json", '"int8"', '"int9"'), "unknown encoding \"int9\""),
              (edit(tiny + "/track.json", '"level": 1', '"level": 2'), "has track.level 1, expected 2; the file belongs"),
              (edit(tiny + "/track.json", '"precision": "fp32"', '"precision": "bf16"'),
               "has track.made_with.precision \"fp32\", expected \"bf16\"; the file belongs"),
@@ -426,7 +431,7 @@ def test_settings(out):
                     del at[path[-1]]
                 else:
                     at[path[-1]] = value
-                (bad / name).write_text(json.dumps(file))
+                write_track(bad / name, file) if name.endswith("track.json") else (bad / name).write_text(json.dumps(file))
             return acts
         return act
 
@@ -465,6 +470,29 @@ def test_settings(out):
     shutil.rmtree(bad)
 
 
+def test_check(out):
+    """A byte of track.json that was changed is damage, whatever it still says; C++ and Python say so in the same words."""
+    track, bad = "tiny.aaaaaaaa/attention.3", out / "bad"
+    shutil.copytree(out / "cache", bad)
+    path = bad / track / "track.json"
+    good = path.read_text()
+    wrong = "its check is missing or wrong; the file is damaged or was edited, copy or make it again"
+    for old, new, words, kind in [('"level": 1', '"level": 2', wrong, CorruptError),
+                                  ('"version": 2', '"version": 3', wrong, CorruptError),
+                                  ('  "check"', '  "chuck"', wrong, CorruptError),
+                                  (re.search(',\n  "check".*\n', good)[0], "\n", wrong, CorruptError)]:
+        assert old in good
+        path.write_text(good.replace(old, new))
+        problem, = Cache(bad).problems
+        assert str(problem.error) == f"{path}: {words}" == cpp_says(bad, track) and type(problem.error) is kind, problem
+    for text in (with_new_check(good.replace('"version": 2', '"version": 3')),  # whole, or with checks of its own
+                 re.sub(',\n  "check".*\n', "\n", good).replace('"version": 2', '"version": 3')):
+        path.write_text(text)
+        problem, = Cache(bad).problems
+        assert type(problem.error) is NewerFormatError and str(problem.error) == cpp_says(bad, track), problem
+    shutil.rmtree(bad)
+
+
 def cpp_says(directory, track):
     """What vitrine-cache info finds wrong with a track, its file first; empty when it reads it."""
     run = subprocess.run([BIN / "vitrine-cache", "info", "--json", directory], capture_output=True, text=True)
@@ -487,7 +515,7 @@ def test_provenance(out):
             del at[path[-1]]
         else:
             at[path[-1]] = value
-        (bad / track / "track.json").write_text(json.dumps(changed))
+        write_track(bad / track / "track.json", changed)
         theirs = cpp_says(bad, track)
         assert theirs, path
         problem, = Cache(bad).problems
@@ -523,7 +551,7 @@ def test_provenance(out):
     page = (pathlib.Path(__file__).resolve().parents[2] / "common/cache/FORMAT.md").read_text()
     example = page.split("```json\n")[1].split("```")[0]
     example = re.sub(r'"([0-9a-f]{4})\.\.\."', lambda digits: f'"{digits[1] * 16}"', example)
-    assert known(json.loads(example)).keys() | {"format", "version"} == json.loads(example).keys()
+    assert known(json.loads(example)).keys() | {"format", "version", "check"} == json.loads(example).keys()
 
     # What is absent says as much as its default; an encoding that a newer version recoded from is passed over.
     for path, value in [(("recoded_from",), []), (("window",), 0), (("codec",), {}), (("codec",), {"max_error": 0, "kept": 0, "temperatures": [], "basis": ""}),
@@ -531,7 +559,7 @@ def test_provenance(out):
                         (("recoded_from",), [{"encoding": "wavelets", "sharpness": 3}])]:
         changed = json.loads(good)
         changed[path[0]] = value
-        (bad / track / "track.json").write_text(json.dumps(changed))
+        write_track(bad / track / "track.json", changed)
         assert cpp_says(bad, track) == ""
         whole(bad)
     shutil.rmtree(bad)
@@ -551,7 +579,7 @@ def test_later_keys(out):
     def in_track(bad):
         settings = json.loads((bad / track / "track.json").read_text())
         add(settings)
-        (bad / track / "track.json").write_text(json.dumps(settings))
+        write_track(bad / track / "track.json", settings)
 
     def in_shards(bad):
         for path in sorted((bad / track).glob("*.h5")):
@@ -626,10 +654,10 @@ def main():
     with tempfile.TemporaryDirectory() as name:
         out = pathlib.Path(name)
         subprocess.run([BIN / "write_cache", out], check=True)
-                for test in (test_values, test_kept, test_coefficients, test_bases, test_index_and_recipes, test_names,
+        for test in (test_values, test_kept, test_coefficients, test_bases, test_index_and_recipes, test_names,
                      test_damaged_tables, test_ignorable, test_frames, test_payloads, test_any_payload, test_native,
                      test_recipes_that_do_not_fit, test_flips_and_cuts, test_strangers, test_settings,
-                      test_provenance, test_later_keys, test_names_that_are_no_text, test_set_aside, test_info):
+                      test_provenance, test_check, test_later_keys, test_names_that_are_no_text, test_set_aside, test_info):
             test(out)
     print("values, refusals and damage: alike")
 

@@ -265,6 +265,40 @@ def test_kept(folder):
         raise AssertionError("a temperature without a tail")
 
 
+def test_decoding(folder):
+    """Pictures are decoded as the index says: turned upright by EXIF, 16-bit grey scaled. The stored hashes are C++'s."""
+    images, cache = folder / "turned", folder / "upright"
+    random_numbers = np.random.default_rng(2)
+    for orientation in range(1, 9):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        pixels = random_numbers.integers(0, 256, (23, 37, 3), dtype=np.uint8)
+        kind, options = [("png", {}), ("webp", {"lossless": True}), ("jpg", {"quality": 90})][orientation % 3]
+        path = images / "ant" / f"{orientation}.{kind}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(path, exif=exif, **options)
+    for i in range(4):
+        path = images / ("bee" if i % 2 else "cat") / f"{i}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(random_numbers.integers(0, 65536, (30, 41), dtype=np.uint16)).save(path)
+    settings = [f"images={images}", f"cache={cache}", "passes=1", "exif_orientation=apply", "grey16=scale", "check_images=0"]
+    command = [BIN / "vitrine-extract", folder / "extract.toml", *(word for s in settings for word in ("--set", s))]
+    run = subprocess.run(command, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    assert "7 of 12 pictures looked at have an EXIF orientation other than upright, which is applied" in run.stderr, run.stderr
+    assert "4 of 12 pictures looked at are 16-bit grey PNG files, which are scaled to 8 bits" in run.stderr, run.stderr
+    made = Cache(cache)
+    assert made.index.apply_orientation and made.index.scale_grey16
+    assert not Cache(folder / "cache").index.apply_orientation
+    turned = made.ids.index("ant/6.png")
+    assert (made.index.height[turned], made.index.width[turned]) == (37, 23)
+    reader = Views(images, made)
+    for group in range(made.plan.groups_per_pass):
+        reader.read(0, group)  # compares one view's hash itself
+    for image in range(len(made.index)):
+        reader.picture(image)
+
+
 def main():
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as name:
@@ -272,7 +306,7 @@ def main():
         extract(folder)
         test_mixing()
         for test in (test_pixels, test_page, test_wrong_pictures, test_without_labels, test_loader, test_left_out,
-                     test_kept):
+                     test_kept, test_decoding):
             test(folder)
     print("pixels and torch's loader: alike")
 

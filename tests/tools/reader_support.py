@@ -1,6 +1,8 @@
 """What the tests of tools/python/vitrine_cache share."""
+import json
 import os
 import pathlib
+import re
 import sys
 
 import numpy as np
@@ -83,3 +85,15 @@ def replace_chunk(path, name, frame):
 
 def compressed(content):
     return zstandard.ZstdCompressor(write_checksum=True).compress(content)
+
+
+def with_new_check(text):
+    """A track.json's text that was edited, with the check made right again."""
+    body = re.sub(r',\n  "check": "[^"\n]*"\n}\n\Z', "\n}\n", text)
+    assert body.endswith("\n}\n"), text
+    return body[:-3] + f',\n  "check": "{xxh3(body.encode()):016x}"\n}}\n'
+
+
+def write_track(path, settings):
+    """A track.json of these settings."""
+    path.write_text(with_new_check(json.dumps({k: v for k, v in settings.items() if k != "check"}, indent=2) + "\n"))

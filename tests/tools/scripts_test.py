@@ -169,7 +169,7 @@ def test_environment(machine):
     (machine.root / ".venv").mkdir()
     (machine.root / ".venv/thesis.tex").write_text("years of work")
     code, out, error = machine.run("setup.sh", "--no-system", **python)
-    check(code == 2 and ".venv holds something that is no Python environment" in error, error)
+    check(code == 2 and ".venv: not a Python environment" in error, error)
     check((machine.root / ".venv/thesis.tex").exists())
 
 

@@ -5,9 +5,12 @@
 
 #include "common/cache/cache.h"
 #include "common/image/left_out.h"
+#include "common/models/safetensors.h"
 #include "tests/train/fixture.h"
 #include "train/batches.h"
 #include "train/evaluate.h"
+#include "train/report.h"
+#include "train/weights_record.h"
 
 using namespace vitrine;
 using vitrine::testing::read_whole;
@@ -129,6 +132,33 @@ TEST_CASE("a cache whose pictures went before its second pass is learnt from wit
             "missing\t" + (fixture.images / "bee/2.jpg").string() + "\t"));
 }
 
+TEST_CASE("a live teacher's targets of views that are left out are those that extraction stores, bit for bit") {
+  const TrainFixture fixture;
+  at::set_num_threads(1);
+  REQUIRE(fixture.extract("cache", {"passes=1"}).exit_code == 0);
+  const auto index = fixture.index();
+  const auto live = make_target_source(fixture.options(TargetKind::kTeacher, "live"), index);
+  std::filesystem::remove(fixture.images / "bee" / "2.jpg");
+  REQUIRE(fixture.extract("cache", {"passes=2", "bad_images=skip"}).exit_code == 0);
+  const auto cached = make_target_source(fixture.options(TargetKind::kCache, "cached"), index);
+  const auto bad = std::make_shared<BadPictures>(BadImages::kSkip, index->images.size(), 0.5);
+  const ViewMaker views(fixture.images, index, 32, bad, kAtOnce);
+  std::size_t left_out = 0;
+  for (const std::uint32_t group : {0u, 1u}) {
+    const GroupKey key{1, group};
+    std::vector<Recipe> recipes = live->recipes(key);
+    const std::vector<std::uint8_t> pictures = views.group_or_mark(recipes, 32);
+    CHECK(recipes == cached->recipes(key));
+    left_out += static_cast<std::size_t>(std::ranges::count_if(recipes, is_left_out));
+    const GroupTargets now = live->targets(key, recipes, pictures), stored = cached->targets(key, recipes, {});
+    CHECK((now.logits == stored.logits));
+    CHECK((now.attention == stored.attention));
+    REQUIRE(now.features.size() == 1);
+    CHECK(at::equal(now.features[0], stored.features[0]));
+  }
+  CHECK(left_out > 0);
+}
+
 TEST_CASE("images that cannot be judged are counted and named, and the others are judged") {
   const TrainFixture fixture;
   std::filesystem::copy(fixture.images, fixture.root / "validation", std::filesystem::copy_options::recursive);
@@ -172,4 +202,30 @@ TEST_CASE("a run lists what was left out of training, validation and test images
                                   "damaged\t" + (fixture.root / "validation/bee/broken.jpg").string(),
                                   "damaged\t" + (fixture.root / "test/bee/broken.jpg").string()})
     CHECK(has(list, line + "\t"));
+}
+
+TEST_CASE("a run with a cache of upright pictures takes and judges all pictures so, and its weights say it") {
+  const TrainFixture fixture;
+  REQUIRE(fixture.extract("cache", {"passes=2", "exif_orientation=apply"}).exit_code == 0);
+  std::filesystem::copy(fixture.images, fixture.root / "validation", std::filesystem::copy_options::recursive);
+  TrainOptions options = fixture.options(TargetKind::kCache, "run");
+  options.validation = (fixture.root / "validation").string();
+  options.max_steps = 4;
+  const std::atomic<bool> stop{false};
+  Trainer(options).run(stop);
+  const auto metadata = load_safetensors_metadata(weights_file(options.output));
+  CHECK(metadata.at("vitrine.exif_orientation") == "apply");
+  CHECK(metadata.at("vitrine.grey16") == "clip");
+  const std::optional<WeightsRecord> record = WeightsRecord::parse(metadata, "w");
+  REQUIRE(record);
+  CHECK(record->decoding.apply_orientation);
+  // Evaluation opens its folders as the run does.
+  TrainOptions judging = options;
+  judging.decoding = record->decoding;
+  CHECK(Evaluation(options.validation, ModelClasses{{}, 3}, 32, judging).index().decoding.apply_orientation);
+  options.output = (fixture.root / "other").string();
+  options.decoding.scale_grey16 = true;
+  CHECK_THROWS_WITH_AS(Trainer{options},
+                       doctest::Contains("was made with exif_orientation = \"apply\", grey16 = \"clip\", this run has"),
+                       Error);
 }

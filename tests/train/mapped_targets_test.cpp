@@ -159,7 +159,7 @@ TEST_CASE("what a map leaves out is said, with its share of the teacher's probab
   const auto raw = make_target_source(options, fixture.index());
   double share = 0;
   for (std::uint32_t group = 0; group < 2; ++group) {
-    std::vector<float> logits = raw->targets({0, group}, {}).logits;
+    std::vector<float> logits = raw->targets({0, group}, {}, {}).logits;
     const at::Tensor p = at::softmax(at::from_blob(logits.data(), {8, 5}).to(at::kDouble), 1);
     share += (p.select(1, 2) + p.select(1, 3)).mean().item<double>() / 2;
   }

@@ -70,8 +70,9 @@ class OtherPictures : public TargetSource {
   std::vector<std::uint32_t> passes(bool features) const override { return source_.passes(features); }
   std::vector<Recipe> recipes(GroupKey key) const override { return source_.recipes(key); }
   std::optional<std::uint64_t> picture_hash(GroupKey) const override { return 1; }
-  GroupTargets targets(GroupKey key, std::span<const std::uint8_t> pictures) const override {
-    return source_.targets(key, pictures);
+  GroupTargets targets(GroupKey key, std::span<const Recipe> recipes,
+                       std::span<const std::uint8_t> pictures) const override {
+    return source_.targets(key, recipes, pictures);
   }
 
  private:

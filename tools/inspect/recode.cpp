@@ -79,7 +79,7 @@ std::shared_ptr<const FeatureBasis> calibrate(const TrackReader& reader, const P
 std::optional<TrackInfo> made_before(const fs::path& to, const TrackInfo& track) {
   const fs::path path = to / track.directory() / "track.json";
   if (!path_exists(path)) return std::nullopt;
-  return TrackInfo::from_json(read_file(path), path.string());
+  return TrackInfo::from_file_text(read_file(path), path.string());
 }
 
 // That of an earlier call, or a new one: the source may have gained shards since, whose views would make another.
@@ -103,7 +103,7 @@ TrackInfo recoded_track(const TrackInfo& from, const RecodeOptions& options) {
   made.codec = options.codec;
   made.compression = options.compression;
   made.calibration_views = 0;
-  made.recoded_from.push_back({from.codec, from.compression, sha256_hex(from.json()), {}});
+  made.recoded_from.push_back({from.codec, from.compression, sha256_hex(from.file_text()), {}});
   return made;
 }
 

@@ -33,7 +33,7 @@ bool is_plain(const fs::path& path) {
 std::vector<TrackInfo> all_tracks(const Cache& cache, const std::map<std::string, std::string>& restored) {
   std::vector<TrackInfo> tracks = cache.tracks();
   for (const auto& [file, json] : restored) {
-    TrackInfo track = TrackInfo::from_json(json, file);
+    TrackInfo track = TrackInfo::from_file_text(json, file);
     std::erase_if(tracks, [&](const TrackInfo& other) { return other.directory() == track.directory(); });
     tracks.push_back(std::move(track));
   }

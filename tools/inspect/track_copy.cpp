@@ -16,11 +16,12 @@ std::optional<TrackCopy> track_copy(const Plan& plan, const std::filesystem::pat
       if (shards++ == 0) said = copy;
       if (copy != said) return std::nullopt;
     } catch (const Error& error) {
+      if (error.kind() == ErrorKind::kMemory) throw;  // says nothing about the shard
       newer += error.kind() == ErrorKind::kNewer ? 1 : 0;
     }
   if (shards == 0) return std::nullopt;
   try {
-    const std::string text = said.dump(2) + "\n";
+    const std::string text = with_check(said.dump(2) + "\n");
     TrackInfo track = TrackInfo::from_json(said, directory.string());
     const std::filesystem::path place = directory.parent_path().filename() / directory.filename();
     if (track.plan_hash != plan.hash() || track.directory() != place.generic_string()) return std::nullopt;

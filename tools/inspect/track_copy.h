@@ -21,7 +21,7 @@ struct TrackCopy {
 
 /// Reads the tables of all shards in a track's directory; those that cannot be read say nothing. Nothing is returned
 /// when none says anything, when they do not all say the same, or when what they say is no track of this plan and
-/// directory.
+/// directory. Throws Error of kind kMemory when the machine has no memory or file handle left to look.
 std::optional<TrackCopy> track_copy(const Plan& plan, const std::filesystem::path& directory);
 
 /// "level is 2 there and 1 in the shards", for each key that differs; empty when none does.

@@ -50,7 +50,7 @@ while [ $# -gt 0 ]; do
     --seeds) seeds=$2; shift 2 ;;
     --jobs) jobs=$2; shift 2 ;;
     --list) arms | sed 's/ *|.*//'; exit ;;
-    *) arms | grep -q "^$1 *|" || { echo "ablation.sh: there is no arm $1; tools/scripts/ablation.sh --list names them" >&2; exit 2; }
+    *) arms | grep -q "^$1 *|" || { echo "ablation.sh: unknown arm $1; tools/scripts/ablation.sh --list names them" >&2; exit 2; }
        chosen+=("$1"); shift ;;
   esac
 done

@@ -103,13 +103,14 @@ TEST_CASE("shards with a required flag that this version does not know are left 
 
 TEST_CASE("a track with an encoding, a setting, a kind or a version of the future is left as it is") {
   for (const auto& [from, to, words] :
-       {std::tuple("\"encoding\": \"fp16\"", "\"encoding\": \"wavelet\"", "\"wavelet\" is no encoding"),
+       {std::tuple("\"encoding\": \"fp16\"", "\"encoding\": \"wavelet\"", "unknown encoding \"wavelet\""),
         std::tuple("\"level\": 1", "\"codec\": {\"wavelet\": 4}, \"level\": 1", "codec.wavelet is a setting"),
         std::tuple("\"kind\": \"logits\"", "\"kind\": \"tokens\"", "unknown kind of track \"tokens\""),
         std::tuple("\"version\": 2", "\"version\": 3", "has format version 3")}) {
     CAPTURE(to);
     const SampleCache cache;
     replace_in(cache.path(kLogits + "track.json"), from, to);
+    write_whole(cache.path(kLogits + "track.json"), with_new_check(read_whole(cache.path(kLogits + "track.json"))));
     // Its shards may be as new, or not.
     for (const char* shard : {"00000.h5", "00001.h5"}) set_unknown_flag(cache.path(kLogits + shard));
     check_left_as_newer(cache.directory, kLogits + "track.json", words);

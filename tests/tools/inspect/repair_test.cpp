@@ -130,7 +130,8 @@ TEST_CASE("a track.json that is not what all shards say is made again, and the s
   const SampleCache cache;
   const auto before = cache.files();
   const std::string json = read_whole(cache.path(kLogits + "track.json"));
-  write_whole(cache.path(kLogits + "track.json"), std::string(json).replace(json.find("fp32"), 4, "bf16"));
+  write_whole(cache.path(kLogits + "track.json"),
+              with_new_check(std::string(json).replace(json.find("fp32"), 4, "bf16")));
   const VerifyReport report = cache.verify();
   REQUIRE(report.findings.size() == 1);
   CHECK(report.findings[0].what ==

@@ -52,7 +52,7 @@ void rewrite(const std::filesystem::path& directory, const std::string& name, co
                               shard_file_name(std::uint64_t{pass} * cache.plan().shards_per_pass() + shard));
       write_shard(directory, track, cache.plan(), pass, shard, groups);
     }
-  write_whole(directory / track.directory() / "track.json", track.json());
+  write_whole(directory / track.directory() / "track.json", track.file_text());
   std::filesystem::remove(directory / track.directory() / kManifestName);
 }
 

@@ -145,10 +145,17 @@ TEST_CASE("every kind of damage is found and named, and only that") {
        [](const SampleCache& c) {
          const std::string json = read_whole(c.path(kLogits + "track.json"));
          write_whole(c.path(kLogits + "track.json"),
-                     std::string(json).replace(json.find("\"level\": 1"), 10, "\"level\": 2"));
+                     with_new_check(std::string(json).replace(json.find("\"level\": 1"), 10, "\"level\": 2")));
        },
        kLogits + "track.json", "", -1, "is not what its 4 shards say: level is 2 there and 1 in the shards",
        Remedy::kRestore},
+      {"a digit of its settings",
+       [](const SampleCache& c) {
+         const std::string json = read_whole(c.path(kLogits + "track.json"));
+         write_whole(c.path(kLogits + "track.json"),
+                     std::string(json).replace(json.find("\"level\": 1"), 10, "\"level\": 2"));
+       },
+       kLogits + "track.json", "", -1, "its check is missing or wrong", Remedy::kRestore},
       {"the list", replace(kLogits + "shards.json", "[]"), kLogits + "shards.json", "", -1, "", Remedy::kRelist},
       {"another's shard",
        [](const SampleCache& c) {
@@ -160,7 +167,7 @@ TEST_CASE("every kind of damage is found and named, and only that") {
        [](const SampleCache& c) {
          auto json = nlohmann::ordered_json::parse(read_whole(c.path(kLogits + "track.json")));
          json["plan"] = std::string(64, 'b');
-         write_whole(c.path(kLogits + "track.json"), json.dump());
+         write_whole(c.path(kLogits + "track.json"), with_new_check(json.dump(2) + "\n"));
        },
        kLogits + "track.json", "", -1, "another plan", Remedy::kMove},
   };

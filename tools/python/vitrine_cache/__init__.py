@@ -39,7 +39,7 @@ Targets without torch:
 
 What a cache has and cannot be used (a damaged track.json, a directory where a file should be) is in Cache.problems, and
 fails nothing before it is asked for. Errors are CacheErrors, one sentence each: InputError, IoError, CorruptError,
-NewerFormatError.
+NewerFormatError, ResourceError.
 
 On the command line:
 
@@ -48,12 +48,12 @@ On the command line:
 from .cache import (NO_LABEL, RECIPE, Cache, Index, Plan, Problem, Track, hashed_view, left_out,
                                   own_share)
 from .container import Container
-from .errors import CacheError, CorruptError, InputError, IoError, NewerFormatError
+from .errors import CacheError, CorruptError, InputError, IoError, NewerFormatError, ResourceError
 from .encodings import ENCODINGS
 from .native import library
 
 __all__ = ["Cache", "CacheError", "Container", "CorruptError", "ENCODINGS", "Index", "InputError", "IoError", "NO_LABEL",
-           "NewerFormatError", "Plan", "Problem", "RECIPE", "Track", "VitrineDataset", "Views", "concatenate",
+           "NewerFormatError", "Plan", "Problem", "RECIPE", "ResourceError", "Track", "VitrineDataset", "Views", "concatenate",
            "hashed_view", "left_out", "own_share", "topk_kl_divergence"]
 
 

@@ -4,7 +4,7 @@ import json
 import sys
 
 from .cache import Cache
-from .errors import CacheError, CorruptError, InputError, IoError, NewerFormatError
+from .errors import CacheError, CorruptError, InputError, IoError, NewerFormatError, ResourceError
 from .native import library
 
 
@@ -44,7 +44,8 @@ def info(directory):
     return 1 if cache.problems else 0
 
 
-EXIT_CODES = {InputError: 2, IoError: 3, CorruptError: 4, NewerFormatError: 5}  # as the C++ programs have them
+# As the C++ programs have them.
+EXIT_CODES = {InputError: 2, IoError: 3, CorruptError: 4, NewerFormatError: 5, ResourceError: 6}
 
 
 def main():

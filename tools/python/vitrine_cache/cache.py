@@ -3,6 +3,7 @@ in several processes: each reads what it needs itself."""
 import collections
 import functools
 import hashlib
+import json
 import operator
 import os
 import re
@@ -12,11 +13,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .container import Container, check_json_version, parse_json
+from .container import MAJOR, Container, check_json_version, parse_json
 from .errors import CacheError, CorruptError, InputError, NewerFormatError, require_directory, system_error
 from .encodings import ENCODINGS, Newer, from_bytes, is_number, is_whole
 from .track_settings import differences, known
 from .transform import Basis
+from .xxh3 import xxh3
 
 RECIPE = np.dtype([("image", "<u4"), ("label", "<u4"), ("top", "<i4"), ("left", "<i4"), ("height", "<i4"),
                    ("width", "<i4"), ("flip", "u1"), ("mix", "u1"), ("partner", "<u2"), ("lambda", "<u2"),
@@ -46,7 +48,24 @@ def hashed_view(recipes, group):
     return (group + int(kept[0])) % len(recipes) if len(kept) else None
 
 
-def read_json(path, kind):
+CHECK = re.compile(rb',\n  "check": "([0-9a-f]{16})"\n}\n\Z')  # XXH3-64 of the text without it
+
+
+def has_right_check(text):
+    found = CHECK.search(text)
+    return found is not None and int(found[1], 16) == xxh3(text[:found.start()] + b"\n}\n")
+
+
+def require_check(version, text, path):
+    """CorruptError unless the check is right, or the version is one that may have no such check. One that this version's
+    number makes right is proof that the number alone was changed."""
+    own = re.sub(rb'(\n  "version": )[^,\n]*', rb"\g<1>%d" % MAJOR, text, count=1)
+    if not has_right_check(text) and (version == MAJOR or has_right_check(own)):
+        raise CorruptError(f"{path}: its check is missing or wrong; the file is damaged or was edited, copy or make it again")
+
+
+def read_json(path, kind, checked=False):
+    """The object and the text of a JSON file of this format; `checked`: its last key is its own check."""
     try:
         text = Path(path).read_bytes()
     except OSError as problem:
@@ -57,12 +76,15 @@ def read_json(path, kind):
         raise CorruptError(f"{path}: cannot be read ({problem}); copy or make it again") from None
     if not isinstance(found, dict) or found.get("format") != kind:
         raise CorruptError(f"{path}: is not a file of the kind \"{kind}\"; copy or make it again")
+    if checked:
+        require_check(found.get("version"), text, path)
     check_json_version(found, path)
     return found, text
 
 
 class Index:
-    """The images: `classes` (names), arrays `label` (NO_LABEL: none), `height`, `width`, `file_bytes`, `hash`; `ids` (paths)."""
+    """The images: `classes` (names), arrays `label` (NO_LABEL: none), `height`, `width`, `file_bytes`, `hash`; `ids` (paths);
+    how they are decoded: `apply_orientation`, `scale_grey16`."""
 
     def __init__(self, path):
         file = Container(path)
@@ -71,6 +93,7 @@ class Index:
         self.classes = attributes.get("classes")
         if not isinstance(self.classes, list) or not all(isinstance(name, str) for name in self.classes):
             raise CorruptError(f"{path}: has no list of classes; make the index again")
+        self.apply_orientation, self.scale_grey16 = self._decoding(attributes.get("decoding", {}), path)
         images = file.find("height").shape[0]
         columns = {"height": "<u4", "width": "<u4", "label": "<u4", "file_bytes": "<u8", "hash": "<u8",
                    "id_offset": "<u8"}
@@ -92,6 +115,18 @@ class Index:
         sides = np.stack([self.height, self.width])
         if (sides == 0).any() or (sides >= 2**31).any():
             raise CorruptError(f"{path}: has an image of 0 or more than 2^31 - 1 pixels on a side; make the index again")
+
+    @staticmethod
+    def _decoding(choices, path):
+        """Whether pictures are turned upright by their EXIF orientation, and whether 16-bit grey is scaled. What is said of
+        decoding changes what all pixels mean, so that none of it may be passed over."""
+        if not isinstance(choices, dict):
+            raise CorruptError(f"{path}: decoding is not an object; make the index again")
+        for key, value in choices.items():
+            if (key, value) not in (("exif_orientation", "apply"), ("grey16", "scale")):
+                raise NewerFormatError(f"{path}: decoding.{key} = {json.dumps(value)} is a setting that this program does not "
+                                       "know; use a newer vitrine")
+        return "exif_orientation" in choices, "grey16" in choices
 
     def _check_names(self, path):
         """All at once: together they are UTF-8, and none begins inside of a character."""
@@ -299,7 +334,7 @@ class Track:
     def __init__(self, directory, plan):
         self.directory, self.plan = Path(directory), plan
         path = self.directory / "track.json"
-        self.settings, _ = read_json(path, "vitrine track")
+        self.settings, _ = read_json(path, "vitrine track", checked=True)
         self.known = _known(self.settings, path)
         self.teacher, self.kind, self.encoding = self.known["teacher"]["name"], self.known["kind"], self.known["encoding"]
         self.shape, self.codec = tuple(self.known["shape"]), self.known["codec"]

@@ -20,7 +20,9 @@ __all__ = ["CacheError", "Container", "Dataset", "parse_json"]
 MAGIC, MAJOR, KNOWN_REQUIRED_FLAGS = b"VITRINE\0", 2, 3
 FIRST_READ = 65536  # holds most tables whole
 CHECKSUM_BYTES = 8
+WRONG_CHECKSUM = "its table's checksum is wrong"
 DEEPEST_JSON = 32
+LARGEST_TABLE = 1 << 30  # a file of holes may claim any size
 LARGEST_EXPANSION = 1 << 15  # zstd: 128 KiB of a block that takes 4 bytes
 HEADER = np.dtype([("magic", "V8"), ("major", "<u2"), ("minor", "<u2"), ("required", "<u4"), ("ignorable", "<u4"),
                    ("datasets", "<u4"), ("table_bytes", "<u8"), ("user_block", "<u8"), ("file_bytes", "<u8"),
@@ -34,7 +36,7 @@ ITEM_BYTES = {"<f4": 4, "<f2": 2, "|i1": 1, "|u1": 1, "<i2": 2, "<u2": 2, "<u4":
 def parse_json(data):
     """JSON in UTF-8; ValueError for any other bytes, and for what is nested deeper than DEEPEST_JSON levels."""
     def refuse(word):
-        raise ValueError(f"{word} is no JSON")
+        raise ValueError(f"{word} is not JSON")
 
     def levels(value):
         inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
@@ -141,13 +143,13 @@ class Container:
         with _File(self.path) as file:
             self.file_bytes = file.bytes
             data = file.read(FIRST_READ, 0)
-            header = self._check_header(data)
+            header = self._check_header(data, file)
             table_bytes = int(header["table_bytes"])
             if table_bytes > len(data):
                 data += file.read(table_bytes - len(data), len(data))
         data = data[:table_bytes]
         if xxh3(data[:-CHECKSUM_BYTES]) != int.from_bytes(data[-CHECKSUM_BYTES:], "little"):
-            self._damaged("its table's checksum is wrong")
+            self._damaged(WRONG_CHECKSUM)
         at = HEADER.itemsize
         self.datasets = self._parse_datasets(np.frombuffer(data, DATASET, int(header["datasets"]), at))
         at += DATASET.itemsize * int(header["datasets"])
@@ -159,13 +161,31 @@ class Container:
     def _damaged(self, what):
         raise CorruptError(f"{self.path}: {what}; the file is damaged, copy or make it again")
 
-    def _check_header(self, data):
+    @staticmethod
+    def _is_whole_with(file, data, field, value):
+        """Whether the table's checksum is right with `value` in a field of the header: proof that the field alone was
+        changed, in a file of this version."""
+        table_bytes = int(np.frombuffer(data, HEADER, 1)[0]["table_bytes"])
+        if not HEADER.itemsize + CHECKSUM_BYTES <= table_bytes <= min(file.bytes, LARGEST_TABLE):
+            return False
+        table = np.frombuffer(file.read(table_bytes, 0), np.uint8).copy()
+        if len(table) != table_bytes:
+            return False
+        table[:HEADER.itemsize].view(HEADER)[field] = value
+        return xxh3(table[:-CHECKSUM_BYTES].tobytes()) == int.from_bytes(table[-CHECKSUM_BYTES:].tobytes(), "little")
+
+    def _check_header(self, data, file):
         if len(data) < HEADER.itemsize or data[:8] != MAGIC:
             raise CorruptError(
                 f"{self.path}: is not a file of a vitrine cache (it does not begin with VITRINE); check the path")
         header = np.frombuffer(data, HEADER, 1)[0]
-        check_format_version(int(header["major"]), f"{header['major']}.{header['minor']}", self.path)
-        if unknown := int(header["required"]) & ~KNOWN_REQUIRED_FLAGS:
+        major, required = int(header["major"]), int(header["required"])
+        if major != MAJOR and self._is_whole_with(file, data, "major", MAJOR):
+            self._damaged(WRONG_CHECKSUM)
+        check_format_version(major, f"{major}.{header['minor']}", self.path)
+        if unknown := required & ~KNOWN_REQUIRED_FLAGS:
+            if self._is_whole_with(file, data, "required", required & KNOWN_REQUIRED_FLAGS):
+                self._damaged(WRONG_CHECKSUM)
             raise NewerFormatError(
                 f"{self.path}: needs features that this program does not know (flags {unknown}); use a newer "
                 "vitrine")

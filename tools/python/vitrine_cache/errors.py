@@ -25,13 +25,21 @@ class NewerFormatError(CacheError):
     """Written in a format that this version does not know."""
 
 
+class ResourceError(CacheError):
+    """The machine ran out of memory or file handles; no file is to blame."""
+
+
 WRONG_PATH = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG}
+OUT_OF = {errno.ENOMEM: "end other programs or use fewer workers", errno.ENOBUFS: "end other programs or use fewer workers",
+          errno.EMFILE: "raise the limit on open files (ulimit -n) or use fewer workers",
+          errno.ENFILE: "the machine has too many files open: end other programs"}
 
 
 def system_error(problem, path, what, remedy):
-    """The error for an OSError: InputError where the path itself is wrong, else IoError."""
-    kind = InputError if problem.errno in WRONG_PATH else IoError
-    return kind(f"{path}: {what} ({problem.strerror or problem}); {remedy}")
+    """The error for an OSError: InputError where the path itself is wrong, ResourceError, with its own remedy, where the
+    machine ran out of something, else IoError."""
+    kind = InputError if problem.errno in WRONG_PATH else ResourceError if problem.errno in OUT_OF else IoError
+    return kind(f"{path}: {what} ({problem.strerror or problem}); {OUT_OF.get(problem.errno, remedy)}")
 
 
 def require_directory(path, expected):

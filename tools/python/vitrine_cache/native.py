@@ -31,7 +31,7 @@ def library():
         found = ctypes.CDLL(str(path))
         version = found.vitrine_native_version()
     except (OSError, AttributeError) as problem:
-        raise InputError(f"{path}: is no decoder of this machine's ({problem}); {remedy}") from None
+        raise InputError(f"{path}: not a decoder for this machine ({problem}); {remedy}") from None
     if version != VERSION:
         raise InputError(f"{path}: is a decoder of version {version}, this program wants {VERSION}; {remedy}")
     found.vitrine_decoder_new.restype = ctypes.c_void_p

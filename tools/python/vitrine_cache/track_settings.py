@@ -24,7 +24,7 @@ class Fields:
     def __init__(self, found, above=""):
         self.found, self.above = found, above
         if not isinstance(found, dict):
-            raise ValueError(f"{above[:-1] + ' ' if above else ''}is no object; {DAMAGED}")
+            raise ValueError(f"{above[:-1] + ' ' if above else ''}is not an object; {DAMAGED}")
 
     def at(self, key):
         if key not in self.found:
@@ -133,7 +133,7 @@ def _encoding(fields):
     encoding = fields.text("encoding")
     if encoding not in ENCODINGS:
         *others, last = ENCODINGS
-        raise Newer(f"\"{encoding}\" is no encoding of storage; expected one of {', '.join(others)} and {last}")
+        raise Newer(f"unknown encoding \"{encoding}\"; expected one of {', '.join(others)} and {last}")
     return {"encoding": encoding, "codec": _codec(fields.object("codec")) if "codec" in fields.found else {},
             "level": fields.whole("level"), "window": fields.whole("window") if "window" in fields.found else 0}
 

@@ -29,6 +29,33 @@ def scale_edge(value, teacher, size):
     return (2 * value * size + teacher) // (2 * teacher)
 
 
+ORIENTATION = 0x0112  # EXIF's tag
+UPRIGHT = {2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+           5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
+           8: Image.Transpose.ROTATE_90}
+
+
+def exif_orientation(picture):
+    """1 (upright) to 8, from the EXIF data alone; Pillow's getexif() also looks into other metadata."""
+    picture.load()  # a PNG file may have its EXIF data after its pixels
+    exif = Image.Exif()
+    try:
+        exif.load(picture.info.get("exif"))
+        return exif.get(ORIENTATION, 1)
+    except Exception:  # data that make no sense: as C++ takes them
+        return 1
+
+
+def decode(content, apply_orientation, scale_grey16):
+    """A file's bytes to PIL, RGB."""
+    picture = Image.open(io.BytesIO(content))
+    orientation = exif_orientation(picture) if apply_orientation else 1
+    if scale_grey16 and picture.mode.startswith("I"):
+        picture = Image.fromarray(((np.asarray(picture).astype(np.uint32) + 128) // 257).astype(np.uint8))
+    picture = picture.convert("RGB")
+    return picture.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else picture
+
+
 class Views:
     """Makes views from `root`, the folder that the cache's index was made from, and `unlabelled`, that of its further
     images without labels, where there are any. `size`: side of the pictures, the teacher's if not given. With
@@ -61,7 +88,7 @@ class Views:
         return self.unlabelled / id[len(UNLABELLED):] if id.startswith(UNLABELLED) else self.root / id
 
     def picture(self, image):
-        """One image of the index: PIL, RGB, EXIF orientation ignored. Another file than the index's is refused."""
+        """One image of the index: PIL, RGB, decoded as the index says. Another file than the index's is refused."""
         index, path = self.cache.index, self.file(self.cache.index.id(image))
         try:
             content = path.read_bytes()
@@ -73,7 +100,7 @@ class Views:
                 f"{path}: is not the file that the index was made from; give the folder of that time, or make a "
                 "new cache of this one")
         try:
-            picture = Image.open(io.BytesIO(content)).convert("RGB")
+            picture = decode(content, index.apply_orientation, index.scale_grey16)
         except MemoryError:
             raise
         except Image.DecompressionBombError as problem:

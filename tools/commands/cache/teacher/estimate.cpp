@@ -133,8 +133,8 @@ Estimate measure(const Request& request) {
   estimate.workers = options.workers > 0 ? options.workers : default_threads();
   const Teacher teacher(options.teacher, options.taps);
   const std::uint32_t asked = request.groups > 0 ? request.groups : std::max(4u, 2 * estimate.workers);
-  const EstimateImages images =
-      estimate_images(options.folders(), options.cache, std::size_t{asked} * options.plan.group, options.plan.seed);
+  const EstimateImages images = estimate_images(options.folders(), options.decoding, options.cache,
+                                                std::size_t{asked} * options.plan.group, options.plan.seed);
   estimate.images = images.all->images.size();
   estimate.indexed = images.indexed;
   estimate.read = images.sample->images.size();

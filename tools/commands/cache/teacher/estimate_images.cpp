@@ -13,6 +13,7 @@
 #include "common/base/files.h"
 #include "common/base/philox.h"
 #include "common/cache/cache.h"
+#include "common/image/bad_pictures.h"
 #include "common/image/scan.h"
 #include "common/plan/draw.h"
 
@@ -26,6 +27,7 @@ std::shared_ptr<const ImageIndex> chosen(const ImageIndex& all, std::vector<std:
   std::ranges::sort(images);
   auto index = std::make_shared<ImageIndex>();
   index->classes = all.classes;
+  index->decoding = all.decoding;
   for (const std::uint32_t image : images) index->images.push_back(all.images[image]);
   return index;
 }
@@ -38,9 +40,10 @@ std::vector<std::uint32_t> read_some(const ImageFolders& folders, const std::vec
     const std::size_t end = std::min(order.size(), first + count - images.size());
     tbb::parallel_for(first, end, [&](std::size_t i) {
       try {
-        read_image_entry(folders, listed.images[order[i]]);
+        read_image_entry(folders, listed.images[order[i]], listed.decoding);
         looks[order[i]] = Look::kImage;
-      } catch (const Error&) {
+      } catch (const Error& error) {
+        if (!is_of_a_picture(error)) throw;
         looks[order[i]] = Look::kOther;
       }
     });
@@ -58,6 +61,7 @@ std::shared_ptr<const ImageIndex> guess(ImageIndex listed, const std::vector<Loo
   Stream draws(seed, Purpose::kSample, 1);
   auto index = std::make_shared<ImageIndex>();
   index->classes = std::move(listed.classes);
+  index->decoding = listed.decoding;
   for (std::size_t i = 0; i < looks.size(); ++i) {
     ImageEntry& entry = listed.images[i];
     if (looks[i] == Look::kOther || (looks[i] == Look::kUnread && left == 0)) continue;
@@ -74,12 +78,13 @@ std::shared_ptr<const ImageIndex> guess(ImageIndex listed, const std::vector<Loo
 
 }  // namespace
 
-EstimateImages estimate_images(const ImageFolders& folders, const std::filesystem::path& cache, std::size_t count,
-                               std::uint64_t seed) {
+EstimateImages estimate_images(const ImageFolders& folders, const Decoding& decoding,
+                               const std::filesystem::path& cache, std::size_t count, std::uint64_t seed) {
   const std::filesystem::path made = cache / "index.h5";
   EstimateImages out;
   out.indexed = !cache.empty() && path_exists(made);
   ImageIndex all = out.indexed ? read_index(made) : list_image_folder(folders);
+  if (!out.indexed) all.decoding = decoding;
   std::vector<std::uint32_t> order(all.images.size());
   std::iota(order.begin(), order.end(), 0u);
   shuffle(order, Stream(seed, Purpose::kSample));

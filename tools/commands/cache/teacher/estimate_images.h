@@ -21,9 +21,10 @@ struct EstimateImages {
 };
 
 /// A sample of `count` images, or all where there are fewer. `cache`: empty, or a directory that may have an index; it
-/// is believed. Throws Error for folders that cannot be listed, and when no file is an image.
-EstimateImages estimate_images(const ImageFolders& folders, const std::filesystem::path& cache, std::size_t count,
-                               std::uint64_t seed);
+/// is believed, else `decoding` is that of the images. Throws Error for folders that cannot be listed, and when no file
+/// is an image.
+EstimateImages estimate_images(const ImageFolders& folders, const Decoding& decoding,
+                               const std::filesystem::path& cache, std::size_t count, std::uint64_t seed);
 
 }  // namespace vitrine
 
