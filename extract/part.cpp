@@ -5,7 +5,7 @@
 #include <string_view>
 
 #include "common/base/error.h"
-#include "common/cache/shard_name.h"
+#include "common/cache/shard_directory.h"
 
 namespace vitrine {
 namespace {

@@ -6,10 +6,10 @@
 
 #include "common/base/error.h"
 #include "common/base/hash.h"
+#include "common/base/json_difference.h"
 #include "common/base/progress.h"
-#include "common/cache/arithmetic.h"
-#include "common/cache/json_difference.h"
 #include "common/cache/shard_directory.h"
+#include "common/cache/track.h"
 #include "train/options.h"
 
 namespace vitrine {

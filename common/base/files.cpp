@@ -389,4 +389,9 @@ void ReadableFile::read(std::uint64_t offset, std::span<std::byte> out) const {
   }
 }
 
+FileRecord describe_file(const std::filesystem::path& path) {
+  const auto [bytes, hash] = xxh3_of_file(path);
+  return {path.filename().string(), bytes, hash};
+}
+
 }  // namespace vitrine

@@ -71,6 +71,17 @@ std::vector<std::filesystem::path> abandoned_in(const std::filesystem::path& dir
 /// Removes them.
 void remove_abandoned(const std::filesystem::path& directory);
 
+/// What a finished file is held against.
+struct FileRecord {
+  std::string name;         ///< "00012.h5"
+  std::uint64_t bytes = 0;  ///< of the whole file
+  std::uint64_t hash = 0;   ///< xxh3 of the whole file
+  bool operator==(const FileRecord&) const = default;
+};
+
+/// Reads the file. Throws Error.
+FileRecord describe_file(const std::filesystem::path& path);
+
 /// A whole file mapped read-only. Moves, does not copy; the bytes live as long as the object.
 class MappedFile {
  public:

@@ -4,12 +4,13 @@
 #include <array>
 #include <cstring>
 #include <limits>
+#include <nlohmann/json.hpp>
 #include <stdexcept>
 #include <utility>
 
 #include "common/base/error.h"
 #include "common/base/hash.h"
-#include "common/cache/table.h"
+#include "common/base/json.h"
 
 namespace vitrine {
 namespace {
@@ -271,6 +272,34 @@ std::vector<std::byte> Container::read_all(std::size_t dataset, Scratch& scratch
     left -= use;
   }
   return rows;
+}
+
+nlohmann::ordered_json attributes(const Container& container, const std::string& format) {
+  auto json = parse_json<nlohmann::ordered_json>(container.json());
+  if (!json.is_object() || json.value("format", nlohmann::ordered_json()) != format)
+    throw Error(ErrorKind::kInput, {.path = container.path().string(),
+                                    .what = text("is not a file of the kind \"", format, "\""),
+                                    .remedy = "copy or make it again"});
+  return json;
+}
+
+void expect(const Container& container, const nlohmann::ordered_json& json, const char* key,
+            const nlohmann::ordered_json& expected) {
+  const auto found = json.value(key, nlohmann::ordered_json());
+  if (found != expected)
+    throw Error(ErrorKind::kInput, {.path = container.path().string(),
+                                    .what = text("has ", key, " ", found.dump(), ", expected ", expected.dump()),
+                                    .remedy = kElsewhere});
+}
+
+void expect_dataset(const Container& container, const std::string& name, const std::string& dtype,
+                    const std::vector<std::uint64_t>& shape, std::uint32_t chunk_rows) {
+  const DatasetInfo& info = container.datasets()[container.find(name)];
+  if (info.dtype != dtype || info.shape != shape || info.chunk_rows != chunk_rows)
+    throw Error(ErrorKind::kInput,
+                {.path = container.path().string(),
+                 .what = text("dataset ", name, " has another type or shape than its place asks for"),
+                 .remedy = "copy or make it again"});
 }
 
 }  // namespace vitrine

@@ -5,10 +5,13 @@
 #define VITRINE_COMMON_CACHE_CONTAINER_H_
 
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <filesystem>
 #include <memory>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <span>
 #include <string>
@@ -17,9 +20,44 @@
 
 #include "common/base/buffer.h"
 #include "common/base/files.h"
+#include "common/base/format_version.h"
 #include "common/codec/frame.h"
 
 namespace vitrine {
+
+/// The numbers of the table in a container's user block (FORMAT.md), shared by its writer and its reader.
+namespace table {
+
+static_assert(std::endian::native == std::endian::little, "the format is little-endian, and so is this code");
+
+inline constexpr std::string_view kMagic{"VITRINE\0", 8};
+inline constexpr std::uint16_t kMajor = kFormatMajor, kMinor = kFormatMinor;
+/// The file may hold arrays of whole groups and types <i2 and <u2, as encodings after the first four make them.
+inline constexpr std::uint32_t kFlagEncodings = 1;
+/// Recipes of which some are marked as left out: their targets are blank and must not be learnt from.
+inline constexpr std::uint32_t kFlagLeftOut = 2;
+/// Flags that this program understands.
+inline constexpr std::uint32_t kKnownRequiredFlags = kFlagEncodings | kFlagLeftOut;
+inline constexpr std::size_t kHeaderBytes = 64, kDatasetBytes = 136, kChunkBytes = 24, kChecksumBytes = 8;
+inline constexpr std::size_t kNameBytes = 32, kDtypeBytes = 16, kMaxRank = 8;
+inline constexpr std::uint64_t kMinUserBlock = 512;  ///< HDF5's
+
+// Offsets in the header.
+inline constexpr std::size_t kVersionAt = 8, kRequiredAt = 12, kIgnorableAt = 16, kDatasetsAt = 20, kTableBytesAt = 24,
+                             kUserBlockAt = 32, kFileBytesAt = 40, kChunksAt = 48, kJsonBytesAt = 56;
+
+template <class Number>
+void append(std::string& out, Number value) {
+  out.append(reinterpret_cast<const char*>(&value), sizeof value);
+}
+template <class Number>
+Number at(std::string_view bytes, std::size_t offset) {
+  Number value;
+  std::memcpy(&value, bytes.data() + offset, sizeof value);
+  return value;
+}
+
+}  // namespace table
 
 /// A dataset of rows in chunks of equal size along the first axis; rows of the last chunk past the end are zero bytes.
 struct DatasetInfo {
@@ -98,6 +136,23 @@ class Container {
   std::string json_;
   std::uint64_t file_bytes_ = 0, inode_ = 0;
 };
+
+inline constexpr const char* kIndexFormat = "vitrine index";
+inline constexpr const char* kRecipesFormat = "vitrine recipes";
+inline constexpr const char* kShardFormat = "vitrine shard";
+inline constexpr const char* kBasisFormat = "vitrine basis";
+
+// What follows throws Errors of kind kInput for a file that is whole and not the one that its place asks for.
+
+/// The attributes, after their "format" was found to be `format`.
+nlohmann::ordered_json attributes(const Container& container, const std::string& format);
+/// Throws Error unless json[key] == expected.
+void expect(const Container& container, const nlohmann::ordered_json& json, const char* key,
+            const nlohmann::ordered_json& expected);
+/// Throws Error unless the dataset has this type, shape and chunk.
+void expect_dataset(const Container& container, const std::string& name, const std::string& dtype,
+                    const std::vector<std::uint64_t>& shape, std::uint32_t chunk_rows);
+inline constexpr const char* kElsewhere = "the file belongs to another cache or place, copy or make it again";
 
 }  // namespace vitrine
 

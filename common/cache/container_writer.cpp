@@ -15,7 +15,6 @@
 #include "common/base/files.h"
 #include "common/base/hash.h"
 #include "common/cache/container.h"
-#include "common/cache/table.h"
 #include "common/codec/frame.h"
 
 namespace vitrine {

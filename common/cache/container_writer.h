@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "common/base/files.h"
-#include "common/cache/manifest.h"
+#include "common/cache/shard_directory.h"
 
 namespace vitrine {
 

@@ -5,7 +5,7 @@
 
 #include "common/base/error.h"
 #include "common/base/json.h"
-#include "common/cache/json_fields.h"
+#include "common/base/json_fields.h"
 
 namespace vitrine {
 namespace {

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "common/base/device_record.h"
-#include "common/cache/json_difference.h"
+#include "common/base/json_difference.h"
 #include "common/codec/codec.h"
 #include "common/codec/frame.h"
 

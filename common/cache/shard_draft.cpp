@@ -6,10 +6,9 @@
 #include <utility>
 
 #include "common/base/error.h"
-#include "common/cache/attributes.h"
+#include "common/cache/container.h"
 #include "common/cache/container_writer.h"
 #include "common/cache/shard_directory.h"
-#include "common/cache/table.h"
 #include "common/cache/writer.h"
 #include "common/codec/frame.h"
 

@@ -9,20 +9,12 @@
 #include <string>
 #include <vector>
 
-#include "common/cache/manifest.h"
+#include "common/cache/shard_directory.h"
 #include "common/cache/track.h"
 #include "common/codec/codec.h"
 #include "common/plan/plan.h"
 
 namespace vitrine {
-
-/// What a shard's attributes say of itself, beside its place and its track.
-struct ShardNotes {
-  /// What really made it; none: what began the track, as it does unless kinds were mixed on purpose.
-  std::optional<ComputeRecord> made_with = {};
-  /// The error that the codec really made: CodecLoss::json(), or empty.
-  std::string loss = {};
-};
 
 /// The file's bytes are a function of the constructor's arguments, the groups' arrays and the notes.
 class ShardDraft {

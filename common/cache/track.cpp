@@ -1,15 +1,23 @@
 #include "common/cache/track.h"
 
+#include <algorithm>
+#include <cstring>
+#include <map>
 #include <string_view>
+#include <utility>
 
 #include "common/base/error.h"
 #include "common/base/format_version.h"
 #include "common/base/hash.h"
 #include "common/base/json.h"
-#include "common/cache/json_fields.h"
+#include "common/base/json_fields.h"
+#include "common/cache/container.h"
+#include "common/codec/codec.h"
 #include "common/codec/frame.h"
+#include "common/codec/transform/basis.h"
 
 namespace vitrine {
+
 namespace {
 
 constexpr const char* kFormat = "vitrine track";
@@ -193,6 +201,153 @@ TrackInfo TrackInfo::from_file_text(const std::string& text, const std::string& 
 
 std::vector<JsonDifference> differences(const TrackInfo& there, const TrackInfo& here) {
   return json_differences(json_of(there), json_of(here));
+}
+
+void expect_track(const Container& container, const nlohmann::ordered_json& json, const TrackInfo& expected) {
+  const auto copy = json.find("track");
+  if (copy == json.end() || !copy->is_object())
+    throw Error(ErrorKind::kCorrupt, {.path = container.path().string(),
+                                      .what = "has no copy of its track.json",
+                                      .remedy = "the file is damaged, copy or make it again"});
+  const TrackInfo track = TrackInfo::from_json(*copy, container.path().string());
+  std::string words;
+  for (const JsonDifference& difference : differences(track, expected))
+    words += text(words.empty() ? "" : ", ", "track.", difference.key, " ", difference.there, ", expected ",
+                  difference.here);
+  if (words.empty()) return;
+  throw Error(ErrorKind::kInput,
+              {.path = container.path().string(), .what = text("has ", words), .remedy = kElsewhere});
+}
+
+namespace {
+
+constexpr std::uint64_t kKinds = 40, kPlanes = 15;  // of the basis' levels
+constexpr const char* kDroppedDataset = "offsets";  // of bases until payloads of version 2
+
+template <class Number>
+std::vector<Number> get(const Container& file, Container::Scratch& scratch, const char* name, const char* dtype,
+                        const std::vector<std::uint64_t>& shape) {
+  expect_dataset(file, name, dtype, shape, static_cast<std::uint32_t>(shape[0]));
+  const std::vector<std::byte> bytes = file.read_all(file.find(name), scratch);
+  std::vector<Number> numbers(bytes.size() / sizeof(Number));
+  std::memcpy(numbers.data(), bytes.data(), bytes.size());
+  return numbers;
+}
+
+[[noreturn]] void damaged(const std::filesystem::path& path, const std::string& what) {
+  throw Error(ErrorKind::kCorrupt, {.path = path.string(), .what = what, .remedy = "copy it again"});
+}
+
+}  // namespace
+
+std::filesystem::path basis_path(const TrackInfo& track) {
+  return std::filesystem::path(track.directory()) / "basis.h5";
+}
+
+FeatureBasis read_basis(const std::filesystem::path& path) {
+  const Container file(path);
+  Container::Scratch scratch;
+  const auto json = attributes(file, kBasisFormat);
+  check_format_version(json, path.string());
+  FeatureBasis basis;
+  std::string hash;
+  bool spatial = false;
+  try {
+    hash = json.at("hash").get<std::string>();
+    const auto axis = [&json, &path](const char* key) {
+      const auto length = integer_of<std::uint32_t>(json.at(key));
+      if (!length || *length < 1 || *length > (1u << 24)) damaged(path, text("has an impossible ", key));
+      return *length;
+    };
+    basis.channels = axis("channels"), basis.height = axis("height"), basis.width = axis("width");
+    const auto views = integer_of<std::uint64_t>(json.at("views"));
+    if (!views) damaged(path, "has an impossible number of views");
+    basis.views = *views;
+    spatial = json.at("spatial").get<bool>();
+  } catch (const nlohmann::json::exception& problem) {
+    damaged(path, text("its attributes cannot be read (", problem.what(), ")"));
+  }
+  if (std::ranges::any_of(file.datasets(), [](const DatasetInfo& dataset) { return dataset.name == kDroppedDataset; }))
+    throw Error(ErrorKind::kNewer, {.path = path.string(),
+                                    .what = "belongs to the transform encoding of another version of vitrine",
+                                    .remedy = "read it with that, or extract the track again"});
+  const std::uint64_t c = basis.channels, h = basis.height, w = basis.width;
+  basis.mean = get<float>(file, scratch, "mean", "<f4", {c, h, w});
+  basis.vectors = get<float>(file, scratch, "vectors", "<f4", {c, c});
+  basis.eigenvalues = get<float>(file, scratch, "eigenvalues", "<f4", {c});
+  if (spatial) {
+    basis.rows = get<float>(file, scratch, "rows", "<f4", {h, h});
+    basis.columns = get<float>(file, scratch, "columns", "<f4", {w, w});
+  }
+  basis.scale = get<std::int16_t>(file, scratch, "scale", "<i2", {c, h, w});
+  basis.expected = get<std::uint16_t>(file, scratch, "expected", "<u2", {FeatureBasis::kLevels});
+  basis.levels = get<std::uint8_t>(file, scratch, "levels", "|u1", {kKinds, kPlanes});
+  basis.confidence = get<std::uint16_t>(file, scratch, "confidence", "<u2", {1})[0];
+  basis.check(path.string());
+  if (basis.hash() != hash) damaged(path, "is not the basis that its hash names");
+  return basis;
+}
+
+std::shared_ptr<const FeatureBasis> load_basis(const std::filesystem::path& cache, const TrackInfo& track) {
+  if (track.codec.encoding != Encoding::kTransform) return nullptr;
+  const std::filesystem::path path = cache / basis_path(track);
+  auto basis = std::make_shared<const FeatureBasis>(read_basis(path));
+  if (basis->hash() != track.codec.basis)
+    throw Error(ErrorKind::kInput, {.path = path.string(),
+                                    .what = text("is the basis ", basis->hash().substr(0, 8), ", but track.json names ",
+                                                 track.codec.basis.substr(0, 8)),
+                                    .remedy = "copy both from the same cache"});
+  return basis;
+}
+
+ShardNotes read_notes(const Container& shard) {
+  const std::string where = shard.path().string();
+  const auto json = attributes(shard, kShardFormat);
+  ShardNotes notes;
+  notes.made_with = compute_from_json(JsonFields(json, where).at("made_with"), where);
+  if (const auto loss = json.find("loss"); loss != json.end()) notes.loss = loss->dump();
+  return notes;
+}
+
+std::vector<ArithmeticKind> arithmetic_kinds(std::span<const ShardNotes> shards) {
+  std::map<ComputeRecord, std::uint64_t> kinds;
+  for (const ShardNotes& notes : shards)
+    if (notes.made_with) ++kinds[*notes.made_with];
+  std::vector<ArithmeticKind> out;
+  for (const auto& [made_with, count] : kinds) out.push_back({made_with, count});
+  return out;
+}
+
+namespace {
+
+constexpr std::uint64_t kMaxChunkBytes = (1ull << 32) - 1;  // table.h counts them in 32 bits
+constexpr std::uint64_t kMaxTransformValues = 1ull << 29;   // encode_items()
+constexpr std::uint64_t kMaxUniformValues = 1ull << 30;     // at most 4 bytes each, low bits or planes
+
+}  // namespace
+
+std::uint64_t largest_group(const TrackInfo& track, std::uint32_t step) {
+  std::uint64_t views = kMaxChunkBytes;
+  if (track.codec.encoding == Encoding::kTransform) {
+    views = kMaxTransformValues / track.view_values();
+  } else if (track.codec.encoding == Encoding::kUniform) {
+    // The row of means takes the place of one more view.
+    views = kMaxUniformValues / track.view_values();
+    views -= std::min<std::uint64_t>(views, 1);
+  } else {
+    for (const ArrayLayout& array : make_codec(track.codec, track.shape)->layout())
+      views = std::min<std::uint64_t>(views, kMaxChunkBytes / array.view_bytes());
+  }
+  return views / step * step;
+}
+
+void check_group(const TrackInfo& track, std::uint32_t group, std::uint32_t step) {
+  const std::uint64_t largest = largest_group(track, step);
+  if (group <= largest) return;
+  const std::string what = text("plan.group = ", group, " is too large for ", track.name(), " as ",
+                                encoding_name(track.codec.encoding), ", ", track.view_values(), " values per view: ");
+  if (largest > 0) fail(what, "at most ", largest, " works");
+  fail(what, "not even ", step, " works; choose another encoding (taps.", track.kind, "_encoding) or other taps");
 }
 
 }  // namespace vitrine

@@ -3,6 +3,9 @@
 #define VITRINE_COMMON_CACHE_TRACK_H_
 
 #include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -11,6 +14,9 @@
 #include "common/codec/frame.h"
 
 namespace vitrine {
+
+class Container;
+struct FeatureBasis;
 
 struct TrackInfo {
   TeacherRecord teacher;
@@ -57,6 +63,50 @@ std::string with_check(const std::string& json);
 
 /// The fields by which two tracks differ, by their names in track.json, with both values.
 std::vector<JsonDifference> differences(const TrackInfo& there, const TrackInfo& here);
+
+/// Throws Error that names what differs unless json["track"], of a shard's attributes, is the copy of the track.json
+/// `expected`. An order of keys is no difference, nor are keys that this version does not know.
+void expect_track(const Container& container, const nlohmann::ordered_json& json, const TrackInfo& expected);
+
+/// Below the cache's directory.
+std::filesystem::path basis_path(const TrackInfo& track);
+
+/// Throws Error for a file that is missing, damaged or not the basis that its own hash names.
+FeatureBasis read_basis(const std::filesystem::path& path);
+
+/// The basis that a track of a cache needs: nothing for other encodings. Throws Error also when the file has another
+/// hash than track.json names.
+std::shared_ptr<const FeatureBasis> load_basis(const std::filesystem::path& cache, const TrackInfo& track);
+
+/// What a shard's attributes say of itself, beside its place and its track.
+struct ShardNotes {
+  /// What really made it; none: what began the track, as it does unless kinds were mixed on purpose.
+  std::optional<ComputeRecord> made_with = {};
+  /// The error that the codec really made: CodecLoss::json(), or empty.
+  std::string loss = {};
+};
+
+struct ArithmeticKind {
+  ComputeRecord made_with;
+  std::uint64_t shards = 0;
+
+  bool operator==(const ArithmeticKind&) const = default;
+};
+
+/// The notes that a shard was written with. Throws Error for a file that is no shard or does not say what made it.
+ShardNotes read_notes(const Container& shard);
+
+/// The kinds of shards with these notes, ascending.
+std::vector<ArithmeticKind> arithmetic_kinds(std::span<const ShardNotes> shards);
+
+/// The largest plan.group, a multiple of `step`, of which a group of the track can be stored: every chunk is below 4
+/// GiB, and a transform group has at most 2^29 values, a uniform one 2^30. 0: none. A transform track needs no basis
+/// yet. Throws Error for settings that the track's encoding does not allow.
+std::uint64_t largest_group(const TrackInfo& track, std::uint32_t step);
+
+/// Throws Error that names plan.group, the track and the largest value that works, unless groups of `group` views can
+/// be stored. `step`: what plan.group must be a multiple of.
+void check_group(const TrackInfo& track, std::uint32_t group, std::uint32_t step);
 
 }  // namespace vitrine
 

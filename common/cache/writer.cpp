@@ -7,20 +7,21 @@
 
 #include "common/base/error.h"
 #include "common/base/files.h"
+#include "common/base/json_difference.h"
 #include "common/base/utf8.h"
-#include "common/cache/attributes.h"
-#include "common/cache/basis_file.h"
 #include "common/cache/cache.h"
+#include "common/cache/container.h"
 #include "common/cache/container_writer.h"
-#include "common/cache/json_difference.h"
 #include "common/cache/shard_directory.h"
-#include "common/cache/table.h"
+#include "common/cache/track.h"
 
 namespace vitrine {
 namespace {
 
-constexpr int kColumnLevel = 3;                 // of the index and the recipes: small, written once
-constexpr std::uint64_t kColumnRows = 1 << 16;  // of the index's chunks
+constexpr int kBasisLevel = 3;                      // read and written once
+constexpr std::uint64_t kKinds = 40, kPlanes = 15;  // of the basis' levels
+constexpr int kColumnLevel = 3;                     // of the index and the recipes: small, written once
+constexpr std::uint64_t kColumnRows = 1 << 16;      // of the index's chunks
 
 template <class Number>
 DatasetSpec column(const std::string& name, const char* dtype, const std::vector<Number>& numbers) {
@@ -149,6 +150,14 @@ const std::vector<FieldSpec>& recipe_fields() {
   return fields;
 }
 
+template <class Number>
+void put(std::vector<DatasetSpec>& specs, const char* name, const char* dtype, std::vector<std::uint64_t> shape,
+         const std::vector<Number>& numbers) {
+  if (numbers.empty()) return;  // no transform over positions
+  const auto rows = static_cast<std::uint32_t>(shape[0]);
+  specs.push_back({name, dtype, std::move(shape), rows, {std::as_bytes(std::span(numbers))}});
+}
+
 }  // namespace
 
 void create_cache(const std::filesystem::path& directory, const ImageIndex& index, const Plan& plan) {
@@ -163,6 +172,32 @@ void create_cache(const std::filesystem::path& directory, const ImageIndex& inde
          .remedy = "use the dataset as it was (where pictures are gone or damaged, bad_images = \"skip\" goes on "
                    "without them), or another cache directory"});
   publish_or_compare(directory / "plan.json", plan.json(), "plan", "use the same settings, or another cache directory");
+}
+
+void write_basis(const std::filesystem::path& path, const FeatureBasis& basis) {
+  const std::uint64_t c = basis.channels, h = basis.height, w = basis.width;
+  std::vector<DatasetSpec> specs;
+  put(specs, "mean", "<f4", {c, h, w}, basis.mean);
+  put(specs, "vectors", "<f4", {c, c}, basis.vectors);
+  put(specs, "eigenvalues", "<f4", {c}, basis.eigenvalues);
+  put(specs, "rows", "<f4", {h, h}, basis.rows);
+  put(specs, "columns", "<f4", {w, w}, basis.columns);
+  put(specs, "scale", "<i2", {c, h, w}, basis.scale);
+  put(specs, "expected", "<u2", {FeatureBasis::kLevels}, basis.expected);
+  put(specs, "levels", "|u1", {kKinds, kPlanes}, basis.levels);
+  const std::vector<std::uint16_t> confidence{basis.confidence};
+  put(specs, "confidence", "<u2", {1}, confidence);
+  nlohmann::ordered_json json;
+  json["format"] = kBasisFormat;
+  json["version"] = kFormatMajor;
+  json["hash"] = basis.hash();
+  json["channels"] = c;
+  json["height"] = h;
+  json["width"] = w;
+  json["views"] = basis.views;
+  json["spatial"] = basis.spatial();
+  json["written_by"] = written_by();
+  write_container(path, std::move(specs), json.dump(), kBasisLevel, table::kFlagEncodings);
 }
 
 void create_track(const std::filesystem::path& directory, const TrackInfo& track, const FeatureBasis* basis) {

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "common/base/files.h"
-#include "common/cache/manifest.h"
+#include "common/cache/shard_directory.h"
 #include "common/cache/shard_draft.h"
 #include "common/cache/track.h"
 #include "common/codec/codec.h"
@@ -22,6 +22,9 @@ namespace vitrine {
 /// Publishes index.h5 and plan.json where they are missing. Throws Error that names the first difference when the
 /// directory holds another index or plan.
 void create_cache(const std::filesystem::path& directory, const ImageIndex& index, const Plan& plan);
+
+/// Publishes the file. Equal bases give equal bytes.
+void write_basis(const std::filesystem::path& path, const FeatureBasis& basis);
 
 /// Publishes track.json where it is missing, and before it basis.h5 for a track that has a basis. Throws Error that
 /// names the first difference to a track.json that is there.

@@ -8,8 +8,8 @@
 
 #include "common/base/error.h"
 #include "common/base/hash.h"
-#include "common/cache/limits.h"
 #include "common/base/progress.h"
+#include "common/cache/track.h"
 #include "common/codec/frame.h"
 #include "common/kernels/normalise.h"
 #include "common/models/autocast.h"

@@ -4,8 +4,8 @@
 
 #include "common/base/error.h"
 #include "common/base/hash.h"
+#include "common/cache/container.h"
 #include "common/cache/container_writer.h"
-#include "common/cache/table.h"
 #include "tests/support/testing.h"
 
 using namespace vitrine;

@@ -1,4 +1,4 @@
-#include "common/cache/manifest.h"
+#include "common/cache/shard_directory.h"
 
 #include <signal.h>
 #include <sys/wait.h>

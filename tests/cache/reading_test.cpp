@@ -12,7 +12,7 @@
 #include "common/base/error.h"
 #include "common/cache/cache.h"
 #include "common/cache/container_writer.h"
-#include "common/cache/manifest.h"
+#include "common/cache/shard_directory.h"
 #include "tests/cache/sample.h"
 #include "tests/support/testing.h"
 

@@ -1,8 +1,8 @@
 #include <cmath>
 
 #include "common/base/error.h"
-#include "common/cache/basis_file.h"
 #include "common/cache/cache.h"
+#include "common/cache/track.h"
 #include "tests/cache/sample.h"
 #include "tests/support/testing.h"
 

@@ -6,7 +6,7 @@
 #include <thread>
 
 #include "common/cache/cache.h"
-#include "common/cache/limits.h"
+#include "common/cache/track.h"
 #include "tests/cache/sample.h"
 #include "tests/support/message.h"
 #include "tests/support/testing.h"

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "common/cache/cache.h"
-#include "common/cache/manifest.h"
+#include "common/cache/shard_directory.h"
 #include "common/image/index_record.h"
 #include "common/image/left_out.h"
 #include "tests/extract/fixture.h"

@@ -8,9 +8,9 @@
 #include <thread>
 
 #include "common/base/error.h"
-#include "common/cache/arithmetic.h"
 #include "common/cache/cache.h"
-#include "common/cache/manifest.h"
+#include "common/cache/shard_directory.h"
+#include "common/cache/track.h"
 #include "common/config/config.h"
 #include "common/image/views.h"
 #include "extract/extractor.h"

@@ -6,7 +6,6 @@
 #include <string>
 
 #include "common/base/error.h"
-#include "common/cache/shard_name.h"
 #include "common/cache/shard_directory.h"
 #include "extract/memory.h"
 #include "tests/support/testing.h"

@@ -4,9 +4,8 @@
 
 #include "common/base/files.h"
 #include "common/base/json.h"
-#include "common/cache/basis_file.h"
 #include "common/cache/cache.h"
-#include "common/cache/manifest.h"
+#include "common/cache/shard_directory.h"
 #include "common/cache/track.h"
 #include "common/codec/codec.h"
 #include "tests/faults/fuzz.h"

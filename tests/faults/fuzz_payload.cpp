@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "common/base/error.h"
-#include "common/cache/basis_file.h"
+#include "common/cache/track.h"
 #include "common/codec/isa.h"
 #include "common/codec/transform/transform_codec.h"
 

@@ -7,7 +7,7 @@
 
 #include "common/base/error.h"
 #include "common/base/philox.h"
-#include "common/cache/manifest.h"
+#include "common/cache/shard_directory.h"
 #include "common/codec/transform/transform_codec.h"
 #include "tests/faults/golden.h"
 #include "tests/support/testing.h"

@@ -6,7 +6,7 @@
 
 #include "common/base/files.h"
 #include "common/base/hash.h"
-#include "common/cache/basis_file.h"
+#include "common/cache/track.h"
 #include "common/codec/isa.h"
 #include "common/codec/transform/transform_codec.h"
 #include "common/codec/transform/trellis.h"

@@ -4,7 +4,7 @@
 #include <set>
 
 #include "common/cache/cache.h"
-#include "common/cache/manifest.h"
+#include "common/cache/shard_directory.h"
 #include "common/image/views.h"
 #include "tests/faults/fuzz.h"
 #include "tests/faults/golden.h"

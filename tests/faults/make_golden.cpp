@@ -4,10 +4,10 @@
 #include <cmath>
 #include <cstdio>
 
-#include "common/cache/basis_file.h"
+#include "common/cache/container.h"
 #include "common/cache/container_writer.h"
-#include "common/cache/table.h"
-#include "common/cache/manifest.h"
+#include "common/cache/shard_directory.h"
+#include "common/cache/track.h"
 #include "common/image/scan.h"
 #include "common/image/views.h"
 #include "common/image/write.h"

@@ -16,7 +16,6 @@
 #include "common/base/hash.h"
 #include "common/cache/container.h"
 #include "common/cache/container_writer.h"
-#include "common/cache/table.h"
 #include "common/codec/frame.h"
 #include "tests/support/files.h"
 

@@ -5,8 +5,7 @@
 
 #include "common/base/error.h"
 #include "common/base/files.h"
-#include "common/cache/manifest.h"
-#include "common/cache/shard_name.h"
+#include "common/cache/shard_directory.h"
 #include "common/image/index_record.h"
 #include "common/image/left_out.h"
 

@@ -11,8 +11,7 @@
 #include "common/base/error.h"
 #include "common/base/files.h"
 #include "common/cache/cache.h"
-#include "common/cache/manifest.h"
-#include "common/cache/shard_name.h"
+#include "common/cache/shard_directory.h"
 #include "tools/inspect/leftovers.h"
 #include "tools/inspect/track_copy.h"
 

@@ -1,7 +1,7 @@
 #include "tools/inspect/track_copy.h"
 
 #include "common/base/error.h"
-#include "common/cache/attributes.h"
+#include "common/cache/container.h"
 #include "common/cache/shard_directory.h"
 
 namespace vitrine {

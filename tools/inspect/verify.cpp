@@ -8,8 +8,6 @@
 #include "common/base/local_ranks.h"
 #include "common/base/progress.h"
 #include "common/cache/cache.h"
-#include "common/cache/manifest.h"
-#include "common/cache/shard_name.h"
 #include "common/cache/shard_directory.h"
 #include "tools/inspect/leftovers.h"
 #include "tools/inspect/track_copy.h"

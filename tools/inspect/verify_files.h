@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "common/cache/cache.h"
-#include "common/cache/manifest.h"
+#include "common/cache/shard_directory.h"
 #include "common/image/views.h"
 #include "tools/inspect/finding.h"
 

@@ -7,7 +7,7 @@
 
 #include "common/cache/cache.h"
 #include "common/cache/container.h"
-#include "common/cache/manifest.h"
+#include "common/cache/shard_directory.h"
 #include "common/cache/track.h"
 #include "tests/cache/sample.h"
 #include "tests/support/testing.h"

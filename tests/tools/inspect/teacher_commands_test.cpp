@@ -6,7 +6,7 @@
 
 #include "common/base/error.h"
 #include "common/cache/cache.h"
-#include "common/cache/manifest.h"
+#include "common/cache/shard_directory.h"
 #include "common/cache/writer.h"
 #include "common/image/scan.h"
 #include "tests/extract/fixture.h"

@@ -8,8 +8,8 @@
 
 #include "common/base/error.h"
 #include "common/base/progress.h"
-#include "common/cache/arithmetic.h"
 #include "common/cache/cache.h"
+#include "common/cache/track.h"
 #include "common/cache/writer.h"
 #include "tools/commands/cache/command.h"
 #include "tools/commands/cache/findings.h"

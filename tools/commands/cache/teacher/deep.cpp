@@ -11,7 +11,7 @@
 
 #include "common/base/error.h"
 #include "common/base/progress.h"
-#include "common/cache/arithmetic.h"
+#include "common/cache/track.h"
 #include "common/cache/writer.h"
 #include "common/image/views.h"
 #include "common/teacher/left_out_views.h"

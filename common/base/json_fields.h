@@ -1,6 +1,6 @@
-// The typed fields of a JSON object from a file. Private to this room.
-#ifndef VITRINE_COMMON_CACHE_JSON_FIELDS_H_
-#define VITRINE_COMMON_CACHE_JSON_FIELDS_H_
+// The typed fields of a JSON object from a file.
+#ifndef VITRINE_COMMON_BASE_JSON_FIELDS_H_
+#define VITRINE_COMMON_BASE_JSON_FIELDS_H_
 
 #include <cmath>
 #include <cstdint>
@@ -98,4 +98,4 @@ class JsonFields {
 
 }  // namespace vitrine
 
-#endif  // VITRINE_COMMON_CACHE_JSON_FIELDS_H_
+#endif  // VITRINE_COMMON_BASE_JSON_FIELDS_H_

@@ -1,6 +1,6 @@
 // How two JSON objects that should be equal differ, field by field, for messages.
-#ifndef VITRINE_COMMON_CACHE_JSON_DIFFERENCE_H_
-#define VITRINE_COMMON_CACHE_JSON_DIFFERENCE_H_
+#ifndef VITRINE_COMMON_BASE_JSON_DIFFERENCE_H_
+#define VITRINE_COMMON_BASE_JSON_DIFFERENCE_H_
 
 #include <nlohmann/json_fwd.hpp>
 #include <string>
@@ -19,4 +19,4 @@ std::vector<JsonDifference> json_differences(const nlohmann::ordered_json& there
 
 }  // namespace vitrine
 
-#endif  // VITRINE_COMMON_CACHE_JSON_DIFFERENCE_H_
+#endif  // VITRINE_COMMON_BASE_JSON_DIFFERENCE_H_

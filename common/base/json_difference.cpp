@@ -1,4 +1,4 @@
-#include "common/cache/json_difference.h"
+#include "common/base/json_difference.h"
 
 #include <nlohmann/json.hpp>
 #include <utility>
