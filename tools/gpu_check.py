@@ -275,7 +275,7 @@ def record(results, name, code, start, seconds, copy):
     if state not in ("ok", "left out") and os.path.exists(log):
         with open(log, errors="replace") as file:
             lines = [text.strip() for text in file if text.strip()]
-        telling = [text for text in lines if re.search(r"error[: ]|ERROR|skipped:|^vitrine-[a-z]+: ", text)] or lines
+        telling = [text for text in lines if re.search(r"\berror: |ERROR|skipped:|^vitrine-[a-z]+: ", text)] or lines
         out["log"] = telling[-3:]
     print(line(out), flush=True)
     all_steps = read_results(results)
