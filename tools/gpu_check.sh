@@ -123,7 +123,7 @@ device = '$DEVICE'
 precision = '$2'
 deterministic = true
 batch = $((IMAGES / 4))
-size = 64
+size = $([ "$DEVICE" = cpu ] && echo 32 || echo 64)
 log_every = 1
 [model]
 arch = 'resnet18'
