@@ -3,6 +3,7 @@ import csv
 import ctypes
 import json
 import os
+import re
 import struct
 import sys
 import time
@@ -104,14 +105,14 @@ def vit_weights(dim, depth, classes):
     return tensors
 
 
-def prepare(folder, device):
-    """256 pictures in four classes: smooth colours and noise, as photographs compress."""
+def prepare(folder, count, device):
+    """So many pictures in four classes: smooth colours and noise, as photographs compress."""
     import torch
 
     torch.manual_seed(2)
     for label in range(4):
         os.makedirs(os.path.join(folder, "images", f"class{label}"))
-        for number in range(64):
+        for number in range(int(count) // 4):
             coarse = torch.rand(1, 3, 8, 8) * 200 + 20
             smooth = torch.nn.functional.interpolate(coarse, (256, 288), mode="bilinear")[0].permute(1, 2, 0)
             pixels = (smooth + torch.randn(256, 288, 1) * 6).clamp(0, 255).to(torch.uint8)
@@ -214,41 +215,90 @@ def peer(path, device, arch, precision, batch, size="224"):
     figures(path, peer=("timm_forward" if is_vit else "torchvision_step"), peer_per_s=count * batch / (time.time() - start))
 
 
-def record(results, name, code, start):
-    state = {"0": "ok", "77": "skipped", "124": "too slow", "137": "too slow", "255": "left out"}.get(code, "FAILED")
+def relocate(*files):
+    """Programs and libraries (ELF, 64 bits) look for libraries in lib beside their folder, not where they were built."""
+    place = b"$ORIGIN/../lib\0"
+    for name in files:
+        with open(name, "r+b") as file:
+            data = file.read()
+            programs, size, count = (*struct.unpack_from("<Q", data, 32), *struct.unpack_from("<HH", data, 54))
+            headers = [struct.unpack_from("<IIQQQQQQ", data, programs + i * size) for i in range(count)]
+            dynamic = next(((h[2], h[5]) for h in headers if h[0] == 2), (0, 0))  # PT_DYNAMIC: offset, bytes
+            entries = [struct.unpack_from("<QQ", data, dynamic[0] + i) for i in range(0, dynamic[1], 16)]
+            tags = dict(reversed(entries))
+            for tag, value in entries:
+                if tag not in (15, 29):  # DT_RPATH, DT_RUNPATH
+                    continue
+                # Strings are addressed in memory: DT_STRTAB in the segment (PT_LOAD) that holds it.
+                start = next(tags[5] - h[3] + h[2] for h in headers if h[0] == 1 and h[3] <= tags[5] < h[3] + h[5]) + value
+                room = data.index(b"\0", start) - start + 1
+                if len(place) > room:
+                    raise SystemExit(f"gpu_check: {name}: no room for another place of libraries; build it with a longer one")
+                file.seek(start)
+                file.write(place.ljust(room, b"\0"))
+
+
+STATES = {"0": "ok", "77": "skipped", "124": "too slow", "137": "too slow", "-1": "left out"}
+BAD = {"FAILED": 0, "too slow": 1, "left out": 2}  # and in which order the table has them
+
+
+def line(step):
+    told = "  ".join(f"{k} {v}" for k, v in step["figures"].items())
+    return "\n".join([f"{step['name']:28} {step['state']:9} {step['seconds']:6.1f}  {told}".rstrip()] +
+                     [f"    {text[:200]}" for text in step.get("log", [])])
+
+
+def write_whole(path, text):
+    with open(path + ".part", "w") as file:
+        file.write(text)
+    os.replace(path + ".part", path)
+
+
+def read_results(results):
+    path = os.path.join(results, "results.json")
+    if not os.path.exists(path):
+        return {"seconds": 0, "steps": []}
+    with open(path) as file:
+        return json.load(file)
+
+
+def record(results, name, code, start, seconds, copy):
+    """Adds a step to results.json, and shows it."""
+    state = STATES.get(code, "FAILED")
     out = {"name": name, "state": state, "exit_code": int(code), "seconds": round(time.time() - float(start), 1), "figures": {}}
     path = os.path.join(results, name + ".figures")
     if os.path.exists(path):
-        with open(path) as file:
-            out["figures"] = dict(line.rstrip("\n").split(" ", 1) for line in file)
+        with open(path, errors="replace") as file:
+            # One that was stopped may have left half a line.
+            out["figures"] = dict(words for words in (text.rstrip("\n").split(" ", 1) for text in file) if len(words) == 2)
     log = os.path.join(results, name + ".log")
     if state not in ("ok", "left out") and os.path.exists(log):
         with open(log, errors="replace") as file:
-            lines = [line.strip() for line in file if line.strip()]
-        telling = [line for line in lines if "ERROR" in line or "error" in line or "vitrine-" in line] or lines
-        out["log"] = telling[-3:] if state != "skipped" else lines[-1:]
-    with open(os.path.join(results, "results.jsonl"), "a") as file:
-        print(json.dumps(out), file=file)
+            lines = [text.strip() for text in file if text.strip()]
+        telling = [text for text in lines if re.search(r"\berror: |ERROR|skipped:|^vitrine-[a-z]+: ", text)] or lines
+        out["log"] = telling[-3:]
+    print(line(out), flush=True)
+    all_steps = read_results(results)
+    all_steps["seconds"] = int(seconds)
+    all_steps["steps"].append(out)
+    for place in filter(None, [os.path.join(results, "results.json"), copy]):
+        write_whole(place, json.dumps(all_steps, indent=1) + "\n")
 
 
-def table(results, seconds):
-    with open(os.path.join(results, "results.jsonl")) as file:
-        steps = [json.loads(line) for line in file]
-    with open(os.path.join(results, "results.json"), "w") as file:
-        json.dump({"seconds": int(seconds), "steps": steps}, file, indent=1)
-    order = {"FAILED": 0, "too slow": 1}
+def table(results):
+    """Of all steps, those that failed first. Exit code 1 where there are such, or none at all."""
+    found = read_results(results)
+    steps = found["steps"]
     print(f"\n{'check':28} {'state':9} {'s':>6}  figures")
-    for step in sorted(steps, key=lambda s: order.get(s["state"], 2)):
-        told = "  ".join(f"{k} {v}" for k, v in step["figures"].items())
-        print(f"{step['name']:28} {step['state']:9} {step['seconds']:6.1f}  {told}")
-        for line in step.get("log", []):
-            print(f"    {line[:200]}")
-    bad = [step["name"] for step in steps if step["state"] in order]
-    print(f"\n{len(steps) - len(bad)} of {len(steps)} without a fault in {seconds} s; {os.path.join(results, 'results.json')}")
-    sys.exit(1 if bad else 0)
+    for step in sorted(steps, key=lambda s: BAD.get(s["state"], len(BAD))):
+        print(line(step))
+    bad = [step["name"] for step in steps if step["state"] in BAD]
+    print(f"\n{len(steps) - len(bad)} of {len(steps)} steps without a fault in {found['seconds']} s; "
+          f"{os.path.join(results, 'results.json')}")
+    sys.exit(1 if bad or not steps else 0)
 
 
 if __name__ == "__main__":
     name = sys.argv[1].replace("-", "_")
-    commands = {f.__name__: f for f in (libraries, driver, prepare, losses, hold, rate, train_rate, peer, record, table)}
+    commands = {f.__name__: f for f in (libraries, driver, prepare, losses, hold, rate, train_rate, peer, relocate, record, table)}
     commands[name](*sys.argv[2:])

@@ -118,7 +118,7 @@ int main(int argc, char** argv) {
     for (const std::string& words : allow) options.allow += (options.allow.empty() ? "" : ",") + words;
     if (!checkpoint.empty()) {
       if (!images.empty()) options.test = images;
-      const Report report = evaluate_checkpoint(options, checkpoint, !file.empty(), stop_on_signals());
+      const Report report = evaluate_checkpoint(options, checkpoint, !file.empty(), overrides, stop_on_signals());
       std::fputs((json ? as_json(report) : as_text(report)).c_str(), stdout);
       return 0;
     }

@@ -12,6 +12,7 @@
 #include "common/base/files.h"
 #include "common/base/progress.h"
 #include "common/cache/cache.h"
+#include "common/config/config.h"
 #include "common/models/device.h"
 #include "common/models/precision.h"
 #include "common/models/load.h"
@@ -63,8 +64,10 @@ std::string words_of(const WeightsRecord& record) {
   return out;
 }
 
-// The options for weights that know themselves. What the options leave at its default says nothing.
-TrainOptions as_recorded(TrainOptions options, const WeightsRecord& record, const std::string& file) {
+// The options for weights that know themselves. What the options leave at its default says nothing, except in
+// overrides.
+TrainOptions as_recorded(TrainOptions options, const WeightsRecord& record, const std::string& file,
+                         const std::vector<std::string>& overrides) {
   const TrainOptions usual;
   std::string differs;
   const auto hold = [&](const char* key, const auto& given, const auto& by_default, const auto& theirs) {
@@ -90,24 +93,34 @@ TrainOptions as_recorded(TrainOptions options, const WeightsRecord& record, cons
                 {.path = file,
                  .what = "its weights are of another model than the configuration's: " + differs,
                  .remedy = "leave these keys out, or give the configuration that it was trained with"});
-  options.model = record.model;
-  const auto take = [&](const char* key, auto& given, const auto& by_default, const auto& theirs, const auto& words) {
+  const auto take = [](auto& given, const auto& by_default, const auto& theirs) {
     if (given == by_default) given = theirs;
+  };
+  take(options.size, usual.size, record.size);
+  take(options.mean, usual.mean, record.mean);
+  take(options.stddev, usual.stddev, record.stddev);
+  take(options.crop_pct, usual.crop_pct, record.crop_pct);
+  take(options.decoding.apply_orientation, usual.decoding.apply_orientation, record.decoding.apply_orientation);
+  take(options.decoding.scale_grey16, usual.decoding.scale_grey16, record.decoding.scale_grey16);
+  take(options.precision, usual.precision, record.precision);
+  load_config({}, overrides, options);
+  if (options.size == 0) options.size = record.size;  // "as the model's"
+  options.model = record.model;
+  const auto tell = [&](const char* key, const auto& given, const auto& theirs, const auto& words) {
     if (given != theirs)
       note(text(file, ": was trained with ", key, " = ", words(theirs), "; judged with ", words(given),
                 ", as configured"));
   };
   const auto number = [](const auto& value) { return text(value); };
-  take("size", options.size, usual.size, record.size, number);
-  take("mean", options.mean, usual.mean, record.mean, colour_words);
-  take("std", options.stddev, usual.stddev, record.stddev, colour_words);
-  take("crop_pct", options.crop_pct, usual.crop_pct, record.crop_pct, number);
+  tell("size", options.size, record.size, number);
+  tell("mean", options.mean, record.mean, colour_words);
+  tell("std", options.stddev, record.stddev, colour_words);
+  tell("crop_pct", options.crop_pct, record.crop_pct, number);
   const auto applied = [](bool yes) { return yes ? "apply" : "ignore"; };
   const auto scaled = [](bool yes) { return yes ? "scale" : "clip"; };
-  take("exif_orientation", options.decoding.apply_orientation, usual.decoding.apply_orientation,
-       record.decoding.apply_orientation, applied);
-  take("grey16", options.decoding.scale_grey16, usual.decoding.scale_grey16, record.decoding.scale_grey16, scaled);
-  take("precision", options.precision, usual.precision, record.precision, number);
+  tell("exif_orientation", options.decoding.apply_orientation, record.decoding.apply_orientation, applied);
+  tell("grey16", options.decoding.scale_grey16, record.decoding.scale_grey16, scaled);
+  tell("precision", options.precision, record.precision, number);
   return options;
 }
 
@@ -139,7 +152,7 @@ Tensors checkpoint_weights(const std::filesystem::path& file) {
 }
 
 Report evaluate_checkpoint(const TrainOptions& given, const std::filesystem::path& checkpoint, bool configured,
-                           const StopFlag& stop) {
+                           const std::vector<std::string>& overrides, const StopFlag& stop) {
   const std::string folder = given.test.empty() ? given.validation : given.test;
   if (folder.empty())
     fail("there are no images to judge on; give them with --images DIR, or a configuration with test or validation");
@@ -156,7 +169,7 @@ Report evaluate_checkpoint(const TrainOptions& given, const std::filesystem::pat
                          "version wrote it)",
                  .remedy = "give the configuration that it was trained with: vitrine-train CONFIG.toml "
                            "--evaluate FILE"});
-  const TrainOptions options = record ? as_recorded(given, *record, file.string()) : given;
+  const TrainOptions options = record ? as_recorded(given, *record, file.string(), overrides) : given;
   const PrecisionScope precision(options.precision, device, "precision");
   const bool is_vit = weights.contains("patch_embed.proj.weight");
   if (is_vit != (options.model.kind == "vit"))
@@ -186,6 +199,7 @@ Report evaluate_checkpoint(const TrainOptions& given, const std::filesystem::pat
   report.checkpoint = file.string();
   report.folder = folder;
   report.about = record ? words_of(*record) : "";
+  report.precision = options.precision;
   if (labelled) report.classes = names;
   const auto count_images = [&] {
     report.left_out = evaluation.left_out();
@@ -236,7 +250,7 @@ std::string as_text(const Report& report) {
     out += "\n";
   }
   out += text(report.checkpoint, report.about.empty() ? "" : " (" + report.about + ")", " on ", report.images,
-              " images of ", report.folder, "\n");
+              " images of ", report.folder, ", computed in ", report.precision, "\n");
   if (report.judgement) {
     const Accuracy accuracy = report.judgement->accuracy();
     out += text("top-1 ", percent(accuracy.top1), " %, top-5 ", percent(accuracy.top5), " %\n");
@@ -254,6 +268,7 @@ std::string as_text(const Report& report) {
 std::string as_json(const Report& report) {
   nlohmann::ordered_json json = {{"checkpoint", report.checkpoint},
                                  {"about", report.about},
+                                 {"precision", report.precision},
                                  {"images_in", report.folder},
                                  {"images", report.images}};
   if (report.judgement) {

@@ -19,6 +19,7 @@ namespace vitrine {
 struct Report {
   std::string checkpoint, folder;                  ///< the file that was judged, and the folder of images
   std::string about;                               ///< what is known of the file's weights, in words; may be empty
+  std::string precision;                           ///< of the arithmetic: "fp32", "tf32", "bf16" or "fp16"
   std::uint64_t images = 0;                        ///< judged: those of the folder that can be read
   std::vector<LeftOut> left_out = {};              ///< of the folder, by their paths
   std::vector<std::string> classes;                ///< names, in the order of the model's outputs; none without labels
@@ -32,13 +33,15 @@ struct Report {
 /// is judged where one was chosen, else final.safetensors, else the last checkpoint.
 ///
 /// Model, size, preprocessing and class names are those that the file knows (weights_record.h). Options that say
-/// otherwise: another model is an Error, another size or preprocessing is used and said (note). A file that does not
+/// otherwise: another model is an Error, another size, preprocessing or precision is used and said (note). `overrides`:
+/// those of `options` that were asked for by name ("key=value"), which hold even where they are the defaults that
+/// otherwise say nothing. A file that does not
 /// know them is judged as the options say, or with `configured` false, where nobody chose these, refused. Labels are
 /// matched as Evaluation does it. When options.targets.teacher.weights names a teacher, agreement with it is counted,
 /// on its own crops of the same images. With labels = "none" the folder holds any images, and agreement is all that is
 /// told. Throws Error when anything does not fit, or nothing could be told, and Stopped once `stop` is set.
 Report evaluate_checkpoint(const TrainOptions& options, const std::filesystem::path& checkpoint, bool configured = true,
-                           const StopFlag& stop = never_stop());
+                           const std::vector<std::string>& overrides = {}, const StopFlag& stop = never_stop());
 
 /// The file of a run's directory, or the file itself, as above. Throws Error when there is none.
 std::filesystem::path weights_file(const std::filesystem::path& checkpoint);

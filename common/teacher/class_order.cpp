@@ -10,6 +10,8 @@
 #include <string_view>
 #include <utility>
 
+#include "common/teacher/assignment.h"
+
 namespace vitrine {
 namespace {
 
@@ -70,23 +72,17 @@ std::vector<std::uint32_t> sorted_by(const std::vector<std::string>& names, cons
   return order;
 }
 
-/// The assignment of teacher's classes to labels that most of the chosen images speak for, pair by pair from the
-/// commonest on; each class and each label once.
+/// The assignment of teacher's classes to labels in which most of the chosen images are right; each class and each
+/// label at most once.
 std::vector<std::uint32_t> assignment(const Answers& answers, std::size_t classes,
                                       const std::function<bool(std::size_t)>& chosen) {
+  static_assert(kUnassigned == ClassOrder::kUnknown);
   std::map<std::pair<std::uint32_t, std::uint32_t>, std::uint32_t> counts;
   for (std::size_t i = 0; i < answers.labels.size(); ++i)
     if (chosen(i)) ++counts[{answers.predictions[i], answers.labels[i]}];
-  std::vector<std::pair<std::pair<std::uint32_t, std::uint32_t>, std::uint32_t>> pairs(counts.begin(), counts.end());
-  std::ranges::stable_sort(pairs, [](const auto& a, const auto& b) { return a.second > b.second; });
-  std::vector<std::uint32_t> label_of(classes, ClassOrder::kUnknown);
-  std::vector<bool> taken(classes);
-  for (const auto& [pair, count] : pairs) {
-    if (label_of[pair.first] != ClassOrder::kUnknown || taken[pair.second]) continue;
-    label_of[pair.first] = pair.second;
-    taken[pair.second] = true;
-  }
-  return label_of;
+  std::vector<WeightedPair> pairs;
+  for (const auto& [pair, count] : counts) pairs.push_back({pair.first, pair.second, count});
+  return best_assignment(classes, classes, pairs);
 }
 
 std::vector<bool> right_in(const Answers& answers, const std::vector<std::uint32_t>& label_of) {

@@ -29,11 +29,11 @@ struct ClassOrder {
 /// The orders that tools make of class folders with these names, other than the given one and each other.
 std::vector<ClassOrder> tool_orders(const std::vector<std::string>& names);
 
-/// An order in which the answers fit better than in the given one, beyond chance: among the tools' orders, else any
-/// one-to-one assignment of the teacher's classes to labels, made from one half of the images and judged on the other,
-/// and better there too than always naming the commonest label. None when the given order is as good, or images are too
-/// few to tell. "Beyond chance": of the images that exactly one of the two gets right, three standard errors more than
-/// half.
+/// An order in which the answers fit better than in the given one, beyond chance: among the tools' orders, else the
+/// best one-to-one assignment of the teacher's classes to labels, made from one half of the images and judged on the
+/// other, and better there too than always naming the commonest label. None when the given order is as good, or images
+/// are too few to tell. "Beyond chance": of the images that exactly one of the two gets right, three standard errors
+/// more than half.
 std::optional<ClassOrder> better_order(const Answers& answers, const std::vector<std::string>& names);
 
 /// Whether `gains` against `losses`, of paired trials, is beyond chance as above.

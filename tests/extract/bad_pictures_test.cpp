@@ -151,6 +151,31 @@ TEST_CASE("new targets of views that were sound before mark these first, and lea
   CHECK(verify(fixture).exit_code == 0);
 }
 
+TEST_CASE("where pictures failed later, new targets beside old ones whose recipes are gone are refused") {
+  const ExtractFixture fixture;
+  const std::vector<std::string> small{"taps.attention=[]", "passes=1"};
+  REQUIRE(fixture.extract("cache", small).exit_code == 0);
+  const std::filesystem::path recipes = fixture.root / "cache/recipes/00000.h5";
+  const std::string bytes = read_whole(recipes);
+  std::filesystem::remove(fixture.images / "cat" / "1.jpg");
+  REQUIRE(fixture.extract("cache", {"taps.attention=[]", "passes=2", "bad_images=skip"}).exit_code == 0);
+  // Old targets may be blank where the recipes said so: new recipes would not know.
+  std::filesystem::remove(recipes);
+  const auto before = fixture.files("cache");
+  const CommandResult refused = fixture.errors_of("cache", {"passes=1", "bad_images=skip"});
+  CAPTURE(refused.output);
+  CHECK(refused.exit_code == 2);
+  CHECK(has(refused.output, recipes.string() + ": is missing, and targets of its views are there"));
+  CHECK_FALSE(std::filesystem::exists(recipes));
+  const auto after = fixture.files("cache");
+  for (const auto& [name, contents] : before)
+    if (name.ends_with(".h5")) CHECK((after.at(name) == contents));
+  // With the copy that the sentence asks for, it goes on.
+  write_whole(recipes, bytes);
+  CHECK(fixture.extract("cache", {"passes=1", "bad_images=skip"}).exit_code == 0);
+  CHECK(verify(fixture).exit_code == 0);
+}
+
 TEST_CASE("a folder that lost most of its pictures is refused") {
   const ExtractFixture fixture;
   REQUIRE(fixture.extract("cache", kPlain).exit_code == 0);

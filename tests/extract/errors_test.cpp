@@ -1,5 +1,7 @@
 #include <torch/torch.h>
 
+#include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <limits>
 
@@ -40,6 +42,39 @@ void check_refused(const CommandResult& result, const std::vector<std::string>& 
     CAPTURE(word);
     CHECK(line.find(word) != std::string::npos);
   }
+}
+
+/// Folders "0" to "11" of pictures of one colour each, and a teacher that tells them all apart: its class c stands for
+/// the folder order[c].
+void make_colours(const std::filesystem::path& images, const std::filesystem::path& weights,
+                  const std::vector<std::string>& order) {
+  const torch::NoGradGuard no_grad;
+  torch::manual_seed(5);
+  VitOptions options;
+  options.arch = "";
+  options.image_size = 32, options.patch = 8, options.dim = 16, options.depth = 2, options.heads = 2;
+  options.classes = 16;
+  Vit vit(options);
+  Tensors state = state_dict(*vit);  // shares the model's memory
+  state.at("head.weight").copy_(at::eye(16));
+  state.at("head.bias").zero_();
+  std::vector<at::Tensor> features;  // of each class
+  for (const std::string& name : order) {
+    const int number = std::stoi(name);
+    const std::array<int, 3> colour{30 + 90 * (number % 3), 30 + 90 * (number / 3 % 2), 30 + 190 * (number / 6)};
+    Image image(40, 40);
+    for (std::size_t i = 0; i < image.rgb.size(); ++i) image.rgb[i] = static_cast<std::uint8_t>(colour[i % 3]);
+    at::Tensor x = at::empty({1, 3, 32, 32});
+    for (int c = 0; c < 3; ++c) x.select(1, c).fill_((colour[static_cast<std::size_t>(c)] / 255.0 - 0.5) / 0.5);
+    for (int i = 0; i < 5; ++i)
+      write_whole(images / name / (std::to_string(i) + ".png"), vitrine::testing::as_text(encode_png(image)));
+    features.push_back(vit->forward(x).logits[0].clone());
+  }
+  // The nearest of these: the greatest 2 p.f - p.p.
+  const at::Tensor nearest = at::stack(features);
+  state.at("head.weight") = 200 * nearest;
+  state.at("head.bias") = -100 * nearest.square().sum(1);
+  save_safetensors(weights, state);
 }
 
 }  // namespace
@@ -113,6 +148,40 @@ TEST_CASE("what cannot be done is refused in one sentence before anything is wri
                                       (root / "missing.toml").string() + "'"),
                 {"missing.toml"});
   check_refused(vitrine::testing::run(vitrine::testing::executable("vitrine-extract")), {"CONFIG", "--help"});
+}
+
+TEST_CASE(
+    "a head in natural order of folders 0 to 11 is refused with the order and the key that mends it, which does") {
+  const ExtractFixture fixture;
+  const std::filesystem::path images = fixture.root / "numbers", head = fixture.root / "natural.safetensors";
+  std::vector<std::string> natural, by_bytes;
+  for (int i = 0; i < 12; ++i) natural.push_back(std::to_string(i));
+  by_bytes = natural;
+  std::ranges::sort(by_bytes);
+  make_colours(images, head, natural);
+  const std::vector<std::string> settings{
+      "images=" + images.string(),    "allow_chance=false",          "check_images=60", "teacher.vit.classes=12",
+      "teacher.mean=[0.5, 0.5, 0.5]", "teacher.std=[0.5, 0.5, 0.5]", "passes=1",        "taps.features=[]"};
+  const auto with = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), settings.begin(), settings.end());
+    return more;
+  };
+  check_refused(fixture.errors_of("cache", with({"teacher.weights=" + head.string()})),
+                {"top-1 is 16.7 % in the order of the class folders", "100.0 % in natural order without case",
+                 "set class_names to a file", "sort -fV > names.txt"});
+  CHECK_FALSE(std::filesystem::exists(fixture.root / "cache"));
+
+  const std::filesystem::path names = fixture.root / "names.txt";
+  REQUIRE(vitrine::testing::run("ls '" + images.string() + "' | sort -fV > '" + names.string() + "'").exit_code == 0);
+  const CommandResult mended =
+      fixture.extract("cache", with({"teacher.weights=" + head.string(), "class_names=" + names.string()}));
+  CAPTURE(mended.output);
+  CHECK(mended.exit_code == 0);
+  CHECK(mended.output.find("top-1 100.0 %") != std::string::npos);
+
+  const std::filesystem::path sorted = fixture.root / "sorted.safetensors";
+  make_colours(images, sorted, by_bytes);
+  CHECK(fixture.extract("sorted", with({"teacher.weights=" + sorted.string()})).exit_code == 0);
 }
 
 TEST_CASE("a cache is added to only with the plan, the images and the teacher that it was made with") {

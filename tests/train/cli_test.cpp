@@ -189,8 +189,37 @@ TEST_CASE("a warning says for how long the feature term is off where passes lack
   CHECK(without == 8);
 }
 
+TEST_CASE("what a judge asks for by name holds over what the weights record, defaults too, and the report says it") {
+  const CliFixture fixture;
+  REQUIRE(fixture.train({"precision=bf16", "crop_pct=0.5", "max_steps=1"}).exit_code == 0);
+  const auto judged = [&](const std::string& settings) {
+    const std::string line = vitrine::testing::executable("vitrine-train") + settings + " --images '" +
+                             fixture.images.string() + "' --evaluate '" + (fixture.root / "run").string() + "'";
+    const CommandResult told = vitrine::testing::run(line);
+    CAPTURE(told.output);
+    REQUIRE(told.exit_code == 0);
+    const CommandResult json = vitrine::testing::run("( " + line + " --json 2> /dev/null )");
+    return std::pair(told.output, nlohmann::json::parse(json.output).at("precision").get<std::string>());
+  };
+  const auto [recorded, as_trained] = judged("");
+  CHECK(as_trained == "bf16");
+  CHECK(has(recorded, ", computed in bf16\n"));
+  CHECK_FALSE(has(recorded, "was trained with"));
+  const auto [chosen, as_chosen] = judged(" --set precision=fp32 --set crop_pct=0.9");
+  CHECK(as_chosen == "fp32");
+  CHECK(has(chosen, ", computed in fp32\n"));
+  CHECK(has(chosen, "was trained with precision = bf16; judged with fp32, as configured"));
+  CHECK(has(chosen, "was trained with crop_pct = 0.5; judged with 0.9, as configured"));
+}
+
 TEST_CASE("--evaluate needs images to judge on, and a checkpoint that is there") {
   const CliFixture fixture;
+  for (const std::string& config : {std::string(), " '" + (fixture.root / "train.toml").string() + "'"}) {
+    fixture.command(fixture.options(TargetKind::kCache, "run"));  // writes train.toml
+    fixture.check_refused(vitrine::testing::run(vitrine::testing::executable("vitrine-train") + config +
+                                                " --set 'test=" + fixture.images.string() + "' --evaluate ''"),
+                          {"--evaluate is empty; expected a .safetensors file or a run's directory"});
+  }
   const std::string line = fixture.command(fixture.options(TargetKind::kCache, "run"));
   const CommandResult no_images = vitrine::testing::run(line + " --evaluate '" + fixture.weights.string() + "'");
   CHECK(no_images.exit_code == 2);

@@ -89,6 +89,25 @@ TEST_CASE("a batch has the views whose pictures can be had, each as it is withou
   CHECK(bad->met()[0].id == "bee/2.jpg");
 }
 
+TEST_CASE("waiting for data is waiting for a group: what else a batch takes, as its way to the device, is not in it") {
+  const TrainFixture fixture;
+  TrainOptions options = fixture.options(TargetKind::kNone, "run");  // two batches a group
+  const auto index = fixture.index();
+  const auto source = make_target_source(options, index);
+  const ViewMaker views(fixture.images, index, 32, nullptr, kAtOnce);
+  Batches batches(options, *source, views, 32, at::kCPU);
+  CHECK(batches.waited() == 0);
+  batches.start(0);
+  for (int group = 0; group < 2; ++group) {
+    const double before = batches.waited();
+    batches.next();
+    const double waited = batches.waited();
+    CHECK(waited > before);
+    batches.next();
+    CHECK(batches.waited() == waited);
+  }
+}
+
 TEST_CASE("a training picture that fails in the middle of a run stops it, or costs its views and is named") {
   const TrainFixture fixture;
   for (const BadImages policy : {BadImages::kStop, BadImages::kSkip}) {
@@ -130,6 +149,17 @@ TEST_CASE("a cache whose pictures went before its second pass is learnt from wit
   CHECK(result.left_out_views > 0);
   CHECK(has(read_whole(std::filesystem::path(options.output) / kLeftOutFile),
             "missing\t" + (fixture.images / "bee/2.jpg").string() + "\t"));
+
+  // Stopped in every epoch: views that were left out before a stop count too.
+  options.output = (fixture.root / "parts").string();
+  std::uint64_t before = 0;
+  for (options.max_steps = 5; options.max_steps <= 20; options.max_steps += 5) {
+    Trainer part(options);
+    const TrainResult so_far = part.run(stop);
+    CHECK(so_far.left_out_views >= before);
+    before = so_far.left_out_views;
+  }
+  CHECK(before == result.left_out_views);
 }
 
 TEST_CASE("a live teacher's targets of views that are left out are those that extraction stores, bit for bit") {

@@ -1,12 +1,16 @@
 #include "tools/inspect/recode.h"
 
+#include <atomic>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "common/base/error.h"
 #include "common/base/hash.h"
+#include "common/cache/writer.h"
 #include "tests/support/message.h"
 #include "tests/tools/inspect/damaged.h"
+#include "tools/inspect/file_check.h"
 #include "tools/inspect/repair.h"
 
 using namespace vitrine;
@@ -254,6 +258,61 @@ TEST_CASE("damaged recipes are not copied") {
   write_whole(sample.path("recipes/00001.h5"), bytes);
   CHECK(refusal().empty());
   CHECK(verify_cache(options.to, {}).findings.empty());
+}
+
+TEST_CASE("recipes that leave out more views since the last recoding are copied again, and fewer are refused") {
+  const SampleCache sample;
+  RecodeOptions options{.to = sample.root / "second"};
+  options.codec = {.encoding = Encoding::kFp16};
+  const auto recode_again = [&](const std::string& track) {
+    const Cache cache(sample.directory);
+    recode(cache, cache.track(track, "tiny"), options);
+  };
+  const auto leave_out = [&](std::vector<std::vector<std::uint32_t>> views) {
+    RecordedViews marked = recorded_views(sample.directory, sample.plan, 0, 0);
+    marked.left_out = std::move(views);
+    const FileRecord made = write_recipes(sample.directory, sample.plan, 0, 0, marked, {}, Existing::kReplace);
+    refresh_manifest(sample.directory / "recipes", {made});
+    return marked.left_out;
+  };
+  recode_again("features.3");
+  CHECK(recorded_views(options.to, sample.plan, 0, 0).count() == 0);
+
+  const auto more = leave_out({{1}, {0, 3}});
+  recode_again("logits");
+  CHECK((recorded_views(options.to, sample.plan, 0, 0).left_out == more));
+  CHECK(read_whole(options.to / "recipes/00000.h5") == read_whole(sample.path("recipes/00000.h5")));
+  CHECK(verify_cache(options.to, {}).findings.empty());
+
+  leave_out({{1}, {0}});
+  const auto before = files_below(options.to);
+  CHECK_THROWS_WITH_AS(recode_again("attention.3"),
+                       doctest::Contains("recipes/00000.h5: leaves out views that the source "
+                                         "has; recode into another directory"),
+                       Error);
+  CHECK((recorded_views(options.to, sample.plan, 0, 0).left_out == more));
+  for (const auto& [name, bytes] : before) CHECK(files_below(options.to).at(name) == bytes);
+}
+
+TEST_CASE("files are written and held against HDF5 by several threads at once") {
+  const SampleCache sample;
+  const Container container(sample.path("recipes/00000.h5"));
+  const RecordedViews views = recorded_views(sample.directory, sample.plan, 0, 0);
+  std::atomic<int> faults{0};
+  {
+    std::vector<std::jthread> threads;
+    for (const char* name : {"one", "two"}) {
+      threads.emplace_back([&, name] {
+        for (int i = 0; i < 20; ++i)
+          write_recipes(sample.root / name, sample.plan, 0, 0, views, {}, Existing::kReplace);
+      });
+      threads.emplace_back([&] {
+        for (int i = 0; i < 40; ++i) faults += check_hdf5(container).has_value();
+      });
+    }
+  }
+  CHECK(faults == 0);
+  for (const char* name : {"one", "two"}) CHECK(!check_hdf5(Container(sample.root / name / "recipes/00000.h5")));
 }
 
 TEST_CASE("info says a teacher's provenance once, bytes per view in all, and the losses that shards tell") {
