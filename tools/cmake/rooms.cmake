@@ -10,9 +10,12 @@
 #   vitrine_peer_test(NAME SCRIPT [ARGS...])        a Python script that judges an executable; run with .venv's Python, whose
 #                                                  assert statements no variable of the environment turns off (-E); 77: skipped
 add_library(vitrine_options INTERFACE)
-target_include_directories(vitrine_options INTERFACE ${CMAKE_SOURCE_DIR})
+target_include_directories(vitrine_options INTERFACE ${vitrine_SOURCE_DIR})
 target_compile_options(vitrine_options INTERFACE
     $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Wno-missing-field-initializers>)
+if(VITRINE_WERROR)
+  target_compile_options(vitrine_options INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Werror>)
+endif()
 # No contraction, no fast math: arithmetic that decides bytes must not depend on what the compiler fuses.
 target_compile_options(vitrine_options INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-ffp-contract=off>)
 if(VITRINE_SANITIZE)
@@ -22,7 +25,7 @@ if(VITRINE_SANITIZE)
 endif()
 
 # One precompiled torch/torch.h for every target that asks for it.
-add_library(vitrine_torch_pch STATIC ${CMAKE_SOURCE_DIR}/tools/cmake/torch_pch.cpp)
+add_library(vitrine_torch_pch STATIC ${vitrine_SOURCE_DIR}/tools/cmake/torch_pch.cpp)
 target_link_libraries(vitrine_torch_pch PRIVATE vitrine_options vitrine_torch)
 target_precompile_headers(vitrine_torch_pch PRIVATE <torch/torch.h>)
 
@@ -39,6 +42,12 @@ function(vitrine_executable_uses_torch target)
   target_link_libraries(${target} PRIVATE vitrine_torch)
 endfunction()
 
+# Most of a small file's time goes into headers, templates of LibTorch and JSON above all: several at once share it. Files
+# with options of their own stay alone.
+function(vitrine_unity target)
+  set_target_properties(${target} PROPERTIES UNITY_BUILD ${VITRINE_UNITY} UNITY_BUILD_BATCH_SIZE 8)
+endfunction()
+
 function(vitrine_room name)
   cmake_parse_arguments(ROOM "TORCH" "" "USES" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp ${CMAKE_CURRENT_SOURCE_DIR}/*.cu)
@@ -50,6 +59,7 @@ function(vitrine_room name)
   endif()
   add_library(vitrine_${name} STATIC ${sources})
   target_link_libraries(vitrine_${name} PUBLIC vitrine_options ${ROOM_USES})
+  vitrine_unity(vitrine_${name})
   if(ROOM_TORCH)
     vitrine_use_torch(vitrine_${name})
   endif()
@@ -68,12 +78,13 @@ function(vitrine_test name)
   cmake_parse_arguments(TEST "TORCH" "" "SOURCES;USES;LABELS" ${ARGN})
   add_executable(${name} ${TEST_SOURCES})
   target_link_libraries(${name} PRIVATE vitrine_options vitrine_doctest_main ${TEST_USES})
+  vitrine_unity(${name})
   if(TEST_TORCH)
     vitrine_executable_uses_torch(${name})
   endif()
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES LABELS "${TEST_LABELS}" TIMEOUT 900 SKIP_RETURN_CODE 77
-                       ENVIRONMENT "OMP_NUM_THREADS=1;VITRINE_BIN=${CMAKE_BINARY_DIR}/bin;VITRINE_SOURCE=${CMAKE_SOURCE_DIR}")
+                       ENVIRONMENT "OMP_NUM_THREADS=1;VITRINE_BIN=${vitrine_BINARY_DIR}/bin;VITRINE_SOURCE=${vitrine_SOURCE_DIR}")
   if("gpu" IN_LIST TEST_LABELS)
     set_property(TEST ${name} APPEND PROPERTY ENVIRONMENT VITRINE_TEST_DEVICE=cuda)
   endif()
@@ -82,11 +93,11 @@ endfunction()
 function(vitrine_gpu_test name)
   add_test(NAME ${name}_gpu COMMAND ${name} ${ARGN})
   set_tests_properties(${name}_gpu PROPERTIES LABELS gpu TIMEOUT 900 SKIP_RETURN_CODE 77 ENVIRONMENT
-    "OMP_NUM_THREADS=1;VITRINE_BIN=${CMAKE_BINARY_DIR}/bin;VITRINE_SOURCE=${CMAKE_SOURCE_DIR};VITRINE_TEST_DEVICE=cuda;CUBLAS_WORKSPACE_CONFIG=:4096:8")
+    "OMP_NUM_THREADS=1;VITRINE_BIN=${vitrine_BINARY_DIR}/bin;VITRINE_SOURCE=${vitrine_SOURCE_DIR};VITRINE_TEST_DEVICE=cuda;CUBLAS_WORKSPACE_CONFIG=:4096:8")
 endfunction()
 
 function(vitrine_peer_test name script)
-  add_test(NAME ${name} COMMAND ${CMAKE_SOURCE_DIR}/.venv/bin/python -E -s ${script} ${ARGN})
+  add_test(NAME ${name} COMMAND ${vitrine_SOURCE_DIR}/.venv/bin/python -E -s ${script} ${ARGN})
   set_tests_properties(${name} PROPERTIES LABELS peer TIMEOUT 900 SKIP_RETURN_CODE 77
-                       ENVIRONMENT "OMP_NUM_THREADS=1;VITRINE_BIN=${CMAKE_BINARY_DIR}/bin;VITRINE_SOURCE=${CMAKE_SOURCE_DIR}")
+                       ENVIRONMENT "OMP_NUM_THREADS=1;VITRINE_BIN=${vitrine_BINARY_DIR}/bin;VITRINE_SOURCE=${vitrine_SOURCE_DIR}")
 endfunction()

@@ -150,7 +150,8 @@ class Recoder {
     loss.add(of_shard);
     // What made the source's shard made this one as well.
     const ShardNotes source = read_notes(Container(reader_.shard_directory().directory() / shard_file_name(number)));
-    return write_shard(directory, to_, plan, pass, shard, groups, {source.made_with, of_shard.json()});
+    return write_shard(directory, to_, plan, span.key.pass, span.key.shard, groups,
+                       {source.made_with, of_shard.json()});
   }
 
  private:
