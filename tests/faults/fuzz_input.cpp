@@ -168,22 +168,15 @@ StoredGroup stored_group(const std::filesystem::path& path, const std::shared_pt
   return group;
 }
 
-}  // namespace vitrine::testing
-
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  using namespace vitrine::testing;
-  static const Surroundings surroundings(VITRINE_GOLDEN);
-  static MemoryFile file;
-  std::string bytes(reinterpret_cast<const char*>(data), size);
-  const auto read = [&] {
-    file.hold(bytes);
-    surroundings.read(file.path());
-  };
-  read();
-  if (bytes.starts_with('{')) return 0;
+void read_forged(const Surroundings& surroundings, MemoryFile& file, std::string bytes) {
+  file.hold(bytes);
+  surroundings.read(file.path());
+  if (bytes.starts_with('{')) return;
   for (const bool chunks : {false, true}) {
     forge_checksums(bytes, chunks);
-    read();
+    file.hold(bytes);
+    surroundings.read(file.path());
   }
-  return 0;
 }
+
+}  // namespace vitrine::testing
