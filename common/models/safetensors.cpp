@@ -64,11 +64,13 @@ Entry parse_entry(const std::string& name, const json& value, std::uint64_t data
     fail(what, " has dtype ", dtype_name, "; F32, F16, BF16, I64, I32 and U8 can be read: convert the file.");
   Entry entry{name, dtype->type, {}, 0, 0};
   std::uint64_t bytes = at::elementSize(dtype->type);
+  std::uint64_t span = bytes;  // as if no extent were 0: what a tensor's strides must not exceed
   bool overflow = false;
   for (const json& size : value["shape"]) {
     const std::uint64_t extent = unsigned_field(size, text("The shape of tensor \"", name, "\" of ", file));
-    overflow = overflow || extent > static_cast<std::uint64_t>(std::numeric_limits<int64_t>::max()) ||
-               __builtin_mul_overflow(bytes, extent, &bytes);
+    bytes *= extent;  // does not wrap where `span` does not
+    overflow = overflow || __builtin_mul_overflow(span, std::max<std::uint64_t>(extent, 1), &span) ||
+               span > static_cast<std::uint64_t>(std::numeric_limits<int64_t>::max());
     entry.shape.push_back(static_cast<int64_t>(extent));
   }
   entry.begin = unsigned_field(value["data_offsets"][0], what);

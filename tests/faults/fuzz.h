@@ -1,5 +1,4 @@
-// The readers over bytes from anywhere: fuzz_input.cpp has the entry point of libFuzzer, fuzz_test.cpp runs it as a
-// plain test.
+// The readers over bytes from anywhere: for the tests of this folder and the targets of tests/fuzz.
 #ifndef VITRINE_TESTS_FAULTS_FUZZ_H_
 #define VITRINE_TESTS_FAULTS_FUZZ_H_
 
@@ -53,10 +52,10 @@ struct StoredGroup {
 /// Of a shard that can be read. `basis`: for a transform track. Throws Error.
 StoredGroup stored_group(const std::filesystem::path& path, const std::shared_ptr<const FeatureBasis>& basis);
 
-}  // namespace vitrine::testing
+/// Reads the bytes as they are, a track.json also with its check made right, and a container with the table's checksum
+/// made right, and with those of the chunks made right as well. Nothing but Error may be thrown inside, and that is caught.
+void read_forged(const Surroundings& surroundings, MemoryFile& file, std::string bytes);
 
-/// Reads the bytes as they are, a track.json also with its check made right, and where they are a container, with the
-/// table's checksum made right, and with those of the chunks made right as well.
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);
+}  // namespace vitrine::testing
 
 #endif  // VITRINE_TESTS_FAULTS_FUZZ_H_

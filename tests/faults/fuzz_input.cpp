@@ -168,29 +168,21 @@ StoredGroup stored_group(const std::filesystem::path& path, const std::shared_pt
   return group;
 }
 
-}  // namespace vitrine::testing
-
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  using namespace vitrine::testing;
-  static const Surroundings surroundings(VITRINE_GOLDEN);
-  static MemoryFile file;
-  std::string bytes(reinterpret_cast<const char*>(data), size);
-  const auto read = [&] {
-    file.hold(bytes);
-    surroundings.read(file.path());
-  };
-  read();
+void read_forged(const Surroundings& surroundings, MemoryFile& file, std::string bytes) {
+  file.hold(bytes);
+  surroundings.read(file.path());
   if (bytes.starts_with('{')) {
-    // A track.json's check made right, as those of containers below.
     const std::size_t check = bytes.rfind(",\n  \"check\"");
-    if (check == std::string::npos) return 0;
-    bytes = vitrine::with_check(bytes.substr(0, check) + "\n}\n");
-    read();
-    return 0;
+    if (check == std::string::npos) return;
+    file.hold(vitrine::with_check(bytes.substr(0, check) + "\n}\n"));
+    surroundings.read(file.path());
+    return;
   }
   for (const bool chunks : {false, true}) {
     forge_checksums(bytes, chunks);
-    read();
+    file.hold(bytes);
+    surroundings.read(file.path());
   }
-  return 0;
 }
+
+}  // namespace vitrine::testing

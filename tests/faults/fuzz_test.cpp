@@ -132,7 +132,9 @@ std::vector<std::string> texts() {
 }
 
 void feed(const std::string& bytes) {
-  CHECK_NOTHROW(LLVMFuzzerTestOneInput(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()));
+  static const Surroundings surroundings(kGolden);
+  static MemoryFile file;
+  CHECK_NOTHROW(read_forged(surroundings, file, bytes));
 }
 
 std::vector<std::string> good_containers() {

@@ -76,6 +76,11 @@ TEST_CASE("damaged files are refused with the reason") {
   CHECK(has(refusal(file_of(R"({"x":{"dtype":"F32","shape":[-2],"data_offsets":[0,8]}})", 8)), "whole number"));
   CHECK(has(refusal(file_of(R"({"x":{"dtype":"F32","shape":[2.0],"data_offsets":[0,8]}})", 8)), "whole number"));
   CHECK(has(refusal(file_of(R"({"x":{"dtype":"F32","shape":[2],"data_offsets":[8,0]}})", 8)), "8 to 0"));
+  // No bytes, but strides that no tensor has.
+  CHECK(
+      has(refusal(file_of(
+              R"({"x":{"dtype":"F32","shape":[0,4611686018427387904,4611686018427387904],"data_offsets":[0,0]}})", 0)),
+          "contradict"));
   // 2^62 + 2 floats wrap to 8 bytes.
   CHECK(has(refusal(file_of(R"({"x":{"dtype":"F32","shape":[4611686018427387906],"data_offsets":[0,8]}})", 8)),
             "contradict"));

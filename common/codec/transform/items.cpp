@@ -51,12 +51,13 @@ void from_coefficients(const FeatureBasis& basis, std::span<const float> coeffic
   static thread_local std::vector<std::uint32_t> filled;  // channels of a view that are not zero everywhere
   if (inverse.size() < c * c) inverse.resize(c * c);
   transpose(basis.vectors.data(), inverse.data(), c, c);
+  const auto any_value = loops().any_value;
   for (std::size_t v = 0; v < views; ++v) {
     const float* from = coefficients.data() + v * each;
     float* own = out.data() + v * each;
     filled.clear();
     for (std::uint32_t k = 0; k < basis.channels; ++k)
-      if (loops().any_value(from + k * basis.positions(), basis.positions())) filled.push_back(k);
+      if (any_value(from + k * basis.positions(), basis.positions())) filled.push_back(k);
     multiply_some(inverse.data(), from, own, c, c, basis.positions(), filled);
     for (std::size_t i = 0; i < each; ++i) own[i] += basis.mean[i];
   }

@@ -16,8 +16,9 @@ using Neighbours = std::array<std::uint32_t, 4>;
 struct Loops {
   /// Bits that are set among the first `bits`; whole words are read.
   std::uint64_t (*ones_in)(const std::uint8_t* bytes, std::uint64_t bits);
-  /// All bytes or-ed together.
-  std::uint8_t (*any_byte)(const std::uint8_t* bytes, std::size_t n);
+  /// some[position[s]]: 1 where row s of `seen`, [slots, views], has a byte that is not 0, else 0.
+  void (*mark_rows)(std::size_t slots, std::size_t views, const std::uint8_t* seen, const std::uint32_t* position,
+                    std::uint8_t* some);
 
   // context.h. `past`, `seen`, `classes`: [slots, views]; `seen` has a row more, of zeros.
   /// Classes of slots [first, last) by what is past alone. 0 < confidence < 2^16.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <iterator>
 
 #include "common/codec/target.h"
 #include "common/codec/transform/context_numbers.h"

@@ -285,8 +285,7 @@ ChannelItems ItemDecoder::next() {
   merge(slots_->even, slots_->count);
   contexts_.learn(seen_.data());
   ++channel_;
-  for (std::size_t slot = 0; slot < slots_->count; ++slot)
-    some_[slots_->position[slot]] = loops().any_byte(seen_.data() + slot * views_, views_);
+  loops().mark_rows(slots_->count, views_, seen_.data(), slots_->position.data(), some_.data());
   return {{map_.data(), std::size_t{slots_->count} * views_}, some_};
 }
 

@@ -1,9 +1,8 @@
-// libFuzzer over payloads of the transform encoding: the first byte chooses a golden payload's basis and views. Every
-// body must give the same verdict and the same bits, and finite values.
+// Payloads of the transform encoding: the first byte chooses a golden payload's basis and views (cases.h), the rest is
+// the payload. Both bodies, portable and best, must give the same error or the same bits, and finite values.
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -13,6 +12,7 @@
 #include "common/cache/track.h"
 #include "common/codec/isa.h"
 #include "common/codec/transform/transform_codec.h"
+#include "tests/fuzz/cases.h"
 
 namespace {
 
@@ -25,18 +25,10 @@ struct Case {
 
 std::vector<std::unique_ptr<Case>> make_cases() {
   std::vector<std::unique_ptr<Case>> cases;
-  for (const auto& [name, views] : {std::pair{"steps", 3u},
-                                    {"fine", 9u},
-                                    {"own", 40u},
-                                    {"view64", 64u},
-                                    {"view128", 128u},
-                                    {"column", 50u},
-                                    {"single", 5u},
-                                    {"kinds", 12u},
-                                    {"coarse", 32u}}) {
+  for (const auto& [name, views] : testing::kPayloadCases) {
     const auto path = std::filesystem::path(VITRINE_GOLDEN) / "payloads" / (std::string(name) + ".basis.h5");
-    cases.push_back(std::make_unique<Case>(
-        Case{TransformCodec(std::make_shared<const FeatureBasis>(read_basis(path)), 0.5), views}));
+    // Not make_unique: a codec can be neither copied nor moved.
+    cases.emplace_back(new Case{TransformCodec(std::make_shared<const FeatureBasis>(read_basis(path)), 0.5), views});
   }
   return cases;
 }
@@ -68,8 +60,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::vector<std::byte> payload(reinterpret_cast<const std::byte*>(data + 1),
                                        reinterpret_cast<const std::byte*>(data + size));
   const Outcome portable = outcome(chosen, payload, Isa::kPortable), best = outcome(chosen, payload, best_isa());
-  if (portable.error != best.error || portable.items.size() != best.items.size() ||
-      std::memcmp(portable.items.data(), best.items.data(), best.items.size() * sizeof(float)) != 0)
-    std::abort();
+  if (portable.error != best.error || !testing::same_bits(portable.items, best.items)) std::abort();
   return 0;
 }

@@ -1,0 +1,13 @@
+// Files of a cache: containers, read to the end and through the reader of their kind, as they are and with checksums
+// made right; and JSON texts, by the format that they name.
+#include <string>
+
+#include "tests/faults/fuzz.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using namespace vitrine::testing;
+  static const Surroundings surroundings(VITRINE_GOLDEN);
+  static MemoryFile file;
+  read_forged(surroundings, file, std::string(reinterpret_cast<const char*>(data), size));
+  return 0;
+}

@@ -1,0 +1,20 @@
+// Weight files: any bytes give tensors or an Error.
+#include <torch/torch.h>
+
+#include <string_view>
+
+#include "common/base/error.h"
+#include "common/models/safetensors.h"
+#include "tests/faults/shards.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using namespace vitrine;
+  static testing::MemoryFile file;
+  file.hold({reinterpret_cast<const char*>(data), size});
+  try {
+    load_safetensors_metadata(file.path());
+    load_safetensors(file.path());
+  } catch (const Error&) {
+  }
+  return 0;
+}

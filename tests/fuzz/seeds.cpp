@@ -1,0 +1,176 @@
+// fuzz_seeds DIRECTORY: the first inputs of every target, made from the golden files, as DIRECTORY/TARGET/NAME.
+#include <webp/encode.h>
+
+#include <algorithm>
+#include <cstring>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/base/error.h"
+#include "common/base/files.h"
+#include "common/image/decode.h"
+#include "common/image/write.h"
+#include "tests/faults/fuzz.h"
+#include "tests/fuzz/cases.h"
+
+namespace {
+
+using namespace vitrine;
+using namespace vitrine::testing;
+
+const std::filesystem::path kGolden = VITRINE_GOLDEN;
+
+std::string string_of(std::span<const std::byte> bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+// Golden files whose names end so, at any depth; names as paths below tests/golden, with '-' for '/'.
+std::vector<std::pair<std::string, std::string>> golden_files(std::string_view end,
+                                                              const std::filesystem::path& below = "") {
+  std::vector<std::pair<std::string, std::string>> files;
+  for (const DirectoryEntry& entry : list_directory(kGolden / below)) {
+    const std::filesystem::path path = below / entry.name;
+    if (entry.kind == DirectoryEntry::Kind::kDirectory) {
+      const auto more = golden_files(end, path);
+      files.insert(files.end(), more.begin(), more.end());
+    } else if (entry.name.ends_with(end)) {
+      std::string name = path.string();
+      std::replace(name.begin(), name.end(), '/', '-');
+      files.emplace_back(name, read_file(kGolden / path));
+    }
+  }
+  return files;
+}
+
+class Seeds {
+ public:
+  explicit Seeds(std::filesystem::path directory) : directory_(std::move(directory)) {}
+  void add(const std::string& name, std::string_view bytes) const { write_whole(directory_ / name, bytes); }
+
+ private:
+  std::filesystem::path directory_;
+};
+
+void seed_payloads(const Seeds& seeds) {
+  for (std::size_t i = 0; i < std::size(kPayloadCases); ++i) {
+    const std::string name = kPayloadCases[i].name;
+    seeds.add(name, static_cast<char>(i) + read_file(kGolden / "payloads" / (name + ".payload")));
+  }
+}
+
+void seed_encodings(const Seeds& seeds) {
+  const Surroundings surroundings(kGolden);
+  for (std::size_t i = 0; i < std::size(kEncodingCases); ++i) {
+    const StoredGroup group = stored_group(kGolden / kEncodingCases[i], surroundings.basis());
+    std::string input(1, static_cast<char>(i));
+    for (std::size_t a = 0; a < group.arrays.size(); ++a) {
+      const std::size_t length = group.arrays[a].size();
+      if (a + 1 < group.arrays.size()) input += {static_cast<char>(length & 255), static_cast<char>(length >> 8)};
+      input += string_of(group.arrays[a]);
+    }
+    seeds.add(kEncodingCases[i], input);
+  }
+}
+
+void seed_containers(const Seeds& seeds) {
+  for (const char* end : {".h5", ".json"})
+    for (const auto& [name, bytes] : golden_files(end)) seeds.add(name, bytes);
+}
+
+void seed_chunks(const Seeds& seeds) {
+  for (std::size_t i = 0; i < std::size(kChunkCases); ++i) {
+    const std::filesystem::path path = kGolden / kChunkCases[i];
+    const Container container(path);
+    for (std::size_t d = 0; d < container.datasets().size(); ++d) {
+      const std::string& dataset = container.datasets()[d].name;
+      seeds.add(std::string(kChunkCases[i]) + "-" + dataset,
+                std::string{static_cast<char>(i), static_cast<char>(d)} + string_of(first_chunk(path, dataset)));
+    }
+  }
+}
+
+void seed_records(const Seeds& seeds) {
+  const auto add = [&](RecordCase kind, const std::string& name, const std::string& text) {
+    seeds.add(name, static_cast<char>(kind) + text);
+  };
+  for (const auto& [name, text] : golden_files(".json")) {
+    if (name.find("track") != std::string::npos) add(RecordCase::kTrack, name, text);
+    if (name.find("plan") != std::string::npos) add(RecordCase::kPlan, name, text);
+    if (name.find("shards") != std::string::npos) add(RecordCase::kManifest, name, text);
+  }
+  add(RecordCase::kShardLog, "shards.jsonl",
+      "{\"name\":\"00000.h5\",\"bytes\":5,\"xxh3\":\"0000000000000007\"}\n"
+      "{\"name\":\"00001.h5\",\"bytes\":6,\"xxh3\":\"0000000000000008\"}\n");
+  add(RecordCase::kIndexRecord, "index_record.json",
+      text("{\"format\":\"vitrine index record\",\"version\":1,\"index\":\"", std::string(64, '0'),
+           "\",\"depth\":\"decode\",\"looked_at\":7,\"rotated\":1,\"deep_grey\":0}\n"));
+}
+
+// The first bytes of a JPEG file, then an APP1 segment that says how the picture is turned.
+std::string with_exif(std::string jpeg) {
+  using namespace std::string_literals;
+  return jpeg.insert(2,
+                     "\xff\xe1\0\x22"
+                     "Exif\0\0"
+                     "II*\0\x08\0\0\0"
+                     "\x01\0"
+                     "\x12\x01\x03\0\x01\0\0\0\x06\0\0\0"
+                     "\0\0\0\0"s);
+}
+
+void seed_images(const Seeds& seeds) {
+  for (const auto& [name, png] : golden_files(".png")) {
+    const Image image = decode_image(std::as_bytes(std::span(png)), name);
+    seeds.add(name, png);
+    const std::string jpeg = string_of(encode_jpeg(image, 80));
+    seeds.add(name + ".jpeg", jpeg);
+    seeds.add(name + ".exif.jpeg", with_exif(jpeg));
+    for (const bool exact : {false, true}) {
+      std::uint8_t* webp = nullptr;
+      const std::size_t bytes =
+          exact ? WebPEncodeLosslessRGB(image.rgb.data(), image.width, image.height, image.width * 3, &webp)
+                : WebPEncodeRGB(image.rgb.data(), image.width, image.height, image.width * 3, 70, &webp);
+      const std::unique_ptr<std::uint8_t, void (*)(void*)> owner(webp, WebPFree);
+      seeds.add(name + (exact ? ".exact.webp" : ".webp"), {reinterpret_cast<const char*>(webp), bytes});
+    }
+  }
+}
+
+void seed_safetensors(const Seeds& seeds) {
+  const std::pair<const char*, std::size_t> headers[] = {
+      {R"({"x":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})", 8},
+      {R"({"__metadata__":{"a":"b"}})", 0},
+      {R"({"__metadata__":{"format":"pt"},"a":{"dtype":"I64","shape":[],"data_offsets":[0,8]},"b.weight":{"dtype":"BF16",)"
+       R"("shape":[2,3],"data_offsets":[8,20]},"c":{"dtype":"U8","shape":[0,4],"data_offsets":[20,20]}})",
+       20},
+      {R"({"a":{"dtype":"F16","shape":[1,1,3],"data_offsets":[4,10]},"b":{"dtype":"I32","shape":[1],"data_offsets":[0,4]}})",
+       10}};
+  for (std::size_t i = 0; i < std::size(headers); ++i) {
+    const std::uint64_t length = std::strlen(headers[i].first);
+    std::string bytes(sizeof length, '\0');
+    std::memcpy(bytes.data(), &length, sizeof length);
+    seeds.add(text(i, ".safetensors"), bytes + headers[i].first + std::string(headers[i].second, '\1'));
+  }
+  seeds.add("pointer", "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n");
+  seeds.add("zip", std::string("PK\x03\x04", 4) + std::string(60, '\0') + "archive/data.pkl");
+}
+
+}  // namespace
+
+int main(int count, char** words) {
+  return guarded_main("fuzz_seeds", [&] {
+    if (count != 2) fail("usage: fuzz_seeds DIRECTORY");
+    const std::filesystem::path directory = words[1];
+    seed_payloads(Seeds(directory / "payload"));
+    seed_encodings(Seeds(directory / "encodings"));
+    seed_containers(Seeds(directory / "container"));
+    seed_chunks(Seeds(directory / "chunks"));
+    seed_records(Seeds(directory / "records"));
+    seed_images(Seeds(directory / "image"));
+    seed_safetensors(Seeds(directory / "safetensors"));
+    return 0;
+  });
+}
