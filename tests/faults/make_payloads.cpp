@@ -8,7 +8,7 @@
 #include "common/base/files.h"
 #include "common/base/hash.h"
 #include "common/base/philox.h"
-#include "common/cache/track.h"
+#include "common/cache/writer.h"
 #include "common/codec/transform/transform_codec.h"
 
 using namespace vitrine;

@@ -176,7 +176,7 @@ TEST_CASE("further images without labels learn from the teacher, beside labelled
     live.labels = Labels::kNone;
     CHECK(has(message_of([&] { trained(live); }), "labels = "));
   }
-  SUBCASE("every output encoding and guidance take them") {
+  SUBCASE("every form of the output term and guidance take them") {
     options.validation.clear();
     options.schedule.align.epochs = options.schedule.fine_tune.epochs = 0, options.schedule.joint.epochs = 1;
     for (const OutputForm form : {OutputForm::kDecoupled, OutputForm::kCorrelation, OutputForm::kAdaptive}) {
@@ -261,7 +261,7 @@ TEST_CASE("what cannot be without labels is refused in one sentence") {
     options.unlabelled = fixture.further.string();
     CHECK(has(refusal(), "learns from labels alone"));
   }
-  SUBCASE("an encoding that needs the label") {
+  SUBCASE("a form that needs the label") {
     options.loss.output = OutputForm::kDecoupled;
     CHECK(has(refusal(), "loss.output = \"dkd\""));
     options.loss.output = OutputForm::kKl;

@@ -178,7 +178,7 @@ TEST_CASE("a live teacher's targets of views that are left out are those that ex
     const GroupKey key{1, group};
     std::vector<Recipe> recipes = live->recipes(key);
     const std::vector<std::uint8_t> pictures = views.group_or_mark(recipes, 32);
-    CHECK(recipes == cached->recipes(key));
+    CHECK((recipes == cached->recipes(key)));
     left_out += static_cast<std::size_t>(std::ranges::count_if(recipes, is_left_out));
     const GroupTargets now = live->targets(key, recipes, pictures), stored = cached->targets(key, recipes, {});
     CHECK((now.logits == stored.logits));

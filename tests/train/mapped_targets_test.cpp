@@ -59,7 +59,7 @@ struct MapFixture : TrainFixture {
 
 }  // namespace
 
-TEST_CASE("a mapped teacher teaches alike from its cache and live, in every output encoding") {
+TEST_CASE("a mapped teacher teaches alike from its cache and live, in every form of the output term") {
   const MapFixture fixture;
   CHECK(has(fixture.make({}).output, "has 3 classes, but the teacher's head has 5"));
   fixture.make_mapped();
@@ -68,7 +68,7 @@ TEST_CASE("a mapped teacher teaches alike from its cache and live, in every outp
   Tensors before;
   for (const OutputForm form :
        {OutputForm::kKl, OutputForm::kDecoupled, OutputForm::kCorrelation, OutputForm::kAdaptive}) {
-    CAPTURE(static_cast<int>(encoding));
+    CAPTURE(static_cast<int>(form));
     cached.loss.output = live.loss.output = form;
     cached.loss.exits_weight = live.loss.exits_weight = form == OutputForm::kAdaptive ? 1 : 0;
     cached.loss.attention = live.loss.attention = AttentionForm::kGradient;
@@ -105,7 +105,7 @@ TEST_CASE("a class that the teacher does not know takes no part in the output te
   CHECK(cat_moved());
 }
 
-TEST_CASE("the encodings that ask for the label meet it in the columns that the teacher knows") {
+TEST_CASE("the forms that ask for the label meet it in the columns that the teacher knows") {
   TrainOptions options;
   TargetShapes shapes;
   shapes.logits = {2}, shapes.classes = 3, shapes.columns = {0, 2};

@@ -67,10 +67,10 @@ void everything(TrainOptions& options) {
 
 }  // namespace
 
-TEST_CASE("each encoding of each term trains, leaves finite losses in the log, and weights of its own") {
+TEST_CASE("each form of each term trains, leaves finite losses in the log, and weights of its own") {
   const RecipeFixture fixture;
   const Tensors plain = trained(fixture.short_run("plain"));
-  const std::pair<const char*, std::function<void(TrainOptions&)>> encodings[] = {
+  const std::pair<const char*, std::function<void(TrainOptions&)>> forms[] = {
       {"dkd", [](TrainOptions& o) { o.loss.output = OutputForm::kDecoupled; }},
       {"dist", [](TrainOptions& o) { o.loss.output = OutputForm::kCorrelation; }},
       {"ofa", [](TrainOptions& o) { o.loss.output = OutputForm::kAdaptive; }},
@@ -91,7 +91,7 @@ TEST_CASE("each encoding of each term trains, leaves finite losses in the log, a
          o.transformer.fusion = Fusion::kGated;
        }},
   };
-  for (const auto& [name, change] : encodings) {
+  for (const auto& [name, change] : forms) {
     CAPTURE(name);
     TrainOptions options = fixture.short_run(name);
     change(options);

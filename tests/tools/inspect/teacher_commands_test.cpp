@@ -373,13 +373,13 @@ TEST_CASE("an estimate counts all images and reads those of its sample") {
     for (const ImageEntry& entry : index.images) count += std::ranges::find(whole.images, entry) != whole.images.end();
     return count;
   };
-  const EstimateImages all = estimate_images(fixture.images, {}, 100, 3);
+  const EstimateImages all = estimate_images(fixture.images, {}, {}, 100, 3);
   CHECK(*all.sample == whole);
   CHECK(*all.all == whole);
   CHECK(all.unreadable == 1);
   CHECK(!all.indexed);
 
-  const EstimateImages some = estimate_images(fixture.images, {}, 4, 3);
+  const EstimateImages some = estimate_images(fixture.images, {}, {}, 4, 3);
   CHECK(some.sample->images.size() == 4);
   CHECK(read(*some.sample) == 4);
   CHECK(read(*some.all) == 4);  // the others are guessed
@@ -389,14 +389,14 @@ TEST_CASE("an estimate counts all images and reads those of its sample") {
   for (const ImageEntry& entry : some.all->images) CHECK(entry.height * entry.width > 0);
 
   REQUIRE(fixture.extract("cache").exit_code == 0);
-  const EstimateImages known = estimate_images("/nowhere", fixture.root / "cache", 4, 3);
+  const EstimateImages known = estimate_images("/nowhere", {}, fixture.root / "cache", 4, 3);
   CHECK(known.indexed);
   CHECK(*known.all == whole);
   CHECK(read(*known.sample) == 4);
 
   const std::filesystem::path empty = fixture.root / "empty";
   for (const char* name : {"a", "b"}) write_whole(empty / name / "notes.txt", "not an image");
-  CHECK_THROWS_AS(estimate_images(empty, {}, 4, 3), Error);
+  CHECK_THROWS_AS(estimate_images(empty, {}, {}, 4, 3), Error);
 }
 
 TEST_CASE("the break-even is where both sides cost the same, or never") {

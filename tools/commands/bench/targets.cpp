@@ -92,7 +92,7 @@ TeacherRecord bench_teacher(const Plan& plan) {
   teacher.name = "bench";
   teacher.weights_sha256 = teacher.class_list_sha256 = std::string(64, '0');
   teacher.architecture = {"none", plan.options().image_size, 16, 192, 12, 3, 4, 1000, {}};
-  teacher.mean = teacher.deviation = {0.5, 0.5, 0.5};
+  teacher.mean = teacher.stddev = {0.5, 0.5, 0.5};
   teacher.interpolation = "bicubic";
   return teacher;
 }
