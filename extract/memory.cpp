@@ -8,6 +8,7 @@
 #include "common/base/error.h"
 #include "common/base/progress.h"
 #include "common/codec/codec.h"
+#include "common/codec/make_codec.h"
 
 namespace vitrine {
 namespace {

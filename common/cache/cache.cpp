@@ -9,6 +9,7 @@
 #include "common/base/utf8.h"
 #include "common/cache/container.h"
 #include "common/cache/track.h"
+#include "common/codec/make_codec.h"
 #include "common/codec/topk.h"
 #include "common/codec/transform/transform_codec.h"
 

@@ -13,6 +13,7 @@
 #include "common/base/json_fields.h"
 #include "common/cache/container.h"
 #include "common/codec/codec.h"
+#include "common/codec/make_codec.h"
 #include "common/codec/frame.h"
 #include "common/codec/transform/basis.h"
 

@@ -14,6 +14,7 @@
 #include "common/cache/container_writer.h"
 #include "common/cache/shard_directory.h"
 #include "common/cache/track.h"
+#include "common/codec/make_codec.h"
 #include "common/codec/transform/basis.h"
 
 namespace vitrine {

@@ -5,7 +5,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -13,8 +12,6 @@
 #include "common/codec/encoding.h"
 
 namespace vitrine {
-
-struct FeatureBasis;
 
 /// What decides a track's bytes: it stands in track.json, and equal settings give equal bytes.
 struct CodecSettings {
@@ -49,11 +46,6 @@ class Codec {
   virtual void decode(std::span<const std::span<const std::byte>> arrays, std::uint32_t views,
                       std::span<float> out) const = 0;
 };
-
-/// `shape`: of one view. `basis`: for the transform encoding, and it must be the one that the settings name. Throws
-/// Error for settings that do not fit.
-std::unique_ptr<const Codec> make_codec(const CodecSettings& settings, const std::vector<std::uint32_t>& shape,
-                                        std::shared_ptr<const FeatureBasis> basis = nullptr);
 
 }  // namespace vitrine
 

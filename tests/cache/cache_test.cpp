@@ -7,6 +7,7 @@
 #include <tuple>
 
 #include "common/cache/container_writer.h"
+#include "common/codec/make_codec.h"
 #include "tests/cache/sample.h"
 #include "tests/support/message.h"
 #include "tests/support/testing.h"

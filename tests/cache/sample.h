@@ -8,6 +8,7 @@
 
 #include "common/base/philox.h"
 #include "common/cache/writer.h"
+#include "common/codec/make_codec.h"
 #include "common/plan/epoch.h"
 
 namespace vitrine::testing {

@@ -9,7 +9,9 @@
 
 #include "common/base/error.h"
 #include "common/cache/cache.h"
+#include "common/codec/make_codec.h"
 #include "common/codec/transform/basis.h"
+#include "common/codec/transform/encoder/calibrator.h"
 #include "tests/cache/sample.h"
 
 namespace vitrine {

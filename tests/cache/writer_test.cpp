@@ -7,6 +7,7 @@
 
 #include "common/cache/cache.h"
 #include "common/cache/track.h"
+#include "common/codec/make_codec.h"
 #include "tests/cache/sample.h"
 #include "tests/support/message.h"
 #include "tests/support/testing.h"

@@ -9,6 +9,7 @@
 
 #include "common/codec/dequantise.h"
 #include "common/codec/half.h"
+#include "common/codec/transform/encoder/encode.h"
 #include "common/codec/transform/context_numbers.h"
 #include "common/codec/transform/items.h"
 #include "common/codec/transform/transform_codec.h"

@@ -1,3 +1,4 @@
+#include "common/codec/make_codec.h"
 #include "common/codec/topk.h"
 
 #include <algorithm>

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "common/base/error.h"
+#include "common/codec/make_codec.h"
 #include "common/codec/frame.h"
 #include "tests/codec/values.h"
 #include "tests/support/testing.h"

@@ -8,6 +8,7 @@
 #include "common/cache/shard_directory.h"
 #include "common/cache/track.h"
 #include "common/codec/codec.h"
+#include "common/codec/make_codec.h"
 #include "tests/faults/fuzz.h"
 
 namespace vitrine::testing {

@@ -8,6 +8,8 @@
 #include "common/cache/container_writer.h"
 #include "common/cache/shard_directory.h"
 #include "common/cache/track.h"
+#include "common/codec/make_codec.h"
+#include "common/codec/transform/encoder/calibrator.h"
 #include "common/image/scan.h"
 #include "common/image/views.h"
 #include "common/image/write.h"

@@ -10,6 +10,7 @@
 #include "common/base/philox.h"
 #include "common/cache/writer.h"
 #include "common/codec/transform/transform_codec.h"
+#include "common/codec/transform/encoder/calibrator.h"
 
 using namespace vitrine;
 

@@ -8,6 +8,7 @@
 #include "common/base/error.h"
 #include "common/cache/shard_directory.h"
 #include "common/cache/track.h"
+#include "common/codec/make_codec.h"
 #include "common/image/index_record.h"
 #include "common/plan/plan.h"
 #include "tests/faults/shards.h"

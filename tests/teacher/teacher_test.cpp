@@ -11,6 +11,7 @@
 #include "common/base/error.h"
 #include "common/base/hash.h"
 #include "common/base/philox.h"
+#include "common/codec/make_codec.h"
 #include "common/image/scan.h"
 #include "common/image/write.h"
 #include "common/models/device.h"

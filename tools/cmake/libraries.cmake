@@ -21,6 +21,10 @@ vitrine_plain_library(zstd zstd.h zstd)
 vitrine_plain_library(webp webp/decode.h webp)
 vitrine_plain_library(xxhash xxhash.h xxhash)
 
+find_path(eigen_INCLUDE Eigen/Core PATH_SUFFIXES eigen3 REQUIRED)
+add_library(vitrine_eigen INTERFACE)
+target_include_directories(vitrine_eigen SYSTEM INTERFACE ${eigen_INCLUDE})
+
 # Debian's small OpenCV packages come without OpenCV's CMake package.
 find_path(opencv_INCLUDE opencv2/core.hpp PATH_SUFFIXES opencv4 REQUIRED)
 find_library(opencv_core_LIBRARY opencv_core REQUIRED)

@@ -16,7 +16,9 @@
 #include "common/cache/shard_directory.h"
 #include "common/cache/track.h"
 #include "common/cache/writer.h"
+#include "common/codec/make_codec.h"
 #include "common/codec/transform/basis.h"
+#include "common/codec/transform/encoder/calibrator.h"
 #include "tools/inspect/file_check.h"
 
 namespace vitrine {

@@ -52,37 +52,6 @@ struct FeatureBasis {
   bool operator==(const FeatureBasis&) const = default;
 };
 
-/// The codec's steps. A cache is always made with all; benchmarks switch them off in turn.
-struct TransformSteps {
-  bool position_mean = true;  ///< else a mean per channel
-  bool channels = true;       ///< the Karhunen-Loève transform over channels, where it pays
-  bool positions = true;      ///< the transform over positions, where it pays
-  bool dead_zone = true;      ///< what bits cost is weighed against error; else the nearest levels alone
-  bool trellis = true;        ///< dependent quantisation; else each item for itself, payloads that cannot be decoded
-  bool contexts = true;       ///< else classes from the calibrated size alone; such payloads cannot be decoded
-};
-
-/// Makes a basis from the features of some views. Sums are in double precision; the result depends on the order of
-/// add().
-class Calibrator {
- public:
-  Calibrator(std::uint32_t channels, std::uint32_t height, std::uint32_t width);
-  /// `values`: [views, C, H, W], finite. Keeps the first views as they are, at most 256 MiB of them, for finish().
-  void add(std::span<const float> values, std::uint32_t views);
-  std::uint64_t views() const { return views_; }
-  /// Takes the form, with or without a transform over channels and one over positions, and the confidence that code the
-  /// kept views smallest at `max_error` in groups of `group` views. Throws Error when there was no view, or features
-  /// never vary.
-  FeatureBasis finish(double max_error, std::uint32_t group, const TransformSteps& steps = {}) const;
-
- private:
-  std::uint32_t channels_, height_, width_;
-  std::uint64_t views_ = 0;
-  std::vector<double> sums_;      // [C, H, W]
-  std::vector<double> products_;  // [C, C], lower triangle
-  std::vector<float> kept_;       // [kept views, C, H, W]
-};
-
 }  // namespace vitrine
 
 #endif  // VITRINE_COMMON_CODEC_TRANSFORM_BASIS_H_

@@ -39,39 +39,6 @@ double probability(int level);
 /// The level under which `ones` of `bits` bits cost least. 0 < ones ≤ bits.
 int best_level(std::uint64_t ones, std::uint64_t bits);
 
-/// Collects streams, then codes them all: the decoder must take them in the same order.
-class NibbleEncoder {
- public:
-  /// `bits` bits, packed from the least significant bit of each byte on, which must stay until finish(); what is
-  /// missing to a nibble counts as it stands there.
-  void add(std::span<const std::uint8_t> packed, std::uint64_t bits, int level);
-  /// States (uint32 × 32), then words (uint16), little-endian.
-  std::vector<std::uint8_t> finish();
-
- private:
-  struct Stream {
-    int level;
-    const std::uint8_t* packed;
-    std::size_t count;  // of nibbles
-  };
-  std::vector<Stream> streams_;
-};
-
-class NibbleDecoder {
- public:
-  /// `bytes`: what finish() gave; at least the states.
-  explicit NibbleDecoder(std::span<const std::uint8_t> bytes);
-  /// Fills (bits + 7) / 8 bytes. False where words are lacking: what was filled is nothing then, and nothing more can
-  /// be taken.
-  [[nodiscard]] bool take(std::uint64_t bits, int level, std::uint8_t* packed);
-  /// Whether all was read, and the states came back to where the encoder began.
-  bool ends() const;
-
- private:
-  NibbleStates states_{};
-  const std::uint8_t *next_, *end_;
-};
-
 }  // namespace vitrine::transform
 
 #endif  // VITRINE_COMMON_CODEC_TRANSFORM_ENTROPY_H_

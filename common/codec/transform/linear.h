@@ -23,15 +23,6 @@ void add_products(const float* x, double* c, std::size_t m, std::size_t n);
 /// out [columns, rows] = in [rows, columns] transposed.
 void transpose(const float* in, float* out, std::size_t rows, std::size_t columns);
 
-/// Eigenvalues, falling, of a symmetric matrix of which the lower triangle is read, and its eigenvectors, one per row,
-/// each with its largest component positive. Householder tridiagonalisation, then implicit QL (Golub & Van Loan, Matrix
-/// Computations, chapter 8).
-struct Eigen {
-  std::vector<double> values;   ///< [n]
-  std::vector<double> vectors;  ///< [n, n]
-};
-Eigen symmetric_eigen(std::vector<double> matrix, std::size_t n);
-
 }  // namespace vitrine::transform
 
 #endif  // VITRINE_COMMON_CODEC_TRANSFORM_LINEAR_H_

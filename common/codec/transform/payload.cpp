@@ -3,49 +3,21 @@
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <limits>
 
 #include "common/base/error.h"
 #include "common/codec/transform/blocks.h"
-#include "common/codec/transform/entropy.h"
+#include "common/codec/transform/nibble_coder.h"
 #include "common/codec/transform/loops.h"
-#include "common/codec/transform/quantise.h"
-#include "common/codec/transform/step.h"
 
 namespace vitrine::transform {
 namespace {
 
-constexpr std::uint16_t kVersion = 3;
-constexpr std::size_t kHeaderBytes = 36;
-constexpr std::size_t kSlack = 64;    // after a bit string, for reads and writes of whole words
-constexpr unsigned kOwnLevels = 128;  // beside a kind's number of planes: levels follow
-
-struct Header {
-  std::uint32_t bytes;
-  float step;
-  std::int16_t step_sixteenths;
-  std::uint16_t version;
-  std::uint32_t kinds[2];  // bit k: kind k has items
-  std::uint32_t sign_bits, low_bits, escape_bytes, entropy_bytes;
-};
-static_assert(sizeof(Header) == kHeaderBytes);
 // Headers, words and bit strings are copied as they lie.
 static_assert(std::endian::native == std::endian::little, "payloads are little-endian: this machine needs byte swaps");
 static_assert(std::numeric_limits<float>::is_iec559);
-
-void append_varint(std::vector<std::uint8_t>& out, std::uint64_t value) {
-  for (; value >= 128; value >>= 7) out.push_back(static_cast<std::uint8_t>(128 | (value & 127)));
-  out.push_back(static_cast<std::uint8_t>(value));
-}
-
-// What a plane costs at a level, in bits.
-double cost(std::uint64_t ones, std::uint64_t bits, int level) {
-  const double p = probability(level);
-  return -static_cast<double>(ones) * std::log2(p) - static_cast<double>(bits - ones) * std::log2(1 - p);
-}
 
 [[noreturn]] void damaged(const char* what) {
   throw Error(ErrorKind::kCorrupt,
@@ -80,121 +52,23 @@ struct Source {
   }
 };
 
-std::vector<std::uint8_t> pack_group(const FeatureBasis& basis, Quantiser& quantiser, Quantised& group,
-                                     Tallies* tallies) {
-  // Numbers of all kinds, one kind after another; then their planes likewise.
-  static thread_local std::vector<std::uint8_t> numbers, planes, signs, low, escapes;
-  static thread_local std::vector<std::uint64_t> scratch;
-  const std::array<std::uint64_t, kKinds> counts = quantiser.finish(group);
-  const auto fit = [](std::vector<std::uint8_t>& bytes, std::size_t n) {
-    if (bytes.size() < n) bytes.resize(n);
-    return bytes.data();
-  };
-  std::size_t low_room = 0, items = 0;
-  for (int kind = 0; kind < kKinds; ++kind) {
-    const std::size_t own = counts[static_cast<std::size_t>(kind)];
-    items += own;
-    low_room += own * static_cast<std::size_t>(low_bits(class_of_kind(kind))) / 8;
-  }
-  SplitStreams streams;
-  std::uint8_t* at = fit(numbers, items + kKinds * kSlack);
-  for (std::size_t kind = 0; kind < kKinds; ++kind) {
-    streams.next[kind] = at;
-    at += counts[kind] + kSlack;
-  }
-  streams.signs.bytes = fit(signs, items / 8 + kSlack);
-  streams.low.bytes = fit(low, low_room + kSlack);
-  streams.escapes = fit(escapes, 3 * items + kSlack);
-  *streams.signs.bytes = *streams.low.bytes = 0;
-  for (const Half& half : quantiser.halves())
-    blocks().split(group.magnitude.data() + half.begin, group.classes.data() + half.begin,
-                   group.second.data() + half.first_word, group.minus.data() + half.first_word, half.end - half.begin,
-                   streams);
-
-  Header header{};
-  header.step = group.step;
-  header.step_sixteenths = static_cast<std::int16_t>(sixteenths(group.step));
-  header.version = kVersion;
-  header.sign_bits = static_cast<std::uint32_t>(streams.signs.position);
-  header.low_bits = static_cast<std::uint32_t>(streams.low.position);
-  header.escape_bytes = static_cast<std::uint32_t>(streams.escapes - escapes.data());
-  std::vector<std::uint8_t> out(kHeaderBytes);
-  struct Plane {
-    std::size_t at;
-    std::uint64_t bits;
-    int level;
-  };
-  std::vector<Plane> made;
-  std::size_t used = 0;
-  const std::uint8_t* own_numbers = numbers.data();
-  for (std::size_t kind = 0; kind < kKinds; own_numbers += counts[kind] + kSlack, ++kind) {
-    if (counts[kind] == 0) continue;
-    header.kinds[kind / 32] |= 1u << kind % 32;
-    append_varint(out, counts[kind]);
-    std::array<std::uint64_t, kPlanes> ones{};
-    fit(planes, used + (counts[kind] / 8 + 1 + kPlaneGap) * kPlanes + kSlack);
-    const int count = blocks().collapse(own_numbers, counts[kind], planes.data() + used, ones.data(), scratch);
-    // Levels of the basis unless the group's own save more than they take.
-    const std::uint8_t* usual = basis.levels.data() + kind * kPlanes;
-    std::vector<std::uint8_t> own;
-    double saved = 0;
-    std::uint64_t bits = counts[kind];
-    for (std::size_t t = 0; t < kPlanes && bits > 0; bits = ones[t], ++t) {
-      if (tallies != nullptr) tallies->add_plane(kind, t, ones[t], bits);
-      if (static_cast<int>(t) == count) break;
-      own.push_back(static_cast<std::uint8_t>(best_level(ones[t], bits)));
-      saved += cost(ones[t], bits, usual[t]) - cost(ones[t], bits, own.back()) - 8;
-      made.push_back({used, bits, 0});
-      used += (bits + 7) / 8 + kPlaneGap;
-    }
-    const bool is_own = saved > 0;
-    out.push_back(static_cast<std::uint8_t>(own.size() | (is_own ? kOwnLevels : 0)));
-    if (is_own) out.insert(out.end(), own.begin(), own.end());
-    for (std::size_t t = 0; t < own.size(); ++t) made[made.size() - own.size() + t].level = is_own ? own[t] : usual[t];
-  }
-  NibbleEncoder encoder;
-  for (const Plane& plane : made)
-    encoder.add({planes.data() + plane.at, (plane.bits + 7) / 8}, plane.bits, plane.level);
-  const std::vector<std::uint8_t> entropy = encoder.finish();
-  header.entropy_bytes = static_cast<std::uint32_t>(entropy.size());
-  out.insert(out.end(), signs.begin(), signs.begin() + static_cast<std::ptrdiff_t>((header.sign_bits + 7) / 8));
-  out.insert(out.end(), low.begin(), low.begin() + static_cast<std::ptrdiff_t>((header.low_bits + 7) / 8));
-  out.insert(out.end(), escapes.begin(), escapes.begin() + static_cast<std::ptrdiff_t>(header.escape_bytes));
-  out.insert(out.end(), entropy.begin(), entropy.end());
-  header.bytes = static_cast<std::uint32_t>(out.size());
-  std::memcpy(out.data(), &header, sizeof header);
-  return out;
-}
-
 }  // namespace
-
-std::vector<std::uint8_t> encode_items(const FeatureBasis& basis, const Slots& slots, std::span<const float> items,
-                                       double energy, std::uint32_t views, double max_error,
-                                       const TransformSteps& steps, Tallies* tallies) {
-  if (items.size() > kMaxItems)
-    fail("a group of ", views, " views has ", items.size(), " values; the encoding transform takes at most ", kMaxItems,
-         ", choose a smaller plan.group");
-  static thread_local Quantiser quantiser;
-  quantiser.begin(basis, slots, items, views, steps);
-  Quantised& group = quantise_to(max_error, basis, slots, items, energy, views, steps, quantiser);
-  return pack_group(basis, quantiser, group, tallies);
-}
 
 void ItemDecoder::begin(const FeatureBasis& basis, const Slots& slots, std::span<const std::byte> payload,
                         std::uint32_t views) {
   const std::uint64_t values = std::uint64_t{basis.channels} * slots.count;  // FeatureBasis::check() bounds them
   if (values == 0 || views == 0 || views > kMaxItems / values) damaged("no payload has as many values as this group");
   const std::uint64_t items = values * views;
-  Header header;
-  if (payload.size() < kHeaderBytes) damaged("it is shorter than a header");
+  PayloadHeader header;
+  if (payload.size() < kPayloadHeaderBytes) damaged("it is shorter than a header");
   std::memcpy(&header, payload.data(), sizeof header);
-  if (header.version != kVersion)
+  if (header.version != kPayloadVersion)
     throw Error(ErrorKind::kNewer,
                 {.what = text("payload: has version ", header.version, ", which this program does not know"),
                  .remedy = "use the version of vitrine that made it"});
-  if (header.bytes < kHeaderBytes || header.bytes > payload.size()) damaged("its length is impossible");
+  if (header.bytes < kPayloadHeaderBytes || header.bytes > payload.size()) damaged("its length is impossible");
   if (!(header.step >= kMinStep && header.step <= kMaxStep)) damaged("its step is none that an encoder takes");
-  Source source{reinterpret_cast<const std::uint8_t*>(payload.data()) + kHeaderBytes,
+  Source source{reinterpret_cast<const std::uint8_t*>(payload.data()) + kPayloadHeaderBytes,
                 reinterpret_cast<const std::uint8_t*>(payload.data()) + header.bytes};
   // What the header says of each kind; the planes themselves come last.
   struct Kind {

@@ -1,5 +1,5 @@
-// A group's coefficients as bytes and back: the step that keeps the bound, quantisation, bit planes sorted by context,
-// entropy coding. FORMAT.md in common/cache has the bytes. Private to this room.
+// The bytes of a group's coefficients and their decoder: bit planes sorted by context under an entropy coder. FORMAT.md
+// in common/cache describes them; encoder/ makes them. Private to this room.
 #ifndef VITRINE_COMMON_CODEC_TRANSFORM_PAYLOAD_H_
 #define VITRINE_COMMON_CODEC_TRANSFORM_PAYLOAD_H_
 
@@ -11,7 +11,6 @@
 #include "common/codec/transform/basis.h"
 #include "common/codec/transform/blocks.h"
 #include "common/codec/transform/context.h"
-#include "common/codec/transform/quantise.h"
 
 namespace vitrine::transform {
 
@@ -26,11 +25,21 @@ constexpr std::uint64_t max_payload_bytes(std::uint64_t items) {
   return most < 0xFFFFFFFF ? most : 0xFFFFFFFF;
 }
 
-/// `items`: [C, slots, views], finite, and the sum of their squares. The squared error is at most `max_error` of
-/// `energy` (step.h). `tallies`, where given, learns from the group.
-std::vector<std::uint8_t> encode_items(const FeatureBasis& basis, const Slots& slots, std::span<const float> items,
-                                       double energy, std::uint32_t views, double max_error,
-                                       const TransformSteps& steps = {}, Tallies* tallies = nullptr);
+inline constexpr std::uint16_t kPayloadVersion = 3;
+inline constexpr std::size_t kPayloadHeaderBytes = 36;
+inline constexpr std::size_t kSlack = 64;    // after a bit string, for reads and writes of whole words
+inline constexpr unsigned kOwnLevels = 128;  // beside a kind's number of planes: levels follow
+
+/// What a payload begins with, little-endian.
+struct PayloadHeader {
+  std::uint32_t bytes;
+  float step;
+  std::int16_t step_sixteenths;
+  std::uint16_t version;
+  std::uint32_t kinds[2];  // bit k: kind k has items
+  std::uint32_t sign_bits, low_bits, escape_bytes, entropy_bytes;
+};
+static_assert(sizeof(PayloadHeader) == kPayloadHeaderBytes);
 
 /// One channel of a group, by position.
 struct ChannelItems {

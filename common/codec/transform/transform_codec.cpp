@@ -8,6 +8,7 @@
 #include "common/base/error.h"
 #include "common/codec/fail_decoding.h"
 #include "common/codec/isa.h"
+#include "common/codec/transform/encoder/encode.h"
 #include "common/codec/transform/items.h"
 #include "common/codec/transform/payload.h"
 
@@ -17,11 +18,10 @@ struct TransformCodec::Order {
   transform::Slots slots;
 };
 
-TransformCodec::TransformCodec(std::shared_ptr<const FeatureBasis> basis, double max_error, const TransformSteps& steps)
+TransformCodec::TransformCodec(std::shared_ptr<const FeatureBasis> basis, double max_error)
     : basis_(std::move(basis)),
       order_(std::make_unique<const Order>(Order{transform::Slots(basis_->height, basis_->width)})),
-      max_error_(max_error),
-      steps_(steps) {
+      max_error_(max_error) {
   isa();  // a VITRINE_ISA that cannot be is refused here, and not as a fault of the first group
   if (!(max_error > 0 && max_error < 1))
     fail("max_error = ", max_error,
@@ -65,7 +65,7 @@ std::vector<std::byte> TransformCodec::encode_coefficients(std::span<const float
   const std::span<float> items = memory.numbers<float>(coefficients.size());
   const double energy = transform::to_items(*basis_, order_->slots, coefficients, views, items);
   const std::vector<std::uint8_t> payload =
-      transform::encode_items(*basis_, order_->slots, items, energy, views, max_error_, steps_);
+      transform::encode_items(*basis_, order_->slots, items, energy, views, max_error_);
   const auto* first = reinterpret_cast<const std::byte*>(payload.data());
   return {first, first + payload.size()};
 }

@@ -17,7 +17,7 @@ namespace vitrine {
 class TransformCodec : public Codec {
  public:
   /// `max_error`: of |x' − x|² summed over a group, as a share of |x − mean|²; in (0, 1).
-  TransformCodec(std::shared_ptr<const FeatureBasis> basis, double max_error, const TransformSteps& steps = {});
+  TransformCodec(std::shared_ptr<const FeatureBasis> basis, double max_error);
   ~TransformCodec() override;
 
   const FeatureBasis& basis() const { return *basis_; }
@@ -48,7 +48,6 @@ class TransformCodec : public Codec {
   std::shared_ptr<const FeatureBasis> basis_;
   std::unique_ptr<const Order> order_;
   double max_error_;
-  TransformSteps steps_;
 };
 
 /// vectors · (x − mean) for values [views, C, H, W]: what encode_coefficients() takes.

@@ -4,6 +4,8 @@
 #include <cmath>
 
 #include "common/base/philox.h"
+#include "common/codec/make_codec.h"
+#include "common/codec/transform/encoder/calibrator.h"
 #include "common/teacher/teacher.h"
 #include "tests/cache/sample.h"
 #include "tests/support/testing.h"

@@ -22,8 +22,10 @@
 #include "common/cache/cache.h"
 #include "common/cache/track.h"
 #include "common/cache/writer.h"
+#include "common/codec/make_codec.h"
 #include "common/codec/frame.h"
 #include "common/codec/transform/transform_codec.h"
+#include "common/codec/transform/encoder/calibrator.h"
 #include "tools/commands/bench/command.h"
 #include "tools/commands/bench/peer.h"
 #include "tools/commands/bench/report.h"
@@ -169,13 +171,13 @@ double median_seconds(std::size_t groups, const std::function<void(std::size_t)>
 
 // Calibrates on the first half of the views, codes the second in groups. `measure`: decode as well, check the bound,
 // take times.
-Coded code(const Features& features, double max_error, std::uint32_t group, const TransformSteps& steps, bool measure) {
+Coded code(const Features& features, double max_error, std::uint32_t group, bool measure) {
   const std::size_t each = features.each(), positions = std::size_t{features.height} * features.width;
   const std::uint32_t half = features.views / 2;
   Calibrator calibrator(features.channels, features.height, features.width);
   calibrator.add(std::span(features.values).first(half * each), half);
-  const auto basis = std::make_shared<const FeatureBasis>(calibrator.finish(max_error, group, steps));
-  const TransformCodec codec(basis, max_error, steps);
+  const auto basis = std::make_shared<const FeatureBasis>(calibrator.finish(max_error, group));
+  const TransformCodec codec(basis, max_error);
   std::vector<double> channel_means(features.channels);
   for (std::size_t i = 0; i < half * each; ++i)
     channel_means[i % each / positions] +=
@@ -265,7 +267,7 @@ std::string times(double ratio) {
 // `plain`: the features as codecs without a transform meet them. `limit`: how many times fewer bytes than without one a
 // Gauss source allows, 0 where that is not known.
 void compare(const Features& features, const Features& plain, double limit, const Options& options) {
-  const Coded coded = code(features, options.max_error, options.group, {}, true);
+  const Coded coded = code(features, options.max_error, options.group, true);
   const nlohmann::json judge = judged(features, options);
   const std::string none = "no transform";
   std::string best = none;
@@ -297,25 +299,11 @@ void compare(const Features& features, const Features& plain, double limit, cons
 }
 
 void curve(const Features& features, const Options& options) {
-  std::vector<std::pair<std::string, TransformSteps>> variants(7, {"all steps", {}});
-  variants[1] = {"no contexts", {.contexts = false}};
-  variants[2] = {"no dead zone", {.dead_zone = false}};
-  variants[3] = {"nothing over positions", {.positions = false}};
-  variants[4] = {"mean per channel", {.position_mean = false}};
-  variants[5] = {"nothing over channels", {.channels = false}};
-  variants[6] = {"no trellis", {.trellis = false}};
-  std::cout << features.name << ": bytes per view by error bound, each step switched off in turn\n  " << std::left
-            << std::setw(24) << "";
-  const double bounds[] = {0.001, 0.003, 0.01, 0.03, 0.1};
-  for (const double bound : bounds) std::cout << std::right << std::setw(9) << percent(bound);
-  std::cout << '\n';
-  for (const auto& [name, steps] : variants) {
-    std::cout << "  " << std::left << std::setw(24) << name << std::right << std::flush;
-    for (const double bound : bounds)
-      std::cout << std::setw(9) << std::lround(code(features, bound, options.group, steps, false).bytes) << std::flush;
-    std::cout << '\n';
-  }
-  std::cout << '\n';
+  std::cout << features.name << ": bytes per view by error bound\n ";
+  for (const double bound : {0.001, 0.003, 0.01, 0.03, 0.1})
+    std::cout << ' ' << percent(bound) << ": " << std::lround(code(features, bound, options.group, false).bytes)
+              << std::flush;
+  std::cout << "\n\n";
 }
 
 // What a cache of all targets takes on the disk, and what its logits lost, by its own shards.
@@ -388,8 +376,7 @@ void add_codec(CLI::App& app, std::function<int()>& chosen) {
       ->capture_default_str()
       ->check(CLI::Range(1u, 4096u));
   codec->add_option("--views", options->most_views, "views taken of a track, at most")->capture_default_str();
-  codec->add_option("--curve", options->curve, "also bytes by bound with each step switched off")
-      ->capture_default_str();
+  codec->add_option("--curve", options->curve, "also bytes by bound")->capture_default_str();
   codec->add_option("--synthetic", options->synthetic, "also independent coefficients of 384 x 14 x 14")
       ->capture_default_str();
   codec->add_option("--python", options->python, "with numpy and zstandard")->capture_default_str();

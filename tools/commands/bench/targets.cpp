@@ -10,7 +10,9 @@
 #include "common/base/philox.h"
 #include "common/cache/writer.h"
 #include "common/codec/codec.h"
+#include "common/codec/make_codec.h"
 #include "common/codec/transform/basis.h"
+#include "common/codec/transform/encoder/calibrator.h"
 
 namespace vitrine::bench {
 namespace {

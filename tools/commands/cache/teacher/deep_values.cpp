@@ -5,6 +5,7 @@
 
 #include "common/base/error.h"
 #include "common/base/philox.h"
+#include "common/codec/make_codec.h"
 #include "common/teacher/teacher.h"
 #include "tools/inspect/verify_codecs.h"
 

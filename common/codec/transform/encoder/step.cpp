@@ -1,4 +1,4 @@
-#include "common/codec/transform/step.h"
+#include "common/codec/transform/encoder/step.h"
 
 #include <algorithm>
 #include <array>
@@ -107,7 +107,7 @@ void shift(double bound, double exponent, Quantiser& quantiser, Quantised& group
 }  // namespace
 
 Quantised& quantise_to(double max_error, const FeatureBasis& basis, const Slots& slots, std::span<const float> items,
-                       double energy, std::uint32_t views, const TransformSteps& steps, Quantiser& quantiser) {
+                       double energy, std::uint32_t views, Quantiser& quantiser) {
   static thread_local Quantised now, best;
   const double bound = max_error * energy;
   const double mean_square = std::max(energy / static_cast<double>(items.size()), 1e-30);
@@ -117,7 +117,7 @@ Quantised& quantise_to(double max_error, const FeatureBasis& basis, const Slots&
     quantiser.quantise(step_of(j), best);
     return best;
   }
-  SampledError sampled(basis, slots, items, views, steps);
+  SampledError sampled(basis, slots, items, views);
   Guess guess(sampled);
   const int least = j - kBelowNoise;
   const int most = std::max(j, static_cast<int>(std::lround(kLadder / 2.0 * std::log2(energy)))) + kAboveLargest;
@@ -130,7 +130,7 @@ Quantised& quantise_to(double max_error, const FeatureBasis& basis, const Slots&
   std::optional<Tried> holds, fails;
   for (int round = 0, stride = 1;; ++round) {
     quantiser.quantise(step_of(j), now);
-    if (steps.trellis && steps.dead_zone) shift(bound, guess.exponent(), quantiser, now);
+    shift(bound, guess.exponent(), quantiser, now);
     const bool held = now.error <= bound;
     (held ? holds : fails) = Tried{j, now.error};
     const double reached = now.error / bound;

@@ -1,4 +1,4 @@
-#include "common/codec/transform/quantise.h"
+#include "common/codec/transform/encoder/quantise.h"
 
 #include <algorithm>
 #include <cmath>
@@ -10,8 +10,7 @@
 namespace vitrine::transform {
 namespace {
 
-// Squared steps that a bit is worth, and a bit of items that are quantised each for itself.
-constexpr double kLambda = 0.065, kPlainLambda = 0.115;
+constexpr double kLambda = 0.065;        // squared steps that a bit is worth
 constexpr double kSketchZero = 0.45;     // of a sketch: what becomes 0 even where a 1 costs a bit more
 constexpr std::size_t kPathSteps = 512;  // paths are settled after so many steps
 
@@ -36,10 +35,6 @@ SketchZeros sketch_zeros(const TrellisCosts& costs) {
   for (std::size_t c = 0; c < kClasses; ++c)
     zeros.by_class[c] = std::clamp(static_cast<float>(kSketchZero) + 2 * (costs.first[c] + costs.each[c]), 0.4f, 1.3f);
   return zeros;
-}
-
-double lambda_of(const TransformSteps& steps) {
-  return steps.dead_zone ? steps.trellis ? kLambda : kPlainLambda : 0;
 }
 
 // Searches and settles some steps for groups [first, last); `states` move on.
@@ -89,13 +84,12 @@ int sixteenths(float step) {
   return static_cast<int>(std::floor(16 * std::log2(step) + 1e-3));
 }
 
-void Quantiser::begin(const FeatureBasis& basis, const Slots& slots, std::span<const float> items, std::uint32_t views,
-                      const TransformSteps& steps) {
+void Quantiser::begin(const FeatureBasis& basis, const Slots& slots, std::span<const float> items,
+                      std::uint32_t views) {
   basis_ = &basis;
   slots_ = &slots;
   items_ = items;
   views_ = views;
-  steps_ = steps;
   bits_ = ClassBits(basis);
   halves_.clear();
   trellis_.clear();
@@ -121,21 +115,18 @@ void Quantiser::quantise(float step, Quantised& out) {
   contexts_.begin(*basis_, *slots_, views_, sixteenths(step));
   seen_.assign(contexts_.seen_bytes(), 0);
   errors_.fill(0);
-  const TrellisCosts costs = bits_.costs(lambda_of(steps_));
+  const TrellisCosts costs = bits_.costs(kLambda);
   const SketchZeros zeros = sketch_zeros(costs);
   TrellisStates states;
   std::size_t settled = 0;  // steps
   for (const Half& half : halves_) {
     classify(half, out);
-    if (steps_.trellis)
-      blocks().sketch(items_.data() + half.begin, out.classes.data() + half.begin, half.end - half.begin, 1 / step,
-                      zeros.by_class, seen_.data() + std::size_t{half.first_slot} * views_);
-    else
-      plain(half, costs, out);
+    blocks().sketch(items_.data() + half.begin, out.classes.data() + half.begin, half.end - half.begin, 1 / step,
+                    zeros.by_class, seen_.data() + std::size_t{half.first_slot} * views_);
     if (!half.ends_channel) continue;
     contexts_.learn(seen_.data());
     const std::size_t known = half.first_word + (half.end - half.begin + 63) / 64;
-    while (steps_.trellis && settled < known && (known - settled >= kPathSteps || known == trellis_.size())) {
+    while (settled < known && (known - settled >= kPathSteps || known == trellis_.size())) {
       const std::size_t count = std::min(kPathSteps, known - settled);
       walk(items_, out.classes, std::span(trellis_).subspan(settled, count), step, costs, 0, kTrellisGroups, states,
            choices_, out.magnitude.data(), out.second.data() + settled, out.minus.data() + settled, errors_.data());
@@ -148,18 +139,12 @@ void Quantiser::quantise(float step, Quantised& out) {
 
 void Quantiser::classify(const Half& half, Quantised& out) {
   std::uint8_t* classes = out.classes.data() + half.begin;
-  if (steps_.contexts) {
-    contexts_.classify(half.channel, half.first_slot, half.last_slot, seen_.data(),
-                       classes - std::size_t{half.first_slot} * views_);
-    return;
-  }
-  const std::int16_t* scale = basis_->scale.data() + std::size_t{half.channel} * slots_->count;
-  for (std::uint32_t slot = half.first_slot; slot < half.last_slot; ++slot, classes += views_)
-    std::fill_n(classes, views_, usual_class(*basis_, scale[slots_->position[slot]], sixteenths(out.step)));
+  contexts_.classify(half.channel, half.first_slot, half.last_slot, seen_.data(),
+                     classes - std::size_t{half.first_slot} * views_);
 }
 
 void Quantiser::again(std::size_t group, double lambda_scale, Quantised& out) {
-  const TrellisCosts costs = bits_.costs(lambda_scale * lambda_of(steps_));
+  const TrellisCosts costs = bits_.costs(lambda_scale * kLambda);
   TrellisStates states;
   double errors[kTrellisGroups] = {};
   for (std::size_t settled = 0; settled < trellis_.size(); settled += kPathSteps) {
@@ -170,29 +155,6 @@ void Quantiser::again(std::size_t group, double lambda_scale, Quantised& out) {
   const double error = errors[group] * static_cast<double>(out.step) * static_cast<double>(out.step);
   errors_[group] = error;
   out.error = std::accumulate(errors_.begin(), errors_.end(), 0.0);
-}
-
-// The nearest levels of the first quantiser and 0, each item for itself.
-void Quantiser::plain(const Half& half, const TrellisCosts& costs, Quantised& out) {
-  for (std::size_t i = half.begin; i < half.end; ++i) {
-    const std::size_t c = out.classes[i], word = half.first_word + (i - half.begin) / 64;
-    const std::uint64_t bit = std::uint64_t{1} << (i - half.begin) % 64;
-    const float whole = std::fabs(items_[i]) / out.step, x = std::min(whole, 65534.0f);
-    float least = x * x;
-    std::uint16_t k = 0;
-    for (const float level : {std::max(std::floor(x), 1.0f), std::floor(x) + 1}) {
-      const float cost = (x - level) * (x - level) + 4 * (costs.first[c] + costs.each[c] * level);
-      if (cost < least) {
-        least = cost;
-        k = static_cast<std::uint16_t>(level);
-      }
-    }
-    out.magnitude[i] = k;
-    if (bit == 1) out.second[word] = out.minus[word] = 0;
-    if (items_[i] < 0) out.minus[word] |= bit;
-    seen_[i - half.begin + std::size_t{half.first_slot} * views_] = seen_of(k, false);
-    errors_[0] += std::pow(static_cast<double>(whole - static_cast<float>(k)), 2);
-  }
 }
 
 std::array<std::uint64_t, kKinds> Quantiser::finish(Quantised& out) {
@@ -210,8 +172,8 @@ std::array<std::uint64_t, kKinds> Quantiser::finish(Quantised& out) {
 }
 
 SampledError::SampledError(const FeatureBasis& basis, const Slots& slots, std::span<const float> items,
-                           std::uint32_t views, const TransformSteps& steps)
-    : basis_(&basis), steps_(steps), bits_(basis) {
+                           std::uint32_t views)
+    : basis_(&basis), bits_(basis) {
   const std::size_t runs = items.size() / kRun,
                     apart = std::max(runs / kRuns, kApart) | 1;  // odd, so that every view has its turn
   for (std::size_t run = 0; run < runs; run += apart) {
@@ -241,14 +203,14 @@ double SampledError::error(float step, double lambda_scale) {
   classify(step);
   double errors[kTrellisGroups] = {};
   TrellisStates states;
-  walk(sample_, classes_, trellis_, step, bits_.costs(lambda_scale * lambda_of(steps_)), 0, 1, states, choices_,
+  walk(sample_, classes_, trellis_, step, bits_.costs(lambda_scale * kLambda), 0, 1, states, choices_,
        magnitude_.data(), second_.data(), minus_.data(), errors);
   return errors[0] * static_cast<double>(step) * static_cast<double>(step) / share_;
 }
 
 double SampledError::sketched(float step) {
   classify(step);
-  const SketchZeros zeros = sketch_zeros(bits_.costs(lambda_of(steps_)));
+  const SketchZeros zeros = sketch_zeros(bits_.costs(kLambda));
   const double error =
       blocks().sketch(sample_.data(), classes_.data(), sample_.size(), 1 / step, zeros.by_class, seen_.data());
   return error * static_cast<double>(step) * static_cast<double>(step) / share_;

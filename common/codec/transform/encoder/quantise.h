@@ -1,7 +1,7 @@
 // The encoder's choices: which of the levels near a coefficient is taken. Squared error against bits, along whole paths
 // through the trellises (trellis.h). The format knows nothing of it. Private to this room.
-#ifndef VITRINE_COMMON_CODEC_TRANSFORM_QUANTISE_H_
-#define VITRINE_COMMON_CODEC_TRANSFORM_QUANTISE_H_
+#ifndef VITRINE_COMMON_CODEC_TRANSFORM_ENCODER_QUANTISE_H_
+#define VITRINE_COMMON_CODEC_TRANSFORM_ENCODER_QUANTISE_H_
 
 #include <array>
 #include <cstddef>
@@ -48,12 +48,11 @@ struct Half {
 class Quantiser {
  public:
   /// `items`: [C, slots, views]. All must outlive the group.
-  void begin(const FeatureBasis& basis, const Slots& slots, std::span<const float> items, std::uint32_t views,
-             const TransformSteps& steps);
+  void begin(const FeatureBasis& basis, const Slots& slots, std::span<const float> items, std::uint32_t views);
   /// All of it at a step. Classes are those of a sketch, about right, until finish().
   void quantise(float step, Quantised& out);
   /// The same once more for one of kTrellisGroups groups of trellises, with bits `lambda_scale` times as dear as usual:
-  /// of one step many errors can be had. Only for what quantise() gave last, with trellises.
+  /// of one step many errors can be had. Only for what quantise() gave last.
   void again(std::size_t group, double lambda_scale, Quantised& out);
   /// Error of a group of trellises, in the items' own unit.
   double error_of(std::size_t group) const { return errors_[group]; }
@@ -63,14 +62,12 @@ class Quantiser {
   std::span<const Half> halves() const { return halves_; }
 
  private:
-  void plain(const Half& half, const TrellisCosts& costs, Quantised& out);
   void classify(const Half& half, Quantised& out);  // once its neighbours and all channels before are seen
 
   const FeatureBasis* basis_ = nullptr;
   const Slots* slots_ = nullptr;
   std::span<const float> items_;
   std::uint32_t views_ = 0;
-  TransformSteps steps_;
   ClassBits bits_;
   std::vector<Half> halves_;
   std::vector<TrellisStep> trellis_;  // of all halves
@@ -84,8 +81,7 @@ class Quantiser {
 class SampledError {
  public:
   /// As Quantiser::begin().
-  SampledError(const FeatureBasis& basis, const Slots& slots, std::span<const float> items, std::uint32_t views,
-               const TransformSteps& steps);
+  SampledError(const FeatureBasis& basis, const Slots& slots, std::span<const float> items, std::uint32_t views);
   /// In the items' own unit, for all of them, with bits `lambda_scale` times as dear as usual.
   double error(float step, double lambda_scale = 1);
   /// Of a sketch: something else, but as quickly told, and growing alike.
@@ -95,7 +91,6 @@ class SampledError {
   void classify(float step);
 
   const FeatureBasis* basis_;
-  TransformSteps steps_;
   ClassBits bits_;
   std::vector<float> sample_;        // runs of kRun items
   std::vector<std::int16_t> scale_;  // a run: of its first item, as in FeatureBasis
@@ -125,4 +120,4 @@ class Tallies {
 
 }  // namespace vitrine::transform
 
-#endif  // VITRINE_COMMON_CODEC_TRANSFORM_QUANTISE_H_
+#endif  // VITRINE_COMMON_CODEC_TRANSFORM_ENCODER_QUANTISE_H_
