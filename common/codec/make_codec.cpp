@@ -46,7 +46,7 @@ std::unique_ptr<const Codec> make_codec(const CodecSettings& settings, const std
       return std::make_unique<const TopkCodec>(settings, shape);
     case Encoding::kTransform:
       if (!basis)
-        fail("the encoding transform needs the basis ", settings.basis.substr(0, 8), "; give basis.h5 of its track");
+        fail("the transform encoding needs the basis ", settings.basis.substr(0, 8), "; give basis.h5 of its track");
       if (shape != std::vector<std::uint32_t>{basis->channels, basis->height, basis->width} ||
           basis->hash() != settings.basis)
         fail("the basis ", basis->hash().substr(0, 8), " of ", basis->channels, " x ", basis->height, " x ",

@@ -3,6 +3,8 @@
 #include "common/base/error.h"
 #include "common/cache/cache.h"
 #include "common/cache/track.h"
+#include "common/cache/writer.h"
+#include "common/cache/container.h"
 #include "common/codec/make_codec.h"
 #include "common/codec/transform/encoder/calibrator.h"
 #include "tests/cache/sample.h"

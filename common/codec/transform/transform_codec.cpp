@@ -25,7 +25,7 @@ TransformCodec::TransformCodec(std::shared_ptr<const FeatureBasis> basis, double
   isa();  // a VITRINE_ISA that cannot be is refused here, and not as a fault of the first group
   if (!(max_error > 0 && max_error < 1))
     fail("max_error = ", max_error,
-         " is not allowed for the encoding transform; expected a share between 0 and 1, for instance 0.01");
+         " is not allowed for the transform encoding; expected a share between 0 and 1, for instance 0.01");
 }
 
 TransformCodec::~TransformCodec() = default;

@@ -116,7 +116,7 @@ std::vector<std::uint8_t> pack_group(const FeatureBasis& basis, Quantiser& quant
 std::vector<std::uint8_t> encode_items(const FeatureBasis& basis, const Slots& slots, std::span<const float> items,
                                        double energy, std::uint32_t views, double max_error, Tallies* tallies) {
   if (items.size() > kMaxItems)
-    fail("a group of ", views, " views has ", items.size(), " values; the encoding transform takes at most ", kMaxItems,
+    fail("a group of ", views, " views has ", items.size(), " values; the transform encoding takes at most ", kMaxItems,
          ", choose a smaller plan.group");
   static thread_local Quantiser quantiser;
   quantiser.begin(basis, slots, items, views);
