@@ -53,7 +53,8 @@ struct StoredGroup {
 StoredGroup stored_group(const std::filesystem::path& path, const std::shared_ptr<const FeatureBasis>& basis);
 
 /// Reads the bytes as they are, a track.json also with its check made right, and a container with the table's checksum
-/// made right, and with those of the chunks made right as well. Nothing but Error may be thrown inside, and that is caught.
+/// made right, and with those of the chunks made right as well. Nothing but Error may be thrown inside, and that is
+/// caught.
 void read_forged(const Surroundings& surroundings, MemoryFile& file, std::string bytes);
 
 }  // namespace vitrine::testing

@@ -18,8 +18,8 @@ namespace {
 const std::filesystem::path kGolden = VITRINE_GOLDEN;
 
 // Whole files of formats that this version does not know, which nobody may take for damaged ones.
-const std::set<std::string> kOfTheFuture{"bad_version.h5",    "bad_flags.h5",       "bad_basis_earlier.h5",
-                                         "bad_plan_key.json", "bad_track_key.json", "bad_plan_version.json",
+const std::set<std::string> kOfTheFuture{"bad_version.h5",        "bad_flags.h5",       "bad_basis_earlier.h5",
+                                         "bad_plan_key.json",     "bad_track_key.json", "bad_plan_version.json",
                                          "bad_track_version.json"};
 // And of formats that only programs from before the first release wrote.
 const std::set<std::string> kOfThePast{"bad_version_earlier.h5", "bad_plan_version_earlier.json",
