@@ -4,6 +4,6 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 rm -rf ./*.h5 ./*.json cache images
-rows=$(../../build/bin/make_golden .)
+rows=$("${1:-../../build/bin/make_golden}" .)
 { sed '/^| `/d' README.md; printf '%s\n' "$rows"; } >README.new
 mv README.new README.md
