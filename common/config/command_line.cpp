@@ -13,8 +13,17 @@ std::optional<int> parse_command_line(CLI::App& app, int argc, const char* const
   for (const CLI::App* one : app.get_subcommands(nullptr))
     subcommands += (subcommands.empty() ? "" : ", ") + one->get_name();
   if (!subcommands.empty()) app.require_subcommand(1);
+  // CLI11 would keep the word after --help-keys for a positional that is required.
+  std::vector<std::string> words(argv, argv + argc);
+  for (std::size_t i = 1; i + 1 < words.size(); ++i)
+    if (words[i] == "--help-keys" && !words[i + 1].starts_with('-')) {
+      words[i] += "=" + words[i + 1];
+      words.erase(words.begin() + static_cast<std::ptrdiff_t>(i) + 1);
+    }
+  std::vector<const char*> arguments;
+  for (const std::string& word : words) arguments.push_back(word.c_str());
   try {
-    app.parse(argc, argv);
+    app.parse(static_cast<int>(arguments.size()), arguments.data());
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);
     if (subcommands.empty() || !app.get_subcommands().empty()) fail(error.what(), "; --help shows the usage");

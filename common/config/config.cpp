@@ -150,11 +150,11 @@ class Reader {
 
 // Last words of keys as other tools and earlier versions call them, and as they are called here.
 constexpr std::pair<const char*, const char*> kSynonyms[] = {
-    {"std", "std"},
-    {"crop_pct", "crop_pct"},
-    {"logits_encoding", "logits_encoding"},
-    {"features_encoding", "features_encoding"},
-    {"attention_encoding", "attention_encoding"},
+    {"deviation", "std"},
+    {"crop_fraction", "crop_pct"},
+    {"logits_form", "logits_encoding"},
+    {"features_form", "features_encoding"},
+    {"attention_form", "attention_encoding"},
     {"average", "ema"},
     {"learning_rate", "lr"},
     {"min_lr", "lr_end"},

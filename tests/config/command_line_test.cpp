@@ -76,6 +76,24 @@ TEST_CASE("--help and --version are answered on standard output") {
   CHECK(Several().parse({"listen", "--help"}) == 0);
 }
 
+TEST_CASE("--help-keys takes a word or none, and needs nothing else") {
+  const auto asked = [](std::vector<const char*> words) {
+    Plain plain;
+    std::string word = "not asked";
+    add_help_keys(plain.app, [&word](const std::string& given) {
+      word = given;
+      return std::string("keys\n");
+    });
+    const Output output;
+    CHECK(plain.parse(std::move(words)) == 0);
+    CHECK(output.text() == "keys\n");
+    return word;
+  };
+  CHECK(asked({"--help-keys"}) == "");
+  CHECK(asked({"--help-keys", "lr"}) == "lr");
+  CHECK(asked({"a.toml", "--help-keys=lr"}) == "lr");
+}
+
 TEST_CASE("what does not fit is one sentence that says where to look") {
   CHECK(has(message_of([] { Plain().parse({}); }), "FILE is required; --help shows the usage"));
   CHECK(has(message_of([] { Plain().parse({"a", "--count", "12"}); }), "--count"));

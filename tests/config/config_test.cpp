@@ -188,7 +188,7 @@ TEST_CASE("a key without its section, or as other tools call it, is answered wit
   CHECK(answer("lr=1") == "--set lr=1: unknown key lr; did you mean align.lr or joint.lr?");
   CHECK(answer("joint.learning_rate=1") ==
         "--set joint.learning_rate=1: unknown key joint.learning_rate; did you mean joint.lr?");
-  CHECK(answer("std=1") == "--set std=1: unknown key std; did you mean std?");
+  CHECK(answer("deviation=1") == "--set deviation=1: unknown key deviation; did you mean std?");
   CHECK(answer("batch_size=1") == "--set batch_size=1: unknown key batch_size; did you mean batch?");
 }
 

@@ -74,7 +74,7 @@ TEST_CASE("features are coded within the bound, beside the judge and the plain c
   const CommandResult result = bench("codec --curve 1 --synthetic 0 --group 16 --cache " + cache);
   CAPTURE(result.output);
   REQUIRE(result.exit_code == 0);
-  for (const char* part : {"features.0", "features.1", "the judge", "int8", "no contexts", "nothing over channels"})
+  for (const char* part : {"features.0", "features.1", "the judge", "int8", "by error bound"})
     CHECK(has(result.output, part));
   CHECK(figure_of(result, "worst group's error") <= 1);
   CHECK_FALSE(has(result.output, "did not run"));

@@ -45,16 +45,15 @@ On the command line:
 
     PYTHONPATH=tools/python python -m vitrine_cache info DIR
 """
-from .cache import (NO_LABEL, RECIPE, Cache, Index, Plan, Problem, Track, hashed_view, left_out,
-                                  own_share)
+from .cache import NO_LABEL, RECIPE, Cache, Index, Plan, Problem, Track, hashed_view, left_out, own_share
 from .container import Container
-from .errors import CacheError, CorruptError, InputError, IoError, NewerFormatError, ResourceError
 from .encodings import ENCODINGS
+from .errors import CacheError, CorruptError, InputError, IoError, NewerFormatError, ResourceError
 from .native import library
 
 __all__ = ["Cache", "CacheError", "Container", "CorruptError", "ENCODINGS", "Index", "InputError", "IoError", "NO_LABEL",
-           "NewerFormatError", "Plan", "Problem", "RECIPE", "ResourceError", "Track", "VitrineDataset", "Views", "concatenate",
-           "hashed_view", "left_out", "own_share", "topk_kl_divergence"]
+           "NewerFormatError", "Plan", "Problem", "RECIPE", "ResourceError", "Track", "VitrineDataset", "Views",
+           "concatenate", "hashed_view", "left_out", "own_share", "topk_kl_divergence"]
 
 
 def __getattr__(name):

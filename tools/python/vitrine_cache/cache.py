@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from xxhash import xxh3_64_intdigest as xxh3
 
 from .container import MAJOR, Container, check_json_version, parse_json
 from .errors import CacheError, CorruptError, InputError, NewerFormatError, require_directory, system_error
 from .encodings import ENCODINGS, Newer, from_bytes, is_number, is_whole
 from .track_settings import differences, known
 from .transform import Basis
-from .xxh3 import xxh3
 
 RECIPE = np.dtype([("image", "<u4"), ("label", "<u4"), ("top", "<i4"), ("left", "<i4"), ("height", "<i4"),
                    ("width", "<i4"), ("flip", "u1"), ("mix", "u1"), ("partner", "<u2"), ("lambda", "<u2"),
