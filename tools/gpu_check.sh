@@ -273,7 +273,11 @@ run() {
   [ "$DEVICE" != cpu ] || { IMAGES=64; slower=5; }
   total=${given:-$((total * slower))}
   RESULTS=$ROOT/results
-  [ ! -e "$RESULTS" ] || mv "$RESULTS" "$RESULTS.$(date +%s)"
+  if [ -e "$RESULTS" ]; then
+    local old=1
+    while [ -e "$RESULTS.$old" ]; do old=$((old + 1)); done
+    mv "$RESULTS" "$RESULTS.$old"
+  fi
   mkdir -p "$RESULTS"
   PYTHON=${PYTHON:-$(command -v python3 || true)}
   [ -n "$PYTHON" ] || fail "there is no python3; set PYTHON to one that has torch 2.11"

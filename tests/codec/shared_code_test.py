@@ -8,7 +8,7 @@ import sys
 
 SKIP = 77
 # Registers of AVX and AVX-512, and what BMI, BMI2, LZCNT and FMA add. TZCNT is BSF to processors without it.
-WIDE = re.compile(r"%[yz]mm|%k[0-7]|\tv[a-z]+\d*|\t(pdep|pext|bzhi|blsr|andn|sarx|shlx|shrx|rorx|mulx|lzcnt|popcnt)")
+WIDE = re.compile(r"%[yz]mm|%k[0-7]|\tv[a-z]+\d*|\t(pdep|pext|bzhi|blsr|andn\b|sarx|shlx|shrx|rorx|mulx|lzcnt|popcnt)")
 
 
 def functions(library):

@@ -43,7 +43,7 @@ def test_h5py_recipe(cache):
             check(track.encoding in ("uniform", "transform", "topk") and f"does not decode {track.encoding}; use" in str(problem))
             continue
         check(equal_bits(names["x"], track.read(0, 0)), track)
-        check(names["about"]["track"] == track.settings)
+        check(names["about"]["track"] == {key: value for key, value in track.settings.items() if key != "check"})
         read.add(track.encoding)
     return read
 
