@@ -75,7 +75,7 @@ def test_steps(folder):
 
 def test_tests(_):
     """Every test that runs on a GPU is in the bundle."""
-    text = "\n".join(path.read_text() for path in SOURCE.glob("tests/*/CMakeLists.txt"))
+    text = "\n".join(path.read_text() for path in SOURCE.glob("tests/**/CMakeLists.txt"))
     labelled = re.findall(r"vitrine_gpu_test\((\w+)", text) + re.findall(r"vitrine_test\((\w+)[^)]*LABELS gpu", text)
     script = (SOURCE / "tools" / "gpu_check.sh").read_text()
     bundled = re.search(r"^tests=\((.*)\)$", script, re.MULTILINE)[1].split()
