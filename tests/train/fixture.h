@@ -9,7 +9,7 @@
 
 #include "common/image/scan.h"
 #include "tests/extract/fixture.h"
-#include "train/trainer.h"
+#include "train/run/trainer.h"
 
 namespace vitrine::testing {
 

@@ -1,0 +1,39 @@
+// The directory of a run: what it holds when a run begins, and whose it is while one goes on. Nothing that an earlier
+// run left is overwritten: the same configuration goes on with it, another one is refused, and `restart` moves it
+// aside.
+#ifndef VITRINE_TRAIN_RUN_RUN_FOLDER_H_
+#define VITRINE_TRAIN_RUN_RUN_FOLDER_H_
+
+#include <filesystem>
+#include <optional>
+
+#include "train/run/checkpoint.h"
+#include "train/run/options.h"
+
+namespace vitrine {
+
+/// The run in options.output that is to go on; nothing where there is none or options.restart puts it aside. Writes
+/// nothing. Throws Error when there is no output, when it cannot be a directory, when it holds a run of another
+/// configuration (all differences are named), and when it holds what a run left without the checkpoint to go on from.
+/// `options`: as_run().
+std::optional<Checkpoint> run_to_go_on_with(const TrainOptions& options);
+
+/// Whether something that a run leaves lies there.
+bool holds_run(const std::filesystem::path& directory);
+
+/// The directory as one process's own. On a file system without locks it is nobody's.
+class RunLock {
+ public:
+  /// Throws Error when another process trains there.
+  explicit RunLock(const std::filesystem::path& directory);
+  ~RunLock();
+  RunLock(const RunLock&) = delete;
+  RunLock& operator=(const RunLock&) = delete;
+
+ private:
+  int descriptor_ = -1;
+};
+
+}  // namespace vitrine
+
+#endif  // VITRINE_TRAIN_RUN_RUN_FOLDER_H_

@@ -1,0 +1,84 @@
+// Where a student's views and targets come from: a cache, a live teacher, or nobody. The trainer sees no difference.
+#ifndef VITRINE_TRAIN_TARGETS_SOURCE_H_
+#define VITRINE_TRAIN_TARGETS_SOURCE_H_
+
+#include <torch/torch.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "common/base/stop.h"
+#include "common/cache/track.h"
+#include "common/codec/transform/basis.h"
+#include "common/plan/epoch.h"
+#include "common/plan/plan.h"
+#include "train/run/options.h"
+
+namespace vitrine {
+
+/// The targets of one group, decoded FP32, [group, shape...] each; empty or undefined: not there. Logits of which only
+/// the largest are known are rows as topk_loss.h packs them.
+struct GroupTargets {
+  std::vector<float> logits;
+  std::vector<at::Tensor> features;  ///< of each feature track, on the CPU; with a basis, coefficients in it
+  std::vector<float> attention;
+};
+
+/// Shapes of one view's targets: [K] (or [2 kept + 1]), [C, H, W], [heads, H, W]; empty: not there in any pass.
+struct TargetShapes {
+  std::vector<std::int64_t> logits;
+  std::vector<std::vector<std::int64_t>> features;  ///< of each track that targets.features names
+  /// Of each of them: in whose basis of channels the features are, as TransformCodec::decode_coefficients() leaves
+  /// them (see channel_basis.h); null: they are the maps.
+  std::vector<std::shared_ptr<const FeatureBasis>> bases;
+  std::vector<std::int64_t> attention;
+  std::int64_t classes = 0;  ///< of the teacher, or with a class map of the student; 0 without logits
+  /// With a class map that leaves some of the student's classes without a counterpart: those that logits are of.
+  std::vector<std::int64_t> columns;
+  bool topk = false;  ///< logits are packed rows of the largest
+};
+
+/// The tracks that `features` of the options names: "features.5, features.11" is two.
+std::vector<std::string> feature_tracks(const std::string& features);
+
+/// Immutable after construction; any thread (a live CPU teacher wants at::set_num_threads(1) in each).
+class TargetSource {
+ public:
+  virtual ~TargetSource() = default;
+
+  virtual const Plan& plan() const = 0;
+  virtual TargetShapes shapes() const = 0;
+  /// What targets() gives, logits first: the tracks of a cache that it reads, or those that a cache made from the live
+  /// teacher now would have; empty without targets.
+  virtual std::vector<TrackInfo> tracks() const { return {}; }
+  /// Passes that epochs may use, ascending; with `features`, those that have every feature and attention target.
+  virtual std::vector<std::uint32_t> passes(bool features) const = 0;
+  virtual std::vector<Recipe> recipes(GroupKey key) const = 0;
+  /// The hash of the view at position group % plan.group, as the teacher saw it, where one is kept.
+  virtual std::optional<std::uint64_t> picture_hash(GroupKey key) const = 0;
+  /// Whether `targets` needs the group's pictures at the teacher's size.
+  virtual bool needs_pictures() const { return false; }
+  /// `pictures`: [group, S, S, 3] at the plan's image size when needs_pictures(), else empty.
+  virtual GroupTargets targets(GroupKey key, std::span<const std::uint8_t> pictures) const = 0;
+};
+
+/// `index`: of the training images. With targets.class_map or class_names, the source is one of MappedTargets, and what
+/// the map leaves out is said (note). Throws Error when a cache was made from other images, and names the first
+/// difference, and Stopped when `stop` is set while a live teacher's tracks are calibrated.
+///
+/// `bad`: the run's, which learns of pictures that cannot be read; nullptr: one of its own.
+std::unique_ptr<TargetSource> make_target_source(const TrainOptions& options, std::shared_ptr<const ImageIndex> index,
+                                                 std::shared_ptr<BadPictures> bad = nullptr,
+                                                 const StopFlag& stop = never_stop());
+
+/// Throws Error that names the first difference (classes, their order, images) when `found` is not `expected`.
+void check_same_images(const ImageIndex& expected, const ImageIndex& found, const std::string& expected_in,
+                       const std::string& found_in);
+
+}  // namespace vitrine
+
+#endif  // VITRINE_TRAIN_TARGETS_SOURCE_H_
