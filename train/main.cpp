@@ -12,6 +12,8 @@
 #include "common/config/command_line.h"
 #include "common/config/config.h"
 #include "train/evaluation/report.h"
+#include "train/run/evaluate_checkpoint.h"
+#include "train/run/options.h"
 #include "train/run/trainer.h"
 
 namespace {

@@ -7,9 +7,7 @@
 #include <stdexcept>
 
 #include "common/base/error.h"
-#include "common/base/progress.h"
 #include "common/plan/epoch.h"
-#include "train/run/provenance.h"
 
 namespace vitrine {
 namespace {
@@ -43,31 +41,24 @@ class Rows {
 
 }  // namespace
 
-bool needs_maps(const PhaseOptions& phase) {
-  return (phase.feature_term || phase.attention_term) && !phase.output_term && !phase.label_term;
-}
-
 PassLists passes_of(const TargetSource& source) {
   return {source.passes(false), source.passes(true)};
 }
 
 Batch Batch::rows(std::int64_t first, std::int64_t count) const {
   const auto cut = [&](const at::Tensor& all) { return all.defined() ? all.narrow(0, first, count) : all; };
-  Batch out{cut(pictures),
-            {cut(labels.label), cut(labels.partner_label), cut(labels.own_share), labels.complete},
-            cut(logits),
-            {},
-            cut(attention)};
+  Batch out{cut(pictures),  {cut(labels.label), cut(labels.partner_label), cut(labels.own_share), labels.complete},
+            cut(logits),    {},
+            cut(attention), other_picture};
   for (const at::Tensor& track : features) out.features.push_back(cut(track));
   return out;
 }
 
-Batches::Batches(const TrainOptions& options, const TargetSource& source, const ViewMaker& views, int size,
-                 at::Device device, PassLists passes)
+Batches::Batches(const BatchOptions& options, const TargetSource& source, const ViewMaker& views, at::Device device,
+                 PassLists passes)
     : options_(options),
       source_(source),
       views_(views),
-      size_(size),
       device_(device),
       passes_(std::move(passes)),
       shapes_(source.shapes()) {
@@ -135,15 +126,26 @@ void Batches::start(std::uint64_t step) {
   const std::uint64_t epoch = step / steps_per_epoch_, in_epoch = step % steps_per_epoch_;
   const std::uint64_t first = epoch * groups_per_epoch + in_epoch * groups_per_step_ / steps_per_group_;
   used_views_ = static_cast<std::uint32_t>(in_epoch % steps_per_group_ * options_.batch);
-  const StreamOptions stream{size_,
-                             options_.seed,
-                             options_.workers,
-                             2 * options_.workers + 2,
-                             options_.augment,
-                             options_.labels == Labels::kFolders,
-                             Allowance(options_.allow).allows(Difference::kPictures)};
+  const StreamOptions stream{options_.size,    options_.seed,
+                             options_.workers, 2 * options_.workers + 2,
+                             options_.augment, options_.labels == Labels::kFolders};
   stream_ = std::make_unique<GroupStream>(
       source_, views_, stream, [this](std::uint64_t n) { return item(n); }, first);
+}
+
+// The next group, or the one that is not used up.
+GroupBatch& Batches::group(std::string& other_picture) {
+  if (group_ && used_views_ < group_->views) return *group_;
+  const bool resumed_inside = !group_ && used_views_ > 0;
+  const auto asked = std::chrono::steady_clock::now();
+  group_ = stream_->next();
+  waited_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - asked).count();
+  if (!group_) throw std::logic_error("the stream ended before the schedule");
+  if (!resumed_inside) used_views_ = 0;
+  if (group_->other_picture.empty()) return *group_;
+  if (other_picture.empty()) other_picture = group_->other_picture;
+  if (!resumed_inside) ++other_pictures_;
+  return *group_;
 }
 
 Batch Batches::next() {
@@ -151,32 +153,20 @@ Batch Batches::next() {
   Rows pictures(batch), label(batch), partner(batch), share(batch), logits(batch), attention(batch);
   std::vector<Rows> features(shapes_.features.size(), Rows(batch));
   bool complete = true;
+  std::string other_picture;
   for (std::uint32_t rows = 0; rows < options_.batch;) {
-    if (!group_ || used_views_ == group_->views) {
-      const bool resumed_inside = !group_ && used_views_ > 0;
-      const auto asked = std::chrono::steady_clock::now();
-      group_ = stream_->next();
-      waited_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - asked).count();
-      if (!group_) throw std::logic_error("the stream ended before the schedule");
-      if (!resumed_inside) used_views_ = 0;
-      if (!group_->other_picture.empty() && !resumed_inside && other_pictures_++ == 0)
-        note(text(group_->other_picture, "; going on, since allow names ", word_of(Difference::kPictures),
-                  ", and all such groups are counted"));
-    }
-    GroupBatch& group = *group_;
+    GroupBatch& group = this->group(other_picture);
     const std::uint32_t count = std::min(options_.batch - rows, group.views - used_views_);
-    std::vector<std::int64_t> taken;
-    for (std::uint32_t i = used_views_; i < used_views_ + count; ++i)
-      if (!group.left_out[static_cast<std::size_t>(group.order[i])]) taken.push_back(group.order[i]);
+    std::vector<std::int64_t> taken = views_to_take(group, count);
     left_out_ += count - taken.size();
+    for (const std::vector<std::int64_t>* labels : {&group.label, &group.partner_label})
+      for (const std::int64_t place : taken) complete = complete && (*labels)[static_cast<std::size_t>(place)] >= 0;
     const at::Tensor places = at::from_blob(taken.data(), {static_cast<std::int64_t>(taken.size())}, at::kLong);
     const auto all = [&](auto& values, std::vector<std::int64_t> view, at::ScalarType type) {
       view.insert(view.begin(), group.views);
       return values.empty() ? at::Tensor() : at::from_blob(values.data(), view, type);
     };
-    for (const std::vector<std::int64_t>* labels : {&group.label, &group.partner_label})
-      for (const std::int64_t place : taken) complete = complete && (*labels)[static_cast<std::size_t>(place)] >= 0;
-    pictures.add(all(group.pictures, {size_, size_, 3}, at::kByte), places);
+    pictures.add(all(group.pictures, {options_.size, options_.size, 3}, at::kByte), places);
     label.add(all(group.label, {}, at::kLong), places);
     partner.add(all(group.partner_label, {}, at::kLong), places);
     share.add(all(group.own_share, {}, at::kFloat), places);
@@ -186,16 +176,22 @@ Batch Batches::next() {
     rows += count;
     used_views_ += count;
   }
-  Batch out{pictures.on(device_),
-            {label.on(device_), partner.on(device_), share.on(device_), complete},
-            logits.on(device_),
-            {},
-            attention.on(device_)};
+  Batch out{pictures.on(device_),  {label.on(device_), partner.on(device_), share.on(device_), complete},
+            logits.on(device_),    {},
+            attention.on(device_), std::move(other_picture)};
   for (std::size_t t = 0; t < features.size(); ++t) {
     out.features.push_back(features[t].on(device_));
     if (bases_[t] && out.features.back().defined()) bases_[t]->add_mean(out.features.back());
   }
   return out;
+}
+
+// Of the next `count` views of the group, in its order, those that are not left out.
+std::vector<std::int64_t> Batches::views_to_take(const GroupBatch& group, std::uint32_t count) const {
+  std::vector<std::int64_t> taken;
+  for (std::uint32_t i = used_views_; i < used_views_ + count; ++i)
+    if (!group.left_out[static_cast<std::size_t>(group.order[i])]) taken.push_back(group.order[i]);
+  return taken;
 }
 
 }  // namespace vitrine

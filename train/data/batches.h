@@ -7,13 +7,16 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
+#include "common/image/augment.h"
+#include "common/image/folders.h"
 #include "common/image/views.h"
-#include "train/targets/channel_basis.h"
-#include "train/losses/labels.h"
-#include "train/run/options.h"
 #include "train/data/stream.h"
+#include "train/losses/labels.h"
+#include "train/optim/schedule.h"
+#include "train/targets/channel_basis.h"
 #include "train/targets/source.h"
 
 namespace vitrine {
@@ -26,15 +29,14 @@ struct Batch {
   at::Tensor logits;
   std::vector<at::Tensor> features;  ///< of each feature track; turned where TargetShapes::bases has one
   at::Tensor attention;
+  /// What is wrong with a picture of a group that begins or goes on here: the first that is not the one that the
+  /// teacher saw (GroupBatch::other_picture); empty: none.
+  std::string other_picture;
 
   std::int64_t views() const { return pictures.size(0); }
   /// Views `first` to `first + count`; they share memory with this.
   Batch rows(std::int64_t first, std::int64_t count) const;
 };
-
-/// Whether the phase learns from nothing but feature and attention maps, so that passes without them are of no use to
-/// it.
-bool needs_maps(const PhaseOptions& phase);
 
 /// The passes that a run's epochs use, ascending: all, and those that have every feature and attention map.
 struct PassLists {
@@ -43,14 +45,26 @@ struct PassLists {
 };
 PassLists passes_of(const TargetSource& source);
 
+/// What the order of a run's views and their pictures follow from: a part of its options.
+struct BatchOptions {
+  std::uint32_t batch = 64;          ///< views a step; divides the plan's group or is a multiple of it
+  std::uint64_t seed = 0;            ///< of order and augmentation
+  std::uint32_t workers = 1;         ///< groups in work at once, at least 1
+  Labels labels = Labels::kFolders;  ///< kNone: no view has a label, whatever the recipes say
+  int size = 224;                    ///< of the student's pictures, in pixels
+  AugmentOptions augment;
+  ScheduleOptions schedule;  ///< how long the run is, and which of its epochs need passes with maps
+};
+
+/// Not for several threads; its stream's workers are its own.
 class Batches {
  public:
   /// Throws Error when options.batch does not fit the plan's groups. `source` and `views` must outlive it. `passes`:
   /// those of the source, or fewer, for a run that began with fewer.
-  Batches(const TrainOptions& options, const TargetSource& source, const ViewMaker& views, int size, at::Device device,
+  Batches(const BatchOptions& options, const TargetSource& source, const ViewMaker& views, at::Device device,
           PassLists passes);
-  Batches(const TrainOptions& options, const TargetSource& source, const ViewMaker& views, int size, at::Device device)
-      : Batches(options, source, views, size, device, passes_of(source)) {}
+  Batches(const BatchOptions& options, const TargetSource& source, const ViewMaker& views, at::Device device)
+      : Batches(options, source, views, device, passes_of(source)) {}
 
   std::uint64_t steps_per_epoch() const { return steps_per_epoch_; }
   /// The next batch will be that of `step`, counted from 0 over the whole schedule.
@@ -62,8 +76,8 @@ class Batches {
   FeatureSteps feature_steps() const;
   /// Throws std::logic_error beyond the schedule's last step, and what the stream throws.
   Batch next();
-  /// Groups among those begun so far whose picture is not the one that the teacher saw, where that is allowed. One that
-  /// a run goes on with in its middle was counted before.
+  /// Groups among those begun so far whose picture is not the one that the teacher saw. One that a run goes on with in
+  /// its middle was counted before.
   std::uint64_t other_pictures() const { return other_pictures_; }
   /// Views among those begun so far that were left out: their pictures could not be had.
   std::uint64_t left_out() const { return left_out_; }
@@ -76,11 +90,12 @@ class Batches {
  private:
   std::optional<StreamItem> item(std::uint64_t n);
   std::vector<GroupKey> order_of(std::uint32_t epoch) const;
+  GroupBatch& group(std::string& other_picture);
+  std::vector<std::int64_t> views_to_take(const GroupBatch& group, std::uint32_t count) const;
 
-  const TrainOptions& options_;
+  BatchOptions options_;
   const TargetSource& source_;
   const ViewMaker& views_;
-  int size_;
   at::Device device_;
   PassLists passes_;
   TargetShapes shapes_;

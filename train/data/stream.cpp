@@ -15,7 +15,6 @@
 #include "common/base/philox.h"
 #include "common/teacher/one_thread_each.h"
 #include "train/data/prefetch.h"
-#include "train/run/provenance.h"
 
 namespace vitrine {
 namespace {
@@ -49,10 +48,6 @@ GroupBatch make_group(const TargetSource& source, const ViewMaker& views, const 
                                  std::hex, own, ") is not the one that the teacher saw (", *hash,
                                  "); this machine decodes images in another way (other versions of libjpeg, libpng or "
                                  "libwebp)");
-      if (!options.allow_pictures)
-        fail(batch.other_picture,
-             "; extract again here, train with those versions, or go on all the same with --allow ",
-             word_of(Difference::kPictures));
     }
   }
   if (source.needs_pictures() && options.size != teacher_size) {

@@ -44,13 +44,12 @@ struct StreamOptions {
   std::uint32_t workers = 1;  ///< threads
   std::uint32_t ahead = 4;    ///< groups in work or waiting, at most
   AugmentOptions augment;
-  bool labels = true;           ///< off: no view has a label, whatever the recipes say
-  bool allow_pictures = false;  ///< a picture that the teacher did not see is told in the batch instead of thrown
+  bool labels = true;  ///< off: no view has a label, whatever the recipes say
 };
 
-/// One group, from its place alone: what the pipeline's workers do. Any thread. Throws Error when the picture at equal
-/// resolution is not the one that the teacher saw, unless that is allowed, and when a picture cannot be had, unless
-/// `views` goes on without it.
+/// One group, from its place alone: what the pipeline's workers do. Any thread. A picture that at equal resolution is
+/// not the one that the teacher saw is told in the group (other_picture), whose reader judges it. Throws Error when a
+/// picture cannot be had, unless `views` goes on without it, and what the source throws.
 GroupBatch make_group(const TargetSource& source, const ViewMaker& views, const StreamOptions& options,
                       const StreamItem& item);
 

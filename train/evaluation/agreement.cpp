@@ -18,11 +18,10 @@ at::Tensor numbers(std::span<const std::uint32_t> images) {
 
 }  // namespace
 
-TeacherJudge::TeacherJudge(const TrainOptions& options, const std::vector<std::string>& names, std::size_t classes)
-    : teacher_(options.targets.teacher, options.targets.taps) {
+TeacherJudge::TeacherJudge(const TargetOptions& options, const std::vector<std::string>& names, std::size_t classes)
+    : teacher_(options.teacher, options.taps) {
   const auto own = static_cast<std::uint32_t>(teacher_.classes());
-  if (const ClassMapFiles files = options.targets.class_map_files(); files.given())
-    map_ = read_class_map(files, own, names);
+  if (const ClassMapFiles files = options.class_map_files(); files.given()) map_ = read_class_map(files, own, names);
   if (const std::uint32_t known = map_ ? map_->student_classes() : own; known != classes)
     fail("the teacher of targets.teacher has ", known, " classes, the student ", classes,
          "; agreement needs the same classes in the same order, or a class map (targets.class_map)");
@@ -39,7 +38,7 @@ TeacherJudge::Judged TeacherJudge::logits(const Evaluation& evaluation, std::spa
   return {at::from_blob(values.data(), shape, at::kFloat).clone(), std::move(crops.images)};
 }
 
-Agreement::Agreement(const TrainOptions& options, const Evaluation& images, const std::vector<std::string>& names,
+Agreement::Agreement(const TargetOptions& options, const Evaluation& images, const std::vector<std::string>& names,
                      std::size_t classes, const StopFlag& stop)
     : images_(images) {
   constexpr std::uint32_t kBatch = 64;

@@ -13,15 +13,16 @@
 #include "common/teacher/class_map.h"
 #include "common/teacher/teacher.h"
 #include "train/evaluation/evaluate.h"
+#include "train/targets/target_options.h"
 
 namespace vitrine {
 
-/// The teacher of options.targets as a judge of whole images, its classes mapped to the student's where a map is given.
+/// The teacher of TargetOptions as a judge of whole images, its classes mapped to the student's where a map is given.
 class TeacherJudge {
  public:
   /// `names`: of the student's classes; none without labels. Throws Error when the teacher has not `classes` classes,
   /// after the map if there is one.
-  TeacherJudge(const TrainOptions& options, const std::vector<std::string>& names, std::size_t classes);
+  TeacherJudge(const TargetOptions& options, const std::vector<std::string>& names, std::size_t classes);
 
   struct Judged {
     at::Tensor logits;                  ///< [N, classes]; minus infinity for a class that the teacher does not know
@@ -40,7 +41,7 @@ class TeacherJudge {
 class Agreement {
  public:
   /// As TeacherJudge. `images` must outlive it.
-  Agreement(const TrainOptions& options, const Evaluation& images, const std::vector<std::string>& names,
+  Agreement(const TargetOptions& options, const Evaluation& images, const std::vector<std::string>& names,
             std::size_t classes, const StopFlag& stop = never_stop());
 
   /// The share of the images that can be read, in [0, 1], on which the network's largest logit is of the same class;

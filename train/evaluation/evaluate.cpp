@@ -73,22 +73,21 @@ Evaluation::Scanned Evaluation::scanned(const std::string& folder, const ModelCl
   return out;
 }
 
-Evaluation::Evaluation(const ImageFolders& folder, Scanned scanned, int size, const TrainOptions& options)
+Evaluation::Evaluation(const ImageFolders& folder, Scanned scanned, const EvaluationOptions& options)
     : folder_(folder),
       index_(std::move(scanned.index)),
       left_out_(std::move(scanned.left_out)),
       bad_(std::make_shared<BadPictures>(BadImages::kSkip, index_->images.size(), 1)),
-      views_(folder, index_, static_cast<std::uint32_t>(size), bad_),
-      size_(size),
+      views_(folder, index_, static_cast<std::uint32_t>(options.size), bad_),
       options_(options),
       arena_(options.workers > 0 ? static_cast<int>(options.workers) : tbb::task_arena::automatic) {}
 
-Evaluation::Evaluation(const std::string& folder, const ModelClasses& classes, int size, const TrainOptions& options,
+Evaluation::Evaluation(const std::string& folder, const ModelClasses& classes, const EvaluationOptions& options,
                        const StopFlag& stop)
-    : Evaluation(folder, scanned(folder, classes, stop), size, options) {}
+    : Evaluation(folder, scanned(folder, classes, stop), options) {}
 
-Evaluation::Evaluation(const ImageFolders& folder, int size, const TrainOptions& options, const StopFlag& stop)
-    : Evaluation(folder, scanned(folder, stop), size, options) {}
+Evaluation::Evaluation(const ImageFolders& folder, const EvaluationOptions& options, const StopFlag& stop)
+    : Evaluation(folder, scanned(folder, stop), options) {}
 
 Evaluation::Crops Evaluation::crops(std::span<const std::uint32_t> images, int size, double crop_fraction) const {
   const at::Tensor bytes = torch::empty({static_cast<std::int64_t>(images.size()), size, size, 3}, at::kByte);
@@ -132,7 +131,7 @@ void Evaluation::visit(Network& network, at::Device device, const Visit& visit, 
     throw_if_stopped(stop, "between two batches of images");
     std::vector<std::uint32_t> wanted(std::min(kBatch, count - first));
     std::iota(wanted.begin(), wanted.end(), first);
-    const Crops crops = this->crops(wanted, size_, options_.crop_fraction);
+    const Crops crops = this->crops(wanted, options_.size, options_.crop_fraction);
     if (crops.images.empty()) continue;
     any = true;
     std::vector<std::int64_t> labels;

@@ -2,6 +2,7 @@
 #ifndef VITRINE_TRAIN_EVALUATION_EVALUATE_H_
 #define VITRINE_TRAIN_EVALUATION_EVALUATE_H_
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <span>
@@ -25,6 +26,16 @@ struct ModelClasses {
   std::string model = "the student";  ///< for messages
 };
 
+/// How a model is shown what it is judged on: a part of the run's options.
+struct EvaluationOptions {
+  int size = 224;                                         ///< side of the model's square, in pixels
+  double crop_fraction = 0.9;                             ///< of the resized picture, in (0, 1]
+  std::vector<double> mean = {0.485, 0.456, 0.406};       ///< subtracted from each colour in [0, 1]
+  std::vector<double> deviation = {0.229, 0.224, 0.225};  ///< each colour is divided by it
+  std::string precision = "fp32";                         ///< of the forward (common/models/precision.h)
+  std::uint32_t workers = 0;                              ///< threads that decode; 0: those of the process's arena
+};
+
 /// One folder, scanned once and judged as often as wanted. Constructors and loops throw Stopped, between two files or
 /// two batches, once `stop` is set.
 class Evaluation {
@@ -33,10 +44,10 @@ class Evaluation {
   /// in any order. Throws Error for a class folder that the model does not know. Where the model's names are not known,
   /// the folder's classes are taken for the model's in their order, which is said (note); Error when their number
   /// differs.
-  Evaluation(const std::string& folder, const ModelClasses& classes, int size, const TrainOptions& options,
+  Evaluation(const std::string& folder, const ModelClasses& classes, const EvaluationOptions& options,
              const StopFlag& stop = never_stop());
   /// Of whatever classes the folder has, or with Labels::kNone of any images.
-  Evaluation(const ImageFolders& folder, int size, const TrainOptions& options, const StopFlag& stop = never_stop());
+  Evaluation(const ImageFolders& folder, const EvaluationOptions& options, const StopFlag& stop = never_stop());
 
   /// Leaves the network in evaluation mode. Images are decoded on the options' workers. An image that cannot be read is
   /// left out of the count; throws Error when none can be read.
@@ -66,15 +77,14 @@ class Evaluation {
   };
   static Scanned scanned(const ImageFolders& folder, const StopFlag& stop);
   static Scanned scanned(const std::string& folder, const ModelClasses& classes, const StopFlag& stop);
-  Evaluation(const ImageFolders& folder, Scanned scanned, int size, const TrainOptions& options);
+  Evaluation(const ImageFolders& folder, Scanned scanned, const EvaluationOptions& options);
 
   ImageFolders folder_;
   std::shared_ptr<const ImageIndex> index_;
   std::vector<LeftOut> left_out_;
   std::shared_ptr<BadPictures> bad_;
   ViewMaker views_;
-  int size_;
-  TrainOptions options_;
+  EvaluationOptions options_;
   mutable tbb::task_arena arena_;
 };
 

@@ -1,5 +1,5 @@
 // The terms of distillation's loss as a configuration chooses them, and their sum. Each formula stands in a file of its
-// own in losses/. Plain ATen, any device. Computed in FP32 whatever the autocast mode and the inputs' type (double
+// own here. Plain ATen, any device. Computed in FP32 whatever the autocast mode and the inputs' type (double
 // stays double); each term is a scalar [] with a gradient to the student's side only.
 #ifndef VITRINE_TRAIN_LOSSES_TERMS_H_
 #define VITRINE_TRAIN_LOSSES_TERMS_H_
@@ -10,8 +10,8 @@
 #include "train/losses/attention.h"
 #include "train/losses/feature.h"
 #include "train/losses/labels.h"
+#include "train/losses/loss_weights.h"
 #include "train/losses/output.h"
-#include "train/optim/schedule.h"
 
 namespace vitrine {
 

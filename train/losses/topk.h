@@ -11,8 +11,8 @@
 
 namespace vitrine {
 
-/// How targets.h carries them: a row a view, [views, 2 kept + 1]: the values, the classes (the bits of uint32), and the
-/// tail, log Σ exp(x / τ) over the classes that were not kept. `tail`: one a view.
+/// How targets/source.h carries them: a row a view, [views, 2 kept + 1]: the values, the classes (the bits of uint32),
+/// and the tail, log Σ exp(x / τ) over the classes that were not kept. `tail`: one a view.
 std::vector<float> pack_topk(std::span<const float> values, std::span<const std::uint32_t> indices,
                              std::span<const float> tail);
 
@@ -27,7 +27,7 @@ TopkLogits unpack_topk(const at::Tensor& packed);
 
 /// KL(p ‖ q), mean over the batch, where p = softmax over (values / τ, tail) and q has the student's probabilities
 /// softmax(student / τ) of the kept classes and, as its last outcome, the sum of all others'. student: [N, K], k < K.
-/// Without the factor τ², as losses.h. No gradient to the teacher.
+/// Without the factor τ², as terms.h. No gradient to the teacher.
 at::Tensor topk_kl_divergence(const at::Tensor& student_logits, const TopkLogits& teacher, double temperature);
 
 }  // namespace vitrine

@@ -6,8 +6,9 @@
 #include "common/base/philox.h"
 #include "common/models/autocast.h"
 #include "common/models/precision.h"
-#include "train/matching/pairs.h"
 #include "train/losses/topk.h"
+#include "train/matching/pairs.h"
+#include "train/targets/target_options.h"
 
 namespace vitrine {
 namespace {
@@ -29,8 +30,8 @@ at::Generator generator_on(at::Device device, std::uint64_t seed) {
 
 }  // namespace
 
-Objective::Objective(const TrainOptions& options, const TargetShapes& shapes, const std::vector<std::int64_t>& widths,
-                     int classes, int size, at::Device device)
+Objective::Objective(const ObjectiveOptions& options, const TargetShapes& shapes,
+                     const std::vector<std::int64_t>& widths, int classes, int size, at::Device device)
     : options_(options), device_(device), stage_(single_stage(options.transformer, shapes, size)), topk_(shapes.topk) {
   const LossOptions& loss = options.loss;
   if (topk_ && (loss.output != OutputForm::kKl || loss.exits_weight > 0 ||
@@ -62,7 +63,7 @@ Objective::Objective(const TrainOptions& options, const TargetShapes& shapes, co
 
 void Objective::make_feature_modules(const TargetShapes& shapes, const std::vector<std::int64_t>& widths) {
   const FeatureTransformerOptions& options = options_.transformer;
-  const std::vector<std::string> tracks = feature_tracks(options_.targets.features);
+  const std::vector<std::string> tracks = feature_tracks(options_.features);
   const auto width = [&](std::uint32_t stage) { return widths[stage - 1]; };
   for (const auto& basis : shapes.bases)
     bases_.push_back(basis ? std::optional<ChannelBasis>(std::in_place, *basis, device_) : std::nullopt);
@@ -92,9 +93,9 @@ void Objective::make_feature_modules(const TargetShapes& shapes, const std::vect
 
 std::vector<std::pair<std::string, std::uint32_t>> Objective::pairs() const {
   std::vector<std::pair<std::string, std::uint32_t>> out;
-  const std::vector<std::string> tracks = feature_tracks(options_.targets.features);
+  const std::vector<std::string> tracks = feature_tracks(options_.features);
   for (std::size_t t = 0; t < stages_.size(); ++t) out.emplace_back(tracks[t], stages_[t]);
-  if (!options_.targets.attention.empty()) out.emplace_back(options_.targets.attention, stage_);
+  if (!options_.attention.empty()) out.emplace_back(options_.attention, stage_);
   return out;
 }
 

@@ -12,23 +12,32 @@
 #include <utility>
 #include <vector>
 
-#include "train/matching/adaptive_mapping.h"
 #include "train/data/batches.h"
-#include "train/targets/channel_basis.h"
-#include "train/matching/feature_transformer.h"
 #include "train/losses/terms.h"
-#include "train/student/network.h"
-#include "train/run/options.h"
+#include "train/matching/adaptive_mapping.h"
+#include "train/matching/feature_transformer.h"
 #include "train/matching/stage_exits.h"
+#include "train/student/network.h"
+#include "train/targets/channel_basis.h"
 
 namespace vitrine {
 
+/// What the terms and the modules between student and teacher follow from: a part of the run's options.
+struct ObjectiveOptions {
+  FeatureTransformerOptions transformer;
+  LossOptions loss;
+  std::string features;            ///< tracks of the feature term, as TargetOptions has them; empty: none
+  std::string attention;           ///< track of attention transfer; empty: none
+  std::string precision = "fp32";  ///< of the exits' arithmetic (common/models/precision.h)
+};
+
+/// Its modules' parameters learn by the run's optimizer. Not for several threads.
 class Objective {
  public:
   /// `shapes`: of the targets; `widths`: of the student's stages, none for a ViT; `size`: the side of what it sees, in
   /// pixels. Weights from torch's default generator. Throws Error when the options ask for maps or exits of a student
   /// without stages, or for exits without a teacher.
-  Objective(const TrainOptions& options, const TargetShapes& shapes, const std::vector<std::int64_t>& widths,
+  Objective(const ObjectiveOptions& options, const TargetShapes& shapes, const std::vector<std::int64_t>& widths,
             int classes, int size, at::Device device);
 
   /// Which of its modules learn in this phase; BatchNorm of the exits is frozen where the student's is.
@@ -59,7 +68,7 @@ class Objective {
   at::Tensor taught(const at::Tensor& logits) const;
   MixedLabels taught(const MixedLabels& labels) const;
 
-  const TrainOptions& options_;
+  ObjectiveOptions options_;
   at::Device device_;
   std::uint32_t stage_;
   bool topk_;                          // the teacher's logits are rows of the largest

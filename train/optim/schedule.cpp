@@ -43,6 +43,10 @@ void PhaseOptions::fields(Fields& f) {
   f.flag("label_term", label_term, "use the labels");
 }
 
+bool needs_maps(const PhaseOptions& phase) {
+  return (phase.feature_term || phase.attention_term) && !phase.output_term && !phase.label_term;
+}
+
 ScheduleOptions::ScheduleOptions() {
   align.name = "align";
   align.epochs = 1;

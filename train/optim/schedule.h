@@ -10,6 +10,7 @@
 #include <string>
 
 #include "common/config/fields.h"
+#include "train/losses/loss_weights.h"
 
 namespace vitrine {
 
@@ -44,12 +45,9 @@ struct PhaseOptions {
   void fields(Fields& f);
 };
 
-/// The factors of L = r·D + (1−r)·CE, D = w_out·τ²·KL + w_feat·(L_feat + γ·L_att) that change with the step.
-struct LossWeights {
-  double r = 0.75;
-  double w_out = 1;
-  double w_feat = 1;
-};
+/// Whether the phase learns from nothing but feature and attention maps, so that passes without them are of no use to
+/// it.
+bool needs_maps(const PhaseOptions& phase);
 
 /// Align (only the feature transformer learns, on feature terms), joint (everything), fine-tune (labels gain weight),
 /// in this order. The terms' weights follow the progress of the whole run: dynamic weights are 0.7 to 0.3 for features

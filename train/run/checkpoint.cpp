@@ -86,6 +86,14 @@ Checkpoint checkpoint_of(const Json& json) {
   return out;
 }
 
+// Tensors below "PART." without that, or none.
+Tensors part(const Tensors& tensors, const std::string& name) {
+  Tensors out;
+  for (const auto& [key, tensor] : tensors)
+    if (key.starts_with(name + ".")) out.emplace(key.substr(name.size() + 1), tensor);
+  return out;
+}
+
 }  // namespace
 
 void save_checkpoint(const std::filesystem::path& directory, Checkpoint& checkpoint, const Tensors& tensors,
@@ -128,6 +136,25 @@ Tensors load_checkpoint_tensors(const std::filesystem::path& directory, const Ch
                  .what = text("is damaged: it is not the file that ", kName, " names (another SHA-256)"),
                  .remedy = kRemedy});
   return load_safetensors(path);
+}
+
+std::filesystem::path weights_file(const std::filesystem::path& checkpoint) {
+  if (!directory_exists(checkpoint)) return checkpoint;
+  for (const char* name : {"best.safetensors", "final.safetensors"})
+    if (path_exists(checkpoint / name)) return checkpoint / name;
+  if (const std::optional<Checkpoint> last = read_checkpoint(checkpoint)) return checkpoint / last->tensors_file;
+  fail(checkpoint.string(),
+       ": holds none of best.safetensors, final.safetensors and last.json; give a run's directory or a .safetensors "
+       "file");
+}
+
+Tensors checkpoint_weights(const std::filesystem::path& file) {
+  Tensors tensors = load_safetensors(file);
+  Tensors average = part(tensors, "average");
+  average.erase("updates");
+  if (!average.empty()) return average;
+  Tensors model = part(tensors, "model");
+  return model.empty() ? tensors : model;
 }
 
 }  // namespace vitrine

@@ -62,6 +62,13 @@ std::optional<Checkpoint> read_checkpoint(const std::filesystem::path& directory
 /// The tensors that it names. Throws Error when they are missing or damaged.
 Tensors load_checkpoint_tensors(const std::filesystem::path& directory, const Checkpoint& checkpoint);
 
+/// The weights to judge: the file itself, or of a run's directory best.safetensors where one was chosen, else
+/// final.safetensors, else the last checkpoint. Throws Error when there is none.
+std::filesystem::path weights_file(const std::filesystem::path& checkpoint);
+
+/// The model's tensors in that file: the moving average where it has one. Throws Error when there are none.
+Tensors checkpoint_weights(const std::filesystem::path& file);
+
 }  // namespace vitrine
 
 #endif  // VITRINE_TRAIN_RUN_CHECKPOINT_H_

@@ -2,60 +2,7 @@
 
 #include "train/run/options.h"
 
-#include <utility>
-
 namespace vitrine {
-
-std::vector<std::string> comma_separated(const std::string& words) {
-  std::vector<std::string> out;
-  std::string word;
-  for (const char c : words + ",") {
-    if (c != ',' && c != ' ') {
-      word += c;
-    } else if (!word.empty()) {
-      out.push_back(std::exchange(word, {}));
-    }
-  }
-  return out;
-}
-
-void TargetOptions::fields(Fields& f) {
-  f.choice("source", source,
-           {{"none", TargetKind::kNone}, {"cache", TargetKind::kCache}, {"teacher", TargetKind::kTeacher}},
-           "where the teacher's targets come from: nowhere (labels only), a cache, or the teacher itself");
-  f.text("cache", cache, "the cache's directory");
-  f.text("cache_teacher", cache_teacher, "which teacher of the cache, NAME or NAME.xxxxxxxx, when it has several");
-  f.text("features", features,
-         "tracks of the feature term, for instance features.11, or several with commas; empty: no feature term");
-  f.text("attention", attention, "track of attention transfer, for instance attention.11; empty: none");
-  f.flag("through_codec", through_codec, "a live teacher's targets take the codec's errors, as a cache's have");
-  f.integer("passes", passes, "without a cache: sweeps of the plan that epochs use in turn; 0: a new one each epoch",
-            {0, 1e6});
-  f.text("class_map", class_map,
-         "for a teacher of other classes: a file with a teacher class and a student class a line, by number or name; "
-         "what has no counterpart is left out and the rest rescaled; empty: the classes are the same, or class_names");
-  f.text("class_names", class_names,
-         "a file with the teacher's class names, one a line, for class_map or to be matched with the class folders");
-  f.section("teacher", teacher, "the live teacher");
-  f.section("taps", taps, "the live teacher's targets and the forms that through_codec gives them");
-}
-
-void ModelOptions::fields(Fields& f) {
-  f.choice<std::string>("kind", kind, {{"resnet", "resnet"}, {"vit", "vit"}},
-                        "what is trained; a vit takes labels only");
-  f.choice<std::string>("arch", arch,
-                        {{"resnet18", "resnet18"},
-                         {"resnet34", "resnet34"},
-                         {"resnet50", "resnet50"},
-                         {"resnet101", "resnet101"},
-                         {"resnet152", "resnet152"}},
-                        "which ResNet");
-  f.integer("width", width, "channels that a ResNet begins with; 64 is the published model, less is a slim one",
-            {1, 4096});
-  f.section("vit", vit, "sizes of the ViT");
-  f.text("weights", weights,
-         "a .safetensors file to start from; a head of another size is replaced; empty: random weights");
-}
 
 void TrainOptions::fields(Fields& f) {
   f.text("images", images, "training images: a folder of class folders; with a cache, the one that it was made from");
@@ -154,6 +101,62 @@ Select TrainOptions::selection() const {
   if (select != Select::kAuto) return select;
   if (labels == Labels::kFolders) return Select::kTop1;
   return targets.teacher.weights.empty() ? Select::kLast : Select::kAgreement;
+}
+
+TrainingImageOptions TrainOptions::image_options() const {
+  return {.folders = folders(),
+          .cache = targets.source == TargetKind::kCache ? targets.cache : "",
+          .output = output,
+          .index_depth = index_depth,
+          .verify_images = verify_images,
+          .bad_images = bad_images,
+          .max_bad_share = max_bad_share};
+}
+
+SourceSettings TrainOptions::source_settings() const {
+  return {.targets = targets,
+          .plan = plan,
+          .folders = folders(),
+          .epochs = schedule.run_epochs(),
+          .temperature = loss.temperature,
+          .workers = workers};
+}
+
+BatchOptions TrainOptions::batch_options(int student_size) const {
+  return {.batch = batch,
+          .seed = seed,
+          .workers = workers,
+          .labels = labels,
+          .size = student_size,
+          .augment = augment,
+          .schedule = schedule};
+}
+
+StudentOptions TrainOptions::student_options(int student_size) const {
+  return {.model = model,
+          .average = average,
+          .size = student_size,
+          .mean = mean,
+          .deviation = deviation,
+          .crop_fraction = crop_fraction,
+          .precision = precision};
+}
+
+ObjectiveOptions TrainOptions::objective_options() const {
+  return {.transformer = transformer,
+          .loss = loss,
+          .features = targets.features,
+          .attention = targets.attention,
+          .precision = precision};
+}
+
+EvaluationOptions TrainOptions::evaluation_options(int student_size) const {
+  return {.size = student_size,
+          .crop_fraction = crop_fraction,
+          .mean = mean,
+          .deviation = deviation,
+          .precision = precision,
+          .workers = workers};
 }
 
 }  // namespace vitrine

@@ -1,4 +1,5 @@
-// What vitrine-train is told.
+// What vitrine-train is told: all keys of its configuration. Rooms below take no TrainOptions but the small struct of
+// their own, which a function here makes of it, so that one room's option does not compile another anew.
 #ifndef VITRINE_TRAIN_RUN_OPTIONS_H_
 #define VITRINE_TRAIN_RUN_OPTIONS_H_
 
@@ -9,57 +10,31 @@
 #include "common/config/fields.h"
 #include "common/image/augment.h"
 #include "common/image/bad_pictures.h"
+#include "common/image/folders.h"
 #include "common/image/scan.h"
-#include "common/models/vit.h"
 #include "common/plan/plan.h"
-#include "common/teacher/class_map.h"
-#include "common/teacher/teacher.h"
-#include "train/matching/feature_transformer.h"
-#include "train/optim/grad_scaler.h"
+#include "train/data/batches.h"
+#include "train/data/training_images.h"
+#include "train/evaluation/evaluate.h"
 #include "train/losses/terms.h"
+#include "train/matching/feature_transformer.h"
+#include "train/matching/objective.h"
+#include "train/optim/grad_scaler.h"
 #include "train/optim/optimizer.h"
 #include "train/optim/schedule.h"
+#include "train/student/model_options.h"
+#include "train/student/student.h"
 #include "train/student/weight_average.h"
+#include "train/targets/target_options.h"
 
 namespace vitrine {
 
-enum class TargetKind { kNone, kCache, kTeacher };
 /// What makes a checkpoint the best one.
 enum class Select {
   kAuto,       ///< kTop1 with labels; without, kAgreement where targets.teacher has weights, else kLast
   kTop1,       ///< accuracy on the validation images, which then have class folders
   kAgreement,  ///< the share of validation images on which the student says what its teacher says (agreement.h)
   kLast        ///< nothing: the last weights are all there is
-};
-
-/// "a, b c": the words between commas and spaces.
-std::vector<std::string> comma_separated(const std::string& words);
-
-struct TargetOptions {
-  TargetKind source = TargetKind::kNone;
-  std::string cache;          ///< directory, for "cache"
-  std::string cache_teacher;  ///< which teacher of the cache, when it has several
-  std::string features;       ///< tracks whose maps the feature term uses ("features.5, features.11"); empty: none
-  std::string attention;      ///< track for attention transfer; empty: none
-  bool through_codec = true;  ///< "teacher": targets as a cache would give them back
-  /// "teacher" and "none": sweeps of the plan that epochs use in turn; 0: a new one an epoch
-  std::uint32_t passes = 0;
-  std::string class_map, class_names;  ///< files for a teacher of other classes (class_map.h); empty: none
-  TeacherOptions teacher;              ///< for "teacher"
-  TapOptions taps;                     ///< for "teacher": as vitrine-extract's
-
-  void fields(Fields& f);
-  ClassMapFiles class_map_files() const { return {class_map, class_names}; }
-};
-
-struct ModelOptions {
-  std::string kind = "resnet";  ///< "resnet" or "vit"
-  std::string arch = "resnet18";
-  std::uint32_t width = 64;  ///< of a ResNet: channels of its first stage
-  VitOptions vit;            ///< for "vit"
-  std::string weights;       ///< a .safetensors file to start from; empty: random
-
-  void fields(Fields& f);
 };
 
 struct TrainOptions {
@@ -108,6 +83,14 @@ struct TrainOptions {
   ImageFolders folders() const { return {images, unlabelled, labels}; }
   /// What `select` means for this run: not kAuto. Without validation images kLast.
   Select selection() const;
+
+  TrainingImageOptions image_options() const;
+  SourceSettings source_settings() const;
+  /// `student_size`: of the student's pictures, here and below: `size`, or the teacher's where that is 0.
+  BatchOptions batch_options(int student_size) const;
+  StudentOptions student_options(int student_size) const;
+  ObjectiveOptions objective_options() const;
+  EvaluationOptions evaluation_options(int student_size) const;
 };
 
 }  // namespace vitrine

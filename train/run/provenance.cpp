@@ -6,11 +6,11 @@
 
 #include "common/base/error.h"
 #include "common/base/hash.h"
+#include "common/base/lines.h"
 #include "common/base/progress.h"
 #include "common/cache/arithmetic.h"
 #include "common/cache/json_difference.h"
 #include "common/cache/shelf.h"
-#include "train/run/options.h"
 
 namespace vitrine {
 namespace {
@@ -105,9 +105,13 @@ Allowance::Allowance(const std::string& words) {
   }
 }
 
+void Allowance::require(Difference kind, const std::string& difference, const std::string& remedy) const {
+  if (!allows(kind)) fail(difference, "; ", remedy, ", or go on all the same with --allow ", word_of(kind));
+}
+
 void Allowance::meet(Difference kind, const std::string& difference, const std::string& remedy) {
+  require(kind, difference, remedy);
   const std::string word = word_of(kind);
-  if (!allows(kind)) fail(difference, "; ", remedy, ", or go on all the same with --allow ", word);
   note(text(difference, "; going on, since allow names ", word));
   keep({word, difference});
 }

@@ -35,8 +35,9 @@ class Allowance {
   explicit Allowance(const std::string& words);
 
   bool allows(Difference kind) const { return allowed_.contains(kind); }
-  /// Throws Error "`difference`; `remedy`, or go on all the same with --allow WORD" unless it is allowed; then notes it
-  /// and keeps it.
+  /// Throws Error "`difference`; `remedy`, or go on all the same with --allow WORD" unless it is allowed.
+  void require(Difference kind, const std::string& difference, const std::string& remedy) const;
+  /// The same; what is allowed is noted and kept.
   void meet(Difference kind, const std::string& difference, const std::string& remedy);
   /// What was met before the run was stopped. Equal ones are kept once.
   void keep(const AllowedDifference& difference);

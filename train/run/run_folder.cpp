@@ -9,11 +9,13 @@
 #include <algorithm>
 #include <cerrno>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/base/error.h"
 #include "common/base/files.h"
 #include "common/base/progress.h"
+#include "common/config/config.h"
 #include "train/run/run_settings.h"
 
 namespace vitrine {
@@ -72,6 +74,32 @@ RunLock::RunLock(const std::filesystem::path& directory) {
 
 RunLock::~RunLock() {
   ::close(descriptor_);
+}
+
+std::unique_ptr<RunLock> open_run_folder(const TrainOptions& options, const std::optional<Checkpoint>& resumed) {
+  const std::filesystem::path output = options.output;
+  if (options.restart && holds_run(output)) {
+    { const RunLock nobody_trains_there(output); }
+    note(text(options.output, ": the run that was there is now ", move_aside(output, "old").string()));
+  }
+  make_directories(output);
+  auto lock = std::make_unique<RunLock>(output);
+  const std::optional<Checkpoint> there = read_checkpoint(output);
+  if ((there ? there->tensors_sha256 : "") != (resumed ? resumed->tensors_sha256 : ""))
+    fail(options.output, ": another process has trained this run meanwhile; run the same command again");
+  remove_abandoned(output);
+  TrainOptions again = options;
+  again.restart = false;
+  publish(output / "config.toml", config_as_toml(again));
+  return lock;
+}
+
+void keep_earlier_end(const std::filesystem::path& directory, std::uint64_t steps) {
+  const std::pair<const char*, std::string> ends[] = {{"final.safetensors", text("final-", steps, ".safetensors")},
+                                                      {"summary.json", text("summary-", steps, ".json")}};
+  for (const auto& [name, kept] : ends)
+    if (path_exists(directory / name) && !path_exists(directory / kept))
+      rename_path(directory / name, directory / kept);
 }
 
 }  // namespace vitrine

@@ -4,7 +4,9 @@
 #ifndef VITRINE_TRAIN_RUN_RUN_FOLDER_H_
 #define VITRINE_TRAIN_RUN_RUN_FOLDER_H_
 
+#include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <optional>
 
 #include "train/run/checkpoint.h"
@@ -33,6 +35,15 @@ class RunLock {
  private:
   int descriptor_ = -1;
 };
+
+/// Makes the directory of a run ready, which until here is as it was: options.restart moves aside what is there, and
+/// config.toml becomes `options`, as they were given. `resumed`: the run to go on with, as run_to_go_on_with() gave it.
+/// Throws Error when another process trains there, or has since.
+std::unique_ptr<RunLock> open_run_folder(const TrainOptions& options, const std::optional<Checkpoint>& resumed);
+
+/// A run that ended after `steps` and goes on to a longer schedule: its final weights and summary become
+/// final-STEPS.safetensors and summary-STEPS.json.
+void keep_earlier_end(const std::filesystem::path& directory, std::uint64_t steps);
 
 }  // namespace vitrine
 

@@ -9,7 +9,6 @@
 #include "common/base/error.h"
 #include "common/base/files.h"
 #include "common/base/json.h"
-#include "train/run/trainer.h"
 
 namespace vitrine {
 namespace {

@@ -10,7 +10,7 @@
 #include "common/base/error.h"
 #include "common/base/hash.h"
 #include "common/config/config.h"
-#include "train/data/training_images.h"
+#include "train/run/labels.h"
 
 namespace vitrine {
 namespace {

@@ -10,7 +10,7 @@
 #include "common/models/resnet.h"
 #include "common/models/safetensors.h"
 #include "common/models/vit.h"
-#include "train/run/options.h"
+#include "train/student/model_options.h"
 
 namespace vitrine {
 

@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "train/run/options.h"
+#include "train/student/model_options.h"
 
 namespace vitrine {
 

@@ -11,17 +11,16 @@
 #include <string>
 #include <vector>
 
-#include "common/base/stop.h"
 #include "common/cache/track.h"
 #include "common/codec/transform/basis.h"
 #include "common/plan/epoch.h"
 #include "common/plan/plan.h"
-#include "train/run/options.h"
+#include "common/plan/recipe.h"
 
 namespace vitrine {
 
 /// The targets of one group, decoded FP32, [group, shape...] each; empty or undefined: not there. Logits of which only
-/// the largest are known are rows as topk_loss.h packs them.
+/// the largest are known are rows as losses/topk.h packs them.
 struct GroupTargets {
   std::vector<float> logits;
   std::vector<at::Tensor> features;  ///< of each feature track, on the CPU; with a basis, coefficients in it
@@ -41,9 +40,6 @@ struct TargetShapes {
   std::vector<std::int64_t> columns;
   bool topk = false;  ///< logits are packed rows of the largest
 };
-
-/// The tracks that `features` of the options names: "features.5, features.11" is two.
-std::vector<std::string> feature_tracks(const std::string& features);
 
 /// Immutable after construction; any thread (a live CPU teacher wants at::set_num_threads(1) in each).
 class TargetSource {
@@ -65,19 +61,6 @@ class TargetSource {
   /// `pictures`: [group, S, S, 3] at the plan's image size when needs_pictures(), else empty.
   virtual GroupTargets targets(GroupKey key, std::span<const std::uint8_t> pictures) const = 0;
 };
-
-/// `index`: of the training images. With targets.class_map or class_names, the source is one of MappedTargets, and what
-/// the map leaves out is said (note). Throws Error when a cache was made from other images, and names the first
-/// difference, and Stopped when `stop` is set while a live teacher's tracks are calibrated.
-///
-/// `bad`: the run's, which learns of pictures that cannot be read; nullptr: one of its own.
-std::unique_ptr<TargetSource> make_target_source(const TrainOptions& options, std::shared_ptr<const ImageIndex> index,
-                                                 std::shared_ptr<BadPictures> bad = nullptr,
-                                                 const StopFlag& stop = never_stop());
-
-/// Throws Error that names the first difference (classes, their order, images) when `found` is not `expected`.
-void check_same_images(const ImageIndex& expected, const ImageIndex& found, const std::string& expected_in,
-                       const std::string& found_in);
 
 }  // namespace vitrine
 

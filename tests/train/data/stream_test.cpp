@@ -6,10 +6,13 @@
 #include <numeric>
 
 #include "common/base/error.h"
+#include "tests/support/message.h"
 #include "tests/train/fixture.h"
+#include "train/data/batches.h"
 #include "train/data/prefetch.h"
 
 using namespace vitrine;
+using vitrine::testing::has;
 using vitrine::testing::TrainFixture;
 
 namespace {
@@ -80,7 +83,7 @@ class OtherPictures : public TargetSource {
 
 struct StreamFixture : TrainFixture {
   std::shared_ptr<const ImageIndex> images_index = index();
-  std::unique_ptr<TargetSource> source = make_target_source(options(TargetKind::kNone, "run"), images_index);
+  std::unique_ptr<TargetSource> source = TrainFixture::source(options(TargetKind::kNone, "run"));
   ViewMaker views{images, images_index, 32};
 };
 
@@ -148,27 +151,42 @@ TEST_CASE("augmentation is drawn anew each epoch and does not touch the views' l
   CHECK(jittered.own_share == plain.own_share);
 }
 
-TEST_CASE("pictures that the teacher did not see are refused at its resolution, and only there") {
+TEST_CASE("pictures that the teacher did not see are told at its resolution, and only there") {
   const StreamFixture fixture;
   const OtherPictures other(*fixture.source);
   StreamOptions options = stream_options(2);
-  std::string message;
-  try {
-    GroupStream stream(other, fixture.views, options, numbered({{0, GroupKey{1, 0}}}), 0);
-    all_groups(stream);
-  } catch (const Error& error) {
-    message = error.what();
-  }
-  CHECK(message.find("pass 1, group 0") != std::string::npos);
-  options.allow_pictures = true;
-  const std::string told = make_group(other, fixture.views, options, {0, GroupKey{1, 0}}).other_picture;
-  CHECK(told.find("pass 1, group 0") == 0);
-  CHECK(message.find(told) == 0);
-  CHECK(make_group(*fixture.source, fixture.views, options, {0, GroupKey{1, 0}}).other_picture.empty());
-  options.allow_pictures = false;
+  const StreamItem item{0, GroupKey{1, 0}};
+  const std::string told = make_group(other, fixture.views, options, item).other_picture;
+  CHECK(told.find("pass 1, group 0: the student's picture (hash ") == 0);
+  CHECK(told.find(" is not the one that the teacher saw (1); ") != std::string::npos);
+  GroupStream stream(other, fixture.views, options, numbered({item}), 0);
+  const std::vector<GroupBatch> groups = all_groups(stream);
+  REQUIRE(groups.size() == 1);
+  CHECK(groups[0].other_picture == told);
+  CHECK(make_group(*fixture.source, fixture.views, options, item).other_picture.empty());
   options.size = 24;
-  GroupStream smaller(other, fixture.views, options, numbered({{0, GroupKey{1, 0}}}), 0);
-  CHECK(all_groups(smaller).size() == 1);
+  CHECK(make_group(other, fixture.views, options, item).other_picture.empty());
+}
+
+TEST_CASE("a group with another picture is told with its first batch here, and counted once in a run") {
+  const StreamFixture fixture;
+  const OtherPictures other(*fixture.source);
+  const BatchOptions options = fixture.options(TargetKind::kNone, "run").batch_options(32);
+  REQUIRE(other.plan().options().group == 2 * options.batch);
+  Batches batches(options, other, fixture.views, at::kCPU);
+  batches.start(0);
+  CHECK(has(batches.next().other_picture, "is not the one that the teacher saw"));
+  CHECK(batches.other_pictures() == 1);
+  CHECK(batches.next().other_picture.empty());  // of the same group, which was told
+  CHECK(batches.other_pictures() == 1);
+  // A run that goes on in the middle of a group tells it anew, and does not count it again.
+  Batches resumed(options, other, fixture.views, at::kCPU);
+  resumed.start(1);
+  CHECK(has(resumed.next().other_picture, "is not the one that the teacher saw"));
+  CHECK(resumed.other_pictures() == 0);
+  Batches same(options, *fixture.source, fixture.views, at::kCPU);
+  same.start(0);
+  CHECK(same.next().other_picture.empty());
 }
 
 TEST_CASE("what a worker throws reaches the reader, by the image's name") {

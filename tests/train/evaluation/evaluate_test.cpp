@@ -4,14 +4,12 @@
 
 #include <numeric>
 #include <span>
-#include <vector>
 #include <nlohmann/json.hpp>
+#include <vector>
 
-#include "common/config/config.h"
 #include "tests/support/message.h"
 #include "tests/train/fixture.h"
 #include "train/evaluation/evaluate.h"
-#include "train/evaluation/report.h"
 #include "train/student/weights_record.h"
 
 using namespace vitrine;
@@ -29,9 +27,7 @@ namespace {
 struct EvaluateFixture : TrainFixture {
   /// A ResNet-34 from labels alone, of settings that are nobody's default; four steps, judged on its training images.
   TrainOptions run(const std::string& output) const {
-    TrainOptions out = options(TargetKind::kNone, output);
-    out.schedule.joint.epochs = 1;
-    out.schedule.fine_tune.epochs = 0;
+    TrainOptions out = joint(TargetKind::kNone, output);
     out.schedule.joint.lr = 0.05;
     out.model.arch = "resnet34";
     out.size = 40;
@@ -88,27 +84,11 @@ TEST_CASE("files of weights say what they are, and other readers of the format d
   CHECK(has(message_of([&] { WeightsRecord::parse(metadata, "a file"); }), "a file: its metadata \"vitrine.width\""));
 }
 
-TEST_CASE("a ViT's record holds every dimension") {
-  WeightsRecord record;
-  record.model.kind = "vit";
-  record.model.vit = resolve({.arch = "vit_small_patch16_224", .image_size = 64});
-  record.class_count = 7;
-  const auto back = WeightsRecord::parse(record.metadata(), "a test");
-  REQUIRE(back);
-  CHECK(back->model.vit.arch.empty());
-  CHECK(back->model.vit.image_size == 64);
-  CHECK(back->model.vit.patch == 16);
-  CHECK(back->model.vit.dim == 384);
-  CHECK(back->model.vit.depth == 12);
-  CHECK(back->model.vit.heads == 6);
-  CHECK(back->class_count == 7);
-}
-
 TEST_CASE("--evaluate needs no configuration, judges the best weights, and says which file that is") {
   const EvaluateFixture fixture;
   const TrainOptions options = fixture.run("run");
   trained(options);
-  const auto summary = nlohmann::json::parse(read_whole(fixture.root / "run/summary.json"));
+  const auto summary = vitrine::testing::summary_of(options);
   const std::string run = "--evaluate " + fixture.quoted("run"), images = " --images " + fixture.quoted("images");
   const auto best = fixture.judged(run);  // on the test images of run/config.toml
   CHECK(has(best.at("checkpoint").get<std::string>(), "run/best.safetensors"));
@@ -237,7 +217,7 @@ TEST_CASE("an evaluation and agreement that are asked to stop end between two ba
   for (int i = 0; i < 60; ++i)
     std::filesystem::copy_file(fixture.images / "ant/0.jpg",
                                fixture.images / "ant" / ("more" + std::to_string(i) + ".jpg"));
-  const Evaluation evaluation(fixture.images, 32, options);
+  const Evaluation evaluation(fixture.images, options.evaluation_options(32));
   REQUIRE(evaluation.index().images.size() == 75);
   Network network(options.model, 3, at::kCPU);
   StopFlag stop{false};

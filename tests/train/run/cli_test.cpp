@@ -27,10 +27,9 @@ struct CliFixture : TrainFixture {
   CliFixture() { make_cache(); }
 
   std::string command(TrainOptions options, const std::vector<std::string>& settings = {}) const {
-    vitrine::testing::write_whole(root / "train.toml", config_as_toml(options));
-    std::string line = vitrine::testing::executable("vitrine-train") + " '" + (root / "train.toml").string() + "'";
-    for (const std::string& setting : settings) line += " --set '" + setting + "'";
-    return line;
+    std::string more;
+    for (const std::string& setting : settings) more += " --set '" + setting + "'";
+    return train_command(options, more);
   }
   CommandResult train(const std::vector<std::string>& settings = {}) const {
     return vitrine::testing::run(command(options(TargetKind::kCache, "run"), settings));

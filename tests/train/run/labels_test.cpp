@@ -19,6 +19,7 @@ using vitrine::testing::message_of;
 using vitrine::testing::read_log;
 using vitrine::testing::read_whole;
 using vitrine::testing::run;
+using vitrine::testing::summary_of;
 using vitrine::testing::trained;
 using vitrine::testing::TrainFixture;
 using vitrine::testing::write_whole;
@@ -56,10 +57,6 @@ struct LabelFixture : TrainFixture {
   }
 };
 
-std::string summary_of(const TrainOptions& options) {
-  return read_whole(std::filesystem::path(options.output) / "summary.json");
-}
-
 }  // namespace
 
 TEST_CASE("a folder without class folders makes a cache and a student, which agreement with the teacher chooses") {
@@ -78,7 +75,7 @@ TEST_CASE("a folder without class folders makes a cache and a student, which agr
     CHECK(log["label"][i].empty());
     CHECK(log["kl"][i].empty() == (log["phase"][i] == "align"));
   }
-  const auto summary = nlohmann::json::parse(summary_of(options));
+  const auto summary = summary_of(options);
   const double agreement = summary.at("validation_agreement");
   CHECK(agreement >= 0);
   CHECK(agreement <= 1);
@@ -95,14 +92,14 @@ TEST_CASE("a folder without class folders makes a cache and a student, which agr
     live.images = options.images;
     live.validation = options.validation;
     CHECK(differences(weights, trained(live)) == std::vector<std::string>{});
-    CHECK(nlohmann::json::parse(summary_of(live)).at("validation_agreement") == agreement);
+    CHECK(summary_of(live).at("validation_agreement") == agreement);
   }
   SUBCASE("a labelled validation set, where that is asked for") {
     options.output += "-top1";
     options.select = Select::kTop1;
     options.validation = options.test = fixture.images.string();
     CHECK(differences(weights, trained(options)) == std::vector<std::string>{});
-    CHECK(nlohmann::json::parse(summary_of(options)).at("validation_top1").get<double>() >= 0);
+    CHECK(summary_of(options).at("validation_top1").get<double>() >= 0);
     std::filesystem::rename(fixture.images / "cat", fixture.images / "bee/cat");
     options.output += "-2";
     CHECK(has(message_of([&] { trained(options); }), "has 2 class folders, the student 3 classes"));
@@ -141,8 +138,8 @@ TEST_CASE("agreement is the share of images on which both say the same class") {
   options.model.kind = "vit";
   options.model.vit = options.targets.teacher.vit;
   options.model.weights = fixture.weights.string();
-  const Evaluation images({fixture.further, {}, Labels::kNone}, 32, options);
-  const Agreement agreement(options, images, {}, 3);
+  const Evaluation images({fixture.further, {}, Labels::kNone}, options.evaluation_options(32));
+  const Agreement agreement(options.targets, images, {}, 3);
   Network network(options.model, 3, at::kCPU);
   CHECK(agreement.run(network, at::kCPU) == 1);
   {
@@ -151,7 +148,7 @@ TEST_CASE("agreement is the share of images on which both say the same class") {
       if (item.key().starts_with("head.")) item.value().neg_();
   }
   CHECK(agreement.run(network, at::kCPU) == 0);
-  CHECK_THROWS_WITH_AS(Agreement(options, images, {}, 4), doctest::Contains("3 classes, the student 4"), Error);
+  CHECK_THROWS_WITH_AS(Agreement(options.targets, images, {}, 4), doctest::Contains("3 classes, the student 4"), Error);
 }
 
 TEST_CASE("further images without labels learn from the teacher, beside labelled ones") {
@@ -164,7 +161,7 @@ TEST_CASE("further images without labels learn from the teacher, beside labelled
   options.validation = fixture.images.string();
   const Tensors weights = trained(options);
   CHECK(read_log(options)["step"].back() == "30");
-  CHECK(nlohmann::json::parse(summary_of(options)).contains("validation_top1"));
+  CHECK(summary_of(options).contains("validation_top1"));
 
   SUBCASE("from the live teacher too, to the bit, and after a stop") {
     TrainOptions live = fixture.options(TargetKind::kTeacher, "live");
@@ -221,7 +218,7 @@ TEST_CASE("a view has the label of its image and of its partner, or none") {
   const ImageFolders folders(fixture.images, fixture.further);
   options.unlabelled = fixture.further.string();
   const auto index = std::make_shared<const ImageIndex>(scan_image_folder(folders, nullptr));
-  const auto source = make_target_source(options, index);
+  const auto source = make_source(options.source_settings(), index);
   const ViewMaker views(folders, index, 32);
   StreamOptions stream;
   stream.size = 32;

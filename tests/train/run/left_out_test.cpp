@@ -5,11 +5,15 @@
 
 #include "common/cache/cache.h"
 #include "common/image/left_out.h"
+#include "tests/support/message.h"
 #include "tests/train/fixture.h"
 #include "train/data/batches.h"
+#include "train/evaluation/agreement.h"
 #include "train/evaluation/evaluate.h"
 
 using namespace vitrine;
+using vitrine::testing::file_of;
+using vitrine::testing::has;
 using vitrine::testing::read_whole;
 using vitrine::testing::TrainFixture;
 using vitrine::testing::write_whole;
@@ -17,10 +21,6 @@ using vitrine::testing::write_whole;
 namespace {
 
 const PictureTries kAtOnce{2, [](int) {}};
-
-bool has(const std::string& words, const std::string& part) {
-  return words.find(part) != std::string::npos;
-}
 
 // Views of a group in the order in which a student takes them, without those that are left out.
 std::vector<std::int64_t> sound_order(const GroupBatch& group) {
@@ -38,9 +38,9 @@ TEST_CASE("a batch has the views whose pictures can be had, each as it is withou
   TrainOptions options = fixture.options(TargetKind::kCache, "run");
   options.batch = 8;
   const auto index = fixture.index();
-  const auto source = make_target_source(options, index);
+  const auto source = make_source(options.source_settings(), index);
   const ViewMaker sound(fixture.images, index, 32, nullptr, kAtOnce);
-  Batches whole_batches(options, *source, sound, 32, at::kCPU);
+  Batches whole_batches(options.batch_options(32), *source, sound, at::kCPU);
   whole_batches.start(0);
   const Batch whole = whole_batches.next();
   whole_batches.stop();
@@ -49,7 +49,7 @@ TEST_CASE("a batch has the views whose pictures can be had, each as it is withou
   write_whole(fixture.images / "bee" / "2.jpg", bytes.substr(0, bytes.size() / 2));
   const auto bad = std::make_shared<BadPictures>(BadImages::kSkip, index->images.size(), 0.5);
   const ViewMaker views(fixture.images, index, 32, bad, kAtOnce);
-  Batches batches(options, *source, views, 32, at::kCPU);
+  Batches batches(options.batch_options(32), *source, views, at::kCPU);
   batches.start(0);
   std::uint64_t left_out = 0;
   for (int step = 0; step < 2; ++step) {  // one group each, a whole pass
@@ -102,9 +102,9 @@ TEST_CASE("a training picture that fails in the middle of a run stops it, or cos
       const TrainResult result = trainer.run(stop);
       CHECK(result.finished);
       CHECK(result.left_out_views > 0);
-      const std::string list = read_whole(std::filesystem::path(options.output) / kLeftOutFile);
+      const std::string list = file_of(options, kLeftOutFile);
       CHECK(has(list, "failed later\t" + (fixture.images / "bee/2.jpg").string() + "\t"));
-      CHECK(has(read_whole(std::filesystem::path(options.output) / "summary.json"), "\"left_out_views\""));
+      CHECK(has(file_of(options, "summary.json"), "\"left_out_views\""));
       for (const auto& [name, tensor] : trainer.state())
         if (tensor.is_floating_point()) CHECK(at::isfinite(tensor).all().item<bool>());
     }
@@ -125,8 +125,7 @@ TEST_CASE("a cache whose pictures went before its second pass is learnt from wit
   const TrainResult result = trainer.run(stop);
   CHECK(result.finished);
   CHECK(result.left_out_views > 0);
-  CHECK(has(read_whole(std::filesystem::path(options.output) / kLeftOutFile),
-            "missing\t" + (fixture.images / "bee/2.jpg").string() + "\t"));
+  CHECK(has(file_of(options, kLeftOutFile), "missing\t" + (fixture.images / "bee/2.jpg").string() + "\t"));
 }
 
 TEST_CASE("images that cannot be judged are counted and named, and the others are judged") {
@@ -135,7 +134,7 @@ TEST_CASE("images that cannot be judged are counted and named, and the others ar
   write_whole(fixture.root / "validation/ant/notes.txt", "not an image");
   TrainOptions options = fixture.options(TargetKind::kTeacher, "run");
   options.validation = (fixture.root / "validation").string();
-  const Evaluation evaluation(options.validation, ModelClasses{{}, 3}, 32, options);
+  const Evaluation evaluation(options.validation, ModelClasses{{}, 3}, options.evaluation_options(32));
   Network network(options.model, 3, at::kCPU);
   CHECK(evaluation.run(network, at::kCPU).images == 15);
   REQUIRE(evaluation.left_out().size() == 1);
@@ -147,7 +146,7 @@ TEST_CASE("images that cannot be judged are counted and named, and the others ar
   CHECK(left_out[0].kind == LeftOutKind::kSidecar);
   CHECK(left_out[1].kind == LeftOutKind::kFailedLater);
   CHECK(left_out[1].id == gone.string());
-  const Agreement agreement(options, evaluation, {}, 3);
+  const Agreement agreement(options.targets, evaluation, {}, 3);
   CHECK(agreement.run(network, at::kCPU) >= 0);
   for (const auto& [id, height, width, label, bytes, hash] : evaluation.index().images)
     std::filesystem::remove(fixture.root / "validation" / id);
@@ -167,7 +166,7 @@ TEST_CASE("a run lists what was left out of training, validation and test images
   options.max_steps = 1;
   const std::atomic<bool> stop{false};
   Trainer(options).run(stop);
-  const std::string list = read_whole(std::filesystem::path(options.output) / kLeftOutFile);
+  const std::string list = file_of(options, kLeftOutFile);
   for (const std::string& line : {"dangling link\t" + (fixture.images / "cat/link.jpg").string(),
                                   "damaged\t" + (fixture.root / "validation/bee/broken.jpg").string(),
                                   "damaged\t" + (fixture.root / "test/bee/broken.jpg").string()})

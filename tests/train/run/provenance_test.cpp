@@ -19,6 +19,7 @@ using vitrine::testing::executable;
 using vitrine::testing::has;
 using vitrine::testing::message_of;
 using vitrine::testing::read_whole;
+using vitrine::testing::summary_of;
 using vitrine::testing::trained;
 using vitrine::testing::TrainFixture;
 using vitrine::testing::write_whole;
@@ -42,24 +43,16 @@ struct ProvenanceFixture : TrainFixture {
 
   void make(std::vector<std::string> settings, const std::vector<std::string>& more = {}) const {
     settings.insert(settings.end(), more.begin(), more.end());
-    const CommandResult made = extract("cache", settings);
-    INFO(made.output);
-    REQUIRE(made.exit_code == 0);
+    make_cache(settings);
   }
   /// Four steps with logits and features.1.
   TrainOptions run(const std::string& output, const std::string& allow = {}) const {
-    TrainOptions out = options(TargetKind::kCache, output);
+    TrainOptions out = joint(TargetKind::kCache, output);
     out.targets.attention = "";
-    out.schedule.align.epochs = out.schedule.fine_tune.epochs = 0;
-    out.schedule.joint.epochs = 1;
     out.allow = allow;
     return out;
   }
 };
-
-nlohmann::json summary_of(const TrainOptions& options) {
-  return nlohmann::json::parse(read_whole(std::filesystem::path(options.output) / "summary.json"));
-}
 
 // The sentence has all `parts`, nothing was written, and with the word the run goes to its end and says what it
 // allowed.
@@ -313,9 +306,7 @@ TEST_CASE("words come from the configuration and the command line, and one that 
   fixture.make(kLogits);
   fixture.make(kFeatures, {"teacher.mean=[0.5, 0.5, 0.5]", "teacher.micro_batch=2"});
   const auto command = [&](const std::string& in_file, const std::string& flags) {
-    write_whole(fixture.root / "train.toml", config_as_toml(fixture.run("run", in_file)));
-    return vitrine::testing::run(executable("vitrine-train") + " '" + (fixture.root / "train.toml").string() + "' " +
-                                 flags);
+    return vitrine::testing::run(fixture.train_command(fixture.run("run", in_file), flags));
   };
   const auto check_refused = [&](const CommandResult& result, const std::vector<std::string>& parts) {
     CAPTURE(result.output);

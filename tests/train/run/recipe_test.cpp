@@ -16,6 +16,7 @@ using vitrine::testing::copies;
 using vitrine::testing::differences;
 using vitrine::testing::message_of;
 using vitrine::testing::read_log;
+using vitrine::testing::tensors_of;
 using vitrine::testing::trained;
 using vitrine::testing::TrainFixture;
 
@@ -26,13 +27,7 @@ struct RecipeFixture : TrainFixture {
 
   /// One joint epoch: four steps.
   TrainOptions short_run(const std::string& output, TargetKind source = TargetKind::kCache) const {
-    TrainOptions out = options(source, output);
-    out.schedule.align.epochs = out.schedule.fine_tune.epochs = 0;
-    out.schedule.joint.epochs = 1;
-    return out;
-  }
-  Tensors file(const TrainOptions& options, const std::string& name) const {
-    return load_safetensors(std::filesystem::path(options.output) / name);
+    return joint(source, output);
   }
 };
 
@@ -129,7 +124,7 @@ TEST_CASE("several tracks meet several stages, in pairs or by learned weights, w
   options.transformer.stages = {2, 4};
   const Tensors adaptive = trained(options);
   CHECK_FALSE(part(adaptive, "mapping").empty());
-  std::istringstream lines(vitrine::testing::read_whole(std::filesystem::path(options.output) / "mapping.csv"));
+  std::istringstream lines(vitrine::testing::file_of(options, "mapping.csv"));
   std::string line;
   std::getline(lines, line);
   CHECK(line == "step,stage,track,weight");
@@ -216,8 +211,8 @@ TEST_CASE("what is judged and kept is the moving average, and training goes on f
   CHECK(differences(part(plain, "model"), part(state, "model")) == std::vector<std::string>{});
   Tensors average = part(state, "average");
   average.erase("updates");
-  CHECK(differences(average, fixture.file(options, "final.safetensors")) == std::vector<std::string>{});
-  CHECK(differences(average, fixture.file(options, "best.safetensors")) == std::vector<std::string>{});
+  CHECK(differences(average, tensors_of(options, "final.safetensors")) == std::vector<std::string>{});
+  CHECK(differences(average, tensors_of(options, "best.safetensors")) == std::vector<std::string>{});
   CHECK(differences(average, part(state, "model")) != std::vector<std::string>{});
 }
 
@@ -226,10 +221,10 @@ TEST_CASE("BatchNorm's statistics taken anew are the mean over the first batches
   TrainOptions options = fixture.short_run("run", TargetKind::kNone);
   options.batch_norm_batches = 3;
   trained(options);
-  const Tensors final = fixture.file(options, "final.safetensors");
-  const auto source = make_target_source(options, fixture.index());
+  const Tensors final = tensors_of(options, "final.safetensors");
+  const auto source = fixture.source(options);
   const ViewMaker views(options.images, fixture.index(), 32);
-  Batches batches(options, *source, views, 32, at::kCPU);
+  Batches batches(options.batch_options(32), *source, views, at::kCPU);
   batches.start(0);
   at::Tensor expected = at::zeros({8});
   for (int i = 0; i < 3; ++i) {
@@ -264,7 +259,7 @@ TEST_CASE("with everything on, a run that is stopped anywhere and goes on ends a
   TrainOptions options = fixture.options(TargetKind::kCache, "whole");
   everything(options);
   const Tensors whole = trained(options);
-  const Tensors final = fixture.file(options, "final.safetensors");
+  const Tensors final = tensors_of(options, "final.safetensors");
   std::random_device device;
   const char* const asked = std::getenv("VITRINE_RESUMES");  // how often; steps are drawn anew each time
   for (int i = 0; i < (asked != nullptr ? std::stoi(asked) : 2); ++i) {
@@ -275,7 +270,7 @@ TEST_CASE("with everything on, a run that is stopped anywhere and goes on ends a
     CHECK(differences(whole, trained(options)) != std::vector<std::string>{});
     options.max_steps = 0;
     CHECK(differences(whole, trained(options)) == std::vector<std::string>{});
-    CHECK(differences(final, fixture.file(options, "final.safetensors")) == std::vector<std::string>{});
+    CHECK(differences(final, tensors_of(options, "final.safetensors")) == std::vector<std::string>{});
     CHECK(read_log(options).at("step").size() == 20);
   }
 }

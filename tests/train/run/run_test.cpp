@@ -18,9 +18,12 @@ using namespace vitrine;
 using vitrine::testing::copies;
 using vitrine::testing::differences;
 using vitrine::testing::has;
+using vitrine::testing::json_of;
 using vitrine::testing::message_of;
 using vitrine::testing::read_log;
 using vitrine::testing::read_whole;
+using vitrine::testing::tensors_of;
+using vitrine::testing::train;
 using vitrine::testing::trained;
 using vitrine::testing::TrainFixture;
 using vitrine::testing::write_whole;
@@ -50,15 +53,9 @@ class AtForward {
 struct RunFixture : TrainFixture {
   RunFixture() { make_cache(); }
 
-  /// `epochs` joint ones of four steps.
+  /// `epochs` joint ones of four steps, from the cache.
   TrainOptions joint(const std::string& output, double epochs = 3) const {
-    TrainOptions out = options(TargetKind::kCache, output);
-    out.schedule.align.epochs = out.schedule.fine_tune.epochs = 0;
-    out.schedule.joint.epochs = epochs;
-    return out;
-  }
-  Tensors file(const TrainOptions& options, const std::string& name) const {
-    return load_safetensors(std::filesystem::path(options.output) / name);
+    return TrainFixture::joint(TargetKind::kCache, output, epochs);
   }
   /// More images than a batch of a validation has: a folder of 22 in each class.
   std::string many_images() const {
@@ -70,14 +67,6 @@ struct RunFixture : TrainFixture {
     return folder.string();
   }
 };
-
-nlohmann::json json_of(const TrainOptions& options, const std::string& name) {
-  return nlohmann::json::parse(read_whole(std::filesystem::path(options.output) / name));
-}
-
-TrainResult run(const TrainOptions& options, const StopFlag& stop = never_stop()) {
-  return Trainer(options).run(stop);
-}
 
 }  // namespace
 
@@ -106,14 +95,14 @@ TEST_CASE("another configuration does not touch a run: every difference is named
   CHECK_FALSE(fixture.files("run").contains("checkpoint-5.safetensors"));
   options.restart = false;
   options.max_steps = 2;
-  CHECK(run(options).steps == 2);  // goes on with the new one
+  CHECK(train(options).steps == 2);  // goes on with the new one
 }
 
 TEST_CASE("a finished run is not trained again: it gives the result it had, with nothing written") {
   const RunFixture fixture;
   TrainOptions options = fixture.joint("run", 1);
   options.validation = options.test = fixture.images.string();
-  const TrainResult first = run(options);
+  const TrainResult first = train(options);
   REQUIRE(first.finished);
   CHECK_FALSE(first.already_finished);
   const auto before = fixture.files("run");
@@ -128,7 +117,7 @@ TEST_CASE("a finished run is not trained again: it gives the result it had, with
     CHECK(again.best.step == 4);
     CHECK((fixture.files("run") == before));
   };
-  check_same(run(options));
+  check_same(train(options));
   const std::optional<TrainResult> told = finished_run(options);  // without looking at images or cache
   REQUIRE(told);
   check_same(*told);
@@ -141,13 +130,13 @@ TEST_CASE("a finished run is not trained again: it gives the result it had, with
   SUBCASE("one that lost its summary makes it again") {
     std::filesystem::remove(fixture.root / "run/summary.json");
     CHECK_FALSE(finished_run(options));
-    CHECK_FALSE(run(options).already_finished);
+    CHECK_FALSE(train(options).already_finished);
     CHECK(json_of(options, "summary.json").at("best") == best);
     CHECK(json_of(options, "summary.json").at("top1") == first.test->top1);
   }
   SUBCASE("one that lost its checkpoint is not overwritten") {
     std::filesystem::remove(fixture.root / "run/last.json");
-    CHECK(has(message_of([&] { run(options); }), "holds files of a run, but not its checkpoint (last.json)"));
+    CHECK(has(message_of([&] { train(options); }), "holds files of a run, but not its checkpoint (last.json)"));
   }
 }
 
@@ -170,7 +159,7 @@ TEST_CASE("a stop within a validation or the last test loses nothing: what was d
   options.average.decay = 0.5;
   options.checkpoint_every = 100;
   const Tensors whole = trained(options);
-  const Tensors best = fixture.file(options, "best.safetensors"), final = fixture.file(options, "final.safetensors");
+  const Tensors best = tensors_of(options, "best.safetensors"), final = tensors_of(options, "final.safetensors");
   const auto summary = json_of(options, "summary.json");
   // Forwards without gradients: two of each validation, then two of BatchNorm's statistics, then two of the test.
   for (const auto& [forward, step, judged] :
@@ -183,7 +172,7 @@ TEST_CASE("a stop within a validation or the last test loses nothing: what was d
       const AtForward at_forward([&, wanted = forward] {
         if (!at::GradMode::is_enabled() && ++forwards == wanted) stop = true;
       });
-      const TrainResult stopped = run(options, stop);
+      const TrainResult stopped = train(options, stop);
       CHECK_FALSE(stopped.finished);
       CHECK(stopped.steps == static_cast<std::uint64_t>(step));
     }
@@ -193,8 +182,8 @@ TEST_CASE("a stop within a validation or the last test loses nothing: what was d
     CHECK(last.at("to_judge") == !judged);
     CHECK_FALSE(std::filesystem::exists(std::filesystem::path(options.output) / "summary.json"));
     CHECK(differences(whole, trained(options)) == std::vector<std::string>{});
-    CHECK(differences(best, fixture.file(options, "best.safetensors")) == std::vector<std::string>{});
-    CHECK(differences(final, fixture.file(options, "final.safetensors")) == std::vector<std::string>{});
+    CHECK(differences(best, tensors_of(options, "best.safetensors")) == std::vector<std::string>{});
+    CHECK(differences(final, tensors_of(options, "final.safetensors")) == std::vector<std::string>{});
     const auto again = json_of(options, "summary.json");
     for (const char* key : {"best", "top1", "top5", "validation_top1", "steps"})
       CHECK(again.at(key) == summary.at(key));
@@ -212,6 +201,19 @@ TEST_CASE("a stop before the first step is an exception, and leaves nothing") {
   options.validation = fixture.images.string();
   CHECK_THROWS_AS(Trainer(options).run(asked), Stopped);
   CHECK_FALSE(std::filesystem::exists(options.output));
+}
+
+TEST_CASE("a stop once the images are known is no exception: a checkpoint of the steps done is there, and goes on") {
+  const RunFixture fixture;
+  const Tensors whole = trained(fixture.joint("whole", 1));
+  const StopFlag asked{true};
+  const TrainOptions options = fixture.joint("run", 1);  // no images to judge on: nothing is scanned in run()
+  const TrainResult stopped = train(options, asked);
+  CHECK_FALSE(stopped.finished);
+  CHECK(stopped.steps == 0);
+  CHECK(json_of(options, "last.json").at("step") == 0);
+  CHECK_FALSE(std::filesystem::exists(fixture.root / "run/summary.json"));
+  CHECK(differences(whole, trained(options)) == std::vector<std::string>{});
 }
 
 TEST_CASE("a run goes on on another number of cores, and with weights that lie elsewhere") {
@@ -246,7 +248,7 @@ TEST_CASE("a run of a live teacher goes on when its weights lie elsewhere") {
   std::filesystem::rename(fixture.weights, fixture.root / "moved.safetensors");
   options.targets.teacher.weights = (fixture.root / "moved.safetensors").string();
   options.max_steps = 2;
-  CHECK(run(options).steps == 2);
+  CHECK(train(options).steps == 2);
 }
 
 TEST_CASE("settings that a checkpoint of an older version does not have had their defaults") {
@@ -266,7 +268,7 @@ TEST_CASE("a finished run is trained longer when that is asked for, and its firs
   TrainOptions options = fixture.joint("run");
   options.validation = fixture.images.string();
   const Tensors first = trained(options);
-  const Tensors final = fixture.file(options, "final.safetensors");
+  const Tensors final = tensors_of(options, "final.safetensors");
   const std::string summary = read_whole(fixture.root / "run/summary.json");
   const auto log = read_log(options);
   options.schedule.joint.epochs = 5;
@@ -283,7 +285,7 @@ TEST_CASE("a finished run is trained longer when that is asked for, and its firs
   options.max_steps = 0;
   const Tensors longer = trained(options);
   CHECK(differences(first, longer) != std::vector<std::string>{});
-  CHECK(differences(final, fixture.file(options, "final-12.safetensors")) == std::vector<std::string>{});
+  CHECK(differences(final, tensors_of(options, "final-12.safetensors")) == std::vector<std::string>{});
   CHECK(read_whole(fixture.root / "run/summary-12.json") == summary);
   CHECK(json_of(options, "summary.json").at("steps") == 20);
   REQUIRE(json_of(options, "summary.json").at("changes").size() == 1);
@@ -294,7 +296,7 @@ TEST_CASE("a finished run is trained longer when that is asked for, and its firs
   for (std::size_t i = 0; i < 12; ++i) CHECK(now.at("lr")[i] == log.at("lr")[i]);
   for (std::size_t i = 12; i < 20; ++i)
     CHECK(std::stod(now.at("lr")[i]) == doctest::Approx(phase_at(options.schedule, i, 4).lr).epsilon(1e-4));
-  CHECK(run(options).already_finished);
+  CHECK(train(options).already_finished);
   options.extend = true;
   options.schedule.joint.epochs = 1;
   CHECK(has(message_of([&] { trained(options); }), "has made 20 steps, and the schedule is now 4 long"));

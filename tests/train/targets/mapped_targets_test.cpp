@@ -7,18 +7,18 @@
 #include <span>
 #include <vector>
 
-#include "common/config/config.h"
 #include "tests/support/message.h"
 #include "tests/train/fixture.h"
+#include "train/evaluation/agreement.h"
+#include "train/matching/objective.h"
 
 using namespace vitrine;
 using vitrine::testing::CommandResult;
 using vitrine::testing::differences;
-using vitrine::testing::executable;
 using vitrine::testing::has;
 using vitrine::testing::message_of;
-using vitrine::testing::read_whole;
 using vitrine::testing::run;
+using vitrine::testing::summary_of;
 using vitrine::testing::trained;
 using vitrine::testing::TrainFixture;
 using vitrine::testing::write_whole;
@@ -32,21 +32,17 @@ struct MapFixture : TrainFixture {
     save_teacher(wide, 5);
     write_whole(map, "# teacher student\n0 ant\n1 bee\n4 0\n");
   }
-  CommandResult make(const std::vector<std::string>& settings) const {
+  /// The wide teacher's for vitrine-extract, and more.
+  std::vector<std::string> settings(const std::vector<std::string>& more = {}) const {
     std::vector<std::string> all{"teacher.weights=" + wide.string(), "teacher.vit.classes=5", "taps.features=[1]"};
-    all.insert(all.end(), settings.begin(), settings.end());
-    return extract("cache", all);
+    all.insert(all.end(), more.begin(), more.end());
+    return all;
   }
   void make_mapped() const {
-    const CommandResult made = make({"class_map=" + map.string()});
-    INFO(made.output);
-    REQUIRE(made.exit_code == 0);
-    CHECK(has(made.output, "on 10 clean crops of the 2 mapped classes"));
+    CHECK(has(make_cache(settings({"class_map=" + map.string()})), "on 10 clean crops of the 2 mapped classes"));
   }
   TrainOptions mapped(TargetKind source, const std::string& output) const {
-    TrainOptions out = options(source, output);
-    out.schedule.align.epochs = out.schedule.fine_tune.epochs = 0;
-    out.schedule.joint.epochs = 2;
+    TrainOptions out = joint(source, output, 2);
     out.targets.class_map = map.string();
     if (source == TargetKind::kTeacher) {
       out.targets.teacher.weights = wide.string();
@@ -61,7 +57,7 @@ struct MapFixture : TrainFixture {
 
 TEST_CASE("a mapped teacher teaches alike from its cache and live, in every output form") {
   const MapFixture fixture;
-  CHECK(has(fixture.make({}).output, "has 3 classes, but the teacher's head has 5"));
+  CHECK(has(fixture.extract("cache", fixture.settings()).output, "has 3 classes, but the teacher's head has 5"));
   fixture.make_mapped();
   TrainOptions cached = fixture.mapped(TargetKind::kCache, "cached");
   TrainOptions live = fixture.mapped(TargetKind::kTeacher, "live");
@@ -120,7 +116,7 @@ TEST_CASE("the forms that ask for the label meet it in the columns that the teac
   batch.logits = teacher;
   for (const OutputForm form : {OutputForm::kDecoupled, OutputForm::kAdaptive}) {
     options.loss.output = form;
-    Objective objective(options, shapes, {8, 16, 32, 64}, 3, 32, at::kCPU);
+    Objective objective(options.objective_options(), shapes, {8, 16, 32, 64}, 3, 32, at::kCPU);
     const LossTerms terms = objective.terms({student, {}}, batch, options.schedule.joint);
     CHECK(at::equal(terms.output, output_loss(known, teacher, mapped, options.loss)));
     CHECK(at::equal(terms.label, cross_entropy(student, batch.labels)));  // of all classes
@@ -147,8 +143,7 @@ TEST_CASE("what a map leaves out is said, with its share of the teacher's probab
   fixture.make_mapped();
   TrainOptions options = fixture.mapped(TargetKind::kCache, "run");
   options.test = options.validation = fixture.images.string();
-  write_whole(fixture.root / "train.toml", config_as_toml(options));
-  const CommandResult result = run(executable("vitrine-train") + " '" + (fixture.root / "train.toml").string() + "'");
+  const CommandResult result = run(fixture.train_command(options));
   CAPTURE(result.output);
   CHECK(result.exit_code == 0);
   CHECK(has(result.output, "3 of the teacher's 5 classes are 2 of the student's 3"));
@@ -156,7 +151,7 @@ TEST_CASE("what a map leaves out is said, with its share of the teacher's probab
 
   // The share, from the raw logits of both groups of the first pass.
   options.targets.class_map.clear();
-  const auto raw = make_target_source(options, fixture.index());
+  const auto raw = fixture.source(options);
   double share = 0;
   for (std::uint32_t group = 0; group < 2; ++group) {
     std::vector<float> logits = raw->targets({0, group}, {}).logits;
@@ -171,26 +166,26 @@ TEST_CASE("what a map leaves out is said, with its share of the teacher's probab
 
 TEST_CASE("agreement goes through the map, and needs none of the labels") {
   const MapFixture fixture;
-  REQUIRE(fixture.make({"labels=none"}).exit_code == 0);
+  fixture.make_cache(fixture.settings({"labels=none"}));
   TrainOptions options = fixture.mapped(TargetKind::kCache, "run");
   options.labels = Labels::kNone;
   write_whole(fixture.map, "0 5\n1 2\n4 5\n");
   options.targets.teacher = fixture.mapped(TargetKind::kTeacher, "live").targets.teacher;
   options.validation = fixture.images.string();
   CHECK(trained(options).at("model.fc.weight").size(0) == 6);
-  CHECK(has(read_whole(fixture.root / "run/summary.json"), "validation_agreement"));
+  CHECK(summary_of(options).contains("validation_agreement"));
 
-  const Evaluation images({fixture.images, {}, Labels::kNone}, 32, options);
+  const Evaluation images({fixture.images, {}, Labels::kNone}, options.evaluation_options(32));
   std::vector<std::uint32_t> all(15);
   std::iota(all.begin(), all.end(), 0u);
-  const at::Tensor logits = TeacherJudge(options, {}, 6).logits(images, all).logits;
+  const at::Tensor logits = TeacherJudge(options.targets, {}, 6).logits(images, all).logits;
   TrainOptions without = options;
   without.targets.class_map.clear();
-  const at::Tensor wide = TeacherJudge(without, {}, 5).logits(images, all).logits;
+  const at::Tensor wide = TeacherJudge(without.targets, {}, 5).logits(images, all).logits;
   CHECK(at::equal(logits.select(1, 2), wide.select(1, 1)));
   CHECK(at::allclose(logits.select(1, 5), at::logaddexp(wide.select(1, 0), wide.select(1, 4))));
   CHECK(logits.select(1, 0).isinf().all().item<bool>());
-  CHECK_THROWS_WITH_AS(TeacherJudge(without, {}, 6), doctest::Contains("5 classes, the student 6"), Error);
+  CHECK_THROWS_WITH_AS(TeacherJudge(without.targets, {}, 6), doctest::Contains("5 classes, the student 6"), Error);
 }
 
 TEST_CASE("maps that cannot be are refused") {

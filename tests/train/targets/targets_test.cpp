@@ -12,7 +12,6 @@
 #include "train/matching/objective.h"
 
 using namespace vitrine;
-using vitrine::testing::CommandResult;
 using vitrine::testing::differences;
 using vitrine::testing::trained;
 using vitrine::testing::TrainFixture;
@@ -21,11 +20,9 @@ namespace {
 
 // Logits and nothing else, in one epoch.
 TrainOptions logits_alone(const TrainFixture& fixture, TargetKind source, const std::string& output) {
-  TrainOptions options = fixture.options(source, output);
+  TrainOptions options = fixture.joint(source, output);
   options.targets.features = options.targets.attention = "";
   options.targets.taps.features = options.targets.taps.attention = {};
-  options.schedule.align.epochs = options.schedule.fine_tune.epochs = 0;
-  options.schedule.joint.epochs = 1;
   return options;
 }
 
@@ -33,11 +30,8 @@ TrainOptions logits_alone(const TrainFixture& fixture, TargetKind source, const 
 
 TEST_CASE("a student learns from the largest logits and the others' mass, from a cache as from the teacher itself") {
   const TrainFixture fixture;
-  const CommandResult made =
-      fixture.extract("cache", {"taps.features=[]", "taps.attention=[]", "taps.logits_form=topk", "taps.topk=2",
-                                "taps.logits_error=0", "taps.topk_temperatures=[1, 4]"});
-  INFO(made.output);
-  REQUIRE(made.exit_code == 0);
+  fixture.make_cache({"taps.features=[]", "taps.attention=[]", "taps.logits_form=topk", "taps.topk=2",
+                      "taps.logits_error=0", "taps.topk_temperatures=[1, 4]"});
   const TrainOptions cached = logits_alone(fixture, TargetKind::kCache, "cached");
   TrainOptions live = logits_alone(fixture, TargetKind::kTeacher, "live");
   live.targets.taps.logits_form = "topk", live.targets.taps.topk = 2, live.targets.taps.logits_error = 0;
@@ -65,12 +59,12 @@ TEST_CASE("a topk track has the shape of its rows, and tells the number of class
   const TrainFixture fixture;
   TrainOptions options = logits_alone(fixture, TargetKind::kTeacher, "live");
   options.targets.taps.logits_form = "topk", options.targets.taps.topk = 1;
-  const TargetShapes shapes = make_target_source(options, fixture.index())->shapes();
+  const TargetShapes shapes = fixture.source(options)->shapes();
   CHECK((shapes.logits == std::vector<std::int64_t>{3}));
   CHECK(shapes.classes == 3);
   CHECK(shapes.topk);
   options.targets.taps.topk = 3;
-  CHECK_THROWS_WITH_AS(make_target_source(options, fixture.index()), doctest::Contains("kept = 3 of 3 classes"), Error);
+  CHECK_THROWS_WITH_AS(fixture.source(options), doctest::Contains("kept = 3 of 3 classes"), Error);
 }
 
 TEST_CASE("a batch holds each view's picture, label and the maps that were stored, though workers read coefficients") {
@@ -93,11 +87,11 @@ TEST_CASE("a batch holds each view's picture, label and the maps that were store
   for (const std::uint32_t size : {4u, 8u, 16u}) {  // half a group, a group, two
     CAPTURE(size);
     options.batch = size;
-    const std::unique_ptr<TargetSource> source = make_target_source(options, fixture.index());
+    const std::unique_ptr<TargetSource> source = fixture.source(options);
     REQUIRE(source->shapes().bases.size() == 1);
     REQUIRE(source->shapes().bases[0] != nullptr);
     const ChannelBasis basis(*source->shapes().bases[0], at::kCPU);
-    Batches batches(options, *source, views, 32, at::kCPU);
+    Batches batches(options.batch_options(32), *source, views, at::kCPU);
     batches.start(0);
     std::vector<at::Tensor> pictures, labels, maps, attention;
     for (std::uint32_t rows = 0; rows < 16; rows += size) {
