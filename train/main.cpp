@@ -11,8 +11,10 @@
 #include "common/base/stop.h"
 #include "common/config/command_line.h"
 #include "common/config/config.h"
-#include "train/report.h"
-#include "train/trainer.h"
+#include "train/evaluation/report.h"
+#include "train/run/evaluate_checkpoint.h"
+#include "train/run/options.h"
+#include "train/run/trainer.h"
 
 namespace {
 

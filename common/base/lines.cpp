@@ -22,4 +22,17 @@ std::string trimmed(const std::string& words) {
   return first == std::string::npos ? "" : words.substr(first, words.find_last_not_of(" \t") - first + 1);
 }
 
+std::vector<std::string> comma_separated(const std::string& words) {
+  std::vector<std::string> out;
+  std::string word;
+  for (const char c : words + ",") {
+    if (c != ',' && c != ' ') {
+      word += c;
+    } else if (!word.empty()) {
+      out.push_back(std::exchange(word, {}));
+    }
+  }
+  return out;
+}
+
 }  // namespace vitrine

@@ -1,4 +1,4 @@
-// Text files that people write, line by line.
+// Text that people write: files line by line, and lists of words.
 #ifndef VITRINE_COMMON_BASE_LINES_H_
 #define VITRINE_COMMON_BASE_LINES_H_
 
@@ -12,6 +12,9 @@ std::vector<std::string> read_lines(const std::string& path);
 
 /// Without spaces and tabs at both ends.
 std::string trimmed(const std::string& words);
+
+/// "a, b c" is {"a", "b", "c"}: the words between commas and spaces.
+std::vector<std::string> comma_separated(const std::string& words);
 
 }  // namespace vitrine
 

@@ -2,23 +2,31 @@
 #ifndef VITRINE_TESTS_TRAIN_FIXTURE_H_
 #define VITRINE_TESTS_TRAIN_FIXTURE_H_
 
+#include <torch/torch.h>
+
 #include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
 #include <sstream>
 #include <string>
 #include <vector>
 
+#include "common/config/config.h"
 #include "common/image/scan.h"
 #include "tests/extract/fixture.h"
-#include "train/trainer.h"
+#include "train/run/trainer.h"
+#include "train/targets/make_source.h"
 
 namespace vitrine::testing {
 
 struct TrainFixture : ExtractFixture {
-  /// Makes the cache "cache" of two passes with logits, features.0, features.1 and attention.1.
-  void make_cache() const {
-    const CommandResult made = extract("cache");
+  /// Makes, or adds to, the cache "cache": two passes with logits, features.0, features.1 and attention.1 where
+  /// `settings` say nothing else. Returns what was printed.
+  std::string make_cache(const std::vector<std::string>& settings = {}) const {
+    const CommandResult made = extract("cache", settings);
     INFO(made.output);
     REQUIRE(made.exit_code == 0);
+    return made.output;
   }
 
   /// A slim student, batches of four: four steps per epoch, five epochs in all three phases, so twenty steps.
@@ -67,8 +75,25 @@ struct TrainFixture : ExtractFixture {
     return out;
   }
 
+  /// The same with the joint phase alone: `epochs` of four steps.
+  TrainOptions joint(TargetKind source, const std::string& output, double epochs = 1) const {
+    TrainOptions out = options(source, output);
+    out.schedule.align.epochs = out.schedule.fine_tune.epochs = 0;
+    out.schedule.joint.epochs = epochs;
+    return out;
+  }
+
   std::shared_ptr<const ImageIndex> index() const {
     return std::make_shared<const ImageIndex>(scan_image_folder(images, nullptr));
+  }
+  std::unique_ptr<TargetSource> source(const TrainOptions& options) const {
+    return make_source(options.source_settings(), index());
+  }
+
+  /// The command line that trains as `options` say, which it writes to train.toml; `more` are further arguments.
+  std::string train_command(const TrainOptions& options, const std::string& more = {}) const {
+    write_whole(root / "train.toml", config_as_toml(options));
+    return executable("vitrine-train") + " '" + (root / "train.toml").string() + "' " + more;
   }
 };
 
@@ -79,11 +104,29 @@ inline Tensors copies(const Tensors& tensors) {
   return out;
 }
 
+inline TrainResult train(const TrainOptions& options, const StopFlag& stop = never_stop()) {
+  return Trainer(options).run(stop);
+}
+
+/// The run's tensors at its end.
 inline Tensors trained(const TrainOptions& options) {
-  const std::atomic<bool> stop{false};
   Trainer trainer(options);
-  trainer.run(stop);
+  trainer.run(never_stop());
   return copies(trainer.state());
+}
+
+/// What a run left in its directory: a file as it is, of tensors, of JSON.
+inline std::string file_of(const TrainOptions& options, const std::string& name) {
+  return read_whole(std::filesystem::path(options.output) / name);
+}
+inline Tensors tensors_of(const TrainOptions& options, const std::string& name) {
+  return load_safetensors(std::filesystem::path(options.output) / name);
+}
+inline nlohmann::json json_of(const TrainOptions& options, const std::string& name) {
+  return nlohmann::json::parse(file_of(options, name));
+}
+inline nlohmann::json summary_of(const TrainOptions& options) {
+  return json_of(options, "summary.json");
 }
 
 /// The names of the tensors that are not equal to the bit.
@@ -98,7 +141,7 @@ inline std::vector<std::string> differences(const Tensors& a, const Tensors& b) 
 
 /// log.csv by columns, as text.
 inline std::map<std::string, std::vector<std::string>> read_log(const TrainOptions& options) {
-  std::istringstream lines(read_whole(std::filesystem::path(options.output) / "log.csv"));
+  std::istringstream lines(file_of(options, "log.csv"));
   std::map<std::string, std::vector<std::string>> out;
   std::vector<std::string> names;
   for (std::string line; std::getline(lines, line);) {

@@ -4,7 +4,7 @@
 
 #include <stdexcept>
 
-#include "train/precision.h"
+#include "train/losses/precision.h"
 
 namespace vitrine {
 namespace {

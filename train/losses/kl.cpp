@@ -1,7 +1,7 @@
 #include <torch/torch.h>
 
 #include "train/losses/output.h"
-#include "train/precision.h"
+#include "train/losses/precision.h"
 
 namespace vitrine {
 

@@ -2,7 +2,7 @@
 
 #include <torch/torch.h>
 
-#include "train/precision.h"
+#include "train/losses/precision.h"
 
 namespace vitrine {
 

@@ -1,0 +1,103 @@
+#include "train/matching/adaptive_mapping.h"
+
+#include <torch/torch.h>
+
+#include <cmath>
+
+#include "common/base/error.h"
+#include "tests/support/testing.h"
+#include "tests/train/gradients.h"
+
+using namespace vitrine;
+using vitrine::testing::gradient_error;
+using vitrine::testing::normal;
+
+namespace {
+
+AdaptiveMapping made(const std::vector<std::int64_t>& stages, const std::vector<std::int64_t>& blocks) {
+  torch::manual_seed(3);
+  AdaptiveMapping mapping(stages, blocks);
+  mapping->to(at::kDouble);
+  return mapping;
+}
+
+}  // namespace
+
+TEST_CASE("the loss is the weighted error of each pair, image by image") {
+  AdaptiveMapping mapping = made({2, 3}, {4, 5});
+  const std::vector<at::Tensor> stages{normal({3, 2, 4, 4}, 1), normal({3, 3, 2, 2}, 2)};
+  const std::vector<at::Tensor> blocks{normal({3, 4, 2, 2}, 3), normal({3, 5, 2, 2}, 4)};
+  const MappedLoss out = mapping->forward(stages, blocks);
+  const auto parameters = mapping->named_parameters();
+  const auto standardised = [](const at::Tensor& map) {
+    const at::Tensor x = map.mean({1, 2});
+    return (x - x.mean()) / (x.var(/*unbiased=*/false) + 1e-5).sqrt();
+  };
+  double expected = 0;
+  at::Tensor weights = at::zeros({2, 2}, at::kDouble);
+  for (std::int64_t n = 0; n < 3; ++n)
+    for (std::size_t s = 0; s < 2; ++s) {
+      const std::string stage = std::to_string(s);
+      const at::Tensor query = at::mv(parameters["query" + stage + ".weight"], standardised(stages[s][n])) +
+                               parameters["query" + stage + ".bias"];
+      double scores[2], errors[2];
+      for (std::size_t t = 0; t < 2; ++t) {
+        const std::string block = std::to_string(t);
+        const at::Tensor key = at::mv(parameters["key" + block + ".weight"], standardised(blocks[t][n])) +
+                               parameters["key" + block + ".bias"];
+        scores[t] = std::exp(query.dot(key).item<double>() / 8);
+        const at::Tensor on_grid = s == 0 ? at::avg_pool2d(stages[s][n].unsqueeze(0), 2) : stages[s][n].unsqueeze(0);
+        const std::string pair = "project" + stage + "_" + block;
+        const at::Tensor projected = at::conv2d(on_grid, parameters[pair + ".weight"], parameters[pair + ".bias"]);
+        errors[t] = (projected - blocks[t][n].unsqueeze(0)).square().mean().item<double>();
+      }
+      for (std::size_t t = 0; t < 2; ++t) {
+        const double alpha = scores[t] / (scores[0] + scores[1]);
+        expected += alpha * errors[t] / 6;
+        weights[static_cast<std::int64_t>(s)][static_cast<std::int64_t>(t)] += alpha / 3;
+      }
+    }
+  CHECK(out.loss.item<double>() == doctest::Approx(expected).epsilon(1e-10));
+  CHECK(at::allclose(out.weights, weights, 1e-10, 1e-12));
+  CHECK(at::allclose(out.weights.sum(1), at::ones({2}, at::kDouble)));
+}
+
+TEST_CASE("the gradients are those of finite differences, and the teacher has none") {
+  AdaptiveMapping mapping = made({3}, {2, 4});
+  const at::Tensor stage = normal({2, 3, 2, 2}, 1).requires_grad_();
+  const std::vector<at::Tensor> blocks{normal({2, 2, 2, 2}, 2).requires_grad_(), normal({2, 4, 2, 2}, 3)};
+  const auto loss = [&] { return mapping->forward({stage}, blocks).loss; };
+  CHECK(gradient_error(loss, stage) < 1e-7);
+  for (const auto& parameter : mapping->named_parameters()) {
+    CAPTURE(parameter.key());
+    CHECK(gradient_error(loss, parameter.value()) < 1e-7);
+  }
+  CHECK_FALSE(blocks[0].grad().defined());
+}
+
+TEST_CASE("weights settle on the block that a stage can follow") {
+  // Of three blocks the second is a linear image of the stage; the others have nothing to do with it.
+  AdaptiveMapping mapping = made({4}, {5, 5, 5});
+  const at::Tensor stage = normal({32, 4, 3, 3}, 1);
+  const std::vector<at::Tensor> blocks{
+      normal({32, 5, 3, 3}, 2), at::einsum("nchw,kc->nkhw", {stage, normal({5, 4}, 3)}), normal({32, 5, 3, 3}, 4)};
+  torch::optim::Adam descent(mapping->parameters(), torch::optim::AdamOptions(0.01));
+  MappedLoss out;
+  for (int step = 0; step < 300; ++step) {
+    descent.zero_grad();
+    out = mapping->forward({stage}, blocks);
+    out.loss.backward();
+    descent.step();
+  }
+  CHECK(out.weights[0][1].item<double>() > 0.9);
+  CHECK(out.loss.item<double>() < 0.2);
+}
+
+TEST_CASE("other maps than it was made for are refused") {
+  AdaptiveMapping mapping = made({3}, {2, 4});
+  const at::Tensor stage = normal({2, 3, 2, 2}, 1);
+  CHECK_THROWS_WITH_AS(mapping->forward({stage}, {normal({2, 2, 2, 2}, 2)}), doctest::Contains("teacher"), Error);
+  CHECK_THROWS_WITH_AS(mapping->forward({normal({2, 4, 2, 2}, 1)}, {normal({2, 2, 2, 2}, 2), normal({2, 4, 2, 2}, 2)}),
+                       doctest::Contains("student"), Error);
+  CHECK_THROWS_AS(AdaptiveMapping(std::vector<std::int64_t>{}, std::vector<std::int64_t>{1}), std::logic_error);
+}

@@ -1,0 +1,311 @@
+#include <torch/torch.h>
+
+#include <nlohmann/json.hpp>
+
+#include "common/config/config.h"
+#include "tests/support/message.h"
+#include "tests/support/signals.h"
+#include "tests/train/fixture.h"
+
+using namespace vitrine;
+using vitrine::testing::CommandResult;
+using vitrine::testing::TrainFixture;
+
+namespace {
+
+using vitrine::testing::has;
+using vitrine::testing::read_log;
+
+std::string command_that_goes_on(const std::string& output) {
+  const std::string before = "to go on: ";
+  const std::size_t at = output.find(before);
+  REQUIRE(at != std::string::npos);
+  return output.substr(at + before.size(), output.find('\n', at) - at - before.size());
+}
+
+struct CliFixture : TrainFixture {
+  CliFixture() { make_cache(); }
+
+  std::string command(TrainOptions options, const std::vector<std::string>& settings = {}) const {
+    std::string more;
+    for (const std::string& setting : settings) more += " --set '" + setting + "'";
+    return train_command(options, more);
+  }
+  CommandResult train(const std::vector<std::string>& settings = {}) const {
+    return vitrine::testing::run(command(options(TargetKind::kCache, "run"), settings));
+  }
+  /// Exit code 2, nothing trained, and one line that holds every one of `parts` (notes on the way aside).
+  void check_refused(const CommandResult& result, const std::vector<std::string>& parts) const {
+    CAPTURE(result.output);
+    CHECK(result.exit_code == 2);
+    CHECK_FALSE(std::filesystem::exists(root / "run"));
+    const std::string last = result.output.substr(result.output.rfind('\n', result.output.size() - 2) + 1);
+    CHECK(last.find("vitrine-train: ") == 0);
+    for (const std::string& part : parts) {
+      CAPTURE(part);
+      CHECK(last.find(part) != std::string::npos);
+    }
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a run from a configuration ends with its result; stopped, it names the command that goes on, which does") {
+  const CliFixture fixture;
+  const CommandResult stopped = fixture.train({"max_steps=3", "test=" + fixture.images.string()});
+  CAPTURE(stopped.output);
+  CHECK(stopped.exit_code == 0);
+  CHECK(has(stopped.output, "stopped after step 3 of 20"));
+  CHECK(has(stopped.output, " meets the student at layer3"));
+  CHECK(has(stopped.output, "so each view is seen 2.5 times; each round over the passes takes them in another order"));
+  const CommandResult ended = vitrine::testing::run(command_that_goes_on(stopped.output));
+  CAPTURE(ended.output);
+  CHECK(ended.exit_code == 0);
+  CHECK(has(ended.output, "going on after step 3 of 20"));
+  CHECK(has(ended.output, "top-1"));
+  CHECK(has(ended.output, "features.1 was distilled into layer3 at size 32"));
+  const auto summary = nlohmann::json::parse(vitrine::testing::read_whole(fixture.root / "run/summary.json"));
+  CHECK(summary.at("stages").at("features.1") == "layer3");
+  CHECK(summary.at("size") == 32);
+  // The same command again: nothing is done, and the result is told. Its configuration stands in the run's folder.
+  const auto before = fixture.files("run");
+  const CommandResult again = vitrine::testing::run(vitrine::testing::executable("vitrine-train") + " '" +
+                                                    (fixture.root / "run/config.toml").string() + "'");
+  CAPTURE(again.output);
+  CHECK(again.exit_code == 0);
+  CHECK(has(again.output, "was finished before"));
+  const std::size_t top1 = ended.output.find("top-1");
+  CHECK(has(again.output, ended.output.substr(top1, ended.output.find('\n', top1) - top1)));
+  CHECK((fixture.files("run") == before));
+}
+
+TEST_CASE("whichever signal it is, a stop saves, exits with 130 and names the exact command that goes on") {
+  const CliFixture fixture;
+  const std::string line = fixture.command(fixture.options(TargetKind::kCache, "run"), {"restart=true"});
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGUSR1}) {
+    CAPTURE(signal);
+    const CommandResult stopped = vitrine::testing::run_with_pending(signal, line, fixture.root / "log.txt");
+    CAPTURE(stopped.output);
+    CHECK(stopped.exit_code == 130);
+    CHECK(has(stopped.output, "before the first step"));
+    CHECK(has(command_that_goes_on(stopped.output), "--set restart=true --set restart=false"));
+  }
+}
+
+TEST_CASE("a checkpoint of either kind is judged: by class, calibration, and agreement with its teacher") {
+  const CliFixture fixture;
+  const std::string test = "test=" + fixture.images.string();
+  const auto judged = [](const std::string& line, const std::string& checkpoint) {
+    // Notes go to standard error.
+    const CommandResult result =
+        vitrine::testing::run("( " + line + " --evaluate '" + checkpoint + "' --json 2> /dev/null )");
+    CAPTURE(result.output);
+    REQUIRE(result.exit_code == 0);
+    return nlohmann::json::parse(result.output);
+  };
+  const auto check_sums = [](const nlohmann::json& json) {
+    CHECK(json.at("images") == 15);
+    REQUIRE(json.at("classes").size() == 3);
+    int right = 0;
+    for (const auto& one : json.at("classes")) {
+      CHECK(one.at("images") == 5);
+      right += one.at("right").get<int>();
+    }
+    CHECK(json.at("classes")[1].at("name") == "bee");
+    CHECK(json.at("top1").get<double>() == doctest::Approx(right / 15.0));
+    CHECK(json.at("top5") == 1.0);
+    CHECK(json.at("calibration_error").get<double>() >= 0);
+    CHECK(json.at("calibration_error").get<double>() <= 1);
+  };
+  SUBCASE("a ResNet: the run's directory, its final weights and its last checkpoint agree with the run's own test") {
+    TrainOptions options = fixture.options(TargetKind::kCache, "run");
+    const CommandResult run = vitrine::testing::run(fixture.command(options, {test}));
+    CAPTURE(run.output);
+    REQUIRE(run.exit_code == 0);
+    const auto summary = nlohmann::json::parse(vitrine::testing::read_whole(fixture.root / "run/summary.json"));
+    const std::string line = fixture.command(options, {test});
+    for (const char* name : {"run", "run/final.safetensors", "run/checkpoint-20.safetensors"}) {
+      const nlohmann::json json = judged(line, (fixture.root / name).string());
+      check_sums(json);
+      CHECK(json.at("top1") == summary.at("top1"));
+      CHECK_FALSE(json.contains("teacher_agreement"));
+    }
+    const CommandResult table = vitrine::testing::run(line + " --evaluate '" + (fixture.root / "run").string() + "'");
+    for (const char* part : {"ant", "bee", "cat", "top-1", "calibration error", "15 images"})
+      CHECK(table.output.find(part) != std::string::npos);
+    CHECK(table.output.find("left out") == std::string::npos);
+    // What cannot be judged is listed, each with its kind and reason.
+    vitrine::testing::write_whole(fixture.images / "bee/broken.jpg", "\xff\xd8\xff and then nothing");
+    std::filesystem::create_directories(fixture.images / "__MACOSX");
+    const CommandResult listed = vitrine::testing::run(line + " --evaluate '" + (fixture.root / "run").string() + "'");
+    CHECK(listed.output.find("left out: 1 damaged, 1 junk folder\n") != std::string::npos);
+    CHECK(listed.output.find("  damaged: " + (fixture.images / "bee/broken.jpg").string() + ": ") != std::string::npos);
+    const nlohmann::json left_out = judged(line, (fixture.root / "run").string()).at("left_out");
+    REQUIRE(left_out.size() == 2);
+    CHECK(left_out[1].at("kind") == "damaged");
+    CHECK(left_out[1].at("path") == (fixture.images / "bee/broken.jpg").string());
+    CHECK(left_out[1].at("reason").get<std::string>().find("cut short") != std::string::npos);
+    std::filesystem::remove(fixture.images / "bee/broken.jpg");
+    const CommandResult wrong = vitrine::testing::run(line + " --evaluate '" + fixture.weights.string() + "'");
+    CHECK(wrong.exit_code == 2);
+    CHECK(wrong.output.find("holds a ViT") != std::string::npos);
+  }
+  SUBCASE("a ViT, which as its own teacher agrees with itself on every image") {
+    TrainOptions options = fixture.options(TargetKind::kTeacher, "run");
+    options.model.kind = "vit";
+    options.model.vit = options.targets.teacher.vit;
+    const nlohmann::json json = judged(fixture.command(options, {test}), fixture.weights.string());
+    check_sums(json);
+    CHECK(json.at("teacher_agreement") == 1.0);
+    const nlohmann::json unlabelled = judged(fixture.command(options, {test, "labels=none"}), fixture.weights.string());
+    CHECK(unlabelled.at("images") == 15);
+    CHECK(unlabelled.at("teacher_agreement") == 1.0);
+    CHECK_FALSE(unlabelled.contains("top1"));
+    CHECK_FALSE(unlabelled.contains("classes"));
+    options.targets.teacher.weights.clear();
+    const CommandResult nobody = vitrine::testing::run(fixture.command(options, {test, "labels=none"}) +
+                                                       " --evaluate '" + fixture.weights.string() + "'");
+    CHECK(nobody.exit_code == 2);
+    CHECK(nobody.output.find("agreement with the teacher alone") != std::string::npos);
+  }
+}
+
+TEST_CASE("a warning says for how long the feature term is off where passes lack features") {
+  const CliFixture fixture;
+  REQUIRE(fixture.extract("cache", {"first_pass=2", "passes=2", "taps.features=[]", "taps.attention=[]"}).exit_code ==
+          0);
+  // Four epochs take each of the four passes once.
+  const CommandResult result =
+      fixture.train({"schedule.align.epochs=0", "schedule.joint.epochs=4", "schedule.fine_tune.epochs=0"});
+  CAPTURE(result.output);
+  CHECK(result.exit_code == 0);
+  CHECK(has(result.output,
+            "warning: the feature term is off in 8 of the 16 steps that ask for it (2 of 4 epochs), since the "
+            "passes 2, 3 lack"));
+  std::size_t without = 0;
+  const auto log = read_log(fixture.options(TargetKind::kCache, "run"));
+  for (const std::string& feature : log.at("feature")) without += feature.empty();
+  CHECK(without == 8);
+}
+
+TEST_CASE("what a judge asks for by name holds over what the weights record, defaults too, and the report says it") {
+  const CliFixture fixture;
+  REQUIRE(fixture.train({"precision=bf16", "crop_pct=0.5", "max_steps=1"}).exit_code == 0);
+  const auto judged = [&](const std::string& settings) {
+    const std::string line = vitrine::testing::executable("vitrine-train") + settings + " --images '" +
+                             fixture.images.string() + "' --evaluate '" + (fixture.root / "run").string() + "'";
+    const CommandResult told = vitrine::testing::run(line);
+    CAPTURE(told.output);
+    REQUIRE(told.exit_code == 0);
+    const CommandResult json = vitrine::testing::run("( " + line + " --json 2> /dev/null )");
+    return std::pair(told.output, nlohmann::json::parse(json.output).at("precision").get<std::string>());
+  };
+  const auto [recorded, as_trained] = judged("");
+  CHECK(as_trained == "bf16");
+  CHECK(has(recorded, ", computed in bf16\n"));
+  CHECK_FALSE(has(recorded, "was trained with"));
+  const auto [chosen, as_chosen] = judged(" --set precision=fp32 --set crop_pct=0.9");
+  CHECK(as_chosen == "fp32");
+  CHECK(has(chosen, ", computed in fp32\n"));
+  CHECK(has(chosen, "was trained with precision = bf16; judged with fp32, as configured"));
+  CHECK(has(chosen, "was trained with crop_pct = 0.5; judged with 0.9, as configured"));
+}
+
+TEST_CASE("--evaluate needs images to judge on, and a checkpoint that is there") {
+  const CliFixture fixture;
+  for (const std::string& config : {std::string(), " '" + (fixture.root / "train.toml").string() + "'"}) {
+    fixture.command(fixture.options(TargetKind::kCache, "run"));  // writes train.toml
+    fixture.check_refused(vitrine::testing::run(vitrine::testing::executable("vitrine-train") + config +
+                                                " --set 'test=" + fixture.images.string() + "' --evaluate ''"),
+                          {"--evaluate is empty; expected a .safetensors file or a run's directory"});
+  }
+  const std::string line = fixture.command(fixture.options(TargetKind::kCache, "run"));
+  const CommandResult no_images = vitrine::testing::run(line + " --evaluate '" + fixture.weights.string() + "'");
+  CHECK(no_images.exit_code == 2);
+  CHECK(no_images.output.find("no images to judge on; give them with --images DIR") != std::string::npos);
+  const CommandResult nothing = vitrine::testing::run(line + " --set 'test=" + fixture.images.string() +
+                                                      "' --evaluate '" + (fixture.root / "images").string() + "'");
+  CHECK(nothing.exit_code == 2);
+  CHECK(nothing.output.find("last.json") != std::string::npos);
+}
+
+TEST_CASE("a cache of other images or another order of classes is refused with the difference") {
+  const CliFixture fixture;
+  SUBCASE("a class that sorts elsewhere") {
+    std::filesystem::rename(fixture.images / "ant", fixture.images / "dog");
+    fixture.check_refused(fixture.train(), {"class 0", "ant", "bee"});
+  }
+  SUBCASE("a class fewer") {
+    std::filesystem::remove_all(fixture.images / "cat");
+    fixture.check_refused(fixture.train(), {"3 classes", "2"});
+  }
+  SUBCASE("an image fewer") {
+    std::filesystem::remove(fixture.images / "bee/2.jpg");
+    fixture.check_refused(fixture.train(), {"15 images", "14"});
+  }
+  SUBCASE("an image of other contents") {
+    std::filesystem::copy_file(fixture.images / "bee/3.jpg", fixture.images / "bee/2.jpg",
+                               std::filesystem::copy_options::overwrite_existing);
+    fixture.check_refused(fixture.train(), {"bee/2.jpg", "other contents"});
+  }
+}
+
+TEST_CASE("bad settings end with code 2 and one sentence") {
+  const CliFixture fixture;
+  SUBCASE("an unknown key") {
+    fixture.check_refused(fixture.train({"schedule.joint.epoch=3"}), {"schedule.joint.epoch"});
+  }
+  SUBCASE("a value out of range") {
+    fixture.check_refused(fixture.train({"loss.label_smoothing=2"}), {"loss.label_smoothing"});
+  }
+  SUBCASE("no such weights") {
+    fixture.check_refused(fixture.train({"model.weights=nowhere.safetensors"}), {"nowhere.safetensors"});
+  }
+  SUBCASE("no such track") {
+    fixture.check_refused(fixture.train({"targets.features=features.5"}), {"features.5"});
+  }
+  SUBCASE("no such cache") {
+    fixture.check_refused(fixture.train({"targets.cache=nowhere"}), {"nowhere"});
+  }
+  SUBCASE("no images") {
+    fixture.check_refused(fixture.train({"images="}), {"images"});
+  }
+  SUBCASE("no output") {
+    fixture.check_refused(fixture.train({"output="}), {"output is not given; expected a directory"});
+  }
+  SUBCASE("an output that is a file") {
+    fixture.check_refused(fixture.train({"output=" + fixture.weights.string()}),
+                          {"teacher.safetensors: is not a directory; choose another output"});
+  }
+  SUBCASE("a device of the judge that is not there, told before the images are read") {
+    fixture.check_refused(
+        fixture.train({"images=nowhere", "targets.teacher.device=gpu", "labels=none",
+                       "validation=" + fixture.images.string(), "targets.teacher.weights=" + fixture.weights.string()}),
+        {"There is no device \"gpu\""});
+  }
+  SUBCASE("a flat folder without labels for a cache of class folders") {
+    std::filesystem::copy(fixture.images / "ant", fixture.root / "flat");
+    fixture.check_refused(fixture.train({"images=" + (fixture.root / "flat").string(), "labels=none"}),
+                          {"is a flat folder, but the cache", "was made from 3 class folders (ant, ...)"});
+  }
+  SUBCASE("a batch that does not divide the group") {
+    fixture.check_refused(fixture.train({"batch=3"}), {"batch = 3", "8"});
+  }
+  SUBCASE("a mean that is not three colours") {
+    fixture.check_refused(fixture.train({"mean=[0.5]"}), {"mean has 1 numbers", "three"});
+  }
+  SUBCASE("a batch beyond a pass") {
+    fixture.check_refused(fixture.train({"batch=64"}), {"batch = 64", "16"});
+  }
+  SUBCASE("an align phase without features") {
+    fixture.check_refused(fixture.train({"targets.features="}), {"schedule.align", "targets.features"});
+  }
+}
+
+TEST_CASE("the configuration for ImageNet names only keys that exist, and a batch of whole groups") {
+  TrainOptions options;
+  load_config(std::filesystem::path(std::getenv("VITRINE_SOURCE")) / "configs/imagenet-train.toml", {}, options);
+  CHECK(options.targets.source == TargetKind::kCache);
+  CHECK(options.batch % options.plan.group == 0);
+  CHECK(options.schedule.run_epochs() == 26);
+}

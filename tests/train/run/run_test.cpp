@@ -1,0 +1,406 @@
+// A run and its directory: never overwritten, never mixed, stopped anywhere and gone on with.
+#include <ATen/record_function.h>
+#include <tbb/global_control.h>
+#include <torch/torch.h>
+
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "common/base/files.h"
+#include "tests/support/message.h"
+#include "tests/train/fixture.h"
+#include "train/run/checkpoint.h"
+#include "train/run/run_folder.h"
+#include "train/run/run_settings.h"
+
+using namespace vitrine;
+using vitrine::testing::copies;
+using vitrine::testing::differences;
+using vitrine::testing::has;
+using vitrine::testing::json_of;
+using vitrine::testing::message_of;
+using vitrine::testing::read_log;
+using vitrine::testing::read_whole;
+using vitrine::testing::tensors_of;
+using vitrine::testing::train;
+using vitrine::testing::trained;
+using vitrine::testing::TrainFixture;
+using vitrine::testing::write_whole;
+
+namespace {
+
+/// Calls a function at each of a network's max poolings while it lives: the way into a forward, without a clock.
+class AtForward {
+ public:
+  explicit AtForward(std::function<void()> call) {
+    call_ = std::move(call);
+    handle_ = at::addGlobalCallback(at::RecordFunctionCallback(&AtForward::meet).scopes({at::RecordScope::FUNCTION}));
+  }
+  ~AtForward() { at::removeCallback(handle_); }
+  AtForward(const AtForward&) = delete;
+  AtForward& operator=(const AtForward&) = delete;
+
+ private:
+  static std::unique_ptr<at::ObserverContext> meet(const at::RecordFunction& function) {
+    if (std::string_view(function.name()) == "aten::max_pool2d") call_();
+    return nullptr;
+  }
+  static inline std::function<void()> call_;
+  at::CallbackHandle handle_;
+};
+
+struct RunFixture : TrainFixture {
+  RunFixture() { make_cache(); }
+
+  /// `epochs` joint ones of four steps, from the cache.
+  TrainOptions joint(const std::string& output, double epochs = 3) const {
+    return TrainFixture::joint(TargetKind::kCache, output, epochs);
+  }
+  /// More images than a batch of a validation has: a folder of 22 in each class.
+  std::string many_images() const {
+    const std::filesystem::path folder = root / "many";
+    for (const char* name : {"ant", "bee", "cat"})
+      for (int i = 0; i < 22; ++i)
+        write_whole(folder / name / (std::to_string(i) + ".jpg"),
+                    read_whole(images / name / (std::to_string(i % 5) + ".jpg")));
+    return folder.string();
+  }
+};
+
+}  // namespace
+
+TEST_CASE("another configuration does not touch a run: every difference is named, and restart moves the run aside") {
+  const RunFixture fixture;
+  TrainOptions options = fixture.joint("run");
+  options.max_steps = 5;
+  trained(options);
+  const auto before = fixture.files("run");
+  CHECK(before.contains("config.toml"));
+  options.loss.temperature = 2;
+  options.seed = 4;
+  const std::string refused = message_of([&] { trained(options); });
+  CAPTURE(refused);
+  for (const char* part : {"/run: holds a run of another configuration, stopped after step 5: ", "seed = 4 (was 3)",
+                           "loss.temperature = 2.0 (was 4.0)", "choose another output", "restart = true"})
+    CHECK(has(refused, part));
+  CHECK((fixture.files("run") == before));
+
+  options.restart = true;
+  options.max_steps = 1;
+  trained(options);
+  CHECK((fixture.files("run.old") == before));
+  CHECK(json_of(options, "last.json").at("step") == 1);
+  CHECK(has(read_whole(fixture.root / "run/config.toml"), "restart = false"));
+  CHECK_FALSE(fixture.files("run").contains("checkpoint-5.safetensors"));
+  options.restart = false;
+  options.max_steps = 2;
+  CHECK(train(options).steps == 2);  // goes on with the new one
+}
+
+TEST_CASE("a finished run is not trained again: it gives the result it had, with nothing written") {
+  const RunFixture fixture;
+  TrainOptions options = fixture.joint("run", 1);
+  options.validation = options.test = fixture.images.string();
+  const TrainResult first = train(options);
+  REQUIRE(first.finished);
+  CHECK_FALSE(first.already_finished);
+  const auto before = fixture.files("run");
+  const auto check_same = [&](const TrainResult& again) {
+    CHECK(again.finished);
+    CHECK(again.already_finished);
+    CHECK(again.steps == 4);
+    REQUIRE((again.test && again.validation));
+    CHECK(again.test->top1 == first.test->top1);
+    CHECK(again.validation->top5 == first.validation->top5);
+    CHECK(again.best.score == first.best.score);
+    CHECK(again.best.step == 4);
+    CHECK((fixture.files("run") == before));
+  };
+  check_same(train(options));
+  const std::optional<TrainResult> told = finished_run(options);  // without looking at images or cache
+  REQUIRE(told);
+  check_same(*told);
+  const auto best = json_of(options, "summary.json").at("best");
+  CHECK(best.at("score") == first.validation->top1);
+  CHECK(best.at("step") == 4);
+  CHECK(best.at("epoch") == 1);
+  CHECK(best.at("file") == "best.safetensors");
+
+  SUBCASE("one that lost its summary makes it again") {
+    std::filesystem::remove(fixture.root / "run/summary.json");
+    CHECK_FALSE(finished_run(options));
+    CHECK_FALSE(train(options).already_finished);
+    CHECK(json_of(options, "summary.json").at("best") == best);
+    CHECK(json_of(options, "summary.json").at("top1") == first.test->top1);
+  }
+  SUBCASE("one that lost its checkpoint is not overwritten") {
+    std::filesystem::remove(fixture.root / "run/last.json");
+    CHECK(has(message_of([&] { train(options); }), "holds files of a run, but not its checkpoint (last.json)"));
+  }
+}
+
+TEST_CASE("a directory is trained in by one process at a time") {
+  const RunFixture fixture;
+  const TrainOptions options = fixture.joint("run", 1);
+  std::filesystem::create_directories(options.output);
+  {
+    const RunLock other(options.output);
+    CHECK(has(message_of([&] { trained(options); }), "/run: another process is training this run"));
+  }
+  CHECK(message_of([&] { trained(options); }) == "");
+}
+
+TEST_CASE("a stop within a validation or the last test loses nothing: what was due is made again, to the same end") {
+  const RunFixture fixture;
+  TrainOptions options = fixture.joint("whole");
+  options.validation = options.test = fixture.many_images();
+  options.batch_norm_batches = 2;
+  options.ema.decay = 0.5;
+  options.checkpoint_every = 100;
+  const Tensors whole = trained(options);
+  const Tensors best = tensors_of(options, "best.safetensors"), final = tensors_of(options, "final.safetensors");
+  const auto summary = json_of(options, "summary.json");
+  // Forwards without gradients: two of each validation, then two of BatchNorm's statistics, then two of the test.
+  for (const auto& [forward, step, judged] :
+       {std::tuple{1, 4, false}, {3, 8, false}, {5, 12, false}, {7, 12, true}, {9, 12, true}}) {
+    CAPTURE(forward);
+    options.output = (fixture.root / ("broken-" + std::to_string(forward))).string();
+    StopFlag stop{false};
+    int forwards = 0;
+    {
+      const AtForward at_forward([&, wanted = forward] {
+        if (!at::GradMode::is_enabled() && ++forwards == wanted) stop = true;
+      });
+      const TrainResult stopped = train(options, stop);
+      CHECK_FALSE(stopped.finished);
+      CHECK(stopped.steps == static_cast<std::uint64_t>(step));
+    }
+    CHECK(forwards == forward);  // nothing more was computed
+    const auto last = json_of(options, "last.json");
+    CHECK(last.at("step") == step);
+    CHECK(last.at("to_judge") == !judged);
+    CHECK_FALSE(std::filesystem::exists(std::filesystem::path(options.output) / "summary.json"));
+    CHECK(differences(whole, trained(options)) == std::vector<std::string>{});
+    CHECK(differences(best, tensors_of(options, "best.safetensors")) == std::vector<std::string>{});
+    CHECK(differences(final, tensors_of(options, "final.safetensors")) == std::vector<std::string>{});
+    const auto again = json_of(options, "summary.json");
+    for (const char* key : {"best", "top1", "top5", "validation_top1", "steps"})
+      CHECK(again.at(key) == summary.at(key));
+    CHECK(read_log(options).at("step").size() == 12);
+  }
+}
+
+TEST_CASE("a stop before the first step is an exception, and leaves nothing") {
+  const RunFixture fixture;
+  TrainOptions options = fixture.joint("run");
+  const StopFlag asked{true};
+  CHECK_THROWS_AS(Trainer(options, asked), Stopped);
+  Trainer trainer(options);
+  CHECK_FALSE(std::filesystem::exists(options.output));
+  options.validation = fixture.images.string();
+  CHECK_THROWS_AS(Trainer(options).run(asked), Stopped);
+  CHECK_FALSE(std::filesystem::exists(options.output));
+}
+
+TEST_CASE("a stop once the images are known is no exception: a checkpoint of the steps done is there, and goes on") {
+  const RunFixture fixture;
+  const Tensors whole = trained(fixture.joint("whole", 1));
+  const StopFlag asked{true};
+  const TrainOptions options = fixture.joint("run", 1);  // no images to judge on: nothing is scanned in run()
+  const TrainResult stopped = train(options, asked);
+  CHECK_FALSE(stopped.finished);
+  CHECK(stopped.steps == 0);
+  CHECK(json_of(options, "last.json").at("step") == 0);
+  CHECK_FALSE(std::filesystem::exists(fixture.root / "run/summary.json"));
+  CHECK(differences(whole, trained(options)) == std::vector<std::string>{});
+}
+
+TEST_CASE("a run goes on on another number of cores, and with weights that lie elsewhere") {
+  const RunFixture fixture;
+  TrainOptions options = fixture.joint("start", 1);
+  trained(options);
+  options.output = (fixture.root / "run").string();
+  options.model.weights = (fixture.root / "start/final.safetensors").string();
+  options.threads = 0;
+  options.max_steps = 1;
+  trained(options);
+  CHECK(has(json_of(options, "last.json").at("settings").get<std::string>(), "\nthreads = 0\n"));
+  std::filesystem::rename(fixture.root / "start/final.safetensors", fixture.root / "moved.safetensors");
+  options.model.weights = (fixture.root / "moved.safetensors").string();
+  options.max_steps = 2;
+  CHECK(message_of([&] { trained(options); }) == "");
+  Tensors other = load_safetensors(options.model.weights);
+  other.begin()->second = other.begin()->second + 1;
+  save_safetensors(options.model.weights, other);
+  CHECK(has(message_of([&] { trained(options); }), "model.weights = \"SHA-256 "));
+  // On a GPU the number of threads decides nothing.
+  options.model.weights.clear();
+  options.device = "cuda";
+  CHECK_FALSE(has(meaningful_settings(options), "threads"));
+}
+
+TEST_CASE("a run of a live teacher goes on when its weights lie elsewhere") {
+  const TrainFixture fixture;
+  TrainOptions options = fixture.options(TargetKind::kTeacher, "run");
+  options.max_steps = 1;
+  trained(options);
+  std::filesystem::rename(fixture.weights, fixture.root / "moved.safetensors");
+  options.targets.teacher.weights = (fixture.root / "moved.safetensors").string();
+  options.max_steps = 2;
+  CHECK(train(options).steps == 2);
+}
+
+TEST_CASE("settings that a checkpoint of an older version does not have had their defaults") {
+  TrainOptions options;
+  std::string before = meaningful_settings(options);
+  const std::string line = "clip_norm = 0.0\n";
+  const std::size_t at = before.find(line);
+  REQUIRE(at != std::string::npos);
+  before.erase(at, line.size());
+  CHECK(settings_differences(before, options).empty());
+  options.clip_norm = 1;
+  CHECK(words_of(settings_differences(before, options)) == "clip_norm = 1.0 (was 0.0)");
+}
+
+TEST_CASE("a finished run is trained longer when that is asked for, and its first end is kept") {
+  const RunFixture fixture;
+  TrainOptions options = fixture.joint("run");
+  options.validation = fixture.images.string();
+  const Tensors first = trained(options);
+  const Tensors final = tensors_of(options, "final.safetensors");
+  const std::string summary = read_whole(fixture.root / "run/summary.json");
+  const auto log = read_log(options);
+  options.schedule.joint.epochs = 5;
+  const std::string refused = message_of([&] { trained(options); });
+  CAPTURE(refused);
+  CHECK(has(refused, "finished: schedule.joint.epochs = 5.0 (was 3.0); set extend = true"));
+  options.extend = true;
+  options.seed = 4;
+  CHECK(has(message_of([&] { trained(options); }), "seed = 4 (was 3)"));  // allows nothing else
+  options.seed = 3;
+  options.max_steps = 14;
+  trained(options);
+  options.extend = false;  // the checkpoint knows the new length by now
+  options.max_steps = 0;
+  const Tensors longer = trained(options);
+  CHECK(differences(first, longer) != std::vector<std::string>{});
+  CHECK(differences(final, tensors_of(options, "final-12.safetensors")) == std::vector<std::string>{});
+  CHECK(read_whole(fixture.root / "run/summary-12.json") == summary);
+  CHECK(json_of(options, "summary.json").at("steps") == 20);
+  REQUIRE(json_of(options, "summary.json").at("changes").size() == 1);
+  CHECK(json_of(options, "summary.json").at("changes")[0] == "from step 13 on: schedule.joint.epochs = 5.0 (was 3.0)");
+  // Steps that were done stay; then the schedule is that of five epochs.
+  const auto now = read_log(options);
+  REQUIRE(now.at("step").size() == 20);
+  for (std::size_t i = 0; i < 12; ++i) CHECK(now.at("lr")[i] == log.at("lr")[i]);
+  for (std::size_t i = 12; i < 20; ++i)
+    CHECK(std::stod(now.at("lr")[i]) == doctest::Approx(phase_at(options.schedule, i, 4).lr).epsilon(1e-4));
+  CHECK(train(options).already_finished);
+  options.extend = true;
+  options.schedule.joint.epochs = 1;
+  CHECK(has(message_of([&] { trained(options); }), "has made 20 steps, and the schedule is now 4 long"));
+}
+
+TEST_CASE("passes that a cache gets meanwhile leave a run's order as it was, until they are asked for") {
+  const RunFixture fixture;
+  TrainOptions options = fixture.joint("whole", 5);
+  const Tensors whole = trained(options);
+  options.max_steps = 9;
+  for (const char* name : {"broken", "more", "lost"}) {
+    options.output = (fixture.root / name).string();
+    trained(options);
+  }
+  REQUIRE(fixture.extract("cache", {"first_pass=2", "passes=2"}).exit_code == 0);
+  options.max_steps = 0;
+  options.output = (fixture.root / "broken").string();
+  CHECK(differences(whole, trained(options)) == std::vector<std::string>{});
+  CHECK_FALSE(json_of(options, "summary.json").contains("changes"));
+  options.output = (fixture.root / "more").string();
+  options.new_passes = true;
+  CHECK(differences(whole, trained(options)) != std::vector<std::string>{});
+  CHECK(json_of(options, "summary.json").at("changes")[0] == "from step 10 on with the passes 2, 3, which are new");
+  // A pass that is gone cannot be gone on with.
+  for (const char* shard : {"00002.h5", "00003.h5"}) std::filesystem::remove(fixture.root / "cache/recipes" / shard);
+  options.output = (fixture.root / "lost").string();
+  CHECK(has(message_of([&] { trained(options); }), "uses pass 1, which is no longer complete"));
+}
+
+TEST_CASE("a best that was chosen on other images is put aside, not held against a new one") {
+  const RunFixture fixture;
+  TrainOptions options = fixture.joint("run");
+  options.validation = fixture.images.string();
+  options.max_steps = 4;
+  trained(options);
+  const std::string best = read_whole(fixture.root / "run/best.safetensors");
+  options.validation = fixture.many_images();
+  options.max_steps = 0;
+  trained(options);
+  CHECK(read_whole(fixture.root / "run/best.safetensors.old") == best);
+  CHECK(json_of(options, "summary.json").at("best").at("step").get<int>() > 4);
+}
+
+TEST_CASE("a phase of attention alone meets only passes that have it") {
+  const RunFixture fixture;
+  REQUIRE(fixture.extract("cache", {"first_pass=2", "passes=6", "taps.features=[]", "taps.attention=[]"}).exit_code ==
+          0);
+  TrainOptions options = fixture.joint("run", 4);
+  PhaseOptions& phase = options.schedule.joint;
+  phase.output_term = phase.feature_term = phase.label_term = false;
+  trained(options);
+  const auto log = read_log(options);
+  REQUIRE(log.at("attention").size() == 16);
+  for (const std::string& attention : log.at("attention")) CHECK(std::stod("0" + attention) > 0);
+}
+
+TEST_CASE("BatchNorm of the exits is frozen with the student's") {
+  const RunFixture fixture;
+  TrainOptions options = fixture.joint("run", 1);
+  options.loss.exits_weight = 1;
+  options.schedule.joint.freeze_batch_norm = true;
+  Trainer trainer(options);
+  const Tensors before = copies(trainer.state());
+  trainer.run(never_stop());
+  const Tensors after = copies(trainer.state());
+  std::size_t statistics = 0, weights = 0;
+  for (const auto& [name, tensor] : before) {
+    if (!name.starts_with("exits.")) continue;
+    const bool statistic = has(name, "running_") || has(name, "num_batches");
+    (statistic ? statistics : weights) += 1;
+    CHECK(at::equal(tensor, after.at(name)) == statistic);
+  }
+  CHECK(statistics > 0);
+  CHECK(weights > 0);
+}
+
+TEST_CASE("BatchNorm of a single value is refused before training, with the key that mends it") {
+  const RunFixture fixture;
+  TrainOptions options = fixture.joint("run", 1);
+  const auto refusal = [&] { return message_of([&] { trained(options); }); };
+  options.batch = 1;
+  CHECK(has(refusal(), "size = 32 leaves layer4 a single position, and batch = 1 a single view: BatchNorm needs more"));
+  options.batch = 4;
+  options.micro_batch = 1;
+  CHECK(has(refusal(), "set micro_batch = 2 or more, size = 33 or more, or schedule.joint.freeze_batch_norm = true"));
+  CHECK_FALSE(std::filesystem::exists(options.output));
+  SUBCASE("frozen") {
+    options.schedule.joint.freeze_batch_norm = true;
+  }
+  SUBCASE("a pixel more") {
+    options.size = 33;
+  }
+  CHECK(refusal() == "");
+}
+
+TEST_CASE("more workers than cores work") {
+  const RunFixture fixture;
+  TrainOptions options = fixture.joint("run", 1);
+  options.workers = std::thread::hardware_concurrency() + 3;
+  std::size_t seen = 0;
+  {
+    const AtForward at_forward(
+        [&] { seen = tbb::global_control::active_value(tbb::global_control::max_allowed_parallelism); });
+    trained(options);
+  }
+  CHECK(seen >= options.workers);
+}

@@ -1,0 +1,194 @@
+// The student: its average, its modes, BatchNorm's statistics, and what its files say of it.
+#include <torch/torch.h>
+
+#include "common/base/error.h"
+#include "common/kernels/normalise.h"
+#include "common/models/load.h"
+#include "tests/support/message.h"
+#include "tests/support/testing.h"
+#include "tests/train/gradients.h"
+#include "train/student/student.h"
+
+using namespace vitrine;
+using vitrine::testing::message_of;
+using vitrine::testing::normal;
+
+namespace {
+
+torch::nn::Sequential small_model() {
+  torch::manual_seed(4);
+  return torch::nn::Sequential(torch::nn::Conv2d(3, 4, 3), torch::nn::BatchNorm2d(4));
+}
+
+/// Moves every weight, and BatchNorm's statistics, as a step of training would.
+void move(torch::nn::Sequential& model, std::uint64_t seed) {
+  const at::NoGradGuard no_grad;
+  for (at::Tensor& parameter : model->parameters())
+    parameter.add_(at::randn(parameter.sizes(), at::make_generator<at::CPUGeneratorImpl>(seed)));
+  model->train();
+  model->forward(normal({2, 3, 5, 5}, seed, at::kFloat));
+}
+
+Tensors copied(const torch::nn::Module& module) {
+  Tensors out;
+  for (const auto& [name, tensor] : state_dict(module)) out.emplace(name, tensor.clone());
+  return out;
+}
+
+StudentOptions slim() {
+  StudentOptions out;
+  out.model.width = 4;
+  out.size = 32;
+  return out;
+}
+
+Student student(const StudentOptions& options) {
+  torch::manual_seed(4);
+  return Student(options, 3, at::kCPU, {"ant", "bee", "cat"});
+}
+
+at::Tensor pictures(std::uint64_t seed) {
+  return at::randint(256, {4, 32, 32, 3}, at::make_generator<at::CPUGeneratorImpl>(seed), at::kByte);
+}
+
+}  // namespace
+
+TEST_CASE("the average is d·average + (1 − d)·weights, BatchNorm's statistics too; counts are copied") {
+  torch::nn::Sequential model = small_model();
+  WeightEma average({.decay = 0.75, .warm_up = false}, *model);
+  Tensors expected = copied(*model);
+  for (std::uint64_t update = 1; update <= 3; ++update) {
+    move(model, update);
+    average.update();
+    for (auto& [name, tensor] : expected) {
+      const at::Tensor now = copied(*model).at(name);
+      tensor = tensor.is_floating_point() ? 0.75 * tensor + 0.25 * now : now;
+    }
+  }
+  const Tensors state = average.state();
+  CHECK(state.at("updates").item<std::int64_t>() == 3);
+  for (const auto& [name, tensor] : expected) {
+    CAPTURE(name);
+    CHECK(at::allclose(state.at(name), tensor, 1e-5, 1e-6));
+  }
+  CHECK_FALSE(at::allclose(state.at("1.running_mean"), copied(*model).at("1.running_mean")));
+  CHECK(state.at("1.num_batches_tracked").item<std::int64_t>() == 3);
+}
+
+TEST_CASE("with warm-up the first update keeps a tenth of the beginning") {
+  torch::nn::Sequential model = small_model();
+  WeightEma average({.decay = 0.999, .warm_up = true}, *model);
+  const at::Tensor before = model->parameters()[0].detach().clone();
+  move(model, 1);
+  average.update();
+  CHECK(at::allclose(average.state().at("0.weight"), 0.1 * before + 0.9 * model->parameters()[0].detach(), 1e-5, 1e-6));
+}
+
+TEST_CASE("swapping shows the average in the model, and swapping back the weights to the bit") {
+  torch::nn::Sequential model = small_model();
+  WeightEma average({.decay = 0.5, .warm_up = false}, *model);
+  move(model, 1);
+  average.update();
+  const Tensors weights = copied(*model);
+  const at::Tensor averaged = average.state().at("0.weight").clone();
+  average.swap();
+  CHECK(at::equal(copied(*model).at("0.weight"), averaged));
+  average.swap();
+  for (const auto& [name, tensor] : copied(*model)) CHECK(at::equal(tensor, weights.at(name)));
+}
+
+TEST_CASE("an average that is loaded goes on as the one that was saved; another model's is refused") {
+  torch::nn::Sequential model = small_model();
+  WeightEma average({.decay = 0.9, .warm_up = true}, *model);
+  move(model, 1);
+  average.update();
+  WeightEma other({.decay = 0.9, .warm_up = true}, *model);
+  other.load(average.state(), "file");
+  move(model, 2);
+  average.update();
+  other.update();
+  const Tensors expected = average.state();
+  for (const auto& [name, tensor] : other.state()) CHECK(at::equal(tensor, expected.at(name)));
+  Tensors wrong = average.state();
+  wrong.at("0.weight") = at::zeros({1});
+  CHECK(message_of([&] { other.load(wrong, "file"); }).find("0.weight") != std::string::npos);
+  CHECK(message_of([&] { other.load({}, "file"); }).find("file") == 0);
+}
+
+TEST_CASE("a frozen student has no gradients and fixed statistics; frozen BatchNorm alone leaves the weights free") {
+  Student one = student(slim());
+  const auto statistics = [&] { return one.weights().at("bn1.running_mean").clone(); };
+  const at::Tensor before = statistics();
+  for (const auto& [frozen, frozen_batch_norm] : {std::pair{true, false}, {true, true}, {false, true}}) {
+    CAPTURE(frozen);
+    one.train_mode(frozen, frozen_batch_norm);
+    const at::Tensor logits = one.forward(pictures(1)).logits;
+    CHECK(logits.requires_grad() == !frozen);
+    CHECK(at::equal(before, statistics()));
+  }
+  one.train_mode(false, false);
+  CHECK(one.forward(pictures(1)).logits.requires_grad());
+  CHECK_FALSE(at::equal(before, statistics()));
+}
+
+TEST_CASE("while it is averaged a student has the average's weights, and then its own again to the bit") {
+  StudentOptions options = slim();
+  options.ema = {.decay = 0.5, .warm_up = false};
+  Student one = student(options);
+  const Tensors first = copied(one.network().module());
+  {
+    const at::NoGradGuard no_grad;
+    one.network().module().parameters()[0].add_(1);
+  }
+  one.updated();
+  const Tensors own = copied(one.network().module());
+  {
+    const Student::Averaged averaged(one);
+    CHECK(at::allclose(one.weights().at("conv1.weight"), first.at("conv1.weight") + 0.5));
+  }
+  for (const auto& [name, tensor] : one.weights()) CHECK(at::equal(tensor, own.at(name)));
+  Student without = student(slim());
+  CHECK(without.average() == nullptr);
+  const Student::Averaged none(without);  // nothing to exchange
+  for (const auto& [name, tensor] : without.weights()) CHECK(at::equal(tensor, first.at(name)));
+}
+
+TEST_CASE("statistics that are taken anew are the mean over the batches, whatever they were before") {
+  Student one = student(slim());
+  one.train_mode(false, false);
+  one.forward(pictures(9));
+  std::uint64_t seed = 0;
+  one.reestimate_batch_norm([&] { return ++seed <= 3 ? pictures(seed) : at::Tensor(); });
+  at::Tensor expected = at::zeros({4});
+  const at::NoGradGuard no_grad;
+  for (std::uint64_t batch = 1; batch <= 3; ++batch) {
+    const at::Tensor x = normalise_pictures(pictures(batch), {0.485f, 0.456f, 0.406f}, {0.229f, 0.224f, 0.225f});
+    expected += at::conv2d(x, one.weights().at("conv1.weight"), {}, 2, 3).mean({0, 2, 3}) / 3;
+  }
+  CHECK(at::allclose(one.weights().at("bn1.running_mean"), expected, 1e-4, 1e-5));
+}
+
+TEST_CASE("a mean or std that is not of three colours is refused by its key") {
+  StudentOptions options = slim();
+  options.mean = {0.5};
+  CHECK(vitrine::testing::has(message_of([&] { student(options); }), "mean"));
+  options = slim();
+  options.stddev = {0.5, 0.5};
+  CHECK(vitrine::testing::has(message_of([&] { student(options); }), "std"));
+}
+
+TEST_CASE("a ViT's record holds every dimension") {
+  WeightsRecord record;
+  record.model.kind = "vit";
+  record.model.vit = resolve({.arch = "vit_small_patch16_224", .image_size = 64});
+  record.class_count = 7;
+  const auto back = WeightsRecord::parse(record.metadata(), "a test");
+  REQUIRE(back);
+  CHECK(back->model.vit.arch.empty());
+  CHECK(back->model.vit.image_size == 64);
+  CHECK(back->model.vit.patch == 16);
+  CHECK(back->model.vit.dim == 384);
+  CHECK(back->model.vit.depth == 12);
+  CHECK(back->model.vit.heads == 6);
+  CHECK(back->class_count == 7);
+}

@@ -1,0 +1,115 @@
+// The groups of a stream as batches on the device, from any step of a run on.
+#ifndef VITRINE_TRAIN_DATA_BATCHES_H_
+#define VITRINE_TRAIN_DATA_BATCHES_H_
+
+#include <torch/torch.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/image/augment.h"
+#include "common/image/folders.h"
+#include "common/image/views.h"
+#include "train/data/stream.h"
+#include "train/losses/labels.h"
+#include "train/optim/schedule.h"
+#include "train/targets/channel_basis.h"
+#include "train/targets/source.h"
+
+namespace vitrine {
+
+/// On the device. Views that are left out are not in it: a batch may have fewer views than asked for, or none. A target
+/// that one of the batch's groups lacks (its pass has no such track) is undefined.
+struct Batch {
+  at::Tensor pictures;  ///< uint8 [B, S, S, 3]
+  MixedLabels labels;
+  at::Tensor logits;
+  std::vector<at::Tensor> features;  ///< of each feature track; turned where TargetShapes::bases has one
+  at::Tensor attention;
+  /// What is wrong with a picture of a group that begins or goes on here: the first that is not the one that the
+  /// teacher saw (GroupBatch::other_picture); empty: none.
+  std::string other_picture;
+
+  std::int64_t views() const { return pictures.size(0); }
+  /// Views `first` to `first + count`; they share memory with this.
+  Batch rows(std::int64_t first, std::int64_t count) const;
+};
+
+/// The passes that a run's epochs use, ascending: all, and those that have every feature and attention map.
+struct PassLists {
+  std::vector<std::uint32_t> all, with_maps;
+  bool operator==(const PassLists&) const = default;
+};
+PassLists passes_of(const TargetSource& source);
+
+/// What the order of a run's views and their pictures follow from: a part of its options.
+struct BatchOptions {
+  std::uint32_t batch = 64;          ///< views per step; divides the plan's group or is a multiple of it
+  std::uint64_t seed = 0;            ///< of order and augmentation
+  std::uint32_t workers = 1;         ///< groups in work at once, at least 1
+  Labels labels = Labels::kFolders;  ///< kNone: no view has a label, whatever the recipes say
+  int size = 224;                    ///< of the student's pictures, in pixels
+  AugmentOptions augment;
+  ScheduleOptions schedule;  ///< how long the run is, and which of its epochs need passes with maps
+};
+
+/// Not for several threads; its stream's workers are its own.
+class Batches {
+ public:
+  /// Throws Error when options.batch does not fit the plan's groups. `source` and `views` must outlive it. `passes`:
+  /// those of the source, or fewer, for a run that began with fewer.
+  Batches(const BatchOptions& options, const TargetSource& source, const ViewMaker& views, at::Device device,
+          PassLists passes);
+  Batches(const BatchOptions& options, const TargetSource& source, const ViewMaker& views, at::Device device)
+      : Batches(options, source, views, device, passes_of(source)) {}
+
+  std::uint64_t steps_per_epoch() const { return steps_per_epoch_; }
+  /// The next batch will be that of `step`, counted from 0 over the whole schedule.
+  void start(std::uint64_t step);
+  /// Steps of the whole schedule whose phase has the feature term, and those among them whose pass lacks maps.
+  struct FeatureSteps {
+    std::uint64_t wanted = 0, lacking = 0;
+  };
+  FeatureSteps feature_steps() const;
+  /// Throws std::logic_error beyond the schedule's last step, and what the stream throws.
+  Batch next();
+  /// Groups among those begun so far whose picture is not the one that the teacher saw. One that a run goes on with in
+  /// its middle was counted before.
+  std::uint64_t other_pictures() const { return other_pictures_; }
+  /// Views among those begun so far that were left out: their pictures could not be had.
+  std::uint64_t left_out() const { return left_out_; }
+  /// Seconds that next() waited for the stream, since construction: for data. Copies to the device, which on a GPU wait
+  /// for the step before, are not in it.
+  double waited() const { return waited_; }
+  /// Ends the stream's work.
+  void stop() { stream_.reset(); }
+
+ private:
+  std::optional<StreamItem> item(std::uint64_t n);
+  std::vector<GroupKey> order_of(std::uint32_t epoch) const;
+  GroupBatch& group(std::string& other_picture);
+  std::vector<std::int64_t> views_to_take(const GroupBatch& group, std::uint32_t count) const;
+
+  BatchOptions options_;
+  const TargetSource& source_;
+  const ViewMaker& views_;
+  at::Device device_;
+  PassLists passes_;
+  TargetShapes shapes_;
+  std::vector<std::optional<ChannelBasis>> bases_;  // of each feature track
+  std::uint64_t groups_per_step_, steps_per_group_, steps_per_epoch_;
+  std::int64_t ordered_epoch_ = -1;
+  std::vector<GroupKey> order_;      // of ordered_epoch_
+  std::optional<GroupBatch> group_;  // what is left of a group larger than a batch
+  std::uint32_t used_views_ = 0;
+  std::uint64_t other_pictures_ = 0, left_out_ = 0;
+  double waited_ = 0;
+  std::unique_ptr<GroupStream> stream_;  // last: its threads use the rest
+};
+
+}  // namespace vitrine
+
+#endif  // VITRINE_TRAIN_DATA_BATCHES_H_

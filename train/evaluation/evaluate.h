@@ -1,0 +1,95 @@
+// How good a model is on a folder of images: the shorter side resized, the centre cropped, top-1 and top-5.
+#ifndef VITRINE_TRAIN_EVALUATION_EVALUATE_H_
+#define VITRINE_TRAIN_EVALUATION_EVALUATE_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <tbb/task_arena.h>
+
+#include "common/base/stop.h"
+#include "common/eval/accuracy.h"
+#include "common/image/scan.h"
+#include "common/image/views.h"
+#include "train/student/network.h"
+
+namespace vitrine {
+
+/// The classes of the model that is judged, in the order of its outputs.
+struct ModelClasses {
+  std::vector<std::string> names;  ///< none: not known
+  std::size_t count = 0;
+  std::string model = "the student";  ///< for messages
+};
+
+/// How a model is shown what it is judged on: a part of the run's options.
+struct EvaluationOptions {
+  int size = 224;                                      ///< side of the model's square, in pixels
+  double crop_pct = 0.9;                               ///< of the resized picture, in (0, 1]
+  std::vector<double> mean = {0.485, 0.456, 0.406};    ///< subtracted from each colour in [0, 1]
+  std::vector<double> stddev = {0.229, 0.224, 0.225};  ///< each colour is divided by it
+  std::string precision = "fp32";                      ///< of the forward (common/models/precision.h)
+  std::uint32_t workers = 0;                           ///< threads that decode; 0: those of the process's arena
+  Decoding decoding;                                   ///< of the pictures
+};
+
+/// One folder, scanned once and judged as often as wanted. Constructors and loops throw Stopped, between two files or
+/// two batches, once `stop` is set.
+class Evaluation {
+ public:
+  /// A folder of class folders, whose labels are matched with the model's classes by name: it may have fewer of them,
+  /// in any order. Throws Error for a class folder that the model does not know. Where the model's names are not known,
+  /// the folder's classes are taken for the model's in their order, which is said (note); Error when their number
+  /// differs.
+  Evaluation(const std::string& folder, const ModelClasses& classes, const EvaluationOptions& options,
+             const StopFlag& stop = never_stop());
+  /// Of whatever classes the folder has, or with Labels::kNone of any images.
+  Evaluation(const ImageFolders& folder, const EvaluationOptions& options, const StopFlag& stop = never_stop());
+
+  /// Leaves the network in evaluation mode. Images are decoded on the options' workers. An image that cannot be read is
+  /// left out of the count; throws Error when none can be read.
+  Accuracy run(Network& network, at::Device device, const StopFlag& stop = never_stop()) const;
+  /// `visit(logits, labels, images)` for one batch after the other: [N, classes] and int64 [N] (-1: none) on the
+  /// device, of the N images of the index with these numbers, ascending: all but those that cannot be read.
+  using Visit =
+      std::function<void(const at::Tensor& logits, const at::Tensor& labels, std::span<const std::uint32_t> images)>;
+  void visit(Network& network, at::Device device, const Visit& visit, const StopFlag& stop = never_stop()) const;
+
+  /// Its classes and labels are the model's where those are known.
+  const ImageIndex& index() const { return *index_; }
+  struct Crops {
+    at::Tensor pictures;                ///< uint8 [N, size, size, 3]
+    std::vector<std::uint32_t> images;  ///< of those that were asked for, the N that can be read
+  };
+  /// Clean crops of some images as a model with these settings sees them.
+  Crops crops(std::span<const std::uint32_t> images, int size, double crop_pct) const;
+  /// What the scan left out, and the images that could not be read since, by their paths.
+  std::vector<LeftOut> left_out() const;
+
+ private:
+  /// An index, and what the scan left out.
+  struct Scanned {
+    std::shared_ptr<const ImageIndex> index;
+    std::vector<LeftOut> left_out;
+  };
+  static Scanned scanned(const ImageFolders& folder, const Decoding& decoding, const StopFlag& stop);
+  static Scanned scanned(const std::string& folder, const ModelClasses& classes, const Decoding& decoding,
+                         const StopFlag& stop);
+  Evaluation(const ImageFolders& folder, Scanned scanned, const EvaluationOptions& options);
+
+  ImageFolders folder_;
+  std::shared_ptr<const ImageIndex> index_;
+  std::vector<LeftOut> left_out_;
+  std::shared_ptr<BadPictures> bad_;
+  ViewMaker views_;
+  EvaluationOptions options_;
+  mutable tbb::task_arena arena_;
+};
+
+}  // namespace vitrine
+
+#endif  // VITRINE_TRAIN_EVALUATION_EVALUATE_H_

@@ -1,0 +1,82 @@
+#include "train/evaluation/report.h"
+
+#include <torch/torch.h>
+
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "common/base/error.h"
+
+namespace vitrine {
+namespace {
+
+std::string row(const std::string& name, const std::string& images, const std::string& share) {
+  char buffer[160];
+  std::snprintf(buffer, sizeof buffer, "%-40.40s %9s %9s\n", name.c_str(), images.c_str(), share.c_str());
+  return buffer;
+}
+
+}  // namespace
+
+std::string percent(double share) {
+  char buffer[32];
+  std::snprintf(buffer, sizeof buffer, "%.2f", 100 * share);
+  return buffer;
+}
+
+std::string as_text(const Report& report) {
+  std::string out;
+  if (report.judgement) {
+    out = row("class", "images", "top-1 %");
+    std::size_t without = 0;
+    for (std::size_t c = 0; c < report.classes.size(); ++c) {
+      const Hits& hits = report.judgement->classes()[c];
+      if (hits.images == 0) {
+        ++without;
+        continue;
+      }
+      out += row(report.classes[c], std::to_string(hits.images), percent(hits.share()));
+    }
+    if (without > 0) out += text(without, " of the model's ", report.classes.size(), " classes have no image here\n");
+    out += "\n";
+  }
+  out += text(report.checkpoint, report.about.empty() ? "" : " (" + report.about + ")", " on ", report.images,
+              " images of ", report.folder, ", computed in ", report.precision, "\n");
+  if (report.judgement) {
+    const Accuracy accuracy = report.judgement->accuracy();
+    out += text("top-1 ", percent(accuracy.top1), " %, top-5 ", percent(accuracy.top5), " %\n");
+    out +=
+        text("calibration error ", percent(report.judgement->calibration_error()), " % (", ClassificationMetrics::kBins,
+             " bins; mean confidence ", percent(report.judgement->confidence()), " %)\n");
+  }
+  if (report.agreement) out += text("agrees with the teacher on ", percent(*report.agreement), " %\n");
+  if (!report.left_out.empty()) out += text("left out: ", counts_by_kind(report.left_out), "\n");
+  for (const LeftOut& entry : report.left_out)
+    out += text("  ", name_of(entry.kind), ": ", entry.id, ": ", entry.reason, "\n");
+  return out;
+}
+
+std::string as_json(const Report& report) {
+  nlohmann::ordered_json json = {{"checkpoint", report.checkpoint},
+                                 {"about", report.about},
+                                 {"precision", report.precision},
+                                 {"images_in", report.folder},
+                                 {"images", report.images}};
+  if (report.judgement) {
+    const Accuracy accuracy = report.judgement->accuracy();
+    json["top1"] = accuracy.top1;
+    json["top5"] = accuracy.top5;
+    json["calibration_error"] = report.judgement->calibration_error();
+    json["confidence"] = report.judgement->confidence();
+  }
+  if (report.agreement) json["teacher_agreement"] = *report.agreement;
+  for (std::size_t c = 0; report.judgement && c < report.classes.size(); ++c) {
+    const Hits& hits = report.judgement->classes()[c];
+    json["classes"].push_back({{"name", report.classes[c]}, {"images", hits.images}, {"right", hits.right}});
+  }
+  for (const LeftOut& entry : report.left_out)
+    json["left_out"].push_back({{"kind", name_of(entry.kind)}, {"path", entry.id}, {"reason", entry.reason}});
+  return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace vitrine

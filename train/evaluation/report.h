@@ -1,0 +1,35 @@
+// What weights are worth, for people and for programs: what `vitrine-train --evaluate` prints.
+#ifndef VITRINE_TRAIN_EVALUATION_REPORT_H_
+#define VITRINE_TRAIN_EVALUATION_REPORT_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/eval/metrics.h"
+#include "common/image/left_out.h"
+
+namespace vitrine {
+
+struct Report {
+  std::string checkpoint, folder;                  ///< the file that was judged, and the folder of images
+  std::string about;                               ///< what is known of the file's weights, in words; may be empty
+  std::string precision;                           ///< of the arithmetic: "fp32", "tf32", "bf16" or "fp16"
+  std::uint64_t images = 0;                        ///< judged: those of the folder that can be read
+  std::vector<LeftOut> left_out = {};              ///< of the folder, by their paths
+  std::vector<std::string> classes;                ///< names, in the order of the model's outputs; none without labels
+  std::optional<ClassificationMetrics> judgement;  ///< what labels are needed for; none with labels = "none"
+  std::optional<double> agreement;                 ///< with the teacher, where there is one: a share in [0, 1]
+};
+
+/// "14.00", of a share in [0, 1].
+std::string percent(double share);
+
+/// A table of classes, then the sums.
+std::string as_text(const Report& report);
+std::string as_json(const Report& report);
+
+}  // namespace vitrine
+
+#endif  // VITRINE_TRAIN_EVALUATION_REPORT_H_

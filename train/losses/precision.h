@@ -1,0 +1,26 @@
+// What keeps losses out of half precision.
+#ifndef VITRINE_TRAIN_LOSSES_PRECISION_H_
+#define VITRINE_TRAIN_LOSSES_PRECISION_H_
+
+#include <torch/torch.h>
+
+namespace vitrine {
+
+/// Autocast is off for this thread while one of these lives, on every device. Gradients are unaffected.
+class FullPrecision {
+ public:
+  FullPrecision() : off_(c10::autocast_dispatch_keyset) {}
+
+  /// The tensor itself when it is float or double, else in float; undefined stays undefined.
+  static at::Tensor of(const at::Tensor& x) {
+    if (!x.defined() || x.scalar_type() == at::kDouble) return x;
+    return x.to(at::kFloat);
+  }
+
+ private:
+  c10::impl::ExcludeDispatchKeyGuard off_;
+};
+
+}  // namespace vitrine
+
+#endif  // VITRINE_TRAIN_LOSSES_PRECISION_H_

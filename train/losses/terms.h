@@ -1,0 +1,70 @@
+// The terms of distillation's loss as a configuration chooses them, and their sum. Each formula stands in a file of its
+// own here. Plain ATen, any device. Computed in FP32 whatever the autocast mode and the inputs' type (double
+// stays double); each term is a scalar [] with a gradient to the student's side only.
+#ifndef VITRINE_TRAIN_LOSSES_TERMS_H_
+#define VITRINE_TRAIN_LOSSES_TERMS_H_
+
+#include <torch/torch.h>
+
+#include "common/config/fields.h"
+#include "train/losses/attention.h"
+#include "train/losses/feature.h"
+#include "train/losses/labels.h"
+#include "train/losses/loss_weights.h"
+#include "train/losses/output.h"
+
+namespace vitrine {
+
+enum class OutputForm { kKl, kDecoupled, kCorrelation, kAdaptive };
+enum class AttentionForm { kActivation, kGradient, kGradientScaling };
+/// Whose score the gradient map of guidance belongs to.
+enum class GuidanceScore { kLabels, kTeacher };
+
+struct LossOptions {
+  double temperature = 4;       // τ of the softmax on both sides of the output term
+  double attention_weight = 1;  // γ: attention transfer relative to the feature loss
+  double label_smoothing = 0;   // of the cross entropy
+  OutputForm output = OutputForm::kKl;
+  double target_weight = 1, others_weight = 8;   // decoupled_kl
+  double between_weight = 1, within_weight = 1;  // correlation_distance
+  double target_exponent = 1.5;                  // adaptive_target, here and at the exits
+  double exits_weight = 0;                       // of the exits relative to the output term; 0: no exits
+  AttentionForm attention = AttentionForm::kActivation;
+  MapScaling attention_scaling = MapScaling::kCode;
+  GuidanceScore guidance_score = GuidanceScore::kLabels;
+  double guidance_strength = 1;  // of gradient_scaling
+
+  void fields(Fields& f);
+};
+
+/// The output term in the form of `options`; logits [N, K].
+at::Tensor output_loss(const at::Tensor& student_logits, const at::Tensor& teacher_logits, const MixedLabels& labels,
+                       const LossOptions& options);
+
+/// The score [N] that gradient guidance asks about: of the labels share·z_label + (1−share)·z_partner, or Σ_k p_k·z_k
+/// with the teacher's probabilities p (at τ = 1, fixed). teacher_logits may be undefined for kLabels, whose score is
+/// that of the labels that are there: a view without any has score 0, a map that vanishes, and learns nothing from it.
+at::Tensor guidance_score(const at::Tensor& student_logits, const at::Tensor& teacher_logits, const MixedLabels& labels,
+                          GuidanceScore whose);
+
+/// The terms of one step, each unweighted and kept for the log. An undefined tensor is a term that this step does not
+/// have (its pass has no features, its phase no labels): it drops out of the sum.
+struct LossTerms {
+  at::Tensor output;     // D_out
+  at::Tensor feature;    // L_feat
+  at::Tensor attention;  // L_att
+  at::Tensor label;      // CE
+  at::Tensor exits;      // mean over the exits of adaptive_target
+
+  /// Adds each term of `other`, times `share`, to this one's, without gradients.
+  void add(const LossTerms& other, double share);
+};
+
+/// L = r·D + (1−r)·CE, D = w_out·τ²·(D_out + exits_weight·exits) + w_feat·(L_feat + γ·L_att), without the absent terms;
+/// the other weights do not grow in their place. The factor τ² (Hinton, Vinyals & Dean 2015) keeps the gradient's size.
+/// No term at all is a std::logic_error.
+at::Tensor combine(const LossTerms& terms, const LossOptions& options, const LossWeights& weights);
+
+}  // namespace vitrine
+
+#endif  // VITRINE_TRAIN_LOSSES_TERMS_H_

@@ -1,0 +1,38 @@
+#include "train/matching/stage_exits.h"
+
+#include <torch/torch.h>
+
+#include <string>
+
+#include "common/models/head.h"
+
+namespace vitrine {
+
+StageExitsImpl::StageExitsImpl(const std::vector<std::int64_t>& widths, int classes) {
+  for (std::size_t stage = 0; stage < widths.size(); ++stage) {
+    torch::nn::Sequential path;
+    for (std::size_t i = stage; i + 1 < widths.size(); ++i) {
+      const std::int64_t in = widths[i], out = widths[i + 1];
+      path->push_back(
+          torch::nn::Conv2d(torch::nn::Conv2dOptions(in, in, 3).stride(2).padding(1).groups(in).bias(false)));
+      path->push_back(torch::nn::Conv2d(torch::nn::Conv2dOptions(in, out, 1).bias(false)));
+      path->push_back(torch::nn::BatchNorm2d(out));
+      path->push_back(torch::nn::ReLU());
+    }
+    const std::string number = std::to_string(stage + 1);
+    paths_.push_back(register_module("path" + number, path));
+    heads_.push_back(register_module("head" + number, torch::nn::Linear(widths.back(), classes)));
+  }
+}
+
+std::vector<at::Tensor> StageExitsImpl::forward(const std::vector<at::Tensor>& stages) {
+  std::vector<at::Tensor> out;
+  for (std::size_t stage = 0; stage < paths_.size(); ++stage) {
+    const at::Tensor last = paths_[stage]->is_empty() ? stages[stage] : paths_[stage]->forward(stages[stage]);
+    const auto pool = [](const at::Tensor& map) { return at::adaptive_avg_pool2d(map, {1, 1}).flatten(1); };
+    out.push_back(full_precision_head(last, pool, heads_[stage]));
+  }
+  return out;
+}
+
+}  // namespace vitrine

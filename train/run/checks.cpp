@@ -1,0 +1,91 @@
+#include "train/run/checks.h"
+
+#include <torch/torch.h>
+
+#include <algorithm>
+#include <iterator>
+
+#include "common/base/error.h"
+#include "common/base/progress.h"
+
+namespace vitrine {
+
+std::string listed(const std::vector<std::uint32_t>& numbers) {
+  constexpr std::size_t kShown = 8;
+  std::string out;
+  for (std::size_t i = 0; i < std::min(kShown, numbers.size()); ++i) out += text(i > 0 ? ", " : "", numbers[i]);
+  return numbers.size() > kShown ? out + ", ..." : out;
+}
+
+std::vector<std::uint32_t> without(const std::vector<std::uint32_t>& a, const std::vector<std::uint32_t>& b) {
+  std::vector<std::uint32_t> out;
+  std::ranges::set_difference(a, b, std::back_inserter(out));
+  return out;
+}
+
+void check_phases(const TrainOptions& options, const TargetShapes& shapes, const PassLists& passes) {
+  for (const PhaseOptions* phase : options.schedule.phases()) {
+    if (phase->epochs == 0) continue;
+    const bool attention = phase->attention_term && !phase->freeze_student && !shapes.attention.empty() &&
+                           options.loss.attention != AttentionForm::kGradientScaling;
+    const bool output = phase->output_term && options.targets.source != TargetKind::kNone;
+    if (!output && !phase->feature_term && !attention && !phase->label_term)
+      fail("schedule.", phase->name, " has nothing to learn from: its terms are off, or their targets not there",
+           options.labels == Labels::kNone ? " (labels = \"none\")" : "", "; switch a term on, or set schedule.",
+           phase->name, ".epochs = 0");
+    if (needs_maps(*phase) && phase->feature_term && !attention && shapes.features.empty())
+      fail("schedule.", phase->name,
+           " learns from feature maps alone, but targets.features names no track; name one or set schedule.",
+           phase->name, ".epochs = 0");
+    if ((needs_maps(*phase) ? passes.with_maps : passes.all).empty())
+      fail("no pass is complete in every track that schedule.", phase->name,
+           " needs; let vitrine-extract finish, or train without them");
+  }
+}
+
+void check_batch_norm(const TrainOptions& options, int size) {
+  if (options.model.kind != "resnet") return;
+  const int side = (size + 31) / 32;  // of layer4
+  const auto refuse = [&](const char* key, std::uint32_t views, const std::string& remedy) {
+    if (side == 1 && views == 1)
+      fail("size = ", size, " leaves layer4 a single position, and ", key,
+           " = 1 a single view: BatchNorm needs more than one value of a channel; set ", key,
+           " = 2 or more, size = 33 or "
+           "more, or ",
+           remedy);
+  };
+  const bool whole = options.micro_batch == options.batch;
+  for (const PhaseOptions* phase : options.schedule.phases())
+    if (phase->epochs > 0 && !phase->freeze_student && !phase->freeze_batch_norm)
+      refuse(whole ? "batch" : "micro_batch", options.micro_batch,
+             text("schedule.", phase->name, ".freeze_batch_norm = true"));
+  if (options.batch_norm_batches > 0) refuse("batch", options.batch, "batch_norm_batches = 0");
+}
+
+PassLists choose_passes(const TrainOptions& options, const TargetSource& source, std::optional<Checkpoint>& resumed) {
+  if (resumed && resumed->plan_hash != source.plan().hash())
+    fail(options.output, ": the checkpoint was made on the plan ", resumed->plan_hash, ", this run has ",
+         source.plan().hash(), "; go on with the same images and cache, or choose another output");
+  const PassLists now = passes_of(source);
+  if (options.targets.source != TargetKind::kCache) return now;  // they follow from the schedule
+  if (!resumed || !resumed->passes || *resumed->passes == now) return now;
+  const PassLists& kept = *resumed->passes;
+  for (const std::vector<std::uint32_t>& lost : {without(kept.all, now.all), without(kept.with_maps, now.with_maps)})
+    if (!lost.empty())
+      fail(options.output, ": the run uses pass ", listed(lost),
+           ", which is no longer complete in its tracks; go on with the cache as it was, or choose another output");
+  const std::vector<std::uint32_t> more = without(now.all, kept.all), maps = without(now.with_maps, kept.with_maps);
+  const std::string words =
+      more.empty() ? text("maps of the passes ", listed(maps)) : text("the passes ", listed(more));
+  if (options.new_passes) {
+    resumed->changes.push_back(text("from step ", resumed->step + 1, " on with ", words, ", which are new"));
+    note(text("going on with ", words, ", which are new; the order of views is another from here on"));
+    return now;
+  }
+  note(text(words,
+            " have come since the run began; its epochs go on in their order without them (new_passes = true takes "
+            "them)"));
+  return kept;
+}
+
+}  // namespace vitrine

@@ -1,0 +1,54 @@
+#include "train/run/describe.h"
+
+#include <torch/torch.h>
+
+#include <string>
+
+#include "common/base/error.h"
+#include "common/base/progress.h"
+#include "train/run/checks.h"
+
+namespace vitrine {
+
+void describe_run(const TrainOptions& options, const Plan& plan, const PassLists& use, std::uint64_t steps) {
+  const std::uint64_t views = std::uint64_t{plan.groups_per_pass()} * plan.options().group;
+  const double epochs = options.schedule.run_epochs();
+  const std::size_t passes = use.all.size();
+  const auto times = [](double sweeps, std::size_t stored) {
+    return text(sweeps / static_cast<double>(stored), " times");
+  };
+  note(text(human_count(steps), " steps of ", options.batch, " views; ", passes, " passes of ", human_count(views),
+            " views, so each view is seen ", times(epochs, passes),
+            epochs > static_cast<double>(passes) ? "; each round over the passes takes them in another order" : ""));
+  const std::size_t complete = use.with_maps.size();
+  for (std::size_t i = 0; i < ScheduleOptions::kPhases; ++i)
+    if (const PhaseOptions& phase = *options.schedule.phases()[i];
+        phase.epochs > 0 && needs_maps(phase) && complete < passes)
+      note(text("schedule.", phase.name, " uses the ", complete, " passes that have maps, each view ",
+                times(options.schedule.phase_epochs(i), complete)));
+}
+
+void describe_features(const TrainOptions& options, const Objective& objective, const Batches& batches,
+                       const PassLists& use, int size) {
+  const auto pairs = objective.pairs();
+  std::string words;
+  for (const auto& [track, stage] : pairs)
+    words += text(words.empty() ? "" : ", ", track, " meets the student at layer", stage);
+  const bool by_size = options.transformer.stage == 0 && options.transformer.stages.empty();
+  if (!pairs.empty())
+    note(text(words, by_size ? text(" (chosen for size = ", size,
+                                    "; another size may take another layer, transformer.stage "
+                                    "fixes it)")
+                             : ""));
+  const Batches::FeatureSteps steps = batches.feature_steps();
+  if (steps.lacking == 0) return;
+  const auto epochs = [&](std::uint64_t some) {
+    return static_cast<double>(some) / static_cast<double>(batches.steps_per_epoch());
+  };
+  note(text("warning: the feature term is off in ", human_count(steps.lacking), " of the ", human_count(steps.wanted),
+            " steps that ask for it (", epochs(steps.lacking), " of ", epochs(steps.wanted),
+            " epochs), since the passes ", listed(without(use.all, use.with_maps)),
+            " lack feature or attention maps; extract them for these passes too, or count on it"));
+}
+
+}  // namespace vitrine

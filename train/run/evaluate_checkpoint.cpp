@@ -1,0 +1,222 @@
+#include "train/run/evaluate_checkpoint.h"
+
+#include <tbb/global_control.h>
+#include <torch/torch.h>
+
+#include <algorithm>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/base/error.h"
+#include "common/base/progress.h"
+#include "common/cache/cache.h"
+#include "common/config/config.h"
+#include "common/kernels/normalise.h"
+#include "common/models/device.h"
+#include "common/models/load.h"
+#include "common/models/precision.h"
+#include "train/evaluation/agreement.h"
+#include "train/evaluation/evaluate.h"
+#include "train/run/checkpoint.h"
+#include "train/student/network.h"
+#include "train/student/weights_record.h"
+
+namespace vitrine {
+namespace {
+
+/// The student's side: as given, or the teacher's.
+int picture_size(const TrainOptions& options) {
+  if (options.size > 0) return static_cast<int>(options.size);
+  if (options.targets.source == TargetKind::kCache && !options.targets.cache.empty())
+    return static_cast<int>(Cache(options.targets.cache).plan().options().image_size);
+  return static_cast<int>(options.plan.image_size);
+}
+
+/// How many classes the model of these weights tells apart.
+std::int64_t outputs(const Tensors& weights, const std::filesystem::path& checkpoint) {
+  for (const char* name : {"fc.weight", "head.weight"})
+    if (const auto found = weights.find(name); found != weights.end() && found->second.dim() == 2)
+      return found->second.size(0);
+  fail(checkpoint.string(), ": has neither fc.weight nor head.weight; give a classifier's checkpoint");
+}
+
+// "step 120, chosen by top1 (14.00 %)".
+std::string words_of(const WeightsRecord& record) {
+  std::string out = text("step ", record.step);
+  if (record.score)
+    out += text(", chosen by ", record.selection, " on the validation images (", percent(*record.score), " %)");
+  return out;
+}
+
+// The options for weights that know themselves. What the options leave at its default says nothing, except in
+// overrides.
+TrainOptions as_recorded(TrainOptions options, const WeightsRecord& record, const std::string& file,
+                         const std::vector<std::string>& overrides) {
+  const TrainOptions usual;
+  std::string differs;
+  const auto hold = [&](const char* key, const auto& given, const auto& by_default, const auto& theirs) {
+    if (given != by_default && given != theirs)
+      differs += text(differs.empty() ? "" : ", ", key, " = ", given, " (its: ", theirs, ")");
+  };
+  hold("model.kind", options.model.kind, usual.model.kind, record.model.kind);
+  if (record.model.kind == "vit" && options.model.kind == "vit") {
+    const VitOptions given = resolve(options.model.vit), by_default = resolve(usual.model.vit),
+                     &theirs = record.model.vit;
+    hold("model.vit.image_size", given.image_size, by_default.image_size, theirs.image_size);
+    hold("model.vit.patch", given.patch, by_default.patch, theirs.patch);
+    hold("model.vit.dim", given.dim, by_default.dim, theirs.dim);
+    hold("model.vit.depth", given.depth, by_default.depth, theirs.depth);
+    hold("model.vit.heads", given.heads, by_default.heads, theirs.heads);
+    hold("model.vit.mlp_ratio", given.mlp_ratio, by_default.mlp_ratio, theirs.mlp_ratio);
+  } else if (record.model.kind == "resnet") {
+    hold("model.arch", options.model.arch, usual.model.arch, record.model.arch);
+    hold("model.width", options.model.width, usual.model.width, record.model.width);
+  }
+  if (!differs.empty())
+    throw Error(ErrorKind::kInput,
+                {.path = file,
+                 .what = "its weights are of another model than the configuration's: " + differs,
+                 .remedy = "leave these keys out, or give the configuration that it was trained with"});
+  const auto take = [](auto& given, const auto& by_default, const auto& theirs) {
+    if (given == by_default) given = theirs;
+  };
+  take(options.size, usual.size, record.size);
+  take(options.mean, usual.mean, record.mean);
+  take(options.stddev, usual.stddev, record.stddev);
+  take(options.crop_pct, usual.crop_pct, record.crop_pct);
+  take(options.decoding.apply_orientation, usual.decoding.apply_orientation, record.decoding.apply_orientation);
+  take(options.decoding.scale_grey16, usual.decoding.scale_grey16, record.decoding.scale_grey16);
+  take(options.precision, usual.precision, record.precision);
+  load_config({}, overrides, options);
+  if (options.size == 0) options.size = record.size;  // "as the model's"
+  options.model = record.model;
+  const auto tell = [&](const char* key, const auto& given, const auto& theirs, const auto& words) {
+    if (given != theirs)
+      note(text(file, ": was trained with ", key, " = ", words(theirs), "; judged with ", words(given),
+                ", as configured"));
+  };
+  const auto number = [](const auto& value) { return text(value); };
+  tell("size", options.size, record.size, number);
+  tell("mean", options.mean, record.mean, colour_words);
+  tell("std", options.stddev, record.stddev, colour_words);
+  tell("crop_pct", options.crop_pct, record.crop_pct, number);
+  const auto applied = [](bool yes) { return yes ? "apply" : "ignore"; };
+  const auto scaled = [](bool yes) { return yes ? "scale" : "clip"; };
+  tell("exif_orientation", options.decoding.apply_orientation, record.decoding.apply_orientation, applied);
+  tell("grey16", options.decoding.scale_grey16, record.decoding.scale_grey16, scaled);
+  tell("precision", options.precision, record.precision, number);
+  return options;
+}
+
+// Weights to judge, and what their file says of them.
+struct Judged {
+  std::string file;
+  Tensors weights;
+  std::optional<WeightsRecord> record;
+
+  std::int64_t classes() const { return outputs(weights, file); }
+};
+
+Judged open_weights(const std::filesystem::path& checkpoint, bool configured) {
+  const std::filesystem::path file = weights_file(checkpoint);
+  Judged out{file.string(), checkpoint_weights(file),
+             WeightsRecord::parse(load_safetensors_metadata(file), file.string())};
+  if (!out.record && !configured)
+    throw Error(ErrorKind::kInput,
+                {.path = out.file,
+                 .what = "does not say which model its weights are of (another program or an older "
+                         "version wrote it)",
+                 .remedy = "give the configuration that it was trained with: vitrine-train CONFIG.toml "
+                           "--evaluate FILE"});
+  return out;
+}
+
+// Before any image is scanned.
+void check(const Judged& judged, const TrainOptions& options) {
+  const bool is_vit = judged.weights.contains("patch_embed.proj.weight");
+  if (is_vit != (options.model.kind == "vit"))
+    fail(judged.file, ": holds ", is_vit ? "a ViT" : "no ViT", ", but model.kind is \"", options.model.kind,
+         "\"; give the configuration that it was trained with");
+  if (options.labels == Labels::kNone && options.targets.teacher.weights.empty())
+    fail(
+        "labels = \"none\" leaves --evaluate agreement with the teacher alone, and targets.teacher.weights is not "
+        "given; give it, or labels");
+}
+
+Network network_of(const Judged& judged, const TrainOptions& options, at::Device device) {
+  ModelOptions model = options.model;
+  model.weights.clear();
+  Network network(model, static_cast<int>(judged.classes()), device);
+  load_weights(network.module(), judged.weights, judged.file);
+  return network;
+}
+
+// What labels are needed for, and with a teacher how often it agrees, on the images that both can read.
+void judge_by_labels(const Evaluation& evaluation, Network& network, at::Device device, const TrainOptions& options,
+                     const StopFlag& stop, Report& report) {
+  std::optional<TeacherJudge> teacher;
+  if (!options.targets.teacher.weights.empty()) teacher.emplace(options.targets, report.classes, report.classes.size());
+  ClassificationMetrics& judgement = *report.judgement;
+  const auto add = [&](at::Tensor logits, at::Tensor labels, std::span<const std::uint32_t> images) {
+    if (!teacher) return judgement.add(logits, labels, {});
+    const TeacherJudge::Judged judged = teacher->logits(evaluation, images);
+    if (judged.images.empty()) return;
+    if (judged.images.size() < images.size()) {  // one that the student could still read
+      std::vector<std::int64_t> rows;
+      for (const std::uint32_t image : judged.images) rows.push_back(std::ranges::find(images, image) - images.begin());
+      const at::Tensor both = at::tensor(rows, at::kLong).to(device);
+      logits = logits.index_select(0, both), labels = labels.index_select(0, both);
+    }
+    judgement.add(logits, labels, judged.logits);
+  };
+  evaluation.visit(network, device, add, stop);
+  report.agreement = judgement.agreement();
+}
+
+}  // namespace
+
+Report evaluate_checkpoint(const TrainOptions& given, const std::filesystem::path& checkpoint, bool configured,
+                           const std::vector<std::string>& overrides, const StopFlag& stop) {
+  const std::string folder = given.test.empty() ? given.validation : given.test;
+  if (folder.empty())
+    fail("there are no images to judge on; give them with --images DIR, or a configuration with test or validation");
+  if (!given.targets.teacher.weights.empty()) select_device(given.targets.teacher.device);
+  const at::Device device = select_device(given.device);
+  if (given.threads > 0) at::set_num_threads(static_cast<int>(given.threads));
+  const Judged judged = open_weights(checkpoint, configured);
+  const TrainOptions options = judged.record ? as_recorded(given, *judged.record, judged.file, overrides) : given;
+  const PrecisionScope precision(options.precision, device, "precision");
+  check(judged, options);
+  const std::size_t usual = tbb::global_control::active_value(tbb::global_control::max_allowed_parallelism);
+  const tbb::global_control threads(tbb::global_control::max_allowed_parallelism,
+                                    std::max<std::size_t>(usual, options.workers));
+  const bool labelled = options.labels != Labels::kNone;
+  const EvaluationOptions how = options.evaluation_options(picture_size(options));
+  const auto classes = static_cast<std::size_t>(judged.classes());
+  const ModelClasses known{judged.record ? judged.record->classes : std::vector<std::string>(), classes, judged.file};
+  const Evaluation evaluation =
+      labelled ? Evaluation(folder, known, how, stop) : Evaluation(ImageFolders(folder, {}, Labels::kNone), how, stop);
+  Network network = network_of(judged, options, device);
+
+  Report report;
+  report.checkpoint = judged.file;
+  report.folder = folder;
+  report.precision = options.precision;
+  report.about = judged.record ? words_of(*judged.record) : "";
+  if (labelled) {
+    report.classes = evaluation.index().classes;
+    report.judgement.emplace(judged.classes());
+    judge_by_labels(evaluation, network, device, options, stop, report);
+  } else {
+    report.agreement = Agreement(options.targets, evaluation, known.names, classes, stop).run(network, device, stop);
+  }
+  report.left_out = evaluation.left_out();
+  report.images = evaluation.index().images.size() - static_cast<std::uint64_t>(std::ranges::count(
+                                                         report.left_out, LeftOutKind::kFailedLater, &LeftOut::kind));
+  return report;
+}
+
+}  // namespace vitrine

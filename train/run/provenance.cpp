@@ -1,0 +1,170 @@
+#include "train/run/provenance.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "common/base/error.h"
+#include "common/base/hash.h"
+#include "common/base/json_difference.h"
+#include "common/base/lines.h"
+#include "common/base/progress.h"
+#include "common/cache/shard_directory.h"
+#include "common/cache/track.h"
+
+namespace vitrine {
+namespace {
+
+constexpr std::pair<const char*, Difference> kWords[] = {{"teachers", Difference::kTeachers},
+                                                         {"preprocessing", Difference::kPreprocessing},
+                                                         {"mixed", Difference::kMixed},
+                                                         {"pictures", Difference::kPictures},
+                                                         {"tracks", Difference::kTracks}};
+
+// Who made something, and how: the fields that are compared, by the names they have in messages.
+struct Maker {
+  std::string who;
+  nlohmann::ordered_json how;
+};
+
+// Hashes by their first digits, as directories have them.
+std::string shown(const std::string& value) {
+  constexpr std::size_t kHashAndQuotes = 66;
+  return value.size() == kHashAndQuotes ? value.substr(0, 9) + "...\"" : value;
+}
+
+// Meets, for each field, the first maker that differs from the first one. Returns whether there was any.
+bool compare(const std::string& where, const std::vector<Maker>& makers, Difference kind, const std::string& remedy,
+             Allowance& allowance) {
+  std::set<std::string> met;
+  for (const Maker& maker : makers)
+    for (const JsonDifference& difference : json_differences(makers.front().how, maker.how)) {
+      if (!met.insert(difference.key).second) continue;
+      allowance.meet(kind,
+                     text(where, ": ", difference.key, " of ", makers.front().who, " is ", shown(difference.there),
+                          ", of ", maker.who, " ", shown(difference.here)),
+                     remedy);
+    }
+  return !met.empty();
+}
+
+Maker weights_of(const TrackInfo& track) {
+  return {track.directory(), {{"weights_sha256", track.teacher.weights_sha256}}};
+}
+Maker architecture_of(const TrackInfo& track) {
+  return {track.directory(), {{"architecture", to_json(track.teacher).at("architecture")}}};
+}
+Maker colours_of(const std::string& who, const std::vector<double>& mean, const std::vector<double>& stddev) {
+  return {who, {{"mean", mean}, {"std", stddev}}};
+}
+Maker preprocessing_of(const TrackInfo& track) {
+  Maker out = colours_of(track.directory(), track.teacher.mean, track.teacher.stddev);
+  out.how["interpolation"] = track.teacher.interpolation;
+  return out;
+}
+
+// One for each kind of arithmetic in the track's shards, as far as a look at some of them tells. One that cannot be
+// read is the stream's matter.
+std::vector<Maker> makers_of_shards(const std::filesystem::path& cache, const TrackInfo& track) {
+  constexpr std::size_t kMaxLookedAt = 1024;
+  const ShardDirectory shard_directory(cache / track.directory(), nullptr);
+  const std::vector<std::uint64_t>& numbers = shard_directory.numbers();
+  const std::size_t count = std::min(numbers.size(), kMaxLookedAt);
+  std::vector<ShardNotes> notes;
+  for (std::size_t i = 0; i < count; ++i) try {
+      notes.push_back(
+          read_notes(Container(shard_directory.directory() / shard_file_name(numbers[i * numbers.size() / count]))));
+    } catch (const Error& error) {
+      if (error.kind() == ErrorKind::kMemory) throw;
+    }
+  std::vector<Maker> out;
+  const std::vector<ArithmeticKind> kinds = arithmetic_kinds(notes);
+  for (const ArithmeticKind& kind : kinds) {
+    std::string who = track.directory();
+    if (kinds.size() > 1) who = text(kind.shards, kind.shards == 1 ? " shard" : " shards", " of ", who);
+    out.push_back({std::move(who), to_json(kind.made_with)});
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string word_of(Difference kind) {
+  return std::ranges::find(kWords, kind, &std::pair<const char*, Difference>::second)->first;
+}
+
+Allowance::Allowance(const std::string& words) {
+  for (const std::string& word : comma_separated(words)) {
+    const auto found = std::ranges::find_if(kWords, [&](const auto& known) { return word == known.first; });
+    if (found == std::end(kWords)) {
+      std::string known;
+      for (const auto& [name, kind] : kWords) known += text(known.empty() ? "" : ", ", name);
+      fail("allow = \"", words, "\" names \"", word, "\", which is nothing that can be allowed; expected one of ",
+           known);
+    }
+    allowed_.insert(found->second);
+  }
+}
+
+void Allowance::require(Difference kind, const std::string& difference, const std::string& remedy) const {
+  if (!allows(kind)) fail(difference, "; ", remedy, ", or go on all the same with --allow ", word_of(kind));
+}
+
+void Allowance::meet(Difference kind, const std::string& difference, const std::string& remedy) {
+  require(kind, difference, remedy);
+  const std::string word = word_of(kind);
+  note(text(difference, "; going on, since allow names ", word));
+  keep({word, difference});
+}
+
+void Allowance::keep(const AllowedDifference& difference) {
+  if (std::ranges::find(met_, difference) == met_.end()) met_.push_back(difference);
+}
+
+void check_tracks(const std::filesystem::path& cache, const std::vector<TrackInfo>& tracks, Allowance& allowance) {
+  std::vector<Maker> weights, architectures, preprocessing, of_shards;
+  for (const TrackInfo& track : tracks) {
+    weights.push_back(weights_of(track));
+    architectures.push_back(architecture_of(track));
+    preprocessing.push_back(preprocessing_of(track));
+    for (Maker& maker : makers_of_shards(cache, track)) of_shards.push_back(std::move(maker));
+  }
+  const auto held = [&](const std::vector<Maker>& makers, Difference kind, const char* remedy) {
+    return compare(cache.string(), makers, kind, remedy, allowance);
+  };
+  const char* const one_teacher = "name the tracks of one teacher (targets.cache_teacher)";
+  // Other weights may have other sizes; equal ones were loaded into another model.
+  if (!held(weights, Difference::kTeachers, one_teacher)) held(architectures, Difference::kTeachers, one_teacher);
+  held(preprocessing, Difference::kPreprocessing,
+       "extract one of them again with the other's (teacher.mean, teacher.std)");
+  held(of_shards, Difference::kMixed, "extract one of them again as the other, where equal bits matter");
+}
+
+void check_judge(const TrackInfo& logits, const TeacherOptions& judge, Allowance& allowance) {
+  const std::string who = "the judge " + judge.weights;
+  compare("targets.teacher", {weights_of(logits), {who, {{"weights_sha256", sha256_hex_of_file(judge.weights)}}}},
+          Difference::kTeachers, "give the cache's teacher in targets.teacher.weights", allowance);
+  compare("targets.teacher",
+          {colours_of(logits.directory(), logits.teacher.mean, logits.teacher.stddev),
+           colours_of(who, judge.mean, judge.stddev)},
+          Difference::kPreprocessing, "set targets.teacher.mean and targets.teacher.std as the cache has them",
+          allowance);
+}
+
+void check_resumed_tracks(const std::map<std::string, std::string>& before, const std::vector<TrackInfo>& now,
+                          const std::string& where, Allowance& allowance) {
+  for (const TrackInfo& track : now) {
+    const auto earlier = before.find(track.name());
+    if (earlier == before.end()) continue;
+    const std::vector<JsonDifference> differences =
+        json_differences(nlohmann::ordered_json::parse(earlier->second), nlohmann::ordered_json::parse(track.json()));
+    if (differences.empty()) continue;
+    const JsonDifference& first = differences.front();
+    allowance.meet(Difference::kTracks,
+                   text(where, ": the checkpoint learnt from ", earlier->first, " with ", first.key, " = ", first.there,
+                        ", which is now ", first.here),
+                   "resume with the cache or the teacher as it was, or choose another output");
+  }
+}
+
+}  // namespace vitrine

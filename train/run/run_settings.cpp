@@ -1,0 +1,105 @@
+#include <torch/torch.h>
+
+#include "train/run/run_settings.h"
+
+#include <algorithm>
+#include <map>
+#include <sstream>
+#include <utility>
+
+#include "common/base/error.h"
+#include "common/base/hash.h"
+#include "common/config/config.h"
+#include "train/run/labels.h"
+
+namespace vitrine {
+namespace {
+
+constexpr const char* kFree[] = {
+    "output",     "workers",       "device",        "eval_every", "checkpoint_every", "log_every",
+    "max_steps",  "restart",       "extend",        "new_passes", "validation",       "test",
+    "images",     "unlabelled",    "verify_images", "allow",      "targets.cache",    "targets.teacher.device",
+    "bad_images", "max_bad_share", "index_depth"};
+
+// Paths whose files are named by their contents.
+std::vector<std::pair<std::string, std::string>> files_of(const TrainOptions& options) {
+  return {{"model.weights", options.model.weights},
+          {"targets.teacher.weights", options.targets.teacher.weights},
+          {"targets.class_map", options.targets.class_map},
+          {"targets.class_names", options.targets.class_names}};
+}
+
+using Setting = std::pair<std::string, std::string>;
+
+std::vector<Setting> settings_of(const std::string& lines) {
+  std::vector<Setting> out;
+  std::istringstream in(lines);
+  for (std::string line; std::getline(in, line);) {
+    const std::size_t equals = line.find(" = ");
+    if (equals != std::string::npos) out.emplace_back(line.substr(0, equals), line.substr(equals + 3));
+  }
+  return out;
+}
+
+const std::string* value_of(const std::vector<Setting>& settings, const std::string& key) {
+  const auto found = std::ranges::find(settings, key, &Setting::first);
+  return found == settings.end() ? nullptr : &found->second;
+}
+
+}  // namespace
+
+TrainOptions as_run(TrainOptions options) {
+  options = without_absent_labels(std::move(options));
+  if (options.micro_batch == 0) options.micro_batch = options.batch;
+  return options;
+}
+
+std::string meaningful_settings(const TrainOptions& options) {
+  const auto files = files_of(options);
+  std::string out;
+  for (const auto& [key, value] : settings_of(config_as_toml(options))) {
+    if (std::ranges::find(kFree, key) != std::end(kFree)) continue;
+    if (key == "threads" && options.device != "cpu") continue;
+    // What a live teacher gives is held against the checkpoint's tracks, its weights among it (provenance.h).
+    if (key == "targets.teacher.weights" && options.targets.source == TargetKind::kTeacher) continue;
+    const auto file = std::ranges::find(files, key, &Setting::first);
+    out +=
+        text(key, " = ",
+             file == files.end() || file->second.empty() ? value
+                                                         : text('"', "SHA-256 ", sha256_hex_of_file(file->second), '"'),
+             "\n");
+  }
+  return out;
+}
+
+bool is_length(const std::string& key) {
+  return key.starts_with("schedule.") && key.ends_with("epochs") && !key.ends_with("warm_up_epochs");
+}
+
+std::vector<SettingDifference> settings_differences(const std::string& before, const TrainOptions& now) {
+  const std::vector<Setting> old_settings = settings_of(before), new_settings = settings_of(meaningful_settings(now)),
+                             defaults = settings_of(config_as_toml(TrainOptions()));
+  std::vector<SettingDifference> out;
+  const auto hold = [&](const std::string& key, const std::string& was, const std::string& is) {
+    if (was != is && !(now.extend && is_length(key))) out.push_back({key, was, is});
+  };
+  for (const auto& [key, is] : new_settings) {
+    const std::string* was = value_of(old_settings, key);
+    if (was == nullptr) was = value_of(defaults, key);
+    if (was != nullptr) hold(key, *was, is);
+  }
+  // What is free or decides nothing here has a default, but no line of its own.
+  for (const auto& [key, was] : old_settings)
+    if (value_of(new_settings, key) == nullptr && value_of(defaults, key) == nullptr)
+      out.push_back({key, was, "not a key of this version"});
+  return out;
+}
+
+std::string words_of(const std::vector<SettingDifference>& differences) {
+  std::string out;
+  for (const SettingDifference& one : differences)
+    out += text(out.empty() ? "" : ", ", one.key, " = ", one.now, " (was ", one.before, ")");
+  return out;
+}
+
+}  // namespace vitrine

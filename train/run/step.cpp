@@ -1,0 +1,107 @@
+#include "train/run/step.h"
+
+#include <torch/torch.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <utility>
+
+#include "common/base/error.h"
+
+namespace vitrine {
+namespace {
+
+NamedParameters parameters_of(Student& student, const Objective& objective) {
+  NamedParameters out;
+  const auto add = [&out](const std::string& part, const torch::nn::Module& module) {
+    for (const auto& item : module.named_parameters()) out.emplace_back(part + "." + item.key(), item.value());
+  };
+  add("model", student.network().module());
+  for (const auto& [name, module] : objective.modules()) add(name, *module);
+  return out;
+}
+
+}  // namespace
+
+const ComputeAdvice kStepAdvice{.what = "a training step",
+                                .memory = "lower micro_batch, batch or size",
+                                .shapes =
+                                    "check batch, micro_batch and size: a BatchNorm in training needs more than one "
+                                    "value per channel"};
+
+Step::Step(const StepOptions& options, Student& student, Objective& objective)
+    : options_(options),
+      student_(student),
+      objective_(objective),
+      optimizer_(make_optimizer(parameters_of(student, objective), options.optimizer)),
+      scaler_(options.scaler ? std::make_unique<GradScaler>(*options.scaler, student.device()) : nullptr) {}
+
+bool Step::too_few(const Batch& batch) const {
+  return batch.views() == 0 || (batch.views() == 1 && options_.micro_batch > 1);
+}
+
+Step::Result Step::make(const Batch& whole, const SchedulePoint& point, std::uint64_t number, bool read_loss) {
+  Result out{{}, std::numeric_limits<double>::quiet_NaN()};
+  if (too_few(whole)) return out;
+  const PhaseOptions& phase = *point.phase;
+  student_.train_mode(phase.freeze_student, phase.freeze_batch_norm);
+  objective_.enter(phase);
+  Batch batch = whole;
+  for (std::size_t t = 0; t < batch.features.size(); ++t)
+    batch.features[t] = with_noise(whole.features[t], options_.feature_noise, options_.seed, t, number);
+  LossWeights weights = point.weights;
+  weights.r = options_.r.value_or(weights.r);
+  optimizer_->zero_grad();
+  out.terms = backward(batch, phase, weights);
+  update(point.lr);
+  if (read_loss) out.loss = read(out.terms, weights, phase, number);
+  return out;
+}
+
+// The gradients of the batch's loss, one micro-batch after the other.
+LossTerms Step::backward(const Batch& batch, const PhaseOptions& phase, const LossWeights& weights) {
+  const std::int64_t views = batch.views();
+  LossTerms sum;
+  std::int64_t each = 0;
+  for (std::int64_t first = 0; first < views; first += each) {
+    each = std::min<std::int64_t>(options_.micro_batch, views - first);
+    if (each > 1 && views - first - each == 1) ++each;  // one view alone is no batch to BatchNorm
+    const Batch micro = each == views ? batch : batch.rows(first, each);
+    NetworkOutputs out;
+    {
+      const torch::AutoGradMode graph(!phase.freeze_student);
+      out = student_.forward(micro.pictures);
+    }
+    const double share = static_cast<double>(each) / static_cast<double>(views);
+    const LossTerms terms = objective_.terms(out, micro, phase);
+    at::Tensor loss = combine(terms, options_.loss, weights);
+    if (each < views) loss = loss * share;
+    (scaler_ ? scaler_->scaled(loss) : loss).backward();
+    sum.add(terms, share);
+  }
+  return sum;
+}
+
+void Step::update(double lr) {
+  const std::vector<at::Tensor> gradients = optimizer_->gradients();
+  if (scaler_ && !scaler_->unscale(gradients)) return;
+  if (options_.clip_norm > 0) {
+    const at::Tensor norm = at::stack(at::_foreach_norm(gradients)).norm();
+    at::_foreach_mul_(gradients, (options_.clip_norm / (norm + 1e-6)).clamp_max(1.0));
+  }
+  optimizer_->step(lr);
+  student_.updated();
+}
+
+double Step::read(const LossTerms& terms, const LossWeights& weights, const PhaseOptions& phase,
+                  std::uint64_t number) const {
+  const double loss = combine(terms, options_.loss, weights).item<double>();
+  // Half precision may overflow while the scale is still falling; below 1 nothing is scaled up any more.
+  if (!std::isfinite(loss) && (!scaler_ || scaler_->scale() < 1))
+    fail("the loss is not finite at step ", number + 1, " (", phase.name, "); lower schedule.", phase.name,
+         ".lr, or set clip_norm");
+  return loss;
+}
+
+}  // namespace vitrine

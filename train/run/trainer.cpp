@@ -1,0 +1,327 @@
+#include <torch/torch.h>
+
+#include "train/run/trainer.h"
+
+#include <tbb/global_control.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <utility>
+
+#include "common/base/error.h"
+#include "common/base/local_ranks.h"
+#include "common/base/progress.h"
+#include "common/models/device.h"
+#include "common/models/torch_errors.h"
+#include "train/run/checks.h"
+#include "train/run/describe.h"
+#include "train/run/judge.h"
+#include "train/run/labels.h"
+#include "train/run/left_out_list.h"
+#include "train/run/run_folder.h"
+#include "train/run/run_settings.h"
+#include "train/targets/make_source.h"
+
+namespace vitrine {
+namespace {
+
+// What asks torch for a GPU before its library is loaded fixes the answer "none": every device that the options name is
+// selected before anything is seeded.
+at::Device select_devices(const TrainOptions& options) {
+  const at::Device device = select_device(options.device);
+  if (!options.targets.teacher.weights.empty()) select_device(options.targets.teacher.device);
+  return device;
+}
+
+TrainingImages images_of(const TrainOptions& options, const StopFlag& stop) {
+  check_labels(options);
+  return scan_training_images(options.image_options(), stop);
+}
+
+int size_of(const TrainOptions& options, const TargetSource& source) {
+  return static_cast<int>(options.size > 0 ? options.size : source.plan().options().image_size);
+}
+
+// Seeded at the last moment: a live teacher's construction draws weights too, and must not move the student's.
+Student seeded_student(const TrainOptions& options, int size, std::size_t classes, at::Device device,
+                       const ImageIndex& index) {
+  torch::manual_seed(options.seed);
+  StudentOptions student = options.student_options(size);
+  student.decoding = index.decoding;
+  return Student(student, static_cast<int>(classes), device, index.classes);
+}
+
+StepOptions step_options(const TrainOptions& options) {
+  StepOptions out{.micro_batch = options.micro_batch,
+                  .seed = options.seed,
+                  .feature_noise = options.feature_noise,
+                  .clip_norm = options.clip_norm,
+                  .loss = options.loss,
+                  .optimizer = options.optimizer};
+  if (options.targets.source == TargetKind::kNone) out.r = 0;  // labels are all there is
+  if (options.labels == Labels::kNone) out.r = 1;              // there are none
+  if (options.precision == "fp16") out.scaler = options.scaler;
+  return out;
+}
+
+}  // namespace
+
+Trainer::Trainer(const TrainOptions& options, const StopFlag& stop)
+    : given_(options),
+      options_(as_run(options)),
+      allowance_(options.allow),
+      device_(select_devices(options)),
+      precision_(options.precision, device_, "precision"),
+      resumed_(run_to_go_on_with(options_)),
+      images_(images_of(options, stop)),
+      source_(make_source(options.source_settings(), images_.index, images_.bad, stop)),
+      size_(size_of(options, *source_)),
+      classes_(student_classes(*images_.index, source_->shapes())),
+      student_(seeded_student(options, size_, classes_, device_, *images_.index)),
+      views_(options.folders(), images_.index, source_->plan().options().image_size, images_.bad) {
+  check_provenance();
+  choose_algorithms(options_.deterministic, options_.targets.source != TargetKind::kTeacher, device_,
+                    process_environment());
+  if (options_.workers == 0) options_.workers = default_threads();
+  if (options_.batch % options_.micro_batch != 0)
+    fail("micro_batch = ", options_.micro_batch, " does not divide batch = ", options_.batch, "; choose one that does");
+
+  passes_ = choose_passes(options_, *source_, resumed_);
+  batches_ = std::make_unique<Batches>(options_.batch_options(size_), *source_, views_, device_, passes_);
+  steps_ = phase_bounds(options_.schedule, batches_->steps_per_epoch()).back();
+  check_phases(options_, source_->shapes(), passes_);
+  check_batch_norm(options_, size_);
+  objective_ = std::make_unique<Objective>(options_.objective_options(), source_->shapes(), student_.network().widths(),
+                                           static_cast<int>(classes_), size_, device_);
+  step_ = std::make_unique<Step>(step_options(options_), student_, *objective_);
+  if (resumed_) restore();
+  state_.checkpoint.settings = meaningful_settings(options_);
+  state_.checkpoint.plan_hash = source_->plan().hash();
+  state_.checkpoint.passes = passes_;
+  for (const TrackInfo& track : source_->tracks()) state_.checkpoint.tracks[track.name()] = track.json();
+}
+
+void Trainer::check_provenance() {
+  if (options_.targets.source != TargetKind::kCache) return;  // one teacher makes all, and judges
+  const std::vector<TrackInfo> tracks = source_->tracks();
+  check_tracks(options_.targets.cache, tracks, allowance_);
+  if (options_.selection() == Select::kAgreement) check_judge(tracks.front(), options_.targets.teacher, allowance_);
+}
+
+Tensors Trainer::state() {
+  return tensors_of(learners());
+}
+
+void Trainer::restore() {
+  check_resumed_tracks(resumed_->tracks, source_->tracks(), options_.output, allowance_);
+  state_.restore(options_.output, *resumed_, learners(), allowance_);
+  note_changed_length();
+}
+
+void Trainer::note_changed_length() {
+  TrainOptions strict = options_;
+  strict.extend = false;
+  const std::vector<SettingDifference> differences = settings_differences(resumed_->settings, strict);
+  const std::uint64_t done = state_.first_step;
+  if (steps_ < done)
+    fail(options_.output, ": has made ", human_count(done), " steps, and the schedule is now ", human_count(steps_),
+         " long (", words_of(differences), "); make it longer, or choose another output");
+  if (differences.empty() || steps_ == done) return;
+  state_.checkpoint.changes.push_back(text("from step ", done + 1, " on: ", words_of(differences)));
+  note(text("from step ", human_count(done + 1), " on the schedule is ", words_of(differences), "; it is ",
+            human_count(steps_), " steps long, and goes on in ", point_at(done).phase->name));
+}
+
+void Trainer::describe() const {
+  if (resumed_) note(text("going on after step ", human_count(state_.first_step), " of ", human_count(steps_)));
+  describe_run(options_, source_->plan(), passes_, steps_);
+  describe_features(options_, *objective_, *batches_, passes_, size_);
+  describe_labels(options_, *images_.index, classes_);
+}
+
+// What the directory must hold before the first step.
+void Trainer::begin(const Judge& judge) {
+  if (resumed_ && resumed_->finished && steps_ > state_.first_step) {  // a longer run begins
+    keep_earlier_end(options_.output, state_.first_step);
+    state_.checkpoint.finished = false;
+    update_checkpoint(options_.output, state_.checkpoint);
+  }
+  judge.begin(state_.checkpoint);
+  if (!resumed_) save(0, false);
+  keep_left_out(images_, options_.folders(), options_.output, state_.first_step > 0, judge.validation(), judge.test());
+}
+
+void Trainer::save(std::uint64_t step, bool to_judge) {
+  state_.save(options_.output, step, to_judge, learners(), *batches_, allowance_);
+}
+
+// The next batch, of pictures that the teacher saw, or that the user allowed.
+Batch Trainer::next_batch() {
+  Batch batch = batches_->next();
+  if (batch.other_picture.empty() || other_picture_met_) return batch;
+  allowance_.require(Difference::kPictures, batch.other_picture, "extract again here, train with those versions");
+  note(text(batch.other_picture, "; going on, since allow names ", word_of(Difference::kPictures),
+            ", and all such groups are counted"));
+  other_picture_met_ = true;
+  return batch;
+}
+
+SchedulePoint Trainer::point_at(std::uint64_t step) const {
+  SchedulePoint point = phase_at(options_.schedule, step, batches_->steps_per_epoch());
+  if (options_.lr_batch > 0) point.lr *= static_cast<double>(options_.batch) / options_.lr_batch;
+  return point;
+}
+
+// The loop. Returns the number of steps done, which is `last` unless it was stopped.
+std::uint64_t Trainer::train(std::uint64_t last, const Judge& judge, const StopFlag& stop) {
+  RunLog log(options_.output, state_.first_step);
+  std::uint64_t number = state_.first_step;
+  if (number < last) batches_->start(number);
+  Progress progress("train", "views", steps_ * options_.batch, number * options_.batch);
+  std::string suffix;
+  while (number < last && !stop) {
+    const SchedulePoint point = point_at(number);
+    const bool to_log = (number + 1) % options_.log_every == 0;
+    const Step::Result result = with_torch_errors(
+        kStepAdvice, [&] { return step_->make(next_batch(), point, number, to_log || number == state_.first_step); });
+    state_.saved = false;
+    ++number;
+    if (to_log) {
+      add_log_line(log, number, point, result);
+      suffix = text(point.phase->name, ", loss ", result.loss);
+    }
+    progress.advance(options_.batch, suffix);
+    const bool epoch_ends =
+        number % batches_->steps_per_epoch() == 0 || number == steps_;  // the last may be part of one
+    const bool to_judge = epoch_ends && judge.validation() != nullptr &&
+                          ((point.epoch + 1) % options_.eval_every == 0 || number == steps_);
+    const bool due = options_.checkpoint_every > 0 ? number % options_.checkpoint_every == 0 : epoch_ends;
+    // Before it is judged: a validation that is stopped is then made again, and no step is lost.
+    if (due || to_judge || number == last) save(number, to_judge);
+    if (to_judge && !judge.judge(student_, state_.checkpoint, batches_->steps_per_epoch(), stop)) break;
+  }
+  progress.finish();
+  batches_->stop();
+  if (!state_.saved) save(number, false);
+  return number;
+}
+
+// `step`: from 1.
+void Trainer::add_log_line(RunLog& log, std::uint64_t step, const SchedulePoint& point, const Step::Result& result) {
+  LogLine line;
+  line.step = step;
+  line.point = point;
+  line.loss = result.loss;
+  line.terms = result.terms;
+  line.seconds = state_.seconds();
+  line.wait_share = state_.wait_share(*batches_);
+  line.core_seconds = state_.core_seconds();
+  if (const GradScaler* scaler = step_->scaler()) line.scale = scaler->scale(), line.skipped = scaler->skipped();
+  log.add(line);
+  if (const Objective::Mapped& mapped = objective_->mapped(); mapped.weights.defined()) log.add(step, mapped);
+}
+
+TrainResult Trainer::result_after(std::uint64_t steps) const {
+  TrainResult result;
+  result.steps = steps;
+  result.wall_seconds = state_.seconds();
+  result.core_seconds = state_.core_seconds();
+  result.wait_share = state_.wait_share(*batches_);
+  result.images_seen = steps * options_.batch;
+  result.size = static_cast<std::uint32_t>(size_);
+  result.stages = objective_->pairs();
+  result.validation = state_.checkpoint.validation;
+  result.agreement = state_.checkpoint.agreement;
+  result.best = state_.checkpoint.best;
+  result.changes = state_.checkpoint.changes;
+  result.allowed = allowance_.met();
+  if (const std::uint64_t others = state_.other_pictures(*batches_); others > 0) {
+    const std::uint32_t group = source_->plan().options().group;
+    const std::string count = text(human_count(others), " of ", human_count((result.images_seen + group - 1) / group),
+                                   " groups had a picture that is not the one that the teacher saw");
+    note(count);
+    result.allowed.push_back({word_of(Difference::kPictures), count});
+  }
+  result.left_out_views = state_.left_out(*batches_);
+  if (result.left_out_views > 0) {
+    note(text(human_count(result.left_out_views), " views were left out: their pictures could not be read, when the ",
+              "targets were made or now", images_.bad->met().empty() ? "" : text("; ", kLeftOutFile, " names them")));
+  }
+  if (const GradScaler* scaler = step_->scaler()) result.skipped_updates = scaler->skipped();
+  return result;
+}
+
+// BatchNorm's statistics of the weights that are kept, over the run's first batches.
+void Trainer::reestimate_batch_norm(const StopFlag& stop) {
+  batches_->start(0);
+  std::uint64_t left = std::min<std::uint64_t>(options_.batch_norm_batches, steps_);
+  student_.reestimate_batch_norm([&]() -> at::Tensor {
+    while (left-- > 0) {
+      throw_if_stopped(stop, "while BatchNorm's statistics were taken anew");
+      const Batch batch = next_batch();
+      if (!step_->too_few(batch) && (batch.views() > 1 || options_.batch == 1)) return batch.pictures;
+    }
+    return {};
+  });
+  batches_->stop();
+}
+
+// The final weights, the test, the summary. What `stop` interrupts is made anew by the next process.
+void Trainer::finish(const Judge& judge, TrainResult& result, const StopFlag& stop) try {
+  const Student::Averaged averaged(student_);
+  const std::filesystem::path output = options_.output;
+  if (options_.batch_norm_batches > 0) with_torch_errors(kStepAdvice, [&] { reestimate_batch_norm(stop); });
+  save_safetensors(output / "final.safetensors", student_.weights(), student_.record(steps_).metadata());
+  if (const Evaluation* test = judge.test()) {
+    result.test = test->run(student_.network(), device_, stop);
+    add_left_out_of(*test, output);
+  }
+  write_summary(output, result);
+  state_.checkpoint.finished = true;
+  update_checkpoint(output, state_.checkpoint);
+  result.finished = true;
+} catch (const Stopped&) {
+  batches_->stop();
+}
+
+TrainResult Trainer::run(const StopFlag& stop) {
+  if (resumed_ && state_.first_step == steps_)
+    if (std::optional<TrainResult> before = finished_run(given_)) return *before;
+  at::set_num_threads(static_cast<int>(options_.threads > 0 ? options_.threads : default_threads()));
+  // More workers than cores are allowed: they wait for slow disks.
+  const std::size_t usual = tbb::global_control::active_value(tbb::global_control::max_allowed_parallelism);
+  const tbb::global_control threads(tbb::global_control::max_allowed_parallelism,
+                                    std::max<std::size_t>(usual, options_.workers));
+  TrainOptions judging = options_;
+  judging.decoding = images_.index->decoding;  // a cache's, where there is one
+  const Judge judge(judging, {images_.index->classes, classes_, "the student"}, size_, stop);
+  describe();
+  state_.start_clocks();
+  const std::unique_ptr<RunLock> lock = open_run_folder(given_, resumed_);
+  begin(judge);
+  const auto judged = [&] { return judge.judge(student_, state_.checkpoint, batches_->steps_per_epoch(), stop); };
+  std::uint64_t done = state_.first_step;
+  const bool due = state_.checkpoint.to_judge && judge.validation() != nullptr;  // a validation that was stopped
+  if (!due || judged())
+    done = train(options_.max_steps > 0 ? std::min(options_.max_steps, steps_) : steps_, judge, stop);
+  TrainResult result = result_after(done);
+  if (done == steps_ && !(state_.checkpoint.to_judge && judge.validation() != nullptr)) finish(judge, result, stop);
+  return result;
+}
+
+std::optional<TrainResult> finished_run(const TrainOptions& options) {
+  TrainOptions strict = as_run(options);
+  strict.extend = false;
+  if (strict.output.empty() || strict.restart || !holds_run(strict.output)) return std::nullopt;
+  const std::optional<Checkpoint> run = read_checkpoint(strict.output);
+  if (!run || !run->finished || !settings_differences(run->settings, strict).empty()) return std::nullopt;
+  std::optional<TrainResult> result = read_summary(strict.output);
+  if (!result || result->steps != run->step) return std::nullopt;
+  result->already_finished = true;
+  result->validation = run->validation;
+  result->agreement = run->agreement;
+  result->best = run->best;
+  return result;
+}
+
+}  // namespace vitrine

@@ -1,0 +1,24 @@
+#include "train/student/model_options.h"
+
+#include <torch/torch.h>
+
+namespace vitrine {
+
+void ModelOptions::fields(Fields& f) {
+  f.choice<std::string>("kind", kind, {{"resnet", "resnet"}, {"vit", "vit"}},
+                        "what is trained; a vit takes labels only");
+  f.choice<std::string>("arch", arch,
+                        {{"resnet18", "resnet18"},
+                         {"resnet34", "resnet34"},
+                         {"resnet50", "resnet50"},
+                         {"resnet101", "resnet101"},
+                         {"resnet152", "resnet152"}},
+                        "which ResNet");
+  f.integer("width", width, "channels that a ResNet begins with; 64 is the published model, less is a slim one",
+            {1, 4096});
+  f.section("vit", vit, "sizes of the ViT");
+  f.text("weights", weights,
+         "a .safetensors file to start from; a head of another size is replaced; empty: random weights");
+}
+
+}  // namespace vitrine

@@ -1,0 +1,25 @@
+// Which model is trained: the keys of [model].
+#ifndef VITRINE_TRAIN_STUDENT_MODEL_OPTIONS_H_
+#define VITRINE_TRAIN_STUDENT_MODEL_OPTIONS_H_
+
+#include <cstdint>
+#include <string>
+
+#include "common/config/fields.h"
+#include "common/models/vit.h"
+
+namespace vitrine {
+
+struct ModelOptions {
+  std::string kind = "resnet";  ///< "resnet" or "vit"
+  std::string arch = "resnet18";
+  std::uint32_t width = 64;  ///< of a ResNet: channels of its first stage
+  VitOptions vit;            ///< for "vit"
+  std::string weights;       ///< a .safetensors file to start from; empty: random
+
+  void fields(Fields& f);
+};
+
+}  // namespace vitrine
+
+#endif  // VITRINE_TRAIN_STUDENT_MODEL_OPTIONS_H_

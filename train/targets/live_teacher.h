@@ -1,0 +1,64 @@
+// The reference that a cache is held against: the teacher itself, on the same views.
+#ifndef VITRINE_TRAIN_TARGETS_LIVE_TEACHER_H_
+#define VITRINE_TRAIN_TARGETS_LIVE_TEACHER_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "common/base/stop.h"
+#include "common/cache/track.h"
+#include "common/codec/codec.h"
+#include "common/codec/transform/basis.h"
+#include "common/image/bad_pictures.h"
+#include "common/teacher/teacher.h"
+#include "train/targets/no_targets.h"
+#include "train/targets/source.h"
+#include "train/targets/target_options.h"
+
+namespace vitrine {
+
+class LiveTeacher : public TargetSource {
+ public:
+  /// Loads the teacher; with targets.through_codec, calibrates its tracks as vitrine-extract would, on pictures of
+  /// which those that cannot be read go into `bad`. Throws Error for a track that it does not have, and Stopped when
+  /// `stop` is set while it calibrates.
+  LiveTeacher(const SourceSettings& settings, std::shared_ptr<const ImageIndex> index,
+              const std::shared_ptr<BadPictures>& bad, const StopFlag& stop);
+
+  const Plan& plan() const override { return views_.plan(); }
+  TargetShapes shapes() const override;
+  std::vector<TrackInfo> tracks() const override;
+  std::vector<std::uint32_t> passes(bool features) const override { return views_.passes(features); }
+  std::vector<Recipe> recipes(GroupKey key) const override { return views_.recipes(key); }
+  std::optional<std::uint64_t> picture_hash(GroupKey) const override { return std::nullopt; }
+  bool needs_pictures() const override { return true; }
+  /// Runs the teacher, one thread at a time. With through_codec, what a reader of the same track's cache gives, to the
+  /// bit.
+  GroupTargets targets(GroupKey key, std::span<const Recipe> recipes,
+                       std::span<const std::uint8_t> pictures) const override;
+
+ private:
+  int find(const std::string& name, bool wanted) const;
+  void make_codecs(const SourceSettings& settings, const std::shared_ptr<const ImageIndex>& index,
+                   const std::shared_ptr<BadPictures>& bad, const StopFlag& stop);
+  std::vector<float> kept(std::span<const float> logits, std::uint32_t views) const;
+
+  NoTargets views_;
+  Teacher teacher_;
+  std::vector<TrackInfo> tracks_;
+  std::vector<std::unique_ptr<const Codec>> codecs_;        // one per track, with through_codec_; as the bases
+  std::vector<std::shared_ptr<const FeatureBasis>> bases_;  // null for encodings without
+  bool through_codec_, topk_ = false;
+  std::size_t tail_ = 0;  // which of the tail's temperatures is the loss's
+  int logits_ = -1, attention_ = -1;
+  std::vector<int> features_;
+};
+
+}  // namespace vitrine
+
+#endif  // VITRINE_TRAIN_TARGETS_LIVE_TEACHER_H_

@@ -1,0 +1,47 @@
+// A teacher of other classes, as one of the student's: its logits are mapped as they are read.
+#ifndef VITRINE_TRAIN_TARGETS_MAPPED_TARGETS_H_
+#define VITRINE_TRAIN_TARGETS_MAPPED_TARGETS_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "common/image/views.h"
+#include "common/teacher/class_map.h"
+#include "train/targets/source.h"
+
+namespace vitrine {
+
+/// Another source with its logits mapped (class_map.h), the same arithmetic whether they come from a cache or from the
+/// teacher. All else is the other source's.
+class MappedTargets : public TargetSource {
+ public:
+  /// Throws Error when the source keeps the largest logits only: of the rest, the sum over the classes of one column is
+  /// not known.
+  MappedTargets(std::unique_ptr<const TargetSource> source, ClassMap map);
+
+  const Plan& plan() const override { return source_->plan(); }
+  TargetShapes shapes() const override;
+  std::vector<TrackInfo> tracks() const override { return source_->tracks(); }
+  std::vector<std::uint32_t> passes(bool features) const override { return source_->passes(features); }
+  std::vector<Recipe> recipes(GroupKey key) const override { return source_->recipes(key); }
+  std::optional<std::uint64_t> picture_hash(GroupKey key) const override { return source_->picture_hash(key); }
+  bool needs_pictures() const override { return source_->needs_pictures(); }
+  GroupTargets targets(GroupKey key, std::span<const Recipe> recipes,
+                       std::span<const std::uint8_t> pictures) const override;
+
+  const ClassMap& map() const { return map_; }
+  /// The probability of the teacher's classes without a counterpart (at temperature 1), mean over the first `groups`
+  /// groups of the first pass. `views` makes their pictures, where the source needs them.
+  double dropped_probability(std::uint32_t groups, const ViewMaker& views) const;
+
+ private:
+  std::unique_ptr<const TargetSource> source_;
+  ClassMap map_;
+};
+
+}  // namespace vitrine
+
+#endif  // VITRINE_TRAIN_TARGETS_MAPPED_TARGETS_H_

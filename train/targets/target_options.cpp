@@ -1,0 +1,41 @@
+#include "train/targets/target_options.h"
+
+#include <torch/torch.h>
+
+#include <algorithm>
+
+#include "common/base/error.h"
+#include "common/base/lines.h"
+
+namespace vitrine {
+
+void TargetOptions::fields(Fields& f) {
+  f.choice("source", source,
+           {{"none", TargetKind::kNone}, {"cache", TargetKind::kCache}, {"teacher", TargetKind::kTeacher}},
+           "where the teacher's targets come from: nowhere (labels only), a cache, or the teacher itself");
+  f.text("cache", cache, "the cache's directory");
+  f.text("cache_teacher", cache_teacher, "which teacher of the cache, NAME or NAME.xxxxxxxx, when it has several");
+  f.text("features", features,
+         "tracks of the feature term, for instance features.11, or several with commas; empty: no feature term");
+  f.text("attention", attention, "track of attention transfer, for instance attention.11; empty: none");
+  f.flag("through_codec", through_codec, "a live teacher's targets take the codec's errors, as a cache's have");
+  f.integer("passes", passes, "without a cache: sweeps of the plan that epochs use in turn; 0: a new one each epoch",
+            {0, 1e6});
+  f.text("class_map", class_map,
+         "for a teacher of other classes: a file with a teacher class and a student class a line, by number or name; "
+         "what has no counterpart is left out and the rest rescaled; empty: the classes are the same, or class_names");
+  f.text("class_names", class_names,
+         "a file with the teacher's class names, one per line, for class_map or to be matched with the class folders");
+  f.section("teacher", teacher, "the live teacher");
+  f.section("taps", taps, "the live teacher's targets and the encodings that through_codec gives them");
+}
+
+std::vector<std::string> feature_tracks(const std::string& features) {
+  const std::vector<std::string> out = comma_separated(features);
+  for (auto name = out.begin(); name != out.end(); ++name)
+    if (std::find(out.begin(), name, *name) != name)
+      fail("targets.features = \"", features, "\" names ", *name, " twice; name each track once");
+  return out;
+}
+
+}  // namespace vitrine
