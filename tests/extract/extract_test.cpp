@@ -13,7 +13,7 @@
 #include "common/cache/manifest.h"
 #include "common/config/config.h"
 #include "common/image/views.h"
-#include "extract/extractor.h"
+#include "extract/run/extractor.h"
 #include "extract/options.h"
 #include "tests/extract/fixture.h"
 #include "tests/support/signals.h"

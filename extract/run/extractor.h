@@ -1,6 +1,6 @@
 // Stage one: recipes -> pictures -> teacher -> taps -> encode -> shards.
-#ifndef VITRINE_EXTRACT_EXTRACTOR_H_
-#define VITRINE_EXTRACT_EXTRACTOR_H_
+#ifndef VITRINE_EXTRACT_RUN_EXTRACTOR_H_
+#define VITRINE_EXTRACT_RUN_EXTRACTOR_H_
 
 #include <cstdint>
 #include <filesystem>
@@ -58,4 +58,4 @@ class Extractor {
 
 }  // namespace vitrine
 
-#endif  // VITRINE_EXTRACT_EXTRACTOR_H_
+#endif  // VITRINE_EXTRACT_RUN_EXTRACTOR_H_

@@ -1,4 +1,4 @@
-#include "extract/extractor.h"
+#include "extract/run/extractor.h"
 
 #include <tbb/global_control.h>
 #include <tbb/task_arena.h>
@@ -22,7 +22,7 @@
 #include "common/image/left_out.h"
 #include "common/teacher/left_out_views.h"
 #include "common/teacher/one_thread_each.h"
-#include "extract/shard_line.h"
+#include "extract/run/shard_line.h"
 
 namespace vitrine {
 
