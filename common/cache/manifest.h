@@ -3,18 +3,18 @@
 // made again from the files.
 //
 // Each process that makes shards also appends a line for each to a list of its own, shards.RUN.jsonl, so that nobody
-// has to read a shard that another process made, and a killed process leaves word of what it finished. Whoever finishes
-// merges these lists into shards.json and removes them; what they lose in a race is read again, no more.
+// has to read a shard that another process made, and a killed process leaves word of what it finished. These lists are
+// merged into shards.json and removed when all is there (merge_lists), or by who repairs a directory
+// (refresh_manifest); what they lose in a race is read again, no more. Readers take both (Manifest::read_all).
 //
-// No lock is taken. Whoever finishes lists the directory, publishes, and lists again until nothing is missing. A file
-// that appears after somebody's last look belongs to a process that has yet to finish, so that the last one to finish
-// always leaves a whole list, whoever else wrote or died in between.
+// No lock is taken. refresh_manifest lists the directory, publishes, and lists again until nothing is missing.
 #ifndef VITRINE_COMMON_CACHE_MANIFEST_H_
 #define VITRINE_COMMON_CACHE_MANIFEST_H_
 
 #include <atomic>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -100,6 +100,21 @@ struct RefreshOptions {
 /// manifest is left alone. Any number of processes at once. Throws Error.
 Manifest refresh_manifest(const std::filesystem::path& directory, const std::vector<FileRecord>& made = {},
                           const RefreshOptions& options = {});
+
+/// What one of several processes that make a directory's shards knows when its share is made.
+struct OwnShare {
+  std::vector<FileRecord> made = {};  ///< files that it has written: newer than what any list says of them
+  /// Whether a shard of that number is of its share: only such files may be read.
+  std::function<bool(std::uint64_t)> is_own;
+  std::uint64_t first = 0, past = 0;        ///< numbers of the shards that all processes together make: [first, past)
+  const std::atomic<bool>* stop = nullptr;  ///< as in RefreshOptions
+};
+
+/// Reads files of the own share that are in no list, which is said (note), and lists them. Then, when all shards of all
+/// processes are there and every file of the directory is listed, merges the lists into shards.json, removes them and
+/// returns true; otherwise they stay, and who finishes last merges them. Files of others are never opened. Any number
+/// of processes at once. Throws Error.
+bool merge_lists(const std::filesystem::path& directory, const OwnShare& share);
 
 }  // namespace vitrine
 
