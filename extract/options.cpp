@@ -13,8 +13,9 @@ void ExtractOptions::fields(Fields& f) {
   f.integer("first_pass", first_pass, "first augmented sweep over the images to make", {0, 1e6});
   f.integer("passes", passes, "how many sweeps to make", {1, 1e6});
   f.text("part", part,
-         "i/n: make every n-th shard beginning with the i-th, for n processes side by side; auto: from RANK and "
-         "WORLD_SIZE (torchrun --no-python), or SLURM_PROCID and SLURM_NTASKS (srun)");
+         "i/n: make every n-th shard beginning with the i-th, for n processes side by side in a cache that was "
+         "prepared (--prepare); auto: from RANK and WORLD_SIZE (torchrun --no-python), or SLURM_PROCID and "
+         "SLURM_NTASKS (srun)");
   f.integer("workers", workers, "groups in work at once, each on one thread; 0: this process's share of the cores",
             {0, 4096});
   f.integer("check_images", check_images, "clean crops on which the teacher is judged first; 0: none", {0, 1e6});

@@ -256,13 +256,12 @@ Extractor::Made Extractor::run(std::span<const ShardKey> shards, const StopFlag&
   if (done > 0)
     note(text(human_count(done), " of ", human_count(total), " views are there already; going on with the rest"));
   Made made;
-  // Of the recipes, then of each track.
-  std::vector<std::filesystem::path> directories{cache_ / "recipes"};
-  for (const TrackInfo& track : tracks) directories.push_back(cache_ / track.directory());
-  const std::vector<ShardLog> logs(directories.begin(), directories.end());
-  std::vector<std::vector<FileRecord>> made_files(directories.size());
+  made.directories.push_back({cache_ / "recipes"});
+  for (const TrackInfo& track : tracks) made.directories.push_back({cache_ / track.directory()});
+  std::vector<ShardLog> logs;
+  for (const Made::Directory& directory : made.directories) logs.emplace_back(directory.path);
   const auto list = [&](std::size_t directory, const FileRecord& file) {
-    made_files[directory].push_back(file);
+    made.directories[directory].files.push_back(file);
     logs[directory].append(file);
   };
   made.losses.resize(tracks.size());
@@ -297,8 +296,6 @@ Extractor::Made Extractor::run(std::span<const ShardKey> shards, const StopFlag&
     run_shard_line(arena, workers_, next_shard);
     if (!made.stopped) progress.finish();
   }
-  for (std::size_t d = 0; d < directories.size(); ++d)
-    refresh_manifest(directories[d], made_files[d], {.sizes = false, .stop = &stop});
   return made;
 }
 

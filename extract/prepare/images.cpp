@@ -1,0 +1,50 @@
+#include "extract/prepare/images.h"
+
+#include <utility>
+#include <vector>
+
+#include "common/base/error.h"
+#include "common/base/files.h"
+#include "common/base/progress.h"
+#include "common/cache/cache.h"
+#include "common/image/index_record.h"
+#include "common/image/scan_report.h"
+
+namespace vitrine {
+
+PreparedImages scan_for_cache(const ExtractOptions& options, const StopFlag& stop) {
+  const ImageFolders folders = options.folders();
+  const std::filesystem::path cache = options.cache;
+  const ScanOptions how{options.index_depth, options.verify_images, options.bad_images == BadImages::kSkip, true,
+                        &stop};
+  PreparedImages out;
+  if (path_exists(cache / "index.h5")) {
+    const KnownIndex known = known_index(cache, read_index(cache / "index.h5"));
+    out.scan = scan_images(folders, how, known);
+    if (known.depth >= how.depth && how.verify == VerifyImages::kSample)
+      note(text("all sizes and the contents of ", human_count(verified_sample(known.index.images.size()).size()),
+                " images were held against the cache's index"));
+  } else {
+    out.scan = scan_images(folders, how);
+  }
+  out.index = std::make_shared<const ImageIndex>(std::move(out.scan.index));
+  note(text(folders.words(), ": ", out.index->words()));
+  say_what_is_left_out(out.scan.left_out, cache / kLeftOutFile);
+  say_what_is_ignored(out.scan.counts);
+  out.bad = std::make_shared<BadPictures>(options.bad_images, out.index->images.size(), options.max_bad_share);
+  say_what_is_skipped(out.scan.bad);
+  for (const auto& [image, entry] : out.scan.bad) out.bad->add(image, entry);
+  return out;
+}
+
+void write_what_is_known(const std::filesystem::path& cache, const PreparedImages& images) {
+  write_index_record(cache, images.index->hash(), {images.scan.depth, images.scan.counts});
+  std::vector<LeftOut> list = images.scan.left_out;
+  for (const LeftOut& entry : read_left_out(cache / kLeftOutFile))
+    if (entry.kind > LeftOutKind::kNotInIndex)
+      list.push_back(entry);  // met by earlier runs, and marked in their shards
+  for (const auto& [image, entry] : images.scan.bad) list.push_back(entry);
+  write_left_out(cache / kLeftOutFile, std::move(list));
+}
+
+}  // namespace vitrine
