@@ -4,239 +4,77 @@
 
 #include <cstdio>
 #include <cstdlib>
-#include <optional>
 
 #include "common/base/error.h"
-#include "common/base/files.h"
-#include "common/base/local_ranks.h"
-#include "common/base/memory.h"
 #include "common/base/progress.h"
-#include "common/cache/cache.h"
-#include "common/cache/track.h"
-#include "common/cache/writer.h"
-#include "common/image/index_record.h"
-#include "common/image/scan.h"
-#include "common/image/scan_report.h"
-#include "common/teacher/class_map.h"
-#include "common/teacher/teacher_check.h"
-#include "extract/extractor.h"
-#include "extract/memory.h"
-#include "extract/mixed.h"
+#include "extract/compare.h"
 #include "extract/part.h"
+#include "extract/prepare/prepare.h"
+#include "extract/run/run.h"
 
 namespace vitrine {
 namespace {
 
-// The images, and what is known of them.
-struct Images {
-  FolderScan scan;
-  std::shared_ptr<const ImageIndex> index;
-  std::shared_ptr<BadPictures> bad;
-};
-
-Images scan(const ExtractOptions& options, const StopFlag& stop) {
-  const ImageFolders folders = options.folders();
-  const std::filesystem::path cache = options.cache;
-  const ScanOptions how{options.index_depth, options.verify_images, options.bad_images == BadImages::kSkip, true, &stop,
-                        options.decoding};
-  Images out;
-  if (path_exists(cache / "index.h5")) {
-    const KnownIndex known = known_index(cache, read_index(cache / "index.h5"));
-    if (!(known.index.decoding == options.decoding))
-      throw Error(ErrorKind::kInput, {.path = (cache / "index.h5").string(),
-                                      .what = text("was made with ", known.index.decoding.describe(), ", this run has ",
-                                                   options.decoding.describe()),
-                                      .remedy = "use the same settings, or another cache directory"});
-    out.scan = scan_images(folders, how, known);
-    if (known.depth >= how.depth && how.verify == VerifyImages::kSample)
-      note(text("all sizes and the contents of ", human_count(verified_sample(known.index.images.size()).size()),
-                " images were held against the cache's index"));
-  } else {
-    out.scan = scan_images(folders, how);
-  }
-  out.index = std::make_shared<const ImageIndex>(std::move(out.scan.index));
-  note(text(folders.describe(), ": ", out.index->describe()));
-  say_what_is_left_out(out.scan.left_out);
-  say_what_is_special(out.scan.counts, out.index->decoding);
-  out.bad = std::make_shared<BadPictures>(options.bad_images, out.index->images.size(), options.max_bad_share);
-  say_what_is_skipped(out.scan.bad);
-  for (const auto& [image, entry] : out.scan.bad) out.bad->add(image, entry);
-  return out;
+void check_prepared(const ExtractOptions& options, const Teacher& teacher, const std::string& part,
+                    const std::string& command) {
+  const std::string missing =
+      missing_preparation(options.cache, teacher.outputs(), {options.first_pass, options.passes}, options.index_depth);
+  if (missing.empty()) return;
+  throw Error(ErrorKind::kInput, {.path = options.cache,
+                                  .what = text("is not prepared for this configuration (", missing, "), and part ",
+                                               part, " does not prepare it"),
+                                  .remedy = "prepare it once, before the parts: " + command});
 }
 
-// Beside the index, which was just made or is the same.
-void write_what_is_known(const std::filesystem::path& cache, const Images& images) {
-  write_index_record(cache, images.index->hash(), {images.scan.depth, images.scan.counts});
-  std::vector<LeftOut> list = images.scan.left_out;
-  for (const auto& [image, entry] : images.scan.bad) list.push_back(entry);
-  // What was met by earlier runs, and by processes beside this one, is marked in their shards.
-  const auto was_met = [](const LeftOut& entry) { return entry.kind > LeftOutKind::kNotInIndex; };
-  write_left_out(cache / kLeftOutFile, std::move(list), was_met);
-  say_where_all_are_named(images.scan.left_out, cache / kLeftOutFile);
-}
-
-void judge(const ExtractOptions& options, const Teacher& teacher, const ViewMaker& views, const ImageIndex& index,
-           const ClassMap* map, std::uint32_t workers, const StopFlag& stop) {
-  if (options.check_images == 0) return;
-  if (index.labelled() == 0) {
-    note("the teacher is not judged first: the images have no labels to hold its top-1 against");
-    return;
-  }
-  const TeacherCheck check =
-      check_teacher(teacher, views, index, options.check_images, options.plan.seed, map, options.images, workers, stop);
-  for (const std::string& sentence : check.notes) note(sentence);
-  if (check.refusal.empty()) return;
-  if (!options.allow_chance) fail(check.refusal, "; set allow_chance = true to go on all the same");
-  note(check.refusal + "; going on, since allow_chance is set");
-}
-
-// The map that the options name, or none. Throws Error when teacher and images have other classes and there is none.
-std::optional<ClassMap> class_map(const ExtractOptions& options, const Teacher& teacher, const ImageIndex& index) {
-  const auto classes = static_cast<std::uint32_t>(teacher.classes());
-  const ClassMapFiles files{options.class_map, options.class_names};
-  if (options.labels == Labels::kNone) return std::nullopt;
-  if (files.given()) return read_class_map(files, classes, index.classes);
-  if (classes != index.classes.size())
-    fail(options.images, ": has ", index.classes.size(), " classes, but the teacher's head has ", classes,
-         " (teacher.vit.classes); they must be the same classes in the same order, or be mapped (class_map, "
-         "class_names), or labels = \"none\"");
-  return std::nullopt;
-}
-
-// Says what the run will take, and takes fewer workers where the memory is short: bytes do not depend on their number.
-std::uint32_t bounded_workers(const Plan& plan, const Teacher& teacher, const std::vector<TrackInfo>& tracks,
-                              std::uint32_t wanted) {
-  const ExtractionMemory memory = extraction_memory(plan, teacher.options().vit, teacher.options().micro_batch, tracks);
-  const std::optional<std::uint64_t> available = available_memory();
-  const std::uint32_t workers = workers_that_fit(memory, wanted, available, plan.options());
-  const auto bytes = [](std::uint64_t number) { return human_bytes(static_cast<double>(number)); };
-  note(text("memory: about ", bytes(memory.total(workers)),
-            available ? text(" of ", bytes(*available), " available") : "", ": ", workers, " workers with ",
-            bytes(memory.per_worker), " each, ", bytes(memory.shards), " for shards",
-            workers < wanted ? text("; ", wanted, " workers would need ", bytes(memory.total(wanted))) : ""));
-  return workers;
-}
-
-// Bases that an earlier run or another part has made.
-std::vector<std::shared_ptr<const FeatureBasis>> known_bases(const std::filesystem::path& cache,
-                                                             const std::vector<TrackInfo>& tracks) {
-  std::vector<std::shared_ptr<const FeatureBasis>> out;
-  for (const TrackInfo& track : tracks) {
-    const std::filesystem::path path = cache / basis_path(track);
-    const bool there = track.codec.encoding == Encoding::kTransform && path_exists(path);
-    out.push_back(there ? std::make_shared<const FeatureBasis>(read_basis(path)) : nullptr);
-  }
-  return out;
-}
-
-}  // namespace
-
-void ExtractOptions::fields(Fields& f) {
-  f.text("images", images, "folder of class folders with JPEG, PNG or WebP images");
-  f.text("unlabelled", unlabelled, "folder of further images, flat or nested, which have no labels; empty: none");
-  f.choice<Labels>(
-      "labels", labels, {{"folders", Labels::kFolders}, {"none", Labels::kNone}},
-      "folders: the class folder of an image is its label; none: images is any folder, flat or nested, and "
-      "the teacher is not judged first");
-  f.text("cache", cache, "directory of the cache; made when it is missing, added to when it is there");
-  f.integer("first_pass", first_pass, "first augmented sweep over the images to make", {0, 1e6});
-  f.integer("passes", passes, "how many sweeps to make", {1, 1e6});
-  f.text("part", part,
-         "i/n: make every n-th shard beginning with the i-th, for n processes side by side; auto: from RANK and "
-         "WORLD_SIZE (torchrun --no-python), or SLURM_PROCID and SLURM_NTASKS (srun)");
-  f.integer("workers", workers, "groups in work at once, each on one thread; 0: this process's share of the cores",
-            {0, 4096});
-  f.integer("check_images", check_images, "clean crops on which the teacher is judged first; 0: none", {0, 1e6});
-  f.text(
-      "class_map", class_map,
-      "for a teacher of other classes: a file with a teacher class and a student class a line, by number or name, for "
-      "that judgement alone: all its logits are kept, and mapped when a student reads them; empty: none, or "
-      "class_names");
-  f.text("class_names", class_names,
-         "a file with the teacher's class names, one per line, for class_map or to be matched with the class folders");
-  f.flag("allow_chance", allow_chance,
-         "go on with a teacher that scores at chance, or fits another class order better");
-  f.flag("allow_mixed", allow_mixed,
-         "add to tracks that another card, CPU, library version or micro-batch began; each shard says what made it");
-  f.choice<VerifyImages>("verify_images", verify_images,
-                         {{"sample", VerifyImages::kSample}, {"all", VerifyImages::kAll}},
-                         "when the cache has an index: read a hundredth of the images (at least 256) and ask for the "
-                         "sizes of all, or read all");
-  f.choice<IndexDepth>("index_depth", index_depth, {{"headers", IndexDepth::kHeaders}, {"decode", IndexDepth::kDecode}},
-                       "how far pictures are looked at before the first view: headers, which is fast, or decode, which "
-                       "finds damage in their middle; done once, also for an index that was made by headers");
-  f.choice<BadImages>("bad_images", bad_images, {{"stop", BadImages::kStop}, {"skip", BadImages::kSkip}},
-                      "when a picture of the index cannot be read any more, after three tries: stop, or go on without "
-                      "the views that need it; left_out.tsv in the cache names them");
-  decoding.fields(f);
-  f.number("max_bad_share", max_bad_share, "with bad_images = \"skip\": stop when more of the images are bad", {0, 1});
-  f.section("teacher", teacher, "the model that gives the targets");
-  f.section("taps", taps, "which targets are kept, and in which encoding");
-  f.section("plan", plan, "what the views look like");
-}
-
-int extract(const ExtractOptions& options, const StopFlag& stop) {
-  if (options.images.empty())
-    fail("images is not given; expected a folder of class folders, or with labels = \"none\" of any images");
-  if (options.cache.empty()) fail("cache is not given; expected a directory, which is made when it is missing");
-  const std::uint32_t wanted_workers = options.workers > 0 ? options.workers : default_threads();
-  at::set_num_threads(1);
-  const Teacher teacher(options.teacher, options.taps);
-  check_arithmetic_of_cache(options.cache, teacher.outputs(), options.allow_mixed);  // before the images are scanned
-  const Images images = scan(options, stop);
-  const std::shared_ptr<const ImageIndex>& index = images.index;
-  const std::optional<ClassMap> map = class_map(options, teacher, *index);
-  const Plan plan(index, options.plan);
-  const std::filesystem::path cache = options.cache;
-  std::vector<TrackInfo> tracks = teacher.tracks(plan);
-  const ShardNotes notes{tracks.front().made_with};
-  for (TrackInfo& track : tracks) track = with_arithmetic_of_cache(cache, track, options.allow_mixed);
-  const std::string part = resolve_part(options.part, [](const char* name) { return std::getenv(name); });
-  const std::vector<ShardKey> shards = shards_of_part(plan, options.first_pass, options.passes, part);
-  // All that can be refused is refused before anything is computed or written.
-  for (TrackInfo track : tracks) {
-    if (track.codec.encoding == Encoding::kTransform) track.codec.basis.assign(64, '0');  // yet to be made
-    track.check("teacher and taps");
-  }
-  const std::uint32_t workers = bounded_workers(plan, teacher, tracks, wanted_workers);
-  const ViewMaker views(options.folders(), index, options.plan.image_size, images.bad);
-  judge(options, teacher, views, *index, map ? &*map : nullptr, workers, stop);
-
-  ReadyTracks ready = make_ready(teacher, views, plan, tracks, known_bases(cache, tracks),
-                                 options.taps.calibration_views, workers, stop);
-  remove_abandoned(cache);
-  remove_abandoned(cache / "recipes");
-  for (const TrackInfo& track : tracks) remove_abandoned(cache / track.directory());
-  create_cache(cache, *index, plan);
-  write_what_is_known(cache, images);
-  images.bad->on_new(tell_and_list(cache / kLeftOutFile));
-  add_left_out(cache / kLeftOutFile, images.bad->met());
-  for (std::size_t t = 0; t < tracks.size(); ++t) {
-    tracks[t] = ready.tracks[t];
-    create_track(cache, tracks[t], ready.bases[t].get());
-  }
-  const std::uint64_t views_a_pass = std::uint64_t{plan.groups_per_pass()} * options.plan.group;
-  note(text("plan ", plan.hash().substr(0, 12), ": ", human_count(views_a_pass), " views per pass in ",
-            plan.shards_per_pass(), " shards; ", options.passes, " passes, part ", part, ", ", workers, " workers"));
-
-  const Extractor extractor(options.cache, plan, teacher, views, std::move(ready), notes, workers);
-  const Extractor::Made made = extractor.run(shards, stop);
-  if (made.left_out > 0)
-    note(text(human_count(made.left_out), " of ", human_count(made.views),
-              " views were left out: their pictures could not ", "be read; ", (cache / kLeftOutFile).string(),
-              " names them"));
-  if (made.stopped) {
-    note("stopped between two shards; run the same command again to go on with the missing ones");
-    return kStoppedExitCode;
-  }
+void print_result(const ExtractOptions& options, const RunResult& result) {
+  const Extractor::Made& made = result.made;
   std::printf("%s: %s new shards, %s views", options.cache.c_str(), human_count(made.shards).c_str(),
               human_count(made.views).c_str());
   if (made.views > 0)
     std::printf(", %s a view", human_bytes(static_cast<double>(made.bytes) / static_cast<double>(made.views)).c_str());
   std::printf("\n");
-  for (std::size_t t = 0; t < tracks.size(); ++t)
-    std::printf("  %s  %s%s\n", tracks[t].directory().c_str(), encoding_name(tracks[t].codec.encoding),
+  for (std::size_t t = 0; t < result.tracks.size(); ++t)
+    std::printf("  %s  %s%s\n", result.tracks[t].directory().c_str(), encoding_name(result.tracks[t].codec.encoding),
                 made.views > 0 ? (": " + made.losses[t].describe()).c_str() : "");
+}
+
+}  // namespace
+
+int extract(const ExtractOptions& options, const ExtractActs& acts, const StopFlag& stop) {
+  if (options.images.empty())
+    fail("images is not given; expected a folder of class folders, or with labels = \"none\" of any images");
+  if (options.cache.empty()) fail("cache is not given; expected a directory, which is made when it is missing");
+  const std::string part =
+      acts.prepare_only ? "1/1" : resolve_part(options.part, [](const char* name) { return std::getenv(name); });
+  const bool prepares = parse_part(part).n == 1;
+  const Plan trial = trial_plan(options.plan);
+  check_settings_of_cache(options.cache, trial);
+  at::set_num_threads(1);
+  const Teacher teacher(options.teacher, options.taps);
+  check_tracks_of_cache(options.cache, teacher.tracks(trial), options.allow_mixed);
+
+  RunStart start;
+  if (prepares) {
+    const Prepared prepared = prepare(options, teacher, stop);
+    if (acts.prepare_only) {
+      note(prepared.size);
+      std::printf("%s: prepared\n", options.cache.c_str());
+      return 0;
+    }
+    start = {prepared.bad, prepared.workers};
+  } else {
+    check_prepared(options, teacher, part, acts.prepare_command);
+  }
+  const RunResult result = run_part(options, part, teacher, std::move(start), stop);
+  if (result.made.left_out > 0)
+    note(text(human_count(result.made.left_out), " of ", human_count(result.made.views),
+              " views were left out: their pictures could not be read; ",
+              (std::filesystem::path(options.cache) / kLeftOutFile).string(), " names them"));
+  if (result.made.stopped) {
+    note("stopped between two shards; run the same command again to go on with the missing ones");
+    return kStoppedExitCode;
+  }
+  print_result(options, result);
   return 0;
 }
 

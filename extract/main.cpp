@@ -1,6 +1,9 @@
 #include <torch/torch.h>
 
 #include <CLI/CLI.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include "common/base/error.h"
 #include "common/base/memory.h"
@@ -9,6 +12,27 @@
 #include "common/config/command_line.h"
 #include "common/config/config.h"
 #include "extract/command.h"
+
+namespace {
+
+// This command line with --prepare in place of a part.
+std::string prepare_command(int argc, const char* const* argv) {
+  const auto names_part = [](std::string_view setting) { return setting.starts_with("part="); };
+  std::vector<const char*> words;
+  for (int i = 0; i < argc; ++i) {
+    const std::string_view word = argv[i], next = i + 1 < argc ? argv[i + 1] : "";
+    constexpr std::string_view kSet = "--set=";
+    const bool pair = word == "--part" || (word == "--set" && names_part(next));
+    if (pair) ++i;
+    if (pair || word.starts_with("--part=") || (word.starts_with(kSet) && names_part(word.substr(kSet.size()))))
+      continue;
+    words.push_back(argv[i]);
+  }
+  words.push_back("--prepare");
+  return vitrine::shell_command(static_cast<int>(words.size()), words.data());
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
   vitrine::keep_freed_memory();
@@ -28,7 +52,11 @@ int main(int argc, char** argv) {
     app.add_option("--set", overrides, "key=value, over what the file says; may be given several times")
         ->expected(1)
         ->take_all();
-    app.add_option("--part", part, "i/n or auto, as --set part=...");
+    vitrine::ExtractActs acts;
+    CLI::Option* const part_option = app.add_option("--part", part, "i/n or auto, as --set part=...");
+    app.add_flag("--prepare", acts.prepare_only,
+                 "only prepare the cache: index, plan, check of the teacher, calibration; once, before its parts run")
+        ->excludes(part_option);
     if (const auto code = vitrine::parse_command_line(app, argc, argv)) return *code;
     if (!part.empty()) overrides.push_back("part=" + part);
     vitrine::load_config(file, overrides, options);
@@ -36,7 +64,8 @@ int main(int argc, char** argv) {
     std::fflush(stdout);
     int code = 0;
     try {
-      code = vitrine::extract(options, vitrine::stop_on_signals());
+      acts.prepare_command = prepare_command(argc, argv);
+      code = vitrine::extract(options, acts, vitrine::stop_on_signals());
     } catch (const vitrine::Stopped& stopped) {
       vitrine::note(stopped.what());
       code = vitrine::kStoppedExitCode;

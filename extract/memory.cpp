@@ -6,6 +6,8 @@
 #include <cmath>
 
 #include "common/base/error.h"
+#include "common/base/local_ranks.h"
+#include "common/base/memory.h"
 #include "common/base/progress.h"
 #include "common/codec/codec.h"
 #include "common/codec/make_codec.h"
@@ -13,8 +15,19 @@
 namespace vitrine {
 namespace {
 
-// Of one view as it is stored, before zstd.
-double stored_bytes(const TrackInfo& track) {
+// The largest things that live at once in a block: its input, queries, keys and values, the hidden layer of the MLP
+// before and after its activation; and a matrix of attention, where the kernel makes one.
+double forward_bytes(const VitOptions& vit, std::uint32_t micro_batch) {
+  const double side = static_cast<double>(vit.image_size) / static_cast<double>(vit.patch), tokens = side * side + 1;
+  constexpr double kWidths = 12;
+  return 4 * micro_batch *
+         (kWidths * tokens * static_cast<double>(vit.dim) + tokens * tokens * static_cast<double>(vit.heads) +
+          3 * static_cast<double>(vit.image_size * vit.image_size));
+}
+
+}  // namespace
+
+double stored_view_bytes(const TrackInfo& track) {
   const auto values = static_cast<double>(track.view_values());
   switch (track.codec.encoding) {
     case Encoding::kUniform:
@@ -31,18 +44,6 @@ double stored_bytes(const TrackInfo& track) {
   }
 }
 
-// The largest things that live at once in a block: its input, queries, keys and values, the hidden layer of the MLP
-// before and after its activation; and a matrix of attention, where the kernel makes one.
-double forward_bytes(const VitOptions& vit, std::uint32_t micro_batch) {
-  const double side = static_cast<double>(vit.image_size) / static_cast<double>(vit.patch), tokens = side * side + 1;
-  constexpr double kWidths = 12;
-  return 4 * micro_batch *
-         (kWidths * tokens * static_cast<double>(vit.dim) + tokens * tokens * static_cast<double>(vit.heads) +
-          3 * static_cast<double>(vit.image_size * vit.image_size));
-}
-
-}  // namespace
-
 ExtractionMemory extraction_memory(const Plan& plan, const VitOptions& vit, std::uint32_t micro_batch,
                                    const std::vector<TrackInfo>& tracks) {
   double all_values = 0, most_values = 0, stored = 0, image = 0;
@@ -50,7 +51,7 @@ ExtractionMemory extraction_memory(const Plan& plan, const VitOptions& vit, std:
     const auto values = static_cast<double>(track.view_values());
     all_values += values;
     most_values = std::max(most_values, values);
-    stored += stored_bytes(track);
+    stored += stored_view_bytes(track);
   }
   for (const ImageEntry& entry : plan.index().images)
     image = std::max(image, 3.0 * entry.height * static_cast<double>(entry.width));
@@ -79,6 +80,20 @@ std::uint32_t workers_that_fit(const ExtractionMemory& memory, std::uint32_t wan
                    "machine with more memory"});
   return static_cast<std::uint32_t>(
       std::min<std::uint64_t>(wanted, (room - memory.shards) / std::max<std::uint64_t>(1, memory.per_worker)));
+}
+
+WorkerChoice choose_workers(const Plan& plan, const VitOptions& vit, std::uint32_t micro_batch,
+                            const std::vector<TrackInfo>& tracks, std::uint32_t wanted) {
+  if (wanted == 0) wanted = default_threads();
+  const ExtractionMemory memory = extraction_memory(plan, vit, micro_batch, tracks);
+  const std::optional<std::uint64_t> available = available_memory();
+  const std::uint32_t workers = workers_that_fit(memory, wanted, available, plan.options());
+  const auto bytes = [](std::uint64_t number) { return human_bytes(static_cast<double>(number)); };
+  return {workers,
+          text("memory: about ", bytes(memory.total(workers)),
+               available ? text(" of ", bytes(*available), " available") : "", ": ", workers, " workers with ",
+               bytes(memory.per_worker), " each, ", bytes(memory.shards), " for shards",
+               workers < wanted ? text("; ", wanted, " workers would need ", bytes(memory.total(wanted))) : "")};
 }
 
 }  // namespace vitrine

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "common/cache/track.h"
@@ -29,6 +30,18 @@ ExtractionMemory extraction_memory(const Plan& plan, const VitOptions& vit, std:
 /// Error of kind kMemory that names plan.group and plan.shard_groups when not even one does.
 std::uint32_t workers_that_fit(const ExtractionMemory& memory, std::uint32_t wanted,
                                const std::optional<std::uint64_t>& available, const PlanOptions& plan);
+
+/// How many workers there are to be, and the sentence that tells the user so.
+struct WorkerChoice {
+  std::uint32_t workers = 1;
+  std::string sentence;
+};
+/// workers_that_fit() into what the machine has available now. `wanted`: 0 for this process's share of the cores.
+WorkerChoice choose_workers(const Plan& plan, const VitOptions& vit, std::uint32_t micro_batch,
+                            const std::vector<TrackInfo>& tracks, std::uint32_t wanted);
+
+/// About how many bytes per view of the track takes on the disk, before zstd: an upper bound in most cases.
+double stored_view_bytes(const TrackInfo& track);
 
 }  // namespace vitrine
 

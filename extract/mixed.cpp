@@ -33,9 +33,4 @@ TrackInfo with_arithmetic_of_cache(const std::filesystem::path& cache, TrackInfo
   return track;
 }
 
-void check_arithmetic_of_cache(const std::filesystem::path& cache, const std::vector<TrackInfo>& tracks,
-                               bool allow_mixed) {
-  for (const TrackInfo& track : tracks) with_arithmetic_of_cache(cache, track, allow_mixed);
-}
-
 }  // namespace vitrine

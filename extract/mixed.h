@@ -4,7 +4,6 @@
 #define VITRINE_EXTRACT_MIXED_H_
 
 #include <filesystem>
-#include <vector>
 
 #include "common/cache/track.h"
 
@@ -13,12 +12,8 @@ namespace vitrine {
 /// `track`, as this run would make it, with the arithmetic that the cache's track.json names, where there is one:
 /// track.json stays as it is, and the shards say in "made_with" what really made them. Throws Error that names every
 /// field that differs with both values, unless `allow_mixed`. Precision is never mixed: like other differences it is
-/// left for create_track() to find.
+/// left for who compares whole tracks (compare.h).
 TrackInfo with_arithmetic_of_cache(const std::filesystem::path& cache, TrackInfo track, bool allow_mixed);
-
-/// The same refusals before there is a plan: `tracks` as Teacher::outputs() has them.
-void check_arithmetic_of_cache(const std::filesystem::path& cache, const std::vector<TrackInfo>& tracks,
-                               bool allow_mixed);
 
 }  // namespace vitrine
 

@@ -22,15 +22,18 @@ std::uint64_t number(const char* name, std::string_view word) {
 
 }  // namespace
 
-std::vector<ShardKey> shards_of_part(const Plan& plan, std::uint32_t first_pass, std::uint32_t passes,
-                                     const std::string& part) {
-  std::uint32_t i = 0, n = 0;
+Part parse_part(const std::string& part) {
+  Part out;
   const char* end = part.data() + part.size();
-  const auto left = std::from_chars(part.data(), end, i);
+  const auto left = std::from_chars(part.data(), end, out.i);
   const bool slash = left.ec == std::errc() && left.ptr != end && *left.ptr == '/';
-  const auto right = slash ? std::from_chars(left.ptr + 1, end, n) : left;
-  if (!slash || right.ec != std::errc() || right.ptr != end || i < 1 || i > n)
+  const auto right = slash ? std::from_chars(left.ptr + 1, end, out.n) : left;
+  if (!slash || right.ec != std::errc() || right.ptr != end || out.i < 1 || out.i > out.n)
     fail("part = \"", part, "\" is not allowed; expected i/n with 1 ≤ i ≤ n, for instance 2/8");
+  return out;
+}
+
+void check_passes(const Plan& plan, std::uint32_t first_pass, std::uint32_t passes, std::uint32_t parts) {
   const std::uint64_t shards_per_pass = plan.shards_per_pass(), first = first_pass * shards_per_pass,
                       past = (std::uint64_t{first_pass} + passes) * shards_per_pass;
   if (past - 1 > kMaxShardNumber)
@@ -38,14 +41,21 @@ std::vector<ShardKey> shards_of_part(const Plan& plan, std::uint32_t first_pass,
          " shards, and their numbers have at most ten digits; first_pass + passes may be ",
          (kMaxShardNumber + 1) / shards_per_pass, " at most, or choose a larger plan.shard_groups");
   constexpr std::uint64_t kMaxShards = 100'000'000;
-  if ((past - first) / n > kMaxShards)
-    fail("passes = ", passes, ": part ", part, " would be ", (past - first) / n, " shards, at ", shards_per_pass,
-         " per pass; ask for at most ", std::max<std::uint64_t>(1, kMaxShards * n / shards_per_pass),
+  if ((past - first) / parts > kMaxShards)
+    fail("passes = ", passes, ": each of ", parts, " parts would be ", (past - first) / parts, " shards, at ",
+         shards_per_pass, " per pass; ask for at most ",
+         std::max<std::uint64_t>(1, kMaxShards * parts / shards_per_pass),
          " passes at once, or choose a larger plan.shard_groups");
+}
+
+std::vector<ShardKey> shards_of_part(const Plan& plan, std::uint32_t first_pass, std::uint32_t passes,
+                                     const std::string& part) {
+  const auto [i, n] = parse_part(part);
+  check_passes(plan, first_pass, passes, n);
+  const std::uint64_t shards_per_pass = plan.shards_per_pass(), first = first_pass * shards_per_pass,
+                      past = (std::uint64_t{first_pass} + passes) * shards_per_pass;
   std::vector<ShardKey> out;
-  for (std::uint64_t number = first + i - 1; number < past; number += n)
-    out.push_back(
-        {static_cast<std::uint32_t>(number / shards_per_pass), static_cast<std::uint32_t>(number % shards_per_pass)});
+  for (std::uint64_t number = first + i - 1; number < past; number += n) out.push_back(plan.layout().key_of(number));
   return out;
 }
 

@@ -11,8 +11,18 @@
 
 namespace vitrine {
 
-/// Share `part` = "i/n", 1 ≤ i ≤ n, of the shards of the passes, in order. Throws Error for another form, for passes
-/// whose shards have numbers of more than ten digits, and for more than 10^8 shards at once.
+/// Part i of n, 1 ≤ i ≤ n: every n-th shard beginning with the i-th.
+struct Part {
+  std::uint32_t i = 1, n = 1;
+};
+/// Of "i/n". Throws Error for another form.
+Part parse_part(const std::string& part);
+
+/// Throws Error for passes whose shards have numbers of more than ten digits, and for more than 10^8 shards in one of
+/// `parts` parts.
+void check_passes(const Plan& plan, std::uint32_t first_pass, std::uint32_t passes, std::uint32_t parts);
+
+/// The part's share of the shards of the passes, in order. Throws Error as parse_part() and check_passes() do.
 std::vector<ShardKey> shards_of_part(const Plan& plan, std::uint32_t first_pass, std::uint32_t passes,
                                      const std::string& part);
 

@@ -354,4 +354,44 @@ Manifest refresh_manifest(const std::filesystem::path& directory, const std::vec
   }
 }
 
+bool merge_lists(const std::filesystem::path& directory, const OwnShare& share) {
+  const auto stopped = [&] { return share.stop != nullptr && *share.stop; };
+  const std::optional<Manifest> old = Manifest::read(directory);
+  const std::vector<Log> logs = read_logs(directory);
+  const std::vector<FileRecord> there = list_shards(directory, false);
+  Records records = merged(old, logs);
+  for (const FileRecord& record : share.made) records[record.name] = record;
+
+  std::uint64_t wanted = 0;
+  bool others_are_listed = true;
+  std::vector<FileRecord> unlisted;
+  for (const FileRecord& file : there) {
+    const std::uint64_t number = *shard_number_of(file.name);
+    if (number >= share.first && number < share.past) ++wanted;
+    if (records.contains(file.name)) continue;
+    if (share.is_own(number))
+      unlisted.push_back(file);
+    else
+      others_are_listed = false;
+  }
+  if (!unlisted.empty() && !stopped())
+    note(text(directory.string(), ": ", unlisted.size(),
+              " finished files are in no list; reading them for their hashes"));
+  const ShardLog log(directory);
+  for (const FileRecord& file : unlisted) {
+    if (stopped()) return false;
+    const FileRecord record = describe_file(directory / file.name);
+    log.append(record);
+    records[file.name] = record;
+  }
+  if (!others_are_listed || wanted < share.past - share.first) return false;
+
+  std::vector<FileRecord> files;
+  for (const FileRecord& file : there) files.push_back(records.at(file.name));
+  if (const Manifest now(std::move(files)); old != now) publish(directory / kManifestName, now.json());
+  remove_merged(logs);
+  if (!unlisted.empty()) remove_file(log.path());
+  return true;
+}
+
 }  // namespace vitrine

@@ -144,6 +144,21 @@ struct RefreshOptions {
 Manifest refresh_manifest(const std::filesystem::path& directory, const std::vector<FileRecord>& made = {},
                           const RefreshOptions& options = {});
 
+/// What one of several processes that make a directory's shards knows when its share is made.
+struct OwnShare {
+  std::vector<FileRecord> made = {};  ///< files that it has written: newer than what any list says of them
+  /// Whether a shard of that number is of its share: only such files may be read.
+  std::function<bool(std::uint64_t)> is_own;
+  std::uint64_t first = 0, past = 0;        ///< numbers of the shards that all processes together make: [first, past)
+  const std::atomic<bool>* stop = nullptr;  ///< as in RefreshOptions
+};
+
+/// Reads files of the own share that are in no list, which is said (note), and lists them. Then, when all shards of all
+/// processes are there and every file of the directory is listed, merges the lists into shards.json, removes them and
+/// returns true; otherwise they stay, and who finishes last merges them. Files of others are never opened. Any number
+/// of processes at once. Throws Error.
+bool merge_lists(const std::filesystem::path& directory, const OwnShare& share);
+
 }  // namespace vitrine
 
 #endif  // VITRINE_COMMON_CACHE_SHARD_DIRECTORY_H_

@@ -24,6 +24,7 @@ constexpr int kBasisLevel = 3;                      // read and written once
 constexpr std::uint64_t kKinds = 40, kPlanes = 15;  // of the basis' levels
 constexpr int kColumnLevel = 3;                     // of the index and the recipes: small, written once
 constexpr std::uint64_t kColumnRows = 1 << 16;      // of the index's chunks
+constexpr const char* kOtherPlan = "use the same settings, or another cache directory";
 
 template <class Number>
 DatasetSpec column(const std::string& name, const char* dtype, const std::vector<Number>& numbers) {
@@ -99,9 +100,8 @@ std::string index_difference(const ImageIndex& there, const ImageIndex& now) {
   return image + " has other contents now";
 }
 
-void publish_or_compare(const std::filesystem::path& path, const std::string& json, const char* what,
-                        const char* remedy) {
-  if (!path_exists(path) && publish(path, json, Existing::kKeep)) return;
+void compare_with_file(const std::filesystem::path& path, const std::string& json, const char* what,
+                       const char* remedy) {
   const std::string old = read_file(path);
   if (old == json) return;
   const auto there = parse_json<nlohmann::ordered_json>(old);
@@ -116,6 +116,12 @@ void publish_or_compare(const std::filesystem::path& path, const std::string& js
   }
   throw Error(ErrorKind::kInput,
               {.path = path.string(), .what = text("the cache holds another ", what, ": ", words), .remedy = remedy});
+}
+
+void publish_or_compare(const std::filesystem::path& path, const std::string& json, const char* what,
+                        const char* remedy) {
+  if (!path_exists(path) && publish(path, json, Existing::kKeep)) return;
+  compare_with_file(path, json, what, remedy);
 }
 
 ShardSpan span_of(const Plan& plan, std::uint32_t pass, std::uint32_t shard) {
@@ -162,18 +168,25 @@ void put(std::vector<DatasetSpec>& specs, const char* name, const char* dtype, s
 
 }  // namespace
 
+void check_cache(const std::filesystem::path& directory, const ImageIndex& index, const Plan& plan) {
+  if (const std::filesystem::path path = directory / "index.h5"; path_exists(path))
+    if (const std::string difference = index_difference(read_index(path), index); !difference.empty())
+      throw Error(
+          ErrorKind::kInput,
+          {.path = path.string(),
+           .what = "the cache holds another index: " + difference,
+           .remedy = "use the dataset as it was (where pictures are gone or damaged, bad_images = \"skip\" goes on "
+                     "without them), or another cache directory"});
+  if (const std::filesystem::path path = directory / "plan.json"; path_exists(path))
+    compare_with_file(path, plan.json(), "plan", kOtherPlan);
+}
+
 void create_cache(const std::filesystem::path& directory, const ImageIndex& index, const Plan& plan) {
   const std::filesystem::path path = directory / "index.h5";
   if (!path_exists(path)) write_index(path, index);
   // What is there now may be another process's, which began at the same time.
-  if (const std::string difference = index_difference(read_index(path), index); !difference.empty())
-    throw Error(
-        ErrorKind::kInput,
-        {.path = path.string(),
-         .what = "the cache holds another index: " + difference,
-         .remedy = "use the dataset as it was (where pictures are gone or damaged, bad_images = \"skip\" goes on "
-                   "without them), or another cache directory"});
-  publish_or_compare(directory / "plan.json", plan.json(), "plan", "use the same settings, or another cache directory");
+  check_cache(directory, index, plan);
+  publish_or_compare(directory / "plan.json", plan.json(), "plan", kOtherPlan);
 }
 
 void write_basis(const std::filesystem::path& path, const FeatureBasis& basis) {
@@ -223,10 +236,6 @@ void create_track(const std::filesystem::path& directory, const TrackInfo& track
   publish_or_compare(path, track.file_text(), "track of this name",
                      "use the same settings, or remove the track's directory");
   if (there) provide_basis();
-}
-
-std::uint32_t groups_in_shard(const Plan& plan, std::uint32_t shard) {
-  return span_of(plan, 0, shard).groups;
 }
 
 std::uint64_t RecordedViews::count() const {

@@ -23,15 +23,15 @@ namespace vitrine {
 /// directory holds another index or plan.
 void create_cache(const std::filesystem::path& directory, const ImageIndex& index, const Plan& plan);
 
+/// Throws as create_cache() does when what is there is another index or plan; writes nothing.
+void check_cache(const std::filesystem::path& directory, const ImageIndex& index, const Plan& plan);
+
 /// Publishes the file. Equal bases give equal bytes.
 void write_basis(const std::filesystem::path& path, const FeatureBasis& basis);
 
 /// Publishes track.json where it is missing, and before it basis.h5 for a track that has a basis. Throws Error that
 /// names the first difference to a track.json that is there.
 void create_track(const std::filesystem::path& directory, const TrackInfo& track, const FeatureBasis* basis = nullptr);
-
-/// Groups in a shard: options().shard_groups, or what is left in a pass's last one.
-std::uint32_t groups_in_shard(const Plan& plan, std::uint32_t shard);
 
 /// What a shard's recipes hold beside the plan's.
 struct RecordedViews {

@@ -166,6 +166,57 @@ TEST_CASE("whoever is asked to stop reads no more files and lists what is known"
   CHECK((refresh_manifest(directory.path()).files() == std::vector<FileRecord>{record(0), record(1), record(2)}));
 }
 
+namespace {
+
+// A share of the shards 0 to 3: those of even number.
+OwnShare even_share(std::vector<FileRecord> made = {}) {
+  return {std::move(made), [](std::uint64_t number) { return number % 2 == 0; }, 0, 4};
+}
+
+}  // namespace
+
+TEST_CASE("one of several processes leaves the lists until all shards are there, and who is last merges them") {
+  const TemporaryDirectory directory;
+  const ShardLog own(directory.path()), other(directory.path());
+  const auto make = [&](int number, const ShardLog& log) {
+    write_whole(directory / name(number), content(number));
+    log.append(record(number));
+  };
+  for (const int number : {0, 2}) make(number, own);
+  make(1, other);
+  CHECK_FALSE(merge_lists(directory.path(), even_share({record(0), record(2)})));
+  CHECK_FALSE(std::filesystem::exists(directory / kManifestName));
+  for (const ShardLog* log : {&own, &other}) CHECK(std::filesystem::exists(log->path()));
+  make(3, other);
+  CHECK(merge_lists(directory.path(), {{record(1), record(3)}, [](std::uint64_t n) { return n % 2 == 1; }, 0, 4}));
+  CHECK((Manifest::read(directory.path())->files() ==
+         std::vector<FileRecord>{record(0), record(1), record(2), record(3)}));
+  for (const ShardLog* log : {&own, &other}) CHECK_FALSE(std::filesystem::exists(log->path()));
+  CHECK(merge_lists(directory.path(), even_share()));  // nothing to do
+}
+
+TEST_CASE("a file in no list is read by the process whose share it is in, and by no other") {
+  const TemporaryDirectory directory;
+  for (const int number : {0, 1, 2, 3}) write_whole(directory / name(number), content(number));
+  const ShardLog log(directory.path());
+  for (const int number : {1, 2}) log.append(record(number));
+  // The hash of what this process has made is not that of the bytes: nobody can have read the file.
+  const FileRecord made{name(0), content(0).size(), 40};
+  CHECK_FALSE(merge_lists(directory.path(), even_share({made})));  // 3 is another's
+  CHECK_FALSE(std::filesystem::exists(directory / kManifestName));
+  CHECK(Manifest::read_all(directory.path())->files().size() == 2);
+  const std::atomic<bool> stop{true};
+  OwnShare odd{{}, [](std::uint64_t number) { return number % 2 == 1; }, 0, 4, &stop};
+  CHECK_FALSE(merge_lists(directory.path(), odd));
+  odd.stop = nullptr;
+  CHECK_FALSE(merge_lists(directory.path(), odd));  // 0 is in no list of its own
+  CHECK((Manifest::read_all(directory.path())->files() == std::vector<FileRecord>{record(1), record(2), record(3)}));
+  CHECK(merge_lists(directory.path(), even_share({made})));
+  CHECK((Manifest::read(directory.path())->files() == std::vector<FileRecord>{made, record(1), record(2), record(3)}));
+  for (const auto& entry : std::filesystem::directory_iterator(directory.path()))
+    CHECK(entry.path().extension() != ".jsonl");
+}
+
 TEST_CASE("what is missing, not listed or of another size is told") {
   const TemporaryDirectory directory;
   for (const int number : {0, 2, 3, 7}) write_whole(directory / name(number), content(number));

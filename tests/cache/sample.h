@@ -92,7 +92,7 @@ inline std::vector<float> sample_values(const Plan& plan, const TrackInfo& track
 inline void write_sample_shard(const std::filesystem::path& directory, const Plan& plan, const TrackInfo& track,
                                std::uint32_t pass, std::uint32_t shard) {
   std::vector<std::vector<Array>> groups;
-  for (std::uint32_t g = 0; g < groups_in_shard(plan, shard); ++g)
+  for (std::uint32_t g = 0; g < plan.layout().span_of(ShardKey{0, shard}).groups; ++g)
     groups.push_back(make_codec(track.codec, track.shape)
                          ->encode(sample_values(plan, track, {pass, shard * plan.options().shard_groups + g}),
                                   plan.options().group));
@@ -110,7 +110,7 @@ inline void write_sample(const std::filesystem::path& directory, const Plan& pla
   for (std::uint32_t pass = 0; pass < passes; ++pass)
     for (std::uint32_t shard = 0; shard < plan.shards_per_pass(); ++shard) {
       std::vector<std::uint64_t> hashes;
-      for (std::uint32_t g = 0; g < groups_in_shard(plan, shard); ++g)
+      for (std::uint32_t g = 0; g < plan.layout().span_of(ShardKey{0, shard}).groups; ++g)
         hashes.push_back(sample_picture_hash({pass, shard * plan.options().shard_groups + g}));
       write_recipes(directory, plan, pass, shard, hashes);
       for (const TrackInfo& track : sample_tracks(plan)) write_sample_shard(directory, plan, track, pass, shard);

@@ -47,7 +47,7 @@ struct TransformSample {
     const auto codec = make_codec(track.codec, track.shape, basis);
     for (std::uint32_t shard = 0; shard < plan.shards_per_pass(); ++shard) {
       std::vector<std::vector<Array>> groups;
-      for (std::uint32_t g = 0; g < groups_in_shard(plan, shard); ++g)
+      for (std::uint32_t g = 0; g < plan.layout().span_of(ShardKey{0, shard}).groups; ++g)
         groups.push_back(codec->encode(features(4, shard * 2 + g), 4));
       write_shard(directory.path(), track, plan, 0, shard, groups);
     }
@@ -106,7 +106,7 @@ TEST_CASE("a shard whose rows are longer than a group can be is refused before r
     create_track(sample.directory.path(), track, sample.basis.get());
     for (std::uint32_t shard = 0; shard < sample.plan.shards_per_pass(); ++shard) {
       std::vector<std::vector<Array>> groups;
-      for (std::uint32_t g = 0; g < groups_in_shard(sample.plan, shard); ++g) {
+      for (std::uint32_t g = 0; g < sample.plan.layout().span_of(ShardKey{0, shard}).groups; ++g) {
         groups.push_back(codec->encode(features(4, shard * 2 + g), 4));
         groups.back()[0].bytes.resize(bytes);
         groups.back()[0].shape = {1, static_cast<std::uint32_t>(bytes)};

@@ -47,7 +47,7 @@ void write_transform(const std::filesystem::path& directory, const Plan& plan, c
   for (std::uint32_t pass = 0; pass < 2; ++pass)
     for (std::uint32_t shard = 0, number = 1; shard < plan.shards_per_pass(); ++shard) {
       std::vector<std::vector<Array>> groups;
-      for (std::uint32_t g = 0; g < groups_in_shard(plan, shard); ++g, ++number)
+      for (std::uint32_t g = 0; g < plan.layout().span_of(ShardKey{0, shard}).groups; ++g, ++number)
         groups.push_back(codec->encode(maps(track, 10 * pass + number, group, noise, outlier), group));
       write_shard(directory, track, plan, pass, shard, groups);
     }

@@ -184,7 +184,8 @@ TEST_CASE("picture hashes that were recorded are read back, those of another pla
   const Plan plan(sample_index(11), sample_options());
   write_sample(directory.path(), plan, 2);
   std::vector<std::uint64_t> wanted;
-  for (std::uint32_t g = 0; g < groups_in_shard(plan, 0); ++g) wanted.push_back(sample_picture_hash({1, g}));
+  for (std::uint32_t g = 0; g < plan.layout().span_of(ShardKey{0, 0}).groups; ++g)
+    wanted.push_back(sample_picture_hash({1, g}));
   CHECK(recorded_views(directory.path(), plan, 1, 0).picture_hashes == wanted);
   CHECK(message_of([&] { recorded_views(directory.path(), plan, 7, 0); }).find("recipes") != std::string::npos);
   const std::filesystem::path recipes = directory / "recipes";

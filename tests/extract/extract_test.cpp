@@ -13,14 +13,16 @@
 #include "common/cache/track.h"
 #include "common/config/config.h"
 #include "common/image/views.h"
-#include "extract/extractor.h"
+#include "extract/run/extractor.h"
 #include "extract/options.h"
 #include "tests/extract/fixture.h"
+#include "tests/extract/interrupted.h"
 #include "tests/support/signals.h"
 
 using namespace vitrine;
 using vitrine::testing::CommandResult;
 using vitrine::testing::ExtractFixture;
+using vitrine::testing::kBySignal;
 
 namespace {
 
@@ -41,21 +43,11 @@ void check_equal(const std::map<std::string, std::string>& a, const std::map<std
   }
 }
 
-constexpr int kBySignal = 128;  // as a shell tells a death by signal
-
-// Starts the extractor so that it gets `signal` at a place of its own way to the disk (signal_at.cpp): "shard N", when
-// it has put its N-th file of recipes in place, or "step N", as it goes into its N-th write, flush or rename. Returns
-// its exit code, or kBySignal and the signal that it died of. What it said is in errors.txt.
 int interrupted(const ExtractFixture& fixture, const std::string& cache, const std::vector<std::string>& settings,
                 int signal, const std::string& place) {
-  const CommandResult result =
-      vitrine::testing::run("( SIGNAL_AT='" + std::to_string(signal) + " " + place + "' LD_PRELOAD='" +
-                            vitrine::testing::executable("libsignal_at.so") + "' " + fixture.command(cache, settings) +
-                            " > '" + (fixture.root / "log.txt").string() + "'; echo $? )");
-  const int code = std::stoi(result.output.substr(result.output.rfind('\n', result.output.size() - 2) + 1));
-  vitrine::testing::write_whole(fixture.root / "errors.txt", result.output);
-  return code;
+  return vitrine::testing::interrupted_command(fixture, fixture.command(cache, settings), signal, place);
 }
+
 }  // namespace
 
 TEST_CASE("the bytes of a cache do not depend on workers, on parts or on what was there before") {
@@ -69,14 +61,15 @@ TEST_CASE("the bytes of a cache do not depend on workers, on parts or on what wa
     CHECK(whole.output.find(figure) != std::string::npos);
   const auto expected = fixture.files("whole");
   // Recipes and four tracks of two shards in each of two passes, each with its shards.json; index.h5, its
-  // record, plan.json, four times track.json, and a basis of each of two feature tracks.
+  // record, plan.json, prepared.json, four times track.json, and a basis of each of two feature tracks.
   CHECK(fixture.shards("whole").size() == 5 * 4);
-  CHECK(expected.size() == 5 * (4 + 1) + 3 + 4 + 2);
+  CHECK(expected.size() == 5 * (4 + 1) + 4 + 4 + 2);
 
   REQUIRE(fixture.extract("workers", {"workers=4"}).exit_code == 0);
   check_equal(expected, fixture.files("workers"));
 
   {  // Two parts.
+    REQUIRE(fixture.prepare("parts").exit_code == 0);
     REQUIRE(fixture.extract("parts", {"part=2/2"}).exit_code == 0);
     CHECK(fixture.shards("parts").size() == 5 * 2);
     REQUIRE(fixture.extract("parts", {"part=1/2"}).exit_code == 0);
@@ -200,6 +193,7 @@ TEST_CASE("two processes work on one cache at once, one dies, and what is left b
     settings.push_back(std::string("part=") + which);
     return settings;
   };
+  REQUIRE(fixture.prepare("cache", passes).exit_code == 0);
   CommandResult other{};
   std::thread beside([&] { other = fixture.extract("cache", part("1/2")); });
   const int killed = interrupted(fixture, "cache", part("2/2"), SIGKILL, "shard 2");
@@ -236,6 +230,7 @@ void check_mixing(const std::string& before_command, const std::string& setting,
   const ExtractFixture fixture;
   std::vector<std::string> first{"part=1/2"};
   if (!setting.empty()) first.push_back(setting);
+  REQUIRE(vitrine::testing::run(before_command + fixture.command("cache", first) + " --prepare").exit_code == 0);
   REQUIRE(vitrine::testing::run(before_command + fixture.command("cache", first)).exit_code == 0);
   const auto before = fixture.files("cache");
   const CommandResult refused = fixture.extract("cache", {"part=2/2"});
@@ -253,7 +248,7 @@ void check_mixing(const std::string& before_command, const std::string& setting,
   CAPTURE(allowed.output);
   REQUIRE(allowed.exit_code == 0);
   for (const auto& [name, bytes] : before)
-    if (!name.ends_with(kManifestName)) CHECK((fixture.files("cache").at(name) == bytes));
+    if (!name.ends_with(kManifestName) && !name.ends_with(".jsonl")) CHECK((fixture.files("cache").at(name) == bytes));
   const CommandResult info = vitrine::testing::run(vitrine::testing::executable("vitrine-cache") + " info '" +
                                                    (fixture.root / "cache").string() + "'");
   CAPTURE(info.output);

@@ -72,6 +72,9 @@ struct ExtractFixture {
   CommandResult extract(const std::string& cache, const std::vector<std::string>& settings = {}) const {
     return run(command(cache, settings));
   }
+  CommandResult prepare(const std::string& cache, const std::vector<std::string>& settings = {}) const {
+    return run(command(cache, settings) + " --prepare");
+  }
   /// Standard error alone.
   CommandResult errors_of(const std::string& cache, const std::vector<std::string>& settings = {}) const {
     return run("( " + command(cache, settings) + " > '" + (root / "stdout.txt").string() + "' )");

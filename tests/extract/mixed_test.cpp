@@ -5,6 +5,7 @@
 
 #include "common/base/error.h"
 #include "common/cache/writer.h"
+#include "extract/compare.h"
 #include "tests/cache/sample.h"
 #include "tests/support/message.h"
 #include "tests/support/testing.h"
@@ -37,7 +38,7 @@ struct Begun {
     const std::string sentence = message_of([&] { with_arithmetic_of_cache(directory.path(), now, allow_mixed); });
     // A check before there is a plan says the same.
     now.plan_hash.clear();
-    CHECK(message_of([&] { check_arithmetic_of_cache(directory.path(), {now}, allow_mixed); }) == sentence);
+    CHECK(message_of([&] { check_tracks_of_cache(directory.path(), {now}, allow_mixed); }) == sentence);
     return sentence;
   }
 };

@@ -38,7 +38,7 @@ void write_what_is_missing(const std::filesystem::path& directory) {
   create_track(directory, track);
   for (std::uint32_t pass = 0; pass < 2; ++pass)
     for (std::uint32_t shard = 0; shard < plan.shards_per_pass(); ++shard) {
-      const std::vector<std::uint64_t> hashes(groups_in_shard(plan, shard), 1);
+      const std::vector<std::uint64_t> hashes(plan.layout().span_of(ShardKey{0, shard}).groups, 1);
       if (!recipes_exist(directory, plan, pass, shard)) write_recipes(directory, plan, pass, shard, hashes);
       if (!shard_exists(directory, track, plan, pass, shard)) write_sample_shard(directory, plan, track, pass, shard);
     }

@@ -5,6 +5,7 @@
 
 #include "common/base/error.h"
 #include "common/base/files.h"
+#include "common/cache/preparation.h"
 #include "common/cache/shard_directory.h"
 #include "common/image/index_record.h"
 #include "common/image/left_out.h"
@@ -16,8 +17,8 @@ namespace fs = std::filesystem;
 
 // Whether a cache has files of that name.
 bool is_of_cache(const std::string& name) {
-  const auto others = {"index.h5",    "plan.json",  "track.json",    "basis.h5",
-                       kManifestName, kLeftOutFile, kIndexRecordFile};
+  const auto others = {"index.h5",    "plan.json",  "track.json",     "basis.h5",
+                       kManifestName, kLeftOutFile, kIndexRecordFile, kPreparationFile};
   return shard_number_of(name) || std::ranges::find(others, name) != others.end();
 }
 

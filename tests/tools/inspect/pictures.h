@@ -33,7 +33,7 @@ struct PictureCache {
     create_cache(directory, *index, *plan);
     for (std::uint32_t shard = 0; shard < plan->shards_per_pass(); ++shard) {
       std::vector<std::uint64_t> hashes;
-      for (std::uint32_t g = 0; g < groups_in_shard(*plan, shard); ++g) {
+      for (std::uint32_t g = 0; g < plan->layout().span_of(ShardKey{0, shard}).groups; ++g) {
         const std::uint32_t group = shard * plan->options().shard_groups + g;
         const std::vector<std::uint8_t> pictures = maker.group(plan->group(0, group), 32);
         hashes.push_back(picture_hash(std::span(pictures).subspan(group % 4 * 32 * 32 * 3, 32 * 32 * 3)));

@@ -25,7 +25,7 @@ void make_room(const SampleCache& cache, const TrackInfo& track, std::uint32_t s
 void write_logits(const SampleCache& cache, const TrackInfo& track, std::uint32_t shard, float value) {
   std::vector<float> values(track.view_values() * cache.plan.options().group, value);
   std::vector<std::vector<Array>> groups;
-  for (std::uint32_t g = 0; g < groups_in_shard(cache.plan, shard); ++g)
+  for (std::uint32_t g = 0; g < cache.plan.layout().span_of(ShardKey{0, shard}).groups; ++g)
     groups.push_back({{"values", "<f4", {4, 5}, {}}});
   for (auto& group : groups) {
     group[0].bytes.resize(values.size() * sizeof(float));
@@ -66,7 +66,8 @@ TEST_CASE("recipes of many passes on many threads draw one permutation per pass"
   create_cache(directory.path(), plan.index(), plan);
   for (std::uint32_t pass = 0; pass < kPasses; ++pass)
     for (std::uint32_t shard = 0; shard < plan.shards_per_pass(); ++shard)
-      write_recipes(directory.path(), plan, pass, shard, std::vector<std::uint64_t>(groups_in_shard(plan, shard)));
+      write_recipes(directory.path(), plan, pass, shard,
+                    std::vector<std::uint64_t>(plan.layout().span_of(ShardKey{0, shard}).groups));
   const Cache cache(directory.path());
   std::vector<FileTask> tasks;
   for (const std::uint64_t number : cache.recipe_directory().numbers())

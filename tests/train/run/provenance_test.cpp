@@ -115,8 +115,8 @@ TEST_CASE("tracks, and shards of one track, of different arithmetic are for the 
     check_refused_and_allowed(fixture.run("run"), "mixed", {"precision", "\"fp32\"", "\"bf16\""});
   }
   SUBCASE("shards that were mixed on purpose") {
-    fixture.make({"part=1/2"});
-    fixture.make({"part=2/2", "teacher.micro_batch=2", "allow_mixed=true"});
+    fixture.make({"passes=1"});
+    fixture.make({"passes=2", "teacher.micro_batch=2", "allow_mixed=true"});
     check_refused_and_allowed(fixture.run("run"), "mixed",
                               {"micro_batch of 2 shards of ", "/logits is 2", "of 2 shards of ", "/logits 4"});
   }

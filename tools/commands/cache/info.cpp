@@ -4,11 +4,13 @@
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <set>
 
 #include "common/base/error.h"
 #include "common/base/progress.h"
 #include "common/cache/cache.h"
+#include "common/cache/preparation.h"
 #include "common/cache/track.h"
 #include "common/cache/writer.h"
 #include "tools/commands/cache/command.h"
@@ -40,6 +42,9 @@ struct State {
   std::vector<TrackState> tracks;
   std::vector<Unreadable> unreadable;  // by the tracks' directories
   std::vector<std::string> set_aside;
+  // Of what an extraction was prepared to make, over all its parts; nothing without a prepared.json that can be read.
+  std::optional<std::vector<ShardProgress>> progress;
+  std::string no_progress;  // why there is none
 
   bool sound() const {
     return unreadable.empty() &&
@@ -67,8 +72,20 @@ TrackState examine(const Cache& cache, const TrackInfo& info) {
   return state;
 }
 
+void examine_progress(const Cache& cache, State& state) {
+  try {
+    if (const auto preparation = read_preparation(cache.directory(), cache.plan().hash()))
+      state.progress = shard_progress(cache.directory(), *preparation, cache.plan().shards_per_pass());
+    else
+      state.no_progress = text("there is no ", kPreparationFile, ", which vitrine-extract writes before the shards");
+  } catch (const Error& error) {
+    state.no_progress = error.what();
+  }
+}
+
 State examine(const Cache& cache) {
   State state;
+  examine_progress(cache, state);
   state.set_aside = set_aside_below(cache.directory());
   for (const Cache::BadTrack& track : cache.bad_tracks())
     state.unreadable.push_back({track.directory, track.error.what()});
@@ -199,6 +216,65 @@ void print_mixed(const std::vector<TrackState>& tracks) {
   print_table(rows);
 }
 
+// "00012-00019, 00031"; beyond a few ranges their number.
+std::string missing_words(const ShardProgress& progress) {
+  constexpr std::size_t kMaxShown = 6;
+  std::string words;
+  for (std::size_t i = 0; i < std::min(kMaxShown, progress.missing.size()); ++i) {
+    const auto& [first, last] = progress.missing[i];
+    const auto digits = [](std::uint64_t number) {
+      return std::filesystem::path(shard_file_name(number)).stem().string();
+    };
+    words += (words.empty() ? "" : ", ") + digits(first) + (first == last ? "" : "-" + digits(last));
+  }
+  if (progress.missing.size() > kMaxShown)
+    words += text(" and ", human_count(progress.missing.size() - kMaxShown), " more ranges (--json lists them)");
+  return words.empty() ? "none" : words;
+}
+
+std::string pass_words(const std::vector<PassRange>& passes) {
+  std::string words;
+  for (const PassRange& range : passes) {
+    words += text(words.empty() ? "" : ", ", range.first);
+    if (range.count > 1) words += text("-", range.past() - 1);
+  }
+  return words;
+}
+
+// How far the extraction is, over all its parts, and which shards are missing.
+void print_progress(const State& state) {
+  if (!state.progress) {
+    std::cout << "extraction: what it is to make is not known (" << state.no_progress << ")\n";
+    return;
+  }
+  std::uint64_t wanted = 0, there = 0;
+  std::vector<std::vector<std::string>> rows{{"prepared", "passes", "shards", "missing"}};
+  for (const ShardProgress& progress : *state.progress) {
+    wanted += progress.wanted, there += progress.there;
+    rows.push_back({progress.directory, pass_words(progress.passes),
+                    text(human_count(progress.there), " of ", human_count(progress.wanted)), missing_words(progress)});
+  }
+  std::cout << "extraction: " << human_count(there) << " of " << human_count(wanted) << " files, "
+            << (wanted == 0 ? 100 : 100 * there / wanted) << " %"
+            << (there == wanted ? ", complete" : "; vitrine-extract makes those that are missing") << '\n';
+  print_table(rows);
+}
+
+nlohmann::ordered_json progress_json(const State& state) {
+  if (!state.progress) return nullptr;
+  nlohmann::ordered_json out = nlohmann::ordered_json::array();
+  for (const ShardProgress& progress : *state.progress) {
+    nlohmann::ordered_json passes = nlohmann::ordered_json::array();
+    for (const PassRange& range : progress.passes) passes.push_back({{"first", range.first}, {"count", range.count}});
+    out.push_back({{"directory", progress.directory},
+                   {"passes", passes},
+                   {"wanted", progress.wanted},
+                   {"there", progress.there},
+                   {"missing", progress.missing}});
+  }
+  return out;
+}
+
 void print_unreadable(const State& state) {
   if (state.sound()) return;
   std::cout << "not readable (vitrine-cache verify says more, repair helps):\n";
@@ -232,6 +308,7 @@ void print_words(const Cache& cache, const State& state) {
   } else if (state.unreadable.empty()) {
     std::cout << "tracks: none\n";
   }
+  print_progress(state);
   print_unreadable(state);
   print_set_aside(state.set_aside);
 }
@@ -250,6 +327,7 @@ void print_json(const Cache& cache, const State& state) {
   out["plan_hash"] = cache.plan().hash();
   out["plan"] = nlohmann::ordered_json::parse(cache.plan().json());
   out["recipe_passes"] = cache.recipe_passes();
+  out["prepared"] = progress_json(state);
   out["tracks"] = nlohmann::ordered_json::array();
   for (const TrackState& track : state.tracks) {
     nlohmann::ordered_json entry;

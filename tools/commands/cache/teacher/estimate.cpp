@@ -21,7 +21,7 @@
 #include "common/image/decode.h"
 #include "common/teacher/calibrate.h"
 #include "common/teacher/one_thread_each.h"
-#include "extract/extractor.h"
+#include "extract/run/extractor.h"
 #include "extract/options.h"
 #include "tools/commands/cache/command.h"
 #include "tools/commands/cache/estimate_report.h"

@@ -1,4 +1,4 @@
-#include "extract/shard_line.h"
+#include "extract/run/shard_line.h"
 
 #include <tbb/parallel_for.h>
 

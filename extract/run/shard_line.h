@@ -1,6 +1,6 @@
 // Shards on their way from plan to disk: groups are made and compressed by many threads while one more thread writes.
-#ifndef VITRINE_EXTRACT_SHARD_LINE_H_
-#define VITRINE_EXTRACT_SHARD_LINE_H_
+#ifndef VITRINE_EXTRACT_RUN_SHARD_LINE_H_
+#define VITRINE_EXTRACT_RUN_SHARD_LINE_H_
 
 #include <tbb/task_arena.h>
 
@@ -32,4 +32,4 @@ void run_shard_line(tbb::task_arena& arena, std::uint32_t workers,
 
 }  // namespace vitrine
 
-#endif  // VITRINE_EXTRACT_SHARD_LINE_H_
+#endif  // VITRINE_EXTRACT_RUN_SHARD_LINE_H_

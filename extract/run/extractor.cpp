@@ -1,4 +1,4 @@
-#include "extract/extractor.h"
+#include "extract/run/extractor.h"
 
 #include <tbb/global_control.h>
 #include <tbb/task_arena.h>
@@ -20,7 +20,7 @@
 #include "common/image/left_out.h"
 #include "common/teacher/left_out_views.h"
 #include "common/teacher/one_thread_each.h"
-#include "extract/shard_line.h"
+#include "extract/run/shard_line.h"
 
 namespace vitrine {
 
@@ -73,8 +73,8 @@ class Extractor::Shard : public ShardWork {
         progress_(progress),
         listed_(std::move(listed)),
         published_(std::move(published)),
-        group_losses_(extractor.ready_.tracks.size(), std::vector<CodecLoss>(groups_in_shard(plan_, key.shard))) {
-    views_.picture_hashes.resize(groups_in_shard(plan_, key.shard));
+        group_losses_(extractor.ready_.tracks.size(), std::vector<CodecLoss>(plan_.layout().span_of(key).groups)) {
+    views_.picture_hashes.resize(groups());
     views_.left_out.resize(views_.picture_hashes.size());
     if (recipes_exist(extractor.cache_, plan_, key.pass, key.shard))
       recorded_ = recorded_views(extractor.cache_, plan_, key.pass, key.shard);
@@ -88,7 +88,7 @@ class Extractor::Shard : public ShardWork {
     check_recipes_are_known();
   }
 
-  std::uint32_t groups() const override { return groups_in_shard(plan_, key_.shard); }
+  std::uint32_t groups() const override { return plan_.layout().span_of(key_).groups; }
   std::uint64_t views() const { return std::uint64_t{groups()} * plan_.options().group; }
   std::uint64_t views_left_out() const { return views_.count(); }
   /// After publish(): the files of tracks that were written; none where one was there.
@@ -101,7 +101,7 @@ class Extractor::Shard : public ShardWork {
   }
 
   void make(std::uint32_t g) override {
-    const std::uint32_t group = key_.shard * plan_.options().shard_groups + g;
+    const std::uint32_t group = plan_.layout().span_of(key_).group(g).group;
     try {
       std::vector<Recipe> recipes = plan_.group(key_.pass, group);
       if (recorded_) recipes = marked(std::move(recipes), recorded_->left_out[g]);
@@ -147,8 +147,7 @@ class Extractor::Shard : public ShardWork {
 
  private:
   std::filesystem::path recipes_file() const {
-    return extractor_.cache_ / "recipes" /
-           shard_file_name(std::uint64_t{key_.pass} * plan_.shards_per_pass() + key_.shard);
+    return extractor_.cache_ / "recipes" / shard_file_name(plan_.layout().number_of(key_));
   }
 
   // Without the recipes nobody knows which of the targets that are there are blank.
@@ -250,9 +249,9 @@ Extractor::Made Extractor::run(std::span<const ShardKey> shards, const StopFlag&
   const std::vector<TrackInfo>& tracks = ready_.tracks;
   const CompleteShards complete(cache_, tracks);
   for (const ShardKey& key : shards) {
-    const std::uint64_t views = std::uint64_t{groups_in_shard(plan_, key.shard)} * plan_.options().group;
+    const std::uint64_t views = plan_.layout().span_of(key).views;
     total += views;
-    if (complete.contain(std::uint64_t{key.pass} * plan_.shards_per_pass() + key.shard)) {
+    if (complete.contain(plan_.layout().number_of(key))) {
       done += views;
     } else {
       missing.push_back(key);
@@ -261,13 +260,12 @@ Extractor::Made Extractor::run(std::span<const ShardKey> shards, const StopFlag&
   if (done > 0)
     note(text(human_count(done), " of ", human_count(total), " views are there already; going on with the rest"));
   Made made;
-  // Of the recipes, then of each track.
-  std::vector<std::filesystem::path> directories{cache_ / "recipes"};
-  for (const TrackInfo& track : tracks) directories.push_back(cache_ / track.directory());
-  const std::vector<ShardLog> logs(directories.begin(), directories.end());
-  std::vector<std::vector<FileRecord>> made_files(directories.size());
+  made.directories.push_back({cache_ / "recipes"});
+  for (const TrackInfo& track : tracks) made.directories.push_back({cache_ / track.directory()});
+  std::vector<ShardLog> logs;
+  for (const Made::Directory& directory : made.directories) logs.emplace_back(directory.path);
   const auto list = [&](std::size_t directory, const FileRecord& file) {
-    made_files[directory].push_back(file);
+    made.directories[directory].files.push_back(file);
     logs[directory].append(file);
   };
   made.losses.resize(tracks.size());
@@ -302,8 +300,6 @@ Extractor::Made Extractor::run(std::span<const ShardKey> shards, const StopFlag&
     run_shard_line(arena, workers_, next_shard);
     if (!made.stopped) progress.finish();
   }
-  for (std::size_t d = 0; d < directories.size(); ++d)
-    refresh_manifest(directories[d], made_files[d], {.sizes = false, .stop = &stop});
   return made;
 }
 

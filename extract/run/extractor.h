@@ -1,6 +1,6 @@
 // Stage one: recipes -> pictures -> teacher -> taps -> encode -> shards.
-#ifndef VITRINE_EXTRACT_EXTRACTOR_H_
-#define VITRINE_EXTRACT_EXTRACTOR_H_
+#ifndef VITRINE_EXTRACT_RUN_EXTRACTOR_H_
+#define VITRINE_EXTRACT_RUN_EXTRACTOR_H_
 
 #include <cstdint>
 #include <filesystem>
@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "common/base/stop.h"
+#include "common/cache/shard_directory.h"
 #include "common/cache/shard_draft.h"
 #include "common/codec/loss.h"
 #include "common/codec/transform/transform_codec.h"
@@ -33,12 +34,16 @@ class Extractor {
     std::uint64_t left_out = 0;  ///< of the views: those whose pictures could not be had
     bool stopped = false;
     std::vector<CodecLoss> losses = {};  ///< one per track, over the shards that were made
+    struct Directory {
+      std::filesystem::path path;
+      std::vector<FileRecord> files = {};  ///< that were published
+    };
+    std::vector<Directory> directories = {};  ///< of the recipes, then of each track
   };
   /// Makes the missing files of the given shards, in order; files that are there are not touched. Each directory is
   /// listed once to see what is there. At most `workers` groups are in work and two shards in memory: one may be
   /// written while the next is made (shard_line.h). Begins no more shards once `stop` is set. What is published goes
-  /// into a list of this run at once, and at the end into shards.json (manifest.h); files that no list names are read
-  /// for that, until `stop` is set. Throws Error; every file that was published before stays.
+  /// into a list of this run at once (manifest.h). Throws Error; every file that was published before stays.
   Made run(std::span<const ShardKey> shards, const StopFlag& stop) const;
 
  private:
@@ -58,4 +63,4 @@ class Extractor {
 
 }  // namespace vitrine
 
-#endif  // VITRINE_EXTRACT_EXTRACTOR_H_
+#endif  // VITRINE_EXTRACT_RUN_EXTRACTOR_H_

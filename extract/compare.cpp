@@ -1,0 +1,112 @@
+#include "extract/compare.h"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "common/base/error.h"
+#include "common/base/files.h"
+#include "common/base/hash.h"
+#include "common/base/json.h"
+#include "common/cache/track.h"
+#include "common/image/index_record.h"
+#include "common/image/left_out.h"
+#include "extract/mixed.h"
+
+namespace vitrine {
+namespace {
+
+// "seed is 7 there and 8 here, flip is 0.5 there and 0.4 here".
+std::string difference_words(const std::vector<JsonDifference>& differences) {
+  std::string words;
+  for (const JsonDifference& difference : differences)
+    words += text(words.empty() ? "" : ", ", difference.key, " is ", difference.there, " there and ", difference.here,
+                  " here");
+  return words;
+}
+
+nlohmann::ordered_json settings_of(const std::string& plan) {
+  return parse_json<nlohmann::ordered_json>(plan).value("settings", nlohmann::ordered_json::object());
+}
+
+std::string pass_words(PassRange passes) {
+  return passes.count == 1 ? text("pass ", passes.first) : text("passes ", passes.first, " to ", passes.past() - 1);
+}
+
+}  // namespace
+
+Plan trial_plan(const PlanOptions& options) {
+  ImageIndex index;
+  index.images.push_back({.id = "trial", .height = 1, .width = 1, .label = kNoLabel});
+  return Plan(std::make_shared<const ImageIndex>(std::move(index)), options);
+}
+
+void check_settings_of_cache(const std::filesystem::path& cache, const Plan& trial) {
+  const std::filesystem::path path = cache / "plan.json";
+  if (!path_exists(path)) return;
+  const std::string there = read_file(path);
+  Plan::options_from_json(there, path.string());  // refuses what is damaged or newer
+  const std::string words = difference_words(json_differences(settings_of(there), settings_of(trial.json())));
+  if (words.empty()) return;
+  throw Error(ErrorKind::kInput, {.path = path.string(),
+                                  .what = "the cache holds another plan: " + words,
+                                  .remedy = "use the same settings, or another cache directory"});
+}
+
+void check_tracks_of_cache(const std::filesystem::path& cache, const std::vector<TrackInfo>& tracks, bool allow_mixed) {
+  for (const TrackInfo& track : tracks) {
+    const std::filesystem::path path = cache / track.directory() / "track.json";
+    if (!path_exists(path)) continue;
+    const TrackInfo there = TrackInfo::from_file_text(read_file(path), path.string());
+    TrackInfo here = with_arithmetic_of_cache(cache, track, allow_mixed);
+    here.plan_hash = there.plan_hash;
+    here.teacher.class_list_sha256 = there.teacher.class_list_sha256;
+    if (here.codec.encoding == Encoding::kTransform) here.codec.basis = there.codec.basis;
+    const std::string words = difference_words(differences(there, here));
+    if (words.empty()) continue;
+    throw Error(ErrorKind::kInput, {.path = path.string(),
+                                    .what = "the cache holds another track of this name: " + words,
+                                    .remedy = "use the same settings, or remove the track's directory"});
+  }
+}
+
+void check_calibration_of_cache(const std::filesystem::path& cache, const Plan& plan, const TrackInfo& track,
+                                const FeatureBasis& basis, std::uint32_t calibration_views) {
+  const std::uint64_t group = plan.options().group;
+  const std::uint64_t views =
+      group * std::min<std::uint64_t>(plan.groups_per_pass(), (calibration_views + group - 1) / group);
+  if (basis.views == views) return;
+  const auto failed_later = [](const LeftOut& entry) { return entry.kind > LeftOutKind::kNotInIndex; };
+  if (basis.views < views && std::ranges::any_of(read_left_out(cache / kLeftOutFile), failed_later)) return;
+  throw Error(ErrorKind::kInput, {.path = (cache / basis_path(track)).string(),
+                                  .what = text("was made from ", basis.views, " views, and taps.calibration_views = ",
+                                               calibration_views, " asks for ", views),
+                                  .remedy = "use the same setting, or remove the track's directory"});
+}
+
+std::optional<Preparation> preparation_of_cache(const std::filesystem::path& cache) {
+  const std::filesystem::path plan = cache / "plan.json";
+  if (!path_exists(plan) || !path_exists(cache / "index.h5")) return std::nullopt;
+  return read_preparation(cache, sha256_hex(read_file(plan)));
+}
+
+std::string missing_preparation(const std::filesystem::path& cache, const std::vector<TrackInfo>& tracks,
+                                PassRange passes, IndexDepth depth) {
+  const std::optional<Preparation> preparation = preparation_of_cache(cache);
+  if (!preparation) return text("it has no ", kPreparationFile);
+  for (const TrackInfo& track : tracks) {
+    const std::string directory = track.directory();
+    if (preparation->find(directory) == nullptr) return directory + " is not prepared";
+    if (!path_exists(cache / directory / "track.json")) return directory + "/track.json is missing";
+    if (track.codec.encoding == Encoding::kTransform && !path_exists(cache / basis_path(track)))
+      return basis_path(track).string() + " is missing";
+    if (!preparation->covers(directory, passes)) return text("not prepared of ", directory, ": ", pass_words(passes));
+  }
+  const auto plan = parse_json<nlohmann::ordered_json>(read_file(cache / "plan.json"));
+  const auto record = read_index_record(cache, plan.value("index", std::string()));
+  if (depth > (record ? record->depth : IndexDepth::kHeaders))
+    return text("its pictures were looked at by their headers alone, and index_depth = \"", name_of(depth), '"');
+  return {};
+}
+
+}  // namespace vitrine

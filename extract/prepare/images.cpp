@@ -1,0 +1,55 @@
+#include "extract/prepare/images.h"
+
+#include <utility>
+#include <vector>
+
+#include "common/base/error.h"
+#include "common/base/files.h"
+#include "common/base/progress.h"
+#include "common/cache/cache.h"
+#include "common/image/index_record.h"
+#include "common/image/scan_report.h"
+
+namespace vitrine {
+
+PreparedImages scan_for_cache(const ExtractOptions& options, const StopFlag& stop) {
+  const ImageFolders folders = options.folders();
+  const std::filesystem::path cache = options.cache;
+  const ScanOptions how{options.index_depth, options.verify_images, options.bad_images == BadImages::kSkip, true, &stop,
+                        options.decoding};
+  PreparedImages out;
+  if (path_exists(cache / "index.h5")) {
+    const KnownIndex known = known_index(cache, read_index(cache / "index.h5"));
+    if (!(known.index.decoding == options.decoding))
+      throw Error(ErrorKind::kInput, {.path = (cache / "index.h5").string(),
+                                      .what = text("was made with ", known.index.decoding.describe(), ", this run has ",
+                                                   options.decoding.describe()),
+                                      .remedy = "use the same settings, or another cache directory"});
+    out.scan = scan_images(folders, how, known);
+    if (known.depth >= how.depth && how.verify == VerifyImages::kSample)
+      note(text("all sizes and the contents of ", human_count(verified_sample(known.index.images.size()).size()),
+                " images were held against the cache's index"));
+  } else {
+    out.scan = scan_images(folders, how);
+  }
+  out.index = std::make_shared<const ImageIndex>(std::move(out.scan.index));
+  note(text(folders.describe(), ": ", out.index->describe()));
+  say_what_is_left_out(out.scan.left_out);
+  say_what_is_special(out.scan.counts, out.index->decoding);
+  out.bad = std::make_shared<BadPictures>(options.bad_images, out.index->images.size(), options.max_bad_share);
+  say_what_is_skipped(out.scan.bad);
+  for (const auto& [image, entry] : out.scan.bad) out.bad->add(image, entry);
+  return out;
+}
+
+void write_what_is_known(const std::filesystem::path& cache, const PreparedImages& images) {
+  write_index_record(cache, images.index->hash(), {images.scan.depth, images.scan.counts});
+  std::vector<LeftOut> list = images.scan.left_out;
+  for (const auto& [image, entry] : images.scan.bad) list.push_back(entry);
+  // What was met by earlier runs, and by processes beside this one, is marked in their shards.
+  const auto was_met = [](const LeftOut& entry) { return entry.kind > LeftOutKind::kNotInIndex; };
+  write_left_out(cache / kLeftOutFile, std::move(list), was_met);
+  say_where_all_are_named(images.scan.left_out, cache / kLeftOutFile);
+}
+
+}  // namespace vitrine

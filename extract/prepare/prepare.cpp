@@ -1,0 +1,166 @@
+#include "extract/prepare/prepare.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "common/base/error.h"
+#include "common/base/files.h"
+#include "common/base/progress.h"
+#include "common/cache/preparation.h"
+#include "common/cache/shard_directory.h"
+#include "common/cache/track.h"
+#include "common/cache/writer.h"
+#include "common/teacher/calibrate.h"
+#include "common/teacher/class_map.h"
+#include "common/teacher/teacher_check.h"
+#include "extract/compare.h"
+#include "extract/memory.h"
+#include "extract/mixed.h"
+#include "extract/part.h"
+#include "extract/prepare/images.h"
+#include "extract/prepare/lock.h"
+
+namespace vitrine {
+namespace {
+
+namespace fs = std::filesystem;
+
+void judge(const ExtractOptions& options, const Teacher& teacher, const ViewMaker& views, const ImageIndex& index,
+           const ClassMap* map, std::uint32_t workers, const StopFlag& stop) {
+  if (options.check_images == 0) return;
+  if (index.labelled() == 0) {
+    note("the teacher is not judged first: the images have no labels to hold its top-1 against");
+    return;
+  }
+  const TeacherCheck check =
+      check_teacher(teacher, views, index, options.check_images, options.plan.seed, map, options.images, workers, stop);
+  for (const std::string& sentence : check.notes) note(sentence);
+  if (check.refusal.empty()) return;
+  if (!options.allow_chance) fail(check.refusal, "; set allow_chance = true to go on all the same");
+  note(check.refusal + "; going on, since allow_chance is set");
+}
+
+// The map that the options name, or none. Throws Error when teacher and images have other classes and there is none.
+std::optional<ClassMap> class_map(const ExtractOptions& options, const Teacher& teacher, const ImageIndex& index) {
+  const auto classes = static_cast<std::uint32_t>(teacher.classes());
+  const ClassMapFiles files{options.class_map, options.class_names};
+  if (options.labels == Labels::kNone) return std::nullopt;
+  if (files.given()) return read_class_map(files, classes, index.classes);
+  if (classes != index.classes.size())
+    fail(options.images, ": has ", index.classes.size(), " classes, but the teacher's head has ", classes,
+         " (teacher.vit.classes); they must be the same classes in the same order, or be mapped (class_map, "
+         "class_names), or labels = \"none\"");
+  return std::nullopt;
+}
+
+// Nothing of a track but a basis: a preparation died between the two, and may have had other settings.
+bool is_orphan(const fs::path& cache, const TrackInfo& track) {
+  return !path_exists(cache / track.directory() / "track.json") &&
+         list_shard_numbers(cache / track.directory()).empty();
+}
+
+// Bases that the cache has.
+std::vector<std::shared_ptr<const FeatureBasis>> known_bases(const fs::path& cache, const Plan& plan,
+                                                             const std::vector<TrackInfo>& tracks,
+                                                             std::uint32_t calibration_views) {
+  std::vector<std::shared_ptr<const FeatureBasis>> out(tracks.size());
+  for (std::size_t t = 0; t < tracks.size(); ++t) {
+    const fs::path path = cache / basis_path(tracks[t]);
+    if (tracks[t].codec.encoding != Encoding::kTransform || !path_exists(path) || is_orphan(cache, tracks[t])) continue;
+    out[t] = std::make_shared<const FeatureBasis>(read_basis(path));
+    check_calibration_of_cache(cache, plan, tracks[t], *out[t], calibration_views);
+  }
+  return out;
+}
+
+void write_track(const fs::path& cache, const TrackInfo& track, const FeatureBasis* basis) {
+  const fs::path path = cache / basis_path(track);
+  if (basis != nullptr && path_exists(path) && is_orphan(cache, track) && read_basis(path).hash() != basis->hash())
+    remove_file(path);
+  create_track(cache, track, basis);
+}
+
+// The tracks as the cache has them or is to have them, but for bases that are yet to be made.
+std::vector<TrackInfo> tracks_for_cache(const fs::path& cache, const Teacher& teacher, const Plan& plan,
+                                        bool allow_mixed) {
+  std::vector<TrackInfo> tracks = teacher.tracks(plan);
+  for (TrackInfo& track : tracks) {
+    track = with_arithmetic_of_cache(cache, track, allow_mixed);
+    TrackInfo whole = track;
+    if (whole.codec.encoding == Encoding::kTransform) whole.codec.basis.assign(64, '0');
+    whole.check("teacher and taps");
+  }
+  return tracks;
+}
+
+// Whether the teacher was judged when a track of it was prepared.
+bool is_judged(const std::optional<Preparation>& preparation, const TrackInfo& track) {
+  const std::string directory = track.directory(), teacher = directory.substr(0, directory.find('/') + 1);
+  return preparation && std::ranges::any_of(preparation->tracks, [&](const PreparedTrack& prepared) {
+           return prepared.directory.starts_with(teacher);
+         });
+}
+
+std::string size_words(const Plan& plan, const std::vector<TrackInfo>& tracks, PassRange passes) {
+  double view = 0;
+  for (const TrackInfo& track : tracks) view += stored_view_bytes(track);
+  const std::uint64_t views = std::uint64_t{plan.groups_per_pass()} * plan.options().group;
+  return text("size: at most about ", human_bytes(view), " per view, ",
+              human_bytes(view * static_cast<double>(views) * passes.count), " for ", passes.count, " passes of ",
+              human_count(views), " views in ", human_count(plan.shards_per_pass()),
+              " shards (vitrine-cache estimate measures it)");
+}
+
+void remove_leftovers(const fs::path& cache, const std::vector<TrackInfo>& tracks) {
+  remove_abandoned(cache);
+  for (const TrackInfo& track : tracks) remove_abandoned(cache / track.directory());
+}
+
+}  // namespace
+
+Prepared prepare(const ExtractOptions& options, const Teacher& teacher, const StopFlag& stop) {
+  const fs::path cache = options.cache;
+  const PassRange passes{options.first_pass, options.passes};
+  const auto is_prepared = [&] {
+    return missing_preparation(cache, teacher.outputs(), passes, options.index_depth).empty();
+  };
+  std::optional<PrepareLock> lock;
+  if (is_prepared())
+    PrepareLock::remove_abandoned(cache);
+  else
+    lock.emplace(cache, stop);
+
+  const PreparedImages images = scan_for_cache(options, stop);
+  const Plan plan(images.index, options.plan);
+  check_cache(cache, *images.index, plan);
+  check_passes(plan, passes.first, passes.count, parse_part(options.part == "auto" ? "1/1" : options.part).n);
+  const std::optional<ClassMap> map = class_map(options, teacher, *images.index);
+  const std::vector<TrackInfo> tracks = tracks_for_cache(cache, teacher, plan, options.allow_mixed);
+  std::vector<std::shared_ptr<const FeatureBasis>> bases =
+      known_bases(cache, plan, tracks, options.taps.calibration_views);
+  const WorkerChoice choice =
+      choose_workers(plan, teacher.options().vit, teacher.options().micro_batch, tracks, options.workers);
+  note(choice.sentence);
+
+  Preparation preparation = preparation_of_cache(cache).value_or(Preparation{plan.hash()});
+  const ViewMaker views(options.folders(), images.index, options.plan.image_size, images.bad);
+  if (!is_judged(preparation, tracks.front()))
+    judge(options, teacher, views, *images.index, map ? &*map : nullptr, choice.workers, stop);
+  const ReadyTracks ready =
+      make_ready(teacher, views, plan, tracks, std::move(bases), options.taps.calibration_views, choice.workers, stop);
+
+  remove_leftovers(cache, tracks);
+  create_cache(cache, *images.index, plan);
+  write_what_is_known(cache, images);
+  add_left_out(cache / kLeftOutFile, images.bad->met());  // in the calibration too
+  for (std::size_t t = 0; t < tracks.size(); ++t) {
+    write_track(cache, ready.tracks[t], ready.bases[t].get());
+    preparation.add(tracks[t].directory(), passes);
+  }
+  if (lock) write_preparation(cache, preparation);  // without it nothing was added, and another process may be at it
+  return {images.bad, choice.workers, size_words(plan, tracks, passes)};
+}
+
+}  // namespace vitrine

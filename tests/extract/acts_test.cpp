@@ -1,0 +1,264 @@
+// The two acts as processes: what each reads, writes and refuses.
+#include <sys/inotify.h>
+#include <torch/torch.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <thread>
+
+#include "common/base/error.h"
+#include "common/cache/preparation.h"
+#include "common/cache/shard_directory.h"
+#include "tests/extract/fixture.h"
+#include "tests/extract/interrupted.h"
+#include "tests/support/message.h"
+
+using namespace vitrine;
+using vitrine::testing::CommandResult;
+using vitrine::testing::ExtractFixture;
+using vitrine::testing::has;
+using vitrine::testing::interrupted_command;
+using vitrine::testing::kBySignal;
+using vitrine::testing::read_whole;
+using vitrine::testing::run;
+using vitrine::testing::write_whole;
+
+namespace {
+
+using Files = std::map<std::string, std::string>;
+
+void check_equal(const Files& a, const Files& b) {
+  REQUIRE(!a.empty());
+  REQUIRE(a.size() == b.size());
+  for (const auto& [name, bytes] : a) {
+    CAPTURE(name);
+    REQUIRE(b.contains(name));
+    CHECK((b.at(name) == bytes));
+  }
+}
+
+void check_words(const CommandResult& result, int exit_code, const std::vector<std::string>& words) {
+  CAPTURE(result.output);
+  CHECK(result.exit_code == exit_code);
+  for (const std::string& word : words) {
+    CAPTURE(word);
+    CHECK(has(result.output, word));
+  }
+}
+
+// The names of files that anybody opens in some directories while it lives.
+class OpenedFiles {
+ public:
+  explicit OpenedFiles(const std::vector<std::filesystem::path>& directories)
+      : descriptor_(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK)) {
+    REQUIRE(descriptor_ >= 0);
+    for (const std::filesystem::path& directory : directories) {
+      const int watch = ::inotify_add_watch(descriptor_, directory.c_str(), IN_OPEN);
+      REQUIRE(watch >= 0);
+      directories_[watch] = directory.filename().string();
+    }
+  }
+  ~OpenedFiles() { ::close(descriptor_); }
+  OpenedFiles(const OpenedFiles&) = delete;
+  OpenedFiles& operator=(const OpenedFiles&) = delete;
+
+  /// "DIRECTORY/FILE" since the last call.
+  std::set<std::string> names() {
+    std::set<std::string> out;
+    alignas(inotify_event) char buffer[1 << 16];
+    for (ssize_t bytes; (bytes = ::read(descriptor_, buffer, sizeof buffer)) > 0;)
+      for (ssize_t at = 0; at < bytes;) {
+        const auto* event = reinterpret_cast<const inotify_event*>(buffer + at);
+        REQUIRE((event->mask & IN_Q_OVERFLOW) == 0);
+        if (event->len > 0) out.insert(directories_.at(event->wd) + "/" + event->name);
+        at += static_cast<ssize_t>(sizeof(inotify_event) + event->len);
+      }
+    return out;
+  }
+
+ private:
+  int descriptor_;
+  std::map<int, std::string> directories_;
+};
+
+std::vector<std::filesystem::path> directories_of_shards(const ExtractFixture& fixture, const std::string& cache) {
+  std::set<std::filesystem::path> out;
+  for (const std::string& shard : fixture.shards(cache)) out.insert((fixture.root / cache / shard).parent_path());
+  return {out.begin(), out.end()};
+}
+
+}  // namespace
+
+TEST_CASE("a part does not prepare: it names the command that does, which prepares") {
+  const ExtractFixture fixture;
+  const CommandResult refused = run(fixture.command("cache", {"passes=1"}) + " --set part=1/2 --part 2/2");
+  check_words(refused, 2, {"cache: is not prepared for this configuration (it has no prepared.json)", "part 2/2"});
+  CHECK_FALSE(std::filesystem::exists(fixture.root / "cache"));
+  const std::string before = "before the parts: ";
+  const std::size_t at = refused.output.find(before);
+  REQUIRE(at != std::string::npos);
+  const std::string command =
+      refused.output.substr(at + before.size(), refused.output.find('\n', at) - at - before.size());
+  CHECK(command.ends_with(" --prepare"));
+  CHECK_FALSE(has(command, "part="));
+  check_words(run(command), 0,
+              {"clean crops", "calibrate", "size: at most about ", "memory: about ", "cache: prepared\n"});
+  CHECK(fixture.shards("cache").empty());
+  CHECK(fixture.extract("cache", {"passes=1", "part=2/2"}).exit_code == 0);
+
+  check_words(fixture.extract("cache", {"passes=3", "part=2/2"}), 2, {"not prepared of small.", "passes 0 to 2"});
+  check_words(fixture.extract("cache", {"passes=1", "part=2/2", "taps.attention=[0]"}), 2,
+              {"/attention.0 is not prepared"});
+  check_words(run(fixture.command("cache") + " --prepare --part 1/2"), 2, {"--prepare", "--part"});
+}
+
+TEST_CASE("parts beside each other make the bytes of one process, and judge, calibrate and scan nothing") {
+  const ExtractFixture fixture;
+  const std::vector<std::string> passes{"passes=4"};
+  REQUIRE(fixture.extract("whole", passes).exit_code == 0);
+  REQUIRE(fixture.prepare("cache", passes).exit_code == 0);
+  const Files prepared = fixture.files("cache");
+  for (const char* name : {"index.h5", "plan.json", "index_record.json", "prepared.json"})
+    CHECK(prepared.contains(name));
+  std::vector<CommandResult> results(3);
+  {
+    std::vector<std::jthread> parts;
+    for (std::size_t i = 0; i < results.size(); ++i)
+      parts.emplace_back([&, i] {
+        results[i] = fixture.extract("cache", {"passes=4", "part=" + std::to_string(i + 1) + "/3"});
+      });
+  }
+  for (const CommandResult& result : results) {
+    CAPTURE(result.output);
+    CHECK(result.exit_code == 0);
+    CHECK(has(result.output, "the sizes of 15 of 15 images are those of the cache's index"));
+    for (const char* word : {"clean crops", "calibrate", "decode: ", "check: ", "index: ", "finished files"})
+      CHECK_FALSE(has(result.output, word));
+  }
+  check_equal(fixture.files("whole"), fixture.files("cache"));
+  for (const auto& [name, bytes] : prepared) CHECK((fixture.files("cache").at(name) == bytes));
+}
+
+TEST_CASE("a part opens no shard of another part, from its start to the merging of the lists") {
+  const ExtractFixture fixture;
+  REQUIRE(fixture.prepare("cache").exit_code == 0);
+  REQUIRE(fixture.extract("cache", {"part=1/2"}).exit_code == 0);
+  const std::vector<std::string> others = fixture.shards("cache");
+  REQUIRE(others.size() == 5 * 2);
+  OpenedFiles opened(directories_of_shards(fixture, "cache"));
+  REQUIRE(fixture.extract("cache", {"part=2/2"}).exit_code == 0);
+  const std::set<std::string> names = opened.names();
+  CHECK(std::ranges::any_of(names, [](const std::string& name) { return name.starts_with("recipes/00001.h5"); }));
+  for (const std::string& other : others) {
+    const std::filesystem::path path = other;
+    CAPTURE(other);
+    CHECK_FALSE(names.contains(path.parent_path().filename().string() + "/" + path.filename().string()));
+  }
+  for (const std::filesystem::path& directory : directories_of_shards(fixture, "cache")) {
+    REQUIRE(Manifest::read(directory));
+    CHECK(compare_manifest(*Manifest::read(directory), directory, true).none());
+  }
+}
+
+TEST_CASE("a shard that a killed part did not list is read by that part alone, and the lists wait for it") {
+  const ExtractFixture fixture;
+  REQUIRE(fixture.prepare("cache").exit_code == 0);
+  const std::string first = fixture.command("cache", {"part=1/2"});
+  REQUIRE(interrupted_command(fixture, first, SIGKILL, "shard 2") == kBySignal + SIGKILL);
+  // What a writer on another machine left when it died in a file, long ago.
+  const std::filesystem::path half = fixture.root / "cache/recipes/00003.h5.part.0123456789abcdef.7.8.0";
+  write_whole(half, "half a file");
+  std::filesystem::last_write_time(half, std::filesystem::file_time_type::clock::now() - std::chrono::hours(25));
+  OpenedFiles opened(directories_of_shards(fixture, "cache"));
+  const CommandResult other = fixture.extract("cache", {"part=2/2"});
+  CHECK(other.exit_code == 0);
+  CHECK_FALSE(has(other.output, "finished files"));
+  for (const std::string& name : opened.names())
+    for (const char* shard : {"/00000.h5", "/00002.h5"}) CHECK_FALSE(name.ends_with(shard));
+  CHECK_FALSE(std::filesystem::exists(fixture.root / "cache/recipes" / kManifestName));
+  check_words(run(first), 0, {"recipes: 1 finished files are in no list"});
+  REQUIRE(fixture.extract("whole").exit_code == 0);
+  check_equal(fixture.files("whole"), fixture.files("cache"));
+}
+
+TEST_CASE("a part refuses a folder that is not the one of the index, before the teacher runs") {
+  const ExtractFixture fixture;
+  REQUIRE(fixture.prepare("cache").exit_code == 0);
+  const Files before = fixture.files("cache");
+  const std::filesystem::path copy = fixture.root / "copy";
+  std::filesystem::copy(fixture.images, copy, std::filesystem::copy_options::recursive);
+  const auto part = [&](std::vector<std::string> settings) {
+    settings.insert(settings.end(), {"part=1/2", "images=" + copy.string()});
+    return fixture.extract("cache", settings);
+  };
+  write_whole(copy / "bee/2.jpg", read_whole(copy / "bee/2.jpg") + " ");
+  check_words(part({}), 2, {"copy: 1 of 15 images", "missing or have another size", "bee/2.jpg", "bad_images"});
+  for (const char* name : {"ant", "bee"}) std::filesystem::remove_all(copy / name);
+  check_words(part({"bad_images=skip"}), 2, {"10 of 15 images", "ant/0.jpg", "the cache was prepared from"});
+  check_words(fixture.extract("cache", {"part=1/2", "images=" + (fixture.root / "nowhere").string()}), 2,
+              {"15 of 15 images"});
+  check_words(fixture.extract("cache", {"part=1/2", "labels=none"}), 2, {"labels = \"none\"", "3 classes"});
+  check_words(fixture.extract("cache", {"part=1/2", "unlabelled=" + copy.string()}), 2, {"unlabelled is given"});
+  CHECK((fixture.files("cache") == before));
+  // Another content of the same size is found when it is read.
+  std::string picture = read_whole(fixture.images / "ant/0.jpg");
+  picture[picture.size() / 2] = static_cast<char>(picture[picture.size() / 2] ^ 1);
+  write_whole(fixture.images / "ant/0.jpg", picture);
+  check_words(fixture.extract("cache", {"part=1/1", "verify_images=all"}), 2, {"ant/0.jpg", "other contents"});
+  check_words(run(fixture.command("cache", {"part=1/2"})), 2, {"ant/0.jpg"});
+  CHECK(fixture.shards("cache").size() < 5 * 2);
+}
+
+TEST_CASE("what contradicts the cache is refused before the teacher is loaded, or the images are looked at") {
+  const ExtractFixture fixture;
+  REQUIRE(fixture.prepare("cache").exit_code == 0);
+  const Files before = fixture.files("cache");
+  const std::string nowhere = (fixture.root / "nowhere").string();
+  for (const char* part : {"part=1/1", "part=1/2"}) {
+    CAPTURE(part);
+    check_words(
+        fixture.extract("cache", {part, "plan.seed=8", "plan.flip=0.25", "teacher.weights=" + nowhere}), 2,
+        {"plan.json: the cache holds another plan", "seed is 7 there and 8 here", "flip is 0.5 there and 0.25"});
+    check_words(fixture.extract("cache", {part, "teacher.precision=bf16", "images=" + nowhere}), 2,
+                {"track.json", "made_with.precision is \"fp32\" there and \"bf16\" here"});
+    check_words(fixture.extract("cache", {part, "taps.max_error=0.5", "images=" + nowhere}), 2,
+                {"features.0/track.json", "codec.max_error is 0.01 there and 0.5 here"});
+    check_words(fixture.extract("cache", {part, "taps.calibration_views=8"}), 2,
+                {"basis.h5: was made from 16 views", "taps.calibration_views = 8"});
+  }
+  std::filesystem::remove(fixture.images / "cat" / "4.jpg");
+  const CommandResult index = fixture.extract("cache", {"passes=3", "teacher.name=another"});  // is yet to be judged
+  check_words(index, 2, {"index.h5: the cache holds another index", "15 images, now there are 14"});
+  CHECK_FALSE(has(index.output, "clean crops"));
+  CHECK((fixture.files("cache") == before));
+  // What does not fit the teacher is found without the images too.
+  check_words(fixture.extract("new", {"teacher.micro_batch=3", "images=" + nowhere}), 2, {"teacher.micro_batch = 3"});
+}
+
+TEST_CASE("vitrine-cache info tells the progress of all parts, and which shards are missing") {
+  const ExtractFixture fixture;
+  const auto info = [&](const char* more) {
+    return run(vitrine::testing::executable("vitrine-cache") + " info '" + (fixture.root / "cache").string() + "'" +
+               more);
+  };
+  REQUIRE(fixture.prepare("cache", {"passes=3"}).exit_code == 0);
+  check_words(info(""), 0, {"extraction: 0 of 30 files, 0 %", "00000-00005"});
+  REQUIRE(fixture.extract("cache", {"passes=3", "part=2/3"}).exit_code == 0);
+  check_words(info(""), 0, {"extraction: 10 of 30 files, 33 %", "0-2", "2 of 6", "00000, 00002-00003, 00005"});
+  const auto json = nlohmann::json::parse(info(" --json").output);
+  REQUIRE(json["prepared"].size() == 5);
+  for (const auto& directory : json["prepared"]) {
+    CHECK(directory["wanted"] == 6);
+    CHECK(directory["there"] == 2);
+    CHECK(directory["missing"] == nlohmann::json::parse("[[0, 0], [2, 3], [5, 5]]"));
+  }
+  REQUIRE(fixture.extract("cache", {"passes=3"}).exit_code == 0);
+  check_words(info(""), 0, {"extraction: 30 of 30 files, 100 %, complete"});
+  write_whole(fixture.root / "cache" / kPreparationFile, "{");
+  check_words(info(""), 0, {"extraction: what it is to make is not known", "prepared.json"});
+  std::filesystem::remove(fixture.root / "cache" / kPreparationFile);
+  check_words(info(""), 0, {"there is no prepared.json"});
+}

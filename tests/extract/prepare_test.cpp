@@ -1,0 +1,183 @@
+// Act one: once, complete or absent, one process at a time.
+#include <sys/stat.h>
+#include <torch/torch.h>
+
+#include <optional>
+#include <thread>
+
+#include "common/base/error.h"
+#include "common/cache/preparation.h"
+#include "extract/prepare/lock.h"
+#include "tests/extract/fixture.h"
+#include "tests/extract/interrupted.h"
+#include "tests/support/message.h"
+
+using namespace vitrine;
+using vitrine::testing::CommandResult;
+using vitrine::testing::ExtractFixture;
+using vitrine::testing::has;
+using vitrine::testing::interrupted_command;
+using vitrine::testing::kBySignal;
+using vitrine::testing::run;
+using vitrine::testing::TemporaryDirectory;
+using vitrine::testing::write_whole;
+
+namespace {
+
+using Files = std::map<std::string, std::string>;
+
+// Inode and time of last change, by name: a file that was written again has another.
+Files identities(const ExtractFixture& fixture, const std::string& cache) {
+  Files out;
+  for (const auto& [name, bytes] : fixture.files(cache)) {
+    struct stat status {};
+    REQUIRE(::stat((fixture.root / cache / name).c_str(), &status) == 0);
+    out[name] = text(status.st_ino, " ", status.st_mtim.tv_sec, " ", status.st_mtim.tv_nsec);
+  }
+  return out;
+}
+
+bool computes(const CommandResult& result) {
+  return has(result.output, "clean crops") || has(result.output, "calibrate") || has(result.output, "decode: ");
+}
+
+}  // namespace
+
+TEST_CASE("to prepare twice is to prepare once, and a run makes of it what it makes alone") {
+  const ExtractFixture fixture;
+  const CommandResult first = fixture.prepare("cache");
+  CAPTURE(first.output);
+  REQUIRE(first.exit_code == 0);
+  CHECK(computes(first));
+  const Files before = identities(fixture, "cache");
+  const CommandResult second = fixture.prepare("cache");
+  CAPTURE(second.output);
+  CHECK(second.exit_code == 0);
+  CHECK_FALSE(computes(second));
+  CHECK(has(second.output, "15 images were held against the cache's index"));
+  CHECK((identities(fixture, "cache") == before));
+
+  REQUIRE(fixture.extract("whole").exit_code == 0);
+  const CommandResult made = fixture.extract("cache");
+  CHECK(made.exit_code == 0);
+  CHECK_FALSE(computes(made));
+  CHECK((fixture.files("cache") == fixture.files("whole")));
+}
+
+TEST_CASE("a preparation that is killed anywhere leaves whole files and no prepared.json, and is repeated") {
+  const ExtractFixture fixture;
+  REQUIRE(fixture.prepare("whole").exit_code == 0);
+  const Files expected = fixture.files("whole");
+  const std::string command = fixture.command("killed") + " --prepare";
+  int kills = 0, code = 0;
+  // From the first write on, later and later; a run that comes to its end does so because all is there.
+  for (int step = 1; (code = interrupted_command(fixture, command, SIGKILL, "step " + std::to_string(step))) != 0;
+       step += 2) {
+    CAPTURE(step);
+    REQUIRE(code == kBySignal + SIGKILL);
+    REQUIRE(++kills < 40);
+    const Files files = fixture.files("killed");
+    for (const auto& [name, bytes] : files) {
+      CAPTURE(name);
+      if (has(name, ".part.") || name == "prepare.lock") continue;
+      REQUIRE(expected.contains(name));
+      CHECK((expected.at(name) == bytes));
+    }
+    if (files.contains(kPreparationFile))
+      for (const auto& [name, bytes] : expected) CHECK(files.contains(name));
+  }
+  CHECK(kills > 4);
+  REQUIRE(fixture.prepare("killed").exit_code == 0);
+  CHECK((fixture.files("killed") == expected));
+}
+
+TEST_CASE("a basis that a killed preparation of other settings left does not become that of a track") {
+  const ExtractFixture fixture;
+  const std::vector<std::string> other{"taps.calibration_views=8", "taps.features=[-1]"}, wanted{"taps.features=[-1]"};
+  REQUIRE(fixture.prepare("other", other).exit_code == 0);
+  REQUIRE(fixture.prepare("whole", wanted).exit_code == 0);
+  const Files theirs = fixture.files("other");
+  for (const auto& [name, bytes] : theirs)
+    if (name.ends_with("basis.h5")) {
+      CHECK((fixture.files("whole").at(name) != bytes));
+      write_whole(fixture.root / "cache" / name, bytes);
+    }
+  CHECK(fixture.prepare("cache", wanted).exit_code == 0);
+  CHECK((fixture.files("cache") == fixture.files("whole")));
+}
+
+TEST_CASE("tracks and passes are prepared one after the other as they would be at once") {
+  const ExtractFixture fixture;
+  REQUIRE(fixture.prepare("whole", {"passes=4"}).exit_code == 0);
+  REQUIRE(fixture.prepare("cache", {"passes=2", "taps.features=[]", "taps.attention=[]"}).exit_code == 0);
+  const CommandResult more = fixture.prepare("cache", {"passes=3"});
+  CHECK(more.exit_code == 0);
+  CHECK(has(more.output, "calibrate"));
+  CHECK_FALSE(has(more.output, "clean crops"));  // the teacher was judged
+  const CommandResult last = fixture.prepare("cache", {"first_pass=3", "passes=1"});
+  CHECK(last.exit_code == 0);
+  CHECK_FALSE(computes(last));
+  CHECK((fixture.files("cache") == fixture.files("whole")));
+}
+
+TEST_CASE("a process waits while another prepares the cache, and says so") {
+  const ExtractFixture fixture;
+  std::optional<PrepareLock> lock(std::in_place, fixture.root / "cache", never_stop());
+  FILE* pipe = popen((fixture.command("cache", {"passes=1"}) + " --prepare 2>&1").c_str(), "r");
+  REQUIRE(pipe != nullptr);
+  std::string said;
+  char line[4096];
+  while (!has(said, "another process prepares this cache; waiting for it") && fgets(line, sizeof line, pipe) != nullptr)
+    said += line;
+  CAPTURE(said);
+  CHECK_FALSE(computes({0, said}));
+  CHECK(fixture.files("cache").size() == 1);  // the lock
+  lock.reset();
+  while (fgets(line, sizeof line, pipe) != nullptr) said += line;
+  CHECK(pclose(pipe) == 0);
+  CHECK(has(said, "cache: prepared"));
+  CHECK_FALSE(std::filesystem::exists(fixture.root / "cache/prepare.lock"));
+  CHECK(std::filesystem::exists(fixture.root / "cache" / kPreparationFile));
+}
+
+TEST_CASE("two that begin at once both succeed, and one of them alone computes") {
+  const ExtractFixture fixture;
+  REQUIRE(fixture.extract("whole").exit_code == 0);
+  CommandResult one, other;
+  {
+    std::jthread beside([&] { one = fixture.extract("cache"); });
+    other = fixture.extract("cache");
+  }
+  CAPTURE(one.output);
+  CAPTURE(other.output);
+  CHECK(one.exit_code == 0);
+  CHECK(other.exit_code == 0);
+  CHECK(computes(one) != computes(other));
+  CHECK((fixture.files("cache") == fixture.files("whole")));
+}
+
+TEST_CASE("the lock takes no more than it brought") {
+  const TemporaryDirectory root;
+  const std::filesystem::path cache = root / "a/b/cache";
+  { const PrepareLock lock(cache, never_stop()); }
+  CHECK_FALSE(std::filesystem::exists(root / "a"));
+  std::filesystem::create_directories(root / "a");
+  {
+    const PrepareLock lock(cache, never_stop());
+    write_whole(cache / "plan.json", "{}");
+  }
+  CHECK(std::filesystem::exists(cache / "plan.json"));
+  CHECK_FALSE(std::filesystem::exists(cache / "prepare.lock"));
+  // A lock file whose process died.
+  write_whole(cache / "prepare.lock", "");
+  { const PrepareLock lock(cache, never_stop()); }
+  CHECK_FALSE(std::filesystem::exists(cache / "prepare.lock"));
+  write_whole(cache / "prepare.lock", "");
+  PrepareLock::remove_abandoned(cache);
+  CHECK_FALSE(std::filesystem::exists(cache / "prepare.lock"));
+  const PrepareLock held(cache, never_stop());
+  PrepareLock::remove_abandoned(cache);
+  CHECK(std::filesystem::exists(cache / "prepare.lock"));
+  const StopFlag stop{true};
+  CHECK_THROWS_AS(PrepareLock(cache, stop), Stopped);
+}
