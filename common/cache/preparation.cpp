@@ -5,6 +5,7 @@
 
 #include "common/base/error.h"
 #include "common/base/files.h"
+#include "common/base/format_version.h"
 #include "common/base/json.h"
 #include "common/base/json_fields.h"
 #include "common/cache/provenance.h"
@@ -91,7 +92,7 @@ Preparation Preparation::from_json(const std::string& json, const std::string& w
   const auto in = parse_json<nlohmann::ordered_json>(json);
   const JsonFields fields(in, where);
   if (fields.words("format") != kFormat) fields.damaged(text("is not of the format \"", kFormat, "\""));
-  expect_version(in, kVersion, where);
+  check_format_version(in, where, kVersion);
   Preparation out;
   out.plan_hash = fields.words("plan");
   if (!is_sha256(out.plan_hash)) fields.damaged("names no plan");

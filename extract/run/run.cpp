@@ -9,6 +9,7 @@
 #include "common/cache/shard_directory.h"
 #include "common/cache/track.h"
 #include "common/codec/codec.h"
+#include "common/codec/make_codec.h"
 #include "common/image/left_out.h"
 #include "common/image/scan_report.h"
 #include "extract/compare.h"

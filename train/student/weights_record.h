@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "common/plan/image_index.h"
 #include "train/student/model_options.h"
 
 namespace vitrine {
