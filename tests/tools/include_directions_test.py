@@ -12,7 +12,7 @@ import tempfile
 # another way, or shares one library with others that it must not include.
 FOLDERS = {
     "common/kernels/cuda": ["common/kernels", "common/models"],
-    "tools/native": ["common/codec"],
+    "tools/python/native": ["common/codec"],
 }
 TOPS = ("common", "extract", "train", "tools")
 CALL = re.compile(r"^vitrine_(?:room|command)\(([^)]*)\)", re.MULTILINE)

@@ -16,7 +16,7 @@
 
 namespace vitrine {
 
-/// Which images per run trains on, and how they are looked at: a part of its options.
+/// Which images a run trains on, and how they are looked at: a part of its options.
 struct TrainingImageOptions {
   ImageFolders folders;
   std::string cache;                              ///< the directory of the cache that was made from them; empty: none
@@ -24,7 +24,7 @@ struct TrainingImageOptions {
   VerifyImages verify_images = VerifyImages::kSample;  ///< with a cache, how far its index is believed
   BadImages bad_images = BadImages::kStop;             ///< when a picture of the index cannot be read
   double max_bad_share = 0.01;                         ///< of the images that may be skipped
-  Decoding decoding;  ///< of the pictures; with a cache its own, and this is the default or the same
+  Decoding decoding;  ///< of every picture; with a cache its own, and these are not given or the same
 };
 
 struct TrainingImages {

@@ -15,6 +15,7 @@
 #include "common/eval/accuracy.h"
 #include "common/image/scan.h"
 #include "common/image/views.h"
+#include "common/plan/image_index.h"
 #include "train/student/network.h"
 
 namespace vitrine {
@@ -32,9 +33,9 @@ struct EvaluationOptions {
   double crop_pct = 0.9;                               ///< of the resized picture, in (0, 1]
   std::vector<double> mean = {0.485, 0.456, 0.406};    ///< subtracted from each colour in [0, 1]
   std::vector<double> stddev = {0.229, 0.224, 0.225};  ///< each colour is divided by it
+  Decoding decoding;                                   ///< of the pictures
   std::string precision = "fp32";                      ///< of the forward (common/models/precision.h)
   std::uint32_t workers = 0;                           ///< threads that decode; 0: those of the process's arena
-  Decoding decoding;                                   ///< of the pictures
 };
 
 /// One folder, scanned once and judged as often as wanted. Constructors and loops throw Stopped, between two files or
@@ -47,7 +48,8 @@ class Evaluation {
   /// differs.
   Evaluation(const std::string& folder, const ModelClasses& classes, const EvaluationOptions& options,
              const StopFlag& stop = never_stop());
-  /// Of whatever classes the folder has, or with Labels::kNone of any images.
+  /// Pictures are decoded as options.decoding says. Of whatever classes the folder has, or with Labels::kNone of any
+  /// images.
   Evaluation(const ImageFolders& folder, const EvaluationOptions& options, const StopFlag& stop = never_stop());
 
   /// Leaves the network in evaluation mode. Images are decoded on the options' workers. An image that cannot be read is

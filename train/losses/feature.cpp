@@ -9,11 +9,11 @@
 namespace vitrine {
 namespace {
 
-constexpr double kMinNorm = 1e-8;
+constexpr double kMinVectorNorm = 1e-8;
 
 /// Over dimension 1.
 at::Tensor cosine(const at::Tensor& a, const at::Tensor& b) {
-  return (a * b).sum(1) / (a.norm(2, {1}).clamp_min(kMinNorm) * b.norm(2, {1}).clamp_min(kMinNorm));
+  return (a * b).sum(1) / (a.norm(2, {1}).clamp_min(kMinVectorNorm) * b.norm(2, {1}).clamp_min(kMinVectorNorm));
 }
 
 }  // namespace

@@ -204,8 +204,8 @@ Report evaluate_checkpoint(const TrainOptions& given, const std::filesystem::pat
   Report report;
   report.checkpoint = judged.file;
   report.folder = folder;
-  report.precision = options.precision;
   report.about = judged.record ? words_of(*judged.record) : "";
+  report.precision = options.precision;
   if (labelled) {
     report.classes = evaluation.index().classes;
     report.judgement.emplace(judged.classes());

@@ -12,9 +12,11 @@
 
 namespace vitrine {
 
-Judge::Judge(const TrainOptions& options, const ModelClasses& classes, int size, const StopFlag& stop)
+Judge::Judge(const TrainOptions& options, const ModelClasses& classes, const Decoding& decoding, int size,
+             const StopFlag& stop)
     : options_(options) {
-  const EvaluationOptions how = options.evaluation_options(size);
+  EvaluationOptions how = options.evaluation_options(size);
+  how.decoding = decoding;
   const Select selection = options.selection();
   if (selection == Select::kTop1) validation_.emplace(options.validation, classes, how, stop);
   if (selection == Select::kAgreement) {

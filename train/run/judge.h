@@ -7,6 +7,7 @@
 
 #include "common/base/stop.h"
 #include "common/eval/accuracy.h"
+#include "common/plan/image_index.h"
 #include "train/evaluation/agreement.h"
 #include "train/evaluation/evaluate.h"
 #include "train/run/options.h"
@@ -19,9 +20,10 @@ namespace vitrine {
 class Judge {
  public:
   /// Scans the validation images, where options.selection() asks for them, and the test images, and asks the teacher
-  /// about the former for agreement. Writes nothing. Throws Error for images that do not fit `classes`, the student's,
-  /// and Stopped once `stop` is set.
-  Judge(const TrainOptions& options, const ModelClasses& classes, int size, const StopFlag& stop);
+  /// about the former for agreement. `decoding`: of the training images, and so of these. Writes nothing. Throws Error
+  /// for images that do not fit `classes`, the student's, and Stopped once `stop` is set.
+  Judge(const TrainOptions& options, const ModelClasses& classes, const Decoding& decoding, int size,
+        const StopFlag& stop);
 
   /// Where there are none, nothing is chosen and nothing tested.
   const Evaluation* validation() const { return validation_ ? &*validation_ : nullptr; }

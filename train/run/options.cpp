@@ -140,7 +140,6 @@ StudentOptions TrainOptions::student_options(int student_size) const {
           .mean = mean,
           .stddev = stddev,
           .crop_pct = crop_pct,
-          .decoding = decoding,
           .precision = precision};
 }
 
@@ -157,9 +156,9 @@ EvaluationOptions TrainOptions::evaluation_options(int student_size) const {
           .crop_pct = crop_pct,
           .mean = mean,
           .stddev = stddev,
+          .decoding = decoding,
           .precision = precision,
-          .workers = workers,
-          .decoding = decoding};
+          .workers = workers};
 }
 
 }  // namespace vitrine

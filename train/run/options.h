@@ -12,6 +12,7 @@
 #include "common/image/bad_pictures.h"
 #include "common/image/folders.h"
 #include "common/image/scan.h"
+#include "common/plan/image_index.h"
 #include "common/plan/plan.h"
 #include "train/data/batches.h"
 #include "train/data/training_images.h"

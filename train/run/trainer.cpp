@@ -45,9 +45,9 @@ int size_of(const TrainOptions& options, const TargetSource& source) {
 // Seeded at the last moment: a live teacher's construction draws weights too, and must not move the student's.
 Student seeded_student(const TrainOptions& options, int size, std::size_t classes, at::Device device,
                        const ImageIndex& index) {
-  torch::manual_seed(options.seed);
   StudentOptions student = options.student_options(size);
   student.decoding = index.decoding;
+  torch::manual_seed(options.seed);
   return Student(student, static_cast<int>(classes), device, index.classes);
 }
 
@@ -292,9 +292,7 @@ TrainResult Trainer::run(const StopFlag& stop) {
   const std::size_t usual = tbb::global_control::active_value(tbb::global_control::max_allowed_parallelism);
   const tbb::global_control threads(tbb::global_control::max_allowed_parallelism,
                                     std::max<std::size_t>(usual, options_.workers));
-  TrainOptions judging = options_;
-  judging.decoding = images_.index->decoding;  // a cache's, where there is one
-  const Judge judge(judging, {images_.index->classes, classes_, "the student"}, size_, stop);
+  const Judge judge(options_, {images_.index->classes, classes_, "the student"}, images_.index->decoding, size_, stop);
   describe();
   state_.start_clocks();
   const std::unique_ptr<RunLock> lock = open_run_folder(given_, resumed_);

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "common/models/safetensors.h"
+#include "common/plan/image_index.h"
 #include "train/student/model_options.h"
 #include "train/student/network.h"
 #include "train/student/weight_ema.h"
@@ -28,7 +29,7 @@ struct StudentOptions {
   std::vector<double> mean = {0.485, 0.456, 0.406};    ///< subtracted from each colour in [0, 1]
   std::vector<double> stddev = {0.229, 0.224, 0.225};  ///< each colour is divided by it
   double crop_pct = 0.9;                               ///< that it is judged with, for its record
-  Decoding decoding;                                   ///< of the pictures, for its record
+  Decoding decoding;                                   ///< of its pictures, for its record
   std::string precision = "fp32";                      ///< of its forward (common/models/precision.h)
 };
 

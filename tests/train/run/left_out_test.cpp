@@ -11,7 +11,7 @@
 #include "train/data/batches.h"
 #include "train/evaluation/agreement.h"
 #include "train/evaluation/evaluate.h"
-#include "train/run/checkpoint.h"
+#include "train/run/evaluate_checkpoint.h"
 #include "train/student/weights_record.h"
 
 using namespace vitrine;
@@ -89,6 +89,25 @@ TEST_CASE("a batch has the views whose pictures can be had, each as it is withou
   CHECK(bad->met()[0].id == "bee/2.jpg");
 }
 
+TEST_CASE("waiting for data is waiting for a group: what else a batch takes, as its way to the device, is not in it") {
+  const TrainFixture fixture;
+  TrainOptions options = fixture.options(TargetKind::kNone, "run");  // two batches a group
+  const auto index = fixture.index();
+  const auto source = make_source(options.source_settings(), index);
+  const ViewMaker views(fixture.images, index, 32, nullptr, kAtOnce);
+  Batches batches(options.batch_options(32), *source, views, at::kCPU);
+  CHECK(batches.waited() == 0);
+  batches.start(0);
+  for (int group = 0; group < 2; ++group) {
+    const double before = batches.waited();
+    batches.next();
+    const double waited = batches.waited();
+    CHECK(waited > before);
+    batches.next();
+    CHECK(batches.waited() == waited);
+  }
+}
+
 TEST_CASE("a training picture that fails in the middle of a run stops it, or costs its views and is named") {
   const TrainFixture fixture;
   for (const BadImages policy : {BadImages::kStop, BadImages::kSkip}) {
@@ -142,6 +161,33 @@ TEST_CASE("a cache whose pictures went before its second pass is learnt from wit
   CHECK(before == result.left_out_views);
 }
 
+TEST_CASE("a live teacher's targets of views that are left out are those that extraction stores, bit for bit") {
+  const TrainFixture fixture;
+  at::set_num_threads(1);
+  REQUIRE(fixture.extract("cache", {"passes=1"}).exit_code == 0);
+  const auto index = fixture.index();
+  const auto live = make_source(fixture.options(TargetKind::kTeacher, "live").source_settings(), index);
+  std::filesystem::remove(fixture.images / "bee" / "2.jpg");
+  REQUIRE(fixture.extract("cache", {"passes=2", "bad_images=skip"}).exit_code == 0);
+  const auto cached = make_source(fixture.options(TargetKind::kCache, "cached").source_settings(), index);
+  const auto bad = std::make_shared<BadPictures>(BadImages::kSkip, index->images.size(), 0.5);
+  const ViewMaker views(fixture.images, index, 32, bad, kAtOnce);
+  std::size_t left_out = 0;
+  for (const std::uint32_t group : {0u, 1u}) {
+    const GroupKey key{1, group};
+    std::vector<Recipe> recipes = live->recipes(key);
+    const std::vector<std::uint8_t> pictures = views.group_or_mark(recipes, 32);
+    CHECK((recipes == cached->recipes(key)));
+    left_out += static_cast<std::size_t>(std::ranges::count_if(recipes, is_left_out));
+    const GroupTargets now = live->targets(key, recipes, pictures), stored = cached->targets(key, recipes, {});
+    CHECK((now.logits == stored.logits));
+    CHECK((now.attention == stored.attention));
+    REQUIRE(now.features.size() == 1);
+    CHECK(at::equal(now.features[0], stored.features[0]));
+  }
+  CHECK(left_out > 0);
+}
+
 TEST_CASE("images that cannot be judged are counted and named, and the others are judged") {
   const TrainFixture fixture;
   std::filesystem::copy(fixture.images, fixture.root / "validation", std::filesystem::copy_options::recursive);
@@ -185,52 +231,6 @@ TEST_CASE("a run lists what was left out of training, validation and test images
                                   "damaged\t" + (fixture.root / "validation/bee/broken.jpg").string(),
                                   "damaged\t" + (fixture.root / "test/bee/broken.jpg").string()})
     CHECK(has(list, line + "\t"));
-}
-
-TEST_CASE("waiting for data is waiting for a group: what else a batch takes, as its way to the device, is not in it") {
-  const TrainFixture fixture;
-  TrainOptions options = fixture.options(TargetKind::kNone, "run");  // two batches a group
-  const auto index = fixture.index();
-  const auto source = make_source(options.source_settings(), index);
-  const ViewMaker views(fixture.images, index, 32, nullptr, kAtOnce);
-  Batches batches(options.batch_options(32), *source, views, at::kCPU);
-  CHECK(batches.waited() == 0);
-  batches.start(0);
-  for (int group = 0; group < 2; ++group) {
-    const double before = batches.waited();
-    batches.next();
-    const double waited = batches.waited();
-    CHECK(waited > before);
-    batches.next();
-    CHECK(batches.waited() == waited);
-  }
-}
-
-TEST_CASE("a live teacher's targets of views that are left out are those that extraction stores, bit for bit") {
-  const TrainFixture fixture;
-  at::set_num_threads(1);
-  REQUIRE(fixture.extract("cache", {"passes=1"}).exit_code == 0);
-  const auto index = fixture.index();
-  const auto live = make_source(fixture.options(TargetKind::kTeacher, "live").source_settings(), index);
-  std::filesystem::remove(fixture.images / "bee" / "2.jpg");
-  REQUIRE(fixture.extract("cache", {"passes=2", "bad_images=skip"}).exit_code == 0);
-  const auto cached = make_source(fixture.options(TargetKind::kCache, "cached").source_settings(), index);
-  const auto bad = std::make_shared<BadPictures>(BadImages::kSkip, index->images.size(), 0.5);
-  const ViewMaker views(fixture.images, index, 32, bad, kAtOnce);
-  std::size_t left_out = 0;
-  for (const std::uint32_t group : {0u, 1u}) {
-    const GroupKey key{1, group};
-    std::vector<Recipe> recipes = live->recipes(key);
-    const std::vector<std::uint8_t> pictures = views.group_or_mark(recipes, 32);
-    CHECK((recipes == cached->recipes(key)));
-    left_out += static_cast<std::size_t>(std::ranges::count_if(recipes, is_left_out));
-    const GroupTargets now = live->targets(key, recipes, pictures), stored = cached->targets(key, recipes, {});
-    CHECK((now.logits == stored.logits));
-    CHECK((now.attention == stored.attention));
-    REQUIRE(now.features.size() == 1);
-    CHECK(at::equal(now.features[0], stored.features[0]));
-  }
-  CHECK(left_out > 0);
 }
 
 TEST_CASE("a run with a cache of upright pictures takes and judges all pictures so, and its weights say it") {
