@@ -4,6 +4,8 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <utility>
+#include <vector>
 
 #include "common/base/error.h"
 #include "common/base/progress.h"
@@ -15,10 +17,11 @@
 namespace vitrine {
 namespace {
 
-void check_prepared(const ExtractOptions& options, const Teacher& teacher, const std::string& part,
+// `tracks`: none before there is a teacher.
+void check_prepared(const ExtractOptions& options, const std::vector<TrackInfo>& tracks, const std::string& part,
                     const std::string& command) {
   const std::string missing =
-      missing_preparation(options.cache, teacher.outputs(), {options.first_pass, options.passes}, options.index_depth);
+      missing_preparation(options.cache, tracks, {options.first_pass, options.passes}, options.index_depth);
   if (missing.empty()) return;
   throw Error(ErrorKind::kInput, {.path = options.cache,
                                   .what = text("is not prepared for this configuration (", missing, "), and part ",
@@ -49,6 +52,7 @@ int extract(const ExtractOptions& options, const ExtractActs& acts, const StopFl
   const bool prepares = parse_part(part).n == 1;
   const Plan trial = trial_plan(options.plan);
   check_settings_of_cache(options.cache, trial);
+  if (!prepares) check_prepared(options, {}, part, acts.prepare_command);
   at::set_num_threads(1);
   const Teacher teacher(options.teacher, options.taps);
   check_tracks_of_cache(options.cache, teacher.tracks(trial), options.allow_mixed);
@@ -63,7 +67,7 @@ int extract(const ExtractOptions& options, const ExtractActs& acts, const StopFl
     }
     start = {prepared.bad, prepared.workers};
   } else {
-    check_prepared(options, teacher, part, acts.prepare_command);
+    check_prepared(options, teacher.outputs(), part, acts.prepare_command);
   }
   const RunResult result = run_part(options, part, teacher, std::move(start), stop);
   if (result.made.left_out > 0)

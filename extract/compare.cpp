@@ -100,7 +100,8 @@ std::string missing_preparation(const std::filesystem::path& cache, const std::v
     if (!path_exists(cache / directory / "track.json")) return directory + "/track.json is missing";
     if (track.codec.encoding == Encoding::kTransform && !path_exists(cache / basis_path(track)))
       return basis_path(track).string() + " is missing";
-    if (!preparation->covers(directory, passes)) return text("not prepared of ", directory, ": ", pass_words(passes));
+    if (!preparation->covers(directory, passes))
+      return text(pass_words(passes), " of ", directory, passes.count == 1 ? " is not" : " are not all", " prepared");
   }
   const auto plan = parse_json<nlohmann::ordered_json>(read_file(cache / "plan.json"));
   const auto record = read_index_record(cache, plan.value("index", std::string()));

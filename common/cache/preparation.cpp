@@ -108,7 +108,16 @@ Preparation Preparation::from_json(const std::string& json, const std::string& w
 std::optional<Preparation> read_preparation(const std::filesystem::path& cache, const std::string& plan_hash) {
   const std::filesystem::path path = cache / kPreparationFile;
   if (!path_exists(path)) return std::nullopt;
-  Preparation preparation = Preparation::from_json(read_file(path), path.string());
+  const std::string text_of = read_file(path);
+  Preparation preparation;
+  try {
+    preparation = Preparation::from_json(text_of, path.string());
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::kCorrupt) throw;
+    Problem problem = error.problem();
+    problem.remedy = "remove the file and prepare the cache again, which keeps what is there";
+    throw Error(ErrorKind::kCorrupt, std::move(problem));
+  }
   if (preparation.plan_hash != plan_hash)
     throw Error(ErrorKind::kInput,
                 {.path = path.string(),

@@ -138,6 +138,7 @@ Prepared prepare(const ExtractOptions& options, const Teacher& teacher, const St
   check_passes(plan, passes.first, passes.count, parse_part(options.part == "auto" ? "1/1" : options.part).n);
   const std::optional<ClassMap> map = class_map(options, teacher, *images.index);
   const std::vector<TrackInfo> tracks = tracks_for_cache(cache, teacher, plan, options.allow_mixed);
+  check_tracks_of_cache(cache, tracks, options.allow_mixed);  // again: another process may have prepared meanwhile
   std::vector<std::shared_ptr<const FeatureBasis>> bases =
       known_bases(cache, plan, tracks, options.taps.calibration_views);
   const WorkerChoice choice =

@@ -82,6 +82,9 @@ TEST_CASE("a prepared.json that is damaged, newer or of another plan is told apa
   const std::string refused = message_of([&] { read_preparation(directory.path(), kOther); });
   for (const char* word : {"prepared.json: ", "plan aaaaaaaa", "plan bbbbbbbb", "prepare this one again"})
     CHECK(has(refused, word));
+  write_whole(directory / kPreparationFile, "{");
+  CHECK(has(message_of([&] { read_preparation(directory.path(), kPlan); }),
+            "remove the file and prepare the cache again"));
 }
 
 TEST_CASE("progress counts the shards of the prepared passes and names those that are missing") {

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <thread>
@@ -94,6 +95,7 @@ std::vector<std::filesystem::path> directories_of_shards(const ExtractFixture& f
 
 TEST_CASE("a part does not prepare: it names the command that does, which prepares") {
   const ExtractFixture fixture;
+  check_words(fixture.extract("cache", {"part=1/2", "teacher.weights=nowhere"}), 2, {"cache: is not prepared"});
   const CommandResult refused = run(fixture.command("cache", {"passes=1"}) + " --set part=1/2 --part 2/2");
   check_words(refused, 2, {"cache: is not prepared for this configuration (it has no prepared.json)", "part 2/2"});
   CHECK_FALSE(std::filesystem::exists(fixture.root / "cache"));
@@ -109,7 +111,8 @@ TEST_CASE("a part does not prepare: it names the command that does, which prepar
   CHECK(fixture.shards("cache").empty());
   CHECK(fixture.extract("cache", {"passes=1", "part=2/2"}).exit_code == 0);
 
-  check_words(fixture.extract("cache", {"passes=3", "part=2/2"}), 2, {"not prepared of small.", "passes 0 to 2"});
+  check_words(fixture.extract("cache", {"passes=3", "part=2/2"}), 2,
+              {"passes 0 to 2 of small.", "are not all prepared"});
   check_words(fixture.extract("cache", {"passes=1", "part=2/2", "taps.attention=[0]"}), 2,
               {"/attention.0 is not prepared"});
   check_words(run(fixture.command("cache") + " --prepare --part 1/2"), 2, {"--prepare", "--part"});
@@ -236,6 +239,47 @@ TEST_CASE("what contradicts the cache is refused before the teacher is loaded, o
   CHECK((fixture.files("cache") == before));
   // What does not fit the teacher is found without the images too.
   check_words(fixture.extract("new", {"teacher.micro_batch=3", "images=" + nowhere}), 2, {"teacher.micro_batch = 3"});
+}
+
+TEST_CASE("a track that is added to a whole cache is prepared once and made by parts") {
+  const ExtractFixture fixture;
+  REQUIRE(fixture.extract("whole").exit_code == 0);
+  REQUIRE(fixture.extract("cache", {"taps.features=[]", "taps.attention=[]"}).exit_code == 0);
+  check_words(fixture.extract("cache", {"part=1/2"}), 2, {"/features.0 is not prepared"});
+  REQUIRE(fixture.prepare("cache").exit_code == 0);
+  for (const char* part : {"part=1/2", "part=2/2"}) REQUIRE(fixture.extract("cache", {part}).exit_code == 0);
+  check_equal(fixture.files("whole"), fixture.files("cache"));
+}
+
+TEST_CASE("a picture that goes after the preparation costs parts the views that it costs one process") {
+  const ExtractFixture fixture;
+  for (const char* cache : {"one", "parts"}) REQUIRE(fixture.prepare(cache).exit_code == 0);
+  std::filesystem::remove(fixture.images / "bee/2.jpg");
+  check_words(fixture.extract("parts", {"part=1/2"}), 2, {"1 of 15 images", "bee/2.jpg"});
+  REQUIRE(fixture.extract("one", {"bad_images=skip"}).exit_code == 0);
+  for (const char* part : {"part=1/2", "part=2/2"})
+    check_words(fixture.extract("parts", {part, "bad_images=skip"}), 0, {});
+  Files one = fixture.files("one"), parts = fixture.files("parts");
+  CHECK(has(one.at("left_out.tsv"), "missing\tbee/2.jpg"));
+  CHECK(has(parts.at("left_out.tsv"), "failed later\tbee/2.jpg"));
+  for (Files* files : {&one, &parts}) files->erase("left_out.tsv");
+  check_equal(one, parts);
+  check_words(
+      run(vitrine::testing::executable("vitrine-cache") + " verify '" + (fixture.root / "parts").string() + "'"), 0,
+      {"views left out", "all is well"});
+}
+
+TEST_CASE("the two acts never include each other") {
+  const std::filesystem::path source = std::filesystem::path(std::getenv("VITRINE_SOURCE")) / "extract";
+  for (const auto& [act, other] : {std::pair("prepare", "extract/run/"), std::pair("run", "extract/prepare/")}) {
+    std::size_t files = 0;
+    for (const auto& entry : std::filesystem::directory_iterator(source / act)) {
+      CAPTURE(entry.path().string());
+      CHECK_FALSE(has(read_whole(entry.path()), std::string("#include \"") + other));
+      ++files;
+    }
+    CHECK(files > 1);
+  }
 }
 
 TEST_CASE("vitrine-cache info tells the progress of all parts, and which shards are missing") {
