@@ -17,7 +17,7 @@ void AccuracyCounts::add(const at::Tensor& logits, const at::Tensor& labels) {
     fail("Accuracy was given labels from ", lowest.item<int64_t>(), " to ", highest.item<int64_t>(), " for ",
          logits.size(1), " classes; do the data and the model have the same classes?");
   const auto score = logits.gather(1, labels.unsqueeze(1));
-  const auto ahead = (logits < score).logical_not().sum(1) - 1;  // NaN is never lower: it counts against the model
+  const auto ahead = (logits < score).logical_not().sum(1) - 1;  // counts NaN as ahead
   const auto counted = score.squeeze(1).isnan().logical_not();
   const auto counts = at::stack({(ahead < 1).logical_and(counted).sum(), (ahead < 5).logical_and(counted).sum()}).cpu();
   top1_ += static_cast<std::uint64_t>(counts[0].item<int64_t>());

@@ -21,7 +21,7 @@ void ClassificationMetrics::add(const at::Tensor& logits, const at::Tensor& labe
   const at::Tensor scores = logits.to(at::kCPU, at::kDouble);
   const at::Tensor label = labels.cpu().contiguous();
   const at::Tensor own = scores.gather(1, label.unsqueeze(1));
-  // As AccuracyCounts: whoever is not below the label's own score, itself left out, is ahead of it.
+  // As in AccuracyCounts, classes that do not score below the label are ahead of it.
   const at::Tensor right =
       ((scores < own).logical_not().sum(1) - 1 < 1).logical_and(own.squeeze(1).isnan().logical_not());
   const at::Tensor confidence = std::get<0>(at::softmax(scores, 1).max(1));

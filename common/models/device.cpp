@@ -18,9 +18,9 @@
 namespace vitrine {
 namespace {
 
-constexpr int kOldestCapability = 75;  // of CUDA 13
+constexpr int kOldestCapability = 75;  // required by CUDA 13
 
-/// cudaError_t values that have advice of their own.
+/// The cudaError_t values with specific advice.
 enum CudaStatus : int {
   kMemoryAllocation = 2,
   kInsufficientDriver = 35,
@@ -42,7 +42,7 @@ Function symbol(void* library, const std::filesystem::path& path, const char* na
   return found;
 }
 
-/// Loads the library, once. It stays loaded: torch keeps pointers into it.
+/// Loads the library once. It is never unloaded: torch keeps pointers into it.
 const CudaLibrary& load_cuda() {
   static const CudaLibrary loaded = [] {
     const auto path = std::filesystem::read_symlink("/proc/self/exe").parent_path() / "libvitrine_cuda.so";
@@ -63,7 +63,7 @@ const CudaLibrary& load_cuda() {
   return loaded;
 }
 
-/// Of GPUs in use, by index: begun with once, not at each call.
+/// Creates a context on a GPU at the first call and caches the result by index.
 CudaDevice begun_with(int index, const std::string& name) {
   static std::mutex mutex;
   static std::map<int, CudaDevice> known;
@@ -85,7 +85,7 @@ Error refusal(ErrorKind kind, const std::string& reason, const std::string& reme
       {.what = text("device \"cuda\" cannot be used: ", reason), .remedy = text(remedy, ", or choose device \"cpu\"")}};
 }
 
-// "Intel(R) Xeon(R) Platinum 8480C", as Linux calls it; else LibTorch's shorter name.
+// The model name in /proc/cpuinfo, "Intel(R) Xeon(R) Platinum 8480C"; `fallback` (LibTorch's shorter name) if absent.
 std::string cpu_name(const std::string& fallback) {
   const std::string key = "model name";
   std::ifstream in("/proc/cpuinfo");
@@ -95,7 +95,7 @@ std::string cpu_name(const std::string& fallback) {
   return fallback;
 }
 
-// oneDNN chooses its kernels by these; LibTorch does not export which set it really takes.
+// oneDNN selects its kernels by these instruction sets; LibTorch does not export which one it actually uses.
 DeviceRecord describe_cpu() {
   const auto capabilities = at::cpu::get_cpu_capabilities();
   const auto name = capabilities.find("cpu_name");
@@ -116,7 +116,7 @@ DeviceRecord describe_cpu() {
   return out;
 }
 
-/// "13.0.1" of 13, 0, 1.
+/// "13.0.1" from 13, 0, 1.
 template <std::size_t count>
 std::string dotted(const std::array<long, count>& numbers) {
   std::string out;
@@ -136,7 +136,7 @@ DeviceRecord describe_cuda(c10::Device device) {
     const long cudnn = hooks.versionRuntimeCuDNN();
     out.libraries["cudnn"] = dotted(std::array{cudnn / 10000, cudnn % 10000 / 100, cudnn % 100});
   }
-  using Property = int (*)(int, int*);  // cublasGetProperty; major, minor and patch level are 0, 1, 2
+  using Property = int (*)(int, int*);  // cublasGetProperty; 0, 1, 2: major, minor, patch level
   if (const auto property = reinterpret_cast<Property>(dlsym(RTLD_DEFAULT, "cublasGetProperty"))) {
     std::array<int, 3> version{};
     for (int part = 0; part < 3; ++part) property(part, &version[static_cast<std::size_t>(part)]);
@@ -231,7 +231,7 @@ c10::Device select_device(const std::string& name) {
   if (name == "cpu") return at::kCPU;
   const Environment environment = process_environment();
   gpu_index(name, std::numeric_limits<int>::max(),
-            [](const char*) { return nullptr; });  // another word is refused before the library is loaded
+            [](const char*) { return nullptr; });  // reject an invalid name before loading the library
   const int index = gpu_index(name, load_cuda().probe.devices, environment);
   begun_with(index, text("cuda:", index));
   return {at::kCUDA, static_cast<c10::DeviceIndex>(index)};

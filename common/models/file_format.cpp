@@ -11,7 +11,7 @@ namespace {
 
 using std::string_view_literals::operator""sv;
 
-constexpr std::size_t kLookedAt = 1 << 16;  // at either end of an archive, where its names are
+constexpr std::size_t kLookedAt = 1 << 16;  // bytes searched at either end of an archive, where its names are
 
 constexpr const char* kFromTorch =
     "convert it in Python: safetensors.torch.save_file({k: v.contiguous() for k, v in state_dict.items()}, "
@@ -20,7 +20,7 @@ constexpr const char* kFromTorch =
     "or \"state_dict\"";
 constexpr const char* kOtherRuntime = "give the weights that it was made from, as a .safetensors file";
 
-/// ASCII: what programs write in place of a file.
+/// ASCII text, such as an error message saved in place of a file.
 bool is_text(std::string_view head) {
   return std::ranges::all_of(head,
                              [](char c) { return (c >= 0x20 && c < 0x7f) || c == '\n' || c == '\r' || c == '\t'; });
@@ -92,7 +92,7 @@ ForeignFormat foreign_format(std::span<const std::byte> bytes) {
   if (at(0, "\x89HDF\r\n\x1a\n"sv)) return {"is an HDF5 file, as Keras saves weights", kOtherRuntime};
   if (at(4, "TFL3"sv)) return {"is a TFLite model", kOtherRuntime};
   if (at(0, "\x93NUMPY"sv)) return {"is a single NumPy array", "save the arrays with safetensors.numpy.save_file"};
-  // ONNX's protobuf: field 1 (ir_version, a small number), then field 2 (the producer's name).
+  // ONNX protobuf: field 1 (ir_version, a small number), then field 2 (producer name).
   if (whole.size() > 12 && whole[0] == 8 && whole[1] > 0 && whole[1] < 32 && whole[2] == 0x12 && whole[3] > 0 &&
       is_text(whole.substr(4, std::min<std::size_t>(static_cast<std::size_t>(whole[3]), 8))))
     return {"is an ONNX model", kOtherRuntime};

@@ -14,12 +14,12 @@
 namespace vitrine {
 namespace {
 
-/// Names of other projects' models: a file that has a name which contains `sign` looks like `family`.
+/// A tensor name that contains `sign` identifies a model of another project.
 struct Sign {
   const char* sign;
   const char* family;
 };
-// The first that is met counts: those that others contain come later.
+// The first match counts, so more specific signs come first.
 constexpr std::array kForeign{
     Sign{"optimizer.momentum",
          "a checkpoint of vitrine-train, which holds more than a model: give final.safetensors or best.safetensors"},
@@ -46,20 +46,20 @@ class Names {
  public:
   explicit Names(const Tensors& tensors) : tensors_(tensors) {}
   bool has(const std::string& name) const { return tensors_.contains(name); }
-  /// The first name that contains the word, or "".
+  /// The first name that contains `word`, or "".
   std::string first_with(std::string_view word) const {
     for (const auto& [name, tensor] : tensors_)
       if (name.find(word) != std::string::npos) return name;
     return "";
   }
   bool any(std::string_view word) const { return !first_with(word).empty(); }
-  /// The size of a tensor's dimension; none when it is not there.
+  /// The size of a tensor's dimension; nullopt if it does not exist.
   std::optional<std::int64_t> size(const std::string& name, std::int64_t dimension) const {
     const auto found = tensors_.find(name);
     if (found == tensors_.end() || found->second.dim() <= dimension) return std::nullopt;
     return found->second.size(dimension);
   }
-  /// How many of "prefix0suffix", "prefix1suffix", ... there are.
+  /// The number of tensors "prefix0suffix", "prefix1suffix", ...
   int count(const std::string& prefix, const std::string& suffix) const {
     int n = 0;
     while (has(text(prefix, n, suffix))) ++n;
@@ -79,7 +79,7 @@ std::string because(const std::string& family, const std::string& what, const st
   return text(family, " (", what, ": ", name, ")");
 }
 
-/// The family of a ViT with timm's names, by what the plain one lacks.
+/// The family of a ViT with timm's names, by features that a plain ViT does not have.
 std::string vit_family(const Names& names) {
   const bool class_token = names.has("cls_token");
   const std::string registers =
@@ -160,7 +160,7 @@ std::string resnet_layout(const Names& names) {
 
 std::string wrapping_prefix(const Tensors& tensors, const Tensors& state) {
   if (tensors.empty() || state.empty()) return "";
-  // Names are sorted: what the first and the last share, all share.
+  // Names are sorted, so a prefix of the first and the last is shared by all.
   const std::string &first = tensors.begin()->first, &last = tensors.rbegin()->first;
   const auto common = static_cast<std::size_t>(std::ranges::mismatch(first, last).in1 - first.begin());
   for (std::size_t dot = first.find('.'); dot != std::string::npos && dot < common; dot = first.find('.', dot + 1)) {

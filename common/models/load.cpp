@@ -8,14 +8,14 @@
 namespace vitrine {
 namespace {
 
-/// Whether the file's head does not fit and may stay out.
+/// Whether the file's head is absent or has another number of classes.
 bool head_differs(const Tensors& state, const Tensors& tensors, const std::string& head) {
   if (head.empty()) return false;
   const auto own = state.find(head + ".weight");
   if (own == state.end()) throw std::logic_error("the module has no layer " + head);
   const auto theirs = tensors.find(head + ".weight");
   if (theirs == tensors.end()) return !tensors.contains(head + ".bias");
-  // Only the number of classes may differ; another width is another model.
+  // Only the number of classes may differ; another width means another model.
   return theirs->second.dim() == 2 && theirs->second.size(1) == own->second.size(1) &&
          theirs->second.size(0) != own->second.size(0);
 }
@@ -26,7 +26,7 @@ Tensors without_prefix(const Tensors& tensors, const std::string& prefix) {
   return out;
 }
 
-/// What to do about tensors that do not fit the model.
+/// The remedy for tensors that do not fit the model.
 std::string advice(const Tensors& tensors, const Tensors& state) {
   if (const std::string prefix = part_prefix(tensors, state); !prefix.empty())
     return text("the model's tensors are there behind \"", prefix,

@@ -18,7 +18,7 @@ struct Arch {
 constexpr std::array kArchs{Arch{"resnet18", false, {2, 2, 2, 2}}, Arch{"resnet34", false, {3, 4, 6, 3}},
                             Arch{"resnet50", true, {3, 4, 6, 3}}, Arch{"resnet101", true, {3, 4, 23, 3}},
                             Arch{"resnet152", true, {3, 8, 36, 3}}};
-constexpr int kExpansion = 4;  // of a bottleneck
+constexpr int kExpansion = 4;  // for bottlenecks
 
 torch::nn::Conv2d convolution(int in, int out, int kernel, int stride) {
   torch::nn::Conv2d layer(torch::nn::Conv2dOptions(in, out, kernel).stride(stride).padding(kernel / 2).bias(false));
@@ -26,7 +26,7 @@ torch::nn::Conv2d convolution(int in, int out, int kernel, int stride) {
   return layer;
 }
 
-/// torchvision's BasicBlock (3x3, 3x3) or Bottleneck (1x1, 3x3 with the stride, 1x1).
+/// torchvision's BasicBlock (3x3, 3x3) or Bottleneck (1x1, 3x3 with stride, 1x1).
 class ResidualImpl : public torch::nn::Module {
  public:
   ResidualImpl(int in, int width, int stride, bool bottleneck) {

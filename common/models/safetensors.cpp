@@ -37,11 +37,11 @@ struct Entry {
   std::string name;
   at::ScalarType type;
   std::vector<int64_t> shape;
-  std::uint64_t begin, end;  // in the data section
+  std::uint64_t begin, end;  // relative to the data section
 };
 
 struct Header {
-  std::vector<Entry> entries;  // in the order of their bytes
+  std::vector<Entry> entries;  // in file order
   std::map<std::string, std::string> metadata;
   std::span<const std::byte> data;
 };
@@ -64,11 +64,11 @@ Entry parse_entry(const std::string& name, const json& value, std::uint64_t data
     fail(what, " has dtype ", dtype_name, "; F32, F16, BF16, I64, I32 and U8 can be read: convert the file.");
   Entry entry{name, dtype->type, {}, 0, 0};
   std::uint64_t bytes = at::elementSize(dtype->type);
-  std::uint64_t span = bytes;  // as if no extent were 0: what a tensor's strides must not exceed
+  std::uint64_t span = bytes;  // with extents of 0 counted as 1: bounds the strides
   bool overflow = false;
   for (const json& size : value["shape"]) {
     const std::uint64_t extent = unsigned_field(size, text("The shape of tensor \"", name, "\" of ", file));
-    bytes *= extent;  // does not wrap where `span` does not
+    bytes *= extent;  // cannot overflow unless `span` does
     overflow = overflow || __builtin_mul_overflow(span, std::max<std::uint64_t>(extent, 1), &span) ||
                span > static_cast<std::uint64_t>(std::numeric_limits<int64_t>::max());
     entry.shape.push_back(static_cast<int64_t>(extent));
@@ -89,7 +89,7 @@ Entry parse_entry(const std::string& name, const json& value, std::uint64_t data
               {.path = file, .what = what, .remedy = "its download stopped early: fetch it again"});
 }
 
-/// Where the last tensor ends; 0 where no entry says so.
+/// The end of the last tensor; 0 if no entry has offsets.
 std::uint64_t data_bytes_of(const json& root) {
   std::uint64_t end = 0;
   for (const auto& [name, value] : root.items()) {

@@ -31,7 +31,7 @@ torch::nn::LayerNorm layer_norm(int dim) {
   return torch::nn::LayerNorm(torch::nn::LayerNormOptions({dim}).eps(kEps));
 }
 
-/// timm truncates at +-2, which is 100 deviations: a plain normal distribution.
+/// timm truncates at ±2, which is 100 standard deviations: effectively a normal distribution.
 torch::nn::Linear linear(int in, int out) {
   torch::nn::Linear layer(in, out);
   const torch::NoGradGuard no_grad;
@@ -53,7 +53,7 @@ class BlockImpl : public torch::nn::Module {
     fc2_ = mlp->register_module("fc2", linear(options.mlp_ratio * options.dim, options.dim));
   }
 
-  /// x: [N, tokens, dim]. `attention`, when given, receives the class token's softmax row over the patches, [N, heads,
+  /// x: [N, tokens, dim]. `attention`, if not null, receives the class token's softmax row over the patches, [N, heads,
   /// tokens - 1].
   at::Tensor forward(at::Tensor x, at::Tensor* attention) {
     const int64_t n = x.size(0), tokens = x.size(1), dim = x.size(2);
@@ -66,7 +66,7 @@ class BlockImpl : public torch::nn::Module {
   }
 
  private:
-  /// One row of the attention matrix, in FP32 whatever the model computes in.
+  /// One row of the attention matrix, always in FP32.
   static at::Tensor class_attention(const at::Tensor& q, const at::Tensor& k) {
     const Autocast off(q.device(), at::kFloat);
     const auto query = q.narrow(2, 0, 1).to(at::kFloat) / std::sqrt(static_cast<double>(q.size(3)));

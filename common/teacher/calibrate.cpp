@@ -33,18 +33,18 @@ ReadyTracks make_ready(const Teacher& teacher, const ViewMaker& maker, const Pla
     any = true;
   }
   if (any) {
-    // More workers than cores are allowed: they wait for slow disks.
+    // Allow more workers than cores, to hide the latency of slow disks.
     const std::size_t usual = tbb::global_control::active_value(tbb::global_control::max_allowed_parallelism);
     const tbb::global_control threads(tbb::global_control::max_allowed_parallelism,
                                       std::max<std::size_t>(usual, workers));
     tbb::task_arena arena(static_cast<int>(workers));
     const OneThreadEach one_thread_each(arena);
     Progress progress("calibrate", "views", std::uint64_t{groups} * group_views);
-    // As many groups at once as there are workers; their sums are taken in the order of the groups.
+    // One group per worker at a time; sums are accumulated in group order.
     for (std::uint32_t first = 0; first < groups; first += workers) {
       const std::uint32_t count = std::min(workers, groups - first);
       std::vector<std::vector<std::vector<float>>> values(count);
-      std::vector<std::uint32_t> sound(count);  // views whose pictures could be had
+      std::vector<std::uint32_t> sound(count);  // views whose images were readable
       arena.execute([&] {
         tbb::parallel_for(std::uint32_t{0}, count, [&](std::uint32_t g) {
           throw_if_stopped(stop, kWhere);

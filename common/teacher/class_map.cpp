@@ -42,7 +42,7 @@ std::pair<std::string, std::string> two_columns(const std::string& line, const P
   return {first, second};
 }
 
-// One side's classes by name. A name that stands for several classes has the value kNowhere.
+// Classes by name. A name shared by several classes has the value kNowhere.
 using Names = std::map<std::string, std::uint32_t>;
 
 Names numbered(const std::vector<std::string>& names) {
@@ -53,7 +53,7 @@ Names numbered(const std::vector<std::string>& names) {
   return out;
 }
 
-// `whose`: "teacher" or "student". `count`: its classes; 0: not known.
+// `whose`: "teacher" or "student". `count`: its number of classes; 0: unknown.
 std::uint32_t class_of(const std::string& word, const Names& names, std::uint32_t count, const char* whose,
                        const Place& place) {
   if (const auto found = names.find(word); found != names.end()) {
@@ -65,7 +65,7 @@ std::uint32_t class_of(const std::string& word, const Names& names, std::uint32_
   if (failure != std::errc() || end != word.data() + word.size())
     fail(place.describe(), word, " is neither a number nor the name of a class of the ", whose,
          names.empty() ? text(", whose names are not known", *whose == 't' ? " (class_names gives them)" : "") : "");
-  constexpr std::uint32_t kMax = 1 << 24;  // more classes than anyone has; a list of 2^32 would not fit the memory
+  constexpr std::uint32_t kMax = 1 << 24;  // far above any real number of classes, and small enough to allocate a list
   const std::uint32_t limit = count > 0 ? count : kMax;
   if (number >= limit)
     fail(place.describe(), word, " is not a class of the ", whose, ", which has ", count > 0 ? "" : "at most ", limit,
@@ -166,7 +166,7 @@ ClassMap read_class_map(const ClassMapFiles& files, std::uint32_t teacher_classe
   const Names teachers = numbered(teacher_names), students = numbered(student_names);
   auto student_count = static_cast<std::uint32_t>(student_names.size());
   std::vector<std::uint32_t> out(teacher_classes, ClassMap::kNowhere);
-  std::vector<std::size_t> said(teacher_classes, 0);  // in which line
+  std::vector<std::size_t> said(teacher_classes, 0);  // line number of each class's mapping
   Place place{files.map, 0};
   std::uint32_t largest = 0;
   for (const std::string& line : read_lines(files.map)) {

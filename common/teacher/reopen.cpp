@@ -11,7 +11,7 @@
 namespace vitrine {
 namespace {
 
-// Whether one Teacher gives both. Heads are an attention track's own; recoding says nothing of the teacher.
+// Whether one Teacher reproduces both. Attention heads are per track, and recoding does not concern the teacher.
 bool alike(const TrackInfo& a, const TrackInfo& b) {
   return a.teacher == b.teacher && a.made_with == b.made_with;
 }
@@ -53,7 +53,7 @@ std::vector<ReopenedTeacher> reopen_teachers(const std::vector<TrackInfo>& track
       teacher->taps.attention_mean = track.heads_mean;
     }
   }
-  // The default encodings are for taking values, not for keeping them.
+  // Values are only computed, not stored; fp32 needs no calibration.
   for (ReopenedTeacher& teacher : teachers)
     teacher.taps.logits_encoding = teacher.taps.features_encoding = teacher.taps.attention_encoding = "fp32";
   return teachers;

@@ -37,7 +37,7 @@ std::vector<std::int64_t> blocks_of(const std::vector<int>& blocks, int depth, c
   return out;
 }
 
-// Refuses what no kind of target allows; what depends on sizes is left to the codec.
+// Rejects encodings that a kind of target never allows; checks that depend on sizes are the codec's.
 void check_encodings(const TapOptions& taps) {
   const auto allow = [](const char* key, const std::string& name, std::initializer_list<Encoding> encodings) {
     const Encoding encoding = encoding_from_name(name, text("taps.", key));

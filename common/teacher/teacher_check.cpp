@@ -13,7 +13,7 @@
 namespace vitrine {
 namespace {
 
-constexpr double kSurelyTooSure = 0.1;  // calibrated classifiers are nearer than that to their accuracy
+constexpr double kSurelyTooSure = 0.1;  // calibrated classifiers have a smaller gap between confidence and accuracy
 
 std::string percent(double share) {
   char buffer[32];
@@ -32,14 +32,14 @@ std::string keys(const Normalisation& normalisation) {
               ", teacher.std = ", in_brackets(normalisation.stddev));
 }
 
-/// 0.5 for everyone but those that have it: ImageNet's.
+/// 0.5, or ImageNet's if `used` is 0.5 already.
 Normalisation other_usual(const Normalisation& used) {
   const std::vector<double> half(3, 0.5);
   if (used.mean == half && used.stddev == half) return {{0.485, 0.456, 0.406}, {0.229, 0.224, 0.225}};
   return {half, half};
 }
 
-/// What to do about a head in another order.
+/// The remedy for a head in another class order.
 std::string order_remedy(const ClassOrder& order, const std::vector<std::string>& names, const std::string& folder) {
   if (!order.command.empty())
     return text("set class_names to a file with the class folders' names in that order, one per line (ls ", folder,
@@ -52,13 +52,13 @@ std::string order_remedy(const ClassOrder& order, const std::vector<std::string>
   return text("give its class names in its own order (class_names) or a class_map; on these images ", pairs);
 }
 
-/// Tries the other usual colours on the same crops; a sentence where they are better.
+/// Tries the other common normalisation on the same crops; a note if it is better, else "".
 std::string colours_that_fit(const Teacher& teacher, const ViewMaker& views, const ImageIndex& index,
                              std::uint32_t count, std::uint64_t seed, const ClassMap* map, const CleanCrops& crops,
                              std::uint32_t workers, const StopFlag& stop) {
   const Normalisation other = other_usual(teacher.normalisation());
   const CleanCrops again = judge_clean_crops(teacher, views, index, count, seed, map, &other, workers, stop);
-  if (again.right.size() != crops.right.size()) return "";  // an image failed meanwhile
+  if (again.right.size() != crops.right.size()) return "";  // an image became unreadable meanwhile
   std::uint64_t gains = 0, losses = 0;
   for (std::size_t i = 0; i < crops.right.size(); ++i) {
     gains += again.right[i] && !crops.right[i];
