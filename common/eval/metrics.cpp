@@ -11,10 +11,10 @@ namespace vitrine {
 
 void ClassificationMetrics::add(const at::Tensor& logits, const at::Tensor& labels, const at::Tensor& teacher_logits) {
   if (logits.dim() != 2 || logits.size(1) != static_cast<std::int64_t>(classes_.size()))
-    fail("ClassificationMetrics was given logits of shape ", logits.sizes(), " for ", classes_.size(), " classes.");
+    fail("metrics: logits have shape ", logits.sizes(), "; expected [N, ", classes_.size(), "]");
   if (teacher_logits.defined() && teacher_logits.sizes() != logits.sizes())
-    fail("ClassificationMetrics was given logits of shape ", logits.sizes(), " and a teacher's of shape ",
-         teacher_logits.sizes(), "; do both have the same classes?");
+    fail("metrics: logits have shape ", logits.sizes(), " and the teacher's ", teacher_logits.sizes(),
+         "; do both have the same classes?");
   accuracy_.add(logits, labels);
   if (labels.size(0) == 0) return;
   const torch::NoGradGuard no_grad;

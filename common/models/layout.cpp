@@ -105,11 +105,10 @@ std::string vit_family(const Names& names) {
     return because("a SigLIP or Perception Encoder ViT", "attention pooling", pool);
   if (!registers.empty()) return because("a ViT with registers", "register tokens", registers);
   if (names.has("fc_norm.weight"))
-    return because("a ViT that averages its patches", "a norm after the average", "fc_norm.weight");
+    return because("a ViT with average pooling", "a norm after the pooling", "fc_norm.weight");
   if (!class_token) return "a ViT without a class token";
-  if (names.any(".q_norm."))
-    return because("a ViT with normalised queries", "their norms", names.first_with(".q_norm."));
-  if (!names.has("blocks.0.attn.qkv.bias")) return "a ViT without biases of queries, keys and values";
+  if (names.any(".q_norm.")) return because("a ViT with QK normalisation", "the norms", names.first_with(".q_norm."));
+  if (!names.has("blocks.0.attn.qkv.bias")) return "a ViT without QKV biases";
   return "a ViT with timm's names";
 }
 
@@ -194,7 +193,7 @@ std::string describe_layout(const Tensors& tensors) {
   if (names.has("patch_embed.proj.weight") && names.any("blocks.0.")) return vit_layout(names);
   if (names.has("layer1.0.conv1.weight")) return resnet_layout(names);
   const auto second = std::next(tensors.begin());
-  return text("nothing known here: ", tensors.size(), " tensors, \"", tensors.begin()->first, "\"",
+  return text("an unknown model: ", tensors.size(), " tensors, \"", tensors.begin()->first, "\"",
               second == tensors.end() ? "" : text(", \"", second->first, "\""), tensors.size() > 2 ? " ..." : "");
 }
 

@@ -71,9 +71,9 @@ class ResidualImpl : public torch::nn::Module {
 ResNetImpl::ResNetImpl(const std::string& arch, int classes, int width) {
   const auto found = std::find_if(kArchs.begin(), kArchs.end(), [&](const Arch& a) { return a.name == arch; });
   if (found == kArchs.end())
-    fail("There is no architecture \"", arch, "\"; expected resnet18, resnet34, resnet50, resnet101 or resnet152.");
-  if (width < 1) fail("A ", arch, " of width ", width, " cannot be made; give a number from 1 on, 64 is usual.");
-  if (classes < 1) fail("A ", arch, " for ", classes, " classes cannot be made; give a number from 1 on.");
+    fail("unknown architecture \"", arch, "\"; expected resnet18, resnet34, resnet50, resnet101 or resnet152");
+  if (width < 1) fail(arch, ": width = ", width, " is not allowed; expected at least 1, usually 64");
+  if (classes < 1) fail(arch, ": classes = ", classes, " is not allowed; expected at least 1");
   conv1_ = register_module("conv1",
                            torch::nn::Conv2d(torch::nn::Conv2dOptions(3, width, 7).stride(2).padding(3).bias(false)));
   torch::nn::init::kaiming_normal_(conv1_->weight, 0, torch::kFanOut, torch::kReLU);

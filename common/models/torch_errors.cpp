@@ -47,11 +47,12 @@ std::string first_line(const char* message) {
   }
   if (dynamic_cast<const c10::AcceleratorError*>(&error) != nullptr || has_any(message, kCardWords))
     throw Error(ErrorKind::kIo, {.what = text("the GPU failed in ", advice.what, " (", reason, ")"),
-                                 .remedy = "run again; if it fails again, look for the GPU's errors with nvidia-smi -q "
+                                 .remedy = "run again; if it fails again, check the GPU's errors with nvidia-smi -q "
                                            "and in the kernel's log (dmesg)"});
   if (message.find("does not have a deterministic implementation") != std::string_view::npos)
-    throw Error(ErrorKind::kInput, {.what = text(advice.what, " has no deterministic form on a GPU (", reason, ")"),
-                                    .remedy = "set deterministic = false, or switch that part off"});
+    throw Error(ErrorKind::kInput,
+                {.what = text(advice.what, " has no deterministic implementation on a GPU (", reason, ")"),
+                 .remedy = "set deterministic = false, or disable that part"});
   throw Error(ErrorKind::kInput, {.what = text(advice.what, " cannot be computed: ", reason), .remedy = advice.shapes});
 }
 

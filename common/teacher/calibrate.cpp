@@ -21,8 +21,8 @@ namespace vitrine {
 ReadyTracks make_ready(const Teacher& teacher, const ViewMaker& maker, const Plan& plan, std::vector<TrackInfo> tracks,
                        std::vector<std::shared_ptr<const FeatureBasis>> known, std::uint32_t views,
                        std::uint32_t workers, const StopFlag& stop) {
-  constexpr const char* kWhere = "in the calibration; nothing of it is kept";
-  if (known.size() != tracks.size()) throw std::logic_error("make_ready: one basis per track, or none in its place");
+  constexpr const char* kWhere = "during calibration; nothing was saved";
+  if (known.size() != tracks.size()) throw std::logic_error("make_ready: expected one basis or null per track");
   const std::uint32_t group_views = plan.options().group;
   const std::uint32_t groups = std::min(plan.groups_per_pass(), (views + group_views - 1) / group_views);
   std::vector<std::unique_ptr<Calibrator>> calibrators(tracks.size());

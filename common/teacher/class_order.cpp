@@ -120,12 +120,11 @@ std::vector<ClassOrder> tool_orders(const std::vector<std::string>& names) {
     return natural_less(lower(a), lower(b));
   };
   const Less folded = [](const std::string& a, const std::string& b) { return lower(a) < lower(b); };
-  const Tool tools[] = {
-      {"natural order without case (\"2\" before \"10\", as timm sorts)", "sort -fV", folded_natural},
-      {"the order of bytes (\"10\" before \"2\", as torchvision sorts)", "LC_ALL=C sort", std::less<>()},
-      {"natural order (\"2\" before \"10\")", "LC_ALL=C sort -V", natural_less},
-      {"the order of numbers", "sort -n", numeric_less},
-      {"alphabetical order without case", "LC_ALL=C sort -f", folded}};
+  const Tool tools[] = {{"natural order without case (\"2\" before \"10\", as timm sorts)", "sort -fV", folded_natural},
+                        {"bytewise order (\"10\" before \"2\", as torchvision sorts)", "LC_ALL=C sort", std::less<>()},
+                        {"natural order (\"2\" before \"10\")", "LC_ALL=C sort -V", natural_less},
+                        {"numeric order", "sort -n", numeric_less},
+                        {"alphabetical order without case", "LC_ALL=C sort -f", folded}};
   std::vector<std::uint32_t> given(names.size());
   std::iota(given.begin(), given.end(), 0u);
   std::vector<ClassOrder> out;

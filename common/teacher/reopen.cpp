@@ -34,7 +34,7 @@ std::vector<ReopenedTeacher> reopen_teachers(const std::vector<TrackInfo>& track
   for (const TrackInfo& track : tracks) {
     if (const std::string& made_with = track.teacher.weights_sha256; made_with != hash)
       fail(weights, ": has SHA-256 ", hash.substr(0, 8), "..., but ", track.directory(), " was made with ",
-           made_with.substr(0, 8), "...; give those weights, or name the tracks of this teacher");
+           made_with.substr(0, 8), "...; use those weights, or select the tracks of this teacher");
     auto teacher = std::ranges::find_if(teachers, [&](const ReopenedTeacher& t) { return joins(t, track); });
     if (teacher == teachers.end()) {
       teachers.push_back({teacher_options(track, weights, device), {}, {}});
