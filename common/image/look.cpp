@@ -21,7 +21,7 @@ namespace {
 constexpr std::uint64_t kMaxBytes = std::uint64_t{1} << 30;  // 2^28 pixels need less in all common formats
 
 // Whether the end-of-image marker is near the end of the file. If not, the file is decoded to check it.
-bool ends_well(std::span<const std::byte> bytes) {
+bool has_end_marker(std::span<const std::byte> bytes) {
   constexpr std::size_t kTail = 1024;  // some cameras and editors append data
   const std::string_view content(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   const std::string_view tail = content.substr(content.size() - std::min(content.size(), kTail));
@@ -64,7 +64,7 @@ Look look_once(const ImageFolders& folders, ImageEntry& entry, IndexDepth depth,
   Look look;
   try {
     ImageSize size = read_image_size(bytes, entry.id, decoding);
-    if (depth == IndexDepth::kDecode || !ends_well(bytes)) {
+    if (depth == IndexDepth::kDecode || !has_end_marker(bytes)) {
       const Image image = decode_image(bytes, entry.id, decoding);
       size = {image.height, image.width};
     }

@@ -63,7 +63,7 @@ struct FolderScan {
   /// With ScanOptions::keep_bad: unavailable images of the index, by their numbers.
   std::vector<std::pair<std::uint32_t, LeftOut>> bad;
   PictureCounts counts;
-  IndexDepth depth = IndexDepth::kHeaders;  ///< that every image was checked to
+  IndexDepth depth = IndexDepth::kHeaders;  ///< every image was checked at least to this depth
 };
 
 /// Examines every file below the folders, in parallel: the first bytes, and for images the whole file, as

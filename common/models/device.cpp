@@ -64,7 +64,7 @@ const CudaLibrary& load_cuda() {
 }
 
 /// Creates a context on a GPU at the first call and caches the result by index.
-CudaDevice begun_with(int index, const std::string& name) {
+CudaDevice open_gpu(int index, const std::string& name) {
   static std::mutex mutex;
   static std::map<int, CudaDevice> known;
   const std::lock_guard lock(mutex);
@@ -233,12 +233,12 @@ c10::Device select_device(const std::string& name) {
   gpu_index(name, std::numeric_limits<int>::max(),
             [](const char*) { return nullptr; });  // reject an invalid name before loading the library
   const int index = gpu_index(name, load_cuda().probe.devices, environment);
-  begun_with(index, text("cuda:", index));
+  open_gpu(index, text("cuda:", index));
   return {at::kCUDA, static_cast<c10::DeviceIndex>(index)};
 }
 
 CudaDevice selected_gpu(c10::Device device) {
-  return device.is_cuda() ? begun_with(device.index(), device.str()) : CudaDevice{};
+  return device.is_cuda() ? open_gpu(device.index(), device.str()) : CudaDevice{};
 }
 
 }  // namespace vitrine

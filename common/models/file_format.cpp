@@ -11,7 +11,7 @@ namespace {
 
 using std::string_view_literals::operator""sv;
 
-constexpr std::size_t kLookedAt = 1 << 16;  // bytes searched at either end of an archive, where its names are
+constexpr std::size_t kSearchedBytes = 1 << 16;  // at either end of an archive, where its names are
 
 constexpr const char* kFromTorch =
     "convert it in Python: safetensors.torch.save_file({k: v.contiguous() for k, v in state_dict.items()}, "
@@ -32,8 +32,8 @@ std::string first_words(std::string_view head) {
 }
 
 ForeignFormat zip_archive(std::string_view whole) {
-  const std::string_view head = whole.substr(0, kLookedAt);
-  const std::string_view tail = whole.substr(whole.size() - std::min(whole.size(), kLookedAt));
+  const std::string_view head = whole.substr(0, kSearchedBytes);
+  const std::string_view tail = whole.substr(whole.size() - std::min(whole.size(), kSearchedBytes));
   const auto names = [&](std::string_view name) {
     return head.find(name) != std::string_view::npos || tail.find(name) != std::string_view::npos;
   };
@@ -63,7 +63,7 @@ ForeignFormat text_file(std::string_view whole) {
       start.starts_with("<head"))
     return {"is a web page, not a weight file: the URL is that of a viewer or login page",
             "download the file itself (on Hugging Face the URL with /resolve/, not /blob/)"};
-  if (start.starts_with("{") && whole.substr(0, kLookedAt).find("\"weight_map\"") != std::string_view::npos)
+  if (start.starts_with("{") && whole.substr(0, kSearchedBytes).find("\"weight_map\"") != std::string_view::npos)
     return {"is the index of a model in several files",
             "load the listed parts and save their tensors as one file with safetensors.torch.save_file"};
   if (start.starts_with("{")) return {"is a JSON file, not a weight file", "give the .safetensors file beside it"};

@@ -44,7 +44,7 @@ ReadyTracks make_ready(const Teacher& teacher, const ViewMaker& maker, const Pla
     for (std::uint32_t first = 0; first < groups; first += workers) {
       const std::uint32_t count = std::min(workers, groups - first);
       std::vector<std::vector<std::vector<float>>> values(count);
-      std::vector<std::uint32_t> sound(count);  // views whose images were readable
+      std::vector<std::uint32_t> readable(count);  // views whose images were readable
       arena.execute([&] {
         tbb::parallel_for(std::uint32_t{0}, count, [&](std::uint32_t g) {
           throw_if_stopped(stop, kWhere);
@@ -53,7 +53,7 @@ ReadyTracks make_ready(const Teacher& teacher, const ViewMaker& maker, const Pla
             const std::vector<std::uint8_t> pictures = maker.group_or_mark(recipes, teacher.image_size());
             values[g] = teacher.run(pictures, group_views);
             for (std::vector<float>& track : values[g]) track = without_left_out(recipes, std::move(track));
-            sound[g] = group_views - static_cast<std::uint32_t>(std::ranges::count_if(recipes, is_left_out));
+            readable[g] = group_views - static_cast<std::uint32_t>(std::ranges::count_if(recipes, is_left_out));
           } catch (const Error& error) {
             Problem problem = error.problem();
             problem.what = text("calibration, pass 0, group ", first + g, ": ", problem.what);
@@ -62,7 +62,7 @@ ReadyTracks make_ready(const Teacher& teacher, const ViewMaker& maker, const Pla
         });
         tbb::parallel_for(std::size_t{0}, tracks.size(), [&](std::size_t t) {
           for (std::uint32_t g = 0; g < count && calibrators[t]; ++g)
-            if (sound[g] > 0) calibrators[t]->add(values[g][t], sound[g]);
+            if (readable[g] > 0) calibrators[t]->add(values[g][t], readable[g]);
         });
       });
       progress.advance(std::uint64_t{count} * group_views);

@@ -166,7 +166,7 @@ ClassMap read_class_map(const ClassMapFiles& files, std::uint32_t teacher_classe
   const Names teachers = numbered(teacher_names), students = numbered(student_names);
   auto student_count = static_cast<std::uint32_t>(student_names.size());
   std::vector<std::uint32_t> out(teacher_classes, ClassMap::kNowhere);
-  std::vector<std::size_t> said(teacher_classes, 0);  // line number of each class's mapping
+  std::vector<std::size_t> mapped_in(teacher_classes, 0);  // line number of each class's mapping
   Place place{files.map, 0};
   std::uint32_t largest = 0;
   for (const std::string& line : read_lines(files.map)) {
@@ -176,10 +176,10 @@ ClassMap read_class_map(const ClassMapFiles& files, std::uint32_t teacher_classe
     const auto [teacher, student] = two_columns(content, place);
     const std::uint32_t t = class_of(teacher, teachers, teacher_classes, "teacher", place);
     const std::uint32_t s = class_of(student, students, student_count, "student", place);
-    if (said[t] > 0)
-      fail(place.describe(), "teacher class ", teacher, " is mapped again, after line ", said[t],
+    if (mapped_in[t] > 0)
+      fail(place.describe(), "teacher class ", teacher, " is mapped again, after line ", mapped_in[t],
            "; each teacher class maps to one student class");
-    said[t] = place.line;
+    mapped_in[t] = place.line;
     out[t] = s;
     largest = std::max(largest, s);
   }

@@ -41,7 +41,6 @@ class ClassMap {
   std::uint32_t student_classes_, dropped_ = 0;
 };
 
-///
 /// Two text files, either of which may be empty (not given):
 /// - `names`: the teacher's class names, one per line, in class order. Without `map`, each is mapped to the student's
 ///   class of the same name.

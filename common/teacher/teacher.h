@@ -75,7 +75,7 @@ class Teacher {
   /// One per tap: logits, then features, then attention, in the order of the blocks given. With the transform encoding
   /// a track's basis is still missing; see calibrate.h.
   std::vector<TrackInfo> tracks(const Plan& plan) const;
-  /// The same without a plan: the fields for its hash and classes are empty.
+  /// The same without a plan: plan_hash and class_list_sha256 are not set.
   std::vector<TrackInfo> outputs() const;
 
   /// pictures: uint8 [views, S, S, 3]. Returns raw FP32 values, one vector per track, [views, shape...]. `views` must

@@ -33,7 +33,7 @@ std::string keys(const Normalisation& normalisation) {
 }
 
 /// 0.5, or ImageNet's if `used` is 0.5 already.
-Normalisation other_usual(const Normalisation& used) {
+Normalisation other_common(const Normalisation& used) {
   const std::vector<double> half(3, 0.5);
   if (used.mean == half && used.stddev == half) return {{0.485, 0.456, 0.406}, {0.229, 0.224, 0.225}};
   return {half, half};
@@ -53,10 +53,10 @@ std::string order_remedy(const ClassOrder& order, const std::vector<std::string>
 }
 
 /// Tries the other common normalisation on the same crops; a note if it is better, else "".
-std::string colours_that_fit(const Teacher& teacher, const ViewMaker& views, const ImageIndex& index,
-                             std::uint32_t count, std::uint64_t seed, const ClassMap* map, const CleanCrops& crops,
-                             std::uint32_t workers, const StopFlag& stop) {
-  const Normalisation other = other_usual(teacher.normalisation());
+std::string better_normalisation(const Teacher& teacher, const ViewMaker& views, const ImageIndex& index,
+                                 std::uint32_t count, std::uint64_t seed, const ClassMap* map, const CleanCrops& crops,
+                                 std::uint32_t workers, const StopFlag& stop) {
+  const Normalisation other = other_common(teacher.normalisation());
   const CleanCrops again = judge_clean_crops(teacher, views, index, count, seed, map, &other, workers, stop);
   if (again.right.size() != crops.right.size()) return "";  // an image became unreadable meanwhile
   std::uint64_t gains = 0, losses = 0;
@@ -94,14 +94,15 @@ TeacherCheck check_teacher(const Teacher& teacher, const ViewMaker& views, const
     }
   const bool chance = at_chance(accuracy, classes);
   const double error = std::sqrt(accuracy.top1 * (1 - accuracy.top1) / static_cast<double>(accuracy.images));
-  const bool too_sure = crops.confidence - accuracy.top1 > std::max(kMaxConfidenceGap, 3 * error);
-  if (too_sure)
+  const bool overconfident = crops.confidence - accuracy.top1 > std::max(kMaxConfidenceGap, 3 * error);
+  if (overconfident)
     out.notes.push_back(text("the teacher's mean confidence is ", percent(crops.confidence), ", but its top-1 is only ",
                              percent(accuracy.top1),
                              "; usual causes: other classes or another class order than its "
                              "head's, or another normalisation (mean, std) or size than in its training"));
-  const std::string colours =
-      chance || too_sure ? colours_that_fit(teacher, views, index, count, seed, map, crops, workers, stop) : "";
+  const std::string colours = chance || overconfident
+                                  ? better_normalisation(teacher, views, index, count, seed, map, crops, workers, stop)
+                                  : "";
   if (!colours.empty()) out.notes.push_back(colours);
   if (chance)
     out.refusal =
