@@ -12,14 +12,14 @@ constexpr std::size_t kHugePage = 1 << 21, kSmallPage = 1 << 12;
 }  // namespace
 
 void Buffer::grow(std::size_t size) {
-  // Half a huge page and more takes whole ones.
+  // From half a huge page on, round up to whole huge pages.
   const std::size_t page = size >= kHugePage / 2 ? kHugePage : kSmallPage, whole = (size + page - 1) / page * page;
   if (whole < size) throw std::bad_alloc();
   data_.reset();
   size_ = 0;
   data_ = {static_cast<std::byte*>(::operator new(whole, std::align_val_t(page))), Free{page}};
   size_ = whole;
-  // A wish: without huge pages the memory is as good, but slower.
+  // Best effort; without huge pages reads are slower.
   if (page == kHugePage) (void)::madvise(data_.get(), whole, MADV_HUGEPAGE);
 }
 

@@ -1,5 +1,5 @@
-// Memory for what is read again and again. A std::vector would fill it with zeros and leave it on small pages, whose
-// translation costs a reader of groups of ten megabytes a fifth of its time.
+// A reusable read buffer. Unlike std::vector it does not zero its memory and uses huge pages: with 4 KiB pages, TLB
+// misses take a fifth of the time of reading 10 MB groups.
 #ifndef VITRINE_COMMON_BASE_BUFFER_H_
 #define VITRINE_COMMON_BASE_BUFFER_H_
 
@@ -10,15 +10,15 @@
 
 namespace vitrine {
 
-/// Bytes that grow and never shrink, on huge pages where the system gives them. Moves, does not copy.
+/// Growing byte buffer that never shrinks, on huge pages where the system provides them. Move-only.
 class Buffer {
  public:
-  /// The first `size` bytes. What they hold is unspecified after growth; otherwise it is what was there.
+  /// The first `size` bytes. Their contents are unspecified after growth and unchanged otherwise.
   std::span<std::byte> first(std::size_t size) {
     if (size > size_) grow(size);
     return {data_.get(), size};
   }
-  /// The same as `count` numbers.
+  /// The same for `count` numbers.
   template <class Number>
   std::span<Number> numbers(std::size_t count) {
     return {reinterpret_cast<Number*>(first(count * sizeof(Number)).data()), count};

@@ -1,4 +1,4 @@
-// What computed something, as far as the last digits of its results depend on it.
+// The device and libraries that computed a result, recorded as far as they can change its last digits.
 #ifndef VITRINE_COMMON_BASE_DEVICE_RECORD_H_
 #define VITRINE_COMMON_BASE_DEVICE_RECORD_H_
 
@@ -12,11 +12,10 @@ namespace vitrine {
 struct DeviceRecord {
   std::string kind;        ///< "cpu" or "cuda"
   std::string name;        ///< the CPU's model or the GPU's name
-  std::string capability;  ///< cpu: the instruction set that LibTorch's kernels take ("AVX512"); cuda: "9.0"
-  /// cpu: what oneDNN's kernels may take beyond it, ascending ("AMX_BF16", "AVX512_BF16"); cuda: empty.
+  std::string capability;  ///< cpu: the instruction set LibTorch's kernels use ("AVX512"); cuda: "9.0"
+  /// cpu: further instruction sets oneDNN's kernels may use, ascending ("AMX_BF16", "AVX512_BF16"); cuda: empty.
   std::vector<std::string> instruction_sets;
-  /// Versions of what computes on such a device, and of nothing else. cpu: libtorch; cuda: libtorch, cuda, cudnn,
-  /// cublas.
+  /// Versions of the libraries that compute on this kind of device. cpu: libtorch; cuda: libtorch, cuda, cudnn, cublas.
   std::map<std::string, std::string> libraries;
 
   auto operator<=>(const DeviceRecord&) const = default;

@@ -21,7 +21,7 @@ std::string sentence(const Problem& problem) {
   return problem.remedy.empty() ? out : out + "; " + problem.remedy;
 }
 
-// What helps where the machine is to blame, whatever the call was for; nullptr for other codes.
+// The remedy for an exhausted resource, whichever call failed; nullptr for other codes.
 const char* remedy_of_errno(int code) {
   switch (code) {
     case EMFILE:
@@ -81,7 +81,7 @@ Error Error::at(const Problem& place) const {
 
 void fail_system(int code, const std::string& path, std::string_view what, std::string_view remedy) {
   const char* own = remedy_of_errno(code);
-  throw Error(kind_of_errno(code), {.path = path.empty() ? "\"\"" : path,  // to be seen in the sentence
+  throw Error(kind_of_errno(code), {.path = path.empty() ? "\"\"" : path,  // so that the message shows an empty path
                                     .what = text(what, " (", std::strerror(code), ")"),
                                     .remedy = std::string(own != nullptr ? own : remedy)});
 }

@@ -26,11 +26,11 @@
 namespace vitrine {
 namespace {
 
-// A name's part after which its writer follows: place, process, run and a number.
-constexpr std::string_view kAside = ".part.";
+// Separates a file's name from its writer: "NAME.part.HOST.PROCESS.RUN.COUNTER".
+constexpr std::string_view kTempMarker = ".part.";
 
 int open_or_fail(const std::string& path, int flags) {
-  // O_NONBLOCK: a named pipe is refused as no regular file, not waited for.
+  // O_NONBLOCK: opening a named pipe must not block; status_of() rejects it.
   const int descriptor = ::open(path.c_str(), flags | O_CLOEXEC | O_NONBLOCK);
   if (descriptor < 0) fail_system(errno, path, "cannot be opened", "check the path and its permissions");
   return descriptor;
@@ -52,7 +52,7 @@ void flush(const std::filesystem::path& path, int flags) {
     fail_system(reason, path.string(), "cannot be flushed to the disk", "check the disk and run again");
 }
 
-// Nothing where the name leads nowhere.
+// nullopt if the path does not exist.
 std::optional<struct stat> status_at(const std::filesystem::path& path) {
   struct stat status {};
   if (::stat(path.c_str(), &status) == 0) return status;
@@ -61,9 +61,9 @@ std::optional<struct stat> status_at(const std::filesystem::path& path) {
   return std::nullopt;
 }
 
-// Where process numbers mean the same: a machine since it was started, and in it a container.
-const std::string& this_place() {
-  static const std::string place = [] {
+// Identifies a process-id namespace: host, boot and container.
+const std::string& host_id() {
+  static const std::string id = [] {
     std::string boot(36, '0');
     const int descriptor = ::open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
     if (descriptor >= 0) {
@@ -76,11 +76,11 @@ const std::string& this_place() {
     ::gethostname(host.data(), host.size() - 1);
     return hexadecimal(xxh3(text(boot, ' ', space.st_ino, ' ', host.data())));
   }();
-  return place;
+  return id;
 }
 
-// Tells this process from another one that had its number before.
-const std::string& this_run() {
+// Distinguishes this process from an earlier one with the same process id.
+const std::string& run_id() {
   static const std::string run = [] {
     std::random_device source;
     return hexadecimal(std::uint64_t{source()} << 32 | source());
@@ -89,51 +89,51 @@ const std::string& this_run() {
 }
 
 struct Writer {
-  std::string place;
+  std::string host;
   pid_t process;
   std::string run;
 };
 
-// From "PLACE.PROCESS.RUN.COUNTER".
-std::optional<Writer> writer_of(std::string_view aside) {
-  const std::size_t process = aside.find('.'),
-                    run = process == std::string_view::npos ? process : aside.find('.', process + 1);
+// Parses "HOST.PROCESS.RUN.COUNTER".
+std::optional<Writer> writer_of(std::string_view temporary) {
+  const std::size_t process = temporary.find('.'),
+                    run = process == std::string_view::npos ? process : temporary.find('.', process + 1);
   if (run == std::string_view::npos) return std::nullopt;
-  Writer writer{std::string(aside.substr(0, process)), 0, std::string(aside.substr(run + 1))};
-  const char* const end = aside.data() + run;
-  const auto [stopped, failure] = std::from_chars(aside.data() + process + 1, end, writer.process);
+  Writer writer{std::string(temporary.substr(0, process)), 0, std::string(temporary.substr(run + 1))};
+  const char* const end = temporary.data() + run;
+  const auto [stopped, failure] = std::from_chars(temporary.data() + process + 1, end, writer.process);
   if (failure != std::errc() || stopped != end || writer.process <= 0) return std::nullopt;
   writer.run = writer.run.substr(0, writer.run.find('.'));
   return writer;
 }
 
-constexpr auto kForgotten = std::chrono::hours(24);
+constexpr auto kStaleAge = std::chrono::hours(24);
 
-// `forgotten`: nobody has written to its file for a day. A living process proves nothing then: its number may be that
-// of a writer that died.
-bool is_gone(const std::optional<Writer>& writer, bool forgotten) {
-  if (!writer || writer->place != this_place()) return forgotten;
-  if (writer->process == ::getpid()) return writer->run != this_run();
-  return forgotten || (::kill(writer->process, 0) != 0 && errno == ESRCH);
+// `stale`: the file was not written to for kStaleAge. A living process with the writer's id is then no evidence: the id
+// may have been reused.
+bool is_gone(const std::optional<Writer>& writer, bool stale) {
+  if (!writer || writer->host != host_id()) return stale;
+  if (writer->process == ::getpid()) return writer->run != run_id();
+  return stale || (::kill(writer->process, 0) != 0 && errno == ESRCH);
 }
 
-// Gives the file its name. With kKeep no instant passes between looking and naming: another process may be doing the
-// same. Where a filesystem can do neither, looking first is the best there is.
-bool put_in_place(const std::filesystem::path& aside, const std::filesystem::path& path, Existing existing) {
+// Renames the file to its final name. With kKeep the existence check and the rename are atomic, as another process may
+// be publishing the same file; on filesystems with neither RENAME_NOREPLACE nor hard links, check first.
+bool rename_into_place(const std::filesystem::path& temporary, const std::filesystem::path& path, Existing existing) {
   const auto refuse = [&](int reason) {
     fail_system(reason, path.string(), "cannot be put in place", "check the directory's permissions and its disk");
   };
   if (existing == Existing::kKeep) {
-    if (::renameat2(AT_FDCWD, aside.c_str(), AT_FDCWD, path.c_str(), RENAME_NOREPLACE) == 0) return true;
+    if (::renameat2(AT_FDCWD, temporary.c_str(), AT_FDCWD, path.c_str(), RENAME_NOREPLACE) == 0) return true;
     if (errno == EEXIST) return false;
     if (errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP) refuse(errno);
-    if (::link(aside.c_str(), path.c_str()) == 0) {
-      ::unlink(aside.c_str());
+    if (::link(temporary.c_str(), path.c_str()) == 0) {
+      ::unlink(temporary.c_str());
       return true;
     }
     if (errno == EEXIST || ::access(path.c_str(), F_OK) == 0) return false;
   }
-  if (::rename(aside.c_str(), path.c_str()) != 0) refuse(errno);
+  if (::rename(temporary.c_str(), path.c_str()) != 0) refuse(errno);
   return true;
 }
 
@@ -191,12 +191,12 @@ std::vector<DirectoryEntry> list_directory(const std::filesystem::path& director
     }
     entries.push_back({std::string(name), kind});
   }
-  if (errno != 0) fail_system(errno, directory.string(), "cannot be listed to its end", "check the disk and run again");
+  if (errno != 0) fail_system(errno, directory.string(), "cannot be listed completely", "check the disk and run again");
   std::ranges::sort(entries, {}, &DirectoryEntry::name);
   return entries;
 }
 
-// Each new directory's name is flushed too: it stands in its parent.
+// Fsyncs each parent, which holds the new directory's name.
 void make_directories(const std::filesystem::path& directory) {
   if (directory.empty())
     throw Error(ErrorKind::kInput, {.what = "the path of a directory is empty", .remedy = "name a directory"});
@@ -205,12 +205,12 @@ void make_directories(const std::filesystem::path& directory) {
   if (parent != directory) make_directories(parent);
   if (::mkdir(directory.c_str(), 0777) != 0) {
     const int reason = errno;
-    if (reason == EEXIST && directory_exists(directory)) return;  // another process made it
+    if (reason == EEXIST && directory_exists(directory)) return;  // another process created it
     if (reason == EEXIST)
       throw Error(ErrorKind::kInput, {.path = directory.string(),
-                                      .what = "is not a directory, and one is to be made there",
-                                      .remedy = "move it away, or give another path"});
-    fail_system(reason, directory.string(), "cannot be made", "check the path, its permissions and its disk");
+                                      .what = "exists and is not a directory",
+                                      .remedy = "move it away or choose another path"});
+    fail_system(reason, directory.string(), "cannot be created", "check the path, its permissions and its disk");
   }
   flush(parent, O_RDONLY | O_DIRECTORY);
 }
@@ -226,7 +226,7 @@ void rename_path(const std::filesystem::path& from, const std::filesystem::path&
 }
 
 std::filesystem::path move_aside(const std::filesystem::path& path, const std::string& word) {
-  // Never a trailing slash: "run/" + ".old" would name a hidden entry inside the directory itself.
+  // Strip a trailing slash: "run/" + ".old" would name a hidden entry inside the directory itself.
   const std::string plain = (path.has_filename() ? path : path.parent_path()).string();
   for (int number = 1;; ++number) {
     const std::filesystem::path to = plain + "." + word + (number == 1 ? "" : text(".", number));
@@ -253,26 +253,26 @@ bool publish(const std::filesystem::path& path, const std::function<void(const s
   const std::filesystem::path directory = path.has_parent_path() ? path.parent_path() : ".";
   make_directories(directory);
   std::error_code failure;
-  const std::filesystem::path aside =
-      text(path.string(), kAside, this_place(), ".", ::getpid(), ".", this_run(), ".", counter++);
+  const std::filesystem::path temporary =
+      text(path.string(), kTempMarker, host_id(), ".", ::getpid(), ".", run_id(), ".", counter++);
   try {
-    write(aside);
-    flush(aside, O_RDONLY);
-    const bool placed = put_in_place(aside, path, existing);
-    if (!placed) std::filesystem::remove(aside, failure);
+    write(temporary);
+    flush(temporary, O_RDONLY);
+    const bool placed = rename_into_place(temporary, path, existing);
+    if (!placed) std::filesystem::remove(temporary, failure);
     flush(directory, O_RDONLY | O_DIRECTORY);
     return placed;
   } catch (...) {
-    std::filesystem::remove(aside, failure);
+    std::filesystem::remove(temporary, failure);
     throw;
   }
 }
 
 bool publish(const std::filesystem::path& path, std::string_view bytes, Existing existing) {
-  const auto write = [bytes](const std::filesystem::path& aside) {
-    const int descriptor = ::open(aside.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+  const auto write = [bytes](const std::filesystem::path& temporary) {
+    const int descriptor = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
     if (descriptor < 0)
-      fail_system(errno, aside.string(), "cannot be made", "check the directory's permissions and its disk");
+      fail_system(errno, temporary.string(), "cannot be created", "check the directory's permissions and its disk");
     std::string_view rest = bytes;
     while (!rest.empty()) {
       const ssize_t written = ::write(descriptor, rest.data(), rest.size());
@@ -280,19 +280,19 @@ bool publish(const std::filesystem::path& path, std::string_view bytes, Existing
       if (written < 0) {
         const int reason = errno;
         ::close(descriptor);
-        fail_system(reason, aside.string(), "cannot be written",
+        fail_system(reason, temporary.string(), "cannot be written",
                     "make room on its disk and run again, what was finished before stays");
       }
       rest.remove_prefix(static_cast<std::size_t>(written));
     }
     if (::close(descriptor) != 0)
-      fail_system(errno, aside.string(), "cannot be written", "check its disk and run again");
+      fail_system(errno, temporary.string(), "cannot be written", "check its disk and run again");
   };
   return publish(path, write, existing);
 }
 
 bool is_temporary_name(std::string_view name) {
-  return name.find(kAside) != std::string_view::npos;
+  return name.find(kTempMarker) != std::string_view::npos;
 }
 
 std::vector<std::filesystem::path> abandoned_in(const std::filesystem::path& directory) {
@@ -301,18 +301,20 @@ std::vector<std::filesystem::path> abandoned_in(const std::filesystem::path& dir
   std::vector<std::filesystem::path> out;
   for (const DirectoryEntry& entry : list_directory(directory)) {
     if (!is_temporary_name(entry.name)) continue;
-    struct stat status {};  // of the name itself: publish() makes no links
+    struct stat status {};  // lstat: publish() never creates links
     if (::lstat((directory / entry.name).c_str(), &status) != 0 || !S_ISREG(status.st_mode)) continue;
-    const std::string_view aside = std::string_view(entry.name).substr(entry.name.rfind(kAside) + kAside.size());
-    const std::optional<Writer> writer = writer_of(aside);
-    const bool forgotten = now - std::chrono::system_clock::from_time_t(status.st_mtime) > kForgotten;
-    if (is_gone(writer, forgotten)) out.push_back(directory / entry.name);
+    const std::string_view temporary =
+        std::string_view(entry.name).substr(entry.name.rfind(kTempMarker) + kTempMarker.size());
+    const std::optional<Writer> writer = writer_of(temporary);
+    const bool stale = now - std::chrono::system_clock::from_time_t(status.st_mtime) > kStaleAge;
+    if (is_gone(writer, stale)) out.push_back(directory / entry.name);
   }
-  return out;  // sorted, as the list is
+  return out;  // sorted by list_directory()
 }
 
 void remove_abandoned(const std::filesystem::path& directory) {
-  for (const std::filesystem::path& path : abandoned_in(directory)) ::unlink(path.c_str());  // another may have done it
+  for (const std::filesystem::path& path : abandoned_in(directory))
+    ::unlink(path.c_str());  // another process may have removed it
 }
 
 MappedFile::MappedFile(const std::filesystem::path& path) {
@@ -379,7 +381,7 @@ void ReadableFile::read(std::uint64_t offset, std::span<std::byte> out) const {
     if (count < 0 && errno == EINTR) continue;
     if (count < 0)
       fail_system(errno, path_, text("reading at byte ", offset, " failed"), "check its disk and run again");
-    if (count == 0)  // shorter than when it was opened: it is being written
+    if (count == 0)  // the file shrank after it was opened
       throw Error(offset < size_ ? ErrorKind::kIo : ErrorKind::kCorrupt,
                   {.path = path_,
                    .what = text("ends at byte ", offset, " where ", out.size(), " more bytes were expected"),

@@ -1,5 +1,5 @@
-// The version of a cache's format (common/cache/FORMAT.md), which the table of each container and each JSON file that
-// needs it carry, and who may read what.
+// The version of the cache format (common/cache/FORMAT.md), stored in each container's table and in versioned JSON
+// files, and the rules for which versions can be read.
 #ifndef VITRINE_COMMON_BASE_FORMAT_VERSION_H_
 #define VITRINE_COMMON_BASE_FORMAT_VERSION_H_
 
@@ -13,9 +13,9 @@ namespace vitrine {
 
 inline constexpr std::uint16_t kFormatMajor = 2, kFormatMinor = 0;
 
-/// Throws Error unless `major` is the version that this program reads, `known`: kNewer for a higher one, kCorrupt for
-/// 0, kInput for what lies between, which only programs from before the first release wrote. `version`: how the file
-/// says it, "2.0" or "2". `known` is the cache's, or that of a file with a version of its own (shards.json).
+/// Throws Error unless `major` equals `known`, the version this program reads: kNewer if it is higher, kCorrupt for 0,
+/// kInput for versions in between, which only pre-release programs wrote. `version`: as written in the file, "2.0" or
+/// "2". `known`: the cache's version, or that of a file with its own versioning (shards.json).
 inline void check_format_version(std::uint64_t major, const std::string& version, const std::string& path,
                                  std::uint64_t known = kFormatMajor) {
   if (major == known) return;
@@ -32,7 +32,7 @@ inline void check_format_version(std::uint64_t major, const std::string& version
                                   .remedy = "use a newer vitrine"});
 }
 
-/// The same for the "version" of a JSON object; kCorrupt for one that has none.
+/// The same for the "version" of a JSON object; kCorrupt if it has none.
 template <class Json>
 void check_format_version(const Json& object, const std::string& path, std::uint64_t known = kFormatMajor) {
   const auto version = object.find("version");

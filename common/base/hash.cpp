@@ -3,7 +3,7 @@
 #include <openssl/evp.h>
 #include <xxhash.h>
 #if defined(__x86_64__) && __has_include(<xxh_x86dispatch.h>)
-#include <xxh_x86dispatch.h>  // the same functions for the processor's widest vectors; the library's own are SSE2
+#include <xxh_x86dispatch.h>  // dispatches to the widest vector instructions at run time; xxhash.h alone uses SSE2
 #endif
 
 #include <algorithm>
@@ -73,7 +73,7 @@ std::string sha256_hex(std::string_view bytes) {
 }
 
 namespace {
-// Calls `take` with one block of at most 1 MiB after the other.
+// Calls `take` with successive blocks of at most 1 MiB.
 template <class Take>
 void read_blocks(const std::filesystem::path& path, const Take& take) {
   constexpr std::uint64_t kBlockBytes = 1 << 20;

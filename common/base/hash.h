@@ -1,5 +1,5 @@
-// Two hashes with two purposes. XXH3-64 finds damage (tables, chunks, pictures, image files): fast, not against an
-// attacker. SHA-256 names things (weights, plans, bases): equal names mean equal contents.
+// Two hashes for two purposes. XXH3-64 detects damage (tables, chunks, pictures, image files); it is fast but not
+// collision-resistant. SHA-256 identifies contents (weights, plans, bases): equal hashes mean equal contents.
 #ifndef VITRINE_COMMON_BASE_HASH_H_
 #define VITRINE_COMMON_BASE_HASH_H_
 
@@ -19,13 +19,13 @@ std::string hexadecimal(std::uint64_t number);
 /// XXH3, 64 bits, seed 0 (https://xxhash.com, specification 0.1.1).
 std::uint64_t xxh3(std::span<const std::byte> bytes);
 std::uint64_t xxh3(std::string_view bytes);
-/// Of a whole file, read in blocks of 1 MiB. Throws Error when it cannot be read.
+/// Size and hash of a whole file, read in blocks of 1 MiB. Throws Error if it cannot be read.
 struct FileHash {
   std::uint64_t bytes, hash;
 };
 FileHash xxh3_of_file(const std::filesystem::path& path);
 
-/// SHA-256 (FIPS 180-4) over pieces given one after the other.
+/// Incremental SHA-256 (FIPS 180-4).
 class Sha256 {
  public:
   Sha256();
@@ -43,7 +43,7 @@ class Sha256 {
 };
 
 std::string sha256_hex(std::string_view bytes);
-/// Of a whole file, read in blocks of 1 MiB. Throws Error when it cannot be read.
+/// Hash of a whole file, read in blocks of 1 MiB. Throws Error if it cannot be read.
 std::string sha256_hex_of_file(const std::filesystem::path& path);
 
 }  // namespace vitrine

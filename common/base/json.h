@@ -1,4 +1,4 @@
-// JSON from outside.
+// Parsing of untrusted JSON.
 #ifndef VITRINE_COMMON_BASE_JSON_H_
 #define VITRINE_COMMON_BASE_JSON_H_
 
@@ -12,10 +12,10 @@
 
 namespace vitrine {
 
-/// Copying, comparing and printing a value recurse, so that a file must not say how deep.
+/// Copying, comparing and printing a value recurse, so the nesting depth of input is limited.
 inline constexpr int kMaxJsonDepth = 32;
 
-/// The value of a text; is_discarded() when it is no JSON or nested deeper than kMaxJsonDepth.
+/// Parses `text`; the result is_discarded() if it is not JSON or nested deeper than kMaxJsonDepth.
 template <class Json = nlohmann::json>
 Json parse_json(const std::string& text) {
   bool deep = false;
@@ -27,8 +27,8 @@ Json parse_json(const std::string& text) {
   return deep ? Json(Json::value_t::discarded) : json;
 }
 
-/// The integer that a value is; nothing for any other value. json's own conversion takes fractions and truth values,
-/// and cuts what does not fit.
+/// The value as an integer; nullopt if it is not an integer or out of range. The library's own conversion accepts
+/// fractions and booleans and truncates.
 template <class Integer, class Json>
 std::optional<Integer> integer_of(const Json& value) {
   if (value.is_number_unsigned()) {
@@ -40,8 +40,8 @@ std::optional<Integer> integer_of(const Json& value) {
   return std::in_range<Integer>(number) ? std::optional(static_cast<Integer>(number)) : std::nullopt;
 }
 
-/// What `call` returns. An Error of kind kInput that it throws becomes one of `kind`: a value that a person must not
-/// ask for is damage in a file, or a newer version's.
+/// Returns call(), rethrowing its kInput errors with `kind`: a value that a user may not choose means damage or a newer
+/// version when it comes from a file.
 template <class Call>
 auto read_as(ErrorKind kind, const Call& call) -> decltype(call()) {
   try {

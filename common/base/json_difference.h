@@ -1,4 +1,4 @@
-// How two JSON objects that should be equal differ, field by field, for messages.
+// Field-by-field differences between two JSON objects that should be equal, for messages.
 #ifndef VITRINE_COMMON_BASE_JSON_DIFFERENCE_H_
 #define VITRINE_COMMON_BASE_JSON_DIFFERENCE_H_
 
@@ -8,12 +8,12 @@
 
 namespace vitrine {
 
-/// A key, with those above it ("codec.max_error"), and its values as JSON text; "nothing" where it is not there.
+/// A full key ("codec.max_error") and its two values as JSON text; "nothing" if absent.
 struct JsonDifference {
   std::string key, there, here;
 };
 
-/// Depth first, in the order of `here`, then what `there` alone has.
+/// Depth first: the keys of `here` in order, then keys that only `there` has.
 std::vector<JsonDifference> json_differences(const nlohmann::ordered_json& there, const nlohmann::ordered_json& here,
                                              const std::string& above = {});
 

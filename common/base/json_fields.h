@@ -1,4 +1,4 @@
-// The typed fields of a JSON object from a file.
+// Typed access to the fields of a JSON object read from a file.
 #ifndef VITRINE_COMMON_BASE_JSON_FIELDS_H_
 #define VITRINE_COMMON_BASE_JSON_FIELDS_H_
 
@@ -13,11 +13,11 @@
 
 namespace vitrine {
 
-/// Reads fields of one object; others are passed over. Every call throws Error, kCorrupt, that begins with the place
-/// and names the key with those above it. Does not own the object.
+/// Reads fields of one object; unknown fields are ignored. Every call throws Error, kCorrupt, whose message starts with
+/// `where` and names the full key. Does not own the object.
 class JsonFields {
  public:
-  /// `above`: the keys of the object itself, with a dot after each; empty for a file's whole object.
+  /// `above`: the object's own key path, with a trailing dot; empty for the top level.
   JsonFields(const nlohmann::ordered_json& in, std::string where, std::string above = {})
       : in_(in), where_(std::move(where)), above_(std::move(above)) {
     if (!in.is_object())

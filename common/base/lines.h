@@ -1,4 +1,4 @@
-// Text that people write: files line by line, and lists of words.
+// Text files line by line, and lists of words.
 #ifndef VITRINE_COMMON_BASE_LINES_H_
 #define VITRINE_COMMON_BASE_LINES_H_
 
@@ -7,10 +7,10 @@
 
 namespace vitrine {
 
-/// A file's lines, whichever system ended them. Throws Error.
+/// The lines of a file; accepts LF and CRLF endings. Throws Error.
 std::vector<std::string> read_lines(const std::string& path);
 
-/// Without spaces and tabs at both ends.
+/// Without leading and trailing spaces and tabs.
 std::string trimmed(const std::string& words);
 
 /// "a, b c" is {"a", "b", "c"}: the words between commas and spaces.

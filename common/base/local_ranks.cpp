@@ -21,7 +21,7 @@ bool parse(std::string_view word, Number& value) {
   return !word.empty() && failure == std::errc() && end == word.data() + word.size();
 }
 
-// Cores of the affinity mask, on machines of any size.
+// Number of cores in the affinity mask, for any number of CPUs.
 std::uint32_t affinity_cores() {
   for (std::size_t cpus = 1024; cpus <= (1 << 20); cpus *= 2) {
     const std::unique_ptr<cpu_set_t, void (*)(cpu_set_t*)> set(CPU_ALLOC(cpus), [](cpu_set_t* s) { CPU_FREE(s); });
@@ -37,8 +37,8 @@ std::string content(const std::string& path) {
   return {std::istreambuf_iterator<char>(in), {}};
 }
 
-// The narrowest quota of this process's control group and those above it. Version 1 is looked at where containers show
-// it: at the root.
+// The smallest quota of this process's control group and its ancestors. Version 1 is read only at the root, where
+// containers show it.
 std::optional<std::uint32_t> quota_of_control_group() {
   std::optional<std::uint32_t> narrowest;
   const auto meet = [&](const std::string& cpu_max) {
@@ -57,9 +57,10 @@ std::optional<std::uint32_t> quota_of_control_group() {
   return narrowest;
 }
 
-// "4(x2),3": tasks on the nodes of a step. Where nodes differ, the largest: cores are not promised twice.
+// Parses "4(x2),3", the tasks per node of a step. If nodes differ, returns the largest, so that cores are never
+// oversubscribed.
 std::optional<std::uint32_t> tasks_per_node(const Environment& environment) {
-  if (const auto told = number_of(environment, "SLURM_NTASKS_PER_NODE")) return told;
+  if (const auto per_node = number_of(environment, "SLURM_NTASKS_PER_NODE")) return per_node;
   const char* value = environment("SLURM_STEP_TASKS_PER_NODE");
   if (value == nullptr) return std::nullopt;
   std::uint32_t most = 0;
@@ -119,7 +120,7 @@ std::optional<std::uint32_t> quota_cores(std::string_view cpu_max) {
     while (!cpu_max.empty() && is_space(cpu_max.front())) cpu_max.remove_prefix(1);
     const std::size_t length =
         static_cast<std::size_t>(std::find_if(cpu_max.begin(), cpu_max.end(), is_space) - cpu_max.begin());
-    if (!parse(cpu_max.substr(0, length), number)) return std::nullopt;  // "max", or no such file
+    if (!parse(cpu_max.substr(0, length), number)) return std::nullopt;  // "max" or a missing file
     cpu_max.remove_prefix(length);
   }
   const auto [quota, period] = numbers;

@@ -14,7 +14,7 @@
 namespace vitrine {
 namespace {
 
-// The number behind `key` in a text of lines "key value"; an empty key: the first word of the text.
+// The number after `key` in a file of "key value" lines; with an empty key, the first word of the file.
 std::optional<std::uint64_t> number_in(const std::filesystem::path& file, const std::string& key) {
   std::ifstream in(file);
   std::string line;
@@ -27,11 +27,11 @@ std::optional<std::uint64_t> number_in(const std::filesystem::path& file, const 
   return std::nullopt;
 }
 
-// What is left below the limit of one group. Pages of files that nobody uses are given back when they are needed.
+// Memory left below one group's limit. Inactive file pages are reclaimable and do not count as used.
 std::optional<std::uint64_t> left_in(const std::filesystem::path& group, const char* limit, const char* usage,
                                      const char* inactive) {
   const auto most = number_in(group / limit, ""), used = number_in(group / usage, "");
-  if (!most || !used) return std::nullopt;  // "max": none
+  if (!most || !used) return std::nullopt;  // "max": no limit
   const std::uint64_t cached = std::min(*used, number_in(group / "memory.stat", inactive).value_or(0));
   return *most - std::min(*most, *used - cached);
 }
@@ -53,7 +53,7 @@ std::optional<std::uint64_t> available_memory(const std::filesystem::path& root)
     const bool unified = controllers == ",,";
     if (!unified && controllers.find(",memory,") == std::string::npos) continue;
     const std::filesystem::path top = root / "sys/fs/cgroup" / (unified ? "" : "memory");
-    // In a container the path may be the host's, and the group's own files lie at the top.
+    // In a container the path may be the host's, and the group's own files are at the root.
     for (std::filesystem::path below = std::filesystem::path(line.substr(second + 1)).relative_path();;
          below = below.parent_path()) {
       take(unified ? left_in(top / below, "memory.max", "memory.current", "inactive_file")
@@ -66,7 +66,7 @@ std::optional<std::uint64_t> available_memory(const std::filesystem::path& root)
 
 void keep_freed_memory() {
 #if defined(M_MMAP_MAX) && defined(M_TRIM_THRESHOLD)
-  mallopt(M_MMAP_MAX, 0);  // no block has a mapping of its own; the threshold for that cannot be set above 32 MB
+  mallopt(M_MMAP_MAX, 0);  // never mmap single blocks; the threshold for that cannot be raised above 32 MB
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
 #endif
 }

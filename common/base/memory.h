@@ -1,4 +1,4 @@
-// How much memory there is, and how the process treats what it frees.
+// Available memory, and the allocator's treatment of freed memory.
 #ifndef VITRINE_COMMON_BASE_MEMORY_H_
 #define VITRINE_COMMON_BASE_MEMORY_H_
 
@@ -8,14 +8,14 @@
 
 namespace vitrine {
 
-/// Bytes that this process can still take without anybody being put out or killed: what the kernel counts as available,
-/// or less where a control group (version 1 or 2) of the process or above it sets a limit. Nothing where the system
-/// does not say. `root`: where proc and sys/fs/cgroup are looked for.
+/// Bytes this process can still allocate without swapping or being killed: what the kernel counts as available, or less
+/// if a control group (version 1 or 2) of the process or above it sets a limit. nullopt if the system does not report
+/// it. `root`: directory that contains proc and sys/fs/cgroup.
 std::optional<std::uint64_t> available_memory(const std::filesystem::path& root = "/");
 
-/// From now on freed blocks stay with the process for the next ones, instead of going back to the kernel, which would
-/// clear each page again: a training step frees and takes the same few hundred megabytes. For main() of programs that
-/// repeat themselves, before other threads start; does nothing where the C library is not glibc.
+/// Makes the allocator keep freed blocks instead of returning them to the kernel, which would zero each page again: a
+/// training step frees and reallocates the same few hundred megabytes. Call in main() before other threads start; no
+/// effect without glibc.
 void keep_freed_memory();
 
 }  // namespace vitrine

@@ -1,6 +1,5 @@
-// Counter-based randomness: a draw is a pure function of (key, counter), so that what a view looks like depends on
-// nothing but its seed and its place. Philox4x32-10, J. K. Salmon et al., "Parallel random numbers: as easy as 1, 2,
-// 3", SC 2011.
+// Counter-based random numbers: a draw is a pure function of (key, counter), so a view depends only on its seed and its
+// position. Philox4x32-10, J. K. Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
 #ifndef VITRINE_COMMON_BASE_PHILOX_H_
 #define VITRINE_COMMON_BASE_PHILOX_H_
 
@@ -24,7 +23,7 @@ constexpr std::array<std::uint32_t, 4> philox(std::uint64_t key, std::array<std:
   return counter;
 }
 
-/// What a stream of draws is for. Streams of different purposes never share a counter; a number once given stays.
+/// What a stream is used for. Streams of different purposes never share a counter. The numbers must never change.
 enum class Purpose : std::uint32_t {
   kPassOrder = 1,     ///< the permutation of the index in a pass
   kCrop = 2,          ///< crop and flip of a view
@@ -39,10 +38,10 @@ enum class Purpose : std::uint32_t {
   kDrawing = 11,      ///< the demo's pictures
 };
 
-/// A stream of draws at one place. Cheap to make (no state but its counter); not for several threads at once.
+/// Random stream at one position. Cheap to construct (no state but its counter); not thread-safe.
 class Stream {
  public:
-  /// `major` and `minor` say where: (pass, position), (epoch, 0), ... A stream holds 2^32 blocks.
+  /// `major` and `minor` are the position: (pass, position), (epoch, 0), ... A stream holds 2^32 blocks.
   Stream(std::uint64_t seed, Purpose purpose, std::uint32_t major = 0, std::uint64_t minor = 0)
       : key_(seed ^ (static_cast<std::uint64_t>(purpose) * 0x9E3779B97F4A7C15ull)),
         major_(major),

@@ -23,7 +23,7 @@ std::string with_digits(double value, int digits) {
   return buffer;
 }
 
-// Standard error is shared by notes and progress lines of all threads.
+// Guards standard error: notes and progress lines of all threads.
 std::mutex& terminal_mutex() {
   static std::mutex mutex;
   return mutex;

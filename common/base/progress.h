@@ -1,5 +1,5 @@
-// What a person sees of a long run. On a terminal one line that is drawn over (share, count, rate, time left);
-// elsewhere a plain line now and then, so that logs stay readable.
+// Progress display of long loops. On a terminal, one line redrawn in place (percentage, count, rate, time left);
+// otherwise a plain line from time to time, so that logs stay readable.
 #ifndef VITRINE_COMMON_BASE_PROGRESS_H_
 #define VITRINE_COMMON_BASE_PROGRESS_H_
 
@@ -17,20 +17,20 @@ std::string human_time(double seconds);
 /// "1,281,167".
 std::string human_count(std::uint64_t count);
 
-/// One line on standard error, above the progress line when there is one.
+/// Prints a line on standard error, above the progress line if there is one.
 void note(const std::string& line);
 
-/// The progress of one loop. Calls may come from any thread.
+/// Progress of one loop. Thread-safe.
 class Progress {
  public:
-  /// `unit` is a plural: "views". `done` counts what was there before this run; it does not enter the rate.
+  /// `unit` is a plural: "views". `done`: finished before this run; excluded from the rate.
   Progress(std::string what, std::string unit, std::uint64_t total, std::uint64_t done = 0);
   ~Progress();
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
   /// `suffix` is shown after the rate ("loss 2.31").
   void advance(std::uint64_t by, const std::string& suffix = {});
-  /// Ends the line with the total time and rate; the destructor does it otherwise, without the summary.
+  /// Ends the line with the total time and rate; the destructor ends it without that summary.
   void finish();
 
  private:

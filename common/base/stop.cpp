@@ -9,7 +9,7 @@
 namespace vitrine {
 namespace {
 
-// A signal handler can reach nothing but this.
+// Global, as a signal handler takes no arguments.
 StopFlag asked{false};
 static_assert(StopFlag::is_always_lock_free, "a signal handler must not take a lock");
 
@@ -37,13 +37,13 @@ const StopFlag& stop_on_signals() {
     if (::sigaction(number, nullptr, &before) != 0) fail_system(errno, "sigaction", "failed");
     if (number == SIGHUP && before.sa_handler == SIG_IGN) continue;
     action.sa_handler = ask_to_stop;
-    // The handler is gone after its first call, so that the second signal does what it does without one.
+    // SA_RESETHAND: a second signal has its default effect.
     action.sa_flags = static_cast<int>(SA_RESTART | SA_RESETHAND);
     sigemptyset(&action.sa_mask);
     if (::sigaction(number, &action, nullptr) != 0) fail_system(errno, "sigaction", "failed");
     sigaddset(&handled, number);
   }
-  // Threads inherit the mask, and a parent may have left them blocked.
+  // Threads inherit the mask, and the parent process may have blocked these signals.
   if (const int code = ::pthread_sigmask(SIG_UNBLOCK, &handled, nullptr); code != 0)
     fail_system(code, "pthread_sigmask", "failed");
   return asked;

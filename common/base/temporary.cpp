@@ -24,13 +24,13 @@ TemporaryDirectory::TemporaryDirectory(const std::filesystem::path& place) {
   const std::filesystem::path above = place.empty() ? usual_place() : place;
   std::string name = (above / ("vitrine-" + std::string(6, 'X'))).string();
   if (mkdtemp(name.data()) == nullptr)
-    fail_system(errno, above.string(), "no directory can be made in it",
-                "name another place, or set TMPDIR to one that can be written");
+    fail_system(errno, above.string(), "cannot create a directory in it",
+                "choose another place, or set TMPDIR to a writable directory");
   path_ = name;
 }
 
 TemporaryDirectory::~TemporaryDirectory() {
-  std::error_code ignored;  // nothing can be done about it here
+  std::error_code ignored;  // a destructor must not throw
   std::filesystem::remove_all(path_, ignored);
 }
 

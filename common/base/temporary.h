@@ -1,4 +1,4 @@
-// A directory that goes when its owner does.
+// A directory that is removed with its owner.
 #ifndef VITRINE_COMMON_BASE_TEMPORARY_H_
 #define VITRINE_COMMON_BASE_TEMPORARY_H_
 
@@ -8,10 +8,10 @@ namespace vitrine {
 
 class TemporaryDirectory {
  public:
-  /// Makes a directory of a new name below `place`; empty: below $TMPDIR, or /tmp where that is not set. Throws Error
-  /// when none can be made there.
+  /// Creates a directory with a new name below `place`; if empty, below $TMPDIR, or /tmp if that is not set. Throws
+  /// Error if it cannot be created.
   explicit TemporaryDirectory(const std::filesystem::path& place = {});
-  /// Removes it with all that it holds; what cannot be removed stays.
+  /// Removes it recursively; files that cannot be removed are left.
   ~TemporaryDirectory();
   TemporaryDirectory(const TemporaryDirectory&) = delete;
   TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;

@@ -6,7 +6,7 @@
 namespace vitrine {
 
 bool is_utf8(std::string_view bytes) {
-  constexpr std::uint32_t kMin[] = {0, 0x80, 0x800, 0x10000};  // by the number of bytes that follow the first
+  constexpr std::uint32_t kMin[] = {0, 0x80, 0x800, 0x10000};  // indexed by the number of continuation bytes
   for (std::size_t i = 0; i < bytes.size();) {
     const auto first = static_cast<unsigned char>(bytes[i++]);
     const std::size_t more = first < 0x80 ? 0 : first >> 5 == 6 ? 1 : first >> 4 == 14 ? 2 : first >> 3 == 30 ? 3 : 4;

@@ -1,4 +1,4 @@
-// Whether bytes are text.
+// UTF-8 validation.
 #ifndef VITRINE_COMMON_BASE_UTF8_H_
 #define VITRINE_COMMON_BASE_UTF8_H_
 
@@ -6,7 +6,7 @@
 
 namespace vitrine {
 
-/// UTF-8 as RFC 3629 has it: no overlong forms, no surrogates, nothing above U+10FFFF.
+/// UTF-8 per RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF.
 bool is_utf8(std::string_view bytes);
 
 }  // namespace vitrine

@@ -41,9 +41,9 @@ void add_help_keys(CLI::App& app, const std::function<std::string(const std::str
          [table](const std::vector<std::string>& words) {
            std::string keys = table(words.empty() ? std::string() : words.front());
            if (keys.ends_with('\n')) keys.pop_back();
-           throw CLI::CallForVersion(keys, CLI::ExitCodes::Success);  // printed, then the end
+           throw CLI::CallForVersion(keys, CLI::ExitCodes::Success);  // prints and exits
          },
-         "print the keys of CONFIG.toml, with defaults, ranges and meanings: all, or those that have to do with WORD")
+         "print the keys of CONFIG.toml with defaults, ranges and meanings; with WORD, only those that mention it")
       ->type_name("[WORD]")
       ->expected(0, 1);
 }

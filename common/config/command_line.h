@@ -1,4 +1,4 @@
-// The command line of Vitrine's programs: conventions that they share.
+// Command-line conventions shared by Vitrine's programs.
 #ifndef VITRINE_COMMON_CONFIG_COMMAND_LINE_H_
 #define VITRINE_COMMON_CONFIG_COMMAND_LINE_H_
 
@@ -9,15 +9,15 @@
 
 namespace vitrine {
 
-/// Parses into `app`, to which all options are added; adds --version. Of subcommands, where there are any, one is
-/// required. Returns what to exit with after --help or --version, which are answered on standard output, else nothing.
-/// Throws Error for a command line that does not fit.
+/// Parses into `app`, to which all options must have been added; adds --version. If `app` has subcommands, one is
+/// required. Returns the exit code after --help or --version, which print to standard output, else nullopt. Throws
+/// Error for an invalid command line.
 std::optional<int> parse_command_line(CLI::App& app, int argc, const char* const* argv);
 
-/// Adds `--help-keys [WORD]`, answered as --help is: with what `table` says of the word (config_help).
+/// Adds `--help-keys [WORD]`, which prints `table(word)` (see config_help) and exits like --help.
 void add_help_keys(CLI::App& app, const std::function<std::string(const std::string& word)>& table);
 
-/// The command line as one types it: arguments that a shell would take apart are quoted.
+/// The command line as it would be typed; arguments that need it are quoted for the shell.
 std::string shell_command(int argc, const char* const* argv);
 
 }  // namespace vitrine

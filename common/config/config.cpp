@@ -19,7 +19,7 @@
 namespace vitrine {
 namespace {
 
-// The shortest text that reads back as the same double, with a point so that TOML takes it for a float.
+// The shortest text that reads back as the same double, with a decimal point so that TOML parses it as a float.
 std::string shortest(double value) {
   char buffer[64];
   const auto end = std::to_chars(buffer, buffer + sizeof buffer, value).ptr;
@@ -82,7 +82,7 @@ std::string toml_value(const Field::Value& value) {
   return std::visit(Printer{}, value);
 }
 
-// What a node of TOML gives a field. Throws Error for another type, range or word.
+// Converts a TOML node to a field's value. Throws Error for a wrong type or a value outside range or words.
 class Reader {
  public:
   Reader(const Field& field, const toml::node& node, const std::string& source)
@@ -148,7 +148,7 @@ class Reader {
   const std::string& source_;
 };
 
-// Last words of keys as other tools and earlier versions call them, and as they are called here.
+// Last words of keys in other tools and earlier versions, and the corresponding keys here.
 constexpr std::pair<const char*, const char*> kSynonyms[] = {
     {"deviation", "std"},
     {"crop_fraction", "crop_pct"},
@@ -206,7 +206,7 @@ bool ends_in(const std::string& key, const std::string& words) {
   return key == words || key.ends_with("." + words);
 }
 
-// What an unknown key may mean, at most as many as a sentence holds.
+// Keys that an unknown key may stand for, at most kMaxSuggestions.
 std::vector<std::string> suggestions(const std::string& name, const Fields& fields) {
   constexpr std::size_t kMaxSuggestions = 4;
   const std::string section = name.substr(0, name.size() - last_word(name).size());
@@ -226,13 +226,13 @@ std::vector<std::string> suggestions(const std::string& name, const Fields& fiel
     const std::string near = nearest_word(name, all);
     if (!near.empty() && meant.empty()) return {near};
   }
-  // Too many: those of the shortest names, which are the outermost.
+  // If there are too many, prefer the outermost sections.
   std::ranges::stable_sort(meant, {}, [](const std::string& key) { return std::ranges::count(key, '.'); });
   meant.resize(std::min(meant.size(), kMaxSuggestions));
   return meant;
 }
 
-// Before the value of an override is parsed: a mistyped key is the likelier mistake.
+// Called before the value of an override is parsed: a mistyped key is the likelier mistake.
 const Field& known_field(const std::string& name, const std::string& source, const Fields& fields) {
   if (const Field* field = fields.find(name)) return *field;
   const std::vector<std::string> meant = suggestions(name, fields);
@@ -242,7 +242,7 @@ const Field& known_field(const std::string& name, const std::string& source, con
   fail(source, ": unknown key ", name, "; ", words, meant.empty() ? "" : "?");
 }
 
-// Every key of the table must be known, before any is set.
+// Checks all keys of the table before any field is set.
 void check_keys(const toml::table& table, const std::string& prefix, const std::string& source, const Fields& fields) {
   for (const auto& [key, node] : table) {
     const std::string name = prefix + std::string(key.str());
@@ -322,7 +322,7 @@ void load(const std::filesystem::path& file, const std::vector<std::string>& ove
 }
 
 std::string as_toml(const Fields& fields) {
-  // Dotted keys, so that the order of fields and sections does not matter.
+  // Dotted keys, so the order of fields and sections does not matter.
   std::string lines;
   for (const Field& field : fields.all())
     if (!field.is_section()) lines += field.key + " = " + toml_value(field.value) + "\n";
@@ -342,13 +342,13 @@ std::string help(const Fields& fields, const std::vector<std::string>& first, co
     std::string title;
     std::vector<const Field*> fields;
   };
-  std::vector<Group> groups{{"Set by most", {}}, {"All others", {}}};
+  std::vector<Group> groups{{"Common keys", {}}, {"Other keys", {}}};
   for (const std::string& key : first) {
     const Field* field = fields.find(key);
     if (field == nullptr) throw std::logic_error("config_help: there is no key " + key);
     if (wanted(*field)) groups[0].fields.push_back(field);
   }
-  // A field belongs to the section whose name stands before its last word, wherever it was named.
+  // A field belongs to the section in its key, wherever it was declared.
   std::map<std::string, std::size_t> group_of{{"", 1}};
   for (const Field& field : fields.all()) {
     if (field.is_section()) {

@@ -1,11 +1,10 @@
-// Options are plain structs with defaults. A struct names each of its fields once, in `void fields(Fields& f)`, with a
-// key, a sentence and a range; reading TOML, `--set`, `--help-keys` and the printed resolved configuration all come
-// from that one place.
+// Options are plain structs with defaults. A struct lists its fields once, in `void fields(Fields& f)`, each with a
+// key, a description and a range. TOML, `--set`, `--help-keys` and the printed configuration all use that list.
 //
-//   struct CropOptions {
-//     double min_area = 0.08;
-//     void fields(Fields& f) { f.number("min_area", min_area, "smallest share of the image's area", {0, 1}); }
-//   };
+//  struct CropOptions {
+//    double min_area = 0.08;
+//    void fields(Fields& f) { f.number("min_area", min_area, "smallest share of the image's area", {0, 1}); }
+//  };
 #ifndef VITRINE_COMMON_CONFIG_FIELDS_H_
 #define VITRINE_COMMON_CONFIG_FIELDS_H_
 
@@ -26,25 +25,25 @@ struct Range {
   double high = std::numeric_limits<double>::infinity();
 };
 
-/// One field of an options struct, or the head of a section.
+/// One field of an options struct, or the start of a section.
 struct Field {
   struct Section {};
   using Value = std::variant<Section, bool, std::int64_t, double, std::string, std::vector<std::string>,
                              std::vector<std::int64_t>, std::vector<double>>;
-  std::string key;  ///< with the sections around it: "schedule.joint.epochs"
+  std::string key;  ///< full key: "schedule.joint.epochs"
   std::string help;
-  Value value;                     ///< as it was when the struct was asked
-  Range range = {};                ///< of numbers
-  std::vector<std::string> words;  ///< of a text: the allowed values; empty: any
-  /// Writes into the struct, which must still be there. `value` must hold the alternative that `Field::value` holds,
-  /// within range and words.
+  Value value;                     ///< the value when fields_of() was called
+  Range range = {};                ///< numbers only
+  std::vector<std::string> words;  ///< allowed values of a text; empty: any
+  /// Writes into the struct, which must still exist. `value` must hold the same alternative as `Field::value`, within
+  /// range and words.
   std::function<void(const Value& value)> set;
 
   bool is_section() const { return std::holds_alternative<Section>(value); }
   bool is_text() const { return std::holds_alternative<std::string>(value); }
 };
 
-/// The table of an options struct's fields, filled by its `fields()`.
+/// The fields of an options struct, filled in by its `fields()`.
 class Fields {
  public:
   void flag(const char* key, bool& value, const char* help) { add(key, help, value, {}, {}, assign(value)); }
@@ -58,7 +57,7 @@ class Fields {
   void numbers(const char* key, std::vector<double>& value, const char* help, Range range = {}) {
     add(key, help, value, range, {}, assign(value));
   }
-  /// Any integer type; the range is cut to what the type holds.
+  /// Any integer type; the range is clipped to the type's.
   template <class Integer>
   void integer(const char* key, Integer& value, const char* help, Range range = {}) {
     static_assert(std::is_integral_v<Integer>);
@@ -97,10 +96,10 @@ class Fields {
     prefix_.resize(length);
   }
 
-  /// In the order in which they were named; a section stands before its fields.
+  /// In declaration order; a section precedes its fields.
   const std::vector<Field>& all() const& { return fields_; }
-  void all() const&& = delete;  // the list would not outlive a loop's head
-  /// nullptr when there is none of this key.
+  void all() const&& = delete;  // the list would not outlive a range-for statement
+  /// nullptr if there is no such key.
   const Field* find(const std::string& key) const {
     for (const Field& field : fields_)
       if (field.key == key) return &field;
@@ -131,7 +130,7 @@ class Fields {
   std::vector<Field> fields_;
 };
 
-/// The table of `options`, which must outlive it for set().
+/// The fields of `options`, which must outlive calls to set().
 template <class Options>
 Fields fields_of(Options& options) {
   Fields fields;

@@ -1,4 +1,4 @@
-// Top-1 and top-5 accuracy as running sums.
+// Running top-1 and top-5 accuracy.
 #ifndef VITRINE_COMMON_EVAL_ACCURACY_H_
 #define VITRINE_COMMON_EVAL_ACCURACY_H_
 
@@ -9,19 +9,18 @@
 namespace vitrine {
 
 struct Accuracy {
-  double top1 = 0, top5 = 0;  ///< shares in [0, 1]; 0 when there are no images
+  double top1 = 0, top5 = 0;  ///< in [0, 1]; 0 without images
   std::uint64_t images = 0;
 };
 
-/// Counts over any number of batches. An image counts in the top k when fewer than k classes score at least as high as
-/// its label does, itself left out: a tie counts against the model, so that constant logits score nothing. NaN never
-/// counts.
+/// Counts over any number of batches. An image is correct in the top k if fewer than k other classes score at least as
+/// high as its label: ties count against the model, so that constant logits score 0. NaN is never correct.
 class AccuracyCounts {
  public:
-  /// logits: [N, K] of any floating type; labels: int64 [N] in [0, K), on the same device. Throws Error on other shapes
-  /// or labels.
+  /// logits: [N, K] of any floating type; labels: int64 [N] in [0, K), on the same device. Throws Error for other
+  /// shapes or labels.
   void add(const at::Tensor& logits, const at::Tensor& labels);
-  /// Another worker's counts.
+  /// Adds another worker's counts.
   void add(const AccuracyCounts& other);
   Accuracy accuracy() const;
 

@@ -11,17 +11,17 @@ namespace vitrine {
 
 void ClassificationMetrics::add(const at::Tensor& logits, const at::Tensor& labels, const at::Tensor& teacher_logits) {
   if (logits.dim() != 2 || logits.size(1) != static_cast<std::int64_t>(classes_.size()))
-    fail("ClassificationMetrics was given logits of shape ", logits.sizes(), " for ", classes_.size(), " classes.");
+    fail("metrics: logits have shape ", logits.sizes(), "; expected [N, ", classes_.size(), "]");
   if (teacher_logits.defined() && teacher_logits.sizes() != logits.sizes())
-    fail("ClassificationMetrics was given logits of shape ", logits.sizes(), " and a teacher's of shape ",
-         teacher_logits.sizes(), "; do both have the same classes?");
+    fail("metrics: logits have shape ", logits.sizes(), " and the teacher's ", teacher_logits.sizes(),
+         "; do both have the same classes?");
   accuracy_.add(logits, labels);
   if (labels.size(0) == 0) return;
   const torch::NoGradGuard no_grad;
   const at::Tensor scores = logits.to(at::kCPU, at::kDouble);
   const at::Tensor label = labels.cpu().contiguous();
   const at::Tensor own = scores.gather(1, label.unsqueeze(1));
-  // As AccuracyCounts: whoever is not below the label's own score, itself left out, is ahead of it.
+  // As in AccuracyCounts, classes that do not score below the label are ahead of it.
   const at::Tensor right =
       ((scores < own).logical_not().sum(1) - 1 < 1).logical_and(own.squeeze(1).isnan().logical_not());
   const at::Tensor confidence = std::get<0>(at::softmax(scores, 1).max(1));

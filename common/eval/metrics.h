@@ -1,5 +1,5 @@
-// All that is told about a classifier on labelled images, as running sums: accuracy, each class's accuracy, how far its
-// confidence is from its accuracy, and how often it says what its teacher says.
+// Running metrics of a classifier on labelled images: accuracy, accuracy per class, calibration error and agreement
+// with the teacher.
 #ifndef VITRINE_COMMON_EVAL_METRICS_H_
 #define VITRINE_COMMON_EVAL_METRICS_H_
 
@@ -14,10 +14,10 @@
 
 namespace vitrine {
 
-/// One class's images, or those of one range of confidence.
+/// Counts for one class or one confidence bin.
 struct Hits {
   std::uint64_t images = 0, right = 0;
-  /// A share in [0, 1]; 0 when there are no images.
+  /// In [0, 1]; 0 without images.
   double share() const { return images > 0 ? static_cast<double>(right) / static_cast<double>(images) : 0; }
 };
 
@@ -28,18 +28,18 @@ class ClassificationMetrics {
   explicit ClassificationMetrics(std::int64_t classes) : classes_(static_cast<std::size_t>(classes)) {}
 
   /// logits: [N, classes]; labels: int64 [N], on the same device; teacher_logits: [N, classes] of the same images, or
-  /// undefined. A hit is AccuracyCounts' top-1. Throws Error as AccuracyCounts does.
+  /// undefined. An image is correct if it is in AccuracyCounts' top 1. Throws Error as AccuracyCounts does.
   void add(const at::Tensor& logits, const at::Tensor& labels, const at::Tensor& teacher_logits = {});
 
   Accuracy accuracy() const { return accuracy_.accuracy(); }
   const std::vector<Hits>& classes() const { return classes_; }
-  /// Expected calibration error (Guo et al. 2017, eq. 3) over 15 bins of equal width: Σ_m |B_m|/n · |share of hits −
-  /// mean confidence|, an image's confidence being its largest probability; bin m holds confidences in (m/15,
-  /// (m+1)/15]. Logits that are not finite have confidence 1. 0 without images.
+  /// Expected calibration error (Guo et al. 2017, eq. 3) over 15 bins of equal width: Σ_m |B_m|/n · |accuracy − mean
+  /// confidence|. An image's confidence is its largest probability, 1 if its logits are not finite; bin m holds
+  /// confidences in (m/15, (m+1)/15]. 0 without images.
   double calibration_error() const;
-  /// The mean confidence of all images.
+  /// Mean confidence over all images.
   double confidence() const;
-  /// The share of images whose largest logit is the teacher's; none when no teacher was given.
+  /// Share of images whose largest logit is at the teacher's class; nullopt without a teacher.
   std::optional<double> agreement() const;
 
  private:

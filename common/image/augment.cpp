@@ -21,7 +21,7 @@ std::uint8_t grey(const std::uint8_t* pixel) {
   return static_cast<std::uint8_t>(0.2989f * pixel[0] + 0.587f * pixel[1] + 0.114f * pixel[2]);
 }
 
-// Through HSV in [0, 1], torchvision's _rgb2hsv and _hsv2rgb.
+// Adjusts the hue in HSV: torchvision's _rgb2hsv and _hsv2rgb, with components in [0, 1].
 void turn_hue(std::uint8_t* pixel, float turn) {
   const float r = pixel[0] / 255.0f, g = pixel[1] / 255.0f, b = pixel[2] / 255.0f;
   const float high = std::max({r, g, b}), low = std::min({r, g, b}), range = high - low;
@@ -98,11 +98,11 @@ void adjust_hue(Picture picture, float turn) {
 }
 
 void AugmentOptions::fields(Fields& f) {
-  f.number("brightness", brightness, "colour jitter: the brightness factor is drawn from 1 - b to 1 + b", {0, 1});
-  f.number("contrast", contrast, "colour jitter: likewise for contrast", {0, 1});
-  f.number("saturation", saturation, "colour jitter: likewise for saturation", {0, 1});
-  f.number("hue", hue, "colour jitter: the hue turns by -h to h of a circle", {0, 0.5});
-  f.number("erase_probability", erase_probability, "chance that a rectangle of a view is erased", {0, 1});
+  f.number("brightness", brightness, "colour jitter: brightness factor, uniform in 1 - b to 1 + b", {0, 1});
+  f.number("contrast", contrast, "colour jitter: contrast factor, likewise", {0, 1});
+  f.number("saturation", saturation, "colour jitter: saturation factor, likewise", {0, 1});
+  f.number("hue", hue, "colour jitter: hue shift, uniform in -h to h of the colour circle", {0, 0.5});
+  f.number("erase_probability", erase_probability, "probability of erasing a rectangle of a view", {0, 1});
   f.number("erase_min_area", erase_min_area, "smallest erased share of a view's area", {0, 1});
   f.number("erase_max_area", erase_max_area, "largest erased share of a view's area", {0, 1});
   f.number("erase_min_ratio", erase_min_ratio, "smallest height / width of the erased rectangle", {0.01, 100});

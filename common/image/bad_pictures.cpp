@@ -11,7 +11,7 @@ BadPictures::BadPictures(BadImages policy, std::size_t images, double max_share)
 void BadPictures::meet(std::uint32_t image, const ImageEntry& entry, const Error& error) {
   if (!is_of_a_picture(error)) throw error;
   if (policy_ == BadImages::kStop)
-    throw Error(error.kind(), {.what = error.what(), .remedy = "or set bad_images = \"skip\" to go on without it"});
+    throw Error(error.kind(), {.what = error.what(), .remedy = "or set bad_images = \"skip\" to continue without it"});
   keep(image, {entry.id, error.what(), LeftOutKind::kFailedLater});
 }
 

@@ -1,4 +1,4 @@
-// Pictures that the index has and that cannot be had when they are needed: the disk failed, the file went or changed.
+// Images of the index that cannot be read when needed: the disk failed, or the file was removed or changed.
 #ifndef VITRINE_COMMON_IMAGE_BAD_PICTURES_H_
 #define VITRINE_COMMON_IMAGE_BAD_PICTURES_H_
 
@@ -15,31 +15,31 @@
 
 namespace vitrine {
 
-/// What becomes of a run when a picture that its index has cannot be read.
+/// Policy for an image of the index that cannot be read.
 enum class BadImages {
-  kStop,  ///< it stops and names the picture
-  kSkip   ///< it goes on; views that need the picture are left out
+  kStop,  ///< stop and name the image
+  kSkip   ///< continue; views that need the image are left out
 };
 
-/// The pictures that one run has met, and what becomes of it. Any thread.
+/// The unreadable images of one run. Thread-safe.
 class BadPictures {
  public:
-  /// `images`: in the index. With kSkip at most `max_share` of them may be bad (but at least ten of them, or half of
-  /// them where that is less), so that a folder that is gone, or another one, is no run without pictures.
+  /// `images`: size of the index. With kSkip, at most `max_share` of them may be bad (but always 10, or half of the
+  /// images if that is fewer), so that a missing or wrong folder stops the run.
   BadPictures(BadImages policy, std::size_t images, double max_share);
 
-  /// A picture failed with `error`, after all tries. Throws with kStop, when there are too many, and when the error is
-  /// none of the picture's (memory, a fault of the program); else keeps it.
+  /// Records an image that failed with `error` after all tries. Throws with kStop, when there are too many, and when
+  /// the image is not at fault (memory, a bug).
   void meet(std::uint32_t image, const ImageEntry& entry, const Error& error);
-  /// A picture that is known to be bad before it is needed. Throws as meet() does when there are too many.
+  /// Records an image known to be bad before it is needed. Throws when there are too many.
   void add(std::uint32_t image, LeftOut entry);
 
-  /// Whether the picture was met or added: it is not tried again by this run, whose views do not change in its middle.
+  /// Whether the image was recorded. The run does not try it again, so that its views stay consistent.
   bool has(std::uint32_t image) const;
 
-  /// What is called with each picture that is met, once, by one thread at a time. Before the first meet().
+  /// Sets a callback for each newly recorded image; calls are serialised. Call before the first meet().
   void on_new(std::function<void(const LeftOut&)> tell) { tell_ = std::move(tell); }
-  /// Those met so far, by their place in the index.
+  /// The recorded images, in index order.
   std::vector<LeftOut> met() const;
 
  private:
@@ -53,7 +53,7 @@ class BadPictures {
   std::map<std::uint32_t, LeftOut> met_;
 };
 
-/// Whether an error may be a picture's own, so that another try or another picture may do.
+/// Whether an error may be specific to one image, so that a retry or another image may succeed.
 bool is_of_a_picture(const Error& error);
 
 }  // namespace vitrine

@@ -19,7 +19,7 @@ void check_size(ImageSize size, const std::string& name) {
   if (size.height < 1 || size.width < 1) fail("the image ", name, " has no pixels; leave it out of the data set");
   if (static_cast<std::int64_t>(size.height) * size.width > std::int64_t{1} << 28)
     fail("the image ", name, " has ", size.height, " by ", size.width,
-         " pixels, more than the 268,435,456 that are read; make it smaller or leave it out of the data set");
+         " pixels, more than the limit of 268,435,456; make it smaller or leave it out of the data set");
 }
 
 ImageSize read_webp(Bytes bytes, const std::string& name, Image* image) {
@@ -30,7 +30,7 @@ ImageSize read_webp(Bytes bytes, const std::string& name, Image* image) {
                                       .remedy = "restore it or leave it out of the data set"});
   if (features.has_animation)
     fail("the image ", name,
-         " is an animated WebP file, of which single pictures are expected; leave it out of the data set");
+         " is an animated WebP file; convert it to a single picture or leave it out of the data set");
   const ImageSize size{features.height, features.width};
   check_size(size, name);
   if (image == nullptr) return size;
@@ -72,11 +72,11 @@ bool swaps_sides(int orientation) {
   return orientation >= 5;
 }
 
-// The stored picture turned and mirrored so that it is upright.
+// Rotates and mirrors the stored image by its EXIF orientation.
 Image upright(const Image& stored, int orientation) {
   const int last_row = stored.height - 1, last_column = stored.width - 1;
   const bool swaps = swaps_sides(orientation);
-  // Which end of the stored picture's rows and columns the upright picture begins at.
+  // Which end of the stored rows and columns is the start of the upright image.
   const bool from_bottom = orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7;
   const bool from_right = orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8;
   Image out(swaps ? stored.width : stored.height, swaps ? stored.height : stored.width);

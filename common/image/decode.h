@@ -1,11 +1,11 @@
-// Image files into pictures. The format is told by the content, never by the name (ImageNet has a PNG named .JPEG).
-// Colours are those of PIL's convert("RGB"): grey is repeated; CMYK and YCCK are taken as inverted, as Adobe writes
-// them, and each colour is the white that ink and black leave; palettes are looked up; alpha is dropped; 16-bit colour
-// keeps its high byte. 16-bit grey is clipped at 255 and EXIF orientation ignored, as timm and torchvision do, unless a
-// Decoding says otherwise: it is then scaled to round(value / 257), and the picture turned as PIL's exif_transpose()
-// does.
+// Decodes image files. The format is detected from the content, not from the name (ImageNet has a PNG named .JPEG).
+// Colours match PIL's convert("RGB"): grey is replicated; CMYK and YCCK are assumed to be inverted, as Adobe writes
+// them, and each channel is multiplied by black; palettes are expanded; alpha is dropped; 16-bit colour keeps its high
+// byte. By default 16-bit grey is clipped at 255 and EXIF orientation is ignored, as in timm and torchvision; a
+// Decoding can scale grey to round(value / 257) and apply the orientation as PIL's exif_transpose() does.
 //
-// Pure functions; any thread. A file that is damaged, cut short or of another format is an Error that names it.
+// Pure functions, thread-safe. They throw Error naming the image if the file is damaged, truncated or in another
+// format.
 #ifndef VITRINE_COMMON_IMAGE_DECODE_H_
 #define VITRINE_COMMON_IMAGE_DECODE_H_
 
@@ -19,17 +19,16 @@
 
 namespace vitrine {
 
-/// Whether a file begins as a picture of one of the formats: by its first 12 bytes.
+/// Whether the first 12 bytes of a file match one of the supported formats.
 bool begins_as_picture(std::span<const std::byte> head);
 
-/// Height and width of what decode_image() gives, from headers and EXIF data alone. `name` is what errors call the
-/// image.
+/// Size of decode_image()'s result, from headers and EXIF data alone. `name`: the image's name in errors.
 ImageSize read_image_size(std::span<const std::byte> bytes, const std::string& name, const Decoding& decoding = {});
 
-/// The whole picture. At most 2^28 pixels (a larger one is refused before memory is taken).
+/// Decodes the whole image. At most 2^28 pixels; larger images are rejected before memory is allocated.
 Image decode_image(std::span<const std::byte> bytes, const std::string& name, const Decoding& decoding = {});
 
-/// The libraries that decode, by name, and their versions: other versions may make other pixels.
+/// Names and versions of the decoding libraries; other versions may produce other pixels.
 std::map<std::string, std::string> decoder_versions();
 
 }  // namespace vitrine

@@ -8,7 +8,7 @@ namespace {
 
 using namespace std::literals;
 
-// Bytes that are read at any offset; what lies beyond the end is 0.
+// Bytes readable at any offset; 0 beyond the end.
 class Reading {
  public:
   explicit Reading(std::string_view bytes) : bytes_(bytes) {}
@@ -29,7 +29,7 @@ class Reading {
   std::string_view bytes_;
 };
 
-// From TIFF data, as all three formats carry it: tag 0x0112 (a short) of the first directory.
+// Reads tag 0x0112 (a short) of the first directory of TIFF data, which all three formats embed.
 int tiff_orientation(std::string_view tiff) {
   const Reading in(tiff);
   const bool big = tiff.starts_with("MM");
@@ -45,11 +45,11 @@ int tiff_orientation(std::string_view tiff) {
   return 1;
 }
 
-// Segments before the first scan.
+// The EXIF segment before the first scan.
 std::string_view jpeg_exif(const Reading& file) {
   for (std::size_t at = 2; at + 4 <= file.size() && file.number(at, 1, true) == 0xFF;) {
     const std::uint32_t marker = file.number(at + 1, 1, true);
-    if (marker == 0xFF) {  // filled up
+    if (marker == 0xFF) {  // fill byte
       ++at;
       continue;
     }
@@ -76,7 +76,7 @@ std::string_view webp_exif(const Reading& file) {
     const std::size_t bytes = file.number(at + 4, 4, false);
     if (file.part(at, 4) == "EXIF") {
       const std::string_view data = file.part(at + 8, bytes);
-      return data.starts_with("Exif\0\0"sv) ? data.substr(6) : data;  // some writers keep JPEG's heading
+      return data.starts_with("Exif\0\0"sv) ? data.substr(6) : data;  // some writers keep the JPEG prefix
     }
     at += 8 + bytes + bytes % 2;
   }

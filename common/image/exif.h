@@ -1,4 +1,4 @@
-// What a file says of its own picture beside pixels.
+// Metadata of image files.
 #ifndef VITRINE_COMMON_IMAGE_EXIF_H_
 #define VITRINE_COMMON_IMAGE_EXIF_H_
 
@@ -7,11 +7,11 @@
 
 namespace vitrine {
 
-/// The orientation that a JPEG, PNG or WebP file's EXIF data gives: 1 (upright) to 8; 1 where it says none, or nothing
-/// valid. Any bytes; never throws.
+/// EXIF orientation of a JPEG, PNG or WebP file: 1 (upright) to 8; 1 if absent or invalid. Accepts any bytes; never
+/// throws.
 int exif_orientation(std::span<const std::byte> file);
 
-/// Whether a PNG file has 16-bit grey samples, which are clipped or scaled (decode.h).
+/// Whether a PNG file has 16-bit grey samples, which decode_image() clips or scales.
 bool has_deep_grey(std::span<const std::byte> file);
 
 }  // namespace vitrine

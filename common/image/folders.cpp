@@ -11,8 +11,8 @@ std::filesystem::path ImageFolders::file(const std::string& id) const {
   const std::string_view prefix = kUnlabelledPrefix;
   if (!is_unlabelled(id)) return images / id;
   if (unlabelled.empty())
-    fail("the image ", id.substr(prefix.size()), " lies in the folder of images without labels, which is not given; ",
-         "give it too (unlabelled, or --unlabelled), as it was when the index was made");
+    fail("the image ", id.substr(prefix.size()), " is in the unlabelled folder, which is not set; ",
+         "set unlabelled (or --unlabelled) to the folder used when the index was made");
   return unlabelled / id.substr(prefix.size());
 }
 

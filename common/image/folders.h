@@ -1,4 +1,4 @@
-// Where the images of one data set lie.
+// The folders that contain a data set's images.
 #ifndef VITRINE_COMMON_IMAGE_FOLDERS_H_
 #define VITRINE_COMMON_IMAGE_FOLDERS_H_
 
@@ -9,17 +9,17 @@
 
 namespace vitrine {
 
-/// What `labels` of a configuration says.
+/// The values of the key `labels`.
 enum class Labels {
-  kFolders,  ///< an image's label is the class folder that it lies in
-  kNone      ///< no image has a label, or none is looked at
+  kFolders,  ///< an image's label is its class folder
+  kNone      ///< images have no labels, or labels are not used
 };
 
-/// A path alone is a folder of class folders.
+/// Converts from a path: a folder of class folders.
 struct ImageFolders {
   std::filesystem::path images;      ///< class folders; without labels any folder, flat or nested
-  std::filesystem::path unlabelled;  ///< further images, which have no labels, flat or nested; empty: none
-  Labels labels = Labels::kFolders;  ///< kNone: the folders below `images` are no classes
+  std::filesystem::path unlabelled;  ///< further, unlabelled images, flat or nested; empty: none
+  Labels labels = Labels::kFolders;  ///< kNone: subfolders of `images` are not classes
 
   ImageFolders() = default;
   template <class Path>
@@ -28,9 +28,9 @@ struct ImageFolders {
                                                                            Labels labels_ = Labels::kFolders)
       : images(images_), unlabelled(std::move(unlabelled_)), labels(labels_) {}
 
-  /// The file of an image, by its id in the index. Throws Error when it lies in `unlabelled`, which is not given.
+  /// The file of an image, by its id in the index. Throws Error for an unlabelled image if `unlabelled` is empty.
   std::filesystem::path file(const std::string& id) const;
-  /// For messages: where an id of the index or of a list of what was left out lies; never throws.
+  /// For messages: the path of an id in the index or in a list of left-out files. Never throws.
   std::string path_of(const std::string& id) const;
   /// For messages: "IMAGES", or "IMAGES and UNLABELLED".
   std::string describe() const;

@@ -1,5 +1,5 @@
-// The readers of single formats, for decode.cpp. Each takes a whole file, whose format is already told by its first
-// bytes, and throws Error beginning with "the image NAME".
+// Decoders of the single formats, for decode.cpp. Each takes a whole file whose format was already detected, and throws
+// Error starting with "the image NAME".
 #ifndef VITRINE_COMMON_IMAGE_FORMATS_H_
 #define VITRINE_COMMON_IMAGE_FORMATS_H_
 
@@ -13,17 +13,17 @@ namespace vitrine::formats {
 
 using Bytes = std::span<const std::byte>;
 
-/// With `image` null the header is read alone.
+/// If `image` is null, only the header is read.
 ImageSize read_jpeg(Bytes bytes, const std::string& name, Image* image);
 /// `scale_grey16`: Decoding::scale_grey16.
 ImageSize read_png(Bytes bytes, const std::string& name, Image* image, bool scale_grey16);
 ImageSize read_webp(Bytes bytes, const std::string& name, Image* image);
 
-/// Of the libraries behind them.
+/// Versions of the underlying libraries.
 std::string jpeg_version();
 std::string png_version();
 
-/// Refuses a picture without pixels or with more than 2^28.
+/// Throws Error for an image without pixels or with more than 2^28.
 void check_size(ImageSize size, const std::string& name);
 
 }  // namespace vitrine::formats

@@ -1,4 +1,4 @@
-// A picture: uint8 RGB, rows from the top, HWC, contiguous.
+// An image: uint8 RGB, top row first, HWC, contiguous.
 #ifndef VITRINE_COMMON_IMAGE_IMAGE_H_
 #define VITRINE_COMMON_IMAGE_IMAGE_H_
 

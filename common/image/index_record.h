@@ -1,5 +1,4 @@
-// What is known of an index beside the index: how far its pictures were looked at. A small file beside index.h5, which
-// itself never changes.
+// How thoroughly the images of an index were checked, stored in a small file beside the immutable index.h5.
 #ifndef VITRINE_COMMON_IMAGE_INDEX_RECORD_H_
 #define VITRINE_COMMON_IMAGE_INDEX_RECORD_H_
 
@@ -19,11 +18,11 @@ struct IndexRecord {
 
 inline constexpr const char* kIndexRecordFile = "index_record.json";
 
-/// Of the index of that hash in a cache's directory; nothing where there is no record, a damaged one or one of another
-/// index: the index then counts as made by headers. Throws Error of kind kNewer for a record of a newer version, which
-/// would otherwise be replaced by less than it says.
+/// The record of the index with that hash in a cache directory; nullopt if it is missing, damaged or belongs to another
+/// index (which then counts as kHeaders). Throws Error, kNewer, for a record of a newer version, which must not be
+/// overwritten.
 std::optional<IndexRecord> read_index_record(const std::filesystem::path& directory, const std::string& index_hash);
-/// Publishes the record unless the same is there. Throws Error.
+/// Publishes the record unless an equal one exists. Throws Error.
 void write_index_record(const std::filesystem::path& directory, const std::string& index_hash,
                         const IndexRecord& record);
 

@@ -1,5 +1,5 @@
-// libjpeg reports errors through a function that must not return: it jumps back. No object with a destructor lives in
-// the frames that are jumped over.
+// libjpeg reports errors through a function that must not return: it uses longjmp. No object with a destructor may live
+// in the skipped frames.
 // clang-format off
 #include <csetjmp>
 #include <cstdio>  // before jpeglib.h, which needs size_t and FILE
@@ -30,8 +30,8 @@ struct Errors {
   std::longjmp(errors->back, 1);
 }
 
-// A file that ends too early is only a warning to libjpeg, which would fill the rest with grey. Other warnings (stray
-// bytes between segments, for instance) leave a picture that every reader accepts.
+// libjpeg only warns about a truncated file and fills the rest with grey; treat that as an error. Other warnings (stray
+// bytes between segments, for instance) are harmless.
 void on_message(j_common_ptr info, int level) {
   if (level < 0 && info->err->msg_code == JWRN_JPEG_EOF) on_error(info);
 }
@@ -44,7 +44,7 @@ jpeg_error_mgr* set_up(Errors& errors) {
   return &errors.base;
 }
 
-// The reader's state, of which the destructor frees what libjpeg took.
+// Decoder state; the destructor releases libjpeg's memory.
 struct Reader {
   jpeg_decompress_struct info{};
   Errors errors{};
@@ -59,7 +59,7 @@ struct Reader {
     return true;
   }
   bool ink() const { return info.jpeg_color_space == JCS_CMYK || info.jpeg_color_space == JCS_YCCK; }
-  // `rows`: one pointer a row of the picture, each with room for width × (ink() ? 4 : 3) bytes.
+  // `rows`: one pointer per row, each to width × (ink() ? 4 : 3) bytes.
   bool pixels(JSAMPROW* rows) {
     if (setjmp(errors.back)) return false;
     info.out_color_space = ink() ? JCS_CMYK : JCS_RGB;
@@ -70,7 +70,7 @@ struct Reader {
   }
 };
 
-// PIL's cmyk2rgb on inverted ink, as Adobe stores it: 255 is none.
+// PIL's cmyk2rgb on inverted ink, as Adobe stores it: 255 is no ink.
 void ink_to_rgb(const unsigned char* ink, unsigned char* rgb, std::size_t pixels) {
   for (; pixels > 0; --pixels, ink += 4, rgb += 3) {
     const int light = ink[3];

@@ -56,8 +56,8 @@ auto place_of(const LeftOut& entry) {
   return std::tie(entry.kind, entry.id);
 }
 
-// The list, open and locked until it is destroyed; made when it is missing. Whoever had the lock before may have put
-// another file in its place: then that one is opened and locked.
+// The list, open and locked until destruction; created if missing. The previous holder of the lock may have replaced
+// the file; the new one is then opened and locked instead.
 class LockedList {
  public:
   explicit LockedList(const std::filesystem::path& path) : path_(path.string()) {
@@ -68,7 +68,7 @@ class LockedList {
       if (descriptor_ < 0)
         fail_system(errno, path_, "cannot be written", "check the directory's permissions and its disk");
       while (::flock(descriptor_, LOCK_EX) != 0 && errno == EINTR) {
-      }  // where a disk has no locks, appending is still one write a call
+      }  // on disks without locks, each append is still a single write
     } while (was_replaced());
   }
   ~LockedList() { ::close(descriptor_); }
@@ -127,7 +127,7 @@ void write_left_out(const std::filesystem::path& path, std::vector<LeftOut> list
   for (const LeftOut& entry : list) lines.push_back(line_of(entry));
   std::string bytes = kHeading;
   for (const std::string& line : lines) bytes += line;
-  // One that says the same in another order stays.
+  // Keep a file that has the same entries in another order.
   for (const LeftOut& entry : parse(there)) old.push_back(line_of(entry));
   std::ranges::sort(old);
   std::ranges::sort(lines);

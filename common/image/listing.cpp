@@ -23,12 +23,12 @@ std::string lower_case(std::string name) {
   return name;
 }
 
-// One root's files, or those of one of its class folders.
+// Walks the files of one root or one class folder.
 class Walk {
  public:
   Walk(const fs::path& root, std::uint32_t label) : label_(label), above_{root} {}
 
-  // The files below a folder; `id`: of the folder, with '/' at its end unless it is empty.
+  // Walks a folder; `id`: its id with a trailing '/', or empty.
   void folder(const fs::path& path, const std::string& id) {
     for (const DirectoryEntry& entry : list_directory(path)) {
       std::string own = id + entry.name;
@@ -44,27 +44,27 @@ class Walk {
     }
   }
 
-  // Whether a folder is one to list; else it is left out.
+  // Whether to descend into a folder; otherwise it is left out.
   bool may_enter(const fs::path& path, const std::string& name, const std::string& id) {
     const auto leave = [&](LeftOutKind kind, const char* reason) {
       left_out.push_back({id + "/", reason, kind});
       return false;
     };
     if (name.starts_with('.')) return leave(LeftOutKind::kHidden, "a folder whose name begins with a dot");
-    if (is_junk_folder(name)) return leave(LeftOutKind::kJunkFolder, "a folder that a system or a program left behind");
+    if (is_junk_folder(name)) return leave(LeftOutKind::kJunkFolder, "a folder created by a system or program");
     if (std::ranges::any_of(above_, [&](const fs::path& one) { return same_file(one, path); }))
-      return leave(LeftOutKind::kLinkLoop, "a link to a folder that it lies in");
+      return leave(LeftOutKind::kLinkLoop, "a link to a folder that contains it");
     return true;
   }
 
-  // Whether an entry that is no folder is one to look at; else it is left out.
+  // Whether to examine a non-folder entry; otherwise it is left out.
   bool is_file(const DirectoryEntry& entry, const std::string& id) {
     const auto leave = [&](LeftOutKind kind, const char* reason) {
       left_out.push_back({id, reason, kind});
       return false;
     };
     if (entry.name.starts_with('.')) return leave(LeftOutKind::kHidden, "a file whose name begins with a dot");
-    if (entry.kind == Kind::kDangling) return leave(LeftOutKind::kDanglingLink, "a symbolic link to nothing");
+    if (entry.kind == Kind::kDangling) return leave(LeftOutKind::kDanglingLink, "a broken symbolic link");
     if (entry.kind == Kind::kOther) return leave(LeftOutKind::kSpecialFile, "is not a regular file");
     return true;
   }
@@ -86,7 +86,7 @@ void require_folder(const fs::path& folder, const char* what) {
   if (directory_exists(folder)) return;
   throw Error(ErrorKind::kInput, {.path = folder.empty() ? "\"\"" : folder.string(),
                                   .what = path_exists(folder) ? "is not a directory" : "does not exist",
-                                  .remedy = text("give a folder that holds ", what)});
+                                  .remedy = text("choose a folder that holds ", what)});
 }
 
 void list_classes(const fs::path& root, Listing& listing) {
@@ -97,8 +97,7 @@ void list_classes(const fs::path& root, Listing& listing) {
     if (entry.kind == Kind::kDirectory) {
       if (top.may_enter(root / entry.name, entry.name, entry.name)) listing.classes.push_back(entry.name);
     } else if (top.is_file(entry, entry.name)) {
-      top.left_out.push_back(
-          {entry.name, "lies beside the class folders, in none of them", LeftOutKind::kOutsideClasses});
+      top.left_out.push_back({entry.name, "is beside the class folders, not in one", LeftOutKind::kOutsideClasses});
     }
   }
   move_to(listing, top);
@@ -109,8 +108,8 @@ void list_classes(const fs::path& root, Listing& listing) {
   for (Walk& walk : walks) move_to(listing, walk);
   if (listing.classes.size() < 2)
     fail("the folder ", root.string(), " holds ", listing.classes.empty() ? "no class folder" : "only one class folder",
-         ", of which at least two are expected; give a folder that holds ", kExpected,
-         ", or say that its images have no labels (labels = \"none\")");
+         "; expected at least two; choose a folder that holds ", kExpected,
+         ", or set labels = \"none\" for images without labels");
 }
 
 void list_unlabelled(const fs::path& root, const std::string& prefix, Listing& listing) {
@@ -120,7 +119,7 @@ void list_unlabelled(const fs::path& root, const std::string& prefix, Listing& l
   move_to(listing, walk);
 }
 
-// With one folder in the other, images would be there twice, or the one would be a class of the other.
+// If one folder contains the other, images would be listed twice or be a class of the other.
 void check_apart(const ImageFolders& folders) {
   std::error_code failure;
   const auto canonical = [&failure](const fs::path& path) {
@@ -134,8 +133,8 @@ void check_apart(const ImageFolders& folders) {
     return std::ranges::mismatch(outer, inner).in1 == outer.end();
   };
   if (inside(a, b) || inside(b, a))
-    fail("the folder of images without labels, ", folders.unlabelled.string(), ", and that of images, ",
-         folders.images.string(), ", lie in each other; give folders that lie apart");
+    fail("the unlabelled folder ", folders.unlabelled.string(), " and the image folder ", folders.images.string(),
+         " overlap; choose separate folders");
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// What lies below the folders of a data set, none of it read.
+// Lists the files of a data set without reading them.
 #ifndef VITRINE_COMMON_IMAGE_LISTING_H_
 #define VITRINE_COMMON_IMAGE_LISTING_H_
 
@@ -12,19 +12,19 @@
 namespace vitrine {
 
 struct Listing {
-  std::vector<std::string> classes;  ///< class folders by name; none with Labels::kNone
-  std::vector<ImageEntry> files;     ///< ids and labels, ascending by id; all else is zero
-  std::vector<LeftOut> left_out;     ///< what is no file to look at, with its kind; in no order
+  std::vector<std::string> classes;  ///< class folders by name; empty with Labels::kNone
+  std::vector<ImageEntry> files;     ///< ids and labels, ascending by id; other fields are zero
+  std::vector<LeftOut> left_out;     ///< files and folders that are skipped, with the reason; unordered
 };
 
-/// Lists all files, following links to folders. A folder that is left out (hidden, junk, a link to a folder above it)
-/// is one entry. Throws Error as scan_images() does for missing folders, fewer than two class folders, and an
-/// `unlabelled` above, below or at `images`; and for a folder that cannot be listed.
+/// Lists all files, following links to folders. A skipped folder (hidden, junk, a link to a parent) is one entry.
+/// Throws Error for a missing folder, fewer than two class folders, an `unlabelled` above, below or at `images`, and a
+/// folder that cannot be listed.
 Listing list_images(const ImageFolders& folders);
 
-/// Whether the folder is one that systems and programs leave behind: __MACOSX, @eaDir, lost+found, $RECYCLE.BIN.
+/// Whether the name is that of a folder created by a system or program: __MACOSX, @eaDir, lost+found, $RECYCLE.BIN.
 bool is_junk_folder(const std::string& name);
-/// Whether a file of that name, which is no picture, holds data beside pictures: Thumbs.db, *.xmp, *.json, *.txt.
+/// Whether the name is that of a known non-image file that accompanies images: Thumbs.db, *.xmp, *.json, *.txt.
 bool is_sidecar(const std::string& name);
 
 }  // namespace vitrine

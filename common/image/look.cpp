@@ -18,11 +18,11 @@
 namespace vitrine {
 namespace {
 
-constexpr std::uint64_t kMaxBytes = std::uint64_t{1} << 30;  // 2^28 pixels need less in all formats that are usual
+constexpr std::uint64_t kMaxBytes = std::uint64_t{1} << 30;  // 2^28 pixels need less in all common formats
 
-// Whether a file's end is where its format wants it. Not a proof: a file for which this is false is decoded to see.
-bool ends_well(std::span<const std::byte> bytes) {
-  constexpr std::size_t kTail = 1024;  // some cameras and editors append a little
+// Whether the end-of-image marker is near the end of the file. If not, the file is decoded to check it.
+bool has_end_marker(std::span<const std::byte> bytes) {
+  constexpr std::size_t kTail = 1024;  // some cameras and editors append data
   const std::string_view content(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   const std::string_view tail = content.substr(content.size() - std::min(content.size(), kTail));
   if (content.starts_with("\xff\xd8")) return tail.find("\xff\xd9") != std::string_view::npos;
@@ -43,7 +43,7 @@ Look left_out(const ImageEntry& entry, LeftOutKind kind, std::string reason) {
   return {LeftOut{entry.id, std::move(reason), kind}};
 }
 
-// Throws Error when the file cannot be read.
+// Throws Error if the file cannot be read.
 Look look_once(const ImageFolders& folders, ImageEntry& entry, IndexDepth depth, const Decoding& decoding) {
   const ReadableFile file(folders.file(entry.id));
   std::array<std::byte, 16> head;
@@ -57,14 +57,14 @@ Look look_once(const ImageFolders& folders, ImageEntry& entry, IndexDepth depth,
   }
   if (file.size() > kMaxBytes)
     return left_out(entry, LeftOutKind::kTooLarge,
-                    text("the image ", entry.id, " has ", file.size(), " bytes, more than the ", kMaxBytes,
-                         " that are read; make it smaller or leave it out of the data set"));
+                    text("the image ", entry.id, " has ", file.size(), " bytes, more than the limit of ", kMaxBytes,
+                         "; make it smaller or leave it out of the data set"));
   std::vector<std::byte> bytes(file.size());
   file.read(0, bytes);
   Look look;
   try {
     ImageSize size = read_image_size(bytes, entry.id, decoding);
-    if (depth == IndexDepth::kDecode || !ends_well(bytes)) {
+    if (depth == IndexDepth::kDecode || !has_end_marker(bytes)) {
       const Image image = decode_image(bytes, entry.id, decoding);
       size = {image.height, image.width};
     }

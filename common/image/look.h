@@ -1,4 +1,4 @@
-// One file of a data set: is it a picture, and what is it like?
+// Examines one file of a data set.
 #ifndef VITRINE_COMMON_IMAGE_LOOK_H_
 #define VITRINE_COMMON_IMAGE_LOOK_H_
 
@@ -9,13 +9,12 @@
 namespace vitrine {
 
 struct Look {
-  std::optional<LeftOut> left_out;  ///< none for a picture
+  std::optional<LeftOut> left_out;  ///< nullopt for an image
   bool rotated = false, deep_grey = false;
 };
 
-/// Fills in the entry's sizes and hash when the file is a picture. A file that is none is not read beyond its first
-/// bytes. One that the system fails to read is tried twice. Any thread. Throws Error for what is not the file's fault
-/// (memory, file handles).
+/// Fills in the entry's size and hash if the file is an image. Other files are read only up to the first bytes. Retries
+/// once when reading fails. Thread-safe. Throws Error if the file is not at fault (memory, file handles).
 Look look_at(const ImageFolders& folders, ImageEntry& entry, IndexDepth depth, const Decoding& decoding);
 
 }  // namespace vitrine

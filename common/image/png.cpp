@@ -1,4 +1,4 @@
-// libpng reports errors as libjpeg does, by a jump: see jpeg.cpp.
+// libpng reports errors by longjmp; see jpeg.cpp.
 #include <png.h>
 
 #include <algorithm>
@@ -27,7 +27,7 @@ struct Reader {
     std::snprintf(reader->message, sizeof reader->message, "%s", text);
     png_longjmp(png, 1);
   }
-  static void on_warning(png_structp, png_const_charp) {}  // of profiles and the like, which no pixel depends on
+  static void on_warning(png_structp, png_const_charp) {}  // warnings concern metadata such as profiles, not pixels
   static void on_read(png_structp png, png_bytep out, std::size_t bytes) {
     auto* reader = static_cast<Reader*>(png_get_io_ptr(png));
     if (bytes > reader->left) png_error(png, "the file ends too early");
@@ -49,12 +49,12 @@ struct Reader {
   bool deep_grey() const {
     return png_get_bit_depth(png, info) == 16 && png_get_color_type(png, info) == PNG_COLOR_TYPE_GRAY;
   }
-  // `rows`: one pointer a row, with room for width × 3 bytes; for deep_grey() the first width × 2 hold big-endian
+  // `rows`: one pointer per row, each to width × 3 bytes; for deep_grey() the first width × 2 receive big-endian
   // samples.
   bool pixels(png_bytepp rows) {
     if (setjmp(png_jmpbuf(png))) return false;
     if (!deep_grey()) {
-      png_set_expand(png);  // palettes to colours, 1, 2 and 4 bits to 8
+      png_set_expand(png);  // expand palettes to RGB, and 1, 2 and 4 bits to 8
       png_set_strip_16(png);
       png_set_strip_alpha(png);
       png_set_gray_to_rgb(png);
@@ -100,7 +100,7 @@ ImageSize formats::read_png(Bytes bytes, const std::string& name, Image* image, 
   if (!reader.pixels(rows.data())) refuse();
   if (deep_grey)
     for (png_bytep row : rows)
-      for (int x = size.width - 1; x >= 0; --x)  // from the right: three bytes are written where two were read
+      for (int x = size.width - 1; x >= 0; --x)  // in place, from the right: 2 bytes become 3
         std::fill_n(row + 3 * x, 3, byte_of_grey16(row[2 * x] << 8 | row[2 * x + 1], scale_grey16));
   return size;
 }

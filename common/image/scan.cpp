@@ -22,12 +22,12 @@ namespace {
 
 constexpr const char* kWhileListed = "while the images were listed";
 
-// Takes from `known` what need not be read; returns which files remain to be looked at.
+// Copies entries that need not be read from `known`; returns the files that remain to be read.
 std::vector<std::size_t> files_to_read(const ImageFolders& folders, const ImageIndex& known,
                                        std::vector<ImageEntry>& files, const StopFlag& stop) {
   std::vector<bool> sampled(known.images.size(), false);
   for (const std::size_t i : verified_sample(known.images.size())) sampled[i] = true;
-  std::vector<char> believed(files.size(), 0);
+  std::vector<char> reused(files.size(), 0);
   tbb::parallel_for(std::size_t{0}, files.size(), [&](std::size_t i) {
     throw_if_stopped(stop, kWhileListed);
     ImageEntry& entry = files[i];
@@ -38,15 +38,15 @@ std::vector<std::size_t> files_to_read(const ImageFolders& folders, const ImageI
     std::error_code failure;
     if (std::filesystem::file_size(folders.file(entry.id), failure) != found->file_bytes || failure) return;
     entry = *found;
-    believed[i] = 1;
+    reused[i] = 1;
   });
   std::vector<std::size_t> rest;
   for (std::size_t i = 0; i < files.size(); ++i)
-    if (!believed[i]) rest.push_back(i);
+    if (!reused[i]) rest.push_back(i);
   return rest;
 }
 
-// No folder may be without an image that can be read. `without`: what was left out.
+// Throws if a folder has no readable image. `without`: what was left out.
 void check_not_empty(const ImageFolders& folders, const ImageIndex& index, const std::vector<LeftOut>& without) {
   for (const bool unlabelled : {false, true}) {
     if (unlabelled && folders.unlabelled.empty()) continue;
@@ -56,13 +56,13 @@ void check_not_empty(const ImageFolders& folders, const ImageIndex& index, const
         std::ranges::find_if(without, [&](const LeftOut& left) { return here(left.id) && !left.id.ends_with('/'); });
     fail("the folder ", (unlabelled ? folders.unlabelled : folders.images).string(), " holds no readable image",
          index.classes.empty() || unlabelled ? "" : text(" below its ", index.classes.size(), " class folders"),
-         reason == without.end() ? "" : text(" (the first file's reason: ", reason->reason, ")"),
-         "; JPEG, PNG and WebP files are expected there");
+         reason == without.end() ? "" : text(" (first file: ", reason->reason, ")"),
+         "; expected JPEG, PNG or WebP files");
   }
 }
 
-// Files that were left out when the known index was made stay so, although they can be read now: one that was restored
-// does not make what was computed since of no use.
+// Files left out of the known index stay left out even if they are readable now, so that a restored file does not
+// invalidate a cache.
 void leave_out_as_before(const KnownIndex& known, FolderScan& scan) {
   std::map<std::string, const LeftOut*> before;
   for (const LeftOut& entry : known.left_out)
@@ -79,20 +79,19 @@ void leave_out_as_before(const KnownIndex& known, FolderScan& scan) {
   });
 }
 
-// Puts images that are gone, changed or not readable any more back into the index, as it was.
+// Restores images that are missing, changed or unreadable to the index, as they were.
 void keep_bad_images(const KnownIndex& known, FolderScan& scan) {
   std::map<std::string, LeftOut> why;
   for (const LeftOut& entry : scan.left_out) why.emplace(entry.id, entry);
-  std::vector<ImageEntry> images, strangers;
+  std::vector<ImageEntry> images, added;
   auto fresh = scan.index.images.begin();
   for (std::uint32_t number = 0; number < known.index.images.size(); ++number) {
     const ImageEntry& image = known.index.images[number];
-    for (; fresh != scan.index.images.end() && fresh->id < image.id; ++fresh) strangers.push_back(*fresh);
+    for (; fresh != scan.index.images.end() && fresh->id < image.id; ++fresh) added.push_back(*fresh);
     images.push_back(image);
     if (fresh != scan.index.images.end() && fresh->id == image.id) {
       if (!(*fresh == image))
-        scan.bad.push_back(
-            {number, {image.id, "has other contents than when the index was made", LeftOutKind::kChanged}});
+        scan.bad.push_back({number, {image.id, "has changed since the index was made", LeftOutKind::kChanged}});
       ++fresh;
     } else if (const auto found = why.find(image.id); found != why.end()) {
       scan.bad.push_back({number, {image.id, found->second.reason, LeftOutKind::kFailedLater}});
@@ -100,8 +99,8 @@ void keep_bad_images(const KnownIndex& known, FolderScan& scan) {
       scan.bad.push_back({number, {image.id, "is in the index, but no longer in the folder", LeftOutKind::kMissing}});
     }
   }
-  strangers.insert(strangers.end(), fresh, scan.index.images.end());
-  if (!strangers.empty()) {  // another data set, as its index will tell
+  added.insert(added.end(), fresh, scan.index.images.end());
+  if (!added.empty()) {  // a different data set; the caller compares the indexes
     scan.bad.clear();
     return;
   }
@@ -129,14 +128,14 @@ FolderScan scan(const ImageFolders& folders, const ScanOptions& options, const K
   std::iota(unread.begin(), unread.end(), std::size_t{0});
   const Decoding decoding = known != nullptr ? known->index.decoding : options.decoding;
   const bool deep_enough = known != nullptr && known->depth >= options.depth;
-  const bool believes = deep_enough && options.verify == VerifyImages::kSample;
-  if (believes) unread = files_to_read(folders, known->index, listing.files, *options.stop);
+  const bool reuses = deep_enough && options.verify == VerifyImages::kSample;
+  if (reuses) unread = files_to_read(folders, known->index, listing.files, *options.stop);
 
   std::vector<Look> looks(listing.files.size());
   {
     std::unique_ptr<Progress> progress;
     if (options.progress && !unread.empty())
-      progress = std::make_unique<Progress>(believes                               ? "check"
+      progress = std::make_unique<Progress>(reuses                                 ? "check"
                                             : options.depth == IndexDepth::kDecode ? "decode"
                                                                                    : "index",
                                             "images", unread.size());
@@ -163,7 +162,7 @@ FolderScan scan(const ImageFolders& folders, const ScanOptions& options, const K
     out.counts.deep_grey += looks[i].deep_grey ? 1 : 0;
     out.index.images.push_back(std::move(listing.files[i]));
   }
-  if (believes && known->counts) out.counts = *known->counts;
+  if (reuses && known->counts) out.counts = *known->counts;
   if (known != nullptr && known->index.classes == out.index.classes) {
     leave_out_as_before(*known, out);
     if (options.keep_bad) keep_bad_images(*known, out);

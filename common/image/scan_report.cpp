@@ -10,7 +10,7 @@
 namespace vitrine {
 namespace {
 
-constexpr std::size_t kShown = 10;  // by name; more would hide the rest of what is said
+constexpr std::size_t kShown = 10;  // entries shown by name; more would hide other messages
 
 }  // namespace
 
@@ -19,8 +19,9 @@ void say_what_is_left_out(std::span<const LeftOut> left_out) {
   note(text("left out: ", counts_by_kind(left_out)));
   const auto unreadable = std::ranges::count(left_out, LeftOutKind::kUnreadable, &LeftOut::kind);
   if (unreadable > 0)
-    note(text("the system could not read ", unreadable, " files; the data set is smaller than it should be: check ",
-              "permissions and the disk, and begin again before much is computed"));
+    note(text(unreadable,
+              " files could not be read and are missing from the data set; check permissions and the disk, ",
+              "then start again"));
   for (const LeftOut& entry : left_out.first(std::min(kShown, left_out.size())))
     note(text("left out: ", entry.id, ": ", entry.reason));
   if (left_out.size() > kShown) note(text("left out: ", left_out.size() - kShown, " more"));
@@ -40,20 +41,20 @@ void say_what_is_skipped(std::span<const std::pair<std::uint32_t, LeftOut>> bad)
 }
 
 std::function<void(const LeftOut&)> tell_and_list(const std::filesystem::path& list) {
-  return [list, told = std::size_t{0}](const LeftOut& entry) mutable {
+  return [list, count = std::size_t{0}](const LeftOut& entry) mutable {
     add_left_out(list, {&entry, 1});
-    if (told < kShown) note(text("skipped: ", entry.id, ": ", entry.reason));
-    if (++told == kShown) note(text("skipped: further pictures are named in ", list.string(), " alone"));
+    if (count < kShown) note(text("skipped: ", entry.id, ": ", entry.reason));
+    if (++count == kShown) note(text("skipped: see ", list.string(), " for further images"));
   };
 }
 
 void say_what_is_special(const PictureCounts& counts, const Decoding& decoding) {
-  const auto of = text(" of ", human_count(counts.looked_at), " pictures looked at ");
+  const auto of = text(" of ", human_count(counts.looked_at), " images examined ");
   if (counts.rotated > 0)
     note(text(human_count(counts.rotated), of, "have an EXIF orientation other than upright, which is ",
               decoding.apply_orientation
                   ? "applied (exif_orientation = \"apply\")"
-                  : "ignored, as timm and torchvision do; exif_orientation = \"apply\" turns them"));
+                  : "ignored, as timm and torchvision do; set exif_orientation = \"apply\" to apply it"));
   if (counts.deep_grey > 0)
     note(text(human_count(counts.deep_grey), of, "are 16-bit grey PNG files, which are ",
               decoding.scale_grey16 ? "scaled to 8 bits (grey16 = \"scale\")"

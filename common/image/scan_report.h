@@ -1,4 +1,4 @@
-// What a person is told of a scan.
+// Reports a scan's result to the user.
 #ifndef VITRINE_COMMON_IMAGE_SCAN_REPORT_H_
 #define VITRINE_COMMON_IMAGE_SCAN_REPORT_H_
 
@@ -12,20 +12,20 @@
 
 namespace vitrine {
 
-/// Notes counts by kind and the first entries. Nothing when nothing is left out.
+/// Notes the counts by kind and the first entries. Silent for an empty list.
 void say_what_is_left_out(std::span<const LeftOut> left_out);
-/// Once `list` is written: notes that it names all. Nothing when nothing is left out.
+/// Notes that `list`, once written, names all entries. Silent for an empty list.
 void say_where_all_are_named(std::span<const LeftOut> left_out, const std::filesystem::path& list);
 
-/// Notes the images of an index that cannot be had now, the first of them by name. Nothing when there are none.
+/// Notes unavailable images of an index, the first of them by name. Silent for an empty list.
 void say_what_is_skipped(std::span<const std::pair<std::uint32_t, LeftOut>> bad);
-/// Adds an entry to the list (left_out.h) and notes it, unless many were noted before. For BadPictures::on_new().
+/// A callback for BadPictures::on_new(): adds an entry to the list (left_out.h) and, for the first few, notes it.
 std::function<void(const LeftOut&)> tell_and_list(const std::filesystem::path& list);
 
-/// Notes how many pictures have an EXIF orientation or 16-bit grey, and what decoding makes of them.
+/// Notes how many images have an EXIF orientation or 16-bit grey, and how they are decoded.
 void say_what_is_special(const PictureCounts& counts, const Decoding& decoding);
 
-/// An index of a cache's directory with what stands beside it (index_record.h, left_out.h). Throws Error as
+/// Combines an index with the records beside it in a cache directory (index_record.h, left_out.h). Throws Error as
 /// read_index_record() does.
 KnownIndex known_index(const std::filesystem::path& directory, ImageIndex index);
 

@@ -10,8 +10,7 @@
 namespace vitrine {
 namespace {
 
-// Weights are integers in 1/2^22, Pillow's precision: with 8 bits of pixel and the weights' overshoot a sum fits 32
-// bits.
+// Pillow's precision: with 8-bit pixels and the weights' overshoot, sums fit into 32 bits.
 constexpr int kPrecision = 22;
 
 // R. Keys, "Cubic convolution interpolation for digital image processing", 1981, with a = -0.5.
@@ -23,17 +22,17 @@ double cubic(double x) {
   return 0;
 }
 
-// Which inputs make one output, and with which weights: taps.first .. taps.first + count.
+// For each output, the inputs it uses, [taps.first, taps.first + taps.count), and their weights.
 struct Taps {
   int first, count;
 };
 struct Weights {
-  std::vector<Taps> taps;            // one an output
-  std::vector<std::int32_t> values;  // `longest` an output
+  std::vector<Taps> taps;            // one per output
+  std::vector<std::int32_t> values;  // `longest` per output
   int longest;
 };
 
-// Of outputs `begin` to `begin + outputs` of a resize of `in` inputs to `out`.
+// Weights of outputs [begin, begin + outputs) when resizing `in` inputs to `out`.
 Weights weights_for(int in, std::int64_t out, std::int64_t begin, int outputs) {
   const double scale = static_cast<double>(in) / static_cast<double>(out), stretch = std::max(scale, 1.0),
                support = 2 * stretch;
@@ -83,18 +82,18 @@ void resample_row(const std::uint8_t* in, const Weights& weights, std::uint8_t* 
   }
 }
 
-// One axis: the inputs that count, [first, first + count), how many outputs the whole of them would make, and which of
-// these are wanted.
+// One axis: the inputs used, [first, first + count), the number of outputs that all of them would give, and which
+// outputs are wanted.
 struct Axis {
   int first, count;
   std::int64_t whole;
   std::int64_t begin;
   int outputs;
-  bool is_plain() const { return count == whole; }  // nothing is resampled
+  bool is_plain() const { return count == whole; }  // no resampling needed
 };
 
-// Rows first, then columns; each pass rounds to a byte, and one that would change nothing is left out. Only the rows
-// that some output needs are made, so that the work and memory follow the output, not a whole that may be huge.
+// Rows first, then columns; each pass rounds to bytes, and identity passes are skipped. Only rows that some output
+// needs are computed, so work and memory follow the output, not the full resized image.
 Image resample(const Image& image, const Axis& rows, const Axis& columns) {
   const std::size_t row_bytes = std::size_t{3} * static_cast<std::size_t>(columns.outputs);
   const Weights across =
@@ -135,7 +134,7 @@ Image crop_resize(const Image& image, int top, int left, int height, int width, 
                   bool flip) {
   if (top < 0 || left < 0 || height < 1 || width < 1 || height > image.height - top || width > image.width - left ||
       out_height < 1 || out_width < 1)
-    throw std::logic_error("crop_resize: a crop outside of the image, or nothing to make");
+    throw std::logic_error("crop_resize: crop outside the image, or empty output");
   Image out = resample(image, {top, height, out_height, 0, out_height}, {left, width, out_width, 0, out_width});
   if (flip) {
     for (int y = 0; y < out.height; ++y) {
@@ -148,13 +147,13 @@ Image crop_resize(const Image& image, int top, int left, int height, int width, 
 
 Image centre_view(const Image& image, int size, double crop_pct) {
   if (size < 1 || !(crop_pct > 0 && crop_pct <= 1))
-    throw std::logic_error("centre_view: a size below 1 or a crop fraction outside (0, 1]");
+    throw std::logic_error("centre_view: size below 1 or crop_pct outside (0, 1]");
   const int shorter = static_cast<int>(std::floor(size / crop_pct));
   const bool tall = image.height > image.width;
   const std::int64_t longer =
       std::int64_t{shorter} * (tall ? image.height : image.width) / (tall ? image.width : image.height);
   const std::int64_t height = tall ? longer : shorter, width = tall ? shorter : longer;
-  // Halves to even, as Python's round().
+  // Rounds half to even, as Python's round().
   const auto begin = [size](std::int64_t side) {
     return static_cast<std::int64_t>(std::nearbyint(static_cast<double>(side - size) / 2));
   };

@@ -32,14 +32,14 @@ void cut_mix(Picture own, std::span<const std::uint8_t> other, const Recipe& rec
 
 void check(const Recipe& recipe, std::size_t views, std::uint32_t teacher_size) {
   if (recipe.mix == Mix::kNone) return;
-  const bool box_inside = recipe.mix != Mix::kCutMix ||  // of no meaning elsewhere
+  const bool box_inside = recipe.mix != Mix::kCutMix ||  // not used without CutMix
                           (recipe.box_top <= recipe.box_bottom && recipe.box_left <= recipe.box_right &&
                            recipe.box_bottom <= teacher_size && recipe.box_right <= teacher_size);
   if (recipe.partner >= views || !box_inside)
-    throw std::logic_error("ViewMaker: a recipe's partner or box lies outside its group or picture");
+    throw std::logic_error("ViewMaker: a recipe's partner is outside its group or its box outside the view");
 }
 
-// Which views' own pictures are wanted: those of views that are made, and those that they mix in.
+// Marks the views whose own image is needed: by the view itself or by one that mixes it in.
 std::vector<char> wanted_pictures(std::span<const Recipe> recipes) {
   std::vector<char> wanted(recipes.size(), 0);
   for (std::size_t i = 0; i < recipes.size(); ++i) {
@@ -50,7 +50,7 @@ std::vector<char> wanted_pictures(std::span<const Recipe> recipes) {
   return wanted;
 }
 
-// The views before mixing, [recipes.size(), size, size, 3], black where they are not wanted or `read` has no picture.
+// The views before mixing, [recipes.size(), size, size, 3]; black where not needed or where `read` returns no image.
 // `missing`: set for the latter.
 template <class Read>
 std::vector<std::uint8_t> plain_views(std::span<const Recipe> recipes, int size, const Read& read,
@@ -77,11 +77,11 @@ std::vector<std::uint8_t> plain_views(std::span<const Recipe> recipes, int size,
   return plain;
 }
 
-// plain_views(), mixed. `missing`: as there, and set for views that would mix such a one in.
+// plain_views() with mixing. `missing`: also set for views whose partner is missing.
 template <class Read>
 std::vector<std::uint8_t> mixed_views(std::span<const Recipe> recipes, int size, std::uint32_t teacher_size,
                                       const Read& read, std::vector<char>& missing) {
-  if (size < 1) throw std::logic_error("ViewMaker: pictures without pixels were asked for");
+  if (size < 1) throw std::logic_error("ViewMaker: size is below 1");
   for (const Recipe& recipe : recipes) check(recipe, recipes.size(), teacher_size);
   const std::vector<std::uint8_t> plain = plain_views(recipes, size, read, missing);
   const std::size_t bytes = plain.size() / std::max<std::size_t>(recipes.size(), 1);
@@ -117,7 +117,7 @@ ViewMaker::ViewMaker(ImageFolders folders, std::shared_ptr<const ImageIndex> ind
       teacher_size_(teacher_size),
       bad_(std::move(bad)),
       tries_(std::move(tries)) {
-  if (teacher_size_ < 1) throw std::logic_error("ViewMaker: the teacher's pictures have no pixels");
+  if (teacher_size_ < 1) throw std::logic_error("ViewMaker: teacher_size is below 1");
 }
 
 Image ViewMaker::read_once(std::uint32_t image) const {
@@ -141,7 +141,7 @@ Image ViewMaker::read_once(std::uint32_t image) const {
 }
 
 Image ViewMaker::picture(std::uint32_t image) const {
-  folders_.file(index_->images.at(image).id);  // a folder that is not given is no picture's fault
+  folders_.file(index_->images.at(image).id);  // a missing folder option is not the image's fault; do not retry
   for (int number = 1;; ++number) {
     try {
       return read_once(image);

@@ -1,5 +1,5 @@
-// Recipes into pictures: what the teacher saw, again, at any resolution. Integer arithmetic throughout, so that the
-// student's pixels equal the teacher's byte for byte at equal resolution.
+// Renders recipes: the views that the teacher saw, at any resolution. Integer arithmetic throughout, so at equal
+// resolution the student's pixels equal the teacher's byte for byte.
 #ifndef VITRINE_COMMON_IMAGE_VIEWS_H_
 #define VITRINE_COMMON_IMAGE_VIEWS_H_
 
@@ -24,41 +24,42 @@ constexpr std::uint8_t mix_bytes(std::uint8_t own, std::uint8_t other, std::uint
   return static_cast<std::uint8_t>((own * lambda + other * (65536u - lambda) + 32768u) >> 16);
 }
 
-/// One edge of a CutMix box, from the teacher's pixel grid to another: edge · to / from, halves rounded up. Monotone,
-/// so a box stays inside; a thin box may become empty on a coarser grid, and the picture is then its own alone.
+/// Scales one edge of a CutMix box from the teacher's pixel grid to another: edge · to / from, halves rounded up.
+/// Monotone, so a box stays inside the view; a thin box may become empty on a coarser grid, and the view is then
+/// unmixed.
 constexpr int scale_edge(int edge, int from, int to) {
   return (2 * edge * to + from) / (2 * from);
 }
 
-/// How often a picture that fails is read again, each time from a file opened anew.
+/// Retries for an image that fails; each try reopens the file.
 struct PictureTries {
   int tries = 3;
-  /// Called before each further try, with its number from 1; waits a little, as a network disk may want.
+  /// Called before each retry with its number, from 1. The default waits, for network disks that recover.
   std::function<void(int)> pause = &wait_before_try;
   static void wait_before_try(int number);
 };
 
-/// Makes views. Immutable after construction; calls may come from any thread and run side by side.
+/// Renders views. Immutable after construction and thread-safe.
 class ViewMaker {
  public:
-  /// `folders`: those that the index was made from. `teacher_size`: the grid of the recipes' boxes, in pixels. `bad`:
-  /// what becomes of pictures that cannot be had; null: they stop the run.
+  /// `folders`: those that the index was made from. `teacher_size`: side of the pixel grid of the recipes' boxes.
+  /// `bad`: receives unreadable images; null: they stop the run.
   ViewMaker(ImageFolders folders, std::shared_ptr<const ImageIndex> index, std::uint32_t teacher_size,
             std::shared_ptr<BadPictures> bad = nullptr, PictureTries tries = {});
 
-  /// The views of one group, mixed: [recipes.size(), size, size, 3]. Partners are positions in `recipes`, so a group is
-  /// given whole. Each source is cropped straight to `size`; each image is decoded once, however often it occurs. Views
-  /// that are marked as left out are black, and no image is read for them alone. Throws Error naming the image when it
-  /// cannot be read or is not the file that the index was made from (size, hash).
+  /// The mixed views of one group: [recipes.size(), size, size, 3]. Partners are positions in `recipes`, so the group
+  /// must be whole. Each image is decoded once and each view cropped directly to `size`. Views marked as left out are
+  /// black; images needed only by them are not read. Throws Error naming the image if it cannot be read or differs from
+  /// the indexed file (size, hash).
   std::vector<std::uint8_t> group(std::span<const Recipe> recipes, int size) const;
 
-  /// The same where `bad` lets a run go on: views that need a picture that cannot be had, as their own or as the one
-  /// that is mixed in, are marked in `recipes`.
+  /// The same, but if `bad` allows the run to continue, views whose own or partner's image is unreadable are marked in
+  /// `recipes`.
   std::vector<std::uint8_t> group_or_mark(std::vector<Recipe>& recipes, int size) const;
 
-  /// One image of the index, decoded; the same errors.
+  /// One decoded image of the index; throws as group() does.
   Image picture(std::uint32_t image) const;
-  /// None for a picture that cannot be had, where `bad` lets a run go on.
+  /// nullopt for an unreadable image if `bad` allows the run to continue.
   std::optional<Image> picture_or_none(std::uint32_t image) const;
 
  private:
@@ -71,13 +72,13 @@ class ViewMaker {
   PictureTries tries_;
 };
 
-/// XXH3 of a view's bytes [size, size, 3]: how a student finds that its decoder or machine makes other pixels.
+/// XXH3 of a view's bytes [size, size, 3]; lets a student detect that its decoder or machine produces different pixels.
 std::uint64_t picture_hash(std::span<const std::uint8_t> picture);
 
-/// The position of the view whose hash is kept for a group: group % views, or where that view is left out the next one
-/// that is not, from the first one on again after the last; none when all are left out, and the hash is then 0.
+/// The position of the view whose hash is stored for a group: the first view that is not left out, starting at group %
+/// views and wrapping around; nullopt if all are left out (the stored hash is then 0).
 std::optional<std::size_t> hashed_view(std::span<const Recipe> recipes, std::uint32_t group);
-/// That view's hash. `pictures`: of all views.
+/// The hash of that view. `pictures`: all views of the group.
 std::uint64_t hash_of_group(std::span<const Recipe> recipes, std::uint32_t group,
                             std::span<const std::uint8_t> pictures);
 

@@ -1,4 +1,4 @@
-// Pictures into files' bytes.
+// Encodes images.
 #ifndef VITRINE_COMMON_IMAGE_WRITE_H_
 #define VITRINE_COMMON_IMAGE_WRITE_H_
 
@@ -9,11 +9,11 @@
 
 namespace vitrine {
 
-/// A baseline JPEG, 4:2:0, quality 1..100. The same bytes for the same picture with one version of the library. Throws
-/// Error when the encoder fails.
+/// Baseline JPEG, 4:2:0, quality 1..100. Deterministic for one version of the library. Throws Error if the encoder
+/// fails.
 std::vector<std::byte> encode_jpeg(const Image& image, int quality);
 
-/// An 8-bit RGB PNG, without loss.
+/// 8-bit RGB PNG.
 std::vector<std::byte> encode_png(const Image& image);
 
 }  // namespace vitrine

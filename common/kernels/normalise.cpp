@@ -12,14 +12,14 @@
 namespace vitrine {
 namespace {
 
-/// A value is a byte and a colour: all 768 results are made first, and the pass over the pictures looks them up.
+/// There are only 768 inputs (byte and channel): computes all results first, then looks them up.
 at::Tensor normalise_on_cpu(const at::Tensor& pictures, c10::ArrayRef<double> mean, c10::ArrayRef<double> stddev) {
   std::array<std::array<float, 256>, 3> table;
   for (std::size_t colour = 0; colour < 3; ++colour)
     for (std::size_t value = 0; value < 256; ++value)
       table[colour][value] = normalise_element(static_cast<unsigned char>(value), static_cast<float>(mean[colour]),
                                                static_cast<float>(stddev[colour]));
-  // Channels-last memory has the order of the pictures' bytes.
+  // Channels-last memory has the same order as the input bytes.
   at::Tensor out =
       at::empty({pictures.size(0), 3, pictures.size(1), pictures.size(2)}, at::kFloat, at::MemoryFormat::ChannelsLast);
   const std::uint8_t* source = pictures.const_data_ptr<std::uint8_t>();

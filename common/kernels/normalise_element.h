@@ -1,5 +1,5 @@
-// The arithmetic of normalise_pictures for one value, shared by its CPU and its CUDA body. No product meets a sum, so
-// that no compiler can fuse them: both bodies give the same bits.
+// The arithmetic of normalise_pictures for one value, shared by the CPU and CUDA kernels. There is no multiply-add that
+// a compiler could fuse, so both give the same bits.
 #ifndef VITRINE_COMMON_KERNELS_NORMALISE_ELEMENT_H_
 #define VITRINE_COMMON_KERNELS_NORMALISE_ELEMENT_H_
 

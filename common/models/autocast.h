@@ -1,4 +1,4 @@
-// Mixed precision for a scope.
+// Scoped mixed precision.
 #ifndef VITRINE_COMMON_MODELS_AUTOCAST_H_
 #define VITRINE_COMMON_MODELS_AUTOCAST_H_
 
@@ -7,9 +7,9 @@
 
 namespace vitrine {
 
-/// Sets autocast of the device's kind on this thread and puts the former state back at the end of the scope. kBFloat16
-/// and kHalf switch it on, kFloat switches it off (also inside another Autocast). The cache of cast weights is emptied
-/// when the outermost scope ends. Scopes nest; an object belongs to the thread that made it.
+/// Sets autocast for the device's type on this thread; the destructor restores the previous state. kBFloat16 and kHalf
+/// enable it, kFloat disables it (also inside another Autocast). The cache of cast weights is cleared when the
+/// outermost scope ends. Scopes nest. Must be destroyed on the thread that created it.
 class Autocast {
  public:
   Autocast(c10::Device device, c10::ScalarType type);

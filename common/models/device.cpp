@@ -18,9 +18,9 @@
 namespace vitrine {
 namespace {
 
-constexpr int kOldestCapability = 75;  // of CUDA 13
+constexpr int kOldestCapability = 75;  // required by CUDA 13
 
-/// cudaError_t values that have advice of their own.
+/// The cudaError_t values with specific advice.
 enum CudaStatus : int {
   kMemoryAllocation = 2,
   kInsufficientDriver = 35,
@@ -38,20 +38,20 @@ struct CudaLibrary {
 template <class Function>
 Function symbol(void* library, const std::filesystem::path& path, const char* name) {
   const auto found = reinterpret_cast<Function>(dlsym(library, name));
-  if (found == nullptr) fail(path.string(), " is of another version than this program; build both again.");
+  if (found == nullptr) fail(path.string(), ": has another version than this program; rebuild both");
   return found;
 }
 
-/// Loads the library, once. It stays loaded: torch keeps pointers into it.
+/// Loads the library once. It is never unloaded: torch keeps pointers into it.
 const CudaLibrary& load_cuda() {
   static const CudaLibrary loaded = [] {
     const auto path = std::filesystem::read_symlink("/proc/self/exe").parent_path() / "libvitrine_cuda.so";
     void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL);
     if (library == nullptr)
-      fail("Device \"cuda\" needs ", path.string(), ", which cannot be loaded (", dlerror(),
-           "); build the target vitrine_cuda, or choose device \"cpu\".");
+      fail("device \"cuda\" needs ", path.string(), ", which cannot be loaded (", dlerror(),
+           "); build the target vitrine_cuda, or choose device \"cpu\"");
     if (symbol<decltype(&vitrine_cuda_version)>(library, path, "vitrine_cuda_version")() != kCudaLibraryVersion)
-      fail(path.string(), " is of another version than this program; build both again.");
+      fail(path.string(), ": has another version than this program; rebuild both");
     CudaLibrary out;
     out.device = symbol<decltype(&vitrine_cuda_device)>(library, path, "vitrine_cuda_device");
     symbol<decltype(&vitrine_cuda_probe)>(library, path, "vitrine_cuda_probe")(&out.probe);
@@ -63,8 +63,8 @@ const CudaLibrary& load_cuda() {
   return loaded;
 }
 
-/// Of GPUs in use, by index: begun with once, not at each call.
-CudaDevice begun_with(int index, const std::string& name) {
+/// Creates a context on a GPU at the first call and caches the result by index.
+CudaDevice open_gpu(int index, const std::string& name) {
   static std::mutex mutex;
   static std::map<int, CudaDevice> known;
   const std::lock_guard lock(mutex);
@@ -85,7 +85,7 @@ Error refusal(ErrorKind kind, const std::string& reason, const std::string& reme
       {.what = text("device \"cuda\" cannot be used: ", reason), .remedy = text(remedy, ", or choose device \"cpu\"")}};
 }
 
-// "Intel(R) Xeon(R) Platinum 8480C", as Linux calls it; else LibTorch's shorter name.
+// The model name in /proc/cpuinfo, "Intel(R) Xeon(R) Platinum 8480C"; `fallback` (LibTorch's shorter name) if absent.
 std::string cpu_name(const std::string& fallback) {
   const std::string key = "model name";
   std::ifstream in("/proc/cpuinfo");
@@ -95,7 +95,7 @@ std::string cpu_name(const std::string& fallback) {
   return fallback;
 }
 
-// oneDNN chooses its kernels by these; LibTorch does not export which set it really takes.
+// oneDNN selects its kernels by these instruction sets; LibTorch does not export which one it actually uses.
 DeviceRecord describe_cpu() {
   const auto capabilities = at::cpu::get_cpu_capabilities();
   const auto name = capabilities.find("cpu_name");
@@ -116,7 +116,7 @@ DeviceRecord describe_cpu() {
   return out;
 }
 
-/// "13.0.1" of 13, 0, 1.
+/// "13.0.1" from 13, 0, 1.
 template <std::size_t count>
 std::string dotted(const std::array<long, count>& numbers) {
   std::string out;
@@ -136,7 +136,7 @@ DeviceRecord describe_cuda(c10::Device device) {
     const long cudnn = hooks.versionRuntimeCuDNN();
     out.libraries["cudnn"] = dotted(std::array{cudnn / 10000, cudnn % 10000 / 100, cudnn % 100});
   }
-  using Property = int (*)(int, int*);  // cublasGetProperty; major, minor and patch level are 0, 1, 2
+  using Property = int (*)(int, int*);  // cublasGetProperty; 0, 1, 2: major, minor, patch level
   if (const auto property = reinterpret_cast<Property>(dlsym(RTLD_DEFAULT, "cublasGetProperty"))) {
     std::array<int, 3> version{};
     for (int part = 0; part < 3; ++part) property(part, &version[static_cast<std::size_t>(part)]);
@@ -154,20 +154,21 @@ DeviceRecord describe_device(c10::Device device) {
 Error no_gpu(const CudaProbe& probe, const Environment& environment) {
   const std::string needed = text("CUDA ", cuda_version(probe.runtime), " needs NVIDIA driver 580 or newer");
   if (probe.status == kInsufficientDriver && probe.driver > 0)
-    return refusal(ErrorKind::kInput,
-                   text("the NVIDIA driver is too old: it knows CUDA ", cuda_version(probe.driver), ", and ", needed),
-                   "update the driver");
+    return refusal(
+        ErrorKind::kInput,
+        text("the NVIDIA driver is too old: it supports CUDA ", cuda_version(probe.driver), ", but ", needed),
+        "update the driver");
   const char* visible = environment("CUDA_VISIBLE_DEVICES");
   if (probe.driver == 0)
-    return refusal(ErrorKind::kInput, "there is no NVIDIA driver",
-                   text("install the NVIDIA driver (", needed,
-                        "), in a container start it with its GPUs (docker run --gpus all)"));
+    return refusal(
+        ErrorKind::kInput, "there is no NVIDIA driver",
+        text("install the NVIDIA driver (", needed, "), or start the container with its GPUs (docker run --gpus all)"));
   if ((probe.status == kNoDevice || probe.status == 0) && visible != nullptr)
     return refusal(ErrorKind::kInput, text("CUDA_VISIBLE_DEVICES = \"", visible, "\" hides every GPU"),
                    "unset CUDA_VISIBLE_DEVICES, or name a GPU that nvidia-smi -L lists");
   if (probe.status == kNoDevice || probe.status == 0)
     return refusal(ErrorKind::kInput, "the driver finds no GPU",
-                   "see whether nvidia-smi -L lists one, under Slurm ask for one (--gpus)");
+                   "check that nvidia-smi -L lists one, request one under Slurm (--gpus)");
   return gpu_refused("cuda", {.status = probe.status, .reason = probe.reason});
 }
 
@@ -186,22 +187,21 @@ Error gpu_refused(const std::string& gpu, const CudaDevice& device) {
           "use a newer GPU");
     case kDevicesUnavailable:
       return refused(
-          ErrorKind::kIo, "it is busy: another process has it for itself (compute mode exclusive), or it failed",
-          "see nvidia-smi for that process, choose another GPU (\"cuda:N\"), set nvidia-smi --compute-mode=DEFAULT");
+          ErrorKind::kIo, "it is busy: another process uses it exclusively (compute mode), or it failed",
+          "find that process with nvidia-smi, choose another GPU (\"cuda:N\"), set nvidia-smi --compute-mode=DEFAULT");
     case kMemoryAllocation:
       return refused(ErrorKind::kMemory, "its memory is full",
                      "end the programs that nvidia-smi lists, choose another GPU");
     case kSystemNotReady:
       return refused(ErrorKind::kIo,
-                     "the system's GPUs are not ready, usually since NVIDIA's fabric manager does not run",
+                     "the system's GPUs are not ready, usually because NVIDIA's fabric manager is not running",
                      "start nvidia-fabricmanager");
     case kSystemDriverMismatch:
-      return refused(ErrorKind::kIo,
-                     "the loaded driver and its libraries are of different versions, as after an update",
+      return refused(ErrorKind::kIo, "the loaded driver and its libraries have different versions, as after an update",
                      "restart the machine");
     default:
       return refused(ErrorKind::kIo, text(device.reason, " (CUDA error ", device.status, ")"),
-                     "see whether nvidia-smi works and what it says of that GPU");
+                     "check that GPU with nvidia-smi");
   }
 }
 
@@ -221,9 +221,9 @@ int gpu_index(const std::string& name, int devices, const Environment& environme
   const auto parsed = name.starts_with(prefix) ? std::from_chars(name.data() + prefix.size(), end, index)
                                                : std::from_chars_result{nullptr, std::errc::invalid_argument};
   if (parsed.ec != std::errc{} || parsed.ptr != end || index < 0)
-    fail("There is no device \"", name, "\"; choose \"cpu\", \"cuda\" or \"cuda:NUMBER\".");
+    fail("unknown device \"", name, "\"; choose \"cpu\", \"cuda\" or \"cuda:NUMBER\"");
   if (index >= devices)
-    fail("Device \"", name, "\" is not there: this process sees ", devices, " GPU(s), counted from cuda:0.");
+    fail("device \"", name, "\" does not exist: this process sees ", devices, " GPU(s), counted from cuda:0");
   return index;
 }
 
@@ -231,14 +231,14 @@ c10::Device select_device(const std::string& name) {
   if (name == "cpu") return at::kCPU;
   const Environment environment = process_environment();
   gpu_index(name, std::numeric_limits<int>::max(),
-            [](const char*) { return nullptr; });  // another word is refused before the library is loaded
+            [](const char*) { return nullptr; });  // reject an invalid name before loading the library
   const int index = gpu_index(name, load_cuda().probe.devices, environment);
-  begun_with(index, text("cuda:", index));
+  open_gpu(index, text("cuda:", index));
   return {at::kCUDA, static_cast<c10::DeviceIndex>(index)};
 }
 
 CudaDevice selected_gpu(c10::Device device) {
-  return device.is_cuda() ? begun_with(device.index(), device.str()) : CudaDevice{};
+  return device.is_cuda() ? open_gpu(device.index(), device.str()) : CudaDevice{};
 }
 
 }  // namespace vitrine

@@ -1,5 +1,4 @@
-// Which device to compute on. A CPU run never loads the CUDA half of LibTorch: it is brought in only when "cuda" is
-// asked for.
+// Device selection. The CUDA half of LibTorch is loaded only when "cuda" is requested, never on a CPU run.
 #ifndef VITRINE_COMMON_MODELS_DEVICE_H_
 #define VITRINE_COMMON_MODELS_DEVICE_H_
 
@@ -14,26 +13,25 @@
 
 namespace vitrine {
 
-/// "cpu", "cuda" (this process's GPU: the first, or under a launcher of several processes the one of its local rank) or
-/// "cuda:1". For a GPU, loads libvitrine_cuda.so (our kernels, and LibTorch's through it) from the executable's folder
-/// and begins to use the GPU. Call it before anything else of torch, seeding included: what asks torch for a GPU before
-/// the library is there fixes the answer "none" for the whole process. Throws Error when the name is unknown, the
-/// library cannot be loaded, or there is no driver or no such GPU, or it is not free.
+/// `name`: "cpu", "cuda" (the first GPU, or under a launcher the one of this process's local rank) or "cuda:1". For a
+/// GPU, loads libvitrine_cuda.so (Vitrine's kernels and, through it, LibTorch's) from the executable's folder and
+/// creates a context. Call this before any other use of torch, including seeding: if torch looks for a GPU before the
+/// library is loaded, it reports none for the rest of the process. Throws Error if the name is unknown, the library
+/// cannot be loaded, there is no driver or no such GPU, or the GPU is not available.
 c10::Device select_device(const std::string& name);
 
-/// What the last digits of results on a device depend on: which card or CPU it is, and the versions of the libraries
-/// that compute there. A GPU must have been selected before. Throws Error when libvitrine_cuda.so is of another version
-/// or the driver does not answer.
+/// The device and library versions on which the last digits of results depend. A GPU must have been selected before.
+/// Throws Error if libvitrine_cuda.so has another version or the driver does not respond.
 DeviceRecord describe_device(c10::Device device);
-/// Of a device that select_device() gave: the GPU's name, capability and memory; for the CPU, capability 0.
+/// Name, capability and memory of a GPU from select_device(); capability 0 for the CPU.
 CudaDevice selected_gpu(c10::Device device);
 
-/// The GPU that `name` ("cuda" or "cuda:N") means where the process sees `devices` of them. "cuda" is the local rank's
-/// (local_ranks.h), unless only one is visible: then launchers have given each process its own. Throws Error.
+/// The index of the GPU that `name` ("cuda" or "cuda:N") refers to when `devices` are visible. "cuda" is the local
+/// rank's (local_ranks.h), or the only visible one if the launcher has assigned each process its own. Throws Error.
 int gpu_index(const std::string& name, int devices, const Environment& environment);
 
-/// Why no GPU can be used, and what helps; for a probe that found none, or a GPU that could not be begun with (`gpu`:
-/// its name in the configuration).
+/// Why no GPU can be used, and how to fix it: for a probe that found none, and for a GPU on which no context could be
+/// created (`gpu`: its name in the configuration).
 Error no_gpu(const CudaProbe& probe, const Environment& environment);
 Error gpu_refused(const std::string& gpu, const CudaDevice& device);
 

@@ -11,7 +11,7 @@ namespace {
 
 using std::string_view_literals::operator""sv;
 
-constexpr std::size_t kLookedAt = 1 << 16;  // at either end of an archive, where its names are
+constexpr std::size_t kSearchedBytes = 1 << 16;  // at either end of an archive, where its names are
 
 constexpr const char* kFromTorch =
     "convert it in Python: safetensors.torch.save_file({k: v.contiguous() for k, v in state_dict.items()}, "
@@ -20,7 +20,7 @@ constexpr const char* kFromTorch =
     "or \"state_dict\"";
 constexpr const char* kOtherRuntime = "give the weights that it was made from, as a .safetensors file";
 
-/// ASCII: what programs write in place of a file.
+/// ASCII text, such as an error message saved in place of a file.
 bool is_text(std::string_view head) {
   return std::ranges::all_of(head,
                              [](char c) { return (c >= 0x20 && c < 0x7f) || c == '\n' || c == '\r' || c == '\t'; });
@@ -32,8 +32,8 @@ std::string first_words(std::string_view head) {
 }
 
 ForeignFormat zip_archive(std::string_view whole) {
-  const std::string_view head = whole.substr(0, kLookedAt);
-  const std::string_view tail = whole.substr(whole.size() - std::min(whole.size(), kLookedAt));
+  const std::string_view head = whole.substr(0, kSearchedBytes);
+  const std::string_view tail = whole.substr(whole.size() - std::min(whole.size(), kSearchedBytes));
   const auto names = [&](std::string_view name) {
     return head.find(name) != std::string_view::npos || tail.find(name) != std::string_view::npos;
   };
@@ -61,14 +61,14 @@ ForeignFormat text_file(std::string_view whole) {
     return {"is an OpenVINO model", kOtherRuntime};
   if (start.starts_with("<!doctype html") || start.starts_with("<html") || start.starts_with("<?xml") ||
       start.starts_with("<head"))
-    return {"is a web page, not a weight file: the address shows the file instead of sending it, or asks for a login",
-            "download the file itself (on Hugging Face the address with /resolve/, not /blob/)"};
-  if (start.starts_with("{") && whole.substr(0, kLookedAt).find("\"weight_map\"") != std::string_view::npos)
+    return {"is a web page, not a weight file: the URL is that of a viewer or login page",
+            "download the file itself (on Hugging Face the URL with /resolve/, not /blob/)"};
+  if (start.starts_with("{") && whole.substr(0, kSearchedBytes).find("\"weight_map\"") != std::string_view::npos)
     return {"is the index of a model in several files",
-            "load the parts that it names and save their tensors as one file with safetensors.torch.save_file"};
-  if (start.starts_with("{")) return {"is a JSON text, not a weight file", "give the .safetensors file beside it"};
+            "load the listed parts and save their tensors as one file with safetensors.torch.save_file"};
+  if (start.starts_with("{")) return {"is a JSON file, not a weight file", "give the .safetensors file beside it"};
   if (head.size() > 8 && is_text(head))
-    return {text("is a text, not a weight file (\"", first_words(head), "\"), such as a download's error message"),
+    return {text("is a text file, not a weight file (\"", first_words(head), "\"), such as a download's error message"),
             "download it again, logged in where that is needed"};
   return {};
 }
@@ -84,15 +84,15 @@ ForeignFormat foreign_format(std::span<const std::byte> bytes) {
   };
   if (at(0, "PK\3\4"sv) || at(0, "PK\5\6"sv)) return zip_archive(whole);
   if (at(0, "\x80\2\x8a\nl\xfc\x9c\x46\xf9 j\xa8P\x19"sv))
-    return {"is a PyTorch checkpoint of the old kind (torch.save before 1.6), not a safetensors file", kFromTorch};
+    return {"is a PyTorch checkpoint in the old format (torch.save before 1.6), not a safetensors file", kFromTorch};
   if (whole.size() > 2 && whole[0] == '\x80' && whole[1] >= 2 && whole[1] <= 5)
     return {"is a Python pickle, not a safetensors file", kFromTorch};
   if (at(0, "GGUF"sv) || at(0, "lmgg"sv) || at(0, "tjgg"sv))
-    return {"is a GGUF file, llama.cpp's, whose tensors are usually quantised", kOtherRuntime};
+    return {"is a GGUF file (llama.cpp), whose tensors are usually quantised", kOtherRuntime};
   if (at(0, "\x89HDF\r\n\x1a\n"sv)) return {"is an HDF5 file, as Keras saves weights", kOtherRuntime};
   if (at(4, "TFL3"sv)) return {"is a TFLite model", kOtherRuntime};
   if (at(0, "\x93NUMPY"sv)) return {"is a single NumPy array", "save the arrays with safetensors.numpy.save_file"};
-  // ONNX's protobuf: field 1 (ir_version, a small number), then field 2 (the producer's name).
+  // ONNX protobuf: field 1 (ir_version, a small number), then field 2 (producer name).
   if (whole.size() > 12 && whole[0] == 8 && whole[1] > 0 && whole[1] < 32 && whole[2] == 0x12 && whole[3] > 0 &&
       is_text(whole.substr(4, std::min<std::size_t>(static_cast<std::size_t>(whole[3]), 8))))
     return {"is an ONNX model", kOtherRuntime};

@@ -1,5 +1,5 @@
-// A network's last steps, in FP32 whatever the rest computes in. In BF16 logits between 8 and 16 would lie on a grid of
-// 1/16: coarser than the error that a cache promises, and full of ties.
+// Pooling and head of a network, always in FP32. In BF16, logits between 8 and 16 would be multiples of 1/16: coarser
+// than the cache's error bound, and with many ties.
 #ifndef VITRINE_COMMON_MODELS_HEAD_H_
 #define VITRINE_COMMON_MODELS_HEAD_H_
 
@@ -9,8 +9,8 @@
 
 namespace vitrine {
 
-/// layer(pool(x)) in FP32, inside an Autocast too: x is cast first. `pool` gives [N, features]. Returns FP32
-/// [N, classes]. Where a card's matrix products are allowed TF32, the layer's product is taken in FP64 instead.
+/// layer(pool(x)) in FP32, also inside an Autocast: x is cast first. `pool` returns [N, features]. Returns FP32 [N,
+/// classes]. On a GPU with TF32 matrix products enabled, the layer is computed in FP64 instead.
 template <class Pool>
 at::Tensor full_precision_head(const at::Tensor& x, const Pool& pool, const torch::nn::Linear& layer) {
   const Autocast off(x.device(), at::kFloat);

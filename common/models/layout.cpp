@@ -14,12 +14,12 @@
 namespace vitrine {
 namespace {
 
-/// Names of other projects' models: a file that has a name which contains `sign` looks like `family`.
+/// A tensor name that contains `sign` identifies a model of another project.
 struct Sign {
   const char* sign;
   const char* family;
 };
-// The first that is met counts: those that others contain come later.
+// The first match counts, so more specific signs come first.
 constexpr std::array kForeign{
     Sign{"optimizer.momentum",
          "a checkpoint of vitrine-train, which holds more than a model: give final.safetensors or best.safetensors"},
@@ -46,20 +46,20 @@ class Names {
  public:
   explicit Names(const Tensors& tensors) : tensors_(tensors) {}
   bool has(const std::string& name) const { return tensors_.contains(name); }
-  /// The first name that contains the word, or "".
+  /// The first name that contains `word`, or "".
   std::string first_with(std::string_view word) const {
     for (const auto& [name, tensor] : tensors_)
       if (name.find(word) != std::string::npos) return name;
     return "";
   }
   bool any(std::string_view word) const { return !first_with(word).empty(); }
-  /// The size of a tensor's dimension; none when it is not there.
+  /// The size of a tensor's dimension; nullopt if it does not exist.
   std::optional<std::int64_t> size(const std::string& name, std::int64_t dimension) const {
     const auto found = tensors_.find(name);
     if (found == tensors_.end() || found->second.dim() <= dimension) return std::nullopt;
     return found->second.size(dimension);
   }
-  /// How many of "prefix0suffix", "prefix1suffix", ... there are.
+  /// The number of tensors "prefix0suffix", "prefix1suffix", ...
   int count(const std::string& prefix, const std::string& suffix) const {
     int n = 0;
     while (has(text(prefix, n, suffix))) ++n;
@@ -79,7 +79,7 @@ std::string because(const std::string& family, const std::string& what, const st
   return text(family, " (", what, ": ", name, ")");
 }
 
-/// The family of a ViT with timm's names, by what the plain one lacks.
+/// The family of a ViT with timm's names, by features that a plain ViT does not have.
 std::string vit_family(const Names& names) {
   const bool class_token = names.has("cls_token");
   const std::string registers =
@@ -105,11 +105,10 @@ std::string vit_family(const Names& names) {
     return because("a SigLIP or Perception Encoder ViT", "attention pooling", pool);
   if (!registers.empty()) return because("a ViT with registers", "register tokens", registers);
   if (names.has("fc_norm.weight"))
-    return because("a ViT that averages its patches", "a norm after the average", "fc_norm.weight");
+    return because("a ViT with average pooling", "a norm after the pooling", "fc_norm.weight");
   if (!class_token) return "a ViT without a class token";
-  if (names.any(".q_norm."))
-    return because("a ViT with normalised queries", "their norms", names.first_with(".q_norm."));
-  if (!names.has("blocks.0.attn.qkv.bias")) return "a ViT without biases of queries, keys and values";
+  if (names.any(".q_norm.")) return because("a ViT with QK normalisation", "the norms", names.first_with(".q_norm."));
+  if (!names.has("blocks.0.attn.qkv.bias")) return "a ViT without QKV biases";
   return "a ViT with timm's names";
 }
 
@@ -160,7 +159,7 @@ std::string resnet_layout(const Names& names) {
 
 std::string wrapping_prefix(const Tensors& tensors, const Tensors& state) {
   if (tensors.empty() || state.empty()) return "";
-  // Names are sorted: what the first and the last share, all share.
+  // Names are sorted, so a prefix of the first and the last is shared by all.
   const std::string &first = tensors.begin()->first, &last = tensors.rbegin()->first;
   const auto common = static_cast<std::size_t>(std::ranges::mismatch(first, last).in1 - first.begin());
   for (std::size_t dot = first.find('.'); dot != std::string::npos && dot < common; dot = first.find('.', dot + 1)) {
@@ -194,7 +193,7 @@ std::string describe_layout(const Tensors& tensors) {
   if (names.has("patch_embed.proj.weight") && names.any("blocks.0.")) return vit_layout(names);
   if (names.has("layer1.0.conv1.weight")) return resnet_layout(names);
   const auto second = std::next(tensors.begin());
-  return text("nothing known here: ", tensors.size(), " tensors, \"", tensors.begin()->first, "\"",
+  return text("an unknown model: ", tensors.size(), " tensors, \"", tensors.begin()->first, "\"",
               second == tensors.end() ? "" : text(", \"", second->first, "\""), tensors.size() > 2 ? " ..." : "");
 }
 

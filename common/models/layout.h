@@ -1,4 +1,4 @@
-// Whose tensors a weight file holds, by their names: for messages, and for names behind a prefix.
+// Identifies the model of a weight file by its tensor names: for error messages, and to strip prefixes.
 #ifndef VITRINE_COMMON_MODELS_LAYOUT_H_
 #define VITRINE_COMMON_MODELS_LAYOUT_H_
 
@@ -8,17 +8,17 @@
 
 namespace vitrine {
 
-/// The prefix, full stop included ("module.", "model.backbone."), that all names of `tensors` share and without which
-/// most names of `state` are among them; empty when there is none. Wrappers of models leave such: DataParallel's
-/// "module.", Lightning's "model.", "backbone.", torch.compile's "_orig_mod.".
+/// The prefix, including the dot ("module.", "model.backbone."), that all names of `tensors` share and without which
+/// most names of `state` are found; empty if there is none. Model wrappers add such prefixes: DataParallel "module.",
+/// Lightning "model.", "backbone.", torch.compile "_orig_mod.".
 std::string wrapping_prefix(const Tensors& tensors, const Tensors& state);
 
-/// The prefix behind which `tensors` has all names of `state`, beside others: a checkpoint of several networks. Empty
-/// when there is none.
+/// The prefix under which `tensors` contains all names of `state`, besides other tensors: a checkpoint of several
+/// networks. Empty if there is none.
 std::string part_prefix(const Tensors& tensors, const Tensors& state);
 
-/// What a file with these tensors holds, for a sentence "it looks like ...": "a DINOv2 ViT (LayerScale tensors
-/// blocks.0.ls1.gamma) of dim 384, depth 12, patch 14, no head". Guessed from names and shapes alone.
+/// Describes a file with these tensors, to complete "it looks like ...": "a DINOv2 ViT (LayerScale tensors
+/// blocks.0.ls1.gamma) of dim 384, depth 12, patch 14, no head". A guess from names and shapes.
 std::string describe_layout(const Tensors& tensors);
 
 }  // namespace vitrine

@@ -8,14 +8,14 @@
 namespace vitrine {
 namespace {
 
-/// Whether the file's head does not fit and may stay out.
+/// Whether the file's head is absent or has another number of classes.
 bool head_differs(const Tensors& state, const Tensors& tensors, const std::string& head) {
   if (head.empty()) return false;
   const auto own = state.find(head + ".weight");
   if (own == state.end()) throw std::logic_error("the module has no layer " + head);
   const auto theirs = tensors.find(head + ".weight");
   if (theirs == tensors.end()) return !tensors.contains(head + ".bias");
-  // Only the number of classes may differ; another width is another model.
+  // Only the number of classes may differ; another width means another model.
   return theirs->second.dim() == 2 && theirs->second.size(1) == own->second.size(1) &&
          theirs->second.size(0) != own->second.size(0);
 }
@@ -26,11 +26,11 @@ Tensors without_prefix(const Tensors& tensors, const std::string& prefix) {
   return out;
 }
 
-/// What to do about tensors that do not fit the model.
+/// The remedy for tensors that do not fit the model.
 std::string advice(const Tensors& tensors, const Tensors& state) {
   if (const std::string prefix = part_prefix(tensors, state); !prefix.empty())
-    return text("the model's tensors are there behind \"", prefix,
-                "\", beside others: save those alone, without the prefix");
+    return text("the file has the model's tensors under the prefix \"", prefix,
+                "\", among others: save only those, without the prefix");
   return text("the file looks like ", describe_layout(tensors), ", the model is ", describe_layout(state),
               ": choose the architecture, image size and classes that the weights were made for");
 }
@@ -51,7 +51,7 @@ LoadReport load_weights(torch::nn::Module& module, const Tensors& file, const st
   report.prefix = wrapping_prefix(file, state);
   const Tensors tensors = report.prefix.empty() ? file : without_prefix(file, report.prefix);
   if (!report.prefix.empty())
-    report.note = text(where, ": all names begin with \"", report.prefix, "\", which is left out.");
+    report.note = text(where, ": stripped the prefix \"", report.prefix, "\" from all names.");
   const auto misfit = [&](const auto&... parts) {
     throw Error(ErrorKind::kInput, {.path = where, .what = text(parts...), .remedy = advice(tensors, state)});
   };
@@ -81,7 +81,7 @@ LoadReport load_weights(torch::nn::Module& module, const Tensors& file, const st
       misfit("tensor \"", name, "\" has shape ", theirs.sizes(), ", the model needs ", own.sizes());
     if (theirs.is_floating_point() != own.is_floating_point())
       fail(where, ": tensor \"", name, "\" has type ", at::toString(theirs.scalar_type()), ", the model needs ",
-           at::toString(own.scalar_type()), "; convert the file.");
+           at::toString(own.scalar_type()), "; convert the file");
   }
   for (const auto& [name, theirs] : tensors)
     if (!state.contains(name) && !is_left_out(name))

@@ -37,8 +37,8 @@ at::ScalarType compute_type(const std::string& precision) {
 void check_precision(const std::string& precision, int capability, const std::string& key) {
   compute_type(precision);
   if (capability == 0 || capability >= kOldestWithBf16 || precision == "fp32" || precision == "fp16") return;
-  fail(key, " = \"", precision, "\": this GPU, of compute capability ", capability / 10, ".", capability % 10,
-       ", has none (it begins with 8.0); choose fp16, which it has, or fp32");
+  fail(key, " = \"", precision, "\": this GPU has compute capability ", capability / 10, ".", capability % 10,
+       ", which does not support it (8.0 and higher do); choose fp16 or fp32");
 }
 
 PrecisionScope::PrecisionScope(const std::string& precision, c10::Device device, const std::string& key)
@@ -53,7 +53,7 @@ PrecisionScope::PrecisionScope(const std::string& precision, c10::Device device,
   const bool tf32 = precision == "tf32";
   if (one.holders > 0 && one.tf32 != tf32)
     fail(key, " = \"", precision, "\" and ", one.key, " = \"", one.precision,
-         "\" cannot be in one process: TF32 is switched for all of it; choose tf32 for both or for neither");
+         "\" cannot be combined: TF32 is a setting of the whole process; choose tf32 for both or neither");
   if (one.holders++ == 0) one.tf32 = tf32, one.key = key, one.precision = precision;
   at::globalContext().setAllowTF32CuDNN(tf32);
   at::globalContext().setAllowTF32CuBLAS(tf32);

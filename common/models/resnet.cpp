@@ -18,7 +18,7 @@ struct Arch {
 constexpr std::array kArchs{Arch{"resnet18", false, {2, 2, 2, 2}}, Arch{"resnet34", false, {3, 4, 6, 3}},
                             Arch{"resnet50", true, {3, 4, 6, 3}}, Arch{"resnet101", true, {3, 4, 23, 3}},
                             Arch{"resnet152", true, {3, 8, 36, 3}}};
-constexpr int kExpansion = 4;  // of a bottleneck
+constexpr int kExpansion = 4;  // for bottlenecks
 
 torch::nn::Conv2d convolution(int in, int out, int kernel, int stride) {
   torch::nn::Conv2d layer(torch::nn::Conv2dOptions(in, out, kernel).stride(stride).padding(kernel / 2).bias(false));
@@ -26,7 +26,7 @@ torch::nn::Conv2d convolution(int in, int out, int kernel, int stride) {
   return layer;
 }
 
-/// torchvision's BasicBlock (3x3, 3x3) or Bottleneck (1x1, 3x3 with the stride, 1x1).
+/// torchvision's BasicBlock (3x3, 3x3) or Bottleneck (1x1, 3x3 with stride, 1x1).
 class ResidualImpl : public torch::nn::Module {
  public:
   ResidualImpl(int in, int width, int stride, bool bottleneck) {
@@ -71,9 +71,9 @@ class ResidualImpl : public torch::nn::Module {
 ResNetImpl::ResNetImpl(const std::string& arch, int classes, int width) {
   const auto found = std::find_if(kArchs.begin(), kArchs.end(), [&](const Arch& a) { return a.name == arch; });
   if (found == kArchs.end())
-    fail("There is no architecture \"", arch, "\"; expected resnet18, resnet34, resnet50, resnet101 or resnet152.");
-  if (width < 1) fail("A ", arch, " of width ", width, " cannot be made; give a number from 1 on, 64 is usual.");
-  if (classes < 1) fail("A ", arch, " for ", classes, " classes cannot be made; give a number from 1 on.");
+    fail("unknown architecture \"", arch, "\"; expected resnet18, resnet34, resnet50, resnet101 or resnet152");
+  if (width < 1) fail(arch, ": width = ", width, " is not allowed; expected at least 1, usually 64");
+  if (classes < 1) fail(arch, ": classes = ", classes, " is not allowed; expected at least 1");
   conv1_ = register_module("conv1",
                            torch::nn::Conv2d(torch::nn::Conv2dOptions(3, width, 7).stride(2).padding(3).bias(false)));
   torch::nn::init::kaiming_normal_(conv1_->weight, 0, torch::kFanOut, torch::kReLU);

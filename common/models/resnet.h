@@ -1,5 +1,5 @@
-// ResNet (He et al., arXiv:1512.03385) with torchvision's structure, names and initialisation; bottlenecks stride on
-// their 3x3 convolution ("V1.5").
+// ResNet (He et al., arXiv:1512.03385) with torchvision's structure, names and initialisation; the stride of a
+// bottleneck is on its 3x3 convolution ("V1.5").
 #ifndef VITRINE_COMMON_MODELS_RESNET_H_
 #define VITRINE_COMMON_MODELS_RESNET_H_
 
@@ -18,13 +18,13 @@ class ResNetImpl : public torch::nn::Module {
     std::vector<at::Tensor> stages;  ///< outputs of layer1 to layer4: [N, widths()[i], H, W] at strides 4, 8, 16, 32
   };
 
-  /// arch: resnet18, resnet34, resnet50, resnet101 or resnet152; anything else throws Error. `width`: channels of the
-  /// first convolution and of layer1's inner convolutions, which double from stage to stage; 64 is the published model.
-  /// Initialised from the default CPU generator: seed it with torch::manual_seed.
+  /// arch: resnet18, resnet34, resnet50, resnet101 or resnet152; otherwise throws Error. `width`: channels of the first
+  /// convolution and of layer1's inner convolutions, doubled in each stage; 64 is the published model. Initialised from
+  /// the default CPU generator; seed it with torch::manual_seed.
   ResNetImpl(const std::string& arch, int classes, int width = 64);
 
-  /// x: [N, 3, H, W], FP32; any memory format. Stages are in the compute type (16 bits inside an Autocast);
-  /// pooling and the head are always in FP32.
+  /// x: [N, 3, H, W], FP32, any memory format. Stages have the compute type (16 bits inside an Autocast); pooling and
+  /// the head are always FP32.
   Outputs forward(at::Tensor x);
 
   std::array<int, 4> widths() const { return widths_; }

@@ -37,38 +37,38 @@ struct Entry {
   std::string name;
   at::ScalarType type;
   std::vector<int64_t> shape;
-  std::uint64_t begin, end;  // in the data section
+  std::uint64_t begin, end;  // relative to the data section
 };
 
 struct Header {
-  std::vector<Entry> entries;  // in the order of their bytes
+  std::vector<Entry> entries;  // in file order
   std::map<std::string, std::string> metadata;
   std::span<const std::byte> data;
 };
 
 std::uint64_t unsigned_field(const json& value, const std::string& what) {
   if (!value.is_number_unsigned())
-    fail(what, " holds ", value.dump(), " where a whole number from 0 on is expected; fetch the file again.");
+    fail(what, " holds ", value.dump(), "; expected a non-negative integer: the file is damaged, fetch it again");
   return value.get<std::uint64_t>();
 }
 
 Entry parse_entry(const std::string& name, const json& value, std::uint64_t data_bytes, const std::string& file) {
-  const std::string what = text("Tensor \"", name, "\" of ", file);
+  const std::string what = text(file, ": tensor \"", name, "\"");
   if (!value.is_object() || value.size() != 3 || !value.contains("dtype") || !value["dtype"].is_string() ||
       !value.contains("shape") || !value["shape"].is_array() || !value.contains("data_offsets") ||
       !value["data_offsets"].is_array() || value["data_offsets"].size() != 2)
-    fail(what, " is not described by dtype, shape and two data_offsets: the file is damaged, fetch it again.");
+    fail(what, " is not described by dtype, shape and two data_offsets: the file is damaged, fetch it again");
   const auto dtype_name = value["dtype"].get<std::string>();
   const auto dtype = std::find_if(kDtypes.begin(), kDtypes.end(), [&](const Dtype& d) { return d.name == dtype_name; });
   if (dtype == kDtypes.end())
-    fail(what, " has dtype ", dtype_name, "; F32, F16, BF16, I64, I32 and U8 can be read: convert the file.");
+    fail(what, " has dtype ", dtype_name, "; F32, F16, BF16, I64, I32 and U8 can be read: convert the file");
   Entry entry{name, dtype->type, {}, 0, 0};
   std::uint64_t bytes = at::elementSize(dtype->type);
-  std::uint64_t span = bytes;  // as if no extent were 0: what a tensor's strides must not exceed
+  std::uint64_t span = bytes;  // with extents of 0 counted as 1: bounds the strides
   bool overflow = false;
   for (const json& size : value["shape"]) {
-    const std::uint64_t extent = unsigned_field(size, text("The shape of tensor \"", name, "\" of ", file));
-    bytes *= extent;  // does not wrap where `span` does not
+    const std::uint64_t extent = unsigned_field(size, text(file, ": the shape of tensor \"", name, "\""));
+    bytes *= extent;  // cannot overflow unless `span` does
     overflow = overflow || __builtin_mul_overflow(span, std::max<std::uint64_t>(extent, 1), &span) ||
                span > static_cast<std::uint64_t>(std::numeric_limits<int64_t>::max());
     entry.shape.push_back(static_cast<int64_t>(extent));
@@ -77,10 +77,10 @@ Entry parse_entry(const std::string& name, const json& value, std::uint64_t data
   entry.end = unsigned_field(value["data_offsets"][1], what);
   if (entry.begin > entry.end || entry.end > data_bytes)
     fail(what, " lies at bytes ", entry.begin, " to ", entry.end, " of ", data_bytes,
-         ": the file is cut short or damaged, fetch it again.");
+         ": the file is truncated or damaged, fetch it again");
   if (overflow || entry.end - entry.begin != bytes)
     fail(what, " has ", entry.end - entry.begin, " bytes, which its shape ", value["shape"].dump(), " and dtype ",
-         dtype_name, " contradict: the file is damaged, fetch it again.");
+         dtype_name, " contradict: the file is damaged, fetch it again");
   return entry;
 }
 
@@ -89,7 +89,7 @@ Entry parse_entry(const std::string& name, const json& value, std::uint64_t data
               {.path = file, .what = what, .remedy = "its download stopped early: fetch it again"});
 }
 
-/// Where the last tensor ends; 0 where no entry says so.
+/// The end of the last tensor; 0 if no entry has offsets.
 std::uint64_t data_bytes_of(const json& root) {
   std::uint64_t end = 0;
   for (const auto& [name, value] : root.items()) {
@@ -142,13 +142,13 @@ Header parse_header(std::span<const std::byte> bytes, const std::string& file) {
   std::uint64_t reached = 0;
   for (const Entry& entry : header.entries) {
     if (entry.begin != reached)
-      fail("Tensor \"", entry.name, "\" of ", file, " begins at byte ", entry.begin, ", the one before ends at ",
-           reached, ": tensors must neither overlap nor leave gaps. The file is damaged, fetch it again.");
+      fail(file, ": tensor \"", entry.name, "\" begins at byte ", entry.begin, ", the one before ends at ", reached,
+           ": tensors must not overlap or leave gaps; the file is damaged, fetch it again");
     reached = entry.end;
   }
   if (reached != header.data.size())
-    fail(file, " holds ", header.data.size(), " bytes of data, its tensors need ", reached,
-         ": it is damaged, fetch it again.");
+    fail(file, ": holds ", header.data.size(), " bytes of data, its tensors need ", reached,
+         "; it is damaged, fetch it again");
   return header;
 }
 
@@ -190,8 +190,8 @@ void save_safetensors(const std::filesystem::path& path, const Tensors& tensors,
     const auto type = tensor.scalar_type();
     const auto dtype = std::find_if(kDtypes.begin(), kDtypes.end(), [&](const Dtype& d) { return d.type == type; });
     if (dtype == kDtypes.end() || name == kMetadata)
-      fail("Tensor \"", name, "\" of type ", at::toString(type), " cannot be written to ", path.string(),
-           ": F32, F16, BF16, I64, I32 and U8 can.");
+      fail(path.string(), ": cannot write tensor \"", name, "\" of type ", at::toString(type),
+           "; expected F32, F16, BF16, I64, I32 or U8");
     const std::uint64_t begin = end;
     end += tensor.nbytes();
     root[name] = {{"dtype", dtype->name}, {"shape", tensor.sizes().vec()}, {"data_offsets", {begin, end}}};
@@ -207,7 +207,7 @@ void save_safetensors(const std::filesystem::path& path, const Tensors& tensors,
       out.write(static_cast<const char*>(source.tensor.data_ptr()),
                 static_cast<std::streamsize>(source.tensor.nbytes()));
     out.close();
-    if (!out) fail("Writing ", path.string(), " failed: is the disk full?");
+    if (!out) fail(path.string(), ": cannot be written; check its disk");
   });
 }
 

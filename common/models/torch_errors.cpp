@@ -13,7 +13,7 @@
 namespace vitrine {
 namespace {
 
-// LibTorch has no types for these: they are c10::Errors that begin or contain such words.
+// LibTorch has no exception types for these; they are c10::Errors whose message contains one of these strings.
 constexpr std::array kMemoryWords{"DefaultCPUAllocator", "CUDNN_STATUS_ALLOC_FAILED", "CUBLAS_STATUS_ALLOC_FAILED",
                                   "CUDA out of memory", "out of memory"};
 constexpr std::array kCardWords{"CUDA error",   "CUDNN_STATUS_", "cuDNN error", "CUBLAS_STATUS_",
@@ -24,8 +24,8 @@ bool has_any(std::string_view message, const std::array<const char*, N>& words) 
   return std::ranges::any_of(words, [&](const char* word) { return message.find(word) != std::string_view::npos; });
 }
 
-/// LibTorch's own sentence: what follows in further lines (places in the source, advice on its environment variables)
-/// is meant for its developers, and the full stop is ours to set.
+/// The first line of LibTorch's message, without the full stop; the other lines are for developers (source locations,
+/// environment variables).
 std::string first_line(const char* message) {
   std::string_view line(message);
   line = line.substr(0, line.find('\n'));
@@ -47,11 +47,12 @@ std::string first_line(const char* message) {
   }
   if (dynamic_cast<const c10::AcceleratorError*>(&error) != nullptr || has_any(message, kCardWords))
     throw Error(ErrorKind::kIo, {.what = text("the GPU failed in ", advice.what, " (", reason, ")"),
-                                 .remedy = "run again; if it fails again, look for the GPU's errors with nvidia-smi -q "
+                                 .remedy = "run again; if it fails again, check the GPU's errors with nvidia-smi -q "
                                            "and in the kernel's log (dmesg)"});
   if (message.find("does not have a deterministic implementation") != std::string_view::npos)
-    throw Error(ErrorKind::kInput, {.what = text(advice.what, " has no deterministic form on a GPU (", reason, ")"),
-                                    .remedy = "set deterministic = false, or switch that part off"});
+    throw Error(ErrorKind::kInput,
+                {.what = text(advice.what, " has no deterministic implementation on a GPU (", reason, ")"),
+                 .remedy = "set deterministic = false, or disable that part"});
   throw Error(ErrorKind::kInput, {.what = text(advice.what, " cannot be computed: ", reason), .remedy = advice.shapes});
 }
 

@@ -1,5 +1,5 @@
-// What LibTorch throws, as Errors that a user can act on. LibTorch's own sentences carry a C++ backtrace and know
-// nothing of configurations.
+// Converts LibTorch's exceptions to Errors that a user can act on. LibTorch's messages contain a C++ backtrace and do
+// not mention configuration keys.
 #ifndef VITRINE_COMMON_MODELS_TORCH_ERRORS_H_
 #define VITRINE_COMMON_MODELS_TORCH_ERRORS_H_
 
@@ -7,20 +7,20 @@
 
 namespace vitrine {
 
-/// The keys that help, as they are called in the program that computes: "teacher.micro_batch". Empty ones are left out.
+/// Advice for the message, naming the program's configuration keys ("teacher.micro_batch"). Empty fields are omitted.
 struct ComputeAdvice {
-  std::string what;    ///< what is computed, the sentence's beginning: "the teacher's forward"
-  std::string memory;  ///< when memory runs out: "lower teacher.micro_batch"
-  std::string shapes;  ///< when tensors do not fit: "check teacher.vit"
+  std::string what;    ///< what is computed, the start of the message: "the teacher's forward"
+  std::string memory;  ///< if memory runs out: "lower teacher.micro_batch"
+  std::string shapes;  ///< if shapes do not match: "check teacher.vit"
 };
 
-/// Throws the Error that stands for the exception in flight: call it in a catch block only. Memory, of a card or of the
-/// machine, that ran out: kMemory. A card that failed: kIo. Any other c10::Error (tensors that do not fit together, an
-/// operation that does not exist there): kInput. An Error, and every other exception, goes on as it is. No backtrace.
+/// Converts the exception in flight to an Error and throws it; call only in a catch block. Out of memory, on the GPU or
+/// the host: kMemory. A GPU failure: kIo. Any other c10::Error (mismatched shapes, an unsupported operation): kInput.
+/// Error and all other exceptions are rethrown unchanged. No backtrace.
 [[noreturn]] void rethrow_torch_error(const ComputeAdvice& advice);
 
-/// Returns call(), whose exceptions of LibTorch become Errors. On a card, errors of what was queued before may surface
-/// in any later call: wrap what copies results back as well.
+/// Returns call(), converting LibTorch's exceptions. GPU errors are asynchronous and may surface in a later call, so
+/// also wrap the copy of results to the host.
 template <class Call>
 decltype(auto) with_torch_errors(const ComputeAdvice& advice, Call&& call) {
   try {

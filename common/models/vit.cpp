@@ -31,7 +31,7 @@ torch::nn::LayerNorm layer_norm(int dim) {
   return torch::nn::LayerNorm(torch::nn::LayerNormOptions({dim}).eps(kEps));
 }
 
-/// timm truncates at +-2, which is 100 deviations: a plain normal distribution.
+/// timm truncates at ±2, which is 100 standard deviations: effectively a normal distribution.
 torch::nn::Linear linear(int in, int out) {
   torch::nn::Linear layer(in, out);
   const torch::NoGradGuard no_grad;
@@ -53,7 +53,7 @@ class BlockImpl : public torch::nn::Module {
     fc2_ = mlp->register_module("fc2", linear(options.mlp_ratio * options.dim, options.dim));
   }
 
-  /// x: [N, tokens, dim]. `attention`, when given, receives the class token's softmax row over the patches, [N, heads,
+  /// x: [N, tokens, dim]. `attention`, if not null, receives the class token's softmax row over the patches, [N, heads,
   /// tokens - 1].
   at::Tensor forward(at::Tensor x, at::Tensor* attention) {
     const int64_t n = x.size(0), tokens = x.size(1), dim = x.size(2);
@@ -66,7 +66,7 @@ class BlockImpl : public torch::nn::Module {
   }
 
  private:
-  /// One row of the attention matrix, in FP32 whatever the model computes in.
+  /// One row of the attention matrix, always in FP32.
   static at::Tensor class_attention(const at::Tensor& q, const at::Tensor& k) {
     const Autocast off(q.device(), at::kFloat);
     const auto query = q.narrow(2, 0, 1).to(at::kFloat) / std::sqrt(static_cast<double>(q.size(3)));
@@ -81,21 +81,20 @@ class BlockImpl : public torch::nn::Module {
 
 void check_taps(const std::vector<int64_t>& taps, int depth) {
   for (const int64_t block : taps)
-    if (block < 0 || block >= depth)
-      fail("There is no block ", block, " to tap: the ViT has blocks 0 to ", depth - 1, ".");
+    if (block < 0 || block >= depth) fail("block ", block, " cannot be tapped; the ViT has blocks 0 to ", depth - 1);
 }
 
 }  // namespace
 
 void VitOptions::fields(Fields& f) {
   f.text("arch", arch, "vit_{tiny,small,base,large}_patch{8,14,16,32}_SIZE, or empty with all dimensions given");
-  f.integer("image_size", image_size, "side of the square picture; 0: as arch says", {0, 4096});
-  f.integer("patch", patch, "side of a patch; 0: as arch says", {0, 256});
-  f.integer("dim", dim, "width of a token; 0: as arch says", {0, 16384});
-  f.integer("depth", depth, "number of blocks; 0: as arch says", {0, 256});
-  f.integer("heads", heads, "attention heads; 0: as arch says", {0, 256});
+  f.integer("image_size", image_size, "side of the square input in pixels; 0: from arch", {0, 4096});
+  f.integer("patch", patch, "side of a patch; 0: from arch", {0, 256});
+  f.integer("dim", dim, "width of a token; 0: from arch", {0, 16384});
+  f.integer("depth", depth, "number of blocks; 0: from arch", {0, 256});
+  f.integer("heads", heads, "attention heads; 0: from arch", {0, 256});
   f.integer("classes", classes, "number of classes", {1, 1 << 24});
-  f.integer("mlp_ratio", mlp_ratio, "width of the hidden layer over dim", {1, 64});
+  f.integer("mlp_ratio", mlp_ratio, "hidden width of the MLP, as a multiple of dim", {1, 64});
 }
 
 VitOptions resolve(VitOptions options) {
@@ -103,8 +102,8 @@ VitOptions resolve(VitOptions options) {
     static const std::regex pattern("vit_(tiny|small|base|large)_patch(8|14|16|32)_([1-9][0-9]{1,3})");
     std::smatch match;
     if (!std::regex_match(options.arch, match, pattern))
-      fail("There is no architecture \"", options.arch,
-           "\"; expected vit_{tiny,small,base,large}_patch{8,14,16,32}_SIZE, for instance vit_base_patch16_224.");
+      fail("unknown architecture \"", options.arch,
+           "\"; expected vit_{tiny,small,base,large}_patch{8,14,16,32}_SIZE, for instance vit_base_patch16_224");
     for (const Size& size : kSizes) {
       if (match[1] != size.name) continue;
       set_if_zero(options.dim, size.dim);
@@ -114,18 +113,18 @@ VitOptions resolve(VitOptions options) {
     set_if_zero(options.patch, std::stoi(match[2]));
     set_if_zero(options.image_size, std::stoi(match[3]));
   }
-  const std::string what = options.arch.empty() ? "The ViT without an arch" : "The ViT " + options.arch;
+  const std::string what = options.arch.empty() ? "the ViT without an arch" : "the ViT " + options.arch;
   const std::pair<const char*, int> dimensions[] = {
       {"image_size", options.image_size}, {"patch", options.patch}, {"dim", options.dim},
       {"depth", options.depth},           {"heads", options.heads}, {"classes", options.classes},
       {"mlp_ratio", options.mlp_ratio}};
   for (const auto& [name, value] : dimensions)
-    if (value <= 0) fail(what, " has ", name, " = ", value, "; give a number from 1 on.");
+    if (value <= 0) fail(what, " has ", name, " = ", value, "; expected at least 1");
   if (options.image_size % options.patch != 0)
     fail(what, " has image_size = ", options.image_size, ", which patch = ", options.patch,
-         " does not divide; choose a multiple.");
+         " does not divide; choose a multiple");
   if (options.dim % options.heads != 0)
-    fail(what, " has dim = ", options.dim, ", which heads = ", options.heads, " does not divide; choose a multiple.");
+    fail(what, " has dim = ", options.dim, ", which heads = ", options.heads, " does not divide; choose a multiple");
   return options;
 }
 
@@ -147,7 +146,7 @@ VitOutputs VitImpl::forward(at::Tensor x, const VitTaps& taps) {
   check_taps(taps.attentions, depth());
   const int64_t size = options_.image_size;
   if (x.dim() != 4 || x.size(1) != 3 || x.size(2) != size || x.size(3) != size)
-    fail("The ViT was given pictures of shape ", x.sizes(), ", it takes [N, 3, ", size, ", ", size, "].");
+    fail("the ViT cannot take images of shape ", x.sizes(), "; expected [N, 3, ", size, ", ", size, "]");
   const int64_t n = x.size(0), side = grid(), width = dim();
 
   VitOutputs outputs;

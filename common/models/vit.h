@@ -1,6 +1,5 @@
-// The Vision Transformer (Dosovitskiy et al., arXiv:2010.11929) with timm's structure and parameter names, so that
-// timm's weights load as they are: a class token, a learned position embedding, pre-norm blocks, the class token's
-// head.
+// Vision Transformer (Dosovitskiy et al., arXiv:2010.11929) with timm's structure and parameter names, so that timm's
+// weights load unchanged: class token, learned position embedding, pre-norm blocks, head on the class token.
 #ifndef VITRINE_COMMON_MODELS_VIT_H_
 #define VITRINE_COMMON_MODELS_VIT_H_
 
@@ -14,23 +13,23 @@
 namespace vitrine {
 
 struct VitOptions {
-  /// vit_{tiny,small,base,large}_patch{8,14,16,32}_SIZE, or "" when the dimensions below are all given.
+  /// vit_{tiny,small,base,large}_patch{8,14,16,32}_SIZE, or "" if all dimensions below are given
   std::string arch = "vit_tiny_patch16_224";
-  /// 0: as `arch` says. Any other value replaces what `arch` says.
+  /// 0: from `arch`; any other value overrides `arch`
   int image_size = 0, patch = 0, dim = 0, depth = 0, heads = 0;
   int classes = 1000;
   int mlp_ratio = 4;
   void fields(Fields& f);
 };
 
-/// The options with every dimension filled in from `arch`. Throws Error when the name is unknown, a dimension is
-/// missing, the patch does not divide the image, or the heads do not divide the dimension.
+/// The options with every dimension filled in from `arch`. Throws Error if the name is unknown, a dimension is missing,
+/// patch does not divide image_size, or heads does not divide dim.
 VitOptions resolve(VitOptions options);
 
-/// What to hand out on the way. Blocks are counted from 0; each list is in the order in which the outputs come.
+/// Intermediate outputs to return. Blocks are numbered from 0; outputs have the order of the list.
 struct VitTaps {
   std::vector<int64_t> features, attentions;
-  /// Feature taps pass through a LayerNorm without affine (eps 1e-6).
+  /// Apply a LayerNorm without affine (eps 1e-6) to feature taps.
   bool normalise = true;
 };
 
@@ -39,17 +38,17 @@ struct VitOutputs {
   at::Tensor logits;
   /// [N, dim, grid, grid], FP32, contiguous: a block's output without the class token.
   std::vector<at::Tensor> features;
-  /// [N, heads, grid, grid], FP32: the class token's row of softmax, its own column left out.
+  /// [N, heads, grid, grid], FP32: the class token's row of the softmax, without its own column.
   std::vector<at::Tensor> attentions;
 };
 
 class VitImpl : public torch::nn::Module {
  public:
-  /// Initialised as timm does, from the default CPU generator: seed it with torch::manual_seed.
+  /// Initialised as in timm, from the default CPU generator; seed it with torch::manual_seed.
   explicit VitImpl(const VitOptions& options);
 
-  /// x: [N, 3, image_size, image_size], FP32. In FP32, or in 16 bits inside an Autocast, the final norm and the head
-  /// always in FP32. A tap of a block that does not exist, or another picture size, throws Error.
+  /// x: [N, 3, image_size, image_size], FP32. Computed in FP32, or in 16 bits inside an Autocast; the final norm and
+  /// the head are always FP32. Throws Error for a tap of a block that does not exist and for another image size.
   VitOutputs forward(at::Tensor x, const VitTaps& taps = {});
 
   const VitOptions& options() const { return options_; }

@@ -15,8 +15,8 @@ std::vector<std::string> read_class_names(const std::string& path, std::uint64_t
     fail(path, ", line ", empty - names.begin() + 1, ": is empty; expected the name of teacher class ",
          empty - names.begin());
   if (names.size() != classes)
-    fail(path, ": has ", names.size(), " names, the teacher ", classes,
-         " classes; expected a name per line, in its order");
+    fail(path, ": has ", names.size(), " names, but the teacher has ", classes,
+         " classes; expected one name per line, in class order");
   return names;
 }
 

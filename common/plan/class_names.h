@@ -1,4 +1,4 @@
-// A teacher's class names, which no weight file holds.
+// Reads a teacher's class names, which weight files do not contain.
 #ifndef VITRINE_COMMON_PLAN_CLASS_NAMES_H_
 #define VITRINE_COMMON_PLAN_CLASS_NAMES_H_
 
@@ -8,9 +8,9 @@
 
 namespace vitrine {
 
-/// A text file's names, one per line, in the order of the teacher's `classes` classes. White space around a name and
-/// empty lines at the end do not count. Throws Error with file and line for an empty one, and for another number of
-/// them.
+/// Reads a text file with one name per line, in the order of the teacher's `classes` classes. Ignores white space
+/// around names and empty lines at the end. Throws Error, with file and line, for an empty name and for a wrong number
+/// of names.
 std::vector<std::string> read_class_names(const std::string& path, std::uint64_t classes);
 
 }  // namespace vitrine

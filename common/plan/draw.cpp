@@ -11,7 +11,7 @@ std::int64_t rounded(double value) {
   return std::llrint(value);
 }
 
-// timm's rand_bbox: a centre anywhere, sides of the square root of the partner's share, cut at the border.
+// timm's rand_bbox: uniform centre, side proportional to the square root of the partner's share, clipped at the border.
 struct Span {
   std::uint32_t begin, end;
 };
@@ -75,7 +75,7 @@ void draw_mix(const PlanOptions& options, Stream stream, std::uint32_t position,
     share = 1.0 - box / (static_cast<double>(size) * size);
   }
   const std::int64_t lambda = rounded(share * 65536.0);
-  // A box of less than half a part in 65536 would change pixels without changing the label.
+  // λ rounds to 1: mixing would change pixels but not the label.
   if (lambda > 65535) return;
   recipe.mix = cut ? Mix::kCutMix : Mix::kMixUp;
   recipe.partner = static_cast<std::uint16_t>(options.group - 1 - position);

@@ -1,5 +1,5 @@
-// How one view is drawn. Each function takes a stream of its own, so that crops do not move when mixing settings
-// change.
+// Draws the random parameters of one view. Each function takes its own stream, so that changing the mixing settings
+// does not change the crops.
 #ifndef VITRINE_COMMON_PLAN_DRAW_H_
 #define VITRINE_COMMON_PLAN_DRAW_H_
 
@@ -16,11 +16,11 @@ namespace vitrine {
 /// uniform in its logarithm, then the largest central crop of an allowed ratio) and RandomHorizontalFlip.
 void draw_crop(const PlanOptions& options, Stream stream, std::uint32_t height, std::uint32_t width, Recipe& recipe);
 
-/// Mode, partner, λ and box of the view at `position` of a group: timm's Mixup with mode "elem" and λ corrected for the
-/// box. A draw that changes nothing (an empty box, λ that rounds to 1) is no mixing.
+/// Mode, partner, λ and box of the view at `position` in its group: timm's Mixup with mode "elem" and λ corrected for
+/// the clipped box. If the draw has no effect (an empty box, λ that rounds to 1), the view is not mixed.
 void draw_mix(const PlanOptions& options, Stream stream, std::uint32_t position, Recipe& recipe);
 
-/// A uniformly random order (Fisher and Yates).
+/// Uniformly random permutation (Fisher-Yates).
 template <class Value>
 void shuffle(std::vector<Value>& values, Stream stream) {
   for (std::size_t n = values.size(); n > 1; --n) std::swap(values[n - 1], values[stream.below(n)]);

@@ -10,7 +10,8 @@
 namespace vitrine {
 namespace {
 
-// Integers as 8 bytes, low byte first; texts with their length before them, so that no two indexes serialise alike.
+// Integers as 8 bytes, little-endian; strings prefixed with their length, so that different indexes serialise
+// differently.
 void put(std::string& out, std::uint64_t value) {
   for (int i = 0; i < 8; ++i) out += static_cast<char>(value >> (8 * i) & 0xFF);
 }
@@ -22,12 +23,10 @@ void put(std::string& out, std::string_view bytes) {
 }  // namespace
 
 void Decoding::fields(Fields& f) {
-  f.choice<bool>(
-      "exif_orientation", apply_orientation, {{"ignore", false}, {"apply", true}},
-      "pictures whose EXIF data say that they are turned or mirrored: as stored, as timm and torchvision take "
-      "them, or upright");
+  f.choice<bool>("exif_orientation", apply_orientation, {{"ignore", false}, {"apply", true}},
+                 "EXIF orientation of images: ignore, as timm and torchvision do, or apply");
   f.choice<bool>("grey16", scale_grey16, {{"clip", false}, {"scale", true}},
-                 "16-bit grey PNG files: clipped at 255, as Pillow does, or scaled to 8 bits");
+                 "16-bit grey PNG files: clip at 255, as Pillow does, or scale to 8 bits");
 }
 
 std::string Decoding::describe() const {

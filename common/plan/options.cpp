@@ -1,5 +1,4 @@
-// PlanOptions: ranges, and the way to and from plan.json. All three go through PlanOptions::fields, the one list of
-// fields.
+// Ranges of PlanOptions and serialisation to plan.json, both driven by PlanOptions::fields.
 #include <variant>
 
 #include "common/base/error.h"
@@ -9,10 +8,10 @@
 namespace vitrine {
 
 void PlanOptions::fields(Fields& f) {
-  f.integer("seed", seed, "names one of the many possible plans");
-  f.integer("group", group, "views that are stored, read and mixed together; even", {2, 65536});
-  f.integer("shard_groups", shard_groups, "groups in a file", {1, 65536});
-  f.integer("image_size", image_size, "side of the teacher's pictures in pixels", {1, 65535});
+  f.integer("seed", seed, "random seed of the plan");
+  f.integer("group", group, "views stored, read and mixed together; even", {2, 65536});
+  f.integer("shard_groups", shard_groups, "groups per shard", {1, 65536});
+  f.integer("image_size", image_size, "side of the teacher's input in pixels", {1, 65535});
   f.number("min_area", min_area, "smallest crop, as a share of the image's area", {0, 1});
   f.number("max_area", max_area, "largest crop, as a share of the image's area", {0, 1});
   f.number("min_ratio", min_ratio, "smallest width / height of a crop", {0.01, 100});
@@ -21,9 +20,8 @@ void PlanOptions::fields(Fields& f) {
   f.number("mix_probability", mix_probability, "probability of mixing a view with its partner", {0, 1});
   f.number("switch_probability", switch_probability, "probability of CutMix rather than MixUp where both are on",
            {0, 1});
-  f.number("mixup_alpha", mixup_alpha, "MixUp's share is drawn from Beta(alpha, alpha); 0 turns MixUp off", {0, 1000});
-  f.number("cutmix_alpha", cutmix_alpha, "CutMix's share is drawn from Beta(alpha, alpha); 0 turns CutMix off",
-           {0, 1000});
+  f.number("mixup_alpha", mixup_alpha, "MixUp's λ is drawn from Beta(alpha, alpha); 0 turns MixUp off", {0, 1000});
+  f.number("cutmix_alpha", cutmix_alpha, "CutMix's λ is drawn from Beta(alpha, alpha); 0 turns CutMix off", {0, 1000});
 }
 
 namespace {
@@ -34,7 +32,7 @@ constexpr const char* kDamaged = "the file is damaged or no plan.json";
   throw Error(kind, {.path = where, .what = what, .remedy = remedy});
 }
 
-// Of a plan's fields, which are all numbers.
+// For a plan's fields, which are all numeric.
 void check_range(const std::string& where, const Field& field) {
   const auto* integer = std::get_if<std::int64_t>(&field.value);
   const double number = integer != nullptr ? static_cast<double>(*integer) : std::get<double>(field.value);
@@ -44,7 +42,7 @@ void check_range(const std::string& where, const Field& field) {
            text("expected a number from ", field.range.low, " to ", field.range.high));
 }
 
-// What plan.json says of a field.
+// The value of a field in plan.json.
 Field::Value read_setting(const Field& field, const nlohmann::ordered_json& settings, const std::string& where) {
   const auto found = settings.find(field.key);
   if (found == settings.end())
@@ -59,7 +57,7 @@ Field::Value read_setting(const Field& field, const nlohmann::ordered_json& sett
   return *number;
 }
 
-// Below this Beta's two gammas can both underflow, and there is nothing between 0 and 1 left to draw.
+// Below this, both gammas of a Beta draw can underflow, and draws are only 0 or 1.
 constexpr double kMinAlpha = 0.05;
 
 }  // namespace
@@ -78,7 +76,7 @@ void check_plan_options(const PlanOptions& options, const std::string& where) {
     not_allowed(text("min_area = ", options.min_area, " and max_area = ", options.max_area, " are not allowed"),
                 "expected min_area at most max_area, and max_area above 0");
   if (options.min_ratio > options.max_ratio)
-    not_allowed(text("min_ratio = ", options.min_ratio, " is above max_ratio = ", options.max_ratio), "exchange them");
+    not_allowed(text("min_ratio = ", options.min_ratio, " is above max_ratio = ", options.max_ratio), "swap them");
   for (const auto& [key, alpha] :
        {std::pair{"mixup_alpha", options.mixup_alpha}, std::pair{"cutmix_alpha", options.cutmix_alpha}})
     if (alpha > 0 && alpha < kMinAlpha)
@@ -121,7 +119,7 @@ PlanOptions plan_options_from_json(const std::string& text_of_plan, const std::s
   const Fields fields = fields_of(options);
   for (Field field : fields.all()) {
     field.value = read_setting(field, json["settings"], where);
-    // An integer's range before its own type cuts it.
+    // Check before the conversion to the field's own type.
     if (std::holds_alternative<std::int64_t>(field.value))
       read_as(ErrorKind::kCorrupt, [&] { check_range(where, field); });
     field.set(field.value);

@@ -1,4 +1,4 @@
-// The text of plan.json. Private to this room: others meet it as Plan::json() and Plan::options_from_json().
+// Serialisation of plan.json. Private to this room; use Plan::json() and Plan::options_from_json().
 #ifndef VITRINE_COMMON_PLAN_OPTIONS_JSON_H_
 #define VITRINE_COMMON_PLAN_OPTIONS_JSON_H_
 
@@ -10,8 +10,8 @@
 namespace vitrine {
 
 inline constexpr const char* kPlanFormat = "vitrine plan";
-/// The format's, whose major version goes up, too, when the same settings come to mean other views: a draw added, a
-/// rule changed.
+/// The format's major version. It must also be raised when the same settings produce different views (a draw added, a
+/// rule changed).
 inline constexpr int kPlanVersion = kFormatMajor;
 
 std::string plan_json(const PlanOptions& options, const ImageIndex& index);

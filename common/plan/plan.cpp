@@ -17,13 +17,13 @@
 
 namespace vitrine {
 
-// The orders that somebody holds, and those of the passes that were asked for last.
+// Cache of pass orders: those that callers hold and the most recently used ones.
 class Plan::Orders {
  public:
   Orders(std::uint64_t seed, std::size_t images)
       : seed_(seed), images_(images), kept_(std::clamp<std::size_t>(kKeptBytes / (4 * images), 2, kMaxKept)) {}
 
-  // The lock guards the list alone: threads that need the same order wait for the one that draws it, others do not.
+  // The lock guards only the list; threads wait only for the order that they need.
   PassOrder get(std::uint32_t pass) {
     const std::shared_ptr<Entry> entry = entry_of(pass);
     std::call_once(entry->once, [&] {
@@ -59,7 +59,7 @@ class Plan::Orders {
   std::uint64_t seed_;
   std::size_t images_, kept_;
   std::atomic<std::uint64_t> drawn_ = 0;
-  std::mutex mutex_;  // of the two below
+  std::mutex mutex_;  // guards live_ and recent_
   std::map<std::uint32_t, std::weak_ptr<Entry>> live_;
   std::deque<std::shared_ptr<Entry>> recent_;
 };

@@ -1,5 +1,6 @@
-// A plan: every recipe of every pass, as a pure function of the index, the seed and the settings. Nothing is stored but
-// those; any view is computed by its place alone, on any machine, in any order. Its hash is its name.
+// A plan: every recipe of every pass, as a pure function of the index, the seed and the settings, which are all that is
+// stored. Any view can be computed from its position alone, on any machine, in any order. A plan is identified by its
+// hash.
 #ifndef VITRINE_COMMON_PLAN_PLAN_H_
 #define VITRINE_COMMON_PLAN_PLAN_H_
 
@@ -15,12 +16,12 @@
 
 namespace vitrine {
 
-/// What a view may look like. Defaults are DeiT's (H. Touvron et al., ICML 2021).
+/// Distribution of views. Defaults are DeiT's (H. Touvron et al., ICML 2021).
 struct PlanOptions {
   std::uint64_t seed = 0;    ///< below 2^63, the largest that TOML holds
-  std::uint32_t group = 64;  ///< even: a view and its mirror position are each other's partners
+  std::uint32_t group = 64;  ///< even: the views at positions i and group - 1 - i are partners
   std::uint32_t shard_groups = 64;
-  std::uint32_t image_size = 224;                   ///< the teacher's square
+  std::uint32_t image_size = 224;                   ///< side of the teacher's input
   double min_area = 0.08, max_area = 1;             ///< of the crop, as shares of the image's
   double min_ratio = 3.0 / 4, max_ratio = 4.0 / 3;  ///< width / height of the crop
   double flip = 0.5;
@@ -31,46 +32,45 @@ struct PlanOptions {
   bool operator==(const PlanOptions&) const = default;
 };
 
-/// Throws Error when an option is out of its range or two do not fit together. `where` names their source: "plan", a
-/// file.
+/// Throws Error for an option out of range and for options that contradict each other. `where`: their source, "plan" or
+/// a file.
 void check_plan_options(const PlanOptions& options, const std::string& where);
 
 /// The permutation of the index that one pass visits.
 using PassOrder = std::shared_ptr<const std::vector<std::uint32_t>>;
 
-/// Shared freely between threads. Copies are cheap and share what is remembered.
+/// Thread-safe. Copies are cheap and share cached pass orders.
 class Plan {
  public:
-  /// Throws Error for options that check_plan_options refuses, and for an index without images, with an empty image or
-  /// with a label beyond its classes (kNoLabel is none).
+  /// Throws Error for options that check_plan_options() rejects, and for an index that is empty or contains an image
+  /// without pixels or a label outside its classes (kNoLabel is allowed).
   Plan(std::shared_ptr<const ImageIndex> index, PlanOptions options);
 
   const PlanOptions& options() const { return options_; }
   const ImageIndex& index() const { return *index_; }
 
-  /// The canonical text of plan.json: settings, seed, the index's hash. Not the number of passes: a plan has no last
-  /// one.
+  /// The canonical text of plan.json: settings, seed and the index's hash. The number of passes is not part of a plan.
   const std::string& json() const { return json_; }
   /// SHA-256 of json(), in hexadecimal.
   const std::string& hash() const { return hash_; }
-  /// Reads what json() gave. Throws Error, beginning with `where`, for anything else.
+  /// Parses the output of json(). Throws Error, starting with `where`, for anything else.
   static PlanOptions options_from_json(const std::string& json, const std::string& where);
 
-  /// How passes are cut into groups and shards.
+  /// The division of passes into groups and shards.
   ShardLayout layout() const;
   std::uint32_t groups_per_pass() const { return layout().groups_per_pass; }
   std::uint32_t shards_per_pass() const { return layout().shards_per_pass(); }
 
   /// The options().group views of a group, group < groups_per_pass(). A pass is a random permutation of the index; its
-  /// last group is filled up with images from the pass's beginning, in crops of their own. A view's recipe depends on
-  /// its pass and position alone, whatever other groups were asked for. Cheap for a pass whose order() somebody holds,
-  /// and for those that were asked for last: at least two, more while their orders fit into 64 MiB. Any other pass
-  /// costs a permutation of the index, drawn without a lock on the rest.
+  /// last group is filled up with images from the beginning of the pass, cropped anew. A view's recipe depends only on
+  /// its pass and position. Cheap if the pass's order() is held or among the most recently used ones (at least two,
+  /// more while they fit into 64 MiB); otherwise a permutation of the index is drawn, without blocking calls for other
+  /// passes.
   std::vector<Recipe> group(std::uint32_t pass, std::uint32_t group) const;
-  /// The order of a pass. While it is held, group() of that pass draws no permutation: for tasks that ask for many
-  /// groups beside tasks of other passes.
+  /// The order of a pass. While it is held, group() of that pass draws no permutation: hold it when interleaving with
+  /// other passes.
   PassOrder order(std::uint32_t pass) const;
-  /// Permutations drawn so far, by this plan and its copies.
+  /// Number of permutations drawn so far by this plan and its copies.
   std::uint64_t orders_drawn() const;
 
  private:

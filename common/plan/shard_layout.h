@@ -1,5 +1,5 @@
-// All arithmetic of passes, shards and groups. Shards are numbered through all passes: number = pass · shards_per_pass
-// + shard; each holds shard_groups groups, the last one of a pass what is left.
+// All arithmetic on passes, shards and groups. Shards are numbered across passes: number = pass · shards_per_pass +
+// shard. Each holds shard_groups groups; the last one of a pass holds the remainder.
 #ifndef VITRINE_COMMON_PLAN_SHARD_LAYOUT_H_
 #define VITRINE_COMMON_PLAN_SHARD_LAYOUT_H_
 
@@ -9,7 +9,7 @@
 
 namespace vitrine {
 
-/// A group of views by its pass and its number in the pass.
+/// A group, by its pass and its number in the pass.
 struct GroupKey {
   std::uint32_t pass = 0;
   std::uint32_t group = 0;
@@ -23,10 +23,10 @@ struct ShardKey {
   auto operator<=>(const ShardKey&) const = default;
 };
 
-/// What one shard holds.
+/// The contents of one shard.
 struct ShardSpan {
   ShardKey key;
-  std::uint64_t number = 0;       ///< through all passes: the number in its file's name
+  std::uint64_t number = 0;       ///< across passes; the number in the file's name
   std::uint32_t first_group = 0;  ///< in the pass
   std::uint32_t groups = 0;
   std::uint64_t views = 0;
@@ -35,7 +35,7 @@ struct ShardSpan {
   GroupKey group(std::uint32_t g) const { return {key.pass, first_group + g}; }
 };
 
-/// Knows numbers alone; a Plan gives its own (Plan::layout()). Cheap to copy.
+/// Pure arithmetic; see Plan::layout() for a plan's. Cheap to copy.
 struct ShardLayout {
   std::uint32_t groups_per_pass = 0;  ///< at least 1
   std::uint32_t shard_groups = 0;     ///< groups of a full shard, at least 1
@@ -52,10 +52,10 @@ struct ShardLayout {
   constexpr ShardKey key_of(std::uint64_t number) const {
     return {static_cast<std::uint32_t>(pass_of(number)), static_cast<std::uint32_t>(number % shards_per_pass())};
   }
-  /// 2^32 or more for a number that only a stranger's file has.
+  /// Numbers from untrusted files may give 2^32 or more.
   constexpr std::uint64_t pass_of(std::uint64_t number) const { return number / shards_per_pass(); }
 
-  /// The shard that holds a group, by number, and the group's place in it.
+  /// The number of the shard that holds a group, and the group's position in it.
   constexpr std::uint64_t number_of(GroupKey key) const {
     return number_of(ShardKey{key.pass, key.group / shard_groups});
   }

@@ -11,8 +11,8 @@ namespace {
 
 constexpr std::int64_t kFar = std::numeric_limits<std::int64_t>::max();
 
-// The cost of a pair is -weight, less its row's and its column's potential: never below 0, and 0 for chosen pairs. Each
-// row has a place of its own beside the columns, at cost 0: that it is assigned to nothing.
+// The reduced cost of a pair is -weight minus the potentials of its row and column: never negative, and 0 for chosen
+// pairs. Each row also has a private extra column of cost 0, which means unassigned.
 class Assignment {
  public:
   Assignment(std::size_t rows, std::size_t columns, const std::vector<WeightedPair>& pairs)
@@ -30,7 +30,7 @@ class Assignment {
     }
   }
 
-  // Assigns one more row, and others anew where that is better.
+  // Assigns one more row, reassigning others along the shortest augmenting path.
   void add(std::uint32_t row) {
     reached_.clear(), done_.clear();
     queue_ = {};
@@ -77,7 +77,7 @@ class Assignment {
     queue_.emplace(distance, column);
   }
 
-  // There is one: the place of the row that the search began with.
+  // Always exists: the private column of the row where the search began is free.
   std::uint32_t nearest() {
     for (;;) {
       const auto [distance, column] = queue_.top();
@@ -90,7 +90,7 @@ class Assignment {
   std::vector<std::vector<WeightedPair>> pairs_of_;
   std::vector<std::int64_t> row_potential_, column_potential_;
   std::vector<std::uint32_t> column_of_, row_of_;
-  // Of one search: how far each column is, from which row, and those that it has met and passed.
+  // State of one search: distance and predecessor row of each column, columns reached and columns finished.
   std::vector<std::int64_t> distance_;
   std::vector<std::uint32_t> from_, reached_, done_;
   using Place = std::pair<std::int64_t, std::uint32_t>;

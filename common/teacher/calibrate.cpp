@@ -21,8 +21,8 @@ namespace vitrine {
 ReadyTracks make_ready(const Teacher& teacher, const ViewMaker& maker, const Plan& plan, std::vector<TrackInfo> tracks,
                        std::vector<std::shared_ptr<const FeatureBasis>> known, std::uint32_t views,
                        std::uint32_t workers, const StopFlag& stop) {
-  constexpr const char* kWhere = "in the calibration; nothing of it is kept";
-  if (known.size() != tracks.size()) throw std::logic_error("make_ready: one basis per track, or none in its place");
+  constexpr const char* kWhere = "during calibration; nothing was saved";
+  if (known.size() != tracks.size()) throw std::logic_error("make_ready: expected one basis or null per track");
   const std::uint32_t group_views = plan.options().group;
   const std::uint32_t groups = std::min(plan.groups_per_pass(), (views + group_views - 1) / group_views);
   std::vector<std::unique_ptr<Calibrator>> calibrators(tracks.size());
@@ -33,18 +33,18 @@ ReadyTracks make_ready(const Teacher& teacher, const ViewMaker& maker, const Pla
     any = true;
   }
   if (any) {
-    // More workers than cores are allowed: they wait for slow disks.
+    // Allow more workers than cores, to hide the latency of slow disks.
     const std::size_t usual = tbb::global_control::active_value(tbb::global_control::max_allowed_parallelism);
     const tbb::global_control threads(tbb::global_control::max_allowed_parallelism,
                                       std::max<std::size_t>(usual, workers));
     tbb::task_arena arena(static_cast<int>(workers));
     const OneThreadEach one_thread_each(arena);
     Progress progress("calibrate", "views", std::uint64_t{groups} * group_views);
-    // As many groups at once as there are workers; their sums are taken in the order of the groups.
+    // One group per worker at a time; sums are accumulated in group order.
     for (std::uint32_t first = 0; first < groups; first += workers) {
       const std::uint32_t count = std::min(workers, groups - first);
       std::vector<std::vector<std::vector<float>>> values(count);
-      std::vector<std::uint32_t> sound(count);  // views whose pictures could be had
+      std::vector<std::uint32_t> readable(count);  // views whose images were readable
       arena.execute([&] {
         tbb::parallel_for(std::uint32_t{0}, count, [&](std::uint32_t g) {
           throw_if_stopped(stop, kWhere);
@@ -53,7 +53,7 @@ ReadyTracks make_ready(const Teacher& teacher, const ViewMaker& maker, const Pla
             const std::vector<std::uint8_t> pictures = maker.group_or_mark(recipes, teacher.image_size());
             values[g] = teacher.run(pictures, group_views);
             for (std::vector<float>& track : values[g]) track = without_left_out(recipes, std::move(track));
-            sound[g] = group_views - static_cast<std::uint32_t>(std::ranges::count_if(recipes, is_left_out));
+            readable[g] = group_views - static_cast<std::uint32_t>(std::ranges::count_if(recipes, is_left_out));
           } catch (const Error& error) {
             Problem problem = error.problem();
             problem.what = text("calibration, pass 0, group ", first + g, ": ", problem.what);
@@ -62,7 +62,7 @@ ReadyTracks make_ready(const Teacher& teacher, const ViewMaker& maker, const Pla
         });
         tbb::parallel_for(std::size_t{0}, tracks.size(), [&](std::size_t t) {
           for (std::uint32_t g = 0; g < count && calibrators[t]; ++g)
-            if (sound[g] > 0) calibrators[t]->add(values[g][t], sound[g]);
+            if (readable[g] > 0) calibrators[t]->add(values[g][t], readable[g]);
         });
       });
       progress.advance(std::uint64_t{count} * group_views);

@@ -1,5 +1,5 @@
-// What the transform encoding must know of a teacher's features before the first of them is stored: a basis per track,
-// from the first views of the plan. The same in every process that works on a cache, and in a live teacher.
+// Calibration of the transform encoding: a basis per track, computed from the first views of the plan before any
+// features are stored. Identical in every process that works on a cache and in a live teacher.
 #ifndef VITRINE_COMMON_TEACHER_CALIBRATE_H_
 #define VITRINE_COMMON_TEACHER_CALIBRATE_H_
 
@@ -16,17 +16,17 @@
 
 namespace vitrine {
 
-/// Tracks that are ready to be stored: each with its codec, and with its basis where the encoding has one.
+/// Tracks ready to be stored, with codecs and, if the encoding needs one, bases.
 struct ReadyTracks {
   std::vector<TrackInfo> tracks;
-  std::vector<std::shared_ptr<const FeatureBasis>> bases;  ///< one per track; empty for encodings without
+  std::vector<std::shared_ptr<const FeatureBasis>> bases;  ///< one per track; null for encodings without a basis
   std::vector<std::unique_ptr<const Codec>> codecs;        ///< one per track
 };
 
-/// `tracks`: teacher.tracks(plan). `known`: one per track, bases that are there already; those that are missing are
-/// calibrated on the first groups of pass 0 that hold `views` views (all of the pass, when it has fewer), with
-/// `workers` threads; the result does not depend on their number. Throws Error that names view and track for features
-/// that are not finite, and Stopped between two groups once `stop` is set.
+/// `tracks`: teacher.tracks(plan). `known`: one existing basis or null per track; missing ones are calibrated on the
+/// first groups of pass 0 that hold `views` views (the whole pass if it has fewer), with `workers` threads. The result
+/// does not depend on the number of workers. Throws Error naming view and track for features that are not finite, and
+/// Stopped between groups once `stop` is set.
 ReadyTracks make_ready(const Teacher& teacher, const ViewMaker& maker, const Plan& plan, std::vector<TrackInfo> tracks,
                        std::vector<std::shared_ptr<const FeatureBasis>> known, std::uint32_t views,
                        std::uint32_t workers, const StopFlag& stop = never_stop());

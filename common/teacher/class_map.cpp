@@ -42,7 +42,7 @@ std::pair<std::string, std::string> two_columns(const std::string& line, const P
   return {first, second};
 }
 
-// One side's classes by name. A name that stands for several classes has the value kNowhere.
+// Classes by name. A name shared by several classes has the value kNowhere.
 using Names = std::map<std::string, std::uint32_t>;
 
 Names numbered(const std::vector<std::string>& names) {
@@ -53,7 +53,7 @@ Names numbered(const std::vector<std::string>& names) {
   return out;
 }
 
-// `whose`: "teacher" or "student". `count`: its classes; 0: not known.
+// `whose`: "teacher" or "student". `count`: its number of classes; 0: unknown.
 std::uint32_t class_of(const std::string& word, const Names& names, std::uint32_t count, const char* whose,
                        const Place& place) {
   if (const auto found = names.find(word); found != names.end()) {
@@ -65,18 +65,18 @@ std::uint32_t class_of(const std::string& word, const Names& names, std::uint32_
   if (failure != std::errc() || end != word.data() + word.size())
     fail(place.describe(), word, " is neither a number nor the name of a class of the ", whose,
          names.empty() ? text(", whose names are not known", *whose == 't' ? " (class_names gives them)" : "") : "");
-  constexpr std::uint32_t kMax = 1 << 24;  // more classes than anyone has; a list of 2^32 would not fit the memory
+  constexpr std::uint32_t kMax = 1 << 24;  // far above any real number of classes, and small enough to allocate a list
   const std::uint32_t limit = count > 0 ? count : kMax;
   if (number >= limit)
     fail(place.describe(), word, " is not a class of the ", whose, ", which has ", count > 0 ? "" : "at most ", limit,
-         " classes, from 0");
+         " classes, counted from 0");
   return number;
 }
 
 ClassMap match_names(const std::string& path, const std::vector<std::string>& teacher,
                      const std::vector<std::string>& student) {
   if (student.empty())
-    fail(path, ": has names to look for among the student's classes, but images without labels have none; give a ",
+    fail(path, ": cannot be matched with the student's classes, as images without labels have no class names; give a ",
          "class_map of numbers");
   const Names students = numbered(student), teachers = numbered(teacher);
   std::vector<std::uint32_t> out(teacher.size(), ClassMap::kNowhere);
@@ -85,7 +85,7 @@ ClassMap match_names(const std::string& path, const std::vector<std::string>& te
     if (found == students.end()) continue;
     if (teachers.at(teacher[t]) == ClassMap::kNowhere)
       fail(path, ", line ", t + 1, ": several classes of the teacher have the name ", teacher[t],
-           ", which is a class of the student; say with a class_map which of them it is");
+           ", which is a class of the student; choose one of them with a class_map");
     out[t] = found->second;
   }
   return {std::move(out), static_cast<std::uint32_t>(student.size()), path};
@@ -107,13 +107,13 @@ ClassMap::ClassMap(std::vector<std::uint32_t> student_of, std::uint32_t student_
   for (std::uint32_t& of : column_of_)
     if (of != kNowhere) of = column[of];
   if (columns_.size() < 2)
-    fail(where, ": gives ", columns_.size(), " of the student's ", student_classes,
-         " classes a counterpart among the teacher's; at least two are needed");
+    fail(where, ": maps only ", columns_.size(), " of the student's ", student_classes,
+         " classes; expected at least two");
 }
 
 std::vector<float> ClassMap::compact(std::span<const float> logits, std::uint32_t views) const {
   const std::size_t from = column_of_.size(), to = columns_.size();
-  if (logits.size() != from * views) throw std::logic_error("ClassMap: logits of another number of classes");
+  if (logits.size() != from * views) throw std::logic_error("ClassMap: wrong number of classes");
   std::vector<float> out(to * views, -std::numeric_limits<float>::infinity());
   std::vector<double> sum(to);
   for (std::size_t view = 0; view < views; ++view) {
@@ -166,7 +166,7 @@ ClassMap read_class_map(const ClassMapFiles& files, std::uint32_t teacher_classe
   const Names teachers = numbered(teacher_names), students = numbered(student_names);
   auto student_count = static_cast<std::uint32_t>(student_names.size());
   std::vector<std::uint32_t> out(teacher_classes, ClassMap::kNowhere);
-  std::vector<std::size_t> said(teacher_classes, 0);  // in which line
+  std::vector<std::size_t> mapped_in(teacher_classes, 0);  // line number of each class's mapping
   Place place{files.map, 0};
   std::uint32_t largest = 0;
   for (const std::string& line : read_lines(files.map)) {
@@ -176,10 +176,10 @@ ClassMap read_class_map(const ClassMapFiles& files, std::uint32_t teacher_classe
     const auto [teacher, student] = two_columns(content, place);
     const std::uint32_t t = class_of(teacher, teachers, teacher_classes, "teacher", place);
     const std::uint32_t s = class_of(student, students, student_count, "student", place);
-    if (said[t] > 0)
-      fail(place.describe(), "teacher class ", teacher, " is mapped again, after line ", said[t],
-           "; a teacher class has one student class");
-    said[t] = place.line;
+    if (mapped_in[t] > 0)
+      fail(place.describe(), "teacher class ", teacher, " is mapped again, after line ", mapped_in[t],
+           "; each teacher class maps to one student class");
+    mapped_in[t] = place.line;
     out[t] = s;
     largest = std::max(largest, s);
   }

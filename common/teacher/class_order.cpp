@@ -26,7 +26,7 @@ std::string lower(std::string word) {
   return word;
 }
 
-/// The next run of digits, or of other characters, off the front of `rest`.
+/// Removes the leading run of digits or of other characters from `rest` and returns it.
 std::string_view take_run(std::string_view& rest) {
   std::size_t length = 0;
   while (length < rest.size() && is_digit(rest[length]) == is_digit(rest[0])) ++length;
@@ -35,14 +35,14 @@ std::string_view take_run(std::string_view& rest) {
   return run;
 }
 
-/// -1, 0 or 1. Numbers of any length.
+/// -1, 0 or 1, for numbers of any length.
 int compare_numbers(std::string_view a, std::string_view b) {
   for (std::string_view* word : {&a, &b}) word->remove_prefix(std::min(word->find_first_not_of('0'), word->size()));
   if (a.size() != b.size()) return a.size() < b.size() ? -1 : 1;
   return a == b ? 0 : (a < b ? -1 : 1);
 }
 
-/// Runs of digits by value, others by bytes; a number before a word.
+/// Compares runs of digits by value and others bytewise; numbers come before words.
 bool natural_less(std::string_view a, std::string_view b) {
   while (!a.empty() && !b.empty()) {
     const std::string_view x = take_run(a), y = take_run(b);
@@ -53,7 +53,7 @@ bool natural_less(std::string_view a, std::string_view b) {
   return a.empty() && !b.empty();
 }
 
-/// By the number at the beginning, names without one first.
+/// Compares leading numbers; names without one come first.
 bool numeric_less(std::string_view a, std::string_view b) {
   const auto number = [](std::string_view word) {
     return !word.empty() && is_digit(word[0]) ? take_run(word) : std::string_view("0");
@@ -64,7 +64,7 @@ bool numeric_less(std::string_view a, std::string_view b) {
 std::vector<std::uint32_t> sorted_by(const std::vector<std::string>& names, const Less& less) {
   std::vector<std::uint32_t> order(names.size());
   std::iota(order.begin(), order.end(), 0u);
-  // Equal names by bytes.
+  // break ties bytewise
   std::ranges::sort(order, [&](std::uint32_t a, std::uint32_t b) {
     if (less(names[a], names[b])) return true;
     return !less(names[b], names[a]) && names[a] < names[b];
@@ -72,8 +72,7 @@ std::vector<std::uint32_t> sorted_by(const std::vector<std::string>& names, cons
   return order;
 }
 
-/// The assignment of teacher's classes to labels in which most of the chosen images are right; each class and each
-/// label at most once.
+/// The one-to-one assignment of teacher classes to labels that gets most of the chosen images right.
 std::vector<std::uint32_t> assignment(const Answers& answers, std::size_t classes,
                                       const std::function<bool(std::size_t)>& chosen) {
   static_assert(kUnassigned == ClassOrder::kUnknown);
@@ -121,12 +120,11 @@ std::vector<ClassOrder> tool_orders(const std::vector<std::string>& names) {
     return natural_less(lower(a), lower(b));
   };
   const Less folded = [](const std::string& a, const std::string& b) { return lower(a) < lower(b); };
-  const Tool tools[] = {
-      {"natural order without case (\"2\" before \"10\", as timm sorts)", "sort -fV", folded_natural},
-      {"the order of bytes (\"10\" before \"2\", as torchvision sorts)", "LC_ALL=C sort", std::less<>()},
-      {"natural order (\"2\" before \"10\")", "LC_ALL=C sort -V", natural_less},
-      {"the order of numbers", "sort -n", numeric_less},
-      {"alphabetical order without case", "LC_ALL=C sort -f", folded}};
+  const Tool tools[] = {{"natural order without case (\"2\" before \"10\", as timm sorts)", "sort -fV", folded_natural},
+                        {"bytewise order (\"10\" before \"2\", as torchvision sorts)", "LC_ALL=C sort", std::less<>()},
+                        {"natural order (\"2\" before \"10\")", "LC_ALL=C sort -V", natural_less},
+                        {"numeric order", "sort -n", numeric_less},
+                        {"alphabetical order without case", "LC_ALL=C sort -f", folded}};
   std::vector<std::uint32_t> given(names.size());
   std::iota(given.begin(), given.end(), 0u);
   std::vector<ClassOrder> out;
@@ -162,7 +160,7 @@ std::optional<ClassOrder> better_order(const Answers& answers, const std::vector
     for (std::size_t i = 1 - half; i < images; i += 2)
       held_out[i] = label_of[answers.predictions[i]] == answers.labels[i];
   }
-  // A teacher that always gives one answer fits the commonest label, in whatever order.
+  // A teacher with a constant prediction fits the most frequent label in some order.
   std::vector<std::uint32_t> count(classes);
   for (const std::uint32_t label : answers.labels) ++count[label];
   const auto commonest = static_cast<std::uint32_t>(std::ranges::max_element(count) - count.begin());

@@ -46,7 +46,7 @@ CleanCrops judge_clean_crops(const Teacher& teacher, const ViewMaker& views, con
     if (map != nullptr) logits[b] = map->whole(logits[b], views_in_batch);
   };
   {
-    // More workers than cores are allowed: they wait for slow disks.
+    // Allow more workers than cores, to hide the latency of slow disks.
     const std::size_t usual = tbb::global_control::active_value(tbb::global_control::max_allowed_parallelism);
     const tbb::global_control threads(tbb::global_control::max_allowed_parallelism,
                                       std::max<std::size_t>(usual, workers));

@@ -1,5 +1,5 @@
-// Is the teacher any good on these images? A class list in another order costs a week of extraction; a few hundred
-// clean crops show it in seconds.
+// Accuracy of a teacher on clean crops. A few hundred images reveal a wrong class order in seconds, before a week of
+// extraction.
 #ifndef VITRINE_COMMON_TEACHER_CLEAN_CROPS_H_
 #define VITRINE_COMMON_TEACHER_CLEAN_CROPS_H_
 
@@ -17,27 +17,27 @@ namespace vitrine {
 struct CleanCrops {
   Accuracy accuracy;
   double confidence = 0;  ///< mean of the largest probability
-  /// Of each image, in the order in which they were drawn: its label, the class that the teacher names (mapped, with a
-  /// map), and whether it counts for top-1.
+  /// Per image, in the order drawn: its label, the predicted class (mapped, with a map), and whether the prediction is
+  /// right.
   std::vector<std::uint32_t> labels, predictions;
   std::vector<bool> right;
 };
 
-/// The teacher's answers on `count` labelled images of the index (all, when there are fewer), drawn without replacement
-/// by `seed`: the shorter side resized, the centre cropped, as timm evaluates. With a `map` the teacher's logits are
-/// mapped, and only images of mapped classes count. Images that `views` goes on without do not count. `normalisation`:
-/// in place of the teacher's, or nullptr; the images stay the same. On `workers` threads, a micro-batch at a time on
-/// each: the result does not depend on how many there are. Throws Stopped between two images once `stop` is set.
+/// Evaluates the teacher on `count` labelled images of the index (all, if there are fewer), drawn without replacement
+/// by `seed`: shorter side resized, centre crop, as in timm. With a `map`, logits are mapped and only images of mapped
+/// classes count. Unreadable images that `views` skips do not count. `normalisation`: if not null, replaces the
+/// teacher's; the images do not depend on it. Uses `workers` threads with one micro-batch each; the result does not
+/// depend on their number. Throws Stopped between images once `stop` is set.
 CleanCrops judge_clean_crops(const Teacher& teacher, const ViewMaker& views, const ImageIndex& index,
                              std::uint32_t count, std::uint64_t seed, const ClassMap* map = nullptr,
                              const Normalisation* normalisation = nullptr, std::uint32_t workers = 1,
                              const StopFlag& stop = never_stop());
-/// Their accuracy alone.
+/// Only the accuracy.
 Accuracy clean_crop_accuracy(const Teacher& teacher, const ViewMaker& views, const ImageIndex& index,
                              std::uint32_t count, std::uint64_t seed, const ClassMap* map = nullptr,
                              std::uint32_t workers = 1, const StopFlag& stop = never_stop());
 
-/// Whether an accuracy lies within three standard errors of guessing among `classes`.
+/// Whether an accuracy is less than three standard errors above guessing among `classes`.
 bool at_chance(const Accuracy& accuracy, std::size_t classes);
 
 }  // namespace vitrine

@@ -1,4 +1,4 @@
-// Views that are left out have no targets: what is stored in their place.
+// Placeholder targets of views that are left out.
 #ifndef VITRINE_COMMON_TEACHER_LEFT_OUT_VIEWS_H_
 #define VITRINE_COMMON_TEACHER_LEFT_OUT_VIEWS_H_
 
@@ -11,11 +11,11 @@
 
 namespace vitrine {
 
-/// Blanks the rows of views that are left out, of `values` [recipes.size(), ...]: zeros, or with a basis its mean,
-/// whose coefficients are all zero (other values would cost the group's sound views precision).
+/// Blanks the rows of left-out views in `values` [recipes.size(), ...]: zeros, or with a basis its mean, whose
+/// coefficients are all zero (other values would reduce the precision of the group's other views).
 void blank_left_out(std::span<const Recipe> recipes, std::span<float> values, const FeatureBasis* basis);
 
-/// The rows of the other views, in order; moves `values` where none is left out.
+/// The rows of the other views, in order; moves `values` if none is left out.
 std::vector<float> without_left_out(std::span<const Recipe> recipes, std::vector<float> values);
 
 }  // namespace vitrine

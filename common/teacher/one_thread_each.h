@@ -1,5 +1,5 @@
-// OpenMP's thread count is a property of each thread. Workers that run side by side compute on one thread each: results
-// must not depend on how many there are, and the machine is not to be oversubscribed.
+// OpenMP's thread count is per thread. Parallel workers compute on one thread each, so that results do not depend on
+// the number of workers and the machine is not oversubscribed.
 #ifndef VITRINE_COMMON_TEACHER_ONE_THREAD_EACH_H_
 #define VITRINE_COMMON_TEACHER_ONE_THREAD_EACH_H_
 
@@ -9,7 +9,7 @@
 
 namespace vitrine {
 
-/// While it lives, every thread that enters the arena computes on one thread.
+/// During its lifetime, every thread that enters the arena computes on one thread.
 class OneThreadEach : public tbb::task_scheduler_observer {
  public:
   explicit OneThreadEach(tbb::task_arena& arena) : tbb::task_scheduler_observer(arena) { observe(true); }

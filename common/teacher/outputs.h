@@ -1,4 +1,4 @@
-// What a teacher may hand on: whole and finite, or the run stops with the place of what is not.
+// Validates the shape and finiteness of teacher outputs.
 #ifndef VITRINE_COMMON_TEACHER_OUTPUTS_H_
 #define VITRINE_COMMON_TEACHER_OUTPUTS_H_
 
@@ -9,8 +9,8 @@
 
 namespace vitrine {
 
-/// `values`: one output of `views` views, `each` values per view. `what`: "features of block 3". Throws Error that
-/// names it, and the view, when values are missing, too many, NaN or infinite.
+/// `values`: one output of `views` views, `each` values per view. `what`: "features of block 3". Throws Error naming
+/// the output and the view if values are missing, too many, NaN or infinite.
 void check_output(std::span<const float> values, std::uint32_t views, std::size_t each, const std::string& what,
                   const std::string& precision);
 

@@ -18,9 +18,9 @@ constexpr Size kSizes[] = {{&VitOptions::image_size, &ArchitectureRecord::image_
                            {&VitOptions::classes, &ArchitectureRecord::classes}};
 constexpr const char* kInterpolation = "bicubic";
 
-[[noreturn]] void not_ours(const TrackInfo& track, const std::string& what) {
+[[noreturn]] void unsupported(const TrackInfo& track, const std::string& what) {
   throw Error(ErrorKind::kNewer, {.path = track.directory(),
-                                  .what = text("its teacher cannot be run again: this program does not know ", what),
+                                  .what = text("its teacher cannot be rebuilt: this version does not support ", what),
                                   .remedy = "use the version of vitrine that made the cache"});
 }
 
@@ -42,11 +42,11 @@ TeacherRecord teacher_record(const TeacherOptions& options, const std::string& w
 TeacherOptions teacher_options(const TrackInfo& track, const std::string& weights, const std::string& device) {
   const TeacherRecord& teacher = track.teacher;
   if (teacher.architecture.family != ArchitectureRecord().family)
-    not_ours(track, text("the family of models \"", teacher.architecture.family, '"'));
+    unsupported(track, text("the family of models \"", teacher.architecture.family, '"'));
   if (!teacher.architecture.unknown.empty())
-    not_ours(track, "teacher.architecture." + teacher.architecture.unknown.front());
+    unsupported(track, "teacher.architecture." + teacher.architecture.unknown.front());
   if (teacher.interpolation != kInterpolation)
-    not_ours(track, text("the interpolation \"", teacher.interpolation, '"'));
+    unsupported(track, text("the interpolation \"", teacher.interpolation, '"'));
   TeacherOptions out;
   out.name = teacher.name;
   out.weights = weights;
@@ -54,7 +54,7 @@ TeacherOptions teacher_options(const TrackInfo& track, const std::string& weight
   for (const Size& size : kSizes) out.vit.*size.option = static_cast<int>(teacher.architecture.*size.record);
   out.precision = track.made_with.precision;
   if (const auto& p = out.precision; p != "fp32" && p != "tf32" && p != "bf16" && p != "fp16")
-    not_ours(track, text("the precision \"", out.precision, '"'));
+    unsupported(track, text("the precision \"", out.precision, '"'));
   out.device = device.empty() ? track.made_with.device.kind : device;
   out.micro_batch = track.made_with.micro_batch;
   out.mean = teacher.mean;

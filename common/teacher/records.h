@@ -1,4 +1,4 @@
-// A teacher's options and what its tracks say of it, each from the other.
+// Conversion between a teacher's options and the record in its tracks.
 #ifndef VITRINE_COMMON_TEACHER_RECORDS_H_
 #define VITRINE_COMMON_TEACHER_RECORDS_H_
 
@@ -9,11 +9,11 @@
 
 namespace vitrine {
 
-/// `options` with every size filled in (resolve()). The list of classes is the index's and left out.
+/// `options` must have every size filled in (resolve()). The list of classes is omitted; it is the index's.
 TeacherRecord teacher_record(const TeacherOptions& options, const std::string& weights_sha256);
 
-/// Options with which a Teacher computes what `track` holds. `weights`: the file; `device`: empty for the kind that the
-/// track names. Throws Error, kNewer, for a teacher that this version cannot build.
+/// Options for a Teacher that computes what `track` holds. `weights`: the weight file; `device`: empty for the kind
+/// recorded in the track. Throws Error, kNewer, for a teacher that this version does not support.
 TeacherOptions teacher_options(const TrackInfo& track, const std::string& weights, const std::string& device);
 
 }  // namespace vitrine

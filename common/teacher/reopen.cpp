@@ -11,7 +11,7 @@
 namespace vitrine {
 namespace {
 
-// Whether one Teacher gives both. Heads are an attention track's own; recoding says nothing of the teacher.
+// Whether one Teacher reproduces both. Attention heads are per track, and recoding does not concern the teacher.
 bool alike(const TrackInfo& a, const TrackInfo& b) {
   return a.teacher == b.teacher && a.made_with == b.made_with;
 }
@@ -34,7 +34,7 @@ std::vector<ReopenedTeacher> reopen_teachers(const std::vector<TrackInfo>& track
   for (const TrackInfo& track : tracks) {
     if (const std::string& made_with = track.teacher.weights_sha256; made_with != hash)
       fail(weights, ": has SHA-256 ", hash.substr(0, 8), "..., but ", track.directory(), " was made with ",
-           made_with.substr(0, 8), "...; give those weights, or name the tracks of this teacher");
+           made_with.substr(0, 8), "...; use those weights, or select the tracks of this teacher");
     auto teacher = std::ranges::find_if(teachers, [&](const ReopenedTeacher& t) { return joins(t, track); });
     if (teacher == teachers.end()) {
       teachers.push_back({teacher_options(track, weights, device), {}, {}});
@@ -53,7 +53,7 @@ std::vector<ReopenedTeacher> reopen_teachers(const std::vector<TrackInfo>& track
       teacher->taps.attention_mean = track.heads_mean;
     }
   }
-  // The default encodings are for taking values, not for keeping them.
+  // Values are only computed, not stored; fp32 needs no calibration.
   for (ReopenedTeacher& teacher : teachers)
     teacher.taps.logits_encoding = teacher.taps.features_encoding = teacher.taps.attention_encoding = "fp32";
   return teachers;

@@ -1,4 +1,4 @@
-// A teacher again, from what its tracks say about it: for verification, years later, on another machine.
+// Reconstructs TeacherOptions from track metadata, for verification.
 #ifndef VITRINE_COMMON_TEACHER_REOPEN_H_
 #define VITRINE_COMMON_TEACHER_REOPEN_H_
 
@@ -10,16 +10,16 @@
 
 namespace vitrine {
 
-/// Options with which a Teacher gives the values of some tracks.
+/// Options for a Teacher that reproduces some tracks.
 struct ReopenedTeacher {
   TeacherOptions teacher;
   TapOptions taps;
-  std::vector<const TrackInfo*> tracks;  ///< of those given to reopen_teachers()
+  std::vector<const TrackInfo*> tracks;  ///< point into the argument of reopen_teachers()
 };
 
-/// As few teachers as give all `tracks`: those of equal teachers and arithmetic share one. `weights`: the file;
-/// `device`: empty for the kind that the tracks name. The pointers are to `tracks`. Throws Error for a teacher that
-/// only a newer version can build, or when the weights are another file than a track's.
+/// The smallest set of teachers that reproduces all `tracks`: tracks with equal teacher and arithmetic share one.
+/// `weights`: the weight file; `device`: empty for the kind recorded in the tracks. The returned pointers point into
+/// `tracks`. Throws Error for a teacher that needs a newer version, and if the weights differ from those of a track.
 std::vector<ReopenedTeacher> reopen_teachers(const std::vector<TrackInfo>& tracks, const std::string& weights,
                                              const std::string& device);
 

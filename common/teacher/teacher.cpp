@@ -37,7 +37,7 @@ std::vector<std::int64_t> blocks_of(const std::vector<int>& blocks, int depth, c
   return out;
 }
 
-// Refuses what no kind of target allows; what depends on sizes is left to the codec.
+// Rejects encodings that a kind of target never allows; checks that depend on sizes are the codec's.
 void check_encodings(const TapOptions& taps) {
   const auto allow = [](const char* key, const std::string& name, std::initializer_list<Encoding> encodings) {
     const Encoding encoding = encoding_from_name(name, text("taps.", key));
@@ -46,7 +46,7 @@ void check_encodings(const TapOptions& taps) {
       if (encoding == allowed) return;
       words += text(words.empty() ? "" : ", ", encoding_name(allowed));
     }
-    fail("taps.", key, " = \"", name, "\" cannot hold such targets; expected one of ", words);
+    fail("taps.", key, " = \"", name, "\" is not allowed for these targets; expected one of ", words);
   };
   allow("logits_encoding", taps.logits_encoding,
         {Encoding::kFp32, Encoding::kFp16, Encoding::kInt8, Encoding::kUniform, Encoding::kTopk});
@@ -68,8 +68,8 @@ void check_heads(const std::vector<int>& heads, std::int64_t count) {
 
 const ComputeAdvice kAdvice{.what = "the teacher's forward",
                             .memory =
-                                "lower teacher.micro_batch (it is part of the numbers' identity: a cache that was "
-                                "begun needs the one it has) or use fewer workers",
+                                "lower teacher.micro_batch (but not for an existing cache, whose values "
+                                "depend on it) or use fewer workers",
                             .shapes = "check the sizes in teacher.vit and the weights"};
 
 std::vector<float> to_vector(const std::vector<at::Tensor>& parts) {
@@ -81,19 +81,19 @@ std::vector<float> to_vector(const std::vector<at::Tensor>& parts) {
 }  // namespace
 
 void TeacherOptions::fields(Fields& f) {
-  f.text("name", name, "what the teacher is called in the cache; empty: vit.arch, or the weight file's name");
+  f.text("name", name, "name of the teacher in the cache; empty: vit.arch, or the weight file's name");
   f.text("weights", weights, "the teacher's weights: a .safetensors file with timm's names");
   f.section("vit", vit, "the teacher's sizes");
   f.choice<std::string>(
       "precision", precision, {{"fp32", "fp32"}, {"tf32", "tf32"}, {"bf16", "bf16"}, {"fp16", "fp16"}},
-      "arithmetic of the forward (tf32: a GPU's, on the CPU fp32; bf16: on GPUs from capability 8.0); "
+      "arithmetic of the forward pass (tf32 and bf16 on a GPU need capability 8.0; on the CPU tf32 is fp32); "
       "the head and outputs are FP32");
   f.text("device", device, "cpu, cuda (under torchrun or srun the GPU of the local rank) or cuda:N");
-  f.integer("micro_batch", micro_batch, "views in one forward; divides plan.group", {1, 65536});
+  f.integer("micro_batch", micro_batch, "views per forward pass; divides plan.group", {1, 65536});
   f.numbers("mean", mean, "subtracted from each colour in [0, 1]", {0, 1});
   f.numbers("std", stddev, "each colour is divided by it", {1e-6, 1e6});
-  f.number("crop_pct", crop_pct, "share of the resized picture that a clean crop keeps (timm's crop_pct)", {0.1, 1});
-  f.text("license", license, "the weights' license, which the cache is to name (\"apache-2.0\"); empty: not known");
+  f.number("crop_pct", crop_pct, "clean crop: share of the resized image that is kept (timm's crop_pct)", {0.1, 1});
+  f.text("license", license, "the weights' license, recorded in the cache (\"apache-2.0\"); empty: unknown");
 }
 
 void TapOptions::fields(Fields& f) {
@@ -106,23 +106,24 @@ void TapOptions::fields(Fields& f) {
   f.flag("attention_mean", attention_mean, "keep the mean over those heads instead of each");
   f.text("logits_encoding", logits_encoding, "fp32, fp16, int8, uniform (all classes, bounded error) or topk");
   f.number("logits_error", logits_error, "uniform and topk: largest error of a logit; topk: 0 stores fp16", {0, 1e6});
-  f.integer("topk", topk, "topk: logits kept of each view, fewer than all classes", {1, 4e9});
+  f.integer("topk", topk, "topk: logits kept per view, fewer than all classes", {1, 4e9});
   f.numbers("topk_temperatures", topk_temperatures,
             "topk: temperatures at which a student may learn (loss.temperature must be one of them)", {0.01, 1000});
   f.text("features_encoding", features_encoding, "fp32, fp16, int8 or transform (bounded error)");
-  f.number("max_error", max_error, "transform: share of the features' energy that may be lost, in every group",
+  f.number("max_error", max_error, "transform: share of the features' energy that may be lost, per group",
            {1e-9, 0.999});
-  f.integer("calibration_views", calibration_views, "transform: views of pass 0 that its basis is made from", {1, 1e9});
+  f.integer("calibration_views", calibration_views, "transform: views of pass 0 for calibrating the basis", {1, 1e9});
   f.text("attention_encoding", attention_encoding, "fp32, fp16, int8 or sqrt8");
-  f.integer("level", level,
-            "zstd's level; -1 leaves alone what hardly shrinks: int8 takes 6 % more and reads several times as fast",
-            {kMinLevel, kMaxLevel});
+  f.integer(
+      "level", level,
+      "zstd level; -1 stores poorly compressible data raw: int8 takes 6 % more space and reads several times as fast",
+      {kMinLevel, kMaxLevel});
   const Range levels{kMinLevel, kMaxLevel}, windows{0, kMaxWindow};
   f.integer("logits_level", logits_level, "the same for logits alone; 0: taps.level", levels);
   f.integer("features_level", features_level, "the same for features alone; 0: taps.level", levels);
   f.integer("attention_level", attention_level, "the same for attention alone; 0: taps.level", levels);
   f.integer("logits_window", logits_window,
-            "logits: zstd looks back 2^this bytes, from 10 on; 0: as far as the level does", windows);
+            "logits: log2 of zstd's window in bytes, at least 10; 0: the level's default", windows);
   f.integer("features_window", features_window, "the same for features", windows);
   f.integer("attention_window", attention_window, "the same for attention", windows);
 }
@@ -154,12 +155,12 @@ Teacher::Teacher(const TeacherOptions& options, const TapOptions& taps)
   taps_.normalise = taps.normalise;
   check_heads(taps.attention_heads, options_.vit.heads);
   if (!taps.logits && taps_.features.empty() && taps_.attentions.empty())
-    fail("taps keep nothing: set taps.logits, taps.features or taps.attention");
+    fail("taps select no targets; set taps.logits, taps.features or taps.attention");
   const Tensors weights = load_safetensors(options_.weights);
   weights_sha256_ = sha256_hex_of_file(options_.weights);
   vit_ = Vit(options_.vit);
   if (const LoadReport report = load_weights(*vit_, weights, options_.weights); !report.note.empty()) note(report.note);
-  with_torch_errors({"loading the teacher", "free the GPU of other programs, or choose a smaller teacher", ""},
+  with_torch_errors({"loading the teacher", "end other programs on the GPU, or choose a smaller teacher", ""},
                     [&] { vit_->to(device_); });
   vit_->eval();
   for (at::Tensor& parameter : vit_->parameters()) parameter.requires_grad_(false);
@@ -178,7 +179,7 @@ int Teacher::classes() const {
 std::vector<TrackInfo> Teacher::tracks(const Plan& plan) const {
   if (static_cast<int>(plan.options().image_size) != image_size())
     fail("plan.image_size = ", plan.options().image_size, " is not the teacher's ", image_size(),
-         "; boxes lie on the teacher's pixel grid");
+         "; set it to that, as boxes are in the teacher's pixels");
   if (plan.options().group % options_.micro_batch != 0)
     fail("teacher.micro_batch = ", options_.micro_batch, " does not divide plan.group = ", plan.options().group,
          "; choose one that does");
@@ -251,7 +252,7 @@ VitOutputs Teacher::forward(std::span<const std::uint8_t> pictures, std::uint32_
 std::vector<std::vector<float>> Teacher::run(std::span<const std::uint8_t> pictures, std::uint32_t views) const {
   const std::size_t view_bytes = static_cast<std::size_t>(image_size()) * static_cast<std::size_t>(image_size()) * 3;
   if (views == 0 || views % options_.micro_batch != 0 || pictures.size() != views * view_bytes)
-    throw std::logic_error("Teacher::run: views are not whole micro-batches, or pictures have another size");
+    throw std::logic_error("Teacher::run: views are not a multiple of the micro-batch, or images have another size");
   return with_torch_errors(kAdvice, [&] { return compute(pictures, views); });
 }
 

@@ -13,7 +13,7 @@
 namespace vitrine {
 namespace {
 
-constexpr double kSurelyTooSure = 0.1;  // calibrated classifiers are nearer than that to their accuracy
+constexpr double kMaxConfidenceGap = 0.1;  // calibrated classifiers have a smaller gap between confidence and accuracy
 
 std::string percent(double share) {
   char buffer[32];
@@ -32,14 +32,14 @@ std::string keys(const Normalisation& normalisation) {
               ", teacher.std = ", in_brackets(normalisation.stddev));
 }
 
-/// 0.5 for everyone but those that have it: ImageNet's.
-Normalisation other_usual(const Normalisation& used) {
+/// 0.5, or ImageNet's if `used` is 0.5 already.
+Normalisation other_common(const Normalisation& used) {
   const std::vector<double> half(3, 0.5);
   if (used.mean == half && used.stddev == half) return {{0.485, 0.456, 0.406}, {0.229, 0.224, 0.225}};
   return {half, half};
 }
 
-/// What to do about a head in another order.
+/// The remedy for a head in another class order.
 std::string order_remedy(const ClassOrder& order, const std::vector<std::string>& names, const std::string& folder) {
   if (!order.command.empty())
     return text("set class_names to a file with the class folders' names in that order, one per line (ls ", folder,
@@ -48,17 +48,17 @@ std::string order_remedy(const ClassOrder& order, const std::vector<std::string>
   int shown = 0;
   for (std::size_t c = 0; c < order.label_of.size() && shown < 3; ++c)
     if (order.label_of[c] != ClassOrder::kUnknown && order.label_of[c] != c)
-      pairs += text(shown++ > 0 ? ", " : "", "its class ", c, " answers for \"", names[order.label_of[c]], "\"");
-  return text("give its class names in its own order (class_names) or a class_map; on these images ", pairs);
+      pairs += text(shown++ > 0 ? ", " : "", "its class ", c, " corresponds to \"", names[order.label_of[c]], "\"");
+  return text("give class_names in the head's order or a class_map; on these images ", pairs);
 }
 
-/// Tries the other usual colours on the same crops; a sentence where they are better.
-std::string colours_that_fit(const Teacher& teacher, const ViewMaker& views, const ImageIndex& index,
-                             std::uint32_t count, std::uint64_t seed, const ClassMap* map, const CleanCrops& crops,
-                             std::uint32_t workers, const StopFlag& stop) {
-  const Normalisation other = other_usual(teacher.normalisation());
+/// Tries the other common normalisation on the same crops; a note if it is better, else "".
+std::string better_normalisation(const Teacher& teacher, const ViewMaker& views, const ImageIndex& index,
+                                 std::uint32_t count, std::uint64_t seed, const ClassMap* map, const CleanCrops& crops,
+                                 std::uint32_t workers, const StopFlag& stop) {
+  const Normalisation other = other_common(teacher.normalisation());
   const CleanCrops again = judge_clean_crops(teacher, views, index, count, seed, map, &other, workers, stop);
-  if (again.right.size() != crops.right.size()) return "";  // an image failed meanwhile
+  if (again.right.size() != crops.right.size()) return "";  // an image became unreadable meanwhile
   std::uint64_t gains = 0, losses = 0;
   for (std::size_t i = 0; i < crops.right.size(); ++i) {
     gains += again.right[i] && !crops.right[i];
@@ -66,7 +66,7 @@ std::string colours_that_fit(const Teacher& teacher, const ViewMaker& views, con
   }
   if (!beyond_chance(gains, losses)) return "";
   return text("with ", keys(other), " its top-1 on the same crops is ", percent(again.accuracy.top1),
-              ": it was probably trained with those, set them");
+              "; it was probably trained with these values, set them");
 }
 
 }  // namespace
@@ -88,20 +88,21 @@ TeacherCheck check_teacher(const Teacher& teacher, const ViewMaker& views, const
   if (map == nullptr && static_cast<std::size_t>(teacher.classes()) == classes)
     if (const auto order = better_order({crops.labels, crops.predictions}, index.classes)) {
       out.refusal = text("the teacher's top-1 is ", percent(accuracy.top1), " in the order of the class folders, but ",
-                         percent(order->top1), " in ", order->name.empty() ? "another one" : order->name,
-                         ": its head has that order; ", order_remedy(*order, index.classes, folder));
+                         percent(order->top1), " in ", order->name.empty() ? "another order" : order->name,
+                         ", which is the order of its head; ", order_remedy(*order, index.classes, folder));
       return out;
     }
   const bool chance = at_chance(accuracy, classes);
   const double error = std::sqrt(accuracy.top1 * (1 - accuracy.top1) / static_cast<double>(accuracy.images));
-  const bool too_sure = crops.confidence - accuracy.top1 > std::max(kSurelyTooSure, 3 * error);
-  if (too_sure)
-    out.notes.push_back(text("the teacher is ", percent(crops.confidence), " sure on average, but right on ",
+  const bool overconfident = crops.confidence - accuracy.top1 > std::max(kMaxConfidenceGap, 3 * error);
+  if (overconfident)
+    out.notes.push_back(text("the teacher's mean confidence is ", percent(crops.confidence), ", but its top-1 is only ",
                              percent(accuracy.top1),
-                             " alone; usual causes are other classes or another class order than its "
-                             "head's, and other colours (mean, std) or sizes than it was trained with"));
-  const std::string colours =
-      chance || too_sure ? colours_that_fit(teacher, views, index, count, seed, map, crops, workers, stop) : "";
+                             "; usual causes: other classes or another class order than its "
+                             "head's, or another normalisation (mean, std) or size than in its training"));
+  const std::string colours = chance || overconfident
+                                  ? better_normalisation(teacher, views, index, count, seed, map, crops, workers, stop)
+                                  : "";
   if (!colours.empty()) out.notes.push_back(colours);
   if (chance)
     out.refusal =

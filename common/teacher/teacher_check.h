@@ -1,5 +1,4 @@
-// Is the teacher any good on these images, before a long extraction: its top-1 on clean crops, and what explains a low
-// one.
+// Checks the teacher on clean crops before a long extraction, and looks for the cause of a low top-1.
 #ifndef VITRINE_COMMON_TEACHER_TEACHER_CHECK_H_
 #define VITRINE_COMMON_TEACHER_TEACHER_CHECK_H_
 
@@ -16,15 +15,15 @@ namespace vitrine {
 
 struct TeacherCheck {
   CleanCrops crops;
-  std::vector<std::string> notes;  ///< sentences for the user: the figures first
-  std::string refusal;             ///< why to stop, without what allows to go on; empty: nothing is known against it
+  std::vector<std::string> notes;  ///< for the user; the figures come first
+  std::string refusal;             ///< why to stop, without how to override; empty: no objection
 };
 
-/// Judges `count` clean crops (clean_crops.h). Refuses a teacher at chance, and one that fits better in another class
-/// order (class_order.h; without a `map` alone). Tells when its top-1 is far below its own mean confidence: it knows
-/// something, but not these classes or these colours; then the other usual mean and std (ImageNet's, or 0.5) are
-/// tried on the same crops, and named when they fit better beyond chance. `folder`: of the images, for commands in
-/// messages. On `workers` threads; the result does not depend on how many there are. Throws Stopped once `stop` is set.
+/// Evaluates `count` clean crops (clean_crops.h). Refuses a teacher at chance level, and (only without a `map`) one
+/// that fits better in another class order (class_order.h). If top-1 is far below the mean confidence, the classes or
+/// the normalisation are probably wrong: this is noted, the other common mean and std (ImageNet's, or 0.5) are tried on
+/// the same crops, and named if better beyond chance. `folder`: the images' folder, for commands in messages. Uses
+/// `workers` threads; the result does not depend on their number. Throws Stopped once `stop` is set.
 TeacherCheck check_teacher(const Teacher& teacher, const ViewMaker& views, const ImageIndex& index, std::uint32_t count,
                            std::uint64_t seed, const ClassMap* map, const std::string& folder, std::uint32_t workers,
                            const StopFlag& stop = never_stop());

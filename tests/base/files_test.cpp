@@ -147,8 +147,7 @@ TEST_CASE("directories are made, and what stands in their way is named") {
   CHECK(fs::is_directory(directory / "a/b/c"));
   write_whole(directory / "file", "");
   CHECK(thrown_by([&] { make_directories(directory / "file"); }) ==
-        "2: " + (directory / "file").string() +
-            ": is not a directory, and one is to be made there; move it away, or give another path");
+        "2: " + (directory / "file").string() + ": exists and is not a directory; move it away or choose another path");
   CHECK(thrown_by([&] {
           make_directories(directory / "file/below");
         }).starts_with("2: " + (directory / "file").string()));

@@ -238,8 +238,7 @@ TEST_CASE("images without labels: any folder, flat or nested, alone or beside cl
   CHECK(views.picture(3).width == 6);
   const ViewMaker half(root / "labelled", shared, 32);
   CHECK(half.picture(3).width == 6);
-  CHECK_THROWS_WITH_AS(half.picture(1), doctest::Contains("deep/er/d.jpg lies in the folder of images without labels"),
-                       Error);
+  CHECK_THROWS_WITH_AS(half.picture(1), doctest::Contains("deep/er/d.jpg is in the unlabelled folder"), Error);
 
   const auto message = [](const ImageFolders& folders) -> std::string {
     try {
@@ -249,10 +248,11 @@ TEST_CASE("images without labels: any folder, flat or nested, alone or beside cl
     }
     return {};
   };
-  CHECK(has(message({root / "labelled", root / "absent"}), "absent: does not exist; give a folder that holds images"));
-  CHECK(has(message({root / "labelled", root / "labelled/cat"}), "lie in each other"));
-  CHECK(has(message({root / "labelled", root.path()}), "lie in each other"));
-  CHECK(has(message({root / "labelled", root / "labelled"}), "lie in each other"));
+  CHECK(
+      has(message({root / "labelled", root / "absent"}), "absent: does not exist; choose a folder that holds images"));
+  CHECK(has(message({root / "labelled", root / "labelled/cat"}), "overlap; choose separate folders"));
+  CHECK(has(message({root / "labelled", root.path()}), "overlap; choose separate folders"));
+  CHECK(has(message({root / "labelled", root / "labelled"}), "overlap; choose separate folders"));
   CHECK(has(message(root / "further/deep"), "labels = \"none\""));
   std::filesystem::create_directories(root / "empty");
   CHECK(has(message({root / "labelled", root / "empty"}), "empty holds no readable image"));
@@ -343,7 +343,7 @@ TEST_CASE("folders without a data set are errors that say what is missing") {
     }
     return {};
   };
-  CHECK(has(message(root / "absent"), "absent: does not exist; give a folder that holds one folder"));
+  CHECK(has(message(root / "absent"), "absent: does not exist; choose a folder that holds one folder"));
   CHECK(has(message(root.path()), "no class folder"));
   write_whole(root / "cat/a.txt", "text");
   CHECK(has(message(root.path()), "only one class folder"));

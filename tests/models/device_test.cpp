@@ -49,7 +49,8 @@ TEST_CASE("\"cuda\" is the local rank's GPU, unless one alone is visible or a nu
   CHECK(gpu_index("cuda", 2, task) == 1);
   CHECK(gpu_index("cuda:5", 8, third) == 5);
   CHECK(has(message_of([&] { gpu_index("cuda", 2, third); }), "LOCAL_RANK = 3 and the process sees 2 GPUs"));
-  CHECK(has(message_of([&] { gpu_index("cuda:2", 2, none); }), "\"cuda:2\" is not there: this process sees 2 GPU(s)"));
+  CHECK(
+      has(message_of([&] { gpu_index("cuda:2", 2, none); }), "\"cuda:2\" does not exist: this process sees 2 GPU(s)"));
 }
 
 TEST_CASE("why there is no GPU is told by its cause, with what helps") {
@@ -60,8 +61,8 @@ TEST_CASE("why there is no GPU is told by its cause, with what helps") {
   CudaProbe old = missing;
   old.driver = 12080;
   const std::string too_old = no_gpu(old, none).what();
-  CHECK(
-      has(too_old, "the NVIDIA driver is too old: it knows CUDA 12.8, and CUDA 13.0 needs NVIDIA driver 580 or newer"));
+  CHECK(has(too_old,
+            "the NVIDIA driver is too old: it supports CUDA 12.8, but CUDA 13.0 needs NVIDIA driver 580 or newer"));
   CHECK_FALSE(has(too_old, "install"));
   const CudaProbe hidden{.status = 100, .reason = "no CUDA-capable device", .driver = 13000, .runtime = 13000};
   CHECK(has(no_gpu(hidden, environment_of({{"CUDA_VISIBLE_DEVICES", ""}})).what(),
@@ -88,8 +89,8 @@ TEST_CASE("a GPU that cannot be begun with is named, with its state") {
 
 TEST_CASE("BF16 and TF32 are refused where a GPU has none, with what it has") {
   const std::string refusal = message_of([] { check_precision("bf16", 75, "precision"); });
-  CHECK(has(refusal, "precision = \"bf16\": this GPU, of compute capability 7.5, has none"));
-  CHECK(has(refusal, "choose fp16, which it has, or fp32"));
+  CHECK(has(refusal, "precision = \"bf16\": this GPU has compute capability 7.5, which does not support it"));
+  CHECK(has(refusal, "choose fp16 or fp32"));
   CHECK(has(message_of([] { check_precision("tf32", 75, "teacher.precision"); }), "teacher.precision = \"tf32\""));
   for (const char* precision : {"fp32", "fp16"}) check_precision(precision, 75, "precision");
   for (const char* precision : {"fp32", "tf32", "bf16", "fp16"})
@@ -110,7 +111,7 @@ TEST_CASE("on a GPU fp32 switches TF32 off everywhere, and tf32 on everywhere") 
     CHECK(scope.arithmetic() == precision);
     const PrecisionScope again(precision, kCard, "teacher.precision", 90);
     const char* other = tf32 ? "bf16" : "tf32";
-    CHECK(has(message_of([&] { PrecisionScope(other, kCard, "teacher.precision", 90); }), "cannot be in one process"));
+    CHECK(has(message_of([&] { PrecisionScope(other, kCard, "teacher.precision", 90); }), "cannot be combined"));
   }
 }
 

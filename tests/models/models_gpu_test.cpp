@@ -108,7 +108,7 @@ TEST_CASE("a GPU's memory that runs out is an Error that names the key, and the 
 
 TEST_CASE("a GPU that is not there is refused by number") {
   if (!gpu_or_skip()) return;
-  CHECK(has(message_of([] { select_device("cuda:100"); }), "\"cuda:100\" is not there"));
+  CHECK(has(message_of([] { select_device("cuda:100"); }), "\"cuda:100\" does not exist"));
   CHECK(*selected_gpu(gpu()).name != 0);
   CHECK(selected_gpu(gpu()).capability >= 75);
 }

@@ -73,8 +73,9 @@ TEST_CASE("damaged files are refused with the reason") {
   CHECK(has(refusal(file_of(R"({"x":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})", 7)), "cut short"));
   CHECK(has(refusal(file_of(R"({"x":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})", 9)), "need 8"));
   CHECK(has(refusal(file_of(R"({"x":{"dtype":"F32","shape":[3],"data_offsets":[0,8]}})", 8)), "contradict"));
-  CHECK(has(refusal(file_of(R"({"x":{"dtype":"F32","shape":[-2],"data_offsets":[0,8]}})", 8)), "whole number"));
-  CHECK(has(refusal(file_of(R"({"x":{"dtype":"F32","shape":[2.0],"data_offsets":[0,8]}})", 8)), "whole number"));
+  CHECK(has(refusal(file_of(R"({"x":{"dtype":"F32","shape":[-2],"data_offsets":[0,8]}})", 8)), "non-negative integer"));
+  CHECK(
+      has(refusal(file_of(R"({"x":{"dtype":"F32","shape":[2.0],"data_offsets":[0,8]}})", 8)), "non-negative integer"));
   CHECK(has(refusal(file_of(R"({"x":{"dtype":"F32","shape":[2],"data_offsets":[8,0]}})", 8)), "8 to 0"));
   // No bytes, but strides that no tensor has.
   CHECK(

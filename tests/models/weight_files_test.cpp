@@ -81,7 +81,7 @@ TEST_CASE("files of other formats are called by their name, with the next step")
               "is a TorchScript module", "state_dict()");
   check_named("PK\3\4\24\0\0\0"s + "model.weights.h5" + std::string(100, '\0'), "is a Keras model", "made from");
   check_named("PK\3\4\24\0\0\0"s + "a.txt" + std::string(100, '\0'), "is a zip archive", "unpack it");
-  check_named("\x80\2\x8a\nl\xfc\x9c\x46\xf9 j\xa8P\x19."s, "is a PyTorch checkpoint of the old kind", "torch.load");
+  check_named("\x80\2\x8a\nl\xfc\x9c\x46\xf9 j\xa8P\x19."s, "is a PyTorch checkpoint in the old format", "torch.load");
   check_named("\x80\4\x95\x10\0\0\0\0\0\0\0}"s, "is a Python pickle", "torch.load");
   check_named("GGUF\3\0\0\0\x10\0\0\0"s, "is a GGUF file", "made from");
   check_named("\x89HDF\r\n\x1a\n\0\0\0\0"s, "is an HDF5 file, as Keras saves weights", "made from");
@@ -94,9 +94,9 @@ TEST_CASE("files of other formats are called by their name, with the next step")
   check_named("\x1f\x8b\b\0\0\0\0\0\0\3"s, "is an archive", "unpack it");
   check_named(R"({"metadata": {}, "weight_map": {"a": "model-00001-of-00002.safetensors"}})",
               "is the index of a model in several files", "as one file");
-  check_named(R"({"architecture": "vit_base_patch16_224"})", "is a JSON text", "beside it");
+  check_named(R"({"architecture": "vit_base_patch16_224"})", "is a JSON file", "beside it");
   check_named("Access to model x/y is restricted. Please log in.\n",
-              "is a text, not a weight file (\"Access to model x/y is restricted. Please log in.\")", "logged in");
+              "is a text file, not a weight file (\"Access to model x/y is restricted. Please log in.\")", "logged in");
   check_named("", "is empty", "fetch it again");
   check_named(std::string(100, '\xf7'), "not a safetensors file", "convert");
 }
@@ -134,20 +134,21 @@ TEST_CASE("a prefix that all names share is left out, and that is said") {
     const Tensors good = copy_of(*Vit(small_vit()));
     const LoadReport report = load_weights(*model, behind(prefix, good), "file");
     CHECK(report.prefix == prefix);
-    CHECK(report.note == "file: all names begin with \"" + prefix + "\", which is left out.");
+    CHECK(report.note == "file: stripped the prefix \"" + prefix + "\" from all names.");
     CHECK(at::equal(state_dict(*model).at("head.weight"), good.at("head.weight")));
   }
   ResNet model("resnet18", 3, 8), other("resnet18", 4, 8);
   const LoadReport report = load_weights(*model, behind("module.", copy_of(*other)), "file", "fc");
   CHECK(report.head_replaced);
-  CHECK(has(report.note, "which is left out. file has a head for 4 classes"));
+  CHECK(has(report.note, "from all names. file has a head for 4 classes"));
   CHECK(load_weights(*model, copy_of(*model), "file").note == "");
 }
 
 TEST_CASE("a model among others in one file is pointed at, and not taken") {
   Tensors tensors = behind("teacher.backbone.", copy_of(*Vit(small_vit())));
   tensors["teacher.dino_head.weight"] = at::zeros({2});
-  CHECK(has(vit_refusal(tensors), "the model's tensors are there behind \"teacher.backbone.\", beside others"));
+  CHECK(has(vit_refusal(tensors),
+            "the file has the model's tensors under the prefix \"teacher.backbone.\", among others"));
 }
 
 TEST_CASE("weights of another architecture are told by what they look like") {
@@ -193,6 +194,6 @@ TEST_CASE("weights of another architecture are told by what they look like") {
       {"layers.0.blocks.0.attn.relative_position_bias_table", "a Swin Transformer"},
       {"model.embed_tokens.weight", "a language model"}};
   for (const auto& [name, family] : foreign) CHECK(has(vit_refusal({{name, one}, {"x", one}}), family));
-  CHECK(has(vit_refusal({{"x", one}, {"y", one}, {"z", one}}), "nothing known here: 3 tensors, \"x\", \"y\" ..."));
+  CHECK(has(vit_refusal({{"x", one}, {"y", one}, {"z", one}}), "an unknown model: 3 tensors, \"x\", \"y\" ..."));
   CHECK(has(vit_refusal({}), "a file without tensors"));
 }

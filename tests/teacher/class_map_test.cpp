@@ -107,17 +107,17 @@ TEST_CASE("what is wrong in a file is said with its line") {
   CHECK(has(of_map("lion ant\n"), "whose names are not known (class_names gives them)"));
   CHECK(has(of_map("0 wasp\n"), "wasp is neither a number nor the name of a class of the student"));
   CHECK(has(of_map("0 ant\n1 bee\n0 bee\n"), "line 3: teacher class 0 is mapped again, after line 1"));
-  CHECK(has(of_map("0 ant\n1 ant\n"), "gives 1 of the student's 3 classes a counterpart"));
+  CHECK(has(of_map("0 ant\n1 ant\n"), "maps only 1 of the student's 3 classes"));
   CHECK(has(of_map("0 4000000000\n", {}), "at most"));
   CHECK(has(message_of([&] { read_class_map({(files.root / "absent").string(), ""}, 3, kStudent); }), "absent"));
 
   const auto of_names = [&](const std::string& content, const std::vector<std::string>& names = kStudent) {
     return message_of([&] { read_class_map(files.names(content), 3, names); });
   };
-  CHECK(has(of_names("ant\nbee\n"), "names.txt: has 2 names, the teacher 3 classes"));
+  CHECK(has(of_names("ant\nbee\n"), "names.txt: has 2 names, but the teacher has 3 classes"));
   CHECK(has(of_names("ant\n\nbee\n"), "line 2: is empty"));
   CHECK(has(of_names("ant\nbee\nbee\n"), "line 2: several classes of the teacher have the name bee"));
-  CHECK(has(of_names("x\ny\nz\n"), "gives 0 of the student's 3 classes"));
+  CHECK(has(of_names("x\ny\nz\n"), "maps only 0 of the student's 3 classes"));
   CHECK(has(of_names("ant\nbee\nz\n", {}), "give a class_map of numbers"));
   CHECK(has(message_of([&] { read_class_map(files.both("bee ant\n", "ant\nbee\nbee\n"), 3, kStudent); }),
             "several classes of the teacher have the name bee; name them by number"));

@@ -69,7 +69,7 @@ TEST_CASE("tools' orders of class folders, without those that are the given one 
   CHECK((orders == std::vector<std::string>{"a2 a10 B2 ", "B2 a2 a10 ", "a10 a2 B2 "}));
   CHECK(tool_orders({"ant", "bee", "cat"}).empty());
   // Given in natural order, the bytes' order is another.
-  CHECK(tool_orders({"1", "2", "10"})[0].name.starts_with("the order of bytes"));
+  CHECK(tool_orders({"1", "2", "10"})[0].name.starts_with("bytewise order"));
 }
 
 TEST_CASE("a head in natural order on folders 0 to 99 is found although it beats chance") {

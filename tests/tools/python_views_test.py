@@ -285,8 +285,8 @@ def test_decoding(folder):
     command = [BIN / "vitrine-extract", folder / "extract.toml", *(word for s in settings for word in ("--set", s))]
     run = subprocess.run(command, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
-    assert "7 of 12 pictures looked at have an EXIF orientation other than upright, which is applied" in run.stderr, run.stderr
-    assert "4 of 12 pictures looked at are 16-bit grey PNG files, which are scaled to 8 bits" in run.stderr, run.stderr
+    assert "7 of 12 images examined have an EXIF orientation other than upright, which is applied" in run.stderr, run.stderr
+    assert "4 of 12 images examined are 16-bit grey PNG files, which are scaled to 8 bits" in run.stderr, run.stderr
     made = Cache(cache)
     assert made.index.apply_orientation and made.index.scale_grey16
     assert not Cache(folder / "cache").index.apply_orientation

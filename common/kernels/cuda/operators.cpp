@@ -1,4 +1,4 @@
-// What libvitrine_cuda.so adds to a process that loads it: CUDA bodies of the operators, and what GPUs there are.
+// libvitrine_cuda.so: CUDA implementations of the operators, and queries of the available GPUs.
 #include <torch/torch.h>
 
 #include <c10/cuda/CUDAException.h>
@@ -47,7 +47,7 @@ void vitrine_cuda_probe(vitrine::CudaProbe* probe) {
   if (status != cudaSuccess) probe->devices = 0;
   if (cudaDriverGetVersion(&probe->driver) != cudaSuccess) probe->driver = 0;
   if (cudaRuntimeGetVersion(&probe->runtime) != cudaSuccess) probe->runtime = 0;
-  cudaGetLastError();  // told above; it is not to be met again
+  cudaGetLastError();  // clear the error, which is reported above
 }
 
 void vitrine_cuda_device(int index, vitrine::CudaDevice* device) {
@@ -57,7 +57,7 @@ void vitrine_cuda_device(int index, vitrine::CudaDevice* device) {
   if (status == cudaSuccess) status = cudaGetDevice(&former);
   if (status == cudaSuccess) status = cudaSetDevice(index);
   if (status == cudaSuccess) {
-    status = cudaFree(nullptr);  // makes the context, which a busy or exclusive GPU refuses
+    status = cudaFree(nullptr);  // creates the context; a busy or exclusive GPU refuses
     cudaSetDevice(former);
   }
   device->status = status;

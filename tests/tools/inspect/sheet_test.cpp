@@ -86,7 +86,7 @@ TEST_CASE("a pass that is not there is named, and a teacher of other classes get
   CHECK(result.exit_code == 2);
   CHECK(result.output.find("names.txt, line 4: is empty") != std::string::npos);
   write_whole(names, "a\nb\nc\nd\n");
-  CHECK(run(command + " --class-names '" + names.string() + "'").output.find("has 4 names, the teacher 5") !=
+  CHECK(run(command + " --class-names '" + names.string() + "'").output.find("has 4 names, but the teacher has 5") !=
         std::string::npos);
   write_whole(names, "a\nb\nc\nd\ne\n");
   result = run(command + " --class-names '" + names.string() + "'");

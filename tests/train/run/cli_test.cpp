@@ -281,7 +281,7 @@ TEST_CASE("bad settings end with code 2 and one sentence") {
     fixture.check_refused(
         fixture.train({"images=nowhere", "targets.teacher.device=gpu", "labels=none",
                        "validation=" + fixture.images.string(), "targets.teacher.weights=" + fixture.weights.string()}),
-        {"There is no device \"gpu\""});
+        {"unknown device \"gpu\""});
   }
   SUBCASE("a flat folder without labels for a cache of class folders") {
     std::filesystem::copy(fixture.images / "ant", fixture.root / "flat");
