@@ -208,7 +208,7 @@ def check(encoding, codec, shape):
             if not 0.01 <= t <= 1000:
                 raise ValueError(f"the temperature {t:g} is not allowed; expected from 0.01 to 1000")
             if temperatures.count(t) > 1:
-                raise ValueError(f"the temperature {t:g} is there twice")
+                raise ValueError(f"the temperature {t:g} is given twice")
 
 
 def from_bytes(layout, contents, group):

@@ -58,8 +58,7 @@ class Basis:
                 continue
             found = file.find(field)
             if found.dtype != dtype or found.shape != sizes:
-                raise InputError(f"{path}: dataset {field} has another type or shape than the track asks for; copy it "
-                                 "again")
+                raise InputError(f"{path}: dataset {field} has an unexpected type or shape; copy it again")
             setattr(self, field, file.read_all(field))
             sha.update(getattr(self, field).tobytes())
         floats = [self.mean, self.vectors, self.eigenvalues, *((self.rows, self.columns) if spatial else ())]
@@ -67,7 +66,7 @@ class Basis:
                 (self.levels >= LEVELS).any() or self.confidence[0] == 0:
             raise CorruptError(f"{path}: the basis has values out of range; the file is damaged, copy it again")
         if sha.hexdigest() != attributes.get("hash"):
-            raise InputError(f"{path}: is not the basis that its hash names; copy it again")
+            raise InputError(f"{path}: does not match its hash; copy it again")
         if sha.hexdigest() != name:
             raise InputError(f"{path}: is the basis {sha.hexdigest()[:8]}, but track.json names {name[:8]}; copy both "
                              "from the same cache")
