@@ -490,7 +490,7 @@ class Cache:
         path = directory / "track.json"
         if not os.path.lexists(path):
             if ShardDirectory(directory, None).numbers:
-                                raise InputError(f"{path}: is missing, but there are shards; rebuild it with vitrine-cache repair")
+                raise InputError(f"{path}: is missing, but there are shards; rebuild it with vitrine-cache repair")
             return
         track = Track(directory, self.plan)
         self.tracks.append(track)
