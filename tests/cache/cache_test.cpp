@@ -255,7 +255,7 @@ TEST_CASE("a bad track is in nobody's way who does not ask for it, and says why 
   CHECK(cache.tracks().size() == sample_tracks(plan).size() - 2);
   REQUIRE(cache.bad_tracks().size() == 2);
   CHECK(cache.bad_tracks()[0].directory == "few.aaaaaaaa/logits");
-  CHECK(has(cache.bad_tracks()[0].error.what(), "few.aaaaaaaa/logits/track.json: is not a track's"));
+  CHECK(has(cache.bad_tracks()[0].error.what(), "few.aaaaaaaa/logits/track.json: is not a track.json"));
   CHECK(cache.bad_tracks()[1].directory == "half.aaaaaaaa/logits");
   CHECK(has(cache.bad_tracks()[1].error.what(), "is missing, but there are shards"));
   const auto asked = [&](const std::string& name, const std::string& teacher) {

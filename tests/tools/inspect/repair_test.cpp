@@ -198,7 +198,7 @@ TEST_CASE("a dry run changes nothing and says what would be done") {
   CHECK((cache.files() == before));
   result = run(repair_command(cache));
   CHECK(result.exit_code == 1);
-  CHECK(result.output.find("set aside " + kFeatures + "00002.h5: it is now " + kFeatures + "00002.h5.damaged") !=
+  CHECK(result.output.find("set aside " + kFeatures + "00002.h5 as " + kFeatures + "00002.h5.damaged") !=
         std::string::npos);
   CHECK(result.output.find("first_pass=1 --set passes=1") != std::string::npos);
   CHECK(!std::filesystem::exists(cache.path(kFeatures + "00002.h5")));
