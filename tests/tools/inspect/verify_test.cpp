@@ -138,7 +138,7 @@ TEST_CASE("every kind of damage is found and named, and only that") {
       {"index", [](const SampleCache& c) { c.flip_chunk("index.h5", "height", 0); }, "index.h5", "height", -1,
        "checksum", Remedy::kCopy},
       {"plan", replace("plan.json", "{}"), "plan.json", "", -1, "", Remedy::kCopy},
-      {"a track's settings", replace(kLogits + "track.json", "{"), kLogits + "track.json", "", -1, "not a track's",
+      {"a track's settings", replace(kLogits + "track.json", "{"), kLogits + "track.json", "", -1, "not a track.json",
        Remedy::kRestore},
       {"no settings", remove(kLogits + "track.json"), kLogits + "track.json", "", -1, "missing", Remedy::kRestore},
       {"settings that no shard has",
