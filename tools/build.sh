@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Builds into build/ (executables in build/bin). Arguments are targets: tools/build.sh vitrine-extract. Needs tools/setup.sh once.
-# Where the output is no terminal, only errors are printed; everything is in build/build.log. Exit codes: 0, or 2 when it fails.
+# If the output is not a terminal, prints only errors; the full log is build/build.log. Exit codes: 0, or 2 on failure.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 mkdir -p build || exit 2
 log=build/build.log
 # In continuous integration warnings are errors: there the compiler is known.
 cmake --preset default ${CI:+-DVITRINE_WERROR=ON} >"$log" 2>&1 || { cat "$log" >&2; echo "build: cmake could not configure; the lines above say why" >&2; exit 2; }
-# A file that sees LibTorch takes more than a gigabyte to compile: no more of them at once than fit into memory.
+# Compiling a file that includes LibTorch takes more than a gigabyte, so memory limits the number of jobs.
 command=(cmake --build build -j "$(tools/jobs.sh 1600)" ${1:+--target "$@"})
 if [ -t 1 ]; then "${command[@]}" || exit 2; exit 0; fi
 "${command[@]}" >"$log" 2>&1 || {

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The main job, end to end, on a data set that is drawn here: a ViT learns from many labelled pictures, its targets over a few
-# hundred others are cached, and a ResNet-18 learns from that cache; beside it the same student from labels alone, from output KL
-# alone, and from the live teacher. Ends with a table. Everything lies in demo/, which is made anew.
+# Runs the whole pipeline on a drawn data set: trains a ViT on many labelled pictures, caches its targets for a few hundred
+# others, and trains a ResNet-18 from the cache; for comparison the same student from labels only, from output KL only, and
+# from the live teacher. Prints a table at the end. Recreates demo/, which holds everything.
 #
 #   tools/demo.sh [SEED]
 set -euo pipefail

@@ -1,4 +1,4 @@
-"""What tools/gpu_check.sh needs of Python: torch's place, pictures and weights, peers' rates, the table of results."""
+"""Python helpers of tools/gpu_check.sh: torch's location, pictures and weights, peers' rates, the table of results."""
 import csv
 import ctypes
 import json

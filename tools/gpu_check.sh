@@ -1,15 +1,13 @@
 #!/usr/bin/env bash
-# Shows on a machine with a GPU, in less than eight minutes, that Vitrine is right and how fast it is there. Such a machine
-# needs bash and a Python 3 with torch 2.11 (CUDA 13): nothing is built or installed on it.
-#
-#   tools/gpu_check.sh bundle DIR [BUILD]      here: puts programs, tests and libraries of BUILD (build) into DIR and DIR.tar.gz
-#   DIR/gpu_check.sh run DIR [--device cuda]   there: runs all checks, each within its own time; a line for each and a table at
-#                                              the end; files in DIR/results. Another Python: PYTHON=/path/to/python3
-#
-# DIR/results/results.json is whole after each step, so that a run that is killed loses nothing; `--json FILE` writes it to FILE
-# too. `--device cpu` rehearses all of it without a GPU, on smaller models and with five times the time; `--only REGEX` runs the
-# steps of that name, `--total SECONDS` and `--limit SECONDS` change the time of all steps (470) and of each.
-# Exit code 1: a step failed, took too long or was left out for want of time.
+# Tests and benchmarks Vitrine on a machine with a GPU in less than eight minutes. The machine needs bash and a Python 3 with
+# torch 2.11 (CUDA 13); nothing is built or installed on it.
+#   tools/gpu_check.sh bundle DIR [BUILD]      here: packs programs, tests and libraries of BUILD (build) into DIR and DIR.tar.gz
+#   DIR/gpu_check.sh run DIR [--device cuda]   there: runs all checks, each with a time limit; prints a line per check and a
+#                                              table; files in DIR/results. Another Python: PYTHON=/path/to/python3
+# DIR/results/results.json is complete after each step, so a killed run loses nothing; `--json FILE` also writes it to FILE.
+# `--device cpu` runs everything without a GPU, on smaller models and with five times the time; `--only REGEX` selects steps by
+# name; `--total SECONDS` and `--limit SECONDS` set the time limits of all steps (470) and of each.
+# Exit code 1: a step failed, timed out or was skipped for lack of time.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -26,7 +24,7 @@ bundle() {
     [ -e "$build/bin/$name" ] || fail "$build/bin/$name is not there; build everything first (tools/build.sh)"
     cp "$build/bin/$name" "$dir/bin/"
   done
-  # What the programs link, without LibTorch and CUDA, which the other machine's Python has, and without the C library.
+  # The programs' libraries, except LibTorch and CUDA, which the other machine's Python has, and the C library.
   for name in "${programs[@]}" "${tests[@]}" "${parts[@]}"; do ldd "$build/bin/$name"; done >"$dir/libraries"
   ! grep -m 1 'not found' "$dir/libraries" || fail "$build/bin links a library that is not there; build everything again"
   awk '$2 == "=>" && $3 ~ /^\// {print $3}' "$dir/libraries" | sort -u | while read -r library; do
@@ -47,10 +45,11 @@ bundle() {
     "$dir" "$(du -sh "$dir" | cut -f1)" "$dir" "$(du -sh "$dir.tar.gz" | cut -f1)" "$dir" "$dir"
 }
 
-# --- the steps, each a command of its own with a time limit ------------------------------------------------------------------
-# Each leaves its figures, one "key value" a line, in $RESULTS/NAME.figures.
+# --- the steps, each a separate command with a time limit
+# ------------------------------------------------------------------ Each leaves its figures, one "key value" a line, in
+# $RESULTS/NAME.figures.
 
-# The bundle's libraries are for its own programs: Python has others of the same names.
+# The bundle's libraries are only for its programs: Python has others of the same names.
 in_bundle() { LD_LIBRARY_PATH="$LIBRARIES${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}" "$@"; }
 
 figure() { printf '%s %s\n' "$1" "$2" >>"$RESULTS/$STEP.figures"; }
@@ -243,11 +242,11 @@ step() {  # NAME LIMIT FUNCTION [ARGUMENT...]
   if [ "$limit" -lt 1 ]; then
     code=-1
   else
-    # Beside this shell, so that a signal to it ends the step at once.
+    # In the background, so that a signal to this shell ends the step at once.
     timeout -k 5 "$limit" bash "$ROOT/gpu_check.sh" step "$@" >"$RESULTS/$name.log" 2>&1 </dev/null &
     running=$!
     wait "$running" || code=$?
-    # Killed by another, as when memory runs out.
+    # Killed from outside, for instance when memory runs out.
     if [ "$code" -eq 137 ] && [ $((total - SECONDS)) -gt $((left - limit)) ]; then code=128; fi
   fi
   "$PYTHON" "$ROOT/gpu_check.py" record "$RESULTS" "$name" "$code" "$start" "$SECONDS" "$JSON" ||
@@ -285,7 +284,7 @@ run() {
   torch=$(timeout 120 "$PYTHON" "$ROOT/gpu_check.py" libraries "$ROOT/compiler") || fail "$PYTHON cannot import torch"
   export ROOT RESULTS DEVICE IMAGES PYTHON LIBRARIES="$ROOT/lib:$torch"
   export VITRINE_BIN=$ROOT/bin VITRINE_TEST_DEVICE=$DEVICE CUBLAS_WORKSPACE_CONFIG=:4096:8 OMP_NUM_THREADS=1
-  # However it ends: the table of what there is.
+  # However it ends, print the table of the finished steps.
   trap '"$PYTHON" "$ROOT/gpu_check.py" table "$RESULTS" || exit 1' EXIT
   trap 'kill "$running" 2>/dev/null; exit 1' INT TERM HUP
   local test precision

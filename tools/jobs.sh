@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Prints how many jobs may run side by side: one per core that this process may use (its affinity and its cgroup's quota), and,
-# with an argument, no more than fit into the memory that is left (the machine's and its cgroup's) at MB megabytes each.
+# Prints how many jobs may run in parallel: one per core available to this process (by affinity and cgroup quota), and, with an
+# argument, at most as many as fit into the available memory (of the machine and the cgroup) at MB megabytes each.
 #
 #   tools/jobs.sh [MB]
 set -euo pipefail
@@ -10,13 +10,13 @@ number() { [[ $1 =~ ^[0-9]+$ ]]; }
 lower() { if number "$2" && [ "$2" -lt "$1" ]; then echo "$2"; else echo "$1"; fi; }
 content() { if [ -r "$1" ]; then cat "$1"; fi; }
 
-# nproc would take OMP_NUM_THREADS, which is about one process's threads, for the machine's cores.
+# nproc would use OMP_NUM_THREADS, which limits one process's threads, as the number of cores.
 cores=$(env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc)
 memory=$(awk '/^MemAvailable/ {print int($2 / 1024)}' /proc/meminfo 2>/dev/null || true)
 memory=${memory:-1000000}
 
 quota() { if number "$1" && number "$2" && [ "$2" -gt 0 ]; then cores=$(lower "$cores" $((($1 + $2 - 1) / $2))); fi; }
-# A limit of this many bytes, of which some are in use; file pages among them can be dropped.
+# Applies a limit of this many bytes, some of them in use; file pages in use can be dropped.
 limit() {
   local used=$2 droppable=$3
   if number "$1" && [ ${#1} -lt 18 ]; then
@@ -26,7 +26,7 @@ limit() {
   fi
 }
 
-# cgroup v2: the limits of the process's own group and of all above it.
+# cgroup v2: the limits of the process's group and of its ancestors.
 path=$(content /proc/self/cgroup | sed -n 's/^0:://p')
 while :; do
   group=$cgroups${path%/}

@@ -1,13 +1,12 @@
 #!/usr/bin/env bash
-# Installs what Vitrine is built and tested with: Debian packages, LibTorch (the pinned torch wheel, in .venv) and, where the
-# machine has no CUDA 13 toolkit, the CUDA compiler from its wheels. A second run finds everything in place and does nothing.
+# Installs the dependencies of building and testing Vitrine: Debian packages, LibTorch (the pinned torch wheel, in .venv) and,
+# without a CUDA 13 toolkit, the CUDA compiler from its wheels. Does nothing if everything is installed.
 #
 #   tools/setup.sh [--no-system]     needs root or sudo only when a Debian package is missing
-#
-# --no-system   leaves the packages of tools/packages.txt to you, for machines without dpkg or without root: take them from the
-#               distribution, from modules or from conda (CMAKE_PREFIX_PATH). VITRINE_NO_SYSTEM=1 says the same to tools/test.sh
-#               and tools/demo.sh.
-# PYTHON        in the environment: the Python (3.10 or later) that .venv is made with. .venv may be a link to another place.
+# --no-system   does not install the packages of tools/packages.txt, for machines without dpkg or root: take them from the
+#               distribution, from modules or from conda (CMAKE_PREFIX_PATH). VITRINE_NO_SYSTEM=1 does the same for
+#               tools/test.sh and tools/demo.sh.
+# PYTHON        in the environment: the Python (3.10 or later) for .venv. .venv may be a symbolic link.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -39,7 +38,7 @@ install_packages() {
     as_root=(sudo)
   fi
   say "installing Debian packages: ${missing[*]}"
-  # sudo drops the caller's environment; a fresh machine may still be at its own updates, which hold dpkg's lock.
+  # sudo drops the caller's environment; a fresh machine may still run its own updates, which hold dpkg's lock.
   apt=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300)
   "${apt[@]}" update -qq || fail "apt-get update failed; the lines above say why"
   "${apt[@]}" install -y -qq --no-install-recommends "${missing[@]}" >/dev/null ||
@@ -47,7 +46,7 @@ install_packages() {
 }
 [ $system = 0 ] || install_packages
 
-# A toolkit counts when its compiler is release 13; Vitrine's .cu files always compile, a driver is not needed.
+# Accepts toolkits whose compiler is release 13. The .cu files are always compiled; a driver is not needed.
 toolkit=""
 for nvcc in "${CUDACXX:-}" "$(command -v nvcc || true)" /usr/local/cuda/bin/nvcc; do
   if [ -n "$nvcc" ] && [ -x "$nvcc" ] && "$nvcc" --version | grep -q 'release 13\.'; then toolkit=$nvcc; break; fi
@@ -55,7 +54,7 @@ done
 wanted=(-r tools/requirements.txt)
 [ -n "$toolkit" ] || wanted+=(-r tools/requirements-cuda.txt)
 
-# What is in .venv depends on all of this; with another Python of the system, or moved, it is made ready again.
+# The contents of .venv depend on all of this; after a move or with another system Python it is set up again.
 stamp() {
   printf '.venv/.ready-%s' "$({
     cat tools/requirements*.txt tools/setup.sh
@@ -74,7 +73,7 @@ if command -v flock >/dev/null && ! flock -n 9; then
 fi
 [ ! -f "$(stamp)" ] || exit 0
 
-# After an upgrade of the system .venv's Python is another one, whose packages are not there: only then is it made anew.
+# After a system upgrade .venv's Python is another version without its packages: only then recreate .venv.
 packages() { .venv/bin/python -c 'import os, sys; sys.exit(not any(os.path.isdir(p) for p in sys.path if "site-packages" in p))' 2>/dev/null; }
 if packages; then
   .venv/bin/python -c 'import pip' 2>/dev/null || .venv/bin/python -m ensurepip >/dev/null ||
@@ -96,7 +95,7 @@ say "installing LibTorch and the tests' peers into .venv (about 5 GB, a minute o
 .venv/bin/python -m pip install -q --disable-pip-version-check "${wanted[@]}" ||
   fail "pip could not install what tools/requirements*.txt name; the lines above say why"
 if [ -z "$toolkit" ]; then
-  # The wheels lack the names that the linker and CMake look for.
+  # The wheels lack the file names that the linker and CMake expect.
   root=$(.venv/bin/python -c 'import nvidia, os; print(os.path.join(list(nvidia.__path__)[0], "cu13"))')
   [ -x "$root/bin/nvcc" ] || fail "the CUDA wheels hold no compiler at $root/bin/nvcc; remove .venv and run this again"
   ln -sfn lib "$root/lib64"

@@ -27,14 +27,14 @@ std::vector<Number> column(const Container& file, Container::Scratch& scratch, c
   const std::size_t dataset = file.find(name);
   const DatasetInfo& info = file.datasets()[dataset];
   if (info.dtype != dtype || info.shape != std::vector<std::uint64_t>{rows})
-    damaged(file.path(), text("dataset ", name, " has another type or shape than an index asks for"));
+    damaged(file.path(), text("dataset ", name, " has an unexpected type or shape"));
   const std::vector<std::byte> bytes = file.read_all(dataset, scratch);
   std::vector<Number> numbers(rows);
   std::memcpy(numbers.data(), bytes.data(), bytes.size());
   return numbers;
 }
 
-// What is said of decoding changes what all pixels mean, so that none of it may be passed over.
+// Decoding settings change the meaning of all pixels, so unknown ones must not be ignored.
 Decoding decoding_of(const nlohmann::ordered_json& attributes, const std::filesystem::path& path) {
   Decoding decoding;
   const auto choices = attributes.find("decoding");
@@ -54,7 +54,7 @@ Decoding decoding_of(const nlohmann::ordered_json& attributes, const std::filesy
   return decoding;
 }
 
-// `place`: of the recipe, for the Error.
+// `place`: the recipe's, for the Error.
 void check_recipe(const Recipe& r, const Plan& plan, const Problem& place) {
   const auto refuse = [&](const std::string& what, const char* remedy) {
     throw Error(ErrorKind::kCorrupt, {.what = what, .remedy = remedy}).at(place);
@@ -72,7 +72,7 @@ void check_recipe(const Recipe& r, const Plan& plan, const Problem& place) {
     refuse("a recipe does not fit its image", "the file belongs to another cache, copy or make it again");
 }
 
-// Whether a track is called `name` and is of `teacher`, as Cache::track() takes them.
+// Whether a track matches `name` and `teacher`, with their meaning in Cache::track().
 bool is_called(const std::string& directory, const std::string& name, const std::string& teacher) {
   constexpr std::size_t kDigits = 9;  // ".xxxxxxxx"
   const std::size_t slash = directory.find('/');
@@ -115,7 +115,7 @@ ImageIndex read_index(const std::filesystem::path& path) {
   index.images.reserve(images);
   for (std::uint64_t i = 0; i < images; ++i) {
     if (offsets[i] > offsets[i + 1] || offsets[i + 1] > ids.size())
-      damaged(path, text("the name of image ", i, " lies outside the list of names"));
+      damaged(path, text("the name of image ", i, " is outside the list of names"));
     std::string id(ids.data() + offsets[i], offsets[i + 1] - offsets[i]);
     if (!is_utf8(id)) damaged(path, text("the name of image ", i, " is not UTF-8"));
     index.images.push_back({std::move(id), heights[i], widths[i], labels[i], file_bytes[i], hashes[i]});
@@ -176,7 +176,7 @@ void Cache::add_track(const std::filesystem::path& directory) {
   try {
     if (!path_exists(file)) {
       if (ShardDirectory(directory, nullptr).count() > 0)
-        refuse("is missing, but there are shards", "let vitrine-cache repair make it again from them");
+        refuse("is missing, but there are shards", "rebuild it with vitrine-cache repair");
       return;
     }
     TrackInfo info = TrackInfo::from_file_text(read_file(file), file);
@@ -195,10 +195,10 @@ void Cache::add_track(const std::filesystem::path& directory) {
 
 namespace {
 
-// The file that holds a group's recipes.
+// The file with a group's recipes.
 const Container& recipes_of(const ShardDirectory& recipes, const Plan& plan, GroupKey key) {
   if (key.group >= plan.groups_per_pass())
-    fail(recipes.directory().string(), ": group ", key.group, " is not there; a pass has ", plan.groups_per_pass());
+    fail(recipes.directory().string(), ": group ", key.group, " does not exist; a pass has ", plan.groups_per_pass());
   return recipes.open(plan.layout().number_of(key));
 }
 
@@ -254,7 +254,7 @@ TrackReader::TrackReader(const Cache& cache, const TrackInfo& track)
       basis_(load_basis(cache.directory(), track)),
       codec_(make_codec(track.codec, track.shape, basis_)) {
   layout_ = codec_->layout();
-  // A copy of what the check needs: the reader may move while the shard_directory holds the check.
+  // Copied for the check, as the reader may be moved while shard_directory_ holds the check.
   std::vector<std::uint64_t> most;
   for (std::size_t i = 0; i < layout_.size(); ++i) most.push_back(codec_->max_bytes(i, shards_.group_views));
   const auto check = [wanted = track_, layout = layout_, most, shards = shards_](const Container& file,
@@ -268,17 +268,17 @@ TrackReader::TrackReader(const Cache& cache, const TrackInfo& track)
       const ArrayLayout& array = layout[i];
       if (file.find(array.name) != i)
         throw Error(ErrorKind::kInput, {.path = file.path().string(),
-                                        .what = text("dataset ", array.name, " is not in its place in the table"),
+                                        .what = text("dataset ", array.name, " is out of order in the table"),
                                         .remedy = "copy or make it again"});
       if (array.whole_group) {
-        // How long the longest group is, this file alone knows; the codec knows how long one can be.
+        // The longest group's length is only in this file; the codec gives an upper bound.
         const DatasetInfo& info = file.datasets()[i];
         if (info.shape.size() == 2 && info.shape[1] > most[i])
-          throw Error(ErrorKind::kCorrupt, {.path = file.path().string(),
-                                            .dataset = array.name,
-                                            .what = text("has ", info.shape[1], " bytes for each group; a group takes ",
-                                                         most[i], " at most"),
-                                            .remedy = "copy or make it again"});
+          throw Error(ErrorKind::kCorrupt,
+                      {.path = file.path().string(),
+                       .dataset = array.name,
+                       .what = text("has ", info.shape[1], " bytes per group; a group takes at most ", most[i]),
+                       .remedy = "copy or make it again"});
         expect_dataset(file, array.name, array.dtype, {span.groups, info.shape.size() == 2 ? info.shape[1] : 1}, 1);
         continue;
       }
@@ -300,13 +300,13 @@ std::uint64_t TrackReader::stored_views() const {
 template <class Decode>
 void TrackReader::load(GroupKey key, Scratch& scratch, const Decode& decode) const {
   if (key.group >= shards_.groups_per_pass)
-    fail(shard_directory_->directory().string(), ": group ", key.group, " is not there; a pass has ",
+    fail(shard_directory_->directory().string(), ": group ", key.group, " does not exist; a pass has ",
          shards_.groups_per_pass);
   const Container& file = shard_directory_->open(shards_.number_of(key));
   if (scratch.arrays.size() < layout_.size()) scratch.arrays.resize(layout_.size());
   scratch.spans.clear();
   for (std::size_t i = 0; i < layout_.size(); ++i) {
-    // The table has been checked against the file, so that a chunk of a size that no such file could hold is not there.
+    // Bounded, as the table has been checked against the file's size.
     const std::size_t size = file.datasets()[i].chunk_bytes();
     const std::span<std::byte> bytes = scratch.arrays[i].first(size);
     file.read_chunk(i, shards_.place_of(key), scratch.container, bytes, Container::Check::kStored);
@@ -331,7 +331,7 @@ void TrackReader::read_kept(GroupKey key, Scratch& scratch, std::span<float> val
   const auto* codec = dynamic_cast<const TopkCodec*>(codec_.get());
   if (codec == nullptr)
     fail(shard_directory_->directory().string(), ": is stored as ", encoding_name(track_.codec.encoding),
-         ", which keeps all classes; only a topk track has largest values and a tail");
+         ", which stores all classes; only a topk track has largest values and a tail");
   load(key, scratch,
        [&](const auto& arrays) { codec->decode_kept(arrays, shards_.group_views, values, indices, tail); });
 }

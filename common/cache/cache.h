@@ -1,4 +1,4 @@
-// Reading a cache directory. Nothing here writes, locks or calls HDF5; all of it may be called from any thread.
+// Reading a cache directory. Never writes, locks files or calls HDF5; thread-safe.
 #ifndef VITRINE_COMMON_CACHE_CACHE_H_
 #define VITRINE_COMMON_CACHE_CACHE_H_
 
@@ -20,14 +20,14 @@
 
 namespace vitrine {
 
-/// Whether a directory is named as a teacher's in a cache, "NAME.xxxxxxxx".
+/// Whether `name` has the form of a teacher's directory in a cache, "NAME.xxxxxxxx".
 bool is_teacher_directory(const std::string& name);
 
 class Cache {
  public:
   /// Reads index.h5, plan.json and every track.json, and lists the recipes. Throws Error when index or plan is missing
-  /// or damaged, or they do not belong together. Unreadable tracks do not fail the constructor; see bad_tracks(). What
-  /// is added to the directory later is not seen.
+  /// or damaged, or the plan is not of this index. Unreadable tracks do not fail the constructor; see bad_tracks().
+  /// Files added to the directory later are not seen.
   explicit Cache(std::filesystem::path directory);
 
   const std::filesystem::path& directory() const { return directory_; }
@@ -35,29 +35,29 @@ class Cache {
   std::shared_ptr<const ImageIndex> index_ptr() const { return index_; }
   const Plan& plan() const { return *plan_; }
 
-  /// The stored views of a group: plan().options().group of them, each checked to lie in its image. Throws Error.
+  /// The stored views of a group: plan().options().group of them, each checked against its image's size. Throws Error.
   std::vector<Recipe> recipes(GroupKey key) const;
-  /// The stored hash of one rendered view of the group (views.h says which). Throws Error.
+  /// The stored hash of one rendered view of the group (which one: views.h). Throws Error.
   std::uint64_t picture_hash(GroupKey key) const;
   /// Passes whose recipes are complete.
   const std::vector<std::uint32_t>& recipe_passes() const { return recipe_passes_; }
 
-  /// The files of recipes, opened with the checks of recipes().
+  /// The recipe files. open() performs the checks of recipes().
   const ShardDirectory& recipe_directory() const { return *recipes_; }
 
   /// Ascending by directory.
   const std::vector<TrackInfo>& tracks() const { return tracks_; }
-  /// A directory of a track whose track.json cannot be read, is damaged, newer, of another plan or in the wrong place,
-  /// or missing though there are shards; or a teacher's directory that cannot be listed.
+  /// A track directory whose track.json is unreadable, damaged, newer, of another plan, in the wrong place, or missing
+  /// although there are shards; or a teacher's directory that cannot be listed.
   struct BadTrack {
     std::string directory;  ///< "TEACHER.xxxxxxxx/NAME", or a teacher's
     Error error;            ///< names the file
   };
-  /// Ascending by directory; none of them is among tracks().
+  /// Ascending by directory; disjoint from tracks().
   const std::vector<BadTrack>& bad_tracks() const { return bad_tracks_; }
-  /// The track of a name ("logits", "features.11"), from a teacher if there are several ("NAME" or "NAME.xxxxxxxx";
-  /// empty: any). Throws Error that lists what there is when none or several fit, bad ones among them, and a bad
-  /// track's own error when it is the one.
+  /// Finds a track by name ("logits", "features.11") and teacher ("NAME" or "NAME.xxxxxxxx"; empty: any). If no or
+  /// several tracks match, throws Error that lists all tracks, including bad ones; if the match is a bad track, throws
+  /// its error.
   const TrackInfo& track(const std::string& name, const std::string& teacher = {}) const;
 
  private:
@@ -72,10 +72,10 @@ class Cache {
   std::vector<BadTrack> bad_tracks_;
 };
 
-/// Reads one track. Lives independently of the Cache that it was made with.
+/// Reads one track. May outlive the Cache that it was constructed from.
 class TrackReader {
  public:
-  /// What a thread keeps between reads, of any number of tracks. Its buffers grow to the largest group.
+  /// Per-thread state, reusable for any number of tracks. Its buffers grow to the largest group.
   struct Scratch {
     Container::Scratch container;
     std::vector<Buffer> arrays;
@@ -86,35 +86,35 @@ class TrackReader {
 
   const TrackInfo& track() const { return track_; }
   const Codec& codec() const { return *codec_; }
-  /// The shards, opened with the checks of read().
+  /// The shards. open() performs the checks of read().
   const ShardDirectory& shard_directory() const { return *shard_directory_; }
-  /// Passes whose shards are all there, ascending.
+  /// Passes with all shards present, ascending.
   const std::vector<std::uint32_t>& passes() const { return passes_; }
-  /// Whether passes() has it.
+  /// Whether passes() contains `pass`.
   bool has_pass(std::uint32_t pass) const { return std::ranges::binary_search(passes_, pass); }
-  /// The decoded targets of a group. `out`: [group, shape...]. Throws Error that names file, dataset and group. Any
-  /// thread, with a scratch of its own; a shard's table is read with its first group. Afterwards no lock, and no
-  /// allocation once the scratch has seen the largest group.
+  /// Reads and decodes the targets of a group. `out`: [group, shape...]. Throws Error that names file, dataset and
+  /// group. Thread-safe with one scratch per thread. The first read of a shard also reads its table; later ones take no
+  /// lock, and allocate nothing once the scratch has seen the largest group.
   void read(GroupKey key, Scratch& scratch, std::span<float> out) const;
-  /// What a topk track holds: `values` and `indices` [group, kept], the largest first; `tail` [group, temperatures].
-  /// Throws Error for a track of another encoding too.
+  /// The stored values of a topk track: `values` and `indices` [group, kept], the largest first; `tail` [group,
+  /// temperatures]. Also throws Error for a track of another encoding.
   void read_kept(GroupKey key, Scratch& scratch, std::span<float> values, std::span<std::uint32_t> indices,
                  std::span<float> tail) const;
-  /// Features of a transform track in the basis of its channels (basis()), [group, C, H, W]: vectorsᵀ · this + mean is
-  /// what read() gives. Throws Error for a track of another encoding too.
+  /// Features of a transform track as coefficients over channels (basis()), [group, C, H, W]: read() gives vectorsᵀ ·
+  /// out + mean. Also throws Error for a track of another encoding.
   void read_coefficients(GroupKey key, Scratch& scratch, std::span<float> out) const;
-  /// What a student takes: read_coefficients() of a track with a basis, read() of any other.
+  /// The form that students use: read_coefficients() of a track with a basis, else read().
   void read_in_own_basis(GroupKey key, Scratch& scratch, std::span<float> out) const;
-  /// Of a transform track, else nothing.
+  /// nullptr unless it is a transform track.
   const std::shared_ptr<const FeatureBasis>& basis() const { return basis_; }
-  /// Bytes of all shards that are there, and their number.
+  /// Total bytes and number of the shards present.
   std::uint64_t stored_bytes() const { return shard_directory_->stored_bytes(); }
   std::uint64_t shards() const { return shard_directory_->count(); }
-  /// Views in the shards that are there.
+  /// Views in the shards present.
   std::uint64_t stored_views() const;
 
  private:
-  /// Reads the group's arrays and gives them to `decode`; its errors get the file's name.
+  /// Reads the group's arrays and passes them to `decode`; adds the file's name to its errors.
   template <class Decode>
   void load(GroupKey key, Scratch& scratch, const Decode& decode) const;
 

@@ -15,11 +15,11 @@
 namespace vitrine {
 namespace {
 
-constexpr std::size_t kFirstRead = 16384;      // holds most tables whole
-constexpr std::uint64_t kMaxTable = 1u << 30;  // a file of holes may claim any size
+constexpr std::size_t kFirstRead = 16384;      // most tables fit
+constexpr std::uint64_t kMaxTable = 1u << 30;  // a sparse file may have any size
 constexpr std::uint32_t kMaxDatasets = 256;
 constexpr std::size_t kMaxSeen = 16;               // in shrink()
-constexpr std::uint32_t kMaxExpansion = 1u << 15;  // zstd: 128 KiB of a block that takes 4 bytes
+constexpr std::uint32_t kMaxExpansion = 1u << 15;  // of zstd: a block of 4 bytes gives 128 KiB
 
 constexpr const char* kWrongChecksum = "its table's checksum is wrong";
 constexpr const char* kDamaged = "the file is damaged, copy or make it again";
@@ -28,14 +28,14 @@ constexpr const char* kDamaged = "the file is damaged, copy or make it again";
   throw Error(ErrorKind::kCorrupt, {.path = path, .what = what, .remedy = kDamaged});
 }
 
-// a * b, or nothing when it does not fit into 63 bits.
+// a * b, or nullopt when it does not fit into 63 bits.
 std::optional<std::uint64_t> times(std::optional<std::uint64_t> a, std::uint64_t b) {
   constexpr std::uint64_t kLimit = std::numeric_limits<std::int64_t>::max();
   if (!a || (b != 0 && *a > kLimit / b)) return std::nullopt;
   return *a * b;
 }
 
-// A name in a field of fixed size: letters, digits and a few signs, then zeros to the end.
+// Parses a name in a field of fixed size: letters, digits and some punctuation, padded with zeros.
 std::optional<std::string> fixed_text(std::string_view field) {
   const std::size_t end = std::min(field.find('\0'), field.size());
   if (end == 0 || field.find_first_not_of('\0', end) != std::string_view::npos) return std::nullopt;
@@ -44,8 +44,8 @@ std::optional<std::string> fixed_text(std::string_view field) {
   return std::string(field.substr(0, end));
 }
 
-// Whether the table's checksum is right with `value` in the header at `offset`: proof that the field alone was changed,
-// in a file of this version.
+// Whether the table's checksum is right with `value` in the header at `offset`, which proves that only this field of a
+// file of this version was changed.
 template <class Number>
 bool is_whole_with(const ReadableFile& file, std::string_view header, std::size_t offset, Number value) {
   using namespace table;
@@ -86,8 +86,8 @@ Header check_header(std::string_view bytes, const ReadableFile& file) {
   const auto user_block = at<std::uint64_t>(bytes, kUserBlockAt), file_bytes = at<std::uint64_t>(bytes, kFileBytesAt);
   if (file_bytes != file.size()) damaged(path, text("has ", file.size(), " bytes, expected ", file_bytes));
   if (user_block > file_bytes || header.table_bytes > user_block || header.table_bytes > kMaxTable)
-    damaged(path, text("its table of ", header.table_bytes, " bytes does not lie in its user block"));
-  // Each part is compared before the sum, so that the sum cannot overflow.
+    damaged(path, text("its table of ", header.table_bytes, " bytes does not fit into its user block"));
+  // Compares each part first, so that the sum cannot overflow.
   const std::uint64_t room = header.table_bytes;
   if (header.datasets > kMaxDatasets || header.datasets > room / kDatasetBytes || header.chunks > room / kChunkBytes ||
       header.json_bytes > room ||
@@ -103,7 +103,7 @@ DatasetInfo parse_dataset(std::string_view bytes, const std::string& path) {
   const auto name = fixed_text(bytes.substr(0, kNameBytes)), dtype = fixed_text(bytes.substr(kNameBytes, kDtypeBytes));
   const auto rank = at<std::uint32_t>(bytes, kNameBytes + kDtypeBytes);
   if (!name || !dtype || !item_bytes(*dtype) || rank == 0 || rank > kMaxRank)
-    damaged(path, "a dataset's description makes no sense");
+    damaged(path, "a dataset's description is invalid");
   info.name = *name, info.dtype = *dtype;
   info.chunk_rows = at<std::uint32_t>(bytes, 52);
   std::optional<std::uint64_t> row = item_bytes(info.dtype), all;
@@ -132,7 +132,7 @@ Datasets parse_datasets(std::string_view bytes, const Header& header, const std:
     if (info.first_chunk != next_chunk || info.chunk_count > header.chunks - next_chunk)
       damaged(path, text("dataset ", info.name, " claims chunks that are not its own"));
     for (const DatasetInfo& other : datasets)
-      if (other.name == info.name) damaged(path, text("dataset ", info.name, " is there twice"));
+      if (other.name == info.name) damaged(path, text("dataset ", info.name, " is listed twice"));
     next_chunk += info.chunk_count;
     datasets.push_back(std::move(info));
   }
@@ -197,8 +197,7 @@ void Container::check_apart() const {
   for (const Chunk& chunk : chunks_) places.emplace_back(chunk.offset, chunk.offset + chunk.stored_bytes);
   std::ranges::sort(places);
   for (std::size_t i = 1; i < places.size(); ++i)
-    if (places[i].first < places[i - 1].second)
-      damaged(path_, text("two of its chunks lie upon each other at byte ", places[i].first));
+    if (places[i].first < places[i - 1].second) damaged(path_, text("its chunks overlap at byte ", places[i].first));
 }
 
 std::size_t Container::find(const std::string& name) const {
@@ -206,7 +205,7 @@ std::size_t Container::find(const std::string& name) const {
     if ((*datasets_)[i].name == name) return i;
   throw Error(ErrorKind::kInput, {.path = path_,
                                   .what = text("has no dataset \"", name, "\""),
-                                  .remedy = "it is not the file that its name promises, copy or make it again"});
+                                  .remedy = "it is not the file that its name says, copy or make it again"});
 }
 
 Container::Place Container::place(std::size_t dataset, std::uint64_t chunk) const {
@@ -216,7 +215,7 @@ Container::Place Container::place(std::size_t dataset, std::uint64_t chunk) cons
   return {entry.offset, entry.stored_bytes};
 }
 
-// The scratch's open file that is this container's, moved to the front.
+// Returns the scratch's open file of this container, moved to the front.
 const ReadableFile& Container::opened(Scratch& scratch) const {
   auto& files = scratch.files;
   const auto found = std::ranges::find_if(
@@ -238,13 +237,13 @@ void Container::read_chunk(std::size_t dataset, std::uint64_t chunk, Scratch& sc
                        .remedy = remedy});
   };
   if (chunk >= info.chunk_count)
-    refuse(ErrorKind::kInput, text("is not there; the dataset has ", info.chunk_count), "");
+    refuse(ErrorKind::kInput, text("does not exist; the dataset has ", info.chunk_count), "");
   if (out.size() != info.chunk_bytes())
     refuse(ErrorKind::kInput, text("has ", info.chunk_bytes(), " bytes; expected ", out.size()), "");
   const Chunk& entry = chunks_[info.first_chunk + chunk];
   const ReadableFile& file = opened(scratch);
-  // Another file under the same name since the table was read, perhaps one made anew.
-  if (file.size() != file_bytes_) refuse(ErrorKind::kIo, "the file has changed while it was in use", "start again");
+  // The file may have been replaced since the table was read.
+  if (file.size() != file_bytes_) refuse(ErrorKind::kIo, "the file changed while it was in use", "start again");
   const std::span<std::byte> stored = scratch.stored.first(entry.stored_bytes);
   file.read(entry.offset, stored);
   if (xxh3(stored) != entry.hash) refuse(ErrorKind::kCorrupt, "its checksum is wrong", kDamaged);
@@ -296,10 +295,9 @@ void expect_dataset(const Container& container, const std::string& name, const s
                     const std::vector<std::uint64_t>& shape, std::uint32_t chunk_rows) {
   const DatasetInfo& info = container.datasets()[container.find(name)];
   if (info.dtype != dtype || info.shape != shape || info.chunk_rows != chunk_rows)
-    throw Error(ErrorKind::kInput,
-                {.path = container.path().string(),
-                 .what = text("dataset ", name, " has another type or shape than its place asks for"),
-                 .remedy = "copy or make it again"});
+    throw Error(ErrorKind::kInput, {.path = container.path().string(),
+                                    .what = text("dataset ", name, " has an unexpected type or shape"),
+                                    .remedy = "copy or make it again"});
 }
 
 }  // namespace vitrine

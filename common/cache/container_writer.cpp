@@ -22,13 +22,13 @@ namespace {
 
 constexpr H5Z_filter_t kZstdFilter = 32015;  // registered with The HDF Group
 
-// Everything is written in memory.
+// HDF5 only writes to memory, so its failures mean that memory ran out.
 [[noreturn]] void fail_hdf5(const char* verb, const char* what) {
   throw Error(ErrorKind::kMemory,
               {.what = text("HDF5 failed to ", verb, what), .remedy = "check that there is memory left"});
 }
 
-// An HDF5 identifier, closed by the function of its kind.
+// Owns an HDF5 identifier; `closer` depends on its kind.
 class Handle {
  public:
   Handle(hid_t id, herr_t (*closer)(hid_t), const char* what) : id_(id), close_(closer), what_(what) {
@@ -40,7 +40,7 @@ class Handle {
   Handle(Handle&& other) noexcept : id_(other.id_), close_(other.close_), what_(other.what_) { other.id_ = -1; }
   Handle& operator=(Handle&&) = delete;
   operator hid_t() const { return id_; }
-  // For what is written on closing: a full disk shows here.
+  // Closes explicitly, to see errors of writes on closing.
   void close() {
     const hid_t id = id_;
     id_ = -1;
@@ -57,7 +57,7 @@ void must(herr_t result, const char* what) {
   if (result < 0) fail_hdf5("", what);
 }
 
-// HDF5 wants the filter of a dataset to be known even when chunks come ready-made; it never runs here.
+// HDF5 requires a dataset's filter to be registered, even if chunks are already compressed. Never called.
 std::size_t no_filter(unsigned, std::size_t, const unsigned*, std::size_t, std::size_t*, void**) {
   return 0;
 }
@@ -91,10 +91,10 @@ Handle make_type(const std::string& dtype, const std::vector<FieldSpec>& fields)
 
 struct Frame {
   std::vector<std::byte> bytes;
-  std::uint64_t hash = 0, offset = 0;  // offset: as HDF5 reports it, then in the file
+  std::uint64_t hash = 0, offset = 0;  // offset: first as reported by HDF5, then in the file
 };
 
-// Everything of one dataset, in memory, before HDF5 is called.
+// The data of one dataset, prepared before HDF5 is called.
 struct Prepared {
   const DatasetSpec* spec;
   DatasetInfo info;
@@ -108,7 +108,7 @@ std::vector<std::byte> compress_chunk(std::span<const std::byte> rows, std::uint
   return compress_frame(padded, level);
 }
 
-// Takes the frames of `spec`, when it has them.
+// Moves the frames out of `spec`, if it has them.
 Prepared prepare(DatasetSpec& spec, std::uint64_t first_chunk, int level) {
   const bool finished = spec.chunks.empty();
   const std::size_t count = finished ? spec.frames.size() : spec.chunks.size();
@@ -116,7 +116,7 @@ Prepared prepare(DatasetSpec& spec, std::uint64_t first_chunk, int level) {
   if (spec.name.empty() || spec.name.size() >= table::kNameBytes || !item_bytes(spec.dtype) || spec.shape.empty() ||
       spec.shape.size() > table::kMaxRank || std::ranges::count(spec.shape, 0u) != 0 || spec.chunk_rows == 0 ||
       count != (spec.shape[0] - 1) / spec.chunk_rows + 1 || made.info.chunk_bytes() >= 1ull << 32)
-    throw std::logic_error("dataset " + spec.name + " does not fit together");
+    throw std::logic_error("dataset " + spec.name + " is inconsistent");
   const std::uint64_t all = made.info.row_bytes() * spec.shape[0], chunk_bytes = made.info.chunk_bytes();
   for (std::size_t c = 0; c < count; ++c) {
     if (!finished && spec.chunks[c].size() != std::min(chunk_bytes, all - c * chunk_bytes))
@@ -141,7 +141,7 @@ Handle make_dataset(hid_t file, const Prepared& dataset) {
   std::vector<hsize_t> chunk = shape;
   chunk[0] = spec.chunk_rows;
   const auto rank = static_cast<int>(shape.size());
-  // A chunk may be larger than a dataset of fixed size only if the dataset may grow.
+  // HDF5 allows a chunk larger than the dataset only if the dataset is extensible.
   std::vector<hsize_t> largest = shape;
   largest[0] = std::max(shape[0], chunk[0]);
   const Handle space(H5Screate_simple(rank, shape.data(), largest.data()), H5Sclose, "a shape");
@@ -166,9 +166,8 @@ void write_attribute(hid_t file, const std::string& json) {
   attribute.close();
 }
 
-// A file that HDF5 makes in memory. A disk that is full in the middle of HDF5's own writing leaves it unable to close
-// the file, and it crashes the process on its way out; so the disk sees finished bytes only, and says itself what it
-// lacks.
+// A file that HDF5 builds in memory. If the disk fills up while HDF5 writes, HDF5 cannot close the file and crashes the
+// process at exit; so only finished bytes are written to disk, by us.
 class MemoryFile {
  public:
   MemoryFile() = default;
@@ -176,22 +175,22 @@ class MemoryFile {
   MemoryFile(const MemoryFile&) = delete;
   MemoryFile& operator=(const MemoryFile&) = delete;
 
-  /// For the access properties of the one file that is made here; this must outlive both.
+  /// Installs this in the access properties of one file. Must outlive both.
   void attach(hid_t access) {
     constexpr std::size_t kGrowth = 1 << 20;
     H5FD_file_image_callbacks_t callbacks{allocate, copy, grow, keep_or_free, share, forget, this};
     must(H5Pset_file_image_callbacks(access, &callbacks), "work in memory");
     must(H5Pset_fapl_core(access, kGrowth, /*backing_store=*/false), "work in memory");
   }
-  /// Closes the file, after which bytes() are as a file on a disk would be, user block included.
+  /// Closes the file; then bytes() is the file's contents, including the user block.
   void finish(Handle& file, std::uint64_t user_block) {
     file.close();
     constexpr std::size_t kEndInSuperblock = 28;  // HDF5 File Format Specification 3.0, II.A, versions 2 and 3
-    std::uint64_t end = 0;                        // of the file; memory goes on to a multiple of kGrowth
+    std::uint64_t end = 0;                        // of the file; the buffer is a multiple of kGrowth
     if (memory_ != nullptr && user_block + kEndInSuperblock + sizeof end <= capacity_)
       std::memcpy(&end, memory_ + user_block + kEndInSuperblock, sizeof end);
     if (end <= user_block || end > capacity_)
-      fail("HDF5 lays files out in another way than expected; this version of HDF5 is not supported");
+      fail("HDF5 wrote an unexpected file layout; this version of HDF5 is not supported");
     bytes_ = {memory_, static_cast<std::size_t>(end)};
   }
   std::span<char> bytes() const { return bytes_; }
@@ -224,7 +223,7 @@ class MemoryFile {
 };
 
 void make_hdf5(MemoryFile& out, std::vector<Prepared>& datasets, const std::string& json, std::uint64_t user_block) {
-  must(H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr), "turn its own messages off");  // ours say it in a sentence
+  must(H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr), "turn its own messages off");  // we report errors ourselves
   register_filter();
   const Handle creation(H5Pcreate(H5P_FILE_CREATE), H5Pclose, "properties");
   must(H5Pset_userblock(creation, user_block), "set the user block");
@@ -240,7 +239,7 @@ void make_hdf5(MemoryFile& out, std::vector<Prepared>& datasets, const std::stri
     handles.push_back(make_dataset(file, dataset));
     most = std::max(most, dataset.frames.size());
   }
-  // Group by group, so that what is read together lies together.
+  // Group by group, so that data read together is adjacent.
   const auto each = [&](const auto& act) {
     for (std::size_t c = 0; c < most; ++c)
       for (std::size_t d = 0; d < datasets.size(); ++d)
@@ -268,7 +267,7 @@ void make_hdf5(MemoryFile& out, std::vector<Prepared>& datasets, const std::stri
   out.finish(file, user_block);
 }
 
-// HDF5 1.10 reports addresses relative to the user block's end, later ones from the file's beginning: look which it is.
+// HDF5 1.10 reports addresses relative to the user block's end, later versions to the file's beginning: detect which.
 void locate_frames(const std::filesystem::path& path, std::span<const char> image, std::vector<Prepared>& datasets,
                    std::uint64_t user_block) {
   for (Prepared& dataset : datasets)
@@ -294,7 +293,7 @@ std::string make_table(const std::vector<Prepared>& datasets, const std::string&
   append(out, kMajor);
   append(out, kMinor);
   append(out, required_flags);
-  append(out, std::uint32_t{0});  // flags that may be ignored
+  append(out, std::uint32_t{0});  // ignorable flags
   append(out, static_cast<std::uint32_t>(datasets.size()));
   append(out, bytes);
   append(out, user_block);
@@ -322,7 +321,7 @@ std::string make_table(const std::vector<Prepared>& datasets, const std::string&
     }
   out += json;
   append(out, xxh3(out));
-  if (out.size() != bytes) throw std::logic_error("the table is not as long as planned");
+  if (out.size() != bytes) throw std::logic_error("the table has an unexpected size");
   return out;
 }
 

@@ -32,7 +32,7 @@ Json architecture_json(const ArchitectureRecord& architecture) {
   return out;
 }
 
-// The sizes of another family than ViT are a newer version's matter.
+// Other families than ViT belong to a newer version, and their sizes are not read.
 ArchitectureRecord architecture_of(const JsonFields& in) {
   ArchitectureRecord out;
   out.family = in.words("family");
@@ -184,7 +184,7 @@ EncodingRecord encoding_from_json(const Json& in, const std::string& where) {
 }
 
 void check_teacher(const TeacherRecord& teacher, const std::string& where) {
-  // The name becomes a directory's, so that a separator or a leading dot must not pass.
+  // The name becomes a directory name, so separators and a leading dot are rejected.
   if (teacher.name.empty() || teacher.name.size() > 200 || teacher.name.front() == '.' ||
       teacher.name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.") !=
           std::string::npos)
@@ -213,8 +213,8 @@ void check_teacher(const TeacherRecord& teacher, const std::string& where) {
 void check_compute(const ComputeRecord& compute, const std::string& where) {
   if (compute.device.kind.empty() || compute.precision.empty())
     throw Error(ErrorKind::kInput, {.path = where,
-                                    .what = text("made_with names no kind of device or no precision"),
-                                    .remedy = text("expected such as \"cpu\" and \"fp32\"")});
+                                    .what = text("made_with has no device kind or no precision"),
+                                    .remedy = text("expected for instance \"cpu\" and \"fp32\"")});
   if (compute.micro_batch == 0)
     throw Error(ErrorKind::kInput, {.path = where,
                                     .what = text("made_with.micro_batch = 0 is not allowed"),

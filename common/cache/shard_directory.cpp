@@ -58,7 +58,7 @@ const Container& ShardDirectory::open(std::uint64_t number) const {
                                     .remedy = "extract or copy it, or use passes that are complete"});
   std::atomic<const Container*>& slot = found->second.container;
   if (const Container* container = slot.load(std::memory_order_acquire)) return *container;
-  // Two threads may both come here; the later one's work is thrown away.
+  // Two threads may get here; the later one discards its result.
   auto container = std::make_unique<Container>(directory_ / shard_file_name(number));
   check_(*container, number);
   {
@@ -99,8 +99,7 @@ bool by_number(const FileRecord& a, const FileRecord& b) {
 }
 
 [[noreturn]] void damaged(const std::string& where, const std::string& what) {
-  throw Error(ErrorKind::kCorrupt,
-              {.path = where, .what = what, .remedy = "let vitrine-cache repair make it again from the files"});
+  throw Error(ErrorKind::kCorrupt, {.path = where, .what = what, .remedy = "rebuild it with vitrine-cache repair"});
 }
 
 std::uint64_t from_hex(const std::string& digits, const std::string& where) {
@@ -111,7 +110,7 @@ std::uint64_t from_hex(const std::string& digits, const std::string& where) {
   return number;
 }
 
-// Name and, where wanted, size of every shard that is there, ascending by number.
+// Name and, if `sizes`, size of every existing shard, ascending by number.
 std::vector<FileRecord> list_shards(const std::filesystem::path& directory, bool sizes) {
   std::vector<FileRecord> there;
   for (const std::uint64_t number : list_shard_numbers(directory)) {
@@ -157,7 +156,7 @@ std::vector<Log> read_logs(const std::filesystem::path& directory) {
   return logs;
 }
 
-// A line that a process died in, or that a machine lost on its way to the disk, is no record: its file is read.
+// nullopt for a line that was cut off when a process or machine died; its file is read instead.
 std::optional<FileRecord> record_of(const std::string& line) {
   const auto in = parse_json(line);
   try {
@@ -174,7 +173,7 @@ std::optional<FileRecord> record_of(const std::string& line) {
 
 using Records = std::unordered_map<std::string, FileRecord>;
 
-// What all lists of a directory say. Nobody can tell which of two that differ is right, so that neither is believed.
+// Merges all lists of a directory. Conflicting records are dropped, as either may be wrong.
 Records merged(const std::optional<Manifest>& manifest, const std::vector<Log>& logs) {
   Records records;
   std::set<std::string> disputed;
@@ -191,7 +190,7 @@ Records merged(const std::optional<Manifest>& manifest, const std::vector<Log>& 
   return records;
 }
 
-// A list that has grown since it was read stays for the next one who merges.
+// Keeps logs that have grown since they were read, for the next merge.
 void remove_merged(const std::vector<Log>& logs) {
   for (const Log& log : logs) {
     std::error_code gone;
@@ -200,8 +199,8 @@ void remove_merged(const std::vector<Log>& logs) {
   }
 }
 
-// Fills in the hashes of `there` and returns those that are known: from `known`, from `listed`, and from reading the
-// files, which become known, until `stop`.
+// Fills in the hashes of the files `there`, from `known`, else from `listed`, else by reading the file and adding it to
+// `known`, until `stop`. Returns the files with known hashes.
 std::vector<FileRecord> with_hashes(const std::filesystem::path& directory, const std::vector<FileRecord>& there,
                                     const Records& listed, const RefreshOptions& options, Records& known) {
   const auto record_for = [&](const FileRecord& file) -> const FileRecord* {
@@ -257,7 +256,7 @@ Manifest Manifest::parse(const std::string& json, const std::string& where) {
     for (const auto& entry : in.at("shards")) {
       const auto name = entry.at("name").get<std::string>();
       const auto bytes = integer_of<std::uint64_t>(entry.at("bytes"));
-      if (!bytes) damaged(where, text("gives \"", name, "\" no number of bytes"));
+      if (!bytes) damaged(where, text("has no size in bytes for \"", name, "\""));
       files.push_back({name, *bytes, from_hex(entry.at("xxh3").get<std::string>(), where)});
       if (!shard_number_of(name) || !seen.insert(name).second)
         damaged(where, text("lists \"", name, "\", which is not a shard's name or is listed twice"));
@@ -318,7 +317,7 @@ ShardLog::ShardLog(const std::filesystem::path& directory) {
 }
 
 void ShardLog::append(const FileRecord& record) const {
-  // Opened anew each time, since the file may have been merged and removed; one write, so that lines stay whole.
+  // Reopened each time, as the file may have been merged and removed; a single write, to keep lines intact.
   const std::string line = json_of(record) + "\n";
   const auto refuse = [&](int reason) {
     fail_system(reason, path_.string(), "cannot be written",
@@ -334,7 +333,7 @@ void ShardLog::append(const FileRecord& record) const {
 
 Manifest refresh_manifest(const std::filesystem::path& directory, const std::vector<FileRecord>& made,
                           const RefreshOptions& options) {
-  Records known;  // grows: no file is read twice
+  Records known;  // accumulates, so that no file is read twice
   for (const FileRecord& record : made) known[record.name] = record;
   for (bool published = false;; published = true) {
     const std::optional<Manifest> old = Manifest::read(directory);

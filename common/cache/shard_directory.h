@@ -1,5 +1,5 @@
-// The numbered files of one directory (00000.h5, 00001.h5, ...): which are there, and their tables, read when first
-// needed.
+// The numbered files of one directory (00000.h5, 00001.h5, ...) and their tables, read on first use; the manifest
+// shards.json.
 #ifndef VITRINE_COMMON_CACHE_SHARD_DIRECTORY_H_
 #define VITRINE_COMMON_CACHE_SHARD_DIRECTORY_H_
 
@@ -21,10 +21,10 @@
 
 namespace vitrine {
 
-/// The largest number that a name has room for.
+/// The largest number that fits into a file name.
 inline constexpr std::uint64_t kMaxShardNumber = 9'999'999'999;
 
-/// The number in "00012.h5"; nullopt for a name that is no shard's ("0012.h5", "000012.h5", "00012.h5.part.7.0").
+/// The number in "00012.h5"; nullopt for any other name ("0012.h5", "000012.h5", "00012.h5.part.7.0").
 inline std::optional<std::uint64_t> shard_number_of(const std::string& name) {
   constexpr std::size_t kDigits = 5, kMaxDigits = 10;
   const std::size_t digits = name.find('.');
@@ -34,8 +34,8 @@ inline std::optional<std::uint64_t> shard_number_of(const std::string& name) {
   return std::stoull(name);
 }
 
-/// The numbers of all entries of a directory that are called as a shard is, ascending: one listing, which looks at
-/// links alone; those to nothing are left out. A missing directory has none. Throws Error when it cannot be listed.
+/// The numbers of all directory entries with a shard's name, ascending. Lists the directory once and examines only
+/// symbolic links; dangling ones are skipped. Empty for a missing directory. Throws Error when it cannot be listed.
 std::vector<std::uint64_t> list_shard_numbers(const std::filesystem::path& directory);
 
 /// "00012.h5".
@@ -43,23 +43,24 @@ std::string shard_file_name(std::uint64_t number);
 
 class ShardDirectory {
  public:
-  /// Called once for each file, when its table has been read; throws Error for a file that does not belong here.
+  /// Called once per file after its table has been read; throws Error for a file that does not belong here.
   using Check = std::function<void(const Container&, std::uint64_t number)>;
 
-  /// Lists the directory once and looks at no file; those that come later are not seen. A missing directory is an empty
-  /// shard_directory. Whatever has a shard's name is counted, a directory too: open() then throws.
+  /// Lists the directory once and opens no file; files added later are not seen. A missing directory counts as empty.
+  /// Every entry with a shard's name is counted, even a directory; open() then throws.
   ShardDirectory(std::filesystem::path directory, Check check);
 
   const std::filesystem::path& directory() const { return directory_; }
   std::uint64_t count() const { return slots_.size(); }
   const std::vector<std::uint64_t>& numbers() const { return numbers_; }  ///< ascending
   bool holds(std::uint64_t number) const { return slots_.contains(number); }
-  /// The files' sizes, asked for one by one at the first call and remembered. What is no file, or is gone, has none.
+  /// Total file size. The first call queries every file, later ones return the same value. Entries that are not files,
+  /// or no longer exist, count as 0.
   std::uint64_t stored_bytes() const;
-  /// Throws Error when the file is missing, damaged or does not belong. Any thread; without a lock and O(1) once the
-  /// file was opened. What it returns keeps the place of chunks alone: json() is empty, it was for the check.
+  /// Throws Error when the file is missing, damaged or fails the check. Thread-safe; lock-free and O(1) after the
+  /// file's first open. The result's json() is empty, as only the check uses it.
   const Container& open(std::uint64_t number) const;
-  /// Passes of which all shards are there, ascending.
+  /// Passes with all shards present, ascending.
   std::vector<std::uint32_t> complete_passes(const ShardLayout& layout) const;
 
  private:
@@ -70,11 +71,11 @@ class ShardDirectory {
   std::filesystem::path directory_;
   Check check_;
   std::vector<std::uint64_t> numbers_;
-  mutable std::unordered_map<std::uint64_t, Slot> slots_;  // its keys stay as the constructor made them
+  mutable std::unordered_map<std::uint64_t, Slot> slots_;  // its keys never change after construction
   mutable std::mutex opening_;
-  mutable std::vector<std::shared_ptr<const Datasets>> datasets_;  // the different ones, under opening_
+  mutable std::vector<std::shared_ptr<const Datasets>> datasets_;  // the distinct ones, guarded by opening_
   mutable std::once_flag measured_;
-  mutable std::uint64_t stored_bytes_ = 0;  // once measured_
+  mutable std::uint64_t stored_bytes_ = 0;  // set under measured_
 };
 
 inline constexpr const char* kManifestName = "shards.json";
@@ -83,20 +84,20 @@ inline constexpr const char* kManifestName = "shards.json";
 class Manifest {
  public:
   Manifest() = default;
-  /// Sorts by the shards' numbers. std::logic_error for a name that is no shard's, or one that is there twice.
+  /// Sorts by shard number. Throws std::logic_error for a name that is not a shard's and for duplicates.
   explicit Manifest(std::vector<FileRecord> files);
-  /// `directory`/shards.json; nullopt when there is none. Throws Error when it is damaged.
+  /// `directory`/shards.json; nullopt when it does not exist. Throws Error when it is damaged.
   static std::optional<Manifest> read(const std::filesystem::path& directory);
-  /// The same with the lists of processes that have not finished, or died, merged in; nullopt when there is no list of
-  /// any kind. A file of which two lists say different things is not in it.
+  /// The same, merged with the logs of processes that are still running or died; nullopt when there are no lists at
+  /// all. Files with conflicting records are left out.
   static std::optional<Manifest> read_all(const std::filesystem::path& directory);
   static Manifest parse(const std::string& json, const std::string& where);
 
   /// Ascending by number.
   const std::vector<FileRecord>& files() const { return files_; }
-  /// nullptr when it is not listed.
+  /// nullptr when `name` is not listed.
   const FileRecord* find(const std::string& name) const;
-  /// The text of shards.json: equal manifests give equal text.
+  /// The text of shards.json. Equal manifests give equal text.
   std::string json() const;
   bool operator==(const Manifest&) const = default;
 
@@ -106,23 +107,23 @@ class Manifest {
 
 /// Names, each list ascending by number.
 struct ManifestDifference {
-  std::vector<std::string> missing;   ///< listed, not there
-  std::vector<std::string> unlisted;  ///< there, not listed
-  std::vector<std::string> changed;   ///< there with another size or, where contents were read, another hash
+  std::vector<std::string> missing;   ///< listed, but do not exist
+  std::vector<std::string> unlisted;  ///< exist, but not listed
+  std::vector<std::string> changed;   ///< size differs or, if contents were read, the hash
   bool none() const { return missing.empty() && unlisted.empty() && changed.empty(); }
 };
 
-/// Holds the shards of a directory against its manifest. `contents`: also reads every listed file whole, one after the
-/// other; without, sizes alone are looked at. Throws Error for what cannot be read.
+/// Compares the shards of a directory with its manifest. `contents`: also reads and hashes every listed file,
+/// sequentially; otherwise compares only sizes. Throws Error for what cannot be read.
 ManifestDifference compare_manifest(const Manifest& manifest, const std::filesystem::path& directory, bool contents);
 
-/// The list of one process in one directory of shards: shards.RUN.jsonl, one line per finished file. Not thread-safe.
+/// The log of one process in one directory of shards: shards.RUN.jsonl, one line per finished file. Not thread-safe.
 class ShardLog {
  public:
-  /// Nothing is made before the first append().
+  /// Creates nothing before the first append().
   explicit ShardLog(const std::filesystem::path& directory);
-  /// Appends a line, after the file was published. Whoever merged the list meanwhile may have removed it: it begins
-  /// anew. Throws Error.
+  /// Appends a line; call it after the file was published. Creates the log again if another process merged and removed
+  /// it. Throws Error.
   void append(const FileRecord& record) const;
   const std::filesystem::path& path() const { return path_; }
 
@@ -131,16 +132,16 @@ class ShardLog {
 };
 
 struct RefreshOptions {
-  /// Whether listed sizes are held against the files', one look at each. Off: a listed name is believed.
+  /// Compare listed sizes with the files', one stat() each. Off: trust listed names.
   bool sizes = true;
-  /// May be nullptr. Once it is true no file is read any more: those that no list names stay unlisted.
+  /// May be nullptr. Once true, no more files are read, and files without a record stay unlisted.
   const std::atomic<bool>* stop = nullptr;
 };
 
-/// Publishes shards.json so that it lists exactly the shards that are there, unless it does already, removes the lists
-/// that it has merged, and returns it. Records come from `made` (what the caller itself has written), else from the
-/// lists that are there, else from reading the file, which is said (note). A directory without shards and without a
-/// manifest is left alone. Any number of processes at once. Throws Error.
+/// Publishes a shards.json that lists exactly the existing shards, unless it already does, removes the logs that it
+/// merged, and returns it. A file's record comes from `made` (files written by the caller), else from the existing
+/// lists, else from reading the file, which is reported with note(). Leaves a directory without shards and manifest
+/// unchanged. Safe for concurrent processes. Throws Error.
 Manifest refresh_manifest(const std::filesystem::path& directory, const std::vector<FileRecord>& made = {},
                           const RefreshOptions& options = {});
 

@@ -16,7 +16,7 @@ namespace vitrine {
 
 namespace {
 
-// Without the room that compress_frame() had to provide for what does not shrink.
+// Copies the frame to drop compress_frame()'s spare capacity.
 std::vector<std::byte> frame_of(const std::vector<std::byte>& bytes, const Compression& compression) {
   std::vector<std::byte> frame = compress_frame(bytes, compression);
   frame.shrink_to_fit();
@@ -42,7 +42,7 @@ void ShardDraft::set(std::uint32_t g, std::vector<Array> arrays) {
   if (!std::ranges::equal(arrays, layout_, [](const Array& array, const ArrayLayout& wanted) {
         return array.name == wanted.name && array.dtype == wanted.dtype;
       }))
-    throw std::logic_error("arrays of another encoding than the track's");
+    throw std::logic_error("the arrays do not match the track's encoding");
   for (std::size_t i = 0; i < arrays.size(); ++i) {
     bytes_[g][i] = arrays[i].bytes.size();
     if (!layout_[i].whole_group && bytes_[g][i] != layout_[i].view_bytes() * plan_.options().group)
@@ -52,7 +52,7 @@ void ShardDraft::set(std::uint32_t g, std::vector<Array> arrays) {
   for (std::size_t i = 0; i < layout_.size(); ++i) {
     if (layout_[i].whole_group) continue;
     frames_[g][i] = frame_of(arrays[i].bytes, track_.compression);
-    arrays[i].bytes = std::vector<std::byte>();  // {} would keep the room
+    arrays[i].bytes = std::vector<std::byte>();  // {} would keep the capacity
   }
   groups_[g] = std::move(arrays);
 }

@@ -1,5 +1,5 @@
-// A shard between its groups and its file. The groups come from many threads in any order, compression is shared out
-// among them too, and one thread writes: what is left for it is the disk.
+// A shard in memory, before it is written. Many threads add groups in any order and compress them; one thread then
+// writes the file.
 #ifndef VITRINE_COMMON_CACHE_SHARD_DRAFT_H_
 #define VITRINE_COMMON_CACHE_SHARD_DRAFT_H_
 
@@ -16,7 +16,7 @@
 
 namespace vitrine {
 
-/// The file's bytes are a function of the constructor's arguments, the groups' arrays and the notes.
+/// The file's bytes depend only on the constructor's arguments, the groups' arrays and the notes.
 class ShardDraft {
  public:
   /// `layout`: of the track's codec. `plan` must outlive the draft.
@@ -24,15 +24,15 @@ class ShardDraft {
              std::vector<ArrayLayout> layout);
 
   std::uint32_t groups() const { return static_cast<std::uint32_t>(groups_.size()); }
-  /// The codec's arrays of group `g`, counted in the shard. Arrays of plain numbers are compressed here, and only their
-  /// frames are kept. Any thread; each group once.
+  /// Adds the codec's arrays of group `g`, counted within the shard. Arrays that are not whole_group are compressed
+  /// here, and only their frames are kept. Thread-safe; call once per group.
   void set(std::uint32_t g, std::vector<Array> arrays);
-  /// Makes the frames of group `g` that set() has left, those of whole groups, and lets go of its arrays. After set()
-  /// of all groups (the longest decides how far the others are padded); then any thread; each group once.
+  /// Compresses the whole_group arrays of group `g` and frees them. Requires set() of all groups, as rows are padded to
+  /// the longest. Thread-safe; call once per group.
   void compress(std::uint32_t g);
-  /// Bytes of arrays and frames in memory. Not beside set() or compress().
+  /// Bytes of arrays and frames in memory. Not concurrently with set() or compress().
   std::uint64_t held_bytes() const;
-  /// Publishes the shard below the cache's directory, after compress() of all groups. Once. Throws Error.
+  /// Publishes the shard in the cache directory `cache`. Requires compress() of all groups; call once. Throws Error.
   FileRecord publish(const std::filesystem::path& cache, const ShardNotes& notes);
 
  private:
@@ -40,7 +40,7 @@ class ShardDraft {
   TrackInfo track_;
   std::uint32_t pass_, shard_;
   std::vector<ArrayLayout> layout_;
-  std::vector<std::vector<Array>> groups_;                   // [group][array], of whole groups; others are empty
+  std::vector<std::vector<Array>> groups_;                   // [group][array], only whole_group ones; others are empty
   std::vector<std::vector<std::vector<std::byte>>> frames_;  // [group][array]
   std::vector<std::vector<std::size_t>> bytes_;              // [group][array], before padding
 };

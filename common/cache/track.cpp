@@ -88,8 +88,8 @@ bool has_right_check(const std::string& file) {
   return file.ends_with(check_lines(json));
 }
 
-// Whether the check is right for this program's version in place of the one that the text has: proof that the number
-// alone was changed, in a file of this version.
+// Whether the check is right with this program's version number in the text, which proves that only the number was
+// changed in a file of this version.
 bool is_whole_with_own_version(std::string file) {
   constexpr std::string_view kKey = "\n  \"version\": ";
   const std::size_t key = file.find(kKey);
@@ -133,12 +133,12 @@ void TrackInfo::check(const std::string& where) const {
   if (shape.size() != (kind == "logits" ? 1u : 3u))
     refuse(text("a shape of ", shape.size(), " axes does not fit ", kind), "expected [K] for logits, else three");
   std::uint64_t values = 1;
-  const bool few = codec.encoding == Encoding::kTopk;  // of many classes, few are stored
+  const bool few = codec.encoding == Encoding::kTopk;  // stores few of many classes
   for (const std::uint32_t axis : shape) {
     if (axis == 0 || (axis > (1u << 24) && !few))
       refuse(text("a shape with an axis of ", axis, " is not possible"), "");
     values *= axis;
-    if (values > (1u << 28) && !few) refuse("a view of over 2^28 values is not possible", "");
+    if (values > (1u << 28) && !few) refuse("a view of more than 2^28 values is not allowed", "");
   }
   check_heads(*this, where);
   codec.check(shape, where);
@@ -164,7 +164,7 @@ std::string TrackInfo::json() const {
   try {
     return json_of(*this).dump(2) + "\n";
   } catch (const nlohmann::json::exception&) {
-    fail("track ", directory(), ": a name in its provenance is not UTF-8; expected plain words");
+    fail("track ", directory(), ": a name in its provenance is not UTF-8; rename it");
   }
 }
 
@@ -172,7 +172,7 @@ TrackInfo TrackInfo::from_json(const nlohmann::ordered_json& json, const std::st
   if (!json.is_object() || json.value("format", nlohmann::ordered_json()) != kFormat)
     throw Error(ErrorKind::kCorrupt,
                 {.path = where,
-                 .what = text("is not a track's, which is an object with \"format\": \"", kFormat, "\""),
+                 .what = text("is not a track.json, which is an object with \"format\": \"", kFormat, "\""),
                  .remedy = "the file is damaged, copy or make it again"});
   check_format_version(json, where);
   TrackInfo track = track_of(JsonFields(json, where));
@@ -191,7 +191,7 @@ TrackInfo TrackInfo::from_json(const std::string& json, const std::string& where
 TrackInfo TrackInfo::from_file_text(const std::string& text, const std::string& where) {
   const auto json = parse_json<nlohmann::ordered_json>(text);
   const bool is_track = json.is_object() && json.value("format", nlohmann::ordered_json()) == kFormat;
-  // A version that this program does not know may be one without such a check.
+  // Other versions may not have this check.
   const bool is_own = is_track && json.value("version", nlohmann::ordered_json()) == kFormatMajor;
   if (is_track && !has_right_check(text) && (is_own || is_whole_with_own_version(text)))
     throw Error(ErrorKind::kCorrupt, {.path = where,
@@ -222,8 +222,8 @@ void expect_track(const Container& container, const nlohmann::ordered_json& json
 
 namespace {
 
-constexpr std::uint64_t kKinds = 40, kPlanes = 15;  // of the basis' levels
-constexpr const char* kDroppedDataset = "offsets";  // of bases until payloads of version 2
+constexpr std::uint64_t kKinds = 40, kPlanes = 15;  // of the basis's levels
+constexpr const char* kDroppedDataset = "offsets";  // in bases of payload versions up to 2
 
 template <class Number>
 std::vector<Number> get(const Container& file, Container::Scratch& scratch, const char* name, const char* dtype,
@@ -285,7 +285,7 @@ FeatureBasis read_basis(const std::filesystem::path& path) {
   basis.levels = get<std::uint8_t>(file, scratch, "levels", "|u1", {kKinds, kPlanes});
   basis.confidence = get<std::uint16_t>(file, scratch, "confidence", "<u2", {1})[0];
   basis.check(path.string());
-  if (basis.hash() != hash) damaged(path, "is not the basis that its hash names");
+  if (basis.hash() != hash) damaged(path, "does not match its hash");
   return basis;
 }
 
@@ -323,7 +323,7 @@ namespace {
 
 constexpr std::uint64_t kMaxChunkBytes = (1ull << 32) - 1;  // table.h counts them in 32 bits
 constexpr std::uint64_t kMaxTransformValues = 1ull << 29;   // encode_items()
-constexpr std::uint64_t kMaxUniformValues = 1ull << 30;     // at most 4 bytes each, low bits or planes
+constexpr std::uint64_t kMaxUniformValues = 1ull << 30;     // at most 4 bytes each for low bits and for planes
 
 }  // namespace
 
@@ -332,7 +332,7 @@ std::uint64_t largest_group(const TrackInfo& track, std::uint32_t step) {
   if (track.codec.encoding == Encoding::kTransform) {
     views = kMaxTransformValues / track.view_values();
   } else if (track.codec.encoding == Encoding::kUniform) {
-    // The row of means takes the place of one more view.
+    // The row of means takes the space of one view.
     views = kMaxUniformValues / track.view_values();
     views -= std::min<std::uint64_t>(views, 1);
   } else {

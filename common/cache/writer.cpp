@@ -20,10 +20,10 @@
 namespace vitrine {
 namespace {
 
-constexpr int kBasisLevel = 3;                      // read and written once
-constexpr std::uint64_t kKinds = 40, kPlanes = 15;  // of the basis' levels
-constexpr int kColumnLevel = 3;                     // of the index and the recipes: small, written once
-constexpr std::uint64_t kColumnRows = 1 << 16;      // of the index's chunks
+constexpr int kBasisLevel = 3;                      // of zstd; read and written once
+constexpr std::uint64_t kKinds = 40, kPlanes = 15;  // of the basis's levels
+constexpr int kColumnLevel = 3;                     // of zstd, for the index and the recipes: small, written once
+constexpr std::uint64_t kColumnRows = 1 << 16;      // rows per chunk of the index
 constexpr const char* kOtherPlan = "use the same settings, or another cache directory";
 
 template <class Number>
@@ -184,7 +184,7 @@ void check_cache(const std::filesystem::path& directory, const ImageIndex& index
 void create_cache(const std::filesystem::path& directory, const ImageIndex& index, const Plan& plan) {
   const std::filesystem::path path = directory / "index.h5";
   if (!path_exists(path)) write_index(path, index);
-  // What is there now may be another process's, which began at the same time.
+  // Another process may have published it at the same time.
   check_cache(directory, index, plan);
   publish_or_compare(directory / "plan.json", plan.json(), "plan", kOtherPlan);
 }
@@ -219,8 +219,9 @@ void create_track(const std::filesystem::path& directory, const TrackInfo& track
   const std::filesystem::path path = directory / track.directory() / "track.json";
   track.check(path.string());
   if ((basis != nullptr) != (track.codec.encoding == Encoding::kTransform))
-    throw std::logic_error("a basis belongs to a transform track, and to no other");
-  // A track.json that names no basis is never seen: the basis comes first, unless the track has lost it.
+    throw std::logic_error("exactly the transform tracks need a basis");
+  // A new track's basis is published first, so that no track.json is visible without it; an existing track may have
+  // lost its basis.
   const bool there = path_exists(path);
   const auto provide_basis = [&] {
     if (basis == nullptr) return;
@@ -230,7 +231,7 @@ void create_track(const std::filesystem::path& directory, const TrackInfo& track
       throw Error(ErrorKind::kInput,
                   {.path = file.string(),
                    .what = text("is the basis ", hash.substr(0, 8), ", this run has made ", basis->hash().substr(0, 8)),
-                   .remedy = "another process began the track at the same time, run again to go on with its basis"});
+                   .remedy = "another process began the track at the same time; run again to use its basis"});
   };
   if (!there) provide_basis();
   publish_or_compare(path, track.file_text(), "track of this name",
@@ -262,7 +263,7 @@ FileRecord write_recipes(const std::filesystem::path& directory, const Plan& pla
   const ShardSpan span = span_of(plan, pass, shard);
   const std::uint32_t groups = span.groups, first = span.first_group;
   if (views.picture_hashes.size() != groups || (!views.left_out.empty() && views.left_out.size() != groups))
-    throw std::logic_error("one picture hash a group is needed, and one list of views or none at all");
+    throw std::logic_error("expected one picture hash per group, and one list of left out views per group or none");
   std::vector<std::vector<Recipe>> recipes;
   DatasetSpec recipe{"recipe", "|V40", {span.views}, plan.options().group, {}, recipe_fields()};
   for (std::uint32_t group = 0; group < groups; ++group)

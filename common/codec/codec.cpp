@@ -32,14 +32,14 @@ void CodecSettings::check(const std::vector<std::uint32_t>& shape, const std::st
   if (encoding == Encoding::kTransform) {
     if (!(max_error > 0 && max_error < 1))
       refuse(error_not_allowed, "expected a share of the energy between 0 and 1, for instance 0.01");
-    if (shape.size() != 3) refuse("transform holds feature maps only", "expected views of three axes");
+    if (shape.size() != 3) refuse("transform stores feature maps only", "expected views of three axes");
     if (basis.size() != 64 || basis.find_first_not_of("0123456789abcdef") != std::string::npos)
       refuse("basis is not SHA-256", "expected 64 hexadecimal digits");
   }
   if (encoding != Encoding::kTopk) return;
   if (max_error != 0 && !(max_error >= kMinError && max_error <= kMaxError))
     refuse(error_not_allowed, "expected 0 (values as fp16) or " + range);
-  if (shape.size() != 1) refuse("topk holds logits only", "expected views of one axis");
+  if (shape.size() != 1) refuse("topk stores logits only", "expected views of one axis");
   if (kept < 1 || kept >= shape[0])
     refuse(text("kept = ", kept, " of ", shape[0], " classes is not allowed"),
            "expected at least 1 and fewer than all");
@@ -50,7 +50,7 @@ void CodecSettings::check(const std::vector<std::uint32_t>& shape, const std::st
       refuse(text("the temperature ", temperatures[t], " is not allowed"), "expected from 0.01 to 1000");
     for (std::size_t other = 0; other < t; ++other)
       if (temperatures[other] == temperatures[t])
-        refuse(text("the temperature ", temperatures[t], " is there twice"), "");
+        refuse(text("the temperature ", temperatures[t], " is given twice"), "");
   }
 }
 

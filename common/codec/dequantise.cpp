@@ -7,7 +7,7 @@
 
 #if defined(__x86_64__)
 #include <immintrin.h>
-#if !defined(__clang__)  // the header's undefined vectors are taken for uninitialised ones (GCC bug 105593)
+#if !defined(__clang__)  // false positives in the intrinsics header (GCC bug 105593)
 #pragma GCC diagnostic ignored "-Wuninitialized"
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #endif
@@ -51,12 +51,12 @@ __attribute__((target("avx512f,avx512bw,avx512vl"))) void row_avx512(const std::
   }
 }
 
-// More than a core's second cache level holds: what is written is not read again soon, so it goes past the caches,
-// which need not fetch first what is overwritten, and keep what they have.
+// Outputs larger than L2 use non-temporal stores: they will not be read soon, and streaming avoids fetching the lines
+// and evicting others.
 constexpr std::size_t kPastCaches = std::size_t{2} << 20;
 
-// All rows, each of at least 16 values, in whole cache lines from the first boundary of one on; a line may hold the end
-// of a row and the beginning of the next.
+// Rows of at least 16 values. Stores whole cache lines after the first line boundary; a line may span the end of a row
+// and the start of the next.
 __attribute__((target("avx512f,avx512bw,avx512vl"))) void rows_past_caches(const std::int8_t* q,
                                                                            std::span<const std::byte> scale_bytes,
                                                                            std::size_t rows, std::size_t per_row,
@@ -82,7 +82,7 @@ __attribute__((target("avx512f,avx512bw,avx512vl"))) void rows_past_caches(const
       i += 16;
     }
   }
-  _mm_sfence();  // before whoever is told that the values are there
+  _mm_sfence();  // orders the streaming stores before any later store
 }
 
 __attribute__((target("avx2"))) std::size_t squares_avx2(const std::uint8_t* q, std::size_t count, float* out) {

@@ -1,5 +1,5 @@
-// From stored bytes back to floats, a few values a cycle: AVX-512 or AVX2 where the processor has it, elsewhere plain
-// loops with the same bits. half.h has fp16.
+// Stored integers to floats: AVX-512 or AVX2 where available, else plain loops with identical results. For fp16 see
+// half.h.
 #ifndef VITRINE_COMMON_CODEC_DEQUANTISE_H_
 #define VITRINE_COMMON_CODEC_DEQUANTISE_H_
 
@@ -9,9 +9,9 @@
 
 namespace vitrine {
 
-/// out[r, i] = q[r, i] * scale[r]. `scale_bytes`: a float32 a row, of any alignment. Throws nothing; sizes must fit:
-/// q.size() == out.size(), a multiple of the number of rows. With AVX-512, outputs of 2 MiB and more go past the
-/// caches; they are in memory when the call returns.
+/// out[r, i] = q[r, i] * scale[r]. `scale_bytes`: one float32 per row, any alignment. Does not throw. Requires q.size()
+/// == out.size(), a multiple of the number of rows. With AVX-512, outputs of 2 MiB and more are written with
+/// non-temporal stores, which are complete when the call returns.
 void dequantise_rows(std::span<const std::int8_t> q, std::span<const std::byte> scale_bytes, std::span<float> out);
 void dequantise_rows_portable(std::span<const std::int8_t> q, std::span<const std::byte> scale_bytes,
                               std::span<float> out);

@@ -15,13 +15,13 @@ namespace vitrine {
 namespace {
 
 constexpr const char* kNames[] = {"fp32", "fp16", "int8", "sqrt8", "uniform", "topk", "transform"};
-constexpr float kAlmostOne = 1.001f;  // what rounding in a softmax may make of 1
+constexpr float kAlmostOne = 1.001f;  // tolerance for rounding in a softmax
 
 std::size_t item_size(const std::string& dtype) {
   return static_cast<std::size_t>(dtype.back() - '0');
 }
 
-// Rows of one view in int8: channels, or the view itself.
+// Number of int8 rows per view: its channels, or 1.
 std::size_t rows_of(const std::vector<std::uint32_t>& shape) {
   return shape.size() > 1 ? shape[0] : 1;
 }
@@ -48,7 +48,7 @@ float row_scale(std::span<const float> row) {
   float largest = 0;
   for (const float x : row) largest = std::max(largest, std::fabs(x));
   float scale = largest / 127.0f;
-  // Near the largest float, 127 scales may round to infinity.
+  // Near the largest float, 127 · scale may round to infinity.
   if (std::isinf(scale * 127.0f)) scale = std::nextafterf(scale, 0.0f);
   return scale;
 }
@@ -167,7 +167,7 @@ void decode(Encoding encoding, std::span<const std::span<const std::byte>> array
                            : encoding == Encoding::kFp16 ? 2
                                                          : 1,
                     count = encoding == Encoding::kInt8 ? 2 : 1;
-  if (out.size() != per_view * views) fail("decoding: ", out.size(), " values wanted; expected ", per_view * views);
+  if (out.size() != per_view * views) fail("decoding: ", out.size(), " values requested; expected ", per_view * views);
   if (arrays.size() != count) fail_decoding(text(arrays.size(), " arrays given; expected ", count));
   for (std::size_t i = 0; i < count; ++i)
     if (const std::size_t expected = (i == 0 ? per_view * item : scales) * views; arrays[i].size() != expected)

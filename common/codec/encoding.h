@@ -1,6 +1,6 @@
-// How a target's floats are stored. The first four encodings are pure functions from floats to arrays of plain numbers
-// and back and need no settings; codec.h has one interface for all. FORMAT.md in common/cache repeats the arithmetic
-// for readers in other languages.
+// Encodings of a target's floats. The first four are pure functions from floats to arrays of plain numbers and back,
+// without settings; codec.h is the interface of all. FORMAT.md in common/cache specifies the arithmetic for readers in
+// other languages.
 #ifndef VITRINE_COMMON_CODEC_ENCODING_H_
 #define VITRINE_COMMON_CODEC_ENCODING_H_
 
@@ -12,16 +12,17 @@
 
 namespace vitrine {
 
-/// Numbers once given stay. For a view's values x:
-///   fp32   as they are
-///   fp16   IEEE 754 binary16, round to nearest, ties to even; |error| ≤ max(|x| 2^-11, 2^-25)
-///   int8   q = round(x / scale), scale = max|x| / 127 over a row; |error| ≤ scale / 2. A row is [view, first axis]
-///   when
-///          a view has more than one axis ([C, H, W]: a channel of a view), else the whole view
-///   sqrt8  q = round(255 sqrt x), for probabilities; |sqrt error| ≤ 0.5 / 255
-///   uniform    a multiple of one step, |error| ≤ a bound that the user names: uniform.h
-///   topk       logits: the largest, and the mass of the others: topk.h
-///   transform  feature maps: coefficients in a calibrated basis, the error of each group bounded: transform/
+// clang-format off
+/// The numbers are part of the file format and never change. For a view's values x:
+///   fp32       unchanged
+///   fp16       IEEE 754 binary16, round to nearest, ties to even; |error| ≤ max(|x| 2^-11, 2^-25)
+///   int8       q = round(x / scale), scale = max|x| / 127 over a row; |error| ≤ scale / 2. A row is [view, first axis]
+///              if a view has more than one axis ([C, H, W]: a channel of a view), else the whole view
+///   sqrt8      q = round(255 sqrt x), for probabilities; |sqrt error| ≤ 0.5 / 255
+///   uniform    multiples of one step, |error| ≤ a bound that the user sets: uniform.h
+///   topk       logits: the largest values and the mass of the rest: topk.h
+///   transform  feature maps: coefficients in a calibrated basis, error bounded per group: transform/
+// clang-format on
 enum class Encoding : std::uint8_t {
   kFp32 = 0,
   kFp16 = 1,
@@ -34,24 +35,24 @@ enum class Encoding : std::uint8_t {
 
 /// "fp32", "fp16", "int8", "sqrt8", "uniform", "topk", "transform".
 const char* encoding_name(Encoding encoding);
-/// Throws Error, beginning with `where`, for any other word.
+/// Throws Error, beginning with `where`, for any other name.
 Encoding encoding_from_name(const std::string& name, const std::string& where);
 
-/// What one stored array is: its name in the file, numpy's name of its type, the shape of one view.
+/// One stored array: its name in the file, its NumPy dtype, the shape of one view.
 struct ArrayLayout {
   std::string name;
   std::string dtype;                      ///< "<f4", "<f2", "|i1", "|u1"
   std::vector<std::uint32_t> view_shape;  ///< without the axis of views; empty for a whole group
-  /// One row a group of "|u1" bytes whose number varies: in a shard every row is padded with zeros to the longest.
+  /// One row of "|u1" bytes per group, of variable length: a shard pads every row with zeros to the longest.
   bool whole_group = false;
-  /// Of one view, when the array is not one of whole groups.
+  /// Bytes of one view. Requires !whole_group.
   std::size_t view_bytes() const;
 };
 
 /// Values of a view of `shape`.
 std::size_t view_values(const std::vector<std::uint32_t>& shape);
 
-/// The arrays that one of the first four encodings makes of views of `shape`, in order.
+/// The arrays of one of the first four encodings for views of `shape`, in order.
 std::vector<ArrayLayout> array_layout(Encoding encoding, const std::vector<std::uint32_t>& shape);
 
 struct Array {
@@ -64,7 +65,7 @@ struct Array {
 [[noreturn]] void fail_not_finite(float value, std::size_t view);
 
 /// `values`: [views, shape...]. Throws Error that names the view for NaN, infinity, a value beyond fp16's range, and
-/// with sqrt8 one outside [0, 1] (up to 1.001 is taken for 1).
+/// for sqrt8 a value outside [0, 1] (values up to 1.001 count as 1).
 std::vector<Array> encode(Encoding encoding, std::span<const float> values, std::uint32_t views,
                           const std::vector<std::uint32_t>& shape);
 

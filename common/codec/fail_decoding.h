@@ -1,4 +1,4 @@
-// What all codecs say of arrays that no encoder made. Private to this room.
+// The decoding error of all codecs. Private to this room.
 #ifndef VITRINE_COMMON_CODEC_FAIL_DECODING_H_
 #define VITRINE_COMMON_CODEC_FAIL_DECODING_H_
 
@@ -8,7 +8,7 @@
 
 namespace vitrine {
 
-/// Throws the Error, of kind kCorrupt, that `what` is wrong with the stored arrays. Readers add file and group to it.
+/// Throws an Error of kind kCorrupt; `what` says what is wrong with the stored arrays. Readers add file and group.
 [[noreturn]] inline void fail_decoding(const std::string& what) {
   throw Error(ErrorKind::kCorrupt, {.what = "decoding: " + what});
 }

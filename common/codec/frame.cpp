@@ -1,6 +1,6 @@
 #include "common/codec/frame.h"
 
-#define ZSTD_STATIC_LINKING_ONLY  // ZSTD_d_forceIgnoreChecksum, a number to the library
+#define ZSTD_STATIC_LINKING_ONLY  // for ZSTD_d_forceIgnoreChecksum
 #include <zstd.h>
 
 #include <memory>
@@ -45,12 +45,12 @@ Decompressor::~Decompressor() {
 
 const char* Decompressor::try_decompress(std::span<const std::byte> frame, std::span<std::byte> out,
                                          bool check) noexcept {
-  // Where the library does not know the parameter, it checks.
+  // A library without this parameter verifies the checksum.
   (void)ZSTD_DCtx_setParameter(context_, ZSTD_d_forceIgnoreChecksum,
                                check ? ZSTD_d_validateChecksum : ZSTD_d_ignoreChecksum);
   const std::size_t size = ZSTD_decompressDCtx(context_, out.data(), out.size(), frame.data(), frame.size());
   if (ZSTD_isError(size)) return ZSTD_getErrorName(size);
-  return size == out.size() ? nullptr : "it holds fewer bytes than it should";
+  return size == out.size() ? nullptr : "its content is too short";
 }
 
 void Decompressor::decompress(std::span<const std::byte> frame, std::span<std::byte> out, std::string_view where) {

@@ -22,7 +22,7 @@ std::uint16_t to_half_portable(float value) {
   const auto exponent = static_cast<int>(magnitude >> 23);
   if (exponent < 102) return sign;  // below 2^-25, half of the smallest subnormal
   std::uint32_t whole, rest, half;
-  if (exponent >= 113) {  // normal: 13 bits of the mantissa fall away; a carry goes into the exponent as it should
+  if (exponent >= 113) {  // normal: drops 13 bits of the mantissa; a carry propagates into the exponent correctly
     const std::uint32_t rebased = magnitude - (112u << 23);
     whole = rebased >> 13, rest = rebased & 0x1FFFu, half = 0x1000u;
   } else {  // subnormal: a multiple of 2^-24

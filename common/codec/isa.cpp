@@ -17,7 +17,7 @@ constexpr int kUnset = -1;
 std::atomic<int> overridden{kUnset};
 
 #if defined(__x86_64__)
-// Some compilers do not know these by name.
+// Not all compilers support these in __builtin_cpu_supports.
 bool has_f16c_and_lzcnt() {
   unsigned a = 0, b = 0, c = 0, d = 0;
   if (__get_cpuid(1, &a, &b, &c, &d) == 0 || (c & bit_F16C) == 0) return false;
@@ -53,8 +53,8 @@ Isa parse_isa(const std::string& name) {
   for (const Isa isa : kAll) {
     if (name != isa_name(isa)) continue;
     if (isa > best_isa())
-      fail("VITRINE_ISA = ", name, " is not available: this processor has ", isa_name(best_isa()),
-           " at most; set that, or leave VITRINE_ISA unset");
+      fail("VITRINE_ISA = ", name, " is not available: this processor supports at most ", isa_name(best_isa()),
+           "; set that, or leave VITRINE_ISA unset");
     return isa;
   }
   fail("VITRINE_ISA = ", name, " is unknown; expected portable, avx2 or avx512");

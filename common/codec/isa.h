@@ -1,5 +1,5 @@
-// Which instruction set the codec's bodies are compiled for that run here. All give the same bits, except for matrix
-// products, which fuse multiplication and addition where the instruction set can.
+// Run-time choice of the instruction set. All implementations give the same bits, except for matrix products, which use
+// fused multiply-add where the instruction set has it.
 #ifndef VITRINE_COMMON_CODEC_ISA_H_
 #define VITRINE_COMMON_CODEC_ISA_H_
 
@@ -7,24 +7,24 @@
 
 namespace vitrine {
 
-/// Each includes those before it.
+/// Each includes its predecessors.
 enum class Isa {
-  kPortable,  ///< whatever the compiler takes for granted; the only one on processors other than x86-64
+  kPortable,  ///< the compiler's baseline; the only one on processors other than x86-64
   kAvx2,      ///< x86-64-v3: AVX2, FMA, F16C, BMI, BMI2, LZCNT
-  kAvx512,    ///< x86-64-v4: AVX-512 F, BW, VL, DQ, CD; where there is VBMI2 too, feature payloads use it
+  kAvx512,    ///< x86-64-v4: AVX-512 F, BW, VL, DQ, CD; feature payloads also use VBMI2 if present
 };
 const char* isa_name(Isa isa);  ///< "portable", "avx2", "avx512"
 
-/// What this processor has at most.
+/// The best that this processor supports.
 Isa best_isa();
-/// What `name`, the value of the environment variable VITRINE_ISA, asks for; empty: the best. Throws Error for a name
-/// that is unknown, and for one that this processor does not have.
+/// Parses `name`, the value of the environment variable VITRINE_ISA; empty means best_isa(). Throws Error for an
+/// unknown name and for one that this processor does not support.
 Isa parse_isa(const std::string& name);
-/// What runs: parse_isa() of VITRINE_ISA, read once. Throws Error as it does.
+/// The instruction set in use: parse_isa() of VITRINE_ISA, read once. Throws Error as parse_isa() does.
 Isa isa();
 
-/// Another one, at most the best, for as long as this lives: tests compare them. No other thread may use the codec when
-/// this begins or ends.
+/// Overrides isa() during its lifetime, with at most best_isa(); for tests. No other thread may use the codec during
+/// construction or destruction.
 class IsaOverride {
  public:
   explicit IsaOverride(Isa isa);

@@ -15,7 +15,7 @@ double squared(double x) {
   return x * x;
 }
 
-// The means of channels over views and positions: [C].
+// Channel means over views and positions: [C].
 std::vector<double> channel_means(std::span<const float> raw, std::size_t channels, std::size_t positions) {
   std::vector<double> means(channels, 0);
   for (std::size_t row = 0; row * positions < raw.size(); ++row)
@@ -31,7 +31,7 @@ void measure_features(CodecLoss& loss, const std::vector<std::uint32_t>& shape, 
   const std::size_t channels = shape[0], positions = raw.size() / views / channels;
   std::vector<double> means;
   if (mean.empty()) means = channel_means(raw, channels, positions);
-  // Of each token; sums of their own, so that one addition need not wait for another.
+  // Separate sums per token, which break the dependency chain of one long sum.
   std::vector<double> errors(positions), energies(positions);
   double worst = 0;
   for (std::size_t view = 0; view < views; ++view) {
@@ -54,7 +54,7 @@ void measure_features(CodecLoss& loss, const std::vector<std::uint32_t>& shape, 
   }
   for (const double energy : energies) loss.energy += energy;
   loss.centred_by_basis = !mean.empty();
-  // A group without energy has no errors that could be told as a share of it.
+  // Relative errors are undefined for a group without energy.
   if (loss.energy > 0) {
     loss.worst_group = loss.error_energy / loss.energy;
     loss.worst_token = worst / (loss.energy / static_cast<double>(views * positions));
@@ -76,7 +76,7 @@ double kl(std::span<const float> raw, std::span<const float> decoded, double tem
     const double p = raw[i] / temperature - p_sum;
     sum += std::exp(p) * (p - (decoded[i] / temperature - q_sum));
   }
-  return std::max(sum, 0.0);  // below zero by rounding alone
+  return std::max(sum, 0.0);  // negative only by rounding
 }
 
 void measure_logits(CodecLoss& loss, std::uint32_t views, std::span<const float> raw, std::span<const float> decoded) {
@@ -108,7 +108,7 @@ void measure_attention(CodecLoss& loss, const std::vector<std::uint32_t>& shape,
 
 void CodecLoss::add(const CodecLoss& other) {
   if (other.kind == Kind::kNone) return;
-  if (kind != Kind::kNone && kind != other.kind) throw std::logic_error("losses of different kinds do not add up");
+  if (kind != Kind::kNone && kind != other.kind) throw std::logic_error("CodecLoss::add: different kinds");
   kind = other.kind;
   groups += other.groups, views += other.views;
   error_energy += other.error_energy, energy += other.energy;
@@ -195,7 +195,7 @@ CodecLoss measure_loss(const std::string& kind, const std::vector<std::uint32_t>
     loss.kind = CodecLoss::Kind::kAttention;
     measure_attention(loss, shape, views, raw, decoded);
   } else {
-    throw std::logic_error("measure_loss: no such kind of track: " + kind);
+    throw std::logic_error("measure_loss: unknown kind of track: " + kind);
   }
   return loss;
 }

@@ -1,5 +1,5 @@
-// The error that a codec really made, told apart by kind of target. Figures of groups are added up in any order that is
-// the same each time; they end in each shard's attributes.
+// The measured error of a codec, by kind of target. Sums over groups are reproducible if the order is; each shard's
+// attributes store them.
 #ifndef VITRINE_COMMON_CODEC_LOSS_H_
 #define VITRINE_COMMON_CODEC_LOSS_H_
 
@@ -10,22 +10,22 @@
 
 namespace vitrine {
 
-/// Figures of some groups. Sums are in double precision.
+/// Statistics over some groups, in double precision.
 struct CodecLoss {
   enum class Kind { kNone, kFeatures, kLogits, kAttention };
   Kind kind = Kind::kNone;
   std::uint64_t groups = 0, views = 0;
 
-  /// Features: Σ|x' − x|² and Σ|x − μ|². μ is the basis' mean for a track that has one, else each channel's mean over
-  /// the group. A token is one position of one view; its error is taken as a share of the group's mean |x − μ|² of a
-  /// token.
+  /// Features: Σ|x' − x|² and Σ|x − μ|². μ is the mean of the track's basis if it has one, else each channel's mean
+  /// over the group. A token is one position of one view; its error is relative to the mean |x − μ|² of the group's
+  /// tokens.
   double error_energy = 0, energy = 0;
   double worst_group = 0;  ///< largest error_energy / energy of a group
   double worst_token = 0;  ///< largest |x' − x|² of a token over the mean |x − μ|² of its group's tokens
   bool centred_by_basis = false;
 
-  /// Logits: KL(softmax(x / τ) ‖ softmax(x' / τ)), the sum over views and the largest, at τ = 1 and 4; views whose
-  /// largest logit is of the same class before and after.
+  /// Logits: KL(softmax(x / τ) ‖ softmax(x' / τ)), the sum over views and the largest, at τ = 1 and 4; `agreeing`:
+  /// views with the same top-1 class before and after.
   double kl_1 = 0, kl_4 = 0, worst_kl_1 = 0, worst_kl_4 = 0;
   std::uint64_t agreeing = 0;
 
@@ -34,22 +34,22 @@ struct CodecLoss {
   std::uint64_t heads = 0;
 
   double relative_error() const { return energy > 0 ? error_energy / energy : 0; }
-  /// Adds another's figures. Kinds must be equal, or one of them kNone.
+  /// Accumulates `other`. Requires equal kinds, or kNone for one of them.
   void add(const CodecLoss& other);
-  /// One JSON object: means and worst values, six digits each. Equal figures give equal text.
+  /// One JSON object: means and worst values, six digits each. Equal values give equal text.
   std::string json() const;
-  /// The same for people, on one line.
+  /// The same as one line of text.
   std::string describe() const;
 };
 
-/// Of one group: `raw` and `decoded` are [views, shape...]. `kind`: a track's, "features" [C, H, W], "logits" [K] or
-/// "attention" [heads, H, W]. `mean`: [C, H, W], of the basis of a track that has one, else empty.
+/// The loss of one group: `raw` and `decoded` are [views, shape...]. `kind`: the track's, "features" [C, H, W],
+/// "logits" [K] or "attention" [heads, H, W]. `mean`: [C, H, W], from the track's basis, empty if it has none.
 CodecLoss measure_loss(const std::string& kind, const std::vector<std::uint32_t>& shape, std::uint32_t views,
                        std::span<const float> raw, std::span<const float> decoded, std::span<const float> mean = {});
 
-/// The same for features, told from their coefficients in an orthonormal basis of channels (FeatureBasis::orthonormal):
-/// `coefficients` and `decoded`, [views, C, H, W], are vectors · (x − mean) before and after the codec. |x' − x|² of a
-/// token is that of its coefficients, so that nobody needs x'.
+/// The same for features, computed from their coefficients in an orthonormal basis over channels
+/// (FeatureBasis::orthonormal): `coefficients` and `decoded`, [views, C, H, W], are vectors · (x − mean) before and
+/// after the codec. |x' − x|² of a token equals that of its coefficients, so x' is not needed.
 CodecLoss measure_loss_in_basis(const std::vector<std::uint32_t>& shape, std::uint32_t views,
                                 std::span<const float> raw, std::span<const float> mean,
                                 std::span<const float> coefficients, std::span<const float> decoded);

@@ -38,7 +38,7 @@ class PlainCodec : public Codec {
 std::unique_ptr<const Codec> make_codec(const CodecSettings& settings, const std::vector<std::uint32_t>& shape,
                                         std::shared_ptr<const FeatureBasis> basis) {
   settings.check(shape, "codec");
-  isa();  // a VITRINE_ISA that cannot be is refused here, and not as a fault of the first group
+  isa();  // rejects an invalid VITRINE_ISA here instead of at the first group
   switch (settings.encoding) {
     case Encoding::kUniform:
       return std::make_unique<const UniformCodec>(settings.max_error, shape);
@@ -50,7 +50,7 @@ std::unique_ptr<const Codec> make_codec(const CodecSettings& settings, const std
       if (shape != std::vector<std::uint32_t>{basis->channels, basis->height, basis->width} ||
           basis->hash() != settings.basis)
         fail("the basis ", basis->hash().substr(0, 8), " of ", basis->channels, " x ", basis->height, " x ",
-             basis->width, " features is not the one that the settings name (", settings.basis.substr(0, 8), ")");
+             basis->width, " features does not match the settings (", settings.basis.substr(0, 8), ")");
       return std::make_unique<const TransformCodec>(std::move(basis), settings.max_error);
     default:
       return std::make_unique<const PlainCodec>(settings.encoding, shape);

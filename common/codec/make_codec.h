@@ -1,4 +1,4 @@
-// From a track's settings to its codec: the one place that knows all encodings.
+// The factory of codecs: the only place that knows all encodings.
 #ifndef VITRINE_COMMON_CODEC_MAKE_CODEC_H_
 #define VITRINE_COMMON_CODEC_MAKE_CODEC_H_
 
@@ -12,8 +12,8 @@ namespace vitrine {
 
 struct FeatureBasis;
 
-/// `shape`: of one view. `basis`: for the transform encoding, and it must be the one that the settings name. Throws
-/// Error for settings that do not fit.
+/// `shape`: of one view. `basis`: required for the transform encoding; its hash must be settings.basis. Throws Error
+/// for inconsistent settings.
 std::unique_ptr<const Codec> make_codec(const CodecSettings& settings, const std::vector<std::uint32_t>& shape,
                                         std::shared_ptr<const FeatureBasis> basis = nullptr);
 

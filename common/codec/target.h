@@ -1,6 +1,6 @@
-// Compiles a stretch of a file for an instruction set, function by function: between VITRINE_BEGIN_... and
-// VITRINE_END_TARGET. Include all headers before: what they define inline must stay what every processor runs, since
-// the linker keeps one copy of it for the whole program (tests/codec/shared_code_test.py checks that).
+// Compiles the functions between VITRINE_BEGIN_... and VITRINE_END_TARGET for an instruction set. Include all headers
+// before: the linker keeps one copy of each inline function for the whole program, and it must run on every processor
+// (tests/codec/shared_code_test.py checks this).
 #ifndef VITRINE_COMMON_CODEC_TARGET_H_
 #define VITRINE_COMMON_CODEC_TARGET_H_
 

@@ -20,7 +20,7 @@ const char* index_dtype(std::size_t bytes) {
   return bytes == 1 ? "|u1" : bytes == 2 ? "<u2" : "<u4";
 }
 
-// log Σ exp(x_i / temperature) over the given classes, in the order of their numbers.
+// log Σ exp(x_i / temperature) over the given classes, summed in the given order.
 float log_sum_exp(std::span<const float> row, std::span<const std::uint32_t> classes, double temperature) {
   double largest = row[classes.front()];
   for (const std::uint32_t c : classes) largest = std::max(largest, static_cast<double>(row[c]));
@@ -83,7 +83,7 @@ std::vector<Array> TopkCodec::encode(std::span<const float> values, std::uint32_
     const auto before = [&row](std::uint32_t a, std::uint32_t b) { return row[a] != row[b] ? row[a] > row[b] : a < b; };
     std::nth_element(order.begin(), order.begin() + kept_ - 1, order.end(), before);
     std::sort(order.begin(), order.begin() + kept_, before);
-    // The tail is summed in the order of classes: nth_element's order is the library's own affair.
+    // The tail is summed in class order, as nth_element's order is unspecified.
     std::sort(order.begin() + kept_, order.end());
     for (std::uint32_t k = 0; k < kept_; ++k) largest[k] = row[order[k]];
     if (step_ == 0) {
@@ -117,7 +117,7 @@ void TopkCodec::decode_kept(std::span<const std::span<const std::byte>> arrays, 
   const std::size_t count = std::size_t{views} * kept_, tails = views * temperatures_.size();
   if (values.size() != count || indices.size() != count || tail.size() != tails)
     fail("decoding: ", values.size(), " values, ", indices.size(), " classes and ", tail.size(),
-         " tails wanted; expected ", count, ", ", count, " and ", tails);
+         " tails requested; expected ", count, ", ", count, " and ", tails);
   if (arrays.size() != 3) fail_decoding(text(arrays.size(), " arrays given; expected 3"));
   const std::size_t sizes[] = {count * 2, count * index_bytes_, tails * sizeof(float)};
   for (std::size_t i = 0; i < 3; ++i)
@@ -140,7 +140,7 @@ void TopkCodec::decode_kept(std::span<const std::span<const std::byte>> arrays, 
 void TopkCodec::decode(std::span<const std::span<const std::byte>> arrays, std::uint32_t views,
                        std::span<float> out) const {
   if (out.size() != std::size_t{classes_} * views)
-    fail("decoding: ", out.size(), " values wanted; expected ", std::size_t{classes_} * views);
+    fail("decoding: ", out.size(), " values requested; expected ", std::size_t{classes_} * views);
   thread_local std::vector<float> values, tail;
   thread_local std::vector<std::uint32_t> indices;
   values.resize(std::size_t{views} * kept_), indices.resize(values.size()), tail.resize(views * temperatures_.size());

@@ -1,5 +1,5 @@
-// The topk encoding of logits: the largest values of each view with their classes, and the mass of all the others as a
-// log-sum-exp at each of a few temperatures. For label sets that are too large to keep whole.
+// The topk encoding of logits: the largest values of each view with their classes, and the mass of the rest as a
+// log-sum-exp at each of a few temperatures. For label sets that are too large to store in full.
 #ifndef VITRINE_COMMON_CODEC_TOPK_H_
 #define VITRINE_COMMON_CODEC_TOPK_H_
 
@@ -9,24 +9,27 @@
 
 namespace vitrine {
 
-/// Arrays, a row per view: `value` ("<f2"; with max_error > 0 "<i2", q = round(x / step), step = 2 max_error) and
-/// `index`
-/// ("|u1", "<u2" or "<u4": the narrowest that holds all classes), [kept], the largest value first, of equal ones the
-/// lower class; `tail` ("<f4"), [temperatures]: log Σ exp(x_i / τ) over the classes i that were not kept.
+// clang-format off
+/// Arrays, one row per view:
+///   value  [kept], "<f2", or "<i2" with max_error > 0: q = round(x / step), step = 2 max_error; descending, of equal
+///          values the lower class first
+///   index  [kept], "|u1", "<u2" or "<u4", the narrowest that holds all classes: the values' classes
+///   tail   [temperatures], "<f4": log Σ exp(x_i / τ) over the classes i that were not kept
+// clang-format on
 class TopkCodec final : public Codec {
  public:
-  /// `settings` have been checked (CodecSettings::check).
+  /// `settings` must have passed CodecSettings::check().
   TopkCodec(const CodecSettings& settings, const std::vector<std::uint32_t>& shape);
 
   std::vector<ArrayLayout> layout() const override;
   std::uint64_t max_bytes(std::size_t i, std::uint32_t views) const override;
   std::vector<Array> encode(std::span<const float> values, std::uint32_t views) const override;
-  /// All classes: those that were not kept share the mass that the tail has at the first temperature, in equal parts.
+  /// All classes: those that were not kept share the tail's mass at the first temperature equally.
   void decode(std::span<const std::span<const std::byte>> arrays, std::uint32_t views,
               std::span<float> out) const override;
 
-  /// What is stored. `values`, `indices`: [views, kept]; `tail`: [views, temperatures]. Throws Error for a size that
-  /// does not fit and a class that does not exist.
+  /// The stored values. `values`, `indices`: [views, kept]; `tail`: [views, temperatures]. Throws Error for a wrong
+  /// size or a class out of range.
   void decode_kept(std::span<const std::span<const std::byte>> arrays, std::uint32_t views, std::span<float> values,
                    std::span<std::uint32_t> indices, std::span<float> tail) const;
 

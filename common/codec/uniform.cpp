@@ -16,17 +16,17 @@ namespace {
 constexpr double kLimit = 1 << 30;
 constexpr std::size_t kHeaderBytes = 8;
 constexpr unsigned kMaxShift = 24, kMaxWidth = 4;
-constexpr int kTrialLevel = 1;  // zstd's, when the encoder compares its choices
+constexpr int kTrialLevel = 1;  // of zstd, to compare the encoder's choices
 
 std::uint32_t zigzag(std::int32_t x) {
   return (static_cast<std::uint32_t>(x) << 1) ^ static_cast<std::uint32_t>(x >> 31);
 }
-// In unsigned arithmetic: a damaged file may hold any bits.
+// Unsigned, as a damaged file may contain any bits.
 std::uint32_t unzigzag(std::uint32_t z) {
   return (z >> 1) ^ (0u - (z & 1u));
 }
 
-// For each value of a view, its mean over the views, rounded.
+// The rounded mean over views of each value of a view.
 std::vector<std::int32_t> means_of(const std::vector<std::int32_t>& q, std::size_t per_view, std::uint32_t views) {
   std::vector<std::int64_t> sums(per_view, 0);
   for (std::size_t i = 0; i < q.size(); ++i) sums[i % per_view] += q[i];
@@ -78,7 +78,7 @@ Trial split(const std::vector<std::int32_t>& q, const std::vector<std::int32_t>&
   return out;
 }
 
-// Up to 8 bytes from `at`, those past the end being zero.
+// Loads 8 bytes at `at`; bytes past the end are zero.
 std::uint64_t load(std::span<const std::byte> bytes, std::size_t at) {
   std::uint64_t word = 0;
   std::memcpy(&word, bytes.data() + at, std::min<std::size_t>(sizeof word, bytes.size() - at));
@@ -123,7 +123,7 @@ std::vector<Array> UniformCodec::encode(std::span<const float> values, std::uint
   std::uint64_t spread = 0;
   for (std::size_t i = 0; i < q.size(); ++i)
     spread += static_cast<std::uint64_t>(std::abs(std::int64_t{q[i]} - means[i % per_view_]));
-  // With the rest some 4 to 16 wide, one code of whole bits a value is near the entropy.
+  // If the high part spans about 4 to 16 values, Huffman coding is near the entropy.
   const int around = std::bit_width(spread / q.size()) - 3;
   Trial best;
   bool first = true;
@@ -147,7 +147,7 @@ std::vector<Array> UniformCodec::encode(std::span<const float> values, std::uint
 void UniformCodec::decode(std::span<const std::span<const std::byte>> arrays, std::uint32_t views,
                           std::span<float> out) const {
   const std::size_t count = per_view_ * views;
-  if (out.size() != count) fail("decoding: ", out.size(), " values wanted; expected ", count);
+  if (out.size() != count) fail("decoding: ", out.size(), " values requested; expected ", count);
   if (arrays.size() != 2) fail_decoding(text(arrays.size(), " arrays given; expected 2"));
   const std::span<const std::byte> low = arrays[0], high = arrays[1];
   if (low.size() < kHeaderBytes) fail_decoding(text("array low has ", low.size(), " bytes; expected at least 8"));
@@ -173,7 +173,7 @@ void UniformCodec::decode(std::span<const std::span<const std::byte>> arrays, st
     const std::uint32_t l = static_cast<std::uint32_t>(word >> (i * shift % 8)) & mask;
     return static_cast<float>(static_cast<double>(static_cast<std::int32_t>(h << shift | l)) * step_);
   };
-  // Whole words can be read up to here.
+  // Values before this index can be read as whole words.
   const std::size_t safe = shift == 0 ? count : bits.size() < 8 ? 0 : std::min(count, (bits.size() - 8) * 8 / shift);
   const std::size_t first = with_mean * per_view_;
   for (std::size_t view = 0, i = 0; view < views; ++view)

@@ -1,5 +1,5 @@
-// The uniform encoding: every value rounded to a multiple of one step, so that no value errs by more than a bound that
-// the user names. Made for logits, whose bits are few and whose lowest ones are noise.
+// The uniform encoding: rounds every value to a multiple of one step; the error of no value exceeds a bound that the
+// user sets. Designed for logits, whose low bits are noise.
 #ifndef VITRINE_COMMON_CODEC_UNIFORM_H_
 #define VITRINE_COMMON_CODEC_UNIFORM_H_
 
@@ -9,18 +9,18 @@
 
 namespace vitrine {
 
-/// q = round(x / step), step = 2 max_error; x̂ = q · step, rounded to float: |x̂ - x| ≤ max_error, and half a unit of the
-/// float's last place more where that is larger. |q| must stay below 2^30.
+/// q = round(x / step), step = 2 max_error; x̂ = q · step, rounded to float: |x̂ - x| ≤ max_error, plus half a unit in
+/// the float's last place where that is larger. |q| must be below 2^30.
 ///
-/// q is split into its `shift` lowest bits, which no compressor makes smaller, and the rest h = floor(q / 2^shift). The
-/// rest, less its mean over the group's views where that pays, is mapped to 0, 1, 2, ... in the order 0, -1, 1, -2, ...
-/// and laid out in planes of bytes. Two arrays of whole groups:
-///   low   8 bytes: shift, width, with_mean, 0, views as uint32; then shift bits per value, lowest bit first, bit i of
-///   the
-///         stream being bit i % 8 of byte i / 8
-///   high  width planes of bytes, the lowest first; a plane has the means' row when with_mean is 1, then the views'
-///   rows
-/// The encoder tries a few shifts, with and without means, and keeps what zstd at level 1 makes smallest.
+/// q is split into its `shift` lowest bits, which do not compress, and h = floor(q / 2^shift). h, minus its mean over
+/// the group's views where that pays, is mapped to 0, 1, 2, ... in the order 0, -1, 1, -2, ... and stored in byte
+/// planes. Two whole-group arrays:
+// clang-format off
+///   low   8 bytes: shift, width, with_mean, 0, views as uint32; then shift bits per value, lowest bit first;
+///         bit i of the stream is bit i % 8 of byte i / 8
+///   high  width byte planes, the lowest first; a plane has the row of means if with_mean is 1, then the views' rows
+// clang-format on
+/// The encoder tries a few shifts, with and without means, and keeps what zstd compresses best at level 1.
 class UniformCodec final : public Codec {
  public:
   UniformCodec(double max_error, const std::vector<std::uint32_t>& shape);
@@ -36,8 +36,8 @@ class UniformCodec final : public Codec {
   std::size_t per_view_;
 };
 
-/// round(x / step) of one view's values. Throws Error that names the view for one that is not finite, or whose |q| is
-/// not below `limit`.
+/// round(x / step) of one view's values. Throws Error that names the view for a value that is not finite or whose |q|
+/// is not below `limit`.
 void quantise_uniform(std::span<const float> values, std::size_t view, double step, double limit,
                       std::span<std::int32_t> out);
 

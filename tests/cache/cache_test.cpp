@@ -91,7 +91,7 @@ TEST_CASE("a topk track gives what it holds: the largest, their classes, the mas
         }).find("is stored as fp16") != std::string::npos);
   CHECK(message_of([&] {
           reader.read_kept({0, 3}, scratch, values, indices, tail);
-        }).find("group 3 is not there") != std::string::npos);
+        }).find("group 3 does not exist") != std::string::npos);
 }
 
 TEST_CASE("threads read one track at once") {
@@ -130,7 +130,7 @@ TEST_CASE("a pass counts when all of its shards are there") {
   TrackReader::Scratch scratch;
   std::vector<float> out(20);
   CHECK(message_of([&] { reader.read({1, 2}, scratch, out); }).find("00003.h5: is missing") != std::string::npos);
-  CHECK(message_of([&] { reader.read({1, 3}, scratch, out); }).find("group 3 is not there") != std::string::npos);
+  CHECK(message_of([&] { reader.read({1, 3}, scratch, out); }).find("group 3 does not exist") != std::string::npos);
 }
 
 TEST_CASE("a shard in another's place, a foreign track and an edited plan are refused") {
@@ -255,7 +255,7 @@ TEST_CASE("a bad track is in nobody's way who does not ask for it, and says why 
   CHECK(cache.tracks().size() == sample_tracks(plan).size() - 2);
   REQUIRE(cache.bad_tracks().size() == 2);
   CHECK(cache.bad_tracks()[0].directory == "few.aaaaaaaa/logits");
-  CHECK(has(cache.bad_tracks()[0].error.what(), "few.aaaaaaaa/logits/track.json: is not a track's"));
+  CHECK(has(cache.bad_tracks()[0].error.what(), "few.aaaaaaaa/logits/track.json: is not a track.json"));
   CHECK(cache.bad_tracks()[1].directory == "half.aaaaaaaa/logits");
   CHECK(has(cache.bad_tracks()[1].error.what(), "is missing, but there are shards"));
   const auto asked = [&](const std::string& name, const std::string& teacher) {

@@ -43,7 +43,7 @@ TEST_CASE("vitrine-cache info shows what it can, and says what it cannot read") 
   CHECK(has(words.output, "uniform, max_error 0.015625"));
   CHECK(has(words.output, "topk, 3 kept, temperatures 2  "));
   CHECK(has(words.output, "4, 2 not readable"));
-  CHECK(has(words.output, "few.aaaaaaaa/logits/track.json: is not a track's"));
+  CHECK(has(words.output, "few.aaaaaaaa/logits/track.json: is not a track.json"));
   CHECK(has(words.output, "; and 1 more"));
   const CommandResult result = run("( " + command + " --json 2> /dev/null )");
   CHECK(result.exit_code == 1);

@@ -127,7 +127,7 @@ TEST_CASE("a shard whose rows are longer than a group can be is refused before r
     } catch (const Error& error) {
       CHECK(error.kind() == ErrorKind::kCorrupt);
       CHECK(error.problem().dataset == "payload");
-      CHECK(error.problem().what == text("has ", most + 1, " bytes for each group; a group takes ", most, " at most"));
+      CHECK(error.problem().what == text("has ", most + 1, " bytes per group; a group takes at most ", most));
     }
   }
 }

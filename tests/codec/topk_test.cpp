@@ -123,7 +123,7 @@ TEST_CASE("settings that make no sense are refused by name") {
   CHECK(refusal(topk(0, {1}), {5}).find("kept = 0 of 5 classes") != std::string::npos);
   CHECK(refusal(topk(5, {1}), {5}).find("kept = 5 of 5 classes") != std::string::npos);
   CHECK(refusal(topk(2, {}), {5}).find("temperatures") != std::string::npos);
-  CHECK(refusal(topk(2, {1, 1}), {5}).find("there twice") != std::string::npos);
+  CHECK(refusal(topk(2, {1, 1}), {5}).find("given twice") != std::string::npos);
   CHECK(refusal(topk(2, {0}), {5}).find("temperature 0") != std::string::npos);
   CHECK(refusal(topk(2, {1}), {5, 2, 2}).find("logits only") != std::string::npos);
   CHECK(refusal(topk(2, {1}, -1), {5}).find("max_error = -1") != std::string::npos);

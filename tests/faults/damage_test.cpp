@@ -127,8 +127,8 @@ TEST_CASE("tables that were forged with care are refused, and nothing is allocat
   std::string all_holes = good;
   all_holes.resize(1 << 22);
   const std::vector<Forgery> forgeries{
-      {"a table near 2^64", with(good, kTableBytesAt, kHuge), "does not lie in its user block"},
-      {"a user block near 2^64", with(good, kUserBlockAt, kHuge), "does not lie in its user block"},
+      {"a table near 2^64", with(good, kTableBytesAt, kHuge), "does not fit into its user block"},
+      {"a user block near 2^64", with(good, kUserBlockAt, kHuge), "does not fit into its user block"},
       {"a file near 2^64", with(good, kFileBytesAt, kHuge), "bytes, expected"},
       {"chunks near 2^64", with(good, kChunksAt, kHuge), "do not add up"},
       {"chunks whose bytes overflow to the right sum", with(good, kChunksAt, 6 + (1ull << 61)), "do not add up"},
@@ -147,7 +147,7 @@ TEST_CASE("tables that were forged with care are refused, and nothing is allocat
       {"a first chunk near 2^64", with(good, datasets + 120, kHuge), "not its own"},
       {"chunks of a dataset near 2^64", with(good, datasets + 128, kHuge), "does not fit its shape"},
       {"two datasets of one name", with(good, datasets + kDatasetBytes, at<std::array<char, 32>>(good, datasets)),
-       "is there twice"},
+       "is listed twice"},
       {"a name that does not end", with(good, datasets, std::array<char, 4>{'q', 0, 'x', 0}), "makes no sense"},
       {"an unknown type", with(good, datasets + 32, std::array<char, 4>{'<', 'f', '9', 0}), "makes no sense"},
       {"a chunk beyond the end", with(good, chunks, std::uint64_t{good.size()}), "impossible place"},
@@ -155,9 +155,9 @@ TEST_CASE("tables that were forged with care are refused, and nothing is allocat
       {"a chunk in the table", with(good, chunks, std::uint64_t{8}), "impossible place"},
       {"stored bytes near 2^32", with(good, chunks + 8, ~0u), "impossible place"},
       {"raw bytes near 2^32", with(good, chunks + 12, ~0u), "impossible place"},
-      {"two chunks in one place", with(good, chunks + kChunkBytes, first_offset), "lie upon each other"},
+      {"two chunks in one place", with(good, chunks + kChunkBytes, first_offset), "overlap"},
       {"two chunks that share a byte",
-       with(good, chunks + kChunkBytes, first_offset + at<std::uint32_t>(good, chunks + 8) - 1), "lie upon each other"},
+       with(good, chunks + kChunkBytes, first_offset + at<std::uint32_t>(good, chunks + 8) - 1), "overlap"},
       {"a file with a long tail", with(all_holes, kFileBytesAt, std::uint64_t{good.size()}), "bytes, expected"},
   };
   MemoryFile file;

@@ -74,7 +74,7 @@ TEST_CASE("features are coded within the bound, beside the judge and the plain c
   const CommandResult result = bench("codec --curve 1 --synthetic 0 --group 16 --cache " + cache);
   CAPTURE(result.output);
   REQUIRE(result.exit_code == 0);
-  for (const char* part : {"features.0", "features.1", "the judge", "int8", "by error bound"})
+  for (const char* part : {"features.0", "features.1", "the baseline", "int8", "by error bound"})
     CHECK(has(result.output, part));
   CHECK(figure_of(result, "worst group's error") <= 1);
   CHECK_FALSE(has(result.output, "did not run"));
@@ -164,12 +164,12 @@ TEST_CASE("reading is held against Python, memory and opening against their limi
   // What can be counted is counted again, and what cannot be is held to its own arithmetic.
   for (const auto& [what, directory] :
        {std::pair{"bytes per view, level 1", "cache"}, std::pair{"bytes per view, level -1", "plain"},
-        std::pair{"bytes per view, the usual encodings", "usual"}})
+        std::pair{"bytes per view, the default encodings", "usual"}})
     CHECK(figure_of(result, what) == doctest::Approx(frame_bytes(place / directory) / 128).epsilon(0.005));
   checked_ratio(result, "the same", "h5py + hdf5plugin + torch: ");
   checked_ratio(result, "views per core-second, to floats; level 1", "zstd alone: ");
   CHECK(has(result.output, "seconds to open 200 shards of 64 groups"));
-  CHECK(checked_ratio(result, "bytes of memory a group", "limit: ") < 1);
+  CHECK(checked_ratio(result, "bytes of memory per group", "limit: ") < 1);
   CHECK(has(result.output, "resident memory after a cache 2 times as large"));
 }
 

@@ -103,10 +103,10 @@ def test_bases(out):
         (bad / name).write_bytes(text)
         patched(bad / name, {}, True)
 
-    changes = [(lambda bad: shutil.copy(bad / name.replace("smooth", "fine"), bad / name), "has another type or shape"),
+    changes = [(lambda bad: shutil.copy(bad / name.replace("smooth", "fine"), bad / name), "has an unexpected type or shape"),
                (lambda bad: replace_chunk(bad / name, "levels", compressed(other.tobytes())),
-                "is not the basis that its hash names"),
-               (lambda bad: replace_chunk(bad / name, "expected", compressed(strange.tobytes())), "numbers that no basis"),
+                "does not match its hash"),
+               (lambda bad: replace_chunk(bad / name, "expected", compressed(strange.tobytes())), "values out of range"),
                (another, ", but track.json names"),
                (lambda bad: (bad / name).unlink(), "cannot be opened")]
     for change, words in changes:
@@ -143,11 +143,11 @@ def test_names(out):
     raises("has several tracks of the name logits; it has few", cache.track, "logits")
     raises("no track of the name features.7", cache.track, "features.7")
     raises("no track of the name features.3 from teacher other", cache.track, "features.3", "other")
-    raises("group 3 is not there; a pass has 3", cache.track("features.3").read, 0, 3)
+    raises("group 3 does not exist; a pass has 3", cache.track("features.3").read, 0, 3)
     raises("00004.h5: is missing", cache.track("features.3").read, 2, 0)
     raises("00004.h5: is missing", cache.recipes, 2, 0)
-    raises("features.3: pass -1 is not there; passes are counted from 0", cache.track("features.3").read, -1, 0)
-    raises("pass -1 is not there", cache.recipes, -1, 2)
+    raises("features.3: pass -1 does not exist; passes are counted from 0", cache.track("features.3").read, -1, 0)
+    raises("pass -1 does not exist", cache.recipes, -1, 2)
     raises("is not a directory", Cache, out / "nowhere")
 
 
@@ -179,19 +179,19 @@ def test_damaged_tables(out):
              # The checksum proves that the number alone was changed, in a file of this version.
              ({8: word(3, 2)}, False, "its table's checksum is wrong"), ({8: word(1, 2)}, False, "its table's checksum is wrong"),
              ({12: word(4, 4)}, False, "its table's checksum is wrong"),
-             ({40: word(5, 8)}, True, "bytes, expected 5"), ({32: word(64, 8)}, True, "does not lie in its user block"),
+             ({40: word(5, 8)}, True, "bytes, expected 5"), ({32: word(64, 8)}, True, "does not fit into its user block"),
              ({56: word(3, 4)}, True, "do not add up"), ({20: word(3, 4)}, True, "do not add up"),
              ({64: b"\0"}, True, "makes no sense"), ({64 + 32: b"<f9"}, True, "makes no sense"),
              ({64 + 48: word(9, 4)}, True, "makes no sense"), ({64 + 52: word(0, 4)}, True, "impossible size"),
              ({64 + 56: word(0, 8)}, True, "impossible shape"), ({64 + 56: word(2**62, 8)}, True, "impossible size"),
              ({64 + 128: word(7, 8)}, True, "7 chunks, which does not fit"),
              ({64 + 120: word(1, 8)}, True, "claims chunks that are not its own"),
-             ({64 + 136: b"q\0\0\0\0\0"}, True, "is there twice"),
+             ({64 + 136: b"q\0\0\0\0\0"}, True, "is listed twice"),
              ({first_chunk: word(2**63, 8)}, True, "impossible place"),
              ({first_chunk + 8: word(2**31, 4)}, True, "impossible place"),
              ({first_chunk + 12: word(7, 4)}, True, "impossible place"),
              ({first_chunk: word(0, 8)}, True, "impossible place"),
-             ({first_chunk + 24: place_of_first}, True, "lie upon each other at byte "), ({64: b"p"}, True, "in their order"),
+             ({first_chunk + 24: place_of_first}, True, "overlap at byte "), ({64: b"p"}, True, "in their order"),
              ({64 + 56: word(2**20, 8), 64 + 52: word(2**20, 4), first_chunk + 12: word(36 * 2**20, 4)}, True,
               "impossible place"),
              ({first_chunk: word(1, 1)}, False, "its table's checksum is wrong"),

@@ -28,7 +28,7 @@ void expect_whole(const Container& file) {
                             .dataset = fault->dataset,
                             .group = fault->group,
                             .what = fault->what,
-                            .remedy = "let vitrine-cache repair its cache, or copy it again"});
+                            .remedy = "run vitrine-cache repair on its cache, or copy it again"});
 }
 
 }  // namespace vitrine

@@ -1,4 +1,4 @@
-// One file of a cache on its own: its table, every frame, and HDF5's view of it.
+// Checks one file of a cache by itself: its table, every frame, and its contents as seen by HDF5.
 #ifndef VITRINE_TOOLS_INSPECT_FILE_CHECK_H_
 #define VITRINE_TOOLS_INSPECT_FILE_CHECK_H_
 
@@ -13,7 +13,7 @@
 
 namespace vitrine {
 
-/// A part of a file that is wrong. As in Finding.
+/// A damaged part of a file. Fields as in Finding.
 struct FileFault {
   std::string dataset;
   std::int64_t group = -1;
@@ -21,18 +21,18 @@ struct FileFault {
   ErrorKind kind = ErrorKind::kCorrupt;
 };
 
-/// Reads every chunk of every dataset: both checksums of each, and that it decompresses to its size. One fault a chunk.
-/// Any thread.
+/// Reads every chunk of every dataset and checks both checksums and the decompressed size. At most one fault per chunk.
+/// Thread-safe.
 std::vector<FileFault> check_frames(const Container& file, Container::Scratch& scratch);
 
-/// Holds the file against HDF5: the same datasets with the same types, shapes, chunks and filter, every chunk at the
-/// same place with the same size, and the same attribute. The first difference, or nothing. Only for files whose own
-/// checks have passed: HDF5's parser is not made for strangers' files. HDF5 does not tell a file that is wrong from one
-/// that it failed to read: a difference is sought again in memory, and is of kind kIo when it is not there. Callers
-/// wait for each other and for writers (hdf5_lock).
+/// Compares the table with HDF5: datasets, types, shapes, chunks, filter, place and size of every chunk, and the
+/// attribute. Returns the first difference, or nullopt. Only for files that passed their own checks, as HDF5's parser
+/// is not safe for untrusted files. HDF5 does not distinguish damage from failed reads, so a difference is checked
+/// again on a copy in memory, and has kind kIo if it is not found there. Serialised with other callers and writers
+/// (hdf5_lock).
 std::optional<FileFault> check_hdf5(const Container& file);
 
-/// Throws Error with the first fault of either. As check_hdf5().
+/// Runs both checks and throws Error with the first fault. Preconditions as for check_hdf5().
 void expect_whole(const Container& file);
 
 }  // namespace vitrine

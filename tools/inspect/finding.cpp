@@ -47,11 +47,11 @@ std::string_view remedy_words(Remedy remedy) {
     case Remedy::kRemake:
       return "repair, then extract again";
     case Remedy::kRestore:
-      return "repair: it is made again from its shards";
+      return "repair: rebuilds it from its shards";
     case Remedy::kRelist:
-      return "repair: it is made again from the files";
+      return "repair: rebuilds it from the files";
     case Remedy::kCopy:
-      return "copy it from another copy of this cache; it cannot be made again";
+      return "copy it from another copy of this cache; it cannot be rebuilt";
     case Remedy::kMove:
       return "move it where it belongs, or remove it";
     case Remedy::kImages:

@@ -16,14 +16,14 @@ namespace fs = std::filesystem;
 
 constexpr const char* kRecipes = "recipes";
 
-// One word of a shell's command line.
+// Quotes a word for a shell command.
 std::string quoted(const std::string& word) {
   std::string out = "'";
   for (const char c : word) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
   return out + "'";
 }
 
-// "vit.0123abcd" of "vit.0123abcd/logits".
+// "vit.0123abcd" for "vit.0123abcd/logits".
 std::string teacher_of(const std::string& directory) {
   return directory.substr(0, directory.find('/'));
 }
@@ -45,11 +45,11 @@ std::string recode_command(const TrackInfo& track, const fs::path& to) {
   return command;
 }
 
-// A track in the runs that fill its gaps.
+// A track whose gaps are to be filled.
 struct Lane {
   std::string directory;
-  std::set<std::uint64_t> shards;  // there, or in its gap
-  std::set<std::uint32_t> passes;  // to go over
+  std::set<std::uint64_t> shards;  // existing or in its gap
+  std::set<std::uint32_t> passes;  // to extract again
   bool whole(std::uint32_t pass, const ShardLayout& layout) const {
     for (std::uint32_t shard = 0; shard < layout.shards_per_pass(); ++shard)
       if (!shards.contains(layout.number_of(ShardKey{pass, shard}))) return false;
@@ -57,18 +57,19 @@ struct Lane {
   }
 };
 
-// Passes that one extraction goes over, and what it keeps.
+// The passes and targets of one extraction.
 struct Run {
   std::uint32_t first, count;
   std::set<std::string> directories;
 };
 
-// Of lanes of one teacher. A pass joins the run before it when what either keeps lacks nothing more in the other.
+// Runs for the lanes of one teacher. A pass joins the previous run if their targets have no other gaps in each other's
+// passes.
 std::vector<Run> runs_of(const std::vector<const Lane*>& lanes, const ShardLayout& layout) {
   std::set<std::uint32_t> passes;
   for (const Lane* lane : lanes) passes.insert(lane->passes.begin(), lane->passes.end());
   std::vector<Run> runs;
-  std::set<std::string> allowed;  // in all passes of the last run
+  std::set<std::string> allowed;  // targets allowed in all passes of the last run
   for (const std::uint32_t pass : passes) {
     std::set<std::string> needed, possible;
     for (const Lane* lane : lanes) {
@@ -113,7 +114,7 @@ std::string extract_command(const std::string& config, const fs::path& cache, co
   return command;
 }
 
-// Everything that is known of a cache when its gaps are to be filled.
+// The known tracks of a cache, and the commands that fill its gaps.
 class Filler {
  public:
   Filler(fs::path cache, const Plan& plan, const std::vector<TrackInfo>& tracks)
@@ -128,11 +129,11 @@ class Filler {
     Lane& lane = lane_of(gap.directory);
     lane.shards.insert(gap.shards.begin(), gap.shards.end());
     lane.passes.insert(gap.passes.begin(), gap.passes.end());
-    // Any run for the track makes its track.json and basis.h5.
+    // Any run of the track writes its track.json and basis.h5.
     if (gap.passes.empty()) lane.passes.insert(lane.shards.empty() ? 0 : layout_.key_of(*lane.shards.begin()).pass);
   }
 
-  // After all other gaps: recipes come with any run over their pass.
+  // Call after all other gaps: any run over a pass writes its recipes.
   void fill_recipes(const Gap& gap) {
     for (const std::uint32_t pass : gap.passes) {
       if (std::ranges::any_of(lanes_, [&](const auto& lane) { return lane.second.passes.contains(pass); })) continue;
@@ -143,11 +144,11 @@ class Filler {
         });
       };
       if (std::ranges::any_of(recoded_, [&](const auto& track) { return holds(track.first); })) continue;
-      const TrackInfo* least = nullptr;  // the track whose command makes the least else
+      const TrackInfo* least = nullptr;  // the track whose command makes the fewest other files
       int makes = 3;
       for (const TrackInfo& track : tracks_) {
         if (!holds(track.directory())) continue;
-        // Nothing, what the source has beyond it, or the rest of the pass.
+        // Nothing else, the source's further shards, or the rest of the pass.
         const int now = is_recoded(track) ? 1 : lane_of(track.directory()).whole(pass, layout_) ? 0 : 2;
         if (now < makes) least = &track, makes = now;
       }
@@ -187,9 +188,9 @@ class Filler {
   fs::path cache_;
   ShardLayout layout_;
   const std::vector<TrackInfo>& tracks_;
-  std::map<std::string, Lane> lanes_;                // by directory; those with passes are run
-  std::map<std::string, const TrackInfo*> recoded_;  // to be recoded again
-  std::set<std::uint32_t> alone_;                    // whose recipes no track has views of
+  std::map<std::string, Lane> lanes_;                // by directory; extracted if they have passes
+  std::map<std::string, const TrackInfo*> recoded_;  // to recode again
+  std::set<std::uint32_t> alone_;                    // passes with recipes but without a track's shards
 };
 
 }  // namespace

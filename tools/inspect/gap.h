@@ -1,4 +1,4 @@
-// What is missing from a cache's directories, and the commands that make it again.
+// Missing files of a cache, and the commands that make them again.
 #ifndef VITRINE_TOOLS_INSPECT_GAP_H_
 #define VITRINE_TOOLS_INSPECT_GAP_H_
 
@@ -12,17 +12,16 @@
 
 namespace vitrine {
 
-/// Passes that an extraction or a recoding has to go over again to fill a directory's gaps. Ascending; the files that
-/// are there stay.
+/// The missing shards of a directory, and the passes to extract or recode again; existing files stay. Ascending.
 struct Gap {
-  std::string directory;              ///< below the cache: "recipes", "vit.0123abcd/logits"
-  std::vector<std::uint64_t> shards;  ///< numbers of the files; none when only track.json or basis.h5 is to be made
-  std::vector<std::uint32_t> passes;  ///< that those belong to
+  std::string directory;              ///< relative to the cache: "recipes", "vit.0123abcd/logits"
+  std::vector<std::uint64_t> shards;  ///< file numbers; empty if only track.json or basis.h5 is missing
+  std::vector<std::uint32_t> passes;  ///< of these shards
 };
 
-/// One a recoded track, and for the others as few as make nothing but the gaps: a command goes over passes that follow
-/// each other and keeps only targets that have a gap there or lack nothing else. `tracks`: all that are known of the
-/// cache. Placeholders as in RepairPlan::commands.
+/// One command per recoded track; for extracted tracks as few as possible that fill only the gaps: a command covers
+/// consecutive passes and only targets that have a gap there or are otherwise complete. `tracks`: all known tracks of
+/// the cache. Placeholders as in RepairPlan::commands.
 std::vector<std::string> gap_commands(const std::filesystem::path& cache, const Plan& plan,
                                       const std::vector<TrackInfo>& tracks, const std::vector<Gap>& gaps);
 

@@ -15,7 +15,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Whether a cache has files of that name.
+// Whether `name` is a name of a cache's files.
 bool is_of_cache(const std::string& name) {
   const auto others = {"index.h5",    "plan.json",  "track.json",     "basis.h5",
                        kManifestName, kLeftOutFile, kIndexRecordFile, kPreparationFile};
@@ -32,7 +32,7 @@ bool is_set_aside(const std::string& name) {
          (rest.size() > 1 && rest[0] == '.' && rest.find_first_not_of("0123456789", 1) == std::string_view::npos);
 }
 
-// What a directory holds; nothing where it cannot be listed, which is a finding of verify's.
+// The entries of a directory; empty if it cannot be listed, which verify reports.
 std::vector<DirectoryEntry> entries_of(const fs::path& directory) {
   try {
     return list_directory(directory);
@@ -41,7 +41,7 @@ std::vector<DirectoryEntry> entries_of(const fs::path& directory) {
   }
 }
 
-// A cache's directory and those one and two below it.
+// A cache's directory and the two levels below it.
 std::vector<fs::path> directories_of(const fs::path& cache) {
   std::vector<fs::path> out{cache};
   const auto add_below = [&out](const fs::path& above) {
@@ -73,7 +73,7 @@ std::vector<std::string> abandoned_below(const fs::path& cache) {
         if (is_of_cache(name.substr(0, name.find(".part."))))
           out.push_back(file.lexically_relative(cache).generic_string());
       }
-    } catch (const Error&) {  // cannot be listed, which is a finding of verify's
+    } catch (const Error&) {  // cannot be listed, which verify reports
     }
   std::ranges::sort(out);
   return out;

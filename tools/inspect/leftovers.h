@@ -1,4 +1,4 @@
-// Files in a cache's directories that are no part of it. Readers ignore their names.
+// Files in a cache's directories that do not belong to it. Readers ignore them by name.
 #ifndef VITRINE_TOOLS_INSPECT_LEFTOVERS_H_
 #define VITRINE_TOOLS_INSPECT_LEFTOVERS_H_
 
@@ -8,13 +8,13 @@
 
 namespace vitrine {
 
-/// What a damaged file's name ends with once it is set aside: "00001.h5.damaged", and then "00001.h5.damaged.2".
+/// Suffix of damaged files that were set aside: "00001.h5.damaged", then "00001.h5.damaged.2".
 inline constexpr const char* kSetAside = "damaged";
 
-/// Files of a cache that were set aside, by their paths below it, ascending.
+/// Files that were set aside, as paths relative to the cache, ascending.
 std::vector<std::string> set_aside_below(const std::filesystem::path& cache);
 
-/// Temporary files of a cache's own files whose writers are gone (base/files.h), by their paths below it, ascending.
+/// Temporary files whose writers are gone (base/files.h), as paths relative to the cache, ascending.
 std::vector<std::string> abandoned_below(const std::filesystem::path& cache);
 
 }  // namespace vitrine

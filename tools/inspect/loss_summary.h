@@ -1,4 +1,4 @@
-// What shards say about the error that their codec made (FORMAT.md, "loss"), summed up over a track.
+// The codec error recorded in shards (FORMAT.md, "loss"), summarised over a track.
 #ifndef VITRINE_TOOLS_INSPECT_LOSS_SUMMARY_H_
 #define VITRINE_TOOLS_INSPECT_LOSS_SUMMARY_H_
 
@@ -8,16 +8,16 @@
 
 namespace vitrine {
 
-/// Figures of shards: those whose name begins with "worst" become the largest, other numbers the mean over groups,
-/// words stay as the first shard has them.
+/// Combines the losses of shards: numbers whose name begins with "worst" by their maximum, others by their mean over
+/// groups; strings are the first shard's.
 class LossSummary {
  public:
   void add(const nlohmann::ordered_json& loss, std::uint64_t groups);
-  /// One object; empty when nothing was added.
+  /// One object; empty if nothing was added.
   nlohmann::ordered_json json() const;
 
  private:
-  nlohmann::ordered_json figures_ = nlohmann::ordered_json::object();  // sums, where they are means
+  nlohmann::ordered_json figures_ = nlohmann::ordered_json::object();  // means are stored as sums
   std::uint64_t groups_ = 0;
 };
 

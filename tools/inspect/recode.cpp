@@ -26,7 +26,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Whether the source's recipes leave out views that the copy's do not. Throws Error when it is the other way round.
+// Whether the source's recipes leave out more views than the copy's. Throws Error if the copy leaves out others.
 bool has_more_left_out(const Cache& cache, const fs::path& to, std::uint64_t number) {
   const auto [pass, shard] = cache.plan().layout().key_of(number);
   const RecordedViews theirs = recorded_views(cache.directory(), cache.plan(), pass, shard),
@@ -39,14 +39,14 @@ bool has_more_left_out(const Cache& cache, const fs::path& to, std::uint64_t num
   return theirs.left_out != ours.left_out;
 }
 
-// Every byte is looked at first: a copy of a damaged file would be listed with a hash of its own.
+// Verifies every byte first, as a copy of a damaged file would be listed with its own, matching hash.
 void copy_recipes(const Cache& cache, const fs::path& to, const std::vector<std::uint64_t>& numbers) {
   std::vector<FileRecord> made;
   const ShardLog log(to / "recipes");
   for (const std::uint64_t number : numbers) {
     const fs::path source = cache.recipe_directory().directory() / shard_file_name(number),
                    target = to / "recipes" / shard_file_name(number);
-    cache.recipe_directory().open(number);  // throws for one that is missing or in a wrong place
+    cache.recipe_directory().open(number);  // throws if it is missing or misplaced
     if (path_exists(target) && !has_more_left_out(cache, to, number)) continue;
     expect_whole(Container(source));
     publish(target, read_file(source), Existing::kReplace);
@@ -56,7 +56,7 @@ void copy_recipes(const Cache& cache, const fs::path& to, const std::vector<std:
   refresh_manifest(to / "recipes", made);
 }
 
-// From the first views of the source, in the order of its groups: the same in every call.
+// Uses the first views of the source in group order, so every call gives the same basis.
 std::shared_ptr<const FeatureBasis> calibrate(const TrackReader& reader, const Plan& plan,
                                               const RecodeOptions& options) {
   const TrackInfo& track = reader.track();
@@ -75,14 +75,14 @@ std::shared_ptr<const FeatureBasis> calibrate(const TrackReader& reader, const P
   return std::make_shared<const FeatureBasis>(calibrator.finish(options.codec.max_error, group));
 }
 
-// The track.json of an earlier call, where there is one.
+// The track.json of an earlier call, if any.
 std::optional<TrackInfo> made_before(const fs::path& to, const TrackInfo& track) {
   const fs::path path = to / track.directory() / "track.json";
   if (!path_exists(path)) return std::nullopt;
   return TrackInfo::from_file_text(read_file(path), path.string());
 }
 
-// That of an earlier call, or a new one: the source may have gained shards since, whose views would make another.
+// The basis of an earlier call, else a new one. Not recomputed, as the source may have gained shards that change it.
 std::shared_ptr<const FeatureBasis> find_basis(const TrackReader& reader, const Plan& plan,
                                                const std::optional<TrackInfo>& before, const RecodeOptions& options) {
   const fs::path path = options.to / basis_path(reader.track());
@@ -90,11 +90,12 @@ std::shared_ptr<const FeatureBasis> find_basis(const TrackReader& reader, const 
   auto basis = calibrate(reader, plan, options);
   if (before && before->codec.encoding == Encoding::kTransform && before->codec.max_error == options.codec.max_error &&
       before->codec.basis != basis->hash())
-    throw Error(ErrorKind::kInput, {.path = path.string(),
-                                    .what = text("is missing, and the first ", basis->views, " views of ",
-                                                 reader.shard_directory().directory().string(), " make another one"),
-                                    .remedy = "copy it from another copy of this cache, take the source and the "
-                                              "--calibration-views of then, or remove the track's directory"});
+    throw Error(ErrorKind::kInput,
+                {.path = path.string(),
+                 .what = text("is missing, and the first ", basis->views, " views of ",
+                              reader.shard_directory().directory().string(), " give a different one"),
+                 .remedy = "copy it from another copy of this cache, use the original source and "
+                           "--calibration-views, or remove the track's directory"});
   return basis;
 }
 
@@ -118,7 +119,7 @@ class Recoder {
         codec_(make_codec(to.codec, to.shape, basis_)),
         arena_(static_cast<int>(workers)) {}
 
-  // Throws Error when the codec cannot hold the shard's first group.
+  // Throws Error when the codec cannot encode the shard's first group.
   void try_first_group(std::uint64_t number) const {
     const Plan& plan = cache_.plan();
     TrackReader::Scratch scratch;
@@ -127,7 +128,7 @@ class Recoder {
     codec_->encode(source, plan.options().group);
   }
 
-  // One shard; its figures are added to `loss` in the order of its groups.
+  // Recodes one shard; adds its losses to `loss` in group order.
   FileRecord make(const fs::path& directory, std::uint64_t number, CodecLoss& loss) {
     const Plan& plan = cache_.plan();
     const ShardSpan span = plan.layout().span_of(number);
@@ -150,7 +151,7 @@ class Recoder {
     CodecLoss of_shard;
     for (const CodecLoss& group : losses) of_shard.add(group);
     loss.add(of_shard);
-    // What made the source's shard made this one as well.
+    // The recoded shard has the made_with of its source.
     const ShardNotes source = read_notes(Container(reader_.shard_directory().directory() / shard_file_name(number)));
     return write_shard(directory, to_, plan, span.key.pass, span.key.shard, groups,
                        {source.made_with, of_shard.json()});
@@ -184,7 +185,7 @@ std::string codec_words(const CodecSettings& codec) {
 
 Recoded recode(const Cache& cache, const TrackInfo& from, const RecodeOptions& options) {
   const fs::path& to = options.to;
-  if (to.empty()) fail("--to names no directory; expected one of another cache, which is made when it is missing");
+  if (to.empty()) fail("--to is empty; expected the directory of another cache, which is created if missing");
   if (same_file(to, cache.directory()))
     throw Error(ErrorKind::kInput,
                 {.path = to.string(),
@@ -192,13 +193,13 @@ Recoded recode(const Cache& cache, const TrackInfo& from, const RecodeOptions& o
                  .remedy = "give another directory"});
   TrackInfo track = recoded_track(from, options);
   const bool transform = track.codec.encoding == Encoding::kTransform;
-  if (transform) track.codec.basis.assign(64, '0');  // yet to be made
+  if (transform) track.codec.basis.assign(64, '0');  // not known yet
   track.codec.check(track.shape, text("recoding ", from.directory(), " as ", encoding_name(track.codec.encoding)));
   track.check("recode");
   if (const std::uint64_t largest = largest_group(track, 1); cache.plan().options().group > largest)
     fail("recoding ", from.directory(), " as ", encoding_name(track.codec.encoding), ": groups of this cache have ",
-         cache.plan().options().group, " views, at most ", largest,
-         " of this shape can be stored so; choose another encoding");
+         cache.plan().options().group, " views, but this encoding allows at most ", largest,
+         " of this shape; choose another encoding");
   const TrackReader reader(cache, from);
   const std::vector<std::uint64_t>& numbers = reader.shard_directory().numbers();
   if (numbers.empty()) fail(from.directory(), ": has no shards to recode");
@@ -211,7 +212,7 @@ Recoded recode(const Cache& cache, const TrackInfo& from, const RecodeOptions& o
   }
   const unsigned workers = options.workers > 0 ? options.workers : default_threads();
   Recoder recoder(cache, reader, track, basis, workers);
-  recoder.try_first_group(numbers.front());  // before anything is written
+  recoder.try_first_group(numbers.front());  // fails before anything is written
   create_cache(to, cache.index(), cache.plan());
   create_track(to, track, basis.get());
   copy_recipes(cache, to, numbers);

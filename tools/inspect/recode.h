@@ -1,4 +1,4 @@
-// A track in another encoding, without its teacher.
+// Converts a track to another encoding without its teacher.
 #ifndef VITRINE_TOOLS_INSPECT_RECODE_H_
 #define VITRINE_TOOLS_INSPECT_RECODE_H_
 
@@ -12,31 +12,31 @@
 namespace vitrine {
 
 struct RecodeOptions {
-  /// The other cache directory, made when it is missing. A track's directory is named by its teacher and what it holds,
-  /// not by its encoding, so that one cache never has two versions of it and whoever trains need not choose.
+  /// The target cache directory, created if missing. A track's directory is named by teacher and target, not by
+  /// encoding, so a cache has only one version of a track, and training need not choose.
   std::filesystem::path to;
   CodecSettings codec;
-  /// transform: the first views of the track that its basis is made from, unless `to` has one from an earlier call.
+  /// transform: number of the track's first views used to calibrate the basis, unless `to` has one from an earlier
+  /// call.
   std::uint32_t calibration_views = 1024;
   Compression compression;
-  unsigned workers = 0;  ///< groups in work at once; 0: one per core
+  unsigned workers = 0;  ///< worker threads; 0: one per core
 };
 
-/// "uniform, max_error 0.015625", "topk, 32 kept, temperatures 1 4": for people, with as many digits as the numbers
-/// have.
+/// Text for users, with all digits: "uniform, max_error 0.015625", "topk, 32 kept, temperatures 1 4".
 std::string codec_words(const CodecSettings& codec);
 
 struct Recoded {
   TrackInfo track;
-  std::uint64_t shards = 0, views = 0;              ///< made now; shards that are there are left alone
+  std::uint64_t shards = 0, views = 0;              ///< made by this call; existing shards are skipped
   std::uint64_t bytes_before = 0, bytes_after = 0;  ///< of all shards of the two tracks
-  CodecLoss loss;  ///< of what was made now, against the source: its own error comes on top
+  CodecLoss loss;  ///< of this call's shards, relative to the source, whose own error is not included
 };
 
-/// Makes `to` with the index, the plan and the recipes of `cache` (the same bytes) and the recoded track of every shard
-/// of `from` that is there. The bytes are a function of the source and the options, not of workers or interruptions:
-/// the same call goes on. Throws Error when `to` is the cache itself or holds another plan or another track of that
-/// name, when the codec cannot hold such targets, and for damage.
+/// Creates `to` with the index, plan and recipes of `cache` (the same bytes), and recodes every existing shard of
+/// `from`. The bytes depend only on the source and the options, not on workers or interruptions; repeating the call
+/// resumes. Throws Error when `to` is the cache itself or has another plan or another track of that name, when the
+/// codec cannot encode such targets, and for damaged files.
 Recoded recode(const Cache& cache, const TrackInfo& from, const RecodeOptions& options);
 
 }  // namespace vitrine

@@ -20,7 +20,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Whether it is a file, or a link, so that renaming it moves nothing else.
+// Whether it is a file or a link, so that renaming it moves nothing else.
 bool is_plain(const fs::path& path) {
   struct stat status {};
   if (::lstat(path.c_str(), &status) == 0) return S_ISREG(status.st_mode) || S_ISLNK(status.st_mode);
@@ -28,7 +28,7 @@ bool is_plain(const fs::path& path) {
   return false;
 }
 
-// The cache's tracks, those that are restored among them.
+// The cache's tracks, including restored ones.
 std::vector<TrackInfo> all_tracks(const Cache& cache, const std::map<std::string, std::string>& restored) {
   std::vector<TrackInfo> tracks = cache.tracks();
   for (const auto& [file, json] : restored) {
@@ -44,7 +44,7 @@ std::vector<Gap> gaps_of(const std::set<std::string>& remake, const ShardLayout&
   for (const std::string& file : remake) {
     Gap& gap = gaps[fs::path(file).parent_path().generic_string()];
     const auto number = shard_number_of(fs::path(file).filename().string());
-    if (!number) continue;  // a track.json or basis.h5: any run for the track writes it
+    if (!number) continue;  // a track.json or basis.h5: any run of the track writes it
     gap.shards.push_back(*number);
     gap.passes.push_back(layout.key_of(*number).pass);
   }
@@ -59,10 +59,10 @@ std::vector<Gap> gaps_of(const std::set<std::string>& remake, const ShardLayout&
   return out;
 }
 
-// Findings sorted by what becomes of their files.
+// Findings by the action on their files.
 struct Sorted {
   std::set<std::string> remake, relist, restore;
-  std::set<std::string> unread;  // cannot be read, or are newer
+  std::set<std::string> unread;  // unreadable or newer
 };
 
 Sorted sort_out(const fs::path& directory, const std::vector<Finding>& findings, RepairPlan& plan) {
@@ -118,14 +118,14 @@ RepairPlan plan_repair(const fs::path& directory, const VerifyReport& report) {
     if (const auto copy = track_copy(cache.plan(), (directory / file).parent_path()))
       plan.restore[file] = copy->json;
     else
-      sorted.remake.insert(file);  // changed since
+      sorted.remake.insert(file);  // changed since the check
   for (const std::string& file : sorted.remake)
     if (is_plain(directory / file)) plan.set_aside.push_back(file);
   plan.abandoned = abandoned_below(directory);
   for (const std::string& above : sorted.relist)
     if (!sorted.unread.contains(below(above, kManifestName))) plan.relist.push_back(above);
   plan.gaps = gaps_of(sorted.remake, cache.plan().layout());
-  // This version has no command for tracks of which it cannot say what they are.
+  // This version has no command for tracks that it does not know.
   std::vector<Gap> known = plan.gaps;
   std::erase_if(known, [&](const Gap& gap) { return sorted.unread.contains(below(gap.directory, "track.json")); });
   plan.commands = gap_commands(directory, cache.plan(), all_tracks(cache, plan.restore), known);
@@ -146,9 +146,9 @@ std::map<std::string, std::string> carry_out(const fs::path& directory, const Re
   const auto set_aside = [&](const std::string& file) {
     const fs::path path = directory / file;
     if (!is_plain(path)) {
-      if (!path_exists(path)) return;  // went since
+      if (!path_exists(path)) return;  // removed since the check
       throw Error(ErrorKind::kInput,
-                  {.path = path.string(), .what = "is not a plain file", .remedy = "look at it and move it by hand"});
+                  {.path = path.string(), .what = "is not a regular file", .remedy = "check it and move it by hand"});
     }
     renamed[file] = move_aside(path, kSetAside).lexically_relative(directory).generic_string();
   };
@@ -159,7 +159,7 @@ std::map<std::string, std::string> carry_out(const fs::path& directory, const Re
   for (const std::string& file : plan.set_aside) set_aside(file);
   for (const std::string& file : plan.abandoned) remove_file(directory / file);
   for (const std::string& above : plan.relist) {
-    // One that is damaged would stop its own renewal.
+    // A damaged one would prevent its own rebuild.
     try {
       Manifest::read(directory / above);
     } catch (const Error& error) {

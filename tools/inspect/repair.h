@@ -1,5 +1,5 @@
-// What to take out of a damaged cache so that extraction fills the gaps, and what it has to fill. Only bytes that were
-// read and are wrong are a reason to take a file out, and it is renamed, never removed.
+// Plans the repair of a damaged cache: which files to set aside, and which gaps an extraction must fill. A file is set
+// aside only if its bytes were read and are wrong, and it is renamed, never deleted.
 #ifndef VITRINE_TOOLS_INSPECT_REPAIR_H_
 #define VITRINE_TOOLS_INSPECT_REPAIR_H_
 
@@ -15,27 +15,26 @@
 namespace vitrine {
 
 struct RepairPlan {
-  /// Nothing at all is to be changed while there are such: the index or the plan is damaged or cannot be read.
+  /// If not empty, nothing may be changed: the index or the plan is damaged or cannot be read.
   std::vector<Finding> unrepairable;
-  std::vector<std::string> set_aside;          ///< damaged files below the cache, ascending; renamed
-  std::map<std::string, std::string> restore;  ///< each track.json that is made again, and its text
-  std::vector<std::string> abandoned;          ///< temporary files whose writers are gone, ascending; removed
-  std::vector<std::string> relist;             ///< directories whose shards.json is made again
-  std::vector<Finding> left;  ///< what a person has to look at: remedies kMove, kImages, kRetry and kNewer
+  std::vector<std::string> set_aside;          ///< damaged files, relative to the cache, ascending; to be renamed
+  std::map<std::string, std::string> restore;  ///< each track.json to rebuild, and its text
+  std::vector<std::string> abandoned;          ///< temporary files whose writers are gone, ascending; to be deleted
+  std::vector<std::string> relist;             ///< directories whose shards.json is to be rebuilt
+  std::vector<Finding> left;                   ///< needs manual action: remedies kMove, kImages, kRetry and kNewer
   std::vector<Gap> gaps;
-  /// The commands that fill the gaps, and make nothing else in passes that were whole. CONFIG.toml stands for the
-  /// configuration that made the cache (CONFIG-TEACHER.xxxxxxxx.toml, where it has tracks of several),
-  /// SOURCE for the cache that a recoded track was made from.
+  /// Commands that fill the gaps and add nothing else to complete passes. CONFIG.toml stands for the configuration of
+  /// the extraction (CONFIG-TEACHER.xxxxxxxx.toml if the cache has several teachers), SOURCE for the cache that a
+  /// recoded track was made from.
   std::vector<std::string> commands;
 };
 
 /// Changes nothing. Throws Error for what cannot be read.
 RepairPlan plan_repair(const std::filesystem::path& directory, const VerifyReport& report);
 
-/// Renames the damaged files of `plan` to NAME.damaged (a number follows where that is taken), and makes track.json and
-/// shards.json again where it says so, after the old ones were renamed. Removes nothing but abandoned temporary files.
-/// Returns the new name of each file that was renamed. Throws Error when the plan is unrepairable, or a file cannot be
-/// renamed; what was done before stays so.
+/// Renames the damaged files of `plan` to NAME.damaged (with a number if that exists), and then rebuilds track.json and
+/// shards.json where planned. Deletes only abandoned temporary files. Returns the new name of each renamed file. Throws
+/// Error when the plan is unrepairable, or a file cannot be renamed; completed steps are not undone.
 std::map<std::string, std::string> carry_out(const std::filesystem::path& directory, const RepairPlan& plan);
 
 }  // namespace vitrine

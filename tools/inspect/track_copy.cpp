@@ -16,7 +16,7 @@ std::optional<TrackCopy> track_copy(const Plan& plan, const std::filesystem::pat
       if (shards++ == 0) said = copy;
       if (copy != said) return std::nullopt;
     } catch (const Error& error) {
-      if (error.kind() == ErrorKind::kMemory) throw;  // says nothing about the shard
+      if (error.kind() == ErrorKind::kMemory) throw;  // not the shard's fault
       newer += error.kind() == ErrorKind::kNewer ? 1 : 0;
     }
   if (shards == 0) return std::nullopt;

@@ -1,4 +1,4 @@
-// What a track's shards say that its track.json is: each holds a copy. Private to this room.
+// Recovers track.json from the copies in a track's shards. Private to this room.
 #ifndef VITRINE_TOOLS_INSPECT_TRACK_COPY_H_
 #define VITRINE_TOOLS_INSPECT_TRACK_COPY_H_
 
@@ -15,13 +15,13 @@ namespace vitrine {
 struct TrackCopy {
   TrackInfo track;
   std::string json;          ///< the text of track.json
-  std::uint64_t shards = 0;  ///< that say so
-  std::uint64_t newer = 0;   ///< of a newer version, which say nothing
+  std::uint64_t shards = 0;  ///< with this copy
+  std::uint64_t newer = 0;   ///< of a newer version, not counted in `shards`
 };
 
-/// Reads the tables of all shards in a track's directory; those that cannot be read say nothing. Nothing is returned
-/// when none says anything, when they do not all say the same, or when what they say is no track of this plan and
-/// directory. Throws Error of kind kMemory when the machine has no memory or file handle left to look.
+/// Reads the tables of all shards in a track's directory, skipping unreadable ones. Returns nullopt if there are no
+/// copies, if they differ, or if the copy is not a track of this plan and directory. Throws Error of kind kMemory when
+/// memory or file handles run out.
 std::optional<TrackCopy> track_copy(const Plan& plan, const std::filesystem::path& directory);
 
 /// "level is 2 there and 1 in the shards", for each key that differs; empty when none does.

@@ -18,14 +18,14 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// A track.json that is not what its place asks for.
+// A track.json that is damaged, missing or misplaced.
 struct TrackFault {
   fs::path directory;
   std::string what;
-  bool copied;  // its shards say what it should be
+  bool copied;  // its shards have a copy
 };
 
-// A cache whose index or plan is damaged cannot be opened: its files are then looked at one by one.
+// The opened cache. If index or plan is damaged, it cannot be opened, and files are checked by themselves.
 struct Opened {
   std::unique_ptr<const Cache> cache;
   std::vector<std::unique_ptr<const TrackReader>> readers;
@@ -43,8 +43,8 @@ struct ShardFile {
   std::uint64_t number = 0, bytes = 0;
 };
 
-// Ascending; a missing directory has none. A file that goes while it is listed is none; folders, links to nothing, and
-// what cannot be listed or examined are findings.
+// Ascending; empty for a missing directory. Files removed during the listing are skipped; directories, dangling links,
+// and entries that cannot be listed or examined are findings.
 std::vector<ShardFile> list_shards(const fs::path& directory, Findings& findings) {
   std::vector<ShardFile> files;
   std::vector<DirectoryEntry> entries;
@@ -79,7 +79,7 @@ void add_incomplete(const std::string& directory, const std::vector<ShardFile>& 
       incomplete.push_back({directory, static_cast<std::uint32_t>(pass), all - count, all});
 }
 
-// Directories TEACHER/TRACK with a track.json or shards in them. Those of a cache that cannot be listed are findings.
+// Directories TEACHER/TRACK with a track.json or shards. Directories that cannot be listed are findings.
 std::vector<fs::path> track_directories(const fs::path& cache, Findings& findings) {
   using Kind = DirectoryEntry::Kind;
   std::vector<fs::path> found;
@@ -96,7 +96,7 @@ std::vector<fs::path> track_directories(const fs::path& cache, Findings& finding
       if (is_teacher_directory(teacher.name)) findings.add(at, error, Remedy::kRetry);
     }
   }
-  return found;  // ascending, as the lists are
+  return found;  // ascending, as listings are
 }
 
 void check_index(const fs::path& directory, Findings& findings) {
@@ -108,8 +108,8 @@ void check_index(const fs::path& directory, Findings& findings) {
   check_container(path, findings, Remedy::kCopy);
 }
 
-// Opens a reader for the track that is really there: when all shards say another thing than track.json, it is the one
-// that is wrong, and they are held against what they say.
+// Opens a reader for the track. If all shards agree on a copy that differs from track.json, track.json is wrong, and
+// the shards are checked against their copy.
 void open_track(const fs::path& at, Opened& opened, Findings& findings) {
   const std::string below = (at.parent_path().filename() / at.filename()).generic_string();
   const Cache& cache = *opened.cache;
@@ -122,13 +122,13 @@ void open_track(const fs::path& at, Opened& opened, Findings& findings) {
     // One shard against one track.json: either of the two may be wrong.
     const std::string difference = copy && copy->shards > 1 ? difference_words(*track, *copy) : "";
     if (!difference.empty()) {
-      opened.faults.push_back({at, text("is not what its ", copy->shards, " shards say: ", difference), true});
+      opened.faults.push_back({at, text("does not match its ", copy->shards, " shards: ", difference), true});
       track = copy->track;
     }
   } else if (bad != cache.bad_tracks().end()) {
     const fs::path file = at / "track.json";
-    // A sound one in a wrong place may be valid data of another cache. One of the future is a newer version's, unless
-    // its shards, under checksums, say what it is, and none of them is as new.
+    // An intact track.json in the wrong place may be valid data of another cache. One with a newer version number is
+    // kNewer, unless its shards, which have checksums, have a copy and none of them is newer.
     const ErrorKind kind = bad->error.kind();
     const bool contradicted = copy && copy->shards > 1 && copy->newer == 0 && kind == ErrorKind::kNewer;
     const Remedy remedy =
@@ -144,7 +144,7 @@ void open_track(const fs::path& at, Opened& opened, Findings& findings) {
   try {
     opened.readers.push_back(std::make_unique<const TrackReader>(cache, *track));
   } catch (const Error& error) {
-    // All else that a reader opens at once is the basis.
+    // The constructor only opens the basis.
     const bool missing = error.problem().path == basis.string() && !path_exists(basis);
     findings.add(basis, error, Remedy::kRemake, missing ? Remedy::kRemake : Remedy::kMove);
   }
@@ -152,7 +152,7 @@ void open_track(const fs::path& at, Opened& opened, Findings& findings) {
 
 Opened open_cache(const fs::path& directory, const std::vector<fs::path>& tracks, Findings& findings) {
   Opened opened;
-  // Tells which of the two files it is that the cache does not open for.
+  // Determines which of the two files prevents opening the cache.
   fs::path file = directory / "index.h5";
   try {
     read_index(file);
@@ -167,7 +167,7 @@ Opened open_cache(const fs::path& directory, const std::vector<fs::path>& tracks
   return opened;
 }
 
-// After all files were looked at: a track.json is made again from a shard with nothing wrong, where there is one.
+// Call after all files were checked: a track.json is rebuilt from a shard without findings, if there is one.
 void add_track_faults(const std::vector<TrackFault>& faults, Findings& findings) {
   const std::vector<Finding> found = findings.sorted();
   for (const TrackFault& fault : faults) {
@@ -181,7 +181,7 @@ void add_track_faults(const std::vector<TrackFault>& faults, Findings& findings)
   }
 }
 
-// The shards of a directory against its shards.json, names and sizes; hashes are looked at file by file.
+// Compares names and sizes of a directory's shards with shards.json; hashes are compared file by file.
 std::optional<Manifest> read_manifest(const fs::path& directory, Findings& findings, std::uint64_t& unlisted) {
   try {
     std::optional<Manifest> manifest = Manifest::read_all(directory);
@@ -197,7 +197,7 @@ std::optional<Manifest> read_manifest(const fs::path& directory, Findings& findi
   }
 }
 
-// A track's shard without the recipes of its views is of no use to a student.
+// A track's shard cannot be used without its recipes.
 void check_recipes_there(const Cache& cache, const TrackReader& reader, const std::vector<ShardFile>& shards,
                          Findings& findings) {
   for (const ShardFile& shard : shards)
@@ -215,7 +215,7 @@ std::unique_ptr<const ViewMaker> open_images(const Cache& cache, const VerifyOpt
         std::ranges::find_if(images, [&](const ImageEntry& image) { return is_unlabelled(image.id) == further; });
     if (first != images.end() && !path_exists(folders.file(first->id)))
       throw Error(ErrorKind::kInput, {.path = (further ? folders.unlabelled : folders.images).string(),
-                                      .what = "does not hold " + first->id,
+                                      .what = "does not contain " + first->id,
                                       .remedy = "expected the folder of images that the cache was made from"});
   }
   return std::make_unique<const ViewMaker>(folders, cache.index_ptr(), cache.plan().options().image_size);
@@ -231,7 +231,7 @@ VerifyReport verify_cache(const fs::path& directory, const VerifyOptions& option
   if (!directory_exists(directory)) refuse("is not a directory", "expected a cache");
   if (!path_exists(directory / "index.h5") && !path_exists(directory / "plan.json") &&
       !path_exists(directory / "recipes"))
-    refuse("holds neither index.h5 nor plan.json nor recipes", "expected the directory of a cache");
+    refuse("has neither index.h5 nor plan.json nor recipes", "expected the directory of a cache");
   Findings findings(directory);
   std::vector<fs::path> tracks = track_directories(directory, findings);
   for (const std::string& word : options.tracks)
@@ -252,7 +252,7 @@ VerifyReport verify_cache(const fs::path& directory, const VerifyOptions& option
       if (!file_exists(file)) return;
       report.bytes += file_bytes(file);
       ++report.files;
-    } catch (const Error&) {  // a finding of whoever reads it
+    } catch (const Error&) {  // reported by its reader
     }
   };
   for (const char* name : {"index.h5", "plan.json"}) look(directory / name);
@@ -276,7 +276,7 @@ VerifyReport verify_cache(const fs::path& directory, const VerifyOptions& option
   for (const fs::path& track : tracks) {
     const auto reader = std::ranges::find_if(
         opened.readers, [&](const auto& r) { return directory / r->track().directory() == track; });
-    // With an index or a basis that cannot be read, a track's files still have tables and frames.
+    // Without a readable index or basis, tables and frames can still be checked.
     add_directory(track, reader == opened.readers.end() ? nullptr : reader->get());
     for (const char* name : {"track.json", "basis.h5"}) look(track / name);
     if (path_exists(track / "basis.h5")) check_container(track / "basis.h5", findings, Remedy::kRemake);

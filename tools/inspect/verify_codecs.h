@@ -1,4 +1,4 @@
-// What a track's values went through on their way from the teacher.
+// The codecs applied to a track's values between teacher and track.
 #ifndef VITRINE_TOOLS_INSPECT_VERIFY_CODECS_H_
 #define VITRINE_TOOLS_INSPECT_VERIFY_CODECS_H_
 
@@ -8,8 +8,8 @@
 
 namespace vitrine {
 
-/// The codecs before the track's own, the teacher's first; none for a track that was not recoded. The basis of a
-/// transform among them is named but stayed with its own track. Throws Error, kNewer, when one is of a newer version.
+/// The codecs before the track's own, the teacher's first; empty for a track that was not recoded. A transform's basis
+/// is named, but stayed with the source track. Throws Error, kNewer, if one is of a newer version.
 std::vector<CodecSettings> earlier_codecs(const TrackInfo& track);
 
 }  // namespace vitrine

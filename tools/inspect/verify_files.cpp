@@ -15,7 +15,7 @@
 namespace vitrine {
 namespace {
 
-// Kept by each thread from file to file.
+// Per thread, reused from file to file.
 struct Scratch {
   Container::Scratch container;
   TrackReader::Scratch track;
@@ -35,7 +35,7 @@ GroupKey group_key(const Plan& plan, std::uint64_t number, std::uint32_t group) 
   return plan.layout().span_of(number).group(group);
 }
 
-// Only the hashed view and its partner are made: two pictures per group.
+// Renders only the hashed view and its partner: two pictures per group.
 std::uint64_t make_hash(const ViewMaker& views, const std::vector<Recipe>& recipes, std::size_t hashed, int size) {
   std::vector<Recipe> two{recipes[hashed]};
   if (two[0].mix != Mix::kNone) {
@@ -48,16 +48,16 @@ std::uint64_t make_hash(const ViewMaker& views, const std::vector<Recipe>& recip
   return picture_hash(std::span(pictures).first(pictures.size() / two.size()));
 }
 
-// An error met with `file`, which may be another file's.
+// Describes an error found while checking `file`, which may be in another file.
 std::string what_of(const Error& error, const std::filesystem::path& file) {
   const Problem& problem = error.problem();
   const bool elsewhere = !problem.path.empty() && problem.path != file.string();
   return (elsewhere ? problem.path + ": " : "") + problem.what;
 }
 
-// A whole file that does not say what its place asks for may be valid data of another cache, or track.json was edited.
+// An intact file in the wrong place may be valid data of another cache, or track.json was edited.
 bool in_place(const FileTask& task, const ShardDirectory& shard_directory, Findings& findings) {
-  if (!shard_directory.holds(task.number)) return false;  // came since the cache was opened
+  if (!shard_directory.holds(task.number)) return false;  // created after the cache was opened
   try {
     shard_directory.open(task.number);
     return true;
@@ -69,7 +69,7 @@ bool in_place(const FileTask& task, const ShardDirectory& shard_directory, Findi
 
 void check_recipes(const FileTask& task, const ViewMaker* views, Findings& findings, FileCounts& counts) {
   const Plan& plan = task.cache->plan();
-  // Held for all groups of the file: other threads may be in other passes.
+  // Kept for all groups of the file, as other threads may use other passes.
   const PassOrder order = plan.order(group_key(plan, task.number, 0).pass);
   for (std::uint32_t group = 0; group < groups_of(plan, task.number); ++group) {
     const GroupKey key = group_key(plan, task.number, group);
@@ -85,7 +85,7 @@ void check_recipes(const FileTask& task, const ViewMaker* views, Findings& findi
     }
     const std::vector<std::uint32_t> left_out = positions_left_out(recipes);
     if (recipes != marked(plan.group(key.pass, key.group), left_out)) {
-      add("recipe", "the recipes are not the plan's", Remedy::kRemake);
+      add("recipe", "the recipes differ from the plan's", Remedy::kRemake);
       continue;
     }
     counts.left_out += left_out.size();
@@ -94,7 +94,7 @@ void check_recipes(const FileTask& task, const ViewMaker* views, Findings& findi
     try {
       const auto size = static_cast<int>(plan.options().image_size);
       if (make_hash(*views, recipes, *hashed, size) != task.cache->picture_hash(key))
-        add("picture_hash", "the images given make another picture", Remedy::kImages);
+        add("picture_hash", "the given images give a different picture", Remedy::kImages);
       ++counts.pictures;
     } catch (const Error& error) {
       add("picture_hash", what_of(error, task.path), remedy_of(error.kind(), Remedy::kImages, Remedy::kImages));
@@ -127,11 +127,11 @@ void check_listed(const FileTask& task, Findings& findings) {
   if (now == *record) return;
   const std::string what = now.bytes != record->bytes
                                ? text("has ", now.bytes, " bytes, ", kManifestName, " lists ", record->bytes)
-                               : text("its bytes have another hash than ", kManifestName, " lists");
+                               : text("its hash differs from the one in ", kManifestName);
   findings.add(task.path, "", -1, what, Remedy::kRemake);
 }
 
-// Chunks are groups only where a dataset has one for each.
+// Whether the dataset has one chunk per group.
 bool counts_groups(const std::filesystem::path& file, const std::string& dataset) {
   return dataset != "picture_hash" && file.filename() != "index.h5";
 }
@@ -168,7 +168,7 @@ std::vector<Finding> Findings::sorted() const {
 }
 
 bool check_container(const std::filesystem::path& path, Findings& findings, Remedy damaged) {
-  // Nothing else can be made of what cannot be made again.
+  // Files that cannot be rebuilt must be copied in any case.
   const Remedy misplaced = damaged == Remedy::kCopy ? Remedy::kCopy : Remedy::kRetry;
   try {
     const Container file(path);

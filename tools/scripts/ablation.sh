@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
-# What each piece of the recipe is worth, on what tools/demo.sh left in demo/: arms against each other with paired seeds (same
-# initial weights, order and views), judged on 8,000 pictures that nothing else looks at: the demo's 2,000 leave a point of doubt in a
-# difference. Prints a table, writes demo/ablation.csv and demo/ablation.svg. What has a summary already is not run again, so it may be
-# stopped at any time, and more arms or seeds added later.
+# Ablations of the training method on the output of tools/demo.sh in demo/: compares arms with paired seeds (same initial weights,
+# order and views), evaluated on 8,000 pictures used for nothing else, as the demo's 2,000 leave an uncertainty of one point. Prints a
+# table, writes demo/ablation.csv and demo/ablation.svg. Skips runs that have a summary, so it may be stopped at any time, and arms or
+# seeds added later.
 #
-#   tools/scripts/ablation.sh [--seeds N] [--jobs N] [ARM]...    5 seeds, one job a core, all arms; tools/scripts/ablation.sh --list names them
+#   tools/scripts/ablation.sh [--seeds N] [--jobs N] [ARM]...    5 seeds, one job per core, all arms;
+# tools/scripts/ablation.sh --list names them
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-# name | student of tools/scripts/demo_student.sh | what differs. "full" is what configs/demo/student.toml says.
+# name | student of tools/scripts/demo_student.sh | settings that differ. "full" is configs/demo/student.toml.
 arms() {
   cat <<'ARMS'
 plain            | plain | labels alone
@@ -56,7 +57,7 @@ while [ $# -gt 0 ]; do
 done
 [ -f demo/teacher/summary.json ] || { echo "ablation.sh: demo/teacher is missing; run tools/demo.sh first" >&2; exit 2; }
 
-# Caches that an arm reads: other bounds and other numbers of passes.
+# Caches of the arms: other bounds and other numbers of passes.
 cache_of() {
   [ -d "demo/caches/$1" ] && return
   case $1 in
@@ -83,7 +84,7 @@ work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 arms | while IFS='|' read -r name kind settings; do
   name=${name// /} kind=${kind// /}
   [ ${#chosen[@]} -eq 0 ] || printf '%s\n' "${chosen[@]}" | grep -qx -- "$name" || continue
-  # Words of explanation are no settings; and a blank at a line's end would tell xargs that the line goes on.
+  # Explanations are not settings; a trailing blank would make xargs continue the line.
   case $settings in *--set*) settings=$(xargs <<<"$settings") ;; *) settings= ;; esac
   for cache in $(grep -o 'demo/caches/[^ ]*' <<<"$settings" || true); do cache_of "${cache#demo/caches/}"; done
   for seed in $(seq 0 $((seeds - 1))); do
@@ -91,7 +92,7 @@ arms | while IFS='|' read -r name kind settings; do
       echo "$kind ablation/$name-$seed --set seed=$seed --set test=$judge --set validation=demo/images/choose --set eval_every=4${settings:+ ${settings//SEED/$seed}}" >>"$work/$seed"
   done
 done
-# Seed after seed, so that what is there early is paired.
+# Seed by seed, so that early results are paired.
 shopt -s nullglob  # where all is there already
 cat /dev/null "$work"/* | xargs -r -P "$jobs" -L 1 tools/scripts/demo_student.sh
 .venv/bin/python tools/scripts/ablation_table.py demo

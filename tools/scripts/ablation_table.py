@@ -1,4 +1,4 @@
-"""What tools/scripts/ablation.sh found: a table, DEMO/ablation.csv and DEMO/ablation.svg.
+"""Results of tools/scripts/ablation.sh: a table, DEMO/ablation.csv and DEMO/ablation.svg.
 
     ablation_table.py DEMO
 

@@ -1,15 +1,14 @@
 #!/usr/bin/env bash
-# The first question of anyone with a teacher: how much better is each ResNet when it learns from the cache? Trains every network
-# twice, from labels alone (original) and by CONFIG's recipe (distilled), the student's own phases equally long, and prints a
-# table; the same table is written to RUNS/benchmark.csv. What has a summary already is not run again.
+# Measures how much each ResNet gains by learning from the cache. Trains every network twice, from labels only (original) and by
+# CONFIG's method (distilled), with equally long phases of the student, prints a table and writes it to RUNS/benchmark.csv. Skips
+# runs that have a summary.
 #
 #   tools/scripts/benchmark.sh [--runs RUNS] [--jobs N] [--original 'SETTINGS'] CONFIG.toml [ARCH]... [--set key=value]...
-#
 # CONFIG      of vitrine-train, with a cache and with test or validation images
-# ARCH        resnet18, 34, 50, 101, 152; without any: resnet50 resnet101 resnet152
-# --original  settings of the original alone, for its own best rate and augmentation: '--set schedule.joint.lr=0.1 --set plan.mix_probability=0'
-# --runs      where the runs go; runs/benchmark without it
-# --jobs      networks in training at once; 1 without it
+# ARCH        resnet18, 34, 50, 101, 152; default: resnet50 resnet101 resnet152
+# --original  settings of the original only, for its best rate and augmentation: '--set schedule.joint.lr=0.1 --set plan.mix_probability=0'
+# --runs      output directory of the runs; default: runs/benchmark
+# --jobs      networks trained at once; default: 1
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 usage() { sed -n '2,/^set /p' "$0" | grep '^#' | cut -c3- >&2; exit 2; }

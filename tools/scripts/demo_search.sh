@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# How the demo's plain student got its learning rate, weight decay and augmentation: each setting trains on the student's images and is
-# judged on the split `choose`, which nothing else looks at. About 15 minutes on two cores, after tools/demo.sh.
+# The search for the learning rate, weight decay and augmentation of the demo's plain student: trains each setting on the student's
+# images and evaluates it on the split `choose`, used for nothing else. About 15 minutes on two cores, after tools/demo.sh.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 list() {  # rate, weight decay, mixing probability, smallest crop

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The demo's students with several seeds, from the teacher and the cache that tools/demo.sh left in demo/: mean and deviation.
+# Trains the demo's students with several seeds from the teacher and cache of tools/demo.sh: mean and standard deviation.
 #
-#   tools/scripts/demo_seeds.sh [SEEDS]      SEEDS: how many, 3 without it. What has a summary already is not run again.
+#   tools/scripts/demo_seeds.sh [SEEDS]      SEEDS: how many; default 3. Skips runs that have a summary.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 seeds=${1:-3}

@@ -1,12 +1,11 @@
 #!/usr/bin/env bash
-# One of the demo's students on one core, from what tools/demo.sh left in demo/.
+# Trains one of the demo's students on one core, from the output of tools/demo.sh in demo/.
 #
 #   tools/scripts/demo_student.sh plain|kl|full|live NAME [--set key=value]...    results in demo/students/NAME, log in demo/logs/NAME.log
-#
-# plain    labels alone; rate and augmentation are the best that tools/scripts/demo_search.sh found, and it takes as many steps
-# kl       output KL alone, from the cache
+# plain    labels only, with the best rate and augmentation found by tools/scripts/demo_search.sh, and as many steps
+# kl       output KL only, from the cache
 # full     KL, features and attention in three phases, from the cache
-# live     the same from the teacher itself
+# live     the same from the live teacher
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 kind=$1 name=$2

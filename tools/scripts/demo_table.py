@@ -1,7 +1,7 @@
-"""The demo's closing table, from the summaries that vitrine-train leaves and the cache's own account of itself.
+"""The demo's final table, from the summaries of vitrine-train and `vitrine-cache info`.
 
     demo_table.py DEMO                the four students of tools/demo.sh
-    demo_table.py DEMO --seeds N      mean and deviation of tools/scripts/demo_seeds.sh
+    demo_table.py DEMO --seeds N      mean and standard deviation of tools/scripts/demo_seeds.sh
     demo_table.py DEMO --search       the plain student's settings of tools/scripts/demo_search.sh, best first
 """
 import argparse

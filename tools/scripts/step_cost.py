@@ -1,11 +1,10 @@
-"""What a training step costs: from labels alone, from a cache (loading included), and from the live teacher; and in each precision.
+"""Measures the cost of a training step from labels only, from a cache (including loading), and from the live teacher; in each precision.
 
     step_cost.py [--work DIR] [--batch N] [--steps N] [--rounds N] [--arch resnet18] [--size 224] [--fp16]
 
-Draws pictures, makes a ViT-Ti/16 with random weights (what a step costs does not depend on them), caches its logits, last map and last
-attention, and trains on one thread. All arms run once a round, one after another, so that what the machine does meanwhile meets all
-of them; the table has the median over rounds of core-seconds per step, first steps left out, the ratio to labels alone in the same
-round, and the largest memory.
+Draws pictures, creates a ViT-Ti/16 with random weights (they do not affect the cost), caches its logits, last map and last attention, and
+trains on one thread. All arms run once per round in sequence, so that other load on the machine affects all of them; the table has the
+median over rounds of core-seconds per step without the first steps, the ratio to labels only in the same round, and the largest memory.
 """
 import argparse
 import csv

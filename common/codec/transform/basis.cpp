@@ -25,7 +25,7 @@ std::vector<float> FeatureBasis::deviation() const {
 }
 
 bool FeatureBasis::orthonormal() const {
-  constexpr double kRounding = 1e-5;  // of the Frobenius norm, which bounds how much any length changes
+  constexpr double kRounding = 1e-5;  // of the Frobenius norm, which bounds the relative change of any length
   const std::size_t c = channels;
   std::vector<double> products(c * c);
   transform::add_products(vectors.data(), products.data(), c, c);
@@ -43,18 +43,18 @@ void FeatureBasis::check(const std::string& where) const {
     throw Error(ErrorKind::kCorrupt, {.path = where, .what = what, .remedy = "the file is damaged, copy it again"});
   };
   const std::uint64_t c = channels, h = height, w = width;
-  // First, as all else multiplies these.
+  // First, as the products below must not overflow.
   if (c == 0 || h == 0 || w == 0 || h * w > transform::kMaxItems || c > transform::kMaxItems / (h * w))
-    damaged(text("a basis of ", c, " x ", h, " x ", w, " features is impossible; expected 1 to ", transform::kMaxItems,
-                 " values"));
+    damaged(text("a basis of ", c, " x ", h, " x ", w, " features is out of range; expected 1 to ",
+                 transform::kMaxItems, " values"));
   if (mean.size() != values() || vectors.size() != c * c || eigenvalues.size() != c || scale.size() != values() ||
       expected.size() != kLevels || levels.size() != transform::kKinds * transform::kPlanes ||
       rows.size() != (spatial() ? h * h : 0) || columns.size() != (spatial() ? w * w : 0))
-    damaged(text("the basis' arrays do not have the sizes of ", c, " x ", h, " x ", w, " features"));
+    damaged(text("the arrays' sizes do not match a basis of ", c, " x ", h, " x ", w, " features"));
   if (!finite(mean) || !finite(vectors) || !finite(eigenvalues) || !finite(rows) || !finite(columns) ||
       std::ranges::find(expected, 0) != expected.end() || confidence == 0 ||
       std::ranges::any_of(levels, [](std::uint8_t level) { return level >= transform::kLevels; }))
-    damaged("the basis holds numbers that no basis has");
+    damaged("the basis has values out of range");
 }
 
 }  // namespace vitrine

@@ -8,7 +8,7 @@
 
 #if defined(__x86_64__)
 #include <immintrin.h>
-#if !defined(__clang__)  // the header's undefined vectors are taken for uninitialised ones (GCC bug 105593)
+#if !defined(__clang__)  // false positives in the intrinsics header (GCC bug 105593)
 #pragma GCC diagnostic ignored "-Wuninitialized"
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #endif

@@ -10,7 +10,7 @@ namespace {
 
 constexpr int kLastLevel = static_cast<int>(FeatureBasis::kLevels) - 1;
 
-// The scale of the basis's first expectation.
+// The scale of the basis's first entry of `expected`.
 constexpr int first_scale(int step_sixteenths) {
   return step_sixteenths - static_cast<int>(FeatureBasis::kLevels / 2);
 }

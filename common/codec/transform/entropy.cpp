@@ -6,8 +6,8 @@
 namespace vitrine::transform {
 namespace {
 
-// Probability of a one in 1/65536, by level: round(65536 / (1 + 2^((30 − level) / 3))). Written out, so that no
-// machine's rounding decides what bytes mean.
+// Probability of a one in 1/65536, by level: round(65536 / (1 + 2^((30 − level) / 3))). Tabulated, so that the format
+// does not depend on floating-point rounding.
 constexpr std::array<std::uint16_t, kLevels> kOnes{
     64,    81,    101,   128,   161,   203,   255,   321,   404,   508,   639,   803,   1008,  1265,  1586,  1986,
     2483,  3097,  3855,  4784,  5915,  7282,  8917,  10851, 13107, 15698, 18619, 21845, 25329, 28999, 32768, 36537,
@@ -19,19 +19,18 @@ NibbleModel make_model(int level) {
   const std::uint64_t one = kOnes[static_cast<std::size_t>(level)], zero = 65536 - one;
   std::uint32_t sum = 0;
   for (std::uint32_t nibble = 0; nibble < 16; ++nibble) {
-    std::uint64_t share = 1;  // of 2^64
+    std::uint64_t share = 1;  // in 1/2^64
     for (int bit = 0; bit < 4; ++bit) share *= (nibble >> bit & 1) != 0 ? one : zero;
     const auto frequency = static_cast<std::uint32_t>(std::max<std::uint64_t>(1, share >> (64 - kScaleBits)));
     model.frequency[nibble] = frequency;
     sum += frequency;
   }
-  // What rounding left over goes to the likeliest nibble.
+  // The likeliest nibble absorbs the rounding error.
   model.frequency[one < zero ? 0 : 15] += (1u << kScaleBits) - sum;
   std::uint32_t start = 0;
   for (std::uint32_t nibble = 0; nibble < 16; ++nibble) {
     const std::uint32_t frequency = model.frequency[nibble];
-    // Never below 1 / f, and above it by less than 2^-52 of it: x / f is off by less than 2^-20, quotients lie 1 / f
-    // apart.
+    // In [1 / f, (1 + 2^-52) / f]: the error of x / f is below 2^-20, and quotients are 1 / f apart.
     model.reciprocal[nibble] = std::nextafter(1.0 / frequency, 2.0);
     model.start[nibble] = start;
     for (std::uint32_t slot = 0; slot < frequency; ++slot)
@@ -57,7 +56,7 @@ double probability(int level) {
 }
 
 int best_level(std::uint64_t ones, std::uint64_t bits) {
-  // Nearest in log odds, with half a count for either side.
+  // Nearest in log odds, with half a count added to both sides.
   const double odds = (static_cast<double>(ones) + 0.5) / (static_cast<double>(bits - ones) + 0.5);
   return std::clamp(static_cast<int>(std::lround(30 + 3 * std::log2(odds))), 0, kLevels - 1);
 }

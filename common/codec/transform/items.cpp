@@ -17,7 +17,7 @@ struct Scratch {
   }
 };
 
-// For `n` values of a map; `back` also transposes the matrices.
+// For maps of `n` values; `back` also transposes the matrices.
 Scratch& scratch(const FeatureBasis& basis, std::size_t n, bool back) {
   static thread_local Scratch mine;
   mine.fit(mine.a, n);
@@ -82,7 +82,7 @@ double to_items(const FeatureBasis& basis, const Slots& slots, std::span<const f
     } else {
       loops().gather_slots(own, each, views, positions, slots.slot.data(), to);
     }
-    energy += loops().sum_of_squares(items.data() + k * n, n);  // now, as it is at hand
+    energy += loops().sum_of_squares(items.data() + k * n, n);  // while in cache
   }
   return energy;
 }

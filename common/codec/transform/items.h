@@ -1,5 +1,5 @@
-// From coefficients as features lie, [views, C, H, W], to items as they are coded, [C, slots, views], and back; the
-// transform over positions lies between. Private to this room.
+// Coefficients in the layout of features, [views, C, H, W], to items in coding order, [C, slots, views], and back,
+// including the transform over positions. Private to this room.
 #ifndef VITRINE_COMMON_CODEC_TRANSFORM_ITEMS_H_
 #define VITRINE_COMMON_CODEC_TRANSFORM_ITEMS_H_
 
@@ -19,10 +19,10 @@ void to_coefficients(const FeatureBasis& basis, std::span<const float> values, s
 void from_coefficients(const FeatureBasis& basis, std::span<const float> coefficients, std::uint32_t views,
                        std::span<float> out);
 
-/// coefficients [views, C, H, W] -> items [C, slots, views]. Returns their energy, the sum of their squares.
+/// coefficients [views, C, H, W] -> items [C, slots, views]. Returns the sum of their squares.
 double to_items(const FeatureBasis& basis, const Slots& slots, std::span<const float> coefficients, std::uint32_t views,
                 std::span<float> items);
-/// One channel's items as ItemDecoder gives them, into coefficients [views, C, H, W]. Overwrites the values.
+/// Writes one channel of ItemDecoder's items into coefficients [views, C, H, W]. Overwrites items.values.
 void from_items(const FeatureBasis& basis, const ChannelItems& items, std::uint32_t channel, std::uint32_t views,
                 std::span<float> coefficients);
 

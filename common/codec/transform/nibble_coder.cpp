@@ -24,7 +24,7 @@ std::vector<std::uint8_t> NibbleEncoder::finish() {
   states.fill(kLowState);
   std::size_t nibbles = 0;
   for (const Stream& stream : streams_) nibbles += stream.count;
-  // Words from the end on: at most one a nibble.
+  // Filled from the end; at most one word per nibble.
   static thread_local std::vector<std::uint16_t> words;
   if (words.size() < nibbles + kStates) words.resize(nibbles + kStates);
   std::uint16_t* const end = words.data() + words.size();

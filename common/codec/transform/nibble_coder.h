@@ -1,4 +1,4 @@
-// Streams of bits as rANS words and back, over the models of entropy.h. Private to this room.
+// Encodes bit streams as rANS words and back, with the models of entropy.h. Private to this room.
 #ifndef VITRINE_COMMON_CODEC_TRANSFORM_NIBBLE_CODER_H_
 #define VITRINE_COMMON_CODEC_TRANSFORM_NIBBLE_CODER_H_
 
@@ -11,11 +11,11 @@
 
 namespace vitrine::transform {
 
-/// Collects streams, then codes them all: the decoder must take them in the same order.
+/// Collects streams, then encodes them all. The decoder must take them in the same order.
 class NibbleEncoder {
  public:
-  /// `bits` bits, packed from the least significant bit of each byte on, which must stay until finish(); what is
-  /// missing to a nibble counts as it stands there.
+  /// `packed`: `bits` bits, least significant bit first, which must stay valid until finish(). The bits that fill up
+  /// the last nibble are coded as they are.
   void add(std::span<const std::uint8_t> packed, std::uint64_t bits, int level);
   /// States (uint32 × 32), then words (uint16), little-endian.
   std::vector<std::uint8_t> finish();
@@ -31,12 +31,12 @@ class NibbleEncoder {
 
 class NibbleDecoder {
  public:
-  /// `bytes`: what finish() gave; at least the states.
+  /// `bytes`: the result of finish(); at least the states.
   explicit NibbleDecoder(std::span<const std::uint8_t> bytes);
-  /// Fills (bits + 7) / 8 bytes. False where words are lacking: what was filled is nothing then, and nothing more can
-  /// be taken.
+  /// Writes (bits + 7) / 8 bytes. Returns false when words run out; the output is then invalid and the decoder
+  /// unusable.
   [[nodiscard]] bool take(std::uint64_t bits, int level, std::uint8_t* packed);
-  /// Whether all was read, and the states came back to where the encoder began.
+  /// Whether all words were read and all states returned to the encoder's initial state.
   bool ends() const;
 
  private:

@@ -15,7 +15,7 @@
 namespace vitrine::transform {
 namespace {
 
-// Headers, words and bit strings are copied as they lie.
+// Headers, words and bit strings are copied without byte swaps.
 static_assert(std::endian::native == std::endian::little, "payloads are little-endian: this machine needs byte swaps");
 static_assert(std::numeric_limits<float>::is_iec559);
 
@@ -25,7 +25,7 @@ static_assert(std::numeric_limits<float>::is_iec559);
                .remedy = "the chunk is damaged or belongs to another basis, copy or make the file again"});
 }
 
-// Bytes of a payload, from the front.
+// Reads a payload from the front.
 struct Source {
   const std::uint8_t *next, *end;
   const std::uint8_t* take(std::uint64_t bytes) {
@@ -44,7 +44,7 @@ struct Source {
     }
     damaged("a number is too long");
   }
-  // `to` only grows, and has `slack` bytes behind what was copied.
+  // `to` only grows, and gets `slack` bytes after the copy.
   void copy(std::uint64_t bytes, std::vector<std::uint8_t>& to, std::uint64_t slack) {
     const std::uint8_t* from = take(bytes);
     if (to.size() < bytes + slack) to.resize(bytes + slack);
@@ -57,7 +57,7 @@ struct Source {
 void ItemDecoder::begin(const FeatureBasis& basis, const Slots& slots, std::span<const std::byte> payload,
                         std::uint32_t views) {
   const std::uint64_t values = std::uint64_t{basis.channels} * slots.count;  // FeatureBasis::check() bounds them
-  if (values == 0 || views == 0 || views > kMaxItems / values) damaged("no payload has as many values as this group");
+  if (values == 0 || views == 0 || views > kMaxItems / values) damaged("its group has an impossible size");
   const std::uint64_t items = values * views;
   PayloadHeader header;
   if (payload.size() < kPayloadHeaderBytes) damaged("it is shorter than a header");
@@ -67,10 +67,10 @@ void ItemDecoder::begin(const FeatureBasis& basis, const Slots& slots, std::span
                 {.what = text("payload: has version ", header.version, ", which this program does not know"),
                  .remedy = "use the version of vitrine that made it"});
   if (header.bytes < kPayloadHeaderBytes || header.bytes > payload.size()) damaged("its length is impossible");
-  if (!(header.step >= kMinStep && header.step <= kMaxStep)) damaged("its step is none that an encoder takes");
+  if (!(header.step >= kMinStep && header.step <= kMaxStep)) damaged("its step is out of range");
   Source source{reinterpret_cast<const std::uint8_t*>(payload.data()) + kPayloadHeaderBytes,
                 reinterpret_cast<const std::uint8_t*>(payload.data()) + header.bytes};
-  // What the header says of each kind; the planes themselves come last.
+  // The side information of each kind; the planes follow at the end.
   struct Kind {
     std::uint64_t count = 0;
     int planes = 0;
@@ -105,7 +105,7 @@ void ItemDecoder::begin(const FeatureBasis& basis, const Slots& slots, std::span
   streams_.escapes_end = streams_.escapes + header.escape_bytes;
   const std::uint8_t* entropy = source.take(header.entropy_bytes);
   if (source.next != source.end || header.entropy_bytes < 4 * kStates) damaged("its parts do not add up to its length");
-  // A kind at a time: its planes, of which each has as many bits as the one before has ones, and from them its items'
+  // Kind by kind: decodes the planes, each with as many bits as the one before has ones, and expands them to the items'
   // numbers.
   NibbleDecoder decoder({entropy, header.entropy_bytes});
   if (numbers_.size() < items + (kKinds + 1) * kSlack) numbers_.resize(items + (kKinds + 1) * kSlack);

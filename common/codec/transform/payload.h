@@ -1,5 +1,5 @@
-// The bytes of a group's coefficients and their decoder: bit planes sorted by context under an entropy coder. FORMAT.md
-// in common/cache describes them; encoder/ makes them. Private to this room.
+// The payload of a group's coefficients and its decoder: entropy-coded bit planes, sorted by context. FORMAT.md in
+// common/cache specifies it; encoder/ writes it. Private to this room.
 #ifndef VITRINE_COMMON_CODEC_TRANSFORM_PAYLOAD_H_
 #define VITRINE_COMMON_CODEC_TRANSFORM_PAYLOAD_H_
 
@@ -14,12 +14,12 @@
 
 namespace vitrine::transform {
 
-/// Items of a group at most: 32 bits count its payload's bytes and low bits.
+/// Maximum items per group: 32 bits count its payload's bytes and low bits.
 inline constexpr std::uint64_t kMaxItems = std::uint64_t{1} << 29;
-/// A payload's step lies between these, so that all values are finite. The encoder finds none beyond.
+/// Range of a payload's step; keeps all values finite. The encoder never leaves it.
 inline constexpr float kMinStep = 0x1p-110f, kMaxStep = 0x1p70f;
-/// Bytes that no payload of so many items exceeds: of an item 15 bits in planes, each four of which take a word of two
-/// bytes at most, 3 bytes of escapes, 4 low bits and a sign; and what a group has once.
+/// Upper bound of a payload's bytes: per item 15 bits in planes, at most one two-byte word per four bits, 3 bytes of
+/// escapes, 4 low bits and a sign; plus the group's fixed part.
 constexpr std::uint64_t max_payload_bytes(std::uint64_t items) {
   const std::uint64_t most = 12 * (items < kMaxItems ? items : kMaxItems) + 4096;
   return most < 0xFFFFFFFF ? most : 0xFFFFFFFF;
@@ -27,10 +27,10 @@ constexpr std::uint64_t max_payload_bytes(std::uint64_t items) {
 
 inline constexpr std::uint16_t kPayloadVersion = 3;
 inline constexpr std::size_t kPayloadHeaderBytes = 36;
-inline constexpr std::size_t kSlack = 64;    // after a bit string, for reads and writes of whole words
-inline constexpr unsigned kOwnLevels = 128;  // beside a kind's number of planes: levels follow
+inline constexpr std::size_t kSlack = 64;    // after a bit string, for whole-word reads and writes
+inline constexpr unsigned kOwnLevels = 128;  // flag in a kind's number of planes: levels follow
 
-/// What a payload begins with, little-endian.
+/// The beginning of a payload, little-endian.
 struct PayloadHeader {
   std::uint32_t bytes;
   float step;
@@ -44,19 +44,19 @@ static_assert(sizeof(PayloadHeader) == kPayloadHeaderBytes);
 /// One channel of a group, by position.
 struct ChannelItems {
   std::span<float> values;             ///< [H, W, views]
-  std::span<const std::uint8_t> some;  ///< [H, W]: 0 where all values are 0, as most are
+  std::span<const std::uint8_t> some;  ///< [H, W]: 0 where all values are 0, the usual case
 };
 
-/// Decodes channel after channel, so that what follows works on data in the cache's first levels. Kept and used again,
-/// it allocates nothing for groups of a size that it has met. One thread at a time.
+/// Decodes channel by channel, so that the caller works on data in L1 and L2. Reusable: allocates nothing for groups no
+/// larger than earlier ones. Not thread-safe.
 class ItemDecoder {
  public:
-  /// `payload` may have bytes after its own, and must stay until the last channel. Throws Error for bytes that
-  /// encode_items() cannot have made.
+  /// `payload` may be followed by padding and must stay valid until the last channel. Throws Error for bytes that
+  /// encode_items() cannot produce.
   void begin(const FeatureBasis& basis, const Slots& slots, std::span<const std::byte> payload, std::uint32_t views);
   /// The next channel. Valid until the next call; its values may be overwritten.
   ChannelItems next();
-  /// After the last channel. Throws Error unless all streams were used up.
+  /// Call after the last channel. Throws Error unless all streams were used up.
   void finish() const;
 
  private:
@@ -69,8 +69,8 @@ class ItemDecoder {
   MergedStreams streams_;
   std::uint64_t sign_bits_ = 0;
   std::vector<std::uint8_t> planes_, numbers_, signs_, low_, classes_, seen_, some_;
-  std::vector<float> items_, map_;      // of a channel, by slot and by position
-  std::vector<std::uint32_t> targets_;  // where in map_ each 64 items belong, where that many always stay together
+  std::vector<float> items_, map_;      // one channel, by slot and by position
+  std::vector<std::uint32_t> targets_;  // offsets in map_ of each run of 64 items, if views % 64 == 0
   float unit_ = 0;                      // an eighth of the step
 };
 

@@ -22,7 +22,7 @@ TransformCodec::TransformCodec(std::shared_ptr<const FeatureBasis> basis, double
     : basis_(std::move(basis)),
       order_(std::make_unique<const Order>(Order{transform::Slots(basis_->height, basis_->width)})),
       max_error_(max_error) {
-  isa();  // a VITRINE_ISA that cannot be is refused here, and not as a fault of the first group
+  isa();  // rejects an invalid VITRINE_ISA here instead of at the first group
   if (!(max_error > 0 && max_error < 1))
     fail("max_error = ", max_error,
          " is not allowed for the transform encoding; expected a share between 0 and 1, for instance 0.01");

@@ -1,5 +1,5 @@
-// The transform encoding of feature tracks: coefficients in a calibrated basis (basis.h), one step a group, magnitudes
-// in context-sorted bit planes under an entropy coder (payload.h). The error is bounded group by group.
+// The transform encoding of feature tracks: coefficients in a calibrated basis (basis.h), one step per group,
+// magnitudes in context-sorted, entropy-coded bit planes (payload.h). The error of every group is bounded.
 #ifndef VITRINE_COMMON_CODEC_TRANSFORM_TRANSFORM_CODEC_H_
 #define VITRINE_COMMON_CODEC_TRANSFORM_TRANSFORM_CODEC_H_
 
@@ -27,20 +27,20 @@ class TransformCodec : public Codec {
   std::vector<ArrayLayout> layout() const override;
   std::uint64_t max_bytes(std::size_t i, std::uint32_t views) const override;
   std::vector<Array> encode(std::span<const float> values, std::uint32_t views) const override;
-  /// The same, which leaves in `coefficients` [views, C, H, W] what it coded, vectors · (x − mean): what was lost can
-  /// be told from these and decode_coefficients(), without the product back (loss.h).
+  /// The same; also writes the coefficients, vectors · (x − mean), to `coefficients` [views, C, H, W]. With
+  /// decode_coefficients() they give the loss without the inverse product (loss.h).
   std::vector<Array> encode(std::span<const float> values, std::uint32_t views, std::span<float> coefficients) const;
   void decode(std::span<const std::span<const std::byte>> arrays, std::uint32_t views,
               std::span<float> out) const override;
 
-  /// As encode(), from coefficients [views, C, H, W] over channels only, as vectors · (x − mean) gives them: for who
-  /// has a faster matrix product at hand.
+  /// As encode(), from coefficients [views, C, H, W] over channels only, vectors · (x − mean): for callers with a
+  /// faster matrix product.
   std::vector<std::byte> encode_coefficients(std::span<const float> coefficients, std::uint32_t views) const;
-  /// Features in the basis of channels, the transform over positions undone: [views, C, H, W]; vectorsᵀ · this + mean
-  /// is the feature map. With a transform over positions they went through products, whose last bits are the machine's.
+  /// Coefficients over channels, the transform over positions undone: [views, C, H, W]; vectorsᵀ · out + mean is the
+  /// feature map. With a transform over positions, the last bits depend on the machine.
   void decode_coefficients(std::span<const std::byte> payload, std::uint32_t views, std::span<float> out) const;
-  /// What a payload means before any matrix product: items [C, H, W, views], the same bits on every machine and from
-  /// every compiler.
+  /// The payload's items before any matrix product: [C, H, W, views], the same bits on every machine and with every
+  /// compiler.
   void decode_items(std::span<const std::byte> payload, std::uint32_t views, std::span<float> out) const;
 
  private:
@@ -50,7 +50,7 @@ class TransformCodec : public Codec {
   double max_error_;
 };
 
-/// vectors · (x − mean) for values [views, C, H, W]: what encode_coefficients() takes.
+/// vectors · (x − mean) for values [views, C, H, W], the input of encode_coefficients().
 void transform_coefficients(const FeatureBasis& basis, std::span<const float> values, std::uint32_t views,
                             std::span<float> out);
 

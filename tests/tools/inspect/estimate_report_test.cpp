@@ -54,7 +54,7 @@ TEST_CASE("an estimate's words and its JSON say the same, and all of it") {
   CHECK(says("3.6 students of 3 epochs"));
   CHECK(json["images_counted_by"] == "listing");
   CHECK(says("1,281,167 images by listing the folders; 500 of them were read for a sample of 512 views"));
-  CHECK(says("not in it: the index"));
+  CHECK(says("not in it: making the index"));
 }
 
 TEST_CASE("an estimate from a cache's index says so, and one that never pays") {

@@ -208,13 +208,11 @@ TEST_CASE("a recoded track's broken track.json comes back from its shards, and n
   for (const char* broken : {"{", ""}) {
     write_whole(options.to / (track + "track.json"), broken);
     CHECK(run(command + " --dry-run")
-              .output.find("would make " + track +
-                           "track.json again from the copies in its "
-                           "shards") != std::string::npos);
+              .output.find("would rebuild " + track + "track.json from the copies in its shards") != std::string::npos);
     const CommandResult result = run(command);
     CAPTURE(result.output);
     CHECK(result.exit_code == 1);
-    CHECK(result.output.find("made " + track + "track.json again") != std::string::npos);
+    CHECK(result.output.find("rebuilt " + track + "track.json from the copies") != std::string::npos);
     CHECK(result.output.find("vitrine-") == std::string::npos);  // no command
     CHECK((files_below(options.to) == whole));
   }
@@ -336,7 +334,7 @@ TEST_CASE("info says a teacher's provenance once, bytes per view in all, and the
   RecodeOptions options{.to = sample.root / "second"};
   options.codec = {.encoding = Encoding::kUniform, .max_error = 0.5};
   const Recoded made = recode(cache, cache.track("logits", "other"), options);
-  CHECK(run(info + options.to.string() + "'").output.find("losses really made") != std::string::npos);
+  CHECK(run(info + options.to.string() + "'").output.find("measured losses") != std::string::npos);
   const auto json = nlohmann::json::parse(run(info + options.to.string() + "' --json").output);
   const auto& loss = json["tracks"][0]["loss"];
   const auto whole = nlohmann::json::parse(made.loss.json());

@@ -135,7 +135,7 @@ TEST_CASE("a track.json that is not what all shards say is made again, and the s
   const VerifyReport report = cache.verify();
   REQUIRE(report.findings.size() == 1);
   CHECK(report.findings[0].what ==
-        "is not what its 4 shards say: made_with.precision is \"bf16\" there and \"fp32\" in the shards");
+        "does not match its 4 shards: made_with.precision is \"bf16\" there and \"fp32\" in the shards");
   const RepairPlan plan = plan_repair(cache.directory, report);
   CHECK(plan.restore == std::map<std::string, std::string>{{kLogits + "track.json", json}});
   CHECK(plan.set_aside.empty());
@@ -198,7 +198,7 @@ TEST_CASE("a dry run changes nothing and says what would be done") {
   CHECK((cache.files() == before));
   result = run(repair_command(cache));
   CHECK(result.exit_code == 1);
-  CHECK(result.output.find("set aside " + kFeatures + "00002.h5: it is now " + kFeatures + "00002.h5.damaged") !=
+  CHECK(result.output.find("set aside " + kFeatures + "00002.h5 as " + kFeatures + "00002.h5.damaged") !=
         std::string::npos);
   CHECK(result.output.find("first_pass=1 --set passes=1") != std::string::npos);
   CHECK(!std::filesystem::exists(cache.path(kFeatures + "00002.h5")));

@@ -72,7 +72,8 @@ TEST_CASE("a pass that is not there is named, and a teacher of other classes get
                               "' --track tiny.aaaaaaaa/logits";
   CommandResult result = run(command + " --pass 4294967295");
   CHECK(result.exit_code == 2);
-  CHECK(result.output.find("has no recipes for pass 4294967295, group 0; its whole passes are 0") != std::string::npos);
+  CHECK(result.output.find("has no recipes for pass 4294967295, group 0; its complete passes are 0") !=
+        std::string::npos);
   CHECK(run(command + " --first 18446744073709551615").output.find("a pass has 12 views") != std::string::npos);
 
   result = run(command);  // the sample's logits are of 5 classes, the pictures of 4

@@ -139,7 +139,7 @@ TEST_CASE("every kind of damage is found and named, and only that") {
       {"index", [](const SampleCache& c) { c.flip_chunk("index.h5", "height", 0); }, "index.h5", "height", -1,
        "checksum", Remedy::kCopy},
       {"plan", replace("plan.json", "{}"), "plan.json", "", -1, "", Remedy::kCopy},
-      {"a track's settings", replace(kLogits + "track.json", "{"), kLogits + "track.json", "", -1, "not a track's",
+      {"a track's settings", replace(kLogits + "track.json", "{"), kLogits + "track.json", "", -1, "not a track.json",
        Remedy::kRestore},
       {"no settings", remove(kLogits + "track.json"), kLogits + "track.json", "", -1, "missing", Remedy::kRestore},
       {"settings that no shard has",
@@ -148,7 +148,7 @@ TEST_CASE("every kind of damage is found and named, and only that") {
          write_whole(c.path(kLogits + "track.json"),
                      with_new_check(std::string(json).replace(json.find("\"level\": 1"), 10, "\"level\": 2")));
        },
-       kLogits + "track.json", "", -1, "is not what its 4 shards say: level is 2 there and 1 in the shards",
+       kLogits + "track.json", "", -1, "does not match its 4 shards: level is 2 there and 1 in the shards",
        Remedy::kRestore},
       {"a digit of its settings",
        [](const SampleCache& c) {
@@ -236,7 +236,7 @@ TEST_CASE("bytes that no checksum of the file covers are found by shards.json an
   cache.flip(file, signature - 1);  // the user block's padding
   report = cache.verify();
   REQUIRE(report.findings.size() == 1);
-  CHECK(report.findings[0].what.find("another hash") != std::string::npos);
+  CHECK(report.findings[0].what.find("its hash differs") != std::string::npos);
   CHECK(report.findings[0].file == file);
 }
 

@@ -1,6 +1,6 @@
-// vitrine-bench codec: bytes and speed of the transform encoding, beside a careful codec without contexts
-// (tools/commands/bench/peers/codec_judge.py), beside no transform and beside int8, on a cache's fp32 features and on
-// synthetic coefficients.
+// vitrine-bench codec: bytes and speed of the transform encoding, compared with a baseline codec without context
+// modelling (tools/commands/bench/peers/codec_judge.py), with no transform and with int8, on a cache's fp32 features
+// and on synthetic coefficients.
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cmath>
@@ -76,7 +76,7 @@ std::vector<Features> of_cache(const Options& options) {
   return out;
 }
 
-// A rotation of `n` dimensions, drawn at random: rows of normal numbers made orthonormal one after another.
+// A random rotation of `n` dimensions: Gram-Schmidt orthonormalisation of rows of normal numbers.
 std::vector<float> rotation(std::size_t n, std::mt19937_64& generator) {
   std::normal_distribution<double> normal;
   std::vector<double> rows(n * n);
@@ -94,7 +94,7 @@ std::vector<float> rotation(std::size_t n, std::mt19937_64& generator) {
   return {rows.begin(), rows.end()};
 }
 
-// Independent coefficients of 384 channels, variance 1/k^a, at 14 × 14 positions: there is no context to be used.
+// Independent coefficients of 384 channels, variance 1/k^a, at 14 × 14 positions: there is no context to exploit.
 Features synthetic(const std::string& distribution, double a) {
   Features out{text(distribution, ", 1/k^", a), 128, 384, 14, 14, {}};
   std::mt19937_64 generator(11);
@@ -113,8 +113,8 @@ Features synthetic(const std::string& distribution, double a) {
   return out;
 }
 
-// The same with channels turned at random: what such coefficients may look like where no transform has found them, as a
-// network's channels are no eigenvectors.
+// The same with channels randomly rotated: what such coefficients look like before a transform, as a network's channels
+// are not eigenvectors.
 Features turned(const Features& features) {
   Features out = features;
   std::ranges::fill(out.values, 0.0f);
@@ -132,8 +132,8 @@ Features turned(const Features& features) {
   return out;
 }
 
-// How many times fewer bits a Gauss source with variances 1/k^a takes at its own basis than turned at random, where
-// every channel has the mean variance: rate over distortion by reverse water-filling (Cover & Thomas, Elements of
+// The ratio of bits between a randomly rotated Gauss source, whose channels all have the mean variance, and one with
+// variances 1/k^a in its own basis: rate-distortion function by reverse water-filling (Cover & Thomas, Elements of
 // Information Theory, 10.3.3).
 double gauss_limit(std::size_t channels, double a, double error) {
   std::vector<double> variances;
@@ -156,7 +156,7 @@ struct Coded {
   std::uint32_t views = 0;
 };
 
-// As a reader and a writer work: group after group, several times over.
+// Processes all groups in sequence, as a reader or writer does, several times.
 double median_seconds(std::size_t groups, const std::function<void(std::size_t)>& work) {
   constexpr std::size_t kRounds = 9;
   std::vector<double> rounds;
@@ -169,8 +169,8 @@ double median_seconds(std::size_t groups, const std::function<void(std::size_t)>
   return rounds[kRounds / 2];
 }
 
-// Calibrates on the first half of the views, codes the second in groups. `measure`: decode as well, check the bound,
-// take times.
+// Calibrates on the first half of the views, codes the second in groups. `measure`: also decode, check the bound, take
+// times.
 Coded code(const Features& features, double max_error, std::uint32_t group, bool measure) {
   const std::size_t each = features.each(), positions = std::size_t{features.height} * features.width;
   const std::uint32_t half = features.views / 2;
@@ -190,7 +190,7 @@ Coded code(const Features& features, double max_error, std::uint32_t group, bool
   for (std::uint32_t first = half; first + group <= features.views; first += group) {
     const auto values = std::span(features.values).subspan(first * each, group * each);
     std::vector<std::byte> payload = codec.encode(values, group)[0].bytes;
-    out.bytes += static_cast<double>(compress_frame(payload, 1).size());  // as it is stored
+    out.bytes += static_cast<double>(compress_frame(payload, 1).size());  // as stored
     out.views += group;
     if (!measure) continue;
     const std::span<const std::byte> array(payload);
@@ -206,7 +206,7 @@ Coded code(const Features& features, double max_error, std::uint32_t group, bool
     errors += error;
     out.worst = std::max(out.worst, error / energy);
     payloads.push_back(std::move(payload));
-    // Coefficients as a product on another device would give them: only the codec's own part is timed.
+    // Precomputed coefficients, so that the matrix product is not timed.
     inputs.emplace_back(group * each);
     transform_coefficients(*basis, values, group, inputs.back());
   }
@@ -232,7 +232,7 @@ double int8_bytes(const Features& features, std::uint32_t group) {
   return bytes / views;
 }
 
-// What the judge makes of them, by variant; `only`, where given, is the one asked for.
+// The baseline codec's bytes per view, by variant, or only of variant `only`.
 nlohmann::json judged(const Features& features, const Options& options, const std::string& only = {}) {
   const TemporaryDirectory place;
   const std::string name = (place.path() / "features.npy").string();
@@ -252,7 +252,7 @@ nlohmann::json judged(const Features& features, const Options& options, const st
       bench::ask_peer(options.python, "codec_judge.py",
                       text("'", name, "' --error ", options.max_error, only.empty() ? "" : " --only '" + only + "'"));
   if (!answer)
-    fail("the judge tools/commands/bench/peers/codec_judge.py did not end well; does ", options.python.string(),
+    fail("tools/commands/bench/peers/codec_judge.py failed; does ", options.python.string(),
          " have numpy and zstandard?");
   return *answer;
 }
@@ -264,8 +264,8 @@ std::string times(double ratio) {
   return text(std::lround(100 * ratio) / 100.0, " x");
 }
 
-// `plain`: the features as codecs without a transform meet them. `limit`: how many times fewer bytes than without one a
-// Gauss source allows, 0 where that is not known.
+// `plain`: the features as seen by codecs without a transform. `limit`: the theoretical ratio of bytes without and with
+// a transform for a Gauss source, 0 if unknown.
 void compare(const Features& features, const Features& plain, double limit, const Options& options) {
   const Coded coded = code(features, options.max_error, options.group, true);
   const nlohmann::json judge = judged(features, options);
@@ -277,7 +277,7 @@ void compare(const Features& features, const Features& plain, double limit, cons
   const double values = static_cast<double>(features.each()) * coded.views;
   const double plain_bytes = apart ? judged(plain, options, none)[none] : judge[none],
                int8 = int8_bytes(plain, options.group);
-  const std::string as = apart ? "turned, " : "",
+  const std::string as = apart ? "rotated, " : "",
                     allowed = limit > 0 ? text("; a Gauss source allows ", times(limit)) : "";
   print_report(
       text(features.name, ": ", features.views, " views of ", features.channels, " x ", features.height, " x ",
@@ -292,9 +292,9 @@ void compare(const Features& features, const Features& plain, double limit, cons
        {"worst group's error", percent(coded.worst), text("bound ", percent(options.max_error)),
         percent(coded.worst / options.max_error), "<= 100 %"},
        {"error about channel means", text(std::setprecision(4), 100 * coded.about_channel_means, " %"),
-        text("the judge's ", percent(options.max_error)), "", ""},
+        text("the baseline's ", percent(options.max_error)), "", ""},
        {"decoding, million values per core-second", figure(values / coded.decode_seconds / 1e6), "", "", ">= 500"},
-       {"encoding, GEMM aside, million values per core-second", figure(values / coded.encode_seconds / 1e6), "", "",
+       {"encoding without GEMM, million values per core-second", figure(values / coded.encode_seconds / 1e6), "", "",
         ">= 150"}});
 }
 
@@ -306,7 +306,7 @@ void curve(const Features& features, const Options& options) {
   std::cout << "\n\n";
 }
 
-// What a cache of all targets takes on the disk, and what its logits lost, by its own shards.
+// Size on disk of a cache of all targets, and the loss of its logits as recorded in its shards.
 void whole_cache(const std::filesystem::path& directory) {
   const Cache cache(directory);
   double a_view = 0, bases = 0;
@@ -365,17 +365,18 @@ int run(const Options& options) {
 
 void add_codec(CLI::App& app, std::function<int()>& chosen) {
   const auto options = std::make_shared<Options>();
-  CLI::App* codec = app.add_subcommand("codec", "bytes and speed of the transform encoding beside codecs without it");
+  CLI::App* codec =
+      app.add_subcommand("codec", "bytes and speed of the transform encoding compared with codecs without it");
   codec->add_option("--cache", options->cache, "a cache with fp32 feature tracks");
   codec->add_option(
       "--targets", options->targets,
-      "a cache of all targets: what a view of it takes beside its image's file, and what the logits lost");
+      "a cache of all targets: its size per view compared with the image files, and the loss of its logits");
   codec->add_option("--max-error", options->max_error, "the bound, a share of the centred energy")
       ->capture_default_str();
   codec->add_option("--group", options->group, "views coded together")
       ->capture_default_str()
       ->check(CLI::Range(1u, 4096u));
-  codec->add_option("--views", options->most_views, "views taken of a track, at most")->capture_default_str();
+  codec->add_option("--views", options->most_views, "maximum number of views per track")->capture_default_str();
   codec->add_option("--curve", options->curve, "also bytes by bound")->capture_default_str();
   codec->add_option("--synthetic", options->synthetic, "also independent coefficients of 384 x 14 x 14")
       ->capture_default_str();

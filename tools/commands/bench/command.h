@@ -1,5 +1,5 @@
-// The subcommands of vitrine-bench. Each adds itself, with its options, to the command line; the one that was asked for
-// leaves its body in `chosen`.
+// The subcommands of vitrine-bench. Each function registers a subcommand and its options; the callback of the selected
+// one sets `chosen`.
 #ifndef VITRINE_TOOLS_COMMANDS_BENCH_COMMAND_H_
 #define VITRINE_TOOLS_COMMANDS_BENCH_COMMAND_H_
 

@@ -1,5 +1,5 @@
-// vitrine-bench: figures, each beside the peer or limit that it is measured against in the same run. A benchmark is not
-// a test: the exit code is 0 whatever the figures.
+// vitrine-bench: measures figures together with their peers or limits in the same run. A benchmark is not a test: the
+// exit code does not depend on the figures.
 #include <CLI/CLI.hpp>
 
 #include "common/base/error.h"
@@ -8,7 +8,7 @@
 
 int main(int argc, char** argv) {
   return vitrine::guarded_main("vitrine-bench", [&] {
-    CLI::App app("Measures, and prints each figure beside its peer or limit.");
+    CLI::App app("Runs benchmarks and prints each figure with its peer or limit.");
     std::function<int()> chosen;
     vitrine::add_codec(app, chosen);
     vitrine::add_read(app, chosen);

@@ -1,4 +1,4 @@
-// A peer in Python that a benchmark is held against.
+// Runs the Python program that a benchmark is compared with.
 #ifndef VITRINE_TOOLS_COMMANDS_BENCH_PEER_H_
 #define VITRINE_TOOLS_COMMANDS_BENCH_PEER_H_
 
@@ -9,8 +9,8 @@
 
 namespace vitrine::bench {
 
-/// Runs tools/commands/bench/peers/SCRIPT with `arguments` as a shell reads them, and returns the JSON that it prints;
-/// nothing when it cannot be run or ends with an error, which it has told on standard error.
+/// Runs tools/commands/bench/peers/SCRIPT with `arguments`, quoted for a shell, and returns the JSON that it prints;
+/// nullopt when it cannot be run or fails, with its message on standard error.
 std::optional<nlohmann::json> ask_peer(const std::filesystem::path& python, const std::string& script,
                                        const std::string& arguments);
 

@@ -32,13 +32,13 @@ namespace {
 constexpr std::uint32_t kGroup = 64;
 
 struct Options {
-  std::filesystem::path cache;      // empty: one is made
-  std::filesystem::path directory;  // empty: a temporary one, removed afterwards
+  std::filesystem::path cache;      // empty: create one
+  std::filesystem::path directory;  // empty: a temporary one
   std::uint32_t groups = 16, passes = 20, rounds = 7, shards = 10000, shard_groups = 64;
   std::filesystem::path python = std::filesystem::path(VITRINE_SOURCE) / ".venv/bin/python";
 };
 
-// The directory that the user named, or one of our own that goes at the end.
+// The user's directory, or a temporary one that is removed at the end.
 class Workplace {
  public:
   explicit Workplace(const std::filesystem::path& wanted) : path_(wanted) {
@@ -63,10 +63,10 @@ double resident_bytes() {
   return resident * static_cast<double>(sysconf(_SC_PAGESIZE));
 }
 
-// What features of the transform encoding are read as.
+// How features in the transform encoding are read.
 enum class Features { kMaps, kCoefficients };
 
-// All tracks of a cache, and buffers that a trainer would own.
+// All tracks of a cache, with the buffers that a trainer would own.
 class Reading {
  public:
   explicit Reading(const Cache& cache, Features features = Features::kMaps)
@@ -98,7 +98,7 @@ class Reading {
   TrackReader::Scratch scratch_;
 };
 
-// The stored frames of pass 0 in memory: the limit is what zstd alone makes of them.
+// The stored frames of pass 0 in memory, to measure the limit: decompression by zstd alone.
 class Frames {
  public:
   explicit Frames(const Cache& cache) : context_(ZSTD_createDCtx(), ZSTD_freeDCtx) {
@@ -146,7 +146,7 @@ std::string percent(double share) {
   return figure(100 * share) + " %";
 }
 
-// What tools/commands/bench/peers/read_peer.py says of the same values in a file of its own.
+// Results of tools/commands/bench/peers/read_peer.py on the same values in its own file.
 nlohmann::json ask_peer(const Options& options, const std::filesystem::path& directory, const Plan& plan) {
   make_directories(directory);
   for (const TrackInfo& track : bench::vit_tiny_tracks(plan)) {
@@ -163,9 +163,9 @@ nlohmann::json ask_peer(const Options& options, const std::filesystem::path& dir
 }
 
 struct Rate {
-  double views, zstd_alone;  // a core-second
-  double coefficients;       // the same to coefficients; 0 where no track has a basis
-  double bytes;              // a view, of frames
+  double views, zstd_alone;  // per core-second
+  double coefficients;       // the same, read as coefficients; 0 if no track has a basis
+  double bytes;              // of frames per view
   double raw_rate, zstd_raw_rate;
 };
 
@@ -191,7 +191,7 @@ Rate measure_rate(const Options& options, const Cache& cache) {
           frames.raw_bytes() / median(zstd) / 1e6};
 }
 
-// The student learns in the basis: nobody makes the product that makes maps.
+// The student uses coefficients, so the product that gives maps is not needed.
 ReportLine to_coefficients(const Rate& rate) {
   return {"views per core-second, as the student's workers read them", figure(rate.coefficients),
           "to maps: " + figure(rate.views), figure(rate.coefficients / rate.views) + " x"};
@@ -202,8 +202,7 @@ ReportLine against_zstd(const Rate& rate, const std::string& what, const char* b
           bar};
 }
 
-// Two ways to store the same values, as level 1 of zstd makes them and as they are, and two ways of Python to read the
-// former.
+// Adds the rates of the same values stored at zstd levels 1 and -1, and of the Python readers.
 void add_rates(const Options& options, const Plan& plan, const std::filesystem::path& place, const Rate& coded,
                const Rate& plain, const Rate& usual, std::vector<ReportLine>& lines) {
   const nlohmann::json peer = ask_peer(options, place / "peer", plan);
@@ -221,14 +220,14 @@ void add_rates(const Options& options, const Plan& plan, const std::filesystem::
   lines.push_back(against_zstd(plain, "views per core-second, to floats; level -1", ""));
   against_peer(plain, "usual", "h5py + hdf5plugin + torch: ", ">= 6 x");
   against_peer(plain, "reused", "the same, no new arrays: ", "");
-  against_peer(plain, "plain", "the same, not compressed either: ", "");
-  lines.push_back({"views per core-second, to floats; the usual encodings", figure(usual.views), ""});
+  against_peer(plain, "plain", "the same, uncompressed: ", "");
+  lines.push_back({"views per core-second, to floats; the default encodings", figure(usual.views), ""});
   against_peer(usual, "usual", "h5py + hdf5plugin + torch: ", "");
   lines.push_back(to_coefficients(usual));
   lines.push_back({"bytes per view, level 1", figure(coded.bytes),
                    peer.is_object() ? "h5py: " + figure(peer.at("bytes").get<double>() / views) : ""});
   lines.push_back({"bytes per view, level -1", figure(plain.bytes), ""});
-  lines.push_back({"bytes per view, the usual encodings", figure(usual.bytes), ""});
+  lines.push_back({"bytes per view, the default encodings", figure(usual.bytes), ""});
 }
 
 void measure_memory(const Options& options, const Cache& cache, std::vector<ReportLine>& lines) {
@@ -258,13 +257,13 @@ void measure_opening(const Options& options, const std::filesystem::path& direct
       {text("seconds to open ", human_count(options.shards), " shards of ", options.shard_groups, " groups"),
        figure(seconds), "limit: " + figure(2e-4 * options.shards), percent(seconds / (2e-4 * options.shards)),
        "<= 100 %"});
-  lines.push_back({"bytes of memory a group", figure((heap() - before) / groups), "limit: 200",
+  lines.push_back({"bytes of memory per group", figure((heap() - before) / groups), "limit: 200",
                    percent((heap() - before) / groups / 200), "<= 100 %"});
 }
 
 int run(const Options& options) {
   if (options.rounds == 0 || options.groups == 0 || options.passes == 0)
-    fail("--rounds, --groups and --passes: are counts from 1");
+    fail("--rounds, --groups and --passes must be at least 1");
   if (!options.cache.empty()) {
     const Cache cache(options.cache);
     const Rate rate = measure_rate(options, cache);
@@ -272,7 +271,7 @@ int run(const Options& options) {
     for (const TrackInfo& track : cache.tracks())
       tracks += text(tracks.empty() ? "" : ", ", track.name(), " as ", encoding_name(track.codec.encoding));
     const bool transformed = rate.coefficients > 0;
-    // zstd has hardly anything to do with what an entropy coder leaves.
+    // Entropy-coded data does not compress further, so zstd alone is no limit.
     std::vector<ReportLine> lines{against_zstd(rate, "views per core-second, to floats", transformed ? "" : ">= 80 %")};
     if (transformed) lines.push_back(to_coefficients(rate));
     lines.push_back({"bytes per view", figure(rate.bytes), ""});
@@ -300,7 +299,7 @@ int run(const Options& options) {
   print_report(
       text("Reading ", options.groups * kGroup,
            " views of a ViT-Tiny's targets (logits 1000 as fp16, features 192 x 14 x 14 as int8, attention 3 x 14 x "
-           "14 as sqrt8; usual: uniform, transform at 1 %, sqrt8), one core, files in the page cache, median of ",
+           "14 as sqrt8; default: uniform, transform at 1 %, sqrt8), one core, files in the page cache, median of ",
            options.rounds, " rounds"),
       lines);
   return 0;
@@ -310,13 +309,15 @@ int run(const Options& options) {
 
 void add_read(CLI::App& app, std::function<int()>& chosen) {
   const auto options = std::make_shared<Options>();
-  CLI::App* read = app.add_subcommand("read", "The reader against zstd alone and against h5py with hdf5plugin.");
-  read->add_option("--cache", options->cache, "measure this cache's pass 0 against zstd alone, and nothing else");
-  read->add_option("--directory", options->directory, "where the caches are made, and stay; default: a temporary one");
+  CLI::App* read = app.add_subcommand("read", "Compares the reader with zstd alone and with h5py and hdf5plugin.");
+  read->add_option("--cache", options->cache, "only compare reading this cache's pass 0 with zstd alone");
+  read->add_option("--directory", options->directory,
+                   "where to create the caches, which are kept; default: a temporary directory");
   read->add_option("--groups", options->groups, "groups of 64 views")->capture_default_str();
-  read->add_option("--passes", options->passes, "how many times larger the larger cache is")->capture_default_str();
+  read->add_option("--passes", options->passes, "size of the larger cache relative to the smaller one")
+      ->capture_default_str();
   read->add_option("--rounds", options->rounds, "of each measurement")->capture_default_str();
-  read->add_option("--shards", options->shards, "to open at once; 0 leaves this out")->capture_default_str();
+  read->add_option("--shards", options->shards, "number of shards to open; 0 skips this")->capture_default_str();
   read->add_option("--python", options->python, "with h5py, hdf5plugin and torch")->capture_default_str();
   read->callback([options, &chosen] { chosen = [options] { return run(*options); }; });
 }

@@ -1,4 +1,4 @@
-// How a benchmark prints: a figure, what it is held against, their ratio, and the ratio that is asked for.
+// Output of benchmarks: a figure, its peer or limit, their ratio, and the required ratio.
 #ifndef VITRINE_TOOLS_COMMANDS_BENCH_REPORT_H_
 #define VITRINE_TOOLS_COMMANDS_BENCH_REPORT_H_
 
@@ -7,7 +7,7 @@
 
 namespace vitrine {
 
-/// "12.3", "1,234": as many digits as a benchmark can vouch for.
+/// "12.3", "1,234": only significant digits.
 std::string figure(double value);
 
 struct ReportLine {
@@ -19,7 +19,7 @@ struct ReportLine {
 /// Prints the lines as a table on standard output, under one line of `title`.
 void print_report(const std::string& title, const std::vector<ReportLine>& lines);
 
-/// CPU seconds that the calling thread has used.
+/// CPU seconds used by the calling thread.
 double thread_seconds();
 
 }  // namespace vitrine

@@ -1,5 +1,5 @@
-// vitrine-bench scale: what a large cache costs before anything is read from it. Each figure stands beside the bare
-// system calls, or the bare arithmetic, that it cannot do without.
+// vitrine-bench scale: the cost of a large cache before anything is read from it, compared with the bare system calls
+// or the bare arithmetic that it requires.
 #include <dirent.h>
 #include <fcntl.h>
 #include <unistd.h>
@@ -45,7 +45,7 @@ double seconds_of(const std::function<void()>& work) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-// Groups of 64 views, in as many shards per pass as make `shards` of all passes together.
+// Groups of 64 views, with about `shards` shards over all passes.
 Plan make_plan(const Options& options) {
   constexpr std::uint32_t kGroup = 64;
   const std::uint32_t groups = (options.images + kGroup - 1) / kGroup,
@@ -61,7 +61,7 @@ std::filesystem::path track_directory(const std::filesystem::path& cache, std::u
   return cache / "bench.00000000" / text("features.", track);
 }
 
-// Recipes and tracks are empty files with the names of shards, of which shards.json lists all.
+// Recipes and tracks are empty files with shard names, all listed in shards.json.
 void make_cache(const std::filesystem::path& cache, const Plan& plan, const Options& options) {
   create_cache(cache, plan.index(), plan);
   std::vector<FileRecord> listed;
@@ -81,7 +81,7 @@ void make_cache(const std::filesystem::path& cache, const Plan& plan, const Opti
   }
 }
 
-// Names alone, as few calls as there can be.
+// Only names, with as few calls as possible.
 std::uint64_t bare_listing(const std::filesystem::path& directory) {
   const std::unique_ptr<DIR, int (*)(DIR*)> stream(::opendir(directory.c_str()), ::closedir);
   if (!stream) fail_system(errno, directory.string(), "cannot be listed");
@@ -104,7 +104,7 @@ ReportLine line(const std::string& what, double seconds, const std::string& limi
           figure(seconds / limit_seconds) + " x"};
 }
 
-// One group of every shard's recipes drawn, as verification does: neighbours together, on many threads.
+// Draws the recipes of one group of every shard in order on many threads, as verification does.
 double draw_all(const Plan& plan, const Options& options) {
   std::atomic<std::uint64_t> next = 0;
   return seconds_of([&] {
@@ -120,7 +120,7 @@ double draw_all(const Plan& plan, const Options& options) {
   });
 }
 
-// The same where each thread is in passes of its own.
+// The same, but each thread works on its own passes.
 double draw_apart(const Plan& plan, const Options& options) {
   return seconds_of([&] {
     std::vector<std::jthread> threads;
@@ -135,7 +135,7 @@ double draw_apart(const Plan& plan, const Options& options) {
 
 int run(const Options& options) {
   if (options.images == 0 || options.passes == 0 || options.shards < options.passes || options.threads == 0)
-    fail("--images, --passes and --threads are counts from 1, and --shards is at least --passes");
+    fail("--images, --passes and --threads must be at least 1, and --shards at least --passes");
   std::optional<TemporaryDirectory> own;
   const std::filesystem::path cache =
       options.directory.empty() ? own.emplace().path() / "cache" : options.directory / "cache";
@@ -170,12 +170,12 @@ int run(const Options& options) {
   const double cores = std::min<double>(options.threads, std::max(1u, std::thread::hardware_concurrency()));
   const Plan together = make_plan(options), apart = make_plan(options);
   const double least = options.passes * permutation / cores;
-  lines.push_back(line(text("ms to draw a group of each shard, ", options.threads, " threads, in their order"),
+  lines.push_back(line(text("ms to draw a group of each shard, ", options.threads, " threads, in order"),
                        draw_all(together, options), "one permutation per pass", least));
   lines.push_back({"permutations drawn", human_count(together.orders_drawn()), text("passes: ", options.passes),
                    figure(static_cast<double>(together.orders_drawn()) / options.passes) + " x", "1 x"});
-  lines.push_back(line("the same, each thread in passes of its own", draw_apart(apart, options),
-                       "one permutation per pass", least));
+  lines.push_back(
+      line("the same, each thread in its own passes", draw_apart(apart, options), "one permutation per pass", least));
   lines.push_back({"permutations drawn", human_count(apart.orders_drawn()), text("passes: ", options.passes),
                    figure(static_cast<double>(apart.orders_drawn()) / options.passes) + " x", "1 x"});
   print_report(
@@ -190,13 +190,15 @@ int run(const Options& options) {
 void add_scale(CLI::App& app, std::function<int()>& chosen) {
   const auto options = std::make_shared<Options>();
   CLI::App* scale =
-      app.add_subcommand("scale", "Opening, listing and planning a large cache against bare system calls.");
-  scale->add_option("--directory", options->directory, "where the cache is made, and stays; default: a temporary one");
+      app.add_subcommand("scale", "Compares opening, listing and planning a large cache with bare system calls.");
+  scale->add_option("--directory", options->directory,
+                    "where to create the cache, which is kept; default: a temporary directory");
   scale->add_option("--images", options->images, "in the index, rounded up to whole groups of 64")
       ->capture_default_str();
   scale->add_option("--passes", options->passes, "of the plan")->capture_default_str();
-  scale->add_option("--shards", options->shards, "of each track, about, in all passes")->capture_default_str();
-  scale->add_option("--tracks", options->tracks, "directories of shards beside the recipes")->capture_default_str();
+  scale->add_option("--shards", options->shards, "approximate number per track, over all passes")
+      ->capture_default_str();
+  scale->add_option("--tracks", options->tracks, "shard directories in addition to the recipes")->capture_default_str();
   scale->add_option("--threads", options->threads, "that draw recipes at once")->capture_default_str();
   scale->callback([options, &chosen] { chosen = [options] { return run(*options); }; });
 }

@@ -19,13 +19,13 @@ namespace {
 
 constexpr std::uint32_t kSide = 14, kPositions = kSide * kSide, kSources = 48, kCoarse = 4;
 
-// Laplace with deviation 1.
+// Laplace with standard deviation 1.
 float heavy_tailed(Stream& stream) {
   const double u = stream.uniform() - 0.5;
   return static_cast<float>(std::copysign(std::log1p(-2 * std::min(std::fabs(u), 0.4999999)), -u) / std::sqrt(2.0));
 }
 
-// A map that is smooth over positions: kCoarse x kCoarse draws, bilinear between them.
+// A smooth map: kCoarse x kCoarse draws, bilinearly interpolated.
 void smooth_map(Stream& stream, float* map) {
   float coarse[kCoarse][kCoarse];
   for (auto& row : coarse)
@@ -77,7 +77,7 @@ std::vector<Array> encode_group(const TrackInfo& track, const std::vector<float>
   return make_codec(track.codec, track.shape, basis)->encode(values, views);
 }
 
-// Of a transform track, whose settings learn its name; else none.
+// The basis of a transform track, whose hash is set in `track`; nullptr for other encodings.
 std::shared_ptr<const FeatureBasis> calibrate(const Plan& plan, TrackInfo& track) {
   if (track.codec.encoding != Encoding::kTransform) return nullptr;
   Calibrator calibrator(track.shape[0], track.shape[1], track.shape[2]);
@@ -88,7 +88,7 @@ std::shared_ptr<const FeatureBasis> calibrate(const Plan& plan, TrackInfo& track
   return basis;
 }
 
-// No model: its values are random numbers in the shape of a ViT-Ti's.
+// Not a model: its values are random numbers in the shapes of a ViT-Ti.
 TeacherRecord bench_teacher(const Plan& plan) {
   TeacherRecord teacher;
   teacher.name = "bench";
@@ -188,7 +188,7 @@ TrackInfo write_many_shards(const std::filesystem::path& directory, std::uint32_
   const Plan plan = make_plan(kShardsOfPass * groups, kViews, groups);
   create_cache(directory, plan.index(), plan);
   const TrackInfo track =
-      track_of(plan, "features", {4, 1, 1}, Encoding::kInt8);  // a group has two chunks, as ViT-Tiny's
+      track_of(plan, "features", {4, 1, 1}, Encoding::kInt8);  // two chunks per group, as for a ViT-Tiny
   create_track(directory, track);
   const std::vector<std::vector<Array>> arrays(
       groups, encode_group(track, std::vector<float>(kViews * track.view_values(), 1.0f), kViews));

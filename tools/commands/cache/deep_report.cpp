@@ -48,8 +48,8 @@ nlohmann::ordered_json deep_json(const std::vector<DeepResult>& results) {
 
 void print_deep(const DeepReport& deep) {
   if (!deep.not_run.empty()) std::cout << "deep: not run, because " << deep.not_run << '\n';
-  std::vector<std::vector<std::string>> rows{{"asked again", "views", "identical groups", "difference", "tolerated",
-                                              "error", "bound", "", "against the teacher's values now"}};
+  std::vector<std::vector<std::string>> rows{{"compared", "views", "identical groups", "difference", "tolerated",
+                                              "error", "bound", "", "loss against the teacher"}};
   for (const DeepResult& result : deep.results) {
     if (result.verdict == Verdict::kNotRun) continue;
     const bool judged = result.tolerance > 0;

@@ -1,4 +1,4 @@
-// What --deep found, as verify tells it.
+// Output of the results of verify --deep.
 #ifndef VITRINE_TOOLS_COMMANDS_CACHE_DEEP_REPORT_H_
 #define VITRINE_TOOLS_COMMANDS_CACHE_DEEP_REPORT_H_
 
@@ -12,13 +12,13 @@ namespace vitrine {
 
 struct DeepReport {
   std::vector<DeepResult> results;
-  std::string not_run;  ///< why no track was asked about; empty when some were
+  std::string not_run;  ///< why no track was checked; empty if some were
 };
 
 /// "within", "beyond", "none", "not run".
 const char* verdict_name(Verdict verdict);
 
-/// An object a track.
+/// One object per track.
 nlohmann::ordered_json deep_json(const std::vector<DeepResult>& results);
 
 /// A table of the tracks that were compared, then a line for each verdict that needs a reason.

@@ -1,4 +1,4 @@
-// What verification with a teacher is asked, and what it finds: is what the cache holds what the teacher gives?
+// Request and result of verification with the teacher: do the cached values match the teacher's outputs?
 #ifndef VITRINE_TOOLS_COMMANDS_CACHE_DEEP_RESULT_H_
 #define VITRINE_TOOLS_COMMANDS_CACHE_DEEP_RESULT_H_
 
@@ -16,36 +16,37 @@
 namespace vitrine {
 
 struct DeepRequest {
-  std::uint64_t views = 0;  ///< a sample of so many views of each track, rounded up to whole groups
+  std::uint64_t views = 0;  ///< sample size per track, rounded up to whole groups
   ImageFolders images;
   std::filesystem::path weights;
-  std::string device;               ///< empty: the kind that the cache was made on
+  std::string device;               ///< empty: the kind of device that made the cache
   std::vector<std::string> tracks;  ///< as in VerifyOptions
-  std::vector<Finding> findings;    ///< what verification found: damaged shards and tracks are not asked about
+  std::vector<Finding> findings;    ///< of verification: damaged shards and tracks are skipped
 };
 
 enum class Verdict : std::uint8_t {
-  kWithin,  ///< the track holds what the teacher gives
-  kBeyond,  ///< it does not
-  kNone,    ///< compared, but nothing can be said
+  kWithin,  ///< the track matches the teacher
+  kBeyond,  ///< the track does not match the teacher
+  kNone,    ///< compared, but without a bound to judge by
   kNotRun   ///< not compared
 };
 
-/// What was found for one track. Figures are those of the group that is farthest from what it may be (deep_values.h
-/// says what they are); zero where nothing was compared.
+/// Result for one track. Figures are those of the worst group relative to its bounds (see deep_values.h); zero if
+/// nothing was compared.
 struct DeepResult {
   std::string track;  ///< its directory
   Verdict verdict = Verdict::kNotRun;
-  std::string why;  ///< of every verdict but kWithin
+  std::string why;  ///< empty for kWithin
   std::uint64_t groups = 0, views = 0;
-  std::uint64_t identical = 0;  ///< groups that are bit for bit what the codecs make of the teacher's outputs now
-  double error = 0, bound = 0;  ///< of stored values against the teacher's; bound 0: no verdict
-  double difference = 0, tolerance = 0;  ///< against what the codecs make of the teacher's; tolerance 0: not judged
-  nlohmann::ordered_json loss = nlohmann::ordered_json::object();  ///< mean and worst figures, as CodecLoss gives them
+  std::uint64_t identical = 0;  ///< groups bit-identical to the teacher's current outputs after the codecs
+  double error = 0, bound = 0;  ///< stored values against the teacher's; bound 0: no verdict
+  double difference = 0,
+         tolerance = 0;  ///< stored values against the teacher's after the codecs; tolerance 0: not checked
+  nlohmann::ordered_json loss = nlohmann::ordered_json::object();  ///< means and worst values, as in CodecLoss
 };
 
 /// One result per track, ascending by directory. Throws Error when the weights are not the track's, the images are not
-/// the cache's, or the provenance does not say how to run the teacher.
+/// the cache's, or the provenance does not suffice to run the teacher.
 using DeepCheck = std::function<std::vector<DeepResult>(const Cache& cache, const DeepRequest& request)>;
 
 }  // namespace vitrine

@@ -21,7 +21,8 @@ void print_images(const Estimate& e) {
             << "; " << human_count(e.read) << " of them were read for a sample of " << human_count(e.sampled)
             << " views";
   if (e.unreadable > 0)
-    std::cout << ", and " << human_count(e.unreadable) << " files that are no image, as a share of the others will be";
+    std::cout << ", and " << human_count(e.unreadable)
+              << " files that are not images; the count assumes the same share among the others";
   std::cout << '\n';
 }
 
@@ -88,8 +89,8 @@ void print_estimate(const Estimate& e, double epochs) {
   std::cout << "; " << human_count(static_cast<std::uint64_t>(e.views())) << " views at " << rate(e.costs.extraction)
             << " (pictures alone " << rate(e.decode) << ", the teacher alone " << rate(e.costs.live) << "), writing "
             << human_bytes(e.bytes_a_view() / e.costs.extraction) << "/s\n";
-  if (!e.indexed) std::cout << "not in it: the index is yet to be made, which reads every image once\n";
-  std::cout << "reading: " << rate(e.read_one_core) << " on one core, as a student takes them, "
+  if (!e.indexed) std::cout << "not in it: making the index, which reads every image once\n";
+  std::cout << "reading: " << rate(e.read_one_core) << " on one core, as a student reads, "
             << human_bytes(e.targets_a_view() / e.read_one_core) << "/s of the files\n";
   const auto even = e.break_even();
   if (!even) {

@@ -18,7 +18,7 @@ void print_findings(const std::vector<Finding>& findings) {
     rows.push_back({finding.file, finding.dataset, finding.group < 0 ? "" : std::to_string(finding.group), finding.what,
                     std::string(remedy_words(finding.remedy))});
   print_table(rows);
-  if (findings.size() > kShown) std::cout << "  and " << findings.size() - kShown << " more; --json gives them all\n";
+  if (findings.size() > kShown) std::cout << "  and " << findings.size() - kShown << " more; --json prints all\n";
 }
 
 nlohmann::ordered_json findings_json(const std::vector<Finding>& findings) {
@@ -38,7 +38,7 @@ nlohmann::ordered_json findings_json(const std::vector<Finding>& findings) {
 void print_set_aside(const std::vector<std::string>& files) {
   if (files.empty()) return;
   std::cout << files.size() << (files.size() == 1 ? " file that was" : " files that were")
-            << " set aside as damaged, which may be removed once the cache is whole: " << files[0]
+            << " set aside as damaged; delete when the cache is complete: " << files[0]
             << (files.size() > 1 ? " and others of such names" : "") << '\n';
 }
 

@@ -1,4 +1,4 @@
-// Findings as verify and repair print them.
+// Output of findings, for verify and repair.
 #ifndef VITRINE_TOOLS_COMMANDS_CACHE_FINDINGS_H_
 #define VITRINE_TOOLS_COMMANDS_CACHE_FINDINGS_H_
 
@@ -10,13 +10,13 @@
 
 namespace vitrine {
 
-/// A table: file, dataset, group, what is wrong, what to do. Nothing for no findings.
+/// Prints a table: file, dataset, group, what is wrong, what to do. Prints nothing without findings.
 void print_findings(const std::vector<Finding>& findings);
 
-/// A list of objects: file, dataset (null: the whole file), group (likewise), what, remedy.
+/// An array of objects: file, dataset (null: the whole file), group (likewise), what, remedy.
 nlohmann::ordered_json findings_json(const std::vector<Finding>& findings);
 
-/// A line on the files that a repair has set aside. Nothing for none.
+/// Prints a line about files that a repair has set aside. Prints nothing without files.
 void print_set_aside(const std::vector<std::string>& files);
 
 }  // namespace vitrine

@@ -1,4 +1,4 @@
-// vitrine-cache info: what a cache directory holds.
+// vitrine-cache info: prints the contents of a cache directory.
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <iostream>
@@ -23,7 +23,7 @@
 namespace vitrine {
 namespace {
 
-// What cannot be read: a shard of a track, or a track as a whole.
+// A shard or track that cannot be read.
 struct Unreadable {
   std::string where, what;
 };
@@ -33,7 +33,7 @@ struct TrackState {
   std::vector<std::uint32_t> passes;
   std::uint64_t shards, bytes, views;
   std::vector<ArithmeticKind> kinds;
-  nlohmann::ordered_json loss;         // of all shards that tell it
+  nlohmann::ordered_json loss;         // of all shards that record it
   std::vector<Unreadable> unreadable;  // by the shards' names
   double bytes_per_view() const { return views == 0 ? 0 : static_cast<double>(bytes) / static_cast<double>(views); }
 };
@@ -121,7 +121,7 @@ void print_tracks(const std::vector<TrackState>& tracks) {
   print_table(rows);
 }
 
-using Values = std::vector<std::pair<std::string, std::string>>;  // by their keys in JSON, with those above
+using Values = std::vector<std::pair<std::string, std::string>>;  // by their JSON keys with parents
 
 std::string value_words(const nlohmann::ordered_json& value) {
   return value.is_string() ? value.get<std::string>() : value.dump();
@@ -135,7 +135,7 @@ void add_values(const nlohmann::ordered_json& object, const std::string& above, 
       out.emplace_back(above + key, value_words(value));
 }
 
-// What a track says of its origin; its teacher's name stands before it.
+// A track's provenance, without its teacher's name.
 Values provenance_of(const TrackInfo& track) {
   Values out;
   nlohmann::ordered_json teacher = to_json(track.teacher);
@@ -154,13 +154,13 @@ Values provenance_of(const TrackInfo& track) {
   return out;
 }
 
-// What all tracks of a teacher share is said once, what only some have with the tracks' names.
+// Prints values shared by all tracks of a teacher once, others with the tracks' names.
 void print_provenance(const std::vector<TrackState>& tracks) {
   std::vector<std::vector<std::string>> rows;
   for (std::size_t first = 0, end; first < tracks.size(); first = end) {
     const std::string teacher = teacher_directory(*tracks[first].info);
     for (end = first; end < tracks.size() && teacher_directory(*tracks[end].info) == teacher; ++end) continue;
-    std::vector<std::pair<std::pair<std::string, std::string>, std::vector<std::string>>> values;  // and their tracks
+    std::vector<std::pair<std::pair<std::string, std::string>, std::vector<std::string>>> values;  // with their tracks
     for (std::size_t t = first; t < end; ++t)
       for (const auto& value : provenance_of(*tracks[t].info)) {
         auto found = std::ranges::find(values, value, [](const auto& entry) { return entry.first; });
@@ -184,11 +184,11 @@ void print_losses(const std::vector<TrackState>& tracks) {
   for (const TrackState& track : tracks)
     if (!track.loss.empty()) rows.push_back({track.info->directory(), loss_words(track.loss)});
   if (rows.empty()) return;
-  std::cout << "losses really made:\n";
+  std::cout << "measured losses:\n";
   print_table(rows);
 }
 
-// The fields of a record that are not the same in all.
+// The fields of a record that differ among all records.
 std::string differing_words(const ComputeRecord& record, const std::vector<ArithmeticKind>& all) {
   std::set<std::string> keys;
   for (const ArithmeticKind& kind : all)
@@ -202,7 +202,7 @@ std::string differing_words(const ComputeRecord& record, const std::vector<Arith
   return words;
 }
 
-// Of tracks whose shards were not all made by the same kind of machine: which made how many, as far as they differ.
+// For tracks whose shards were made by different kinds of machines: the differing fields and numbers of shards.
 void print_mixed(const std::vector<TrackState>& tracks) {
   std::vector<std::vector<std::string>> rows;
   for (const TrackState& track : tracks) {
@@ -277,7 +277,7 @@ nlohmann::ordered_json progress_json(const State& state) {
 
 void print_unreadable(const State& state) {
   if (state.sound()) return;
-  std::cout << "not readable (vitrine-cache verify says more, repair helps):\n";
+  std::cout << "not readable (for details run vitrine-cache verify, to fix it repair):\n";
   std::vector<std::vector<std::string>> rows;
   for (const Unreadable& track : state.unreadable) rows.push_back({track.where, track.what});
   for (const TrackState& track : state.tracks) {
@@ -366,10 +366,10 @@ struct Request {
 
 void add_info(CLI::App& app, Body& chosen) {
   const auto request = std::make_shared<Request>();
-  CLI::App* command = app.add_subcommand("info", "prints images, plan and tracks: what is complete and what it takes");
+  CLI::App* command = app.add_subcommand("info", "prints images, plan and tracks, with complete passes and sizes");
   command->add_option("DIR", request->directory, "the cache's directory")->required();
   command->add_flag("--json", request->json, "print JSON, for programs");
-  command->footer("Exit codes: 0 all tables can be read, 1 a track or a shard cannot, 2 bad input.");
+  command->footer("Exit codes: 0 all tables can be read, 1 a track or a shard cannot be read, 2 bad input.");
   command->callback([request, &chosen] { chosen = [request] { return info(request->directory, request->json); }; });
 }
 

@@ -1,4 +1,4 @@
-// vitrine-cache: looks into caches of teacher outputs, checks them and mends them. See tools/commands/cache/.
+// vitrine-cache: inspects, verifies and repairs caches of teacher outputs. See tools/commands/cache/.
 #include <CLI/CLI.hpp>
 
 #include "common/base/error.h"
@@ -8,7 +8,7 @@
 
 int main(int argc, char** argv) {
   return vitrine::guarded_main("vitrine-cache", [&] {
-    CLI::App app("Looks into caches of teacher outputs, checks them and mends them.");
+    CLI::App app("Inspects, verifies and repairs caches of teacher outputs.");
     app.footer(
         "Exit codes: 0 all is well, 1 damage or a difference was found, 2 bad input, 3 the system refused to read or "
         "write,\n"

@@ -1,4 +1,4 @@
-// vitrine-cache recode: a track in another encoding, without the teacher.
+// vitrine-cache recode: converts a track to another encoding, without the teacher.
 #include "tools/inspect/recode.h"
 
 #include <CLI/CLI.hpp>
@@ -48,7 +48,7 @@ int recode_command(const Request& request) {
             << human_bytes(static_cast<double>(made.bytes_after)) << "; it was " << codec_words(from.codec) << ", "
             << human_bytes(static_cast<double>(made.bytes_before)) << '\n';
   if (made.shards == 0)
-    std::cout << "all shards were there already\n";
+    std::cout << "all shards existed already\n";
   else
     std::cout << human_count(made.shards) << " shards made; against the source: " << loss_words(loss) << '\n';
   return 0;
@@ -59,41 +59,38 @@ int recode_command(const Request& request) {
 void add_recode(CLI::App& app, Body& chosen) {
   const auto request = std::make_shared<Request>();
   CLI::App* command =
-      app.add_subcommand("recode", "writes a track in another encoding or with another bound, without the teacher");
+      app.add_subcommand("recode", "converts a track to another encoding or bound, without the teacher");
   command->add_option("DIR", request->directory, "the cache's directory")->required();
   command->add_option("--from", request->from, "the track: NAME, or TEACHER.xxxxxxxx/NAME")->required();
-  command->add_option("--to", request->options.to, "another cache directory; made, or added to")->required();
+  command->add_option("--to", request->options.to, "another cache directory; created if missing")->required();
   command->add_option("--encoding", request->encoding, "fp32, fp16, int8, sqrt8, uniform, topk or transform")
       ->required();
   command->add_option("--max-error", request->options.codec.max_error, "bound of uniform, topk and transform");
-  command->add_option("--kept", request->options.codec.kept, "topk: values kept of each view");
-  command->add_option("--temperatures", request->options.codec.temperatures, "topk: at which the tail's mass is kept")
+  command->add_option("--kept", request->options.codec.kept, "topk: values kept per view");
+  command->add_option("--temperatures", request->options.codec.temperatures, "topk: temperatures of the tail's mass")
       ->delimiter(',');
   command
       ->add_option("--calibration-views", request->options.calibration_views,
-                   "transform: the track's first views, from which its basis is made, when there is none yet")
+                   "transform: number of the track's first views used to calibrate the basis, if there is none yet")
       ->check(CLI::Range(1u, 1u << 24))
       ->capture_default_str();
   command
       ->add_option("--level", request->options.compression.level,
-                   "zstd's level; -1 leaves alone what hardly shrinks, for speed")
+                   "zstd level; -1 is faster and stores poorly compressible data as is")
       ->check(CLI::Range(kMinLevel, kMaxLevel))
       ->capture_default_str();
   command
       ->add_option("--window", request->options.compression.window_log,
-                   "zstd's window is 2^this bytes; 0: the level's own")
+                   "log2 of zstd's window in bytes; 0: the level's default")
       ->check(CLI::Range(0, kMaxWindow))
       ->capture_default_str();
-  command->add_option("--workers", request->options.workers, "groups in work at once; 0: one per core")
+  command->add_option("--workers", request->options.workers, "worker threads; 0: one per core")
       ->check(CLI::Range(0, 4096));
   command->add_flag("--json", request->json, "print JSON, for programs");
   command->footer(
-      "A track's directory is named by teacher and layer, not by encoding: the new one goes into a cache of its own, "
-      "with "
-      "the\n"
-      "same index, plan and recipes, and can be trained from, copied or moved like any other. track.json there says "
-      "what\n"
-      "it was made from. Stopped, the same command goes on.\n"
+      "A track's directory is named by teacher and target, not by encoding: the new track goes into another\n"
+      "cache, with the same index, plan and recipes, that can be used like any other. Its track.json records\n"
+      "the source. After an interruption, run the same command to resume.\n"
       "Exit codes: 0 done, 2 bad input or a damaged source.");
   command->callback([request, &chosen] { chosen = [request] { return recode_command(*request); }; });
 }

@@ -1,4 +1,4 @@
-// vitrine-cache repair: sets aside what verify finds damaged, and says what to make again.
+// vitrine-cache repair: sets aside files that verify finds damaged, and prints the commands that make them again.
 #include "tools/inspect/repair.h"
 
 #include <CLI/CLI.hpp>
@@ -39,14 +39,14 @@ void print_words(const Request& request, const VerifyReport& report, const Repai
   if (report.findings.empty()) std::cout << "nothing is damaged\n";
   if (!plan.unrepairable.empty()) return print_unrepairable(plan);
   for (const auto& [file, json] : plan.restore)
-    std::cout << (request.dry ? "would make " : "made ") << file << " again from the copies in its shards\n";
+    std::cout << (request.dry ? "would rebuild " : "rebuilt ") << file << " from the copies in its shards\n";
   if (request.dry)
     for (const std::string& file : plan.set_aside) std::cout << "would set aside " << file << '\n';
-  for (const auto& [file, name] : renamed) std::cout << "set aside " << file << ": it is now " << name << '\n';
+  for (const auto& [file, name] : renamed) std::cout << "set aside " << file << " as " << name << '\n';
   for (const std::string& file : plan.abandoned)
-    std::cout << (request.dry ? "would remove " : "removed ") << file << ", which a writer that died left behind\n";
+    std::cout << (request.dry ? "would remove " : "removed ") << file << ", left behind by a writer that died\n";
   for (const std::string& directory : plan.relist)
-    std::cout << (request.dry ? "would list again what is in " : "listed again what is in ") << directory << '\n';
+    std::cout << (request.dry ? "would rebuild shards.json of " : "rebuilt shards.json of ") << directory << '\n';
   for (const Finding& finding : plan.left)
     std::cout << "left alone: " << finding.file << ": " << finding.what << "; " << remedy_words(finding.remedy) << '\n';
   if (plan.gaps.empty() && plan.commands.empty()) return;
@@ -59,8 +59,9 @@ void print_words(const Request& request, const VerifyReport& report, const Repai
     rows.push_back({gap.directory, range_words(gap.passes), shards});
   }
   if (rows.size() > 1) print_table(rows);
-  std::cout << "by (CONFIG.toml, or CONFIG-TEACHER.toml: the configuration that made the cache, with that teacher; "
-               "SOURCE: the cache that a recoded track comes from):\n";
+  std::cout << "with these commands (CONFIG.toml, or CONFIG-TEACHER.toml: the configuration of the extraction with "
+               "that teacher; "
+               "SOURCE: the cache that a recoded track was made from):\n";
   for (const std::string& command : plan.commands) std::cout << "  " << command << '\n';
 }
 
@@ -71,7 +72,7 @@ void print_json(const Request& request, const VerifyReport& report, const Repair
   out["unrepairable"] = findings_json(plan.unrepairable);
   out["restored"] = nlohmann::ordered_json::array();
   for (const auto& [file, json] : plan.restore) out["restored"].push_back(file);
-  out["set_aside"] = nlohmann::ordered_json::object();  // and the new names, unless nothing was done
+  out["set_aside"] = nlohmann::ordered_json::object();  // with the new names, unless nothing was done
   for (const std::string& file : plan.set_aside) out["set_aside"][file] = nullptr;
   for (const auto& [file, name] : renamed) out["set_aside"][file] = name;
   out["abandoned"] = plan.abandoned;
@@ -97,26 +98,23 @@ int repair(const Request& request) {
 
 void add_repair(CLI::App& app, Body& chosen) {
   const auto request = std::make_shared<Request>();
-  CLI::App* command = app.add_subcommand(
-      "repair",
-      "renames the files that verify finds damaged to NAME.damaged, never more, makes track.json again from the copies "
-      "in shards, and says exactly what to extract again");
+  CLI::App* command = app.add_subcommand("repair",
+                                         "renames files that verify finds damaged to NAME.damaged, rebuilds track.json "
+                                         "from the copies in shards, and prints "
+                                         "the commands that fill the gaps");
   command->add_option("DIR", request->directory, "the cache's directory")->required();
-  command->add_option("--track", request->options.tracks, "only this track; may be given again")
-      ->expected(1)
-      ->take_all();
-  command->add_flag("--dry-run", request->dry, "change nothing, only say what would be done");
-  command->add_option("--threads", request->options.threads, "files in work at once; 0: one per core")
+  command->add_option("--track", request->options.tracks, "only this track; repeatable")->expected(1)->take_all();
+  command->add_flag("--dry-run", request->dry, "change nothing, only print what would be done");
+  command->add_option("--threads", request->options.threads, "files checked at once; 0: one per core")
       ->check(CLI::Range(0, 4096));
   command->add_flag("--json", request->json, "print JSON, for programs");
   command->footer(
-      "What cannot be read, and what a newer version of vitrine wrote, is no damage and stays as it is. A damaged "
-      "index.h5\n"
-      "or plan.json cannot be repaired: then nothing is changed. Temporary files whose writers died (or that are a day "
-      "old)\n"
-      "are removed; they are no damage. What was set aside may be removed once the cache is whole again.\n"
+      "Files that cannot be read, or are of a newer version of vitrine, do not count as damaged and stay in place.\n"
+      "If index.h5 or plan.json is damaged, the cache cannot be repaired, and nothing is changed. Temporary files\n"
+      "whose writers died (or that are a day old) are removed; they are not damage. Files that were set aside may\n"
+      "be deleted when the cache is complete again.\n"
       "Exit codes: 0 nothing was damaged, 1 something was (and is set aside, unless --dry-run or it is unrepairable),\n"
-      "2 bad input, 3 something could not be read, 5 something is of a newer version, and nothing is damaged.");
+      "2 bad input; if nothing is damaged, 3 something could not be read, 5 something is of a newer version.");
   command->callback([request, &chosen] { chosen = [request] { return repair(*request); }; });
 }
 

@@ -25,7 +25,7 @@ int cell_width(bool with_attention) {
 std::string plain(const std::string& text) {
   std::string out;
   for (const char c : text) {
-    if ((c & 0xC0) == 0x80) continue;  // the rest of a character
+    if ((c & 0xC0) == 0x80) continue;  // continuation byte
     out += c < ' ' || c > '~' ? '?' : c;
   }
   return out;
@@ -54,7 +54,7 @@ cv::Mat on_sheet(const Image& picture) {
   return out;
 }
 
-// The darkened grey picture, with warm colour where the attention is; its largest value is full colour.
+// The darkened grey picture, coloured by attention; the largest value has full colour.
 cv::Mat overlaid(const cv::Mat& picture, const SheetView& view) {
   const cv::Mat grid(view.grid_height, view.grid_width, CV_32F, const_cast<float*>(view.attention.data()));
   double most = 0;

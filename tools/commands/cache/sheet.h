@@ -1,4 +1,4 @@
-// A contact sheet: views as a student will see them, what the teacher attends to, and what it takes them for.
+// A contact sheet: views as a student sees them, the teacher's attention and its predictions.
 #ifndef VITRINE_TOOLS_COMMANDS_CACHE_SHEET_H_
 #define VITRINE_TOOLS_COMMANDS_CACHE_SHEET_H_
 
@@ -14,10 +14,10 @@ namespace vitrine {
 
 struct SheetView {
   Image picture;
-  /// [grid_height, grid_width], not negative; empty: the cell shows the picture alone.
+  /// [grid_height, grid_width], not negative; empty: the cell shows only the picture.
   std::vector<float> attention;
   int grid_height = 0, grid_width = 0;
-  std::vector<std::string> lines;  ///< under the view's place: label, mix
+  std::vector<std::string> lines;  ///< below the view's position: label, mix
   struct Guess {
     std::string name;
     double probability;
@@ -32,17 +32,17 @@ struct SheetSize {
 
 inline constexpr int kSheetPicture = 176;  ///< pixels of a picture's sides on the sheet
 
-/// Of a sheet of so many views: two cells a row, the title above.
+/// Size of a sheet of `views` views: two cells per row, below the title.
 SheetSize sheet_size(std::size_t views, bool with_attention);
 
-/// Letters outside ASCII are drawn as '?'; text too long for its place ends in "..". Any thread.
+/// Non-ASCII characters are drawn as '?'; truncated text ends in "..". Thread-safe.
 Image draw_sheet(const std::string& title, std::span<const SheetView> views);
 
 /// The mean over the first axis of `attention` [heads, H, W].
 std::vector<float> mean_over_heads(std::span<const float> attention, std::uint32_t heads);
 
-/// Softmax of logits, the `count` largest. `names`: of classes; a class beyond them is called by its number. `labels`:
-/// those that count as right.
+/// The `count` largest softmax probabilities. `names`: of classes; further classes are named by number. `labels`: the
+/// classes that count as right.
 std::vector<SheetView::Guess> best_guesses(std::span<const float> logits, const std::vector<std::string>& names,
                                            const std::vector<std::uint32_t>& labels, std::size_t count);
 

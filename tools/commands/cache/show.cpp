@@ -28,7 +28,7 @@ struct Request {
   int size = 0;
 };
 
-// The tracks that are shown: those named, else the last of a kind that has the pass.
+// The tracks to show: the named ones, else the last of each kind that has the pass.
 struct Shown {
   std::unique_ptr<const TrackReader> logits, attention;
 };
@@ -61,10 +61,10 @@ Shown choose(const Cache& cache, const Request& request, std::uint32_t group) {
   return shown;
 }
 
-// What the teacher's classes are called.
+// Names of the teacher's classes.
 struct ClassNames {
-  std::vector<std::string> names;                    // none: their numbers stand for them
-  std::vector<std::vector<std::uint32_t>> of_label;  // which of them the images' classes are
+  std::vector<std::string> names;                    // empty: classes are named by number
+  std::vector<std::vector<std::uint32_t>> of_label;  // the teacher's classes for each label of the images
   std::string whence;
 };
 
@@ -89,7 +89,7 @@ ClassNames class_names(const Cache& cache, const Request& request, const Shown& 
   } else if (classes == labels.size()) {
     out.names = labels;
     for (std::uint32_t label = 0; label < classes; ++label) out.of_label[label] = {label};
-    out.whence = "those of the images, which has as many";
+    out.whence = "those of the images, as the numbers of classes agree";
   } else {
     out.whence = text("none, as it has ", classes, " and the images ", labels.size(),
                       "; --class-names FILE gives them, one per line");
@@ -97,7 +97,7 @@ ClassNames class_names(const Cache& cache, const Request& request, const Shown& 
   return out;
 }
 
-// The views of one group that the sheet wants: positions [first, end) in the group.
+// The sheet's views in one group: positions [first, end).
 std::vector<SheetView> make_views(const Cache& cache, const ViewMaker& maker, const Shown& shown,
                                   const ClassNames& classes, GroupKey key, std::size_t first, std::size_t end,
                                   int size) {
@@ -155,8 +155,8 @@ int show(const Request& request) {
              last_group = static_cast<std::uint32_t>((request.first + request.count - 1) / options.group);
   for (const std::uint32_t group : {first_group, last_group})
     if (!has(cache.recipe_directory(), cache.plan(), request.pass, group))
-      fail(request.directory, ": has no recipes for pass ", request.pass, ", group ", group, "; its whole passes are ",
-           range_words(cache.recipe_passes()));
+      fail(request.directory, ": has no recipes for pass ", request.pass, ", group ", group,
+           "; its complete passes are ", range_words(cache.recipe_passes()));
   const Shown shown = choose(cache, request, first_group);
   const ClassNames classes = class_names(cache, request, shown);
   const ViewMaker maker({request.images, request.unlabelled}, cache.index_ptr(), options.image_size);
@@ -187,28 +187,26 @@ int show(const Request& request) {
 void add_show(CLI::App& app, Body& chosen) {
   const auto request = std::make_shared<Request>();
   CLI::App* command = app.add_subcommand(
-      "show",
-      "draws a contact sheet: views as a student will see them, attention beside them, the teacher's best guesses");
+      "show", "draws a contact sheet: views as a student sees them, with the teacher's attention and predictions");
   command->add_option("DIR", request->directory, "the cache's directory")->required();
   command->add_option("--out", request->out, "the PNG to write")->required();
   command->add_option("--images", request->images, "the folder of images that the cache was made from")->required();
-  command->add_option("--unlabelled", request->unlabelled, "the folder of its further images, which have no labels");
+  command->add_option("--unlabelled", request->unlabelled, "the folder of its additional unlabelled images");
   command->add_option("--pass", request->pass, "which pass")->capture_default_str();
   command->add_option("--first", request->first, "first view, counted in the pass")->capture_default_str();
   command->add_option("--count", request->count, "how many views")->check(CLI::Range(1, 400))->capture_default_str();
   command
       ->add_option("--track", request->tracks,
-                   "a track of logits or attention to show (NAME or TEACHER.xxxxxxxx/NAME); may be given again; left "
-                   "out: the last of each kind")
+                   "a track of logits or attention to show (NAME or TEACHER.xxxxxxxx/NAME); repeatable; default: "
+                   "the last of each kind")
       ->expected(1)
       ->take_all();
-  command->add_option(
-      "--class-names", request->class_names,
-      "a file with the teacher's class names, one per line, where it has other classes than the images");
+  command->add_option("--class-names", request->class_names,
+                      "a file with the teacher's class names, one per line, if its classes are not the images'");
   command->add_option("--size", request->size, "pixels of the student's views; 0: the teacher's")
       ->check(CLI::Range(0, 4096));
   command->footer(
-      "Left the view, beside it the class token's attention (mean over heads) over the same picture: bright is much.\n"
+      "Left: the view; right: the class token's attention (mean over heads) over the same picture, bright is high.\n"
       "Bars are the teacher's probabilities at temperature 1, green for a label of the view.\n"
       "Exit codes: 0 the sheet was written, 2 bad input.");
   command->callback([request, &chosen] { chosen = [request] { return show(*request); }; });

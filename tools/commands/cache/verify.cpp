@@ -1,4 +1,4 @@
-// vitrine-cache verify: looks at every byte.
+// vitrine-cache verify: checks every byte.
 #include "tools/inspect/verify.h"
 
 #include <CLI/CLI.hpp>
@@ -28,12 +28,12 @@ struct Request {
 
 void check_request(const Request& request) {
   if (request.deep.views > 0 && (request.options.images.empty() || request.deep.weights.empty()))
-    fail("--deep asks the teacher again: it needs --images and --weights as well");
+    fail("--deep runs the teacher: give --images and --weights");
   if (request.deep.views == 0 && !request.deep.weights.empty())
-    fail("--weights is for --deep N, which says how many views to ask the teacher for");
+    fail("--weights needs --deep N; N is the number of views to run through the teacher");
 }
 
-// A damaged index or plan, without which no view can be made again.
+// A damaged index or plan, without which views cannot be rendered.
 const Finding* stops_deep(const std::vector<Finding>& findings) {
   const auto found = std::ranges::find_if(
       findings, [](const Finding& finding) { return finding.file == "index.h5" || finding.file == "plan.json"; });
@@ -59,7 +59,7 @@ nlohmann::ordered_json incomplete_json(const std::vector<IncompletePass>& incomp
   return out;
 }
 
-// A row a directory.
+// One row per directory.
 void print_incomplete(const std::vector<IncompletePass>& incomplete) {
   if (incomplete.empty()) return;
   std::vector<std::vector<std::string>> rows{{"incomplete", "passes", "shards missing"}};
@@ -74,13 +74,13 @@ void print_incomplete(const std::vector<IncompletePass>& incomplete) {
         {incomplete[i].directory, range_words(passes), text(human_count(missing), " of ", human_count(shards))});
   }
   print_table(rows);
-  std::cout << "an extraction is running, was stopped, or its shards went; vitrine-extract makes those that are "
-               "missing, and readers take whole passes alone\n";
+  std::cout << "an extraction is running or was stopped, or shards were deleted; vitrine-extract makes missing shards, "
+               "and readers only use complete passes\n";
 }
 
 std::string verdict_words(const VerifyReport& report) {
   if (!report.findings.empty()) return human_count(report.findings.size()) + " findings";
-  return report.incomplete.empty() ? "all is well" : "what is there is well, but passes are incomplete";
+  return report.incomplete.empty() ? "all is well" : "no damage, but passes are incomplete";
 }
 
 int verify(const Request& request) {
@@ -109,15 +109,15 @@ int verify(const Request& request) {
     std::cout << human_count(report.files) << " files, " << human_bytes(static_cast<double>(report.bytes)) << ", "
               << human_count(report.groups) << " groups of targets decoded";
     if (report.left_out > 0) std::cout << ", " << human_count(report.left_out) << " views left out";
-    if (!request.options.images.empty()) std::cout << ", " << human_count(report.pictures) << " pictures made again";
+    if (!request.options.images.empty()) std::cout << ", " << human_count(report.pictures) << " pictures rendered";
     std::cout << ": " << verdict_words(report) << '\n';
     print_incomplete(report.incomplete);
     if (report.unlisted > 0)
       std::cout << human_count(report.unlisted)
-                << " files are not listed in shards.json yet, as a running or broken extraction leaves them\n";
+                << " files are not listed in shards.json yet, as during or after an interrupted extraction\n";
     print_set_aside(report.set_aside);
     print_deep(deep);
-    if (beyond) std::cout << "the cache does not hold what this teacher gives for these images\n";
+    if (beyond) std::cout << "the cache does not match this teacher's outputs for these images\n";
   }
   return beyond ? 1 : exit_code(report.findings);
 }
@@ -127,38 +127,35 @@ int verify(const Request& request) {
 void add_verify(CLI::App& app, Body& chosen, DeepCheck deep) {
   const auto request = std::make_shared<Request>();
   request->deep_check = std::move(deep);
-  CLI::App* command = app.add_subcommand(
-      "verify", "reads every byte: tables, frames, shapes, finite values, recipes, listed files, and HDF5's own view");
+  CLI::App* command = app.add_subcommand("verify",
+                                         "checks every byte: tables, frames, shapes, finite values, recipes, listed "
+                                         "files, and the contents as seen by HDF5");
   command->add_option("DIR", request->directory, "the cache's directory")->required();
   command
-      ->add_option("--track", request->options.tracks,
-                   "only this track (logits, TEACHER.xxxxxxxx/logits); may be given again")
+      ->add_option("--track", request->options.tracks, "only this track (logits, TEACHER.xxxxxxxx/logits); repeatable")
       ->expected(1)
       ->take_all();
-  command->add_option("--images", request->options.images, "the folder of images: makes a view of every group again");
-  command->add_option("--unlabelled", request->options.unlabelled,
-                      "the folder of its further images, which have no labels");
+  command->add_option("--images", request->options.images,
+                      "the folder of images: renders a view of every group and compares its hash");
+  command->add_option("--unlabelled", request->options.unlabelled, "the folder of its additional unlabelled images");
   command
       ->add_option("--deep", request->deep.views,
-                   "also run a sample of so many views of each track (whole groups) through the teacher again")
+                   "also run this many views of each track (whole groups) through the teacher")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1'000'000'000}));
   command->add_option("--weights", request->deep.weights, "the teacher's weights, for --deep");
   command->add_option("--device", request->deep.device,
-                      "for --deep: cpu, cuda or cuda:N; left out: the kind that made the cache");
-  command->add_option("--threads", request->options.threads, "files in work at once; 0: one per core")
+                      "for --deep: cpu, cuda or cuda:N; default: the kind that made the cache");
+  command->add_option("--threads", request->options.threads, "files checked at once; 0: one per core")
       ->check(CLI::Range(0, 4096));
   command->add_flag("--json", request->json, "print JSON, for programs");
   command->footer(
-      "--deep takes the teacher's settings from the track's provenance and leaves out what is damaged. A group may "
-      "differ\n"
-      "from what the track's codec makes of the teacher's values now by what arithmetic differs between machines, and "
-      "from\n"
-      "the values themselves by what the codec may lose: shares of the energy, and for attention the largest total "
-      "variation\n"
-      "of a head. A track without a difference was recoded from a transform, and is held against all bounds together.\n"
-      "Exit codes: 0 all is well, 1 something is wrong (the table says what) or the teacher gives something else, 2 "
-      "bad\n"
-      "input; where nothing is wrong, 3 something could not be read, 5 something is of a newer version of vitrine.");
+      "--deep takes the teacher's settings from the track's provenance and skips damaged files. A group may differ\n"
+      "from the teacher's current values after the track's codec by rounding differences between machines, and from\n"
+      "the values themselves by the codec's bound: shares of the energy; for attention the largest total variation\n"
+      "of a head. A track without a difference was recoded from a transform; it is checked against all bounds\n"
+      "combined.\n"
+      "Exit codes: 0 all is well, 1 something is wrong (see the table) or the teacher's outputs differ, 2 bad input;\n"
+      "if nothing is wrong, 3 something could not be read, 5 something is of a newer version of vitrine.");
   command->callback([request, &chosen] { chosen = [request] { return verify(*request); }; });
 }
 

@@ -7,7 +7,7 @@
 namespace vitrine {
 namespace {
 
-// Characters of UTF-8: bytes that do not go on with one.
+// Number of UTF-8 characters: counts all but continuation bytes.
 std::size_t width(const std::string& cell) {
   return static_cast<std::size_t>(std::ranges::count_if(cell, [](char c) { return (c & 0xC0) != 0x80; }));
 }

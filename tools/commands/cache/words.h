@@ -1,4 +1,4 @@
-// What the subcommands print alike.
+// Formatting shared by the subcommands.
 #ifndef VITRINE_TOOLS_COMMANDS_CACHE_WORDS_H_
 #define VITRINE_TOOLS_COMMANDS_CACHE_WORDS_H_
 
@@ -8,7 +8,8 @@
 
 namespace vitrine {
 
-/// Rows of equally many cells, the first one the heading, as columns on standard output. Cells are UTF-8.
+/// Prints rows with equal numbers of cells as columns to standard output; the first row is the heading. Cells are
+/// UTF-8.
 void print_table(const std::vector<std::vector<std::string>>& rows);
 
 /// "768x14x14".

@@ -14,10 +14,10 @@ namespace vitrine {
 namespace {
 
 constexpr double kPi = std::numbers::pi;
-constexpr int kKinds = 6;  // of shapes and of textures; a species' own is its number
+constexpr int kKinds = 6;  // of shapes and of textures; a species' own index is its number
 constexpr std::array<const char*, kKinds> kNames{"bori", "dapu", "kemi", "lono", "rasu", "tivo"};
 constexpr double kHueSpread = 0.45, kFaithful = 0.75, kBarChance = 0.5;
-constexpr int kOver = 2;  // drawn at twice the size, then averaged: smooth edges
+constexpr int kOver = 2;  // supersampling, for smooth edges
 
 struct Object {
   double x, y, radius, angle, hue, saturation, value, wave;
@@ -26,7 +26,7 @@ struct Object {
 
 cv::Vec3f colour(double hue, double saturation, double value) {
   cv::Vec3f result;
-  for (int c = 0; c < 3; ++c) {  // a cosine wheel: hues at equal angles are equally far apart
+  for (int c = 0; c < 3; ++c) {  // a cosine wheel: equal angles are equal distances between hues
     const double wheel = 0.5 + 0.5 * std::cos(hue - c * 2 * kPi / 3);
     result[c] = static_cast<float>(255 * value * (1 - saturation + saturation * wheel));
   }
@@ -108,7 +108,7 @@ void paint(cv::Mat3f& canvas, const Object& object) {
     }
 }
 
-// Octaves of coarse noise, each half as strong as the one before it: amplitude 1/f.
+// Octaves of noise, each with half the amplitude of the one before: amplitude 1/f.
 cv::Mat3f background(int rows, int columns, Stream& stream) {
   const double hue = stream.uniform(0, 2 * kPi), saturation = stream.uniform(0, 0.25);
   const double value = stream.uniform(0.3, 0.6);
@@ -180,7 +180,7 @@ Image finish(const cv::Mat3f& canvas, int height, int width, Stream& stream) {
 
 void check(const DrawingOptions& options) {
   if (options.size < 24 || options.species < 2 || options.species > kKinds)
-    throw std::logic_error("drawing: pictures of at least 24 pixels and 2 to 6 species are possible");
+    throw std::logic_error("drawing: expected at least 24 pixels and 2 to 6 species");
 }
 
 }  // namespace
@@ -215,7 +215,7 @@ Image draw_picture(const DrawingOptions& options, std::uint64_t number) {
   Object large = make_object(label / options.species, options.species, side, true, stream);
   Object small = make_object(label % options.species, options.species, side, false, stream);
   place(large, columns, rows, stream);
-  // Beside each other where that is found soon, else the smaller one covers a part of the larger.
+  // Places the objects side by side if that succeeds soon, else the smaller one covers a part of the larger.
   for (int attempt = 0; attempt < 40; ++attempt) {
     place(small, columns, rows, stream);
     if (std::hypot(small.x - large.x, small.y - large.y) > 0.95 * (small.radius + large.radius)) break;

@@ -1,9 +1,9 @@
-// Pictures of an invented world, for the demo and for tests: a data set that needs no download, is small, and that a
-// small ViT learns within minutes but not at a glance. A picture shows two objects; its class is (species of the
-// larger, species of the smaller). A species has a hue (each object strays from it by a normal angle of 0.45 rad), a
-// shape and a texture (each object keeps its species' own with probability 0.75, else has any). Around them: 1/f
-// background, clutter, in every second picture a bar that covers a part, noise. Hue and size are in it because a ViT
-// from scratch stays at chance for very long on shape and texture alone.
+// Synthetic pictures for the demo and for tests: a small data set without download that a small ViT learns within
+// minutes, but not trivially. A picture shows two objects; its class is (species of the larger, species of the
+// smaller). A species has a hue (each object deviates from it by a normal angle of 0.45 rad), a shape and a texture
+// (each object has its species' own with probability 0.75, else a random one). Distractors: 1/f background, clutter,
+// noise, and in every second picture a bar that occludes a part. Hue and size are cues because a ViT trained from
+// scratch stays at chance very long on shape and texture alone.
 #ifndef VITRINE_TOOLS_COMMANDS_DRAW_DRAWING_H_
 #define VITRINE_TOOLS_COMMANDS_DRAW_DRAWING_H_
 
@@ -21,13 +21,13 @@ struct DrawingOptions {
   std::uint64_t seed = 0;
 };
 
-/// The class of picture `number`: classes take turns, so that any run of species² numbers holds each once.
+/// The class of picture `number`. Classes alternate: any species² consecutive numbers have each class once.
 int drawing_label(const DrawingOptions& options, std::uint64_t number);
 
 /// One word per class, in the order of the labels and of the alphabet: "bori_dapu" is a large bori beside a small dapu.
 std::vector<std::string> drawing_classes(const DrawingOptions& options);
 
-/// Picture `number`: a pure function of the arguments. Any thread.
+/// Picture `number`, a pure function of the arguments. Thread-safe.
 Image draw_picture(const DrawingOptions& options, std::uint64_t number);
 
 }  // namespace vitrine

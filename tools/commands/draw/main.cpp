@@ -1,5 +1,4 @@
-// vitrine-draw: the demo's data set, an ImageFolder of drawn JPEGs. See tools/commands/draw/drawing.h for what is
-// drawn.
+// vitrine-draw: generates the demo's data set, an ImageFolder of drawn JPEGs; see tools/commands/draw/drawing.h.
 #include <tbb/parallel_for.h>
 
 #include <CLI/CLI.hpp>
@@ -34,7 +33,7 @@ struct Request {
   std::vector<std::string> splits;  // "name=count"
 };
 
-// The numbers go on from split to split, so that no picture is in two of them.
+// Numbers continue from split to split, so that no picture is in two of them.
 std::vector<Split> plan(const Request& request) {
   if (request.splits.empty()) return {{request.out, 0, request.images}};
   std::vector<Split> splits;
@@ -45,7 +44,7 @@ std::vector<Split> plan(const Request& request) {
     if (name.empty() || name.find('/') != std::string::npos || name.starts_with('.') || digits.empty() ||
         digits.size() > 9 || digits.find_first_not_of("0123456789") != std::string::npos || std::stoull(digits) == 0)
       vitrine::fail("--split ", text,
-                    " is not understood; write a folder's name and a number of images, as in --split val=1000");
+                    " is invalid; expected a folder's name and a number of images, as in --split val=1000");
     splits.push_back({fs::path(request.out) / name, next, std::stoull(digits)});
     next += splits.back().count;
   }
@@ -57,8 +56,7 @@ void save(const fs::path& path, const std::vector<std::byte>& bytes) {
   file.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
   file.close();
   if (!file)
-    vitrine::fail_system(errno, path.string(), "cannot be written",
-                         "make room on its disk, or give a folder that may be written to");
+    vitrine::fail_system(errno, path.string(), "cannot be written", "make room on its disk, or give a writable folder");
 }
 
 void draw(const Split& split, const vitrine::DrawingOptions& options, int quality) {
@@ -79,11 +77,10 @@ void draw(const Split& split, const vitrine::DrawingOptions& options, int qualit
 int run(int count, char** arguments) {
   Request request;
   CLI::App app{"Draws the demo's data set: a folder of JPEGs for each class. The same numbers give the same pictures."};
-  app.add_option("out", request.out, "folder to make; it must be empty or absent")->required();
-  auto* images = app.add_option("--images", request.images, "number of images, straight below the folder")
+  app.add_option("out", request.out, "folder to create; must be empty or absent")->required();
+  auto* images = app.add_option("--images", request.images, "number of images, directly in the folder")
                      ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{999999999}));
-  app.add_option("--split", request.splits,
-                 "name=count, may be given again: that many images below a folder of that name")
+  app.add_option("--split", request.splits, "name=count: so many images in a subfolder of that name; repeatable")
       ->excludes(images);
   app.add_option("--size", request.size, "sides are drawn around this many pixels, from 5/6 to 4/3 of it")
       ->check(CLI::Range(24, 4096))
@@ -98,16 +95,15 @@ int run(int count, char** arguments) {
       ->capture_default_str();
   if (const auto code = vitrine::parse_command_line(app, count, arguments)) return *code;
   if (request.images == 0 && request.splits.empty())
-    vitrine::fail(
-        "vitrine-draw was not told how much to draw; give --images COUNT, or --split NAME=COUNT once or more");
+    vitrine::fail("the number of images is missing; give --images COUNT, or --split NAME=COUNT once or more");
 
-  if (request.out.empty()) vitrine::fail("the folder to make has no name; give one");
+  if (request.out.empty()) vitrine::fail("the folder's name is empty; give one");
   if (vitrine::path_exists(request.out) && !vitrine::list_directory(request.out).empty())
     vitrine::fail("the folder ", request.out,
                   " is not empty, and old images would mix with new ones; remove it or give another");
   const vitrine::DrawingOptions options{
       .size = request.size, .species = static_cast<int>(std::lround(std::sqrt(request.classes))), .seed = request.seed};
-  cv::setNumThreads(1);  // pictures are drawn side by side
+  cv::setNumThreads(1);  // pictures are drawn in parallel
   for (const Split& split : plan(request)) draw(split, options, request.quality);
   return 0;
 }

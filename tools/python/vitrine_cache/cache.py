@@ -101,13 +101,13 @@ class Index:
             rows = images + (name == "id_offset")
             if (found := file.find(name)).dtype != dtype or found.shape != (rows,):
                 raise CorruptError(
-                    f"{path}: dataset {name} has another type or shape than an index asks for; make the index "
+                    f"{path}: dataset {name} has an unexpected type or shape; make the index "
                     "again")
             setattr(self, name, file.read_all(name))
         self.id_bytes = file.read_all("id_bytes").tobytes()
         outside = (self.id_offset[1:] < self.id_offset[:-1]) | (self.id_offset[1:] > len(self.id_bytes))
         if outside.any():
-            raise CorruptError(f"{path}: the name of image {outside.argmax()} lies outside the list of names; make the "
+            raise CorruptError(f"{path}: the name of image {outside.argmax()} is outside the list of names; make the "
                              "index again")
         self._check_names(path)
         if ((self.label >= len(self.classes)) & (self.label != NO_LABEL)).any():
@@ -312,9 +312,9 @@ class Plan:
         """The number of the file that holds a group, and the group's number in it. Any integers: numpy's, tensors."""
         pass_, group = operator.index(pass_), operator.index(group)
         if pass_ < 0:
-            raise InputError(f"{where}: pass {pass_} is not there; passes are counted from 0")
+            raise InputError(f"{where}: pass {pass_} does not exist; passes are counted from 0")
         if not 0 <= group < self.groups_per_pass:
-            raise InputError(f"{where}: group {group} is not there; a pass has {self.groups_per_pass}")
+            raise InputError(f"{where}: group {group} does not exist; a pass has {self.groups_per_pass}")
         return pass_ * self.shards_per_pass + group // self.shard_groups, group % self.shard_groups
 
 
@@ -490,8 +490,7 @@ class Cache:
         path = directory / "track.json"
         if not os.path.lexists(path):
             if ShardDirectory(directory, None).numbers:
-                raise InputError(f"{path}: is missing, but there are shards; let vitrine-cache repair make it again from "
-                                 "them")
+                raise InputError(f"{path}: is missing, but there are shards; rebuild it with vitrine-cache repair")
             return
         track = Track(directory, self.plan)
         self.tracks.append(track)

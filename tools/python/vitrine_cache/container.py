@@ -192,7 +192,7 @@ class Container:
         if header["file_bytes"] != self.file_bytes:
             self._damaged(f"has {self.file_bytes} bytes, expected {header['file_bytes']}")
         if not header["table_bytes"] <= header["user_block"] <= self.file_bytes:
-            self._damaged(f"its table of {header['table_bytes']} bytes does not lie in its user block")
+            self._damaged(f"its table of {header['table_bytes']} bytes does not fit into its user block")
         parts = (HEADER.itemsize + DATASET.itemsize * int(header["datasets"]) + CHUNK.itemsize * int(header["chunks"]) +
                  int(header["json_bytes"]) + CHECKSUM_BYTES)
         if parts != header["table_bytes"]:
@@ -205,7 +205,7 @@ class Container:
             name, dtype = (self._fixed_text(entry[field].tobytes()) for field in ("name", "dtype"))
             axes, shape = int(entry["axes"]), entry["shape"].tolist()
             if not name or dtype not in ITEM_BYTES or not 1 <= axes <= 8:
-                self._damaged("a dataset's description makes no sense")
+                self._damaged("a dataset's description is invalid")
             if 0 in shape[:axes] or any(shape[axes:]):
                 self._damaged(f"dataset {name} has an impossible shape")
             dataset = Dataset(name, dtype, tuple(shape[:axes]), int(entry["chunk_rows"]), int(entry["first_chunk"]),
@@ -217,7 +217,7 @@ class Container:
             if dataset.first_chunk != next_chunk:
                 self._damaged(f"dataset {name} claims chunks that are not its own")
             if name in datasets:
-                self._damaged(f"dataset {name} is there twice")
+                self._damaged(f"dataset {name} is listed twice")
             datasets[name] = dataset
             next_chunk += dataset.chunks
         self._claimed_chunks = next_chunk
@@ -247,7 +247,7 @@ class Container:
         order = np.argsort(offsets, kind="stable")
         shared = np.flatnonzero(offsets[order][1:] < (offsets + stored)[order][:-1])
         if len(shared):
-            self._damaged(f"two of its chunks lie upon each other at byte {offsets[order][shared[0] + 1]}")
+            self._damaged(f"its chunks overlap at byte {offsets[order][shared[0] + 1]}")
 
     def json(self, kind):
         """The attributes, after their "format" was found to be `kind`."""
@@ -270,7 +270,7 @@ class Container:
     def find(self, name):
         if name not in self.datasets:
             raise InputError(
-                f"{self.path}: has no dataset \"{name}\"; it is not the file that its name promises, copy or "
+                f"{self.path}: has no dataset \"{name}\"; it is not the file that its name says, copy or "
                 "make it again")
         return self.datasets[name]
 
@@ -280,7 +280,7 @@ class Container:
         fits = len(found.shape) == len(shape) and all(w in (None, f) for f, w in zip(found.shape, shape))
         if found.dtype != dtype or not fits or found.chunk_rows != chunk_rows:
             raise InputError(
-                f"{self.path}: dataset {name} has another type or shape than its place asks for; copy or make "
+                f"{self.path}: dataset {name} has an unexpected type or shape; copy or make "
                 "it again")
 
     def read(self, names, chunk):
@@ -296,7 +296,7 @@ class Container:
             for name, chunk in places:
                 dataset = self.find(name)
                 if not 0 <= chunk < dataset.chunks:
-                    raise InputError(f"{self.path}: dataset {name}, group {chunk}: is not there; the dataset has "
+                    raise InputError(f"{self.path}: dataset {name}, group {chunk}: does not exist; the dataset has "
                                      f"{dataset.chunks}")
                 contents.append(self._read_chunk(file, dataset, chunk))
         return contents

@@ -135,7 +135,7 @@ class VitrineDataset(torch.utils.data.Dataset):
     def __getitem__(self, group):
         pass_, group = self.pass_, operator.index(group)
         if not 0 <= group < len(self):
-            raise IndexError(f"group {group} is not there; a pass has {len(self)}")
+            raise IndexError(f"group {group} does not exist; a pass has {len(self)}")
         pixels, recipes, same = self.views.read_with_recipes(pass_, group)
         if not same:
             self._shared[8 + group] = 1

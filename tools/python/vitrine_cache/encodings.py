@@ -189,7 +189,7 @@ def check(encoding, codec, shape):
             raise ValueError(f"max_error = {error:g} is not allowed; expected a share of the energy between 0 and 1, for "
                              "instance 0.01")
         if len(shape) != 3:
-            raise ValueError("transform holds feature maps only; expected views of three axes")
+            raise ValueError("transform stores feature maps only; expected views of three axes")
         if not is_hash(codec.get("basis")):
             raise ValueError("basis is not SHA-256; expected 64 hexadecimal digits")
     if encoding == "topk":
@@ -198,7 +198,7 @@ def check(encoding, codec, shape):
             raise ValueError(f"max_error = {error:g} is not allowed; expected 0 (values as fp16) or from "
                              f"{SMALLEST_ERROR:g} to {LARGEST_ERROR:g}")
         if len(shape) != 1:
-            raise ValueError("topk holds logits only; expected views of one axis")
+            raise ValueError("topk stores logits only; expected views of one axis")
         if not 1 <= kept < shape[0]:
             raise ValueError(f"kept = {kept} of {shape[0]} classes is not allowed; expected at least 1 and fewer "
                              "than all")
@@ -208,7 +208,7 @@ def check(encoding, codec, shape):
             if not 0.01 <= t <= 1000:
                 raise ValueError(f"the temperature {t:g} is not allowed; expected from 0.01 to 1000")
             if temperatures.count(t) > 1:
-                raise ValueError(f"the temperature {t:g} is there twice")
+                raise ValueError(f"the temperature {t:g} is given twice")
 
 
 def from_bytes(layout, contents, group):

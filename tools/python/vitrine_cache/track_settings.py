@@ -109,7 +109,7 @@ def _made_with(fields):
     if made_with["device"]["kind"] == "cpu":
         made_with["device"]["instruction_sets"] = device.list("instruction_sets", is_text, "a text")
     if not made_with["device"]["kind"] or not made_with["precision"]:
-        raise ValueError("made_with names no kind of device or no precision; expected such as \"cpu\" and \"fp32\"")
+        raise ValueError("made_with has no device kind or no precision; expected for instance \"cpu\" and \"fp32\"")
     if made_with["micro_batch"] == 0:
         raise ValueError("made_with.micro_batch = 0 is not allowed; expected an integer from 1")
     return made_with
@@ -192,7 +192,7 @@ def known(settings):
         if not 1 <= axis <= (2**32 - 1 if few else 2**24):
             raise ValueError(f"a shape with an axis of {axis} is not possible")
     if math.prod(shape) > 2**28 and not few:
-        raise ValueError("a view of over 2^28 values is not possible")
+        raise ValueError("a view of more than 2^28 values is not allowed")
     for head in track.get("heads", {"kept": []})["kept"]:
         if head < 0:
             raise ValueError(f"heads.kept names head {head}; expected heads from 0, of an attention track")

@@ -58,16 +58,15 @@ class Basis:
                 continue
             found = file.find(field)
             if found.dtype != dtype or found.shape != sizes:
-                raise InputError(f"{path}: dataset {field} has another type or shape than the track asks for; copy it "
-                                 "again")
+                raise InputError(f"{path}: dataset {field} has an unexpected type or shape; copy it again")
             setattr(self, field, file.read_all(field))
             sha.update(getattr(self, field).tobytes())
         floats = [self.mean, self.vectors, self.eigenvalues, *((self.rows, self.columns) if spatial else ())]
         if not all(np.isfinite(numbers).all() for numbers in floats) or (self.expected == 0).any() or \
                 (self.levels >= LEVELS).any() or self.confidence[0] == 0:
-            raise CorruptError(f"{path}: the basis holds numbers that no basis has; the file is damaged, copy it again")
+            raise CorruptError(f"{path}: the basis has values out of range; the file is damaged, copy it again")
         if sha.hexdigest() != attributes.get("hash"):
-            raise InputError(f"{path}: is not the basis that its hash names; copy it again")
+            raise InputError(f"{path}: does not match its hash; copy it again")
         if sha.hexdigest() != name:
             raise InputError(f"{path}: is the basis {sha.hexdigest()[:8]}, but track.json names {name[:8]}; copy both "
                              "from the same cache")
@@ -216,7 +215,7 @@ class _Streams:
 
     def __init__(self, basis, payload, items):
         if not 0 < items <= MOST_ITEMS:
-            raise ValueError("no payload has as many values as this group")
+            raise ValueError("its group has an impossible size")
         if len(payload) < HEADER.itemsize:
             raise ValueError("it is shorter than a header")
         header = payload[:HEADER.itemsize].view(HEADER)[0]
@@ -225,7 +224,7 @@ class _Streams:
         if not HEADER.itemsize <= header["bytes"] <= len(payload):
             raise ValueError("its length is impossible")
         if not LEAST_STEP <= header["step"] <= MOST_STEP:
-            raise ValueError("its step is none that an encoder takes")
+            raise ValueError("its step is out of range")
         self.unit, self.step_sixteenths = header["step"] / np.float32(8), int(header["step_sixteenths"])
         source = _Source(payload[HEADER.itemsize:int(header["bytes"])])
         self.counts, levels = np.zeros(KINDS, np.int64), [[] for _ in range(KINDS)]

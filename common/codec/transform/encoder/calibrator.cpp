@@ -13,12 +13,12 @@ namespace vitrine {
 namespace {
 
 constexpr std::size_t kKeptBytes = std::size_t{256} << 20;
-constexpr double kWorthIt =
-    0.995;  // a transform over positions takes readers' time: what it leaves of the bytes at most
-constexpr std::uint16_t kConfidences[] = {512, 4096};  // tried beside FeatureBasis's own
-constexpr double kDeadZone = 0.66;                     // of the encoder, about: what `expected` supposes
+// A transform over positions slows decoding; it must reduce the bytes to this share.
+constexpr double kWorthIt = 0.995;
+constexpr std::uint16_t kConfidences[] = {512, 4096};  // tried besides FeatureBasis's default
+constexpr double kDeadZone = 0.66;                     // approximate dead zone of the encoder, assumed by `expected`
 
-// Mean |k| of a Laplace distribution, by the ratio of root mean square and step.
+// Mean |k| of a Laplace distribution, by the ratio of its root mean square to the step.
 std::vector<std::uint16_t> expected_magnitudes() {
   std::vector<std::uint16_t> out(FeatureBasis::kLevels);
   for (std::size_t i = 0; i < out.size(); ++i) {
@@ -30,8 +30,8 @@ std::vector<std::uint16_t> expected_magnitudes() {
   return out;
 }
 
-// Mean squares of a channel's slots, each from `samples` views: few views scatter them even where all slots are alike.
-// They are drawn towards their mean by the share of their variance that sampling explains, as James and Stein do.
+// Shrinks the mean squares of a channel's slots, each estimated from `samples` views, towards their mean by the share
+// of their variance that sampling explains (James–Stein).
 void shrink(std::span<double> squares, double fourths, double samples) {
   double mean = 0, second = 0;
   for (const double square : squares) {
@@ -67,7 +67,7 @@ void Calibrator::add(std::span<const float> values, std::uint32_t views) {
 }
 
 FeatureBasis Calibrator::finish(double max_error, std::uint32_t group) const {
-  if (views_ == 0) fail("no view was given to calibrate on; raise taps.calibration_views");
+  if (views_ == 0) fail("calibration has no views; raise taps.calibration_views");
   const std::size_t c = channels_, positions = std::size_t{height_} * width_, each = sums_.size();
   const auto n = static_cast<double>(views_);
   FeatureBasis basis;
@@ -86,7 +86,7 @@ FeatureBasis Calibrator::finish(double max_error, std::uint32_t group) const {
   transform::add_products(centres.data(), of_means.data(), positions, c);
   for (std::size_t i = 0; i < c * c; ++i) covariance[i] -= of_means[i] / static_cast<double>(positions);
   basis.mean.assign(means.begin(), means.end());
-  const auto turn = [&](bool together) {  // else each channel for itself, strongest first
+  const auto turn = [&](bool together) {  // else only sorts the channels, strongest first
     std::vector<double> matrix = covariance;
     for (std::size_t i = 0; i < c && !together; ++i)
       for (std::size_t j = 0; j < c; ++j)
@@ -97,8 +97,8 @@ FeatureBasis Calibrator::finish(double max_error, std::uint32_t group) const {
   };
   turn(true);
   if (!(basis.eigenvalues[0] > 0))
-    fail("the features are the same in all ", views_,
-         " views of the calibration; check the teacher's weights and the images");
+    fail("the features are identical in all ", views_,
+         " calibration views; check the teacher's weights and the images");
   basis.expected = expected_magnitudes();
 
   const auto kept = static_cast<std::uint32_t>(kept_.size() / each);
@@ -123,13 +123,13 @@ FeatureBasis Calibrator::finish(double max_error, std::uint32_t group) const {
       }
       shrink(squares, fourths, kept);
       for (std::size_t s = 0; s < positions; ++s) {
-        const double level = 8 * std::log2(std::max(squares[s], 1e-60));  // 16 log2 of the root
+        const double level = 8 * std::log2(std::max(squares[s], 1e-60));  // 16 log2 of the root mean square
         made.scale[k * positions + slots.position[s]] = static_cast<std::int16_t>(std::lround(level));
       }
     }
     return made;
   };
-  // What the first groups' classes look like, and then what those groups take.
+  // Fits the levels to the first groups, then measures the bytes of those groups.
   const auto fitted = [&](FeatureBasis made, std::size_t* bytes) {
     const std::uint32_t views = std::min(group, kept), groups = std::clamp(kept / views, 1u, 4u);
     made.levels = transform::usual_levels();
@@ -149,7 +149,7 @@ FeatureBasis Calibrator::finish(double max_error, std::uint32_t group) const {
   };
   std::size_t flat_bytes = 0, apart_bytes = 0, spatial_bytes = 0;
   FeatureBasis flat = fitted(with_scale(basis), &flat_bytes);
-  // Turning channels that are independent already only makes them more alike.
+  // A rotation of independent channels only makes their variances more alike, so try without.
   const FeatureBasis turned = basis;
   turn(false);
   transform::to_coefficients(basis, kept_, kept, coefficients);
@@ -161,7 +161,7 @@ FeatureBasis Calibrator::finish(double max_error, std::uint32_t group) const {
     basis = turned;
     transform::to_coefficients(basis, kept_, kept, coefficients);
   }
-  // Where little can be told from the surroundings, they had better say less.
+  // If the neighbourhood predicts little, a higher confidence in the usual size is better.
   const auto sure = [&](FeatureBasis made, std::size_t bytes) {
     for (const std::uint16_t confidence : kConfidences) {
       FeatureBasis other = made;
@@ -174,7 +174,7 @@ FeatureBasis Calibrator::finish(double max_error, std::uint32_t group) const {
     }
     return made;
   };
-  // Rows and columns of the maps of all channels, each a Karhunen-Loève basis of its own.
+  // One Karhunen-Loève basis for the rows and one for the columns of all channels' maps.
   std::vector<double> of_rows(std::size_t{height_} * height_), of_columns(std::size_t{width_} * width_);
   std::vector<float> map(positions);
   for (std::size_t m = 0; m < std::size_t{kept} * c; ++m) {

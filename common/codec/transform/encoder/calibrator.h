@@ -1,4 +1,4 @@
-// Makes the basis of a track from some of its features.
+// Calibration: computes a track's basis from some of its features.
 #ifndef VITRINE_COMMON_CODEC_TRANSFORM_ENCODER_CALIBRATOR_H_
 #define VITRINE_COMMON_CODEC_TRANSFORM_ENCODER_CALIBRATOR_H_
 
@@ -10,17 +10,16 @@
 
 namespace vitrine {
 
-/// Makes a basis from the features of some views. Sums are in double precision; the result depends on the order of
-/// add().
+/// Accumulates in double precision; the result depends on the order of add().
 class Calibrator {
  public:
   Calibrator(std::uint32_t channels, std::uint32_t height, std::uint32_t width);
-  /// `values`: [views, C, H, W], finite. Keeps the first views as they are, at most 256 MiB of them, for finish().
+  /// `values`: [views, C, H, W], finite. Keeps a copy of the first views, at most 256 MiB, for finish().
   void add(std::span<const float> values, std::uint32_t views);
   std::uint64_t views() const { return views_; }
-  /// Takes the form, with or without a transform over channels and one over positions, and the confidence that code the
-  /// kept views smallest at `max_error` in groups of `group` views. Throws Error when there was no view, or features
-  /// never vary.
+  /// Chooses whether to transform over channels and over positions, and the confidence, such that the kept views take
+  /// the fewest bytes at `max_error` in groups of `group` views. Throws Error when there were no views or the features
+  /// are constant.
   FeatureBasis finish(double max_error, std::uint32_t group) const;
 
  private:

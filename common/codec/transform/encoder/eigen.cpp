@@ -13,9 +13,9 @@ SymmetricEigen symmetric_eigen(std::vector<double> matrix, std::size_t n) {
   const auto size = static_cast<Eigen::Index>(n);
   const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver(Eigen::Map<const Matrix>(matrix.data(), size, size));
   if (solver.info() != Eigen::Success)
-    fail("the features' covariance has no eigenvectors that can be computed; check that features are ordinary numbers");
+    fail("the eigendecomposition of the features' covariance failed; check that the features are finite");
   SymmetricEigen out;
-  for (Eigen::Index k = size; k-- > 0;) {  // Eigen's values rise
+  for (Eigen::Index k = size; k-- > 0;) {  // Eigen sorts ascending
     out.values.push_back(solver.eigenvalues()[k]);
     const Eigen::VectorXd vector = solver.eigenvectors().col(k);
     Eigen::Index largest = 0;

@@ -1,4 +1,4 @@
-// Eigenvectors of a covariance, by the library Eigen. Private to this room.
+// Eigenvectors of a covariance, computed with the Eigen library. Private to this room.
 #ifndef VITRINE_COMMON_CODEC_TRANSFORM_ENCODER_EIGEN_H_
 #define VITRINE_COMMON_CODEC_TRANSFORM_ENCODER_EIGEN_H_
 
@@ -7,14 +7,14 @@
 
 namespace vitrine::transform {
 
-/// Of a symmetric matrix: eigenvalues, falling, and unit eigenvectors, one per row, each with its largest component
+/// Eigenvalues of a symmetric matrix, descending, and unit eigenvectors, one per row, each with its largest component
 /// positive.
 struct SymmetricEigen {
   std::vector<double> values;   ///< [n]
   std::vector<double> vectors;  ///< [n, n]
 };
 
-/// `matrix`: [n, n], row-major, of which the lower triangle is read. Throws Error for numbers that have none.
+/// `matrix`: [n, n], row-major, only the lower triangle is read. Throws Error when the decomposition fails.
 SymmetricEigen symmetric_eigen(std::vector<double> matrix, std::size_t n);
 
 }  // namespace vitrine::transform

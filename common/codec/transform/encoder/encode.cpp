@@ -19,7 +19,7 @@ void append_varint(std::vector<std::uint8_t>& out, std::uint64_t value) {
   out.push_back(static_cast<std::uint8_t>(value));
 }
 
-// What a plane costs at a level, in bits.
+// Bits of a plane coded at a level.
 double cost(std::uint64_t ones, std::uint64_t bits, int level) {
   const double p = probability(level);
   return -static_cast<double>(ones) * std::log2(p) - static_cast<double>(bits - ones) * std::log2(1 - p);
@@ -27,7 +27,7 @@ double cost(std::uint64_t ones, std::uint64_t bits, int level) {
 
 std::vector<std::uint8_t> pack_group(const FeatureBasis& basis, Quantiser& quantiser, Quantised& group,
                                      Tallies* tallies) {
-  // Numbers of all kinds, one kind after another; then their planes likewise.
+  // `numbers` and `planes` hold all kinds, one after another.
   static thread_local std::vector<std::uint8_t> numbers, planes, signs, low, escapes;
   static thread_local std::vector<std::uint64_t> scratch;
   const std::array<std::uint64_t, kKinds> counts = quantiser.finish(group);
@@ -79,7 +79,7 @@ std::vector<std::uint8_t> pack_group(const FeatureBasis& basis, Quantiser& quant
     std::array<std::uint64_t, kPlanes> ones{};
     fit(planes, used + (counts[kind] / 8 + 1 + kPlaneGap) * kPlanes + kSlack);
     const int count = blocks().collapse(own_numbers, counts[kind], planes.data() + used, ones.data(), scratch);
-    // Levels of the basis unless the group's own save more than they take.
+    // The basis's levels, unless the group's own save more than they cost.
     const std::uint8_t* usual = basis.levels.data() + kind * kPlanes;
     std::vector<std::uint8_t> own;
     double saved = 0;
@@ -116,8 +116,8 @@ std::vector<std::uint8_t> pack_group(const FeatureBasis& basis, Quantiser& quant
 std::vector<std::uint8_t> encode_items(const FeatureBasis& basis, const Slots& slots, std::span<const float> items,
                                        double energy, std::uint32_t views, double max_error, Tallies* tallies) {
   if (items.size() > kMaxItems)
-    fail("a group of ", views, " views has ", items.size(), " values; the transform encoding takes at most ", kMaxItems,
-         ", choose a smaller plan.group");
+    fail("a group of ", views, " views has ", items.size(), " values; the transform encoding allows at most ",
+         kMaxItems, ", choose a smaller plan.group");
   static thread_local Quantiser quantiser;
   quantiser.begin(basis, slots, items, views);
   Quantised& group = quantise_to(max_error, basis, slots, items, energy, views, quantiser);

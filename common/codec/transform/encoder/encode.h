@@ -1,5 +1,5 @@
-// A group's coefficients to bytes: the step that keeps the bound, quantisation, bit planes, entropy coding. What the
-// encoder chooses is its own affair; payload.h is what it may write. Private to this room.
+// Encodes a group's coefficients: search for the step that meets the bound, quantisation, bit planes, entropy coding.
+// payload.h defines the format, which leaves these choices to the encoder. Private to this room.
 #ifndef VITRINE_COMMON_CODEC_TRANSFORM_ENCODER_ENCODE_H_
 #define VITRINE_COMMON_CODEC_TRANSFORM_ENCODER_ENCODE_H_
 
@@ -13,8 +13,8 @@
 
 namespace vitrine::transform {
 
-/// `items`: [C, slots, views], finite, and the sum of their squares. The squared error is at most `max_error` of
-/// `energy` (step.h). `tallies`, where given, learns from the group.
+/// `items`: [C, slots, views], finite; `energy`: the sum of their squares. The squared error is at most `max_error` ·
+/// `energy` (step.h). `tallies`, if given, accumulates the group's statistics.
 std::vector<std::uint8_t> encode_items(const FeatureBasis& basis, const Slots& slots, std::span<const float> items,
                                        double energy, std::uint32_t views, double max_error,
                                        Tallies* tallies = nullptr);

@@ -10,11 +10,11 @@
 namespace vitrine::transform {
 namespace {
 
-constexpr double kLambda = 0.065;        // squared steps that a bit is worth
-constexpr double kSketchZero = 0.45;     // of a sketch: what becomes 0 even where a 1 costs a bit more
-constexpr std::size_t kPathSteps = 512;  // paths are settled after so many steps
+constexpr double kLambda = 0.065;        // squared steps per bit
+constexpr double kSketchZero = 0.45;     // dead zone of a sketch where a 1 costs no more than a 0
+constexpr std::size_t kPathSteps = 512;  // steps between two backtrackings
 
-// Bits of a kind's magnitudes, by the basis's levels: of 0, of 1, and of one more.
+// Bits of a kind's magnitudes, from the basis's levels: of 0, of 1, and per further 1.
 struct KindBits {
   double zero, one, each;
 };
@@ -37,7 +37,7 @@ SketchZeros sketch_zeros(const TrellisCosts& costs) {
   return zeros;
 }
 
-// Searches and settles some steps for groups [first, last); `states` move on.
+// Runs the Viterbi algorithm over some steps for groups [first, last); advances `states`.
 void walk(std::span<const float> items, std::span<const std::uint8_t> classes, std::span<const TrellisStep> steps,
           float step, const TrellisCosts& costs, std::size_t first, std::size_t last, TrellisStates& states,
           std::vector<TrellisChoices>& choices, std::uint16_t* magnitude, std::uint64_t* second, std::uint64_t* minus,
@@ -52,8 +52,8 @@ void walk(std::span<const float> items, std::span<const std::uint8_t> classes, s
   states = end;
 }
 
-constexpr std::size_t kRun = 16, kRuns = 8192,
-                      kApart = 17;  // of the sample: items side by side, how many times about, one of how many at most
+// The sample: runs of kRun adjacent items, about kRuns of them, at most one run in kApart.
+constexpr std::size_t kRun = 16, kRuns = 8192, kApart = 17;
 
 }  // namespace
 
@@ -143,7 +143,7 @@ void Quantiser::classify(const Half& half, Quantised& out) {
                      classes - std::size_t{half.first_slot} * views_);
 }
 
-void Quantiser::again(std::size_t group, double lambda_scale, Quantised& out) {
+void Quantiser::requantise(std::size_t group, double lambda_scale, Quantised& out) {
   const TrellisCosts costs = bits_.costs(lambda_scale * kLambda);
   TrellisStates states;
   double errors[kTrellisGroups] = {};
@@ -174,8 +174,7 @@ std::array<std::uint64_t, kKinds> Quantiser::finish(Quantised& out) {
 SampledError::SampledError(const FeatureBasis& basis, const Slots& slots, std::span<const float> items,
                            std::uint32_t views)
     : basis_(&basis), bits_(basis) {
-  const std::size_t runs = items.size() / kRun,
-                    apart = std::max(runs / kRuns, kApart) | 1;  // odd, so that every view has its turn
+  const std::size_t runs = items.size() / kRun, apart = std::max(runs / kRuns, kApart) | 1;  // odd, to visit every view
   for (std::size_t run = 0; run < runs; run += apart) {
     const auto own = items.subspan(run * kRun, kRun);
     trellis_.push_back({static_cast<std::uint32_t>(sample_.size()), 0xFFFF});
@@ -221,7 +220,7 @@ std::vector<std::uint8_t> usual_levels() {
   for (int kind = 0; kind < kKinds; ++kind) {
     const int c = class_of_kind(kind);
     const double mean = std::exp2((c + 0.5) / 2 - 10), unit = 1 << low_bits(c);
-    double low = 1e-9, high = 1 - 1e-9;  // P(|k| > n | |k| ≥ n), of which P(|k| ≥ 1) is this to the power of 0.65
+    double low = 1e-9, high = 1 - 1e-9;  // q = P(|k| > n | |k| ≥ n); P(|k| ≥ 1) is q^0.65
     for (int i = 0; i < 60; ++i) {
       const double q = (low + high) / 2;
       (std::pow(q, 0.65) / (1 - q) < mean ? low : high) = q;

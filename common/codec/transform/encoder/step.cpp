@@ -12,22 +12,21 @@
 namespace vitrine::transform {
 namespace {
 
-constexpr int kLadder = 1024;           // steps an octave
-constexpr double kCloseEnough = 0.997;  // of the error that may be made: no larger step is looked for
-// What is aimed at: between what is close enough and the bound, so that a good guess is one that holds.
+constexpr int kLadder = 1024;           // steps per octave
+constexpr double kCloseEnough = 0.997;  // share of the bound at which the search stops
+// Target error as a share of the bound: below 1, so that a good guess meets the bound.
 constexpr double kAim = 0.9985;
 constexpr int kLineRounds = 6;
-// Over octaves the error grows about as step^1.4. A sample without contexts shows about as much of it as a group has (2
-// % more on a teacher's features, 1 % less on independent coefficients), a sketch of the sample about a tenth more.
+// The error grows roughly as step^1.4. The error of a sample without contexts is close to the group's (2 % more on a
+// teacher's features, 1 % less on independent coefficients), that of its sketch about a tenth larger.
 constexpr double kErrorExponent = 1.4, kSampleShare = 1.005, kSketchShare = 1.1;
-// An error this near to the bound is brought to it by lambda_scale or cheaper bits in some of the trellises; how much
-// that changes is tried on the sample.
+// An error this near to the bound is adjusted by scaling λ in some groups of trellises; the effect is estimated on the
+// sample.
 constexpr double kNear = 0.06, kMaxShift = 2, kTrialPrice = 1.2, kMinExponent = 0.05;
 constexpr std::size_t kShifts = 6;
-// A sample may have missed the few items that hold a group's energy, and then says nothing of the group. The step
-// sought lies at most so much below the one whose uniform noise would be the bound, as zeros add to that noise, and not
-// above the largest value that there can be by more: no jump goes beyond, where magnitudes have too few bits, or all
-// are zero.
+// Limits of the search, as a sample may miss the few items with a group's energy. The step is at most kBelowNoise below
+// the one whose uniform noise equals the bound, as zeros add to that noise, and at most kAboveLargest above the largest
+// possible value. Beyond, magnitudes overflow or all are zero.
 constexpr int kBelowNoise = 3 * kLadder / 2, kAboveLargest = 2 * kLadder;
 
 float step_of(int j) {
@@ -36,16 +35,16 @@ float step_of(int j) {
 double octaves(double error, double target) {
   return std::log2(target / std::max(error, 1e-300));
 }
-// By which power of their price, about, the bits' price changes the error.
+// The exponent e of error ∝ λ^e, approximately.
 double price_exponent(double price, double before, double after) {
   return std::clamp(std::log(after / before) / std::log(price), kMinExponent, 1.0);
 }
 
-// What a sample of the group tells.
+// Step estimates from a sample of the group.
 class Guess {
  public:
   explicit Guess(SampledError& sampled) : sampled_(sampled) {}
-  // The rung where a sketch of the sample has about this error.
+  // The step index where a sketch of the sample has about this error.
   int sketched(int from, double target) {
     int at = from;
     double last = 0;
@@ -60,9 +59,9 @@ class Guess {
     }
     return at;
   }
-  // The rung at which the group may have an error of `share` of what it has at this one.
+  // The step index where the group's error should be `share` of its error at `from`.
   int moved(int from, double share) { return sketched(from, sampled_.sketched(step_of(from)) * share); }
-  // The rung where the group may have this error.
+  // The step index where the group's error should be `bound`.
   int first(int from, double bound) {
     int j = sketched(from, kSketchShare * bound);
     for (int round = 0; round < 2; ++round) {
@@ -80,7 +79,7 @@ class Guess {
   double slope_ = kErrorExponent, exponent_ = kMinExponent;
 };
 
-// Brings an error that is nearly right to the bound, and never one that holds above it.
+// Moves an error near the bound closer to it; an error that met the bound still does.
 void shift(double bound, double exponent, Quantiser& quantiser, Quantised& group) {
   std::array<double, kTrellisGroups> lambda_scale, held;
   lambda_scale.fill(1);
@@ -96,12 +95,12 @@ void shift(double bound, double exponent, Quantiser& quantiser, Quantised& group
     if (!(own > 0) || !(wanted > 0)) continue;
     const double price = std::clamp(std::pow(wanted / own, 1 / exponent), 1 / kMaxShift, kMaxShift);
     lambda_scale[which] *= price;
-    quantiser.again(which, lambda_scale[which], group);
+    quantiser.requantise(which, lambda_scale[which], group);
     exponent = price_exponent(price, own, quantiser.error_of(which));
   }
   if (group.error <= bound || !holds) return;
   for (std::size_t which = 0; which < kTrellisGroups; ++which)
-    if (lambda_scale[which] != held[which]) quantiser.again(which, held[which], group);
+    if (lambda_scale[which] != held[which]) quantiser.requantise(which, held[which], group);
 }
 
 }  // namespace
@@ -113,7 +112,7 @@ Quantised& quantise_to(double max_error, const FeatureBasis& basis, const Slots&
   const double mean_square = std::max(energy / static_cast<double>(items.size()), 1e-30);
   int j = std::clamp(static_cast<int>(std::lround(kLadder / 2.0 * std::log2(12 * max_error * mean_square))),
                      -100 * kLadder, 60 * kLadder);
-  if (!(energy > 0)) {  // nothing but zeros
+  if (!(energy > 0)) {  // all items are zero
     quantiser.quantise(step_of(j), best);
     return best;
   }
@@ -122,7 +121,7 @@ Quantised& quantise_to(double max_error, const FeatureBasis& basis, const Slots&
   const int least = j - kBelowNoise;
   const int most = std::max(j, static_cast<int>(std::lround(kLadder / 2.0 * std::log2(energy)))) + kAboveLargest;
   j = std::clamp(guess.first(j, bound), least, most);
-  // From there on between a step that holds and one that does not.
+  // Then search between a step that meets the bound and one that does not.
   struct Tried {
     int j;
     double error;
@@ -136,7 +135,7 @@ Quantised& quantise_to(double max_error, const FeatureBasis& basis, const Slots&
     const double reached = now.error / bound;
     if (held) std::swap(best, now);
     if ((held && reached >= kCloseEnough) || (holds && fails && fails->j - holds->j <= 1)) return best;
-    if (holds && fails) {  // where the error jumps, a line leads nowhere: halve
+    if (holds && fails) {  // bisect where the error jumps, as interpolation fails
       const double part =
           round < kLineRounds ? octaves(holds->error, kAim * bound) / octaves(holds->error, fails->error) : 0.5;
       j = std::clamp(holds->j + static_cast<int>(part * (fails->j - holds->j)), holds->j + 1, fails->j - 1);
@@ -147,7 +146,7 @@ Quantised& quantise_to(double max_error, const FeatureBasis& basis, const Slots&
       stride *= 2;
     }
     if (j < -110 * kLadder || j > 70 * kLadder)
-      fail("features cannot be kept within max_error ", max_error, "; expected values of an ordinary range");
+      fail("no quantisation step meets max_error ", max_error, "; check the range of the features");
   }
 }
 

@@ -36,7 +36,7 @@ DeepResult not_run(const std::string& track, const std::string& why) {
   return result;
 }
 
-// What verification found, as far as it matters here.
+// The findings of verification that matter here.
 class Damage {
  public:
   explicit Damage(const std::vector<Finding>& findings) {
@@ -64,12 +64,12 @@ std::uint64_t shard_of(const Plan& plan, GroupKey key) {
   return plan.layout().number_of(key);
 }
 
-// Whether what made a shard, as it says itself, is what runs now.
+// Whether a shard's recorded made_with equals the current one.
 bool same_arithmetic(const TrackReader& reader, std::uint64_t number, const ComputeRecord& now) {
   return read_notes(Container(reader.shard_directory().directory() / shard_file_name(number))).made_with == now;
 }
 
-// One of a teacher's tracks.
+// The comparison of one of a teacher's tracks.
 class Asked {
  public:
   Asked(const Cache& cache, const TrackInfo& track, const Damage& damage)
@@ -78,7 +78,7 @@ class Asked {
       if (!damage.at(track.directory(), number) && cache.recipe_directory().holds(number)) shards_.push_back(number);
   }
 
-  // At most `count` groups of its undamaged shards, evenly spread.
+  // At most `count` groups of its undamaged shards, evenly spaced.
   std::vector<GroupKey> sample(std::uint64_t count) const {
     std::vector<GroupKey> all, chosen;
     for (const std::uint64_t number : shards_) {
@@ -90,8 +90,8 @@ class Asked {
     return chosen;
   }
 
-  // Before compare(): the groups of all the teacher's tracks, of which this one may lack some. `now`: the track as the
-  // teacher would make it here.
+  // Call before compare(). `keys`: the groups sampled for all of the teacher's tracks; this one may lack some. `now`:
+  // the track as the teacher would make it here.
   void expect(const std::vector<GroupKey>& keys, const TrackInfo& now) {
     figures_.resize(keys.size());
     for (const GroupKey key : keys) {
@@ -102,8 +102,8 @@ class Asked {
     }
   }
 
-  // The i-th group expected; any thread. Views that are left out have nothing to compare: their targets may be blank,
-  // or made before they were left out.
+  // Compares the i-th expected group. Thread-safe. Skips views that are left out, as their targets may be blank or
+  // older.
   void compare(std::size_t i, GroupKey key, std::vector<float> now, std::span<const Recipe> recipes) {
     const auto arithmetic = arithmetic_.find(shard_of(plan_, key));
     if (arithmetic == arithmetic_.end()) return;
@@ -147,7 +147,7 @@ class Asked {
   TrackReader reader_;
   ValueCheck check_;
   std::vector<std::uint64_t> shards_;           // undamaged, ascending
-  std::map<std::uint64_t, double> arithmetic_;  // of shards that are asked about: arithmetic_distance()
+  std::map<std::uint64_t, double> arithmetic_;  // arithmetic_distance() of the sampled shards
   std::vector<std::optional<ValueFigures>> figures_;
 };
 
@@ -157,7 +157,8 @@ std::vector<std::uint8_t> pictures_of(const Cache& cache, const ViewMaker& maker
   std::vector<std::uint8_t> pictures = maker.group(recipes, size);
   if (hash_of_group(recipes, key.group, pictures) != cache.picture_hash(key))
     fail("pass ", key.pass, ", group ", key.group,
-         ": the images given make another picture than the teacher saw; give the folder that the cache was made from");
+         ": the given images give a different picture than the teacher saw; give the folder that the cache was made "
+         "from");
   return pictures;
 }
 
@@ -173,7 +174,7 @@ std::vector<DeepResult> run_teacher(const Cache& cache, const ReopenedTeacher& r
     const TrackInfo& track =
         **std::ranges::find_if(reopened.tracks, [&](const TrackInfo* t) { return t->name() == output.name(); });
     if (track.shape != output.shape)
-      fail(track.directory(), ": has another shape than the teacher's output; its provenance does not fit it");
+      fail(track.directory(), ": its shape differs from the teacher's output, so its provenance is wrong");
     tracks.push_back(std::make_unique<Asked>(cache, track, damage));
     const std::vector<GroupKey> own = tracks.back()->sample(groups);
     sampled.insert(own.begin(), own.end());
@@ -209,7 +210,8 @@ std::vector<DeepResult> deep_check(const Cache& cache, const DeepRequest& reques
   for (const TrackInfo& track : cache.tracks())
     if (wanted(track.directory(), request.tracks) && !damage.tracks().contains(track.directory()))
       tracks.push_back(track);
-  if (tracks.empty() && results.empty()) fail(cache.directory().string(), ": has no such track to ask the teacher for");
+  if (tracks.empty() && results.empty())
+    fail(cache.directory().string(), ": has no such track to compare with the teacher");
   const std::uint32_t group = cache.plan().options().group;
   const std::uint64_t groups = (request.views + group - 1) / group;
   const ViewMaker maker(request.images, cache.index_ptr(), cache.plan().options().image_size);

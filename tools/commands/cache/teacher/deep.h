@@ -1,4 +1,4 @@
-// Verification that asks the teacher again.
+// Verification that runs the teacher again.
 #ifndef VITRINE_TOOLS_COMMANDS_CACHE_TEACHER_DEEP_H_
 #define VITRINE_TOOLS_COMMANDS_CACHE_TEACHER_DEEP_H_
 
@@ -8,10 +8,10 @@
 
 namespace vitrine {
 
-/// The DeepCheck of this program. Each track's views are spread evenly over its undamaged shards. What is stored may
-/// differ from what the track's codecs make of the teacher's values now by as much as arithmetic differs between
-/// machines, and must keep the codec's own bound. After recoding from a transform, whose basis stayed with the source,
-/// the bounds of all codecs together are held against the teacher's values.
+/// The DeepCheck of this program. Samples each track's views evenly from its undamaged shards. Stored values may differ
+/// from the teacher's current values after the track's codecs by the rounding differences between machines, and must
+/// meet the codec's bound. After recoding from a transform, whose basis stayed with the source, the error against the
+/// teacher's values is checked against the combined bounds of all codecs.
 std::vector<DeepResult> deep_check(const Cache& cache, const DeepRequest& request);
 
 }  // namespace vitrine

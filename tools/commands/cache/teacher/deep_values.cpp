@@ -28,7 +28,7 @@ double spread_of_logits(std::span<const float> x, std::uint32_t views) {
   return energy;
 }
 
-// Σ|x − μ|² as it is to be expected about the mean map of many views, from the views at hand.
+// Estimates Σ|x − μ|² about the mean map of many views from a few views.
 double spread_about_positions(std::span<const float> x, std::uint32_t views) {
   const std::size_t values = x.size() / views;
   double energy = 0;
@@ -63,13 +63,13 @@ double ValueFigures::excess() const {
 }
 
 std::string ValueFigures::why() const {
-  if (bound > 0 && error > bound) return "it is farther from the teacher's values than its codec may lose";
+  if (bound > 0 && error > bound) return "its error against the teacher's values exceeds the codec's bound";
   if (value_bound > 0 && value_error > value_bound)
-    return text("a value is off by ", value_error, ", and its codec may lose ", value_bound);
-  return beyond() ? "it is not what its codec makes of the teacher's values" : "";
+    return text("a value is off by ", value_error, ", but the codec's bound is ", value_bound);
+  return beyond() ? "it differs from the teacher's values after its codec" : "";
 }
 
-// Distances that add up along a way (a metric); shown() makes of them the figures that people know.
+// A metric, so distances satisfy the triangle inequality; shown() converts them to the reported figures.
 class ValueCheck::Metric {
  public:
   Metric(const TrackInfo& track, const FeatureBasis* basis, std::span<const float> now, std::uint32_t views)
@@ -80,7 +80,7 @@ class ValueCheck::Metric {
                   : measure_loss(track.kind, track.shape, views, now, now,
                                  basis != nullptr ? std::span<const float>(basis->mean) : std::span<const float>())
                         .energy;
-    if (!(energy_ > 0)) energy_ = 1;  // nothing varies: there is no share to tell
+    if (!(energy_ > 0)) energy_ = 1;  // constant values: shares are undefined
   }
 
   double energy() const { return energy_; }
@@ -97,14 +97,14 @@ class ValueCheck::Metric {
     }
     return row_ == 0 ? std::sqrt(sum / energy_) : largest;
   }
-  // What it takes to move one value by `apart`.
+  // The distance of changing one value by `apart`.
   double distance_of(double apart) const { return row_ == 0 ? apart / std::sqrt(energy_) : apart / 2; }
   double shown(double distance) const { return row_ == 0 ? distance * distance : distance; }
 
-  // A value's usual size; a probability's largest.
+  // The root mean square of values about μ; for probabilities 1.
   double scale() const { return row_ == 0 ? std::sqrt(energy_ / static_cast<double>(now_.size())) : 1; }
-  // The values, each moved at random so that all together are `distance` away. Probabilities move by shares of
-  // themselves and stay such.
+  // The values, randomly perturbed by `distance` in total. Probabilities change by relative amounts and stay
+  // probabilities.
   std::vector<float> moved(double distance) const {
     Stream draws(0, Purpose::kSample);
     std::vector<float> out(now_.begin(), now_.end());
@@ -117,7 +117,7 @@ class ValueCheck::Metric {
 
  private:
   std::span<const float> now_;
-  std::size_t row_;  // of attention, a head's positions
+  std::size_t row_;  // attention: positions of a head
   double energy_ = 1;
 };
 
@@ -131,12 +131,11 @@ ValueCheck::ValueCheck(const TrackInfo& track, const Codec& codec, const Feature
         earlier_.push_back(make_codec(settings, track.shape));
     }
   } catch (const Error& error) {
-    no_verdict_ = text(error.what(), ", so that its error has no known bound");
+    no_verdict_ = text(error.what(), ", so its error has no known bound");
   }
   double wide = track.codec.encoding == Encoding::kTransform ? std::sqrt(track.codec.max_error) : 0;
   for (const double link : links_) wide += std::sqrt(link);
-  if (!links_.empty() && wide >= 1)
-    no_verdict_ = "the bounds of the codecs that it went through add up to more than the features vary";
+  if (!links_.empty() && wide >= 1) no_verdict_ = "the combined bounds of its codecs exceed the features' variation";
 }
 
 std::vector<float> ValueCheck::through(std::vector<float> values, std::uint32_t views) const {
@@ -147,7 +146,7 @@ std::vector<float> ValueCheck::through(std::vector<float> values, std::uint32_t 
 
 ValueFigures ValueCheck::compare(std::span<const float> now, std::span<const float> stored, std::uint32_t views,
                                  double arithmetic) const {
-  // Room for what one draw of the noise does not show.
+  // Safety factor, as one draw of the noise is not the worst case.
   constexpr double kTimes = 4;
   const Metric metric(track_, basis_, now, views);
   ValueFigures figures;
@@ -157,7 +156,7 @@ ValueFigures ValueCheck::compare(std::span<const float> now, std::span<const flo
   if (!no_verdict_.empty()) return figures;
   const std::vector<float> coded = through({now.begin(), now.end()}, views);
   const std::vector<float> moved = through(metric.moved(arithmetic), views);
-  // A value that lies between two levels falls to either: one may always do that.
+  // A value between two levels may be rounded to either; always allow this for one value.
   const double one_value = metric.distance_of(2 * largest_difference(coded, now));
   const double tolerance = arithmetic + kTimes * metric.distance(coded, moved) + one_value;
   figures.identical = std::ranges::equal(stored, coded);
@@ -165,7 +164,7 @@ ValueFigures ValueCheck::compare(std::span<const float> now, std::span<const flo
   if (links_.empty()) {
     figures.difference = metric.shown(metric.distance(stored, coded));
     figures.tolerance = metric.shown(tolerance);
-    // Kept in every group, whatever the codec made of the values of now.
+    // The transform's bound holds for every group.
     if (track_.codec.encoding == Encoding::kTransform && earlier_.empty())
       bound = std::sqrt(track_.codec.max_error) + arithmetic;
     if (track_.codec.encoding == Encoding::kUniform && earlier_.empty()) {
@@ -173,7 +172,7 @@ ValueFigures ValueCheck::compare(std::span<const float> now, std::span<const flo
       figures.value_bound = track_.codec.max_error + 10 * arithmetic * metric.scale();
     }
   }
-  // Shares of the energy about another basis' mean: half more than these views let expect of it.
+  // Bounds are shares of the energy about another basis's mean: allow half more than estimated from these views.
   const double about_mean = links_.empty() ? 0 : std::max(1.0, spread_about_positions(now, views) / metric.energy());
   for (const double link : links_) bound += std::sqrt(1.5 * link * about_mean);
   figures.bound = metric.shown(bound);

@@ -1,5 +1,4 @@
-// Is what a group of a track holds what the teacher gives? The teacher's values of now go through the track's own
-// codecs, and the stored ones are held against that, and against the values themselves.
+// Compares a group's stored values with the teacher's current values, and with these after the track's codecs.
 #ifndef VITRINE_TOOLS_COMMANDS_CACHE_TEACHER_DEEP_VALUES_H_
 #define VITRINE_TOOLS_COMMANDS_CACHE_TEACHER_DEEP_VALUES_H_
 
@@ -16,42 +15,42 @@
 
 namespace vitrine {
 
-/// How far a teacher's values may be from those of another run, as a share of their spread (attention: of each value).
-/// Wide: after twelve blocks float32 is 1e-6 to 5e-6 from float64, and bfloat16 1e-2.
+/// Allowed distance between a teacher's values in two runs, as a share of their spread (attention: of each value).
+/// Generous: after twelve blocks float32 differs from float64 by 1e-6 to 5e-6, bfloat16 by 1e-2.
 double arithmetic_distance(const std::string& precision, bool same_kind);
 
-/// Of one group. Distances are, for features and logits, Σ|a − b|² / Σ|x − μ|² with x the teacher's values and μ as in
-/// CodecLoss (logits: the mean of each view); for attention the largest total variation of a head of a view.
+/// Result for one group. Distances are, for features and logits, Σ|a − b|² / Σ|x − μ|² with x the teacher's values and
+/// μ as in CodecLoss (logits: the mean of each view); for attention the largest total variation of a head of a view.
 struct ValueFigures {
-  bool identical = false;  ///< stored values are bit for bit what the codecs make of the teacher's
-  double error = 0;        ///< stored values from the teacher's
-  /// That error may have: what the codecs lose, or the bound that they keep where they have one. 0: no verdict.
+  bool identical = false;  ///< stored values are bit-identical to the teacher's after the codecs
+  double error = 0;        ///< between stored values and the teacher's
+  /// Limit of `error`: what the codecs lose, or their bound if they have one. 0: no verdict.
   double bound = 0;
-  double difference = 0;   ///< stored values from what the codecs make of the teacher's
-  double tolerance = 0;    ///< that difference may have; 0: not judged, the codecs cannot be had again
-  double value_error = 0;  ///< of one value, the largest
-  double value_bound = 0;  ///< that value_error may have; 0: the codec bounds no single value
+  double difference = 0;   ///< between stored values and the teacher's after the codecs
+  double tolerance = 0;    ///< limit of `difference`; 0: not checked, as the codecs cannot be recreated
+  double value_error = 0;  ///< largest error of a single value
+  double value_bound = 0;  ///< limit of `value_error`; 0: the codec does not bound single values
   CodecLoss loss;          ///< stored values against the teacher's
 
-  /// The largest of the three as a multiple of what it may be; without a verdict error itself.
+  /// The largest ratio of the three to their limits; `error` if there is no verdict.
   double excess() const;
   bool beyond() const { return excess() > 1; }
-  /// What it is that is beyond, in words; empty when nothing is.
+  /// Describes the exceeded limit; empty if none is.
   std::string why() const;
 };
 
-/// Immutable; any thread.
+/// Immutable; thread-safe.
 class ValueCheck {
  public:
-  /// `codec`, `basis`: the track's, the latter null for encodings without; both must outlive this.
+  /// `codec`, `basis`: the track's, `basis` null for encodings without one; both must outlive this.
   ValueCheck(const TrackInfo& track, const Codec& codec, const FeatureBasis* basis);
 
-  /// Why nothing can be said of this track; empty when something can.
+  /// Why there is no verdict for this track; empty if there is one.
   const std::string& no_verdict() const { return no_verdict_; }
-  /// Whether `difference` is judged.
+  /// Whether `difference` is checked.
   bool replayed() const { return no_verdict_.empty() && links_.empty(); }
-  /// `now`, `stored`: [views, shape...]. `arithmetic`: arithmetic_distance(). The tolerance is measured: what the
-  /// codecs make of `now`, moved at random by that distance.
+  /// `now`, `stored`: [views, shape...]. `arithmetic`: arithmetic_distance(). The tolerance is measured by sending
+  /// `now`, randomly perturbed by that distance, through the codecs.
   ValueFigures compare(std::span<const float> now, std::span<const float> stored, std::uint32_t views,
                        double arithmetic) const;
 
@@ -62,8 +61,8 @@ class ValueCheck {
   const TrackInfo& track_;
   const Codec& codec_;
   const FeatureBasis* basis_;
-  std::vector<std::unique_ptr<const Codec>> earlier_;  // those that can be had again
-  std::vector<double> links_;                          // bounds of those that cannot: transforms of other tracks
+  std::vector<std::unique_ptr<const Codec>> earlier_;  // those that can be recreated
+  std::vector<double> links_;                          // bounds of the others: transforms of other tracks
   std::string no_verdict_;
 };
 

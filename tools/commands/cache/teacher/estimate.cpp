@@ -1,4 +1,4 @@
-// vitrine-cache estimate: what an extraction would take, from a run over a few groups, and whether it pays.
+// vitrine-cache estimate: estimates the cost of an extraction from a run over a few groups, and whether it pays.
 #include <tbb/global_control.h>
 #include <tbb/parallel_for.h>
 #include <tbb/task_arena.h>
@@ -45,7 +45,7 @@ struct Request {
   bool json = false;
 };
 
-// Runs body(0..count) on `workers` threads and returns the seconds that an item took, all workers busy.
+// Runs body(0..count) on `workers` threads and returns the seconds per item with all workers busy.
 double timed(std::uint32_t workers, std::uint32_t count, const std::function<void(std::uint32_t)>& body) {
   tbb::task_arena arena(static_cast<int>(workers));
   const OneThreadEach one_thread_each(arena);
@@ -54,7 +54,7 @@ double timed(std::uint32_t workers, std::uint32_t count, const std::function<voi
   return since(start) / count;
 }
 
-// Decode and the teacher on the sample's groups, each on its own.
+// Times decoding and the teacher separately on the sample's groups.
 void time_stages(const Teacher& teacher, const ViewMaker& maker, const Plan& plan, std::uint32_t groups,
                  Estimate& estimate) {
   const std::uint32_t views = plan.options().group;
@@ -62,13 +62,13 @@ void time_stages(const Teacher& teacher, const ViewMaker& maker, const Plan& pla
   estimate.decode = timed(estimate.workers, groups,
                           [&](std::uint32_t g) { pictures[g] = maker.group(plan.group(0, g), teacher.image_size()); }) /
                     views;
-  // Once without the clock: the first forward allocates.
+  // Warm-up, as the first forward pass allocates.
   const auto forward = [&](std::uint32_t g) { teacher.run(pictures[g], views); };
   timed(estimate.workers, std::min(groups, estimate.workers), forward);
   estimate.costs.live = timed(estimate.workers, groups, forward) / views;
 }
 
-// Of the sample's one file: its frames by view, and what else it holds once in a shard of the planned size.
+// From the sample's shard: frames per view, plus the fixed part divided by the views of a shard of the planned size.
 double bytes_a_view(const TrackReader& reader, std::uint64_t sampled, std::uint64_t shard_views) {
   const Container& shard = reader.shard_directory().open(0);
   std::uint64_t frames = 0;
@@ -79,12 +79,12 @@ double bytes_a_view(const TrackReader& reader, std::uint64_t sampled, std::uint6
          static_cast<double>(shard.file_bytes() - frames) / static_cast<double>(shard_views);
 }
 
-// Zero for one that is not there.
+// 0 for a missing file.
 double bytes_of(const fs::path& file) {
   return file_exists(file) ? static_cast<double>(file_bytes(file)) : 0;
 }
 
-// What stands beside the tracks, written once to be weighed: the index, the plan, and a shard of recipes.
+// Measures the files besides tracks by writing them once: the index, the plan, and a shard of recipes.
 void weigh_rest(const fs::path& directory, const Plan& whole, Estimate& estimate) {
   create_cache(directory, whole.index(), whole);
   for (const char* name : {"index.h5", "plan.json"}) estimate.once += bytes_of(directory / name);
@@ -142,7 +142,7 @@ Estimate measure(const Request& request) {
   const Plan whole(images.all, options.plan);
   estimate.views_a_pass = whole.layout().views_per_pass();
 
-  // The sample is one shard; how many groups a shard has changes little, and bytes_a_view() allows for it.
+  // The sample is one shard; bytes_a_view() accounts for the planned number of groups per shard.
   const std::uint64_t shard_views = whole.layout().span_of(std::uint64_t{0}).views;
   const std::uint32_t groups = Plan(images.sample, options.plan).groups_per_pass();
   options.plan.shard_groups = groups;
@@ -158,9 +158,8 @@ Estimate measure(const Request& request) {
   weigh_rest(scratch / "rest", whole, estimate);
   const fs::path cache = scratch / "cache";
   create_cache(cache, plan.index(), plan);
-  // A basis of the sample's views alone: it is fitted a little too well to be fair, by less than the groups differ. It
-  // takes the pictures and the teacher's time for each view, and something once for eigenvectors, which is not scaled
-  // up.
+  // A basis calibrated only on the sample. It overfits slightly, by less than the variation between groups. The time
+  // per view (pictures and teacher) is scaled up, the one-off time of the eigenvectors is not.
   const auto begun = Clock::now();
   ReadyTracks ready =
       make_ready(teacher, maker, plan, tracks, std::vector<std::shared_ptr<const FeatureBasis>>(tracks.size()),
@@ -198,26 +197,25 @@ int estimate_command(const Request& request) {
 void add_estimate(CLI::App& app, Body& chosen) {
   const auto request = std::make_shared<Request>();
   CLI::App* command = app.add_subcommand(
-      "estimate", "runs a few groups of a planned extraction and says what all of it would take, and whether it pays");
+      "estimate", "runs a few groups of a planned extraction and estimates its total cost, and whether it pays");
   command->add_option("CONFIG", request->config, "vitrine-extract's TOML file")->required();
-  command->add_option("--set", request->overrides, "key=value, over what the file says; may be given several times")
+  command->add_option("--set", request->overrides, "key=value, overrides the file; repeatable")
       ->expected(1)
       ->take_all();
-  command->add_option("--groups", request->groups, "groups to run; 0: two a worker, at least four")
+  command->add_option("--groups", request->groups, "groups to run; 0: two per worker, at least four")
       ->check(CLI::Range(0, 100000));
-  command->add_option("--epochs", request->epochs, "of one student: also tell the break-even in students")
+  command->add_option("--epochs", request->epochs, "of one student: also print the break-even in students")
       ->check(CLI::PositiveNumber);
-  command->add_option(
-      "--scratch", request->scratch,
-      "an existing directory, best on the cache's disk, for files that are removed again; left out: the "
-      "system's temporary one");
+  command->add_option("--scratch", request->scratch,
+                      "an existing directory for temporary files, best on the cache's disk; default: the system's "
+                      "temporary directory");
   command->add_flag("--json", request->json, "print JSON, for programs");
   command->footer(
-      "Images are counted by the index of the configuration's cache, where it has one, and else by listing them; only\n"
+      "Images are counted by the index of the configuration's cache if it has one, else by listing them; only\n"
       "those of the sample are read.\n"
-      "The break-even compares, for V views per pass, P passes and n epochs, P V extraction + n V read (the cache),\n"
-      "with calibration before it, with n V live (the teacher's forward in every epoch): n = (P extraction +\n"
-      "calibration / V) / (live - read), never when live <= read.\n"
+      "The break-even compares, for V views per pass, P passes and n epochs, calibration + P V extraction + n V read\n"
+      "(the cache) with n V live (the teacher's forward pass in every epoch): n = (P extraction + calibration / V) /\n"
+      "(live - read), never if live <= read.\n"
       "Exit codes: 0 done, 2 bad input.");
   command->callback([request, &chosen] { chosen = [request] { return estimate_command(*request); }; });
 }

@@ -20,7 +20,7 @@
 namespace vitrine {
 namespace {
 
-// What is known of a listed file.
+// State of a listed file.
 enum class Look : std::uint8_t { kUnread, kImage, kOther };
 
 std::shared_ptr<const ImageIndex> chosen(const ImageIndex& all, std::vector<std::uint32_t> images) {
@@ -32,7 +32,7 @@ std::shared_ptr<const ImageIndex> chosen(const ImageIndex& all, std::vector<std:
   return index;
 }
 
-// Reads files in the order given until `count` of them are images, and returns those.
+// Reads files in the given order until `count` of them are images, and returns those.
 std::vector<std::uint32_t> read_some(const ImageFolders& folders, const std::vector<std::uint32_t>& order,
                                      std::size_t count, ImageIndex& listed, std::vector<Look>& looks) {
   std::vector<std::uint32_t> images;
@@ -53,7 +53,7 @@ std::vector<std::uint32_t> read_some(const ImageFolders& folders, const std::vec
   return images;
 }
 
-// The listed files without those that are no image, and without as large a share of those that nobody has read.
+// The listed files without known non-images, and without the same share of the unread files.
 std::shared_ptr<const ImageIndex> guess(ImageIndex listed, const std::vector<Look>& looks, const ImageIndex& sample,
                                         double images_share, std::uint64_t seed) {
   const auto unread = static_cast<double>(std::ranges::count(looks, Look::kUnread));
