@@ -184,7 +184,8 @@ TEST_CASE("arrays of a wrong size are refused") {
 TEST_CASE("encodings have names") {
   for (const Encoding encoding : {Encoding::kFp32, Encoding::kFp16, Encoding::kInt8, Encoding::kSqrt8})
     CHECK(encoding_from_name(encoding_name(encoding), "here") == encoding);
-  CHECK(message_of([] { encoding_from_name("fp8", "track.json"); }).starts_with("track.json: unknown encoding \"fp8\""));
+  CHECK(
+      message_of([] { encoding_from_name("fp8", "track.json"); }).starts_with("track.json: unknown encoding \"fp8\""));
 }
 
 TEST_CASE("a frame's window says how far back a repetition is found") {
