@@ -120,7 +120,7 @@ DeviceRecord describe_cpu() {
 template <std::size_t count>
 std::string dotted(const std::array<long, count>& numbers) {
   std::string out;
-  for (const long number : numbers) out += (out.empty() ? "" : ".") + std::to_string(number);
+  for (const long number : numbers) out += text(out.empty() ? "" : ".", number);
   return out;
 }
 
