@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
 # Tests and benchmarks Vitrine on a machine with a GPU in less than eight minutes. The machine needs bash and a Python 3 with
 # torch 2.11 (CUDA 13); nothing is built or installed on it.
+#
 #   tools/gpu_check.sh bundle DIR [BUILD]      here: packs programs, tests and libraries of BUILD (build) into DIR and DIR.tar.gz
 #   DIR/gpu_check.sh run DIR [--device cuda]   there: runs all checks, each with a time limit; prints a line per check and a
 #                                              table; files in DIR/results. Another Python: PYTHON=/path/to/python3
+#
 # DIR/results/results.json is complete after each step, so a killed run loses nothing; `--json FILE` also writes it to FILE.
 # `--device cpu` runs everything without a GPU, on smaller models and with five times the time; `--only REGEX` selects steps by
 # name; `--total SECONDS` and `--limit SECONDS` set the time limits of all steps (470) and of each.
@@ -45,9 +47,8 @@ bundle() {
     "$dir" "$(du -sh "$dir" | cut -f1)" "$dir" "$(du -sh "$dir.tar.gz" | cut -f1)" "$dir" "$dir"
 }
 
-# --- the steps, each a separate command with a time limit
-# ------------------------------------------------------------------ Each leaves its figures, one "key value" a line, in
-# $RESULTS/NAME.figures.
+# --- the steps, each a separate command with a time limit --------------------------------------------------------------------
+# Each writes its figures, one "key value" per line, to $RESULTS/NAME.figures.
 
 # The bundle's libraries are only for its programs: Python has others of the same names.
 in_bundle() { LD_LIBRARY_PATH="$LIBRARIES${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}" "$@"; }

@@ -2,6 +2,7 @@
 # Trains one of the demo's students on one core, from the output of tools/demo.sh in demo/.
 #
 #   tools/scripts/demo_student.sh plain|kl|full|live NAME [--set key=value]...    results in demo/students/NAME, log in demo/logs/NAME.log
+#
 # plain    labels only, with the best rate and augmentation found by tools/scripts/demo_search.sh, and as many steps
 # kl       output KL only, from the cache
 # full     KL, features and attention in three phases, from the cache

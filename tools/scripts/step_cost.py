@@ -1,4 +1,5 @@
-"""Measures the cost of a training step from labels only, from a cache (including loading), and from the live teacher; in each precision.
+"""Measures the cost of a training step from labels only, from a cache (including loading), and from the live teacher;
+in each precision.
 
     step_cost.py [--work DIR] [--batch N] [--steps N] [--rounds N] [--arch resnet18] [--size 224] [--fp16]
 
