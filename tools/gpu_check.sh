@@ -175,7 +175,7 @@ told_of_memory() {  # EXIT_CODE REGEX
   [ "$1" -eq 6 ] && grep -qE "$2" "$RESULTS/memory.out"
 }
 
-hidden() {  # CUDA_VISIBLE_DEVICES that hides the GPUs is named; where there is no driver, that is
+hidden() {  # the error names a CUDA_VISIBLE_DEVICES that hides the GPUs, or a missing driver
   local code=0
   extract_config "$RESULTS/hidden" | sed "s/^device = .*/device = 'cuda'/" >"$RESULTS/hidden.toml"
   CUDA_VISIBLE_DEVICES="" in_bundle "$ROOT/bin/vitrine-extract" "$RESULTS/hidden.toml" >"$RESULTS/hidden.out" 2>&1 || code=$?
@@ -190,7 +190,7 @@ large() {  # ARCH PRECISION MICRO_BATCH: that teacher in place of the small one,
     s/^shard_groups = .*/shard_groups = 1/; s/^micro_batch = 8/micro_batch = $3\nprecision = '$2'/"
 }
 
-rate_extraction() {  # the second command does all but the work: what it takes is not the work's
+rate_extraction() {  # the second command finds all work done, so its time is the overhead
   local views=$1 arch=$2 precision=$3 batch=$4 start middle end
   extract_config "$RESULTS/rate" | large "$arch" "$precision" "$batch" >"$RESULTS/rate.toml"
   in_bundle "$ROOT/bin/vitrine-extract" "$RESULTS/rate.toml"  # the basis, and a first pass

@@ -28,7 +28,7 @@ while [ $# -gt 0 ]; do
   esac
 done
 [ -n "$config" ] || usage
-[ -f "$config" ] || { echo "benchmark.sh: $config: there is no such file; expected a configuration of vitrine-train" >&2; exit 2; }
+[ -f "$config" ] || { echo "benchmark.sh: $config: does not exist; expected a configuration of vitrine-train" >&2; exit 2; }
 [ ${#networks[@]} -gt 0 ] || networks=(resnet50 resnet101 resnet152)
 mkdir -p "$runs"
 

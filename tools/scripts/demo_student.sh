@@ -25,9 +25,9 @@ case $kind in
 esac
 mkdir -p "$(dirname "demo/logs/$name")"
 log=demo/logs/$name.log
-[ -f "demo/students/$name/last.json" ] || : >"$log"  # a run that goes on adds to its log
+[ -f "demo/students/$name/last.json" ] || : >"$log"  # a resumed run appends to its log
 build/bin/vitrine-train configs/demo/student.toml --set "output=demo/students/$name" "${own[@]}" "$@" >>"$log" 2>&1 || {
   cat "$log" >&2
-  echo "demo: the student $name failed; its output stands above" >&2
+  echo "demo: the student $name failed; see its output above" >&2
   exit 2
 }

@@ -43,7 +43,7 @@ def left_out(recipes):
 
 
 def hashed_view(recipes, group):
-    """The position of the view whose hash is kept: group % views, or the next one that is not left out; None: no view."""
+    """The position of the view whose hash is stored: group % views, or the next one that is not left out; None: no view."""
     kept = np.flatnonzero(~left_out(np.roll(recipes, -(group % len(recipes)))))
     return (group + int(kept[0])) % len(recipes) if len(kept) else None
 

@@ -26,7 +26,7 @@ def library():
         (place for place in (here / NAME, here.parents[2] / "build/lib" / NAME) if place.exists()), None)
     if path is None:
         return None
-    remedy = "build it anew (tools/build.sh vitrine_native), or set VITRINE_NATIVE= to do without"
+    remedy = "rebuild it (tools/build.sh vitrine_native), or set VITRINE_NATIVE= to disable it"
     try:
         found = ctypes.CDLL(str(path))
         version = found.vitrine_native_version()
