@@ -47,13 +47,13 @@ def driver(path, device):
 
 
 def memory(tensor):
-    """Its bytes, without NumPy, which may be missing."""
+    """A tensor's bytes, without NumPy, which may be missing."""
     tensor = tensor.contiguous()
     return ctypes.string_at(tensor.data_ptr(), tensor.nbytes)
 
 
 def png(pixels):
-    """[H, W, 3] uint8 as a PNG."""
+    """Writes [H, W, 3] uint8 as a PNG."""
     height, width, _ = pixels.shape
 
     def chunk(kind, data):
@@ -79,7 +79,7 @@ def save_safetensors(path, tensors):
 
 
 def vit_weights(dim, depth, classes):
-    """Random, with timm's names and initialisation."""
+    """Random weights with timm's names and initialisation."""
     import torch
 
     torch.manual_seed(1)
@@ -106,7 +106,7 @@ def vit_weights(dim, depth, classes):
 
 
 def prepare(folder, count, device):
-    """So many pictures in four classes: smooth colours and noise, as photographs compress."""
+    """Draws pictures in four classes: smooth colours and noise, which compress like photographs."""
     import torch
 
     torch.manual_seed(2)
@@ -137,7 +137,7 @@ def losses(path, log):
 
 
 def hold(flag):
-    """Keeps all of the GPU's memory but 700 MiB until it is killed: a context fits, a forward does not."""
+    """Holds all of the GPU's memory but 700 MiB until killed: a context fits, a forward pass does not."""
     import torch
 
     torch.cuda.init()
@@ -163,7 +163,7 @@ def train_rate(path, log, batch):
 
 
 def peer(path, device, arch, precision, batch, size="224"):
-    """A ViT's forward (timm), or a ResNet's training step (torchvision), alone on random input."""
+    """A ViT's forward pass (timm), or a ResNet's training step (torchvision), on random input."""
     import torch
 
     batch, size, is_vit = int(batch), int(size), arch.startswith("vit")
@@ -216,7 +216,7 @@ def peer(path, device, arch, precision, batch, size="224"):
 
 
 def relocate(*files):
-    """Programs and libraries (ELF, 64 bits) look for libraries in lib beside their folder, not where they were built."""
+    """Patches programs and libraries (ELF, 64 bits) to search libraries in ../lib instead of the build folder."""
     place = b"$ORIGIN/../lib\0"
     for name in files:
         with open(name, "r+b") as file:
@@ -229,7 +229,7 @@ def relocate(*files):
             for tag, value in entries:
                 if tag not in (15, 29):  # DT_RPATH, DT_RUNPATH
                     continue
-                # Strings are addressed in memory: DT_STRTAB in the segment (PT_LOAD) that holds it.
+                # DT_STRTAB is a memory address: find the segment (PT_LOAD) that contains it.
                 start = next(tags[5] - h[3] + h[2] for h in headers if h[0] == 1 and h[3] <= tags[5] < h[3] + h[5]) + value
                 room = data.index(b"\0", start) - start + 1
                 if len(place) > room:
@@ -239,7 +239,7 @@ def relocate(*files):
 
 
 STATES = {"0": "ok", "77": "skipped", "124": "too slow", "137": "too slow", "-1": "left out"}
-BAD = {"FAILED": 0, "too slow": 1, "left out": 2}  # and in which order the table has them
+BAD = {"FAILED": 0, "too slow": 1, "left out": 2}  # and their order in the table
 
 
 def line(step):
@@ -263,13 +263,13 @@ def read_results(results):
 
 
 def record(results, name, code, start, seconds, copy):
-    """Adds a step to results.json, and shows it."""
+    """Adds a step to results.json, and prints it."""
     state = STATES.get(code, "FAILED")
     out = {"name": name, "state": state, "exit_code": int(code), "seconds": round(time.time() - float(start), 1), "figures": {}}
     path = os.path.join(results, name + ".figures")
     if os.path.exists(path):
         with open(path, errors="replace") as file:
-            # One that was stopped may have left half a line.
+            # A step that was stopped may have left half a line.
             out["figures"] = dict(words for words in (text.rstrip("\n").split(" ", 1) for text in file) if len(words) == 2)
     log = os.path.join(results, name + ".log")
     if state not in ("ok", "left out") and os.path.exists(log):
@@ -286,7 +286,7 @@ def record(results, name, code, start, seconds, copy):
 
 
 def table(results):
-    """Of all steps, those that failed first. Exit code 1 where there are such, or none at all."""
+    """Prints a table of all steps, failed ones first. Exit code 1 if a step failed or there are no steps."""
     found = read_results(results)
     steps = found["steps"]
     print(f"\n{'check':28} {'state':9} {'s':>6}  figures")

@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
 # Tests and benchmarks Vitrine on a machine with a GPU in less than eight minutes. The machine needs bash and a Python 3 with
 # torch 2.11 (CUDA 13); nothing is built or installed on it.
+#
 #   tools/gpu_check.sh bundle DIR [BUILD]      here: packs programs, tests and libraries of BUILD (build) into DIR and DIR.tar.gz
 #   DIR/gpu_check.sh run DIR [--device cuda]   there: runs all checks, each with a time limit; prints a line per check and a
 #                                              table; files in DIR/results. Another Python: PYTHON=/path/to/python3
+#
 # DIR/results/results.json is complete after each step, so a killed run loses nothing; `--json FILE` also writes it to FILE.
 # `--device cpu` runs everything without a GPU, on smaller models and with five times the time; `--only REGEX` selects steps by
 # name; `--total SECONDS` and `--limit SECONDS` set the time limits of all steps (470) and of each.
@@ -45,9 +47,8 @@ bundle() {
     "$dir" "$(du -sh "$dir" | cut -f1)" "$dir" "$(du -sh "$dir.tar.gz" | cut -f1)" "$dir" "$dir"
 }
 
-# --- the steps, each a separate command with a time limit
-# ------------------------------------------------------------------ Each leaves its figures, one "key value" a line, in
-# $RESULTS/NAME.figures.
+# --- the steps, each a separate command with a time limit --------------------------------------------------------------------
+# Each writes its figures, one "key value" per line, to $RESULTS/NAME.figures.
 
 # The bundle's libraries are only for its programs: Python has others of the same names.
 in_bundle() { LD_LIBRARY_PATH="$LIBRARIES${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}" "$@"; }
@@ -174,7 +175,7 @@ told_of_memory() {  # EXIT_CODE REGEX
   [ "$1" -eq 6 ] && grep -qE "$2" "$RESULTS/memory.out"
 }
 
-hidden() {  # CUDA_VISIBLE_DEVICES that hides the GPUs is named; where there is no driver, that is
+hidden() {  # the error names a CUDA_VISIBLE_DEVICES that hides the GPUs, or a missing driver
   local code=0
   extract_config "$RESULTS/hidden" | sed "s/^device = .*/device = 'cuda'/" >"$RESULTS/hidden.toml"
   CUDA_VISIBLE_DEVICES="" in_bundle "$ROOT/bin/vitrine-extract" "$RESULTS/hidden.toml" >"$RESULTS/hidden.out" 2>&1 || code=$?
@@ -189,7 +190,7 @@ large() {  # ARCH PRECISION MICRO_BATCH: that teacher in place of the small one,
     s/^shard_groups = .*/shard_groups = 1/; s/^micro_batch = 8/micro_batch = $3\nprecision = '$2'/"
 }
 
-rate_extraction() {  # the second command does all but the work: what it takes is not the work's
+rate_extraction() {  # the second command finds all work done, so its time is the overhead
   local views=$1 arch=$2 precision=$3 batch=$4 start middle end
   extract_config "$RESULTS/rate" | large "$arch" "$precision" "$batch" >"$RESULTS/rate.toml"
   in_bundle "$ROOT/bin/vitrine-extract" "$RESULTS/rate.toml"  # the basis, and a first pass

@@ -3,6 +3,7 @@
 # without a CUDA 13 toolkit, the CUDA compiler from its wheels. Does nothing if everything is installed.
 #
 #   tools/setup.sh [--no-system]     needs root or sudo only when a Debian package is missing
+#
 # --no-system   does not install the packages of tools/packages.txt, for machines without dpkg or root: take them from the
 #               distribution, from modules or from conda (CMAKE_PREFIX_PATH). VITRINE_NO_SYSTEM=1 does the same for
 #               tools/test.sh and tools/demo.sh.

@@ -9,7 +9,7 @@ find_package(OpenSSL REQUIRED COMPONENTS Crypto)
 find_package(nlohmann_json REQUIRED)
 find_package(CLI11 REQUIRED)
 
-# Libraries without a CMake package of their own in Debian 12.
+# Libraries without a CMake package in Debian 12.
 function(vitrine_plain_library name header library)
   find_path(${name}_INCLUDE ${header} REQUIRED)
   find_library(${name}_LIBRARY ${library} REQUIRED)
@@ -46,6 +46,6 @@ target_link_directories(vitrine_torch INTERFACE ${_torch}/lib)
 target_link_options(vitrine_torch INTERFACE "LINKER:-rpath,${_torch}/lib")
 target_link_libraries(vitrine_torch INTERFACE torch_cpu c10 Threads::Threads)
 
-# What talks to CUDA links this too; nothing else does, so that a CPU run does not load a gigabyte of CUDA libraries.
+# Only linked by targets that call CUDA, so that CPU runs do not load a gigabyte of CUDA libraries.
 add_library(vitrine_torch_cuda INTERFACE)
 target_link_libraries(vitrine_torch_cuda INTERFACE vitrine_torch "-Wl,--no-as-needed" torch_cuda c10_cuda "-Wl,--as-needed")

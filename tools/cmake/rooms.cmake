@@ -16,7 +16,7 @@ target_compile_options(vitrine_options INTERFACE
 if(VITRINE_WERROR)
   target_compile_options(vitrine_options INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Werror>)
 endif()
-# No contraction, no fast math: arithmetic that decides bytes must not depend on what the compiler fuses.
+# No contraction, no fast math: bytes must not depend on what the compiler fuses.
 target_compile_options(vitrine_options INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-ffp-contract=off>)
 if(VITRINE_SANITIZE)
   list(JOIN VITRINE_SANITIZE "," _sanitizers)
@@ -24,7 +24,7 @@ if(VITRINE_SANITIZE)
   target_link_options(vitrine_options INTERFACE -fsanitize=${_sanitizers})
 endif()
 
-# One precompiled torch/torch.h for every target that asks for it.
+# One precompiled torch/torch.h for all targets with TORCH.
 add_library(vitrine_torch_pch STATIC ${vitrine_SOURCE_DIR}/tools/cmake/torch_pch.cpp)
 target_link_libraries(vitrine_torch_pch PRIVATE vitrine_options vitrine_torch)
 target_precompile_headers(vitrine_torch_pch PRIVATE <torch/torch.h>)
@@ -34,7 +34,7 @@ function(vitrine_use_torch target)
   target_precompile_headers(${target} REUSE_FROM vitrine_torch_pch)
 endfunction()
 
-# Executables too must be compiled as the precompiled header was, or the compiler leaves it aside.
+# Executables must be compiled with the flags of the precompiled header, or the compiler ignores it.
 function(vitrine_executable_uses_torch target)
   set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
   target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-fPIC>)
@@ -42,8 +42,8 @@ function(vitrine_executable_uses_torch target)
   target_link_libraries(${target} PRIVATE vitrine_torch)
 endfunction()
 
-# Most of a small file's time goes into LibTorch's headers and templates: several files at once share it, so that names in
-# their anonymous namespaces must differ within a room.
+# Unity build: most of a small file's compile time is LibTorch's headers and templates, which several files at once share.
+# Names in their anonymous namespaces must therefore differ within a room.
 function(vitrine_unity target)
   set_target_properties(${target} PROPERTIES UNITY_BUILD ${VITRINE_UNITY} UNITY_BUILD_BATCH_SIZE 8)
 endfunction()

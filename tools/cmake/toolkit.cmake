@@ -1,4 +1,4 @@
-# The CUDA compiler: the machine's own toolkit when its release is 13, else the one that tools/setup.sh put into .venv.
+# The CUDA compiler: the machine's toolkit if its release is 13, else the one that tools/setup.sh installed in .venv.
 file(GLOB _venv_site ${CMAKE_CURRENT_SOURCE_DIR}/.venv/lib/python3*/site-packages)
 if(NOT _venv_site)
   message(FATAL_ERROR "LibTorch is not there: run tools/setup.sh first, it installs it into .venv")
@@ -20,6 +20,6 @@ if(NOT CMAKE_CUDA_COMPILER)
   endforeach()
 endif()
 if(NOT CMAKE_CUDA_ARCHITECTURES)
-  # Machine code from Turing to Blackwell, and PTX of 90 and 120 from which a driver makes code for all others from 90 on.
+  # Machine code from Turing to Blackwell, and PTX of 90 and 120, which drivers compile for all others from 90 on.
   set(CMAKE_CUDA_ARCHITECTURES 75-real 80-real 86-real 89-real 90 100-real 120 CACHE STRING "GPU architectures")
 endif()

@@ -39,8 +39,7 @@ struct VerifyReport {
   std::uint64_t pictures = 0;              ///< rendered again from images
   std::uint64_t left_out = 0;              ///< views marked as left out
   std::uint64_t unlisted = 0;  ///< shards not listed in a shards.json, as during or after an interrupted extraction
-  std::vector<std::string>
-      set_aside;  ///< files that a repair has set aside, relative to the cache, ascending; not checked
+  std::vector<std::string> set_aside;  ///< files set aside by a repair, relative to the cache, ascending
 };
 
 /// Checks:

@@ -16,7 +16,7 @@ T95 = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.
 
 
 def student_t(degrees):
-    """The quantile; beyond the table by Fisher's expansion around the normal distribution's, right in all three decimals."""
+    """The quantile; beyond the table by Fisher's expansion around the normal quantile, accurate to all three decimals."""
     if degrees <= len(T95):
         return T95[degrees - 1]
     z = statistics.NormalDist().inv_cdf(0.975)
@@ -24,7 +24,7 @@ def student_t(degrees):
 
 
 def spread(values):
-    """Mean, deviation, and half the 95 % interval of the mean; None where one value says nothing."""
+    """Mean, standard deviation, and half the 95 % interval of the mean; None for a single value."""
     mean = statistics.mean(values)
     if len(values) < 2:
         return mean, None, None
@@ -53,7 +53,7 @@ def cell(values):
 
 
 def picture(rows, teacher):
-    """A dot for each seed, a bar for the mean, one arm a line."""
+    """A dot per seed, a bar for the mean, one arm per line."""
     left, width, step = 130, 560, 22
     low = min(min(r["values"]) for r in rows) - 1
     high = max(teacher, max(max(r["values"]) for r in rows)) + 1
@@ -76,7 +76,7 @@ def picture(rows, teacher):
 
 
 def validated(demo, arm, seed):
-    """[(step, top-1)] of a run, as it was validated on its way; the last one stands at its end."""
+    """[(step, top-1)] of a run's validations; the last one is at its end."""
     log = demo / "logs" / "ablation" / f"{arm}-{seed}.log"
     found = re.findall(r"epoch (\d+), \w+: top-1 ([\d.]+) %", log.read_text()) if log.exists() else []
     steps = json.loads((demo / "students" / "ablation" / f"{arm}-{seed}" / "summary.json").read_text())["steps"]

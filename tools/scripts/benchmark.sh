@@ -4,6 +4,7 @@
 # runs that have a summary.
 #
 #   tools/scripts/benchmark.sh [--runs RUNS] [--jobs N] [--original 'SETTINGS'] CONFIG.toml [ARCH]... [--set key=value]...
+#
 # CONFIG      of vitrine-train, with a cache and with test or validation images
 # ARCH        resnet18, 34, 50, 101, 152; default: resnet50 resnet101 resnet152
 # --original  settings of the original only, for its best rate and augmentation: '--set schedule.joint.lr=0.1 --set plan.mix_probability=0'
@@ -27,7 +28,7 @@ while [ $# -gt 0 ]; do
   esac
 done
 [ -n "$config" ] || usage
-[ -f "$config" ] || { echo "benchmark.sh: $config: there is no such file; expected a configuration of vitrine-train" >&2; exit 2; }
+[ -f "$config" ] || { echo "benchmark.sh: $config: does not exist; expected a configuration of vitrine-train" >&2; exit 2; }
 [ ${#networks[@]} -gt 0 ] || networks=(resnet50 resnet101 resnet152)
 mkdir -p "$runs"
 

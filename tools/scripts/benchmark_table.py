@@ -29,7 +29,7 @@ def main():
         writer = csv.DictWriter(out, rows[0].keys())
         writer.writeheader()
         writer.writerows({k: f"{v:.4f}" if isinstance(v, float) else v for k, v in r.items()} for r in rows)
-    print(f"\nAlso in {runs}/benchmark.csv; each run's log and weights beside it.")
+    print(f"\nAlso in {runs}/benchmark.csv; each run's log and weights are beside it.")
     return 0
 
 

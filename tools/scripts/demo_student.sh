@@ -2,6 +2,7 @@
 # Trains one of the demo's students on one core, from the output of tools/demo.sh in demo/.
 #
 #   tools/scripts/demo_student.sh plain|kl|full|live NAME [--set key=value]...    results in demo/students/NAME, log in demo/logs/NAME.log
+#
 # plain    labels only, with the best rate and augmentation found by tools/scripts/demo_search.sh, and as many steps
 # kl       output KL only, from the cache
 # full     KL, features and attention in three phases, from the cache
@@ -24,9 +25,9 @@ case $kind in
 esac
 mkdir -p "$(dirname "demo/logs/$name")"
 log=demo/logs/$name.log
-[ -f "demo/students/$name/last.json" ] || : >"$log"  # a run that goes on adds to its log
+[ -f "demo/students/$name/last.json" ] || : >"$log"  # a resumed run appends to its log
 build/bin/vitrine-train configs/demo/student.toml --set "output=demo/students/$name" "${own[@]}" "$@" >>"$log" 2>&1 || {
   cat "$log" >&2
-  echo "demo: the student $name failed; its output stands above" >&2
+  echo "demo: the student $name failed; see its output above" >&2
   exit 2
 }

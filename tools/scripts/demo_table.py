@@ -74,7 +74,7 @@ def main():
     images = list((a.demo / "images" / "student").rglob("*.jpg"))
     jpeg = sum(i.stat().st_size for i in images) / len(images)
     per_view = sum(t["bytes_per_view"] for t in info["tracks"])
-    print(f"Cache: {per_view:,.0f} bytes per view beside {jpeg:,.0f} bytes a JPEG ({100 * per_view / jpeg:.0f} %).")
+    print(f"Cache: {per_view:,.0f} bytes per view, {jpeg:,.0f} bytes per JPEG ({100 * per_view / jpeg:.0f} %).")
     print(f"Files: {a.demo}")
 
 

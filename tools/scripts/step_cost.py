@@ -1,4 +1,5 @@
-"""Measures the cost of a training step from labels only, from a cache (including loading), and from the live teacher; in each precision.
+"""Measures the cost of a training step from labels only, from a cache (including loading), and from the live teacher;
+in each precision.
 
     step_cost.py [--work DIR] [--batch N] [--steps N] [--rounds N] [--arch resnet18] [--size 224] [--fp16]
 
@@ -22,7 +23,7 @@ WARM_UP = 4  # steps
 
 
 def run(*command):
-    """Runs to its end and gives the largest resident memory in MB."""
+    """Runs a command and returns its peak resident memory in MB."""
     with open(os.devnull, "w") as nothing, tempfile.TemporaryFile() as errors:
         process = subprocess.Popen([str(c) for c in command], stdout=nothing, stderr=errors)
         _, status, usage = os.wait4(process.pid, 0)
@@ -85,7 +86,7 @@ def main():
         arms = {"labels alone, bf16": none + ["precision=bf16"], "logits from the cache, bf16": logits + ["precision=bf16"],
                 "all targets from the cache, bf16": cached + ["precision=bf16"], "all targets, live teacher, bf16": live + ["precision=bf16"],
                 "labels alone, fp32": none + ["precision=fp32"]}
-        if a.fp16:  # without arithmetic of its own in the processor it takes thirty times as long
+        if a.fp16:  # thirty times slower on processors without FP16 arithmetic
             arms["labels alone, fp16"] = none + ["precision=fp16"]
         found = {name: [] for name in arms}
         for round_ in range(a.rounds):

@@ -1,5 +1,6 @@
 // Context modelling: predicts a coefficient's magnitude from its usual size and the coefficients coded before it.
 // Integers only, so that encoder and decoder agree on every machine. Private to this room.
+//
 // A group's coefficients are coded channel by channel, strongest first; within a channel the positions with even row +
 // column come first, then the others; at each position all views. An item's prediction is
 //   expected(item) · (Σ weight·seen + c) / (Σ weight·expected + c)

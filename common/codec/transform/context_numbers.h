@@ -20,8 +20,8 @@ inline constexpr std::uint32_t kMaxAround = 8 * 2 * kSeen;  // four times the it
 inline constexpr std::uint32_t kMaxPast = 8 * (kOne / 8) * kMaxAround;
 inline constexpr std::uint32_t kMaxPastExpected = 8 * 8 * kMaxExpected;
 inline constexpr std::uint32_t kMaxConfidence = 65535;
-static_assert(kMaxAround < 256, "a byte holds what is seen around");
-static_assert(kMaxPast < 65536, "16 bits hold the memory of what was seen");
+static_assert(kMaxAround < 256, "a byte holds the sum of seen magnitudes");
+static_assert(kMaxPast < 65536, "16 bits hold the memory of seen magnitudes");
 // Logarithms are read off the bits of floats, which represent integers exactly below this.
 inline constexpr std::uint32_t kExact = 1u << 24;
 static_assert(kMaxPast + kMaxConfidence + kNear * kOne / 2 * 4 * 2 * kSeen < kExact);

@@ -2,6 +2,7 @@
 // Compression Conference 2019; trellis-coded quantisation is Marcellin & Fischer's, IEEE Trans. Comm. 38, 1990). Levels
 // come from two quantisers, and an item's quantiser depends on the parities of the magnitudes before it: at the same
 // rate the reachable levels are denser, as the encoder chooses a whole path. Private to this room.
+//
 // In steps, the first quantiser has the levels k, the second 5/8 for k = 1 and k − 1/2 above; both have 0. 64 trellises
 // run in parallel through a group: item i of each half channel belongs to trellis i mod 64.
 #ifndef VITRINE_COMMON_CODEC_TRANSFORM_TRELLIS_H_

@@ -41,7 +41,7 @@ struct DeepResult {
   std::uint64_t identical = 0;  ///< groups bit-identical to the teacher's current outputs after the codecs
   double error = 0, bound = 0;  ///< stored values against the teacher's; bound 0: no verdict
   double difference = 0,
-         tolerance = 0;  ///< stored values against the teacher's after the codecs; tolerance 0: not checked
+         tolerance = 0;  ///< against the teacher after the codecs; tolerance 0: not checked
   nlohmann::ordered_json loss = nlohmann::ordered_json::object();  ///< means and worst values, as in CodecLoss
 };
 

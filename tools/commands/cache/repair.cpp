@@ -50,7 +50,7 @@ void print_words(const Request& request, const VerifyReport& report, const Repai
   for (const Finding& finding : plan.left)
     std::cout << "left alone: " << finding.file << ": " << finding.what << "; " << remedy_words(finding.remedy) << '\n';
   if (plan.gaps.empty() && plan.commands.empty()) return;
-  std::cout << "to be made again:\n";
+  std::cout << "gaps to fill:\n";
   std::vector<std::vector<std::string>> rows{{"directory", "passes", "shards"}};
   for (const Gap& gap : plan.gaps) {
     std::string shards;

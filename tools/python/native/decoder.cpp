@@ -1,4 +1,4 @@
-#pragma GCC visibility push(default)  // all else is this library's own
+#pragma GCC visibility push(default)  // everything else is hidden
 #include "tools/python/native/decoder.h"
 #pragma GCC visibility pop
 
@@ -47,7 +47,7 @@ vitrine_decoder* vitrine_decoder_new(std::uint32_t channels, std::uint32_t heigh
   basis->levels = copied(levels, 40 * 15);
   basis->confidence = confidence;
   basis->check("basis");
-  constexpr double kAnyError = 0.5;  // says nothing to a decoder
+  constexpr double kAnyError = 0.5;  // not used by the decoder
   return new vitrine_decoder{vitrine::TransformCodec(basis, kAnyError)};
 } catch (const std::exception& problem) {
   tell(problem, message, room);

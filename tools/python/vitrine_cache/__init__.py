@@ -1,13 +1,13 @@
 """Reads a vitrine cache in Python 3.10 or later. Needs numpy, zstandard and xxhash; Pillow for pictures, torch for
 training.
 
-It follows common/cache/FORMAT.md, checks every checksum and gives the numbers that the C++ reader gives. Copy this
-folder wherever you train. Transform tracks are read many times as fast with libvitrine_native.so, which the build
-leaves in build/lib: it is taken from there, or from this folder.
+Implements common/cache/FORMAT.md, verifies every checksum and gives the same values as the C++ reader. Copy this folder
+wherever you train. With libvitrine_native.so, which the build puts into build/lib, transform tracks are read many times
+faster; it is loaded from there or from this folder.
 
 Modules, each using those before it: container, native, transform, encodings, cache, views, dataset.
 
-Training a student from a cache, on the very pixels that the teacher saw (with PYTHONPATH=vitrine/tools/python):
+Training a student from a cache, on exactly the pixels that the teacher saw (with PYTHONPATH=vitrine/tools/python):
 
     import torch, torchvision
     from torch.nn.functional import cross_entropy, kl_div, log_softmax, softmax
@@ -27,9 +27,9 @@ Training a student from a cache, on the very pixels that the teacher saw (with P
             soft = kl_div(log_softmax(scores / t, 1), softmax(item["targets"]["logits"] / t, 1), reduction="batchmean")
             sgd.zero_grad(), (0.1 * hard + 0.9 * t**2 * soft).backward(), sgd.step()
 
-Views are mixed within a group of 32 or 64 of them (plan.json), so that an item of the data set is a whole group, and
-`batch_size` counts groups: here 2. Of a topk track, which has a teacher's largest logits and the mass of the others,
-kept=True gives what is stored, and the loss is one over these classes and "any other":
+Views are mixed within a group of 32 or 64 (plan.json), so an item of the data set is a whole group, and `batch_size`
+counts groups: here 2. A topk track has the teacher's largest logits and the mass of the others; kept=True returns
+these, and the loss is over these classes and "any other":
 
             soft = topk_kl_divergence(scores, item["targets"]["logits"], t)    # t: one of the track's temperatures
 
@@ -37,9 +37,9 @@ Targets without torch:
 
     values = Cache("demo/cache").track("features.3").read(0, 5)    # pass 0, group 5: float32 [group, C, H, W]
 
-What a cache has and cannot be used (a damaged track.json, a directory where a file should be) is in Cache.problems, and
-fails nothing before it is asked for. Errors are CacheErrors, one sentence each: InputError, IoError, CorruptError,
-NewerFormatError, ResourceError.
+Unusable parts of a cache (a damaged track.json, a directory instead of a file) are listed in Cache.problems and raise
+only when used. Errors are CacheErrors, one sentence each: InputError, IoError, CorruptError, NewerFormatError,
+ResourceError.
 
 On the command line:
 
@@ -57,7 +57,7 @@ __all__ = ["Cache", "CacheError", "Container", "CorruptError", "ENCODINGS", "Ind
 
 
 def __getattr__(name):
-    """Names that need PIL or torch: imported by who asks for them."""
+    """Imports names that need PIL or torch on first use."""
     if name in ("VitrineDataset", "concatenate", "topk_kl_divergence"):
         from . import dataset
         return getattr(dataset, name)

@@ -1,4 +1,4 @@
-"""python -m vitrine_cache info DIR: what a cache holds."""
+"""python -m vitrine_cache info DIR: prints the contents of a cache."""
 import argparse
 import json
 import sys
@@ -20,7 +20,7 @@ def spans(numbers):
 
 
 def info(directory):
-    """Prints what there is. Returns the exit code: 1 where something cannot be used, which is told too."""
+    """Prints the contents and unusable parts. Returns the exit code: 1 if something cannot be used."""
     cache = Cache(directory)
     plan = cache.plan
     without = int((cache.labels < 0).sum())
@@ -44,7 +44,7 @@ def info(directory):
     return 1 if cache.problems else 0
 
 
-# As the C++ programs have them.
+# Exit codes as in the C++ programs.
 EXIT_CODES = {InputError: 2, IoError: 3, CorruptError: 4, NewerFormatError: 5, ResourceError: 6}
 
 

@@ -1,5 +1,5 @@
-"""A cache directory: its index, plan, recipes and tracks. Nothing here writes or locks. Objects may be pickled and used
-in several processes: each reads what it needs itself."""
+"""A cache directory: its index, plan, recipes and tracks. Never writes or locks. Objects can be pickled and used in
+several processes; each process reads what it needs."""
 import collections
 import functools
 import hashlib
@@ -27,9 +27,9 @@ RECIPE = np.dtype([("image", "<u4"), ("label", "<u4"), ("top", "<i4"), ("left", 
 NO_MIX, MIX_UP, CUT_MIX = 0, 1, 2
 NO_LABEL = 2**32 - 1  # in files; -1 in Cache.labels
 LEFT_OUT = 1  # a bit of a recipe's "reserved"
-UNLABELLED = ".unlabelled/"  # before the paths of images of the further folder, which have no labels
+UNLABELLED = ".unlabelled/"  # prefix of the paths of images in the additional unlabelled folder
 SHARD_NAME = re.compile(r"([0-9]{5}|[1-9][0-9]{5,9})\.h5")
-SET_ASIDE = re.compile(r".*\.damaged(\.[0-9]+)?")  # what a repair took out of the way
+SET_ASIDE = re.compile(r".*\.damaged(\.[0-9]+)?")  # files set aside by a repair
 
 
 def own_share(recipes):
@@ -38,17 +38,17 @@ def own_share(recipes):
 
 
 def left_out(recipes):
-    """Which views have no pixels, no label and blank targets: their pictures could not be read. bool [group]."""
+    """Views left out, with no pixels, no label and blank targets, as their pictures could not be read. bool [group]."""
     return (recipes["reserved"] & LEFT_OUT) != 0
 
 
 def hashed_view(recipes, group):
-    """The position of the view whose hash is kept: group % views, or the next one that is not left out; None: no view."""
+    """The position of the view whose hash is stored: group % views, or the next one that is not left out; None: no view."""
     kept = np.flatnonzero(~left_out(np.roll(recipes, -(group % len(recipes)))))
     return (group + int(kept[0])) % len(recipes) if len(kept) else None
 
 
-CHECK = re.compile(rb',\n  "check": "([0-9a-f]{16})"\n}\n\Z')  # XXH3-64 of the text without it
+CHECK = re.compile(rb',\n  "check": "([0-9a-f]{16})"\n}\n\Z')  # XXH3-64 of the text without this key
 
 
 def has_right_check(text):
@@ -57,15 +57,15 @@ def has_right_check(text):
 
 
 def require_check(version, text, path):
-    """CorruptError unless the check is right, or the version is one that may have no such check. One that this version's
-    number makes right is proof that the number alone was changed."""
+    """Raises CorruptError unless the check is right, or the version is another one, which may not have this check. If
+    the check is right with this version's number, only the number was changed."""
     own = re.sub(rb'(\n  "version": )[^,\n]*', rb"\g<1>%d" % MAJOR, text, count=1)
     if not has_right_check(text) and (version == MAJOR or has_right_check(own)):
         raise CorruptError(f"{path}: its check is missing or wrong; the file is damaged or was edited, copy or make it again")
 
 
 def read_json(path, kind, checked=False):
-    """The object and the text of a JSON file of this format; `checked`: its last key is its own check."""
+    """The object and the text of a JSON file of this format; `checked`: its last key is a check of the text."""
     try:
         text = Path(path).read_bytes()
     except OSError as problem:
@@ -118,8 +118,8 @@ class Index:
 
     @staticmethod
     def _decoding(choices, path):
-        """Whether pictures are turned upright by their EXIF orientation, and whether 16-bit grey is scaled. What is said of
-        decoding changes what all pixels mean, so that none of it may be passed over."""
+        """Whether pictures are rotated by their EXIF orientation, and whether 16-bit grey is scaled. Decoding settings
+        change the meaning of all pixels, so unknown ones must not be ignored."""
         if not isinstance(choices, dict):
             raise CorruptError(f"{path}: decoding is not an object; make the index again")
         for key, value in choices.items():
@@ -129,7 +129,7 @@ class Index:
         return "exif_orientation" in choices, "grey16" in choices
 
     def _check_names(self, path):
-        """All at once: together they are UTF-8, and none begins inside of a character."""
+        """Checks all names at once: together they are UTF-8, and none begins inside a character."""
         starts = self.id_offset[:-1][self.id_offset[:-1] < self.id_offset[1:]]
         inside = (np.frombuffer(self.id_bytes, np.uint8)[starts] & 0xC0) == 0x80
         try:
@@ -139,7 +139,7 @@ class Index:
         else:
             if not inside.any():
                 return
-            at = int(starts[inside.argmax()]) - 1  # the name before it ends too early
+            at = int(starts[inside.argmax()]) - 1  # the preceding name is cut off
         image = int(np.searchsorted(self.id_offset, at, "right")) - 1
         raise CorruptError(f"{path}: the name of image {image} is not UTF-8; make the index again")
 
@@ -147,12 +147,12 @@ class Index:
         return len(self.label)
 
     def id(self, image):
-        """Path below the dataset's root, with '/', or UNLABELLED and the path below the folder without labels."""
+        """Path relative to the dataset's root, with '/', or UNLABELLED plus the path in the unlabelled folder."""
         return self.id_bytes[int(self.id_offset[image]):int(self.id_offset[image + 1])].decode()
 
     @functools.cached_property
     def ids(self):
-        """All of them, a list: made at the first use."""
+        """All ids, a list created on first use."""
         return [self.id(image) for image in range(len(self))]
 
     @functools.cached_property
@@ -164,7 +164,7 @@ class Index:
 
     @functools.cached_property
     def unlabelled(self):
-        """Whether there are images of the further folder without labels."""
+        """Whether there are images from the additional unlabelled folder."""
         data, prefix = np.frombuffer(self.id_bytes, np.uint8), UNLABELLED.encode()
         starts, ends = self.id_offset[:-1], self.id_offset[1:]
         starts = starts[ends - starts >= len(prefix)]
@@ -175,9 +175,9 @@ class Index:
 
 
 class Problem(NamedTuple):
-    """What a cache has and cannot be used."""
-    path: str          # below the cache's directory: "TEACHER.xxxxxxxx/NAME" of a track, else of a file
-    error: CacheError  # its sentence begins with the file
+    """A part of a cache that cannot be used."""
+    path: str          # relative to the cache: "TEACHER.xxxxxxxx/NAME" of a track, else of a file
+    error: CacheError  # its message begins with the file
 
 
 def _is(entry, kind):
@@ -189,12 +189,12 @@ def _is(entry, kind):
 
 
 class ShardDirectory:
-    """The numbered files of one directory, each read and checked when first needed. `check(container, number)`."""
+    """The numbered files of one directory, each read and checked on first use. `check(container, number)`."""
 
     def __init__(self, directory, check):
         self.directory, self.check = Path(directory), check
         self.numbers = []
-        self.strange = {}  # InputErrors, by number, of what has a file's name and is none
+        self.strange = {}  # InputErrors, by number, of entries with a shard's name that are not files
         try:
             entries = sorted(os.scandir(directory), key=lambda entry: entry.name)
         except (FileNotFoundError, NotADirectoryError):
@@ -237,7 +237,7 @@ class ShardDirectory:
         return found
 
     def passes(self, shards_per_pass):
-        """Those of which all shards are there."""
+        """Passes with all shards present."""
         counts = collections.Counter(number // shards_per_pass for number in self.numbers)
         return sorted(pass_ for pass_, shards in counts.items() if shards == shards_per_pass)
 
@@ -254,7 +254,7 @@ LEAST_ALPHA = 0.05
 
 
 def check_plan_settings(settings):
-    """ValueError unless these are a plan's, each in its range."""
+    """Raises ValueError unless these are a plan's settings, each in its range."""
     if not isinstance(settings, dict):
         raise ValueError("has no settings; the file is damaged or no plan.json")
     for key, (kind, low, high) in SETTINGS.items():
@@ -280,7 +280,7 @@ def check_plan_settings(settings):
 
 
 class Plan:
-    """What every view follows from: `settings` as in plan.json, `hash`, and how a pass is cut."""
+    """The settings that determine every view: `settings` as in plan.json, `hash`, and the layout of a pass."""
 
     def __init__(self, path, index):
         about, text = read_json(path, "vitrine plan")
@@ -304,12 +304,12 @@ class Plan:
         return f"Plan({self.hash[:8]}, {self.groups_per_pass} groups of {self.group} views per pass)"
 
     def place(self, number):
-        """Pass, shard of the pass and groups of the file of a number."""
+        """Pass, shard within the pass and groups of file `number`."""
         pass_, shard = divmod(number, self.shards_per_pass)
         return pass_, shard, min(self.shard_groups, self.groups_per_pass - shard * self.shard_groups)
 
     def find(self, pass_, group, where):
-        """The number of the file that holds a group, and the group's number in it. Any integers: numpy's, tensors."""
+        """The number of a group's file, and the group's number in it. Accepts any integers: numpy's, tensors."""
         pass_, group = operator.index(pass_), operator.index(group)
         if pass_ < 0:
             raise InputError(f"{where}: pass {pass_} does not exist; passes are counted from 0")
@@ -319,7 +319,7 @@ class Plan:
 
 
 def _known(settings, path):
-    """known() of a track's object in the file at `path`."""
+    """known() for a track's object in the file at `path`."""
     try:
         return known(settings)
     except Newer as problem:
@@ -369,7 +369,7 @@ class Track:
                 file.expect_dataset(array.name, array.dtype, (rows, *array.view_shape), self.plan.group)
 
     def _expect_track(self, path, copy):
-        """A shard's copy of track.json is this track's. Keys that this version does not know are no difference, in either."""
+        """Checks that a shard's copy of track.json is this track's. Ignores unknown keys in both."""
         if not isinstance(copy, dict):
             raise CorruptError(f"{path}: has no copy of its track.json; the file is damaged, copy or make it again")
         check_json_version(copy, path)
@@ -380,16 +380,16 @@ class Track:
 
     @functools.cached_property
     def basis(self):
-        """Of a transform track: what its coefficients mean."""
+        """The basis of a transform track."""
         return Basis(self.directory / "basis.h5", self.codec["basis"], self.shape)
 
     @property
     def passes(self):
-        """Those whose shards are all there, ascending."""
+        """Passes with all shards present, ascending."""
         return self.shard_directory.passes(self.plan.shards_per_pass)
 
     def arrays(self, pass_, group):
-        """What is stored of a group, by name, as it is stored."""
+        """The stored arrays of a group, by name."""
         number, chunk = self.plan.find(pass_, group, self.directory)
         contents = self.shard_directory.open(number).read([array.name for array in self.layout], chunk)
         return from_bytes(self.layout, contents, self.plan.group)
@@ -399,21 +399,21 @@ class Track:
         return self.decode(self.arrays(pass_, group), pass_, group)
 
     def read_kept(self, pass_, group):
-        """Of a topk track what is stored: values and classes [group, kept], the largest first, and the log-sum-exp of
-        the other classes at each of codec["temperatures"]: [group, temperatures]."""
+        """The stored values of a topk track: values and classes [group, kept], the largest first, and the log-sum-exp
+        of the other classes at each of codec["temperatures"]: [group, temperatures]."""
         if self.encoding != "topk":
             raise InputError(f"{self.directory}: is stored as {self.encoding}; only topk has kept values")
         return self.decode(self.arrays(pass_, group), pass_, group, ENCODINGS[self.encoding].kept)
 
     def read_coefficients(self, pass_, group):
-        """Of a transform track, features in the basis of its channels: float32 [group, C, H, W]. `basis.vectors.T` @
-        this over channels + `basis.mean` is what read() gives: for who has a faster matrix product at hand."""
+        """Features of a transform track as coefficients over channels: float32 [group, C, H, W]. read() gives
+        `basis.vectors.T` @ these over channels + `basis.mean`. For callers with a faster matrix product."""
         if self.encoding != "transform":
             raise InputError(f"{self.directory}: is stored as {self.encoding}; only transform has coefficients")
         return self.decode(self.arrays(pass_, group), pass_, group, ENCODINGS[self.encoding].coefficients)
 
     def decode(self, arrays, pass_, group, decode=None):
-        """arrays() to values; `pass_` and `group` for what an error says."""
+        """arrays() to values; `pass_` and `group` are for error messages."""
         try:
             return (decode or ENCODINGS[self.encoding].decode)(self, arrays)
         except (ValueError, IndexError) as problem:
@@ -422,7 +422,7 @@ class Track:
                 "it again") from None
 
     def read_with_h5py(self, pass_, group):
-        """The same through HDF5: slow, without our table and its checksums. Needs h5py and hdf5plugin."""
+        """The same through HDF5: slow, without the table and its checksums. Needs h5py and hdf5plugin."""
         import h5py
         import hdf5plugin  # noqa: F401  registers the Zstandard filter
         number, chunk = self.plan.find(pass_, group, self.directory)
@@ -434,8 +434,8 @@ class Track:
 
 
 class Cache:
-    """A cache directory. What is added to it later is not seen. `tracks`: those that can be used, and `problems`: what
-    cannot (a list of Problem), which fails nothing before it is asked for; both ascending by directory."""
+    """A cache directory. Files added later are not seen. `tracks`: the usable tracks; `problems`: the unusable parts (a
+    list of Problem), which raise only when used; both ascending by directory."""
 
     def __init__(self, directory):
         self.directory = Path(directory)
@@ -476,7 +476,7 @@ class Cache:
                 if _is(entry, "is_dir") and not SET_ASIDE.fullmatch(entry.name)]
 
     def _folders(self, directory):
-        """Folders in one, ascending. One that cannot be listed is a problem, and has none."""
+        """Subdirectories, ascending. A directory that cannot be listed is a problem, and gives none."""
         try:
             return self._listed(directory)
         except OSError as problem:
@@ -537,12 +537,13 @@ class Cache:
                 "again")
 
     def picture_hash(self, pass_, group):
-        """XXH3-64 of one rendered view of the group, that at hashed_view()."""
+        """XXH3-64 of one rendered view of the group, at hashed_view()."""
         return self.recipes_and_hash(pass_, group)[1]
 
     def track(self, name, teacher=None):
-        """The track of a name ("logits", "features.11"), of a teacher ("NAME" or "NAME.xxxxxxxx") if several do, also as
-        "TEACHER/NAME". Which one is meant does not depend on what can be read: a bad one's own error is raised."""
+        """Finds a track by name ("logits", "features.11") and teacher ("NAME" or "NAME.xxxxxxxx"), or as
+        "TEACHER/NAME". The result does not depend on which tracks are readable: if the match is a bad track, raises its
+        error."""
         if not isinstance(name, str):
             raise InputError(f"{self.directory}: a track's name {name!r} is not allowed; expected text, such as \"logits\"")
         if "/" in name and teacher is None:

@@ -1,7 +1,7 @@
-"""The container of everything binary in a cache (FORMAT.md): one read for the table, one a chunk, no HDF5.
+"""The container of all binary data in a cache (FORMAT.md): one read for the table, one per chunk, without HDF5.
 
-What a table says is checked against itself and the file before anything is allocated, and every byte that is handed out
-has passed two checksums: XXH3-64 of the stored bytes and Zstandard's own of the content."""
+The table is checked for consistency with itself and the file before anything is allocated, and every returned byte has
+passed two checksums: XXH3-64 of the stored bytes and Zstandard's of the content."""
 import json
 import math
 import os
@@ -18,12 +18,12 @@ from .errors import CacheError, CorruptError, InputError, IoError, NewerFormatEr
 __all__ = ["CacheError", "Container", "Dataset", "parse_json"]
 
 MAGIC, MAJOR, KNOWN_REQUIRED_FLAGS = b"VITRINE\0", 2, 3
-FIRST_READ = 65536  # holds most tables whole
+FIRST_READ = 65536  # most tables fit
 CHECKSUM_BYTES = 8
 WRONG_CHECKSUM = "its table's checksum is wrong"
 DEEPEST_JSON = 32
-LARGEST_TABLE = 1 << 30  # a file of holes may claim any size
-LARGEST_EXPANSION = 1 << 15  # zstd: 128 KiB of a block that takes 4 bytes
+LARGEST_TABLE = 1 << 30  # a sparse file may have any size
+LARGEST_EXPANSION = 1 << 15  # of zstd: a block of 4 bytes gives 128 KiB
 HEADER = np.dtype([("magic", "V8"), ("major", "<u2"), ("minor", "<u2"), ("required", "<u4"), ("ignorable", "<u4"),
                    ("datasets", "<u4"), ("table_bytes", "<u8"), ("user_block", "<u8"), ("file_bytes", "<u8"),
                    ("chunks", "<u8"), ("json_bytes", "<u4"), ("reserved", "<u4")])
@@ -34,7 +34,7 @@ ITEM_BYTES = {"<f4": 4, "<f2": 2, "|i1": 1, "|u1": 1, "<i2": 2, "<u2": 2, "<u4":
 
 
 def parse_json(data):
-    """JSON in UTF-8; ValueError for any other bytes, and for what is nested deeper than DEEPEST_JSON levels."""
+    """Parses JSON in UTF-8; ValueError for any other bytes, and for nesting deeper than DEEPEST_JSON levels."""
     def refuse(word):
         raise ValueError(f"{word} is not JSON")
 
@@ -51,7 +51,7 @@ def parse_json(data):
 
 
 def check_format_version(major, version, path):
-    """Refuses a file of another major version of the format; `version`: how the file says it."""
+    """Rejects a file of another major version of the format; `version`: as in the file."""
     if major == 0:
         raise CorruptError(f"{path}: has format version {version}, which does not exist; the file is damaged, copy or make it "
                          "again")
@@ -72,10 +72,10 @@ def check_json_version(found, path):
 
 class Dataset(NamedTuple):
     name: str
-    dtype: str  # numpy's word
+    dtype: str  # NumPy's name
     shape: tuple
     chunk_rows: int
-    first_chunk: int  # in the file's list of chunks
+    first_chunk: int  # index in the file's list of chunks
     chunks: int
 
     @property
@@ -93,7 +93,7 @@ def _decompressor():
 
 
 class _File:
-    """A file for the length of a with statement, with a descriptor of its own: reading takes no lock."""
+    """A file opened for a with statement, with its own descriptor: reading takes no lock."""
 
     def __init__(self, path):
         self.path = path
@@ -115,7 +115,7 @@ class _File:
         self.file.close()
 
     def read(self, count, offset):
-        """Exactly `count` bytes, or fewer at the file's end."""
+        """Reads exactly `count` bytes, or fewer at the file's end."""
         try:
             data = self._read_some(count, offset)
             while len(data) < count and (more := self._read_some(count - len(data), offset + len(data))):
@@ -132,11 +132,11 @@ class _File:
 
 
 def _open(path, flags):
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # a named pipe would wait for its writer
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # opening a named pipe would block
 
 
 class Container:
-    """One file. Immutable; any thread or process. No descriptor stays open."""
+    """One file. Immutable; usable from any thread or process. No descriptor stays open."""
 
     def __init__(self, path):
         self.path = os.fspath(path)
@@ -163,8 +163,8 @@ class Container:
 
     @staticmethod
     def _is_whole_with(file, data, field, value):
-        """Whether the table's checksum is right with `value` in a field of the header: proof that the field alone was
-        changed, in a file of this version."""
+        """Whether the table's checksum is right with `value` in a field of the header, which proves that only this
+        field of a file of this version was changed."""
         table_bytes = int(np.frombuffer(data, HEADER, 1)[0]["table_bytes"])
         if not HEADER.itemsize + CHECKSUM_BYTES <= table_bytes <= min(file.bytes, LARGEST_TABLE):
             return False
@@ -225,7 +225,7 @@ class Container:
 
     @staticmethod
     def _fixed_text(field):
-        """The text of a field that ends in zeros; empty for anything else."""
+        """The text of a zero-padded field; empty for anything else."""
         word = field.rstrip(b"\0")
         return word.decode("ascii") if all(33 <= c <= 126 for c in word) else ""
 
@@ -250,7 +250,7 @@ class Container:
             self._damaged(f"its chunks overlap at byte {offsets[order][shared[0] + 1]}")
 
     def json(self, kind):
-        """The attributes, after their "format" was found to be `kind`."""
+        """The attributes; raises unless their "format" is `kind`."""
         try:
             found = parse_json(self.text)
         except ValueError:
@@ -284,11 +284,11 @@ class Container:
                 "it again")
 
     def read(self, names, chunk):
-        """The content of chunk `chunk` of each dataset named: bytes, of whole chunks."""
+        """The content of chunk `chunk` of each named dataset: bytes, of full chunks."""
         return self.read_chunks([(name, chunk) for name in names])
 
     def read_chunks(self, places):
-        """The content of each (dataset's name, chunk): bytes, of whole chunks. The file is opened once."""
+        """The content of each (dataset name, chunk): bytes, of full chunks. Opens the file once."""
         contents = []
         with _File(self.path) as file:
             if file.bytes != self.file_bytes:

@@ -12,7 +12,7 @@ from .cache import NO_LABEL, Cache, Track, left_out, own_share
 from .errors import InputError
 from .views import Views
 
-NO_TARGET = -100  # what cross_entropy() leaves out unless told otherwise
+NO_TARGET = -100  # cross_entropy()'s default ignore_index
 
 
 class Group(dict):
@@ -20,7 +20,7 @@ class Group(dict):
 
 
 def concatenate(items, *, collate_fn_map=None):
-    """Items of VitrineDataset, or parts of them, one after the other along the axis of views."""
+    """Concatenates items of VitrineDataset, or parts of them, along the axis of views."""
     first = items[0]
     if isinstance(first, dict):
         return type(first)((key, concatenate([item[key] for item in items])) for key in first)
@@ -31,39 +31,39 @@ default_collate_fn_map[Group] = concatenate
 
 
 class VitrineDataset(torch.utils.data.Dataset):
-    """One pass of a cache. An item is a group, since views are mixed within it; a loader with `batch_size=None` gives
-    groups, one with `batch_size=n` n of them, concatenated:
+    """One pass of a cache. An item is a group, as views are mixed within it; a loader with `batch_size=None` gives
+    groups, with `batch_size=n` n concatenated groups:
 
         pictures        uint8 [group, 3, size, size], 0..255; with `normalise` float32 (value / 255 - mean) / std
         labels          int64 [group], -100: none (cross_entropy's ignore_index)
         partner_labels  int64 [group], of the view that is mixed in
         own_share       float32 [group], the share of `labels`; the rest is the partners'
-        left_out        bool [group]: views whose pictures could not be read when the targets were made. They are black,
-                        have no labels and blank targets: leave them out of every loss
+        left_out        bool [group]: views whose pictures could not be read during extraction. They are black, have
+                        no labels and blank targets: exclude them from every loss
         targets         {track's name: float32 [group, shape...]}
 
-    Where several teachers have tracks of one name, their keys are "TEACHER.xxxxxxxx/NAME".
+    If several teachers have tracks of the same name, their keys are "TEACHER.xxxxxxxx/NAME".
 
-    A topk track has k of K logits, and the mass of the others at a few temperatures. It comes as all K, the others equal
-    in the mass that they have at the first of its temperatures: right for a loss at that one and no other. With `kept` it
-    comes as it is stored, for topk_kl_divergence():
+    A topk track has k of K logits, and the mass of the others at a few temperatures. By default it is expanded to all
+    K, the others sharing their mass at the first temperature equally: correct only for a loss at that temperature. With
+    `kept` it is returned as stored, for topk_kl_divergence():
 
         values          float32 [group, k], the largest first
         indices         int64 [group, k], their classes
         tails           {temperature: float32 [group]}, log sum exp(logit / temperature) over the other classes
 
-    `images`: the folder that the cache was made from; `unlabelled`: that of its further images without labels, where
-    there are any. `cache`: a Cache or its directory. `tracks`: names ("logits", or "TEACHER/logits") or Tracks.
-    `pass_`: may be set later, `data.pass_ = 3` between two epochs; running workers see it, persistent ones too.
+    `images`: the folder that the cache was made from; `unlabelled`: the folder of additional unlabelled images, if any.
+    `cache`: a Cache or its directory. `tracks`: names ("logits", or "TEACHER/logits") or Tracks. `pass_`: may be set
+    later, `data.pass_ = 3` between two epochs; running workers see it, persistent ones too.
     `size`: side of the pictures, the teacher's if not given. `normalise`: (mean, std), three numbers each, of colours in
     0..1.
-    With `allow_pictures` pictures that another decoder made than the teacher's are used all the same; a warning tells it
-    at the first, and `other_pictures` has the number of groups of this pass, in all workers, whose picture that was
-    compared differs. Pictures are compared at the teacher's size only, one of each group.
-    With `coefficients` a transform track comes as read_coefficients() gives it: a worker is spared the largest part of
-    decoding, a product that a GPU makes in no time (`track.basis`), or that a loss can do without.
-    With transform tracks and several workers start Python with OPENBLAS_NUM_THREADS=1: a worker is one core's work.
-    The last group of a pass is filled up with views of its first images, so that all groups are equally large."""
+    With `allow_pictures`, pictures that a different decoder decodes differently than the teacher's are accepted, with a
+    warning at the first; `other_pictures` is the number of groups of this pass, over all workers, whose compared
+    picture differs. Pictures are compared only at the teacher's size, one per group.
+    With `coefficients` a transform track is returned by read_coefficients(): this skips the largest part of decoding, a
+    product that a GPU computes quickly (`track.basis`), or that a loss does not need.
+    With transform tracks and several workers start Python with OPENBLAS_NUM_THREADS=1, as a worker uses one core.
+    The last group of a pass is padded with views of its first images, so that all groups have equal size."""
 
     def __init__(self, images, cache, tracks, pass_=0, size=None, normalise=None,
                  unlabelled=None, kept=False, coefficients=False, allow_pictures=False):
@@ -71,7 +71,7 @@ class VitrineDataset(torch.utils.data.Dataset):
         self.tracks = self._named(tracks)
         self.views = Views(images, self.cache, size, unlabelled, allow_pictures)
         self.normalise, self.kept, self.coefficients = self._colours(normalise), kept, coefficients
-        # In shared memory, since workers have copies of this object: eight bytes of pass_, and a flag for each group.
+        # In shared memory, as workers have copies of this object: eight bytes of pass_, and a flag per group.
         self._shared = torch.zeros(8 + len(self), dtype=torch.uint8).share_memory_()
         self._warned = False
         self.pass_ = pass_
@@ -157,15 +157,15 @@ class VitrineDataset(torch.utils.data.Dataset):
 
 
 def topk_kl_divergence(scores, target, temperature):
-    """KL(p || q), mean over the batch: p, the teacher's probabilities of its k largest classes and of "any other", from a
-    target as VitrineDataset(kept=True) has it; q, the student's of the same k + 1 outcomes, from its scores [N, K]. The
-    temperature must be one at which the track has its tails. Without the factor temperature**2."""
+    """KL(p || q), mean over the batch: p, the teacher's probabilities of its k largest classes and of "any other", from
+    a target of VitrineDataset(kept=True); q, the student's of the same k + 1 outcomes, from its scores [N, K]. The
+    temperature must be one of the track's. Without the factor temperature**2."""
     if temperature not in target["tails"]:
         raise ValueError(f"the temperature {temperature} has no tail; there are {', '.join(map(str, target['tails']))}")
     student = (scores if scores.dtype == torch.float64 else scores.float()) / temperature
     everything = student.logsumexp(1, keepdim=True)
     kept = student.gather(1, target["indices"])
-    # The others' mass from their own scores: as one less the kept it would vanish in rounding.
+    # The others' mass from their scores, as 1 minus the kept classes' mass would cancel.
     others = student.scatter(1, target["indices"], -math.inf).logsumexp(1, keepdim=True)
     q = torch.cat([kept, others], 1) - everything
     p = torch.cat([target["values"] / temperature, target["tails"][temperature].unsqueeze(1)], 1).log_softmax(1)

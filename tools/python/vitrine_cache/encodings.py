@@ -1,8 +1,8 @@
-"""Encodings of storage (FORMAT.md, 'Encodings'): what each keeps, and the arithmetic back to float32. A encoding is one class with
+"""Encodings (FORMAT.md, 'Encodings') and their decoding to float32. An encoding is a class with
 
-    settings               what track.json's `codec` may have
+    settings               allowed keys of track.json's `codec`
     layout(track)          the arrays of a shard, a list of Array
-    decode(track, arrays)  those of a group, by name, to float32 [group, shape...]; ValueError for impossible ones
+    decode(track, arrays)  a group's arrays, by name, to float32 [group, shape...]; ValueError for invalid ones
 
 where `track` has `shape`, of one view, `group`, the number of views, `codec`, that object of track.json after check(),
 and `basis`, read from basis.h5."""
@@ -19,7 +19,7 @@ class Array(NamedTuple):
     name: str
     dtype: str
     view_shape: tuple         # without the axis of views
-    whole_group: bool = False  # one row of bytes per group, as long as the shard's longest, zeros after its own
+    whole_group: bool = False  # one row of bytes per group, padded with zeros to the shard's longest
 
 
 class Fp32:
@@ -66,7 +66,7 @@ class Sqrt8:
 
 
 class Uniform:
-    """Multiples of one step, cut into `shift` low bits each, as they are, and the rest in planes of bytes."""
+    """Multiples of one step, split into `shift` raw low bits each, and the rest in byte planes."""
     settings = ("max_error",)
     HEADER = np.dtype([("shift", "u1"), ("width", "u1"), ("with_mean", "u1"), ("zero", "u1"), ("views", "<u4")])
 
@@ -100,7 +100,7 @@ class Uniform:
     def _bits(stream, shift, count):
         """`count` numbers of `shift` bits each, lowest bit first."""
         padded = np.concatenate([stream, np.zeros(3, np.uint8)])
-        words = np.ndarray(len(stream), "<u4", padded, strides=(1,))  # one begins at every byte
+        words = np.ndarray(len(stream), "<u4", padded, strides=(1,))  # overlapping: one per byte
         at = np.arange(count, dtype=np.int64) * shift
         return words[at >> 3] >> (at & 7).astype(np.uint32) & np.uint32((1 << shift) - 1)
 
@@ -127,7 +127,7 @@ class Topk:
         return value.astype(np.float32), index, arrays["tail"]
 
     def decode(self, track, arrays):
-        """All classes: those that were not kept share the tail's mass at the first temperature."""
+        """All classes: those that were not kept share the tail's mass at the first temperature equally."""
         value, index, tail = self.kept(track, arrays)
         classes, temperature = track.shape[0], track.codec["temperatures"][0]
         others = temperature * (tail[:, :1].astype(np.float64) - math.log(classes - track.codec["kept"]))
@@ -155,14 +155,14 @@ ENCODINGS = {"fp32": Fp32(), "fp16": Fp16(), "int8": Int8(), "sqrt8": Sqrt8(), "
 
 
 class Newer(ValueError):
-    """What only a newer version writes."""
+    """Written only by a newer version."""
 
 
 SMALLEST_ERROR, LARGEST_ERROR, MOST_TEMPERATURES = 1e-9, 1e9, 16
 
 
 def is_number(value):
-    """A finite one: JSON has integers of any size."""
+    """Whether it is a finite number; JSON has integers of any size."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
@@ -175,8 +175,7 @@ def is_hash(value):
 
 
 def check(encoding, codec, shape):
-    """ValueError unless `codec`, whose values are of the right types, is what track.json may have for this encoding and views of
-    `shape`."""
+    """Raises ValueError unless `codec`, with values of the right types, is valid for this encoding and views of `shape`."""
     for key in codec:
         if key not in ENCODINGS[encoding].settings:
             raise ValueError(f"the encoding {encoding} has no setting {key}; remove it")

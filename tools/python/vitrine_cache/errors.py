@@ -1,16 +1,16 @@
-"""Errors that a user can act on, of the same kinds as the C++ programs' (common/base/error.h). Each is one sentence with the
-file, what is wrong and what to do. Catch CacheError for all of them."""
+"""Errors for the user, of the same kinds as in C++ (common/base/error.h). Each message is one sentence: the file, what
+is wrong and what to do. Catch CacheError for all of them."""
 import errno
 import os
 import stat
 
 
 class CacheError(Exception):
-    """A cache, or what is used with it, is not what it should be."""
+    """Base class: a problem with a cache or its use."""
 
 
 class InputError(CacheError):
-    """What was asked does not fit: a name, a number, a path that does not exist, a file of another kind or cache."""
+    """Invalid input: a name, a number, a path that does not exist, a file of another kind or cache."""
 
 
 class IoError(CacheError):
@@ -18,11 +18,11 @@ class IoError(CacheError):
 
 
 class CorruptError(CacheError):
-    """Bytes were read and are not what was written."""
+    """The bytes read are not those that were written."""
 
 
 class NewerFormatError(CacheError):
-    """Written in a format that this version does not know."""
+    """Written in a format that this version does not support."""
 
 
 class ResourceError(CacheError):
@@ -36,14 +36,14 @@ OUT_OF = {errno.ENOMEM: "end other programs or use fewer workers", errno.ENOBUFS
 
 
 def system_error(problem, path, what, remedy):
-    """The error for an OSError: InputError where the path itself is wrong, ResourceError, with its own remedy, where the
-    machine ran out of something, else IoError."""
+    """The error for an OSError: InputError if the path is wrong, ResourceError, with its own remedy, if the machine ran
+    out of a resource, else IoError."""
     kind = InputError if problem.errno in WRONG_PATH else ResourceError if problem.errno in OUT_OF else IoError
     return kind(f"{path}: {what} ({problem.strerror or problem}); {OUT_OF.get(problem.errno, remedy)}")
 
 
 def require_directory(path, expected):
-    """InputError or IoError unless this is a directory; `expected`: "a cache, as ..."."""
+    """Raises InputError or IoError unless this is a directory; `expected`: "a cache, as ..."."""
     try:
         if stat.S_ISDIR(os.stat(path).st_mode):
             return

@@ -1,6 +1,6 @@
-"""The compiled decoder of transform payloads (tools/python/native/decoder.h), which gives the numpy one's items to the bit, and
-what matrix products make of them but for rounding. Taken where it is found: the file that VITRINE_NATIVE names,
-libvitrine_native.so in this folder, or in the build/lib of the sources around it. VITRINE_NATIVE= (empty) does without."""
+"""The compiled decoder of transform payloads (tools/python/native/decoder.h). Its items equal the NumPy decoder's bit
+for bit, its features up to rounding. Searched in the file named by VITRINE_NATIVE, libvitrine_native.so in this folder,
+and build/lib of the surrounding sources. VITRINE_NATIVE= (empty) disables it."""
 import ctypes
 import functools
 import os
@@ -18,7 +18,7 @@ NAME = "libvitrine_native.so"
 
 @functools.cache
 def library():
-    """None where there is none."""
+    """None if not found."""
     named, here = os.environ.get("VITRINE_NATIVE"), pathlib.Path(__file__).resolve().parent
     if named == "":
         return None
@@ -26,7 +26,7 @@ def library():
         (place for place in (here / NAME, here.parents[2] / "build/lib" / NAME) if place.exists()), None)
     if path is None:
         return None
-    remedy = "build it anew (tools/build.sh vitrine_native), or set VITRINE_NATIVE= to do without"
+    remedy = "rebuild it (tools/build.sh vitrine_native), or set VITRINE_NATIVE= to disable it"
     try:
         found = ctypes.CDLL(str(path))
         version = found.vitrine_native_version()
@@ -44,7 +44,7 @@ def library():
 
 
 class Decoder:
-    """Of one basis. Any thread; not to be pickled."""
+    """The decoder for one basis. Thread-safe; cannot be pickled."""
 
     def __init__(self, found, basis):
         def place(array):
@@ -57,16 +57,16 @@ class Decoder:
         self.handle = found.vitrine_decoder_new(*self.shape, *map(place, arrays), int(basis.confidence[0]), message,
                                                ROOM)
         if not self.handle:
-            raise InputError(message.value.decode())  # such as a VITRINE_ISA that this machine does not have
+            raise InputError(message.value.decode())  # for instance an unsupported VITRINE_ISA
         weakref.finalize(self, found.vitrine_decoder_free, self.handle)
 
     def decode(self, payload, views, what):
-        """uint8 payload to float32 [views, C, H, W], ITEMS [C, H, W, views]. ValueError for bytes that no encoder makes."""
+        """uint8 payload to float32 [views, C, H, W], ITEMS [C, H, W, views]. ValueError for an invalid payload."""
         shape = (*self.shape, views) if what == ITEMS else (views, *self.shape)
         payload, out = np.ascontiguousarray(payload), np.empty(shape, np.float32)
         message = ctypes.create_string_buffer(ROOM)
         if self.found.vitrine_decode(self.handle, payload.ctypes.data, payload.size, views, what,
                                      out.ctypes.data, message, ROOM):
-            # "payload: it ends too early; the chunk is damaged ...": who calls says the rest.
+            # "payload: it ends too early; the chunk is damaged ...": the caller adds the rest.
             raise ValueError(message.value.decode().removeprefix("payload: ").split(";")[0])
         return out

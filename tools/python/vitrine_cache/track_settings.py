@@ -1,5 +1,5 @@
-"""track.json's object (FORMAT.md): what it must have, of which type, and how two of them differ. Keys that this version does
-not know are passed over everywhere but in `codec`, where they may change what the values mean."""
+"""track.json's object (FORMAT.md): its keys and types, and the differences between two. Unknown keys are ignored,
+except in `codec`, where they may change the meaning of the values."""
 import json
 import math
 import re
@@ -14,12 +14,12 @@ DAMAGED = "the file is damaged, copy or make it again"
 
 
 def word(value):
-    """A value as messages have it."""
+    """A value as printed in messages."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 class Fields:
-    """The typed fields of an object; ValueError that names the key, with those above it, and what to do."""
+    """Typed access to an object's fields; ValueError that names the key with its parents, and what to do."""
 
     def __init__(self, found, above=""):
         self.found, self.above = found, above
@@ -121,7 +121,7 @@ CODEC = {"max_error": lambda codec: codec.number("max_error"), "kept": lambda co
 
 
 def _codec(fields):
-    """What is 0 or empty says no more than what is absent."""
+    """Drops values that are 0 or empty, as they mean the same as absent ones."""
     for key in fields.found:
         if key not in CODEC:
             raise Newer(f"codec.{key} is a setting that this program does not know; use a newer vitrine")
@@ -129,7 +129,7 @@ def _codec(fields):
 
 
 def _encoding(fields):
-    """`encoding`, `codec`, `level` and `window`; not yet whether they fit."""
+    """`encoding`, `codec`, `level` and `window`, not yet checked for consistency."""
     encoding = fields.text("encoding")
     if encoding not in ENCODINGS:
         *others, last = ENCODINGS
@@ -139,7 +139,7 @@ def _encoding(fields):
 
 
 def _earlier(fields, shape):
-    """A track's encoding before it was recoded. One of a newer version stays as it is: nothing of it is needed to read."""
+    """A track's encoding before it was recoded. One of a newer version is returned as is, as reading does not need it."""
     try:
         encoding = _encoding(fields)
     except Newer:
@@ -164,9 +164,9 @@ def _check_compression(level, window):
 
 
 def known(settings):
-    """What this version knows of a track's object, whose format and version were found right; two tracks are the same when
-    this is. Newer for what only a newer version writes, ValueError for what is missing, of another type or out of its range;
-    both in the words of the C++ reader."""
+    """The known part of a track's object, whose format and version were checked; tracks are equal if this is. Raises
+    Newer for values that only a newer version writes, ValueError for values that are missing, of the wrong type or out
+    of range; both with the C++ reader's messages."""
     fields = Fields(settings)
     track = {"teacher": _teacher(fields.object("teacher")), "kind": fields.text("kind"), "block": fields.whole("block"),
              "normalised": fields.flag("normalised")}
@@ -187,7 +187,7 @@ def known(settings):
         raise ValueError(f"block {block} does not fit {kind}; expected -1 for logits and a block from 0 for others")
     if len(shape) != AXES[kind]:
         raise ValueError(f"a shape of {len(shape)} axes does not fit {kind}; expected [K] for logits, else three")
-    few = encoding == "topk"  # of many classes, few are stored
+    few = encoding == "topk"  # stores few of many classes
     for axis in shape:
         if not 1 <= axis <= (2**32 - 1 if few else 2**24):
             raise ValueError(f"a shape with an axis of {axis} is not possible")
@@ -206,8 +206,8 @@ def known(settings):
 
 
 def differences(there, here, above=""):
-    """Of two objects, as known() makes them: (key, value there, value here) of each key that differs, with those above it
-    ("codec.max_error"); values as JSON, "nothing" where there is none."""
+    """The differences of two results of known(): (key, value there, value here) for each key that differs, with its
+    parents ("codec.max_error"); values as JSON, "nothing" if absent."""
     def absent(found, key):
         return key not in found or (key in ("codec", "window", "recoded_from", "calibration_views") and not found[key])
     for key, value in here.items():

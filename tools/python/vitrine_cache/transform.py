@@ -1,6 +1,6 @@
-"""The transform encoding of features (FORMAT.md): coefficients in a calibrated basis, magnitudes in bit planes sorted by
-context, under an entropy coder. By the compiled decoder where there is one (native.py), else in numpy: half channels at
-a time, within which 64 trellises go step by step; the entropy coder alone goes nibble by nibble."""
+"""The transform encoding of features (FORMAT.md): coefficients in a calibrated basis, magnitudes in context-sorted,
+entropy-coded bit planes. Uses the compiled decoder if there is one (native.py), else NumPy: one half channel at a time,
+in steps of 64 trellises; only the entropy coder works nibble by nibble."""
 import functools
 import hashlib
 
@@ -11,11 +11,11 @@ from .container import Container, check_json_version
 from .native import COEFFICIENTS, FEATURES, ITEMS, Decoder, library
 
 CLASSES, PLANES, SEEN = 32, 15, 15
-FIRST_SPLIT, SPLIT = 12, 8  # classes whose items of the second quantiser are a kind of their own
+FIRST_SPLIT, SPLIT = 12, 8  # classes whose items of the second quantiser are a separate kind
 KINDS = CLASSES + SPLIT
 LEVELS, STATES, SCALE_BITS, LOW = 61, 32, 12, 1 << 16
 MOST_EXPECTED = 10 * 1024
-MOST_ITEMS, LEAST_STEP, MOST_STEP = 1 << 29, 2.0**-110, 2.0**70  # of a group that an encoder makes
+MOST_ITEMS, LEAST_STEP, MOST_STEP = 1 << 29, 2.0**-110, 2.0**70  # limits of valid groups
 HEADER = np.dtype([("bytes", "<u4"), ("step", "<f4"), ("step_sixteenths", "<i2"), ("version", "<u2"),
                    ("kinds", "<u8"), ("sign_bits", "<u4"), ("low_bits", "<u4"), ("escape_bytes", "<u4"),
                    ("entropy_bytes", "<u4")])
@@ -24,9 +24,9 @@ ONES = (64, 81, 101, 128, 161, 203, 255, 321, 404, 508, 639, 803, 1008, 1265, 15
         5915, 7282, 8917, 10851, 13107, 15698, 18619, 21845, 25329, 28999, 32768, 36537, 40207, 43691, 46917, 49838,
         52429, 54685, 56619, 58254, 59621, 60752, 61681, 62439, 63053, 63550, 63950, 64271, 64528, 64733, 64897,
         65028, 65132, 65215, 65281, 65333, 65375, 65408, 65435, 65455, 65472)
-# By state and parity of the magnitude; the states whose lowest bit is set have the second quantiser.
+# By state and parity of the magnitude; odd states use the second quantiser.
 NEXT_STATE = np.array([(0, 2), (5, 7), (1, 3), (6, 4), (2, 0), (4, 6), (3, 1), (7, 5)], np.uint8).reshape(-1)
-# Of an item's class, and 32 more for the second quantiser's.
+# By an item's class, plus 32 for the second quantiser.
 KIND_OF = np.concatenate([np.arange(CLASSES), np.arange(FIRST_SPLIT), CLASSES + np.arange(SPLIT),
                           np.arange(FIRST_SPLIT + SPLIT, CLASSES)])
 COUNTING = np.arange(64)
@@ -34,7 +34,7 @@ BITS_OF_NIBBLE = np.array([[n >> bit & 1 for bit in range(4)] for n in range(16)
 
 
 class Basis:
-    """basis.h5: what a calibration found, and how a group's items are ordered."""
+    """basis.h5: the result of calibration, and the order of a group's items."""
 
     def __init__(self, path, name, shape):
         file = Container(path)
@@ -83,7 +83,7 @@ class Basis:
         return {name: value for name, value in vars(self).items() if name != "native"}
 
     def _order(self):
-        """Slots: positions with row + column even, then the others. A neighbour that is not there is one slot more."""
+        """Slots: positions with row + column even, then the others. A missing neighbour is the slot past the last."""
         height, width = self.height, self.width
         row, column = np.divmod(np.arange(height * width), width)
         self.position = np.argsort((row + column) % 2, kind="stable")
@@ -95,7 +95,7 @@ class Basis:
         self.neighbours = np.stack([side.reshape(-1)[self.position] for side in around])
 
     def maps(self, items):
-        """Items, float32 [C, slots, views], with the transform over positions undone: [C, H * W, views]."""
+        """Undoes the transform over positions: items, float32 [C, slots, views], to [C, H * W, views]."""
         channels, slots, views = items.shape
         maps = np.empty_like(items)
         maps[:, self.position] = items
@@ -115,7 +115,7 @@ class Basis:
 
 @functools.lru_cache(maxsize=None)
 def _tables(level):
-    """Of each slot of a state: frequency, slot less start, and the nibble."""
+    """For each slot of a state: frequency, slot minus start, and nibble."""
     one = ONES[level]
     zero, frequency = 65536 - one, []
     for nibble in range(16):
@@ -131,7 +131,7 @@ def _tables(level):
 
 
 def _take(states, words, at, frequency, offset, nibbles, out):
-    """Fills `out`, changes the states. Returns the place of the next word: beyond the end if words were lacking."""
+    """Fills `out` and updates the states. Returns the position of the next word: past the end if words were missing."""
     end = len(words)
     for j in range(len(out)):
         x = states[j & 31]
@@ -146,10 +146,10 @@ def _take(states, words, at, frequency, offset, nibbles, out):
 
 
 class _Coder:
-    """Streams of bits, in the order in which they were coded."""
+    """Decodes bit streams, in the order in which they were coded."""
 
     def __init__(self, data):
-        self.states = np.frombuffer(data, "<u4", STATES).tolist()  # lists are faster one by one
+        self.states = np.frombuffer(data, "<u4", STATES).tolist()  # lists are faster for single items
         self.words = np.frombuffer(data, "<u2", (len(data) - 4 * STATES) // 2, 4 * STATES).tolist()
         self.at, self.odd = 0, len(data) % 2 != 0
 
@@ -167,7 +167,7 @@ class _Coder:
 # A group's streams
 
 def low_bits(classes):
-    """Bits that items of a class send as they are."""
+    """Number of low bits that a class stores raw."""
     return np.where(classes >= 24, classes // 2 - 11, 0)
 
 
@@ -185,7 +185,7 @@ def _varints(data):
 
 
 class _Source:
-    """Bytes from the front of a payload."""
+    """Reads a payload from the front."""
 
     def __init__(self, data):
         self.data, self.at = data, 0
@@ -210,8 +210,8 @@ class _Source:
 
 
 class _Streams:
-    """What a payload says, but for the order that only contexts tell. `magnitudes`: of all items, their numbers without low bits up to 15, kind after
-    kind, in the order of coding within a kind."""
+    """A payload's streams before items are assigned by contexts. `magnitudes`: of all items, without low bits and up to
+    15, kind by kind, in coding order within a kind."""
 
     def __init__(self, basis, payload, items):
         if not 0 < items <= MOST_ITEMS:
@@ -265,7 +265,7 @@ class _Streams:
         for kind in range(KINDS):
             own = self.magnitudes[begin:begin + int(self.counts[kind])]
             begin += len(own)
-            left = None  # the items that the plane tells of: those beyond the plane before
+            left = None  # the items in the plane: those beyond the plane before
             for level in levels[kind]:
                 ones = np.flatnonzero(coder.take(len(own) if left is None else len(left), level))
                 if len(ones) == 0:
@@ -276,7 +276,7 @@ class _Streams:
             raise ValueError("its entropy coder did not end where it began")
 
     def take(self, classes):
-        """Of a half channel's items, by their classes: what contexts see of them (uint8) and values (float32)."""
+        """For a half channel's items, given their classes: the magnitudes seen by contexts (uint8) and values (float32)."""
         magnitude, second = np.empty(len(classes), np.int32), np.empty(len(classes), np.uint8)
         coarse = classes.max(initial=0) >= 24
         for begin in range(0, len(classes), 64):
@@ -302,7 +302,7 @@ class _Streams:
         return seen, values
 
     def _places(self, kinds):
-        """Of an item each of the first trellises, where in `magnitudes` its own is."""
+        """Positions in `magnitudes` of one item each of the first trellises."""
         order = kinds.argsort(kind="stable")
         counts = np.bincount(kinds, minlength=KINDS)
         sorted_kinds = kinds[order]
@@ -314,7 +314,7 @@ class _Streams:
         return places
 
     def _extend(self, classes, magnitude):
-        """Escapes and low bits, of those items that have them."""
+        """Adds escapes and low bits to the items that have them."""
         beyond = np.flatnonzero(magnitude == PLANES)
         more = self.escapes[self.escape_at:self.escape_at + len(beyond)]
         shifts = low_bits(classes.astype(np.int64))
@@ -344,12 +344,12 @@ class _Streams:
 # Contexts
 
 def _log8(numbers):
-    """8 log2 of whole numbers from 1, the last three bits linear between powers of two."""
+    """8 log2 of integers from 1, linear between powers of two."""
     return (numbers.astype(np.float32).view(np.int32) >> 20) - 127 * 8
 
 
 def _biases(basis, step_sixteenths):
-    """What the expectations of all channels and slots add to classes_of: int32 [C, slots]."""
+    """The offsets from the expectations of all channels and slots in classes_of: int32 [C, slots]."""
     scale = basis.scale.reshape(basis.channels, basis.slots)[:, basis.position].astype(np.int32)
     expected = basis.expected[np.clip(256 + scale - step_sixteenths, 0, 511)].astype(np.int64)
     at_most = np.zeros((basis.channels, basis.slots + 1), np.int64)
@@ -372,11 +372,11 @@ def _classes_of(sums, bias):
 
 
 def decode_items(basis, payload, views):
-    """uint8 payload to float32 coefficients [C, slots, views]. ValueError for bytes that no encoder makes."""
+    """uint8 payload to float32 coefficients [C, slots, views]. ValueError for an invalid payload."""
     streams = _Streams(basis, payload, basis.channels * basis.slots * views)
     biases = _biases(basis, streams.step_sixteenths)
     even, odd = slice(0, basis.even), slice(basis.even, basis.slots)
-    seen = np.zeros((basis.slots + 1, views), np.uint8)  # half steps; the last row for neighbours that are not there
+    seen = np.zeros((basis.slots + 1, views), np.uint8)  # half steps; the last row is for missing neighbours
     past = np.zeros((basis.slots, views), np.int32)
     items = np.empty((basis.channels, basis.slots, views), np.float32)
 
@@ -406,7 +406,7 @@ def _by_view(basis, values):
 
 
 def decode_map_items(basis, payload, views):
-    """Items by position, float32 [C, H, W, views]: what the payload holds, the same bits on every machine."""
+    """The payload's items by position, float32 [C, H, W, views]: the same bits on every machine."""
     if basis.native:
         return basis.native.decode(payload, views, ITEMS)
     items = decode_items(basis, payload, views)
@@ -416,7 +416,7 @@ def decode_map_items(basis, payload, views):
 
 
 def decode_coefficients(basis, payload, views):
-    """Features in the basis of channels, float32 [views, C, H, W]: vectors.T @ this + mean are the features."""
+    """Coefficients over channels, float32 [views, C, H, W]: vectors.T @ these + mean are the features."""
     if basis.native:
         return basis.native.decode(payload, views, COEFFICIENTS)
     return _by_view(basis, basis.maps(decode_items(basis, payload, views)))

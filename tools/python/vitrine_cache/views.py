@@ -1,7 +1,7 @@
-"""Recipes into pictures: what the teacher saw, byte for byte at its resolution, with PIL.
+"""Renders recipes to pictures with PIL: at the teacher's resolution byte for byte what it saw.
 
-A view is its crop, cut out first, resized by PIL's antialiased bicubic and mirrored; then mixed in integers with its
-partner as that was before mixing."""
+A view is cropped first, then resized with PIL's antialiased bicubic filter and mirrored, then mixed in integers with its
+partner's view before mixing."""
 import io
 import operator
 from pathlib import Path
@@ -36,18 +36,18 @@ UPRIGHT = {2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4:
 
 
 def exif_orientation(picture):
-    """1 (upright) to 8, from the EXIF data alone; Pillow's getexif() also looks into other metadata."""
+    """1 (upright) to 8, from EXIF data only; Pillow's getexif() also uses other metadata."""
     picture.load()  # a PNG file may have its EXIF data after its pixels
     exif = Image.Exif()
     try:
         exif.load(picture.info.get("exif"))
         return exif.get(ORIENTATION, 1)
-    except Exception:  # data that make no sense: as C++ takes them
+    except Exception:  # invalid data: handled as in C++
         return 1
 
 
 def decode(content, apply_orientation, scale_grey16):
-    """A file's bytes to PIL, RGB."""
+    """Decodes a file's bytes to a PIL image, RGB."""
     picture = Image.open(io.BytesIO(content))
     orientation = exif_orientation(picture) if apply_orientation else 1
     if scale_grey16 and picture.mode.startswith("I"):
@@ -57,10 +57,10 @@ def decode(content, apply_orientation, scale_grey16):
 
 
 class Views:
-    """Makes views from `root`, the folder that the cache's index was made from, and `unlabelled`, that of its further
-    images without labels, where there are any. `size`: side of the pictures, the teacher's if not given. With
-    `allow_pictures` a picture that is not the one that the teacher saw, because another decoder made it, is given all the
-    same. May be pickled and used in several processes."""
+    """Renders views from `root`, the folder that the cache's index was made from, and `unlabelled`, the folder of
+    additional unlabelled images, if any. `size`: side of the pictures, the teacher's if not given. `allow_pictures`
+    accepts pictures that differ from the teacher's because of another decoder. Can be pickled and used in several
+    processes."""
 
     def __init__(self, root, cache, size=None, unlabelled=None, allow_pictures=False):
         self.root, self.cache, self.allow_pictures = Path(root), cache, allow_pictures
@@ -84,11 +84,11 @@ class Views:
         return whole
 
     def file(self, id):
-        """Where an image lies, by its id in the index."""
+        """Path of an image, by its id in the index."""
         return self.unlabelled / id[len(UNLABELLED):] if id.startswith(UNLABELLED) else self.root / id
 
     def picture(self, image):
-        """One image of the index: PIL, RGB, decoded as the index says. Another file than the index's is refused."""
+        """One image of the index: PIL, RGB, decoded as the index says. Rejects a file that is not the index's."""
         index, path = self.cache.index, self.file(self.cache.index.id(image))
         try:
             content = path.read_bytes()
@@ -118,7 +118,7 @@ class Views:
         """The view before mixing: uint8 [size, size, 3]."""
         top, left, height, width = (int(recipe[key]) for key in ("top", "left", "height", "width"))
         view = picture.crop((left, top, left + width, top + height))
-        # Rows, then columns, each rounded to bytes: Pillow before 13 takes them in this order, later ones in either.
+        # Rows, then columns, each rounded to bytes: Pillow before 13 uses this order, later versions either.
         view = view.resize((self.size, height), Image.Resampling.BICUBIC)
         view = view.resize((self.size, self.size), Image.Resampling.BICUBIC)
         if recipe["flip"]:
@@ -126,8 +126,8 @@ class Views:
         return np.asarray(view)
 
     def group(self, recipes):
-        """The views of a whole group, mixed: uint8 [group, size, size, 3]. Each image is decoded once. Views that are left
-        out are black, and no image is read for them alone."""
+        """The mixed views of a whole group: uint8 [group, size, size, 3]. Decodes each image once. Views left out are
+        black, and no image is read only for them."""
         plain = np.zeros((len(recipes), self.size, self.size, 3), np.uint8)
         missing = left_out(recipes)
         wanted = ~missing
@@ -150,12 +150,11 @@ class Views:
         return mixed
 
     def read(self, pass_, group):
-        """The pictures of a stored group. At the teacher's resolution one of them is held against the cache's hash."""
+        """The pictures of a stored group. At the teacher's resolution, compares one of them with the cache's hash."""
         return self.read_with_recipes(pass_, group)[0]
 
     def read_with_recipes(self, pass_, group):
-        """read(), the group's recipes, and whether the picture held against the hash was the teacher's (False only with
-        allow_pictures)."""
+        """read(), the group's recipes, and whether the compared picture matched the hash (False only with allow_pictures)."""
         pass_, group = operator.index(pass_), operator.index(group)
         recipes, hash_ = self.cache.recipes_and_hash(pass_, group)
         pictures = self.group(recipes)
