@@ -27,7 +27,7 @@ struct Refusal {
 };
 
 /// How a file of these bytes is refused.
-Refusal refusal(const std::string& bytes) {
+Refusal refusal_by_kind(const std::string& bytes) {
   const TemporaryDirectory directory;
   write_whole(directory / "weights.safetensors", bytes);
   try {
@@ -39,7 +39,7 @@ Refusal refusal(const std::string& bytes) {
 }
 
 void check_named(const std::string& bytes, const char* what, const char* remedy) {
-  const Refusal refused = refusal(bytes);
+  const Refusal refused = refusal_by_kind(bytes);
   CAPTURE(refused.sentence);
   CHECK((refused.kind == ErrorKind::kInput));
   CHECK(has(refused.sentence, text("weights.safetensors: ", what).c_str()));
@@ -105,14 +105,14 @@ TEST_CASE("a download that stopped early says how much is missing, and is damage
   const TemporaryDirectory directory;
   save_safetensors(directory / "whole", {{"x", at::ones({100})}, {"y", at::ones({50})}});
   const std::string whole = vitrine::testing::read_whole(directory / "whole");
-  const Refusal data = refusal(whole.substr(0, whole.size() - 1));
+  const Refusal data = refusal_by_kind(whole.substr(0, whole.size() - 1));
   CHECK((data.kind == ErrorKind::kCorrupt));
   CHECK(has(data.sentence,
             "is cut short: its tensors need 600 bytes, and it has 599; its download stopped early: fetch it again"));
-  const Refusal header = refusal(whole.substr(0, 20));
+  const Refusal header = refusal_by_kind(whole.substr(0, 20));
   CHECK((header.kind == ErrorKind::kCorrupt));
   CHECK(has(header.sentence, "is cut short: its header has"));
-  CHECK((refusal("123").kind == ErrorKind::kCorrupt));
+  CHECK((refusal_by_kind("123").kind == ErrorKind::kCorrupt));
 }
 
 TEST_CASE("a sound header whose length reads like the beginning of a pickle or an archive is read") {
@@ -123,7 +123,7 @@ TEST_CASE("a sound header whose length reads like the beginning of a pickle or a
     std::string bytes(8, '\0');
     const std::uint64_t wide = length;
     std::memcpy(bytes.data(), &wide, sizeof wide);
-    CHECK(refusal(bytes + header).sentence == "");
+    CHECK(refusal_by_kind(bytes + header).sentence == "");
   }
 }
 
