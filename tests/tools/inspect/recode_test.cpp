@@ -77,10 +77,10 @@ TEST_CASE("a recoded track stands in a cache of its own and holds the source wit
   CHECK(track.made_with == from.made_with);
   double worst = 0;
   for (const GroupKey key : {GroupKey{0, 0}, GroupKey{1, 2}}) {
-    const std::vector<float> source = sample_values(sample.plan, from, key);
+    const std::vector<float> values = sample_values(sample.plan, from, key);
     const std::vector<float> again = read_group(second, "logits", key);
-    for (std::size_t i = 0; i < source.size(); ++i)
-      worst = std::max(worst, std::abs(static_cast<double>(source[i]) - again[i]));
+    for (std::size_t i = 0; i < values.size(); ++i)
+      worst = std::max(worst, std::abs(static_cast<double>(values[i]) - again[i]));
   }
   CHECK(worst <= 0.25 * (1 + 1e-6));
   CHECK(worst > 0.05);  // it was really coarser
