@@ -55,7 +55,7 @@ struct Sample {
     track.shape = kind == "logits"     ? std::vector<std::uint32_t>{40}
                   : kind == "features" ? std::vector<std::uint32_t>{12, 4, 4}
                                        : std::vector<std::uint32_t>{3, 7, 7};
-    for (const CodecSettings& codec : recoded_from) track.recoded_from.push_back({.codec = codec});
+    for (const CodecSettings& earlier : recoded_from) track.recoded_from.push_back({.codec = earlier});
     now = values_of(track, 1);
     if (settings.encoding == Encoding::kTransform) {
       Calibrator calibrator(track.shape[0], track.shape[1], track.shape[2]);
