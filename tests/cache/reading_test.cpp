@@ -220,6 +220,6 @@ TEST_CASE("a scratch does not take a file that was replaced for the one that it 
   const Container file(path);
   replace(8);
   Container::Scratch fresh;
-  CHECK_THROWS_WITH_AS(file.read_chunk(0, 0, fresh, out), doctest::Contains("the file has changed while it was in use"),
+  CHECK_THROWS_WITH_AS(file.read_chunk(0, 0, fresh, out), doctest::Contains("the file changed while it was in use"),
                        Error);
 }

@@ -269,7 +269,7 @@ TEST_CASE("a list of what is left out is spoken of once it is there") {
   const ExtractFixture fixture;
   write_whole(fixture.images / "bee" / "notes.txt", "not a picture");
   const std::string named = std::string(kLeftOutFile) + " names all";
-  const CommandResult refused = fixture.errors_of("cache", with({"plan.group=7"}));
+  const CommandResult refused = fixture.errors_of("cache", with({"class_map=/nowhere"}));
   CAPTURE(refused.output);
   CHECK(has(refused.output, "left out: 1 sidecar"));
   CHECK(!has(refused.output, named));

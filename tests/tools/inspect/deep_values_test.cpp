@@ -191,5 +191,5 @@ TEST_CASE("where nothing can be said, that is said, and why") {
       wide("features", {.encoding = Encoding::kFp16}, {coarse, coarse});
   unknown.track.recoded_from = {{.unknown = R"({"encoding":"wavelets"})"}};
   CHECK(ValueCheck(unknown.track, *unknown.codec, nullptr).no_verdict().find("wavelets") != std::string::npos);
-  CHECK(ValueCheck(wide.track, *wide.codec, nullptr).no_verdict().find("add up") != std::string::npos);
+  CHECK(ValueCheck(wide.track, *wide.codec, nullptr).no_verdict().find("combined bounds") != std::string::npos);
 }
