@@ -196,7 +196,7 @@ TEST_CASE("further images without labels learn from the teacher, beside labelled
     CHECK(verified.exit_code == 0);
     const CommandResult half = run(bin + " verify" + cache + images);
     CHECK(half.exit_code == 2);
-    CHECK(has(half.output, "folder of images without labels"));
+    CHECK(has(half.output, "is in the unlabelled folder, which is not set"));
     const CommandResult shown =
         run(bin + " show" + cache + both + " --count 24 --out '" + (fixture.root / "sheet.png").string() + "'");
     CAPTURE(shown.output);
