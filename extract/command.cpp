@@ -34,7 +34,8 @@ void print_result(const ExtractOptions& options, const RunResult& result) {
   std::printf("%s: %s new shards, %s views", options.cache.c_str(), human_count(made.shards).c_str(),
               human_count(made.views).c_str());
   if (made.views > 0)
-    std::printf(", %s a view", human_bytes(static_cast<double>(made.bytes) / static_cast<double>(made.views)).c_str());
+    std::printf(", %s per view",
+                human_bytes(static_cast<double>(made.bytes) / static_cast<double>(made.views)).c_str());
   std::printf("\n");
   for (std::size_t t = 0; t < result.tracks.size(); ++t)
     std::printf("  %s  %s%s\n", result.tracks[t].directory().c_str(), encoding_name(result.tracks[t].codec.encoding),

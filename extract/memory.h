@@ -40,7 +40,7 @@ struct WorkerChoice {
 WorkerChoice choose_workers(const Plan& plan, const VitOptions& vit, std::uint32_t micro_batch,
                             const std::vector<TrackInfo>& tracks, std::uint32_t wanted);
 
-/// About how many bytes per view of the track takes on the disk, before zstd: an upper bound in most cases.
+/// About how many bytes a view of the track takes on the disk, before zstd: an upper bound in most cases.
 double stored_view_bytes(const TrackInfo& track);
 
 }  // namespace vitrine

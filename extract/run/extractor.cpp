@@ -280,7 +280,7 @@ Extractor::Made Extractor::run(std::span<const ShardKey> shards, const StopFlag&
     made.left_out += shard.views_left_out();
     if (made.shards++ > 0 || missing.size() == 1) return;
     const double view_bytes = static_cast<double>(made.bytes) / static_cast<double>(made.views);
-    note(text("at the first shard's ", human_bytes(view_bytes), " a view the missing shards will take ",
+    note(text("at the first shard's ", human_bytes(view_bytes), " per view the missing shards will take ",
               human_bytes(view_bytes * static_cast<double>(total - done))));
   };
   auto next = missing.begin();

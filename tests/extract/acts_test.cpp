@@ -13,11 +13,13 @@
 #include "common/base/error.h"
 #include "common/cache/preparation.h"
 #include "common/cache/shard_directory.h"
+#include "tests/extract/equal_files.h"
 #include "tests/extract/fixture.h"
 #include "tests/extract/interrupted.h"
 #include "tests/support/message.h"
 
 using namespace vitrine;
+using vitrine::testing::check_equal;
 using vitrine::testing::CommandResult;
 using vitrine::testing::ExtractFixture;
 using vitrine::testing::has;
@@ -30,16 +32,6 @@ using vitrine::testing::write_whole;
 namespace {
 
 using Files = std::map<std::string, std::string>;
-
-void check_equal(const Files& a, const Files& b) {
-  REQUIRE(!a.empty());
-  REQUIRE(a.size() == b.size());
-  for (const auto& [name, bytes] : a) {
-    CAPTURE(name);
-    REQUIRE(b.contains(name));
-    CHECK((b.at(name) == bytes));
-  }
-}
 
 void check_words(const CommandResult& result, int exit_code, const std::vector<std::string>& words) {
   CAPTURE(result.output);

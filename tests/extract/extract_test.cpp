@@ -15,11 +15,13 @@
 #include "common/image/views.h"
 #include "extract/run/extractor.h"
 #include "extract/options.h"
+#include "tests/extract/equal_files.h"
 #include "tests/extract/fixture.h"
 #include "tests/extract/interrupted.h"
 #include "tests/support/signals.h"
 
 using namespace vitrine;
+using vitrine::testing::check_equal;
 using vitrine::testing::CommandResult;
 using vitrine::testing::ExtractFixture;
 using vitrine::testing::kBySignal;
@@ -31,16 +33,6 @@ std::string identity(const std::filesystem::path& path) {
   struct stat status {};
   REQUIRE(::stat(path.c_str(), &status) == 0);
   return text(status.st_ino, " ", status.st_mtim.tv_sec, " ", status.st_mtim.tv_nsec);
-}
-
-void check_equal(const std::map<std::string, std::string>& a, const std::map<std::string, std::string>& b) {
-  REQUIRE(!a.empty());
-  REQUIRE(a.size() == b.size());
-  for (const auto& [name, bytes] : a) {
-    CAPTURE(name);
-    REQUIRE(b.contains(name));
-    CHECK((b.at(name) == bytes));
-  }
 }
 
 int interrupted(const ExtractFixture& fixture, const std::string& cache, const std::vector<std::string>& settings,
