@@ -88,7 +88,9 @@ def test_bundle(folder):
     code, out = run(SOURCE / "tools" / "gpu_check.sh", "bundle", folder, binaries.parent, PYTHON=sys.executable)
     check(code == 0 and folder.with_suffix(".tar.gz").exists(), out)
     for path in (folder / "bin").iterdir():
-        check(str(SOURCE).encode() + b"/.venv" not in path.read_bytes(), path)
+        code, out = run("-c", f"readelf -d '{path}'")
+        places = re.findall(r"\((?:RPATH|RUNPATH)\).*\[(.*)\]", out)
+        check(code == 0 and all(place == "$ORIGIN/../lib" for place in places), (path, out))
     code, libraries = run("-c", f"'{sys.executable}' '{folder}/gpu_check.py' libraries '{folder}/compiler'")
     check(code == 0, libraries)
     places = [str(folder), *libraries.strip().split(":")]
