@@ -14,9 +14,9 @@
 #include "common/kernels/normalise.h"
 #include "common/models/autocast.h"
 #include "common/models/device.h"
-#include "common/models/load.h"
-#include "common/models/safetensors.h"
 #include "common/models/torch_errors.h"
+#include "common/models/weights/load.h"
+#include "common/models/weights/safetensors.h"
 #include "common/teacher/outputs.h"
 #include "common/teacher/records.h"
 

@@ -11,9 +11,9 @@
 
 #include "common/base/philox.h"
 #include "common/image/write.h"
-#include "common/models/load.h"
-#include "common/models/safetensors.h"
 #include "common/models/vit.h"
+#include "common/models/weights/load.h"
+#include "common/models/weights/safetensors.h"
 #include "tests/support/device.h"
 #include "tests/support/testing.h"
 

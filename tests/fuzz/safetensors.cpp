@@ -4,7 +4,7 @@
 #include <string_view>
 
 #include "common/base/error.h"
-#include "common/models/safetensors.h"
+#include "common/models/weights/safetensors.h"
 #include "tests/faults/shards.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

@@ -8,10 +8,10 @@
 #include <vector>
 
 #include "common/base/error.h"
-#include "common/models/load.h"
 #include "common/models/resnet.h"
-#include "common/models/safetensors.h"
 #include "common/models/vit.h"
+#include "common/models/weights/load.h"
+#include "common/models/weights/safetensors.h"
 
 namespace vitrine {
 namespace {

@@ -1,6 +1,6 @@
 #include <torch/torch.h>
 
-#include "common/models/safetensors.h"
+#include "common/models/weights/safetensors.h"
 
 #include <cstring>
 

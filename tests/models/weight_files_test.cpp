@@ -4,11 +4,11 @@
 #include <cstring>
 
 #include "common/base/error.h"
-#include "common/models/layout.h"
-#include "common/models/load.h"
 #include "common/models/resnet.h"
-#include "common/models/safetensors.h"
 #include "common/models/vit.h"
+#include "common/models/weights/layout.h"
+#include "common/models/weights/load.h"
+#include "common/models/weights/safetensors.h"
 #include "tests/support/message.h"
 #include "tests/support/testing.h"
 

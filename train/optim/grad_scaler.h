@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "common/config/fields.h"
-#include "common/models/safetensors.h"
+#include "common/models/weights/safetensors.h"
 
 namespace vitrine {
 

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "common/eval/accuracy.h"
-#include "common/models/safetensors.h"
+#include "common/models/weights/safetensors.h"
 #include "train/data/batches.h"
 #include "train/run/provenance.h"
 

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <map>
 
-#include "common/models/load.h"
+#include "common/models/weights/load.h"
 #include "train/run/run_log.h"
 
 namespace vitrine {

@@ -8,7 +8,7 @@
 #include <filesystem>
 #include <string>
 
-#include "common/models/safetensors.h"
+#include "common/models/weights/safetensors.h"
 #include "train/data/batches.h"
 #include "train/matching/objective.h"
 #include "train/run/checkpoint.h"

@@ -6,8 +6,8 @@
 
 #include "common/base/error.h"
 #include "common/base/progress.h"
-#include "common/models/load.h"
 #include "common/models/torch_errors.h"
+#include "common/models/weights/load.h"
 #include "train/student/weights_record.h"
 
 namespace vitrine {

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "common/models/resnet.h"
-#include "common/models/safetensors.h"
 #include "common/models/vit.h"
+#include "common/models/weights/safetensors.h"
 #include "train/student/model_options.h"
 
 namespace vitrine {

@@ -6,8 +6,8 @@
 
 #include "common/kernels/normalise.h"
 #include "common/models/autocast.h"
-#include "common/models/load.h"
 #include "common/models/precision.h"
+#include "common/models/weights/load.h"
 
 namespace vitrine {
 

@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "common/models/safetensors.h"
+#include "common/models/weights/safetensors.h"
 #include "common/plan/image_index.h"
 #include "train/student/model_options.h"
 #include "train/student/network.h"

@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "common/base/error.h"
-#include "common/models/load.h"
+#include "common/models/weights/load.h"
 
 namespace vitrine {
 

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "common/base/error.h"
-#include "common/models/safetensors.h"
+#include "common/models/weights/safetensors.h"
 #include "common/teacher/class_map.h"
 #include "train/losses/terms.h"
 #include "train/losses/topk.h"

@@ -5,7 +5,7 @@
 
 #include "common/cache/cache.h"
 #include "common/image/left_out.h"
-#include "common/models/safetensors.h"
+#include "common/models/weights/safetensors.h"
 #include "tests/support/message.h"
 #include "tests/train/fixture.h"
 #include "train/data/batches.h"

@@ -3,7 +3,7 @@
 
 #include "common/base/error.h"
 #include "common/kernels/normalise.h"
-#include "common/models/load.h"
+#include "common/models/weights/load.h"
 #include "tests/support/message.h"
 #include "tests/support/testing.h"
 #include "tests/train/gradients.h"

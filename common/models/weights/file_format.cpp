@@ -1,4 +1,4 @@
-#include "common/models/file_format.h"
+#include "common/models/weights/file_format.h"
 
 #include <algorithm>
 #include <cctype>

@@ -1,12 +1,12 @@
 // Loading and listing a module's tensors by PyTorch's state-dict names.
-#ifndef VITRINE_COMMON_MODELS_LOAD_H_
-#define VITRINE_COMMON_MODELS_LOAD_H_
+#ifndef VITRINE_COMMON_MODELS_WEIGHTS_LOAD_H_
+#define VITRINE_COMMON_MODELS_WEIGHTS_LOAD_H_
 
 #include <torch/torch.h>
 
 #include <string>
 
-#include "common/models/safetensors.h"
+#include "common/models/weights/safetensors.h"
 
 namespace vitrine {
 
@@ -31,4 +31,4 @@ Tensors state_dict(const torch::nn::Module& module);
 
 }  // namespace vitrine
 
-#endif  // VITRINE_COMMON_MODELS_LOAD_H_
+#endif  // VITRINE_COMMON_MODELS_WEIGHTS_LOAD_H_

@@ -1,9 +1,9 @@
 #include <torch/torch.h>
 
-#include "common/models/load.h"
+#include "common/models/weights/load.h"
 
 #include "common/base/error.h"
-#include "common/models/layout.h"
+#include "common/models/weights/layout.h"
 
 namespace vitrine {
 namespace {

@@ -1,13 +1,13 @@
 #include <torch/torch.h>
 
-#include "common/models/safetensors.h"
+#include "common/models/weights/safetensors.h"
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <cstring>
 #include <fstream>
 #include <limits>
+#include <optional>
 #include <span>
 #include <tuple>
 #include <vector>
@@ -15,14 +15,12 @@
 #include "common/base/error.h"
 #include "common/base/files.h"
 #include "common/base/json.h"
-#include "common/models/file_format.h"
+#include "common/models/weights/file_format.h"
 
 namespace vitrine {
 namespace {
 
 using nlohmann::json;
-
-static_assert(std::endian::native == std::endian::little, "tensors are copied in the byte order of the format");
 
 struct Dtype {
   const char* name;
@@ -30,12 +28,16 @@ struct Dtype {
 };
 constexpr std::array kDtypes{Dtype{"F32", at::kFloat}, Dtype{"F16", at::kHalf}, Dtype{"BF16", at::kBFloat16},
                              Dtype{"I64", at::kLong},  Dtype{"I32", at::kInt},  Dtype{"U8", at::kByte}};
+/// Read by map_safetensors() alone.
+constexpr std::array kMoreDtypes{Dtype{"F64", at::kDouble}, Dtype{"I16", at::kShort}, Dtype{"I8", at::kChar},
+                                 Dtype{"BOOL", at::kBool}};
 constexpr const char* kMetadata = "__metadata__";
 constexpr std::uint64_t kMaxHeader = 100'000'000;  // the reference implementation's limit
 
 struct Entry {
   std::string name;
-  at::ScalarType type;
+  std::string dtype;
+  std::optional<at::ScalarType> type;  // nullopt: a dtype that is not read
   std::vector<int64_t> shape;
   std::uint64_t begin, end;  // relative to the data section
 };
@@ -45,6 +47,18 @@ struct Header {
   std::map<std::string, std::string> metadata;
   std::span<const std::byte> data;
 };
+
+std::optional<at::ScalarType> type_of(const std::string& dtype) {
+  for (const Dtype& known : kDtypes)
+    if (known.name == dtype) return known.type;
+  for (const Dtype& known : kMoreDtypes)
+    if (known.name == dtype) return known.type;
+  return std::nullopt;
+}
+
+bool is_common(const std::string& dtype) {
+  return std::ranges::any_of(kDtypes, [&](const Dtype& known) { return known.name == dtype; });
+}
 
 std::uint64_t unsigned_field(const json& value, const std::string& what) {
   if (!value.is_number_unsigned())
@@ -59,11 +73,8 @@ Entry parse_entry(const std::string& name, const json& value, std::uint64_t data
       !value["data_offsets"].is_array() || value["data_offsets"].size() != 2)
     fail(what, " is not described by dtype, shape and two data_offsets: the file is damaged, fetch it again");
   const auto dtype_name = value["dtype"].get<std::string>();
-  const auto dtype = std::find_if(kDtypes.begin(), kDtypes.end(), [&](const Dtype& d) { return d.name == dtype_name; });
-  if (dtype == kDtypes.end())
-    fail(what, " has dtype ", dtype_name, "; F32, F16, BF16, I64, I32 and U8 can be read: convert the file");
-  Entry entry{name, dtype->type, {}, 0, 0};
-  std::uint64_t bytes = at::elementSize(dtype->type);
+  Entry entry{name, dtype_name, type_of(dtype_name), {}, 0, 0};
+  std::uint64_t bytes = entry.type ? at::elementSize(*entry.type) : 1;
   std::uint64_t span = bytes;  // with extents of 0 counted as 1: bounds the strides
   bool overflow = false;
   for (const json& size : value["shape"]) {
@@ -78,7 +89,7 @@ Entry parse_entry(const std::string& name, const json& value, std::uint64_t data
   if (entry.begin > entry.end || entry.end > data_bytes)
     fail(what, " lies at bytes ", entry.begin, " to ", entry.end, " of ", data_bytes,
          ": the file is truncated or damaged, fetch it again");
-  if (overflow || entry.end - entry.begin != bytes)
+  if (overflow || (entry.type && entry.end - entry.begin != bytes))
     fail(what, " has ", entry.end - entry.begin, " bytes, which its shape ", value["shape"].dump(), " and dtype ",
          dtype_name, " contradict: the file is damaged, fetch it again");
   return entry;
@@ -159,11 +170,33 @@ Tensors load_safetensors(const std::filesystem::path& path) {
   const Header header = parse_header(file.bytes(), path.string());
   Tensors tensors;
   for (const Entry& entry : header.entries) {
-    at::Tensor tensor = at::empty(entry.shape, entry.type);
+    if (!is_common(entry.dtype))
+      fail(path.string(), ": tensor \"", entry.name, "\" has dtype ", entry.dtype,
+           "; F32, F16, BF16, I64, I32 and U8 can be read: convert the file");
+    at::Tensor tensor = at::empty(entry.shape, *entry.type);
     if (entry.end > entry.begin)
       std::memcpy(tensor.data_ptr(), header.data.data() + entry.begin, entry.end - entry.begin);
     tensors.emplace(entry.name, std::move(tensor));
   }
+  return tensors;
+}
+
+StoredTensors map_safetensors(const SharedFile& file, const std::string& path,
+                              std::map<std::string, std::string>& metadata) {
+  Header header = parse_header(file->bytes(), path);
+  StoredTensors tensors;
+  for (const Entry& entry : header.entries) {
+    StoredTensor& stored = tensors[entry.name];
+    if (!entry.type) {
+      stored.unusable = text("has dtype ", entry.dtype);
+      continue;
+    }
+    std::vector<int64_t> strides(entry.shape.size(), 1);
+    for (std::size_t d = strides.size(); d-- > 1;) strides[d - 1] = strides[d] * std::max<int64_t>(entry.shape[d], 1);
+    stored.tensor = view_of_file(file, header.data.subspan(entry.begin, entry.end - entry.begin), entry.shape, strides,
+                                 *entry.type);
+  }
+  metadata.merge(header.metadata);
   return tensors;
 }
 

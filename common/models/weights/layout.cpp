@@ -1,6 +1,6 @@
 #include <torch/torch.h>
 
-#include "common/models/layout.h"
+#include "common/models/weights/layout.h"
 
 #include <algorithm>
 #include <array>

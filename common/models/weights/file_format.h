@@ -1,6 +1,6 @@
 // Detection of files that are given as weights but have another format.
-#ifndef VITRINE_COMMON_MODELS_FILE_FORMAT_H_
-#define VITRINE_COMMON_MODELS_FILE_FORMAT_H_
+#ifndef VITRINE_COMMON_MODELS_WEIGHTS_FILE_FORMAT_H_
+#define VITRINE_COMMON_MODELS_WEIGHTS_FILE_FORMAT_H_
 
 #include <cstddef>
 #include <span>
@@ -22,4 +22,4 @@ ForeignFormat foreign_format(std::span<const std::byte> bytes);
 
 }  // namespace vitrine
 
-#endif  // VITRINE_COMMON_MODELS_FILE_FORMAT_H_
+#endif  // VITRINE_COMMON_MODELS_WEIGHTS_FILE_FORMAT_H_

@@ -1,10 +1,10 @@
 // Identifies the model of a weight file by its tensor names: for error messages, and to strip prefixes.
-#ifndef VITRINE_COMMON_MODELS_LAYOUT_H_
-#define VITRINE_COMMON_MODELS_LAYOUT_H_
+#ifndef VITRINE_COMMON_MODELS_WEIGHTS_LAYOUT_H_
+#define VITRINE_COMMON_MODELS_WEIGHTS_LAYOUT_H_
 
 #include <string>
 
-#include "common/models/safetensors.h"
+#include "common/models/weights/safetensors.h"
 
 namespace vitrine {
 
@@ -23,4 +23,4 @@ std::string describe_layout(const Tensors& tensors);
 
 }  // namespace vitrine
 
-#endif  // VITRINE_COMMON_MODELS_LAYOUT_H_
+#endif  // VITRINE_COMMON_MODELS_WEIGHTS_LAYOUT_H_
