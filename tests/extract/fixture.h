@@ -13,7 +13,7 @@
 #include "common/image/write.h"
 #include "common/models/load.h"
 #include "common/models/safetensors.h"
-#include "common/models/vit.h"
+#include "common/models/vit/vit.h"
 #include "tests/support/device.h"
 #include "tests/support/testing.h"
 

@@ -11,7 +11,7 @@
 #include "common/models/load.h"
 #include "common/models/resnet.h"
 #include "common/models/safetensors.h"
-#include "common/models/vit.h"
+#include "common/models/vit/vit.h"
 
 namespace vitrine {
 namespace {

@@ -8,7 +8,7 @@
 #include "common/models/load.h"
 #include "common/models/resnet.h"
 #include "common/models/safetensors.h"
-#include "common/models/vit.h"
+#include "common/models/vit/vit.h"
 #include "tests/support/message.h"
 #include "tests/support/testing.h"
 

@@ -9,7 +9,7 @@
 
 #include "common/models/resnet.h"
 #include "common/models/safetensors.h"
-#include "common/models/vit.h"
+#include "common/models/vit/vit.h"
 #include "train/student/model_options.h"
 
 namespace vitrine {

@@ -1,6 +1,6 @@
 #include <torch/torch.h>
 
-#include "common/models/vit.h"
+#include "common/models/vit/vit.h"
 
 #include <algorithm>
 #include <array>

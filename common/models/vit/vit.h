@@ -1,7 +1,7 @@
 // Vision Transformer (Dosovitskiy et al., arXiv:2010.11929) with timm's structure and parameter names, so that timm's
 // weights load unchanged: class token, learned position embedding, pre-norm blocks, head on the class token.
-#ifndef VITRINE_COMMON_MODELS_VIT_H_
-#define VITRINE_COMMON_MODELS_VIT_H_
+#ifndef VITRINE_COMMON_MODELS_VIT_VIT_H_
+#define VITRINE_COMMON_MODELS_VIT_VIT_H_
 
 #include <torch/torch.h>
 
@@ -69,4 +69,4 @@ TORCH_MODULE(Vit);
 
 }  // namespace vitrine
 
-#endif  // VITRINE_COMMON_MODELS_VIT_H_
+#endif  // VITRINE_COMMON_MODELS_VIT_VIT_H_
