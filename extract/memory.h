@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "common/cache/track.h"
-#include "common/models/vit.h"
+#include "common/models/vit/vit.h"
 #include "common/plan/plan.h"
 
 namespace vitrine {

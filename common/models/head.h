@@ -9,14 +9,20 @@
 
 namespace vitrine {
 
+/// x · weightᵀ + bias in FP32, for an FP32 x outside of an Autocast; on a GPU with TF32 matrix products enabled in
+/// FP64. `bias` may be undefined.
+inline at::Tensor full_precision_linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
+  if (!x.is_cuda() || !at::globalContext().allowTF32CuBLAS()) return at::linear(x, weight, bias);
+  const at::Tensor wide = bias.defined() ? bias.to(at::kDouble) : bias;
+  return at::linear(x.to(at::kDouble), weight.to(at::kDouble), wide).to(at::kFloat);
+}
+
 /// layer(pool(x)) in FP32, also inside an Autocast: x is cast first. `pool` returns [N, features]. Returns FP32 [N,
-/// classes]. On a GPU with TF32 matrix products enabled, the layer is computed in FP64 instead.
+/// classes].
 template <class Pool>
 at::Tensor full_precision_head(const at::Tensor& x, const Pool& pool, const torch::nn::Linear& layer) {
   const Autocast off(x.device(), at::kFloat);
-  const at::Tensor pooled = pool(x.to(at::kFloat));
-  if (!x.is_cuda() || !at::globalContext().allowTF32CuBLAS()) return at::linear(pooled, layer->weight, layer->bias);
-  return at::linear(pooled.to(at::kDouble), layer->weight.to(at::kDouble), layer->bias.to(at::kDouble)).to(at::kFloat);
+  return full_precision_linear(pool(x.to(at::kFloat)), layer->weight, layer->bias);
 }
 
 }  // namespace vitrine

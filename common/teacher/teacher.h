@@ -14,7 +14,7 @@
 #include "common/cache/track.h"
 #include "common/config/fields.h"
 #include "common/models/precision.h"
-#include "common/models/vit.h"
+#include "common/models/vit/vit.h"
 #include "common/plan/plan.h"
 
 namespace vitrine {

@@ -11,7 +11,7 @@
 
 #include "common/base/philox.h"
 #include "common/image/write.h"
-#include "common/models/vit.h"
+#include "common/models/vit/vit.h"
 #include "common/models/weights/load.h"
 #include "common/models/weights/safetensors.h"
 #include "tests/support/device.h"

@@ -1,17 +1,24 @@
 // What our models compute, as safetensors, for the Python peers to judge.
 //   dump_models vit IMAGE PATCH DIM DEPTH HEADS CLASSES WEIGHTS INPUT OUT     input: x; taps of all blocks
+//   dump_models families REQUESTS WEIGHTS INPUT OUT                           see dump_families()
+//   dump_models structures SHAPES OUT                                         see dump_structures()
 //   dump_models resnet ARCH CLASSES WEIGHTS INPUT OUT                         input: x, y; evaluation, then five steps
 //   of SGD dump_models copy IN OUT                                                   reads a file and writes it again
 #include <torch/torch.h>
 
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
 #include "common/base/error.h"
 #include "common/models/resnet.h"
-#include "common/models/vit.h"
+#include "common/models/vit/vit.h"
 #include "common/models/weights/load.h"
 #include "common/models/weights/safetensors.h"
+#include "common/base/files.h"
+#include "common/base/json.h"
+#include "common/models/vit/read_structure.h"
+#include "common/models/vit/resample.h"
 
 namespace vitrine {
 namespace {
@@ -43,6 +50,78 @@ void dump_vit(const Arguments& a) {
   save_safetensors(a.at(9), out);
 }
 
+using Json = nlohmann::ordered_json;
+
+VitHints hints_of(const Json& json) {
+  VitHints out;
+  out.arch = json.value("arch", "");
+  out.image_size = json.value("image_size", 0);
+  out.patch = json.value("patch", 0);
+  out.heads = json.value("heads", 0);
+  out.classes = json.value("classes", 0);
+  out.activation = json.value("activation", "");
+  out.pooling = json.value("pooling", "");
+  return out;
+}
+
+/// Those behind `prefix`, without it.
+Tensors behind(const std::string& prefix, const Tensors& tensors) {
+  Tensors out;
+  for (const auto& [name, tensor] : tensors)
+    if (name.starts_with(prefix)) out.emplace(name.substr(prefix.size()), tensor);
+  return out;
+}
+
+void put_outputs(const std::string& prefix, const VitOutputs& outputs, const VitTaps& taps, Tensors& out) {
+  if (outputs.logits.defined()) out[prefix + "logits"] = outputs.logits;
+  out[prefix + "pooled"] = outputs.pooled;
+  for (std::size_t i = 0; i < taps.features.size(); ++i) {
+    out[prefix + "features." + std::to_string(taps.features[i])] = outputs.features[i];
+    out[prefix + "attention." + std::to_string(taps.attentions[i])] = outputs.attentions[i];
+  }
+}
+
+/// REQUESTS: [{"name", "weights", "hints", "structure"}]: the outputs of the ViT of the weights "WEIGHTS/..." on the
+/// input "NAME", as "NAME/...". Fields in "structure" replace those that the weights and hints give.
+void dump_families(const Arguments& a) {
+  const Json requests = parse_json<Json>(read_file(a.at(1)));
+  const Tensors weights = load_safetensors(a.at(2)), inputs = load_safetensors(a.at(3));
+  const torch::NoGradGuard no_grad;
+  Tensors out;
+  for (const Json& request : requests) {
+    const std::string name = request.at("name");
+    const Tensors own = behind(request.at("weights").get<std::string>() + "/", weights);
+    Json structure = to_json(structure_of(own, hints_of(request.at("hints")), name).structure);
+    structure.update(request.at("structure"));
+    Vit model(vit_structure_from_json(structure, name), VitWeights::kUninitialised);
+    load_weights(*model, resampled(own, model->structure()), name);
+    model->eval();
+    VitTaps taps;
+    for (int block = 0; block < model->depth(); ++block) taps.features.push_back(block);
+    taps.attentions = taps.features;
+    put_outputs(name + "/", model->forward(inputs.at(name), taps), taps, out);
+  }
+  save_safetensors(a.at(4), out);
+}
+
+/// SHAPES: {NAME: {"hints", "shapes": {tensor: shape}}}. OUT: {NAME: {"structure", "assumed"} or {"error"}}.
+void dump_structures(const Arguments& a) {
+  Json out;
+  const Json files = parse_json<Json>(read_file(a.at(1)));
+  for (const auto& [name, file] : files.items()) {
+    Tensors weights;
+    for (const auto& [tensor, shape] : file.at("shapes").items())
+      weights[tensor] = at::empty(shape.get<std::vector<std::int64_t>>(), at::device(at::kMeta));
+    try {
+      const VitReading reading = structure_of(weights, hints_of(file.at("hints")), name);
+      out[name] = {{"structure", to_json(reading.structure)}, {"assumed", reading.assumed}};
+    } catch (const Error& error) {
+      out[name] = {{"error", error.what()}};
+    }
+  }
+  publish(a.at(2), out.dump());
+}
+
 void dump_resnet(const Arguments& a) {
   ResNet model(a.at(1), std::stoi(a.at(2)));
   load_weights(*model, load_safetensors(a.at(3)), a.at(3));
@@ -72,12 +151,16 @@ void dump_resnet(const Arguments& a) {
 int run(const Arguments& a) {
   if (!a.empty() && a[0] == "vit" && a.size() == 10)
     dump_vit(a);
+  else if (!a.empty() && a[0] == "families" && a.size() == 5)
+    dump_families(a);
+  else if (!a.empty() && a[0] == "structures" && a.size() == 3)
+    dump_structures(a);
   else if (!a.empty() && a[0] == "resnet" && a.size() == 6)
     dump_resnet(a);
   else if (!a.empty() && a[0] == "copy" && a.size() == 3)
     save_safetensors(a[2], load_safetensors(a[1]), load_safetensors_metadata(a[1]));
   else
-    fail("dump_models takes vit, resnet or copy and what their lines in dump_models.cpp say.");
+    fail("dump_models takes vit, families, structures, resnet or copy and what their lines in dump_models.cpp say.");
   return 0;
 }
 

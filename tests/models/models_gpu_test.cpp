@@ -7,7 +7,7 @@
 #include "common/models/precision.h"
 #include "common/models/resnet.h"
 #include "common/models/torch_errors.h"
-#include "common/models/vit.h"
+#include "common/models/vit/vit.h"
 #include "tests/support/device.h"
 #include "tests/support/message.h"
 #include "tests/support/testing.h"

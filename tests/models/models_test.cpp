@@ -4,7 +4,7 @@
 #include "common/models/autocast.h"
 #include "common/models/device.h"
 #include "common/models/resnet.h"
-#include "common/models/vit.h"
+#include "common/models/vit/vit.h"
 #include "common/models/weights/load.h"
 #include "tests/support/message.h"
 #include "tests/support/testing.h"

@@ -5,7 +5,7 @@
 
 #include "common/base/error.h"
 #include "common/models/resnet.h"
-#include "common/models/vit.h"
+#include "common/models/vit/vit.h"
 #include "common/models/weights/layout.h"
 #include "common/models/weights/load.h"
 #include "common/models/weights/safetensors.h"

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "common/config/fields.h"
-#include "common/models/vit.h"
+#include "common/models/vit/vit.h"
 
 namespace vitrine {
 

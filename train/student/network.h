@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "common/models/resnet.h"
-#include "common/models/vit.h"
+#include "common/models/vit/vit.h"
 #include "common/models/weights/safetensors.h"
 #include "train/student/model_options.h"
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "common/base/error.h"
+#include "common/models/tensor_names.h"
 
 namespace vitrine {
 namespace {
@@ -42,45 +43,12 @@ constexpr std::array kForeign{
     Sign{"embed_tokens.weight", "a language model"},
     Sign{"down_blocks.", "a diffusion model"}};
 
-class Names {
- public:
-  explicit Names(const Tensors& tensors) : tensors_(tensors) {}
-  bool has(const std::string& name) const { return tensors_.contains(name); }
-  /// The first name that contains `word`, or "".
-  std::string first_with(std::string_view word) const {
-    for (const auto& [name, tensor] : tensors_)
-      if (name.find(word) != std::string::npos) return name;
-    return "";
-  }
-  bool any(std::string_view word) const { return !first_with(word).empty(); }
-  /// The size of a tensor's dimension; nullopt if it does not exist.
-  std::optional<std::int64_t> size(const std::string& name, std::int64_t dimension) const {
-    const auto found = tensors_.find(name);
-    if (found == tensors_.end() || found->second.dim() <= dimension) return std::nullopt;
-    return found->second.size(dimension);
-  }
-  /// The number of tensors "prefix0suffix", "prefix1suffix", ...
-  int count(const std::string& prefix, const std::string& suffix) const {
-    int n = 0;
-    while (has(text(prefix, n, suffix))) ++n;
-    return n;
-  }
-
- private:
-  const Tensors& tensors_;
-};
-
-bool is_square(std::int64_t n) {
-  const auto root = static_cast<std::int64_t>(std::lround(std::sqrt(static_cast<double>(n))));
-  return root * root == n;
-}
-
 std::string because(const std::string& family, const std::string& what, const std::string& name) {
   return text(family, " (", what, ": ", name, ")");
 }
 
 /// The family of a ViT with timm's names, by features that a plain ViT does not have.
-std::string vit_family(const Names& names) {
+std::string vit_family(const TensorNames& names) {
   const bool class_token = names.has("cls_token");
   const std::string registers =
       !names.first_with("reg_token").empty() ? names.first_with("reg_token") : names.first_with("register_tokens");
@@ -112,7 +80,7 @@ std::string vit_family(const Names& names) {
   return "a ViT with timm's names";
 }
 
-std::string vit_layout(const Names& names) {
+std::string vit_layout(const TensorNames& names) {
   std::string sizes;
   const auto add = [&](const char* name, std::optional<std::int64_t> value) {
     if (value) sizes += text(sizes.empty() ? " of " : ", ", name, " ", *value);
@@ -128,7 +96,7 @@ std::string vit_layout(const Names& names) {
   return vit_family(names) + sizes + (classes ? "" : ", without a head");
 }
 
-std::string resnet_layout(const Names& names) {
+std::string resnet_layout(const TensorNames& names) {
   if (names.has("conv1.0.weight")) return "a ResNet with a deep stem (ResNet-D: conv1.0.weight)";
   if (const std::string gate = names.first_with(".se."); !gate.empty()) return because("an SE-ResNet", "gates", gate);
   const bool bottleneck = names.has("layer1.0.conv3.weight");
@@ -187,7 +155,7 @@ std::string part_prefix(const Tensors& tensors, const Tensors& state) {
 
 std::string describe_layout(const Tensors& tensors) {
   if (tensors.empty()) return "a file without tensors";
-  const Names names(tensors);
+  const TensorNames names(tensors);
   for (const Sign& sign : kForeign)
     if (names.any(sign.sign)) return sign.family;
   if (names.has("patch_embed.proj.weight") && names.any("blocks.0.")) return vit_layout(names);

@@ -1,0 +1,73 @@
+// A pre-norm transformer block of a ViT, in all forms that a VitStructure describes.
+#ifndef VITRINE_COMMON_MODELS_VIT_BLOCK_H_
+#define VITRINE_COMMON_MODELS_VIT_BLOCK_H_
+
+#include <torch/torch.h>
+
+#include "common/models/vit/dense.h"
+#include "common/models/vit/positions.h"
+#include "common/models/vit/structure.h"
+
+namespace vitrine {
+
+torch::nn::LayerNorm layer_norm(std::int64_t width, double eps);
+
+/// [N, tokens, heads · head_dim] as [N, heads, tokens, head_dim]; a view.
+at::Tensor split_heads(const at::Tensor& x, std::int64_t heads);
+
+class VitAttentionImpl : public torch::nn::Module {
+ public:
+  VitAttentionImpl(const VitStructure& structure, bool random);
+
+  /// x: [N, tokens, dim]. `map`, if not null, receives FP32 [N, heads, patches], computed in FP32: the class token's
+  /// softmax row over the patches; without a class token the mean of the patches' rows.
+  at::Tensor forward(const at::Tensor& x, const VitPositionTables& tables, at::Tensor* map) const;
+
+ private:
+  struct Heads {
+    at::Tensor q, k, v;  ///< [N, heads, tokens, head_dim], rotated
+  };
+  Heads project(const at::Tensor& x, const VitPositionTables& tables) const;
+  at::Tensor fused_bias() const;
+  at::Tensor attention_map(const Heads& heads, const at::Tensor& bias) const;
+
+  std::int64_t heads_, prefix_tokens_;
+  bool class_token_;
+  Dense qkv_{nullptr}, q_proj_{nullptr}, k_proj_{nullptr}, v_proj_{nullptr}, proj_{nullptr};
+  torch::nn::LayerNorm norm_{nullptr};
+  at::Tensor q_bias_, v_bias_, relative_table_;
+};
+TORCH_MODULE(VitAttention);
+
+class VitMlpLayersImpl : public torch::nn::Module {
+ public:
+  VitMlpLayersImpl(const VitStructure& structure, bool random);
+
+  /// x: [N, tokens, dim].
+  at::Tensor forward(const at::Tensor& x) const;
+
+ private:
+  VitMlp kind_;
+  VitActivation activation_;
+  Dense fc1_{nullptr}, fc1_g_{nullptr}, fc1_x_{nullptr}, fc2_{nullptr};
+  torch::nn::LayerNorm norm_{nullptr};
+};
+TORCH_MODULE(VitMlpLayers);
+
+class VitBlockImpl : public torch::nn::Module {
+ public:
+  VitBlockImpl(const VitStructure& structure, bool random);
+
+  /// x: [N, tokens, dim], FP32; so is the result. `map`: as in VitAttentionImpl.
+  at::Tensor forward(const at::Tensor& x, const VitPositionTables& tables, at::Tensor* map) const;
+
+ private:
+  torch::nn::LayerNorm norm1_{nullptr}, norm2_{nullptr};
+  VitAttention attn_{nullptr};
+  VitMlpLayers mlp_{nullptr};
+  at::Tensor scale1_, scale2_;  ///< LayerScale, [dim]; undefined without
+};
+
+}  // namespace vitrine
+
+#endif  // VITRINE_COMMON_MODELS_VIT_BLOCK_H_

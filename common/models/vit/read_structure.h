@@ -1,0 +1,39 @@
+// The structure of a ViT from its weight file: from the tensors' names and shapes, timm's name of the architecture, and
+// what a user or a config.json says.
+#ifndef VITRINE_COMMON_MODELS_VIT_READ_STRUCTURE_H_
+#define VITRINE_COMMON_MODELS_VIT_READ_STRUCTURE_H_
+
+#include <string>
+#include <vector>
+
+#include "common/models/weights/safetensors.h"
+#include "common/models/vit/structure.h"
+
+namespace vitrine {
+
+/// Empty and 0: not known.
+struct VitHints {
+  std::string arch;  ///< timm's name, with or without the weights' tag
+  /// Another value than the weights' resamples them (resample.h).
+  int image_size = 0, patch = 0;
+  int heads = 0, classes = 0;
+  std::string activation;  ///< "gelu", "gelu_tanh", "quick_gelu" or "silu"
+  std::string pooling;     ///< "class" or "mean", where the network has a class token and no attention pool
+};
+
+struct VitReading {
+  VitStructure structure;
+  /// What neither the weights nor the hints determine: "activation gelu", "heads 12 (dim 768 / 64)".
+  std::vector<std::string> assumed;
+};
+
+/// `weights`: timm's names, without a prefix; only names and shapes are read, so the tensors may be meta tensors.
+/// Throws Error, kInput, beginning with `where` and saying what the file looks like (layout.h), for the weights of
+/// another architecture than hints.arch or of another kind of model, a missing final norm, heads that do not divide the
+/// width, a size that the patch does not divide, and other classes than hints.classes. Other tensors are left to
+/// load_weights().
+VitReading structure_of(const Tensors& weights, const VitHints& hints, const std::string& where);
+
+}  // namespace vitrine
+
+#endif  // VITRINE_COMMON_MODELS_VIT_READ_STRUCTURE_H_

@@ -1,0 +1,164 @@
+#include <torch/torch.h>
+
+#include "common/models/vit/vit.h"
+
+#include <algorithm>
+
+#include "common/base/error.h"
+#include "common/models/autocast.h"
+#include "common/models/head.h"
+
+namespace vitrine {
+namespace {
+
+constexpr double kTapEps = 1e-6;
+
+void check_taps(const std::vector<int64_t>& taps, int depth) {
+  for (const int64_t block : taps)
+    if (block < 0 || block >= depth) fail("block ", block, " cannot be tapped; the ViT has blocks 0 to ", depth - 1);
+}
+
+bool contains(const std::vector<int64_t>& blocks, int64_t block) {
+  return std::find(blocks.begin(), blocks.end(), block) != blocks.end();
+}
+
+}  // namespace
+
+VitImpl::VitImpl(const VitOptions& options) : VitImpl(structure_of(options)) {}
+
+VitImpl::VitImpl(const VitStructure& structure, VitWeights weights) : structure_(structure) {
+  structure_.check("");
+  tables_ = position_tables(structure_);
+  const bool random = weights == VitWeights::kRandom;
+  register_tokens();
+  const auto embed = register_module("patch_embed", std::make_shared<torch::nn::Module>("PatchEmbed"));
+  proj_ = embed->register_module(
+      "proj",
+      torch::nn::Conv2d(
+          torch::nn::Conv2dOptions(3, dim(), structure_.patch).stride(structure_.patch).bias(structure_.patch_bias)));
+  if (structure_.norm_pre) norm_pre_ = register_module("norm_pre", layer_norm(dim(), structure_.eps));
+  blocks_ = register_module("blocks", torch::nn::ModuleList());
+  for (int i = 0; i < depth(); ++i) blocks_->push_back(std::make_shared<VitBlockImpl>(structure_, random));
+  register_outputs(random);
+}
+
+void VitImpl::register_tokens() {
+  const VitStructure& s = structure_;
+  const auto token = [&](const char* name, int rows) {
+    return register_parameter(name, at::empty({1, rows, s.dim}).normal_(0, 1e-6));
+  };
+  if (s.class_token) cls_token_ = token("cls_token", 1);
+  if (s.distillation_token) dist_token_ = token("dist_token", 1);
+  if (s.registers > 0) reg_token_ = token("reg_token", s.registers);
+  if (s.positions != VitPositions::kNone)
+    pos_embed_ = register_parameter(
+        "pos_embed",
+        at::empty({1, s.positions == VitPositions::kAllTokens ? s.tokens() : s.patches(), s.dim}).normal_(0, 0.02));
+}
+
+void VitImpl::register_outputs(bool random) {
+  const VitStructure& s = structure_;
+  if (s.norm) norm_ = register_module("norm", layer_norm(s.dim, s.eps));
+  if (s.pooling == VitPooling::kAttention) attn_pool_ = register_module("attn_pool", VitPool(s, random));
+  if (s.fc_norm) fc_norm_ = register_module("fc_norm", layer_norm(s.dim, s.eps));
+  if (s.classes == 0) return;
+  head_ = register_module("head", Dense(s.dim, s.classes, s.head_bias, random));
+  if (s.distillation_token) head_dist_ = register_module("head_dist", Dense(s.dim, s.classes, s.head_bias, random));
+}
+
+void VitImpl::to(torch::Device device, bool non_blocking) {
+  torch::nn::Module::to(device, non_blocking);
+  for (at::Tensor* table : {&tables_.sin, &tables_.cos, &tables_.relative_index})
+    if (table->defined()) *table = table->to(device, non_blocking);
+}
+
+VitOutputs VitImpl::forward(const at::Tensor& pictures, const VitTaps& taps) {
+  check_taps(taps.features, depth());
+  check_taps(taps.attentions, depth());
+  const int64_t size = structure_.image_size;
+  if (pictures.dim() != 4 || pictures.size(1) != 3 || pictures.size(2) != size || pictures.size(3) != size)
+    fail("the ViT cannot take images of shape ", pictures.sizes(), "; expected [N, 3, ", size, ", ", size, "]");
+
+  VitOutputs outputs;
+  outputs.features.resize(taps.features.size());
+  outputs.attentions.resize(taps.attentions.size());
+  const auto put_map = [&](int64_t block, const at::Tensor& map) {
+    for (std::size_t i = 0; i < taps.attentions.size(); ++i)
+      if (taps.attentions[i] == block)
+        outputs.attentions[i] = map.reshape({map.size(0), map.size(1), grid(), grid()}).contiguous();
+  };
+  at::Tensor x = embed(pictures);
+  for (int64_t block = 0; block < depth(); ++block) {
+    const bool wanted = contains(taps.attentions, block) && !maps_pool(block);
+    at::Tensor map;
+    x = blocks_->at<VitBlockImpl>(static_cast<std::size_t>(block)).forward(x, tables_, wanted ? &map : nullptr);
+    if (wanted) put_map(block, map);
+    for (std::size_t i = 0; i < taps.features.size(); ++i)
+      if (taps.features[i] == block) outputs.features[i] = patch_map(x, taps.normalise);
+  }
+  at::Tensor row;
+  const bool wants_row = maps_pool(depth() - 1) && contains(taps.attentions, depth() - 1);
+  finish(x, outputs, wants_row ? &row : nullptr);
+  if (wants_row) put_map(depth() - 1, row);
+  return outputs;
+}
+
+at::Tensor VitImpl::embed(const at::Tensor& pictures) {
+  const int64_t n = pictures.size(0);
+  at::Tensor x = proj_(pictures).flatten(2).transpose(1, 2).to(at::kFloat);
+  const bool all = structure_.positions == VitPositions::kAllTokens;
+  if (structure_.positions == VitPositions::kPatches) x = x + pos_embed_;
+  std::vector<at::Tensor> parts;
+  for (const at::Tensor& token : {cls_token_, dist_token_, reg_token_})
+    if (token.defined()) parts.push_back(token.expand({n, -1, -1}));
+  parts.push_back(x);
+  if (parts.size() > 1) x = at::cat(parts, 1);
+  if (all) x = x + pos_embed_;
+  return norm_pre_.is_empty() ? x : norm_pre_(x);
+}
+
+at::Tensor VitImpl::patch_map(const at::Tensor& x, bool normalise) const {
+  at::Tensor tokens = x.narrow(1, structure_.prefix_tokens(), structure_.patches()).to(at::kFloat);
+  if (normalise) tokens = at::layer_norm(tokens, {dim()}, {}, {}, kTapEps);
+  return tokens.transpose(1, 2).reshape({x.size(0), dim(), grid(), grid()}).contiguous();
+}
+
+bool VitImpl::maps_pool(std::int64_t block) const {
+  return block == depth() - 1 && !structure_.class_token && structure_.pooling == VitPooling::kAttention &&
+         structure_.pool_heads == structure_.heads;
+}
+
+at::Tensor VitImpl::pool(const at::Tensor& tokens, at::Tensor* row) {
+  const auto normed = [&](const at::Tensor& x) { return norm_.is_empty() ? x : norm_(x); };
+  at::Tensor pooled;
+  switch (structure_.pooling) {
+    case VitPooling::kClass:
+      pooled = normed(tokens.select(1, 0));
+      break;
+    case VitPooling::kClassAndDistilled:
+      pooled = normed(tokens.narrow(1, 0, 2));
+      break;
+    case VitPooling::kMean:
+      pooled = normed(tokens.narrow(1, structure_.prefix_tokens(), structure_.patches())).mean(1);
+      break;
+    case VitPooling::kAttention:
+      pooled = attn_pool_->forward(normed(tokens), row);
+      break;
+  }
+  return fc_norm_.is_empty() ? pooled : fc_norm_(pooled);
+}
+
+void VitImpl::finish(const at::Tensor& tokens, VitOutputs& outputs, at::Tensor* row) {
+  const Autocast off(tokens.device(), at::kFloat);
+  const at::Tensor pooled = pool(tokens.to(at::kFloat), row);
+  const bool distilled = structure_.pooling == VitPooling::kClassAndDistilled;
+  outputs.pooled = distilled ? pooled.mean(1) : pooled;
+  if (head_.is_empty()) return;
+  const auto logits = [](const at::Tensor& x, const Dense& head) {
+    return full_precision_linear(x, head->weight(), head->bias());
+  };
+  outputs.logits = distilled ? (logits(pooled.select(1, 0), head_) + logits(pooled.select(1, 1), head_dist_)) / 2
+                             : logits(pooled, head_);
+}
+
+}  // namespace vitrine
