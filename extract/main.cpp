@@ -12,6 +12,7 @@
 #include "common/config/command_line.h"
 #include "common/config/config.h"
 #include "extract/command.h"
+#include "extract/evaluate.h"
 
 namespace {
 
@@ -32,6 +33,24 @@ std::string prepare_command(int argc, const char* const* argv) {
   return vitrine::shell_command(static_cast<int>(words.size()), words.data());
 }
 
+int evaluate(const std::vector<std::string>& files, const std::vector<std::string>& overrides, bool allow_module,
+             bool json) {
+  std::vector<vitrine::ExtractOptions> configurations;
+  for (const std::string& file : files) {
+    vitrine::ExtractOptions& options = configurations.emplace_back();
+    vitrine::load_config(file, overrides, options);
+    options.teacher.allow_module = allow_module;
+  }
+  try {
+    const auto scores = vitrine::evaluate_teachers(configurations, 0, vitrine::stop_on_signals());
+    std::fputs((json ? vitrine::as_json(scores) : vitrine::as_table(scores)).c_str(), stdout);
+    return 0;
+  } catch (const vitrine::Stopped& stopped) {
+    vitrine::note(stopped.what());
+    return vitrine::kStoppedExitCode;
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -42,13 +61,13 @@ int main(int argc, char** argv) {
     vitrine::add_help_keys(app, [](const std::string& word) {
       return vitrine::config_help(
           vitrine::ExtractOptions(),
-          {"images", "cache", "passes", "teacher.weights", "teacher.vit.arch", "teacher.vit.classes", "teacher.mean",
-           "teacher.std", "teacher.device", "teacher.precision", "taps.features", "plan.image_size"},
+          {"images", "cache", "passes", "teacher.weights", "teacher.arch", "teacher.mean", "teacher.std",
+           "teacher.device", "teacher.precision", "taps.features", "plan.image_size"},
           word);
     });
-    std::string file, part;
-    std::vector<std::string> overrides;
-    app.add_option("CONFIG", file, "a TOML file; see configs/")->required();
+    std::string part;
+    std::vector<std::string> files, overrides;
+    app.add_option("CONFIG", files, "a TOML file; see configs/. Several with --evaluate")->required()->expected(1, -1);
     app.add_option("--set", overrides, "key=value, over what the file says; may be given several times")
         ->expected(1)
         ->take_all();
@@ -57,9 +76,27 @@ int main(int argc, char** argv) {
     app.add_flag("--prepare", acts.prepare_only,
                  "only prepare the cache: index, plan, check of the teacher, calibration; once, before its parts run")
         ->excludes(part_option);
+    std::vector<std::string> allow;
+    app.add_option("--allow", allow, "module: run the code in teacher.module")
+        ->check(CLI::IsMember({"module"}))
+        ->expected(1)
+        ->take_all();
+    bool evaluates = false, json = false;
+    CLI::Option* const evaluate_option =
+        app.add_flag(
+               "--evaluate", evaluates,
+               "only evaluate each CONFIG's teacher on check_images clean crops of the same labelled images: top-1, "
+               "top-5, calibration, cost, agreement with each other; nothing is written")
+            ->excludes(part_option)
+            ->excludes("--prepare");
+    app.add_flag("--json", json, "with --evaluate: the result as JSON")->needs(evaluate_option);
     if (const auto code = vitrine::parse_command_line(app, argc, argv)) return *code;
     if (!part.empty()) overrides.push_back("part=" + part);
-    vitrine::load_config(file, overrides, options);
+    const bool allow_module = vitrine::take_allowed(allow, "module");
+    if (evaluates) return evaluate(files, overrides, allow_module, json);
+    if (files.size() > 1) vitrine::fail("several configurations are for --evaluate; expected one");
+    vitrine::load_config(files.front(), overrides, options);
+    options.teacher.allow_module = allow_module;
     std::printf("%s\n", vitrine::config_as_toml(options).c_str());
     std::fflush(stdout);
     int code = 0;

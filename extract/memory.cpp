@@ -1,7 +1,5 @@
 #include "extract/memory.h"
 
-#include <torch/torch.h>
-
 #include <algorithm>
 #include <cmath>
 
@@ -13,20 +11,6 @@
 #include "common/codec/make_codec.h"
 
 namespace vitrine {
-namespace {
-
-// The largest things that live at once in a block: its input, queries, keys and values, the hidden layer of the MLP
-// before and after its activation; and a matrix of attention, where the kernel makes one.
-double forward_bytes(const VitOptions& vit, std::uint32_t micro_batch) {
-  const double side = static_cast<double>(vit.image_size) / static_cast<double>(vit.patch), tokens = side * side + 1;
-  constexpr double kWidths = 12;
-  return 4 * micro_batch *
-         (kWidths * tokens * static_cast<double>(vit.dim) + tokens * tokens * static_cast<double>(vit.heads) +
-          3 * static_cast<double>(vit.image_size * vit.image_size));
-}
-
-}  // namespace
-
 double stored_view_bytes(const TrackInfo& track) {
   const auto values = static_cast<double>(track.view_values());
   switch (track.codec.encoding) {
@@ -44,8 +28,7 @@ double stored_view_bytes(const TrackInfo& track) {
   }
 }
 
-ExtractionMemory extraction_memory(const Plan& plan, const VitOptions& vit, std::uint32_t micro_batch,
-                                   const std::vector<TrackInfo>& tracks) {
+ExtractionMemory extraction_memory(const Plan& plan, double forward_bytes, const std::vector<TrackInfo>& tracks) {
   double all_values = 0, most_values = 0, stored = 0, image = 0;
   for (const TrackInfo& track : tracks) {
     const auto values = static_cast<double>(track.view_values());
@@ -59,7 +42,7 @@ ExtractionMemory extraction_memory(const Plan& plan, const VitOptions& vit, std:
                pictures = 3.0 * plan.options().image_size * plan.options().image_size * group;
   // Raw values as tensors and as vectors; of the track in work also its parts joined, coefficients, and decoded again.
   constexpr double kCopies = 2, kCopiesInWork = 4, kShards = 3;
-  return {static_cast<std::uint64_t>(2 * image + pictures + forward_bytes(vit, micro_batch) +
+  return {static_cast<std::uint64_t>(2 * image + pictures + forward_bytes +
                                      4 * group * (kCopies * all_values + kCopiesInWork * most_values)),
           static_cast<std::uint64_t>(kShards * plan.options().shard_groups * group * stored)};
 }
@@ -82,10 +65,10 @@ std::uint32_t workers_that_fit(const ExtractionMemory& memory, std::uint32_t wan
       std::min<std::uint64_t>(wanted, (room - memory.shards) / std::max<std::uint64_t>(1, memory.per_worker)));
 }
 
-WorkerChoice choose_workers(const Plan& plan, const VitOptions& vit, std::uint32_t micro_batch,
-                            const std::vector<TrackInfo>& tracks, std::uint32_t wanted) {
+WorkerChoice choose_workers(const Plan& plan, double forward_bytes, const std::vector<TrackInfo>& tracks,
+                            std::uint32_t wanted) {
   if (wanted == 0) wanted = default_threads();
-  const ExtractionMemory memory = extraction_memory(plan, vit, micro_batch, tracks);
+  const ExtractionMemory memory = extraction_memory(plan, forward_bytes, tracks);
   const std::optional<std::uint64_t> available = available_memory();
   const std::uint32_t workers = workers_that_fit(memory, wanted, available, plan.options());
   const auto bytes = [](std::uint64_t number) { return human_bytes(static_cast<double>(number)); };

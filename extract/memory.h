@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "common/cache/track.h"
-#include "common/models/vit/vit.h"
 #include "common/plan/plan.h"
 
 namespace vitrine {
@@ -22,9 +21,8 @@ struct ExtractionMemory {
   std::uint64_t total(std::uint32_t workers) const { return shards + workers * per_worker; }
 };
 
-/// `tracks`: at least one; a transform track's basis may be yet to be made. `vit`: resolved.
-ExtractionMemory extraction_memory(const Plan& plan, const VitOptions& vit, std::uint32_t micro_batch,
-                                   const std::vector<TrackInfo>& tracks);
+/// `tracks`: at least one; a transform track's basis may be yet to be made. `forward_bytes`: Teacher::forward_bytes().
+ExtractionMemory extraction_memory(const Plan& plan, double forward_bytes, const std::vector<TrackInfo>& tracks);
 
 /// How many of `wanted` workers fit into `available` bytes with a tenth to spare; all where it is not known. Throws
 /// Error of kind kMemory that names plan.group and plan.shard_groups when not even one does.
@@ -37,8 +35,8 @@ struct WorkerChoice {
   std::string sentence;
 };
 /// workers_that_fit() into what the machine has available now. `wanted`: 0 for this process's share of the cores.
-WorkerChoice choose_workers(const Plan& plan, const VitOptions& vit, std::uint32_t micro_batch,
-                            const std::vector<TrackInfo>& tracks, std::uint32_t wanted);
+WorkerChoice choose_workers(const Plan& plan, double forward_bytes, const std::vector<TrackInfo>& tracks,
+                            std::uint32_t wanted);
 
 /// About how many bytes a view of the track takes on the disk, before zstd: an upper bound in most cases.
 double stored_view_bytes(const TrackInfo& track);

@@ -86,9 +86,7 @@ name = 'tiny'
 weights = '$RESULTS/data/tiny.safetensors'
 device = '$DEVICE'
 micro_batch = 8
-[teacher.vit]
 arch = 'vit_tiny_patch16_224'
-classes = 4
 [taps]
 features = [-1]
 attention = [-1]

@@ -94,7 +94,8 @@ int main(int argc, char** argv) {
         ->take_all();
     std::vector<std::string> allow;
     app.add_option("--allow", allow,
-                   "differences between cache, teacher and checkpoint to go on with, beside those of the key allow")
+                   "differences between cache, teacher and checkpoint to go on with, beside those of the key allow; "
+                   "module: run the code in targets.teacher.module")
         ->type_name("WORD[,WORD...]")
         ->expected(1)
         ->take_all();
@@ -117,6 +118,7 @@ int main(int argc, char** argv) {
     if (file.empty() && directory_exists(checkpoint) && path_exists(own)) file = own.string();
     TrainOptions options;
     load_config(file, overrides, options);
+    options.targets.teacher.allow_module = take_allowed(allow, "module");
     for (const std::string& words : allow) options.allow += (options.allow.empty() ? "" : ",") + words;
     if (!checkpoint.empty()) {
       if (!images.empty()) options.test = images;

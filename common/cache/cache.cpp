@@ -224,6 +224,13 @@ std::uint64_t Cache::picture_hash(GroupKey key) const {
   return hash;
 }
 
+bool Cache::has_track(const std::string& name, const std::string& teacher) const {
+  return std::ranges::any_of(tracks_,
+                             [&](const TrackInfo& track) { return is_called(track.directory(), name, teacher); }) ||
+         std::ranges::any_of(bad_tracks_,
+                             [&](const BadTrack& track) { return is_called(track.directory, name, teacher); });
+}
+
 const TrackInfo& Cache::track(const std::string& name, const std::string& teacher) const {
   std::string there;
   const TrackInfo* found = nullptr;

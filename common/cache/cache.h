@@ -59,6 +59,8 @@ class Cache {
   /// several tracks match, throws Error that lists all tracks, including bad ones; if the match is a bad track, throws
   /// its error.
   const TrackInfo& track(const std::string& name, const std::string& teacher = {}) const;
+  /// Whether any track, readable or not, matches.
+  bool has_track(const std::string& name, const std::string& teacher = {}) const;
 
  private:
   void add_track(const std::filesystem::path& directory);

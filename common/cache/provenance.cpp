@@ -12,35 +12,21 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr const char* kVit = "vit";
-
-struct Size {
-  const char* name;
-  std::uint32_t ArchitectureRecord::*field;
-};
-constexpr Size kSizes[] = {
-    {"image_size", &ArchitectureRecord::image_size}, {"patch", &ArchitectureRecord::patch},
-    {"width", &ArchitectureRecord::width},           {"depth", &ArchitectureRecord::depth},
-    {"heads", &ArchitectureRecord::heads},           {"mlp_ratio", &ArchitectureRecord::mlp_ratio},
-    {"classes", &ArchitectureRecord::classes}};
+constexpr const char* kFamily = "family";
 
 Json architecture_json(const ArchitectureRecord& architecture) {
   Json out;
-  out["family"] = architecture.family;
-  for (const Size& size : kSizes)
-    if (architecture.*size.field != 0) out[size.name] = architecture.*size.field;
+  out[kFamily] = architecture.family;
+  for (const auto& [key, value] : Json::parse(architecture.settings).items()) out[key] = value;
   return out;
 }
 
-// Other families than ViT belong to a newer version, and their sizes are not read.
 ArchitectureRecord architecture_of(const JsonFields& in) {
   ArchitectureRecord out;
-  out.family = in.words("family");
-  for (const Size& size : kSizes)
-    if (out.family == kVit || in.has(size.name)) out.*size.field = in.integer<std::uint32_t>(size.name);
-  for (const auto& [key, value] : in.json().items())
-    if (key != "family" && std::ranges::none_of(kSizes, [&key = key](const Size& size) { return key == size.name; }))
-      out.unknown.push_back(key);
+  out.family = in.words(kFamily);
+  nlohmann::json settings = in.json();  // sorted, so that equal settings give equal text
+  settings.erase(kFamily);
+  out.settings = settings.dump();
   return out;
 }
 
@@ -97,6 +83,7 @@ Json to_json(const TeacherRecord& teacher) {
   Json out;
   out["name"] = teacher.name;
   out["weights_sha256"] = teacher.weights_sha256;
+  if (teacher.zero_shot) out["zero_shot"] = true;
   out["architecture"] = architecture_json(teacher.architecture);
   out["mean"] = teacher.mean;
   out["std"] = teacher.stddev;
@@ -141,6 +128,7 @@ TeacherRecord teacher_from_json(const Json& in, const std::string& where) {
   TeacherRecord out;
   out.name = fields.words("name");
   out.weights_sha256 = fields.words("weights_sha256");
+  if (fields.has("zero_shot")) out.zero_shot = fields.flag("zero_shot");
   out.architecture = architecture_of(fields.object("architecture"));
   out.mean = fields.numbers("mean");
   out.stddev = fields.numbers("std");
@@ -195,13 +183,6 @@ void check_teacher(const TeacherRecord& teacher, const std::string& where) {
     throw Error(ErrorKind::kInput, {.path = where,
                                     .what = text("a hash of the teacher's weights or classes is not SHA-256"),
                                     .remedy = text("expected 64 hexadecimal digits")});
-  if (teacher.architecture.family == kVit)
-    for (const Size& size : kSizes)
-      if (const std::uint32_t value = teacher.architecture.*size.field; value == 0 || value > (1u << 30))
-        throw Error(ErrorKind::kInput,
-                    {.path = where,
-                     .what = text("teacher.architecture.", size.name, " = ", value, " is not allowed"),
-                     .remedy = text("expected an integer from 1")});
   check_colours(teacher.mean, "mean", 0, 1, where);
   check_colours(teacher.stddev, "std", 1e-6, 1e6, where);
   if (!(teacher.crop_pct > 0 && teacher.crop_pct <= 1))

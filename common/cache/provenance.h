@@ -16,18 +16,19 @@
 
 namespace vitrine {
 
+/// What rebuilds the teacher's network from its weights. Readers of a cache compare it and do not interpret it; the
+/// teacher's room does.
 struct ArchitectureRecord {
-  std::string family = "vit";
-  std::uint32_t image_size = 0, patch = 0, width = 0, depth = 0, heads = 0, mlp_ratio = 0, classes = 0;
-  /// Keys of a newer version. If there are any, the track can be read, but its teacher cannot be run.
-  std::vector<std::string> unknown;
+  std::string family = "vit";   ///< "vit" (VitStructure) or "module" (an exported module)
+  std::string settings = "{}";  ///< the family's keys: a JSON object with sorted keys, without spaces
 
   bool operator==(const ArchitectureRecord&) const = default;
 };
 
 struct TeacherRecord {
   std::string name;            ///< letters, digits, '_', '-' and '.'
-  std::string weights_sha256;  ///< 64 hexadecimal digits
+  std::string weights_sha256;  ///< 64 hexadecimal digits; with zero-shot classes of both files
+  bool zero_shot = false;      ///< logits come from class text embeddings; a file beside the weights has them
   ArchitectureRecord architecture;
   std::vector<double> mean, stddev;  ///< per colour channel, in [0, 1]; "std" in JSON
   double crop_pct = 1;               ///< of the clean crop, as in timm; in (0, 1]

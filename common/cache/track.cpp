@@ -24,7 +24,7 @@ namespace {
 constexpr const char* kFormat = "vitrine track";
 
 bool is_kind(const std::string& word) {
-  return word == "logits" || word == "features" || word == "attention";
+  return word == "logits" || word == "embedding" || word == "features" || word == "attention";
 }
 
 nlohmann::ordered_json json_of(const TrackInfo& track) {
@@ -128,10 +128,13 @@ void TrackInfo::check(const std::string& where) const {
   check_teacher(teacher, where);
   if (!is_sha256(plan_hash)) refuse("the plan's hash is not SHA-256", "expected 64 hexadecimal digits");
   if (!is_kind(kind)) refuse(text("unknown kind of track \"", kind, '"'), "expected logits, features or attention");
-  if ((kind == "logits") != (block == -1) || block < -1)
-    refuse(text("block ", block, " does not fit ", kind), "expected -1 for logits and a block from 0 for others");
-  if (shape.size() != (kind == "logits" ? 1u : 3u))
-    refuse(text("a shape of ", shape.size(), " axes does not fit ", kind), "expected [K] for logits, else three");
+  const bool of_block = kind == "features" || kind == "attention";
+  if (of_block != (block >= 0) || block < -1)
+    refuse(text("block ", block, " does not fit ", kind),
+           "expected -1 for logits and embedding, and a block from 0 for others");
+  if (shape.size() != (of_block ? 3u : 1u))
+    refuse(text("a shape of ", shape.size(), " axes does not fit ", kind),
+           "expected one axis for logits and embedding, else three");
   std::uint64_t values = 1;
   const bool few = codec.encoding == Encoding::kTopk;  // stores few of many classes
   for (const std::uint32_t axis : shape) {

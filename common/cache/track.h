@@ -21,12 +21,12 @@ struct FeatureBasis;
 
 struct TrackInfo {
   TeacherRecord teacher;
-  std::string kind;                  ///< "logits", "features" or "attention"
-  int block = -1;                    ///< the teacher's block, from 0; -1 for logits
+  std::string kind;                  ///< "logits", "embedding", "features" or "attention"
+  int block = -1;                    ///< the teacher's block, from 0; -1 for logits and embedding
   bool normalised = true;            ///< features: taken after the teacher's last LayerNorm
   std::vector<int> heads;            ///< attention: heads stored, from 0; empty: all
   bool heads_mean = false;           ///< attention: stores the mean over those heads
-  std::vector<std::uint32_t> shape;  ///< of one view: [K], [C, H, W], [heads, H, W]
+  std::vector<std::uint32_t> shape;  ///< of one view: [K], [D], [C, H, W], [heads, H, W]
   CodecSettings codec;
   Compression compression;
   std::string plan_hash;
@@ -34,7 +34,7 @@ struct TrackInfo {
   std::vector<EncodingRecord> recoded_from;  ///< earlier encodings, the teacher's first
   std::uint64_t calibration_views = 0;       ///< of a recoded transform track: views used for its basis
 
-  /// "logits", "features.11", "attention.11".
+  /// "logits", "embedding", "features.11", "attention.11".
   std::string name() const;
   /// Relative to the cache: "TEACHER.xxxxxxxx/NAME", with the first digits of the weights' hash.
   std::string directory() const;

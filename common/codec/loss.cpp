@@ -185,9 +185,10 @@ CodecLoss measure_loss(const std::string& kind, const std::vector<std::uint32_t>
     throw std::logic_error(text("measure_loss: ", raw.size(), " and ", decoded.size(), " values, expected ", count));
   CodecLoss loss;
   loss.groups = 1, loss.views = views;
-  if (kind == "features") {
+  if (kind == "features" || kind == "embedding") {
     loss.kind = CodecLoss::Kind::kFeatures;
-    measure_features(loss, shape, views, raw, mean, raw, decoded);
+    measure_features(loss, kind == "features" ? shape : std::vector<std::uint32_t>{shape[0], 1, 1}, views, raw, mean,
+                     raw, decoded);
   } else if (kind == "logits") {
     loss.kind = CodecLoss::Kind::kLogits;
     measure_logits(loss, views, raw, decoded);

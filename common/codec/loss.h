@@ -43,7 +43,8 @@ struct CodecLoss {
 };
 
 /// The loss of one group: `raw` and `decoded` are [views, shape...]. `kind`: the track's, "features" [C, H, W],
-/// "logits" [K] or "attention" [heads, H, W]. `mean`: [C, H, W], from the track's basis, empty if it has none.
+/// "logits" [K], "attention" [heads, H, W] or "embedding" [D], which is measured as features of one position. `mean`:
+/// [C, H, W], from the track's basis, empty if it has none.
 CodecLoss measure_loss(const std::string& kind, const std::vector<std::uint32_t>& shape, std::uint32_t views,
                        std::span<const float> raw, std::span<const float> decoded, std::span<const float> mean = {});
 

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "common/base/error.h"
+#include "common/base/lines.h"
 
 namespace vitrine {
 
@@ -63,6 +64,20 @@ std::string shell_command(int argc, const char* const* argv) {
     out += '\'';
   }
   return out;
+}
+
+bool take_allowed(std::vector<std::string>& allow, const std::string& word) {
+  bool found = false;
+  for (std::string& list : allow) {
+    std::string others;
+    for (const std::string& one : comma_separated(list)) {
+      found = found || one == word;
+      if (one != word) others += (others.empty() ? "" : ",") + one;
+    }
+    list = others;
+  }
+  std::erase(allow, "");
+  return found;
 }
 
 }  // namespace vitrine

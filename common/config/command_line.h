@@ -6,6 +6,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace vitrine {
 
@@ -19,6 +20,10 @@ void add_help_keys(CLI::App& app, const std::function<std::string(const std::str
 
 /// The command line as it would be typed; arguments that need it are quoted for the shell.
 std::string shell_command(int argc, const char* const* argv);
+
+/// Whether `word` is in the lists of words that a repeatable --allow gave; it is removed from them, and empty lists
+/// too.
+bool take_allowed(std::vector<std::string>& allow, const std::string& word);
 
 }  // namespace vitrine
 

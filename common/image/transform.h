@@ -14,10 +14,16 @@ namespace vitrine {
 Image crop_resize(const Image& image, int top, int left, int height, int width, int out_height, int out_width,
                   bool flip);
 
+enum class CropMode {
+  kCenter,  ///< resizes the shorter side and keeps the sides' ratio
+  kSquash   ///< resizes both sides to the same length
+};
+
 /// timm's evaluation crop: the shorter side resized to floor(size / crop_pct), the other side in proportion (truncated,
-/// as in torchvision), then the centre crop of size × size. crop_pct in (0, 1]. Only the pixels of the crop are
+/// as in torchvision), then the centre crop of size × size; kSquash resizes both sides
+/// to that length. crop_pct in (0, 1]. Only the pixels of the crop are
 /// resampled, so memory is bounded by `size` and the image even for extreme aspect ratios.
-Image centre_view(const Image& image, int size, double crop_pct);
+Image centre_view(const Image& image, int size, double crop_pct, CropMode mode = CropMode::kCenter);
 
 }  // namespace vitrine
 

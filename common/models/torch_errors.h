@@ -11,7 +11,7 @@ namespace vitrine {
 struct ComputeAdvice {
   std::string what;    ///< what is computed, the start of the message: "the teacher's forward"
   std::string memory;  ///< if memory runs out: "lower teacher.micro_batch"
-  std::string shapes;  ///< if shapes do not match: "check teacher.vit"
+  std::string shapes;  ///< if shapes do not match: "check teacher.image_size"
 };
 
 /// Converts the exception in flight to an Error and throws it; call only in a catch block. Out of memory, on the GPU or

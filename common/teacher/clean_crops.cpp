@@ -10,6 +10,7 @@
 #include <optional>
 
 #include "common/base/philox.h"
+#include "common/eval/metrics.h"
 #include "common/image/transform.h"
 #include "common/teacher/one_thread_each.h"
 
@@ -35,7 +36,7 @@ CleanCrops judge_clean_crops(const Teacher& teacher, const ViewMaker& views, con
     for (std::uint32_t i = b * batch; i < std::min(count, (b + 1) * batch); ++i) {
       throw_if_stopped(stop, "in the check on clean crops");
       if (const std::optional<Image> picture = views.picture_or_none(order[i])) {
-        const Image view = centre_view(*picture, teacher.image_size(), teacher.options().crop_pct);
+        const Image view = centre_view(*picture, teacher.image_size(), teacher.options().crop_pct, teacher.crop_mode());
         pictures.insert(pictures.end(), view.rgb.begin(), view.rgb.end());
         labels[b].push_back(index.images[order[i]].label);
       }
@@ -55,13 +56,17 @@ CleanCrops judge_clean_crops(const Teacher& teacher, const ViewMaker& views, con
     arena.execute([&] { tbb::parallel_for(0u, batches, judge, tbb::simple_partitioner()); });
   }
   AccuracyCounts counts;
+  std::optional<ClassificationMetrics> metrics;
   CleanCrops out;
   for (std::uint32_t b = 0; b < batches; ++b) {
     if (labels[b].empty()) continue;
     const auto n = static_cast<std::int64_t>(labels[b].size()),
                classes = static_cast<std::int64_t>(logits[b].size()) / n;
     const at::Tensor scores = at::from_blob(logits[b].data(), {n, classes}, at::kFloat);
-    counts.add(scores, at::from_blob(labels[b].data(), {n}, at::kLong));
+    const at::Tensor truth = at::from_blob(labels[b].data(), {n}, at::kLong);
+    counts.add(scores, truth);
+    if (!metrics) metrics.emplace(classes);
+    metrics->add(scores, truth);
     const at::Tensor predictions = scores.argmax(1);
     out.confidence += std::get<0>(at::softmax(scores.to(at::kDouble), 1).max(1)).sum().item<double>();
     for (std::size_t k = 0; k < labels[b].size(); ++k) {
@@ -71,6 +76,7 @@ CleanCrops judge_clean_crops(const Teacher& teacher, const ViewMaker& views, con
     }
   }
   out.confidence /= static_cast<double>(std::max<std::size_t>(1, out.labels.size()));
+  if (metrics) out.calibration_error = metrics->calibration_error();
   out.accuracy = counts.accuracy();
   return out;
 }

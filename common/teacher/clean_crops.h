@@ -16,7 +16,8 @@ namespace vitrine {
 
 struct CleanCrops {
   Accuracy accuracy;
-  double confidence = 0;  ///< mean of the largest probability
+  double confidence = 0;         ///< mean of the largest probability
+  double calibration_error = 0;  ///< expected calibration error (metrics.h)
   /// Per image, in the order drawn: its label, the predicted class (mapped, with a map), and whether the prediction is
   /// right.
   std::vector<std::uint32_t> labels, predictions;

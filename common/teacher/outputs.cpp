@@ -11,7 +11,7 @@ void check_output(std::span<const float> values, std::uint32_t views, std::size_
   if (values.size() != views * each)
     fail("the teacher's ", what, " of view ", each == 0 ? 0 : values.size() / each, " are ",
          values.size() < views * each ? "missing or short" : "too many", ": ", views, " views gave ", values.size(),
-         " values, expected ", each, " per view; its weights do not fit the sizes in teacher.vit");
+         " values, expected ", each, " per view; its weights do not fit its structure");
   for (std::size_t i = 0; i < values.size(); ++i)
     if (!std::isfinite(values[i]))
       fail("the teacher's ", what, " of view ", i / each,

@@ -1,21 +1,14 @@
 #include "common/teacher/records.h"
 
+#include <nlohmann/json.hpp>
+
 #include "common/base/error.h"
+#include "common/base/json.h"
+#include "common/models/vit/structure.h"
 
 namespace vitrine {
 namespace {
 
-struct Size {
-  int VitOptions::*option;
-  std::uint32_t ArchitectureRecord::*record;
-};
-constexpr Size kSizes[] = {{&VitOptions::image_size, &ArchitectureRecord::image_size},
-                           {&VitOptions::patch, &ArchitectureRecord::patch},
-                           {&VitOptions::dim, &ArchitectureRecord::width},
-                           {&VitOptions::depth, &ArchitectureRecord::depth},
-                           {&VitOptions::heads, &ArchitectureRecord::heads},
-                           {&VitOptions::mlp_ratio, &ArchitectureRecord::mlp_ratio},
-                           {&VitOptions::classes, &ArchitectureRecord::classes}};
 constexpr const char* kInterpolation = "bicubic";
 
 [[noreturn]] void unsupported(const TrackInfo& track, const std::string& what) {
@@ -24,13 +17,21 @@ constexpr const char* kInterpolation = "bicubic";
                                   .remedy = "use the version of vitrine that made the cache"});
 }
 
+std::shared_ptr<const VitStructure> structure_of(const TrackInfo& track) {
+  return std::make_shared<const VitStructure>(
+      vit_structure_from_json(parse_json<nlohmann::ordered_json>(track.teacher.architecture.settings),
+                              text(track.directory(), ": teacher.architecture")));
+}
+
 }  // namespace
 
-TeacherRecord teacher_record(const TeacherOptions& options, const std::string& weights_sha256) {
+TeacherRecord teacher_record(const TeacherOptions& options, const ArchitectureRecord& architecture,
+                             const std::string& weights_sha256) {
   TeacherRecord out;
   out.name = options.name;
   out.weights_sha256 = weights_sha256;
-  for (const Size& size : kSizes) out.architecture.*size.record = static_cast<std::uint32_t>(options.vit.*size.option);
+  out.zero_shot = !options.zero_shot.empty();
+  out.architecture = architecture;
   out.mean = options.mean;
   out.stddev = options.stddev;
   out.crop_pct = options.crop_pct;
@@ -39,19 +40,26 @@ TeacherRecord teacher_record(const TeacherOptions& options, const std::string& w
   return out;
 }
 
-TeacherOptions teacher_options(const TrackInfo& track, const std::string& weights, const std::string& device) {
+TeacherOptions teacher_options(const TrackInfo& track, const TeacherFiles& files, const std::string& device) {
   const TeacherRecord& teacher = track.teacher;
-  if (teacher.architecture.family != ArchitectureRecord().family)
-    unsupported(track, text("the family of models \"", teacher.architecture.family, '"'));
-  if (!teacher.architecture.unknown.empty())
-    unsupported(track, "teacher.architecture." + teacher.architecture.unknown.front());
   if (teacher.interpolation != kInterpolation)
     unsupported(track, text("the interpolation \"", teacher.interpolation, '"'));
   TeacherOptions out;
   out.name = teacher.name;
-  out.weights = weights;
-  out.vit.arch = "";
-  for (const Size& size : kSizes) out.vit.*size.option = static_cast<int>(teacher.architecture.*size.record);
+  if (teacher.architecture.family == "vit") {
+    out.weights = files.weights;
+    out.structure = structure_of(track);
+  } else if (teacher.architecture.family == "module") {
+    out.module = files.weights;
+    out.allow_module = files.allow_module;
+  } else {
+    unsupported(track, text("the family of models \"", teacher.architecture.family, '"'));
+  }
+  out.zero_shot = files.zero_shot;
+  if (teacher.zero_shot == files.zero_shot.empty())
+    fail(track.directory(), teacher.zero_shot
+                                ? ": its logits come from class text embeddings; give their file (--zero-shot)"
+                                : ": its teacher has a head, and no class text embeddings (--zero-shot)");
   out.precision = track.made_with.precision;
   if (const auto& p = out.precision; p != "fp32" && p != "tf32" && p != "bf16" && p != "fp16")
     unsupported(track, text("the precision \"", out.precision, '"'));
@@ -62,6 +70,16 @@ TeacherOptions teacher_options(const TrackInfo& track, const std::string& weight
   out.crop_pct = teacher.crop_pct;
   out.license = teacher.license;
   return out;
+}
+
+TeacherOptions filled_from(const TrackInfo& track, bool same_weights, TeacherOptions options) {
+  const TeacherRecord& teacher = track.teacher;
+  if (options.mean.empty()) options.mean = teacher.mean;
+  if (options.stddev.empty()) options.stddev = teacher.stddev;
+  if (options.crop_pct == 0) options.crop_pct = teacher.crop_pct;
+  if (same_weights && teacher.architecture.family == "vit" && !options.weights.empty())
+    options.structure = structure_of(track);
+  return options;
 }
 
 }  // namespace vitrine

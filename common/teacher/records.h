@@ -5,16 +5,29 @@
 #include <string>
 
 #include "common/cache/provenance.h"
-#include "common/teacher/teacher.h"
+#include "common/cache/track.h"
+#include "common/teacher/teacher_options.h"
 
 namespace vitrine {
 
-/// `options` must have every size filled in (resolve()). The list of classes is omitted; it is the index's.
-TeacherRecord teacher_record(const TeacherOptions& options, const std::string& weights_sha256);
+/// `options`: filled in, as OpenedTeacher gives them. The list of classes is omitted; it is the index's.
+TeacherRecord teacher_record(const TeacherOptions& options, const ArchitectureRecord& architecture,
+                             const std::string& weights_sha256);
 
-/// Options for a Teacher that computes what `track` holds. `weights`: the weight file; `device`: empty for the kind
-/// recorded in the track. Throws Error, kNewer, for a teacher that this version does not support.
-TeacherOptions teacher_options(const TrackInfo& track, const std::string& weights, const std::string& device);
+/// The files of a teacher that is opened again from a track's record.
+struct TeacherFiles {
+  std::string weights;        ///< the weights, or the module of such a teacher
+  std::string zero_shot;      ///< empty: none
+  bool allow_module = false;  ///< TeacherOptions::allow_module
+};
+
+/// Options for a Teacher that computes what `track` holds. `device`: empty for the kind recorded in the track. Throws
+/// Error: kNewer for a teacher that this version does not support, kInput for files of another kind of teacher.
+TeacherOptions teacher_options(const TrackInfo& track, const TeacherFiles& files, const std::string& device);
+
+/// `options` with what is empty in them filled in as the track's teacher has it: mean, std, crop_pct, and with
+/// `same_weights` the structure.
+TeacherOptions filled_from(const TrackInfo& track, bool same_weights, TeacherOptions options);
 
 }  // namespace vitrine
 

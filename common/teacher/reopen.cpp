@@ -5,8 +5,7 @@
 #include <algorithm>
 
 #include "common/base/error.h"
-#include "common/base/hash.h"
-#include "common/teacher/records.h"
+#include "common/teacher/open_teacher.h"
 
 namespace vitrine {
 namespace {
@@ -27,22 +26,23 @@ bool joins(const ReopenedTeacher& teacher, const TrackInfo& track) {
 
 }  // namespace
 
-std::vector<ReopenedTeacher> reopen_teachers(const std::vector<TrackInfo>& tracks, const std::string& weights,
+std::vector<ReopenedTeacher> reopen_teachers(const std::vector<TrackInfo>& tracks, const TeacherFiles& files,
                                              const std::string& device) {
-  const std::string hash = sha256_hex_of_file(weights);
+  const std::string hash = teacher_sha256(files.weights, files.zero_shot);
   std::vector<ReopenedTeacher> teachers;
   for (const TrackInfo& track : tracks) {
     if (const std::string& made_with = track.teacher.weights_sha256; made_with != hash)
-      fail(weights, ": has SHA-256 ", hash.substr(0, 8), "..., but ", track.directory(), " was made with ",
+      fail(files.weights, ": has SHA-256 ", hash.substr(0, 8), "..., but ", track.directory(), " was made with ",
            made_with.substr(0, 8), "...; use those weights, or select the tracks of this teacher");
     auto teacher = std::ranges::find_if(teachers, [&](const ReopenedTeacher& t) { return joins(t, track); });
     if (teacher == teachers.end()) {
-      teachers.push_back({teacher_options(track, weights, device), {}, {}});
+      teachers.push_back({teacher_options(track, files, device), {}, {}});
       teacher = teachers.end() - 1;
       teacher->taps.logits = false;
     }
     teacher->tracks.push_back(&track);
     if (track.kind == "logits") teacher->taps.logits = true;
+    if (track.kind == "embedding") teacher->taps.embedding = true;
     if (track.kind == "features") {
       teacher->taps.features.push_back(track.block);
       teacher->taps.normalise = track.normalised;
@@ -55,7 +55,8 @@ std::vector<ReopenedTeacher> reopen_teachers(const std::vector<TrackInfo>& track
   }
   // Values are only computed, not stored; fp32 needs no calibration.
   for (ReopenedTeacher& teacher : teachers)
-    teacher.taps.logits_encoding = teacher.taps.features_encoding = teacher.taps.attention_encoding = "fp32";
+    teacher.taps.logits_encoding = teacher.taps.embedding_encoding = teacher.taps.features_encoding =
+        teacher.taps.attention_encoding = "fp32";
   return teachers;
 }
 

@@ -6,7 +6,8 @@
 #include <vector>
 
 #include "common/cache/track.h"
-#include "common/teacher/teacher.h"
+#include "common/teacher/records.h"
+#include "common/teacher/teacher_options.h"
 
 namespace vitrine {
 
@@ -18,9 +19,9 @@ struct ReopenedTeacher {
 };
 
 /// The smallest set of teachers that reproduces all `tracks`: tracks with equal teacher and arithmetic share one.
-/// `weights`: the weight file; `device`: empty for the kind recorded in the tracks. The returned pointers point into
+/// `device`: empty for the kind recorded in the tracks. The returned pointers point into
 /// `tracks`. Throws Error for a teacher that needs a newer version, and if the weights differ from those of a track.
-std::vector<ReopenedTeacher> reopen_teachers(const std::vector<TrackInfo>& tracks, const std::string& weights,
+std::vector<ReopenedTeacher> reopen_teachers(const std::vector<TrackInfo>& tracks, const TeacherFiles& files,
                                              const std::string& device);
 
 }  // namespace vitrine

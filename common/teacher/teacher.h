@@ -1,79 +1,46 @@
-// The teacher shared by extraction, live targets and verification: a ViT with frozen weights, its taps, its
+// The teacher shared by extraction, live targets and verification: a network with frozen weights, its taps, its
 // micro-batches and the tracks made of its outputs.
 #ifndef VITRINE_COMMON_TEACHER_TEACHER_H_
 #define VITRINE_COMMON_TEACHER_TEACHER_H_
 
-#include <array>
 #include <cstdint>
-#include <map>
+#include <memory>
 #include <mutex>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "common/cache/track.h"
-#include "common/config/fields.h"
+#include "common/image/transform.h"
 #include "common/models/precision.h"
-#include "common/models/vit/vit.h"
 #include "common/plan/plan.h"
+#include "common/teacher/network.h"
+#include "common/teacher/teacher_options.h"
 
 namespace vitrine {
 
-struct TeacherOptions {
-  std::string name;     ///< name in the cache; empty: the architecture's name, else the weight file's
-  std::string weights;  ///< a .safetensors file with timm's names
-  VitOptions vit;
-  std::string precision = "fp32";  ///< precision.h
-  std::string device = "cpu";
-  std::uint32_t micro_batch = 16;  ///< views per forward pass; divides the group
-  std::vector<double> mean = {0.485, 0.456, 0.406}, stddev = {0.229, 0.224, 0.225};
-  double crop_pct = 0.9;  ///< clean crop: share of the resized image that is kept (timm's crop_pct)
-  std::string license;    ///< the weights' license, recorded in the cache; empty: unknown
-
-  void fields(Fields& f);
-};
-
-/// The targets to keep and their encodings.
-struct TapOptions {
-  bool logits = true;
-  std::vector<int> features, attention;  ///< block numbers, from 0; negative ones count from the end
-  bool normalise = true;
-  std::vector<int> attention_heads;  ///< heads kept of each attention block, from 0; empty: all
-  bool attention_mean = false;       ///< keep only the mean over those heads
-  std::string logits_encoding = "uniform", features_encoding = "transform", attention_encoding = "sqrt8";
-  double logits_error = 1.0 / 64;          ///< uniform and topk: largest |error| of a logit; topk: 0 for fp16
-  double max_error = 0.01;                 ///< transform: share of the features' energy that may be lost, per group
-  std::uint32_t calibration_views = 1024;  ///< transform: views for calibrating the basis
-  std::uint32_t topk = 32;                 ///< logits kept per view
-  std::vector<double> topk_temperatures = {1, 4};
-  int level = 1;                                                  ///< zstd level of tracks without their own
-  int logits_level = 0, features_level = 0, attention_level = 0;  ///< 0: `level`
-  /// log2 of zstd's window in bytes; 0: the level's default.
-  int logits_window = 0, features_window = 0, attention_window = 0;
-
-  void fields(Fields& f);
-  /// For tracks of that kind.
-  Compression compression(const std::string& kind) const;
-};
-
-/// Input normalisation: TeacherOptions::mean and std.
-struct Normalisation {
-  std::vector<double> mean, stddev;
-};
-
 class Teacher {
  public:
-  /// Loads and checks the weights. Throws Error for weights that do not fit, a block that does not exist, and an
-  /// unknown encoding. `options.vit.classes` must equal the head's.
+  /// Loads and checks the weights. Throws Error for weights that do not fit, a block that does not exist, an unknown
+  /// encoding, and a module without `allow_module`. What was assumed or is surprising is told (note).
   Teacher(const TeacherOptions& options, const TapOptions& taps);
   ~Teacher();
 
+  /// With everything filled in: name, mean, std, crop_pct, crop_mode, license.
   const TeacherOptions& options() const { return options_; }
   Normalisation normalisation() const { return {options_.mean, options_.stddev}; }
-  int image_size() const;
-  int classes() const;
-  /// One per tap: logits, then features, then attention, in the order of the blocks given. With the transform encoding
-  /// a track's basis is still missing; see calibrate.h.
+  const NetworkShape& shape() const { return network_->shape(); }
+  int image_size() const { return static_cast<int>(shape().image_size); }
+  /// 0: it has no head.
+  int classes() const { return static_cast<int>(shape().classes); }
+  /// Names of the head's classes, in its order; empty: not known.
+  const std::vector<std::string>& class_names() const { return class_names_; }
+  /// How a clean crop is made.
+  CropMode crop_mode() const;
+  /// About how many bytes a micro-batch's forward takes beside the weights.
+  double forward_bytes() const { return network_->forward_bytes(options_.micro_batch); }
+  /// One per tap: logits, embedding, then features, then attention, in the order of the blocks given. With the
+  /// transform encoding a track's basis is still missing; see calibrate.h.
   std::vector<TrackInfo> tracks(const Plan& plan) const;
   /// The same without a plan: plan_hash and class_list_sha256 are not set.
   std::vector<TrackInfo> outputs() const;
@@ -83,35 +50,43 @@ class Teacher {
   /// parallel and each needs at::set_num_threads(1), else results depend on the number of threads. Throws Error if an
   /// output is not finite (naming view and track), if memory runs out (kMemory) and if the GPU fails (kIo).
   std::vector<std::vector<float>> run(std::span<const std::uint8_t> pictures, std::uint32_t views) const;
-  /// Logits of any number of views (the last micro-batch is padded): [views, classes]. Same errors. `normalisation`:
-  /// replaces that of the options, unless null.
+  /// Logits of any number of views (the last micro-batch is padded): [views, classes]. Same errors; needs a head.
+  /// `normalisation`: replaces that of the options, unless null.
   std::vector<float> logits(std::span<const std::uint8_t> pictures, std::uint32_t views,
                             const Normalisation* normalisation = nullptr) const;
 
  private:
-  VitOutputs forward(std::span<const std::uint8_t> pictures, std::uint32_t views, const VitTaps& taps,
-                     const Normalisation& normalisation) const;
+  /// A target that is kept: the track's kind, its block (-1: none) and its values' shape.
+  struct Tap {
+    const char* kind;
+    std::int64_t block;
+    std::vector<std::uint32_t> shape;
+
+    std::size_t values() const;
+    std::string words() const;  ///< for messages: "features of block 3"
+  };
+
+  void choose_taps();
+  TrackInfo track_of(const Tap& tap, const TrackInfo& base) const;
+  TeacherOutputs forward(std::span<const std::uint8_t> pictures, std::uint32_t views, const TeacherTaps& taps,
+                         const Normalisation& normalisation) const;
   /// run() and logits() without conversion of LibTorch's errors.
   std::vector<std::vector<float>> compute(std::span<const std::uint8_t> pictures, std::uint32_t views) const;
   std::vector<float> compute_logits(std::span<const std::uint8_t> pictures, std::uint32_t views,
                                     const Normalisation& normalisation) const;
-
   /// The heads to keep of one block's [N, heads, H, W], or their mean [N, 1, H, W].
   at::Tensor kept_heads(const at::Tensor& attention) const;
-  std::size_t heads_kept() const;
-  /// Values per view.
-  std::size_t view_values(std::size_t track) const;
-  /// The name of a track's output in messages.
-  std::string what(std::size_t track) const;
 
   TeacherOptions options_;
   TapOptions tap_options_;
-  VitTaps taps_;
+  TeacherTaps network_taps_;
+  std::vector<Tap> taps_;  // in the order of the tracks
   std::string weights_sha256_;
+  std::vector<std::string> class_names_;
   c10::Device device_;
   PrecisionScope precision_;
   ComputeRecord made_with_;
-  mutable Vit vit_{nullptr};
+  std::unique_ptr<const TeacherNetwork> network_;
   mutable std::mutex gpu_;  // serialises the use of a GPU
 };
 

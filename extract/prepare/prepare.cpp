@@ -19,6 +19,7 @@
 #include "extract/memory.h"
 #include "extract/mixed.h"
 #include "extract/part.h"
+#include "extract/prepare/class_names.h"
 #include "extract/prepare/images.h"
 #include "extract/prepare/lock.h"
 
@@ -30,6 +31,10 @@ namespace fs = std::filesystem;
 void judge(const ExtractOptions& options, const Teacher& teacher, const ViewMaker& views, const ImageIndex& index,
            const ClassMap* map, std::uint32_t workers, const StopFlag& stop) {
   if (options.check_images == 0) return;
+  if (teacher.classes() == 0) {
+    note("the teacher is not checked on clean crops: it has no head");
+    return;
+  }
   if (index.labelled() == 0) {
     note("the teacher is not judged first: the images have no labels to hold its top-1 against");
     return;
@@ -40,19 +45,6 @@ void judge(const ExtractOptions& options, const Teacher& teacher, const ViewMake
   if (check.refusal.empty()) return;
   if (!options.allow_chance) fail(check.refusal, "; set allow_chance = true to go on all the same");
   note(check.refusal + "; going on, since allow_chance is set");
-}
-
-// The map that the options name, or none. Throws Error when teacher and images have other classes and there is none.
-std::optional<ClassMap> class_map(const ExtractOptions& options, const Teacher& teacher, const ImageIndex& index) {
-  const auto classes = static_cast<std::uint32_t>(teacher.classes());
-  const ClassMapFiles files{options.class_map, options.class_names};
-  if (options.labels == Labels::kNone) return std::nullopt;
-  if (files.given()) return read_class_map(files, classes, index.classes);
-  if (classes != index.classes.size())
-    fail(options.images, ": has ", index.classes.size(), " classes, but the teacher's head has ", classes,
-         " (teacher.vit.classes); they must be the same classes in the same order, or be mapped (class_map, "
-         "class_names), or labels = \"none\"");
-  return std::nullopt;
 }
 
 // Nothing of a track but a basis: a preparation died between the two, and may have had other settings.
@@ -136,13 +128,12 @@ Prepared prepare(const ExtractOptions& options, const Teacher& teacher, const St
   const Plan plan(images.index, options.plan);
   check_cache(cache, *images.index, plan);
   check_passes(plan, passes.first, passes.count, parse_part(options.part == "auto" ? "1/1" : options.part).n);
-  const std::optional<ClassMap> map = class_map(options, teacher, *images.index);
+  const std::optional<ClassMap> map = map_of_classes(options, teacher, *images.index);
   const std::vector<TrackInfo> tracks = tracks_for_cache(cache, teacher, plan, options.allow_mixed);
   check_tracks_of_cache(cache, tracks, options.allow_mixed);  // again: another process may have prepared meanwhile
   std::vector<std::shared_ptr<const FeatureBasis>> bases =
       known_bases(cache, plan, tracks, options.taps.calibration_views);
-  const WorkerChoice choice =
-      choose_workers(plan, teacher.options().vit, teacher.options().micro_batch, tracks, options.workers);
+  const WorkerChoice choice = choose_workers(plan, teacher.forward_bytes(), tracks, options.workers);
   note(choice.sentence);
 
   Preparation preparation = preparation_of_cache(cache).value_or(Preparation{plan.hash()});

@@ -61,7 +61,7 @@ RunResult run_part(const ExtractOptions& options, const std::string& part, const
   const std::vector<TrackInfo> tracks = ready.tracks;
   if (!start.workers) {
     const WorkerChoice choice =
-        choose_workers(plan, teacher.options().vit, teacher.options().micro_batch, tracks, options.workers);
+        choose_workers(plan, teacher.forward_bytes(), tracks, options.workers);
     note(choice.sentence);
     start.workers = choice.workers;
   }

@@ -38,7 +38,7 @@ inline TeacherRecord sample_teacher(const std::string& name) {
   TeacherRecord teacher;
   teacher.name = name;
   teacher.weights_sha256 = std::string(64, 'a');
-  teacher.architecture = {"vit", 32, 8, 16, 4, 2, 4, 5, {}};
+  teacher.architecture.settings = R"({"classes":5,"depth":4,"dim":16,"heads":2,"image_size":32,"patch":8})";
   teacher.mean = {0.485, 0.456, 0.406}, teacher.stddev = {0.229, 0.224, 0.225};
   teacher.crop_pct = 0.875;
   teacher.interpolation = "bicubic";

@@ -102,7 +102,7 @@ TEST_CASE("what cannot be done is refused in one sentence before anything is wri
       {"no folder given", {"images="}, {"images is not given"}},
       {"fewer classes than the head",
        {"images=" + (root / "two_classes").string()},
-       {"two_classes", "2 classes", "head has 3", "teacher.vit.classes"}},
+       {"two_classes", "2 classes", "head has 3", "class_map"}},
       {"missing weights", {"teacher.weights=" + (root / "none.safetensors").string()}, {"none.safetensors"}},
       {"no weights given", {"teacher.weights="}, {"teacher.weights is not given"}},
       {"truncated weights",
@@ -114,7 +114,7 @@ TEST_CASE("what cannot be done is refused in one sentence before anything is wri
        {"text.safetensors", "is a text file, not a weight file (\"these are no weights\")"}},
       {"weights of another head",
        {"teacher.weights=" + (root / "seven.safetensors").string()},
-       {"seven.safetensors", "head.", "[7", "[3"}},
+       {"3 classes", "head has 7", "class_map"}},
       {"weights of another width", {"teacher.vit.dim=32"}, {"teacher.safetensors", "16", "32"}},
       {"unknown key", {"teacher.precison=fp32"}, {"teacher.precison", "teacher.precision"}},
       {"mistyped", {"passes=\"many\""}, {"passes", "many", "an integer"}},
@@ -160,7 +160,7 @@ TEST_CASE(
   std::ranges::sort(by_bytes);
   make_colours(images, head, natural);
   const std::vector<std::string> settings{
-      "images=" + images.string(),    "allow_chance=false",          "check_images=60", "teacher.vit.classes=12",
+      "images=" + images.string(),    "allow_chance=false",          "check_images=60",
       "teacher.mean=[0.5, 0.5, 0.5]", "teacher.std=[0.5, 0.5, 0.5]", "passes=1",        "taps.features=[]"};
   const auto with = [&](std::vector<std::string> more) {
     more.insert(more.begin(), settings.begin(), settings.end());
@@ -280,10 +280,7 @@ TEST_CASE("the configuration for ImageNet is one that the extractor takes") {
   ExtractOptions options;
   load_config(file, {}, options);
   check_plan_options(options.plan, "plan");
-  const VitOptions vit = resolve(options.teacher.vit);
-  CHECK(vit.dim == 768);
-  CHECK(vit.depth == 12);
-  CHECK(vit.image_size == static_cast<int>(options.plan.image_size));
+  CHECK(options.plan.image_size == 224);
   CHECK(options.plan.group % options.teacher.micro_batch == 0);
   // All that it does not say about views is DeiT's, as is what it says.
   CHECK((options.plan == PlanOptions{}));

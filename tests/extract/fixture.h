@@ -41,14 +41,17 @@ struct ExtractFixture {
     write_whole(config, text_of_config());
   }
 
-  static void save_teacher(const std::filesystem::path& path, int classes) {
-    torch::manual_seed(5);
+  /// The teacher's sizes.
+  static VitOptions vit(int classes = 3) {
     VitOptions options;
     options.arch = "";
     options.image_size = 32, options.patch = 8, options.dim = 16, options.depth = 2, options.heads = 2;
     options.classes = classes;
-    const Vit vit(options);
-    save_safetensors(path, state_dict(*vit));
+    return options;
+  }
+  static void save_teacher(const std::filesystem::path& path, int classes, std::uint64_t seed = 5) {
+    torch::manual_seed(seed);
+    save_safetensors(path, state_dict(*Vit(vit(classes))));
   }
 
   std::string text_of_config() const {
@@ -57,7 +60,7 @@ struct ExtractFixture {
            "[teacher]\nname = 'small'\nweights = '" +
            weights.string() + "'\nmicro_batch = 4\ndevice = '" + test_device() +
            "'\n"
-           "[teacher.vit]\narch = ''\nimage_size = 32\npatch = 8\ndim = 16\ndepth = 2\nheads = 2\nclasses = 3\n"
+           "heads = 2\n"
            "[taps]\nfeatures = [0, -1]\nattention = [-1]\n"
            "[plan]\nseed = 7\ngroup = 8\nshard_groups = 1\nimage_size = 32\nmix_probability = 0.8\n";
   }

@@ -73,22 +73,21 @@ TEST_CASE("memory bounds the workers, and what does not fit with one is refused 
   index->images.push_back({.id = "a", .height = 500, .width = 400});
   PlanOptions options;  // groups of 64 views, 64 of them in a shard
   const Plan plan(index, options);
-  VitOptions vit;
-  vit.arch = "vit_large_patch16_224";
+  constexpr double kForward = 2e8;
   TrackInfo track;
   track.kind = "features", track.block = 11, track.shape = {1024, 14, 14};
   track.codec.encoding = Encoding::kFp32;
-  const ExtractionMemory plain = extraction_memory(plan, resolve(vit), 16, {track, track, track, track});
+  const ExtractionMemory plain = extraction_memory(plan, kForward, {track, track, track, track});
   constexpr std::uint64_t kGroup = 4ull * 1024 * 14 * 14 * 64;  // 51 MB
   CHECK(plain.shards == 3 * 64 * 4 * kGroup);
   CHECK(plain.per_worker >= (2 * 4 + 2) * kGroup);  // every track raw twice, one decoded again
   CHECK(plain.per_worker <= (2 * 4 + 4) * kGroup + (std::uint64_t{1} << 30));
   track.codec = {.encoding = Encoding::kTransform, .max_error = 0.01};
-  const ExtractionMemory coded = extraction_memory(plan, resolve(vit), 16, {track, track, track, track});
+  const ExtractionMemory coded = extraction_memory(plan, kForward, {track, track, track, track});
   CHECK(coded.shards < plain.shards / 10);
   CHECK(coded.per_worker == plain.per_worker);
   track.codec.max_error = 0.0001;
-  CHECK(extraction_memory(plan, resolve(vit), 16, {track, track, track, track}).shards > coded.shards);
+  CHECK(extraction_memory(plan, kForward, {track, track, track, track}).shards > coded.shards);
 
   const ExtractionMemory memory{100, 1000};
   CHECK(workers_that_fit(memory, 64, std::nullopt, options) == 64);

@@ -15,6 +15,7 @@
 #include "common/image/scan.h"
 #include "common/image/write.h"
 #include "common/models/device.h"
+#include "common/models/vit/vit.h"
 #include "common/models/weights/load.h"
 #include "common/models/weights/safetensors.h"
 #include "common/teacher/calibrate.h"
@@ -32,11 +33,11 @@ namespace {
 constexpr int kSize = 16, kClasses = 2;
 constexpr std::size_t kView = kSize * kSize * 3;
 
-VitOptions small_vit() {
+VitOptions small_vit(int classes = kClasses) {
   VitOptions options;
   options.arch = "";
   options.image_size = kSize, options.patch = 8, options.dim = 16, options.depth = 2, options.heads = 2;
-  options.classes = kClasses;
+  options.classes = classes;
   return options;
 }
 
@@ -49,7 +50,7 @@ struct Sample {
     torch::manual_seed(3);
     options.weights = (root / "small.safetensors").string();
     save_safetensors(options.weights, state_dict(*Vit(small_vit())));
-    options.vit = small_vit();
+    options.heads = 2;
     options.micro_batch = 4;
     options.device = vitrine::testing::test_device();
     taps.features = {-1, 0};
@@ -92,9 +93,10 @@ TEST_CASE("tracks come in the order of the taps, and say how they were made") {
     CHECK(track.teacher.name == "small");  // the weight file's name, as no architecture is named
     CHECK(track.teacher.weights_sha256 == sha256_hex_of_file(sample.options.weights));
     CHECK(track.teacher.class_list_sha256 == sha256_hex("a\nb\n"));
-    CHECK(track.teacher.architecture.width == 16);
-    CHECK(track.teacher.mean == sample.options.mean);
-    CHECK(track.teacher.crop_pct == sample.options.crop_pct);
+    CHECK(track.teacher.architecture.family == "vit");
+    CHECK(track.teacher.architecture.settings.find("\"dim\":16,") != std::string::npos);
+    CHECK(track.teacher.mean == std::vector<double>{0.485, 0.456, 0.406});  // assumed, and filled in
+    CHECK(track.teacher.crop_pct == 0.9);
     CHECK(track.made_with.precision == "fp32");
     CHECK(track.made_with.micro_batch == 4);
     // What computes on a CPU, and nothing else.
@@ -196,8 +198,17 @@ TEST_CASE("weights, blocks and encodings that do not fit are refused") {
   SUBCASE("no weights") {
     sample.options.weights = "", refused("teacher.weights is not given");
   }
-  SUBCASE("another head") {
-    sample.options.vit.classes = 3, refused("head.");
+  SUBCASE("heads that do not divide the width") {
+    sample.options.heads = 3, refused("heads");
+  }
+  SUBCASE("another architecture") {
+    sample.options.arch = "vit_tiny_patch16_224", refused("vit_tiny_patch16_224");
+  }
+  SUBCASE("an unknown crop") {
+    sample.options.crop_mode = "border", refused("teacher.crop_mode");
+  }
+  SUBCASE("no weights and a module without consent") {
+    sample.options.weights = "", sample.options.module = "teacher.pt", refused("--allow module");
   }
   SUBCASE("a block beyond the last") {
     sample.taps.features = {2}, refused("taps.features names block 2");
@@ -219,10 +230,9 @@ TEST_CASE("weights, blocks and encodings that do not fit are refused") {
 TEST_CASE("groups that cannot be stored are refused before anything runs, with the largest that can") {
   Sample sample;
   sample.options.micro_batch = 16;
-  sample.options.vit.classes = 60'000;
   sample.taps.features = {}, sample.taps.attention = {};
   torch::manual_seed(3);
-  save_safetensors(sample.options.weights, state_dict(*Vit(sample.options.vit)));
+  save_safetensors(sample.options.weights, state_dict(*Vit(small_vit(60'000))));
   const auto refused = [&](const char* encoding, std::uint32_t group, const char* words) {
     sample.taps.logits_encoding = encoding;
     CAPTURE(encoding);
@@ -276,7 +286,6 @@ TEST_CASE("a BF16 teacher's cached logits keep their bound against its own head 
   weights["head.weight"] = at::eye(16), weights["head.bias"] = at::zeros({16});
   TeacherOptions trunk_options = sample.options;
   trunk_options.weights = (sample.root / "trunk.safetensors").string();
-  trunk_options.vit.classes = 16;
   save_safetensors(trunk_options.weights, weights);
   weights["head.weight"] = head, weights["head.bias"] = bias;
   save_safetensors(sample.options.weights, weights);

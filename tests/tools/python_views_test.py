@@ -52,7 +52,7 @@ allow_chance = true
 name = 'small'
 weights = '{folder}/teacher.safetensors'
 micro_batch = 4
-vit = {{ arch = '', image_size = 32, patch = 8, dim = 16, depth = 2, heads = 2, classes = 3 }}
+heads = 2
 [taps]
 features = [1]
 attention = [1]

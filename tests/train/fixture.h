@@ -65,10 +65,7 @@ struct TrainFixture : ExtractFixture {
       teacher.weights = weights.string();
       teacher.micro_batch = 4;
       teacher.device = test_device();
-      teacher.vit.arch = "";
-      teacher.vit.image_size = 32, teacher.vit.patch = 8, teacher.vit.dim = 16, teacher.vit.depth = 2,
-      teacher.vit.heads = 2;
-      teacher.vit.classes = 3;
+      teacher.heads = 2;
       out.targets.taps.features = {0, -1};
       out.targets.taps.attention = {-1};
     }

@@ -19,7 +19,6 @@ case $kind in
   full) own=() ;;
   live) own=("${plan[@]}" --set plan.mix_probability=0.7 --set targets.source=teacher --set targets.passes=24
              --set targets.teacher.weights=demo/teacher/final.safetensors --set targets.teacher.name=demo_vit
-             --set 'targets.teacher.vit={arch="",image_size=48,patch=8,dim=128,depth=4,heads=4,classes=36}'
              --set 'targets.taps.features=[3]' --set 'targets.taps.attention=[3]') ;;
   *) echo "demo_student.sh: unknown student $kind; expected plain, kl, full or live" >&2; exit 2 ;;
 esac

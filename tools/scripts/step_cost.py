@@ -42,7 +42,7 @@ def prepare(work, a):
         import timm
         model = timm.create_model("vit_tiny_patch16_224", num_classes=16, img_size=a.size)
         safetensors.torch.save_file({k: v.contiguous() for k, v in model.state_dict().items()}, str(work / "vit.safetensors"))
-    teacher = f'micro_batch = {min(a.batch, 16)}\nweights = "{work}/vit.safetensors"\nvit = {{ arch = "vit_tiny_patch16_224", image_size = {a.size}, classes = 16 }}\n'
+    teacher = f'micro_batch = {min(a.batch, 16)}\nweights = "{work}/vit.safetensors"\narch = "vit_tiny_patch16_224"\nimage_size = {a.size}\n'
     plan = f"[plan]\nimage_size = {a.size}\ngroup = {a.batch}\nshard_groups = 4\n"
     (work / "extract.toml").write_text(f'images = "{work}/images/train"\ncache = "{work}/cache"\npasses = 2\nallow_chance = true\n[teacher]\nname = "random"\n'
                                        f'{teacher}[taps]\nfeatures = [11]\nattention = [11]\n{plan}')

@@ -49,7 +49,7 @@ Batch Batch::rows(std::int64_t first, std::int64_t count) const {
   const auto cut = [&](const at::Tensor& all) { return all.defined() ? all.narrow(0, first, count) : all; };
   Batch out{cut(pictures),  {cut(labels.label), cut(labels.partner_label), cut(labels.own_share), labels.complete},
             cut(logits),    {},
-            cut(attention), other_picture};
+            cut(attention), cut(embedding), other_picture};
   for (const at::Tensor& track : features) out.features.push_back(cut(track));
   return out;
 }
@@ -150,7 +150,7 @@ GroupBatch& Batches::group(std::string& other_picture) {
 
 Batch Batches::next() {
   const auto batch = static_cast<std::int64_t>(options_.batch);
-  Rows pictures(batch), label(batch), partner(batch), share(batch), logits(batch), attention(batch);
+  Rows pictures(batch), label(batch), partner(batch), share(batch), logits(batch), attention(batch), embedding(batch);
   std::vector<Rows> features(shapes_.features.size(), Rows(batch));
   bool complete = true;
   std::string other_picture;
@@ -172,13 +172,14 @@ Batch Batches::next() {
     share.add(all(group.own_share, {}, at::kFloat), places);
     logits.add(all(group.targets.logits, shapes_.logits, at::kFloat), places);
     attention.add(all(group.targets.attention, shapes_.attention, at::kFloat), places);
+    embedding.add(all(group.targets.embedding, shapes_.embedding, at::kFloat), places);
     for (std::size_t t = 0; t < features.size(); ++t) features[t].add(group.targets.features[t], places);
     rows += count;
     used_views_ += count;
   }
   Batch out{pictures.on(device_),  {label.on(device_), partner.on(device_), share.on(device_), complete},
             logits.on(device_),    {},
-            attention.on(device_), std::move(other_picture)};
+            attention.on(device_), embedding.on(device_), std::move(other_picture)};
   for (std::size_t t = 0; t < features.size(); ++t) {
     out.features.push_back(features[t].on(device_));
     if (bases_[t] && out.features.back().defined()) bases_[t]->add_mean(out.features.back());

@@ -29,6 +29,7 @@ struct Batch {
   at::Tensor logits;
   std::vector<at::Tensor> features;  ///< of each feature track; turned where TargetShapes::bases has one
   at::Tensor attention;
+  at::Tensor embedding;
   /// What is wrong with a picture of a group that begins or goes on here: the first that is not the one that the
   /// teacher saw (GroupBatch::other_picture); empty: none.
   std::string other_picture;

@@ -14,7 +14,7 @@ std::uint64_t group_batch_bytes(const TargetSource& source, int size) {
   };
   const auto picture = [](std::uint64_t side) { return 3 * side * side; };
   const TargetShapes shapes = source.shapes();
-  std::uint64_t floats = values(shapes.logits) + values(shapes.attention);
+  std::uint64_t floats = values(shapes.logits) + values(shapes.attention) + values(shapes.embedding);
   for (const auto& shape : shapes.features) floats += values(shape);
   const std::uint64_t pictures = picture(static_cast<std::uint64_t>(size)) +
                                  (source.needs_pictures() ? picture(source.plan().options().image_size) : 0);

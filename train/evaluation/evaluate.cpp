@@ -90,7 +90,8 @@ Evaluation::Evaluation(const std::string& folder, const ModelClasses& classes, c
 Evaluation::Evaluation(const ImageFolders& folder, const EvaluationOptions& options, const StopFlag& stop)
     : Evaluation(folder, scanned(folder, options.decoding, stop), options) {}
 
-Evaluation::Crops Evaluation::crops(std::span<const std::uint32_t> images, int size, double crop_pct) const {
+Evaluation::Crops Evaluation::crops(std::span<const std::uint32_t> images, int size, double crop_pct,
+                                    CropMode mode) const {
   const at::Tensor bytes = torch::empty({static_cast<std::int64_t>(images.size()), size, size, 3}, at::kByte);
   const std::size_t each = static_cast<std::size_t>(size) * static_cast<std::size_t>(size) * 3;
   auto* pixels = bytes.data_ptr<std::uint8_t>();
@@ -99,7 +100,7 @@ Evaluation::Crops Evaluation::crops(std::span<const std::uint32_t> images, int s
     tbb::parallel_for(std::size_t{0}, images.size(), [&](std::size_t i) {
       const std::optional<Image> picture = views_.picture_or_none(images[i]);
       if (!picture) return;
-      const Image view = centre_view(*picture, size, crop_pct);
+      const Image view = centre_view(*picture, size, crop_pct, mode);
       std::memcpy(pixels + i * each, view.rgb.data(), each);
       read[i] = 1;
     });

@@ -13,6 +13,7 @@
 
 #include "common/base/stop.h"
 #include "common/eval/accuracy.h"
+#include "common/image/transform.h"
 #include "common/image/scan.h"
 #include "common/image/views.h"
 #include "common/plan/image_index.h"
@@ -68,7 +69,8 @@ class Evaluation {
     std::vector<std::uint32_t> images;  ///< of those that were asked for, the N that can be read
   };
   /// Clean crops of some images as a model with these settings sees them.
-  Crops crops(std::span<const std::uint32_t> images, int size, double crop_pct) const;
+  Crops crops(std::span<const std::uint32_t> images, int size, double crop_pct,
+              CropMode mode = CropMode::kCenter) const;
   /// What the scan left out, and the images that could not be read since, by their paths.
   std::vector<LeftOut> left_out() const;
 

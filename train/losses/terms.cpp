@@ -26,6 +26,8 @@ void LossOptions::fields(Fields& f) {
            {0, 1e6});
   f.number("target_exponent", target_exponent, "ofa and exits: trusts the label the more, the surer the teacher is",
            {1, 16});
+  f.number("embedding_weight", embedding_weight,
+           "of the embedding term (targets.embedding), relative to the feature term", {0, 1e6});
   f.number("exits_weight", exits_weight, "heads at each of a ResNet's stages, relative to the output term; 0: none",
            {0, 1e6});
   f.choice(
@@ -79,6 +81,7 @@ void LossTerms::add(const LossTerms& other, double share) {
   add_to(attention, other.attention);
   add_to(label, other.label);
   add_to(exits, other.exits);
+  add_to(embedding, other.embedding);
 }
 
 at::Tensor combine(const LossTerms& terms, const LossOptions& options, const LossWeights& weights) {
@@ -88,7 +91,8 @@ at::Tensor combine(const LossTerms& terms, const LossOptions& options, const Los
                                                            {&terms.feature, feature},
                                                            {&terms.attention, feature * options.attention_weight},
                                                            {&terms.label, 1 - weights.r},
-                                                           {&terms.exits, output * options.exits_weight}};
+                                                           {&terms.exits, output * options.exits_weight},
+                                                           {&terms.embedding, feature * options.embedding_weight}};
   at::Tensor sum;
   for (const auto& [term, weight] : weighted) {
     if (!term->defined()) continue;

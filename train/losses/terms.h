@@ -28,6 +28,7 @@ struct LossOptions {
   double target_weight = 1, others_weight = 8;   // decoupled_kl
   double between_weight = 1, within_weight = 1;  // correlation_distance
   double target_exponent = 1.5;                  // adaptive_target, here and at the exits
+  double embedding_weight = 1;                   // of the embedding term relative to the feature term
   double exits_weight = 0;                       // of the exits relative to the output term; 0: no exits
   AttentionForm attention = AttentionForm::kActivation;
   MapScaling attention_scaling = MapScaling::kCode;
@@ -55,14 +56,15 @@ struct LossTerms {
   at::Tensor attention;  // L_att
   at::Tensor label;      // CE
   at::Tensor exits;      // mean over the exits of adaptive_target
+  at::Tensor embedding;  // of EmbeddingProjector
 
   /// Adds each term of `other`, times `share`, to this one's, without gradients.
   void add(const LossTerms& other, double share);
 };
 
-/// L = r·D + (1−r)·CE, D = w_out·τ²·(D_out + exits_weight·exits) + w_feat·(L_feat + γ·L_att), without the absent terms;
-/// the other weights do not grow in their place. The factor τ² (Hinton, Vinyals & Dean 2015) keeps the gradient's size.
-/// No term at all is a std::logic_error.
+/// L = r·D + (1−r)·CE, D = w_out·τ²·(D_out + exits_weight·exits) + w_feat·(L_feat + γ·L_att + embedding_weight·L_emb),
+/// without the absent terms; the other weights do not grow in their place. The factor τ² (Hinton, Vinyals & Dean 2015)
+/// keeps the gradient's size. No term at all is a std::logic_error.
 at::Tensor combine(const LossTerms& terms, const LossOptions& options, const LossWeights& weights);
 
 }  // namespace vitrine

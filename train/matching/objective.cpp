@@ -46,8 +46,10 @@ Objective::Objective(const ObjectiveOptions& options, const TargetShapes& shapes
     column_of_ = at::full({classes}, -1, columns_.options());
     column_of_.index_copy_(0, columns_, at::arange(columns_.size(0), columns_.options()));
   }
-  if (widths.empty() && (!shapes.features.empty() || !shapes.attention.empty()))
-    fail("model.kind = \"vit\" learns from labels and logits only; set targets.features and targets.attention to \"\"");
+  if (widths.empty() && (!shapes.features.empty() || !shapes.attention.empty() || !shapes.embedding.empty()))
+    fail(
+        "model.kind = \"vit\" learns from labels and logits only; set targets.features and targets.attention to \"\", "
+        "and targets.embedding to false");
   if (!shapes.features.empty()) make_feature_modules(shapes, widths);
   if (options.loss.exits_weight > 0) {
     if (widths.empty())
@@ -57,6 +59,10 @@ Objective::Objective(const ObjectiveOptions& options, const TargetShapes& shapes
            ", but exits learn from a teacher's logits; set targets.source, or the weight to 0");
     exits_ = StageExits(widths, classes);
     modules_.emplace_back("exits", exits_.ptr());
+  }
+  if (!shapes.embedding.empty()) {
+    embedding_ = EmbeddingProjector(widths.back(), shapes.embedding[0]);
+    modules_.emplace_back("embedding", embedding_.ptr());
   }
   for (const auto& [name, module] : modules_) module->to(device);
 }
@@ -169,6 +175,8 @@ LossTerms Objective::terms(const NetworkOutputs& out, const Batch& batch, const 
     }
   }
   if (phase.feature_term && !batch.features.empty()) terms.feature = feature_loss(out, batch);
+  if (phase.feature_term && embedding_ && batch.embedding.defined())
+    terms.embedding = embedding_->forward(out.stages.back(), batch.embedding);
   if (phase.attention_term && !phase.freeze_student && batch.attention.defined()) add_guidance(out, batch, terms);
   if (phase.label_term) terms.label = cross_entropy(out.logits, batch.labels, options_.loss.label_smoothing);
   return terms;

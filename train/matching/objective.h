@@ -15,6 +15,7 @@
 #include "train/data/batches.h"
 #include "train/losses/terms.h"
 #include "train/matching/adaptive_mapping.h"
+#include "train/matching/embedding_projector.h"
 #include "train/matching/feature_transformer.h"
 #include "train/matching/stage_exits.h"
 #include "train/student/network.h"
@@ -58,7 +59,7 @@ class Objective {
   std::vector<std::pair<std::string, std::uint32_t>> pairs() const;
 
   /// By the names that their tensors have in checkpoints: "transformer" (with several pairs "transformer1" and so on),
-  /// "mapping", "exits".
+  /// "mapping", "exits", "embedding".
   const std::vector<std::pair<std::string, std::shared_ptr<torch::nn::Module>>>& modules() const { return modules_; }
 
  private:
@@ -79,6 +80,7 @@ class Objective {
   AdaptiveMapping mapping_{nullptr};
   Mapped mapped_;
   StageExits exits_{nullptr};
+  EmbeddingProjector embedding_{nullptr};
   std::vector<std::pair<std::string, std::shared_ptr<torch::nn::Module>>> modules_;
 };
 

@@ -28,14 +28,15 @@ void check_phases(const TrainOptions& options, const TargetShapes& shapes, const
     if (phase->epochs == 0) continue;
     const bool attention = phase->attention_term && !phase->freeze_student && !shapes.attention.empty() &&
                            options.loss.attention != AttentionForm::kGradientScaling;
-    const bool output = phase->output_term && options.targets.source != TargetKind::kNone;
+    const bool output = phase->output_term && !shapes.logits.empty();
     if (!output && !phase->feature_term && !attention && !phase->label_term)
       fail("schedule.", phase->name, " has nothing to learn from: its terms are off, or their targets not there",
            options.labels == Labels::kNone ? " (labels = \"none\")" : "", "; switch a term on, or set schedule.",
            phase->name, ".epochs = 0");
-    if (needs_maps(*phase) && phase->feature_term && !attention && shapes.features.empty())
+    if (needs_maps(*phase) && phase->feature_term && !attention && shapes.features.empty() && shapes.embedding.empty())
       fail("schedule.", phase->name,
-           " learns from feature maps alone, but targets.features names no track; name one or set schedule.",
+           " learns from features alone, but targets.features names no track and targets.embedding is false; name one or set "
+           "schedule.",
            phase->name, ".epochs = 0");
     if ((needs_maps(*phase) ? passes.with_maps : passes.all).empty())
       fail("no pass is complete in every track that schedule.", phase->name,

@@ -140,7 +140,7 @@ void check(const Judged& judged, const TrainOptions& options) {
   if (is_vit != (options.model.kind == "vit"))
     fail(judged.file, ": holds ", is_vit ? "a ViT" : "no ViT", ", but model.kind is \"", options.model.kind,
          "\"; give the configuration that it was trained with");
-  if (options.labels == Labels::kNone && options.targets.teacher.weights.empty())
+  if (options.labels == Labels::kNone && options.targets.teacher.file().empty())
     fail(
         "labels = \"none\" leaves --evaluate agreement with the teacher alone, and targets.teacher.weights is not "
         "given; give it, or labels");
@@ -158,7 +158,7 @@ Network network_of(const Judged& judged, const TrainOptions& options, at::Device
 void judge_by_labels(const Evaluation& evaluation, Network& network, at::Device device, const TrainOptions& options,
                      const StopFlag& stop, Report& report) {
   std::optional<TeacherJudge> teacher;
-  if (!options.targets.teacher.weights.empty()) teacher.emplace(options.targets, report.classes, report.classes.size());
+  if (!options.targets.teacher.file().empty()) teacher.emplace(options.targets, report.classes, report.classes.size());
   ClassificationMetrics& judgement = *report.judgement;
   const auto add = [&](at::Tensor logits, at::Tensor labels, std::span<const std::uint32_t> images) {
     if (!teacher) return judgement.add(logits, labels, {});
@@ -183,7 +183,7 @@ Report evaluate_checkpoint(const TrainOptions& given, const std::filesystem::pat
   const std::string folder = given.test.empty() ? given.validation : given.test;
   if (folder.empty())
     fail("there are no images to judge on; give them with --images DIR, or a configuration with test or validation");
-  if (!given.targets.teacher.weights.empty()) select_device(given.targets.teacher.device);
+  if (!given.targets.teacher.file().empty()) select_device(given.targets.teacher.device);
   const at::Device device = select_device(given.device);
   if (given.threads > 0) at::set_num_threads(static_cast<int>(given.threads));
   const Judged judged = open_weights(checkpoint, configured);

@@ -13,7 +13,7 @@ void check_labels(const TrainOptions& options) {
   if (!teacher && !options.unlabelled.empty())
     fail("unlabelled = \"", options.unlabelled,
          "\", but targets.source = \"none\" learns from labels alone; name a source, or leave these images out");
-  if (options.select == Select::kAgreement && options.targets.teacher.weights.empty())
+  if (options.select == Select::kAgreement && options.targets.teacher.file().empty())
     fail("select = \"agreement\" asks the teacher about the validation images; give targets.teacher.weights");
   if (options.labels == Labels::kFolders) return;
   if (!teacher)

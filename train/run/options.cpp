@@ -101,7 +101,7 @@ Select TrainOptions::selection() const {
   if (validation.empty()) return Select::kLast;
   if (select != Select::kAuto) return select;
   if (labels == Labels::kFolders) return Select::kTop1;
-  return targets.teacher.weights.empty() ? Select::kLast : Select::kAgreement;
+  return targets.teacher.file().empty() ? Select::kLast : Select::kAgreement;
 }
 
 TrainingImageOptions TrainOptions::image_options() const {

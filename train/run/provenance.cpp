@@ -11,6 +11,8 @@
 #include "common/base/progress.h"
 #include "common/cache/shard_directory.h"
 #include "common/cache/track.h"
+#include "common/teacher/open_teacher.h"
+#include "common/teacher/records.h"
 
 namespace vitrine {
 namespace {
@@ -121,7 +123,10 @@ void Allowance::keep(const AllowedDifference& difference) {
   if (std::ranges::find(met_, difference) == met_.end()) met_.push_back(difference);
 }
 
-void check_tracks(const std::filesystem::path& cache, const std::vector<TrackInfo>& tracks, Allowance& allowance) {
+namespace {
+
+void check_tracks_of_teacher(const std::filesystem::path& cache, const std::vector<TrackInfo>& tracks,
+                             Allowance& allowance) {
   std::vector<Maker> weights, architectures, preprocessing, of_shards;
   for (const TrackInfo& track : tracks) {
     weights.push_back(weights_of(track));
@@ -140,21 +145,43 @@ void check_tracks(const std::filesystem::path& cache, const std::vector<TrackInf
   held(of_shards, Difference::kMixed, "extract one of them again as the other, where equal bits matter");
 }
 
-void check_judge(const TrackInfo& logits, const TeacherOptions& judge, Allowance& allowance) {
-  const std::string who = "the judge " + judge.weights;
-  compare("targets.teacher", {weights_of(logits), {who, {{"weights_sha256", sha256_hex_of_file(judge.weights)}}}},
-          Difference::kTeachers, "give the cache's teacher in targets.teacher.weights", allowance);
+}  // namespace
+
+void check_tracks(const std::filesystem::path& cache, const std::vector<TrackInfo>& tracks, bool several_teachers,
+                  Allowance& allowance) {
+  if (!several_teachers) return check_tracks_of_teacher(cache, tracks, allowance);
+  std::map<std::string, std::vector<TrackInfo>> teachers;
+  for (const TrackInfo& track : tracks) {
+    const std::string directory = track.directory();
+    teachers[directory.substr(0, directory.find('/'))].push_back(track);
+  }
+  for (const auto& [teacher, own] : teachers) check_tracks_of_teacher(cache, own, allowance);
+}
+
+TeacherOptions check_judge(const TrackInfo& track, const TeacherOptions& judge, Allowance& allowance) {
+  const std::string who = "the judge " + judge.file(), sha256 = teacher_sha256(judge.file(), judge.zero_shot);
+  compare("targets.teacher", {weights_of(track), {who, {{"weights_sha256", sha256}}}}, Difference::kTeachers,
+          "give the cache's teacher in targets.teacher.weights", allowance);
+  const TeacherOptions filled = filled_from(track, sha256 == track.teacher.weights_sha256, judge);
   compare("targets.teacher",
-          {colours_of(logits.directory(), logits.teacher.mean, logits.teacher.stddev),
-           colours_of(who, judge.mean, judge.stddev)},
+          {colours_of(track.directory(), track.teacher.mean, track.teacher.stddev),
+           colours_of(who, filled.mean, filled.stddev)},
           Difference::kPreprocessing, "set targets.teacher.mean and targets.teacher.std as the cache has them",
           allowance);
+  return filled;
+}
+
+std::map<std::string, TrackInfo> by_name(const std::vector<TrackInfo>& tracks) {
+  std::map<std::string, TrackInfo> out;
+  for (const TrackInfo& track : tracks)
+    out.emplace(out.contains(track.name()) ? track.directory() : track.name(), track);
+  return out;
 }
 
 void check_resumed_tracks(const std::map<std::string, std::string>& before, const std::vector<TrackInfo>& now,
                           const std::string& where, Allowance& allowance) {
-  for (const TrackInfo& track : now) {
-    const auto earlier = before.find(track.name());
+  for (const auto& [name, track] : by_name(now)) {
+    const auto earlier = before.find(name);
     if (earlier == before.end()) continue;
     const std::vector<JsonDifference> differences =
         json_differences(nlohmann::ordered_json::parse(earlier->second), nlohmann::ordered_json::parse(track.json()));

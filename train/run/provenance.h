@@ -53,10 +53,16 @@ std::string word_of(Difference kind);
 
 /// Holds the tracks of a cache, those that a run reads, against each other: teachers, preprocessing, and the arithmetic
 /// of their shards, for which the tables of up to 1,024 of each, evenly spread, are read. Throws Error.
-void check_tracks(const std::filesystem::path& cache, const std::vector<TrackInfo>& tracks, Allowance& allowance);
+/// With `several_teachers` only the tracks of each teacher are compared with each other.
+void check_tracks(const std::filesystem::path& cache, const std::vector<TrackInfo>& tracks, bool several_teachers,
+                  Allowance& allowance);
 
-/// Holds a teacher that judges the student (targets.teacher) against the one that it learns from. Throws Error.
-void check_judge(const TrackInfo& logits, const TeacherOptions& judge, Allowance& allowance);
+/// Holds a teacher that judges the student (targets.teacher) against the one that it learns from. Throws Error. Returns
+/// the judge's options, with what is empty in them filled in as `track` has it.
+TeacherOptions check_judge(const TrackInfo& track, const TeacherOptions& judge, Allowance& allowance);
+
+/// Names for a run's tracks in its checkpoint: track.name(), or of a second teacher's track of that name its directory.
+std::map<std::string, TrackInfo> by_name(const std::vector<TrackInfo>& tracks);
 
 /// Holds the tracks of a cache or of a live teacher against those that a checkpoint learnt from: `before`, the text of
 /// track.json by the track's name; empty where the checkpoint does not say. `where`: the checkpoint's directory. Throws

@@ -46,7 +46,7 @@ double core_seconds() {
 RunLog::RunLog(const std::filesystem::path& directory, std::uint64_t first_step)
     : directory_(directory), first_step_(first_step) {
   go_on(out_, directory / "log.csv",
-        "step,epoch,phase,lr,loss,kl,feature,attention,label,exits,scale,skipped,seconds,wait_share,core_seconds",
+        "step,epoch,phase,lr,loss,kl,feature,attention,label,exits,embedding,scale,skipped,seconds,wait_share,core_seconds",
         first_step);
 }
 
@@ -65,7 +65,8 @@ void RunLog::add(const LogLine& line) {
   out_ << line.step << ',' << line.point.epoch << ',' << line.point.phase->name << ',' << line.point.lr << ','
        << line.loss;
   for (const at::Tensor* term :
-       {&line.terms.output, &line.terms.feature, &line.terms.attention, &line.terms.label, &line.terms.exits})
+       {&line.terms.output, &line.terms.feature, &line.terms.attention, &line.terms.label, &line.terms.exits,
+        &line.terms.embedding})
     out_ << ',' << cell(*term);
   if (line.scale) {
     out_ << ',' << *line.scale << ',' << line.skipped;

@@ -29,7 +29,7 @@ namespace {
 // selected before anything is seeded.
 at::Device select_devices(const TrainOptions& options) {
   const at::Device device = select_device(options.device);
-  if (!options.targets.teacher.weights.empty()) select_device(options.targets.teacher.device);
+  if (!options.targets.teacher.file().empty()) select_device(options.targets.teacher.device);
   return device;
 }
 
@@ -79,6 +79,7 @@ Trainer::Trainer(const TrainOptions& options, const StopFlag& stop)
       classes_(student_classes(*images_.index, source_->shapes())),
       student_(seeded_student(options, size_, classes_, device_, *images_.index)),
       views_(options.folders(), images_.index, source_->plan().options().image_size, images_.bad) {
+  auto settings = meaningful_settings(options_);  // before a judge's keys are filled in
   check_provenance();
   choose_algorithms(options_.deterministic, options_.targets.source != TargetKind::kTeacher, device_,
                     process_environment());
@@ -95,17 +96,18 @@ Trainer::Trainer(const TrainOptions& options, const StopFlag& stop)
                                            static_cast<int>(classes_), size_, device_);
   step_ = std::make_unique<Step>(step_options(options_), student_, *objective_);
   if (resumed_) restore();
-  state_.checkpoint.settings = meaningful_settings(options_);
+  state_.checkpoint.settings = std::move(settings);
   state_.checkpoint.plan_hash = source_->plan().hash();
   state_.checkpoint.passes = passes_;
-  for (const TrackInfo& track : source_->tracks()) state_.checkpoint.tracks[track.name()] = track.json();
+  for (const auto& [name, track] : by_name(source_->tracks())) state_.checkpoint.tracks[name] = track.json();
 }
 
 void Trainer::check_provenance() {
   if (options_.targets.source != TargetKind::kCache) return;  // one teacher makes all, and judges
   const std::vector<TrackInfo> tracks = source_->tracks();
-  check_tracks(options_.targets.cache, tracks, allowance_);
-  if (options_.selection() == Select::kAgreement) check_judge(tracks.front(), options_.targets.teacher, allowance_);
+  check_tracks(options_.targets.cache, tracks, cache_teachers(options_.targets).size() > 1, allowance_);
+  if (options_.selection() == Select::kAgreement)
+    options_.targets.teacher = check_judge(tracks.front(), options_.targets.teacher, allowance_);
 }
 
 Tensors Trainer::state() {

@@ -18,9 +18,10 @@ namespace vitrine {
 
 class CachedTargets : public TargetSource {
  public:
-  /// Opens the cache of settings.targets, its logits and the tracks that are named there. `index`: of the training
-  /// images. Throws Error when no cache is named, for a track that is not there, when the cache was made from other
-  /// images, and for a topk track without settings.temperature.
+  /// Opens the cache of settings.targets, its logits and the tracks that are named there. A teacher without a track of
+  /// logits teaches by the others. `index`: of the training images. Throws Error when no cache is named, for a track
+  /// that is not there, when the cache was made from other images, for teachers of different numbers of classes, and
+  /// for a topk track without settings.temperature or beside another teacher's.
   CachedTargets(const SourceSettings& settings, const ImageIndex& index);
 
   const Plan& plan() const override { return cache_.plan(); }
@@ -34,14 +35,32 @@ class CachedTargets : public TargetSource {
                        std::span<const std::uint8_t> pictures) const override;
 
  private:
-  std::unique_ptr<const TrackReader> open(const TargetOptions& options, const std::string& name) const;
+  using Reader = std::unique_ptr<const TrackReader>;
+
+  void open_logits(const SourceSettings& settings);
+  /// `name`: a track, or TEACHER/TRACK; without TEACHER the only teacher named, or the only one that has the track.
+  Reader open(const std::string& name) const;
+  /// All of the group's values; empty if the pass is not there.
+  std::vector<float> read(const Reader& reader, GroupKey key) const;
+  std::vector<float> read_topk(GroupKey key) const;
+  std::vector<float> read_logits(GroupKey key) const;
 
   Cache cache_;
-  std::unique_ptr<const TrackReader> logits_, attention_;
-  std::vector<std::unique_ptr<const TrackReader>> features_;
+  std::vector<std::string> teachers_;
+  std::vector<double> shares_;  // of each teacher with logits, summing to 1
+  double temperature_;
+  std::vector<Reader> logits_;  // one per teacher that has them
+  Reader attention_, embedding_;
+  std::vector<Reader> features_;
   bool topk_ = false;
   std::size_t tail_ = 0;  // which of the tail's temperatures is the loss's
 };
+
+/// Logits whose softmax at `temperature` is the mean of the teachers', weighted by `shares`, which sum to 1:
+/// temperature
+/// * log(sum of shares[t] * softmax(logits[t] / temperature)), per row of `classes` values. Vectors of equal length.
+std::vector<float> mean_of_teachers(const std::vector<std::vector<float>>& logits, std::span<const double> shares,
+                                    std::size_t classes, double temperature);
 
 /// Throws Error that names the first difference (classes, their order, images) when `found` is not `expected`.
 void check_same_images(const ImageIndex& expected, const ImageIndex& found, const std::string& expected_in,

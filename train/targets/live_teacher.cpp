@@ -22,11 +22,13 @@ LiveTeacher::LiveTeacher(const SourceSettings& settings, std::shared_ptr<const I
       teacher_(settings.targets.teacher, settings.targets.taps),
       tracks_(teacher_.tracks(plan())),
       through_codec_(settings.targets.through_codec) {
-  logits_ = find("logits", true);
+  logits_ = find("logits", teacher_.classes() > 0);
+  embedding_ = find("embedding", settings.targets.embedding);
   for (const std::string& name : feature_tracks(settings.targets.features)) features_.push_back(find(name, true));
   attention_ = find(settings.targets.attention, !settings.targets.attention.empty());
   if (through_codec_) make_codecs(settings, index, bad, stop);
-  topk_ = through_codec_ && tracks_[static_cast<std::size_t>(logits_)].codec.encoding == Encoding::kTopk;
+  topk_ =
+      through_codec_ && logits_ >= 0 && tracks_[static_cast<std::size_t>(logits_)].codec.encoding == Encoding::kTopk;
   if (topk_) tail_ = tail_at(tracks_[static_cast<std::size_t>(logits_)], settings.temperature);
 }
 
@@ -38,13 +40,16 @@ TargetShapes LiveTeacher::shapes() const {
     features.push_back(info(track));
     bases.push_back(through_codec_ ? bases_[static_cast<std::size_t>(track)] : nullptr);
   }
-  return shapes_of(info(logits_), features, std::move(bases), info(attention_), topk_);
+  return shapes_of(info(logits_), features, std::move(bases), info(attention_), info(embedding_), topk_);
 }
 
 std::vector<TrackInfo> LiveTeacher::tracks() const {
-  std::vector<TrackInfo> out{tracks_[static_cast<std::size_t>(logits_)]};
-  for (const int track : features_) out.push_back(tracks_[static_cast<std::size_t>(track)]);
-  if (attention_ >= 0) out.push_back(tracks_[static_cast<std::size_t>(attention_)]);
+  std::vector<int> used{logits_};
+  used.insert(used.end(), features_.begin(), features_.end());
+  used.insert(used.end(), {attention_, embedding_});
+  std::vector<TrackInfo> out;
+  for (const int track : used)
+    if (track >= 0) out.push_back(tracks_[static_cast<std::size_t>(track)]);
   return out;
 }
 
@@ -61,7 +66,7 @@ GroupTargets LiveTeacher::targets(GroupKey, std::span<const Recipe> recipes,
     if (through_codec_) vitrine::through_codec(*codecs_[t], views, values[t]);
     return std::move(values[t]);
   };
-  GroupTargets out{take(logits_), {}, take(attention_)};
+  GroupTargets out{take(logits_), {}, take(attention_), take(embedding_)};
   for (const int track : features_) {
     const auto t = static_cast<std::size_t>(track);
     out.features.push_back(room_for(tracks_[t], views));

@@ -55,7 +55,7 @@ class LiveTeacher : public TargetSource {
   std::vector<std::shared_ptr<const FeatureBasis>> bases_;  // null for encodings without
   bool through_codec_, topk_ = false;
   std::size_t tail_ = 0;  // which of the tail's temperatures is the loss's
-  int logits_ = -1, attention_ = -1;
+  int logits_ = -1, attention_ = -1, embedding_ = -1;
   std::vector<int> features_;
 };
 

@@ -25,9 +25,10 @@ struct GroupTargets {
   std::vector<float> logits;
   std::vector<at::Tensor> features;  ///< of each feature track, on the CPU; with a basis, coefficients in it
   std::vector<float> attention;
+  std::vector<float> embedding;
 };
 
-/// Shapes of one view's targets: [K] (or [2 kept + 1]), [C, H, W], [heads, H, W]; empty: not there in any pass.
+/// Shapes of one view's targets: [K] (or [2 kept + 1]), [C, H, W], [heads, H, W], [D]; empty: not there in any pass.
 struct TargetShapes {
   std::vector<std::int64_t> logits;
   std::vector<std::vector<std::int64_t>> features;  ///< of each track that targets.features names
@@ -35,6 +36,7 @@ struct TargetShapes {
   /// them (see channel_basis.h); null: they are the maps.
   std::vector<std::shared_ptr<const FeatureBasis>> bases;
   std::vector<std::int64_t> attention;
+  std::vector<std::int64_t> embedding;
   std::int64_t classes = 0;  ///< of the teacher, or with a class map of the student; 0 without logits
   /// With a class map that leaves some of the student's classes without a counterpart: those that logits are of.
   std::vector<std::int64_t> columns;

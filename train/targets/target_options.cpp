@@ -3,6 +3,7 @@
 #include <torch/torch.h>
 
 #include <algorithm>
+#include <numeric>
 
 #include "common/base/error.h"
 #include "common/base/lines.h"
@@ -14,10 +15,17 @@ void TargetOptions::fields(Fields& f) {
            {{"none", TargetKind::kNone}, {"cache", TargetKind::kCache}, {"teacher", TargetKind::kTeacher}},
            "where the teacher's targets come from: nowhere (labels only), a cache, or the teacher itself");
   f.text("cache", cache, "the cache's directory");
-  f.text("cache_teacher", cache_teacher, "which teacher of the cache, NAME or NAME.xxxxxxxx, when it has several");
+  f.text(
+      "cache_teacher", cache_teacher,
+      "which teacher of the cache, NAME or NAME.xxxxxxxx, if it has several; several with commas teach together: the "
+      "student learns the weighted mean of their probabilities at loss.temperature");
+  f.numbers("teacher_shares", teacher_shares, "weights of several teachers, in their order; empty: equal", {0, 1e6});
   f.text("features", features,
-         "tracks of the feature term, for instance features.11, or several with commas; empty: no feature term");
+         "tracks of the feature term, for instance features.11, or several with commas (of several teachers "
+         "TEACHER/features.11); empty: no "
+         "feature term");
   f.text("attention", attention, "track of attention transfer, for instance attention.11; empty: none");
+  f.flag("embedding", embedding, "the student's pooled feature learns the teacher's embedding (loss.embedding_weight)");
   f.flag("through_codec", through_codec, "a live teacher's targets take the codec's errors, as a cache's have");
   f.integer("passes", passes, "without a cache: sweeps of the plan that epochs use in turn; 0: a new one each epoch",
             {0, 1e6});
@@ -28,6 +36,19 @@ void TargetOptions::fields(Fields& f) {
          "a file with the teacher's class names, one per line, for class_map or to be matched with the class folders");
   f.section("teacher", teacher, "the live teacher");
   f.section("taps", taps, "the live teacher's targets and the encodings that through_codec gives them");
+}
+
+std::vector<std::string> cache_teachers(const TargetOptions& options) {
+  std::vector<std::string> out = comma_separated(options.cache_teacher);
+  if (out.empty()) out.emplace_back();
+  for (auto name = out.begin(); name != out.end(); ++name)
+    if (std::find(out.begin(), name, *name) != name)
+      fail("targets.cache_teacher = \"", options.cache_teacher, "\" names ", *name, " twice; name each teacher once");
+  const std::vector<double>& shares = options.teacher_shares;
+  if (!shares.empty() && (shares.size() != out.size() || std::accumulate(shares.begin(), shares.end(), 0.0) <= 0))
+    fail("targets.teacher_shares has ", shares.size(), " numbers for ", out.size(),
+         out.size() == 1 ? " teacher" : " teachers", " of targets.cache_teacher; give one per teacher, not all 0");
+  return out;
 }
 
 std::vector<std::string> feature_tracks(const std::string& features) {

@@ -18,10 +18,13 @@ enum class TargetKind { kNone, kCache, kTeacher };
 
 struct TargetOptions {
   TargetKind source = TargetKind::kNone;
-  std::string cache;          ///< directory, for "cache"
-  std::string cache_teacher;  ///< which teacher of the cache, when it has several
+  std::string cache;  ///< directory, for "cache"
+  /// Which teacher of the cache, if it has several; several with commas teach together.
+  std::string cache_teacher;
+  std::vector<double> teacher_shares;  ///< weight of each of several teachers' probabilities; empty: equal
   std::string features;       ///< tracks whose maps the feature term uses ("features.5, features.11"); empty: none
   std::string attention;      ///< track for attention transfer; empty: none
+  bool embedding = false;     ///< the student's pooled feature learns the teacher's embedding
   bool through_codec = true;  ///< "teacher": targets as a cache would give them back
   /// "teacher" and "none": sweeps of the plan that epochs use in turn; 0: a new one per epoch
   std::uint32_t passes = 0;
@@ -43,7 +46,12 @@ struct SourceSettings {
   std::uint32_t workers = 0;  ///< threads that calibrate a live teacher's tracks; 0: default_threads()
 };
 
-/// The tracks that TargetOptions::features names: "features.5, features.11" is two. Throws Error for one named twice.
+/// The teachers that TargetOptions::cache_teacher names; one empty name where it is empty. Throws Error for one named
+/// twice, and for shares that do not fit.
+std::vector<std::string> cache_teachers(const TargetOptions& options);
+
+/// The tracks that TargetOptions::features names: "features.5, features.11" is two; with several teachers
+/// "TEACHER/features.11". Throws Error for one named twice.
 std::vector<std::string> feature_tracks(const std::string& features);
 
 }  // namespace vitrine

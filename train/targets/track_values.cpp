@@ -32,7 +32,8 @@ std::span<float> numbers(const at::Tensor& tensor) {
 }
 
 TargetShapes shapes_of(const TrackInfo* logits, const std::vector<const TrackInfo*>& features,
-                       std::vector<std::shared_ptr<const FeatureBasis>> bases, const TrackInfo* attention, bool topk) {
+                       std::vector<std::shared_ptr<const FeatureBasis>> bases, const TrackInfo* attention,
+                       const TrackInfo* embedding, bool topk) {
   TargetShapes out;
   if (logits != nullptr) {
     out.classes = logits->shape[0];
@@ -42,6 +43,7 @@ TargetShapes shapes_of(const TrackInfo* logits, const std::vector<const TrackInf
   for (const TrackInfo* track : features) out.features.push_back(wide(track->shape));
   out.bases = std::move(bases);
   if (attention != nullptr) out.attention = wide(attention->shape);
+  if (embedding != nullptr) out.embedding = wide(embedding->shape);
   return out;
 }
 

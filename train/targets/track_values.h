@@ -23,10 +23,11 @@ at::Tensor room_for(const TrackInfo& track, std::uint32_t views);
 /// The values of such a tensor.
 std::span<float> numbers(const at::Tensor& tensor);
 
-/// `logits` and `attention`: null where there are none. `bases`: one for each of `features`, or null. `topk`: logits
-/// are packed rows of the largest.
+/// `logits`, `attention` and `embedding`: null where there are none. `bases`: one for each of `features`, or null.
+/// `topk`: logits are packed rows of the largest.
 TargetShapes shapes_of(const TrackInfo* logits, const std::vector<const TrackInfo*>& features,
-                       std::vector<std::shared_ptr<const FeatureBasis>> bases, const TrackInfo* attention, bool topk);
+                       std::vector<std::shared_ptr<const FeatureBasis>> bases, const TrackInfo* attention,
+                       const TrackInfo* embedding, bool topk);
 
 /// Which of the topk track's temperatures is the loss's: the tail's mass is known at no other. Throws Error that lists
 /// them when it is none.

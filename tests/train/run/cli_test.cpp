@@ -153,7 +153,7 @@ TEST_CASE("a checkpoint of either kind is judged: by class, calibration, and agr
   SUBCASE("a ViT, which as its own teacher agrees with itself on every image") {
     TrainOptions options = fixture.options(TargetKind::kTeacher, "run");
     options.model.kind = "vit";
-    options.model.vit = options.targets.teacher.vit;
+    options.model.vit = TrainFixture::vit();
     const nlohmann::json json = judged(fixture.command(options, {test}), fixture.weights.string());
     check_sums(json);
     CHECK(json.at("teacher_agreement") == 1.0);

@@ -133,10 +133,10 @@ TEST_CASE("labels that are ignored change nothing: the student is the one of the
 TEST_CASE("agreement is the share of images on which both say the same class") {
   const LabelFixture fixture;
   TrainOptions options = fixture.without_labels(TargetKind::kTeacher, "run");
-  options.crop_pct = options.targets.teacher.crop_pct;
-  options.mean = options.targets.teacher.mean, options.stddev = options.targets.teacher.stddev;
+  TeacherOptions& teacher = options.targets.teacher;
+  teacher.crop_pct = options.crop_pct, teacher.mean = options.mean, teacher.stddev = options.stddev;
   options.model.kind = "vit";
-  options.model.vit = options.targets.teacher.vit;
+  options.model.vit = TrainFixture::vit();
   options.model.weights = fixture.weights.string();
   const Evaluation images({fixture.further, {}, Labels::kNone}, options.evaluation_options(32));
   const Agreement agreement(options.targets, images, {}, 3);

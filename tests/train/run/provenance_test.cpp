@@ -32,14 +32,7 @@ const std::vector<std::string> kFeatures{"taps.logits=false", "taps.features=[1]
 struct ProvenanceFixture : TrainFixture {
   std::filesystem::path other_weights = root / "other.safetensors";
 
-  ProvenanceFixture() {
-    torch::manual_seed(6);
-    VitOptions vit;
-    vit.arch = "";
-    vit.image_size = 32, vit.patch = 8, vit.dim = 16, vit.depth = 2, vit.heads = 2;
-    vit.classes = 3;
-    save_safetensors(other_weights, state_dict(*Vit(vit)));
-  }
+  ProvenanceFixture() { save_teacher(other_weights, 3, 6); }
 
   void make(std::vector<std::string> settings, const std::vector<std::string>& more = {}) const {
     settings.insert(settings.end(), more.begin(), more.end());
@@ -91,7 +84,7 @@ TEST_CASE("logits of one teacher with features of another are for the user to al
 TEST_CASE("equal weights in two models are two teachers") {
   const ProvenanceFixture fixture;
   fixture.make(kLogits);
-  fixture.make(kFeatures, {"teacher.vit.heads=4"});
+  fixture.make(kFeatures, {"teacher.heads=4"});
   check_refused_and_allowed(fixture.run("run"), "teachers", {"architecture.heads", " is 2", " 4"});
 }
 

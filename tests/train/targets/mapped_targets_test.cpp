@@ -34,7 +34,7 @@ struct MapFixture : TrainFixture {
   }
   /// The wide teacher's for vitrine-extract, and more.
   std::vector<std::string> settings(const std::vector<std::string>& more = {}) const {
-    std::vector<std::string> all{"teacher.weights=" + wide.string(), "teacher.vit.classes=5", "taps.features=[1]"};
+    std::vector<std::string> all{"teacher.weights=" + wide.string(), "taps.features=[1]"};
     all.insert(all.end(), more.begin(), more.end());
     return all;
   }
@@ -46,7 +46,6 @@ struct MapFixture : TrainFixture {
     out.targets.class_map = map.string();
     if (source == TargetKind::kTeacher) {
       out.targets.teacher.weights = wide.string();
-      out.targets.teacher.vit.classes = 5;
       out.targets.taps.features = {-1};
     }
     return out;

@@ -40,7 +40,7 @@ bool has(const ShardDirectory& shard_directory, const Plan& plan, std::uint32_t 
 Shown choose(const Cache& cache, const Request& request, std::uint32_t group) {
   Shown shown;
   const auto take = [&](const TrackInfo& track, bool named) {
-    if (track.kind == "features") {
+    if (track.kind != "logits" && track.kind != "attention") {
       if (named) fail("--track ", track.name(), ": a sheet shows logits and attention; name one of those");
       return;
     }

@@ -23,6 +23,7 @@ struct Request {
   VerifyOptions options;
   DeepRequest deep;
   DeepCheck deep_check;
+  std::string allow;
   bool json = false;
 };
 
@@ -43,6 +44,7 @@ const Finding* stops_deep(const std::vector<Finding>& findings) {
 DeepReport run_deep(const Request& request, const std::vector<Finding>& findings) {
   if (const Finding* damage = stops_deep(findings)) return {{}, text(damage->file, " ", damage->what)};
   DeepRequest ask = request.deep;
+  ask.allow_module = !request.allow.empty();
   ask.images = {request.options.images, request.options.unlabelled};
   ask.tracks = request.options.tracks;
   ask.findings = findings;
@@ -142,7 +144,10 @@ void add_verify(CLI::App& app, Body& chosen, DeepCheck deep) {
       ->add_option("--deep", request->deep.views,
                    "also run this many views of each track (whole groups) through the teacher")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1'000'000'000}));
-  command->add_option("--weights", request->deep.weights, "the teacher's weights, for --deep");
+  command->add_option("--weights", request->deep.weights, "the teacher's weights (or its module), for --deep");
+  command->add_option("--zero-shot", request->deep.zero_shot, "its class text embeddings, for a teacher that has such");
+  command->add_option("--allow", request->allow, "module: run the code in a module given as --weights")
+      ->check(CLI::IsMember({"module"}));
   command->add_option("--device", request->deep.device,
                       "for --deep: cpu, cuda or cuda:N; default: the kind that made the cache");
   command->add_option("--threads", request->options.threads, "files checked at once; 0: one per core")

@@ -7,8 +7,7 @@ import re
 from .encodings import ENCODINGS, Newer, check, is_hash, is_number, is_whole
 
 TEACHER_NAME = re.compile(r"(?!\.)[A-Za-z0-9_.-]{1,200}")
-AXES = {"logits": 1, "features": 3, "attention": 3}
-SIZES = ("image_size", "patch", "width", "depth", "heads", "mlp_ratio", "classes")
+AXES = {"logits": 1, "embedding": 1, "features": 3, "attention": 3}
 LOWEST_LEVEL, HIGHEST_LEVEL, LOWEST_WINDOW, HIGHEST_WINDOW = -7, 19, 10, 27  # of zstd
 DAMAGED = "the file is damaged, copy or make it again"
 
@@ -72,16 +71,12 @@ def is_unsigned(value):
 
 
 def _architecture(fields):
-    family = fields.text("family")
-    sizes = {key: fields.whole(key, 0, 2**32 - 1) for key in SIZES if family == "vit" or key in fields.found}
-    for key, value in sizes.items():
-        if family == "vit" and not 1 <= value <= 2**30:
-            raise ValueError(f"teacher.architecture.{key} = {value} is not allowed; expected an integer from 1")
-    return {"family": family, **{key: value for key, value in sizes.items() if value}}
+    return {"family": fields.text("family"), **{key: value for key, value in fields.found.items() if key != "family"}}
 
 
 def _teacher(fields):
     teacher = {"name": fields.text("name"), "weights_sha256": fields.text("weights_sha256"),
+               **({"zero_shot": True} if "zero_shot" in fields.found and fields.flag("zero_shot") else {}),
                "architecture": _architecture(fields.object("architecture")),
                "mean": fields.list("mean", is_number, "a number"), "std": fields.list("std", is_number, "a number"),
                "crop_pct": fields.number("crop_pct"), "interpolation": fields.text("interpolation"),
@@ -183,10 +178,10 @@ def known(settings):
         raise ValueError("the plan's hash is not SHA-256; expected 64 hexadecimal digits")
     if kind not in AXES:
         raise Newer(f"unknown kind of track \"{kind}\"; use a newer vitrine")
-    if (kind == "logits") != (block == -1) or block < -1:
-        raise ValueError(f"block {block} does not fit {kind}; expected -1 for logits and a block from 0 for others")
+    if (AXES[kind] == 3) != (block >= 0) or block < -1:
+        raise ValueError(f"block {block} does not fit {kind}; expected -1 for logits and embedding, and a block from 0 for others")
     if len(shape) != AXES[kind]:
-        raise ValueError(f"a shape of {len(shape)} axes does not fit {kind}; expected [K] for logits, else three")
+        raise ValueError(f"a shape of {len(shape)} axes does not fit {kind}; expected one axis for logits and embedding, else three")
     few = encoding == "topk"  # stores few of many classes
     for axis in shape:
         if not 1 <= axis <= (2**32 - 1 if few else 2**24):

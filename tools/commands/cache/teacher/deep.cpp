@@ -17,6 +17,7 @@
 #include "common/teacher/left_out_views.h"
 #include "common/teacher/one_thread_each.h"
 #include "common/teacher/reopen.h"
+#include "common/teacher/teacher.h"
 #include "tools/commands/cache/teacher/deep_values.h"
 
 namespace vitrine {
@@ -215,7 +216,8 @@ std::vector<DeepResult> deep_check(const Cache& cache, const DeepRequest& reques
   const std::uint32_t group = cache.plan().options().group;
   const std::uint64_t groups = (request.views + group - 1) / group;
   const ViewMaker maker(request.images, cache.index_ptr(), cache.plan().options().image_size);
-  for (const ReopenedTeacher& teacher : reopen_teachers(tracks, request.weights.string(), request.device))
+  for (const ReopenedTeacher& teacher :
+       reopen_teachers(tracks, {request.weights, request.zero_shot, request.allow_module}, request.device))
     for (DeepResult& result : run_teacher(cache, teacher, maker, damage, groups)) results.push_back(std::move(result));
   std::ranges::sort(results, {}, &DeepResult::track);
   return results;

@@ -43,6 +43,7 @@ struct Request {
   std::uint32_t groups = 0;
   double epochs = 0;
   bool json = false;
+  std::string allow;
 };
 
 // Runs body(0..count) on `workers` threads and returns the seconds per item with all workers busy.
@@ -126,6 +127,7 @@ void time_reading(const fs::path& directory, const Plan& plan, std::uint32_t gro
 Estimate measure(const Request& request) {
   ExtractOptions options;
   load_config(request.config, request.overrides, options);
+  options.teacher.allow_module = !request.allow.empty();
   if (options.images.empty()) fail(request.config, ": images is not given; expected a folder of class folders");
   at::set_num_threads(1);
   Estimate estimate;
@@ -209,6 +211,8 @@ void add_estimate(CLI::App& app, Body& chosen) {
   command->add_option("--scratch", request->scratch,
                       "an existing directory for temporary files, best on the cache's disk; default: the system's "
                       "temporary directory");
+  command->add_option("--allow", request->allow, "module: run the code in teacher.module")
+      ->check(CLI::IsMember({"module"}));
   command->add_flag("--json", request->json, "print JSON, for programs");
   command->footer(
       "Images are counted by the index of the configuration's cache if it has one, else by listing them; only\n"

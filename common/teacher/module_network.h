@@ -1,0 +1,72 @@
+// A teacher exported from PyTorch, for architectures that Vitrine does not build itself (Swin, ConvNeXt, hybrids):
+// tools/scripts/export_teacher.py makes the file. Running it runs the code in it.
+#ifndef VITRINE_COMMON_TEACHER_MODULE_NETWORK_H_
+#define VITRINE_COMMON_TEACHER_MODULE_NETWORK_H_
+
+#include <c10/core/Device.h>
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/teacher/network.h"
+
+namespace vitrine {
+
+/// What an exported module says of itself: its attribute "vitrine.json" (TorchScript) or metadata "vitrine" (.pt2).
+///
+///  {"version": 1, "name", "precision", "device", "micro_batch", "image_size", "classes", "embedding",
+///   "blocks": [{"features": [C, H, W] or null, "attention": [heads, H, W] or null}, ...],
+///   "outputs": ["logits", "embedding", "features.0", "attention.0", ...],
+///   "mean", "std", "crop_pct", "interpolation", "license"}
+struct ModuleCard {
+  std::string name;
+  std::string precision;          ///< arithmetic that is part of the exported code
+  std::string device;             ///< "cpu" or "cuda": the kind it was exported for
+  std::uint32_t micro_batch = 0;  ///< views per forward; part of the exported code
+  NetworkShape shape;
+  std::vector<std::string> outputs;  ///< in the order in which the module returns them
+  std::vector<double> mean, stddev;
+  double crop_pct = 1;
+  std::string interpolation, license;
+
+  /// Throws Error (kCorrupt, kNewer), beginning with `where`.
+  static ModuleCard parse(const std::string& json, const std::string& where);
+};
+
+/// The code of an exported module.
+class ModuleProgram {
+ public:
+  virtual ~ModuleProgram() = default;
+  /// Outputs in the order of the card.
+  virtual std::vector<at::Tensor> run(const at::Tensor& x) = 0;
+};
+
+class ModuleNetwork : public TeacherNetwork {
+ public:
+  /// Loads an AOTInductor package (a name in .pt2) or a TorchScript archive (any other). `runners`: how many
+  /// calls of a .pt2 run at once. Throws Error for a file that is neither, that lacks the card, or that was exported
+  /// for another kind of device. **Executes code from the file**: the caller must have the user's consent.
+  ModuleNetwork(const std::filesystem::path& file, c10::Device device, std::size_t runners);
+
+  const ModuleCard& card() const { return card_; }
+  const NetworkShape& shape() const override { return card_.shape; }
+  ArchitectureRecord record() const override;
+  double forward_bytes(std::uint32_t views) const override;
+  /// `x` must have card().micro_batch views. Throws Error if an output is missing or has another shape than the card
+  /// says.
+  TeacherOutputs forward(const at::Tensor& x, const TeacherTaps& taps) const override;
+
+ private:
+  at::Tensor take(const std::vector<at::Tensor>& outputs, const std::string& name,
+                  const std::vector<std::int64_t>& shape) const;
+
+  std::string where_;
+  ModuleCard card_;
+  std::unique_ptr<ModuleProgram> program_;
+};
+
+}  // namespace vitrine
+
+#endif  // VITRINE_COMMON_TEACHER_MODULE_NETWORK_H_

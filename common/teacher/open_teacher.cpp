@@ -1,0 +1,241 @@
+#include <torch/torch.h>
+
+#include "common/teacher/open_teacher.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <optional>
+#include <utility>
+
+#include "common/base/error.h"
+#include "common/base/hash.h"
+#include "common/base/json.h"
+#include "common/base/local_ranks.h"
+#include "common/kernels/normalise.h"
+#include "common/models/torch_errors.h"
+#include "common/models/vit/read_structure.h"
+#include "common/models/vit/resample.h"
+#include "common/models/weights/load.h"
+#include "common/models/weights/card.h"
+#include "common/models/weights/weights.h"
+#include "common/teacher/module_network.h"
+#include "common/teacher/preprocessing.h"
+#include "common/teacher/vit_network.h"
+#include "common/teacher/zero_shot.h"
+
+namespace vitrine {
+namespace {
+
+/// Fills in keys that are not set, in the order of the sources' precedence, and notes where they disagree.
+class Filling {
+ public:
+  Filling(TeacherOptions& options, std::vector<std::string>& notes) : options_(options), notes_(notes) {}
+
+  /// `source`: "config.json". `told` is what it says; nullopt or empty: nothing.
+  template <class Value, class Told>
+  void take(const char* key, Value TeacherOptions::*member, const std::optional<Told>& told,
+            const std::string& source) {
+    if (!told) return;
+    Value& value = options_.*member;
+    if (value == Value{}) {
+      value = static_cast<Value>(*told);
+    } else if (value != static_cast<Value>(*told)) {
+      notes_.push_back(text("teacher.", key, " = ", words(value), ", although ", source, " says ", words(*told)));
+    }
+  }
+
+ private:
+  static std::string words(const std::vector<double>& colours) { return "[" + colour_words(colours) + "]"; }
+  static std::string words(const std::string& word) { return "\"" + word + "\""; }
+  template <class Number>
+  static std::string words(Number number) {
+    return text(number);
+  }
+
+  TeacherOptions& options_;
+  std::vector<std::string>& notes_;
+};
+
+std::string joined(const std::vector<std::string>& parts) {
+  std::string out;
+  for (const std::string& part : parts) out += (out.empty() ? "" : "; ") + part;
+  return out;
+}
+
+/// What is still empty, from the usual preprocessing of the family.
+void fill_preprocessing(const VitStructure& structure, OpenedTeacher& teacher) {
+  TeacherOptions& options = teacher.options;
+  const UsualPreprocessing usual = usual_preprocessing(structure);
+  std::vector<std::string> filled;
+  const auto fill = [&](const char* key, auto& value, const auto& by_default, const std::string& words) {
+    if (value != std::decay_t<decltype(value)>{}) return;
+    value = by_default;
+    filled.push_back(text(key, " = ", words));
+  };
+  const auto colours = [](const std::vector<double>& values) { return "[" + colour_words(values) + "]"; };
+  fill("mean", options.mean, usual.values.mean, colours(usual.values.mean));
+  fill("std", options.stddev, usual.values.stddev, colours(usual.values.stddev));
+  fill("crop_pct", options.crop_pct, usual.values.crop_pct, text(usual.values.crop_pct));
+  if (options.crop_mode.empty()) options.crop_mode = usual.values.crop_mode;
+  if (filled.empty()) return;
+  teacher.notes.push_back(text("teacher ", options.name, ": ", usual.is_guess ? "assuming, as for " : "as for ",
+                               usual.family, ": ", joined(filled)));
+}
+
+void check_crop_mode(const std::string& mode) {
+  if (mode != "center" && mode != "squash")
+    fail("teacher.crop_mode = \"", mode, "\" is not supported; expected center or squash");
+}
+
+VitHints hints_of(const TeacherOptions& options, const TeacherCard& card) {
+  VitHints hints;
+  hints.arch = options.arch;
+  hints.image_size = options.image_size;
+  hints.patch = options.patch;
+  hints.heads = options.heads != 0 ? options.heads : static_cast<int>(card.heads.value_or(0));
+  hints.activation = !options.activation.empty() ? options.activation : card.activation.value_or("");
+  if (card.pooling == "class" || card.pooling == "mean") hints.pooling = *card.pooling;
+  return hints;
+}
+
+void take_card(const TeacherCard& card, OpenedTeacher& teacher) {
+  teacher.notes.insert(teacher.notes.end(), card.notes.begin(), card.notes.end());
+  if (card.files.empty()) return;
+  std::string source;
+  for (const auto& file : card.files) source += (source.empty() ? "" : ", ") + file.filename().string();
+  const auto colours = [](const std::optional<std::array<double, 3>>& triplet) {
+    return triplet ? std::optional(std::vector<double>(triplet->begin(), triplet->end())) : std::nullopt;
+  };
+  Filling filling(teacher.options, teacher.notes);
+  filling.take("arch", &TeacherOptions::arch, card.architecture, source);
+  filling.take("image_size", &TeacherOptions::image_size, card.image_size, source);
+  filling.take("mean", &TeacherOptions::mean, colours(card.mean), source);
+  filling.take("std", &TeacherOptions::stddev, colours(card.std), source);
+  filling.take("crop_pct", &TeacherOptions::crop_pct, card.crop_pct, source);
+  filling.take("crop_mode", &TeacherOptions::crop_mode, card.crop_mode, source);
+  filling.take("license", &TeacherOptions::license, card.license, source);
+  if (card.interpolation && *card.interpolation != "bicubic")
+    teacher.notes.push_back(text(source, " names ", *card.interpolation,
+                                 " interpolation; views are resized with bicubic, as the cache records"));
+  teacher.classes = card.class_names;
+}
+
+/// A ViT that vitrine-train made: its metadata has what tensors do not tell.
+void take_own_metadata(const std::map<std::string, std::string>& metadata, OpenedTeacher& teacher) {
+  const auto found = metadata.find("vitrine.kind");
+  if (found == metadata.end() || found->second != "vit") return;
+  const auto number = [&](const char* key) -> std::optional<double> {
+    const auto value = metadata.find(std::string("vitrine.") + key);
+    if (value == metadata.end()) return std::nullopt;
+    const auto json = parse_json(value->second);
+    return json.is_number() ? std::optional(json.get<double>()) : std::nullopt;
+  };
+  const auto colours = [&](const char* key) -> std::optional<std::vector<double>> {
+    const auto value = metadata.find(std::string("vitrine.") + key);
+    if (value == metadata.end()) return std::nullopt;
+    std::vector<double> out;
+    if (const auto json = parse_json(value->second); json.is_array())
+      for (const auto& one : json)
+        if (one.is_number()) out.push_back(one.get<double>());
+    return out.size() == 3 ? std::optional(out) : std::nullopt;
+  };
+  constexpr const char* kSource = "the file's metadata";
+  Filling filling(teacher.options, teacher.notes);
+  filling.take("heads", &TeacherOptions::heads, number("heads"), kSource);
+  filling.take("mean", &TeacherOptions::mean, colours("mean"), kSource);
+  filling.take("std", &TeacherOptions::stddev, colours("std"), kSource);
+  filling.take("crop_pct", &TeacherOptions::crop_pct, number("crop_pct"), kSource);
+}
+
+Vit load_vit(const VitStructure& structure, const WeightFiles& files, const std::string& where, c10::Device device,
+             std::vector<std::string>& notes) {
+  Vit vit(structure, VitWeights::kUninitialised);
+  if (const LoadReport report = load_weights(*vit, resampled(files.tensors, structure), where); !report.note.empty())
+    notes.push_back(report.note);
+  with_torch_errors({"loading the teacher", "end other programs on the GPU, or choose a smaller teacher", ""},
+                    [&] { vit->to(device); });
+  return vit;
+}
+
+OpenedTeacher open_vit(const TeacherOptions& given, c10::Device device) {
+  OpenedTeacher out;
+  out.options = given;
+  const WeightFiles files = read_weights(given.weights);
+  out.weights_sha256 = files.sha256;
+  out.notes = files.notes;
+  const TeacherCard card = read_card(given.weights);
+  VitStructure structure;
+  if (given.structure != nullptr) {
+    structure = *given.structure;
+  } else {
+    take_own_metadata(files.metadata, out);
+    take_card(card, out);
+    VitReading reading = structure_of(files.tensors, hints_of(out.options, card), given.weights);
+    structure = std::move(reading.structure);
+    if (!reading.assumed.empty())
+      out.notes.push_back(text(given.weights, ": assuming ", joined(reading.assumed),
+                               ", which the tensors do not tell (teacher.arch, teacher.heads, teacher.activation)"));
+  }
+  if (out.options.name.empty())
+    out.options.name = !structure.arch.empty() ? structure.arch : std::filesystem::path(given.weights).stem().string();
+  fill_preprocessing(structure, out);
+  out.network = std::make_unique<VitNetwork>(load_vit(structure, files, given.weights, device, out.notes));
+  return out;
+}
+
+OpenedTeacher open_module(const TeacherOptions& given, c10::Device device) {
+  if (!given.allow_module)
+    throw Error(ErrorKind::kInput,
+                {.path = given.module,
+                 .what = "is a module, and running it runs whatever code it contains",
+                 .remedy = "if you trust where it comes from, add --allow module to the command line"});
+  if (!given.arch.empty() || given.image_size != 0 || given.patch != 0 || given.heads != 0 || !given.activation.empty())
+    fail("teacher.arch, image_size, patch, heads and activation are part of an exported module; leave them out");
+  auto module = std::make_unique<ModuleNetwork>(given.module, device, default_threads());
+  const ModuleCard& card = module->card();
+  OpenedTeacher out;
+  out.options = given;
+  out.weights_sha256 = sha256_hex_of_file(given.module);
+  out.notes.push_back(text("teacher.module: running the code in ", given.module));
+  if (given.precision != card.precision)
+    fail("teacher.precision = \"", given.precision, "\", but ", given.module, " was exported with ", card.precision,
+         "; set it to that, or export the module again");
+  if (given.micro_batch != card.micro_batch)
+    fail("teacher.micro_batch = ", given.micro_batch, ", but ", given.module, " was exported for ", card.micro_batch,
+         " views per forward; set it to that, or export the module again");
+  Filling filling(out.options, out.notes);
+  const auto told = [](const auto& value) { return std::optional(value); };
+  filling.take("name", &TeacherOptions::name, told(card.name), given.module);
+  filling.take("mean", &TeacherOptions::mean, told(card.mean), given.module);
+  filling.take("std", &TeacherOptions::stddev, told(card.stddev), given.module);
+  filling.take("crop_pct", &TeacherOptions::crop_pct, told(card.crop_pct), given.module);
+  if (!card.license.empty()) filling.take("license", &TeacherOptions::license, told(card.license), given.module);
+  if (out.options.crop_mode.empty()) out.options.crop_mode = "center";
+  out.network = std::move(module);
+  return out;
+}
+
+}  // namespace
+
+std::string teacher_sha256(const std::string& file, const std::string& zero_shot) {
+  const std::string hash = sha256_of_weights(file);
+  return zero_shot.empty() ? hash : sha256_hex(hash + sha256_hex_of_file(zero_shot));
+}
+
+OpenedTeacher open_teacher(const TeacherOptions& options, c10::Device device) {
+  if (options.weights.empty() && options.module.empty())
+    fail("teacher.weights is not given; expected a weight file or a directory with one (or teacher.module)");
+  if (!options.weights.empty() && !options.module.empty())
+    fail("teacher.weights and teacher.module are both given; a teacher has one of them");
+  OpenedTeacher out = options.weights.empty() ? open_module(options, device) : open_vit(options, device);
+  check_crop_mode(out.options.crop_mode);
+  if (!options.zero_shot.empty()) {
+    ZeroShotHead head = ZeroShotHead::load(options.zero_shot);
+    out.classes = head.classes;
+    out.network = std::make_unique<ZeroShotNetwork>(std::move(out.network), std::move(head), device, options.zero_shot);
+    out.weights_sha256 = sha256_hex(out.weights_sha256 + sha256_hex_of_file(options.zero_shot));
+  }
+  return out;
+}
+
+}  // namespace vitrine

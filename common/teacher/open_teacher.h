@@ -1,0 +1,36 @@
+// From the keys of [teacher] to a network: reads weights or a module and what is beside them, and fills in the keys
+// that are not set.
+#ifndef VITRINE_COMMON_TEACHER_OPEN_TEACHER_H_
+#define VITRINE_COMMON_TEACHER_OPEN_TEACHER_H_
+
+#include <c10/core/Device.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/teacher/network.h"
+#include "common/teacher/teacher_options.h"
+
+namespace vitrine {
+
+struct OpenedTeacher {
+  std::unique_ptr<const TeacherNetwork> network;
+  TeacherOptions options;            ///< the given ones, with every empty one filled in
+  std::string weights_sha256;        ///< teacher_sha256()
+  std::vector<std::string> classes;  ///< names of the head's classes; empty: not known
+  std::vector<std::string> notes;    ///< for the user: what was assumed, renamed, left unused, or disagrees
+};
+
+/// The hash that identifies a teacher in its tracks: of its weights or module; with zero-shot classes of both files'
+/// hashes one after the other. Throws Error for a file that cannot be read.
+std::string teacher_sha256(const std::string& file, const std::string& zero_shot);
+
+/// A key that is set wins over config.json, that over the architecture's table, that over the tensors; a set key that
+/// disagrees with config.json is noted. Throws Error if neither or both of weights and module are given, for a module
+/// without allow_module, and for weights that do not fit.
+OpenedTeacher open_teacher(const TeacherOptions& options, c10::Device device);
+
+}  // namespace vitrine
+
+#endif  // VITRINE_COMMON_TEACHER_OPEN_TEACHER_H_

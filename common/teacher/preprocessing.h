@@ -1,0 +1,29 @@
+// What a teacher's pictures must look like, for weights that do not say: by the families of ViTs that timm publishes.
+#ifndef VITRINE_COMMON_TEACHER_PREPROCESSING_H_
+#define VITRINE_COMMON_TEACHER_PREPROCESSING_H_
+
+#include <string>
+#include <vector>
+
+#include "common/models/vit/structure.h"
+
+namespace vitrine {
+
+struct Preprocessing {
+  std::vector<double> mean, stddev;  ///< per colour, of pixels in [0, 1]
+  double crop_pct = 0.9;             ///< as timm's
+  std::string crop_mode = "center";
+};
+
+/// What the family's published weights were trained with: by the architecture's name if there is one, else by the
+/// structure, which is a guess (`is_guess`).
+struct UsualPreprocessing {
+  Preprocessing values;
+  std::string family;  ///< "AugReg", for messages
+  bool is_guess = false;
+};
+UsualPreprocessing usual_preprocessing(const VitStructure& structure);
+
+}  // namespace vitrine
+
+#endif  // VITRINE_COMMON_TEACHER_PREPROCESSING_H_

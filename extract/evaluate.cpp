@@ -1,0 +1,150 @@
+#include "extract/evaluate.h"
+
+#include <torch/torch.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <ctime>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "common/base/error.h"
+#include "common/base/philox.h"
+#include "common/base/local_ranks.h"
+#include "common/base/progress.h"
+#include "common/image/scan.h"
+#include "common/image/views.h"
+#include "common/teacher/class_map.h"
+#include "common/teacher/clean_crops.h"
+#include "extract/prepare/class_names.h"
+
+namespace vitrine {
+namespace {
+
+double processor_seconds() {
+  timespec now{};
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
+}
+
+/// An index of `count` labelled images, drawn from all that are listed; only these are read, and files that are no
+/// images are passed over.
+std::shared_ptr<const ImageIndex> sample_of_folder(const ExtractOptions& options, std::uint32_t count,
+                                                   const StopFlag& stop) {
+  const ImageFolders folders{options.images, "", options.labels};
+  const ImageIndex all = list_image_folder(folders);
+  std::vector<std::uint32_t> order;
+  for (std::uint32_t i = 0; i < all.images.size(); ++i)
+    if (all.images[i].label != kNoLabel) order.push_back(i);
+  Stream draws(options.plan.seed, Purpose::kSample);
+  ImageIndex sample;
+  sample.classes = all.classes;
+  sample.decoding = options.decoding;
+  for (std::size_t i = 0; i < order.size() && sample.images.size() < count; ++i) {
+    throw_if_stopped(stop, "before the first teacher");
+    std::swap(order[i], order[i + draws.below(order.size() - i)]);
+    ImageEntry entry = all.images[order[i]];
+    try {
+      read_image_entry(folders, entry, options.decoding);
+    } catch (const Error& error) {
+      if (error.kind() == ErrorKind::kMemory) throw;
+      continue;  // a file that is no image: vitrine-extract's index lists it with the reason
+    }
+    sample.images.push_back(std::move(entry));
+  }
+  if (sample.images.empty()) fail(options.images, ": contains no image that can be read");
+  std::ranges::sort(sample.images, {}, &ImageEntry::id);
+  return std::make_shared<const ImageIndex>(std::move(sample));
+}
+
+CleanCrops evaluate_teacher(const ExtractOptions& options, const std::shared_ptr<const ImageIndex>& index,
+                            const StopFlag& stop, TeacherScore& score) {
+  const Teacher teacher(options.teacher, options.taps);
+  score.name = teacher.options().name;
+  if (teacher.classes() == 0)
+    fail(options.teacher.file(), ": the teacher has no head, so it has no top-1; evaluate teachers that have one");
+  const std::optional<ClassMap> map = map_of_classes(options, teacher, *index);
+  const ViewMaker views(options.folders(), index, static_cast<std::uint32_t>(teacher.image_size()));
+  const std::uint32_t workers = options.workers > 0 ? options.workers : default_threads();
+  const double before = processor_seconds();
+  CleanCrops crops = judge_clean_crops(teacher, views, *index, static_cast<std::uint32_t>(index->images.size()),
+                                       /*seed=*/0, map ? &*map : nullptr, nullptr, workers, stop);
+  score.images = crops.accuracy.images;
+  score.top1 = crops.accuracy.top1, score.top5 = crops.accuracy.top5;
+  score.confidence = crops.confidence;
+  score.calibration_error = crops.calibration_error;
+  score.core_milliseconds =
+      1e3 * (processor_seconds() - before) / static_cast<double>(std::max<std::uint64_t>(1, score.images));
+  return crops;
+}
+
+double agreement(const CleanCrops& a, const CleanCrops& b) {
+  if (a.predictions.size() != b.predictions.size() || a.predictions.empty()) return 0;  // class maps leave images out
+  std::uint64_t same = 0;
+  for (std::size_t i = 0; i < a.predictions.size(); ++i) same += a.predictions[i] == b.predictions[i];
+  return static_cast<double>(same) / static_cast<double>(a.predictions.size());
+}
+
+}  // namespace
+
+std::vector<TeacherScore> evaluate_teachers(const std::vector<ExtractOptions>& configurations, std::uint32_t count,
+                                            const StopFlag& stop) {
+  const ExtractOptions& first = configurations.front();
+  if (first.images.empty()) fail("images is not given; expected a folder of class folders");
+  if (first.labels == Labels::kNone) fail("labels = \"none\": teachers are evaluated on labelled images; set images");
+  for (const ExtractOptions& options : configurations)
+    if (options.images != first.images || !(options.decoding == first.decoding))
+      fail("the configurations name different images (", first.images, " and ", options.images,
+           "); teachers are compared on the same ones");
+  at::set_num_threads(1);
+  if (count == 0) count = first.check_images > 0 ? first.check_images : ExtractOptions().check_images;
+  const std::shared_ptr<const ImageIndex> index = sample_of_folder(first, count, stop);
+  std::vector<TeacherScore> scores(configurations.size());
+  std::vector<CleanCrops> crops;
+  for (std::size_t t = 0; t < configurations.size(); ++t)
+    crops.push_back(evaluate_teacher(configurations[t], index, stop, scores[t]));
+  for (std::size_t a = 0; a < scores.size(); ++a)
+    for (std::size_t b = 0; b < scores.size(); ++b) scores[a].agreement.push_back(agreement(crops[a], crops[b]));
+  return scores;
+}
+
+std::string as_table(const std::vector<TeacherScore>& scores) {
+  std::size_t width = 7;
+  for (const TeacherScore& score : scores) width = std::max(width, score.name.size());
+  char line[256];
+  std::snprintf(line, sizeof line, "%-*s  %6s  %6s  %6s  %10s  %11s  %12s", static_cast<int>(width), "teacher",
+                "images", "top-1", "top-5", "confidence", "calibration", "core-ms");
+  std::string out = line;
+  for (std::size_t t = 0; t < scores.size() && scores.size() > 1; ++t) out += text("  agrees with ", t + 1);
+  out += "\n";
+  for (const TeacherScore& score : scores) {
+    std::snprintf(line, sizeof line, "%-*s  %6llu  %5.1f%%  %5.1f%%  %9.1f%%  %10.1f%%  %12.1f",
+                  static_cast<int>(width), score.name.c_str(), static_cast<unsigned long long>(score.images),
+                  100 * score.top1, 100 * score.top5, 100 * score.confidence, 100 * score.calibration_error,
+                  score.core_milliseconds);
+    out += line;
+    for (std::size_t t = 0; t < scores.size() && scores.size() > 1; ++t) {
+      std::snprintf(line, sizeof line, "  %12.1f%%", 100 * score.agreement[t]);
+      out += line;
+    }
+    out += "\n";
+  }
+  return out;
+}
+
+std::string as_json(const std::vector<TeacherScore>& scores) {
+  nlohmann::ordered_json out = nlohmann::ordered_json::array();
+  for (const TeacherScore& score : scores)
+    out.push_back({{"teacher", score.name},
+                   {"images", score.images},
+                   {"top1", score.top1},
+                   {"top5", score.top5},
+                   {"confidence", score.confidence},
+                   {"calibration_error", score.calibration_error},
+                   {"core_ms_per_image", score.core_milliseconds},
+                   {"agreement", score.agreement}});
+  return out.dump(2) + "\n";
+}
+
+}  // namespace vitrine

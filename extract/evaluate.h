@@ -1,0 +1,37 @@
+// Teachers on clean crops of labelled images, before anything is cached: `vitrine-extract --evaluate CONFIG...`.
+#ifndef VITRINE_EXTRACT_EVALUATE_H_
+#define VITRINE_EXTRACT_EVALUATE_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "common/base/stop.h"
+#include "extract/options.h"
+
+namespace vitrine {
+
+struct TeacherScore {
+  std::string name;
+  std::uint64_t images = 0;
+  double top1 = 0, top5 = 0;      ///< in [0, 1]
+  double confidence = 0;          ///< mean of the largest probability
+  double calibration_error = 0;   ///< expected calibration error (metrics.h)
+  double core_milliseconds = 0;   ///< per image: processor time of forward and picture
+  std::vector<double> agreement;  ///< with each teacher, itself included: share of images of the same top-1 class
+};
+
+/// Evaluates each configuration's teacher on `count` labelled images of the first one's folder, drawn by its plan.seed
+/// (0: its check_images; all, if there are fewer): one after the other, with its own preprocessing and class map.
+/// Throws Error for configurations of different folders, images without labels, and a teacher without a head; Stopped
+/// once `stop` is set.
+std::vector<TeacherScore> evaluate_teachers(const std::vector<ExtractOptions>& configurations, std::uint32_t count,
+                                            const StopFlag& stop);
+
+/// As a table for people, and as JSON for programs.
+std::string as_table(const std::vector<TeacherScore>& scores);
+std::string as_json(const std::vector<TeacherScore>& scores);
+
+}  // namespace vitrine
+
+#endif  // VITRINE_EXTRACT_EVALUATE_H_

@@ -1,0 +1,40 @@
+#include "extract/prepare/class_names.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "common/base/error.h"
+
+namespace vitrine {
+namespace {
+
+void check_order(const ExtractOptions& options, const Teacher& teacher, const std::vector<std::string>& folders) {
+  const std::vector<std::string>& names = teacher.class_names();
+  if (names.size() != folders.size() || names == folders) return;
+  std::vector<std::string> a = names, b = folders;
+  std::ranges::sort(a), std::ranges::sort(b);
+  if (a != b) return;  // other words for the classes, or other classes: the check on clean crops tells
+  std::size_t first = 0;
+  while (names[first] == folders[first]) ++first;
+  fail(options.images, ": class ", first, " is ", folders[first], ", but the teacher's class ", first, " is ",
+       names[first], "; set class_names to a file with the teacher's class names in its order, one per line");
+}
+
+}  // namespace
+
+std::optional<ClassMap> map_of_classes(const ExtractOptions& options, const Teacher& teacher, const ImageIndex& index) {
+  const auto classes = static_cast<std::uint32_t>(teacher.classes());
+  const ClassMapFiles files{options.class_map, options.class_names};
+  if (options.labels == Labels::kNone || classes == 0) return std::nullopt;
+  if (files.given()) return read_class_map(files, classes, index.classes);
+  if (classes != index.classes.size())
+    fail(options.images, ": has ", index.classes.size(), " classes, but the teacher's head has ", classes,
+         "; they must be the same classes in the same order, or be mapped (class_map, class_names), or labels = "
+         "\"none\"");
+  check_order(options, teacher, index.classes);
+  return std::nullopt;
+}
+
+}  // namespace vitrine

@@ -1,0 +1,21 @@
+// The teacher's classes held against the class folders.
+#ifndef VITRINE_EXTRACT_PREPARE_CLASS_NAMES_H_
+#define VITRINE_EXTRACT_PREPARE_CLASS_NAMES_H_
+
+#include <optional>
+
+#include "common/plan/image_index.h"
+#include "common/teacher/class_map.h"
+#include "common/teacher/teacher.h"
+#include "extract/options.h"
+
+namespace vitrine {
+
+/// The map that the options name, or none; used only for judging the teacher. Throws Error if teacher and images have
+/// different classes without a map: another number of them, or the same names, as the weights state them, in another
+/// order.
+std::optional<ClassMap> map_of_classes(const ExtractOptions& options, const Teacher& teacher, const ImageIndex& index);
+
+}  // namespace vitrine
+
+#endif  // VITRINE_EXTRACT_PREPARE_CLASS_NAMES_H_

@@ -1,0 +1,165 @@
+"""Teachers that Vitrine does not build itself: exports timm's ConvNeXt (TorchScript) and a ViT (TorchScript, and AOTInductor where a
+compiler is at hand), extracts a cache from each, and holds the cached values against the model in PyTorch on the same pictures."""
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+import timm
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+
+SOURCE = pathlib.Path(os.environ["VITRINE_SOURCE"])
+BIN = pathlib.Path(os.environ["VITRINE_BIN"])
+sys.path.insert(0, str(SOURCE / "tools" / "python"))
+from vitrine_cache import Cache, VitrineDataset  # noqa: E402
+
+SIZE, BATCH = 64, 4
+torch.set_num_threads(1)
+
+
+def run(*words):
+    process = subprocess.run([str(word) for word in words], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    return process.returncode, process.stdout
+
+
+def draw(folder):
+    random_numbers = np.random.default_rng(1)
+    for name in ("ant", "bee"):
+        (folder / name).mkdir(parents=True)
+        for i in range(4):
+            y, x = np.mgrid[:70 + 5 * i, :90 - 3 * i]
+            waves = [128 + 90 * np.sin(x / a + y / b) for a, b in random_numbers.uniform(2, 20, (3, 2))]
+            Image.fromarray(np.clip(np.stack(waves, -1), 0, 255).astype(np.uint8)).save(folder / name / f"{i}.png")
+
+
+def export(name, output, weights, *more):
+    code, out = run(sys.executable, SOURCE / "tools" / "scripts" / "export_teacher.py", name, "-o", output, "--weights", weights,
+                    "--classes", 2, "--size", SIZE, "--micro-batch", BATCH, *more)
+    assert code == 0, out
+    return out
+
+
+def config(folder, module, cache, taps):
+    path = folder / f"{cache}.toml"
+    path.write_text(f"""
+images = '{folder}/images'
+cache = '{folder}/{cache}'
+workers = 2
+check_images = 8
+allow_chance = true
+[teacher]
+module = '{module}'
+micro_batch = {BATCH}
+[taps]
+logits_encoding = 'fp32'
+embedding_encoding = 'fp32'
+features_encoding = 'fp32'
+attention_encoding = 'fp32'
+embedding = true
+{taps}
+[plan]
+group = 8
+image_size = {SIZE}
+""")
+    return path
+
+
+def check(folder, name, module, taps, expected):
+    """`expected`: a function from normalised pictures to {track name: values}."""
+    path = config(folder, module, pathlib.Path(module).name.replace(".", "_"), taps)
+    cache = folder / path.stem
+    code, out = run(BIN / "vitrine-extract", path)
+    assert code == 2 and "--allow module" in out and not cache.exists(), out
+    code, out = run(BIN / "vitrine-extract", path, "--allow", "module")
+    assert code == 0, out
+    assert f"running the code in {module}" in out, out
+    model_config = timm.data.resolve_model_data_config(timm.create_model(name))
+    data = VitrineDataset(str(folder / "images"), Cache(str(cache)), [track.name for track in Cache(str(cache)).tracks],
+                          normalise=(model_config["mean"], model_config["std"]))
+    item = data[0]
+    with torch.no_grad():
+        values = expected(item["pictures"])
+    assert set(values) == set(item["targets"]), (set(values), set(item["targets"]))
+    for track, value in values.items():
+        error = (item["targets"][track] - value).abs().max().item()
+        assert error <= 2e-4 * max(1.0, value.abs().max().item()), (name, track, error)
+    code, out = run(BIN / "vitrine-cache", "verify", cache, "--images", folder / "images", "--deep", 8, "--weights", module, "--allow",
+                    "module")
+    assert code == 0, out
+    code, out = run(BIN / "vitrine-cache", "verify", cache, "--images", folder / "images", "--deep", 8, "--weights", module)
+    assert code == 2 and "--allow module" in out, out
+    print(f"{name}, {pathlib.Path(module).name}: {len(values)} tracks agree")
+
+
+def normalised(features):
+    return torch.nn.functional.layer_norm(features.permute(0, 2, 3, 1), features.shape[1:2], eps=1e-6).permute(0, 3, 1, 2)
+
+
+def random_weights(name, path, **options):
+    torch.manual_seed(3)
+    model = timm.create_model(name, num_classes=2, **options).eval()
+    with torch.no_grad():
+        for parameter_name, parameter in model.named_parameters():
+            if parameter.dim() > 1:
+                parameter.normal_(0, 0.3 / parameter[0].numel() ** 0.5 * 3)
+    save_file(model.state_dict(), path)
+    return model
+
+
+def main():
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        draw(folder / "images")
+        convnext = random_weights("test_convnext", folder / "convnext.safetensors")
+
+        def of_convnext(x):
+            seen = []
+            handle = convnext.stages[2].register_forward_hook(lambda _m, _i, out: seen.append(out))
+            logits = convnext(x)
+            handle.remove()
+            return {"logits": logits, "embedding": convnext.forward_head(convnext.forward_features(x), pre_logits=True),
+                    "features.2": normalised(seen[0])}
+
+        out = export("test_convnext", folder / "convnext.pt", folder / "convnext.safetensors")
+        assert "block 2 (stages.2): features" in out, out
+        check(folder, "test_convnext", folder / "convnext.pt", "features = [2]", of_convnext)
+
+        vit = random_weights("test_vit", folder / "vit.safetensors", img_size=SIZE)
+
+        def of_vit(x):
+            seen = {}
+            block = vit.blocks[-1]
+            block.attn.fused_attn = False
+            handles = [block.register_forward_hook(lambda _m, _i, out: seen.__setitem__("block", out)),
+                       block.attn.attn_drop.register_forward_hook(lambda _m, inputs, _o: seen.__setitem__("attention", inputs[0]))]
+            logits = vit(x)
+            for handle in handles:
+                handle.remove()
+            grid, last = SIZE // 16, len(vit.blocks) - 1
+            return {"logits": logits, "embedding": vit.forward_head(vit.forward_features(x), pre_logits=True),
+                    f"features.{last}": normalised(seen["block"][:, 1:].transpose(1, 2).reshape(len(x), -1, grid, grid)),
+                    f"attention.{last}": seen["attention"][:, :, 0, 1:].reshape(len(x), -1, grid, grid)}
+
+        for output in ("vit.pt", "vit.pt2"):
+            export("test_vit", folder / output, folder / "vit.safetensors")
+            check(folder, "test_vit", folder / output, "features = [-1]\nattention = [-1]", of_vit)
+
+        # Settings that are part of the exported code.
+        path = config(folder, folder / "vit.pt", "refused", "")
+        for setting, sentence in [("teacher.precision=bf16", "was exported with fp32"), ("teacher.micro_batch=2", "for 4 views"),
+                                  ("teacher.arch=vit_tiny_patch16_224", "part of an exported module"),
+                                  ("plan.image_size=96", "is not the teacher's 64"), (f"teacher.weights={folder}/vit.safetensors", "both given")]:
+            code, out = run(BIN / "vitrine-extract", path, "--allow", "module", "--set", setting)
+            assert code == 2 and sentence in out, (setting, out)
+        torch.jit.save(torch.jit.trace(torch.nn.Identity(), torch.ones(1)), folder / "bare.pt")
+        (folder / "text.pt").write_text("no module")
+        for file, sentence in [("bare.pt", "without the card"), ("text.pt", "cannot be computed"), ("none.pt", "is not a file")]:
+            code, out = run(BIN / "vitrine-extract", config(folder, folder / file, "refused", ""), "--allow", "module")
+            assert code == 2 and sentence in out, (file, out)
+
+
+main()
