@@ -33,6 +33,10 @@ inline constexpr const char* kChunkCases[] = {"recipes.h5", "index.h5", "basis.h
 enum class RecordCase : std::uint8_t { kTrack, kPlan, kManifest, kShardLog, kIndexRecord };
 inline constexpr std::size_t kRecordCases = 5;
 
+/// Target `card`: the first byte chooses the form of the file beside weights.
+enum class CardCase : std::uint8_t { kTimm, kTransformers, kPreprocessor, kOpenClip, kReadme };
+inline constexpr std::size_t kCardCases = 5;
+
 /// Whether the numbers are the same to the bit.
 inline bool same_bits(std::span<const float> a, std::span<const float> b) {
   return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size_bytes()) == 0);

@@ -15,6 +15,7 @@
 #include "common/image/write.h"
 #include "tests/faults/fuzz.h"
 #include "tests/fuzz/cases.h"
+#include "tests/support/zip_bytes.h"
 
 namespace {
 
@@ -158,6 +159,40 @@ void seed_safetensors(const Seeds& seeds) {
   seeds.add("zip", std::string("PK\x03\x04", 4) + std::string(60, '\0') + "archive/data.pkl");
 }
 
+void seed_torch_files(const Seeds& seeds) {
+  using namespace std::string_literals;
+  const std::string pickle = pickled_tensor("module.a.b", 2), storage(8, '\1');
+  const std::vector<ZipMember> members{{"x/data.pkl", pickle}, {"x/byteorder", "little"}, {"x/data/0", storage}};
+  seeds.add("archive", "\0"s + zip_bytes(members));
+  seeds.add("zip64", "\0"s + zip_bytes(members, true));
+  seeds.add("sequence",
+            "\0\x80\2\x8a\nl\xfc\x9c\x46\xf9 j\xa8P\x19.\x80\2M\xe9\3.\x80\2}X\x0d\0\0\0little_endian\x88s."s + pickle +
+                "\x80\2]X\1\0\0\0"s + "0a." + little_endian(2, 8) + storage);
+  seeds.add("pickle", "\1" + pickled_tensor("patch_embed.proj.weight", 16));
+  seeds.add("wrapped", "\1\x80\2}q\0(X\5\0\0\0modelccollections\nOrderedDict\n)RX\5\0\0\0epochK\3X\1\0\0\0wh\0u."s);
+  seeds.add("script", "\1c__torch__.M\nN\n)\x81}(X\1\0\0\0ac__torch__.N\n)\x81}bX\1\0\0\0tNub."s);
+}
+
+void seed_cards(const Seeds& seeds) {
+  const auto add = [&](CardCase kind, const std::string& name, const std::string& text) {
+    seeds.add(name, static_cast<char>(kind) + text);
+  };
+  add(CardCase::kTimm, "timm",
+      R"({"architecture":"x","num_classes":2,"global_pool":"avg","model_args":{"embed_dim":64},"label_names":["a","b"],)"
+      R"("label_descriptions":{"a":"c"},"pretrained_cfg":{"input_size":[3,224,224],"mean":[0.5,0.5,0.5],"std":[1,1,1],)"
+      R"("crop_pct":0.9,"license":"mit"}})");
+  add(CardCase::kTransformers, "transformers",
+      R"({"model_type":"siglip","architectures":["X"],"id2label":{"0":"a"},"vision_config":{"image_size":384,)"
+      R"("layer_norm_eps":1e-6,"hidden_act":"gelu"},"use_mean_pooling":true})");
+  add(CardCase::kPreprocessor, "preprocessor",
+      R"({"do_center_crop":true,"crop_size":{"height":224,"width":224},"size":{"shortest_edge":256},"resample":3,)"
+      R"("image_mean":[0.5,0.5,0.5],"image_std":[1,1,1],"rescale_factor":0.00392156862745098,"crop_pct":0.9})");
+  add(CardCase::kOpenClip, "open_clip",
+      R"({"model_cfg":{"quick_gelu":true,"vision_cfg":{"image_size":224,"layers":12,"width":768,"head_width":64}},)"
+      R"("preprocess_cfg":{"mean":[0.5,0.5,0.5],"resize_mode":"shortest"}})");
+  add(CardCase::kReadme, "readme", "---\nlicense: other\nlicense_name: 'x'\n---\n");
+}
+
 }  // namespace
 
 int main(int count, char** words) {
@@ -171,6 +206,8 @@ int main(int count, char** words) {
     seed_records(Seeds(directory / "records"));
     seed_images(Seeds(directory / "image"));
     seed_safetensors(Seeds(directory / "safetensors"));
+    seed_torch_files(Seeds(directory / "torch_file"));
+    seed_cards(Seeds(directory / "card"));
     return 0;
   });
 }

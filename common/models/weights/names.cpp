@@ -202,6 +202,7 @@ class Translator {
   /// Query, key and value of a block's "blocks.3.attn.weight" and "...bias".
   std::map<std::string, std::array<at::Tensor, 3>> parts_;
   std::vector<std::string> dropped_;
+  bool has_classifier_ = false;  // of transformers
 };
 
 void Translator::change(const Rename& rename, const std::string& ours, const std::string& theirs,
@@ -264,10 +265,14 @@ void Translator::change_value(const Rename& rename, const std::string& ours, con
 void Translator::take_head(const std::string& ours, const std::string& theirs, const at::Tensor& value) {
   const auto patches = out_.find("patch_embed.proj.weight");
   const bool fits = value.dim() != 2 || patches == out_.end() || value.size(1) == patches->second.size(0);
-  if (!ours.empty() && fits) return put(ours, value);
+  if (!ours.empty() && fits) {
+    has_classifier_ = true;
+    return put(ours, value);
+  }
   dropped_.push_back(theirs);
   if (!theirs.ends_with(".weight")) return;
-  out_.erase(ours.substr(0, ours.rfind('.')) + ".bias");  // which came before
+  if (out_.erase(ours.substr(0, ours.rfind('.')) + ".bias") > 0)  // it came before
+    dropped_.push_back(theirs.substr(0, theirs.rfind('.')) + ".bias");
   notes_.push_back(text(where_, ": its classifier \"", theirs,
                         "\" takes other features than a timm model's head; the model has no head."));
 }
@@ -324,7 +329,7 @@ void Translator::move_pretraining_norm(const StoredTensors& file) {
 
 /// transformers' SigLIP classifiers take the mean of the patches; the attention pool that their files keep is unused.
 void Translator::drop_unused_pool() {
-  if (!naming_.strict || !out_.contains("head.weight") || !out_.contains("attn_pool.latent")) return;
+  if (!has_classifier_) return;
   std::erase_if(out_, [this](const auto& item) {
     if (!item.first.starts_with("attn_pool.")) return false;
     dropped_.push_back(item.first);

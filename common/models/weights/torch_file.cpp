@@ -274,6 +274,7 @@ StoredTensor TorchFile::tensor(const PickleNode& node) {
   const PickleNode* at = &node;
   for (int depth = 0; depth < 3; ++depth) {
     const std::string_view name = called(*at);
+    if (name.empty()) break;
     const PickleNode& args = pickle_[at->args];
     if (args.kind != Kind::kTuple) damaged("a tensor has no arguments");
     if (among(kTensors, name)) return strided(args, name.ends_with("_v3"));

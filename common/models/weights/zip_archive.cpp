@@ -141,14 +141,11 @@ void ZipArchive::add_entries(ZipBytes directory, std::uint64_t count) {
                   header = zip_number<std::uint32_t>(directory, 42);
     if (!read_zip64(directory.subspan(kCentralHeaderBytes + name, extra), size, stored, header))
       damaged(text("entry \"", key, "\" has no sizes"));
-    if ((zip_number<std::uint16_t>(directory, 8) & 1) != 0)
-      fail(path_, ": entry \"", key, "\" is encrypted; save the weights without encryption");
-    if (const auto method = zip_number<std::uint16_t>(directory, 10); method != 0)
-      fail(path_, ": entry \"", key, "\" is compressed (method ", method,
-           "), which torch.save never does; unpack the archive and give what is in it");
-    if (stored != size) damaged(text("entry \"", key, "\" is stored in ", stored, " bytes but has ", size));
-    if (!entries_.emplace(key, Entry{header, size, zip_number<std::uint32_t>(directory, 16)}).second)
-      damaged(text("has two entries \"", key, '"'));
+    const bool encrypted = (zip_number<std::uint16_t>(directory, 8) & 1) != 0;
+    const Entry entry{
+        header,   stored, size, zip_number<std::uint32_t>(directory, 16), zip_number<std::uint16_t>(directory, 10),
+        encrypted};
+    if (!entries_.emplace(key, entry).second) damaged(text("has two entries \"", key, '"'));
     directory = directory.subspan(kCentralHeaderBytes + name + extra + comment);
   }
 }
@@ -163,6 +160,12 @@ ZipBytes ZipArchive::read(const std::string& name) const {
   const auto found = entries_.find(name);
   if (found == entries_.end()) damaged(text("has no entry \"", name, '"'));
   const Entry& entry = found->second;
+  if (entry.encrypted) fail(path_, ": entry \"", name, "\" is encrypted; save the weights without encryption");
+  if (entry.method != 0)
+    fail(path_, ": entry \"", name, "\" is compressed (method ", entry.method,
+         "), as torch.save never writes it; unpack the archive and give what is in it");
+  if (entry.stored != entry.size)
+    damaged(text("entry \"", name, "\" is stored in ", entry.stored, " bytes but has ", entry.size));
   if (!within(bytes_, entry.header, kLocalHeaderBytes) ||
       zip_number<std::uint32_t>(bytes_, entry.header) != kLocalHeader)
     damaged(text("entry \"", name, "\" is not where the directory says"));

@@ -13,8 +13,7 @@ namespace vitrine {
 /// The entries of an untrusted archive, with zip64 and without. The archive's bytes must outlive it.
 class ZipArchive {
  public:
-  /// Reads the central directory. Throws Error, naming `path`: kCorrupt if the archive is cut short or damaged, kInput
-  /// if an entry is compressed or encrypted.
+  /// Reads the central directory. Throws Error, naming `path`: kCorrupt if the archive is cut short or damaged.
   ZipArchive(std::span<const std::byte> bytes, std::string path);
 
   /// True if `bytes` begin like an archive.
@@ -24,13 +23,15 @@ class ZipArchive {
   /// The name of the first entry, by name, that ends with `suffix`; "" if there is none.
   std::string ending_with(const std::string& suffix) const;
   /// The bytes of an entry, whose CRC-32 is checked unless it is 0: torch.save can be told to leave it out. Throws
-  /// Error, kCorrupt, if they differ or the entry does not exist.
+  /// Error: kCorrupt if they differ or the entry does not exist, kInput if it is compressed or encrypted.
   std::span<const std::byte> read(const std::string& name) const;
 
  private:
   struct Entry {
-    std::uint64_t header, size;
+    std::uint64_t header, stored, size;
     std::uint32_t crc;
+    std::uint16_t method;
+    bool encrypted;
   };
   void add_entries(std::span<const std::byte> directory, std::uint64_t count);
   [[noreturn]] void damaged(const std::string& what) const;
