@@ -8,11 +8,16 @@ import warnings
 
 import timm
 import torch
+from timm.layers import weight_init
 from timm.models.eva import Eva
 
 linspace = torch.linspace  # timm reads its values, which meta tensors do not have
 torch.linspace = lambda *args, **keys: linspace(*args, **{**keys, "device": "cpu"})
 warnings.simplefilter("ignore")
+# Only shapes count here: no initialisation.
+weight_init._trunc_normal_ = lambda tensor, *_: tensor
+for layer in (torch.nn.Linear, torch.nn.Conv2d, torch.nn.LayerNorm):
+    layer.reset_parameters = lambda self: None
 
 ACTIVATIONS = {"GELU": "gelu", "GELUTanh": "gelu_tanh", "QuickGELU": "quick_gelu", "SiLU": "silu"}
 MODULES = ("vision_transformer", "deit", "beit", "eva")
@@ -29,7 +34,8 @@ def pooling_of(model):
 def structure_of(model):
     """What determines timm's network, by our names."""
     block, patch = model.blocks[0], model.patch_embed.patch_size[0]
-    out = {"image_size": model.patch_embed.img_size[0], "patch": patch, "dim": model.embed_dim, "depth": len(model.blocks),
+    # A convolution ignores what is beyond the last whole patch; ours takes no such images.
+    out = {"image_size": model.patch_embed.grid_size[0] * patch, "patch": patch, "dim": model.embed_dim, "depth": len(model.blocks),
            "heads": block.attn.num_heads, "head_dim": round(block.attn.scale ** -2), "classes": model.num_classes,
            "registers": model.reg_token.shape[1] if getattr(model, "reg_token", None) is not None else 0,
            "eps": block.norm1.eps, "activation": ACTIVATIONS[type(block.mlp.act).__name__], "pooling": pooling_of(model),
@@ -37,6 +43,7 @@ def structure_of(model):
            "class_token": getattr(model, "cls_token", None) is not None, "mlp_hidden": block.mlp.fc2.in_features}
     if getattr(model, "pos_embed", None) is None:
         out["positions"] = "none"
+        out["image_size"] = model.default_cfg["input_size"][1]  # the shapes do not tell; DINOv3's is not the class's default
     else:
         prefix = 0 if getattr(model, "no_embed_class", False) else model.num_prefix_tokens
         out["positions"] = "all_tokens" if prefix or not model.num_prefix_tokens else "patches"
@@ -101,7 +108,7 @@ def main():
         words = " ".join(guess["assumed"])
         for key, value in theirs.items():
             if guess["structure"][key] != value:  # a wrong guess must have been announced
-                what = {"head_dim": "heads", "pool_heads": "heads", "rope": "activation"}.get(key, key.split("_")[0])
+                what = "rotary" if key.startswith("rope") else "heads" if key in ("head_dim", "pool_heads") else key
                 assert what in words, f"{name} without its name: {key} = {guess['structure'][key]}, {value}; {words}"
                 nameless += 1
     assert len(expected) > 190 and len(refused) > 15 and nameless > 0

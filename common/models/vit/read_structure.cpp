@@ -74,7 +74,7 @@ class Reader {
     if (!arch_ && !hints_.arch.empty())
       assume("architecture \"", hints_.arch, "\" is not known; its structure is taken from the weights");
     if (arch_ && (arch_->dim != s_.dim || arch_->depth != s_.depth))
-      misfit("give the weights of that architecture, or leave the architecture away", "an ", arch_->name, " has dim ",
+      misfit("give the weights of that architecture, or leave the architecture away", arch_->name, " has dim ",
              arch_->dim, " and depth ", arch_->depth);
   }
 
@@ -232,6 +232,8 @@ class Reader {
     } else if (!positions && !s_.relative_positions) {
       cat(100, 0, 0, true);
       assume("axial rotary positions with temperature 100");
+    } else if (!arch_ && has_gamma() && s_.positions == VitPositions::kPatches && !s_.norm_pre) {
+      assume("no rotary positions (a RoPE-ViT with pos_embed has them)");
     }
   }
 

@@ -1,0 +1,185 @@
+// The structure of a ViT: as JSON, and read from weights.
+#include <torch/torch.h>
+
+#include <nlohmann/json.hpp>
+
+#include "common/base/error.h"
+#include "common/models/load.h"
+#include "common/models/vit/read_structure.h"
+#include "common/models/vit/resample.h"
+#include "common/models/vit/vit.h"
+#include "tests/support/message.h"
+#include "tests/support/testing.h"
+
+using namespace vitrine;
+using vitrine::testing::has;
+using vitrine::testing::message_of;
+
+namespace {
+
+VitStructure dinov3() {
+  VitStructure out = structure_of(VitOptions{"", 32, 8, 32, 2, 2, 5, 4});
+  out.classes = 0;
+  out.registers = 4;
+  out.positions = VitPositions::kNone;
+  out.rope = VitRope::kDinov3;
+  out.rope_temperature = 100;
+  out.rope_half = true;
+  out.qkv_bias = false;
+  out.layer_scale = VitLayerScale::kGamma;
+  out.pooling = VitPooling::kMean;
+  out.eps = 1e-5;
+  return out;
+}
+
+VitStructure siglip() {
+  VitStructure out = structure_of(VitOptions{"", 32, 8, 32, 2, 2, 5, 4});
+  out.class_token = false;
+  out.pooling = VitPooling::kAttention;
+  out.pool_heads = 2;
+  out.pool_hidden = 128;
+  return out;
+}
+
+Tensors weights_of(const VitStructure& structure) {
+  Tensors out;
+  for (const auto& [name, tensor] : state_dict(*Vit(structure))) out[name] = tensor.clone();
+  return out;
+}
+
+/// How JSON is refused.
+std::pair<ErrorKind, std::string> refusal(const nlohmann::ordered_json& json) {
+  try {
+    vit_structure_from_json(json, "track.json");
+  } catch (const Error& error) {
+    return {error.kind(), error.what()};
+  }
+  return {ErrorKind::kInternal, ""};
+}
+
+}  // namespace
+
+TEST_CASE("a structure comes back from its JSON, and a ViT from structure and weights") {
+  for (const VitStructure& structure : {structure_of(VitOptions{"", 32, 8, 32, 2, 2, 5, 4}), dinov3(), siglip()}) {
+    const auto json = nlohmann::ordered_json::parse(to_json(structure).dump());
+    CHECK(vit_structure_from_json(json, "test") == structure);
+    CHECK(json.at("eps") == structure.eps);
+  }
+  CHECK_FALSE(dinov3() == siglip());
+}
+
+TEST_CASE("a structure from a file is checked: what is newer is told from what is damaged") {
+  const auto good = to_json(dinov3());
+  const auto with = [&](const char* key, const nlohmann::ordered_json& value) {
+    auto out = good;
+    out[key] = value;
+    return refusal(out);
+  };
+  using Kind = ErrorKind;
+  const auto check = [](const std::pair<Kind, std::string>& refused, Kind kind, const char* part) {
+    CAPTURE(refused.second);
+    CHECK((refused.first == kind));
+    CHECK(has(refused.second, part));
+    CHECK(refused.second.starts_with("track.json: "));
+  };
+  check(with("gating", true), Kind::kNewer, "unknown field \"gating\"");
+  check(with("rope", "spiral"), Kind::kNewer, "rope = \"spiral\", which this version does not support");
+  check(with("rope", 3), Kind::kCorrupt, "rope = 3, which is not allowed");
+  check(with("dim", 32.5), Kind::kCorrupt, "dim = 32.5");
+  check(with("dim", -1), Kind::kCorrupt, "dim = -1");
+  check(with("dim", true), Kind::kCorrupt, "dim = true");
+  check(with("depth", std::int64_t{1} << 40), Kind::kCorrupt, "depth");
+  check(with("eps", 0), Kind::kCorrupt, "eps = 0");
+  check(with("class_token", "yes"), Kind::kCorrupt, "class_token");
+  check(with("image_size", 33), Kind::kCorrupt, "image_size = 33, which patch = 8 does not divide");
+  check(with("head_dim", 6), Kind::kCorrupt, "multiple of 4");
+  check(with("pooling", "attention"), Kind::kCorrupt, "attention pool");
+  check(with("relative_positions", true), Kind::kCorrupt, "relative positions");
+  auto missing = good;
+  missing.erase("heads");
+  check(refusal(missing), Kind::kCorrupt, "no heads");
+  check(refusal(nlohmann::ordered_json::array()), Kind::kCorrupt, "not an object");
+}
+
+TEST_CASE("weights give their structure, and what they do not tell is said") {
+  const VitReading plain = structure_of(weights_of(structure_of(VitOptions{"", 32, 8, 128, 1, 2, 5, 4})), {}, "file");
+  CHECK(plain.structure == structure_of(VitOptions{"", 32, 8, 128, 1, 2, 5, 4}));
+  CHECK(plain.assumed == std::vector<std::string>{"heads 2 (dim 128 / 64)", "activation gelu"});
+  const VitReading v3 = structure_of(weights_of(dinov3()), {.image_size = 32, .heads = 2}, "file");
+  CHECK(v3.structure == dinov3());
+  CHECK(v3.assumed.size() == 2);
+  CHECK(has(v3.assumed[0], "pooling mean of patches"));
+  CHECK((structure_of(weights_of(dinov3()), {.heads = 2, .pooling = "class"}, "file").structure.pooling ==
+         VitPooling::kClass));
+  CHECK(structure_of(weights_of(dinov3()), {.heads = 2}, "file").structure.image_size == 256);
+  const VitReading pool = structure_of(weights_of(siglip()), {.heads = 2, .activation = "gelu"}, "file");
+  CHECK(pool.structure == siglip());
+  CHECK(pool.assumed.empty());
+  CHECK(structure_of(weights_of(siglip()), {.image_size = 48, .heads = 2}, "file").structure.image_size == 48);
+}
+
+TEST_CASE("weights that do not fit the hints are refused in a sentence that says what they look like") {
+  const Tensors good = weights_of(structure_of(VitOptions{"", 32, 8, 32, 2, 2, 5, 4}));
+  const auto refused = [](const Tensors& tensors, const VitHints& hints) {
+    return message_of([&] { structure_of(tensors, hints, "w.safetensors"); });
+  };
+  const auto without = [&](std::initializer_list<const char*> names) {
+    Tensors out = good;
+    for (const char* name : names) out.erase(name);
+    return out;
+  };
+  const std::string other = refused(good, {.arch = "vit_base_patch16_224.augreg_in21k"});
+  CHECK(has(other, "w.safetensors: vit_base_patch16_224 has dim 768 and depth 12; the file looks like a ViT"));
+  CHECK(has(other, "of dim 32, depth 2, patch 8, image_size 32, classes 5"));
+  CHECK(has(refused(good, {.arch = "vit_base_patch16_rpn_224"}), "norms after its branches"));
+  CHECK(has(refused(without({"norm.weight", "norm.bias"}), {.heads = 2}),
+            "norm.weight and fc_norm.weight are both missing"));
+  CHECK(has(refused(good, {}), "the number of heads is not known for dim 32"));
+  CHECK(has(refused(good, {.heads = 3}), "heads = 3 does not divide the attention's width, 32"));
+  CHECK(has(refused(good, {.image_size = 36, .heads = 2}), "image_size = 36 is not a multiple of the patch, 8"));
+  CHECK(has(refused(good, {.heads = 2, .classes = 6}), "the head has 5 classes, not 6"));
+  CHECK(has(refused(without({"head.weight", "head.bias"}), {.heads = 2, .classes = 6}), "there is no head"));
+  CHECK(has(refused(good, {.heads = 2, .activation = "relu"}), "w.safetensors: activation = \"relu\""));
+  CHECK(has(refused(good, {.heads = 2, .pooling = "max"}), "pooling = \"max\""));
+  CHECK(has(refused(without({"patch_embed.proj.weight"}), {.heads = 2}), "\"patch_embed.proj.weight\" is missing"));
+  CHECK(has(refused(without({"blocks.0.norm1.bias"}), {.heads = 2}), "RMSNorm"));
+  Tensors odd = good;
+  odd["pos_embed"] = at::zeros({1, 19, 32});
+  CHECK(has(refused(odd, {.heads = 2}), "pos_embed has 19 rows"));
+  odd["patch_embed.proj.weight"] = at::zeros({32, 3, 0, 0});
+  CHECK(has(refused(odd, {.heads = 2}), "dimension of 0"));
+}
+
+TEST_CASE("resampled weights load for another size, and weights of the right size are not touched") {
+  const VitStructure plain = structure_of(VitOptions{"", 32, 8, 32, 2, 2, 5, 4});
+  const Tensors weights = weights_of(plain);
+  for (const auto& [name, tensor] : resampled(weights, plain)) CHECK(tensor.is_same(weights.at(name)));
+  VitStructure larger = plain;
+  larger.image_size = 72;
+  larger.patch = 12;
+  Vit vit(larger, VitWeights::kUninitialised);
+  load_weights(*vit, resampled(weights, larger), "file");
+  const Tensors loaded = state_dict(*vit);
+  CHECK(at::equal(loaded.at("pos_embed").narrow(1, 0, 1), weights.at("pos_embed").narrow(1, 0, 1)));
+  CHECK(loaded.at("pos_embed").size(1) == 37);
+  // A constant patch has the same embedding at every patch size: the resized patch is constant too.
+  const auto sums = [](const at::Tensor& weight) { return weight.sum({1, 2, 3}); };
+  CHECK(at::allclose(sums(loaded.at("patch_embed.proj.weight")), sums(weights.at("patch_embed.proj.weight")), 1e-3,
+                     1e-4));
+}
+
+TEST_CASE("outputs have the forms that the header says") {
+  torch::manual_seed(2);
+  const torch::NoGradGuard no_grad;
+  const at::Tensor x = at::randn({2, 3, 32, 32});
+  const VitOutputs headless = Vit(dinov3())->forward(x, {{1}, {0, 1}, true});
+  CHECK_FALSE(headless.logits.defined());
+  CHECK(headless.pooled.sizes() == at::IntArrayRef({2, 32}));
+  CHECK(headless.features[0].sizes() == at::IntArrayRef({2, 32, 4, 4}));
+  CHECK(headless.attentions[0].sizes() == at::IntArrayRef({2, 2, 4, 4}));
+  Vit pool(siglip());
+  const VitOutputs all = pool->forward(x, {{}, {0, 1}, true});
+  CHECK(all.logits.sizes() == at::IntArrayRef({2, 5}));
+  // Without prefix tokens every row sums to 1: the pool's, and the mean of the patches' rows.
+  for (const at::Tensor& map : all.attentions) CHECK(at::allclose(map.flatten(2).sum(2), at::ones({2, 2})));
+}
