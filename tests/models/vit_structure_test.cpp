@@ -4,7 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/base/error.h"
-#include "common/models/load.h"
+#include "common/models/weights/load.h"
 #include "common/models/vit/read_structure.h"
 #include "common/models/vit/resample.h"
 #include "common/models/vit/vit.h"
