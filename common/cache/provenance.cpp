@@ -17,7 +17,8 @@ constexpr const char* kFamily = "family";
 Json architecture_json(const ArchitectureRecord& architecture) {
   Json out;
   out[kFamily] = architecture.family;
-  for (const auto& [key, value] : Json::parse(architecture.settings).items()) out[key] = value;
+  const Json settings = Json::parse(architecture.settings);
+  for (const auto& [key, value] : settings.items()) out[key] = value;
   return out;
 }
 

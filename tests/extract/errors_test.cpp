@@ -115,7 +115,9 @@ TEST_CASE("what cannot be done is refused in one sentence before anything is wri
       {"weights of another head",
        {"teacher.weights=" + (root / "seven.safetensors").string()},
        {"3 classes", "head has 7", "class_map"}},
-      {"weights of another width", {"teacher.vit.dim=32"}, {"teacher.safetensors", "16", "32"}},
+      {"weights of another architecture",
+       {"teacher.arch=vit_tiny_patch16_224"},
+       {"teacher.safetensors", "vit_tiny_patch16_224"}},
       {"unknown key", {"teacher.precison=fp32"}, {"teacher.precison", "teacher.precision"}},
       {"mistyped", {"passes=\"many\""}, {"passes", "many", "an integer"}},
       {"out of range", {"passes=0"}, {"passes = 0", "from 1"}},
@@ -160,8 +162,8 @@ TEST_CASE(
   std::ranges::sort(by_bytes);
   make_colours(images, head, natural);
   const std::vector<std::string> settings{
-      "images=" + images.string(),    "allow_chance=false",          "check_images=60",
-      "teacher.mean=[0.5, 0.5, 0.5]", "teacher.std=[0.5, 0.5, 0.5]", "passes=1",        "taps.features=[]"};
+      "images=" + images.string(),   "allow_chance=false", "check_images=60", "teacher.mean=[0.5, 0.5, 0.5]",
+      "teacher.std=[0.5, 0.5, 0.5]", "passes=1",           "taps.features=[]"};
   const auto with = [&](std::vector<std::string> more) {
     more.insert(more.begin(), settings.begin(), settings.end());
     return more;

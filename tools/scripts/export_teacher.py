@@ -10,7 +10,9 @@ row of it. A forward always takes --micro-batch views: set teacher.micro_batch t
 """
 import argparse
 import json
+import math
 import sys
+import warnings
 
 import timm
 import torch
@@ -57,7 +59,7 @@ class Teacher(torch.nn.Module):
         if value.dim() == 4:  # channels first unless the model says otherwise
             return value.permute(0, 3, 1, 2) if getattr(self.model, "output_fmt", "NCHW") == "NHWC" else value
         tokens = value[:, self.prefix:]
-        side = round(tokens.shape[1] ** 0.5)
+        side = math.isqrt(int(tokens.shape[1]))
         return tokens.transpose(1, 2).reshape(value.shape[0], -1, side, side)
 
     def forward(self, x):
@@ -74,7 +76,7 @@ class Teacher(torch.nn.Module):
                 out[f"features.{number}"] = self.as_map(value).float().contiguous()
             else:
                 row = value[:, :, 0, self.prefix:].float()
-                side = round(row.shape[-1] ** 0.5)
+                side = math.isqrt(int(row.shape[-1]))
                 out[f"attention.{number}"] = row.reshape(row.shape[0], row.shape[1], side, side).contiguous()
         return out
 
@@ -113,6 +115,7 @@ def save(args, teacher, example, card):
             "cpp.threads": 1, "aot_inductor.metadata": {"vitrine": json.dumps(card)}})
         loaded = torch._inductor.aoti_load_package(args.output)
         return lambda x: dict(zip(names, loaded(x)))
+    warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)  # sizes are fixed, and the result is held against the model
     with torch.no_grad():
         traced = torch.jit.trace(teacher, example, strict=False, check_trace=False)
     torch.jit.save(traced, args.output, _extra_files={"vitrine.json": json.dumps(card)})

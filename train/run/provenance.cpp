@@ -171,10 +171,13 @@ TeacherOptions check_judge(const TrackInfo& track, const TeacherOptions& judge, 
   return filled;
 }
 
-std::map<std::string, TrackInfo> by_name(const std::vector<TrackInfo>& tracks) {
-  std::map<std::string, TrackInfo> out;
-  for (const TrackInfo& track : tracks)
-    out.emplace(out.contains(track.name()) ? track.directory() : track.name(), track);
+std::vector<std::pair<std::string, TrackInfo>> by_name(const std::vector<TrackInfo>& tracks) {
+  std::vector<std::pair<std::string, TrackInfo>> out;
+  for (const TrackInfo& track : tracks) {
+    const std::string name = track.name();
+    const bool taken = std::ranges::any_of(out, [&](const auto& other) { return other.first == name; });
+    out.emplace_back(taken ? track.directory() : name, track);
+  }
   return out;
 }
 

@@ -62,7 +62,7 @@ void check_tracks(const std::filesystem::path& cache, const std::vector<TrackInf
 TeacherOptions check_judge(const TrackInfo& track, const TeacherOptions& judge, Allowance& allowance);
 
 /// Names for a run's tracks in its checkpoint: track.name(), or of a second teacher's track of that name its directory.
-std::map<std::string, TrackInfo> by_name(const std::vector<TrackInfo>& tracks);
+std::vector<std::pair<std::string, TrackInfo>> by_name(const std::vector<TrackInfo>& tracks);
 
 /// Holds the tracks of a cache or of a live teacher against those that a checkpoint learnt from: `before`, the text of
 /// track.json by the track's name; empty where the checkpoint does not say. `where`: the checkpoint's directory. Throws

@@ -85,7 +85,7 @@ TEST_CASE("equal weights in two models are two teachers") {
   const ProvenanceFixture fixture;
   fixture.make(kLogits);
   fixture.make(kFeatures, {"teacher.heads=4"});
-  check_refused_and_allowed(fixture.run("run"), "teachers", {"architecture.heads", " is 2", " 4"});
+  check_refused_and_allowed(fixture.run("run"), "teachers", {"architecture.head_dim", " is 8", " 4"});
 }
 
 TEST_CASE("tracks of a teacher that saw other colours are for the user to allow") {
@@ -122,13 +122,13 @@ TEST_CASE("a track is held against others by its shards, not by what began it, a
   const Cache cache(fixture.root / "cache");
   TrackInfo logits = cache.track("logits"), features = cache.track("features.1");
   Allowance nothing("");
-  check_tracks(cache.directory(), {logits, features}, nothing);
+  check_tracks(cache.directory(), {logits, features}, false, nothing);
   features.made_with.device = {.kind = "cuda", .name = "NVIDIA H200", .capability = "9.0"};
-  check_tracks(cache.directory(), {logits, features}, nothing);
+  check_tracks(cache.directory(), {logits, features}, false, nothing);
   CHECK(nothing.met().empty());
   features.teacher.mean = {0.1, 0.2, 1.0 / 3}, features.teacher.interpolation = "nearest";
   Allowance preprocessing("preprocessing");
-  check_tracks(cache.directory(), {logits, features, features}, preprocessing);
+  check_tracks(cache.directory(), {logits, features, features}, false, preprocessing);
   REQUIRE(preprocessing.met().size() == 2);
   CHECK(has(preprocessing.met()[0].difference, "[0.1,0.2,0.3333333333333333]"));
   CHECK(has(preprocessing.met()[1].difference, "interpolation of " + logits.directory() + " is \"bicubic\", of "));

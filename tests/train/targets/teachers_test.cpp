@@ -1,6 +1,7 @@
 // Several teachers, teachers without a head, and the embedding as a target.
 #include <torch/torch.h>
 
+#include <algorithm>
 #include <cmath>
 #include <string>
 #include <vector>
@@ -87,8 +88,8 @@ TEST_CASE("two teachers of one cache teach one student, by their mean probabilit
                                                        std::vector<double>{0.75, 0.25}, 3, options.loss.temperature);
   CHECK(fixture.logits_of(options) == expected);
   const Tensors weights = trained(options);
-  CHECK(weights.contains("transformer1.conv.weight"));
-  CHECK(weights.contains("transformer2.conv.weight"));
+  for (const char* part : {"transformer1.", "transformer2."})
+    CHECK(std::ranges::any_of(weights, [&](const auto& item) { return item.first.starts_with(part); }));
   options.targets.teacher_shares = {1, 3};
   options.output += "-other";
   CHECK(differences(weights, trained(options)) != std::vector<std::string>{});
