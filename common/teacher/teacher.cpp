@@ -164,6 +164,7 @@ Teacher::Teacher(const TeacherOptions& options, const TapOptions& taps)
                     [&] { vit_->to(device_); });
   vit_->eval();
   for (at::Tensor& parameter : vit_->parameters()) parameter.requires_grad_(false);
+  vit_->freeze(compute_type(options_.precision));
   made_with_ = {describe_device(device_), precision_.arithmetic(), options_.micro_batch};
 }
 
