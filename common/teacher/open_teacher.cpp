@@ -12,6 +12,7 @@
 #include "common/base/json.h"
 #include "common/base/local_ranks.h"
 #include "common/kernels/normalise.h"
+#include "common/models/precision.h"
 #include "common/models/torch_errors.h"
 #include "common/models/vit/read_structure.h"
 #include "common/models/vit/resample.h"
@@ -179,7 +180,8 @@ OpenedTeacher open_vit(const TeacherOptions& given, c10::Device device) {
   if (out.options.name.empty())
     out.options.name = !structure.arch.empty() ? structure.arch : std::filesystem::path(given.weights).stem().string();
   fill_preprocessing(structure, out);
-  out.network = std::make_unique<VitNetwork>(load_vit(structure, files, given.weights, device, out.notes));
+  out.network = std::make_unique<VitNetwork>(load_vit(structure, files, given.weights, device, out.notes),
+                                              compute_type(given.precision));
   return out;
 }
 

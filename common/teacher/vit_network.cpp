@@ -7,9 +7,10 @@
 
 namespace vitrine {
 
-VitNetwork::VitNetwork(Vit vit) : vit_(std::move(vit)) {
+VitNetwork::VitNetwork(Vit vit, at::ScalarType type) : vit_(std::move(vit)) {
   vit_->eval();
   for (at::Tensor& parameter : vit_->parameters()) parameter.requires_grad_(false);
+  vit_->freeze(type);
   const VitStructure& structure = vit_->structure();
   const auto size = [](int value) { return static_cast<std::uint32_t>(value); };
   shape_.image_size = size(structure.image_size);

@@ -9,8 +9,8 @@ namespace vitrine {
 
 class VitNetwork : public TeacherNetwork {
  public:
-  /// `vit`: with its weights, on its device; is frozen here.
-  explicit VitNetwork(Vit vit);
+  /// `vit`: with its weights, on its device; is frozen here for arithmetic in `type` (VitImpl::freeze()).
+  VitNetwork(Vit vit, at::ScalarType type);
 
   const NetworkShape& shape() const override { return shape_; }
   ArchitectureRecord record() const override;

@@ -80,6 +80,34 @@ TEST_CASE("heads compute in FP32 on a GPU too") {
     CHECK(logits.to(at::kHalf).to(at::kFloat).ne(logits).to(at::kFloat).mean().item<double>() > 0.9);
 }
 
+TEST_CASE("a frozen ViT on a GPU is near FP32, and gives the same bits twice") {
+  if (!gpu_or_skip()) return;
+  const torch::NoGradGuard no_grad;
+  VitStructure beit = structure_of(small_vit());
+  beit.positions = VitPositions::kNone;
+  beit.relative_positions = true;
+  VitStructure dinov3 = structure_of(small_vit());
+  dinov3.positions = VitPositions::kNone;
+  dinov3.rope = VitRope::kDinov3, dinov3.rope_temperature = 100, dinov3.rope_half = true;
+  dinov3.layer_scale = VitLayerScale::kGamma;
+  for (const VitStructure& structure : {structure_of(small_vit()), beit, dinov3}) {
+    torch::manual_seed(3);
+    Vit vit(structure);
+    const at::Tensor x = at::randn({8, 3, 64, 64});
+    const VitTaps taps{{2}, {1}, true};
+    const VitOutputs expected = vit->forward(x, taps);
+    vit->to(gpu());
+    vit->freeze(at::kHalf);
+    const VitOutputs a = vit->forward(x.to(gpu()), taps), b = vit->forward(x.to(gpu()), taps);
+    CHECK((a.logits.scalar_type() == at::kFloat));
+    CHECK(distance(a.logits, expected.logits) < 2e-2);
+    CHECK(distance(a.logits, expected.logits) > 1e-5);
+    CHECK(distance(a.features[0], expected.features[0]) < 2e-2);
+    CHECK(distance(a.attentions[0], expected.attentions[0]) < 2e-2);
+    CHECK(at::equal(a.logits, b.logits));
+  }
+}
+
 TEST_CASE("a forward gives the same bits twice") {
   if (!gpu_or_skip()) return;
   for (const char* precision : {"fp32", "fp16"}) {

@@ -183,6 +183,18 @@ TEST_CASE("a large cache costs one permutation per pass") {
     CHECK(has(result.output, part));
 }
 
+TEST_CASE("a frozen forward is held against autocast, and against timm where Python has it") {
+  const std::string arguments = "forward --arch vit_tiny_patch32_64 --views 2 --rounds 1";
+  const CommandResult result = bench(arguments + " --python /nonexistent/python");
+  CAPTURE(result.output);
+  REQUIRE(result.exit_code == 0);
+  CHECK(has(result.output, "vit_tiny_patch32_64, 2 views on one thread:"));
+  CHECK(has(result.output, "BF16, autocast "));
+  CHECK_FALSE(has(result.output, "timm, autocast"));
+  CHECK(checked_ratio(result, "error of the logits, frozen", "BF16, autocast ") < 1.5);
+  CHECK(has(bench("forward --arch vit_tiny").output, "unknown architecture \"vit_tiny\""));
+}
+
 TEST_CASE("what cannot be measured is one sentence") {
   const BenchFixture fixture;
   const std::string cache = fixture.made("cache");
@@ -192,8 +204,8 @@ TEST_CASE("what cannot be measured is one sentence") {
            {"codec --synthetic 0 --targets '" + (fixture.root / "none").string() + "'", {"none"}},
            {"read --rounds 0", {"--rounds"}},
            {"read --cache '" + (fixture.root / "none").string() + "'", {"none"}},
-           {"sing", {"unknown subcommand \"sing\"; expected one of codec, read, scale"}},
-           {"", {"expected one of codec, read, scale"}},
+           {"sing", {"unknown subcommand \"sing\"; expected one of codec, forward, read, scale"}},
+           {"", {"expected one of codec, forward, read, scale"}},
            {"read --roundes 3", {"--roundes"}}}) {
     CAPTURE(arguments);
     const CommandResult result = bench(arguments);

@@ -2,12 +2,22 @@
 
 #include "common/models/vit/block.h"
 
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
 #include "common/models/autocast.h"
 
 namespace vitrine {
+namespace {
+
+constexpr std::int64_t kScoreBytes = 1 << 20;  // of attention scores at once
+
+at::TensorOptions tables_options(const Dense& layer) {
+  return at::TensorOptions(layer->weight().device()).dtype(at::kFloat);
+}
+
+}  // namespace
 
 torch::nn::LayerNorm layer_norm(std::int64_t width, double eps) {
   return torch::nn::LayerNorm(torch::nn::LayerNormOptions({width}).eps(eps));
@@ -18,7 +28,7 @@ at::Tensor split_heads(const at::Tensor& x, std::int64_t heads) {
 }
 
 VitAttentionImpl::VitAttentionImpl(const VitStructure& s, bool random)
-    : heads_(s.heads), prefix_tokens_(s.prefix_tokens()), class_token_(s.class_token) {
+    : heads_(s.heads), head_dim_(s.head_dim), prefix_tokens_(s.prefix_tokens()), class_token_(s.class_token) {
   const std::int64_t width = std::int64_t{s.heads} * s.head_dim;
   if (s.qkv == VitQkv::kSplit) {
     q_proj_ = register_module("q_proj", Dense(s.dim, width, s.qkv_bias, random));
@@ -48,7 +58,7 @@ VitAttentionImpl::Heads VitAttentionImpl::project(const at::Tensor& x, const Vit
     out = {split_heads(q_proj_->forward(x), heads_), split_heads(k_proj_->forward(x), heads_),
            split_heads(v_proj_->forward(x), heads_)};
   } else {
-    const at::Tensor fused = q_bias_.defined() ? qkv_->forward(x, fused_bias()) : qkv_->forward(x);
+    const at::Tensor fused = q_bias_.defined() && !frozen_ ? qkv_->forward(x, fused_bias()) : qkv_->forward(x);
     const at::Tensor qkv = fused.reshape({x.size(0), x.size(1), 3, heads_, -1}).permute({2, 0, 3, 1, 4});
     out = {qkv[0], qkv[1], qkv[2]};
   }
@@ -59,21 +69,58 @@ VitAttentionImpl::Heads VitAttentionImpl::project(const at::Tensor& x, const Vit
 
 at::Tensor VitAttentionImpl::forward(const at::Tensor& x, const VitPositionTables& tables, at::Tensor* map) const {
   const Heads heads = project(x, tables);
-  const at::Tensor bias = relative_table_.defined() ? relative_bias(relative_table_, tables) : at::Tensor();
+  const at::Tensor bias = frozen_relative_.defined()  ? frozen_relative_
+                          : relative_table_.defined() ? relative_bias(relative_table_, tables)
+                                                      : at::Tensor();
   if (map != nullptr) *map = attention_map(heads, bias);
-  const at::Tensor mixed = at::scaled_dot_product_attention(
-      heads.q, heads.k, heads.v,
-      bias.defined() ? std::optional(bias.to(heads.q.scalar_type())) : std::optional<at::Tensor>());
-  const at::Tensor joined = mixed.transpose(1, 2).reshape({x.size(0), x.size(1), -1});
+  const at::Tensor joined = mix(heads, bias).transpose(1, 2).reshape({x.size(0), x.size(1), -1});
   return proj_->forward(norm_.is_empty() ? joined : norm_.ptr()->forward(joined));
+}
+
+at::Tensor VitAttentionImpl::mix(const Heads& heads, const at::Tensor& bias) const {
+  const at::Tensor& q = heads.q;
+  const at::Tensor mask = bias.defined() ? bias.to(q.scalar_type()) : bias;
+  if (!frozen_ || !q.is_cpu())
+    return at::scaled_dot_product_attention(q, heads.k, heads.v,
+                                            mask.defined() ? std::optional(mask) : std::optional<at::Tensor>(), 0,
+                                            false, frozen_ ? std::optional(1.0) : std::optional<double>());
+  // On the CPU two batched products are faster than the fused attention. A few views at a time, so that the scores stay
+  // in the processor's cache.
+  const std::int64_t n = q.size(0), bytes = heads_ * q.size(2) * q.size(2) * 2;
+  const std::int64_t step = std::max<std::int64_t>(1, kScoreBytes / bytes);
+  std::vector<at::Tensor> parts;
+  for (std::int64_t first = 0; first < n; first += step) {
+    const auto views = [&](const at::Tensor& x) { return x.narrow(0, first, std::min(step, n - first)); };
+    at::Tensor scores = at::matmul(views(q), views(heads.k).transpose(2, 3));
+    if (mask.defined()) scores.add_(mask);
+    parts.push_back(at::matmul(at::softmax(scores, -1), views(heads.v)));
+  }
+  return parts.size() == 1 ? parts.front() : at::cat(parts);
+}
+
+void VitAttentionImpl::freeze(at::ScalarType type, const VitPositionTables& tables, const at::Tensor& layer_scale) {
+  const torch::NoGradGuard no_grad;
+  const at::Tensor q_scale =
+      at::full({heads_ * head_dim_}, 1 / std::sqrt(static_cast<double>(head_dim_)), tables_options(proj_));
+  if (qkv_.is_empty()) {
+    q_proj_->freeze(type, {q_scale, {}});
+    k_proj_->freeze(type, {});
+    v_proj_->freeze(type, {});
+  } else {
+    const at::Tensor one = at::ones_like(q_scale);
+    qkv_->freeze(type, {at::cat({q_scale, one, one}), fused_bias()});
+  }
+  if (relative_table_.defined()) frozen_relative_ = relative_bias(relative_table_.detach(), tables).contiguous();
+  proj_->freeze(type, {layer_scale, {}});
+  frozen_ = true;
 }
 
 at::Tensor VitAttentionImpl::attention_map(const Heads& heads, const at::Tensor& bias) const {
   const Autocast off(heads.q.device(), at::kFloat);
   const std::int64_t patches = heads.k.size(2) - prefix_tokens_;
   const std::int64_t first = class_token_ ? 0 : prefix_tokens_, rows = class_token_ ? 1 : patches;
-  const at::Tensor query =
-      heads.q.narrow(2, first, rows).to(at::kFloat) / std::sqrt(static_cast<double>(heads.q.size(3)));
+  at::Tensor query = heads.q.narrow(2, first, rows).to(at::kFloat);
+  if (!frozen_) query = query / std::sqrt(static_cast<double>(head_dim_));
   const at::Tensor key = heads.k.to(at::kFloat).transpose(2, 3);
   const auto row_of = [&](const at::Tensor& q, const at::Tensor& k) {
     at::Tensor scores = at::matmul(q, k);
@@ -112,6 +159,12 @@ at::Tensor VitMlpLayersImpl::forward(const at::Tensor& x) const {
   return fc2_->forward(norm_.is_empty() ? hidden : norm_.ptr()->forward(hidden));
 }
 
+void VitMlpLayersImpl::freeze(at::ScalarType type, const at::Tensor& layer_scale) {
+  for (const Dense& layer : {fc1_, fc1_g_, fc1_x_})
+    if (!layer.is_empty()) layer.ptr()->freeze(type, {});
+  fc2_->freeze(type, {layer_scale, {}});
+}
+
 VitBlockImpl::VitBlockImpl(const VitStructure& s, bool random) {
   norm1_ = register_module("norm1", layer_norm(s.dim, s.eps));
   attn_ = register_module("attn", VitAttention(s, random));
@@ -133,6 +186,12 @@ at::Tensor VitBlockImpl::forward(const at::Tensor& x, const VitPositionTables& t
   };
   const at::Tensor mixed = x + scaled(attn_->forward(norm1_.ptr()->forward(x), tables, map), scale1_);
   return mixed + scaled(mlp_->forward(norm2_.ptr()->forward(mixed)), scale2_);
+}
+
+void VitBlockImpl::freeze(at::ScalarType type, const VitPositionTables& tables) {
+  attn_->freeze(type, tables, scale1_);
+  mlp_->freeze(type, scale2_);
+  scale1_ = scale2_ = at::Tensor();
 }
 
 }  // namespace vitrine

@@ -22,6 +22,8 @@ class VitAttentionImpl : public torch::nn::Module {
   /// x: [N, tokens, dim]. `map`, if not null, receives FP32 [N, heads, patches], computed in FP32: the class token's
   /// softmax row over the patches; without a class token the mean of the patches' rows.
   at::Tensor forward(const at::Tensor& x, const VitPositionTables& tables, at::Tensor* map) const;
+  /// As DenseImpl::freeze(). `layer_scale`: [dim], multiplies the result; or undefined.
+  void freeze(at::ScalarType type, const VitPositionTables& tables, const at::Tensor& layer_scale);
 
  private:
   struct Heads {
@@ -29,13 +31,17 @@ class VitAttentionImpl : public torch::nn::Module {
   };
   Heads project(const at::Tensor& x, const VitPositionTables& tables) const;
   at::Tensor fused_bias() const;
+  /// softmax(q kᵀ + bias) v: [N, heads, tokens, head_dim].
+  at::Tensor mix(const Heads& heads, const at::Tensor& bias) const;
   at::Tensor attention_map(const Heads& heads, const at::Tensor& bias) const;
 
-  std::int64_t heads_, prefix_tokens_;
+  std::int64_t heads_, head_dim_, prefix_tokens_;
   bool class_token_;
+  bool frozen_ = false;  ///< the scale 1 / √head_dim is in the weights of q
   Dense qkv_{nullptr}, q_proj_{nullptr}, k_proj_{nullptr}, v_proj_{nullptr}, proj_{nullptr};
   torch::nn::LayerNorm norm_{nullptr};
   at::Tensor q_bias_, v_bias_, relative_table_;
+  at::Tensor frozen_relative_;  ///< relative_bias()
 };
 TORCH_MODULE(VitAttention);
 
@@ -45,6 +51,8 @@ class VitMlpLayersImpl : public torch::nn::Module {
 
   /// x: [N, tokens, dim].
   at::Tensor forward(const at::Tensor& x) const;
+  /// As VitAttentionImpl::freeze().
+  void freeze(at::ScalarType type, const at::Tensor& layer_scale);
 
  private:
   VitMlp kind_;
@@ -60,6 +68,7 @@ class VitBlockImpl : public torch::nn::Module {
 
   /// x: [N, tokens, dim], FP32; so is the result. `map`: as in VitAttentionImpl.
   at::Tensor forward(const at::Tensor& x, const VitPositionTables& tables, at::Tensor* map) const;
+  void freeze(at::ScalarType type, const VitPositionTables& tables);
 
  private:
   torch::nn::LayerNorm norm1_{nullptr}, norm2_{nullptr};

@@ -2,7 +2,40 @@
 
 #include "common/models/vit/dense.h"
 
+#include <ATen/core/dispatch/Dispatcher.h>
+#include <ATen/cpu/Utils.h>
+
 namespace vitrine {
+namespace {
+
+// oneDNN's products with packed weights, which LibTorch has for its own compiler and exports by name only.
+at::Tensor pack_weight(const at::Tensor& weight) {
+  static const auto pack = c10::Dispatcher::singleton()
+                               .findSchemaOrThrow("mkldnn::_reorder_linear_weight", "")
+                               .typed<at::Tensor(const at::Tensor&, std::optional<std::int64_t>)>();
+  return pack.call(weight, std::nullopt);
+}
+
+at::Tensor multiply_packed(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                           std::string_view activation, std::string_view algorithm) {
+  using Product = at::Tensor(const at::Tensor&, const at::Tensor&, const std::optional<at::Tensor>&, std::string_view,
+                             c10::List<std::optional<at::Scalar>>, std::optional<std::string_view>);
+  static const auto product =
+      c10::Dispatcher::singleton().findSchemaOrThrow("mkldnn::_linear_pointwise", "").typed<Product>();
+  return product.call(x, weight, bias.defined() ? std::optional(bias) : std::nullopt, activation,
+                      c10::List<std::optional<at::Scalar>>(), algorithm);
+}
+
+bool has_bf16_instructions() {
+  static const bool has = [] {
+    const auto capabilities = at::cpu::get_cpu_capabilities();
+    const auto found = capabilities.find("avx512_bf16");
+    return found != capabilities.end() && found->second.isBool() && found->second.toBool();
+  }();
+  return has && at::globalContext().userEnabledMkldnn();
+}
+
+}  // namespace
 
 at::Tensor activate(const at::Tensor& x, VitActivation activation) {
   switch (activation) {
@@ -33,7 +66,16 @@ DenseImpl::DenseImpl(std::int64_t in, std::int64_t out, bool bias, bool random) 
   if (bias) bias_.zero_();
 }
 
+DenseImpl::DenseImpl(const at::Tensor& convolution, const at::Tensor& bias)
+    : weight_(convolution.detach().flatten(1).clone()), bias_(bias.defined() ? bias.detach().clone() : bias) {}
+
+at::Tensor DenseImpl::packed_product(const at::Tensor& x, const char* activation, const char* algorithm) const {
+  return multiply_packed(x.to(at::kBFloat16), packed_weight_, frozen_bias_, activation, algorithm);
+}
+
 at::Tensor DenseImpl::forward(const at::Tensor& x) const {
+  if (packed_weight_.defined()) return packed_product(x, "none", "");
+  if (frozen_weight_.defined()) return at::linear(x.to(frozen_weight_.scalar_type()), frozen_weight_, frozen_bias_);
   return at::linear(x, weight_, bias_);
 }
 
@@ -42,7 +84,27 @@ at::Tensor DenseImpl::forward(const at::Tensor& x, const at::Tensor& outer_bias)
 }
 
 at::Tensor DenseImpl::forward_activated(const at::Tensor& x, VitActivation activation) const {
+  if (packed_weight_.defined() && activation == VitActivation::kGelu) return packed_product(x, "gelu", "none");
+  if (packed_weight_.defined() && activation == VitActivation::kGeluTanh) return packed_product(x, "gelu", "tanh");
+  if (packed_weight_.defined() && activation == VitActivation::kSilu) return packed_product(x, "swish", "");
   return activate(forward(x), activation);
+}
+
+void DenseImpl::freeze(at::ScalarType type, const Folded& folded) {
+  const torch::NoGradGuard no_grad;
+  at::Tensor weight = weight_.detach(), bias = folded.bias.defined() ? folded.bias : bias_;
+  if (folded.scale.defined()) {
+    weight = weight * folded.scale.unsqueeze(1);
+    if (bias.defined()) bias = bias * folded.scale;
+  }
+  weight = weight.to(type).contiguous();
+  const bool packs = weight.is_cpu() && type == at::kBFloat16 && has_bf16_instructions();
+  (packs ? packed_weight_ : frozen_weight_) = packs ? pack_weight(weight) : weight;
+  if (bias.defined()) frozen_bias_ = bias.detach().to(packs ? at::kFloat : type).contiguous().clone();
+  for (at::Tensor* released : {&weight_, &bias_}) {
+    if (released->defined()) released->set_data(at::empty({0}, released->options()));
+    *released = at::Tensor();
+  }
 }
 
 }  // namespace vitrine

@@ -12,11 +12,17 @@ namespace vitrine {
 at::Tensor activate(const at::Tensor& x, VitActivation activation);
 
 /// y = x · weightᵀ + bias. Every matrix product with weights in a ViT's blocks is one of these.
+///
+/// A frozen layer holds its weights in 16 bits, cast once, and takes any floating-point x, which it casts; the result
+/// has 16 bits. On a CPU with BF16 instructions (AVX512_BF16 or AMX), BF16 weights are packed for oneDNN, with an FP32
+/// bias and the activation fused into its product: they act on the FP32 accumulator.
 class DenseImpl : public torch::nn::Module {
  public:
   /// Weights from N(0, 0.02²), biases 0, from the default CPU generator; timm truncates at ±2, which is 100 standard
   /// deviations. `random` = false leaves them uninitialised, for weights that are loaded.
   DenseImpl(std::int64_t in, std::int64_t out, bool bias, bool random);
+  /// With a convolution's weights [out, channels, height, width] (copied) and bias (or undefined) over whole patches.
+  DenseImpl(const at::Tensor& convolution, const at::Tensor& bias);
 
   /// x: [..., in]. Returns [..., out].
   at::Tensor forward(const at::Tensor& x) const;
@@ -25,12 +31,26 @@ class DenseImpl : public torch::nn::Module {
   /// activate(forward(x)).
   at::Tensor forward_activated(const at::Tensor& x, VitActivation activation) const;
 
+  /// What freeze() changes in FP32 before it casts; undefined tensors change nothing.
+  struct Folded {
+    at::Tensor scale;  ///< [out]: the outputs are multiplied by it
+    at::Tensor bias;   ///< [out]: instead of the layer's bias
+  };
+  /// Freezes the layer for inference with kBFloat16 or kHalf. Its FP32 weights are released: it can be neither saved
+  /// nor loaded nor trained nor moved afterwards.
+  void freeze(at::ScalarType type, const Folded& folded);
+
+  /// Undefined in a frozen layer.
   const at::Tensor& weight() const { return weight_; }
-  /// Undefined without a bias.
+  /// Undefined without a bias, and in a frozen layer.
   const at::Tensor& bias() const { return bias_; }
 
  private:
+  at::Tensor packed_product(const at::Tensor& x, const char* activation, const char* algorithm) const;
+
   at::Tensor weight_, bias_;
+  at::Tensor frozen_weight_, packed_weight_;  ///< one of them; packed_weight_ in oneDNN's layout
+  at::Tensor frozen_bias_;
 };
 TORCH_MODULE(Dense);
 

@@ -3,6 +3,7 @@
 #include "common/models/vit/vit.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "common/base/error.h"
 #include "common/models/autocast.h"
@@ -79,6 +80,8 @@ VitOutputs VitImpl::forward(const at::Tensor& pictures, const VitTaps& taps) {
   if (pictures.dim() != 4 || pictures.size(1) != 3 || pictures.size(2) != size || pictures.size(3) != size)
     fail("the ViT cannot take images of shape ", pictures.sizes(), "; expected [N, 3, ", size, ", ", size, "]");
 
+  std::optional<Autocast> off;  // a frozen network has its types
+  if (!frozen_proj_.is_empty()) off.emplace(pictures.device(), at::kFloat);
   VitOutputs outputs;
   outputs.features.resize(taps.features.size());
   outputs.attentions.resize(taps.attentions.size());
@@ -105,7 +108,7 @@ VitOutputs VitImpl::forward(const at::Tensor& pictures, const VitTaps& taps) {
 
 at::Tensor VitImpl::embed(const at::Tensor& pictures) {
   const int64_t n = pictures.size(0);
-  at::Tensor x = proj_(pictures).flatten(2).transpose(1, 2).to(at::kFloat);
+  at::Tensor x = embed_patches(pictures).to(at::kFloat);
   const bool all = structure_.positions == VitPositions::kAllTokens;
   if (structure_.positions == VitPositions::kPatches) x = x + pos_embed_;
   std::vector<at::Tensor> parts;
@@ -115,6 +118,21 @@ at::Tensor VitImpl::embed(const at::Tensor& pictures) {
   if (parts.size() > 1) x = at::cat(parts, 1);
   if (all) x = x + pos_embed_;
   return norm_pre_.is_empty() ? x : norm_pre_(x);
+}
+
+at::Tensor VitImpl::embed_patches(const at::Tensor& pictures) {
+  if (frozen_proj_.is_empty()) return proj_(pictures).flatten(2).transpose(1, 2);
+  const int64_t side = grid(), patch = structure_.patch;
+  const at::Tensor cut = pictures.view({pictures.size(0), 3, side, patch, side, patch}).permute({0, 2, 4, 1, 3, 5});
+  return frozen_proj_->forward(cut.reshape({pictures.size(0), side * side, 3 * patch * patch}));
+}
+
+void VitImpl::freeze(at::ScalarType type) {
+  if (type == at::kFloat) return;
+  const torch::NoGradGuard no_grad;
+  for (std::size_t block = 0; block < blocks_->size(); ++block) blocks_->at<VitBlockImpl>(block).freeze(type, tables_);
+  frozen_proj_ = Dense(proj_->weight, proj_->bias);
+  frozen_proj_->freeze(type, {});
 }
 
 at::Tensor VitImpl::patch_map(const at::Tensor& x, bool normalise) const {

@@ -51,6 +51,13 @@ class VitImpl : public torch::nn::Module {
   /// and for another image size. Thread-safe.
   VitOutputs forward(const at::Tensor& x, const VitTaps& taps = {});
 
+  /// Prepares a network with its final weights, on its final device, for inference in kBFloat16 or kHalf: weights are
+  /// cast once and packed where that helps (dense.h), LayerScale and the attention's scale are folded into them. The
+  /// residual stream, LayerNorms, softmax and what follows the blocks stay FP32. forward() then needs no Autocast, and
+  /// is not changed by one. kFloat changes nothing. The blocks' FP32 weights are released: the network can be neither
+  /// saved nor loaded nor trained nor moved afterwards.
+  void freeze(at::ScalarType type);
+
   /// Moves the constant tables too.
   void to(torch::Device device, bool non_blocking = false) override;
   using torch::nn::Module::to;
@@ -66,6 +73,8 @@ class VitImpl : public torch::nn::Module {
   void register_outputs(bool random);
   /// Patches, tokens and positions: [N, tokens, dim], FP32.
   at::Tensor embed(const at::Tensor& x);
+  /// The patch embedding: [N, patches, dim].
+  at::Tensor embed_patches(const at::Tensor& x);
   at::Tensor patch_map(const at::Tensor& tokens, bool normalise) const;
   /// Pooling and head. `row`: VitPoolImpl's, or null.
   void finish(const at::Tensor& tokens, VitOutputs& outputs, at::Tensor* row);
@@ -77,6 +86,7 @@ class VitImpl : public torch::nn::Module {
   VitPositionTables tables_;
   at::Tensor cls_token_, dist_token_, reg_token_, pos_embed_;
   torch::nn::Conv2d proj_{nullptr};
+  Dense frozen_proj_{nullptr};  ///< the patch convolution as a linear layer; not registered
   torch::nn::ModuleList blocks_{nullptr};
   torch::nn::LayerNorm norm_pre_{nullptr}, norm_{nullptr}, fc_norm_{nullptr};
   VitPool attn_pool_{nullptr};

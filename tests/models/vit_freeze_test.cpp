@@ -1,0 +1,138 @@
+// The frozen ViT: weights in 16 bits, prepared once.
+#include <torch/torch.h>
+
+#include <thread>
+
+#include "common/base/error.h"
+#include "common/models/autocast.h"
+#include "common/models/vit/vit.h"
+#include "tests/support/testing.h"
+
+using namespace vitrine;
+
+namespace {
+
+VitStructure base() {
+  return structure_of(VitOptions{"", 32, 8, 64, 3, 4, 50, 4});
+}
+
+/// One of each kind of layer that freezing treats in its own way.
+std::vector<std::pair<const char*, VitStructure>> structures() {
+  std::vector<std::pair<const char*, VitStructure>> out{{"plain", base()}};
+  const auto add = [&](const char* name, const auto& change) {
+    VitStructure structure = base();
+    change(structure);
+    out.emplace_back(name, structure);
+  };
+  add("beit", [](VitStructure& s) {
+    s.relative_positions = true, s.positions = VitPositions::kNone, s.qkv = VitQkv::kFusedQvBias;
+    s.layer_scale = VitLayerScale::kGamma, s.pooling = VitPooling::kMean;
+  });
+  add("eva02", [](VitStructure& s) {
+    s.qkv = VitQkv::kSplit, s.mlp = VitMlp::kSwigluSplit, s.mlp_norm = s.attention_norm = true;
+    s.activation = VitActivation::kSilu, s.rope = VitRope::kCat, s.rope_temperature = 1e4;
+  });
+  add("dinov2 giant", [](VitStructure& s) {
+    s.mlp = VitMlp::kSwigluPacked, s.activation = VitActivation::kSilu, s.layer_scale = VitLayerScale::kLs;
+    s.registers = 4, s.positions = VitPositions::kPatches;
+  });
+  add("clip",
+      [](VitStructure& s) { s.norm_pre = true, s.patch_bias = false, s.activation = VitActivation::kQuickGelu; });
+  add("siglip", [](VitStructure& s) {
+    s.class_token = false, s.pooling = VitPooling::kAttention, s.pool_heads = 4, s.pool_hidden = 128;
+    s.activation = VitActivation::kGeluTanh;
+  });
+  return out;
+}
+
+/// Weights far from the flat attention and thin branches of a fresh network.
+Vit make(const VitStructure& structure) {
+  torch::manual_seed(5);
+  Vit vit(structure);
+  const torch::NoGradGuard no_grad;
+  for (auto& item : vit->named_parameters()) {
+    const bool scale = item.key().find("gamma") != std::string::npos ||
+                       (item.key().find("norm") != std::string::npos && item.value().dim() == 1);
+    item.value().normal_(scale && !item.key().ends_with("bias") ? 1 : 0, item.value().dim() == 1 ? 0.1 : 0.15);
+  }
+  vit->eval();
+  return vit;
+}
+
+std::vector<at::Tensor> outputs(Vit& vit, const at::Tensor& x) {
+  const VitOutputs out = vit->forward(x, {{0, 2}, {1, 2}, true});
+  std::vector<at::Tensor> all{out.logits, out.pooled};
+  all.insert(all.end(), out.features.begin(), out.features.end());
+  all.insert(all.end(), out.attentions.begin(), out.attentions.end());
+  return all;
+}
+
+double distance(const at::Tensor& a, const at::Tensor& b) {
+  return ((a - b).norm() / b.norm()).item<double>();
+}
+
+}  // namespace
+
+TEST_CASE("a frozen ViT is as near to FP32 as autocast, with outputs of the same form") {
+  const torch::NoGradGuard no_grad;
+  const at::Tensor x = at::randn({16, 3, 32, 32});
+  for (const at::ScalarType type : {at::kBFloat16, at::kHalf})
+    for (const auto& [name, structure] : structures()) {
+      CAPTURE(name);
+      CAPTURE(c10::toString(type));
+      Vit vit = make(structure);
+      const auto exact = outputs(vit, x);
+      const auto rough = [&] {
+        const Autocast on(at::kCPU, type);
+        return outputs(vit, x);
+      }();
+      vit->freeze(type);
+      const auto frozen = outputs(vit, x);
+      double ours = 0, autocast = 0;
+      for (std::size_t i = 0; i < exact.size(); ++i) {
+        CAPTURE(i);
+        CHECK((frozen[i].scalar_type() == at::kFloat));
+        CHECK(frozen[i].sizes() == exact[i].sizes());
+        CHECK(distance(frozen[i], exact[i]) > 1e-5);  // it was frozen
+        CHECK(distance(frozen[i], exact[i]) < 1.5 * distance(rough[i], exact[i]));
+        ours += distance(frozen[i], exact[i]);
+        autocast += distance(rough[i], exact[i]);
+      }
+      MESSAGE(std::string(name) << " " << c10::toString(type) << ": error " << ours << ", autocast's " << autocast);
+      CHECK(ours < 1.1 * autocast);
+    }
+}
+
+TEST_CASE("a frozen ViT gives the same bits inside an autocast and on every thread") {
+  at::set_num_threads(1);
+  const torch::NoGradGuard no_grad;
+  const at::Tensor x = at::randn({4, 3, 32, 32});
+  for (const auto& [name, structure] : structures()) {
+    CAPTURE(name);
+    Vit vit = make(structure);
+    vit->freeze(at::kBFloat16);
+    const auto expected = outputs(vit, x);
+    std::vector<std::vector<at::Tensor>> others(3);
+    std::vector<std::thread> threads;
+    for (auto& other : others)
+      threads.emplace_back([&] {
+        at::set_num_threads(1);
+        const torch::NoGradGuard here;
+        const Autocast on(at::kCPU, at::kBFloat16);
+        other = outputs(vit, x);
+      });
+    for (std::thread& thread : threads) thread.join();
+    for (const auto& other : others)
+      for (std::size_t i = 0; i < expected.size(); ++i) CHECK(at::equal(other[i], expected[i]));
+  }
+}
+
+TEST_CASE("freezing to FP32 changes nothing") {
+  const torch::NoGradGuard no_grad;
+  const at::Tensor x = at::randn({2, 3, 32, 32});
+  Vit vit = make(base());
+  const auto before = outputs(vit, x);
+  vit->freeze(at::kFloat);
+  const auto after = outputs(vit, x);
+  for (std::size_t i = 0; i < before.size(); ++i) CHECK(at::equal(before[i], after[i]));
+}
