@@ -57,6 +57,14 @@ TEST_CASE("timm's config.json without pretrained_cfg, and without a head") {
   CHECK(has(card.notes.front(), "names 2 classes, but the model has 0"));
 }
 
+TEST_CASE("names that leave out a class are not used, and that is said; those of the model count before its weights'") {
+  const TeacherCard gaps = card_of(R"({"architecture": "x", "label_names": {"0": "a", "2": "b"}})");
+  CHECK((gaps.class_names.empty() && has(gaps.notes.at(0), "no names for 1 of its 3 classes")));
+  const TeacherCard own = card_of(R"({"architecture": "x", "label_names": ["a"], "label_descriptions": {"a": "b"},
+    "pretrained_cfg": {"label_names": ["c", "d"]}})");
+  CHECK((own.class_names.at(0) == "a" && own.class_descriptions.at(0) == "b"));
+}
+
 TEST_CASE("transformers' config.json and preprocessor_config.json") {
   const TemporaryDirectory directory;
   write_whole(directory / "config.json", R"({"model_type": "dinov2", "architectures": ["Dinov2Model"],
@@ -152,7 +160,8 @@ TEST_CASE("each fault in a configuration is one sentence that names the file and
   CHECK(has(card_refusal(R"({"architecture": "x", "pretrained_cfg": {"crop_pct": 1.2}})"), "crop_pct = 1.2"));
   CHECK(has(card_refusal(R"({"architecture": "x", "input_size": [3, 224, 192]})"), "a square"));
   CHECK(has(card_refusal(R"({"architecture": "x", "label_names": [1]})"), "label_names = [1]"));
-  CHECK(has(card_refusal(R"({"architecture": "x", "label_names": {"0": "a", "2": "b"}})"), "for each of 0, 1"));
+  CHECK(has(card_refusal(R"({"architecture": "x", "label_names": {"-1": "a"}})"), "names by number"));
+  CHECK(has(card_refusal(R"({"architecture": "x", "label_names": {"4000000000": "a"}})"), "names by number"));
   CHECK(has(card_refusal(R"({"model_type": "vit", "architectures": "x", "id2label": {"0": "LABEL_0"}})"),
             "architectures = \"x\""));
   CHECK(has(card_refusal(R"({"model_type": "vit", "id2label": {"00": "a", "0": "b"}})"), "id2label"));

@@ -50,24 +50,35 @@ def split_qkv(state, names):
     return out
 
 
-def translated(state, folder):
-    """What read_weights() makes of it, and the metadata that dump_weights writes."""
-    given, made = os.path.join(folder, "in.safetensors"), os.path.join(folder, "out")
-    save_file({name: tensor.contiguous() for name, tensor in state.items()}, given)
-    subprocess.run([PROGRAM, given, made], check=True)
-    with safe_open(made, "pt") as file:
-        return load_file(made), file.metadata()
+CHECKS = []  # what is compared when all files are written
 
 
 def check(what, state, expected, naming, folder, dropped=0):
-    got, metadata = translated(state, folder)
-    assert metadata["naming"] == naming, (what, metadata)
-    assert got.keys() == expected.keys(), (what, sorted(got.keys() ^ expected.keys()))
-    for name, tensor in expected.items():
-        assert torch.equal(got[name], tensor), (what, name)
-    counted = re.search(r"dropped (\d+) tensor", metadata["notes"])
-    assert (int(counted[1]) if counted else 0) == dropped, (what, metadata["notes"])
-    print(f"{what}: {len(expected)} tensors, {dropped} dropped")
+    """`expected` is what comes of `state`, or a function that judges it."""
+    path = os.path.join(folder, f"{len(CHECKS)}.safetensors")
+    save_file({name: tensor.contiguous() for name, tensor in state.items()}, path)
+    if not callable(expected):
+        expected = {name: tensor.clone() for name, tensor in expected.items()}
+    CHECKS.append((what, path, expected, naming, dropped))
+
+
+def compare_all():
+    pairs = [name for _, path, *_ in CHECKS for name in (path, path + ".out")]
+    subprocess.run([PROGRAM, "tensors", *pairs], check=True)
+    for what, path, expected, naming, dropped in CHECKS:
+        got = load_file(path + ".out")
+        with safe_open(path + ".out", "pt") as file:
+            metadata = file.metadata()
+        assert metadata["naming"] == naming, (what, metadata)
+        counted = re.search(r"dropped (\d+) tensor", metadata["notes"])
+        assert (int(counted[1]) if counted else 0) == dropped, (what, metadata["notes"])
+        if callable(expected):
+            expected(got)
+        else:
+            assert got.keys() == expected.keys(), (what, sorted(got.keys() ^ expected.keys()))
+            for name, tensor in expected.items():
+                assert torch.equal(got[name], tensor), (what, name)
+        print(f"{what}: {len(got)} tensors, {dropped} dropped")
 
 
 def check_filter(what, filtered, model):
@@ -246,6 +257,8 @@ def meta(folder):
     filtered = vision_transformer.checkpoint_filter_fn(dict(state), model)
     assert filtered.keys() == expected.keys() and all(torch.equal(filtered[name], expected[name]) for name in expected)
     check("Meta's DINOv2 with registers", state, expected, "Meta's DINOv2 with registers", folder, dropped=1)
+    state["pos_embed"], state["cls_token"] = model.pos_embed.data, model.cls_token.data
+    check("registers without a class position", state, model.state_dict(), "Meta's DINOv2 with registers", folder, dropped=1)
 
     for name in ("vit_small_patch16_dinov3_qkvb", "vit_huge_plus_patch16_dinov3_qkvb"):
         model = small(name)
@@ -344,15 +357,16 @@ def torchvision_vit(folder):
     theirs = torchvision.models.VisionTransformer(28, 7, 2, 2, 24, 96, num_classes=5)
     for parameter in theirs.parameters():
         torch.nn.init.normal_(parameter)
-    model = small("vit_base_patch16_224", num_classes=5)
-    got, metadata = translated(theirs.state_dict(), folder)
-    assert metadata["naming"] == "torchvision", metadata
-    model.load_state_dict(got)
-    picture = torch.randn(2, 3, 28, 28)
-    with torch.no_grad():
-        ours, reference = model(picture), theirs.eval()(picture)
-    assert (ours - reference).abs().max() < 1e-4 * reference.abs().max(), "torchvision's forward differs"
-    print("torchvision: equal outputs")
+
+    def same_outputs(got):
+        model = small("vit_base_patch16_224", num_classes=5)
+        model.load_state_dict(got)
+        picture = torch.randn(2, 3, 28, 28)
+        with torch.no_grad():
+            ours, reference = model(picture), theirs.eval()(picture)
+        assert (ours - reference).abs().max() < 1e-4 * reference.abs().max(), "torchvision's forward differs"
+
+    check("torchvision", theirs.state_dict(), same_outputs, "torchvision", folder)
 
 
 def prefixes(folder):
@@ -369,10 +383,12 @@ def prefixes(folder):
     both["teacher.dino_head.mlp.0.weight"] = torch.zeros(2, 2)
     check("teacher before student", both, own, "timm", folder, dropped=len(own) + 1)
     moco = behind("module.base_encoder.") | behind("module.momentum_encoder.", other.state_dict())
-    check("MoCo's base encoder", moco, own, "timm", folder, dropped=len(own))
+    moco["module.base_encoder.head.0.weight"] = torch.zeros(2, 2)
+    check("MoCo's base encoder", moco, own, "timm", folder, dropped=len(own) + 1)
 
 
 with tempfile.TemporaryDirectory() as directory:
     for test in (hf_vit, hf_dinov2, hf_dinov3, hf_clip, hf_siglip, hf_beit, meta, clip, eva_and_beit, torchvision_vit,
                  prefixes):
         test(directory)
+    compare_all()

@@ -18,30 +18,34 @@ torch.manual_seed(5)
 PROGRAM = os.path.join(os.environ["VITRINE_BIN"], "dump_weights")
 
 
-def read(path, folder):
-    """The tensors and the notes."""
-    made = os.path.join(folder, "out")
-    subprocess.run([PROGRAM, path, made], check=True)
-    with safe_open(made, "pt") as file:
-        return load_file(made), file.metadata()["notes"]
+CHECKS = []  # what is compared when all files are written
 
 
 def check(what, saved, expected, folder, note="", **options):
-    path = os.path.join(folder, "in.pth")
+    path = os.path.join(folder, f"{len(CHECKS)}.pth")
     torch.save(saved, path, **options)
     torch.load(path, weights_only=False)  # the file is what the test means
-    got, notes = read(path, folder)
-    assert got.keys() == expected.keys(), (what, sorted(got.keys() ^ expected.keys()))
-    for name, tensor in expected.items():
-        if tensor.dtype == torch.float64:
-            tensor = tensor.float()
-        assert got[name].dtype == tensor.dtype and torch.equal(got[name], tensor), (what, name)
-    assert note in notes, (what, notes)
-    print(what)
+    CHECKS.append((what, path, {name: tensor.clone() for name, tensor in expected.items()}, note))
+
+
+def compare_all():
+    pairs = [name for _, path, *_ in CHECKS for name in (path, path + ".out")]
+    subprocess.run([PROGRAM, "tensors", *pairs], check=True)
+    for what, path, expected, note in CHECKS:
+        got = load_file(path + ".out")
+        with safe_open(path + ".out", "pt") as file:
+            notes = file.metadata()["notes"]
+        assert got.keys() == expected.keys(), (what, sorted(got.keys() ^ expected.keys()))
+        for name, tensor in expected.items():
+            if tensor.dtype == torch.float64:
+                tensor = tensor.float()
+            assert got[name].dtype == tensor.dtype and torch.equal(got[name], tensor), (what, name)
+        assert note in notes, (what, notes)
+        print(what)
 
 
 def refused(path, *words):
-    run = subprocess.run([PROGRAM, path, os.devnull], capture_output=True, text=True)
+    run = subprocess.run([PROGRAM, "tensors", path, os.devnull], capture_output=True, text=True)
     assert run.returncode in (2, 4) and len(run.stderr.strip().splitlines()) == 1, run
     for word in words:
         assert word in run.stderr, run.stderr
@@ -113,13 +117,9 @@ def scripted(folder):
             return self.inner(x) * self.scale
 
     module = Outer()
-    path = os.path.join(folder, "in.pt")
+    path = os.path.join(folder, f"{len(CHECKS)}.pt")
     torch.jit.script(module).save(path)
-    got, _ = read(path, folder)
-    for name, tensor in module.state_dict().items():
-        assert torch.equal(got.pop(name), tensor), name
-    assert not got, got.keys()
-    print("a TorchScript module")
+    CHECKS.append(("a TorchScript module", path, module.state_dict(), ""))
 
 
 def refusals(folder):
@@ -164,3 +164,4 @@ def refusals(folder):
 with tempfile.TemporaryDirectory() as directory:
     for test in (states, views, wrappers, scripted, refusals):
         test(directory)
+    compare_all()

@@ -44,12 +44,18 @@ void read_config(const CardFields& config, TeacherCard& card) {
     card.notes.push_back(text(config.path(), ": is neither timm's nor transformers' and was not used."));
 }
 
-/// Names of another head say nothing.
+/// Names of another head, and names for only some classes, say nothing.
 void check_names(TeacherCard& card) {
   const auto names = static_cast<std::int64_t>(card.class_names.size());
-  if (names == 0 || !card.classes || *card.classes == names) return;
-  card.notes.push_back(text(card.files.front().string(), ": names ", names, " classes, but the model has ",
-                            *card.classes, "; the names were not used."));
+  if (names == 0) return;
+  const auto missing = std::ranges::count(card.class_names, "");
+  std::string what;
+  if (card.classes && *card.classes != names)
+    what = text("names ", names, " classes, but the model has ", *card.classes);
+  else if (missing > 0)
+    what = text("has no names for ", missing, " of its ", names, " classes");
+  if (what.empty()) return;
+  card.notes.push_back(text(card.files.front().string(), ": ", what, "; the names were not used."));
   card.class_names.clear();
   card.class_descriptions.clear();
 }

@@ -49,27 +49,22 @@ std::string trimmed(std::string_view word) {
 }  // namespace
 
 std::vector<std::string> names_of(const CardFields& fields, const char* key) {
+  constexpr std::size_t kMaxNames = 1'000'000;
+  const char* expected = "a list of names, or an object with names by number";
   const json* value = fields.find(key);
   std::vector<std::string> out;
   if (value == nullptr) return out;
-  const char* expected = "a list of names, or an object that has one for each of 0, 1, ...";
-  if (value->is_array()) {
-    for (const json& name : *value) {
-      if (!name.is_string()) fields.refuse(key, *value, expected);
-      out.push_back(name.get<std::string>());
-    }
-    return out;
-  }
-  if (!value->is_object()) fields.refuse(key, *value, expected);
-  out.resize(value->size());
-  std::vector<bool> given(out.size());
+  if (!value->is_array() && !value->is_object()) fields.refuse(key, *value, expected);
+  std::size_t next = 0;
   for (const auto& [number, name] : value->items()) {
-    std::size_t index = out.size();
-    const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), index);
-    if (error != std::errc() || end != number.data() + number.size() || index >= out.size() || given[index] ||
-        !name.is_string())
-      fields.refuse(key, *value, expected);
-    given[index] = true;
+    std::size_t index = next++;
+    if (value->is_object()) {
+      const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), index);
+      if (error != std::errc() || end != number.data() + number.size()) fields.refuse(key, *value, expected);
+    }
+    if (index >= kMaxNames || !name.is_string()) fields.refuse(key, *value, expected);
+    out.resize(std::max(out.size(), index + 1));
+    if (!out[index].empty()) fields.refuse(key, *value, expected);  // "0" and "00"
     out[index] = name.get<std::string>();
   }
   return out;
@@ -95,12 +90,13 @@ void read_timm_config(const CardFields& config, TeacherCard& card) {
     say(card.crop_mode, fields.words("crop_mode"));
     say(card.interpolation, fields.words("interpolation"));
     say(card.license, fields.words("license"));
+  }
+  for (const CardFields& fields : {config, pretrained})
     for (const char* key : {"label_names", "labels"})
       if (card.class_names.empty()) {
         card.class_names = names_of(fields, key);
         card.class_descriptions = descriptions_of(fields, card.class_names);
       }
-  }
   say(card.classes, pretrained.count("num_classes"));
   for (const CardFields& fields : {arguments, config})
     if (const auto pool = fields.words("global_pool")) say(card.pooling, std::optional(pooling_word(*pool)));

@@ -22,7 +22,8 @@ void read_open_clip_config(const CardFields& config, TeacherCard& card);
 /// The license in the YAML at the beginning of a README.md; nullopt if it has none.
 std::optional<std::string> license_of_readme(const std::string& readme);
 
-/// A list of names, or an object that has a name for each of 0, 1, ...; empty if the key is absent. Throws Error.
+/// A list of names, or an object with names by number, where "" stands for those that are absent; empty if the key is.
+/// Throws Error.
 std::vector<std::string> names_of(const CardFields& fields, const char* key);
 /// Throws Error unless it is 0 to 1.
 void say_eps(const CardFields& fields, TeacherCard& card);

@@ -103,6 +103,11 @@ std::string listed_names(const std::vector<std::string>& names) {
   return names.size() > 3 ? out + " ..." : out;
 }
 
+bool is_square_of_patches(std::int64_t count) {
+  const auto side = static_cast<std::int64_t>(std::lround(std::sqrt(static_cast<double>(count))));
+  return count > 1 && side * side == count;
+}
+
 class Translator {
  public:
   Translator(const Place& place, const std::string& where, std::vector<std::string>& notes)
@@ -308,6 +313,7 @@ void Translator::join_attention() {
 void Translator::fold_class_position() {
   const auto token = out_.find("cls_token"), positions = out_.find("pos_embed");
   if (token == out_.end() || positions == out_.end()) return;
+  if (positions->second.dim() == 3 && is_square_of_patches(positions->second.size(1))) return;  // has none for it
   if (positions->second.dim() != 3 || positions->second.size(1) < 2)
     misshapen("pos_embed", positions->second, "[1, 1 + patches, dim]");
   if (token->second.dim() != 3 || token->second.size(2) != positions->second.size(2))

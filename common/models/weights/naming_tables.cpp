@@ -202,15 +202,30 @@ constexpr Rename kMetaDinov3Block[] = {{"attn.qkv.bias_mask", "", Change::kDrop}
                                        {"mlp.w2", "mlp.fc1_x"},
                                        {"mlp.w3", "mlp.fc2"}};
 constexpr Rename kDeit3Block[] = {{"gamma_1", "ls1.gamma"}, {"gamma_2", "ls2.gamma"}};
-constexpr Rename kOriginalOutside[] = {
-    {"register_tokens", "reg_token"},      {"storage_tokens", "reg_token"},
-    {"mask_token", "", Change::kDrop},     {"lm_head", "", Change::kDrop},
-    {"local_cls_norm", "", Change::kDrop}, {"rope_embed", "", Change::kDrop},
-    {"rope.freqs_cos", "", Change::kDrop}, {"rope.freqs_sin", "", Change::kDrop},
-    {"rope.periods", "", Change::kDrop},   {"rel_pos_bias.relative_position_index", "", Change::kDrop},
-    {"decoder_embed", "", Change::kDrop},  {"decoder_pos_embed", "", Change::kDrop},
-    {"decoder_blocks", "", Change::kDrop}, {"decoder_norm", "", Change::kDrop},
-    {"decoder_pred", "", Change::kDrop}};
+constexpr Rename kOriginalOutside[] = {{"register_tokens", "reg_token"},
+                                       {"storage_tokens", "reg_token"},
+                                       {"mask_token", "", Change::kDrop},
+                                       {"lm_head", "", Change::kDrop},
+                                       {"local_cls_norm", "", Change::kDrop},
+                                       {"rope_embed", "", Change::kDrop},
+                                       {"rope.freqs_cos", "", Change::kDrop},
+                                       {"rope.freqs_sin", "", Change::kDrop},
+                                       {"rope.periods", "", Change::kDrop},
+                                       {"rel_pos_bias.relative_position_index", "", Change::kDrop},
+                                       {"decoder_embed", "", Change::kDrop},
+                                       {"decoder_pos_embed", "", Change::kDrop},
+                                       {"decoder_blocks", "", Change::kDrop},
+                                       {"decoder_norm", "", Change::kDrop},
+                                       {"decoder_pred", "", Change::kDrop},
+                                       // Projection heads of DINO, iBOT and MoCo v3.
+                                       {"head.mlp", "", Change::kDrop},
+                                       {"head.last_layer", "", Change::kDrop},
+                                       {"head.0", "", Change::kDrop},
+                                       {"head.1", "", Change::kDrop},
+                                       {"head.3", "", Change::kDrop},
+                                       {"head.4", "", Change::kDrop},
+                                       {"head.6", "", Change::kDrop},
+                                       {"head.7", "", Change::kDrop}};
 /// OpenCLIP puts its projection beside a timm model.
 constexpr Rename kOriginalBeside[] = {{"head.proj.weight", "head.weight", Change::kProjection}};
 

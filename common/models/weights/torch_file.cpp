@@ -11,74 +11,18 @@
 
 #include "common/base/error.h"
 #include "common/models/weights/torch_container.h"
+#include "common/models/weights/torch_globals.h"
 
 namespace vitrine {
 namespace {
 
 using Kind = PickleNode::Kind;
 
-/// Classes that are only carried along: a name, or a module and what is in it, which ends with a dot.
-constexpr std::array kHarmless{"argparse.Namespace",
-                               "types.SimpleNamespace",
-                               "collections.defaultdict",
-                               "collections.Counter",
-                               "torch.Size",
-                               "torch.device",
-                               "torch.torch_version.TorchVersion",
-                               "torch.nn.parameter.Parameter",
-                               "torch.Tensor",
-                               "torch._tensor.Tensor",
-                               "torch.serialization._get_layout",
-                               "torch.jit._pickle.",
-                               "numpy.",
-                               "_codecs.encode",
-                               "datetime.",
-                               "pathlib.",
-                               "decimal.Decimal",
-                               "uuid.UUID",
-                               "enum.",
-                               "builtins.",
-                               "__builtin__.",
-                               "typing.",
-                               "omegaconf.",
-                               "yacs.config.CfgNode",
-                               "ml_collections.",
-                               "addict.",
-                               "mmengine.",
-                               "mmcv.",
-                               "pytorch_lightning.",
-                               "lightning.",
-                               "lightning_fabric.",
-                               "transformers.",
-                               "accelerate.",
-                               "easydict.EasyDict",
-                               "timm.data.",
-                               "timm.utils.",
-                               "torch.optim."};
-/// Among them, what a file has no reason to name.
-constexpr std::array kHarmful{"eval", "exec", "getattr", "setattr", "open", "compile", "__import__", "apply", "input"};
-
-constexpr std::array kContainers{"collections.OrderedDict", "collections.defaultdict"};
-constexpr std::string_view kScript = "__torch__.";  // TorchScript's classes
-
-constexpr std::array kWrappers{
-    "state_dict_ema",   "model_ema",   "ema_state_dict", "ema_model", "ema", "target_encoder", "teacher", "state_dict",
-    "model_state_dict", "model_state", "model",          "module",    "net", "student",        "encoder", "weights"};
+constexpr auto kWrappers = std::to_array<std::string_view>(
+    {"state_dict_ema", "model_ema", "ema_state_dict", "ema_model", "ema", "target_encoder", "teacher", "state_dict",
+     "model_state_dict", "model_state", "model", "module", "net", "student", "encoder", "weights"});
 constexpr int kMaxWrappers = 8, kMaxModules = 32;
 constexpr std::size_t kMaxModulesInAll = 100'000;
-
-/// Calls that make a tensor: where the storage, or the next call's arguments, are.
-constexpr std::array kTensors{"torch._utils._rebuild_tensor", "torch._utils._rebuild_tensor_v2",
-                              "torch._utils._rebuild_tensor_v3"};
-constexpr std::array kParameters{"torch._utils._rebuild_parameter", "torch._utils._rebuild_parameter_with_state"};
-constexpr const char* kSubclass = "torch._tensor._rebuild_from_type_v2";
-constexpr std::array kOtherTensors{"torch._utils._rebuild_sparse_tensor",
-                                   "torch._utils._rebuild_sparse_csr_tensor",
-                                   "torch._utils._rebuild_qtensor",
-                                   "torch._utils._rebuild_meta_tensor_no_storage",
-                                   "torch._utils._rebuild_nested_tensor",
-                                   "torch._utils._rebuild_device_tensor_from_numpy",
-                                   "torch._utils._rebuild_device_tensor_from_cpu_tensor"};
 
 struct TorchType {
   std::string_view storage, dtype;
@@ -95,26 +39,8 @@ constexpr std::array kTypes{TorchType{"torch.FloatStorage", "torch.float32", at:
                             TorchType{"torch.ByteStorage", "torch.uint8", at::kByte},
                             TorchType{"torch.BoolStorage", "torch.bool", at::kBool}};
 
-template <class List>
-bool among(const List& names, std::string_view name) {
-  return std::ranges::find(names, name, [](const char* one) { return std::string_view(one); }) != names.end();
-}
-
-bool is_dtype(std::string_view name) {
-  static constexpr std::array kStems{"torch.float",   "torch.bfloat", "torch.int",   "torch.uint", "torch.bool",
-                                     "torch.complex", "torch.qint",   "torch.quint", "torch.bits"};
-  return std::ranges::any_of(kStems, [&](std::string_view stem) { return name.starts_with(stem); }) &&
-         name.find('.', 6) == std::string_view::npos && name.find("Storage") == std::string_view::npos;
-}
-
-bool is_known(std::string_view name) {
-  if (among(kContainers, name) || among(kTensors, name) || among(kParameters, name) || among(kOtherTensors, name) ||
-      name == kSubclass || name.starts_with(kScript) || torch_element_size(name) != 0 || is_dtype(name))
-    return true;
-  if (among(kHarmful, name.substr(name.rfind('.') + 1))) return false;
-  return std::ranges::any_of(kHarmless, [&](std::string_view harmless) {
-    return harmless.ends_with('.') ? name.starts_with(harmless) : name == harmless;
-  });
+bool is_wrapper(std::string_view key) {
+  return std::ranges::find(kWrappers, key) != kWrappers.end();
 }
 
 struct Member {
@@ -127,7 +53,7 @@ class TorchFile {
   TorchFile(const SharedFile& file, const std::string& path, std::vector<std::string>& notes)
       : file_(file), path_(path), notes_(notes), container_(file->bytes(), path), pickle_(container_.pickle()) {
     for (const std::string& name : pickle_.globals())
-      if (!is_known(name))
+      if (torch_global(name) == TorchGlobal::kUnknown)
         fail(path_, ": its pickle names ", name,
              ", which is not known to be harmless; where the file is trusted, load it "
              "in Python and save its state dict with safetensors.torch.save_file");
@@ -150,13 +76,14 @@ class TorchFile {
   std::string_view called(const PickleNode& node) const {
     return node.kind == Kind::kCall && pickle_[node.callable].kind == Kind::kGlobal ? pickle_[node.callable].text : "";
   }
+  TorchGlobal kind_of(const PickleNode& node) const { return torch_global(called(node)); }
   bool is_dictionary(const PickleNode& node) const {
-    return node.kind == Kind::kDict || among(kContainers, called(node));
+    return node.kind == Kind::kDict || kind_of(node) == TorchGlobal::kContainer;
   }
-  bool is_module(const PickleNode& node) const { return called(node).starts_with(kScript); }
+  bool is_module(const PickleNode& node) const { return kind_of(node) == TorchGlobal::kModule; }
   bool is_tensor(const PickleNode& node) const {
-    const std::string_view name = called(node);
-    return among(kTensors, name) || among(kParameters, name) || among(kOtherTensors, name) || name == kSubclass;
+    const TorchGlobal kind = kind_of(node);
+    return kind >= TorchGlobal::kTensor && kind <= TorchGlobal::kOtherTensor;
   }
 
   /// Of a dictionary its text keys, of a module its attributes.
@@ -177,6 +104,7 @@ class TorchFile {
   std::span<const std::byte> storage(const TorchStorage& storage, std::uint64_t bytes);
 
   StoredTensor tensor(const PickleNode& node);
+  StoredTensor subclass(const PickleNode& args);
   StoredTensor strided(const PickleNode& args, bool with_dtype);
   std::vector<std::int64_t> numbers(std::uint32_t node) const;
 
@@ -209,7 +137,7 @@ bool TorchFile::leads_to_tensors(const PickleNode& node, std::set<const PickleNo
   const std::vector<Member> all = members(node);
   if (std::ranges::any_of(all, [&](const Member& member) { return is_tensor(*member.value); })) return true;
   return std::ranges::any_of(
-      all, [&](const Member& member) { return among(kWrappers, member.key) && leads_to_tensors(*member.value, seen); });
+      all, [&](const Member& member) { return is_wrapper(member.key) && leads_to_tensors(*member.value, seen); });
 }
 
 const PickleNode& TorchFile::unwrapped() {
@@ -219,8 +147,8 @@ const PickleNode& TorchFile::unwrapped() {
     if (std::ranges::any_of(all, [&](const Member& m) { return is_state(m.key) && is_tensor(*m.value); })) break;
     const PickleNode* next = nullptr;
     std::set<const PickleNode*> seen{at};
-    for (const char* wrapper : kWrappers) {
-      const auto found = std::ranges::find(all, std::string_view(wrapper), &Member::key);
+    for (const std::string_view wrapper : kWrappers) {
+      const auto found = std::ranges::find(all, wrapper, &Member::key);
       if (found == all.end() || !leads_to_tensors(*found->value, seen)) continue;
       next = found->value;
       const std::string others = listed(all, wrapper);
@@ -270,25 +198,36 @@ std::vector<std::int64_t> TorchFile::numbers(std::uint32_t number) const {
 }
 
 StoredTensor TorchFile::tensor(const PickleNode& node) {
-  // A parameter or a subclass is a tensor in one or two wrappings.
+  // A parameter is a tensor in one or two wrappings.
   const PickleNode* at = &node;
-  for (int depth = 0; depth < 3; ++depth) {
-    const std::string_view name = called(*at);
-    if (name.empty()) break;
+  for (int depth = 0; depth < 3 && is_tensor(*at); ++depth) {
+    const TorchGlobal kind = kind_of(*at);
     const PickleNode& args = pickle_[at->args];
-    if (args.kind != Kind::kTuple) damaged("a tensor has no arguments");
-    if (among(kTensors, name)) return strided(args, name.ends_with("_v3"));
-    if (among(kOtherTensors, name)) return {{}, text("is not a plain tensor (", name, ')')};
-    if (name == kSubclass && args.items.size() >= 3) {
-      const PickleNode &function = pickle_[args.items[0]], &inner = pickle_[args.items[2]];
-      if (function.kind != Kind::kGlobal || !among(kTensors, function.text) || inner.kind != Kind::kTuple)
-        return {{}, "is not a plain tensor"};
-      return strided(inner, function.text.ends_with("_v3"));
+    if (args.kind != Kind::kTuple || args.items.empty()) damaged("a tensor has no arguments");
+    switch (kind) {
+      case TorchGlobal::kTensor:
+      case TorchGlobal::kTypedTensor:
+        return strided(args, kind == TorchGlobal::kTypedTensor);
+      case TorchGlobal::kSubclass:
+        return subclass(args);
+      case TorchGlobal::kParameter:
+        at = &pickle_[args.items[0]];
+        break;
+      default:
+        return {{}, text("is not a plain tensor (", called(*at), ')')};
     }
-    if (!among(kParameters, name) || args.items.empty()) break;
-    at = &pickle_[args.items[0]];
   }
   damaged("a parameter holds no tensor");
+}
+
+/// (function, class, its arguments, ...)
+StoredTensor TorchFile::subclass(const PickleNode& args) {
+  if (args.items.size() < 3) damaged("a tensor has too few arguments");
+  const PickleNode &function = pickle_[args.items[0]], &inner = pickle_[args.items[2]];
+  const TorchGlobal kind = function.kind == Kind::kGlobal ? torch_global(function.text) : TorchGlobal::kUnknown;
+  if ((kind != TorchGlobal::kTensor && kind != TorchGlobal::kTypedTensor) || inner.kind != Kind::kTuple)
+    return {{}, "is not a plain tensor"};
+  return strided(inner, kind == TorchGlobal::kTypedTensor);
 }
 
 std::span<const std::byte> TorchFile::storage(const TorchStorage& storage, std::uint64_t bytes) {
