@@ -3,6 +3,7 @@
 #include <webp/decode.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -22,6 +23,11 @@ void check_size(ImageSize size, const std::string& name) {
          " pixels, more than the limit of 268,435,456; make it smaller or leave it out of the data set");
 }
 
+void refuse_for_memory(const std::string& name) {
+  throw Error(ErrorKind::kMemory, {.what = text("there is too little memory to decode the image ", name),
+                                   .remedy = "use fewer workers, or end other programs"});
+}
+
 ImageSize read_webp(Bytes bytes, const std::string& name, Image* image) {
   const auto* data = reinterpret_cast<const std::uint8_t*>(bytes.data());
   WebPBitstreamFeatures features;
@@ -35,7 +41,18 @@ ImageSize read_webp(Bytes bytes, const std::string& name, Image* image) {
   check_size(size, name);
   if (image == nullptr) return size;
   *image = Image(size.height, size.width);
-  if (WebPDecodeRGBInto(data, bytes.size(), image->rgb.data(), image->rgb.size(), size.width * 3) == nullptr)
+  WebPDecoderConfig config;
+  if (!WebPInitDecoderConfig(&config))
+    throw Error(ErrorKind::kInternal,
+                {.what = "libwebp is of another version than its headers", .remedy = "build vitrine again"});
+  config.output.colorspace = MODE_RGB;
+  config.output.is_external_memory = 1;
+  config.output.u.RGBA = {image->rgb.data(), size.width * 3, image->rgb.size()};
+  errno = 0;
+  const VP8StatusCode status = WebPDecode(data, bytes.size(), &config);
+  // Some of libwebp's allocations fail as a damaged bit stream does; malloc() tells.
+  if (status == VP8_STATUS_OUT_OF_MEMORY || (status != VP8_STATUS_OK && errno == ENOMEM)) refuse_for_memory(name);
+  if (status != VP8_STATUS_OK)
     throw Error(ErrorKind::kCorrupt, {.what = text("the image ", name, " is a WebP file that is damaged or cut short"),
                                       .remedy = "restore it or leave it out of the data set"});
   return size;

@@ -23,6 +23,9 @@ ImageSize read_webp(Bytes bytes, const std::string& name, Image* image);
 std::string jpeg_version();
 std::string png_version();
 
+/// Throws Error, kMemory: a decoder could not allocate what it needs for the image `name`.
+[[noreturn]] void refuse_for_memory(const std::string& name);
+
 /// Throws Error for an image without pixels or with more than 2^28.
 void check_size(ImageSize size, const std::string& name);
 

@@ -22,11 +22,14 @@ struct Errors {
   jpeg_error_mgr base;
   std::jmp_buf back;
   char message[JMSG_LENGTH_MAX];
+  bool memory;  // too little, which is no fault of the file
 };
 
 [[noreturn]] void on_error(j_common_ptr info) {
   auto* errors = reinterpret_cast<Errors*>(info->err);
   info->err->format_message(info, errors->message);
+  const int code = info->err->msg_code;
+  errors->memory = code == JERR_OUT_OF_MEMORY || code == JERR_NO_BACKING_STORE;
   std::longjmp(errors->back, 1);
 }
 
@@ -41,6 +44,7 @@ jpeg_error_mgr* set_up(Errors& errors) {
   errors.base.error_exit = on_error;
   errors.base.emit_message = on_message;
   errors.message[0] = 0;
+  errors.memory = false;
   return &errors.base;
 }
 
@@ -127,6 +131,7 @@ std::string formats::jpeg_version() {
 ImageSize formats::read_jpeg(Bytes bytes, const std::string& name, Image* image) {
   Reader reader;
   const auto refuse = [&] {
+    if (reader.errors.memory) refuse_for_memory(name);
     throw Error(ErrorKind::kCorrupt, {.what = text("the image ", name, " is a JPEG file that is damaged or cut short (",
                                                    reader.errors.message, ")"),
                                       .remedy = "restore it or leave it out of the data set"});

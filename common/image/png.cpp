@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <csetjmp>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <vector>
 
@@ -20,6 +21,7 @@ struct Reader {
   const std::byte* next = nullptr;
   std::size_t left = 0;
   char message[200] = "";
+  bool memory = false;  // an allocation failed: what fails after it is no fault of the file
   ~Reader() { png_destroy_read_struct(&png, &info, nullptr); }
 
   static void on_error(png_structp png, png_const_charp text) {
@@ -36,8 +38,15 @@ struct Reader {
     reader->left -= bytes;
   }
 
+  static png_voidp on_allocate(png_structp png, png_alloc_size_t bytes) {
+    void* memory = std::malloc(bytes);
+    if (memory == nullptr) static_cast<Reader*>(png_get_mem_ptr(png))->memory = true;
+    return memory;
+  }
+  static void on_free(png_structp, png_voidp memory) { std::free(memory); }
+
   bool header() {
-    png = png_create_read_struct(PNG_LIBPNG_VER_STRING, this, on_error, on_warning);
+    png = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, this, on_error, on_warning, this, on_allocate, on_free);
     if (png == nullptr) return false;
     if (setjmp(png_jmpbuf(png))) return false;
     info = png_create_info_struct(png);
@@ -83,6 +92,7 @@ ImageSize formats::read_png(Bytes bytes, const std::string& name, Image* image, 
   reader.next = bytes.data();
   reader.left = bytes.size();
   const auto refuse = [&] {
+    if (reader.memory) refuse_for_memory(name);
     throw Error(ErrorKind::kCorrupt,
                 {.what = text("the image ", name, " is a PNG file that is damaged or cut short (", reader.message, ")"),
                  .remedy = "restore it or leave it out of the data set"});
