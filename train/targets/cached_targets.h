@@ -1,4 +1,4 @@
-// The targets that vitrine-extract stored: tracks of a cache, and its recipes.
+// Targets read from a cache that vitrine-extract made.
 #ifndef VITRINE_TRAIN_TARGETS_CACHED_TARGETS_H_
 #define VITRINE_TRAIN_TARGETS_CACHED_TARGETS_H_
 
@@ -18,9 +18,9 @@ namespace vitrine {
 
 class CachedTargets : public TargetSource {
  public:
-  /// Opens the cache of settings.targets, its logits and the tracks that are named there. `index`: of the training
-  /// images. Throws Error when no cache is named, for a track that is not there, when the cache was made from other
-  /// images, and for a topk track without settings.temperature.
+  /// Opens settings.targets.cache, its logits and the tracks that settings.targets names. `index`: of the training
+  /// images. Throws Error when no cache is named, a track is missing, the cache was made from other images, or a topk
+  /// track does not have settings.temperature.
   CachedTargets(const SourceSettings& settings, const ImageIndex& index);
 
   const Plan& plan() const override { return cache_.plan(); }
@@ -29,7 +29,7 @@ class CachedTargets : public TargetSource {
   std::vector<std::uint32_t> passes(bool features) const override;
   std::vector<Recipe> recipes(GroupKey key) const override { return cache_.recipes(key); }
   std::optional<std::uint64_t> picture_hash(GroupKey key) const override { return cache_.picture_hash(key); }
-  /// Reads from the disk, without a lock. What a pass has no track for is empty. Throws Error for a damaged shard.
+  /// Reads from disk, without locks. Targets whose track lacks the pass are empty. Throws Error for a damaged shard.
   GroupTargets targets(GroupKey key, std::span<const Recipe> recipes,
                        std::span<const std::uint8_t> pictures) const override;
 
@@ -40,10 +40,10 @@ class CachedTargets : public TargetSource {
   std::unique_ptr<const TrackReader> logits_, attention_;
   std::vector<std::unique_ptr<const TrackReader>> features_;
   bool topk_ = false;
-  std::size_t tail_ = 0;  // which of the tail's temperatures is the loss's
+  std::size_t tail_ = 0;  // index of the loss's temperature among the tail's
 };
 
-/// Throws Error that names the first difference (classes, their order, images) when `found` is not `expected`.
+/// Throws Error that names the first difference (classes, their order, images) when `found` differs from `expected`.
 void check_same_images(const ImageIndex& expected, const ImageIndex& found, const std::string& expected_in,
                        const std::string& found_in);
 

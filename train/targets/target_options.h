@@ -1,4 +1,4 @@
-// What a run learns from beside labels: the keys of [targets], and with them all that a source of targets is made from.
+// The keys of [targets], and the settings that a source of targets is made from.
 #ifndef VITRINE_TRAIN_TARGETS_TARGET_OPTIONS_H_
 #define VITRINE_TRAIN_TARGETS_TARGET_OPTIONS_H_
 
@@ -19,31 +19,31 @@ enum class TargetKind { kNone, kCache, kTeacher };
 struct TargetOptions {
   TargetKind source = TargetKind::kNone;
   std::string cache;          ///< directory, for "cache"
-  std::string cache_teacher;  ///< which teacher of the cache, when it has several
-  std::string features;       ///< tracks whose maps the feature term uses ("features.5, features.11"); empty: none
+  std::string cache_teacher;  ///< selects one of several teachers in the cache
+  std::string features;       ///< tracks of the feature term ("features.5, features.11"); empty: none
   std::string attention;      ///< track for attention transfer; empty: none
-  bool through_codec = true;  ///< "teacher": targets as a cache would give them back
-  /// "teacher" and "none": sweeps of the plan that epochs use in turn; 0: a new one per epoch
+  bool through_codec = true;  ///< "teacher": encode and decode targets as a cache would
+  /// "teacher" and "none": number of passes that epochs cycle through; 0: a new pass per epoch
   std::uint32_t passes = 0;
   std::string class_map, class_names;  ///< files for a teacher of other classes (class_map.h); empty: none
   TeacherOptions teacher;              ///< for "teacher"
-  TapOptions taps;                     ///< for "teacher": as vitrine-extract's
+  TapOptions taps;                     ///< for "teacher": as in vitrine-extract
 
   void fields(Fields& f);
   ClassMapFiles class_map_files() const { return {class_map, class_names}; }
 };
 
-/// What make_source() takes: a part of the run's options.
+/// The part of the run's options that make_source() takes.
 struct SourceSettings {
   TargetOptions targets;
-  PlanOptions plan;           ///< without a cache, which has its own
+  PlanOptions plan;           ///< ignored with a cache, which has its own
   ImageFolders folders;       ///< of the training images
-  double epochs = 1;          ///< of the whole run: as many passes, rounded up, where targets.passes is 0
-  double temperature = 4;     ///< of the loss, at which the mass beside the largest logits is needed
+  double epochs = 1;          ///< of the whole run; rounded up, the number of passes if targets.passes is 0
+  double temperature = 4;     ///< of the loss; a topk track's tail must have it
   std::uint32_t workers = 0;  ///< threads that calibrate a live teacher's tracks; 0: default_threads()
 };
 
-/// The tracks that TargetOptions::features names: "features.5, features.11" is two. Throws Error for one named twice.
+/// Splits TargetOptions::features at commas. Throws Error for a track named twice.
 std::vector<std::string> feature_tracks(const std::string& features);
 
 }  // namespace vitrine
