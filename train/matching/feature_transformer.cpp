@@ -79,7 +79,7 @@ FeatureTransformerImpl::FeatureTransformerImpl(const FeatureTransformerOptions& 
   mask_ = register_parameter("mask", at::zeros({1, 1, shapes.teacher_height, shapes.teacher_width}));
 }
 
-// The 1×1 convolution between the map and the other side, which may be turned.
+// Applies the 1×1 projection, folding in the basis where the teacher's side is rotated.
 at::Tensor FeatureTransformerImpl::projected(const at::Tensor& map) {
   if (!basis_.defined()) return project_->forward(map);
   const at::Tensor weight = project_->weight.flatten(1), basis = basis_.to(weight.options());
