@@ -461,16 +461,16 @@ TEST_CASE("formats of other versions are told from damage") {
 }
 
 TEST_CASE("records are compared field by field") {
-  const ComputeRecord there{
+  const ComputeRecord recorded{
       {"cuda", "NVIDIA A100-SXM4-80GB", "8.0", {}, {{"cudnn", "9.19.0"}, {"libtorch", "2.11.0"}}}, "fp32", 16};
-  ComputeRecord here = there;
-  CHECK(differences(there, here).empty());
-  here.device.name = "NVIDIA H200", here.device.capability = "9.0", here.device.libraries["cudnn"] = "9.20.0";
-  const std::vector<JsonDifference> found = differences(there, here);
+  ComputeRecord given = recorded;
+  CHECK(differences(recorded, given).empty());
+  given.device.name = "NVIDIA H200", given.device.capability = "9.0", given.device.libraries["cudnn"] = "9.20.0";
+  const std::vector<JsonDifference> found = differences(recorded, given);
   REQUIRE(found.size() == 3);
   CHECK(found[0].key == "device.name");
-  CHECK(found[0].there == "\"NVIDIA A100-SXM4-80GB\"");
-  CHECK(found[0].here == "\"NVIDIA H200\"");
+  CHECK(found[0].recorded == "\"NVIDIA A100-SXM4-80GB\"");
+  CHECK(found[0].given == "\"NVIDIA H200\"");
   CHECK(found[1].key == "device.capability");
   CHECK(found[2].key == "libraries.cudnn");
   TeacherRecord teacher = sample_teacher("a"), other = teacher;

@@ -41,7 +41,7 @@ TEST_CASE("what is there already is accepted when equal, and refused by its firs
   PlanOptions options = sample_options();
   options.flip = 0.25;
   CHECK(refused(plan.index(), options)
-            .find("plan.json: the cache holds another plan: settings.flip is 0.5 there and 0.25 here") !=
+            .find("plan.json: the cache holds another plan: settings.flip is 0.5, but 0.25 in this run") !=
         std::string::npos);
   ImageIndex index = plan.index();
   index.images[3].label = 0;
@@ -57,7 +57,7 @@ TEST_CASE("what is there already is accepted when equal, and refused by its firs
   track.codec.encoding = Encoding::kFp16;
   CHECK(message_of([&] {
           create_track(directory.path(), track);
-        }).find("encoding is \"int8\" there and \"fp16\" here") != std::string::npos);
+        }).find("encoding is \"int8\", but \"fp16\" in this run") != std::string::npos);
   track.teacher.name = "../up";
   CHECK(message_of([&] { create_track(directory.path(), track); }).find("cannot name a teacher") != std::string::npos);
 }
@@ -79,7 +79,7 @@ TEST_CASE(
     CHECK(begun == 1);
     for (const std::string& error : errors) {
       INFO(error);
-      CHECK((error.empty() || error.find(" there and ") != std::string::npos));
+      CHECK((error.empty() || error.find(" in this run") != std::string::npos));
     }
     return winner.load();
   };

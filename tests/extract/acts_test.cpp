@@ -216,11 +216,11 @@ TEST_CASE("what contradicts the cache is refused before the teacher is loaded, o
     CAPTURE(part);
     check_words(
         fixture.extract("cache", {part, "plan.seed=8", "plan.flip=0.25", "teacher.weights=" + nowhere}), 2,
-        {"plan.json: the cache holds another plan", "seed is 7 there and 8 here", "flip is 0.5 there and 0.25"});
+        {"plan.json: the cache holds another plan", "seed is 7, but 8 in this configuration", "flip is 0.5, but 0.25"});
     check_words(fixture.extract("cache", {part, "teacher.precision=bf16", "images=" + nowhere}), 2,
-                {"track.json", "made_with.precision is \"fp32\" there and \"bf16\" here"});
+                {"track.json", "made_with.precision is \"fp32\", but \"bf16\" in this configuration"});
     check_words(fixture.extract("cache", {part, "taps.max_error=0.5", "images=" + nowhere}), 2,
-                {"features.0/track.json", "codec.max_error is 0.01 there and 0.5 here"});
+                {"features.0/track.json", "codec.max_error is 0.01, but 0.5 in this configuration"});
     check_words(fixture.extract("cache", {part, "taps.calibration_views=8"}), 2,
                 {"basis.h5: was made from 16 views", "taps.calibration_views = 8"});
   }

@@ -94,5 +94,5 @@ TEST_CASE("precision is never mixed") {
   now.made_with.precision = "bf16";
   const TrackInfo kept = with_arithmetic_of_cache(begun.directory.path(), now, true);
   CHECK(has(message_of([&] { create_track(begun.directory.path(), kept); }),
-            "made_with.precision is \"fp32\" there and \"bf16\" here"));
+            "made_with.precision is \"fp32\", but \"bf16\" in this run"));
 }

@@ -41,8 +41,8 @@ bool compare(const std::string& where, const std::vector<Maker>& makers, Differe
     for (const JsonDifference& difference : json_differences(makers.front().how, maker.how)) {
       if (!met.insert(difference.key).second) continue;
       allowance.meet(kind,
-                     text(where, ": ", difference.key, " of ", makers.front().who, " is ", shown(difference.there),
-                          ", of ", maker.who, " ", shown(difference.here)),
+                     text(where, ": ", difference.key, " of ", makers.front().who, " is ", shown(difference.recorded),
+                          ", of ", maker.who, " ", shown(difference.given)),
                      remedy);
     }
   return !met.empty();
@@ -161,8 +161,8 @@ void check_resumed_tracks(const std::map<std::string, std::string>& before, cons
     if (differences.empty()) continue;
     const JsonDifference& first = differences.front();
     allowance.meet(Difference::kTracks,
-                   text(where, ": the checkpoint learnt from ", earlier->first, " with ", first.key, " = ", first.there,
-                        ", which is now ", first.here),
+                   text(where, ": the checkpoint learnt from ", earlier->first, " with ", first.key, " = ",
+                        first.recorded, ", which is now ", first.given),
                    "resume with the cache or the teacher as it was, or choose another output");
   }
 }

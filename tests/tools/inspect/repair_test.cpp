@@ -135,7 +135,7 @@ TEST_CASE("a track.json that is not what all shards say is made again, and the s
   const VerifyReport report = cache.verify();
   REQUIRE(report.findings.size() == 1);
   CHECK(report.findings[0].what ==
-        "does not match its 4 shards: made_with.precision is \"bf16\" there and \"fp32\" in the shards");
+        "does not match its 4 shards: made_with.precision is \"bf16\", but \"fp32\" in the shards");
   const RepairPlan plan = plan_repair(cache.directory, report);
   CHECK(plan.restore == std::map<std::string, std::string>{{kLogits + "track.json", json}});
   CHECK(plan.set_aside.empty());
