@@ -190,10 +190,10 @@ TEST_CASE("states of trellises move as the table says, and stay where there is n
   transform::TrellisStates states;
   std::array<int, 64> expected{};
   for (int round = 0; round < 200; ++round) {
-    const std::uint64_t odd = generator(), there = round % 3 == 0 ? generator() : ~std::uint64_t{0};
-    states.advance(odd, there);
+    const std::uint64_t odd = generator(), active = round % 3 == 0 ? generator() : ~std::uint64_t{0};
+    states.advance(odd, active);
     for (std::size_t i = 0; i < 64; ++i) {
-      if ((there >> i & 1) != 0) expected[i] = transform::kNextState[expected[i]][odd >> i & 1];
+      if ((active >> i & 1) != 0) expected[i] = transform::kNextState[expected[i]][odd >> i & 1];
       int state = 0;
       for (std::size_t b = 0; b < 3; ++b) state |= static_cast<int>(states.bit[b] >> i & 1) << b;
       REQUIRE(state == expected[i]);
@@ -207,23 +207,23 @@ TEST_CASE("both bodies of items and bit planes write the same streams and read t
        {1u, 63u, 64u, 65u, 1000u, 3000u, 40000u}) {  // the last: one class of more than 256 words
     std::vector<std::uint16_t> magnitude(count);
     std::vector<std::uint8_t> classes(count + 64);
-    std::vector<std::uint64_t> second(count / 64 + 1), minus(count / 64 + 1);
+    std::vector<std::uint64_t> second(count / 64 + 1), negative(count / 64 + 1);
     for (std::size_t i = 0; i < count; ++i) {
       classes[i] =
           static_cast<std::uint8_t>(count > 10000 && generator() % 2 == 0 ? 17 : generator() % transform::kClasses);
       magnitude[i] =
           static_cast<std::uint16_t>(generator() % 3 == 0 ? generator() % (generator() % 40 == 0 ? 60000 : 40) : 0);
-      if (generator() % 2 == 0) minus[i / 64] |= std::uint64_t{1} << i % 64;
+      if (generator() % 2 == 0) negative[i / 64] |= std::uint64_t{1} << i % 64;
     }
     transform::TrellisStates states;
     for (std::size_t begin = 0; begin < count; begin += 64) {
-      std::uint64_t odd = 0, there = 0;
+      std::uint64_t odd = 0, active = 0;
       for (std::size_t i = begin; i < std::min(begin + 64, count); ++i) {
-        there |= std::uint64_t{1} << (i - begin);
+        active |= std::uint64_t{1} << (i - begin);
         odd |= std::uint64_t{magnitude[i] & 1u} << (i - begin);
       }
       second[begin / 64] = states.second();
-      states.advance(odd, there);
+      states.advance(odd, active);
     }
     const auto is_second = [&second](std::size_t i) { return (second[i / 64] >> i % 64 & 1) != 0; };
     magnitude.resize(count + 64);
@@ -247,7 +247,8 @@ TEST_CASE("both bodies of items and bit planes write the same streams and read t
       streams.escapes = escapes;
       std::uint8_t* numbers_of[transform::kKinds];
       for (int kind = 0; kind < transform::kKinds; ++kind) streams.next[kind] = numbers_of[kind] = take(each);
-      transform::blocks(any == 1).split(magnitude.data(), classes.data(), second.data(), minus.data(), count, streams);
+      transform::blocks(any == 1).split(magnitude.data(), classes.data(), second.data(), negative.data(), count,
+                                        streams);
       std::vector<std::uint64_t> scratch;
       const std::uint8_t* strings[transform::kKinds][transform::kPlanes] = {};
       int planes[transform::kKinds];
@@ -288,7 +289,7 @@ TEST_CASE("both bodies of items and bit planes write the same streams and read t
         std::vector<float> items(count + 64);
         std::vector<std::uint8_t> seen(count + 64), seen_by_encoder(count + 64);
         transform::blocks(reader == 1).merge(classes.data(), count, back, 0.3f, items.data(), nullptr, seen.data());
-        transform::blocks(reader == 1).see(magnitude.data(), second.data(), count, seen_by_encoder.data());
+        transform::blocks(reader == 1).context_levels(magnitude.data(), second.data(), count, seen_by_encoder.data());
         CHECK(!back.overrun);
         CHECK(back.states.bit == states.bit);
         bool same = true, ended = back.escapes == back.escapes_end && back.low.position == back.low_end &&
@@ -298,8 +299,8 @@ TEST_CASE("both bodies of items and bit planes write the same streams and read t
           // In steps k, or with the second quantiser k - 1/2, but 5/8 for 1.
           const double k = magnitude[i], steps = !is_second(i) || k == 0 ? k : k == 1 ? 0.625 : k - 0.5;
           const float level = static_cast<float>(8 * steps) * 0.3f;
-          const bool negative = k != 0 && (minus[i / 64] >> i % 64 & 1) != 0;
-          same = same && items[i] == (negative ? -level : level) && seen[i] == seen_by_encoder[i] &&
+          const bool is_negative = k != 0 && (negative[i / 64] >> i % 64 & 1) != 0;
+          same = same && items[i] == (is_negative ? -level : level) && seen[i] == seen_by_encoder[i] &&
                  seen[i] == 2 * std::min(k, 15.0) - (is_second(i) && k != 0 ? 1 : 0);
         }
         CHECK(same);
@@ -339,20 +340,20 @@ struct Settled {
   std::vector<transform::TrellisChoices> choices;
   transform::TrellisStates end;
   std::vector<std::uint16_t> magnitude;
-  std::vector<std::uint64_t> second, minus;
+  std::vector<std::uint64_t> second, negative;
   std::array<double, transform::kTrellisGroups> errors{};
   Settled(const ToSearch& given, float inverse_step, bool any, std::size_t first = 0,
           std::size_t last = transform::kTrellisGroups)
       : choices(given.steps.size()),
         magnitude(given.items.size()),
         second(given.steps.size()),
-        minus(given.steps.size()) {
+        negative(given.steps.size()) {
     const transform::Blocks& blocks = transform::blocks(any);
     for (std::size_t group = first; group < last; ++group)
-      blocks.search(given.items.data(), given.classes.data(), given.steps.data(), given.steps.size(), inverse_step,
-                    given.costs, group, {}, choices.data(), end);
-    blocks.settle(given.items.data(), given.steps.data(), given.steps.size(), inverse_step, first, last, choices.data(),
-                  end, magnitude.data(), second.data(), minus.data(), errors.data());
+      blocks.viterbi_forward(given.items.data(), given.classes.data(), given.steps.data(), given.steps.size(),
+                             inverse_step, given.costs, group, {}, choices.data(), end);
+    blocks.viterbi_backtrack(given.items.data(), given.steps.data(), given.steps.size(), inverse_step, first, last,
+                             choices.data(), end, magnitude.data(), second.data(), negative.data(), errors.data());
   }
 };
 
@@ -369,7 +370,7 @@ TEST_CASE("both bodies of the quantiser make the same numbers, and say what thei
     const Settled wide(given, inverse, false), portable(given, inverse, true);
     CHECK(wide.magnitude == portable.magnitude);
     CHECK(wide.second == portable.second);
-    CHECK(wide.minus == portable.minus);
+    CHECK(wide.negative == portable.negative);
     CHECK(wide.end.bit == portable.end.bit);
     CHECK(wide.errors == portable.errors);
     std::array<double, transform::kTrellisGroups> errors{};
@@ -377,16 +378,16 @@ TEST_CASE("both bodies of the quantiser make the same numbers, and say what thei
     for (std::size_t t = 0; t < count; ++t) {
       std::uint64_t odd = 0;
       for (std::size_t i = 0; i < 64; ++i) {
-        if ((given.steps[t].there >> i & 1) == 0) continue;
+        if ((given.steps[t].active >> i & 1) == 0) continue;
         const int k = wide.magnitude[64 * t + i];
         const bool second = (states.second() >> i & 1) != 0;
         CHECK(((wide.second[t] >> i & 1) != 0) == second);
-        if (k != 0) CHECK(((wide.minus[t] >> i & 1) != 0) == (given.items[64 * t + i] < 0));
+        if (k != 0) CHECK(((wide.negative[t] >> i & 1) != 0) == (given.items[64 * t + i] < 0));
         const double x = std::fabs(static_cast<double>(given.items[64 * t + i])) * inverse;
         errors[i / 16] += std::pow(x - steps_of(k, second), 2);
         odd |= std::uint64_t{k & 1u} << i;
       }
-      states.advance(odd, given.steps[t].there);
+      states.advance(odd, given.steps[t].active);
     }
     CHECK(states.bit == wide.end.bit);
     for (std::size_t group = 0; group < transform::kTrellisGroups; ++group)
@@ -399,7 +400,7 @@ TEST_CASE("both bodies of the quantiser make the same numbers, and say what thei
     for (std::size_t t = 0; t < count; ++t) {
       constexpr std::uint64_t kOwn = 0xFFFF00000000;
       CHECK(alone.second[t] == (wide.second[t] & kOwn));
-      CHECK(alone.minus[t] == (wide.minus[t] & kOwn));
+      CHECK(alone.negative[t] == (wide.negative[t] & kOwn));
     }
 
     std::vector<std::uint8_t> seen[2];
@@ -423,7 +424,7 @@ TEST_CASE("no other path through a trellis costs less than the one that is found
   constexpr int kMax = 5;
   ToSearch given(kSteps, ~std::uint64_t{0}, 8);
   for (float& y : given.items) y = std::fmod(y, 3.0f);
-  for (transform::TrellisStep& step : given.steps) step.there = ~std::uint64_t{0};
+  for (transform::TrellisStep& step : given.steps) step.active = ~std::uint64_t{0};
   const Settled found(given, 1, false);
   // Steps that a path costs, beside those of zeros of the first quantiser.
   const auto cost = [&given](std::size_t trellis, const std::array<int, kSteps>& path) {
