@@ -17,7 +17,7 @@
 namespace vitrine {
 namespace {
 
-// `tracks`: none before there is a teacher.
+// `tracks`: null until the teacher is loaded.
 void check_prepared(const ExtractOptions& options, const std::vector<TrackInfo>& tracks, const std::string& part,
                     const std::string& command) {
   const std::string missing =
@@ -26,7 +26,7 @@ void check_prepared(const ExtractOptions& options, const std::vector<TrackInfo>&
   throw Error(ErrorKind::kInput, {.path = options.cache,
                                   .what = text("is not prepared for this configuration (", missing, "), and part ",
                                                part, " does not prepare it"),
-                                  .remedy = "prepare it once, before the parts: " + command});
+                                  .remedy = "prepare it once, before starting the parts: " + command});
 }
 
 void print_result(const ExtractOptions& options, const RunResult& result) {

@@ -8,7 +8,7 @@
 namespace vitrine {
 namespace {
 
-// "device.name "NVIDIA A100", this run has "NVIDIA H200"", for each field that differs; empty when none does.
+// "device.name "NVIDIA A100", this run has "NVIDIA H200"", for each field that differs; empty if none does.
 std::string difference_words(const ComputeRecord& recorded, ComputeRecord given) {
   given.precision = recorded.precision;
   std::string words;

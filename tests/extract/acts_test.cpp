@@ -91,7 +91,7 @@ TEST_CASE("a part does not prepare: it names the command that does, which prepar
   const CommandResult refused = run(fixture.command("cache", {"passes=1"}) + " --set part=1/2 --part 2/2");
   check_words(refused, 2, {"cache: is not prepared for this configuration (it has no prepared.json)", "part 2/2"});
   CHECK_FALSE(std::filesystem::exists(fixture.root / "cache"));
-  const std::string before = "before the parts: ";
+  const std::string before = "before starting the parts: ";
   const std::size_t at = refused.output.find(before);
   REQUIRE(at != std::string::npos);
   const std::string command =

@@ -165,7 +165,7 @@ TEST_CASE("where pictures failed later, new targets beside old ones whose recipe
   const CommandResult refused = fixture.errors_of("cache", {"passes=1", "bad_images=skip"});
   CAPTURE(refused.output);
   CHECK(refused.exit_code == 2);
-  CHECK(has(refused.output, recipes.string() + ": is missing, and targets of its views are there"));
+  CHECK(has(refused.output, recipes.string() + ": is missing, but targets of its views exist"));
   CHECK_FALSE(std::filesystem::exists(recipes));
   const auto after = fixture.files("cache");
   for (const auto& [name, contents] : before)

@@ -54,7 +54,7 @@ TEST_CASE("to prepare twice is to prepare once, and a run makes of it what it ma
   CAPTURE(second.output);
   CHECK(second.exit_code == 0);
   CHECK_FALSE(computes(second));
-  CHECK(has(second.output, "15 images were held against the cache's index"));
+  CHECK(has(second.output, "the contents of 15 images with the cache's index"));
   CHECK((identities(fixture, "cache") == before));
 
   REQUIRE(fixture.extract("whole").exit_code == 0);

@@ -63,7 +63,7 @@ TEST_CASE("a folder without class folders makes a cache and a student, which agr
   const LabelFixture fixture;
   fixture.make("cache", {"images=" + fixture.further.string(), "labels=none"}, "9 images without labels");
   CHECK(has(fixture.extract("another", {"images=" + fixture.further.string(), "labels=none"}).output,
-            "the teacher is not judged first"));
+            "the teacher is not checked"));
   TrainOptions options = fixture.without_labels(TargetKind::kCache, "run");
   options.images = fixture.further.string();
   fixture.ask(options);
