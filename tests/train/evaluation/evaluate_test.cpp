@@ -176,7 +176,7 @@ TEST_CASE(
   vitrine::testing::write_whole(fixture.root / "train.toml", config_as_toml(options));
   const std::string evaluate = fixture.quoted("train.toml") + " --evaluate " + fixture.quoted("old.safetensors");
   const auto judged = fixture.judged(evaluate);
-  CHECK(has(read_whole(fixture.root / "notes"), "does not know the names of its classes; they are taken to be the 3"));
+  CHECK(has(read_whole(fixture.root / "notes"), "has no class names; its classes are assumed to be the 3"));
   CHECK(
       judged.at("top1") ==
       fixture.judged("--evaluate " + fixture.quoted("run/final.safetensors") + " --images " + fixture.quoted("images"))
