@@ -12,18 +12,20 @@ namespace vitrine {
 void TargetOptions::fields(Fields& f) {
   f.choice("source", source,
            {{"none", TargetKind::kNone}, {"cache", TargetKind::kCache}, {"teacher", TargetKind::kTeacher}},
-           "where the teacher's targets come from: nowhere (labels only), a cache, or the teacher itself");
+           "source of the teacher's targets: none (labels only), a cache, or the teacher itself");
   f.text("cache", cache, "the cache's directory");
-  f.text("cache_teacher", cache_teacher, "which teacher of the cache, NAME or NAME.xxxxxxxx, when it has several");
+  f.text("cache_teacher", cache_teacher, "teacher of the cache, NAME or NAME.xxxxxxxx, if it has several");
   f.text("features", features,
-         "tracks of the feature term, for instance features.11, or several with commas; empty: no feature term");
+         "tracks of the feature term, for instance features.11, comma-separated; empty: no feature term");
   f.text("attention", attention, "track of attention transfer, for instance attention.11; empty: none");
-  f.flag("through_codec", through_codec, "a live teacher's targets take the codec's errors, as a cache's have");
-  f.integer("passes", passes, "without a cache: sweeps of the plan that epochs use in turn; 0: a new one each epoch",
+  f.flag("through_codec", through_codec,
+         "a live teacher's targets are encoded and decoded, so that they have a cache's errors");
+  f.integer("passes", passes, "without a cache: number of passes that epochs cycle through; 0: a new pass each epoch",
             {0, 1e6});
   f.text("class_map", class_map,
-         "for a teacher of other classes: a file with a teacher class and a student class a line, by number or name; "
-         "what has no counterpart is left out and the rest rescaled; empty: the classes are the same, or class_names");
+         "for a teacher of other classes: a file with one teacher class and student class per line, by number or name; "
+         "classes without a counterpart are dropped and the rest rescaled; empty: the classes are the same, or "
+         "class_names");
   f.text("class_names", class_names,
          "a file with the teacher's class names, one per line, for class_map or to be matched with the class folders");
   f.section("teacher", teacher, "the live teacher");
