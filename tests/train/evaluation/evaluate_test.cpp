@@ -107,7 +107,7 @@ TEST_CASE("--evaluate needs no configuration, judges the best weights, and says 
   const CommandResult silent =
       vitrine::testing::run(executable("vitrine-train") + " --evaluate '" + fixture.weights.string() + "'" + images);
   CHECK(silent.exit_code == 2);
-  CHECK(has(silent.output, "does not say which model its weights are of"));
+  CHECK(has(silent.output, "does not record which model its weights are of"));
 }
 
 TEST_CASE("a configuration that disagrees with the weights is refused for the model, and named for the rest") {

@@ -57,7 +57,7 @@ TEST_CASE("a run from a configuration ends with its result; stopped, it names th
   CHECK(stopped.exit_code == 0);
   CHECK(has(stopped.output, "stopped after step 3 of 20"));
   CHECK(has(stopped.output, " meets the student at layer3"));
-  CHECK(has(stopped.output, "so each view is seen 2.5 times; each round over the passes takes them in another order"));
+  CHECK(has(stopped.output, "so each view is seen 2.5 times; the order of the passes' views differs in each round"));
   const CommandResult ended = vitrine::testing::run(command_that_goes_on(stopped.output));
   CAPTURE(ended.output);
   CHECK(ended.exit_code == 0);
@@ -222,7 +222,7 @@ TEST_CASE("--evaluate needs images to judge on, and a checkpoint that is there")
   const std::string line = fixture.command(fixture.options(TargetKind::kCache, "run"));
   const CommandResult no_images = vitrine::testing::run(line + " --evaluate '" + fixture.weights.string() + "'");
   CHECK(no_images.exit_code == 2);
-  CHECK(no_images.output.find("no images to judge on; give them with --images DIR") != std::string::npos);
+  CHECK(no_images.output.find("no images to evaluate on; give them with --images DIR") != std::string::npos);
   const CommandResult nothing = vitrine::testing::run(line + " --set 'test=" + fixture.images.string() +
                                                       "' --evaluate '" + (fixture.root / "images").string() + "'");
   CHECK(nothing.exit_code == 2);

@@ -318,7 +318,7 @@ TEST_CASE("words come from the configuration and the command line, and one that 
   check_refused(command("", "--allow mixed,anything"), {"\"anything\"", list});
   check_refused(command("Mixed", ""), {"\"Mixed\"", list});
   check_refused(command("", "--allow"), {"--allow"});
-  check_refused(command("", "--allow preprocessing"), {"--allow mixed", "going on, since allow names preprocessing"});
+  check_refused(command("", "--allow preprocessing"), {"--allow mixed", "continuing, since allow has preprocessing"});
   check_refused(command("mixed", ""), {"--allow preprocessing"});
   for (const auto& [in_file, flags] : {std::pair("", "--allow preprocessing,mixed"),
                                        {"mixed", "--allow preprocessing --allow mixed"},

@@ -201,7 +201,7 @@ TEST_CASE("maps that cannot be are refused") {
   }
   SUBCASE("the largest logits alone") {
     options.targets.taps.logits_encoding = "topk", options.targets.taps.topk = 2;
-    CHECK(has(refusal(), "need all of the teacher's logits, but topk keeps the largest"));
+    CHECK(has(refusal(), "need all of the teacher's logits, but topk stores only the largest"));
   }
   SUBCASE("no teacher") {
     options.targets.source = TargetKind::kNone;
