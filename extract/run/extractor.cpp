@@ -161,35 +161,35 @@ class Extractor::Shard : public ShardWork {
          .remedy = "copy it from another copy of the cache, or remove these targets' shards of the same number"});
   }
 
-  // Before the targets, so that a reader of these knows which of them are blank.
+  // Before the targets: a reader that sees these sees which of them are blank.
   void publish_recipes() {
     const std::filesystem::path& cache = extractor_.cache_;
     if (recorded_ && recorded_->left_out == views_.left_out) {
-      // A run that replaced them may have died before it listed the new ones.
+      // A run that replaced them may have died before it listed what they are now.
       if (recorded_->count() > 0) listed_(0, describe_file(recipes_file()));
       return;
     }
     listed_(0, write_recipes(cache, plan_, key_.pass, key_.shard, views_, decoder_versions(),
                              recorded_ ? Existing::kReplace : Existing::kKeep));
-    // Another process may have published first, with other views left out.
+    // Another process may have been first, and have left out other views.
     const RecordedViews there = recorded_views(cache, plan_, key_.pass, key_.shard);
     if (there.left_out != views_.left_out)
       throw Error(ErrorKind::kIo, {.path = cache.string(),
                                    .what = text("another process made shard ", key_.shard, " of pass ", key_.pass,
                                                 " at the same time, without the same pictures"),
-                                   .remedy = "run again to adopt what it left out"});
+                                   .remedy = "run again to go on with what it left out"});
     for (std::size_t g = 0; g < groups(); ++g) check_picture(there.picture_hashes[g], views_.picture_hashes[g]);
   }
 
-  // All targets of a shard are of the same pixels, whenever they were made.
+  // Targets of one shard, whenever they were made, are of the same pixels.
   static void check_picture(std::uint64_t recorded, std::uint64_t made) {
     if (recorded == made) return;
     std::string decoders;
     for (const auto& [name, version] : decoder_versions())
       decoders += text(decoders.empty() ? "" : ", ", name, " ", version);
-    fail("a picture is not the one that the cache's other targets were made from (hash ", hexadecimal(made),
-         ", the recipes have ", hexadecimal(recorded), "); this machine decodes images differently (", decoders,
-         "): continue where the cache was begun, or make another cache");
+    fail("the picture made here is not the one that the cache's other targets were made of (hash ", hexadecimal(made),
+         ", the recipes have ", hexadecimal(recorded), "); images are decoded in another way here (", decoders,
+         "): go on where the cache was begun, or make another cache");
   }
 
   // Encodes, and decodes to verify the result and measure its error. If the basis only rotates channels, the error is
