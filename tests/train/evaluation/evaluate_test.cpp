@@ -53,7 +53,7 @@ struct EvaluateFixture : TrainFixture {
 
 }  // namespace
 
-TEST_CASE("files of weights say what they are, and other readers of the format do not mind") {
+TEST_CASE("weight files carry a record, and other readers of the format can read them") {
   const EvaluateFixture fixture;
   const TrainOptions options = fixture.run("run");
   trained(options);
@@ -84,7 +84,7 @@ TEST_CASE("files of weights say what they are, and other readers of the format d
   CHECK(has(message_of([&] { WeightsRecord::parse(metadata, "a file"); }), "a file: its metadata \"vitrine.width\""));
 }
 
-TEST_CASE("--evaluate needs no configuration, judges the best weights, and says which file that is") {
+TEST_CASE("--evaluate needs no configuration, evaluates the best weights and prints which file it used") {
   const EvaluateFixture fixture;
   const TrainOptions options = fixture.run("run");
   trained(options);
@@ -110,7 +110,7 @@ TEST_CASE("--evaluate needs no configuration, judges the best weights, and says 
   CHECK(has(silent.output, "does not record which model its weights are of"));
 }
 
-TEST_CASE("a configuration that disagrees with the weights is refused for the model, and named for the rest") {
+TEST_CASE("a configuration with another model than the weights is refused; other differences are noted") {
   const EvaluateFixture fixture;
   trained(fixture.run("run"));
   const std::string run = "--evaluate " + fixture.quoted("run");
@@ -131,7 +131,7 @@ TEST_CASE("a configuration that disagrees with the weights is refused for the mo
 }
 
 TEST_CASE(
-    "labels are matched by the names of classes: fewer are enough, in any order, and a stranger is refused by name") {
+    "labels are matched by class name: a subset in any order is accepted, and an unknown class is refused by name") {
   const EvaluateFixture fixture;
   const TrainOptions options = fixture.run("run");
   trained(options);
@@ -166,8 +166,7 @@ TEST_CASE(
   CHECK(has(message_of([&] { trained(next); }), "are not among the 3 classes of the student"));
 }
 
-TEST_CASE(
-    "weights that do not know their classes are judged by position, as long as the number is right, and that is said") {
+TEST_CASE("weights without class names are evaluated by class position if the number matches, with a note") {
   const EvaluateFixture fixture;
   TrainOptions options = fixture.run("run");
   trained(options);
@@ -189,7 +188,7 @@ TEST_CASE(
   CHECK(has(fewer.output, "has 2 class folders, "));
 }
 
-TEST_CASE("a head that weights bring is matched by name as well") {
+TEST_CASE("the head of given weights is matched by class names") {
   const EvaluateFixture fixture;
   TrainOptions options = fixture.run("run");
   trained(options);
@@ -211,7 +210,7 @@ TEST_CASE("a head that weights bring is matched by name as well") {
       CHECK_FALSE(at::equal(other[row], weights.at("fc.weight")[theirs]));
 }
 
-TEST_CASE("an evaluation and agreement that are asked to stop end between two batches") {
+TEST_CASE("a stop ends an evaluation, and agreement, between two batches") {
   const EvaluateFixture fixture;
   const TrainOptions options = fixture.run("run");
   for (int i = 0; i < 60; ++i)

@@ -50,7 +50,8 @@ struct CliFixture : TrainFixture {
 
 }  // namespace
 
-TEST_CASE("a run from a configuration ends with its result; stopped, it names the command that goes on, which does") {
+TEST_CASE(
+    "a run from a configuration prints its result; a stopped run prints the command that resumes it, which works") {
   const CliFixture fixture;
   const CommandResult stopped = fixture.train({"max_steps=3", "test=" + fixture.images.string()});
   CAPTURE(stopped.output);
@@ -79,7 +80,7 @@ TEST_CASE("a run from a configuration ends with its result; stopped, it names th
   CHECK((fixture.files("run") == before));
 }
 
-TEST_CASE("whichever signal it is, a stop saves, exits with 130 and names the exact command that goes on") {
+TEST_CASE("every stop signal saves a checkpoint, exits with 130 and prints the exact command that resumes") {
   const CliFixture fixture;
   const std::string line = fixture.command(fixture.options(TargetKind::kCache, "run"), {"restart=true"});
   for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGUSR1}) {
@@ -92,7 +93,7 @@ TEST_CASE("whichever signal it is, a stop saves, exits with 130 and names the ex
   }
 }
 
-TEST_CASE("a checkpoint of either kind is judged: by class, calibration, and agreement with its teacher") {
+TEST_CASE("a checkpoint of either kind is evaluated: per class, calibration, and agreement with its teacher") {
   const CliFixture fixture;
   const std::string test = "test=" + fixture.images.string();
   const auto judged = [](const std::string& line, const std::string& checkpoint) {
@@ -170,7 +171,7 @@ TEST_CASE("a checkpoint of either kind is judged: by class, calibration, and agr
   }
 }
 
-TEST_CASE("a warning says for how long the feature term is off where passes lack features") {
+TEST_CASE("a warning tells for how much of the run the feature term is off because passes lack features") {
   const CliFixture fixture;
   REQUIRE(fixture.extract("cache", {"first_pass=2", "passes=2", "taps.features=[]", "taps.attention=[]"}).exit_code ==
           0);
@@ -188,7 +189,7 @@ TEST_CASE("a warning says for how long the feature term is off where passes lack
   CHECK(without == 8);
 }
 
-TEST_CASE("what a judge asks for by name holds over what the weights record, defaults too, and the report says it") {
+TEST_CASE("settings given by name override the weights' record, also with default values, and the report says so") {
   const CliFixture fixture;
   REQUIRE(fixture.train({"precision=bf16", "crop_pct=0.5", "max_steps=1"}).exit_code == 0);
   const auto judged = [&](const std::string& settings) {
@@ -211,7 +212,7 @@ TEST_CASE("what a judge asks for by name holds over what the weights record, def
   CHECK(has(chosen, "was trained with crop_pct = 0.5; judged with 0.9, as configured"));
 }
 
-TEST_CASE("--evaluate needs images to judge on, and a checkpoint that is there") {
+TEST_CASE("--evaluate without images or with a missing checkpoint is refused") {
   const CliFixture fixture;
   for (const std::string& config : {std::string(), " '" + (fixture.root / "train.toml").string() + "'"}) {
     fixture.command(fixture.options(TargetKind::kCache, "run"));  // writes train.toml
@@ -229,28 +230,28 @@ TEST_CASE("--evaluate needs images to judge on, and a checkpoint that is there")
   CHECK(nothing.output.find("last.json") != std::string::npos);
 }
 
-TEST_CASE("a cache of other images or another order of classes is refused with the difference") {
+TEST_CASE("a cache of other images or another class order is refused, and the difference is named") {
   const CliFixture fixture;
-  SUBCASE("a class that sorts elsewhere") {
+  SUBCASE("a renamed class that changes the order") {
     std::filesystem::rename(fixture.images / "ant", fixture.images / "dog");
     fixture.check_refused(fixture.train(), {"class 0", "ant", "bee"});
   }
-  SUBCASE("a class fewer") {
+  SUBCASE("one class fewer") {
     std::filesystem::remove_all(fixture.images / "cat");
     fixture.check_refused(fixture.train(), {"3 classes", "2"});
   }
-  SUBCASE("an image fewer") {
+  SUBCASE("one image fewer") {
     std::filesystem::remove(fixture.images / "bee/2.jpg");
     fixture.check_refused(fixture.train(), {"15 images", "14"});
   }
-  SUBCASE("an image of other contents") {
+  SUBCASE("an image with other contents") {
     std::filesystem::copy_file(fixture.images / "bee/3.jpg", fixture.images / "bee/2.jpg",
                                std::filesystem::copy_options::overwrite_existing);
     fixture.check_refused(fixture.train(), {"bee/2.jpg", "other contents"});
   }
 }
 
-TEST_CASE("bad settings end with code 2 and one sentence") {
+TEST_CASE("bad settings exit with code 2 and one sentence") {
   const CliFixture fixture;
   SUBCASE("an unknown key") {
     fixture.check_refused(fixture.train({"schedule.joint.epoch=3"}), {"schedule.joint.epoch"});
@@ -277,7 +278,7 @@ TEST_CASE("bad settings end with code 2 and one sentence") {
     fixture.check_refused(fixture.train({"output=" + fixture.weights.string()}),
                           {"teacher.safetensors: is not a directory; choose another output"});
   }
-  SUBCASE("a device of the judge that is not there, told before the images are read") {
+  SUBCASE("a missing device of the agreement teacher, reported before images are read") {
     fixture.check_refused(
         fixture.train({"images=nowhere", "targets.teacher.device=gpu", "labels=none",
                        "validation=" + fixture.images.string(), "targets.teacher.weights=" + fixture.weights.string()}),
@@ -294,7 +295,7 @@ TEST_CASE("bad settings end with code 2 and one sentence") {
   SUBCASE("a mean that is not three colours") {
     fixture.check_refused(fixture.train({"mean=[0.5]"}), {"mean has 1 numbers", "three"});
   }
-  SUBCASE("a batch beyond a pass") {
+  SUBCASE("a batch larger than a pass") {
     fixture.check_refused(fixture.train({"batch=64"}), {"batch = 64", "16"});
   }
   SUBCASE("an align phase without features") {
@@ -302,7 +303,7 @@ TEST_CASE("bad settings end with code 2 and one sentence") {
   }
 }
 
-TEST_CASE("the configuration for ImageNet names only keys that exist, and a batch of whole groups") {
+TEST_CASE("the ImageNet configuration has only known keys, and a batch that fits the groups") {
   TrainOptions options;
   load_config(std::filesystem::path(std::getenv("VITRINE_SOURCE")) / "configs/imagenet-train.toml", {}, options);
   CHECK(options.targets.source == TargetKind::kCache);

@@ -35,7 +35,7 @@ std::vector<std::int64_t> sound_order(const GroupBatch& group) {
 
 }  // namespace
 
-TEST_CASE("a batch has the views whose pictures can be had, each as it is without the loss of the others") {
+TEST_CASE("a batch has the views whose pictures can be read, unchanged by the loss of the others") {
   const TrainFixture fixture;
   fixture.make_cache();
   TrainOptions options = fixture.options(TargetKind::kCache, "run");
@@ -89,7 +89,7 @@ TEST_CASE("a batch has the views whose pictures can be had, each as it is withou
   CHECK(bad->met()[0].id == "bee/2.jpg");
 }
 
-TEST_CASE("waiting for data is waiting for a group: what else a batch takes, as its way to the device, is not in it") {
+TEST_CASE("waited() counts only the time spent waiting for a group, not the copy to the device") {
   const TrainFixture fixture;
   TrainOptions options = fixture.options(TargetKind::kNone, "run");  // two batches a group
   const auto index = fixture.index();
@@ -108,7 +108,7 @@ TEST_CASE("waiting for data is waiting for a group: what else a batch takes, as 
   }
 }
 
-TEST_CASE("a training picture that fails in the middle of a run stops it, or costs its views and is named") {
+TEST_CASE("a training picture that fails during a run stops it, or is skipped and named") {
   const TrainFixture fixture;
   for (const BadImages policy : {BadImages::kStop, BadImages::kSkip}) {
     TrainOptions options = fixture.options(TargetKind::kNone, policy == BadImages::kStop ? "stopped" : "run");
@@ -134,7 +134,7 @@ TEST_CASE("a training picture that fails in the middle of a run stops it, or cos
   }
 }
 
-TEST_CASE("a cache whose pictures went before its second pass is learnt from without those views") {
+TEST_CASE("a run trains without the views whose pictures were lost before the cache's second pass") {
   const TrainFixture fixture;
   REQUIRE(fixture.extract("cache", {"passes=1"}).exit_code == 0);
   std::filesystem::remove(fixture.images / "bee" / "2.jpg");
@@ -161,7 +161,7 @@ TEST_CASE("a cache whose pictures went before its second pass is learnt from wit
   CHECK(before == result.left_out_views);
 }
 
-TEST_CASE("a live teacher's targets of views that are left out are those that extraction stores, bit for bit") {
+TEST_CASE("a live teacher's targets of left-out views are bit-equal to those of a cache") {
   const TrainFixture fixture;
   at::set_num_threads(1);
   REQUIRE(fixture.extract("cache", {"passes=1"}).exit_code == 0);
@@ -188,7 +188,7 @@ TEST_CASE("a live teacher's targets of views that are left out are those that ex
   CHECK(left_out > 0);
 }
 
-TEST_CASE("images that cannot be judged are counted and named, and the others are judged") {
+TEST_CASE("images that cannot be read are counted and named, and the others are evaluated") {
   const TrainFixture fixture;
   std::filesystem::copy(fixture.images, fixture.root / "validation", std::filesystem::copy_options::recursive);
   write_whole(fixture.root / "validation/ant/notes.txt", "not an image");
@@ -213,7 +213,7 @@ TEST_CASE("images that cannot be judged are counted and named, and the others ar
   CHECK_THROWS_WITH_AS(evaluation.run(network, at::kCPU), doctest::Contains("can be read any more"), Error);
 }
 
-TEST_CASE("a run lists what was left out of training, validation and test images, by their paths") {
+TEST_CASE("a run lists the training, validation and test images that were left out, sorted by path") {
   const TrainFixture fixture;
   for (const char* folder : {"validation", "test"}) {
     std::filesystem::copy(fixture.images, fixture.root / folder, std::filesystem::copy_options::recursive);
@@ -233,7 +233,8 @@ TEST_CASE("a run lists what was left out of training, validation and test images
     CHECK(has(list, line + "\t"));
 }
 
-TEST_CASE("a run with a cache of upright pictures takes and judges all pictures so, and its weights say it") {
+TEST_CASE(
+    "a run with a cache of EXIF-rotated pictures trains and evaluates on rotated pictures, and its weights record it") {
   const TrainFixture fixture;
   REQUIRE(fixture.extract("cache", {"passes=2", "exif_orientation=apply"}).exit_code == 0);
   std::filesystem::copy(fixture.images, fixture.root / "validation", std::filesystem::copy_options::recursive);

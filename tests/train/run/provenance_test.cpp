@@ -77,7 +77,7 @@ void check_refused_and_allowed(TrainOptions options, const std::string& word, co
 
 }  // namespace
 
-TEST_CASE("logits of one teacher with features of another are for the user to allow") {
+TEST_CASE("logits of one teacher with features of another are refused unless allowed") {
   const ProvenanceFixture fixture;
   fixture.make(kLogits);
   fixture.make(kFeatures, {"teacher.name=other", "teacher.weights=" + fixture.other_weights.string()});
@@ -88,21 +88,21 @@ TEST_CASE("logits of one teacher with features of another are for the user to al
       {"weights_sha256", "small." + ours + "/logits is \"" + ours, "other." + theirs + "/features.1 \"" + theirs});
 }
 
-TEST_CASE("equal weights in two models are two teachers") {
+TEST_CASE("equal weights in two architectures are two teachers") {
   const ProvenanceFixture fixture;
   fixture.make(kLogits);
   fixture.make(kFeatures, {"teacher.vit.heads=4"});
   check_refused_and_allowed(fixture.run("run"), "teachers", {"architecture.heads", " is 2", " 4"});
 }
 
-TEST_CASE("tracks of a teacher that saw other colours are for the user to allow") {
+TEST_CASE("tracks of teachers with different mean or std are refused unless allowed") {
   const ProvenanceFixture fixture;
   fixture.make(kLogits);
   fixture.make(kFeatures, {"teacher.mean=[0.5, 0.5, 0.5]"});
   check_refused_and_allowed(fixture.run("run"), "preprocessing", {"mean", "[0.485,0.456,0.406]", "[0.5,0.5,0.5]"});
 }
 
-TEST_CASE("tracks, and shards of one track, of different arithmetic are for the user to allow") {
+TEST_CASE("tracks, and shards of one track, of different arithmetic are refused unless allowed") {
   const ProvenanceFixture fixture;
   SUBCASE("tracks of two micro-batches") {
     fixture.make(kLogits);
@@ -114,7 +114,7 @@ TEST_CASE("tracks, and shards of one track, of different arithmetic are for the 
     fixture.make(kFeatures, {"teacher.precision=bf16"});
     check_refused_and_allowed(fixture.run("run"), "mixed", {"precision", "\"fp32\"", "\"bf16\""});
   }
-  SUBCASE("shards that were mixed on purpose") {
+  SUBCASE("shards of one track, extracted with allow_mixed") {
     fixture.make({"passes=1"});
     fixture.make({"passes=2", "teacher.micro_batch=2", "allow_mixed=true"});
     check_refused_and_allowed(fixture.run("run"), "mixed",
@@ -122,7 +122,7 @@ TEST_CASE("tracks, and shards of one track, of different arithmetic are for the 
   }
 }
 
-TEST_CASE("a track is held against others by its shards, not by what began it, and each field is named once") {
+TEST_CASE("tracks are compared by the arithmetic of their shards, not of track.json, and each field is named once") {
   const ProvenanceFixture fixture;
   fixture.make(kLogits);
   fixture.make(kFeatures);
@@ -141,7 +141,8 @@ TEST_CASE("a track is held against others by its shards, not by what began it, a
   CHECK(has(preprocessing.met()[1].difference, "interpolation of " + logits.directory() + " is \"bicubic\", of "));
 }
 
-TEST_CASE("a judge that is not the cache's teacher, or sees other colours, is for the user to allow") {
+TEST_CASE(
+    "a teacher used for agreement that is not the cache's, or has another mean or std, is refused unless allowed") {
   const ProvenanceFixture fixture;
   fixture.make_cache();
   TrainOptions options = fixture.run("run");
@@ -170,7 +171,7 @@ TEST_CASE("a judge that is not the cache's teacher, or sees other colours, is fo
   }
 }
 
-TEST_CASE("pictures that the teacher did not see are counted where they are allowed, each once, over stops as well") {
+TEST_CASE("allowed pictures that differ from the teacher's are counted once each, also across stops") {
   const ProvenanceFixture fixture;
   fixture.make_cache();
   {
@@ -213,7 +214,7 @@ TEST_CASE("pictures that the teacher did not see are counted where they are allo
   CHECK(message_of([&] { trained(smaller); }) == "");
 }
 
-TEST_CASE("a run is resumed on other tracks only when that is allowed, and says so to its end") {
+TEST_CASE("a run resumes on other tracks only when allowed, and records it in its summary") {
   const ProvenanceFixture fixture;
   fixture.make(kLogits);
   fixture.make(kFeatures);
@@ -227,7 +228,7 @@ TEST_CASE("a run is resumed on other tracks only when that is allowed, and says 
         std::filesystem::remove_all(entry.path() / (which == kLogits ? "logits" : "features.1"));
     fixture.make(which, more);
   };
-  SUBCASE("equal tracks, made again") {
+  SUBCASE("equal tracks, extracted again") {
     again(kLogits, {});
     again(kFeatures, {});
     options.max_steps = 0;
@@ -253,7 +254,7 @@ TEST_CASE("a run is resumed on other tracks only when that is allowed, and says 
     CHECK(allowed[0].at("word") == "tracks");
     CHECK(has(allowed[0].at("difference").get<std::string>(), "codec.max_error = 0.015625"));
   }
-  SUBCASE("another encoding, with a setting that was not there") {
+  SUBCASE("another encoding, with a new setting") {
     again(kLogits, {"taps.logits_encoding=fp32"});
     CHECK(has(message_of([&] { trained(options); }), "encoding = \"uniform\", which is now \"fp32\""));
   }
@@ -265,13 +266,13 @@ TEST_CASE("a run is resumed on other tracks only when that is allowed, and says 
     CHECK(has(refused, sha256_hex_of_file(fixture.weights)));
     CHECK(has(refused, sha256_hex_of_file(fixture.other_weights)));
   }
-  SUBCASE("a checkpoint whose tracks are none") {
+  SUBCASE("a checkpoint with invalid tracks") {
     auto json = nlohmann::ordered_json::parse(read_whole(last));
     json["tracks"]["logits"] = 3;
     write_whole(last, json.dump(2));
     CHECK(has(message_of([&] { trained(options); }), "last.json: is not a checkpoint of vitrine-train, or is damaged"));
   }
-  SUBCASE("a checkpoint of an older version, which does not say") {
+  SUBCASE("a checkpoint of an older version, which has no tracks") {
     auto json = nlohmann::ordered_json::parse(read_whole(last));
     for (const char* key : {"tracks", "allowed", "other_pictures"}) REQUIRE(json.erase(key) == 1);
     write_whole(last, json.dump(2));
@@ -282,7 +283,7 @@ TEST_CASE("a run is resumed on other tracks only when that is allowed, and says 
   }
 }
 
-TEST_CASE("a run is resumed with other weights of its live teacher only when that is allowed") {
+TEST_CASE("a run resumes with other weights of its live teacher only when allowed") {
   const ProvenanceFixture fixture;
   TrainOptions options = fixture.options(TargetKind::kTeacher, "run");
   options.max_steps = 1;
@@ -301,7 +302,7 @@ TEST_CASE("a run is resumed with other weights of its live teacher only when tha
   CHECK(message_of([&] { trained(options); }) == "");
 }
 
-TEST_CASE("words come from the configuration and the command line, and one that is none is refused with the list") {
+TEST_CASE("words are accepted from the configuration and the command line; an unknown one is refused with the list") {
   const ProvenanceFixture fixture;
   fixture.make(kLogits);
   fixture.make(kFeatures, {"teacher.mean=[0.5, 0.5, 0.5]", "teacher.micro_batch=2"});

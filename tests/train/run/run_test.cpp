@@ -70,7 +70,7 @@ struct RunFixture : TrainFixture {
 
 }  // namespace
 
-TEST_CASE("another configuration does not touch a run: every difference is named, and restart moves the run aside") {
+TEST_CASE("another configuration does not change a run: every difference is named, and restart renames the run") {
   const RunFixture fixture;
   TrainOptions options = fixture.joint("run");
   options.max_steps = 5;
@@ -98,7 +98,7 @@ TEST_CASE("another configuration does not touch a run: every difference is named
   CHECK(train(options).steps == 2);  // goes on with the new one
 }
 
-TEST_CASE("a finished run is not trained again: it gives the result it had, with nothing written") {
+TEST_CASE("a finished run is not trained again: it returns its earlier result and writes nothing") {
   const RunFixture fixture;
   TrainOptions options = fixture.joint("run", 1);
   options.validation = options.test = fixture.images.string();
@@ -127,20 +127,20 @@ TEST_CASE("a finished run is not trained again: it gives the result it had, with
   CHECK(best.at("epoch") == 1);
   CHECK(best.at("file") == "best.safetensors");
 
-  SUBCASE("one that lost its summary makes it again") {
+  SUBCASE("without its summary, it is written again") {
     std::filesystem::remove(fixture.root / "run/summary.json");
     CHECK_FALSE(finished_run(options));
     CHECK_FALSE(train(options).already_finished);
     CHECK(json_of(options, "summary.json").at("best") == best);
     CHECK(json_of(options, "summary.json").at("top1") == first.test->top1);
   }
-  SUBCASE("one that lost its checkpoint is not overwritten") {
+  SUBCASE("without its checkpoint, it is not overwritten") {
     std::filesystem::remove(fixture.root / "run/last.json");
     CHECK(has(message_of([&] { train(options); }), "holds files of a run, but not its checkpoint (last.json)"));
   }
 }
 
-TEST_CASE("a directory is trained in by one process at a time") {
+TEST_CASE("one process at a time trains in a directory") {
   const RunFixture fixture;
   const TrainOptions options = fixture.joint("run", 1);
   std::filesystem::create_directories(options.output);
@@ -151,7 +151,7 @@ TEST_CASE("a directory is trained in by one process at a time") {
   CHECK(message_of([&] { trained(options); }) == "");
 }
 
-TEST_CASE("a stop within a validation or the last test loses nothing: what was due is made again, to the same end") {
+TEST_CASE("a stop within a validation or the final test loses nothing: it is repeated with the same result") {
   const RunFixture fixture;
   TrainOptions options = fixture.joint("whole");
   options.validation = options.test = fixture.many_images();
@@ -191,7 +191,7 @@ TEST_CASE("a stop within a validation or the last test loses nothing: what was d
   }
 }
 
-TEST_CASE("a stop before the first step is an exception, and leaves nothing") {
+TEST_CASE("a stop before the first step throws Stopped and writes nothing") {
   const RunFixture fixture;
   TrainOptions options = fixture.joint("run");
   const StopFlag asked{true};
@@ -203,7 +203,7 @@ TEST_CASE("a stop before the first step is an exception, and leaves nothing") {
   CHECK_FALSE(std::filesystem::exists(options.output));
 }
 
-TEST_CASE("a stop once the images are known is no exception: a checkpoint of the steps done is there, and goes on") {
+TEST_CASE("a stop after the images are scanned does not throw: it leaves a checkpoint that resumes") {
   const RunFixture fixture;
   const Tensors whole = trained(fixture.joint("whole", 1));
   const StopFlag asked{true};
@@ -216,7 +216,7 @@ TEST_CASE("a stop once the images are known is no exception: a checkpoint of the
   CHECK(differences(whole, trained(options)) == std::vector<std::string>{});
 }
 
-TEST_CASE("a run goes on on another number of cores, and with weights that lie elsewhere") {
+TEST_CASE("a run resumes on another number of cores, and with weights at another path") {
   const RunFixture fixture;
   TrainOptions options = fixture.joint("start", 1);
   trained(options);
@@ -240,7 +240,7 @@ TEST_CASE("a run goes on on another number of cores, and with weights that lie e
   CHECK_FALSE(has(meaningful_settings(options), "threads"));
 }
 
-TEST_CASE("a run of a live teacher goes on when its weights lie elsewhere") {
+TEST_CASE("a run of a live teacher resumes with its weights at another path") {
   const TrainFixture fixture;
   TrainOptions options = fixture.options(TargetKind::kTeacher, "run");
   options.max_steps = 1;
@@ -251,7 +251,7 @@ TEST_CASE("a run of a live teacher goes on when its weights lie elsewhere") {
   CHECK(train(options).steps == 2);
 }
 
-TEST_CASE("settings that a checkpoint of an older version does not have had their defaults") {
+TEST_CASE("settings missing from a checkpoint of an older version count as their defaults") {
   TrainOptions options;
   std::string before = meaningful_settings(options);
   const std::string line = "clip_norm = 0.0\n";
@@ -263,7 +263,7 @@ TEST_CASE("settings that a checkpoint of an older version does not have had thei
   CHECK(words_of(settings_differences(before, options)) == "clip_norm = 1.0 (was 0.0)");
 }
 
-TEST_CASE("a finished run is trained longer when that is asked for, and its first end is kept") {
+TEST_CASE("a finished run is extended when asked, and its earlier results are kept") {
   const RunFixture fixture;
   TrainOptions options = fixture.joint("run");
   options.validation = fixture.images.string();
@@ -302,7 +302,7 @@ TEST_CASE("a finished run is trained longer when that is asked for, and its firs
   CHECK(has(message_of([&] { trained(options); }), "has made 20 steps, and the schedule is now 4 long"));
 }
 
-TEST_CASE("passes that a cache gets meanwhile leave a run's order as it was, until they are asked for") {
+TEST_CASE("passes added to a cache do not change a run's order unless requested") {
   const RunFixture fixture;
   TrainOptions options = fixture.joint("whole", 5);
   const Tensors whole = trained(options);
@@ -326,7 +326,7 @@ TEST_CASE("passes that a cache gets meanwhile leave a run's order as it was, unt
   CHECK(has(message_of([&] { trained(options); }), "uses pass 1, which is no longer complete"));
 }
 
-TEST_CASE("a best that was chosen on other images is put aside, not held against a new one") {
+TEST_CASE("best weights selected on other images are renamed, not compared with new ones") {
   const RunFixture fixture;
   TrainOptions options = fixture.joint("run");
   options.validation = fixture.images.string();
@@ -340,7 +340,7 @@ TEST_CASE("a best that was chosen on other images is put aside, not held against
   CHECK(json_of(options, "summary.json").at("best").at("step").get<int>() > 4);
 }
 
-TEST_CASE("a phase of attention alone meets only passes that have it") {
+TEST_CASE("a phase that learns only from attention uses only passes that have it") {
   const RunFixture fixture;
   REQUIRE(fixture.extract("cache", {"first_pass=2", "passes=6", "taps.features=[]", "taps.attention=[]"}).exit_code ==
           0);
@@ -373,7 +373,7 @@ TEST_CASE("BatchNorm of the exits is frozen with the student's") {
   CHECK(weights > 0);
 }
 
-TEST_CASE("BatchNorm of a single value is refused before training, with the key that mends it") {
+TEST_CASE("BatchNorm of a single value is refused before training, with the key to change") {
   const RunFixture fixture;
   TrainOptions options = fixture.joint("run", 1);
   const auto refusal = [&] { return message_of([&] { trained(options); }); };
@@ -386,13 +386,13 @@ TEST_CASE("BatchNorm of a single value is refused before training, with the key 
   SUBCASE("frozen") {
     options.schedule.joint.freeze_batch_norm = true;
   }
-  SUBCASE("a pixel more") {
+  SUBCASE("one pixel more") {
     options.size = 33;
   }
   CHECK(refusal() == "");
 }
 
-TEST_CASE("more workers than cores work") {
+TEST_CASE("more workers than cores are allowed") {
   const RunFixture fixture;
   TrainOptions options = fixture.joint("run", 1);
   options.workers = std::thread::hardware_concurrency() + 3;

@@ -25,7 +25,7 @@ TEST_CASE("a student of another resolution trains from the same cache") {
   }
 }
 
-TEST_CASE("ResNet-18 and ResNet-50, on logits alone and on everything") {
+TEST_CASE("ResNet-18 and ResNet-50 train on logits alone and on all targets") {
   const TrainFixture fixture;
   fixture.make_cache();
   for (const std::string arch : {"resnet18", "resnet50"})
@@ -51,8 +51,7 @@ TEST_CASE("ResNet-18 and ResNet-50, on logits alone and on everything") {
     }
 }
 
-TEST_CASE(
-    "the best weights are those of the best validation, a ViT learns from labels, its weights start another run") {
+TEST_CASE("best weights come from the best validation; a ViT trains from labels; its weights can start another run") {
   const TrainFixture fixture;
   TrainOptions options = fixture.options(TargetKind::kNone, "vit");
   options.model.kind = "vit";

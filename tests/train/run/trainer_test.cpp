@@ -63,7 +63,7 @@ TEST_CASE("a live teacher through the codec trains bit-equal to its cache") {
   CHECK(differences(cached, trained(options)) != std::vector<std::string>{});
 }
 
-TEST_CASE("a run that stopped within an epoch and went on ends as an unbroken one") {
+TEST_CASE("a run stopped within an epoch and resumed ends bit-equal to an uninterrupted one") {
   const TrainFixture fixture;
   fixture.make_cache();
   // Within a group, at its edge, and with several groups in a step (there an epoch has one step, a run five).
@@ -84,7 +84,7 @@ TEST_CASE("a run that stopped within an epoch and went on ends as an unbroken on
   }
 }
 
-TEST_CASE("a run told to stop leaves a checkpoint that goes on, with AdamW, noise, clipping and BF16 too") {
+TEST_CASE("a stopped run leaves a checkpoint that resumes bit-equal, also with AdamW, noise, clipping and BF16") {
   const TrainFixture fixture;
   fixture.make_cache();
   TrainOptions options = fixture.options(TargetKind::kCache, "whole");
@@ -108,7 +108,7 @@ TEST_CASE("each phase changes exactly the tensors that it names") {
   fixture.make_cache();
   TrainOptions options = fixture.options(TargetKind::kCache, "run");
   options.schedule.align.epochs = options.schedule.joint.epochs = options.schedule.fine_tune.epochs = 0;
-  SUBCASE("align: the transformer alone") {
+  SUBCASE("align: only the transformer") {
     options.schedule.align.epochs = 1;
     const Counts counts = changes_in(options);
     CHECK(counts.weights == 0);
@@ -122,7 +122,7 @@ TEST_CASE("each phase changes exactly the tensors that it names") {
     CHECK(counts.statistics == counts.all.statistics);
     CHECK(counts.transformer == counts.all.transformer);
   }
-  SUBCASE("fine-tune with a fixed transformer: the student alone") {
+  SUBCASE("fine-tune with a fixed transformer: only the student") {
     options.schedule.fine_tune.epochs = 1;
     options.schedule.fine_tune.train_transformer = false;
     const Counts counts = changes_in(options);
@@ -130,7 +130,7 @@ TEST_CASE("each phase changes exactly the tensors that it names") {
     CHECK(counts.statistics == counts.all.statistics);
     CHECK(counts.transformer == 0);
   }
-  SUBCASE("frozen BatchNorm: its weights learn, its statistics stay") {
+  SUBCASE("frozen BatchNorm: its weights learn, its statistics do not change") {
     options.schedule.joint.epochs = 1;
     options.schedule.joint.freeze_batch_norm = true;
     const Counts counts = changes_in(options);
@@ -140,7 +140,8 @@ TEST_CASE("each phase changes exactly the tensors that it names") {
   }
 }
 
-TEST_CASE("phases that begin inside an epoch change over there, and a run resumed near one ends as an unbroken one") {
+TEST_CASE(
+    "phases may change inside an epoch, and a run resumed near the change ends bit-equal to an uninterrupted one") {
   const TrainFixture fixture;
   fixture.make_cache();
   TrainOptions options = fixture.options(TargetKind::kCache, "whole");
@@ -164,8 +165,7 @@ TEST_CASE("phases that begin inside an epoch change over there, and a run resume
   }
 }
 
-TEST_CASE(
-    "a phase that learns from features alone meets only passes that have them, even from the middle of an epoch") {
+TEST_CASE("a phase that learns only from features uses only passes that have them, even from the middle of an epoch") {
   const TrainFixture fixture;
   fixture.make_cache();
   const auto more = fixture.extract("cache", {"first_pass=2", "passes=6", "taps.features=[]", "taps.attention=[]"});
@@ -193,7 +193,7 @@ TEST_CASE(
   CHECK(met_without);  // the test can fail: a joint epoch takes any pass
 }
 
-TEST_CASE("a resumed run must mean the same, its checkpoint be whole; where things lie may change") {
+TEST_CASE("resuming needs the same settings and an undamaged checkpoint; paths may change") {
   const TrainFixture fixture;
   fixture.make_cache();
   TrainOptions options = fixture.options(TargetKind::kCache, "run");

@@ -55,7 +55,7 @@ struct MapFixture : TrainFixture {
 
 }  // namespace
 
-TEST_CASE("a mapped teacher teaches alike from its cache and live, in every form of the output term") {
+TEST_CASE("a mapped teacher gives equal training from its cache and live, in every form of the output term") {
   const MapFixture fixture;
   CHECK(has(fixture.extract("cache", fixture.settings()).output, "has 3 classes, but the teacher's head has 5"));
   fixture.make_mapped();
@@ -79,7 +79,7 @@ TEST_CASE("a mapped teacher teaches alike from its cache and live, in every form
   }
 }
 
-TEST_CASE("a class that the teacher does not know takes no part in the output term, but has its label") {
+TEST_CASE("a class without a counterpart is excluded from the output term, but not from the label term") {
   const MapFixture fixture;
   fixture.make_mapped();
   TrainOptions options = fixture.mapped(TargetKind::kCache, "run");
@@ -101,7 +101,7 @@ TEST_CASE("a class that the teacher does not know takes no part in the output te
   CHECK(cat_moved());
 }
 
-TEST_CASE("the forms that ask for the label meet it in the columns that the teacher knows") {
+TEST_CASE("the forms of the output term that use labels map them to the teacher's columns") {
   TrainOptions options;
   TargetShapes shapes;
   shapes.logits = {2}, shapes.classes = 3, shapes.columns = {0, 2};
@@ -123,7 +123,7 @@ TEST_CASE("the forms that ask for the label meet it in the columns that the teac
   }
 }
 
-TEST_CASE("a map of all classes onto themselves trains as no map does, to the bit") {
+TEST_CASE("an identity class map trains bit-equal to no map") {
   const TrainFixture fixture;
   fixture.make_cache();
   TrainOptions options = fixture.options(TargetKind::kCache, "plain");
@@ -138,7 +138,7 @@ TEST_CASE("a map of all classes onto themselves trains as no map does, to the bi
   CHECK(differences(plain, trained(options)) != std::vector<std::string>{});
 }
 
-TEST_CASE("what a map leaves out is said, with its share of the teacher's probability") {
+TEST_CASE("dropped classes are noted, with their share of the teacher's probability") {
   const MapFixture fixture;
   fixture.make_mapped();
   TrainOptions options = fixture.mapped(TargetKind::kCache, "run");
@@ -164,7 +164,7 @@ TEST_CASE("what a map leaves out is said, with its share of the teacher's probab
   CHECK(std::stod(rest) == doctest::Approx(100 * share).epsilon(1e-4));
 }
 
-TEST_CASE("agreement goes through the map, and needs none of the labels") {
+TEST_CASE("agreement uses the class map, and needs no labels") {
   const MapFixture fixture;
   fixture.make_cache(fixture.settings({"labels=none"}));
   TrainOptions options = fixture.mapped(TargetKind::kCache, "run");
@@ -188,18 +188,18 @@ TEST_CASE("agreement goes through the map, and needs none of the labels") {
   CHECK_THROWS_WITH_AS(TeacherJudge(without.targets, {}, 6), doctest::Contains("5 classes, the student 6"), Error);
 }
 
-TEST_CASE("maps that cannot be are refused") {
+TEST_CASE("invalid class maps are refused") {
   const MapFixture fixture;
   TrainOptions options = fixture.mapped(TargetKind::kTeacher, "run");
   options.targets.features = options.targets.attention = "";
   options.targets.taps.features = options.targets.taps.attention = {};
   const auto refusal = [&] { return message_of([&] { trained(options); }); };
-  SUBCASE("none at all, but other classes") {
+  SUBCASE("no map, but other classes") {
     options.targets.class_map.clear();
     CHECK(has(refusal(), "the teacher has 5 classes, the images have 3"));
     CHECK(has(refusal(), "targets.class_map"));
   }
-  SUBCASE("the largest logits alone") {
+  SUBCASE("only the largest logits") {
     options.targets.taps.logits_encoding = "topk", options.targets.taps.topk = 2;
     CHECK(has(refusal(), "need all of the teacher's logits, but topk stores only the largest"));
   }
@@ -207,7 +207,7 @@ TEST_CASE("maps that cannot be are refused") {
     options.targets.source = TargetKind::kNone;
     CHECK(has(refusal(), "targets.source = \"none\""));
   }
-  SUBCASE("another file on the way") {
+  SUBCASE("the file changes before a resume") {
     options.max_steps = 3;
     trained(options);
     std::filesystem::rename(fixture.map, fixture.root / "moved.txt");

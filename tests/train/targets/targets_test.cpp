@@ -28,7 +28,7 @@ TrainOptions logits_alone(const TrainFixture& fixture, TargetKind source, const 
 
 }  // namespace
 
-TEST_CASE("a student learns from the largest logits and the others' mass, from a cache as from the teacher itself") {
+TEST_CASE("a student trains on topk logits, equally from a cache and from the live teacher") {
   const TrainFixture fixture;
   fixture.make_cache({"taps.features=[]", "taps.attention=[]", "taps.logits_encoding=topk", "taps.topk=2",
                       "taps.logits_error=0", "taps.topk_temperatures=[1, 4]"});
@@ -55,7 +55,7 @@ TEST_CASE("a student learns from the largest logits and the others' mass, from a
   CHECK_THROWS_WITH_AS(trained(other), doctest::Contains("at 1, 4 only"), Error);
 }
 
-TEST_CASE("a topk track has the shape of its rows, and tells the number of classes") {
+TEST_CASE("a topk track reports the shape of its rows and the number of classes") {
   const TrainFixture fixture;
   TrainOptions options = logits_alone(fixture, TargetKind::kTeacher, "live");
   options.targets.taps.logits_encoding = "topk", options.targets.taps.topk = 1;
@@ -67,7 +67,7 @@ TEST_CASE("a topk track has the shape of its rows, and tells the number of class
   CHECK_THROWS_WITH_AS(fixture.source(options), doctest::Contains("kept = 3 of 3 classes"), Error);
 }
 
-TEST_CASE("a batch holds each view's picture, label and the maps that were stored, though workers read coefficients") {
+TEST_CASE("a batch holds each view's picture, label and stored maps, although workers read coefficients") {
   const TrainFixture fixture;
   fixture.make_cache();
   TrainOptions options = fixture.options(TargetKind::kCache, "run");
@@ -120,7 +120,7 @@ TEST_CASE("a batch holds each view's picture, label and the maps that were store
   }
 }
 
-TEST_CASE("noise has the size that was asked for in each channel, and is a function of seed, track and step") {
+TEST_CASE("noise has the requested deviation in each channel, and is a function of seed, track and step") {
   const at::Tensor scales = at::tensor({0.1f, 1.0f, 30.0f}).view({1, 3, 1, 1});
   const at::Tensor features = at::randn({64, 3, 14, 14}, at::make_generator<at::CPUGeneratorImpl>(1)) * scales + 5;
   const at::Tensor noisy = with_noise(features, 0.05, 3, 1, 7);
