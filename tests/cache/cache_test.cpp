@@ -29,7 +29,7 @@ std::vector<float> through_codec(const Plan& plan, const TrackInfo& track, Group
 
 }  // namespace
 
-TEST_CASE("a cache gives back index, plan, recipes and targets") {
+TEST_CASE("index, plan, recipes and targets round-trip through a cache") {
   const TemporaryDirectory directory;
   const Plan plan(sample_index(11), sample_options());
   write_sample(directory.path(), plan, 2);
@@ -60,7 +60,7 @@ TEST_CASE("a cache gives back index, plan, recipes and targets") {
   }
 }
 
-TEST_CASE("a topk track gives what it holds: the largest, their classes, the mass of the others") {
+TEST_CASE("a topk track returns the largest logits, their classes and the mass of the others") {
   const TemporaryDirectory directory;
   const Plan plan(sample_index(11), sample_options());
   write_sample(directory.path(), plan, 1);
@@ -94,7 +94,7 @@ TEST_CASE("a topk track gives what it holds: the largest, their classes, the mas
         }).find("group 3 does not exist") != std::string::npos);
 }
 
-TEST_CASE("threads read one track at once") {
+TEST_CASE("several threads read one track concurrently") {
   const TemporaryDirectory directory;
   const Plan plan(sample_index(40), sample_options());
   write_sample(directory.path(), plan, 1);
@@ -115,7 +115,7 @@ TEST_CASE("threads read one track at once") {
   CHECK(wrong == 0);
 }
 
-TEST_CASE("a pass counts when all of its shards are there") {
+TEST_CASE("a pass is available when all of its shards exist") {
   const TemporaryDirectory directory;
   const Plan plan(sample_index(11), sample_options());
   write_sample(directory.path(), plan, 3);
@@ -133,7 +133,7 @@ TEST_CASE("a pass counts when all of its shards are there") {
   CHECK(message_of([&] { reader.read({1, 3}, scratch, out); }).find("group 3 does not exist") != std::string::npos);
 }
 
-TEST_CASE("a shard in another's place, a foreign track and an edited plan are refused") {
+TEST_CASE("a misplaced shard, a foreign track and an edited plan are refused") {
   const TemporaryDirectory directory;
   const Plan plan(sample_index(11), sample_options());
   write_sample(directory.path(), plan, 2);
@@ -166,7 +166,7 @@ TEST_CASE("a shard in another's place, a foreign track and an edited plan are re
   CHECK(message_of([&] { Cache cache(directory.path()); }).find("or was edited") != std::string::npos);
 }
 
-TEST_CASE("a shard whose copy of track.json has a key of a later version is read, one with a setting more is not") {
+TEST_CASE("a shard's copy of track.json may have an unknown key of a later version, but no unknown setting") {
   const TemporaryDirectory directory;
   const Plan plan(sample_index(11), sample_options());
   write_sample(directory.path(), plan, 1);
@@ -203,7 +203,7 @@ TEST_CASE("a shard whose copy of track.json has a key of a later version is read
   CHECK(read_with("/window", 20).find("track.window 20, expected nothing") != std::string::npos);
 }
 
-TEST_CASE("a track.json with a number that is none for its place is refused by its key") {
+TEST_CASE("a track.json with an invalid number is refused by its key") {
   const Plan plan(sample_index(3), sample_options());
   const std::string good = sample_tracks(plan)[5].json();
   REQUIRE(TrackInfo::from_json(good, "c/track.json") == sample_tracks(plan)[5]);
@@ -225,7 +225,7 @@ TEST_CASE("a track.json with a number that is none for its place is refused by i
   }
 }
 
-TEST_CASE("an index says how its pictures are decoded, and a cache of others is refused") {
+TEST_CASE("an index records how its pictures are decoded, and a cache decoded differently is refused") {
   for (const Decoding decoding : {Decoding{}, Decoding{true, false}, Decoding{false, true}, Decoding{true, true}}) {
     CAPTURE(decoding.describe());
     const TemporaryDirectory directory;
@@ -244,7 +244,7 @@ TEST_CASE("an index says how its pictures are decoded, and a cache of others is 
   }
 }
 
-TEST_CASE("a bad track is in nobody's way who does not ask for it, and says why to who does") {
+TEST_CASE("a bad track does not prevent opening the cache, and using it gives the reason") {
   const TemporaryDirectory directory;
   const Plan plan(sample_index(11), sample_options());
   write_sample(directory.path(), plan, 1);
@@ -274,7 +274,7 @@ TEST_CASE("a bad track is in nobody's way who does not ask for it, and says why 
   CHECK(message_of([&] { Cache(directory.path()).track("logits"); }) == cache.bad_tracks()[0].error.what());
 }
 
-TEST_CASE("a shard says by what its track differs from track.json, and no more") {
+TEST_CASE("a shard of another track is refused with the differing fields") {
   const TemporaryDirectory directory;
   const Plan plan(sample_index(11), sample_options());
   write_sample(directory.path(), plan, 1);
@@ -306,7 +306,7 @@ TrackInfo full_track() {
 
 }  // namespace
 
-TEST_CASE("a byte of track.json that was changed is damage, whatever it still says, and a newer version is none") {
+TEST_CASE("any changed byte of track.json is damage; a newer version is not") {
   const TrackInfo track = full_track();
   const std::string text = track.file_text();
   const auto kind_of = [](const std::string& file) {
@@ -342,7 +342,7 @@ TEST_CASE("a byte of track.json that was changed is damage, whatever it still sa
   CHECK(TrackInfo::from_file_text(with_new_check(with("\"kind\"", "\"later\": [1],\n  \"kind\"")), "t") == track);
 }
 
-TEST_CASE("track.json gives back every field, its numbers in full") {
+TEST_CASE("track.json round-trips every field, numbers with all digits") {
   const TrackInfo track = full_track();
   CHECK(TrackInfo::from_json(track.json(), "c/track.json") == track);
   TrackInfo uniform = sample_tracks(Plan(sample_index(3), sample_options()))[4];
@@ -359,7 +359,7 @@ TEST_CASE("track.json gives back every field, its numbers in full") {
   CHECK(json.at("heads").at("kept") == std::vector<int>{1, 0});
 }
 
-TEST_CASE("a track.json that lacks a field, or has another type in its place, is damaged and told by the key") {
+TEST_CASE("a track.json with a missing field or a field of another type is damaged, and the key is named") {
   const auto good = nlohmann::ordered_json::parse(full_track().json());
   const auto refused = [&](const std::string& key, const nlohmann::ordered_json* value) {
     nlohmann::ordered_json bad = good;
@@ -420,7 +420,7 @@ TEST_CASE("a track.json that lacks a field, or has another type in its place, is
   }
 }
 
-TEST_CASE("formats of other versions are told from damage") {
+TEST_CASE("other format versions are distinguished from damage") {
   const std::string good = full_track().json();
   const auto kind_of_version = [&](const std::string& version) {
     std::string text = good;

@@ -10,7 +10,7 @@
 using namespace vitrine;
 using namespace vitrine::testing;
 
-TEST_CASE("what is no file is no shard, and one that goes while it is listed stops nobody") {
+TEST_CASE("only files count as shards, and one that vanishes during listing is ignored") {
   const TemporaryDirectory directory;
   const Plan plan(sample_index(11), sample_options());
   write_sample(directory.path(), plan, 2);
@@ -29,7 +29,7 @@ TEST_CASE("what is no file is no shard, and one that goes while it is listed sto
   CHECK(has(info.output, "00003.h5: is not a regular file"));
 }
 
-TEST_CASE("vitrine-cache info shows what it can, and says what it cannot read") {
+TEST_CASE("vitrine-cache info shows what is readable and names what is not") {
   const TemporaryDirectory directory;
   const Plan plan(sample_index(11), sample_options());
   write_sample(directory.path(), plan, 2);
@@ -58,7 +58,7 @@ TEST_CASE("vitrine-cache info shows what it can, and says what it cannot read") 
   }
 }
 
-TEST_CASE("vitrine-cache info tells what is there") {
+TEST_CASE("vitrine-cache info prints images, plan and tracks") {
   const TemporaryDirectory directory;
   const Plan plan(sample_index(11), sample_options());
   write_sample(directory.path(), plan, 2);

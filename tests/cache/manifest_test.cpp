@@ -62,7 +62,7 @@ pid_t extracting(const std::filesystem::path& directory, int first, int end, int
 
 }  // namespace
 
-TEST_CASE("a manifest lists the shards that are there by number, in a text of its own") {
+TEST_CASE("a manifest lists existing shards by number in canonical text") {
   const TemporaryDirectory directory;
   CHECK(refresh_manifest(directory.path()).files().empty());
   CHECK_FALSE(std::filesystem::exists(directory / kManifestName));
@@ -87,7 +87,7 @@ TEST_CASE("a manifest lists the shards that are there by number, in a text of it
         "    {\"name\": \"00007.h5\", \"bytes\": 9, \"xxh3\": \"0000000000000abc\"}\n  ]\n}\n");
 }
 
-TEST_CASE("hashes come from the writer, then from the manifest, and from reading last") {
+TEST_CASE("hashes come from the writer, else from the manifest, else from reading the file") {
   const TemporaryDirectory directory;
   for (const int number : {0, 1, 2}) write_whole(directory / name(number), content(number));
   const FileRecord told{name(1), content(1).size(), 42}, wrong_size{name(2), 1, 42};
@@ -105,7 +105,7 @@ TEST_CASE("hashes come from the writer, then from the manifest, and from reading
   CHECK((refresh_manifest(directory.path()).files()[0] == FileRecord{name(0), 125, xxh3(content(25))}));
 }
 
-TEST_CASE("what another process has put on its list is not read, and merged lists go") {
+TEST_CASE("shards that another process has listed are not read, and merged lists are removed") {
   const TemporaryDirectory directory;
   const std::filesystem::path folder = directory / "track";
   std::filesystem::create_directory(folder);
@@ -131,7 +131,7 @@ TEST_CASE("what another process has put on its list is not read, and merged list
   CHECK_FALSE(std::filesystem::exists(other.path()));
 }
 
-TEST_CASE("lists that differ, broken lines and other sizes are not believed") {
+TEST_CASE("contradicting lists, broken lines and wrong sizes are ignored") {
   const TemporaryDirectory directory;
   for (const int number : {0, 1, 2, 3}) write_whole(directory / name(number), content(number));
   write_whole(directory / kManifestName, Manifest({{name(0), content(0).size(), 7}}).json());
@@ -151,7 +151,7 @@ TEST_CASE("lists that differ, broken lines and other sizes are not believed") {
   CHECK(left == 0);
 }
 
-TEST_CASE("whoever is asked to stop reads no more files and lists what is known") {
+TEST_CASE("a stop ends the reading of files and lists what is known") {
   const TemporaryDirectory directory;
   for (const int number : {0, 1, 2}) write_whole(directory / name(number), content(number));
   const ShardLog log(directory.path());
@@ -175,7 +175,7 @@ OwnShare even_share(std::vector<FileRecord> made = {}) {
 
 }  // namespace
 
-TEST_CASE("one of several processes leaves the lists until all shards are there, and who is last merges them") {
+TEST_CASE("of several processes the last merges the lists, when all shards exist") {
   const TemporaryDirectory directory;
   const ShardLog own(directory.path()), other(directory.path());
   const auto make = [&](int number, const ShardLog& log) {
@@ -195,7 +195,7 @@ TEST_CASE("one of several processes leaves the lists until all shards are there,
   CHECK(merge_lists(directory.path(), even_share()));  // nothing to do
 }
 
-TEST_CASE("a file in no list is read by the process whose share it is in, and by no other") {
+TEST_CASE("a file in no list is read only by the process of whose part it is") {
   const TemporaryDirectory directory;
   for (const int number : {0, 1, 2, 3}) write_whole(directory / name(number), content(number));
   const ShardLog log(directory.path());
@@ -217,7 +217,7 @@ TEST_CASE("a file in no list is read by the process whose share it is in, and by
     CHECK(entry.path().extension() != ".jsonl");
 }
 
-TEST_CASE("what is missing, not listed or of another size is told") {
+TEST_CASE("missing files, unlisted files and files of another size are reported") {
   const TemporaryDirectory directory;
   for (const int number : {0, 2, 3, 7}) write_whole(directory / name(number), content(number));
   const Manifest manifest({record(0), record(1), {name(3), 5, 5}, record(5), record(9)});
@@ -233,7 +233,7 @@ TEST_CASE("what is missing, not listed or of another size is told") {
   CHECK((Manifest::read(directory.path()) == Manifest()));
 }
 
-TEST_CASE("a manifest that is unchanged is not written again") {
+TEST_CASE("an unchanged manifest is not written again") {
   const TemporaryDirectory directory;
   write_whole(directory / name(0), content(0));
   refresh_manifest(directory.path());
@@ -265,7 +265,7 @@ TEST_CASE("a damaged manifest is an error that names it") {
   }
 }
 
-TEST_CASE("two processes at once, one of them killed: the last to finish leaves a whole list") {
+TEST_CASE("of two processes, one of them killed, the last to finish leaves a complete list") {
   constexpr int kShards = 60;
   for (const int dies_after : {0, 1, 17, 30}) {
     CAPTURE(dies_after);
@@ -294,7 +294,7 @@ TEST_CASE("two processes at once, one of them killed: the last to finish leaves 
   }
 }
 
-TEST_CASE("many finish in the same moment, again and again, and no list is ever short") {
+TEST_CASE("many processes that finish at the same time never leave an incomplete list") {
   constexpr int kRounds = 100, kThreads = 4;
   int short_lists = 0;
   for (int round = 0; round < kRounds; ++round) {

@@ -67,7 +67,7 @@ std::string message(const Call& call) {
 
 }  // namespace
 
-TEST_CASE("a transform track reads within its bound, group by group, and its coefficients are the features") {
+TEST_CASE("a transform track keeps its bound in every group, and its coefficients decode to the features") {
   const TransformSample sample;
   const Cache cache(sample.directory.path());
   CHECK(cache.track("features.3") == sample.track);
@@ -96,7 +96,7 @@ TEST_CASE("a transform track reads within its bound, group by group, and its coe
   }
 }
 
-TEST_CASE("a shard whose rows are longer than a group can be is refused before room is made for them") {
+TEST_CASE("a shard whose rows are longer than a group's maximum is refused before memory is allocated") {
   const TransformSample sample;
   const auto codec = make_codec(sample.track.codec, sample.track.shape, sample.basis);
   const std::uint64_t most = codec->max_bytes(0, 4);
@@ -132,7 +132,7 @@ TEST_CASE("a shard whose rows are longer than a group can be is refused before r
   }
 }
 
-TEST_CASE("a basis comes back from its file; a lost one, another's and a damaged one are refused") {
+TEST_CASE("a basis round-trips through its file; a missing, foreign or damaged one is refused") {
   const TransformSample sample;
   CHECK(read_basis(sample.basis_file()) == *sample.basis);
   const std::string bytes = read_whole(sample.basis_file());

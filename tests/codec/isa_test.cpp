@@ -72,13 +72,13 @@ TEST_CASE("VITRINE_ISA names an instruction set that is known and available") {
   CHECK(isa() == before);
 }
 
-TEST_CASE("logarithms of contexts are those of whole numbers, below the bound that sums keep") {
+TEST_CASE("the logarithm table of contexts is exact for all integers up to the largest sum") {
   std::uint32_t wrong = 0;
   for (std::uint32_t n = 1; n < transform::kExact; ++n) wrong += transform::log8(n) != transform::log8_by_bits(n);
   CHECK(wrong == 0);
 }
 
-TEST_CASE("classes are FORMAT.md's at the smallest and the largest sums, whatever the instruction set") {
+TEST_CASE("classes equal FORMAT.md's at the smallest and the largest sums, with every instruction set") {
   constexpr std::uint32_t kHeight = 3, kWidth = 5, kViews = 19, kChannels = 80;
   const transform::Slots slots(kHeight, kWidth);
   for (const int seen_now : {0, 1, 2 * transform::kSeen})
@@ -126,7 +126,7 @@ TEST_CASE("classes are FORMAT.md's at the smallest and the largest sums, whateve
       }
 }
 
-TEST_CASE("the whole codec writes the same bytes and reads the same bits, whatever the instruction set") {
+TEST_CASE("the codec writes the same bytes and reads the same bits with every instruction set") {
   std::mt19937 generator(5);
   for (const auto& [channels, height, width] : {std::array{7u, 4u, 5u}, {3u, 9u, 17u}, {1u, 1u, 1u}})
     for (const std::uint32_t views : {1u, 3u, 40u, 64u, 128u})
@@ -180,7 +180,7 @@ TEST_CASE("the whole codec writes the same bytes and reads the same bits, whatev
       }
 }
 
-TEST_CASE("the plain encodings' values are the same bits, whatever the instruction set") {
+TEST_CASE("the plain encodings' values have the same bits with every instruction set") {
   std::mt19937 generator(6);
   std::vector<float> values(1003);
   for (float& x : values) x = std::normal_distribution<float>(0, 100)(generator);

@@ -80,7 +80,7 @@ std::vector<float> decoded(const TransformCodec& codec, const std::vector<Array>
 
 }  // namespace
 
-TEST_CASE("an orthonormal basis of eigenvectors comes back from a symmetric matrix") {
+TEST_CASE("the eigenvectors of a symmetric matrix are recovered as an orthonormal basis") {
   for (const std::size_t n : {1u, 2u, 3u, 17u, 64u}) {
     std::mt19937 generator(static_cast<std::uint32_t>(n));
     std::normal_distribution<double> normal;
@@ -105,7 +105,7 @@ TEST_CASE("an orthonormal basis of eigenvectors comes back from a symmetric matr
   }
 }
 
-TEST_CASE("streams of bits come back, and cost what their entropy says") {
+TEST_CASE("bit streams round-trip, at a cost close to their entropy") {
   transform::NibbleEncoder encoder;
   std::mt19937 generator(3);
   struct Stream {
@@ -145,7 +145,7 @@ TEST_CASE("streams of bits come back, and cost what their entropy says") {
   CHECK(decoder.ends());
 }
 
-TEST_CASE("both bodies of the entropy coder write the same words and read them back") {
+TEST_CASE("both implementations of the entropy coder write the same words and read them back") {
   std::mt19937 generator(4);
   for (const int level : {0, 15, 30, 47, transform::kLevels - 1})
     for (const std::size_t count :
@@ -185,7 +185,7 @@ TEST_CASE("both bodies of the entropy coder write the same words and read them b
     }
 }
 
-TEST_CASE("states of trellises move as the table says, and stay where there is no item") {
+TEST_CASE("trellis states advance as in the table, and stay without an item") {
   std::mt19937_64 generator(14);
   transform::TrellisStates states;
   std::array<int, 64> expected{};
@@ -201,7 +201,7 @@ TEST_CASE("states of trellises move as the table says, and stay where there is n
   }
 }
 
-TEST_CASE("both bodies of items and bit planes write the same streams and read them back") {
+TEST_CASE("both implementations of items and bit planes write the same streams and read them back") {
   std::mt19937 generator(5);
   for (const std::size_t count :
        {1u, 63u, 64u, 65u, 1000u, 3000u, 40000u}) {  // the last: one class of more than 256 words
@@ -363,7 +363,7 @@ double steps_of(int k, bool second) {
 
 }  // namespace
 
-TEST_CASE("both bodies of the quantiser make the same numbers, and say what their error is") {
+TEST_CASE("both implementations of the quantiser give the same numbers and report their error") {
   for (const std::size_t count : {1u, 2u, 40u, 80u}) {
     const ToSearch given(count, count == 1 ? 0x123456789ABCDEF1 : 0xFFFFFFF, static_cast<std::uint32_t>(count));
     const float inverse = 1 / 0.7f;
@@ -419,7 +419,7 @@ TEST_CASE("both bodies of the quantiser make the same numbers, and say what thei
   }
 }
 
-TEST_CASE("no other path through a trellis costs less than the one that is found") {
+TEST_CASE("the Viterbi search finds the cheapest path through a trellis") {
   constexpr std::size_t kSteps = 5;
   constexpr int kMax = 5;
   ToSearch given(kSteps, ~std::uint64_t{0}, 8);
@@ -481,7 +481,7 @@ TEST_CASE("the bound holds in every group, for any shape and bound, and steps ar
   }
 }
 
-TEST_CASE("independent channels are not turned, others are, and the surroundings of those are believed more") {
+TEST_CASE("independent channels are not rotated and get a higher confidence; others are rotated") {
   std::mt19937 generator(12);
   std::exponential_distribution<float> exponential;
   const std::uint32_t c = 24, views = 128;
@@ -499,7 +499,7 @@ TEST_CASE("independent channels are not turned, others are, and the surroundings
   CHECK(std::count(turned->vectors.begin(), turned->vectors.end(), 0.0f) == 0);
 }
 
-TEST_CASE("coefficients and features tell the same, and equal input gives equal bytes") {
+TEST_CASE("decoded coefficients and features agree, and equal input gives equal bytes") {
   const auto basis = calibrated(24, 6, 6);
   const TransformCodec codec(basis, 0.01);
   const std::vector<float> raw = features(32, 24, 6, 6, 3);
@@ -513,7 +513,7 @@ TEST_CASE("coefficients and features tell the same, and equal input gives equal 
   CHECK(codec.encode_coefficients(coefficients, 32) == arrays[0].bytes);
 }
 
-TEST_CASE("what was lost is told from coefficients as from features, where the basis only turns channels") {
+TEST_CASE("the error measured on coefficients equals that of features when the basis only rotates channels") {
   for (const bool is_spatial : {false, true})
     for (const double bound : {0.2, 0.01, 1e-4}) {
       FeatureBasis made = *calibrated(24, 6, 6, bound);
@@ -541,7 +541,7 @@ TEST_CASE("what was lost is told from coefficients as from features, where the b
     }
 }
 
-TEST_CASE("a bound that no step can keep is refused, not missed") {
+TEST_CASE("a bound that no step can keep is refused") {
   const auto basis = calibrated(24, 6, 6);
   const std::vector<float> raw = features(32, 24, 6, 6, 3);
   CHECK_THROWS_AS(TransformCodec(basis, 1e-13).encode(raw, 32), Error);
@@ -549,7 +549,7 @@ TEST_CASE("a bound that no step can keep is refused, not missed") {
   CHECK(relative_error(*basis, raw, decoded(exact, exact.encode(raw, 32), 32)) < 1.01e-7);
 }
 
-TEST_CASE("a group whose energy lies in one value or a few is kept at any bound") {
+TEST_CASE("a group with its energy in one or a few values keeps any bound") {
   const auto basis = calibrated(7, 4, 5);
   const transform::Slots slots(4, 5);
   std::mt19937 generator(5);
@@ -574,7 +574,7 @@ TEST_CASE("a group whose energy lies in one value or a few is kept at any bound"
     }
 }
 
-TEST_CASE("extremes: nothing but the mean, one giant view, what calibration never saw") {
+TEST_CASE("extreme groups are encoded: only the mean, one giant view, values that calibration never saw") {
   const auto basis = calibrated(24, 6, 6);
   const TransformCodec codec(basis, 0.01);
   std::vector<float> raw;
@@ -590,7 +590,7 @@ TEST_CASE("extremes: nothing but the mean, one giant view, what calibration neve
   CHECK_THROWS_AS(codec.encode(raw, 4), Error);
 }
 
-TEST_CASE("what no encoder makes is refused: steps, sizes of groups and bases, words that are lacking") {
+TEST_CASE("payloads that no encoder makes are refused: steps, sizes of groups and bases, missing words") {
   const auto basis = calibrated(6, 3, 3);
   const TransformCodec codec(basis, 0.01);
   const std::vector<float> raw = features(8, 6, 3, 3, 3);
@@ -646,7 +646,7 @@ TEST_CASE("what no encoder makes is refused: steps, sizes of groups and bases, w
   }
 }
 
-TEST_CASE("a damaged payload is an error or other numbers, never a crash") {
+TEST_CASE("a damaged payload gives an error or other numbers, and never crashes") {
   const auto basis = calibrated(6, 3, 3);
   // The second has low bits, escapes, and halves of more than two steps.
   for (const auto& [bound, views] : {std::pair{0.01, 8u}, {1e-7, 40u}}) {

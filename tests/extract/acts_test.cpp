@@ -85,7 +85,7 @@ std::vector<std::filesystem::path> directories_of_shards(const ExtractFixture& f
 
 }  // namespace
 
-TEST_CASE("a part does not prepare: it names the command that does, which prepares") {
+TEST_CASE("a part does not prepare; it prints the command that does, which works") {
   const ExtractFixture fixture;
   check_words(fixture.extract("cache", {"part=1/2", "teacher.weights=nowhere"}), 2, {"cache: is not prepared"});
   const CommandResult refused = run(fixture.command("cache", {"passes=1"}) + " --set part=1/2 --part 2/2");
@@ -110,7 +110,7 @@ TEST_CASE("a part does not prepare: it names the command that does, which prepar
   check_words(run(fixture.command("cache") + " --prepare --part 1/2"), 2, {"--prepare", "--part"});
 }
 
-TEST_CASE("parts beside each other make the bytes of one process, and judge, calibrate and scan nothing") {
+TEST_CASE("concurrent parts make the same bytes as one process, and do not check, calibrate or scan") {
   const ExtractFixture fixture;
   const std::vector<std::string> passes{"passes=4"};
   REQUIRE(fixture.extract("whole", passes).exit_code == 0);
@@ -137,7 +137,7 @@ TEST_CASE("parts beside each other make the bytes of one process, and judge, cal
   for (const auto& [name, bytes] : prepared) CHECK((fixture.files("cache").at(name) == bytes));
 }
 
-TEST_CASE("a part opens no shard of another part, from its start to the merging of the lists") {
+TEST_CASE("a part opens no shard of another part, including when it merges the lists") {
   const ExtractFixture fixture;
   REQUIRE(fixture.prepare("cache").exit_code == 0);
   REQUIRE(fixture.extract("cache", {"part=1/2"}).exit_code == 0);
@@ -158,7 +158,7 @@ TEST_CASE("a part opens no shard of another part, from its start to the merging 
   }
 }
 
-TEST_CASE("a shard that a killed part did not list is read by that part alone, and the lists wait for it") {
+TEST_CASE("a shard that a killed part did not list is read by that part only, and merging waits for it") {
   const ExtractFixture fixture;
   REQUIRE(fixture.prepare("cache").exit_code == 0);
   const std::string first = fixture.command("cache", {"part=1/2"});
@@ -179,7 +179,7 @@ TEST_CASE("a shard that a killed part did not list is read by that part alone, a
   check_equal(fixture.files("whole"), fixture.files("cache"));
 }
 
-TEST_CASE("a part refuses a folder that is not the one of the index, before the teacher runs") {
+TEST_CASE("a part refuses a folder other than the index's before the teacher runs") {
   const ExtractFixture fixture;
   REQUIRE(fixture.prepare("cache").exit_code == 0);
   const Files before = fixture.files("cache");
@@ -207,7 +207,7 @@ TEST_CASE("a part refuses a folder that is not the one of the index, before the 
   CHECK(fixture.shards("cache").size() < 5 * 2);
 }
 
-TEST_CASE("what contradicts the cache is refused before the teacher is loaded, or the images are looked at") {
+TEST_CASE("settings that contradict the cache are refused before the teacher is loaded or images are read") {
   const ExtractFixture fixture;
   REQUIRE(fixture.prepare("cache").exit_code == 0);
   const Files before = fixture.files("cache");
@@ -233,7 +233,7 @@ TEST_CASE("what contradicts the cache is refused before the teacher is loaded, o
   check_words(fixture.extract("new", {"teacher.micro_batch=3", "images=" + nowhere}), 2, {"teacher.micro_batch = 3"});
 }
 
-TEST_CASE("a track that is added to a whole cache is prepared once and made by parts") {
+TEST_CASE("a track added to a complete cache is prepared once and made by parts") {
   const ExtractFixture fixture;
   REQUIRE(fixture.extract("whole").exit_code == 0);
   REQUIRE(fixture.extract("cache", {"taps.features=[]", "taps.attention=[]"}).exit_code == 0);
@@ -243,7 +243,7 @@ TEST_CASE("a track that is added to a whole cache is prepared once and made by p
   check_equal(fixture.files("whole"), fixture.files("cache"));
 }
 
-TEST_CASE("a picture that goes after the preparation costs parts the views that it costs one process") {
+TEST_CASE("a picture lost after preparation costs concurrent parts the same views as one process") {
   const ExtractFixture fixture;
   for (const char* cache : {"one", "parts"}) REQUIRE(fixture.prepare(cache).exit_code == 0);
   std::filesystem::remove(fixture.images / "bee/2.jpg");
@@ -261,7 +261,7 @@ TEST_CASE("a picture that goes after the preparation costs parts the views that 
       {"views left out", "all is well"});
 }
 
-TEST_CASE("the two acts never include each other") {
+TEST_CASE("prepare and run do not include each other") {
   const std::filesystem::path source = std::filesystem::path(std::getenv("VITRINE_SOURCE")) / "extract";
   for (const auto& [act, other] : {std::pair("prepare", "extract/run/"), std::pair("run", "extract/prepare/")}) {
     std::size_t files = 0;
@@ -274,7 +274,7 @@ TEST_CASE("the two acts never include each other") {
   }
 }
 
-TEST_CASE("vitrine-cache info tells the progress of all parts, and which shards are missing") {
+TEST_CASE("vitrine-cache info prints the progress of all parts and the missing shards") {
   const ExtractFixture fixture;
   const auto info = [&](const char* more) {
     return run(vitrine::testing::executable("vitrine-cache") + " info '" + (fixture.root / "cache").string() + "'" +

@@ -85,7 +85,7 @@ void check_pass(const Cache& cache, const Cache& whole, std::uint32_t pass, std:
 
 }  // namespace
 
-TEST_CASE("a picture that goes bad after the index was made costs its views, not the run nor what was made before") {
+TEST_CASE("a picture that fails after the index was made costs its views, but neither the run nor earlier shards") {
   const ExtractFixture fixture;
   REQUIRE(fixture.extract("whole", with({"passes=2"})).exit_code == 0);
   REQUIRE(fixture.extract("cache", kPlain).exit_code == 0);
@@ -131,7 +131,7 @@ TEST_CASE("a picture that goes bad after the index was made costs its views, not
   CHECK((fixture.files("cache") == after));
 }
 
-TEST_CASE("new targets of views that were sound before mark these first, and leave the old targets as they are") {
+TEST_CASE("views that fail later are marked before new targets are published, and old targets stay") {
   const ExtractFixture fixture;
   const std::vector<std::string> small{"taps.attention=[]", "passes=1"}, more{"passes=1", "bad_images=skip"};
   REQUIRE(fixture.extract("cache", small).exit_code == 0);
@@ -151,7 +151,7 @@ TEST_CASE("new targets of views that were sound before mark these first, and lea
   CHECK(verify(fixture).exit_code == 0);
 }
 
-TEST_CASE("where pictures failed later, new targets beside old ones whose recipes are gone are refused") {
+TEST_CASE("after pictures have failed, adding targets is refused when the recipes of existing targets are missing") {
   const ExtractFixture fixture;
   const std::vector<std::string> small{"taps.attention=[]", "passes=1"};
   REQUIRE(fixture.extract("cache", small).exit_code == 0);
@@ -189,7 +189,7 @@ TEST_CASE("a folder that lost most of its pictures is refused") {
   CHECK((fixture.files("cache") == before));
 }
 
-TEST_CASE("damage in a picture's middle is found when the index is made, named in a file, and looked for once") {
+TEST_CASE("damage inside a picture is found when the index is made, listed in left_out.tsv, and checked only once") {
   const ExtractFixture fixture;
   const std::filesystem::path file = fixture.images / "bee" / "2.jpg";
   const std::string sound = read_whole(file);
@@ -218,7 +218,7 @@ TEST_CASE("damage in a picture's middle is found when the index is made, named i
   CHECK(has(read_whole(fixture.root / "cache" / kLeftOutFile), "not in index\tbee/2.jpg\t"));
 }
 
-TEST_CASE("an index made by headers is deepened, and damage that shows then is skipped where that is wanted") {
+TEST_CASE("an index made by headers can be deepened, and damage found then is skipped if allowed") {
   const ExtractFixture fixture;
   write_whole(fixture.images / "bee" / "2.jpg", damaged_png());
   // The judgement of the teacher and calibration would meet it before there is a cache.
@@ -245,7 +245,7 @@ TEST_CASE("an index made by headers is deepened, and damage that shows then is s
   CHECK(verify(fixture).exit_code == 0);
 }
 
-TEST_CASE("recipes that a run replaced and did not live to list are listed by the next one") {
+TEST_CASE("recipes that a killed run replaced but did not list are listed by the next run") {
   const ExtractFixture fixture;
   const std::vector<std::string> small = with({"taps.attention=[]", "taps.features=[]", "check_images=0"});
   REQUIRE(fixture.extract("cache", small).exit_code == 0);
@@ -265,7 +265,7 @@ TEST_CASE("recipes that a run replaced and did not live to list are listed by th
   CHECK(verify(fixture).exit_code == 0);
 }
 
-TEST_CASE("a list of what is left out is spoken of once it is there") {
+TEST_CASE("left_out.tsv is mentioned once it exists") {
   const ExtractFixture fixture;
   write_whole(fixture.images / "bee" / "notes.txt", "not a picture");
   const std::string named = std::string(kLeftOutFile) + " names all";
@@ -279,7 +279,7 @@ TEST_CASE("a list of what is left out is spoken of once it is there") {
   CHECK(has(made.output, named));
 }
 
-TEST_CASE("a cache is gone on with as its pictures were decoded, and no otherwise") {
+TEST_CASE("a cache is continued only with its own decoding settings") {
   const ExtractFixture fixture;
   REQUIRE(fixture.extract("cache", with({"exif_orientation=apply"})).exit_code == 0);
   const auto before = fixture.files("cache");

@@ -79,7 +79,7 @@ void make_colours(const std::filesystem::path& images, const std::filesystem::pa
 
 }  // namespace
 
-TEST_CASE("what cannot be done is refused in one sentence before anything is written") {
+TEST_CASE("invalid settings and inputs are refused in one sentence before anything is written") {
   const ExtractFixture fixture;
   const std::filesystem::path root = fixture.root.path();
   std::filesystem::create_directories(root / "empty");
@@ -150,8 +150,7 @@ TEST_CASE("what cannot be done is refused in one sentence before anything is wri
   check_refused(vitrine::testing::run(vitrine::testing::executable("vitrine-extract")), {"CONFIG", "--help"});
 }
 
-TEST_CASE(
-    "a head in natural order of folders 0 to 11 is refused with the order and the key that mends it, which does") {
+TEST_CASE("a head in the natural order of folders 0 to 11 is refused, naming the order and the key that fixes it") {
   const ExtractFixture fixture;
   const std::filesystem::path images = fixture.root / "numbers", head = fixture.root / "natural.safetensors";
   std::vector<std::string> natural, by_bytes;
@@ -184,7 +183,7 @@ TEST_CASE(
   CHECK(fixture.extract("sorted", with({"teacher.weights=" + sorted.string()})).exit_code == 0);
 }
 
-TEST_CASE("a cache is added to only with the plan, the images and the teacher that it was made with") {
+TEST_CASE("a cache is extended only with the plan, images and teacher that it was made with") {
   const ExtractFixture fixture;
   REQUIRE(fixture.extract("cache").exit_code == 0);
   const auto before = fixture.files("cache");
@@ -212,7 +211,7 @@ TEST_CASE("a cache is added to only with the plan, the images and the teacher th
   CHECK((fixture.files("cache") == before));
 }
 
-TEST_CASE("a track is added only when the pictures are those that the others were made of") {
+TEST_CASE("a track is added only if its pictures equal those of the other tracks") {
   const ExtractFixture fixture;
   REQUIRE(fixture.extract("cache").exit_code == 0);
   {  // as another decoder would have made it
@@ -231,7 +230,7 @@ TEST_CASE("a track is added only when the pictures are those that the others wer
   for (const auto& [name, bytes] : after) CHECK(name.find("attention.0/00001.h5") == std::string::npos);
 }
 
-TEST_CASE("preprocessing is recorded to the last digit, and another in the seventh is refused") {
+TEST_CASE("preprocessing is recorded with all digits, and a difference in the seventh is refused") {
   const ExtractFixture fixture;
   REQUIRE(fixture.extract("cache", {"teacher.mean=[0.48145466, 0.4578275, 0.40821073]"}).exit_code == 0);
   CHECK(Cache(fixture.root / "cache").tracks().front().teacher.mean ==
@@ -240,7 +239,7 @@ TEST_CASE("preprocessing is recorded to the last digit, and another in the seven
                 {"track.json", "mean", "0.48145466", "0.48145467"});
 }
 
-TEST_CASE("outputs that are not finite stop the run and leave no shard") {
+TEST_CASE("non-finite outputs stop the run and leave no shard") {
   const ExtractFixture fixture;
   Tensors weights = load_safetensors(fixture.weights);
   weights.at("blocks.1.mlp.fc2.bias")[3] = std::numeric_limits<float>::quiet_NaN();
@@ -260,7 +259,7 @@ TEST_CASE("outputs that are not finite stop the run and leave no shard") {
   CHECK(fixture.extract("whole", with("taps.features=[0]")).exit_code == 0);
 }
 
-TEST_CASE("damage inside an image, which only decoding shows, is named with its place and leaves no half of a shard") {
+TEST_CASE("damage inside an image, found only by decoding, is reported with its place and leaves no partial shard") {
   const ExtractFixture fixture;
   Image image(40, 40);
   Stream draws(4, Purpose::kSample);
@@ -274,7 +273,7 @@ TEST_CASE("damage inside an image, which only decoding shows, is named with its 
   for (const auto& [name, content] : fixture.files("cache")) CHECK(name.find(".part.") == std::string::npos);
 }
 
-TEST_CASE("the configuration for ImageNet is one that the extractor takes") {
+TEST_CASE("the extractor accepts the ImageNet configuration") {
   const std::filesystem::path file =
       std::filesystem::path(std::getenv("VITRINE_SOURCE")) / "configs/imagenet-extract.toml";
   ExtractOptions options;
@@ -289,7 +288,7 @@ TEST_CASE("the configuration for ImageNet is one that the extractor takes") {
   CHECK((options.plan == PlanOptions{}));
 }
 
-TEST_CASE("files that are no images are named and left out") {
+TEST_CASE("files that are not images are named and left out") {
   const ExtractFixture fixture;
   for (int i = 0; i < 12; ++i)
     write_whole(fixture.images / "ant" / ("note" + std::to_string(10 + i) + ".txt"), "not an image");

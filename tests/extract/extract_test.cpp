@@ -42,7 +42,7 @@ int interrupted(const ExtractFixture& fixture, const std::string& cache, const s
 
 }  // namespace
 
-TEST_CASE("the bytes of a cache do not depend on workers, on parts or on what was there before") {
+TEST_CASE("the bytes of a cache do not depend on workers, on parts or on earlier files") {
   const ExtractFixture fixture;
   const CommandResult whole = fixture.extract("whole", {"workers=1"});
   CAPTURE(whole.output);
@@ -104,7 +104,7 @@ TEST_CASE("the bytes of a cache do not depend on workers, on parts or on what wa
   }
 }
 
-TEST_CASE("a run that was killed or asked to stop goes on where it was") {
+TEST_CASE("a killed or stopped run resumes where it was") {
   const ExtractFixture fixture;
   const std::vector<std::string> long_run{"passes=8"};
   REQUIRE(fixture.extract("whole", long_run).exit_code == 0);
@@ -135,7 +135,7 @@ TEST_CASE("a run that was killed or asked to stop goes on where it was") {
   check_equal(expected, fixture.files("stopped"));
 }
 
-TEST_CASE("whichever signal it is, a stop names the exact command that goes on, and that command does") {
+TEST_CASE("every stop signal prints the exact command that resumes, which works") {
   const ExtractFixture fixture;
   for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGUSR1}) {
     CAPTURE(signal);
@@ -152,7 +152,7 @@ TEST_CASE("whichever signal it is, a stop names the exact command that goes on, 
   CHECK(fixture.shards("cache").size() == 5 * 4);
 }
 
-TEST_CASE("a run that is killed again and again, wherever it is, leaves whole files, and ends as one that never was") {
+TEST_CASE("a run killed repeatedly at any point leaves complete files, and ends with the same bytes") {
   const ExtractFixture fixture;
   const std::vector<std::string> long_run{"passes=8"};
   REQUIRE(fixture.extract("whole", long_run).exit_code == 0);
@@ -175,7 +175,7 @@ TEST_CASE("a run that is killed again and again, wherever it is, leaves whole fi
   check_equal(expected, fixture.files("killed"));
 }
 
-TEST_CASE("two processes work on one cache at once, one dies, and what is left becomes the whole cache") {
+TEST_CASE("when one of two processes on a cache dies, the rest completes the cache") {
   const ExtractFixture fixture;
   const std::vector<std::string> passes{"passes=6"};
   REQUIRE(fixture.extract("whole", passes).exit_code == 0);
@@ -272,7 +272,7 @@ void check_mixing(const std::string& before_command, const std::string& setting,
 
 }  // namespace
 
-TEST_CASE("a track that another kind of machine began is gone on with only when that is allowed, and shards say so") {
+TEST_CASE("a track begun on another kind of machine is continued only when allowed, and shards record it") {
   check_mixing("", "teacher.micro_batch=2", "micro_batch", "2");
   // Another instruction set, where this machine has more than one.
   if (at::get_cpu_capability() != "DEFAULT")
@@ -323,7 +323,7 @@ TEST_CASE("a cache gives back the teacher's values and the student the teacher's
   }
 }
 
-TEST_CASE("each kind of track has the encoding, level and window that it was given") {
+TEST_CASE("each kind of track has its configured encoding, level and window") {
   const ExtractFixture fixture;
   const CommandResult made =
       fixture.extract("cache", {"taps.level=3", "taps.features_encoding=int8", "taps.features_level=-1",
@@ -349,7 +349,7 @@ TEST_CASE("each kind of track has the encoding, level and window that it was giv
             .exit_code == 2);
 }
 
-TEST_CASE("every shard says what its codec cost, and features lose no more than they may in any group") {
+TEST_CASE("every shard records its quantisation error, and features keep the bound in every group") {
   const ExtractFixture fixture;
   REQUIRE(fixture.extract("cache", {"taps.max_error=0.02"}).exit_code == 0);
   for (const std::string& name : fixture.shards("cache")) {
@@ -372,7 +372,7 @@ TEST_CASE("every shard says what its codec cost, and features lose no more than 
   }
 }
 
-TEST_CASE("stored hashes are of mixed pictures, whatever the kind of mixing") {
+TEST_CASE("stored hashes are of the mixed pictures, for every kind of mixing") {
   const ExtractFixture fixture;
   const std::vector<std::string> kinds{"plan.mix_probability=0", "plan.cutmix_alpha=0", "plan.mixup_alpha=0"};
   const std::vector<Mix> expected{Mix::kNone, Mix::kMixUp, Mix::kCutMix};
@@ -394,7 +394,7 @@ TEST_CASE("stored hashes are of mixed pictures, whatever the kind of mixing") {
   }
 }
 
-TEST_CASE("parts share the shards out") {
+TEST_CASE("parts partition the shards") {
   const auto index = std::make_shared<ImageIndex>();
   index->classes = {"a", "b"};
   for (int i = 0; i < 5; ++i) index->images.push_back({.id = std::to_string(i), .height = 8, .width = 8});

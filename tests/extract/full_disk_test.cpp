@@ -39,7 +39,7 @@ void check_finishes(const ExtractFixture& fixture, const std::vector<std::string
 
 }  // namespace
 
-TEST_CASE("a file that may not grow is one sentence, leaves nothing half-written, and the run goes on later") {
+TEST_CASE("a file size limit gives one sentence, leaves no partial file, and the run can be resumed") {
   const ExtractFixture fixture;
   // In blocks of 512 bytes; the signal that comes with it would kill.
   const std::vector<std::string> settings{"taps.features_encoding=fp32", "taps.level=1"};
@@ -55,7 +55,7 @@ TEST_CASE("a file that may not grow is one sentence, leaves nothing half-written
   check_finishes(fixture, settings);
 }
 
-TEST_CASE("a full disk is one sentence, leaves nothing half-written, and the run goes on when there is room") {
+TEST_CASE("a full disk gives one sentence, leaves no partial file, and the run can be resumed") {
   const ExtractFixture fixture;
   const std::string root = fixture.root.path().string();
   std::filesystem::create_directories(fixture.root / "small");

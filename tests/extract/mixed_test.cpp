@@ -45,7 +45,7 @@ struct Begun {
 
 }  // namespace
 
-TEST_CASE("another card, or another version of its libraries, is refused with both named, and may be allowed") {
+TEST_CASE("another GPU or version of its libraries is refused with both named, unless allowed") {
   const Begun begun(kA100);
   CHECK(begun.added_by(kA100) == "");
   ComputeRecord h200 = kA100;
@@ -69,7 +69,7 @@ TEST_CASE("another card, or another version of its libraries, is refused with bo
   CHECK(has(begun.added_by(sample_compute()), "device.kind \"cuda\", this run has \"cpu\""));
 }
 
-TEST_CASE("the CPU beside a card is no part of what made the values") {
+TEST_CASE("with a GPU, the CPU model is not compared") {
   // Two hosts with one kind of card: their records are equal, since nothing of a host is in them.
   const auto json = to_json(kA100);
   CHECK(json.at("device").size() == 3);  // kind, name, capability
@@ -77,7 +77,7 @@ TEST_CASE("the CPU beside a card is no part of what made the values") {
   for (const char* key : {"instruction_sets", "cpu_capability"}) CHECK_FALSE(json.at("device").contains(key));
 }
 
-TEST_CASE("another kind of CPU is refused with both named") {
+TEST_CASE("another CPU model is refused with both named") {
   const Begun begun(sample_compute());
   ComputeRecord other = sample_compute();
   other.device.instruction_sets = {"AMX_BF16", "AVX512_BF16"};

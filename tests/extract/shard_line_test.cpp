@@ -79,7 +79,7 @@ std::vector<int> first(int count) {
 
 }  // namespace
 
-TEST_CASE("every group is made, then compressed, once, and shards are published in order, two alive at most") {
+TEST_CASE("every group is made, then compressed, once; shards are published in order, at most two exist") {
   for (const std::uint32_t workers : {1u, 2u, 7u}) {
     CAPTURE(workers);
     for (const int shards : {0, 1, 2, 50}) {
@@ -108,7 +108,7 @@ TEST_CASE("the next shard is made while one is written, even with one worker") {
   CHECK((ledger.published == first(3)));
 }
 
-TEST_CASE("a failure anywhere ends the line, is thrown on, and drops only what is not complete") {
+TEST_CASE("a failure anywhere ends the pipeline, is rethrown, and drops only incomplete shards") {
   struct Place {
     const char* what;
     std::function<void(Ledger&)> set;
@@ -141,7 +141,7 @@ TEST_CASE("a failure anywhere ends the line, is thrown on, and drops only what i
                     "none");
 }
 
-TEST_CASE("when no more shards are given, those that were begun are finished") {
+TEST_CASE("shards in progress are finished when there are no more") {
   Ledger ledger;
   std::atomic<bool> stop{false};
   ledger.on_publish = [&](int shard) { stop = stop || shard == 5; };

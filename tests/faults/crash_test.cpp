@@ -96,7 +96,7 @@ int killed_at(int moment, const std::function<int()>& work) {
 
 }  // namespace
 
-TEST_CASE("a writer killed at any system call leaves whole files, and the next one makes the same bytes") {
+TEST_CASE("a writer killed at any system call leaves complete files, and the next one makes the same bytes") {
   const TemporaryDirectory whole;
   write_what_is_missing(whole.path());
   const Files expected = files_in(whole.path());
@@ -133,7 +133,7 @@ TEST_CASE("a writer killed at any system call leaves whole files, and the next o
   CHECK(died_inside_a_file);
 }
 
-TEST_CASE("two writers at once in one cache leave what one would") {
+TEST_CASE("two concurrent writers in one cache leave the same files as one") {
   const TemporaryDirectory whole, shared;
   write_what_is_missing(whole.path());
   for (int round = 0; round < 3; ++round) {
@@ -201,7 +201,7 @@ bool mounts_are_its_own() {
 
 }  // namespace
 
-TEST_CASE("a full disk stops the writer with a sentence, leaves no half file, and work goes on when there is room") {
+TEST_CASE("a full disk stops the writer with one sentence, leaves no partial file, and the work can be resumed") {
   const TemporaryDirectory directory;
   const int code = wait_for(start([&] {
     if (!mounts_are_its_own() || ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
@@ -215,7 +215,7 @@ TEST_CASE("a full disk stops the writer with a sentence, leaves no half file, an
     CHECK(code == 0);
 }
 
-TEST_CASE("a file that may not grow stops the writer as a full disk does") {
+TEST_CASE("a file size limit stops the writer like a full disk") {
   const TemporaryDirectory directory;
   CHECK(wait_for(start([&] {
           ::signal(SIGXFSZ, SIG_IGN);

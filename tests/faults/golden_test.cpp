@@ -43,7 +43,7 @@ void check_good(const Outcome& outcome, const std::string& expected) {
 
 }  // namespace
 
-TEST_CASE("golden files give what their table says") {
+TEST_CASE("golden files give the values in their README's table") {
   const std::map<std::string, std::string> rows = golden_rows(kGolden);
   const Surroundings surroundings(kGolden);
   std::size_t files = 0, read = 0, refused = 0;
@@ -67,7 +67,7 @@ TEST_CASE("golden files give what their table says") {
   CHECK(refused >= 25);
 }
 
-TEST_CASE("the golden cache is read whole, its pictures and lists of shards included") {
+TEST_CASE("the golden cache is read completely, including pictures and lists of shards") {
   std::map<std::string, std::string> rows = golden_rows(kGolden);
   const Cache cache(kGolden / "cache");
   CHECK(cache.recipe_passes() == std::vector<std::uint32_t>{0});

@@ -62,7 +62,7 @@ std::string refusal(std::string_view content) {
 
 }  // namespace
 
-TEST_CASE("a PNG gives back the pixels that were written, whatever its size") {
+TEST_CASE("a PNG of any size round-trips") {
   for (const int height : {1, 2, 31})
     for (const int width : {1, 3, 50}) {
       const Image image = gradient(height, width);
@@ -74,7 +74,7 @@ TEST_CASE("a PNG gives back the pixels that were written, whatever its size") {
     }
 }
 
-TEST_CASE("a JPEG keeps its size and nearly its colours") {
+TEST_CASE("a JPEG keeps its size and approximately its colours") {
   Image image(33, 47);
   for (std::size_t i = 0; i < image.rgb.size(); i += 3)
     image.rgb[i] = 200, image.rgb[i + 1] = 100, image.rgb[i + 2] = 50;
@@ -86,7 +86,7 @@ TEST_CASE("a JPEG keeps its size and nearly its colours") {
   CHECK(as_string(encode_jpeg(image, 95)) == file);
 }
 
-TEST_CASE("files cut short are refused by name, wherever they are cut") {
+TEST_CASE("files truncated anywhere are refused by name") {
   const Image image = gradient(64, 80);
   for (const std::string& file : {as_string(encode_jpeg(image, 90)), as_string(encode_png(image))})
     for (std::size_t length = 0; length < file.size() - 16; length += 1 + file.size() / 97) {
@@ -96,7 +96,7 @@ TEST_CASE("files cut short are refused by name, wherever they are cut") {
     }
 }
 
-TEST_CASE("damaged bytes give a picture or an Error, nothing else") {
+TEST_CASE("damaged bytes give a picture or an Error") {
   const Image image = gradient(40, 40);
   for (const std::string& file : {as_string(encode_jpeg(image, 90)), as_string(encode_png(image))})
     for (std::size_t i = 0; i < file.size(); i += 3) {
@@ -111,13 +111,13 @@ TEST_CASE("damaged bytes give a picture or an Error, nothing else") {
     }
 }
 
-TEST_CASE("other files are refused with what was expected") {
+TEST_CASE("files of other formats are refused with the expected ones") {
   CHECK(has(refusal(""), "empty file"));
   CHECK(has(refusal("GIF89a and so on"), "neither a JPEG nor a PNG nor a WebP"));
   CHECK(has(refusal(std::string("RIFF\x10\0\0\0WEBPVP8 xxxxxxx", 23)), "WebP"));
 }
 
-TEST_CASE("scanning a folder of class folders lists its images and says what it leaves out") {
+TEST_CASE("scanning a folder of class folders lists its images and what is left out") {
   const TemporaryDirectory root;
   const std::string jpeg = as_string(encode_jpeg(gradient(20, 30), 90)), png = as_string(encode_png(gradient(5, 6)));
   write_whole(root / "dog/b.jpg", jpeg);
@@ -180,7 +180,7 @@ TEST_CASE("scanning a folder of class folders lists its images and says what it 
   }
 }
 
-TEST_CASE("a scan that is asked to stop ends, with an index known before as well") {
+TEST_CASE("a stop ends a scan, also one with a known index") {
   const TemporaryDirectory root;
   const std::string png = as_string(encode_png(gradient(5, 6)));
   for (const char* name : {"a/1.png", "a/2.png", "b/1.png"}) write_whole(root / name, png);
@@ -190,7 +190,7 @@ TEST_CASE("a scan that is asked to stop ends, with an index known before as well
   CHECK_THROWS_AS(scan_images(root.path(), {.stop = &asked}, KnownIndex{known}), Stopped);
 }
 
-TEST_CASE("images without labels: any folder, flat or nested, alone or beside class folders") {
+TEST_CASE("images without labels come from any folder, flat or nested, alone or in addition to class folders") {
   const TemporaryDirectory root;
   const std::string jpeg = as_string(encode_jpeg(gradient(20, 30), 90)), png = as_string(encode_png(gradient(5, 6)));
   write_whole(root / "labelled/cat/a.jpg", jpeg);
@@ -259,7 +259,7 @@ TEST_CASE("images without labels: any folder, flat or nested, alone or beside cl
   CHECK(has(message({root / "empty", {}, Labels::kNone}), "empty holds no readable image"));
 }
 
-TEST_CASE("a known index is believed but for sizes, names and a sample, and what changed shows in the result") {
+TEST_CASE("a rescan checks names, sizes and a sample against a known index, and reports changes") {
   const TemporaryDirectory root;
   constexpr std::size_t kImages = 600;
   const std::string jpeg = as_string(encode_jpeg(gradient(8, 9), 90)), png = as_string(encode_png(gradient(5, 6)));
@@ -319,7 +319,7 @@ TEST_CASE("a known index is believed but for sizes, names and a sample, and what
   CHECK(found.images.back().label == 1);
 }
 
-TEST_CASE("the sample is one in a hundred, at least 256, spread over all") {
+TEST_CASE("the sample is one image in a hundred, at least 256, spread evenly") {
   CHECK(verified_sample(0).empty());
   CHECK(verified_sample(3) == std::vector<std::size_t>{0, 1, 2});
   CHECK(verified_sample(256).size() == 256);
@@ -333,7 +333,7 @@ TEST_CASE("the sample is one in a hundred, at least 256, spread over all") {
   }
 }
 
-TEST_CASE("folders without a data set are errors that say what is missing") {
+TEST_CASE("folders without a data set are refused, naming what is missing") {
   const TemporaryDirectory root;
   const auto message = [&](const std::filesystem::path& path) -> std::string {
     try {
@@ -351,7 +351,7 @@ TEST_CASE("folders without a data set are errors that say what is missing") {
   CHECK(has(message(root.path()), "no readable image"));
 }
 
-TEST_CASE("everything that is left out is named with its kind, and nothing of it becomes a class") {
+TEST_CASE("every left-out file is listed with its kind, and none becomes a class") {
   const TemporaryDirectory root;
   const std::string jpeg = as_string(encode_jpeg(gradient(20, 30), 90)), png = as_string(encode_png(gradient(5, 6)));
   for (const char* id : {"cat/a.jpg", "dog/b.jpg", "__MACOSX/cat/._a.jpg", "cat/@eaDir/a.jpg", "$RECYCLE.BIN/x.jpg",
@@ -410,7 +410,7 @@ TEST_CASE("everything that is left out is named with its kind, and nothing of it
         "2 damaged, 1 not a picture, 4 sidecar, 4 hidden, 4 junk folder, 2 dangling link, 1 link loop, 1 special file");
 }
 
-TEST_CASE("a huge file that is no picture is not read, and a picture's file may not be absurdly large") {
+TEST_CASE("a huge file that is not a picture is not read, and oversized picture files are left out") {
   const TemporaryDirectory root;
   write_whole(root / "a/1.jpg", as_string(encode_jpeg(gradient(20, 30), 90)));
   write_whole(root / "b/1.jpg", as_string(encode_jpeg(gradient(20, 30), 90)));
@@ -426,7 +426,7 @@ TEST_CASE("a huge file that is no picture is not read, and a picture's file may 
   CHECK(left_out[1].kind == LeftOutKind::kTooLarge);
 }
 
-TEST_CASE("the list of what was left out reads back, and grows without losing what it has") {
+TEST_CASE("left_out.tsv round-trips, and entries are added without losing others") {
   const TemporaryDirectory root;
   const std::filesystem::path path = root / "list/left_out.tsv";
   write_left_out(path, {});
@@ -446,7 +446,7 @@ TEST_CASE("the list of what was left out reads back, and grows without losing wh
   CHECK((read_left_out(root / "new/left_out.tsv") == std::vector<LeftOut>{more}));
 }
 
-TEST_CASE("a list that is written anew loses no line that others add to it meanwhile") {
+TEST_CASE("rewriting left_out.tsv loses no line that others append concurrently") {
   const TemporaryDirectory root;
   const std::filesystem::path path = root / kLeftOutFile;
   constexpr int kLines = 400;
@@ -468,7 +468,7 @@ TEST_CASE("a list that is written anew loses no line that others add to it meanw
   CHECK((read_left_out(path) == std::vector<LeftOut>{scanned}));
 }
 
-TEST_CASE("a record of a newer version is refused and not replaced, a damaged one is made again") {
+TEST_CASE("an index record of a newer version is refused and kept, a damaged one is rewritten") {
   const TemporaryDirectory root;
   const IndexRecord record{IndexDepth::kDecode, {1, 2, 3}};
   write_index_record(root.path(), "abc", record);
@@ -492,7 +492,7 @@ TEST_CASE("a record of a newer version is refused and not replaced, a damaged on
   }
 }
 
-TEST_CASE("when the machine has no file handle left, no picture is to blame: the scan and the run stop") {
+TEST_CASE("without free file handles the scan and the run stop, and no picture is left out") {
   const TemporaryDirectory root;
   const std::string jpeg = as_string(encode_jpeg(gradient(20, 30), 90));
   for (const char* id : {"a/1.jpg", "b/1.jpg"}) write_whole(root / id, jpeg);
@@ -521,7 +521,7 @@ TEST_CASE("when the machine has no file handle left, no picture is to blame: the
   CHECK(views.picture_or_none(0).has_value());
 }
 
-TEST_CASE("how pictures are decoded is a part of an index's name, and decides their sizes and every view's pixels") {
+TEST_CASE("decoding settings are part of an index's hash, and determine sizes and pixels") {
   using namespace std::literals;
   const std::string jpeg = as_string(encode_jpeg(gradient(20, 30), 90));
   const std::string exif = "Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0"s;
@@ -554,7 +554,7 @@ TEST_CASE("how pictures are decoded is a part of an index's name, and decides th
   CHECK(apply.describe() == "exif_orientation = \"apply\", grey16 = \"clip\"");
 }
 
-TEST_CASE("EXIF orientation and 16-bit grey are seen, wherever a format keeps them, and counted") {
+TEST_CASE("EXIF orientation and 16-bit grey are detected in every format, and counted") {
   using namespace std::literals;
   const std::string jpeg = as_string(encode_jpeg(gradient(20, 30), 90)), png = as_string(encode_png(gradient(5, 6)));
   const auto tiff = [](int orientation, bool big) {
@@ -601,7 +601,7 @@ TEST_CASE("EXIF orientation and 16-bit grey are seen, wherever a format keeps th
   CHECK((scan_images(root.path(), {}, known).counts == PictureCounts{7, 8, 9}));
 }
 
-TEST_CASE("a file that the system refuses to read is left out as that, which is no matter of its contents") {
+TEST_CASE("a file that the system refuses to read is left out as unreadable, not as damaged") {
   const TemporaryDirectory root;
   for (const char* id : {"a/1.jpg", "a/2.jpg", "b/1.jpg"})
     write_whole(root / id, as_string(encode_jpeg(gradient(20, 30), 90)));

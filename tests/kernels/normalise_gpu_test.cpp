@@ -8,7 +8,7 @@
 
 using namespace vitrine;
 
-TEST_CASE("the CUDA body gives the CPU's bits") {
+TEST_CASE("the CUDA kernel is bit-equal to the CPU's") {
   if (!vitrine::testing::gpu_or_skip()) return;
   const c10::Device device = select_device(vitrine::testing::test_device());
   constexpr std::array<float, 3> kMean{0.485f, 0.456f, 0.406f}, kDeviation{0.229f, 0.224f, 0.225f};

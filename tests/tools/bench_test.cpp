@@ -45,7 +45,7 @@ struct BenchFixture : ExtractFixture {
 
 }  // namespace
 
-TEST_CASE("a whole cache is weighed by its files, against its images'") {
+TEST_CASE("bench cache compares the bytes of a cache's files with its images'") {
   const BenchFixture fixture;
   const CommandResult result = bench("codec --curve 0 --synthetic 0 --targets " + fixture.made("cache"));
   CAPTURE(result.output);
@@ -67,7 +67,7 @@ TEST_CASE("a whole cache is weighed by its files, against its images'") {
         doctest::Approx(images / 15).epsilon(0.005));
 }
 
-TEST_CASE("features are coded within the bound, beside the judge and the plain codecs") {
+TEST_CASE("bench codec encodes features within the bound and compares the baseline and the plain codecs") {
   const BenchFixture fixture;
   const std::string cache =
       fixture.made("cache", {"taps.features_encoding=fp32", "taps.attention=[]", "taps.logits=false", "passes=8"});
@@ -80,7 +80,7 @@ TEST_CASE("features are coded within the bound, beside the judge and the plain c
   CHECK_FALSE(has(result.output, "did not run"));
 }
 
-TEST_CASE("what is read is what zstd has to decompress, and a transform track is read in two ways") {
+TEST_CASE("bench read reports decompressed bytes, and reads a transform track in two ways") {
   const BenchFixture fixture;
   const std::string plain = fixture.made("plain", {"taps.features_encoding=int8", "taps.logits_encoding=fp16"});
   const CommandResult result = bench("read --rounds 1 --cache " + plain);
@@ -154,7 +154,7 @@ double frame_bytes(const std::filesystem::path& directory) {
 
 }  // namespace
 
-TEST_CASE("reading is held against Python, memory and opening against their limits") {
+TEST_CASE("bench compares reading with Python, and memory and opening with their limits") {
   const vitrine::testing::TemporaryDirectory place;
   const CommandResult result =
       bench("read --groups 2 --passes 2 --rounds 1 --shards 200 --directory '" + place.path().string() + "'");
@@ -183,7 +183,7 @@ TEST_CASE("a large cache costs one permutation per pass") {
     CHECK(has(result.output, part));
 }
 
-TEST_CASE("what cannot be measured is one sentence") {
+TEST_CASE("impossible measurements are refused in one sentence") {
   const BenchFixture fixture;
   const std::string cache = fixture.made("cache");
   for (const auto& [arguments, parts] : std::vector<std::pair<std::string, std::vector<std::string>>>{

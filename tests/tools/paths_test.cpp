@@ -93,7 +93,7 @@ struct Paths {
 
 }  // namespace
 
-TEST_CASE("a loop of links, a name that is too long, a file in the way, and no path at all are told in a sentence") {
+TEST_CASE("a symlink loop, an overlong name, a file in the way and an empty path each give one sentence") {
   const Paths paths;
   const std::string root = paths.root.string() + "/";
   const std::vector<std::string> others{root + std::string(300, 'n'), root + "plain/below", root + "dangling/below"};
@@ -111,7 +111,7 @@ TEST_CASE("a loop of links, a name that is too long, a file in the way, and no p
   CHECK_FALSE(std::filesystem::exists(paths.root / "red_disc"));
 }
 
-TEST_CASE("what may not be entered is told in a sentence, with the reason") {
+TEST_CASE("a directory without permission gives one sentence with the reason") {
   const Paths paths;
   open_to_all(paths.root);
   std::filesystem::create_directory(paths.root / "closed");

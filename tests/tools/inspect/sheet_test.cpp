@@ -39,7 +39,7 @@ SheetView grey_view(std::vector<float> attention, int height, int width) {
 
 }  // namespace
 
-TEST_CASE("vitrine-cache show writes a sheet of the right size with pictures, attention and words on it") {
+TEST_CASE("vitrine-cache show writes a sheet of the right size with pictures, attention and captions") {
   const PictureCache cache;
   const std::filesystem::path out = cache.root / "sheet.png";
   const std::string command = executable("vitrine-cache") + " show '" + cache.directory.string() + "' --out '" +
@@ -65,7 +65,7 @@ TEST_CASE("vitrine-cache show writes a sheet of the right size with pictures, at
   CHECK(run(command + " --count 0").exit_code == 2);
 }
 
-TEST_CASE("a pass that is not there is named, and a teacher of other classes gets its names from a file") {
+TEST_CASE("a missing pass is named, and a teacher of other classes gets its names from a file") {
   const PictureCache cache;
   const std::string command = executable("vitrine-cache") + " show '" + cache.directory.string() + "' --out '" +
                               (cache.root / "sheet.png").string() + "' --images '" + cache.images.string() +
@@ -117,7 +117,7 @@ TEST_CASE("a pass that is not there is named, and a teacher of other classes get
   CHECK(unasked.output.find("--class-names is for a track of logits") != std::string::npos);
 }
 
-TEST_CASE("attention is laid over its place: a single bright cell brightens that part alone") {
+TEST_CASE("attention is overlaid in place: one bright cell brightens only its part") {
   std::vector<float> attention(4, 0);
   attention[3] = 0.5f;  // below, right
   const std::vector<SheetView> views{grey_view(attention, 2, 2)};
@@ -135,7 +135,7 @@ TEST_CASE("attention is laid over its place: a single bright cell brightens that
   CHECK(draw_sheet("t", dark).height == sheet.height);
 }
 
-TEST_CASE("the mean over heads and the best guesses are plain arithmetic") {
+TEST_CASE("the mean over heads and the best guesses equal plain arithmetic") {
   CHECK(mean_over_heads(std::vector<float>{1, 2, 3, 5, 6, 7}, 2) == std::vector<float>{3, 4, 5});
   const std::vector<float> logits{0, std::log(3.f), std::log(6.f), -50};
   const auto guesses = best_guesses(logits, {"a", "b", "c"}, {1}, 3);
@@ -148,7 +148,7 @@ TEST_CASE("the mean over heads and the best guesses are plain arithmetic") {
   CHECK(mix_words({.mix = Mix::kCutMix, .lambda = 16384}) == "CutMix, 25 % own");
 }
 
-TEST_CASE("verify makes a view of every group again and says when the images are others") {
+TEST_CASE("verify makes one view of every group again and reports other images") {
   const PictureCache cache;
   const VerifyReport whole = verify_cache(cache.directory, {.images = cache.images});
   CHECK(whole.findings.empty());

@@ -80,7 +80,7 @@ nlohmann::json json_of(const std::string& command, int exit_code) {
 
 }  // namespace
 
-TEST_CASE("the teacher asked again gives what the cache holds, bit for bit on the same machine") {
+TEST_CASE("running the teacher again gives the cache's values, bit-equal on the same machine") {
   const ExtractFixture fixture;
   REQUIRE(fixture.extract("cache").exit_code == 0);
   const auto json = json_of(deep(fixture, fixture.weights), 0);
@@ -101,7 +101,7 @@ TEST_CASE("the teacher asked again gives what the cache holds, bit for bit on th
   CHECK(words.output.find("features") == std::string::npos);
 }
 
-TEST_CASE("whole files with targets that the teacher does not give are found") {
+TEST_CASE("valid files with targets that the teacher does not give are found") {
   const ExtractFixture fixture;
   sharpen(fixture);
   REQUIRE(fixture.extract("cache").exit_code == 0);
@@ -118,7 +118,7 @@ TEST_CASE("whole files with targets that the teacher does not give are found") {
   }
 }
 
-TEST_CASE("recoded tracks are held against what their codecs make together") {
+TEST_CASE("recoded tracks are checked against the combination of their codecs") {
   const ExtractFixture fixture;
   REQUIRE(fixture.extract("cache").exit_code == 0);
   const std::filesystem::path to = fixture.root / "to";
@@ -162,7 +162,7 @@ TEST_CASE("recoded tracks are held against what their codecs make together") {
   CHECK(words.output.find("does not know: {\"encoding\":\"wavelets\"}") != std::string::npos);
 }
 
-TEST_CASE("a step of many digits is checked as it was, through two recodings") {
+TEST_CASE("a step with many digits is checked exactly, through two recodings") {
   const ExtractFixture fixture;
   REQUIRE(fixture.extract("cache", {"taps.logits_encoding=fp32", "taps.features=[]", "taps.attention=[]"}).exit_code ==
           0);
@@ -185,7 +185,7 @@ TEST_CASE("a step of many digits is checked as it was, through two recodings") {
   CHECK(json["deep"][0]["difference"] == 0);
 }
 
-TEST_CASE("what is damaged is left out when the teacher is asked, and that is said") {
+TEST_CASE("damaged groups are skipped by --deep, with a message") {
   const ExtractFixture fixture;
   REQUIRE(fixture.extract("cache").exit_code == 0);
   const std::filesystem::path directory = fixture.root / "cache";
@@ -244,7 +244,7 @@ TEST_CASE("other weights, other images and missing arguments of --deep are refus
   CHECK(run(verify + " --weights" + quoted(fixture.weights)).exit_code == 2);
 }
 
-TEST_CASE("repair, then the command it names, gives the first bytes again") {
+TEST_CASE("repair and the command it prints restore the original bytes") {
   const ExtractFixture fixture;
   REQUIRE(fixture.extract("cache").exit_code == 0);
   const auto before = fixture.files("cache");
@@ -269,7 +269,7 @@ TEST_CASE("repair, then the command it names, gives the first bytes again") {
   CHECK((now == before));
 }
 
-TEST_CASE("repair's commands make nothing that was not there: each track in its own passes") {
+TEST_CASE("repair's commands make only what was there before: each track in its own passes") {
   const ExtractFixture fixture;
   const std::vector<std::string> logits{"taps.features=[]", "taps.attention=[]"};
   const auto pass = [&](int number, std::vector<std::string> settings) {
@@ -304,7 +304,7 @@ TEST_CASE("repair's commands make nothing that was not there: each track in its 
   CHECK((now == before));
 }
 
-TEST_CASE("estimate tells bytes as they come out, leaves no file behind, and adds up") {
+TEST_CASE("estimate predicts the actual bytes, leaves no files, and its figures add up") {
   const ExtractFixture fixture;
   REQUIRE(fixture.extract("cache").exit_code == 0);
   const std::filesystem::path scratch = fixture.root / "scratch";
@@ -364,7 +364,7 @@ TEST_CASE("estimate tells bytes as they come out, leaves no file behind, and add
   CHECK(run(command + " --set images=/nowhere").exit_code == 2);
 }
 
-TEST_CASE("an estimate counts all images and reads those of its sample") {
+TEST_CASE("an estimate counts all images and reads only its sample") {
   const ExtractFixture fixture;
   const ImageIndex whole = scan_image_folder(fixture.images, nullptr);
   write_whole(fixture.images / "bee" / "notes.txt", "not an image");
@@ -399,7 +399,7 @@ TEST_CASE("an estimate counts all images and reads those of its sample") {
   CHECK_THROWS_AS(estimate_images(empty, {}, {}, 4, 3), Error);
 }
 
-TEST_CASE("the break-even is where both sides cost the same, or never") {
+TEST_CASE("the break-even is where both costs are equal, or never") {
   // Two passes at 5 s a view, then 1 s an epoch against 3 s: 10 + n = 3 n.
   CHECK(*break_even_epochs({.extraction = 5, .read = 1, .live = 3}, 2) == doctest::Approx(5));
   // Calibration that takes 4 s for each view of a pass: 4 + 10 + n = 3 n.
