@@ -41,8 +41,8 @@ struct ExtractFixture {
     write_whole(config, text_of_config());
   }
 
-  static void save_teacher(const std::filesystem::path& path, int classes) {
-    torch::manual_seed(5);
+  static void save_teacher(const std::filesystem::path& path, int classes, std::uint64_t seed = 5) {
+    torch::manual_seed(seed);
     VitOptions options;
     options.arch = "";
     options.image_size = 32, options.patch = 8, options.dim = 16, options.depth = 2, options.heads = 2;

@@ -83,6 +83,14 @@ struct TrainFixture : ExtractFixture {
     return out;
   }
 
+  /// The same with logits as the only targets.
+  TrainOptions logits_only(TargetKind source, const std::string& output, double epochs = 1) const {
+    TrainOptions out = joint(source, output, epochs);
+    out.targets.features = out.targets.attention = "";
+    out.targets.taps.features = out.targets.taps.attention = {};
+    return out;
+  }
+
   std::shared_ptr<const ImageIndex> index() const {
     return std::make_shared<const ImageIndex>(scan_image_folder(images, nullptr));
   }
@@ -108,11 +116,15 @@ inline TrainResult train(const TrainOptions& options, const StopFlag& stop = nev
   return Trainer(options).run(stop);
 }
 
-/// The run's tensors at its end.
-inline Tensors trained(const TrainOptions& options) {
+/// Trains to `max_steps` (0: to the schedule's end) and returns the run's tensors.
+inline Tensors trained(TrainOptions options, std::uint64_t max_steps) {
+  options.max_steps = max_steps;
   Trainer trainer(options);
   trainer.run(never_stop());
   return copies(trainer.state());
+}
+inline Tensors trained(const TrainOptions& options) {
+  return trained(options, options.max_steps);
 }
 
 /// What a run left in its directory: a file as it is, of tensors, of JSON.

@@ -160,7 +160,7 @@ TEST_CASE(
   TrainOptions next = fixture.run("next");
   next.validation = (fixture.root / "some").string();
   next.test = "";
-  CHECK(message_of([&] { trained(next); }) == "");
+  CHECK_NOTHROW(trained(next));
   next.output += "-2";
   next.validation = (fixture.root / "strange").string();
   CHECK(has(message_of([&] { trained(next); }), "are not among the 3 classes of the student"));

@@ -166,9 +166,7 @@ TEST_CASE("additional images without labels learn from the teacher, together wit
   SUBCASE("also from the live teacher, bit-equal, and after a stop") {
     TrainOptions live = fixture.options(TargetKind::kTeacher, "live");
     live.unlabelled = options.unlabelled;
-    live.max_steps = 11;
-    trained(live);
-    live.max_steps = 0;
+    trained(live, 11);
     CHECK(differences(weights, trained(live)) == std::vector<std::string>{});
     live.labels = Labels::kNone;
     CHECK(has(message_of([&] { trained(live); }), "labels = "));

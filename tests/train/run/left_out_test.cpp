@@ -117,11 +117,10 @@ TEST_CASE("a training picture that fails during a run stops it, or is skipped an
     const std::string bytes = read_whole(fixture.images / "bee" / "2.jpg");
     Trainer trainer(options);
     write_whole(fixture.images / "bee" / "2.jpg", bytes.substr(0, bytes.size() / 2));
-    const std::atomic<bool> stop{false};
     if (policy == BadImages::kStop) {
-      CHECK_THROWS_WITH_AS(trainer.run(stop), doctest::Contains("bee/2.jpg"), Error);
+      CHECK_THROWS_WITH_AS(trainer.run(never_stop()), doctest::Contains("bee/2.jpg"), Error);
     } else {
-      const TrainResult result = trainer.run(stop);
+      const TrainResult result = trainer.run(never_stop());
       CHECK(result.finished);
       CHECK(result.left_out_views > 0);
       const std::string list = file_of(options, kLeftOutFile);
@@ -142,9 +141,7 @@ TEST_CASE("a run trains without the views whose pictures were lost before the ca
   TrainOptions options = fixture.options(TargetKind::kCache, "run");
   CHECK_THROWS_WITH_AS(Trainer{options}, doctest::Contains("15 images, the folder 14"), Error);
   options.bad_images = BadImages::kSkip;
-  Trainer trainer(options);
-  const std::atomic<bool> stop{false};
-  const TrainResult result = trainer.run(stop);
+  const TrainResult result = train(options);
   CHECK(result.finished);
   CHECK(result.left_out_views > 0);
   CHECK(has(file_of(options, kLeftOutFile), "missing\t" + (fixture.images / "bee/2.jpg").string() + "\t"));
@@ -153,8 +150,7 @@ TEST_CASE("a run trains without the views whose pictures were lost before the ca
   options.output = (fixture.root / "parts").string();
   std::uint64_t before = 0;
   for (options.max_steps = 5; options.max_steps <= 20; options.max_steps += 5) {
-    Trainer part(options);
-    const TrainResult so_far = part.run(stop);
+    const TrainResult so_far = train(options);
     CHECK(so_far.left_out_views >= before);
     before = so_far.left_out_views;
   }
@@ -223,9 +219,7 @@ TEST_CASE("a run lists the training, validation and test images that were left o
   TrainOptions options = fixture.options(TargetKind::kNone, "run");
   options.validation = (fixture.root / "validation").string();
   options.test = (fixture.root / "test").string();
-  options.max_steps = 1;
-  const std::atomic<bool> stop{false};
-  Trainer(options).run(stop);
+  trained(options, 1);
   const std::string list = file_of(options, kLeftOutFile);
   for (const std::string& line : {"dangling link\t" + (fixture.images / "cat/link.jpg").string(),
                                   "damaged\t" + (fixture.root / "validation/bee/broken.jpg").string(),
@@ -240,9 +234,7 @@ TEST_CASE(
   std::filesystem::copy(fixture.images, fixture.root / "validation", std::filesystem::copy_options::recursive);
   TrainOptions options = fixture.options(TargetKind::kCache, "run");
   options.validation = (fixture.root / "validation").string();
-  options.max_steps = 4;
-  const std::atomic<bool> stop{false};
-  Trainer(options).run(stop);
+  trained(options, 4);
   const auto metadata = load_safetensors_metadata(weights_file(options.output));
   CHECK(metadata.at("vitrine.exif_orientation") == "apply");
   CHECK(metadata.at("vitrine.grey16") == "clip");

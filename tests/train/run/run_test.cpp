@@ -73,8 +73,7 @@ struct RunFixture : TrainFixture {
 TEST_CASE("another configuration does not change a run: every difference is named, and restart renames the run") {
   const RunFixture fixture;
   TrainOptions options = fixture.joint("run");
-  options.max_steps = 5;
-  trained(options);
+  trained(options, 5);
   const auto before = fixture.files("run");
   CHECK(before.contains("config.toml"));
   options.loss.temperature = 2;
@@ -95,7 +94,7 @@ TEST_CASE("another configuration does not change a run: every difference is name
   CHECK_FALSE(fixture.files("run").contains("checkpoint-5.safetensors"));
   options.restart = false;
   options.max_steps = 2;
-  CHECK(train(options).steps == 2);  // goes on with the new one
+  CHECK(train(options).steps == 2);  // resumes the new one
 }
 
 TEST_CASE("a finished run is not trained again: it returns its earlier result and writes nothing") {
@@ -148,7 +147,7 @@ TEST_CASE("one process at a time trains in a directory") {
     const RunLock other(options.output);
     CHECK(has(message_of([&] { trained(options); }), "/run: another process is training this run"));
   }
-  CHECK(message_of([&] { trained(options); }) == "");
+  CHECK_NOTHROW(trained(options));
 }
 
 TEST_CASE("a stop within a validation or the final test loses nothing: it is repeated with the same result") {
@@ -223,13 +222,11 @@ TEST_CASE("a run resumes on another number of cores, and with weights at another
   options.output = (fixture.root / "run").string();
   options.model.weights = (fixture.root / "start/final.safetensors").string();
   options.threads = 0;
-  options.max_steps = 1;
-  trained(options);
+  trained(options, 1);
   CHECK(has(json_of(options, "last.json").at("settings").get<std::string>(), "\nthreads = 0\n"));
   std::filesystem::rename(fixture.root / "start/final.safetensors", fixture.root / "moved.safetensors");
   options.model.weights = (fixture.root / "moved.safetensors").string();
-  options.max_steps = 2;
-  CHECK(message_of([&] { trained(options); }) == "");
+  CHECK_NOTHROW(trained(options, 2));
   Tensors other = load_safetensors(options.model.weights);
   other.begin()->second = other.begin()->second + 1;
   save_safetensors(options.model.weights, other);
@@ -243,8 +240,7 @@ TEST_CASE("a run resumes on another number of cores, and with weights at another
 TEST_CASE("a run of a live teacher resumes with its weights at another path") {
   const TrainFixture fixture;
   TrainOptions options = fixture.options(TargetKind::kTeacher, "run");
-  options.max_steps = 1;
-  trained(options);
+  trained(options, 1);
   std::filesystem::rename(fixture.weights, fixture.root / "moved.safetensors");
   options.targets.teacher.weights = (fixture.root / "moved.safetensors").string();
   options.max_steps = 2;
@@ -279,10 +275,8 @@ TEST_CASE("a finished run is extended when asked, and its earlier results are ke
   options.seed = 4;
   CHECK(has(message_of([&] { trained(options); }), "seed = 4 (was 3)"));  // allows nothing else
   options.seed = 3;
-  options.max_steps = 14;
-  trained(options);
-  options.extend = false;  // the checkpoint knows the new length by now
-  options.max_steps = 0;
+  trained(options, 14);
+  options.extend = false;  // the checkpoint has the new length by now
   const Tensors longer = trained(options);
   CHECK(differences(first, longer) != std::vector<std::string>{});
   CHECK(differences(final, tensors_of(options, "final-12.safetensors")) == std::vector<std::string>{});
@@ -330,11 +324,9 @@ TEST_CASE("best weights selected on other images are renamed, not compared with 
   const RunFixture fixture;
   TrainOptions options = fixture.joint("run");
   options.validation = fixture.images.string();
-  options.max_steps = 4;
-  trained(options);
+  trained(options, 4);
   const std::string best = read_whole(fixture.root / "run/best.safetensors");
   options.validation = fixture.many_images();
-  options.max_steps = 0;
   trained(options);
   CHECK(read_whole(fixture.root / "run/best.safetensors.old") == best);
   CHECK(json_of(options, "summary.json").at("best").at("step").get<int>() > 4);

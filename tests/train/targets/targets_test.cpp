@@ -16,30 +16,18 @@ using vitrine::testing::differences;
 using vitrine::testing::trained;
 using vitrine::testing::TrainFixture;
 
-namespace {
-
-// Logits and nothing else, in one epoch.
-TrainOptions logits_alone(const TrainFixture& fixture, TargetKind source, const std::string& output) {
-  TrainOptions options = fixture.joint(source, output);
-  options.targets.features = options.targets.attention = "";
-  options.targets.taps.features = options.targets.taps.attention = {};
-  return options;
-}
-
-}  // namespace
-
 TEST_CASE("a student trains on topk logits, equally from a cache and from the live teacher") {
   const TrainFixture fixture;
   fixture.make_cache({"taps.features=[]", "taps.attention=[]", "taps.logits_encoding=topk", "taps.topk=2",
                       "taps.logits_error=0", "taps.topk_temperatures=[1, 4]"});
-  const TrainOptions cached = logits_alone(fixture, TargetKind::kCache, "cached");
-  TrainOptions live = logits_alone(fixture, TargetKind::kTeacher, "live");
+  const TrainOptions cached = fixture.logits_only(TargetKind::kCache, "cached");
+  TrainOptions live = fixture.logits_only(TargetKind::kTeacher, "live");
   live.targets.taps.logits_encoding = "topk", live.targets.taps.topk = 2, live.targets.taps.logits_error = 0;
   const Tensors weights = trained(cached);
   CHECK(differences(weights, trained(live)) == std::vector<std::string>{});
 
   // One of three classes is left out, so that nothing is merged: but for fp16, all classes teach the same.
-  TrainOptions whole = logits_alone(fixture, TargetKind::kTeacher, "whole");
+  TrainOptions whole = fixture.logits_only(TargetKind::kTeacher, "whole");
   whole.targets.through_codec = false;
   double largest = 0;
   for (const auto& [name, tensor] : trained(whole))
@@ -57,7 +45,7 @@ TEST_CASE("a student trains on topk logits, equally from a cache and from the li
 
 TEST_CASE("a topk track reports the shape of its rows and the number of classes") {
   const TrainFixture fixture;
-  TrainOptions options = logits_alone(fixture, TargetKind::kTeacher, "live");
+  TrainOptions options = fixture.logits_only(TargetKind::kTeacher, "live");
   options.targets.taps.logits_encoding = "topk", options.targets.taps.topk = 1;
   const TargetShapes shapes = fixture.source(options)->shapes();
   CHECK((shapes.logits == std::vector<std::int64_t>{3}));
