@@ -1,4 +1,4 @@
-// The two acts as processes: what each reads, writes and refuses.
+// The prepare and run steps as processes: what each reads, writes and refuses.
 #include <sys/inotify.h>
 #include <torch/torch.h>
 #include <unistd.h>
@@ -42,7 +42,7 @@ void check_words(const CommandResult& result, int exit_code, const std::vector<s
   }
 }
 
-// The names of files that anybody opens in some directories while it lives.
+// RAII: records the files that any process opens in some directories.
 class OpenedFiles {
  public:
   explicit OpenedFiles(const std::vector<std::filesystem::path>& directories)
@@ -163,7 +163,7 @@ TEST_CASE("a shard that a killed part did not list is read by that part only, an
   REQUIRE(fixture.prepare("cache").exit_code == 0);
   const std::string first = fixture.command("cache", {"part=1/2"});
   REQUIRE(interrupted_command(fixture, first, SIGKILL, "shard 2") == kBySignal + SIGKILL);
-  // What a writer on another machine left when it died in a file, long ago.
+  // Left long ago by a writer on another machine that died while writing.
   const std::filesystem::path half = fixture.root / "cache/recipes/00003.h5.part.0123456789abcdef.7.8.0";
   write_whole(half, "half a file");
   std::filesystem::last_write_time(half, std::filesystem::file_time_type::clock::now() - std::chrono::hours(25));
@@ -198,7 +198,7 @@ TEST_CASE("a part refuses a folder other than the index's before the teacher run
   check_words(fixture.extract("cache", {"part=1/2", "labels=none"}), 2, {"labels = \"none\"", "3 classes"});
   check_words(fixture.extract("cache", {"part=1/2", "unlabelled=" + copy.string()}), 2, {"unlabelled is given"});
   CHECK((fixture.files("cache") == before));
-  // Another content of the same size is found when it is read.
+  // Another content of the same size is detected when the file is read.
   std::string picture = read_whole(fixture.images / "ant/0.jpg");
   picture[picture.size() / 2] = static_cast<char>(picture[picture.size() / 2] ^ 1);
   write_whole(fixture.images / "ant/0.jpg", picture);
@@ -225,11 +225,11 @@ TEST_CASE("settings that contradict the cache are refused before the teacher is 
                 {"basis.h5: was made from 16 views", "taps.calibration_views = 8"});
   }
   std::filesystem::remove(fixture.images / "cat" / "4.jpg");
-  const CommandResult index = fixture.extract("cache", {"passes=3", "teacher.name=another"});  // is yet to be judged
+  const CommandResult index = fixture.extract("cache", {"passes=3", "teacher.name=another"});  // not checked yet
   check_words(index, 2, {"index.h5: the cache holds another index", "15 images, now there are 14"});
   CHECK_FALSE(has(index.output, "clean crops"));
   CHECK((fixture.files("cache") == before));
-  // What does not fit the teacher is found without the images too.
+  // Settings that do not fit the teacher are also found without the images.
   check_words(fixture.extract("new", {"teacher.micro_batch=3", "images=" + nowhere}), 2, {"teacher.micro_batch = 3"});
 }
 

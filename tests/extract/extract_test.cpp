@@ -28,7 +28,7 @@ using vitrine::testing::kBySignal;
 
 namespace {
 
-// inode and time of last change: a file that was made again has another.
+// inode and change time, which differ for a rewritten file
 std::string identity(const std::filesystem::path& path) {
   struct stat status {};
   REQUIRE(::stat(path.c_str(), &status) == 0);
@@ -79,7 +79,7 @@ TEST_CASE("the bytes of a cache do not depend on workers, on parts or on earlier
     REQUIRE(fixture.extract("added").exit_code == 0);
     check_equal(expected, fixture.files("added"));
   }
-  {  // Only what is missing is made again.
+  {  // Only missing files are made.
     std::string first, last;
     for (const std::string& name : fixture.shards("workers")) {
       if (name == "recipes/00001.h5") first = name;
@@ -115,8 +115,8 @@ TEST_CASE("a killed or stopped run resumes where it was") {
   const std::filesystem::path half = fixture.root / "killed" / "recipes" / "00015.h5.part.0123456789abcdef.7.8.0";
   vitrine::testing::write_whole(half, "half a file");
   std::filesystem::last_write_time(half, std::filesystem::file_time_type::clock::now() - std::chrono::hours(25));
-  CHECK(fixture.shards("killed").size() == 5 + 1);  // a shard of all, and the recipes of the next
-  // Of all that is there, it had no time to list one file, which alone is read.
+  CHECK(fixture.shards("killed").size() == 5 + 1);  // one complete shard, and the recipes of the next
+  // It was killed before listing one file, the only one that is read again.
   const CommandResult goes_on = fixture.extract("killed", long_run);
   CAPTURE(goes_on.output);
   REQUIRE(goes_on.exit_code == 0);
@@ -128,7 +128,7 @@ TEST_CASE("a killed or stopped run resumes where it was") {
   CHECK(vitrine::testing::read_whole(fixture.root / "errors.txt").find("run the same command again") !=
         std::string::npos);
   const auto stopped = fixture.shards("stopped");
-  CHECK(stopped.size() % 5 == 0);  // whole shards only: the one that was being written, and those begun
+  CHECK(stopped.size() % 5 == 0);  // complete shards only: the one being written, and those in progress
   CHECK(stopped.size() >= 5);
   CHECK(stopped.size() <= 5 * 3);
   REQUIRE(fixture.extract("stopped", long_run).exit_code == 0);
@@ -159,12 +159,12 @@ TEST_CASE("a run killed repeatedly at any point leaves complete files, and ends 
   const auto expected = fixture.files("whole");
   for (int moment = 0; moment < 14; ++moment) {
     CAPTURE(moment);
-    // From the first file of all, and later through the four or so steps of each.
+    // From the very first file, and later through the about four steps of each.
     REQUIRE(interrupted(fixture, "killed", long_run, SIGKILL, "step " + std::to_string(1 + 4 * moment)) ==
             kBySignal + SIGKILL);
     for (const auto& [name, bytes] : fixture.files("killed")) {
       CAPTURE(name);
-      if (!name.ends_with(".h5")) continue;  // asides, and track.json, which grows
+      if (!name.ends_with(".h5")) continue;  // temporary files, and track.json, which grows
       REQUIRE(expected.contains(name));
       CHECK((expected.at(name) == bytes));
     }
@@ -196,7 +196,7 @@ TEST_CASE("when one of two processes on a cache dies, the rest completes the cac
   CHECK(fixture.shards("cache").size() >= 5 * 6);
   const std::string flag = fixture.command("cache", passes) + " --part ";
   CHECK(vitrine::testing::run(flag + "3/2").output.find("i/n") != std::string::npos);
-  // Under a launcher this time.
+  // This time under a launcher.
   const CommandResult rest = vitrine::testing::run("RANK=1 WORLD_SIZE=2 " + flag + "auto");
   CAPTURE(rest.output);
   CHECK(rest.exit_code == 0);
@@ -231,7 +231,7 @@ void check_mixing(const std::string& before_command, const std::string& setting,
   for (const std::string& part : {std::string("track.json"), word, value, std::string("allow_mixed = true")})
     CHECK(refused.output.find(part) != std::string::npos);
   CHECK((fixture.files("cache") == before));
-  // Before the images are looked at.
+  // Before images are read.
   const CommandResult early = fixture.extract("cache", {"part=2/2", "images=" + (fixture.root / "nowhere").string()});
   CAPTURE(early.output);
   for (const std::string& part : {word, value}) CHECK(early.output.find(part) != std::string::npos);
@@ -274,7 +274,7 @@ void check_mixing(const std::string& before_command, const std::string& setting,
 
 TEST_CASE("a track begun on another kind of machine is continued only when allowed, and shards record it") {
   check_mixing("", "teacher.micro_batch=2", "micro_batch", "2");
-  // Another instruction set, where this machine has more than one.
+  // Another instruction set, if this machine has more than one.
   if (at::get_cpu_capability() != "DEFAULT")
     check_mixing("ATEN_CPU_CAPABILITY=default ", "", "device.capability", "DEFAULT");
 }
@@ -291,7 +291,7 @@ TEST_CASE("a cache gives back the teacher's values and the student the teacher's
     const Teacher teacher(options.teacher, options.taps);
     const Cache cache(fixture.root / precision);
     const ViewMaker views(fixture.images, cache.index_ptr(), options.plan.image_size);
-    // Calibrated anew, as a live teacher does: the bases are those of the cache.
+    // Calibrated again, as by a live teacher: the bases equal the cache's.
     const ReadyTracks ready = make_ready(teacher, views, cache.plan(), teacher.tracks(cache.plan()),
                                          std::vector<std::shared_ptr<const FeatureBasis>>(4), 1024, 3);
     const std::vector<TrackInfo>& tracks = ready.tracks;

@@ -1,4 +1,4 @@
-// Cards and CPUs that no test machine has are given as records.
+// GPUs and CPUs that test machines lack are given as records.
 #include "extract/mixed.h"
 
 #include <nlohmann/json.hpp>
@@ -36,7 +36,7 @@ struct Begun {
     TrackInfo now = track;
     now.made_with = other;
     const std::string sentence = message_of([&] { with_arithmetic_of_cache(directory.path(), now, allow_mixed); });
-    // A check before there is a plan says the same.
+    // A check before there is a plan gives the same message.
     now.plan_hash.clear();
     CHECK(message_of([&] { check_tracks_of_cache(directory.path(), {now}, allow_mixed); }) == sentence);
     return sentence;
@@ -58,7 +58,7 @@ TEST_CASE("another GPU or version of its libraries is refused with both named, u
   CHECK(begun.added_by(h200, true) == "");
   TrackInfo now = begun.track;
   now.made_with = h200;
-  CHECK(with_arithmetic_of_cache(begun.directory.path(), now, true) == begun.track);  // shards say what made them
+  CHECK(with_arithmetic_of_cache(begun.directory.path(), now, true) == begun.track);  // shards record what made them
 
   ComputeRecord cudnn = kA100;
   cudnn.device.libraries["cudnn"] = "9.20.0";
@@ -70,7 +70,7 @@ TEST_CASE("another GPU or version of its libraries is refused with both named, u
 }
 
 TEST_CASE("with a GPU, the CPU model is not compared") {
-  // Two hosts with one kind of card: their records are equal, since nothing of a host is in them.
+  // Two hosts with the same kind of GPU have equal records, which contain nothing about the host.
   const auto json = to_json(kA100);
   CHECK(json.at("device").size() == 3);  // kind, name, capability
   CHECK(json.at("libraries").size() == 4);

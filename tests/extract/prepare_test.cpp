@@ -1,4 +1,4 @@
-// Act one: once, complete or absent, one process at a time.
+// The prepare step: done once, complete or absent, one process at a time.
 #include <sys/stat.h>
 #include <torch/torch.h>
 
@@ -26,7 +26,7 @@ namespace {
 
 using Files = std::map<std::string, std::string>;
 
-// Inode and time of last change, by name: a file that was written again has another.
+// Inode and change time by name, which differ for a rewritten file.
 Files identities(const ExtractFixture& fixture, const std::string& cache) {
   Files out;
   for (const auto& [name, bytes] : fixture.files(cache)) {
@@ -70,7 +70,7 @@ TEST_CASE("a preparation killed anywhere leaves complete files and no prepared.j
   const Files expected = fixture.files("whole");
   const std::string command = fixture.command("killed") + " --prepare";
   int kills = 0, code = 0;
-  // From the first write on, later and later; a run that comes to its end does so because all is there.
+  // From the first write on, later each time; a run finishes only when everything exists.
   for (int step = 1; (code = interrupted_command(fixture, command, SIGKILL, "step " + std::to_string(step))) != 0;
        step += 2) {
     CAPTURE(step);
@@ -113,7 +113,7 @@ TEST_CASE("preparing tracks and passes one after the other equals preparing them
   const CommandResult more = fixture.prepare("cache", {"passes=3"});
   CHECK(more.exit_code == 0);
   CHECK(has(more.output, "calibrate"));
-  CHECK_FALSE(has(more.output, "clean crops"));  // the teacher was judged
+  CHECK_FALSE(has(more.output, "clean crops"));  // the teacher was checked
   const CommandResult last = fixture.prepare("cache", {"first_pass=3", "passes=1"});
   CHECK(last.exit_code == 0);
   CHECK_FALSE(computes(last));
@@ -168,7 +168,7 @@ TEST_CASE("the lock removes only what it created") {
   }
   CHECK(std::filesystem::exists(cache / "plan.json"));
   CHECK_FALSE(std::filesystem::exists(cache / "prepare.lock"));
-  // A lock file whose process died.
+  // A lock file of a dead process.
   write_whole(cache / "prepare.lock", "");
   { const PrepareLock lock(cache, never_stop()); }
   CHECK_FALSE(std::filesystem::exists(cache / "prepare.lock"));

@@ -17,11 +17,11 @@ using namespace vitrine;
 
 namespace {
 
-// What a line did, and how a test steers it.
+// Records what the pipeline did, and lets a test control it.
 struct Ledger {
   std::atomic<int> alive{0}, most_alive{0};
   std::atomic<bool> out_of_order{false};
-  std::vector<int> published;  // by the writing thread alone
+  std::vector<int> published;  // only by the writing thread
   std::function<void(int shard, std::uint32_t group)> on_make, on_compress;
   std::function<void(int shard)> on_publish;
 };
@@ -100,7 +100,7 @@ TEST_CASE("the next shard is made while one is written, even with one worker") {
   ledger.on_make = [&](int shard, std::uint32_t) {
     if (shard == 1 && calls++ == 0) began_next.set_value();
   };
-  // Would not come to an end if shard 1 waited for shard 0's publication.
+  // Would deadlock if shard 1 waited for shard 0's publication.
   ledger.on_publish = [&](int shard) {
     if (shard == 0) began_next.get_future().wait();
   };
@@ -133,7 +133,7 @@ TEST_CASE("a failure anywhere ends the pipeline, is rethrown, and drops only inc
       CHECK((ledger.published == first(published)));
       CHECK(published >= place.at_least);
       CHECK(published <= place.at_most);
-      // A complete shard is not lost to another's failure: with one worker all before it are complete.
+      // A complete shard survives another's failure: with one worker all before it are complete.
       if (workers == 1) CHECK(published == 4);
     }
   tbb::task_arena arena(2);

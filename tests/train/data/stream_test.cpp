@@ -64,7 +64,7 @@ void check_same(const GroupBatch& a, const GroupBatch& b) {
   CHECK(a.own_share == b.own_share);
 }
 
-// A source whose teacher saw something else.
+// A source whose teacher saw other pictures.
 class OtherPictures : public TargetSource {
  public:
   explicit OtherPictures(const TargetSource& source) : source_(source) {}
@@ -178,9 +178,9 @@ TEST_CASE("a group with a different picture is reported with its first batch, an
   batches.start(0);
   CHECK(has(batches.next().other_picture, "is not the one that the teacher saw"));
   CHECK(batches.other_pictures() == 1);
-  CHECK(batches.next().other_picture.empty());  // of the same group, which was told
+  CHECK(batches.next().other_picture.empty());  // of the same group, already reported
   CHECK(batches.other_pictures() == 1);
-  // A run that goes on in the middle of a group tells it anew, and does not count it again.
+  // A run resumed in the middle of a group reports it again, but does not count it again.
   Batches resumed(options, other, fixture.views, at::kCPU);
   resumed.start(1);
   CHECK(has(resumed.next().other_picture, "is not the one that the teacher saw"));

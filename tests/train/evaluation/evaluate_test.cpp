@@ -1,5 +1,5 @@
-// Weights know their model, size, preprocessing and classes, and are judged by these, whatever the configuration leaves
-// out.
+// Weights record their model, size, preprocessing and classes, and are evaluated with these when the configuration
+// leaves them out.
 #include <torch/torch.h>
 
 #include <numeric>
@@ -25,7 +25,8 @@ using vitrine::testing::TrainFixture;
 namespace {
 
 struct EvaluateFixture : TrainFixture {
-  /// A ResNet-34 from labels alone, of settings that are nobody's default; four steps, judged on its training images.
+  /// A ResNet-34 trained from labels with settings that differ from all defaults; four steps, evaluated on its training
+  /// images.
   TrainOptions run(const std::string& output) const {
     TrainOptions out = joint(TargetKind::kNone, output);
     out.schedule.joint.lr = 0.05;
@@ -123,7 +124,7 @@ TEST_CASE("a configuration with another model than the weights is refused; other
   const std::string notes = read_whole(fixture.root / "notes");
   CHECK(has(notes, "was trained with size = 40; judged with 64, as configured"));
   CHECK(has(notes, "was trained with crop_pct = 0.8; judged with 1, as configured"));
-  // A configuration that says nothing of it means nothing else.
+  // A configuration with defaults does not contradict the record.
   TrainOptions plain;
   plain.test = fixture.images.string();
   vitrine::testing::write_whole(fixture.root / "plain.toml", config_as_toml(plain));
@@ -148,7 +149,7 @@ TEST_CASE(
   CHECK(some.at("images") == 10);
   for (const char* name : {"bee", "cat"}) CHECK(right(some, name) == right(all, name));
   CHECK(some.at("top1").get<double>() == doctest::Approx((right(all, "bee") + right(all, "cat")) / 10.0));
-  // As many classes, of other names.
+  // The same number of classes, with other names.
   fixture.copy_class("ant", "strange/ant");
   fixture.copy_class("bee", "strange/wasp");
   fixture.copy_class("cat", "strange/zebra");
@@ -156,7 +157,7 @@ TEST_CASE(
       vitrine::testing::run(executable("vitrine-train") + " " + evaluate + fixture.quoted("strange"));
   CHECK(strange.exit_code == 2);
   CHECK(has(strange.output, "the class folders wasp, zebra are not among the 3 classes of "));
-  // In training too.
+  // Also in training.
   TrainOptions next = fixture.run("next");
   next.validation = (fixture.root / "some").string();
   next.test = "";
@@ -203,7 +204,7 @@ TEST_CASE("the head of given weights is matched by class names") {
   CHECK(at::equal(head({"ant", "bee", "cat"}), weights.at("fc.weight")));
   CHECK(at::equal(head({"cat", "ant", "bee"}),
                   weights.at("fc.weight").index_select(0, at::tensor({2, 0, 1}, at::kLong))));
-  // Other classes of the same number: nothing of the old head is taken for them.
+  // The same number of other classes: the old head is not used.
   const at::Tensor other = head({"ant", "bee", "dog"});
   for (std::int64_t row = 0; row < 3; ++row)
     for (std::int64_t theirs = 0; theirs < 3; ++theirs)

@@ -43,7 +43,7 @@ TEST_CASE("decoupled KL equals KL when the others' weight is their share in the 
   const double share = 1 - at::softmax(teacher / 3, 1)[0][4].item<double>();
   CHECK(decoupled_kl(student, teacher, labels, 3, 1, share).item<double>() ==
         doctest::Approx(kl_divergence(student, teacher, 3).item<double>()).epsilon(1e-12));
-  // A label that is all but certain costs no digits.
+  // An almost certain label causes no cancellation.
   const at::Tensor sure = at::tensor({0.0, 0.0, 0.0, 0.0, 60.0, 1.0}, at::kDouble).view({1, 6});
   CHECK(decoupled_kl(sure.to(at::kFloat), sure.to(at::kFloat), labels, 1, 1, 8).item<double>() == 0);
   CHECK(std::isfinite(decoupled_kl(student, sure, labels, 1, 1, 8).item<double>()));
@@ -160,7 +160,7 @@ TEST_CASE(
   CHECK(adaptive_target(student, teacher, labels, 2, 3).item<double>() ==
         doctest::Approx(adaptive_target(student, teacher, mixed_labels(), 2, 1).item<double>()).epsilon(1e-12));
   CHECK(guidance_score(student, {}, labels, GuidanceScore::kLabels).abs().max().item<double>() == 0);
-  // Such a map learns nothing, and says so in finite numbers.
+  // Such a map has a zero, finite gradient.
   const at::Tensor features = normal({3, 4, 2, 2}, 25).requires_grad_();
   const at::Tensor score = guidance_score(features.flatten(1).narrow(1, 0, 5) * 2, {}, labels, GuidanceScore::kLabels);
   gradient_guidance(features, score, at::ones({3, 1, 2, 2}, at::kDouble)).backward();

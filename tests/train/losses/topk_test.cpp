@@ -14,7 +14,7 @@ using vitrine::testing::normal;
 
 namespace {
 
-// What a topk track keeps of these logits.
+// The topk track's values for these logits.
 TopkLogits keep(const at::Tensor& logits, std::int64_t kept, double temperature) {
   const auto [values, indices] = logits.topk(kept, 1);
   const at::Tensor others =

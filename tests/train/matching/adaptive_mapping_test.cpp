@@ -76,7 +76,7 @@ TEST_CASE("gradients match finite differences, and the teacher has none") {
 }
 
 TEST_CASE("the weights converge to the block that a stage can fit") {
-  // Of three blocks the second is a linear image of the stage; the others have nothing to do with it.
+  // Of three blocks the second is a linear function of the stage; the others are independent of it.
   AdaptiveMapping mapping = made({4}, {5, 5, 5});
   const at::Tensor stage = normal({32, 4, 3, 3}, 1);
   const std::vector<at::Tensor> blocks{

@@ -46,7 +46,7 @@ TEST_CASE("a rotated teacher map gives the same loss and gradients, in both dire
       const at::Tensor loss = other->forward(turned.student, teacher, turned.attention).loss;
       CHECK(std::abs((loss - expected).item<double>()) < 1e-12);
       const std::vector<at::Tensor> expected_parameters = one->parameters(), parameters = other->parameters();
-      REQUIRE(parameters.size() == expected_parameters.size());  // the basis is not among them
+      REQUIRE(parameters.size() == expected_parameters.size());  // the basis is not part of the state
       CHECK(other->buffers().size() == one->buffers().size());
       const at::Tensor there = torch::autograd::grad({expected}, {plain.student}, {}, true)[0];
       CHECK((torch::autograd::grad({loss}, {turned.student}, {}, true)[0] - there).abs().max().item<double>() < 1e-12);
@@ -54,7 +54,7 @@ TEST_CASE("a rotated teacher map gives the same loss and gradients, in both dire
       loss.backward();
       for (std::size_t p = 0; p < parameters.size(); ++p)
         CHECK((parameters[p].grad() - expected_parameters[p].grad()).abs().max().item<double>() < 1e-12);
-      // A map that is not turned is another to it.
+      // An unrotated map gives another loss.
       CHECK(std::abs((other->forward(turned.student, plain.teacher, turned.attention).loss - expected).item<double>()) >
             1e-3);
     }
@@ -110,7 +110,7 @@ TEST_CASE("the loss's value is the squared error of the two sides on the smaller
     CHECK(out.loss.item<double>() ==
           doctest::Approx((out.student - out.target).square().mean().item<double>()).epsilon(0.01));
   }
-  // A student on a finer grid is brought to the teacher's.
+  // A student on a finer grid is pooled to the teacher's.
   const at::Tensor fine = normal({3, 4, 8, 8}, 4);
   CHECK(made(Direction::kTeacherToStudent)->forward(fine, maps.teacher).target.size(2) == 4);
 }
@@ -134,10 +134,10 @@ TEST_CASE("student to teacher: positions are weighted by the teacher's attention
     CHECK(loss(at::full({3, 2, 4, 4}, 0.01, at::kDouble), 1) == doctest::Approx(alike));
     CHECK(loss(maps.attention, 0) == alike);
     CHECK(loss(maps.attention, 1) != doctest::Approx(alike));
-    // Half of the weight that follows attention, where weights add up: half of the way.
+    // Losses are linear in the weights: half of the attention share gives the mean.
     if (form != FeatureForm::kNormalised)
       CHECK(loss(maps.attention, 0.5) == doctest::Approx((alike + loss(maps.attention, 1)) / 2));
-    // Of a position that the teacher does not look at nothing is learnt.
+    // A position without attention has no gradient.
     at::Tensor elsewhere = maps.attention.clone();
     elsewhere.narrow(2, 0, 2).narrow(3, 0, 2).zero_();  // the first of 2 × 2 positions
     at::Tensor student = maps.student.detach().clone().requires_grad_();
@@ -166,7 +166,7 @@ TEST_CASE("student to teacher: a target that is a linear function of the student
 TEST_CASE("teacher to student: constant or zero outputs do not lower the loss") {
   const Maps maps;
   FeatureTransformer transformer = made(Direction::kTeacherToStudent);
-  // A constant student, a student that shrinks: neither comes near zero.
+  // Neither a constant nor a shrinking student approaches zero loss.
   CHECK(transformer->forward(at::ones_like(maps.student), maps.teacher).loss.item<double>() == doctest::Approx(2));
   const double before = transformer->forward(maps.student, maps.teacher).loss.item<double>();
   CHECK(transformer->forward(maps.student * 0.1, maps.teacher).loss.item<double>() ==
@@ -177,7 +177,7 @@ TEST_CASE("teacher to student: constant or zero outputs do not lower the loss") 
     for (at::Tensor& parameter : transformer->parameters()) parameter.zero_();
   }
   CHECK(transformer->forward(maps.student, maps.teacher).loss.item<double>() == doctest::Approx(2));
-  // Both at once: what an unguarded squared error would take for perfect.
+  // Both constant: a plain squared error would be zero.
   CHECK(transformer->forward(at::zeros_like(maps.student), maps.teacher).loss.item<double>() == doctest::Approx(2));
 }
 
@@ -209,7 +209,7 @@ TEST_CASE("additive fusion is neutral for uniform attention, ignores its scale, 
   const auto target = [&](const at::Tensor& attention) {
     return transformer->forward(student, maps.teacher, attention).target;
   };
-  // Uniform attention says nothing; its scale does not matter; a peaked one changes the target.
+  // Uniform attention has no effect, scale does not matter, peaked attention changes the target.
   const at::Tensor uniform = at::ones({3, 2, 4, 4}, at::kDouble) / 16;
   CHECK(at::allclose(target(uniform), target({})));
   CHECK(at::allclose(target(maps.attention), target(maps.attention * 0.01)));
@@ -227,9 +227,9 @@ TEST_CASE("with gated fusion the mask sets how strongly attention is applied") {
     const at::NoGradGuard no_grad;
     transformer->named_parameters()["mask"].fill_(value);
   };
-  set_mask(-40);  // closed: as if there were no attention
+  set_mask(-40);  // closed: equal to no attention
   CHECK(at::allclose(target(maps.attention), target({})));
-  set_mask(40);  // open: attention alone
+  set_mask(40);  // open: full attention
   CHECK_FALSE(at::allclose(target(maps.attention), target({})));
   CHECK(at::allclose(target(maps.attention), target(maps.attention * 0.01)));
 }
@@ -255,7 +255,7 @@ TEST_CASE("with unrelated inputs and both sides learning, a plain squared error 
   };
   torch::manual_seed(5);
   torch::nn::Conv2d student = pointwise(4, 4), teacher_side = pointwise(5, 4);
-  {  // without the guard: perfect agreement, on nothing
+  {  // plain error: collapsed to perfect agreement
     std::vector<at::Tensor> parameters = student->parameters();
     for (const at::Tensor& parameter : teacher_side->parameters()) parameters.push_back(parameter);
     const double loss =
@@ -275,7 +275,7 @@ TEST_CASE("with unrelated inputs and both sides learning, a plain squared error 
     CHECK(own->forward(x).var({0, 2, 3}).min().item<double>() > 1e-2);
     return loss;
   };
-  // Unrelated maps stay as far apart as chance lets them be; related ones meet.
+  // Unrelated maps stay at chance level; related ones agree.
   CHECK(guarded(unrelated) > 1.2);
   CHECK(guarded(at::einsum("nchw,kc->nkhw", {x, normal({5, 4}, 23)})) < 0.2);
 }

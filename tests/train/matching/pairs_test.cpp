@@ -29,7 +29,7 @@ TEST_CASE("the matching stage is the deepest that is as fine as the teacher's ma
   CHECK(matching_stage(32, 2) == 3);
   CHECK(matching_stage(33, 2) == 4);  // ⌈33 / 32⌉ = 2
   CHECK(matching_stage(48, 24) == 1);
-  // As a student of that size has them.
+  // A student of that size has these maps.
   for (const int size : {32, 33, 48, 63, 224}) {
     std::int64_t side = size;
     for (int halving = 0; halving < 2; ++halving) side = (side + 1) / 2;

@@ -142,7 +142,7 @@ TEST_CASE("an optimizer loaded in the middle of training continues bit-equal") {
       give_gradients(parameters, 3);
       NamedParameters kept;
       for (const auto& [name, parameter] : parameters) kept.emplace_back(name, parameter.detach().clone());
-      optimizer->step(kRates[3]);  // moves on: the saved state must be a copy
+      optimizer->step(kRates[3]);  // trains on: the saved state must be a copy
       parameters = kept;
     }
     const auto resumed = make_optimizer(parameters, options);

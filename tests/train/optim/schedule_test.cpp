@@ -100,7 +100,7 @@ TEST_CASE("a phase may begin in the middle of an epoch; its bound is rounded to 
   CHECK(phase_at(options, 18, 10).epoch == 1);
   CHECK(phase_at(options, 20, 10).epoch == 2);
   CHECK_THROWS_AS(phase_at(options, 21, 10), std::logic_error);
-  // Rounding does not add up: a thousand steps are a thousand steps, wherever the phases begin.
+  // Rounding errors do not accumulate: the run has a thousand steps wherever the phases begin.
   options.align.epochs = options.joint.epochs = options.fine_tune.epochs = 1000.0 / 3;
   CHECK(phase_bounds(options, 1) == PhaseBounds{0, 333, 667, 1000});
 
@@ -120,7 +120,7 @@ TEST_CASE("when schedule.epochs is set, the phases' lengths are relative") {
   options.epochs = 10;
   CHECK(options.phase_epochs(1) == doctest::Approx(7.5));
   CHECK(phase_bounds(options, 10) == PhaseBounds{0, 5, 80, 100});
-  options.align.epochs = options.joint.epochs = 0;  // what is left has it all
+  options.align.epochs = options.joint.epochs = 0;  // the only phase has the whole run
   CHECK(phase_bounds(options, 10) == PhaseBounds{0, 0, 0, 100});
   options.fine_tune.epochs = 0;
   CHECK_THROWS_AS(phase_bounds(options, 10), Error);

@@ -34,7 +34,7 @@ struct CliFixture : TrainFixture {
   CommandResult train(const std::vector<std::string>& settings = {}) const {
     return vitrine::testing::run(command(options(TargetKind::kCache, "run"), settings));
   }
-  /// Exit code 2, nothing trained, and one line that holds every one of `parts` (notes on the way aside).
+  /// Checks for exit code 2, no run, and one error line (besides notes) that contains all `parts`.
   void check_refused(const CommandResult& result, const std::vector<std::string>& parts) const {
     CAPTURE(result.output);
     CHECK(result.exit_code == 2);
@@ -68,7 +68,7 @@ TEST_CASE(
   const auto summary = nlohmann::json::parse(vitrine::testing::read_whole(fixture.root / "run/summary.json"));
   CHECK(summary.at("stages").at("features.1") == "layer3");
   CHECK(summary.at("size") == 32);
-  // The same command again: nothing is done, and the result is told. Its configuration stands in the run's folder.
+  // The same command again does nothing and prints the result. The run's directory has its configuration.
   const auto before = fixture.files("run");
   const CommandResult again = vitrine::testing::run(vitrine::testing::executable("vitrine-train") + " '" +
                                                     (fixture.root / "run/config.toml").string() + "'");
@@ -135,7 +135,7 @@ TEST_CASE("a checkpoint of either kind is evaluated: per class, calibration, and
     for (const char* part : {"ant", "bee", "cat", "top-1", "calibration error", "15 images"})
       CHECK(table.output.find(part) != std::string::npos);
     CHECK(table.output.find("left out") == std::string::npos);
-    // What cannot be judged is listed, each with its kind and reason.
+    // Unreadable images are listed with kind and reason.
     vitrine::testing::write_whole(fixture.images / "bee/broken.jpg", "\xff\xd8\xff and then nothing");
     std::filesystem::create_directories(fixture.images / "__MACOSX");
     const CommandResult listed = vitrine::testing::run(line + " --evaluate '" + (fixture.root / "run").string() + "'");

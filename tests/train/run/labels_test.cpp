@@ -1,4 +1,4 @@
-// Runs that lack labels: all of them, or those of further images.
+// Runs without labels, or with additional unlabelled images.
 #include <torch/torch.h>
 
 #include <nlohmann/json.hpp>
@@ -26,7 +26,7 @@ using vitrine::testing::write_whole;
 
 namespace {
 
-/// Beside the 15 labelled images nine others, flat and nested.
+/// Adds nine unlabelled images, flat and nested, to the 15 labelled ones.
 struct LabelFixture : TrainFixture {
   std::filesystem::path further = root / "further";
 
@@ -126,7 +126,7 @@ TEST_CASE("ignored labels change nothing: the student is bit-equal to that of th
   options.targets.cache = (fixture.root / "bare").string();
   options.output = (fixture.root / "without").string();
   CHECK(differences(weights, trained(options)) == std::vector<std::string>{});
-  // The test can fail: with labels the weights are others.
+  // The test can fail: with labels the weights differ.
   CHECK(differences(weights, trained(fixture.options(TargetKind::kCache, "with"))) != std::vector<std::string>{});
 }
 

@@ -1,4 +1,4 @@
-// Pictures that cannot be had when a student, or who judges it, wants them.
+// Unreadable pictures in training and evaluation.
 #include <torch/torch.h>
 
 #include <algorithm>
@@ -25,7 +25,7 @@ namespace {
 
 const PictureTries kAtOnce{2, [](int) {}};
 
-// Views of a group in the order in which a student takes them, without those that are left out.
+// The group's views in the student's order, without those left out.
 std::vector<std::int64_t> sound_order(const GroupBatch& group) {
   std::vector<std::int64_t> out;
   for (const std::int64_t view : group.order)
@@ -241,7 +241,7 @@ TEST_CASE(
   const std::optional<WeightsRecord> record = WeightsRecord::parse(metadata, "w");
   REQUIRE(record);
   CHECK(record->decoding.apply_orientation);
-  // Evaluation opens its folders as the run does.
+  // Opens the folders for evaluation as the run does.
   TrainOptions judging = options;
   judging.decoding = record->decoding;
   CHECK(Evaluation(options.validation, ModelClasses{{}, 3}, judging.evaluation_options(32))

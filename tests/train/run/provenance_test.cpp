@@ -1,4 +1,4 @@
-// What a run learns from must fit together: each difference is refused with both values and the word that allows it.
+// The sources of a run must agree: each difference is refused with both values and the word that allows it.
 #include "train/run/provenance.h"
 
 #include <torch/torch.h>
@@ -47,10 +47,10 @@ struct ProvenanceFixture : TrainFixture {
   }
 };
 
-// The sentence has all `parts`, nothing was written, and with the word the run goes to its end and says what it
-// allowed.
+// Checks that the error contains all `parts` and nothing was written, and that with `word` the run finishes and records
+// what it allowed.
 void check_refused_and_allowed(TrainOptions options, const std::string& word, const std::vector<std::string>& parts) {
-  // Another word allows nothing of it.
+  // Another word does not allow it.
   options.allow = word == "mixed" ? "teachers" : "mixed";
   const std::string refused = message_of([&] { trained(options); });
   CAPTURE(refused);
@@ -198,7 +198,7 @@ TEST_CASE("allowed pictures that differ from the teacher's are counted once each
   for (const std::uint64_t stop_at : {1, 3, 4, 7, 0}) trained(options, stop_at);  // a group is two steps
   check_counted(options);
 
-  // At another size nothing is known of the teacher's pictures.
+  // At another size pictures cannot be compared with the teacher's.
   TrainOptions smaller = fixture.run("smaller");
   smaller.size = 24;
   CHECK_NOTHROW(trained(smaller));
@@ -233,7 +233,7 @@ TEST_CASE("a run resumes on other tracks only when allowed, and records it in it
     CHECK(read_whole(last) == before);
     options.allow = "tracks";
     CHECK_NOTHROW(trained(options, 2));
-    // The next checkpoint learnt from both, and has said so.
+    // The next checkpoint has learnt from both, and records it.
     options.allow = "";
     CHECK_NOTHROW(trained(options, 0));
     const auto allowed = summary_of(options).at("allowed");

@@ -1,4 +1,4 @@
-// Whole runs with the parts of the recipe that a configuration can choose.
+// Whole runs with each configurable part of the recipe.
 #include <torch/torch.h>
 
 #include <cmath>
@@ -45,7 +45,7 @@ double largest_difference(const Tensors& a, const Tensors& b) {
   return out;
 }
 
-/// Everything that has a state, at once.
+/// All options with state, combined.
 void everything(TrainOptions& options) {
   options.precision = "fp16";
   options.scaler.scale = 1e9;  // overflows at first
@@ -147,7 +147,7 @@ TEST_CASE("several tracks are compared with several stages, in pairs or with lea
 TEST_CASE("gradients accumulated over micro-batches equal those of the whole batch") {
   const RecipeFixture fixture;
   TrainOptions options = fixture.short_run("whole", TargetKind::kNone);
-  options.schedule.joint.freeze_batch_norm = true;  // else each forward has its own statistics
+  options.schedule.joint.freeze_batch_norm = true;  // otherwise each forward has its own statistics
   const Tensors whole = part(trained(options), "model");
   options.output += "-micro";
   options.micro_batch = 2;
@@ -240,7 +240,7 @@ TEST_CASE("re-estimated BatchNorm statistics are the mean over the first batches
 TEST_CASE("FP16: updates that overflow are skipped and counted, and the scale adapts") {
   const RecipeFixture fixture;
   TrainOptions options = fixture.options(TargetKind::kCache, "run");
-  options.schedule.align.epochs = 0;  // its loss is computed in FP32, where nothing overflows
+  options.schedule.align.epochs = 0;  // its loss is computed in FP32, which does not overflow
   options.precision = "fp16";
   options.scaler.scale = 1e12;
   const Tensors state = trained(options);
@@ -261,7 +261,7 @@ TEST_CASE("with every option on, a run stopped anywhere and resumed ends bit-equ
   const Tensors whole = trained(options);
   const Tensors final = tensors_of(options, "final.safetensors");
   std::random_device device;
-  const char* const asked = std::getenv("VITRINE_RESUMES");  // how often; steps are drawn anew each time
+  const char* const asked = std::getenv("VITRINE_RESUMES");  // repetitions, with new random steps each time
   for (int i = 0; i < (asked != nullptr ? std::stoi(asked) : 2); ++i) {
     const std::uint64_t stop_at = 1 + device() % 19;
     CAPTURE(stop_at);

@@ -1,4 +1,4 @@
-// A run and its directory: never overwritten, never mixed, stopped anywhere and gone on with.
+// A run's directory: never overwritten or mixed; a run can be stopped anywhere and resumed.
 #include <ATen/record_function.h>
 #include <tbb/global_control.h>
 #include <torch/torch.h>
@@ -30,7 +30,7 @@ using vitrine::testing::write_whole;
 
 namespace {
 
-/// Calls a function at each of a network's max poolings while it lives: the way into a forward, without a clock.
+/// RAII: calls a function at each max pooling of a network, to act inside a forward without timing.
 class AtForward {
  public:
   explicit AtForward(std::function<void()> call) {
@@ -53,11 +53,11 @@ class AtForward {
 struct RunFixture : TrainFixture {
   RunFixture() { make_cache(); }
 
-  /// `epochs` joint ones of four steps, from the cache.
+  /// `epochs` joint epochs of four steps, from the cache.
   TrainOptions joint(const std::string& output, double epochs = 3) const {
     return TrainFixture::joint(TargetKind::kCache, output, epochs);
   }
-  /// More images than a batch of a validation has: a folder of 22 in each class.
+  /// A folder of 22 images per class, more than one validation batch.
   std::string many_images() const {
     const std::filesystem::path folder = root / "many";
     for (const char* name : {"ant", "bee", "cat"})
@@ -117,7 +117,7 @@ TEST_CASE("a finished run is not trained again: it returns its earlier result an
     CHECK((fixture.files("run") == before));
   };
   check_same(train(options));
-  const std::optional<TrainResult> told = finished_run(options);  // without looking at images or cache
+  const std::optional<TrainResult> told = finished_run(options);  // without reading images or cache
   REQUIRE(told);
   check_same(*told);
   const auto best = json_of(options, "summary.json").at("best");
@@ -206,7 +206,7 @@ TEST_CASE("a stop after the images are scanned does not throw: it leaves a check
   const RunFixture fixture;
   const Tensors whole = trained(fixture.joint("whole", 1));
   const StopFlag asked{true};
-  const TrainOptions options = fixture.joint("run", 1);  // no images to judge on: nothing is scanned in run()
+  const TrainOptions options = fixture.joint("run", 1);  // no validation images: run() scans nothing
   const TrainResult stopped = train(options, asked);
   CHECK_FALSE(stopped.finished);
   CHECK(stopped.steps == 0);
@@ -231,7 +231,7 @@ TEST_CASE("a run resumes on another number of cores, and with weights at another
   other.begin()->second = other.begin()->second + 1;
   save_safetensors(options.model.weights, other);
   CHECK(has(message_of([&] { trained(options); }), "model.weights = \"SHA-256 "));
-  // On a GPU the number of threads decides nothing.
+  // On a GPU the number of threads has no effect.
   options.model.weights.clear();
   options.device = "cuda";
   CHECK_FALSE(has(meaningful_settings(options), "threads"));
@@ -273,7 +273,7 @@ TEST_CASE("a finished run is extended when asked, and its earlier results are ke
   CHECK(has(refused, "finished: schedule.joint.epochs = 5.0 (was 3.0); set extend = true"));
   options.extend = true;
   options.seed = 4;
-  CHECK(has(message_of([&] { trained(options); }), "seed = 4 (was 3)"));  // allows nothing else
+  CHECK(has(message_of([&] { trained(options); }), "seed = 4 (was 3)"));  // extend allows no other difference
   options.seed = 3;
   trained(options, 14);
   options.extend = false;  // the checkpoint has the new length by now
@@ -284,7 +284,7 @@ TEST_CASE("a finished run is extended when asked, and its earlier results are ke
   CHECK(json_of(options, "summary.json").at("steps") == 20);
   REQUIRE(json_of(options, "summary.json").at("changes").size() == 1);
   CHECK(json_of(options, "summary.json").at("changes")[0] == "from step 13 on: schedule.joint.epochs = 5.0 (was 3.0)");
-  // Steps that were done stay; then the schedule is that of five epochs.
+  // Completed steps are kept; the rest follows the schedule of five epochs.
   const auto now = read_log(options);
   REQUIRE(now.at("step").size() == 20);
   for (std::size_t i = 0; i < 12; ++i) CHECK(now.at("lr")[i] == log.at("lr")[i]);
@@ -314,7 +314,7 @@ TEST_CASE("passes added to a cache do not change a run's order unless requested"
   options.new_passes = true;
   CHECK(differences(whole, trained(options)) != std::vector<std::string>{});
   CHECK(json_of(options, "summary.json").at("changes")[0] == "from step 10 on with the passes 2, 3, which are new");
-  // A pass that is gone cannot be gone on with.
+  // A run cannot resume without one of its passes.
   for (const char* shard : {"00002.h5", "00003.h5"}) std::filesystem::remove(fixture.root / "cache/recipes" / shard);
   options.output = (fixture.root / "lost").string();
   CHECK(has(message_of([&] { trained(options); }), "uses pass 1, which is no longer complete"));

@@ -18,7 +18,7 @@ bool is_statistic(const std::string& name) {
   return name.find("running_") != std::string::npos || name.find("num_batches_tracked") != std::string::npos;
 }
 
-// One epoch of one phase; what changed, by whether a tensor is the student's weight, its statistic or the
+// Trains one epoch of one phase and counts the changed tensors: the student's weights and statistics, and the
 // transformer's.
 struct Changes {
   std::size_t weights = 0, statistics = 0, transformer = 0;
@@ -56,7 +56,7 @@ TEST_CASE("a live teacher through the codec trains bit-equal to its cache") {
   TrainOptions options = fixture.options(TargetKind::kTeacher, "live");
   CHECK(differences(cached, trained(options)) == std::vector<std::string>{});
   CHECK(read_log(options)["step"].back() == "20");
-  // The test can fail: without the codec's errors the weights are others.
+  // The test can fail: without the codec's errors the weights differ.
   options.targets.through_codec = false;
   options.output += "-exact";
   CHECK(differences(cached, trained(options)) != std::vector<std::string>{});
@@ -65,7 +65,7 @@ TEST_CASE("a live teacher through the codec trains bit-equal to its cache") {
 TEST_CASE("a run stopped within an epoch and resumed ends bit-equal to an uninterrupted one") {
   const TrainFixture fixture;
   fixture.make_cache();
-  // Within a group, at its edge, and with several groups in a step (there an epoch has one step, a run five).
+  // Within a group, at its end, and with several groups per step (then an epoch has one step, a run five).
   for (const auto& [batch, stop_at] : {std::pair{4u, 7u}, {4u, 6u}, {8u, 5u}, {16u, 3u}}) {
     CAPTURE(batch);
     CAPTURE(stop_at);
@@ -150,7 +150,7 @@ TEST_CASE(
   CHECK(read_log(options)["phase"] == std::vector<std::string>{"align", "align", "align", "joint", "joint", "joint",
                                                                "joint", "joint", "fine_tune", "fine_tune"});
   CHECK(
-      std::filesystem::exists(fixture.root / "whole/best.safetensors"));  // the half epoch at the end is judged as well
+      std::filesystem::exists(fixture.root / "whole/best.safetensors"));  // the half epoch at the end is validated too
   for (const std::uint64_t stop_at : {2, 3, 8, 9}) {
     CAPTURE(stop_at);
     options.output = (fixture.root / ("broken-" + std::to_string(stop_at))).string();

@@ -1,4 +1,4 @@
-// The student: its average, its modes, BatchNorm's statistics, and what its files say of it.
+// The student: moving average, modes, BatchNorm's statistics, and the record in its files.
 #include <torch/torch.h>
 
 #include "common/base/error.h"
@@ -20,7 +20,7 @@ torch::nn::Sequential small_model() {
   return torch::nn::Sequential(torch::nn::Conv2d(3, 4, 3), torch::nn::BatchNorm2d(4));
 }
 
-/// Moves every weight, and BatchNorm's statistics, as a step of training would.
+/// Changes every weight and BatchNorm's statistics, like a training step.
 void move(torch::nn::Sequential& model, std::uint64_t seed) {
   const at::NoGradGuard no_grad;
   for (at::Tensor& parameter : model->parameters())

@@ -32,7 +32,7 @@ struct MapFixture : TrainFixture {
     save_teacher(wide, 5);
     write_whole(map, "# teacher student\n0 ant\n1 bee\n4 0\n");
   }
-  /// The wide teacher's for vitrine-extract, and more.
+  /// Settings of vitrine-extract for the wide teacher, and more.
   std::vector<std::string> settings(const std::vector<std::string>& more = {}) const {
     std::vector<std::string> all{"teacher.weights=" + wide.string(), "teacher.vit.classes=5", "taps.features=[1]"};
     all.insert(all.end(), more.begin(), more.end());
@@ -131,7 +131,7 @@ TEST_CASE("an identity class map trains bit-equal to no map") {
   options.targets.class_names = (fixture.root / "names.txt").string();
   options.output = (fixture.root / "mapped").string();
   CHECK(differences(plain, trained(options)) == std::vector<std::string>{});
-  // The test can fail: with two names exchanged the weights are others.
+  // The test can fail: with two names exchanged the weights differ.
   write_whole(fixture.root / "names.txt", "bee\nant\ncat\n");
   options.output = (fixture.root / "exchanged").string();
   CHECK(differences(plain, trained(options)) != std::vector<std::string>{});
@@ -148,7 +148,7 @@ TEST_CASE("dropped classes are noted, with their share of the teacher's probabil
   CHECK(has(result.output, "3 of the teacher's 5 classes are 2 of the student's 3"));
   CHECK(has(result.output, "1 classes of the student have no counterpart"));
 
-  // The share, from the raw logits of both groups of the first pass.
+  // The dropped share, computed from the raw logits of both groups of the first pass.
   options.targets.class_map.clear();
   const auto raw = fixture.source(options);
   double share = 0;

@@ -26,7 +26,7 @@ TEST_CASE("a student trains on topk logits, equally from a cache and from the li
   const Tensors weights = trained(cached);
   CHECK(differences(weights, trained(live)) == std::vector<std::string>{});
 
-  // One of three classes is left out, so that nothing is merged: but for fp16, all classes teach the same.
+  // With one of three classes left out nothing is merged: apart from fp16, the targets equal all logits.
   TrainOptions whole = fixture.logits_only(TargetKind::kTeacher, "whole");
   whole.targets.through_codec = false;
   double largest = 0;
@@ -94,7 +94,7 @@ TEST_CASE("a batch holds each view's picture, label and stored maps, although wo
       const at::Tensor seen = at::from_blob(plain.data(), {8, 32, 32, 3}, at::kByte);
       const at::Tensor features = stored("features.1", key), looks = stored("attention.1", key);
       for (std::int64_t view = 0; view < 8; ++view) {
-        // The views come in an order of their own.
+        // The batch has the group's order.
         const at::Tensor row = at::cat(pictures).eq(seen[view]).flatten(1).all(1).nonzero().flatten();
         REQUIRE(row.numel() == 1);
         const auto at = row.item<std::int64_t>();
