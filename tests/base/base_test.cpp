@@ -50,7 +50,7 @@ TEST_CASE("available memory is the kernel's figure, or less in a limited control
   CHECK(with({kernel}) == 4'096'000);
   const std::pair<std::string, std::string> version2{"proc/self/cgroup", "0::/slice/job\n"};
   CHECK(with({kernel, version2}) == 4'096'000);
-  // The group's own limit, and one above it, less what is used beside pages of files.
+  // The limits of the group and of its parent, minus used memory without file pages.
   CHECK(with({kernel,
               version2,
               {"sys/fs/cgroup/slice/job/memory.max", "max\n"},
@@ -60,7 +60,7 @@ TEST_CASE("available memory is the kernel's figure, or less in a limited control
               {"sys/fs/cgroup/slice/memory.stat", "anon 400000\nactive_file 7\ninactive_file 200000\n"}}) == 500'000);
   CHECK(with({kernel,
               version2,
-              {"sys/fs/cgroup/memory.max", "1000\n"},  // a container sees its own group at the top
+              {"sys/fs/cgroup/memory.max", "1000\n"},  // in a container the own group is the root
               {"sys/fs/cgroup/memory.current", "2000\n"}}) == 0);
   CHECK(with({kernel,
               {"proc/self/cgroup", "3:cpu,cpuacct:/a\n2:memory:/a\n"},
@@ -211,7 +211,7 @@ TEST_CASE("with kKeep an existing file stays, also one created meanwhile, and th
   CHECK(publish(path, "first", Existing::kKeep));
   CHECK_FALSE(publish(path, "second", Existing::kKeep));
   CHECK(testing::read_whole(path) == "first");
-  // It comes while ours is being written.
+  // Created while ours is being written.
   const std::filesystem::path late = directory / "late";
   CHECK_FALSE(publish(
       late,
@@ -245,7 +245,7 @@ TEST_CASE("of many concurrent publishers with kKeep exactly one succeeds") {
 
 TEST_CASE("temporary files of dead writers are removed, others are kept") {
   const TemporaryDirectory directory;
-  // The names that publish() gives here: PLACE.PROCESS.RUN.COUNTER.
+  // Names as given by publish(): HOST.PROCESS.RUN.COUNTER.
   std::string own;
   publish(directory / "x.h5", [&](const std::filesystem::path& aside) {
     own = aside.filename().string();
@@ -268,12 +268,12 @@ TEST_CASE("temporary files of dead writers are removed, others are kept") {
   };
   const std::vector<std::string> gone{
       put(place + ".2147483646." + run),              // beyond the kernel's largest number
-      put(place + process + "0123456789abcdef.3"),    // of a process that had this one's number
-      put(place + ".1." + run + "9", true),           // of one whose number another has by now
+      put(place + process + "0123456789abcdef.3"),    // of a dead process with this one's id
+      put(place + ".1." + run + "9", true),           // of a dead process whose id was reused
       put("x.h5.part.0123456789abcdef.1.0.0", true),  // of another machine, long ago
       put("x.h5.part.1.0", true),
       put("x.h5.part.", true)};
-  const std::vector<std::string> stay{put(place + ".1." + run),  // process 1 is always there
+  const std::vector<std::string> stay{put(place + ".1." + run),  // process 1 always exists
                                       put(place + process + run + "7"),
                                       put("x.h5.part.0123456789abcdef.2147483646.0.0"), put("x.h5.part.1.1"), "x.h5"};
   const std::vector<std::filesystem::path> found = abandoned_in(directory.path());

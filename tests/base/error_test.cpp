@@ -45,7 +45,7 @@ TEST_CASE("at() adds a place to an error without one, and keeps kind and fields"
   CHECK(placed.problem().path == "a.h5");
   CHECK(placed.problem().dataset == "q");
   CHECK(placed.problem().group == 7);
-  // What is known already is nearer to the fault.
+  // Fields that are already set are closer to the fault.
   CHECK(placed.at({.path = "b.h5", .dataset = "r", .group = 0}).what() == std::string(placed.what()));
   CHECK(bare.at({.group = 0}).what() == std::string("group 0: is wrong; wait"));
   CHECK(bare.at({}).what() == std::string(bare.what()));
@@ -74,7 +74,7 @@ TEST_CASE("a failed system call is kInput for a bad path, else kIo or kMemory") 
   for (const int code : {EACCES, EPERM, EIO, ENOSPC, EROFS, ESTALE, ETIMEDOUT, EDQUOT})
     CHECK(kind_of_errno(code) == ErrorKind::kIo);
   for (const int code : {ENOMEM, ENOBUFS, EMFILE, ENFILE}) CHECK(kind_of_errno(code) == ErrorKind::kMemory);
-  // Where the machine is to blame, what helps depends on what it lacks, not on the call.
+  // For lack of resources, the remedy depends on the resource, not on the call.
   CHECK(message_of([] { fail_system(EMFILE, "a.h5", "cannot be opened", "check the path"); }) ==
         "a.h5: cannot be opened (Too many open files); raise the limit on open files (ulimit -n) or use fewer workers, "
         "then run again");

@@ -23,7 +23,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// "kind: sentence" of what is thrown, or "none".
+// "kind: sentence" of the thrown error, or "none".
 std::string thrown_by(const std::function<void()>& call) {
   try {
     call();
@@ -131,7 +131,7 @@ TEST_CASE("move_aside never overwrites") {
   CHECK(read_whole(directory / "file.damaged") == "1");
   CHECK(read_whole(directory / "file.damaged.2") == "2");
   CHECK(read_whole(directory / "file.damaged.3") == "3");
-  // A folder as well, with a slash behind its name; names that are links to nothing are taken.
+  // Also a folder with a trailing slash; names of dangling links count as taken.
   write_whole(directory / "run/log", "mine");
   fs::create_symlink("nowhere", directory / "run.old");
   CHECK(move_aside(directory / "run/", "old") == directory / "run.old.2");
@@ -178,7 +178,7 @@ TEST_CASE("a file shorter than requested is damage, and a file of several blocks
   std::array<std::byte, 8> out;
   const ReadableFile file(directory / "file");
   CHECK(thrown_by([&] { file.read(0, out); }).starts_with("4: " + (directory / "file").string() + ": ends at byte 4"));
-  fs::resize_file(directory / "file", 2);  // while it is open: somebody is writing it
+  fs::resize_file(directory / "file", 2);  // while it is open for writing
   CHECK(thrown_by([&] { file.read(0, out); }).starts_with("3: " + (directory / "file").string() + ": ends at byte 2"));
   const std::string bytes((1 << 20) + 5, 'x');
   write_whole(directory / "big", bytes);

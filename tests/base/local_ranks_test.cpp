@@ -67,7 +67,7 @@ TEST_CASE("processes of one launcher share the cores, at least one each") {
   std::map<std::string, std::string> step{
       {"SLURM_LOCALID", "1"}, {"SLURM_STEP_ID", "0"}, {"SLURM_NTASKS_PER_NODE", "4"}, {"SLURM_CPUS_ON_NODE", "32"}};
   CHECK(share(32, step) == 8);
-  CHECK(share(8, step) == 8);  // bound to cores of its own already
+  CHECK(share(8, step) == 8);  // already bound to its own cores
   CHECK(share(6, step) == 6);
   step.erase("SLURM_CPUS_ON_NODE");
   CHECK(share(32, step) == 8);

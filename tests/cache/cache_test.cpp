@@ -147,7 +147,7 @@ TEST_CASE("a misplaced shard, a foreign track and an edited plan are refused") {
     CHECK(message_of([&] {
             reader.read({1, 0}, scratch, out);
           }).find("00002.h5: has pass 0, expected 1") != std::string::npos);
-    CHECK(!message_of([&] { reader.read({1, 0}, scratch, out); }).empty());  // and again, when it was refused before
+    CHECK(!message_of([&] { reader.read({1, 0}, scratch, out); }).empty());  // and again after a refusal
   }
   TrackInfo foreign = track;
   foreign.teacher.name = "foreign", foreign.plan_hash = std::string(64, '0');
@@ -244,7 +244,7 @@ TEST_CASE("a bad track does not prevent opening the cache, and using it gives th
     CHECK(asked("logits", teacher) == cache.bad_tracks()[0].error.what());
   CHECK(has(asked("logits", "half"), "is missing, but there are shards"));
   CHECK(has(asked("logits", "w"), "few.aaaaaaaa/logits (not readable)"));
-  // Which of the tracks is meant does not depend on what is damaged.
+  // Which track is selected does not depend on damage.
   for (const char* teacher : {"tiny", "other", "uniform"})
     std::filesystem::remove_all(directory / (std::string(teacher) + ".aaaaaaaa/logits"));
   std::filesystem::remove_all(directory / "half.aaaaaaaa");

@@ -32,11 +32,11 @@ void write_small(const std::filesystem::path& path) {
                   kJson, 1);
 }
 
-// Opens and reads everything; must give what write_small stored.
+// Opens and reads everything, and checks it against write_small().
 void read_small(const std::filesystem::path& path) {
   const Container file(path);
   Container::Scratch scratch;
-  // Read outside of CHECK, which would keep the exception to itself.
+  // Read outside CHECK, which would swallow the exception.
   const std::vector<std::byte> bytes = file.read_all(file.find("q"), scratch),
                                scales = file.read_all(file.find("scale"), scratch);
   CHECK(file.json() == kJson);
@@ -53,7 +53,7 @@ std::string error_of(const std::filesystem::path& path) {
   return {};
 }
 
-// The bytes with a number changed in the header and the table's checksum made right again.
+// The bytes with a number in the header changed and the table's checksum recomputed.
 template <class Number>
 std::string with_header(std::string bytes, std::size_t offset, Number value) {
   std::memcpy(bytes.data() + offset, &value, sizeof value);
@@ -168,7 +168,7 @@ TEST_CASE("absurd numbers with a valid checksum are errors, and nothing is alloc
       write_whole(directory / "bad.h5", with_header(good, at, value));
       CAPTURE(at);
       CAPTURE(value);
-      (void)error_of(directory / "bad.h5");  // an error, or the right values from words that may be anything
+      (void)error_of(directory / "bad.h5");  // an error, or the right values
     }
   const auto refused = [&](std::size_t at) {
     write_whole(directory / "bad.h5", with_header(good, at, ~0ull));

@@ -1,4 +1,4 @@
-// vitrine-cache info, and what it says of what it cannot read.
+// vitrine-cache info, also with unreadable files.
 #include "common/cache/cache.h"
 
 #include <nlohmann/json.hpp>
@@ -18,7 +18,7 @@ TEST_CASE("only files count as shards, and one that vanishes during listing is i
   const std::filesystem::path place = directory / track.directory();
   std::filesystem::remove(place / "00003.h5");
   std::filesystem::create_directory(place / "00003.h5");
-  std::filesystem::create_symlink("nowhere.h5", place / "00004.h5");  // as a file that was removed
+  std::filesystem::create_symlink("nowhere.h5", place / "00004.h5");  // like a removed file
   const Cache cache(directory.path());
   const TrackReader reader(cache, track);
   CHECK(reader.shards() == 4);

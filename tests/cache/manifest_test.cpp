@@ -40,8 +40,8 @@ std::vector<std::string> names(const Manifest& manifest) {
   return out;
 }
 
-// A process that publishes shards first, first + 2, ... below `end`, refreshes the manifest after each, and is killed
-// when it has published `dies_after` of them and not yet listed the last. Returns the process.
+// Starts a process that publishes shards first, first + 2, ... below `end`, refreshing the manifest after each, and is
+// killed after publishing `dies_after` of them, before listing the last. Returns its id.
 pid_t extracting(const std::filesystem::path& directory, int first, int end, int dies_after) {
   const pid_t child = ::fork();
   if (child != 0) return child;
@@ -81,7 +81,7 @@ TEST_CASE("a manifest lists existing shards by number in canonical text") {
   CHECK(made.find("basis.h5") == nullptr);
   CHECK(compare_manifest(made, directory.path(), true).none());
 
-  // The text that stands in FORMAT.md, for someone who writes one.
+  // The text in FORMAT.md.
   CHECK(Manifest({{"00007.h5", 9, 0xABC}}).json() ==
         "{\n  \"format\": \"vitrine shards\",\n  \"version\": 1,\n  \"shards\": [\n"
         "    {\"name\": \"00007.h5\", \"bytes\": 9, \"xxh3\": \"0000000000000abc\"}\n  ]\n}\n");
@@ -93,7 +93,7 @@ TEST_CASE("hashes come from the writer, else from the manifest, else from readin
   const FileRecord told{name(1), content(1).size(), 42}, wrong_size{name(2), 1, 42};
   CHECK((refresh_manifest(directory.path(), {told, wrong_size}).files() ==
          std::vector<FileRecord>{record(0), told, record(2)}));
-  // The manifest is believed: a file is not read again, so that damage shows as a difference.
+  // The manifest's hash is kept without reading the file again, so that damage shows as a difference.
   write_whole(directory / name(0), std::string(content(0).size(), '!'));
   const Manifest kept = refresh_manifest(directory.path());
   CHECK((kept.files() == std::vector<FileRecord>{record(0), told, record(2)}));
@@ -109,7 +109,7 @@ TEST_CASE("shards that another process has listed are not read, and merged lists
   const TemporaryDirectory directory;
   const std::filesystem::path folder = directory / "track";
   std::filesystem::create_directory(folder);
-  // The hashes are not those of the bytes: nobody can have read the files.
+  // The hashes are not those of the bytes, which proves that no file was read.
   const FileRecord own{name(0), content(0).size(), 40}, others{name(1), content(1).size(), 41},
       older{name(2), content(2).size(), 42};
   for (const int number : {0, 1, 2}) write_whole(folder / name(number), content(number));
@@ -124,7 +124,7 @@ TEST_CASE("shards that another process has listed are not read, and merged lists
   CHECK((refresh_manifest(folder, {own}).files() == std::vector<FileRecord>{own, others, older}));
   CHECK((Manifest::read(folder)->files() == std::vector<FileRecord>{own, others, older}));
   CHECK_FALSE(std::filesystem::exists(other.path()));
-  // The other process goes on, on a list that begins anew.
+  // The other process continues with a new list.
   write_whole(folder / name(3), content(3));
   other.append({name(3), content(3).size(), 43});
   CHECK(refresh_manifest(folder).files().back().hash == 43);
@@ -161,14 +161,14 @@ TEST_CASE("a stop ends the reading of files and lists what is known") {
          std::vector<FileRecord>{record(0), record(1)}));
   CHECK((compare_manifest(*Manifest::read(directory.path()), directory.path(), true).unlisted ==
          std::vector<std::string>{name(2)}));
-  // The next one reads the one that no list names, and no other.
+  // The next process reads only the shard that is in no list.
   write_whole(directory / name(0), std::string(content(0).size(), '!'));
   CHECK((refresh_manifest(directory.path()).files() == std::vector<FileRecord>{record(0), record(1), record(2)}));
 }
 
 namespace {
 
-// A share of the shards 0 to 3: those of even number.
+// One part of the shards 0 to 3: the even numbers.
 OwnShare even_share(std::vector<FileRecord> made = {}) {
   return {std::move(made), [](std::uint64_t number) { return number % 2 == 0; }, 0, 4};
 }
@@ -200,7 +200,7 @@ TEST_CASE("a file in no list is read only by the process of whose part it is") {
   for (const int number : {0, 1, 2, 3}) write_whole(directory / name(number), content(number));
   const ShardLog log(directory.path());
   for (const int number : {1, 2}) log.append(record(number));
-  // The hash of what this process has made is not that of the bytes: nobody can have read the file.
+  // The hash given by this process is not that of the bytes, which proves that the file was not read.
   const FileRecord made{name(0), content(0).size(), 40};
   CHECK_FALSE(merge_lists(directory.path(), even_share({made})));  // 3 is another's
   CHECK_FALSE(std::filesystem::exists(directory / kManifestName));
@@ -209,7 +209,7 @@ TEST_CASE("a file in no list is read only by the process of whose part it is") {
   OwnShare odd{{}, [](std::uint64_t number) { return number % 2 == 1; }, 0, 4, &stop};
   CHECK_FALSE(merge_lists(directory.path(), odd));
   odd.stop = nullptr;
-  CHECK_FALSE(merge_lists(directory.path(), odd));  // 0 is in no list of its own
+  CHECK_FALSE(merge_lists(directory.path(), odd));  // 0 is not in its list
   CHECK((Manifest::read_all(directory.path())->files() == std::vector<FileRecord>{record(1), record(2), record(3)}));
   CHECK(merge_lists(directory.path(), even_share({made})));
   CHECK((Manifest::read(directory.path())->files() == std::vector<FileRecord>{made, record(1), record(2), record(3)}));
@@ -287,7 +287,7 @@ TEST_CASE("of two processes, one of them killed, the last to finish leaves a com
       continue;
     }
     CHECK((WIFSIGNALED(odd_status) && WTERMSIG(odd_status) == SIGKILL));
-    // Whoever comes next, with nothing of its own to do, makes the list whole.
+    // The next process completes the list, even with nothing else to do.
     const Manifest whole = refresh_manifest(directory.path());
     CHECK(whole.files().size() == static_cast<std::size_t>(kShards / 2 + dies_after));
     CHECK(compare_manifest(whole, directory.path(), true).none());

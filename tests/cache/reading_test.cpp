@@ -1,4 +1,4 @@
-// What reading costs: allocations, memory and system calls, counted and not timed.
+// The cost of reading in allocations, memory and system calls; counted, not timed.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -24,7 +24,7 @@ namespace {
 std::atomic<std::uint64_t> allocations = 0;
 std::atomic<std::int64_t> live_bytes = 0;
 
-// The size stands before the block, so that its end can be counted too.
+// The size is stored before the block, so that frees can be counted too.
 constexpr std::size_t kHead = alignof(std::max_align_t);
 
 }  // namespace
@@ -59,7 +59,7 @@ void operator delete(void* pointer, std::size_t, std::align_val_t) noexcept {
   std::free(pointer);
 }
 
-// Looks at files, by whatever name the libraries make them.
+// System calls that stat files, under all names used by the libraries.
 std::atomic<std::uint64_t> looks = 0;
 
 extern "C" {

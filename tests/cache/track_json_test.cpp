@@ -11,7 +11,7 @@ using namespace vitrine::testing;
 
 namespace {
 
-// A track that says everything that a track can.
+// A track with every field set.
 TrackInfo full_track() {
   const Plan plan(sample_index(3), sample_options());
   TrackInfo track = sample_tracks(plan)[2];
@@ -56,7 +56,7 @@ TEST_CASE("any changed byte of track.json is damage; a newer version is not") {
   CHECK(kind_of(newer) == ErrorKind::kCorrupt);  // the check proves that it was 2
   CHECK(kind_of(with_new_check(newer)) == ErrorKind::kNewer);
   CHECK(kind_of(newer.substr(0, newer.rfind(",\n  \"check\"")) + "\n}\n") ==
-        ErrorKind::kNewer);  // who knows its checks
+        ErrorKind::kNewer);  // its check is unknown
   CHECK(kind_of(with_new_check(with("\"version\": 2", "\"version\": 1"))) == ErrorKind::kInput);
   CHECK(TrackInfo::from_file_text(with_new_check(with("\"kind\"", "\"later\": [1],\n  \"kind\"")), "t") == track);
 }
@@ -194,7 +194,7 @@ TEST_CASE("other format versions are distinguished from damage") {
   json["encoding"] = "sqrt8", json["codec"]["sharpness"] = 1;
   CHECK(kind() == ErrorKind::kNewer);
   json.erase("codec");
-  // What it was made from does not keep it from being read.
+  // An unknown source encoding does not prevent reading.
   json["recoded_from"][0]["encoding"] = "wavelets";
   const TrackInfo track = TrackInfo::from_json(json, "c/track.json");
   CHECK(has(track.recoded_from.at(0).unknown, "wavelets"));

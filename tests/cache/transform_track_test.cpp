@@ -17,7 +17,7 @@ namespace {
 
 constexpr std::uint32_t kChannels = 6, kHeight = 2, kWidth = 3, kValues = 36;
 
-// Channels of falling deviation that share what is common to a place.
+// Channels of decreasing deviation, correlated at each position.
 std::vector<float> features(std::uint32_t views, std::uint64_t seed) {
   std::vector<float> out;
   Stream draws(seed, Purpose::kSample);
@@ -149,7 +149,7 @@ TEST_CASE("a basis round-trips through its file; a missing, foreign or damaged o
   write_basis(sample.basis_file(), other);
   CHECK(refusal().find("but track.json names " + sample.track.codec.basis.substr(0, 8)) != std::string::npos);
   std::filesystem::remove(sample.basis_file());
-  create_track(sample.directory.path(), sample.track, sample.basis.get());  // makes what was lost again
+  create_track(sample.directory.path(), sample.track, sample.basis.get());  // recreates what was lost
   CHECK(read_whole(sample.basis_file()) == bytes);
   CHECK(refusal().empty());
   for (std::size_t i = 0; i < bytes.size(); i += 97) {

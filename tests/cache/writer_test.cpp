@@ -126,7 +126,7 @@ TEST_CASE("a group in a plain encoding is compressed when it is added, not at th
                                : encoding == Encoding::kFp16 ? 2
                                                              : 1);
     if (encoding == Encoding::kUniform)
-      CHECK(draft.held_bytes() >= raw);  // how far a group is padded, the longest one says
+      CHECK(draft.held_bytes() >= raw);  // the longest group determines the padding
     else
       CHECK(draft.held_bytes() < raw / 20);
     for (std::uint32_t g = 0; g < draft.groups(); ++g) draft.compress(g);

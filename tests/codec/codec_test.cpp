@@ -87,7 +87,7 @@ TEST_CASE("every half survives conversion to float and back, and both implementa
 }
 
 TEST_CASE("both implementations round to the nearest half, ties to even") {
-  // Between each two neighbouring halves: just below, at, and just above the middle.
+  // Just below, at, and just above the midpoint of each two neighbouring halves.
   std::vector<float> values;
   std::vector<std::uint16_t> expected;
   for (std::uint32_t h = 0; h < 0x7BFF; ++h) {
@@ -124,7 +124,7 @@ TEST_CASE("int8's error is at most half a step of its row") {
       for (std::size_t r = 0; r < rows; ++r) {
         float largest = 0;
         for (std::size_t i = 0; i < width; ++i) largest = std::max(largest, std::fabs(values[r * width + i]));
-        // Below the smallest normal float a step itself is rounded: 127 times its last place comes on top.
+        // Below the smallest normal float the step itself is rounded, which adds 127 times its last place.
         const double bound = largest / 127.0 * 0.5 * (1 + 1e-4) + 64 * 1.5e-45;
         for (std::size_t i = 0; i < width; ++i)
           CHECK(std::fabs(static_cast<double>(back[r * width + i]) - values[r * width + i]) <= bound);
@@ -189,7 +189,7 @@ TEST_CASE("encodings have names") {
 }
 
 TEST_CASE("a frame's window limits how far back repetitions are found") {
-  std::vector<std::byte> noise(8192), bytes;  // nothing to be found within it
+  std::vector<std::byte> noise(8192), bytes;  // no repetition within the window
   std::mt19937 generator(3);
   for (std::byte& one : noise) one = static_cast<std::byte>(generator());
   for (int i = 0; i < 4; ++i) bytes.insert(bytes.end(), noise.begin(), noise.end());

@@ -10,7 +10,7 @@ using namespace vitrine;
 
 namespace {
 
-// Both loops against the formula; `shift` moves every array off its alignment.
+// Compares both loops with the formula; `shift` misaligns every array.
 void check_rows(std::size_t rows, std::size_t per_row, std::size_t shift) {
   CAPTURE(rows);
   CAPTURE(per_row);
@@ -33,7 +33,7 @@ void check_rows(std::size_t rows, std::size_t per_row, std::size_t shift) {
     std::memcpy(&scale, some_scales.data() + i / per_row * sizeof scale, sizeof scale);
     expected[shift + i] = static_cast<float>(some_q[i]) * scale;
   }
-  CHECK((fast == expected));  // what lies before and after has stayed as it was
+  CHECK((fast == expected));  // memory before and after is unchanged
   CHECK((plain == expected));
 }
 

@@ -30,7 +30,7 @@ TEST_CASE("features: error energy over centred energy, in total, of the worst gr
   CHECK(both.relative_error() == doctest::Approx(6.0 / 40));
   CHECK(both.worst_group == doctest::Approx(6.0 / 20));
 
-  // About a mean of its own for each place, the energy is another.
+  // With a mean per position the energy differs.
   const std::vector<float> mean{2, 2, 0, 1};
   const CodecLoss centred = measure_loss("features", {2, 1, 2}, 2, raw, decoded, mean);
   CHECK(centred.energy == doctest::Approx(4 * 1 + 4 + 9 + 4 + 1));

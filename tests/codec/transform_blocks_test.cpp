@@ -88,7 +88,7 @@ TEST_CASE("both implementations of the entropy coder write the same words and re
       }
       CHECK(done[0] == done[1]);
       CHECK(done[0] % transform::kStates == 0);
-      // A quarter of a word a nibble: only the last four rounds and what is no whole one lack words.
+      // At a quarter of a word per nibble, only the last four rounds and the incomplete one lack words.
       if (level == 30) CHECK(done[0] + 6 * transform::kStates > count);
       CHECK(reached[0] == reached[1]);
       CHECK(after[0] == after[1]);
@@ -166,7 +166,7 @@ TEST_CASE("both implementations of items and bit planes write the same streams a
         const std::uint8_t* string = at;
         std::uint64_t ones[transform::kPlanes],
             bits = static_cast<std::uint64_t>(streams.next[kind] - numbers_of[kind]);
-        std::memset(streams.next[kind], 0, 64);  // what lies beyond the numbers is anybody's
+        std::memset(streams.next[kind], 0, 64);  // bytes beyond the numbers are unspecified
         planes[kind] =
             bits == 0 ? 0
                       : transform::blocks(any == 1).collapse(numbers_of[kind], bits, take(of_planes), ones, scratch);
@@ -176,7 +176,7 @@ TEST_CASE("both implementations of items and bit planes write the same streams a
         }
         std::uint8_t* const end = const_cast<std::uint8_t*>(string);
         std::memset(end, 0, static_cast<std::size_t>(at - end));
-        for (int t = 0; t + 1 < planes[kind]; ++t) {  // as are the gaps
+        for (int t = 0; t + 1 < planes[kind]; ++t) {  // and so are the gaps
           std::uint8_t* const gap = const_cast<std::uint8_t*>(strings[kind][t + 1]) - transform::kPlaneGap;
           std::memset(gap, 0, transform::kPlaneGap);
         }
@@ -223,7 +223,7 @@ TEST_CASE("both implementations of items and bit planes write the same streams a
 
 namespace {
 
-// Items of some steps, the last and some before not of all trellises, with classes and what magnitudes cost.
+// Items of some steps, some of which do not have items in all trellises, with classes and costs of magnitudes.
 struct ToSearch {
   std::vector<float> items;
   std::vector<std::uint8_t> classes;
@@ -302,7 +302,7 @@ TEST_CASE("both implementations of the quantiser give the same numbers and repor
     CHECK(states.bit == wide.end.bit);
     for (std::size_t group = 0; group < transform::kTrellisGroups; ++group)
       CHECK(wide.errors[group] == doctest::Approx(errors[group]).epsilon(1e-4));
-    // A group by itself is as with the others, and leaves them alone.
+    // Searching one group gives the same result as searching all, and does not change the others.
     const Settled alone(given, inverse, false, 2, 3);
     CHECK(alone.errors[2] == wide.errors[2]);
     for (std::size_t i = 0; i < alone.magnitude.size(); ++i)
@@ -336,7 +336,7 @@ TEST_CASE("the Viterbi search finds the cheapest path through a trellis") {
   for (float& y : given.items) y = std::fmod(y, 3.0f);
   for (transform::TrellisStep& step : given.steps) step.active = ~std::uint64_t{0};
   const Settled found(given, 1, false);
-  // Steps that a path costs, beside those of zeros of the first quantiser.
+  // The cost of a path in squared steps, relative to zeros of the first quantiser.
   const auto cost = [&given](std::size_t trellis, const std::array<int, kSteps>& path) {
     double total = 0;
     int state = 0;

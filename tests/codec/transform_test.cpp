@@ -1,4 +1,4 @@
-// The transform encoding: what its parts promise, and the bound in every group.
+// The transform encoding: its parts, and the error bound in every group.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -176,7 +176,8 @@ TEST_CASE("the error measured on coefficients equals that of features when the b
       const CodecLoss full = measure_loss("features", {24, 6, 6}, 32, raw, decoded(codec, arrays, 32), basis->mean);
       CHECK(quick.relative_error() == doctest::Approx(full.relative_error()).epsilon(1e-6));
       CHECK(quick.worst_group == doctest::Approx(full.worst_group).epsilon(1e-6));
-      CHECK(quick.worst_token == doctest::Approx(full.worst_token).epsilon(1e-5));  // one token: few roundings cancel
+      CHECK(quick.worst_token ==
+            doctest::Approx(full.worst_token).epsilon(1e-5));  // one token: few rounding errors cancel
       CHECK(quick.energy == full.energy);
       CHECK(quick.centred_by_basis);
       made.vectors[5] += 1e-4f;
@@ -188,7 +189,7 @@ TEST_CASE("a bound that no step can keep is refused") {
   const auto basis = calibrated(24, 6, 6);
   const std::vector<float> raw = features(32, 24, 6, 6, 3);
   CHECK_THROWS_AS(TransformCodec(basis, 1e-13).encode(raw, 32), Error);
-  const TransformCodec exact(basis, 1e-7);  // some magnitudes come near to the largest that there are
+  const TransformCodec exact(basis, 1e-7);  // some magnitudes are close to the maximum
   CHECK(relative_error(*basis, raw, decoded(exact, exact.encode(raw, 32), 32)) < 1.01e-7);
 }
 
@@ -250,13 +251,13 @@ TEST_CASE("payloads that no encoder makes are refused: steps, sizes of groups an
   for (const float step : {0.0f, -1.0f, 1e-40f, std::nextafter(0x1p-110f, 0.0f), std::nextafter(0x1p70f, 1e30f), 3e38f,
                            std::numeric_limits<float>::infinity(), std::nanf("")})
     CHECK(has(refusal(with(4, step)), "its step is out of range"));
-  for (const float step : {0x1p-110f, 0x1p70f}) {  // the largest magnitude has a value
+  for (const float step : {0x1p-110f, 0x1p70f}) {  // the largest magnitude can be decoded
     CHECK(refusal(with(4, step)) == "");
     CHECK(std::ranges::all_of(out, [](float x) { return std::isfinite(x); }));
     CHECK(std::isfinite(step / 8 * static_cast<float>(transform::level_eighths(65535, false))));
   }
 
-  // Words that are lacking are told at the first plane, not after the last.
+  // Missing words are detected at the first plane, not after the last.
   std::uint32_t entropy_bytes;
   std::memcpy(&entropy_bytes, payload.data() + 32, sizeof entropy_bytes);
   REQUIRE(entropy_bytes > 4 * transform::kStates + 8);
@@ -272,7 +273,7 @@ TEST_CASE("payloads that no encoder makes are refused: steps, sizes of groups an
   std::vector<std::uint8_t> packed(1 << 17);
   CHECK(!decoder.take(1 << 20, 30, packed.data()));
 
-  // Groups that 32 bits cannot count: an error before any memory is asked for.
+  // Group sizes beyond 32 bits are an error before memory is allocated.
   const transform::Slots slots(3, 3);
   transform::ItemDecoder items;
   for (const std::uint32_t views : {0u, (1u << 29) / 54 + 1, ~0u})

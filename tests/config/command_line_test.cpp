@@ -14,7 +14,7 @@ namespace {
 using testing::has;
 using testing::message_of;
 
-// Standard output while it lives.
+// RAII: captures standard output.
 class Output {
  public:
   Output() : before_(std::cout.rdbuf(text_.rdbuf())) {}

@@ -64,7 +64,7 @@ Options set(const std::vector<std::string>& overrides) {
   return options;
 }
 
-// Whether the action fails with a message that has all of the words.
+// Whether the action fails with a message that contains all of the words.
 bool refused(const std::function<void()>& action, const std::vector<std::string>& words) {
   std::string message = "no error";
   try {

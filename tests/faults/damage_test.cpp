@@ -1,4 +1,4 @@
-// Damage to a shard, one bit and one byte at a time: an error that names the file, or the values as they were.
+// Damage to a shard, one bit or one byte at a time, gives an error that names the file or leaves the values unchanged.
 #include <algorithm>
 #include <atomic>
 #include <cstdlib>
@@ -31,7 +31,7 @@ std::atomic<std::size_t> largest_request = 0;
 
 namespace {
 
-// Bytes that carry something: the table and the stored chunks. The rest is HDF5's, which this reader never looks at.
+// Meaningful bytes: the table and the stored chunks. The rest is HDF5 metadata, which this reader ignores.
 std::vector<bool> meaningful(const std::string& bytes, const std::filesystem::path& path) {
   std::vector<bool> marks(bytes.size());
   const auto mark = [&](std::uint64_t first, std::uint64_t count) {
@@ -45,7 +45,7 @@ std::vector<bool> meaningful(const std::string& bytes, const std::filesystem::pa
   return marks;
 }
 
-// Flips a bit, reads everything, flips it back. True when the outcome is as it must be.
+// Flips a bit, reads everything, flips it back. Returns whether the outcome is right.
 bool holds(std::string& bytes, std::size_t bit, bool matters, const Outcome& good, MemoryFile& file) {
   const char mask = static_cast<char>(1 << bit % 8);
   bytes[bit / 8] = static_cast<char>(bytes[bit / 8] ^ mask);
@@ -227,7 +227,7 @@ TEST_CASE("a future version or flag is newer if the table's checksum covers it, 
   changed = good;
   std::memcpy(changed.data() + kRequiredAt, &flags, sizeof flags);
   CHECK(kind(changed) == ErrorKind::kCorrupt);
-  // Another version's table may be laid out in another way: a checksum elsewhere than ours proves nothing.
+  // Another version's table may have another layout, so a mismatch of our checksum proves nothing.
   changed = with(good, kVersionAt, std::uint16_t{3});
   changed[kTableBytesAt] = '\x7f';
   CHECK(kind(changed) == ErrorKind::kNewer);

@@ -1,5 +1,5 @@
-// The fuzzer as a plain test: thousands of inputs made from the golden files by a fixed generator give values or one
-// sentence.
+// Fuzzing as a deterministic test: thousands of inputs derived from the golden files give values or a one-sentence
+// error.
 #include "tests/faults/fuzz.h"
 
 #include <cstdlib>
@@ -123,7 +123,7 @@ std::string mutate_json(const std::string& text, Stream& stream) {
   return out;
 }
 
-// Plans, tracks and lists of shards, good ones and those that golden damage starts from.
+// Plans, tracks and lists of shards, valid ones and golden damaged ones.
 std::vector<std::string> texts() {
   std::vector<std::string> out{Manifest({{"00000.h5", 5, 7}, {"100001.h5", 1ull << 40, ~0ull}}).json()};
   for (const auto& entry : std::filesystem::recursive_directory_iterator(kGolden))
@@ -229,7 +229,7 @@ TEST_CASE("arbitrary stored arrays with valid checksums decode to floats or a on
   long refused = 0;
   std::vector<float> out;
   for (long i = 0; i < inputs; ++i) {
-    // The plain encodings have little to go wrong: most inputs are for the last three.
+    // The plain encodings are simple: most inputs are for the last three.
     const StoredGroup& group = groups[stream.below(8) == 0 ? stream.below(4) : 4 + stream.below(3)];
     std::vector<std::vector<std::byte>> arrays = group.arrays;
     for (std::vector<std::byte>& array : arrays) {

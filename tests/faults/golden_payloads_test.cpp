@@ -1,5 +1,5 @@
-// Payloads of the transform encoding that were written once, in tests/golden/payloads: their items are the same bits,
-// from every body; and together they go through every branch of a decoder.
+// Golden payloads of the transform encoding in tests/golden/payloads: every implementation decodes the same bits, and
+// together they cover every branch of a decoder.
 #include <algorithm>
 #include <cstring>
 #include <sstream>

@@ -1,5 +1,5 @@
-// Files that were written once: what they give today, and how damaged ones are refused. tests/tools/golden_test.py
-// reads the same ones in Python.
+// Golden files: their values must not change, and damaged ones are refused. tests/tools/golden_test.py reads the same
+// files in Python.
 #include <cstdio>
 #include <set>
 
@@ -17,11 +17,11 @@ namespace {
 
 const std::filesystem::path kGolden = VITRINE_GOLDEN;
 
-// Whole files of formats that this version does not know, which nobody may take for damaged ones.
+// Valid files of newer formats, which must not be taken for damaged ones.
 const std::set<std::string> kOfTheFuture{"bad_version.h5",        "bad_flags.h5",       "bad_basis_earlier.h5",
                                          "bad_plan_key.json",     "bad_track_key.json", "bad_plan_version.json",
                                          "bad_track_version.json"};
-// And of formats that only programs from before the first release wrote.
+// Files of formats from before the first release.
 const std::set<std::string> kOfThePast{"bad_version_earlier.h5", "bad_plan_version_earlier.json",
                                        "bad_track_version_earlier.json"};
 
@@ -85,7 +85,7 @@ TEST_CASE("the golden cache is read completely, including pictures and lists of 
     CHECK(manifest->files().size() == 1);
     CHECK(compare_manifest(*manifest, kGolden / "cache" / directory, true).none());
   }
-  // What the teacher saw is what these files make today.
+  // The pictures made from these files today equal those that the teacher saw.
   const PlanOptions& options = cache.plan().options();
   const ViewMaker views(kGolden / "images", cache.index_ptr(), options.image_size);
   const std::size_t bytes = std::size_t{3} * options.image_size * options.image_size;

@@ -26,7 +26,7 @@ Image decode(std::string_view content) {
   return decode_image(std::as_bytes(std::span(content)), "cats/1.jpg");
 }
 
-// The message of the Error that decoding throws, empty when it throws none.
+// The message of the Error thrown by decoding; empty if none.
 std::string refusal(std::string_view content) {
   try {
     decode(content);
@@ -106,7 +106,7 @@ TEST_CASE("EXIF orientation and 16-bit grey are detected in every format, and co
     const std::string segment = "Exif\0\0"s + exif;
     return jpeg.substr(0, 2) + "\xff\xe1\0"s + static_cast<char>(segment.size() + 2) + segment + jpeg.substr(2);
   };
-  const auto as_png = [&](const std::string& exif) {  // its checksum is of no matter here
+  const auto as_png = [&](const std::string& exif) {  // its checksum is not checked here
     return png.substr(0, 33) + "\0\0\0"s + static_cast<char>(exif.size()) + "eXIf" + exif + "crc!" + png.substr(33);
   };
   const auto as_webp = [&](const std::string& exif) {
@@ -135,7 +135,7 @@ TEST_CASE("EXIF orientation and 16-bit grey are detected in every format, and co
   CHECK(!has_deep_grey(std::as_bytes(std::span(jpeg))));
   const FolderScan scan = scan_images(root.path(), {});
   CHECK((scan.counts == PictureCounts{.rotated = 1, .deep_grey = 0, .looked_at = 3}));
-  // With what is known they need not be looked for again.
+  // With a known index they are not searched again.
   const KnownIndex known{scan.index, {}, scan.depth, PictureCounts{7, 8, 9}};
   CHECK((scan_images(root.path(), {}, known).counts == PictureCounts{7, 8, 9}));
 }

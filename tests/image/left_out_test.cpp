@@ -55,7 +55,7 @@ TEST_CASE("rewriting left_out.tsv loses no line that others append concurrently"
     }
   });
   const auto met_later = [](const LeftOut& entry) { return entry.kind == LeftOutKind::kFailedLater; };
-  for (int i = 0; i < kLines; ++i)  // a list that is another one each time, so that it is put in place
+  for (int i = 0; i < kLines; ++i)  // a different list each time, so that it is published
     write_left_out(path, {scanned, {"a/" + std::to_string(i + 2) + ".jpg", "is damaged", LeftOutKind::kDamaged}},
                    met_later);
   adds.join();
@@ -75,7 +75,7 @@ TEST_CASE("an index record of a newer version is refused and kept, a damaged one
   std::string newer = read_whole(file);
   newer.replace(newer.find("\"version\": 1"), 12, "\"version\": 2");
   write_whole(file, newer);
-  for (const char* hash : {"abc", "abd"}) {  // what else it says is of no matter
+  for (const char* hash : {"abc", "abd"}) {  // other fields do not matter
     CHECK_THROWS_WITH_AS(read_index_record(root.path(), hash),
                          doctest::Contains("index_record.json: has format version 2, this program reads 1.x"), Error);
     CHECK_THROWS_AS(write_index_record(root.path(), hash, {}), Error);

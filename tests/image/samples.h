@@ -1,4 +1,4 @@
-// Pictures that the tests of images share.
+// Pictures for the tests of images.
 #ifndef VITRINE_TESTS_IMAGE_SAMPLES_H_
 #define VITRINE_TESTS_IMAGE_SAMPLES_H_
 

@@ -75,10 +75,10 @@ TEST_CASE("scanning a folder of class folders lists its images and what is left 
   CHECK(left_out[5].kind == LeftOutKind::kOutsideClasses);
   CHECK(scan_image_folder(root.path(), nullptr) == index);
 
-  // Listed and not read, and then read one by one.
+  // While listing, and while reading one by one.
   ImageIndex listed = list_image_folder(root.path());
   CHECK(listed.classes == index.classes);
-  REQUIRE(listed.images.size() == 6);  // not the name that is no UTF-8
+  REQUIRE(listed.images.size() == 6);  // not the name that is not UTF-8
   CHECK(listed.images[0] == ImageEntry{.id = "cat/cut.jpg", .label = 1});
   CHECK(listed.images[2].id == "cat/notes.txt");
   CHECK_THROWS_AS(read_image_entry(root.path(), listed.images[0], {}), Error);
@@ -122,7 +122,7 @@ TEST_CASE("images without labels come from any folder, flat or nested, alone or 
   REQUIRE(left_out.size() == 2);
   CHECK(left_out[0].id == ".hidden/");
   CHECK(left_out[1].id == "notes.txt");
-  // Class folders are folders like others, when labels are not asked for.
+  // Without labels, class folders are ordinary folders.
   CHECK(scan_image_folder({root / "labelled", {}, Labels::kNone}, nullptr).images[0].id == "cat/a.jpg");
 
   index = scan_image_folder(both, &left_out);
@@ -140,7 +140,7 @@ TEST_CASE("images without labels come from any folder, flat or nested, alone or 
   CHECK(left_out[1].id == ".unlabelled/notes.txt");
   CHECK(scan_images(both, {}, KnownIndex{index}).index == index);
 
-  // Each is read from the folder that it lies in; without that folder it is named.
+  // Each is read from its own folder; if that folder is not given, the image is named.
   const auto shared = std::make_shared<const ImageIndex>(index);
   const ViewMaker views(both, shared, 32);
   CHECK(views.picture(1).width == 30);
@@ -213,7 +213,7 @@ TEST_CASE("a rescan checks names, sizes and a sample against a known index, and 
   write_whole(root.path() / index.images[sample[100]].id, seen);
   CHECK(again(VerifyImages::kSample) == index);
 
-  // Another size, a new image, an image that went, one that moved to another class.
+  // Another size, a new image, a removed image, one moved to another class.
   write_whole(root.path() / index.images[1].id, png);
   found = again(VerifyImages::kSample);
   CHECK(found.images[1].height == 5);
@@ -360,7 +360,7 @@ TEST_CASE("decoding settings are part of an index's hash, and determine sizes an
     const Image as_stored = ViewMaker(root.path(), stored, 32).picture(0);
     CHECK(std::equal(picture.row(0), picture.row(0) + 3, as_stored.row(19)));  // its lower left corner comes first
     CHECK(upright->hash() != stored->hash());
-    // A known index is looked at as it was made.
+    // A known index is rescanned at its own depth.
     CHECK(scan_images(root.path(), {.verify = VerifyImages::kAll}, KnownIndex{*upright}).index == *upright);
   }
   CHECK(scanned(scale, IndexDepth::kHeaders)->images == stored->images);
@@ -372,7 +372,7 @@ TEST_CASE("a file that the system refuses to read is left out as unreadable, not
   const TemporaryDirectory root;
   for (const char* id : {"a/1.jpg", "a/2.jpg", "b/1.jpg"})
     write_whole(root / id, as_string(encode_jpeg(gradient(20, 30), 90)));
-  // A super-user may read it all the same.
+  // Root may read it nevertheless.
   std::filesystem::permissions(root / "a/2.jpg", std::filesystem::perms::none);
   const bool refused = ::access((root / "a/2.jpg").c_str(), R_OK) != 0;
   std::vector<LeftOut> left_out;

@@ -180,7 +180,7 @@ TEST_CASE("erasing fills one rectangle of the allowed size with the mean colour"
     if (count == 0) continue;
     ++erased_views;
     CHECK(count == (bottom - top) * (right - left));
-    CHECK(count > 0.015 * kSize * kSize);  // the share, less what rounding two sides costs
+    CHECK(count > 0.015 * kSize * kSize);  // the share, minus the rounding of two sides
     CHECK(count < 0.35 * kSize * kSize);
   }
   CHECK(erased_views > 190);
@@ -289,12 +289,12 @@ TEST_CASE("views that need an unreadable picture are marked, and the others are 
 }
 
 TEST_CASE("the centre of a picture of any shape is cropped without resizing the whole picture") {
-  // As the whole resize and then the crop make it, on either axis.
+  // Equal to resizing the whole picture and then cropping, on either axis.
   const Image tall = noise(400, 7, 3);
   const Image made = centre_view(tall, 32, 0.875);  // 36 wide, 2057 high; rows 1012 to 1044 of them
   const Image whole = crop_resize(tall, 0, 0, 400, 7, 2057, 36, false);
   CHECK(made.rgb == crop_resize(whole, 1012, 2, 32, 32, 32, 32, false).rgb);
-  // The whole of these would be 12 GB, and a side beyond 2^31.
+  // Resizing the whole pictures would take 12 GB, and a side beyond 2^31.
   for (const auto& [height, width] : {std::pair{65535, 1}, {1, 65535}, {1000000, 1}}) {
     Image line(height, width);
     std::ranges::fill(line.rgb, std::uint8_t{77});

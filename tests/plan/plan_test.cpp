@@ -83,7 +83,7 @@ TEST_CASE("passes requested in turn draw one permutation each, and a held one st
   CHECK(plan.orders_drawn() == 208);
   CHECK((plan.group(3, 0)[0].image == (*held)[0]));
   CHECK(plan.orders_drawn() == 208);
-  plan.group(0, 0);  // neither held nor among the last ones
+  plan.group(0, 0);  // neither held nor recent
   CHECK(plan.orders_drawn() == 209);
 
   // Threads that need the same order share it.
@@ -154,7 +154,7 @@ TEST_CASE("every recipe lies inside its image, and its mixing inside the group a
         if (view.mix == Mix::kCutMix) {
           REQUIRE((view.box_top < view.box_bottom && view.box_bottom <= size));
           REQUIRE((view.box_left < view.box_right && view.box_right <= size));
-          // λ is what the clipped box leaves, to half a part in 65536.
+          // λ is the area outside the clipped box, to half a part in 65536.
           REQUIRE(std::abs(own_share(view) - (1.0 - static_cast<double>(box) / (size * size))) <= 0.5 / 65536);
         } else {
           REQUIRE((box == 0 && view.box_bottom == 0 && view.box_right == 0));
@@ -166,7 +166,7 @@ TEST_CASE("every recipe lies inside its image, and its mixing inside the group a
     if (size > 1)
       CHECK(kinds[2] > 100);
     else
-      CHECK(kinds[2] == 0);  // a box of one pixel has half sides of none: always empty
+      CHECK(kinds[2] == 0);  // a box of one pixel has half sides of 0: always empty
   }
 }
 
