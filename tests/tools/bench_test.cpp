@@ -1,4 +1,4 @@
-// vitrine-bench prints what it says it does: figures that can be counted are counted again here.
+// The figures of vitrine-bench: those that can be counted are counted again here.
 #include <torch/torch.h>
 
 #include <sstream>
@@ -20,7 +20,7 @@ CommandResult bench(const std::string& arguments) {
   return run(executable("vitrine-bench") + " " + arguments);
 }
 
-// The figure that stands behind `what`, however it is padded and grouped.
+// The figure printed after `what`, without padding and grouping.
 double figure_of(const CommandResult& result, const std::string& what) {
   std::istringstream lines(result.output);
   for (std::string line; std::getline(lines, line);) {
@@ -108,7 +108,7 @@ TEST_CASE("bench read reports decompressed bytes, and reads a transform track in
 
 namespace {
 
-// "1,234.5 %" as a number, without what stands behind.
+// "1,234.5 %" as a number.
 double number_in(const std::string& words) {
   std::string digits;
   for (const char c : words)
@@ -116,8 +116,7 @@ double number_in(const std::string& words) {
   return std::stod(digits);
 }
 
-// Holds a printed line to its own arithmetic: figure / limit = ratio, as far as the printed digits go. Returns the
-// ratio.
+// Checks that a printed line has figure / limit = ratio, within the printed digits. Returns the ratio.
 double checked_ratio(const CommandResult& result, const std::string& what, const std::string& against) {
   CAPTURE(what);
   std::istringstream lines(result.output);
@@ -161,7 +160,7 @@ TEST_CASE("bench compares reading with Python, and memory and opening with their
   CAPTURE(result.output);
   REQUIRE(result.exit_code == 0);
   CHECK_FALSE(has(result.output, "did not run"));
-  // What can be counted is counted again, and what cannot be is held to its own arithmetic.
+  // Countable figures are counted again; for others the printed arithmetic is checked.
   for (const auto& [what, directory] :
        {std::pair{"bytes per view, level 1", "cache"}, std::pair{"bytes per view, level -1", "plain"},
         std::pair{"bytes per view, the default encodings", "usual"}})

@@ -35,7 +35,7 @@ std::vector<float> values_of(const TrackInfo& track, std::uint32_t seed) {
   return values;
 }
 
-// Each value a little larger or smaller, as another machine would give it; probabilities stay such.
+// Perturbs each value slightly, as another machine would; probabilities stay normalised.
 std::vector<float> elsewhere(const std::vector<float>& values, double by) {
   std::vector<float> out = values;
   Stream draws(99, Purpose::kSample);
@@ -128,7 +128,7 @@ TEST_CASE("values that the teacher does not give are beyond bounds in every enco
     CHECK(others.beyond());
     CHECK(!others.why().empty());
     CHECK(sample.compare(sample.coded(elsewhere(sample.now, 0.3)), kOther).beyond());
-    // Its mean, which loses all that there is to learn.
+    // Its mean, which loses all information.
     double mean = 0;
     for (const float x : sample.now) mean += x / static_cast<double>(sample.now.size());
     CHECK(sample.compare(std::vector<float>(sample.now.size(), static_cast<float>(mean)), kOther).beyond());
@@ -144,7 +144,7 @@ TEST_CASE("a transform's bound is the requested one, and a uniform codec's holds
 
   const Sample logits("logits", {.encoding = Encoding::kUniform, .max_error = 0.5});
   std::vector<float> one = logits.stored;
-  one[0] += 1.5f;  // little among 640 values, and more than its codec may lose
+  one[0] += 1.5f;  // small among 640 values, but more than its codec may lose
   CHECK(logits.compare(one).beyond());
 }
 
@@ -158,7 +158,7 @@ TEST_CASE("an attention map that lacks a head is beyond bounds") {
 }
 
 TEST_CASE("a recoded track is checked through its source's codecs too") {
-  // Through a wide int8 or uniform first: the last codec alone would call its error beyond.
+  // Through a coarse int8 or uniform codec first: judged by the last codec alone, the error would be beyond its bound.
   const Sample sample("features", {.encoding = Encoding::kFp16}, {{.encoding = Encoding::kInt8}});
   std::vector<float> stored = sample.now;
   through_codec(*make_codec({.encoding = Encoding::kInt8}, sample.track.shape), kViews, stored);

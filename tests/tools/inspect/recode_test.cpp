@@ -18,7 +18,7 @@ using namespace vitrine::testing;
 
 namespace {
 
-// Without what a repair has set aside.
+// Without files that repair has renamed.
 std::map<std::string, std::string> files_below(const std::filesystem::path& directory) {
   std::map<std::string, std::string> out;
   for (const auto& entry : std::filesystem::recursive_directory_iterator(directory))
@@ -35,7 +35,7 @@ std::vector<float> read_group(const Cache& cache, const std::string& name, Group
   return values;
 }
 
-// A command that repair names, with the sample as its source.
+// Runs a command printed by repair, with the sample as its source.
 CommandResult run_named(std::string command, const SampleCache& sample) {
   command.replace(command.find("SOURCE"), 6, text("'", sample.directory.string(), "'"));
   return run(executable("vitrine-cache") + command.substr(std::string("vitrine-cache").size()));
@@ -85,7 +85,7 @@ TEST_CASE("a recoded track is in its own cache and keeps the new bound to the so
   CHECK(worst <= 0.25 * (1 + 1e-6));
   CHECK(worst > 0.05);  // it was really coarser
 
-  // Once more from the recoded one: the chain is told.
+  // Recoded again: the whole chain is recorded.
   RecodeOptions third{.to = sample.root / "third"};
   third.codec = {.encoding = Encoding::kFp16};
   const TrackInfo twice = recode(second, track, third).track;
@@ -128,7 +128,7 @@ TEST_CASE("features become a transform track that keeps its bound in every group
   CHECK(verify_cache(options.to, {}).findings.empty());
   CHECK(recode(cache, cache.track("features.3"), options).shards == 0);
   const auto whole = files_below(options.to);
-  // A damaged basis is found, and everything else of the track is looked at all the same.
+  // A damaged basis is found, and the rest of the track is still checked.
   std::string basis = read_whole(options.to / made.track.directory() / "basis.h5");
   basis[basis.size() / 2] = static_cast<char>(basis[basis.size() / 2] ^ 1);
   write_whole(options.to / made.track.directory() / "basis.h5", basis);
@@ -138,7 +138,7 @@ TEST_CASE("features become a transform track that keeps its bound in every group
     CHECK(finding.file == made.track.directory() + "/basis.h5");
     CHECK(finding.remedy == Remedy::kRemake);
   }
-  // No extraction can make it again; the command that repair names can, to the same bytes.
+  // No extraction can make it again; the command printed by repair makes the same bytes.
   const RepairPlan plan = plan_repair(options.to, report);
   REQUIRE(plan.commands.size() == 1);
   CHECK(plan.commands[0].find("vitrine-cache recode SOURCE") == 0);
@@ -185,7 +185,7 @@ TEST_CASE(
     whole.erase(directory + "shards.json");
   }
   CHECK((now == whole));
-  // A basis that is lost by then cannot be made again.
+  // A basis lost by then cannot be made again.
   std::filesystem::remove(options.to / (kFeatures + "basis.h5"));
   const CommandResult info = run(executable("vitrine-cache") + " info '" + options.to.string() + "'");
   CHECK(info.exit_code == 1);
@@ -216,7 +216,7 @@ TEST_CASE("a recoded track's damaged track.json is restored from its shards, wit
     CHECK(result.output.find("vitrine-") == std::string::npos);  // no command
     CHECK((files_below(options.to) == whole));
   }
-  // With a damaged shard beside it, that shard alone is to be made again, and by recoding.
+  // If a shard is damaged too, only that shard is made again, by recoding.
   write_whole(options.to / (track + "track.json"), "{");
   write_whole(options.to / (track + "00001.h5"), "damaged");
   const RepairPlan plan = plan_repair(options.to, verify_cache(options.to, {}));
@@ -226,7 +226,7 @@ TEST_CASE("a recoded track's damaged track.json is restored from its shards, wit
   REQUIRE(plan.commands.size() == 1);
   CHECK(run_named(plan.commands[0], sample).exit_code == 0);
   CHECK((files_below(options.to) == whole));
-  // Its recipes come from the source as well.
+  // Its recipes also come from the source.
   std::filesystem::remove(options.to / "recipes/00002.h5");
   const RepairPlan recipes = plan_repair(options.to, verify_cache(options.to, {}));
   carry_out(options.to, recipes);

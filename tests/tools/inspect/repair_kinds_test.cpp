@@ -1,4 +1,4 @@
-// Repair acts on proven corruption alone: what cannot be read and what is newer keeps every byte and its name.
+// Repair acts only on proven corruption: unreadable and newer files keep their bytes and names.
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -26,7 +26,7 @@ std::atomic<std::size_t> unreadable_bytes = 0;  // reads of so many bytes fail; 
 
 }  // namespace
 
-// Stands before the C library's: a disk that fails under one file.
+// Overrides the C library's: reads of one file fail.
 extern "C" ssize_t pread(int descriptor, void* buffer, size_t count, off_t offset) {
   struct stat status {};
   if (unreadable_inode != 0 && (unreadable_bytes == 0 || unreadable_bytes == count) &&
@@ -50,7 +50,7 @@ nlohmann::json repaired(const std::filesystem::path& directory, int exit_code) {
   return nlohmann::json::parse(result.output);
 }
 
-// A flag of the future, under a checksum that is right.
+// An unknown flag with a valid checksum.
 void set_unknown_flag(const std::filesystem::path& shard) {
   std::string bytes = read_whole(shard);
   const auto flags = table::at<std::uint32_t>(bytes, table::kRequiredAt) | 1u << 31;
@@ -65,7 +65,7 @@ void replace_in(const std::filesystem::path& file, const std::string& from, cons
   write_whole(file, bytes.replace(bytes.find(from), from.size(), to));
 }
 
-// What a newer version may have written: repair changes nothing, says so, and has an exit code for it.
+// Files that a newer version may have written: repair changes nothing, reports it, and has an exit code for it.
 void check_left_as_newer(const std::filesystem::path& directory, const std::string& file, const std::string& words) {
   const auto files = [&] {
     std::map<std::string, std::string> out;
@@ -111,7 +111,7 @@ TEST_CASE("a track with a future encoding, setting, kind or version is not chang
     const SampleCache cache;
     replace_in(cache.path(kLogits + "track.json"), from, to);
     write_whole(cache.path(kLogits + "track.json"), with_new_check(read_whole(cache.path(kLogits + "track.json"))));
-    // Its shards may be as new, or not.
+    // Its shards may be newer too, or not.
     for (const char* shard : {"00000.h5", "00001.h5"}) set_unknown_flag(cache.path(kLogits + shard));
     check_left_as_newer(cache.directory, kLogits + "track.json", words);
   }

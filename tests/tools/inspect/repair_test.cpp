@@ -55,7 +55,7 @@ TEST_CASE("repair renames only what is damaged; making it again gives the origin
   std::vector<std::string> names;
   for (const auto& [file, name] : renamed) names.push_back(name);
   CHECK(cache.verify().set_aside == names);
-  // Gaps are no damage: an extraction that goes on fills them.
+  // Gaps are not damage: continuing the extraction fills them.
   CHECK(cache.verify({.tracks = {"tiny.aaaaaaaa/logits"}}).findings.size() == 1);  // the recipes of its views are gone
   const std::vector<TrackInfo> tracks = sample_tracks(cache.plan);
   write_sample_shard(cache.directory, cache.plan, tracks[1], 1, 1);
@@ -94,7 +94,7 @@ TEST_CASE("valid files in a wrong place are not touched") {
   CHECK(json["set_aside"].empty());
   REQUIRE(json["left"].size() == 1);
   CHECK(json["left"][0]["file"] == kLogits + "00007.h5");
-  // Recipes for the views of that place are missing, which an extraction would make.
+  // Recipes of these views are missing; an extraction would make them.
   REQUIRE(json["gaps"].size() == 1);
   CHECK(json["gaps"][0]["directory"] == "recipes");
   CHECK((cache.files() == before));
@@ -114,7 +114,7 @@ TEST_CASE("each teacher's tracks get their own command, and lost recipes are mad
                                  "vitrine-extract CONFIG-tiny.aaaaaaaa.toml" + set +
                                      "0 --set passes=2 --set taps.logits=true --set 'taps.features=[]' --set "
                                      "'taps.attention=[3]'"});
-  // Recipes alone: of all tracks one that lacks nothing in that pass.
+  // Only recipes are missing: the command names a track that is complete in that pass.
   const SampleCache lost;
   for (const TrackInfo& track : sample_tracks(lost.plan))
     if (track.directory() + "/" != kFeatures) std::filesystem::remove_all(lost.path(track.directory()));
@@ -205,7 +205,7 @@ TEST_CASE("a dry run changes nothing and prints what would be done") {
   result = run(repair_command(cache));
   CHECK(result.exit_code == 0);
   CHECK(result.output.find("nothing is damaged") != std::string::npos);
-  // What was set aside is no part of the cache, and is told.
+  // Renamed files are not part of the cache, and are reported.
   for (const char* command : {"info", "verify"}) {
     const std::string words = executable("vitrine-cache") + " " + command + " '" + cache.directory.string() + "'";
     result = run(words);

@@ -52,7 +52,7 @@ TEST_CASE("vitrine-cache show writes a sheet of the right size with pictures, at
   const SheetSize size = sheet_size(5, true);
   CHECK(sheet.height == size.height);
   CHECK(sheet.width == size.width);
-  // The first view's picture, resized to the sheet, stands where it belongs.
+  // The first view's picture, resized, is at its place on the sheet.
   const int left = 20, top = 66;
   CHECK(colours(sheet, top, left, kSheetPicture, kSheetPicture) > 500);                      // the picture
   CHECK(colours(sheet, top, left + kSheetPicture + 8, kSheetPicture, kSheetPicture) > 500);  // attention over it
@@ -95,7 +95,7 @@ TEST_CASE("a missing pass is named, and a teacher of other classes gets its name
   CHECK(result.output.find("names of the teacher's classes: " + names.string()) != std::string::npos);
   const std::string named = read_whole(cache.root / "sheet.png");
   CHECK(named != unnamed);
-  // All classes of one name, which is that of the views' label: every bar is green.
+  // All classes have the label's name, so every bar is green.
   std::string all;
   for (int i = 0; i < 5; ++i) all += cache.index->classes[cache.plan->group(0, 0)[0].label] + "\n";
   write_whole(names, all);
@@ -130,7 +130,7 @@ TEST_CASE("attention is overlaid in place: one bright cell brightens only its pa
   CHECK(light(far, far) > light(near, near) + 200);
   CHECK(light(near, far) < light(far, far) - 200);
   CHECK(light(far, near) < light(far, far) - 200);
-  // Without any attention nothing divides by zero.
+  // All-zero attention does not divide by zero.
   const std::vector<SheetView> dark{grey_view({0, 0, 0, 0}, 2, 2)};
   CHECK(draw_sheet("t", dark).height == sheet.height);
 }

@@ -1,4 +1,4 @@
-// vitrine-cache with a real, small extraction: verify --deep, estimate, and repair with what follows it.
+// vitrine-cache on a small real extraction: verify --deep, estimate, and repair followed by its commands.
 #include <torch/torch.h>
 
 #include <algorithm>
@@ -27,14 +27,14 @@ std::string deep(const ExtractFixture& fixture, const std::filesystem::path& wei
          quoted(fixture.images) + " --weights" + quoted(weights);
 }
 
-// A command that repair names, with the fixture's configuration.
+// Runs a command printed by repair, with the fixture's configuration.
 CommandResult run_named(std::string command, const ExtractFixture& fixture) {
   command.replace(command.find("CONFIG.toml"), std::string("CONFIG.toml").size(), quoted(fixture.config));
   command.replace(0, std::string("vitrine-extract").size(), executable("vitrine-extract"));
   return run(command);
 }
 
-// Every shard of a track again, with what `change` makes of its settings and values; whole files, and no shards.json.
+// Rewrites every shard of a track with settings and values modified by `change`: valid files, without shards.json.
 template <class Change>
 void rewrite(const std::filesystem::path& directory, const std::string& name, const Change& change) {
   const Cache cache(directory);
@@ -56,8 +56,8 @@ void rewrite(const std::filesystem::path& directory, const std::string& name, co
   std::filesystem::remove(directory / track.directory() / kManifestName);
 }
 
-// Lets the fixture's teacher look at some positions more than at others: its random weights give nearly even maps,
-// which 8 bits hold as their mean.
+// Makes the fixture's teacher attend to some positions more than to others: its random weights give nearly uniform
+// maps, which 8 bits store as their mean.
 void sharpen(const ExtractFixture& fixture) {
   Tensors weights = load_safetensors(fixture.weights);
   for (auto& [name, tensor] : weights)
@@ -91,7 +91,7 @@ TEST_CASE("running the teacher again gives the cache's values, bit-equal on the 
     CHECK(track["identical_groups"] == 2);
     CHECK(track["beyond"] == false);
     CHECK(track["verdict"] == "within");
-    CHECK(track["worst_error"].get<double>() > 0);  // against values that no codec has seen
+    CHECK(track["worst_error"].get<double>() > 0);  // compared with values that went through no codec
     CHECK(track["worst_error"].get<double>() < track["bound"].get<double>());
     CHECK(track["difference"] == 0);
   }
@@ -138,7 +138,7 @@ TEST_CASE("recoded tracks are checked against the combination of their codecs") 
   for (const auto& track : healthy["deep"]) {
     CAPTURE(track.dump());
     CHECK(track["verdict"] == "within");
-    // The basis of the transform stayed with the source; the other codecs can be had again.
+    // The basis of the transform stayed with the source; the other codecs can be reconstructed.
     const bool transformed = track["track"].get<std::string>().ends_with("features.1");
     CHECK(track["identical_groups"] == (transformed ? 0 : 2));
     CHECK(track.contains("tolerance") == !transformed);
@@ -151,7 +151,7 @@ TEST_CASE("recoded tracks are checked against the combination of their codecs") 
   for (const auto& track : damaged["deep"])
     CHECK(track["beyond"] == track["track"].get<std::string>().ends_with("features.1"));
 
-  // Made from an encoding that only a newer version knows: compared, and no verdict.
+  // Recoded from an encoding of a newer version: compared, without a verdict.
   rewrite(to, "logits", [](TrackInfo& track, std::vector<float>&) {
     track.recoded_from = {{.unknown = R"({"encoding":"wavelets"})"}};
   });
@@ -325,7 +325,7 @@ TEST_CASE("estimate predicts the actual bytes, leaves no files, and its figures 
     bytes += track["bytes"].get<double>();
   }
   CHECK(json["bytes"].get<double>() == doctest::Approx(bytes));
-  // Really: two passes of 16 views, of which the sample is one.
+  // In truth: two passes of 16 views; the sample is one pass.
   double targets = 0, recipes = 0, rest = 0;
   for (const auto& [name, file] : fixture.files("cache")) {
     if (name.ends_with(kManifestName)) continue;
@@ -336,7 +336,7 @@ TEST_CASE("estimate predicts the actual bytes, leaves no files, and its figures 
   CHECK(json["recipes"]["bytes_per_view"].get<double>() == doctest::Approx(recipes / 32).epsilon(0.1));
   CHECK(json["index_and_bases_bytes"].get<double>() == doctest::Approx(rest).epsilon(0.05));
   const auto& seconds = json["seconds_per_view"];
-  // The fixture keeps transformed features, so a basis is made first, of all 16 views of a pass.
+  // The fixture stores transformed features, so a basis is calibrated first, on all 16 views of a pass.
   const double calibration = json["calibration_seconds"];
   CHECK(calibration >= 16 * (seconds["teacher"].get<double>() + seconds["decode"].get<double>()) * (1 - 1e-9));
   CHECK(json["hours"].get<double>() ==
@@ -382,7 +382,7 @@ TEST_CASE("an estimate counts all images and reads only its sample") {
   const EstimateImages some = estimate_images(fixture.images, {}, {}, 4, 3);
   CHECK(some.sample->images.size() == 4);
   CHECK(read(*some.sample) == 4);
-  CHECK(read(*some.all) == 4);  // the others are guessed
+  CHECK(read(*some.all) == 4);  // the others are estimated
   CHECK(some.all->classes == whole.classes);
   CHECK(some.all->images.size() >= 12);
   CHECK(some.all->images.size() <= 16);

@@ -16,7 +16,7 @@ using namespace vitrine::testing;
 
 namespace {
 
-// A shard that is there is never replaced: it makes room for another.
+// Existing shards are never replaced, so the old one is removed first.
 void make_room(const SampleCache& cache, const TrackInfo& track, std::uint32_t shard) {
   std::filesystem::remove(cache.directory / track.directory() / shard_file_name(shard));
 }
@@ -202,7 +202,7 @@ TEST_CASE("a track.json on which the shards disagree, or which none records, mus
   make_room(cache, track, 1);
   write_sample_shard(cache.directory, cache.plan, stranger, 0, 1);
   std::filesystem::remove(cache.path(kLogits + "shards.json"));
-  // With a sound track.json the shard is the stranger.
+  // With a valid track.json the shard is the foreign one.
   VerifyReport report = cache.verify({.tracks = {"tiny.aaaaaaaa/logits"}});
   REQUIRE(report.findings.size() == 1);
   CHECK(report.findings[0].file == kLogits + "00001.h5");
@@ -215,7 +215,7 @@ TEST_CASE("a track.json on which the shards disagree, or which none records, mus
   make_room(cache, track, 1);
   write_sample_shard(cache.directory, cache.plan, track, 0, 1);
   CHECK(cache.verify({.tracks = {"tiny.aaaaaaaa/logits"}}).findings.at(0).remedy == Remedy::kRestore);
-  // Whole tables of shards with damaged frames: nothing to trust.
+  // Valid tables with damaged frames cannot be trusted.
   for (const char* shard : {"00000.h5", "00001.h5", "00002.h5", "00003.h5"})
     cache.flip_chunk(kLogits + shard, "values", 0);
   for (const Finding& finding : cache.verify({.tracks = {"tiny.aaaaaaaa/logits"}}).findings)
@@ -241,7 +241,7 @@ TEST_CASE("bytes that no checksum of the file covers are found by shards.json an
 }
 
 TEST_CASE("a table with a valid checksum is compared with HDF5") {
-  // Two whole files of which one's user block stands before the other's HDF5: same shapes, other frames.
+  // The user block of one valid file before the HDF5 part of another: same shapes, other frames.
   const TemporaryDirectory directory;
   const std::vector<float> a{1, 2, 3, 4}, b{5, 6, 7, 8};
   const auto write = [&](const char* name, const std::vector<float>& values, std::uint32_t rows) {
@@ -253,7 +253,7 @@ TEST_CASE("a table with a valid checksum is compared with HDF5") {
   CHECK(cache.verify().findings.empty());
   write("a.h5", a, 4);
   write("b.h5", b, 2);
-  // Nothing else than the number of chunks differs between these two files.
+  // These two files differ only in the number of chunks.
   const Container file(directory / "a.h5");
   CHECK(!check_hdf5(file));
   CHECK(!check_hdf5(Container(directory / "b.h5")));
@@ -277,7 +277,7 @@ TEST_CASE("non-finite values are found although every checksum is valid") {
 
 TEST_CASE("a pass with missing shards is reported, but is not damage") {
   const SampleCache cache;
-  // As a running extraction leaves it: pass 1 has its first shard everywhere, one track has no shard of pass 1 at all.
+  // As during an extraction: pass 1 has its first shard everywhere, except in one track without any shard of pass 1.
   for (const auto& [name, content] : cache.files())
     if (name.ends_with("shards.json") || name.ends_with("/00003.h5") || name == kLogits + "00002.h5")
       std::filesystem::remove(cache.path(name));
