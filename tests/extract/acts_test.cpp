@@ -261,7 +261,7 @@ TEST_CASE("a picture lost after preparation costs concurrent parts the same view
       {"views left out", "all is well"});
 }
 
-TEST_CASE("prepare and run do not include each other") {
+TEST_CASE("the two acts never include each other") {
   const std::filesystem::path source = std::filesystem::path(std::getenv("VITRINE_SOURCE")) / "extract";
   for (const auto& [act, other] : {std::pair("prepare", "extract/run/"), std::pair("run", "extract/prepare/")}) {
     std::size_t files = 0;

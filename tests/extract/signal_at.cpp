@@ -1,6 +1,6 @@
-// Preloaded into a program, sends it a signal at a reproducible point of its writes. SIGNAL_AT in the environment is
-// "SIGNAL shard N", after the N-th file of recipes was published, or "SIGNAL step N", before the N-th write, flush or
-// rename that the program itself calls.
+// Preloaded into a program, sends it a signal at a place of its own way to the disk, the same in every run. SIGNAL_AT
+// in the environment is "SIGNAL shard N", when the N-th file of recipes has been put in place, or "SIGNAL step N", on
+// the way into the N-th write, flush or rename that the program asks for itself.
 #include <signal.h>
 #include <sys/syscall.h>
 #include <unistd.h>

@@ -41,7 +41,7 @@ class MemoryFile {
   int descriptor_;
 };
 
-/// The outcome of reading a file: a hash over all datasets and the JSON text, or the message of its Error.
+/// What a file gave: a hash over all datasets and the JSON text, or the sentence of its Error.
 struct Outcome {
   std::string error;
   ErrorKind kind = ErrorKind::kInternal;  ///< of the error, where there is one
