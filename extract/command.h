@@ -10,18 +10,18 @@
 namespace vitrine {
 
 /// Which of the two steps of an extraction, prepare and run, a process executes.
-struct ExtractActs {
+struct ExtractMode {
   bool prepare_only = false;    ///< prepare and stop, whatever options.part says
   std::string prepare_command;  ///< command line that prepares this configuration, for messages
 };
 
 /// Prepares the cache if it is not prepared for these options (prepare/prepare.h), then makes the shards of
-/// options.part (run/run.h). One of several parts does not prepare: it throws Error with acts.prepare_command if
+/// options.part (run/run.h). One of several parts does not prepare: it throws Error with mode.prepare_command if
 /// preparation is missing. A configuration that contradicts the cache is an Error before any picture is read. Returns
 /// the exit code: 0, or kStoppedExitCode when `stop` was set between two shards. Throws Error for bad input, before
 /// writing anything where possible, and Stopped when `stop` is set during the scan, the check on clean crops or the
 /// calibration. The same call resumes with what is missing.
-int extract(const ExtractOptions& options, const ExtractActs& acts = {}, const StopFlag& stop = never_stop());
+int extract(const ExtractOptions& options, const ExtractMode& mode = {}, const StopFlag& stop = never_stop());
 
 }  // namespace vitrine
 

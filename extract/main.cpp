@@ -50,9 +50,9 @@ int main(int argc, char** argv) {
     std::vector<std::string> overrides;
     app.add_option("CONFIG", file, "a TOML file; see configs/")->required();
     app.add_option("--set", overrides, "key=value, overrides the file; may be repeated")->expected(1)->take_all();
-    vitrine::ExtractActs acts;
+    vitrine::ExtractMode mode;
     CLI::Option* const part_option = app.add_option("--part", part, "i/n or auto; same as --set part=...");
-    app.add_flag("--prepare", acts.prepare_only,
+    app.add_flag("--prepare", mode.prepare_only,
                  "only prepare the cache: index, plan, check of the teacher, calibration; once, before its parts run")
         ->excludes(part_option);
     if (const auto code = vitrine::parse_command_line(app, argc, argv)) return *code;
@@ -62,8 +62,8 @@ int main(int argc, char** argv) {
     std::fflush(stdout);
     int code = 0;
     try {
-      acts.prepare_command = prepare_command(argc, argv);
-      code = vitrine::extract(options, acts, vitrine::stop_on_signals());
+      mode.prepare_command = prepare_command(argc, argv);
+      code = vitrine::extract(options, mode, vitrine::stop_on_signals());
     } catch (const vitrine::Stopped& stopped) {
       vitrine::note(stopped.what());
       code = vitrine::kStoppedExitCode;
