@@ -190,11 +190,11 @@ TEST_CASE("a part refuses a folder other than the index's before the teacher run
     return fixture.extract("cache", settings);
   };
   write_whole(copy / "bee/2.jpg", read_whole(copy / "bee/2.jpg") + " ");
-  check_words(part({}), 2, {"copy: 1 of 15 images", "missing or have another size", "bee/2.jpg", "bad_images"});
+  check_words(part({}), 2, {"copy: 1 of 15 sampled images", "missing or have another size", "bee/2.jpg", "bad_images"});
   for (const char* name : {"ant", "bee"}) std::filesystem::remove_all(copy / name);
-  check_words(part({"bad_images=skip"}), 2, {"10 of 15 images", "ant/0.jpg", "the cache was prepared from"});
+  check_words(part({"bad_images=skip"}), 2, {"10 of 15 sampled images", "ant/0.jpg", "the cache was prepared from"});
   check_words(fixture.extract("cache", {"part=1/2", "images=" + (fixture.root / "nowhere").string()}), 2,
-              {"15 of 15 images"});
+              {"15 of 15 sampled images"});
   check_words(fixture.extract("cache", {"part=1/2", "labels=none"}), 2, {"labels = \"none\"", "3 classes"});
   check_words(fixture.extract("cache", {"part=1/2", "unlabelled=" + copy.string()}), 2, {"unlabelled is given"});
   CHECK((fixture.files("cache") == before));
@@ -247,7 +247,7 @@ TEST_CASE("a picture lost after preparation costs concurrent parts the same view
   const ExtractFixture fixture;
   for (const char* cache : {"one", "parts"}) REQUIRE(fixture.prepare(cache).exit_code == 0);
   std::filesystem::remove(fixture.images / "bee/2.jpg");
-  check_words(fixture.extract("parts", {"part=1/2"}), 2, {"1 of 15 images", "bee/2.jpg"});
+  check_words(fixture.extract("parts", {"part=1/2"}), 2, {"1 of 15 sampled images", "bee/2.jpg"});
   REQUIRE(fixture.extract("one", {"bad_images=skip"}).exit_code == 0);
   for (const char* part : {"part=1/2", "part=2/2"})
     check_words(fixture.extract("parts", {part, "bad_images=skip"}), 0, {});

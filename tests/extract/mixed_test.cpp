@@ -54,7 +54,7 @@ TEST_CASE("another GPU or version of its libraries is refused with both named, u
   CAPTURE(refused);
   CHECK(has(refused,
             "track.json: was made with device.name \"NVIDIA A100-SXM4-80GB\", this run has \"NVIDIA H200\", "
-            "device.capability \"8.0\", this run has \"9.0\", and its values would differ"));
+            "device.capability \"8.0\", this run has \"9.0\", and values would differ"));
   CHECK(begun.added_by(h200, true) == "");
   TrackInfo now = begun.track;
   now.made_with = h200;

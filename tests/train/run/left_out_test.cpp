@@ -18,6 +18,8 @@ using namespace vitrine;
 using vitrine::testing::file_of;
 using vitrine::testing::has;
 using vitrine::testing::read_whole;
+using vitrine::testing::train;
+using vitrine::testing::trained;
 using vitrine::testing::TrainFixture;
 using vitrine::testing::write_whole;
 
