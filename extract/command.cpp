@@ -17,7 +17,7 @@
 namespace vitrine {
 namespace {
 
-// `tracks`: none before there is a teacher.
+// `tracks`: null until the teacher is loaded.
 void check_prepared(const ExtractOptions& options, const std::vector<TrackInfo>& tracks, const std::string& part,
                     const std::string& command) {
   const std::string missing =
@@ -26,7 +26,7 @@ void check_prepared(const ExtractOptions& options, const std::vector<TrackInfo>&
   throw Error(ErrorKind::kInput, {.path = options.cache,
                                   .what = text("is not prepared for this configuration (", missing, "), and part ",
                                                part, " does not prepare it"),
-                                  .remedy = "prepare it once, before the parts: " + command});
+                                  .remedy = "prepare it once, before starting the parts: " + command});
 }
 
 void print_result(const ExtractOptions& options, const RunResult& result) {
@@ -44,16 +44,16 @@ void print_result(const ExtractOptions& options, const RunResult& result) {
 
 }  // namespace
 
-int extract(const ExtractOptions& options, const ExtractActs& acts, const StopFlag& stop) {
+int extract(const ExtractOptions& options, const ExtractMode& mode, const StopFlag& stop) {
   if (options.images.empty())
     fail("images is not given; expected a folder of class folders, or with labels = \"none\" of any images");
   if (options.cache.empty()) fail("cache is not given; expected a directory, which is made when it is missing");
   const std::string part =
-      acts.prepare_only ? "1/1" : resolve_part(options.part, [](const char* name) { return std::getenv(name); });
+      mode.prepare_only ? "1/1" : resolve_part(options.part, [](const char* name) { return std::getenv(name); });
   const bool prepares = parse_part(part).n == 1;
   const Plan trial = trial_plan(options.plan);
   check_settings_of_cache(options.cache, trial);
-  if (!prepares) check_prepared(options, {}, part, acts.prepare_command);
+  if (!prepares) check_prepared(options, {}, part, mode.prepare_command);
   at::set_num_threads(1);
   const Teacher teacher(options.teacher, options.taps);
   check_tracks_of_cache(options.cache, teacher.tracks(trial), options.allow_mixed);
@@ -61,14 +61,14 @@ int extract(const ExtractOptions& options, const ExtractActs& acts, const StopFl
   RunStart start;
   if (prepares) {
     const Prepared prepared = prepare(options, teacher, stop);
-    if (acts.prepare_only) {
+    if (mode.prepare_only) {
       note(prepared.size);
       std::printf("%s: prepared\n", options.cache.c_str());
       return 0;
     }
     start = {prepared.bad, prepared.workers};
   } else {
-    check_prepared(options, teacher.outputs(), part, acts.prepare_command);
+    check_prepared(options, teacher.outputs(), part, mode.prepare_command);
   }
   const RunResult result = run_part(options, part, teacher, std::move(start), stop);
   if (result.made.left_out > 0)

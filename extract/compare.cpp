@@ -16,14 +16,7 @@
 namespace vitrine {
 namespace {
 
-// "seed is 7 there and 8 here, flip is 0.5 there and 0.4 here".
-std::string difference_words(const std::vector<JsonDifference>& differences) {
-  std::string words;
-  for (const JsonDifference& difference : differences)
-    words += text(words.empty() ? "" : ", ", difference.key, " is ", difference.there, " there and ", difference.here,
-                  " here");
-  return words;
-}
+constexpr const char* kConfiguration = "this configuration";  // in messages
 
 nlohmann::ordered_json settings_of(const std::string& plan) {
   return parse_json<nlohmann::ordered_json>(plan).value("settings", nlohmann::ordered_json::object());
@@ -44,9 +37,10 @@ Plan trial_plan(const PlanOptions& options) {
 void check_settings_of_cache(const std::filesystem::path& cache, const Plan& trial) {
   const std::filesystem::path path = cache / "plan.json";
   if (!path_exists(path)) return;
-  const std::string there = read_file(path);
-  Plan::options_from_json(there, path.string());  // refuses what is damaged or newer
-  const std::string words = difference_words(json_differences(settings_of(there), settings_of(trial.json())));
+  const std::string recorded = read_file(path);
+  Plan::options_from_json(recorded, path.string());  // throws for a damaged or newer file
+  const std::string words =
+      describe_differences(json_differences(settings_of(recorded), settings_of(trial.json())), kConfiguration);
   if (words.empty()) return;
   throw Error(ErrorKind::kInput, {.path = path.string(),
                                   .what = "the cache holds another plan: " + words,
@@ -57,12 +51,12 @@ void check_tracks_of_cache(const std::filesystem::path& cache, const std::vector
   for (const TrackInfo& track : tracks) {
     const std::filesystem::path path = cache / track.directory() / "track.json";
     if (!path_exists(path)) continue;
-    const TrackInfo there = TrackInfo::from_file_text(read_file(path), path.string());
-    TrackInfo here = with_arithmetic_of_cache(cache, track, allow_mixed);
-    here.plan_hash = there.plan_hash;
-    here.teacher.class_list_sha256 = there.teacher.class_list_sha256;
-    if (here.codec.encoding == Encoding::kTransform) here.codec.basis = there.codec.basis;
-    const std::string words = difference_words(differences(there, here));
+    const TrackInfo recorded = TrackInfo::from_file_text(read_file(path), path.string());
+    TrackInfo given = with_arithmetic_of_cache(cache, track, allow_mixed);
+    given.plan_hash = recorded.plan_hash;
+    given.teacher.class_list_sha256 = recorded.teacher.class_list_sha256;
+    if (given.codec.encoding == Encoding::kTransform) given.codec.basis = recorded.codec.basis;
+    const std::string words = describe_differences(differences(recorded, given), kConfiguration);
     if (words.empty()) continue;
     throw Error(ErrorKind::kInput, {.path = path.string(),
                                     .what = "the cache holds another track of this name: " + words,
@@ -79,7 +73,7 @@ void check_calibration_of_cache(const std::filesystem::path& cache, const Plan& 
   const auto failed_later = [](const LeftOut& entry) { return entry.kind > LeftOutKind::kNotInIndex; };
   if (basis.views < views && std::ranges::any_of(read_left_out(cache / kLeftOutFile), failed_later)) return;
   throw Error(ErrorKind::kInput, {.path = (cache / basis_path(track)).string(),
-                                  .what = text("was made from ", basis.views, " views, and taps.calibration_views = ",
+                                  .what = text("was made from ", basis.views, " views, but taps.calibration_views = ",
                                                calibration_views, " asks for ", views),
                                   .remedy = "use the same setting, or remove the track's directory"});
 }
@@ -106,7 +100,7 @@ std::string missing_preparation(const std::filesystem::path& cache, const std::v
   const auto plan = parse_json<nlohmann::ordered_json>(read_file(cache / "plan.json"));
   const auto record = read_index_record(cache, plan.value("index", std::string()));
   if (depth > (record ? record->depth : IndexDepth::kHeaders))
-    return text("its pictures were looked at by their headers alone, and index_depth = \"", name_of(depth), '"');
+    return text("its pictures were checked by their headers only, but index_depth = \"", name_of(depth), '"');
   return {};
 }
 

@@ -71,9 +71,9 @@ int main(int argc, char** argv) {
     app.add_option("--set", overrides, "key=value, over what the file says; may be given several times")
         ->expected(1)
         ->take_all();
-    vitrine::ExtractActs acts;
+    vitrine::ExtractMode mode;
     CLI::Option* const part_option = app.add_option("--part", part, "i/n or auto, as --set part=...");
-    app.add_flag("--prepare", acts.prepare_only,
+    app.add_flag("--prepare", mode.prepare_only,
                  "only prepare the cache: index, plan, check of the teacher, calibration; once, before its parts run")
         ->excludes(part_option);
     std::vector<std::string> allow;
@@ -101,8 +101,8 @@ int main(int argc, char** argv) {
     std::fflush(stdout);
     int code = 0;
     try {
-      acts.prepare_command = prepare_command(argc, argv);
-      code = vitrine::extract(options, acts, vitrine::stop_on_signals());
+      mode.prepare_command = prepare_command(argc, argv);
+      code = vitrine::extract(options, mode, vitrine::stop_on_signals());
     } catch (const vitrine::Stopped& stopped) {
       vitrine::note(stopped.what());
       code = vitrine::kStoppedExitCode;

@@ -17,7 +17,8 @@ double stored_view_bytes(const TrackInfo& track) {
     case Encoding::kUniform:
       return 2 * values;
     case Encoding::kTransform:
-      // A feature map takes 1 to 1.5 bits per value at an error of 1 %; each quarter of the error is a bit more.
+      // A feature map takes 1 to 1.5 bits per value at an error of 1 %, and one bit more for each quartering of the
+      // error.
       return values / 8 * (2 + std::max(0.0, std::log2(0.01 / track.codec.max_error) / 2));
     default: {
       double bytes = 0;
@@ -40,7 +41,7 @@ ExtractionMemory extraction_memory(const Plan& plan, double forward_bytes, const
     image = std::max(image, 3.0 * entry.height * static_cast<double>(entry.width));
   const double group = plan.options().group,
                pictures = 3.0 * plan.options().image_size * plan.options().image_size * group;
-  // Raw values as tensors and as vectors; of the track in work also its parts joined, coefficients, and decoded again.
+  // Raw values as tensors and as vectors; for the track being encoded also concatenated, as coefficients, and decoded.
   constexpr double kCopies = 2, kCopiesInWork = 4, kShards = 3;
   return {static_cast<std::uint64_t>(2 * image + pictures + forward_bytes +
                                      4 * group * (kCopies * all_values + kCopiesInWork * most_values)),
@@ -59,8 +60,8 @@ std::uint32_t workers_that_fit(const ExtractionMemory& memory, std::uint32_t wan
                       bytes(memory.shards), " for two shards and a file of plan.shard_groups = ", plan.shard_groups,
                       " groups, ", bytes(memory.per_worker), " for a group of plan.group = ", plan.group,
                       " views), and ", bytes(*available), " are available"),
-         .remedy = "choose a smaller plan.shard_groups or plan.group, fewer taps or smaller encodings, or a "
-                   "machine with more memory"});
+         .remedy = "choose a smaller plan.shard_groups or plan.group, fewer taps or smaller encodings, or a machine "
+                   "with more memory"});
   return static_cast<std::uint32_t>(
       std::min<std::uint64_t>(wanted, (room - memory.shards) / std::max<std::uint64_t>(1, memory.per_worker)));
 }

@@ -1,4 +1,4 @@
-// How much memory an extraction takes at most, before it takes any.
+// Estimates the peak memory of an extraction before it starts.
 #ifndef VITRINE_EXTRACT_MEMORY_H_
 #define VITRINE_EXTRACT_MEMORY_H_
 
@@ -12,11 +12,11 @@
 
 namespace vitrine {
 
-/// Estimates in bytes, beside the teacher and the index, which are there already. Weight files and machines differ in
-/// what a forward takes; the rest is arithmetic.
+/// Estimates in bytes, in addition to the teacher and the index, which are already loaded. The memory of a forward
+/// depends on model and machine; the rest is exact arithmetic.
 struct ExtractionMemory {
-  std::uint64_t per_worker = 0;  ///< pictures, a forward, raw and decoded values of one group
-  std::uint64_t shards = 0;      ///< two shards of all tracks as they are stored, and the file image of one
+  std::uint64_t per_worker = 0;  ///< pictures, one forward, raw and decoded values of one group
+  std::uint64_t shards = 0;      ///< two shards of all tracks as stored, and the file image of one
 
   std::uint64_t total(std::uint32_t workers) const { return shards + workers * per_worker; }
 };
@@ -24,12 +24,12 @@ struct ExtractionMemory {
 /// `tracks`: at least one; a transform track's basis may be yet to be made. `forward_bytes`: Teacher::forward_bytes().
 ExtractionMemory extraction_memory(const Plan& plan, double forward_bytes, const std::vector<TrackInfo>& tracks);
 
-/// How many of `wanted` workers fit into `available` bytes with a tenth to spare; all where it is not known. Throws
-/// Error of kind kMemory that names plan.group and plan.shard_groups when not even one does.
+/// How many of `wanted` workers fit into `available` bytes with a margin of a tenth; all when `available` is unknown.
+/// Throws Error of kind kMemory that names plan.group and plan.shard_groups when not even one fits.
 std::uint32_t workers_that_fit(const ExtractionMemory& memory, std::uint32_t wanted,
                                const std::optional<std::uint64_t>& available, const PlanOptions& plan);
 
-/// How many workers there are to be, and the sentence that tells the user so.
+/// The number of workers, and the note for the user.
 struct WorkerChoice {
   std::uint32_t workers = 1;
   std::string sentence;
@@ -38,7 +38,7 @@ struct WorkerChoice {
 WorkerChoice choose_workers(const Plan& plan, double forward_bytes, const std::vector<TrackInfo>& tracks,
                             std::uint32_t wanted);
 
-/// About how many bytes a view of the track takes on the disk, before zstd: an upper bound in most cases.
+/// Approximate bytes per view of the track on disk, before zstd; in most cases an upper bound.
 double stored_view_bytes(const TrackInfo& track);
 
 }  // namespace vitrine

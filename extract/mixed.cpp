@@ -8,12 +8,13 @@
 namespace vitrine {
 namespace {
 
-// "device.name "NVIDIA A100", this run has "NVIDIA H200"", for each field that differs; empty when none does.
-std::string difference_words(const ComputeRecord& there, ComputeRecord here) {
-  here.precision = there.precision;
+// "device.name "NVIDIA A100", this run has "NVIDIA H200"", for each field that differs; empty if none does.
+std::string difference_words(const ComputeRecord& recorded, ComputeRecord given) {
+  given.precision = recorded.precision;
   std::string words;
-  for (const JsonDifference& difference : differences(there, here))
-    words += text(words.empty() ? "" : ", ", difference.key, " ", difference.there, ", this run has ", difference.here);
+  for (const JsonDifference& difference : differences(recorded, given))
+    words +=
+        text(words.empty() ? "" : ", ", difference.key, " ", difference.recorded, ", this run has ", difference.given);
   return words;
 }
 
@@ -22,13 +23,14 @@ std::string difference_words(const ComputeRecord& there, ComputeRecord here) {
 TrackInfo with_arithmetic_of_cache(const std::filesystem::path& cache, TrackInfo track, bool allow_mixed) {
   const std::filesystem::path path = cache / track.directory() / "track.json";
   if (!path_exists(path)) return track;
-  const TrackInfo there = TrackInfo::from_file_text(read_file(path), path.string());
-  const std::string words = difference_words(there.made_with, track.made_with);
+  const TrackInfo recorded = TrackInfo::from_file_text(read_file(path), path.string());
+  const std::string words = difference_words(recorded.made_with, track.made_with);
   if (!words.empty() && !allow_mixed)
     fail(path.string(), ": was made with ", words,
-         ", and its values would differ in the last digits; go on where it was begun, or set allow_mixed = true to mix "
-         "the two and have each shard say what made it");
-  const std::string precision = std::exchange(track.made_with, there.made_with).precision;
+         ", and values would differ in the last digits; continue where it was begun, or set allow_mixed = true: then "
+         "each "
+         "shard records what made it");
+  const std::string precision = std::exchange(track.made_with, recorded.made_with).precision;
   track.made_with.precision = precision;
   return track;
 }

@@ -1,5 +1,5 @@
-// Arithmetic differs between cards, CPUs, library versions and micro-batches. What a track was begun with stands in its
-// track.json; adding to it from another kind is refused unless the user asked for it.
+// Results differ in the last bits between GPUs, CPUs, library versions and micro-batches. A track's track.json records
+// what it was begun with; continuing it with something else is refused unless the user allows it.
 #ifndef VITRINE_EXTRACT_MIXED_H_
 #define VITRINE_EXTRACT_MIXED_H_
 
@@ -9,10 +9,10 @@
 
 namespace vitrine {
 
-/// `track`, as this run would make it, with the arithmetic that the cache's track.json names, where there is one:
-/// track.json stays as it is, and the shards say in "made_with" what really made them. Throws Error that names every
-/// field that differs with both values, unless `allow_mixed`. Precision is never mixed: like other differences it is
-/// left for who compares whole tracks (compare.h).
+/// Returns `track` (as this run would make it) with the arithmetic of the cache's track.json, if there is one:
+/// track.json does not change, and each shard's "made_with" records what made it. Throws Error with every field that
+/// differs and both values, unless `allow_mixed`. Precision is never mixed: the comparison of whole tracks (compare.h)
+/// rejects it.
 TrackInfo with_arithmetic_of_cache(const std::filesystem::path& cache, TrackInfo track, bool allow_mixed);
 
 }  // namespace vitrine

@@ -1,4 +1,4 @@
-// What vitrine-extract is told.
+// The configuration of vitrine-extract.
 #ifndef VITRINE_EXTRACT_OPTIONS_H_
 #define VITRINE_EXTRACT_OPTIONS_H_
 
@@ -15,21 +15,21 @@ namespace vitrine {
 
 struct ExtractOptions {
   std::string images;                ///< a folder of class folders
-  std::string unlabelled;            ///< further images, which have no labels; empty: none
+  std::string unlabelled;            ///< additional images without labels; empty: none
   Labels labels = Labels::kFolders;  ///< kNone: `images` is any folder of images
-  std::string cache;                 ///< the cache's directory, made when it is missing
+  std::string cache;                 ///< directory of the cache, created if missing
   std::uint32_t first_pass = 0, passes = 1;
-  std::string part = "1/1";            ///< "i/n": this process makes every n-th shard, beginning with the i-th; "auto"
+  std::string part = "1/1";            ///< "i/n": this process makes every n-th shard, starting with the i-th; "auto"
   std::uint32_t workers = 0;           ///< 0: one per core
-  std::uint32_t check_images = 256;    ///< clean crops on which the teacher is judged first; 0: none
-  std::string class_map, class_names;  ///< files for a teacher of other classes (class_map.h), for that judgement alone
+  std::uint32_t check_images = 256;    ///< clean crops on which the teacher is checked first; 0: no check
+  std::string class_map, class_names;  ///< files for a teacher of other classes (class_map.h), used by that check only
   bool allow_chance = false;
-  bool allow_mixed = false;                            ///< add to tracks that another kind of machine began
-  VerifyImages verify_images = VerifyImages::kSample;  ///< when the cache has an index already
-  IndexDepth index_depth = IndexDepth::kDecode;        ///< how far pictures are looked at before the first view
-  BadImages bad_images = BadImages::kStop;             ///< when one of them cannot be read later
+  bool allow_mixed = false;                            ///< continue tracks that another kind of machine began
+  VerifyImages verify_images = VerifyImages::kSample;  ///< how many images are compared with an existing index
+  IndexDepth index_depth = IndexDepth::kDecode;        ///< how much of each picture is checked in advance
+  BadImages bad_images = BadImages::kStop;             ///< when a picture of the index cannot be read
   double max_bad_share = 0.01;                         ///< of the images that may be skipped
-  Decoding decoding;                                   ///< of every picture; a cache has one for all its passes
+  Decoding decoding;                                   ///< of every picture; fixed for a cache
   TeacherOptions teacher;
   TapOptions taps;
   PlanOptions plan;

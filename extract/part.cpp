@@ -10,7 +10,7 @@
 namespace vitrine {
 namespace {
 
-// A launcher's number.
+// Parses a launcher's variable.
 std::uint64_t number(const char* name, std::string_view word) {
   std::uint64_t value = 0;
   const auto read = std::from_chars(word.data(), word.data() + word.size(), value);

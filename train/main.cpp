@@ -39,11 +39,11 @@ void tell(const TrainOptions& options, const TrainResult& result) {
   std::printf("%s: %llu steps in %.0f s\n", options.output.c_str(), static_cast<unsigned long long>(result.steps),
               result.wall_seconds);
   if (result.already_finished && !options.test.empty() && !result.test)
-    std::printf("its test was not made then; vitrine-train --evaluate %s --images %s makes one\n",
-                options.output.c_str(), options.test.c_str());
+    std::printf("it was not tested then; to test it: vitrine-train --evaluate %s --images %s\n", options.output.c_str(),
+                options.test.c_str());
 }
 
-// `command`: the line that was typed.
+// `command`: the command line as typed.
 int train(const TrainOptions& options, std::string command) {
   if (options.restart) command += " --set restart=false";
   if (const auto before = finished_run(options)) {
@@ -85,13 +85,10 @@ int main(int argc, char** argv) {
     });
     std::string file;
     std::vector<std::string> overrides;
-    auto* config =
-        app.add_option("CONFIG", file,
-                       "a TOML file; see configs/. With --evaluate it may be left out: a run's directory has "
-                       "its own config.toml, and weights know their model");
-    app.add_option("--set", overrides, "key=value, over what the file says; may be given several times")
-        ->expected(1)
-        ->take_all();
+    auto* config = app.add_option("CONFIG", file,
+                                  "a TOML file; see configs/. Optional with --evaluate: a run's directory has a "
+                                  "config.toml, and weights record their model");
+    app.add_option("--set", overrides, "key=value, overrides the file; may be repeated")->expected(1)->take_all();
     std::vector<std::string> allow;
     app.add_option("--allow", allow,
                    "differences between cache, teacher and checkpoint to go on with, beside those of the key allow; "
@@ -101,13 +98,12 @@ int main(int argc, char** argv) {
         ->take_all();
     std::string checkpoint, images;
     bool json = false;
-    auto* evaluate = app.add_option("--evaluate", checkpoint,
-                                    "judge weights (a .safetensors file, or a run's directory: its best weights where "
-                                    "some were chosen, else its final "
-                                    "ones) on --images or on the test or validation images of the configuration: "
-                                    "accuracy, each class's, calibration "
-                                    "error, and agreement with targets.teacher where its weights are given");
-    app.add_option("--images", images, "with --evaluate: a folder of class folders, of which the model knows the names")
+    auto* evaluate = app.add_option(
+        "--evaluate", checkpoint,
+        "evaluate weights (a .safetensors file, or a run's directory: its best weights if any were selected, else its "
+        "final ones) on --images or on the configuration's test or validation images: accuracy, also per class, "
+        "calibration error, and agreement with targets.teacher if its weights are given");
+    app.add_option("--images", images, "with --evaluate: a folder of class folders with the model's class names")
         ->needs(evaluate);
     app.add_flag("--json", json, "with --evaluate: the result as JSON")->needs(evaluate);
     if (const auto code = parse_command_line(app, argc, argv)) return *code;

@@ -117,8 +117,21 @@ bool is_gone(const std::optional<Writer>& writer, bool stale) {
   return stale || (::kill(writer->process, 0) != 0 && errno == ESRCH);
 }
 
-// Renames the file to its final name. With kKeep the existence check and the rename are atomic, as another process may
-// be publishing the same file; on filesystems with neither RENAME_NOREPLACE nor hard links, check first.
+// Owns a file name: the destructor removes the file unless it was renamed.
+class TemporaryFile {
+ public:
+  explicit TemporaryFile(std::filesystem::path path) : path_(std::move(path)) {}
+  ~TemporaryFile() { ::unlink(path_.c_str()); }
+  TemporaryFile(const TemporaryFile&) = delete;
+  TemporaryFile& operator=(const TemporaryFile&) = delete;
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+// Gives a temporary file its final name. With kKeep the existence check and the rename are atomic, as another process
+// may be publishing the same file; on filesystems with neither RENAME_NOREPLACE nor hard links, check first.
 bool rename_into_place(const std::filesystem::path& temporary, const std::filesystem::path& path, Existing existing) {
   const auto refuse = [&](int reason) {
     fail_system(reason, path.string(), "cannot be put in place", "check the directory's permissions and its disk");
@@ -127,10 +140,7 @@ bool rename_into_place(const std::filesystem::path& temporary, const std::filesy
     if (::renameat2(AT_FDCWD, temporary.c_str(), AT_FDCWD, path.c_str(), RENAME_NOREPLACE) == 0) return true;
     if (errno == EEXIST) return false;
     if (errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP) refuse(errno);
-    if (::link(temporary.c_str(), path.c_str()) == 0) {
-      ::unlink(temporary.c_str());
-      return true;
-    }
+    if (::link(temporary.c_str(), path.c_str()) == 0) return true;
     if (errno == EEXIST || ::access(path.c_str(), F_OK) == 0) return false;
   }
   if (::rename(temporary.c_str(), path.c_str()) != 0) refuse(errno);
@@ -252,20 +262,16 @@ bool publish(const std::filesystem::path& path, const std::function<void(const s
   static std::atomic<unsigned> counter{0};
   const std::filesystem::path directory = path.has_parent_path() ? path.parent_path() : ".";
   make_directories(directory);
-  std::error_code failure;
-  const std::filesystem::path temporary =
-      text(path.string(), kTempMarker, host_id(), ".", ::getpid(), ".", run_id(), ".", counter++);
-  try {
-    write(temporary);
-    flush(temporary, O_RDONLY);
-    const bool placed = rename_into_place(temporary, path, existing);
-    if (!placed) std::filesystem::remove(temporary, failure);
-    flush(directory, O_RDONLY | O_DIRECTORY);
-    return placed;
-  } catch (...) {
-    std::filesystem::remove(temporary, failure);
-    throw;
+  bool placed = false;
+  {
+    const TemporaryFile temporary(
+        text(path.string(), kTempMarker, host_id(), ".", ::getpid(), ".", run_id(), ".", counter++));
+    write(temporary.path());
+    flush(temporary.path(), O_RDONLY);
+    placed = rename_into_place(temporary.path(), path, existing);
   }
+  flush(directory, O_RDONLY | O_DIRECTORY);
+  return placed;
 }
 
 bool publish(const std::filesystem::path& path, std::string_view bytes, Existing existing) {

@@ -203,12 +203,12 @@ void check_compute(const ComputeRecord& compute, const std::string& where) {
                                     .remedy = text("expected an integer from 1")});
 }
 
-std::vector<JsonDifference> differences(const TeacherRecord& there, const TeacherRecord& here) {
-  return json_differences(to_json(there), to_json(here));
+std::vector<JsonDifference> differences(const TeacherRecord& recorded, const TeacherRecord& given) {
+  return json_differences(to_json(recorded), to_json(given));
 }
 
-std::vector<JsonDifference> differences(const ComputeRecord& there, const ComputeRecord& here) {
-  return json_differences(to_json(there), to_json(here));
+std::vector<JsonDifference> differences(const ComputeRecord& recorded, const ComputeRecord& given) {
+  return json_differences(to_json(recorded), to_json(given));
 }
 
 }  // namespace vitrine

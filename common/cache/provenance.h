@@ -80,8 +80,8 @@ void check_teacher(const TeacherRecord& teacher, const std::string& where);
 void check_compute(const ComputeRecord& compute, const std::string& where);
 
 /// The fields that differ, by their names in JSON ("device.name"), with both values.
-std::vector<JsonDifference> differences(const TeacherRecord& there, const TeacherRecord& here);
-std::vector<JsonDifference> differences(const ComputeRecord& there, const ComputeRecord& here);
+std::vector<JsonDifference> differences(const TeacherRecord& recorded, const TeacherRecord& given);
+std::vector<JsonDifference> differences(const ComputeRecord& recorded, const ComputeRecord& given);
 
 /// Whether `word` is a SHA-256, 64 hexadecimal digits.
 bool is_sha256(const std::string& word);

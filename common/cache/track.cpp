@@ -203,8 +203,8 @@ TrackInfo TrackInfo::from_file_text(const std::string& text, const std::string& 
   return from_json(json, where);
 }
 
-std::vector<JsonDifference> differences(const TrackInfo& there, const TrackInfo& here) {
-  return json_differences(json_of(there), json_of(here));
+std::vector<JsonDifference> differences(const TrackInfo& recorded, const TrackInfo& given) {
+  return json_differences(json_of(recorded), json_of(given));
 }
 
 void expect_track(const Container& container, const nlohmann::ordered_json& json, const TrackInfo& expected) {
@@ -216,8 +216,8 @@ void expect_track(const Container& container, const nlohmann::ordered_json& json
   const TrackInfo track = TrackInfo::from_json(*copy, container.path().string());
   std::string words;
   for (const JsonDifference& difference : differences(track, expected))
-    words += text(words.empty() ? "" : ", ", "track.", difference.key, " ", difference.there, ", expected ",
-                  difference.here);
+    words += text(words.empty() ? "" : ", ", "track.", difference.key, " ", difference.recorded, ", expected ",
+                  difference.given);
   if (words.empty()) return;
   throw Error(ErrorKind::kInput,
               {.path = container.path().string(), .what = text("has ", words), .remedy = kElsewhere});

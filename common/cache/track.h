@@ -62,7 +62,7 @@ struct TrackInfo {
 std::string with_check(const std::string& json);
 
 /// The fields that differ, by their names in track.json, with both values.
-std::vector<JsonDifference> differences(const TrackInfo& there, const TrackInfo& here);
+std::vector<JsonDifference> differences(const TrackInfo& recorded, const TrackInfo& given);
 
 /// Throws Error that names the difference unless json["track"], of a shard's attributes, equals the track.json
 /// `expected`. Ignores the order of keys and unknown keys.

@@ -104,16 +104,14 @@ void compare_with_file(const std::filesystem::path& path, const std::string& jso
                        const char* remedy) {
   const std::string old = read_file(path);
   if (old == json) return;
-  const auto there = parse_json<nlohmann::ordered_json>(old);
-  if (!there.is_object())
+  const auto recorded = parse_json<nlohmann::ordered_json>(old);
+  if (!recorded.is_object())
     throw Error(ErrorKind::kCorrupt,
                 {.path = path.string(), .what = "is not valid JSON", .remedy = "the file is damaged, copy it again"});
-  const std::vector<JsonDifference> differences = json_differences(there, nlohmann::ordered_json::parse(json));
-  std::string words = "only the layout of the text";
-  if (!differences.empty()) {
-    const JsonDifference& first = differences.front();
-    words = text(first.key, " is ", first.there, " there and ", first.here, " here");
-  }
+  std::vector<JsonDifference> differences = json_differences(recorded, nlohmann::ordered_json::parse(json));
+  if (differences.size() > 1) differences.resize(1);
+  const std::string words =
+      differences.empty() ? "only the layout of the text" : describe_differences(differences, "this run");
   throw Error(ErrorKind::kInput,
               {.path = path.string(), .what = text("the cache holds another ", what, ": ", words), .remedy = remedy});
 }

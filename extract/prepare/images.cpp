@@ -27,8 +27,8 @@ PreparedImages scan_for_cache(const ExtractOptions& options, const StopFlag& sto
                                       .remedy = "use the same settings, or another cache directory"});
     out.scan = scan_images(folders, how, known);
     if (known.depth >= how.depth && how.verify == VerifyImages::kSample)
-      note(text("all sizes and the contents of ", human_count(verified_sample(known.index.images.size()).size()),
-                " images were held against the cache's index"));
+      note(text("compared all file sizes and the contents of ",
+                human_count(verified_sample(known.index.images.size()).size()), " images with the cache's index"));
   } else {
     out.scan = scan_images(folders, how);
   }
@@ -46,7 +46,7 @@ void write_what_is_known(const std::filesystem::path& cache, const PreparedImage
   write_index_record(cache, images.index->hash(), {images.scan.depth, images.scan.counts});
   std::vector<LeftOut> list = images.scan.left_out;
   for (const auto& [image, entry] : images.scan.bad) list.push_back(entry);
-  // What was met by earlier runs, and by processes beside this one, is marked in their shards.
+  // Pictures skipped by earlier or concurrent processes are marked in their shards.
   const auto was_met = [](const LeftOut& entry) { return entry.kind > LeftOutKind::kNotInIndex; };
   write_left_out(cache / kLeftOutFile, std::move(list), was_met);
   say_where_all_are_named(images.scan.left_out, cache / kLeftOutFile);

@@ -1,4 +1,4 @@
-// The images of a preparation: scanned, or held against the cache's index.
+// Scans the images for a preparation, or compares them with the cache's index.
 #ifndef VITRINE_EXTRACT_PREPARE_IMAGES_H_
 #define VITRINE_EXTRACT_PREPARE_IMAGES_H_
 
@@ -13,16 +13,16 @@
 namespace vitrine {
 
 struct PreparedImages {
-  FolderScan scan;                          ///< but for its index, which is
-  std::shared_ptr<const ImageIndex> index;  ///< this one
-  std::shared_ptr<BadPictures> bad;         ///< those of the index that cannot be had now, and what becomes of others
+  FolderScan scan;                          ///< without its index, which is moved to
+  std::shared_ptr<const ImageIndex> index;  ///< here
+  std::shared_ptr<BadPictures> bad;         ///< unreadable images of the index, and the policy for later ones
 };
 
-/// Looks at the folders as the options say, with the index of the cache where it has one, and says what is left out.
-/// Writes nothing. Throws Error, and Stopped between two files.
+/// Scans the folders as the options say, against the cache's index if there is one, and prints what is left out. Writes
+/// nothing. Throws Error, and Stopped between two files.
 PreparedImages scan_for_cache(const ExtractOptions& options, const StopFlag& stop);
 
-/// Writes index_record.json and left_out.tsv beside the index, where they do not say the same already.
+/// Writes index_record.json and left_out.tsv beside the index, unless they are up to date.
 void write_what_is_known(const std::filesystem::path& cache, const PreparedImages& images);
 
 }  // namespace vitrine

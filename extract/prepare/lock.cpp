@@ -31,7 +31,7 @@ Outcome try_lock(int descriptor, const std::filesystem::path& path) {
   return Outcome::kLocked;
 }
 
-// Whether the open file still has its name: the process before may have removed it on its way out.
+// Whether the open file is still at `path`: the previous holder may have removed it before releasing the lock.
 bool has_its_name(int descriptor, const std::filesystem::path& path) {
   struct stat opened {
   }, named{};
@@ -45,7 +45,7 @@ int open_lock(const std::filesystem::path& path) {
     make_directories(path.parent_path());
     const int descriptor = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
     if (descriptor >= 0) return descriptor;
-    // A process that was refused may have taken the directory with it.
+    // A process that failed may have removed the directory.
     if ((errno == EINTR || errno == ENOENT) && tried < kTries) continue;
     fail_system(errno, path.string(), "cannot be written", "make room on its disk and run again");
   }
@@ -72,7 +72,7 @@ PrepareLock::PrepareLock(const std::filesystem::path& cache, const StopFlag& sto
         if (!told) note(text(cache.string(), ": another process prepares this cache; waiting for it"));
         told = true;
         constexpr std::chrono::milliseconds kPause{100};
-        throw_if_stopped(stop, "while it waited for another process that prepares the cache");
+        throw_if_stopped(stop, "while waiting for another process that prepares the cache");
         std::this_thread::sleep_for(kPause);
       }
     } catch (...) {
@@ -84,7 +84,7 @@ PrepareLock::PrepareLock(const std::filesystem::path& cache, const StopFlag& sto
 }
 
 PrepareLock::~PrepareLock() {
-  ::unlink(path_.c_str());  // before the lock goes: who waits finds that the file has lost its name
+  ::unlink(path_.c_str());  // before releasing the lock, so that a waiting process sees that the file is gone
   ::close(descriptor_);
   std::error_code in_use;
   for (const std::filesystem::path& directory : made_) std::filesystem::remove(directory, in_use);

@@ -1,4 +1,4 @@
-// One process prepares a cache at a time.
+// Lets one process at a time prepare a cache.
 #ifndef VITRINE_EXTRACT_PREPARE_LOCK_H_
 #define VITRINE_EXTRACT_PREPARE_LOCK_H_
 
@@ -9,25 +9,25 @@
 
 namespace vitrine {
 
-/// The file prepare.lock in the cache, locked (flock) until the object is destroyed; then it is removed. A process that
-/// dies lets go of the lock, and what is left of the file is harmless.
+/// RAII: holds flock on the file prepare.lock in the cache and removes the file at the end. A process that dies
+/// releases the lock; the file it leaves is harmless.
 class PrepareLock {
  public:
-  /// Makes the cache's directory where it is missing, and waits as long as another process holds the lock, which is
-  /// said once (note). On a disk without locks nothing is locked, which is said too: two processes that prepare the
-  /// same at once still leave whole files. Throws Error, and Stopped while it waits.
+  /// Creates the cache's directory if missing, and waits, with a note, while another process holds the lock. On a file
+  /// system without locks it prints a note and locks nothing: two processes that prepare the same cache at once still
+  /// leave complete files. Throws Error, and Stopped while it waits.
   PrepareLock(const std::filesystem::path& cache, const StopFlag& stop);
-  /// Also removes the directories that the constructor made and nobody has put anything into.
+  /// Also removes the directories that the constructor created if they are still empty.
   ~PrepareLock();
   PrepareLock(const PrepareLock&) = delete;
   PrepareLock& operator=(const PrepareLock&) = delete;
 
-  /// Removes the file of a process that died, if there is one. Never waits, never throws.
+  /// Removes a lock file that a dead process left. Does not wait and does not throw.
   static void remove_abandoned(const std::filesystem::path& cache);
 
  private:
   std::filesystem::path path_;
-  std::vector<std::filesystem::path> made_;  // directories, the innermost first
+  std::vector<std::filesystem::path> made_;  // created directories, innermost first
   int descriptor_ = -1;
 };
 

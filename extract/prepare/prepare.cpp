@@ -36,15 +36,15 @@ void judge(const ExtractOptions& options, const Teacher& teacher, const ViewMake
     return;
   }
   if (index.labelled() == 0) {
-    note("the teacher is not judged first: the images have no labels to hold its top-1 against");
+    note("the teacher is not checked: the images have no labels");
     return;
   }
   const TeacherCheck check =
       check_teacher(teacher, views, index, options.check_images, options.plan.seed, map, options.images, workers, stop);
   for (const std::string& sentence : check.notes) note(sentence);
   if (check.refusal.empty()) return;
-  if (!options.allow_chance) fail(check.refusal, "; set allow_chance = true to go on all the same");
-  note(check.refusal + "; going on, since allow_chance is set");
+  if (!options.allow_chance) fail(check.refusal, "; set allow_chance = true to continue anyway");
+  note(check.refusal + "; continuing, since allow_chance is set");
 }
 
 // Nothing of a track but a basis: a preparation died between the two, and may have had other settings.
@@ -53,7 +53,7 @@ bool is_orphan(const fs::path& cache, const TrackInfo& track) {
          list_shard_numbers(cache / track.directory()).empty();
 }
 
-// Bases that the cache has.
+// The bases in the cache.
 std::vector<std::shared_ptr<const FeatureBasis>> known_bases(const fs::path& cache, const Plan& plan,
                                                              const std::vector<TrackInfo>& tracks,
                                                              std::uint32_t calibration_views) {
@@ -74,7 +74,7 @@ void write_track(const fs::path& cache, const TrackInfo& track, const FeatureBas
   create_track(cache, track, basis);
 }
 
-// The tracks as the cache has them or is to have them, but for bases that are yet to be made.
+// The tracks as they are or will be in the cache, without bases that are still to be computed.
 std::vector<TrackInfo> tracks_for_cache(const fs::path& cache, const Teacher& teacher, const Plan& plan,
                                         bool allow_mixed) {
   std::vector<TrackInfo> tracks = teacher.tracks(plan);
@@ -87,7 +87,7 @@ std::vector<TrackInfo> tracks_for_cache(const fs::path& cache, const Teacher& te
   return tracks;
 }
 
-// Whether the teacher was judged when a track of it was prepared.
+// Whether the teacher was already checked, when one of its tracks was prepared.
 bool is_judged(const std::optional<Preparation>& preparation, const TrackInfo& track) {
   const std::string directory = track.directory(), teacher = directory.substr(0, directory.find('/') + 1);
   return preparation && std::ranges::any_of(preparation->tracks, [&](const PreparedTrack& prepared) {
@@ -130,7 +130,7 @@ Prepared prepare(const ExtractOptions& options, const Teacher& teacher, const St
   check_passes(plan, passes.first, passes.count, parse_part(options.part == "auto" ? "1/1" : options.part).n);
   const std::optional<ClassMap> map = map_of_classes(options, teacher, *images.index);
   const std::vector<TrackInfo> tracks = tracks_for_cache(cache, teacher, plan, options.allow_mixed);
-  check_tracks_of_cache(cache, tracks, options.allow_mixed);  // again: another process may have prepared meanwhile
+  check_tracks_of_cache(cache, tracks, options.allow_mixed);  // again: another process may have prepared it meanwhile
   std::vector<std::shared_ptr<const FeatureBasis>> bases =
       known_bases(cache, plan, tracks, options.taps.calibration_views);
   const WorkerChoice choice = choose_workers(plan, teacher.forward_bytes(), tracks, options.workers);
@@ -146,12 +146,13 @@ Prepared prepare(const ExtractOptions& options, const Teacher& teacher, const St
   remove_leftovers(cache, tracks);
   create_cache(cache, *images.index, plan);
   write_what_is_known(cache, images);
-  add_left_out(cache / kLeftOutFile, images.bad->met());  // in the calibration too
+  add_left_out(cache / kLeftOutFile, images.bad->met());  // includes those met in calibration
   for (std::size_t t = 0; t < tracks.size(); ++t) {
     write_track(cache, ready.tracks[t], ready.bases[t].get());
     preparation.add(tracks[t].directory(), passes);
   }
-  if (lock) write_preparation(cache, preparation);  // without it nothing was added, and another process may be at it
+  if (lock)
+    write_preparation(cache, preparation);  // without the lock nothing was added, and another process may be writing it
   return {images.bad, choice.workers, size_words(plan, tracks, passes)};
 }
 

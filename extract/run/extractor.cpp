@@ -43,7 +43,7 @@ Extractor::Extractor(std::filesystem::path cache, const Plan& plan, const Teache
 
 namespace {
 
-// The shards that every directory has, of recipes and of tracks: those with nothing left to make.
+// The complete shards: those that the recipes' and every track's directory have.
 class CompleteShards {
  public:
   CompleteShards(const std::filesystem::path& cache, const std::vector<TrackInfo>& tracks)
@@ -64,7 +64,7 @@ class CompleteShards {
 
 class Extractor::Shard : public ShardWork {
  public:
-  /// `listed` is told of each file when it has been published, with its directory: 0 of the recipes, t + 1 of track t.
+  /// Calls `listed` with each published file and its directory: 0 for recipes, t + 1 for track t.
   Shard(const Extractor& extractor, ShardKey key, Progress& progress,
         std::function<void(std::size_t, const FileRecord&)> listed, std::function<void(const Shard&)> published)
       : extractor_(extractor),
@@ -91,9 +91,9 @@ class Extractor::Shard : public ShardWork {
   std::uint32_t groups() const override { return plan_.layout().span_of(key_).groups; }
   std::uint64_t views() const { return std::uint64_t{groups()} * plan_.options().group; }
   std::uint64_t views_left_out() const { return views_.count(); }
-  /// After publish(): the files of tracks that were written; none where one was there.
+  /// After publish(): the tracks' new files; none for files that existed.
   const std::vector<std::optional<FileRecord>>& files() const { return files_; }
-  /// The error made in each track's file.
+  /// The quantisation error of each track's file.
   CodecLoss loss(std::size_t track) const {
     CodecLoss sum;
     for (const CodecLoss& group : group_losses_[track]) sum.add(group);
@@ -111,7 +111,7 @@ class Extractor::Shard : public ShardWork {
           extractor_.views_.group_or_mark(recipes, extractor_.teacher_.image_size());
       views_.picture_hashes[g] = hash_of_group(recipes, group, pictures);
       views_.left_out[g] = positions_left_out(recipes);
-      // A view that was left out only now has nothing to compare.
+      // A view that has just been left out has nothing to compare.
       if (recorded_ && hashed == hashed_view(recipes, group))
         check_picture(recorded_->picture_hashes[g], views_.picture_hashes[g]);
       std::vector<std::vector<float>> values = extractor_.teacher_.run(pictures, views);
@@ -150,14 +150,14 @@ class Extractor::Shard : public ShardWork {
     return extractor_.cache_ / "recipes" / shard_file_name(plan_.layout().number_of(key_));
   }
 
-  // Without the recipes nobody knows which of the targets that are there are blank.
+  // Without the recipes it is unknown which of the existing targets are blank.
   void check_recipes_are_known() const {
     const bool some = std::ranges::any_of(drafts_, [](const auto& draft) { return draft == nullptr; });
     if (recorded_ || !some || !extractor_.left_out_later_) return;
     throw Error(
         ErrorKind::kInput,
         {.path = recipes_file().string(),
-         .what = "is missing, and targets of its views are there, of which some may have been left out",
+         .what = "is missing, but targets of its views exist, some of which may have been left out",
          .remedy = "copy it from another copy of the cache, or remove these targets' shards of the same number"});
   }
 
@@ -192,8 +192,8 @@ class Extractor::Shard : public ShardWork {
          "): go on where the cache was begun, or make another cache");
   }
 
-  // Encodes, and decodes again to prove that it can be and to learn what it cost: where the basis only turns channels,
-  // from coefficients, which spares the product back.
+  // Encodes, and decodes to verify the result and measure its error. If the basis only rotates channels, the error is
+  // measured on coefficients, which saves the inverse product.
   void store(std::uint32_t g, std::size_t t, std::span<const float> raw, std::uint32_t views) {
     const TrackInfo& track = extractor_.ready_.tracks[t];
     const Codec& codec = *extractor_.ready_.codecs[t];
@@ -214,7 +214,8 @@ class Extractor::Shard : public ShardWork {
         group_losses_[t][g] = measure_loss(track.kind, track.shape, views, raw, decoded,
                                            basis == nullptr ? std::span<const float>() : std::span(basis->mean));
       }
-      // What a codec promises is held against what it did; orthonormal bases of floats lose a little more.
+      // Checks the codec's bound against the measured error, with a tolerance for the rounding of orthonormal bases in
+      // floats.
       constexpr double kRounding = 1e-3, kFloor = 1e-9;
       const double bound = track.codec.max_error;
       if (const double error = group_losses_[t][g].worst_group;
@@ -236,10 +237,10 @@ class Extractor::Shard : public ShardWork {
   Progress& progress_;
   std::function<void(std::size_t, const FileRecord&)> listed_;
   std::function<void(const Shard&)> published_;
-  RecordedViews views_;                               // as they were made now
-  std::optional<RecordedViews> recorded_;             // as the recipes have them, when they are there
+  RecordedViews views_;                               // as made now
+  std::optional<RecordedViews> recorded_;             // as in the existing recipes, if any
   std::vector<std::vector<CodecLoss>> group_losses_;  // [track][group]
-  std::vector<std::unique_ptr<ShardDraft>> drafts_;   // one per track; none where its file is there
+  std::vector<std::unique_ptr<ShardDraft>> drafts_;   // one per track; null if its file exists
   std::vector<std::optional<FileRecord>> files_;
 };
 
@@ -257,8 +258,7 @@ Extractor::Made Extractor::run(std::span<const ShardKey> shards, const StopFlag&
       missing.push_back(key);
     }
   }
-  if (done > 0)
-    note(text(human_count(done), " of ", human_count(total), " views are there already; going on with the rest"));
+  if (done > 0) note(text(human_count(done), " of ", human_count(total), " views exist already; making the rest"));
   Made made;
   made.directories.push_back({cache_ / "recipes"});
   for (const TrackInfo& track : tracks) made.directories.push_back({cache_ / track.directory()});
@@ -291,7 +291,7 @@ Extractor::Made Extractor::run(std::span<const ShardKey> shards, const StopFlag&
     return std::make_unique<Shard>(*this, *next++, progress, list, published);
   };
   if (!missing.empty()) {
-    // More workers than cores are allowed: they wait for slow disks.
+    // More workers than cores may help with slow disks.
     const std::size_t usual = tbb::global_control::active_value(tbb::global_control::max_allowed_parallelism);
     const tbb::global_control threads(tbb::global_control::max_allowed_parallelism,
                                       std::max<std::size_t>(usual, workers_));

@@ -1,4 +1,4 @@
-// Stage one: recipes -> pictures -> teacher -> taps -> encode -> shards.
+// The extraction pipeline: recipes -> pictures -> teacher -> taps -> encode -> shards.
 #ifndef VITRINE_EXTRACT_RUN_EXTRACTOR_H_
 #define VITRINE_EXTRACT_RUN_EXTRACTOR_H_
 
@@ -19,31 +19,31 @@
 
 namespace vitrine {
 
-/// Makes shards. The bytes of a shard do not depend on `workers`, on other shards or on when it is made. Where `views`
-/// lets a run go on without a picture, views that need it are marked in the recipes, and their targets are blank
-/// (left_out_views.h); recipes that are there are replaced by ones with more marks before new targets appear.
+/// Makes shards. The bytes of a shard do not depend on `workers`, on other shards or on when it is made. If `views`
+/// skips unreadable pictures, the views that need them are marked in the recipes and have blank targets
+/// (left_out_views.h); existing recipes are replaced by ones with more marks before new targets are published.
 class Extractor {
  public:
-  /// References must outlive the extractor. `ready`: the teacher's tracks, in its order, as they stand in the cache: it
-  /// and they exist (create_cache, create_track, basis.h5). `notes`: go into every shard, with the error made in it.
+  /// References must outlive the extractor. `ready`: the teacher's tracks, in its order, as created in the cache
+  /// (create_cache, create_track, basis.h5). `notes`: stored in every shard, together with its quantisation error.
   Extractor(std::filesystem::path cache, const Plan& plan, const Teacher& teacher, const ViewMaker& views,
             ReadyTracks ready, ShardNotes notes, std::uint32_t workers);
 
   struct Made {
     std::uint64_t views = 0, bytes = 0, shards = 0;
-    std::uint64_t left_out = 0;  ///< of the views: those whose pictures could not be had
+    std::uint64_t left_out = 0;  ///< of `views`: their pictures could not be read
     bool stopped = false;
-    std::vector<CodecLoss> losses = {};  ///< one per track, over the shards that were made
+    std::vector<CodecLoss> losses = {};  ///< one per track, over the new shards
     struct Directory {
       std::filesystem::path path;
-      std::vector<FileRecord> files = {};  ///< that were published
+      std::vector<FileRecord> files = {};  ///< published ones
     };
-    std::vector<Directory> directories = {};  ///< of the recipes, then of each track
+    std::vector<Directory> directories = {};  ///< the recipes', then one per track
   };
-  /// Makes the missing files of the given shards, in order; files that are there are not touched. Each directory is
-  /// listed once to see what is there. At most `workers` groups are in work and two shards in memory: one may be
-  /// written while the next is made (shard_line.h). Begins no more shards once `stop` is set. What is published goes
-  /// into a list of this run at once (manifest.h). Throws Error; every file that was published before stays.
+  /// Makes the missing files of the given shards, in order; existing files are not touched. Lists each directory once.
+  /// At most `workers` groups are made at once and two shards are in memory: one may be written while the next is made
+  /// (shard_line.h). Starts no more shards once `stop` is set. Each published file is immediately added to this run's
+  /// list (manifest.h). Throws Error; files already published stay.
   Made run(std::span<const ShardKey> shards, const StopFlag& stop) const;
 
  private:
@@ -58,7 +58,7 @@ class Extractor {
       in_basis_;  // of each track, where an error of coefficients is one of features; else null
   ShardNotes notes_;
   std::uint32_t workers_;
-  bool left_out_later_ = false;  // left_out.tsv names images that failed after the index was made
+  bool left_out_later_ = false;  // left_out.tsv has images that failed after the index was made
 };
 
 }  // namespace vitrine

@@ -44,7 +44,7 @@ void check_folder(const ImageFolders& folders, const ImageIndex& index, BadImage
     const auto first = static_cast<std::size_t>(std::ranges::find(differs, 1) - differs.begin());
     throw Error(ErrorKind::kInput,
                 {.path = folders.describe(),
-                 .what = text(count, " of ", sample.size(), " images of the cache's index that were looked for are ",
+                 .what = text(count, " of ", sample.size(), " sampled images of the cache's index are ",
                               "missing or have another size, the first is ", index.images[sample[first]].id),
                  .remedy = skips ? "expected the folder that the cache was prepared from"
                                  : "expected the folder that the cache was prepared from; where single pictures are "

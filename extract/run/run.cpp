@@ -22,7 +22,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// The teacher's tracks as they stand in the cache.
+// The teacher's tracks as in the cache.
 ReadyTracks prepared_tracks(const Cache& cache, const Teacher& teacher, std::uint32_t calibration_views) {
   ReadyTracks out;
   for (const TrackInfo& output : teacher.outputs()) {
@@ -37,7 +37,7 @@ ReadyTracks prepared_tracks(const Cache& cache, const Teacher& teacher, std::uin
   return out;
 }
 
-// The lists of this run and of others into shards.json, where all is there.
+// Merges the lists of all runs into shards.json if all shards exist.
 void merge_all_lists(const Plan& plan, const ExtractOptions& options, const std::string& part,
                      const Extractor::Made& made, const StopFlag& stop) {
   const auto [i, n] = parse_part(part);

@@ -1,4 +1,5 @@
-// Act two of extraction, by any number of processes at once: makes the shards of its part from what preparation wrote.
+// The run step of an extraction, executed by any number of processes at once: makes the shards of one part from what
+// the prepare step wrote.
 #ifndef VITRINE_EXTRACT_RUN_RUN_H_
 #define VITRINE_EXTRACT_RUN_RUN_H_
 
@@ -17,10 +18,10 @@
 
 namespace vitrine {
 
-/// What a process that has also prepared the cache knows; another finds it out.
+/// Results of the prepare step in the same process; without them run_part() determines them.
 struct RunStart {
-  std::shared_ptr<BadPictures> bad = nullptr;  ///< else the folder is checked (folder_check.h)
-  std::optional<std::uint32_t> workers = {};   ///< else as many as fit into the memory
+  std::shared_ptr<BadPictures> bad = nullptr;  ///< null: check the folder (folder_check.h)
+  std::optional<std::uint32_t> workers = {};   ///< unset: as many as fit into memory
 };
 
 struct RunResult {
@@ -28,11 +29,11 @@ struct RunResult {
   std::vector<TrackInfo> tracks;  ///< in the teacher's order
 };
 
-/// Makes the missing shards of `part` ("i/n"). Of the cache it reads index.h5, plan.json, the tracks' track.json and
-/// basis.h5, left_out.tsv and recipes of its own shards; it lists directories, and opens no shard of another part. It
-/// writes its shards and recipes, a list of its own in each directory (manifest.h), lines of left_out.tsv, and
-/// shards.json when all parts are there. `teacher`: of these options, held against the cache before (compare.h). Throws
-/// Error, also when a track of the teacher is not in the cache; what was published before stays.
+/// Makes the missing shards of `part` ("i/n"). Reads index.h5, plan.json, the tracks' track.json and basis.h5,
+/// left_out.tsv, and the recipes of its own shards; lists directories, and opens no shard of another part. Writes its
+/// shards and recipes, a list of its own in each directory (manifest.h), lines of left_out.tsv, and shards.json when
+/// all parts are complete. `teacher`: of these options, already compared with the cache (compare.h). Throws Error, also
+/// when a track of the teacher is not in the cache; files already published stay.
 RunResult run_part(const ExtractOptions& options, const std::string& part, const Teacher& teacher, RunStart start,
                    const StopFlag& stop);
 

@@ -21,8 +21,8 @@ struct Open {
       : work(std::move(given)), groups(work->groups()), to_make(groups), to_compress(groups) {}
   std::unique_ptr<ShardWork> work;
   std::uint32_t groups;
-  std::uint32_t next_make = 0, next_compress = 0;  // not yet given out
-  std::uint32_t to_make, to_compress;              // not yet done
+  std::uint32_t next_make = 0, next_compress = 0;  // not yet started
+  std::uint32_t to_make, to_compress;              // not yet finished
 };
 
 struct Job {
@@ -42,7 +42,7 @@ class Line {
     guarded([&] { publish(); });
   }
 
-  // When no thread is inside any more.
+  // Call when no thread is inside any more.
   void rethrow() const {
     if (failure_) std::rethrow_exception(failure_);
   }
@@ -58,7 +58,7 @@ class Line {
         continue;
       }
       lock.unlock();
-      // Isolated: a job that waits for tasks of its own must not take up another worker's whole loop meanwhile.
+      // Isolated: a job that waits for its own tasks must not start another worker's loop meanwhile.
       tbb::this_task_arena::isolate(
           [&] { job->compress ? job->shard->work->compress(job->group) : job->shard->work->make(job->group); });
       lock.lock();
@@ -84,7 +84,7 @@ class Line {
     }
   }
 
-  // Under the lock, as are the next two.
+  // Requires the lock, as do the next two.
   std::optional<Job> take() {
     for (Open& shard : open_)
       if (shard.to_make == 0 && shard.next_compress < shard.groups) return Job{&shard, true, shard.next_compress++};
@@ -118,8 +118,8 @@ class Line {
   const std::function<std::unique_ptr<ShardWork>()>& next_;
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::deque<Open> open_;  // in order; the front one may be with the writer. Grows behind, so that places stay
-  bool ended_ = false;     // next_ gives no more
+  std::deque<Open> open_;  // in order; the writer may hold the front one. A deque, so that references stay valid
+  bool ended_ = false;     // next_ returned null
   std::exception_ptr failure_;
 };
 

@@ -38,7 +38,7 @@ std::vector<std::string> names_in(const std::filesystem::path& directory) {
   return names;
 }
 
-TEST_CASE("available memory is what the kernel says, or less where a control group limits it") {
+TEST_CASE("available memory is the kernel's figure, or less in a limited control group") {
   const auto with = [](const std::vector<std::pair<std::string, std::string>>& files) {
     const TemporaryDirectory root;
     for (const auto& [name, content] : files) testing::write_whole(root / name, content);
@@ -50,7 +50,7 @@ TEST_CASE("available memory is what the kernel says, or less where a control gro
   CHECK(with({kernel}) == 4'096'000);
   const std::pair<std::string, std::string> version2{"proc/self/cgroup", "0::/slice/job\n"};
   CHECK(with({kernel, version2}) == 4'096'000);
-  // The group's own limit, and one above it, less what is used beside pages of files.
+  // The limits of the group and of its parent, minus used memory without file pages.
   CHECK(with({kernel,
               version2,
               {"sys/fs/cgroup/slice/job/memory.max", "max\n"},
@@ -60,7 +60,7 @@ TEST_CASE("available memory is what the kernel says, or less where a control gro
               {"sys/fs/cgroup/slice/memory.stat", "anon 400000\nactive_file 7\ninactive_file 200000\n"}}) == 500'000);
   CHECK(with({kernel,
               version2,
-              {"sys/fs/cgroup/memory.max", "1000\n"},  // a container sees its own group at the top
+              {"sys/fs/cgroup/memory.max", "1000\n"},  // in a container the own group is the root
               {"sys/fs/cgroup/memory.current", "2000\n"}}) == 0);
   CHECK(with({kernel,
               {"proc/self/cgroup", "3:cpu,cpuacct:/a\n2:memory:/a\n"},
@@ -77,7 +77,7 @@ TEST_CASE("Philox4x32-10 gives the known answers of Random123's kat_vectors") {
         Block{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1});
 }
 
-TEST_CASE("a stream walks the blocks of its place, and other places give other draws") {
+TEST_CASE("a random stream uses the blocks of its position; other positions give other draws") {
   Stream stream(7, Purpose::kMix, 3, 5ull << 32 | 6);
   const std::uint64_t key = 7 ^ 3 * 0x9E3779B97F4A7C15ull;
   for (std::uint32_t block = 0; block < 3; ++block)
@@ -126,7 +126,7 @@ void check_moments(const Draw& draw, double mean, double variance) {
   CHECK(squares / kDraws == doctest::Approx(variance).epsilon(0.03));
 }
 
-TEST_CASE("distributions have the moments that textbooks give") {
+TEST_CASE("distributions have the textbook moments") {
   Stream stream(2, Purpose::kSample);
   check_moments([&] { return stream.uniform(); }, 0.5, 1.0 / 12);
   check_moments([&] { return stream.uniform(-2, 4); }, 1, 3);
@@ -141,7 +141,7 @@ TEST_CASE("distributions have the moments that textbooks give") {
   }
 }
 
-TEST_CASE("UTF-8 is told from other bytes, at the borders of its lengths") {
+TEST_CASE("UTF-8 is distinguished from other bytes, at the limits of each length") {
   for (const std::string_view good :
        {"", "plain", "\x7F", "\xC2\x80", "\xDF\xBF", "\xE0\xA0\x80", "\xED\x9F\xBF", "\xEE\x80\x80", "\xEF\xBF\xBF",
         "\xF0\x90\x80\x80", "\xF4\x8F\xBF\xBF", "caf\xC3\xA9/\xE2\x82\xAC.jpg"})
@@ -174,7 +174,7 @@ TEST_CASE("SHA-256 of a file of several blocks is that of its bytes") {
   CHECK(message_of([&] { sha256_hex_of_file(directory / "none"); }).find("none") != std::string::npos);
 }
 
-TEST_CASE("a published file is there whole, replaces the old one, and makes its directory") {
+TEST_CASE("a published file is complete, replaces the old one, and its directory is created") {
   const TemporaryDirectory directory;
   const auto path = directory / "a/b/file";
   publish(path, "first");
@@ -188,7 +188,7 @@ TEST_CASE("a published file is there whole, replaces the old one, and makes its 
   CHECK(names_in(path.parent_path()) == std::vector<std::string>{"file"});
 }
 
-TEST_CASE("a writer that throws leaves nothing, and what was there stays") {
+TEST_CASE("a writer that throws leaves no file, and the old file stays") {
   const TemporaryDirectory directory;
   const auto failing = [](const std::filesystem::path& aside) {
     testing::write_whole(aside, "half");
@@ -205,13 +205,13 @@ TEST_CASE("a writer that throws leaves nothing, and what was there stays") {
   CHECK_FALSE(std::filesystem::exists(directory / "other"));
 }
 
-TEST_CASE("a file that is to be kept stays, whenever it came, and the writer learns of it") {
+TEST_CASE("with kKeep an existing file stays, also one created meanwhile, and the caller is told") {
   const TemporaryDirectory directory;
   const std::filesystem::path path = directory / "file";
   CHECK(publish(path, "first", Existing::kKeep));
   CHECK_FALSE(publish(path, "second", Existing::kKeep));
   CHECK(testing::read_whole(path) == "first");
-  // It comes while ours is being written.
+  // Created while ours is being written.
   const std::filesystem::path late = directory / "late";
   CHECK_FALSE(publish(
       late,
@@ -226,7 +226,7 @@ TEST_CASE("a file that is to be kept stays, whenever it came, and the writer lea
   CHECK(names_in(directory.path()) == std::vector<std::string>{"file", "late"});
 }
 
-TEST_CASE("of many that publish one file at once exactly one does") {
+TEST_CASE("of many concurrent publishers with kKeep exactly one succeeds") {
   const TemporaryDirectory directory;
   constexpr int kWriters = 8;
   for (int round = 0; round < 20; ++round) {
@@ -243,9 +243,9 @@ TEST_CASE("of many that publish one file at once exactly one does") {
   }
 }
 
-TEST_CASE("temporary files of dead writers are removed, others stay") {
+TEST_CASE("temporary files of dead writers are removed, others are kept") {
   const TemporaryDirectory directory;
-  // The names that publish() gives here: PLACE.PROCESS.RUN.COUNTER.
+  // Names as given by publish(): HOST.PROCESS.RUN.COUNTER.
   std::string own;
   publish(directory / "x.h5", [&](const std::filesystem::path& aside) {
     own = aside.filename().string();
@@ -268,12 +268,12 @@ TEST_CASE("temporary files of dead writers are removed, others stay") {
   };
   const std::vector<std::string> gone{
       put(place + ".2147483646." + run),              // beyond the kernel's largest number
-      put(place + process + "0123456789abcdef.3"),    // of a process that had this one's number
-      put(place + ".1." + run + "9", true),           // of one whose number another has by now
+      put(place + process + "0123456789abcdef.3"),    // of a dead process with this one's id
+      put(place + ".1." + run + "9", true),           // of a dead process whose id was reused
       put("x.h5.part.0123456789abcdef.1.0.0", true),  // of another machine, long ago
       put("x.h5.part.1.0", true),
       put("x.h5.part.", true)};
-  const std::vector<std::string> stay{put(place + ".1." + run),  // process 1 is always there
+  const std::vector<std::string> stay{put(place + ".1." + run),  // process 1 always exists
                                       put(place + process + run + "7"),
                                       put("x.h5.part.0123456789abcdef.2147483646.0.0"), put("x.h5.part.1.1"), "x.h5"};
   const std::vector<std::filesystem::path> found = abandoned_in(directory.path());
@@ -291,7 +291,7 @@ TEST_CASE("temporary files of dead writers are removed, others stay") {
   CHECK(abandoned_in(directory / "none").empty());
 }
 
-TEST_CASE("files are read in pieces, and an early end is an error that names the file") {
+TEST_CASE("files are read in parts, and a premature end is an error that names the file") {
   const TemporaryDirectory directory;
   testing::write_whole(directory / "file", "0123456789");
   testing::write_whole(directory / "empty", "");
@@ -313,14 +313,14 @@ TEST_CASE("files are read in pieces, and an early end is an error that names the
   CHECK(message_of([&] { MappedFile(directory / "none"); }).find("none") != std::string::npos);
 }
 
-TEST_CASE("a command's exit code says whose mistake it was") {
+TEST_CASE("a command's exit code reflects the kind of error") {
   CHECK(guarded_main("test", [] { return 0; }) == 0);
   CHECK(guarded_main("test", [] { return 3; }) == 3);
   CHECK(guarded_main("test", []() -> int { fail("this line belongs to a test"); }) == 2);
   CHECK(guarded_main("test", []() -> int { throw std::logic_error("this line belongs to a test"); }) == 70);
 }
 
-TEST_CASE("numbers for people") {
+TEST_CASE("numbers are formatted for display") {
   CHECK(human_bytes(1500) == "1.5 KB");
   CHECK(human_bytes(386.2e9) == "386.2 GB");
   CHECK(human_count(1281167) == "1,281,167");

@@ -10,7 +10,7 @@
 using namespace vitrine;
 using namespace vitrine::testing;
 
-TEST_CASE("a buffer grows to what is asked, stays where it is for less, and moves") {
+TEST_CASE("a buffer grows when needed, keeps its memory for smaller sizes, and can be moved") {
   Buffer buffer;
   CHECK(buffer.first(0).empty());
   const std::span<std::byte> small = buffer.first(100);
@@ -29,7 +29,7 @@ TEST_CASE("a buffer grows to what is asked, stays where it is for less, and move
   CHECK(other.numbers<float>(1000).data() == numbers.data());
 }
 
-TEST_CASE("a readable file can be opened again for another path, and is none after a failure") {
+TEST_CASE("a ReadableFile can be reopened for another path, and is closed after a failure") {
   const TemporaryDirectory directory;
   write_whole(directory / "a", "first");
   write_whole(directory / "b", "another");

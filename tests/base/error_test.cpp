@@ -12,7 +12,7 @@
 using namespace vitrine;
 using vitrine::testing::message_of;
 
-TEST_CASE("an error's sentence is made of its fields, and those that are empty are left out") {
+TEST_CASE("an error's sentence is composed of its non-empty fields") {
   const auto sentence = [](Problem problem) { return std::string(Error(ErrorKind::kIo, std::move(problem)).what()); };
   CHECK(sentence({.what = "is wrong"}) == "is wrong");
   CHECK(sentence({.path = "a.h5", .what = "is wrong"}) == "a.h5: is wrong");
@@ -24,7 +24,7 @@ TEST_CASE("an error's sentence is made of its fields, and those that are empty a
   CHECK(sentence({.group = 2, .what = "is wrong"}) == "group 2: is wrong");
 }
 
-TEST_CASE("fail() makes an error of bad input whose sentence is its arguments") {
+TEST_CASE("fail() throws a kInput error whose sentence is its arguments") {
   try {
     fail("a = ", 3, " is not allowed; expected ", 4.5);
   } catch (const Error& error) {
@@ -37,7 +37,7 @@ TEST_CASE("fail() makes an error of bad input whose sentence is its arguments") 
   FAIL("nothing was thrown");
 }
 
-TEST_CASE("at() adds the place where an error has none, and keeps its kind and all else") {
+TEST_CASE("at() adds a place to an error without one, and keeps kind and fields") {
   const Error bare(ErrorKind::kNewer, {.what = "is wrong", .remedy = "wait"});
   const Error placed = bare.at({.path = "a.h5", .dataset = "q", .group = 7, .what = "not this", .remedy = "nor this"});
   CHECK(placed.kind() == ErrorKind::kNewer);
@@ -45,13 +45,13 @@ TEST_CASE("at() adds the place where an error has none, and keeps its kind and a
   CHECK(placed.problem().path == "a.h5");
   CHECK(placed.problem().dataset == "q");
   CHECK(placed.problem().group == 7);
-  // What is known already is nearer to the fault.
+  // Fields that are already set are closer to the fault.
   CHECK(placed.at({.path = "b.h5", .dataset = "r", .group = 0}).what() == std::string(placed.what()));
   CHECK(bare.at({.group = 0}).what() == std::string("group 0: is wrong; wait"));
   CHECK(bare.at({}).what() == std::string(bare.what()));
 }
 
-TEST_CASE("each kind has an exit code of its own, which no program changes") {
+TEST_CASE("each kind has its own exit code, the same in all programs") {
   CHECK(exit_code(ErrorKind::kInput) == 2);
   CHECK(exit_code(ErrorKind::kIo) == 3);
   CHECK(exit_code(ErrorKind::kCorrupt) == 4);
@@ -69,12 +69,12 @@ TEST_CASE("each kind has an exit code of its own, which no program changes") {
         }) == 3);
 }
 
-TEST_CASE("a failed system call is bad input where the path itself is wrong, else input and output or memory") {
+TEST_CASE("a failed system call is kInput for a bad path, else kIo or kMemory") {
   for (const int code : {ENOENT, ENOTDIR, EISDIR, ELOOP, ENAMETOOLONG}) CHECK(kind_of_errno(code) == ErrorKind::kInput);
   for (const int code : {EACCES, EPERM, EIO, ENOSPC, EROFS, ESTALE, ETIMEDOUT, EDQUOT})
     CHECK(kind_of_errno(code) == ErrorKind::kIo);
   for (const int code : {ENOMEM, ENOBUFS, EMFILE, ENFILE}) CHECK(kind_of_errno(code) == ErrorKind::kMemory);
-  // Where the machine is to blame, what helps depends on what it lacks, not on the call.
+  // For lack of resources, the remedy depends on the resource, not on the call.
   CHECK(message_of([] { fail_system(EMFILE, "a.h5", "cannot be opened", "check the path"); }) ==
         "a.h5: cannot be opened (Too many open files); raise the limit on open files (ulimit -n) or use fewer workers, "
         "then run again");
@@ -87,7 +87,7 @@ TEST_CASE("a failed system call is bad input where the path itself is wrong, els
   CHECK(message_of([] { fail_system(ENOENT, "", "cannot be opened"); }).starts_with("\"\": cannot be opened ("));
 }
 
-TEST_CASE("a value that a person must not ask for is another kind of error in a file") {
+TEST_CASE("an invalid value has a different kind of error in a configuration than in a file") {
   const auto kind_of_read = [](ErrorKind thrown) {
     try {
       read_as(ErrorKind::kCorrupt, [&] { throw Error(thrown, {.path = "p", .what = "w", .remedy = "r"}); });
@@ -103,7 +103,7 @@ TEST_CASE("a value that a person must not ask for is another kind of error in a 
   CHECK(read_as(ErrorKind::kCorrupt, [] { return 3; }) == 3);
 }
 
-TEST_CASE("a file with a version of its own is newer above the known one, and damaged without one") {
+TEST_CASE("a file with a higher version is newer, and one without a version is damaged") {
   const auto told = [](const char* json, std::uint64_t known) {
     try {
       check_format_version(parse_json(json), "p", known);

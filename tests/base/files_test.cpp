@@ -23,7 +23,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// "kind: sentence" of what is thrown, or "none".
+// "kind: sentence" of the thrown error, or "none".
 std::string thrown_by(const std::function<void()>& call) {
   try {
     call();
@@ -35,7 +35,7 @@ std::string thrown_by(const std::function<void()>& call) {
 
 }  // namespace
 
-TEST_CASE("a name that leads nowhere has nothing, and a path that cannot be followed is an error with its reason") {
+TEST_CASE("a missing path does not exist, and one that cannot be resolved is an error with the reason") {
   const TemporaryDirectory directory;
   write_whole(directory / "file", "1234");
   fs::create_directory(directory / "folder");
@@ -68,7 +68,7 @@ TEST_CASE("a name that leads nowhere has nothing, and a path that cannot be foll
   }
 }
 
-TEST_CASE("without permission the answer is an error, not \"no\"") {
+TEST_CASE("without permission path_exists throws instead of returning false") {
   const TemporaryDirectory directory;
   open_to_all(directory.path());
   write_whole(directory / "closed/file", "1234");
@@ -93,7 +93,7 @@ TEST_CASE("without permission the answer is an error, not \"no\"") {
   CHECK(lines == 6);
 }
 
-TEST_CASE("a directory is listed by name with the kind of each entry") {
+TEST_CASE("a directory is listed in order of names, with each entry's kind") {
   const TemporaryDirectory directory;
   using Kind = DirectoryEntry::Kind;
   write_whole(directory / "b.file", "");
@@ -131,7 +131,7 @@ TEST_CASE("move_aside never overwrites") {
   CHECK(read_whole(directory / "file.damaged") == "1");
   CHECK(read_whole(directory / "file.damaged.2") == "2");
   CHECK(read_whole(directory / "file.damaged.3") == "3");
-  // A folder as well, with a slash behind its name; names that are links to nothing are taken.
+  // Also a folder with a trailing slash; names of dangling links count as taken.
   write_whole(directory / "run/log", "mine");
   fs::create_symlink("nowhere", directory / "run.old");
   CHECK(move_aside(directory / "run/", "old") == directory / "run.old.2");
@@ -140,7 +140,7 @@ TEST_CASE("move_aside never overwrites") {
   CHECK(thrown_by([&] { move_aside(directory / "none", "old"); }).starts_with("2: "));
 }
 
-TEST_CASE("directories are made, and what stands in their way is named") {
+TEST_CASE("directories are created, and a file in the way is named") {
   const TemporaryDirectory directory;
   make_directories(directory / "a/b/c");
   make_directories(directory / "a/b/c/");
@@ -156,7 +156,7 @@ TEST_CASE("directories are made, and what stands in their way is named") {
   CHECK(thrown_by([&] { publish(directory / "file/below", "x"); }).starts_with("2: "));
 }
 
-TEST_CASE("a file is removed where it is, and one that stays is an error") {
+TEST_CASE("an existing file is removed, and a failure to remove is an error") {
   const TemporaryDirectory directory;
   write_whole(directory / "file", "");
   remove_file(directory / "file");
@@ -172,13 +172,13 @@ TEST_CASE("a file is removed where it is, and one that stays is an error") {
   CHECK(thrown_by([&] { rename_path(directory / "one", directory / "two"); }).starts_with("2: "));
 }
 
-TEST_CASE("a file that ends before what is asked of it is damage, and a file of several blocks has its own hash") {
+TEST_CASE("a file shorter than requested is damage, and a file of several blocks is hashed whole") {
   const TemporaryDirectory directory;
   write_whole(directory / "file", "1234");
   std::array<std::byte, 8> out;
   const ReadableFile file(directory / "file");
   CHECK(thrown_by([&] { file.read(0, out); }).starts_with("4: " + (directory / "file").string() + ": ends at byte 4"));
-  fs::resize_file(directory / "file", 2);  // while it is open: somebody is writing it
+  fs::resize_file(directory / "file", 2);  // while it is open for writing
   CHECK(thrown_by([&] { file.read(0, out); }).starts_with("3: " + (directory / "file").string() + ": ends at byte 2"));
   const std::string bytes((1 << 20) + 5, 'x');
   write_whole(directory / "big", bytes);

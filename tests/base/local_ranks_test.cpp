@@ -21,7 +21,7 @@ Environment environment_of(const std::map<std::string, std::string>& variables) 
 
 }  // namespace
 
-TEST_CASE("a local rank comes from torchrun, else from srun, and not from a batch script or a shell") {
+TEST_CASE("the local rank comes from torchrun, else from srun, but not from a batch script or shell") {
   const auto ranks = [](const std::map<std::string, std::string>& variables) {
     const auto found = local_rank(environment_of(variables));
     return found ? text(found->rank, "/", found->count, " ", found->variable) : "none";
@@ -45,7 +45,7 @@ TEST_CASE("a local rank comes from torchrun, else from srun, and not from a batc
   CHECK(ranks(both) == "5/8 LOCAL_RANK");
 }
 
-TEST_CASE("a launcher's variables that make no sense are named") {
+TEST_CASE("invalid launcher variables are named") {
   const auto refused = [](const std::map<std::string, std::string>& variables, const char* words) {
     CAPTURE(words);
     CHECK_THROWS_WITH_AS(local_rank(environment_of(variables)), doctest::Contains(words), Error);
@@ -67,13 +67,13 @@ TEST_CASE("processes of one launcher share the cores, at least one each") {
   std::map<std::string, std::string> step{
       {"SLURM_LOCALID", "1"}, {"SLURM_STEP_ID", "0"}, {"SLURM_NTASKS_PER_NODE", "4"}, {"SLURM_CPUS_ON_NODE", "32"}};
   CHECK(share(32, step) == 8);
-  CHECK(share(8, step) == 8);  // bound to cores of its own already
+  CHECK(share(8, step) == 8);  // already bound to its own cores
   CHECK(share(6, step) == 6);
   step.erase("SLURM_CPUS_ON_NODE");
   CHECK(share(32, step) == 8);
 }
 
-TEST_CASE("a control group's quota in whole cores") {
+TEST_CASE("a control group's quota is rounded to whole cores") {
   CHECK(quota_cores("max 100000\n") == std::nullopt);
   CHECK(quota_cores("200000 100000\n") == 2u);
   CHECK(quota_cores("250000 100000") == 3u);

@@ -9,7 +9,7 @@ namespace {
 
 using testing::child_status;
 
-TEST_CASE("each signal that asks for a stop sets the flag, and the same again ends the process at once") {
+TEST_CASE("each stop signal sets the flag, and a second one kills the process") {
   for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGUSR1}) {
     CAPTURE(number);
     const int once = child_status([&] {
@@ -29,7 +29,7 @@ TEST_CASE("each signal that asks for a stop sets the flag, and the same again en
   }
 }
 
-TEST_CASE("a warning and then the signal itself are one stop, nohup holds, and a blocked signal is heard") {
+TEST_CASE("SIGUSR1 followed by SIGTERM is one stop, nohup is respected, and a blocked signal is unblocked") {
   const int both = child_status([] {
     const StopFlag& stop = stop_on_signals();
     ::raise(SIGUSR1);
@@ -55,7 +55,7 @@ TEST_CASE("a warning and then the signal itself are one stop, nohup holds, and a
   CHECK((WIFEXITED(blocked) && WEXITSTATUS(blocked) == 0));
 }
 
-TEST_CASE("work that is stopped says where, and its program exits with 130") {
+TEST_CASE("Stopped says where, and the program exits with 130") {
   const StopFlag asked{true};
   throw_if_stopped(never_stop(), "nowhere");
   CHECK_THROWS_WITH_AS(throw_if_stopped(asked, "in this test"), "stopped in this test", Stopped);

@@ -32,11 +32,11 @@ void write_small(const std::filesystem::path& path) {
                   kJson, 1);
 }
 
-// Opens and reads everything; must give what write_small stored.
+// Opens and reads everything, and checks it against write_small().
 void read_small(const std::filesystem::path& path) {
   const Container file(path);
   Container::Scratch scratch;
-  // Read outside of CHECK, which would keep the exception to itself.
+  // Read outside CHECK, which would swallow the exception.
   const std::vector<std::byte> bytes = file.read_all(file.find("q"), scratch),
                                scales = file.read_all(file.find("scale"), scratch);
   CHECK(file.json() == kJson);
@@ -53,7 +53,7 @@ std::string error_of(const std::filesystem::path& path) {
   return {};
 }
 
-// The bytes with a number changed in the header and the table's checksum made right again.
+// The bytes with a number in the header changed and the table's checksum recomputed.
 template <class Number>
 std::string with_header(std::string bytes, std::size_t offset, Number value) {
   std::memcpy(bytes.data() + offset, &value, sizeof value);
@@ -67,7 +67,7 @@ std::string with_header(std::string bytes, std::size_t offset, Number value) {
 
 }  // namespace
 
-TEST_CASE("a container gives back what was written, by chunk and whole") {
+TEST_CASE("a container round-trips, by chunk and as a whole") {
   const TemporaryDirectory directory;
   write_small(directory / "a.h5");
   read_small(directory / "a.h5");
@@ -103,7 +103,7 @@ TEST_CASE("a table beyond the first read, with an attribute beyond HDF5's 64 KiB
   CHECK(file.read_all(0, scratch) == kBytes);
 }
 
-TEST_CASE("no changed byte goes unnoticed unless it changes nothing") {
+TEST_CASE("every changed byte is detected or has no effect") {
   const TemporaryDirectory directory;
   write_small(directory / "a.h5");
   const std::string good = read_whole(directory / "a.h5");
@@ -123,7 +123,7 @@ TEST_CASE("no changed byte goes unnoticed unless it changes nothing") {
   CHECK(noticed > in_table);  // chunks as well
 }
 
-TEST_CASE("a truncated file is an error, wherever it ends") {
+TEST_CASE("a file truncated anywhere is an error") {
   const TemporaryDirectory directory;
   write_small(directory / "a.h5");
   const std::string good = read_whole(directory / "a.h5");
@@ -135,7 +135,7 @@ TEST_CASE("a truncated file is an error, wherever it ends") {
   CHECK(!error_of(directory / "bad.h5").empty());
 }
 
-TEST_CASE("another version and unknown required features are refused, others are not") {
+TEST_CASE("another version and unknown required features are refused, unknown optional ones are not") {
   const TemporaryDirectory directory;
   write_small(directory / "a.h5");
   const std::string good = read_whole(directory / "a.h5");
@@ -154,7 +154,7 @@ TEST_CASE("another version and unknown required features are refused, others are
   CHECK(error_with(table::kIgnorableAt, std::uint32_t{4}).empty());
 }
 
-TEST_CASE("absurd numbers under a right checksum are errors, and nothing is allocated for them") {
+TEST_CASE("absurd numbers with a valid checksum are errors, and nothing is allocated for them") {
   const TemporaryDirectory directory;
   write_small(directory / "a.h5");
   const std::string good = read_whole(directory / "a.h5");
@@ -168,7 +168,7 @@ TEST_CASE("absurd numbers under a right checksum are errors, and nothing is allo
       write_whole(directory / "bad.h5", with_header(good, at, value));
       CAPTURE(at);
       CAPTURE(value);
-      (void)error_of(directory / "bad.h5");  // an error, or the right values from words that may be anything
+      (void)error_of(directory / "bad.h5");  // an error, or the right values
     }
   const auto refused = [&](std::size_t at) {
     write_whole(directory / "bad.h5", with_header(good, at, ~0ull));

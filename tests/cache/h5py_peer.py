@@ -1,6 +1,6 @@
-"""Reads a cache with h5py, hdf5plugin and the arithmetic of common/cache/FORMAT.md; our reader must agree bit for bit.
+"""Reads a cache with h5py, hdf5plugin and the arithmetic of common/cache/FORMAT.md, and compares it bit for bit with our reader.
 
-The table in the user block is taken apart with struct as FORMAT.md describes it."""
+The table in the user block is parsed with struct as FORMAT.md describes it."""
 import hashlib
 import json
 import os
@@ -85,7 +85,7 @@ def decode_uniform_group(low, high, step, count):
 
 
 def decode_topk(file, track):
-    """All classes: those that were not kept share the tail's mass at the first temperature."""
+    """All classes; those not kept share the tail's mass at the first temperature."""
     settings, classes = track["codec"], track["shape"][0]
     value, index, tail = (file[name][...] for name in ("value", "index", "tail"))
     if "max_error" in settings:
@@ -168,7 +168,7 @@ def named(text):
 
 
 def check_plan(cache, index):
-    """FORMAT.md, 'plan.json': what it says of the index, every setting in its range, and the very bytes of the text."""
+    """FORMAT.md, 'plan.json': the index's fields, every setting in its range, and the exact bytes of the text."""
     text = (cache / "plan.json").read_text()
     plan = json.loads(text)
     about = {"format": "vitrine plan", "version": 2, "images": index["images"], "classes": len(index["classes"]),

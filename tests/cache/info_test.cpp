@@ -1,4 +1,4 @@
-// vitrine-cache info, and what it says of what it cannot read.
+// vitrine-cache info, also with unreadable files.
 #include "common/cache/cache.h"
 
 #include <nlohmann/json.hpp>
@@ -10,7 +10,7 @@
 using namespace vitrine;
 using namespace vitrine::testing;
 
-TEST_CASE("what is no file is no shard, and one that goes while it is listed stops nobody") {
+TEST_CASE("only files count as shards, and one that vanishes during listing is ignored") {
   const TemporaryDirectory directory;
   const Plan plan(sample_index(11), sample_options());
   write_sample(directory.path(), plan, 2);
@@ -18,7 +18,7 @@ TEST_CASE("what is no file is no shard, and one that goes while it is listed sto
   const std::filesystem::path place = directory / track.directory();
   std::filesystem::remove(place / "00003.h5");
   std::filesystem::create_directory(place / "00003.h5");
-  std::filesystem::create_symlink("nowhere.h5", place / "00004.h5");  // as a file that was removed
+  std::filesystem::create_symlink("nowhere.h5", place / "00004.h5");  // like a removed file
   const Cache cache(directory.path());
   const TrackReader reader(cache, track);
   CHECK(reader.shards() == 4);
@@ -29,7 +29,7 @@ TEST_CASE("what is no file is no shard, and one that goes while it is listed sto
   CHECK(has(info.output, "00003.h5: is not a regular file"));
 }
 
-TEST_CASE("vitrine-cache info shows what it can, and says what it cannot read") {
+TEST_CASE("vitrine-cache info shows what is readable and names what is not") {
   const TemporaryDirectory directory;
   const Plan plan(sample_index(11), sample_options());
   write_sample(directory.path(), plan, 2);
@@ -58,7 +58,7 @@ TEST_CASE("vitrine-cache info shows what it can, and says what it cannot read") 
   }
 }
 
-TEST_CASE("vitrine-cache info tells what is there") {
+TEST_CASE("vitrine-cache info prints images, plan and tracks") {
   const TemporaryDirectory directory;
   const Plan plan(sample_index(11), sample_options());
   write_sample(directory.path(), plan, 2);

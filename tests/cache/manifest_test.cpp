@@ -40,8 +40,8 @@ std::vector<std::string> names(const Manifest& manifest) {
   return out;
 }
 
-// A process that publishes shards first, first + 2, ... below `end`, refreshes the manifest after each, and is killed
-// when it has published `dies_after` of them and not yet listed the last. Returns the process.
+// Starts a process that publishes shards first, first + 2, ... below `end`, refreshing the manifest after each, and is
+// killed after publishing `dies_after` of them, before listing the last. Returns its id.
 pid_t extracting(const std::filesystem::path& directory, int first, int end, int dies_after) {
   const pid_t child = ::fork();
   if (child != 0) return child;
@@ -62,7 +62,7 @@ pid_t extracting(const std::filesystem::path& directory, int first, int end, int
 
 }  // namespace
 
-TEST_CASE("a manifest lists the shards that are there by number, in a text of its own") {
+TEST_CASE("a manifest lists existing shards by number in canonical text") {
   const TemporaryDirectory directory;
   CHECK(refresh_manifest(directory.path()).files().empty());
   CHECK_FALSE(std::filesystem::exists(directory / kManifestName));
@@ -81,19 +81,19 @@ TEST_CASE("a manifest lists the shards that are there by number, in a text of it
   CHECK(made.find("basis.h5") == nullptr);
   CHECK(compare_manifest(made, directory.path(), true).none());
 
-  // The text that stands in FORMAT.md, for someone who writes one.
+  // The text in FORMAT.md.
   CHECK(Manifest({{"00007.h5", 9, 0xABC}}).json() ==
         "{\n  \"format\": \"vitrine shards\",\n  \"version\": 1,\n  \"shards\": [\n"
         "    {\"name\": \"00007.h5\", \"bytes\": 9, \"xxh3\": \"0000000000000abc\"}\n  ]\n}\n");
 }
 
-TEST_CASE("hashes come from the writer, then from the manifest, and from reading last") {
+TEST_CASE("hashes come from the writer, else from the manifest, else from reading the file") {
   const TemporaryDirectory directory;
   for (const int number : {0, 1, 2}) write_whole(directory / name(number), content(number));
   const FileRecord told{name(1), content(1).size(), 42}, wrong_size{name(2), 1, 42};
   CHECK((refresh_manifest(directory.path(), {told, wrong_size}).files() ==
          std::vector<FileRecord>{record(0), told, record(2)}));
-  // The manifest is believed: a file is not read again, so that damage shows as a difference.
+  // The manifest's hash is kept without reading the file again, so that damage shows as a difference.
   write_whole(directory / name(0), std::string(content(0).size(), '!'));
   const Manifest kept = refresh_manifest(directory.path());
   CHECK((kept.files() == std::vector<FileRecord>{record(0), told, record(2)}));
@@ -105,11 +105,11 @@ TEST_CASE("hashes come from the writer, then from the manifest, and from reading
   CHECK((refresh_manifest(directory.path()).files()[0] == FileRecord{name(0), 125, xxh3(content(25))}));
 }
 
-TEST_CASE("what another process has put on its list is not read, and merged lists go") {
+TEST_CASE("shards that another process has listed are not read, and merged lists are removed") {
   const TemporaryDirectory directory;
   const std::filesystem::path folder = directory / "track";
   std::filesystem::create_directory(folder);
-  // The hashes are not those of the bytes: nobody can have read the files.
+  // The hashes are not those of the bytes, which proves that no file was read.
   const FileRecord own{name(0), content(0).size(), 40}, others{name(1), content(1).size(), 41},
       older{name(2), content(2).size(), 42};
   for (const int number : {0, 1, 2}) write_whole(folder / name(number), content(number));
@@ -124,14 +124,14 @@ TEST_CASE("what another process has put on its list is not read, and merged list
   CHECK((refresh_manifest(folder, {own}).files() == std::vector<FileRecord>{own, others, older}));
   CHECK((Manifest::read(folder)->files() == std::vector<FileRecord>{own, others, older}));
   CHECK_FALSE(std::filesystem::exists(other.path()));
-  // The other process goes on, on a list that begins anew.
+  // The other process continues with a new list.
   write_whole(folder / name(3), content(3));
   other.append({name(3), content(3).size(), 43});
   CHECK(refresh_manifest(folder).files().back().hash == 43);
   CHECK_FALSE(std::filesystem::exists(other.path()));
 }
 
-TEST_CASE("lists that differ, broken lines and other sizes are not believed") {
+TEST_CASE("contradicting lists, broken lines and wrong sizes are ignored") {
   const TemporaryDirectory directory;
   for (const int number : {0, 1, 2, 3}) write_whole(directory / name(number), content(number));
   write_whole(directory / kManifestName, Manifest({{name(0), content(0).size(), 7}}).json());
@@ -151,7 +151,7 @@ TEST_CASE("lists that differ, broken lines and other sizes are not believed") {
   CHECK(left == 0);
 }
 
-TEST_CASE("whoever is asked to stop reads no more files and lists what is known") {
+TEST_CASE("a stop ends the reading of files and lists what is known") {
   const TemporaryDirectory directory;
   for (const int number : {0, 1, 2}) write_whole(directory / name(number), content(number));
   const ShardLog log(directory.path());
@@ -161,21 +161,21 @@ TEST_CASE("whoever is asked to stop reads no more files and lists what is known"
          std::vector<FileRecord>{record(0), record(1)}));
   CHECK((compare_manifest(*Manifest::read(directory.path()), directory.path(), true).unlisted ==
          std::vector<std::string>{name(2)}));
-  // The next one reads the one that no list names, and no other.
+  // The next process reads only the shard that is in no list.
   write_whole(directory / name(0), std::string(content(0).size(), '!'));
   CHECK((refresh_manifest(directory.path()).files() == std::vector<FileRecord>{record(0), record(1), record(2)}));
 }
 
 namespace {
 
-// A share of the shards 0 to 3: those of even number.
+// One part of the shards 0 to 3: the even numbers.
 OwnShare even_share(std::vector<FileRecord> made = {}) {
   return {std::move(made), [](std::uint64_t number) { return number % 2 == 0; }, 0, 4};
 }
 
 }  // namespace
 
-TEST_CASE("one of several processes leaves the lists until all shards are there, and who is last merges them") {
+TEST_CASE("of several processes the last merges the lists, when all shards exist") {
   const TemporaryDirectory directory;
   const ShardLog own(directory.path()), other(directory.path());
   const auto make = [&](int number, const ShardLog& log) {
@@ -195,12 +195,12 @@ TEST_CASE("one of several processes leaves the lists until all shards are there,
   CHECK(merge_lists(directory.path(), even_share()));  // nothing to do
 }
 
-TEST_CASE("a file in no list is read by the process whose share it is in, and by no other") {
+TEST_CASE("a file in no list is read only by the process of whose part it is") {
   const TemporaryDirectory directory;
   for (const int number : {0, 1, 2, 3}) write_whole(directory / name(number), content(number));
   const ShardLog log(directory.path());
   for (const int number : {1, 2}) log.append(record(number));
-  // The hash of what this process has made is not that of the bytes: nobody can have read the file.
+  // The hash given by this process is not that of the bytes, which proves that the file was not read.
   const FileRecord made{name(0), content(0).size(), 40};
   CHECK_FALSE(merge_lists(directory.path(), even_share({made})));  // 3 is another's
   CHECK_FALSE(std::filesystem::exists(directory / kManifestName));
@@ -209,7 +209,7 @@ TEST_CASE("a file in no list is read by the process whose share it is in, and by
   OwnShare odd{{}, [](std::uint64_t number) { return number % 2 == 1; }, 0, 4, &stop};
   CHECK_FALSE(merge_lists(directory.path(), odd));
   odd.stop = nullptr;
-  CHECK_FALSE(merge_lists(directory.path(), odd));  // 0 is in no list of its own
+  CHECK_FALSE(merge_lists(directory.path(), odd));  // 0 is not in its list
   CHECK((Manifest::read_all(directory.path())->files() == std::vector<FileRecord>{record(1), record(2), record(3)}));
   CHECK(merge_lists(directory.path(), even_share({made})));
   CHECK((Manifest::read(directory.path())->files() == std::vector<FileRecord>{made, record(1), record(2), record(3)}));
@@ -217,7 +217,7 @@ TEST_CASE("a file in no list is read by the process whose share it is in, and by
     CHECK(entry.path().extension() != ".jsonl");
 }
 
-TEST_CASE("what is missing, not listed or of another size is told") {
+TEST_CASE("missing files, unlisted files and files of another size are reported") {
   const TemporaryDirectory directory;
   for (const int number : {0, 2, 3, 7}) write_whole(directory / name(number), content(number));
   const Manifest manifest({record(0), record(1), {name(3), 5, 5}, record(5), record(9)});
@@ -233,7 +233,7 @@ TEST_CASE("what is missing, not listed or of another size is told") {
   CHECK((Manifest::read(directory.path()) == Manifest()));
 }
 
-TEST_CASE("a manifest that is unchanged is not written again") {
+TEST_CASE("an unchanged manifest is not written again") {
   const TemporaryDirectory directory;
   write_whole(directory / name(0), content(0));
   refresh_manifest(directory.path());
@@ -265,7 +265,7 @@ TEST_CASE("a damaged manifest is an error that names it") {
   }
 }
 
-TEST_CASE("two processes at once, one of them killed: the last to finish leaves a whole list") {
+TEST_CASE("of two processes, one of them killed, the last to finish leaves a complete list") {
   constexpr int kShards = 60;
   for (const int dies_after : {0, 1, 17, 30}) {
     CAPTURE(dies_after);
@@ -287,14 +287,14 @@ TEST_CASE("two processes at once, one of them killed: the last to finish leaves 
       continue;
     }
     CHECK((WIFSIGNALED(odd_status) && WTERMSIG(odd_status) == SIGKILL));
-    // Whoever comes next, with nothing of its own to do, makes the list whole.
+    // The next process completes the list, even with nothing else to do.
     const Manifest whole = refresh_manifest(directory.path());
     CHECK(whole.files().size() == static_cast<std::size_t>(kShards / 2 + dies_after));
     CHECK(compare_manifest(whole, directory.path(), true).none());
   }
 }
 
-TEST_CASE("many finish in the same moment, again and again, and no list is ever short") {
+TEST_CASE("many processes that finish at the same time never leave an incomplete list") {
   constexpr int kRounds = 100, kThreads = 4;
   int short_lists = 0;
   for (int round = 0; round < kRounds; ++round) {

@@ -31,7 +31,7 @@ ErrorKind kind_of_text(const std::string& json) {
 
 }  // namespace
 
-TEST_CASE("a preparation is the same text whatever the order in which its passes came") {
+TEST_CASE("a preparation's text does not depend on the order in which passes were added") {
   Preparation one{kPlan}, other{kPlan};
   one.add("t/logits", {0, 8});
   one.add("t/features.1", {4, 1});
@@ -58,7 +58,7 @@ TEST_CASE("passes are covered when one range holds all of them") {
   CHECK_FALSE(made.covers("vit.0123abcd/features.11", {0, 4}));
 }
 
-TEST_CASE("a prepared.json that is damaged, newer or of another plan is told apart") {
+TEST_CASE("damaged, newer and foreign prepared.json are distinguished") {
   const std::string good = sample().json();
   const auto with = [&](const std::string& what, const std::string& instead) {
     std::string text = good;

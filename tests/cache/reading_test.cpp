@@ -1,4 +1,4 @@
-// What reading costs: allocations, memory and system calls, counted and not timed.
+// The cost of reading in allocations, memory and system calls; counted, not timed.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -24,7 +24,7 @@ namespace {
 std::atomic<std::uint64_t> allocations = 0;
 std::atomic<std::int64_t> live_bytes = 0;
 
-// The size stands before the block, so that its end can be counted too.
+// The size is stored before the block, so that frees can be counted too.
 constexpr std::size_t kHead = alignof(std::max_align_t);
 
 }  // namespace
@@ -59,7 +59,7 @@ void operator delete(void* pointer, std::size_t, std::align_val_t) noexcept {
   std::free(pointer);
 }
 
-// Looks at files, by whatever name the libraries make them.
+// System calls that stat files, under all names used by the libraries.
 std::atomic<std::uint64_t> looks = 0;
 
 extern "C" {
@@ -77,7 +77,7 @@ int fstatat(int directory, const char* path, struct stat* status, int flags) {
 }
 }
 
-TEST_CASE("a directory of shards is listed without a look at any of them, until sizes are asked for") {
+TEST_CASE("a shard directory is listed without opening or stat-ing files, until sizes are requested") {
   const TemporaryDirectory directory;
   constexpr std::uint64_t kShards = 50;
   for (std::uint64_t number = 0; number < kShards; ++number) write_whole(directory / shard_file_name(number), "12345");
@@ -100,7 +100,7 @@ TEST_CASE("a directory of shards is listed without a look at any of them, until 
   CHECK(looks - listing < 20);
 }
 
-TEST_CASE("complete passes are found once, and sound recipes cost no text") {
+TEST_CASE("complete passes are computed once, and reading valid recipes builds no messages") {
   const TemporaryDirectory directory;
   PlanOptions options = sample_options();
   options.group = 64;
@@ -120,7 +120,7 @@ TEST_CASE("complete passes are found once, and sound recipes cost no text") {
   CHECK(allocations - before < 64);  // less than one a recipe
 }
 
-TEST_CASE("once warm, reading any encoding allocates nothing, also when it goes from file to file and track to track") {
+TEST_CASE("after warm-up, reading any encoding allocates nothing, also across files and tracks") {
   const TemporaryDirectory directory;
   const Plan plan(sample_index(40), sample_options());  // 10 groups in 5 shards, more than a scratch keeps open
   write_sample(directory.path(), plan, 2);
@@ -174,7 +174,7 @@ TEST_CASE("a thousand open shards take less than 200 bytes of memory a group") {
   CHECK(out == q);
 }
 
-TEST_CASE("threads that open one shard at once get one container, and a refused shard is refused to all") {
+TEST_CASE("concurrent opens of a shard share one container, and a bad shard is refused in every thread") {
   const TemporaryDirectory directory;
   const std::vector<std::byte> bytes(8);
   for (int i = 0; i < 16; ++i)
@@ -200,7 +200,7 @@ TEST_CASE("threads that open one shard at once get one container, and a refused 
   CHECK(seen[0][7] == nullptr);
 }
 
-TEST_CASE("a scratch does not take a file that was replaced for the one that it has open") {
+TEST_CASE("a Scratch detects that its open file was replaced") {
   const TemporaryDirectory directory;
   std::vector<std::byte> bytes(3000), out(3000);
   for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<std::byte>(i * i >> 3);

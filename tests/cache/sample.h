@@ -1,4 +1,4 @@
-// A small index, a plan over it and random targets, for the tests of this folder.
+// A small index, a plan over it and random targets.
 #ifndef VITRINE_TESTS_CACHE_SAMPLE_H_
 #define VITRINE_TESTS_CACHE_SAMPLE_H_
 
@@ -33,7 +33,7 @@ inline PlanOptions sample_options() {
   return options;
 }
 
-/// A ViT that fits no track's shape: nothing runs it.
+/// A ViT that matches no track's shape; nothing runs it.
 inline TeacherRecord sample_teacher(const std::string& name) {
   TeacherRecord teacher;
   teacher.name = name;
@@ -71,7 +71,7 @@ inline std::vector<TrackInfo> sample_tracks(const Plan& plan) {
   return {logits, features, attention, exact, uniform, few, halves};
 }
 
-/// Logits of so many classes that their numbers take two bytes, and four.
+/// Logits of so many classes that class numbers take two bytes, and four.
 inline std::vector<TrackInfo> wide_tracks(const Plan& plan) {
   TrackInfo hundreds = sample_tracks(plan)[0], thousands = hundreds;
   hundreds.teacher.name = "hundreds", hundreds.shape = {300};
@@ -103,7 +103,7 @@ inline std::uint64_t sample_picture_hash(GroupKey key) {
   return 0xF000000000000000ull + key.pass * 1000 + key.group;
 }
 
-/// Everything, for `passes` passes.
+/// A complete cache of `passes` passes.
 inline void write_sample(const std::filesystem::path& directory, const Plan& plan, std::uint32_t passes) {
   create_cache(directory, plan.index(), plan);
   for (const TrackInfo& track : sample_tracks(plan)) create_track(directory, track);
@@ -117,7 +117,7 @@ inline void write_sample(const std::filesystem::path& directory, const Plan& pla
     }
 }
 
-/// A track.json's text that was edited, with the check made right again.
+/// An edited track.json text with its check recomputed.
 inline std::string with_new_check(std::string text) {
   const std::size_t check = text.rfind(",\n  \"check\"");
   return with_check(text.substr(0, check) + "\n}\n");

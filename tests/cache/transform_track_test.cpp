@@ -17,7 +17,7 @@ namespace {
 
 constexpr std::uint32_t kChannels = 6, kHeight = 2, kWidth = 3, kValues = 36;
 
-// Channels of falling deviation that share what is common to a place.
+// Channels of decreasing deviation, correlated at each position.
 std::vector<float> features(std::uint32_t views, std::uint64_t seed) {
   std::vector<float> out;
   Stream draws(seed, Purpose::kSample);
@@ -67,7 +67,7 @@ std::string message(const Call& call) {
 
 }  // namespace
 
-TEST_CASE("a transform track reads within its bound, group by group, and its coefficients are the features") {
+TEST_CASE("a transform track keeps its bound in every group, and its coefficients decode to the features") {
   const TransformSample sample;
   const Cache cache(sample.directory.path());
   CHECK(cache.track("features.3") == sample.track);
@@ -96,7 +96,7 @@ TEST_CASE("a transform track reads within its bound, group by group, and its coe
   }
 }
 
-TEST_CASE("a shard whose rows are longer than a group can be is refused before room is made for them") {
+TEST_CASE("a shard whose rows are longer than a group's maximum is refused before memory is allocated") {
   const TransformSample sample;
   const auto codec = make_codec(sample.track.codec, sample.track.shape, sample.basis);
   const std::uint64_t most = codec->max_bytes(0, 4);
@@ -132,7 +132,7 @@ TEST_CASE("a shard whose rows are longer than a group can be is refused before r
   }
 }
 
-TEST_CASE("a basis comes back from its file; a lost one, another's and a damaged one are refused") {
+TEST_CASE("a basis round-trips through its file; a missing, foreign or damaged one is refused") {
   const TransformSample sample;
   CHECK(read_basis(sample.basis_file()) == *sample.basis);
   const std::string bytes = read_whole(sample.basis_file());
@@ -149,7 +149,7 @@ TEST_CASE("a basis comes back from its file; a lost one, another's and a damaged
   write_basis(sample.basis_file(), other);
   CHECK(refusal().find("but track.json names " + sample.track.codec.basis.substr(0, 8)) != std::string::npos);
   std::filesystem::remove(sample.basis_file());
-  create_track(sample.directory.path(), sample.track, sample.basis.get());  // makes what was lost again
+  create_track(sample.directory.path(), sample.track, sample.basis.get());  // recreates what was lost
   CHECK(read_whole(sample.basis_file()) == bytes);
   CHECK(refusal().empty());
   for (std::size_t i = 0; i < bytes.size(); i += 97) {

@@ -1,5 +1,5 @@
-// write_cache DIR: a sample cache in DIR/cache, and what our reader makes of each track in DIR/TRACK.f32, as raw floats
-// of [passes, groups, group, shape...], with the plain recipes in DIR/recipes.bin. Two tracks have the encoding
+// write_cache DIR: writes a sample cache to DIR/cache, and each track as read by our reader to DIR/TRACK.f32, as raw
+// floats of [passes, groups, group, shape...], with the plain recipes in DIR/recipes.bin. Two tracks have the encoding
 // transform: teacher "smooth" (a transform over positions pays) and "fine" (every branch of the payload: large classes,
 // escapes, halves of several trellis steps).
 #include <cmath>
@@ -17,7 +17,7 @@
 namespace vitrine {
 namespace {
 
-/// Waves over the map, different in each view and weaker from channel to channel, and noise; some values are far out.
+/// Waves over the map, different in each view and weaker in each channel, plus noise and outliers.
 std::vector<float> maps(const TrackInfo& track, std::uint64_t seed, std::uint32_t views, double noise, double outlier) {
   const std::uint32_t width = track.shape[2], positions = track.shape[1] * width;
   std::vector<float> values;

@@ -29,7 +29,7 @@ TEST_CASE("writing a cache twice gives equal bytes") {
   CHECK(files == 2 + 2 + 7 * 3);
 }
 
-TEST_CASE("what is there already is accepted when equal, and refused by its first difference when not") {
+TEST_CASE("existing metadata is accepted if equal, else refused with its first difference") {
   const TemporaryDirectory directory;
   const Plan plan(sample_index(11), sample_options());
   create_cache(directory.path(), plan.index(), plan);
@@ -41,7 +41,7 @@ TEST_CASE("what is there already is accepted when equal, and refused by its firs
   PlanOptions options = sample_options();
   options.flip = 0.25;
   CHECK(refused(plan.index(), options)
-            .find("plan.json: the cache holds another plan: settings.flip is 0.5 there and 0.25 here") !=
+            .find("plan.json: the cache holds another plan: settings.flip is 0.5, but 0.25 in this run") !=
         std::string::npos);
   ImageIndex index = plan.index();
   index.images[3].label = 0;
@@ -57,13 +57,12 @@ TEST_CASE("what is there already is accepted when equal, and refused by its firs
   track.codec.encoding = Encoding::kFp16;
   CHECK(message_of([&] {
           create_track(directory.path(), track);
-        }).find("encoding is \"int8\" there and \"fp16\" here") != std::string::npos);
+        }).find("encoding is \"int8\", but \"fp16\" in this run") != std::string::npos);
   track.teacher.name = "../up";
   CHECK(message_of([&] { create_track(directory.path(), track); }).find("cannot name a teacher") != std::string::npos);
 }
 
-TEST_CASE(
-    "of many that begin a cache or a track at once with other settings one goes on, the others learn what differs") {
+TEST_CASE("of many concurrent creations with different settings one succeeds, and the others get the difference") {
   const Plan plan(sample_index(11), sample_options());
   constexpr int kWriters = 6;
   const auto race = [](const std::function<void(int)>& begin) {
@@ -79,7 +78,7 @@ TEST_CASE(
     CHECK(begun == 1);
     for (const std::string& error : errors) {
       INFO(error);
-      CHECK((error.empty() || error.find(" there and ") != std::string::npos));
+      CHECK((error.empty() || error.find(" in this run") != std::string::npos));
     }
     return winner.load();
   };
@@ -106,7 +105,7 @@ TEST_CASE(
   }
 }
 
-TEST_CASE("a plain group is compressed when it is given, not at the shard's end") {
+TEST_CASE("a group in a plain encoding is compressed when it is added, not at the shard's end") {
   const TemporaryDirectory directory;
   PlanOptions options = sample_options();
   options.group = 64, options.shard_groups = 8;
@@ -127,7 +126,7 @@ TEST_CASE("a plain group is compressed when it is given, not at the shard's end"
                                : encoding == Encoding::kFp16 ? 2
                                                              : 1);
     if (encoding == Encoding::kUniform)
-      CHECK(draft.held_bytes() >= raw);  // how far a group is padded, the longest one says
+      CHECK(draft.held_bytes() >= raw);  // the longest group determines the padding
     else
       CHECK(draft.held_bytes() < raw / 20);
     for (std::uint32_t g = 0; g < draft.groups(); ++g) draft.compress(g);
@@ -136,7 +135,7 @@ TEST_CASE("a plain group is compressed when it is given, not at the shard's end"
   }
 }
 
-TEST_CASE("the largest group of each encoding is known before one is made") {
+TEST_CASE("the largest group of each encoding is known in advance") {
   const Plan plan(sample_index(7), sample_options());
   TrackInfo track = sample_tracks(plan)[1];  // features
   track.shape = {768, 14, 14};
@@ -163,7 +162,7 @@ TEST_CASE("the largest group of each encoding is known before one is made") {
   CHECK_THROWS_WITH_AS(check_group(track, 2, 2), doctest::Contains("not even 2 works; choose another encoding"), Error);
 }
 
-TEST_CASE("what a file is written by stands in it") {
+TEST_CASE("a file records what it was written by") {
   const TemporaryDirectory directory;
   const Plan plan(sample_index(11), sample_options());
   write_sample(directory.path(), plan, 1);
@@ -179,7 +178,7 @@ TEST_CASE("what a file is written by stands in it") {
   CHECK(files > 5);
 }
 
-TEST_CASE("picture hashes that were recorded are read back, those of another place are refused") {
+TEST_CASE("picture hashes round-trip, and those of another place are refused") {
   const TemporaryDirectory directory;
   const Plan plan(sample_index(11), sample_options());
   write_sample(directory.path(), plan, 2);
@@ -195,7 +194,7 @@ TEST_CASE("picture hashes that were recorded are read back, those of another pla
         std::string::npos);
 }
 
-TEST_CASE("an index with a name that is no text is refused before it is written") {
+TEST_CASE("an index with a name that is not UTF-8 is refused before it is written") {
   const TemporaryDirectory directory;
   ImageIndex index = *sample_index(3);
   index.images[1].id = "apple/caf\xE9.jpg";

@@ -62,7 +62,7 @@ TEST_CASE("fp32 comes back bit for bit") {
   }
 }
 
-TEST_CASE("fp16 errs by half a unit in the last place at most") {
+TEST_CASE("fp16's error is at most half a unit in the last place") {
   for (const double deviation : {1e-7, 1e-4, 1.0, 1e4}) {
     const std::vector<float> values = normal_values(4 * 735, deviation);
     const std::vector<float> back = round_trip(Encoding::kFp16, values, 4, {7, 3, 35});
@@ -71,7 +71,7 @@ TEST_CASE("fp16 errs by half a unit in the last place at most") {
   }
 }
 
-TEST_CASE("every half survives the way to float and back, and both ways of conversion agree") {
+TEST_CASE("every half survives conversion to float and back, and both implementations agree") {
   std::vector<std::uint16_t> halves(65536), again(65536);
   std::vector<float> floats(65536);
   for (std::size_t i = 0; i < halves.size(); ++i) halves[i] = static_cast<std::uint16_t>(i);
@@ -86,8 +86,8 @@ TEST_CASE("every half survives the way to float and back, and both ways of conve
   CHECK(wrong == 0);
 }
 
-TEST_CASE("rounding to half goes to the nearest, ties to even, in both ways of conversion") {
-  // Between each two neighbouring halves: just below, at, and just above the middle.
+TEST_CASE("both implementations round to the nearest half, ties to even") {
+  // Just below, at, and just above the midpoint of each two neighbouring halves.
   std::vector<float> values;
   std::vector<std::uint16_t> expected;
   for (std::uint32_t h = 0; h < 0x7BFF; ++h) {
@@ -114,7 +114,7 @@ TEST_CASE("rounding to half goes to the nearest, ties to even, in both ways of c
   CHECK(to_half_portable(-kInfinity) == 0xFC00);
 }
 
-TEST_CASE("int8 errs by half a step of its row at most") {
+TEST_CASE("int8's error is at most half a step of its row") {
   for (const Shape& shape : kShapes)
     for (const double deviation : {1e-42, 1e-20, 1.0, 1e30}) {
       const std::uint32_t views = 4;
@@ -124,7 +124,7 @@ TEST_CASE("int8 errs by half a step of its row at most") {
       for (std::size_t r = 0; r < rows; ++r) {
         float largest = 0;
         for (std::size_t i = 0; i < width; ++i) largest = std::max(largest, std::fabs(values[r * width + i]));
-        // Below the smallest normal float a step itself is rounded: 127 times its last place comes on top.
+        // Below the smallest normal float the step itself is rounded, which adds 127 times its last place.
         const double bound = largest / 127.0 * 0.5 * (1 + 1e-4) + 64 * 1.5e-45;
         for (std::size_t i = 0; i < width; ++i)
           CHECK(std::fabs(static_cast<double>(back[r * width + i]) - values[r * width + i]) <= bound);
@@ -141,12 +141,12 @@ TEST_CASE("int8 holds zeros and the largest floats") {
   CHECK(back[5] == -back[4]);
 }
 
-TEST_CASE("one loud channel does not coarsen another in int8") {
+TEST_CASE("in int8 a large channel does not coarsen another") {
   const std::vector<float> back = round_trip(Encoding::kInt8, std::vector<float>{1000, 1, 0.01f, 0.02f}, 1, {2, 1, 2});
   CHECK(back[2] == doctest::Approx(0.01).epsilon(0.01));
 }
 
-TEST_CASE("sqrt8 errs by half a step of the square root at most") {
+TEST_CASE("sqrt8's error is at most half a step of the square root") {
   std::vector<float> values;
   for (int i = 0; i <= 10000; ++i) values.push_back(static_cast<float>(std::pow(i / 10000.0, 3)));
   values.push_back(1.0005f);
@@ -158,7 +158,7 @@ TEST_CASE("sqrt8 errs by half a step of the square root at most") {
   CHECK(back.back() == 1);
 }
 
-TEST_CASE("what cannot be stored is refused, and the view is named") {
+TEST_CASE("values that cannot be stored are refused, and the view is named") {
   for (const Encoding encoding : {Encoding::kFp32, Encoding::kFp16, Encoding::kInt8, Encoding::kSqrt8})
     for (const float bad : {NAN, kInfinity, -kInfinity}) {
       std::vector<float> values(3 * 4, 0.5f);
@@ -188,8 +188,8 @@ TEST_CASE("encodings have names") {
       message_of([] { encoding_from_name("fp8", "track.json"); }).starts_with("track.json: unknown encoding \"fp8\""));
 }
 
-TEST_CASE("a frame's window says how far back a repetition is found") {
-  std::vector<std::byte> noise(8192), bytes;  // nothing to be found within it
+TEST_CASE("a frame's window limits how far back repetitions are found") {
+  std::vector<std::byte> noise(8192), bytes;  // no repetition within the window
   std::mt19937 generator(3);
   for (std::byte& one : noise) one = static_cast<std::byte>(generator());
   for (int i = 0; i < 4; ++i) bytes.insert(bytes.end(), noise.begin(), noise.end());
@@ -204,7 +204,7 @@ TEST_CASE("a frame's window says how far back a repetition is found") {
   }
 }
 
-TEST_CASE("a frame comes back, and every damaged byte of it is noticed or harmless") {
+TEST_CASE("a frame round-trips, and every damaged byte is detected or harmless") {
   std::vector<std::byte> bytes;
   for (int i = 0; i < 600; ++i) bytes.push_back(static_cast<std::byte>(i * i % 17));
   const std::vector<std::byte> frame = compress_frame(bytes, 1);

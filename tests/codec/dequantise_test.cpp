@@ -10,7 +10,7 @@ using namespace vitrine;
 
 namespace {
 
-// Both loops against the formula; `shift` moves every array off its alignment.
+// Compares both loops with the formula; `shift` misaligns every array.
 void check_rows(std::size_t rows, std::size_t per_row, std::size_t shift) {
   CAPTURE(rows);
   CAPTURE(per_row);
@@ -33,20 +33,20 @@ void check_rows(std::size_t rows, std::size_t per_row, std::size_t shift) {
     std::memcpy(&scale, some_scales.data() + i / per_row * sizeof scale, sizeof scale);
     expected[shift + i] = static_cast<float>(some_q[i]) * scale;
   }
-  CHECK((fast == expected));  // what lies before and after has stayed as it was
+  CHECK((fast == expected));  // memory before and after is unchanged
   CHECK((plain == expected));
 }
 
 }  // namespace
 
-TEST_CASE("rows come back with the same bits from the fast loop and the plain one, at any length and alignment") {
+TEST_CASE("the fast and the plain loop give the same bits for rows of any length and alignment") {
   for (const std::size_t rows : {1u, 2u, 5u})
     for (const std::size_t per_row : {1u, 7u, 8u, 9u, 15u, 16u, 31u, 196u})
       for (const std::size_t shift : {0u, 1u}) check_rows(rows, per_row, shift);
   dequantise_rows({}, {}, {});
 }
 
-TEST_CASE("rows of several megabytes too, whose lines may hold the end of one row and the beginning of the next") {
+TEST_CASE("the loops agree for rows of several megabytes, where a cache line may span two rows") {
   for (const std::size_t shift : {0u, 1u, 15u}) {
     check_rows(2700, 196, shift);
     check_rows(31000, 17, shift);
@@ -56,7 +56,7 @@ TEST_CASE("rows of several megabytes too, whose lines may hold the end of one ro
   }
 }
 
-TEST_CASE("every byte becomes the square of its 255th part, at any length") {
+TEST_CASE("every byte b becomes (b / 255)², at any length") {
   for (const std::size_t count : {0u, 1u, 8u, 13u, 256u}) {
     std::vector<std::uint8_t> q;
     std::vector<float> expected, out(count + 1, -1.0f);

@@ -14,7 +14,7 @@ PROBABILITIES = [
 
 
 class Refused(ValueError):
-    """What the page's Limits tell a reader to refuse."""
+    """The limits in FORMAT.md that a reader must enforce."""
 
 
 def demand(condition, what):
@@ -160,7 +160,7 @@ def clip(x, least, most):
 
 
 class Group:
-    """Walks through a group's items in their order."""
+    """Iterates over a group's items in order."""
 
     def __init__(self, basis, data, views):
         self.basis, self.views = basis, views
@@ -180,7 +180,7 @@ class Group:
         return [near for near in ((r - 1, c), (r + 1, c), (r, c - 1), (r, c + 1)) if near in self.B]
 
     def item(self, cls, trellis):
-        """Of an item, its value and what later ones see of it."""
+        """An item's value, and its level as context of later items."""
         payload = self.payload
         d = self.state[trellis] % 2
         kind = cls + 20 if d and 12 <= cls <= 19 else cls

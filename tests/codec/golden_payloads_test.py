@@ -1,5 +1,5 @@
-"""The golden payloads' items to the bit. golden_payloads_test.py DECODER, which is "page" (format_decoder.py: FORMAT.md as it
-stands), "numpy" or "native" (tools/python/vitrine_cache)."""
+"""Checks the golden payloads' items bit for bit. golden_payloads_test.py DECODER: "page" (format_decoder.py: FORMAT.md as
+written), "numpy" or "native" (tools/python/vitrine_cache)."""
 import json
 import os
 import pathlib

@@ -1,4 +1,4 @@
-// Bodies for different instruction sets: which of them runs, and that all give the same bits.
+// Implementations for different instruction sets: which one runs, and that all give the same bits.
 #include "common/codec/isa.h"
 
 #include <algorithm>
@@ -33,7 +33,7 @@ bool same_bits(const std::vector<Number>& a, const std::vector<Number>& b) {
   return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(Number)) == 0;
 }
 
-// A basis of given sizes, made up: the codec does not ask that it fits.
+// An arbitrary basis of given sizes; the codec does not require that it fits the data.
 FeatureBasis basis_of(std::uint32_t channels, std::uint32_t height, std::uint32_t width, int scale) {
   FeatureBasis basis;
   basis.channels = channels, basis.height = height, basis.width = width;
@@ -72,13 +72,13 @@ TEST_CASE("VITRINE_ISA names an instruction set that is known and available") {
   CHECK(isa() == before);
 }
 
-TEST_CASE("logarithms of contexts are those of whole numbers, below the bound that sums keep") {
+TEST_CASE("the logarithm table of contexts is exact for all integers up to the largest sum") {
   std::uint32_t wrong = 0;
   for (std::uint32_t n = 1; n < transform::kExact; ++n) wrong += transform::log8(n) != transform::log8_by_bits(n);
   CHECK(wrong == 0);
 }
 
-TEST_CASE("classes are FORMAT.md's at the smallest and the largest sums, whatever the instruction set") {
+TEST_CASE("classes equal FORMAT.md's at the smallest and the largest sums, with every instruction set") {
   constexpr std::uint32_t kHeight = 3, kWidth = 5, kViews = 19, kChannels = 80;
   const transform::Slots slots(kHeight, kWidth);
   for (const int seen_now : {0, 1, 2 * transform::kSeen})
@@ -95,7 +95,7 @@ TEST_CASE("classes are FORMAT.md's at the smallest and the largest sums, whateve
           contexts.begin(basis, slots, kViews, 0);
           std::vector<std::uint8_t> seen(contexts.seen_bytes()), classes(slots.count * kViews + 64);
           std::fill_n(seen.begin(), slots.count * kViews, static_cast<std::uint8_t>(seen_now));
-          // In whole numbers, as the page has it: memories of each slot.
+          // In integers, as in FORMAT.md: memories of each slot.
           std::vector<std::uint64_t> a(slots.count), b(slots.count);
           const std::uint64_t e = expected, e_most = std::min<std::uint64_t>(e, 10240);
           std::uint64_t wrong = 0, most_a = 0, most_b = 0;
@@ -118,7 +118,7 @@ TEST_CASE("classes are FORMAT.md's at the smallest and the largest sums, whateve
             }
           }
           CHECK(wrong == 0);
-          if (seen_now == 30 && expected == 65535 && confidence == 65535) {  // not far from the bounds
+          if (seen_now == 30 && expected == 65535 && confidence == 65535) {  // close to the bounds
             CHECK(most_a > transform::kMaxPast + 65535);
             CHECK(most_b > 9 * (transform::kMaxPastExpected + 16 * 65535) / 10);
           }
@@ -126,7 +126,7 @@ TEST_CASE("classes are FORMAT.md's at the smallest and the largest sums, whateve
       }
 }
 
-TEST_CASE("the whole codec writes the same bytes and reads the same bits, whatever the instruction set") {
+TEST_CASE("the codec writes the same bytes and reads the same bits with every instruction set") {
   std::mt19937 generator(5);
   for (const auto& [channels, height, width] : {std::array{7u, 4u, 5u}, {3u, 9u, 17u}, {1u, 1u, 1u}})
     for (const std::uint32_t views : {1u, 3u, 40u, 64u, 128u})
@@ -161,7 +161,7 @@ TEST_CASE("the whole codec writes the same bytes and reads the same bits, whatev
           if (isa == Isa::kPortable) decoded = back, coefficients = maps;
           CHECK(same_bits(back, decoded));
           CHECK(same_bits(maps, coefficients));  // no transform over positions: no product
-          // Damage has one verdict.
+          // All implementations judge damage equally.
           for (std::size_t at = 0; at < own.size(); at += 1 + own.size() / 40) {
             std::vector<std::uint8_t> bad = payload;
             bad[at] ^= static_cast<std::uint8_t>(1u << at % 8);
@@ -180,7 +180,7 @@ TEST_CASE("the whole codec writes the same bytes and reads the same bits, whatev
       }
 }
 
-TEST_CASE("the plain encodings' values are the same bits, whatever the instruction set") {
+TEST_CASE("the plain encodings' values have the same bits with every instruction set") {
   std::mt19937 generator(6);
   std::vector<float> values(1003);
   for (float& x : values) x = std::normal_distribution<float>(0, 100)(generator);
@@ -197,7 +197,7 @@ TEST_CASE("the plain encodings' values are the same bits, whatever the instructi
     std::vector<float> back(values.size()), rows(values.size()), squares(values.size());
     to_half(values, halves);
     from_half(std::as_bytes(std::span(halves)), back);
-    std::vector<std::byte> moved(2 * halves.size() + 1);  // to an odd place
+    std::vector<std::byte> moved(2 * halves.size() + 1);  // to a misaligned address
     std::memcpy(moved.data() + 1, halves.data(), 2 * halves.size());
     std::vector<float> from_odd(values.size());
     from_half(std::span(moved).subspan(1), from_odd);

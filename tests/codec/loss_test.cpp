@@ -9,7 +9,7 @@
 using namespace vitrine;
 using namespace vitrine::testing;
 
-TEST_CASE("features: error energy over centred energy, in all, of the worst group and of the worst token") {
+TEST_CASE("features: error energy over centred energy, in total, of the worst group and of the worst token") {
   // Two channels at two positions; channel means 2 and 0, energy 4 · 1 + 4 · 4 = 20 over 4 tokens of 2 views.
   const std::vector<float> raw{1, 3, 2, -2, 3, 1, -2, 2};
   std::vector<float> decoded = raw;
@@ -30,14 +30,14 @@ TEST_CASE("features: error energy over centred energy, in all, of the worst grou
   CHECK(both.relative_error() == doctest::Approx(6.0 / 40));
   CHECK(both.worst_group == doctest::Approx(6.0 / 20));
 
-  // About a mean of its own for each place, the energy is another.
+  // With a mean per position the energy differs.
   const std::vector<float> mean{2, 2, 0, 1};
   const CodecLoss centred = measure_loss("features", {2, 1, 2}, 2, raw, decoded, mean);
   CHECK(centred.energy == doctest::Approx(4 * 1 + 4 + 9 + 4 + 1));
   CHECK(centred.json().starts_with("{\"centred_by\": \"basis\""));
 }
 
-TEST_CASE("features that never vary have no error that could be told as a share") {
+TEST_CASE("constant features have no relative error") {
   const std::vector<float> raw(12, 5);
   const CodecLoss loss = measure_loss("features", {3, 2, 2}, 1, raw, raw);
   CHECK(loss.relative_error() == 0);
@@ -57,7 +57,7 @@ TEST_CASE("logits: divergence at two temperatures and agreement of the first cla
   CHECK(loss.json().find("\"agreement\": 0.5") != std::string::npos);
 }
 
-TEST_CASE("large and equal logits diverge by nothing") {
+TEST_CASE("large equal logits have no divergence") {
   const std::vector<float> raw{3e38f, -3e38f, 1e30f, 0};
   const CodecLoss loss = measure_loss("logits", {4}, 1, raw, raw);
   CHECK(loss.kl_1 == 0);

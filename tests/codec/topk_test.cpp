@@ -43,7 +43,7 @@ Kept keep(const CodecSettings& settings, std::uint32_t classes, std::span<const 
 
 }  // namespace
 
-TEST_CASE("the largest are kept in order with their classes, and the mass of the others at each temperature") {
+TEST_CASE("topk keeps the largest in order with their classes, and the mass of the others at each temperature") {
   for (const std::uint32_t classes : {2u, 5u, 256u, 257u, 1000u, 65537u})
     for (const double max_error : {0.0, 1.0 / 64}) {
       const std::uint32_t kept = std::min(classes - 1, 20u), views = 3;
@@ -71,7 +71,7 @@ TEST_CASE("the largest are kept in order with their classes, and the mass of the
     }
 }
 
-TEST_CASE("of equal logits the lower classes are kept") {
+TEST_CASE("among equal logits the lower classes are kept") {
   const Kept back = keep(topk(3, {1}), 6, std::vector<float>{1, 2, 2, 1, 2, 2}, 1);
   CHECK(back.indices == std::vector<std::uint32_t>{1, 2, 4});
   CHECK(back.tail[0] == doctest::Approx(std::log(std::exp(2.0) + 2 * std::exp(1.0))));
@@ -86,7 +86,7 @@ TEST_CASE("classes are numbered in the narrowest type that holds them") {
   CHECK(index_type(std::numeric_limits<std::uint32_t>::max()) == "<u4");
 }
 
-TEST_CASE("decoded to all classes, the view has the tail's mass at the first temperature") {
+TEST_CASE("topk decoded to all classes has the tail's mass at the first temperature") {
   const std::vector<float> logits = normal_values(4 * 100, 3);
   const auto codec = make_codec(topk(10, {2, 1}), {100});
   const std::vector<float> back = round_trip(*codec, logits, 4);
@@ -116,7 +116,7 @@ TEST_CASE("extreme logits: far apart, not finite, too large for the type") {
   }
 }
 
-TEST_CASE("settings that make no sense are refused by name") {
+TEST_CASE("invalid settings are refused by name") {
   const auto refusal = [](const CodecSettings& settings, std::vector<std::uint32_t> shape) {
     return message_of([&] { make_codec(settings, shape); });
   };

@@ -32,7 +32,7 @@ double bound(double max_error, float x) {
 
 }  // namespace
 
-TEST_CASE("no value of the uniform encoding errs by more than the bound, whatever the shape and the spread") {
+TEST_CASE("uniform: the error of every value is within the bound, for any shape and spread") {
   for (const auto& shape : kShapes)
     for (const std::uint32_t views : {1u, 3u, 64u})
       for (const double max_error : {1.0 / 64, 0.3, 1e-3})
@@ -47,8 +47,7 @@ TEST_CASE("no value of the uniform encoding errs by more than the bound, whateve
         }
 }
 
-TEST_CASE(
-    "the uniform encoding holds what is rare: a loud value, a loud class, values at the limit, and none beyond it") {
+TEST_CASE("uniform encodes an outlier, an outlier class and values at the limit, and refuses values beyond") {
   const auto codec = make_codec(uniform(0.5), {4});  // the step is 1
   const std::vector<float> loud{0, 1, -1, 2, 1073741312.0f, -1073741312.0f, 0.5f, 1.5f, 0, 0, 70000, -70000};
   CHECK(round_trip(*codec, loud, 3) ==
@@ -62,7 +61,7 @@ TEST_CASE(
   for (std::size_t i = 0; i < back.size(); ++i) CHECK(std::fabs(back[i] - class_apart[i]) <= 0.5f + 0.001f);
 }
 
-TEST_CASE("values that are not finite are refused with their view") {
+TEST_CASE("non-finite values are refused, and the view is named") {
   const auto codec = make_codec(uniform(0.1), {5});
   for (const float bad : {NAN, std::numeric_limits<float>::infinity(), -std::numeric_limits<float>::infinity()}) {
     std::vector<float> values(15, 1);
@@ -71,7 +70,7 @@ TEST_CASE("values that are not finite are refused with their view") {
   }
 }
 
-TEST_CASE("zeros after an array of a whole group change nothing, and encoding twice gives equal bytes") {
+TEST_CASE("zero padding after a whole group's array changes nothing, and encoding is deterministic") {
   const auto codec = make_codec(uniform(1.0 / 64), {37});
   const std::vector<float> values = normal_values(8 * 37, 3);
   std::vector<Array> arrays = codec->encode(values, 8), again = codec->encode(values, 8);
@@ -86,7 +85,7 @@ TEST_CASE("zeros after an array of a whole group change nothing, and encoding tw
   CHECK(out == round_trip(*codec, values, 8));
 }
 
-TEST_CASE("any bytes are decoded or refused, never more") {
+TEST_CASE("any bytes are decoded or refused") {
   const auto codec = make_codec(uniform(1.0 / 64), {9});
   const std::vector<Array> arrays = codec->encode(normal_values(4 * 9, 2), 4);
   std::vector<float> out(36);
@@ -103,7 +102,7 @@ TEST_CASE("any bytes are decoded or refused, never more") {
   CHECK(refused > 1200);
 }
 
-TEST_CASE("logits take few bits more than their entropy") {
+TEST_CASE("logits take only a few bits more than their entropy") {
   // 64 views of 1000 classes, deviation 2, each class about a mean of its own with deviation 1, step 1/32. A Gaussian
   // of deviation s in steps of d has the entropy log2(s / d sqrt(2 pi e)).
   std::vector<float> values = normal_values(64 * 1000, 2);
@@ -118,7 +117,7 @@ TEST_CASE("logits take few bits more than their entropy") {
   CHECK(bits < entropy + 0.2);
 }
 
-TEST_CASE("no group's arrays are longer than the codec says that they can be") {
+TEST_CASE("a group's arrays are at most as long as the codec's stated maximum") {
   const UniformCodec codec(0.5, {7});
   for (const std::uint32_t views : {1u, 5u, 64u})
     for (const double deviation : {0.0, 1.0, 1e4, 5e8}) {

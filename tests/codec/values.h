@@ -1,4 +1,4 @@
-// Values and round trips that the codecs' tests share.
+// Values and round trips for the codecs' tests.
 #ifndef VITRINE_TESTS_CODEC_VALUES_H_
 #define VITRINE_TESTS_CODEC_VALUES_H_
 
@@ -19,7 +19,7 @@ inline std::vector<float> normal_values(std::size_t n, double deviation, std::ui
   return values;
 }
 
-/// Through the codec and back; the arrays are held against the layout on the way.
+/// Encodes and decodes, and checks the arrays against the layout.
 inline std::vector<float> round_trip(const Codec& codec, std::span<const float> values, std::uint32_t views) {
   const std::vector<Array> arrays = codec.encode(values, views);
   const std::vector<ArrayLayout> layout = codec.layout();

@@ -14,7 +14,7 @@ namespace {
 using testing::has;
 using testing::message_of;
 
-// Standard output while it lives.
+// RAII: captures standard output.
 class Output {
  public:
   Output() : before_(std::cout.rdbuf(text_.rdbuf())) {}
@@ -48,7 +48,7 @@ struct Several : Plain {
   }
 };
 
-TEST_CASE("a command line is given back as a shell reads it") {
+TEST_CASE("shell_command quotes a command line for a shell") {
   const char* const words[] = {"build/vitrine-try", "it's here/a b.toml", "--set", "plan.x=[1, 2]", "--set", "a=", ""};
   const std::string line = shell_command(7, words);
   CHECK(line == "build/vitrine-try 'it'\\''s here/a b.toml' --set 'plan.x=[1, 2]' --set a= ''");
@@ -56,7 +56,7 @@ TEST_CASE("a command line is given back as a shell reads it") {
   CHECK(back.output == "build/vitrine-try|it's here/a b.toml|--set|plan.x=[1, 2]|--set|a=||");
 }
 
-TEST_CASE("what fits is parsed, and nothing is to be exited with") {
+TEST_CASE("a valid command line is parsed without an exit code") {
   Plain plain;
   CHECK_FALSE(plain.parse({"a.toml", "--count", "3"}).has_value());
   CHECK(plain.file == "a.toml");
@@ -94,7 +94,7 @@ TEST_CASE("--help-keys takes a word or none, and needs nothing else") {
   CHECK(asked({"a.toml", "--help-keys=lr"}) == "lr");
 }
 
-TEST_CASE("what does not fit is one sentence that says where to look") {
+TEST_CASE("an invalid command line gives one sentence that refers to --help") {
   CHECK(has(message_of([] { Plain().parse({}); }), "FILE is required; --help shows the usage"));
   CHECK(has(message_of([] { Plain().parse({"a", "--count", "12"}); }), "--count"));
   CHECK(has(message_of([] { Plain().parse({"a", "--sing"}); }), "--sing"));

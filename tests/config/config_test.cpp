@@ -64,7 +64,7 @@ Options set(const std::vector<std::string>& overrides) {
   return options;
 }
 
-// Whether the action fails with a message that has all of the words.
+// Whether the action fails with a message that contains all of the words.
 bool refused(const std::function<void()>& action, const std::vector<std::string>& words) {
   std::string message = "no error";
   try {
@@ -79,7 +79,7 @@ bool refused(const std::function<void()>& action, const std::vector<std::string>
   return all;
 }
 
-TEST_CASE("a file sets what it names and leaves the rest") {
+TEST_CASE("a file sets the keys it names and leaves the others") {
   const Options options =
       load("on = true\ncolour = 'blue'\nsteps = []\nweights = [1, 0.25]\n[inner]\nlearning_rate = 1\n");
   Options expected;
@@ -92,7 +92,7 @@ TEST_CASE("a file sets what it names and leaves the rest") {
   CHECK(load("") == Options{});
 }
 
-TEST_CASE("--set comes after the file, the last one wins, and text needs no quotes") {
+TEST_CASE("--set overrides the file, the last one wins, and text needs no quotes") {
   const Options options = load("count = 4\n", {"count=5", "count=6", "inner.learning_rate=0.5", "title=a b=c",
                                                "colour=blue", "inner.names=[\"x\", \"y\"]"});
   CHECK(options.count == 6);
@@ -164,7 +164,7 @@ TEST_CASE("the printed configuration reads back as the same options") {
   CHECK(load(config_as_toml(Options{})) == Options{});
 }
 
-TEST_CASE("a key without its section, or as other tools call it, is answered with ours") {
+TEST_CASE("a key without its section, or with another tool's name, is refused with the right key") {
   CHECK(refused([] { set({"learning_rate=1"}); }, {"unknown key learning_rate", "did you mean inner.learning_rate?"}));
   struct Phase {
     double lr = 1;
@@ -192,7 +192,7 @@ TEST_CASE("a key without its section, or as other tools call it, is answered wit
   CHECK(answer("batch_size=1") == "--set batch_size=1: unknown key batch_size; did you mean batch?");
 }
 
-TEST_CASE("keys are listed once, those that most people set first, or those that have to do with a word") {
+TEST_CASE("keys are listed once, common ones first, or only those related to a word") {
   const std::string all = config_help(Options(), {"inner.learning_rate"});
   CHECK(all.find("inner.learning_rate = 0.1") < all.find("count = 3"));
   CHECK(all.find("inner.learning_rate = 0.1") == all.rfind("inner.learning_rate = 0.1"));

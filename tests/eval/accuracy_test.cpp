@@ -9,7 +9,7 @@
 
 using namespace vitrine;
 
-TEST_CASE("counts over batches are those of torch's topk over all") {
+TEST_CASE("counts accumulated over batches equal torch's topk over all") {
   torch::manual_seed(5);
   const auto logits = at::randn({50, 12});
   const auto labels = at::randint(0, 12, {50}, at::kLong);
@@ -25,7 +25,7 @@ TEST_CASE("counts over batches are those of torch's topk over all") {
   CHECK(accuracy.top5 > accuracy.top1);
 }
 
-TEST_CASE("with fewer than five classes every finite answer is in the top five") {
+TEST_CASE("with fewer than five classes every finite output is in the top five") {
   AccuracyCounts counts;
   counts.add(at::tensor({1.0f, 2.0f, 3.0f}).view({1, 3}), at::tensor({0}, at::kLong));
   CHECK(counts.accuracy().top1 == 0);
@@ -42,7 +42,7 @@ TEST_CASE("ties and NaN count against the model") {
   CHECK(nans.accuracy().images == 4);
 }
 
-TEST_CASE("no images are no accuracy, and wrong labels are refused") {
+TEST_CASE("without images there is no accuracy, and invalid labels are refused") {
   AccuracyCounts counts;
   CHECK(counts.accuracy().images == 0);
   CHECK(counts.accuracy().top1 == 0);

@@ -19,7 +19,7 @@ at::Tensor sure_of_first(std::vector<double> probability) {
 
 }  // namespace
 
-TEST_CASE("each class has its own images and hits, over batches, and the sums are those of the accuracy") {
+TEST_CASE("images and hits are counted per class over batches, and their sums equal the accuracy") {
   torch::manual_seed(3);
   const auto logits = at::randn({60, 4});
   const auto labels = at::randint(0, 3, {60}, at::kLong);  // the last class has no images
@@ -41,7 +41,7 @@ TEST_CASE("each class has its own images and hits, over batches, and the sums ar
   CHECK_FALSE(judgement.agreement().has_value());
 }
 
-TEST_CASE("the calibration error by hand") {
+TEST_CASE("the calibration error equals a computation by hand") {
   // Bins of width 1/15. 0.9 and 0.92 lie in the 14th (12/15 = .867, .933]: one of two right, mean confidence 0.91.
   // 0.7 lies in the 11th, alone and right.
   ClassificationMetrics judgement(2);
@@ -55,7 +55,7 @@ TEST_CASE("the calibration error by hand") {
   CHECK(ClassificationMetrics(2).calibration_error() == 0);
 }
 
-TEST_CASE("a model that is right as often as it is sure has no calibration error; a sure and wrong one has 1") {
+TEST_CASE("a calibrated model has calibration error 0; a confident and wrong one has 1") {
   ClassificationMetrics fair(2), wrong(2);
   fair.add(sure_of_first({0.75, 0.75, 0.75, 0.75}), at::tensor({0, 0, 1, 0}, at::kLong));
   CHECK(fair.calibration_error() == doctest::Approx(0).epsilon(1e-12));
@@ -65,7 +65,7 @@ TEST_CASE("a model that is right as often as it is sure has no calibration error
   CHECK(wrong.classes()[1].right == 0);
 }
 
-TEST_CASE("agreement is with the teacher, whatever the labels say") {
+TEST_CASE("agreement compares with the teacher, whatever the labels") {
   ClassificationMetrics judgement(2);
   judgement.add(sure_of_first({0.9, 0.8, 0.2}), at::tensor({1, 1, 1}, at::kLong), sure_of_first({0.6, 0.3, 0.4}));
   CHECK(judgement.agreement().value() == doctest::Approx(2.0 / 3));

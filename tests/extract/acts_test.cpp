@@ -1,4 +1,4 @@
-// The two acts as processes: what each reads, writes and refuses.
+// The prepare and run steps as processes: what each reads, writes and refuses.
 #include <sys/inotify.h>
 #include <torch/torch.h>
 #include <unistd.h>
@@ -42,7 +42,7 @@ void check_words(const CommandResult& result, int exit_code, const std::vector<s
   }
 }
 
-// The names of files that anybody opens in some directories while it lives.
+// RAII: records the files that any process opens in some directories.
 class OpenedFiles {
  public:
   explicit OpenedFiles(const std::vector<std::filesystem::path>& directories)
@@ -85,13 +85,13 @@ std::vector<std::filesystem::path> directories_of_shards(const ExtractFixture& f
 
 }  // namespace
 
-TEST_CASE("a part does not prepare: it names the command that does, which prepares") {
+TEST_CASE("a part does not prepare; it prints the command that does, which works") {
   const ExtractFixture fixture;
   check_words(fixture.extract("cache", {"part=1/2", "teacher.weights=nowhere"}), 2, {"cache: is not prepared"});
   const CommandResult refused = run(fixture.command("cache", {"passes=1"}) + " --set part=1/2 --part 2/2");
   check_words(refused, 2, {"cache: is not prepared for this configuration (it has no prepared.json)", "part 2/2"});
   CHECK_FALSE(std::filesystem::exists(fixture.root / "cache"));
-  const std::string before = "before the parts: ";
+  const std::string before = "before starting the parts: ";
   const std::size_t at = refused.output.find(before);
   REQUIRE(at != std::string::npos);
   const std::string command =
@@ -110,7 +110,7 @@ TEST_CASE("a part does not prepare: it names the command that does, which prepar
   check_words(run(fixture.command("cache") + " --prepare --part 1/2"), 2, {"--prepare", "--part"});
 }
 
-TEST_CASE("parts beside each other make the bytes of one process, and judge, calibrate and scan nothing") {
+TEST_CASE("concurrent parts make the same bytes as one process, and do not check, calibrate or scan") {
   const ExtractFixture fixture;
   const std::vector<std::string> passes{"passes=4"};
   REQUIRE(fixture.extract("whole", passes).exit_code == 0);
@@ -137,7 +137,7 @@ TEST_CASE("parts beside each other make the bytes of one process, and judge, cal
   for (const auto& [name, bytes] : prepared) CHECK((fixture.files("cache").at(name) == bytes));
 }
 
-TEST_CASE("a part opens no shard of another part, from its start to the merging of the lists") {
+TEST_CASE("a part opens no shard of another part, including when it merges the lists") {
   const ExtractFixture fixture;
   REQUIRE(fixture.prepare("cache").exit_code == 0);
   REQUIRE(fixture.extract("cache", {"part=1/2"}).exit_code == 0);
@@ -158,12 +158,12 @@ TEST_CASE("a part opens no shard of another part, from its start to the merging 
   }
 }
 
-TEST_CASE("a shard that a killed part did not list is read by that part alone, and the lists wait for it") {
+TEST_CASE("a shard that a killed part did not list is read by that part only, and merging waits for it") {
   const ExtractFixture fixture;
   REQUIRE(fixture.prepare("cache").exit_code == 0);
   const std::string first = fixture.command("cache", {"part=1/2"});
   REQUIRE(interrupted_command(fixture, first, SIGKILL, "shard 2") == kBySignal + SIGKILL);
-  // What a writer on another machine left when it died in a file, long ago.
+  // Left long ago by a writer on another machine that died while writing.
   const std::filesystem::path half = fixture.root / "cache/recipes/00003.h5.part.0123456789abcdef.7.8.0";
   write_whole(half, "half a file");
   std::filesystem::last_write_time(half, std::filesystem::file_time_type::clock::now() - std::chrono::hours(25));
@@ -179,7 +179,7 @@ TEST_CASE("a shard that a killed part did not list is read by that part alone, a
   check_equal(fixture.files("whole"), fixture.files("cache"));
 }
 
-TEST_CASE("a part refuses a folder that is not the one of the index, before the teacher runs") {
+TEST_CASE("a part refuses a folder other than the index's before the teacher runs") {
   const ExtractFixture fixture;
   REQUIRE(fixture.prepare("cache").exit_code == 0);
   const Files before = fixture.files("cache");
@@ -190,15 +190,15 @@ TEST_CASE("a part refuses a folder that is not the one of the index, before the 
     return fixture.extract("cache", settings);
   };
   write_whole(copy / "bee/2.jpg", read_whole(copy / "bee/2.jpg") + " ");
-  check_words(part({}), 2, {"copy: 1 of 15 images", "missing or have another size", "bee/2.jpg", "bad_images"});
+  check_words(part({}), 2, {"copy: 1 of 15 sampled images", "missing or have another size", "bee/2.jpg", "bad_images"});
   for (const char* name : {"ant", "bee"}) std::filesystem::remove_all(copy / name);
-  check_words(part({"bad_images=skip"}), 2, {"10 of 15 images", "ant/0.jpg", "the cache was prepared from"});
+  check_words(part({"bad_images=skip"}), 2, {"10 of 15 sampled images", "ant/0.jpg", "the cache was prepared from"});
   check_words(fixture.extract("cache", {"part=1/2", "images=" + (fixture.root / "nowhere").string()}), 2,
-              {"15 of 15 images"});
+              {"15 of 15 sampled images"});
   check_words(fixture.extract("cache", {"part=1/2", "labels=none"}), 2, {"labels = \"none\"", "3 classes"});
   check_words(fixture.extract("cache", {"part=1/2", "unlabelled=" + copy.string()}), 2, {"unlabelled is given"});
   CHECK((fixture.files("cache") == before));
-  // Another content of the same size is found when it is read.
+  // Another content of the same size is detected when the file is read.
   std::string picture = read_whole(fixture.images / "ant/0.jpg");
   picture[picture.size() / 2] = static_cast<char>(picture[picture.size() / 2] ^ 1);
   write_whole(fixture.images / "ant/0.jpg", picture);
@@ -207,7 +207,7 @@ TEST_CASE("a part refuses a folder that is not the one of the index, before the 
   CHECK(fixture.shards("cache").size() < 5 * 2);
 }
 
-TEST_CASE("what contradicts the cache is refused before the teacher is loaded, or the images are looked at") {
+TEST_CASE("settings that contradict the cache are refused before the teacher is loaded or images are read") {
   const ExtractFixture fixture;
   REQUIRE(fixture.prepare("cache").exit_code == 0);
   const Files before = fixture.files("cache");
@@ -216,24 +216,24 @@ TEST_CASE("what contradicts the cache is refused before the teacher is loaded, o
     CAPTURE(part);
     check_words(
         fixture.extract("cache", {part, "plan.seed=8", "plan.flip=0.25", "teacher.weights=" + nowhere}), 2,
-        {"plan.json: the cache holds another plan", "seed is 7 there and 8 here", "flip is 0.5 there and 0.25"});
+        {"plan.json: the cache holds another plan", "seed is 7, but 8 in this configuration", "flip is 0.5, but 0.25"});
     check_words(fixture.extract("cache", {part, "teacher.precision=bf16", "images=" + nowhere}), 2,
-                {"track.json", "made_with.precision is \"fp32\" there and \"bf16\" here"});
+                {"track.json", "made_with.precision is \"fp32\", but \"bf16\" in this configuration"});
     check_words(fixture.extract("cache", {part, "taps.max_error=0.5", "images=" + nowhere}), 2,
-                {"features.0/track.json", "codec.max_error is 0.01 there and 0.5 here"});
+                {"features.0/track.json", "codec.max_error is 0.01, but 0.5 in this configuration"});
     check_words(fixture.extract("cache", {part, "taps.calibration_views=8"}), 2,
                 {"basis.h5: was made from 16 views", "taps.calibration_views = 8"});
   }
   std::filesystem::remove(fixture.images / "cat" / "4.jpg");
-  const CommandResult index = fixture.extract("cache", {"passes=3", "teacher.name=another"});  // is yet to be judged
+  const CommandResult index = fixture.extract("cache", {"passes=3", "teacher.name=another"});  // not checked yet
   check_words(index, 2, {"index.h5: the cache holds another index", "15 images, now there are 14"});
   CHECK_FALSE(has(index.output, "clean crops"));
   CHECK((fixture.files("cache") == before));
-  // What does not fit the teacher is found without the images too.
+  // Settings that do not fit the teacher are also found without the images.
   check_words(fixture.extract("new", {"teacher.micro_batch=3", "images=" + nowhere}), 2, {"teacher.micro_batch = 3"});
 }
 
-TEST_CASE("a track that is added to a whole cache is prepared once and made by parts") {
+TEST_CASE("a track added to a complete cache is prepared once and made by parts") {
   const ExtractFixture fixture;
   REQUIRE(fixture.extract("whole").exit_code == 0);
   REQUIRE(fixture.extract("cache", {"taps.features=[]", "taps.attention=[]"}).exit_code == 0);
@@ -243,11 +243,11 @@ TEST_CASE("a track that is added to a whole cache is prepared once and made by p
   check_equal(fixture.files("whole"), fixture.files("cache"));
 }
 
-TEST_CASE("a picture that goes after the preparation costs parts the views that it costs one process") {
+TEST_CASE("a picture lost after preparation costs concurrent parts the same views as one process") {
   const ExtractFixture fixture;
   for (const char* cache : {"one", "parts"}) REQUIRE(fixture.prepare(cache).exit_code == 0);
   std::filesystem::remove(fixture.images / "bee/2.jpg");
-  check_words(fixture.extract("parts", {"part=1/2"}), 2, {"1 of 15 images", "bee/2.jpg"});
+  check_words(fixture.extract("parts", {"part=1/2"}), 2, {"1 of 15 sampled images", "bee/2.jpg"});
   REQUIRE(fixture.extract("one", {"bad_images=skip"}).exit_code == 0);
   for (const char* part : {"part=1/2", "part=2/2"})
     check_words(fixture.extract("parts", {part, "bad_images=skip"}), 0, {});
@@ -274,7 +274,7 @@ TEST_CASE("the two acts never include each other") {
   }
 }
 
-TEST_CASE("vitrine-cache info tells the progress of all parts, and which shards are missing") {
+TEST_CASE("vitrine-cache info prints the progress of all parts and the missing shards") {
   const ExtractFixture fixture;
   const auto info = [&](const char* more) {
     return run(vitrine::testing::executable("vitrine-cache") + " info '" + (fixture.root / "cache").string() + "'" +

@@ -16,7 +16,7 @@ using vitrine::testing::write_whole;
 
 namespace {
 
-// A PNG that is damaged in its middle: its header and end are sound.
+// A PNG damaged in the middle, with a valid header and end.
 std::string damaged_png() {
   Image image(40, 40);
   Stream draws(4, Purpose::kSample);
@@ -26,7 +26,7 @@ std::string damaged_png() {
   return png;
 }
 
-// Logits as they are, so that equal views have equal bits.
+// Logits in fp32, so that equal views have equal bits.
 const std::vector<std::string> kPlain{"taps.logits_encoding=fp32", "passes=1"};
 std::vector<std::string> with(std::vector<std::string> settings) {
   settings.insert(settings.begin(), kPlain.begin(), kPlain.end());
@@ -41,7 +41,7 @@ std::vector<float> logits_of(const Cache& cache, GroupKey key) {
   return out;
 }
 
-// Whether the view needs an image, as its own or as the one that is mixed in.
+// Whether the view needs an image, as its own or as its partner's.
 bool needs(const std::vector<Recipe>& recipes, std::size_t view, std::uint32_t image) {
   const Recipe& recipe = recipes[view];
   return recipe.image == image || (recipe.mix != Mix::kNone && recipes[recipe.partner].image == image);
@@ -62,7 +62,7 @@ CommandResult verify(const ExtractFixture& fixture) {
                                (fixture.root / "cache").string() + "'");
 }
 
-// Every view of a pass that needs the image is marked and blank, all others are those of the undisturbed cache.
+// Checks that every view that needs the image is marked and blank, and all others equal the undisturbed cache's.
 void check_pass(const Cache& cache, const Cache& whole, std::uint32_t pass, std::uint32_t image) {
   std::size_t left_out = 0;
   for (std::uint32_t group = 0; group < 2; ++group) {
@@ -85,7 +85,7 @@ void check_pass(const Cache& cache, const Cache& whole, std::uint32_t pass, std:
 
 }  // namespace
 
-TEST_CASE("a picture that goes bad after the index was made costs its views, not the run nor what was made before") {
+TEST_CASE("a picture that fails after the index was made costs its views, but neither the run nor earlier shards") {
   const ExtractFixture fixture;
   REQUIRE(fixture.extract("whole", with({"passes=2"})).exit_code == 0);
   REQUIRE(fixture.extract("cache", kPlain).exit_code == 0);
@@ -126,12 +126,12 @@ TEST_CASE("a picture that goes bad after the index was made costs its views, not
   const CommandResult verified = verify(fixture);
   CHECK(verified.exit_code == 0);
   CHECK(has(verified.output, "views left out"));
-  // A run that is resumed has nothing to do.
+  // A resumed run has nothing to do.
   CHECK(fixture.extract("cache", with({"passes=2", "bad_images=skip"})).exit_code == 0);
   CHECK((fixture.files("cache") == after));
 }
 
-TEST_CASE("new targets of views that were sound before mark these first, and leave the old targets as they are") {
+TEST_CASE("views that fail later are marked before new targets are published, and old targets stay") {
   const ExtractFixture fixture;
   const std::vector<std::string> small{"taps.attention=[]", "passes=1"}, more{"passes=1", "bad_images=skip"};
   REQUIRE(fixture.extract("cache", small).exit_code == 0);
@@ -151,7 +151,7 @@ TEST_CASE("new targets of views that were sound before mark these first, and lea
   CHECK(verify(fixture).exit_code == 0);
 }
 
-TEST_CASE("where pictures failed later, new targets beside old ones whose recipes are gone are refused") {
+TEST_CASE("after pictures have failed, adding targets is refused when the recipes of existing targets are missing") {
   const ExtractFixture fixture;
   const std::vector<std::string> small{"taps.attention=[]", "passes=1"};
   REQUIRE(fixture.extract("cache", small).exit_code == 0);
@@ -159,18 +159,18 @@ TEST_CASE("where pictures failed later, new targets beside old ones whose recipe
   const std::string bytes = read_whole(recipes);
   std::filesystem::remove(fixture.images / "cat" / "1.jpg");
   REQUIRE(fixture.extract("cache", {"taps.attention=[]", "passes=2", "bad_images=skip"}).exit_code == 0);
-  // Old targets may be blank where the recipes said so: new recipes would not know.
+  // Old targets may be blank where lost recipes marked them; new recipes could not know.
   std::filesystem::remove(recipes);
   const auto before = fixture.files("cache");
   const CommandResult refused = fixture.errors_of("cache", {"passes=1", "bad_images=skip"});
   CAPTURE(refused.output);
   CHECK(refused.exit_code == 2);
-  CHECK(has(refused.output, recipes.string() + ": is missing, and targets of its views are there"));
+  CHECK(has(refused.output, recipes.string() + ": is missing, but targets of its views exist"));
   CHECK_FALSE(std::filesystem::exists(recipes));
   const auto after = fixture.files("cache");
   for (const auto& [name, contents] : before)
     if (name.ends_with(".h5")) CHECK((after.at(name) == contents));
-  // With the copy that the sentence asks for, it goes on.
+  // With the copy that the message asks for, it continues.
   write_whole(recipes, bytes);
   CHECK(fixture.extract("cache", {"passes=1", "bad_images=skip"}).exit_code == 0);
   CHECK(verify(fixture).exit_code == 0);
@@ -189,7 +189,7 @@ TEST_CASE("a folder that lost most of its pictures is refused") {
   CHECK((fixture.files("cache") == before));
 }
 
-TEST_CASE("damage in a picture's middle is found when the index is made, named in a file, and looked for once") {
+TEST_CASE("damage inside a picture is found when the index is made, listed in left_out.tsv, and checked only once") {
   const ExtractFixture fixture;
   const std::filesystem::path file = fixture.images / "bee" / "2.jpg";
   const std::string sound = read_whole(file);
@@ -210,7 +210,7 @@ TEST_CASE("damage in a picture's middle is found when the index is made, named i
   CHECK(has(made.output, "decode"));
   CHECK(!has(fixture.extract("cache", kPlain).output, "decode: "));
 
-  // Restored, it is still not in the index, and what was made goes on.
+  // A restored picture is still not in the index, and the cache continues without it.
   write_whole(file, sound);
   const CommandResult more = fixture.extract("cache", with({"passes=2"}));
   CAPTURE(more.output);
@@ -218,10 +218,10 @@ TEST_CASE("damage in a picture's middle is found when the index is made, named i
   CHECK(has(read_whole(fixture.root / "cache" / kLeftOutFile), "not in index\tbee/2.jpg\t"));
 }
 
-TEST_CASE("an index made by headers is deepened, and damage that shows then is skipped where that is wanted") {
+TEST_CASE("an index made by headers can be deepened, and damage found then is skipped if allowed") {
   const ExtractFixture fixture;
   write_whole(fixture.images / "bee" / "2.jpg", damaged_png());
-  // The judgement of the teacher and calibration would meet it before there is a cache.
+  // Otherwise the teacher's check and calibration would meet it before there is a cache.
   const std::vector<std::string> bare = with({"check_images=0", "taps.features=[]"});
   const auto and_also = [&](const std::string& setting) {
     std::vector<std::string> settings = bare;
@@ -245,7 +245,7 @@ TEST_CASE("an index made by headers is deepened, and damage that shows then is s
   CHECK(verify(fixture).exit_code == 0);
 }
 
-TEST_CASE("recipes that a run replaced and did not live to list are listed by the next one") {
+TEST_CASE("recipes that a killed run replaced but did not list are listed by the next run") {
   const ExtractFixture fixture;
   const std::vector<std::string> small = with({"taps.attention=[]", "taps.features=[]", "check_images=0"});
   REQUIRE(fixture.extract("cache", small).exit_code == 0);
@@ -255,7 +255,7 @@ TEST_CASE("recipes that a run replaced and did not live to list are listed by th
   std::vector<std::string> more = with({"taps.features=[]", "check_images=0", "bad_images=skip"});
   REQUIRE(fixture.extract("cache", more).exit_code == 0);
   REQUIRE(read_whole(list) != listed);
-  // As if it had died after it replaced the recipes: neither they nor the targets after them are listed or there.
+  // Simulates a death after replacing the recipes: they are not listed, and later targets do not exist.
   write_whole(list, listed);
   const Cache cache(fixture.root / "cache");
   std::filesystem::remove_all(fixture.root / "cache" / cache.track("attention.1").directory());
@@ -265,7 +265,7 @@ TEST_CASE("recipes that a run replaced and did not live to list are listed by th
   CHECK(verify(fixture).exit_code == 0);
 }
 
-TEST_CASE("a list of what is left out is spoken of once it is there") {
+TEST_CASE("left_out.tsv is mentioned once it exists") {
   const ExtractFixture fixture;
   write_whole(fixture.images / "bee" / "notes.txt", "not a picture");
   const std::string named = std::string(kLeftOutFile) + " names all";
@@ -279,7 +279,7 @@ TEST_CASE("a list of what is left out is spoken of once it is there") {
   CHECK(has(made.output, named));
 }
 
-TEST_CASE("a cache is gone on with as its pictures were decoded, and no otherwise") {
+TEST_CASE("a cache is continued only with its own decoding settings") {
   const ExtractFixture fixture;
   REQUIRE(fixture.extract("cache", with({"exif_orientation=apply"})).exit_code == 0);
   const auto before = fixture.files("cache");

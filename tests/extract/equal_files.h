@@ -1,4 +1,4 @@
-// Two caches' files held against each other, byte for byte.
+// Compares two caches' files byte for byte.
 #ifndef VITRINE_TESTS_EXTRACT_EQUAL_FILES_H_
 #define VITRINE_TESTS_EXTRACT_EQUAL_FILES_H_
 
@@ -9,7 +9,7 @@
 
 namespace vitrine::testing {
 
-/// By name, as ExtractFixture::files() gives them; at least one.
+/// `a`, `b`: as returned by ExtractFixture::files(); at least one file.
 inline void check_equal(const std::map<std::string, std::string>& a, const std::map<std::string, std::string>& b) {
   REQUIRE(!a.empty());
   REQUIRE(a.size() == b.size());

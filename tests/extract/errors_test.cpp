@@ -23,11 +23,11 @@ namespace {
 struct Case {
   const char* what;
   std::vector<std::string> settings;
-  std::vector<std::string> words;  // that the sentence must hold: the file or key, and the remedy
+  std::vector<std::string> words;  // parts of the message: the file or key, and the remedy
   ErrorKind kind = ErrorKind::kInput;
 };
 
-// The last line is the error, the only one that begins with the program's name; nothing after it, no trace before it.
+// Checks that the last line is the error and the only one that begins with the program's name.
 void check_refused(const CommandResult& result, const std::vector<std::string>& words,
                    ErrorKind kind = ErrorKind::kInput) {
   CAPTURE(result.output);
@@ -44,8 +44,8 @@ void check_refused(const CommandResult& result, const std::vector<std::string>& 
   }
 }
 
-/// Folders "0" to "11" of pictures of one colour each, and a teacher that tells them all apart: its class c stands for
-/// the folder order[c].
+/// Folders "0" to "11" of pictures of one colour each, and a teacher that recognises them all: its class c is the
+/// folder order[c].
 void make_colours(const std::filesystem::path& images, const std::filesystem::path& weights,
                   const std::vector<std::string>& order) {
   const torch::NoGradGuard no_grad;
@@ -55,7 +55,7 @@ void make_colours(const std::filesystem::path& images, const std::filesystem::pa
   options.image_size = 32, options.patch = 8, options.dim = 16, options.depth = 2, options.heads = 2;
   options.classes = 16;
   Vit vit(options);
-  Tensors state = state_dict(*vit);  // shares the model's memory
+  Tensors state = state_dict(*vit);  // shares memory with the model
   state.at("head.weight").copy_(at::eye(16));
   state.at("head.bias").zero_();
   std::vector<at::Tensor> features;  // of each class
@@ -79,7 +79,7 @@ void make_colours(const std::filesystem::path& images, const std::filesystem::pa
 
 }  // namespace
 
-TEST_CASE("what cannot be done is refused in one sentence before anything is written") {
+TEST_CASE("invalid settings and inputs are refused in one sentence before anything is written") {
   const ExtractFixture fixture;
   const std::filesystem::path root = fixture.root.path();
   std::filesystem::create_directories(root / "empty");
@@ -152,8 +152,7 @@ TEST_CASE("what cannot be done is refused in one sentence before anything is wri
   check_refused(vitrine::testing::run(vitrine::testing::executable("vitrine-extract")), {"CONFIG", "--help"});
 }
 
-TEST_CASE(
-    "a head in natural order of folders 0 to 11 is refused with the order and the key that mends it, which does") {
+TEST_CASE("a head in the natural order of folders 0 to 11 is refused, naming the order and the key that fixes it") {
   const ExtractFixture fixture;
   const std::filesystem::path images = fixture.root / "numbers", head = fixture.root / "natural.safetensors";
   std::vector<std::string> natural, by_bytes;
@@ -186,7 +185,7 @@ TEST_CASE(
   CHECK(fixture.extract("sorted", with({"teacher.weights=" + sorted.string()})).exit_code == 0);
 }
 
-TEST_CASE("a cache is added to only with the plan, the images and the teacher that it was made with") {
+TEST_CASE("a cache is extended only with the plan, images and teacher that it was made with") {
   const ExtractFixture fixture;
   REQUIRE(fixture.extract("cache").exit_code == 0);
   const auto before = fixture.files("cache");
@@ -202,7 +201,7 @@ TEST_CASE("a cache is added to only with the plan, the images and the teacher th
   std::string other = picture;
   other[other.size() / 2] = static_cast<char>(other[other.size() / 2] ^ 1);
   write_whole(fixture.images / "ant" / "3.jpg", other);
-  for (const char* verify : {"verify_images=sample", "verify_images=all"})  // 15 images: all are of the sample
+  for (const char* verify : {"verify_images=sample", "verify_images=all"})  // 15 images: all are in the sample
     check_refused(fixture.errors_of("cache", {verify}), {"index.h5", "ant/3.jpg", "other contents"});
   write_whole(fixture.images / "ant" / "3.jpg", picture);
   std::filesystem::rename(fixture.images / "bee", fixture.images / "wasp");
@@ -214,16 +213,16 @@ TEST_CASE("a cache is added to only with the plan, the images and the teacher th
   CHECK((fixture.files("cache") == before));
 }
 
-TEST_CASE("a track is added only when the pictures are those that the others were made of") {
+TEST_CASE("a track is added only if its pictures equal those of the other tracks") {
   const ExtractFixture fixture;
   REQUIRE(fixture.extract("cache").exit_code == 0);
-  {  // as another decoder would have made it
+  {  // as if made by another decoder
     const Cache cache(fixture.root / "cache");
     std::filesystem::remove(fixture.root / "cache" / "recipes" / "00001.h5");
     write_recipes(fixture.root / "cache", cache.plan(), 0, 1, {cache.picture_hash({0, 0}) + 1});
   }
   const auto before = fixture.files("cache");
-  // What is there already is not made again, and so not looked at.
+  // Existing shards are not made again, and so not compared.
   CHECK(fixture.extract("cache").exit_code == 0);
   check_refused(fixture.errors_of("cache", {"taps.attention=[0, -1]"}),
                 {"pass 0, group 1", "picture", "recipes", "libjpeg", "another cache"});
@@ -233,7 +232,7 @@ TEST_CASE("a track is added only when the pictures are those that the others wer
   for (const auto& [name, bytes] : after) CHECK(name.find("attention.0/00001.h5") == std::string::npos);
 }
 
-TEST_CASE("preprocessing is recorded to the last digit, and another in the seventh is refused") {
+TEST_CASE("preprocessing is recorded with all digits, and a difference in the seventh is refused") {
   const ExtractFixture fixture;
   REQUIRE(fixture.extract("cache", {"teacher.mean=[0.48145466, 0.4578275, 0.40821073]"}).exit_code == 0);
   CHECK(Cache(fixture.root / "cache").tracks().front().teacher.mean ==
@@ -242,14 +241,14 @@ TEST_CASE("preprocessing is recorded to the last digit, and another in the seven
                 {"track.json", "mean", "0.48145466", "0.48145467"});
 }
 
-TEST_CASE("outputs that are not finite stop the run and leave no shard") {
+TEST_CASE("non-finite outputs stop the run and leave no shard") {
   const ExtractFixture fixture;
   Tensors weights = load_safetensors(fixture.weights);
   weights.at("blocks.1.mlp.fc2.bias")[3] = std::numeric_limits<float>::quiet_NaN();
   save_safetensors(fixture.weights, weights);
   check_refused(fixture.errors_of("judged"), {"logits of view 0", "not finite", "weights"});
   CHECK(!std::filesystem::exists(fixture.root / "judged"));
-  // Without that look the run itself finds it, and names the place; block 0 lies before the damage.
+  // Without that check the run itself finds it and names the place; block 0 is before the damage.
   const std::vector<std::string> unseen{"check_images=0", "taps.logits=false", "taps.attention=[]"};
   const auto with = [&](const std::string& setting) {
     std::vector<std::string> settings = unseen;
@@ -262,13 +261,13 @@ TEST_CASE("outputs that are not finite stop the run and leave no shard") {
   CHECK(fixture.extract("whole", with("taps.features=[0]")).exit_code == 0);
 }
 
-TEST_CASE("damage inside an image, which only decoding shows, is named with its place and leaves no half of a shard") {
+TEST_CASE("damage inside an image, found only by decoding, is reported with its place and leaves no partial shard") {
   const ExtractFixture fixture;
   Image image(40, 40);
   Stream draws(4, Purpose::kSample);
   for (auto& value : image.rgb) value = static_cast<std::uint8_t>(draws.bits());
   std::string png = vitrine::testing::as_text(encode_png(image));
-  png[png.size() / 2] = static_cast<char>(png[png.size() / 2] ^ 1);  // its chunk's checksum no longer fits
+  png[png.size() / 2] = static_cast<char>(png[png.size() / 2] ^ 1);  // its chunk's checksum is wrong
   write_whole(fixture.images / "bee" / "2.jpg", png);
   check_refused(fixture.errors_of("cache", {"check_images=0", "index_depth=headers"}),
                 {"bee/2.jpg", "pass 0, group", "bad_images = \"skip\""}, ErrorKind::kCorrupt);
@@ -276,7 +275,7 @@ TEST_CASE("damage inside an image, which only decoding shows, is named with its 
   for (const auto& [name, content] : fixture.files("cache")) CHECK(name.find(".part.") == std::string::npos);
 }
 
-TEST_CASE("the configuration for ImageNet is one that the extractor takes") {
+TEST_CASE("the extractor accepts the ImageNet configuration") {
   const std::filesystem::path file =
       std::filesystem::path(std::getenv("VITRINE_SOURCE")) / "configs/imagenet-extract.toml";
   ExtractOptions options;
@@ -284,11 +283,11 @@ TEST_CASE("the configuration for ImageNet is one that the extractor takes") {
   check_plan_options(options.plan, "plan");
   CHECK(options.plan.image_size == 224);
   CHECK(options.plan.group % options.teacher.micro_batch == 0);
-  // All that it does not say about views is DeiT's, as is what it says.
+  // Its settings of views, and the defaults of the others, are DeiT's.
   CHECK((options.plan == PlanOptions{}));
 }
 
-TEST_CASE("files that are no images are named and left out") {
+TEST_CASE("files that are not images are named and left out") {
   const ExtractFixture fixture;
   for (int i = 0; i < 12; ++i)
     write_whole(fixture.images / "ant" / ("note" + std::to_string(10 + i) + ".txt"), "not an image");

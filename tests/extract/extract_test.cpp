@@ -28,7 +28,7 @@ using vitrine::testing::kBySignal;
 
 namespace {
 
-// inode and time of last change: a file that was made again has another.
+// inode and change time, which differ for a rewritten file
 std::string identity(const std::filesystem::path& path) {
   struct stat status {};
   REQUIRE(::stat(path.c_str(), &status) == 0);
@@ -42,7 +42,7 @@ int interrupted(const ExtractFixture& fixture, const std::string& cache, const s
 
 }  // namespace
 
-TEST_CASE("the bytes of a cache do not depend on workers, on parts or on what was there before") {
+TEST_CASE("the bytes of a cache do not depend on workers, on parts or on earlier files") {
   const ExtractFixture fixture;
   const CommandResult whole = fixture.extract("whole", {"workers=1"});
   CAPTURE(whole.output);
@@ -79,7 +79,7 @@ TEST_CASE("the bytes of a cache do not depend on workers, on parts or on what wa
     REQUIRE(fixture.extract("added").exit_code == 0);
     check_equal(expected, fixture.files("added"));
   }
-  {  // Only what is missing is made again.
+  {  // Only missing files are made.
     std::string first, last;
     for (const std::string& name : fixture.shards("workers")) {
       if (name == "recipes/00001.h5") first = name;
@@ -104,7 +104,7 @@ TEST_CASE("the bytes of a cache do not depend on workers, on parts or on what wa
   }
 }
 
-TEST_CASE("a run that was killed or asked to stop goes on where it was") {
+TEST_CASE("a killed or stopped run resumes where it was") {
   const ExtractFixture fixture;
   const std::vector<std::string> long_run{"passes=8"};
   REQUIRE(fixture.extract("whole", long_run).exit_code == 0);
@@ -115,8 +115,8 @@ TEST_CASE("a run that was killed or asked to stop goes on where it was") {
   const std::filesystem::path half = fixture.root / "killed" / "recipes" / "00015.h5.part.0123456789abcdef.7.8.0";
   vitrine::testing::write_whole(half, "half a file");
   std::filesystem::last_write_time(half, std::filesystem::file_time_type::clock::now() - std::chrono::hours(25));
-  CHECK(fixture.shards("killed").size() == 5 + 1);  // a shard of all, and the recipes of the next
-  // Of all that is there, it had no time to list one file, which alone is read.
+  CHECK(fixture.shards("killed").size() == 5 + 1);  // one complete shard, and the recipes of the next
+  // It was killed before listing one file, the only one that is read again.
   const CommandResult goes_on = fixture.extract("killed", long_run);
   CAPTURE(goes_on.output);
   REQUIRE(goes_on.exit_code == 0);
@@ -128,14 +128,14 @@ TEST_CASE("a run that was killed or asked to stop goes on where it was") {
   CHECK(vitrine::testing::read_whole(fixture.root / "errors.txt").find("run the same command again") !=
         std::string::npos);
   const auto stopped = fixture.shards("stopped");
-  CHECK(stopped.size() % 5 == 0);  // whole shards only: the one that was being written, and those begun
+  CHECK(stopped.size() % 5 == 0);  // complete shards only: the one being written, and those in progress
   CHECK(stopped.size() >= 5);
   CHECK(stopped.size() <= 5 * 3);
   REQUIRE(fixture.extract("stopped", long_run).exit_code == 0);
   check_equal(expected, fixture.files("stopped"));
 }
 
-TEST_CASE("whichever signal it is, a stop names the exact command that goes on, and that command does") {
+TEST_CASE("every stop signal prints the exact command that resumes, which works") {
   const ExtractFixture fixture;
   for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGUSR1}) {
     CAPTURE(signal);
@@ -152,19 +152,19 @@ TEST_CASE("whichever signal it is, a stop names the exact command that goes on, 
   CHECK(fixture.shards("cache").size() == 5 * 4);
 }
 
-TEST_CASE("a run that is killed again and again, wherever it is, leaves whole files, and ends as one that never was") {
+TEST_CASE("a run killed repeatedly at any point leaves complete files, and ends with the same bytes") {
   const ExtractFixture fixture;
   const std::vector<std::string> long_run{"passes=8"};
   REQUIRE(fixture.extract("whole", long_run).exit_code == 0);
   const auto expected = fixture.files("whole");
   for (int moment = 0; moment < 14; ++moment) {
     CAPTURE(moment);
-    // From the first file of all, and later through the four or so steps of each.
+    // From the very first file, and later through the about four steps of each.
     REQUIRE(interrupted(fixture, "killed", long_run, SIGKILL, "step " + std::to_string(1 + 4 * moment)) ==
             kBySignal + SIGKILL);
     for (const auto& [name, bytes] : fixture.files("killed")) {
       CAPTURE(name);
-      if (!name.ends_with(".h5")) continue;  // asides, and track.json, which grows
+      if (!name.ends_with(".h5")) continue;  // temporary files, and track.json, which grows
       REQUIRE(expected.contains(name));
       CHECK((expected.at(name) == bytes));
     }
@@ -175,7 +175,7 @@ TEST_CASE("a run that is killed again and again, wherever it is, leaves whole fi
   check_equal(expected, fixture.files("killed"));
 }
 
-TEST_CASE("two processes work on one cache at once, one dies, and what is left becomes the whole cache") {
+TEST_CASE("when one of two processes on a cache dies, the rest completes the cache") {
   const ExtractFixture fixture;
   const std::vector<std::string> passes{"passes=6"};
   REQUIRE(fixture.extract("whole", passes).exit_code == 0);
@@ -196,7 +196,7 @@ TEST_CASE("two processes work on one cache at once, one dies, and what is left b
   CHECK(fixture.shards("cache").size() >= 5 * 6);
   const std::string flag = fixture.command("cache", passes) + " --part ";
   CHECK(vitrine::testing::run(flag + "3/2").output.find("i/n") != std::string::npos);
-  // Under a launcher this time.
+  // This time under a launcher.
   const CommandResult rest = vitrine::testing::run("RANK=1 WORLD_SIZE=2 " + flag + "auto");
   CAPTURE(rest.output);
   CHECK(rest.exit_code == 0);
@@ -231,7 +231,7 @@ void check_mixing(const std::string& before_command, const std::string& setting,
   for (const std::string& part : {std::string("track.json"), word, value, std::string("allow_mixed = true")})
     CHECK(refused.output.find(part) != std::string::npos);
   CHECK((fixture.files("cache") == before));
-  // Before the images are looked at.
+  // Before images are read.
   const CommandResult early = fixture.extract("cache", {"part=2/2", "images=" + (fixture.root / "nowhere").string()});
   CAPTURE(early.output);
   for (const std::string& part : {word, value}) CHECK(early.output.find(part) != std::string::npos);
@@ -272,9 +272,9 @@ void check_mixing(const std::string& before_command, const std::string& setting,
 
 }  // namespace
 
-TEST_CASE("a track that another kind of machine began is gone on with only when that is allowed, and shards say so") {
+TEST_CASE("a track begun on another kind of machine is continued only when allowed, and shards record it") {
   check_mixing("", "teacher.micro_batch=2", "micro_batch", "2");
-  // Another instruction set, where this machine has more than one.
+  // Another instruction set, if this machine has more than one.
   if (at::get_cpu_capability() != "DEFAULT")
     check_mixing("ATEN_CPU_CAPABILITY=default ", "", "device.capability", "DEFAULT");
 }
@@ -291,7 +291,7 @@ TEST_CASE("a cache gives back the teacher's values and the student the teacher's
     const Teacher teacher(options.teacher, options.taps);
     const Cache cache(fixture.root / precision);
     const ViewMaker views(fixture.images, cache.index_ptr(), options.plan.image_size);
-    // Calibrated anew, as a live teacher does: the bases are those of the cache.
+    // Calibrated again, as by a live teacher: the bases equal the cache's.
     const ReadyTracks ready = make_ready(teacher, views, cache.plan(), teacher.tracks(cache.plan()),
                                          std::vector<std::shared_ptr<const FeatureBasis>>(4), 1024, 3);
     const std::vector<TrackInfo>& tracks = ready.tracks;
@@ -323,7 +323,7 @@ TEST_CASE("a cache gives back the teacher's values and the student the teacher's
   }
 }
 
-TEST_CASE("each kind of track has the encoding, level and window that it was given") {
+TEST_CASE("each kind of track has its configured encoding, level and window") {
   const ExtractFixture fixture;
   const CommandResult made =
       fixture.extract("cache", {"taps.level=3", "taps.features_encoding=int8", "taps.features_level=-1",
@@ -349,7 +349,7 @@ TEST_CASE("each kind of track has the encoding, level and window that it was giv
             .exit_code == 2);
 }
 
-TEST_CASE("every shard says what its codec cost, and features lose no more than they may in any group") {
+TEST_CASE("every shard records its quantisation error, and features keep the bound in every group") {
   const ExtractFixture fixture;
   REQUIRE(fixture.extract("cache", {"taps.max_error=0.02"}).exit_code == 0);
   for (const std::string& name : fixture.shards("cache")) {
@@ -372,7 +372,7 @@ TEST_CASE("every shard says what its codec cost, and features lose no more than 
   }
 }
 
-TEST_CASE("stored hashes are of mixed pictures, whatever the kind of mixing") {
+TEST_CASE("stored hashes are of the mixed pictures, for every kind of mixing") {
   const ExtractFixture fixture;
   const std::vector<std::string> kinds{"plan.mix_probability=0", "plan.cutmix_alpha=0", "plan.mixup_alpha=0"};
   const std::vector<Mix> expected{Mix::kNone, Mix::kMixUp, Mix::kCutMix};
@@ -394,7 +394,7 @@ TEST_CASE("stored hashes are of mixed pictures, whatever the kind of mixing") {
   }
 }
 
-TEST_CASE("parts share the shards out") {
+TEST_CASE("parts partition the shards") {
   const auto index = std::make_shared<ImageIndex>();
   index->classes = {"a", "b"};
   for (int i = 0; i < 5; ++i) index->images.push_back({.id = std::to_string(i), .height = 8, .width = 8});

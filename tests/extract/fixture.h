@@ -1,5 +1,4 @@
-// A folder of pictures, a small random teacher and a configuration: all that the extractor's tests need, made anew by
-// each.
+// A folder of pictures, a small random teacher and a configuration for the extractor's tests, created per test.
 #ifndef VITRINE_TESTS_EXTRACT_FIXTURE_H_
 #define VITRINE_TESTS_EXTRACT_FIXTURE_H_
 
@@ -78,12 +77,12 @@ struct ExtractFixture {
   CommandResult prepare(const std::string& cache, const std::vector<std::string>& settings = {}) const {
     return run(command(cache, settings) + " --prepare");
   }
-  /// Standard error alone.
+  /// As extract(), with standard error only.
   CommandResult errors_of(const std::string& cache, const std::vector<std::string>& settings = {}) const {
     return run("( " + command(cache, settings) + " > '" + (root / "stdout.txt").string() + "' )");
   }
 
-  /// Every file below a cache, by its path there.
+  /// The contents of every file in a cache, by relative path.
   std::map<std::string, std::string> files(const std::string& cache) const {
     std::map<std::string, std::string> out;
     if (!std::filesystem::exists(root / cache)) return out;

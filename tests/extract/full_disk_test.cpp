@@ -1,5 +1,5 @@
-// A disk without room, as the extractor meets it: a limit on the size of a file, and a small file system of its own
-// where the machine lets a test mount one.
+// Extraction on a full disk: with a file size limit, and on a small mounted file system if the machine permits
+// mounting.
 #include <torch/torch.h>
 
 #include <algorithm>
@@ -15,8 +15,7 @@ using vitrine::testing::ExtractFixture;
 
 namespace {
 
-// One sentence, the exit code of ErrorKind::kIo, whole shards and nothing half-written; returns how many files of
-// shards there are.
+// Checks for one sentence, the exit code of ErrorKind::kIo, and no partial files; returns the number of shard files.
 std::size_t check_refused(const ExtractFixture& fixture, const CommandResult& result, const std::string& reason) {
   CAPTURE(result.output);
   CHECK(result.exit_code == 3);
@@ -39,9 +38,9 @@ void check_finishes(const ExtractFixture& fixture, const std::vector<std::string
 
 }  // namespace
 
-TEST_CASE("a file that may not grow is one sentence, leaves nothing half-written, and the run goes on later") {
+TEST_CASE("a file size limit gives one sentence, leaves no partial file, and the run can be resumed") {
   const ExtractFixture fixture;
-  // In blocks of 512 bytes; the signal that comes with it would kill.
+  // In blocks of 512 bytes; its signal would kill the process.
   const std::vector<std::string> settings{"taps.features_encoding=fp32", "taps.level=1"};
   std::size_t fewest = 1000;
   for (const char* blocks : {"0", "4", "8", "12", "16", "20"}) {
@@ -55,7 +54,7 @@ TEST_CASE("a file that may not grow is one sentence, leaves nothing half-written
   check_finishes(fixture, settings);
 }
 
-TEST_CASE("a full disk is one sentence, leaves nothing half-written, and the run goes on when there is room") {
+TEST_CASE("a full disk gives one sentence, leaves no partial file, and the run can be resumed") {
   const ExtractFixture fixture;
   const std::string root = fixture.root.path().string();
   std::filesystem::create_directories(fixture.root / "small");
@@ -69,7 +68,7 @@ TEST_CASE("a full disk is one sentence, leaves nothing half-written, and the run
   for (const char* size : {"16k", "64k", "128k", "192k"}) {
     CAPTURE(size);
     std::filesystem::remove_all(fixture.root / "cache");
-    // What the run leaves is copied out before the file system goes away with its name space.
+    // Copies the run's files out before the file system vanishes with its namespace.
     vitrine::testing::write_whole(fixture.root / "full.sh",
                                   mount + "size=" + size + " || exit 1\n" + fixture.command("small/cache", settings) +
                                       "\ncode=$?\n[ ! -d '" + root + "/small/cache' ] || cp -r '" + root +

@@ -1,4 +1,4 @@
-// The extractor, interrupted at a place of its own way to the disk.
+// Runs the extractor with a signal at a given write.
 #ifndef VITRINE_TESTS_EXTRACT_INTERRUPTED_H_
 #define VITRINE_TESTS_EXTRACT_INTERRUPTED_H_
 
@@ -8,11 +8,11 @@
 
 namespace vitrine::testing {
 
-inline constexpr int kBySignal = 128;  // as a shell tells a death by signal
+inline constexpr int kBySignal = 128;  // as a shell reports death by a signal
 
-/// Runs a command line of the extractor so that it gets `signal` at a place of its own way to the disk (signal_at.cpp):
-/// "shard N", when it has put its N-th file of recipes in place, or "step N", as it goes into its N-th write, flush or
-/// rename. Returns its exit code, or kBySignal and the signal that it died of. What it said is in errors.txt.
+/// Runs a command line of the extractor that gets `signal` at `place` (signal_at.cpp): "shard N", after publishing its
+/// N-th file of recipes, or "step N", before its N-th write, flush or rename. Returns its exit code, or kBySignal plus
+/// the signal that killed it. Its messages are in errors.txt.
 inline int interrupted_command(const ExtractFixture& fixture, const std::string& command, int signal,
                                const std::string& place) {
   const CommandResult result =

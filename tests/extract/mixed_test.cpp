@@ -1,4 +1,4 @@
-// Cards and CPUs that no test machine has are given as records.
+// GPUs and CPUs that test machines lack are given as records.
 #include "extract/mixed.h"
 
 #include <nlohmann/json.hpp>
@@ -36,7 +36,7 @@ struct Begun {
     TrackInfo now = track;
     now.made_with = other;
     const std::string sentence = message_of([&] { with_arithmetic_of_cache(directory.path(), now, allow_mixed); });
-    // A check before there is a plan says the same.
+    // A check before there is a plan gives the same message.
     now.plan_hash.clear();
     CHECK(message_of([&] { check_tracks_of_cache(directory.path(), {now}, allow_mixed); }) == sentence);
     return sentence;
@@ -45,7 +45,7 @@ struct Begun {
 
 }  // namespace
 
-TEST_CASE("another card, or another version of its libraries, is refused with both named, and may be allowed") {
+TEST_CASE("another GPU or version of its libraries is refused with both named, unless allowed") {
   const Begun begun(kA100);
   CHECK(begun.added_by(kA100) == "");
   ComputeRecord h200 = kA100;
@@ -54,11 +54,11 @@ TEST_CASE("another card, or another version of its libraries, is refused with bo
   CAPTURE(refused);
   CHECK(has(refused,
             "track.json: was made with device.name \"NVIDIA A100-SXM4-80GB\", this run has \"NVIDIA H200\", "
-            "device.capability \"8.0\", this run has \"9.0\", and its values would differ"));
+            "device.capability \"8.0\", this run has \"9.0\", and values would differ"));
   CHECK(begun.added_by(h200, true) == "");
   TrackInfo now = begun.track;
   now.made_with = h200;
-  CHECK(with_arithmetic_of_cache(begun.directory.path(), now, true) == begun.track);  // shards say what made them
+  CHECK(with_arithmetic_of_cache(begun.directory.path(), now, true) == begun.track);  // shards record what made them
 
   ComputeRecord cudnn = kA100;
   cudnn.device.libraries["cudnn"] = "9.20.0";
@@ -69,15 +69,15 @@ TEST_CASE("another card, or another version of its libraries, is refused with bo
   CHECK(has(begun.added_by(sample_compute()), "device.kind \"cuda\", this run has \"cpu\""));
 }
 
-TEST_CASE("the CPU beside a card is no part of what made the values") {
-  // Two hosts with one kind of card: their records are equal, since nothing of a host is in them.
+TEST_CASE("with a GPU, the CPU model is not compared") {
+  // Two hosts with the same kind of GPU have equal records, which contain nothing about the host.
   const auto json = to_json(kA100);
   CHECK(json.at("device").size() == 3);  // kind, name, capability
   CHECK(json.at("libraries").size() == 4);
   for (const char* key : {"instruction_sets", "cpu_capability"}) CHECK_FALSE(json.at("device").contains(key));
 }
 
-TEST_CASE("another kind of CPU is refused with both named") {
+TEST_CASE("another CPU model is refused with both named") {
   const Begun begun(sample_compute());
   ComputeRecord other = sample_compute();
   other.device.instruction_sets = {"AMX_BF16", "AVX512_BF16"};
@@ -94,5 +94,5 @@ TEST_CASE("precision is never mixed") {
   now.made_with.precision = "bf16";
   const TrackInfo kept = with_arithmetic_of_cache(begun.directory.path(), now, true);
   CHECK(has(message_of([&] { create_track(begun.directory.path(), kept); }),
-            "made_with.precision is \"fp32\" there and \"bf16\" here"));
+            "made_with.precision is \"fp32\", but \"bf16\" in this run"));
 }

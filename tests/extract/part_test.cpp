@@ -23,7 +23,7 @@ std::string resolved(const std::string& part, const std::map<std::string, std::s
 
 }  // namespace
 
-TEST_CASE("auto takes rank and size from torchrun, else from srun, and other words stay") {
+TEST_CASE("part = auto takes rank and size from torchrun, else from srun; other values are unchanged") {
   CHECK(resolved("auto", {{"RANK", "0"}, {"WORLD_SIZE", "1"}}) == "1/1");
   CHECK(resolved("auto", {{"RANK", "3"}, {"WORLD_SIZE", "8"}}) == "4/8");
   CHECK(resolved("auto", {{"SLURM_PROCID", "7"}, {"SLURM_NTASKS", "8"}}) == "8/8");
@@ -67,7 +67,7 @@ TEST_CASE("passes whose shards would have numbers of more than ten digits are re
                        doctest::Contains("ask for at most 53333 passes at once"), Error);
 }
 
-TEST_CASE("memory bounds the workers, and what does not fit with one is refused with the keys") {
+TEST_CASE("memory limits the workers; an extraction that does not fit with one worker is refused with the keys") {
   const auto index = std::make_shared<ImageIndex>();
   index->classes = {"a"};
   index->images.push_back({.id = "a", .height = 500, .width = 400});

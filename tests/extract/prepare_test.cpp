@@ -1,4 +1,4 @@
-// Act one: once, complete or absent, one process at a time.
+// The prepare step: done once, complete or absent, one process at a time.
 #include <sys/stat.h>
 #include <torch/torch.h>
 
@@ -26,7 +26,7 @@ namespace {
 
 using Files = std::map<std::string, std::string>;
 
-// Inode and time of last change, by name: a file that was written again has another.
+// Inode and change time by name, which differ for a rewritten file.
 Files identities(const ExtractFixture& fixture, const std::string& cache) {
   Files out;
   for (const auto& [name, bytes] : fixture.files(cache)) {
@@ -43,7 +43,7 @@ bool computes(const CommandResult& result) {
 
 }  // namespace
 
-TEST_CASE("to prepare twice is to prepare once, and a run makes of it what it makes alone") {
+TEST_CASE("preparing twice equals preparing once, and a run after it makes the same bytes as a single command") {
   const ExtractFixture fixture;
   const CommandResult first = fixture.prepare("cache");
   CAPTURE(first.output);
@@ -54,7 +54,7 @@ TEST_CASE("to prepare twice is to prepare once, and a run makes of it what it ma
   CAPTURE(second.output);
   CHECK(second.exit_code == 0);
   CHECK_FALSE(computes(second));
-  CHECK(has(second.output, "15 images were held against the cache's index"));
+  CHECK(has(second.output, "the contents of 15 images with the cache's index"));
   CHECK((identities(fixture, "cache") == before));
 
   REQUIRE(fixture.extract("whole").exit_code == 0);
@@ -64,13 +64,13 @@ TEST_CASE("to prepare twice is to prepare once, and a run makes of it what it ma
   CHECK((fixture.files("cache") == fixture.files("whole")));
 }
 
-TEST_CASE("a preparation that is killed anywhere leaves whole files and no prepared.json, and is repeated") {
+TEST_CASE("a preparation killed anywhere leaves complete files and no prepared.json, and can be repeated") {
   const ExtractFixture fixture;
   REQUIRE(fixture.prepare("whole").exit_code == 0);
   const Files expected = fixture.files("whole");
   const std::string command = fixture.command("killed") + " --prepare";
   int kills = 0, code = 0;
-  // From the first write on, later and later; a run that comes to its end does so because all is there.
+  // From the first write on, later each time; a run finishes only when everything exists.
   for (int step = 1; (code = interrupted_command(fixture, command, SIGKILL, "step " + std::to_string(step))) != 0;
        step += 2) {
     CAPTURE(step);
@@ -91,7 +91,7 @@ TEST_CASE("a preparation that is killed anywhere leaves whole files and no prepa
   CHECK((fixture.files("killed") == expected));
 }
 
-TEST_CASE("a basis that a killed preparation of other settings left does not become that of a track") {
+TEST_CASE("a basis left by a killed preparation with other settings is not used") {
   const ExtractFixture fixture;
   const std::vector<std::string> other{"taps.calibration_views=8", "taps.features=[-1]"}, wanted{"taps.features=[-1]"};
   REQUIRE(fixture.prepare("other", other).exit_code == 0);
@@ -106,21 +106,21 @@ TEST_CASE("a basis that a killed preparation of other settings left does not bec
   CHECK((fixture.files("cache") == fixture.files("whole")));
 }
 
-TEST_CASE("tracks and passes are prepared one after the other as they would be at once") {
+TEST_CASE("preparing tracks and passes one after the other equals preparing them at once") {
   const ExtractFixture fixture;
   REQUIRE(fixture.prepare("whole", {"passes=4"}).exit_code == 0);
   REQUIRE(fixture.prepare("cache", {"passes=2", "taps.features=[]", "taps.attention=[]"}).exit_code == 0);
   const CommandResult more = fixture.prepare("cache", {"passes=3"});
   CHECK(more.exit_code == 0);
   CHECK(has(more.output, "calibrate"));
-  CHECK_FALSE(has(more.output, "clean crops"));  // the teacher was judged
+  CHECK_FALSE(has(more.output, "clean crops"));  // the teacher was checked
   const CommandResult last = fixture.prepare("cache", {"first_pass=3", "passes=1"});
   CHECK(last.exit_code == 0);
   CHECK_FALSE(computes(last));
   CHECK((fixture.files("cache") == fixture.files("whole")));
 }
 
-TEST_CASE("a process waits while another prepares the cache, and says so") {
+TEST_CASE("a process waits while another prepares the cache, with a note") {
   const ExtractFixture fixture;
   std::optional<PrepareLock> lock(std::in_place, fixture.root / "cache", never_stop());
   FILE* pipe = popen((fixture.command("cache", {"passes=1"}) + " --prepare 2>&1").c_str(), "r");
@@ -140,7 +140,7 @@ TEST_CASE("a process waits while another prepares the cache, and says so") {
   CHECK(std::filesystem::exists(fixture.root / "cache" / kPreparationFile));
 }
 
-TEST_CASE("two that begin at once both succeed, and one of them alone computes") {
+TEST_CASE("of two concurrent preparations both succeed and only one computes") {
   const ExtractFixture fixture;
   REQUIRE(fixture.extract("whole").exit_code == 0);
   CommandResult one, other;
@@ -156,7 +156,7 @@ TEST_CASE("two that begin at once both succeed, and one of them alone computes")
   CHECK((fixture.files("cache") == fixture.files("whole")));
 }
 
-TEST_CASE("the lock takes no more than it brought") {
+TEST_CASE("the lock removes only what it created") {
   const TemporaryDirectory root;
   const std::filesystem::path cache = root / "a/b/cache";
   { const PrepareLock lock(cache, never_stop()); }
@@ -168,7 +168,7 @@ TEST_CASE("the lock takes no more than it brought") {
   }
   CHECK(std::filesystem::exists(cache / "plan.json"));
   CHECK_FALSE(std::filesystem::exists(cache / "prepare.lock"));
-  // A lock file whose process died.
+  // A lock file of a dead process.
   write_whole(cache / "prepare.lock", "");
   { const PrepareLock lock(cache, never_stop()); }
   CHECK_FALSE(std::filesystem::exists(cache / "prepare.lock"));

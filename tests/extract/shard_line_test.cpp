@@ -17,11 +17,11 @@ using namespace vitrine;
 
 namespace {
 
-// What a line did, and how a test steers it.
+// Records what the pipeline did, and lets a test control it.
 struct Ledger {
   std::atomic<int> alive{0}, most_alive{0};
   std::atomic<bool> out_of_order{false};
-  std::vector<int> published;  // by the writing thread alone
+  std::vector<int> published;  // only by the writing thread
   std::function<void(int shard, std::uint32_t group)> on_make, on_compress;
   std::function<void(int shard)> on_publish;
 };
@@ -79,7 +79,7 @@ std::vector<int> first(int count) {
 
 }  // namespace
 
-TEST_CASE("every group is made, then compressed, once, and shards are published in order, two alive at most") {
+TEST_CASE("every group is made, then compressed, once; shards are published in order, at most two exist") {
   for (const std::uint32_t workers : {1u, 2u, 7u}) {
     CAPTURE(workers);
     for (const int shards : {0, 1, 2, 50}) {
@@ -100,7 +100,7 @@ TEST_CASE("the next shard is made while one is written, even with one worker") {
   ledger.on_make = [&](int shard, std::uint32_t) {
     if (shard == 1 && calls++ == 0) began_next.set_value();
   };
-  // Would not come to an end if shard 1 waited for shard 0's publication.
+  // Would deadlock if shard 1 waited for shard 0's publication.
   ledger.on_publish = [&](int shard) {
     if (shard == 0) began_next.get_future().wait();
   };
@@ -108,7 +108,7 @@ TEST_CASE("the next shard is made while one is written, even with one worker") {
   CHECK((ledger.published == first(3)));
 }
 
-TEST_CASE("a failure anywhere ends the line, is thrown on, and drops only what is not complete") {
+TEST_CASE("a failure anywhere ends the pipeline, is rethrown, and drops only incomplete shards") {
   struct Place {
     const char* what;
     std::function<void(Ledger&)> set;
@@ -133,7 +133,7 @@ TEST_CASE("a failure anywhere ends the line, is thrown on, and drops only what i
       CHECK((ledger.published == first(published)));
       CHECK(published >= place.at_least);
       CHECK(published <= place.at_most);
-      // A complete shard is not lost to another's failure: with one worker all before it are complete.
+      // A complete shard survives another's failure: with one worker all before it are complete.
       if (workers == 1) CHECK(published == 4);
     }
   tbb::task_arena arena(2);
@@ -141,7 +141,7 @@ TEST_CASE("a failure anywhere ends the line, is thrown on, and drops only what i
                     "none");
 }
 
-TEST_CASE("when no more shards are given, those that were begun are finished") {
+TEST_CASE("shards in progress are finished when there are no more") {
   Ledger ledger;
   std::atomic<bool> stop{false};
   ledger.on_publish = [&](int shard) { stop = stop || shard == 5; };

@@ -1,5 +1,5 @@
-// Writers that die, meet each other or run out of disk: what they leave is whole files, and the next one finishes the
-// work with the same bytes.
+// Writers that die, run concurrently or run out of disk leave complete files, and the next one finishes the work with
+// the same bytes.
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
@@ -30,7 +30,7 @@ Plan sample_plan() {
   return Plan(sample_index(7), sample_options());
 }
 
-// What an extraction does: whatever is missing, in order.
+// Like an extraction: makes missing files in order.
 void write_what_is_missing(const std::filesystem::path& directory) {
   const Plan plan = sample_plan();
   create_cache(directory, plan.index(), plan);
@@ -51,7 +51,7 @@ Files files_in(const std::filesystem::path& directory) {
   return files;
 }
 
-// Runs `work` in a process of its own; its exit code is what `work` returns, 70 for an exception.
+// Runs `work` in a child process, whose exit code is its result, or 70 for an exception.
 pid_t start(const std::function<int()>& work) {
   const pid_t child = ::fork();
   if (child != 0) return child;
@@ -72,8 +72,8 @@ int wait_for(pid_t child) {
 
 constexpr int kMayNot = 77;
 
-// Runs `work` and kills it at its stop number `moment`: a process stops as it goes into each system call and as it
-// comes back. Returns the number of stops it came to, or -1 where processes may not be traced.
+// Runs `work` and kills it at stop number `moment`; a traced process stops at entry to and exit from each system call.
+// Returns the number of stops reached, or -1 if tracing is not permitted.
 int killed_at(int moment, const std::function<int()>& work) {
   const pid_t child = start([&] {
     if (::ptrace(PTRACE_TRACEME, 0, nullptr, nullptr) != 0) return kMayNot;
@@ -96,7 +96,7 @@ int killed_at(int moment, const std::function<int()>& work) {
 
 }  // namespace
 
-TEST_CASE("a writer killed at any system call leaves whole files, and the next one makes the same bytes") {
+TEST_CASE("a writer killed at any system call leaves complete files, and the next one makes the same bytes") {
   const TemporaryDirectory whole;
   write_what_is_missing(whole.path());
   const Files expected = files_in(whole.path());
@@ -116,7 +116,7 @@ TEST_CASE("a writer killed at any system call leaves whole files, and the next o
     const TemporaryDirectory directory;
     const int reached = killed_at(moment, [&] { return write_what_is_missing(directory.path()), 0; });
     REQUIRE(reached > std::min(moment, kFewest) - 1);
-    if (reached < moment) break;  // it has ended: a sanitizer's allocator makes fewer calls in some runs
+    if (reached < moment) break;  // it has ended: a sanitizer's allocator varies its number of calls
     for (const auto& [name, bytes] : files_in(directory.path())) {
       CAPTURE(name);
       if (is_temporary_name(name))
@@ -133,7 +133,7 @@ TEST_CASE("a writer killed at any system call leaves whole files, and the next o
   CHECK(died_inside_a_file);
 }
 
-TEST_CASE("two writers at once in one cache leave what one would") {
+TEST_CASE("two concurrent writers in one cache leave the same files as one") {
   const TemporaryDirectory whole, shared;
   write_what_is_missing(whole.path());
   for (int round = 0; round < 3; ++round) {
@@ -148,8 +148,8 @@ TEST_CASE("two writers at once in one cache leave what one would") {
 
 namespace {
 
-// Writes shards until one fails. Everything that is there then must be whole, nothing may lie beside, and when there is
-// room again the work goes on. Returns 0, or the number of the first promise that did not hold.
+// Writes shards until one fails. Then all existing files must be complete, without leftovers, and with free space the
+// work must continue. Returns 0, or the number of the first check that failed.
 int fill_up(const std::filesystem::path& directory, const std::function<void()>& make_room) {
   const std::vector<std::byte> bytes(60000, std::byte{1});
   std::vector<std::byte> noise = bytes;
@@ -188,7 +188,7 @@ int fill_up(const std::filesystem::path& directory, const std::function<void()>&
   return read_everything(directory / (std::to_string(written) + ".h5")).error.empty() ? 0 : 7;
 }
 
-// Gives this process mounts that no other sees: as root, else as the root of a name space of its own.
+// Gives this process private mounts: as root, else in a user namespace.
 bool mounts_are_its_own() {
   const std::string uid = std::to_string(::getuid()), gid = std::to_string(::getgid());
   if (::unshare(CLONE_NEWNS) == 0) return true;
@@ -201,7 +201,7 @@ bool mounts_are_its_own() {
 
 }  // namespace
 
-TEST_CASE("a full disk stops the writer with a sentence, leaves no half file, and work goes on when there is room") {
+TEST_CASE("a full disk stops the writer with one sentence, leaves no partial file, and the work can be resumed") {
   const TemporaryDirectory directory;
   const int code = wait_for(start([&] {
     if (!mounts_are_its_own() || ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
@@ -215,7 +215,7 @@ TEST_CASE("a full disk stops the writer with a sentence, leaves no half file, an
     CHECK(code == 0);
 }
 
-TEST_CASE("a file that may not grow stops the writer as a full disk does") {
+TEST_CASE("a file size limit stops the writer like a full disk") {
   const TemporaryDirectory directory;
   CHECK(wait_for(start([&] {
           ::signal(SIGXFSZ, SIG_IGN);

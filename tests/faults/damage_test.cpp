@@ -1,4 +1,4 @@
-// Damage to a shard, one bit and one byte at a time: an error that names the file, or the values as they were.
+// Damage to a shard, one bit or one byte at a time, gives an error that names the file or leaves the values unchanged.
 #include <algorithm>
 #include <atomic>
 #include <cstdlib>
@@ -31,7 +31,7 @@ std::atomic<std::size_t> largest_request = 0;
 
 namespace {
 
-// Bytes that carry something: the table and the stored chunks. The rest is HDF5's, which this reader never looks at.
+// Meaningful bytes: the table and the stored chunks. The rest is HDF5 metadata, which this reader ignores.
 std::vector<bool> meaningful(const std::string& bytes, const std::filesystem::path& path) {
   std::vector<bool> marks(bytes.size());
   const auto mark = [&](std::uint64_t first, std::uint64_t count) {
@@ -45,7 +45,7 @@ std::vector<bool> meaningful(const std::string& bytes, const std::filesystem::pa
   return marks;
 }
 
-// Flips a bit, reads everything, flips it back. True when the outcome is as it must be.
+// Flips a bit, reads everything, flips it back. Returns whether the outcome is right.
 bool holds(std::string& bytes, std::size_t bit, bool matters, const Outcome& good, MemoryFile& file) {
   const char mask = static_cast<char>(1 << bit % 8);
   bytes[bit / 8] = static_cast<char>(bytes[bit / 8] ^ mask);
@@ -65,8 +65,7 @@ std::string with(std::string bytes, std::size_t offset, Number value) {
 
 }  // namespace
 
-TEST_CASE(
-    "every flipped bit of a small shard is an error when it lies in the table or in a chunk, and nothing elsewhere") {
+TEST_CASE("every flipped bit of a small shard is an error in the table or a chunk, and has no effect elsewhere") {
   std::string bytes = shard_bytes(2);
   MemoryFile file;
   file.hold(bytes);
@@ -80,7 +79,7 @@ TEST_CASE(
   CHECK(wrong == 0);
 }
 
-TEST_CASE("a sample of flipped bits over the whole of a larger shard") {
+TEST_CASE("flipped bits sampled over a larger shard are errors or have no effect") {
   std::string bytes = shard_bytes(48, 1500);
   MemoryFile file;
   file.hold(bytes);
@@ -97,7 +96,7 @@ TEST_CASE("a sample of flipped bits over the whole of a larger shard") {
   CHECK(wrong == 0);
 }
 
-TEST_CASE("a shard that ends early is an error: at every byte of a small one, at every 4 KiB of a larger one") {
+TEST_CASE("a truncated shard is an error: at every byte of a small one, at every 4 KiB of a larger one") {
   MemoryFile file;
   for (const auto& [groups, width, step] : {std::tuple(2u, 6u, 1u), std::tuple(48u, 1500u, 4096u)}) {
     const std::string bytes = shard_bytes(groups, width);
@@ -113,7 +112,7 @@ TEST_CASE("a shard that ends early is an error: at every byte of a small one, at
   }
 }
 
-TEST_CASE("tables that were forged with care are refused, and nothing is allocated for what they claim") {
+TEST_CASE("carefully forged tables are refused, and nothing is allocated for their claims") {
   using namespace table;
   const std::string good = shard_bytes(2);
   const std::size_t datasets = kHeaderBytes, chunks = datasets + 3 * kDatasetBytes;
@@ -174,7 +173,7 @@ TEST_CASE("tables that were forged with care are refused, and nothing is allocat
   }
 }
 
-TEST_CASE("a chunk that claims more than zstd can hold in its bytes is refused before memory is taken for it") {
+TEST_CASE("a chunk that claims more than zstd could hold is refused before memory is allocated") {
   using namespace table;
   // One dataset of one chunk: q, 8 bytes. Its description grows to 2 GiB a chunk.
   const TemporaryDirectory directory;
@@ -193,7 +192,7 @@ TEST_CASE("a chunk that claims more than zstd can hold in its bytes is refused b
   CHECK(most < 4096);
 }
 
-TEST_CASE("a frame that is whole but holds another number of bytes is an error under right checksums") {
+TEST_CASE("a valid frame with another number of bytes is an error even with valid checksums") {
   using namespace table;
   const std::string good = shard_bytes(2);
   const std::size_t chunks = kHeaderBytes + 3 * kDatasetBytes;
@@ -209,7 +208,7 @@ TEST_CASE("a frame that is whole but holds another number of bytes is an error u
   CHECK(read_everything(file.path()).error.find("dataset q, group 0: cannot be decompressed") != std::string::npos);
 }
 
-TEST_CASE("a version or flag of the future is newer where the table's checksum covers it, and damage elsewhere") {
+TEST_CASE("a future version or flag is newer if the table's checksum covers it, else damage") {
   using namespace table;
   const std::string good = shard_bytes(2);
   MemoryFile file;
@@ -228,7 +227,7 @@ TEST_CASE("a version or flag of the future is newer where the table's checksum c
   changed = good;
   std::memcpy(changed.data() + kRequiredAt, &flags, sizeof flags);
   CHECK(kind(changed) == ErrorKind::kCorrupt);
-  // Another version's table may be laid out in another way: a checksum elsewhere than ours proves nothing.
+  // Another version's table may have another layout, so a mismatch of our checksum proves nothing.
   changed = with(good, kVersionAt, std::uint16_t{3});
   changed[kTableBytesAt] = '\x7f';
   CHECK(kind(changed) == ErrorKind::kNewer);

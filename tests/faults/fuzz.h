@@ -1,4 +1,4 @@
-// The readers over bytes from anywhere: for the tests of this folder and the targets of tests/fuzz.
+// Runs the readers on arbitrary bytes, for the tests of this folder and the targets of tests/fuzz.
 #ifndef VITRINE_TESTS_FAULTS_FUZZ_H_
 #define VITRINE_TESTS_FAULTS_FUZZ_H_
 
@@ -19,8 +19,8 @@ namespace vitrine::testing {
 /// Views of a group in the golden files.
 inline constexpr std::uint32_t kViews = 4;
 
-/// The golden files as one cache: a file that is read stands in it in the place of its kind. The path is that of the
-/// folder of golden files, which has index.h5, plan.json and basis.h5.
+/// The golden files as one cache, in which the file being read takes the place of its kind. `golden`: the folder of
+/// golden files, which has index.h5, plan.json and basis.h5.
 class Surroundings {
  public:
   explicit Surroundings(const std::filesystem::path& golden);
@@ -29,7 +29,7 @@ class Surroundings {
 
   /// Reads a file to the end and through the reader of its kind: an index, a basis, recipes, a shard (each group
   /// decoded as its 4 views), a plan.json, track.json or shards.json. The hash is of a shard's floats, of all datasets
-  /// of another container, of the text of JSON. Nothing but Error may be thrown inside, and that is in the outcome.
+  /// of another container, of the text of JSON. Only Error may be thrown inside; it is part of the outcome.
   Outcome read(const std::filesystem::path& path) const;
 
  private:
@@ -49,12 +49,11 @@ struct StoredGroup {
   std::size_t values;  ///< of the group's 4 views
   std::vector<std::vector<std::byte>> arrays;
 };
-/// Of a shard that can be read. `basis`: for a transform track. Throws Error.
+/// Reads them from a valid shard. `basis`: for a transform track. Throws Error.
 StoredGroup stored_group(const std::filesystem::path& path, const std::shared_ptr<const FeatureBasis>& basis);
 
-/// Reads the bytes as they are, a track.json also with its check made right, and a container with the table's checksum
-/// made right, and with those of the chunks made right as well. Nothing but Error may be thrown inside, and that is
-/// caught.
+/// Reads the bytes unchanged; a track.json also with its check recomputed; a container also with the table's checksum
+/// recomputed, and with the chunks' too. Only Error may be thrown inside; it is caught.
 void read_forged(const Surroundings& surroundings, MemoryFile& file, std::string bytes);
 
 }  // namespace vitrine::testing

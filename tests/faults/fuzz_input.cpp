@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::uint64_t kMax = 1 << 22;  // values or bytes that one input may ask for
 
-// What the file says that it is: the "format" of JSON or of a container's attributes.
+// The file's declared type: the "format" of JSON or of a container's attributes.
 std::string format_of(const std::string& json) {
   const auto about = parse_json(json);
   const auto format = about.is_object() ? about.value("format", nlohmann::json()) : nlohmann::json();
@@ -69,7 +69,7 @@ void read_shard(const Container& file, const std::shared_ptr<const FeatureBasis>
   decode_groups(file, track, *make_codec(track.codec, track.shape, transform ? basis : nullptr), outcome);
 }
 
-// Whoever takes a text must take what it gives back, as the same.
+// An accepted text must round-trip through its own output.
 void read_json(const std::string& text, const std::string& where) {
   const std::string format = format_of(text);
   if (format == "vitrine shards") {

@@ -1,5 +1,5 @@
-// The fuzzer as a plain test: thousands of inputs made from the golden files by a fixed generator give values or one
-// sentence.
+// Fuzzing as a deterministic test: thousands of inputs derived from the golden files give values or a one-sentence
+// error.
 #include "tests/faults/fuzz.h"
 
 #include <cstdlib>
@@ -123,7 +123,7 @@ std::string mutate_json(const std::string& text, Stream& stream) {
   return out;
 }
 
-// Plans, tracks and lists of shards, good ones and those that golden damage starts from.
+// Plans, tracks and lists of shards, valid ones and golden damaged ones.
 std::vector<std::string> texts() {
   std::vector<std::string> out{Manifest({{"00000.h5", 5, 7}, {"100001.h5", 1ull << 40, ~0ull}}).json()};
   for (const auto& entry : std::filesystem::recursive_directory_iterator(kGolden))
@@ -146,7 +146,7 @@ std::vector<std::string> good_containers() {
 
 }  // namespace
 
-TEST_CASE("thousands of mutated files give values or one sentence") {
+TEST_CASE("thousands of mutated files give values or a one-sentence error") {
   std::vector<std::string> seeds;
   for (const auto& [name, expected] : golden_rows(kGolden))
     if (name.ends_with(".h5")) seeds.push_back(read_whole(kGolden / name));
@@ -161,7 +161,7 @@ TEST_CASE("thousands of mutated files give values or one sentence") {
   }
 }
 
-TEST_CASE("thousands of mutated plans, tracks and lists of shards are taken or refused in one sentence") {
+TEST_CASE("thousands of mutated plans, tracks and lists of shards are accepted or refused in one sentence") {
   const std::vector<std::string> seeds = texts();
   REQUIRE(seeds.size() >= 10);
   const long inputs = inputs_wanted(6000);
@@ -173,7 +173,7 @@ TEST_CASE("thousands of mutated plans, tracks and lists of shards are taken or r
   }
 }
 
-TEST_CASE("JSON that is nested without end is refused, wherever a value may stand") {
+TEST_CASE("deeply nested JSON is refused in every position of a value") {
   const std::string deep = std::string(300000, '[') + std::string(300000, ']');
   const Surroundings surroundings(kGolden);
   MemoryFile file;
@@ -187,7 +187,7 @@ TEST_CASE("JSON that is nested without end is refused, wherever a value may stan
   }
 }
 
-TEST_CASE("containers with other attributes or content, behind right checksums, give values or one sentence") {
+TEST_CASE("containers with altered attributes or content and valid checksums give values or a one-sentence error") {
   const std::vector<std::string> names = good_containers();
   REQUIRE(names.size() >= 10);
   const Surroundings surroundings(kGolden);
@@ -219,7 +219,7 @@ TEST_CASE("containers with other attributes or content, behind right checksums, 
   for (const char* name : {"index.h5", "basis.h5", "recipes.h5"}) CHECK(refused[name] > inputs / 20);
 }
 
-TEST_CASE("stored arrays that no encoder made, behind right checksums, decode to floats or to one sentence") {
+TEST_CASE("arbitrary stored arrays with valid checksums decode to floats or a one-sentence error") {
   const char* names[] = {"fp32.h5", "fp16.h5", "int8.h5", "sqrt8.h5", "uniform.h5", "topk.h5", "transform.h5"};
   std::vector<StoredGroup> groups;
   const Surroundings surroundings(kGolden);
@@ -229,7 +229,7 @@ TEST_CASE("stored arrays that no encoder made, behind right checksums, decode to
   long refused = 0;
   std::vector<float> out;
   for (long i = 0; i < inputs; ++i) {
-    // The plain encodings have little to go wrong: most inputs are for the last three.
+    // The plain encodings are simple: most inputs are for the last three.
     const StoredGroup& group = groups[stream.below(8) == 0 ? stream.below(4) : 4 + stream.below(3)];
     std::vector<std::vector<std::byte>> arrays = group.arrays;
     for (std::vector<std::byte>& array : arrays) {
@@ -256,7 +256,7 @@ TEST_CASE("stored arrays that no encoder made, behind right checksums, decode to
   CHECK(refused < inputs);
 }
 
-TEST_CASE("a payload under another calibration's numbers decodes to floats or to one sentence") {
+TEST_CASE("a payload decoded with another calibration gives floats or a one-sentence error") {
   const Surroundings surroundings(kGolden);
   const StoredGroup group = stored_group(kGolden / "transform.h5", surroundings.basis());
   const std::vector<std::span<const std::byte>> spans(group.arrays.begin(), group.arrays.end());

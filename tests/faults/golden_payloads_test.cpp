@@ -1,5 +1,5 @@
-// Payloads of the transform encoding that were written once, in tests/golden/payloads: their items are the same bits,
-// from every body; and together they go through every branch of a decoder.
+// Golden payloads of the transform encoding in tests/golden/payloads: every implementation decodes the same bits, and
+// together they cover every branch of a decoder.
 #include <algorithm>
 #include <cstring>
 #include <sstream>
@@ -53,7 +53,7 @@ std::vector<GoldenPayload> golden_payloads() {
 
 }  // namespace
 
-TEST_CASE("golden payloads have the items that their table says, to the bit, from every body") {
+TEST_CASE("golden payloads decode bit-equal to their table with every implementation") {
   std::size_t files = 0;
   for (const auto& entry : std::filesystem::directory_iterator(kPayloads))
     files += entry.path().extension() == ".payload";
@@ -75,7 +75,7 @@ TEST_CASE("golden payloads have the items that their table says, to the bit, fro
     }
 }
 
-TEST_CASE("together golden payloads go through every branch of a decoder") {
+TEST_CASE("the golden payloads together cover every branch of a decoder") {
   using namespace transform;
   std::uint64_t kinds = 0;
   std::size_t own = 0, usual = 0, all_planes = 0, without_planes = 0, low = 0, escapes = 0, long_halves = 0,

@@ -1,5 +1,5 @@
-// Files that were written once: what they give today, and how damaged ones are refused. tests/tools/golden_test.py
-// reads the same ones in Python.
+// Golden files: their values must not change, and damaged ones are refused. tests/tools/golden_test.py reads the same
+// files in Python.
 #include <cstdio>
 #include <set>
 
@@ -17,11 +17,11 @@ namespace {
 
 const std::filesystem::path kGolden = VITRINE_GOLDEN;
 
-// Whole files of formats that this version does not know, which nobody may take for damaged ones.
+// Valid files of newer formats, which must not be taken for damaged ones.
 const std::set<std::string> kOfTheFuture{"bad_version.h5",        "bad_flags.h5",       "bad_basis_earlier.h5",
                                          "bad_plan_key.json",     "bad_track_key.json", "bad_plan_version.json",
                                          "bad_track_version.json"};
-// And of formats that only programs from before the first release wrote.
+// Files of formats from before the first release.
 const std::set<std::string> kOfThePast{"bad_version_earlier.h5", "bad_plan_version_earlier.json",
                                        "bad_track_version_earlier.json"};
 
@@ -43,7 +43,7 @@ void check_good(const Outcome& outcome, const std::string& expected) {
 
 }  // namespace
 
-TEST_CASE("golden files give what their table says") {
+TEST_CASE("golden files give the values in their README's table") {
   const std::map<std::string, std::string> rows = golden_rows(kGolden);
   const Surroundings surroundings(kGolden);
   std::size_t files = 0, read = 0, refused = 0;
@@ -67,7 +67,7 @@ TEST_CASE("golden files give what their table says") {
   CHECK(refused >= 25);
 }
 
-TEST_CASE("the golden cache is read whole, its pictures and lists of shards included") {
+TEST_CASE("the golden cache is read completely, including pictures and lists of shards") {
   std::map<std::string, std::string> rows = golden_rows(kGolden);
   const Cache cache(kGolden / "cache");
   CHECK(cache.recipe_passes() == std::vector<std::uint32_t>{0});
@@ -85,7 +85,7 @@ TEST_CASE("the golden cache is read whole, its pictures and lists of shards incl
     CHECK(manifest->files().size() == 1);
     CHECK(compare_manifest(*manifest, kGolden / "cache" / directory, true).none());
   }
-  // What the teacher saw is what these files make today.
+  // The pictures made from these files today equal those that the teacher saw.
   const PlanOptions& options = cache.plan().options();
   const ViewMaker views(kGolden / "images", cache.index_ptr(), options.image_size);
   const std::size_t bytes = std::size_t{3} * options.image_size * options.image_size;

@@ -1,4 +1,4 @@
-// Small shards in memory, and what reading them to the end comes to: what the tests of this folder damage.
+// Small shards in memory, which the tests of this folder damage, and the outcome of reading them completely.
 #ifndef VITRINE_TESTS_FAULTS_SHARDS_H_
 #define VITRINE_TESTS_FAULTS_SHARDS_H_
 
@@ -21,7 +21,7 @@
 
 namespace vitrine::testing {
 
-/// A file without a disk, whose bytes are replaced again and again.
+/// An in-memory file whose bytes can be replaced.
 class MemoryFile {
  public:
   MemoryFile() : descriptor_(memfd_create("vitrine-test", MFD_CLOEXEC)) {
@@ -50,7 +50,7 @@ struct Outcome {
       0;  ///< of the magnitudes of a transform track's floats, whose last bits are the compiler's choice; else 0
 };
 
-/// Opens, and reads every chunk of every dataset that decodes to no more than `most` bytes.
+/// Opens the file and reads every chunk of every dataset that decodes to at most `most` bytes.
 inline Outcome read_everything(const std::filesystem::path& path, std::uint64_t most = ~0ull) {
   Outcome outcome;
   try {
@@ -94,8 +94,8 @@ inline std::string shard_bytes(std::uint32_t groups, std::uint32_t width = 6) {
   return read_whole(directory / "a.h5");
 }
 
-/// Makes the table's checksum right again, and with `chunks` those of the chunks that lie in the file, as far as the
-/// sizes in the table allow: damage that only the reader's own reasoning can find.
+/// Recomputes the table's checksum, and with `chunks` those of the chunks inside the file, as far as the table's sizes
+/// allow: leaves damage that only the reader's own checks can find.
 inline void forge_checksums(std::string& bytes, bool chunks) {
   using namespace table;
   if (bytes.size() < kHeaderBytes) return;
@@ -115,7 +115,7 @@ inline void forge_checksums(std::string& bytes, bool chunks) {
   std::memcpy(bytes.data() + table_bytes - kChecksumBytes, &hash, sizeof hash);
 }
 
-/// The container with other attributes, right sizes and checksum; as it was when its user block has no room for them.
+/// The container with other attributes and valid sizes and checksum; unchanged if its user block is too small.
 inline std::string with_attributes(std::string bytes, std::string_view json) {
   using namespace table;
   const auto put = [&bytes](std::size_t offset, auto value) {
@@ -133,7 +133,7 @@ inline std::string with_attributes(std::string bytes, std::string_view json) {
   return bytes;
 }
 
-/// The container with other content in a chunk, which must have the same size: a whole frame at the file's end.
+/// The container with other content of the same size in a chunk, stored as a valid frame at the file's end.
 inline std::string with_chunk(std::string bytes, std::size_t dataset, std::uint64_t chunk,
                               std::span<const std::byte> content) {
   using namespace table;

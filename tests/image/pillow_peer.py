@@ -1,4 +1,4 @@
-"""Judges the decoder against PIL's convert("RGB"), the resampler against PIL's antialiased bicubic and the jitter
+"""Compares the decoder with PIL's convert("RGB"), the resampler against PIL's antialiased bicubic and the jitter
 against torchvision's, on pictures made here: odd sizes, up and down, every kind of file that ImageNet and its likes
 hold. Lossy formats may differ by what two versions of a decoder differ by. A resize from the same pixels is PIL's, byte for byte."""
 import os
@@ -105,7 +105,7 @@ def write_deep_colour(path):
 
 
 def judge_crops(path):
-    """On lossless files, so that the resampler alone is judged."""
+    """On lossless files, to test only the resampler."""
     image = Image.open(path).convert("RGB")
     random = np.random.default_rng(6)
     shapes = [(224, 224), (17, 33), (96, 96), (1, 1), (7, 250), (131, 97)]

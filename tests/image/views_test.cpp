@@ -66,7 +66,7 @@ TEST_CASE("mixing bytes rounds to the nearest level") {
   CHECK(mix_bytes(0, 3, 43691) == 1);  // 3 · 21845 / 65536 = 0.99998
 }
 
-TEST_CASE("box edges go to another grid and stay inside it") {
+TEST_CASE("box edges are rounded to another grid and stay inside it") {
   CHECK(scale_edge(0, 224, 96) == 0);
   CHECK(scale_edge(224, 224, 96) == 96);
   CHECK(scale_edge(7, 224, 96) == 3);  // 3.0
@@ -101,7 +101,7 @@ TEST_CASE("a group's views are mixed from its plain views") {
     for (int y = 0; y < 12; ++y)
       for (int x = 0; x < 12; ++x) CHECK(pictures[(12 * 12 + y * 12 + x) * 3] == (y >= 3 && y < 9 && x < 6 ? 10 : 201));
   }
-  SUBCASE("a box means nothing without CutMix, whatever a file says") {
+  SUBCASE("a box has no effect without CutMix, whatever a file says") {
     std::vector<Recipe> strange = recipes;
     for (const std::size_t i : {0, 2}) strange[i].box_top = 9, strange[i].box_bottom = 3, strange[i].box_right = 60000;
     CHECK(views.group(strange, 32) == views.group(recipes, 32));
@@ -139,7 +139,7 @@ TEST_CASE("an image that changed after the index was made is refused by name") {
   CHECK_THROWS_AS(views.picture(0), Error);
 }
 
-TEST_CASE("augmentation is a pure function of its place, and nothing at strength zero") {
+TEST_CASE("augmentation is a pure function of its position, and the identity at strength zero") {
   const Image image = noise(32, 32, 9);
   const auto with = [&](const AugmentOptions& options, std::uint64_t seed, std::uint32_t epoch, std::uint32_t pass,
                         std::uint64_t position) {
@@ -180,13 +180,13 @@ TEST_CASE("erasing fills one rectangle of the allowed size with the mean colour"
     if (count == 0) continue;
     ++erased_views;
     CHECK(count == (bottom - top) * (right - left));
-    CHECK(count > 0.015 * kSize * kSize);  // the share, less what rounding two sides costs
+    CHECK(count > 0.015 * kSize * kSize);  // the share, minus the rounding of two sides
     CHECK(count < 0.35 * kSize * kSize);
   }
   CHECK(erased_views > 190);
 }
 
-TEST_CASE("each step of the jitter keeps what it should keep") {
+TEST_CASE("each step of the jitter keeps its invariant") {
   const AugmentOptions none{.brightness = 0, .contrast = 0, .saturation = 0, .hue = 0, .erase_probability = 0};
   AugmentOptions one = none;
   Image grey = plain(8, 8, 90);
@@ -200,7 +200,7 @@ TEST_CASE("each step of the jitter keeps what it should keep") {
     augment(grey.rgb, 8, one, 1, 0, 0, 0);
     for (const auto value : grey.rgb) CHECK(std::abs(value - 90) <= 1);
   }
-  SUBCASE("brightness scales all alike") {
+  SUBCASE("brightness scales all channels equally") {
     one.brightness = 0.5;
     augment(grey.rgb, 8, one, 1, 0, 0, 0);
     CHECK(grey.rgb[0] != 90);
@@ -210,7 +210,7 @@ TEST_CASE("each step of the jitter keeps what it should keep") {
   }
 }
 
-TEST_CASE("a picture that fails is read again, each time anew") {
+TEST_CASE("a picture that fails is read again from the start") {
   const Folder folder;
   const std::filesystem::path file = folder.root.path() / folder.index->images[1].id;
   const std::string sound = vitrine::testing::read_whole(file);
@@ -231,7 +231,7 @@ TEST_CASE("a picture that fails is read again, each time anew") {
   CHECK(pauses == std::vector<int>{1, 2});
 }
 
-TEST_CASE("views that need a picture that cannot be had are marked, and the others are as they were") {
+TEST_CASE("views that need an unreadable picture are marked, and the others are unchanged") {
   const Folder folder;
   const PictureTries at_once{2, [](int) {}};
   Recipe mixes_bad = folder.whole(0), bad_alone = folder.whole(1), mixed_in = folder.whole(2), sound = folder.whole(0);
@@ -261,11 +261,11 @@ TEST_CASE("views that need a picture that cannot be had are marked, and the othe
   CHECK(told[0].id == folder.index->images[1].id);
   CHECK(told[0].kind == LeftOutKind::kFailedLater);
 
-  SUBCASE("marked views are made without their images, by anybody") {
+  SUBCASE("any maker makes marked views without their images") {
     recipes[0].flags = recipes[1].flags = kViewLeftOut;
     CHECK(ViewMaker(folder.root.path(), folder.index, 32, nullptr, at_once).group(recipes, 32) == pictures);
   }
-  SUBCASE("the hashed view is the first one from its place on that is not left out") {
+  SUBCASE("the hashed view is the first one at or after its position that is not left out") {
     recipes[0].flags = recipes[1].flags = kViewLeftOut;
     CHECK(hashed_view(recipes, 3) == 3);
     CHECK(hashed_view(recipes, 4) == 2);
@@ -275,26 +275,26 @@ TEST_CASE("views that need a picture that cannot be had are marked, and the othe
     CHECK(!hashed_view(recipes, 0));
     CHECK(hash_of_group(recipes, 0, pictures) == 0);
   }
-  SUBCASE("without leave to skip the picture stops the run, and the way on is named") {
+  SUBCASE("without bad_images = skip the picture stops the run, and the remedy is named") {
     const auto stop = std::make_shared<BadPictures>(BadImages::kStop, 3, 0.5);
     recipes = plan;
     CHECK_THROWS_WITH_AS(ViewMaker(folder.root.path(), folder.index, 32, stop, at_once).group_or_mark(recipes, 32),
                          doctest::Contains("bad_images = \"skip\""), Error);
   }
-  SUBCASE("too many are another folder, or a disk that is gone") {
+  SUBCASE("too many failures mean another folder or a lost disk, and stop the run") {
     std::filesystem::remove(folder.root.path() / folder.index->images[2].id);
     recipes = plan;
     CHECK_THROWS_WITH_AS(views.group_or_mark(recipes, 32), doctest::Contains("2 of 3 images cannot be read"), Error);
   }
 }
 
-TEST_CASE("the centre of a picture of any shape is cropped without resizing all of it") {
-  // As the whole resize and then the crop make it, on either axis.
+TEST_CASE("the centre of a picture of any shape is cropped without resizing the whole picture") {
+  // Equal to resizing the whole picture and then cropping, on either axis.
   const Image tall = noise(400, 7, 3);
   const Image made = centre_view(tall, 32, 0.875);  // 36 wide, 2057 high; rows 1012 to 1044 of them
   const Image whole = crop_resize(tall, 0, 0, 400, 7, 2057, 36, false);
   CHECK(made.rgb == crop_resize(whole, 1012, 2, 32, 32, 32, 32, false).rgb);
-  // The whole of these would be 12 GB, and a side beyond 2^31.
+  // Resizing the whole pictures would take 12 GB, and a side beyond 2^31.
   for (const auto& [height, width] : {std::pair{65535, 1}, {1, 65535}, {1000000, 1}}) {
     Image line(height, width);
     std::ranges::fill(line.rgb, std::uint8_t{77});

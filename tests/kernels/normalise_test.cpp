@@ -20,7 +20,7 @@ at::Tensor expected(const at::Tensor& pictures) {
 
 }  // namespace
 
-TEST_CASE("every byte of every colour is what plain arithmetic gives") {
+TEST_CASE("every byte of every colour equals plain arithmetic") {
   // All 256 values in each colour, and more pixels than one grain of work.
   auto pictures = at::arange(2 * 96 * 128 * 3).remainder(256).to(at::kByte).reshape({2, 96, 128, 3}).contiguous();
   const auto ours = normalise_pictures(pictures, kMean, kDeviation);

@@ -31,7 +31,7 @@ TEST_CASE("the order is a function of seed and epoch, and differs from epoch to 
   CHECK(groups(epoch_order(3, 7, 20, {0})) != groups(epoch_order(4, 7, 20, {0})));
 }
 
-TEST_CASE("a cycle of epochs uses each pass once, in an order of its own") {
+TEST_CASE("a cycle of epochs uses each pass once, in a different order in each cycle") {
   const std::vector<std::uint32_t> passes{0, 2, 3, 5, 8, 9};
   std::set<std::vector<std::uint32_t>> cycles;
   for (std::uint32_t cycle = 0; cycle < 4; ++cycle) {
@@ -44,7 +44,7 @@ TEST_CASE("a cycle of epochs uses each pass once, in an order of its own") {
   CHECK(cycles.size() == 4);
 }
 
-TEST_CASE("all ranks take equally many steps, together cover the pass, and are slices of the single rank's order") {
+TEST_CASE("all ranks take the same number of steps, and together are the single rank's order") {
   for (const std::uint32_t groups : {1u, 7u, 12u})
     for (const std::uint32_t world : {1u, 2u, 5u, 16u}) {
       CAPTURE(groups);
@@ -62,7 +62,7 @@ TEST_CASE("all ranks take equally many steps, together cover the pass, and are s
     }
 }
 
-TEST_CASE("without a pass there is no epoch") {
+TEST_CASE("an epoch without passes is refused") {
   CHECK_THROWS_AS(epoch_order(0, 0, 4, {}), Error);
   CHECK_THROWS_AS(epoch_order(0, 0, 4, {0}, 2, 2), std::invalid_argument);
   CHECK_THROWS_AS(epoch_order(0, 0, 0, {0}), std::invalid_argument);

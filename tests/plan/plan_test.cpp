@@ -47,7 +47,7 @@ bool says(const std::function<void()>& action, const std::vector<std::string>& w
   });
 }
 
-TEST_CASE("a view depends on its place alone, not on what was asked for before, nor on the thread") {
+TEST_CASE("a view depends only on its position, not on earlier calls or the thread") {
   const auto index = small_index(50);
   const Plan forwards(index, small_options());
   const Plan backwards(index, small_options());
@@ -71,7 +71,7 @@ TEST_CASE("a view depends on its place alone, not on what was asked for before, 
   CHECK(wrong == std::vector<int>(4, 0));
 }
 
-TEST_CASE("passes asked for in turn draw one permutation each, and one that is held stays") {
+TEST_CASE("passes requested in turn draw one permutation each, and a held one stays valid") {
   const Plan plan(small_index(50), small_options());
   for (std::uint32_t round = 0; round < 5; ++round)
     for (std::uint32_t pass = 0; pass < 8; ++pass) plan.group(pass, round);
@@ -83,7 +83,7 @@ TEST_CASE("passes asked for in turn draw one permutation each, and one that is h
   CHECK(plan.orders_drawn() == 208);
   CHECK((plan.group(3, 0)[0].image == (*held)[0]));
   CHECK(plan.orders_drawn() == 208);
-  plan.group(0, 0);  // neither held nor among the last ones
+  plan.group(0, 0);  // neither held nor recent
   CHECK(plan.orders_drawn() == 209);
 
   // Threads that need the same order share it.
@@ -154,7 +154,7 @@ TEST_CASE("every recipe lies inside its image, and its mixing inside the group a
         if (view.mix == Mix::kCutMix) {
           REQUIRE((view.box_top < view.box_bottom && view.box_bottom <= size));
           REQUIRE((view.box_left < view.box_right && view.box_right <= size));
-          // λ is what the clipped box leaves, to half a part in 65536.
+          // λ is the area outside the clipped box, to half a part in 65536.
           REQUIRE(std::abs(own_share(view) - (1.0 - static_cast<double>(box) / (size * size))) <= 0.5 / 65536);
         } else {
           REQUIRE((box == 0 && view.box_bottom == 0 && view.box_right == 0));
@@ -166,11 +166,11 @@ TEST_CASE("every recipe lies inside its image, and its mixing inside the group a
     if (size > 1)
       CHECK(kinds[2] > 100);
     else
-      CHECK(kinds[2] == 0);  // a box of one pixel has half sides of none: always empty
+      CHECK(kinds[2] == 0);  // a box of one pixel has half sides of 0: always empty
   }
 }
 
-TEST_CASE("probabilities of 0 and 1 and an alpha of 0 switch") {
+TEST_CASE("probabilities of 0 and 1 and an alpha of 0 switch mixing off or on") {
   const auto index = small_index(64);
   const auto share_of = [&](const std::function<void(PlanOptions&)>& set,
                             const std::function<bool(const Recipe&)>& holds) {
@@ -194,7 +194,7 @@ TEST_CASE("probabilities of 0 and 1 and an alpha of 0 switch") {
   CHECK(share_of([](PlanOptions& o) { o.mixup_alpha = 0; }, cut) > 0.9);
 }
 
-TEST_CASE("crops do not move when mixing settings change, so that tracks of both can be compared") {
+TEST_CASE("crops do not depend on mixing settings") {
   const auto index = small_index(64);
   PlanOptions other = small_options();
   other.mix_probability = 0.3;
@@ -205,7 +205,7 @@ TEST_CASE("crops do not move when mixing settings change, so that tracks of both
   }
 }
 
-TEST_CASE("where no ratio fits, the crop is the largest central one") {
+TEST_CASE("when no aspect ratio fits, the crop is the largest central one") {
   PlanOptions options;
   Recipe recipe;
   // 1000 x 4: a crop of at least 8 % of the area and a ratio of at least 3/4 is over 15 wide.
@@ -220,7 +220,7 @@ TEST_CASE("where no ratio fits, the crop is the largest central one") {
   CHECK(recipe.left == (1000 - 5) / 2);
 }
 
-TEST_CASE("the text of a plan gives its options back, and its hash names settings and index") {
+TEST_CASE("a plan's text round-trips its options, and its hash covers settings and index") {
   const auto index = small_index(20);
   PlanOptions options = small_options();
   options.seed = 9007199254740993ull;  // 2^53 + 1: no double holds it
@@ -237,7 +237,7 @@ TEST_CASE("the text of a plan gives its options back, and its hash names setting
   CHECK(Plan(renamed, plan.options()).hash() != plan.hash());
 }
 
-TEST_CASE("plan.json is stable, and the hash in it is what the header of the index says") {
+TEST_CASE("plan.json is stable, and its hash is computed as the header documents") {
   auto index = std::make_shared<ImageIndex>();
   index->classes = {"one"};
   index->images = {{"one/x.png", 30, 40, 0, 123, 456}};
@@ -255,7 +255,7 @@ TEST_CASE("plan.json is stable, and the hash in it is what the header of the ind
       "    \"cutmix_alpha\": 1.0\n  }\n}\n");
 }
 
-TEST_CASE("the index's hash sees every field and the order") {
+TEST_CASE("the index's hash covers every field and the order") {
   const ImageIndex index = *small_index(4);
   std::set<std::string> hashes{index.hash()};
   const std::vector<std::function<void(ImageIndex&)>> changes{
@@ -282,7 +282,7 @@ TEST_CASE("the index's hash sees every field and the order") {
   CHECK(small_index(4)->hash() == index.hash());
 }
 
-TEST_CASE("settings that mean nothing are refused by name") {
+TEST_CASE("invalid plan settings are refused by name") {
   const auto refused = [](const std::function<void(PlanOptions&)>& set, const std::vector<std::string>& words) {
     PlanOptions options = small_options();
     set(options);
@@ -317,7 +317,7 @@ TEST_CASE("settings that mean nothing are refused by name") {
       {"a/1.jpg", "label 3"}));
 }
 
-TEST_CASE("a text that is no plan is refused with its place") {
+TEST_CASE("an invalid plan.json is refused with its path") {
   const std::string good = Plan(small_index(4), small_options()).json();
   const auto with = [&](const std::string& from, const std::string& to) {
     std::string changed = good;
@@ -347,7 +347,7 @@ TEST_CASE("a text that is no plan is refused with its place") {
   CHECK(refused(with("\"settings\": {", "\"settings\": {\"colour\": 1,"), "colour"));
 }
 
-TEST_CASE("options read from a configuration keep their ranges") {
+TEST_CASE("options read from a configuration are checked against their ranges") {
   PlanOptions options;
   load_config("", {"group=128", "flip=0"}, options);
   CHECK(options.group == 128);

@@ -1,5 +1,5 @@
-"""Holds a plan's recipes against their peers: torchvision's RandomResizedCrop and timm's Mixup, distribution by
-distribution (two-sample Kolmogorov-Smirnov), and against reference.py, value by value."""
+"""Compares a plan's recipes with torchvision's RandomResizedCrop and timm's Mixup, distribution by
+distribution (two-sample Kolmogorov-Smirnov), and with reference.py, value by value."""
 
 import math
 import os
@@ -63,7 +63,7 @@ def check_crops(size, count):
 
 
 def timm_views(size, probability, switch, alphas):
-    """Mix, λ in 1/65536 and box of COUNT views as timm draws them; what changes nothing counts as no mixing."""
+    """Mix, λ in 1/65536 and box of COUNT views as timm draws them; mixing without effect counts as none."""
     mixup = Mixup(mixup_alpha=alphas[0], cutmix_alpha=alphas[1], prob=probability, switch_prob=switch, mode="elem")
     shares, cuts = mixup._params_per_elem(COUNT)
     out = np.zeros(COUNT, RECORD)
@@ -102,7 +102,7 @@ def check_mixing(size, probability, switch, alphas):
 
 
 def check_values():
-    """Each value, from the headers' words alone."""
+    """Each value, computed from the headers' description alone."""
     seed, which, count, group, size = 1234567890123456789, 3, 384, 64, 96
     ours = recipes(120, 90, count, seed=seed, image_size=size, mix_probability=0.9)
     order = reference.pass_order(seed, which, count)
@@ -116,7 +116,7 @@ def check_values():
 
 
 def check_power():
-    """The statistic must see what it is there for: a slightly different crop, boxes cut short at another size."""
+    """The statistic must detect a slightly different crop, and boxes clipped at another size."""
     plain = recipes(500, 375)
     other = recipes(500, 375, min_area=0.10)
     if not distance(plain["height"] * plain["width"], other["height"] * other["width"]) > 1:

@@ -1,4 +1,4 @@
-"""A plan's recipes once more, in plain Python from the headers' words: Philox4x32-10, the draws, their order."""
+"""An independent Python implementation of a plan's recipes from the headers: Philox4x32-10, the draws, their order."""
 
 import math
 

@@ -4,7 +4,7 @@
 
 using namespace vitrine;
 
-TEST_CASE("shards of all passes hold every group once, and each group knows its shard") {
+TEST_CASE("the shards of all passes hold every group once, and key_of inverts number_of") {
   for (const ShardLayout layout :
        {ShardLayout{10, 4, 64}, ShardLayout{8, 4, 2}, ShardLayout{1, 64, 32}, ShardLayout{5, 1, 2}}) {
     std::uint64_t number = 0;
@@ -31,7 +31,7 @@ TEST_CASE("shards of all passes hold every group once, and each group knows its 
   }
 }
 
-TEST_CASE("the last shard of a pass holds what is left; numbers pass 2^32") {
+TEST_CASE("the last shard of a pass holds the rest; numbers may exceed 2^32") {
   const ShardLayout layout{10, 4, 64};
   CHECK(layout.shards_per_pass() == 3);
   CHECK(layout.views_per_pass() == 640);

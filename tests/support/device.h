@@ -1,4 +1,4 @@
-// The device that tests compute on: the CPU, or the one that VITRINE_TEST_DEVICE names.
+// The device that tests compute on: the CPU, or that of VITRINE_TEST_DEVICE.
 #ifndef VITRINE_TESTS_SUPPORT_DEVICE_H_
 #define VITRINE_TESTS_SUPPORT_DEVICE_H_
 
@@ -19,8 +19,8 @@ inline bool on_gpu() {
   return test_device() != "cpu";
 }
 
-/// For a test case that proves nothing without a GPU: says so (skip.h) and returns false where VITRINE_TEST_DEVICE
-/// names none; return from the case then. Where it names one that cannot be used, the test fails later, as it should.
+/// For test cases that need a GPU: if VITRINE_TEST_DEVICE names none, calls skip() (skip.h) and returns false; return
+/// from the case then. If it names one that cannot be used, the test fails later, as it should.
 inline bool gpu_or_skip() {
   if (on_gpu()) return true;
   skip("needs a GPU: set VITRINE_TEST_DEVICE=cuda");

@@ -14,7 +14,7 @@ namespace {
 constexpr int kSkipped = 77;  // SKIP_RETURN_CODE of tools/cmake/rooms.cmake
 bool skipped = false;
 
-/// Whether the tests are to run on a GPU, and the machine has none that a driver shows (of NVIDIA, or through WSL).
+/// Whether the tests should run on a GPU but the machine has no driver's device (NVIDIA's, or through WSL).
 bool lacks_gpu() {
   const char* device = std::getenv("VITRINE_TEST_DEVICE");
   return device != nullptr && std::string_view(device).starts_with("cuda") && access("/dev/nvidiactl", F_OK) != 0 &&

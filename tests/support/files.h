@@ -1,4 +1,4 @@
-// Helpers for tests: temporary directories, whole files in and out, and a run of one of our executables.
+// Helpers for tests: temporary directories, reading and writing whole files, and running executables.
 #ifndef VITRINE_TESTS_SUPPORT_FILES_H_
 #define VITRINE_TESTS_SUPPORT_FILES_H_
 

@@ -1,4 +1,4 @@
-// What errors and programs say, for tests.
+// Messages of errors and programs, for tests.
 #ifndef VITRINE_TESTS_SUPPORT_MESSAGE_H_
 #define VITRINE_TESTS_SUPPORT_MESSAGE_H_
 
@@ -9,7 +9,7 @@
 
 namespace vitrine::testing {
 
-/// The sentence of the vitrine::Error that `call` throws; empty when it throws nothing. Other exceptions pass.
+/// The message of the vitrine::Error that `call` throws; empty if it does not throw. Other exceptions propagate.
 template <class Call>
 std::string message_of(const Call& call) {
   try {

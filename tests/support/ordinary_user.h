@@ -1,4 +1,4 @@
-// What a user without root's rights meets. Tests often run as root, to whom nothing is forbidden.
+// Runs code as an unprivileged user; tests often run as root, who has every permission.
 #ifndef VITRINE_TESTS_SUPPORT_ORDINARY_USER_H_
 #define VITRINE_TESTS_SUPPORT_ORDINARY_USER_H_
 
@@ -17,8 +17,8 @@
 
 namespace vitrine::testing {
 
-/// Calls `body` in a child process that has no rights but an ordinary user's, and returns the text that it returns.
-/// std::nullopt where this process may not give up its own. Throws std::runtime_error with what the body threw.
+/// Calls `body` in a child process with an ordinary user's permissions and returns its result. std::nullopt if this
+/// process may not drop its own. Throws std::runtime_error with the message of an exception from the body.
 inline std::optional<std::string> as_ordinary_user(const std::function<std::string()>& body) {
   constexpr uid_t kNobody = 65534;
   constexpr int kDone = 0, kThrew = 1, kRefused = 2;
@@ -58,7 +58,7 @@ inline std::optional<std::string> as_ordinary_user(const std::function<std::stri
   return said;
 }
 
-/// run() as an ordinary user. std::nullopt where that cannot be, also because that user may not read the program.
+/// run() as an ordinary user. std::nullopt if impossible, also because that user may not read the program.
 inline std::optional<CommandResult> run_as_ordinary_user(const std::string& program, const std::string& words) {
   const auto said = as_ordinary_user([&] {
     if (access(program.c_str(), X_OK) != 0) return std::string("none");
@@ -70,7 +70,7 @@ inline std::optional<CommandResult> run_as_ordinary_user(const std::string& prog
   return CommandResult{std::stoi(said->substr(0, line)), said->substr(line + 1)};
 }
 
-/// Gives everybody every right on a directory and all that is in it.
+/// Gives everybody all permissions on a directory and its contents.
 inline void open_to_all(const std::filesystem::path& directory) {
   using std::filesystem::perms;
   std::filesystem::permissions(directory, perms::all);

@@ -1,4 +1,4 @@
-// Programs that meet a signal at a known moment, for tests.
+// Sends programs a signal at a known moment, for tests.
 #ifndef VITRINE_TESTS_SUPPORT_SIGNALS_H_
 #define VITRINE_TESTS_SUPPORT_SIGNALS_H_
 
@@ -13,8 +13,8 @@
 
 namespace vitrine::testing {
 
-/// Runs a shell command line (without pipes; it replaces the shell) with `signal` blocked and pending: the program gets
-/// it in the moment in which it unblocks it, which is when it is ready for it. Standard output and error go to `log`.
+/// Runs a shell command line (without pipes; it replaces the shell) with `signal` blocked and pending: the program
+/// receives it when it unblocks it, which is when it is ready for it. Standard output and error go to `log`.
 inline CommandResult run_with_pending(int signal, const std::string& command_line, const std::filesystem::path& log) {
   const std::string line = "exec " + command_line + " > '" + log.string() + "' 2>&1";
   const pid_t child = ::fork();
@@ -33,7 +33,7 @@ inline CommandResult run_with_pending(int signal, const std::string& command_lin
   return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), read_whole(log)};
 }
 
-/// The status of a child process that calls `body` and exits with what that returns.
+/// The status of a child process that calls `body` and exits with its result.
 template <class Body>
 int child_status(const Body& body) {
   const pid_t child = ::fork();

@@ -1,4 +1,4 @@
-// For tests that need what a machine may not have.
+// For tests that need something a machine may lack.
 #ifndef VITRINE_TESTS_SUPPORT_SKIP_H_
 #define VITRINE_TESTS_SUPPORT_SKIP_H_
 
@@ -6,8 +6,8 @@
 
 namespace vitrine::testing {
 
-/// Says why the test case cannot prove anything here; return from it after this. A program of which nothing failed then
-/// exits with 77, which ctest shows as skipped, not as passed. The other cases run all the same.
+/// States why the test case cannot run; return from it after this call. If nothing failed, the program then exits with
+/// 77, which ctest shows as skipped. Other cases still run.
 void skip(const std::string& reason);
 
 }  // namespace vitrine::testing

@@ -1,4 +1,4 @@
-// vitrine-bench prints what it says it does: figures that can be counted are counted again here.
+// The figures of vitrine-bench: those that can be counted are counted again here.
 #include <torch/torch.h>
 
 #include <sstream>
@@ -20,7 +20,7 @@ CommandResult bench(const std::string& arguments) {
   return run(executable("vitrine-bench") + " " + arguments);
 }
 
-// The figure that stands behind `what`, however it is padded and grouped.
+// The figure printed after `what`, without padding and grouping.
 double figure_of(const CommandResult& result, const std::string& what) {
   std::istringstream lines(result.output);
   for (std::string line; std::getline(lines, line);) {
@@ -45,7 +45,7 @@ struct BenchFixture : ExtractFixture {
 
 }  // namespace
 
-TEST_CASE("a whole cache is weighed by its files, against its images'") {
+TEST_CASE("bench cache compares the bytes of a cache's files with its images'") {
   const BenchFixture fixture;
   const CommandResult result = bench("codec --curve 0 --synthetic 0 --targets " + fixture.made("cache"));
   CAPTURE(result.output);
@@ -67,7 +67,7 @@ TEST_CASE("a whole cache is weighed by its files, against its images'") {
         doctest::Approx(images / 15).epsilon(0.005));
 }
 
-TEST_CASE("features are coded within the bound, beside the judge and the plain codecs") {
+TEST_CASE("bench codec encodes features within the bound and compares the baseline and the plain codecs") {
   const BenchFixture fixture;
   const std::string cache =
       fixture.made("cache", {"taps.features_encoding=fp32", "taps.attention=[]", "taps.logits=false", "passes=8"});
@@ -80,7 +80,7 @@ TEST_CASE("features are coded within the bound, beside the judge and the plain c
   CHECK_FALSE(has(result.output, "did not run"));
 }
 
-TEST_CASE("what is read is what zstd has to decompress, and a transform track is read in two ways") {
+TEST_CASE("bench read reports decompressed bytes, and reads a transform track in two ways") {
   const BenchFixture fixture;
   const std::string plain = fixture.made("plain", {"taps.features_encoding=int8", "taps.logits_encoding=fp16"});
   const CommandResult result = bench("read --rounds 1 --cache " + plain);
@@ -108,7 +108,7 @@ TEST_CASE("what is read is what zstd has to decompress, and a transform track is
 
 namespace {
 
-// "1,234.5 %" as a number, without what stands behind.
+// "1,234.5 %" as a number.
 double number_in(const std::string& words) {
   std::string digits;
   for (const char c : words)
@@ -116,8 +116,7 @@ double number_in(const std::string& words) {
   return std::stod(digits);
 }
 
-// Holds a printed line to its own arithmetic: figure / limit = ratio, as far as the printed digits go. Returns the
-// ratio.
+// Checks that a printed line has figure / limit = ratio, within the printed digits. Returns the ratio.
 double checked_ratio(const CommandResult& result, const std::string& what, const std::string& against) {
   CAPTURE(what);
   std::istringstream lines(result.output);
@@ -154,14 +153,14 @@ double frame_bytes(const std::filesystem::path& directory) {
 
 }  // namespace
 
-TEST_CASE("reading is held against Python, memory and opening against their limits") {
+TEST_CASE("bench compares reading with Python, and memory and opening with their limits") {
   const vitrine::testing::TemporaryDirectory place;
   const CommandResult result =
       bench("read --groups 2 --passes 2 --rounds 1 --shards 200 --directory '" + place.path().string() + "'");
   CAPTURE(result.output);
   REQUIRE(result.exit_code == 0);
   CHECK_FALSE(has(result.output, "did not run"));
-  // What can be counted is counted again, and what cannot be is held to its own arithmetic.
+  // Countable figures are counted again; for others the printed arithmetic is checked.
   for (const auto& [what, directory] :
        {std::pair{"bytes per view, level 1", "cache"}, std::pair{"bytes per view, level -1", "plain"},
         std::pair{"bytes per view, the default encodings", "usual"}})
@@ -195,7 +194,7 @@ TEST_CASE("a frozen forward is held against autocast, and against timm where Pyt
   CHECK(has(bench("forward --arch vit_tiny").output, "unknown architecture \"vit_tiny\""));
 }
 
-TEST_CASE("what cannot be measured is one sentence") {
+TEST_CASE("impossible measurements are refused in one sentence") {
   const BenchFixture fixture;
   const std::string cache = fixture.made("cache");
   for (const auto& [arguments, parts] : std::vector<std::pair<std::string, std::vector<std::string>>>{

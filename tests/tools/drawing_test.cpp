@@ -20,7 +20,7 @@ TEST_CASE("a drawing is a function of its seed and number") {
   CHECK(draw_picture(options, 5).rgb != draw_picture(other, 5).rgb);
 }
 
-TEST_CASE("drawings have the sizes that were asked for and use the range of levels") {
+TEST_CASE("drawings have the requested sizes and use the full range of levels") {
   std::set<int> sides;
   for (std::uint64_t number = 0; number < 40; ++number) {
     const Image image = draw_picture({.size = 48}, number);
@@ -35,7 +35,7 @@ TEST_CASE("drawings have the sizes that were asked for and use the range of leve
   CHECK(sides.size() > 10);
 }
 
-TEST_CASE("classes take turns, and their names are in the order of the alphabet") {
+TEST_CASE("classes alternate, and their names are in alphabetical order") {
   for (const int species : {2, 4, 6}) {
     const DrawingOptions options{.species = species};
     const auto names = drawing_classes(options);
@@ -48,7 +48,7 @@ TEST_CASE("classes take turns, and their names are in the order of the alphabet"
   }
 }
 
-TEST_CASE("vitrine-draw writes splits that share no picture, and the same ones again") {
+TEST_CASE("vitrine-draw writes disjoint splits, deterministically") {
   const TemporaryDirectory root;
   const std::string words = " --size 32 --seed 3 --classes 4 --split train=20 --split val=8";
   REQUIRE(run(executable("vitrine-draw") + " " + (root / "one").string() + words).exit_code == 0);
@@ -65,7 +65,7 @@ TEST_CASE("vitrine-draw writes splits that share no picture, and the same ones a
   CHECK(hashes.size() == 28);
 }
 
-TEST_CASE("vitrine-draw says what is wrong") {
+TEST_CASE("vitrine-draw refuses bad input in one sentence") {
   const TemporaryDirectory root;
   const std::string command = executable("vitrine-draw") + " " + (root / "out").string();
   CHECK(run(command).output.find("--images COUNT") != std::string::npos);

@@ -1,4 +1,4 @@
-"""Reads tests/golden in Python: what is good gives what its table says, what is damaged is refused in C++'s words
+"""Reads tests/golden in Python: valid files give the values in their table, damaged ones the same errors as in C++
 (tests/faults/golden_test.cpp)."""
 import json
 import pathlib

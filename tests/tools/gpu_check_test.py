@@ -47,7 +47,7 @@ def read_results(path):
 
 
 def test_steps(folder):
-    """A step that fails, hangs or is killed loses no other, and the table begins with it."""
+    """A step that fails, hangs or is killed does not affect the others, and comes first in the table."""
     variables = stand_ins(folder)
     copy = folder / "copy.json"
     command = [folder / "gpu_check.sh", "run", folder, "--device", "cpu", "--only", "_test$"]
@@ -83,7 +83,7 @@ def test_tests(_):
 
 
 def test_bundle(folder):
-    """The bundle's programs find all their libraries in it and in torch, wherever both are."""
+    """The bundle's programs find all their libraries in it and in torch, wherever these are."""
     binaries = pathlib.Path(os.environ["VITRINE_BIN"])
     code, out = run(SOURCE / "tools" / "gpu_check.sh", "bundle", folder, binaries.parent, PYTHON=sys.executable)
     check(code == 0 and folder.with_suffix(".tar.gz").exists(), out)

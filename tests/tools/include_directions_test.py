@@ -60,7 +60,7 @@ def below(rooms, room, path=()):
 
 
 def room_of(rooms, path):
-    """The room that a file is, or is in; None: it is in none."""
+    """The room of a file; None if it is in none."""
     while path not in rooms:
         if "/" not in path:
             return None
@@ -69,7 +69,7 @@ def room_of(rooms, path):
 
 
 def violations(root, folders):
-    """A line for each include that points up or aside: FILE:LINE: what is wrong."""
+    """A line per forbidden include: FILE:LINE: what is wrong."""
     rooms = rooms_of(root, folders)
     allowed = {room: below(rooms, room) | {room} for room in rooms}
     out = []

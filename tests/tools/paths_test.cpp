@@ -1,5 +1,5 @@
-// Every program against paths that cannot be used: one sentence that names what to do, and an exit code that says whose
-// mistake it is. Never an internal error.
+// Every program with unusable paths: one sentence with a remedy, the exit code of the kind of error, and never an
+// internal error.
 #include <torch/torch.h>
 
 #include <string>
@@ -14,10 +14,10 @@ using namespace vitrine::testing;
 
 namespace {
 
-// A place in a command line where a path goes, written as @.
+// A position for a path in a command line, written as @.
 struct Use {
   std::string program, words;
-  bool may_be_empty = false;  // an empty path means that there is none
+  bool may_be_empty = false;  // an empty path means none
 };
 
 struct Paths {
@@ -93,7 +93,7 @@ struct Paths {
 
 }  // namespace
 
-TEST_CASE("a loop of links, a name that is too long, a file in the way, and no path at all are told in a sentence") {
+TEST_CASE("a symlink loop, an overlong name, a file in the way and an empty path each give one sentence") {
   const Paths paths;
   const std::string root = paths.root.string() + "/";
   const std::vector<std::string> others{root + std::string(300, 'n'), root + "plain/below", root + "dangling/below"};
@@ -105,13 +105,13 @@ TEST_CASE("a loop of links, a name that is too long, a file in the way, and no p
       Paths::check(uses[i],
                    run("cd '" + root + "' && '" + executable(uses[i].program) + "' " + paths.words(uses[i], path)));
     }
-  // Nothing was made where the programs were called.
+  // The programs' working directory is still empty.
   CHECK_FALSE(std::filesystem::exists(paths.root / "index.h5"));
   CHECK_FALSE(std::filesystem::exists(paths.root / "recipes"));
   CHECK_FALSE(std::filesystem::exists(paths.root / "red_disc"));
 }
 
-TEST_CASE("what may not be entered is told in a sentence, with the reason") {
+TEST_CASE("a directory without permission gives one sentence with the reason") {
   const Paths paths;
   open_to_all(paths.root);
   std::filesystem::create_directory(paths.root / "closed");

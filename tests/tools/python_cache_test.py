@@ -1,4 +1,4 @@
-"""tools/python/vitrine_cache where a cache has what does not belong there: it must read on where vitrine-cache reads on, list
+"""tools/python/vitrine_cache on caches with foreign entries: it must read what vitrine-cache reads, list
 what vitrine-cache lists, and raise errors of the right kind."""
 import contextlib
 import errno
@@ -31,7 +31,7 @@ def changed(out):
 
 
 def listed_by_cpp(directory):
-    """What `vitrine-cache info` cannot use: paths below the cache."""
+    """The paths in the cache that `vitrine-cache info` cannot use."""
     run = subprocess.run([BIN / "vitrine-cache", "info", directory, "--json"], capture_output=True, text=True)
     about = json.loads(run.stdout)
     paths = [bad["directory"] for bad in about["unreadable"]]
@@ -73,7 +73,7 @@ def edit_track_copy(path, change):
 
 
 def test_bad_tracks(out):
-    """Tracks that cannot be used, and directories that are no tracks, fail nothing before they are asked for."""
+    """Unusable tracks, and directories that are not tracks, cause errors only when requested."""
     with changed(out) as bad:
         (bad / "few.aaaaaaaa/logits/track.json").write_text("{")
         (bad / "half.aaaaaaaa/logits/track.json").unlink()
@@ -128,7 +128,7 @@ def test_later_keys(out):
 
 
 def test_what_is_no_shard(out):
-    """Directories, links and pipes of a shard's name are told, not counted; stray numbers and set-aside files cost nothing."""
+    """Directories, links and pipes with a shard's name are reported, not counted; other names and renamed files are ignored."""
     with changed(out) as bad:
         (bad / TINY / "01000.h5").mkdir()
         (bad / TINY / "00005.h5").symlink_to("nowhere.h5")
@@ -203,7 +203,7 @@ def test_kinds(out):
 
 
 def test_without_pread(out):
-    """Where the system has neither pread nor O_CLOEXEC nor O_NONBLOCK (Windows), the same is read."""
+    """Without pread, O_CLOEXEC and O_NONBLOCK (Windows), the same values are read."""
     script = """import os, sys
 for name in ("pread", "O_CLOEXEC", "O_NONBLOCK"):
     delattr(os, name)
@@ -218,7 +218,7 @@ for track in Cache(sys.argv[1]).tracks:
 
 
 def test_numbers(out):
-    """Passes and groups may be numpy's integers; what is no integer is refused before anything is read."""
+    """Passes and groups may be numpy integers; other types are refused before anything is read."""
     track = Cache(out / "cache").track("features.3")
     good = track.read(1, 2)
     for one, two in [(np.int64(1), np.uint8(2)), (np.int32(1), np.array(2))]:
@@ -233,7 +233,7 @@ def test_numbers(out):
 
 
 def test_lists(out):
-    """Names and labels are made once; a label that is not there is -1, not a number of four billion."""
+    """Names and labels are built once; an absent label is -1, not 2^32 - 1."""
     cache = Cache(out / "cache")
     check(cache.ids is cache.ids and cache.labels is cache.labels)
     check(cache.labels.dtype == np.int64)
@@ -246,7 +246,7 @@ def test_lists(out):
 
 
 def test_near_misses(out):
-    """A folder beside a cache, or in it, is told with the cache that was meant; a cache says in short what it is."""
+    """A folder beside or inside a cache is refused with the cache that was probably meant; repr() of a cache is short."""
     for wrong, meant in [(out, out / "cache"), (out / "cache/recipes", (out / "cache").resolve()), (out / "cache/tiny.aaaaaaaa", out / "cache")]:
         raises(f"{wrong}: is not a cache (it has no index.h5); expected one, as vitrine-extract makes it, such as {meant}", Cache, wrong)
     raises("as vitrine-extract makes it", Cache, out / "cache/tiny.aaaaaaaa/logits")

@@ -29,7 +29,7 @@ def code_of_docstring(words):
 
 
 def test_h5py_recipe(cache):
-    """FORMAT.md's recipe reads the plain arrays to the bit, and says of packed ones what reads them."""
+    """FORMAT.md's example reads plain arrays bit for bit, and for packed ones names the reader."""
     recipe, = (block for block in blocks_of_page() if block.startswith("import h5py"))
     path, rows = '"cache/vit.0123abcd/attention.11/00000.h5"', "slice(0, 64)"
     check(path in recipe and rows in recipe)
@@ -61,7 +61,7 @@ def test_uniform_page(cache):
 
 
 def test_without_plugin(cache):
-    """h5py alone opens a shard, and reading it says what FORMAT.md says that it says."""
+    """h5py alone opens a shard, and reading gives the error that FORMAT.md quotes."""
     page = " ".join((ROOT / "common/cache/FORMAT.md").read_text().split())
     told = re.findall(r'fails with "([^"]+)" or "([^"]+)"', page)[0]
     path = next(t for t in cache.tracks if t.encoding == "sqrt8").shard_directory.path(0)

@@ -1,4 +1,4 @@
-"""tools/python/vitrine_cache under torch's loader, in every way that a training script uses one, and what it refuses."""
+"""tools/python/vitrine_cache with torch's DataLoader in all ways that training scripts use it, and what it refuses."""
 import functools
 import json
 import pathlib
@@ -19,7 +19,7 @@ from vitrine_cache import container
 
 
 def same(a, b):
-    """Items, or parts of them, alike to the bit."""
+    """Checks that items, or parts of them, are bit-equal."""
     if isinstance(a, dict):
         return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
     return a.dtype == b.dtype and torch.equal(a, b)
@@ -31,7 +31,7 @@ def joined(items):
 
 
 def test_workers(folder):
-    """Workers of either kind, persistent ones too, give what this process reads, of the pass that is asked for."""
+    """Workers of either kind, also persistent ones, give the same data as this process, of the requested pass."""
     make = functools.partial(VitrineDataset, folder / "images", Cache(folder / "cache"), ["logits", "features.1"])
     wanted = [[make(pass_)[group] for group in range(2)] for pass_ in range(3)]
     check(not same(wanted[0][0], wanted[1][0]))
@@ -49,7 +49,7 @@ def test_workers(folder):
 
 
 def test_samplers(folder):
-    """Groups may be numbered by tensors and numpy's integers; several ranks share them."""
+    """Groups may be indexed by tensors and numpy integers; several ranks share them."""
     data = VitrineDataset(folder / "images", Cache(folder / "cache"), ["logits"], np.int64(3))
     wanted = [data[0], data[1]]
     for one in (torch.tensor(1), np.int64(1), np.uint8(1), np.array(1)):
@@ -85,7 +85,7 @@ def test_batches(folder):
 
 
 def test_refusals(folder):
-    """What cannot work is refused when the data set is made, in one sentence with what was expected."""
+    """Invalid arguments are refused when the data set is made, in one sentence with what was expected."""
     cache, other = Cache(folder / "cache"), Cache(folder / "few")
     make = functools.partial(VitrineDataset, folder / "images", cache)
     raises("nowhere: is not a directory; expected the folder that the cache's index was made from", VitrineDataset,
@@ -108,7 +108,7 @@ def test_refusals(folder):
 
 
 def test_two_teachers(folder):
-    """Tracks of one name from two teachers are both there, and both are read."""
+    """Tracks of the same name from two teachers can both be read."""
     both = folder / "two"
     shutil.copytree(folder / "cache", both)
     place, = both.glob("small.*/logits")
@@ -136,7 +136,7 @@ def test_two_teachers(folder):
 
 
 def test_other_pixels(folder):
-    """Pictures of another decoder are refused, or allowed on request, told once and counted."""
+    """Pictures that another decoder made are refused, or on request allowed, reported once and counted."""
     other = folder / "other pixels"
     shutil.copytree(folder / "cache", other)
     replace_chunk(other / "recipes/00000.h5", "picture_hash", compressed(word(1, 8)))  # of pass 0, group 0
@@ -160,7 +160,7 @@ def test_other_pixels(folder):
 
 
 def test_what_pillow_refuses(folder):
-    """An image that Pillow does not decode is told with its file, whatever Pillow raised."""
+    """An image that Pillow cannot decode is reported with its file, whatever Pillow raises."""
     cache = Cache(folder / "cache")
     views, limit = Views(folder / "images", cache), Image.MAX_IMAGE_PIXELS
     path = folder / "images" / cache.index.id(0)
@@ -200,7 +200,7 @@ def test_opened_once(folder):
 
 
 def test_features_alone(folder):
-    """A cache of feature maps without labels or logits trains too: the labels' loss is zero as cross_entropy stands."""
+    """A cache of feature maps without labels or logits can be trained on: cross_entropy of absent labels is zero."""
     words = [folder / "extract.toml", "--set", "labels=none", "--set", "taps.logits=false", "--set", "check_images=0", "--set",
              f"cache={folder}/maps", "--set", "passes=1", "--set", "taps.attention=[]"]
     run = subprocess.run([BIN / "vitrine-extract", *words], capture_output=True, text=True)
@@ -214,7 +214,7 @@ def test_features_alone(folder):
 
 
 def test_empty_tails():
-    """Where the others have no mass at all, 0 log 0 is 0, in the loss and in its gradient."""
+    """If the others have no mass, 0 log 0 is 0, in the loss and its gradient."""
     values, indices = torch.tensor([[2.0, 1.0], [3.0, 0.0]]), torch.tensor([[0, 2], [1, 3]])
     target = {"values": values, "indices": indices, "tails": {1.0: torch.tensor([-torch.inf, 0.5])}}
     scores = torch.randn(2, 5, requires_grad=True)
@@ -229,7 +229,7 @@ def test_empty_tails():
 
 
 def test_kinds_of_images(folder):
-    """A missing image is the caller's mistake, an unreadable one the system's."""
+    """A missing image is an input error, an unreadable one an I/O error."""
     cache, empty = Cache(folder / "cache"), folder / "empty"
     empty.mkdir()
     views = Views(empty, cache)

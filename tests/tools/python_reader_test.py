@@ -1,4 +1,4 @@
-"""Holds tools/python/vitrine_cache against the C++ reader: values of every encoding, refusals, damaged files."""
+"""Compares tools/python/vitrine_cache with the C++ reader: values of every encoding, refusals, damaged files."""
 import functools
 import hashlib
 import json
@@ -53,7 +53,7 @@ def test_values(out):
 
 
 def test_kept(out):
-    """A topk track's own numbers make the values that it stands for."""
+    """The stored numbers of a topk track give the values of read()."""
     cache = Cache(out / "cache")
     track = cache.track("logits", "few")
     values, classes, tail = track.read_kept(1, 2)
@@ -69,7 +69,7 @@ def test_kept(out):
 
 
 def test_coefficients(out):
-    """What a transform track holds, turned back by its basis, is what read() gives."""
+    """The coefficients of a transform track, multiplied by its basis, give the values of read()."""
     cache = Cache(out / "cache")
     for track in cache.tracks:
         if track.encoding == "transform":
@@ -80,7 +80,7 @@ def test_coefficients(out):
 
 
 def test_bases(out):
-    """A basis that is not the track's own."""
+    """A foreign basis."""
     name = "smooth.aaaaaaaa/features.5/basis.h5"
     other = vitrine_cache.Container(out / "cache" / name).read_all("levels").copy()
     other[3, 4] ^= 1
@@ -88,7 +88,7 @@ def test_bases(out):
     strange[5] = 0
 
     def another(bad):
-        """A whole basis, with another calibration's number of views, and its hash."""
+        """A valid basis with another number of calibration views, and its hash."""
         text = (bad / name).read_bytes()
         about = json.loads(vitrine_cache.Container(bad / name).text)
         shape = np.array([about[axis] for axis in ("channels", "height", "width")], "<u4").tobytes()
@@ -154,7 +154,7 @@ def test_names(out):
 # Damage
 
 def read_stored(directory):
-    """All that a cache stores, each byte of it checked, and what it says of itself."""
+    """Reads everything that a cache stores, with all checks, and its metadata."""
     cache = whole(directory)
     groups = [(p, g) for p in range(2) for g in range(cache.plan.groups_per_pass)]
     return [(cache.recipes(*key).tobytes(), cache.picture_hash(*key),
@@ -169,7 +169,7 @@ def read_values(directory):
 
 
 def test_damaged_tables(out):
-    """Every statement of a table that does not hold is refused, its checksum notwithstanding."""
+    """Every false statement of a table is refused although its checksum is valid."""
     good, name = out / "cache", "tiny.aaaaaaaa/features.3/00001.h5"
     first_chunk = 64 + 2 * 136
     place_of_first = word(int(vitrine_cache.Container(good / name).chunks["offset"][0]), 8)
@@ -206,7 +206,7 @@ def test_damaged_tables(out):
 
 
 def test_ignorable(out):
-    """A newer minor version and features that may be ignored are read on."""
+    """A newer minor version and ignorable features are accepted."""
     bad = out / "newer"
     shutil.copytree(out / "cache", bad)
     patched(bad / "index.h5", {10: word(9, 2), 16: word(0xFF, 4)}, True)
@@ -214,7 +214,7 @@ def test_ignorable(out):
 
 
 def test_frames(out):
-    """A frame that is not what the table says is refused although both checksums of ours are right."""
+    """A frame that contradicts the table is refused although both checksums are valid."""
     name = "tiny.aaaaaaaa/features.3/00001.h5"
     content = vitrine_cache.Container(out / "cache" / name).read(["q"], 0)[0]
     frames = {"no checksum": zstandard.ZstdCompressor(write_checksum=False).compress(content),
@@ -229,7 +229,7 @@ def test_frames(out):
 
 
 def test_payloads(out):
-    """Arrays that no encoder makes, under right checksums."""
+    """Arrays that no encoder makes, with valid checksums."""
     uniform, few = "uniform.aaaaaaaa/logits/00001.h5", "few.aaaaaaaa/logits/00001.h5"
     low = bytearray(vitrine_cache.Container(out / "cache" / uniform).read(["low"], 0)[0])
     index = bytearray(vitrine_cache.Container(out / "cache" / few).read(["index"], 0)[0])
@@ -248,7 +248,7 @@ def test_payloads(out):
 
 
 def test_any_payload(out):
-    """Arrays of whole groups with flipped bits or cut short: values or one sentence, nothing else."""
+    """Arrays of whole groups with flipped bits or truncated give values or one sentence."""
     draw, refused = random.Random(4), 0
     tracks = [track for track in Cache(out / "cache").tracks if any(array.whole_group for array in track.layout)]
     for trial in range(300):
@@ -352,7 +352,7 @@ def test_recipes_that_do_not_fit(out):
 
 
 def test_flips_and_cuts(out):
-    """A flipped bit changes nothing (it lies in what only HDF5 reads) or is an error; so is a file cut short."""
+    """A flipped bit has no effect (in HDF5 metadata) or is an error; so is a truncated file."""
     good = read_stored(out / "cache")
     draw = random.Random(3)
     files = sorted(path for path in (out / "cache").rglob("*.h5"))
@@ -377,7 +377,7 @@ def test_flips_and_cuts(out):
 
 
 def test_strangers(out):
-    """Files of another plan, place or kind, and texts that are not what they should be."""
+    """Files of another plan, place or kind, and invalid texts, are refused."""
     def edit(name, old, new):
         def change(bad):
             text = (bad / name).read_text()
@@ -419,7 +419,7 @@ def test_strangers(out):
 
 
 def test_settings(out):
-    """Settings of a plan or track that are no such settings, whatever they are: one sentence with the file and the key."""
+    """Invalid settings of a plan or track give one sentence with the file and the key."""
     def change(name, *path):
         def act(value):
             def acts(bad):
@@ -471,7 +471,7 @@ def test_settings(out):
 
 
 def test_check(out):
-    """A byte of track.json that was changed is damage, whatever it still says; C++ and Python say so in the same words."""
+    """A changed byte of track.json is damage, whatever it still says; C++ and Python give the same message."""
     track, bad = "tiny.aaaaaaaa/attention.3", out / "bad"
     shutil.copytree(out / "cache", bad)
     path = bad / track / "track.json"
@@ -494,7 +494,7 @@ def test_check(out):
 
 
 def cpp_says(directory, track):
-    """What vitrine-cache info finds wrong with a track, its file first; empty when it reads it."""
+    """The problem that vitrine-cache info reports for a track, beginning with its file; empty if none."""
     run = subprocess.run([BIN / "vitrine-cache", "info", "--json", directory], capture_output=True, text=True)
     found = [bad["what"] for bad in json.loads(run.stdout)["unreadable"] if bad["directory"] == track]
     assert run.returncode == len(found) <= 1, run.stderr
@@ -502,7 +502,7 @@ def cpp_says(directory, track):
 
 
 def test_provenance(out):
-    """Fields of a track's provenance that are missing or of another type: C++ and Python refuse in the same words."""
+    """Missing fields of a track's provenance, and fields of another type, are refused by C++ and Python with the same message."""
     track = "tiny.aaaaaaaa/attention.3"
     bad = out / "bad"
     shutil.copytree(out / "cache", bad)
@@ -622,7 +622,7 @@ def test_names_that_are_no_text(out):
 
 
 def test_set_aside(out):
-    """What vitrine-cache repair has set aside is no part of a cache."""
+    """Files that vitrine-cache repair has renamed are not part of a cache."""
     bad = out / "set aside"
     shutil.copytree(out / "cache", bad)
     track = bad / "tiny.aaaaaaaa/features.3"

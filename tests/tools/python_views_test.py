@@ -1,4 +1,4 @@
-"""Holds the pictures of tools/python/vitrine_cache against a cache that vitrine-extract made, and tries torch's loader."""
+"""Compares the pictures of tools/python/vitrine_cache with a cache that vitrine-extract made, also through torch's loader."""
 import pathlib
 import shutil
 import subprocess
@@ -19,7 +19,7 @@ from xxhash import xxh3_64_intdigest as xxh3
 
 
 def draw_images(folder):
-    """15 pictures of three classes: photographs' kind of JPEG, and PNG in colour, grey and with a palette."""
+    """15 pictures of three classes: photographic JPEGs, and PNGs in colour, grey and with a palette."""
     random_numbers = np.random.default_rng(1)
     for label, name in enumerate(["ant", "bee", "cat"]):
         (folder / name).mkdir(parents=True)
@@ -68,7 +68,7 @@ mix_probability = 0.8
 
 
 def test_pixels(folder):
-    """Each group's stored hash is that of our picture, mixed; each unmixed view is make_view's, at other sizes too."""
+    """Each group's stored hash equals that of our mixed picture; each unmixed view equals make_view's, also at other sizes."""
     cache = Cache(folder / "cache")
     teacher, other = Views(folder / "images", cache), Views(folder / "images", cache, 45)
     kinds = set()
@@ -93,7 +93,7 @@ def test_pixels(folder):
 
 
 def test_page(folder):
-    """FORMAT.md alone makes the pictures: its own lines, from the files of the index to the stored hash."""
+    """FORMAT.md's own code makes the pictures, from the files of the index to the stored hash."""
     page = (pathlib.Path(__file__).resolve().parents[2] / "common/cache/FORMAT.md").read_text().split("```python\n")
     names = {"np": np}
     exec(next(block for block in page if block.startswith("def cubic")).split("```")[0], names)
@@ -120,7 +120,7 @@ def test_page(folder):
 
 
 def test_mixing():
-    """The arithmetic of common/image/views.h, derived here by whole numbers."""
+    """The arithmetic of common/image/views.h, derived with integers."""
     own, other = np.arange(256, dtype=np.uint8), np.arange(256, dtype=np.uint8)[::-1]
     for share in (0, 1, 1000, 32768, 65535):
         wanted = [(int(a) * share + int(b) * (65536 - share) + 32768) // 65536 for a, b in zip(own, other)]
@@ -144,7 +144,7 @@ def test_wrong_pictures(folder):
 
 
 def test_without_labels(folder):
-    """Further images, which have no labels, are read from their own folder and have -100 where a label would stand."""
+    """Additional images without labels are read from their own folder and have the label -100."""
     shutil.copytree(folder / "images/bee", folder / "further/some/where")
     words = [folder / "extract.toml", "--set", f"unlabelled={folder}/further", "--set", f"cache={folder}/both",
              "--set", "passes=1"]
@@ -172,7 +172,7 @@ def test_without_labels(folder):
 
 
 def test_loader(folder):
-    """Workers that start afresh give what this process reads, normalised as C++ does it."""
+    """Spawned workers give the same data as this process, normalised as in C++."""
     cache, colours = Cache(folder / "cache"), ((0.5, 0.4, 0.3), (0.2, 0.25, 0.3))
     data = VitrineDataset(folder / "images", cache, ["logits", "features.1", "attention.1"], 2, normalise=colours)
     loader = torch.utils.data.DataLoader(data, batch_size=None, num_workers=1, multiprocessing_context="spawn")
@@ -198,7 +198,7 @@ def test_loader(folder):
 
 
 def test_left_out(folder):
-    """Views whose picture was gone when their targets were made: black, without labels, blank, and marked."""
+    """Views whose picture was missing when their targets were made are black, without labels, blank, and marked."""
     words = [folder / "extract.toml", "--set", f"cache={folder}/gone", "--set", f"images={folder}/fewer"]
     shutil.copytree(folder / "images", folder / "fewer")
     for passes, more in (("1", []), ("2", ["--set", "bad_images=skip"])):
@@ -235,7 +235,7 @@ def test_left_out(folder):
 
 
 def test_kept(folder):
-    """A topk track as it is stored, for a loss at any of its temperatures, and through torch's loader."""
+    """A topk track as stored, for a loss at any of its temperatures, also through torch's loader."""
     words = [folder / "extract.toml", "--set", "taps.logits_encoding=topk", "--set", "taps.topk=2", "--set",
              "taps.topk_temperatures=[2.0, 4.0]", "--set", f"cache={folder}/few", "--set", "passes=1"]
     run = subprocess.run([BIN / "vitrine-extract", *words], capture_output=True, text=True)
@@ -266,7 +266,7 @@ def test_kept(folder):
 
 
 def test_decoding(folder):
-    """Pictures are decoded as the index says: turned upright by EXIF, 16-bit grey scaled. The stored hashes are C++'s."""
+    """Pictures are decoded as the index says: EXIF orientation applied, 16-bit grey scaled. The stored hashes are C++'s."""
     images, cache = folder / "turned", folder / "upright"
     random_numbers = np.random.default_rng(2)
     for orientation in range(1, 9):

@@ -1,4 +1,4 @@
-"""What the tests of tools/python/vitrine_cache share."""
+"""Helpers for the tests of tools/python/vitrine_cache."""
 import json
 import os
 import pathlib
@@ -36,7 +36,7 @@ def check(holds, *words):
 
 
 def whole(directory):
-    """A cache of which everything can be used: its first problem is raised."""
+    """Opens a cache and raises its first problem, if any."""
     cache = vitrine_cache.Cache(directory)
     for problem in cache.problems:
         raise problem.error
@@ -44,7 +44,7 @@ def whole(directory):
 
 
 def raises(words, call, *arguments):
-    """The call must fail with one sentence that has these words."""
+    """Checks that the call fails with one sentence that has these words."""
     try:
         call(*arguments)
     except vitrine_cache.CacheError as error:
@@ -63,7 +63,7 @@ def word(value, size):
 
 
 def patched(path, changes, seal):
-    """Writes bytes into a container, {offset: bytes}; with `seal` the table's checksum is made right again."""
+    """Writes bytes into a container, {offset: bytes}; with `seal` the table's checksum is recomputed."""
     data = bytearray(path.read_bytes())
     for at, new in changes.items():
         data[at:at + len(new)] = new
@@ -74,7 +74,7 @@ def patched(path, changes, seal):
 
 
 def replace_chunk(path, name, frame):
-    """The first chunk of a dataset becomes this frame, at the file's end; the table says so, with right checksums."""
+    """Replaces the first chunk of a dataset by this frame at the file's end; updates the table and its checksums."""
     file = vitrine_cache.Container(path)
     at = 64 + 136 * len(file.datasets) + 24 * file.find(name).first_chunk
     data = path.read_bytes()
@@ -88,7 +88,7 @@ def compressed(content):
 
 
 def with_new_check(text):
-    """A track.json's text that was edited, with the check made right again."""
+    """An edited track.json text with its check recomputed."""
     body = re.sub(r',\n  "check": "[^"\n]*"\n}\n\Z', "\n}\n", text)
     assert body.endswith("\n}\n"), text
     return body[:-3] + f',\n  "check": "{xxh3(body.encode()):016x}"\n}}\n'

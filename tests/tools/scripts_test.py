@@ -49,7 +49,7 @@ class Machine:
 
 
 def test_build(machine):
-    """Whatever the compiler says, and however much of it, is told, and the exit code is 2."""
+    """The compiler's output is printed completely, and the exit code is 2."""
     def build(script, *words):
         machine.add("cmake", f'[ "$1" = --build ] || {{ echo configured; exit 0; }}\necho "$@" >>"$LOG"\n{script}')
         return machine.run("build.sh", *words)
@@ -75,7 +75,7 @@ def test_build(machine):
 
 
 def test_jobs(machine):
-    """Cores and memory are the least of the machine's and the cgroup's."""
+    """Cores and memory are the smaller of the machine's and the cgroup's."""
     def jobs(*words, **files):
         group = machine.root / "cgroup"
         shutil.rmtree(group, ignore_errors=True)
@@ -119,7 +119,7 @@ esac
 
 
 def test_packages(machine):
-    """Debian packages by sudo, which drops the environment; without dpkg or sudo, one sentence that says what to do."""
+    """Debian packages with sudo, which drops the environment; without dpkg or sudo, one sentence with the remedy."""
     python = {"PYTHON": str(machine.bin / "python")}
     machine.add("python", PYTHON)
     code, out, error = machine.run("setup.sh", **python)
@@ -142,7 +142,7 @@ def test_packages(machine):
 
 
 def test_environment(machine):
-    """.venv is made once, by one of several set-ups, through a link too, and anew only where its Python went."""
+    """.venv is made once, by one of several concurrent set-ups, also through a link, and again only when its Python is gone."""
     python = {"PYTHON": str(machine.bin / "python")}
     machine.add("python", PYTHON)
     (machine.root / "elsewhere").mkdir()

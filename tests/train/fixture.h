@@ -20,8 +20,8 @@
 namespace vitrine::testing {
 
 struct TrainFixture : ExtractFixture {
-  /// Makes, or adds to, the cache "cache": two passes with logits, features.0, features.1 and attention.1 where
-  /// `settings` say nothing else. Returns what was printed.
+  /// Makes or extends the cache "cache": by default two passes with logits, features.0, features.1 and attention.1.
+  /// Returns the output.
   std::string make_cache(const std::vector<std::string>& settings = {}) const {
     const CommandResult made = extract("cache", settings);
     INFO(made.output);
@@ -39,10 +39,10 @@ struct TrainFixture : ExtractFixture {
     out.seed = 3;
     out.threads = 1;
     out.device = test_device();
-    out.deterministic = on_gpu();  // equal bits there too
+    out.deterministic = on_gpu();  // bit-reproducible on GPUs too
     out.workers = 2;
     out.log_every = 1;
-    out.checkpoint_every = 100;  // beyond the end: only the last one is written
+    out.checkpoint_every = 100;  // beyond the end: only the last checkpoint is written
     out.targets.source = source;
     out.plan = {.seed = 7, .group = 8, .shard_groups = 1, .image_size = 32, .mix_probability = 0.8};
     out.schedule.align.epochs = 1;
@@ -72,11 +72,19 @@ struct TrainFixture : ExtractFixture {
     return out;
   }
 
-  /// The same with the joint phase alone: `epochs` of four steps.
+  /// The same with only the joint phase: `epochs` of four steps.
   TrainOptions joint(TargetKind source, const std::string& output, double epochs = 1) const {
     TrainOptions out = options(source, output);
     out.schedule.align.epochs = out.schedule.fine_tune.epochs = 0;
     out.schedule.joint.epochs = epochs;
+    return out;
+  }
+
+  /// The same with logits as the only targets.
+  TrainOptions logits_only(TargetKind source, const std::string& output, double epochs = 1) const {
+    TrainOptions out = joint(source, output, epochs);
+    out.targets.features = out.targets.attention = "";
+    out.targets.taps.features = out.targets.taps.attention = {};
     return out;
   }
 
@@ -87,14 +95,14 @@ struct TrainFixture : ExtractFixture {
     return make_source(options.source_settings(), index());
   }
 
-  /// The command line that trains as `options` say, which it writes to train.toml; `more` are further arguments.
+  /// Writes `options` to train.toml and returns the command line that trains with it; `more` are further arguments.
   std::string train_command(const TrainOptions& options, const std::string& more = {}) const {
     write_whole(root / "train.toml", config_as_toml(options));
     return executable("vitrine-train") + " '" + (root / "train.toml").string() + "' " + more;
   }
 };
 
-/// What stands in `tensors` now, safe from what comes later.
+/// Deep copies, unaffected by later training.
 inline Tensors copies(const Tensors& tensors) {
   Tensors out;
   for (const auto& [name, tensor] : tensors) out.emplace(name, tensor.detach().cpu().clone());
@@ -105,14 +113,18 @@ inline TrainResult train(const TrainOptions& options, const StopFlag& stop = nev
   return Trainer(options).run(stop);
 }
 
-/// The run's tensors at its end.
-inline Tensors trained(const TrainOptions& options) {
+/// Trains to `max_steps` (0: to the schedule's end) and returns the run's tensors.
+inline Tensors trained(TrainOptions options, std::uint64_t max_steps) {
+  options.max_steps = max_steps;
   Trainer trainer(options);
   trainer.run(never_stop());
   return copies(trainer.state());
 }
+inline Tensors trained(const TrainOptions& options) {
+  return trained(options, options.max_steps);
+}
 
-/// What a run left in its directory: a file as it is, of tensors, of JSON.
+/// Files of a run's directory: as bytes, as tensors, as JSON.
 inline std::string file_of(const TrainOptions& options, const std::string& name) {
   return read_whole(std::filesystem::path(options.output) / name);
 }
@@ -126,7 +138,7 @@ inline nlohmann::json summary_of(const TrainOptions& options) {
   return json_of(options, "summary.json");
 }
 
-/// The names of the tensors that are not equal to the bit.
+/// The names of the tensors that are not bit-equal.
 inline std::vector<std::string> differences(const Tensors& a, const Tensors& b) {
   std::vector<std::string> out;
   for (const auto& [name, tensor] : a)

@@ -8,8 +8,8 @@
 
 namespace vitrine::testing {
 
-/// The largest difference between autograd's gradient of `loss()` to `x` (a double leaf that requires a gradient) and
-/// central differences, over all elements. Infinite where autograd has no gradient at all.
+/// The largest difference, over all elements, between autograd's gradient of `loss()` with respect to `x` (a double
+/// leaf that requires a gradient) and central differences. Infinite if autograd gives no gradient.
 inline double gradient_error(const std::function<at::Tensor()>& loss, at::Tensor x) {
   x.mutable_grad().reset();
   loss().backward();

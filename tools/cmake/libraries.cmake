@@ -1,5 +1,6 @@
 # Third-party libraries as imported targets. LibTorch is linked directly: find_package(Torch) of the wheel insists on its own
 # choice of architectures and flags.
+set(CMAKE_FIND_PACKAGE_TARGETS_GLOBAL ON)  # a project around this one links rooms that use them
 find_package(Threads REQUIRED)
 find_package(TBB REQUIRED)
 find_package(HDF5 REQUIRED COMPONENTS C)

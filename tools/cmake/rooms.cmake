@@ -1,4 +1,5 @@
-# A room is a folder: its *.cpp (and *.cu) make one static library, vitrine_<name>, that others link by name.
+# A room is a folder: its *.cpp (and *.cu) make one static library, vitrine_<name>, that others link by name, other projects
+# as vitrine::<name>.
 #
 #   vitrine_room(NAME [USES target...] [TORCH])    TORCH shares the precompiled torch header
 #   vitrine_command(NAME SOURCES... USES target...) an executable in build/bin
@@ -9,8 +10,15 @@
 #                                                  where there is none (tests/support/doctest_main.cpp)
 #   vitrine_peer_test(NAME SCRIPT [ARGS...])        a Python script that judges an executable; run with .venv's Python, whose
 #                                                  assert statements no variable of the environment turns off (-E); 77: skipped
+# For code that includes a room's headers: no contraction, no fast math, as bytes must not depend on what the compiler fuses.
+add_library(vitrine_headers INTERFACE)
+target_include_directories(vitrine_headers INTERFACE ${vitrine_SOURCE_DIR})
+target_compile_features(vitrine_headers INTERFACE cxx_std_20)
+target_compile_options(vitrine_headers INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-ffp-contract=off>)
+
+# For this project's own sources.
 add_library(vitrine_options INTERFACE)
-target_include_directories(vitrine_options INTERFACE ${vitrine_SOURCE_DIR})
+target_link_libraries(vitrine_options INTERFACE vitrine_headers)
 target_compile_options(vitrine_options INTERFACE
     $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Wno-missing-field-initializers>)
 if(VITRINE_WERROR)
@@ -21,8 +29,6 @@ if(VITRINE_WERROR)
       $<$<COMPILE_LANGUAGE:CXX>:-Wno-error=restrict -Wno-error=stringop-overflow -Wno-error=stringop-overread -Wno-error=array-bounds>)
   endif()
 endif()
-# No contraction, no fast math: bytes must not depend on what the compiler fuses.
-target_compile_options(vitrine_options INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-ffp-contract=off>)
 if(VITRINE_SANITIZE)
   list(JOIN VITRINE_SANITIZE "," _sanitizers)
   target_compile_options(vitrine_options INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-fsanitize=${_sanitizers} -fno-omit-frame-pointer>)
@@ -59,11 +65,13 @@ function(vitrine_room name)
   list(FILTER sources EXCLUDE REGEX "/main\\.cpp$")
   if(NOT sources)  # headers only
     add_library(vitrine_${name} INTERFACE)
-    target_link_libraries(vitrine_${name} INTERFACE vitrine_options ${ROOM_USES})
+    add_library(vitrine::${name} ALIAS vitrine_${name})
+    target_link_libraries(vitrine_${name} INTERFACE vitrine_headers ${ROOM_USES})
     return()
   endif()
   add_library(vitrine_${name} STATIC ${sources})
-  target_link_libraries(vitrine_${name} PUBLIC vitrine_options ${ROOM_USES})
+  add_library(vitrine::${name} ALIAS vitrine_${name})
+  target_link_libraries(vitrine_${name} PRIVATE vitrine_options PUBLIC vitrine_headers ${ROOM_USES})
   if(ROOM_TORCH)
     vitrine_unity(vitrine_${name})
     vitrine_use_torch(vitrine_${name})

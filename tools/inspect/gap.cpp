@@ -46,7 +46,7 @@ std::string recode_command(const TrackInfo& track, const fs::path& to) {
 }
 
 // A track whose gaps are to be filled.
-struct Lane {
+struct IncompleteTrack {
   std::string directory;
   std::set<std::uint64_t> shards;  // existing or in its gap
   std::set<std::uint32_t> passes;  // to extract again
@@ -63,19 +63,19 @@ struct Run {
   std::set<std::string> directories;
 };
 
-// Runs for the lanes of one teacher. A pass joins the previous run if their targets have no other gaps in each other's
-// passes.
-std::vector<Run> runs_of(const std::vector<const Lane*>& lanes, const ShardLayout& layout) {
+// Runs for the incomplete tracks of one teacher. A pass joins the previous run if their targets have no other gaps in
+// each other's passes.
+std::vector<Run> runs_of(const std::vector<const IncompleteTrack*>& tracks, const ShardLayout& layout) {
   std::set<std::uint32_t> passes;
-  for (const Lane* lane : lanes) passes.insert(lane->passes.begin(), lane->passes.end());
+  for (const IncompleteTrack* track : tracks) passes.insert(track->passes.begin(), track->passes.end());
   std::vector<Run> runs;
   std::set<std::string> allowed;  // targets allowed in all passes of the last run
   for (const std::uint32_t pass : passes) {
     std::set<std::string> needed, possible;
-    for (const Lane* lane : lanes) {
-      const bool gap = lane->passes.contains(pass);
-      if (gap) needed.insert(lane->directory);
-      if (gap || lane->whole(pass, layout)) possible.insert(lane->directory);
+    for (const IncompleteTrack* track : tracks) {
+      const bool gap = track->passes.contains(pass);
+      if (gap) needed.insert(track->directory);
+      if (gap || track->whole(pass, layout)) possible.insert(track->directory);
     }
     if (!runs.empty() && runs.back().first + runs.back().count == pass) {
       std::set<std::string> both = runs.back().directories, common;
@@ -126,21 +126,24 @@ class Filler {
       recoded_[gap.directory] = &*track;
       return;
     }
-    Lane& lane = lane_of(gap.directory);
-    lane.shards.insert(gap.shards.begin(), gap.shards.end());
-    lane.passes.insert(gap.passes.begin(), gap.passes.end());
+    IncompleteTrack& incomplete = incomplete_track(gap.directory);
+    incomplete.shards.insert(gap.shards.begin(), gap.shards.end());
+    incomplete.passes.insert(gap.passes.begin(), gap.passes.end());
     // Any run of the track writes its track.json and basis.h5.
-    if (gap.passes.empty()) lane.passes.insert(lane.shards.empty() ? 0 : layout_.key_of(*lane.shards.begin()).pass);
+    if (gap.passes.empty())
+      incomplete.passes.insert(incomplete.shards.empty() ? 0 : layout_.key_of(*incomplete.shards.begin()).pass);
   }
 
   // Call after all other gaps: any run over a pass writes its recipes.
   void fill_recipes(const Gap& gap) {
     for (const std::uint32_t pass : gap.passes) {
-      if (std::ranges::any_of(lanes_, [&](const auto& lane) { return lane.second.passes.contains(pass); })) continue;
+      if (std::ranges::any_of(incomplete_,
+                              [&](const auto& incomplete) { return incomplete.second.passes.contains(pass); }))
+        continue;
       const auto holds = [&](const std::string& directory) {
-        const Lane& lane = lane_of(directory);
+        const IncompleteTrack& incomplete = incomplete_track(directory);
         return std::ranges::all_of(gap.shards, [&](std::uint64_t shard) {
-          return layout_.pass_of(shard) != pass || lane.shards.contains(shard);
+          return layout_.pass_of(shard) != pass || incomplete.shards.contains(shard);
         });
       };
       if (std::ranges::any_of(recoded_, [&](const auto& track) { return holds(track.first); })) continue;
@@ -149,7 +152,7 @@ class Filler {
       for (const TrackInfo& track : tracks_) {
         if (!holds(track.directory())) continue;
         // Nothing else, the source's further shards, or the rest of the pass.
-        const int now = is_recoded(track) ? 1 : lane_of(track.directory()).whole(pass, layout_) ? 0 : 2;
+        const int now = is_recoded(track) ? 1 : incomplete_track(track.directory()).whole(pass, layout_) ? 0 : 2;
         if (now < makes) least = &track, makes = now;
       }
       if (least == nullptr)
@@ -157,21 +160,21 @@ class Filler {
       else if (is_recoded(*least))
         recoded_[least->directory()] = least;
       else
-        lane_of(least->directory()).passes.insert(pass);
+        incomplete_track(least->directory()).passes.insert(pass);
     }
   }
 
   std::vector<std::string> commands() const {
-    std::map<std::string, std::vector<const Lane*>> teachers;
-    for (const auto& [directory, lane] : lanes_)
-      if (!lane.passes.empty()) teachers[teacher_of(directory)].push_back(&lane);
+    std::map<std::string, std::vector<const IncompleteTrack*>> teachers;
+    for (const auto& [directory, incomplete] : incomplete_)
+      if (!incomplete.passes.empty()) teachers[teacher_of(directory)].push_back(&incomplete);
     std::set<std::string> known;  // teachers whose tracks were extracted
-    for (const auto& [teacher, lanes] : teachers) known.insert(teacher);
+    for (const auto& [teacher, incomplete] : teachers) known.insert(teacher);
     for (const TrackInfo& track : tracks_)
       if (!is_recoded(track)) known.insert(teacher_of(track.directory()));
     std::vector<std::string> out;
-    for (const auto& [teacher, lanes] : teachers)
-      for (const Run& run : runs_of(lanes, layout_))
+    for (const auto& [teacher, incomplete] : teachers)
+      for (const Run& run : runs_of(incomplete, layout_))
         out.push_back(extract_command(known.size() > 1 ? "CONFIG-" + teacher + ".toml" : "CONFIG.toml", cache_, run));
     for (const std::uint32_t pass : alone_) out.push_back(extract_command("CONFIG.toml", cache_, {pass, 1, {}}));
     for (const auto& [directory, track] : recoded_) out.push_back(recode_command(*track, cache_));
@@ -179,18 +182,19 @@ class Filler {
   }
 
  private:
-  Lane& lane_of(const std::string& directory) {
-    if (const auto there = lanes_.find(directory); there != lanes_.end()) return there->second;
+  IncompleteTrack& incomplete_track(const std::string& directory) {
+    if (const auto there = incomplete_.find(directory); there != incomplete_.end()) return there->second;
     const ShardDirectory shard_directory(cache_ / directory, nullptr);
-    return lanes_[directory] = {directory, {shard_directory.numbers().begin(), shard_directory.numbers().end()}, {}};
+    return incomplete_[directory] = {
+               directory, {shard_directory.numbers().begin(), shard_directory.numbers().end()}, {}};
   }
 
   fs::path cache_;
   ShardLayout layout_;
   const std::vector<TrackInfo>& tracks_;
-  std::map<std::string, Lane> lanes_;                // by directory; extracted if they have passes
-  std::map<std::string, const TrackInfo*> recoded_;  // to recode again
-  std::set<std::uint32_t> alone_;                    // passes with recipes but without a track's shards
+  std::map<std::string, IncompleteTrack> incomplete_;  // by directory; extracted if they have passes
+  std::map<std::string, const TrackInfo*> recoded_;    // to recode again
+  std::set<std::uint32_t> alone_;                      // passes with recipes but without a track's shards
 };
 
 }  // namespace

@@ -31,12 +31,8 @@ std::optional<TrackCopy> track_copy(const Plan& plan, const std::filesystem::pat
   }
 }
 
-std::string difference_words(const TrackInfo& there, const TrackCopy& copy) {
-  std::string words;
-  for (const JsonDifference& difference : differences(there, copy.track))
-    words += text(words.empty() ? "" : ", ", difference.key, " is ", difference.there, " there and ", difference.here,
-                  " in the shards");
-  return words;
+std::string difference_words(const TrackInfo& track, const TrackCopy& copy) {
+  return describe_differences(differences(track, copy.track), "the shards");
 }
 
 }  // namespace vitrine

@@ -12,11 +12,11 @@
 namespace vitrine {
 namespace {
 
-// The rows of a batch, at most `count`, gathered from its groups.
+// Collects at most `count` rows of a batch from its groups.
 class Rows {
  public:
   explicit Rows(std::int64_t count) : count_(count) {}
-  // Those at `places` of `all`; where one group has none, the batch has none.
+  // Appends the rows `places` of `all`; a batch lacks a target that one of its groups lacks.
   void add(const at::Tensor& all, const at::Tensor& places) {
     lacking_ = lacking_ || !all.defined();
     if (lacking_) return;
@@ -79,7 +79,7 @@ Batches::Batches(const BatchOptions& options, const TargetSource& source, const 
 std::vector<GroupKey> Batches::order_of(std::uint32_t epoch) const {
   const PhaseBounds bounds = phase_bounds(options_.schedule, steps_per_epoch_);
   const std::uint64_t first = epoch * steps_per_epoch_, last = first + steps_per_epoch_;
-  bool maps = false;  // a phase that needs them may begin or end inside the epoch
+  bool maps = false;  // of any phase in this epoch, which may begin or end inside it
   for (std::size_t i = 0; i < ScheduleOptions::kPhases; ++i)
     maps = maps ||
            (needs_maps(*options_.schedule.phases()[i]) && std::max(first, bounds[i]) < std::min(last, bounds[i + 1]));
@@ -133,7 +133,7 @@ void Batches::start(std::uint64_t step) {
       source_, views_, stream, [this](std::uint64_t n) { return item(n); }, first);
 }
 
-// The next group, or the one that is not used up.
+// The current group, or the next one when it is used up.
 GroupBatch& Batches::group(std::string& other_picture) {
   if (group_ && used_views_ < group_->views) return *group_;
   const bool resumed_inside = !group_ && used_views_ > 0;
@@ -187,7 +187,7 @@ Batch Batches::next() {
   return out;
 }
 
-// Of the next `count` views of the group, in its order, those that are not left out.
+// The next `count` views of the group, in its order, without those left out.
 std::vector<std::int64_t> Batches::views_to_take(const GroupBatch& group, std::uint32_t count) const {
   std::vector<std::int64_t> taken;
   for (std::uint32_t i = used_views_; i < used_views_ + count; ++i)

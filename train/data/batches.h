@@ -1,4 +1,4 @@
-// The groups of a stream as batches on the device, from any step of a run on.
+// Cuts the groups of a stream into batches on the device, starting at any step of a run.
 #ifndef VITRINE_TRAIN_DATA_BATCHES_H_
 #define VITRINE_TRAIN_DATA_BATCHES_H_
 
@@ -21,13 +21,13 @@
 
 namespace vitrine {
 
-/// On the device. Views that are left out are not in it: a batch may have fewer views than asked for, or none. A target
-/// that one of the batch's groups lacks (its pass has no such track) is undefined.
+/// One step's views, on the device. Left-out views are dropped, so a batch may have fewer views than asked for, or
+/// none. A target is undefined when one of the batch's groups lacks it (its pass has no such track).
 struct Batch {
   at::Tensor pictures;  ///< uint8 [B, S, S, 3]
   MixedLabels labels;
   at::Tensor logits;
-  std::vector<at::Tensor> features;  ///< of each feature track; turned where TargetShapes::bases has one
+  std::vector<at::Tensor> features;  ///< one per feature track; rotated where TargetShapes::bases has a basis
   at::Tensor attention;
   at::Tensor embedding;
   /// What is wrong with a picture of a group that begins or goes on here: the first that is not the one that the
@@ -35,18 +35,18 @@ struct Batch {
   std::string other_picture;
 
   std::int64_t views() const { return pictures.size(0); }
-  /// Views `first` to `first + count`; they share memory with this.
+  /// Views [first, first + count); they share memory with this batch.
   Batch rows(std::int64_t first, std::int64_t count) const;
 };
 
-/// The passes that a run's epochs use, ascending: all, and those that have every feature and attention map.
+/// The passes that a run's epochs use, ascending: all of them, and those that have every feature and attention map.
 struct PassLists {
   std::vector<std::uint32_t> all, with_maps;
   bool operator==(const PassLists&) const = default;
 };
 PassLists passes_of(const TargetSource& source);
 
-/// What the order of a run's views and their pictures follow from: a part of its options.
+/// The part of a run's options that determines the order of its views and their pictures.
 struct BatchOptions {
   std::uint32_t batch = 64;          ///< views per step; divides the plan's group or is a multiple of it
   std::uint64_t seed = 0;            ///< of order and augmentation
@@ -57,35 +57,35 @@ struct BatchOptions {
   ScheduleOptions schedule;  ///< how long the run is, and which of its epochs need passes with maps
 };
 
-/// Not for several threads; its stream's workers are its own.
+/// Not thread-safe. Runs its own worker threads.
 class Batches {
  public:
-  /// Throws Error when options.batch does not fit the plan's groups. `source` and `views` must outlive it. `passes`:
-  /// those of the source, or fewer, for a run that began with fewer.
+  /// Throws Error when options.batch does not fit the plan's groups. `source` and `views` must outlive this object.
+  /// `passes`: the source's, or fewer for a resumed run that began with fewer.
   Batches(const BatchOptions& options, const TargetSource& source, const ViewMaker& views, at::Device device,
           PassLists passes);
   Batches(const BatchOptions& options, const TargetSource& source, const ViewMaker& views, at::Device device)
       : Batches(options, source, views, device, passes_of(source)) {}
 
   std::uint64_t steps_per_epoch() const { return steps_per_epoch_; }
-  /// The next batch will be that of `step`, counted from 0 over the whole schedule.
+  /// Seeks: the next batch is that of `step`, counted from 0 over the whole schedule.
   void start(std::uint64_t step);
-  /// Steps of the whole schedule whose phase has the feature term, and those among them whose pass lacks maps.
+  /// Steps of the whole schedule whose phase has the feature term, and how many of them use a pass without maps.
   struct FeatureSteps {
     std::uint64_t wanted = 0, lacking = 0;
   };
   FeatureSteps feature_steps() const;
-  /// Throws std::logic_error beyond the schedule's last step, and what the stream throws.
+  /// Throws std::logic_error after the schedule's last step, and whatever the stream throws.
   Batch next();
-  /// Groups among those begun so far whose picture is not the one that the teacher saw. One that a run goes on with in
-  /// its middle was counted before.
+  /// Groups begun so far whose picture is not the one that the teacher saw. A group that a run resumes in the middle is
+  /// not counted again.
   std::uint64_t other_pictures() const { return other_pictures_; }
-  /// Views among those begun so far that were left out: their pictures could not be had.
+  /// Views of the groups begun so far that were left out because a picture could not be read.
   std::uint64_t left_out() const { return left_out_; }
-  /// Seconds that next() waited for the stream, since construction: for data. Copies to the device, which on a GPU wait
-  /// for the step before, are not in it.
+  /// Seconds that next() has waited for data since construction. Excludes copies to the device, which on a GPU wait for
+  /// the previous step.
   double waited() const { return waited_; }
-  /// Ends the stream's work.
+  /// Stops the worker threads.
   void stop() { stream_.reset(); }
 
  private:
@@ -100,15 +100,15 @@ class Batches {
   at::Device device_;
   PassLists passes_;
   TargetShapes shapes_;
-  std::vector<std::optional<ChannelBasis>> bases_;  // of each feature track
+  std::vector<std::optional<ChannelBasis>> bases_;  // one per feature track
   std::uint64_t groups_per_step_, steps_per_group_, steps_per_epoch_;
   std::int64_t ordered_epoch_ = -1;
-  std::vector<GroupKey> order_;      // of ordered_epoch_
-  std::optional<GroupBatch> group_;  // what is left of a group larger than a batch
+  std::vector<GroupKey> order_;      // of epoch ordered_epoch_
+  std::optional<GroupBatch> group_;  // a group larger than a batch, partly used
   std::uint32_t used_views_ = 0;
   std::uint64_t other_pictures_ = 0, left_out_ = 0;
   double waited_ = 0;
-  std::unique_ptr<GroupStream> stream_;  // last: its threads use the rest
+  std::unique_ptr<GroupStream> stream_;  // last member: its threads use the others
 };
 
 }  // namespace vitrine

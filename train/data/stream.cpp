@@ -19,11 +19,11 @@
 namespace vitrine {
 namespace {
 
-// Which view of the group comes at each place.
+// The permutation of the group's views.
 std::vector<std::int64_t> view_order(std::uint64_t seed, const StreamItem& item, std::uint32_t views) {
   std::vector<std::int64_t> order(views);
   std::iota(order.begin(), order.end(), 0);
-  // Groups of an epoch are drawn by minor 0; the order inside of group g by g + 1.
+  // Minor 0 draws the order of an epoch's groups, minor g + 1 the order inside group g.
   Stream draws(seed, Purpose::kEpochOrder, item.epoch, std::uint64_t{item.key.group} + 1);
   for (std::uint32_t i = views; i > 1; --i) std::swap(order[i - 1], order[draws.below(i)]);
   return order;
@@ -40,13 +40,13 @@ GroupBatch make_group(const TargetSource& source, const ViewMaker& views, const 
   std::vector<std::uint8_t> pictures = views.group_or_mark(recipes, options.size);
   const std::size_t view_bytes = pictures.size() / count;
   GroupBatch batch;
-  // A view that is left out only now has no picture to compare.
+  // A view that has just been left out has no picture to compare.
   const bool comparable = options.size == teacher_size && hashed && hashed == hashed_view(recipes, item.key.group);
   if (const auto hash = source.picture_hash(item.key); hash && comparable) {
     if (const std::uint64_t own = hash_of_group(recipes, item.key.group, pictures); own != *hash) {
       batch.other_picture = text("pass ", item.key.pass, ", group ", item.key.group, ": the student's picture (hash ",
                                  std::hex, own, ") is not the one that the teacher saw (", *hash,
-                                 "); this machine decodes images in another way (other versions of libjpeg, libpng or "
+                                 "); this machine decodes images differently (other versions of libjpeg, libpng or "
                                  "libwebp)");
     }
   }
@@ -90,7 +90,7 @@ struct GroupStream::Shared {
 GroupStream::GroupStream(const TargetSource& source, const ViewMaker& views, StreamOptions options,
                          std::function<std::optional<StreamItem>(std::uint64_t)> items, std::uint64_t first)
     : shared_(std::make_unique<Shared>()) {
-  // Half of the groups may be in work, the other half may wait.
+  // At most half of the groups are being made, the other half may wait.
   const std::size_t ahead = groups_ahead(options, source, available_memory());
   const std::size_t tokens = std::max<std::size_t>(1, (ahead + 1) / 2);
   shared_->capacity = std::max<std::size_t>(1, ahead / 2);

@@ -25,7 +25,7 @@ TrainingImages scan_training_images(const TrainingImageOptions& options, const S
   if (cached && folders.labels == Labels::kFolders && known.classes.empty())
     fail(options.cache, ": was made of images without labels; set labels = \"none\"");
   if (cached && !known.classes.empty()) folders.labels = Labels::kFolders;
-  // The scan would advise labels = "none", which is what the user has.
+  // The scan's error would advise labels = "none", which is already set.
   if (options.folders.labels == Labels::kNone && folders.labels == Labels::kFolders &&
       directory_exists(folders.images) &&
       std::ranges::none_of(list_directory(folders.images), [](const DirectoryEntry& entry) {
@@ -47,7 +47,7 @@ TrainingImages scan_training_images(const TrainingImageOptions& options, const S
   FolderScan scan;
   if (cached) {
     const KnownIndex before = known_index(options.cache, std::move(known));
-    how.depth = before.depth;  // how deep is the extraction's matter
+    how.depth = before.depth;  // the extraction decided how deep
     scan = scan_images(folders, how, before);
   } else {
     scan = scan_images(folders, how);

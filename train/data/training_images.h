@@ -16,30 +16,30 @@
 
 namespace vitrine {
 
-/// Which images a run trains on, and how they are looked at: a part of its options.
+/// The part of a run's options that says which images it trains on and how they are read.
 struct TrainingImageOptions {
   ImageFolders folders;
-  std::string cache;                              ///< the directory of the cache that was made from them; empty: none
-  IndexDepth index_depth = IndexDepth::kHeaders;  ///< without a cache, how far they are looked at
-  VerifyImages verify_images = VerifyImages::kSample;  ///< with a cache, how far its index is believed
+  std::string cache;                                   ///< directory of the cache that was made from them; empty: none
+  IndexDepth index_depth = IndexDepth::kHeaders;       ///< without a cache: how much of each file the scan reads
+  VerifyImages verify_images = VerifyImages::kSample;  ///< with a cache: how many images are compared with its index
   BadImages bad_images = BadImages::kStop;             ///< when a picture of the index cannot be read
   double max_bad_share = 0.01;                         ///< of the images that may be skipped
-  Decoding decoding;  ///< of every picture; with a cache its own, and these are not given or the same
+  Decoding decoding;  ///< of every picture; with a cache: unset, or equal to the cache's
 };
 
 struct TrainingImages {
   std::shared_ptr<const ImageIndex> index;
-  std::vector<LeftOut> left_out;     ///< by ids
-  std::shared_ptr<BadPictures> bad;  ///< with those in it that a cache's index has and that are gone or changed
+  std::vector<LeftOut> left_out;     ///< sorted by id
+  std::shared_ptr<BadPictures> bad;  ///< includes images of the cache's index that are missing or have changed
 };
 
-/// Lists the training images, and says how many there are and what is left out. With a cache whose images have labels
-/// that this run does not want, they are listed as the cache lists them. Throws Error for a folder that is not what the
-/// options or the cache say, and Stopped once `stop` is set.
+/// Scans the training images and prints how many there are and which are left out. With a cache, the images are listed
+/// as in its index, labels included, even when this run does not use labels. Throws Error when the folder does not
+/// match the options or the cache, and Stopped once `stop` is set.
 TrainingImages scan_training_images(const TrainingImageOptions& options, const StopFlag& stop = never_stop());
 
-/// The number of the student's classes: the images' class folders, or the teacher's where there are none. Throws Error
-/// when both are there and differ.
+/// The number of the student's classes: that of the class folders, or the teacher's when there are no class folders.
+/// Throws Error when both exist and differ.
 std::size_t student_classes(const ImageIndex& index, const TargetShapes& shapes);
 
 }  // namespace vitrine

@@ -46,7 +46,7 @@ Agreement::Agreement(const TargetOptions& options, const Evaluation& images, con
   const auto count = static_cast<std::uint32_t>(images.index().images.size());
   classes_ = at::full({count}, -1, at::kLong);
   for (std::uint32_t first = 0; first < count; first += kBatch) {
-    throw_if_stopped(stop, "while the teacher was asked about the validation images");
+    throw_if_stopped(stop, "while the teacher ran on the validation images");
     std::vector<std::uint32_t> wanted(std::min(kBatch, count - first));
     std::iota(wanted.begin(), wanted.end(), first);
     const TeacherJudge::Judged judged = judge.logits(images, wanted);

@@ -1,4 +1,4 @@
-// How often a student says what its teacher says: what a run without labels is judged by.
+// Top-1 agreement of a student with its teacher: the metric of runs without labels.
 #ifndef VITRINE_TRAIN_EVALUATION_AGREEMENT_H_
 #define VITRINE_TRAIN_EVALUATION_AGREEMENT_H_
 
@@ -17,18 +17,18 @@
 
 namespace vitrine {
 
-/// The teacher of TargetOptions as a judge of whole images, its classes mapped to the student's where a map is given.
+/// The teacher of TargetOptions applied to clean crops, its classes mapped to the student's where a map is given.
 class TeacherJudge {
  public:
-  /// `names`: of the student's classes; none without labels. Throws Error when the teacher has not `classes` classes,
-  /// after the map if there is one.
+  /// `names`: of the student's classes; empty without labels. Throws Error unless the teacher has `classes` classes
+  /// (after mapping, if there is a map).
   TeacherJudge(const TargetOptions& options, const std::vector<std::string>& names, std::size_t classes);
 
   struct Judged {
-    at::Tensor logits;                  ///< [N, classes]; minus infinity for a class that the teacher does not know
-    std::vector<std::uint32_t> images;  ///< of those that were asked for, the N that can be read
+    at::Tensor logits;                  ///< [N, classes]; -infinity for a class that the teacher does not know
+    std::vector<std::uint32_t> images;  ///< the N requested images that can be read
   };
-  /// From crops as the teacher wants them.
+  /// The teacher's logits on crops of its own size and preprocessing.
   Judged logits(const Evaluation& evaluation, std::span<const std::uint32_t> images) const;
 
  private:
@@ -36,21 +36,21 @@ class TeacherJudge {
   std::optional<ClassMap> map_;
 };
 
-/// The teacher's most probable class of each image, asked once: the teacher itself is not kept. Throws Stopped between
-/// two batches once `stop` is set.
+/// Compares a student with the teacher's most probable class of each image. The teacher runs once, in the constructor,
+/// and is then released. Throws Stopped between two batches once `stop` is set.
 class Agreement {
  public:
-  /// As TeacherJudge. `images` must outlive it.
+  /// Arguments as TeacherJudge's. `images` must outlive this object.
   Agreement(const TargetOptions& options, const Evaluation& images, const std::vector<std::string>& names,
             std::size_t classes, const StopFlag& stop = never_stop());
 
-  /// The share of the images that can be read, in [0, 1], on which the network's largest logit is of the same class;
-  /// the network is left in evaluation mode.
+  /// The share, in [0, 1], of the readable images on which the network's largest logit is of the teacher's class.
+  /// Leaves the network in evaluation mode.
   double run(Network& network, at::Device device, const StopFlag& stop = never_stop()) const;
 
  private:
   const Evaluation& images_;
-  at::Tensor classes_;  // int64 [images]; -1: could not be read
+  at::Tensor classes_;  // int64 [images]; -1: unreadable
 };
 
 }  // namespace vitrine

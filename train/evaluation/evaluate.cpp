@@ -21,7 +21,7 @@
 namespace vitrine {
 namespace {
 
-// The index with the model's classes and labels.
+// `index` relabelled with the model's classes.
 ImageIndex matched(ImageIndex index, const std::string& folder, const ModelClasses& classes) {
   std::map<std::string, std::uint32_t> number;
   for (std::size_t c = 0; c < classes.names.size(); ++c) number[classes.names[c]] = static_cast<std::uint32_t>(c);
@@ -44,7 +44,7 @@ ImageIndex matched(ImageIndex index, const std::string& folder, const ModelClass
          .what = text(strange == 1 ? "the class folder " : "the class folders ", strangers,
                       strange > kShown ? text(" and ", strange - kShown, " more") : "", strange == 1 ? " is" : " are",
                       " not among the ", classes.names.size(), " classes of ", classes.model),
-         .remedy = "take other folders out, or rename them as the training images' class folders"});
+         .remedy = "remove these folders, or name them as the training images' class folders"});
   for (ImageEntry& image : index.images)
     if (image.label != kNoLabel) image.label = of_folder[image.label];
   index.classes = classes.names;
@@ -67,9 +67,9 @@ Evaluation::Scanned Evaluation::scanned(const std::string& folder, const ModelCl
     return out;
   }
   if (out.index->classes.size() != classes.count)
-    fail(folder, ": has ", out.index->classes.size(), " class folders, ", classes.model, " ", classes.count,
-         " classes, whose names are not known; top-1 would mean nothing");
-  note(text(classes.model, " does not know the names of its classes; they are taken to be the ", classes.count,
+    fail(folder, ": has ", out.index->classes.size(), " class folders, but ", classes.model, " has ", classes.count,
+         " classes without names; top-1 would be meaningless");
+  note(text(classes.model, " has no class names; its classes are assumed to be the ", classes.count,
             " class folders of ", folder, ", in the order of their names"));
   return out;
 }

@@ -1,4 +1,4 @@
-// How good a model is on a folder of images: the shorter side resized, the centre cropped, top-1 and top-5.
+// Evaluates a model on clean crops of a folder of images (shorter side resized, centre cropped): top-1 and top-5.
 #ifndef VITRINE_TRAIN_EVALUATION_EVALUATE_H_
 #define VITRINE_TRAIN_EVALUATION_EVALUATE_H_
 
@@ -21,52 +21,51 @@
 
 namespace vitrine {
 
-/// The classes of the model that is judged, in the order of its outputs.
+/// The classes of the evaluated model, in the order of its outputs.
 struct ModelClasses {
-  std::vector<std::string> names;  ///< none: not known
+  std::vector<std::string> names;  ///< empty: unknown
   std::size_t count = 0;
   std::string model = "the student";  ///< for messages
 };
 
-/// How a model is shown what it is judged on: a part of the run's options.
+/// The part of a run's options that says how images are presented to the model.
 struct EvaluationOptions {
-  int size = 224;                                      ///< side of the model's square, in pixels
+  int size = 224;                                      ///< side of the model's square input, in pixels
   double crop_pct = 0.9;                               ///< of the resized picture, in (0, 1]
   std::vector<double> mean = {0.485, 0.456, 0.406};    ///< subtracted from each colour in [0, 1]
   std::vector<double> stddev = {0.229, 0.224, 0.225};  ///< each colour is divided by it
   Decoding decoding;                                   ///< of the pictures
   std::string precision = "fp32";                      ///< of the forward (common/models/precision.h)
-  std::uint32_t workers = 0;                           ///< threads that decode; 0: those of the process's arena
+  std::uint32_t workers = 0;                           ///< decoding threads; 0: those of the process's arena
 };
 
-/// One folder, scanned once and judged as often as wanted. Constructors and loops throw Stopped, between two files or
-/// two batches, once `stop` is set.
+/// One folder, scanned once and evaluated any number of times. Constructors and loops throw Stopped between two files
+/// or two batches once `stop` is set.
 class Evaluation {
  public:
-  /// A folder of class folders, whose labels are matched with the model's classes by name: it may have fewer of them,
-  /// in any order. Throws Error for a class folder that the model does not know. Where the model's names are not known,
-  /// the folder's classes are taken for the model's in their order, which is said (note); Error when their number
-  /// differs.
+  /// A folder of class folders, matched with the model's classes by name: it may have fewer of them, in any order.
+  /// Throws Error for a class folder that the model does not know. When the model's class names are unknown, the
+  /// folder's classes are assumed to be the model's in the order of their names, with a note; throws Error when their
+  /// numbers differ.
   Evaluation(const std::string& folder, const ModelClasses& classes, const EvaluationOptions& options,
              const StopFlag& stop = never_stop());
-  /// Pictures are decoded as options.decoding says. Of whatever classes the folder has, or with Labels::kNone of any
-  /// images.
+  /// A folder with any classes, or with Labels::kNone any images. Pictures are decoded as options.decoding says.
   Evaluation(const ImageFolders& folder, const EvaluationOptions& options, const StopFlag& stop = never_stop());
 
-  /// Leaves the network in evaluation mode. Images are decoded on the options' workers. An image that cannot be read is
-  /// left out of the count; throws Error when none can be read.
+  /// Decodes on options.workers threads and leaves the network in evaluation mode. Unreadable images are not counted;
+  /// throws Error when none can be read.
   Accuracy run(Network& network, at::Device device, const StopFlag& stop = never_stop()) const;
-  /// `visit(logits, labels, images)` for one batch after the other: [N, classes] and int64 [N] (-1: none) on the
-  /// device, of the N images of the index with these numbers, ascending: all but those that cannot be read.
+  /// Calls `visit(logits, labels, images)` for each batch: logits [N, classes] and labels int64 [N] (-1: none) on the
+  /// device, and the N images' positions in the index, ascending. Unreadable images are skipped.
   using Visit =
       std::function<void(const at::Tensor& logits, const at::Tensor& labels, std::span<const std::uint32_t> images)>;
   void visit(Network& network, at::Device device, const Visit& visit, const StopFlag& stop = never_stop()) const;
 
-  /// Its classes and labels are the model's where those are known.
+  /// With the model's classes and labels where those are known.
   const ImageIndex& index() const { return *index_; }
   struct Crops {
     at::Tensor pictures;                ///< uint8 [N, size, size, 3]
-    std::vector<std::uint32_t> images;  ///< of those that were asked for, the N that can be read
+    std::vector<std::uint32_t> images;  ///< the N requested images that can be read
   };
   /// Clean crops of some images as a model with these settings sees them.
   Crops crops(std::span<const std::uint32_t> images, int size, double crop_pct,

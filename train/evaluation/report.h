@@ -1,4 +1,4 @@
-// What weights are worth, for people and for programs: what `vitrine-train --evaluate` prints.
+// The report that `vitrine-train --evaluate` prints, as text or JSON.
 #ifndef VITRINE_TRAIN_EVALUATION_REPORT_H_
 #define VITRINE_TRAIN_EVALUATION_REPORT_H_
 
@@ -13,20 +13,20 @@
 namespace vitrine {
 
 struct Report {
-  std::string checkpoint, folder;                  ///< the file that was judged, and the folder of images
-  std::string about;                               ///< what is known of the file's weights, in words; may be empty
+  std::string checkpoint, folder;                  ///< the evaluated file, and the folder of images
+  std::string about;                               ///< description of the weights; may be empty
   std::string precision;                           ///< of the arithmetic: "fp32", "tf32", "bf16" or "fp16"
-  std::uint64_t images = 0;                        ///< judged: those of the folder that can be read
-  std::vector<LeftOut> left_out = {};              ///< of the folder, by their paths
+  std::uint64_t images = 0;                        ///< evaluated: those of the folder that can be read
+  std::vector<LeftOut> left_out = {};              ///< of the folder, sorted by path
   std::vector<std::string> classes;                ///< names, in the order of the model's outputs; none without labels
-  std::optional<ClassificationMetrics> judgement;  ///< what labels are needed for; none with labels = "none"
-  std::optional<double> agreement;                 ///< with the teacher, where there is one: a share in [0, 1]
+  std::optional<ClassificationMetrics> judgement;  ///< metrics that need labels; none with labels = "none"
+  std::optional<double> agreement;                 ///< with the teacher, if there is one: a share in [0, 1]
 };
 
-/// "14.00", of a share in [0, 1].
+/// "14.00" for 0.14.
 std::string percent(double share);
 
-/// A table of classes, then the sums.
+/// A table of classes, then the totals.
 std::string as_text(const Report& report);
 std::string as_json(const Report& report);
 

@@ -7,11 +7,11 @@
 namespace vitrine {
 namespace {
 
-// Below this norm a map is taken as it is: an image whose map vanishes has no gradient of infinite size.
+// Lower bound of the norm that a map is divided by, so that a zero map has a finite gradient.
 constexpr double kMinNorm = 1e-12;
 
-// A score's gradient at a feature is about a weight of the head over the number of positions, 1e-4 and less: in FP16 a
-// subnormal number or 0. A power of two moves it into range without rounding, and the map is normalised.
+// A score's gradient at a feature is about a head weight divided by the number of positions, 1e-4 and less: subnormal
+// or 0 in FP16. A power of two brings it into range without rounding; the map is normalised afterwards.
 constexpr double kScoreScale = 4096;
 
 at::Tensor normalise(const at::Tensor& map) {
@@ -24,7 +24,7 @@ at::Tensor heads_mean(const at::Tensor& attention, std::int64_t height, std::int
   return at::adaptive_avg_pool2d(precision.of(attention).mean(1, /*keepdim=*/true), {height, width}).flatten(1);
 }
 
-/// `map`: [N, H·W] of the student, whose grid is that of `features`.
+/// `map`: the student's, [N, H·W], on the grid of `features`.
 at::Tensor distance(const at::Tensor& map, const at::Tensor& features, const at::Tensor& attention,
                     MapScaling scaling) {
   const at::Tensor difference = map - attention_map(attention.detach(), features.size(2), features.size(3));

@@ -6,7 +6,7 @@
 namespace vitrine {
 namespace {
 
-// Added to the product of norms: what does not vary has no correlation.
+// Added to the product of norms, so that a constant vector has correlation 0.
 constexpr double kMinNorms = 1e-8;
 
 /// Mean over rows of 1 − Pearson's correlation of two [R, V].

@@ -9,13 +9,13 @@
 namespace vitrine {
 namespace {
 
-/// One side's logarithms: of p_y [N], of 1 − p_y [N], and of p̂ [N, K] with 0 at the label.
+/// One side's log-probabilities: of p_y [N], of 1 − p_y [N], and of p̂ [N, K] with 0 at the label.
 struct Decoupled {
   at::Tensor target, rest, others;
 };
 
 Decoupled decoupled(const at::Tensor& logits, const at::Tensor& is_label) {
-  // 1 − p_y from the other classes' logits: the difference would lose all digits where the label is sure.
+  // From the other classes' logits: computing 1 − p_y would cancel when p_y is close to 1.
   const at::Tensor others = logits.masked_fill(is_label, -std::numeric_limits<double>::infinity());
   const at::Tensor all_mass = logits.logsumexp(1), others_mass = others.logsumexp(1);
   return {(logits * is_label).sum(1) - all_mass, others_mass - all_mass,

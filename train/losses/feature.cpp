@@ -33,7 +33,7 @@ at::Tensor feature_l2(const at::Tensor& student, const at::Tensor& target, Featu
   switch (form) {
     case FeatureForm::kPlain:
       return weighted((s - t).square().mean(1, /*keepdim=*/true), w).mean();
-    case FeatureForm::kNormalised: {  // the norm and the product of whole maps, both weighted
+    case FeatureForm::kNormalised: {  // norms and dot product of whole maps, weighted
       const at::Tensor root = w.defined() ? w.sqrt() : w;
       return (2 - 2 * cosine(weighted(s, root).flatten(1), weighted(t, root).flatten(1))).mean();
     }

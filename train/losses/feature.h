@@ -1,5 +1,5 @@
-// The distance of two feature maps of equal shape [N, C, H, W]. No gradient to the target. Where positions have weights
-// w [N, 1, H, W], sums over positions are weighted: w = 1 everywhere is no weights.
+// Distances of two feature maps of equal shape [N, C, H, W]. No gradient to the target. With weights w [N, 1, H, W],
+// sums over positions are weighted; w = 1 equals no weights.
 #ifndef VITRINE_TRAIN_LOSSES_FEATURE_H_
 #define VITRINE_TRAIN_LOSSES_FEATURE_H_
 
@@ -13,8 +13,8 @@ enum class FeatureForm {
   kCosine,  ///< mean over images and positions of 1 − cos(s, t), over the channels
 };
 
-/// Of a vector that vanishes the cosine is 0, so that nothing is gained by vanishing: kNormalised costs 2 then, kCosine
-/// 1. Unequal shapes are a std::logic_error. `weights`: at least 0, or undefined.
+/// The cosine of a zero vector is 0, so that collapsing to zero does not pay: it costs 2 with kNormalised and 1 with
+/// kCosine. Unequal shapes are a std::logic_error. `weights`: non-negative, or undefined.
 at::Tensor feature_l2(const at::Tensor& student, const at::Tensor& target, FeatureForm form = FeatureForm::kPlain,
                       const at::Tensor& weights = {});
 

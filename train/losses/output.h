@@ -1,5 +1,6 @@
-// The output term D_out: the student's logits drawn to the teacher's, in one of four forms. All take logits [N, K] and
-// a temperature τ, are means over the batch, leave the factor τ² to `combine`, and give no gradient to the teacher.
+// The output term D_out in four forms, which pull the student's logits towards the teacher's. All take logits [N, K]
+// and a temperature τ, average over the batch, leave the factor τ² to combine() (terms.h), and give no gradient to the
+// teacher.
 #ifndef VITRINE_TRAIN_LOSSES_OUTPUT_H_
 #define VITRINE_TRAIN_LOSSES_OUTPUT_H_
 
@@ -12,22 +13,22 @@ namespace vitrine {
 /// KL(softmax(teacher/τ) ‖ softmax(student/τ)) (Hinton, Vinyals & Dean 2015).
 at::Tensor kl_divergence(const at::Tensor& student_logits, const at::Tensor& teacher_logits, double temperature);
 
-/// Decoupled knowledge distillation (Zhao et al. 2022, eq. 7): target·KL(b^T ‖ b^S) + others·KL(p̂^T ‖ p̂^S), where
-/// b = (p_y, 1 − p_y) and p̂ is the softmax over the classes other than the label y, all at τ. At least two classes.
-/// With target = 1 and others = 1 − p_y^T it would be KL; here `others` is a constant (8 for ImageNet and CNNs). What
-/// has no label is taken as KL, which knows none.
+/// Decoupled knowledge distillation (Zhao et al. 2022, eq. 7): target·KL(b^T ‖ b^S) + others·KL(p̂^T ‖ p̂^S), where b =
+/// (p_y, 1 − p_y) and p̂ is the softmax over the classes other than the label y, all at τ. At least two classes. With
+/// target = 1 and others = 1 − p_y^T it would equal KL; here `others` is a constant (8 for ImageNet and CNNs). Views
+/// without a label use KL, which needs none.
 at::Tensor decoupled_kl(const at::Tensor& student_logits, const at::Tensor& teacher_logits, const MixedLabels& labels,
                         double temperature, double target_weight, double others_weight);
 
 /// DIST (Huang et al. 2022, eqs. 7 to 10): between·mean_i(1 − ρ(S_i·, T_i·)) + within·mean_k(1 − ρ(S_·k, T_·k)), ρ
-/// Pearson's correlation of the softmax at τ: of an image over classes, and of a class over the batch's images. What
-/// does not vary (a batch of one image) has ρ = 0. Only relations between images of one batch are seen.
+/// Pearson's correlation of the softmax at τ: of an image over classes, and of a class over the batch's images.
+/// Constant vectors (a batch of one image) have ρ = 0. Relates only images of the same batch.
 at::Tensor correlation_distance(const at::Tensor& student_logits, const at::Tensor& teacher_logits, double temperature,
                                 double between_weight, double within_weight);
 
-/// The loss of OFA-KD (Hao et al. 2023, eq. 6) without the part that is the label's cross entropy, which our label term
-/// is: −((1 + p_y^T)^γ − 1)·log p_y^S − Σ_{k≠y} p_k^T·log p_k^S, at τ. With γ = 1 it is KL and the teacher's entropy;
-/// a larger γ trusts the label the more, the surer the teacher is of it. Where there is no label, γ = 1.
+/// The loss of OFA-KD (Hao et al. 2023, eq. 6) without its cross entropy of the label, which is the label term here:
+/// −((1 + p_y^T)^γ − 1)·log p_y^S − Σ_{k≠y} p_k^T·log p_k^S, at τ. With γ = 1 it is KL plus the teacher's entropy; a
+/// larger γ gives the label more weight where the teacher is confident of it. Views without a label use γ = 1.
 at::Tensor adaptive_target(const at::Tensor& student_logits, const at::Tensor& teacher_logits,
                            const MixedLabels& labels, double temperature, double gamma);
 

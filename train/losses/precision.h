@@ -1,4 +1,4 @@
-// What keeps losses out of half precision.
+// Keeps the computation of losses in full precision.
 #ifndef VITRINE_TRAIN_LOSSES_PRECISION_H_
 #define VITRINE_TRAIN_LOSSES_PRECISION_H_
 
@@ -6,12 +6,12 @@
 
 namespace vitrine {
 
-/// Autocast is off for this thread while one of these lives, on every device. Gradients are unaffected.
+/// RAII: disables autocast on this thread, for every device, while it lives. Gradients are unaffected.
 class FullPrecision {
  public:
   FullPrecision() : off_(c10::autocast_dispatch_keyset) {}
 
-  /// The tensor itself when it is float or double, else in float; undefined stays undefined.
+  /// The tensor itself if it is float or double, else a copy in float; undefined stays undefined.
   static at::Tensor of(const at::Tensor& x) {
     if (!x.defined() || x.scalar_type() == at::kDouble) return x;
     return x.to(at::kFloat);

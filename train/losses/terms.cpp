@@ -10,15 +10,16 @@
 namespace vitrine {
 
 void LossOptions::fields(Fields& f) {
-  f.number("temperature", temperature, "softens both sides of the output term; 3 to 5 is usual", {0.01, 1000});
-  f.number("attention_weight", attention_weight, "attention transfer relative to the feature term", {0, 1e6});
-  f.number("label_smoothing", label_smoothing, "share of the label that goes to all classes alike", {0, 0.999});
+  f.number("temperature", temperature, "softens both sides of the output term; typically 3 to 5", {0.01, 1000});
+  f.number("attention_weight", attention_weight, "weight of attention transfer relative to the feature term", {0, 1e6});
+  f.number("label_smoothing", label_smoothing, "share of the label that is spread over all classes", {0, 0.999});
   f.choice("output", output,
            {{"kl", OutputForm::kKl},
             {"dkd", OutputForm::kDecoupled},
             {"dist", OutputForm::kCorrelation},
             {"ofa", OutputForm::kAdaptive}},
-           "how the student's logits are drawn to the teacher's; views without a label: dkd is kl, ofa has exponent 1");
+           "distance of the student's logits from the teacher's; for views without a label dkd is kl, and ofa has "
+           "exponent 1");
   f.number("target_weight", target_weight, "dkd: weight of the label's class against all others", {0, 1e6});
   f.number("others_weight", others_weight, "dkd: weight of the other classes among themselves", {0, 1e6});
   f.number("between_weight", between_weight, "dist: weight of each image's correlation over classes", {0, 1e6});
@@ -38,9 +39,10 @@ void LossOptions::fields(Fields& f) {
       "what meets the teacher's attention: the student's activation map, its gradient-weighted map of the score, or "
       "the gradient itself, which is then scaled and has no term");
   f.choice("attention_scaling", attention_scaling, {{"code", MapScaling::kCode}, {"paper", MapScaling::kPaper}},
-           "how attention maps are compared: as the code of attention transfer does, or its paper");
+           "how attention maps are compared: as in the code of attention transfer, or as in its paper");
   f.choice("guidance_score", guidance_score, {{"labels", GuidanceScore::kLabels}, {"teacher", GuidanceScore::kTeacher}},
-           "gradient: whose classes the score is of; of labels, views without one learn nothing from attention");
+           "gradient: the score is that of the labels (views without one learn nothing from attention) or of the "
+           "teacher's classes");
   f.number("guidance_strength", guidance_strength, "gradient_scaling: share of the gradient that is scaled", {0, 1});
 }
 

@@ -1,5 +1,5 @@
-// The terms of distillation's loss as a configuration chooses them, and their sum. Each formula stands in a file of its
-// own here. Plain ATen, any device. Computed in FP32 whatever the autocast mode and the inputs' type (double
+// The terms of the distillation loss as chosen by the configuration, and their weighted sum. Each formula has its own
+// file in this folder. Plain ATen, any device. Computed in FP32 whatever the autocast mode and the inputs' type (double
 // stays double); each term is a scalar [] with a gradient to the student's side only.
 #ifndef VITRINE_TRAIN_LOSSES_TERMS_H_
 #define VITRINE_TRAIN_LOSSES_TERMS_H_
@@ -17,7 +17,7 @@ namespace vitrine {
 
 enum class OutputForm { kKl, kDecoupled, kCorrelation, kAdaptive };
 enum class AttentionForm { kActivation, kGradient, kGradientScaling };
-/// Whose score the gradient map of guidance belongs to.
+/// Which classes' score the gradient map of guidance is computed from.
 enum class GuidanceScore { kLabels, kTeacher };
 
 struct LossOptions {
@@ -33,23 +33,23 @@ struct LossOptions {
   AttentionForm attention = AttentionForm::kActivation;
   MapScaling attention_scaling = MapScaling::kCode;
   GuidanceScore guidance_score = GuidanceScore::kLabels;
-  double guidance_strength = 1;  // of gradient_scaling
+  double guidance_strength = 1;  // gradient scaling
 
   void fields(Fields& f);
 };
 
-/// The output term in the form of `options`; logits [N, K].
+/// The output term in the form that `options` choose; logits [N, K].
 at::Tensor output_loss(const at::Tensor& student_logits, const at::Tensor& teacher_logits, const MixedLabels& labels,
                        const LossOptions& options);
 
-/// The score [N] that gradient guidance asks about: of the labels share·z_label + (1−share)·z_partner, or Σ_k p_k·z_k
-/// with the teacher's probabilities p (at τ = 1, fixed). teacher_logits may be undefined for kLabels, whose score is
-/// that of the labels that are there: a view without any has score 0, a map that vanishes, and learns nothing from it.
+/// The score [N] that gradient guidance differentiates: kLabels: share·z_label + (1−share)·z_partner; kTeacher: Σ_k
+/// p_k·z_k with the teacher's probabilities p (at τ = 1, detached). teacher_logits may be undefined for kLabels. Absent
+/// labels add nothing to the score: a view without labels has score 0 and a zero map, and learns nothing.
 at::Tensor guidance_score(const at::Tensor& student_logits, const at::Tensor& teacher_logits, const MixedLabels& labels,
                           GuidanceScore whose);
 
-/// The terms of one step, each unweighted and kept for the log. An undefined tensor is a term that this step does not
-/// have (its pass has no features, its phase no labels): it drops out of the sum.
+/// The unweighted terms of one step, also for the log. An undefined tensor is a term that this step does not have (its
+/// pass has no features, its phase no label term); it drops out of the sum.
 struct LossTerms {
   at::Tensor output;     // D_out
   at::Tensor feature;    // L_feat
@@ -58,7 +58,7 @@ struct LossTerms {
   at::Tensor exits;      // mean over the exits of adaptive_target
   at::Tensor embedding;  // of EmbeddingProjector
 
-  /// Adds each term of `other`, times `share`, to this one's, without gradients.
+  /// Adds `share` times each term of `other`, without gradients.
   void add(const LossTerms& other, double share);
 };
 

@@ -35,7 +35,7 @@ at::Tensor topk_kl_divergence(const at::Tensor& student_logits, const TopkLogits
   const at::Tensor student = precision.of(student_logits) / temperature;
   const at::Tensor all = student.logsumexp(1, /*keepdim=*/true);
   const at::Tensor kept = student.gather(1, teacher.indices) - all;
-  // The others' mass from their own logits, not as one less the kept: that difference would vanish in rounding.
+  // From the others' own logits: one minus the kept classes' mass would cancel.
   const at::Tensor others =
       student.scatter(1, teacher.indices, -std::numeric_limits<double>::infinity()).logsumexp(1, true) - all;
   const at::Tensor q = at::cat({kept, others}, 1);

@@ -71,7 +71,7 @@ MappedLoss AdaptiveMappingImpl::forward(const std::vector<at::Tensor>& stages, c
     for (std::size_t t = 0; t < blocks.size(); ++t) {
       const std::int64_t height = std::min(own.size(2), fixed[t].size(2));
       const std::int64_t width = std::min(own.size(3), fixed[t].size(3));
-      // Pooling and a 1×1 convolution commute; this way the convolution has the smaller grid.
+      // Pooling and a 1×1 convolution commute; pooling first gives the convolution the smaller grid.
       const at::Tensor projected = projections_[s][t]->forward(on_grid(own, height, width));
       errors.push_back((projected - on_grid(fixed[t], height, width)).square().mean({1, 2, 3}));
     }

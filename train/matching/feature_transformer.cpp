@@ -34,28 +34,27 @@ torch::nn::Conv2d pointwise(std::int64_t from, std::int64_t to, bool bias) {
 void FeatureTransformerOptions::fields(Fields& f) {
   f.choice("direction", direction,
            {{"teacher_to_student", Direction::kTeacherToStudent}, {"student_to_teacher", Direction::kStudentToTeacher}},
-           "whose map is brought to the other's channels");
+           "whose map is projected to the other's channels");
   f.choice("form", form,
            {{"plain", FeatureForm::kPlain}, {"normalised", FeatureForm::kNormalised}, {"cosine", FeatureForm::kCosine}},
-           "the maps' distance: squared error, that of whole maps of unit norm, or the angle at each position");
+           "the maps' distance: squared error, squared error of maps normalised to unit norm, or 1 - cosine at each "
+           "position");
   f.choice("fusion", fusion, {{"additive", Fusion::kAdditive}, {"gated", Fusion::kGated}},
-           "how the mask and the teacher's attention meet (teacher_to_student)");
+           "how the mask and the teacher's attention are combined (teacher_to_student)");
   f.number("attention_share", attention_share,
-           "share of a position's weight that follows the teacher's attention, where there is any (student_to_teacher, "
-           "mapping = \"pairs\"); 0: all positions alike",
+           "share of a position's weight that follows the teacher's attention, if available (student_to_teacher, "
+           "mapping = \"pairs\"); 0: uniform weights",
            {0, 1});
-  f.integer("se_ratio", se_ratio, "squeeze-and-excitation narrows the student's channels by this", {1, 4096});
-  f.integer(
-      "stage", stage,
-      "the student's stage whose attention, and single feature track, is compared: layer1 to layer4; 0: the deepest "
-      "whose map is as fine as the teacher's",
-      {0, 4});
-  f.integers("stages", stages, "a stage for each of several tracks of features; empty: the one of equal relative depth",
-             {1, 4});
+  f.integer("se_ratio", se_ratio, "squeeze-and-excitation's reduction ratio of the student's channels", {1, 4096});
+  f.integer("stage", stage,
+            "the student's stage compared with attention, and with a single feature track: layer1 to layer4; 0: the "
+            "deepest whose map is at least as fine as the teacher's",
+            {0, 4});
+  f.integers("stages", stages, "one stage per feature track; empty: the one of equal relative depth", {1, 4});
   f.choice("mapping", mapping, {{"pairs", Mapping::kPairs}, {"adaptive", Mapping::kAdaptive}},
-           "which tracks meet which stages: those of stages, or all, by weights that are learned for each image");
+           "pairs: the pairs given by stages; adaptive: all pairs, with weights learned per image");
   f.number("transformer_weight", transformer_weight,
-           "weight of the transformer's own term (teacher_to_student); 0 keeps it as it was initialised", {0, 1e6});
+           "weight of the transformer's own term (teacher_to_student); 0: it keeps its initial weights", {0, 1e6});
 }
 
 at::Tensor standardise(const at::Tensor& x) {
@@ -79,7 +78,7 @@ FeatureTransformerImpl::FeatureTransformerImpl(const FeatureTransformerOptions& 
   mask_ = register_parameter("mask", at::zeros({1, 1, shapes.teacher_height, shapes.teacher_width}));
 }
 
-// The 1×1 convolution between the map and the other side, which may be turned.
+// Applies the 1×1 projection, folding in the basis where the teacher's side is rotated.
 at::Tensor FeatureTransformerImpl::projected(const at::Tensor& map) {
   if (!basis_.defined()) return project_->forward(map);
   const at::Tensor weight = project_->weight.flatten(1), basis = basis_.to(weight.options());
@@ -109,7 +108,7 @@ FeatureLoss FeatureTransformerImpl::forward(const at::Tensor& student, const at:
   const at::Tensor fixed = precision.of(teacher).detach();
 
   if (options_.direction == Direction::kStudentToTeacher) {
-    // Pooling and a 1×1 convolution commute; this way the convolution has the smaller grid.
+    // Pooling and a 1×1 convolution commute; pooling first gives the convolution the smaller grid.
     student_side = projected(student_side);
     const at::Tensor target = pooled(fixed, height, width);
     const at::Tensor weights = attention.defined() && options_.attention_share > 0
@@ -130,14 +129,14 @@ FeatureLoss FeatureTransformerImpl::forward(const at::Tensor& student, const at:
   const at::Tensor maps_attention = attention.defined() ? precision.of(attention).detach() : attention;
   student_side = standardise(student_side);
   const at::Tensor target = standardise(pooled(transform(fixed, maps_attention), height, width));
-  // feature_l2 keeps the gradient from its second argument; the forms are symmetric.
+  // feature_l2 detaches its second argument; all forms are symmetric.
   const auto distance = [this](const at::Tensor& moving, const at::Tensor& fixed_side) {
     if (options_.form != FeatureForm::kPlain) return feature_l2(moving, fixed_side, options_.form);
     return 2 - 2 * (moving * fixed_side.detach()).mean();
   };
   const at::Tensor student_term = distance(student_side, target);
   const at::Tensor transformer_term = distance(target, student_side);
-  // The second term adds its gradient and not its value, so that the log reads one squared error.
+  // The second term adds its gradient but not its value, so that the log has a single squared error.
   const at::Tensor loss = student_term + options_.transformer_weight * (transformer_term - transformer_term.detach());
   return {loss, student_side.detach(), target.detach()};
 }

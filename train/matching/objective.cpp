@@ -19,7 +19,7 @@ std::uint32_t single_stage(const FeatureTransformerOptions& options, const Targe
   return map.empty() ? 4 : matching_stage(size, map[1]);  // of [channels or heads, height, width]
 }
 
-// Where the numbers are needed: a batch of noise is as large as the features themselves.
+// Drawn on the features' device: a batch of noise is as large as the features.
 at::Generator generator_on(at::Device device, std::uint64_t seed) {
   if (device.is_cpu()) return at::make_generator<at::CPUGeneratorImpl>(seed);
   at::Generator generator =
@@ -105,12 +105,12 @@ std::vector<std::pair<std::string, std::uint32_t>> Objective::pairs() const {
   return out;
 }
 
-// The logits of the classes that the teacher knows, [N, columns].
+// The student's logits of the classes that the teacher has, [N, columns].
 at::Tensor Objective::taught(const at::Tensor& logits) const {
   return columns_.defined() ? logits.index_select(1, columns_) : logits;
 }
 
-// The labels among these; one that the teacher does not know is none.
+// The labels as columns of these; -1 for a class that the teacher does not have.
 MixedLabels Objective::taught(const MixedLabels& labels) const {
   if (!columns_.defined()) return labels;
   const auto columns = [&](const at::Tensor& label) {
@@ -135,7 +135,7 @@ at::Tensor Objective::feature_loss(const NetworkOutputs& out, const Batch& batch
     std::vector<at::Tensor> stages, maps;
     for (std::size_t t = 0; t < batch.features.size(); ++t) {
       if (!batch.features[t].defined()) return {};
-      // Its keys are standardised over channels, so that it matters which these are.
+      // Its keys are standardised over channels, which is not invariant under the rotation.
       maps.push_back(bases_[t] ? bases_[t]->maps(batch.features[t]) : batch.features[t]);
     }
     for (const std::uint32_t stage : mapped_.stages) stages.push_back(out.stages[stage - 1]);

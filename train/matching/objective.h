@@ -1,5 +1,5 @@
-// From what the student computed and what the teacher gave to the terms of one step's loss: the modules that stand
-// between both (feature transformer, exits) and the choice of terms by phase and configuration.
+// Computes the terms of one step's loss from the student's outputs and the teacher's targets: holds the modules between
+// the two (feature transformer, exits) and chooses terms by phase and configuration.
 #ifndef VITRINE_TRAIN_MATCHING_OBJECTIVE_H_
 #define VITRINE_TRAIN_MATCHING_OBJECTIVE_H_
 
@@ -23,39 +23,38 @@
 
 namespace vitrine {
 
-/// What the terms and the modules between student and teacher follow from: a part of the run's options.
+/// The part of the run's options that determines the terms and the modules between student and teacher.
 struct ObjectiveOptions {
   FeatureTransformerOptions transformer;
   LossOptions loss;
-  std::string features;            ///< tracks of the feature term, as TargetOptions has them; empty: none
+  std::string features;            ///< tracks of the feature term, as in TargetOptions; empty: none
   std::string attention;           ///< track of attention transfer; empty: none
-  std::string precision = "fp32";  ///< of the exits' arithmetic (common/models/precision.h)
+  std::string precision = "fp32";  ///< of the exits (common/models/precision.h)
 };
 
-/// Its modules' parameters learn by the run's optimizer. Not for several threads.
+/// The run's optimizer updates its modules' parameters. Not thread-safe.
 class Objective {
  public:
-  /// `shapes`: of the targets; `widths`: of the student's stages, none for a ViT; `size`: the side of what it sees, in
-  /// pixels. Weights from torch's default generator. Throws Error when the options ask for maps or exits of a student
-  /// without stages, or for exits without a teacher.
+  /// `shapes`: of the targets; `widths`: channels of the student's stages, empty for a ViT; `size`: side of the
+  /// student's input, in pixels. Weights are initialised from torch's default generator. Throws Error when the options
+  /// ask for maps or exits of a student without stages, or for exits without a teacher.
   Objective(const ObjectiveOptions& options, const TargetShapes& shapes, const std::vector<std::int64_t>& widths,
             int classes, int size, at::Device device);
 
-  /// Which of its modules learn in this phase; BatchNorm of the exits is frozen where the student's is.
+  /// Sets which modules learn in this phase. BatchNorm of the exits is frozen when the student's is.
   void enter(const PhaseOptions& phase);
-  /// The terms that phase, targets and configuration ask for. `out`: of the batch, its graph alive unless the phase
-  /// freezes the student.
+  /// The terms that phase, targets and configuration ask for. `out`: the student's outputs for `batch`, with their
+  /// graph unless the phase freezes the student.
   LossTerms terms(const NetworkOutputs& out, const Batch& batch, const PhaseOptions& phase);
 
-  /// With the adaptive mapping, the last batch's mean weights: of each stage, over the tracks. Else empty.
+  /// With the adaptive mapping, the mean weights of the last batch, per stage over the tracks. Else empty.
   struct Mapped {
     std::vector<std::uint32_t> stages;
     std::vector<std::string> tracks;
     at::Tensor weights;  ///< [stages, tracks]; undefined before the first batch with features
   };
   const Mapped& mapped() const { return mapped_; }
-  /// Which of the student's stages, 1 to 4, each track of fixed pairs meets, and attention does; empty when there are
-  /// neither.
+  /// The student's stage, 1 to 4, that each feature track is paired with, and that of attention; empty without either.
   std::vector<std::pair<std::string, std::uint32_t>> pairs() const;
 
   /// By the names that their tensors have in checkpoints: "transformer" (with several pairs "transformer1" and so on),
@@ -72,11 +71,11 @@ class Objective {
   ObjectiveOptions options_;
   at::Device device_;
   std::uint32_t stage_;
-  bool topk_;                          // the teacher's logits are rows of the largest
-  at::Tensor columns_, column_of_;     // with TargetShapes::columns: those, and of each class its column or -1
-  std::vector<std::uint32_t> stages_;  // of each transformer
+  bool topk_;                          // the teacher's logits are packed rows (losses/topk.h)
+  at::Tensor columns_, column_of_;     // with TargetShapes::columns: those, and each class's column or -1
+  std::vector<std::uint32_t> stages_;  // one per transformer
   std::vector<FeatureTransformer> transformers_;
-  std::vector<std::optional<ChannelBasis>> bases_;  // of each track
+  std::vector<std::optional<ChannelBasis>> bases_;  // one per track
   AdaptiveMapping mapping_{nullptr};
   Mapped mapped_;
   StageExits exits_{nullptr};
@@ -84,9 +83,9 @@ class Objective {
   std::vector<std::pair<std::string, std::shared_ptr<torch::nn::Module>>> modules_;
 };
 
-/// Teacher features [N, C, H, W] of a track, turned or not, and noise of `deviations` of each channel's standard
-/// deviation in the batch, drawn by seed, track and step alone, on the features' device (other kinds of device draw
-/// other numbers).
+/// Teacher features [N, C, H, W] of a track, rotated or not, plus Gaussian noise of `deviations` times each channel's
+/// standard deviation in the batch. The noise is a function of seed, track and step, drawn on the features' device
+/// (kinds of devices draw different numbers).
 at::Tensor with_noise(const at::Tensor& features, double deviations, std::uint64_t seed, std::size_t track,
                       std::uint64_t step);
 

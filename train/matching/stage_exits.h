@@ -1,5 +1,5 @@
-// Heads at a ResNet's stages, so that each stage meets the teacher in the space of logits, where a transformer's and a
-// convolutional network's features can be compared (OFA-KD, Hao et al. 2023, section 3.2). They serve training alone.
+// Auxiliary heads at a ResNet's stages, which compare each stage with the teacher in logit space, where features of
+// transformers and convolutional networks are comparable (OFA-KD, Hao et al. 2023, section 3.2). Used in training only.
 #ifndef VITRINE_TRAIN_MATCHING_STAGE_EXITS_H_
 #define VITRINE_TRAIN_MATCHING_STAGE_EXITS_H_
 
@@ -10,14 +10,14 @@
 
 namespace vitrine {
 
-/// Stage i reaches the last stage's size by one depthwise separable 3×3 convolution of stride 2 for each stage between
-/// (depthwise, pointwise, BatchNorm, ReLU; the widths are the stages'), then pooling and a linear layer.
+/// Stage i is brought to the last stage's size by one depthwise separable 3×3 convolution of stride 2 per following
+/// stage (depthwise, pointwise, BatchNorm, ReLU; with the stages' widths), then average pooling and a linear layer.
 class StageExitsImpl : public torch::nn::Module {
  public:
-  /// Weights from torch's default generator.
+  /// Weights are initialised from torch's default generator.
   StageExitsImpl(const std::vector<std::int64_t>& widths, int classes);
 
-  /// stages: [N, widths[i], H_i, W_i], one for each width. Logits [N, classes] of each, FP32.
+  /// stages: [N, widths[i], H_i, W_i], one per width. Returns the logits [N, classes] of each stage, FP32.
   std::vector<at::Tensor> forward(const std::vector<at::Tensor>& stages);
 
  private:

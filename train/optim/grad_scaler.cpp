@@ -7,10 +7,10 @@
 namespace vitrine {
 
 void ScalerOptions::fields(Fields& f) {
-  f.number("scale", scale, "the loss is multiplied by this at the start", {1e-3, 1e12});
-  f.number("growth", growth, "the scale's factor after a row of good updates", {1, 1e3});
-  f.number("back_off", back_off, "the scale's factor when a gradient is not finite", {1e-3, 1});
-  f.integer("interval", interval, "updates in that row", {1, 1e9});
+  f.number("scale", scale, "initial factor of the loss", {1e-3, 1e12});
+  f.number("growth", growth, "factor of the scale after `interval` updates without overflow", {1, 1e3});
+  f.number("back_off", back_off, "factor of the scale when a gradient is not finite", {1e-3, 1});
+  f.integer("interval", interval, "number of consecutive updates without overflow before growth", {1, 1e9});
 }
 
 GradScaler::GradScaler(const ScalerOptions& options, at::Device device)
@@ -21,7 +21,7 @@ GradScaler::GradScaler(const ScalerOptions& options, at::Device device)
 bool GradScaler::unscale(const std::vector<at::Tensor>& gradients) {
   const at::NoGradGuard no_grad;
   at::Tensor found_inf = at::zeros({1}, scale_.options());
-  // Single precision holds the inverse of any scale that the factors can reach before the loss itself overflows.
+  // Single precision suffices: it represents the inverse of any scale at which the loss is still finite.
   const at::Tensor inverse = scale_.to(at::kDouble).reciprocal().to(at::kFloat);
   if (!gradients.empty()) at::_amp_foreach_non_finite_check_and_unscale_(gradients, found_inf, inverse);
   const bool finite = found_inf.item<float>() == 0;

@@ -38,15 +38,15 @@ void refuse_unexpected(const OptimizerState& state, const std::set<std::string>&
            "with.");
 }
 
-// Whether the elements of two tensors of one shape follow each other alike; strides along a single element say nothing.
+// Whether two tensors of the same shape have the same memory layout; strides of dimensions of size 1 do not matter.
 bool same_layout(const at::Tensor& a, const at::Tensor& b) {
   for (std::int64_t d = 0; d < a.dim(); ++d)
     if (a.size(d) > 1 && a.stride(d) != b.stride(d)) return false;
   return true;
 }
 
-// Parameters of several dimensions that are added to what they meet, as biases are: a ViT's class token and positions,
-// the feature transformer's mask. timm and DeiT exempt the former as well.
+// Parameters of several dimensions that are additive like biases: a ViT's class token and position embedding (also
+// exempt in timm and DeiT), and the feature transformer's mask.
 bool acts_as_bias(const std::string& name) {
   for (const char* last : {"cls_token", "pos_embed", "mask"})
     if (name == last || name.ends_with(std::string(".") + last)) return true;
@@ -63,7 +63,7 @@ std::vector<at::Tensor> zeros_like(const NamedParameters& parameters) {
 
 void OptimizerOptions::fields(Fields& f) {
   f.choice("kind", kind, {{"sgd", OptimizerKind::kSgd}, {"adamw", OptimizerKind::kAdamW}}, "how weights are updated");
-  f.number("weight_decay", weight_decay, "pull of the weights towards zero", {0, 10});
+  f.number("weight_decay", weight_decay, "weight decay", {0, 10});
   f.flag("decay_vectors", decay_vectors, "also decay biases, BatchNorm's parameters, class token, positions and mask");
   f.number("momentum", momentum, "momentum (sgd only)", {0, 0.9999});
   f.flag("nesterov", nesterov, "Nesterov's form of momentum (sgd only)");
@@ -109,7 +109,7 @@ void Sgd::step(double lr) {
     for (std::size_t i = 0; i < parameters_.size(); ++i) {
       const at::Tensor& weight = parameters_[i].second;
       if (!weight.grad().defined() || decays(i) != decayed) continue;
-      // One pass over memory instead of five; it walks all three as they lie.
+      // One pass over memory instead of five, in memory order, which must be equal for all three.
       if (!same_layout(weight.grad(), weight) || !same_layout(momentum_[i], weight))
         throw std::logic_error("Sgd: a gradient or momentum of another layout at " + parameters_[i].first);
       weights.push_back(weight.detach());

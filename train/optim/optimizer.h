@@ -1,6 +1,6 @@
-// SGD and AdamW over named parameters, with a state that goes in and out as named tensors, for checkpoints. The
-// learning rate is an argument of each step. Updates are those of torch.optim (the same order of operations, foreach
-// kernels); the same gradients on the same device give the same bits. Not thread-safe.
+// SGD and AdamW over named parameters, with a state that is saved and loaded as named tensors. The learning rate is an
+// argument of each step. Updates equal torch.optim's (same order of operations, foreach kernels); the same gradients on
+// the same device give the same bits. Not thread-safe.
 #ifndef VITRINE_TRAIN_OPTIM_OPTIMIZER_H_
 #define VITRINE_TRAIN_OPTIM_OPTIMIZER_H_
 
@@ -22,11 +22,11 @@ enum class OptimizerKind { kSgd, kAdamW };
 struct OptimizerOptions {
   OptimizerKind kind = OptimizerKind::kSgd;
   double weight_decay = 1e-4;  // SGD: added to the gradient; AdamW: decoupled
-  /// Also decay parameters of at most one dimension (biases, BatchNorm) and those that act as biases (names that end in
-  /// cls_token, pos_embed or mask).
+  /// Also decay parameters of at most one dimension (biases, BatchNorm) and those that act as biases (named cls_token,
+  /// pos_embed or mask).
   bool decay_vectors = false;
   double momentum = 0.9;                              // SGD
-  bool nesterov = true;                               // SGD; needs momentum
+  bool nesterov = true;                               // SGD; requires momentum > 0
   double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;  // AdamW
 
   void fields(Fields& f);
@@ -40,20 +40,21 @@ class Optimizer {
  public:
   virtual ~Optimizer() = default;
 
-  /// One update of every parameter that has a gradient; the others, their state too, stay as they are.
+  /// Updates every parameter that has a gradient. Parameters without one keep their value and state.
   virtual void step(double lr) = 0;
   /// Drops all gradients.
   void zero_grad();
-  /// Of the parameters that have one, in their order.
+  /// The gradients of the parameters that have one, in the parameters' order.
   std::vector<at::Tensor> gradients() const;
 
-  /// Copies on the CPU, by "WHAT.PARAMETER", of what `load_state` needs to continue to the bit.
+  /// CPU copies, named "WHAT.PARAMETER", of all that load_state() needs for a bit-exact continuation.
   virtual OptimizerState state() const = 0;
-  /// Replaces the state. A missing, unexpected or misshapen tensor is an Error that names it and `where` (a file).
+  /// Replaces the state. Throws Error that names the tensor and `where` (a file) for a missing, unexpected or misshapen
+  /// tensor.
   virtual void load_state(const OptimizerState& state, const std::string& where) = 0;
 
  protected:
-  /// Clashing names or mixed types or devices are a std::logic_error.
+  /// Throws std::logic_error for duplicate names and for mixed types or devices.
   Optimizer(NamedParameters parameters, const OptimizerOptions& options);
 
   /// Whether weight decay applies to parameter `i`.
@@ -77,7 +78,7 @@ class Sgd : public Optimizer {
 };
 
 /// Adam with decoupled weight decay (Loshchilov & Hutter 2019). State: "mean.PARAMETER", "square.PARAMETER",
-/// "steps.PARAMETER" (int64, since a frozen parameter's count stands still).
+/// "steps.PARAMETER" (int64; per parameter, since frozen parameters are not counted).
 class AdamW : public Optimizer {
  public:
   AdamW(NamedParameters parameters, const OptimizerOptions& options);

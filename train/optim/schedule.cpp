@@ -23,17 +23,16 @@ double warm_up(std::uint64_t step, std::uint64_t steps) {
 }
 
 void PhaseOptions::fields(Fields& f) {
-  f.number(
-      "epochs", epochs,
-      "passes over the images in this phase, fractions as well (a share, with schedule.epochs); 0 leaves the phase out",
-      {0, 1e6});
+  f.number("epochs", epochs,
+           "length of this phase in epochs, may be fractional (relative if schedule.epochs is set); 0: no such phase",
+           {0, 1e6});
   f.number("lr", lr, "learning rate at the phase's start", {0, 1e3});
   f.number("lr_end", lr_end, "learning rate at the phase's end (cosine only)", {0, 1e3});
   f.choice("schedule", schedule, {{"constant", LearningRate::kConstant}, {"cosine", LearningRate::kCosine}},
            "how the learning rate goes from lr to lr_end");
-  f.number("warm_up_epochs", warm_up_epochs, "epochs over which the learning rate rises to its schedule", {0, 1e6});
-  f.flag("freeze_student", freeze_student, "leave the student's weights as they are");
-  f.flag("freeze_batch_norm", freeze_batch_norm, "BatchNorm uses its running statistics and leaves them as they are");
+  f.number("warm_up_epochs", warm_up_epochs, "epochs of linear warm-up of the learning rate", {0, 1e6});
+  f.flag("freeze_student", freeze_student, "do not train the student's weights");
+  f.flag("freeze_batch_norm", freeze_batch_norm, "BatchNorm uses its running statistics and does not update them");
   f.flag("train_transformer", train_transformer, "let the feature transformer learn");
   f.number("r_from", r_from, "distillation's share of the loss at the phase's start; the labels have the rest", {0, 1});
   f.number("r_to", r_to, "distillation's share of the loss at the phase's end", {0, 1});
@@ -54,7 +53,7 @@ ScheduleOptions::ScheduleOptions() {
   align.schedule = LearningRate::kConstant;
   align.freeze_student = align.freeze_batch_norm = true;
   align.r_from = align.r_to = 1;
-  // Nothing that the transformer could learn from: the attention term compares the student's own map.
+  // The attention term alone gives the transformer nothing to learn: it compares the student's own map.
   align.output_term = align.attention_term = align.label_term = false;
 
   joint.name = "joint";
@@ -69,11 +68,11 @@ ScheduleOptions::ScheduleOptions() {
 }
 
 void ScheduleOptions::fields(Fields& f) {
-  f.number(
-      "epochs", epochs,
-      "of the whole run; the phases' lengths are then shares of it, by their part of their sum; 0: they are epochs",
-      {0, 1e6});
-  f.section("align", align, "first phase: the student stays as it is, the feature transformer learns to match it");
+  f.number("epochs", epochs,
+           "length of the whole run, of which the phases get shares in proportion to their lengths; 0: phase lengths "
+           "are in epochs",
+           {0, 1e6});
+  f.section("align", align, "first phase: the student is frozen, the feature transformer learns to match it");
   f.section("joint", joint, "second phase: everything learns");
   f.section("fine_tune", fine_tune, "third phase: the labels gain weight");
   f.number("w_feat_from", w_feat_from, "weight of the feature and attention terms at the run's start", {0, 1e6});
@@ -81,7 +80,7 @@ void ScheduleOptions::fields(Fields& f) {
   f.number("w_out_from", w_out_from, "weight of the output term at the run's start", {0, 1e6});
   f.number("w_out_to", w_out_to, "weight of the output term at the run's end", {0, 1e6});
   f.choice("w_ramp", w_ramp, {{"linear", Ramp::kLinear}, {"cosine", Ramp::kCosine}},
-           "how these weights go from one to the other");
+           "how these weights change over the run");
 }
 
 namespace {

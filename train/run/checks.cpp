@@ -30,8 +30,8 @@ void check_phases(const TrainOptions& options, const TargetShapes& shapes, const
                            options.loss.attention != AttentionForm::kGradientScaling;
     const bool output = phase->output_term && !shapes.logits.empty();
     if (!output && !phase->feature_term && !attention && !phase->label_term)
-      fail("schedule.", phase->name, " has nothing to learn from: its terms are off, or their targets not there",
-           options.labels == Labels::kNone ? " (labels = \"none\")" : "", "; switch a term on, or set schedule.",
+      fail("schedule.", phase->name, " has nothing to learn from: its terms are off or their targets are missing",
+           options.labels == Labels::kNone ? " (labels = \"none\")" : "", "; enable a term, or set schedule.",
            phase->name, ".epochs = 0");
     if (needs_maps(*phase) && phase->feature_term && !attention && shapes.features.empty() && shapes.embedding.empty())
       fail("schedule.", phase->name,
@@ -40,7 +40,7 @@ void check_phases(const TrainOptions& options, const TargetShapes& shapes, const
            phase->name, ".epochs = 0");
     if ((needs_maps(*phase) ? passes.with_maps : passes.all).empty())
       fail("no pass is complete in every track that schedule.", phase->name,
-           " needs; let vitrine-extract finish, or train without them");
+           " needs; let vitrine-extract finish, or train without these tracks");
   }
 }
 
@@ -66,21 +66,21 @@ void check_batch_norm(const TrainOptions& options, int size) {
 PassLists choose_passes(const TrainOptions& options, const TargetSource& source, std::optional<Checkpoint>& resumed) {
   if (resumed && resumed->plan_hash != source.plan().hash())
     fail(options.output, ": the checkpoint was made on the plan ", resumed->plan_hash, ", this run has ",
-         source.plan().hash(), "; go on with the same images and cache, or choose another output");
+         source.plan().hash(), "; resume with the same images and cache, or choose another output");
   const PassLists now = passes_of(source);
-  if (options.targets.source != TargetKind::kCache) return now;  // they follow from the schedule
+  if (options.targets.source != TargetKind::kCache) return now;  // determined by the schedule
   if (!resumed || !resumed->passes || *resumed->passes == now) return now;
   const PassLists& kept = *resumed->passes;
   for (const std::vector<std::uint32_t>& lost : {without(kept.all, now.all), without(kept.with_maps, now.with_maps)})
     if (!lost.empty())
       fail(options.output, ": the run uses pass ", listed(lost),
-           ", which is no longer complete in its tracks; go on with the cache as it was, or choose another output");
+           ", which is no longer complete in its tracks; resume with the cache as it was, or choose another output");
   const std::vector<std::uint32_t> more = without(now.all, kept.all), maps = without(now.with_maps, kept.with_maps);
   const std::string words =
       more.empty() ? text("maps of the passes ", listed(maps)) : text("the passes ", listed(more));
   if (options.new_passes) {
     resumed->changes.push_back(text("from step ", resumed->step + 1, " on with ", words, ", which are new"));
-    note(text("going on with ", words, ", which are new; the order of views is another from here on"));
+    note(text("going on with ", words, ", which are new; the order of views changes from here on"));
     return now;
   }
   note(text(words,

@@ -19,7 +19,7 @@ void describe_run(const TrainOptions& options, const Plan& plan, const PassLists
   };
   note(text(human_count(steps), " steps of ", options.batch, " views; ", passes, " passes of ", human_count(views),
             " views, so each view is seen ", times(epochs, passes),
-            epochs > static_cast<double>(passes) ? "; each round over the passes takes them in another order" : ""));
+            epochs > static_cast<double>(passes) ? "; the order of the passes' views differs in each round" : ""));
   const std::size_t complete = use.with_maps.size();
   for (std::size_t i = 0; i < ScheduleOptions::kPhases; ++i)
     if (const PhaseOptions& phase = *options.schedule.phases()[i];
@@ -48,7 +48,7 @@ void describe_features(const TrainOptions& options, const Objective& objective, 
   note(text("warning: the feature term is off in ", human_count(steps.lacking), " of the ", human_count(steps.wanted),
             " steps that ask for it (", epochs(steps.lacking), " of ", epochs(steps.wanted),
             " epochs), since the passes ", listed(without(use.all, use.with_maps)),
-            " lack feature or attention maps; extract them for these passes too, or count on it"));
+            " lack feature or attention maps; extract them for these passes too, or expect a weaker feature term"));
 }
 
 }  // namespace vitrine

@@ -1,4 +1,4 @@
-// What a run says of itself before its first step.
+// The summary that a run prints before its first step.
 #ifndef VITRINE_TRAIN_RUN_DESCRIBE_H_
 #define VITRINE_TRAIN_RUN_DESCRIBE_H_
 
@@ -11,11 +11,11 @@
 
 namespace vitrine {
 
-/// How long it is, and how often it sees each view of the passes that it uses.
+/// Prints the run's length, and how often it sees each view of its passes.
 void describe_run(const TrainOptions& options, const Plan& plan, const PassLists& use, std::uint64_t steps);
 
-/// Which stage meets which track, which follows from the size where nothing else is said; and for how much of the run
-/// the feature term is off, since passes lack maps. `size`: side of the student's pictures.
+/// Prints which stage is paired with which track (by default a consequence of the size), and for how much of the run
+/// the feature term is off because passes lack maps. `size`: side of the student's pictures.
 void describe_features(const TrainOptions& options, const Objective& objective, const Batches& batches,
                        const PassLists& use, int size);
 

@@ -27,7 +27,7 @@
 namespace vitrine {
 namespace {
 
-/// The student's side: as given, or the teacher's.
+/// The student's input size: as given, or the teacher's.
 int picture_size(const TrainOptions& options) {
   if (options.size > 0) return static_cast<int>(options.size);
   if (options.targets.source == TargetKind::kCache && !options.targets.cache.empty())
@@ -35,7 +35,7 @@ int picture_size(const TrainOptions& options) {
   return static_cast<int>(options.plan.image_size);
 }
 
-/// How many classes the model of these weights tells apart.
+/// The number of classes of the model with these weights.
 std::int64_t outputs(const Tensors& weights, const std::filesystem::path& checkpoint) {
   for (const char* name : {"fc.weight", "head.weight"})
     if (const auto found = weights.find(name); found != weights.end() && found->second.dim() == 2)
@@ -51,8 +51,7 @@ std::string words_of(const WeightsRecord& record) {
   return out;
 }
 
-// The options for weights that know themselves. What the options leave at its default says nothing, except in
-// overrides.
+// The options to use for weights with a record. Options at their default, unless in overrides, yield to the record.
 TrainOptions as_recorded(TrainOptions options, const WeightsRecord& record, const std::string& file,
                          const std::vector<std::string>& overrides) {
   const TrainOptions usual;
@@ -111,7 +110,7 @@ TrainOptions as_recorded(TrainOptions options, const WeightsRecord& record, cons
   return options;
 }
 
-// Weights to judge, and what their file says of them.
+// The weights to evaluate, and their record.
 struct Judged {
   std::string file;
   Tensors weights;
@@ -125,16 +124,17 @@ Judged open_weights(const std::filesystem::path& checkpoint, bool configured) {
   Judged out{file.string(), checkpoint_weights(file),
              WeightsRecord::parse(load_safetensors_metadata(file), file.string())};
   if (!out.record && !configured)
-    throw Error(ErrorKind::kInput,
-                {.path = out.file,
-                 .what = "does not say which model its weights are of (another program or an older "
-                         "version wrote it)",
-                 .remedy = "give the configuration that it was trained with: vitrine-train CONFIG.toml "
-                           "--evaluate FILE"});
+    throw Error(
+        ErrorKind::kInput,
+        {.path = out.file,
+         .what =
+             "does not record which model its weights are of (it was written by another program or an older version)",
+         .remedy = "give the configuration that it was trained with: vitrine-train CONFIG.toml "
+                   "--evaluate FILE"});
   return out;
 }
 
-// Before any image is scanned.
+// Checks before any image is scanned.
 void check(const Judged& judged, const TrainOptions& options) {
   const bool is_vit = judged.weights.contains("patch_embed.proj.weight");
   if (is_vit != (options.model.kind == "vit"))
@@ -142,7 +142,7 @@ void check(const Judged& judged, const TrainOptions& options) {
          "\"; give the configuration that it was trained with");
   if (options.labels == Labels::kNone && options.targets.teacher.file().empty())
     fail(
-        "labels = \"none\" leaves --evaluate agreement with the teacher alone, and targets.teacher.weights is not "
+        "labels = \"none\" leaves --evaluate only agreement with the teacher, but targets.teacher.weights is not "
         "given; give it, or labels");
 }
 
@@ -154,7 +154,7 @@ Network network_of(const Judged& judged, const TrainOptions& options, at::Device
   return network;
 }
 
-// What labels are needed for, and with a teacher how often it agrees, on the images that both can read.
+// Metrics from labels, and agreement with the teacher on the images that both can read.
 void judge_by_labels(const Evaluation& evaluation, Network& network, at::Device device, const TrainOptions& options,
                      const StopFlag& stop, Report& report) {
   std::optional<TeacherJudge> teacher;
@@ -164,7 +164,7 @@ void judge_by_labels(const Evaluation& evaluation, Network& network, at::Device 
     if (!teacher) return judgement.add(logits, labels, {});
     const TeacherJudge::Judged judged = teacher->logits(evaluation, images);
     if (judged.images.empty()) return;
-    if (judged.images.size() < images.size()) {  // one that the student could still read
+    if (judged.images.size() < images.size()) {  // the teacher could not read one that the student read
       std::vector<std::int64_t> rows;
       for (const std::uint32_t image : judged.images) rows.push_back(std::ranges::find(images, image) - images.begin());
       const at::Tensor both = at::tensor(rows, at::kLong).to(device);

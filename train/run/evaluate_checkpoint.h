@@ -1,4 +1,4 @@
-// Judges the weights of a checkpoint: what `vitrine-train --evaluate` does.
+// Evaluates the weights of a checkpoint, for `vitrine-train --evaluate`.
 #ifndef VITRINE_TRAIN_RUN_EVALUATE_CHECKPOINT_H_
 #define VITRINE_TRAIN_RUN_EVALUATE_CHECKPOINT_H_
 
@@ -12,19 +12,19 @@
 
 namespace vitrine {
 
-/// Judges weights on options.test, or on options.validation when there is no test folder: the shorter side resized, the
-/// centre cropped. `checkpoint`: a file of weights (final, best, or anything with the model's names), a
-/// checkpoint-STEP.safetensors (the moving average where it has one), or a run's directory, of which best.safetensors
-/// is judged where one was chosen, else final.safetensors, else the last checkpoint.
+/// Evaluates weights on options.test, or on options.validation when there is no test folder: the shorter side resized,
+/// the centre cropped. `checkpoint`: a file of weights (final, best, or any with the model's names), a
+/// checkpoint-STEP.safetensors (the moving average if it has one), or a run's directory, of which weights_file()
+/// (checkpoint.h) picks the file.
 ///
-/// Model, size, preprocessing and class names are those that the file knows (weights_record.h). Options that say
-/// otherwise: another model is an Error, another size, preprocessing or precision is used and said (note). `overrides`:
-/// those of `options` that were asked for by name ("key=value"), which hold even where they are the defaults that
-/// otherwise say nothing. A file that does not know them is judged as the options say, or with `configured` false,
-/// where nobody chose these, refused. Labels are matched as Evaluation does it. When options.targets.teacher.weights
-/// names a teacher, agreement with it is counted, on its own crops of the same images. With labels = "none" the folder
-/// holds any images, and agreement is all that is told. Throws Error when anything does not fit, or nothing could be
-/// told, and Stopped once `stop` is set.
+/// Model, size, preprocessing and class names come from the file's record (weights_record.h). Options that differ from
+/// it: another model is an Error; another size, preprocessing or precision is used, with a note. Options at their
+/// defaults do not count as different, except those in `overrides` ("key=value", given explicitly). A file without a
+/// record is evaluated with `options`, or refused if `configured` is false (no configuration was given). Labels are
+/// matched as by Evaluation. When options.targets.teacher.weights names a teacher, the report has the agreement with
+/// it, on its own crops of the same images. With labels = "none" the folder holds any images and the report has
+/// agreement only. Throws Error when anything does not fit or there is nothing to report, and Stopped once `stop` is
+/// set.
 Report evaluate_checkpoint(const TrainOptions& options, const std::filesystem::path& checkpoint, bool configured = true,
                            const std::vector<std::string>& overrides = {}, const StopFlag& stop = never_stop());
 

@@ -32,14 +32,14 @@ void Judge::begin(Checkpoint& state) const {
   if (state.best.there() && !state.validation_images.empty() && state.validation_images != images) {
     const std::filesystem::path best = std::filesystem::path(options_.output) / "best.safetensors";
     note(text(options_.validation,
-              ": holds other images than those that chose the best weights so far; the best is chosen anew",
+              ": holds other images than those on which the best weights so far were selected; selection starts anew",
               path_exists(best) ? ", and the old one is now " + move_aside(best, "old").string() : ""));
     state.best = {};
   }
   state.validation_images = images;
 }
 
-// Of what chooses, in [0, 1].
+// The selection criterion, in [0, 1].
 double Judge::score(Student& student, Checkpoint& state, const StopFlag& stop) const {
   if (agreement_) {
     state.agreement = agreement_->run(student.network(), student.device(), stop);

@@ -1,5 +1,5 @@
-// What chooses the best weights: accuracy on the validation images, or agreement with the teacher there; and the last
-// word on the final ones, the test.
+// Chooses the best weights by accuracy on the validation images or by agreement with the teacher there, and holds the
+// test images for the final weights.
 #ifndef VITRINE_TRAIN_RUN_JUDGE_H_
 #define VITRINE_TRAIN_RUN_JUDGE_H_
 
@@ -16,25 +16,25 @@
 
 namespace vitrine {
 
-/// Not for several threads.
+/// Not thread-safe.
 class Judge {
  public:
-  /// Scans the validation images, where options.selection() asks for them, and the test images, and asks the teacher
-  /// about the former for agreement. `decoding`: of the training images, and so of these. Writes nothing. Throws Error
-  /// for images that do not fit `classes`, the student's, and Stopped once `stop` is set.
+  /// Scans the validation images, if options.selection() needs them, and the test images; for agreement, runs the
+  /// teacher on the validation images. `decoding`: of the training images, used for these too. `classes`: the
+  /// student's. Writes nothing. Throws Error for images that do not fit `classes`, and Stopped once `stop` is set.
   Judge(const TrainOptions& options, const ModelClasses& classes, const Decoding& decoding, int size,
         const StopFlag& stop);
 
-  /// Where there are none, nothing is chosen and nothing tested.
+  /// Null when there are none: then nothing is selected, or nothing tested.
   const Evaluation* validation() const { return validation_ ? &*validation_ : nullptr; }
   const Evaluation* test() const { return test_ ? &*test_ : nullptr; }
 
-  /// Before the first step: a best that was chosen on other images is put aside (best.safetensors is renamed).
+  /// Call before the first step: renames a best.safetensors that was selected on other validation images.
   void begin(Checkpoint& state) const;
 
-  /// Judges the student's averaged weights, where there is an average, and writes them to best.safetensors when they
-  /// are the best so far. The scores go into `state` and last.json. `steps_per_epoch`: for messages. Leaves the network
-  /// in evaluation mode. Returns false, with nothing changed, once `stop` is set.
+  /// Validates the student (its averaged weights, if there is an average) and writes best.safetensors when they are the
+  /// best so far. Stores the scores in `state` and last.json. `steps_per_epoch`: for messages. Leaves the network in
+  /// evaluation mode. Returns false, with nothing changed, once `stop` is set.
   bool judge(Student& student, Checkpoint& state, std::uint64_t steps_per_epoch, const StopFlag& stop) const;
 
  private:
@@ -42,7 +42,7 @@ class Judge {
 
   const TrainOptions& options_;
   std::optional<Evaluation> validation_, test_;
-  std::optional<Agreement> agreement_;  // what chooses, where it is there
+  std::optional<Agreement> agreement_;  // set when agreement is the criterion
 };
 
 }  // namespace vitrine

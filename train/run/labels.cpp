@@ -38,11 +38,11 @@ void describe_labels(const TrainOptions& options, const ImageIndex& index, std::
     note(text("labels = \"none\": no label term, r = 1 in every phase, and the teacher's ", classes, " classes"));
     if (options.selection() == Select::kLast)
       note(
-          "nothing chooses a best checkpoint: that takes validation images, and targets.teacher.weights for agreement "
+          "no best checkpoint is selected: that needs validation images, and targets.teacher.weights for agreement "
           "or select = \"top1\" for accuracy; the last weights are the result");
   } else if (labelled < images) {
     note(text(human_count(labelled), " of ", human_count(images),
-              " images have a label; the label term comes from these alone, in a mean over all views"));
+              " images have a label; the label term is a mean over all views, to which only these contribute"));
   }
 }
 

@@ -1,4 +1,4 @@
-// What labels are to a run: which settings their absence rules out, and what it leaves to learn from.
+// Consequences of missing labels for a run: which settings they rule out, and what remains to learn from.
 #ifndef VITRINE_TRAIN_RUN_LABELS_H_
 #define VITRINE_TRAIN_RUN_LABELS_H_
 
@@ -9,13 +9,13 @@
 
 namespace vitrine {
 
-/// Throws Error for settings that contradict each other about labels, of all or of some views. Reads nothing.
+/// Throws Error for settings that contradict each other about labels. Reads no files.
 void check_labels(const TrainOptions& options);
 
-/// The options as the run takes them: without labels no phase has a label term.
+/// `options`, with the label term of every phase switched off when there are no labels.
 TrainOptions without_absent_labels(TrainOptions options);
 
-/// Says what is learned without labels, if any are missing, and what then chooses the best checkpoint.
+/// If labels are missing, prints what is learned without them and how the best checkpoint is then selected.
 void describe_labels(const TrainOptions& options, const ImageIndex& index, std::size_t classes);
 
 }  // namespace vitrine

@@ -39,7 +39,7 @@ void add_left_out_of(const Evaluation& images, const std::filesystem::path& outp
   const std::size_t before = read_left_out(list).size();
   add_left_out(list, left_out);
   if (read_left_out(list).size() > before)
-    note(text("left out of what is judged: ", counts_by_kind(left_out), "; ", kLeftOutFile, " names all"));
+    note(text("left out of the evaluated images: ", counts_by_kind(left_out), "; ", kLeftOutFile, " lists them"));
 }
 
 }  // namespace vitrine

@@ -1,4 +1,4 @@
-// left_out.tsv of a run: which images, of training, validation and test, are left out, by their paths.
+// left_out.tsv of a run: the training, validation and test images that are left out, sorted by path.
 #ifndef VITRINE_TRAIN_RUN_LEFT_OUT_LIST_H_
 #define VITRINE_TRAIN_RUN_LEFT_OUT_LIST_H_
 
@@ -10,12 +10,12 @@
 
 namespace vitrine {
 
-/// Writes the list in `output` as a run begins; one that goes on (`resumed`) keeps what it had. Each training picture
-/// that fails from here on is told and added as it is met. `validation`, `test`: null where there are none.
+/// Writes the list in `output` when a run begins; a resumed run extends its list. From then on each training picture
+/// that fails is reported and added. `validation`, `test`: may be null.
 void keep_left_out(const TrainingImages& images, const ImageFolders& folders, const std::filesystem::path& output,
                    bool resumed, const Evaluation* validation, const Evaluation* test);
 
-/// Adds images that could not be read since, and tells their number when it has grown.
+/// Adds images that could not be read since, and prints their number when it has grown.
 void add_left_out_of(const Evaluation& images, const std::filesystem::path& output);
 
 }  // namespace vitrine

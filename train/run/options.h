@@ -1,5 +1,5 @@
-// What vitrine-train is told: all keys of its configuration. Rooms below take no TrainOptions but the small struct of
-// their own, which a function here makes of it, so that one room's option does not compile another anew.
+// All keys of vitrine-train's configuration. Rooms below do not use TrainOptions: each has a small struct of its own,
+// which a function here makes from it, so that a change to one room's options does not recompile another.
 #ifndef VITRINE_TRAIN_RUN_OPTIONS_H_
 #define VITRINE_TRAIN_RUN_OPTIONS_H_
 
@@ -30,44 +30,44 @@
 
 namespace vitrine {
 
-/// What makes a checkpoint the best one.
+/// The criterion for the best checkpoint.
 enum class Select {
-  kAuto,       ///< kTop1 with labels; without, kAgreement where targets.teacher has weights, else kLast
-  kTop1,       ///< accuracy on the validation images, which then have class folders
-  kAgreement,  ///< the share of validation images on which the student says what its teacher says (agreement.h)
-  kLast        ///< nothing: the last weights are all there is
+  kAuto,       ///< kTop1 with labels; without labels kAgreement if targets.teacher has weights, else kLast
+  kTop1,       ///< top-1 on the validation images, which need class folders
+  kAgreement,  ///< top-1 agreement with the teacher on the validation images (agreement.h)
+  kLast        ///< no selection: only the last weights are kept
 };
 
 struct TrainOptions {
-  std::string images;      ///< training images, a folder of class folders; with a cache, the one it was made from
-  std::string unlabelled;  ///< further training images, which have no labels; empty: none
+  std::string images;      ///< training images, a folder of class folders; with a cache: the one it was made from
+  std::string unlabelled;  ///< additional training images without labels; empty: none
   Labels labels = Labels::kFolders;
-  std::string validation;  ///< judged each eval_every epochs, picks the best checkpoint; empty: none
+  std::string validation;  ///< evaluated every eval_every epochs to select the best checkpoint; empty: none
   Select select = Select::kAuto;
-  std::string test;          ///< judged once, with the final weights; empty: none
-  std::string output;        ///< directory of the run: weights, checkpoint, log, summary; one that is there goes on
-  std::uint32_t size = 0;    ///< side of the student's square; 0: the teacher's
+  std::string test;          ///< evaluated once, with the final weights; empty: none
+  std::string output;        ///< directory of the run: weights, checkpoint, log, summary; an existing run is resumed
+  std::uint32_t size = 0;    ///< side of the student's input in pixels; 0: the teacher's
   std::uint32_t batch = 64;  ///< views per step
-  std::uint32_t micro_batch = 0;  ///< views in one forward, whose gradients add up to the step's; 0: all
-  std::uint32_t lr_batch = 0;  ///< learning rates are meant for this batch and grow with batch / lr_batch; 0: as given
-  std::uint32_t batch_norm_batches = 0;  ///< at the end BatchNorm's statistics are taken anew over these; 0: not
-  VerifyImages verify_images = VerifyImages::kSample;  ///< with a cache, how far its index is believed
-  IndexDepth index_depth = IndexDepth::kHeaders;       ///< without a cache, how far training images are looked at
+  std::uint32_t micro_batch = 0;         ///< views per forward; gradients accumulate over the batch; 0: the whole batch
+  std::uint32_t lr_batch = 0;            ///< learning rates are scaled by batch / lr_batch; 0: not scaled
+  std::uint32_t batch_norm_batches = 0;  ///< batches for re-estimating BatchNorm's statistics at the end; 0: off
+  VerifyImages verify_images = VerifyImages::kSample;  ///< with a cache: how many images are compared with its index
+  IndexDepth index_depth = IndexDepth::kHeaders;       ///< without a cache: how much of each file the scan reads
   BadImages bad_images = BadImages::kStop;             ///< when a picture of the index cannot be read
   double max_bad_share = 0.01;                         ///< of the images that may be skipped
-  Decoding decoding;  ///< of every picture; with a cache its own, and these are not given or the same
-  std::string allow;  ///< differences to go on with (provenance.h): "teachers, mixed"; empty: none
+  Decoding decoding;  ///< of every picture; with a cache: unset, or equal to the cache's
+  std::string allow;  ///< accepted differences (provenance.h): "teachers, mixed"; empty: none
   std::uint64_t seed = 0;
   std::string device = "cpu";
   std::string precision = "fp32";  ///< "fp32", "tf32", "bf16" or "fp16" (with a gradient scaler): precision.h
-  bool deterministic = false;      ///< on a GPU: equal bits each time, at a price
+  bool deterministic = false;      ///< on a GPU: bit-reproducible, slower algorithms
   std::uint32_t threads = 0;       ///< of the student's arithmetic; 0: default_threads()
-  std::uint32_t workers = 0;       ///< groups in work at once; 0: default_threads()
+  std::uint32_t workers = 0;       ///< groups made at once; 0: default_threads()
   std::uint32_t eval_every = 1, checkpoint_every = 0, log_every = 10;
   std::uint64_t max_steps = 0;
-  bool restart = false;     ///< a run that `output` holds is moved aside and begun anew; else it goes on
-  bool extend = false;      ///< a run that goes on may have longer (or shorter) phases than it began with
-  bool new_passes = false;  ///< a run that goes on also uses the passes that its cache has got since it began
+  bool restart = false;     ///< rename an existing run in `output` and start anew, instead of resuming it
+  bool extend = false;      ///< a resumed run may have longer or shorter phases than it began with
+  bool new_passes = false;  ///< a resumed run also uses passes added to its cache since it began
   double feature_noise = 0.05, clip_norm = 0, crop_pct = 0.9;
   std::vector<double> mean = {0.485, 0.456, 0.406}, stddev = {0.229, 0.224, 0.225};
   ModelOptions model;
@@ -83,12 +83,12 @@ struct TrainOptions {
 
   void fields(Fields& f);
   ImageFolders folders() const { return {images, unlabelled, labels}; }
-  /// What `select` means for this run: not kAuto. Without validation images kLast.
+  /// `select` with kAuto resolved; kLast without validation images.
   Select selection() const;
 
   TrainingImageOptions image_options() const;
   SourceSettings source_settings() const;
-  /// `student_size`: of the student's pictures, here and below: `size`, or the teacher's where that is 0.
+  /// `student_size`, here and below: `size`, or the teacher's if that is 0.
   BatchOptions batch_options(int student_size) const;
   StudentOptions student_options(int student_size) const;
   ObjectiveOptions objective_options() const;

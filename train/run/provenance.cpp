@@ -23,19 +23,19 @@ constexpr std::pair<const char*, Difference> kWords[] = {{"teachers", Difference
                                                          {"pictures", Difference::kPictures},
                                                          {"tracks", Difference::kTracks}};
 
-// Who made something, and how: the fields that are compared, by the names they have in messages.
+// What made a track or its shards: a name for messages, and the fields to compare.
 struct Maker {
   std::string who;
   nlohmann::ordered_json how;
 };
 
-// Hashes by their first digits, as directories have them.
+// Shortens hashes to the digits that directory names have.
 std::string shown(const std::string& value) {
   constexpr std::size_t kHashAndQuotes = 66;
   return value.size() == kHashAndQuotes ? value.substr(0, 9) + "...\"" : value;
 }
 
-// Meets, for each field, the first maker that differs from the first one. Returns whether there was any.
+// Reports to `allowance`, for each field, the first maker that differs from makers[0]. Returns whether any does.
 bool compare(const std::string& where, const std::vector<Maker>& makers, Difference kind, const std::string& remedy,
              Allowance& allowance) {
   std::set<std::string> met;
@@ -43,8 +43,8 @@ bool compare(const std::string& where, const std::vector<Maker>& makers, Differe
     for (const JsonDifference& difference : json_differences(makers.front().how, maker.how)) {
       if (!met.insert(difference.key).second) continue;
       allowance.meet(kind,
-                     text(where, ": ", difference.key, " of ", makers.front().who, " is ", shown(difference.there),
-                          ", of ", maker.who, " ", shown(difference.here)),
+                     text(where, ": ", difference.key, " of ", makers.front().who, " is ", shown(difference.recorded),
+                          ", of ", maker.who, " ", shown(difference.given)),
                      remedy);
     }
   return !met.empty();
@@ -65,8 +65,8 @@ Maker preprocessing_of(const TrackInfo& track) {
   return out;
 }
 
-// One for each kind of arithmetic in the track's shards, as far as a look at some of them tells. One that cannot be
-// read is the stream's matter.
+// One per kind of arithmetic found in a sample of the track's shards. Unreadable shards are skipped; the stream reports
+// them.
 std::vector<Maker> makers_of_shards(const std::filesystem::path& cache, const TrackInfo& track) {
   constexpr std::size_t kMaxLookedAt = 1024;
   const ShardDirectory shard_directory(cache / track.directory(), nullptr);
@@ -101,21 +101,20 @@ Allowance::Allowance(const std::string& words) {
     if (found == std::end(kWords)) {
       std::string known;
       for (const auto& [name, kind] : kWords) known += text(known.empty() ? "" : ", ", name);
-      fail("allow = \"", words, "\" names \"", word, "\", which is nothing that can be allowed; expected one of ",
-           known);
+      fail("allow = \"", words, "\" names \"", word, "\", which is not a known difference; expected one of ", known);
     }
     allowed_.insert(found->second);
   }
 }
 
 void Allowance::require(Difference kind, const std::string& difference, const std::string& remedy) const {
-  if (!allows(kind)) fail(difference, "; ", remedy, ", or go on all the same with --allow ", word_of(kind));
+  if (!allows(kind)) fail(difference, "; ", remedy, ", or continue anyway with --allow ", word_of(kind));
 }
 
 void Allowance::meet(Difference kind, const std::string& difference, const std::string& remedy) {
   require(kind, difference, remedy);
   const std::string word = word_of(kind);
-  note(text(difference, "; going on, since allow names ", word));
+  note(text(difference, "; continuing, since allow has ", word));
   keep({word, difference});
 }
 
@@ -138,7 +137,7 @@ void check_tracks_of_teacher(const std::filesystem::path& cache, const std::vect
     return compare(cache.string(), makers, kind, remedy, allowance);
   };
   const char* const one_teacher = "name the tracks of one teacher (targets.cache_teacher)";
-  // Other weights may have other sizes; equal ones were loaded into another model.
+  // Different weights may have different architectures; equal weights must not.
   if (!held(weights, Difference::kTeachers, one_teacher)) held(architectures, Difference::kTeachers, one_teacher);
   held(preprocessing, Difference::kPreprocessing,
        "extract one of them again with the other's (teacher.mean, teacher.std)");
@@ -191,8 +190,8 @@ void check_resumed_tracks(const std::map<std::string, std::string>& before, cons
     if (differences.empty()) continue;
     const JsonDifference& first = differences.front();
     allowance.meet(Difference::kTracks,
-                   text(where, ": the checkpoint learnt from ", earlier->first, " with ", first.key, " = ", first.there,
-                        ", which is now ", first.here),
+                   text(where, ": the checkpoint learnt from ", earlier->first, " with ", first.key, " = ",
+                        first.recorded, ", which is now ", first.given),
                    "resume with the cache or the teacher as it was, or choose another output");
   }
 }

@@ -1,5 +1,5 @@
-// Whether what a run learns from fits together: fields are compared one by one, as typed (common/cache/provenance.h).
-// What a user may rightly want all the same is refused until its word stands in `allow`, then told and kept for
+// Checks that the sources a run learns from agree, field by field (common/cache/provenance.h). Differences that a user
+// may accept deliberately are errors until their word is in `allow`; then they are printed and recorded in
 // summary.json.
 #ifndef VITRINE_TRAIN_RUN_PROVENANCE_H_
 #define VITRINE_TRAIN_RUN_PROVENANCE_H_
@@ -16,30 +16,30 @@
 namespace vitrine {
 
 enum class Difference {
-  kTeachers,       ///< tracks of different weights, or a judge that is not the cache's teacher
-  kPreprocessing,  ///< these saw colours or sizes made in different ways
-  kMixed,          ///< tracks or shards made by different arithmetic (extract/mixed.h)
-  kPictures,       ///< the student's picture is not the one that the teacher saw
-  kTracks          ///< a checkpoint learnt from a cache's tracks, or a live teacher's, that are others now
+  kTeachers,       ///< tracks of different weights, or targets.teacher is not the cache's teacher
+  kPreprocessing,  ///< teachers with different mean, std or interpolation
+  kMixed,          ///< tracks or shards computed with different arithmetic (extract/mixed.h)
+  kPictures,       ///< the student's picture differs from the one that the teacher saw
+  kTracks          ///< the tracks that a checkpoint learnt from have been replaced since
 };
 
 struct AllowedDifference {
-  std::string word;        ///< that allowed it
-  std::string difference;  ///< where it is, its key and both values
+  std::string word;        ///< the word that allowed it
+  std::string difference;  ///< location, key and both values
   bool operator==(const AllowedDifference&) const = default;
 };
 
 class Allowance {
  public:
-  /// "teachers, mixed": words with commas between them. Throws Error that lists the words for one that is none.
+  /// `words`: comma-separated, "teachers, mixed". Throws Error that lists the known words for an unknown one.
   explicit Allowance(const std::string& words);
 
   bool allows(Difference kind) const { return allowed_.contains(kind); }
   /// Throws Error "`difference`; `remedy`, or go on all the same with --allow WORD" unless it is allowed.
   void require(Difference kind, const std::string& difference, const std::string& remedy) const;
-  /// The same; what is allowed is noted and kept.
+  /// As require(); prints and records an allowed difference.
   void meet(Difference kind, const std::string& difference, const std::string& remedy);
-  /// What was met before the run was stopped. Equal ones are kept once.
+  /// Records a difference met before the run was resumed; duplicates are dropped.
   void keep(const AllowedDifference& difference);
   const std::vector<AllowedDifference>& met() const { return met_; }
 
@@ -48,7 +48,7 @@ class Allowance {
   std::vector<AllowedDifference> met_;
 };
 
-/// "teachers", ...
+/// The word for `allow`: "teachers", ...
 std::string word_of(Difference kind);
 
 /// Holds the tracks of a cache, those that a run reads, against each other: teachers, preprocessing, and the arithmetic
@@ -64,8 +64,8 @@ TeacherOptions check_judge(const TrackInfo& track, const TeacherOptions& judge, 
 /// Names for a run's tracks in its checkpoint: track.name(), or of a second teacher's track of that name its directory.
 std::vector<std::pair<std::string, TrackInfo>> by_name(const std::vector<TrackInfo>& tracks);
 
-/// Holds the tracks of a cache or of a live teacher against those that a checkpoint learnt from: `before`, the text of
-/// track.json by the track's name; empty where the checkpoint does not say. `where`: the checkpoint's directory. Throws
+/// Compares the tracks of a cache or of a live teacher with those that a checkpoint learnt from. `before`: the text of
+/// track.json by track name; empty for checkpoints that do not record it. `where`: the checkpoint's directory. Throws
 /// Error.
 void check_resumed_tracks(const std::map<std::string, std::string>& before, const std::vector<TrackInfo>& now,
                           const std::string& where, Allowance& allowance);

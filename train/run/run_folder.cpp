@@ -21,7 +21,7 @@
 namespace vitrine {
 namespace {
 
-// What a run leaves. A first checkpoint that no last.json names is of a start that was cut short.
+// The files of a run. A checkpoint-0 without last.json was left by a start that was interrupted.
 bool is_of_run(const std::string& name) {
   static constexpr const char* kNames[] = {"last.json",    "log.csv",          "mapping.csv",
                                            "summary.json", "best.safetensors", "final.safetensors"};
@@ -52,14 +52,14 @@ std::optional<Checkpoint> run_to_go_on_with(const TrainOptions& options) {
   const std::vector<SettingDifference> differences = settings_differences(run->settings, options);
   if (differences.empty()) return run;
   const bool longer = std::ranges::all_of(differences, [](const SettingDifference& one) { return is_length(one.key); });
-  throw Error(
-      ErrorKind::kInput,
-      {.path = output,
-       .what = text("holds a run of another configuration, ",
-                    run->finished ? "finished" : text("stopped after step ", human_count(run->step)), ": ",
-                    words_of(differences)),
-       .remedy = text(longer ? "set extend = true to go on with the new length" : "set them as they were to go on",
-                      ", choose another output, or set restart = true, which renames that run and begins anew")});
+  throw Error(ErrorKind::kInput,
+              {.path = output,
+               .what = text("holds a run of another configuration, ",
+                            run->finished ? "finished" : text("stopped after step ", human_count(run->step)), ": ",
+                            words_of(differences)),
+               .remedy = text(
+                   longer ? "set extend = true to resume with the new length" : "restore these settings to resume it",
+                   ", choose another output, or set restart = true, which renames that run and starts anew")});
 }
 
 RunLock::RunLock(const std::filesystem::path& directory) {
@@ -80,13 +80,13 @@ std::unique_ptr<RunLock> open_run_folder(const TrainOptions& options, const std:
   const std::filesystem::path output = options.output;
   if (options.restart && holds_run(output)) {
     { const RunLock nobody_trains_there(output); }
-    note(text(options.output, ": the run that was there is now ", move_aside(output, "old").string()));
+    note(text(options.output, ": the earlier run was renamed to ", move_aside(output, "old").string()));
   }
   make_directories(output);
   auto lock = std::make_unique<RunLock>(output);
   const std::optional<Checkpoint> there = read_checkpoint(output);
   if ((there ? there->tensors_sha256 : "") != (resumed ? resumed->tensors_sha256 : ""))
-    fail(options.output, ": another process has trained this run meanwhile; run the same command again");
+    fail(options.output, ": another process has trained this run in the meantime; run the same command again");
   remove_abandoned(output);
   TrainOptions again = options;
   again.restart = false;

@@ -1,6 +1,5 @@
-// The directory of a run: what it holds when a run begins, and whose it is while one goes on. Nothing that an earlier
-// run left is overwritten: the same configuration goes on with it, another one is refused, and `restart` moves it
-// aside.
+// The directory of a run: finds an earlier run in it, and locks it during a run. An earlier run is never overwritten:
+// the same configuration resumes it, another one is refused, and `restart` renames it.
 #ifndef VITRINE_TRAIN_RUN_RUN_FOLDER_H_
 #define VITRINE_TRAIN_RUN_RUN_FOLDER_H_
 
@@ -14,19 +13,18 @@
 
 namespace vitrine {
 
-/// The run in options.output that is to go on; nothing where there is none or options.restart puts it aside. Writes
-/// nothing. Throws Error when there is no output, when it cannot be a directory, when it holds a run of another
-/// configuration (all differences are named), and when it holds what a run left without the checkpoint to go on from.
-/// `options`: as_run().
+/// The checkpoint in options.output to resume from; nothing when there is none or options.restart is set. Writes
+/// nothing. Throws Error when output is empty or cannot be a directory, when it holds a run of another configuration
+/// (all differences are named), and when it holds files of a run but no checkpoint. `options`: as_run().
 std::optional<Checkpoint> run_to_go_on_with(const TrainOptions& options);
 
-/// Whether something that a run leaves lies there.
+/// Whether the directory contains files of a run.
 bool holds_run(const std::filesystem::path& directory);
 
-/// The directory as one process's own. On a file system without locks it is nobody's.
+/// RAII: locks the directory for this process. No effect on a file system without locks.
 class RunLock {
  public:
-  /// Throws Error when another process trains there.
+  /// Throws Error when another process holds the lock.
   explicit RunLock(const std::filesystem::path& directory);
   ~RunLock();
   RunLock(const RunLock&) = delete;
@@ -36,13 +34,13 @@ class RunLock {
   int descriptor_ = -1;
 };
 
-/// Makes the directory of a run ready, which until here is as it was: options.restart moves aside what is there, and
-/// config.toml becomes `options`, as they were given. `resumed`: the run to go on with, as run_to_go_on_with() gave it.
-/// Throws Error when another process trains there, or has since.
+/// Prepares the run's directory, the first write to it: with options.restart renames an earlier run, then writes
+/// config.toml from `options` as given by the user. `resumed`: the result of run_to_go_on_with(). Throws Error when
+/// another process trains there, or has trained there since that call.
 std::unique_ptr<RunLock> open_run_folder(const TrainOptions& options, const std::optional<Checkpoint>& resumed);
 
-/// A run that ended after `steps` and goes on to a longer schedule: its final weights and summary become
-/// final-STEPS.safetensors and summary-STEPS.json.
+/// Renames the results of a run that finished after `steps` steps and is now extended: final-STEPS.safetensors and
+/// summary-STEPS.json.
 void keep_earlier_end(const std::filesystem::path& directory, std::uint64_t steps);
 
 }  // namespace vitrine

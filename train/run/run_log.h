@@ -1,5 +1,4 @@
-// What a run leaves beside its weights: log.csv, a line every few steps, and summary.json at its end, which is its
-// result.
+// log.csv, with a line every few steps, and summary.json, the result at a run's end.
 #ifndef VITRINE_TRAIN_RUN_RUN_LOG_H_
 #define VITRINE_TRAIN_RUN_RUN_LOG_H_
 
@@ -20,25 +19,25 @@
 
 namespace vitrine {
 
-/// What a run came to.
+/// The result of a run.
 struct TrainResult {
   std::uint64_t steps = 0;
-  bool finished = false;  ///< false: stopped before the schedule's end, or in the last test; the same options go on
-  bool already_finished = false;  ///< it was finished before, and nothing was done
+  bool finished = false;  ///< false: stopped before the schedule's end or during the test; the same options resume it
+  bool already_finished = false;  ///< the run was finished before; nothing was done
   std::optional<Accuracy> validation, test;
-  std::optional<double> agreement;  ///< on the validation images, where that is what chooses
-  BestWeights best;                 ///< what best.safetensors holds, where it is there()
+  std::optional<double> agreement;  ///< on the validation images, when it is the criterion
+  BestWeights best;                 ///< the weights in best.safetensors, if there()
   double wall_seconds = 0, core_seconds = 0, wait_share = 0;
   std::uint64_t images_seen = 0;
-  std::uint64_t left_out_views = 0;                           ///< of those: their pictures could not be had
+  std::uint64_t left_out_views = 0;                           ///< of images_seen: their pictures could not be read
   std::uint32_t size = 0;                                     ///< of the student's pictures
-  std::vector<std::pair<std::string, std::uint32_t>> stages;  ///< which of its stages met which track (objective.h)
+  std::vector<std::pair<std::string, std::uint32_t>> stages;  ///< the stage paired with each track (objective.h)
   std::optional<std::uint64_t> skipped_updates;               ///< by the gradient scaler, with fp16
-  std::vector<AllowedDifference> allowed;  ///< met from the first step on, also before it was stopped
-  std::vector<std::string> changes;        ///< likewise: its length or its passes, with the step
+  std::vector<AllowedDifference> allowed;                     ///< over the whole run, including earlier processes
+  std::vector<std::string> changes;                           ///< likewise: changes of length or passes, with the step
 };
 
-/// Processor time of this process, all threads, in seconds.
+/// CPU time of this process, all threads, in seconds.
 double core_seconds();
 
 struct LogLine {
@@ -47,7 +46,7 @@ struct LogLine {
   double loss = 0;
   LossTerms terms;
   std::optional<double> scale;  ///< of the gradient scaler, after the step
-  std::uint64_t skipped = 0;    ///< updates that the scaler left out so far
+  std::uint64_t skipped = 0;    ///< updates skipped by the scaler so far
   double seconds = 0, wait_share = 0, core_seconds = 0;
 };
 
@@ -57,9 +56,9 @@ class RunLog {
   /// are dropped. Throws Error when the directory cannot be written.
   RunLog(const std::filesystem::path& directory, std::uint64_t first_step);
 
-  /// Absent terms and a scaler that is not there are empty cells.
+  /// Absent terms and an absent scaler give empty cells.
   void add(const LogLine& line);
-  /// Into mapping.csv, beside log.csv: a line for each stage and track, with the mean weight.
+  /// Writes to mapping.csv, beside log.csv: a line per stage and track, with the mean weight.
   void add(std::uint64_t step, const Objective::Mapped& mapped);
 
  private:

@@ -21,7 +21,7 @@ constexpr const char* kFree[] = {
     "images",     "unlabelled",    "verify_images", "allow",      "targets.cache",    "targets.teacher.device",
     "bad_images", "max_bad_share", "index_depth"};
 
-// Paths whose files are named by their contents.
+// Paths of files that are identified by their contents.
 std::vector<std::pair<std::string, std::string>> files_of(const TrainOptions& options) {
   return {{"model.weights", options.model.weights},
           {"targets.teacher.weights", options.targets.teacher.weights},
@@ -60,7 +60,7 @@ std::string meaningful_settings(const TrainOptions& options) {
   for (const auto& [key, value] : settings_of(config_as_toml(options))) {
     if (std::ranges::find(kFree, key) != std::end(kFree)) continue;
     if (key == "threads" && options.device != "cpu") continue;
-    // What a live teacher gives is held against the checkpoint's tracks, its weights among it (provenance.h).
+    // A live teacher's weights are compared as part of the checkpoint's tracks (provenance.h).
     if (key == "targets.teacher.weights" && options.targets.source == TargetKind::kTeacher) continue;
     const auto file = std::ranges::find(files, key, &Setting::first);
     out +=
@@ -88,7 +88,7 @@ std::vector<SettingDifference> settings_differences(const std::string& before, c
     if (was == nullptr) was = value_of(defaults, key);
     if (was != nullptr) hold(key, *was, is);
   }
-  // What is free or decides nothing here has a default, but no line of its own.
+  // Keys that are excluded here have a default, but no line in `now`.
   for (const auto& [key, was] : old_settings)
     if (value_of(new_settings, key) == nullptr && value_of(defaults, key) == nullptr)
       out.push_back({key, was, "not a key of this version"});

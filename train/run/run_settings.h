@@ -1,4 +1,4 @@
-// The settings of a run as text: what a checkpoint remembers, so that a run goes on with what it began with.
+// The settings of a run as text, as stored in its checkpoint, so that a resumed run uses those that it began with.
 #ifndef VITRINE_TRAIN_RUN_RUN_SETTINGS_H_
 #define VITRINE_TRAIN_RUN_RUN_SETTINGS_H_
 
@@ -9,21 +9,21 @@
 
 namespace vitrine {
 
-/// The options as the run takes them: without labels no phase has a label term, and micro_batch is a number.
+/// The options as the run uses them: no label terms without labels, and micro_batch resolved.
 TrainOptions as_run(TrainOptions options);
 
-/// The settings of a run that change what it computes, one per line: "key = value" in TOML. Where files lie and how
-/// much is written is left out, and so is the number of threads on a GPU, where it decides nothing; 0 threads stay 0,
-/// so that a run goes on with another number of cores. Weights and class maps are named by their SHA-256, but for a
-/// live teacher's, which its tracks name (provenance.h). Throws Error for a file that cannot be read.
+/// The settings that affect what a run computes, one "key = value" in TOML per line. Excludes paths and logging
+/// options, and on a GPU the number of threads, which has no effect there. threads = 0 stays 0, so that a run can
+/// resume with another number of cores. Weights and class maps are given by their SHA-256, except a live teacher's
+/// weights, which its tracks record (provenance.h). Throws Error for a file that cannot be read.
 std::string meaningful_settings(const TrainOptions& options);
 
 struct SettingDifference {
   std::string key, before, now;  ///< values in TOML
 };
 
-/// How the settings of a checkpoint differ from those of a run, in the order of the keys. A key that the checkpoint
-/// does not have (an older version wrote it) had its default. With options.extend, the phases' epochs may differ.
+/// The differences between the settings of a checkpoint and of a run, in the order of the keys. A key missing from the
+/// checkpoint (written by an older version) counts as its default. With options.extend, the phases' epochs may differ.
 std::vector<SettingDifference> settings_differences(const std::string& before, const TrainOptions& now);
 
 /// "loss.temperature = 2.0 (was 4.0), seed = 4 (was 3)".

@@ -1,5 +1,5 @@
-// What a run must keep to go on as if it had never stopped. What is saved and what is restored stand side by side here:
-// a new piece of state belongs into both functions of a pair.
+// The state that a run saves to resume as if it had never stopped. Functions that save and restore are paired here: a
+// new piece of state belongs in both functions of a pair.
 #ifndef VITRINE_TRAIN_RUN_RUN_STATE_H_
 #define VITRINE_TRAIN_RUN_RUN_STATE_H_
 
@@ -18,49 +18,49 @@
 
 namespace vitrine {
 
-/// What learns in a run.
+/// The parts of a run that have trainable state.
 struct Learners {
   Student& student;
   Objective& objective;
   Step& step;
 };
 
-/// Their tensors: "model.NAME", "optimizer.NAME" and, where they are, "transformer.NAME" (or "mapping", "exits"),
-/// "ema.NAME", "scaler.NAME". Those of models share memory with them.
+/// Their tensors: "model.NAME", "optimizer.NAME" and, if present, "transformer.NAME" (or "mapping", "exits"),
+/// "ema.NAME", "scaler.NAME". Model tensors share memory with the models.
 Tensors tensors_of(const Learners& learners);
-/// The reverse. Throws Error, which names `where`, when one is missing or misshapen.
+/// The inverse of tensors_of(). Throws Error that names `where` when a tensor is missing or misshapen.
 void load_tensors(const Tensors& tensors, const Learners& learners, const std::string& where);
 
-/// Not for several threads.
+/// Not thread-safe.
 struct RunState {
-  /// What the next checkpoint says. Settings, plan, tracks and passes are the run's from its beginning; the judge
-  /// writes the scores; save() sets the rest.
+  /// The next checkpoint. Settings, plan, tracks and passes are set when the run begins; the judge writes the scores;
+  /// save() sets the rest.
   Checkpoint checkpoint;
-  bool saved = false;            ///< `checkpoint` stands in last.json
+  bool saved = false;            ///< last.json equals `checkpoint`
   std::uint64_t first_step = 0;  ///< steps done before this process
-  // What earlier processes of the run have counted.
+  // Totals of the run's earlier processes.
   std::uint64_t other_pictures_before = 0, left_out_before = 0;
   double seconds_before = 0, core_seconds_before = 0;
-  // When this one began, by the wall and by its processors.
+  // This process's start, in wall time and CPU time.
   std::chrono::steady_clock::time_point start;
   double core_start = 0;
 
-  /// Writes the checkpoint of `step` into `output`, which exists.
+  /// Writes the checkpoint of `step` into the existing directory `output`.
   void save(const std::filesystem::path& output, std::uint64_t step, bool to_judge, const Learners& learners,
             const Batches& batches, const Allowance& allowance);
-  /// The reverse: becomes what `resumed` says, a checkpoint in `output`, and loads its tensors. What was allowed is
-  /// kept in `allowance`. Throws Error for a damaged file or tensors of another model.
+  /// The inverse of save(): restores this state and the learners from `resumed`, a checkpoint in `output`, and records
+  /// its allowed differences in `allowance`. Throws Error for a damaged file or tensors of another model.
   void restore(const std::filesystem::path& output, const Checkpoint& resumed, const Learners& learners,
                Allowance& allowance);
 
-  /// The clocks begin.
+  /// Starts this process's clocks.
   void start_clocks();
-  /// Of the whole run, all its processes: wall time and processor time, in seconds.
+  /// Wall time and CPU time of the whole run, over all its processes, in seconds.
   double seconds() const;
   double core_seconds() const;
-  /// The share of this process's time that it waited for data, in [0, 1].
+  /// The share of this process's wall time spent waiting for data, in [0, 1].
   double wait_share(const Batches& batches) const;
-  /// Of the whole run.
+  /// Totals over all of the run's processes.
   std::uint64_t other_pictures(const Batches& batches) const {
     return other_pictures_before + batches.other_pictures();
   }

@@ -59,14 +59,14 @@ Step::Result Step::make(const Batch& whole, const SchedulePoint& point, std::uin
   return out;
 }
 
-// The gradients of the batch's loss, one micro-batch after the other.
+// Accumulates the gradients of the batch's loss over its micro-batches.
 LossTerms Step::backward(const Batch& batch, const PhaseOptions& phase, const LossWeights& weights) {
   const std::int64_t views = batch.views();
   LossTerms sum;
   std::int64_t each = 0;
   for (std::int64_t first = 0; first < views; first += each) {
     each = std::min<std::int64_t>(options_.micro_batch, views - first);
-    if (each > 1 && views - first - each == 1) ++each;  // one view alone is no batch to BatchNorm
+    if (each > 1 && views - first - each == 1) ++each;  // BatchNorm cannot normalise a single view
     const Batch micro = each == views ? batch : batch.rows(first, each);
     NetworkOutputs out;
     {
@@ -97,7 +97,7 @@ void Step::update(double lr) {
 double Step::read(const LossTerms& terms, const LossWeights& weights, const PhaseOptions& phase,
                   std::uint64_t number) const {
   const double loss = combine(terms, options_.loss, weights).item<double>();
-  // Half precision may overflow while the scale is still falling; below 1 nothing is scaled up any more.
+  // FP16 may overflow while the scale is still decreasing; at a scale below 1 the loss itself overflows.
   if (!std::isfinite(loss) && (!scaler_ || scaler_->scale() < 1))
     fail("the loss is not finite at step ", number + 1, " (", phase.name, "); lower schedule.", phase.name,
          ".lr, or set clip_norm");

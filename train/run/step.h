@@ -1,5 +1,5 @@
-// One step of training: forward, terms, backward, scaler, clipping, update. All that several processes or a captured
-// graph would change is here.
+// One step of training: forward, terms, backward, scaler, clipping, update. Data-parallel training or CUDA graph
+// capture would change this file only.
 #ifndef VITRINE_TRAIN_RUN_STEP_H_
 #define VITRINE_TRAIN_RUN_STEP_H_
 
@@ -20,42 +20,41 @@
 
 namespace vitrine {
 
-/// What a step follows from: a part of the run's options.
+/// The part of the run's options that determines a step.
 struct StepOptions {
-  std::uint32_t micro_batch = 64;  ///< views in one forward, whose gradients add up to the step's; at least 1
+  std::uint32_t micro_batch = 64;  ///< views per forward; gradients accumulate over the batch; at least 1
   std::uint64_t seed = 0;          ///< of the noise
-  double feature_noise = 0;        ///< on the teacher's features, in standard deviations of each channel
-  double clip_norm = 0;            ///< largest L2 norm of all gradients together; 0: any
+  double feature_noise = 0;        ///< added to the teacher's features, in standard deviations of each channel
+  double clip_norm = 0;            ///< largest L2 norm of all gradients together; 0: no clipping
   LossOptions loss;
-  std::optional<double> r;  ///< distillation's share of the loss, whatever the schedule says
+  std::optional<double> r;  ///< overrides the schedule's r
   OptimizerOptions optimizer;
   std::optional<ScalerOptions> scaler;  ///< for an FP16 student
 };
 
-/// For with_torch_errors: what to do when a step does not fit.
+/// Remedies for errors of a step, for with_torch_errors().
 extern const ComputeAdvice kStepAdvice;
 
-/// Not for several threads.
+/// Not thread-safe.
 class Step {
  public:
-  /// An optimizer of all parameters of the student and of the objective's modules. Both must outlive it.
+  /// Makes an optimizer of all parameters of the student and the objective's modules. Both must outlive this object.
   Step(const StepOptions& options, Student& student, Objective& objective);
 
   struct Result {
-    LossTerms terms;  ///< of the whole batch, without gradients; none where no step was made
-    double loss = 0;  ///< their sum; NaN where it was not asked for, or no step was made
+    LossTerms terms;  ///< of the whole batch, detached; undefined if no step was made
+    double loss = 0;  ///< their weighted sum; NaN unless read_loss, or if no step was made
   };
-  /// One update of what learns in the point's phase, with its learning rate. `number`: of the step, from 0 over the
-  /// whole run, which the noise follows from. A batch of too few views makes no update. `read_loss`: the loss is read,
-  /// for which a GPU is waited for; Error when it is not finite.
+  /// Updates what learns in the point's phase, with its learning rate. `number`: the step, from 0 over the whole run;
+  /// seeds the noise. A batch with too_few() views makes no update. `read_loss`: reads the loss, which synchronises
+  /// with a GPU, and throws Error when it is not finite.
   Result make(const Batch& batch, const SchedulePoint& point, std::uint64_t number, bool read_loss);
 
-  /// So many of its views are left out that no step is made of it: all, or all but one, of which BatchNorm has no
-  /// statistics.
+  /// Whether so many views were left out that no step is made: all, or all but one, which BatchNorm cannot normalise.
   bool too_few(const Batch& batch) const;
 
   Optimizer& optimizer() { return *optimizer_; }
-  /// None but for an FP16 student.
+  /// Null except for an FP16 student.
   GradScaler* scaler() { return scaler_.get(); }
 
  private:

@@ -25,8 +25,8 @@
 namespace vitrine {
 namespace {
 
-// What asks torch for a GPU before its library is loaded fixes the answer "none": every device that the options name is
-// selected before anything is seeded.
+// Torch caches "no GPU" if asked before its CUDA library is loaded, so every device that the options name is selected
+// before anything is seeded.
 at::Device select_devices(const TrainOptions& options) {
   const at::Device device = select_device(options.device);
   if (!options.targets.teacher.file().empty()) select_device(options.targets.teacher.device);
@@ -42,7 +42,8 @@ int size_of(const TrainOptions& options, const TargetSource& source) {
   return static_cast<int>(options.size > 0 ? options.size : source.plan().options().image_size);
 }
 
-// Seeded at the last moment: a live teacher's construction draws weights too, and must not move the student's.
+// Seeds just before the student is made: constructing a live teacher draws random weights too, and must not change the
+// student's.
 Student seeded_student(const TrainOptions& options, int size, std::size_t classes, at::Device device,
                        const ImageIndex& index) {
   StudentOptions student = options.student_options(size);
@@ -58,8 +59,8 @@ StepOptions step_options(const TrainOptions& options) {
                   .clip_norm = options.clip_norm,
                   .loss = options.loss,
                   .optimizer = options.optimizer};
-  if (options.targets.source == TargetKind::kNone) out.r = 0;  // labels are all there is
-  if (options.labels == Labels::kNone) out.r = 1;              // there are none
+  if (options.targets.source == TargetKind::kNone) out.r = 0;  // only labels
+  if (options.labels == Labels::kNone) out.r = 1;              // no labels
   if (options.precision == "fp16") out.scaler = options.scaler;
   return out;
 }
@@ -103,7 +104,8 @@ Trainer::Trainer(const TrainOptions& options, const StopFlag& stop)
 }
 
 void Trainer::check_provenance() {
-  if (options_.targets.source != TargetKind::kCache) return;  // one teacher makes all, and judges
+  if (options_.targets.source != TargetKind::kCache)
+    return;  // a live teacher makes all targets and is the one used for agreement
   const std::vector<TrackInfo> tracks = source_->tracks();
   check_tracks(options_.targets.cache, tracks, cache_teachers(options_.targets).size() > 1, allowance_);
   if (options_.selection() == Select::kAgreement)
@@ -141,9 +143,9 @@ void Trainer::describe() const {
   describe_labels(options_, *images_.index, classes_);
 }
 
-// What the directory must hold before the first step.
+// Writes what the directory must hold before the first step.
 void Trainer::begin(const Judge& judge) {
-  if (resumed_ && resumed_->finished && steps_ > state_.first_step) {  // a longer run begins
+  if (resumed_ && resumed_->finished && steps_ > state_.first_step) {  // a finished run is extended
     keep_earlier_end(options_.output, state_.first_step);
     state_.checkpoint.finished = false;
     update_checkpoint(options_.output, state_.checkpoint);
@@ -157,13 +159,14 @@ void Trainer::save(std::uint64_t step, bool to_judge) {
   state_.save(options_.output, step, to_judge, learners(), *batches_, allowance_);
 }
 
-// The next batch, of pictures that the teacher saw, or that the user allowed.
+// The next batch; throws Error for pictures that the teacher did not see, unless allowed.
 Batch Trainer::next_batch() {
   Batch batch = batches_->next();
   if (batch.other_picture.empty() || other_picture_met_) return batch;
-  allowance_.require(Difference::kPictures, batch.other_picture, "extract again here, train with those versions");
-  note(text(batch.other_picture, "; going on, since allow names ", word_of(Difference::kPictures),
-            ", and all such groups are counted"));
+  allowance_.require(Difference::kPictures, batch.other_picture,
+                     "extract again on this machine, train with those versions");
+  note(text(batch.other_picture, "; continuing, since allow has ", word_of(Difference::kPictures),
+            "; all such groups are counted"));
   other_picture_met_ = true;
   return batch;
 }
@@ -174,7 +177,7 @@ SchedulePoint Trainer::point_at(std::uint64_t step) const {
   return point;
 }
 
-// The loop. Returns the number of steps done, which is `last` unless it was stopped.
+// The training loop. Returns the number of steps done: `last` unless stopped.
 std::uint64_t Trainer::train(std::uint64_t last, const Judge& judge, const StopFlag& stop) {
   RunLog log(options_.output, state_.first_step);
   std::uint64_t number = state_.first_step;
@@ -194,11 +197,11 @@ std::uint64_t Trainer::train(std::uint64_t last, const Judge& judge, const StopF
     }
     progress.advance(options_.batch, suffix);
     const bool epoch_ends =
-        number % batches_->steps_per_epoch() == 0 || number == steps_;  // the last may be part of one
+        number % batches_->steps_per_epoch() == 0 || number == steps_;  // the last epoch may be incomplete
     const bool to_judge = epoch_ends && judge.validation() != nullptr &&
                           ((point.epoch + 1) % options_.eval_every == 0 || number == steps_);
     const bool due = options_.checkpoint_every > 0 ? number % options_.checkpoint_every == 0 : epoch_ends;
-    // Before it is judged: a validation that is stopped is then made again, and no step is lost.
+    // Before the validation, so that an interrupted one is repeated and no step is lost.
     if (due || to_judge || number == last) save(number, to_judge);
     if (to_judge && !judge.judge(student_, state_.checkpoint, batches_->steps_per_epoch(), stop)) break;
   }
@@ -253,13 +256,13 @@ TrainResult Trainer::result_after(std::uint64_t steps) const {
   return result;
 }
 
-// BatchNorm's statistics of the weights that are kept, over the run's first batches.
+// Re-estimates BatchNorm's statistics for the final weights, over the run's first batches.
 void Trainer::reestimate_batch_norm(const StopFlag& stop) {
   batches_->start(0);
   std::uint64_t left = std::min<std::uint64_t>(options_.batch_norm_batches, steps_);
   student_.reestimate_batch_norm([&]() -> at::Tensor {
     while (left-- > 0) {
-      throw_if_stopped(stop, "while BatchNorm's statistics were taken anew");
+      throw_if_stopped(stop, "while BatchNorm's statistics were re-estimated");
       const Batch batch = next_batch();
       if (!step_->too_few(batch) && (batch.views() > 1 || options_.batch == 1)) return batch.pictures;
     }
@@ -268,7 +271,7 @@ void Trainer::reestimate_batch_norm(const StopFlag& stop) {
   batches_->stop();
 }
 
-// The final weights, the test, the summary. What `stop` interrupts is made anew by the next process.
+// Final weights, test and summary. The next process repeats what `stop` interrupts.
 void Trainer::finish(const Judge& judge, TrainResult& result, const StopFlag& stop) try {
   const Student::Averaged averaged(student_);
   const std::filesystem::path output = options_.output;
@@ -290,7 +293,7 @@ TrainResult Trainer::run(const StopFlag& stop) {
   if (resumed_ && state_.first_step == steps_)
     if (std::optional<TrainResult> before = finished_run(given_)) return *before;
   at::set_num_threads(static_cast<int>(options_.threads > 0 ? options_.threads : default_threads()));
-  // More workers than cores are allowed: they wait for slow disks.
+  // More workers than cores may help with slow disks.
   const std::size_t usual = tbb::global_control::active_value(tbb::global_control::max_allowed_parallelism);
   const tbb::global_control threads(tbb::global_control::max_allowed_parallelism,
                                     std::max<std::size_t>(usual, options_.workers));
@@ -301,7 +304,7 @@ TrainResult Trainer::run(const StopFlag& stop) {
   begin(judge);
   const auto judged = [&] { return judge.judge(student_, state_.checkpoint, batches_->steps_per_epoch(), stop); };
   std::uint64_t done = state_.first_step;
-  const bool due = state_.checkpoint.to_judge && judge.validation() != nullptr;  // a validation that was stopped
+  const bool due = state_.checkpoint.to_judge && judge.validation() != nullptr;  // an interrupted validation
   if (!due || judged())
     done = train(options_.max_steps > 0 ? std::min(options_.max_steps, steps_) : steps_, judge, stop);
   TrainResult result = result_after(done);

@@ -1,4 +1,4 @@
-// Stage two: batches through the student, a step for each, validations and checkpoints between them.
+// The training loop: one step per batch, with validations and checkpoints between steps.
 #ifndef VITRINE_TRAIN_RUN_TRAINER_H_
 #define VITRINE_TRAIN_RUN_TRAINER_H_
 
@@ -25,39 +25,39 @@ namespace vitrine {
 
 class Judge;
 
-/// One run. Without labels (options.labels) no phase has a label term, r is 1, and the student's classes are the
-/// teacher's. Not for several threads.
+/// One run. With options.labels = kNone no phase has a label term, r is 1, and the student's classes are the teacher's.
+/// Not thread-safe.
 ///
-/// On a CPU, equal options (workers aside) and an equal number of threads give equal bits, stopped and gone on with or
-/// not. options.threads = 0 takes a thread per core, so that a run that goes on with another number of cores is the
-/// same run, but another number of threads adds in another order and may change the last bits.
+/// On a CPU, equal options (except workers) and an equal number of threads give equal bits, whether or not the run was
+/// stopped and resumed. With options.threads = 0 a run may resume on another number of cores; another number of threads
+/// sums in another order and may change the last bits.
 class Trainer {
  public:
-  /// Selects all devices, looks for the run to go on with in options.output (run_folder.h), scans the images, opens the
-  /// targets, makes or loads the model. Throws Error for anything that does not fit, Stopped once `stop` is set;
-  /// nothing is written before run().
+  /// Selects devices, looks for a run to resume in options.output (run_folder.h), scans the images, opens the targets,
+  /// makes or loads the model. Writes nothing. Throws Error for anything that does not fit, and Stopped once `stop` is
+  /// set.
   explicit Trainer(const TrainOptions& options, const StopFlag& stop = never_stop());
   Trainer(const Trainer&) = delete;
   Trainer& operator=(const Trainer&) = delete;
 
-  /// Trains to the schedule's end, options.max_steps or `stop`. Leaves config.toml, a checkpoint, log.csv,
-  /// best.safetensors (when options.selection() is not kLast), and at the end final.safetensors and summary.json in
-  /// options.output; files of weights know what they are (weights_record.h). What is judged and what best and final
-  /// hold is the weights' moving average where there is one, in final with BatchNorm's statistics taken anew where that
-  /// is asked for; the last checkpoint holds what training left. A run that was finished before gives the result that
-  /// it had, and nothing is written.
+  /// Trains to the schedule's end, options.max_steps or `stop`. Writes config.toml, a checkpoint, log.csv,
+  /// best.safetensors (unless options.selection() is kLast), and at the end final.safetensors and summary.json into
+  /// options.output; files of weights carry a record (weights_record.h). Validation, best and final use the moving
+  /// average of the weights if there is one, final with re-estimated BatchNorm statistics if batch_norm_batches is set;
+  /// the last checkpoint holds the raw training state. A run that was finished before returns its earlier result and
+  /// writes nothing.
   ///
-  /// `stop` may be set at any time, by any thread. It acts between two steps and between two batches of everything
-  /// else. Set while the validation and test images are scanned and the teacher is asked about them, before anything is
-  /// written: throws Stopped. From then on nothing is thrown for it: the result says `finished` = false, and a
-  /// checkpoint of the last step done is in options.output, with which the same options go on to the same end. It is
-  /// saved before each validation, so that one that was stopped is made again.
+  /// `stop` may be set at any time, by any thread. It is checked between two steps and between two batches of
+  /// everything else. While the validation and test images are scanned and the teacher runs on them, before anything is
+  /// written, it throws Stopped. After that it does not throw: the result has `finished` = false, and options.output
+  /// has a checkpoint of the last step, from which the same options continue to the same end. A checkpoint is saved
+  /// before each validation, so that an interrupted validation is repeated.
   TrainResult run(const StopFlag& stop);
 
-  /// The state as it stands, for checkpoints and tests: tensors_of() (run_state.h).
+  /// The current state, for checkpoints and tests: tensors_of() (run_state.h).
   Tensors state();
   const TargetSource& source() const { return *source_; }
-  /// Of the whole schedule.
+  /// Steps of the whole schedule.
   std::uint64_t steps() const { return steps_; }
 
  private:
@@ -76,12 +76,12 @@ class Trainer {
   void finish(const Judge& judge, TrainResult& result, const StopFlag& stop);
   void reestimate_batch_norm(const StopFlag& stop);
 
-  TrainOptions given_;    // as they were given
+  TrainOptions given_;    // as given by the user
   TrainOptions options_;  // as_run()
   Allowance allowance_;
   at::Device device_;
   PrecisionScope precision_;
-  std::optional<Checkpoint> resumed_;  // the run that was there
+  std::optional<Checkpoint> resumed_;  // the run found in options.output
   TrainingImages images_;
   std::unique_ptr<TargetSource> source_;
   int size_;             // of the student's pictures
@@ -94,11 +94,11 @@ class Trainer {
   std::unique_ptr<Step> step_;
   std::uint64_t steps_;
   RunState state_;
-  bool other_picture_met_ = false;  // one that the teacher did not see, and the user allowed
+  bool other_picture_met_ = false;  // a picture that differs from the teacher's, allowed by the user
 };
 
-/// The result of the run in options.output, where it is finished and was of these options (as run_settings.h compares
-/// them); nothing else. Only its JSON files are read. Throws Error for files that options name and that cannot be read.
+/// The result of the run in options.output if it is finished and has these options (compared as in run_settings.h);
+/// otherwise nothing. Reads only its JSON files. Throws Error for files that options name and that cannot be read.
 std::optional<TrainResult> finished_run(const TrainOptions& options);
 
 }  // namespace vitrine

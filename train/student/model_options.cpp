@@ -6,7 +6,7 @@ namespace vitrine {
 
 void ModelOptions::fields(Fields& f) {
   f.choice<std::string>("kind", kind, {{"resnet", "resnet"}, {"vit", "vit"}},
-                        "what is trained; a vit takes labels only");
+                        "kind of model to train; a vit learns from labels and logits only");
   f.choice<std::string>("arch", arch,
                         {{"resnet18", "resnet18"},
                          {"resnet34", "resnet34"},
@@ -14,8 +14,7 @@ void ModelOptions::fields(Fields& f) {
                          {"resnet101", "resnet101"},
                          {"resnet152", "resnet152"}},
                         "which ResNet");
-  f.integer("width", width, "channels that a ResNet begins with; 64 is the published model, less is a slim one",
-            {1, 4096});
+  f.integer("width", width, "channels of a ResNet's first stage; 64 is the published model", {1, 4096});
   f.section("vit", vit, "sizes of the ViT");
   f.text("weights", weights,
          "a .safetensors file to start from; a head of another size is replaced; empty: random weights");

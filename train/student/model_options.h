@@ -1,4 +1,4 @@
-// Which model is trained: the keys of [model].
+// The model to train: the keys of [model].
 #ifndef VITRINE_TRAIN_STUDENT_MODEL_OPTIONS_H_
 #define VITRINE_TRAIN_STUDENT_MODEL_OPTIONS_H_
 

@@ -13,7 +13,7 @@
 namespace vitrine {
 namespace {
 
-// The rows of the head in the order of `names`; no head when the file's classes are others.
+// Permutes the head's rows to the order of `names`; removes the head if the file has other classes.
 void match_head(Tensors& tensors, const std::string& head, const std::vector<std::string>& names,
                 const std::string& file) {
   const auto record = WeightsRecord::parse(load_safetensors_metadata(file), file);
@@ -32,8 +32,8 @@ void match_head(Tensors& tensors, const std::string& head, const std::vector<std
     else
       tensors.erase(found);
   }
-  note(permuted ? text(file, ": has the same classes in another order; its head's outputs are put in this run's order")
-                : text(file, ": was trained on other classes; its head is left out"));
+  note(permuted ? text(file, ": has the same classes in another order; its head is permuted to this run's order")
+                : text(file, ": was trained on other classes; its head is replaced"));
 }
 
 }  // namespace

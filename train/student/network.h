@@ -1,4 +1,4 @@
-// The model that is trained, whichever kind it is.
+// The trained model: a ResNet or a ViT behind one interface.
 #ifndef VITRINE_TRAIN_STUDENT_NETWORK_H_
 #define VITRINE_TRAIN_STUDENT_NETWORK_H_
 
@@ -19,20 +19,19 @@ struct NetworkOutputs {
   std::vector<at::Tensor> stages;  ///< a ResNet's layer1 to layer4, [N, C, H, W]; empty for a ViT
 };
 
-/// Shares its weights when copied.
+/// Copies share their weights.
 class Network {
  public:
-  /// Random weights from torch's CPU generator, or those of options.weights; says it (note) when the head was replaced
-  /// or a prefix left out. `names`: of the classes, where they are known. Where options.weights knows its classes as
-  /// well, their outputs are matched by name: the same names in another order are put in order, and of other names the
-  /// head is replaced.
+  /// Random weights from torch's CPU generator, or those of options.weights, with a note when the head was replaced or
+  /// a prefix stripped. `names`: of the classes, if known. If options.weights also names its classes, outputs are
+  /// matched by name: a permutation is undone; with different names the head is replaced.
   Network(const ModelOptions& options, int classes, at::Device device, const std::vector<std::string>& names = {});
 
   NetworkOutputs forward(const at::Tensor& pictures);
   torch::nn::Module& module();
   /// Channels of each stage; empty for a ViT.
   std::vector<std::int64_t> widths();
-  /// Training mode for the whole model, then, with `frozen_batch_norm`, evaluation mode for every BatchNorm.
+  /// Training mode; with `frozen_batch_norm`, every BatchNorm stays in evaluation mode.
   void train_mode(bool frozen_batch_norm);
   void eval_mode();
   /// Every BatchNorm, in the model's order; none in a ViT.

@@ -41,7 +41,7 @@ void Student::reestimate_batch_norm(const std::function<at::Tensor()>& next) {
   network_.train_mode(false);
   for (torch::nn::BatchNorm2d& norm : network_.batch_norms()) {
     norm->reset_running_stats();
-    norm->options.momentum(std::nullopt);  // the plain mean over all batches
+    norm->options.momentum(std::nullopt);  // the cumulative mean over all batches
   }
   for (at::Tensor pictures = next(); pictures.defined(); pictures = next()) forward(pictures);
 }

@@ -10,9 +10,9 @@
 namespace vitrine {
 
 void EmaOptions::fields(Fields& f) {
-  f.number("decay", decay, "share of the moving average that each update keeps, 0.999 for instance; 0: no average",
+  f.number("decay", decay, "share of the moving average that each update keeps, for instance 0.999; 0: no average",
            {0, 0.999999});
-  f.flag("warm_up", warm_up, "keep less at first: (1 + n) / (10 + n) after n updates, up to decay");
+  f.flag("warm_up", warm_up, "smaller decay at first: (1 + n) / (10 + n) after n updates, up to decay");
 }
 
 WeightEma::WeightEma(const EmaOptions& options, const torch::nn::Module& module) : options_(options) {
@@ -53,7 +53,7 @@ Tensors WeightEma::state() const {
 void WeightEma::load(const Tensors& state, const std::string& where) {
   const at::NoGradGuard no_grad;
   if (state.size() != names_.size() + 1 || !state.contains("updates"))
-    fail(where, ": holds the average of another model's weights, or none; resume with the same model and ema.decay");
+    fail(where, ": has no average, or that of another model's weights; resume with the same model and ema.decay");
   for (std::size_t i = 0; i < names_.size(); ++i) {
     const auto found = state.find(names_[i]);
     if (found == state.end() || found->second.sizes() != average_[i].sizes())

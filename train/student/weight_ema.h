@@ -1,5 +1,5 @@
-// A moving average of a model's weights, to be judged and kept instead of the weights themselves (Polyak & Juditsky
-// 1992; with the decay of timm's and TensorFlow's EMA).
+// An exponential moving average of a model's weights, evaluated and saved instead of the weights themselves (Polyak &
+// Juditsky 1992; with the decay of timm's and TensorFlow's EMA).
 #ifndef VITRINE_TRAIN_STUDENT_WEIGHT_EMA_H_
 #define VITRINE_TRAIN_STUDENT_WEIGHT_EMA_H_
 
@@ -16,15 +16,15 @@ namespace vitrine {
 
 struct EmaOptions {
   double decay = 0;  // 0: no average
-  bool warm_up =
-      true;  // decay min(decay, (1 + n) / (10 + n)) after n updates, so that the first weights are soon forgotten
+  /// Use the decay min(decay, (1 + n) / (10 + n)) after n updates, so that the initial weights are soon forgotten.
+  bool warm_up = true;
 
   void fields(Fields& f);
 };
 
 class WeightEma {
  public:
-  /// Begins at the module's weights as they are, on their devices.
+  /// Starts from the module's current weights, on their devices.
   WeightEma(const EmaOptions& options, const torch::nn::Module& module);
 
   /// average ← d·average + (1 − d)·weights, for parameters and floating buffers (BatchNorm's statistics); other buffers
@@ -33,15 +33,15 @@ class WeightEma {
   /// Exchanges the module's tensors with the averages; a second call puts them back.
   void swap();
 
-  /// By the module's names, and "updates". Valid while not swapped.
+  /// By the module's names, and "updates". Do not call while swapped.
   Tensors state() const;
-  /// Throws Error, which names `where` (a file), when a tensor is missing, unexpected or misshapen.
+  /// Throws Error that names `where` (a file) when a tensor is missing, unexpected or misshapen.
   void load(const Tensors& state, const std::string& where);
 
  private:
   EmaOptions options_;
   std::vector<std::string> names_;
-  std::vector<at::Tensor> own_, average_;  // alike; own_ shares memory with the module
+  std::vector<at::Tensor> own_, average_;  // parallel; own_ shares memory with the module
   std::vector<at::Tensor> own_floating_, average_floating_;
   std::int64_t updates_ = 0;
 };

@@ -184,7 +184,7 @@ void check_same_images(const ImageIndex& expected, const ImageIndex& found, cons
     return std::ranges::count_if(index.images, is_unlabelled, &ImageEntry::id);
   };
   if (const auto a = further(expected), b = further(found); a != b)
-    refuse(text("it has ", a, " images in a further folder of images without labels (unlabelled), here there are ", b));
+    refuse(text("it has ", a, " images in a further folder of images without labels (unlabelled), this run has ", b));
   if (expected.images.size() != found.images.size())
     refuse(text("it has ", expected.images.size(), " images, the folder ", found.images.size()));
   for (std::size_t i = 0; i < expected.images.size(); ++i) {

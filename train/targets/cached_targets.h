@@ -1,4 +1,4 @@
-// The targets that vitrine-extract stored: tracks of a cache, and its recipes.
+// Targets read from a cache that vitrine-extract made.
 #ifndef VITRINE_TRAIN_TARGETS_CACHED_TARGETS_H_
 #define VITRINE_TRAIN_TARGETS_CACHED_TARGETS_H_
 
@@ -30,7 +30,7 @@ class CachedTargets : public TargetSource {
   std::vector<std::uint32_t> passes(bool features) const override;
   std::vector<Recipe> recipes(GroupKey key) const override { return cache_.recipes(key); }
   std::optional<std::uint64_t> picture_hash(GroupKey key) const override { return cache_.picture_hash(key); }
-  /// Reads from the disk, without a lock. What a pass has no track for is empty. Throws Error for a damaged shard.
+  /// Reads from disk, without locks. Targets whose track lacks the pass are empty. Throws Error for a damaged shard.
   GroupTargets targets(GroupKey key, std::span<const Recipe> recipes,
                        std::span<const std::uint8_t> pictures) const override;
 
@@ -53,7 +53,7 @@ class CachedTargets : public TargetSource {
   Reader attention_, embedding_;
   std::vector<Reader> features_;
   bool topk_ = false;
-  std::size_t tail_ = 0;  // which of the tail's temperatures is the loss's
+  std::size_t tail_ = 0;  // index of the loss's temperature among the tail's
 };
 
 /// Logits whose softmax at `temperature` is the mean of the teachers', weighted by `shares`, which sum to 1:

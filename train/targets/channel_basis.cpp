@@ -16,10 +16,10 @@ void ChannelBasis::add_mean(at::Tensor& coefficients) const {
   coefficients.add_(mean_);
 }
 
-at::Tensor ChannelBasis::maps(const at::Tensor& turned) const {
+at::Tensor ChannelBasis::maps(const at::Tensor& rotated) const {
   const at::NoGradGuard no_gradient;
   const FullPrecision precision;
-  return at::matmul(vectors_.mT(), turned.flatten(2)).view_as(turned);
+  return at::matmul(vectors_.mT(), rotated.flatten(2)).view_as(rotated);
 }
 
 }  // namespace vitrine

@@ -1,6 +1,6 @@
-// Teacher maps as a transform track's coefficients give them, without the C × C product at every position that would
-// make maps of them: that product is orthonormal, so that distances are the same on either side of it, and the feature
-// transformer's 1×1 convolution takes it in once a step instead.
+// The channel basis V of a transform track. The student is trained on the track's coefficients directly, which saves
+// the C × C product at every position that turns them into maps: V is orthonormal, so distances are preserved, and the
+// feature transformer folds V into its 1×1 convolution once per step.
 #ifndef VITRINE_TRAIN_TARGETS_CHANNEL_BASIS_H_
 #define VITRINE_TRAIN_TARGETS_CHANNEL_BASIS_H_
 
@@ -10,17 +10,17 @@
 
 namespace vitrine {
 
-/// V = FeatureBasis::vectors. A map x [N, C, H, W] is turned when it is V·x, V applied to its channels.
+/// V = FeatureBasis::vectors. "Rotated" maps are V·x: V applied to the channels of x [N, C, H, W].
 class ChannelBasis {
  public:
-  /// Keeps copies on the device.
+  /// Copies the basis to the device.
   ChannelBasis(const FeatureBasis& basis, at::Device device);
 
   /// `coefficients`: FP32 [N, C, H, W] on the device, V·(x − mean) as TransformCodec::decode_coefficients() gives it;
-  /// they become V·x in place.
+  /// adds V·mean in place, which gives V·x.
   void add_mean(at::Tensor& coefficients) const;
-  /// x from V·x, in FP32 whatever the autocast mode; no gradient.
-  at::Tensor maps(const at::Tensor& turned) const;
+  /// x from V·x, in FP32 whatever the autocast mode, without gradient.
+  at::Tensor maps(const at::Tensor& rotated) const;
   /// V: [C, C] on the device.
   const at::Tensor& vectors() const { return vectors_; }
 

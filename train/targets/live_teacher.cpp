@@ -70,7 +70,7 @@ GroupTargets LiveTeacher::targets(GroupKey, std::span<const Recipe> recipes,
   for (const int track : features_) {
     const auto t = static_cast<std::size_t>(track);
     out.features.push_back(room_for(tracks_[t], views));
-    // With a basis, what a reader of the same track's cache gives.
+    // With a basis, coefficients as read from a cache of the same track.
     if (through_codec_ && bases_[t]) {
       const auto& codec = dynamic_cast<const TransformCodec&>(*codecs_[t]);
       codec.decode_coefficients(codec.encode(values[t], views)[0].bytes, views, numbers(out.features.back()));
@@ -81,7 +81,7 @@ GroupTargets LiveTeacher::targets(GroupKey, std::span<const Recipe> recipes,
   return out;
 }
 
-// The number of the track; -1 when it is not wanted.
+// The index of the track; -1 if it is not wanted.
 int LiveTeacher::find(const std::string& name, bool wanted) const {
   if (!wanted) return -1;
   std::string there;
@@ -92,7 +92,7 @@ int LiveTeacher::find(const std::string& name, bool wanted) const {
   fail("targets: the live teacher has no track ", name, " (it has ", there, "); name its block in targets.taps");
 }
 
-// The bases are those that vitrine-extract would make.
+// Computes the same bases as vitrine-extract.
 void LiveTeacher::make_codecs(const SourceSettings& settings, const std::shared_ptr<const ImageIndex>& index,
                               const std::shared_ptr<BadPictures>& bad, const StopFlag& stop) {
   const ViewMaker maker(settings.folders, index, plan().options().image_size, bad);
@@ -105,7 +105,7 @@ void LiveTeacher::make_codecs(const SourceSettings& settings, const std::shared_
   bases_ = std::move(ready.bases);
 }
 
-// Packed rows of the largest logits, as a cache of them gives.
+// Packed rows of the largest logits, as read from a cache.
 std::vector<float> LiveTeacher::kept(std::span<const float> logits, std::uint32_t views) const {
   const auto t = static_cast<std::size_t>(logits_);
   const std::vector<Array> arrays = codecs_[t]->encode(logits, views);

@@ -1,4 +1,4 @@
-// The reference that a cache is held against: the teacher itself, on the same views.
+// Targets computed by the teacher during training, on the same views: the reference that a cache is compared with.
 #ifndef VITRINE_TRAIN_TARGETS_LIVE_TEACHER_H_
 #define VITRINE_TRAIN_TARGETS_LIVE_TEACHER_H_
 
@@ -24,9 +24,9 @@ namespace vitrine {
 
 class LiveTeacher : public TargetSource {
  public:
-  /// Loads the teacher; with targets.through_codec, calibrates its tracks as vitrine-extract would, on pictures of
-  /// which those that cannot be read go into `bad`. Throws Error for a track that it does not have, and Stopped when
-  /// `stop` is set while it calibrates.
+  /// Loads the teacher and, with targets.through_codec, calibrates its tracks as vitrine-extract would; unreadable
+  /// pictures are added to `bad`. Throws Error for a track that the teacher does not have, and Stopped when `stop` is
+  /// set during calibration.
   LiveTeacher(const SourceSettings& settings, std::shared_ptr<const ImageIndex> index,
               const std::shared_ptr<BadPictures>& bad, const StopFlag& stop);
 
@@ -37,8 +37,7 @@ class LiveTeacher : public TargetSource {
   std::vector<Recipe> recipes(GroupKey key) const override { return views_.recipes(key); }
   std::optional<std::uint64_t> picture_hash(GroupKey) const override { return std::nullopt; }
   bool needs_pictures() const override { return true; }
-  /// Runs the teacher, one thread at a time. With through_codec, what a reader of the same track's cache gives, to the
-  /// bit.
+  /// Runs the teacher; calls are serialised. With through_codec, bit-equal to reading the same track from a cache.
   GroupTargets targets(GroupKey key, std::span<const Recipe> recipes,
                        std::span<const std::uint8_t> pictures) const override;
 
@@ -51,8 +50,8 @@ class LiveTeacher : public TargetSource {
   NoTargets views_;
   Teacher teacher_;
   std::vector<TrackInfo> tracks_;
-  std::vector<std::unique_ptr<const Codec>> codecs_;        // one per track, with through_codec_; as the bases
-  std::vector<std::shared_ptr<const FeatureBasis>> bases_;  // null for encodings without
+  std::vector<std::unique_ptr<const Codec>> codecs_;        // with through_codec_: one per track
+  std::vector<std::shared_ptr<const FeatureBasis>> bases_;  // likewise; null for encodings without a basis
   bool through_codec_, topk_ = false;
   std::size_t tail_ = 0;  // which of the tail's temperatures is the loss's
   int logits_ = -1, attention_ = -1, embedding_ = -1;

@@ -1,4 +1,4 @@
-// Which source a run learns from.
+// Makes the source that a run learns from.
 #ifndef VITRINE_TRAIN_TARGETS_MAKE_SOURCE_H_
 #define VITRINE_TRAIN_TARGETS_MAKE_SOURCE_H_
 
@@ -12,12 +12,12 @@
 
 namespace vitrine {
 
-/// The source that settings.targets.source names. `index`: of the training images. With targets.class_map or
-/// class_names it is within a MappedTargets, and what the map leaves out is said (note). Throws Error when a cache was
-/// made from other images, and names the first difference, and Stopped when `stop` is set while a live teacher's tracks
-/// are calibrated.
+/// The source that settings.targets.source names, wrapped in MappedTargets when targets.class_map or class_names is
+/// given (with a note of the classes that the map drops). `index`: of the training images. Throws Error that names the
+/// first difference when a cache was made from other images, and Stopped when `stop` is set during a live teacher's
+/// calibration.
 ///
-/// `bad`: the run's, which learns of pictures that cannot be read; nullptr: the first of these is an Error.
+/// `bad`: collects the run's unreadable pictures; nullptr: the first unreadable picture is an Error.
 std::unique_ptr<TargetSource> make_source(const SourceSettings& settings, std::shared_ptr<const ImageIndex> index,
                                           std::shared_ptr<BadPictures> bad = nullptr,
                                           const StopFlag& stop = never_stop());

@@ -1,4 +1,4 @@
-// A teacher of other classes, as one of the student's: its logits are mapped as they are read.
+// Maps the logits of a teacher of other classes to the student's classes.
 #ifndef VITRINE_TRAIN_TARGETS_MAPPED_TARGETS_H_
 #define VITRINE_TRAIN_TARGETS_MAPPED_TARGETS_H_
 
@@ -14,12 +14,12 @@
 
 namespace vitrine {
 
-/// Another source with its logits mapped (class_map.h), the same arithmetic whether they come from a cache or from the
-/// teacher. All else is the other source's.
+/// Decorates another source: maps its logits (class_map.h) with the same arithmetic for caches and live teachers, and
+/// forwards everything else.
 class MappedTargets : public TargetSource {
  public:
-  /// Throws Error when the source keeps the largest logits only: of the rest, the sum over the classes of one column is
-  /// not known.
+  /// Throws Error when the source has only the largest logits, because a column's sum over the other classes is
+  /// unknown.
   MappedTargets(std::unique_ptr<const TargetSource> source, ClassMap map);
 
   const Plan& plan() const override { return source_->plan(); }
@@ -33,8 +33,8 @@ class MappedTargets : public TargetSource {
                        std::span<const std::uint8_t> pictures) const override;
 
   const ClassMap& map() const { return map_; }
-  /// The probability of the teacher's classes without a counterpart (at temperature 1), mean over the first `groups`
-  /// groups of the first pass. `views` makes their pictures, where the source needs them.
+  /// The teacher's probability of classes without a counterpart (at temperature 1), averaged over the first `groups`
+  /// groups of the first pass. `views` makes their pictures if the source needs them.
   double dropped_probability(std::uint32_t groups, const ViewMaker& views) const;
 
  private:

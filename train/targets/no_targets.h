@@ -1,4 +1,4 @@
-// Plain supervised training: views from a plan, and nothing to learn from beside their labels.
+// Plain supervised training: views from a plan, without targets other than labels.
 #ifndef VITRINE_TRAIN_TARGETS_NO_TARGETS_H_
 #define VITRINE_TRAIN_TARGETS_NO_TARGETS_H_
 
@@ -15,12 +15,12 @@ namespace vitrine {
 
 class NoTargets : public TargetSource {
  public:
-  /// A plan over `index` with settings.plan. Throws Error where these do not fit.
+  /// Makes a plan over `index` with settings.plan. Throws Error as Plan does.
   NoTargets(const SourceSettings& settings, std::shared_ptr<const ImageIndex> index);
 
   const Plan& plan() const override { return plan_; }
   TargetShapes shapes() const override { return {}; }
-  /// The first settings.targets.passes; where that is 0, as many as the run has epochs.
+  /// The first settings.targets.passes; if that is 0, one per epoch of the run.
   std::vector<std::uint32_t> passes(bool features) const override;
   std::vector<Recipe> recipes(GroupKey key) const override { return plan_.group(key.pass, key.group); }
   std::optional<std::uint64_t> picture_hash(GroupKey) const override { return std::nullopt; }

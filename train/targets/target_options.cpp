@@ -13,7 +13,7 @@ namespace vitrine {
 void TargetOptions::fields(Fields& f) {
   f.choice("source", source,
            {{"none", TargetKind::kNone}, {"cache", TargetKind::kCache}, {"teacher", TargetKind::kTeacher}},
-           "where the teacher's targets come from: nowhere (labels only), a cache, or the teacher itself");
+           "source of the teacher's targets: none (labels only), a cache, or the teacher itself");
   f.text("cache", cache, "the cache's directory");
   f.text(
       "cache_teacher", cache_teacher,
@@ -30,8 +30,9 @@ void TargetOptions::fields(Fields& f) {
   f.integer("passes", passes, "without a cache: sweeps of the plan that epochs use in turn; 0: a new one each epoch",
             {0, 1e6});
   f.text("class_map", class_map,
-         "for a teacher of other classes: a file with a teacher class and a student class a line, by number or name; "
-         "what has no counterpart is left out and the rest rescaled; empty: the classes are the same, or class_names");
+         "for a teacher of other classes: a file with one teacher class and student class per line, by number or name; "
+         "classes without a counterpart are dropped and the rest rescaled; empty: the classes are the same, or "
+         "class_names");
   f.text("class_names", class_names,
          "a file with the teacher's class names, one per line, for class_map or to be matched with the class folders");
   f.section("teacher", teacher, "the live teacher");

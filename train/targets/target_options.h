@@ -1,4 +1,4 @@
-// What a run learns from beside labels: the keys of [targets], and with them all that a source of targets is made from.
+// The keys of [targets], and the settings that a source of targets is made from.
 #ifndef VITRINE_TRAIN_TARGETS_TARGET_OPTIONS_H_
 #define VITRINE_TRAIN_TARGETS_TARGET_OPTIONS_H_
 
@@ -30,19 +30,19 @@ struct TargetOptions {
   std::uint32_t passes = 0;
   std::string class_map, class_names;  ///< files for a teacher of other classes (class_map.h); empty: none
   TeacherOptions teacher;              ///< for "teacher"
-  TapOptions taps;                     ///< for "teacher": as vitrine-extract's
+  TapOptions taps;                     ///< for "teacher": as in vitrine-extract
 
   void fields(Fields& f);
   ClassMapFiles class_map_files() const { return {class_map, class_names}; }
 };
 
-/// What make_source() takes: a part of the run's options.
+/// The part of the run's options that make_source() takes.
 struct SourceSettings {
   TargetOptions targets;
-  PlanOptions plan;           ///< without a cache, which has its own
+  PlanOptions plan;           ///< ignored with a cache, which has its own
   ImageFolders folders;       ///< of the training images
-  double epochs = 1;          ///< of the whole run: as many passes, rounded up, where targets.passes is 0
-  double temperature = 4;     ///< of the loss, at which the mass beside the largest logits is needed
+  double epochs = 1;          ///< of the whole run; rounded up, the number of passes if targets.passes is 0
+  double temperature = 4;     ///< of the loss; a topk track's tail must have it
   std::uint32_t workers = 0;  ///< threads that calibrate a live teacher's tracks; 0: default_threads()
 };
 

@@ -54,7 +54,7 @@ std::size_t tail_at(const TrackInfo& track, double temperature) {
     there += text(t > 0 ? ", " : "", track.codec.temperatures[t]);
   }
   fail("loss.temperature = ", temperature, ", but the topk track ", track.directory(),
-       " has the mass of the classes that it left out at ", there,
+       " has the mass of the other classes at ", there,
        " only; choose one of these, or extract it again with that temperature in taps.topk_temperatures");
 }
 

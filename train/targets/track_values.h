@@ -1,5 +1,4 @@
-// What sources that read or make tracks have in common: the shapes that a reader of targets sees, room for a group's
-// values, and rows of the largest logits.
+// Helpers shared by sources with tracks: target shapes, buffers for a group's values, and packed topk rows.
 #ifndef VITRINE_TRAIN_TARGETS_TRACK_VALUES_H_
 #define VITRINE_TRAIN_TARGETS_TRACK_VALUES_H_
 
@@ -17,10 +16,10 @@
 
 namespace vitrine {
 
-/// FP32 [views, shape...] of the track on the CPU, which is large and not filled with zeros first.
+/// An uninitialised FP32 tensor [views, shape...] of the track's shape, on the CPU.
 at::Tensor room_for(const TrackInfo& track, std::uint32_t views);
 
-/// The values of such a tensor.
+/// The elements of a contiguous FP32 CPU tensor.
 std::span<float> numbers(const at::Tensor& tensor);
 
 /// `logits`, `attention` and `embedding`: null where there are none. `bases`: one for each of `features`, or null.
@@ -29,14 +28,14 @@ TargetShapes shapes_of(const TrackInfo* logits, const std::vector<const TrackInf
                        std::vector<std::shared_ptr<const FeatureBasis>> bases, const TrackInfo* attention,
                        const TrackInfo* embedding, bool topk);
 
-/// Which of the topk track's temperatures is the loss's: the tail's mass is known at no other. Throws Error that lists
-/// them when it is none.
+/// The index of `temperature` among the topk track's temperatures, the only ones at which the tail is known. Throws
+/// Error that lists them when it is not among them.
 std::size_t tail_at(const TrackInfo& track, double temperature);
 
-/// The buffers of one group of a topk track of `kept` largest logits, as TopkCodec and TrackReader fill them.
+/// Buffers of one group of a topk track, as filled by TopkCodec and TrackReader.
 struct TopkGroup {
   TopkGroup(const TrackInfo& track, std::uint32_t group);
-  /// The rows that they make, as pack_topk() leaves them; `at`: which of the track's temperatures the tail is of.
+  /// The rows of pack_topk(), with the tail at the track's temperature number `at`.
   std::vector<float> packed(std::size_t at) const;
 
   std::uint32_t views;

@@ -36,10 +36,10 @@ struct SplitStreams {
   std::uint8_t* escapes = nullptr;
 };
 
-/// One half channel. `magnitude`, `classes`: [count], readable up to the next multiple of 64; `second`, `minus`: one
+/// One half channel. `magnitude`, `classes`: [count], readable up to the next multiple of 64; `second`, `negative`: one
 /// bit per item.
 using SplitFunction = void (*)(const std::uint16_t* magnitude, const std::uint8_t* classes, const std::uint64_t* second,
-                               const std::uint64_t* minus, std::size_t count, SplitStreams& streams);
+                               const std::uint64_t* negative, std::size_t count, SplitStreams& streams);
 
 /// A kind's numbers to bit planes: plane t has one bit for each number above t − 1, set if it is above t. Writes the
 /// planes to `out`, each padded to whole bytes plus kPlaneGap, until one would have no ones or all are written; ones[t]
@@ -79,13 +79,13 @@ using SketchFunction = double (*)(const float* items, const std::uint8_t* classe
                                   float inverse_step, const float* zero, std::uint8_t* seen);
 
 /// seen_of() of magnitudes. Arrays may be read and written up to the next multiple of 64.
-using SeeFunction = void (*)(const std::uint16_t* magnitude, const std::uint64_t* second, std::size_t count,
-                             std::uint8_t* seen);
+using ContextLevelsFunction = void (*)(const std::uint16_t* magnitude, const std::uint64_t* second, std::size_t count,
+                                       std::uint8_t* seen);
 
-/// One item of each trellis whose bit in `there` is set: items [first, first + 64).
+/// One item of each trellis whose bit in `active` is set: items [first, first + 64).
 struct TrellisStep {
   std::uint32_t first = 0;
-  std::uint64_t there = 0;
+  std::uint64_t active = 0;
 };
 /// Rate cost of magnitudes by class, relative to a zero of the first quantiser, in units of 4 squared steps.
 struct TrellisCosts {
@@ -101,16 +101,17 @@ inline constexpr std::size_t kTrellisGroups = 4;  ///< of 16 trellises, searched
 
 /// The forward pass of the Viterbi algorithm over `count` steps, for one group of trellises: writes all choices and
 /// each trellis's best final state. `classes` is indexed like `items`. Reads only items that are there.
-using SearchFunction = void (*)(const float* items, const std::uint8_t* classes, const TrellisStep* steps,
-                                std::size_t count, float inverse_step, const TrellisCosts& costs, std::size_t group,
-                                const TrellisStates& begin, TrellisChoices* choices, TrellisStates& end);
+using ViterbiForwardFunction = void (*)(const float* items, const std::uint8_t* classes, const TrellisStep* steps,
+                                        std::size_t count, float inverse_step, const TrellisCosts& costs,
+                                        std::size_t group, const TrellisStates& begin, TrellisChoices* choices,
+                                        TrellisStates& end);
 /// The backtracking, for the trellises of groups [first_group, last_group): writes magnitudes, indexed like items; for
-/// each step the bits of `second` (uses the second quantiser) and `minus` (negative item), leaving other trellises'
+/// each step the bits of `second` (uses the second quantiser) and `negative` (negative item), leaving other trellises'
 /// bits; and adds (|item| / step − level)² to errors[group].
-using SettleFunction = void (*)(const float* items, const TrellisStep* steps, std::size_t count, float inverse_step,
-                                std::size_t first_group, std::size_t last_group, const TrellisChoices* choices,
-                                TrellisStates end, std::uint16_t* magnitude, std::uint64_t* second,
-                                std::uint64_t* minus, double* errors);
+using ViterbiBacktrackFunction = void (*)(const float* items, const TrellisStep* steps, std::size_t count,
+                                          float inverse_step, std::size_t first_group, std::size_t last_group,
+                                          const TrellisChoices* choices, TrellisStates end, std::uint16_t* magnitude,
+                                          std::uint64_t* second, std::uint64_t* negative, double* errors);
 
 /// Encodes `count` nibbles of a stream, from last to first. Words are written before `next`, which moves down; there
 /// must be room for one word per nibble.
@@ -129,9 +130,9 @@ struct Blocks {
   ExpandFunction expand;
   MergeFunction merge;
   SketchFunction sketch;
-  SeeFunction see;
-  SearchFunction search;
-  SettleFunction settle;
+  ContextLevelsFunction context_levels;
+  ViterbiForwardFunction viterbi_forward;
+  ViterbiBacktrackFunction viterbi_backtrack;
   CodeFunction code;
   DecodeFunction decode;
 };

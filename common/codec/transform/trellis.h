@@ -21,11 +21,11 @@ struct TrellisStates {
   std::array<std::uint64_t, 3> bit{};
 
   std::uint64_t second() const { return bit[0]; }
-  /// Advances the trellises whose bit in `there` is set by one item; `odd` has the parities of the magnitudes.
-  constexpr void advance(std::uint64_t odd, std::uint64_t there) {
+  /// Advances the trellises whose bit in `active` is set by one item; `odd` has the parities of the magnitudes.
+  constexpr void advance(std::uint64_t odd, std::uint64_t active) {
     const auto [a, b, c] = bit;
     const std::uint64_t next[3] = {(a & ~(b ^ c)) | (~a & b), odd ^ ((a & b) | (~a & c)), a};
-    for (std::size_t i = 0; i < 3; ++i) bit[i] = (next[i] & there) | (bit[i] & ~there);
+    for (std::size_t i = 0; i < 3; ++i) bit[i] = (next[i] & active) | (bit[i] & ~active);
   }
 };
 /// The same as a table, by state and parity.

@@ -1,4 +1,4 @@
-// A small whole cache, and ways to break it, for the tests of this folder.
+// A small intact cache, and ways to damage it.
 #ifndef VITRINE_TESTS_TOOLS_INSPECT_DAMAGED_H_
 #define VITRINE_TESTS_TOOLS_INSPECT_DAMAGED_H_
 
@@ -30,7 +30,7 @@ struct SampleCache {
   std::filesystem::path path(const std::string& file) const { return directory / file; }
   VerifyReport verify(const VerifyOptions& options = {}) const { return verify_cache(directory, options); }
 
-  /// Turns over one bit of a byte of a file.
+  /// Flips one bit of a file.
   void flip(const std::string& file, std::uint64_t offset) const {
     std::string bytes = read_whole(path(file));
     bytes.at(offset) = static_cast<char>(bytes[offset] ^ 4);
@@ -42,7 +42,7 @@ struct SampleCache {
     const Container::Place place = container.place(container.find(dataset), chunk);
     flip(file, place.offset + place.bytes / 2);
   }
-  /// Every file below the cache, by its path there.
+  /// The contents of every file in the cache, by relative path.
   std::map<std::string, std::string> files() const {
     std::map<std::string, std::string> out;
     for (const auto& entry : std::filesystem::recursive_directory_iterator(directory))

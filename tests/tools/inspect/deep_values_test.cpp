@@ -35,7 +35,7 @@ std::vector<float> values_of(const TrackInfo& track, std::uint32_t seed) {
   return values;
 }
 
-// Each value a little larger or smaller, as another machine would give it; probabilities stay such.
+// Perturbs each value slightly, as another machine would; probabilities stay normalised.
 std::vector<float> elsewhere(const std::vector<float>& values, double by) {
   std::vector<float> out = values;
   Stream draws(99, Purpose::kSample);
@@ -101,7 +101,7 @@ const std::vector<Case>& cases() {
 
 }  // namespace
 
-TEST_CASE("what the teacher gives is within in every encoding, here and on another machine") {
+TEST_CASE("the teacher's own values are within bounds in every encoding, on this and another machine") {
   for (const Case& c : cases()) {
     CAPTURE(c.kind);
     CAPTURE(encoding_name(c.codec.encoding));
@@ -118,7 +118,7 @@ TEST_CASE("what the teacher gives is within in every encoding, here and on anoth
   }
 }
 
-TEST_CASE("what the teacher does not give is beyond in every encoding") {
+TEST_CASE("values that the teacher does not give are beyond bounds in every encoding") {
   for (const Case& c : cases()) {
     CAPTURE(c.kind);
     CAPTURE(encoding_name(c.codec.encoding));
@@ -128,14 +128,14 @@ TEST_CASE("what the teacher does not give is beyond in every encoding") {
     CHECK(others.beyond());
     CHECK(!others.why().empty());
     CHECK(sample.compare(sample.coded(elsewhere(sample.now, 0.3)), kOther).beyond());
-    // Its mean, which loses all that there is to learn.
+    // Its mean, which loses all information.
     double mean = 0;
     for (const float x : sample.now) mean += x / static_cast<double>(sample.now.size());
     CHECK(sample.compare(std::vector<float>(sample.now.size(), static_cast<float>(mean)), kOther).beyond());
   }
 }
 
-TEST_CASE("a transform's bound is the one that was asked for, and a uniform codec's holds for each value") {
+TEST_CASE("a transform's bound is the requested one, and a uniform codec's holds for each value") {
   const Sample features("features", {.encoding = Encoding::kTransform, .max_error = 0.01});
   const ValueFigures figures = features.compare(features.stored);
   CHECK(figures.error > 0);
@@ -144,11 +144,11 @@ TEST_CASE("a transform's bound is the one that was asked for, and a uniform code
 
   const Sample logits("logits", {.encoding = Encoding::kUniform, .max_error = 0.5});
   std::vector<float> one = logits.stored;
-  one[0] += 1.5f;  // little among 640 values, and more than its codec may lose
+  one[0] += 1.5f;  // small among 640 values, but more than its codec may lose
   CHECK(logits.compare(one).beyond());
 }
 
-TEST_CASE("an attention map that one head lacks is beyond") {
+TEST_CASE("an attention map that lacks a head is beyond bounds") {
   const Sample sample("attention", {.encoding = Encoding::kSqrt8});
   std::vector<float> stored = sample.stored;
   std::fill_n(stored.begin() + 49, 49, 1.f / 49);
@@ -157,8 +157,8 @@ TEST_CASE("an attention map that one head lacks is beyond") {
   CHECK(figures.error > 0.1);  // total variation of that head
 }
 
-TEST_CASE("a recoded track goes through the codecs of its source as well") {
-  // Through a wide int8 or uniform first: the last codec alone would call its error beyond.
+TEST_CASE("a recoded track is checked through its source's codecs too") {
+  // Through a coarse int8 or uniform codec first: judged by the last codec alone, the error would be beyond its bound.
   const Sample sample("features", {.encoding = Encoding::kFp16}, {{.encoding = Encoding::kInt8}});
   std::vector<float> stored = sample.now;
   through_codec(*make_codec({.encoding = Encoding::kInt8}, sample.track.shape), kViews, stored);
@@ -170,7 +170,7 @@ TEST_CASE("a recoded track goes through the codecs of its source as well") {
   CHECK(check.compare(sample.now, values_of(sample.track, 7), kViews, kOther).beyond());
 }
 
-TEST_CASE("after a transform, whose basis is elsewhere, all bounds together are held against the teacher") {
+TEST_CASE("after a transform whose basis is missing, the sum of all bounds is checked against the teacher") {
   const Sample source("features", {.encoding = Encoding::kTransform, .max_error = 0.01});
   const Sample sample("features", {.encoding = Encoding::kFp16},
                       {{.encoding = Encoding::kTransform, .max_error = 0.01}});
@@ -185,7 +185,7 @@ TEST_CASE("after a transform, whose basis is elsewhere, all bounds together are 
   CHECK(check.compare(sample.now, std::vector<float>(sample.now.size(), 0.f), kViews, kOther).beyond());
 }
 
-TEST_CASE("where nothing can be said, that is said, and why") {
+TEST_CASE("when nothing can be checked, the report says so, with the reason") {
   const CodecSettings coarse{.encoding = Encoding::kTransform, .max_error = 0.4};
   Sample unknown("features", {.encoding = Encoding::kFp16}),
       wide("features", {.encoding = Encoding::kFp16}, {coarse, coarse});

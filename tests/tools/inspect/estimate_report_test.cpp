@@ -32,7 +32,7 @@ std::string words_of(const Estimate& estimate, double epochs) {
 
 }  // namespace
 
-TEST_CASE("an estimate's words and its JSON say the same, and all of it") {
+TEST_CASE("an estimate's text and JSON have the same content") {
   const Estimate e = sample_estimate();
   const std::string words = words_of(e, 3);
   CAPTURE(words);
@@ -57,7 +57,7 @@ TEST_CASE("an estimate's words and its JSON say the same, and all of it") {
   CHECK(says("not in it: making the index"));
 }
 
-TEST_CASE("an estimate from a cache's index says so, and one that never pays") {
+TEST_CASE("an estimate says when it used a cache's index, and when a cache never pays") {
   Estimate e = sample_estimate();
   e.indexed = true;
   e.costs.live = 0.05;

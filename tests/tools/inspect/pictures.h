@@ -46,7 +46,7 @@ struct PictureCache {
     }
   }
 
-  /// Picture `number` of the invented world at the place of picture `place`.
+  /// Writes drawing `number` as picture `place`.
   void write_picture(std::uint64_t place, std::uint64_t number) const {
     const std::vector<std::byte> jpeg = encode_jpeg(draw_picture(drawing, number), 90);
     write_whole(images / drawing_classes(drawing)[static_cast<std::size_t>(drawing_label(drawing, place))] /

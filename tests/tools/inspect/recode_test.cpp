@@ -18,7 +18,7 @@ using namespace vitrine::testing;
 
 namespace {
 
-// Without what a repair has set aside.
+// Without files that repair has renamed.
 std::map<std::string, std::string> files_below(const std::filesystem::path& directory) {
   std::map<std::string, std::string> out;
   for (const auto& entry : std::filesystem::recursive_directory_iterator(directory))
@@ -35,7 +35,7 @@ std::vector<float> read_group(const Cache& cache, const std::string& name, Group
   return values;
 }
 
-// A command that repair names, with the sample as its source.
+// Runs a command printed by repair, with the sample as its source.
 CommandResult run_named(std::string command, const SampleCache& sample) {
   command.replace(command.find("SOURCE"), 6, text("'", sample.directory.string(), "'"));
   return run(executable("vitrine-cache") + command.substr(std::string("vitrine-cache").size()));
@@ -43,7 +43,7 @@ CommandResult run_named(std::string command, const SampleCache& sample) {
 
 }  // namespace
 
-TEST_CASE("a recoded track stands in a cache of its own and holds the source within the new bound") {
+TEST_CASE("a recoded track is in its own cache and keeps the new bound to the source") {
   const SampleCache sample;
   const auto before = sample.files();
   const Cache cache(sample.directory);
@@ -85,7 +85,7 @@ TEST_CASE("a recoded track stands in a cache of its own and holds the source wit
   CHECK(worst <= 0.25 * (1 + 1e-6));
   CHECK(worst > 0.05);  // it was really coarser
 
-  // Once more from the recoded one: the chain is told.
+  // Recoded again: the whole chain is recorded.
   RecodeOptions third{.to = sample.root / "third"};
   third.codec = {.encoding = Encoding::kFp16};
   const TrackInfo twice = recode(second, track, third).track;
@@ -97,7 +97,7 @@ TEST_CASE("a recoded track stands in a cache of its own and holds the source wit
   CHECK(info.output.find("fp32; then uniform, max_error 0.25") != std::string::npos);
 }
 
-TEST_CASE("recoding goes on where it stopped, with any number of workers, to the same bytes") {
+TEST_CASE("recoding resumes with any number of workers, to the same bytes") {
   const SampleCache sample;
   const Cache cache(sample.directory);
   RecodeOptions options{.to = sample.root / "whole", .workers = 1};
@@ -115,7 +115,7 @@ TEST_CASE("recoding goes on where it stopped, with any number of workers, to the
   CHECK((files_below(options.to) == whole));
 }
 
-TEST_CASE("features become a transform track that holds its bound in every group, with a basis of the source's views") {
+TEST_CASE("features become a transform track that keeps its bound in every group, with a basis of the source's views") {
   const SampleCache sample;
   const Cache cache(sample.directory);
   RecodeOptions options{.to = sample.root / "small"};
@@ -128,7 +128,7 @@ TEST_CASE("features become a transform track that holds its bound in every group
   CHECK(verify_cache(options.to, {}).findings.empty());
   CHECK(recode(cache, cache.track("features.3"), options).shards == 0);
   const auto whole = files_below(options.to);
-  // A damaged basis is found, and everything else of the track is looked at all the same.
+  // A damaged basis is found, and the rest of the track is still checked.
   std::string basis = read_whole(options.to / made.track.directory() / "basis.h5");
   basis[basis.size() / 2] = static_cast<char>(basis[basis.size() / 2] ^ 1);
   write_whole(options.to / made.track.directory() / "basis.h5", basis);
@@ -138,7 +138,7 @@ TEST_CASE("features become a transform track that holds its bound in every group
     CHECK(finding.file == made.track.directory() + "/basis.h5");
     CHECK(finding.remedy == Remedy::kRemake);
   }
-  // No extraction can make it again; the command that repair names can, to the same bytes.
+  // No extraction can make it again; the command printed by repair makes the same bytes.
   const RepairPlan plan = plan_repair(options.to, report);
   REQUIRE(plan.commands.size() == 1);
   CHECK(plan.commands[0].find("vitrine-cache recode SOURCE") == 0);
@@ -148,7 +148,7 @@ TEST_CASE("features become a transform track that holds its bound in every group
 }
 
 TEST_CASE(
-    "the command that repair names fills a recoded track's gap also when the source has grown or the views were few") {
+    "the command that repair prints fills a recoded track's gap, also after the source has grown or with few views") {
   const SampleCache sample;
   std::filesystem::remove(sample.path(kFeatures + "00000.h5"));
   RecodeOptions options{.to = sample.root / "small", .calibration_views = 3};
@@ -185,7 +185,7 @@ TEST_CASE(
     whole.erase(directory + "shards.json");
   }
   CHECK((now == whole));
-  // A basis that is lost by then cannot be made again.
+  // A basis lost by then cannot be made again.
   std::filesystem::remove(options.to / (kFeatures + "basis.h5"));
   const CommandResult info = run(executable("vitrine-cache") + " info '" + options.to.string() + "'");
   CHECK(info.exit_code == 1);
@@ -193,7 +193,7 @@ TEST_CASE(
   CHECK(message_of(recode_now).find("basis.h5: is missing, and the first 4 views") != std::string::npos);
 }
 
-TEST_CASE("a recoded track's broken track.json comes back from its shards, and nothing is to be extracted") {
+TEST_CASE("a recoded track's damaged track.json is restored from its shards, without extraction") {
   const SampleCache sample;
   const Cache cache(sample.directory);
   RecodeOptions options{.to = sample.root / "small"};
@@ -216,7 +216,7 @@ TEST_CASE("a recoded track's broken track.json comes back from its shards, and n
     CHECK(result.output.find("vitrine-") == std::string::npos);  // no command
     CHECK((files_below(options.to) == whole));
   }
-  // With a damaged shard beside it, that shard alone is to be made again, and by recoding.
+  // If a shard is damaged too, only that shard is made again, by recoding.
   write_whole(options.to / (track + "track.json"), "{");
   write_whole(options.to / (track + "00001.h5"), "damaged");
   const RepairPlan plan = plan_repair(options.to, verify_cache(options.to, {}));
@@ -226,7 +226,7 @@ TEST_CASE("a recoded track's broken track.json comes back from its shards, and n
   REQUIRE(plan.commands.size() == 1);
   CHECK(run_named(plan.commands[0], sample).exit_code == 0);
   CHECK((files_below(options.to) == whole));
-  // Its recipes come from the source as well.
+  // Its recipes also come from the source.
   std::filesystem::remove(options.to / "recipes/00002.h5");
   const RepairPlan recipes = plan_repair(options.to, verify_cache(options.to, {}));
   carry_out(options.to, recipes);
@@ -258,7 +258,7 @@ TEST_CASE("damaged recipes are not copied") {
   CHECK(verify_cache(options.to, {}).findings.empty());
 }
 
-TEST_CASE("recipes that leave out more views since the last recoding are copied again, and fewer are refused") {
+TEST_CASE("recipes with more left-out views than at the last recoding are copied again, fewer are refused") {
   const SampleCache sample;
   RecodeOptions options{.to = sample.root / "second"};
   options.codec = {.encoding = Encoding::kFp16};
@@ -292,7 +292,7 @@ TEST_CASE("recipes that leave out more views since the last recoding are copied 
   for (const auto& [name, bytes] : before) CHECK(files_below(options.to).at(name) == bytes);
 }
 
-TEST_CASE("files are written and held against HDF5 by several threads at once") {
+TEST_CASE("several threads write files and compare them with HDF5 concurrently") {
   const SampleCache sample;
   const Container container(sample.path("recipes/00000.h5"));
   const RecordedViews views = recorded_views(sample.directory, sample.plan, 0, 0);
@@ -313,7 +313,7 @@ TEST_CASE("files are written and held against HDF5 by several threads at once") 
   for (const char* name : {"one", "two"}) CHECK(!check_hdf5(Container(sample.root / name / "recipes/00000.h5")));
 }
 
-TEST_CASE("info says a teacher's provenance once, bytes per view in all, and the losses that shards tell") {
+TEST_CASE("info prints a teacher's provenance once, total bytes per view, and the shards' recorded losses") {
   const SampleCache sample;
   const std::string info = executable("vitrine-cache") + " info '";
   const CommandResult words = run(info + sample.directory.string() + "'");
@@ -343,7 +343,7 @@ TEST_CASE("info says a teacher's provenance once, bytes per view in all, and the
   CHECK(loss["agreement"].get<double>() == doctest::Approx(whole["agreement"].get<double>()).epsilon(1e-4));
 }
 
-TEST_CASE("what cannot be recoded is refused in one sentence") {
+TEST_CASE("impossible recodings are refused in one sentence") {
   const SampleCache sample;
   const std::string command = executable("vitrine-cache") + " recode '" + sample.directory.string() + "'",
                     second = " --to '" + (sample.root / "second").string() + "'";

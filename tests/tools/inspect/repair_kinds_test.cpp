@@ -1,4 +1,4 @@
-// Repair acts on proven corruption alone: what cannot be read and what is newer keeps every byte and its name.
+// Repair acts only on proven corruption: unreadable and newer files keep their bytes and names.
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -26,7 +26,7 @@ std::atomic<std::size_t> unreadable_bytes = 0;  // reads of so many bytes fail; 
 
 }  // namespace
 
-// Stands before the C library's: a disk that fails under one file.
+// Overrides the C library's: reads of one file fail.
 extern "C" ssize_t pread(int descriptor, void* buffer, size_t count, off_t offset) {
   struct stat status {};
   if (unreadable_inode != 0 && (unreadable_bytes == 0 || unreadable_bytes == count) &&
@@ -50,7 +50,7 @@ nlohmann::json repaired(const std::filesystem::path& directory, int exit_code) {
   return nlohmann::json::parse(result.output);
 }
 
-// A flag of the future, under a checksum that is right.
+// An unknown flag with a valid checksum.
 void set_unknown_flag(const std::filesystem::path& shard) {
   std::string bytes = read_whole(shard);
   const auto flags = table::at<std::uint32_t>(bytes, table::kRequiredAt) | 1u << 31;
@@ -65,7 +65,7 @@ void replace_in(const std::filesystem::path& file, const std::string& from, cons
   write_whole(file, bytes.replace(bytes.find(from), from.size(), to));
 }
 
-// What a newer version may have written: repair changes nothing, says so, and has an exit code for it.
+// Files that a newer version may have written: repair changes nothing, reports it, and has an exit code for it.
 void check_left_as_newer(const std::filesystem::path& directory, const std::string& file, const std::string& words) {
   const auto files = [&] {
     std::map<std::string, std::string> out;
@@ -94,14 +94,14 @@ void check_left_as_newer(const std::filesystem::path& directory, const std::stri
 
 }  // namespace
 
-TEST_CASE("shards with a required flag that this version does not know are left as they are") {
+TEST_CASE("shards with an unknown required flag are not changed") {
   const SampleCache cache;
   set_unknown_flag(cache.path(kLogits + "00001.h5"));
   set_unknown_flag(cache.path("recipes/00002.h5"));
   check_left_as_newer(cache.directory, kLogits + "00001.h5", "needs features that this program does not know");
 }
 
-TEST_CASE("a track with an encoding, a setting, a kind or a version of the future is left as it is") {
+TEST_CASE("a track with a future encoding, setting, kind or version is not changed") {
   for (const auto& [from, to, words] :
        {std::tuple("\"encoding\": \"fp16\"", "\"encoding\": \"wavelet\"", "unknown encoding \"wavelet\""),
         std::tuple("\"level\": 1", "\"codec\": {\"wavelet\": 4}, \"level\": 1", "codec.wavelet is a setting"),
@@ -111,13 +111,13 @@ TEST_CASE("a track with an encoding, a setting, a kind or a version of the futur
     const SampleCache cache;
     replace_in(cache.path(kLogits + "track.json"), from, to);
     write_whole(cache.path(kLogits + "track.json"), with_new_check(read_whole(cache.path(kLogits + "track.json"))));
-    // Its shards may be as new, or not.
+    // Its shards may be newer too, or not.
     for (const char* shard : {"00000.h5", "00001.h5"}) set_unknown_flag(cache.path(kLogits + shard));
     check_left_as_newer(cache.directory, kLogits + "track.json", words);
   }
 }
 
-TEST_CASE("payloads of a newer version are left as they are") {
+TEST_CASE("payloads of a newer version are not changed") {
   const SampleCache sample;
   const Cache cache(sample.directory);
   RecodeOptions options{.to = sample.root / "small"};
@@ -138,7 +138,7 @@ TEST_CASE("payloads of a newer version are left as they are") {
   check_left_as_newer(options.to, kFeatures + "00000.h5", "payload: has version");
 }
 
-TEST_CASE("beside what is newer, what is damaged is set aside") {
+TEST_CASE("damaged files are renamed even when others are newer") {
   const SampleCache cache;
   replace_in(cache.path(kLogits + "shards.json"), "\"version\": 1", "\"version\": 2");
   set_unknown_flag(cache.path(kLogits + "00000.h5"));
@@ -153,7 +153,7 @@ TEST_CASE("beside what is newer, what is damaged is set aside") {
   CHECK((cache.files() == expected));
 }
 
-TEST_CASE("a plan or an index of a newer version is no damaged one: nothing is changed") {
+TEST_CASE("a plan or index of a newer version is not damage: nothing is changed") {
   for (const char* file : {"plan.json", "index.h5"}) {
     CAPTURE(file);
     const SampleCache cache;
@@ -170,7 +170,7 @@ TEST_CASE("a plan or an index of a newer version is no damaged one: nothing is c
   }
 }
 
-TEST_CASE("a shard that may not be opened is no damaged one: it stays, and repair says so") {
+TEST_CASE("a shard without read permission is not damage: it stays, and repair reports it") {
   const SampleCache cache;
   cache.flip_chunk(kLogits + "00002.h5", "values", 0);
   open_to_all(cache.root.path());
@@ -200,7 +200,7 @@ TEST_CASE("a shard that may not be opened is no damaged one: it stays, and repai
   CHECK(now.size() == before.size());
 }
 
-TEST_CASE("where nothing but permission is missing, repair changes nothing and exits as for failed input and output") {
+TEST_CASE("when only permission is missing, repair changes nothing and exits with the code of kIo") {
   for (const std::string& file :
        {kFeatures + "00001.h5", kFeatures, kTiny, std::string("recipes"), std::string("index.h5")}) {
     CAPTURE(file);
@@ -218,7 +218,7 @@ TEST_CASE("where nothing but permission is missing, repair changes nothing and e
   }
 }
 
-TEST_CASE("a disk that fails under a shard proves nothing about the shard") {
+TEST_CASE("a read error is not damage of the shard") {
   const SampleCache cache;
   const std::string file = kFeatures + "00001.h5";
   const auto before = cache.files();
@@ -243,7 +243,7 @@ TEST_CASE("a disk that fails under a shard proves nothing about the shard") {
   CHECK(cache.verify().findings.empty());
 }
 
-TEST_CASE("a disk that fails under HDF5 alone proves nothing either") {
+TEST_CASE("a read error inside HDF5 only is not damage either") {
   const SampleCache cache;
   const std::string file = kFeatures + "00001.h5";
   struct stat status {};
@@ -260,7 +260,7 @@ TEST_CASE("a disk that fails under HDF5 alone proves nothing either") {
   CHECK(plan_repair(cache.directory, report).set_aside.empty());
 }
 
-TEST_CASE("the exit code of findings: damage first, then what cannot be read, then what is newer") {
+TEST_CASE("the exit code of findings is that of damage, else of unreadable files, else of newer ones") {
   const auto code = [](std::vector<Remedy> remedies) {
     std::vector<Finding> findings;
     for (const Remedy remedy : remedies) findings.push_back({.remedy = remedy});

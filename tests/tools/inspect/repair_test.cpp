@@ -18,7 +18,7 @@ std::string repair_command(const SampleCache& cache) {
 
 }  // namespace
 
-TEST_CASE("repair sets aside what is damaged and no more; making it again gives the first bytes") {
+TEST_CASE("repair renames only what is damaged; making it again gives the original bytes") {
   const SampleCache cache;
   const auto before = cache.files();
   cache.flip_chunk(kFeatures + "00003.h5", "q", 0);
@@ -55,7 +55,7 @@ TEST_CASE("repair sets aside what is damaged and no more; making it again gives 
   std::vector<std::string> names;
   for (const auto& [file, name] : renamed) names.push_back(name);
   CHECK(cache.verify().set_aside == names);
-  // Gaps are no damage: an extraction that goes on fills them.
+  // Gaps are not damage: continuing the extraction fills them.
   CHECK(cache.verify({.tracks = {"tiny.aaaaaaaa/logits"}}).findings.size() == 1);  // the recipes of its views are gone
   const std::vector<TrackInfo> tracks = sample_tracks(cache.plan);
   write_sample_shard(cache.directory, cache.plan, tracks[1], 1, 1);
@@ -67,7 +67,7 @@ TEST_CASE("repair sets aside what is damaged and no more; making it again gives 
   CHECK(cache.verify().findings.empty());
 }
 
-TEST_CASE("a cache whose index or plan is damaged is left as it is") {
+TEST_CASE("a cache with a damaged index or plan is not changed") {
   const SampleCache cache;
   cache.flip_chunk("index.h5", "label", 0);
   cache.flip_chunk(kFeatures + "00003.h5", "q", 0);
@@ -82,7 +82,7 @@ TEST_CASE("a cache whose index or plan is damaged is left as it is") {
   CHECK((cache.files() == before));
 }
 
-TEST_CASE("whole files in a wrong place are left to a person") {
+TEST_CASE("valid files in a wrong place are not touched") {
   const SampleCache cache;
   std::filesystem::rename(cache.path(kLogits + "00000.h5"), cache.path(kLogits + "00007.h5"));
   refresh_manifest(cache.path(kLogits));
@@ -94,13 +94,13 @@ TEST_CASE("whole files in a wrong place are left to a person") {
   CHECK(json["set_aside"].empty());
   REQUIRE(json["left"].size() == 1);
   CHECK(json["left"][0]["file"] == kLogits + "00007.h5");
-  // Recipes for the views of that place are missing, which an extraction would make.
+  // Recipes of these views are missing; an extraction would make them.
   REQUIRE(json["gaps"].size() == 1);
   CHECK(json["gaps"][0]["directory"] == "recipes");
   CHECK((cache.files() == before));
 }
 
-TEST_CASE("each teacher's tracks are extracted by a command of its own, and lost recipes come with whole passes") {
+TEST_CASE("each teacher's tracks get their own command, and lost recipes are made with whole passes") {
   const SampleCache cache;
   const std::string other = "other.aaaaaaaa/logits/";
   for (const std::string& file : {kLogits + "00002.h5", kTiny + "attention.3/00001.h5", other + "00000.h5"})
@@ -114,7 +114,7 @@ TEST_CASE("each teacher's tracks are extracted by a command of its own, and lost
                                  "vitrine-extract CONFIG-tiny.aaaaaaaa.toml" + set +
                                      "0 --set passes=2 --set taps.logits=true --set 'taps.features=[]' --set "
                                      "'taps.attention=[3]'"});
-  // Recipes alone: of all tracks one that lacks nothing in that pass.
+  // Only recipes are missing: the command names a track that is complete in that pass.
   const SampleCache lost;
   for (const TrackInfo& track : sample_tracks(lost.plan))
     if (track.directory() + "/" != kFeatures) std::filesystem::remove_all(lost.path(track.directory()));
@@ -126,7 +126,7 @@ TEST_CASE("each teacher's tracks are extracted by a command of its own, and lost
                             "'taps.attention=[]'"));
 }
 
-TEST_CASE("a track.json that is not what all shards say is made again, and the shards stay") {
+TEST_CASE("a track.json that contradicts all shards is made again, and the shards stay") {
   const SampleCache cache;
   const auto before = cache.files();
   const std::string json = read_whole(cache.path(kLogits + "track.json"));
@@ -135,7 +135,7 @@ TEST_CASE("a track.json that is not what all shards say is made again, and the s
   const VerifyReport report = cache.verify();
   REQUIRE(report.findings.size() == 1);
   CHECK(report.findings[0].what ==
-        "does not match its 4 shards: made_with.precision is \"bf16\" there and \"fp32\" in the shards");
+        "does not match its 4 shards: made_with.precision is \"bf16\", but \"fp32\" in the shards");
   const RepairPlan plan = plan_repair(cache.directory, report);
   CHECK(plan.restore == std::map<std::string, std::string>{{kLogits + "track.json", json}});
   CHECK(plan.set_aside.empty());
@@ -146,7 +146,7 @@ TEST_CASE("a track.json that is not what all shards say is made again, and the s
   CHECK((cache.files() == expected));
 }
 
-TEST_CASE("temporary files whose writers are long gone are removed, and nothing that could be anybody's") {
+TEST_CASE("only temporary files of dead writers are removed") {
   const SampleCache cache;
   const std::vector<std::string> left{kLogits + "00009.h5.part.elsewhere.12.ab.0", "plan.json.part.elsewhere.1.cd.3",
                                       "recipes/shards.json.part.elsewhere.12.ab.1"};
@@ -171,7 +171,7 @@ TEST_CASE("temporary files whose writers are long gone are removed, and nothing 
   CHECK((cache.files() == expected));
 }
 
-TEST_CASE("what has a shard's name and is no file is left to a person") {
+TEST_CASE("something with a shard's name that is not a file is not touched") {
   const SampleCache cache;
   std::filesystem::remove(cache.path(kLogits + "00003.h5"));
   write_whole(cache.path(kLogits + "00003.h5/mine.txt"), "mine");
@@ -188,7 +188,7 @@ TEST_CASE("what has a shard's name and is no file is left to a person") {
   CHECK(std::filesystem::exists(cache.path(kLogits + "00003.h5/mine.txt")));
 }
 
-TEST_CASE("a dry run changes nothing and says what would be done") {
+TEST_CASE("a dry run changes nothing and prints what would be done") {
   const SampleCache cache;
   cache.flip_chunk(kFeatures + "00002.h5", "q", 0);
   const auto before = cache.files();
@@ -205,7 +205,7 @@ TEST_CASE("a dry run changes nothing and says what would be done") {
   result = run(repair_command(cache));
   CHECK(result.exit_code == 0);
   CHECK(result.output.find("nothing is damaged") != std::string::npos);
-  // What was set aside is no part of the cache, and is told.
+  // Renamed files are not part of the cache, and are reported.
   for (const char* command : {"info", "verify"}) {
     const std::string words = executable("vitrine-cache") + " " + command + " '" + cache.directory.string() + "'";
     result = run(words);

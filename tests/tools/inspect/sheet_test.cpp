@@ -39,7 +39,7 @@ SheetView grey_view(std::vector<float> attention, int height, int width) {
 
 }  // namespace
 
-TEST_CASE("vitrine-cache show writes a sheet of the right size with pictures, attention and words on it") {
+TEST_CASE("vitrine-cache show writes a sheet of the right size with pictures, attention and captions") {
   const PictureCache cache;
   const std::filesystem::path out = cache.root / "sheet.png";
   const std::string command = executable("vitrine-cache") + " show '" + cache.directory.string() + "' --out '" +
@@ -52,7 +52,7 @@ TEST_CASE("vitrine-cache show writes a sheet of the right size with pictures, at
   const SheetSize size = sheet_size(5, true);
   CHECK(sheet.height == size.height);
   CHECK(sheet.width == size.width);
-  // The first view's picture, resized to the sheet, stands where it belongs.
+  // The first view's picture, resized, is at its place on the sheet.
   const int left = 20, top = 66;
   CHECK(colours(sheet, top, left, kSheetPicture, kSheetPicture) > 500);                      // the picture
   CHECK(colours(sheet, top, left + kSheetPicture + 8, kSheetPicture, kSheetPicture) > 500);  // attention over it
@@ -65,7 +65,7 @@ TEST_CASE("vitrine-cache show writes a sheet of the right size with pictures, at
   CHECK(run(command + " --count 0").exit_code == 2);
 }
 
-TEST_CASE("a pass that is not there is named, and a teacher of other classes gets its names from a file") {
+TEST_CASE("a missing pass is named, and a teacher of other classes gets its names from a file") {
   const PictureCache cache;
   const std::string command = executable("vitrine-cache") + " show '" + cache.directory.string() + "' --out '" +
                               (cache.root / "sheet.png").string() + "' --images '" + cache.images.string() +
@@ -95,7 +95,7 @@ TEST_CASE("a pass that is not there is named, and a teacher of other classes get
   CHECK(result.output.find("names of the teacher's classes: " + names.string()) != std::string::npos);
   const std::string named = read_whole(cache.root / "sheet.png");
   CHECK(named != unnamed);
-  // All classes of one name, which is that of the views' label: every bar is green.
+  // All classes have the label's name, so every bar is green.
   std::string all;
   for (int i = 0; i < 5; ++i) all += cache.index->classes[cache.plan->group(0, 0)[0].label] + "\n";
   write_whole(names, all);
@@ -117,7 +117,7 @@ TEST_CASE("a pass that is not there is named, and a teacher of other classes get
   CHECK(unasked.output.find("--class-names is for a track of logits") != std::string::npos);
 }
 
-TEST_CASE("attention is laid over its place: a single bright cell brightens that part alone") {
+TEST_CASE("attention is overlaid in place: one bright cell brightens only its part") {
   std::vector<float> attention(4, 0);
   attention[3] = 0.5f;  // below, right
   const std::vector<SheetView> views{grey_view(attention, 2, 2)};
@@ -130,12 +130,12 @@ TEST_CASE("attention is laid over its place: a single bright cell brightens that
   CHECK(light(far, far) > light(near, near) + 200);
   CHECK(light(near, far) < light(far, far) - 200);
   CHECK(light(far, near) < light(far, far) - 200);
-  // Without any attention nothing divides by zero.
+  // All-zero attention does not divide by zero.
   const std::vector<SheetView> dark{grey_view({0, 0, 0, 0}, 2, 2)};
   CHECK(draw_sheet("t", dark).height == sheet.height);
 }
 
-TEST_CASE("the mean over heads and the best guesses are plain arithmetic") {
+TEST_CASE("the mean over heads and the best guesses equal plain arithmetic") {
   CHECK(mean_over_heads(std::vector<float>{1, 2, 3, 5, 6, 7}, 2) == std::vector<float>{3, 4, 5});
   const std::vector<float> logits{0, std::log(3.f), std::log(6.f), -50};
   const auto guesses = best_guesses(logits, {"a", "b", "c"}, {1}, 3);
@@ -148,7 +148,7 @@ TEST_CASE("the mean over heads and the best guesses are plain arithmetic") {
   CHECK(mix_words({.mix = Mix::kCutMix, .lambda = 16384}) == "CutMix, 25 % own");
 }
 
-TEST_CASE("verify makes a view of every group again and says when the images are others") {
+TEST_CASE("verify makes one view of every group again and reports other images") {
   const PictureCache cache;
   const VerifyReport whole = verify_cache(cache.directory, {.images = cache.images});
   CHECK(whole.findings.empty());

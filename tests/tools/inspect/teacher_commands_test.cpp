@@ -1,4 +1,4 @@
-// vitrine-cache with a real, small extraction: verify --deep, estimate, and repair with what follows it.
+// vitrine-cache on a small real extraction: verify --deep, estimate, and repair followed by its commands.
 #include <torch/torch.h>
 
 #include <algorithm>
@@ -27,14 +27,14 @@ std::string deep(const ExtractFixture& fixture, const std::filesystem::path& wei
          quoted(fixture.images) + " --weights" + quoted(weights);
 }
 
-// A command that repair names, with the fixture's configuration.
+// Runs a command printed by repair, with the fixture's configuration.
 CommandResult run_named(std::string command, const ExtractFixture& fixture) {
   command.replace(command.find("CONFIG.toml"), std::string("CONFIG.toml").size(), quoted(fixture.config));
   command.replace(0, std::string("vitrine-extract").size(), executable("vitrine-extract"));
   return run(command);
 }
 
-// Every shard of a track again, with what `change` makes of its settings and values; whole files, and no shards.json.
+// Rewrites every shard of a track with settings and values modified by `change`: valid files, without shards.json.
 template <class Change>
 void rewrite(const std::filesystem::path& directory, const std::string& name, const Change& change) {
   const Cache cache(directory);
@@ -56,8 +56,8 @@ void rewrite(const std::filesystem::path& directory, const std::string& name, co
   std::filesystem::remove(directory / track.directory() / kManifestName);
 }
 
-// Lets the fixture's teacher look at some positions more than at others: its random weights give nearly even maps,
-// which 8 bits hold as their mean.
+// Makes the fixture's teacher attend to some positions more than to others: its random weights give nearly uniform
+// maps, which 8 bits store as their mean.
 void sharpen(const ExtractFixture& fixture) {
   Tensors weights = load_safetensors(fixture.weights);
   for (auto& [name, tensor] : weights)
@@ -80,7 +80,7 @@ nlohmann::json json_of(const std::string& command, int exit_code) {
 
 }  // namespace
 
-TEST_CASE("the teacher asked again gives what the cache holds, bit for bit on the same machine") {
+TEST_CASE("running the teacher again gives the cache's values, bit-equal on the same machine") {
   const ExtractFixture fixture;
   REQUIRE(fixture.extract("cache").exit_code == 0);
   const auto json = json_of(deep(fixture, fixture.weights), 0);
@@ -91,7 +91,7 @@ TEST_CASE("the teacher asked again gives what the cache holds, bit for bit on th
     CHECK(track["identical_groups"] == 2);
     CHECK(track["beyond"] == false);
     CHECK(track["verdict"] == "within");
-    CHECK(track["worst_error"].get<double>() > 0);  // against values that no codec has seen
+    CHECK(track["worst_error"].get<double>() > 0);  // compared with values that went through no codec
     CHECK(track["worst_error"].get<double>() < track["bound"].get<double>());
     CHECK(track["difference"] == 0);
   }
@@ -101,7 +101,7 @@ TEST_CASE("the teacher asked again gives what the cache holds, bit for bit on th
   CHECK(words.output.find("features") == std::string::npos);
 }
 
-TEST_CASE("whole files with targets that the teacher does not give are found") {
+TEST_CASE("valid files with targets that the teacher does not give are found") {
   const ExtractFixture fixture;
   sharpen(fixture);
   REQUIRE(fixture.extract("cache").exit_code == 0);
@@ -118,7 +118,7 @@ TEST_CASE("whole files with targets that the teacher does not give are found") {
   }
 }
 
-TEST_CASE("recoded tracks are held against what their codecs make together") {
+TEST_CASE("recoded tracks are checked against the combination of their codecs") {
   const ExtractFixture fixture;
   REQUIRE(fixture.extract("cache").exit_code == 0);
   const std::filesystem::path to = fixture.root / "to";
@@ -138,7 +138,7 @@ TEST_CASE("recoded tracks are held against what their codecs make together") {
   for (const auto& track : healthy["deep"]) {
     CAPTURE(track.dump());
     CHECK(track["verdict"] == "within");
-    // The basis of the transform stayed with the source; the other codecs can be had again.
+    // The basis of the transform stayed with the source; the other codecs can be reconstructed.
     const bool transformed = track["track"].get<std::string>().ends_with("features.1");
     CHECK(track["identical_groups"] == (transformed ? 0 : 2));
     CHECK(track.contains("tolerance") == !transformed);
@@ -151,7 +151,7 @@ TEST_CASE("recoded tracks are held against what their codecs make together") {
   for (const auto& track : damaged["deep"])
     CHECK(track["beyond"] == track["track"].get<std::string>().ends_with("features.1"));
 
-  // Made from an encoding that only a newer version knows: compared, and no verdict.
+  // Recoded from an encoding of a newer version: compared, without a verdict.
   rewrite(to, "logits", [](TrackInfo& track, std::vector<float>&) {
     track.recoded_from = {{.unknown = R"({"encoding":"wavelets"})"}};
   });
@@ -162,7 +162,7 @@ TEST_CASE("recoded tracks are held against what their codecs make together") {
   CHECK(words.output.find("does not know: {\"encoding\":\"wavelets\"}") != std::string::npos);
 }
 
-TEST_CASE("a step of many digits is checked as it was, through two recodings") {
+TEST_CASE("a step with many digits is checked exactly, through two recodings") {
   const ExtractFixture fixture;
   REQUIRE(fixture.extract("cache", {"taps.logits_encoding=fp32", "taps.features=[]", "taps.attention=[]"}).exit_code ==
           0);
@@ -185,7 +185,7 @@ TEST_CASE("a step of many digits is checked as it was, through two recodings") {
   CHECK(json["deep"][0]["difference"] == 0);
 }
 
-TEST_CASE("what is damaged is left out when the teacher is asked, and that is said") {
+TEST_CASE("damaged groups are skipped by --deep, with a message") {
   const ExtractFixture fixture;
   REQUIRE(fixture.extract("cache").exit_code == 0);
   const std::filesystem::path directory = fixture.root / "cache";
@@ -244,7 +244,7 @@ TEST_CASE("other weights, other images and missing arguments of --deep are refus
   CHECK(run(verify + " --weights" + quoted(fixture.weights)).exit_code == 2);
 }
 
-TEST_CASE("repair, then the command it names, gives the first bytes again") {
+TEST_CASE("repair and the command it prints restore the original bytes") {
   const ExtractFixture fixture;
   REQUIRE(fixture.extract("cache").exit_code == 0);
   const auto before = fixture.files("cache");
@@ -269,7 +269,7 @@ TEST_CASE("repair, then the command it names, gives the first bytes again") {
   CHECK((now == before));
 }
 
-TEST_CASE("repair's commands make nothing that was not there: each track in its own passes") {
+TEST_CASE("repair's commands make only what was there before: each track in its own passes") {
   const ExtractFixture fixture;
   const std::vector<std::string> logits{"taps.features=[]", "taps.attention=[]"};
   const auto pass = [&](int number, std::vector<std::string> settings) {
@@ -304,7 +304,7 @@ TEST_CASE("repair's commands make nothing that was not there: each track in its 
   CHECK((now == before));
 }
 
-TEST_CASE("estimate tells bytes as they come out, leaves no file behind, and adds up") {
+TEST_CASE("estimate predicts the actual bytes, leaves no files, and its figures add up") {
   const ExtractFixture fixture;
   REQUIRE(fixture.extract("cache").exit_code == 0);
   const std::filesystem::path scratch = fixture.root / "scratch";
@@ -325,7 +325,7 @@ TEST_CASE("estimate tells bytes as they come out, leaves no file behind, and add
     bytes += track["bytes"].get<double>();
   }
   CHECK(json["bytes"].get<double>() == doctest::Approx(bytes));
-  // Really: two passes of 16 views, of which the sample is one.
+  // In truth: two passes of 16 views; the sample is one pass.
   double targets = 0, recipes = 0, rest = 0;
   for (const auto& [name, file] : fixture.files("cache")) {
     if (name.ends_with(kManifestName)) continue;
@@ -336,7 +336,7 @@ TEST_CASE("estimate tells bytes as they come out, leaves no file behind, and add
   CHECK(json["recipes"]["bytes_per_view"].get<double>() == doctest::Approx(recipes / 32).epsilon(0.1));
   CHECK(json["index_and_bases_bytes"].get<double>() == doctest::Approx(rest).epsilon(0.05));
   const auto& seconds = json["seconds_per_view"];
-  // The fixture keeps transformed features, so a basis is made first, of all 16 views of a pass.
+  // The fixture stores transformed features, so a basis is calibrated first, on all 16 views of a pass.
   const double calibration = json["calibration_seconds"];
   CHECK(calibration >= 16 * (seconds["teacher"].get<double>() + seconds["decode"].get<double>()) * (1 - 1e-9));
   CHECK(json["hours"].get<double>() ==
@@ -364,7 +364,7 @@ TEST_CASE("estimate tells bytes as they come out, leaves no file behind, and add
   CHECK(run(command + " --set images=/nowhere").exit_code == 2);
 }
 
-TEST_CASE("an estimate counts all images and reads those of its sample") {
+TEST_CASE("an estimate counts all images and reads only its sample") {
   const ExtractFixture fixture;
   const ImageIndex whole = scan_image_folder(fixture.images, nullptr);
   write_whole(fixture.images / "bee" / "notes.txt", "not an image");
@@ -382,7 +382,7 @@ TEST_CASE("an estimate counts all images and reads those of its sample") {
   const EstimateImages some = estimate_images(fixture.images, {}, {}, 4, 3);
   CHECK(some.sample->images.size() == 4);
   CHECK(read(*some.sample) == 4);
-  CHECK(read(*some.all) == 4);  // the others are guessed
+  CHECK(read(*some.all) == 4);  // the others are estimated
   CHECK(some.all->classes == whole.classes);
   CHECK(some.all->images.size() >= 12);
   CHECK(some.all->images.size() <= 16);
@@ -399,7 +399,7 @@ TEST_CASE("an estimate counts all images and reads those of its sample") {
   CHECK_THROWS_AS(estimate_images(empty, {}, {}, 4, 3), Error);
 }
 
-TEST_CASE("the break-even is where both sides cost the same, or never") {
+TEST_CASE("the break-even is where both costs are equal, or never") {
   // Two passes at 5 s a view, then 1 s an epoch against 3 s: 10 + n = 3 n.
   CHECK(*break_even_epochs({.extraction = 5, .read = 1, .live = 3}, 2) == doctest::Approx(5));
   // Calibration that takes 4 s for each view of a pass: 4 + 10 + n = 3 n.

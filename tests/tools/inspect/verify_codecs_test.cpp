@@ -9,7 +9,7 @@
 using namespace vitrine;
 using namespace vitrine::testing;
 
-TEST_CASE("the codecs that values went through are those that track.json names, to the last digit") {
+TEST_CASE("the codecs of a track are those of its track.json, with all digits") {
   const SampleCache sample;
   const Cache first(sample.directory);
   const std::vector<CodecSettings> steps{
@@ -30,7 +30,7 @@ TEST_CASE("the codecs that values went through are those that track.json names, 
   CHECK(codec_words(steps[0]) == "uniform, max_error 0.0123456789");
 }
 
-TEST_CASE("a codec that only a newer version knows is refused as such") {
+TEST_CASE("an unknown codec of a newer version is refused as newer") {
   TrackInfo track;
   track.teacher = sample_teacher("tiny");
   track.kind = "logits";

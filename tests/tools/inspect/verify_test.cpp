@@ -16,7 +16,7 @@ using namespace vitrine::testing;
 
 namespace {
 
-// A shard that is there is never replaced: it makes room for another.
+// Existing shards are never replaced, so the old one is removed first.
 void make_room(const SampleCache& cache, const TrackInfo& track, std::uint32_t shard) {
   std::filesystem::remove(cache.directory / track.directory() / shard_file_name(shard));
 }
@@ -37,7 +37,7 @@ void write_logits(const SampleCache& cache, const TrackInfo& track, std::uint32_
 
 }  // namespace
 
-TEST_CASE("a whole cache has no findings, and everything was looked at") {
+TEST_CASE("an intact cache has no findings, and everything was checked") {
   const SampleCache cache;
   const VerifyReport report = cache.verify();
   CHECK(report.findings.empty());
@@ -82,7 +82,7 @@ TEST_CASE("recipes of many passes on many threads draw one permutation per pass"
   CHECK(cache.plan().orders_drawn() == kPasses);
 }
 
-TEST_CASE("what a process has put on its list counts as listed, and is held against the files") {
+TEST_CASE("shards on a process's list count as listed, and are compared with the files") {
   const SampleCache cache;
   const Manifest all = *Manifest::read(cache.path(kLogits));
   std::vector<FileRecord> three(all.files().begin(), all.files().end() - 1);
@@ -102,7 +102,7 @@ TEST_CASE("what a process has put on its list counts as listed, and is held agai
   CHECK(report.findings[0].file == kLogits + last.name);
 }
 
-TEST_CASE("every kind of damage is found and named, and only that") {
+TEST_CASE("every kind of damage is found and named, without false findings") {
   struct Case {
     const char* what;
     std::function<void(const SampleCache&)> damage;
@@ -148,7 +148,7 @@ TEST_CASE("every kind of damage is found and named, and only that") {
          write_whole(c.path(kLogits + "track.json"),
                      with_new_check(std::string(json).replace(json.find("\"level\": 1"), 10, "\"level\": 2")));
        },
-       kLogits + "track.json", "", -1, "does not match its 4 shards: level is 2 there and 1 in the shards",
+       kLogits + "track.json", "", -1, "does not match its 4 shards: level is 2, but 1 in the shards",
        Remedy::kRestore},
       {"a digit of its settings",
        [](const SampleCache& c) {
@@ -194,7 +194,7 @@ TEST_CASE("every kind of damage is found and named, and only that") {
   }
 }
 
-TEST_CASE("a track.json that shards do not agree on, or that none of them can tell, is made anew") {
+TEST_CASE("a track.json on which the shards disagree, or which none records, must be extracted again") {
   const SampleCache cache;
   const TrackInfo track = sample_tracks(cache.plan)[0];
   TrackInfo stranger = track;
@@ -202,7 +202,7 @@ TEST_CASE("a track.json that shards do not agree on, or that none of them can te
   make_room(cache, track, 1);
   write_sample_shard(cache.directory, cache.plan, stranger, 0, 1);
   std::filesystem::remove(cache.path(kLogits + "shards.json"));
-  // With a sound track.json the shard is the stranger.
+  // With a valid track.json the shard is the foreign one.
   VerifyReport report = cache.verify({.tracks = {"tiny.aaaaaaaa/logits"}});
   REQUIRE(report.findings.size() == 1);
   CHECK(report.findings[0].file == kLogits + "00001.h5");
@@ -215,7 +215,7 @@ TEST_CASE("a track.json that shards do not agree on, or that none of them can te
   make_room(cache, track, 1);
   write_sample_shard(cache.directory, cache.plan, track, 0, 1);
   CHECK(cache.verify({.tracks = {"tiny.aaaaaaaa/logits"}}).findings.at(0).remedy == Remedy::kRestore);
-  // Whole tables of shards with damaged frames: nothing to trust.
+  // Valid tables with damaged frames cannot be trusted.
   for (const char* shard : {"00000.h5", "00001.h5", "00002.h5", "00003.h5"})
     cache.flip_chunk(kLogits + shard, "values", 0);
   for (const Finding& finding : cache.verify({.tracks = {"tiny.aaaaaaaa/logits"}}).findings)
@@ -240,8 +240,8 @@ TEST_CASE("bytes that no checksum of the file covers are found by shards.json an
   CHECK(report.findings[0].file == file);
 }
 
-TEST_CASE("a table that is right by its own checksum is held against HDF5") {
-  // Two whole files of which one's user block stands before the other's HDF5: same shapes, other frames.
+TEST_CASE("a table with a valid checksum is compared with HDF5") {
+  // The user block of one valid file before the HDF5 part of another: same shapes, other frames.
   const TemporaryDirectory directory;
   const std::vector<float> a{1, 2, 3, 4}, b{5, 6, 7, 8};
   const auto write = [&](const char* name, const std::vector<float>& values, std::uint32_t rows) {
@@ -253,7 +253,7 @@ TEST_CASE("a table that is right by its own checksum is held against HDF5") {
   CHECK(cache.verify().findings.empty());
   write("a.h5", a, 4);
   write("b.h5", b, 2);
-  // Nothing else than the number of chunks differs between these two files.
+  // These two files differ only in the number of chunks.
   const Container file(directory / "a.h5");
   CHECK(!check_hdf5(file));
   CHECK(!check_hdf5(Container(directory / "b.h5")));
@@ -263,7 +263,7 @@ TEST_CASE("a table that is right by its own checksum is held against HDF5") {
   CHECK(fault->dataset == "values");
 }
 
-TEST_CASE("values that are not finite are found though every checksum is right") {
+TEST_CASE("non-finite values are found although every checksum is valid") {
   const SampleCache cache;
   const TrackInfo exact = sample_tracks(cache.plan)[3];
   write_logits(cache, exact, 1, std::numeric_limits<float>::quiet_NaN());
@@ -275,9 +275,9 @@ TEST_CASE("values that are not finite are found though every checksum is right")
   CHECK(report.findings[0].what.find("view 0 holds a value that is not finite") != std::string::npos);
 }
 
-TEST_CASE("a pass that lacks shards is told without being damage") {
+TEST_CASE("a pass with missing shards is reported, but is not damage") {
   const SampleCache cache;
-  // As a running extraction leaves it: pass 1 has its first shard everywhere, one track has no shard of pass 1 at all.
+  // As during an extraction: pass 1 has its first shard everywhere, except in one track without any shard of pass 1.
   for (const auto& [name, content] : cache.files())
     if (name.ends_with("shards.json") || name.ends_with("/00003.h5") || name == kLogits + "00002.h5")
       std::filesystem::remove(cache.path(name));
@@ -306,7 +306,7 @@ TEST_CASE("a pass that lacks shards is told without being damage") {
         nlohmann::json({{"directory", "recipes"}, {"pass", 1}, {"missing_shards", 1}, {"shards", 2}}));
 }
 
-TEST_CASE("what is called as a shard and is no file is a finding") {
+TEST_CASE("something with a shard's name that is not a file is a finding") {
   const SampleCache cache;
   std::filesystem::create_directory(cache.path(kLogits + "00004.h5"));
   std::filesystem::create_symlink("nowhere", cache.path("recipes/00007.h5"));
@@ -321,7 +321,7 @@ TEST_CASE("what is called as a shard and is no file is a finding") {
   CHECK(run(executable("vitrine-cache") + " verify '" + cache.directory.string() + "'").exit_code == 1);
 }
 
-TEST_CASE("with a damaged index the other files are looked at all the same") {
+TEST_CASE("with a damaged index the other files are still checked") {
   const SampleCache cache;
   cache.flip_chunk("index.h5", "height", 0);
   cache.flip_chunk(kFeatures + "00002.h5", "q", 1);
@@ -330,7 +330,7 @@ TEST_CASE("with a damaged index the other files are looked at all the same") {
   CHECK(found == std::map<std::string, Remedy>{{"index.h5", Remedy::kCopy}, {kFeatures + "00002.h5", Remedy::kRemake}});
 }
 
-TEST_CASE("vitrine-cache verify says it all in its exit code, as a table and as JSON") {
+TEST_CASE("vitrine-cache verify reports in its exit code, as a table and as JSON") {
   const SampleCache cache;
   const std::string command = executable("vitrine-cache") + " verify '" + cache.directory.string() + "'";
   CommandResult result = run(command);

@@ -64,7 +64,7 @@ void check_same(const GroupBatch& a, const GroupBatch& b) {
   CHECK(a.own_share == b.own_share);
 }
 
-// A source whose teacher saw something else.
+// A source whose teacher saw other pictures.
 class OtherPictures : public TargetSource {
  public:
   explicit OtherPictures(const TargetSource& source) : source_(source) {}
@@ -90,7 +90,7 @@ struct StreamFixture : TrainFixture {
 
 }  // namespace
 
-TEST_CASE("groups come in the epoch's order, the same whatever the number of workers") {
+TEST_CASE("groups come in the epoch's order, whatever the number of workers") {
   const StreamFixture fixture;
   const std::vector<StreamItem> items = epochs(*fixture.source, 4);
   REQUIRE(items.size() == 8);
@@ -108,7 +108,7 @@ TEST_CASE("groups come in the epoch's order, the same whatever the number of wor
   CHECK((a[0].pictures != a[1].pictures));
 }
 
-TEST_CASE("a stream that starts later gives what the whole one gives from there on") {
+TEST_CASE("a stream started later gives the tail of the whole stream") {
   const StreamFixture fixture;
   const std::vector<StreamItem> items = epochs(*fixture.source, 3);
   GroupStream whole(*fixture.source, fixture.views, stream_options(2), numbered(items), 0);
@@ -118,7 +118,7 @@ TEST_CASE("a stream that starts later gives what the whole one gives from there 
   for (std::size_t i = 0; i < b.size(); ++i) check_same(a[i + 3], b[i]);
 }
 
-TEST_CASE("a group's views are the plan's with their own labels, taken each once in an order of the epoch's own") {
+TEST_CASE("a group has the plan's views and labels, each taken once, in an order specific to the epoch") {
   const StreamFixture fixture;
   const GroupKey key{0, 1};
   const std::vector<Recipe> recipes = fixture.source->recipes(key);
@@ -142,7 +142,7 @@ TEST_CASE("a group's views are the plan's with their own labels, taken each once
   CHECK(first != second);
 }
 
-TEST_CASE("augmentation is drawn anew each epoch and does not touch the views' labels") {
+TEST_CASE("augmentation differs in each epoch and does not change labels") {
   const StreamFixture fixture;
   const GroupKey key{1, 0};
   const GroupBatch jittered = make_group(*fixture.source, fixture.views, stream_options(1), {0, key});
@@ -152,7 +152,7 @@ TEST_CASE("augmentation is drawn anew each epoch and does not touch the views' l
   CHECK(jittered.own_share == plain.own_share);
 }
 
-TEST_CASE("pictures that the teacher did not see are told at its resolution, and only there") {
+TEST_CASE("pictures that differ from the teacher's are detected at its resolution, and only there") {
   const StreamFixture fixture;
   const OtherPictures other(*fixture.source);
   StreamOptions options = stream_options(2);
@@ -169,7 +169,7 @@ TEST_CASE("pictures that the teacher did not see are told at its resolution, and
   CHECK(make_group(other, fixture.views, options, item).other_picture.empty());
 }
 
-TEST_CASE("a group with another picture is told with its first batch here, and counted once in a run") {
+TEST_CASE("a group with a different picture is reported with its first batch, and counted once per run") {
   const StreamFixture fixture;
   const OtherPictures other(*fixture.source);
   const BatchOptions options = fixture.options(TargetKind::kNone, "run").batch_options(32);
@@ -178,9 +178,9 @@ TEST_CASE("a group with another picture is told with its first batch here, and c
   batches.start(0);
   CHECK(has(batches.next().other_picture, "is not the one that the teacher saw"));
   CHECK(batches.other_pictures() == 1);
-  CHECK(batches.next().other_picture.empty());  // of the same group, which was told
+  CHECK(batches.next().other_picture.empty());  // of the same group, already reported
   CHECK(batches.other_pictures() == 1);
-  // A run that goes on in the middle of a group tells it anew, and does not count it again.
+  // A run resumed in the middle of a group reports it again, but does not count it again.
   Batches resumed(options, other, fixture.views, at::kCPU);
   resumed.start(1);
   CHECK(has(resumed.next().other_picture, "is not the one that the teacher saw"));
@@ -190,7 +190,7 @@ TEST_CASE("a group with another picture is told with its first batch here, and c
   CHECK(same.next().other_picture.empty());
 }
 
-TEST_CASE("what a worker throws reaches the reader, by the image's name") {
+TEST_CASE("a worker's exception reaches the reader and names the image") {
   const StreamFixture fixture;
   for (const auto& entry : std::filesystem::directory_iterator(fixture.images / "bee"))
     std::filesystem::remove(entry.path());
@@ -204,7 +204,7 @@ TEST_CASE("what a worker throws reaches the reader, by the image's name") {
   CHECK(message.find("bee") != std::string::npos);
 }
 
-TEST_CASE("a stream that is dropped with groups waiting and in work ends") {
+TEST_CASE("a stream can be destroyed while groups are waiting and being made") {
   const StreamFixture fixture;
   const auto forever = [](std::uint64_t n) {
     return std::optional(StreamItem{static_cast<std::uint32_t>(n), GroupKey{0, 0}});
@@ -215,7 +215,7 @@ TEST_CASE("a stream that is dropped with groups waiting and in work ends") {
   }
 }
 
-TEST_CASE("groups are made ahead by the memory that they take") {
+TEST_CASE("the number of prefetched groups depends on available memory") {
   class Targets : public OtherPictures {
    public:
     using OtherPictures::OtherPictures;

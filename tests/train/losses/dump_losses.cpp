@@ -1,5 +1,5 @@
-// What our losses and their gradients are, as safetensors, for a Python peer to judge.
-//   dump_losses IN OUT    IN holds the tensors of loss_peer.py; OUT gets NAME.value and NAME.gradient of each loss
+// Writes the losses and their gradients as safetensors, for comparison by loss_peer.py. dump_losses IN OUT    IN holds
+// the tensors of loss_peer.py; OUT gets NAME.value and NAME.gradient of each loss
 #include <torch/torch.h>
 
 #include <functional>
@@ -29,7 +29,7 @@ void dump(const std::string& in_path, const std::string& out_path) {
     out.emplace(name + ".value", value.detach().reshape({1}));
     out.emplace(name + ".gradient", x.grad().contiguous());
   };
-  /// A student whose logits rest on its features in a way that is not linear.
+  /// A student whose logits are a nonlinear function of its features.
   const auto logits_of = [&](const at::Tensor& features) {
     return at::linear(at::tanh(at::linear(features.flatten(1), in.at("hidden"))), in.at("head"));
   };

@@ -1,4 +1,4 @@
-"""Our losses and their gradients against the formulas, written out image by image in double precision."""
+"""Compares the losses and their gradients with the formulas, written out image by image in double precision."""
 import os
 import pathlib
 import subprocess
@@ -63,7 +63,7 @@ def kl(x):
 
 
 def kl_mapped(x):
-    """The teacher's probabilities, summed by the student's class and renormalised over those that it knows."""
+    """The teacher's probabilities, summed per class of the student and renormalised over the mapped classes."""
     known = sorted({int(s) for s in d["student_of"] if s >= 0})
     total = 0.0
     for i in range(N):
@@ -89,7 +89,7 @@ def kl_kept(x):
 
 
 def kl_kept_in_python(x):
-    """What a PyTorch user of a cache calls: tools/python/vitrine_cache/dataset.py."""
+    """The functions for PyTorch users of a cache: tools/python/vitrine_cache/dataset.py."""
     target = {"values": d["kept_values"], "indices": d["kept_indices"], "tails": {1: d["kept_tail"] - 1, TAU: d["kept_tail"]}}
     return topk_kl_divergence(x, target, TAU)
 
@@ -188,7 +188,7 @@ def compared(maps, scaling):
 
 
 def position_weights(i):
-    """A share of 0.7 follows attention, whose mean over positions counts as 1."""
+    """A share of 0.7 follows attention, normalised to mean 1 over positions."""
     a = teacher_map(i)
     return 0.3 + 0.7 * a / (a.sum() / (H * W))
 

@@ -29,7 +29,7 @@ TEST_CASE("KL is zero for equal logits and for logits that differ by a constant"
   CHECK(std::abs(kl_divergence(logits + 3, logits, 4).item<double>()) < 1e-12);
 }
 
-TEST_CASE("KL is from the teacher to the student, at the temperature, mean over the batch") {
+TEST_CASE("KL is KL(teacher, student) at the temperature, averaged over the batch") {
   // Two classes. Teacher logits τ·(ln 3, 0): p = (3/4, 1/4); student logits 0: q = (1/2, 1/2).
   const double tau = 2;
   const at::Tensor teacher = doubles({tau * std::log(3.0), 0, 0, 0}, {2, 2});
@@ -37,19 +37,19 @@ TEST_CASE("KL is from the teacher to the student, at the temperature, mean over 
   CHECK(kl_divergence(at::zeros({2, 2}, at::kDouble), teacher, tau).item<double>() == doctest::Approx(first / 2));
 }
 
-TEST_CASE("decoupled KL is KL when the others' weight is their share in the teacher") {
+TEST_CASE("decoupled KL equals KL when the others' weight is their share in the teacher") {
   const at::Tensor student = normal({1, 6}, 21), teacher = normal({1, 6}, 22) * 2;
   const MixedLabels labels{at::tensor({4}, at::kLong), at::tensor({0}, at::kLong), at::ones({1}, at::kDouble)};
   const double share = 1 - at::softmax(teacher / 3, 1)[0][4].item<double>();
   CHECK(decoupled_kl(student, teacher, labels, 3, 1, share).item<double>() ==
         doctest::Approx(kl_divergence(student, teacher, 3).item<double>()).epsilon(1e-12));
-  // A label that is all but certain costs no digits.
+  // An almost certain label causes no cancellation.
   const at::Tensor sure = at::tensor({0.0, 0.0, 0.0, 0.0, 60.0, 1.0}, at::kDouble).view({1, 6});
   CHECK(decoupled_kl(sure.to(at::kFloat), sure.to(at::kFloat), labels, 1, 1, 8).item<double>() == 0);
   CHECK(std::isfinite(decoupled_kl(student, sure, labels, 1, 1, 8).item<double>()));
 }
 
-TEST_CASE("with exponent 1 the adaptive target is KL and the teacher's entropy, whatever the labels") {
+TEST_CASE("with exponent 1 the adaptive target is KL plus the teacher's entropy, whatever the labels") {
   const at::Tensor student = normal({3, 5}, 23), teacher = normal({3, 5}, 24);
   const at::Tensor p = at::softmax(teacher / 2, 1);
   const double entropy = -(p * p.log()).sum(1).mean().item<double>();
@@ -57,7 +57,7 @@ TEST_CASE("with exponent 1 the adaptive target is KL and the teacher's entropy, 
         doctest::Approx(kl_divergence(student, teacher, 2).item<double>() + entropy).epsilon(1e-12));
 }
 
-TEST_CASE("correlation sees relations alone, and a batch of one image has none within a class") {
+TEST_CASE("the correlation distance is 0 for equal logits, and defined for a batch of one image") {
   const at::Tensor logits = normal({4, 5}, 25);
   CHECK(std::abs(correlation_distance(logits, logits, 2, 1, 1).item<double>()) < 1e-4);
   const at::Tensor one = logits.narrow(0, 0, 1), other = normal({1, 5}, 26);
@@ -67,7 +67,7 @@ TEST_CASE("correlation sees relations alone, and a batch of one image has none w
   CHECK(x.grad().isfinite().all().item<bool>());
 }
 
-TEST_CASE("nothing is gained by a feature map that vanishes") {
+TEST_CASE("a zero feature map does not lower the loss") {
   const at::Tensor target = normal({2, 3, 2, 2}, 27), none = at::zeros_like(target).requires_grad_();
   CHECK(feature_l2(none, target, FeatureForm::kNormalised).item<double>() == doctest::Approx(2));
   CHECK(feature_l2(none, target, FeatureForm::kCosine).item<double>() == doctest::Approx(1));
@@ -76,7 +76,7 @@ TEST_CASE("nothing is gained by a feature map that vanishes") {
   CHECK(none.grad().isfinite().all().item<bool>());
 }
 
-TEST_CASE("a gradient guided by attention keeps its size and moves to where the teacher looks") {
+TEST_CASE("guide_gradient keeps the gradient's size and moves it to positions that the teacher attends to") {
   const at::Tensor features = normal({1, 2, 1, 2}, 28);
   const auto gradient = [&](const at::Tensor& attention, double strength) {
     const at::Tensor x = features.clone().requires_grad_();
@@ -91,7 +91,7 @@ TEST_CASE("a gradient guided by attention keeps its size and moves to where the 
   CHECK(at::allclose(gradient(peaked, 0.5), doubles({1.25, 0.75, 1.25, 0.75}, {1, 2, 1, 2})));
 }
 
-TEST_CASE("the gradient map by hand, and a map without a positive part") {
+TEST_CASE("gradient_map equals a computation by hand, and is 0 without a positive part") {
   // The score is 2·(sum of channel 0) − (sum of channel 1): weights 2 and −1 over two positions.
   const at::Tensor features = doubles({1, 2, 1, 5}, {1, 2, 1, 2}).requires_grad_();
   const at::Tensor score = (2 * features.select(1, 0).sum() - features.select(1, 1).sum()).view({1});
@@ -101,7 +101,7 @@ TEST_CASE("the gradient map by hand, and a map without a positive part") {
   CHECK(features.grad().isfinite().all().item<bool>());
 }
 
-TEST_CASE("a gradient map survives half precision, in which the score's gradient itself would vanish") {
+TEST_CASE("gradient_map works in half precision, where the score's gradient itself would underflow") {
   torch::manual_seed(1);
   const at::Tensor values = at::rand({2, 3, 4, 4}) + 0.1;
   const auto map = [&](at::ScalarType type) {
@@ -115,7 +115,7 @@ TEST_CASE("a gradient map survives half precision, in which the score's gradient
   CHECK((half - exact).abs().max().item<double>() < 0.01);
 }
 
-TEST_CASE("cross entropy on mixed labels is the weighted sum of two cross entropies, as torch computes them") {
+TEST_CASE("cross entropy on mixed labels is the weighted sum of two cross entropies of torch") {
   const at::Tensor logits = normal({3, 5}, 2);
   const MixedLabels labels = mixed_labels();
   for (const double smoothing : {0.0, 0.1}) {
@@ -129,7 +129,8 @@ TEST_CASE("cross entropy on mixed labels is the weighted sum of two cross entrop
   }
 }
 
-TEST_CASE("what has no label adds nothing to cross entropy; labels that are all there give the same bits either way") {
+TEST_CASE(
+    "absent labels add nothing to cross entropy; complete labels give the same bits with and without `complete`") {
   const at::Tensor logits = normal({3, 5}, 2).to(at::kFloat);
   MixedLabels labels = mixed_labels();
   const at::Tensor whole = cross_entropy(logits, labels);
@@ -149,7 +150,8 @@ TEST_CASE("what has no label adds nothing to cross entropy; labels that are all 
   CHECK(cross_entropy(logits, labels, 0.1).item<double>() == 0);
 }
 
-TEST_CASE("views without labels: decoupled KL is KL, the adaptive target's exponent is 1, guidance has no score") {
+TEST_CASE(
+    "for views without labels decoupled KL is KL, the adaptive target's exponent is 1 and guidance has no score") {
   const at::Tensor student = normal({3, 5}, 23), teacher = normal({3, 5}, 24);
   const at::Tensor none = at::full({3}, -1, at::kLong);
   const MixedLabels labels{none, none, mixed_labels().own_share, false};
@@ -158,7 +160,7 @@ TEST_CASE("views without labels: decoupled KL is KL, the adaptive target's expon
   CHECK(adaptive_target(student, teacher, labels, 2, 3).item<double>() ==
         doctest::Approx(adaptive_target(student, teacher, mixed_labels(), 2, 1).item<double>()).epsilon(1e-12));
   CHECK(guidance_score(student, {}, labels, GuidanceScore::kLabels).abs().max().item<double>() == 0);
-  // Such a map learns nothing, and says so in finite numbers.
+  // Such a map has a zero, finite gradient.
   const at::Tensor features = normal({3, 4, 2, 2}, 25).requires_grad_();
   const at::Tensor score = guidance_score(features.flatten(1).narrow(1, 0, 5) * 2, {}, labels, GuidanceScore::kLabels);
   gradient_guidance(features, score, at::ones({3, 1, 2, 2}, at::kDouble)).backward();
@@ -172,7 +174,7 @@ TEST_CASE("feature L2 is the mean of squares") {
   CHECK_THROWS_AS(feature_l2(student, target.flatten()), std::logic_error);
 }
 
-TEST_CASE("attention transfer by hand") {
+TEST_CASE("attention transfer equals a computation by hand") {
   // Squares' mean over two channels: (3, 4), norm 5. The heads' mean over 2×4 pooled to 1×2: (1, 0).
   const at::Tensor student = doubles({std::sqrt(6.0), 2, 0, -2}, {1, 2, 1, 2});
   const at::Tensor attention = doubles({.5, .5, 0, 0, .5, .5, 0, 0, .1, .1, 0, 0, .1, .1, 0, 0}, {1, 2, 2, 4});
@@ -200,7 +202,7 @@ TEST_CASE("the loss is r·D + (1−r)·CE, and absent terms drop out") {
   CHECK_THROWS_AS(combine({}, options, weights), std::logic_error);
 }
 
-TEST_CASE("every loss has the gradient of finite differences, and none to the teacher") {
+TEST_CASE("every loss's gradient matches finite differences, and the teacher has none") {
   const at::Tensor logits = normal({3, 5}, 3).requires_grad_();
   const at::Tensor features = normal({2, 3, 4, 4}, 4).requires_grad_();
   const at::Tensor teacher_logits = normal({3, 5}, 5).requires_grad_();
@@ -216,7 +218,7 @@ TEST_CASE("every loss has the gradient of finite differences, and none to the te
   CHECK_FALSE(attention.grad().defined());
 }
 
-TEST_CASE("losses are computed in single precision from half precision, under autocast too") {
+TEST_CASE("losses of half precision inputs are computed in single precision, also under autocast") {
   const at::Tensor student = normal({4, 9}, 8).to(at::kBFloat16);
   const at::Tensor teacher = normal({4, 9}, 9).to(at::kHalf);
   const double expected = kl_divergence(student.to(at::kDouble), teacher.to(at::kDouble), 4).item<double>();

@@ -14,7 +14,7 @@ using vitrine::testing::normal;
 
 namespace {
 
-// What a topk track keeps of these logits.
+// The topk track's values for these logits.
 TopkLogits keep(const at::Tensor& logits, std::int64_t kept, double temperature) {
   const auto [values, indices] = logits.topk(kept, 1);
   const at::Tensor others =
@@ -24,7 +24,7 @@ TopkLogits keep(const at::Tensor& logits, std::int64_t kept, double temperature)
 
 }  // namespace
 
-TEST_CASE("topk's gradient is that of finite differences") {
+TEST_CASE("the gradient of topk KL matches finite differences") {
   for (const double temperature : {1.0, 4.0}) {
     const TopkLogits teacher = keep(3 * normal({4, 7}, 1), 3, temperature);
     at::Tensor student = normal({4, 7}, 2).requires_grad_();
@@ -32,14 +32,14 @@ TEST_CASE("topk's gradient is that of finite differences") {
   }
 }
 
-TEST_CASE("all but one class kept is the whole distribution") {
+TEST_CASE("topk KL with all but one class kept equals the full KL") {
   const at::Tensor teacher = 3 * normal({5, 6}, 3), student = normal({5, 6}, 4);
   for (const double temperature : {1.0, 4.0})
     CHECK(topk_kl_divergence(student, keep(teacher, 5, temperature), temperature).item<double>() ==
           doctest::Approx(kl_divergence(student, teacher, temperature).item<double>()).epsilon(1e-10));
 }
 
-TEST_CASE("merging outcomes loses information, never gains it, and equal sides have no divergence") {
+TEST_CASE("topk KL grows with the number of kept classes, up to the full KL, and is 0 for equal sides") {
   const at::Tensor teacher = 3 * normal({16, 50}, 5), student = 2 * normal({16, 50}, 6);
   double before = 0;
   for (const std::int64_t kept : {1, 5, 20, 49}) {
@@ -51,7 +51,7 @@ TEST_CASE("merging outcomes loses information, never gains it, and equal sides h
   CHECK(before <= kl_divergence(student, teacher, 2).item<double>() + 1e-12);
 }
 
-TEST_CASE("a student may give the others next to nothing") {
+TEST_CASE("topk KL is finite when the student gives the other classes almost no mass") {
   at::Tensor student = at::zeros({1, 4});
   student[0][2] = 200;
   const TopkLogits teacher{at::tensor({1.0f}).view({1, 1}), at::tensor({std::int64_t{2}}).view({1, 1}),
@@ -64,7 +64,7 @@ TEST_CASE("a student may give the others next to nothing") {
   CHECK(loss.item<double>() > 10);
 }
 
-TEST_CASE("packed and unpacked again") {
+TEST_CASE("unpack_topk inverts pack_topk") {
   const std::vector<float> values{3, 2, 5, 4}, tail{-1, -2};
   const std::vector<std::uint32_t> indices{7, 2000000000, 0, 1};
   const TopkLogits back = unpack_topk(at::tensor(pack_topk(values, indices, tail)).view({2, 5}));

@@ -23,7 +23,7 @@ AdaptiveMapping made(const std::vector<std::int64_t>& stages, const std::vector<
 
 }  // namespace
 
-TEST_CASE("the loss is the weighted error of each pair, image by image") {
+TEST_CASE("the adaptive loss is the weighted error of each pair, per image") {
   AdaptiveMapping mapping = made({2, 3}, {4, 5});
   const std::vector<at::Tensor> stages{normal({3, 2, 4, 4}, 1), normal({3, 3, 2, 2}, 2)};
   const std::vector<at::Tensor> blocks{normal({3, 4, 2, 2}, 3), normal({3, 5, 2, 2}, 4)};
@@ -62,7 +62,7 @@ TEST_CASE("the loss is the weighted error of each pair, image by image") {
   CHECK(at::allclose(out.weights.sum(1), at::ones({2}, at::kDouble)));
 }
 
-TEST_CASE("the gradients are those of finite differences, and the teacher has none") {
+TEST_CASE("gradients match finite differences, and the teacher has none") {
   AdaptiveMapping mapping = made({3}, {2, 4});
   const at::Tensor stage = normal({2, 3, 2, 2}, 1).requires_grad_();
   const std::vector<at::Tensor> blocks{normal({2, 2, 2, 2}, 2).requires_grad_(), normal({2, 4, 2, 2}, 3)};
@@ -75,8 +75,8 @@ TEST_CASE("the gradients are those of finite differences, and the teacher has no
   CHECK_FALSE(blocks[0].grad().defined());
 }
 
-TEST_CASE("weights settle on the block that a stage can follow") {
-  // Of three blocks the second is a linear image of the stage; the others have nothing to do with it.
+TEST_CASE("the weights converge to the block that a stage can fit") {
+  // Of three blocks the second is a linear function of the stage; the others are independent of it.
   AdaptiveMapping mapping = made({4}, {5, 5, 5});
   const at::Tensor stage = normal({32, 4, 3, 3}, 1);
   const std::vector<at::Tensor> blocks{
@@ -93,7 +93,7 @@ TEST_CASE("weights settle on the block that a stage can follow") {
   CHECK(out.loss.item<double>() < 0.2);
 }
 
-TEST_CASE("other maps than it was made for are refused") {
+TEST_CASE("maps of other shapes than the module was made for are refused") {
   AdaptiveMapping mapping = made({3}, {2, 4});
   const at::Tensor stage = normal({2, 3, 2, 2}, 1);
   CHECK_THROWS_WITH_AS(mapping->forward({stage}, {normal({2, 2, 2, 2}, 2)}), doctest::Contains("teacher"), Error);

@@ -32,7 +32,7 @@ struct Maps {
 
 }  // namespace
 
-TEST_CASE("a teacher's map that comes turned costs the same and moves the same, in both directions and every form") {
+TEST_CASE("a rotated teacher map gives the same loss and gradients, in both directions and every form") {
   const Maps plain, turned;
   const at::Tensor basis = std::get<0>(at::linalg_qr(normal({5, 5}, 4)));
   const at::Tensor teacher = at::einsum("dc,nchw->ndhw", {basis, plain.teacher});
@@ -46,7 +46,7 @@ TEST_CASE("a teacher's map that comes turned costs the same and moves the same, 
       const at::Tensor loss = other->forward(turned.student, teacher, turned.attention).loss;
       CHECK(std::abs((loss - expected).item<double>()) < 1e-12);
       const std::vector<at::Tensor> expected_parameters = one->parameters(), parameters = other->parameters();
-      REQUIRE(parameters.size() == expected_parameters.size());  // the basis is not among them
+      REQUIRE(parameters.size() == expected_parameters.size());  // the basis is not part of the state
       CHECK(other->buffers().size() == one->buffers().size());
       const at::Tensor there = torch::autograd::grad({expected}, {plain.student}, {}, true)[0];
       CHECK((torch::autograd::grad({loss}, {turned.student}, {}, true)[0] - there).abs().max().item<double>() < 1e-12);
@@ -54,19 +54,19 @@ TEST_CASE("a teacher's map that comes turned costs the same and moves the same, 
       loss.backward();
       for (std::size_t p = 0; p < parameters.size(); ++p)
         CHECK((parameters[p].grad() - expected_parameters[p].grad()).abs().max().item<double>() < 1e-12);
-      // A map that is not turned is another to it.
+      // An unrotated map gives another loss.
       CHECK(std::abs((other->forward(turned.student, plain.teacher, turned.attention).loss - expected).item<double>()) >
             1e-3);
     }
 }
 
-TEST_CASE("standardised maps have mean 0 and variance 1 in each channel over batch and space") {
+TEST_CASE("standardised maps have mean 0 and variance 1 in each channel over batch and positions") {
   const at::Tensor x = standardise(normal({6, 3, 4, 5}, 1) * 7 + 2);
   CHECK(x.mean({0, 2, 3}).abs().max().item<double>() < 1e-12);
   CHECK((x.square().mean({0, 2, 3}) - 1).abs().max().item<double>() < 1e-5);
 }
 
-TEST_CASE("both directions, in every form and fusion, have the gradients of finite differences, none to the teacher") {
+TEST_CASE("in both directions, every form and fusion, gradients match finite differences and the teacher has none") {
   struct Case {
     Direction direction;
     FeatureForm form;
@@ -98,7 +98,7 @@ TEST_CASE("both directions, in every form and fusion, have the gradients of fini
   }
 }
 
-TEST_CASE("the loss's value is the squared error of the two sides, which lie on the smaller grid") {
+TEST_CASE("the loss's value is the squared error of the two sides on the smaller grid") {
   const Maps maps;
   for (const Direction direction : {Direction::kTeacherToStudent, Direction::kStudentToTeacher}) {
     const FeatureLoss out = made(direction, at::kDouble, FeatureForm::kPlain, Fusion::kAdditive, 0)
@@ -110,18 +110,18 @@ TEST_CASE("the loss's value is the squared error of the two sides, which lie on 
     CHECK(out.loss.item<double>() ==
           doctest::Approx((out.student - out.target).square().mean().item<double>()).epsilon(0.01));
   }
-  // A student on a finer grid is brought to the teacher's.
+  // A student on a finer grid is pooled to the teacher's.
   const at::Tensor fine = normal({3, 4, 8, 8}, 4);
   CHECK(made(Direction::kTeacherToStudent)->forward(fine, maps.teacher).target.size(2) == 4);
 }
 
-TEST_CASE("student to teacher: the target is the pooled map of the teacher") {
+TEST_CASE("student to teacher: the target is the teacher's pooled map") {
   const Maps maps;
   const FeatureLoss out = made(Direction::kStudentToTeacher)->forward(maps.student, maps.teacher);
   CHECK(at::equal(out.target, at::avg_pool2d(maps.teacher, 2)));
 }
 
-TEST_CASE("student to teacher: positions weigh as the teacher looks at them") {
+TEST_CASE("student to teacher: positions are weighted by the teacher's attention") {
   Maps maps;
   for (const FeatureForm form : {FeatureForm::kPlain, FeatureForm::kNormalised, FeatureForm::kCosine}) {
     CAPTURE(static_cast<int>(form));
@@ -134,10 +134,10 @@ TEST_CASE("student to teacher: positions weigh as the teacher looks at them") {
     CHECK(loss(at::full({3, 2, 4, 4}, 0.01, at::kDouble), 1) == doctest::Approx(alike));
     CHECK(loss(maps.attention, 0) == alike);
     CHECK(loss(maps.attention, 1) != doctest::Approx(alike));
-    // Half of the weight that follows attention, where weights add up: half of the way.
+    // Losses are linear in the weights: half of the attention share gives the mean.
     if (form != FeatureForm::kNormalised)
       CHECK(loss(maps.attention, 0.5) == doctest::Approx((alike + loss(maps.attention, 1)) / 2));
-    // Of a position that the teacher does not look at nothing is learnt.
+    // A position without attention has no gradient.
     at::Tensor elsewhere = maps.attention.clone();
     elsewhere.narrow(2, 0, 2).narrow(3, 0, 2).zero_();  // the first of 2 × 2 positions
     at::Tensor student = maps.student.detach().clone().requires_grad_();
@@ -147,7 +147,7 @@ TEST_CASE("student to teacher: positions weigh as the teacher looks at them") {
   }
 }
 
-TEST_CASE("student to teacher: a linear image of the student as target is learnt to the end") {
+TEST_CASE("student to teacher: a target that is a linear function of the student is learned exactly") {
   const at::Tensor student = normal({16, 4, 4, 4}, 5);
   const at::Tensor teacher = at::einsum("nchw,kc->nkhw", {student, normal({5, 4}, 6)});
   FeatureTransformer transformer = made(Direction::kStudentToTeacher);
@@ -163,10 +163,10 @@ TEST_CASE("student to teacher: a linear image of the student as target is learnt
   CHECK(loss < 1e-6);
 }
 
-TEST_CASE("teacher to student: constant or vanishing outputs are no way out") {
+TEST_CASE("teacher to student: constant or zero outputs do not lower the loss") {
   const Maps maps;
   FeatureTransformer transformer = made(Direction::kTeacherToStudent);
-  // A constant student, a student that shrinks: neither comes near zero.
+  // Neither a constant nor a shrinking student approaches zero loss.
   CHECK(transformer->forward(at::ones_like(maps.student), maps.teacher).loss.item<double>() == doctest::Approx(2));
   const double before = transformer->forward(maps.student, maps.teacher).loss.item<double>();
   CHECK(transformer->forward(maps.student * 0.1, maps.teacher).loss.item<double>() ==
@@ -177,11 +177,11 @@ TEST_CASE("teacher to student: constant or vanishing outputs are no way out") {
     for (at::Tensor& parameter : transformer->parameters()) parameter.zero_();
   }
   CHECK(transformer->forward(maps.student, maps.teacher).loss.item<double>() == doctest::Approx(2));
-  // Both at once: what an unguarded squared error would take for perfect.
+  // Both constant: a plain squared error would be zero.
   CHECK(transformer->forward(at::zeros_like(maps.student), maps.teacher).loss.item<double>() == doctest::Approx(2));
 }
 
-TEST_CASE("teacher to student: with weight 0 the transformer gets no gradient, the student the same one") {
+TEST_CASE("teacher to student: with weight 0 the transformer has no gradient, and the student's is unchanged") {
   const auto student_gradient = [](double weight, double* transformer_gradient) {
     torch::manual_seed(3);
     FeatureTransformer transformer(
@@ -202,21 +202,21 @@ TEST_CASE("teacher to student: with weight 0 the transformer gets no gradient, t
   CHECK(without == 0);
 }
 
-TEST_CASE("the teacher's attention opens the gate where the teacher looks") {
+TEST_CASE("additive fusion is neutral for uniform attention, ignores its scale, and follows peaked attention") {
   FeatureTransformer transformer = made(Direction::kTeacherToStudent);
   Maps maps;
   const at::Tensor student = normal({3, 4, 4, 4}, 1);
   const auto target = [&](const at::Tensor& attention) {
     return transformer->forward(student, maps.teacher, attention).target;
   };
-  // Uniform attention says nothing; its scale does not matter; a peaked one changes the target.
+  // Uniform attention has no effect, scale does not matter, peaked attention changes the target.
   const at::Tensor uniform = at::ones({3, 2, 4, 4}, at::kDouble) / 16;
   CHECK(at::allclose(target(uniform), target({})));
   CHECK(at::allclose(target(maps.attention), target(maps.attention * 0.01)));
   CHECK_FALSE(at::allclose(target(maps.attention), target({})));
 }
 
-TEST_CASE("a gated mask says how far attention is followed") {
+TEST_CASE("with gated fusion the mask sets how strongly attention is applied") {
   FeatureTransformer transformer = made(Direction::kTeacherToStudent, at::kDouble, FeatureForm::kPlain, Fusion::kGated);
   const Maps maps;
   const at::Tensor student = normal({3, 4, 4, 4}, 1);
@@ -227,14 +227,14 @@ TEST_CASE("a gated mask says how far attention is followed") {
     const at::NoGradGuard no_grad;
     transformer->named_parameters()["mask"].fill_(value);
   };
-  set_mask(-40);  // closed: as if there were no attention
+  set_mask(-40);  // closed: equal to no attention
   CHECK(at::allclose(target(maps.attention), target({})));
-  set_mask(40);  // open: attention alone
+  set_mask(40);  // open: full attention
   CHECK_FALSE(at::allclose(target(maps.attention), target({})));
   CHECK(at::allclose(target(maps.attention), target(maps.attention * 0.01)));
 }
 
-TEST_CASE("both sides learning from nothing in common: a plain squared error collapses, the guarded loss does not") {
+TEST_CASE("with unrelated inputs and both sides learning, a plain squared error collapses and this loss does not") {
   const at::Tensor x = normal({32, 4, 3, 3}, 21), unrelated = normal({32, 5, 3, 3}, 22);
   const auto learn = [](const std::function<at::Tensor()>& loss, const std::vector<at::Tensor>& parameters) {
     torch::optim::SGD descent(parameters, torch::optim::SGDOptions(0.1).momentum(0.9));
@@ -255,7 +255,7 @@ TEST_CASE("both sides learning from nothing in common: a plain squared error col
   };
   torch::manual_seed(5);
   torch::nn::Conv2d student = pointwise(4, 4), teacher_side = pointwise(5, 4);
-  {  // without the guard: perfect agreement, on nothing
+  {  // plain error: collapsed to perfect agreement
     std::vector<at::Tensor> parameters = student->parameters();
     for (const at::Tensor& parameter : teacher_side->parameters()) parameters.push_back(parameter);
     const double loss =
@@ -275,12 +275,12 @@ TEST_CASE("both sides learning from nothing in common: a plain squared error col
     CHECK(own->forward(x).var({0, 2, 3}).min().item<double>() > 1e-2);
     return loss;
   };
-  // Unrelated maps stay as far apart as chance lets them be; related ones meet.
+  // Unrelated maps stay at chance level; related ones agree.
   CHECK(guarded(unrelated) > 1.2);
   CHECK(guarded(at::einsum("nchw,kc->nkhw", {x, normal({5, 4}, 23)})) < 0.2);
 }
 
-TEST_CASE("half precision inputs are computed in single precision, under autocast too") {
+TEST_CASE("half precision inputs are computed in single precision, also under autocast") {
   FeatureTransformer transformer = made(Direction::kTeacherToStudent, at::kFloat);
   const Maps maps;
   at::autocast::set_autocast_enabled(at::kCPU, true);
@@ -293,7 +293,7 @@ TEST_CASE("half precision inputs are computed in single precision, under autocas
   CHECK(at::equal(out.loss, expected.loss));
 }
 
-TEST_CASE("maps of other shapes are refused by name") {
+TEST_CASE("maps of other shapes are refused, and the message names the map") {
   FeatureTransformer transformer = made(Direction::kTeacherToStudent);
   const Maps maps;
   CHECK_THROWS_WITH_AS(transformer->forward(maps.teacher, maps.teacher), doctest::Contains("student's map"), Error);

@@ -11,7 +11,7 @@ using namespace vitrine;
 using vitrine::testing::message_of;
 using Stages = std::vector<std::uint32_t>;
 
-TEST_CASE("blocks and stages at equal relative depth are pairs, for ViTs of every depth") {
+TEST_CASE("blocks are paired with the stages of equal relative depth, for ViTs of every depth") {
   for (const std::uint32_t depth : {4u, 8u, 12u, 24u, 32u})
     for (std::uint32_t quarter = 1; quarter <= 4; ++quarter)
       CHECK(default_stage(depth * quarter / 4 - 1, depth - 1) == quarter);
@@ -29,7 +29,7 @@ TEST_CASE("the matching stage is the deepest that is as fine as the teacher's ma
   CHECK(matching_stage(32, 2) == 3);
   CHECK(matching_stage(33, 2) == 4);  // ⌈33 / 32⌉ = 2
   CHECK(matching_stage(48, 24) == 1);
-  // As a student of that size has them.
+  // A student of that size has these maps.
   for (const int size : {32, 33, 48, 63, 224}) {
     std::int64_t side = size;
     for (int halving = 0; halving < 2; ++halving) side = (side + 1) / 2;
@@ -40,7 +40,7 @@ TEST_CASE("the matching stage is the deepest that is as fine as the teacher's ma
   }
 }
 
-TEST_CASE("stages are as given, else by depth; a single track has the single stage") {
+TEST_CASE("paired_stages returns the given stages, else stages by depth, and for a single track the single stage") {
   FeatureTransformerOptions options;
   CHECK(paired_stages(options, {"features.11"}, 3) == Stages{3});
   CHECK(paired_stages(options, {"features.2", "features.11", "features.5"}, 3) == Stages{1, 4, 2});

@@ -22,7 +22,7 @@ std::vector<at::Tensor> overflown() {
 
 }  // namespace
 
-TEST_CASE("the scaler divides finite gradients by its scale, and grows after a row of them") {
+TEST_CASE("the scaler divides finite gradients by its scale, and grows after enough consecutive good updates") {
   GradScaler scaler(kScaler, at::kCPU);
   CHECK(scaler.scaled(at::full({}, 3.0f)).item<float>() == 3072);
   for (int update = 0; update < 3; ++update) {
@@ -37,7 +37,8 @@ TEST_CASE("the scaler divides finite gradients by its scale, and grows after a r
   CHECK(scaler.unscale({}));
 }
 
-TEST_CASE("an infinity or NaN anywhere leaves the update out, shrinks the scale and begins the row anew") {
+TEST_CASE(
+    "an infinity or NaN in any gradient skips the update, shrinks the scale and resets the count of good updates") {
   GradScaler scaler(kScaler, at::kCPU);
   CHECK(scaler.unscale(finite()));
   CHECK(scaler.unscale(finite()));
@@ -53,7 +54,7 @@ TEST_CASE("an infinity or NaN anywhere leaves the update out, shrinks the scale 
   CHECK(scaler.scale() == 256);
 }
 
-TEST_CASE("a scaler that is loaded goes on as the one that was saved") {
+TEST_CASE("a loaded scaler continues bit-equal to the saved one") {
   GradScaler scaler(kScaler, at::kCPU), other(kScaler, at::kCPU);
   scaler.unscale(overflown());
   scaler.unscale(finite());

@@ -82,7 +82,7 @@ TEST_CASE("SGD equals torch's, with and without momentum, Nesterov and decay of 
     }
 }
 
-TEST_CASE("AdamW equals torch's, for a parameter that starts late too") {
+TEST_CASE("AdamW equals torch's, also for a parameter that gets its first gradient late") {
   for (const bool decay_vectors : {false, true}) {
     const OptimizerOptions options{.kind = OptimizerKind::kAdamW, .weight_decay = 0.05, .decay_vectors = decay_vectors};
     const auto theirs = torch_result<torch::optim::AdamW>(torch::optim::AdamWOptions(0.1).weight_decay(0.05),
@@ -91,7 +91,7 @@ TEST_CASE("AdamW equals torch's, for a parameter that starts late too") {
   }
 }
 
-TEST_CASE("a ViT's class token and positions and the transformer's mask are not decayed, as biases are not") {
+TEST_CASE("weight decay exempts a ViT's class token and position embedding and the transformer's mask, like biases") {
   for (const OptimizerKind kind : {OptimizerKind::kSgd, OptimizerKind::kAdamW})
     for (const bool decay_vectors : {false, true}) {
       NamedParameters parameters;
@@ -109,7 +109,7 @@ TEST_CASE("a ViT's class token and positions and the transformer's mask are not 
     }
 }
 
-TEST_CASE("the rate and the decay of vectors matter") {
+TEST_CASE("the learning rate and decay_vectors have an effect") {
   OptimizerOptions options{.weight_decay = 0.05};
   const auto reference = our_result(options, kSteps, kRates);
   options.decay_vectors = true;
@@ -119,7 +119,7 @@ TEST_CASE("the rate and the decay of vectors matter") {
   CHECK(largest_difference(our_result(options, kSteps, std::vector<double>(kRates.size(), 0)), fresh()) == 0);
 }
 
-TEST_CASE("a parameter without a gradient stays as it is") {
+TEST_CASE("a parameter without a gradient keeps its value and state") {
   for (const OptimizerKind kind : {OptimizerKind::kSgd, OptimizerKind::kAdamW}) {
     const auto result = our_result({.kind = kind, .weight_decay = 0.05}, 1, kRates);
     CHECK(at::equal(result[2].second, fresh()[2].second));
@@ -127,7 +127,7 @@ TEST_CASE("a parameter without a gradient stays as it is") {
   }
 }
 
-TEST_CASE("saved and loaded in the middle, training goes on to the bit") {
+TEST_CASE("an optimizer loaded in the middle of training continues bit-equal") {
   for (const OptimizerKind kind : {OptimizerKind::kSgd, OptimizerKind::kAdamW}) {
     const OptimizerOptions options{.kind = kind, .weight_decay = 0.05};
     NamedParameters parameters = fresh();
@@ -142,7 +142,7 @@ TEST_CASE("saved and loaded in the middle, training goes on to the bit") {
       give_gradients(parameters, 3);
       NamedParameters kept;
       for (const auto& [name, parameter] : parameters) kept.emplace_back(name, parameter.detach().clone());
-      optimizer->step(kRates[3]);  // moves on: the saved state must be a copy
+      optimizer->step(kRates[3]);  // trains on: the saved state must be a copy
       parameters = kept;
     }
     const auto resumed = make_optimizer(parameters, options);
@@ -155,7 +155,7 @@ TEST_CASE("saved and loaded in the middle, training goes on to the bit") {
   }
 }
 
-TEST_CASE("a state of another model or optimizer is refused by name") {
+TEST_CASE("the state of another model or optimizer is refused, and the message names the tensor") {
   const auto sgd = make_optimizer(fresh(), {});
   const auto adamw = make_optimizer(fresh(), {.kind = OptimizerKind::kAdamW});
   CHECK_THROWS_WITH_AS(sgd->load_state(adamw->state(), "run.safetensors"), doctest::Contains("run.safetensors"), Error);
@@ -167,7 +167,7 @@ TEST_CASE("a state of another model or optimizer is refused by name") {
   CHECK_THROWS_WITH_AS(sgd->load_state(state, "f"), doctest::Contains("momentum.bias"), Error);
 }
 
-TEST_CASE("names must be unique and gradients can be dropped") {
+TEST_CASE("duplicate parameter names are refused, and zero_grad drops gradients") {
   NamedParameters twice = {{"a", at::zeros({1})}, {"a", at::zeros({1})}};
   CHECK_THROWS_AS(make_optimizer(twice, {}), std::logic_error);
   NamedParameters parameters = fresh();

@@ -8,7 +8,7 @@
 using namespace vitrine;
 using vitrine::testing::message_of;
 
-TEST_CASE("linear and cosine meet both ends and their middle, and stay within") {
+TEST_CASE("linear and cosine have the given end points and middle, and are clamped outside") {
   for (double (*ramp)(double, double, double) : {&linear, &cosine}) {
     CHECK(ramp(0.7, 0.3, 0) == 0.7);
     CHECK(ramp(0.7, 0.3, 1) == doctest::Approx(0.3).epsilon(1e-15));
@@ -20,14 +20,14 @@ TEST_CASE("linear and cosine meet both ends and their middle, and stay within") 
   CHECK(linear(1, 0, 0.25) == doctest::Approx(0.75));
 }
 
-TEST_CASE("warm-up rises to one in as many steps as it has") {
+TEST_CASE("warm-up reaches 1 after its number of steps") {
   CHECK(warm_up(0, 4) == 0.25);
   CHECK(warm_up(3, 4) == 1);
   CHECK(warm_up(4, 4) == 1);
   CHECK(warm_up(0, 0) == 1);
 }
 
-TEST_CASE("a step finds its phase, and the phase its learning rate and weights") {
+TEST_CASE("phase_at returns the step's phase, learning rate and loss weights") {
   ScheduleOptions options;
   options.align.epochs = 1;
   options.joint.epochs = 2;
@@ -74,7 +74,7 @@ TEST_CASE("a step finds its phase, and the phase its learning rate and weights")
   CHECK_THROWS_AS(phase_at(options, 0, 0), std::logic_error);
 }
 
-TEST_CASE("a phase without epochs is left out") {
+TEST_CASE("a phase of zero epochs is skipped") {
   ScheduleOptions options;
   options.align.epochs = options.fine_tune.epochs = 0;
   options.joint.epochs = 2;
@@ -86,7 +86,7 @@ TEST_CASE("a phase without epochs is left out") {
   CHECK_THROWS_AS(phase_at(options, 16, 8), std::logic_error);
 }
 
-TEST_CASE("phases may begin in the middle of an epoch, at the nearest step") {
+TEST_CASE("a phase may begin in the middle of an epoch; its bound is rounded to the nearest step") {
   ScheduleOptions options;
   options.align.epochs = 0.5;
   options.joint.epochs = 1.26;
@@ -100,7 +100,7 @@ TEST_CASE("phases may begin in the middle of an epoch, at the nearest step") {
   CHECK(phase_at(options, 18, 10).epoch == 1);
   CHECK(phase_at(options, 20, 10).epoch == 2);
   CHECK_THROWS_AS(phase_at(options, 21, 10), std::logic_error);
-  // Rounding does not add up: a thousand steps are a thousand steps, wherever the phases begin.
+  // Rounding errors do not accumulate: the run has a thousand steps wherever the phases begin.
   options.align.epochs = options.joint.epochs = options.fine_tune.epochs = 1000.0 / 3;
   CHECK(phase_bounds(options, 1) == PhaseBounds{0, 333, 667, 1000});
 
@@ -111,7 +111,7 @@ TEST_CASE("phases may begin in the middle of an epoch, at the nearest step") {
   CHECK(message_of([&] { phase_bounds(options, 10); }).find("the schedule has no epochs") != std::string::npos);
 }
 
-TEST_CASE("with the run's epochs given, the phases' lengths are shares of it") {
+TEST_CASE("when schedule.epochs is set, the phases' lengths are relative") {
   ScheduleOptions options;
   options.epochs = 52;  // 1 : 20 : 5, twice as long
   CHECK(options.run_epochs() == 52);
@@ -120,13 +120,13 @@ TEST_CASE("with the run's epochs given, the phases' lengths are shares of it") {
   options.epochs = 10;
   CHECK(options.phase_epochs(1) == doctest::Approx(7.5));
   CHECK(phase_bounds(options, 10) == PhaseBounds{0, 5, 80, 100});
-  options.align.epochs = options.joint.epochs = 0;  // what is left has it all
+  options.align.epochs = options.joint.epochs = 0;  // the only phase has the whole run
   CHECK(phase_bounds(options, 10) == PhaseBounds{0, 0, 0, 100});
   options.fine_tune.epochs = 0;
   CHECK_THROWS_AS(phase_bounds(options, 10), Error);
 }
 
-TEST_CASE("the terms' weights follow the run in a line or in half a cosine") {
+TEST_CASE("the terms' weights follow the run's progress linearly or as half a cosine") {
   ScheduleOptions options;
   options.w_feat_from = options.w_out_to = 0.7;
   options.w_feat_to = options.w_out_from = 0.3;
@@ -139,7 +139,7 @@ TEST_CASE("the terms' weights follow the run in a line or in half a cosine") {
   CHECK_THROWS(load_config({}, {"w_ramp=square"}, options));
 }
 
-TEST_CASE("learning rates fall without a jump within the joint phase") {
+TEST_CASE("the learning rate is continuous and decreasing within the joint phase") {
   ScheduleOptions options;
   options.align.epochs = 0;
   double before = 1;
@@ -150,7 +150,7 @@ TEST_CASE("learning rates fall without a jump within the joint phase") {
   }
 }
 
-TEST_CASE("the configuration reaches every phase") {
+TEST_CASE("every phase's options can be set from the configuration") {
   ScheduleOptions options;
   load_config({}, {"align.epochs=3", "joint.schedule=constant", "fine_tune.r_to=0.25", "w_out_to=0.9"}, options);
   CHECK(options.align.epochs == 3);

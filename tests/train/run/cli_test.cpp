@@ -34,7 +34,7 @@ struct CliFixture : TrainFixture {
   CommandResult train(const std::vector<std::string>& settings = {}) const {
     return vitrine::testing::run(command(options(TargetKind::kCache, "run"), settings));
   }
-  /// Exit code 2, nothing trained, and one line that holds every one of `parts` (notes on the way aside).
+  /// Checks for exit code 2, no run, and one error line (besides notes) that contains all `parts`.
   void check_refused(const CommandResult& result, const std::vector<std::string>& parts) const {
     CAPTURE(result.output);
     CHECK(result.exit_code == 2);
@@ -50,14 +50,15 @@ struct CliFixture : TrainFixture {
 
 }  // namespace
 
-TEST_CASE("a run from a configuration ends with its result; stopped, it names the command that goes on, which does") {
+TEST_CASE(
+    "a run from a configuration prints its result; a stopped run prints the command that resumes it, which works") {
   const CliFixture fixture;
   const CommandResult stopped = fixture.train({"max_steps=3", "test=" + fixture.images.string()});
   CAPTURE(stopped.output);
   CHECK(stopped.exit_code == 0);
   CHECK(has(stopped.output, "stopped after step 3 of 20"));
   CHECK(has(stopped.output, " meets the student at layer3"));
-  CHECK(has(stopped.output, "so each view is seen 2.5 times; each round over the passes takes them in another order"));
+  CHECK(has(stopped.output, "so each view is seen 2.5 times; the order of the passes' views differs in each round"));
   const CommandResult ended = vitrine::testing::run(command_that_goes_on(stopped.output));
   CAPTURE(ended.output);
   CHECK(ended.exit_code == 0);
@@ -67,7 +68,7 @@ TEST_CASE("a run from a configuration ends with its result; stopped, it names th
   const auto summary = nlohmann::json::parse(vitrine::testing::read_whole(fixture.root / "run/summary.json"));
   CHECK(summary.at("stages").at("features.1") == "layer3");
   CHECK(summary.at("size") == 32);
-  // The same command again: nothing is done, and the result is told. Its configuration stands in the run's folder.
+  // The same command again does nothing and prints the result. The run's directory has its configuration.
   const auto before = fixture.files("run");
   const CommandResult again = vitrine::testing::run(vitrine::testing::executable("vitrine-train") + " '" +
                                                     (fixture.root / "run/config.toml").string() + "'");
@@ -79,7 +80,7 @@ TEST_CASE("a run from a configuration ends with its result; stopped, it names th
   CHECK((fixture.files("run") == before));
 }
 
-TEST_CASE("whichever signal it is, a stop saves, exits with 130 and names the exact command that goes on") {
+TEST_CASE("every stop signal saves a checkpoint, exits with 130 and prints the exact command that resumes") {
   const CliFixture fixture;
   const std::string line = fixture.command(fixture.options(TargetKind::kCache, "run"), {"restart=true"});
   for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGUSR1}) {
@@ -92,7 +93,7 @@ TEST_CASE("whichever signal it is, a stop saves, exits with 130 and names the ex
   }
 }
 
-TEST_CASE("a checkpoint of either kind is judged: by class, calibration, and agreement with its teacher") {
+TEST_CASE("a checkpoint of either kind is evaluated: per class, calibration, and agreement with its teacher") {
   const CliFixture fixture;
   const std::string test = "test=" + fixture.images.string();
   const auto judged = [](const std::string& line, const std::string& checkpoint) {
@@ -134,7 +135,7 @@ TEST_CASE("a checkpoint of either kind is judged: by class, calibration, and agr
     for (const char* part : {"ant", "bee", "cat", "top-1", "calibration error", "15 images"})
       CHECK(table.output.find(part) != std::string::npos);
     CHECK(table.output.find("left out") == std::string::npos);
-    // What cannot be judged is listed, each with its kind and reason.
+    // Unreadable images are listed with kind and reason.
     vitrine::testing::write_whole(fixture.images / "bee/broken.jpg", "\xff\xd8\xff and then nothing");
     std::filesystem::create_directories(fixture.images / "__MACOSX");
     const CommandResult listed = vitrine::testing::run(line + " --evaluate '" + (fixture.root / "run").string() + "'");
@@ -166,11 +167,11 @@ TEST_CASE("a checkpoint of either kind is judged: by class, calibration, and agr
     const CommandResult nobody = vitrine::testing::run(fixture.command(options, {test, "labels=none"}) +
                                                        " --evaluate '" + fixture.weights.string() + "'");
     CHECK(nobody.exit_code == 2);
-    CHECK(nobody.output.find("agreement with the teacher alone") != std::string::npos);
+    CHECK(nobody.output.find("only agreement with the teacher") != std::string::npos);
   }
 }
 
-TEST_CASE("a warning says for how long the feature term is off where passes lack features") {
+TEST_CASE("a warning tells for how much of the run the feature term is off because passes lack features") {
   const CliFixture fixture;
   REQUIRE(fixture.extract("cache", {"first_pass=2", "passes=2", "taps.features=[]", "taps.attention=[]"}).exit_code ==
           0);
@@ -188,7 +189,7 @@ TEST_CASE("a warning says for how long the feature term is off where passes lack
   CHECK(without == 8);
 }
 
-TEST_CASE("what a judge asks for by name holds over what the weights record, defaults too, and the report says it") {
+TEST_CASE("settings given by name override the weights' record, also with default values, and the report says so") {
   const CliFixture fixture;
   REQUIRE(fixture.train({"precision=bf16", "crop_pct=0.5", "max_steps=1"}).exit_code == 0);
   const auto judged = [&](const std::string& settings) {
@@ -211,7 +212,7 @@ TEST_CASE("what a judge asks for by name holds over what the weights record, def
   CHECK(has(chosen, "was trained with crop_pct = 0.5; judged with 0.9, as configured"));
 }
 
-TEST_CASE("--evaluate needs images to judge on, and a checkpoint that is there") {
+TEST_CASE("--evaluate without images or with a missing checkpoint is refused") {
   const CliFixture fixture;
   for (const std::string& config : {std::string(), " '" + (fixture.root / "train.toml").string() + "'"}) {
     fixture.command(fixture.options(TargetKind::kCache, "run"));  // writes train.toml
@@ -222,35 +223,35 @@ TEST_CASE("--evaluate needs images to judge on, and a checkpoint that is there")
   const std::string line = fixture.command(fixture.options(TargetKind::kCache, "run"));
   const CommandResult no_images = vitrine::testing::run(line + " --evaluate '" + fixture.weights.string() + "'");
   CHECK(no_images.exit_code == 2);
-  CHECK(no_images.output.find("no images to judge on; give them with --images DIR") != std::string::npos);
+  CHECK(no_images.output.find("no images to evaluate on; give them with --images DIR") != std::string::npos);
   const CommandResult nothing = vitrine::testing::run(line + " --set 'test=" + fixture.images.string() +
                                                       "' --evaluate '" + (fixture.root / "images").string() + "'");
   CHECK(nothing.exit_code == 2);
   CHECK(nothing.output.find("last.json") != std::string::npos);
 }
 
-TEST_CASE("a cache of other images or another order of classes is refused with the difference") {
+TEST_CASE("a cache of other images or another class order is refused, and the difference is named") {
   const CliFixture fixture;
-  SUBCASE("a class that sorts elsewhere") {
+  SUBCASE("a renamed class that changes the order") {
     std::filesystem::rename(fixture.images / "ant", fixture.images / "dog");
     fixture.check_refused(fixture.train(), {"class 0", "ant", "bee"});
   }
-  SUBCASE("a class fewer") {
+  SUBCASE("one class fewer") {
     std::filesystem::remove_all(fixture.images / "cat");
     fixture.check_refused(fixture.train(), {"3 classes", "2"});
   }
-  SUBCASE("an image fewer") {
+  SUBCASE("one image fewer") {
     std::filesystem::remove(fixture.images / "bee/2.jpg");
     fixture.check_refused(fixture.train(), {"15 images", "14"});
   }
-  SUBCASE("an image of other contents") {
+  SUBCASE("an image with other contents") {
     std::filesystem::copy_file(fixture.images / "bee/3.jpg", fixture.images / "bee/2.jpg",
                                std::filesystem::copy_options::overwrite_existing);
     fixture.check_refused(fixture.train(), {"bee/2.jpg", "other contents"});
   }
 }
 
-TEST_CASE("bad settings end with code 2 and one sentence") {
+TEST_CASE("bad settings exit with code 2 and one sentence") {
   const CliFixture fixture;
   SUBCASE("an unknown key") {
     fixture.check_refused(fixture.train({"schedule.joint.epoch=3"}), {"schedule.joint.epoch"});
@@ -277,7 +278,7 @@ TEST_CASE("bad settings end with code 2 and one sentence") {
     fixture.check_refused(fixture.train({"output=" + fixture.weights.string()}),
                           {"teacher.safetensors: is not a directory; choose another output"});
   }
-  SUBCASE("a device of the judge that is not there, told before the images are read") {
+  SUBCASE("a missing device of the agreement teacher, reported before images are read") {
     fixture.check_refused(
         fixture.train({"images=nowhere", "targets.teacher.device=gpu", "labels=none",
                        "validation=" + fixture.images.string(), "targets.teacher.weights=" + fixture.weights.string()}),
@@ -294,7 +295,7 @@ TEST_CASE("bad settings end with code 2 and one sentence") {
   SUBCASE("a mean that is not three colours") {
     fixture.check_refused(fixture.train({"mean=[0.5]"}), {"mean has 1 numbers", "three"});
   }
-  SUBCASE("a batch beyond a pass") {
+  SUBCASE("a batch larger than a pass") {
     fixture.check_refused(fixture.train({"batch=64"}), {"batch = 64", "16"});
   }
   SUBCASE("an align phase without features") {
@@ -302,7 +303,7 @@ TEST_CASE("bad settings end with code 2 and one sentence") {
   }
 }
 
-TEST_CASE("the configuration for ImageNet names only keys that exist, and a batch of whole groups") {
+TEST_CASE("the ImageNet configuration has only known keys, and a batch that fits the groups") {
   TrainOptions options;
   load_config(std::filesystem::path(std::getenv("VITRINE_SOURCE")) / "configs/imagenet-train.toml", {}, options);
   CHECK(options.targets.source == TargetKind::kCache);

@@ -1,4 +1,4 @@
-// Runs that lack labels: all of them, or those of further images.
+// Runs without labels, or with additional unlabelled images.
 #include <torch/torch.h>
 
 #include <nlohmann/json.hpp>
@@ -26,7 +26,7 @@ using vitrine::testing::write_whole;
 
 namespace {
 
-/// Beside the 15 labelled images nine others, flat and nested.
+/// Adds nine unlabelled images, flat and nested, to the 15 labelled ones.
 struct LabelFixture : TrainFixture {
   std::filesystem::path further = root / "further";
 
@@ -59,11 +59,11 @@ struct LabelFixture : TrainFixture {
 
 }  // namespace
 
-TEST_CASE("a folder without class folders makes a cache and a student, which agreement with the teacher chooses") {
+TEST_CASE("a folder without class folders gives a cache and a student, selected by agreement with the teacher") {
   const LabelFixture fixture;
   fixture.make("cache", {"images=" + fixture.further.string(), "labels=none"}, "9 images without labels");
   CHECK(has(fixture.extract("another", {"images=" + fixture.further.string(), "labels=none"}).output,
-            "the teacher is not judged first"));
+            "the teacher is not checked"));
   TrainOptions options = fixture.without_labels(TargetKind::kCache, "run");
   options.images = fixture.further.string();
   fixture.ask(options);
@@ -82,7 +82,7 @@ TEST_CASE("a folder without class folders makes a cache and a student, which agr
   CHECK_FALSE(summary.contains("validation_top1"));
   CHECK(std::filesystem::exists(fixture.root / "run/best.safetensors"));
 
-  SUBCASE("r means nothing, since it is 1") {
+  SUBCASE("r has no effect, since it is 1") {
     options.schedule.joint.r_from = options.schedule.joint.r_to = options.schedule.fine_tune.r_to = 0.1;
     options.output += "-r";
     CHECK(differences(weights, trained(options)) == std::vector<std::string>{});
@@ -94,7 +94,7 @@ TEST_CASE("a folder without class folders makes a cache and a student, which agr
     CHECK(differences(weights, trained(live)) == std::vector<std::string>{});
     CHECK(summary_of(live).at("validation_agreement") == agreement);
   }
-  SUBCASE("a labelled validation set, where that is asked for") {
+  SUBCASE("a labelled validation set, with select = top1") {
     options.output += "-top1";
     options.select = Select::kTop1;
     options.validation = options.test = fixture.images.string();
@@ -104,20 +104,20 @@ TEST_CASE("a folder without class folders makes a cache and a student, which agr
     options.output += "-2";
     CHECK(has(message_of([&] { trained(options); }), "has 2 class folders, the student 3 classes"));
   }
-  SUBCASE("no teacher to ask: the last weights, and no best ones") {
+  SUBCASE("no teacher for agreement: only the last weights") {
     options.output += "-last";
     options.targets.teacher.weights.clear();
     CHECK(differences(weights, trained(options)) == std::vector<std::string>{});
     CHECK_FALSE(std::filesystem::exists(fixture.root / "run-last/best.safetensors"));
   }
-  SUBCASE("a run that wants labels is told that there are none") {
+  SUBCASE("a run that needs labels is refused") {
     options.labels = Labels::kFolders;
     options.output += "-labels";
     CHECK(has(message_of([&] { trained(options); }), "was made of images without labels; set labels = \"none\""));
   }
 }
 
-TEST_CASE("labels that are ignored change nothing: the student is the one of the same images without") {
+TEST_CASE("ignored labels change nothing: the student is bit-equal to that of the same images without labels") {
   const LabelFixture fixture;
   fixture.make_cache();
   fixture.make("bare", {"labels=none"}, "15 images without labels");
@@ -126,11 +126,11 @@ TEST_CASE("labels that are ignored change nothing: the student is the one of the
   options.targets.cache = (fixture.root / "bare").string();
   options.output = (fixture.root / "without").string();
   CHECK(differences(weights, trained(options)) == std::vector<std::string>{});
-  // The test can fail: with labels the weights are others.
+  // The test can fail: with labels the weights differ.
   CHECK(differences(weights, trained(fixture.options(TargetKind::kCache, "with"))) != std::vector<std::string>{});
 }
 
-TEST_CASE("agreement is the share of images on which both say the same class") {
+TEST_CASE("agreement is the share of images with the same top-1 class") {
   const LabelFixture fixture;
   TrainOptions options = fixture.without_labels(TargetKind::kTeacher, "run");
   TeacherOptions& teacher = options.targets.teacher;
@@ -151,7 +151,7 @@ TEST_CASE("agreement is the share of images on which both say the same class") {
   CHECK_THROWS_WITH_AS(Agreement(options.targets, images, {}, 4), doctest::Contains("3 classes, the student 4"), Error);
 }
 
-TEST_CASE("further images without labels learn from the teacher, beside labelled ones") {
+TEST_CASE("additional images without labels learn from the teacher, together with labelled ones") {
   const LabelFixture fixture;
   const std::string further = "unlabelled=" + fixture.further.string();
   fixture.make("cache", {further}, "24 images in 3 classes, 9 of them without a label");
@@ -163,17 +163,15 @@ TEST_CASE("further images without labels learn from the teacher, beside labelled
   CHECK(read_log(options)["step"].back() == "30");
   CHECK(summary_of(options).contains("validation_top1"));
 
-  SUBCASE("from the live teacher too, to the bit, and after a stop") {
+  SUBCASE("also from the live teacher, bit-equal, and after a stop") {
     TrainOptions live = fixture.options(TargetKind::kTeacher, "live");
     live.unlabelled = options.unlabelled;
-    live.max_steps = 11;
-    trained(live);
-    live.max_steps = 0;
+    trained(live, 11);
     CHECK(differences(weights, trained(live)) == std::vector<std::string>{});
     live.labels = Labels::kNone;
     CHECK(has(message_of([&] { trained(live); }), "labels = "));
   }
-  SUBCASE("every form of the output term and guidance take them") {
+  SUBCASE("every form of the output term and guidance accept them") {
     options.validation.clear();
     options.schedule.align.epochs = options.schedule.fine_tune.epochs = 0, options.schedule.joint.epochs = 1;
     for (const OutputForm form : {OutputForm::kDecoupled, OutputForm::kCorrelation, OutputForm::kAdaptive}) {
@@ -185,7 +183,7 @@ TEST_CASE("further images without labels learn from the teacher, beside labelled
         if (tensor.is_floating_point()) CHECK(tensor.isfinite().all().item<bool>());
     }
   }
-  SUBCASE("the cache's other readers know them") {
+  SUBCASE("the cache's other readers accept them") {
     const std::string cache = " '" + (fixture.root / "cache").string() + "'", bin = executable("vitrine-cache");
     const std::string images = " --images '" + fixture.images.string() + "'";
     const std::string both = images + " --unlabelled '" + fixture.further.string() + "'";
@@ -247,7 +245,7 @@ TEST_CASE("a view has the label of its image and of its partner, or none") {
   CHECK(mixed > 0);
 }
 
-TEST_CASE("what cannot be without labels is refused in one sentence") {
+TEST_CASE("settings that need labels are refused without them, in one sentence") {
   const LabelFixture fixture;
   TrainOptions options = fixture.without_labels(TargetKind::kTeacher, "run");
   const auto refusal = [&] { return message_of([&] { trained(options); }); };
@@ -272,7 +270,7 @@ TEST_CASE("what cannot be without labels is refused in one sentence") {
     options.select = Select::kAgreement;
     CHECK(has(refusal(), "targets.teacher.weights"));
   }
-  SUBCASE("a phase of labels alone") {
+  SUBCASE("a phase with only the label term") {
     PhaseOptions& phase = options.schedule.fine_tune;
     phase.output_term = phase.feature_term = phase.attention_term = false;
     CHECK(has(refusal(), "schedule.fine_tune has nothing to learn from"));

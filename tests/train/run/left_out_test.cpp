@@ -1,4 +1,4 @@
-// Pictures that cannot be had when a student, or who judges it, wants them.
+// Unreadable pictures in training and evaluation.
 #include <torch/torch.h>
 
 #include <algorithm>
@@ -18,6 +18,8 @@ using namespace vitrine;
 using vitrine::testing::file_of;
 using vitrine::testing::has;
 using vitrine::testing::read_whole;
+using vitrine::testing::train;
+using vitrine::testing::trained;
 using vitrine::testing::TrainFixture;
 using vitrine::testing::write_whole;
 
@@ -25,7 +27,7 @@ namespace {
 
 const PictureTries kAtOnce{2, [](int) {}};
 
-// Views of a group in the order in which a student takes them, without those that are left out.
+// The group's views in the student's order, without those left out.
 std::vector<std::int64_t> sound_order(const GroupBatch& group) {
   std::vector<std::int64_t> out;
   for (const std::int64_t view : group.order)
@@ -35,7 +37,7 @@ std::vector<std::int64_t> sound_order(const GroupBatch& group) {
 
 }  // namespace
 
-TEST_CASE("a batch has the views whose pictures can be had, each as it is without the loss of the others") {
+TEST_CASE("a batch has the views whose pictures can be read, unchanged by the loss of the others") {
   const TrainFixture fixture;
   fixture.make_cache();
   TrainOptions options = fixture.options(TargetKind::kCache, "run");
@@ -89,7 +91,7 @@ TEST_CASE("a batch has the views whose pictures can be had, each as it is withou
   CHECK(bad->met()[0].id == "bee/2.jpg");
 }
 
-TEST_CASE("waiting for data is waiting for a group: what else a batch takes, as its way to the device, is not in it") {
+TEST_CASE("waited() counts only the time spent waiting for a group, not the copy to the device") {
   const TrainFixture fixture;
   TrainOptions options = fixture.options(TargetKind::kNone, "run");  // two batches a group
   const auto index = fixture.index();
@@ -108,7 +110,7 @@ TEST_CASE("waiting for data is waiting for a group: what else a batch takes, as 
   }
 }
 
-TEST_CASE("a training picture that fails in the middle of a run stops it, or costs its views and is named") {
+TEST_CASE("a training picture that fails during a run stops it, or is skipped and named") {
   const TrainFixture fixture;
   for (const BadImages policy : {BadImages::kStop, BadImages::kSkip}) {
     TrainOptions options = fixture.options(TargetKind::kNone, policy == BadImages::kStop ? "stopped" : "run");
@@ -117,11 +119,10 @@ TEST_CASE("a training picture that fails in the middle of a run stops it, or cos
     const std::string bytes = read_whole(fixture.images / "bee" / "2.jpg");
     Trainer trainer(options);
     write_whole(fixture.images / "bee" / "2.jpg", bytes.substr(0, bytes.size() / 2));
-    const std::atomic<bool> stop{false};
     if (policy == BadImages::kStop) {
-      CHECK_THROWS_WITH_AS(trainer.run(stop), doctest::Contains("bee/2.jpg"), Error);
+      CHECK_THROWS_WITH_AS(trainer.run(never_stop()), doctest::Contains("bee/2.jpg"), Error);
     } else {
-      const TrainResult result = trainer.run(stop);
+      const TrainResult result = trainer.run(never_stop());
       CHECK(result.finished);
       CHECK(result.left_out_views > 0);
       const std::string list = file_of(options, kLeftOutFile);
@@ -134,7 +135,7 @@ TEST_CASE("a training picture that fails in the middle of a run stops it, or cos
   }
 }
 
-TEST_CASE("a cache whose pictures went before its second pass is learnt from without those views") {
+TEST_CASE("a run trains without the views whose pictures were lost before the cache's second pass") {
   const TrainFixture fixture;
   REQUIRE(fixture.extract("cache", {"passes=1"}).exit_code == 0);
   std::filesystem::remove(fixture.images / "bee" / "2.jpg");
@@ -142,9 +143,7 @@ TEST_CASE("a cache whose pictures went before its second pass is learnt from wit
   TrainOptions options = fixture.options(TargetKind::kCache, "run");
   CHECK_THROWS_WITH_AS(Trainer{options}, doctest::Contains("15 images, the folder 14"), Error);
   options.bad_images = BadImages::kSkip;
-  Trainer trainer(options);
-  const std::atomic<bool> stop{false};
-  const TrainResult result = trainer.run(stop);
+  const TrainResult result = train(options);
   CHECK(result.finished);
   CHECK(result.left_out_views > 0);
   CHECK(has(file_of(options, kLeftOutFile), "missing\t" + (fixture.images / "bee/2.jpg").string() + "\t"));
@@ -153,15 +152,14 @@ TEST_CASE("a cache whose pictures went before its second pass is learnt from wit
   options.output = (fixture.root / "parts").string();
   std::uint64_t before = 0;
   for (options.max_steps = 5; options.max_steps <= 20; options.max_steps += 5) {
-    Trainer part(options);
-    const TrainResult so_far = part.run(stop);
+    const TrainResult so_far = train(options);
     CHECK(so_far.left_out_views >= before);
     before = so_far.left_out_views;
   }
   CHECK(before == result.left_out_views);
 }
 
-TEST_CASE("a live teacher's targets of views that are left out are those that extraction stores, bit for bit") {
+TEST_CASE("a live teacher's targets of left-out views are bit-equal to those of a cache") {
   const TrainFixture fixture;
   at::set_num_threads(1);
   REQUIRE(fixture.extract("cache", {"passes=1"}).exit_code == 0);
@@ -188,7 +186,7 @@ TEST_CASE("a live teacher's targets of views that are left out are those that ex
   CHECK(left_out > 0);
 }
 
-TEST_CASE("images that cannot be judged are counted and named, and the others are judged") {
+TEST_CASE("images that cannot be read are counted and named, and the others are evaluated") {
   const TrainFixture fixture;
   std::filesystem::copy(fixture.images, fixture.root / "validation", std::filesystem::copy_options::recursive);
   write_whole(fixture.root / "validation/ant/notes.txt", "not an image");
@@ -213,7 +211,7 @@ TEST_CASE("images that cannot be judged are counted and named, and the others ar
   CHECK_THROWS_WITH_AS(evaluation.run(network, at::kCPU), doctest::Contains("can be read any more"), Error);
 }
 
-TEST_CASE("a run lists what was left out of training, validation and test images, by their paths") {
+TEST_CASE("a run lists the training, validation and test images that were left out, sorted by path") {
   const TrainFixture fixture;
   for (const char* folder : {"validation", "test"}) {
     std::filesystem::copy(fixture.images, fixture.root / folder, std::filesystem::copy_options::recursive);
@@ -223,9 +221,7 @@ TEST_CASE("a run lists what was left out of training, validation and test images
   TrainOptions options = fixture.options(TargetKind::kNone, "run");
   options.validation = (fixture.root / "validation").string();
   options.test = (fixture.root / "test").string();
-  options.max_steps = 1;
-  const std::atomic<bool> stop{false};
-  Trainer(options).run(stop);
+  trained(options, 1);
   const std::string list = file_of(options, kLeftOutFile);
   for (const std::string& line : {"dangling link\t" + (fixture.images / "cat/link.jpg").string(),
                                   "damaged\t" + (fixture.root / "validation/bee/broken.jpg").string(),
@@ -233,22 +229,21 @@ TEST_CASE("a run lists what was left out of training, validation and test images
     CHECK(has(list, line + "\t"));
 }
 
-TEST_CASE("a run with a cache of upright pictures takes and judges all pictures so, and its weights say it") {
+TEST_CASE(
+    "a run with a cache of EXIF-rotated pictures trains and evaluates on rotated pictures, and its weights record it") {
   const TrainFixture fixture;
   REQUIRE(fixture.extract("cache", {"passes=2", "exif_orientation=apply"}).exit_code == 0);
   std::filesystem::copy(fixture.images, fixture.root / "validation", std::filesystem::copy_options::recursive);
   TrainOptions options = fixture.options(TargetKind::kCache, "run");
   options.validation = (fixture.root / "validation").string();
-  options.max_steps = 4;
-  const std::atomic<bool> stop{false};
-  Trainer(options).run(stop);
+  trained(options, 4);
   const auto metadata = load_safetensors_metadata(weights_file(options.output));
   CHECK(metadata.at("vitrine.exif_orientation") == "apply");
   CHECK(metadata.at("vitrine.grey16") == "clip");
   const std::optional<WeightsRecord> record = WeightsRecord::parse(metadata, "w");
   REQUIRE(record);
   CHECK(record->decoding.apply_orientation);
-  // Evaluation opens its folders as the run does.
+  // Opens the folders for evaluation as the run does.
   TrainOptions judging = options;
   judging.decoding = record->decoding;
   CHECK(Evaluation(options.validation, ModelClasses{{}, 3}, judging.evaluation_options(32))

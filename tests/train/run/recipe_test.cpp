@@ -1,4 +1,4 @@
-// Whole runs with the parts of the recipe that a configuration can choose.
+// Whole runs with each configurable part of the recipe.
 #include <torch/torch.h>
 
 #include <cmath>
@@ -45,7 +45,7 @@ double largest_difference(const Tensors& a, const Tensors& b) {
   return out;
 }
 
-/// Everything that has a state, at once.
+/// All options with state, combined.
 void everything(TrainOptions& options) {
   options.precision = "fp16";
   options.scaler.scale = 1e9;  // overflows at first
@@ -62,7 +62,7 @@ void everything(TrainOptions& options) {
 
 }  // namespace
 
-TEST_CASE("each form of each term trains, leaves finite losses in the log, and weights of its own") {
+TEST_CASE("each form of each term trains, logs finite losses, and gives different weights") {
   const RecipeFixture fixture;
   const Tensors plain = trained(fixture.short_run("plain"));
   const std::pair<const char*, std::function<void(TrainOptions&)>> forms[] = {
@@ -104,7 +104,7 @@ TEST_CASE("each form of each term trains, leaves finite losses in the log, and w
   }
 }
 
-TEST_CASE("several tracks meet several stages, in pairs or by learned weights, which the log tells") {
+TEST_CASE("several tracks are compared with several stages, in pairs or with learned weights, which are logged") {
   const RecipeFixture fixture;
   TrainOptions options = fixture.short_run("pairs");
   options.targets.features = "features.0, features.1";
@@ -144,10 +144,10 @@ TEST_CASE("several tracks meet several stages, in pairs or by learned weights, w
   CHECK(message_of([&] { trained(options); }).find("twice") != std::string::npos);
 }
 
-TEST_CASE("gradients of small forwards add up to those of the whole batch") {
+TEST_CASE("gradients accumulated over micro-batches equal those of the whole batch") {
   const RecipeFixture fixture;
   TrainOptions options = fixture.short_run("whole", TargetKind::kNone);
-  options.schedule.joint.freeze_batch_norm = true;  // else each forward has its own statistics
+  options.schedule.joint.freeze_batch_norm = true;  // otherwise each forward has its own statistics
   const Tensors whole = part(trained(options), "model");
   options.output += "-micro";
   options.micro_batch = 2;
@@ -161,7 +161,7 @@ TEST_CASE("gradients of small forwards add up to those of the whole batch") {
   CHECK(message_of([&] { trained(options); }).find("micro_batch = 3") != std::string::npos);
 }
 
-TEST_CASE("a batch that leaves BatchNorm one value is one sentence that names the keys") {
+TEST_CASE("a batch that gives BatchNorm a single value is refused in one sentence that names the keys") {
   const TrainFixture fixture;
   TrainOptions options = fixture.options(TargetKind::kNone, "out");
   options.batch = 1;
@@ -189,7 +189,7 @@ TEST_CASE("exits' heads compute in FP32 inside an autocast") {
     CHECK(logits.to(at::kBFloat16).to(at::kFloat).ne(logits).to(at::kFloat).mean().item<double>() > 0.9);
 }
 
-TEST_CASE("a learning rate that is meant for another batch grows with the batch") {
+TEST_CASE("learning rates are scaled by batch / lr_batch") {
   const RecipeFixture fixture;
   TrainOptions options = fixture.short_run("given");
   options.schedule.joint.lr = 0.05;
@@ -200,7 +200,7 @@ TEST_CASE("a learning rate that is meant for another batch grows with the batch"
   CHECK(differences(given, trained(options)) == std::vector<std::string>{});
 }
 
-TEST_CASE("what is judged and kept is the moving average, and training goes on from the weights") {
+TEST_CASE("the moving average is evaluated and saved, and training continues from the weights") {
   const RecipeFixture fixture;
   TrainOptions options = fixture.short_run("plain");
   options.validation = options.images;
@@ -216,7 +216,7 @@ TEST_CASE("what is judged and kept is the moving average, and training goes on f
   CHECK(differences(average, part(state, "model")) != std::vector<std::string>{});
 }
 
-TEST_CASE("BatchNorm's statistics taken anew are the mean over the first batches, with the final weights") {
+TEST_CASE("re-estimated BatchNorm statistics are the mean over the first batches, with the final weights") {
   const RecipeFixture fixture;
   TrainOptions options = fixture.short_run("run", TargetKind::kNone);
   options.batch_norm_batches = 3;
@@ -237,10 +237,10 @@ TEST_CASE("BatchNorm's statistics taken anew are the mean over the first batches
   CHECK(final.at("bn1.num_batches_tracked").item<std::int64_t>() == 3);
 }
 
-TEST_CASE("FP16: updates that overflow are left out and counted, and the scale finds its place") {
+TEST_CASE("FP16: updates that overflow are skipped and counted, and the scale adapts") {
   const RecipeFixture fixture;
   TrainOptions options = fixture.options(TargetKind::kCache, "run");
-  options.schedule.align.epochs = 0;  // its loss is computed in FP32, where nothing overflows
+  options.schedule.align.epochs = 0;  // its loss is computed in FP32, which does not overflow
   options.precision = "fp16";
   options.scaler.scale = 1e12;
   const Tensors state = trained(options);
@@ -254,28 +254,26 @@ TEST_CASE("FP16: updates that overflow are left out and counted, and the scale f
   CHECK(std::isfinite(std::stod(log.at("loss").back())));
 }
 
-TEST_CASE("with everything on, a run that is stopped anywhere and goes on ends as an unbroken one") {
+TEST_CASE("with every option on, a run stopped anywhere and resumed ends bit-equal to an uninterrupted one") {
   const RecipeFixture fixture;
   TrainOptions options = fixture.options(TargetKind::kCache, "whole");
   everything(options);
   const Tensors whole = trained(options);
   const Tensors final = tensors_of(options, "final.safetensors");
   std::random_device device;
-  const char* const asked = std::getenv("VITRINE_RESUMES");  // how often; steps are drawn anew each time
+  const char* const asked = std::getenv("VITRINE_RESUMES");  // repetitions, with new random steps each time
   for (int i = 0; i < (asked != nullptr ? std::stoi(asked) : 2); ++i) {
     const std::uint64_t stop_at = 1 + device() % 19;
     CAPTURE(stop_at);
     options.output = (fixture.root / ("broken-" + std::to_string(i))).string();
-    options.max_steps = stop_at;
-    CHECK(differences(whole, trained(options)) != std::vector<std::string>{});
-    options.max_steps = 0;
+    CHECK(differences(whole, trained(options, stop_at)) != std::vector<std::string>{});
     CHECK(differences(whole, trained(options)) == std::vector<std::string>{});
     CHECK(differences(final, tensors_of(options, "final.safetensors")) == std::vector<std::string>{});
     CHECK(read_log(options).at("step").size() == 20);
   }
 }
 
-TEST_CASE("a resumed run must mean the same in every part of the recipe") {
+TEST_CASE("a resumed run must have the same settings in every part of the recipe") {
   const RecipeFixture fixture;
   TrainOptions options = fixture.options(TargetKind::kCache, "run");
   everything(options);

@@ -25,7 +25,7 @@ TEST_CASE("a student of another resolution trains from the same cache") {
   }
 }
 
-TEST_CASE("ResNet-18 and ResNet-50, on logits alone and on everything") {
+TEST_CASE("ResNet-18 and ResNet-50 train on logits alone and on all targets") {
   const TrainFixture fixture;
   fixture.make_cache();
   for (const std::string arch : {"resnet18", "resnet50"})
@@ -51,8 +51,7 @@ TEST_CASE("ResNet-18 and ResNet-50, on logits alone and on everything") {
     }
 }
 
-TEST_CASE(
-    "the best weights are those of the best validation, a ViT learns from labels, its weights start another run") {
+TEST_CASE("best weights come from the best validation; a ViT trains from labels; its weights can start another run") {
   const TrainFixture fixture;
   TrainOptions options = fixture.options(TargetKind::kNone, "vit");
   options.model.kind = "vit";
@@ -60,9 +59,8 @@ TEST_CASE(
   options.model.vit.image_size = 32, options.model.vit.patch = 8, options.model.vit.dim = 16;
   options.model.vit.depth = 2, options.model.vit.heads = 2;
   options.validation = options.test = options.images;
-  const std::atomic<bool> stop{false};
   Trainer trainer(options);
-  const TrainResult result = trainer.run(stop);
+  const TrainResult result = trainer.run(never_stop());
   CHECK(result.finished);
   CHECK(result.images_seen == 4 * 16);
   REQUIRE(result.validation.has_value());

@@ -1,4 +1,4 @@
-// The student: its average, its modes, BatchNorm's statistics, and what its files say of it.
+// The student: moving average, modes, BatchNorm's statistics, and the record in its files.
 #include <torch/torch.h>
 
 #include "common/base/error.h"
@@ -20,7 +20,7 @@ torch::nn::Sequential small_model() {
   return torch::nn::Sequential(torch::nn::Conv2d(3, 4, 3), torch::nn::BatchNorm2d(4));
 }
 
-/// Moves every weight, and BatchNorm's statistics, as a step of training would.
+/// Changes every weight and BatchNorm's statistics, like a training step.
 void move(torch::nn::Sequential& model, std::uint64_t seed) {
   const at::NoGradGuard no_grad;
   for (at::Tensor& parameter : model->parameters())
@@ -53,7 +53,7 @@ at::Tensor pictures(std::uint64_t seed) {
 
 }  // namespace
 
-TEST_CASE("the average is d·average + (1 − d)·weights, BatchNorm's statistics too; counts are copied") {
+TEST_CASE("the average is d·average + (1 − d)·weights, also for BatchNorm's statistics; integer buffers are copied") {
   torch::nn::Sequential model = small_model();
   WeightEma average({.decay = 0.75, .warm_up = false}, *model);
   Tensors expected = copied(*model);
@@ -75,7 +75,7 @@ TEST_CASE("the average is d·average + (1 − d)·weights, BatchNorm's statistic
   CHECK(state.at("1.num_batches_tracked").item<std::int64_t>() == 3);
 }
 
-TEST_CASE("with warm-up the first update keeps a tenth of the beginning") {
+TEST_CASE("with warm-up the first update keeps a tenth of the initial weights") {
   torch::nn::Sequential model = small_model();
   WeightEma average({.decay = 0.999, .warm_up = true}, *model);
   const at::Tensor before = model->parameters()[0].detach().clone();
@@ -84,7 +84,7 @@ TEST_CASE("with warm-up the first update keeps a tenth of the beginning") {
   CHECK(at::allclose(average.state().at("0.weight"), 0.1 * before + 0.9 * model->parameters()[0].detach(), 1e-5, 1e-6));
 }
 
-TEST_CASE("swapping shows the average in the model, and swapping back the weights to the bit") {
+TEST_CASE("swap puts the average into the model, and a second swap restores the weights bit-equal") {
   torch::nn::Sequential model = small_model();
   WeightEma average({.decay = 0.5, .warm_up = false}, *model);
   move(model, 1);
@@ -97,7 +97,7 @@ TEST_CASE("swapping shows the average in the model, and swapping back the weight
   for (const auto& [name, tensor] : copied(*model)) CHECK(at::equal(tensor, weights.at(name)));
 }
 
-TEST_CASE("an average that is loaded goes on as the one that was saved; another model's is refused") {
+TEST_CASE("a loaded average continues as the saved one; another model's is refused") {
   torch::nn::Sequential model = small_model();
   WeightEma average({.decay = 0.9, .warm_up = true}, *model);
   move(model, 1);
@@ -131,7 +131,7 @@ TEST_CASE("a frozen student has no gradients and fixed statistics; frozen BatchN
   CHECK_FALSE(at::equal(before, statistics()));
 }
 
-TEST_CASE("while it is averaged a student has the average's weights, and then its own again to the bit") {
+TEST_CASE("within Averaged a student has the averaged weights, and afterwards its own, bit-equal") {
   StudentOptions options = slim();
   options.ema = {.decay = 0.5, .warm_up = false};
   Student one = student(options);
@@ -153,7 +153,7 @@ TEST_CASE("while it is averaged a student has the average's weights, and then it
   for (const auto& [name, tensor] : without.weights()) CHECK(at::equal(tensor, first.at(name)));
 }
 
-TEST_CASE("statistics that are taken anew are the mean over the batches, whatever they were before") {
+TEST_CASE("re-estimated statistics are the mean over the batches, whatever they were before") {
   Student one = student(slim());
   one.train_mode(false, false);
   one.forward(pictures(9));
@@ -168,7 +168,7 @@ TEST_CASE("statistics that are taken anew are the mean over the batches, whateve
   CHECK(at::allclose(one.weights().at("bn1.running_mean"), expected, 1e-4, 1e-5));
 }
 
-TEST_CASE("a mean or std that is not of three colours is refused by its key") {
+TEST_CASE("a mean or std without three colours is refused by its key") {
   StudentOptions options = slim();
   options.mean = {0.5};
   CHECK(vitrine::testing::has(message_of([&] { student(options); }), "mean"));

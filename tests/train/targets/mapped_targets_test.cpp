@@ -32,7 +32,7 @@ struct MapFixture : TrainFixture {
     save_teacher(wide, 5);
     write_whole(map, "# teacher student\n0 ant\n1 bee\n4 0\n");
   }
-  /// The wide teacher's for vitrine-extract, and more.
+  /// Settings of vitrine-extract for the wide teacher, and more.
   std::vector<std::string> settings(const std::vector<std::string>& more = {}) const {
     std::vector<std::string> all{"teacher.weights=" + wide.string(), "taps.features=[1]"};
     all.insert(all.end(), more.begin(), more.end());
@@ -54,7 +54,7 @@ struct MapFixture : TrainFixture {
 
 }  // namespace
 
-TEST_CASE("a mapped teacher teaches alike from its cache and live, in every form of the output term") {
+TEST_CASE("a mapped teacher gives equal training from its cache and live, in every form of the output term") {
   const MapFixture fixture;
   CHECK(has(fixture.extract("cache", fixture.settings()).output, "has 3 classes, but the teacher's head has 5"));
   fixture.make_mapped();
@@ -78,18 +78,17 @@ TEST_CASE("a mapped teacher teaches alike from its cache and live, in every form
   }
 }
 
-TEST_CASE("a class that the teacher does not know takes no part in the output term, but has its label") {
+TEST_CASE("a class without a counterpart is excluded from the output term, but not from the label term") {
   const MapFixture fixture;
   fixture.make_mapped();
   TrainOptions options = fixture.mapped(TargetKind::kCache, "run");
   options.targets.features = options.targets.attention = "";
   options.optimizer.weight_decay = 0;
   options.schedule.joint.label_term = false;
-  const std::atomic<bool> stop{false};
   const auto cat_moved = [&] {
     Trainer trainer(options);
     const at::Tensor start = trainer.state().at("model.fc.weight").clone();
-    trainer.run(stop);
+    trainer.run(never_stop());
     const at::Tensor end = trainer.state().at("model.fc.weight");
     CHECK_FALSE(at::equal(start[0], end[0]));
     return !at::equal(start[2], end[2]);
@@ -100,7 +99,7 @@ TEST_CASE("a class that the teacher does not know takes no part in the output te
   CHECK(cat_moved());
 }
 
-TEST_CASE("the forms that ask for the label meet it in the columns that the teacher knows") {
+TEST_CASE("the forms of the output term that use labels map them to the teacher's columns") {
   TrainOptions options;
   TargetShapes shapes;
   shapes.logits = {2}, shapes.classes = 3, shapes.columns = {0, 2};
@@ -122,7 +121,7 @@ TEST_CASE("the forms that ask for the label meet it in the columns that the teac
   }
 }
 
-TEST_CASE("a map of all classes onto themselves trains as no map does, to the bit") {
+TEST_CASE("an identity class map trains bit-equal to no map") {
   const TrainFixture fixture;
   fixture.make_cache();
   TrainOptions options = fixture.options(TargetKind::kCache, "plain");
@@ -131,13 +130,13 @@ TEST_CASE("a map of all classes onto themselves trains as no map does, to the bi
   options.targets.class_names = (fixture.root / "names.txt").string();
   options.output = (fixture.root / "mapped").string();
   CHECK(differences(plain, trained(options)) == std::vector<std::string>{});
-  // The test can fail: with two names exchanged the weights are others.
+  // The test can fail: with two names exchanged the weights differ.
   write_whole(fixture.root / "names.txt", "bee\nant\ncat\n");
   options.output = (fixture.root / "exchanged").string();
   CHECK(differences(plain, trained(options)) != std::vector<std::string>{});
 }
 
-TEST_CASE("what a map leaves out is said, with its share of the teacher's probability") {
+TEST_CASE("dropped classes are noted, with their share of the teacher's probability") {
   const MapFixture fixture;
   fixture.make_mapped();
   TrainOptions options = fixture.mapped(TargetKind::kCache, "run");
@@ -148,7 +147,7 @@ TEST_CASE("what a map leaves out is said, with its share of the teacher's probab
   CHECK(has(result.output, "3 of the teacher's 5 classes are 2 of the student's 3"));
   CHECK(has(result.output, "1 classes of the student have no counterpart"));
 
-  // The share, from the raw logits of both groups of the first pass.
+  // The dropped share, computed from the raw logits of both groups of the first pass.
   options.targets.class_map.clear();
   const auto raw = fixture.source(options);
   double share = 0;
@@ -163,7 +162,7 @@ TEST_CASE("what a map leaves out is said, with its share of the teacher's probab
   CHECK(std::stod(rest) == doctest::Approx(100 * share).epsilon(1e-4));
 }
 
-TEST_CASE("agreement goes through the map, and needs none of the labels") {
+TEST_CASE("agreement uses the class map, and needs no labels") {
   const MapFixture fixture;
   fixture.make_cache(fixture.settings({"labels=none"}));
   TrainOptions options = fixture.mapped(TargetKind::kCache, "run");
@@ -187,32 +186,30 @@ TEST_CASE("agreement goes through the map, and needs none of the labels") {
   CHECK_THROWS_WITH_AS(TeacherJudge(without.targets, {}, 6), doctest::Contains("5 classes, the student 6"), Error);
 }
 
-TEST_CASE("maps that cannot be are refused") {
+TEST_CASE("invalid class maps are refused") {
   const MapFixture fixture;
   TrainOptions options = fixture.mapped(TargetKind::kTeacher, "run");
   options.targets.features = options.targets.attention = "";
   options.targets.taps.features = options.targets.taps.attention = {};
   const auto refusal = [&] { return message_of([&] { trained(options); }); };
-  SUBCASE("none at all, but other classes") {
+  SUBCASE("no map, but other classes") {
     options.targets.class_map.clear();
     CHECK(has(refusal(), "the teacher has 5 classes, the images have 3"));
     CHECK(has(refusal(), "targets.class_map"));
   }
-  SUBCASE("the largest logits alone") {
+  SUBCASE("only the largest logits") {
     options.targets.taps.logits_encoding = "topk", options.targets.taps.topk = 2;
-    CHECK(has(refusal(), "need all of the teacher's logits, but topk keeps the largest"));
+    CHECK(has(refusal(), "need all of the teacher's logits, but topk stores only the largest"));
   }
   SUBCASE("no teacher") {
     options.targets.source = TargetKind::kNone;
     CHECK(has(refusal(), "targets.source = \"none\""));
   }
-  SUBCASE("another file on the way") {
-    options.max_steps = 3;
-    trained(options);
+  SUBCASE("the file changes before a resume") {
+    trained(options, 3);
     std::filesystem::rename(fixture.map, fixture.root / "moved.txt");
     options.targets.class_map = (fixture.root / "moved.txt").string();
-    options.max_steps = 4;
-    CHECK(refusal() == "");
+    CHECK_NOTHROW(trained(options, 4));
     write_whole(fixture.root / "moved.txt", "0 ant\n1 bee\n");
     CHECK(has(refusal(), "targets.class_map"));
     return;

@@ -16,30 +16,18 @@ using vitrine::testing::differences;
 using vitrine::testing::trained;
 using vitrine::testing::TrainFixture;
 
-namespace {
-
-// Logits and nothing else, in one epoch.
-TrainOptions logits_alone(const TrainFixture& fixture, TargetKind source, const std::string& output) {
-  TrainOptions options = fixture.joint(source, output);
-  options.targets.features = options.targets.attention = "";
-  options.targets.taps.features = options.targets.taps.attention = {};
-  return options;
-}
-
-}  // namespace
-
-TEST_CASE("a student learns from the largest logits and the others' mass, from a cache as from the teacher itself") {
+TEST_CASE("a student trains on topk logits, equally from a cache and from the live teacher") {
   const TrainFixture fixture;
   fixture.make_cache({"taps.features=[]", "taps.attention=[]", "taps.logits_encoding=topk", "taps.topk=2",
                       "taps.logits_error=0", "taps.topk_temperatures=[1, 4]"});
-  const TrainOptions cached = logits_alone(fixture, TargetKind::kCache, "cached");
-  TrainOptions live = logits_alone(fixture, TargetKind::kTeacher, "live");
+  const TrainOptions cached = fixture.logits_only(TargetKind::kCache, "cached");
+  TrainOptions live = fixture.logits_only(TargetKind::kTeacher, "live");
   live.targets.taps.logits_encoding = "topk", live.targets.taps.topk = 2, live.targets.taps.logits_error = 0;
   const Tensors weights = trained(cached);
   CHECK(differences(weights, trained(live)) == std::vector<std::string>{});
 
-  // One of three classes is left out, so that nothing is merged: but for fp16, all classes teach the same.
-  TrainOptions whole = logits_alone(fixture, TargetKind::kTeacher, "whole");
+  // With one of three classes left out nothing is merged: apart from fp16, the targets equal all logits.
+  TrainOptions whole = fixture.logits_only(TargetKind::kTeacher, "whole");
   whole.targets.through_codec = false;
   double largest = 0;
   for (const auto& [name, tensor] : trained(whole))
@@ -55,9 +43,9 @@ TEST_CASE("a student learns from the largest logits and the others' mass, from a
   CHECK_THROWS_WITH_AS(trained(other), doctest::Contains("at 1, 4 only"), Error);
 }
 
-TEST_CASE("a topk track has the shape of its rows, and tells the number of classes") {
+TEST_CASE("a topk track reports the shape of its rows and the number of classes") {
   const TrainFixture fixture;
-  TrainOptions options = logits_alone(fixture, TargetKind::kTeacher, "live");
+  TrainOptions options = fixture.logits_only(TargetKind::kTeacher, "live");
   options.targets.taps.logits_encoding = "topk", options.targets.taps.topk = 1;
   const TargetShapes shapes = fixture.source(options)->shapes();
   CHECK((shapes.logits == std::vector<std::int64_t>{3}));
@@ -67,7 +55,7 @@ TEST_CASE("a topk track has the shape of its rows, and tells the number of class
   CHECK_THROWS_WITH_AS(fixture.source(options), doctest::Contains("kept = 3 of 3 classes"), Error);
 }
 
-TEST_CASE("a batch holds each view's picture, label and the maps that were stored, though workers read coefficients") {
+TEST_CASE("a batch holds each view's picture, label and stored maps, although workers read coefficients") {
   const TrainFixture fixture;
   fixture.make_cache();
   TrainOptions options = fixture.options(TargetKind::kCache, "run");
@@ -106,7 +94,7 @@ TEST_CASE("a batch holds each view's picture, label and the maps that were store
       const at::Tensor seen = at::from_blob(plain.data(), {8, 32, 32, 3}, at::kByte);
       const at::Tensor features = stored("features.1", key), looks = stored("attention.1", key);
       for (std::int64_t view = 0; view < 8; ++view) {
-        // The views come in an order of their own.
+        // The batch has the group's order.
         const at::Tensor row = at::cat(pictures).eq(seen[view]).flatten(1).all(1).nonzero().flatten();
         REQUIRE(row.numel() == 1);
         const auto at = row.item<std::int64_t>();
@@ -120,7 +108,7 @@ TEST_CASE("a batch holds each view's picture, label and the maps that were store
   }
 }
 
-TEST_CASE("noise has the size that was asked for in each channel, and is a function of seed, track and step") {
+TEST_CASE("noise has the requested deviation in each channel, and is a function of seed, track and step") {
   const at::Tensor scales = at::tensor({0.1f, 1.0f, 30.0f}).view({1, 3, 1, 1});
   const at::Tensor features = at::randn({64, 3, 14, 14}, at::make_generator<at::CPUGeneratorImpl>(1)) * scales + 5;
   const at::Tensor noisy = with_noise(features, 0.05, 3, 1, 7);

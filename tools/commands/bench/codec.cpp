@@ -1,5 +1,5 @@
 // vitrine-bench codec: bytes and speed of the transform encoding, compared with a baseline codec without context
-// modelling (tools/commands/bench/peers/codec_judge.py), with no transform and with int8, on a cache's fp32 features
+// modelling (tools/commands/bench/peers/baseline_codec.py), with no transform and with int8, on a cache's fp32 features
 // and on synthetic coefficients.
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -233,7 +233,7 @@ double int8_bytes(const Features& features, std::uint32_t group) {
 }
 
 // The baseline codec's bytes per view, by variant, or only of variant `only`.
-nlohmann::json judged(const Features& features, const Options& options, const std::string& only = {}) {
+nlohmann::json baseline_bytes(const Features& features, const Options& options, const std::string& only = {}) {
   const TemporaryDirectory place;
   const std::string name = (place.path() / "features.npy").string();
   std::string header = text("{'descr': '<f4', 'fortran_order': False, 'shape': (", features.views, ", ",
@@ -249,10 +249,10 @@ nlohmann::json judged(const Features& features, const Options& options, const st
     if (!file) fail(name, ": cannot be written; is the disk full?");
   }
   const auto answer =
-      bench::ask_peer(options.python, "codec_judge.py",
+      bench::ask_peer(options.python, "baseline_codec.py",
                       text("'", name, "' --error ", options.max_error, only.empty() ? "" : " --only '" + only + "'"));
   if (!answer)
-    fail("tools/commands/bench/peers/codec_judge.py failed; does ", options.python.string(),
+    fail("tools/commands/bench/peers/baseline_codec.py failed; does ", options.python.string(),
          " have numpy and zstandard?");
   return *answer;
 }
@@ -268,14 +268,14 @@ std::string times(double ratio) {
 // a transform for a Gauss source, 0 if unknown.
 void compare(const Features& features, const Features& plain, double limit, const Options& options) {
   const Coded coded = code(features, options.max_error, options.group, true);
-  const nlohmann::json judge = judged(features, options);
+  const nlohmann::json baseline = baseline_bytes(features, options);
   const std::string none = "no transform";
   std::string best = none;
-  for (const auto& [name, bytes] : judge.items())
-    if (bytes.get<double>() < judge[best].get<double>()) best = name;
+  for (const auto& [name, bytes] : baseline.items())
+    if (bytes.get<double>() < baseline[best].get<double>()) best = name;
   const bool apart = &features != &plain;
   const double values = static_cast<double>(features.each()) * coded.views;
-  const double plain_bytes = apart ? judged(plain, options, none)[none] : judge[none],
+  const double plain_bytes = apart ? baseline_bytes(plain, options, none)[none] : baseline[none],
                int8 = int8_bytes(plain, options.group);
   const std::string as = apart ? "rotated, " : "",
                     allowed = limit > 0 ? text("; a Gauss source allows ", times(limit)) : "";
@@ -283,8 +283,8 @@ void compare(const Features& features, const Features& plain, double limit, cons
       text(features.name, ": ", features.views, " views of ", features.channels, " x ", features.height, " x ",
            features.width, ", groups of ", options.group, ", error at most ", percent(options.max_error),
            " in every group"),
-      {{"bytes per view", figure(coded.bytes), text(best, " ", figure(judge[best])),
-        percent(coded.bytes / judge[best].get<double>()), "<= 100 %, goal 90 %"},
+      {{"bytes per view", figure(coded.bytes), text(best, " ", figure(baseline[best])),
+        percent(coded.bytes / baseline[best].get<double>()), "<= 100 %, goal 90 %"},
        {"fewer than without a transform", figure(coded.bytes), text(as, "same error ", figure(plain_bytes)),
         times(plain_bytes / coded.bytes), ">= 2.5 x" + allowed},
        {"fewer than int8 + zstd", figure(coded.bytes), text(as, "int8 ", figure(int8)), times(int8 / coded.bytes),

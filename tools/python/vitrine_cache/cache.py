@@ -374,7 +374,7 @@ class Track:
             raise CorruptError(f"{path}: has no copy of its track.json; the file is damaged, copy or make it again")
         check_json_version(copy, path)
         found = differences(_known(copy, path), self.known)
-        words = ", ".join(f"track.{key} {there}, expected {here}" for key, there, here in found)
+        words = ", ".join(f"track.{key} {recorded}, expected {expected}" for key, recorded, expected in found)
         if words:
             raise InputError(f"{path}: has {words}; the file belongs to another cache or place, copy or make it again")
 

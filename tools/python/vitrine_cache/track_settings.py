@@ -200,14 +200,14 @@ def known(settings):
     return {**track, "calibration_views": views}
 
 
-def differences(there, here, above=""):
-    """The differences of two results of known(): (key, value there, value here) for each key that differs, with its
+def differences(recorded, given, above=""):
+    """The differences of two results of known(): (key, recorded value, given value) for each key that differs, with its
     parents ("codec.max_error"); values as JSON, "nothing" if absent."""
     def absent(found, key):
         return key not in found or (key in ("codec", "window", "recoded_from", "calibration_views") and not found[key])
-    for key, value in here.items():
-        if isinstance(value, dict) and isinstance(there.get(key), dict):
-            yield from differences(there[key], value, f"{above}{key}.")
-        elif absent(there, key) != absent(here, key) or (not absent(here, key) and there[key] != value):
-            yield (above + key, *("nothing" if absent(found, key) else word(found[key]) for found in (there, here)))
-    yield from ((above + key, word(value), "nothing") for key, value in there.items() if key not in here)
+    for key, value in given.items():
+        if isinstance(value, dict) and isinstance(recorded.get(key), dict):
+            yield from differences(recorded[key], value, f"{above}{key}.")
+        elif absent(recorded, key) != absent(given, key) or (not absent(given, key) and recorded[key] != value):
+            yield (above + key, *("nothing" if absent(found, key) else word(found[key]) for found in (recorded, given)))
+    yield from ((above + key, word(value), "nothing") for key, value in recorded.items() if key not in given)

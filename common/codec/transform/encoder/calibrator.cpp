@@ -141,7 +141,7 @@ FeatureBasis Calibrator::finish(double max_error, std::uint32_t group) const {
       energies.push_back(transform::to_items(made, slots, own, views, items[g]));
       transform::encode_items(made, slots, items[g], energies[g], views, max_error, &tallies);
     }
-    tallies.settle(made);
+    tallies.set_levels(made);
     *bytes = 0;
     for (std::uint32_t g = 0; g < groups; ++g)
       *bytes += transform::encode_items(made, slots, items[g], energies[g], views, max_error).size();

@@ -53,8 +53,8 @@ std::vector<std::uint8_t> pack_group(const FeatureBasis& basis, Quantiser& quant
   *streams.signs.bytes = *streams.low.bytes = 0;
   for (const Half& half : quantiser.halves())
     blocks().split(group.magnitude.data() + half.begin, group.classes.data() + half.begin,
-                   group.second.data() + half.first_word, group.minus.data() + half.first_word, half.end - half.begin,
-                   streams);
+                   group.second.data() + half.first_word, group.negative.data() + half.first_word,
+                   half.end - half.begin, streams);
 
   PayloadHeader header{};
   header.step = group.step;

@@ -40,15 +40,15 @@ SketchZeros sketch_zeros(const TrellisCosts& costs) {
 // Runs the Viterbi algorithm over some steps for groups [first, last); advances `states`.
 void walk(std::span<const float> items, std::span<const std::uint8_t> classes, std::span<const TrellisStep> steps,
           float step, const TrellisCosts& costs, std::size_t first, std::size_t last, TrellisStates& states,
-          std::vector<TrellisChoices>& choices, std::uint16_t* magnitude, std::uint64_t* second, std::uint64_t* minus,
-          double* errors) {
+          std::vector<TrellisChoices>& choices, std::uint16_t* magnitude, std::uint64_t* second,
+          std::uint64_t* negative, double* errors) {
   if (choices.size() < steps.size()) choices.resize(steps.size());
   TrellisStates end = states;
   for (std::size_t group = first; group < last; ++group)
-    blocks().search(items.data(), classes.data(), steps.data(), steps.size(), 1 / step, costs, group, states,
-                    choices.data(), end);
-  blocks().settle(items.data(), steps.data(), steps.size(), 1 / step, first, last, choices.data(), end, magnitude,
-                  second, minus, errors);
+    blocks().viterbi_forward(items.data(), classes.data(), steps.data(), steps.size(), 1 / step, costs, group, states,
+                             choices.data(), end);
+  blocks().viterbi_backtrack(items.data(), steps.data(), steps.size(), 1 / step, first, last, choices.data(), end,
+                             magnitude, second, negative, errors);
   states = end;
 }
 
@@ -111,14 +111,14 @@ void Quantiser::quantise(float step, Quantised& out) {
   out.magnitude = out.magnitudes.numbers<std::uint16_t>(items_.size() + 64);
   out.classes = out.class_bytes.numbers<std::uint8_t>(items_.size() + 64);
   out.second.resize(trellis_.size());
-  out.minus.resize(trellis_.size());
+  out.negative.resize(trellis_.size());
   contexts_.begin(*basis_, *slots_, views_, sixteenths(step));
   seen_.assign(contexts_.seen_bytes(), 0);
   errors_.fill(0);
   const TrellisCosts costs = bits_.costs(kLambda);
   const SketchZeros zeros = sketch_zeros(costs);
   TrellisStates states;
-  std::size_t settled = 0;  // steps
+  std::size_t traced = 0;  // steps
   for (const Half& half : halves_) {
     classify(half, out);
     blocks().sketch(items_.data() + half.begin, out.classes.data() + half.begin, half.end - half.begin, 1 / step,
@@ -126,11 +126,11 @@ void Quantiser::quantise(float step, Quantised& out) {
     if (!half.ends_channel) continue;
     contexts_.learn(seen_.data());
     const std::size_t known = half.first_word + (half.end - half.begin + 63) / 64;
-    while (settled < known && (known - settled >= kPathSteps || known == trellis_.size())) {
-      const std::size_t count = std::min(kPathSteps, known - settled);
-      walk(items_, out.classes, std::span(trellis_).subspan(settled, count), step, costs, 0, kTrellisGroups, states,
-           choices_, out.magnitude.data(), out.second.data() + settled, out.minus.data() + settled, errors_.data());
-      settled += count;
+    while (traced < known && (known - traced >= kPathSteps || known == trellis_.size())) {
+      const std::size_t count = std::min(kPathSteps, known - traced);
+      walk(items_, out.classes, std::span(trellis_).subspan(traced, count), step, costs, 0, kTrellisGroups, states,
+           choices_, out.magnitude.data(), out.second.data() + traced, out.negative.data() + traced, errors_.data());
+      traced += count;
     }
   }
   for (double& error : errors_) error *= static_cast<double>(step) * static_cast<double>(step);
@@ -147,10 +147,10 @@ void Quantiser::requantise(std::size_t group, double lambda_scale, Quantised& ou
   const TrellisCosts costs = bits_.costs(lambda_scale * kLambda);
   TrellisStates states;
   double errors[kTrellisGroups] = {};
-  for (std::size_t settled = 0; settled < trellis_.size(); settled += kPathSteps) {
-    const std::size_t count = std::min(kPathSteps, trellis_.size() - settled);
-    walk(items_, out.classes, std::span(trellis_).subspan(settled, count), out.step, costs, group, group + 1, states,
-         choices_, out.magnitude.data(), out.second.data() + settled, out.minus.data() + settled, errors);
+  for (std::size_t traced = 0; traced < trellis_.size(); traced += kPathSteps) {
+    const std::size_t count = std::min(kPathSteps, trellis_.size() - traced);
+    walk(items_, out.classes, std::span(trellis_).subspan(traced, count), out.step, costs, group, group + 1, states,
+         choices_, out.magnitude.data(), out.second.data() + traced, out.negative.data() + traced, errors);
   }
   const double error = errors[group] * static_cast<double>(out.step) * static_cast<double>(out.step);
   errors_[group] = error;
@@ -164,7 +164,8 @@ std::array<std::uint64_t, kKinds> Quantiser::finish(Quantised& out) {
   for (const Half& half : halves_) {
     const std::size_t count = half.end - half.begin, before = std::size_t{half.first_slot} * views_;
     classify(half, out);
-    blocks().see(out.magnitude.data() + half.begin, out.second.data() + half.first_word, count, seen_.data() + before);
+    blocks().context_levels(out.magnitude.data() + half.begin, out.second.data() + half.first_word, count,
+                            seen_.data() + before);
     blocks().count(out.classes.data() + half.begin, out.second.data() + half.first_word, count, counts.data());
     if (half.ends_channel) contexts_.learn(seen_.data());
   }
@@ -240,7 +241,7 @@ void Tallies::add_plane(std::size_t kind, std::size_t plane, std::uint64_t ones,
   bits_[kind][plane] += bits;
 }
 
-void Tallies::settle(FeatureBasis& basis) const {
+void Tallies::set_levels(FeatureBasis& basis) const {
   for (std::size_t kind = 0; kind < kKinds; ++kind)
     for (std::size_t t = 0; t < kPlanes; ++t)
       if (bits_[kind][t] > 0)

@@ -15,12 +15,12 @@
 
 namespace vitrine::transform {
 
-/// A group quantised with one step. `second` and `minus` have one bit per item; each half channel begins a new word.
+/// A group quantised with one step. `second` and `negative` have one bit per item; each half channel begins a new word.
 struct Quantised {
   std::span<std::uint16_t> magnitude;
-  std::span<std::uint8_t> classes;           ///< from Contexts. Both [C, slots, views] plus 64
-  std::vector<std::uint64_t> second, minus;  ///< item uses the second quantiser; item is negative
-  double error = 0;                          ///< sum of squares, in the items' unit
+  std::span<std::uint8_t> classes;              ///< from Contexts. Both [C, slots, views] plus 64
+  std::vector<std::uint64_t> second, negative;  ///< item uses the second quantiser; item is negative
+  double error = 0;                             ///< sum of squares, in the items' unit
   float step = 0;
   Buffer magnitudes, class_bytes;  ///< memory of the spans
 };
@@ -112,7 +112,7 @@ std::vector<std::uint8_t> usual_levels();
 class Tallies {
  public:
   void add_plane(std::size_t kind, std::size_t plane, std::uint64_t ones, std::uint64_t bits);
-  void settle(FeatureBasis& basis) const;
+  void set_levels(FeatureBasis& basis) const;
 
  private:
   std::array<std::array<std::uint64_t, kPlanes>, kKinds> ones_{}, bits_{};

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""What a careful transform codec without context modelling makes of features: the judge of vitrine-bench codec.
+"""Baseline for vitrine-bench codec: the size of features under a transform codec without context modelling, coded by Zstandard.
 
-    codec_judge.py FEATURES.npy [--error 0.01] [--only VARIANT]      FEATURES: float [views, C, H, W]
+    baseline_codec.py FEATURES.npy [--error 0.01] [--only VARIANT]      FEATURES: float [views, C, H, W]
 
 The first half of the views gives mean, basis and variances; the second half is coded as a whole. Each variant's uniform step is the one at
 which the squared error is `error` of the energy about the channels' means. Coefficients are cut into bands of 16 channels' worth of

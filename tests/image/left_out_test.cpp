@@ -1,0 +1,119 @@
+#include "common/image/left_out.h"
+
+#include <sys/resource.h>
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "common/base/error.h"
+#include "common/image/index_record.h"
+#include "common/image/look.h"
+#include "common/image/scan.h"
+#include "common/image/views.h"
+#include "common/image/write.h"
+#include "tests/image/samples.h"
+#include "tests/support/testing.h"
+
+using namespace vitrine;
+using vitrine::testing::as_string;
+using vitrine::testing::gradient;
+using vitrine::testing::read_whole;
+using vitrine::testing::TemporaryDirectory;
+using vitrine::testing::write_whole;
+
+TEST_CASE("left_out.tsv round-trips, and entries are added without losing others") {
+  const TemporaryDirectory root;
+  const std::filesystem::path path = root / "list/left_out.tsv";
+  write_left_out(path, {});
+  CHECK(!std::filesystem::exists(path));
+  CHECK(read_left_out(path).empty());
+  const LeftOut late{"b/2.jpg", "is gone", LeftOutKind::kMissing},
+      damaged{"c/3.jpg", "cut short", LeftOutKind::kDamaged},
+      odd{"a/tab\tand\nline", "two\nlines", LeftOutKind::kHidden};
+  write_left_out(path, {late, damaged, odd, damaged});
+  const LeftOut plain{"a/tab and line", "two lines", LeftOutKind::kHidden};
+  CHECK((read_left_out(path) == std::vector<LeftOut>{damaged, plain, late}));
+  CHECK(read_whole(path).starts_with("kind\tpath\treason\ndamaged\tc/3.jpg\tcut short\n"));
+  const LeftOut more{"d/4.jpg", "failed", LeftOutKind::kFailedLater};
+  add_left_out(path, std::vector<LeftOut>{late, more, odd});
+  CHECK((read_left_out(path) == std::vector<LeftOut>{damaged, plain, late, more}));
+  add_left_out(root / "new/left_out.tsv", {&more, 1});
+  CHECK((read_left_out(root / "new/left_out.tsv") == std::vector<LeftOut>{more}));
+}
+
+TEST_CASE("rewriting left_out.tsv loses no line that others append concurrently") {
+  const TemporaryDirectory root;
+  const std::filesystem::path path = root / kLeftOutFile;
+  constexpr int kLines = 400;
+  const LeftOut scanned{"a/1.jpg", "is damaged", LeftOutKind::kDamaged};
+  std::thread adds([&] {
+    for (int i = 0; i < kLines; ++i) {
+      const LeftOut met{"b/" + std::to_string(i) + ".jpg", "went", LeftOutKind::kFailedLater};
+      add_left_out(path, {&met, 1});
+    }
+  });
+  const auto met_later = [](const LeftOut& entry) { return entry.kind == LeftOutKind::kFailedLater; };
+  for (int i = 0; i < kLines; ++i)  // a different list each time, so that it is published
+    write_left_out(path, {scanned, {"a/" + std::to_string(i + 2) + ".jpg", "is damaged", LeftOutKind::kDamaged}},
+                   met_later);
+  adds.join();
+  write_left_out(path, {scanned}, met_later);
+  CHECK(read_left_out(path).size() == kLines + 1);
+  write_left_out(path, {scanned});
+  CHECK((read_left_out(path) == std::vector<LeftOut>{scanned}));
+}
+
+TEST_CASE("an index record of a newer version is refused and kept, a damaged one is rewritten") {
+  const TemporaryDirectory root;
+  const IndexRecord record{IndexDepth::kDecode, {1, 2, 3}};
+  write_index_record(root.path(), "abc", record);
+  CHECK(read_index_record(root.path(), "abc") == record);
+  CHECK(!read_index_record(root.path(), "abd"));
+  const std::filesystem::path file = root / kIndexRecordFile;
+  std::string newer = read_whole(file);
+  newer.replace(newer.find("\"version\": 1"), 12, "\"version\": 2");
+  write_whole(file, newer);
+  for (const char* hash : {"abc", "abd"}) {  // other fields do not matter
+    CHECK_THROWS_WITH_AS(read_index_record(root.path(), hash),
+                         doctest::Contains("index_record.json: has format version 2, this program reads 1.x"), Error);
+    CHECK_THROWS_AS(write_index_record(root.path(), hash, {}), Error);
+    CHECK(read_whole(file) == newer);
+  }
+  for (const char* damaged : {"", "{", R"({"format": "vitrine index record"})"}) {
+    write_whole(file, damaged);
+    CHECK(!read_index_record(root.path(), "abc"));
+    write_index_record(root.path(), "abc", record);
+    CHECK(read_index_record(root.path(), "abc") == record);
+  }
+}
+
+TEST_CASE("without free file handles the scan and the run stop, and no picture is left out") {
+  const TemporaryDirectory root;
+  const std::string jpeg = as_string(encode_jpeg(gradient(20, 30), 90));
+  for (const char* id : {"a/1.jpg", "b/1.jpg"}) write_whole(root / id, jpeg);
+  const auto index = std::make_shared<const ImageIndex>(scan_image_folder(root.path(), nullptr));
+  const auto bad = std::make_shared<BadPictures>(BadImages::kSkip, index->images.size(), 1);
+  const ViewMaker views(root.path(), index, 32, bad, {2, [](int) {}});
+  ImageEntry entry = index->images[0];
+  rlimit usual{};
+  REQUIRE(getrlimit(RLIMIT_NOFILE, &usual) == 0);
+  rlimit none = usual;
+  none.rlim_cur = 0;  // files that are open stay so
+  const auto kind_of_call = [&](const auto& call) {
+    setrlimit(RLIMIT_NOFILE, &none);
+    ErrorKind kind = ErrorKind::kInternal;  // none
+    try {
+      call();
+    } catch (const Error& error) {
+      kind = error.kind();
+    }
+    setrlimit(RLIMIT_NOFILE, &usual);
+    return kind;
+  };
+  CHECK(kind_of_call([&] { look_at(root.path(), entry, IndexDepth::kHeaders, {}); }) == ErrorKind::kMemory);
+  CHECK(kind_of_call([&] { views.picture_or_none(0); }) == ErrorKind::kMemory);
+  CHECK(bad->met().empty());
+  CHECK(views.picture_or_none(0).has_value());
+}

@@ -1,0 +1,3 @@
+#include "common/models/precision.h"
+
+int main() {}
