@@ -9,6 +9,7 @@
 
 #include "common/base/error.h"
 #include "common/base/hash.h"
+#include "common/models/weights/weights.h"
 #include "common/config/config.h"
 #include "train/run/labels.h"
 
@@ -25,8 +26,14 @@ constexpr const char* kFree[] = {
 std::vector<std::pair<std::string, std::string>> files_of(const TrainOptions& options) {
   return {{"model.weights", options.model.weights},
           {"targets.teacher.weights", options.targets.teacher.weights},
+          {"targets.teacher.module", options.targets.teacher.module},
+          {"targets.teacher.zero_shot", options.targets.teacher.zero_shot},
           {"targets.class_map", options.targets.class_map},
           {"targets.class_names", options.targets.class_names}};
+}
+
+std::string hash_of(const std::string& key, const std::string& path) {
+  return key.ends_with(".weights") ? sha256_of_weights(path) : sha256_hex_of_file(path);
 }
 
 using Setting = std::pair<std::string, std::string>;
@@ -61,13 +68,14 @@ std::string meaningful_settings(const TrainOptions& options) {
     if (std::ranges::find(kFree, key) != std::end(kFree)) continue;
     if (key == "threads" && options.device != "cpu") continue;
     // A live teacher's weights are compared as part of the checkpoint's tracks (provenance.h).
-    if (key == "targets.teacher.weights" && options.targets.source == TargetKind::kTeacher) continue;
+    if ((key == "targets.teacher.weights" || key == "targets.teacher.module" || key == "targets.teacher.zero_shot") &&
+        options.targets.source == TargetKind::kTeacher)
+      continue;
     const auto file = std::ranges::find(files, key, &Setting::first);
-    out +=
-        text(key, " = ",
-             file == files.end() || file->second.empty() ? value
-                                                         : text('"', "SHA-256 ", sha256_hex_of_file(file->second), '"'),
-             "\n");
+    out += text(
+        key, " = ",
+        file == files.end() || file->second.empty() ? value : text('"', "SHA-256 ", hash_of(key, file->second), '"'),
+        "\n");
   }
   return out;
 }

@@ -17,7 +17,9 @@ void ModelOptions::fields(Fields& f) {
   f.integer("width", width, "channels of a ResNet's first stage; 64 is the published model", {1, 4096});
   f.section("vit", vit, "sizes of the ViT");
   f.text("weights", weights,
-         "a .safetensors file to start from; a head of another size is replaced; empty: random weights");
+         "a weight file (.safetensors, .pth, .bin) or a folder with one, to start from; a head of another size is "
+         "replaced; "
+         "empty: random weights");
 }
 
 }  // namespace vitrine

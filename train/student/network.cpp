@@ -7,7 +7,9 @@
 #include "common/base/error.h"
 #include "common/base/progress.h"
 #include "common/models/torch_errors.h"
+#include "common/models/vit/resample.h"
 #include "common/models/weights/load.h"
+#include "common/models/weights/weights.h"
 #include "train/student/weights_record.h"
 
 namespace vitrine {
@@ -48,7 +50,9 @@ Network::Network(const ModelOptions& options, int classes, at::Device device, co
   }
   if (!options.weights.empty()) {
     const std::string head = options.kind == "vit" ? "head" : "fc";
-    Tensors tensors = load_safetensors(options.weights);
+    const WeightFiles files = read_weights(options.weights);
+    for (const std::string& sentence : files.notes) note(sentence);
+    Tensors tensors = vit_ ? resampled(files.tensors, vit_->structure()) : files.tensors;
     match_head(tensors, head, names, options.weights);
     const LoadReport report = load_weights(module(), tensors, options.weights, head);
     if (!report.note.empty()) note(report.note);

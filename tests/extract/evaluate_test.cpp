@@ -1,0 +1,85 @@
+// vitrine-extract --evaluate: teachers on clean crops, before anything is cached.
+#include <torch/torch.h>
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "common/base/files.h"
+#include "tests/extract/fixture.h"
+#include "tests/support/message.h"
+#include "tests/support/testing.h"
+
+using namespace vitrine;
+using vitrine::testing::CommandResult;
+using vitrine::testing::executable;
+using vitrine::testing::ExtractFixture;
+using vitrine::testing::has;
+
+namespace {
+
+struct EvaluateFixture : ExtractFixture {
+  std::filesystem::path other_weights = root / "other.safetensors", other = root / "other.toml";
+
+  EvaluateFixture() {
+    save_teacher(other_weights, 3, 6);
+    write_config(other, text_of_config(), {{"'small'", "'other'"}, {weights.string(), other_weights.string()}});
+  }
+  static void write_config(const std::filesystem::path& path, std::string text,
+                           const std::vector<std::pair<std::string, std::string>>& changes) {
+    for (const auto& [from, to] : changes) {
+      REQUIRE(text.find(from) != std::string::npos);
+      text.replace(text.find(from), from.size(), to);
+    }
+    vitrine::testing::write_whole(path, text);
+  }
+  CommandResult evaluate(const std::string& arguments) const {
+    return vitrine::testing::run(executable("vitrine-extract") + " --evaluate '" + config.string() + "' " + arguments);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("teachers are evaluated on the same clean crops, with their agreement, and nothing is written") {
+  const EvaluateFixture fixture;
+  const CommandResult table = fixture.evaluate("'" + fixture.other.string() + "'");
+  CAPTURE(table.output);
+  REQUIRE(table.exit_code == 0);
+  for (const char* word : {"teacher", "top-1", "calibration", "agrees with 2", "small", "other"})
+    CHECK(has(table.output, word));
+  const CommandResult result = fixture.evaluate("'" + fixture.other.string() + "' --json 2>/dev/null");
+  REQUIRE(result.exit_code == 0);
+  const auto json = nlohmann::json::parse(result.output);
+  REQUIRE(json.size() == 2);
+  CHECK(json[0].at("teacher") == "small");
+  CHECK(json[0].at("images") == 15);
+  CHECK(json[0].at("top5") == 1.0);  // of three classes
+  CHECK(json[0].at("core_ms_per_image") > 0.0);
+  CHECK(json[0].at("agreement")[0] == 1.0);
+  CHECK(json[0].at("agreement")[1] == json[1].at("agreement")[0]);
+  CHECK(json[0].at("agreement")[1] < 1.0);
+  const double gap = std::abs(json[0].at("confidence").get<double>() - json[0].at("top1").get<double>());
+  CHECK(json[0].at("calibration_error") >= gap - 1e-6);
+  CHECK_FALSE(path_exists(fixture.root / "cache"));
+
+  // A smaller sample is drawn from the same images.
+  const auto few = nlohmann::json::parse(fixture.evaluate("--set check_images=4 --json 2>/dev/null").output);
+  CHECK(few[0].at("images") == 4);
+}
+
+TEST_CASE("teachers that cannot be evaluated are refused in one sentence") {
+  const EvaluateFixture fixture;
+  const auto refused = [](const CommandResult& result) {
+    CHECK(result.exit_code == 2);
+    return result.output;
+  };
+  EvaluateFixture::write_config(fixture.other, fixture.text_of_config(), {{fixture.images.string(), "/nowhere"}});
+  CHECK(has(refused(fixture.evaluate("'" + fixture.other.string() + "'")), "name different images"));
+  CHECK(has(refused(fixture.evaluate("--set labels=none")), "labelled images"));
+  Tensors headless = load_safetensors(fixture.weights);
+  headless.erase("head.weight"), headless.erase("head.bias");
+  save_safetensors(fixture.weights, headless);
+  CHECK(has(refused(fixture.evaluate("")), "has no head"));
+  const CommandResult two = vitrine::testing::run(executable("vitrine-extract") + " '" + fixture.config.string() +
+                                                  "' '" + fixture.config.string() + "'");
+  CHECK(has(refused(two), "several configurations are for --evaluate"));
+}

@@ -1,0 +1,142 @@
+// The keys of [teacher], what is beside the weights, and which of them counts.
+#include <torch/torch.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "common/base/error.h"
+#include "common/base/hash.h"
+#include "common/models/vit/vit.h"
+#include "common/models/weights/load.h"
+#include "common/models/weights/safetensors.h"
+#include "common/teacher/open_teacher.h"
+#include "common/teacher/records.h"
+#include "common/teacher/teacher.h"
+#include "tests/support/files.h"
+#include "tests/support/message.h"
+#include "tests/support/testing.h"
+
+using namespace vitrine;
+using vitrine::testing::has;
+using vitrine::testing::message_of;
+
+namespace {
+
+/// A folder with a small ViT of 32 pixels, and perhaps a config.json.
+struct Folder {
+  vitrine::testing::TemporaryDirectory root;
+  std::filesystem::path weights = root.path() / "model.safetensors";
+  TeacherOptions options;
+
+  Folder() {
+    torch::manual_seed(3);
+    VitOptions vit;
+    vit.arch = "";
+    vit.image_size = 32, vit.patch = 8, vit.dim = 16, vit.depth = 2, vit.heads = 2, vit.classes = 3;
+    save_safetensors(weights, state_dict(*Vit(vit)));
+    options.weights = root.path().string();
+    options.heads = 2;
+    options.micro_batch = 4;
+  }
+  void describe(const std::string& json) const { vitrine::testing::write_whole(root.path() / "config.json", json); }
+  OpenedTeacher open() const { return open_teacher(options, at::kCPU); }
+};
+
+std::string all(const std::vector<std::string>& notes) {
+  std::string out;
+  for (const std::string& note : notes) out += note + "\n";
+  return out;
+}
+
+constexpr const char* kCard = R"({"num_classes": 3, "pretrained_cfg": {"mean": [0.1, 0.2, 0.3], "std": [0.4, 0.5, 0.6],
+  "crop_pct": 0.8, "crop_mode": "squash", "interpolation": "bilinear", "license": "apache-2.0",
+  "label_names": ["ant", "bee", "cat"]}})";
+
+}  // namespace
+
+TEST_CASE("a folder of weights and config.json is a whole teacher") {
+  const Folder folder;
+  folder.describe(kCard);
+  const OpenedTeacher teacher = folder.open();
+  CHECK(teacher.options.mean == std::vector<double>{0.1, 0.2, 0.3});
+  CHECK(teacher.options.stddev == std::vector<double>{0.4, 0.5, 0.6});
+  CHECK(teacher.options.crop_pct == 0.8);
+  CHECK(teacher.options.crop_mode == "squash");
+  CHECK(teacher.options.license == "apache-2.0");
+  CHECK(teacher.classes == std::vector<std::string>{"ant", "bee", "cat"});
+  CHECK(teacher.weights_sha256 == sha256_hex_of_file(folder.weights));
+  CHECK(has(all(teacher.notes), "bilinear"));
+  CHECK(teacher.network->shape().image_size == 32);
+  CHECK(teacher.network->shape().classes == 3);
+}
+
+TEST_CASE("a key that is set wins over config.json, and the difference is told") {
+  Folder folder;
+  folder.describe(kCard);
+  folder.options.mean = {0.5, 0.5, 0.5};
+  folder.options.crop_pct = 0.8;  // as config.json has it: nothing to tell
+  const OpenedTeacher teacher = folder.open();
+  CHECK(teacher.options.mean == std::vector<double>{0.5, 0.5, 0.5});
+  CHECK(has(all(teacher.notes), "teacher.mean = [0.5 0.5 0.5], although config.json says [0.1 0.2 0.3]"));
+  CHECK_FALSE(has(all(teacher.notes), "teacher.crop_pct"));
+}
+
+TEST_CASE("what nothing tells is assumed, and said") {
+  Folder folder;
+  folder.options.heads = 0;
+  const std::string message = message_of([&] { folder.open(); });
+  CAPTURE(message);
+  CHECK(has(message, "heads"));  // 16 is no multiple of 64
+  folder.options.heads = 2;
+  const OpenedTeacher teacher = folder.open();
+  CHECK(teacher.options.mean == std::vector<double>{0.485, 0.456, 0.406});
+  CHECK(has(all(teacher.notes), "assuming"));
+  CHECK(has(all(teacher.notes), "activation"));
+  CHECK(has(all(teacher.notes), "mean = "));
+}
+
+TEST_CASE("another image size resamples the positions") {
+  Folder folder;
+  folder.options.image_size = 48;
+  const OpenedTeacher teacher = folder.open();
+  CHECK(teacher.network->shape().image_size == 48);
+  CHECK(teacher.network->shape().blocks[0].height == 6);
+  const TeacherOutputs out = teacher.network->forward(torch::zeros({2, 3, 48, 48}), {{1}, {0}, true});
+  CHECK(out.features[0].sizes() == at::IntArrayRef{2, 16, 6, 6});
+  CHECK(out.attentions[0].sizes() == at::IntArrayRef{2, 2, 6, 6});
+  folder.options.image_size = 50;
+  CHECK(has(message_of([&] { folder.open(); }), "50"));
+}
+
+TEST_CASE("a track rebuilds its teacher from the weights alone, whatever config.json says now") {
+  Folder folder;
+  folder.describe(kCard);
+  folder.options.image_size = 48;
+  folder.options.activation = "quick_gelu";
+  TapOptions taps;
+  taps.features = {-1};
+  taps.features_encoding = taps.logits_encoding = "fp32";
+  const Teacher teacher(folder.options, taps);
+  std::vector<std::uint8_t> pictures(4 * 48 * 48 * 3);
+  for (std::size_t i = 0; i < pictures.size(); ++i) pictures[i] = static_cast<std::uint8_t>(i * 17 % 253);
+  const std::vector<std::vector<float>> values = teacher.run(pictures, 4);
+
+  folder.describe(R"({"pretrained_cfg": {"mean": [0.9, 0.9, 0.9]}})");
+  const TrackInfo track = teacher.outputs()[0];
+  const TrackInfo again = TrackInfo::from_json(
+      [&] {
+        TrackInfo whole = track;
+        whole.plan_hash = whole.teacher.class_list_sha256 = std::string(64, '0');
+        return whole.json();
+      }(),
+      "track.json");
+  const TeacherOptions rebuilt = teacher_options(again, {folder.weights.string(), "", false}, "cpu");
+  CHECK(rebuilt.mean == std::vector<double>{0.1, 0.2, 0.3});
+  CHECK(Teacher(rebuilt, taps).run(pictures, 4) == values);
+  CHECK(has(message_of([&] {
+              teacher_options(again, {folder.weights.string(), "texts", false}, "cpu");
+            }),
+            "--zero-shot"));
+}
