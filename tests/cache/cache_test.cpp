@@ -267,19 +267,3 @@ TEST_CASE("a shard of another track is refused with the differing fields") {
             "00000.h5: has track.level 1, expected 2, track.made_with.precision \"fp32\", expected \"bf16\", "
             "track.made_with.libraries.zlib nothing, expected \"1\"; the file belongs to another cache"));
 }
-
-namespace {
-
-// A track that says everything that a track can.
-TrackInfo full_track() {
-  const Plan plan(sample_index(3), sample_options());
-  TrackInfo track = sample_tracks(plan)[2];
-  track.teacher.mean = {0.1, 1.0 / 3, 0.48145466}, track.teacher.license = "apache-2.0";
-  track.heads = {1, 0}, track.heads_mean = false;
-  track.recoded_from = {
-      {.codec = {.encoding = Encoding::kSqrt8}, .compression = {-1, 20}, .track_sha256 = std::string(64, 'd')},
-      {.codec = {.encoding = Encoding::kFp16}, .track_sha256 = std::string(64, 'e')}};
-  return track;
-}
-
-}  // namespace

@@ -89,7 +89,7 @@ std::shared_ptr<const FeatureBasis> calibrate(const Plan& plan, TrackInfo& track
 }
 
 // Not a model: its values are random numbers in the shapes of a ViT-Ti.
-TeacherRecord bench_teacher(const Plan& plan) {
+TeacherRecord bench_teacher() {
   TeacherRecord teacher;
   teacher.name = "bench";
   teacher.weights_sha256 = teacher.class_list_sha256 = std::string(64, '0');
@@ -101,7 +101,7 @@ TeacherRecord bench_teacher(const Plan& plan) {
 
 TrackInfo track_of(const Plan& plan, const std::string& kind, std::vector<std::uint32_t> shape, Encoding encoding) {
   TrackInfo track;
-  track.teacher = bench_teacher(plan);
+  track.teacher = bench_teacher();
   track.made_with = {.device = {.kind = "none", .name = "random numbers"}, .precision = "fp32", .micro_batch = 1};
   track.kind = kind;
   track.block = kind == "logits" ? -1 : 11;
