@@ -382,6 +382,8 @@ def prefixes(folder):
     both = behind("student.backbone.", other.state_dict()) | behind("teacher.backbone.")
     both["teacher.dino_head.mlp.0.weight"] = torch.zeros(2, 2)
     check("teacher before student", both, own, "timm", folder, dropped=len(own) + 1)
+    plain = behind("") | behind("momentum_encoder.", other.state_dict())
+    check("no prefix before a momentum encoder", plain, own, "timm", folder, dropped=len(own))
     moco = behind("module.base_encoder.") | behind("module.momentum_encoder.", other.state_dict())
     moco["module.base_encoder.head.0.weight"] = torch.zeros(2, 2)
     check("MoCo's base encoder", moco, own, "timm", folder, dropped=len(own) + 1)

@@ -14,15 +14,17 @@
 namespace vitrine {
 namespace {
 
-/// Parts of a prefix; an earlier one is preferred.
-constexpr std::array kPreferred{"teacher",      "target_encoder", "ema",     "model_ema",
-                                "base_encoder", "vision_model",   "vision",  "visual",
-                                "backbone",     "encoder",        "student", "momentum_encoder"};
+/// Parts of a prefix; an earlier one is preferred. A prefix without any of them has the place of kOtherPrefix.
+constexpr const char* kOtherPrefix = "";
+constexpr auto kPreferred = std::to_array<std::string_view>(
+    {"teacher", "target_encoder", "ema", "model_ema", "base_encoder", "vision_model", "vision", "visual", "backbone",
+     "encoder", kOtherPrefix, "student", "momentum_encoder"});
 
 /// Where a file has a model.
 struct Place {
   const Naming* naming = nullptr;
   std::string prefix;
+  std::vector<std::string> others;  // prefixes of other models with the same naming
 };
 
 bool any_begins(const StoredTensors& file, const std::string& beginning) {
@@ -41,12 +43,12 @@ std::vector<std::string> parts_of(const std::string& prefix) {
 }
 
 std::size_t rank_of(const std::string& prefix) {
+  const auto place = [](std::string_view part) {
+    return static_cast<std::size_t>(std::ranges::find(kPreferred, part) - kPreferred.begin());
+  };
   std::size_t rank = kPreferred.size();
-  for (const std::string& part : parts_of(prefix)) {
-    const auto found = std::ranges::find(kPreferred, part);
-    rank = std::min(rank, static_cast<std::size_t>(found - kPreferred.begin()));
-  }
-  return rank;
+  for (const std::string& part : parts_of(prefix)) rank = std::min(rank, place(part));
+  return rank < kPreferred.size() ? rank : place(kOtherPrefix);
 }
 
 /// The prefixes of all models with this naming.
@@ -72,7 +74,7 @@ Place find_model(const StoredTensors& file, const std::string& where) {
     if (prefixes.size() > 1 && rank_of(prefixes[0]) == rank_of(prefixes[1]))
       fail(where, ": holds several models, under the prefixes \"", prefixes[0], "\" and \"", prefixes[1],
            "\"; save the state dict of one of them");
-    return {&naming, prefixes[0]};
+    return {&naming, prefixes[0], {prefixes.begin() + 1, prefixes.end()}};
   }
   return {};
 }
@@ -111,14 +113,16 @@ bool is_square_of_patches(std::int64_t count) {
 class Translator {
  public:
   Translator(const Place& place, const std::string& where, std::vector<std::string>& notes)
-      : naming_(*place.naming), prefix_(place.prefix), where_(where), notes_(notes) {}
+      : naming_(*place.naming), prefix_(place.prefix), others_(place.others), where_(where), notes_(notes) {}
 
   Tensors translate(const StoredTensors& file) {
     const std::vector<std::string> parts = parts_of(prefix_);
     const std::string wrapper = parts.empty() ? prefix_ : prefix_.substr(0, prefix_.size() - parts.back().size() - 1);
     std::vector<std::pair<std::string, const StoredTensor*>> beside;
     for (const auto& [name, stored] : file) {
-      if (name.starts_with(prefix_))
+      if (is_of_another(name))
+        dropped_.push_back(name);
+      else if (name.starts_with(prefix_))
         take_own(name.substr(prefix_.size()), name, stored);
       else if (name.starts_with(wrapper) && find_rename(naming_.beside, name.substr(wrapper.size())).rename != nullptr)
         beside.emplace_back(name.substr(wrapper.size()), &stored);
@@ -150,6 +154,12 @@ class Translator {
     for (const std::int64_t size : tensor.sizes()) sizes += text(sizes.empty() ? "" : ", ", size);
     fail(where_, ": tensor \"", name, "\" has shape [", sizes, "], expected ", expected,
          " in a file with the names of ", naming_.source, "; the file is of another model, or damaged");
+  }
+
+  /// Of a model within this one's names, as all are where the prefix is empty.
+  bool is_of_another(const std::string& name) const {
+    return std::ranges::any_of(
+        others_, [&](const std::string& other) { return other.size() > prefix_.size() && name.starts_with(other); });
   }
 
   void take_own(const std::string& name, const std::string& whole, const StoredTensor& stored) {
@@ -201,6 +211,7 @@ class Translator {
 
   const Naming& naming_;
   const std::string& prefix_;
+  const std::vector<std::string>& others_;
   const std::string& where_;
   std::vector<std::string>& notes_;
   Tensors out_;

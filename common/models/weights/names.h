@@ -22,7 +22,8 @@ struct NamedTensors {
 /// keeps all its tensors and names.
 ///
 /// Of several such models under different prefixes the first that is there is taken: teacher, target_encoder, ema,
-/// base_encoder, vision, visual, backbone, encoder, student, momentum_encoder; any other two are an error.
+/// model_ema, base_encoder, vision_model, vision, visual, backbone, encoder, any other or none, student,
+/// momentum_encoder; two of equal rank are an error.
 ///
 /// `notes` gets a full sentence that begins with `where` for each of: the naming, the prefix, what was dropped and what
 /// was converted. Throws Error, kInput, beginning with `where`: a tensor that is needed but unusable, a tensor that a
