@@ -102,7 +102,7 @@ TEST_CASE("a folder without class folders gives a cache and a student, selected 
     CHECK(summary_of(options).at("validation_top1").get<double>() >= 0);
     std::filesystem::rename(fixture.images / "cat", fixture.images / "bee/cat");
     options.output += "-2";
-    CHECK(has(message_of([&] { trained(options); }), "has 2 class folders, the student 3 classes"));
+    CHECK(has(message_of([&] { trained(options); }), "has 2 class folders, but the student has 3 classes"));
   }
   SUBCASE("no teacher for agreement: only the last weights") {
     options.output += "-last";
