@@ -3,6 +3,7 @@
 
 #include "common/teacher/module_network.h"
 
+#include <dlfcn.h>
 #include <torch/csrc/inductor/aoti_package/model_package_loader.h>
 
 #include <algorithm>
@@ -108,6 +109,12 @@ class Script : public ModuleProgram {
 class Package : public ModuleProgram {
  public:
   Package(const std::string& file, c10::Device device, std::size_t runners) {
+    // The package's library names libtorch.so, which this program does not link: the search path of the program finds
+    // it.
+    if (dlopen("libtorch.so", RTLD_LAZY | RTLD_GLOBAL) == nullptr)
+      throw Error(ErrorKind::kIo, {.path = file,
+                                   .what = text("needs libtorch.so, which cannot be loaded (", dlerror(), ")"),
+                                   .remedy = "run it where LibTorch is installed, or export a TorchScript module"});
     with_torch_errors(loading(file), [&] {
       loader_ = std::make_unique<torch::inductor::AOTIModelPackageLoader>(
           file, "model", /*run_single_threaded=*/false, runners,

@@ -182,7 +182,7 @@ Report evaluate_checkpoint(const TrainOptions& given, const std::filesystem::pat
                            const std::vector<std::string>& overrides, const StopFlag& stop) {
   const std::string folder = given.test.empty() ? given.validation : given.test;
   if (folder.empty())
-    fail("there are no images to judge on; give them with --images DIR, or a configuration with test or validation");
+    fail("there are no images to evaluate on; give them with --images DIR, or a configuration with test or validation");
   if (!given.targets.teacher.file().empty()) select_device(given.targets.teacher.device);
   const at::Device device = select_device(given.device);
   if (given.threads > 0) at::set_num_threads(static_cast<int>(given.threads));

@@ -324,9 +324,9 @@ TEST_CASE("info prints a teacher's provenance once, total bytes per view, and th
       ++count;
     return count;
   };
-  // For three tracks: weights, family and 7 sizes, mean, std, crop, interpolation, classes; the device's 4 fields,
+  // For three tracks: weights, family and 6 sizes, mean, std, crop, interpolation, classes; the device's 4 fields,
   // precision, micro-batch, a library.
-  CHECK(times("tiny.aaaaaaaa  ") == 14 + 7);
+  CHECK(times("tiny.aaaaaaaa  ") == 13 + 7);
   CHECK(times("  device.name  ") == sample_tracks(sample.plan).size() - 2);
   CHECK(words.output.find("losses") == std::string::npos);
 
