@@ -68,11 +68,9 @@ int main(int argc, char** argv) {
     std::string part;
     std::vector<std::string> files, overrides;
     app.add_option("CONFIG", files, "a TOML file; see configs/. Several with --evaluate")->required()->expected(1, -1);
-    app.add_option("--set", overrides, "key=value, over what the file says; may be given several times")
-        ->expected(1)
-        ->take_all();
+    app.add_option("--set", overrides, "key=value, overrides the file; may be repeated")->expected(1)->take_all();
     vitrine::ExtractMode mode;
-    CLI::Option* const part_option = app.add_option("--part", part, "i/n or auto, as --set part=...");
+    CLI::Option* const part_option = app.add_option("--part", part, "i/n or auto; same as --set part=...");
     app.add_flag("--prepare", mode.prepare_only,
                  "only prepare the cache: index, plan, check of the teacher, calibration; once, before its parts run")
         ->excludes(part_option);

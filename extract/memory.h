@@ -21,7 +21,7 @@ struct ExtractionMemory {
   std::uint64_t total(std::uint32_t workers) const { return shards + workers * per_worker; }
 };
 
-/// `tracks`: at least one; a transform track's basis may be yet to be made. `forward_bytes`: Teacher::forward_bytes().
+/// `tracks`: at least one; transform tracks need no basis yet. `forward_bytes`: Teacher::forward_bytes().
 ExtractionMemory extraction_memory(const Plan& plan, double forward_bytes, const std::vector<TrackInfo>& tracks);
 
 /// How many of `wanted` workers fit into `available` bytes with a margin of a tenth; all when `available` is unknown.
@@ -34,7 +34,7 @@ struct WorkerChoice {
   std::uint32_t workers = 1;
   std::string sentence;
 };
-/// workers_that_fit() into what the machine has available now. `wanted`: 0 for this process's share of the cores.
+/// workers_that_fit() for the memory available now. `wanted` = 0: this process's share of the cores.
 WorkerChoice choose_workers(const Plan& plan, double forward_bytes, const std::vector<TrackInfo>& tracks,
                             std::uint32_t wanted);
 

@@ -90,9 +90,10 @@ int main(int argc, char** argv) {
                                   "config.toml, and weights record their model");
     app.add_option("--set", overrides, "key=value, overrides the file; may be repeated")->expected(1)->take_all();
     std::vector<std::string> allow;
-    app.add_option("--allow", allow,
-                   "differences between cache, teacher and checkpoint to go on with, beside those of the key allow; "
-                   "module: run the code in targets.teacher.module")
+    app.add_option(
+           "--allow", allow,
+           "differences between cache, teacher and checkpoint to accept, in addition to those of the key allow; "
+           "module: run the code in targets.teacher.module")
         ->type_name("WORD[,WORD...]")
         ->expected(1)
         ->take_all();

@@ -47,7 +47,7 @@ void judge(const ExtractOptions& options, const Teacher& teacher, const ViewMake
   note(check.refusal + "; continuing, since allow_chance is set");
 }
 
-// Nothing of a track but a basis: a preparation died between the two, and may have had other settings.
+// A basis without track.json: a preparation died between the two, and may have had other settings.
 bool is_orphan(const fs::path& cache, const TrackInfo& track) {
   return !path_exists(cache / track.directory() / "track.json") &&
          list_shard_numbers(cache / track.directory()).empty();

@@ -30,8 +30,7 @@ struct Batch {
   std::vector<at::Tensor> features;  ///< one per feature track; rotated where TargetShapes::bases has a basis
   at::Tensor attention;
   at::Tensor embedding;
-  /// What is wrong with a picture of a group that begins or goes on here: the first that is not the one that the
-  /// teacher saw (GroupBatch::other_picture); empty: none.
+  /// The first GroupBatch::other_picture among this batch's groups; empty: none.
   std::string other_picture;
 
   std::int64_t views() const { return pictures.size(0); }

@@ -25,19 +25,19 @@ void LossOptions::fields(Fields& f) {
   f.number("between_weight", between_weight, "dist: weight of each image's correlation over classes", {0, 1e6});
   f.number("within_weight", within_weight, "dist: weight of each class's correlation over the batch's images",
            {0, 1e6});
-  f.number("target_exponent", target_exponent, "ofa and exits: trusts the label the more, the surer the teacher is",
-           {1, 16});
+  f.number("target_exponent", target_exponent,
+           "ofa and exits: larger values trust the label more where the teacher is confident", {1, 16});
   f.number("embedding_weight", embedding_weight,
            "of the embedding term (targets.embedding), relative to the feature term", {0, 1e6});
-  f.number("exits_weight", exits_weight, "heads at each of a ResNet's stages, relative to the output term; 0: none",
-           {0, 1e6});
+  f.number("exits_weight", exits_weight,
+           "weight of auxiliary heads at a ResNet's stages, relative to the output term; 0: none", {0, 1e6});
   f.choice(
       "attention", attention,
       {{"activation", AttentionForm::kActivation},
        {"gradient", AttentionForm::kGradient},
        {"gradient_scaling", AttentionForm::kGradientScaling}},
-      "what meets the teacher's attention: the student's activation map, its gradient-weighted map of the score, or "
-      "the gradient itself, which is then scaled and has no term");
+      "what is compared with the teacher's attention: the student's activation map or its gradient-weighted map of the "
+      "score; gradient_scaling has no term and scales the student's gradient by the attention");
   f.choice("attention_scaling", attention_scaling, {{"code", MapScaling::kCode}, {"paper", MapScaling::kPaper}},
            "how attention maps are compared: as in the code of attention transfer, or as in its paper");
   f.choice("guidance_score", guidance_score, {{"labels", GuidanceScore::kLabels}, {"teacher", GuidanceScore::kTeacher}},

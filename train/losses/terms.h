@@ -27,7 +27,7 @@ struct LossOptions {
   OutputForm output = OutputForm::kKl;
   double target_weight = 1, others_weight = 8;   // decoupled_kl
   double between_weight = 1, within_weight = 1;  // correlation_distance
-  double target_exponent = 1.5;                  // adaptive_target, here and at the exits
+  double target_exponent = 1.5;                  // adaptive_target, of the head and of the exits
   double embedding_weight = 1;                   // of the embedding term relative to the feature term
   double exits_weight = 0;                       // of the exits relative to the output term; 0: no exits
   AttentionForm attention = AttentionForm::kActivation;
@@ -63,8 +63,8 @@ struct LossTerms {
 };
 
 /// L = r·D + (1−r)·CE, D = w_out·τ²·(D_out + exits_weight·exits) + w_feat·(L_feat + γ·L_att + embedding_weight·L_emb),
-/// without the absent terms; the other weights do not grow in their place. The factor τ² (Hinton, Vinyals & Dean 2015)
-/// keeps the gradient's size. No term at all is a std::logic_error.
+/// without the absent terms; the other weights are not renormalised. The factor τ² keeps the gradient's magnitude
+/// independent of τ (Hinton, Vinyals & Dean 2015). Throws std::logic_error when every term is absent.
 at::Tensor combine(const LossTerms& terms, const LossOptions& options, const LossWeights& weights);
 
 }  // namespace vitrine

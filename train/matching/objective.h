@@ -57,8 +57,8 @@ class Objective {
   /// The student's stage, 1 to 4, that each feature track is paired with, and that of attention; empty without either.
   std::vector<std::pair<std::string, std::uint32_t>> pairs() const;
 
-  /// By the names that their tensors have in checkpoints: "transformer" (with several pairs "transformer1" and so on),
-  /// "mapping", "exits", "embedding".
+  /// The modules, named as their tensors' prefix in checkpoints: "transformer" (with several pairs "transformer1" and
+  /// so on), "mapping", "exits", "embedding".
   const std::vector<std::pair<std::string, std::shared_ptr<torch::nn::Module>>>& modules() const { return modules_; }
 
  private:

@@ -51,17 +51,17 @@ class Allowance {
 /// The word for `allow`: "teachers", ...
 std::string word_of(Difference kind);
 
-/// Holds the tracks of a cache, those that a run reads, against each other: teachers, preprocessing, and the arithmetic
-/// of their shards, for which the tables of up to 1,024 of each, evenly spread, are read. Throws Error.
-/// With `several_teachers` only the tracks of each teacher are compared with each other.
+/// Compares the cache's tracks that a run reads with each other: teachers, preprocessing, and the arithmetic of their
+/// shards (reads the tables of up to 1,024 shards per track, evenly spread). With `several_teachers` only the tracks of
+/// each teacher are compared with each other. Throws Error.
 void check_tracks(const std::filesystem::path& cache, const std::vector<TrackInfo>& tracks, bool several_teachers,
                   Allowance& allowance);
 
-/// Holds a teacher that judges the student (targets.teacher) against the one that it learns from. Throws Error. Returns
-/// the judge's options, with what is empty in them filled in as `track` has it.
+/// Compares the teacher used for agreement (targets.teacher) with the one that made `track`. Throws Error. Returns the
+/// options of the former, with empty ones filled in from `track`.
 TeacherOptions check_judge(const TrackInfo& track, const TeacherOptions& judge, Allowance& allowance);
 
-/// Names for a run's tracks in its checkpoint: track.name(), or of a second teacher's track of that name its directory.
+/// The keys of a run's tracks in its checkpoint: track.name(), or for a second track of that name its directory.
 std::vector<std::pair<std::string, TrackInfo>> by_name(const std::vector<TrackInfo>& tracks);
 
 /// Compares the tracks of a cache or of a live teacher with those that a checkpoint learnt from. `before`: the text of

@@ -18,10 +18,10 @@ namespace vitrine {
 
 class CachedTargets : public TargetSource {
  public:
-  /// Opens the cache of settings.targets, its logits and the tracks that are named there. A teacher without a track of
-  /// logits teaches by the others. `index`: of the training images. Throws Error when no cache is named, for a track
-  /// that is not there, when the cache was made from other images, for teachers of different numbers of classes, and
-  /// for a topk track without settings.temperature or beside another teacher's.
+  /// Opens settings.targets.cache, its logits and the tracks that settings.targets names. A teacher without logits
+  /// contributes its other tracks. `index`: of the training images. Throws Error when no cache is named, a track is
+  /// missing, the cache was made from other images, teachers have different numbers of classes, or a topk track does
+  /// not have settings.temperature or is one of several teachers'.
   CachedTargets(const SourceSettings& settings, const ImageIndex& index);
 
   const Plan& plan() const override { return cache_.plan(); }
@@ -56,13 +56,12 @@ class CachedTargets : public TargetSource {
   std::size_t tail_ = 0;  // index of the loss's temperature among the tail's
 };
 
-/// Logits whose softmax at `temperature` is the mean of the teachers', weighted by `shares`, which sum to 1:
-/// temperature
-/// * log(sum of shares[t] * softmax(logits[t] / temperature)), per row of `classes` values. Vectors of equal length.
+/// Logits whose softmax at `temperature` is the weighted mean of the teachers', per row of `classes` values:
+/// temperature · log Σ_t shares[t] · softmax(logits[t] / temperature). `shares` sum to 1; vectors have equal length.
 std::vector<float> mean_of_teachers(const std::vector<std::vector<float>>& logits, std::span<const double> shares,
                                     std::size_t classes, double temperature);
 
-/// Throws Error that names the first difference (classes, their order, images) when `found` is not `expected`.
+/// Throws Error that names the first difference (classes, their order, images) when `found` differs from `expected`.
 void check_same_images(const ImageIndex& expected, const ImageIndex& found, const std::string& expected_in,
                        const std::string& found_in);
 

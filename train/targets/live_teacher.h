@@ -53,7 +53,7 @@ class LiveTeacher : public TargetSource {
   std::vector<std::unique_ptr<const Codec>> codecs_;        // with through_codec_: one per track
   std::vector<std::shared_ptr<const FeatureBasis>> bases_;  // likewise; null for encodings without a basis
   bool through_codec_, topk_ = false;
-  std::size_t tail_ = 0;  // which of the tail's temperatures is the loss's
+  std::size_t tail_ = 0;  // index of the loss's temperature among the tail's
   int logits_ = -1, attention_ = -1, embedding_ = -1;
   std::vector<int> features_;
 };

@@ -28,7 +28,8 @@ struct GroupTargets {
   std::vector<float> embedding;
 };
 
-/// Shapes of one view's targets: [K] (or [2 kept + 1]), [C, H, W], [heads, H, W], [D]; empty: not there in any pass.
+/// Shapes of one view's targets: [K] (topk: [2k + 1]), [C, H, W], [heads, H, W], [D]; empty: absent in every
+/// pass.
 struct TargetShapes {
   std::vector<std::int64_t> logits;
   std::vector<std::vector<std::int64_t>> features;  ///< one per track that targets.features names
@@ -37,8 +38,9 @@ struct TargetShapes {
   std::vector<std::shared_ptr<const FeatureBasis>> bases;
   std::vector<std::int64_t> attention;
   std::vector<std::int64_t> embedding;
-  std::int64_t classes = 0;  ///< of the teacher, or with a class map of the student; 0 without logits
-  /// With a class map that leaves some of the student's classes without a counterpart: those that logits are of.
+  std::int64_t classes = 0;  ///< the teacher's, or with a class map the student's; 0 without logits
+  /// Set when a class map leaves some of the student's classes without a counterpart: the student's class of each
+  /// column of the logits.
   std::vector<std::int64_t> columns;
   bool topk = false;  ///< logits are packed rows of the k largest
 };

@@ -21,13 +21,14 @@ void TargetOptions::fields(Fields& f) {
       "student learns the weighted mean of their probabilities at loss.temperature");
   f.numbers("teacher_shares", teacher_shares, "weights of several teachers, in their order; empty: equal", {0, 1e6});
   f.text("features", features,
-         "tracks of the feature term, for instance features.11, or several with commas (of several teachers "
-         "TEACHER/features.11); empty: no "
-         "feature term");
+         "tracks of the feature term, for instance features.11, comma-separated (with several teachers "
+         "TEACHER/features.11); "
+         "empty: no feature term");
   f.text("attention", attention, "track of attention transfer, for instance attention.11; empty: none");
   f.flag("embedding", embedding, "the student's pooled feature learns the teacher's embedding (loss.embedding_weight)");
-  f.flag("through_codec", through_codec, "a live teacher's targets take the codec's errors, as a cache's have");
-  f.integer("passes", passes, "without a cache: sweeps of the plan that epochs use in turn; 0: a new one each epoch",
+  f.flag("through_codec", through_codec,
+         "a live teacher's targets are encoded and decoded, so that they have a cache's errors");
+  f.integer("passes", passes, "without a cache: number of passes that epochs cycle through; 0: a new pass each epoch",
             {0, 1e6});
   f.text("class_map", class_map,
          "for a teacher of other classes: a file with one teacher class and student class per line, by number or name; "

@@ -22,11 +22,11 @@ struct TargetOptions {
   /// Which teacher of the cache, if it has several; several with commas teach together.
   std::string cache_teacher;
   std::vector<double> teacher_shares;  ///< weight of each of several teachers' probabilities; empty: equal
-  std::string features;       ///< tracks whose maps the feature term uses ("features.5, features.11"); empty: none
-  std::string attention;      ///< track for attention transfer; empty: none
-  bool embedding = false;     ///< the student's pooled feature learns the teacher's embedding
-  bool through_codec = true;  ///< "teacher": targets as a cache would give them back
-  /// "teacher" and "none": sweeps of the plan that epochs use in turn; 0: a new one per epoch
+  std::string features;                ///< tracks of the feature term ("features.5, features.11"); empty: none
+  std::string attention;               ///< track for attention transfer; empty: none
+  bool embedding = false;              ///< the student's pooled feature learns the teacher's embedding
+  bool through_codec = true;           ///< "teacher": encode and decode targets as a cache would
+  /// "teacher" and "none": number of passes that epochs cycle through; 0: a new pass per epoch
   std::uint32_t passes = 0;
   std::string class_map, class_names;  ///< files for a teacher of other classes (class_map.h); empty: none
   TeacherOptions teacher;              ///< for "teacher"
@@ -46,12 +46,11 @@ struct SourceSettings {
   std::uint32_t workers = 0;  ///< threads that calibrate a live teacher's tracks; 0: default_threads()
 };
 
-/// The teachers that TargetOptions::cache_teacher names; one empty name where it is empty. Throws Error for one named
-/// twice, and for shares that do not fit.
+/// Splits TargetOptions::cache_teacher at commas; one empty name if it is empty. Throws Error for a teacher named twice
+/// and for teacher_shares that do not match.
 std::vector<std::string> cache_teachers(const TargetOptions& options);
 
-/// The tracks that TargetOptions::features names: "features.5, features.11" is two; with several teachers
-/// "TEACHER/features.11". Throws Error for one named twice.
+/// Splits TargetOptions::features at commas. Throws Error for a track named twice.
 std::vector<std::string> feature_tracks(const std::string& features);
 
 }  // namespace vitrine

@@ -22,8 +22,8 @@ at::Tensor room_for(const TrackInfo& track, std::uint32_t views);
 /// The elements of a contiguous FP32 CPU tensor.
 std::span<float> numbers(const at::Tensor& tensor);
 
-/// `logits`, `attention` and `embedding`: null where there are none. `bases`: one for each of `features`, or null.
-/// `topk`: logits are packed rows of the largest.
+/// `logits`, `attention`, `embedding`: may be null. `bases`: one for each of `features`, may be null. `topk`: see
+/// TargetShapes.
 TargetShapes shapes_of(const TrackInfo* logits, const std::vector<const TrackInfo*>& features,
                        std::vector<std::shared_ptr<const FeatureBasis>> bases, const TrackInfo* attention,
                        const TrackInfo* embedding, bool topk);
