@@ -33,6 +33,11 @@ inline constexpr const char* kChunkCases[] = {"recipes.h5", "index.h5", "basis.h
 enum class RecordCase : std::uint8_t { kTrack, kPlan, kManifest, kShardLog, kIndexRecord };
 inline constexpr std::size_t kRecordCases = 5;
 
+/// Target `run_files`: the first byte chooses the file of a run that the rest of the input is. kWeights: of its
+/// metadata, a line "KEY VALUE" for each, without "vitrine."; kLog: log.csv, of which the second byte's steps are kept.
+enum class RunFileCase : std::uint8_t { kCheckpoint, kSummary, kWeights, kLog };
+inline constexpr std::size_t kRunFileCases = 4;
+
 /// Whether the numbers are the same to the bit.
 inline bool same_bits(std::span<const float> a, std::span<const float> b) {
   return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size_bytes()) == 0);
