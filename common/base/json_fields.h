@@ -52,7 +52,21 @@ class JsonFields {
     for (const auto& value : array(key)) out.push_back(integer_of_field<Integer>(element, value));
     return out;
   }
+  /// The same, or `absent` if the key is missing: for fields that older versions did not write.
+  template <class Integer>
+  Integer integer_or(const char* key, Integer absent) const {
+    return has(key) ? integer<Integer>(key) : absent;
+  }
+  bool flag_or(const char* key, bool absent) const { return has(key) ? flag(key) : absent; }
+  std::string words_or(const char* key, const std::string& absent) const { return has(key) ? words(key) : absent; }
+  /// Finite.
   double number(const char* key) const { return number_of(key, at(key)); }
+  /// In [low, high].
+  double number(const char* key, double low, double high) const {
+    const double value = number(key);
+    if (value < low || value > high) refuse(key, at(key), text("a number in [", low, ", ", high, "]"));
+    return value;
+  }
   std::vector<double> numbers(const char* key) const {
     std::vector<double> out;
     for (const auto& value : array(key)) out.push_back(number_of(key, value));
@@ -72,10 +86,13 @@ class JsonFields {
   }
 
  private:
-  [[noreturn]] void refuse(const char* key, const nlohmann::ordered_json& value, const char* expected) const {
-    throw Error(ErrorKind::kCorrupt, {.path = where_,
-                                      .what = text(above_, key, " = ", value.dump(), " is not allowed"),
-                                      .remedy = text("expected ", expected)});
+  [[noreturn]] void refuse(const char* key, const nlohmann::ordered_json& value, const std::string& expected) const {
+    constexpr std::size_t kMaxShown = 60;
+    std::string shown = value.dump(-1, ' ', true);  // ASCII, so that it may be cut anywhere
+    if (shown.size() > kMaxShown) shown = shown.substr(0, kMaxShown) + "...";
+    throw Error(
+        ErrorKind::kCorrupt,
+        {.path = where_, .what = text(above_, key, " = ", shown, " is not allowed"), .remedy = "expected " + expected});
   }
   std::string words_of(const char* key, const nlohmann::ordered_json& value) const {
     if (!value.is_string()) refuse(key, value, "a text");

@@ -1,7 +1,6 @@
 #include "common/cache/preparation.h"
 
 #include <algorithm>
-#include <limits>
 
 #include "common/base/error.h"
 #include "common/base/files.h"
@@ -16,6 +15,7 @@ namespace {
 
 constexpr const char* kFormat = "vitrine preparation";
 constexpr int kVersion = 1;
+constexpr std::uint64_t kMaxPasses = 2'000'000;  // the options of an extraction allow no more
 
 // Ascending, with ranges that overlap or touch joined.
 std::vector<PassRange> joined(std::vector<PassRange> ranges) {
@@ -32,9 +32,17 @@ std::vector<PassRange> joined(std::vector<PassRange> ranges) {
 
 PassRange range_from_json(const JsonFields& in) {
   const PassRange range{in.integer<std::uint32_t>("first"), in.integer<std::uint32_t>("count")};
-  if (range.count < 1 || range.past() > std::numeric_limits<std::uint32_t>::max())
+  if (range.count < 1 || range.past() > kMaxPasses)
     in.damaged(text("has impossible passes: ", range.count, " from ", range.first, " on"));
   return range;
+}
+
+// "vit.0123abcd/logits": two names, neither hidden nor "..", so that the path stays below the cache.
+bool is_track_directory(const std::string& directory) {
+  const std::size_t slash = directory.find('/');
+  return slash != std::string::npos && slash > 0 && slash + 1 < directory.size() &&
+         directory.find('/', slash + 1) == std::string::npos && directory.find('\0') == std::string::npos &&
+         directory[0] != '.' && directory[slash + 1] != '.';
 }
 
 // What of [first, past) is not in `numbers`, which are ascending.
@@ -99,6 +107,7 @@ Preparation Preparation::from_json(const std::string& json, const std::string& w
   for (const nlohmann::ordered_json& entry : fields.array("tracks")) {
     const JsonFields track(entry, where, "tracks.");
     const std::string directory = track.words("directory");
+    if (!is_track_directory(directory)) fields.damaged(text("\"", directory, "\" is not a track's directory"));
     for (const nlohmann::ordered_json& range : track.array("passes"))
       out.add(directory, range_from_json(JsonFields(range, where, "tracks.passes.")));
   }

@@ -173,12 +173,15 @@ std::optional<FileRecord> record_of(const std::string& line) {
 
 using Records = std::unordered_map<std::string, FileRecord>;
 
-// Merges all lists of a directory. Conflicting records are dropped, as either may be wrong.
-Records merged(const std::optional<Manifest>& manifest, const std::vector<Log>& logs) {
+// Merges all lists of a directory, and the files that the caller wrote. Conflicting records are dropped, as each may be
+// of an earlier file, and their names are added to `disputed`.
+Records merged(const std::optional<Manifest>& manifest, const std::vector<Log>& logs,
+               const std::vector<FileRecord>& made, std::set<std::string>& disputed) {
   Records records;
-  std::set<std::string> disputed;
   if (manifest)
     for (const FileRecord& file : manifest->files()) records.emplace(file.name, file);
+  for (const FileRecord& file : made)
+    if (records.emplace(file.name, file).first->second != file) disputed.insert(file.name);
   for (const Log& log : logs) {
     std::istringstream lines(log.lines);
     for (std::string line; std::getline(lines, line);)
@@ -188,6 +191,11 @@ Records merged(const std::optional<Manifest>& manifest, const std::vector<Log>& 
   }
   for (const std::string& name : disputed) records.erase(name);
   return records;
+}
+
+Records merged(const std::optional<Manifest>& manifest, const std::vector<Log>& logs) {
+  std::set<std::string> disputed;
+  return merged(manifest, logs, {}, disputed);
 }
 
 // Keeps logs that have grown since they were read, for the next merge.
@@ -358,8 +366,11 @@ bool merge_lists(const std::filesystem::path& directory, const OwnShare& share) 
   const std::optional<Manifest> old = Manifest::read(directory);
   const std::vector<Log> logs = read_logs(directory);
   const std::vector<FileRecord> there = list_shards(directory, false);
-  Records records = merged(old, logs);
-  for (const FileRecord& record : share.made) records[record.name] = record;
+  // Recipes are replaced when more views are left out, by any process: what lists say of them differs then.
+  std::set<std::string> disputed;
+  Records records = merged(old, logs, share.made, disputed);
+  for (const FileRecord& file : there)
+    if (disputed.contains(file.name)) records[file.name] = describe_file(directory / file.name);
 
   std::uint64_t wanted = 0;
   bool others_are_listed = true;

@@ -147,7 +147,7 @@ Manifest refresh_manifest(const std::filesystem::path& directory, const std::vec
 
 /// What one of several processes that make a directory's shards knows when its share is made.
 struct OwnShare {
-  std::vector<FileRecord> made = {};  ///< files that it has written: newer than what any list says of them
+  std::vector<FileRecord> made = {};  ///< files that it has written
   /// Whether a shard of that number is of its share: only such files may be read.
   std::function<bool(std::uint64_t)> is_own;
   std::uint64_t first = 0, past = 0;        ///< numbers of the shards that all processes together make: [first, past)
@@ -156,8 +156,8 @@ struct OwnShare {
 
 /// Reads files of the own share that are in no list, which is said (note), and lists them. Then, when all shards of all
 /// processes are there and every file of the directory is listed, merges the lists into shards.json, removes them and
-/// returns true; otherwise they stay, and who finishes last merges them. Files of others are never opened. Any number
-/// of processes at once. Throws Error.
+/// returns true; otherwise they stay, and who finishes last merges them. Files of others are never opened, except those
+/// of which two lists say different things: recipes that were replaced. Any number of processes at once. Throws Error.
 bool merge_lists(const std::filesystem::path& directory, const OwnShare& share);
 
 }  // namespace vitrine

@@ -11,15 +11,14 @@
 #include <optional>
 
 #include "common/base/error.h"
-#include "common/base/hash.h"
 #include "common/base/progress.h"
 #include "common/cache/shard_directory.h"
 #include "common/cache/shard_draft.h"
 #include "common/cache/writer.h"
-#include "common/image/decode.h"
 #include "common/image/left_out.h"
 #include "common/teacher/left_out_views.h"
 #include "common/teacher/one_thread_each.h"
+#include "extract/run/recipes.h"
 #include "extract/run/shard_line.h"
 
 namespace vitrine {
@@ -163,33 +162,12 @@ class Extractor::Shard : public ShardWork {
 
   // Before the targets: a reader that sees these sees which of them are blank.
   void publish_recipes() {
-    const std::filesystem::path& cache = extractor_.cache_;
-    if (recorded_ && recorded_->left_out == views_.left_out) {
-      // A run that replaced them may have died before it listed what they are now.
-      if (recorded_->count() > 0) listed_(0, describe_file(recipes_file()));
-      return;
-    }
-    listed_(0, write_recipes(cache, plan_, key_.pass, key_.shard, views_, decoder_versions(),
-                             recorded_ ? Existing::kReplace : Existing::kKeep));
-    // Another process may have been first, and have left out other views.
-    const RecordedViews there = recorded_views(cache, plan_, key_.pass, key_.shard);
-    if (there.left_out != views_.left_out)
-      throw Error(ErrorKind::kIo, {.path = cache.string(),
-                                   .what = text("another process made shard ", key_.shard, " of pass ", key_.pass,
-                                                " at the same time, without the same pictures"),
-                                   .remedy = "run again to go on with what it left out"});
-    for (std::size_t g = 0; g < groups(); ++g) check_picture(there.picture_hashes[g], views_.picture_hashes[g]);
-  }
-
-  // Targets of one shard, whenever they were made, are of the same pixels.
-  static void check_picture(std::uint64_t recorded, std::uint64_t made) {
-    if (recorded == made) return;
-    std::string decoders;
-    for (const auto& [name, version] : decoder_versions())
-      decoders += text(decoders.empty() ? "" : ", ", name, " ", version);
-    fail("the picture made here is not the one that the cache's other targets were made of (hash ", hexadecimal(made),
-         ", the recipes have ", hexadecimal(recorded), "); images are decoded in another way here (", decoders,
-         "): go on where the cache was begun, or make another cache");
+    const auto hash_of = [&](std::uint32_t group, std::span<const Recipe> recipes) {
+      return hash_of_group(recipes, group, extractor_.views_.group(recipes, extractor_.teacher_.image_size()));
+    };
+    MergedRecipes merged = merge_recipes(extractor_.cache_, plan_, key_, views_, hash_of);
+    if (merged.to_list) listed_(0, *merged.to_list);
+    views_ = std::move(merged.views);
   }
 
   // Encodes, and decodes to verify the result and measure its error. If the basis only rotates channels, the error is

@@ -72,6 +72,10 @@ TEST_CASE("damaged, newer and foreign prepared.json are distinguished") {
   CHECK(kind_of_text(with("\"count\": 4", "\"count\": 0")) == ErrorKind::kCorrupt);
   CHECK(kind_of_text(with("\"count\": 4", "\"count\": 4294967295.5")) == ErrorKind::kCorrupt);
   CHECK(kind_of_text(with("\"first\": 2", "\"first\": 4294967295")) == ErrorKind::kCorrupt);
+  CHECK(kind_of_text(with("\"first\": 2", "\"first\": 2000000")) == ErrorKind::kCorrupt);
+  for (const char* directory :
+       {"", "logits", "/logits", "vit.0123abcd/", "../logits", "vit.0123abcd/..", "a/b/c", "a\\u0000/b"})
+    CHECK(kind_of_text(with("vit.0123abcd/logits", directory)) == ErrorKind::kCorrupt);
   CHECK(kind_of_text(with(kPlan, "aa")) == ErrorKind::kCorrupt);
   CHECK(Preparation::from_json(with("\"version\": 1", "\"version\": 1,\n  \"new\": []"), "here") == sample());
 

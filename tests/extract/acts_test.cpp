@@ -261,6 +261,27 @@ TEST_CASE("a picture lost after preparation costs concurrent parts the same view
       {"views left out", "all is well"});
 }
 
+TEST_CASE("a damaged prepared.json is found by verify, set aside by repair and made again by an extraction") {
+  const ExtractFixture fixture;
+  REQUIRE(fixture.extract("cache").exit_code == 0);
+  const Files before = fixture.files("cache");
+  const std::filesystem::path file = fixture.root / "cache" / kPreparationFile;
+  const auto cache_command = [&](const std::string& words) {
+    return run(vitrine::testing::executable("vitrine-cache") + " " + words + " '" + (fixture.root / "cache").string() +
+               "'");
+  };
+  check_words(cache_command("verify"), 0, {"all is well"});
+  write_whole(file, before.at(kPreparationFile).substr(0, 100));
+  check_words(cache_command("verify"), 1, {"prepared.json"});
+  check_words(fixture.extract("cache"), 4, {"prepared.json"});  // no word of it is believed
+  check_words(cache_command("repair"), 1, {"set aside prepared.json as prepared.json.damaged", "--prepare"});
+  REQUIRE(fixture.extract("cache").exit_code == 0);
+  check_words(cache_command("verify"), 0, {"all is well"});
+  Files after = fixture.files("cache");
+  CHECK(after.erase("prepared.json.damaged") == 1);
+  check_equal(before, after);
+}
+
 TEST_CASE("the two acts never include each other") {
   const std::filesystem::path source = std::filesystem::path(std::getenv("VITRINE_SOURCE")) / "extract";
   for (const auto& [act, other] : {std::pair("prepare", "extract/run/"), std::pair("run", "extract/prepare/")}) {

@@ -1,7 +1,9 @@
 // Preloaded into a program, sends it a signal at a place of its own way to the disk, the same in every run. SIGNAL_AT
-// in the environment is "SIGNAL shard N", when the N-th file of recipes has been put in place, or "SIGNAL step N", on
-// the way into the N-th write, flush or rename that the program asks for itself.
+// in the environment is "SIGNAL shard N", when the N-th file of recipes has been put in place, "SIGNAL step N", on the
+// way into the N-th write, flush or rename that the program asks for itself, or "SIGNAL lock N", on the way into the
+// N-th lock of a directory.
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -30,7 +32,11 @@ const Order& order() {
 
 void pass(const char* what) {
   static std::atomic<int> passed = 0;
-  if (std::strcmp(what, order().what) == 0 && ++passed == order().at) ::kill(::getpid(), order().signal);
+  if (std::strcmp(what, order().what) != 0 || ++passed != order().at) return;
+  if (order().signal == SIGSTOP)
+    ::raise(SIGSTOP);  // this thread does not come back from here before SIGCONT
+  else
+    ::kill(::getpid(), order().signal);
 }
 
 int rename_to(const char* from, const char* to, unsigned flags) {
@@ -51,6 +57,11 @@ ssize_t write(int file, const void* bytes, size_t size) {
 int fsync(int file) {
   pass("step");
   return static_cast<int>(::syscall(SYS_fsync, file));
+}
+int flock(int file, int operation) noexcept {
+  struct stat status {};
+  if (::fstat(file, &status) == 0 && S_ISDIR(status.st_mode)) pass("lock");
+  return static_cast<int>(::syscall(SYS_flock, file, operation));
 }
 int rename(const char* from, const char* to) noexcept {
   return rename_to(from, to, 0);

@@ -41,6 +41,20 @@ class MemoryFile {
   int descriptor_;
 };
 
+/// A directory in which the file of a name has the bytes of one in memory.
+class OneFile {
+ public:
+  explicit OneFile(const char* name) { std::filesystem::create_symlink(file_.path(), directory_ / name); }
+  const std::filesystem::path& hold(const std::string& bytes) {
+    file_.hold(bytes);
+    return directory_.path();
+  }
+
+ private:
+  TemporaryDirectory directory_;
+  MemoryFile file_;
+};
+
 /// What a file gave: a hash over all datasets and the JSON text, or the sentence of its Error.
 struct Outcome {
   std::string error;

@@ -37,6 +37,11 @@ inline constexpr std::size_t kRecordCases = 5;
 enum class CardCase : std::uint8_t { kTimm, kTransformers, kPreprocessor, kOpenClip, kReadme };
 inline constexpr std::size_t kCardCases = 5;
 
+/// Target `run_files`: the first byte chooses the file of a run that the rest of the input is. kWeights: of its
+/// metadata, a line "KEY VALUE" for each, without "vitrine."; kLog: log.csv, of which the second byte's steps are kept.
+enum class RunFileCase : std::uint8_t { kCheckpoint, kSummary, kWeights, kLog };
+inline constexpr std::size_t kRunFileCases = 4;
+
 /// Whether the numbers are the same to the bit.
 inline bool same_bits(std::span<const float> a, std::span<const float> b) {
   return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size_bytes()) == 0);

@@ -34,20 +34,6 @@ void read_manifest(const std::string& text) {
   expect(Manifest::parse(manifest.json(), "shards.json") == manifest);
 }
 
-// A directory whose file of a name has the bytes of one in memory.
-class OneFile {
- public:
-  explicit OneFile(const char* name) { std::filesystem::create_symlink(file_.path(), directory_ / name); }
-  const std::filesystem::path& hold(const std::string& text) {
-    file_.hold(text);
-    return directory_.path();
-  }
-
- private:
-  TemporaryDirectory directory_;
-  MemoryFile file_;
-};
-
 void read_shard_log(const std::string& text) {
   static OneFile file("shards.1.jsonl");
   const std::optional<Manifest> manifest = Manifest::read_all(file.hold(text));

@@ -110,6 +110,40 @@ void seed_records(const Seeds& seeds) {
            "\",\"depth\":\"decode\",\"looked_at\":7,\"rotated\":1,\"deep_grey\":0}\n"));
 }
 
+void seed_run_files(const Seeds& seeds) {
+  const auto add = [&](RunFileCase kind, const std::string& name, const std::string& bytes) {
+    seeds.add(name, static_cast<char>(kind) + bytes);
+  };
+  const std::string hash(64, 'a');
+  add(RunFileCase::kCheckpoint, "last.json",
+      text(R"({"step":12,"finished":true,"to_judge":false,"best_score":0.75,"best_step":8,"best_epoch":2,)",
+           R"("best_chosen_by":"top1","validation_images":")", hash,
+           R"(","seconds":3.5,"core_seconds":7.0,"plan_hash":")", hash,
+           R"(","tracks":{"logits":{"teacher":{"name":"small"}}},"allowed":[{"word":"mixed","difference":"one"}],)",
+           R"("other_pictures":5,"left_out_views":6,"changes":["a change"],"tensors":"checkpoint-12.safetensors",)",
+           R"("tensors_sha256":")", hash,
+           R"(","settings":"seed = 3\n","validation":{"top1":0.5,"top5":1,"images":40},)",
+           R"("agreement":0.25,"passes":{"all":[0,1,4],"with_maps":[1]}})"));
+  add(RunFileCase::kCheckpoint, "old_last.json",
+      text(
+          R"({"step":1,"best_score":-1.0,"seconds":1,"core_seconds":1,"plan_hash":"","tensors":"checkpoint-1.safetensors",)",
+          R"("tensors_sha256":"","settings":""})"));
+  add(RunFileCase::kSummary, "summary.json",
+      R"({"steps":12,"images_seen":48,"wall_seconds":3.5,"core_seconds":7.0,"core_seconds_per_step":0.5,"wait_share":0.25,)"
+      R"("judged_on":"test","judged_images":40,"top1":0.5,"top5":1.0,"allowed":[{"word":"mixed","difference":"one"}],)"
+      R"("left_out_views":2,"skipped_updates":3,"best":{"chosen_by":"top1","score":0.75,"step":8,"epoch":2,)"
+      R"("file":"best.safetensors"},"size":32,"stages":{"features.1":"layer3"},"changes":["a change"]})");
+  const std::string rest =
+      "size 32\nmean [0.5,0.5,0.5]\nstd [0.2,0.2,0.2]\ncrop_pct 0.875\nexif_orientation ignore\ngrey16 scale\n"
+      "precision bf16\nclasses [\"ant\",\"bee\"]\nclass_count 2\nstep 12\nselection top1\nscore 0.75\n";
+  add(RunFileCase::kWeights, "resnet", "kind resnet\narch resnet18\nwidth 64\n" + rest);
+  add(RunFileCase::kWeights, "vit",
+      "kind vit\nimage_size 224\npatch 16\ndim 192\ndepth 12\nheads 3\nmlp_ratio 4\n" + rest);
+  add(RunFileCase::kLog, "log.csv",
+      "\3step,epoch,phase,lr,loss,kl,feature,attention,label,exits,scale,skipped,seconds,wait_share,core_seconds\n"
+      "1,0,align,0.01,2.5,,2.5,,,,,,0.1,0,0.1\n2,0,joint,0.01,nan,1,2.5,,,,65536,0,0.1,0,0.1\n4,1,jo");
+}
+
 // The first bytes of a JPEG file, then an APP1 segment that says how the picture is turned.
 std::string with_exif(std::string jpeg) {
   using namespace std::string_literals;
@@ -204,6 +238,7 @@ int main(int count, char** words) {
     seed_containers(Seeds(directory / "container"));
     seed_chunks(Seeds(directory / "chunks"));
     seed_records(Seeds(directory / "records"));
+    seed_run_files(Seeds(directory / "run_files"));
     seed_images(Seeds(directory / "image"));
     seed_safetensors(Seeds(directory / "safetensors"));
     seed_torch_files(Seeds(directory / "torch_file"));

@@ -199,6 +199,10 @@ class Filler {
 
 }  // namespace
 
+std::string prepare_command(const fs::path& cache) {
+  return text("vitrine-extract CONFIG.toml --set ", quoted("cache=" + cache.string()), " --prepare");
+}
+
 std::vector<std::string> gap_commands(const fs::path& cache, const Plan& plan, const std::vector<TrackInfo>& tracks,
                                       const std::vector<Gap>& gaps) {
   Filler filler(cache, plan, tracks);

@@ -25,6 +25,9 @@ struct Gap {
 std::vector<std::string> gap_commands(const std::filesystem::path& cache, const Plan& plan,
                                       const std::vector<TrackInfo>& tracks, const std::vector<Gap>& gaps);
 
+/// The command that writes prepared.json again, and keeps what is there.
+std::string prepare_command(const std::filesystem::path& cache);
+
 }  // namespace vitrine
 
 #endif  // VITRINE_TOOLS_INSPECT_GAP_H_

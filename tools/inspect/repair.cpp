@@ -11,6 +11,7 @@
 #include "common/base/error.h"
 #include "common/base/files.h"
 #include "common/cache/cache.h"
+#include "common/cache/preparation.h"
 #include "common/cache/shard_directory.h"
 #include "tools/inspect/leftovers.h"
 #include "tools/inspect/track_copy.h"
@@ -102,6 +103,17 @@ Sorted sort_out(const fs::path& directory, const std::vector<Finding>& findings,
   return out;
 }
 
+// Recipes of which shards.json says something else although verify found them right: of a process that died before it
+// listed them. Their sizes may be equal.
+std::vector<FileRecord> replaced_recipes(const fs::path& directory) {
+  std::vector<FileRecord> out;
+  const std::optional<Manifest> listed = Manifest::read_all(directory);
+  if (directory.filename() != "recipes" || !listed) return out;
+  for (const std::string& name : compare_manifest(*listed, directory, true).changed)
+    out.push_back(describe_file(directory / name));
+  return out;
+}
+
 std::string below(const std::string& directory, const char* name) {
   return directory.empty() ? name : directory + "/" + name;
 }
@@ -121,6 +133,7 @@ RepairPlan plan_repair(const fs::path& directory, const VerifyReport& report) {
       sorted.remake.insert(file);  // changed since the check
   for (const std::string& file : sorted.remake)
     if (is_plain(directory / file)) plan.set_aside.push_back(file);
+  const bool prepare = sorted.remake.erase(kPreparationFile) > 0;  // no shard's: it leaves no gap
   plan.abandoned = abandoned_below(directory);
   for (const std::string& above : sorted.relist)
     if (!sorted.unread.contains(below(above, kManifestName))) plan.relist.push_back(above);
@@ -129,6 +142,7 @@ RepairPlan plan_repair(const fs::path& directory, const VerifyReport& report) {
   std::vector<Gap> known = plan.gaps;
   std::erase_if(known, [&](const Gap& gap) { return sorted.unread.contains(below(gap.directory, "track.json")); });
   plan.commands = gap_commands(directory, cache.plan(), all_tracks(cache, plan.restore), known);
+  if (prepare) plan.commands.insert(plan.commands.begin(), prepare_command(directory));
   return plan;
 }
 
@@ -166,7 +180,7 @@ std::map<std::string, std::string> carry_out(const fs::path& directory, const Re
       if (error.kind() != ErrorKind::kCorrupt) throw;
       set_aside(below(above, kManifestName));
     }
-    refresh_manifest(directory / above);
+    refresh_manifest(directory / above, replaced_recipes(directory / above));
   }
   return renamed;
 }

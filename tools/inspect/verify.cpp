@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <tuple>
 
 #include "common/base/error.h"
 #include "common/base/files.h"
@@ -12,6 +13,7 @@
 #include "tools/inspect/leftovers.h"
 #include "tools/inspect/track_copy.h"
 #include "tools/inspect/verify_files.h"
+#include "tools/inspect/verify_preparation.h"
 
 namespace vitrine {
 namespace {
@@ -70,9 +72,12 @@ std::vector<ShardFile> list_shards(const fs::path& directory, Findings& findings
   return files;
 }
 
+// `prepared`: passes that the directory is to have.
 void add_incomplete(const std::string& directory, const std::vector<ShardFile>& shards, const ShardLayout& layout,
-                    std::vector<IncompletePass>& incomplete) {
+                    const std::vector<PassRange>& prepared, std::vector<IncompletePass>& incomplete) {
   std::map<std::uint64_t, std::uint32_t> there;
+  for (const PassRange& range : prepared)
+    for (std::uint64_t pass = range.first; pass < range.past(); ++pass) there[pass] = 0;
   for (const ShardFile& shard : shards) ++there[layout.pass_of(shard.number)];
   for (const auto& [pass, count] : there)
     if (const std::uint32_t all = layout.shards_per_pass(); count < all)
@@ -255,7 +260,8 @@ VerifyReport verify_cache(const fs::path& directory, const VerifyOptions& option
     } catch (const Error&) {  // reported by its reader
     }
   };
-  for (const char* name : {"index.h5", "plan.json"}) look(directory / name);
+  for (const char* name : {"index.h5", "plan.json", kPreparationFile}) look(directory / name);
+  const Preparation preparation = check_preparation(directory, opened.cache.get(), findings).value_or(Preparation());
   std::vector<FileTask> tasks;
   std::vector<std::unique_ptr<const Manifest>> manifests;
   const auto add_directory = [&](const fs::path& at, const TrackReader* reader) {
@@ -268,9 +274,9 @@ VerifyReport verify_cache(const fs::path& directory, const VerifyOptions& option
     for (const ShardFile& shard : shards)
       tasks.push_back(
           {at / shard_file_name(shard.number), shard.number, opened.cache.get(), reader, listed, shard.bytes});
-    if (opened.cache != nullptr)
-      add_incomplete(at.lexically_relative(directory).generic_string(), shards, opened.cache->plan().layout(),
-                     report.incomplete);
+    if (opened.cache == nullptr) return;
+    const std::string name = at.lexically_relative(directory).generic_string();
+    add_incomplete(name, shards, opened.cache->plan().layout(), prepared_passes(preparation, name), report.incomplete);
   };
   add_directory(directory / "recipes", nullptr);
   for (const fs::path& track : tracks) {
@@ -283,6 +289,11 @@ VerifyReport verify_cache(const fs::path& directory, const VerifyOptions& option
     if (opened.cache == nullptr && !path_exists(track / "track.json"))
       findings.add(track / "track.json", "", -1, "is missing, but there are shards", Remedy::kRemake);
   }
+
+  for (const PreparedTrack& track : preparation.tracks)
+    if (wanted(options.tracks, directory / track.directory) && !directory_exists(directory / track.directory))
+      add_incomplete(track.directory, {}, opened.cache->plan().layout(), track.passes, report.incomplete);
+  std::ranges::sort(report.incomplete, {}, [](const IncompletePass& one) { return std::tie(one.directory, one.pass); });
 
   const std::uint64_t done = report.bytes;
   report.files += tasks.size();

@@ -22,8 +22,8 @@ struct VerifyOptions {
   unsigned threads = 0;              ///< files checked at once; 0: one per core
 };
 
-/// A pass with some, but not all, shards in a directory, as during or after an interrupted extraction. Not damage:
-/// readers only use complete passes.
+/// A pass with some, but not all, shards in a directory, or with none although prepared.json names it: during or after
+/// an interrupted extraction, or after shards or tracks were deleted. Not damage: readers only use complete passes.
 struct IncompletePass {
   std::string directory;  ///< relative to the cache: "recipes", "TEACHER.xxxxxxxx/NAME"
   std::uint32_t pass = 0;
@@ -44,12 +44,13 @@ struct VerifyReport {
 
 /// Checks:
 ///   - index.h5 and plan.json: intact, and the plan is of this index;
+///   - prepared.json: intact, of this plan, and there if the cache was prepared;
 ///   - every .h5 of recipes and tracks: its table, both checksums of every frame, that it is in the right place, its
 ///     contents as seen by HDF5 (only if the rest is right), and its size and hash in shards.json if that exists;
 ///   - recipes: each is inside its image and equal to the plan's;
 ///   - tracks: every group decodes to finite values of its shape, and its recipes exist;
 ///   - entries with a shard's name that are not files;
-///   - the missing shards of incomplete passes.
+///   - the missing shards of incomplete passes, those that prepared.json names included.
 /// Files that cannot be opened, read or listed are findings with the remedy kRetry, files of a newer version with
 /// kNewer; neither is damage. Ignores directories that are not part of a cache. Shows progress. Throws Error for a
 /// directory that is not a cache or cannot be listed, and for a track that does not exist.

@@ -67,8 +67,11 @@ bool in_place(const FileTask& task, const ShardDirectory& shard_directory, Findi
   }
 }
 
-void check_recipes(const FileTask& task, const ViewMaker* views, Findings& findings, FileCounts& counts) {
+// Returns how many views are marked as left out; none if something is wrong.
+std::uint64_t check_recipes(const FileTask& task, const ViewMaker* views, Findings& findings, FileCounts& counts) {
   const Plan& plan = task.cache->plan();
+  std::uint64_t marked_views = 0;
+  bool right = true;
   // Kept for all groups of the file, as other threads may use other passes.
   const PassOrder order = plan.order(group_key(plan, task.number, 0).pass);
   for (std::uint32_t group = 0; group < groups_of(plan, task.number); ++group) {
@@ -81,14 +84,17 @@ void check_recipes(const FileTask& task, const ViewMaker* views, Findings& findi
       recipes = task.cache->recipes(key);
     } catch (const Error& error) {
       findings.add(task.path, error.at({.dataset = "recipe", .group = group}), Remedy::kRemake);
+      right = false;
       continue;
     }
     const std::vector<std::uint32_t> left_out = positions_left_out(recipes);
     if (recipes != marked(plan.group(key.pass, key.group), left_out)) {
       add("recipe", "the recipes differ from the plan's", Remedy::kRemake);
+      right = false;
       continue;
     }
     counts.left_out += left_out.size();
+    marked_views += left_out.size();
     const std::optional<std::size_t> hashed = hashed_view(recipes, key.group);
     if (views == nullptr || !hashed) continue;
     try {
@@ -100,6 +106,7 @@ void check_recipes(const FileTask& task, const ViewMaker* views, Findings& findi
       add("picture_hash", what_of(error, task.path), remedy_of(error.kind(), Remedy::kImages, Remedy::kImages));
     }
   }
+  return right ? marked_views : 0;
 }
 
 void check_targets(const FileTask& task, Findings& findings, FileCounts& counts) {
@@ -120,11 +127,18 @@ void check_targets(const FileTask& task, Findings& findings, FileCounts& counts)
     }
 }
 
-void check_listed(const FileTask& task, Findings& findings) {
+// `views_left_out`: marked in a file of recipes in which all else is right. Only such files are ever replaced, and a
+// process may die between that and its list: then the list is wrong, not the file.
+void check_listed(const FileTask& task, std::uint64_t views_left_out, Findings& findings) {
   const FileRecord* record = task.listed == nullptr ? nullptr : task.listed->find(task.path.filename().string());
   if (record == nullptr) return;
   const FileRecord now = describe_file(task.path);
   if (now == *record) return;
+  if (views_left_out > 0) {
+    findings.add(task.path.parent_path() / kManifestName, "", -1,
+                 text("lists ", record->name, " as it was before more of its views were left out"), Remedy::kRelist);
+    return;
+  }
   const std::string what = now.bytes != record->bytes
                                ? text("has ", now.bytes, " bytes, ", kManifestName, " lists ", record->bytes)
                                : text("its hash differs from the one in ", kManifestName);
@@ -192,15 +206,16 @@ void check_file(const FileTask& task, const ViewMaker* views, Findings& findings
   const bool recipes = task.path.parent_path().filename() == "recipes";
   try {
     if (!check_container(task.path, findings, Remedy::kRemake)) return;
+    std::uint64_t views_left_out = 0;
     if (task.cache != nullptr && recipes) {
       if (!in_place(task, task.cache->recipe_directory(), findings)) return;
-      check_recipes(task, views, findings, counts);
+      views_left_out = check_recipes(task, views, findings, counts);
     }
     if (task.cache != nullptr && task.reader != nullptr) {
       if (!in_place(task, task.reader->shard_directory(), findings)) return;
       check_targets(task, findings, counts);
     }
-    check_listed(task, findings);
+    check_listed(task, views_left_out, findings);
   } catch (const Error& error) {
     findings.add(task.path, error, Remedy::kRemake);
   }

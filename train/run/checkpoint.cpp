@@ -2,12 +2,14 @@
 
 #include "train/run/checkpoint.h"
 
+#include <algorithm>
+#include <functional>
 #include <nlohmann/json.hpp>
 
 #include "common/base/error.h"
 #include "common/base/files.h"
 #include "common/base/hash.h"
-#include "common/base/json.h"
+#include "train/run/run_json.h"
 
 namespace vitrine {
 namespace {
@@ -51,38 +53,53 @@ Json json_of(const Checkpoint& checkpoint) {
   return json;
 }
 
-Checkpoint checkpoint_of(const Json& json) {
+// "checkpoint-12.safetensors": a file of this directory, and no other.
+bool is_tensors_file(const std::string& name) {
+  return name.starts_with("checkpoint-") && name.ends_with(".safetensors") && name.find('/') == std::string::npos;
+}
+
+// Defaults are for checkpoints of older versions.
+Checkpoint checkpoint_of(const JsonFields& in) {
   Checkpoint out;
-  out.step = json.at("step");
-  out.best.score = json.at("best_score");
-  out.seconds = json.at("seconds");
-  out.core_seconds = json.at("core_seconds");
-  out.plan_hash = json.at("plan_hash");
-  out.settings = json.at("settings");
-  out.tensors_file = json.at("tensors");
-  out.tensors_sha256 = json.at("tensors_sha256");
-  // Not there in checkpoints of older versions.
-  out.finished = json.value("finished", false);
-  out.to_judge = json.value("to_judge", false);
-  out.best.step = json.value("best_step", std::uint64_t{0});
-  out.best.epoch = json.value("best_epoch", std::uint64_t{0});
-  out.best.chosen_by = json.value("best_chosen_by", std::string());
-  out.validation_images = json.value("validation_images", std::string());
-  out.other_pictures = json.value("other_pictures", std::uint64_t{0});
-  out.left_out_views = json.value("left_out_views", std::uint64_t{0});
-  out.changes = json.value("changes", std::vector<std::string>());
-  const Json tracks = json.value("tracks", Json::object());
-  for (const auto& [track, fields] : tracks.items()) {
-    fields.at("teacher");  // throws for what is no track's
-    out.tracks[track] = fields.dump();
+  out.step = in.integer<std::uint64_t>("step");
+  out.finished = in.flag_or("finished", false);
+  out.to_judge = in.flag_or("to_judge", false);
+  out.best.score = in.number("best_score", -1, 1);
+  out.best.step = in.integer_or<std::uint64_t>("best_step", 0);
+  out.best.epoch = in.integer_or<std::uint64_t>("best_epoch", 0);
+  out.best.chosen_by = in.words_or("best_chosen_by", "");
+  out.validation_images = in.words_or("validation_images", "");
+  out.seconds = in.number("seconds", 0, kMaxRunSeconds);
+  out.core_seconds = in.number("core_seconds", 0, kMaxRunSeconds);
+  out.plan_hash = in.words("plan_hash");
+  out.settings = in.words("settings");
+  out.other_pictures = in.integer_or<std::uint64_t>("other_pictures", 0);
+  out.left_out_views = in.integer_or<std::uint64_t>("left_out_views", 0);
+  out.tensors_file = in.words("tensors");
+  if (!is_tensors_file(out.tensors_file)) in.damaged("tensors is not the name of a checkpoint's file");
+  out.tensors_sha256 = in.words("tensors_sha256");
+  if (in.has("changes")) out.changes = in.list_of_words("changes");
+  if (in.has("tracks"))
+    for (const auto& [track, fields] : in.object("tracks").json().items()) {
+      if (!fields.is_object() || !fields.contains("teacher"))
+        in.damaged("tracks." + track + " is not a track's record");
+      out.tracks[track] = fields.dump();
+    }
+  out.allowed = allowed_differences(in);
+  if (in.has("validation")) {
+    const JsonFields validation = in.object("validation");
+    out.validation = Accuracy{validation.number("top1", 0, 1), validation.number("top5", 0, 1),
+                              validation.integer<std::uint64_t>("images")};
   }
-  for (const Json& one : json.value("allowed", Json::array()))
-    out.allowed.push_back({one.at("word"), one.at("difference")});
-  if (const auto one = json.find("validation"); one != json.end())
-    out.validation = Accuracy{one->at("top1"), one->at("top5"), one->at("images")};
-  if (const auto one = json.find("agreement"); one != json.end()) out.agreement = one->get<double>();
-  if (const auto one = json.find("passes"); one != json.end())
-    out.passes = PassLists{one->at("all"), one->at("with_maps")};
+  if (in.has("agreement")) out.agreement = in.number("agreement", 0, 1);
+  if (in.has("passes")) {
+    const JsonFields passes = in.object("passes");
+    out.passes = PassLists{passes.integers<std::uint32_t>("all", "all"),
+                           passes.integers<std::uint32_t>("with_maps", "with_maps")};
+    for (const std::vector<std::uint32_t>* list : {&out.passes->all, &out.passes->with_maps})
+      if (std::ranges::adjacent_find(*list, std::greater_equal()) != list->end())
+        in.damaged("passes are not ascending");
+  }
   return out;
 }
 
@@ -115,17 +132,13 @@ void update_checkpoint(const std::filesystem::path& directory, const Checkpoint&
 std::optional<Checkpoint> read_checkpoint(const std::filesystem::path& directory) {
   const std::filesystem::path path = directory / kName;
   if (!path_exists(path)) return std::nullopt;
-  try {
-    const Json json = parse_json<Json>(read_file(path));
-    Checkpoint out = checkpoint_of(json);
+  Checkpoint out;
+  read_run_json(path, "checkpoint", kRemedy, [&](const JsonFields& fields) {
+    out = checkpoint_of(fields);
     // Older versions wrote a summary at the end, and nothing else that tells.
-    if (!json.contains("finished")) out.finished = path_exists(directory / "summary.json");
-    return out;
-  } catch (const nlohmann::json::exception&) {
-    throw Error(
-        ErrorKind::kCorrupt,
-        {.path = path.string(), .what = "is not a checkpoint of vitrine-train, or is damaged", .remedy = kRemedy});
-  }
+    if (!fields.has("finished")) out.finished = path_exists(directory / "summary.json");
+  });
+  return out;
 }
 
 Tensors load_checkpoint_tensors(const std::filesystem::path& directory, const Checkpoint& checkpoint) {

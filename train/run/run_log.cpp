@@ -3,12 +3,15 @@
 #include <sys/resource.h>
 #include <torch/torch.h>
 
+#include <algorithm>
+#include <charconv>
 #include <nlohmann/json.hpp>
 #include <sstream>
+#include <system_error>
 
 #include "common/base/error.h"
 #include "common/base/files.h"
-#include "common/base/json.h"
+#include "train/run/run_json.h"
 
 namespace vitrine {
 namespace {
@@ -17,19 +20,65 @@ std::string cell(const at::Tensor& term) {
   return term.defined() ? text(term.item<double>()) : "";
 }
 
-// Opens a table for more lines; those beyond `first_step` are dropped.
+// Whether a line of a table is whole and of a step up to `last`: a machine that died may have cut it.
+bool is_whole_line(const std::string& line, std::ptrdiff_t commas, std::uint64_t last) {
+  std::uint64_t step = 0;
+  const char* end = line.data() + line.size();
+  const auto [after, wrong] = std::from_chars(line.data(), end, step);
+  return wrong == std::errc() && after != end && *after == ',' && step >= 1 && step <= last &&
+         std::ranges::count(line, ',') == commas;
+}
+
+// Opens a table for more lines; those beyond `first_step` are dropped, and those that are not whole.
 void go_on(std::ofstream& out, const std::filesystem::path& path, const std::string& header, std::uint64_t first_step) {
   std::string kept = header + "\n";
   if (first_step > 0 && path_exists(path)) {
     std::istringstream lines(read_file(path));
     std::string line;
     std::getline(lines, line);
+    const auto commas = std::ranges::count(line, ',');  // of that file, which an older version may have begun
     while (std::getline(lines, line))
-      if (std::strtoull(line.c_str(), nullptr, 10) <= first_step) kept += line + "\n";
+      if (is_whole_line(line, commas, first_step)) kept += line + "\n";
   }
   publish(path, kept);
   out.open(path, std::ios::app);
   if (!out) fail(path.string(), ": cannot be written; check the directory's permissions");
+}
+
+// "layer3": 3.
+std::optional<std::uint32_t> stage_of(const std::string& layer) {
+  if (!layer.starts_with("layer") || layer.size() != 6 || layer.back() < '1' || layer.back() > '4') return std::nullopt;
+  return static_cast<std::uint32_t>(layer.back() - '0');
+}
+
+TrainResult summary_of(const JsonFields& in) {
+  TrainResult out;
+  out.finished = true;
+  out.steps = in.integer<std::uint64_t>("steps");
+  out.images_seen = in.integer<std::uint64_t>("images_seen");
+  out.left_out_views = in.integer_or<std::uint64_t>("left_out_views", 0);
+  out.wall_seconds = in.number("wall_seconds", 0, kMaxRunSeconds);
+  out.core_seconds = in.number("core_seconds", 0, kMaxRunSeconds);
+  out.wait_share = in.number("wait_share", 0, kMaxRunSeconds);
+  out.size = in.integer_or<std::uint32_t>("size", 0);
+  if (in.has("judged_on")) {
+    const std::string on = in.words("judged_on");
+    if (on != "test" && on != "validation") in.damaged("judged_on is neither test nor validation");
+    (on == "test" ? out.test : out.validation) =
+        Accuracy{in.number("top1", 0, 1), in.number("top5", 0, 1), in.integer<std::uint64_t>("judged_images")};
+  }
+  if (in.has("skipped_updates")) out.skipped_updates = in.integer<std::uint64_t>("skipped_updates");
+  out.allowed = allowed_differences(in);
+  if (in.has("stages")) {
+    const JsonFields stages = in.object("stages");
+    for (const auto& [track, layer] : stages.json().items()) {
+      const std::optional<std::uint32_t> stage = stage_of(stages.words(track.c_str()));
+      if (!stage) in.damaged(text("stages.", track, " is not one of layer1, ..., layer4"));
+      out.stages.emplace_back(track, *stage);
+    }
+  }
+  if (in.has("changes")) out.changes = in.list_of_words("changes");
+  return out;
 }
 
 }  // namespace
@@ -113,33 +162,10 @@ void write_summary(const std::filesystem::path& directory, const TrainResult& re
 std::optional<TrainResult> read_summary(const std::filesystem::path& directory) {
   const std::filesystem::path path = directory / "summary.json";
   if (!path_exists(path)) return std::nullopt;
-  try {
-    const auto json = parse_json<nlohmann::ordered_json>(read_file(path));
-    TrainResult out;
-    out.finished = true;
-    out.steps = json.at("steps");
-    out.images_seen = json.at("images_seen");
-    out.left_out_views = json.value("left_out_views", std::uint64_t{0});
-    out.wall_seconds = json.at("wall_seconds");
-    out.core_seconds = json.at("core_seconds");
-    out.wait_share = json.at("wait_share");
-    out.size = json.value("size", std::uint32_t{0});
-    if (json.contains("judged_on")) {
-      const Accuracy judged{json.at("top1"), json.at("top5"), json.at("judged_images")};
-      (json.at("judged_on") == "test" ? out.test : out.validation) = judged;
-    }
-    if (json.contains("skipped_updates")) out.skipped_updates = json.at("skipped_updates").get<std::uint64_t>();
-    for (const auto& one : json.value("allowed", nlohmann::ordered_json::array()))
-      out.allowed.push_back({one.at("word"), one.at("difference")});
-    const auto stages = json.value("stages", nlohmann::ordered_json::object());
-    for (const auto& [track, layer] : stages.items())
-      if (const auto word = layer.get<std::string>(); word.starts_with("layer") && word.size() == 6)
-        out.stages.emplace_back(track, static_cast<std::uint32_t>(word.back() - '0'));
-    out.changes = json.value("changes", std::vector<std::string>());
-    return out;
-  } catch (const nlohmann::json::exception&) {
-    return std::nullopt;
-  }
+  TrainResult out;
+  read_run_json(path, "summary", "remove it: the same command makes it again from the run's checkpoint",
+                [&](const JsonFields& fields) { out = summary_of(fields); });
+  return out;
 }
 
 }  // namespace vitrine

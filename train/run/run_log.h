@@ -53,7 +53,7 @@ struct LogLine {
 class RunLog {
  public:
   /// Goes on with a log that is there: lines beyond `first_step` (of a run that was stopped after its last checkpoint)
-  /// are dropped. Throws Error when the directory cannot be written.
+  /// are dropped, as are lines that were cut off. Throws Error when the directory cannot be written.
   RunLog(const std::filesystem::path& directory, std::uint64_t first_step);
 
   /// Absent terms and an absent scaler give empty cells.
@@ -68,7 +68,7 @@ class RunLog {
 };
 
 void write_summary(const std::filesystem::path& directory, const TrainResult& result);
-/// The result of a finished run, from its summary.json. Nothing where there is none, or none that can be understood.
+/// The result of a finished run, from its summary.json. Nothing where there is none. Throws Error when it is damaged.
 std::optional<TrainResult> read_summary(const std::filesystem::path& directory);
 
 }  // namespace vitrine

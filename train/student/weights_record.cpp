@@ -2,7 +2,9 @@
 
 #include "train/student/weights_record.h"
 
+#include <limits>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "common/base/error.h"
 #include "common/base/json.h"
@@ -14,19 +16,94 @@ using Json = nlohmann::ordered_json;
 
 constexpr const char* kPrefix = "vitrine.";
 
-// The dimensions of a ViT by their keys.
-std::vector<std::pair<const char*, int VitOptions::*>> dimensions() {
-  return {
-      {"image_size", &VitOptions::image_size}, {"patch", &VitOptions::patch}, {"dim", &VitOptions::dim},
-      {"depth", &VitOptions::depth},           {"heads", &VitOptions::heads}, {"mlp_ratio", &VitOptions::mlp_ratio}};
-}
+// The dimensions of a ViT by their keys, with the most that its options take (vit.cpp).
+struct Dimension {
+  const char* key;
+  int VitOptions::*member;
+  int most;
+};
+constexpr Dimension kDimensions[] = {{"image_size", &VitOptions::image_size, 4096},
+                                     {"patch", &VitOptions::patch, 256},
+                                     {"dim", &VitOptions::dim, 16384},
+                                     {"depth", &VitOptions::depth, 256},
+                                     {"heads", &VitOptions::heads, 256},
+                                     {"mlp_ratio", &VitOptions::mlp_ratio, 64}};
+constexpr std::uint32_t kMaxSize = 4096, kMaxWidth = 4096;  // as the options have them
+constexpr std::uint64_t kMaxClasses = 1 << 24;
+
+struct Refused {};
+
+// The metadata of a file, which anybody may have written. Values that are missing or cannot be throw Refused.
+class RecordFields {
+ public:
+  explicit RecordFields(const std::map<std::string, std::string>& metadata) : metadata_(metadata) {}
+
+  /// The key asked for last.
+  const std::string& asked() const { return asked_; }
+  [[noreturn]] static void refuse() { throw Refused(); }
+  bool has(const char* key) const { return metadata_.contains(std::string(kPrefix) + key); }
+
+  const std::string& word(const char* key) {
+    asked_ = kPrefix + std::string(key);
+    const auto found = metadata_.find(asked_);
+    if (found == metadata_.end()) refuse();
+    return found->second;
+  }
+  // One of two words; weights from before there was a choice have none.
+  bool switched(const char* key, const char* off, const char* on) {
+    if (!has(key)) return false;
+    const std::string& found = word(key);
+    if (found != off && found != on) refuse();
+    return found == on;
+  }
+  template <class Integer>
+  Integer integer(const char* key, Integer least, Integer most) {
+    const std::optional<Integer> number = integer_of<Integer>(parse_json<Json>(word(key)));
+    if (!number || *number < least || *number > most) refuse();
+    return *number;
+  }
+  double number(const char* key, double least, double most) {
+    return number_of(parse_json<Json>(word(key)), least, most);
+  }
+  // Three numbers.
+  std::vector<double> colours(const char* key, double least, double most) {
+    std::vector<double> out;
+    for (const Json& value : list(key)) out.push_back(number_of(value, least, most));
+    if (out.size() != 3) refuse();
+    return out;
+  }
+  std::vector<std::string> words(const char* key) {
+    std::vector<std::string> out;
+    for (const Json& value : list(key)) {
+      if (!value.is_string()) refuse();
+      out.push_back(value.get<std::string>());
+    }
+    return out;
+  }
+
+ private:
+  Json list(const char* key) {
+    Json json = parse_json<Json>(word(key));
+    if (!json.is_array()) refuse();
+    return json;
+  }
+  static double number_of(const Json& value, double least, double most) {
+    if (!value.is_number()) refuse();
+    const auto number = value.get<double>();
+    if (!(number >= least && number <= most)) refuse();
+    return number;
+  }
+
+  const std::map<std::string, std::string>& metadata_;
+  std::string asked_;
+};
 
 }  // namespace
 
 std::map<std::string, std::string> WeightsRecord::metadata() const {
   Json json = {{"kind", model.kind}};
   if (model.kind == "vit") {
-    for (const auto& [key, member] : dimensions()) json[key] = model.vit.*member;
+    for (const auto& [key, member, most] : kDimensions) json[key] = model.vit.*member;
   } else {
     json["arch"] = model.arch;
     json["width"] = model.width;
@@ -53,51 +130,37 @@ std::map<std::string, std::string> WeightsRecord::metadata() const {
 std::optional<WeightsRecord> WeightsRecord::parse(const std::map<std::string, std::string>& metadata,
                                                   const std::string& where) {
   if (!metadata.contains(std::string(kPrefix) + "kind")) return std::nullopt;
-  std::string asked;
-  const auto word = [&](const char* key) {
-    asked = kPrefix + std::string(key);
-    return metadata.at(asked);
-  };
-  const auto value = [&](const char* key) { return parse_json<Json>(word(key)); };
-  // One of two words; weights from before there was a choice have none.
-  const auto switched = [&](const char* key, const char* off, const char* on) {
-    if (!metadata.contains(std::string(kPrefix) + key)) return false;
-    const std::string found = word(key);
-    if (found != off && found != on) throw std::out_of_range(key);
-    return found == on;
-  };
+  RecordFields in(metadata);
   try {
     WeightsRecord out;
-    out.model.kind = word("kind");
+    out.model.kind = in.word("kind");
     if (out.model.kind == "vit") {
       out.model.vit.arch.clear();
-      for (const auto& [key, member] : dimensions()) out.model.vit.*member = value(key).get<int>();
+      for (const auto& [key, member, most] : kDimensions) out.model.vit.*member = in.integer<int>(key, 1, most);
+    } else if (out.model.kind == "resnet") {
+      out.model.arch = in.word("arch");
+      out.model.width = in.integer<std::uint32_t>("width", 1, kMaxWidth);
     } else {
-      out.model.arch = word("arch");
-      out.model.width = value("width").get<std::uint32_t>();
+      in.refuse();
     }
-    out.size = value("size").get<std::uint32_t>();
-    out.mean = value("mean").get<std::vector<double>>();
-    out.stddev = value("std").get<std::vector<double>>();
-    out.crop_pct = value("crop_pct").get<double>();
-    out.decoding.apply_orientation = switched("exif_orientation", "ignore", "apply");
-    out.decoding.scale_grey16 = switched("grey16", "clip", "scale");
-    out.precision = word("precision");
-    out.classes = value("classes").get<std::vector<std::string>>();
-    out.class_count = value("class_count").get<std::uint64_t>();
-    out.step = value("step").get<std::uint64_t>();
-    out.selection = word("selection");
-    if (metadata.contains(std::string(kPrefix) + "score")) out.score = value("score").get<double>();
-    if (!out.classes.empty() && out.classes.size() != out.class_count) {
-      asked = "vitrine.classes";
-      throw std::out_of_range("classes");
-    }
+    out.size = in.integer<std::uint32_t>("size", 1, kMaxSize);
+    out.mean = in.colours("mean", 0, 1);
+    out.stddev = in.colours("std", 1e-6, 1e6);
+    out.crop_pct = in.number("crop_pct", 0, 1);
+    out.decoding.apply_orientation = in.switched("exif_orientation", "ignore", "apply");
+    out.decoding.scale_grey16 = in.switched("grey16", "clip", "scale");
+    out.precision = in.word("precision");
+    out.class_count = in.integer<std::uint64_t>("class_count", 1, kMaxClasses);
+    out.classes = in.words("classes");
+    if (!out.classes.empty() && out.classes.size() != out.class_count) in.refuse();
+    out.step = in.integer<std::uint64_t>("step", 0, std::numeric_limits<std::uint64_t>::max());
+    out.selection = in.word("selection");
+    if (in.has("score")) out.score = in.number("score", 0, 1);
     return out;
-  } catch (const std::out_of_range&) {
-  } catch (const nlohmann::json::exception&) {
+  } catch (const Refused&) {
   }
   throw Error(ErrorKind::kCorrupt, {.path = where,
-                                    .what = text("its metadata \"", asked, "\" is missing or makes no sense"),
+                                    .what = text("its metadata \"", in.asked(), "\" is missing or makes no sense"),
                                     .remedy = "copy or make the file again"});
 }
 

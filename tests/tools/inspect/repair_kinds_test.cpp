@@ -260,6 +260,25 @@ TEST_CASE("a read error inside HDF5 only is not damage either") {
   CHECK(plan_repair(cache.directory, report).set_aside.empty());
 }
 
+TEST_CASE("recipes that a process replaced and died before it listed them are sound: repair lists them again") {
+  const SampleCache cache;
+  const RecordedViews views{{sample_picture_hash({0, 0}), sample_picture_hash({0, 1})}, {{1}, {}}};
+  write_recipes(cache.directory, cache.plan, 0, 0, views, {}, Existing::kReplace);
+  const VerifyReport report = cache.verify();
+  REQUIRE(report.findings.size() == 1);
+  CHECK(report.findings[0].file == "recipes/shards.json");
+  CHECK(report.findings[0].remedy == Remedy::kRelist);
+  auto expected = cache.files();
+  const RepairPlan plan = plan_repair(cache.directory, report);
+  CHECK(plan.set_aside.empty());
+  carry_out(cache.directory, plan);
+  auto now = cache.files();
+  CHECK(now.at("recipes/shards.json") != expected.at("recipes/shards.json"));
+  now.erase("recipes/shards.json"), expected.erase("recipes/shards.json");
+  CHECK((now == expected));
+  CHECK(cache.verify().findings.empty());
+}
+
 TEST_CASE("the exit code of findings is that of damage, else of unreadable files, else of newer ones") {
   const auto code = [](std::vector<Remedy> remedies) {
     std::vector<Finding> findings;

@@ -181,6 +181,10 @@ TEST_CASE("a ViT's record holds every dimension") {
   WeightsRecord record;
   record.model.kind = "vit";
   record.model.vit = resolve({.arch = "vit_small_patch16_224", .image_size = 64});
+  record.size = 64;
+  record.mean = record.stddev = {0.5, 0.5, 0.5};
+  record.crop_pct = 1;
+  record.precision = "fp32";
   record.class_count = 7;
   const auto back = WeightsRecord::parse(record.metadata(), "a test");
   REQUIRE(back);
@@ -191,4 +195,59 @@ TEST_CASE("a ViT's record holds every dimension") {
   CHECK(back->model.vit.depth == 12);
   CHECK(back->model.vit.heads == 6);
   CHECK(back->class_count == 7);
+}
+
+TEST_CASE("a file of weights whose record cannot be is refused by the file and the key") {
+  StudentOptions options = slim();
+  WeightsRecord record = student(options).record(3);
+  record.score = 0.5;
+  const auto metadata = record.metadata();
+  REQUIRE(WeightsRecord::parse(metadata, "a file"));
+  const std::pair<const char*, const char*> wrong[] = {{"kind", "mlp"},
+                                                       {"width", "4.5"},
+                                                       {"width", "-4"},
+                                                       {"width", "4294967300"},
+                                                       {"width", "0"},
+                                                       {"size", "32.5"},
+                                                       {"size", "1e2"},
+                                                       {"size", "true"},
+                                                       {"size", "\"32\""},
+                                                       {"size", "8589934624"},
+                                                       {"mean", "[0.5, 0.5]"},
+                                                       {"mean", "[0.5, 0.5, 0.5, 0.5]"},
+                                                       {"mean", "0.5"},
+                                                       {"mean", "[0, 0, 2]"},
+                                                       {"mean", "[0, 0, null]"},
+                                                       {"mean", "[0, 0, 1e999]"},
+                                                       {"std", "[1, 1, 0]"},
+                                                       {"std", "[1, 1, \"1\"]"},
+                                                       {"crop_pct", "-1"},
+                                                       {"crop_pct", "\"all\""},
+                                                       {"exif_orientation", "turn"},
+                                                       {"grey16", ""},
+                                                       {"class_count", "3.0"},
+                                                       {"class_count", "-1"},
+                                                       {"class_count", "0"},
+                                                       {"classes", "[1, 2]"},
+                                                       {"classes", "{\"a\": 1}"},
+                                                       {"classes", "[\"a\"]"},
+                                                       {"step", "0.5"},
+                                                       {"step", "-3"},
+                                                       {"step", "18446744073709551616"},
+                                                       {"score", "1.5"},
+                                                       {"score", "nan"}};
+  for (const auto& [key, value] : wrong) {
+    CAPTURE(key);
+    CAPTURE(value);
+    auto changed = metadata;
+    REQUIRE(changed.contains(std::string("vitrine.") + key));
+    changed[std::string("vitrine.") + key] = value;
+    try {
+      WeightsRecord::parse(changed, "a file");
+      FAIL("was read");
+    } catch (const Error& error) {
+      CHECK(error.kind() == ErrorKind::kCorrupt);
+      CHECK(vitrine::testing::has(error.what(), std::string("a file: its metadata \"vitrine.") + key + "\""));
+    }
+  }
 }
