@@ -174,6 +174,18 @@ TEST_CASE("weights of another architecture are told by what they look like") {
   CHECK(has(vit_refusal(with("norm_pre.weight", one)), "looks like a CLIP ViT"));
   CHECK(has(vit_refusal(with("blocks.0.mlp.fc1_g.weight", one)), "an EVA-02 ViT"));
   CHECK(has(vit_refusal(with("attn_pool.latent", one)), "a SigLIP"));
+  Tensors encoder = with("attn_pool.latent", one);
+  encoder["norm_pre.weight"] = one;
+  CHECK(has(vit_refusal(encoder), "a Perception Encoder"));
+  Tensors dinov3 = with("blocks.0.gamma_1", one);
+  dinov3["reg_token"] = at::zeros({1, 4, 32});
+  dinov3["blocks.0.mlp.fc1_g.weight"] = one;
+  dinov3.erase("pos_embed");
+  CHECK(has(vit_refusal(dinov3), "a DINOv3 ViT"));
+  CHECK(has(vit_refusal(deit3), "image_size 32"));
+  Tensors beit = with("blocks.0.attn.relative_position_bias_table", at::zeros({52, 2}));
+  beit.erase("pos_embed");
+  CHECK(has(vit_refusal(beit), "image_size 32"));
   Tensors headless = plain;
   headless.erase("head.weight"), headless.erase("head.bias");
   CHECK(has(vit_refusal(headless), "without a head"));

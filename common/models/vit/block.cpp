@@ -181,6 +181,10 @@ VitBlockImpl::VitBlockImpl(const VitStructure& s, bool random) {
 }
 
 at::Tensor VitBlockImpl::forward(const at::Tensor& x, const VitPositionTables& tables, at::Tensor* map) const {
+  if (frozen_) {
+    x.add_(attn_->forward(norm1_.ptr()->forward(x), tables, map));
+    return x.add_(mlp_->forward(norm2_.ptr()->forward(x)));
+  }
   const auto scaled = [](const at::Tensor& branch, const at::Tensor& scale) {
     return scale.defined() ? branch * scale : branch;
   };
@@ -192,6 +196,7 @@ void VitBlockImpl::freeze(at::ScalarType type, const VitPositionTables& tables) 
   attn_->freeze(type, tables, scale1_);
   mlp_->freeze(type, scale2_);
   scale1_ = scale2_ = at::Tensor();
+  frozen_ = true;
 }
 
 }  // namespace vitrine

@@ -66,7 +66,8 @@ class VitBlockImpl : public torch::nn::Module {
  public:
   VitBlockImpl(const VitStructure& structure, bool random);
 
-  /// x: [N, tokens, dim], FP32; so is the result. `map`: as in VitAttentionImpl.
+  /// x: [N, tokens, dim], FP32; so is the result. A frozen block adds to x and returns it: allocating the residual
+  /// stream anew costs a ViT-Ti more than adding to it. `map`: as in VitAttentionImpl.
   at::Tensor forward(const at::Tensor& x, const VitPositionTables& tables, at::Tensor* map) const;
   void freeze(at::ScalarType type, const VitPositionTables& tables);
 
@@ -75,6 +76,7 @@ class VitBlockImpl : public torch::nn::Module {
   VitAttention attn_{nullptr};
   VitMlpLayers mlp_{nullptr};
   at::Tensor scale1_, scale2_;  ///< LayerScale, [dim]; undefined without
+  bool frozen_ = false;
 };
 
 }  // namespace vitrine

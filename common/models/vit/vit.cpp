@@ -8,6 +8,7 @@
 #include "common/base/error.h"
 #include "common/models/autocast.h"
 #include "common/models/head.h"
+#include "common/models/vit/block.h"
 
 namespace vitrine {
 namespace {

@@ -7,7 +7,6 @@
 
 #include <vector>
 
-#include "common/models/vit/block.h"
 #include "common/models/vit/dense.h"
 #include "common/models/vit/options.h"
 #include "common/models/vit/pool.h"

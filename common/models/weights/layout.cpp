@@ -55,8 +55,16 @@ std::string vit_family(const TensorNames& names) {
   if (names.has("dist_token")) return because("a distilled DeiT", "a distillation token", "dist_token");
   if (const std::string bias = names.first_with("relative_position_bias_table"); !bias.empty())
     return because("a BEiT", "relative position biases", bias);
+  const std::string gamma = names.first_with(".gamma_1");
+  if (!gamma.empty() && class_token && !registers.empty() && !names.has("pos_embed"))
+    return because("a DINOv3 ViT", "LayerScale and register tensors, no positions", gamma);
   if (const std::string gate = names.first_with("mlp.fc1_g"); !gate.empty())
     return because("an EVA-02 ViT", "a gated MLP", gate);
+  if (const auto hidden = names.size("blocks.0.mlp.fc2.weight", 1);
+      hidden && names.size("blocks.0.mlp.fc1.weight", 0) == 2 * *hidden && names.has("blocks.0.attn.q_bias"))
+    return because("an EVA-02 ViT", "a gated MLP in one layer", "blocks.0.mlp.fc1.weight");
+  if (names.has("norm_pre.weight") && names.any("attn_pool."))
+    return because("a Perception Encoder", "a norm before the blocks and attention pooling", "norm_pre.weight");
   if (const std::string gate = names.first_with("mlp.w12"); !gate.empty())
     return because("a DINOv2 ViT", "a gated MLP", gate);
   if (const std::string scale = names.first_with(".ls1.gamma"); !scale.empty()) {
@@ -66,11 +74,11 @@ std::string vit_family(const TensorNames& names) {
     const auto positions = names.size("pos_embed", 1);
     return because(positions && is_square(*positions) ? "a DeiT-III ViT" : "a DINOv2 ViT", "LayerScale tensors", scale);
   }
-  if (const std::string scale = names.first_with(".gamma_1"); !scale.empty())
-    return because(names.has("pos_embed") ? "an EVA ViT" : "a DINOv3 ViT", "LayerScale tensors", scale);
+  if (!gamma.empty())
+    return because(class_token ? "an EVA ViT" : "a ViT without a class token", "LayerScale tensors", gamma);
   if (names.has("norm_pre.weight")) return because("a CLIP ViT", "a norm before the blocks", "norm_pre.weight");
   if (const std::string pool = names.first_with("attn_pool."); !pool.empty())
-    return because("a SigLIP or Perception Encoder ViT", "attention pooling", pool);
+    return because("a SigLIP ViT", "attention pooling", pool);
   if (!registers.empty()) return because("a ViT with registers", "register tokens", registers);
   if (names.has("fc_norm.weight"))
     return because("a ViT with average pooling", "a norm after the pooling", "fc_norm.weight");
@@ -78,6 +86,20 @@ std::string vit_family(const TensorNames& names) {
   if (names.any(".q_norm.")) return because("a ViT with QK normalisation", "the norms", names.first_with(".q_norm."));
   if (!names.has("blocks.0.attn.qkv.bias")) return "a ViT without QKV biases";
   return "a ViT with timm's names";
+}
+
+/// The side of the grid of a ViT's positions: of pos_embed with or without its prefix tokens, or of relative biases.
+std::optional<std::int64_t> grid_side(const TensorNames& names) {
+  const auto root = [](std::int64_t n) { return std::lround(std::sqrt(static_cast<double>(n))); };
+  const std::int64_t prefix =
+      (names.has("cls_token") ? 1 : 0) + (names.has("dist_token") ? 1 : 0) + names.size("reg_token", 1).value_or(0);
+  if (const auto rows = names.size("pos_embed", 1)) {
+    if (is_square(*rows)) return root(*rows);
+    if (is_square(*rows - prefix)) return root(*rows - prefix);
+  }
+  if (const auto rows = names.size("blocks.0.attn.relative_position_bias_table", 0); rows && is_square(*rows - 3))
+    return (root(*rows - 3) + 1) / 2;
+  return std::nullopt;
 }
 
 std::string vit_layout(const TensorNames& names) {
@@ -89,8 +111,7 @@ std::string vit_layout(const TensorNames& names) {
   add("dim", names.size("patch_embed.proj.weight", 0));
   add("depth", names.count("blocks.", ".norm1.weight"));
   add("patch", patch);
-  if (const auto positions = names.size("pos_embed", 1); positions && patch && is_square(*positions - 1))
-    add("image_size", std::lround(std::sqrt(static_cast<double>(*positions - 1))) * *patch);
+  if (const auto side = grid_side(names); side && patch) add("image_size", *side * *patch);
   const auto classes = names.size("head.weight", 0);
   add("classes", classes);
   return vit_family(names) + sizes + (classes ? "" : ", without a head");
