@@ -181,7 +181,7 @@ OpenedTeacher open_vit(const TeacherOptions& given, c10::Device device) {
     out.options.name = !structure.arch.empty() ? structure.arch : std::filesystem::path(given.weights).stem().string();
   fill_preprocessing(structure, out);
   out.network = std::make_unique<VitNetwork>(load_vit(structure, files, given.weights, device, out.notes),
-                                              compute_type(given.precision));
+                                             compute_type(given.precision));
   return out;
 }
 

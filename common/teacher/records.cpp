@@ -18,9 +18,10 @@ constexpr const char* kInterpolation = "bicubic";
 }
 
 std::shared_ptr<const VitStructure> structure_of(const TrackInfo& track) {
+  nlohmann::ordered_json settings = to_json(VitStructure());
+  settings.update(parse_json<nlohmann::ordered_json>(track.teacher.architecture.settings));
   return std::make_shared<const VitStructure>(
-      vit_structure_from_json(parse_json<nlohmann::ordered_json>(track.teacher.architecture.settings),
-                              text(track.directory(), ": teacher.architecture")));
+      vit_structure_from_json(settings, text(track.directory(), ": teacher.architecture")));
 }
 
 }  // namespace

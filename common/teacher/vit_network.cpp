@@ -22,7 +22,11 @@ VitNetwork::VitNetwork(Vit vit, at::ScalarType type) : vit_(std::move(vit)) {
 }
 
 ArchitectureRecord VitNetwork::record() const {
-  return {"vit", nlohmann::json(to_json(vit_->structure())).dump()};
+  nlohmann::json settings = to_json(vit_->structure());
+  const nlohmann::json defaults = to_json(VitStructure());
+  for (const auto& [key, value] : defaults.items())
+    if (settings.at(key) == value) settings.erase(key);
+  return {"vit", settings.dump()};
 }
 
 // The largest values that live at once in a block: its input, queries, keys and values, the hidden layer of the MLP

@@ -33,7 +33,8 @@ struct EvaluateFixture : ExtractFixture {
     vitrine::testing::write_whole(path, text);
   }
   CommandResult evaluate(const std::string& arguments) const {
-    return vitrine::testing::run(executable("vitrine-extract") + " --evaluate '" + config.string() + "' " + arguments);
+    return vitrine::testing::run("( " + executable("vitrine-extract") + " --evaluate '" + config.string() + "' " +
+                                 arguments + " )");
   }
 };
 

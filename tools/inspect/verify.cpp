@@ -293,7 +293,9 @@ VerifyReport verify_cache(const fs::path& directory, const VerifyOptions& option
   for (const PreparedTrack& track : preparation.tracks)
     if (wanted(options.tracks, directory / track.directory) && !directory_exists(directory / track.directory))
       add_incomplete(track.directory, {}, opened.cache->plan().layout(), track.passes, report.incomplete);
-  std::ranges::sort(report.incomplete, {}, [](const IncompletePass& one) { return std::tie(one.directory, one.pass); });
+  std::ranges::sort(report.incomplete, {}, [](const IncompletePass& one) {
+    return std::tuple(one.directory != "recipes", one.directory, one.pass);  // recipes first
+  });
 
   const std::uint64_t done = report.bytes;
   report.files += tasks.size();
