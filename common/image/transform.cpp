@@ -150,10 +150,9 @@ Image centre_view(const Image& image, int size, double crop_pct, CropMode mode) 
     throw std::logic_error("centre_view: size below 1 or crop_pct outside (0, 1]");
   const int shorter = static_cast<int>(std::floor(size / crop_pct));
   const bool tall = image.height > image.width;
-  const std::int64_t longer =
-      mode == CropMode::kSquash
-          ? shorter
-          : std::int64_t{shorter} * (tall ? image.height : image.width) / (tall ? image.width : image.height);
+  const std::int64_t longer = mode == CropMode::kSquash ? shorter
+                                                        : std::int64_t{shorter} * (tall ? image.height : image.width) /
+                                                              (tall ? image.width : image.height);
   const std::int64_t height = tall ? longer : shorter, width = tall ? shorter : longer;
   // Rounds half to even, as Python's round().
   const auto begin = [size](std::int64_t side) {

@@ -29,6 +29,30 @@ bool is_whole_line(const std::string& line, std::ptrdiff_t commas, std::uint64_t
          std::ranges::count(line, ',') == commas;
 }
 
+std::vector<std::string> cells_of(const std::string& line) {
+  std::vector<std::string> out{""};
+  for (const char c : line)
+    if (c == ',')
+      out.emplace_back();
+    else
+      out.back() += c;
+  return out;
+}
+
+// A line of a table with the columns `had`, in the columns `wanted`: an older version may have begun the table. Empty
+// for a line of another number of cells.
+std::string in_columns(const std::string& line, const std::vector<std::string>& had,
+                       const std::vector<std::string>& wanted) {
+  const std::vector<std::string> cells = cells_of(line);
+  if (cells.size() != had.size()) return "";
+  std::string out;
+  for (std::size_t c = 0; c < wanted.size(); ++c) {
+    const auto at = std::ranges::find(had, wanted[c]) - had.begin();
+    out += (c > 0 ? "," : "") + (at < std::ssize(had) ? cells[static_cast<std::size_t>(at)] : std::string());
+  }
+  return out;
+}
+
 // Opens a table for more lines; those beyond `first_step` are dropped, and those that are not whole.
 void go_on(std::ofstream& out, const std::filesystem::path& path, const std::string& header, std::uint64_t first_step) {
   std::string kept = header + "\n";
@@ -36,9 +60,11 @@ void go_on(std::ofstream& out, const std::filesystem::path& path, const std::str
     std::istringstream lines(read_file(path));
     std::string line;
     std::getline(lines, line);
-    const auto commas = std::ranges::count(line, ',');  // of that file, which an older version may have begun
+    const std::vector<std::string> had = cells_of(line), wanted = cells_of(header);
+    const auto commas = std::ranges::count(header, ',');
     while (std::getline(lines, line))
-      if (is_whole_line(line, commas, first_step)) kept += line + "\n";
+      if (const std::string now = in_columns(line, had, wanted); is_whole_line(now, commas, first_step))
+        kept += now + "\n";
   }
   publish(path, kept);
   out.open(path, std::ios::app);
@@ -95,7 +121,8 @@ double core_seconds() {
 RunLog::RunLog(const std::filesystem::path& directory, std::uint64_t first_step)
     : directory_(directory), first_step_(first_step) {
   go_on(out_, directory / "log.csv",
-        "step,epoch,phase,lr,loss,kl,feature,attention,label,exits,embedding,scale,skipped,seconds,wait_share,core_seconds",
+        "step,epoch,phase,lr,loss,kl,feature,attention,label,exits,embedding,scale,skipped,seconds,wait_share,core_"
+        "seconds",
         first_step);
 }
 
@@ -113,9 +140,8 @@ void RunLog::add(std::uint64_t step, const Objective::Mapped& mapped) {
 void RunLog::add(const LogLine& line) {
   out_ << line.step << ',' << line.point.epoch << ',' << line.point.phase->name << ',' << line.point.lr << ','
        << line.loss;
-  for (const at::Tensor* term :
-       {&line.terms.output, &line.terms.feature, &line.terms.attention, &line.terms.label, &line.terms.exits,
-        &line.terms.embedding})
+  for (const at::Tensor* term : {&line.terms.output, &line.terms.feature, &line.terms.attention, &line.terms.label,
+                                 &line.terms.exits, &line.terms.embedding})
     out_ << ',' << cell(*term);
   if (line.scale) {
     out_ << ',' << *line.scale << ',' << line.skipped;

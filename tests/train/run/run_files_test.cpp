@@ -174,9 +174,20 @@ TEST_CASE("lines of log.csv that were cut off, are of no step or beyond the chec
   const std::filesystem::path file = directory / "log.csv";
   { const RunLog begun(directory.path(), 0); }
   const std::string header = read_whole(file);
-  const std::string rest = ",0,joint,0.1,nan,,,,,,,,1,0,1\n";
+  const std::string rest = ",0,joint,0.1,nan,,,,,,,,,1,0,1\n";
   write_whole(file, header + "1" + rest + "\n0" + rest + "-1" + rest + "1.5" + rest + "two" + rest + "2" + rest +
                         "18446744073709551617" + rest + "4" + rest + "3,0,jo");
   { const RunLog again(directory.path(), 3); }
   CHECK(read_whole(file) == header + "1" + rest + "2" + rest);
+}
+
+TEST_CASE("a log.csv that an older version began goes on in this version's columns") {
+  const TemporaryDirectory directory;
+  const std::filesystem::path file = directory / "log.csv";
+  { const RunLog begun(directory.path(), 0); }
+  const std::string header = read_whole(file);
+  write_whole(file, "step,loss,former,epoch\n1,0.5,x,7\n2,0.25,y,8\n");
+  { const RunLog again(directory.path(), 2); }
+  const std::string commas(static_cast<std::size_t>(std::ranges::count(header, ',')) - 4, ',');
+  CHECK(read_whole(file) == header + "1,7,,,0.5" + commas + "\n2,8,,,0.25" + commas + "\n");
 }
