@@ -3,9 +3,6 @@
 
 #include "common/teacher/module_network.h"
 
-#include <dlfcn.h>
-#include <torch/csrc/inductor/aoti_package/model_package_loader.h>
-
 #include <algorithm>
 #include <array>
 #include <utility>
@@ -21,8 +18,7 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
-constexpr const char* kCardFile = "vitrine.json";  // TorchScript: extra file of the archive
-constexpr const char* kCardKey = "vitrine";        // .pt2: key of the package's metadata
+constexpr const char* kCardFile = "vitrine.json";  // extra file of the archive
 constexpr std::uint32_t kCardVersion = 1;
 constexpr double kTapEps = 1e-6;
 constexpr const char* kExport = "export it again with tools/scripts/export_teacher.py";
@@ -65,11 +61,6 @@ void check_card(const ModuleCard& card, const std::string& where) {
       refuse(text("disagrees with its outputs about block ", b));
 }
 
-// Both kinds are zip archives; the loader of packages requires this extension.
-bool is_package(const fs::path& file) {
-  return file.extension() == ".pt2";
-}
-
 /// A TorchScript archive.
 class Script : public ModuleProgram {
  public:
@@ -103,35 +94,6 @@ class Script : public ModuleProgram {
   torch::jit::Module module_;
   std::string card_;
   std::vector<std::string> names_;
-};
-
-/// A package of AOTInductor.
-class Package : public ModuleProgram {
- public:
-  Package(const std::string& file, c10::Device device, std::size_t runners) {
-    // The package's library names libtorch.so, which this program does not link: the search path of the program finds
-    // it.
-    if (dlopen("libtorch.so", RTLD_LAZY | RTLD_GLOBAL) == nullptr)
-      throw Error(ErrorKind::kIo, {.path = file,
-                                   .what = text("needs libtorch.so, which cannot be loaded (", dlerror(), ")"),
-                                   .remedy = "run it where LibTorch is installed, or export a TorchScript module"});
-    with_torch_errors(loading(file), [&] {
-      loader_ = std::make_unique<torch::inductor::AOTIModelPackageLoader>(
-          file, "model", /*run_single_threaded=*/false, runners,
-          device.is_cpu() ? c10::DeviceIndex{-1} : device.index());
-    });
-    const auto metadata = loader_->get_metadata();
-    const auto found = metadata.find(kCardKey);
-    if (found == metadata.end()) not_a_teacher(file, "is a package without the card that says what it returns");
-    card_ = found->second;
-  }
-  const std::string& card() const { return card_; }
-
-  std::vector<at::Tensor> run(const at::Tensor& x) override { return loader_->run({x}); }
-
- private:
-  std::unique_ptr<torch::inductor::AOTIModelPackageLoader> loader_;
-  std::string card_;
 };
 
 }  // namespace
@@ -170,19 +132,13 @@ ModuleCard ModuleCard::parse(const std::string& json, const std::string& where) 
   return card;
 }
 
-ModuleNetwork::ModuleNetwork(const fs::path& file, c10::Device device, std::size_t runners) : where_(file.string()) {
+ModuleNetwork::ModuleNetwork(const fs::path& file, c10::Device device) : where_(file.string()) {
   if (!file_exists(file))
     throw Error(ErrorKind::kInput, {.path = where_, .what = "is not a file", .remedy = "check teacher.module"});
-  if (is_package(file)) {
-    auto package = std::make_unique<Package>(where_, device, runners);
-    card_ = ModuleCard::parse(package->card(), where_);
-    program_ = std::move(package);
-  } else {
-    auto script = std::make_unique<Script>(where_, device);
-    card_ = ModuleCard::parse(script->card(), where_);
-    script->expect(card_.outputs);
-    program_ = std::move(script);
-  }
+  auto script = std::make_unique<Script>(where_, device);
+  card_ = ModuleCard::parse(script->card(), where_);
+  script->expect(card_.outputs);
+  program_ = std::move(script);
   const std::string kind = device.is_cpu() ? "cpu" : "cuda";
   if (card_.device != kind)
     throw Error(ErrorKind::kInput,

@@ -14,7 +14,7 @@
 
 namespace vitrine {
 
-/// What an exported module says of itself: its attribute "vitrine.json" (TorchScript) or metadata "vitrine" (.pt2).
+/// What an exported module says of itself, in the extra file "vitrine.json" of its archive.
 ///
 ///  {"version": 1, "name", "precision", "device", "micro_batch", "image_size", "classes", "embedding",
 ///   "blocks": [{"features": [C, H, W] or null, "attention": [heads, H, W] or null}, ...],
@@ -45,10 +45,9 @@ class ModuleProgram {
 
 class ModuleNetwork : public TeacherNetwork {
  public:
-  /// Loads an AOTInductor package (a name in .pt2) or a TorchScript archive (any other). `runners`: how many
-  /// calls of a .pt2 run at once. Throws Error for a file that is neither, that lacks the card, or that was exported
-  /// for another kind of device. **Executes code from the file**: the caller must have the user's consent.
-  ModuleNetwork(const std::filesystem::path& file, c10::Device device, std::size_t runners);
+  /// Loads a TorchScript archive. Throws Error for another file, one that lacks the card, and one that was exported for
+  /// another kind of device. **Executes code from the file**: the caller must have the user's consent.
+  ModuleNetwork(const std::filesystem::path& file, c10::Device device);
 
   const ModuleCard& card() const { return card_; }
   const NetworkShape& shape() const override { return card_.shape; }

@@ -10,7 +10,6 @@
 #include "common/base/error.h"
 #include "common/base/hash.h"
 #include "common/base/json.h"
-#include "common/base/local_ranks.h"
 #include "common/kernels/normalise.h"
 #include "common/models/precision.h"
 #include "common/models/torch_errors.h"
@@ -193,7 +192,7 @@ OpenedTeacher open_module(const TeacherOptions& given, c10::Device device) {
                  .remedy = "if you trust where it comes from, add --allow module to the command line"});
   if (!given.arch.empty() || given.image_size != 0 || given.patch != 0 || given.heads != 0 || !given.activation.empty())
     fail("teacher.arch, image_size, patch, heads and activation are part of an exported module; leave them out");
-  auto module = std::make_unique<ModuleNetwork>(given.module, device, default_threads());
+  auto module = std::make_unique<ModuleNetwork>(given.module, device);
   const ModuleCard& card = module->card();
   OpenedTeacher out;
   out.options = given;

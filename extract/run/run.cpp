@@ -60,8 +60,7 @@ RunResult run_part(const ExtractOptions& options, const std::string& part, const
   ReadyTracks ready = prepared_tracks(cache, teacher, options.taps.calibration_views);
   const std::vector<TrackInfo> tracks = ready.tracks;
   if (!start.workers) {
-    const WorkerChoice choice =
-        choose_workers(plan, teacher.forward_bytes(), tracks, options.workers);
+    const WorkerChoice choice = choose_workers(plan, teacher.forward_bytes(), tracks, options.workers);
     note(choice.sentence);
     start.workers = choice.workers;
   }

@@ -4,9 +4,9 @@
     export_teacher.py NAME -o FILE [--weights FILE] [--classes K] [--size S] [--blocks N ...] [--precision fp32|bf16|fp16]
                       [--device cpu|cuda] [--micro-batch N]
 
-FILE in .pt2 is compiled by AOTInductor (needs a C++ compiler; faster), any other name is TorchScript. The module returns the logits,
-the pooled embedding, the output of each block (or stage) and, for blocks with softmax attention and a class token, the class token's
-row of it. A forward always takes --micro-batch views: set teacher.micro_batch to it. Without --weights the weights are random.
+FILE is a TorchScript archive. The module returns the logits, the pooled embedding, the output of each block (or stage) and, for blocks with
+softmax attention and a class token, the class token's row of it. A forward always takes --micro-batch views: set teacher.micro_batch
+to it. Without --weights the weights are random.
 """
 import argparse
 import json
@@ -97,24 +97,6 @@ def card_of(args, model, teacher, example, config):
 
 
 def save(args, teacher, example, card):
-    if args.output.endswith(".pt2"):
-        names = card["outputs"]
-
-        class Listed(torch.nn.Module):
-            def __init__(self):
-                super().__init__()
-                self.teacher = teacher
-
-            def forward(self, x):
-                out = self.teacher(x)
-                return tuple(out[name] for name in names)
-
-        program = torch.export.export(Listed().eval(), (example,), strict=False)
-        # One thread per call: vitrine-extract runs calls side by side, and results must not depend on the number of cores.
-        torch._inductor.aoti_compile_and_package(program, package_path=args.output, inductor_configs={
-            "cpp.threads": 1, "aot_inductor.metadata": {"vitrine": json.dumps(card)}})
-        loaded = torch._inductor.aoti_load_package(args.output)
-        return lambda x: dict(zip(names, loaded(x)))
     warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)  # sizes are fixed, and the result is held against the model
     with torch.no_grad():
         traced = torch.jit.trace(teacher, example, strict=False, check_trace=False)

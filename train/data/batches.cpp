@@ -49,7 +49,8 @@ Batch Batch::rows(std::int64_t first, std::int64_t count) const {
   const auto cut = [&](const at::Tensor& all) { return all.defined() ? all.narrow(0, first, count) : all; };
   Batch out{cut(pictures),  {cut(labels.label), cut(labels.partner_label), cut(labels.own_share), labels.complete},
             cut(logits),    {},
-            cut(attention), cut(embedding), other_picture};
+            cut(attention), cut(embedding),
+            other_picture};
   for (const at::Tensor& track : features) out.features.push_back(cut(track));
   return out;
 }
@@ -177,9 +178,10 @@ Batch Batches::next() {
     rows += count;
     used_views_ += count;
   }
-  Batch out{pictures.on(device_),  {label.on(device_), partner.on(device_), share.on(device_), complete},
-            logits.on(device_),    {},
-            attention.on(device_), embedding.on(device_), std::move(other_picture)};
+  Batch out{pictures.on(device_),    {label.on(device_), partner.on(device_), share.on(device_), complete},
+            logits.on(device_),      {},
+            attention.on(device_),   embedding.on(device_),
+            std::move(other_picture)};
   for (std::size_t t = 0; t < features.size(); ++t) {
     out.features.push_back(features[t].on(device_));
     if (bases_[t] && out.features.back().defined()) bases_[t]->add_mean(out.features.back());

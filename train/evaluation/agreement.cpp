@@ -28,7 +28,8 @@ TeacherJudge::TeacherJudge(const TargetOptions& options, const std::vector<std::
 }
 
 TeacherJudge::Judged TeacherJudge::logits(const Evaluation& evaluation, std::span<const std::uint32_t> images) const {
-  Evaluation::Crops crops = evaluation.crops(images, teacher_.image_size(), teacher_.options().crop_pct, teacher_.crop_mode());
+  Evaluation::Crops crops =
+      evaluation.crops(images, teacher_.image_size(), teacher_.options().crop_pct, teacher_.crop_mode());
   if (crops.images.empty()) return {};
   const auto count = static_cast<std::uint32_t>(crops.images.size());
   std::vector<float> values = teacher_.logits(

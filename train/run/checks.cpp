@@ -35,7 +35,8 @@ void check_phases(const TrainOptions& options, const TargetShapes& shapes, const
            phase->name, ".epochs = 0");
     if (needs_maps(*phase) && phase->feature_term && !attention && shapes.features.empty() && shapes.embedding.empty())
       fail("schedule.", phase->name,
-           " learns from features alone, but targets.features names no track and targets.embedding is false; name one or set "
+           " learns from features alone, but targets.features names no track and targets.embedding is false; name one "
+           "or set "
            "schedule.",
            phase->name, ".epochs = 0");
     if ((needs_maps(*phase) ? passes.with_maps : passes.all).empty())

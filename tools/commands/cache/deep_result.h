@@ -18,7 +18,7 @@ namespace vitrine {
 struct DeepRequest {
   std::uint64_t views = 0;  ///< sample size per track, rounded up to whole groups
   ImageFolders images;
-  std::string weights, zero_shot;   ///< as TeacherFiles
+  std::string weights, zero_shot;  ///< as TeacherFiles
   bool allow_module = false;
   std::string device;               ///< empty: the kind of device that made the cache
   std::vector<std::string> tracks;  ///< as in VerifyOptions
