@@ -122,7 +122,8 @@ void Teacher::choose_taps() {
 std::vector<TrackInfo> Teacher::tracks(const Plan& plan) const {
   if (static_cast<int>(plan.options().image_size) != image_size())
     fail("plan.image_size = ", plan.options().image_size, " is not the teacher's ", image_size(),
-         "; set it to that, as boxes are in the teacher's pixels");
+         "; set it to that, as boxes are in the teacher's pixels, or set teacher.image_size = ",
+         plan.options().image_size, ", for which a ViT's positions are resampled");
   if (plan.options().group % options_.micro_batch != 0)
     fail("teacher.micro_batch = ", options_.micro_batch, " does not divide plan.group = ", plan.options().group,
          "; choose one that does");
