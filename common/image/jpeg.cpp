@@ -22,7 +22,7 @@ struct Errors {
   jpeg_error_mgr base;
   std::jmp_buf back;
   char message[JMSG_LENGTH_MAX];
-  bool memory;  // too little, which is no fault of the file
+  bool memory;  // an allocation failed: the file may be sound
 };
 
 [[noreturn]] void on_error(j_common_ptr info) {

@@ -21,7 +21,7 @@ struct Reader {
   const std::byte* next = nullptr;
   std::size_t left = 0;
   char message[200] = "";
-  bool memory = false;  // an allocation failed: what fails after it is no fault of the file
+  bool memory = false;  // an allocation failed: later errors do not mean that the file is damaged
   ~Reader() { png_destroy_read_struct(&png, &info, nullptr); }
 
   static void on_error(png_structp png, png_const_charp text) {

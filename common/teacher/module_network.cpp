@@ -10,6 +10,7 @@
 #include "common/base/error.h"
 #include "common/base/files.h"
 #include "common/base/json_fields.h"
+#include "common/models/autocast.h"
 #include "common/models/torch_errors.h"
 
 namespace vitrine {
@@ -51,6 +52,11 @@ void check_card(const ModuleCard& card, const std::string& where) {
   if (card.micro_batch == 0 || card.micro_batch > 65536) refuse(text("has micro_batch = ", card.micro_batch));
   if (card.shape.image_size == 0 || card.shape.image_size > 4096)
     refuse(text("has image_size = ", card.shape.image_size));
+  if (!(card.crop_pct > 0 && card.crop_pct <= 1)) refuse(text("has crop_pct = ", card.crop_pct));
+  const auto outside = [](double low, double high) { return [=](double x) { return !(x >= low && x <= high); }; };
+  if (card.mean.size() != 3 || std::ranges::any_of(card.mean, outside(0, 1)) || card.stddev.size() != 3 ||
+      std::ranges::any_of(card.stddev, outside(1e-6, 1e6)))
+    refuse("has a mean or std that is not three numbers of colours in [0, 1]");
   if (card.shape.classes > 1u << 24 || card.shape.embedding > 1u << 20) refuse("has sizes out of range");
   if (card.shape.blocks.size() > 1000) refuse(text("has ", card.shape.blocks.size(), " blocks"));
   if ((card.shape.classes > 0) != has(card, "logits")) refuse("disagrees with its outputs about logits");
@@ -61,10 +67,11 @@ void check_card(const ModuleCard& card, const std::string& where) {
       refuse(text("disagrees with its outputs about block ", b));
 }
 
-/// A TorchScript archive.
-class Script : public ModuleProgram {
+}  // namespace
+
+class ModuleProgram {
  public:
-  Script(const std::string& file, c10::Device device) {
+  ModuleProgram(const std::string& file, c10::Device device) {
     std::unordered_map<std::string, std::string> extra{{kCardFile, ""}};
     with_torch_errors(loading(file), [&] { module_ = torch::jit::load(file, device, extra); });
     card_ = extra.at(kCardFile);
@@ -74,7 +81,10 @@ class Script : public ModuleProgram {
   const std::string& card() const { return card_; }
   void expect(std::vector<std::string> names) { names_ = std::move(names); }
 
-  std::vector<at::Tensor> run(const at::Tensor& x) override {
+  /// Outputs in the order of the card.
+  std::vector<at::Tensor> run(const at::Tensor& x) {
+    // Casts are part of the exported code, which has its head in FP32.
+    const Autocast off(x.device(), at::kFloat);
     // The optimisations of the profiling executor after the first calls would change the rounding.
     const torch::jit::GraphOptimizerEnabledGuard no_optimiser(false);
     const c10::IValue returned = module_.forward({x});
@@ -95,8 +105,6 @@ class Script : public ModuleProgram {
   std::string card_;
   std::vector<std::string> names_;
 };
-
-}  // namespace
 
 ModuleCard ModuleCard::parse(const std::string& json, const std::string& where) {
   const Json parsed = parse_json<Json>(json);
@@ -135,10 +143,9 @@ ModuleCard ModuleCard::parse(const std::string& json, const std::string& where) 
 ModuleNetwork::ModuleNetwork(const fs::path& file, c10::Device device) : where_(file.string()) {
   if (!file_exists(file))
     throw Error(ErrorKind::kInput, {.path = where_, .what = "is not a file", .remedy = "check teacher.module"});
-  auto script = std::make_unique<Script>(where_, device);
-  card_ = ModuleCard::parse(script->card(), where_);
-  script->expect(card_.outputs);
-  program_ = std::move(script);
+  program_ = std::make_unique<ModuleProgram>(where_, device);
+  card_ = ModuleCard::parse(program_->card(), where_);
+  program_->expect(card_.outputs);
   const std::string kind = device.is_cpu() ? "cpu" : "cuda";
   if (card_.device != kind)
     throw Error(ErrorKind::kInput,
@@ -146,6 +153,8 @@ ModuleNetwork::ModuleNetwork(const fs::path& file, c10::Device device) : where_(
                  .what = text("was exported for ", card_.device, ", but teacher.device is ", kind),
                  .remedy = text("set teacher.device = \"", card_.device, "\", or export it with --device ", kind)});
 }
+
+ModuleNetwork::~ModuleNetwork() = default;
 
 ArchitectureRecord ModuleNetwork::record() const {
   const nlohmann::json settings{

@@ -35,26 +35,22 @@ struct ModuleCard {
   static ModuleCard parse(const std::string& json, const std::string& where);
 };
 
-/// The code of an exported module.
-class ModuleProgram {
- public:
-  virtual ~ModuleProgram() = default;
-  /// Outputs in the order of the card.
-  virtual std::vector<at::Tensor> run(const at::Tensor& x) = 0;
-};
+/// The loaded archive; hides torch/script.h.
+class ModuleProgram;
 
 class ModuleNetwork : public TeacherNetwork {
  public:
   /// Loads a TorchScript archive. Throws Error for another file, one that lacks the card, and one that was exported for
   /// another kind of device. **Executes code from the file**: the caller must have the user's consent.
   ModuleNetwork(const std::filesystem::path& file, c10::Device device);
+  ~ModuleNetwork() override;
 
   const ModuleCard& card() const { return card_; }
   const NetworkShape& shape() const override { return card_.shape; }
   ArchitectureRecord record() const override;
   double forward_bytes(std::uint32_t views) const override;
-  /// `x` must have card().micro_batch views. Throws Error if an output is missing or has another shape than the card
-  /// says.
+  /// `x` must have card().micro_batch views; an Autocast around it has no effect. Throws Error if an output is missing
+  /// or has another shape than the card says.
   TeacherOutputs forward(const at::Tensor& x, const TeacherTaps& taps) const override;
 
  private:

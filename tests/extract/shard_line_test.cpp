@@ -141,7 +141,7 @@ TEST_CASE("a failure anywhere ends the pipeline, is rethrown, and drops only inc
                     "none");
 }
 
-TEST_CASE("shards in progress are finished when there are no more") {
+TEST_CASE("after the last shard is queued, the shards in progress are finished") {
   Ledger ledger;
   std::atomic<bool> stop{false};
   ledger.on_publish = [&](int shard) { stop = stop || shard == 5; };

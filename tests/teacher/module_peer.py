@@ -147,6 +147,18 @@ def main():
         export("test_vit", folder / "vit.pt", folder / "vit.safetensors")
         check(folder, "test_vit", folder / "vit.pt", "features = [-1]\nattention = [-1]", of_vit)
 
+        # In BF16 the casts are part of the module, whose head stays in FP32.
+        export("test_vit", folder / "half.pt", folder / "vit.safetensors", "--precision", "bf16")
+        path = config(folder, folder / "half.pt", "half", "")
+        code, out = run(BIN / "vitrine-extract", path, "--allow", "module", "--set", "teacher.precision=bf16")
+        assert code == 0, out
+        model_config = timm.data.resolve_model_data_config(vit)
+        item = VitrineDataset(str(folder / "images"), Cache(str(folder / "half")), ["logits", "embedding"],
+                              normalise=(model_config["mean"], model_config["std"]))[0]
+        with torch.no_grad():
+            head = vit.head(item["targets"]["embedding"])
+        assert (head - item["targets"]["logits"]).abs().max() <= 1e-5 * head.abs().max(), "the head is not in FP32"
+
         # Settings that are part of the exported code.
         path = config(folder, folder / "vit.pt", "refused", "")
         for setting, sentence in [("teacher.precision=bf16", "was exported with fp32"), ("teacher.micro_batch=2", "for 4 views"),

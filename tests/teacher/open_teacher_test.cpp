@@ -88,7 +88,7 @@ TEST_CASE("what nothing tells is assumed, and said") {
   folder.options.heads = 0;
   const std::string message = message_of([&] { folder.open(); });
   CAPTURE(message);
-  CHECK(has(message, "heads"));  // 16 is no multiple of 64
+  CHECK(has(message, "heads"));  // 16 is not a multiple of 64
   folder.options.heads = 2;
   const OpenedTeacher teacher = folder.open();
   CHECK(teacher.options.mean == std::vector<double>{0.485, 0.456, 0.406});

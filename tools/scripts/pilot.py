@@ -73,7 +73,7 @@ def try_teacher(args, path, config, out):
     sample = out / "images" / "train"
     cache = [BIN / "vitrine-extract", path, "--set", f"images={sample}", "--set", f"cache={folder / 'cache'}", "--set", "part=1/1", "--set",
              f"passes={args.passes}", "--set", "first_pass=0", "--set", f"plan.shard_groups={max(1, args.groups // 4)}", "--set",
-             "unlabelled=", "--set", "allow_chance=true"]
+             "unlabelled=", "--set", "allow_chance=true", *(["--allow", args.allow] if args.allow else [])]
     run(folder / "extract.log", *cache)
     info = json.loads(run(folder / "info.log", BIN / "vitrine-cache", "info", folder / "cache", "--json"))
     names = [f"{track['track']['kind']}.{track['track']['block']}" for track in info["tracks"]]
@@ -122,6 +122,7 @@ def main():
     parser.add_argument("--out", default="pilot", metavar="DIR")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="for vitrine-train; repeatable")
+    parser.add_argument("--allow", choices=["module"], help="run the code in teacher.module")
     args = parser.parse_args()
     if len({pathlib.Path(path).stem for path in args.configs}) < len(args.configs):
         fail("the configurations' file names must differ: they name the folders of the results")
@@ -135,7 +136,8 @@ def main():
     if not (out / "images" / "drawn").exists():
         draw(images.pop(), out / "images", args.groups * group, args.held_out, args.seed)
         (out / "images" / "drawn").write_text("")
-    judged = json.loads(run(out / "evaluate.log", BIN / "vitrine-extract", "--evaluate", *args.configs, "--json", "--set",
+    allow = ["--allow", args.allow] if args.allow else []
+    judged = json.loads(run(out / "evaluate.log", BIN / "vitrine-extract", "--evaluate", *args.configs, *allow, "--json", "--set",
                             f"images={out / 'images' / 'held_out'}", "--set", f"check_images={args.held_out}"))
     rows = []
     for path, config, score in zip(args.configs, configs, judged):

@@ -38,7 +38,7 @@ struct TrainingImages {
 /// match the options or the cache, and Stopped once `stop` is set.
 TrainingImages scan_training_images(const TrainingImageOptions& options, const StopFlag& stop = never_stop());
 
-/// The number of the student's classes: that of the class folders, or the teacher's when there are no class folders.
+/// The number of the student's classes: one per class folder, or the teacher's number if there are no class folders.
 /// Throws Error when both exist and differ.
 std::size_t student_classes(const ImageIndex& index, const TargetShapes& shapes);
 

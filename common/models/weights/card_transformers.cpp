@@ -27,7 +27,7 @@ constexpr std::array kVisionDefaults{VisionDefaults{"clip", "quick_gelu", 1e-5, 
 /// PIL's numbers of filters.
 constexpr std::array kResample{"nearest", "lanczos", "bilinear", "bicubic", "box", "hamming"};
 
-/// Names that transformers makes up are no names.
+/// Whether all are the names that transformers generates ("LABEL_0"), which say nothing of the classes.
 bool are_placeholders(const std::vector<std::string>& names) {
   return std::ranges::all_of(names, [](const std::string& name) { return name.starts_with("LABEL_"); });
 }
