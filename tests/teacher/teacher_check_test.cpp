@@ -1,0 +1,186 @@
+// The teacher on clean crops, before anything is extracted.
+#include <torch/torch.h>
+
+#include "common/teacher/teacher_check.h"
+
+#include <array>
+#include <atomic>
+#include <cmath>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/base/error.h"
+#include "common/base/philox.h"
+#include "common/base/stop.h"
+#include "common/image/scan.h"
+#include "common/image/write.h"
+#include "common/teacher/calibrate.h"
+#include "common/teacher/clean_crops.h"
+#include "tests/support/testing.h"
+#include "tests/teacher/sample.h"
+
+using namespace vitrine;
+using vitrine::testing::kSide;
+using vitrine::testing::Sample;
+using vitrine::testing::small_vit;
+
+TEST_CASE("chance is three standard errors wide") {
+  // 100 classes, 256 images: 0.01 + 3 sqrt(0.01 * 0.99 / 256) = 0.02866.
+  CHECK(at_chance({.top1 = 0.0286, .images = 256}, 100));
+  CHECK_FALSE(at_chance({.top1 = 0.0287, .images = 256}, 100));
+  CHECK(at_chance({.top1 = 0, .images = 256}, 100));
+  // Two images of two classes tell nothing.
+  CHECK(at_chance({.top1 = 1, .images = 2}, 2));
+  // 0.5 + 3 * 0.5 / sqrt(40) = 0.737.
+  CHECK_FALSE(at_chance({.top1 = 0.75, .images = 40}, 2));
+}
+
+namespace {
+
+/// Grey pictures of two classes by their level, `images` of each, and a teacher of the sample's that was trained on
+/// such levels, normalised with `mean` and `std`.
+void make_trained(Sample& sample, int images, const std::array<int, 2>& first, const std::array<int, 2>& last,
+                  double mean, double stddev, int steps) {
+  Stream draws(2, Purpose::kSample);
+  std::vector<at::Tensor> levels;
+  for (const std::size_t c : {0u, 1u}) {
+    const auto span = static_cast<std::uint64_t>(last[c] - first[c] + 1);
+    for (int i = 0; i < images; ++i) {
+      Image image(20 + i, 48 - i);
+      std::fill(image.rgb.begin(), image.rgb.end(),
+                static_cast<std::uint8_t>(first[c] + static_cast<int>(draws.below(span))));
+      const auto bytes = encode_png(image);
+      vitrine::testing::write_whole(
+          sample.root / "images" / (c == 0 ? "first" : "second") / (std::to_string(i) + ".png"),
+          {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+    }
+    levels.push_back(torch::linspace(first[c], last[c], 16));
+  }
+  Vit vit(small_vit());
+  load_weights(*vit, load_safetensors(sample.options.weights), "test");
+  const at::Tensor x =
+      ((torch::cat(levels) / 255 - mean) / stddev).view({32, 1, 1, 1}).expand({32, 3, kSide, kSide}).contiguous();
+  const at::Tensor labels = torch::cat({torch::zeros(16, at::kLong), torch::ones(16, at::kLong)});
+  torch::optim::AdamW optimizer(vit->parameters(), torch::optim::AdamWOptions(3e-3));
+  for (int step = 0; step < steps; ++step) {
+    optimizer.zero_grad();
+    torch::nn::functional::cross_entropy(vit->forward(x).logits, labels).backward();
+    optimizer.step();
+  }
+  save_safetensors(sample.options.weights, state_dict(*vit));
+}
+
+TeacherCheck checked(const Sample& sample) {
+  const auto index = std::make_shared<const ImageIndex>(scan_image_folder(sample.root / "images", nullptr));
+  const ViewMaker views(sample.root / "images", index, kSide);
+  return check_teacher(Teacher(sample.options, sample.taps), views, *index, 256, 1, nullptr, "IMAGES", 1);
+}
+
+bool has(const std::string& text, const char* part) {
+  return text.find(part) != std::string::npos;
+}
+
+}  // namespace
+
+TEST_CASE("the check before extraction: a good teacher's figures, and a head in another class order") {
+  at::set_num_threads(1);
+  Sample sample;
+  make_trained(sample, 12, {160, 32}, {223, 95}, 0.45, 0.225, 60);
+  const TeacherCheck good = checked(sample);
+  CHECK(good.refusal == "");
+  REQUIRE(good.notes.size() == 1);
+  CHECK(has(good.notes[0], "top-1 100.0 %"));
+  CHECK(has(good.notes[0], "mean confidence "));
+  CHECK(has(good.notes[0], "teacher.mean = [0.485, 0.456, 0.406], teacher.std = [0.229, 0.224, 0.225]"));
+
+  Tensors swapped = load_safetensors(sample.options.weights);
+  for (const char* name : {"head.weight", "head.bias"}) swapped.at(name) = swapped.at(name).flip(0);
+  save_safetensors(sample.options.weights, swapped);
+  const TeacherCheck wrong = checked(sample);
+  CHECK(has(wrong.refusal,
+            "the teacher's top-1 is 0.0 % in the order of the class folders, but 100.0 % in another order"));
+  CHECK(has(wrong.refusal,
+            "class_names in the head's order or a class_map; on these images its class 0 corresponds to \"second\""));
+}
+
+TEST_CASE("a teacher with another mean and std than it was trained with is told the usual ones that fit") {
+  at::set_num_threads(1);
+  Sample sample;
+  make_trained(sample, 16, {160, 32}, {223, 95}, 0.5, 0.5, 100);
+  sample.options.mean = sample.options.stddev = {0.5, 0.5, 0.5};
+  CHECK(checked(sample).refusal == "");
+  CHECK(checked(sample).crops.accuracy.top1 == 1);
+  // It tells bright from dark by the sign, and without a mean all are bright.
+  sample.options.mean = {0, 0, 0}, sample.options.stddev = {1, 1, 1};
+  const TeacherCheck off = checked(sample);
+  CHECK(off.crops.accuracy.top1 < 0.7);
+  std::string all = off.refusal;
+  for (const std::string& note : off.notes) all += "\n" + note;
+  CAPTURE(all);
+  CHECK(has(all,
+            "with teacher.mean = [0.5, 0.5, 0.5], teacher.std = [0.5, 0.5, 0.5] its top-1 on the same crops is "
+            "100.0 %"));
+}
+
+TEST_CASE("clean crops tell a teacher that knows its classes from one whose classes are in another order") {
+  at::set_num_threads(1);
+  Sample sample;
+  // Class "bright" has grey levels from 160, class "dark" up to 96.
+  Stream draws(2, Purpose::kSample);
+  for (const std::string name : {"bright", "dark"})
+    for (int i = 0; i < 10; ++i) {
+      Image image(20 + i, 28 - i);
+      const auto level = static_cast<std::uint8_t>((name == "bright" ? 160 : 32) + draws.below(64));
+      std::fill(image.rgb.begin(), image.rgb.end(), level);
+      const auto bytes = encode_png(image);
+      vitrine::testing::write_whole(sample.root / "images" / name / (std::to_string(i) + ".png"),
+                                    {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+    }
+  Vit vit(small_vit());
+  load_weights(*vit, load_safetensors(sample.options.weights), "test");
+  const at::Tensor levels = torch::cat({torch::linspace(160, 223, 16), torch::linspace(32, 95, 16)}) / 255;
+  const at::Tensor x = ((levels - 0.45) / 0.225).view({32, 1, 1, 1}).expand({32, 3, kSide, kSide}).contiguous();
+  const at::Tensor labels = torch::cat({torch::zeros(16, at::kLong), torch::ones(16, at::kLong)});
+  torch::optim::AdamW optimizer(vit->parameters(), torch::optim::AdamWOptions(3e-3));
+  for (int step = 0; step < 60; ++step) {
+    optimizer.zero_grad();
+    torch::nn::functional::cross_entropy(vit->forward(x).logits, labels).backward();
+    optimizer.step();
+  }
+  save_safetensors(sample.options.weights, state_dict(*vit));
+
+  const auto index = std::make_shared<const ImageIndex>(scan_image_folder(sample.root / "images", nullptr));
+  const ViewMaker views(sample.root / "images", index, kSide);
+  const Accuracy good = clean_crop_accuracy(Teacher(sample.options, sample.taps), views, *index, 18, 1);
+  CHECK(good.images == 18);
+  CHECK(good.top1 == 1);
+  CHECK_FALSE(at_chance(good, 2));
+  CHECK(clean_crop_accuracy(Teacher(sample.options, sample.taps), views, *index, 256, 1).images == 20);
+  for (const std::uint32_t workers : {2u, 5u}) {
+    const Accuracy same =
+        clean_crop_accuracy(Teacher(sample.options, sample.taps), views, *index, 18, 1, nullptr, workers);
+    CHECK(same.images == good.images);
+    CHECK(same.top1 == good.top1);
+    CHECK(same.top5 == good.top5);
+  }
+  const StopFlag asked{true};
+  CHECK_THROWS_AS(clean_crop_accuracy(Teacher(sample.options, sample.taps), views, *index, 18, 1, nullptr, 2, asked),
+                  Stopped);
+  {
+    const Teacher teacher(sample.options, sample.taps);
+    PlanOptions few;
+    few.group = 8, few.image_size = kSide;
+    const Plan plan(index, few);
+    const auto tracks = teacher.tracks(plan);
+    CHECK_THROWS_AS(make_ready(teacher, views, plan, tracks, {nullptr, nullptr, nullptr, nullptr}, 16, 1, asked),
+                    Stopped);
+  }
+
+  Tensors swapped = load_safetensors(sample.options.weights);
+  for (const char* name : {"head.weight", "head.bias"}) swapped.at(name) = swapped.at(name).flip(0);
+  save_safetensors(sample.options.weights, swapped);
+  const Accuracy wrong = clean_crop_accuracy(Teacher(sample.options, sample.taps), views, *index, 18, 1);
+  CHECK(wrong.top1 == 0);
+  CHECK(at_chance(wrong, 2));
+}
