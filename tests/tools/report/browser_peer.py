@@ -77,7 +77,7 @@ with tempfile.TemporaryDirectory() as name:
     root = pathlib.Path(name)
     long_name = "a_run_with_a_name_that_is_much_longer_than_a_narrow_screen_is_wide_and_has_no_spaces"
     runs = [make_run(root / "full", top1=0.617), make_run(root / "kl", top1=0.593, seed=2, batch=64),
-            make_run(root / long_name, top1=0.431, seed=3, images='"' + "a/very/long/path" * 12 + '"')]
+            make_run(root / long_name, steps=1500, top1=0.431, seed=3, images='"' + "a/very/long/path" * 12 + '"')]
     page(root / "one.html", runs[0])
     check(root / "one.html")
     page(root / "three.html", *runs)

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "common/base/hash.h"
 #include "common/eval/grad_cam.h"
 #include "common/image/overlay.h"
 #include "common/kernels/normalise.h"
@@ -45,6 +46,8 @@ TEST_CASE_FIXTURE(JudgeFixture, "a judgement has the figures of vitrine-train --
   CHECK(*judged.calibration_error == doctest::Approx(report.judgement->calibration_error()));
   CHECK(*judged.agreement == *report.agreement);
   CHECK(judged.teacher == "small");
+  CHECK(judged.weights == weights_file(root / "run").string());
+  CHECK(judged.weights_sha256 == sha256_hex_of_file(judged.weights));
   REQUIRE(judged.classes.size() == 3);
   for (std::size_t c = 0; c < 3; ++c) {
     CHECK(judged.classes[c].name == report.classes[c]);

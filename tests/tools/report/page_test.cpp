@@ -3,6 +3,7 @@
 #include <string>
 
 #include "common/base/error.h"
+#include "common/base/hash.h"
 #include "tests/support/message.h"
 #include "tests/support/testing.h"
 #include "tools/commands/report/chart.h"
@@ -188,6 +189,22 @@ TEST_CASE_FIXTURE(ReportFixture, "a judgement is read as it was written; picture
   CHECK(has(damaged("{", "["), "judgement.json: "));
 }
 
+TEST_CASE_FIXTURE(ReportFixture, "a judgement of weights that have changed since is pointed out") {
+  const std::string a = run("a", 0.5), weights = (root / "a/exported/best.safetensors").string();
+  write_whole(weights, "weights");
+  Judgement judgement = sample_judgement();
+  judgement.weights = weights;
+  judgement.weights_sha256 = sha256_hex("weights");
+  write_judgement(a, judgement);
+  CHECK(read_runs({a})[0].problems.empty());
+  write_whole(weights, "others");
+  const std::vector<std::string> problems = read_runs({a})[0].problems;
+  REQUIRE(problems.size() == 1);
+  CHECK(has(problems[0], "judgement.json: is of weights that " + weights + " no longer has; judge"));
+  std::filesystem::remove(weights);
+  CHECK(read_runs({a})[0].problems.empty());
+}
+
 TEST_CASE_FIXTURE(ReportFixture, "one run has its page in its directory, several need a name") {
   const std::string a = run("a", 0.5), b = run("b", 0.625);
   CHECK(report({a}) == 0);
@@ -198,7 +215,7 @@ TEST_CASE_FIXTURE(ReportFixture, "one run has its page in its directory, several
   const std::string both = (root / "both.html").string();
   CHECK(report({a, b, "-o", both}) == 0);
   const std::string html = read_whole(both);
-  CHECK(has(html, "b is the best of 2 runs: 62.50\u2009% top-1 on the 100 test images, 12.5 points more than a."));
+  CHECK(has(html, "b is the best of 2 runs: 62.50\u202f% top-1 on the 100 test images, 12.5 points more than a."));
   CHECK(has(html, "<td class=\"n best\">62.50<small>+12.50</small></td>"));
   CHECK(has(html, "The configurations are equal"));
 }
@@ -246,6 +263,21 @@ TEST_CASE_FIXTURE(ReportFixture, "runs of the same name are told apart by their 
   CHECK(read_runs({a})[0].name == "full");
 }
 
+TEST_CASE_FIXTURE(ReportFixture, "phases are shaded where all runs have the same, else each run has a strip") {
+  const std::string a = run("a", 0.5), b = run("b", 0.25);
+  const std::string same = curves_section(read_runs({a, b})).html;
+  CHECK(has(same, "<rect class=\"phase\""));
+  CHECK_FALSE(has(same, "class=\"lane"));
+  std::string lines = read_whole(root / "b/metrics.jsonl");
+  for (std::size_t at = 0; (at = lines.find("joint", at)) < lines.find("\"step\":21,");) lines.replace(at, 5, "align");
+  write_whole(root / "b/metrics.jsonl", lines);
+  const std::string different = curves_section(read_runs({a, b})).html;
+  CHECK_FALSE(has(different, "<rect class=\"phase\""));
+  CHECK(has(different, "<title>b, align</title>"));
+  CHECK(has(different, "<title>a, joint</title>"));
+  CHECK(has(different, "b: align to step 21, joint to step 40"));
+}
+
 TEST_CASE_FIXTURE(ReportFixture, "runs measured on different images are not ranked") {
   const std::string a = run("a", 0.5), b = run("b", 0.25);
   std::string summary = read_whole(root / "b/summary.json");
@@ -267,5 +299,5 @@ TEST_CASE_FIXTURE(ReportFixture, "classes of judged runs are compared, and pictu
   const std::string pictures = pictures_section(runs).html;
   CHECK(has(pictures, "<img src=\"data:image/jpeg;base64,BBBB\" alt=\"Student\u2019s Grad-CAM of a/1.jpg\"/>"));
   CHECK_FALSE(has(pictures, "attention of a/1.jpg"));
-  CHECK(has(pictures, "&lt;dog&gt; 90\u2009%"));
+  CHECK(has(pictures, "&lt;dog&gt; 90\u202f%"));
 }

@@ -14,7 +14,7 @@ namespace vitrine {
 namespace {
 
 // Of the viewBox. A column of the page is about as wide, so that the type is neither tiny nor large.
-constexpr double kWidth = 460, kHeight = 236, kTop = 18, kBottom = 34, kRight = 18, kCharacter = 7;
+constexpr double kWidth = 460, kHeight = 236, kTop = 18, kBottom = 34, kRight = 18, kCharacter = 7, kLane = 6;
 constexpr std::size_t kMostDots = 60;
 
 std::string printed(const char* format, double value) {
@@ -107,7 +107,7 @@ class Drawing {
     }
     out +=
         text("<svg viewBox=\"0 0 ", kWidth, ' ', kHeight, "\" role=\"img\" aria-label=\"", escaped(in_words()), "\">");
-    return out + spans() + axes() + curves() + marks() + "</svg></figure>\n";
+    return out + spans() + lanes() + axes() + curves() + marks() + "</svg></figure>\n";
   }
 
  private:
@@ -135,7 +135,7 @@ class Drawing {
     std::size_t widest = 1;
     for (const std::string& words : y_.words) widest = std::max(widest, words.size());
     x_.from = 12 + kCharacter * static_cast<double>(widest), x_.to = kWidth - kRight;
-    y_.from = kHeight - kBottom, y_.to = kTop;
+    y_.from = kHeight - kBottom, y_.to = top();
   }
 
   std::string in_words() const {
@@ -159,12 +159,31 @@ class Drawing {
     for (std::size_t i = 0; i < chart_.spans.size(); ++i) {
       const ChartSpan& span = chart_.spans[i];
       const double from = x_.at(span.from), width = x_.at(span.to) - from;
-      out += text("<rect class=\"phase", i % 2 == 0 ? "" : " odd", "\" x=\"", coordinate(from), "\" y=\"", kTop,
-                  "\" width=\"", coordinate(std::max(width, 0.0)), "\" height=\"", y_.from - kTop, "\"><title>",
+      out += text("<rect class=\"phase", i % 2 == 0 ? "" : " odd", "\" x=\"", coordinate(from), "\" y=\"", top(),
+                  "\" width=\"", coordinate(std::max(width, 0.0)), "\" height=\"", y_.from - top(), "\"><title>",
                   escaped(span.label), "</title></rect>");
       if (width > kCharacter * static_cast<double>(span.label.size()))
-        out += text("<text class=\"phase\" x=\"", coordinate(from + 3), "\" y=\"", kTop - 5, "\">", escaped(span.label),
-                    "</text>");
+        out += text("<text class=\"phase\" x=\"", coordinate(from + 3), "\" y=\"", top() - 5, "\">",
+                    escaped(span.label), "</text>");
+    }
+    return out;
+  }
+
+  // The upper end of the plot.
+  double top() const { return kTop + kLane * static_cast<double>(chart_.lanes.size()); }
+
+  std::string lanes() const {
+    std::string out;
+    for (std::size_t i = 0; i < chart_.lanes.size(); ++i) {
+      const ChartLane& lane = chart_.lanes[i];
+      for (std::size_t s = 0; s < lane.spans.size(); ++s) {
+        const ChartSpan& span = lane.spans[s];
+        const double from = x_.at(span.from), width = std::max(x_.at(span.to) - from, 0.0);
+        out += text("<rect class=\"lane ", colour_class(lane.style), s % 2 == 0 ? "" : " odd", "\" x=\"",
+                    coordinate(from), "\" y=\"", coordinate(kTop - 6 + kLane * static_cast<double>(i)), "\" width=\"",
+                    coordinate(width), "\" height=\"", kLane - 1.5, "\"><title>",
+                    escaped(text(lane.label, ", ", span.label)), "</title></rect>");
+      }
     }
     return out;
   }

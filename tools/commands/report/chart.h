@@ -29,6 +29,13 @@ struct ChartSpan {
   double from = 0, to = 0;
 };
 
+/// A strip above the plot with the spans of one line, for lines whose spans differ.
+struct ChartLane {
+  std::string label;
+  std::size_t style = 0;
+  std::vector<ChartSpan> spans;
+};
+
 /// A ring around a point.
 struct ChartMark {
   std::string label;  ///< shown when pointed at
@@ -41,6 +48,7 @@ struct Chart {
   std::vector<ChartLine> lines;  ///< those without points are left out
   std::vector<ChartSpan> spans;
   std::vector<ChartMark> marks;
+  std::vector<ChartLane> lanes;
   std::optional<double> low, high;  ///< values that the y axis must include: 0, or 100 for a share of a whole
   bool logarithmic = false;         ///< y, if all values are positive and they span more than two decades
   bool legend = true;               ///< where there are several lines

@@ -27,8 +27,21 @@ bool is_allowed(std::string_view character) {
   return character != "\xEF\xBF\xBE" && character != "\xEF\xBF\xBF";
 }
 
+const char* class_of(Cell::Kind kind) {
+  switch (kind) {
+    case Cell::Kind::kNumber:
+      return "n";
+    case Cell::Kind::kShort:
+      return "r";
+    case Cell::Kind::kSentence:
+      return "w";
+    default:
+      return "";
+  }
+}
+
 std::string cell_html(const Cell& cell, const char* tag, const char* scope) {
-  std::string css = cell.kind == Cell::Kind::kNumber ? "n" : cell.kind == Cell::Kind::kShort ? "r" : "";
+  std::string css = class_of(cell.kind);
   if (cell.best) css += css.empty() ? "best" : " best";
   std::string out = text('<', tag, scope);
   if (!css.empty()) out += " class=\"" + css + "\"";

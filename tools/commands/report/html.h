@@ -18,11 +18,16 @@ std::string shortened(const std::string& words, std::size_t most);
 /// Escaped words that may break into lines behind '_', '-', '/' and '.': names of runs and paths.
 std::string breakable(const std::string& words);
 
-/// A cell of a table; all but texts are aligned to the right.
+/// A cell of a table; numbers and short texts are aligned to the right, sentences have room for a few words a line.
 struct Cell {
-  std::string html;                                               ///< escaped already
-  enum class Kind { kText, kNumber, kShort } kind = Kind::kText;  ///< kNumber: figures of equal width, one line
-  bool best = false;                                              ///< marked as the best of its row
+  std::string html;  ///< escaped already
+  enum class Kind {
+    kText,
+    kNumber,
+    kShort,
+    kSentence
+  } kind = Kind::kText;  ///< kNumber: figures of equal width, in one line
+  bool best = false;     ///< marked as the best of its row
 };
 
 /// A table that scrolls sideways in a box of its own. The first cell of each row is the row's heading. `caption`: a

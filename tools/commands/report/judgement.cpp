@@ -60,6 +60,7 @@ std::string picture_of(const JsonFields& in, const char* key) {
 Judgement judgement_of(const JsonFields& in) {
   Judgement out;
   out.weights = in.words("weights");
+  out.weights_sha256 = in.words_or("weights_sha256", "");
   out.about = in.words_or("about", "");
   out.folder = in.words("images_in");
   out.teacher = in.words_or("teacher", "");
@@ -89,8 +90,10 @@ Judgement judgement_of(const JsonFields& in) {
 }  // namespace
 
 void write_judgement(const std::filesystem::path& run, const Judgement& judgement) {
-  Json json = {{"version", kVersion},           {"weights", judgement.weights}, {"about", judgement.about},
-               {"images_in", judgement.folder}, {"images", judgement.images},   {"left_out", judgement.left_out}};
+  Json json = {
+      {"version", kVersion},           {"weights", judgement.weights},  {"weights_sha256", judgement.weights_sha256},
+      {"about", judgement.about},      {"images_in", judgement.folder}, {"images", judgement.images},
+      {"left_out", judgement.left_out}};
   const auto shares = shares_of(judgement);
   for (std::size_t i = 0; i < shares.size(); ++i)
     if (*shares[i]) json[kShares[i]] = **shares[i];

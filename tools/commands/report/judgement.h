@@ -33,6 +33,7 @@ struct HardPicture {
 
 struct Judgement {
   std::string weights;  ///< the file that was judged
+  std::string weights_sha256;
   std::string about;    ///< of the weights: their step and how they were chosen
   std::string folder;   ///< of images
   std::string teacher;  ///< its name; empty: none was at hand

@@ -30,6 +30,7 @@ enum class StepKey : std::size_t {
   kOutputWeight,
   kImagesPerSecond,
   kWaitShare,
+  kGradientNorm,
   kScale,
   kCount
 };
@@ -47,6 +48,7 @@ inline constexpr std::array<std::string_view, static_cast<std::size_t>(StepKey::
     "output_weight",
     "images_per_second",
     "wait_share",
+    "gradient_norm",
     "scale"};
 
 /// The numbers of "validation" lines that are drawn; their keys are kValidationKeys.

@@ -6,6 +6,7 @@
 
 #include "common/base/error.h"
 #include "common/base/files.h"
+#include "common/base/hash.h"
 #include "common/base/json.h"
 
 namespace vitrine {
@@ -125,6 +126,15 @@ void read_summary_file(Run& run) {
   run.summary = summary_of(json, path.string(), run.problems);
 }
 
+void read_judgement_file(Run& run) {
+  run.judgement = read_judgement(run.directory);
+  if (!run.judgement || run.judgement->weights_sha256.empty() || !file_exists(run.judgement->weights)) return;
+  if (sha256_hex_of_file(run.judgement->weights) != run.judgement->weights_sha256)
+    throw Error(ErrorKind::kInput, {.path = (run.directory / kJudgementFile).string(),
+                                    .what = text("is of weights that ", run.judgement->weights, " no longer has"),
+                                    .remedy = "judge the run again with --judge"});
+}
+
 void read_cache(Run& run) {
   if (setting_of(run.configuration, "targets.source") != "cache") return;
   const std::string directory = setting_of(run.configuration, "targets.cache");
@@ -153,7 +163,7 @@ Run read_run(const std::filesystem::path& directory, const std::string& name) {
   });
   attempt(run.problems, [&] { read_summary_file(run); });
   attempt(run.problems, [&] { run.configuration = read_settings(directory / kConfiguration); });
-  attempt(run.problems, [&] { run.judgement = read_judgement(directory); });
+  attempt(run.problems, [&] { read_judgement_file(run); });
   attempt(run.problems, [&] { read_cache(run); });
   return run;
 }

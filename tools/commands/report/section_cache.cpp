@@ -26,8 +26,8 @@ std::string tracks_html(const CacheFacts& cache) {
     table.rows.push_back({{escaped(cache.teachers.size() > 1 ? track.teacher + "/" + track.name : track.name)},
                           {escaped(track.shape)},
                           {escaped(track.encoding)},
-                          {track.bound.empty() ? "none" : escaped(track.bound)},
-                          {track.loss.empty() ? "not measured" : escaped(track.loss)},
+                          {track.bound.empty() ? "none" : escaped(track.bound), Cell::Kind::kSentence},
+                          {track.loss.empty() ? "not measured" : escaped(track.loss), Cell::Kind::kSentence},
                           {human_bytes(static_cast<double>(each)), Cell::Kind::kNumber},
                           {human_bytes(static_cast<double>(track.bytes)), Cell::Kind::kNumber},
                           {escaped(track.passes)}});

@@ -123,6 +123,10 @@ Section classes_section(const std::vector<Run>& runs) {
   out.title = "Classes";
   for (const Run& run : runs)
     if (run.judgement) out.html += paragraph(judged_words(run) + ".", "soft");
+  std::string unjudged;
+  for (const Run& run : runs)
+    if (!run.judgement) unjudged += (unjudged.empty() ? "" : ", ") + run.name;
+  if (!unjudged.empty()) out.html += paragraph("Not judged (--judge does it): " + unjudged + ".", "soft");
   std::string others;
   const std::vector<const Run*> judged = comparable(runs, others);
   if (!others.empty())

@@ -41,7 +41,9 @@ std::string phases_html(const std::vector<Run>& runs) {
       words += text(words.empty() ? "" : ", ", phase.name, " to step ", tick_words(static_cast<double>(phase.last), 0));
     if (!words.empty()) out += "<li>" + escaped(run.name + ": " + words) + "</li>";
   }
-  return out.empty() ? "" : "<p class=\"soft\">Phases:</p><ul class=\"notes soft\">" + out + "</ul>\n";
+  return out.empty() ? ""
+                     : "<p class=\"soft\">Strips above a chart: the phases of each run.</p><ul class=\"notes soft\">" +
+                           out + "</ul>\n";
 }
 
 /// A quantity of the lines of a run.
@@ -104,10 +106,13 @@ std::vector<Chart> charts_of_one(const Run& run) {
   speed.lines = {line_of(run, Quantity<StepKey>{StepKey::kImagesPerSecond, "speed"}, 0, 1, true)};
   Chart wait = time_chart(spans);
   wait.lines = {line_of(run, Quantity<StepKey>{StepKey::kWaitShare, "waiting"}, 0, 100, true)};
+  Chart norm{"Gradient norm", "L2, before clipping", {}, spans, {}};
+  norm.logarithmic = true;
+  norm.lines = {line_of(run, Quantity<StepKey>{StepKey::kGradientNorm, "norm"}, 0, 1, true)};
   Chart scale{"Gradient scale", "", {}, spans, {}};
   scale.logarithmic = true;
   scale.lines = {line_of(run, Quantity<StepKey>{StepKey::kScale, "scale"}, 0, 1, true)};
-  return {accuracy, loss, terms, agreement, rate, weights, speed, wait, scale};
+  return {accuracy, loss, terms, agreement, rate, weights, norm, scale, speed, wait};
 }
 
 /// Charts of one quantity of all runs.
@@ -125,6 +130,8 @@ class Comparison {
       // With more than three runs the bands would cover each other.
       out.lines.back().band = kSteps && runs_.size() <= 3;
     }
+    for (std::size_t i = 0; phases_differ() && i < runs_.size(); ++i)
+      out.lanes.push_back({runs_[i].name, i, spans_of(runs_[i])});
     out.legend = false;  // the section has one
     return out;
   }
@@ -148,6 +155,8 @@ class Comparison {
       out.push_back(chart(text("Weight of ", weight.label), "", weight.key));
       out.back().low = 0;
     }
+    out.push_back(chart("Gradient norm", "L2, before clipping", StepKey::kGradientNorm));
+    out.back().logarithmic = true;
     out.push_back(chart("Speed", "images per second", StepKey::kImagesPerSecond));
     out.back().low = 0;
     Chart wait = chart("Waiting for data", "% of the time; the rest is computing", StepKey::kWaitShare, 100);

@@ -22,7 +22,7 @@ std::string findings_html(const Run& run) {
     for (const std::string& remark : run.summary->remarks) out += list_item(remark);
   if (run.metrics.skipped_updates > 0)
     out += list_item(text("The gradient scaler skipped ", human_count(run.metrics.skipped_updates), " updates."));
-  for (const std::string& problem : run.problems) out += list_item("Left out of this page: " + problem);
+  for (const std::string& problem : run.problems) out += list_item(problem);
   return out;
 }
 

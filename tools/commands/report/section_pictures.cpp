@@ -15,7 +15,7 @@ std::string answer_words(const std::vector<Answer>& answers) {
   for (std::size_t i = 0; i < std::min<std::size_t>(answers.size(), 2); ++i) {
     char share[16];
     std::snprintf(share, sizeof share, "%.0f", 100 * answers[i].probability);
-    out += text(i > 0 ? ", " : "", answers[i].name, " ", share, "\u2009%");
+    out += text(i > 0 ? ", " : "", answers[i].name, " ", share, "\u202f%");
   }
   return out;
 }

@@ -59,7 +59,6 @@ std::optional<double> rate_of(const Run& run) {
 
 std::optional<double> agreement_of(const Run& run) {
   if (run.summary && run.summary->validation_agreement) return run.summary->validation_agreement;
-  if (run.judgement && run.judgement->agreement) return run.judgement->agreement;
   const Series& series = run.metrics[ValidationKey::kAgreement];
   return series.empty() ? std::nullopt : std::optional(series.last());
 }
@@ -99,7 +98,10 @@ std::vector<Row> rows() {
       {"Top-5 on the validation images, %", on("validation", &RunSummary::top5), percent, Better::kMore, true},
       {"Best top-1 in validation, %", best_top1_of, percent, Better::kMore, true},
       {"Best epoch", best_epoch_of, count_words},
-      {"Agreement with the teacher, %", agreement_of, percent, Better::kMore, true},
+      {"Agreement with the teacher in validation, %", agreement_of, percent, Better::kMore, true},
+      {"Agreement with the teacher, judged, %",
+       [](const Run& run) { return run.judgement ? run.judgement->agreement : std::nullopt; }, percent, Better::kMore,
+       true},
       {"Steps", steps_of, count_words},
       {"Images seen", [](const Run& run) { return run.summary ? as_number(run.summary->images_seen) : std::nullopt; },
        count_words},
@@ -187,7 +189,7 @@ std::string single_lead(const Run& run) {
   std::string out = model.empty() ? "A run" : model;
   if (!source.empty()) out += ", trained from " + source;
   if (const auto score = score_of(run))
-    out += text(": ", percent_number(score->value), "\u2009% ", score->what, " on ", score->on);
+    out += text(": ", percent_number(score->value), "\u202f% ", score->what, " on ", score->on);
   const auto steps = steps_of(run), seconds = seconds_of(run);
   if (steps) out += text(", after ", count_words(*steps), " steps", seconds ? " in " + human_time(*seconds) : "");
   return out + (run.summary ? "." : ". It is not finished.");
@@ -207,9 +209,9 @@ std::string lead_of_several(const std::vector<Run>& runs) {
   std::ranges::stable_sort(scored, [](const auto& a, const auto& b) { return a.first.value > b.first.value; });
   const auto &best = scored[0], &last = scored.back();
   std::string out = text(best.second->name, " is the best of ", scored.size(),
-                         " runs: ", percent_number(best.first.value), "\u2009% ", first.what, " on ", first.on);
+                         " runs: ", percent_number(best.first.value), "\u202f% ", first.what, " on ", first.on);
   if (best.first.value == last.first.value)
-    return text("All ", scored.size(), " runs reach ", percent_number(first.value), "\u2009% ", first.what, " on ",
+    return text("All ", scored.size(), " runs reach ", percent_number(first.value), "\u202f% ", first.what, " on ",
                 first.on, ".");
   return out + text(", ", printed_number("%.1f", 100 * (best.first.value - last.first.value)), " points more than ",
                     last.second->name, ".");

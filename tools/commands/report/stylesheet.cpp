@@ -48,6 +48,7 @@ th, td { text-align: left; vertical-align: baseline; padding: .38rem 1.6rem .38r
 thead th { border-bottom-color: var(--rule); vertical-align: bottom; }
 tbody th { font-weight: 400; color: var(--soft); }
 .n { text-align: right; font-variant-numeric: tabular-nums lining-nums; white-space: nowrap; }
+.w { min-width: 11rem; }
 .r { text-align: right; max-width: 13rem; }
 .best { font-weight: 650; }
 .best::before { content: "\25b8\2009"; color: var(--soft); font-weight: 400; }
@@ -79,12 +80,13 @@ rect.phase.odd { fill: var(--shade-odd); }
 .mark { fill: none; stroke-width: 1.5; }
 .c0 { stroke: var(--c0); } .c1 { stroke: var(--c1); } .c2 { stroke: var(--c2); } .c3 { stroke: var(--c3); }
 .c4 { stroke: var(--c4); } .c5 { stroke: var(--c5); } .c6 { stroke: var(--c6); } .c7 { stroke: var(--c7); }
-.band.c0, .dots.c0 { fill: var(--c0); } .band.c1, .dots.c1 { fill: var(--c1); }
-.band.c2, .dots.c2 { fill: var(--c2); } .band.c3, .dots.c3 { fill: var(--c3); }
-.band.c4, .dots.c4 { fill: var(--c4); } .band.c5, .dots.c5 { fill: var(--c5); }
-.band.c6, .dots.c6 { fill: var(--c6); } .band.c7, .dots.c7 { fill: var(--c7); }
-.band { stroke: none; }
+.band.c0, .dots.c0, .lane.c0 { fill: var(--c0); } .band.c1, .dots.c1, .lane.c1 { fill: var(--c1); }
+.band.c2, .dots.c2, .lane.c2 { fill: var(--c2); } .band.c3, .dots.c3, .lane.c3 { fill: var(--c3); }
+.band.c4, .dots.c4, .lane.c4 { fill: var(--c4); } .band.c5, .dots.c5, .lane.c5 { fill: var(--c5); }
+.band.c6, .dots.c6, .lane.c6 { fill: var(--c6); } .band.c7, .dots.c7, .lane.c7 { fill: var(--c7); }
 .dots { stroke: none; }
+.lane { stroke: none; opacity: .9; }
+.lane.odd { opacity: .45; }
 .d1 { stroke-dasharray: 7 3; } .d2 { stroke-dasharray: 2 2.5; } .d3 { stroke-dasharray: 9 3 2 3; }
 
 .pictures {

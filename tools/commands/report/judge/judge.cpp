@@ -12,6 +12,7 @@
 
 #include "common/base/error.h"
 #include "common/base/files.h"
+#include "common/base/hash.h"
 #include "common/base/progress.h"
 #include "common/cache/cache.h"
 #include "common/config/command_line.h"
@@ -107,6 +108,7 @@ bool find_teacher(TrainOptions& options) {
   for (const TrackInfo& track : cache.tracks())
     if (track.teacher.weights_sha256 == sha256) {
       teacher = check_judge(track, teacher, allowance);
+      if (teacher.name.empty()) teacher.name = track.teacher.name;
       break;
     }
   return true;
@@ -294,6 +296,7 @@ Judgement judge_run(const std::filesystem::path& run, const JudgeRequest& reques
   Scores scores = score(student, evaluation, teacher ? &*teacher : nullptr, labelled, stop);
   Judgement out;
   out.weights = student.file;
+  out.weights_sha256 = sha256_hex_of_file(student.file);
   out.about = about_words(student.record);
   out.folder = options.test;
   if (with_teacher) out.teacher = teacher_name(options.targets.teacher);
