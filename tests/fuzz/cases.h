@@ -43,6 +43,10 @@ inline constexpr std::size_t kCardCases = 5;
 enum class RunFileCase : std::uint8_t { kCheckpoint, kSummary, kWeights, kLog };
 inline constexpr std::size_t kRunFileCases = 4;
 
+/// Target `report`: the first byte chooses the file of a run that the rest of the input is.
+enum class ReportCase : std::uint8_t { kMetrics, kSummary, kConfiguration, kJudgement };
+inline constexpr std::size_t kReportCases = 4;
+
 /// Whether the numbers are the same to the bit.
 inline bool same_bits(std::span<const float> a, std::span<const float> b) {
   return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size_bytes()) == 0);

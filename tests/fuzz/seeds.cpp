@@ -146,6 +146,26 @@ void seed_run_files(const Seeds& seeds) {
       "{\"event\":\"end\",\"step\":3,\"seconds\":1.5}\n{\"event\":\"step\",\"step\":4,\"epoch\":2}\n{\"event\":\"st");
 }
 
+void seed_report(const Seeds& seeds) {
+  const auto add = [&](ReportCase kind, const std::string& name, const std::string& bytes) {
+    seeds.add(name, static_cast<char>(kind) + bytes);
+  };
+  add(ReportCase::kMetrics, "metrics.jsonl",
+      "{\"event\":\"step\",\"step\":1,\"epoch\":1,\"phase\":\"align\",\"lr\":0.01,\"loss\":2.5,\"kl\":1e-3}\n"
+      "{\"event\":\"step\",\"step\":5,\"epoch\":1,\"phase\":\"joint\",\"lr\":0.02,\"loss\":0.5,\"wait_share\":0.5}\n"
+      "{\"event\":\"validation\",\"step\":5,\"epoch\":1,\"top1\":0.5,\"top5\":1,\"agreement\":0.25,\"best\":true}\n"
+      "{\"event\":\"phase\",\"step\":5,\"epoch\":1,\"phase\":\"joint\",\"findings\":[\"one <b>\"]}\n");
+  add(ReportCase::kSummary, "summary.json",
+      R"({"steps":12,"images_seen":48,"wall_seconds":3.5,"core_seconds":7.0,"wait_share":0.25,"judged_on":"test",)"
+      R"("judged_images":40,"top1":0.5,"top5":1.0,"allowed":[{"word":"mixed","difference":"one"}],)"
+      R"("best":{"chosen_by":"top1","score":0.75,"step":8,"epoch":2},"stages":{"features.1":"layer3"},"changes":["a"]})");
+  add(ReportCase::kConfiguration, "config.toml", "batch = 4\nmean = [0.5, 0.5]\n[model]\narch = \"resnet18\"\n");
+  add(ReportCase::kJudgement, "judgement.json",
+      R"({"version":1,"weights":"w","images_in":"i","images":5,"top1":0.4,"classes":[{"name":"<a>","images":3,"right":2}],)"
+      R"("hardest":[{"id":"a/1.jpg","label":"a","loss":7.5,"student":[{"class":"b","probability":0.5}],)"
+      R"("picture":"data:image/jpeg;base64,AAAA"}]})");
+}
+
 // The first bytes of a JPEG file, then an APP1 segment that says how the picture is turned.
 std::string with_exif(std::string jpeg) {
   using namespace std::string_literals;
@@ -241,6 +261,7 @@ int main(int count, char** words) {
     seed_chunks(Seeds(directory / "chunks"));
     seed_records(Seeds(directory / "records"));
     seed_run_files(Seeds(directory / "run_files"));
+    seed_report(Seeds(directory / "report"));
     seed_images(Seeds(directory / "image"));
     seed_safetensors(Seeds(directory / "safetensors"));
     seed_torch_files(Seeds(directory / "torch_file"));

@@ -56,6 +56,7 @@ small { color: var(--soft); font-size: .85em; font-weight: 400; display: block; 
 details { margin: 0 0 1rem; }
 summary { cursor: pointer; color: var(--soft); font-size: .9rem; margin-bottom: .6rem; }
 
+.charts + p { margin-top: 1.6rem; }
 .charts {
   display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 24rem), 1fr)); gap: 2.2rem 2.6rem;
   margin-top: 1.4rem;
