@@ -4,8 +4,10 @@
 
 #include <cstdint>
 
+#include "common/plan/image_index.h"
 #include "common/plan/plan.h"
 #include "train/data/batches.h"
+#include "train/evaluation/evaluate.h"
 #include "train/matching/objective.h"
 #include "train/run/options.h"
 
@@ -18,6 +20,10 @@ void describe_run(const TrainOptions& options, const Plan& plan, const PassLists
 /// the feature term is off because passes lack maps. `size`: side of the student's pictures.
 void describe_features(const TrainOptions& options, const Objective& objective, const Batches& batches,
                        const PassLists& use, int size);
+
+/// Warns of evaluated images whose files are among the training images, byte for byte. `validation`, `test`: may be
+/// null.
+void describe_shared_images(const ImageIndex& training, const Evaluation* validation, const Evaluation* test);
 
 }  // namespace vitrine
 
