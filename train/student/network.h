@@ -29,6 +29,8 @@ class Network {
 
   NetworkOutputs forward(const at::Tensor& pictures);
   torch::nn::Module& module();
+  /// Null for a ViT. Shares its weights with the network.
+  ResNet* resnet() { return resnet_ ? &resnet_ : nullptr; }
   /// Channels of each stage; empty for a ViT.
   std::vector<std::int64_t> widths();
   /// Training mode; with `frozen_batch_norm`, every BatchNorm stays in evaluation mode.

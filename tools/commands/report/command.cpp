@@ -1,0 +1,66 @@
+#include "tools/commands/report/command.h"
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+
+#include "common/base/error.h"
+#include "common/base/files.h"
+#include "common/config/command_line.h"
+#include "tools/commands/report/page.h"
+#include "tools/commands/report/run.h"
+
+namespace vitrine {
+namespace {
+
+// Where the page goes; checked before anything is computed.
+std::filesystem::path output_path(const std::vector<std::string>& runs, const std::string& given, bool is_given) {
+  if (is_given && given.empty()) fail("-o is empty; give the name of the page's file");
+  if (!is_given && runs.size() > 1) fail("a page of several runs needs a name; give it with -o FILE");
+  const std::filesystem::path path =
+      is_given ? std::filesystem::path(given) : std::filesystem::path(runs[0]) / "report.html";
+  if (directory_exists(path))
+    throw Error(ErrorKind::kInput,
+                {.path = path.string(), .what = "is a directory", .remedy = "give the name of a file with -o"});
+  return path;
+}
+
+}  // namespace
+
+int report_command(int argc, const char* const* argv, const JudgeRun& judge) {
+  CLI::App app("Makes one HTML page of a run of vitrine-train, or of several beside each other.");
+  std::vector<std::string> directories;
+  std::string output;
+  JudgeRequest request;
+  bool judged = false;
+  app.add_option("RUN", directories, "directories of runs (vitrine-train's key output)")->required();
+  auto* file = app.add_option("-o,--output", output, "the page; RUN/report.html by default, required for several runs");
+  auto* with_judge =
+      app.add_flag("--judge", judged,
+                   "first run the student, and the teacher if targets.teacher.weights is given, on the run's test or "
+                   "validation images; stored in RUN/judgement.json for later pages");
+  app.add_option("--images", request.images, "with --judge: a folder of class folders to judge on")->needs(with_judge);
+  app.add_option("--set", request.overrides, "with --judge: key=value, overrides RUN/config.toml; may be repeated")
+      ->needs(with_judge)
+      ->expected(1)
+      ->take_all();
+  app.add_option("--allow", request.allow, "with --judge: as vitrine-train's --allow")
+      ->type_name("WORD[,WORD...]")
+      ->needs(with_judge)
+      ->expected(1)
+      ->take_all();
+  app.add_option("--hardest", request.hardest, "with --judge: pictures with the largest loss to store")
+      ->needs(with_judge)
+      ->check(CLI::Range(0, 100))
+      ->capture_default_str();
+  if (const auto code = parse_command_line(app, argc, argv)) return *code;
+
+  const std::filesystem::path path = output_path(directories, output, file->count() > 0);
+  check_runs(directories);
+  if (judged)
+    for (const std::string& directory : directories) judge(directory, request);
+  publish(path, page_html(read_runs(directories)));
+  std::printf("%s\n", path.c_str());
+  return 0;
+}
+
+}  // namespace vitrine

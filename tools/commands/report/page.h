@@ -1,0 +1,43 @@
+// The page of one run, or of several beside each other.
+#ifndef VITRINE_TOOLS_COMMANDS_REPORT_PAGE_H_
+#define VITRINE_TOOLS_COMMANDS_REPORT_PAGE_H_
+
+#include <string>
+#include <vector>
+
+#include "tools/commands/report/html.h"
+#include "tools/commands/report/run.h"
+
+namespace vitrine {
+
+/// The whole file: HTML without scripts that refers to nothing outside itself, and is well-formed XML too. A function
+/// of the runs. At least one run.
+std::string page_html(const std::vector<Run>& runs);
+
+/// The parts of the page, each in a file of its own (section_*.cpp). An empty html: there is nothing to show.
+Section result_section(const std::vector<Run>& runs);
+Section curves_section(const std::vector<Run>& runs);
+Section classes_section(const std::vector<Run>& runs);
+Section pictures_section(const std::vector<Run>& runs);
+Section cache_section(const std::vector<Run>& runs);
+Section configuration_section(const std::vector<Run>& runs);
+Section notes_section(const std::vector<Run>& runs);
+
+/// One sentence or two on how the runs ended. Escaped.
+std::string lead_html(const std::vector<Run>& runs);
+
+/// The figures by which runs are compared: on the test or validation images, as summary.json or else the validations
+/// say.
+struct Score {
+  double value = 0;       ///< in [0, 1]
+  const char* what = "";  ///< "top-1", "agreement with the teacher"
+  std::string on;         ///< "the 2,000 test images", "the validation images"
+};
+std::optional<Score> score_of(const Run& run);
+
+/// "61.20" for 0.612; "61.2" with one decimal.
+std::string percent_number(double share, int decimals = 2);
+
+}  // namespace vitrine
+
+#endif  // VITRINE_TOOLS_COMMANDS_REPORT_PAGE_H_

@@ -1,0 +1,258 @@
+// The table of results, and the sentence above it.
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <functional>
+
+#include "common/base/error.h"
+#include "common/base/progress.h"
+#include "tools/commands/report/page.h"
+
+namespace vitrine {
+namespace {
+
+/// A row of the table: a figure of each run.
+struct Row {
+  std::string title;
+  std::function<std::optional<double>(const Run&)> value;
+  std::function<std::string(double)> words;
+  enum class Better { kNone, kMore, kLess } better = Better::kNone;
+  bool difference = false;  ///< shows what it is more or less than the first run's, in the same words
+};
+
+std::optional<double> as_number(const std::optional<std::uint64_t>& count) {
+  return count ? std::optional(static_cast<double>(*count)) : std::nullopt;
+}
+
+std::string count_words(double count) {
+  return human_count(static_cast<std::uint64_t>(std::llround(count)));
+}
+
+std::string printed_number(const char* format, double value) {
+  char buffer[48];
+  std::snprintf(buffer, sizeof buffer, format, value);
+  return buffer;
+}
+
+std::optional<double> steps_of(const Run& run) {
+  if (run.summary && run.summary->steps) return as_number(run.summary->steps);
+  return run.metrics.last_step > 0 ? std::optional(static_cast<double>(run.metrics.last_step)) : std::nullopt;
+}
+
+std::optional<double> seconds_of(const Run& run) {
+  if (run.summary && run.summary->wall_seconds) return run.summary->wall_seconds;
+  return run.metrics.seconds > 0 ? std::optional(run.metrics.seconds) : std::nullopt;
+}
+
+std::optional<double> wait_of(const Run& run) {
+  if (run.summary && run.summary->wait_share) return run.summary->wait_share;
+  const Series& series = run.metrics[StepKey::kWaitShare];
+  return series.empty() ? std::nullopt : std::optional(series.mean());
+}
+
+std::optional<double> rate_of(const Run& run) {
+  if (run.summary && run.summary->images_seen && run.summary->wall_seconds && *run.summary->wall_seconds > 0)
+    return static_cast<double>(*run.summary->images_seen) / *run.summary->wall_seconds;
+  const Series& series = run.metrics[StepKey::kImagesPerSecond];
+  return series.empty() ? std::nullopt : std::optional(series.mean());
+}
+
+std::optional<double> agreement_of(const Run& run) {
+  if (run.summary && run.summary->validation_agreement) return run.summary->validation_agreement;
+  const Series& series = run.metrics[ValidationKey::kAgreement];
+  return series.empty() ? std::nullopt : std::optional(series.last());
+}
+
+std::optional<double> core_seconds_per_step(const Run& run) {
+  if (!run.summary || !run.summary->core_seconds || !run.summary->steps || *run.summary->steps == 0)
+    return std::nullopt;
+  return *run.summary->core_seconds / static_cast<double>(*run.summary->steps);
+}
+
+std::optional<double> best_top1_of(const Run& run) {
+  if (run.summary && run.summary->best_chosen_by == "top1") return run.summary->best_score;
+  return run.metrics.best ? run.metrics.best->top1 : std::nullopt;
+}
+
+std::optional<double> best_epoch_of(const Run& run) {
+  if (run.summary && run.summary->best_epoch) return as_number(run.summary->best_epoch);
+  return run.metrics.best ? std::optional(static_cast<double>(run.metrics.best->epoch)) : std::nullopt;
+}
+
+std::optional<double> judged_on(const Run& run, const char* on, std::optional<double> RunSummary::*figure) {
+  return run.summary && run.summary->judged_on == on ? (*run.summary).*figure : std::nullopt;
+}
+
+std::vector<Row> rows() {
+  using Better = Row::Better;
+  const auto percent = [](double share) { return percent_number(share); };
+  const auto tenths = [](double share) { return percent_number(share, 1); };
+  const auto seconds = [](double value) { return printed_number(value < 10 ? "%.3f" : "%.1f", value); };
+  const auto on = [](const char* where, std::optional<double> RunSummary::*figure) {
+    return [where, figure](const Run& run) { return judged_on(run, where, figure); };
+  };
+  return {
+      {"Top-1 on the test images, %", on("test", &RunSummary::top1), percent, Better::kMore, true},
+      {"Top-5 on the test images, %", on("test", &RunSummary::top5), percent, Better::kMore, true},
+      {"Top-1 on the validation images, %", on("validation", &RunSummary::top1), percent, Better::kMore, true},
+      {"Top-5 on the validation images, %", on("validation", &RunSummary::top5), percent, Better::kMore, true},
+      {"Best top-1 in validation, %", best_top1_of, percent, Better::kMore, true},
+      {"Best epoch", best_epoch_of, count_words},
+      {"Agreement with the teacher in validation, %", agreement_of, percent, Better::kMore, true},
+      {"Agreement with the teacher, judged, %",
+       [](const Run& run) { return run.judgement ? run.judgement->agreement : std::nullopt; }, percent, Better::kMore,
+       true},
+      {"Steps", steps_of, count_words},
+      {"Images seen", [](const Run& run) { return run.summary ? as_number(run.summary->images_seen) : std::nullopt; },
+       count_words},
+      {"Time", seconds_of, human_time, Better::kLess},
+      {"of it waiting for data, %", wait_of, tenths},
+      {"of it computing, %",
+       [](const Run& run) {
+         const auto wait = wait_of(run);
+         return wait ? std::optional(1 - *wait) : std::nullopt;
+       },
+       tenths},
+      {"Images per second", rate_of,
+       [](double rate) { return rate < 10 ? printed_number("%.2f", rate) : count_words(rate); }, Better::kMore},
+      {"Core seconds per step", core_seconds_per_step, seconds, Better::kLess},
+  };
+}
+
+std::string difference_html(double difference, const std::function<std::string(double)>& words) {
+  const std::string size = words(std::abs(difference));
+  const bool zero = size.find_first_not_of("0.,") == std::string::npos;
+  return "<small>" + std::string(zero ? "\u00b1" : difference > 0 ? "+" : "\u2212") + size + "</small>";
+}
+
+std::vector<Cell> cells_of(const Row& row, const std::vector<Run>& runs) {
+  std::vector<std::optional<double>> values;
+  for (const Run& run : runs) values.push_back(row.value(run));
+  std::optional<double> low, high;
+  for (const auto& value : values) {
+    if (!value) continue;
+    low = std::min(low.value_or(*value), *value);
+    high = std::max(high.value_or(*value), *value);
+  }
+  if (!low) return {};
+  const double best = row.better == Row::Better::kLess ? *low : *high;
+  std::vector<Cell> out{{escaped(row.title)}};
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    Cell cell{values[i] ? escaped(row.words(*values[i])) : "\u2013", Cell::Kind::kNumber};
+    cell.best = values[i] && *low < *high && row.better != Row::Better::kNone && *values[i] == best;
+    if (row.difference && i > 0 && values[i] && values[0])
+      cell.html += difference_html(*values[i] - *values[0], row.words);
+    out.push_back(std::move(cell));
+  }
+  return out;
+}
+
+// What was trained, from what.
+std::string model_words(const Run& run) {
+  const bool vit = setting_of(run.configuration, "model.kind") == "vit";
+  std::string model = vit ? "a ViT" : setting_of(run.configuration, "model.arch");
+  return model;
+}
+
+std::string source_words(const Run& run) {
+  const std::string source = setting_of(run.configuration, "targets.source");
+  if (source == "cache") return "cached targets";
+  if (source == "teacher") return "a live teacher";
+  return source == "none" ? "labels alone" : source;
+}
+
+std::vector<Cell> text_row(const std::string& title, const std::vector<Run>& runs,
+                           const std::function<std::string(const Run&)>& words) {
+  std::vector<Cell> out{{escaped(title)}};
+  bool any = false;
+  for (const Run& run : runs) {
+    const std::string value = words(run);
+    any = any || !value.empty();
+    out.push_back({value.empty() ? "\u2013" : escaped(value), Cell::Kind::kShort});
+  }
+  return any ? out : std::vector<Cell>{};
+}
+
+std::string state_words(const Run& run) {
+  return run.summary ? "finished" : text("not finished, at step ", human_count(run.metrics.last_step));
+}
+
+std::string stage_words(const Run& run) {
+  std::string out;
+  for (const auto& [track, stage] : run.summary ? run.summary->stages : decltype(RunSummary::stages){})
+    out += text(out.empty() ? "" : ", ", track, " \u2192 ", stage);
+  return out;
+}
+
+std::string single_lead(const Run& run) {
+  const std::string model = model_words(run), source = source_words(run);
+  std::string out = model.empty() ? "A run" : model;
+  if (!source.empty()) out += ", trained from " + source;
+  if (const auto score = score_of(run))
+    out += text(": ", percent_number(score->value), "\u202f% ", score->what, " on ", score->on);
+  const auto steps = steps_of(run), seconds = seconds_of(run);
+  if (steps) out += text(", after ", count_words(*steps), " steps", seconds ? " in " + human_time(*seconds) : "");
+  return out + (run.summary ? "." : ". It is not finished.");
+}
+
+std::string lead_of_several(const std::vector<Run>& runs) {
+  std::vector<std::pair<Score, const Run*>> scored;
+  for (const Run& run : runs)
+    if (const auto score = score_of(run)) scored.emplace_back(*score, &run);
+  if (scored.size() < 2) return text(runs.size(), " runs beside each other.");
+  const Score& first = scored[0].first;
+  for (const auto& [score, run] : scored)
+    if (std::string(score.what) != first.what || score.on != first.on)
+      return text(runs.size(),
+                  " runs beside each other. They were not measured on the same images, so their figures "
+                  "cannot be compared.");
+  std::ranges::stable_sort(scored, [](const auto& a, const auto& b) { return a.first.value > b.first.value; });
+  const auto &best = scored[0], &last = scored.back();
+  std::string out = text(best.second->name, " is the best of ", scored.size(),
+                         " runs: ", percent_number(best.first.value), "\u202f% ", first.what, " on ", first.on);
+  if (best.first.value == last.first.value)
+    return text("All ", scored.size(), " runs reach ", percent_number(first.value), "\u202f% ", first.what, " on ",
+                first.on, ".");
+  return out + text(", ", printed_number("%.1f", 100 * (best.first.value - last.first.value)), " points more than ",
+                    last.second->name, ".");
+}
+
+}  // namespace
+
+std::string percent_number(double share, int decimals) {
+  return printed_number(decimals == 1 ? "%.1f" : "%.2f", 100 * share);
+}
+
+std::optional<Score> score_of(const Run& run) {
+  if (run.summary && run.summary->top1 && !run.summary->judged_on.empty()) {
+    const std::string count = run.summary->judged_images ? human_count(*run.summary->judged_images) + " " : "";
+    return Score{*run.summary->top1, "top-1", text("the ", count, run.summary->judged_on, " images")};
+  }
+  if (const auto best = best_top1_of(run)) return Score{*best, "top-1", "the validation images, at its best"};
+  if (const auto agreement = agreement_of(run))
+    return Score{*agreement, "agreement with the teacher", "the validation images"};
+  return std::nullopt;
+}
+
+std::string lead_html(const std::vector<Run>& runs) {
+  return paragraph(runs.size() == 1 ? single_lead(runs[0]) : lead_of_several(runs), "lead");
+}
+
+Section result_section(const std::vector<Run>& runs) {
+  Table table;
+  table.head.push_back({""});
+  for (const Run& run : runs) table.head.push_back({breakable(run.name), Cell::Kind::kShort});
+  if (runs.size() == 1) table.head.clear();
+  if (runs.size() > 1) table.caption = "Small figures: difference from " + escaped(runs[0].name) + ". \u25b8 the best.";
+  const auto add = [&](std::vector<Cell> cells) {
+    if (!cells.empty()) table.rows.push_back(std::move(cells));
+  };
+  for (const Row& row : rows()) add(cells_of(row, runs));
+  add(text_row("Student", runs, model_words));
+  add(text_row("Learns from", runs, source_words));
+  add(text_row("Distilled into", runs, stage_words));
+  add(text_row("State", runs, state_words));
+  return {"results", "Results", table.html()};
+}
+
+}  // namespace vitrine
