@@ -2,14 +2,19 @@
 #include <torch/torch.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "common/base/files.h"
 #include "common/base/philox.h"
+#include "common/eval/grad_cam.h"
+#include "common/image/decode.h"
+#include "common/image/overlay.h"
 #include "common/image/write.h"
 #include "tests/support/message.h"
 #include "tests/tools/export/random_student.h"
+#include "tools/commands/classify/classifier.h"
 #include "tools/commands/classify/pictures.h"
 #include "tools/commands/export/formats.h"
 #include "train/evaluation/evaluate.h"
@@ -149,6 +154,75 @@ TEST_CASE("of a folder the pictures are taken, and other files are named or know
   CHECK(result.exit_code == 0);
   CHECK(has(result.output, "pictures/model.bin: is no JPEG, PNG or WebP file"));
   CHECK_FALSE(has(result.output, "a.json"));
+}
+
+TEST_CASE("an explanation is the crop with the Grad-CAM of the likeliest class over it") {
+  const Gallery gallery;
+  const std::vector<nlohmann::json> lines = gallery.json_of("student.safetensors pictures --explain out");
+  REQUIRE(lines.size() == 6);
+  CHECK(lines[0]["explanation"] == "out/00001-a.jpg");
+  CHECK(lines[5]["explanation"] == "out/00006-f.jpg");
+  Classifier classifier(read_student(gallery.student), at::kCPU, "");
+  const std::filesystem::path picture = gallery.pictures / "right/e.jpg";
+  const ClassifiedPicture seen = classifier.classify(std::span(&picture, 1), 1).at(0);
+  ResNet resnet(std::dynamic_pointer_cast<ResNetImpl>(classifier.network().module().shared_from_this()));
+  const Image* crop = &seen.crop;
+  const at::Tensor map = grad_cam(resnet, classifier.input_of(std::span(&crop, 1)),
+                                  at::tensor(std::vector<std::int64_t>{seen.guesses[0].index}, at::kLong));
+  const auto count = static_cast<std::size_t>(map.numel());
+  const Image expected = overlay(seen.crop, {map.const_data_ptr<float>(), count}, static_cast<int>(map.size(1)),
+                                 static_cast<int>(map.size(2)));
+  const std::vector<std::byte> jpeg = encode_jpeg(expected, 92);
+  CHECK(read_whole(gallery.root / "out/00005-e.jpg") ==
+        std::string(reinterpret_cast<const char*>(jpeg.data()), jpeg.size()));
+}
+
+TEST_CASE("with a teacher its attention is drawn to the right of the student's map") {
+  const Gallery gallery;
+  torch::manual_seed(5);
+  VitOptions sizes;
+  sizes.arch = "", sizes.image_size = 48, sizes.patch = 8, sizes.dim = 64, sizes.depth = 2, sizes.heads = 1;
+  sizes.classes = 3;
+  save_safetensors(gallery.root / "teacher.safetensors", state_dict(*Vit(sizes)));
+  const std::string words = "student.safetensors pictures/left/a.jpg --explain ";
+  CHECK(gallery.classify(words + "alone").exit_code == 0);
+  const CommandResult both = gallery.classify(words + "both --teacher teacher.safetensors");
+  CAPTURE(both.output);
+  REQUIRE(both.exit_code == 0);
+  const auto image = [&](const char* folder) {
+    const std::string bytes = read_whole(gallery.root / folder / "00001-a.jpg");
+    return decode_image(std::as_bytes(std::span(bytes)), folder);
+  };
+  const Image alone = image("alone"), joined = image("both");
+  CHECK(alone.width == 32);
+  REQUIRE(joined.width == 64);
+  REQUIRE(joined.height == 32);
+  long left = 0, right = 0;
+  for (int y = 0; y < 32; ++y)
+    for (int x = 0; x < 32 * 3; ++x) {
+      left += std::abs(joined.row(y)[x] - alone.row(y)[x]);
+      right += std::abs(joined.row(y)[x + 32 * 3] - alone.row(y)[x]);
+    }
+  CHECK(left < 32 * 32 * 3 * 4);  // JPEG's loss, another at the border
+  CHECK(right > 4 * left);
+}
+
+TEST_CASE("only a ResNet is explained, and a folder that cannot be made is refused before the first line") {
+  const Gallery gallery;
+  save_student(gallery.root / "vit.safetensors", vit_record());
+  CHECK(gallery.classify("vit.safetensors pictures").exit_code == 0);
+  for (const auto& [words, sentence] :
+       {std::pair{"vit.safetensors pictures --explain out", "this student is a ViT"},
+        {"student.safetensors pictures --explain student.safetensors/out", "student.safetensors"},
+        {"student.safetensors pictures --teacher vit.safetensors", "--explain"}}) {
+    CAPTURE(words);
+    const CommandResult result = gallery.classify(words);
+    CAPTURE(result.output);
+    CHECK(result.exit_code == 2);
+    CHECK(has(result.output, sentence));
+    CHECK(std::ranges::count(result.output, '\n') == 1);
+  }
+  CHECK_FALSE(std::filesystem::exists(gallery.root / "out"));
 }
 
 TEST_CASE("bad input gives one sentence and exit code 2") {

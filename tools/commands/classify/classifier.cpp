@@ -46,10 +46,14 @@ Classifier::Classifier(const StoredStudent& student, at::Device device, const st
   if (!(record_.crop_pct > 0)) fail(student.file.string(), ": its crop_pct is 0; expected a share in (0, 1]");
 }
 
+Image Classifier::view(const std::filesystem::path& path, int size) const {
+  return centre_view(decoded(path, record_.decoding), size, record_.crop_pct);
+}
+
 ClassifiedPicture Classifier::read(const std::filesystem::path& path) const {
   ClassifiedPicture out{.path = path};
   try {
-    out.crop = centre_view(decoded(path, record_.decoding), static_cast<int>(record_.size), record_.crop_pct);
+    out.crop = view(path, static_cast<int>(record_.size));
   } catch (const Error& error) {
     if (!is_of_a_picture(error)) throw;
     out.error = error.what();

@@ -39,6 +39,8 @@ class Classifier {
   /// batch. Throws Error if memory runs out, never for a picture.
   std::vector<ClassifiedPicture> classify(std::span<const std::filesystem::path> paths, std::size_t top);
 
+  /// The clean crop of a picture at any size; throws Error if it cannot be read. Thread-safe.
+  Image view(const std::filesystem::path& path, int size) const;
   /// The name of a class, or "class 17".
   std::string name_of(std::int64_t index) const;
   Network& network() { return network_; }
