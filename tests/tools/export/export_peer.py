@@ -1,8 +1,11 @@
 """Exported students in the programs that they are for: ONNX's checker, ONNX Runtime, OpenVINO, PyTorch, torchvision and timm
 compute what torchvision's model with the same weights does."""
+import contextlib
+import io
 import json
 import os
 import pathlib
+import re
 import subprocess
 import tempfile
 import zipfile
@@ -12,6 +15,7 @@ import onnx
 import onnx.reference
 import onnxruntime
 import openvino
+import PIL.Image
 import safetensors
 import safetensors.torch
 import timm
@@ -195,6 +199,35 @@ def check_timm_folder(model, weights, folder):
     assert data["crop_pct"] == 0.9 and data["interpolation"] == "bicubic", data
 
 
+@torch.no_grad()
+def check_page(model, weights, folder):
+    """The Python of tools/DEPLOY.md, run as it stands, and vitrine-classify on the same picture."""
+    export(weights, "--format", "onnx,pth,safetensors,torchscript", "-o", folder)
+    export(weights, "--format", "pth", "--names", "timm", "-o", folder)
+    pixels = numpy.random.default_rng(1).integers(0, 256, (90, 123, 3), dtype=numpy.uint8)
+    PIL.Image.fromarray(pixels).resize((200, 150)).save(folder / "photo.jpg")
+    page = (pathlib.Path(os.environ["VITRINE_SOURCE"]) / "tools/DEPLOY.md").read_text()
+    names, found = {}, []
+    with contextlib.chdir(folder), contextlib.redirect_stdout(io.StringIO()):
+        for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
+            exec(block, names)
+            if "logits" in names:
+                found.append(torch.as_tensor(numpy.asarray(names.pop("logits"))))
+        x = torch.from_numpy(names["normalised"](names["clean_crop"]("photo.jpg", names["how"]), names["how"]))
+        found.append(names["model"].eval()(x))  # timm's
+    assert len(found) == 4, len(found)
+    for logits in found:
+        difference("DEPLOY.md", logits, model(x))
+    program = os.path.join(os.environ["VITRINE_BIN"], "vitrine-classify")
+    said = json.loads(subprocess.run([program, weights, folder / "photo.jpg", "--json", "--top", str(CLASSES)], check=True,
+                                     stdout=subprocess.PIPE).stdout)
+    assert [guess["class"] for guess in said["top"]] == [NAMES[i] for i in model(x)[0].argsort(descending=True)]
+    ours = torch.zeros(CLASSES)
+    for guess in said["top"]:
+        ours[guess["index"]] = guess["probability"]
+    difference("vitrine-classify", ours, model(x).softmax(1)[0])
+
+
 def main():
     torch.manual_seed(2)
     torch.set_num_threads(1)
@@ -207,6 +240,8 @@ def main():
             worst = check_graphs(model, weights, folder, opsets)
             worst["torchscript"] = check_torch(model, arch, weights, folder)
             check_timm_folder(model, weights, folder)
+            if arch == "resnet18":
+                check_page(model, weights, folder)
             print(f"{arch}: largest differences", {name: f"{value:.2g}" for name, value in worst.items()})
 
 

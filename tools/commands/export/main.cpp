@@ -1,4 +1,4 @@
-// vitrine-export: writes a student to the files that other programs read.
+// vitrine-export: writes a student to the files that other programs read; see tools/DEPLOY.md.
 #include <torch/torch.h>
 
 #include <CLI/CLI.hpp>
