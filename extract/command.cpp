@@ -58,6 +58,12 @@ int extract(const ExtractOptions& options, const ExtractMode& mode, const StopFl
   const Teacher teacher(options.teacher, options.taps);
   check_tracks_of_cache(options.cache, teacher.tracks(trial), options.allow_mixed);
 
+  if (mode.dry_run) {
+    if (!prepares) check_prepared(options, teacher.outputs(), part, mode.prepare_command);
+    describe_preparation(options, teacher, stop);
+    std::printf("%s: dry run: everything fits, nothing was written\n", options.cache.c_str());
+    return 0;
+  }
   RunStart start;
   if (prepares) {
     const Prepared prepared = prepare(options, teacher, stop);

@@ -88,6 +88,10 @@ int main(int argc, char** argv) {
             ->excludes(part_option)
             ->excludes("--prepare");
     app.add_flag("--json", json, "with --evaluate: the result as JSON")->needs(evaluate_option);
+    app.add_flag("--dry-run", mode.dry_run,
+                 "check everything and the teacher, describe tracks, size and memory, write nothing")
+        ->excludes(evaluate_option);
+    vitrine::add_screen_options(app);
     if (const auto code = vitrine::parse_command_line(app, argc, argv)) return *code;
     if (!part.empty()) overrides.push_back("part=" + part);
     const bool allow_module = vitrine::take_allowed(allow, "module");
@@ -95,7 +99,9 @@ int main(int argc, char** argv) {
     if (files.size() > 1) vitrine::fail("several configurations are for --evaluate; expected one");
     vitrine::load_config(files.front(), overrides, options);
     options.teacher.allow_module = allow_module;
-    std::printf("%s\n", vitrine::config_as_toml(options).c_str());
+    // A comment, so that what is printed reads back as a configuration.
+    std::printf("# where the configuration differs from the defaults; all keys: --help-keys\n%s\n",
+                vitrine::config_changes(options).c_str());
     std::fflush(stdout);
     int code = 0;
     try {

@@ -126,7 +126,7 @@ def prepare(folder, count, device):
 
 def read_log(path):
     with open(path) as file:
-        return list(csv.DictReader(file))
+        return [row for row in csv.DictReader(file) if row["event"] == "step"]
 
 
 def losses(path, log):

@@ -144,8 +144,8 @@ training() {  # PRECISION: twenty steps at once, and in two halves; deterministi
   in_bundle "$ROOT/bin/vitrine-train" "$RESULTS/$1-whole.toml"
   in_bundle "$ROOT/bin/vitrine-train" "$RESULTS/$1-halves.toml" --set max_steps=10
   in_bundle "$ROOT/bin/vitrine-train" "$RESULTS/$1-halves.toml" --set max_steps=0
-  "$PYTHON" "$ROOT/gpu_check.py" losses "$RESULTS/$STEP.figures" "$RESULTS/$1-whole/log.csv"
-  cmp "$RESULTS/$1-whole/final.safetensors" "$RESULTS/$1-halves/final.safetensors"
+  "$PYTHON" "$ROOT/gpu_check.py" losses "$RESULTS/$STEP.figures" "$RESULTS/$1-whole/metrics.csv"
+  cmp "$RESULTS/$1-whole/exported/last.safetensors" "$RESULTS/$1-halves/exported/last.safetensors"
 }
 
 memory() {  # another program leaves the GPU hardly any memory: one sentence, exit code 6. On the CPU: a group too large for it
@@ -217,7 +217,7 @@ joint = { epochs = $epochs, lr = 0.01 }
 fine_tune = { epochs = 0 }
 TOML
   in_bundle "$ROOT/bin/vitrine-train" "$RESULTS/rate-train.toml"
-  "$PYTHON" "$ROOT/gpu_check.py" train-rate "$RESULTS/$STEP.figures" "$RESULTS/rate-train/log.csv" "$batch"
+  "$PYTHON" "$ROOT/gpu_check.py" train-rate "$RESULTS/$STEP.figures" "$RESULTS/rate-train/metrics.csv" "$batch"
   "$PYTHON" "$ROOT/gpu_check.py" peer "$RESULTS/$STEP.figures" "$DEVICE" "$arch" "$precision" "$batch" "$size" || true
 }
 

@@ -14,6 +14,7 @@
 #include "train/evaluation/report.h"
 #include "train/run/evaluate_checkpoint.h"
 #include "train/run/options.h"
+#include "train/run/run_files.h"
 #include "train/run/trainer.h"
 
 namespace {
@@ -33,7 +34,7 @@ void tell(const TrainOptions& options, const TrainResult& result) {
     std::printf("best: %s %.2f %% on the validation images after epoch %llu (step %llu), %s\n",
                 result.best.chosen_by == "top1" ? "top-1" : "agreement", 100 * result.best.score,
                 static_cast<unsigned long long>(result.best.epoch), static_cast<unsigned long long>(result.best.step),
-                (std::filesystem::path(options.output) / "best.safetensors").c_str());
+                RunFiles(options.output).best_weights().c_str());
   for (const auto& [track, stage] : result.stages)
     std::printf("%s was distilled into layer%u at size %u\n", track.c_str(), stage, result.size);
   std::printf("%s: %llu steps in %.0f s\n", options.output.c_str(), static_cast<unsigned long long>(result.steps),
@@ -41,6 +42,22 @@ void tell(const TrainOptions& options, const TrainResult& result) {
   if (result.already_finished && !options.test.empty() && !result.test)
     std::printf("it was not tested then; to test it: vitrine-train --evaluate %s --images %s\n", options.output.c_str(),
                 options.test.c_str());
+}
+
+// Everything is checked and described, nothing written.
+int dry_run(const TrainOptions& options) {
+  if (const auto before = finished_run(options)) {
+    tell(options, *before);
+    return 0;
+  }
+  try {
+    Trainer(options, stop_on_signals()).check(stop_on_signals());
+  } catch (const Stopped& stopped) {
+    note(stopped.what());
+    return kStoppedExitCode;
+  }
+  std::printf("%s: dry run: everything fits, nothing was written\n", options.output.c_str());
+  return 0;
 }
 
 // `command`: the command line as typed.
@@ -102,16 +119,20 @@ int main(int argc, char** argv) {
     auto* evaluate = app.add_option(
         "--evaluate", checkpoint,
         "evaluate weights (a .safetensors file, or a run's directory: its best weights if any were selected, else its "
-        "final ones) on --images or on the configuration's test or validation images: accuracy, also per class, "
+        "last ones) on --images or on the configuration's test or validation images: accuracy, also per class, "
         "calibration error, and agreement with targets.teacher if its weights are given");
     app.add_option("--images", images, "with --evaluate: a folder of class folders with the model's class names")
         ->needs(evaluate);
     app.add_flag("--json", json, "with --evaluate: the result as JSON")->needs(evaluate);
+    bool dry = false;
+    app.add_flag("--dry-run", dry, "check everything, describe the run and its memory, write nothing")
+        ->excludes(evaluate);
+    add_screen_options(app);
     if (const auto code = parse_command_line(app, argc, argv)) return *code;
     if (evaluate->count() > 0 && checkpoint.empty())
       fail("--evaluate is empty; expected a .safetensors file or a run's directory");
     if (file.empty() && checkpoint.empty()) fail(config->get_name(), " is required; --help shows the usage");
-    const std::filesystem::path own = std::filesystem::path(checkpoint) / "config.toml";
+    const std::filesystem::path own = RunFiles(checkpoint).config();
     if (file.empty() && directory_exists(checkpoint) && path_exists(own)) file = own.string();
     TrainOptions options;
     load_config(file, overrides, options);
@@ -123,8 +144,11 @@ int main(int argc, char** argv) {
       std::fputs((json ? as_json(report) : as_text(report)).c_str(), stdout);
       return 0;
     }
-    std::printf("%s\n", config_as_toml(options).c_str());
+    // A comment, so that what is printed reads back as a configuration.
+    std::printf("# where the configuration differs from the defaults; all keys: %s\n%s\n",
+                dry ? "--help-keys" : RunFiles(options.output).config().c_str(), config_changes(options).c_str());
     std::fflush(stdout);
+    if (dry) return dry_run(options);
     return train(options, shell_command(argc, argv));
   });
 }

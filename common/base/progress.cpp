@@ -1,12 +1,15 @@
 #include "common/base/progress.h"
 
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <nlohmann/json.hpp>
 
 #include "common/base/error.h"
+#include "common/base/screen.h"
 
 namespace vitrine {
 namespace {
@@ -29,7 +32,40 @@ std::mutex& terminal_mutex() {
   return mutex;
 }
 
+Screen& screen() {
+  static Screen chosen = Screen::kText;
+  return chosen;
+}
+
+// Seconds between two lines of progress.
+double period(bool terminal) {
+  constexpr double kRedraw = 0.1, kLines = 5;
+  return terminal && screen() == Screen::kText ? kRedraw : kLines;
+}
+
+// The terminal's width; a longer line would wrap, and could not be redrawn.
+std::size_t columns() {
+  winsize size{};
+  return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+}
+
+// At most `width` bytes, without the beginning of a character of several bytes at the end.
+std::string cut(std::string line, std::size_t width) {
+  if (line.size() <= width) return line;
+  while (width > 0 && (static_cast<unsigned char>(line[width]) & 0xC0) == 0x80) --width;
+  line.resize(width);
+  return line;
+}
+
+void print_json(const nlohmann::ordered_json& line) {
+  std::fprintf(stderr, "%s\n", line.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace).c_str());
+}
+
 }  // namespace
+
+void choose_screen(Screen chosen) {
+  screen() = chosen;
+}
 
 std::string human_bytes(double bytes) {
   static constexpr const char* kUnits[] = {"B", "KB", "MB", "GB", "TB", "PB"};
@@ -68,6 +104,8 @@ std::string human_count(std::uint64_t count) {
 
 void note(const std::string& line) {
   const std::lock_guard lock(terminal_mutex());
+  if (screen() == Screen::kJson) return print_json({{"type", "note"}, {"text", line}});
+  if (screen() == Screen::kQuiet && !line.starts_with("warning: ")) return;
   std::fprintf(stderr, "%s%s\n", isatty(STDERR_FILENO) ? "\r\033[K" : "", line.c_str());
 }
 
@@ -82,14 +120,14 @@ Progress::Progress(std::string what, std::string unit, std::uint64_t total, std:
       terminal_(isatty(STDERR_FILENO) != 0) {}
 
 Progress::~Progress() {
-  if (!finished_ && terminal_) std::fputc('\n', stderr);
+  if (!finished_ && terminal_ && screen() == Screen::kText) std::fputc('\n', stderr);
 }
 
 void Progress::advance(std::uint64_t by, const std::string& suffix) {
   const std::lock_guard lock(mutex_);
   done_ += by;
   suffix_ = suffix;
-  if (since(drawn_) < (terminal_ ? 0.1 : 15.0)) return;
+  if (since(drawn_) < period(terminal_)) return;
   drawn_ = Clock::now();
   draw(false);
 }
@@ -102,22 +140,37 @@ void Progress::finish() {
 }
 
 void Progress::draw(bool last) {
+  if (screen() == Screen::kQuiet) return;
   const double seconds = std::max(since(start_), 1e-9);
   const double rate = static_cast<double>(done_ - before_) / seconds;
+  const double left = rate > 0 ? static_cast<double>(total_ - std::min(done_, total_)) / rate : 0;
+  if (screen() == Screen::kJson) {
+    nlohmann::ordered_json line = {{"type", "progress"}, {"what", what_}, {"done", done_},
+                                   {"total", total_},    {"unit", unit_}, {"per_second", rate}};
+    if (last) {
+      line["finished"] = true;
+      line["seconds"] = seconds;
+    } else if (rate > 0) {
+      line["seconds_left"] = left;
+    }
+    if (!suffix_.empty()) line["status"] = suffix_;
+    const std::lock_guard lock(terminal_mutex());
+    return print_json(line);
+  }
+  const std::string per_second = with_digits(rate, rate < 10 ? 2 : 0);
   std::string line = what_ + ": ";
   if (last) {
-    line += text(human_count(done_), " ", unit_, " in ", human_time(seconds), ", ",
-                 with_digits(rate, rate < 10 ? 2 : 0), " ", unit_, "/s");
+    line += text(human_count(done_), " ", unit_, " in ", human_time(seconds), ", ", per_second, " ", unit_, "/s");
   } else {
     const double share = total_ == 0 ? 1.0 : static_cast<double>(done_) / static_cast<double>(total_);
     line += text(with_digits(100 * share, 0), " %, ", human_count(done_), " of ", human_count(total_), " ", unit_, ", ",
-                 with_digits(rate, rate < 10 ? 2 : 0), "/s");
-    if (rate > 0) line += text(", ", human_time(static_cast<double>(total_ - std::min(done_, total_)) / rate), " left");
+                 per_second, "/s");
+    if (rate > 0) line += text(", ", human_time(left), " left");
   }
   if (!suffix_.empty()) line += ", " + suffix_;
   const std::lock_guard lock(terminal_mutex());
   if (terminal_) {
-    std::fprintf(stderr, "\r%s\033[K%s", line.c_str(), last ? "\n" : "");
+    std::fprintf(stderr, "\r%s\033[K%s", cut(line, columns() - 1).c_str(), last ? "\n" : "");
   } else {
     std::fprintf(stderr, "%s\n", line.c_str());
   }

@@ -5,6 +5,7 @@
 
 #include "common/base/error.h"
 #include "common/base/lines.h"
+#include "common/base/screen.h"
 
 namespace vitrine {
 
@@ -47,6 +48,17 @@ void add_help_keys(CLI::App& app, const std::function<std::string(const std::str
          "print the keys of CONFIG.toml with defaults, ranges and meanings; with WORD, only those that mention it")
       ->type_name("[WORD]")
       ->expected(0, 1);
+}
+
+void add_screen_options(CLI::App& app) {
+  auto* quiet = app.add_flag_callback(
+      "--quiet", [] { choose_screen(Screen::kQuiet); }, "no progress and no notes on standard error, only warnings");
+  app.add_option_function<std::string>(
+         "--log-format",
+         [](const std::string& format) { choose_screen(format == "json" ? Screen::kJson : Screen::kText); },
+         "of notes and progress on standard error: text, or json (an object a line)")
+      ->check(CLI::IsMember({"text", "json"}))
+      ->excludes(quiet);
 }
 
 std::string shell_command(int argc, const char* const* argv) {

@@ -18,6 +18,9 @@ std::optional<int> parse_command_line(CLI::App& app, int argc, const char* const
 /// Adds `--help-keys [WORD]`, which prints `table(word)` (see config_help) and exits like --help.
 void add_help_keys(CLI::App& app, const std::function<std::string(const std::string& word)>& table);
 
+/// Adds --quiet and --log-format, which choose how notes and progress appear (screen.h).
+void add_screen_options(CLI::App& app);
+
 /// The command line as it would be typed; arguments that need it are quoted for the shell.
 std::string shell_command(int argc, const char* const* argv);
 

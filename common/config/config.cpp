@@ -329,6 +329,17 @@ std::string as_toml(const Fields& fields) {
   return lines;
 }
 
+std::string changes(const Fields& fields, const Fields& defaults) {
+  std::string lines;
+  for (std::size_t i = 0; i < fields.all().size(); ++i) {
+    const Field& field = fields.all()[i];
+    const std::string value = toml_value(field.value);
+    if (!field.is_section() && value != toml_value(defaults.all().at(i).value))
+      lines += field.key + " = " + value + "\n";
+  }
+  return lines;
+}
+
 std::string help(const Fields& fields, const std::vector<std::string>& first, const std::string& word) {
   const auto lower = [](std::string words) {
     for (char& c : words) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));

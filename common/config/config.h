@@ -16,6 +16,7 @@ namespace vitrine {
 namespace config_internal {
 void load(const std::filesystem::path& file, const std::vector<std::string>& overrides, const Fields& fields);
 std::string as_toml(const Fields& fields);
+std::string changes(const Fields& fields, const Fields& defaults);
 std::string help(const Fields& fields, const std::vector<std::string>& first, const std::string& word);
 }  // namespace config_internal
 
@@ -26,10 +27,16 @@ void load_config(const std::filesystem::path& file, const std::vector<std::strin
   config_internal::load(file, overrides, fields_of(options));
 }
 
-/// The whole struct as TOML, each key once, as printed at the start of a run. Reading it back gives the same struct.
+/// The whole struct as TOML, each key once. Reading it back gives the same struct.
 template <class Options>
 std::string config_as_toml(Options options) {
   return config_internal::as_toml(fields_of(options));
+}
+
+/// The keys whose values differ from those of `defaults`, as config_as_toml() writes them; empty if none does.
+template <class Options>
+std::string config_changes(Options options, Options defaults = Options()) {
+  return config_internal::changes(fields_of(options), fields_of(defaults));
 }
 
 /// A table of keys, defaults, ranges and meanings for `--help-keys`, grouped by section. `first`: common keys, listed

@@ -110,7 +110,57 @@ void remove_leftovers(const fs::path& cache, const std::vector<TrackInfo>& track
   for (const TrackInfo& track : tracks) remove_abandoned(cache / track.directory());
 }
 
+// What preparation is made from; all of it was compared with the cache.
+struct Compared {
+  PreparedImages images;
+  Plan plan;
+  std::optional<ClassMap> map;
+  std::vector<TrackInfo> tracks;
+  std::vector<std::shared_ptr<const FeatureBasis>> bases;
+  WorkerChoice choice;
+  Preparation preparation;
+};
+
+Compared compare_with_cache(const ExtractOptions& options, const Teacher& teacher, const StopFlag& stop) {
+  const fs::path cache = options.cache;
+  PreparedImages images = scan_for_cache(options, stop);
+  Plan plan(images.index, options.plan);
+  check_cache(cache, *images.index, plan);
+  check_passes(plan, options.first_pass, options.passes, parse_part(options.part == "auto" ? "1/1" : options.part).n);
+  std::optional<ClassMap> map = map_of_classes(options, teacher, *images.index);
+  std::vector<TrackInfo> tracks = tracks_for_cache(cache, teacher, plan, options.allow_mixed);
+  check_tracks_of_cache(cache, tracks, options.allow_mixed);  // again: another process may have prepared it meanwhile
+  auto bases = known_bases(cache, plan, tracks, options.taps.calibration_views);
+  WorkerChoice choice = choose_workers(plan, teacher.forward_bytes(), tracks, options.workers);
+  note(choice.sentence);
+  Preparation preparation = preparation_of_cache(cache).value_or(Preparation{plan.hash()});
+  return {std::move(images), std::move(plan),   std::move(map),        std::move(tracks),
+          std::move(bases),  std::move(choice), std::move(preparation)};
+}
+
+void judge_once(const ExtractOptions& options, const Teacher& teacher, const Compared& all, const ViewMaker& views,
+                const StopFlag& stop) {
+  if (!is_judged(all.preparation, all.tracks.front()))
+    judge(options, teacher, views, *all.images.index, all.map ? &*all.map : nullptr, all.choice.workers, stop);
+}
+
 }  // namespace
+
+void describe_preparation(const ExtractOptions& options, const Teacher& teacher, const StopFlag& stop) {
+  const Compared all = compare_with_cache(options, teacher, stop);
+  judge_once(options, teacher, all,
+             ViewMaker(options.folders(), all.images.index, options.plan.image_size, all.images.bad), stop);
+  const PassRange passes{options.first_pass, options.passes};
+  for (const TrackInfo& track : all.tracks) {
+    std::uint64_t present = 0;
+    for (const std::uint64_t shard : list_shard_numbers(fs::path(options.cache) / track.directory()))
+      present += shard / all.plan.shards_per_pass() >= passes.first &&
+                 shard / all.plan.shards_per_pass() < passes.first + passes.count;
+    note(text("track: ", track.directory(), ", ", present, " of ", all.plan.shards_per_pass() * passes.count,
+              " shards are there"));
+  }
+  note(size_words(all.plan, all.tracks, passes));
+}
 
 Prepared prepare(const ExtractOptions& options, const Teacher& teacher, const StopFlag& stop) {
   const fs::path cache = options.cache;
@@ -124,24 +174,15 @@ Prepared prepare(const ExtractOptions& options, const Teacher& teacher, const St
   else
     lock.emplace(cache, stop);
 
-  const PreparedImages images = scan_for_cache(options, stop);
-  const Plan plan(images.index, options.plan);
-  check_cache(cache, *images.index, plan);
-  check_passes(plan, passes.first, passes.count, parse_part(options.part == "auto" ? "1/1" : options.part).n);
-  const std::optional<ClassMap> map = map_of_classes(options, teacher, *images.index);
-  const std::vector<TrackInfo> tracks = tracks_for_cache(cache, teacher, plan, options.allow_mixed);
-  check_tracks_of_cache(cache, tracks, options.allow_mixed);  // again: another process may have prepared it meanwhile
-  std::vector<std::shared_ptr<const FeatureBasis>> bases =
-      known_bases(cache, plan, tracks, options.taps.calibration_views);
-  const WorkerChoice choice = choose_workers(plan, teacher.forward_bytes(), tracks, options.workers);
-  note(choice.sentence);
-
-  Preparation preparation = preparation_of_cache(cache).value_or(Preparation{plan.hash()});
+  Compared all = compare_with_cache(options, teacher, stop);
+  const PreparedImages& images = all.images;
+  const Plan& plan = all.plan;
+  const std::vector<TrackInfo>& tracks = all.tracks;
+  const std::uint32_t workers = all.choice.workers;
   const ViewMaker views(options.folders(), images.index, options.plan.image_size, images.bad);
-  if (!is_judged(preparation, tracks.front()))
-    judge(options, teacher, views, *images.index, map ? &*map : nullptr, choice.workers, stop);
+  judge_once(options, teacher, all, views, stop);
   const ReadyTracks ready =
-      make_ready(teacher, views, plan, tracks, std::move(bases), options.taps.calibration_views, choice.workers, stop);
+      make_ready(teacher, views, plan, tracks, std::move(all.bases), options.taps.calibration_views, workers, stop);
 
   remove_leftovers(cache, tracks);
   create_cache(cache, *images.index, plan);
@@ -149,11 +190,12 @@ Prepared prepare(const ExtractOptions& options, const Teacher& teacher, const St
   add_left_out(cache / kLeftOutFile, images.bad->met());  // includes those met in calibration
   for (std::size_t t = 0; t < tracks.size(); ++t) {
     write_track(cache, ready.tracks[t], ready.bases[t].get());
-    preparation.add(tracks[t].directory(), passes);
+    all.preparation.add(tracks[t].directory(), passes);
   }
   if (lock)
-    write_preparation(cache, preparation);  // without the lock nothing was added, and another process may be writing it
-  return {images.bad, choice.workers, size_words(plan, tracks, passes)};
+    write_preparation(cache,
+                      all.preparation);  // without the lock nothing was added, and another process may be writing it
+  return {images.bad, workers, size_words(plan, tracks, passes)};
 }
 
 }  // namespace vitrine

@@ -28,6 +28,10 @@ struct Prepared {
 /// computed once. Throws Error, and Stopped once `stop` is set.
 Prepared prepare(const ExtractOptions& options, const Teacher& teacher, const StopFlag& stop);
 
+/// Makes the same checks, the check of the teacher included, and prints tracks, sizes and memory; writes nothing, takes
+/// no lock and computes no basis. Throws as prepare() does.
+void describe_preparation(const ExtractOptions& options, const Teacher& teacher, const StopFlag& stop);
+
 }  // namespace vitrine
 
 #endif  // VITRINE_EXTRACT_PREPARE_PREPARE_H_

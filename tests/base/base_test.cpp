@@ -14,6 +14,7 @@
 #include <thread>
 #include <vector>
 
+#include "common/base/crc32c.h"
 #include "common/base/error.h"
 #include "common/base/files.h"
 #include "common/base/hash.h"
@@ -330,6 +331,13 @@ TEST_CASE("numbers are formatted for display") {
   CHECK(human_time(125) == "2 min 05 s");
   CHECK(human_time(3 * 3600 + 20 * 60) == "3 h 20 min");
   CHECK(human_time(4.2 * 86400) == "4.2 days");
+}
+
+TEST_CASE("crc32c gives the values of RFC 3720, appendix B.4") {
+  CHECK(crc32c("") == 0);
+  CHECK(crc32c("123456789") == 0xE3069283);
+  CHECK(crc32c(std::string(32, '\0')) == 0x8A9136AA);
+  CHECK(crc32c(std::string(32, '\xff')) == 0x62A8AB43);
 }
 
 }  // namespace

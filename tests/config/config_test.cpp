@@ -164,6 +164,17 @@ TEST_CASE("the printed configuration reads back as the same options") {
   CHECK(load(config_as_toml(Options{})) == Options{});
 }
 
+TEST_CASE("the changed keys are those that differ from the defaults, and read back as the same options") {
+  CHECK(config_changes(Options{}).empty());
+  Options options;
+  options.count = 10;
+  options.title = "other";
+  options.inner.names = {};
+  CHECK(config_changes(options) == "count = 10\ntitle = \"other\"\ninner.names = []\n");
+  CHECK(load(config_changes(options)) == options);
+  CHECK(config_changes(Options{}, options) == "count = 3\ntitle = \"plain\"\ninner.names = [\"a\"]\n");
+}
+
 TEST_CASE("a key without its section, or with another tool's name, is refused with the right key") {
   CHECK(refused([] { set({"learning_rate=1"}); }, {"unknown key learning_rate", "did you mean inner.learning_rate?"}));
   struct Phase {

@@ -85,6 +85,21 @@ std::vector<std::filesystem::path> directories_of_shards(const ExtractFixture& f
 
 }  // namespace
 
+TEST_CASE("--dry-run checks and describes an extraction, and writes nothing") {
+  const ExtractFixture fixture;
+  const std::string line = fixture.command("cache") + " --dry-run";
+  check_words(run(line), 0,
+              {"memory: about ", "workers", "track: small.", "/features.1, 0 of 4 shards are there",
+               "size: at most about ", "top-1", "cache: dry run: everything fits, nothing was written"});
+  CHECK_FALSE(std::filesystem::exists(fixture.root / "cache"));
+  REQUIRE(fixture.extract("cache", {"passes=1"}).exit_code == 0);
+  const Files before = fixture.files("cache");
+  check_words(run(line), 0, {"/features.1, 2 of 4 shards are there"});
+  CHECK((fixture.files("cache") == before));
+  check_words(run(line + " --set plan.seed=8"), 2, {"plan.seed"});
+  check_words(run(line + " --set teacher.weights=nowhere.safetensors"), 2, {"nowhere.safetensors"});
+}
+
 TEST_CASE("a part does not prepare; it prints the command that does, which works") {
   const ExtractFixture fixture;
   check_words(fixture.extract("cache", {"part=1/2", "teacher.weights=nowhere"}), 2, {"cache: is not prepared"});

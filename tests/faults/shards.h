@@ -41,10 +41,13 @@ class MemoryFile {
   int descriptor_;
 };
 
-/// A directory in which the file of a name has the bytes of one in memory.
+/// A directory in which the file of a name (in folders of it, if the name has some) has the bytes of one in memory.
 class OneFile {
  public:
-  explicit OneFile(const char* name) { std::filesystem::create_symlink(file_.path(), directory_ / name); }
+  explicit OneFile(const std::filesystem::path& name) {
+    std::filesystem::create_directories((directory_ / name).parent_path());
+    std::filesystem::create_symlink(file_.path(), directory_ / name);
+  }
   const std::filesystem::path& hold(const std::string& bytes) {
     file_.hold(bytes);
     return directory_.path();

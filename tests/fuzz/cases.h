@@ -38,7 +38,8 @@ enum class CardCase : std::uint8_t { kTimm, kTransformers, kPreprocessor, kOpenC
 inline constexpr std::size_t kCardCases = 5;
 
 /// Target `run_files`: the first byte chooses the file of a run that the rest of the input is. kWeights: of its
-/// metadata, a line "KEY VALUE" for each, without "vitrine."; kLog: log.csv, of which the second byte's steps are kept.
+/// metadata, a line "KEY VALUE" for each, without "vitrine."; kLog: metrics.jsonl, of which the second byte's steps are
+/// kept.
 enum class RunFileCase : std::uint8_t { kCheckpoint, kSummary, kWeights, kLog };
 inline constexpr std::size_t kRunFileCases = 4;
 

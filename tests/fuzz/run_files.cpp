@@ -2,7 +2,9 @@
 // the same.
 #include <torch/torch.h>
 
+#include <algorithm>
 #include <cstdlib>
+#include <filesystem>
 #include <map>
 #include <optional>
 #include <sstream>
@@ -14,6 +16,7 @@
 #include "tests/fuzz/cases.h"
 #include "train/run/checkpoint.h"
 #include "train/run/run_log.h"
+#include "train/run/run_result.h"
 #include "train/student/weights_record.h"
 
 namespace {
@@ -38,8 +41,8 @@ void read_and_write(const char* name, OneFile& file, const std::string& text, co
 }
 
 void read_checkpoint_text(const std::string& text) {
-  static OneFile file("last.json");
-  read_and_write("last.json", file, text, read_checkpoint, update_checkpoint);
+  static OneFile file("checkpoints/last.json");
+  read_and_write("checkpoints/last.json", file, text, read_checkpoint, update_checkpoint);
 }
 
 void read_summary_text(const std::string& text) {
@@ -64,11 +67,14 @@ void read_weights_record(const std::string& text) {
 // A log that is gone on with is a log of whole lines: going on once more changes nothing.
 void go_on_with_log(const std::string& text, std::uint64_t steps) {
   static const TemporaryDirectory directory;
-  write_whole(directory / "log.csv", text);
-  { const RunLog log(directory.path(), steps); }
-  const std::string once = read_whole(directory / "log.csv");
-  { const RunLog log(directory.path(), steps); }
-  expect(read_whole(directory / "log.csv") == once);
+  const RunFiles files(directory.path());
+  write_whole(files.metrics(), text);
+  { const RunLog log(directory.path(), {.step = steps}); }
+  const std::string once = read_whole(files.metrics()), table = read_whole(files.metrics_table());
+  { const RunLog log(directory.path(), {.step = steps}); }
+  expect(read_whole(files.metrics()) == once && read_whole(files.metrics_table()) == table);
+  expect(std::ranges::count(table, '\n') <= std::ranges::count(once, '\n') + 1);
+  std::filesystem::remove_all(files.events());
 }
 
 }  // namespace

@@ -132,16 +132,18 @@ void seed_run_files(const Seeds& seeds) {
       R"({"steps":12,"images_seen":48,"wall_seconds":3.5,"core_seconds":7.0,"core_seconds_per_step":0.5,"wait_share":0.25,)"
       R"("judged_on":"test","judged_images":40,"top1":0.5,"top5":1.0,"allowed":[{"word":"mixed","difference":"one"}],)"
       R"("left_out_views":2,"skipped_updates":3,"best":{"chosen_by":"top1","score":0.75,"step":8,"epoch":2,)"
-      R"("file":"best.safetensors"},"size":32,"stages":{"features.1":"layer3"},"changes":["a change"]})");
+      R"("file":"exported/best.safetensors"},"size":32,"stages":{"features.1":"layer3"},"changes":["a change"]})");
   const std::string rest =
       "size 32\nmean [0.5,0.5,0.5]\nstd [0.2,0.2,0.2]\ncrop_pct 0.875\nexif_orientation ignore\ngrey16 scale\n"
       "precision bf16\nclasses [\"ant\",\"bee\"]\nclass_count 2\nstep 12\nselection top1\nscore 0.75\n";
   add(RunFileCase::kWeights, "resnet", "kind resnet\narch resnet18\nwidth 64\n" + rest);
   add(RunFileCase::kWeights, "vit",
       "kind vit\nimage_size 224\npatch 16\ndim 192\ndepth 12\nheads 3\nmlp_ratio 4\n" + rest);
-  add(RunFileCase::kLog, "log.csv",
-      "\3step,epoch,phase,lr,loss,kl,feature,attention,label,exits,scale,skipped,seconds,wait_share,core_seconds\n"
-      "1,0,align,0.01,2.5,,2.5,,,,,,0.1,0,0.1\n2,0,joint,0.01,nan,1,2.5,,,,65536,0,0.1,0,0.1\n4,1,jo");
+  add(RunFileCase::kLog, "metrics.jsonl",
+      "\3{\"event\":\"step\",\"step\":1,\"epoch\":1,\"phase\":\"align\",\"lr\":0.01,\"loss\":2.5,\"feature\":2.5}\n"
+      "{\"event\":\"validation\",\"step\":3,\"epoch\":1,\"phase\":\"joint\",\"images\":5,\"top1\":0.5,\"best\":true}\n"
+      "{\"event\":\"phase\",\"step\":3,\"epoch\":1,\"phase\":\"joint\",\"findings\":[\"one\"]}\n"
+      "{\"event\":\"end\",\"step\":3,\"seconds\":1.5}\n{\"event\":\"step\",\"step\":4,\"epoch\":2}\n{\"event\":\"st");
 }
 
 // The first bytes of a JPEG file, then an APP1 segment that says how the picture is turned.

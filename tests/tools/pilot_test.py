@@ -57,9 +57,9 @@ def main():
         check(len(parts["train"]) >= 16 and len(parts["held_out"]) == 12 and not parts["train"] & parts["held_out"], parts)
         check(not (folder / "never").exists(), "the configurations' own cache was touched")
 
-        log = (folder / "pilot" / "first" / "run" / "log.csv").read_text()
+        log = (folder / "pilot" / "first" / "run" / "metrics.csv").read_text()
         code, out = run(*words)  # finished steps are not made again
-        check(code == 0 and (folder / "pilot" / "first" / "run" / "log.csv").read_text() == log, out)
+        check(code == 0 and (folder / "pilot" / "first" / "run" / "metrics.csv").read_text() == log, out)
         again = json.loads((folder / "pilot" / "pilot.json").read_text())
         check([row["student_top1"] for row in again] == [row["student_top1"] for row in rows], again)
 

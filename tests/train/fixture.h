@@ -138,6 +138,15 @@ inline nlohmann::json summary_of(const TrainOptions& options) {
   return json_of(options, "summary.json");
 }
 
+/// The lines of metrics.jsonl whose event is `event`; all of them for an empty one.
+inline std::vector<nlohmann::json> metrics_of(const TrainOptions& options, const std::string& event = {}) {
+  std::istringstream lines(file_of(options, "metrics.jsonl"));
+  std::vector<nlohmann::json> out;
+  for (std::string line; std::getline(lines, line);)
+    if (auto json = nlohmann::json::parse(line); event.empty() || json.at("event") == event) out.push_back(json);
+  return out;
+}
+
 /// The names of the tensors that are not bit-equal.
 inline std::vector<std::string> differences(const Tensors& a, const Tensors& b) {
   std::vector<std::string> out;
@@ -148,19 +157,20 @@ inline std::vector<std::string> differences(const Tensors& a, const Tensors& b) 
   return out;
 }
 
-/// log.csv by columns, as text.
+/// The steps in metrics.csv by columns, as text.
 inline std::map<std::string, std::vector<std::string>> read_log(const TrainOptions& options) {
-  std::istringstream lines(file_of(options, "log.csv"));
+  std::istringstream lines(file_of(options, "metrics.csv"));
   std::map<std::string, std::vector<std::string>> out;
   std::vector<std::string> names;
   for (std::string line; std::getline(lines, line);) {
-    std::istringstream cells(line);
+    std::istringstream cells(line + ",");
     std::vector<std::string> row;
     for (std::string cell; std::getline(cells, cell, ',');) row.push_back(cell);
     if (names.empty()) {
       names = row;
     } else {
       REQUIRE(row.size() == names.size());
+      if (row[1] != "step") continue;  // the columns begin with step and event
       for (std::size_t i = 0; i < row.size(); ++i) out[names[i]].push_back(row[i]);
     }
   }

@@ -29,9 +29,9 @@ teacher-student  | full  | --set transformer.direction=teacher_to_student
 guidance         | full  | --set loss.attention=gradient
 gradient-scaling | full  | --set loss.attention=gradient_scaling
 adaptive         | full  | --set transformer.mapping=adaptive
-trained          | full  | --set model.weights=demo/students/ablation/plain-SEED/final.safetensors
-trained-kl       | kl    | --set model.weights=demo/students/ablation/plain-SEED/final.safetensors
-trained-plain    | plain | --set model.weights=demo/students/ablation/plain-SEED/final.safetensors
+trained          | full  | --set model.weights=demo/students/ablation/plain-SEED/exported/last.safetensors
+trained-kl       | kl    | --set model.weights=demo/students/ablation/plain-SEED/exported/last.safetensors
+trained-plain    | plain | --set model.weights=demo/students/ablation/plain-SEED/exported/last.safetensors
 live             | live  |
 live-exact       | live  | --set targets.through_codec=false
 fp32             | full  | --set precision=fp32

@@ -18,13 +18,13 @@ case $kind in
   kl) own=(--set targets.features= --set targets.attention= --set schedule.align.epochs=0 --set schedule.joint.epochs=43) ;;
   full) own=() ;;
   live) own=("${plan[@]}" --set plan.mix_probability=0.7 --set targets.source=teacher --set targets.passes=24
-             --set targets.teacher.weights=demo/teacher/final.safetensors --set targets.teacher.name=demo_vit
+             --set targets.teacher.weights=demo/teacher/exported/last.safetensors --set targets.teacher.name=demo_vit
              --set 'targets.taps.features=[3]' --set 'targets.taps.attention=[3]') ;;
   *) echo "demo_student.sh: unknown student $kind; expected plain, kl, full or live" >&2; exit 2 ;;
 esac
 mkdir -p "$(dirname "demo/logs/$name")"
 log=demo/logs/$name.log
-[ -f "demo/students/$name/last.json" ] || : >"$log"  # a resumed run appends to its log
+[ -f "demo/students/$name/checkpoints/last.json" ] || : >"$log"  # a resumed run appends to its log
 build/bin/vitrine-train configs/demo/student.toml --set "output=demo/students/$name" "${own[@]}" "$@" >>"$log" 2>&1 || {
   cat "$log" >&2
   echo "demo: the student $name failed; see its output above" >&2

@@ -58,8 +58,8 @@ def step(work, a, name, settings):
     output = work / "runs" / name
     shutil.rmtree(output, ignore_errors=True)
     memory = run(BIN / "vitrine-train", work / "train.toml", "--set", f"output={output}", *[x for s in settings for x in ("--set", s)])
-    with open(output / "log.csv") as file:
-        seconds = {int(line["step"]): float(line["core_seconds"]) for line in csv.DictReader(file)}
+    with open(output / "metrics.csv") as file:
+        seconds = {int(line["step"]): float(line["core_seconds"]) for line in csv.DictReader(file) if line["event"] == "step"}
     return (seconds[a.steps + WARM_UP] - seconds[WARM_UP]) / a.steps, memory
 
 

@@ -9,6 +9,7 @@
 #include "common/base/error.h"
 #include "common/base/files.h"
 #include "common/base/hash.h"
+#include "train/run/run_files.h"
 #include "train/run/run_json.h"
 
 namespace vitrine {
@@ -16,7 +17,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr const char* kName = "last.json";
 constexpr const char* kRemedy = "put back a copy of the run, or begin it anew with restart = true";
 
 Json json_of(const Checkpoint& checkpoint) {
@@ -53,11 +53,6 @@ Json json_of(const Checkpoint& checkpoint) {
   return json;
 }
 
-// "checkpoint-12.safetensors": a file of this directory, and no other.
-bool is_tensors_file(const std::string& name) {
-  return name.starts_with("checkpoint-") && name.ends_with(".safetensors") && name.find('/') == std::string::npos;
-}
-
 // Defaults are for checkpoints of older versions.
 Checkpoint checkpoint_of(const JsonFields& in) {
   Checkpoint out;
@@ -76,7 +71,7 @@ Checkpoint checkpoint_of(const JsonFields& in) {
   out.other_pictures = in.integer_or<std::uint64_t>("other_pictures", 0);
   out.left_out_views = in.integer_or<std::uint64_t>("left_out_views", 0);
   out.tensors_file = in.words("tensors");
-  if (!is_tensors_file(out.tensors_file)) in.damaged("tensors is not the name of a checkpoint's file");
+  if (!RunFiles::is_tensors_name(out.tensors_file)) in.damaged("tensors is not the name of a checkpoint's file");
   out.tensors_sha256 = in.words("tensors_sha256");
   if (in.has("changes")) out.changes = in.list_of_words("changes");
   if (in.has("tracks"))
@@ -115,50 +110,48 @@ Tensors part(const Tensors& tensors, const std::string& name) {
 
 void save_checkpoint(const std::filesystem::path& directory, Checkpoint& checkpoint, const Tensors& tensors,
                      const std::map<std::string, std::string>& metadata) {
-  checkpoint.tensors_file = text("checkpoint-", checkpoint.step, ".safetensors");
-  save_safetensors(directory / checkpoint.tensors_file, tensors, metadata);
-  checkpoint.tensors_sha256 = sha256_hex_of_file(directory / checkpoint.tensors_file);
+  const std::filesystem::path folder = RunFiles(directory).checkpoints();
+  make_directories(folder);
+  checkpoint.tensors_file = RunFiles::tensors_name(checkpoint.step);
+  save_safetensors(folder / checkpoint.tensors_file, tensors, metadata);
+  checkpoint.tensors_sha256 = sha256_hex_of_file(folder / checkpoint.tensors_file);
   update_checkpoint(directory, checkpoint);
-  for (const DirectoryEntry& entry : list_directory(directory))
-    if (entry.name.starts_with("checkpoint-") && entry.name.ends_with(".safetensors") &&
-        entry.name != checkpoint.tensors_file)
-      remove_file(directory / entry.name);
+  for (const DirectoryEntry& entry : list_directory(folder))
+    if (RunFiles::is_tensors_name(entry.name) && entry.name != checkpoint.tensors_file)
+      remove_file(folder / entry.name);
 }
 
 void update_checkpoint(const std::filesystem::path& directory, const Checkpoint& checkpoint) {
-  publish(directory / kName, json_of(checkpoint).dump(2) + "\n");
+  publish(RunFiles(directory).last_checkpoint(), json_of(checkpoint).dump(2) + "\n");
 }
 
 std::optional<Checkpoint> read_checkpoint(const std::filesystem::path& directory) {
-  const std::filesystem::path path = directory / kName;
+  const std::filesystem::path path = RunFiles(directory).last_checkpoint();
   if (!path_exists(path)) return std::nullopt;
   Checkpoint out;
-  read_run_json(path, "checkpoint", kRemedy, [&](const JsonFields& fields) {
-    out = checkpoint_of(fields);
-    // Older versions wrote a summary at the end, and nothing else that tells.
-    if (!fields.has("finished")) out.finished = path_exists(directory / "summary.json");
-  });
+  read_run_json(path, "checkpoint", kRemedy, [&](const JsonFields& fields) { out = checkpoint_of(fields); });
   return out;
 }
 
 Tensors load_checkpoint_tensors(const std::filesystem::path& directory, const Checkpoint& checkpoint) {
-  const std::filesystem::path path = directory / checkpoint.tensors_file;
+  const std::filesystem::path path = RunFiles(directory).checkpoints() / checkpoint.tensors_file;
   if (sha256_hex_of_file(path) != checkpoint.tensors_sha256)
-    throw Error(ErrorKind::kCorrupt,
-                {.path = path.string(),
-                 .what = text("is damaged: it is not the file that ", kName, " names (another SHA-256)"),
-                 .remedy = kRemedy});
+    throw Error(ErrorKind::kCorrupt, {.path = path.string(),
+                                      .what = "is damaged: it is not the file that last.json names (another SHA-256)",
+                                      .remedy = kRemedy});
   return load_safetensors(path);
 }
 
 std::filesystem::path weights_file(const std::filesystem::path& checkpoint) {
   if (!directory_exists(checkpoint)) return checkpoint;
-  for (const char* name : {"best.safetensors", "final.safetensors"})
-    if (path_exists(checkpoint / name)) return checkpoint / name;
-  if (const std::optional<Checkpoint> last = read_checkpoint(checkpoint)) return checkpoint / last->tensors_file;
+  const RunFiles run(checkpoint);
+  for (const std::filesystem::path& file : {run.best_weights(), run.last_weights()})
+    if (path_exists(file)) return file;
+  if (const std::optional<Checkpoint> last = read_checkpoint(checkpoint)) return run.checkpoints() / last->tensors_file;
+  if (run.has_former_layout()) fail_for_former_layout(run, "give one of its .safetensors files");
   fail(checkpoint.string(),
-       ": holds none of best.safetensors, final.safetensors and last.json; give a run's directory or a .safetensors "
-       "file");
+       ": holds none of exported/best.safetensors, exported/last.safetensors and checkpoints/last.json; give a run's "
+       "directory or a .safetensors file");
 }
 
 Tensors checkpoint_weights(const std::filesystem::path& file) {

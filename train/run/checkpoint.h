@@ -1,6 +1,7 @@
-// All that a run needs to resume as if it had never stopped: checkpoint-STEP.safetensors (weights, buffers, optimizer)
-// and last.json, which has its name and SHA-256. The JSON is published after the tensors, and old tensors are removed
-// after that, so that last.json always names a complete file.
+// All that a run needs to resume as if it had never stopped, in its folder checkpoints (run_files.h):
+// checkpoint-STEP.safetensors (weights, buffers, optimizer) and last.json, which has its name and SHA-256. The JSON is
+// published after the tensors, and old tensors are removed after that, so that last.json always names a complete file.
+// `directory` is the run's directory throughout.
 #ifndef VITRINE_TRAIN_RUN_CHECKPOINT_H_
 #define VITRINE_TRAIN_RUN_CHECKPOINT_H_
 
@@ -18,7 +19,7 @@
 
 namespace vitrine {
 
-/// The weights in best.safetensors.
+/// The weights in exported/best.safetensors.
 struct BestWeights {
   std::string chosen_by;    ///< "top1" or "agreement"
   double score = -1;        ///< of that criterion, in [0, 1]; -1: no validation yet
@@ -30,7 +31,7 @@ struct BestWeights {
 /// The data stream needs no state but the step: order, augmentation and noise are functions of it.
 struct Checkpoint {
   std::uint64_t step = 0;  ///< steps done
-  bool finished = false;   ///< the schedule is done, and final.safetensors and summary.json are written
+  bool finished = false;   ///< the schedule is done, and exported/last.safetensors and summary.json are written
   bool to_judge = false;   ///< the validation due after `step` is still to be made
   BestWeights best;
   std::optional<Accuracy> validation;  ///< the last one
@@ -62,8 +63,8 @@ std::optional<Checkpoint> read_checkpoint(const std::filesystem::path& directory
 /// Loads the tensors that it names. Throws Error when they are missing or damaged.
 Tensors load_checkpoint_tensors(const std::filesystem::path& directory, const Checkpoint& checkpoint);
 
-/// The file of weights to evaluate: `checkpoint` itself if it is a file; in a run's directory best.safetensors if one
-/// was selected, else final.safetensors, else the last checkpoint. Throws Error when there is none.
+/// The file of weights to evaluate: `checkpoint` itself if it is a file; in a run's directory its best weights if
+/// some were selected, else the last ones, else the last checkpoint. Throws Error when there is none.
 std::filesystem::path weights_file(const std::filesystem::path& checkpoint);
 
 /// The model's tensors in that file, averaged ones if it has them. Throws Error when there are none.

@@ -6,6 +6,7 @@
 
 #include "common/base/error.h"
 #include "common/base/progress.h"
+#include "train/data/stream.h"
 #include "train/run/checks.h"
 
 namespace vitrine {
@@ -49,6 +50,58 @@ void describe_features(const TrainOptions& options, const Objective& objective, 
             " steps that ask for it (", epochs(steps.lacking), " of ", epochs(steps.wanted),
             " epochs), since the passes ", listed(without(use.all, use.with_maps)),
             " lack feature or attention maps; extract them for these passes too, or expect a weaker feature term"));
+}
+
+void describe_plan(const TrainOptions& options, const ImageIndex& index, const std::vector<TrackInfo>& tracks,
+                   const PhaseBounds& bounds, const Judge& judge) {
+  note(text("images: ", human_count(index.images.size()), " in ", index.classes.size(), " classes, ",
+            human_count(index.labelled()), " with a label"));
+  for (const TrackInfo& track : tracks) note("targets: " + track.directory());
+  for (std::size_t i = 0; i < ScheduleOptions::kPhases; ++i) {
+    const PhaseOptions& phase = *options.schedule.phases()[i];
+    if (bounds[i + 1] == bounds[i]) continue;
+    std::string terms;
+    const auto add = [&](bool used, const char* term) {
+      if (used) terms += text(terms.empty() ? "" : ", ", term);
+    };
+    const bool teacher = options.targets.source != TargetKind::kNone;
+    add(phase.output_term && teacher, "output");
+    add(phase.feature_term && !options.targets.features.empty(), "features");
+    add(phase.attention_term && !phase.freeze_student && !options.targets.attention.empty(), "attention");
+    add(phase.label_term, "labels");
+    note(text(phase.name, ": steps ", human_count(bounds[i] + 1), " to ", human_count(bounds[i + 1]), ", lr ", phase.lr,
+              phase.schedule == LearningRate::kCosine ? text(" to ", phase.lr_end) : "", ", learns from ", terms));
+  }
+  const auto images_of = [](const Evaluation* images) {
+    return images == nullptr ? std::string("none") : human_count(images->index().images.size()) + " images";
+  };
+  note(text("validation: ", images_of(judge.validation()), "; test: ", images_of(judge.test())));
+}
+
+void describe_memory(const TrainOptions& options, const torch::nn::Module& student, const Objective& objective,
+                     const TargetShapes& shapes, int size, const PlanOptions& plan) {
+  const auto bytes_of = [](const std::vector<at::Tensor>& tensors) {
+    double bytes = 0;
+    for (const at::Tensor& tensor : tensors) bytes += static_cast<double>(tensor.nbytes());
+    return bytes;
+  };
+  double learning = bytes_of(student.parameters());
+  for (const auto& [name, module] : objective.modules()) learning += bytes_of(module->parameters());
+  const double moments = options.optimizer.kind == OptimizerKind::kAdamW ? 2 : 1;
+  const double average = options.ema.decay > 0 ? bytes_of(student.parameters()) : 0;
+  const double model = learning * (2 + moments) + average;  // weights and gradients, moments
+  double view = 3.0 * size * size;
+  const auto add_floats = [&view](const std::vector<std::int64_t>& shape) {
+    double values = shape.empty() ? 0 : 4;
+    for (const std::int64_t length : shape) values *= static_cast<double>(length);
+    view += values;
+  };
+  add_floats(shapes.logits), add_floats(shapes.attention), add_floats(shapes.embedding);
+  for (const auto& shape : shapes.features) add_floats(shape);
+  const double group = view * plan.group, groups = options.workers + StreamOptions().ahead;
+  note(text("memory: ", human_bytes(model), " for weights, gradients and optimizer, ",
+            human_bytes(view * options.batch), " for a batch on the device, about ", human_bytes(group * groups),
+            " for ", groups, " groups in work; a step's activations come on top"));
 }
 
 }  // namespace vitrine

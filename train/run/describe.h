@@ -1,13 +1,19 @@
-// The summary that a run prints before its first step.
+// What a run prints before its first step, and a dry run instead of it.
 #ifndef VITRINE_TRAIN_RUN_DESCRIBE_H_
 #define VITRINE_TRAIN_RUN_DESCRIBE_H_
 
 #include <cstdint>
+#include <vector>
 
+#include "common/cache/track.h"
+#include "common/plan/image_index.h"
 #include "common/plan/plan.h"
 #include "train/data/batches.h"
 #include "train/matching/objective.h"
+#include "train/optim/schedule.h"
+#include "train/run/judge.h"
 #include "train/run/options.h"
+#include "train/targets/source.h"
 
 namespace vitrine {
 
@@ -18,6 +24,16 @@ void describe_run(const TrainOptions& options, const Plan& plan, const PassLists
 /// the feature term is off because passes lack maps. `size`: side of the student's pictures.
 void describe_features(const TrainOptions& options, const Objective& objective, const Batches& batches,
                        const PassLists& use, int size);
+
+/// For a dry run. Prints the images, the tracks, each phase in steps with its learning rate and terms, and what is
+/// validated and tested. `bounds`: of the phases.
+void describe_plan(const TrainOptions& options, const ImageIndex& index, const std::vector<TrackInfo>& tracks,
+                   const PhaseBounds& bounds, const Judge& judge);
+
+/// For a dry run. Prints an estimate of the memory: weights, gradients, optimizer and averages, which are exact, and
+/// the groups in work; without the activations of a step, which depend on the model. `plan`: of the views.
+void describe_memory(const TrainOptions& options, const torch::nn::Module& student, const Objective& objective,
+                     const TargetShapes& shapes, int size, const PlanOptions& plan);
 
 }  // namespace vitrine
 

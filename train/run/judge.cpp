@@ -2,15 +2,27 @@
 
 #include <torch/torch.h>
 
+#include <algorithm>
+#include <chrono>
 #include <filesystem>
+#include <span>
 #include <string>
 
 #include "common/base/error.h"
 #include "common/base/files.h"
 #include "common/base/progress.h"
 #include "train/run/left_out_list.h"
+#include "train/run/run_files.h"
 
 namespace vitrine {
+namespace {
+
+std::uint64_t readable_images(const Evaluation& images) {
+  return images.index().images.size() -
+         static_cast<std::uint64_t>(std::ranges::count(images.left_out(), LeftOutKind::kFailedLater, &LeftOut::kind));
+}
+
+}  // namespace
 
 Judge::Judge(const TrainOptions& options, const ModelClasses& classes, const Decoding& decoding, int size,
              const StopFlag& stop)
@@ -30,7 +42,7 @@ void Judge::begin(Checkpoint& state) const {
   if (!validation_) return;
   const std::string images = validation_->index().hash();
   if (state.best.there() && !state.validation_images.empty() && state.validation_images != images) {
-    const std::filesystem::path best = std::filesystem::path(options_.output) / "best.safetensors";
+    const std::filesystem::path best = RunFiles(options_.output).best_weights();
     note(text(options_.validation,
               ": holds other images than those on which the best weights so far were selected; selection starts anew",
               path_exists(best) ? ", and the old one is now " + move_aside(best, "old").string() : ""));
@@ -40,33 +52,54 @@ void Judge::begin(Checkpoint& state) const {
 }
 
 // The selection criterion, in [0, 1].
-double Judge::score(Student& student, Checkpoint& state, const StopFlag& stop) const {
+double Judge::score(Student& student, Checkpoint& state, ValidationMetrics& metrics, const StopFlag& stop) const {
   if (agreement_) {
     state.agreement = agreement_->run(student.network(), student.device(), stop);
+    metrics.agreement = state.agreement;
+    metrics.images = readable_images(*validation_);
     return *state.agreement;
   }
-  state.validation = validation_->run(student.network(), student.device(), stop);
+  AccuracyCounts counts;
+  at::Tensor loss = at::zeros({}, at::TensorOptions(student.device()).dtype(at::kDouble));
+  validation_->visit(
+      student.network(), student.device(),
+      [&](const at::Tensor& logits, const at::Tensor& labels, std::span<const std::uint32_t>) {
+        counts.add(logits, labels);
+        loss += at::cross_entropy_loss(logits.to(at::kDouble), labels, {}, at::Reduction::Sum);
+      },
+      stop);
+  state.validation = counts.accuracy();
+  metrics.images = state.validation->images;
+  metrics.top1 = state.validation->top1;
+  metrics.top5 = state.validation->top5;
+  metrics.loss = loss.item<double>() / static_cast<double>(metrics.images);
   return state.validation->top1;
 }
 
-bool Judge::judge(Student& student, Checkpoint& state, std::uint64_t steps_per_epoch, const StopFlag& stop) const try {
+bool Judge::judge(Student& student, Checkpoint& state, std::uint64_t steps_per_epoch, RunLog& log,
+                  const StopFlag& stop) const try {
+  const auto start = std::chrono::steady_clock::now();
   const Student::Averaged averaged(student);
-  const double score = this->score(student, state, stop);
-  add_left_out_of(*validation_, options_.output);
   const std::uint64_t epoch = (state.step - 1) / steps_per_epoch + 1;
+  ValidationMetrics metrics;
+  metrics.at = {state.step, epoch, phase_at(options_.schedule, state.step - 1, steps_per_epoch).phase->name};
+  const double score = this->score(student, state, metrics, stop);
+  add_left_out_of(*validation_, options_.output);
   if (score > state.best.score) {
     state.best = {agreement_ ? "agreement" : "top1", score, state.step, epoch};
     WeightsRecord best = student.record(state.step);
     best.selection = state.best.chosen_by;
     best.score = score;
-    save_safetensors(std::filesystem::path(options_.output) / "best.safetensors", student.weights(), best.metadata());
+    save_safetensors(RunFiles(options_.output).best_weights(), student.weights(), best.metadata());
   }
   state.to_judge = false;
+  metrics.best = state.best.step == state.step;
+  metrics.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  log.add(metrics);
   update_checkpoint(options_.output, state);
   const std::string words = agreement_ ? text("agrees with the teacher on ", 100 * score, " %")
                                        : text("top-1 ", 100 * score, " %, top-5 ", 100 * state.validation->top5, " %");
-  note(text("epoch ", epoch, ", ", phase_at(options_.schedule, state.step - 1, steps_per_epoch).phase->name, ": ",
-            words, state.best.step == state.step ? ", the best so far" : ""));
+  note(text("epoch ", epoch, ", ", metrics.at.phase, ": ", words, metrics.best ? ", the best so far" : ""));
   return true;
 } catch (const Stopped&) {
   return false;

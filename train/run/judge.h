@@ -10,7 +10,9 @@
 #include "common/plan/image_index.h"
 #include "train/evaluation/agreement.h"
 #include "train/evaluation/evaluate.h"
+#include "train/run/metrics.h"
 #include "train/run/options.h"
+#include "train/run/run_log.h"
 #include "train/run/run_state.h"
 #include "train/student/student.h"
 
@@ -29,16 +31,17 @@ class Judge {
   const Evaluation* validation() const { return validation_ ? &*validation_ : nullptr; }
   const Evaluation* test() const { return test_ ? &*test_ : nullptr; }
 
-  /// Call before the first step: renames a best.safetensors that was selected on other validation images.
+  /// Call before the first step: renames best weights that were selected on other validation images.
   void begin(Checkpoint& state) const;
 
-  /// Validates the student (its averaged weights, if there is an average) and writes best.safetensors when they are the
-  /// best so far. Stores the scores in `state` and last.json. `steps_per_epoch`: for messages. Leaves the network in
-  /// evaluation mode. Returns false, with nothing changed, once `stop` is set.
-  bool judge(Student& student, Checkpoint& state, std::uint64_t steps_per_epoch, const StopFlag& stop) const;
+  /// Validates the student (its averaged weights, if there is an average) and writes exported/best.safetensors when
+  /// they are the best so far. Adds the scores to `log`, then stores them in `state` and its file. `steps_per_epoch`:
+  /// for messages. Leaves the network in evaluation mode. Returns false, with nothing changed, once `stop` is set.
+  bool judge(Student& student, Checkpoint& state, std::uint64_t steps_per_epoch, RunLog& log,
+             const StopFlag& stop) const;
 
  private:
-  double score(Student& student, Checkpoint& state, const StopFlag& stop) const;
+  double score(Student& student, Checkpoint& state, ValidationMetrics& metrics, const StopFlag& stop) const;
 
   const TrainOptions& options_;
   std::optional<Evaluation> validation_, test_;

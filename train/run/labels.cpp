@@ -32,14 +32,23 @@ TrainOptions without_absent_labels(TrainOptions options) {
   return options;
 }
 
-void describe_labels(const TrainOptions& options, const ImageIndex& index, std::size_t classes) {
+void describe_labels(const TrainOptions& options, const ImageIndex& index, const std::vector<TrackInfo>& tracks,
+                     std::size_t classes) {
   const std::size_t images = index.images.size(), labelled = index.labelled();
   if (options.labels == Labels::kNone) {
     note(text("labels = \"none\": no label term, r = 1 in every phase, and the teacher's ", classes, " classes"));
-    if (options.selection() == Select::kLast)
+    if (options.selection() == Select::kLast && options.select == Select::kAuto && !options.validation.empty() &&
+        !tracks.empty()) {
+      const TeacherRecord& teacher = tracks.front().teacher;
+      note(text("warning: validation = \"", options.validation,
+                "\" is not used: without labels, agreement with the teacher is measured there; set "
+                "targets.teacher.weights to the file of ",
+                teacher.name, " (SHA-256 ", teacher.weights_sha256.substr(0, 8), "...), the cache has its other keys"));
+    } else if (options.selection() == Select::kLast) {
       note(
           "no best checkpoint is selected: that needs validation images, and targets.teacher.weights for agreement "
           "or select = \"top1\" for accuracy; the last weights are the result");
+    }
   } else if (labelled < images) {
     note(text(human_count(labelled), " of ", human_count(images),
               " images have a label; the label term is a mean over all views, to which only these contribute"));

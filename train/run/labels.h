@@ -3,7 +3,9 @@
 #define VITRINE_TRAIN_RUN_LABELS_H_
 
 #include <cstddef>
+#include <vector>
 
+#include "common/cache/track.h"
 #include "common/plan/image_index.h"
 #include "train/run/options.h"
 
@@ -16,7 +18,9 @@ void check_labels(const TrainOptions& options);
 TrainOptions without_absent_labels(TrainOptions options);
 
 /// If labels are missing, prints what is learned without them and how the best checkpoint is then selected.
-void describe_labels(const TrainOptions& options, const ImageIndex& index, std::size_t classes);
+/// `tracks`: of the targets.
+void describe_labels(const TrainOptions& options, const ImageIndex& index, const std::vector<TrackInfo>& tracks,
+                     std::size_t classes);
 
 }  // namespace vitrine
 

@@ -7,12 +7,13 @@
 #include "common/base/error.h"
 #include "common/base/progress.h"
 #include "common/image/scan_report.h"
+#include "train/run/run_files.h"
 
 namespace vitrine {
 
 void keep_left_out(const TrainingImages& images, const ImageFolders& folders, const std::filesystem::path& output,
                    bool resumed, const Evaluation* validation, const Evaluation* test) {
-  const std::filesystem::path list = output / kLeftOutFile;
+  const std::filesystem::path list = RunFiles(output).left_out();
   const auto by_path = [folders](LeftOut entry) {
     entry.id = folders.path_of(entry.id);
     return entry;
@@ -35,7 +36,7 @@ void keep_left_out(const TrainingImages& images, const ImageFolders& folders, co
 void add_left_out_of(const Evaluation& images, const std::filesystem::path& output) {
   const std::vector<LeftOut> left_out = images.left_out();
   if (left_out.empty()) return;
-  const std::filesystem::path list = output / kLeftOutFile;
+  const std::filesystem::path list = RunFiles(output).left_out();
   const std::size_t before = read_left_out(list).size();
   add_left_out(list, left_out);
   if (read_left_out(list).size() > before)

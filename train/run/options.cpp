@@ -37,8 +37,9 @@ void TrainOptions::fields(Fields& f) {
       "targets.teacher.weights, which needs no labels; last: no selection; auto: top1 with labels, else agreement if "
       "there are weights, else last");
   f.text("test", test, "images on which the final weights are evaluated, once; empty: none");
-  f.text("output", output,
-         "directory of the run: checkpoint, best and final weights, config.toml, log.csv, summary.json");
+  f.text(
+      "output", output,
+      "directory of the run: checkpoints, exported weights, config.toml, metrics, summary.json; may hold other files");
   f.integer("size", size, "side of the student's square input in pixels; 0: the teacher's", {0, 4096});
   f.integer("batch", batch, "views per step; divides the group or is a multiple of it", {1, 1048576});
   f.integer("micro_batch", micro_batch, "views per forward, to save memory; divides batch; 0: the whole batch",
@@ -65,11 +66,11 @@ void TrainOptions::fields(Fields& f) {
   f.integer("workers", workers, "groups made at once; 0: this process's share of the cores", {0, 4096});
   f.integer("eval_every", eval_every, "epochs between validations", {1, 1e6});
   f.integer("checkpoint_every", checkpoint_every, "steps between checkpoints; 0: at each epoch's end", {0, 1e9});
-  f.integer("log_every", log_every, "steps between lines of log.csv", {1, 1e9});
+  f.integer("log_every", log_every, "steps between lines of metrics.jsonl", {1, 1e9});
   f.integer("max_steps", max_steps, "stop after this step, with a checkpoint to resume from; 0: at the schedule's end",
             {0, 9e18});
   f.flag("restart", restart,
-         "start anew even if output holds a run, which is renamed to OUTPUT.old; otherwise the same configuration "
+         "start anew even if output holds a run, which is moved to OUTPUT.old; otherwise the same configuration "
          "resumes it, and another one is refused");
   f.flag("extend", extend,
          "resume although the phases' epochs differ: from the next step on the new schedule applies, as if it had been "

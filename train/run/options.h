@@ -44,10 +44,10 @@ struct TrainOptions {
   Labels labels = Labels::kFolders;
   std::string validation;  ///< evaluated every eval_every epochs to select the best checkpoint; empty: none
   Select select = Select::kAuto;
-  std::string test;          ///< evaluated once, with the final weights; empty: none
-  std::string output;        ///< directory of the run: weights, checkpoint, log, summary; an existing run is resumed
-  std::uint32_t size = 0;    ///< side of the student's input in pixels; 0: the teacher's
-  std::uint32_t batch = 64;  ///< views per step
+  std::string test;                      ///< evaluated once, with the final weights; empty: none
+  std::string output;                    ///< directory of the run (run_files.h); an existing run is resumed
+  std::uint32_t size = 0;                ///< side of the student's input in pixels; 0: the teacher's
+  std::uint32_t batch = 64;              ///< views per step
   std::uint32_t micro_batch = 0;         ///< views per forward; gradients accumulate over the batch; 0: the whole batch
   std::uint32_t lr_batch = 0;            ///< learning rates are scaled by batch / lr_batch; 0: not scaled
   std::uint32_t batch_norm_batches = 0;  ///< batches for re-estimating BatchNorm's statistics at the end; 0: off
@@ -65,7 +65,7 @@ struct TrainOptions {
   std::uint32_t workers = 0;       ///< groups made at once; 0: default_threads()
   std::uint32_t eval_every = 1, checkpoint_every = 0, log_every = 10;
   std::uint64_t max_steps = 0;
-  bool restart = false;     ///< rename an existing run in `output` and start anew, instead of resuming it
+  bool restart = false;     ///< move an existing run in `output` aside and start anew, instead of resuming it
   bool extend = false;      ///< a resumed run may have longer or shorter phases than it began with
   bool new_passes = false;  ///< a resumed run also uses passes added to its cache since it began
   double feature_noise = 0.05, clip_norm = 0, crop_pct = 0.9;

@@ -1,197 +1,119 @@
-#include "train/run/run_log.h"
-
-#include <sys/resource.h>
 #include <torch/torch.h>
+
+#include "train/run/run_log.h"
 
 #include <algorithm>
 #include <charconv>
-#include <nlohmann/json.hpp>
+#include <optional>
 #include <sstream>
 #include <system_error>
 
 #include "common/base/error.h"
 #include "common/base/files.h"
-#include "train/run/run_json.h"
+#include "common/base/json.h"
 
 namespace vitrine {
 namespace {
 
-std::string cell(const at::Tensor& term) {
-  return term.defined() ? text(term.item<double>()) : "";
+// The step of a line if it is a whole event that the checkpoint includes.
+std::optional<std::uint64_t> included_step(const nlohmann::ordered_json& line, const LogStart& start) {
+  if (!line.is_object() || !line.contains("event") || !line.contains("step")) return std::nullopt;
+  const nlohmann::ordered_json& event = line.at("event");
+  const auto step = integer_of<std::uint64_t>(line.at("step"));
+  if (!event.is_string() || !step || *step > start.step) return std::nullopt;
+  if (*step == start.step && ((event == "validation" && start.to_judge) || (event == "end" && !start.finished)))
+    return std::nullopt;
+  return step;
 }
 
-// Whether a line of a table is whole and of a step up to `last`: a machine that died may have cut it.
-bool is_whole_line(const std::string& line, std::ptrdiff_t commas, std::uint64_t last) {
+std::vector<nlohmann::ordered_json> included_lines(const std::filesystem::path& path, const LogStart& start) {
+  std::vector<nlohmann::ordered_json> out;
+  if (start.step == 0 || !path_exists(path)) return out;
+  std::istringstream lines(read_file(path));
+  for (std::string line; std::getline(lines, line);) {
+    auto json = parse_json<nlohmann::ordered_json>(line);
+    if (!json.is_discarded() && included_step(json, start)) out.push_back(std::move(json));
+  }
+  return out;
+}
+
+// A line of mapping.csv that is whole, of a step up to `last`.
+bool is_whole_row(const std::string& row, std::ptrdiff_t commas, std::uint64_t last) {
   std::uint64_t step = 0;
-  const char* end = line.data() + line.size();
-  const auto [after, wrong] = std::from_chars(line.data(), end, step);
+  const char* end = row.data() + row.size();
+  const auto [after, wrong] = std::from_chars(row.data(), end, step);
   return wrong == std::errc() && after != end && *after == ',' && step >= 1 && step <= last &&
-         std::ranges::count(line, ',') == commas;
+         std::ranges::count(row, ',') == commas;
 }
 
-std::vector<std::string> cells_of(const std::string& line) {
-  std::vector<std::string> out{""};
-  for (const char c : line)
-    if (c == ',')
-      out.emplace_back();
-    else
-      out.back() += c;
-  return out;
+std::string rows_to_keep(const std::filesystem::path& path, const std::string& heading, std::uint64_t last) {
+  std::string kept = heading + "\n";
+  if (last == 0 || !path_exists(path)) return kept;
+  std::istringstream rows(read_file(path));
+  std::string row;
+  std::getline(rows, row);
+  while (std::getline(rows, row))
+    if (is_whole_row(row, std::ranges::count(heading, ','), last)) kept += row + "\n";
+  return kept;
 }
 
-// A line of a table with the columns `had`, in the columns `wanted`: an older version may have begun the table. Empty
-// for a line of another number of cells.
-std::string in_columns(const std::string& line, const std::vector<std::string>& had,
-                       const std::vector<std::string>& wanted) {
-  const std::vector<std::string> cells = cells_of(line);
-  if (cells.size() != had.size()) return "";
-  std::string out;
-  for (std::size_t c = 0; c < wanted.size(); ++c) {
-    const auto at = std::ranges::find(had, wanted[c]) - had.begin();
-    out += (c > 0 ? "," : "") + (at < std::ssize(had) ? cells[static_cast<std::size_t>(at)] : std::string());
-  }
-  return out;
-}
-
-// Opens a table for more lines; those beyond `first_step` are dropped, and those that are not whole.
-void go_on(std::ofstream& out, const std::filesystem::path& path, const std::string& header, std::uint64_t first_step) {
-  std::string kept = header + "\n";
-  if (first_step > 0 && path_exists(path)) {
-    std::istringstream lines(read_file(path));
-    std::string line;
-    std::getline(lines, line);
-    const std::vector<std::string> had = cells_of(line), wanted = cells_of(header);
-    const auto commas = std::ranges::count(header, ',');
-    while (std::getline(lines, line))
-      if (const std::string now = in_columns(line, had, wanted); is_whole_line(now, commas, first_step))
-        kept += now + "\n";
-  }
+// Publishes `kept`, and opens the file for more lines.
+void go_on(std::ofstream& out, const std::filesystem::path& path, const std::string& kept) {
   publish(path, kept);
   out.open(path, std::ios::app);
   if (!out) fail(path.string(), ": cannot be written; check the directory's permissions");
 }
 
-// "layer3": 3.
-std::optional<std::uint32_t> stage_of(const std::string& layer) {
-  if (!layer.starts_with("layer") || layer.size() != 6 || layer.back() < '1' || layer.back() > '4') return std::nullopt;
-  return static_cast<std::uint32_t>(layer.back() - '0');
-}
-
-TrainResult summary_of(const JsonFields& in) {
-  TrainResult out;
-  out.finished = true;
-  out.steps = in.integer<std::uint64_t>("steps");
-  out.images_seen = in.integer<std::uint64_t>("images_seen");
-  out.left_out_views = in.integer_or<std::uint64_t>("left_out_views", 0);
-  out.wall_seconds = in.number("wall_seconds", 0, kMaxRunSeconds);
-  out.core_seconds = in.number("core_seconds", 0, kMaxRunSeconds);
-  out.wait_share = in.number("wait_share", 0, kMaxRunSeconds);
-  out.size = in.integer_or<std::uint32_t>("size", 0);
-  if (in.has("judged_on")) {
-    const std::string on = in.words("judged_on");
-    if (on != "test" && on != "validation") in.damaged("judged_on is neither test nor validation");
-    (on == "test" ? out.test : out.validation) =
-        Accuracy{in.number("top1", 0, 1), in.number("top5", 0, 1), in.integer<std::uint64_t>("judged_images")};
-  }
-  if (in.has("skipped_updates")) out.skipped_updates = in.integer<std::uint64_t>("skipped_updates");
-  out.allowed = allowed_differences(in);
-  if (in.has("stages")) {
-    const JsonFields stages = in.object("stages");
-    for (const auto& [track, layer] : stages.json().items()) {
-      const std::optional<std::uint32_t> stage = stage_of(stages.words(track.c_str()));
-      if (!stage) in.damaged(text("stages.", track, " is not one of layer1, ..., layer4"));
-      out.stages.emplace_back(track, *stage);
-    }
-  }
-  if (in.has("changes")) out.changes = in.list_of_words("changes");
-  return out;
+void flush(std::ofstream& out, const std::filesystem::path& path) {
+  out.flush();
+  if (!out) fail(path.string(), ": cannot be written; is the disk full?");
 }
 
 }  // namespace
 
-double core_seconds() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  const auto seconds = [](const timeval& time) {
-    return static_cast<double>(time.tv_sec) + 1e-6 * static_cast<double>(time.tv_usec);
-  };
-  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+RunLog::RunLog(const std::filesystem::path& directory, const LogStart& start)
+    : files_(directory),
+      start_(start),
+      earlier_(included_lines(files_.metrics(), start)),
+      events_(files_.events(), start.step) {
+  std::string lines, table = metrics_heading() + "\n";
+  for (const nlohmann::ordered_json& line : earlier_) {
+    lines += line.dump() + "\n";
+    if (in_metrics_table(line)) table += metrics_row(line) + "\n";
+    // The new file of events replaces what earlier ones have of this step.
+    if (line.at("step") == start.step) add_scalars(line);
+  }
+  go_on(lines_, files_.metrics(), lines);
+  go_on(table_, files_.metrics_table(), table);
 }
 
-RunLog::RunLog(const std::filesystem::path& directory, std::uint64_t first_step)
-    : directory_(directory), first_step_(first_step) {
-  go_on(out_, directory / "log.csv",
-        "step,epoch,phase,lr,loss,kl,feature,attention,label,exits,embedding,scale,skipped,seconds,wait_share,core_"
-        "seconds",
-        first_step);
+void RunLog::add_line(const nlohmann::ordered_json& line) {
+  lines_ << line.dump() << '\n';
+  flush(lines_, files_.metrics());
+  if (in_metrics_table(line)) {
+    table_ << metrics_row(line) << '\n';
+    flush(table_, files_.metrics_table());
+  }
+  add_scalars(line);
+}
+
+void RunLog::add_scalars(const nlohmann::ordered_json& line) {
+  const std::string event = line.at("event").get<std::string>(), group = event == "step" ? "train" : event;
+  std::vector<EventFile::Scalar> scalars;
+  for (const auto& [key, value] : line.items())
+    if (value.is_number() && key != "step") scalars.push_back({group + "/" + key, value.get<double>()});
+  if (!scalars.empty()) events_.add(line.at("step").get<std::uint64_t>(), scalars);
 }
 
 void RunLog::add(std::uint64_t step, const Objective::Mapped& mapped) {
-  if (!mapping_.is_open()) go_on(mapping_, directory_ / "mapping.csv", "step,stage,track,weight", first_step_);
+  if (!mapping_.is_open())
+    go_on(mapping_, files_.mapping(), rows_to_keep(files_.mapping(), "step,stage,track,weight", start_.step));
   const at::Tensor weights = mapped.weights.to(at::kCPU, at::kDouble);
   for (std::size_t s = 0; s < mapped.stages.size(); ++s)
     for (std::size_t t = 0; t < mapped.tracks.size(); ++t)
       mapping_ << step << ',' << mapped.stages[s] << ',' << mapped.tracks[t] << ','
                << weights[static_cast<std::int64_t>(s)][static_cast<std::int64_t>(t)].item<double>() << '\n';
-  mapping_.flush();
-  if (!mapping_) fail("mapping.csv cannot be written; is the disk full?");
-}
-
-void RunLog::add(const LogLine& line) {
-  out_ << line.step << ',' << line.point.epoch << ',' << line.point.phase->name << ',' << line.point.lr << ','
-       << line.loss;
-  for (const at::Tensor* term : {&line.terms.output, &line.terms.feature, &line.terms.attention, &line.terms.label,
-                                 &line.terms.exits, &line.terms.embedding})
-    out_ << ',' << cell(*term);
-  if (line.scale) {
-    out_ << ',' << *line.scale << ',' << line.skipped;
-  } else {
-    out_ << ",,";
-  }
-  out_ << ',' << line.seconds << ',' << line.wait_share << ',' << line.core_seconds << std::endl;
-  if (!out_) fail("log.csv cannot be written; is the disk full?");
-}
-
-void write_summary(const std::filesystem::path& directory, const TrainResult& result) {
-  const std::optional<Accuracy>& judged = result.test ? result.test : result.validation;
-  nlohmann::ordered_json json = {
-      {"steps", result.steps},
-      {"images_seen", result.images_seen},
-      {"wall_seconds", result.wall_seconds},
-      {"core_seconds", result.core_seconds},
-      {"core_seconds_per_step", result.steps > 0 ? result.core_seconds / static_cast<double>(result.steps) : 0},
-      {"wait_share", result.wait_share}};
-  if (judged) {
-    json["judged_on"] = result.test ? "test" : "validation";
-    json["judged_images"] = judged->images;
-    json["top1"] = judged->top1;
-    json["top5"] = judged->top5;
-  }
-  for (const auto& [word, difference] : result.allowed)
-    json["allowed"].push_back({{"word", word}, {"difference", difference}});
-  if (result.left_out_views > 0) json["left_out_views"] = result.left_out_views;
-  if (result.skipped_updates) json["skipped_updates"] = *result.skipped_updates;
-  if (result.agreement) json["validation_agreement"] = *result.agreement;
-  if (result.validation) json["validation_top1"] = result.validation->top1;
-  if (result.best.there())
-    json["best"] = {{"chosen_by", result.best.chosen_by},
-                    {"score", result.best.score},
-                    {"step", result.best.step},
-                    {"epoch", result.best.epoch},
-                    {"file", "best.safetensors"}};
-  json["size"] = result.size;
-  for (const auto& [track, stage] : result.stages) json["stages"][track] = text("layer", stage);
-  if (!result.changes.empty()) json["changes"] = result.changes;
-  publish(directory / "summary.json", json.dump(2) + "\n");
-}
-
-std::optional<TrainResult> read_summary(const std::filesystem::path& directory) {
-  const std::filesystem::path path = directory / "summary.json";
-  if (!path_exists(path)) return std::nullopt;
-  TrainResult out;
-  read_run_json(path, "summary", "remove it: the same command makes it again from the run's checkpoint",
-                [&](const JsonFields& fields) { out = summary_of(fields); });
-  return out;
+  flush(mapping_, files_.mapping());
 }
 
 }  // namespace vitrine

@@ -1,75 +1,63 @@
-// log.csv, with a line every few steps, and summary.json, the result at a run's end.
+// The log of a run: metrics.jsonl, the same numbers as a table in metrics.csv and as TensorBoard's events, and
+// mapping.csv.
 #ifndef VITRINE_TRAIN_RUN_RUN_LOG_H_
 #define VITRINE_TRAIN_RUN_RUN_LOG_H_
 
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
-#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "common/eval/accuracy.h"
-#include "train/losses/terms.h"
 #include "train/matching/objective.h"
-#include "train/optim/schedule.h"
-#include "train/run/checkpoint.h"
-#include "train/run/provenance.h"
+#include "train/run/event_file.h"
+#include "train/run/metrics.h"
+#include "train/run/run_files.h"
 
 namespace vitrine {
 
-/// The result of a run.
-struct TrainResult {
-  std::uint64_t steps = 0;
-  bool finished = false;  ///< false: stopped before the schedule's end or during the test; the same options resume it
-  bool already_finished = false;  ///< the run was finished before; nothing was done
-  std::optional<Accuracy> validation, test;
-  std::optional<double> agreement;  ///< on the validation images, when it is the criterion
-  BestWeights best;                 ///< the weights in best.safetensors, if there()
-  double wall_seconds = 0, core_seconds = 0, wait_share = 0;
-  std::uint64_t images_seen = 0;
-  std::uint64_t left_out_views = 0;                           ///< of images_seen: their pictures could not be read
-  std::uint32_t size = 0;                                     ///< of the student's pictures
-  std::vector<std::pair<std::string, std::uint32_t>> stages;  ///< the stage paired with each track (objective.h)
-  std::optional<std::uint64_t> skipped_updates;               ///< by the gradient scaler, with fp16
-  std::vector<AllowedDifference> allowed;                     ///< over the whole run, including earlier processes
-  std::vector<std::string> changes;                           ///< likewise: changes of length or passes, with the step
+/// Where a run goes on: the step of its checkpoint, and what that has of the events at that step.
+struct LogStart {
+  std::uint64_t step = 0;
+  bool to_judge = false;  ///< the validation due after `step` is still to be made
+  bool finished = false;  ///< the run ended at `step`
 };
 
-/// CPU time of this process, all threads, in seconds.
-double core_seconds();
-
-struct LogLine {
-  std::uint64_t step = 0;  ///< from 1
-  SchedulePoint point;
-  double loss = 0;
-  LossTerms terms;
-  std::optional<double> scale;  ///< of the gradient scaler, after the step
-  std::uint64_t skipped = 0;    ///< updates skipped by the scaler so far
-  double seconds = 0, wait_share = 0, core_seconds = 0;
-};
-
+/// Appends to the log. Each line is flushed when it is added. Not thread-safe.
+///
+/// A line belongs to the checkpoint of its step: lines are added before the checkpoint that includes them is written,
+/// so that a run resumed from it has each event once. On resume, lines that the checkpoint does not include are
+/// dropped, as are lines that a dying machine cut off; metrics.csv is made again from metrics.jsonl.
 class RunLog {
  public:
-  /// Goes on with a log that is there: lines beyond `first_step` (of a run that was stopped after its last checkpoint)
-  /// are dropped, as are lines that were cut off. Throws Error when the directory cannot be written.
-  RunLog(const std::filesystem::path& directory, std::uint64_t first_step);
+  /// `directory`: the run's. Throws Error when it cannot be written.
+  RunLog(const std::filesystem::path& directory, const LogStart& start);
 
-  /// Absent terms and an absent scaler give empty cells.
-  void add(const LogLine& line);
-  /// Writes to mapping.csv, beside log.csv: a line per stage and track, with the mean weight.
+  /// metrics.jsonl, metrics.csv and events/; a number KEY of an event EVENT is the scalar EVENT/KEY there, of a step
+  /// train/KEY. Throw Error when a file cannot be written.
+  void add(const StepMetrics& metrics) { add_line(to_json(metrics)); }
+  void add(const ValidationMetrics& metrics) { add_line(to_json(metrics)); }
+  void add(const PhaseMetrics& metrics) { add_line(to_json(metrics)); }
+  void add(const EndMetrics& metrics) { add_line(to_json(metrics)); }
+  /// Adds to mapping.csv: a line per stage and track, with the mean weight.
   void add(std::uint64_t step, const Objective::Mapped& mapped);
 
- private:
-  std::filesystem::path directory_;
-  std::uint64_t first_step_;
-  std::ofstream out_, mapping_;
-};
+  /// For histograms and pictures, which are in no other file.
+  EventFile& events() { return events_; }
+  /// The lines of earlier processes that the checkpoint includes, in their order; empty when they were taken before.
+  std::vector<nlohmann::ordered_json> take_earlier() { return std::exchange(earlier_, {}); }
 
-void write_summary(const std::filesystem::path& directory, const TrainResult& result);
-/// The result of a finished run, from its summary.json. Nothing where there is none. Throws Error when it is damaged.
-std::optional<TrainResult> read_summary(const std::filesystem::path& directory);
+ private:
+  void add_line(const nlohmann::ordered_json& line);
+  void add_scalars(const nlohmann::ordered_json& line);
+
+  RunFiles files_;
+  LogStart start_;
+  std::vector<nlohmann::ordered_json> earlier_;
+  std::ofstream lines_, table_, mapping_;
+  EventFile events_;
+};
 
 }  // namespace vitrine
 

@@ -11,6 +11,7 @@
 #include "common/base/hash.h"
 #include "common/models/weights/weights.h"
 #include "common/config/config.h"
+#include "train/run/baseline.h"
 #include "train/run/labels.h"
 
 namespace vitrine {
@@ -56,7 +57,7 @@ const std::string* value_of(const std::vector<Setting>& settings, const std::str
 }  // namespace
 
 TrainOptions as_run(TrainOptions options) {
-  options = without_absent_labels(std::move(options));
+  options = without_absent_targets(without_absent_labels(std::move(options)));
   if (options.micro_batch == 0) options.micro_batch = options.batch;
   return options;
 }

@@ -9,7 +9,8 @@
 
 namespace vitrine {
 
-/// The options as the run uses them: no label terms without labels, and micro_batch resolved.
+/// The options as the run uses them: no label terms without labels, nothing that needs a teacher without one, and
+/// micro_batch resolved. May read the plan of a cache (baseline.h).
 TrainOptions as_run(TrainOptions options);
 
 /// The settings that affect what a run computes, one "key = value" in TOML per line. Excludes paths and logging

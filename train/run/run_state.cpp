@@ -1,12 +1,12 @@
 #include "train/run/run_state.h"
 
+#include <sys/resource.h>
 #include <torch/torch.h>
 
 #include <algorithm>
 #include <map>
 
 #include "common/models/weights/load.h"
-#include "train/run/run_log.h"
 
 namespace vitrine {
 namespace {
@@ -14,6 +14,16 @@ namespace {
 using Clock = std::chrono::steady_clock;
 double since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+// CPU time of this process, all threads, in seconds.
+double cpu_seconds() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  const auto seconds = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) + 1e-6 * static_cast<double>(time.tv_usec);
+  };
+  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
 }  // namespace
@@ -73,7 +83,7 @@ void RunState::restore(const std::filesystem::path& output, const Checkpoint& re
 
 void RunState::start_clocks() {
   start = Clock::now();
-  core_start = vitrine::core_seconds();
+  core_start = cpu_seconds();
 }
 
 double RunState::seconds() const {
@@ -81,7 +91,7 @@ double RunState::seconds() const {
 }
 
 double RunState::core_seconds() const {
-  return core_seconds_before + vitrine::core_seconds() - core_start;
+  return core_seconds_before + cpu_seconds() - core_start;
 }
 
 double RunState::wait_share(const Batches& batches) const {

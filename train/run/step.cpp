@@ -34,7 +34,8 @@ Step::Step(const StepOptions& options, Student& student, Objective& objective)
     : options_(options),
       student_(student),
       objective_(objective),
-      optimizer_(make_optimizer(parameters_of(student, objective), options.optimizer)),
+      parameters_(parameters_of(student, objective)),
+      optimizer_(make_optimizer(parameters_, options.optimizer)),
       scaler_(options.scaler ? std::make_unique<GradScaler>(*options.scaler, student.device()) : nullptr) {}
 
 bool Step::too_few(const Batch& batch) const {
@@ -42,7 +43,8 @@ bool Step::too_few(const Batch& batch) const {
 }
 
 Step::Result Step::make(const Batch& whole, const SchedulePoint& point, std::uint64_t number, bool read_loss) {
-  Result out{{}, std::numeric_limits<double>::quiet_NaN()};
+  Result out;
+  out.loss = std::numeric_limits<double>::quiet_NaN();
   if (too_few(whole)) return out;
   const PhaseOptions& phase = *point.phase;
   student_.train_mode(phase.freeze_student, phase.freeze_batch_norm);
@@ -53,14 +55,16 @@ Step::Result Step::make(const Batch& whole, const SchedulePoint& point, std::uin
   LossWeights weights = point.weights;
   weights.r = options_.r.value_or(weights.r);
   optimizer_->zero_grad();
-  out.terms = backward(batch, phase, weights);
-  update(point.lr);
+  out.weights = weights;
+  out.terms = backward(batch, phase, weights, read_loss && observer_ != nullptr);
+  const at::Tensor norm = update(point.lr, read_loss);
   if (read_loss) out.loss = read(out.terms, weights, phase, number);
+  if (norm.defined()) out.gradient_norm = norm.item<double>();
   return out;
 }
 
 // Accumulates the gradients of the batch's loss over its micro-batches.
-LossTerms Step::backward(const Batch& batch, const PhaseOptions& phase, const LossWeights& weights) {
+LossTerms Step::backward(const Batch& batch, const PhaseOptions& phase, const LossWeights& weights, bool observed) {
   const std::int64_t views = batch.views();
   LossTerms sum;
   std::int64_t each = 0;
@@ -75,6 +79,7 @@ LossTerms Step::backward(const Batch& batch, const PhaseOptions& phase, const Lo
     }
     const double share = static_cast<double>(each) / static_cast<double>(views);
     const LossTerms terms = objective_.terms(out, micro, phase);
+    if (observed && !phase.freeze_student) observer_->see(out, micro.logits);
     at::Tensor loss = combine(terms, options_.loss, weights);
     if (each < views) loss = loss * share;
     (scaler_ ? scaler_->scaled(loss) : loss).backward();
@@ -83,15 +88,26 @@ LossTerms Step::backward(const Batch& batch, const PhaseOptions& phase, const Lo
   return sum;
 }
 
-void Step::update(double lr) {
+// Returns the gradients' norm if it was `measured` or is needed; undefined when the scaler skipped the update.
+at::Tensor Step::update(double lr, bool measured) {
   const std::vector<at::Tensor> gradients = optimizer_->gradients();
-  if (scaler_ && !scaler_->unscale(gradients)) return;
-  if (options_.clip_norm > 0) {
-    const at::Tensor norm = at::stack(at::_foreach_norm(gradients)).norm();
+  if (scaler_ && !scaler_->unscale(gradients)) return {};
+  at::Tensor norm;
+  if (!gradients.empty() && (measured || options_.clip_norm > 0)) norm = at::stack(at::_foreach_norm(gradients)).norm();
+  if (options_.clip_norm > 0 && norm.defined()) {
     at::_foreach_mul_(gradients, (options_.clip_norm / (norm + 1e-6)).clamp_max(1.0));
   }
   optimizer_->step(lr);
   student_.updated();
+  return norm;
+}
+
+std::vector<double> Step::norms() const {
+  const torch::NoGradGuard no_grad;
+  std::vector<at::Tensor> all;
+  for (const auto& [name, parameter] : parameters_) all.push_back(parameter.detach());
+  const at::Tensor norms = at::stack(at::_foreach_norm(all)).to(at::kCPU, at::kDouble).contiguous();
+  return {norms.data_ptr<double>(), norms.data_ptr<double>() + norms.numel()};
 }
 
 double Step::read(const LossTerms& terms, const LossWeights& weights, const PhaseOptions& phase,

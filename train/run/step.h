@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "common/models/torch_errors.h"
 #include "train/data/batches.h"
@@ -16,6 +17,7 @@
 #include "train/optim/grad_scaler.h"
 #include "train/optim/optimizer.h"
 #include "train/optim/schedule.h"
+#include "train/run/observer.h"
 #include "train/student/student.h"
 
 namespace vitrine {
@@ -42,30 +44,40 @@ class Step {
   Step(const StepOptions& options, Student& student, Objective& objective);
 
   struct Result {
-    LossTerms terms;  ///< of the whole batch, detached; undefined if no step was made
-    double loss = 0;  ///< their weighted sum; NaN unless read_loss, or if no step was made
+    LossTerms terms;      ///< of the whole batch, detached; undefined if no step was made
+    LossWeights weights;  ///< as used
+    double loss = 0;      ///< their weighted sum; NaN unless read_loss, or if no step was made
+    /// L2, of all gradients together before clipping; absent unless read_loss, or if the scaler skipped the update.
+    std::optional<double> gradient_norm;
   };
   /// Updates what learns in the point's phase, with its learning rate. `number`: the step, from 0 over the whole run;
   /// seeds the noise. A batch with too_few() views makes no update. `read_loss`: reads the loss, which synchronises
-  /// with a GPU, and throws Error when it is not finite.
+  /// with a GPU, and throws Error when it is not finite; shows the outputs to the observer.
   Result make(const Batch& batch, const SchedulePoint& point, std::uint64_t number, bool read_loss);
 
   /// Whether so many views were left out that no step is made: all, or all but one, which BatchNorm cannot normalise.
   bool too_few(const Batch& batch) const;
+
+  /// `observer` (may be null) must outlive this object, or be replaced.
+  void observe(Observer* observer) { observer_ = observer; }
+  /// The L2 norm of each tensor that the optimizer may update.
+  std::vector<double> norms() const;
 
   Optimizer& optimizer() { return *optimizer_; }
   /// Null except for an FP16 student.
   GradScaler* scaler() { return scaler_.get(); }
 
  private:
-  LossTerms backward(const Batch& batch, const PhaseOptions& phase, const LossWeights& weights);
-  void update(double lr);
+  LossTerms backward(const Batch& batch, const PhaseOptions& phase, const LossWeights& weights, bool observed);
+  at::Tensor update(double lr, bool measured);
   double read(const LossTerms& terms, const LossWeights& weights, const PhaseOptions& phase,
               std::uint64_t number) const;
 
   StepOptions options_;
   Student& student_;
   Objective& objective_;
+  Observer* observer_ = nullptr;
+  NamedParameters parameters_;
   std::unique_ptr<Optimizer> optimizer_;
   std::unique_ptr<GradScaler> scaler_;
 };

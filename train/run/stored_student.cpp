@@ -16,6 +16,7 @@
 #include "common/models/weights/weights.h"
 #include "common/models/weights/zip_archive.h"
 #include "train/run/checkpoint.h"
+#include "train/run/run_files.h"
 
 namespace vitrine {
 namespace {
@@ -32,7 +33,7 @@ constexpr const char* kRawPrefix = "model.";
 fs::path checkpoint_file(const fs::path& run) {
   const std::optional<Checkpoint> last = read_checkpoint(run);
   if (!last) refuse_choice(run, "holds no checkpoint", "give a run's directory");
-  return run / last->tensors_file;
+  return RunFiles(run).checkpoints() / last->tensors_file;
 }
 
 fs::path chosen_file(const fs::path& path, WeightsChoice choice) {
@@ -43,14 +44,15 @@ fs::path chosen_file(const fs::path& path, WeightsChoice choice) {
                     "give the directory, or leave the choice out");
     return path;
   }
+  const RunFiles run(path);
   switch (choice) {
     case WeightsChoice::kAuto:
       return weights_file(path);
     case WeightsChoice::kBest:
-      if (path_exists(path / "best.safetensors")) return path / "best.safetensors";
+      if (path_exists(run.best_weights())) return run.best_weights();
       refuse_choice(path, "holds no best weights: no validation selected any", "take the last weights");
     case WeightsChoice::kLast:
-      if (path_exists(path / "final.safetensors")) return path / "final.safetensors";
+      if (path_exists(run.last_weights())) return run.last_weights();
       break;
     case WeightsChoice::kRaw:
       break;

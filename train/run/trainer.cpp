@@ -13,13 +13,17 @@
 #include "common/base/progress.h"
 #include "common/models/device.h"
 #include "common/models/torch_errors.h"
+#include "train/run/baseline.h"
 #include "train/run/checks.h"
 #include "train/run/describe.h"
 #include "train/run/judge.h"
 #include "train/run/labels.h"
 #include "train/run/left_out_list.h"
+#include "train/run/run_files.h"
 #include "train/run/run_folder.h"
 #include "train/run/run_settings.h"
+#include "train/run/training_views.h"
+#include "train/run/watch.h"
 #include "train/targets/make_source.h"
 
 namespace vitrine {
@@ -74,12 +78,12 @@ Trainer::Trainer(const TrainOptions& options, const StopFlag& stop)
       device_(select_devices(options)),
       precision_(options.precision, device_, "precision"),
       resumed_(run_to_go_on_with(options_)),
-      images_(images_of(options, stop)),
-      source_(make_source(options.source_settings(), images_.index, images_.bad, stop)),
-      size_(size_of(options, *source_)),
+      images_(images_of(options_, stop)),
+      source_(make_source(options_.source_settings(), images_.index, images_.bad, stop)),
+      size_(size_of(options_, *source_)),
       classes_(student_classes(*images_.index, source_->shapes())),
-      student_(seeded_student(options, size_, classes_, device_, *images_.index)),
-      views_(options.folders(), images_.index, source_->plan().options().image_size, images_.bad) {
+      student_(seeded_student(options_, size_, classes_, device_, *images_.index)),
+      views_(options_.folders(), images_.index, source_->plan().options().image_size, images_.bad) {
   auto settings = meaningful_settings(options_);  // before a judge's keys are filled in
   check_provenance();
   choose_algorithms(options_.deterministic, options_.targets.source != TargetKind::kTeacher, device_,
@@ -140,7 +144,8 @@ void Trainer::describe() const {
   if (resumed_) note(text("going on after step ", human_count(state_.first_step), " of ", human_count(steps_)));
   describe_run(options_, source_->plan(), passes_, steps_);
   describe_features(options_, *objective_, *batches_, passes_, size_);
-  describe_labels(options_, *images_.index, classes_);
+  describe_labels(options_, *images_.index, source_->tracks(), classes_);
+  describe_baseline(given_, options_);
 }
 
 // Writes what the directory must hold before the first step.
@@ -178,52 +183,69 @@ SchedulePoint Trainer::point_at(std::uint64_t step) const {
 }
 
 // The training loop. Returns the number of steps done: `last` unless stopped.
-std::uint64_t Trainer::train(std::uint64_t last, const Judge& judge, const StopFlag& stop) {
-  RunLog log(options_.output, state_.first_step);
+std::uint64_t Trainer::train(std::uint64_t last, const Judge& judge, RunLog& log, const StopFlag& stop) {
   std::uint64_t number = state_.first_step;
   if (number < last) batches_->start(number);
-  Progress progress("train", "views", steps_ * options_.batch, number * options_.batch);
-  std::string suffix;
+  const std::uint64_t epoch_steps = batches_->steps_per_epoch();
+  Watch watch({.steps = steps_,
+               .steps_per_epoch = epoch_steps,
+               .batch = options_.batch,
+               .passes = passes_.all.size(),
+               .temperature = options_.loss.temperature,
+               .comparable = !source_->shapes().topk && source_->shapes().columns.empty()},
+              log, number);
+  step_->observe(&watch.observer());
   while (number < last && !stop) {
     const SchedulePoint point = point_at(number);
     const bool to_log = (number + 1) % options_.log_every == 0;
+    watch.before(point, [&] { return step_->norms(); });
     const Step::Result result = with_torch_errors(
         kStepAdvice, [&] { return step_->make(next_batch(), point, number, to_log || number == state_.first_step); });
     state_.saved = false;
     ++number;
+    watch.after(point, state_.wait_share(*batches_));
     if (to_log) {
-      add_log_line(log, number, point, result);
-      suffix = text(point.phase->name, ", loss ", result.loss);
+      watch.add_line(number, point, result.terms, metrics_of(point, result));
+      if (const Objective::Mapped& mapped = objective_->mapped(); mapped.weights.defined()) log.add(number, mapped);
     }
-    progress.advance(options_.batch, suffix);
-    const bool epoch_ends =
-        number % batches_->steps_per_epoch() == 0 || number == steps_;  // the last epoch may be incomplete
+    const bool phase_ends = number == steps_ || point_at(number).phase != point.phase;
+    const bool epoch_ends = number % epoch_steps == 0 || number == steps_;  // the last epoch may be incomplete
+    if (epoch_ends || phase_ends) watch.conclude(number, point, phase_ends, step_->norms());
     const bool to_judge = epoch_ends && judge.validation() != nullptr &&
                           ((point.epoch + 1) % options_.eval_every == 0 || number == steps_);
     const bool due = options_.checkpoint_every > 0 ? number % options_.checkpoint_every == 0 : epoch_ends;
     // Before the validation, so that an interrupted one is repeated and no step is lost.
     if (due || to_judge || number == last) save(number, to_judge);
-    if (to_judge && !judge.judge(student_, state_.checkpoint, batches_->steps_per_epoch(), stop)) break;
+    if (to_judge && !judge.judge(student_, state_.checkpoint, epoch_steps, log, stop)) break;
+    if (to_judge) watch.skip_time();
   }
-  progress.finish();
+  step_->observe(nullptr);
+  watch.finish();
   batches_->stop();
   if (!state_.saved) save(number, false);
   return number;
 }
 
-// `step`: from 1.
-void Trainer::add_log_line(RunLog& log, std::uint64_t step, const SchedulePoint& point, const Step::Result& result) {
-  LogLine line;
-  line.step = step;
-  line.point = point;
-  line.loss = result.loss;
-  line.terms = result.terms;
-  line.seconds = state_.seconds();
-  line.wait_share = state_.wait_share(*batches_);
-  line.core_seconds = state_.core_seconds();
-  if (const GradScaler* scaler = step_->scaler()) line.scale = scaler->scale(), line.skipped = scaler->skipped();
-  log.add(line);
-  if (const Objective::Mapped& mapped = objective_->mapped(); mapped.weights.defined()) log.add(step, mapped);
+void Trainer::add_first_views(EventFile& events) const {
+  StreamOptions stream;
+  stream.size = size_;
+  stream.seed = options_.seed;
+  stream.augment = options_.augment;
+  const std::vector<std::uint32_t>& passes = passes_.with_maps.empty() ? passes_.all : passes_.with_maps;
+  add_training_views(events, *source_, views_, stream, passes.front());
+}
+
+StepMetrics Trainer::metrics_of(const SchedulePoint& point, const Step::Result& result) const {
+  StepMetrics out;
+  out.lr = point.lr;
+  out.loss = result.loss;
+  out.weights = result.weights;
+  out.gradient_norm = result.gradient_norm;
+  out.seconds = state_.seconds();
+  out.wait_share = state_.wait_share(*batches_);
+  out.core_seconds = state_.core_seconds();
+  if (const GradScaler* scaler = step_->scaler()) out.scale = scaler->scale(), out.skipped = scaler->skipped();
+  return out;
 }
 
 TrainResult Trainer::result_after(std::uint64_t steps) const {
@@ -272,21 +294,34 @@ void Trainer::reestimate_batch_norm(const StopFlag& stop) {
 }
 
 // Final weights, test and summary. The next process repeats what `stop` interrupts.
-void Trainer::finish(const Judge& judge, TrainResult& result, const StopFlag& stop) try {
+void Trainer::finish(const Judge& judge, TrainResult& result, RunLog& log, const StopFlag& stop) try {
   const Student::Averaged averaged(student_);
   const std::filesystem::path output = options_.output;
   if (options_.batch_norm_batches > 0) with_torch_errors(kStepAdvice, [&] { reestimate_batch_norm(stop); });
-  save_safetensors(output / "final.safetensors", student_.weights(), student_.record(steps_).metadata());
+  save_safetensors(RunFiles(output).last_weights(), student_.weights(), student_.record(steps_).metadata());
   if (const Evaluation* test = judge.test()) {
     result.test = test->run(student_.network(), device_, stop);
     add_left_out_of(*test, output);
   }
   write_summary(output, result);
+  EndMetrics end{.step = steps_, .seconds = result.wall_seconds, .top1 = {}, .on = {}};
+  if (const std::optional<Accuracy>& judged = result.test ? result.test : result.validation)
+    end.top1 = judged->top1, end.on = result.test ? "test" : "validation";
+  log.add(end);
   state_.checkpoint.finished = true;
   update_checkpoint(output, state_.checkpoint);
   result.finished = true;
 } catch (const Stopped&) {
   batches_->stop();
+}
+
+void Trainer::check(const StopFlag& stop) {
+  const Judge judge(options_, {images_.index->classes, classes_, "the student"}, images_.index->decoding, size_, stop);
+  describe();
+  describe_plan(options_, *images_.index, source_->tracks(),
+                phase_bounds(options_.schedule, batches_->steps_per_epoch()), judge);
+  describe_memory(options_, student_.network().module(), *objective_, source_->shapes(), size_,
+                  source_->plan().options());
 }
 
 TrainResult Trainer::run(const StopFlag& stop) {
@@ -302,13 +337,18 @@ TrainResult Trainer::run(const StopFlag& stop) {
   state_.start_clocks();
   const std::unique_ptr<RunLock> lock = open_run_folder(given_, resumed_);
   begin(judge);
-  const auto judged = [&] { return judge.judge(student_, state_.checkpoint, batches_->steps_per_epoch(), stop); };
+  RunLog log(options_.output, {.step = state_.first_step,
+                               .to_judge = state_.checkpoint.to_judge,
+                               .finished = resumed_ && resumed_->finished && state_.first_step < steps_});
+  if (state_.first_step == 0) add_first_views(log.events());
+  const auto judged = [&] { return judge.judge(student_, state_.checkpoint, batches_->steps_per_epoch(), log, stop); };
   std::uint64_t done = state_.first_step;
   const bool due = state_.checkpoint.to_judge && judge.validation() != nullptr;  // an interrupted validation
   if (!due || judged())
-    done = train(options_.max_steps > 0 ? std::min(options_.max_steps, steps_) : steps_, judge, stop);
+    done = train(options_.max_steps > 0 ? std::min(options_.max_steps, steps_) : steps_, judge, log, stop);
   TrainResult result = result_after(done);
-  if (done == steps_ && !(state_.checkpoint.to_judge && judge.validation() != nullptr)) finish(judge, result, stop);
+  if (done == steps_ && !(state_.checkpoint.to_judge && judge.validation() != nullptr))
+    finish(judge, result, log, stop);
   return result;
 }
 

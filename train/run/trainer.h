@@ -16,6 +16,7 @@
 #include "train/run/options.h"
 #include "train/run/provenance.h"
 #include "train/run/run_log.h"
+#include "train/run/run_result.h"
 #include "train/run/run_state.h"
 #include "train/run/step.h"
 #include "train/student/student.h"
@@ -40,11 +41,11 @@ class Trainer {
   Trainer(const Trainer&) = delete;
   Trainer& operator=(const Trainer&) = delete;
 
-  /// Trains to the schedule's end, options.max_steps or `stop`. Writes config.toml, a checkpoint, log.csv,
-  /// best.safetensors (unless options.selection() is kLast), and at the end final.safetensors and summary.json into
-  /// options.output; files of weights carry a record (weights_record.h). Validation, best and final use the moving
-  /// average of the weights if there is one, final with re-estimated BatchNorm statistics if batch_norm_batches is set;
-  /// the last checkpoint holds the raw training state. A run that was finished before returns its earlier result and
+  /// Trains to the schedule's end, options.max_steps or `stop`. Writes the files of run_files.h into
+  /// options.output: the best weights unless options.selection() is kLast, the last weights and the summary at the end;
+  /// files of weights carry a record (weights_record.h). Validation, best and last weights use the moving average if
+  /// there is one, the last with re-estimated BatchNorm statistics if batch_norm_batches is set; the checkpoint holds
+  /// the raw training state. A run that was finished before returns its earlier result and
   /// writes nothing.
   ///
   /// `stop` may be set at any time, by any thread. It is checked between two steps and between two batches of
@@ -53,6 +54,10 @@ class Trainer {
   /// has a checkpoint of the last step, from which the same options continue to the same end. A checkpoint is saved
   /// before each validation, so that an interrupted validation is repeated.
   TrainResult run(const StopFlag& stop);
+
+  /// What run() would do before its first step, without writing anything: scans the validation and test images and
+  /// prints the length of the run, its phases, tracks, labels and memory. Throws as run() does.
+  void check(const StopFlag& stop);
 
   /// The current state, for checkpoints and tests: tensors_of() (run_state.h).
   Tensors state();
@@ -70,10 +75,11 @@ class Trainer {
   void save(std::uint64_t step, bool to_judge);
   Batch next_batch();
   SchedulePoint point_at(std::uint64_t step) const;
-  std::uint64_t train(std::uint64_t last, const Judge& judge, const StopFlag& stop);
-  void add_log_line(RunLog& log, std::uint64_t step, const SchedulePoint& point, const Step::Result& result);
+  std::uint64_t train(std::uint64_t last, const Judge& judge, RunLog& log, const StopFlag& stop);
+  void add_first_views(EventFile& events) const;
+  StepMetrics metrics_of(const SchedulePoint& point, const Step::Result& result) const;
   TrainResult result_after(std::uint64_t steps) const;
-  void finish(const Judge& judge, TrainResult& result, const StopFlag& stop);
+  void finish(const Judge& judge, TrainResult& result, RunLog& log, const StopFlag& stop);
   void reestimate_batch_norm(const StopFlag& stop);
 
   TrainOptions given_;    // as given by the user

@@ -23,7 +23,8 @@ struct Sign {
 // The first match counts, so more specific signs come first.
 constexpr std::array kForeign{
     Sign{"optimizer.momentum",
-         "a checkpoint of vitrine-train, which holds more than a model: give final.safetensors or best.safetensors"},
+         "a checkpoint of vitrine-train, which holds more than a model: give last.safetensors or best.safetensors of "
+         "its folder exported"},
     Sign{"vision_model.encoder.layers.", "a CLIP or SigLIP vision model with Hugging Face transformers' names"},
     Sign{"distillation_token", "a distilled DeiT with Hugging Face transformers' names"},
     Sign{"attention.attention.relative_position_bias", "a BEiT with Hugging Face transformers' names"},

@@ -18,6 +18,7 @@
 #include "tools/commands/classify/pictures.h"
 #include "tools/commands/export/formats.h"
 #include "train/evaluation/evaluate.h"
+#include "train/run/run_files.h"
 
 using namespace vitrine;
 using namespace vitrine::testing;
@@ -89,8 +90,7 @@ TEST_CASE("exported weights, TorchScript too, and a run give the same lines as t
   const StoredStudent student = read_student(gallery.student);
   write_pth(student, gallery.root / "student.pth");
   write_torchscript(student, {}, gallery.root / "student.pt");
-  std::filesystem::create_directory(gallery.root / "run");
-  std::filesystem::copy(gallery.student, gallery.root / "run" / "final.safetensors");
+  save_student(RunFiles(gallery.root / "run").last_weights(), resnet_record());
   const CommandResult expected = gallery.classify("student.safetensors pictures");
   CHECK(expected.exit_code == 0);
   CHECK(std::ranges::count(expected.output, '\n') == 6);

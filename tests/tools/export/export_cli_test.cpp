@@ -5,6 +5,7 @@
 
 #include "tests/support/message.h"
 #include "tests/tools/export/random_student.h"
+#include "train/run/run_files.h"
 
 using namespace vitrine;
 using namespace vitrine::testing;
@@ -41,8 +42,7 @@ TEST_CASE("files go beside the weights, to the named file, or into the named dir
 
 TEST_CASE("a run's files go to its directory of exported weights") {
   const Shell shell;
-  std::filesystem::create_directory(shell.root / "run");
-  save_student(shell.root / "run" / "final.safetensors", resnet_record());
+  save_student(RunFiles(shell.root / "run").last_weights(), resnet_record());
   CHECK(shell("run --format onnx").exit_code == 0);
   CHECK(shell.there("run/exported/student.onnx"));
 }

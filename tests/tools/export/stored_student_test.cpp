@@ -6,6 +6,7 @@
 #include "tests/support/message.h"
 #include "tests/tools/export/random_student.h"
 #include "train/run/checkpoint.h"
+#include "train/run/run_files.h"
 
 using namespace vitrine;
 using namespace vitrine::testing;
@@ -15,9 +16,9 @@ namespace {
 // A run with best and last weights and a checkpoint whose average differs from its weights.
 struct Run {
   TemporaryDirectory root;
+  RunFiles files{root.path()};
   WeightsRecord record = resnet_record();
-  Tensors best = save_student(root / "best.safetensors", record, 1),
-          last = save_student(root / "final.safetensors", record, 2);
+  Tensors best = save_student(files.best_weights(), record, 1), last = save_student(files.last_weights(), record, 2);
   Tensors average = random_weights(record, 3), raw = random_weights(record, 4);
 
   Run() {
@@ -28,7 +29,7 @@ struct Run {
     checkpoint.step = 12;
     save_checkpoint(root.path(), checkpoint, tensors, record.metadata());
   }
-  std::filesystem::path checkpoint() const { return root / "checkpoint-12.safetensors"; }
+  std::filesystem::path checkpoint() const { return files.checkpoints() / "checkpoint-12.safetensors"; }
 };
 
 }  // namespace
@@ -45,17 +46,17 @@ TEST_CASE("of a run the best weights are taken, the last or the checkpoint's own
 
 TEST_CASE("a run without best weights gives its last, and one that has not ended the checkpoint's average") {
   const Run run;
-  remove_file(run.root / "best.safetensors");
+  remove_file(run.files.best_weights());
   CHECK(same(read_student(run.root.path()).weights, run.last));
   CHECK(has(message_of([&] { read_student(run.root.path(), WeightsChoice::kBest); }), "holds no best weights"));
-  remove_file(run.root / "final.safetensors");
+  remove_file(run.files.last_weights());
   CHECK(same(read_student(run.root.path()).weights, run.average));
   CHECK(same(read_student(run.root.path(), WeightsChoice::kLast).weights, run.average));
 }
 
 TEST_CASE("a file has no choice, and only a checkpoint has raw weights") {
   const Run run;
-  const std::filesystem::path file = run.root / "best.safetensors";
+  const std::filesystem::path file = run.files.best_weights();
   CHECK(has(message_of([&] { read_student(file, WeightsChoice::kBest); }), "is no run's directory"));
   CHECK(has(message_of([&] { read_student(file, WeightsChoice::kRaw); }), "is no checkpoint"));
 }

@@ -58,7 +58,7 @@ TEST_CASE("weight files carry a record, and other readers of the format can read
   const EvaluateFixture fixture;
   const TrainOptions options = fixture.run("run");
   trained(options);
-  for (const char* name : {"final", "best", "checkpoint-4"}) {
+  for (const char* name : {"exported/last", "exported/best", "checkpoints/checkpoint-4"}) {
     CAPTURE(name);
     const auto path = fixture.root / "run" / (std::string(name) + ".safetensors");
     const auto metadata = load_safetensors_metadata(path);
@@ -74,11 +74,11 @@ TEST_CASE("weight files carry a record, and other readers of the format can read
     CHECK(record->crop_pct == 0.8);
     CHECK(record->classes == std::vector<std::string>{"ant", "bee", "cat"});
     CHECK(record->step == 4);
-    CHECK(record->selection == (std::string(name) == "best" ? "top1" : "last"));
-    CHECK(record->score.has_value() == (std::string(name) == "best"));
+    CHECK(record->selection == (std::string(name) == "exported/best" ? "top1" : "last"));
+    CHECK(record->score.has_value() == (std::string(name) == "exported/best"));
   }
   CHECK_FALSE(WeightsRecord::parse({{"format", "pt"}}, "weights from elsewhere"));
-  auto metadata = load_safetensors_metadata(fixture.root / "run/final.safetensors");
+  auto metadata = load_safetensors_metadata(fixture.root / "run/exported/last.safetensors");
   metadata["vitrine.classes"] = "[\"ant\"]";
   CHECK(has(message_of([&] { WeightsRecord::parse(metadata, "a file"); }), "a file: its metadata \"vitrine.classes\""));
   metadata.erase("vitrine.width");
@@ -92,16 +92,17 @@ TEST_CASE("--evaluate needs no configuration, evaluates the best weights and pri
   const auto summary = vitrine::testing::summary_of(options);
   const std::string run = "--evaluate " + fixture.quoted("run"), images = " --images " + fixture.quoted("images");
   const auto best = fixture.judged(run);  // on the test images of run/config.toml
-  CHECK(has(best.at("checkpoint").get<std::string>(), "run/best.safetensors"));
+  CHECK(has(best.at("checkpoint").get<std::string>(), "run/exported/best.safetensors"));
   CHECK(has(best.at("about").get<std::string>(), "step 4, chosen by top1"));
   CHECK(best.at("top1") == summary.at("best").at("score"));
-  const auto final = fixture.judged("--evaluate " + fixture.quoted("run/final.safetensors") + images);
+  const auto final = fixture.judged("--evaluate " + fixture.quoted("run/exported/last.safetensors") + images);
   CHECK(final.at("top1") == summary.at("top1"));
-  std::filesystem::remove(fixture.root / "run/best.safetensors");
+  std::filesystem::remove(fixture.root / "run/exported/best.safetensors");
   std::filesystem::remove(fixture.root / "run/config.toml");
-  CHECK(has(fixture.judged(run + images).at("checkpoint").get<std::string>(), "run/final.safetensors"));
-  std::filesystem::remove(fixture.root / "run/final.safetensors");
-  CHECK(has(fixture.judged(run + images).at("checkpoint").get<std::string>(), "run/checkpoint-4.safetensors"));
+  CHECK(has(fixture.judged(run + images).at("checkpoint").get<std::string>(), "run/exported/last.safetensors"));
+  std::filesystem::remove(fixture.root / "run/exported/last.safetensors");
+  CHECK(has(fixture.judged(run + images).at("checkpoint").get<std::string>(),
+            "run/checkpoints/checkpoint-4.safetensors"));
   const CommandResult nothing = vitrine::testing::run(executable("vitrine-train"));
   CHECK(nothing.exit_code == 2);
   CHECK(has(nothing.output, "CONFIG is required"));
@@ -136,7 +137,7 @@ TEST_CASE(
   const EvaluateFixture fixture;
   const TrainOptions options = fixture.run("run");
   trained(options);
-  const std::string evaluate = "--evaluate " + fixture.quoted("run/final.safetensors") + " --images ";
+  const std::string evaluate = "--evaluate " + fixture.quoted("run/exported/last.safetensors") + " --images ";
   const auto all = fixture.judged(evaluate + fixture.quoted("images"));
   const auto right = [](const nlohmann::json& json, const std::string& name) {
     for (const auto& one : json.at("classes"))
@@ -172,15 +173,15 @@ TEST_CASE("weights without class names are evaluated by class position if the nu
   TrainOptions options = fixture.run("run");
   trained(options);
   const std::string old = (fixture.root / "old.safetensors").string();
-  save_safetensors(old, load_safetensors(fixture.root / "run/final.safetensors"));
+  save_safetensors(old, load_safetensors(fixture.root / "run/exported/last.safetensors"));
   vitrine::testing::write_whole(fixture.root / "train.toml", config_as_toml(options));
   const std::string evaluate = fixture.quoted("train.toml") + " --evaluate " + fixture.quoted("old.safetensors");
   const auto judged = fixture.judged(evaluate);
   CHECK(has(read_whole(fixture.root / "notes"), "has no class names; its classes are assumed to be the 3"));
-  CHECK(
-      judged.at("top1") ==
-      fixture.judged("--evaluate " + fixture.quoted("run/final.safetensors") + " --images " + fixture.quoted("images"))
-          .at("top1"));
+  CHECK(judged.at("top1") == fixture
+                                 .judged("--evaluate " + fixture.quoted("run/exported/last.safetensors") +
+                                         " --images " + fixture.quoted("images"))
+                                 .at("top1"));
   fixture.copy_class("cat", "some/cat");
   fixture.copy_class("bee", "some/bee");
   const CommandResult fewer =
@@ -194,7 +195,7 @@ TEST_CASE("the head of given weights is matched by class names") {
   TrainOptions options = fixture.run("run");
   trained(options);
   ModelOptions model = options.model;
-  model.weights = (fixture.root / "run/final.safetensors").string();
+  model.weights = (fixture.root / "run/exported/last.safetensors").string();
   const Tensors weights = load_safetensors(model.weights);
   const auto head = [&](const std::vector<std::string>& names) {
     torch::manual_seed(1);

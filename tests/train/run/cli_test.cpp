@@ -1,6 +1,8 @@
 #include <torch/torch.h>
 
+#include <map>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "common/config/config.h"
 #include "tests/support/message.h"
@@ -80,6 +82,70 @@ TEST_CASE(
   CHECK((fixture.files("run") == before));
 }
 
+TEST_CASE("the screen begins with what differs from the defaults; the run's directory has all keys") {
+  const CliFixture fixture;
+  const CommandResult result = fixture.train({"max_steps=2", "loss.temperature=2.5"});
+  CAPTURE(result.output);
+  CHECK(result.exit_code == 0);
+  CHECK(has(result.output, "# where the configuration differs from the defaults; all keys: "));
+  CHECK(has(result.output, "\nloss.temperature = 2.5\n"));
+  CHECK_FALSE(has(result.output, "loss.label_smoothing"));
+  const std::string kept = vitrine::testing::read_whole(fixture.root / "run/config.toml");
+  CHECK(has(kept, "loss.temperature = 2.5\n"));
+  CHECK(has(kept, "loss.label_smoothing = 0.0\n"));
+}
+
+TEST_CASE("--quiet and --log-format json: standard error has nothing, or one JSON object a line") {
+  const CliFixture fixture;
+  const std::string line = fixture.command(fixture.options(TargetKind::kCache, "run"), {"restart=true", "max_steps=2"});
+  const auto errors = [&](const std::string& option) {
+    const CommandResult result = vitrine::testing::run("( " + line + " " + option + " 3>&1 1>/dev/null 2>&3 )");
+    CHECK(result.exit_code == 0);
+    return result.output;
+  };
+  CHECK(errors("--quiet").empty());
+  std::istringstream lines(errors("--log-format json"));
+  std::map<std::string, std::vector<nlohmann::json>> found;
+  for (std::string one; std::getline(lines, one);) {
+    CAPTURE(one);
+    const auto json = nlohmann::json::parse(one, nullptr, false);
+    REQUIRE(json.is_object());
+    found[json.at("type")].push_back(json);
+  }
+  CHECK(found.at("note").size() > 3);
+  CHECK(found.at("note").front().at("text").is_string());
+  const nlohmann::json last = found.at("progress").back();
+  CHECK(last.at("what") == "train");
+  CHECK(last.at("unit") == "images");
+  CHECK(last.at("done") == 8);
+  CHECK(last.at("total") == 80);
+  CHECK(last.at("finished") == true);
+  CHECK(last.at("status").get<std::string>().starts_with("align, epoch 1 of 5, "));
+  const CommandResult wrong = vitrine::testing::run(line + " --log-format xml");
+  CHECK(wrong.exit_code == 2);
+}
+
+TEST_CASE("--dry-run checks and describes a run, and writes nothing") {
+  const CliFixture fixture;
+  const auto before = fixture.files("");
+  const std::string line =
+      fixture.command(fixture.options(TargetKind::kCache, "run"), {"validation=" + fixture.images.string()});
+  const auto with_configuration = fixture.files("");
+  const CommandResult result = vitrine::testing::run(line + " --dry-run");
+  CAPTURE(result.output);
+  CHECK(result.exit_code == 0);
+  for (const char* part :
+       {"20 steps of 4 views", "images: 15 in 3 classes, 15 with a label", "targets: small.", "features.1",
+        "align: steps 1 to 4, lr 0.01", "learns from features", "fine_tune: steps 17 to 20",
+        "validation: 15 images; test: none", "memory: ", "run: dry run: everything fits, nothing was written"})
+    CHECK_MESSAGE(has(result.output, part), part);
+  CHECK((fixture.files("") == with_configuration));
+  CHECK(before.size() + 1 == with_configuration.size());
+  const CommandResult refused = vitrine::testing::run(line + " --dry-run --set batch=3");
+  CHECK(refused.exit_code == 2);
+  CHECK(has(refused.output, "batch = 3"));
+}
+
 TEST_CASE("every stop signal saves a checkpoint, exits with 130 and prints the exact command that resumes") {
   const CliFixture fixture;
   const std::string line = fixture.command(fixture.options(TargetKind::kCache, "run"), {"restart=true"});
@@ -125,7 +191,7 @@ TEST_CASE("a checkpoint of either kind is evaluated: per class, calibration, and
     REQUIRE(run.exit_code == 0);
     const auto summary = nlohmann::json::parse(vitrine::testing::read_whole(fixture.root / "run/summary.json"));
     const std::string line = fixture.command(options, {test});
-    for (const char* name : {"run", "run/final.safetensors", "run/checkpoint-20.safetensors"}) {
+    for (const char* name : {"run", "run/exported/last.safetensors", "run/checkpoints/checkpoint-20.safetensors"}) {
       const nlohmann::json json = judged(line, (fixture.root / name).string());
       check_sums(json);
       CHECK(json.at("top1") == summary.at("top1"));
@@ -227,7 +293,7 @@ TEST_CASE("--evaluate without images or with a missing checkpoint is refused") {
   const CommandResult nothing = vitrine::testing::run(line + " --set 'test=" + fixture.images.string() +
                                                       "' --evaluate '" + (fixture.root / "images").string() + "'");
   CHECK(nothing.exit_code == 2);
-  CHECK(nothing.output.find("last.json") != std::string::npos);
+  CHECK(nothing.output.find("checkpoints/last.json") != std::string::npos);
 }
 
 TEST_CASE("a cache of other images or another class order is refused, and the difference is named") {

@@ -80,7 +80,7 @@ TEST_CASE("a folder without class folders gives a cache and a student, selected 
   CHECK(agreement >= 0);
   CHECK(agreement <= 1);
   CHECK_FALSE(summary.contains("validation_top1"));
-  CHECK(std::filesystem::exists(fixture.root / "run/best.safetensors"));
+  CHECK(std::filesystem::exists(fixture.root / "run/exported/best.safetensors"));
 
   SUBCASE("r has no effect, since it is 1") {
     options.schedule.joint.r_from = options.schedule.joint.r_to = options.schedule.fine_tune.r_to = 0.1;
@@ -108,7 +108,21 @@ TEST_CASE("a folder without class folders gives a cache and a student, selected 
     options.output += "-last";
     options.targets.teacher.weights.clear();
     CHECK(differences(weights, trained(options)) == std::vector<std::string>{});
-    CHECK_FALSE(std::filesystem::exists(fixture.root / "run-last/best.safetensors"));
+    CHECK_FALSE(std::filesystem::exists(fixture.root / "run-last/exported/best.safetensors"));
+  }
+  SUBCASE("validation images without the teacher's weights: a warning names the key and the teacher") {
+    options.output += "-warned";
+    options.targets.teacher = {};
+    const CommandResult warned = run(fixture.train_command(options));
+    CHECK(warned.exit_code == 0);
+    CHECK(has(warned.output,
+              "is not used: without labels, agreement with the teacher is measured there; set "
+              "targets.teacher.weights to the file of small (SHA-256 "));
+    // The weights are the only key that is needed.
+    options.output += "-2";
+    options.targets.teacher.weights = fixture.weights.string();
+    trained(options);
+    CHECK(summary_of(options).at("validation_agreement") == agreement);
   }
   SUBCASE("a run that needs labels is refused") {
     options.labels = Labels::kFolders;

@@ -211,7 +211,7 @@ TEST_CASE("a run resumes on other tracks only when allowed, and records it in it
   TrainOptions options = fixture.run("run");
   options.max_steps = 1;
   trained(options);
-  const std::filesystem::path last = fixture.root / "run/last.json";
+  const std::filesystem::path last = fixture.root / "run/checkpoints/last.json";
   const auto again = [&](const std::vector<std::string>& which, const std::vector<std::string>& more) {
     for (const auto& entry : std::filesystem::directory_iterator(fixture.root / "cache"))
       if (entry.path().filename().string().starts_with("small."))

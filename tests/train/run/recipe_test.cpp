@@ -211,8 +211,8 @@ TEST_CASE("the moving average is evaluated and saved, and training continues fro
   CHECK(differences(part(plain, "model"), part(state, "model")) == std::vector<std::string>{});
   Tensors average = part(state, "ema");
   average.erase("updates");
-  CHECK(differences(average, tensors_of(options, "final.safetensors")) == std::vector<std::string>{});
-  CHECK(differences(average, tensors_of(options, "best.safetensors")) == std::vector<std::string>{});
+  CHECK(differences(average, tensors_of(options, "exported/last.safetensors")) == std::vector<std::string>{});
+  CHECK(differences(average, tensors_of(options, "exported/best.safetensors")) == std::vector<std::string>{});
   CHECK(differences(average, part(state, "model")) != std::vector<std::string>{});
 }
 
@@ -221,7 +221,7 @@ TEST_CASE("re-estimated BatchNorm statistics are the mean over the first batches
   TrainOptions options = fixture.short_run("run", TargetKind::kNone);
   options.batch_norm_batches = 3;
   trained(options);
-  const Tensors final = tensors_of(options, "final.safetensors");
+  const Tensors final = tensors_of(options, "exported/last.safetensors");
   const auto source = fixture.source(options);
   const ViewMaker views(options.images, fixture.index(), 32);
   Batches batches(options.batch_options(32), *source, views, at::kCPU);
@@ -259,7 +259,7 @@ TEST_CASE("with every option on, a run stopped anywhere and resumed ends bit-equ
   TrainOptions options = fixture.options(TargetKind::kCache, "whole");
   everything(options);
   const Tensors whole = trained(options);
-  const Tensors final = tensors_of(options, "final.safetensors");
+  const Tensors final = tensors_of(options, "exported/last.safetensors");
   std::random_device device;
   const char* const asked = std::getenv("VITRINE_RESUMES");  // repetitions, with new random steps each time
   for (int i = 0; i < (asked != nullptr ? std::stoi(asked) : 2); ++i) {
@@ -268,7 +268,7 @@ TEST_CASE("with every option on, a run stopped anywhere and resumed ends bit-equ
     options.output = (fixture.root / ("broken-" + std::to_string(i))).string();
     CHECK(differences(whole, trained(options, stop_at)) != std::vector<std::string>{});
     CHECK(differences(whole, trained(options)) == std::vector<std::string>{});
-    CHECK(differences(final, tensors_of(options, "final.safetensors")) == std::vector<std::string>{});
+    CHECK(differences(final, tensors_of(options, "exported/last.safetensors")) == std::vector<std::string>{});
     CHECK(read_log(options).at("step").size() == 20);
   }
 }

@@ -1,4 +1,4 @@
-// last.json and summary.json are anybody's: a value that cannot be is one sentence with the file and the key.
+// last.json and summary.json are read as untrusted: an invalid value gives one sentence with the file and the key.
 #include <torch/torch.h>
 
 #include <nlohmann/json.hpp>
@@ -7,7 +7,7 @@
 #include "tests/support/message.h"
 #include "tests/support/testing.h"
 #include "train/run/checkpoint.h"
-#include "train/run/run_log.h"
+#include "train/run/run_result.h"
 
 using namespace vitrine;
 using vitrine::testing::has;
@@ -90,7 +90,7 @@ void check_refused(const std::filesystem::path& file, std::initializer_list<Chan
 TEST_CASE("a checkpoint's state is read as it was written, and values that cannot be are damage") {
   const TemporaryDirectory directory;
   update_checkpoint(directory.path(), checkpoint());
-  const std::filesystem::path file = directory / "last.json";
+  const std::filesystem::path file = directory / "checkpoints/last.json";
   const std::string bytes = read_whole(file);
   const std::optional<Checkpoint> back = read_checkpoint(directory.path());
   REQUIRE(back);
@@ -167,27 +167,4 @@ TEST_CASE("a run's summary is read as it was written, and values that cannot be 
                  {"/stages/features.1", "\"layer9\"", "stages.features.1 is not"},
                  {"/changes/0", "{}", "changes = {}"}},
                 [&] { read_summary(directory.path()); });
-}
-
-TEST_CASE("lines of log.csv that were cut off, are of no step or beyond the checkpoint are dropped") {
-  const TemporaryDirectory directory;
-  const std::filesystem::path file = directory / "log.csv";
-  { const RunLog begun(directory.path(), 0); }
-  const std::string header = read_whole(file);
-  const std::string rest = ",0,joint,0.1,nan,,,,,,,,,1,0,1\n";
-  write_whole(file, header + "1" + rest + "\n0" + rest + "-1" + rest + "1.5" + rest + "two" + rest + "2" + rest +
-                        "18446744073709551617" + rest + "4" + rest + "3,0,jo");
-  { const RunLog again(directory.path(), 3); }
-  CHECK(read_whole(file) == header + "1" + rest + "2" + rest);
-}
-
-TEST_CASE("a log.csv that an older version began goes on in this version's columns") {
-  const TemporaryDirectory directory;
-  const std::filesystem::path file = directory / "log.csv";
-  { const RunLog begun(directory.path(), 0); }
-  const std::string header = read_whole(file);
-  write_whole(file, "step,loss,former,epoch\n1,0.5,x,7\n2,0.25,y,8\n");
-  { const RunLog again(directory.path(), 2); }
-  const std::string commas(static_cast<std::size_t>(std::ranges::count(header, ',')) - 4, ',');
-  CHECK(read_whole(file) == header + "1,7,,,0.5" + commas + "\n2,8,,,0.25" + commas + "\n");
 }

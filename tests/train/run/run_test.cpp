@@ -4,6 +4,7 @@
 #include <torch/torch.h>
 
 #include <functional>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -11,6 +12,7 @@
 #include "tests/support/message.h"
 #include "tests/train/fixture.h"
 #include "train/run/checkpoint.h"
+#include "train/run/run_files.h"
 #include "train/run/run_folder.h"
 #include "train/run/run_settings.h"
 
@@ -89,12 +91,56 @@ TEST_CASE("another configuration does not change a run: every difference is name
   options.max_steps = 1;
   trained(options);
   CHECK((fixture.files("run.old") == before));
-  CHECK(json_of(options, "last.json").at("step") == 1);
+  CHECK(json_of(options, "checkpoints/last.json").at("step") == 1);
   CHECK(has(read_whole(fixture.root / "run/config.toml"), "restart = false"));
-  CHECK_FALSE(fixture.files("run").contains("checkpoint-5.safetensors"));
+  CHECK_FALSE(fixture.files("run").contains("checkpoints/checkpoint-5.safetensors"));
   options.restart = false;
   options.max_steps = 2;
   CHECK(train(options).steps == 2);  // resumes the new one
+}
+
+TEST_CASE("a run's directory may hold other files and folders: a start, a resume and a restart leave them alone") {
+  const RunFixture fixture;
+  TrainOptions options = fixture.joint("run");
+  const std::map<std::string, std::string> others = {
+      {"extract.toml", "a"}, {"train.toml", "b"}, {"cache/plan.json", "c"}, {"notes.safetensors", "d"}};
+  for (const auto& [name, bytes] : others) write_whole(fixture.root / "run" / name, bytes);
+  const auto check_others = [&] {
+    for (const auto& [name, bytes] : others) CHECK(read_whole(fixture.root / "run" / name) == bytes);
+  };
+  CHECK_FALSE(holds_run(options.output));
+  trained(options, 3);
+  trained(options, 5);
+  CHECK(json_of(options, "checkpoints/last.json").at("step") == 5);
+  check_others();
+  auto before = fixture.files("run");
+  for (const auto& [name, bytes] : others) before.erase(name);
+  options.restart = true;
+  options.output += "/";
+  trained(options, 1);
+  CHECK((fixture.files("run.old") == before));
+  CHECK(json_of(options, "checkpoints/last.json").at("step") == 1);
+  check_others();
+  trained(options, 2);
+  CHECK(fixture.files("run.old.2").contains("checkpoints/checkpoint-1.safetensors"));
+}
+
+TEST_CASE("a run of an earlier version's layout is refused in one sentence, and restart moves it aside") {
+  const RunFixture fixture;
+  TrainOptions options = fixture.joint("run", 1);
+  for (const char* name : {"last.json", "log.csv", "final.safetensors", "checkpoint-4.safetensors"})
+    write_whole(fixture.root / "run" / name, name);
+  const auto before = fixture.files("run");
+  const std::string refused = message_of([&] { trained(options); });
+  CHECK(has(refused,
+            "/run: holds a run of an earlier version, whose files (last.json, log.csv, final.safetensors) are "
+            "laid out in another way; choose another output, or set restart = true"));
+  CHECK(has(message_of([&] { weights_file(options.output); }), "give one of its .safetensors files"));
+  CHECK((fixture.files("run") == before));
+  options.restart = true;
+  trained(options);
+  CHECK((fixture.files("run.old") == before));
+  CHECK(weights_file(options.output) == RunFiles(options.output).last_weights());
 }
 
 TEST_CASE("a finished run is not trained again: it returns its earlier result and writes nothing") {
@@ -124,7 +170,7 @@ TEST_CASE("a finished run is not trained again: it returns its earlier result an
   CHECK(best.at("score") == first.validation->top1);
   CHECK(best.at("step") == 4);
   CHECK(best.at("epoch") == 1);
-  CHECK(best.at("file") == "best.safetensors");
+  CHECK(best.at("file") == "exported/best.safetensors");
 
   SUBCASE("without its summary, it is written again") {
     std::filesystem::remove(fixture.root / "run/summary.json");
@@ -134,8 +180,9 @@ TEST_CASE("a finished run is not trained again: it returns its earlier result an
     CHECK(json_of(options, "summary.json").at("top1") == first.test->top1);
   }
   SUBCASE("without its checkpoint, it is not overwritten") {
-    std::filesystem::remove(fixture.root / "run/last.json");
-    CHECK(has(message_of([&] { train(options); }), "holds files of a run, but not its checkpoint (last.json)"));
+    std::filesystem::remove(fixture.root / "run/checkpoints/last.json");
+    CHECK(has(message_of([&] { train(options); }),
+              "holds files of a run, but not its checkpoint (checkpoints/last.json)"));
   }
 }
 
@@ -158,7 +205,8 @@ TEST_CASE("a stop within a validation or the final test loses nothing: it is rep
   options.ema.decay = 0.5;
   options.checkpoint_every = 100;
   const Tensors whole = trained(options);
-  const Tensors best = tensors_of(options, "best.safetensors"), final = tensors_of(options, "final.safetensors");
+  const Tensors best = tensors_of(options, "exported/best.safetensors"),
+                final = tensors_of(options, "exported/last.safetensors");
   const auto summary = json_of(options, "summary.json");
   // Forwards without gradients: two of each validation, then two of BatchNorm's statistics, then two of the test.
   for (const auto& [forward, step, judged] :
@@ -176,13 +224,13 @@ TEST_CASE("a stop within a validation or the final test loses nothing: it is rep
       CHECK(stopped.steps == static_cast<std::uint64_t>(step));
     }
     CHECK(forwards == forward);  // nothing more was computed
-    const auto last = json_of(options, "last.json");
+    const auto last = json_of(options, "checkpoints/last.json");
     CHECK(last.at("step") == step);
     CHECK(last.at("to_judge") == !judged);
     CHECK_FALSE(std::filesystem::exists(std::filesystem::path(options.output) / "summary.json"));
     CHECK(differences(whole, trained(options)) == std::vector<std::string>{});
-    CHECK(differences(best, tensors_of(options, "best.safetensors")) == std::vector<std::string>{});
-    CHECK(differences(final, tensors_of(options, "final.safetensors")) == std::vector<std::string>{});
+    CHECK(differences(best, tensors_of(options, "exported/best.safetensors")) == std::vector<std::string>{});
+    CHECK(differences(final, tensors_of(options, "exported/last.safetensors")) == std::vector<std::string>{});
     const auto again = json_of(options, "summary.json");
     for (const char* key : {"best", "top1", "top5", "validation_top1", "steps"})
       CHECK(again.at(key) == summary.at(key));
@@ -210,7 +258,7 @@ TEST_CASE("a stop after the images are scanned does not throw: it leaves a check
   const TrainResult stopped = train(options, asked);
   CHECK_FALSE(stopped.finished);
   CHECK(stopped.steps == 0);
-  CHECK(json_of(options, "last.json").at("step") == 0);
+  CHECK(json_of(options, "checkpoints/last.json").at("step") == 0);
   CHECK_FALSE(std::filesystem::exists(fixture.root / "run/summary.json"));
   CHECK(differences(whole, trained(options)) == std::vector<std::string>{});
 }
@@ -220,11 +268,11 @@ TEST_CASE("a run resumes on another number of cores, and with weights at another
   TrainOptions options = fixture.joint("start", 1);
   trained(options);
   options.output = (fixture.root / "run").string();
-  options.model.weights = (fixture.root / "start/final.safetensors").string();
+  options.model.weights = (fixture.root / "start/exported/last.safetensors").string();
   options.threads = 0;
   trained(options, 1);
-  CHECK(has(json_of(options, "last.json").at("settings").get<std::string>(), "\nthreads = 0\n"));
-  std::filesystem::rename(fixture.root / "start/final.safetensors", fixture.root / "moved.safetensors");
+  CHECK(has(json_of(options, "checkpoints/last.json").at("settings").get<std::string>(), "\nthreads = 0\n"));
+  std::filesystem::rename(fixture.root / "start/exported/last.safetensors", fixture.root / "moved.safetensors");
   options.model.weights = (fixture.root / "moved.safetensors").string();
   CHECK_NOTHROW(trained(options, 2));
   Tensors other = load_safetensors(options.model.weights);
@@ -264,7 +312,7 @@ TEST_CASE("a finished run is extended when asked, and its earlier results are ke
   TrainOptions options = fixture.joint("run");
   options.validation = fixture.images.string();
   const Tensors first = trained(options);
-  const Tensors final = tensors_of(options, "final.safetensors");
+  const Tensors final = tensors_of(options, "exported/last.safetensors");
   const std::string summary = read_whole(fixture.root / "run/summary.json");
   const auto log = read_log(options);
   options.schedule.joint.epochs = 5;
@@ -279,7 +327,7 @@ TEST_CASE("a finished run is extended when asked, and its earlier results are ke
   options.extend = false;  // the checkpoint has the new length by now
   const Tensors longer = trained(options);
   CHECK(differences(first, longer) != std::vector<std::string>{});
-  CHECK(differences(final, tensors_of(options, "final-12.safetensors")) == std::vector<std::string>{});
+  CHECK(differences(final, tensors_of(options, "exported/last-12.safetensors")) == std::vector<std::string>{});
   CHECK(read_whole(fixture.root / "run/summary-12.json") == summary);
   CHECK(json_of(options, "summary.json").at("steps") == 20);
   REQUIRE(json_of(options, "summary.json").at("changes").size() == 1);
@@ -325,10 +373,10 @@ TEST_CASE("best weights selected on other images are renamed, not compared with 
   TrainOptions options = fixture.joint("run");
   options.validation = fixture.images.string();
   trained(options, 4);
-  const std::string best = read_whole(fixture.root / "run/best.safetensors");
+  const std::string best = read_whole(fixture.root / "run/exported/best.safetensors");
   options.validation = fixture.many_images();
   trained(options);
-  CHECK(read_whole(fixture.root / "run/best.safetensors.old") == best);
+  CHECK(read_whole(fixture.root / "run/exported/best.safetensors.old") == best);
   CHECK(json_of(options, "summary.json").at("best").at("step").get<int>() > 4);
 }
 

@@ -46,7 +46,7 @@ TEST_CASE("ResNet-18 and ResNet-50 train on logits alone and on all targets") {
         CHECK((log.at("feature")[i] != "") == full);
         CHECK((log.at("attention")[i] != "") == full);
       }
-      CHECK(std::filesystem::exists(std::filesystem::path(options.output) / "final.safetensors"));
+      CHECK(std::filesystem::exists(std::filesystem::path(options.output) / "exported/last.safetensors"));
       CHECK(std::filesystem::exists(std::filesystem::path(options.output) / "summary.json"));
     }
 }
@@ -67,8 +67,8 @@ TEST_CASE("best weights come from the best validation; a ViT trains from labels;
   REQUIRE(result.test.has_value());
   CHECK(result.test->images == 15);
   CHECK(result.test->top1 == result.validation->top1);
-  CHECK(std::filesystem::exists(fixture.root / "vit/best.safetensors"));
-  options.model.weights = (fixture.root / "vit/final.safetensors").string();
+  CHECK(std::filesystem::exists(fixture.root / "vit/exported/best.safetensors"));
+  options.model.weights = (fixture.root / "vit/exported/last.safetensors").string();
   options.output += "-next";
   Tensors start;
   for (const auto& [name, tensor] : copies(Trainer(options).state()))

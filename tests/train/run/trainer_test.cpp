@@ -96,7 +96,7 @@ TEST_CASE("a stopped run leaves a checkpoint that resumes bit-equal, also with A
   const TrainResult stopped = Trainer(options).run(stop);
   CHECK(stopped.steps == 0);
   CHECK_FALSE(stopped.finished);
-  CHECK(std::filesystem::exists(fixture.root / "stopped/last.json"));
+  CHECK(std::filesystem::exists(fixture.root / "stopped/checkpoints/last.json"));
   CHECK(differences(whole, trained(options)) == std::vector<std::string>{});
 }
 
@@ -149,8 +149,8 @@ TEST_CASE(
   const Tensors whole = trained(options);
   CHECK(read_log(options)["phase"] == std::vector<std::string>{"align", "align", "align", "joint", "joint", "joint",
                                                                "joint", "joint", "fine_tune", "fine_tune"});
-  CHECK(
-      std::filesystem::exists(fixture.root / "whole/best.safetensors"));  // the half epoch at the end is validated too
+  CHECK(std::filesystem::exists(fixture.root /
+                                "whole/exported/best.safetensors"));  // the half epoch at the end is validated too
   for (const std::uint64_t stop_at : {2, 3, 8, 9}) {
     CAPTURE(stop_at);
     options.output = (fixture.root / ("broken-" + std::to_string(stop_at))).string();
@@ -204,7 +204,7 @@ TEST_CASE("resuming needs the same settings and an undamaged checkpoint; paths m
     CHECK(message_of([&] { trained(options); }).find("seed") != std::string::npos);
   }
   SUBCASE("damaged tensors") {
-    const auto path = fixture.root / "run/checkpoint-5.safetensors";
+    const auto path = fixture.root / "run/checkpoints/checkpoint-5.safetensors";
     std::string bytes = read_whole(path);
     bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 1);
     vitrine::testing::write_whole(path, bytes);

@@ -5,7 +5,7 @@
 
 #include "common/base/error.h"
 #include "common/base/progress.h"
-#include "tools/commands/cache/words.h"
+#include "tools/inspect/words.h"
 #include "tools/inspect/loss_summary.h"
 
 namespace vitrine {

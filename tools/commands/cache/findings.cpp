@@ -4,7 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <ranges>
 
-#include "tools/commands/cache/words.h"
+#include "tools/inspect/words.h"
 
 namespace vitrine {
 namespace {

@@ -15,28 +15,14 @@
 #include "common/cache/writer.h"
 #include "tools/commands/cache/command.h"
 #include "tools/commands/cache/findings.h"
-#include "tools/commands/cache/words.h"
 #include "tools/inspect/leftovers.h"
 #include "tools/inspect/loss_summary.h"
 #include "tools/inspect/recode.h"
+#include "tools/inspect/track_state.h"
+#include "tools/inspect/words.h"
 
 namespace vitrine {
 namespace {
-
-// A shard or track that cannot be read.
-struct Unreadable {
-  std::string where, what;
-};
-
-struct TrackState {
-  const TrackInfo* info;
-  std::vector<std::uint32_t> passes;
-  std::uint64_t shards, bytes, views;
-  std::vector<ArithmeticKind> kinds;
-  nlohmann::ordered_json loss;         // of all shards that record it
-  std::vector<Unreadable> unreadable;  // by the shards' names
-  double bytes_per_view() const { return views == 0 ? 0 : static_cast<double>(bytes) / static_cast<double>(views); }
-};
 
 struct State {
   std::vector<TrackState> tracks;
@@ -51,26 +37,6 @@ struct State {
            std::ranges::all_of(tracks, [](const auto& track) { return track.unreadable.empty(); });
   }
 };
-
-TrackState examine(const Cache& cache, const TrackInfo& info) {
-  const TrackReader reader(cache, info);
-  TrackState state{&info, reader.passes(), reader.shards(), reader.stored_bytes(), reader.stored_views(), {}, {}, {}};
-  std::vector<ShardNotes> notes;
-  LossSummary summary;
-  for (const std::uint64_t number : reader.shard_directory().numbers()) {
-    const std::string name = shard_file_name(number);
-    try {
-      notes.push_back(read_notes(Container(reader.shard_directory().directory() / name)));
-      if (!notes.back().loss.empty())
-        summary.add(nlohmann::ordered_json::parse(notes.back().loss), cache.plan().layout().span_of(number).groups);
-    } catch (const Error& error) {
-      state.unreadable.push_back({name, error.what()});
-    }
-  }
-  state.kinds = arithmetic_kinds(notes);
-  state.loss = summary.json();
-  return state;
-}
 
 void examine_progress(const Cache& cache, State& state) {
   try {
@@ -90,17 +56,11 @@ State examine(const Cache& cache) {
   for (const Cache::BadTrack& track : cache.bad_tracks())
     state.unreadable.push_back({track.directory, track.error.what()});
   for (const TrackInfo& info : cache.tracks()) try {
-      state.tracks.push_back(examine(cache, info));
+      state.tracks.push_back(examine_track(cache, info));
     } catch (const Error& error) {
       state.unreadable.push_back({info.directory(), error.what()});  // its basis.h5
     }
   return state;
-}
-
-// "vit.0123abcd", without the track's name.
-std::string teacher_directory(const TrackInfo& track) {
-  const std::string directory = track.directory();
-  return directory.substr(0, directory.find('/'));
 }
 
 void print_tracks(const std::vector<TrackState>& tracks) {

@@ -10,7 +10,7 @@
 #include "common/base/progress.h"
 #include "common/codec/frame.h"
 #include "tools/commands/cache/command.h"
-#include "tools/commands/cache/words.h"
+#include "tools/inspect/words.h"
 #include "tools/inspect/loss_summary.h"
 
 namespace vitrine {

@@ -11,7 +11,7 @@
 #include "common/base/progress.h"
 #include "tools/commands/cache/command.h"
 #include "tools/commands/cache/findings.h"
-#include "tools/commands/cache/words.h"
+#include "tools/inspect/words.h"
 
 namespace vitrine {
 namespace {

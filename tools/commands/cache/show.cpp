@@ -13,7 +13,7 @@
 #include "common/plan/class_names.h"
 #include "tools/commands/cache/command.h"
 #include "tools/commands/cache/sheet.h"
-#include "tools/commands/cache/words.h"
+#include "tools/inspect/words.h"
 
 namespace vitrine {
 namespace {

@@ -12,7 +12,7 @@
 #include "tools/commands/cache/command.h"
 #include "tools/commands/cache/deep_report.h"
 #include "tools/commands/cache/findings.h"
-#include "tools/commands/cache/words.h"
+#include "tools/inspect/words.h"
 #include "tools/inspect/loss_summary.h"
 
 namespace vitrine {

@@ -95,6 +95,7 @@ int run(int count, char** arguments) {
                  "with --explain: a ViT's weights; the attention of its last block is drawn to the right")
       ->type_name("DIR")
       ->needs(explain);
+  add_screen_options(app);
   if (const auto code = parse_command_line(app, count, arguments)) return *code;
   return classify(request, stop_on_signals()) == 0 ? 0 : 1;
 }

@@ -8,6 +8,7 @@
 #include "common/base/files.h"
 #include "common/models/torch_errors.h"
 #include "tools/commands/export/timm_folder.h"
+#include "train/run/run_files.h"
 
 namespace vitrine {
 namespace {
@@ -48,7 +49,7 @@ class Destination {
     if (!request.out.empty() && directory_exists(request.out))
       folder_ = request.out;
     else if (request.out.empty())
-      folder_ = directory_exists(request.model) ? fs::path(request.model) / "exported" : student.file.parent_path();
+      folder_ = directory_exists(request.model) ? RunFiles(request.model).exported() : student.file.parent_path();
     else if (request.formats.size() > 1)
       fail(request.out, ": -o names one file, but ", request.formats.size(),
            " formats are asked for; give an existing directory, or one --format");

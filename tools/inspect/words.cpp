@@ -1,4 +1,4 @@
-#include "tools/commands/cache/words.h"
+#include "tools/inspect/words.h"
 
 #include <algorithm>
 #include <cstdio>

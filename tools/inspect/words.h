@@ -1,6 +1,6 @@
-// Formatting shared by the subcommands.
-#ifndef VITRINE_TOOLS_COMMANDS_CACHE_WORDS_H_
-#define VITRINE_TOOLS_COMMANDS_CACHE_WORDS_H_
+// Formatting shared by the programs that describe a cache.
+#ifndef VITRINE_TOOLS_INSPECT_WORDS_H_
+#define VITRINE_TOOLS_INSPECT_WORDS_H_
 
 #include <cstdint>
 #include <string>
@@ -23,4 +23,4 @@ std::string number_words(double number);
 
 }  // namespace vitrine
 
-#endif  // VITRINE_TOOLS_COMMANDS_CACHE_WORDS_H_
+#endif  // VITRINE_TOOLS_INSPECT_WORDS_H_

@@ -1,0 +1,20 @@
+// How notes and progress appear on standard error.
+#ifndef VITRINE_COMMON_BASE_SCREEN_H_
+#define VITRINE_COMMON_BASE_SCREEN_H_
+
+namespace vitrine {
+
+enum class Screen {
+  kText,   ///< lines for people
+  kQuiet,  ///< warnings only: notes that begin with "warning: "
+  /// One JSON object a line: {"type":"note","text":...} and {"type":"progress","what","done","total","unit",
+  /// "per_second","seconds_left","status"}, with "finished":true and "seconds" at the end of a loop.
+  kJson
+};
+
+/// For the whole process; kText until it is called. Call in main() before other threads start.
+void choose_screen(Screen screen);
+
+}  // namespace vitrine
+
+#endif  // VITRINE_COMMON_BASE_SCREEN_H_

@@ -1,0 +1,65 @@
+#include "train/run/baseline.h"
+
+#include <torch/torch.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "common/base/error.h"
+#include "common/base/files.h"
+#include "common/base/progress.h"
+#include "common/cache/cache.h"
+
+namespace vitrine {
+namespace {
+
+bool learns_from_labels(const PhaseOptions& phase) {
+  return phase.epochs > 0 && phase.label_term && !phase.freeze_student;
+}
+
+void take_views_of_cache(TrainOptions& options) {
+  const std::string& path = options.targets.cache;
+  if (path.empty() || !(options.plan == PlanOptions()) || !path_exists(std::filesystem::path(path) / "plan.json"))
+    return;
+  const Cache cache(path);
+  options.plan = cache.plan().options();
+  if (options.targets.passes == 0) options.targets.passes = static_cast<std::uint32_t>(cache.recipe_passes().size());
+}
+
+}  // namespace
+
+TrainOptions without_absent_targets(TrainOptions options) {
+  if (options.targets.source != TargetKind::kNone) return options;
+  const auto phases = {&options.schedule.align, &options.schedule.joint, &options.schedule.fine_tune};
+  if (std::ranges::none_of(phases, [](const PhaseOptions* phase) { return learns_from_labels(*phase); }))
+    return options;
+  for (PhaseOptions* phase : phases)
+    if (!learns_from_labels(*phase)) phase->epochs = 0;
+  options.targets.features.clear();
+  options.targets.attention.clear();
+  options.targets.embedding = false;
+  options.targets.class_map.clear();
+  options.targets.class_names.clear();
+  options.loss.exits_weight = 0;
+  take_views_of_cache(options);
+  return options;
+}
+
+void describe_baseline(const TrainOptions& given, const TrainOptions& used) {
+  if (used.targets.source != TargetKind::kNone) return;
+  std::string left_out;
+  const auto add = [&](const std::string& what) { left_out += (left_out.empty() ? "" : ", ") + what; };
+  for (std::size_t i = 0; i < ScheduleOptions::kPhases; ++i)
+    if (given.schedule.phases()[i]->epochs > 0 && used.schedule.phases()[i]->epochs == 0)
+      add("schedule." + used.schedule.phases()[i]->name);
+  for (const std::string& track : {given.targets.features, given.targets.attention})
+    if (!track.empty()) add(track);
+  if (given.targets.embedding) add("targets.embedding");
+  if (given.loss.exits_weight > 0) add("loss.exits_weight");
+  if (!left_out.empty())
+    note(text("targets.source = \"none\" learns from labels alone; left out, since they need a teacher: ", left_out));
+  if (!(given.plan == used.plan))
+    note(text("the views are those of ", used.targets.cache, " (its plan and its ", used.targets.passes, " passes)"));
+}
+
+}  // namespace vitrine

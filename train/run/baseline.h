@@ -1,0 +1,23 @@
+// The labels-alone baseline of a configuration: targets.source = "none" is the only key that changes.
+#ifndef VITRINE_TRAIN_RUN_BASELINE_H_
+#define VITRINE_TRAIN_RUN_BASELINE_H_
+
+#include <string>
+#include <vector>
+
+#include "train/run/options.h"
+
+namespace vitrine {
+
+/// `options`; with targets.source = "none" without what needs a teacher: tracks, exits, and phases that have nothing to
+/// learn (no label term, or a frozen student). If targets.cache has a plan and [plan] is at its defaults, the views are
+/// those of the cache's plan and number of passes, so that both students see the same pictures. Without a phase that
+/// learns from labels the phases stay, for checks.h to refuse. Throws Error for a damaged cache.
+TrainOptions without_absent_targets(TrainOptions options);
+
+/// Prints what `given` asks for that `used`, which without_absent_targets() made, leaves out, and whose views it has.
+void describe_baseline(const TrainOptions& given, const TrainOptions& used);
+
+}  // namespace vitrine
+
+#endif  // VITRINE_TRAIN_RUN_BASELINE_H_

@@ -1,0 +1,54 @@
+// Whether a run is learning: plain sentences from numbers that were measured while it trained. Pure functions; nothing
+// is said that the numbers do not show.
+#ifndef VITRINE_TRAIN_RUN_LEARNING_H_
+#define VITRINE_TRAIN_RUN_LEARNING_H_
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace vitrine {
+
+/// What was measured since a phase began, or over one of its epochs.
+struct LearningEvidence {
+  std::string phase;  ///< "align", "joint" or "fine_tune"
+  double lr = 0;      ///< the largest
+  /// Each term of the loss ("kl", "feature", ...) at the logged steps that had it, in order; unweighted, so that the
+  /// schedule's weights do not change what they mean.
+  std::map<std::string, std::vector<double>> terms;
+  std::vector<double> gradient_norms;  ///< at the logged steps
+  /// L2 norm of each tensor that may learn, when the phase began and now; empty: not measured.
+  std::vector<double> norms_before, norms_now;
+  /// Mean over the logged views of KL(teacher ‖ student) at the loss's temperature, and of KL(teacher ‖ mean teacher),
+  /// which is what a student that answers every view alike can reach.
+  std::optional<double> kl, constant_kl;
+  std::optional<double> agreement;         ///< share of the logged views with the teacher's most probable class
+  std::uint64_t channels = 0, silent = 0;  ///< of the student's last stage; without variance over the logged views
+};
+
+struct Finding {
+  std::string kind;      ///< "nothing learnt", ...: one word for all sentences that differ in numbers only
+  std::string sentence;  ///< without the phase
+  bool problem = false;  ///< else it says how learning goes
+};
+
+/// What the numbers show. Empty when there is too little to compare.
+std::vector<Finding> learning_findings(const LearningEvidence& evidence);
+
+/// Mean output term of one epoch.
+struct EpochLoss {
+  std::uint64_t epoch = 0;  ///< from 1
+  std::string phase;
+  double loss = 0;
+};
+
+/// Whether the loss dropped when the views began to repeat: that of epoch `passes` + 1, the first of views seen before,
+/// against that of the epoch before, beyond the fall of the epochs until then. All three epochs must be of one phase
+/// that saw each pass once. Nothing when they are not there, or the drop is not notable.
+std::optional<Finding> repetition_finding(const std::vector<EpochLoss>& epochs, std::uint64_t passes);
+
+}  // namespace vitrine
+
+#endif  // VITRINE_TRAIN_RUN_LEARNING_H_

@@ -1,0 +1,39 @@
+// Measures, at the logged steps, how the student's outputs compare with the teacher's. Changes nothing.
+#ifndef VITRINE_TRAIN_RUN_OBSERVER_H_
+#define VITRINE_TRAIN_RUN_OBSERVER_H_
+
+#include <torch/torch.h>
+
+#include <cstdint>
+
+#include "train/run/learning.h"
+#include "train/student/network.h"
+
+namespace vitrine {
+
+/// Sums over views, kept on the device until they are read. Not thread-safe.
+class Observer {
+ public:
+  /// `temperature`: of the loss's output term. `comparable`: whether the teacher's logits are one number for each of
+  /// the student's classes (not packed, none missing); otherwise only the student is measured.
+  Observer(double temperature, bool comparable) : temperature_(temperature), comparable_(comparable) {}
+
+  /// `teacher_logits`: of the same views, or undefined.
+  void see(const NetworkOutputs& out, const at::Tensor& teacher_logits);
+  /// Sets kl, constant_kl, agreement and channels of what was seen since reset().
+  void report(LearningEvidence& evidence) const;
+  void reset() { *this = Observer(temperature_, comparable_); }
+
+ private:
+  double temperature_;
+  bool comparable_;
+  std::int64_t compared_ = 0;
+  at::Tensor probabilities_;     // double [K]: sum of the teacher's
+  at::Tensor entropies_, kls_;   // double []: sums
+  at::Tensor agreed_;            // int64 []
+  at::Tensor lowest_, highest_;  // float [C]: of each channel's mean over a view's last map
+};
+
+}  // namespace vitrine
+
+#endif  // VITRINE_TRAIN_RUN_OBSERVER_H_

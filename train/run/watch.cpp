@@ -1,0 +1,144 @@
+#include <torch/torch.h>
+
+#include "train/run/watch.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <numeric>
+#include <optional>
+#include <utility>
+
+#include "common/base/error.h"
+
+namespace vitrine {
+namespace {
+
+using WatchClock = std::chrono::steady_clock;
+
+// Losses of single batches scatter; the progress line shows the mean over this many lines of the log.
+constexpr std::size_t kRecentLosses = 10;
+constexpr const char* kTermKeys[] = {"kl", "feature", "attention", "label", "exits", "embedding"};
+
+std::optional<double> value_of_term(const at::Tensor& term) {
+  return term.defined() ? std::optional(term.item<double>()) : std::nullopt;
+}
+
+std::optional<double> number_at(const nlohmann::ordered_json& line, const char* key) {
+  const auto found = line.find(key);
+  return found != line.end() && found->is_number() ? std::optional(found->get<double>()) : std::nullopt;
+}
+
+double mean(const auto& values) {
+  return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
+}
+
+}  // namespace
+
+Watch::Watch(const WatchOptions& options, RunLog& log, std::uint64_t first_step)
+    : options_(options),
+      log_(log),
+      observer_(options.temperature, options.comparable),
+      progress_("train", "images", options.steps * options.batch, first_step * options.batch),
+      last_(WatchClock::now()) {
+  for (const nlohmann::ordered_json& line : log.take_earlier()) {
+    const auto text_at = [&](const char* key) { return line.contains(key) && line.at(key).is_string(); };
+    if (line.at("event") != "step" || !text_at("phase") || !number_at(line, "epoch")) continue;
+    const RunMoment at{line.at("step").get<std::uint64_t>(), static_cast<std::uint64_t>(*number_at(line, "epoch")),
+                       line.at("phase").get<std::string>()};
+    take(at, line);
+    if (at.step % options_.steps_per_epoch == 0) count_epoch(at);
+  }
+}
+
+RunMoment Watch::moment_of(std::uint64_t step, const SchedulePoint& point) const {
+  return {step, std::uint64_t{point.epoch} + 1, point.phase->name};
+}
+
+// Adds a line of the log, of this process or an earlier one, to the evidence of its phase and epoch.
+void Watch::take(const RunMoment& at, const nlohmann::ordered_json& line) {
+  if (at.phase != evidence_.phase) {
+    evidence_ = {};
+    evidence_.phase = at.phase;
+    recent_.clear();
+  }
+  evidence_.lr = std::max(evidence_.lr, number_at(line, "lr").value_or(0));
+  for (const char* key : kTermKeys)
+    if (const std::optional<double> value = number_at(line, key)) evidence_.terms[key].push_back(*value);
+  if (const std::optional<double> norm = number_at(line, "gradient_norm")) evidence_.gradient_norms.push_back(*norm);
+  if (const std::optional<double> output = number_at(line, "kl")) epoch_output_.push_back(*output);
+  if (const std::optional<double> loss = number_at(line, "loss")) recent_.push_back(*loss);
+  if (recent_.size() > kRecentLosses) recent_.pop_front();
+}
+
+void Watch::count_epoch(const RunMoment& at) {
+  if (!epoch_output_.empty()) epochs_.push_back({at.epoch, at.phase, mean(epoch_output_)});
+  epoch_output_.clear();
+}
+
+void Watch::before(const SchedulePoint& point, const std::function<std::vector<double>()>& norms) {
+  if (point.phase->name == phase_) return;
+  phase_ = point.phase->name;
+  problems_.clear();
+  if (evidence_.phase != phase_) {
+    evidence_ = {};
+    evidence_.phase = phase_;
+    recent_.clear();
+  }
+  evidence_.norms_before = norms();
+}
+
+void Watch::after(const SchedulePoint& point, double wait_share) {
+  const auto now = WatchClock::now();
+  trained_seconds_ += std::chrono::duration<double>(now - last_).count();
+  last_ = now;
+  images_ += options_.batch;
+  const std::uint64_t epochs = (options_.steps + options_.steps_per_epoch - 1) / options_.steps_per_epoch;
+  std::string status = text(point.phase->name, ", epoch ", point.epoch + 1, " of ", epochs);
+  char numbers[64];
+  if (!recent_.empty()) {
+    std::snprintf(numbers, sizeof numbers, ", loss %.4g", mean(recent_));
+    status += numbers;
+  }
+  std::snprintf(numbers, sizeof numbers, ", waiting %.0f %%", 100 * wait_share);
+  progress_.advance(options_.batch, status + numbers);
+}
+
+void Watch::add_line(std::uint64_t step, const SchedulePoint& point, const LossTerms& terms, StepMetrics line) {
+  line.at = moment_of(step, point);
+  line.kl = value_of_term(terms.output);
+  line.feature = value_of_term(terms.feature);
+  line.attention = value_of_term(terms.attention);
+  line.label = value_of_term(terms.label);
+  line.exits = value_of_term(terms.exits);
+  line.embedding = value_of_term(terms.embedding);
+  line.images_per_second = static_cast<double>(images_) / std::max(trained_seconds_, 1e-9);
+  images_ = 0;
+  trained_seconds_ = 0;
+  log_.add(line);
+  take(line.at, to_json(line));
+}
+
+void Watch::conclude(std::uint64_t step, const SchedulePoint& point, bool phase_ends,
+                     const std::vector<double>& norms) {
+  const RunMoment at = moment_of(step, point);
+  evidence_.norms_now = norms;
+  observer_.report(evidence_);
+  observer_.reset();
+  std::vector<Finding> found = learning_findings(evidence_);
+  if (step % options_.steps_per_epoch == 0) {
+    count_epoch(at);
+    log_.events().add_histogram(step, "student/weight_norms", norms);
+    if (at.epoch == options_.passes + 1)
+      if (const auto repetition = repetition_finding(epochs_, options_.passes)) found.push_back(*repetition);
+  }
+  PhaseMetrics metrics{at, {}};
+  for (const Finding& finding : found) {
+    metrics.findings.push_back(finding.sentence);
+    const bool is_new = finding.problem && problems_.insert(finding.kind).second;
+    if (phase_ends || is_new)
+      note(text(finding.problem ? "warning: " : "", "epoch ", at.epoch, ", ", at.phase, ": ", finding.sentence));
+  }
+  if (!found.empty()) log_.add(metrics);
+}
+
+}  // namespace vitrine
