@@ -2,7 +2,9 @@
 #include <torch/torch.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
+#include <initializer_list>
 #include <map>
 #include <string>
 #include <vector>
@@ -37,6 +39,17 @@ Value chosen(const Words<Value>& words, const char* option, const std::string& w
   std::string known;
   for (const auto& [one, value] : words) known += (known.empty() ? "" : ", ") + one;
   fail(option, " ", word, " is unknown; expected one of ", known);
+}
+
+// Refuses an option that none of the formats has.
+void check_use(const CLI::App& app, const char* option, const std::vector<ExportFormat>& asked,
+               std::initializer_list<ExportFormat> having) {
+  if (app.count(option) == 0) return;
+  for (const ExportFormat format : having)
+    if (std::ranges::find(asked, format) != asked.end()) return;
+  std::string formats;
+  for (const ExportFormat format : having) formats += text(formats.empty() ? "" : " and ", name_of(format));
+  fail(option, " is for ", formats, "; leave it out, or ask for one of them with --format");
 }
 
 int run(int count, char** arguments) {
@@ -78,6 +91,10 @@ int run(int count, char** arguments) {
   app.add_flag("--dynamic-size", request.graph.dynamic_size, "of onnx: any height and width, not the student's alone");
   if (const auto code = parse_command_line(app, count, arguments)) return *code;
   for (const std::string& format : formats) request.formats.push_back(chosen(kFormats, "--format", format));
+  check_use(app, "--names", request.formats, {ExportFormat::kSafetensors, ExportFormat::kPth});
+  check_use(app, "--input", request.formats, {ExportFormat::kOnnx, ExportFormat::kTorchscript});
+  for (const char* option : {"--opset", "--batch", "--dynamic-size"})
+    check_use(app, option, request.formats, {ExportFormat::kOnnx});
   request.weights = chosen(kChoices, "--weights", weights);
   request.names = chosen(kNames, "--names", names);
   request.graph.input = chosen(kInputs, "--input", input);
