@@ -1,5 +1,7 @@
 """A cache directory: its index, plan, recipes and tracks. Never writes or locks. Objects can be pickled and used in
 several processes; each process reads what it needs."""
+from __future__ import annotations
+
 import collections
 import functools
 import hashlib
@@ -8,17 +10,22 @@ import operator
 import os
 import re
 import threading
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from xxhash import xxh3_64_intdigest as xxh3
 
 from .container import MAJOR, Container, check_json_version, parse_json
 from .errors import CacheError, CorruptError, InputError, NewerFormatError, require_directory, system_error
-from .encodings import ENCODINGS, Newer, from_bytes, is_number, is_whole
+from .encodings import ENCODINGS, TOPK, TRANSFORM, Newer, from_bytes, is_number, is_whole
 from .track_settings import differences, known
 from .transform import Basis
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 RECIPE = np.dtype([("image", "<u4"), ("label", "<u4"), ("top", "<i4"), ("left", "<i4"), ("height", "<i4"),
                    ("width", "<i4"), ("flip", "u1"), ("mix", "u1"), ("partner", "<u2"), ("lambda", "<u2"),
@@ -32,17 +39,17 @@ SHARD_NAME = re.compile(r"([0-9]{5}|[1-9][0-9]{5,9})\.h5")
 SET_ASIDE = re.compile(r".*\.damaged(\.[0-9]+)?")  # files set aside by a repair
 
 
-def own_share(recipes):
+def own_share(recipes: np.ndarray) -> np.ndarray:
     """The share of each view's own label, float32 in [0, 1]; the rest is its partner's."""
     return np.where(recipes["mix"] == NO_MIX, np.float32(1), recipes["lambda"].astype(np.float32) / np.float32(65536))
 
 
-def left_out(recipes):
+def left_out(recipes: np.ndarray) -> np.ndarray:
     """Views left out, with no pixels, no label and blank targets, as their pictures could not be read. bool [group]."""
     return (recipes["reserved"] & LEFT_OUT) != 0
 
 
-def hashed_view(recipes, group):
+def hashed_view(recipes: np.ndarray, group: int) -> int | None:
     """The position of the view whose hash is stored: group % views, or the next one that is not left out; None: no view."""
     kept = np.flatnonzero(~left_out(np.roll(recipes, -(group % len(recipes)))))
     return (group + int(kept[0])) % len(recipes) if len(kept) else None
@@ -51,12 +58,12 @@ def hashed_view(recipes, group):
 CHECK = re.compile(rb',\n  "check": "([0-9a-f]{16})"\n}\n\Z')  # XXH3-64 of the text without this key
 
 
-def has_right_check(text):
+def has_right_check(text: bytes) -> bool:
     found = CHECK.search(text)
     return found is not None and int(found[1], 16) == xxh3(text[:found.start()] + b"\n}\n")
 
 
-def require_check(version, text, path):
+def require_check(version: Any, text: bytes, path: str | Path) -> None:
     """Raises CorruptError unless the check is right, or the version is another one, which may not have this check. If
     the check is right with this version's number, only the number was changed."""
     own = re.sub(rb'(\n  "version": )[^,\n]*', rb"\g<1>%d" % MAJOR, text, count=1)
@@ -64,7 +71,7 @@ def require_check(version, text, path):
         raise CorruptError(f"{path}: its check is missing or wrong; the file is damaged or was edited, copy or make it again")
 
 
-def read_json(path, kind, checked=False):
+def read_json(path: str | Path, kind: str, checked: bool = False) -> tuple[dict[str, Any], bytes]:
     """The object and the text of a JSON file of this format; `checked`: its last key is a check of the text."""
     try:
         text = Path(path).read_bytes()
@@ -85,14 +92,21 @@ def read_json(path, kind, checked=False):
 class Index:
     """The images: `classes` (names), arrays `label` (NO_LABEL: none), `height`, `width`, `file_bytes`, `hash`; `ids` (paths);
     how they are decoded: `apply_orientation`, `scale_grey16`."""
+    label: np.ndarray
+    height: np.ndarray
+    width: np.ndarray
+    file_bytes: np.ndarray
+    hash: np.ndarray
+    id_offset: np.ndarray
 
-    def __init__(self, path):
+    def __init__(self, path: str | Path) -> None:
         file = Container(path)
         attributes = file.json("vitrine index")
         self.name = attributes.get("hash")
-        self.classes = attributes.get("classes")
-        if not isinstance(self.classes, list) or not all(isinstance(name, str) for name in self.classes):
+        classes = attributes.get("classes")
+        if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
             raise CorruptError(f"{path}: has no list of classes; make the index again")
+        self.classes: list[str] = classes
         self.apply_orientation, self.scale_grey16 = self._decoding(attributes.get("decoding", {}), path)
         images = file.find("height").shape[0]
         columns = {"height": "<u4", "width": "<u4", "label": "<u4", "file_bytes": "<u8", "hash": "<u8",
@@ -117,7 +131,7 @@ class Index:
             raise CorruptError(f"{path}: has an image of 0 or more than 2^31 - 1 pixels on a side; make the index again")
 
     @staticmethod
-    def _decoding(choices, path):
+    def _decoding(choices: Any, path: str | Path) -> tuple[bool, bool]:
         """Whether pictures are rotated by their EXIF orientation, and whether 16-bit grey is scaled. Decoding settings
         change the meaning of all pixels, so unknown ones must not be ignored."""
         if not isinstance(choices, dict):
@@ -128,7 +142,7 @@ class Index:
                                        "know; use a newer vitrine")
         return "exif_orientation" in choices, "grey16" in choices
 
-    def _check_names(self, path):
+    def _check_names(self, path: str | Path) -> None:
         """Checks all names at once: together they are UTF-8, and none begins inside a character."""
         starts = self.id_offset[:-1][self.id_offset[:-1] < self.id_offset[1:]]
         inside = (np.frombuffer(self.id_bytes, np.uint8)[starts] & 0xC0) == 0x80
@@ -143,34 +157,34 @@ class Index:
         image = int(np.searchsorted(self.id_offset, at, "right")) - 1
         raise CorruptError(f"{path}: the name of image {image} is not UTF-8; make the index again")
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.label)
 
-    def id(self, image):
+    def id(self, image: int) -> str:
         """Path relative to the dataset's root, with '/', or UNLABELLED plus the path in the unlabelled folder."""
         return self.id_bytes[int(self.id_offset[image]):int(self.id_offset[image + 1])].decode()
 
     @functools.cached_property
-    def ids(self):
+    def ids(self) -> list[str]:
         """All ids, a list created on first use."""
         return [self.id(image) for image in range(len(self))]
 
     @functools.cached_property
-    def labels(self):
+    def labels(self) -> np.ndarray:
         """int64, -1: none."""
         labels = self.label.astype(np.int64)
         labels[labels == NO_LABEL] = -1
         return labels
 
     @functools.cached_property
-    def unlabelled(self):
+    def unlabelled(self) -> bool:
         """Whether there are images from the additional unlabelled folder."""
         data, prefix = np.frombuffer(self.id_bytes, np.uint8), UNLABELLED.encode()
         starts, ends = self.id_offset[:-1], self.id_offset[1:]
         starts = starts[ends - starts >= len(prefix)]
         return any(self.id_bytes.startswith(prefix, start) for start in starts[data[starts] == prefix[0]].tolist())
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name not in ("ids", "labels")}
 
 
@@ -180,10 +194,10 @@ class Problem(NamedTuple):
     error: CacheError  # its message begins with the file
 
 
-def _is(entry, kind):
+def _is(entry: os.DirEntry[str], kind: str) -> bool:
     """os.DirEntry's is_file() or is_dir(); False for a link that cannot be followed."""
     try:
-        return getattr(entry, kind)()
+        return bool(getattr(entry, kind)())
     except OSError:
         return False
 
@@ -191,10 +205,10 @@ def _is(entry, kind):
 class ShardDirectory:
     """The numbered files of one directory, each read and checked on first use. `check(container, number)`."""
 
-    def __init__(self, directory, check):
+    def __init__(self, directory: str | Path, check: Callable[[Container, int], None] | None) -> None:
         self.directory, self.check = Path(directory), check
-        self.numbers = []
-        self.strange = {}  # InputErrors, by number, of entries with a shard's name that are not files
+        self.numbers: list[int] = []
+        self.strange: dict[int, InputError] = {}  # InputErrors, by number, of entries with a shard's name that are not files
         try:
             entries = sorted(os.scandir(directory), key=lambda entry: entry.name)
         except (FileNotFoundError, NotADirectoryError):
@@ -211,18 +225,19 @@ class ShardDirectory:
                 self.strange[int(match[1])] = InputError(f"{entry.path}: {what}; remove it, then extract or copy the file")
         self.numbers.sort()
         self.there = frozenset(self.numbers)
-        self._open, self._lock = {}, threading.Lock()
+        self._open: dict[int, Container] = {}
+        self._lock = threading.Lock()
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_open": {}, "_lock": None}
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state, _lock=threading.Lock())
 
-    def path(self, number):
+    def path(self, number: int) -> Path:
         return self.directory / f"{number:05d}.h5"
 
-    def open(self, number):
+    def open(self, number: int) -> Container:
         found = self._open.get(number)
         if found is None:
             if number in self.strange:
@@ -231,29 +246,30 @@ class ShardDirectory:
                 raise InputError(
                     f"{self.path(number)}: is missing; extract or copy it, or use passes that are complete")
             found = Container(self.path(number))
-            self.check(found, number)
+            if self.check is not None:
+                self.check(found, number)
             with self._lock:
                 self._open[number] = found
         return found
 
-    def passes(self, shards_per_pass):
+    def passes(self, shards_per_pass: int) -> list[int]:
         """Passes with all shards present."""
         counts = collections.Counter(number // shards_per_pass for number in self.numbers)
         return sorted(pass_ for pass_, shards in counts.items() if shards == shards_per_pass)
 
-    def stored_bytes(self):
+    def stored_bytes(self) -> int:
         return sum(self.path(number).stat().st_size for number in self.numbers)
 
 
 SHARE, ALPHA, RATIO = (is_number, 0, 1), (is_number, 0, 1000), (is_number, 0.01, 100)
-SETTINGS = {"seed": (is_whole, 0, 2**63 - 1), "group": (is_whole, 2, 65536), "shard_groups": (is_whole, 1, 65536),
+SETTINGS: dict[str, tuple[Callable[[Any], bool], float, float]] = {"seed": (is_whole, 0, 2**63 - 1), "group": (is_whole, 2, 65536), "shard_groups": (is_whole, 1, 65536),
             "image_size": (is_whole, 1, 65535), "min_area": SHARE, "max_area": SHARE, "min_ratio": RATIO,
             "max_ratio": RATIO, "flip": SHARE, "mix_probability": SHARE, "switch_probability": SHARE,
             "mixup_alpha": ALPHA, "cutmix_alpha": ALPHA}
 LEAST_ALPHA = 0.05
 
 
-def check_plan_settings(settings):
+def check_plan_settings(settings: Any) -> None:
     """Raises ValueError unless these are a plan's settings, each in its range."""
     if not isinstance(settings, dict):
         raise ValueError("has no settings; the file is damaged or no plan.json")
@@ -282,7 +298,7 @@ def check_plan_settings(settings):
 class Plan:
     """The settings that determine every view: `settings` as in plan.json, `hash`, and the layout of a pass."""
 
-    def __init__(self, path, index):
+    def __init__(self, path: str | Path, index: Index) -> None:
         about, text = read_json(path, "vitrine plan")
         if about.get("index") != index.name or about.get("images") != len(index) or \
                 about.get("classes") != len(index.classes):
@@ -290,25 +306,27 @@ class Plan:
                 f"{path}: does not belong to the index.h5 beside it, or was edited; copy both from the cache "
                 "again")
         self.hash = hashlib.sha256(text).hexdigest()
-        self.settings = about.get("settings")
+        settings = about.get("settings")
         try:
-            check_plan_settings(self.settings)
+            check_plan_settings(settings)
         except ValueError as problem:
             raise CorruptError(f"{path}: {problem}; copy it again") from None
-        self.group, self.shard_groups, self.image_size = (self.settings[key]
-                                                          for key in ("group", "shard_groups", "image_size"))
+        self.settings: dict[str, Any] = settings
+        self.group: int = self.settings["group"]
+        self.shard_groups: int = self.settings["shard_groups"]
+        self.image_size: int = self.settings["image_size"]
         self.groups_per_pass = -(-len(index) // self.group)
         self.shards_per_pass = -(-self.groups_per_pass // self.shard_groups)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"Plan({self.hash[:8]}, {self.groups_per_pass} groups of {self.group} views per pass)"
 
-    def place(self, number):
+    def place(self, number: int) -> tuple[int, int, int]:
         """Pass, shard within the pass and groups of file `number`."""
         pass_, shard = divmod(number, self.shards_per_pass)
         return pass_, shard, min(self.shard_groups, self.groups_per_pass - shard * self.shard_groups)
 
-    def find(self, pass_, group, where):
+    def find(self, pass_: int, group: int, where: str | Path) -> tuple[int, int]:
         """The number of a group's file, and the group's number in it. Accepts any integers: numpy's, tensors."""
         pass_, group = operator.index(pass_), operator.index(group)
         if pass_ < 0:
@@ -318,7 +336,7 @@ class Plan:
         return pass_ * self.shards_per_pass + group // self.shard_groups, group % self.shard_groups
 
 
-def _known(settings, path):
+def _known(settings: Any, path: str | Path) -> dict[str, Any]:
     """known() for a track's object in the file at `path`."""
     try:
         return known(settings)
@@ -331,13 +349,16 @@ def _known(settings, path):
 class Track:
     """One kind of target of one teacher. `settings`: track.json's object; `name`: "logits", "features.11"."""
 
-    def __init__(self, directory, plan):
+    def __init__(self, directory: str | Path, plan: Plan) -> None:
         self.directory, self.plan = Path(directory), plan
         path = self.directory / "track.json"
         self.settings, _ = read_json(path, "vitrine track", checked=True)
         self.known = _known(self.settings, path)
-        self.teacher, self.kind, self.encoding = self.known["teacher"]["name"], self.known["kind"], self.known["encoding"]
-        self.shape, self.codec = tuple(self.known["shape"]), self.known["codec"]
+        self.teacher: str = self.known["teacher"]["name"]
+        self.kind: str = self.known["kind"]
+        self.encoding: str = self.known["encoding"]
+        self.shape: tuple[int, ...] = tuple(self.known["shape"])
+        self.codec: dict[str, Any] = self.known["codec"]
         block = self.settings["block"]
         self.name = self.kind if block < 0 else f"{self.kind}.{block}"
         plan_hash, place = self.settings["plan"], f"{self.teacher}.{self.known['teacher']['weights_sha256'][:8]}/{self.name}"
@@ -349,11 +370,15 @@ class Track:
             raise InputError(f"{path}: belongs in {place}; rename its directory back")
         self.group, self.layout = plan.group, ENCODINGS[self.encoding].layout(self)
         self.shard_directory = ShardDirectory(self.directory, self._check)
+        self.on_devices: dict[torch.device, tuple[Tensor, Tensor]] = {}  # the basis, as to_features() has copied it
 
-    def __repr__(self):
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "on_devices": {}}
+
+    def __repr__(self) -> str:
         return f"Track({str(self.directory)!r}, {self.encoding}, {list(self.shape)})"
 
-    def _check(self, file, number):
+    def _check(self, file: Container, number: int) -> None:
         pass_, shard, groups = self.plan.place(number)
         attributes = file.json("vitrine shard")
         self._expect_track(file.path, attributes.get("track"))
@@ -368,7 +393,7 @@ class Track:
                 rows = groups * self.plan.group
                 file.expect_dataset(array.name, array.dtype, (rows, *array.view_shape), self.plan.group)
 
-    def _expect_track(self, path, copy):
+    def _expect_track(self, path: str | Path, copy: Any) -> None:
         """Checks that a shard's copy of track.json is this track's. Ignores unknown keys in both."""
         if not isinstance(copy, dict):
             raise CorruptError(f"{path}: has no copy of its track.json; the file is damaged, copy or make it again")
@@ -379,40 +404,51 @@ class Track:
             raise InputError(f"{path}: has {words}; the file belongs to another cache or place, copy or make it again")
 
     @functools.cached_property
-    def basis(self):
+    def basis(self) -> Basis:
         """The basis of a transform track."""
         return Basis(self.directory / "basis.h5", self.codec["basis"], self.shape)
 
     @property
-    def passes(self):
+    def passes(self) -> list[int]:
         """Passes with all shards present, ascending."""
         return self.shard_directory.passes(self.plan.shards_per_pass)
 
-    def arrays(self, pass_, group):
+    def arrays(self, pass_: int, group: int) -> dict[str, np.ndarray]:
         """The stored arrays of a group, by name."""
         number, chunk = self.plan.find(pass_, group, self.directory)
         contents = self.shard_directory.open(number).read([array.name for array in self.layout], chunk)
         return from_bytes(self.layout, contents, self.plan.group)
 
-    def read(self, pass_, group):
+    def read(self, pass_: int, group: int) -> np.ndarray:
         """The targets of a group: float32 [group, shape...]."""
-        return self.decode(self.arrays(pass_, group), pass_, group)
+        values: np.ndarray = self.decode(self.arrays(pass_, group), pass_, group)
+        return values
 
-    def read_kept(self, pass_, group):
+    def read_kept(self, pass_: int, group: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The stored values of a topk track: values and classes [group, kept], the largest first, and the log-sum-exp
         of the other classes at each of codec["temperatures"]: [group, temperatures]."""
         if self.encoding != "topk":
             raise InputError(f"{self.directory}: is stored as {self.encoding}; only topk has kept values")
-        return self.decode(self.arrays(pass_, group), pass_, group, ENCODINGS[self.encoding].kept)
+        kept: tuple[np.ndarray, np.ndarray, np.ndarray] = self.decode(self.arrays(pass_, group), pass_, group, TOPK.kept)
+        return kept
 
-    def read_coefficients(self, pass_, group):
+    def read_coefficients(self, pass_: int, group: int) -> np.ndarray:
         """Features of a transform track as coefficients over channels: float32 [group, C, H, W]. read() gives
         `basis.vectors.T` @ these over channels + `basis.mean`. For callers with a faster matrix product."""
         if self.encoding != "transform":
             raise InputError(f"{self.directory}: is stored as {self.encoding}; only transform has coefficients")
-        return self.decode(self.arrays(pass_, group), pass_, group, ENCODINGS[self.encoding].coefficients)
+        values: np.ndarray = self.decode(self.arrays(pass_, group), pass_, group, TRANSFORM.coefficients)
+        return values
 
-    def decode(self, arrays, pass_, group, decode=None):
+    def to_features(self, coefficients: Tensor) -> Tensor:
+        """The features of read_coefficients()'s values, [N, C, H, W], as a torch tensor on the device of the coefficients.
+        The basis is copied there once. As read(), except for rounding."""
+        if self.encoding != "transform":
+            raise InputError(f"{self.directory}: is stored as {self.encoding}; only transform has coefficients")
+        from .features import to_features
+        return to_features(self, coefficients)
+
+    def decode(self, arrays: dict[str, np.ndarray], pass_: int, group: int, decode: Callable[..., Any] | None = None) -> Any:
         """arrays() to values; `pass_` and `group` are for error messages."""
         try:
             return (decode or ENCODINGS[self.encoding].decode)(self, arrays)
@@ -421,23 +457,24 @@ class Track:
                 f"{self.directory}: pass {pass_}, group {group}: {problem}; the file is damaged, copy or make "
                 "it again") from None
 
-    def read_with_h5py(self, pass_, group):
+    def read_with_h5py(self, pass_: int, group: int) -> np.ndarray:
         """The same through HDF5: slow, without the table and its checksums. Needs h5py and hdf5plugin."""
-        import h5py
+        import h5py  # type: ignore[import-untyped]
         import hdf5plugin  # noqa: F401  registers the Zstandard filter
         number, chunk = self.plan.find(pass_, group, self.directory)
         views = self.plan.group
         with h5py.File(self.shard_directory.path(number), "r") as file:
             arrays = {array.name: file[array.name][chunk] if array.whole_group else
                       file[array.name][chunk * views:(chunk + 1) * views] for array in self.layout}
-        return self.decode(arrays, pass_, group)
+        values: np.ndarray = self.decode(arrays, pass_, group)
+        return values
 
 
 class Cache:
     """A cache directory. Files added later are not seen. `tracks`: the usable tracks; `problems`: the unusable parts (a
     list of Problem), which raise only when used; both ascending by directory."""
 
-    def __init__(self, directory):
+    def __init__(self, directory: str | os.PathLike[str]) -> None:
         self.directory = Path(directory)
         require_directory(self.directory, "a cache, as vitrine-extract makes it")
         if not os.path.lexists(self.directory / "index.h5"):
@@ -447,8 +484,9 @@ class Cache:
                              (f", such as {near[0]}" if near else ""))
         self.index = Index(self.directory / "index.h5")
         self.plan = Plan(self.directory / "plan.json", self.index)
-        self._recipes = ShardDirectory(self.directory / "recipes", self._check_recipes)
-        self.tracks, self.problems = [], self._strange_files(self._recipes)
+        self.recipe_files = ShardDirectory(self.directory / "recipes", self._check_recipes)
+        self.tracks: list[Track] = []
+        self.problems: list[Problem] = self._strange_files(self.recipe_files)
         for teacher in self._folders(self.directory):
             for directory in self._folders(teacher):
                 try:
@@ -457,25 +495,36 @@ class Cache:
                     self.problems.append(Problem(self._below(directory), error))
         self.problems.sort(key=lambda problem: problem.path)
 
-    ids = property(lambda self: self.index.ids, doc="Paths of the images below the dataset's root.")
-    labels = property(lambda self: self.index.labels, doc="int64, positions in `classes`, one per image; -1: none.")
-    classes = property(lambda self: self.index.classes, doc="Names.")
+    @property
+    def ids(self) -> list[str]:
+        """Paths of the images below the dataset's root."""
+        return self.index.ids
 
-    def __repr__(self):
+    @property
+    def labels(self) -> np.ndarray:
+        """int64, positions in `classes`, one per image; -1: none."""
+        return self.index.labels
+
+    @property
+    def classes(self) -> list[str]:
+        """Names."""
+        return self.index.classes
+
+    def __repr__(self) -> str:
         return f"Cache({str(self.directory)!r}, {len(self.index)} images, {len(self.tracks)} tracks)"
 
-    def _below(self, path):
+    def _below(self, path: str | Path) -> str:
         return Path(path).relative_to(self.directory).as_posix()
 
-    def _strange_files(self, shard_directory):
+    def _strange_files(self, shard_directory: ShardDirectory) -> list[Problem]:
         return [Problem(self._below(shard_directory.path(number)), error) for number, error in shard_directory.strange.items()]
 
     @staticmethod
-    def _listed(directory):
+    def _listed(directory: Path) -> list[Path]:
         return [Path(entry.path) for entry in sorted(os.scandir(directory), key=lambda entry: entry.name)
                 if _is(entry, "is_dir") and not SET_ASIDE.fullmatch(entry.name)]
 
-    def _folders(self, directory):
+    def _folders(self, directory: Path) -> list[Path]:
         """Subdirectories, ascending. A directory that cannot be listed is a problem, and gives none."""
         try:
             return self._listed(directory)
@@ -486,7 +535,7 @@ class Cache:
             self.problems.append(Problem(self._below(directory), error))
             return []
 
-    def _add_track(self, directory):
+    def _add_track(self, directory: Path) -> None:
         path = directory / "track.json"
         if not os.path.lexists(path):
             if ShardDirectory(directory, None).numbers:
@@ -496,30 +545,31 @@ class Cache:
         self.tracks.append(track)
         self.problems += self._strange_files(track.shard_directory)
 
-    def _check_recipes(self, file, number):
+    def _check_recipes(self, file: Container, number: int) -> None:
         pass_, shard, groups = self.plan.place(number)
         file.expect(file.json("vitrine recipes"), **{"plan": self.plan.hash, "pass": pass_, "shard": shard})
         file.expect_dataset("recipe", "|V40", (groups * self.plan.group,), self.plan.group)
         file.expect_dataset("picture_hash", "<u8", (groups,), groups)
 
     @property
-    def recipe_passes(self):
-        return self._recipes.passes(self.plan.shards_per_pass)
+    def recipe_passes(self) -> list[int]:
+        """Passes whose recipes are complete, ascending."""
+        return self.recipe_files.passes(self.plan.shards_per_pass)
 
-    def recipes(self, pass_, group):
+    def recipes(self, pass_: int, group: int) -> np.ndarray:
         """The views of a group: a structured array [group], fields as in FORMAT.md (RECIPE), each checked."""
         return self.recipes_and_hash(pass_, group)[0]
 
-    def recipes_and_hash(self, pass_, group):
+    def recipes_and_hash(self, pass_: int, group: int) -> tuple[np.ndarray, int]:
         """recipes() and picture_hash(), with the file opened once."""
         number, chunk = self.plan.find(pass_, group, self.directory)
-        file = self._recipes.open(number)
+        file = self.recipe_files.open(number)
         content, hashes = file.read_chunks([("recipe", chunk), ("picture_hash", 0)])
         recipes = np.frombuffer(content, RECIPE)
         self._check(recipes, f"{file.path}: group {chunk}")
         return recipes, int(np.frombuffer(hashes, "<u8")[chunk])
 
-    def _check(self, r, where):
+    def _check(self, r: np.ndarray, where: str) -> None:
         if (r["image"] >= len(self.index)).any():
             raise InputError(
                 f"{where}: names image {r['image'].max()} of {len(self.index)}; copy or make the file again")
@@ -536,11 +586,11 @@ class Cache:
                 f"{where}: a recipe does not fit its image; the file belongs to another cache, copy or make it "
                 "again")
 
-    def picture_hash(self, pass_, group):
+    def picture_hash(self, pass_: int, group: int) -> int:
         """XXH3-64 of one rendered view of the group, at hashed_view()."""
         return self.recipes_and_hash(pass_, group)[1]
 
-    def track(self, name, teacher=None):
+    def track(self, name: str, teacher: str | None = None) -> Track:
         """Finds a track by name ("logits", "features.11") and teacher ("NAME" or "NAME.xxxxxxxx"), or as
         "TEACHER/NAME". The result does not depend on which tracks are readable: if the match is a bad track, raises its
         error."""
@@ -549,7 +599,7 @@ class Cache:
         if "/" in name and teacher is None:
             teacher, _, name = name.partition("/")
         bad = {path: error for path, error in self.problems if not path.endswith(".h5")}
-        there = [*((self._below(track.directory), track) for track in self.tracks), *bad.items()]
+        there: list[tuple[str, Track | CacheError]] = [*((self._below(track.directory), track) for track in self.tracks), *bad.items()]
         fits = [found for path, found in there if (at := Path(path)).name == name and len(at.parts) == 2 and
                 teacher in (None, at.parts[0], at.parts[0].rpartition(".")[0])]
         if len(fits) != 1:

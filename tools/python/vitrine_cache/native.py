@@ -1,23 +1,30 @@
 """The compiled decoder of transform payloads (tools/python/native/decoder.h). Its items equal the NumPy decoder's bit
-for bit, its features up to rounding. Searched in the file named by VITRINE_NATIVE, libvitrine_native.so in this folder,
-and build/lib of the surrounding sources. VITRINE_NATIVE= (empty) disables it."""
+for bit, its features up to rounding. Searched in the file named by VITRINE_NATIVE, in this folder, where the installed
+package has it, and in build/lib of the surrounding checkout. VITRINE_NATIVE= (empty) disables it."""
+from __future__ import annotations
+
 import ctypes
 import functools
 import os
 import pathlib
+import sys
 import weakref
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .errors import InputError
 
+if TYPE_CHECKING:
+    from .transform import Basis
+
 VERSION, ROOM = 3, 1024
 FEATURES, COEFFICIENTS, ITEMS = 0, 1, 2  # what to decode
-NAME = "libvitrine_native.so"
+NAME = "libvitrine_native.dylib" if sys.platform == "darwin" else "libvitrine_native.so"
 
 
 @functools.cache
-def library():
+def library() -> ctypes.CDLL | None:
     """None if not found."""
     named, here = os.environ.get("VITRINE_NATIVE"), pathlib.Path(__file__).resolve().parent
     if named == "":
@@ -46,10 +53,11 @@ def library():
 class Decoder:
     """The decoder for one basis. Thread-safe; cannot be pickled."""
 
-    def __init__(self, found, basis):
-        def place(array):
+    def __init__(self, found: ctypes.CDLL, basis: Basis) -> None:
+        def place(array: np.ndarray | None) -> int | None:
             return None if array is None else array.ctypes.data
-        self.found, self.shape = found, (basis.channels, basis.height, basis.width)
+        self.found: Any = found
+        self.shape = (basis.channels, basis.height, basis.width)
         arrays = [None if array is None else np.ascontiguousarray(array) for array in (
             basis.mean, basis.vectors, basis.eigenvalues, basis.rows, basis.columns, basis.scale, basis.expected,
             basis.levels)]
@@ -60,7 +68,7 @@ class Decoder:
             raise InputError(message.value.decode())  # for instance an unsupported VITRINE_ISA
         weakref.finalize(self, found.vitrine_decoder_free, self.handle)
 
-    def decode(self, payload, views, what):
+    def decode(self, payload: np.ndarray, views: int, what: int) -> np.ndarray:
         """uint8 payload to float32 [views, C, H, W], ITEMS [C, H, W, views]. ValueError for an invalid payload."""
         shape = (*self.shape, views) if what == ITEMS else (views, *self.shape)
         payload, out = np.ascontiguousarray(payload), np.empty(shape, np.float32)
