@@ -1,4 +1,4 @@
-"""Reads a vitrine cache in Python: the targets that a vision transformer computed for augmented views of images, and the
+"""Reads and writes a vitrine cache in Python: the targets that a vision transformer computed for augmented views of images, and the
 views themselves, for training a student in PyTorch. Needs numpy, zstandard and xxhash; Pillow for images; torch for training.
 
     >>> from vitrine_cache import Cache, VitrineDataset
@@ -22,7 +22,8 @@ gives the same values as the C++ reader. The compiled decoder, which the wheel c
 transform tracks many times faster than NumPy.
 
 Modules, each using those before it: errors, container, native, transform, encodings, track_settings, cache; then views for
-images, epochs, and with torch features, batch, dataset, loading, losses; verify and export for the command line.
+images, epochs, and with torch features, batch, dataset, loading, losses; verify and export for the command line;
+encoders, container_writer, provenance and writer, which adds a track.
 
 Unusable parts of a cache (a damaged track.json, a directory instead of a file) are listed in Cache.problems and raise only
 when used. Errors are CacheErrors, one sentence each: InputError, IoError, CorruptError, NewerFormatError, ResourceError.
@@ -32,28 +33,30 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ._version import __version__
-from .cache import NO_LABEL, RECIPE, Cache, Index, Plan, Problem, Track, hashed_view, left_out, own_share
+from .cache import IMAGENET_MEAN, IMAGENET_STD, NO_LABEL, RECIPE, Cache, Index, Plan, Problem, Track, hashed_view, left_out, own_share
 from .container import Container
 from .encodings import ENCODINGS
 from .errors import CacheError, CorruptError, InputError, IoError, NewerFormatError, ResourceError
 
 if TYPE_CHECKING:
     from . import losses
-    from .batch import IMAGENET_MEAN, IMAGENET_STD, Batch, TopK
+    from .batch import Batch, TopK, normalised
     from .dataset import VitrineDataset
     from .loading import Loader, loader
     from .views import Views
+    from .writer import Writer
 
 __all__ = ["Batch", "Cache", "CacheError", "Container", "CorruptError", "ENCODINGS", "IMAGENET_MEAN", "IMAGENET_STD", "Index",
            "InputError", "IoError", "Loader", "NO_LABEL", "NewerFormatError", "Plan", "Problem", "RECIPE", "ResourceError",
-           "TopK", "Track", "Views", "VitrineDataset", "__version__", "hashed_view", "left_out", "loader", "losses", "own_share"]
+           "TopK", "Track", "Views", "VitrineDataset", "Writer", "__version__", "hashed_view", "left_out", "loader", "losses",
+           "normalised", "own_share"]
 
-LATER = {"Batch": "batch", "IMAGENET_MEAN": "batch", "IMAGENET_STD": "batch", "TopK": "batch", "VitrineDataset": "dataset",
-         "Loader": "loading", "loader": "loading", "Views": "views"}  # need torch or Pillow; by module
+LATER = {"Batch": "batch", "TopK": "batch", "normalised": "batch", "VitrineDataset": "dataset", "Loader": "loading",
+         "loader": "loading", "Views": "views", "Writer": "writer"}  # need torch, Pillow or h5py; by module
 
 
 def __getattr__(name: str) -> Any:
-    """Imports names that need Pillow or torch on first use."""
+    """Imports names that need torch, Pillow or h5py on first use."""
     import importlib
     if name == "losses":
         return importlib.import_module(".losses", __name__)

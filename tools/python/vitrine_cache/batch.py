@@ -9,9 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .cache import IMAGENET_MEAN, IMAGENET_STD
 from .errors import InputError
-
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 @dataclasses.dataclass
@@ -96,17 +95,28 @@ class Batch:
 
     def normalised(self, mean: Sequence[float] = IMAGENET_MEAN, std: Sequence[float] = IMAGENET_STD,
                    dtype: torch.dtype = torch.float32) -> Tensor:
-        """The images as (value / 255 - mean) / std, [N, 3, size, size], on their device and in their memory format.
-        `mean` and `std` are of colours in 0..1; by default ImageNet's."""
-        if self.images.dtype != torch.uint8:
-            raise InputError(f"images of type {self.images.dtype} are not normalised; expected uint8, so leave that to this "
-                             "function or to the transform, not both")
-        numbers = [_colours(name, colours) for name, colours in (("mean", mean), ("std", std))]
-        if not (numbers[1] > 0).all():
-            raise InputError(f"std = {list(std)} is not allowed; expected three numbers above 0")
-        centre, scale = (255 * three.view(1, 3, 1, 1) for three in numbers)
-        shift, factor = (-centre / scale).to(self.images.device), (1 / scale).to(self.images.device)
-        return torch.addcmul(shift, self.images.float(), factor).to(dtype)
+        """normalised(images, mean, std)."""
+        return normalised(self.images, mean, std, dtype)
+
+
+def normalised(images: Tensor, mean: Sequence[float] = IMAGENET_MEAN, std: Sequence[float] = IMAGENET_STD,
+               dtype: torch.dtype = torch.float32) -> Tensor:
+    """Images, uint8 [N, 3, height, width], as (value / 255 - mean) / std, on their device and in their memory format. `mean` and
+    `std` are of colours in 0..1; by default ImageNet's.
+
+    >>> images = torch.tensor([0, 255, 51], dtype=torch.uint8).view(1, 3, 1, 1)
+    >>> [round(value, 4) for value in normalised(images, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)).flatten().tolist()]
+    [-1.0, 1.0, -0.6]
+    """
+    if images.dtype != torch.uint8:
+        raise InputError(f"images of type {images.dtype} are not normalised; expected uint8, so leave that to this function or to "
+                         "the transform, not both")
+    numbers = [_colours(name, colours) for name, colours in (("mean", mean), ("std", std))]
+    if not (numbers[1] > 0).all():
+        raise InputError(f"std = {list(std)} is not allowed; expected three numbers above 0")
+    centre, scale = (255 * three.view(1, 3, 1, 1) for three in numbers)
+    shift, factor = (-centre / scale).to(images.device), (1 / scale).to(images.device)
+    return torch.addcmul(shift, images.float(), factor).to(dtype)
 
 
 def _colours(name: str, colours: Sequence[float]) -> Tensor:

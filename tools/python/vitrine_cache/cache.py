@@ -32,6 +32,7 @@ RECIPE = np.dtype([("image", "<u4"), ("label", "<u4"), ("top", "<i4"), ("left", 
                    ("box_top", "<u2"), ("box_left", "<u2"), ("box_bottom", "<u2"), ("box_right", "<u2"),
                    ("reserved", "<u2")])
 NO_MIX, MIX_UP, CUT_MIX = 0, 1, 2
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of colours in 0..1
 NO_LABEL = 2**32 - 1  # in files; -1 in Cache.labels
 LEFT_OUT = 1  # a bit of a recipe's "reserved"
 UNLABELLED = ".unlabelled/"  # prefix of the paths of images in the additional unlabelled folder
@@ -306,7 +307,7 @@ class Plan:
                 f"{path}: does not belong to the index.h5 beside it, or was edited; copy both from the cache "
                 "again")
         self.hash = hashlib.sha256(text).hexdigest()
-        settings = about.get("settings")
+        settings: Any = about.get("settings")
         try:
             check_plan_settings(settings)
         except ValueError as problem:

@@ -13,7 +13,7 @@ import numpy as np
 
 from .errors import CorruptError, InputError, NewerFormatError
 from .container import Container, check_json_version
-from .native import COEFFICIENTS, FEATURES, ITEMS, Decoder, library
+from .native import COEFFICIENTS, FEATURES, ITEMS, Decoder, library, required
 
 CLASSES, PLANES, SEEN = 32, 15, 15
 FIRST_SPLIT, SPLIT = 12, 8  # classes whose items of the second quantiser are a separate kind
@@ -92,6 +92,13 @@ class Basis:
         """The compiled decoder, or None."""
         found = library()
         return None if found is None else Decoder(found, self)
+
+    @property
+    def encoder(self) -> Decoder:
+        """The compiled codec; InputError if there is none."""
+        required()
+        assert self.native is not None
+        return self.native
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name != "native"}
