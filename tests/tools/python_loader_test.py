@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import unittest.mock
 import warnings
 
 import numpy as np
@@ -108,6 +109,9 @@ def test_epochs(folder):
         shares = [part.groups(epoch) for part in parts]
         check([share[0] for share in shares] == [data.groups(epoch)[0]] * 2)
         check([group for share in shares for group in share[1]] == data.groups(epoch)[1])
+    with unittest.mock.patch.multiple(torch.distributed, is_initialized=lambda: True, get_rank=lambda: 1, get_world_size=lambda: 2):
+        mine = maker(folder)(seed=5)
+    check((mine.rank, mine.world_size) == (1, 2) and mine.groups(3) == parts[1].groups(3))
     shares = [epoch_order(5, 9, 10, [0, 1], rank, 4)[1] for rank in range(4)]  # 12 places for 10 groups
     check([len(share) for share in shares] == [3] * 4 and len({group for share in shares for group in share}) == 10)
 

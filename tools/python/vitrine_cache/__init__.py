@@ -1,5 +1,5 @@
-"""Reads and writes a vitrine cache in Python: the targets that a vision transformer computed for augmented views of images, and the
-views themselves, for training a student in PyTorch. Needs numpy, zstandard and xxhash; Pillow for images; torch for training.
+"""Reads and writes a vitrine cache in Python: the targets that a vision transformer computed for augmented views of images,
+and the views themselves, for training a student in PyTorch. Needs numpy, zstandard and xxhash; Pillow for images; torch for training.
 
     >>> from vitrine_cache import Cache, VitrineDataset
     >>> cache = Cache("cache")
@@ -21,8 +21,8 @@ README.md beside this package has a training loop. Implements Vitrine's common/c
 gives the same values as the C++ reader. The compiled decoder, which the wheel contains and a build puts into build/lib, reads
 transform tracks many times faster than NumPy.
 
-Modules, each using those before it: errors, container, native, transform, encodings, track_settings, cache; then views for
-images, epochs, and with torch features, batch, dataset, loading, losses; verify and export for the command line;
+Modules, each using those before it: errors, container, native, transform, encodings, track_settings, json_files, recipes,
+index, plan, shards, track, cache; then views for images, epochs, and with torch features, batch, dataset, loading, losses; verify and export for the command line;
 encoders, container_writer, provenance and writer, which adds a track.
 
 Unusable parts of a cache (a damaged track.json, a directory instead of a file) are listed in Cache.problems and raise only
@@ -33,10 +33,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ._version import __version__
-from .cache import IMAGENET_MEAN, IMAGENET_STD, NO_LABEL, RECIPE, Cache, Index, Plan, Problem, Track, hashed_view, left_out, own_share
+from .cache import Cache, Problem
+from .colours import IMAGENET_MEAN, IMAGENET_STD
 from .container import Container
 from .encodings import ENCODINGS
 from .errors import CacheError, CorruptError, InputError, IoError, NewerFormatError, ResourceError
+from .index import Index
+from .plan import Plan
+from .recipes import NO_LABEL, RECIPE, hashed_view, left_out, own_share
+from .track import Track
 
 if TYPE_CHECKING:
     from . import losses

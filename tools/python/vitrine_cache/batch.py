@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .cache import IMAGENET_MEAN, IMAGENET_STD
+from .colours import IMAGENET_MEAN, IMAGENET_STD
 from .errors import InputError
 
 

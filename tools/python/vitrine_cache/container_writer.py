@@ -150,8 +150,9 @@ def _table(content: bytearray, datasets: Sequence[NewDataset], places: list[list
             chunks[first] = (offset, len(frame), raw, xxh3(frame))
             first += 1
     head["magic"] = np.void(MAGIC)
-    for field, value in (("major", MAJOR), ("required", required_flags), ("datasets", len(datasets)), ("table_bytes", table_bytes),
-                         ("user_block", user_block), ("file_bytes", len(content)), ("chunks", len(chunks)), ("json_bytes", len(text))):
+    numbers = {"major": MAJOR, "required": required_flags, "datasets": len(datasets), "table_bytes": table_bytes,
+               "user_block": user_block, "file_bytes": len(content), "chunks": len(chunks), "json_bytes": len(text)}
+    for field, value in numbers.items():
         head[field] = value
     table = head.tobytes() + entries.tobytes() + chunks.tobytes() + text
     return table + xxh3(table).to_bytes(CHECKSUM_BYTES, "little")

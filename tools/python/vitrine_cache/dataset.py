@@ -15,9 +15,11 @@ from torch import Tensor
 from torch.utils.data._utils.collate import default_collate_fn_map
 
 from .batch import Batch, TopK, concatenate
-from .cache import NO_LABEL, Cache, Track, left_out, own_share
+from .cache import Cache
 from .epochs import epoch_order
 from .errors import InputError
+from .recipes import NO_LABEL, left_out, own_share
+from .track import Track
 from .views import Views
 
 NO_TARGET = -100  # cross_entropy()'s default ignore_index

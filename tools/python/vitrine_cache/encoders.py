@@ -18,7 +18,7 @@ import zstandard
 from .encodings import Arrays, Uniform
 
 if TYPE_CHECKING:
-    from .cache import Track
+    from .track import Track
 
 LARGEST_STEPS, LARGEST_SHIFT, ALMOST_ONE = 1 << 30, 24, np.float32(1.001)
 

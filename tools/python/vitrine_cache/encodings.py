@@ -18,7 +18,7 @@ import numpy as np
 from . import transform
 
 if TYPE_CHECKING:
-    from .cache import Track
+    from .track import Track
 
 Arrays = dict[str, np.ndarray]  # of a group, by name
 

@@ -13,8 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from .cache import RECIPE, Cache, Track
+from .cache import Cache
 from .errors import InputError, system_error
+from .recipes import RECIPE
+from .track import Track
 
 TYPES = {"fp16": np.float16, "fp32": np.float32}
 AXES = {"logits": ("class",), "embedding": ("channel",), "features": ("channel", "row", "column"),

@@ -4,8 +4,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .cache import Track
 from .errors import InputError
+from .track import Track
 
 
 def to_features(track: Track, coefficients: Tensor) -> Tensor:

@@ -137,9 +137,10 @@ class Calibrator:
                "eigenvalues": np.empty(channels, "<f4"), "rows": np.empty((height, height), "<f4"),
                "columns": np.empty((width, width), "<f4"), "scale": np.empty(self.shape, "<i2"),
                "expected": np.empty(512, "<u2"), "levels": np.empty((40, 15), np.uint8), "confidence": np.empty(1, "<u2")}
+        places = [array.ctypes.data for array in out.values()]
         spatial, message = ctypes.c_int(), ctypes.create_string_buffer(ROOM)
-        if self.found.vitrine_calibrator_finish(self.handle, max_error, group, EIGEN(_eigen),
-                                                *(array.ctypes.data for array in out.values()), ctypes.byref(spatial), message, ROOM):
+        if self.found.vitrine_calibrator_finish(self.handle, max_error, group, EIGEN(_eigen), *places, ctypes.byref(spatial),
+                                                message, ROOM):
             raise InputError(message.value.decode())
         return out if spatial.value else {name: array for name, array in out.items() if name not in ("rows", "columns")}
 

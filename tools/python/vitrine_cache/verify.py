@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from .cache import Cache, ShardDirectory, Track
+from .cache import Cache
 from .container import Container
 from .encodings import TOPK
 from .errors import CacheError, CorruptError
+from .shards import ShardDirectory
+from .track import Track
 
 
 def problems(cache: Cache) -> Iterator[str]:

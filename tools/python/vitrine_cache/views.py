@@ -14,8 +14,10 @@ import numpy as np
 from PIL import Image
 from xxhash import xxh3_64_intdigest as xxh3
 
-from .cache import CUT_MIX, LEFT_OUT, MIX_UP, NO_MIX, UNLABELLED, Cache, hashed_view, left_out
+from .cache import Cache
 from .errors import InputError, require_directory, system_error
+from .index import UNLABELLED
+from .recipes import CUT_MIX, LEFT_OUT, MIX_UP, NO_MIX, hashed_view, left_out
 
 
 LARGEST_SIZE = 65535  # as in plan.json

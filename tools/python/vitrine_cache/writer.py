@@ -13,21 +13,25 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from xxhash import xxh3_64_intdigest as xxh3
 
-from .cache import IMAGENET_MEAN, IMAGENET_STD, SHARD_NAME, Cache, Track, left_out, read_json
+from .cache import Cache
+from .colours import IMAGENET_MEAN, IMAGENET_STD
 from .container import MAJOR, parse_json
 from .container_writer import FileRecord, NewDataset, compress, hdf5, publish, write_container, written_by
 from .encoders import encode, measure, summarise
 from .encodings import ENCODINGS, Arrays, Newer, is_hash
 from .errors import InputError, system_error
+from .json_files import read_json
 from .native import Calibrator
 from .provenance import made_with
-from .track_settings import AXES, differences, known
+from .recipes import left_out
+from .shards import SHARD_NAME
+from .track import Track
+from .track_settings import differences, known
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-DEFAULTS: dict[str, tuple[str, float]] = {"logits": ("uniform", 1 / 64), "embedding": ("fp16", 0), "features": ("transform", 0.01),
-                                          "attention": ("sqrt8", 0)}  # encoding and max_error
+DEFAULTS = {"logits": "uniform", "embedding": "fp16", "features": "transform", "attention": "sqrt8"}  # encodings
 WITH_FLAG = ("uniform", "topk", "transform")  # whose files need a reader that knows whole-group arrays and 16-bit integers
 BASIS_LEVEL = 9  # of zstd
 
@@ -66,7 +70,7 @@ class Writer:
         hdf5()
         self.cache = cache if isinstance(cache, Cache) else Cache(cache)
         kind, block = self._parse(track)
-        encoding = encoding or DEFAULTS[kind][0]
+        encoding = encoding or DEFAULTS[kind]
         sha = self._sha256(weights)
         self.directory = self.cache.directory / f"{teacher}.{sha[:8]}" / track
         self.passes = self._passes(passes)
