@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <vector>
 
-
 #include "common/cache/track.h"
 #include "common/plan/image_index.h"
 #include "common/plan/plan.h"
