@@ -13,6 +13,7 @@
 #include "common/base/error.h"
 #include "common/base/files.h"
 #include "common/base/progress.h"
+#include "common/base/screen.h"
 #include "common/base/temporary.h"
 #include "common/config/config.h"
 #include "common/image/scan.h"
@@ -39,6 +40,7 @@ ImageIndex list_photos(const DistilRequest& request, double hold_out) {
 
 // Seconds that the teacher takes for a few random pictures.
 double seconds_of_forward(const TeacherOptions& options) {
+  const QuietScreen quiet;  // it is opened once more, and tells then
   TapOptions taps;
   taps.features = {-1};
   const Teacher teacher(options, taps);
@@ -126,6 +128,7 @@ ExtractOptions options_of(const DistilRequest& request, const Found& found, cons
 
 void judge_teacher(const DistilRequest& request, const ExtractOptions& options, const StopFlag& stop, Found& found) {
   if (!request.labels() || !found.facts.teacher_fits) return;
+  const QuietScreen quiet;
   ExtractOptions judged = options;
   const TemporaryDirectory directory;
   if (!found.class_names.empty()) {
@@ -160,6 +163,7 @@ Found look(const DistilRequest& request, const StopFlag& stop) {
   facts.begins_trained = !request.student_weights.empty();
   facts.gpu = request.device != "cpu";
   throw_if_stopped(stop, "while the photos were listed");
+  note(text(human_count(found.photos), " photos; trying teacher and student on this machine"));
 
   TeacherOptions teacher_options;
   teacher_options.weights = request.teacher;
@@ -184,8 +188,10 @@ Found look(const DistilRequest& request, const StopFlag& stop) {
   const ExtractOptions options = options_of(request, found, to_measure(teaching.images.size()));
   judge_teacher(request, options, stop, found);
   throw_if_stopped(stop, "while the teacher was judged");
-  const Teacher teacher(options.teacher, options.taps);
-  const Estimate estimate = measure_extraction(options, teacher, 0, {});
+  const Estimate estimate = [&] {
+    const QuietScreen quiet;
+    return measure_extraction(options, Teacher(options.teacher, options.taps), 0, {});
+  }();
   throw_if_stopped(stop, "while the extraction was measured");
   facts.images = std::max<std::uint64_t>(1, estimate.images);
   facts.extract_seconds = estimate.costs.extraction;

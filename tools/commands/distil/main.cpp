@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <string>
+#include <vector>
 
 #include "common/base/error.h"
 #include "common/base/memory.h"
@@ -52,6 +53,7 @@ int main(int argc, char** argv) {
     DistilRequest request;
     bool dry_run = false;
     add_options(app, request);
+    add_screen_options(app);
     app.add_flag("--dry-run", dry_run, "look and choose only; nothing is written");
     app.footer(
         "Ctrl-C is safe, and the same command goes on. OUT/extract.toml and OUT/train.toml are what it runs: edit "
@@ -72,6 +74,9 @@ int main(int argc, char** argv) {
       std::printf("%s: has begun; the same command without --dry-run goes on with it\n", request.out.c_str());
       return 0;
     }
-    return run_steps(steps_of(request), own_directory(), argv[0], command);
+    std::vector<std::string> screen;  // of the two long steps
+    if (app.count("--quiet") > 0) screen = {"--quiet"};
+    if (app.count("--log-format") > 0) screen = {"--log-format", app["--log-format"]->as<std::string>()};
+    return run_steps(steps_of(request, screen), own_directory(), argv[0], command);
   });
 }

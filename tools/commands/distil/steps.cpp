@@ -101,12 +101,13 @@ void write_files(const DistilRequest& request, const Found& found, const DistilC
   publish(out / kRecord, record.dump(2) + "\n");
 }
 
-std::vector<Step> steps_of(const DistilRequest& request) {
+std::vector<Step> steps_of(const DistilRequest& request, const std::vector<std::string>& screen) {
   const fs::path out = request.out;
   const auto file = [&](const char* name) { return (out / name).string(); };
   std::vector<Step> steps = {{"the teacher's targets", "extract", {file("extract.toml")}},
                              {"the student", "train", {file("train.toml")}}};
   if (request.baseline) steps.push_back({"the same network from labels alone", "train", {file("baseline.toml")}});
+  for (Step& step : steps) step.arguments.insert(step.arguments.end(), screen.begin(), screen.end());
   steps.push_back({"the student as ONNX", "export", {request.out, "--format", "onnx"}});
   Step report{"the report", "report", {request.out, "-o", file("report.html")}};
   if (request.baseline) report.arguments.insert(report.arguments.begin() + 1, file("baseline"));

@@ -27,8 +27,8 @@ struct Step {
 };
 
 /// Extraction, training, if asked the baseline, export, report. Each goes on where it was stopped, and does nothing
-/// where it is finished.
-std::vector<Step> steps_of(const DistilRequest& request);
+/// where it is finished. `screen`: options of extraction and training that choose how notes and progress appear.
+std::vector<Step> steps_of(const DistilRequest& request, const std::vector<std::string>& screen = {});
 
 /// Runs them in order. `directory`: where the programs are; `own`: this program's argv[0]; `command`: what resumes.
 /// Returns the exit code of the first that fails, else 0.
