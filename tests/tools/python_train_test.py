@@ -1,6 +1,6 @@
 """As a PyTorch user would: a torchvision ResNet and a plain loop over VitrineDataset learn what vitrine-train learns from the
 same cache, and timm's training utilities run over it."""
-import csv
+import json
 import pathlib
 import subprocess
 import sys
@@ -35,9 +35,8 @@ def vitrine_train(folder, weights, seed):
     words = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
     run = subprocess.run([BIN / "vitrine-train", folder / "train.toml", *words], capture_output=True, text=True)
     check(run.returncode == 0, run.stderr)
-    table = next(path for path in (settings["output"] / name for name in ("metrics.csv", "log.csv")) if path.exists())
-    with open(table, newline="") as lines:
-        return np.array([float(row["loss"]) for row in csv.DictReader(lines) if row["loss"]])
+    events = [json.loads(line) for line in (settings["output"] / "metrics.jsonl").read_text().splitlines()]
+    return np.array([event["loss"] for event in events if event["event"] == "step"])
 
 
 def plain_loop(folder, weights, seed, epochs=EPOCHS):
