@@ -76,6 +76,7 @@ TEST_CASE("another configuration does not change a run: every difference is name
   const RunFixture fixture;
   TrainOptions options = fixture.joint("run");
   trained(options, 5);
+  for (const char* page : {"report.html", "judgement.json"}) write_whole(fixture.root / "run" / page, "of this run");
   const auto before = fixture.files("run");
   CHECK(before.contains("config.toml"));
   options.loss.temperature = 2;

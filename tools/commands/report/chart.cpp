@@ -131,7 +131,7 @@ class Drawing {
     if (chart_.high) y.take(*chart_.high);
     const bool logarithmic = chart_.logarithmic && positive > 0 && mean.high / mean.low > 100;
     y_ = logarithmic ? logarithmic_axis(mean) : linear_axis(y, 5, true);
-    x_ = linear_axis(x.low > 0 && x.low < 0.1 * x.high ? Extent{0, x.high} : x, 5, false);
+    x_ = linear_axis({std::min(x.low, 0.0), x.high}, 5, false);
     std::size_t widest = 1;
     for (const std::string& words : y_.words) widest = std::max(widest, words.size());
     x_.from = 12 + kCharacter * static_cast<double>(widest), x_.to = kWidth - kRight;

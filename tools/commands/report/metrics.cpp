@@ -156,7 +156,8 @@ class MetricsReader {
   }
 
   void add_findings() {
-    if (line_.findings.empty() || out_.findings.size() == kMostFindings) return;
+    if (line_.findings.empty()) return;
+    if (out_.findings.size() == kMostFindings) out_.findings.erase(out_.findings.begin());  // the last ones matter
     out_.findings.push_back({counter(line_.numbers[kStep]), counter(line_.numbers[kEpoch]), std::string(line_.phase),
                              std::move(line_.findings)});
   }

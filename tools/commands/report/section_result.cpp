@@ -136,10 +136,11 @@ std::vector<Cell> cells_of(const Row& row, const std::vector<Run>& runs) {
   }
   if (!low) return {};
   const double best = row.better == Row::Better::kLess ? *low : *high;
+  const bool differ = row.words(*low) != row.words(*high);
   std::vector<Cell> out{{escaped(row.title)}};
   for (std::size_t i = 0; i < values.size(); ++i) {
     Cell cell{values[i] ? escaped(row.words(*values[i])) : "\u2013", Cell::Kind::kNumber};
-    cell.best = values[i] && *low < *high && row.better != Row::Better::kNone && *values[i] == best;
+    cell.best = values[i] && differ && row.better != Row::Better::kNone && *values[i] == best;
     if (row.difference && i > 0 && values[i] && values[0])
       cell.html += difference_html(*values[i] - *values[0], row.words);
     out.push_back(std::move(cell));
