@@ -8,6 +8,10 @@ void ExtractOptions::fields(Fields& f) {
   f.choice<Labels>("labels", labels, {{"folders", Labels::kFolders}, {"none", Labels::kNone}},
                    "folders: the class folder of an image is its label; none: images is any folder, flat or nested, "
                    "and the teacher is not checked");
+  f.number("hold_out", hold_out,
+           "share of images, of each class, that gets no targets and validates the student: vitrine-train takes the "
+           "same key; chosen by a hash of their names",
+           {0, 0.9});
   f.text("cache", cache, "directory of the cache; created if missing, extended if it exists");
   f.integer("first_pass", first_pass, "first pass (augmented sweep over the images) to make", {0, 1e6});
   f.integer("passes", passes, "number of passes to make", {1, 1e6});
@@ -43,6 +47,12 @@ void ExtractOptions::fields(Fields& f) {
   f.section("teacher", teacher, "the model that gives the targets");
   f.section("taps", taps, "which targets are stored, and in which encoding");
   f.section("plan", plan, "what the views look like");
+}
+
+ImageFolders ExtractOptions::folders() const {
+  ImageFolders out(images, unlabelled, labels);
+  out.hold_out = hold_out;
+  return out;
 }
 
 }  // namespace vitrine

@@ -17,6 +17,7 @@ struct ExtractOptions {
   std::string images;                ///< a folder of class folders
   std::string unlabelled;            ///< additional images without labels; empty: none
   Labels labels = Labels::kFolders;  ///< kNone: `images` is any folder of images
+  double hold_out = 0;               ///< share of `images` that is left for validation (common/image/hold_out.h)
   std::string cache;                 ///< directory of the cache, created if missing
   std::uint32_t first_pass = 0, passes = 1;
   std::string part = "1/1";            ///< "i/n": this process makes every n-th shard, starting with the i-th; "auto"
@@ -35,7 +36,7 @@ struct ExtractOptions {
   PlanOptions plan;
 
   void fields(Fields& f);
-  ImageFolders folders() const { return {images, unlabelled, labels}; }
+  ImageFolders folders() const;
 };
 
 }  // namespace vitrine

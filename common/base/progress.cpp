@@ -67,6 +67,13 @@ void choose_screen(Screen chosen) {
   screen() = chosen;
 }
 
+QuietScreen::QuietScreen() : before_(screen()) {
+  choose_screen(Screen::kQuiet);
+}
+QuietScreen::~QuietScreen() {
+  choose_screen(before_);
+}
+
 std::string human_bytes(double bytes) {
   static constexpr const char* kUnits[] = {"B", "KB", "MB", "GB", "TB", "PB"};
   int unit = 0;

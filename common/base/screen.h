@@ -15,6 +15,18 @@ enum class Screen {
 /// For the whole process; kText until it is called. Call in main() before other threads start.
 void choose_screen(Screen screen);
 
+/// RAII: kQuiet while it lives. On the main thread, while no other one tells anything.
+class QuietScreen {
+ public:
+  QuietScreen();
+  ~QuietScreen();
+  QuietScreen(const QuietScreen&) = delete;
+  QuietScreen& operator=(const QuietScreen&) = delete;
+
+ private:
+  Screen before_;
+};
+
 }  // namespace vitrine
 
 #endif  // VITRINE_COMMON_BASE_SCREEN_H_

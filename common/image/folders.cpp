@@ -21,7 +21,15 @@ std::string ImageFolders::path_of(const std::string& id) const {
   return (unlabelled / id.substr(std::string_view(kUnlabelledPrefix).size())).string();
 }
 
+ImageFolders ImageFolders::held() const {
+  ImageFolders out = *this;
+  out.unlabelled.clear();
+  out.held_out = true;
+  return out;
+}
+
 std::string ImageFolders::describe() const {
+  if (held_out) return text(images.string(), " (the ", 100 * hold_out, " % held out)");
   return unlabelled.empty() ? images.string() : images.string() + " and " + unlabelled.string();
 }
 

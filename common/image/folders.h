@@ -20,6 +20,8 @@ struct ImageFolders {
   std::filesystem::path images;      ///< class folders; without labels any folder, flat or nested
   std::filesystem::path unlabelled;  ///< further, unlabelled images, flat or nested; empty: none
   Labels labels = Labels::kFolders;  ///< kNone: subfolders of `images` are not classes
+  double hold_out = 0;               ///< share of `images` that is held out (hold_out.h), in [0, 1)
+  bool held_out = false;             ///< these are the held-out images, not the others
 
   ImageFolders() = default;
   template <class Path>
@@ -32,7 +34,9 @@ struct ImageFolders {
   std::filesystem::path file(const std::string& id) const;
   /// For messages: the path of an id in the index or in a list of left-out files. Never throws.
   std::string path_of(const std::string& id) const;
-  /// For messages: "IMAGES", or "IMAGES and UNLABELLED".
+  /// The images that `hold_out` holds out of these, without the unlabelled ones.
+  ImageFolders held() const;
+  /// For messages: "IMAGES", "IMAGES and UNLABELLED", "IMAGES (the 10 % held out)".
   std::string describe() const;
 };
 

@@ -1,5 +1,7 @@
 #include "common/image/index_record.h"
 
+#include <algorithm>
+
 #include "common/base/files.h"
 #include "common/base/format_version.h"
 #include "common/base/json.h"
@@ -31,19 +33,22 @@ std::optional<IndexRecord> read_index_record(const std::filesystem::path& direct
   IndexRecord record;
   if (json.value("depth", nlohmann::json()) == name_of(IndexDepth::kDecode)) record.depth = IndexDepth::kDecode;
   record.counts = {number("rotated"), number("deep_grey"), number("looked_at")};
+  if (const auto share = json.value("hold_out", nlohmann::json()); share.is_number())
+    record.hold_out = std::clamp(share.get<double>(), 0.0, 1.0);
   return record;
 }
 
 void write_index_record(const std::filesystem::path& directory, const std::string& index_hash,
                         const IndexRecord& record) {
   if (read_index_record(directory, index_hash) == record) return;
-  const nlohmann::ordered_json json = {{"format", kFormat},
-                                       {"version", kVersion},
-                                       {"index", index_hash},
-                                       {"depth", name_of(record.depth)},
-                                       {"looked_at", record.counts.looked_at},
-                                       {"rotated", record.counts.rotated},
-                                       {"deep_grey", record.counts.deep_grey}};
+  nlohmann::ordered_json json = {{"format", kFormat},
+                                 {"version", kVersion},
+                                 {"index", index_hash},
+                                 {"depth", name_of(record.depth)},
+                                 {"looked_at", record.counts.looked_at},
+                                 {"rotated", record.counts.rotated},
+                                 {"deep_grey", record.counts.deep_grey}};
+  if (record.hold_out > 0) json["hold_out"] = record.hold_out;
   publish(directory / kIndexRecordFile, json.dump(2) + "\n");
 }
 

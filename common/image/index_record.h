@@ -1,4 +1,4 @@
-// How thoroughly the images of an index were checked, stored in a small file beside the immutable index.h5.
+// How the images of an index were chosen and checked, stored in a small file beside the immutable index.h5.
 #ifndef VITRINE_COMMON_IMAGE_INDEX_RECORD_H_
 #define VITRINE_COMMON_IMAGE_INDEX_RECORD_H_
 
@@ -13,6 +13,7 @@ namespace vitrine {
 struct IndexRecord {
   IndexDepth depth = IndexDepth::kHeaders;
   PictureCounts counts;
+  double hold_out = 0;  ///< share of the folder that is held out of the index (hold_out.h)
   bool operator==(const IndexRecord&) const = default;
 };
 

@@ -11,6 +11,7 @@
 
 #include "common/base/error.h"
 #include "common/base/files.h"
+#include "common/image/hold_out.h"
 
 namespace vitrine {
 namespace {
@@ -167,6 +168,12 @@ Listing list_images(const ImageFolders& folders) {
     check_apart(folders);
     list_unlabelled(folders.unlabelled, kUnlabelledPrefix, listing);
   }
+  const bool any = !listing.files.empty();
+  apply_hold_out(folders, listing.files);
+  if (any && listing.files.empty())
+    fail(folders.images.string(), ": hold_out = ", folders.hold_out,
+         folders.held_out ? " holds out none" : " holds out all", " of its files; choose a ",
+         folders.held_out ? "larger" : "smaller", " share");
   std::ranges::sort(listing.files, {}, &ImageEntry::id);
   return listing;
 }

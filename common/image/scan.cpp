@@ -167,7 +167,7 @@ FolderScan scan(const ImageFolders& folders, const ScanOptions& options, const K
     leave_out_as_before(*known, out);
     if (options.keep_bad) keep_bad_images(*known, out);
   }
-  add_empty_classes(out);
+  if (!folders.held_out) add_empty_classes(out);
   std::ranges::sort(out.left_out, {}, &LeftOut::id);
   check_not_empty(folders, out.index, out.left_out);
   return out;

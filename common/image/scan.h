@@ -43,6 +43,7 @@ struct KnownIndex {
   std::vector<LeftOut> left_out = {};  ///< during indexing and since
   IndexDepth depth = IndexDepth::kHeaders;
   std::optional<PictureCounts> counts = {};
+  std::optional<double> hold_out = {};  ///< share of the folder that was held out of it (hold_out.h)
 };
 
 struct ScanOptions {

@@ -66,6 +66,7 @@ KnownIndex known_index(const std::filesystem::path& directory, ImageIndex index)
   if (const auto record = read_index_record(directory, index.hash())) {
     known.depth = record->depth;
     known.counts = record->counts;
+    known.hold_out = record->hold_out;
   }
   known.left_out = read_left_out(directory / kLeftOutFile);
   known.index = std::move(index);

@@ -29,10 +29,11 @@ std::optional<ClassMap> map_of_classes(const ExtractOptions& options, const Teac
   const ClassMapFiles files{options.class_map, options.class_names};
   if (options.labels == Labels::kNone || classes == 0) return std::nullopt;
   if (files.given()) return read_class_map(files, classes, index.classes);
+  if (classes != index.classes.size() && !options.taps.logits) return std::nullopt;
   if (classes != index.classes.size())
     fail(options.images, ": has ", index.classes.size(), " classes, but the teacher's head has ", classes,
-         "; they must be the same classes in the same order, or be mapped (class_map, class_names), or labels = "
-         "\"none\"");
+         "; they must be the same classes in the same order, or be mapped (class_map, class_names); or keep only its "
+         "features and attention (taps.logits = false), or set labels = \"none\"");
   check_order(options, teacher, index.classes);
   return std::nullopt;
 }

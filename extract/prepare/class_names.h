@@ -12,8 +12,8 @@
 namespace vitrine {
 
 /// The map that the options name, or none; used only for judging the teacher. Throws Error if teacher and images have
-/// different classes without a map: another number of them, or the same names, as the weights state them, in another
-/// order.
+/// different classes without a map: another number of them (unless its logits are not kept), or the same names, as the
+/// weights state them, in another order.
 std::optional<ClassMap> map_of_classes(const ExtractOptions& options, const Teacher& teacher, const ImageIndex& index);
 
 }  // namespace vitrine

@@ -7,6 +7,7 @@
 #include "common/base/files.h"
 #include "common/base/progress.h"
 #include "common/cache/cache.h"
+#include "common/image/hold_out.h"
 #include "common/image/index_record.h"
 #include "common/image/scan_report.h"
 
@@ -18,6 +19,7 @@ PreparedImages scan_for_cache(const ExtractOptions& options, const StopFlag& sto
   const ScanOptions how{options.index_depth, options.verify_images, options.bad_images == BadImages::kSkip, true, &stop,
                         options.decoding};
   PreparedImages out;
+  out.hold_out = options.hold_out;
   if (path_exists(cache / "index.h5")) {
     const KnownIndex known = known_index(cache, read_index(cache / "index.h5"));
     if (!(known.index.decoding == options.decoding))
@@ -25,6 +27,7 @@ PreparedImages scan_for_cache(const ExtractOptions& options, const StopFlag& sto
                                       .what = text("was made with ", known.index.decoding.describe(), ", this run has ",
                                                    options.decoding.describe()),
                                       .remedy = "use the same settings, or another cache directory"});
+    check_hold_out(options.cache, known.hold_out, options.hold_out);
     out.scan = scan_images(folders, how, known);
     if (known.depth >= how.depth && how.verify == VerifyImages::kSample)
       note(text("compared all file sizes and the contents of ",
@@ -43,7 +46,7 @@ PreparedImages scan_for_cache(const ExtractOptions& options, const StopFlag& sto
 }
 
 void write_what_is_known(const std::filesystem::path& cache, const PreparedImages& images) {
-  write_index_record(cache, images.index->hash(), {images.scan.depth, images.scan.counts});
+  write_index_record(cache, images.index->hash(), {images.scan.depth, images.scan.counts, images.hold_out});
   std::vector<LeftOut> list = images.scan.left_out;
   for (const auto& [image, entry] : images.scan.bad) list.push_back(entry);
   // Pictures skipped by earlier or concurrent processes are marked in their shards.

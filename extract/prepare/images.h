@@ -16,6 +16,7 @@ struct PreparedImages {
   FolderScan scan;                          ///< without its index, which is moved to
   std::shared_ptr<const ImageIndex> index;  ///< here
   std::shared_ptr<BadPictures> bad;         ///< unreadable images of the index, and the policy for later ones
+  double hold_out = 0;                      ///< share of the folder that is not in the index
 };
 
 /// Scans the folders as the options say, against the cache's index if there is one, and prints what is left out. Writes

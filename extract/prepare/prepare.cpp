@@ -39,6 +39,10 @@ void judge(const ExtractOptions& options, const Teacher& teacher, const ViewMake
     note("the teacher is not checked: the images have no labels");
     return;
   }
+  if (map == nullptr && static_cast<std::size_t>(teacher.classes()) != index.classes.size()) {
+    note("the teacher is not checked: its classes are not the images', and its logits are not kept");
+    return;
+  }
   const TeacherCheck check =
       check_teacher(teacher, views, index, options.check_images, options.plan.seed, map, options.images, workers, stop);
   for (const std::string& sentence : check.notes) note(sentence);

@@ -170,9 +170,9 @@ TEST_CASE("the changed keys are those that differ from the defaults, and read ba
   options.count = 10;
   options.title = "other";
   options.inner.names = {};
-  CHECK(config_changes(options) == "count = 10\ntitle = \"other\"\ninner.names = []\n");
+  CHECK(config_changes(options) == "count = 10\ntitle = 'other'\ninner.names = []\n");
   CHECK(load(config_changes(options)) == options);
-  CHECK(config_changes(Options{}, options) == "count = 3\ntitle = \"plain\"\ninner.names = [\"a\"]\n");
+  CHECK(config_changes(Options{}, options) == "count = 3\ntitle = 'plain'\ninner.names = ['a']\n");
 }
 
 TEST_CASE("a key without its section, or with another tool's name, is refused with the right key") {

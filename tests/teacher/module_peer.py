@@ -78,14 +78,12 @@ def check(folder, name, module, taps, expected):
     assert code == 0, out
     assert f"running the code in {module}" in out, out
     model_config = timm.data.resolve_model_data_config(timm.create_model(name))
-    data = VitrineDataset(str(folder / "images"), Cache(str(cache)), [track.name for track in Cache(str(cache)).tracks],
-                          normalise=(model_config["mean"], model_config["std"]))
-    item = data[0]
+    batch = VitrineDataset(Cache(str(cache)), str(folder / "images"), [track.name for track in Cache(str(cache)).tracks])[0]
     with torch.no_grad():
-        values = expected(item["pictures"])
-    assert set(values) == set(item["targets"]), (set(values), set(item["targets"]))
+        values = expected(batch.normalised(model_config["mean"], model_config["std"]))
+    assert set(values) == set(batch.targets), (set(values), set(batch.targets))
     for track, value in values.items():
-        error = (item["targets"][track] - value).abs().max().item()
+        error = (batch.targets[track] - value).abs().max().item()
         assert error <= 2e-4 * max(1.0, value.abs().max().item()), (name, track, error)
     code, out = run(BIN / "vitrine-cache", "verify", cache, "--images", folder / "images", "--deep", 8, "--weights", module, "--allow",
                     "module")
@@ -152,12 +150,10 @@ def main():
         path = config(folder, folder / "half.pt", "half", "")
         code, out = run(BIN / "vitrine-extract", path, "--allow", "module", "--set", "teacher.precision=bf16")
         assert code == 0, out
-        model_config = timm.data.resolve_model_data_config(vit)
-        item = VitrineDataset(str(folder / "images"), Cache(str(folder / "half")), ["logits", "embedding"],
-                              normalise=(model_config["mean"], model_config["std"]))[0]
+        batch = VitrineDataset(str(folder / "half"), str(folder / "images"), ["logits", "embedding"])[0]
         with torch.no_grad():
-            head = vit.head(item["targets"]["embedding"])
-        assert (head - item["targets"]["logits"]).abs().max() <= 1e-5 * head.abs().max(), "the head is not in FP32"
+            head = vit.head(batch.targets["embedding"])
+        assert (head - batch.targets["logits"]).abs().max() <= 1e-5 * head.abs().max(), "the head is not in FP32"
 
         # Settings that are part of the exported code.
         path = config(folder, folder / "vit.pt", "refused", "")

@@ -67,6 +67,8 @@ struct Paths {
             {"vitrine-cache", "recode " + cache + "--from logits --encoding fp16 --to @"},
             {"vitrine-cache", "estimate @"},
             {"vitrine-cache", "estimate '" + fixture.config.string() + "' --scratch @", true},
+            {"vitrine-export", "@ --format onnx"},
+            {"vitrine-classify", "@ '" + fixture.images.string() + "'"},
             {"vitrine-draw", "@ --images 2 --classes 4 --size 24"},
             {"vitrine-bench", "read --cache @", true},
             {"vitrine-bench", "codec --curve 0 --synthetic 0 --cache @", true},

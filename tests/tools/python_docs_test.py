@@ -1,13 +1,18 @@
-"""The Python code that the documentation shows runs as it stands: the docstring of tools/python/vitrine_cache on a cache that
+"""The code that the documentation shows runs as it stands: README.md and the docstrings of tools/python on a cache that
 vitrine-extract made by default, and FORMAT.md's blocks on every encoding."""
+import contextlib
+import doctest
+import importlib
+import io
 import json
 import os
 import pathlib
+import pkgutil
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
-import textwrap
 
 import numpy as np
 import torch
@@ -18,19 +23,13 @@ from vitrine_cache import Cache
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
-def blocks_of_page():
-    return [block.split("```")[0] for block in (ROOT / "common/cache/FORMAT.md").read_text().split("```python\n")[1:]]
-
-
-def code_of_docstring(words):
-    """The indented lines of the paragraph that begins with these words."""
-    paragraphs = re.findall(r"(?:^    .*\n)+", vitrine_cache.__doc__, re.M)
-    return textwrap.dedent(next(text for text in paragraphs if text.lstrip().startswith(words)))
+def blocks(page, language="python"):
+    return [block.split("```")[0] for block in (ROOT / page).read_text().split(f"```{language}\n")[1:]]
 
 
 def test_h5py_recipe(cache):
     """FORMAT.md's example reads plain arrays bit for bit, and for packed ones names the reader."""
-    recipe, = (block for block in blocks_of_page() if block.startswith("import h5py"))
+    recipe, = (block for block in blocks("common/cache/FORMAT.md") if block.startswith("import h5py"))
     path, rows = '"cache/vit.0123abcd/attention.11/00000.h5"', "slice(0, 64)"
     check(path in recipe and rows in recipe)
     read = set()
@@ -51,7 +50,7 @@ def test_h5py_recipe(cache):
 def test_uniform_page(cache):
     """FORMAT.md's lines for the uniform encoding, on the rows that h5py gives."""
     names = {}
-    exec(next(block for block in blocks_of_page() if "def decode_uniform" in block), names)
+    exec(next(block for block in blocks("common/cache/FORMAT.md") if "def decode_uniform" in block), names)
     track, = (t for t in cache.tracks if t.encoding == "uniform")
     for pass_ in track.passes:
         for group in range(cache.plan.groups_per_pass):
@@ -72,28 +71,50 @@ def test_without_plugin(cache):
     check(any(all(part in run.stderr for part in words.split(" ... ")) for words in told), run.stderr)
 
 
-def test_docstring(folder):
-    """The training loop, where the demo would have left its pictures and cache."""
-    (folder / "demo/images").mkdir(parents=True)
-    (folder / "demo/images/student").symlink_to(folder / "images")
-    (folder / "demo/cache").symlink_to(folder / "cache")
-    here = os.getcwd()
-    os.chdir(folder)
-    try:
-        names = {}
-        exec(code_of_docstring("import torch, torchvision"), names)
-        check(names["data"].pass_ == 7 and torch.isfinite(names["soft"]) and names["scores"].shape == (16, 3))
-        values = code_of_docstring("values = Cache")
-        check('track("features.3").read(0, 5)' in values)
-        exec("from vitrine_cache import Cache\n" + values.replace("features.3", "features.1").replace("(0, 5)", "(0, 1)"), names)
-        check(names["values"].shape == (8, 16, 4, 4))
-        few, loss = Cache(folder / "few"), code_of_docstring("soft = topk")
-        data = vitrine_cache.VitrineDataset(folder / "images", few, ["logits"], kept=True)
-        topk = {"item": data[0], "scores": torch.randn(8, 3), "t": 2.0, "topk_kl_divergence": vitrine_cache.topk_kl_divergence}
-        exec(loss, topk)
-        check(torch.isfinite(topk["soft"]))
-    finally:
-        os.chdir(here)
+def test_readme(folder):
+    """The Python blocks of tools/python/README.md, one after the other, and each line of its shell block."""
+    names, seen = {}, []
+    python = blocks("tools/python/README.md")
+    check(len(python) == 5, len(python))
+    for block in python[:4]:
+        exec(block, names)
+        seen.append(dict(names))
+    train, features, resumed, arrays = seen
+    check(torch.isfinite(train["loss"]) and train["scores"].shape == (16, 3) and train["data"].epoch == 2)
+    check(features["target"].shape == (16, 16, 4, 4) and features["loss"].requires_grad)
+    check(resumed["state"]["epoch"] == 2 and resumed["again"].epoch == 3)
+    check(arrays["logits"].shape == (8, 3) and len(arrays["names"]) == 8 and "/" in arrays["names"][0])
+    lines = [line for block in blocks("tools/python/README.md", "sh") for line in block.splitlines() if line.startswith("python")]
+    check(len(lines) == 4)
+    for line in lines:
+        words = shlex.split(line, comments=True)
+        run = subprocess.run([sys.executable, *words[1:]], capture_output=True, text=True, cwd=folder)
+        check(run.returncode == 0 and run.stdout, run)
+    check((folder / "logits.h5").is_file() and (folder / "arrays/about.json").is_file())
+    api = [line for line in (ROOT / "tools/python/README.md").read_text().split("## API")[1].splitlines() if line.startswith("| `")]
+    exec(python[4], names)  # last, as there are two teachers after it
+    made = Cache("cache").track("logits", "my_resnet")
+    check(made.passes == list(range(8)) and made.encoding == "uniform")
+    there = (vitrine_cache, names["views"], names["writer"], train["data"], vitrine_cache.Loader, train["batch"], arrays["cache"], arrays["cache"].tracks[0],
+             vitrine_cache.TopK(0, 0, 0, 0))
+    for name in re.findall(r"`(\w+)[(`]", "".join(api)):
+        check(any(hasattr(where, name) for where in there), f"README.md's API names {name}")
+
+
+def test_docstrings():
+    """Every example in a docstring of the package."""
+    examples = 0
+    for found in pkgutil.iter_modules(vitrine_cache.__path__, "vitrine_cache."):
+        examples += run_examples(importlib.import_module(found.name))
+    check(run_examples(vitrine_cache) >= 6 and examples >= 9, examples)
+
+
+def run_examples(module):
+    told = io.StringIO()
+    with contextlib.redirect_stdout(told):
+        failed, tried = doctest.testmod(module)
+    check(failed == 0, told.getvalue())
+    return tried
 
 
 def main():
@@ -112,11 +133,13 @@ def main():
         check(test_h5py_recipe(cache) == {"sqrt8"})
         test_uniform_page(cache)
         test_without_plugin(cache)
-        run = subprocess.run([BIN / "vitrine-extract", folder / "extract.toml", "--set", "taps.logits_encoding=topk", "--set",
-                              "taps.topk=2", "--set", "taps.topk_temperatures=[2.0]", "--set", f"cache={folder}/few", "--set",
-                              "passes=1"], capture_output=True, text=True)
-        check(run.returncode == 0, run.stderr)
-        test_docstring(folder)
+        here = os.getcwd()
+        os.chdir(folder)
+        try:
+            test_docstrings()
+            test_readme(folder)
+        finally:
+            os.chdir(here)
     print("the documentation's code runs")
 
 

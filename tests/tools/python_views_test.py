@@ -1,4 +1,4 @@
-"""Compares the pictures of tools/python/vitrine_cache with a cache that vitrine-extract made, also through torch's loader."""
+"""Compares the pictures of tools/python/vitrine_cache with a cache that vitrine-extract made."""
 import pathlib
 import shutil
 import subprocess
@@ -9,11 +9,10 @@ import numpy as np
 import timm
 import torch
 from PIL import Image
-from reader_support import BIN, compressed, equal_bits, raises, replace_chunk, word
+from reader_support import BIN, compressed, raises, replace_chunk, word
 from safetensors.torch import save_file
 import vitrine_cache
-from torch.nn.functional import kl_div, log_softmax
-from vitrine_cache import NO_LABEL, Cache, VitrineDataset, Views, hashed_view, left_out, topk_kl_divergence
+from vitrine_cache import Cache, VitrineDataset, Views, hashed_view, left_out
 from vitrine_cache import views
 from xxhash import xxh3_64_intdigest as xxh3
 
@@ -154,14 +153,14 @@ def test_without_labels(folder):
     without = [id.startswith(".unlabelled/some/where/") for id in cache.ids]
     assert sum(without) == 5 and len(without) == 20 and cache.classes == ["ant", "bee", "cat"]
     assert (cache.labels == -1).tolist() == without
-    data = VitrineDataset(folder / "images", cache, ["logits"], unlabelled=folder / "further")
+    data = VitrineDataset(cache, folder / "images", ["logits"], unlabelled=folder / "further", shuffle=False)
     seen = set()
-    for group, item in enumerate(data[g] for g in range(len(data))):
+    for group, batch in enumerate(data):
         recipes = cache.recipes(0, group)
         wanted = [-100 if without[r["image"]] else int(cache.labels[r["image"]]) for r in recipes]
-        assert item["labels"].tolist() == wanted
-        assert item["partner_labels"].tolist() == [wanted[r["partner"]] for r in recipes]
-        assert item["targets"]["logits"].shape == (8, 3)
+        assert batch.labels.tolist() == wanted
+        assert batch.mixed_labels.tolist() == [wanted[r["partner"]] for r in recipes]
+        assert batch.targets["logits"].shape == (8, 3)
         seen.update(wanted)
     assert seen == {-100, 0, 1, 2}
     raises("lie in a further folder of images without labels; give that folder too (unlabelled)", Views, folder / "images",
@@ -171,34 +170,8 @@ def test_without_labels(folder):
     assert "20 images of 3 classes, 5 of them without a label" in info.stdout, info.stderr
 
 
-def test_loader(folder):
-    """Spawned workers give the same data as this process, normalised as in C++."""
-    cache, colours = Cache(folder / "cache"), ((0.5, 0.4, 0.3), (0.2, 0.25, 0.3))
-    data = VitrineDataset(folder / "images", cache, ["logits", "features.1", "attention.1"], 2, normalise=colours)
-    loader = torch.utils.data.DataLoader(data, batch_size=None, num_workers=1, multiprocessing_context="spawn")
-    items = list(loader)
-    assert len(items) == len(data) == 2
-    for group, item in enumerate(items):
-        recipes = cache.recipes(2, group)
-        assert item["labels"].tolist() == recipes["label"].tolist()
-        assert item["partner_labels"].tolist() == recipes["label"][recipes["partner"]].tolist()
-        assert item["own_share"].dtype == torch.float32 and len(item["own_share"]) == 8
-        for name, values in item["targets"].items():
-            assert equal_bits(values.numpy(), cache.track(name).read(2, group))
-        pixels = Views(folder / "images", cache).read(2, group).astype(np.float32)
-        wanted = (pixels / np.float32(255) - np.float32(colours[0])) / np.float32(colours[1])
-        assert np.abs(item["pictures"].numpy() - wanted.transpose(0, 3, 1, 2)).max() < 1e-5
-    track = cache.track("features.1")
-    turned = VitrineDataset(folder / "images", cache, [track], 2, coefficients=True)[1]["targets"]["features.1"].numpy()
-    assert equal_bits(turned, track.read_coefficients(2, 1)) and np.abs(turned - track.read(2, 1)).max() > 0.1
-    plain = VitrineDataset(folder / "images", folder / "cache", [], 0, size=20)[1]
-    assert plain["pictures"].dtype == torch.uint8 and plain["pictures"].shape == (
-        8, 3, 20, 20) and plain["targets"] == {}
-    raises("pass 8 of recipes is not complete", VitrineDataset, folder / "images", cache, [], 8)
-
-
 def test_left_out(folder):
-    """Views whose picture was missing when their targets were made are black, without labels, blank, and marked."""
+    """Views whose picture was missing when their targets were made are dropped, or black, without labels, blank, and marked."""
     words = [folder / "extract.toml", "--set", f"cache={folder}/gone", "--set", f"images={folder}/fewer"]
     shutil.copytree(folder / "images", folder / "fewer")
     for passes, more in (("1", []), ("2", ["--set", "bad_images=skip"])):
@@ -208,22 +181,28 @@ def test_left_out(folder):
         (folder / "fewer/bee/2.png").unlink(missing_ok=True)
     cache, whole = Cache(folder / "gone"), Cache(folder / "cache")
     gone, count = cache.ids.index("bee/2.png"), 0
-    data = VitrineDataset(folder / "fewer", cache, ["logits", "features.1"], 1)
-    undisturbed = VitrineDataset(folder / "images", whole, ["logits"], 1)
+    plain = {"passes": [1], "shuffle": False}
+    data = VitrineDataset(cache, folder / "fewer", ["logits", "features.1"], drop_left_out=False, **plain)
+    dropping = VitrineDataset(cache, folder / "fewer", ["logits", "features.1"], **plain)
+    undisturbed = VitrineDataset(whole, folder / "images", **plain)
     for group in range(len(data)):
-        item, sound, recipes = data[group], undisturbed[group], cache.recipes(1, group)
+        batch, fewer, sound, recipes = data[group], dropping[group], undisturbed[group], cache.recipes(1, group)
         needs = recipes["image"] == gone
         needs |= (recipes["mix"] != 0) & needs[recipes["partner"]]
-        assert item["left_out"].tolist() == needs.tolist() == left_out(recipes).tolist()
+        assert batch.left_out.tolist() == needs.tolist() == left_out(recipes).tolist()
         count += needs.sum()
-        assert not sound["left_out"].any()
-        for key in ("labels", "partner_labels"):
-            assert (item[key].numpy()[needs] == -100).all()
-            assert (item[key] == sound[key]).numpy()[~needs].all()
-        assert not item["pictures"].numpy()[needs].any()
-        assert (item["pictures"] == sound["pictures"]).numpy()[~needs].all()
-        assert (np.abs(item["targets"]["logits"].numpy()[needs]) < 0.02).all()  # of the encoding uniform: 0 but for rounding
+        assert not sound.left_out.any()
+        for key in ("labels", "mixed_labels", "images"):
+            blank, good = (getattr(each, key).numpy() for each in (batch, sound))
+            assert (blank[needs] == (0 if key == "images" else -100)).all()
+            assert (blank == good)[~needs].all()
+        assert (np.abs(batch.targets["logits"].numpy()[needs]) < 0.02).all()  # of the encoding uniform: 0 but for rounding
         assert not cache.track("features.1").read_coefficients(1, group)[needs].any()
+        assert len(fewer) == 8 - needs.sum() and not fewer.left_out.any()
+        for name in ("images", "labels", "mixed_labels", "lam"):
+            assert (getattr(fewer, name) == getattr(batch, name)[~needs]).all()
+        for name, values in fewer.targets.items():
+            assert (values == batch.targets[name][~needs]).all()
     assert 0 < count < 16
     assert not left_out(cache.recipes(0, 0)).any()
     # The hashed view's place moves when it is the one that is left out.
@@ -232,37 +211,6 @@ def test_left_out(folder):
     assert [hashed_view(recipes, group) for group in (1, 2, 3, 7, 10, 15)] == [1, 4, 4, 0, 4, 0]
     recipes["reserved"] = 1
     assert hashed_view(recipes, 3) is None
-
-
-def test_kept(folder):
-    """A topk track as stored, for a loss at any of its temperatures, also through torch's loader."""
-    words = [folder / "extract.toml", "--set", "taps.logits_encoding=topk", "--set", "taps.topk=2", "--set",
-             "taps.topk_temperatures=[2.0, 4.0]", "--set", f"cache={folder}/few", "--set", "passes=1"]
-    run = subprocess.run([BIN / "vitrine-extract", *words], capture_output=True, text=True)
-    assert run.returncode == 0, run.stderr
-    cache = Cache(folder / "few")
-    data = VitrineDataset(folder / "images", cache, ["logits", "features.1"], kept=True)
-    loader = torch.utils.data.DataLoader(data, batch_size=None, num_workers=1, multiprocessing_context="spawn")
-    whole = VitrineDataset(folder / "images", cache, ["logits"])
-    scores = torch.randn(8, 3, dtype=torch.float64)
-    for group, item in enumerate(loader):
-        values, indices, tails = cache.track("logits").read_kept(0, group)
-        target = item["targets"]["logits"]
-        assert equal_bits(target["values"].numpy(), values) and target["indices"].tolist() == indices.tolist()
-        assert list(target["tails"]) == [2, 4] and item["targets"]["features.1"].shape == (8, 16, 4, 4)
-        for i, t in enumerate((2.0, 4.0)):
-            assert equal_bits(target["tails"][t].numpy(), np.ascontiguousarray(tails[:, i]))
-        # Two of three classes are kept: the third's logit is known from its tail, so that this is the whole KL.
-        logits = whole[group]["targets"]["logits"].double()
-        for t in (2.0, 4.0):
-            wanted = kl_div(log_softmax(scores / t, 1), log_softmax(logits / t, 1), reduction="batchmean", log_target=True)
-            assert abs(topk_kl_divergence(scores, target, t) - wanted) < 1e-5
-    try:
-        topk_kl_divergence(scores, target, 1)
-    except ValueError as problem:
-        assert str(problem) == "the temperature 1 has no tail; there are 2.0, 4.0"
-    else:
-        raise AssertionError("a temperature without a tail")
 
 
 def test_decoding(folder):
@@ -305,10 +253,9 @@ def main():
         folder = pathlib.Path(name)
         extract(folder)
         test_mixing()
-        for test in (test_pixels, test_page, test_wrong_pictures, test_without_labels, test_loader, test_left_out,
-                     test_kept, test_decoding):
+        for test in (test_pixels, test_page, test_wrong_pictures, test_without_labels, test_left_out, test_decoding):
             test(folder)
-    print("pixels and torch's loader: alike")
+    print("pixels: alike")
 
 
 if __name__ == "__main__":

@@ -38,6 +38,17 @@ add_library(vitrine_hdf5 INTERFACE)
 target_include_directories(vitrine_hdf5 SYSTEM INTERFACE ${HDF5_INCLUDE_DIRS})
 target_link_libraries(vitrine_hdf5 INTERFACE ${HDF5_C_LIBRARIES})
 
+# ONNX's message classes. The headers of protobuf must not meet LibTorch's, which are of another version: only targets
+# without LibTorch use this.
+find_path(onnx_INCLUDE onnx/onnx_pb.h REQUIRED)
+find_path(protobuf_INCLUDE google/protobuf/message.h REQUIRED)
+find_library(onnx_proto_LIBRARY onnx_proto REQUIRED)
+find_library(protobuf_LIBRARY protobuf REQUIRED)
+add_library(vitrine_onnx_proto INTERFACE)
+target_include_directories(vitrine_onnx_proto SYSTEM INTERFACE ${onnx_INCLUDE} ${protobuf_INCLUDE})
+target_compile_definitions(vitrine_onnx_proto INTERFACE ONNX_ML=1)
+target_link_libraries(vitrine_onnx_proto INTERFACE ${onnx_proto_LIBRARY} ${protobuf_LIBRARY})
+
 set(_torch ${VITRINE_SITE_PACKAGES}/torch)
 add_library(vitrine_torch INTERFACE)
 target_include_directories(vitrine_torch SYSTEM INTERFACE ${_torch}/include ${_torch}/include/torch/csrc/api/include

@@ -10,6 +10,7 @@
 #include "common/base/files.h"
 #include "common/base/progress.h"
 #include "common/cache/cache.h"
+#include "common/image/hold_out.h"
 #include "common/image/scan.h"
 #include "common/image/scan_report.h"
 
@@ -47,6 +48,7 @@ TrainingImages scan_training_images(const TrainingImageOptions& options, const S
   FolderScan scan;
   if (cached) {
     const KnownIndex before = known_index(options.cache, std::move(known));
+    check_hold_out(options.cache, before.hold_out, folders.hold_out);
     how.depth = before.depth;  // the extraction decided how deep
     scan = scan_images(folders, how, before);
   } else {

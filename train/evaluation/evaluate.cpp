@@ -59,18 +59,18 @@ Evaluation::Scanned Evaluation::scanned(const ImageFolders& folder, const Decodi
   return out;
 }
 
-Evaluation::Scanned Evaluation::scanned(const std::string& folder, const ModelClasses& classes,
+Evaluation::Scanned Evaluation::scanned(const ImageFolders& folder, const ModelClasses& classes,
                                         const Decoding& decoding, const StopFlag& stop) {
-  Scanned out = scanned(ImageFolders{folder}, decoding, stop);
+  Scanned out = scanned(folder, decoding, stop);
   if (!classes.names.empty()) {
-    out.index = std::make_shared<const ImageIndex>(matched(*out.index, folder, classes));
+    out.index = std::make_shared<const ImageIndex>(matched(*out.index, folder.describe(), classes));
     return out;
   }
   if (out.index->classes.size() != classes.count)
-    fail(folder, ": has ", out.index->classes.size(), " class folders, but ", classes.model, " has ", classes.count,
-         " classes without names; top-1 would be meaningless");
+    fail(folder.describe(), ": has ", out.index->classes.size(), " class folders, but ", classes.model, " has ",
+         classes.count, " classes without names; top-1 would be meaningless");
   note(text(classes.model, " has no class names; its classes are assumed to be the ", classes.count,
-            " class folders of ", folder, ", in the order of their names"));
+            " class folders of ", folder.describe(), ", in the order of their names"));
   return out;
 }
 
@@ -83,7 +83,7 @@ Evaluation::Evaluation(const ImageFolders& folder, Scanned scanned, const Evalua
       options_(options),
       arena_(options.workers > 0 ? static_cast<int>(options.workers) : tbb::task_arena::automatic) {}
 
-Evaluation::Evaluation(const std::string& folder, const ModelClasses& classes, const EvaluationOptions& options,
+Evaluation::Evaluation(const ImageFolders& folder, const ModelClasses& classes, const EvaluationOptions& options,
                        const StopFlag& stop)
     : Evaluation(folder, scanned(folder, classes, options.decoding, stop), options) {}
 

@@ -47,7 +47,7 @@ class Evaluation {
   /// Throws Error for a class folder that the model does not know. When the model's class names are unknown, the
   /// folder's classes are assumed to be the model's in the order of their names, with a note; throws Error when their
   /// numbers differ.
-  Evaluation(const std::string& folder, const ModelClasses& classes, const EvaluationOptions& options,
+  Evaluation(const ImageFolders& folder, const ModelClasses& classes, const EvaluationOptions& options,
              const StopFlag& stop = never_stop());
   /// A folder with any classes, or with Labels::kNone any images. Pictures are decoded as options.decoding says.
   Evaluation(const ImageFolders& folder, const EvaluationOptions& options, const StopFlag& stop = never_stop());
@@ -80,7 +80,7 @@ class Evaluation {
     std::vector<LeftOut> left_out;
   };
   static Scanned scanned(const ImageFolders& folder, const Decoding& decoding, const StopFlag& stop);
-  static Scanned scanned(const std::string& folder, const ModelClasses& classes, const Decoding& decoding,
+  static Scanned scanned(const ImageFolders& folder, const ModelClasses& classes, const Decoding& decoding,
                          const StopFlag& stop);
   Evaluation(const ImageFolders& folder, Scanned scanned, const EvaluationOptions& options);
 

@@ -3,6 +3,8 @@
 #include <torch/torch.h>
 
 #include <string>
+#include <unordered_map>
+#include <vector>
 
 #include "common/base/error.h"
 #include "common/base/progress.h"
@@ -50,6 +52,26 @@ void describe_features(const TrainOptions& options, const Objective& objective, 
             " steps that ask for it (", epochs(steps.lacking), " of ", epochs(steps.wanted),
             " epochs), since the passes ", listed(without(use.all, use.with_maps)),
             " lack feature or attention maps; extract them for these passes too, or expect a weaker feature term"));
+}
+
+void describe_shared_images(const ImageIndex& training, const Evaluation* validation, const Evaluation* test) {
+  std::unordered_map<std::uint64_t, const ImageEntry*> by_hash;
+  for (const ImageEntry& image : training.images) by_hash.emplace(image.hash, &image);
+  for (const Evaluation* judged : {validation, test}) {
+    if (judged == nullptr) continue;
+    const std::vector<ImageEntry>& images = judged->index().images;
+    std::uint64_t shared = 0;
+    const ImageEntry *first = nullptr, *twin = nullptr;
+    for (const ImageEntry& image : images) {
+      const auto found = by_hash.find(image.hash);
+      if (found == by_hash.end() || found->second->file_bytes != image.file_bytes) continue;
+      if (shared++ == 0) first = &image, twin = found->second;
+    }
+    if (shared > 0)
+      note(text("warning: ", human_count(shared), " of the ", human_count(images.size()),
+                judged == test ? " test" : " validation", " images are training images too (", first->id, " is ",
+                twin->id, "); accuracy on them says little about new images"));
+  }
 }
 
 void describe_plan(const TrainOptions& options, const ImageIndex& index, const std::vector<TrackInfo>& tracks,

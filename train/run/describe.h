@@ -9,6 +9,7 @@
 #include "common/plan/image_index.h"
 #include "common/plan/plan.h"
 #include "train/data/batches.h"
+#include "train/evaluation/evaluate.h"
 #include "train/matching/objective.h"
 #include "train/optim/schedule.h"
 #include "train/run/judge.h"
@@ -24,6 +25,10 @@ void describe_run(const TrainOptions& options, const Plan& plan, const PassLists
 /// the feature term is off because passes lack maps. `size`: side of the student's pictures.
 void describe_features(const TrainOptions& options, const Objective& objective, const Batches& batches,
                        const PassLists& use, int size);
+
+/// Warns of evaluated images whose files are among the training images, byte for byte. `validation`, `test`: may be
+/// null.
+void describe_shared_images(const ImageIndex& training, const Evaluation* validation, const Evaluation* test);
 
 /// For a dry run. Prints the images, the tracks, each phase in steps with its learning rate and terms, and what is
 /// validated and tested. `bounds`: of the phases.

@@ -180,8 +180,9 @@ void judge_by_labels(const Evaluation& evaluation, Network& network, at::Device 
 
 Report evaluate_checkpoint(const TrainOptions& given, const std::filesystem::path& checkpoint, bool configured,
                            const std::vector<std::string>& overrides, const StopFlag& stop) {
-  const std::string folder = given.test.empty() ? given.validation : given.test;
-  if (folder.empty())
+  const std::optional<ImageFolders> folder =
+      given.test.empty() ? given.validation_folders() : std::optional(ImageFolders(given.test));
+  if (!folder)
     fail("there are no images to evaluate on; give them with --images DIR, or a configuration with test or validation");
   if (!given.targets.teacher.file().empty()) select_device(given.targets.teacher.device);
   const at::Device device = select_device(given.device);
@@ -197,13 +198,14 @@ Report evaluate_checkpoint(const TrainOptions& given, const std::filesystem::pat
   const EvaluationOptions how = options.evaluation_options(picture_size(options));
   const auto classes = static_cast<std::size_t>(judged.classes());
   const ModelClasses known{judged.record ? judged.record->classes : std::vector<std::string>(), classes, judged.file};
-  const Evaluation evaluation =
-      labelled ? Evaluation(folder, known, how, stop) : Evaluation(ImageFolders(folder, {}, Labels::kNone), how, stop);
+  ImageFolders images = *folder;
+  images.labels = labelled ? Labels::kFolders : Labels::kNone;
+  const Evaluation evaluation = labelled ? Evaluation(images, known, how, stop) : Evaluation(images, how, stop);
   Network network = network_of(judged, options, device);
 
   Report report;
   report.checkpoint = judged.file;
-  report.folder = folder;
+  report.folder = images.describe();
   report.about = judged.record ? words_of(*judged.record) : "";
   report.precision = options.precision;
   if (labelled) {

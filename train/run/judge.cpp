@@ -30,9 +30,11 @@ Judge::Judge(const TrainOptions& options, const ModelClasses& classes, const Dec
   EvaluationOptions how = options.evaluation_options(size);
   how.decoding = decoding;
   const Select selection = options.selection();
-  if (selection == Select::kTop1) validation_.emplace(options.validation, classes, how, stop);
+  if (selection == Select::kTop1) validation_.emplace(*options.validation_folders(), classes, how, stop);
   if (selection == Select::kAgreement) {
-    validation_.emplace(ImageFolders(options.validation, {}, Labels::kNone), how, stop);
+    ImageFolders folders = *options.validation_folders();
+    folders.labels = Labels::kNone;
+    validation_.emplace(folders, how, stop);
     agreement_.emplace(options.targets, *validation_, classes.names, classes.count, stop);
   }
   if (!options.test.empty()) test_.emplace(options.test, classes, how, stop);
@@ -43,7 +45,7 @@ void Judge::begin(Checkpoint& state) const {
   const std::string images = validation_->index().hash();
   if (state.best.there() && !state.validation_images.empty() && state.validation_images != images) {
     const std::filesystem::path best = RunFiles(options_.output).best_weights();
-    note(text(options_.validation,
+    note(text(options_.validation_folders()->describe(),
               ": holds other images than those on which the best weights so far were selected; selection starts anew",
               path_exists(best) ? ", and the old one is now " + move_aside(best, "old").string() : ""));
     state.best = {};

@@ -29,7 +29,12 @@ void TrainOptions::fields(Fields& f) {
          "weights), preprocessing (theirs), mixed (tracks or shards of another device kind, instruction set, library "
          "version, precision or micro-batch), pictures (decoded differently than for the teacher), tracks (replaced "
          "since the checkpoint); empty: none");
-  f.text("validation", validation, "images on which the best checkpoint is selected; empty: none");
+  f.number("hold_out", hold_out,
+           "share of images, of each class, that does not teach the student and validates it where validation is not "
+           "given; chosen by a hash of their names; with a cache: as it was made",
+           {0, 0.9});
+  f.text("validation", validation,
+         "images on which the best checkpoint is selected; empty: those held out, or without any none");
   f.choice<Select>(
       "select", select,
       {{"auto", Select::kAuto}, {"top1", Select::kTop1}, {"agreement", Select::kAgreement}, {"last", Select::kLast}},
@@ -97,8 +102,22 @@ void TrainOptions::fields(Fields& f) {
   f.section("scaler", scaler, "the gradient scaler (fp16 only)");
 }
 
+ImageFolders TrainOptions::folders() const {
+  ImageFolders out(images, unlabelled, labels);
+  out.hold_out = hold_out;
+  return out;
+}
+
+std::optional<ImageFolders> TrainOptions::validation_folders() const {
+  if (!validation.empty()) return ImageFolders(validation);
+  if (hold_out <= 0) return std::nullopt;
+  ImageFolders held = folders().held();
+  held.labels = Labels::kFolders;
+  return held;
+}
+
 Select TrainOptions::selection() const {
-  if (validation.empty()) return Select::kLast;
+  if (!validation_folders()) return Select::kLast;
   if (select != Select::kAuto) return select;
   if (labels == Labels::kFolders) return Select::kTop1;
   return targets.teacher.file().empty() ? Select::kLast : Select::kAgreement;

@@ -4,6 +4,7 @@
 #define VITRINE_TRAIN_RUN_OPTIONS_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -42,6 +43,8 @@ struct TrainOptions {
   std::string images;      ///< training images, a folder of class folders; with a cache: the one it was made from
   std::string unlabelled;  ///< additional training images without labels; empty: none
   Labels labels = Labels::kFolders;
+  /// Share of `images` that does not teach (common/image/hold_out.h), and validates when `validation` is empty.
+  double hold_out = 0;
   std::string validation;  ///< evaluated every eval_every epochs to select the best checkpoint; empty: none
   Select select = Select::kAuto;
   std::string test;                      ///< evaluated once, with the final weights; empty: none
@@ -82,7 +85,9 @@ struct TrainOptions {
   ScalerOptions scaler;  ///< for "fp16"
 
   void fields(Fields& f);
-  ImageFolders folders() const { return {images, unlabelled, labels}; }
+  ImageFolders folders() const;
+  /// The images of `validation`, or the held-out ones, as class folders; nothing without either.
+  std::optional<ImageFolders> validation_folders() const;
   /// `select` with kAuto resolved; kLast without validation images.
   Select selection() const;
 

@@ -26,13 +26,23 @@ std::optional<std::uint64_t> included_step(const nlohmann::ordered_json& line, c
   return step;
 }
 
-std::vector<nlohmann::ordered_json> included_lines(const std::filesystem::path& path, const LogStart& start) {
-  std::vector<nlohmann::ordered_json> out;
+struct IncludedLines {
+  std::vector<nlohmann::ordered_json> lines;
+  bool repeats_step = false;  // a line of start.step is not included, and is made again
+};
+
+IncludedLines included_lines(const std::filesystem::path& path, const LogStart& start) {
+  IncludedLines out;
+  out.repeats_step = start.step == 0;
   if (start.step == 0 || !path_exists(path)) return out;
   std::istringstream lines(read_file(path));
   for (std::string line; std::getline(lines, line);) {
     auto json = parse_json<nlohmann::ordered_json>(line);
-    if (!json.is_discarded() && included_step(json, start)) out.push_back(std::move(json));
+    if (json.is_discarded()) continue;
+    if (included_step(json, start))
+      out.lines.push_back(std::move(json));
+    else
+      out.repeats_step = out.repeats_step || (json.is_object() && json.contains("step") && json["step"] == start.step);
   }
   return out;
 }
@@ -71,17 +81,16 @@ void flush(std::ofstream& out, const std::filesystem::path& path) {
 
 }  // namespace
 
-RunLog::RunLog(const std::filesystem::path& directory, const LogStart& start)
-    : files_(directory),
-      start_(start),
-      earlier_(included_lines(files_.metrics(), start)),
-      events_(files_.events(), start.step) {
+RunLog::RunLog(const std::filesystem::path& directory, const LogStart& start) : files_(directory), start_(start) {
+  IncludedLines included = included_lines(files_.metrics(), start);
+  // Earlier files of events keep the last step, unless they have more of it than the checkpoint includes.
+  events_.emplace(files_.events(), included.repeats_step ? start.step : start.step + 1);
+  earlier_ = std::move(included.lines);
   std::string lines, table = metrics_heading() + "\n";
   for (const nlohmann::ordered_json& line : earlier_) {
     lines += line.dump() + "\n";
     if (in_metrics_table(line)) table += metrics_row(line) + "\n";
-    // The new file of events replaces what earlier ones have of this step.
-    if (line.at("step") == start.step) add_scalars(line);
+    if (included.repeats_step && line.at("step") == start.step) add_scalars(line);
   }
   go_on(lines_, files_.metrics(), lines);
   go_on(table_, files_.metrics_table(), table);
@@ -99,10 +108,11 @@ void RunLog::add_line(const nlohmann::ordered_json& line) {
 
 void RunLog::add_scalars(const nlohmann::ordered_json& line) {
   const std::string event = line.at("event").get<std::string>(), group = event == "step" ? "train" : event;
+  if (event == "phase") return;  // sentences
   std::vector<EventFile::Scalar> scalars;
   for (const auto& [key, value] : line.items())
     if (value.is_number() && key != "step") scalars.push_back({group + "/" + key, value.get<double>()});
-  if (!scalars.empty()) events_.add(line.at("step").get<std::uint64_t>(), scalars);
+  if (!scalars.empty()) events_->add(line.at("step").get<std::uint64_t>(), scalars);
 }
 
 void RunLog::add(std::uint64_t step, const Objective::Mapped& mapped) {

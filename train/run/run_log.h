@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -44,7 +45,7 @@ class RunLog {
   void add(std::uint64_t step, const Objective::Mapped& mapped);
 
   /// For histograms and pictures, which are in no other file.
-  EventFile& events() { return events_; }
+  EventFile& events() { return *events_; }
   /// The lines of earlier processes that the checkpoint includes, in their order; empty when they were taken before.
   std::vector<nlohmann::ordered_json> take_earlier() { return std::exchange(earlier_, {}); }
 
@@ -56,7 +57,7 @@ class RunLog {
   LogStart start_;
   std::vector<nlohmann::ordered_json> earlier_;
   std::ofstream lines_, table_, mapping_;
-  EventFile events_;
+  std::optional<EventFile> events_;
 };
 
 }  // namespace vitrine

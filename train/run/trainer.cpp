@@ -334,6 +334,7 @@ TrainResult Trainer::run(const StopFlag& stop) {
                                     std::max<std::size_t>(usual, options_.workers));
   const Judge judge(options_, {images_.index->classes, classes_, "the student"}, images_.index->decoding, size_, stop);
   describe();
+  describe_shared_images(*images_.index, judge.validation(), judge.test());
   state_.start_clocks();
   const std::unique_ptr<RunLock> lock = open_run_folder(given_, resumed_);
   begin(judge);

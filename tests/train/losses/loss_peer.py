@@ -9,7 +9,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[3] / "tools/python"))
-from vitrine_cache import topk_kl_divergence  # noqa: E402
+from vitrine_cache import Batch, TopK  # noqa: E402
+from vitrine_cache.losses import feature_mse, kd, mixed_cross_entropy  # noqa: E402
 
 LIMIT = 1e-5
 TAU = 3.0
@@ -88,10 +89,22 @@ def kl_kept(x):
     return total / N
 
 
+# The functions for PyTorch users of a cache: tools/python/vitrine_cache/losses.py.
+
+
+def kl_in_python(x):
+    return kd(x, d["teacher"], TAU) / TAU**2
+
+
 def kl_kept_in_python(x):
-    """The functions for PyTorch users of a cache: tools/python/vitrine_cache/dataset.py."""
-    target = {"values": d["kept_values"], "indices": d["kept_indices"], "tails": {1: d["kept_tail"] - 1, TAU: d["kept_tail"]}}
-    return topk_kl_divergence(x, target, TAU)
+    target = TopK(d["kept_values"], d["kept_indices"], {1: d["kept_tail"] - 1, TAU: d["kept_tail"]}, K)
+    return kd(x, target, TAU) / TAU**2
+
+
+def ce_in_python(x, which=""):
+    labels, mixed = (torch.where(d[which + name] < 0, -100, d[which + name]) for name in ("label", "partner_label"))
+    batch = Batch(torch.empty(0), labels, mixed, d["own_share"], torch.zeros(N, dtype=torch.bool), {})
+    return mixed_cross_entropy(x, batch, 0.1)
 
 
 def ce(x, smoothing=0.1, which=""):
@@ -260,17 +273,17 @@ def ce_of_logits(logits):
 
 
 losses = {
-    "kl": ("student", kl),
+    "kl": ("student", kl, kl_in_python),
     "kl.kept": ("student", kl_kept, kl_kept_in_python),
-    "ce": ("student", ce),
+    "ce": ("student", ce, ce_in_python),
     "dkd": ("student", dkd),
     "dist": ("student", dist),
     "ofa": ("student", ofa),
     "kl.mapped": ("student", kl_mapped),
-    "ce.some": ("student", lambda x: ce(x, which="some_")),
+    "ce.some": ("student", lambda x: ce(x, which="some_"), lambda x: ce_in_python(x, "some_")),
     "dkd.some": ("student", lambda x: dkd(x, "some_")),
     "ofa.some": ("student", lambda x: ofa(x, "some_")),
-    "feature.plain": ("features", feature_plain),
+    "feature.plain": ("features", feature_plain, lambda x: feature_mse(x, d["target"])),
     "feature.normalised": ("features", feature_normalised),
     "feature.cosine": ("features", feature_cosine),
     "feature.weighted.plain": ("features", weighted_plain),

@@ -117,6 +117,7 @@ def main():
             check(value.bucket_limit[-1] == value.max >= value.min >= 0 and value.sum_squares >= value.sum**2 / value.num, value)
 
         # A run that is killed after a line and before its checkpoint leaves events that the next process makes again.
+        train(folder, f"max_steps={len(steps) // 3}")  # the end of an epoch
         train(folder, "max_steps=5")
         before = shutil.copytree(run, folder / "copy")
         train(folder, "max_steps=7")
@@ -129,12 +130,14 @@ def main():
         train(folder)
         same_scalars(run)
         same_table(run)
-        check(len(list((run / "events").iterdir())) == 3, list((run / "events").iterdir()))
+        check(len(list((run / "events").iterdir())) == 4, list((run / "events").iterdir()))
 
         def numbers(directory):  # without times
             return [{key: value for key, value in line.items() if "second" not in key and key != "wait_share"}
                     for line in lines(directory) if line["event"] != "phase"]
         check(numbers(run) == numbers(whole), "a resumed run has other numbers")
+        check([event.step for event in read(run).Histograms("student/weight_norms")] == [event.step for event in histograms],
+              read(run).Histograms("student/weight_norms"))
         check(len(read(run).Images("views/0")) == 1, "a resumed run shows its first views again")
 
         # From a cache with attention, the views are also shown with the teacher's attention over them.

@@ -8,20 +8,13 @@
 #include <span>
 
 #include "common/codec/transform/transform_codec.h"
-
-struct vitrine_decoder {
-  vitrine::TransformCodec codec;
-};
+#include "tools/python/native/handle.h"
 
 namespace {
 
 template <class Number>
 std::vector<Number> copied(const Number* first, std::size_t count) {
   return first == nullptr ? std::vector<Number>{} : std::vector<Number>(first, first + count);
-}
-
-void tell(const std::exception& problem, char* message, std::size_t room) {
-  std::snprintf(message, room, "%s", problem.what());
 }
 
 }  // namespace
@@ -48,9 +41,9 @@ vitrine_decoder* vitrine_decoder_new(std::uint32_t channels, std::uint32_t heigh
   basis->confidence = confidence;
   basis->check("basis");
   constexpr double kAnyError = 0.5;  // not used by the decoder
-  return new vitrine_decoder{vitrine::TransformCodec(basis, kAnyError)};
+  return new vitrine_decoder{basis, vitrine::TransformCodec(basis, kAnyError)};
 } catch (const std::exception& problem) {
-  tell(problem, message, room);
+  vitrine_tell(problem, message, room);
   return nullptr;
 }
 
@@ -77,6 +70,6 @@ int vitrine_decode(const vitrine_decoder* decoder, const std::uint8_t* payload, 
       return 1;
   }
 } catch (const std::exception& problem) {
-  tell(problem, message, room);
+  vitrine_tell(problem, message, room);
   return 1;
 }

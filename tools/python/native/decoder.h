@@ -1,6 +1,7 @@
 /* C interface of the transform encoding's decoder (common/cache/FORMAT.md), a shared library that depends only on the C
- * library. tools/python/vitrine_cache uses it instead of its own decoder if present. Thread-safe. The environment
- * variable VITRINE_ISA (portable, avx2, avx512) selects the implementation; all give the same items. */
+ * library; encoder.h has the other direction. tools/python/vitrine_cache uses it instead of its own decoder if present.
+ * Thread-safe. The environment variable VITRINE_ISA (portable, avx2, avx512) selects the implementation; all give the
+ * same items. */
 #ifndef VITRINE_TOOLS_NATIVE_DECODER_H_
 #define VITRINE_TOOLS_NATIVE_DECODER_H_
 
@@ -11,7 +12,7 @@
 extern "C" {
 #endif
 
-#define VITRINE_NATIVE_VERSION 3
+#define VITRINE_NATIVE_VERSION 4
 
 /* VITRINE_NATIVE_VERSION of the compiled library. */
 uint32_t vitrine_native_version(void);

@@ -2,12 +2,15 @@
 
 The table is checked for consistency with itself and the file before anything is allocated, and every returned byte has
 passed two checksums: XXH3-64 of the stored bytes and Zstandard's of the content."""
+from __future__ import annotations
+
 import json
 import math
 import os
 import stat
 import threading
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 import zstandard
@@ -33,12 +36,12 @@ CHUNK = np.dtype([("offset", "<u8"), ("stored_bytes", "<u4"), ("raw_bytes", "<u4
 ITEM_BYTES = {"<f4": 4, "<f2": 2, "|i1": 1, "|u1": 1, "<i2": 2, "<u2": 2, "<u4": 4, "<u8": 8, "|V40": 40}
 
 
-def parse_json(data):
+def parse_json(data: bytes) -> Any:
     """Parses JSON in UTF-8; ValueError for any other bytes, and for nesting deeper than DEEPEST_JSON levels."""
-    def refuse(word):
+    def refuse(word: str) -> None:
         raise ValueError(f"{word} is not JSON")
 
-    def levels(value):
+    def levels(value: Any) -> int:
         inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
         return 0 if inner is None else 1 + max(map(levels, inner), default=0)
     try:
@@ -50,7 +53,7 @@ def parse_json(data):
     raise ValueError("it is nested too deeply")
 
 
-def check_format_version(major, version, path):
+def check_format_version(major: int, version: str, path: str | os.PathLike[str]) -> None:
     """Rejects a file of another major version of the format; `version`: as in the file."""
     if major == 0:
         raise CorruptError(f"{path}: has format version {version}, which does not exist; the file is damaged, copy or make it "
@@ -61,7 +64,7 @@ def check_format_version(major, version, path):
         raise NewerFormatError(f"{path}: has format version {version}, this program reads {MAJOR}.x; use a newer vitrine")
 
 
-def check_json_version(found, path):
+def check_json_version(found: dict[str, Any], path: str | os.PathLike[str]) -> None:
     """The same for the "version" of a JSON object."""
     version = found.get("version")
     if type(version) is not int or version < 0:
@@ -73,20 +76,20 @@ def check_json_version(found, path):
 class Dataset(NamedTuple):
     name: str
     dtype: str  # NumPy's name
-    shape: tuple
+    shape: tuple[int, ...]
     chunk_rows: int
     first_chunk: int  # index in the file's list of chunks
     chunks: int
 
     @property
-    def chunk_bytes(self):
+    def chunk_bytes(self) -> int:
         return ITEM_BYTES[self.dtype] * math.prod(self.shape[1:]) * self.chunk_rows
 
 
 _of_thread = threading.local()
 
 
-def _decompressor():
+def _decompressor() -> zstandard.ZstdDecompressor:
     if not hasattr(_of_thread, "decompressor"):
         _of_thread.decompressor = zstandard.ZstdDecompressor()
     return _of_thread.decompressor
@@ -95,10 +98,10 @@ def _decompressor():
 class _File:
     """A file opened for a with statement, with its own descriptor: reading takes no lock."""
 
-    def __init__(self, path):
+    def __init__(self, path: str) -> None:
         self.path = path
 
-    def __enter__(self):
+    def __enter__(self) -> _File:
         try:
             self.file = open(self.path, "rb", buffering=0, opener=_open)
             status = os.fstat(self.file.fileno())
@@ -111,10 +114,10 @@ class _File:
         self.bytes = status.st_size
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self.file.close()
 
-    def read(self, count, offset):
+    def read(self, count: int, offset: int) -> bytes:
         """Reads exactly `count` bytes, or fewer at the file's end."""
         try:
             data = self._read_some(count, offset)
@@ -124,21 +127,21 @@ class _File:
             raise system_error(problem, self.path, "cannot be read", "check the disk, then try again") from None
         return data
 
-    def _read_some(self, count, offset):
+    def _read_some(self, count: int, offset: int) -> bytes:
         if hasattr(os, "pread"):
             return os.pread(self.file.fileno(), count, offset)
         self.file.seek(offset)  # Windows
         return self.file.read(count)
 
 
-def _open(path, flags):
+def _open(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # opening a named pipe would block
 
 
 class Container:
     """One file. Immutable; usable from any thread or process. No descriptor stays open."""
 
-    def __init__(self, path):
+    def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.fspath(path)
         with _File(self.path) as file:
             self.file_bytes = file.bytes
@@ -158,11 +161,11 @@ class Container:
         self._check_chunks(table_bytes)
         self.text = data[at:at + int(header["json_bytes"])]
 
-    def _damaged(self, what):
+    def _damaged(self, what: str) -> NoReturn:
         raise CorruptError(f"{self.path}: {what}; the file is damaged, copy or make it again")
 
     @staticmethod
-    def _is_whole_with(file, data, field, value):
+    def _is_whole_with(file: _File, data: bytes, field: str, value: int) -> bool:
         """Whether the table's checksum is right with `value` in a field of the header, which proves that only this
         field of a file of this version was changed."""
         table_bytes = int(np.frombuffer(data, HEADER, 1)[0]["table_bytes"])
@@ -174,7 +177,7 @@ class Container:
         table[:HEADER.itemsize].view(HEADER)[field] = value
         return xxh3(table[:-CHECKSUM_BYTES].tobytes()) == int.from_bytes(table[-CHECKSUM_BYTES:].tobytes(), "little")
 
-    def _check_header(self, data, file):
+    def _check_header(self, data: bytes, file: _File) -> np.void:
         if len(data) < HEADER.itemsize or data[:8] != MAGIC:
             raise CorruptError(
                 f"{self.path}: is not a file of a vitrine cache (it does not begin with VITRINE); check the path")
@@ -199,7 +202,7 @@ class Container:
             self._damaged("the sizes in its table do not add up")
         return header
 
-    def _parse_datasets(self, entries):
+    def _parse_datasets(self, entries: np.ndarray) -> dict[str, Dataset]:
         datasets, next_chunk = {}, 0
         for entry in entries:
             name, dtype = (self._fixed_text(entry[field].tobytes()) for field in ("name", "dtype"))
@@ -224,12 +227,12 @@ class Container:
         return datasets
 
     @staticmethod
-    def _fixed_text(field):
+    def _fixed_text(field: bytes) -> str:
         """The text of a zero-padded field; empty for anything else."""
         word = field.rstrip(b"\0")
         return word.decode("ascii") if all(33 <= c <= 126 for c in word) else ""
 
-    def _check_chunks(self, table_bytes):
+    def _check_chunks(self, table_bytes: int) -> None:
         if self._claimed_chunks != len(self.chunks):
             self._damaged("its datasets and its list of chunks do not fit each other")
         offsets, stored, size = self.chunks["offset"], self.chunks["stored_bytes"], np.uint64(self.file_bytes)
@@ -249,7 +252,7 @@ class Container:
         if len(shared):
             self._damaged(f"its chunks overlap at byte {offsets[order][shared[0] + 1]}")
 
-    def json(self, kind):
+    def json(self, kind: str) -> dict[str, Any]:
         """The attributes; raises unless their "format" is `kind`."""
         try:
             found = parse_json(self.text)
@@ -259,7 +262,7 @@ class Container:
             raise InputError(f"{self.path}: is not a file of the kind \"{kind}\"; copy or make it again")
         return found
 
-    def expect(self, attributes, **wanted):
+    def expect(self, attributes: dict[str, Any], **wanted: Any) -> None:
         for key, value in wanted.items():
             found = attributes.get(key)
             if found != value:
@@ -267,14 +270,14 @@ class Container:
                 raise InputError(f"{self.path}: has {key} {found}, expected {value}; the file belongs to another cache or "
                                  "place, copy or make it again")
 
-    def find(self, name):
+    def find(self, name: str) -> Dataset:
         if name not in self.datasets:
             raise InputError(
                 f"{self.path}: has no dataset \"{name}\"; it is not the file that its name says, copy or "
                 "make it again")
         return self.datasets[name]
 
-    def expect_dataset(self, name, dtype, shape, chunk_rows):
+    def expect_dataset(self, name: str, dtype: str, shape: tuple[int | None, ...], chunk_rows: int) -> None:
         """`shape` may have None for a length that only the file knows."""
         found = self.find(name)
         fits = len(found.shape) == len(shape) and all(w in (None, f) for f, w in zip(found.shape, shape))
@@ -283,11 +286,11 @@ class Container:
                 f"{self.path}: dataset {name} has an unexpected type or shape; copy or make "
                 "it again")
 
-    def read(self, names, chunk):
+    def read(self, names: Sequence[str], chunk: int) -> list[bytes]:
         """The content of chunk `chunk` of each named dataset: bytes, of full chunks."""
         return self.read_chunks([(name, chunk) for name in names])
 
-    def read_chunks(self, places):
+    def read_chunks(self, places: Sequence[tuple[str, int]]) -> list[bytes]:
         """The content of each (dataset name, chunk): bytes, of full chunks. Opens the file once."""
         contents = []
         with _File(self.path) as file:
@@ -301,7 +304,7 @@ class Container:
                 contents.append(self._read_chunk(file, dataset, chunk))
         return contents
 
-    def _read_chunk(self, file, dataset, chunk):
+    def _read_chunk(self, file: _File, dataset: Dataset, chunk: int) -> bytes:
         entry = self.chunks[dataset.first_chunk + chunk]
         where = f"{self.path}: dataset {dataset.name}, group {chunk}"
         stored = file.read(int(entry["stored_bytes"]), int(entry["offset"]))
@@ -316,7 +319,7 @@ class Container:
             raise CorruptError(f"{where}: cannot be decompressed ({problem}); the file is damaged, copy or make it "
                                "again") from None
 
-    def read_all(self, name, dtype=None):
+    def read_all(self, name: str, dtype: str | None = None) -> np.ndarray:
         """All rows of a dataset, as an array."""
         dataset = self.find(name)
         data = b"".join(self.read_chunks([(name, chunk) for chunk in range(dataset.chunks)]))

@@ -6,74 +6,85 @@
 
 where `track` has `shape`, of one view, `group`, the number of views, `codec`, that object of track.json after check(),
 and `basis`, read from basis.h5."""
+from __future__ import annotations
+
 import math
 import sys
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from . import transform
 
+if TYPE_CHECKING:
+    from .track import Track
+
+Arrays = dict[str, np.ndarray]  # of a group, by name
+
 
 class Array(NamedTuple):
     name: str
     dtype: str
-    view_shape: tuple         # without the axis of views
+    view_shape: tuple[int, ...]  # without the axis of views
     whole_group: bool = False  # one row of bytes per group, padded with zeros to the shard's longest
 
 
-class Fp32:
-    settings = ()
+class Encoding:
+    settings: tuple[str, ...] = ()
 
-    def layout(self, track):
+    def layout(self, track: Track) -> list[Array]:
+        raise NotImplementedError
+
+    def decode(self, track: Track, arrays: Arrays) -> np.ndarray:
+        raise NotImplementedError
+
+
+class Fp32(Encoding):
+    def layout(self, track: Track) -> list[Array]:
         return [Array("values", "<f4", track.shape)]
 
-    def decode(self, track, arrays):
+    def decode(self, track: Track, arrays: Arrays) -> np.ndarray:
         return arrays["values"].astype(np.float32)
 
 
-class Fp16:
-    settings = ()
-
-    def layout(self, track):
+class Fp16(Encoding):
+    def layout(self, track: Track) -> list[Array]:
         return [Array("values", "<f2", track.shape)]
 
-    def decode(self, track, arrays):
+    def decode(self, track: Track, arrays: Arrays) -> np.ndarray:
         return arrays["values"].astype(np.float32)
 
 
-class Int8:
-    settings = ()
-
-    def layout(self, track):
+class Int8(Encoding):
+    def layout(self, track: Track) -> list[Array]:
         return [Array("q", "|i1", track.shape), Array("scale", "<f4", track.shape[:1] if len(track.shape) > 1 else ())]
 
-    def decode(self, track, arrays):
+    def decode(self, track: Track, arrays: Arrays) -> np.ndarray:
         q, scale = arrays["q"], arrays["scale"]
         return q.astype(np.float32) * scale.reshape(scale.shape + (1,) * (q.ndim - scale.ndim))
 
 
-class Sqrt8:
-    settings = ()
+class Sqrt8(Encoding):
     ROOTS = np.arange(256, dtype=np.float32) / np.float32(255)
     VALUES = ROOTS * ROOTS
 
-    def layout(self, track):
+    def layout(self, track: Track) -> list[Array]:
         return [Array("q", "|u1", track.shape)]
 
-    def decode(self, track, arrays):
+    def decode(self, track: Track, arrays: Arrays) -> np.ndarray:
         return self.VALUES[arrays["q"]]
 
 
-class Uniform:
+class Uniform(Encoding):
     """Multiples of one step, split into `shift` raw low bits each, and the rest in byte planes."""
     settings = ("max_error",)
     HEADER = np.dtype([("shift", "u1"), ("width", "u1"), ("with_mean", "u1"), ("zero", "u1"), ("views", "<u4")])
 
-    def layout(self, track):
+    def layout(self, track: Track) -> list[Array]:
         return [Array("low", "|u1", (), True), Array("high", "|u1", (), True)]
 
-    def decode(self, track, arrays):
+    def decode(self, track: Track, arrays: Arrays) -> np.ndarray:
         low, high, count = arrays["low"], arrays["high"], math.prod(track.shape)
         if len(low) < 8:
             raise ValueError(f"array low has {len(low)} bytes, expected at least 8")
@@ -97,26 +108,26 @@ class Uniform:
         return (q.view(np.int32) * step).astype(np.float32).reshape(views, *track.shape)
 
     @staticmethod
-    def _bits(stream, shift, count):
+    def _bits(stream: np.ndarray, shift: int, count: int) -> np.ndarray:
         """`count` numbers of `shift` bits each, lowest bit first."""
         padded = np.concatenate([stream, np.zeros(3, np.uint8)])
-        words = np.ndarray(len(stream), "<u4", padded, strides=(1,))  # overlapping: one per byte
+        words: np.ndarray = np.ndarray(len(stream), "<u4", padded, strides=(1,))  # overlapping: one per byte
         at = np.arange(count, dtype=np.int64) * shift
         return words[at >> 3] >> (at & 7).astype(np.uint32) & np.uint32((1 << shift) - 1)
 
 
-class Topk:
+class Topk(Encoding):
     """The largest values of each view, their classes, and the mass of the others at a few temperatures."""
     settings = ("kept", "temperatures", "max_error")
 
-    def layout(self, track):
+    def layout(self, track: Track) -> list[Array]:
         kept, classes = track.codec["kept"], track.shape[0]
         index = "|u1" if classes <= 2**8 else "<u2" if classes <= 2**16 else "<u4"
         value = "<i2" if track.codec.get("max_error") else "<f2"
         return [Array("value", value, (kept,)), Array("index", index, (kept,)),
                 Array("tail", "<f4", (len(track.codec["temperatures"]),))]
 
-    def kept(self, track, arrays):
+    def kept(self, track: Track, arrays: Arrays) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """float32 values and int64 classes [group, kept], float32 tails [group, temperatures]."""
         value, index = arrays["value"], arrays["index"].astype(np.int64)
         if index.max() >= track.shape[0]:
@@ -126,7 +137,7 @@ class Topk:
             value = value * step
         return value.astype(np.float32), index, arrays["tail"]
 
-    def decode(self, track, arrays):
+    def decode(self, track: Track, arrays: Arrays) -> np.ndarray:
         """All classes: those that were not kept share the tail's mass at the first temperature equally."""
         value, index, tail = self.kept(track, arrays)
         classes, temperature = track.shape[0], track.codec["temperatures"][0]
@@ -136,22 +147,23 @@ class Topk:
         return values
 
 
-class Transform:
+class Transform(Encoding):
     """Coefficients in a calibrated basis: transform.py."""
     settings = ("max_error", "basis")
 
-    def layout(self, track):
+    def layout(self, track: Track) -> list[Array]:
         return [Array("payload", "|u1", (), True)]
 
-    def coefficients(self, track, arrays):
+    def coefficients(self, track: Track, arrays: Arrays) -> np.ndarray:
         return transform.decode_coefficients(track.basis, arrays["payload"], track.group)
 
-    def decode(self, track, arrays):
+    def decode(self, track: Track, arrays: Arrays) -> np.ndarray:
         return transform.decode(track.basis, arrays["payload"], track.group)
 
 
-ENCODINGS = {"fp32": Fp32(), "fp16": Fp16(), "int8": Int8(), "sqrt8": Sqrt8(), "uniform": Uniform(), "topk": Topk(),
-         "transform": Transform()}
+TOPK, TRANSFORM = Topk(), Transform()
+ENCODINGS: dict[str, Encoding] = {"fp32": Fp32(), "fp16": Fp16(), "int8": Int8(), "sqrt8": Sqrt8(), "uniform": Uniform(),
+                                  "topk": TOPK, "transform": TRANSFORM}
 
 
 class Newer(ValueError):
@@ -161,20 +173,20 @@ class Newer(ValueError):
 SMALLEST_ERROR, LARGEST_ERROR, MOST_TEMPERATURES = 1e-9, 1e9, 16
 
 
-def is_number(value):
+def is_number(value: Any) -> bool:
     """Whether it is a finite number; JSON has integers of any size."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
-def is_whole(value):
+def is_whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def is_hash(value):
+def is_hash(value: Any) -> bool:
     return isinstance(value, str) and len(value) == 64 and set(value) <= set("0123456789abcdef")
 
 
-def check(encoding, codec, shape):
+def check(encoding: str, codec: dict[str, Any], shape: Sequence[int]) -> None:
     """Raises ValueError unless `codec`, with values of the right types, is valid for this encoding and views of `shape`."""
     for key in codec:
         if key not in ENCODINGS[encoding].settings:
@@ -210,7 +222,7 @@ def check(encoding, codec, shape):
                 raise ValueError(f"the temperature {t:g} is given twice")
 
 
-def from_bytes(layout, contents, group):
+def from_bytes(layout: list[Array], contents: list[bytes], group: int) -> Arrays:
     """The arrays of a group, by name, from the bytes of its chunks."""
     arrays = {}
     for array, data in zip(layout, contents):

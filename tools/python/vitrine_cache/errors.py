@@ -1,5 +1,7 @@
 """Errors for the user, of the same kinds as in C++ (common/base/error.h). Each message is one sentence: the file, what
 is wrong and what to do. Catch CacheError for all of them."""
+from __future__ import annotations
+
 import errno
 import os
 import stat
@@ -35,14 +37,14 @@ OUT_OF = {errno.ENOMEM: "end other programs or use fewer workers", errno.ENOBUFS
           errno.ENFILE: "the machine has too many files open: end other programs"}
 
 
-def system_error(problem, path, what, remedy):
+def system_error(problem: OSError, path: str | os.PathLike[str], what: str, remedy: str) -> CacheError:
     """The error for an OSError: InputError if the path is wrong, ResourceError, with its own remedy, if the machine ran
     out of a resource, else IoError."""
-    kind = InputError if problem.errno in WRONG_PATH else ResourceError if problem.errno in OUT_OF else IoError
-    return kind(f"{path}: {what} ({problem.strerror or problem}); {OUT_OF.get(problem.errno, remedy)}")
+    kind: type[CacheError] = InputError if problem.errno in WRONG_PATH else ResourceError if problem.errno in OUT_OF else IoError
+    return kind(f"{path}: {what} ({problem.strerror or problem}); {OUT_OF.get(problem.errno or 0, remedy)}")
 
 
-def require_directory(path, expected):
+def require_directory(path: str | os.PathLike[str], expected: str) -> None:
     """Raises InputError or IoError unless this is a directory; `expected`: "a cache, as ..."."""
     try:
         if stat.S_ISDIR(os.stat(path).st_mode):

@@ -1,23 +1,34 @@
-"""The compiled decoder of transform payloads (tools/python/native/decoder.h). Its items equal the NumPy decoder's bit
-for bit, its features up to rounding. Searched in the file named by VITRINE_NATIVE, libvitrine_native.so in this folder,
-and build/lib of the surrounding sources. VITRINE_NATIVE= (empty) disables it."""
+"""The compiled codec of transform payloads (tools/python/native/decoder.h, encoder.h). Its items equal the NumPy decoder's bit
+for bit, its features up to rounding. Searched in the file named by VITRINE_NATIVE, in this folder, where the installed
+package has it, and in build/lib of the surrounding checkout. VITRINE_NATIVE= (empty) disables it."""
+from __future__ import annotations
+
 import ctypes
 import functools
 import os
 import pathlib
+import sys
 import weakref
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .errors import InputError
 
-VERSION, ROOM = 3, 1024
+if TYPE_CHECKING:
+    from .transform import Basis
+
+VERSION, ROOM = 4, 1024
 FEATURES, COEFFICIENTS, ITEMS = 0, 1, 2  # what to decode
-NAME = "libvitrine_native.so"
+NAME = "libvitrine_native.dylib" if sys.platform == "darwin" else "libvitrine_native.so"
+
+
+EIGEN = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_double), ctypes.c_size_t, ctypes.POINTER(ctypes.c_double),
+                         ctypes.POINTER(ctypes.c_double))
 
 
 @functools.cache
-def library():
+def library() -> ctypes.CDLL | None:
     """None if not found."""
     named, here = os.environ.get("VITRINE_NATIVE"), pathlib.Path(__file__).resolve().parent
     if named == "":
@@ -40,16 +51,34 @@ def library():
     found.vitrine_decoder_free.restype, found.vitrine_decoder_free.argtypes = None, [ctypes.c_void_p]
     found.vitrine_decode.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_uint32, ctypes.c_int,
                                      ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t]
+    found.vitrine_encode.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint32, ctypes.c_double, ctypes.c_void_p,
+                                     ctypes.c_size_t, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t]
+    found.vitrine_calibrator_new.restype = ctypes.c_void_p
+    found.vitrine_calibrator_new.argtypes = [ctypes.c_uint32] * 3 + [ctypes.c_char_p, ctypes.c_size_t]
+    found.vitrine_calibrator_free.restype, found.vitrine_calibrator_free.argtypes = None, [ctypes.c_void_p]
+    found.vitrine_calibrator_add.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint32, ctypes.c_char_p, ctypes.c_size_t]
+    found.vitrine_calibrator_finish.argtypes = [ctypes.c_void_p, ctypes.c_double, ctypes.c_uint32, EIGEN, *[ctypes.c_void_p] * 10,
+                                                ctypes.c_char_p, ctypes.c_size_t]
+    return found
+
+
+def required() -> ctypes.CDLL:
+    """The library, for what NumPy does not do."""
+    found = library()
+    if found is None:
+        raise InputError("writing the transform encoding needs the compiled codec; pip install ./tools/python, or "
+                         "tools/build.sh vitrine_native, or choose another encoding")
     return found
 
 
 class Decoder:
-    """The decoder for one basis. Thread-safe; cannot be pickled."""
+    """The decoder and encoder for one basis. Thread-safe; cannot be pickled."""
 
-    def __init__(self, found, basis):
-        def place(array):
+    def __init__(self, found: ctypes.CDLL, basis: Basis) -> None:
+        def place(array: np.ndarray | None) -> int | None:
             return None if array is None else array.ctypes.data
-        self.found, self.shape = found, (basis.channels, basis.height, basis.width)
+        self.found: Any = found
+        self.shape = (basis.channels, basis.height, basis.width)
         arrays = [None if array is None else np.ascontiguousarray(array) for array in (
             basis.mean, basis.vectors, basis.eigenvalues, basis.rows, basis.columns, basis.scale, basis.expected,
             basis.levels)]
@@ -60,7 +89,7 @@ class Decoder:
             raise InputError(message.value.decode())  # for instance an unsupported VITRINE_ISA
         weakref.finalize(self, found.vitrine_decoder_free, self.handle)
 
-    def decode(self, payload, views, what):
+    def decode(self, payload: np.ndarray, views: int, what: int) -> np.ndarray:
         """uint8 payload to float32 [views, C, H, W], ITEMS [C, H, W, views]. ValueError for an invalid payload."""
         shape = (*self.shape, views) if what == ITEMS else (views, *self.shape)
         payload, out = np.ascontiguousarray(payload), np.empty(shape, np.float32)
@@ -70,3 +99,58 @@ class Decoder:
             # "payload: it ends too early; the chunk is damaged ...": the caller adds the rest.
             raise ValueError(message.value.decode().removeprefix("payload: ").split(";")[0])
         return out
+
+    def encode(self, values: np.ndarray, max_error: float) -> np.ndarray:
+        """float32 [views, C, H, W] to a payload, uint8. ValueError for values that cannot be stored."""
+        values = np.ascontiguousarray(values, np.float32)
+        out, bytes_ = np.empty(12 * values.size + 4096, np.uint8), ctypes.c_size_t()
+        message = ctypes.create_string_buffer(ROOM)
+        if self.found.vitrine_encode(self.handle, values.ctypes.data, len(values), max_error, out.ctypes.data, out.size,
+                                     ctypes.byref(bytes_), message, ROOM):
+            raise ValueError(message.value.decode().split(";")[0])
+        return out[:bytes_.value].copy()
+
+
+class Calibrator:
+    """Computes the basis of a transform track from some of its features. Not thread-safe."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self.found: Any = required()
+        self.shape, self.views = shape, 0
+        message = ctypes.create_string_buffer(ROOM)
+        self.handle = self.found.vitrine_calibrator_new(*shape, message, ROOM)
+        if not self.handle:
+            raise InputError(message.value.decode())
+        weakref.finalize(self, self.found.vitrine_calibrator_free, self.handle)
+
+    def add(self, values: np.ndarray) -> None:
+        """float32 [views, C, H, W], finite."""
+        values, message = np.ascontiguousarray(values, np.float32), ctypes.create_string_buffer(ROOM)
+        if self.found.vitrine_calibrator_add(self.handle, values.ctypes.data, len(values), message, ROOM):
+            raise InputError(message.value.decode())
+        self.views += len(values)
+
+    def finish(self, max_error: float, group: int) -> dict[str, np.ndarray]:
+        """The arrays of basis.h5 (FORMAT.md); without rows and columns if there is no transform over positions."""
+        channels, height, width = self.shape
+        out = {"mean": np.empty(self.shape, "<f4"), "vectors": np.empty((channels, channels), "<f4"),
+               "eigenvalues": np.empty(channels, "<f4"), "rows": np.empty((height, height), "<f4"),
+               "columns": np.empty((width, width), "<f4"), "scale": np.empty(self.shape, "<i2"),
+               "expected": np.empty(512, "<u2"), "levels": np.empty((40, 15), np.uint8), "confidence": np.empty(1, "<u2")}
+        places = [array.ctypes.data for array in out.values()]
+        spatial, message = ctypes.c_int(), ctypes.create_string_buffer(ROOM)
+        if self.found.vitrine_calibrator_finish(self.handle, max_error, group, EIGEN(_eigen), *places, ctypes.byref(spatial),
+                                                message, ROOM):
+            raise InputError(message.value.decode())
+        return out if spatial.value else {name: array for name, array in out.items() if name not in ("rows", "columns")}
+
+
+def _eigen(matrix: Any, n: int, values: Any, vectors: Any) -> int:
+    """vitrine_eigen (encoder.h)."""
+    try:
+        own, columns = np.linalg.eigh(np.ctypeslib.as_array(matrix, (n, n)))
+    except np.linalg.LinAlgError:
+        return 1
+    np.ctypeslib.as_array(values, (n,))[:] = own[::-1]
+    np.ctypeslib.as_array(vectors, (n, n))[:] = columns.T[::-1]
+    return 0

@@ -1,8 +1,12 @@
 """track.json's object (FORMAT.md): its keys and types, and the differences between two. Unknown keys are ignored,
 except in `codec`, where they may change the meaning of the values."""
+from __future__ import annotations
+
 import json
 import math
 import re
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from .encodings import ENCODINGS, Newer, check, is_hash, is_number, is_whole
 
@@ -12,69 +16,72 @@ LOWEST_LEVEL, HIGHEST_LEVEL, LOWEST_WINDOW, HIGHEST_WINDOW = -7, 19, 10, 27  # o
 DAMAGED = "the file is damaged, copy or make it again"
 
 
-def word(value):
+def word(value: Any) -> str:
     """A value as printed in messages."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+Test = Callable[[Any], bool]
 
 
 class Fields:
     """Typed access to an object's fields; ValueError that names the key with its parents, and what to do."""
 
-    def __init__(self, found, above=""):
+    def __init__(self, found: Any, above: str = "") -> None:
         self.found, self.above = found, above
         if not isinstance(found, dict):
             raise ValueError(f"{above[:-1] + ' ' if above else ''}is not an object; {DAMAGED}")
 
-    def at(self, key):
+    def at(self, key: str) -> Any:
         if key not in self.found:
             raise ValueError(f"{self.above}{key} is missing; {DAMAGED}")
         return self.found[key]
 
-    def get(self, key, fits, expected, name=None):
+    def get(self, key: str, fits: Test, expected: str, name: str | None = None) -> Any:
         return self.fit(name or key, self.at(key), fits, expected)
 
-    def fit(self, name, value, fits, expected):
+    def fit(self, name: str, value: Any, fits: Test, expected: str) -> Any:
         if not fits(value):
             raise ValueError(f"{self.above}{name} = {word(value)} is not allowed; expected {expected}")
         return value
 
-    def object(self, key):
+    def object(self, key: str) -> Fields:
         return Fields(self.at(key), f"{self.above}{key}.")
 
-    def text(self, key):
+    def text(self, key: str) -> Any:
         return self.get(key, lambda value: isinstance(value, str), "a text")
 
-    def flag(self, key):
+    def flag(self, key: str) -> Any:
         return self.get(key, lambda value: isinstance(value, bool), "true or false")
 
-    def number(self, key):
+    def number(self, key: str) -> Any:
         return self.get(key, is_number, "a number")
 
-    def whole(self, key, low=-2**31, high=2**31 - 1):
+    def whole(self, key: str, low: int = -2**31, high: int = 2**31 - 1) -> Any:
         return self.get(key, lambda value: is_whole(value) and low <= value <= high, "an integer")
 
-    def list(self, key, fits, expected, name=None):
+    def list(self, key: str, fits: Test, expected: str, name: str | None = None) -> Any:
         found = self.get(key, lambda value: isinstance(value, list), "a list")
         return [self.fit(name or key, value, fits, expected) for value in found]
 
 
-def is_text(value):
+def is_text(value: Any) -> bool:
     return isinstance(value, str)
 
 
-def is_head(value):
+def is_head(value: Any) -> bool:
     return is_whole(value) and -2**31 <= value < 2**31
 
 
-def is_unsigned(value):
+def is_unsigned(value: Any) -> bool:
     return is_whole(value) and 0 <= value < 2**32
 
 
-def _architecture(fields):
+def _architecture(fields: Fields) -> dict[str, Any]:
     return {"family": fields.text("family"), **{key: value for key, value in fields.found.items() if key != "family"}}
 
 
-def _teacher(fields):
+def _teacher(fields: Fields) -> dict[str, Any]:
     teacher = {"name": fields.text("name"), "weights_sha256": fields.text("weights_sha256"),
                **({"zero_shot": True} if "zero_shot" in fields.found and fields.flag("zero_shot") else {}),
                "architecture": _architecture(fields.object("architecture")),
@@ -96,7 +103,7 @@ def _teacher(fields):
     return teacher
 
 
-def _made_with(fields):
+def _made_with(fields: Fields) -> dict[str, Any]:
     device, libraries = fields.object("device"), fields.object("libraries")
     made_with = {"device": {key: device.text(key) for key in ("kind", "name", "capability")},
                  "precision": fields.text("precision"), "micro_batch": fields.whole("micro_batch", 0, 2**32 - 1),
@@ -110,12 +117,12 @@ def _made_with(fields):
     return made_with
 
 
-CODEC = {"max_error": lambda codec: codec.number("max_error"), "kept": lambda codec: codec.whole("kept", 0, 2**32 - 1),
+CODEC: dict[str, Callable[[Fields], Any]] = {"max_error": lambda codec: codec.number("max_error"), "kept": lambda codec: codec.whole("kept", 0, 2**32 - 1),
          "temperatures": lambda codec: codec.list("temperatures", is_number, "a number"),
          "basis": lambda codec: codec.text("basis")}
 
 
-def _codec(fields):
+def _codec(fields: Fields) -> dict[str, Any]:
     """Drops values that are 0 or empty, as they mean the same as absent ones."""
     for key in fields.found:
         if key not in CODEC:
@@ -123,7 +130,7 @@ def _codec(fields):
     return {key: value for key in fields.found if (value := CODEC[key](fields))}
 
 
-def _encoding(fields):
+def _encoding(fields: Fields) -> dict[str, Any]:
     """`encoding`, `codec`, `level` and `window`, not yet checked for consistency."""
     encoding = fields.text("encoding")
     if encoding not in ENCODINGS:
@@ -133,7 +140,7 @@ def _encoding(fields):
             "level": fields.whole("level"), "window": fields.whole("window") if "window" in fields.found else 0}
 
 
-def _earlier(fields, shape):
+def _earlier(fields: Fields, shape: Sequence[int]) -> dict[str, Any]:
     """A track's encoding before it was recoded. One of a newer version is returned as is, as reading does not need it."""
     try:
         encoding = _encoding(fields)
@@ -149,7 +156,7 @@ def _earlier(fields, shape):
     return {**encoding, "track_sha256": hash_}
 
 
-def _check_compression(level, window):
+def _check_compression(level: int, window: int) -> None:
     if level == 0 or not LOWEST_LEVEL <= level <= HIGHEST_LEVEL:
         raise ValueError(f"zstd level {level} is not allowed; expected from 1 to {HIGHEST_LEVEL}, or from {LOWEST_LEVEL} to "
                          "-1, which read faster and hardly compress")
@@ -158,7 +165,7 @@ def _check_compression(level, window):
                          f"{HIGHEST_WINDOW}, or 0 for the level's own")
 
 
-def known(settings):
+def known(settings: Any) -> dict[str, Any]:
     """The known part of a track's object, whose format and version were checked; tracks are equal if this is. Raises
     Newer for values that only a newer version writes, ValueError for values that are missing, of the wrong type or out
     of range; both with the C++ reader's messages."""
@@ -200,14 +207,15 @@ def known(settings):
     return {**track, "calibration_views": views}
 
 
-def differences(recorded, given, above=""):
+def differences(recorded: dict[str, Any], given: dict[str, Any], above: str = "") -> Iterator[tuple[str, str, str]]:
     """The differences of two results of known(): (key, recorded value, given value) for each key that differs, with its
     parents ("codec.max_error"); values as JSON, "nothing" if absent."""
-    def absent(found, key):
+    def absent(found: dict[str, Any], key: str) -> bool:
         return key not in found or (key in ("codec", "window", "recoded_from", "calibration_views") and not found[key])
     for key, value in given.items():
         if isinstance(value, dict) and isinstance(recorded.get(key), dict):
             yield from differences(recorded[key], value, f"{above}{key}.")
         elif absent(recorded, key) != absent(given, key) or (not absent(given, key) and recorded[key] != value):
-            yield (above + key, *("nothing" if absent(found, key) else word(found[key]) for found in (recorded, given)))
+            had, has = ("nothing" if absent(found, key) else word(found[key]) for found in (recorded, given))
+            yield above + key, had, has
     yield from ((above + key, word(value), "nothing") for key, value in recorded.items() if key not in given)

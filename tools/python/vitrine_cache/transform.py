@@ -1,14 +1,19 @@
 """The transform encoding of features (FORMAT.md): coefficients in a calibrated basis, magnitudes in context-sorted,
 entropy-coded bit planes. Uses the compiled decoder if there is one (native.py), else NumPy: one half channel at a time,
 in steps of 64 trellises; only the entropy coder works nibble by nibble."""
+from __future__ import annotations
+
 import functools
 import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from .errors import CorruptError, InputError, NewerFormatError
 from .container import Container, check_json_version
-from .native import COEFFICIENTS, FEATURES, ITEMS, Decoder, library
+from .native import COEFFICIENTS, FEATURES, ITEMS, Decoder, library, required
 
 CLASSES, PLANES, SEEN = 32, 15, 15
 FIRST_SPLIT, SPLIT = 12, 8  # classes whose items of the second quantiser are a separate kind
@@ -35,8 +40,17 @@ BITS_OF_NIBBLE = np.array([[n >> bit & 1 for bit in range(4)] for n in range(16)
 
 class Basis:
     """basis.h5: the result of calibration, and the order of a group's items."""
+    mean: np.ndarray           # float32 [C, H, W]
+    vectors: np.ndarray        # float32 [C, C]
+    eigenvalues: np.ndarray    # float32 [C]
+    rows: np.ndarray | None    # float32 [H, H]; both None without a transform over positions
+    columns: np.ndarray | None  # float32 [W, W]
+    scale: np.ndarray          # int16 [C, H, W]
+    expected: np.ndarray       # uint16 [512]
+    levels: np.ndarray         # uint8 [40, 15]
+    confidence: np.ndarray     # uint16 [1]
 
-    def __init__(self, path, name, shape):
+    def __init__(self, path: str | Path, name: str, shape: Sequence[int]) -> None:
         file = Container(path)
         attributes = file.json("vitrine basis")
         check_json_version(attributes, path)
@@ -74,15 +88,22 @@ class Basis:
         self._order()
 
     @functools.cached_property
-    def native(self):
+    def native(self) -> Decoder | None:
         """The compiled decoder, or None."""
         found = library()
-        return found and Decoder(found, self)
+        return None if found is None else Decoder(found, self)
 
-    def __getstate__(self):
+    @property
+    def encoder(self) -> Decoder:
+        """The compiled codec; InputError if there is none."""
+        required()
+        assert self.native is not None
+        return self.native
+
+    def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name != "native"}
 
-    def _order(self):
+    def _order(self) -> None:
         """Slots: positions with row + column even, then the others. A missing neighbour is the slot past the last."""
         height, width = self.height, self.width
         row, column = np.divmod(np.arange(height * width), width)
@@ -94,17 +115,17 @@ class Basis:
         around = [slot[:-2, 1:-1], slot[2:, 1:-1], slot[1:-1, :-2], slot[1:-1, 2:]]
         self.neighbours = np.stack([side.reshape(-1)[self.position] for side in around])
 
-    def maps(self, items):
+    def maps(self, items: np.ndarray) -> np.ndarray:
         """Undoes the transform over positions: items, float32 [C, slots, views], to [C, H * W, views]."""
         channels, slots, views = items.shape
         maps = np.empty_like(items)
         maps[:, self.position] = items
-        if self.rows is not None:
+        if self.rows is not None and self.columns is not None:
             maps = self.columns.T @ maps.reshape(channels * self.height, self.width, views)
             maps = self.rows.T @ maps.reshape(channels, self.height, self.width * views)
         return maps.reshape(channels, slots, views)
 
-    def features(self, maps):
+    def features(self, maps: np.ndarray) -> np.ndarray:
         """Those, float32 [C, H * W, views]."""
         features = (self.vectors.T @ maps.reshape(len(maps), -1)).reshape(maps.shape)
         features += self.mean.reshape(*maps.shape[:2], 1)
@@ -114,7 +135,7 @@ class Basis:
 # The entropy coder
 
 @functools.lru_cache(maxsize=None)
-def _tables(level):
+def _tables(level: int) -> tuple[list[int], list[int], list[int]]:
     """For each slot of a state: frequency, slot minus start, and nibble."""
     one = ONES[level]
     zero, frequency = 65536 - one, []
@@ -130,7 +151,8 @@ def _tables(level):
     return np.array(frequency)[nibbles].tolist(), offset.tolist(), nibbles.tolist()
 
 
-def _take(states, words, at, frequency, offset, nibbles, out):
+def _take(states: list[int], words: list[int], at: int, frequency: list[int], offset: list[int], nibbles: list[int],
+          out: bytearray) -> int:
     """Fills `out` and updates the states. Returns the position of the next word: past the end if words were missing."""
     end = len(words)
     for j in range(len(out)):
@@ -148,30 +170,30 @@ def _take(states, words, at, frequency, offset, nibbles, out):
 class _Coder:
     """Decodes bit streams, in the order in which they were coded."""
 
-    def __init__(self, data):
+    def __init__(self, data: bytes) -> None:
         self.states = np.frombuffer(data, "<u4", STATES).tolist()  # lists are faster for single items
         self.words = np.frombuffer(data, "<u2", (len(data) - 4 * STATES) // 2, 4 * STATES).tolist()
         self.at, self.odd = 0, len(data) % 2 != 0
 
-    def take(self, bits, level):
+    def take(self, bits: int, level: int) -> np.ndarray:
         out = bytearray((bits + 3) // 4)
         self.at = _take(self.states, self.words, self.at, *_tables(level), out)
         if self.at > len(self.words):
             raise ValueError("its entropy coder did not end where it began")
         return BITS_OF_NIBBLE[np.frombuffer(out, np.uint8)].reshape(-1)[:bits]
 
-    def ends(self):
+    def ends(self) -> bool:
         return self.at == len(self.words) and not self.odd and all(state == LOW for state in self.states)
 
 
 # A group's streams
 
-def low_bits(classes):
+def low_bits(classes: np.ndarray) -> np.ndarray:
     """Number of low bits that a class stores raw."""
     return np.where(classes >= 24, classes // 2 - 11, 0)
 
 
-def _varints(data):
+def _varints(data: np.ndarray) -> np.ndarray:
     """Numbers of seven bits per byte, lowest first, the last byte of each below 128."""
     ends = np.flatnonzero(data < 128)
     if len(data) and (len(ends) == 0 or ends[-1] != len(data) - 1):
@@ -187,19 +209,19 @@ def _varints(data):
 class _Source:
     """Reads a payload from the front."""
 
-    def __init__(self, data):
+    def __init__(self, data: np.ndarray) -> None:
         self.data, self.at = data, 0
 
-    def take(self, count):
+    def take(self, count: int) -> np.ndarray:
         if count > len(self.data) - self.at:
             raise ValueError("it ends too early")
         self.at += count
         return self.data[self.at - count:self.at]
 
-    def byte(self):
+    def byte(self) -> int:
         return int(self.take(1)[0])
 
-    def varint(self):
+    def varint(self) -> int:
         value = 0
         for shift in range(0, 63, 7):
             part = self.byte()
@@ -213,7 +235,7 @@ class _Streams:
     """A payload's streams before items are assigned by contexts. `magnitudes`: of all items, without low bits and up to
     15, kind by kind, in coding order within a kind."""
 
-    def __init__(self, basis, payload, items):
+    def __init__(self, basis: Basis, payload: np.ndarray, items: int) -> None:
         if not 0 < items <= MOST_ITEMS:
             raise ValueError("its group has an impossible size")
         if len(payload) < HEADER.itemsize:
@@ -227,7 +249,8 @@ class _Streams:
             raise ValueError("its step is out of range")
         self.unit, self.step_sixteenths = header["step"] / np.float32(8), int(header["step_sixteenths"])
         source = _Source(payload[HEADER.itemsize:int(header["bytes"])])
-        self.counts, levels = np.zeros(KINDS, np.int64), [[] for _ in range(KINDS)]
+        self.counts = np.zeros(KINDS, np.int64)
+        levels: list[list[int]] = [[] for _ in range(KINDS)]
         for kind in range(KINDS):
             if not int(header["kinds"]) >> kind & 1:
                 continue
@@ -256,10 +279,10 @@ class _Streams:
         self.sign_at = self.low_at = self.escape_at = 0
 
     @staticmethod
-    def _bits(source, bits):
+    def _bits(source: _Source, bits: int) -> np.ndarray:
         return np.unpackbits(source.take((int(bits) + 7) // 8), bitorder="little")[:int(bits)]
 
-    def _decode_planes(self, coder, levels):
+    def _decode_planes(self, coder: _Coder, levels: list[list[int]]) -> None:
         self.magnitudes = np.zeros(int(self.counts.sum()), np.uint8)
         begin = 0
         for kind in range(KINDS):
@@ -275,7 +298,7 @@ class _Streams:
         if not coder.ends():
             raise ValueError("its entropy coder did not end where it began")
 
-    def take(self, classes):
+    def take(self, classes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """For a half channel's items, given their classes: the magnitudes seen by contexts (uint8) and values (float32)."""
         magnitude, second = np.empty(len(classes), np.int32), np.empty(len(classes), np.uint8)
         coarse = classes.max(initial=0) >= 24
@@ -283,7 +306,7 @@ class _Streams:
             own = classes[begin:begin + 64]
             states = self.states[:len(own)]
             odd_state = second[begin:begin + 64] = states & 1
-            k = self.magnitudes[self._places(KIND_OF[own + 32 * odd_state])]
+            k: np.ndarray = self.magnitudes[self._places(KIND_OF[own + 32 * odd_state])]
             if coarse or k.max() == PLANES:
                 k = k.astype(np.int32)
                 self._extend(own, k)
@@ -294,14 +317,14 @@ class _Streams:
         if len(negative) < len(nonzero):
             raise ValueError("its streams do not end with the group")
         self.sign_at += len(nonzero)
-        k, second = magnitude[nonzero], second[nonzero]
+        k, second = magnitude[nonzero], second[nonzero]  # type: ignore[assignment]
         level = 8 * k - np.where(second, np.where(k == 1, 3, 4), 0)
         values, seen = np.zeros(len(classes), np.float32), np.zeros(len(classes), np.uint8)
         values[nonzero] = np.where(negative, -level, level).astype(np.float32) * self.unit
         seen[nonzero] = 2 * np.minimum(k, SEEN) - second
         return seen, values
 
-    def _places(self, kinds):
+    def _places(self, kinds: np.ndarray) -> np.ndarray:
         """Positions in `magnitudes` of one item each of the first trellises."""
         order = kinds.argsort(kind="stable")
         counts = np.bincount(kinds, minlength=KINDS)
@@ -313,7 +336,7 @@ class _Streams:
             raise ValueError("its streams do not end with the group")
         return places
 
-    def _extend(self, classes, magnitude):
+    def _extend(self, classes: np.ndarray, magnitude: np.ndarray) -> None:
         """Adds escapes and low bits to the items that have them."""
         beyond = np.flatnonzero(magnitude == PLANES)
         more = self.escapes[self.escape_at:self.escape_at + len(beyond)]
@@ -335,7 +358,7 @@ class _Streams:
         if magnitude.max() > 65535:
             raise ValueError("a magnitude is beyond 65535")
 
-    def finish(self):
+    def finish(self) -> None:
         left = (len(self.signs) - self.sign_at, len(self.low) - self.low_at, len(self.escapes) - self.escape_at)
         if (self.next_of_kind != self.ends).any() or any(left):
             raise ValueError("its streams do not end with the group")
@@ -343,12 +366,12 @@ class _Streams:
 
 # Contexts
 
-def _log8(numbers):
+def _log8(numbers: np.ndarray) -> np.ndarray:
     """8 log2 of integers from 1, linear between powers of two."""
     return (numbers.astype(np.float32).view(np.int32) >> 20) - 127 * 8
 
 
-def _biases(basis, step_sixteenths):
+def _biases(basis: Basis, step_sixteenths: int) -> np.ndarray:
     """The offsets from the expectations of all channels and slots in classes_of: int32 [C, slots]."""
     scale = basis.scale.reshape(basis.channels, basis.slots)[:, basis.position].astype(np.int32)
     expected = basis.expected[np.clip(256 + scale - step_sixteenths, 0, 511)].astype(np.int64)
@@ -366,12 +389,12 @@ def _biases(basis, step_sixteenths):
     return _log8(expected) - (_log8(sums) - 32) - 127 * 8
 
 
-def _classes_of(sums, bias):
+def _classes_of(sums: np.ndarray, bias: np.ndarray) -> np.ndarray:
     bits = sums.astype(np.float32).view(np.int32)
     return np.clip(((bits >> 20) + bias[:, None]) >> 2, 0, CLASSES - 1).astype(np.uint8)
 
 
-def decode_items(basis, payload, views):
+def decode_items(basis: Basis, payload: np.ndarray, views: int) -> np.ndarray:
     """uint8 payload to float32 coefficients [C, slots, views]. ValueError for an invalid payload."""
     streams = _Streams(basis, payload, basis.channels * basis.slots * views)
     biases = _biases(basis, streams.step_sixteenths)
@@ -380,14 +403,14 @@ def decode_items(basis, payload, views):
     past = np.zeros((basis.slots, views), np.int32)
     items = np.empty((basis.channels, basis.slots, views), np.float32)
 
-    def around(slots):
+    def around(slots: slice) -> np.ndarray:
         up, down, left, right = basis.neighbours[:, slots]
         return seen[up] + seen[down] + seen[left] + seen[right]
 
-    def take(channel, slots, sums):
+    def take(channel: int, slots: slice, sums: np.ndarray) -> None:
         if slots.start == slots.stop:
             return
-        classes = _classes_of(sums + np.int32(basis.confidence[0]), biases[channel, slots])
+        classes = _classes_of(sums + int(basis.confidence[0]), biases[channel, slots])
         own_seen, values = streams.take(classes.reshape(-1))
         seen[slots] = own_seen.reshape(classes.shape)
         items[channel, slots] = values.reshape(classes.shape)
@@ -400,12 +423,12 @@ def decode_items(basis, payload, views):
     return items
 
 
-def _by_view(basis, values):
+def _by_view(basis: Basis, values: np.ndarray) -> np.ndarray:
     """[C, H * W, views] to [views, C, H, W]."""
     return np.ascontiguousarray(values.transpose(2, 0, 1)).reshape(-1, *basis.mean.shape)
 
 
-def decode_map_items(basis, payload, views):
+def decode_map_items(basis: Basis, payload: np.ndarray, views: int) -> np.ndarray:
     """The payload's items by position, float32 [C, H, W, views]: the same bits on every machine."""
     if basis.native:
         return basis.native.decode(payload, views, ITEMS)
@@ -415,14 +438,14 @@ def decode_map_items(basis, payload, views):
     return maps.reshape(*basis.mean.shape, views)
 
 
-def decode_coefficients(basis, payload, views):
+def decode_coefficients(basis: Basis, payload: np.ndarray, views: int) -> np.ndarray:
     """Coefficients over channels, float32 [views, C, H, W]: vectors.T @ these + mean are the features."""
     if basis.native:
         return basis.native.decode(payload, views, COEFFICIENTS)
     return _by_view(basis, basis.maps(decode_items(basis, payload, views)))
 
 
-def decode(basis, payload, views):
+def decode(basis: Basis, payload: np.ndarray, views: int) -> np.ndarray:
     """A group's features, float32 [views, C, H, W]."""
     if basis.native:
         return basis.native.decode(payload, views, FEATURES)

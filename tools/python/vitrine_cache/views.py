@@ -2,29 +2,35 @@
 
 A view is cropped first, then resized with PIL's antialiased bicubic filter and mirrored, then mixed in integers with its
 partner's view before mixing."""
+from __future__ import annotations
+
 import io
 import operator
+import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 from xxhash import xxh3_64_intdigest as xxh3
 
-from .cache import CUT_MIX, LEFT_OUT, MIX_UP, NO_MIX, UNLABELLED, hashed_view, left_out
+from .cache import Cache
 from .errors import InputError, require_directory, system_error
+from .index import UNLABELLED
+from .recipes import CUT_MIX, LEFT_OUT, MIX_UP, NO_MIX, hashed_view, left_out
 
 
 LARGEST_SIZE = 65535  # as in plan.json
 
 
-def mix_bytes(own, other, share):
+def mix_bytes(own: np.ndarray, other: np.ndarray, share: int) -> np.ndarray:
     """MixUp of uint8 arrays: (own * share + other * (65536 - share) + 32768) >> 16, with share in 1/65536."""
     share = int(share)
     mixed = own.astype(np.uint32) * share + other.astype(np.uint32) * (65536 - share) + 32768
     return (mixed >> 16).astype(np.uint8)
 
 
-def scale_edge(value, teacher, size):
+def scale_edge(value: int, teacher: int, size: int) -> int:
     """An edge of a CutMix box from the teacher's pixels to another grid: value * size / teacher, halves rounded up."""
     return (2 * value * size + teacher) // (2 * teacher)
 
@@ -35,20 +41,20 @@ UPRIGHT = {2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4:
            8: Image.Transpose.ROTATE_90}
 
 
-def exif_orientation(picture):
+def exif_orientation(picture: Image.Image) -> int:
     """1 (upright) to 8, from EXIF data only; Pillow's getexif() also uses other metadata."""
     picture.load()  # a PNG file may have its EXIF data after its pixels
     exif = Image.Exif()
     try:
-        exif.load(picture.info.get("exif"))
-        return exif.get(ORIENTATION, 1)
+        exif.load(picture.info["exif"])
+        return int(exif.get(ORIENTATION, 1))
     except Exception:  # invalid data: handled as in C++
         return 1
 
 
-def decode(content, apply_orientation, scale_grey16):
+def decode(content: bytes, apply_orientation: bool, scale_grey16: bool) -> Image.Image:
     """Decodes a file's bytes to a PIL image, RGB."""
-    picture = Image.open(io.BytesIO(content))
+    picture: Image.Image = Image.open(io.BytesIO(content))
     orientation = exif_orientation(picture) if apply_orientation else 1
     if scale_grey16 and picture.mode.startswith("I"):
         picture = Image.fromarray(((np.asarray(picture).astype(np.uint32) + 128) // 257).astype(np.uint8))
@@ -62,7 +68,8 @@ class Views:
     accepts pictures that differ from the teacher's because of another decoder. Can be pickled and used in several
     processes."""
 
-    def __init__(self, root, cache, size=None, unlabelled=None, allow_pictures=False):
+    def __init__(self, root: str | os.PathLike[str], cache: Cache, size: int | None = None,
+                 unlabelled: str | os.PathLike[str] | None = None, allow_pictures: bool = False) -> None:
         self.root, self.cache, self.allow_pictures = Path(root), cache, allow_pictures
         self.size = self._checked_size(cache.plan.image_size if size is None else size)
         self.unlabelled = None if unlabelled is None else Path(unlabelled)
@@ -74,7 +81,7 @@ class Views:
                              "that folder too (unlabelled)")
 
     @staticmethod
-    def _checked_size(size):
+    def _checked_size(size: Any) -> int:
         try:
             whole = operator.index(size)
         except TypeError:
@@ -83,11 +90,13 @@ class Views:
             raise InputError(f"size = {size!r} is not allowed; expected an integer from 1 to {LARGEST_SIZE}")
         return whole
 
-    def file(self, id):
+    def file(self, id: str) -> Path:
         """Path of an image, by its id in the index."""
-        return self.unlabelled / id[len(UNLABELLED):] if id.startswith(UNLABELLED) else self.root / id
+        if self.unlabelled is not None and id.startswith(UNLABELLED):
+            return self.unlabelled / id[len(UNLABELLED):]
+        return self.root / id
 
-    def picture(self, image):
+    def picture(self, image: int) -> Image.Image:
         """One image of the index: PIL, RGB, decoded as the index says. Rejects a file that is not the index's."""
         index, path = self.cache.index, self.file(self.cache.index.id(image))
         try:
@@ -114,7 +123,7 @@ class Views:
                              f"{index.height[image]} by {index.width[image]}; make the index again")
         return picture
 
-    def crop(self, picture, recipe):
+    def crop(self, picture: Image.Image, recipe: np.void) -> np.ndarray:
         """The view before mixing: uint8 [size, size, 3]."""
         top, left, height, width = (int(recipe[key]) for key in ("top", "left", "height", "width"))
         view = picture.crop((left, top, left + width, top + height))
@@ -125,7 +134,7 @@ class Views:
             view = view.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
         return np.asarray(view)
 
-    def group(self, recipes):
+    def group(self, recipes: np.ndarray) -> np.ndarray:
         """The mixed views of a whole group: uint8 [group, size, size, 3]. Decodes each image once. Views left out are
         black, and no image is read only for them."""
         plain = np.zeros((len(recipes), self.size, self.size, 3), np.uint8)
@@ -149,11 +158,11 @@ class Views:
                 own[top:bottom, left:right] = other[top:bottom, left:right]
         return mixed
 
-    def read(self, pass_, group):
+    def read(self, pass_: int, group: int) -> np.ndarray:
         """The pictures of a stored group. At the teacher's resolution, compares one of them with the cache's hash."""
         return self.read_with_recipes(pass_, group)[0]
 
-    def read_with_recipes(self, pass_, group):
+    def read_with_recipes(self, pass_: int, group: int) -> tuple[np.ndarray, np.ndarray, bool]:
         """read(), the group's recipes, and whether the compared picture matched the hash (False only with allow_pictures)."""
         pass_, group = operator.index(pass_), operator.index(group)
         recipes, hash_ = self.cache.recipes_and_hash(pass_, group)

@@ -1,0 +1,26 @@
+// Splits a folder of images in two: those held out, which validate a student, and the others, which teach it.
+#ifndef VITRINE_COMMON_IMAGE_HOLD_OUT_H_
+#define VITRINE_COMMON_IMAGE_HOLD_OUT_H_
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/image/folders.h"
+#include "common/plan/image_index.h"
+
+namespace vitrine {
+
+/// Keeps one side of the split of folders.hold_out in `files` (a listing, in any order): the held-out files if
+/// folders.held_out, else the others. Of the n files of each class folder (of each topmost folder, and of those in none
+/// together), round(hold_out · n) are held out: those whose ids have the smallest xxh3. A function of the ids alone:
+/// every program splits alike, with labels or without. Images of folders.unlabelled are never held out.
+void apply_hold_out(const ImageFolders& folders, std::vector<ImageEntry>& files);
+
+/// Throws Error unless a cache whose index holds out `recorded` of its folder is used with the same share. Nothing
+/// recorded: no check.
+void check_hold_out(const std::string& cache, std::optional<double> recorded, double given);
+
+}  // namespace vitrine
+
+#endif  // VITRINE_COMMON_IMAGE_HOLD_OUT_H_

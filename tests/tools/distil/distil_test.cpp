@@ -1,0 +1,150 @@
+// vitrine distil, from photos to a report, through the front door.
+#include <torch/torch.h>
+
+#include <csignal>
+#include <nlohmann/json.hpp>
+
+#include "common/image/write.h"
+#include "tests/extract/fixture.h"
+#include "train/student/weights_record.h"
+
+using namespace vitrine;
+using namespace vitrine::testing;
+
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Photos : ExtractFixture {
+  fs::path out = root / "run";
+
+  /// A teacher whose file knows its own structure, as those of vitrine-train do.
+  void save(int classes) const {
+    torch::manual_seed(5);
+    WeightsRecord record;
+    record.model.kind = "vit";
+    record.model.vit = vit(classes);
+    record.size = 32;
+    record.mean = record.stddev = {0.5, 0.5, 0.5};
+    record.crop_pct = 0.9;
+    record.class_count = static_cast<std::uint64_t>(classes);
+    save_safetensors(weights, state_dict(*Vit(vit(classes))), record.metadata());
+  }
+  std::string command(const std::string& more) const {
+    return executable("vitrine") + " distil '" + images.string() + "' --teacher '" + weights.string() + "' --out '" +
+           out.string() + "' --student resnet18 " + more;
+  }
+};
+
+constexpr const char* kShort = "--epochs 2 --passes 1 --size 32 --batch 8 ";
+
+}  // namespace
+
+TEST_CASE("distil: photos and a teacher of other classes become a student and a report") {
+  const Photos photos;
+  photos.save(5);
+  const CommandResult result = run(photos.command(kShort));
+  CAPTURE(result.output);
+  REQUIRE(result.exit_code == 0);
+  CHECK(result.output.find("15 in 3 classes") != std::string::npos);
+  CHECK(result.output.find("the teacher has 5 classes and the photos 3") != std::string::npos);
+  for (const char* name : {"extract.toml", "train.toml", "baseline.toml", "report.html", "exported/best.safetensors",
+                           "exported/last.safetensors", "summary.json"})
+    CHECK_MESSAGE(fs::exists(photos.out / name), name);
+  const auto summary = nlohmann::json::parse(read_whole(photos.out / "summary.json"));
+  CHECK(summary.contains("validation_top1"));
+
+  SUBCASE("the same command again finds everything done") {
+    const std::string weights = read_whole(photos.out / "exported/last.safetensors");
+    const CommandResult again = run(photos.command(kShort));
+    CAPTURE(again.output);
+    CHECK(again.exit_code == 0);
+    CHECK(again.output.find("was finished before") != std::string::npos);
+    CHECK(read_whole(photos.out / "exported/last.safetensors") == weights);
+  }
+  SUBCASE("another request is refused, with the difference") {
+    const CommandResult other = run(photos.command("--epochs 3 --passes 1 --size 32 --batch 8"));
+    CHECK(other.exit_code == 2);
+    CHECK(other.output.find("epochs was 2 and is 3") != std::string::npos);
+  }
+  SUBCASE("the written files train the same student elsewhere") {
+    const CommandResult trained = run(executable("vitrine-train") + " '" + (photos.out / "train.toml").string() +
+                                      "' --set 'output=" + (photos.root / "again").string() + "'");
+    CAPTURE(trained.output);
+    REQUIRE(trained.exit_code == 0);
+    CHECK(load_safetensors(photos.root / "again/exported/last.safetensors")
+              .at("fc.weight")
+              .equal(load_safetensors(photos.out / "exported/last.safetensors").at("fc.weight")));
+  }
+}
+
+TEST_CASE("distil: without labels the student has the teacher's classes, and agreement validates it") {
+  const Photos photos;
+  photos.save(4);
+  const CommandResult result = run(photos.command(std::string(kShort) + "--no-labels"));
+  CAPTURE(result.output);
+  REQUIRE(result.exit_code == 0);
+  CHECK(load_safetensors(photos.out / "exported/last.safetensors").at("fc.weight").size(0) == 4);
+  CHECK(nlohmann::json::parse(read_whole(photos.out / "summary.json")).contains("validation_agreement"));
+}
+
+TEST_CASE("distil: a stop is passed on, and the same command goes on") {
+  const Photos photos;
+  photos.save(5);
+  const std::string more = "--epochs 400 --passes 1 --size 32 --batch 8";
+  // Waits for the first checkpoint of training, not for a time.
+  const CommandResult stopped =
+      run(photos.command(more) + " & child=$!; until [ -s '" + (photos.out / "metrics.jsonl").string() +
+          "' ]; do kill -0 $child || exit 1; sleep 0.05; done; kill -TERM $child; wait $child");
+  CAPTURE(stopped.output);
+  CHECK(stopped.exit_code == 130);
+  CHECK(stopped.output.find("to go on: ") != std::string::npos);
+  CHECK(stopped.output.find("stopped, in step 2 of 4") != std::string::npos);
+  const auto step = nlohmann::json::parse(read_whole(photos.out / "checkpoints/last.json")).at("step");
+  CHECK(step.get<int>() > 0);
+  CHECK(step.get<int>() < 800);
+}
+
+TEST_CASE("distil: --dry-run tells everything and writes nothing") {
+  const Photos photos;
+  photos.save(5);
+  const CommandResult result = run(photos.command("--dry-run --hours 5"));
+  CAPTURE(result.output);
+  CHECK(result.exit_code == 0);
+  CHECK(result.output.find("all in all") != std::string::npos);
+  CHECK(result.output.find("5 h 00 min given") != std::string::npos);
+  CHECK_FALSE(fs::exists(photos.out));
+}
+
+TEST_CASE("distil: bad turns get one sentence and leave nothing behind") {
+  const Photos photos;
+  photos.save(5);
+  const auto says = [&](const std::string& command, const std::string& words) {
+    const CommandResult result = run(command);
+    CAPTURE(result.output);
+    CHECK(result.exit_code == 2);
+    CHECK(result.output.find(words) != std::string::npos);
+  };
+  const std::string rest = "' --teacher '" + photos.weights.string() + "' --out '" + photos.out.string() + "'";
+  const std::string start = executable("vitrine") + " distil '";
+  says(start + (photos.root / "nowhere").string() + rest, "does not exist");
+  says(start + (photos.images / "ant").string() + rest, "holds no class folder; put the photos of each class");
+  fs::create_directories(photos.root / "one");
+  fs::copy(photos.images / "ant", photos.root / "one/ant");
+  says(start + (photos.root / "one").string() + rest, "holds only one class folder");
+  fs::create_directories(photos.root / "few/a");
+  fs::create_directories(photos.root / "few/b");
+  fs::copy(photos.images / "ant/0.jpg", photos.root / "few/a/0.jpg");
+  fs::copy(photos.images / "bee/0.jpg", photos.root / "few/b/0.jpg");
+  says(start + (photos.root / "few").string() + rest, "holds 2 photos; expected at least 8");
+  says(photos.command("--hours 0.000001"), "are not enough");
+  says(photos.command("--student resnet99"), "resnet99");
+  says(photos.command("--baseline --no-labels"), "--baseline trains from labels alone");
+  says(start + photos.images.string() + "' --teacher '" + (photos.root / "none").string() + "' --out '" +
+           photos.out.string() + "'",
+       "give the teacher's weight file");
+  CHECK_FALSE(fs::exists(photos.out));
+  write_whole(photos.out / "letter.txt", "dear");
+  says(photos.command(kShort), "is not empty, and not a run of vitrine distil; choose another --out");
+  CHECK(read_whole(photos.out / "letter.txt") == "dear");
+}

@@ -1,0 +1,106 @@
+// The rules of vitrine distil: pure functions, so their promises can be held over many inputs.
+#include "tools/commands/distil/rules.h"
+
+#include "common/base/error.h"
+#include "tests/support/testing.h"
+
+using namespace vitrine;
+
+namespace {
+
+DistilFacts facts_of(std::uint64_t images) {
+  DistilFacts facts;
+  facts.images = facts.labelled = images;
+  facts.extract_seconds = 0.05, facts.data_seconds = 0.003, facts.step_seconds = 0.1;
+  facts.once_seconds = 30;
+  facts.view_bytes = 3000;
+  return facts;
+}
+
+}  // namespace
+
+TEST_CASE("rules: a run never takes longer than the hours given, and more hours never give a shorter one") {
+  for (const std::uint64_t images : {90u, 1'000u, 20'000u, 1'281'167u}) {
+    CAPTURE(images);
+    double before = 0;
+    for (const double hours : {0.5, 2.0, 8.0, 24.0, 400.0, 4000.0}) {
+      CAPTURE(hours);
+      try {
+        const DistilChoice choice = choose_settings(facts_of(images), {.hours = hours});
+        CHECK(choice.seconds <= 3600 * hours);
+        CHECK(choice.epochs() >= before);
+        before = choice.epochs();
+        CHECK(choice.passes >= 1);
+        CHECK(choice.passes <= choice.epochs());
+        CHECK(choice.size % 32 == 0);
+        CHECK(choice.size <= 224);
+      } catch (const Error& error) {
+        CHECK(before == 0);  // only shorter times are refused
+        CHECK(std::string(error.what()).find("are not enough") != std::string::npos);
+        CHECK(std::string(error.what()).find("--hours") != std::string::npos);
+      }
+    }
+    CHECK(before > 0);
+  }
+}
+
+TEST_CASE("rules: the phases add up to the epochs, and the batch holds whole groups") {
+  for (const std::uint64_t images : {10u, 90u, 5'000u, 60'000u, 1'281'167u})
+    for (const bool trained : {false, true})
+      for (const std::uint32_t batch : {0u, 48u}) {
+        DistilFacts facts = facts_of(images);
+        facts.begins_trained = trained;
+        const DistilChoice choice = choose_settings(facts, {.epochs = 40, .batch = batch});
+        CHECK(choice.epochs() == doctest::Approx(40));
+        CHECK(choice.joint_epochs > 0);
+        CHECK(choice.batch % choice.group == 0);
+        for (const DistilChoice::Reason& reason : choice.reasons) CHECK_FALSE(reason.why.empty());
+      }
+}
+
+TEST_CASE("rules: what the user fixed stays") {
+  const DistilChoice choice =
+      choose_settings(facts_of(1000), {.passes = 3, .epochs = 7, .size = 96, .batch = 8, .hours = 100});
+  CHECK(choice.passes == 3);
+  CHECK(choice.epochs() == doctest::Approx(7));
+  CHECK(choice.size == 96);
+  CHECK(choice.batch == 8);
+}
+
+TEST_CASE("rules: with little time pictures get smaller before epochs get few") {
+  const DistilFacts facts = facts_of(10'000);
+  const DistilChoice whole = choose_settings(facts, {});
+  const DistilChoice half = choose_settings(facts, {.hours = whole.seconds / 3600 / 2});
+  const DistilChoice least = choose_settings(facts, {.hours = whole.seconds / 3600 / 8});
+  CHECK(half.epochs() >= 20);
+  CHECK(half.size <= whole.size);
+  CHECK(least.size == 128);
+  CHECK(least.epochs() < half.epochs());
+}
+
+TEST_CASE("rules: the cache fits the disk, or the room that it needs is named") {
+  DistilFacts facts = facts_of(10'000);
+  const double pass = facts.view_bytes * 10'000;
+  facts.free_bytes = static_cast<std::uint64_t>(4.5 * pass / 0.9);
+  const DistilChoice choice = choose_settings(facts, {});
+  CHECK(choice.passes == 4);
+  CHECK(choice.cache_bytes <= 0.9 * static_cast<double>(*facts.free_bytes));
+  facts.free_bytes = static_cast<std::uint64_t>(0.5 * pass);
+  CHECK_THROWS_WITH_AS(choose_settings(facts, {}), doctest::Contains("--cache on another disk"), Error);
+  CHECK_THROWS_WITH_AS(choose_settings(facts, {.passes = 2}), doctest::Contains("for 2 passes"), Error);
+}
+
+TEST_CASE("rules: a share of the photos is held out that can judge, and leaves enough to learn from") {
+  CHECK(hold_out_share(90) == doctest::Approx(0.2));
+  CHECK(hold_out_share(1'000) == doctest::Approx(0.1));
+  CHECK(hold_out_share(20'000) == doctest::Approx(0.1));
+  CHECK(hold_out_share(1'281'167) == doctest::Approx(0.008));
+}
+
+TEST_CASE("rules: labels gain weight at the end only where there are many and the teacher knows them") {
+  CHECK(choose_settings(facts_of(1'000), {}).fine_tune_epochs == 0);
+  CHECK(choose_settings(facts_of(50'000), {}).fine_tune_epochs > 0);
+  DistilFacts facts = facts_of(50'000);
+  facts.labelled = 0;
+  CHECK(choose_settings(facts, {}).fine_tune_epochs == 0);
+}

@@ -1,0 +1,135 @@
+"""tools/scripts/quantise.py: 8-bit students in ONNX Runtime and OpenVINO, calibrated on a cache's views, and what it refuses."""
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+import numpy
+import onnx
+import onnxruntime
+import openvino
+import safetensors.torch
+import torch
+import torchvision
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from python_views_test import extract  # noqa: E402
+import vitrine_cache  # noqa: E402
+
+BIN = pathlib.Path(os.environ["VITRINE_BIN"])
+SCRIPT = pathlib.Path(os.environ["VITRINE_SOURCE"]) / "tools/scripts/quantise.py"
+SIZE = 32
+
+
+def make_student(folder):
+    """A random ResNet-18 of the images' classes, as weights with a record and as ONNX."""
+    names = sorted(path.name for path in (folder / "images").iterdir())
+    model = torchvision.models.resnet18(num_classes=len(names)).eval()
+    with torch.no_grad():
+        for name, tensor in model.state_dict().items():
+            if "running_mean" in name:
+                tensor.normal_(0, 0.1)
+            elif "running_var" in name:
+                tensor.uniform_(0.5, 1.5)
+        model.fc.weight /= model(torch.randn(16, 3, SIZE, SIZE)).std(0).max()
+    record = {"kind": "resnet", "arch": "resnet18", "width": "64", "size": str(SIZE), "mean": "[0.485, 0.456, 0.406]",
+              "std": "[0.229, 0.224, 0.225]", "crop_pct": "0.9", "precision": "fp32", "classes": json.dumps(names),
+              "class_count": str(len(names)), "step": "7", "selection": "last"}
+    safetensors.torch.save_file(model.state_dict(), folder / "weights.safetensors",
+                                {"format": "pt", **{f"vitrine.{key}": value for key, value in record.items()}})
+    for words in (["-o", folder / "student.onnx"], ["--input", "uint8", "-o", folder / "bytes.onnx"],
+                  ["--batch", "100", "-o", folder / "hundred.onnx"]):
+        subprocess.run([BIN / "vitrine-export", folder / "weights.safetensors", "--format", "onnx", *words], check=True,
+                       stdout=subprocess.DEVNULL)
+
+
+def quantise(folder, *words):
+    return subprocess.run([sys.executable, SCRIPT, *map(str, words)], cwd=folder, capture_output=True, text=True)
+
+
+def outputs(path, x):
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    return session.run(["logits"], {"input": x})[0]
+
+
+def metadata(path):
+    return {entry.key: entry.value for entry in onnx.load(path).metadata_props}
+
+
+def test_models(folder):
+    """The file is a quarter as large, quantised per channel, says what the student says, and computes almost the same."""
+    views = vitrine_cache.Views(folder / "images", vitrine_cache.Cache(folder / "cache"), SIZE)
+    for name in ("student", "bytes"):
+        run = quantise(folder, f"{name}.onnx", "-o", "int8.onnx", "--cache", "cache", "--images", "images", "--groups", 3,
+                       "--evaluate", "images")
+        assert run.returncode == 0, run.stderr
+        assert "calibrated on 24 views" in run.stdout, run.stdout
+        lines = run.stdout.splitlines()
+        assert [line.split(":")[0] for line in lines] == ["int8.onnx", "FP32", "INT8"], lines
+        assert all(line.endswith(" % on 15 images") for line in lines[1:]), lines
+        before, after = folder / f"{name}.onnx", folder / "int8.onnx"
+        assert after.stat().st_size < 0.3 * before.stat().st_size
+        said = metadata(after)
+        assert json.loads(said.pop("vitrine.quantisation"))["views"] == 24 and said == metadata(before), said
+        model = onnx.load(after)
+        onnx.checker.check_model(model, full_check=True)
+        scales = {one.name: onnx.numpy_helper.to_array(one) for one in model.graph.initializer}
+        assert scales["conv1.weight_scale"].shape == (64,), "the weights have one step in all"
+        pictures = numpy.concatenate([views.read(5, group) for group in range(2)])
+        x = pictures if name == "bytes" else ((pictures / 255 - 0.45) / 0.225).astype(numpy.float32).transpose(0, 3, 1, 2)
+        exact, rough = outputs(before, x), outputs(after, x)
+        core = openvino.Core()
+        other = core.compile_model(core.read_model(after), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(x)[0]
+        # In root mean square, of the deviation between views.
+        errors = [numpy.sqrt(((one - exact) ** 2).mean() / exact.var(0).mean()) for one in (rough, other)]
+        assert all(0 < error < 0.3 for error in errors), errors
+        print(f"{name}: error {errors[0]:.3f} in ONNX Runtime, {errors[1]:.3f} in OpenVINO")
+
+
+def test_seed(folder):
+    """The seed decides which views are taken, and so the file."""
+    made = []
+    for seed in (1, 1, 2):
+        assert quantise(folder, "student.onnx", "-o", "int8.onnx", "--cache", "cache", "--images", "images", "--groups", 1,
+                        "--seed", seed).returncode == 0
+        made.append((folder / "int8.onnx").read_bytes())
+    assert made[0] == made[1] != made[2]
+
+
+def test_refusals(folder):
+    """One sentence, exit code 2, and no file."""
+    (folder / "empty").mkdir()
+    (folder / "text.onnx").write_text("no model")
+    onnx.save(onnx.helper.make_model(onnx.helper.make_graph([], "empty", [], [])), folder / "other.onnx")
+    good = ["--cache", "cache", "--images", "images"]
+    for words, sentence in ((["absent.onnx", *good], "absent.onnx: is not a file"),
+                            (["text.onnx", *good], "text.onnx: cannot be read as ONNX"),
+                            (["other.onnx", *good], "does not record its preprocessing"),
+                            (["student.onnx", *good, "--groups", "0"], "--groups 0"),
+                            (["student.onnx", "--cache", "empty", "--images", "images"], "empty"),
+                            (["student.onnx", "--cache", "cache", "--images", "empty"], "empty"),
+                            (["hundred.onnx", *good], "no group of views fills its batch of 100")):
+        run = quantise(folder, *words, "-o", "new.onnx")
+        assert run.returncode == 2 and sentence in run.stderr, (words, run.returncode, run.stderr)
+        assert run.stderr.startswith("quantise: ") and run.stderr.count("\n") == 1, run.stderr
+        assert not (folder / "new.onnx").exists()
+    run = quantise(folder, "student.onnx", *good, "-o", "nowhere/new.onnx")
+    assert run.returncode == 2 and "its folder does not exist" in run.stderr, run.stderr
+
+
+def main():
+    torch.manual_seed(2)
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        extract(folder)
+        make_student(folder)
+        test_models(folder)
+        test_seed(folder)
+        test_refusals(folder)
+
+
+if __name__ == "__main__":
+    main()

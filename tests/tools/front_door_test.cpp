@@ -1,0 +1,88 @@
+// `vitrine`: it starts the programs beside it, and completes their words.
+#include <algorithm>
+
+#include "common/base/error.h"
+#include "tests/support/testing.h"
+#include "tools/commands/vitrine/completion.h"
+#include "tools/commands/vitrine/programs.h"
+
+using namespace vitrine;
+using namespace vitrine::testing;
+
+namespace {
+
+bool has(const std::vector<std::string>& words, const std::string& word) {
+  return std::ranges::find(words, word) != words.end();
+}
+
+std::filesystem::path programs_here() {
+  return std::filesystem::path(executable("vitrine")).parent_path();
+}
+
+}  // namespace
+
+TEST_CASE("vitrine: every command of its help is a program beside it, and gives its own help") {
+  const CommandResult help = run(executable("vitrine") + " --help");
+  CHECK(help.exit_code == 0);
+  for (const ProgramName& program : programs()) {
+    CAPTURE(program.name);
+    CHECK(help.output.find(std::string("  ") + program.name + " ") != std::string::npos);
+    const CommandResult through = run(executable("vitrine") + " " + program.name + " --help");
+    CHECK(through.exit_code == 0);
+    CHECK(through.output == run(executable(std::string("vitrine-") + program.name) + " --help").output);
+    CHECK(run(executable("vitrine") + " help " + program.name).output == through.output);
+  }
+}
+
+TEST_CASE("vitrine: arguments and exit codes pass unchanged") {
+  const CommandResult bad = run(executable("vitrine") + " cache info '/no where/$HOME'");
+  CHECK(bad.exit_code == 2);
+  CHECK(bad.output.find("/no where/$HOME") != std::string::npos);
+}
+
+TEST_CASE("vitrine: an unknown command is answered with the nearest") {
+  const CommandResult result = run(executable("vitrine") + " trian x");
+  CHECK(result.exit_code == 2);
+  CHECK(result.output.find("trian: no such command, did you mean train?") != std::string::npos);
+  CHECK(run(executable("vitrine")).exit_code == 2);
+}
+
+TEST_CASE("vitrine: completion knows commands, subcommands, options and keys") {
+  const auto here = programs_here();
+  CHECK(has(completions(here, {}), "distil"));
+  CHECK(has(completions(here, {"cache"}), "verify"));
+  CHECK(has(completions(here, {"cache", "verify"}), "--deep"));
+  CHECK_FALSE(has(completions(here, {"cache", "verify"}), "repair"));
+  CHECK(has(completions(here, {"train"}), "--evaluate"));
+  CHECK(has(completions(here, {"train"}), "--help"));
+  CHECK(has(completions(here, {"train", "--set"}), "targets.cache="));
+  CHECK(has(completions(here, {"extract", "c.toml", "--set"}), "teacher.weights="));
+  CHECK(completions(here, {"nonsense"}).empty());
+  CHECK(completions(here, {"completion"}) == std::vector<std::string>{"bash", "zsh"});
+}
+
+TEST_CASE("vitrine: bash completes with the script") {
+  const std::string completes = "export PATH='" + programs_here().string() +
+                                "':$PATH; source <(vitrine completion bash); " +
+                                "complete_line() { COMP_WORDS=(\"$@\"); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); "
+                                "_vitrine; printf '%s\\n' \"${COMPREPLY[@]}\"; }; ";
+  const auto reply = [&](const std::string& words) {
+    return run("bash -c '" +
+               [&] {
+                 std::string quoted;
+                 for (const char c : completes + "complete_line " + words)
+                   quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+                 return quoted;
+               }() +
+               "'")
+        .output;
+  };
+  CHECK(reply("vitrine di") == "distil\n");
+  CHECK(reply("vitrine cache rec") == "recode\n");
+  CHECK(reply("vitrine train --set targets.cac").find("targets.cache=") != std::string::npos);
+}
+
+TEST_CASE("vitrine: completion for a shell that it does not know") {
+  CHECK_THROWS_WITH_AS(completion_script("fish"), doctest::Contains("expected bash or zsh"), Error);
+  CHECK(run(executable("vitrine") + " completion zsh").output.starts_with("#compdef vitrine"));
+}

@@ -1,0 +1,62 @@
+// A student that names what is in pictures.
+#ifndef VITRINE_TOOLS_COMMANDS_CLASSIFY_CLASSIFIER_H_
+#define VITRINE_TOOLS_COMMANDS_CLASSIFY_CLASSIFIER_H_
+
+#include <torch/torch.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "common/image/image.h"
+#include "common/models/precision.h"
+#include "train/run/stored_student.h"
+
+namespace vitrine {
+
+struct Guess {
+  std::int64_t index = 0;  ///< of the class, in the order of the outputs
+  double probability = 0;
+};
+
+struct ClassifiedPicture {
+  std::filesystem::path path;
+  std::string error;           ///< why it could not be read; empty: it was
+  std::vector<Guess> guesses;  ///< by descending probability
+  Image crop;                  ///< what the student saw
+};
+
+/// Shows pictures as an evaluation does: decoded as recorded, the shorter side resized, the centre cropped, in the
+/// student's precision. Not thread-safe; decodes in parallel.
+class Classifier {
+ public:
+  /// `device`: from select_device(). `precision`: instead of the recorded one; empty: that one.
+  Classifier(const StoredStudent& student, at::Device device, const std::string& precision);
+
+  /// One result per path, in their order, with the `top` likeliest classes or as many as there are. The paths are one
+  /// batch. Throws Error if memory runs out, never for a picture.
+  std::vector<ClassifiedPicture> classify(std::span<const std::filesystem::path> paths, std::size_t top);
+
+  /// The clean crop of a picture at any size; throws Error if it cannot be read. Thread-safe.
+  Image view(const std::filesystem::path& path, int size) const;
+  /// The name of a class, or "class 17".
+  std::string name_of(std::int64_t index) const;
+  Network& network() { return network_; }
+  /// Crops as the network's input, on its device.
+  at::Tensor input_of(std::span<const Image* const> crops) const;
+
+ private:
+  ClassifiedPicture read(const std::filesystem::path& path) const;
+
+  WeightsRecord record_;
+  at::Device device_;
+  std::string precision_;
+  PrecisionScope scope_;
+  Network network_;
+};
+
+}  // namespace vitrine
+
+#endif  // VITRINE_TOOLS_COMMANDS_CLASSIFY_CLASSIFIER_H_

@@ -1,0 +1,43 @@
+#include <torch/torch.h>
+
+#include "tools/commands/classify/print.h"
+
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+namespace vitrine {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string hundredths(double share) {
+  char out[32];
+  std::snprintf(out, sizeof out, "%.2f %%", 100 * share);
+  return out;
+}
+
+}  // namespace
+
+std::string as_line(const ClassifiedPicture& picture, const Classifier& classifier) {
+  std::string out = picture.path.string();
+  for (const Guess& guess : picture.guesses)
+    out += "\t" + classifier.name_of(guess.index) + " " + hundredths(guess.probability);
+  return out + "\n";
+}
+
+std::string as_json_line(const ClassifiedPicture& picture, const Classifier& classifier,
+                         const std::filesystem::path& explanation) {
+  Json json{{"picture", picture.path.string()}};
+  if (!picture.error.empty()) {
+    json["error"] = picture.error;
+  } else {
+    json["top"] = Json::array();
+    for (const Guess& guess : picture.guesses)
+      json["top"].push_back(
+          {{"class", classifier.name_of(guess.index)}, {"index", guess.index}, {"probability", guess.probability}});
+    if (!explanation.empty()) json["explanation"] = explanation.string();
+  }
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace vitrine

@@ -1,0 +1,214 @@
+#include <torch/torch.h>
+
+#include "tools/commands/distil/look.h"
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <random>
+#include <set>
+#include <system_error>
+#include <utility>
+
+#include "common/base/error.h"
+#include "common/base/files.h"
+#include "common/base/progress.h"
+#include "common/base/screen.h"
+#include "common/base/temporary.h"
+#include "common/config/config.h"
+#include "common/image/scan.h"
+#include "common/teacher/teacher.h"
+#include "extract/evaluate.h"
+#include "tools/commands/cache/teacher/measure.h"
+#include "tools/commands/distil/configuration.h"
+#include "tools/commands/distil/student_cost.h"
+
+namespace vitrine {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::uint64_t kFewestPhotos = 8;
+constexpr std::uint32_t kJudgedPhotos = 200;
+
+/// The listed photos, before any is read.
+ImageIndex list_photos(const DistilRequest& request, double hold_out) {
+  ImageFolders folders(request.photos, request.unlabelled, request.labels() ? Labels::kFolders : Labels::kNone);
+  folders.hold_out = hold_out;
+  return list_image_folder(folders);
+}
+
+// Seconds that the teacher takes for a few random pictures.
+double seconds_of_forward(const TeacherOptions& options) {
+  const QuietScreen quiet;  // it is opened once more, and tells then
+  TapOptions taps;
+  taps.features = {-1};
+  const Teacher teacher(options, taps);
+  const std::uint32_t views = teacher.options().micro_batch;
+  const auto side = static_cast<std::size_t>(teacher.image_size());
+  std::vector<std::uint8_t> pictures(views * side * side * 3);
+  std::minstd_rand random(1);
+  for (std::uint8_t& value : pictures) value = static_cast<std::uint8_t>(random());
+  teacher.run(pictures, views);  // the first allocates
+  const auto start = std::chrono::steady_clock::now();
+  teacher.run(pictures, views);
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+std::string faster_precision(TeacherOptions options) {
+  options.precision = "fp32";
+  const double fp32 = seconds_of_forward(options);
+  options.precision = "bf16";
+  try {
+    return seconds_of_forward(options) < fp32 ? "bf16" : "fp32";
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::kInput) throw;
+    return "fp32";  // a card without BF16
+  }
+}
+
+// How the teacher's classes meet the photos' folders; sets facts.teacher_fits and class_names.
+void meet_classes(const Teacher& teacher, const std::vector<std::string>& folders, Found& found) {
+  const auto classes = static_cast<std::size_t>(teacher.classes());
+  const std::vector<std::string>& names = teacher.class_names();
+  if (classes == 0) {
+    found.facts.teacher_fits = false;
+    found.warnings.push_back(
+        "the teacher has no head: the student learns from its features and attention, and from labels");
+    return;
+  }
+  if (folders.empty()) return;  // without labels the student has the teacher's classes
+  const std::set<std::string> known(names.begin(), names.end());
+  const bool all_known = std::ranges::all_of(folders, [&](const std::string& name) { return known.contains(name); });
+  if (all_known && known.size() == names.size() && names != folders) {
+    found.class_names = names;
+    return;
+  }
+  if (classes == folders.size()) return;  // the check on clean crops judges the order
+  found.facts.teacher_fits = false;
+  found.warnings.push_back(text(
+      "the teacher has ", classes, " classes and the photos ", folders.size(),
+      ", under other names: its logits are not used, only its features and attention beside the labels. A teacher that "
+      "was trained on these classes teaches more: vitrine train configs/photos/teacher.toml trains one"));
+}
+
+std::optional<std::uint64_t> free_bytes(fs::path directory) {
+  std::error_code failure;
+  directory = fs::absolute(directory, failure);
+  while (!failure && !path_exists(directory) && directory.has_parent_path() && directory != directory.parent_path())
+    directory = directory.parent_path();
+  const fs::space_info space = fs::space(directory, failure);
+  if (failure) return std::nullopt;
+  return space.available;
+}
+
+// The choice that is enough to measure an extraction: its cost per view does not depend on the rest.
+DistilChoice to_measure(std::uint64_t images) {
+  DistilChoice out;
+  out.passes = 1;
+  out.group = group_size(images);
+  out.max_error = feature_error();
+  out.mix_probability = 1;
+  out.min_area = 0.35;
+  return out;
+}
+
+ExtractOptions options_of(const DistilRequest& request, const Found& found, const DistilChoice& choice) {
+  const TemporaryDirectory directory;
+  const fs::path names = directory / "teacher_classes.txt", file = directory / "extract.toml";
+  DistilRequest there = request;
+  there.out = directory.path().string();
+  if (there.cache.empty()) there.cache = request.cache_directory();
+  publish(file, extract_configuration(there, found, choice));
+  ExtractOptions out;
+  load_config(file, {}, out);
+  out.class_names.clear();  // the directory vanishes
+  return out;
+}
+
+void judge_teacher(const DistilRequest& request, const ExtractOptions& options, const StopFlag& stop, Found& found) {
+  if (!request.labels() || !found.facts.teacher_fits) return;
+  const QuietScreen quiet;
+  ExtractOptions judged = options;
+  const TemporaryDirectory directory;
+  if (!found.class_names.empty()) {
+    const fs::path names = directory / "teacher_classes.txt";
+    std::string lines;
+    for (const std::string& name : found.class_names) lines += name + "\n";
+    publish(names, lines);
+    judged.class_names = names.string();
+  }
+  const TeacherScore score = evaluate_teachers({judged}, kJudgedPhotos, stop).front();
+  found.top1 = score.top1;
+  found.judged = score.images;
+  if (const double chance = 1.0 / std::max(1u, found.classes); score.top1 < 2 * chance && score.images >= 50)
+    found.warnings.push_back(text("the teacher is right on ", 100 * score.top1, " % of the photos, and guessing on ",
+                                  100 * chance, " %: other classes, another order, or a wrong mean and std?"));
+}
+
+}  // namespace
+
+Found look(const DistilRequest& request, const StopFlag& stop) {
+  Found found;
+  DistilFacts& facts = found.facts;
+  const ImageIndex all = list_photos(request, 0);
+  found.photos = all.images.size();
+  found.classes = static_cast<std::uint32_t>(all.classes.size());
+  if (found.photos < kFewestPhotos)
+    fail(request.photos, ": holds ", found.photos, found.photos == 1 ? " photo" : " photos", "; expected at least ",
+         kFewestPhotos, ", and hundreds for a student worth having");
+  if (request.validation.empty()) found.hold_out = hold_out_share(found.photos);
+  const ImageIndex teaching = list_photos(request, found.hold_out);
+  facts.labelled = request.labels() ? teaching.labelled() : 0;
+  facts.begins_trained = !request.student_weights.empty();
+  facts.gpu = request.device != "cpu";
+  throw_if_stopped(stop, "while the photos were listed");
+  note(text(human_count(found.photos), " photos; trying teacher and student on this machine"));
+
+  TeacherOptions teacher_options;
+  teacher_options.weights = request.teacher;
+  teacher_options.device = request.device;
+  found.teacher_precision = faster_precision(teacher_options);
+  throw_if_stopped(stop, "while the teacher was tried");
+  teacher_options.precision = found.teacher_precision;
+  {
+    const Teacher teacher(teacher_options, {});
+    found.teacher = teacher.options().name;
+    found.teacher_classes = static_cast<std::uint32_t>(teacher.classes());
+    facts.teacher_size = static_cast<std::uint32_t>(teacher.image_size());
+    found.last_block = static_cast<std::uint32_t>(teacher.shape().depth() - 1);
+    facts.has_attention = teacher.shape().blocks.back().heads > 0;
+    meet_classes(teacher, all.classes, found);
+  }
+  if (!facts.teacher_fits && !request.labels())
+    fail(request.teacher,
+         ": has no head, and --no-labels leaves no labels: the student would have nothing to tell "
+         "classes by; give a teacher with a head, or labelled photos");
+
+  const ExtractOptions options = options_of(request, found, to_measure(teaching.images.size()));
+  judge_teacher(request, options, stop, found);
+  throw_if_stopped(stop, "while the teacher was judged");
+  const Estimate estimate = [&] {
+    const QuietScreen quiet;
+    return measure_extraction(options, Teacher(options.teacher, options.taps), 0, {});
+  }();
+  throw_if_stopped(stop, "while the extraction was measured");
+  facts.images = std::max<std::uint64_t>(1, estimate.images);
+  facts.extract_seconds = estimate.costs.extraction;
+  facts.data_seconds = estimate.decode + estimate.costs.read;
+  facts.once_seconds = estimate.calibration() + estimate.decode * static_cast<double>(facts.images) +
+                       (estimate.decode + estimate.costs.live) * options.check_images;
+  facts.view_bytes = estimate.bytes_a_view();
+  facts.free_bytes = free_bytes(request.cache_directory());
+  if (const auto epochs = estimate.break_even(); epochs && estimate.passes > 0)
+    found.break_even_per_pass = *epochs / estimate.passes;
+  const std::uint32_t size = request.size > 0 ? request.size : facts.teacher_size;
+  const StudentCost cost = student_cost(request.student, request.device, size,
+                                        found.classes > 0 ? found.classes : std::max(2u, found.teacher_classes));
+  const double scale = static_cast<double>(facts.teacher_size) / size;
+  facts.step_seconds = cost.seconds * scale * scale;
+  found.precision = cost.precision;
+  return found;
+}
+
+}  // namespace vitrine

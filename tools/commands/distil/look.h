@@ -1,0 +1,40 @@
+// What `vitrine distil` finds before it chooses anything: photos, the teacher and its top-1, and what the work costs on
+// this machine.
+#ifndef VITRINE_TOOLS_COMMANDS_DISTIL_LOOK_H_
+#define VITRINE_TOOLS_COMMANDS_DISTIL_LOOK_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/base/stop.h"
+#include "tools/commands/distil/request.h"
+#include "tools/commands/distil/rules.h"
+
+namespace vitrine {
+
+struct Found {
+  DistilFacts facts;
+  std::uint64_t photos = 0;   ///< files listed, with those held out
+  std::uint32_t classes = 0;  ///< class folders; 0 without labels
+  double hold_out = 0;        ///< share of the photos; 0: a validation folder is given, or there is nothing to judge by
+  std::string teacher;        ///< its name
+  std::uint32_t teacher_classes = 0;  ///< 0: it has no head
+  std::optional<double> top1;         ///< of the teacher on some of the photos, in [0, 1]
+  std::uint64_t judged = 0;           ///< photos behind top1
+  std::string precision;              ///< the faster of those that the device has, for the student
+  std::string teacher_precision;
+  std::uint32_t last_block = 0;               ///< the block whose features and attention are kept
+  std::vector<std::string> class_names;       ///< the teacher's, where they must be matched with the folders; else none
+  std::optional<double> break_even_per_pass;  ///< epochs after which a cache of one pass pays; absent: never
+  std::vector<std::string> warnings;
+};
+
+/// Runs the teacher and the student for a few batches. Writes only into a temporary directory beside the cache. Throws
+/// Error for photos or a teacher that cannot be used, and Stopped.
+Found look(const DistilRequest& request, const StopFlag& stop);
+
+}  // namespace vitrine
+
+#endif  // VITRINE_TOOLS_COMMANDS_DISTIL_LOOK_H_

@@ -1,0 +1,82 @@
+// vitrine-distil: from a folder of photos and a teacher to a trained student.
+#include <torch/torch.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "common/base/error.h"
+#include "common/base/memory.h"
+#include "common/base/stop.h"
+#include "common/config/command_line.h"
+#include "tools/commands/distil/look.h"
+#include "tools/commands/distil/request.h"
+#include "tools/commands/distil/rules.h"
+#include "tools/commands/distil/steps.h"
+#include "tools/commands/vitrine/programs.h"
+
+namespace {
+
+using namespace vitrine;
+
+void add_options(CLI::App& app, DistilRequest& request) {
+  app.add_option("PHOTOS", request.photos, "a folder with one folder of photos per class")->required();
+  app.add_option("--teacher", request.teacher, "its weights, or a folder with weights and config.json")->required();
+  app.add_option("--out", request.out, "the run's directory: configurations, cache, student, report")->required();
+  app.add_option("--student", request.student, "resnet18, resnet34, resnet50, resnet101 or resnet152")
+      ->capture_default_str();
+  app.add_option("--student-weights", request.student_weights, "trained weights to begin with (torchvision's)");
+  app.add_option("--hours", request.hours, "how long everything may take; else as long as it takes")
+      ->check(CLI::PositiveNumber);
+  app.add_option("--val", request.validation, "validation photos; else some of PHOTOS are held out");
+  app.add_option("--test", request.test, "test photos, on which the student is judged once");
+  app.add_flag("--no-labels", request.no_labels, "learn from the teacher alone; PHOTOS is then any folder");
+  app.add_option("--unlabelled", request.unlabelled, "further photos without labels");
+  app.add_flag("--baseline", request.baseline, "also train the same network from labels alone, for as long");
+  app.add_option("--cache", request.cache, "the cache's directory; else OUT/cache");
+  app.add_option("--device", request.device, "cpu, cuda or cuda:N")->capture_default_str();
+  app.add_option("--passes", request.passes, "instead of the chosen number of passes");
+  app.add_option("--epochs", request.epochs, "instead of the chosen number of epochs");
+  app.add_option("--size", request.size, "side of the student's pictures, instead of the chosen one")
+      ->check(CLI::Range(32, 1024));
+  app.add_option("--batch", request.batch, "instead of the chosen batch");
+  app.add_option("--seed", request.seed, "of views, weights and order");
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  keep_freed_memory();
+  return guarded_main("vitrine-distil", [&] {
+    CLI::App app("Distils a teacher into a ResNet on a folder of photos: looks, chooses, extracts, trains, reports.");
+    DistilRequest request;
+    bool dry_run = false;
+    add_options(app, request);
+    add_screen_options(app);
+    app.add_flag("--dry-run", dry_run, "look and choose only; nothing is written");
+    app.footer(
+        "Ctrl-C is safe, and the same command goes on. OUT/extract.toml and OUT/train.toml are what it runs: edit "
+        "copies "
+        "of them\nfor more. Exit codes: those of vitrine-extract and vitrine-train.");
+    if (const auto code = parse_command_line(app, argc, argv)) return *code;
+    check_request(request);
+    const std::string command = shell_command(argc, argv);
+    if (!begun(request)) {
+      const Found found = look(request, stop_on_signals());
+      const DistilChoice choice =
+          choose_settings(found.facts, {request.passes, request.epochs, request.size, request.batch, request.hours});
+      std::fputs(describe(request, found, choice).c_str(), stdout);
+      std::fflush(stdout);
+      if (dry_run) return 0;
+      write_files(request, found, choice);
+    } else if (dry_run) {
+      std::printf("%s: has begun; the same command without --dry-run goes on with it\n", request.out.c_str());
+      return 0;
+    }
+    std::vector<std::string> screen;  // of the two long steps
+    if (app.count("--quiet") > 0) screen = {"--quiet"};
+    if (app.count("--log-format") > 0) screen = {"--log-format", app["--log-format"]->as<std::string>()};
+    return run_steps(steps_of(request, screen), own_directory(), argv[0], command);
+  });
+}

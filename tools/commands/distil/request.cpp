@@ -1,0 +1,79 @@
+#include "tools/commands/distil/request.h"
+
+#include <algorithm>
+
+#include "common/base/error.h"
+#include "common/base/files.h"
+
+namespace vitrine {
+namespace {
+
+namespace fs = std::filesystem;
+
+void require_directory(const std::string& path, const char* what) {
+  if (path.empty() || directory_exists(path)) return;
+  throw Error(ErrorKind::kInput,
+              {.path = path, .what = path_exists(path) ? "is not a directory" : "does not exist", .remedy = what});
+}
+
+bool inside(const fs::path& inner, const fs::path& outer) {
+  std::error_code failure;
+  const fs::path a = fs::weakly_canonical(inner, failure), b = fs::weakly_canonical(outer, failure);
+  return !failure && std::ranges::mismatch(b, a).in1 == b.end();
+}
+
+std::size_t folders_in(const std::string& photos) {
+  std::size_t count = 0;
+  for (const DirectoryEntry& entry : list_directory(photos))
+    count += entry.kind == DirectoryEntry::Kind::kDirectory && !entry.name.starts_with('.') ? 1 : 0;
+  return count;
+}
+
+}  // namespace
+
+std::string DistilRequest::cache_directory() const {
+  return cache.empty() ? (fs::path(out) / "cache").string() : cache;
+}
+
+nlohmann::ordered_json DistilRequest::json() const {
+  return {{"photos", photos},
+          {"unlabelled", unlabelled},
+          {"validation", validation},
+          {"test", test},
+          {"teacher", teacher},
+          {"student", student},
+          {"weights", student_weights},
+          {"cache", cache},
+          {"device", device},
+          {"hours", hours},
+          {"passes", passes},
+          {"epochs", epochs},
+          {"size", size},
+          {"batch", batch},
+          {"seed", seed},
+          {"labels", !no_labels}};
+}
+
+void check_request(const DistilRequest& request) {
+  require_directory(request.photos, "give the folder of the photos, with one folder per class");
+  require_directory(request.unlabelled, "give the folder of the photos without labels");
+  require_directory(request.validation, "give the folder of the validation photos, or leave --val out");
+  require_directory(request.test, "give the folder of the test photos, or leave --test out");
+  if (!path_exists(request.teacher))
+    throw Error(ErrorKind::kInput, {.path = request.teacher,
+                                    .what = "does not exist",
+                                    .remedy = "give the teacher's weight file, or a folder with weights and "
+                                              "config.json as timm or Hugging Face publish them"});
+  if (inside(request.out, request.photos))
+    fail(request.out, ": is inside the photos, whose folders are classes; choose --out elsewhere");
+  if (request.labels()) {
+    const std::size_t classes = folders_in(request.photos);
+    if (classes < 2)
+      fail(request.photos, ": holds ", classes == 0 ? "no class folder" : "only one class folder",
+           "; put the photos of each class into a folder of its own, or give --no-labels to learn from the teacher "
+           "alone");
+  }
+  if (request.baseline && !request.labels()) fail("--baseline trains from labels alone, and --no-labels has none");
+}
+
+}  // namespace vitrine

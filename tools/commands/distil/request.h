@@ -1,0 +1,39 @@
+// What a user asks of `vitrine distil`, and how it is recorded in the run.
+#ifndef VITRINE_TOOLS_COMMANDS_DISTIL_REQUEST_H_
+#define VITRINE_TOOLS_COMMANDS_DISTIL_REQUEST_H_
+
+#include <cstdint>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string>
+
+namespace vitrine {
+
+struct DistilRequest {
+  std::string photos;                ///< a folder of class folders; without labels any folder
+  std::string unlabelled;            ///< further photos without labels; empty: none
+  std::string validation, test;      ///< folders of class folders; empty: validation is held out of photos, no test
+  std::string teacher;               ///< a weight file, or a folder with weights and config.json
+  std::string student = "resnet50";  ///< an architecture
+  std::string student_weights;       ///< trained weights that the student begins with; empty: random
+  std::string out;                   ///< the run's directory
+  std::string cache;                 ///< the cache's directory; empty: OUT/cache
+  std::string device = "cpu";        ///< of teacher and student
+  double hours = 0;                  ///< how long all may take; 0: as long as it takes
+  std::uint32_t passes = 0, epochs = 0, size = 0, batch = 0;  ///< instead of what the rules choose; 0: as they choose
+  std::uint64_t seed = 0;
+  bool no_labels = false;
+  bool baseline = false;  ///< also train the same network from labels alone, for as long
+  bool labels() const { return !no_labels; }
+  std::string cache_directory() const;
+
+  nlohmann::ordered_json json() const;
+};
+
+/// Throws Error for a request that cannot be: nothing to learn from, an unknown architecture, paths that are missing
+/// or in each other's way. Writes nothing.
+void check_request(const DistilRequest& request);
+
+}  // namespace vitrine
+
+#endif  // VITRINE_TOOLS_COMMANDS_DISTIL_REQUEST_H_

@@ -1,0 +1,175 @@
+#include "tools/commands/distil/rules.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "common/base/error.h"
+#include "common/base/progress.h"
+
+namespace vitrine {
+namespace {
+
+// Sizes of a data set at which a rule changes. Few: hundreds to thousands of photos, where overfitting rules.
+constexpr std::uint64_t kFew = 5'000, kSome = 50'000, kMany = 500'000;
+
+// Epochs: a patient student is the better one (Beyer 2022), and a small data set needs more sweeps for as many steps.
+constexpr std::uint32_t kMinEpochs = 30, kMaxEpochs = 300;
+constexpr double kEpochsOfOneImage = 3000;
+// With less time than that, first the pictures get smaller, down to half the teacher's size, then the epochs fewer.
+constexpr std::uint32_t kEpochsWorthAPicture = 20, kFewestEpochs = 5;
+
+// Half as many passes as epochs lose nothing, a fifth about a point, a sixteenth ten (train/RESULTS.md).
+constexpr std::uint32_t kMostPasses = 32;
+
+constexpr double kMargin = 1.15;         // times vary, and validation takes some
+constexpr double kShareOfDisk = 0.9;     // of the free space
+constexpr std::uint32_t kSizeStep = 32;  // a ResNet's stride
+
+std::uint32_t usual_epochs(std::uint64_t images) {
+  const double epochs = kEpochsOfOneImage / std::sqrt(static_cast<double>(std::max<std::uint64_t>(1, images)));
+  return std::clamp(static_cast<std::uint32_t>(std::lround(epochs)), kMinEpochs, kMaxEpochs);
+}
+
+std::uint32_t usual_passes(std::uint32_t epochs) {
+  return std::clamp((epochs + 1) / 2, 1u, kMostPasses);
+}
+
+double seconds_of(const DistilFacts& facts, std::uint32_t passes, std::uint32_t epochs, std::uint32_t size) {
+  const double scale = static_cast<double>(size) / facts.teacher_size;
+  const double epoch = facts.data_seconds + facts.step_seconds * scale * scale;
+  return facts.once_seconds +
+         kMargin * static_cast<double>(facts.images) * (passes * facts.extract_seconds + epochs * epoch);
+}
+
+struct Length {
+  std::uint32_t passes, epochs, size;
+  std::string why_passes, why_epochs, why_size;
+};
+
+// The longest run that fits into the hours.
+Length fit_into(const DistilFacts& facts, const DistilFixed& fixed, std::uint32_t most_passes) {
+  const auto passes_of = [&](std::uint32_t epochs) {
+    return fixed.passes > 0 ? fixed.passes : std::min(usual_passes(epochs), most_passes);
+  };
+  const std::uint32_t usual = fixed.epochs > 0 ? fixed.epochs : usual_epochs(facts.images);
+  Length out{passes_of(usual), usual, fixed.size > 0 ? fixed.size : facts.teacher_size, "half of the epochs", "", ""};
+  out.why_epochs = text("as ", human_count(facts.images), " images need");
+  out.why_size = "the teacher's";
+  if (fixed.hours > 0) {
+    const double limit = 3600 * fixed.hours;
+    const auto fits = [&](std::uint32_t epochs, std::uint32_t size) {
+      return seconds_of(facts, passes_of(epochs), epochs, size) <= limit;
+    };
+    const std::uint32_t least = fixed.epochs > 0 ? fixed.epochs : std::min(usual, kFewestEpochs);
+    const std::uint32_t worth = fixed.epochs > 0 ? fixed.epochs : std::min(usual, kEpochsWorthAPicture);
+    const std::uint32_t smallest =
+        fixed.size > 0 ? fixed.size : std::min(facts.teacher_size, std::max(96u, facts.teacher_size / 2));
+    while (!fits(worth, out.size) && out.size >= smallest + kSizeStep) {
+      out.size -= kSizeStep;
+      out.why_size = text("smaller than the teacher's ", facts.teacher_size, ", so that ", worth, " epochs fit into ",
+                          human_time(limit));
+    }
+    while (!fits(out.epochs, out.size) && out.epochs > least) {
+      --out.epochs;
+      out.why_epochs = text("as many as fit into ", human_time(limit));
+    }
+    if (!fits(out.epochs, out.size))
+      fail(human_time(limit), " are not enough: ", out.epochs, " epochs and ", passes_of(out.epochs),
+           " passes at size ", out.size, " take about ",
+           human_time(seconds_of(facts, passes_of(out.epochs), out.epochs, out.size)),
+           "; give --hours more, a smaller --student, fewer photos, or a GPU (--device cuda)");
+    out.passes = passes_of(out.epochs);
+  }
+  if (out.passes == kMostPasses) out.why_passes = "more gain nothing";
+  if (out.passes == most_passes && most_passes < kMostPasses) out.why_passes = "as many as the disk has room for";
+  if (fixed.passes > 0) out.why_passes = "as given";
+  if (fixed.epochs > 0) out.why_epochs = "as given";
+  if (fixed.size > 0) out.why_size = "as given";
+  return out;
+}
+
+// The number of passes that the disk has room for.
+std::uint32_t passes_on_disk(const DistilFacts& facts, const DistilFixed& fixed) {
+  const double pass = facts.view_bytes * static_cast<double>(facts.images);
+  if (!facts.free_bytes || pass <= 0) return kMostPasses;
+  const double room = kShareOfDisk * static_cast<double>(*facts.free_bytes);
+  const double most = std::floor(room / pass), wanted = std::max(1u, fixed.passes);
+  if (most < wanted)
+    fail("the cache needs ", human_bytes(wanted * pass), " for ", wanted, " pass", wanted == 1 ? "" : "es",
+         ", and its disk has ", human_bytes(static_cast<double>(*facts.free_bytes)),
+         " free; give --cache on another disk, or fewer --passes");
+  return static_cast<std::uint32_t>(std::min<double>(most, kMostPasses));
+}
+
+std::uint32_t batch_size(std::uint64_t images, bool gpu) {
+  if (images < 2'000) return 32;
+  if (images < 20'000) return 64;
+  if (images < kMany && !gpu) return 128;
+  return 256;
+}
+
+}  // namespace
+
+double hold_out_share(std::uint64_t images) {
+  const double all = static_cast<double>(std::max<std::uint64_t>(1, images));
+  const double share = std::max(std::min(0.1, 10'000 / all), 100 / all);  // 100 to 10,000 images, else a tenth
+  return std::round(1000 * std::clamp(share, 0.001, 0.2)) / 1000;
+}
+
+std::uint32_t group_size(std::uint64_t images) {
+  return images < 2'000 ? 32 : 64;
+}
+
+double feature_error() {
+  return 0.05;
+}
+
+DistilChoice choose_settings(const DistilFacts& facts, const DistilFixed& fixed) {
+  const Length length = fit_into(facts, fixed, passes_on_disk(facts, fixed));
+  DistilChoice out;
+  const auto chosen = [&](const char* what, std::string value, std::string why) {
+    out.reasons.push_back({what, std::move(value), std::move(why)});
+  };
+  out.passes = length.passes, out.size = length.size;
+  chosen("passes", text(out.passes), length.why_passes);
+  chosen("epochs", text(length.epochs), length.why_epochs);
+  chosen("size", text(out.size), length.why_size);
+
+  out.group = group_size(facts.images);
+  out.batch = fixed.batch > 0 ? fixed.batch : batch_size(facts.images, facts.gpu);
+  if (out.batch % out.group != 0) out.group = out.batch;  // a batch that was given
+  chosen("batch", text(out.batch), fixed.batch > 0 ? "as given" : "for enough steps per epoch");
+
+  const bool few = facts.images < kFew;
+  const double epochs = length.epochs;
+  out.align_epochs = facts.begins_trained || epochs < kFewestEpochs + 1 ? 0 : 1;
+  if (facts.begins_trained) out.align_epochs = std::min(1.0, 0.05 * epochs);
+  out.fine_tune_epochs = few || facts.labelled == 0 || !facts.teacher_fits ? 0 : std::round(0.1 * epochs);
+  out.joint_epochs = epochs - out.align_epochs - out.fine_tune_epochs;
+  chosen("fine-tune", out.fine_tune_epochs > 0 ? text(out.fine_tune_epochs, " epochs") : "none",
+         facts.labelled == 0   ? "there are no labels"
+         : !facts.teacher_fits ? "labels teach all the time, as the teacher has other classes"
+         : few                 ? "with few labels it costs accuracy"
+                               : "a tenth of the epochs");
+
+  out.lr = 0.05 * std::max(1.0, out.batch / 64.0) * (facts.begins_trained ? 0.2 : 1.0);
+  out.fine_tune_lr = out.lr / 10;
+  out.warm_up_epochs = 0.05 * epochs;
+  chosen("lr", text(out.lr),
+         facts.begins_trained ? "a fifth of the usual, as the student begins trained" : "for this batch");
+  out.weight_decay = facts.images < kFew ? 0.02 : facts.images < kSome ? 0.005 : facts.images < kMany ? 5e-4 : 1e-4;
+  chosen("weight decay", text(out.weight_decay), few ? "high, against overfitting" : "for this many images");
+
+  out.max_error = feature_error();
+  chosen("max_error", text(out.max_error), "the features' largest error; more passes are worth more than exact ones");
+  out.mix_probability = facts.images < kSome ? 0.7 : 1.0;
+  out.min_area = facts.images < kSome ? 0.35 : 0.08;
+  chosen("views", text("crops from ", out.min_area, ", ", 100 * out.mix_probability, " % mixed"),
+         facts.images < kSome ? "milder than ImageNet's" : "as on ImageNet");
+
+  out.seconds = seconds_of(facts, out.passes, length.epochs, out.size);
+  out.cache_bytes = facts.view_bytes * static_cast<double>(facts.images) * out.passes;
+  return out;
+}
+
+}  // namespace vitrine

@@ -1,0 +1,62 @@
+// The rules by which `vitrine distil` chooses settings: pure functions of what was found, each with a reason in words.
+// README.md of this folder has them as a table, with what they were measured on.
+#ifndef VITRINE_TOOLS_COMMANDS_DISTIL_RULES_H_
+#define VITRINE_TOOLS_COMMANDS_DISTIL_RULES_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace vitrine {
+
+/// What the rules look at.
+struct DistilFacts {
+  std::uint64_t images = 0;          ///< that teach: without those held out
+  std::uint64_t labelled = 0;        ///< of these
+  std::uint32_t teacher_size = 224;  ///< side of the teacher's input, in pixels
+  bool teacher_fits = true;          ///< its classes are the student's, so that its logits teach
+  bool has_attention = true;         ///< of its last block
+  bool begins_trained = false;       ///< the student begins with trained weights
+  bool gpu = false;
+  /// Seconds per view on the whole machine: making the cache (picture, teacher, encoding); the student's picture and
+  /// targets; its forward and backward at teacher_size.
+  double extract_seconds = 0, data_seconds = 0, step_seconds = 0;
+  double once_seconds = 0;                  ///< index, check of the teacher, calibration
+  double view_bytes = 0;                    ///< of the cache, per view and pass
+  std::optional<std::uint64_t> free_bytes;  ///< on the cache's disk
+};
+
+/// What the user fixed; 0: the rules choose.
+struct DistilFixed {
+  std::uint32_t passes = 0, epochs = 0, size = 0, batch = 0;
+  double hours = 0;
+};
+
+struct DistilChoice {
+  std::uint32_t passes = 0, size = 0, batch = 0, group = 0;
+  double align_epochs = 0, joint_epochs = 0, fine_tune_epochs = 0;
+  double lr = 0, fine_tune_lr = 0, weight_decay = 0, warm_up_epochs = 0;
+  double max_error = 0, mix_probability = 0, min_area = 0;
+  double seconds = 0;  ///< of everything
+  double cache_bytes = 0;
+  double epochs() const { return align_epochs + joint_epochs + fine_tune_epochs; }
+  struct Reason {
+    std::string what, value, why;
+  };
+  std::vector<Reason> reasons;  ///< one per choice, for people
+};
+
+/// The share of each class that is held out where no validation folder is given.
+double hold_out_share(std::uint64_t images);
+/// Views stored together: a divisor of the batch that suits the number of images.
+std::uint32_t group_size(std::uint64_t images);
+/// The features' error bound.
+double feature_error();
+
+/// Throws Error if the time or the disk is not enough for the least that is worth training, with what would be.
+DistilChoice choose_settings(const DistilFacts& facts, const DistilFixed& fixed);
+
+}  // namespace vitrine
+
+#endif  // VITRINE_TOOLS_COMMANDS_DISTIL_RULES_H_

@@ -1,0 +1,164 @@
+#include <torch/torch.h>
+
+#include "tools/commands/distil/steps.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <utility>
+
+#include "common/base/error.h"
+#include "common/base/files.h"
+#include "common/base/json.h"
+#include "common/base/progress.h"
+#include "common/base/stop.h"
+#include "tools/commands/distil/child.h"
+#include "tools/commands/distil/configuration.h"
+#include "tools/commands/vitrine/programs.h"
+
+namespace vitrine {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kRecord = "distil.json";
+constexpr const char* kRecordFormat = "vitrine distil";
+
+std::string percent_of(double share) {
+  char out[16];
+  std::snprintf(out, sizeof out, "%.1f %%", 100 * share);
+  return out;
+}
+
+std::string table(const std::vector<std::array<std::string, 3>>& rows) {
+  std::size_t first = 0, second = 0;
+  for (const auto& row : rows) first = std::max(first, row[0].size()), second = std::max(second, row[1].size());
+  std::string out;
+  for (const auto& [what, value, why] : rows) {
+    out += "  " + what + std::string(first + 2 - what.size(), ' ') + value;
+    if (!why.empty()) out += std::string(second + 2 - value.size(), ' ') + why;
+    out += "\n";
+  }
+  return out;
+}
+
+std::string differences(const nlohmann::json& before, const nlohmann::ordered_json& now) {
+  std::string out;
+  for (const auto& [key, value] : now.items()) {
+    const nlohmann::json was = before.value(key, nlohmann::json());
+    if (was == nlohmann::json(value)) continue;
+    out += text(out.empty() ? "" : ", ", key, " was ", was.dump(), " and is ", value.dump());
+  }
+  return out;
+}
+
+std::string pays(const Found& found, const DistilChoice& choice) {
+  if (!found.break_even_per_pass) return "never: reading it takes longer than the teacher";
+  const double epochs = *found.break_even_per_pass * choice.passes;
+  const auto rounded = static_cast<std::uint64_t>(std::max(1.0, epochs + 0.5));
+  if (epochs <= choice.epochs()) return text("after ", rounded, " epochs; this student trains for ", choice.epochs());
+  return text("after ", rounded, " epochs, so with ", static_cast<std::uint64_t>(epochs / choice.epochs()) + 1,
+              " students of ", choice.epochs());
+}
+
+}  // namespace
+
+bool begun(const DistilRequest& request) {
+  const fs::path out = request.out, record = out / kRecord;
+  if (!path_exists(out)) return false;
+  if (!path_exists(record)) {
+    if (directory_exists(out) && list_directory(out).empty()) return false;
+    const bool torn =
+        directory_exists(out) && std::ranges::all_of(list_directory(out), [](const DirectoryEntry& entry) {
+          return entry.name.ends_with(".toml") || entry.name == "teacher_classes.txt" || is_temporary_name(entry.name);
+        });
+    if (torn) return false;  // stopped while the files were written
+    throw Error(ErrorKind::kInput, {.path = out.string(),
+                                    .what = "is not empty, and not a run of vitrine distil",
+                                    .remedy = "choose another --out"});
+  }
+  const nlohmann::json json = parse_json(read_file(record));
+  if (!json.is_object() || json.value("format", "") != kRecordFormat || !json.contains("request"))
+    throw Error(ErrorKind::kCorrupt, {.path = record.string(), .what = "is damaged", .remedy = "choose another --out"});
+  if (const std::string differs = differences(json["request"], request.json()); !differs.empty())
+    throw Error(ErrorKind::kInput, {.path = out.string(),
+                                    .what = "holds a run with another request: " + differs,
+                                    .remedy = "repeat the command that began it, or choose another --out"});
+  return true;
+}
+
+void write_files(const DistilRequest& request, const Found& found, const DistilChoice& choice) {
+  const fs::path out = request.out;
+  if (!found.class_names.empty()) {
+    std::string lines;
+    for (const std::string& name : found.class_names) lines += name + "\n";
+    publish(out / "teacher_classes.txt", lines);
+  }
+  publish(out / "extract.toml", extract_configuration(request, found, choice));
+  publish(out / "train.toml", train_configuration(request, found, choice));
+  if (request.labels()) publish(out / "baseline.toml", baseline_configuration(request, found, choice));
+  const nlohmann::ordered_json record = {{"format", kRecordFormat}, {"version", 1}, {"request", request.json()}};
+  publish(out / kRecord, record.dump(2) + "\n");
+}
+
+std::vector<Step> steps_of(const DistilRequest& request, const std::vector<std::string>& screen) {
+  const fs::path out = request.out;
+  const auto file = [&](const char* name) { return (out / name).string(); };
+  std::vector<Step> steps = {{"the teacher's targets", "extract", {file("extract.toml")}},
+                             {"the student", "train", {file("train.toml")}}};
+  if (request.baseline) steps.push_back({"the same network from labels alone", "train", {file("baseline.toml")}});
+  for (Step& step : steps) step.arguments.insert(step.arguments.end(), screen.begin(), screen.end());
+  steps.push_back({"the student as ONNX", "export", {request.out, "--format", "onnx"}});
+  Step report{"the report", "report", {request.out, "-o", file("report.html")}};
+  if (request.baseline) report.arguments.insert(report.arguments.begin() + 1, file("baseline"));
+  steps.push_back(std::move(report));
+  return steps;
+}
+
+int run_steps(const std::vector<Step>& steps, const fs::path& directory, const std::string& own,
+              const std::string& command) {
+  const std::size_t slash = own.rfind('/');
+  const std::string before = slash == std::string::npos ? "" : own.substr(0, slash + 1);
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    const Step& step = steps[i];
+    std::printf("\n== %zu of %zu: %s\n", i + 1, steps.size(), step.title.c_str());
+    std::fflush(stdout);
+    const int code = run_program(program_path(directory, step.name), before + "vitrine-" + step.name, step.arguments);
+    if (code == 0) continue;
+    std::printf("\n%s, in step %zu of %zu (%s)\n%s: %s\n", code == kStoppedExitCode ? "stopped" : "failed", i + 1,
+                steps.size(), step.title.c_str(),
+                code == kStoppedExitCode ? "to go on" : "after mending it, go on with", command.c_str());
+    return code;
+  }
+  return 0;
+}
+
+std::string describe(const DistilRequest& request, const Found& found, const DistilChoice& choice) {
+  const DistilFacts& facts = found.facts;
+  const auto images = static_cast<double>(facts.images);
+  std::vector<std::array<std::string, 3>> rows;
+  rows.push_back(
+      {"photos", text(human_count(found.photos), found.classes > 0 ? text(" in ", found.classes, " classes") : ""),
+       found.hold_out > 0 ? text(percent_of(found.hold_out), " of each class held out for validation") : ""});
+  rows.push_back({"teacher", found.teacher,
+                  found.top1 ? text("right on ", percent_of(*found.top1), " of ", found.judged, " photos")
+                             : text(found.teacher_classes, " classes")});
+  rows.push_back({"a pass of the teacher", human_time(images * facts.extract_seconds), found.teacher_precision});
+  const double scale = static_cast<double>(choice.size) / facts.teacher_size;
+  rows.push_back({"an epoch of the student",
+                  human_time(images * (facts.data_seconds + facts.step_seconds * scale * scale)),
+                  request.student + ", " + found.precision});
+  rows.push_back({"the cache", human_bytes(choice.cache_bytes),
+                  facts.free_bytes ? human_bytes(static_cast<double>(*facts.free_bytes)) + " free" : ""});
+  rows.push_back({"it pays", pays(found, choice), ""});
+  rows.push_back({"all in all", "about " + human_time(choice.seconds),
+                  request.hours > 0 ? human_time(3600 * request.hours) + " given" : ""});
+  std::string out = "found\n" + table(rows);
+  rows.clear();
+  for (const auto& [what, value, why] : choice.reasons) rows.push_back({what, value, why});
+  out += "\nchosen\n" + table(rows);
+  for (const std::string& warning : found.warnings) out += "\nwarning: " + warning + "\n";
+  return out;
+}
+
+}  // namespace vitrine

@@ -1,0 +1,41 @@
+#include <torch/torch.h>
+
+#include "tools/commands/export/agreement.h"
+
+#include <algorithm>
+
+#include "common/base/error.h"
+#include "common/kernels/normalise.h"
+
+namespace vitrine {
+
+AgreementResult check_agreement(const StoredStudent& student, Network& network, const Forward& exported,
+                                const std::vector<PictureBatch>& batches) {
+  const torch::NoGradGuard no_grad;
+  const auto mean = rgb_triplet(student.record.mean, "mean"), stddev = rgb_triplet(student.record.stddev, "std");
+  at::Generator draws = at::make_generator<at::CPUGeneratorImpl>(1);
+  AgreementResult out;
+  double largest = 1;
+  for (const PictureBatch& batch : batches) {
+    const at::Tensor pictures = at::randint(256, {batch.pictures, batch.size, batch.size, 3}, draws, at::kByte);
+    const at::Tensor expected = network.forward(normalise_pictures(pictures, mean, stddev)).logits;
+    if (!at::isfinite(expected).all().item<bool>())
+      throw Error(ErrorKind::kInput, {.path = student.file.string(),
+                                      .what = "the logits of these weights are not finite numbers",
+                                      .remedy = "export weights of an earlier step; the training diverged"});
+    const at::Tensor found = exported(pictures);
+    if (found.sizes() != expected.sizes())
+      throw Error(ErrorKind::kInternal, {.what = text("the exported file gives logits of shape ", found.sizes(),
+                                                      ", the student ", expected.sizes())});
+    const double difference = (found - expected).abs().max().item<double>();
+    largest = std::max(largest, expected.abs().max().item<double>());
+    out.limit = kMaxDifference * largest;
+    if (!(difference <= out.limit))  // also not a number
+      throw Error(ErrorKind::kInternal, {.what = text("the exported file's logits differ from the student's by ",
+                                                      difference, ", more than ", out.limit)});
+    out.difference = std::max(out.difference, difference);
+  }
+  return out;
+}
+
+}  // namespace vitrine

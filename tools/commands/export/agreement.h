@@ -1,0 +1,35 @@
+// Compares what an exported file computes with the student that it was made from.
+#ifndef VITRINE_TOOLS_COMMANDS_EXPORT_AGREEMENT_H_
+#define VITRINE_TOOLS_COMMANDS_EXPORT_AGREEMENT_H_
+
+#include <torch/torch.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "tools/commands/export/formats.h"
+#include "train/run/stored_student.h"
+
+namespace vitrine {
+
+/// The size of one batch of random pictures.
+struct PictureBatch {
+  std::int64_t pictures = 1, size = 224;
+};
+
+struct AgreementResult {
+  double difference = 0;  ///< the largest of all logits
+  double limit = 0;       ///< kMaxDifference times the largest logit, or times 1
+};
+
+/// FP32 networks whose convolutions sum in another order differ by some 1e-6 of the largest logit.
+inline constexpr double kMaxDifference = 1e-4;
+
+/// Runs both in FP32 on random pictures. Throws Error: kInput, naming the student's file, if the student's own logits
+/// are not finite; kInternal if the shapes differ, or the difference exceeds the limit or is not a number.
+AgreementResult check_agreement(const StoredStudent& student, Network& network, const Forward& exported,
+                                const std::vector<PictureBatch>& batches);
+
+}  // namespace vitrine
+
+#endif  // VITRINE_TOOLS_COMMANDS_EXPORT_AGREEMENT_H_

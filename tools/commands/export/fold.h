@@ -1,0 +1,22 @@
+// A ResNet as an ONNX graph, and the evaluation of such a graph.
+#ifndef VITRINE_TOOLS_COMMANDS_EXPORT_FOLD_H_
+#define VITRINE_TOOLS_COMMANDS_EXPORT_FOLD_H_
+
+#include <ATen/core/Tensor.h>
+
+#include "tools/commands/export/formats.h"
+#include "tools/commands/export/onnx/model.h"
+
+namespace vitrine {
+
+/// The student's graph: each BatchNorm is folded into the convolution before it, computed in FP64 and rounded once:
+/// w' = w · γ / √(σ² + ε), b' = β − μ · γ / √(σ² + ε).
+OnnxModel folded_model(const StoredStudent& student, const GraphOptions& options);
+
+/// What the graph computes, by the definitions of its operators, with ATen on the CPU. `x`: as model.input. Throws
+/// Error for an operator that folded_model() does not use.
+at::Tensor evaluate(const OnnxModel& model, const at::Tensor& x);
+
+}  // namespace vitrine
+
+#endif  // VITRINE_TOOLS_COMMANDS_EXPORT_FOLD_H_

@@ -1,0 +1,112 @@
+// vitrine-export: writes a student to the files that other programs read; see tools/DEPLOY.md.
+#include <torch/torch.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+#include <initializer_list>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "common/base/error.h"
+#include "common/base/progress.h"
+#include "common/config/command_line.h"
+#include "tools/commands/export/export.h"
+#include "tools/commands/export/onnx/model.h"
+
+namespace {
+
+using namespace vitrine;
+
+template <class Value>
+using Words = std::map<std::string, Value>;
+
+const Words<ExportFormat> kFormats{{"safetensors", ExportFormat::kSafetensors},
+                                   {"pth", ExportFormat::kPth},
+                                   {"onnx", ExportFormat::kOnnx},
+                                   {"torchscript", ExportFormat::kTorchscript}};
+const Words<WeightsChoice> kChoices{{"auto", WeightsChoice::kAuto},
+                                    {"best", WeightsChoice::kBest},
+                                    {"last", WeightsChoice::kLast},
+                                    {"raw", WeightsChoice::kRaw}};
+const Words<TensorNaming> kNames{{"torchvision", TensorNaming::kTorchvision}, {"timm", TensorNaming::kTimm}};
+const Words<GraphInput> kInputs{{"float", GraphInput::kFloat}, {"uint8", GraphInput::kUint8}};
+
+template <class Value>
+Value chosen(const Words<Value>& words, const char* option, const std::string& word) {
+  if (const auto found = words.find(word); found != words.end()) return found->second;
+  std::string known;
+  for (const auto& [one, value] : words) known += (known.empty() ? "" : ", ") + one;
+  fail(option, " ", word, " is unknown; expected one of ", known);
+}
+
+// Refuses an option that none of the formats has.
+void check_use(const CLI::App& app, const char* option, const std::vector<ExportFormat>& asked,
+               std::initializer_list<ExportFormat> having) {
+  if (app.count(option) == 0) return;
+  for (const ExportFormat format : having)
+    if (std::ranges::find(asked, format) != asked.end()) return;
+  std::string formats;
+  for (const ExportFormat format : having) formats += text(formats.empty() ? "" : " and ", name_of(format));
+  fail(option, " is for ", formats, "; leave it out, or ask for one of them with --format");
+}
+
+int run(int count, char** arguments) {
+  ExportRequest request;
+  std::vector<std::string> formats;
+  std::string weights = "auto", names = "torchvision", input = "float";
+  CLI::App app{
+      "Exports a student to files that other programs read. Each file is run against the student on random\n"
+      "pictures, and is published only if they agree."};
+  app.add_option("model", request.model, "a run's directory, or a file of weights that Vitrine wrote")->required();
+  app.add_option("--format", formats, "safetensors, pth, onnx or torchscript; repeatable")
+      ->required()
+      ->type_name("FORMAT")
+      ->expected(1)
+      ->take_all()
+      ->delimiter(',');
+  app.add_option("-o,--out", request.out,
+                 "the file, or an existing directory; by default RUN/exported/student.SUFFIX, or beside the file")
+      ->type_name("FILE");
+  app.add_option("--weights", weights,
+                 "of a run: best, last, or raw (the last checkpoint's, never averaged); auto: best, else last")
+      ->type_name("WHICH")
+      ->capture_default_str();
+  app.add_option("--names", names,
+                 "of safetensors and pth: torchvision, or timm: the same tensor names, in a folder with timm's "
+                 "config.json")
+      ->type_name("WHOSE")
+      ->capture_default_str();
+  app.add_option("--input", input,
+                 "of onnx and torchscript: float, normalised [N, 3, H, W], or uint8, pictures [N, H, W, 3]")
+      ->type_name("TYPE")
+      ->capture_default_str();
+  app.add_option("--opset", request.graph.opset, "of onnx")
+      ->check(CLI::Range(kMinOpset, kMaxOpset))
+      ->capture_default_str();
+  app.add_option("--batch", request.graph.batch, "of onnx: a fixed number of pictures; 0: any")
+      ->check(CLI::Range(0, 65536))
+      ->capture_default_str();
+  app.add_flag("--dynamic-size", request.graph.dynamic_size, "of onnx: any height and width, not the student's alone");
+  if (const auto code = parse_command_line(app, count, arguments)) return *code;
+  for (const std::string& format : formats) request.formats.push_back(chosen(kFormats, "--format", format));
+  check_use(app, "--names", request.formats, {ExportFormat::kSafetensors, ExportFormat::kPth});
+  check_use(app, "--input", request.formats, {ExportFormat::kOnnx, ExportFormat::kTorchscript});
+  for (const char* option : {"--opset", "--batch", "--dynamic-size"})
+    check_use(app, option, request.formats, {ExportFormat::kOnnx});
+  request.weights = chosen(kChoices, "--weights", weights);
+  request.names = chosen(kNames, "--names", names);
+  request.graph.input = chosen(kInputs, "--input", input);
+  for (const ExportedFile& file : export_student(request))
+    std::printf("%s: %s, %s; largest difference of a logit %.2g (limit %.2g)\n", file.path.c_str(),
+                name_of(file.format), human_bytes(static_cast<double>(file.bytes)).c_str(), file.agreement.difference,
+                file.agreement.limit);
+  return 0;
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+  return vitrine::guarded_main("vitrine-export", [&] { return run(count, arguments); });
+}

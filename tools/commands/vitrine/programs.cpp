@@ -1,0 +1,65 @@
+#include "tools/commands/vitrine/programs.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <system_error>
+
+#include "common/base/error.h"
+#include "common/base/files.h"
+#include "common/config/config.h"
+
+namespace vitrine {
+
+std::span<const ProgramName> programs() {
+  static constexpr std::array<ProgramName, 9> kPrograms = {{
+      {"distil", "from a folder of photos and a teacher to a trained student, in one command"},
+      {"extract", "run the teacher once over augmented images and keep its outputs in a cache"},
+      {"train", "train a student from a cache, a live teacher or labels; evaluate one"},
+      {"cache", "inspect, verify, repair and recode caches; estimate their cost"},
+      {"report", "one page about one run, or about several beside each other"},
+      {"export", "a student as safetensors, pth, ONNX or TorchScript"},
+      {"classify", "name what is on pictures"},
+      {"bench", "measure the codec, reading, teachers and planning"},
+      {"draw", "draw a small data set to try things on"},
+  }};
+  return kPrograms;
+}
+
+std::filesystem::path program_path(const std::filesystem::path& directory, const std::string& name) {
+  std::vector<std::string> known;
+  for (const ProgramName& program : programs()) known.emplace_back(program.name);
+  if (std::ranges::find(known, name) == known.end()) {
+    const std::string near = nearest_word(name, known);
+    fail("vitrine ", name, ": no such command", near.empty() ? "" : text(", did you mean ", near, "?"),
+         "; vitrine --help lists them");
+  }
+  std::filesystem::path path = directory / ("vitrine-" + name);
+  if (!file_exists(path))
+    throw Error(ErrorKind::kInput, {.path = path.string(),
+                                    .what = "is missing",
+                                    .remedy = "build all programs (tools/build.sh), or install them together"});
+  return path;
+}
+
+std::filesystem::path own_directory() {
+  std::error_code failure;
+  const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe", failure);
+  if (failure) fail_system(failure.value(), "/proc/self/exe", "cannot be read", "mount /proc");
+  return self.parent_path();
+}
+
+void replace_process(const std::filesystem::path& program, const std::string& shown,
+                     const std::vector<std::string>& arguments) {
+  std::vector<std::string> words{shown};
+  words.insert(words.end(), arguments.begin(), arguments.end());
+  std::vector<char*> pointers;
+  for (std::string& word : words) pointers.push_back(word.data());
+  pointers.push_back(nullptr);
+  execv(program.c_str(), pointers.data());
+  fail_system(errno, program.string(), "cannot be started", "check that it may be executed");
+}
+
+}  // namespace vitrine

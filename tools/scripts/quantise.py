@@ -1,0 +1,184 @@
+#!/usr/bin/env python3
+"""Quantises an exported student to 8 bits with ONNX Runtime: weights per output channel, activations calibrated on views of the
+cache that it learnt from, as QuantizeLinear/DequantizeLinear pairs, which ONNX Runtime, OpenVINO and TensorRT take.
+
+    quantise.py STUDENT.onnx -o INT8.onnx --cache CACHE --images IMAGES [--unlabelled DIR] [--groups N] [--seed N]
+                [--evaluate FOLDER]
+
+STUDENT.onnx is from vitrine-export, with either --input. IMAGES is the folder that the cache was made from. --groups groups of views
+(8 by default) are drawn from all passes by --seed. --evaluate measures both files on clean crops of a folder of class folders.
+"""
+import argparse
+import json
+import logging
+import os
+import pathlib
+import random
+import sys
+import tempfile
+
+import numpy as np
+import onnx
+import onnxruntime
+from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
+from PIL import Image
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "python"))
+from vitrine_cache import Cache, CacheError, left_out  # noqa: E402
+from vitrine_cache.views import Views, decode  # noqa: E402
+
+BATCH = 64
+
+
+def fail(*words):
+    print("quantise:", *words, file=sys.stderr)
+    sys.exit(2)
+
+
+class Student:
+    """What the file says of itself."""
+
+    def __init__(self, path):
+        try:
+            model = onnx.load(path)
+        except Exception as problem:  # protobuf's errors have no common class
+            fail(f"{path}: cannot be read as ONNX: {problem}")
+        record = {entry.key: entry.value for entry in model.metadata_props}
+        if "vitrine.preprocessing" not in record:
+            fail(f"{path}: does not record its preprocessing; give a file of vitrine-export --format onnx")
+        how = json.loads(record["vitrine.preprocessing"])
+        self.path, self.metadata = str(path), record
+        self.classes = json.loads(record["vitrine.classes"])
+        self.size, self.shorter = how["size"], how["resize_shorter_side"]
+        self.mean, self.std = (np.array(how[key], np.float32).reshape(1, 3, 1, 1) for key in ("mean", "std"))
+        self.orientation, self.scale_grey = record["vitrine.exif_orientation"] == "apply", record["vitrine.grey16"] == "scale"
+        tensor = model.graph.input[0].type.tensor_type
+        self.takes_bytes = tensor.elem_type == onnx.TensorProto.UINT8
+        self.batch = tensor.shape.dim[0].dim_value  # 0: any
+
+    def input_of(self, pictures):
+        """From uint8 [N, size, size, 3]."""
+        if self.takes_bytes:
+            return np.ascontiguousarray(pictures)
+        planes = pictures.transpose(0, 3, 1, 2).astype(np.float32)
+        return np.ascontiguousarray((planes / 255 - self.mean) / self.std)
+
+    def batches(self, pictures):
+        """`pictures` in the file's batches; of a fixed batch the rest is dropped."""
+        step = self.batch or BATCH
+        for first in range(0, len(pictures), step):
+            part = pictures[first:first + step]
+            if not self.batch or len(part) == step:
+                yield self.input_of(part)
+
+    def crop(self, path):
+        """A clean crop: the shorter side resized, the centre cropped; uint8 [size, size, 3]."""
+        picture = decode(path.read_bytes(), self.orientation, self.scale_grey)
+        short, long = sorted(picture.size)
+        other = self.shorter * long // short
+        width, height = (self.shorter, other) if picture.width <= picture.height else (other, self.shorter)
+        picture = picture.resize((width, height), Image.Resampling.BICUBIC)
+        left, top = round((width - self.size) / 2), round((height - self.size) / 2)
+        return np.asarray(picture.crop((left, top, left + self.size, top + self.size)))
+
+
+class CalibrationViews(CalibrationDataReader):
+    """Views of the cache at the student's size, without those that were left out."""
+
+    def __init__(self, student, cache, images, unlabelled, groups, seed):
+        self.student, self.views = student, Views(images, cache, student.size, unlabelled, allow_pictures=True)
+        places = [(pass_, group) for pass_ in cache.recipe_passes for group in range(cache.plan.groups_per_pass)]
+        self.places = iter(random.Random(seed).sample(places, min(groups, len(places))))
+        self.ready, self.count = iter(()), 0
+
+    def get_next(self):
+        for batch in self.ready:
+            self.count += len(batch)
+            return {"input": batch}
+        for pass_, group in self.places:
+            pixels, recipes, _ = self.views.read_with_recipes(pass_, group)
+            self.ready = self.student.batches(pixels[~left_out(recipes)])
+            return self.get_next()
+        return None
+
+
+def top1(student, path, folder):
+    """The share of a folder's pictures that the file names right."""
+    number = {name: i for i, name in enumerate(student.classes)}
+    pictures, labels = [], []
+    for entry in sorted(os.scandir(folder), key=lambda one: one.name):
+        if not entry.is_dir() or entry.name.startswith("."):
+            continue
+        if entry.name not in number:
+            fail(f"{folder}: the class folder {entry.name} is not among the student's classes")
+        for file in sorted(pathlib.Path(entry.path).rglob("*")):
+            if file.is_file() and not file.name.startswith("."):
+                pictures.append(file)
+                labels.append(number[entry.name])
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    right = count = 0
+    step = student.batch or BATCH
+    for first in range(0, len(pictures), step):
+        crops = np.stack([student.crop(file) for file in pictures[first:first + step]])
+        for batch in student.batches(crops):
+            guesses = session.run(None, {"input": batch})[0].argmax(1)
+            right += int((guesses == labels[first:first + len(guesses)]).sum())
+            count += len(guesses)
+    if not count:
+        fail(f"{folder}: holds no pictures in class folders")
+    return right / count, count
+
+
+def quantise(student, out, views):
+    """Writes the 8-bit model of `student` to `out`, with its metadata and "vitrine.quantisation"."""
+    logging.disable(logging.WARNING)  # advice to fold BatchNorm first, which is folded
+    with tempfile.TemporaryDirectory(dir=out.parent) as folder:
+        made = os.path.join(folder, "int8.onnx")
+        try:
+            quantize_static(student.path, made, views, quant_format=QuantFormat.QDQ, per_channel=True,
+                            activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8,
+                            calibrate_method=CalibrationMethod.MinMax)
+        except ValueError:
+            if views.count > 0:
+                raise
+            fail(f"{student.path}: no group of views fills its batch of {student.batch}; export it with --batch 0")
+        model = onnx.load(made)
+        how = {"weights": "int8, per channel", "activations": "uint8", "views": views.count, "plan": views.views.cache.plan.hash}
+        onnx.helper.set_model_props(model, {**student.metadata, "vitrine.quantisation": json.dumps(how)})
+        onnx.save(model, made)
+        os.replace(made, out)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("student", type=pathlib.Path)
+    parser.add_argument("-o", "--out", type=pathlib.Path, required=True)
+    parser.add_argument("--cache", required=True)
+    parser.add_argument("--images", required=True)
+    parser.add_argument("--unlabelled")
+    parser.add_argument("--groups", type=int, default=8)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--evaluate")
+    options = parser.parse_args()
+    if options.groups < 1:
+        fail(f"--groups {options.groups} is not allowed; expected at least 1")
+    if not options.student.is_file():
+        fail(f"{options.student}: is not a file; give a file of vitrine-export --format onnx")
+    if not options.out.parent.is_dir():
+        fail(f"{options.out}: its folder does not exist; make it first")
+    student = Student(options.student)
+    try:
+        views = CalibrationViews(student, Cache(options.cache), options.images, options.unlabelled, options.groups, options.seed)
+        quantise(student, options.out, views)
+    except CacheError as error:
+        fail(error)
+    before, after = (os.path.getsize(path) for path in (student.path, options.out))
+    print(f"{options.out}: {after / 1e6:.1f} MB (FP32: {before / 1e6:.1f} MB), calibrated on {views.count} views")
+    if options.evaluate:
+        for name, path in (("FP32", student.path), ("INT8", str(options.out))):
+            share, count = top1(student, path, options.evaluate)
+            print(f"{name}: top-1 {100 * share:.2f} % on {count} images")
+
+
+if __name__ == "__main__":
+    main()
