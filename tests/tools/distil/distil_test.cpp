@@ -94,8 +94,8 @@ TEST_CASE("distil: a stop is passed on, and the same command goes on") {
   const std::string more = "--epochs 400 --passes 1 --size 32 --batch 8";
   // Waits for the first checkpoint of training, not for a time.
   const CommandResult stopped =
-      run(photos.command(more) + " & child=$!; until [ -s '" + (photos.out / "metrics.jsonl").string() +
-          "' ]; do kill -0 $child || exit 1; sleep 0.05; done; kill -TERM $child; wait $child");
+      run("( " + photos.command(more) + " & child=$!; until [ -s '" + (photos.out / "metrics.jsonl").string() +
+          "' ]; do kill -0 $child || exit 1; sleep 0.05; done; kill -TERM $child; wait $child )");
   CAPTURE(stopped.output);
   CHECK(stopped.exit_code == 130);
   CHECK(stopped.output.find("to go on: ") != std::string::npos);
@@ -138,7 +138,7 @@ TEST_CASE("distil: bad turns get one sentence and leave nothing behind") {
   fs::copy(photos.images / "bee/0.jpg", photos.root / "few/b/0.jpg");
   says(start + (photos.root / "few").string() + rest, "holds 2 photos; expected at least 8");
   says(photos.command("--hours 0.000001"), "are not enough");
-  says(photos.command("--student resnet99"), "resnet99");
+  says(start + photos.images.string() + rest + " --student resnet99", "resnet99");
   says(photos.command("--baseline --no-labels"), "--baseline trains from labels alone");
   says(start + photos.images.string() + "' --teacher '" + (photos.root / "none").string() + "' --out '" +
            photos.out.string() + "'",

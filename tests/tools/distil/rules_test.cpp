@@ -44,16 +44,16 @@ TEST_CASE("rules: a run never takes longer than the hours given, and more hours 
   }
 }
 
-TEST_CASE("rules: the phases add up to the epochs, and the batch holds whole groups") {
+TEST_CASE("rules: the phases add up to the epochs, and the batch holds whole groups or divides one") {
   for (const std::uint64_t images : {10u, 90u, 5'000u, 60'000u, 1'281'167u})
     for (const bool trained : {false, true})
-      for (const std::uint32_t batch : {0u, 48u}) {
+      for (const std::uint32_t batch : {0u, 8u, 48u}) {
         DistilFacts facts = facts_of(images);
         facts.begins_trained = trained;
         const DistilChoice choice = choose_settings(facts, {.epochs = 40, .batch = batch});
         CHECK(choice.epochs() == doctest::Approx(40));
         CHECK(choice.joint_epochs > 0);
-        CHECK(choice.batch % choice.group == 0);
+        CHECK((choice.batch % choice.group == 0 || choice.group % choice.batch == 0));
         for (const DistilChoice::Reason& reason : choice.reasons) CHECK_FALSE(reason.why.empty());
       }
 }

@@ -3,8 +3,10 @@
 #include <cmath>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <numeric>
 
 #include "common/base/error.h"
+#include "common/teacher/teacher_options.h"
 
 namespace vitrine {
 namespace {
@@ -101,6 +103,8 @@ std::string extract_configuration(const DistilRequest& request, const Found& fou
       .words("weights", request.teacher)
       .words("precision", found.teacher_precision, "the faster on this machine")
       .words("device", request.device);
+  if (const std::uint32_t most = TeacherOptions().micro_batch; choice.group % most != 0)
+    out.whole("micro_batch", std::gcd(choice.group, most), "divides the group");
   out.section("taps");
   if (!found.facts.teacher_fits) out.flag("logits", false);
   out.entry("features", "[-1]", "the last block").number("max_error", choice.max_error, why(choice, "max_error"));

@@ -137,7 +137,7 @@ DistilChoice choose_settings(const DistilFacts& facts, const DistilFixed& fixed)
 
   out.group = group_size(facts.images);
   out.batch = fixed.batch > 0 ? fixed.batch : batch_size(facts.images, facts.gpu);
-  if (out.batch % out.group != 0) out.group = out.batch;  // a batch that was given
+  if (out.batch % out.group != 0 && out.group % out.batch != 0) out.group = out.batch;  // a batch that was given
   chosen("batch", text(out.batch), fixed.batch > 0 ? "as given" : "for enough steps per epoch");
 
   const bool few = facts.images < kFew;
