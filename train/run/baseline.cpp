@@ -38,8 +38,11 @@ TrainOptions without_absent_targets(TrainOptions options) {
   options.targets.features.clear();
   options.targets.attention.clear();
   options.targets.embedding = false;
-  options.targets.class_map.clear();
-  options.targets.class_names.clear();
+  // Without a cache a map of classes is a contradiction, which make_source() refuses.
+  if (!options.targets.cache.empty()) {
+    options.targets.class_map.clear();
+    options.targets.class_names.clear();
+  }
   options.loss.exits_weight = 0;
   take_views_of_cache(options);
   return options;
@@ -55,6 +58,7 @@ void describe_baseline(const TrainOptions& given, const TrainOptions& used) {
   for (const std::string& track : {given.targets.features, given.targets.attention})
     if (!track.empty()) add(track);
   if (given.targets.embedding) add("targets.embedding");
+  if (given.targets.class_map_files().given() && !used.targets.class_map_files().given()) add("the class map");
   if (given.loss.exits_weight > 0) add("loss.exits_weight");
   if (!left_out.empty())
     note(text("targets.source = \"none\" learns from labels alone; left out, since they need a teacher: ", left_out));

@@ -24,12 +24,13 @@ TEST_CASE("targets.source = \"none\" alone makes the labels-alone baseline of a 
   TrainOptions options = fixture.options(TargetKind::kCache, "run");
   options.plan = {};
   options.loss.exits_weight = 0.5;
+  options.targets.class_map = (fixture.root / "map.txt").string();
   const CommandResult result = run(fixture.train_command(options, "--set targets.source=none"));
   CAPTURE(result.output);
   REQUIRE(result.exit_code == 0);
   CHECK(has(result.output,
             "learns from labels alone; left out, since they need a teacher: schedule.align, features.1, "
-            "attention.1, loss.exits_weight\n"));
+            "attention.1, the class map, loss.exits_weight\n"));
   CHECK(has(result.output, "the views are those of " + options.targets.cache + " (its plan and its 2 passes)"));
   const auto log = read_log(options);
   CHECK(log.at("phase").front() == "joint");
@@ -61,6 +62,7 @@ TEST_CASE("targets.source = \"none\" alone makes the labels-alone baseline of a 
   SUBCASE("without a phase that has labels there is nothing to learn from") {
     TrainOptions nothing = options;
     nothing.output += "-nothing";
+    nothing.targets.class_map.clear();
     nothing.targets.source = TargetKind::kNone;
     nothing.schedule.joint.label_term = nothing.schedule.fine_tune.label_term = false;
     CHECK(has(vitrine::testing::message_of([&] { trained(nothing); }), "schedule.align learns from features alone"));
