@@ -4,6 +4,7 @@
 #include <csignal>
 #include <nlohmann/json.hpp>
 
+#include "common/cache/cache.h"
 #include "common/image/write.h"
 #include "tests/extract/fixture.h"
 #include "train/student/weights_record.h"
@@ -66,6 +67,20 @@ TEST_CASE("distil: photos and a teacher of other classes become a student and a 
     const CommandResult other = run(photos.command("--epochs 3 --passes 1 --size 32 --batch 8"));
     CHECK(other.exit_code == 2);
     CHECK(other.output.find("epochs was 2 and is 3") != std::string::npos);
+  }
+  SUBCASE("the photos that validate have no targets, and another share is refused") {
+    const Cache cache(photos.out / "cache");
+    CHECK(cache.index().images.size() == 12);  // of 15, one of each class is held out
+    const std::string train = executable("vitrine-train") + " '" + (photos.out / "train.toml").string() +
+                              "' --set max_steps=1 --set 'output=" + (photos.root / "other").string() + "'";
+    const CommandResult refused = run(train + " --set hold_out=0.1");
+    CHECK(refused.exit_code == 2);
+    CHECK(refused.output.find("was made with hold_out = 0.2, this run has 0.1; set hold_out = 0.2") !=
+          std::string::npos);
+    const CommandResult shared = run(train + " --set 'validation=" + photos.images.string() + "'");
+    CAPTURE(shared.output);
+    CHECK(shared.exit_code == 0);
+    CHECK(shared.output.find("12 of the 15 validation images are training images too") != std::string::npos);
   }
   SUBCASE("the written files train the same student elsewhere") {
     const CommandResult trained = run(executable("vitrine-train") + " '" + (photos.out / "train.toml").string() +
