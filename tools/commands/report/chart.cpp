@@ -30,6 +30,15 @@ std::string coordinate(double value) {
   return out == "-0" ? "0" : out;
 }
 
+// Classes of the stylesheet: a colour, and a colour with a dash.
+std::string colour_class(std::size_t style) {
+  return text("c", style % 8);
+}
+
+std::string style_classes(std::size_t style) {
+  return text(colour_class(style), " d", (style + style / 8) % 4);
+}
+
 struct Extent {
   double low = std::numeric_limits<double>::infinity(), high = -std::numeric_limits<double>::infinity();
   void take(double value) {
@@ -251,11 +260,6 @@ class Drawing {
     return out;
   }
 
- public:
-  static std::string colour_class(std::size_t style) { return text("c", style % 8); }
-  static std::string style_classes(std::size_t style) { return text("c", style % 8, " d", (style + style / 8) % 4); }
-
- private:
   const Chart& chart_;
   std::vector<const ChartLine*> lines_;
   Axis x_, y_;
@@ -287,8 +291,8 @@ std::string tick_words(double value, double step) {
 std::string legend_html(const std::vector<ChartLine>& lines) {
   std::string out = "<ul class=\"legend\">";
   for (const ChartLine& line : lines)
-    out += text("<li><svg viewBox=\"0 0 30 10\" aria-hidden=\"true\"><path class=\"line ",
-                Drawing::style_classes(line.style), "\" d=\"M1 5H29\"/></svg>", escaped(line.label), "</li>");
+    out += text("<li><svg viewBox=\"0 0 30 10\" aria-hidden=\"true\"><path class=\"line ", style_classes(line.style),
+                "\" d=\"M1 5H29\"/></svg>", escaped(line.label), "</li>");
   return out + "</ul>\n";
 }
 

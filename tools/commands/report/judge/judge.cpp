@@ -12,7 +12,6 @@
 
 #include "common/base/error.h"
 #include "common/base/files.h"
-#include "common/base/hash.h"
 #include "common/base/progress.h"
 #include "common/cache/cache.h"
 #include "common/config/command_line.h"
@@ -23,15 +22,14 @@
 #include "common/kernels/normalise.h"
 #include "common/models/device.h"
 #include "common/models/precision.h"
-#include "common/models/weights/load.h"
-#include "common/models/weights/safetensors.h"
 #include "common/teacher/open_teacher.h"
 #include "tools/commands/report/judge/attention.h"
 #include "train/evaluation/agreement.h"
 #include "train/evaluation/evaluate.h"
 #include "train/evaluation/report.h"
-#include "train/run/checkpoint.h"
 #include "train/run/options.h"
+#include "train/run/provenance.h"
+#include "train/run/stored_student.h"
 #include "train/student/network.h"
 #include "train/student/weights_record.h"
 
@@ -58,23 +56,16 @@ TrainOptions options_of(const std::filesystem::path& run, const JudgeRequest& re
 
 /// A student with its record.
 struct JudgedStudent {
-  std::string file;
+  std::string file, sha256;
   WeightsRecord record;
   Network network;
   at::Device device;
 };
 
 JudgedStudent student_of(const std::filesystem::path& run, at::Device device) {
-  const std::filesystem::path file = weights_file(run);
-  std::optional<WeightsRecord> record = WeightsRecord::parse(load_safetensors_metadata(file), file.string());
-  if (!record)
-    throw Error(ErrorKind::kInput, {.path = file.string(),
-                                    .what = "does not record which model its weights are of",
-                                    .remedy = "give a run of vitrine-train"});
-  Network network(record->model, static_cast<int>(record->class_count), device);
-  load_weights(network.module(), checkpoint_weights(file), file.string());
-  network.eval_mode();
-  return {file.string(), *std::move(record), std::move(network), device};
+  StoredStudent stored = read_student(run);
+  Network network = network_of(stored, device);
+  return {stored.file.string(), stored.sha256, std::move(stored.record), std::move(network), device};
 }
 
 EvaluationOptions evaluation_options(const JudgedStudent& student, const TrainOptions& options) {
@@ -296,7 +287,7 @@ Judgement judge_run(const std::filesystem::path& run, const JudgeRequest& reques
   Scores scores = score(student, evaluation, teacher ? &*teacher : nullptr, labelled, stop);
   Judgement out;
   out.weights = student.file;
-  out.weights_sha256 = sha256_hex_of_file(student.file);
+  out.weights_sha256 = student.sha256;
   out.about = about_words(student.record);
   out.folder = options.test;
   if (with_teacher) out.teacher = teacher_name(options.targets.teacher);

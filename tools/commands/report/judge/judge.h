@@ -10,8 +10,8 @@
 
 namespace vitrine {
 
-/// Runs the student (the weights that weights_file() in train/run/checkpoint.h picks, with their own preprocessing) on
-/// request.images, or the test, else the validation images of the run's config.toml: accuracy in total and by class,
+/// Runs the student (the weights that read_student() in train/run/stored_student.h picks, with their own preprocessing)
+/// on request.images, or the test, else the validation images of the run's config.toml: accuracy in total and by class,
 /// and the pictures with the largest loss. The loss is the cross entropy with the label; without labels the
 /// Kullback-Leibler divergence from the teacher, so one is needed then.
 ///
