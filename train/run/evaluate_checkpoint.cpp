@@ -180,8 +180,7 @@ void judge_by_labels(const Evaluation& evaluation, Network& network, at::Device 
 
 Report evaluate_checkpoint(const TrainOptions& given, const std::filesystem::path& checkpoint, bool configured,
                            const std::vector<std::string>& overrides, const StopFlag& stop) {
-  const std::optional<ImageFolders> folder =
-      given.test.empty() ? given.validation_folders() : std::optional(ImageFolders(given.test));
+  const std::optional<ImageFolders> folder = given.judged_folders();
   if (!folder)
     fail("there are no images to evaluate on; give them with --images DIR, or a configuration with test or validation");
   if (!given.targets.teacher.file().empty()) select_device(given.targets.teacher.device);

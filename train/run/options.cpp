@@ -116,6 +116,10 @@ std::optional<ImageFolders> TrainOptions::validation_folders() const {
   return held;
 }
 
+std::optional<ImageFolders> TrainOptions::judged_folders() const {
+  return test.empty() ? validation_folders() : ImageFolders(test);
+}
+
 Select TrainOptions::selection() const {
   if (!validation_folders()) return Select::kLast;
   if (select != Select::kAuto) return select;

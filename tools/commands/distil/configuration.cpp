@@ -130,7 +130,10 @@ std::string train_configuration(const DistilRequest& request, const Found& found
   out.words("features", text("features.", found.last_block));
   if (found.facts.has_attention) out.words("attention", text("attention.", found.last_block));
   if (!found.class_names.empty()) out.words("class_names", names_file(request));
-  if (!request.labels()) out.words("teacher.weights", request.teacher, "validates by agreement");
+  if (found.facts.teacher_fits)
+    out.words("teacher.weights", request.teacher,
+              request.labels() ? "judges beside the student" : "validates by agreement")
+        .words("teacher.device", request.device);
   out.section("transformer").words("direction", "student_to_teacher");
   phase(out, "align", choice.align_epochs, 0.01, 0);
   phase(out, "joint", choice.joint_epochs, choice.lr, choice.warm_up_epochs);

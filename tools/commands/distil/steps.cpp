@@ -109,7 +109,7 @@ std::vector<Step> steps_of(const DistilRequest& request, const std::vector<std::
   if (request.baseline) steps.push_back({"the same network from labels alone", "train", {file("baseline.toml")}});
   for (Step& step : steps) step.arguments.insert(step.arguments.end(), screen.begin(), screen.end());
   steps.push_back({"the student as ONNX", "export", {request.out, "--format", "onnx"}});
-  Step report{"the report", "report", {request.out, "-o", file("report.html")}};
+  Step report{"the report", "report", {request.out, "-o", file("report.html"), "--judge"}};
   if (request.baseline) report.arguments.insert(report.arguments.begin() + 1, file("baseline"));
   steps.push_back(std::move(report));
   return steps;

@@ -48,8 +48,7 @@ TrainOptions options_of(const std::filesystem::path& run, const JudgeRequest& re
   options.targets.teacher.allow_module = take_allowed(allow, "module");
   for (const std::string& words : allow) options.allow += (options.allow.empty() ? "" : ",") + words;
   if (!request.images.empty()) options.test = request.images;
-  if (options.test.empty()) options.test = options.validation;
-  if (options.test.empty())
+  if (!options.judged_folders())
     fail(run.string(), ": its configuration has neither test nor validation images to judge on; give --images DIR");
   return options;
 }
@@ -278,8 +277,9 @@ Judgement judge_run(const std::filesystem::path& run, const JudgeRequest& reques
   const std::vector<std::string>& classes = student.record.classes;
   const ModelClasses known{classes, student.record.class_count, student.file};
   const EvaluationOptions how = evaluation_options(student, options);
-  const Evaluation evaluation = labelled ? Evaluation(options.test, known, how, stop)
-                                         : Evaluation(ImageFolders(options.test, {}, Labels::kNone), how, stop);
+  ImageFolders folders = *options.judged_folders();
+  folders.labels = labelled ? Labels::kFolders : Labels::kNone;
+  const Evaluation evaluation = labelled ? Evaluation(folders, known, how, stop) : Evaluation(folders, how, stop);
   const std::vector<std::string> names = labelled ? evaluation.index().classes : classes;
   std::optional<TeacherJudge> teacher;
   if (with_teacher) teacher.emplace(options.targets, names, student.record.class_count);
@@ -289,7 +289,7 @@ Judgement judge_run(const std::filesystem::path& run, const JudgeRequest& reques
   out.weights = student.file;
   out.weights_sha256 = student.sha256;
   out.about = about_words(student.record);
-  out.folder = options.test;
+  out.folder = folders.describe();
   if (with_teacher) out.teacher = teacher_name(options.targets.teacher);
   out.loss_of = labelled ? "cross entropy with the label" : "divergence from the teacher";
   out.left_out = evaluation.left_out().size();
