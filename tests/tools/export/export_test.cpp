@@ -168,7 +168,7 @@ TEST_CASE("a student that diverged is refused by its file, and no format leaves 
   }
 }
 
-TEST_CASE("another logit, one that is no number, and another shape are no agreement") {
+TEST_CASE("a different logit, one that is not a number, and a different shape do not agree") {
   const Exporting exporting;
   const StoredStudent student = read_student(exporting.file());
   Network network = network_of(student, at::kCPU);

@@ -160,7 +160,7 @@ TEST_CASE("a resumed log has each event once: what the checkpoint does not inclu
   }
 }
 
-TEST_CASE("lines of metrics.jsonl that were cut off or are no events are dropped, and metrics.csv is made again") {
+TEST_CASE("lines of metrics.jsonl that were cut off or are not events are dropped, and metrics.csv is made again") {
   const LogFixture fixture;
   const std::string one = R"({"event":"step","step":1,"loss":0.5})", two = R"({"event":"step","step":2,"loss":0.25})";
   write_whole(fixture.files.metrics(), one + "\n\n[]\n3\n{}\n" + R"({"event":"step","step":-1})" + "\n" +

@@ -9,6 +9,7 @@
 #include <csignal>
 
 #include "common/base/error.h"
+#include "tools/commands/vitrine/programs.h"
 
 namespace vitrine {
 namespace {
@@ -53,11 +54,7 @@ class Handlers {
 
 int run_program(const std::filesystem::path& program, const std::string& shown,
                 const std::vector<std::string>& arguments) {
-  std::vector<std::string> words{shown};
-  words.insert(words.end(), arguments.begin(), arguments.end());
-  std::vector<char*> pointers;
-  for (std::string& word : words) pointers.push_back(word.data());
-  pointers.push_back(nullptr);
+  const CommandLine line(shown, arguments);
   if (access(program.c_str(), X_OK) != 0)
     fail_system(errno, program.string(), "cannot be started", "build or install all programs together");
 
@@ -75,7 +72,7 @@ int run_program(const std::filesystem::path& program, const std::string& shown,
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (getppid() != parent) _exit(128 + SIGTERM);
     pthread_sigmask(SIG_SETMASK, &before, nullptr);
-    execv(program.c_str(), pointers.data());
+    execv(program.c_str(), line.argv());
     _exit(127);
   }
   if (child < 0) {

@@ -51,14 +51,16 @@ std::filesystem::path own_directory() {
   return self.parent_path();
 }
 
+CommandLine::CommandLine(const std::string& shown, const std::vector<std::string>& arguments) : words_{shown} {
+  words_.insert(words_.end(), arguments.begin(), arguments.end());
+  for (std::string& word : words_) pointers_.push_back(word.data());
+  pointers_.push_back(nullptr);
+}
+
 void replace_process(const std::filesystem::path& program, const std::string& shown,
                      const std::vector<std::string>& arguments) {
-  std::vector<std::string> words{shown};
-  words.insert(words.end(), arguments.begin(), arguments.end());
-  std::vector<char*> pointers;
-  for (std::string& word : words) pointers.push_back(word.data());
-  pointers.push_back(nullptr);
-  execv(program.c_str(), pointers.data());
+  const CommandLine line(shown, arguments);
+  execv(program.c_str(), line.argv());
   fail_system(errno, program.string(), "cannot be started", "check that it may be executed");
 }
 

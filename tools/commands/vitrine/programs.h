@@ -24,6 +24,20 @@ std::filesystem::path program_path(const std::filesystem::path& directory, const
 /// The directory of the running executable. Throws Error if the system does not tell.
 std::filesystem::path own_directory();
 
+/// A command line as exec takes it: `shown` (argv[0]), the arguments and a null. Not
+/// copied: the pointers are into its own words.
+class CommandLine {
+ public:
+  CommandLine(const std::string& shown, const std::vector<std::string>& arguments);
+  CommandLine(const CommandLine&) = delete;
+  CommandLine& operator=(const CommandLine&) = delete;
+  char* const* argv() const { return pointers_.data(); }
+
+ private:
+  std::vector<std::string> words_;
+  std::vector<char*> pointers_;
+};
+
 /// Replaces this process by `program`. `arguments`: those after its name. `shown`: its argv[0], which it repeats in
 /// messages. Throws Error if that fails; does not return otherwise.
 [[noreturn]] void replace_process(const std::filesystem::path& program, const std::string& shown,
