@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # Runs the whole pipeline on a drawn data set: trains a ViT on many labelled pictures, caches its targets for a few hundred
 # others, and trains a ResNet-18 from the cache; for comparison the same student from labels only, from output KL only, and
-# from the live teacher. Prints a table at the end. Recreates demo/, which holds everything.
+# from the live teacher. Prints a table at the end and writes demo/report.html. Recreates demo/, which holds everything.
 #
 #   tools/demo.sh [SEED]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 seed=${1:-0}
 tools/setup.sh
-tools/build.sh vitrine-draw vitrine-train vitrine-extract vitrine-cache
+tools/build.sh vitrine-draw vitrine-train vitrine-extract vitrine-cache vitrine-report
 bin=build/bin
 say() { printf '\n== %s\n' "$*"; }
 
@@ -34,3 +34,5 @@ for pair in "plain kl" "full live"; do
 done
 
 .venv/bin/python tools/scripts/demo_table.py demo
+say "The four students beside each other"
+$bin/vitrine-report demo/students/plain demo/students/kl demo/students/full demo/students/live --judge -o demo/report.html
