@@ -40,7 +40,7 @@ fs::path chosen_file(const fs::path& path, WeightsChoice choice) {
   if (path.empty()) fail("the student's path is empty; give a run's directory or a file of weights");
   if (!directory_exists(path)) {
     if (choice == WeightsChoice::kBest || choice == WeightsChoice::kLast)
-      refuse_choice(path, "is no run's directory, so it has no choice of best and last weights",
+      refuse_choice(path, "is not a run's directory, so it has no choice of best and last weights",
                     "give the directory, or leave the choice out");
     return path;
   }
@@ -61,7 +61,7 @@ fs::path chosen_file(const fs::path& path, WeightsChoice choice) {
 }
 
 [[noreturn]] void refuse_raw(const fs::path& file) {
-  refuse_choice(file, "is no checkpoint, so it does not have the weights before averaging",
+  refuse_choice(file, "is not a checkpoint, so it does not have the weights before averaging",
                 "give a run's directory or its checkpoint-STEP.safetensors");
 }
 

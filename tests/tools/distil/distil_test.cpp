@@ -162,4 +162,8 @@ TEST_CASE("distil: bad turns get one sentence and leave nothing behind") {
   write_whole(photos.out / "letter.txt", "dear");
   says(photos.command(kShort), "is not empty, and not a run of vitrine distil; choose another --out");
   CHECK(read_whole(photos.out / "letter.txt") == "dear");
+  fs::remove(photos.out / "letter.txt");
+  write_whole(photos.out / "extract.toml", "passes = 3\n");
+  says(photos.command(kShort), "is not empty, and not a run of vitrine distil");
+  CHECK(read_whole(photos.out / "extract.toml") == "passes = 3\n");
 }

@@ -55,7 +55,7 @@ TEST_CASE("bad input gives one sentence and exit code 2, and writes nothing") {
       {"weights.safetensors --format tflite", "tflite"},
       {"weights.safetensors --format onnx --opset 12", "opset"},
       {"weights.safetensors --format onnx --batch -1", "batch"},
-      {"weights.safetensors --format onnx --weights best", "is no run's directory"},
+      {"weights.safetensors --format onnx --weights best", "is not a run's directory"},
       {"weights.safetensors --format onnx --weights median", "median"},
       {"weights.safetensors --format onnx,pth -o one", "names one file"},
       {"weights.safetensors --format safetensors -o weights.safetensors", "is the file to export"},

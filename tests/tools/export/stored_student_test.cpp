@@ -57,8 +57,8 @@ TEST_CASE("a run without best weights gives its last, and one that has not ended
 TEST_CASE("a file has no choice, and only a checkpoint has raw weights") {
   const Run run;
   const std::filesystem::path file = run.files.best_weights();
-  CHECK(has(message_of([&] { read_student(file, WeightsChoice::kBest); }), "is no run's directory"));
-  CHECK(has(message_of([&] { read_student(file, WeightsChoice::kRaw); }), "is no checkpoint"));
+  CHECK(has(message_of([&] { read_student(file, WeightsChoice::kBest); }), "is not a run's directory"));
+  CHECK(has(message_of([&] { read_student(file, WeightsChoice::kRaw); }), "is not a checkpoint"));
 }
 
 TEST_CASE("weights without a record, and weights of another model than the record's, are refused by their file") {

@@ -107,7 +107,7 @@ def check_size(root):
 
 def check_refusals(root):
     (root / "nothing").mkdir()
-    for arguments, word in (([root / "nothing"], "is no run"), ([root / "absent"], "does not exist"),
+    for arguments, word in (([root / "nothing"], "is not a run"), ([root / "absent"], "does not exist"),
                             ([root / "one", root / "two"], "-o FILE"), ([], "RUN")):
         refused = report(*arguments)
         assert refused.returncode == 2 and word in refused.stderr, (arguments, refused)

@@ -240,14 +240,14 @@ TEST_CASE_FIXTURE(ReportFixture, "what is missing or damaged is left out with a 
   CHECK(has(read_whole(root / "a/report.html"), "metrics.jsonl: is missing, so there are no curves"));
 }
 
-TEST_CASE_FIXTURE(ReportFixture, "a directory that is no run, and one given twice, are refused in a sentence") {
+TEST_CASE_FIXTURE(ReportFixture, "a directory that is not a run, and one given twice, are refused in a sentence") {
   const std::string a = run("a", 0.5);
   std::filesystem::create_directories(root / "empty");
   const auto refused = [&](const std::string& directory) {
     return message_of([&] { report({directory, "-o", (root / "page.html").string()}); });
   };
   CHECK(has(refused((root / "empty").string()),
-            "empty: is no run: it has neither metrics.jsonl nor summary.json; give "));
+            "empty: is not a run: it has neither metrics.jsonl nor summary.json; give "));
   CHECK(has(refused((root / "none").string()), "none: does not exist; give "));
   CHECK(has(refused(a + "/config.toml"), "config.toml: is not a directory; give "));
   CHECK(has(message_of([&] { report({a, a + "/", "-o", (root / "page.html").string()}); }), "is given twice"));

@@ -19,7 +19,7 @@ constexpr std::uint64_t kFewForMixing = 50'000;
 // Lines of "key = value  # comment".
 class Toml {
  public:
-  Toml& comment(const std::string& line) { return raw("# " + line); }
+  Toml& written_by(const std::string& rest) { return raw(kWrittenByDistil + rest); }
   Toml& section(const std::string& name) { return raw("\n[" + name + "]"); }
   Toml& words(const std::string& key, const std::string& value, const std::string& comment = {}) {
     return entry(key, nlohmann::json(value).dump(), comment);  // JSON's escapes are TOML's
@@ -51,7 +51,7 @@ std::string why(const DistilChoice& choice, const std::string& what) {
 }
 
 std::string names_file(const DistilRequest& request) {
-  return (fs::path(request.out) / "teacher_classes.txt").string();
+  return (fs::path(request.out) / kClassNames).string();
 }
 
 // What every configuration says of the photos.
@@ -95,7 +95,7 @@ void run(const DistilRequest& request, const Found& found, const DistilChoice& c
 
 std::string extract_configuration(const DistilRequest& request, const Found& found, const DistilChoice& choice) {
   Toml out;
-  out.comment("Written by vitrine distil; vitrine extract THIS_FILE makes the cache or goes on with it.");
+  out.written_by("; vitrine extract THIS_FILE makes the cache or goes on with it.");
   photos(request, found, true, out);
   out.words("cache", request.cache_directory()).whole("passes", choice.passes, why(choice, "passes"));
   if (!found.class_names.empty()) out.words("class_names", names_file(request), "the teacher's, in its order");
@@ -120,7 +120,7 @@ std::string extract_configuration(const DistilRequest& request, const Found& fou
 
 std::string train_configuration(const DistilRequest& request, const Found& found, const DistilChoice& choice) {
   Toml out;
-  out.comment("Written by vitrine distil; vitrine train THIS_FILE trains the student or goes on with it.");
+  out.written_by("; vitrine train THIS_FILE trains the student or goes on with it.");
   photos(request, found, true, out);
   validation(request, out);
   out.words("output", request.out);
@@ -151,7 +151,7 @@ std::string baseline_configuration(const DistilRequest& request, const Found& fo
   const double epochs = std::ceil(choice.epochs() + extra);
   const bool few = found.facts.images < kFewForMixing;
   Toml out;
-  out.comment("Written by vitrine distil: the same network from labels alone, for as long as cache and student take.");
+  out.written_by(": the same network from labels alone, for as long as cache and student take.");
   photos(request, found, false, out);
   validation(request, out);
   out.words("output", (fs::path(request.out) / "baseline").string());

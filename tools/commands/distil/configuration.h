@@ -10,6 +10,11 @@
 
 namespace vitrine {
 
+/// In the run: the teacher's class names, where a configuration needs them.
+inline constexpr const char* kClassNames = "teacher_classes.txt";
+/// How the first line of each configuration begins.
+inline constexpr const char* kWrittenByDistil = "# Written by vitrine distil";
+
 /// TOML for vitrine-extract, with the reasons as comments.
 std::string extract_configuration(const DistilRequest& request, const Found& found, const DistilChoice& choice);
 /// TOML for vitrine-train.

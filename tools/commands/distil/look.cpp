@@ -115,7 +115,7 @@ DistilChoice to_measure(std::uint64_t images) {
 
 ExtractOptions options_of(const DistilRequest& request, const Found& found, const DistilChoice& choice) {
   const TemporaryDirectory directory;
-  const fs::path names = directory / "teacher_classes.txt", file = directory / "extract.toml";
+  const fs::path file = directory / "extract.toml";
   DistilRequest there = request;
   there.out = directory.path().string();
   if (there.cache.empty()) there.cache = request.cache_directory();
@@ -132,7 +132,7 @@ void judge_teacher(const DistilRequest& request, const ExtractOptions& options, 
   ExtractOptions judged = options;
   const TemporaryDirectory directory;
   if (!found.class_names.empty()) {
-    const fs::path names = directory / "teacher_classes.txt";
+    const fs::path names = directory / kClassNames;
     std::string lines;
     for (const std::string& name : found.class_names) lines += name + "\n";
     publish(names, lines);

@@ -61,9 +61,10 @@ int main(int argc, char** argv) {
         "of them\nfor more. Exit codes: those of vitrine-extract and vitrine-train.");
     if (const auto code = parse_command_line(app, argc, argv)) return *code;
     check_request(request);
+    const StopFlag& stop = stop_on_signals();
     const std::string command = shell_command(argc, argv);
     if (!begun(request)) {
-      const Found found = look(request, stop_on_signals());
+      const Found found = look(request, stop);
       const DistilChoice choice =
           choose_settings(found.facts, {request.passes, request.epochs, request.size, request.batch, request.hours});
       std::fputs(describe(request, found, choice).c_str(), stdout);
@@ -77,6 +78,6 @@ int main(int argc, char** argv) {
     std::vector<std::string> screen;  // of the two long steps
     if (app.count("--quiet") > 0) screen = {"--quiet"};
     if (app.count("--log-format") > 0) screen = {"--log-format", app["--log-format"]->as<std::string>()};
-    return run_steps(steps_of(request, screen), own_directory(), argv[0], command);
+    return run_steps(steps_of(request, screen), own_directory(), argv[0], command, stop);
   });
 }

@@ -142,8 +142,7 @@ DistilChoice choose_settings(const DistilFacts& facts, const DistilFixed& fixed)
 
   const bool few = facts.images < kFew;
   const double epochs = length.epochs;
-  out.align_epochs = facts.begins_trained || epochs < kFewestEpochs + 1 ? 0 : 1;
-  if (facts.begins_trained) out.align_epochs = std::min(1.0, 0.05 * epochs);
+  out.align_epochs = epochs > kFewestEpochs ? 1 : 0;
   out.fine_tune_epochs = few || facts.labelled == 0 || !facts.teacher_fits ? 0 : std::round(0.1 * epochs);
   out.joint_epochs = epochs - out.align_epochs - out.fine_tune_epochs;
   chosen("fine-tune", out.fine_tune_epochs > 0 ? text(out.fine_tune_epochs, " epochs") : "none",

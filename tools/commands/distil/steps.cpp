@@ -61,24 +61,27 @@ std::string pays(const Found& found, const DistilChoice& choice) {
               " students of ", choice.epochs());
 }
 
+// Whether all that is in `out` was written by write_files(), which was stopped before its record.
+bool is_torn(const fs::path& out) {
+  return directory_exists(out) && std::ranges::all_of(list_directory(out), [&](const DirectoryEntry& entry) {
+           if (is_temporary_name(entry.name) || entry.name == kClassNames) return true;
+           return entry.name.ends_with(".toml") && read_file(out / entry.name).starts_with(kWrittenByDistil);
+         });
+}
+
 }  // namespace
 
 bool begun(const DistilRequest& request) {
   const fs::path out = request.out, record = out / kRecord;
   if (!path_exists(out)) return false;
   if (!path_exists(record)) {
-    if (directory_exists(out) && list_directory(out).empty()) return false;
-    const bool torn =
-        directory_exists(out) && std::ranges::all_of(list_directory(out), [](const DirectoryEntry& entry) {
-          return entry.name.ends_with(".toml") || entry.name == "teacher_classes.txt" || is_temporary_name(entry.name);
-        });
-    if (torn) return false;  // stopped while the files were written
+    if (is_torn(out)) return false;
     throw Error(ErrorKind::kInput, {.path = out.string(),
                                     .what = "is not empty, and not a run of vitrine distil",
                                     .remedy = "choose another --out"});
   }
   const nlohmann::json json = parse_json(read_file(record));
-  if (!json.is_object() || json.value("format", "") != kRecordFormat || !json.contains("request"))
+  if (!json.is_object() || json.value("format", nlohmann::json()) != kRecordFormat || !json.contains("request"))
     throw Error(ErrorKind::kCorrupt, {.path = record.string(), .what = "is damaged", .remedy = "choose another --out"});
   if (const std::string differs = differences(json["request"], request.json()); !differs.empty())
     throw Error(ErrorKind::kInput, {.path = out.string(),
@@ -92,7 +95,7 @@ void write_files(const DistilRequest& request, const Found& found, const DistilC
   if (!found.class_names.empty()) {
     std::string lines;
     for (const std::string& name : found.class_names) lines += name + "\n";
-    publish(out / "teacher_classes.txt", lines);
+    publish(out / kClassNames, lines);
   }
   publish(out / "extract.toml", extract_configuration(request, found, choice));
   publish(out / "train.toml", train_configuration(request, found, choice));
@@ -116,14 +119,16 @@ std::vector<Step> steps_of(const DistilRequest& request, const std::vector<std::
 }
 
 int run_steps(const std::vector<Step>& steps, const fs::path& directory, const std::string& own,
-              const std::string& command) {
+              const std::string& command, const StopFlag& stop) {
   const std::size_t slash = own.rfind('/');
   const std::string before = slash == std::string::npos ? "" : own.substr(0, slash + 1);
   for (std::size_t i = 0; i < steps.size(); ++i) {
     const Step& step = steps[i];
     std::printf("\n== %zu of %zu: %s\n", i + 1, steps.size(), step.title.c_str());
     std::fflush(stdout);
-    const int code = run_program(program_path(directory, step.name), before + "vitrine-" + step.name, step.arguments);
+    const int code =
+        stop ? kStoppedExitCode
+             : run_program(program_path(directory, step.name), before + "vitrine-" + step.name, step.arguments);
     if (code == 0) continue;
     std::printf("\n%s, in step %zu of %zu (%s)\n%s: %s\n", code == kStoppedExitCode ? "stopped" : "failed", i + 1,
                 steps.size(), step.title.c_str(),

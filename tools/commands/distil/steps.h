@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "common/base/stop.h"
 #include "tools/commands/distil/look.h"
 #include "tools/commands/distil/request.h"
 #include "tools/commands/distil/rules.h"
@@ -31,9 +32,9 @@ struct Step {
 std::vector<Step> steps_of(const DistilRequest& request, const std::vector<std::string>& screen = {});
 
 /// Runs them in order. `directory`: where the programs are; `own`: this program's argv[0]; `command`: what resumes.
-/// Returns the exit code of the first that fails, else 0.
+/// Once `stop` is set no further one is started. Returns the exit code of the first that fails, else 0.
 int run_steps(const std::vector<Step>& steps, const std::filesystem::path& directory, const std::string& own,
-              const std::string& command);
+              const std::string& command, const StopFlag& stop);
 
 /// What was found and chosen, as tables for people.
 std::string describe(const DistilRequest& request, const Found& found, const DistilChoice& choice);

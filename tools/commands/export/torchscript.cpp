@@ -42,7 +42,7 @@ ScriptModule module_of(const Tensors& weights, const std::string& prefix,
   return out;
 }
 
-// "getattr(self.layer1, "0").conv1.weight": a name of a tensor as an expression; numbers are no identifiers.
+// "getattr(self.layer1, "0").conv1.weight": a name of a tensor as an expression; numbers are not identifiers.
 std::string expression(const std::string& name) {
   std::istringstream parts(name);
   std::string out = "self";

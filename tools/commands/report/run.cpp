@@ -212,7 +212,7 @@ void check_is_run(const std::filesystem::path& directory) {
   if (!path_exists(directory)) refuse("does not exist");
   if (!directory_exists(directory)) refuse("is not a directory");
   if (!file_exists(directory / kMetrics) && !file_exists(directory / kSummary))
-    refuse("is no run: it has neither metrics.jsonl nor summary.json");
+    refuse("is not a run: it has neither metrics.jsonl nor summary.json");
 }
 
 }  // namespace
