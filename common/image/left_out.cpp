@@ -1,8 +1,5 @@
 #include "common/image/left_out.h"
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -14,6 +11,7 @@
 #include <tuple>
 
 #include "common/base/error.h"
+#include "common/base/file_lock.h"
 #include "common/base/files.h"
 #include "common/base/progress.h"
 
@@ -60,23 +58,10 @@ auto place_of(const LeftOut& entry) {
 // the file; the new one is then opened and locked instead.
 class LockedList {
  public:
-  explicit LockedList(const std::filesystem::path& path) : path_(path.string()) {
-    if (path.has_parent_path()) make_directories(path.parent_path());
-    do {
-      if (descriptor_ >= 0) ::close(descriptor_);
-      descriptor_ = ::open(path_.c_str(), O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
-      if (descriptor_ < 0)
-        fail_system(errno, path_, "cannot be written", "check the directory's permissions and its disk");
-      while (::flock(descriptor_, LOCK_EX) != 0 && errno == EINTR) {
-      }  // on disks without locks, each append is still a single write
-    } while (was_replaced());
-  }
-  ~LockedList() { ::close(descriptor_); }
-  LockedList(const LockedList&) = delete;
-  LockedList& operator=(const LockedList&) = delete;
+  explicit LockedList(const std::filesystem::path& path) : path_(path.string()), lock_(locked(path)) {}
   void write(std::string_view bytes) const {
     while (!bytes.empty()) {
-      const ssize_t written = ::write(descriptor_, bytes.data(), bytes.size());
+      const ssize_t written = ::write(lock_.descriptor(), bytes.data(), bytes.size());
       if (written < 0 && errno == EINTR) continue;
       if (written < 0) fail_system(errno, path_, "cannot be written", "make room on its disk and run again");
       bytes.remove_prefix(static_cast<std::size_t>(written));
@@ -84,15 +69,17 @@ class LockedList {
   }
 
  private:
-  bool was_replaced() const {
-    struct stat locked {
-    }, there{};
-    if (::fstat(descriptor_, &locked) != 0) return false;
-    return ::stat(path_.c_str(), &there) != 0 || there.st_dev != locked.st_dev || there.st_ino != locked.st_ino;
+  static FileLock locked(const std::filesystem::path& path) {
+    if (path.has_parent_path()) make_directories(path.parent_path());
+    for (;;) {
+      FileLock lock = FileLock::on_file(path);
+      lock.wait();  // on disks without locks, each append is still a single write
+      if (lock.has_its_name()) return lock;
+    }
   }
 
   std::string path_;
-  int descriptor_ = -1;
+  FileLock lock_;
 };
 
 }  // namespace

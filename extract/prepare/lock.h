@@ -3,8 +3,10 @@
 #define VITRINE_EXTRACT_PREPARE_LOCK_H_
 
 #include <filesystem>
+#include <optional>
 #include <vector>
 
+#include "common/base/file_lock.h"
 #include "common/base/stop.h"
 
 namespace vitrine {
@@ -28,7 +30,7 @@ class PrepareLock {
  private:
   std::filesystem::path path_;
   std::vector<std::filesystem::path> made_;  // created directories, innermost first
-  int descriptor_ = -1;
+  std::optional<FileLock> lock_;
 };
 
 }  // namespace vitrine

@@ -1,17 +1,13 @@
 #include "extract/run/recipes.h"
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <iterator>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "common/base/error.h"
+#include "common/base/file_lock.h"
 #include "common/base/files.h"
 #include "common/base/hash.h"
 #include "common/cache/shard_directory.h"
@@ -21,22 +17,13 @@
 namespace vitrine {
 namespace {
 
-class DirectoryLock {
- public:
-  explicit DirectoryLock(const std::filesystem::path& directory) {
-    make_directories(directory);
-    descriptor_ = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (descriptor_ < 0) fail_system(errno, directory.string(), "cannot be opened", "check its permissions");
-    while (::flock(descriptor_, LOCK_EX) != 0 && errno == EINTR) {
-    }  // a disk without locks: see merge_recipes()
-  }
-  ~DirectoryLock() { ::close(descriptor_); }
-  DirectoryLock(const DirectoryLock&) = delete;
-  DirectoryLock& operator=(const DirectoryLock&) = delete;
-
- private:
-  int descriptor_ = -1;
-};
+// On a disk without locks: see merge_recipes().
+FileLock locked_directory(const std::filesystem::path& directory) {
+  make_directories(directory);
+  FileLock lock = FileLock::on_directory(directory);
+  lock.wait();
+  return lock;
+}
 
 std::vector<std::uint32_t> both(const std::vector<std::uint32_t>& a, const std::vector<std::uint32_t>& b) {
   std::vector<std::uint32_t> out;
@@ -82,7 +69,7 @@ MergedRecipes merge_recipes(const std::filesystem::path& cache, const Plan& plan
     }
     return out;
   };
-  const DirectoryLock lock(cache / "recipes");
+  const FileLock lock = locked_directory(cache / "recipes");
   std::optional<FileRecord> written;
   constexpr int kTries = 10;
   for (int tried = 0; tried < kTries; ++tried) {

@@ -2,12 +2,7 @@
 
 #include "train/run/run_folder.h"
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <string>
 #include <utility>
 #include <vector>
@@ -79,24 +74,19 @@ std::optional<Checkpoint> run_to_go_on_with(const TrainOptions& options) {
                    ", choose another output, or set restart = true, which moves that run aside and starts anew")});
 }
 
-RunLock::RunLock(const std::filesystem::path& directory) {
-  descriptor_ = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (descriptor_ < 0) fail_system(errno, directory.string(), "cannot be opened", "check the directory's permissions");
-  if (::flock(descriptor_, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) return;
-  ::close(descriptor_);
-  throw Error(ErrorKind::kInput, {.path = directory.string(),
-                                  .what = "another process is training this run",
-                                  .remedy = "wait for its end, or choose another output"});
+FileLock lock_run(const std::filesystem::path& directory) {
+  FileLock lock = FileLock::on_directory(directory);
+  if (lock.try_lock() == FileLock::Outcome::kHeldByAnother)
+    throw Error(ErrorKind::kInput, {.path = directory.string(),
+                                    .what = "another process is training this run",
+                                    .remedy = "wait for its end, or choose another output"});
+  return lock;
 }
 
-RunLock::~RunLock() {
-  ::close(descriptor_);
-}
-
-std::unique_ptr<RunLock> open_run_folder(const TrainOptions& options, const std::optional<Checkpoint>& resumed) {
+FileLock open_run_folder(const TrainOptions& options, const std::optional<Checkpoint>& resumed) {
   const RunFiles run(options.output);
   make_directories(run.directory());
-  auto lock = std::make_unique<RunLock>(run.directory());
+  FileLock lock = lock_run(run.directory());
   if (options.restart && (holds_run(run.directory()) || run.has_former_layout()))
     note(text(options.output, ": the earlier run was moved to ", move_run_aside(run).string()));
   run.make();

@@ -5,9 +5,9 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <memory>
 #include <optional>
 
+#include "common/base/file_lock.h"
 #include "train/run/checkpoint.h"
 #include "train/run/options.h"
 
@@ -23,24 +23,15 @@ std::optional<Checkpoint> run_to_go_on_with(const TrainOptions& options);
 /// count: a start that was interrupted left it.
 bool holds_run(const std::filesystem::path& directory);
 
-/// RAII: locks the directory for this process. No effect on a file system without locks.
-class RunLock {
- public:
-  /// Throws Error when another process holds the lock.
-  explicit RunLock(const std::filesystem::path& directory);
-  ~RunLock();
-  RunLock(const RunLock&) = delete;
-  RunLock& operator=(const RunLock&) = delete;
-
- private:
-  int descriptor_ = -1;
-};
+/// Locks the directory for this process; no effect on a file system without locks. Throws Error when another process
+/// holds the lock.
+FileLock lock_run(const std::filesystem::path& directory);
 
 /// Prepares the run's directory, the first write to it: with options.restart moves the files of an earlier run to a new
 /// directory OUTPUT.old (the user's other files stay), then writes config.toml from `options` as given by the user.
 /// `resumed`: the result of run_to_go_on_with(). Throws Error when another process trains there, or has trained there
 /// since that call.
-std::unique_ptr<RunLock> open_run_folder(const TrainOptions& options, const std::optional<Checkpoint>& resumed);
+FileLock open_run_folder(const TrainOptions& options, const std::optional<Checkpoint>& resumed);
 
 /// Renames the results of a run that finished after `steps` steps and is now extended: RunFiles::earlier_weights() and
 /// earlier_summary().

@@ -336,7 +336,7 @@ TrainResult Trainer::run(const StopFlag& stop) {
   describe();
   describe_shared_images(*images_.index, judge.validation(), judge.test());
   state_.start_clocks();
-  const std::unique_ptr<RunLock> lock = open_run_folder(given_, resumed_);
+  const FileLock lock = open_run_folder(given_, resumed_);
   begin(judge);
   RunLog log(options_.output, {.step = state_.first_step,
                                .to_judge = state_.checkpoint.to_judge,

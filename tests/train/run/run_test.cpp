@@ -192,7 +192,7 @@ TEST_CASE("one process at a time trains in a directory") {
   const TrainOptions options = fixture.joint("run", 1);
   std::filesystem::create_directories(options.output);
   {
-    const RunLock other(options.output);
+    const FileLock other = lock_run(options.output);
     CHECK(has(message_of([&] { trained(options); }), "/run: another process is training this run"));
   }
   CHECK_NOTHROW(trained(options));
