@@ -1,14 +1,11 @@
 #include "common/base/error.h"
 
 #include <cerrno>
-#include <cstdio>
 #include <cstring>
 #include <exception>
 #include <filesystem>
 #include <new>
 #include <utility>
-
-#include "common/base/stop.h"
 
 namespace vitrine {
 namespace {
@@ -84,28 +81,6 @@ void fail_system(int code, const std::string& path, std::string_view what, std::
   throw Error(kind_of_errno(code), {.path = path.empty() ? "\"\"" : path,  // so that the message shows an empty path
                                     .what = text(what, " (", std::strerror(code), ")"),
                                     .remedy = std::string(own != nullptr ? own : remedy)});
-}
-
-int guarded_main(const char* program, const std::function<int()>& body) {
-  try {
-    return body();
-  } catch (const Error& error) {
-    std::fprintf(stderr, "%s: %s\n", program, error.what());
-    return exit_code(error.kind());
-  } catch (const Stopped& stopped) {
-    std::fprintf(stderr, "%s: %s\n", program, stopped.what());
-    return kStoppedExitCode;
-  } catch (const std::filesystem::filesystem_error& error) {
-    std::fprintf(stderr, "%s: %s: %s; check the path and its permissions\n", program, error.path1().c_str(),
-                 error.code().message().c_str());
-    return exit_code(kind_of(error));
-  } catch (const std::bad_alloc&) {
-    std::fprintf(stderr, "%s: memory ran out; use fewer workers, or a machine with more memory\n", program);
-    return exit_code(ErrorKind::kMemory);
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "%s: internal error, please report it with the command line: %s\n", program, error.what());
-    return exit_code(ErrorKind::kInternal);
-  }
 }
 
 }  // namespace vitrine

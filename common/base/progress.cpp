@@ -67,6 +67,10 @@ void choose_screen(Screen chosen) {
   screen() = chosen;
 }
 
+Screen chosen_screen() {
+  return screen();
+}
+
 QuietScreen::QuietScreen() : before_(screen()) {
   choose_screen(Screen::kQuiet);
 }

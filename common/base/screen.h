@@ -8,9 +8,13 @@ enum class Screen {
   kText,   ///< lines for people
   kQuiet,  ///< warnings only: notes that begin with "warning: "
   /// One JSON object a line: {"type":"note","text":...} and {"type":"progress","what","done","total","unit",
-  /// "per_second","seconds_left","status"}, with "finished":true and "seconds" at the end of a loop.
+  /// "per_second","seconds_left","status"}, with "finished":true and "seconds" at the end of a loop; and for what ends
+  /// the program {"type":"error" or "stopped","program","exit_code","text"}, for an Error with
+  /// "path","dataset","group", "what","remedy" as far as it has them.
   kJson
 };
+
+Screen chosen_screen();
 
 /// For the whole process; kText until it is called. Call in main() before other threads start.
 void choose_screen(Screen screen);

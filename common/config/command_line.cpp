@@ -56,7 +56,7 @@ void add_screen_options(CLI::App& app) {
   app.add_option_function<std::string>(
          "--log-format",
          [](const std::string& format) { choose_screen(format == "json" ? Screen::kJson : Screen::kText); },
-         "of notes and progress on standard error: text, or json (an object a line)")
+         "of notes, progress and errors on standard error: text, or json (an object a line)")
       ->check(CLI::IsMember({"text", "json"}))
       ->excludes(quiet);
 }
