@@ -142,7 +142,8 @@ void seed_run_files(const Seeds& seeds) {
   add(RunFileCase::kLog, "metrics.jsonl",
       "\3{\"event\":\"step\",\"step\":1,\"epoch\":1,\"phase\":\"align\",\"lr\":0.01,\"loss\":2.5,\"feature\":2.5}\n"
       "{\"event\":\"validation\",\"step\":3,\"epoch\":1,\"phase\":\"joint\",\"images\":5,\"top1\":0.5,\"best\":true}\n"
-      "{\"event\":\"phase\",\"step\":3,\"epoch\":1,\"phase\":\"joint\",\"findings\":[\"one\"]}\n"
+      "{\"event\":\"phase\",\"step\":3,\"epoch\":1,\"phase\":\"joint\",\"findings\":[{\"kind\":\"a\",\"problem\":true,"
+      "\"sentence\":\"one\"}]}\n"
       "{\"event\":\"end\",\"step\":3,\"seconds\":1.5}\n{\"event\":\"step\",\"step\":4,\"epoch\":2}\n{\"event\":\"st");
 }
 
@@ -154,7 +155,8 @@ void seed_report(const Seeds& seeds) {
       "{\"event\":\"step\",\"step\":1,\"epoch\":1,\"phase\":\"align\",\"lr\":0.01,\"loss\":2.5,\"kl\":1e-3}\n"
       "{\"event\":\"step\",\"step\":5,\"epoch\":1,\"phase\":\"joint\",\"lr\":0.02,\"loss\":0.5,\"wait_share\":0.5}\n"
       "{\"event\":\"validation\",\"step\":5,\"epoch\":1,\"top1\":0.5,\"top5\":1,\"agreement\":0.25,\"best\":true}\n"
-      "{\"event\":\"phase\",\"step\":5,\"epoch\":1,\"phase\":\"joint\",\"findings\":[\"one <b>\"]}\n");
+      "{\"event\":\"phase\",\"step\":5,\"epoch\":1,\"phase\":\"joint\",\"findings\":[{\"kind\":\"a\",\"problem\":true,"
+      "\"sentence\":\"one <b>\"}]}\n");
   add(ReportCase::kSummary, "summary.json",
       R"({"steps":12,"images_seen":48,"wall_seconds":3.5,"core_seconds":7.0,"wait_share":0.25,"judged_on":"test",)"
       R"("judged_images":40,"top1":0.5,"top5":1.0,"allowed":[{"word":"mixed","difference":"one"}],)"

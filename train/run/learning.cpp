@@ -58,7 +58,7 @@ bool did_nothing(const LearningEvidence& evidence) {
 }
 
 // The terms at the beginning and at the end, and whether none of them fell.
-void add_terms(const LearningEvidence& evidence, std::vector<Finding>& out) {
+void add_terms(const LearningEvidence& evidence, std::vector<LearningFinding>& out) {
   std::string words;
   bool fell = false;
   for (const auto& [term, values] : evidence.terms) {
@@ -79,7 +79,7 @@ void add_terms(const LearningEvidence& evidence, std::vector<Finding>& out) {
   }
 }
 
-void add_gradients(const LearningEvidence& evidence, std::vector<Finding>& out) {
+void add_gradients(const LearningEvidence& evidence, std::vector<LearningFinding>& out) {
   std::vector<double> norms = evidence.gradient_norms;
   if (norms.size() < kFewestLines) return;
   const double largest = *std::ranges::max_element(norms);
@@ -92,7 +92,7 @@ void add_gradients(const LearningEvidence& evidence, std::vector<Finding>& out) 
                    true});
 }
 
-void add_output(const LearningEvidence& evidence, std::vector<Finding>& out) {
+void add_output(const LearningEvidence& evidence, std::vector<LearningFinding>& out) {
   if (evidence.kl && evidence.constant_kl && *evidence.constant_kl > 0) {
     const std::string values =
         text("KL to the teacher is ", digits(*evidence.kl), ", a constant guess has ", digits(*evidence.constant_kl));
@@ -107,8 +107,8 @@ void add_output(const LearningEvidence& evidence, std::vector<Finding>& out) {
 
 }  // namespace
 
-std::vector<Finding> learning_findings(const LearningEvidence& evidence) {
-  std::vector<Finding> out;
+std::vector<LearningFinding> learning_findings(const LearningEvidence& evidence) {
+  std::vector<LearningFinding> out;
   if (did_nothing(evidence))
     out.push_back(
         {"did nothing",
@@ -127,7 +127,7 @@ std::vector<Finding> learning_findings(const LearningEvidence& evidence) {
   return out;
 }
 
-std::optional<Finding> repetition_finding(const std::vector<EpochLoss>& epochs, std::uint64_t passes) {
+std::optional<LearningFinding> repetition_finding(const std::vector<EpochLoss>& epochs, std::uint64_t passes) {
   const auto at = [&](std::uint64_t epoch) { return std::ranges::find(epochs, epoch, &EpochLoss::epoch); };
   if (passes < 2) return std::nullopt;
   const auto before = at(passes - 1), last_new = at(passes), repeated = at(passes + 1);
@@ -135,7 +135,7 @@ std::optional<Finding> repetition_finding(const std::vector<EpochLoss>& epochs, 
   if (before->phase != repeated->phase || last_new->phase != repeated->phase) return std::nullopt;
   const double usual = std::abs(before->loss - last_new->loss), drop = last_new->loss - repeated->loss;
   if (last_new->loss <= 0 || drop < kSteeper * usual || drop < kNotableDrop * last_new->loss) return std::nullopt;
-  return Finding{
+  return LearningFinding{
       "repetition",
       text("the loss fell from ", digits(last_new->loss), " to ", digits(repeated->loss), " when the ", passes,
            " passes began to repeat, more than in any epoch of new views: the student fits views "

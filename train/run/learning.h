@@ -28,14 +28,14 @@ struct LearningEvidence {
   std::uint64_t channels = 0, silent = 0;  ///< of the student's last stage; without variance over the logged views
 };
 
-struct Finding {
+struct LearningFinding {
   std::string kind;      ///< "nothing learnt", ...: one word for all sentences that differ in numbers only
   std::string sentence;  ///< without the phase
   bool problem = false;  ///< else it says how learning goes
 };
 
 /// What the numbers show. Empty when there is too little to compare.
-std::vector<Finding> learning_findings(const LearningEvidence& evidence);
+std::vector<LearningFinding> learning_findings(const LearningEvidence& evidence);
 
 /// Mean output term of one epoch.
 struct EpochLoss {
@@ -47,7 +47,7 @@ struct EpochLoss {
 /// Whether the loss dropped when the views began to repeat: that of epoch `passes` + 1, the first of views seen before,
 /// against that of the epoch before, beyond the fall of the epochs until then. All three epochs must be of one phase
 /// that saw each pass once. Nothing when they are not there, or the drop is not notable.
-std::optional<Finding> repetition_finding(const std::vector<EpochLoss>& epochs, std::uint64_t passes);
+std::optional<LearningFinding> repetition_finding(const std::vector<EpochLoss>& epochs, std::uint64_t passes);
 
 }  // namespace vitrine
 

@@ -94,7 +94,9 @@ MetricsJson to_json(const ValidationMetrics& metrics) {
 
 MetricsJson to_json(const PhaseMetrics& metrics) {
   MetricsJson line = begun("phase", metrics.at);
-  line["findings"] = metrics.findings;
+  auto& findings = line["findings"] = MetricsJson::array();
+  for (const LearningFinding& finding : metrics.findings)
+    findings.push_back({{"kind", finding.kind}, {"problem", finding.problem}, {"sentence", finding.sentence}});
   return line;
 }
 

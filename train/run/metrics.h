@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "train/losses/loss_weights.h"
+#include "train/run/learning.h"
 
 namespace vitrine {
 
@@ -49,7 +50,7 @@ struct ValidationMetrics {
 /// What was found out about learning at the end of a phase or epoch (learning.h).
 struct PhaseMetrics {
   RunMoment at;
-  std::vector<std::string> findings;
+  std::vector<LearningFinding> findings;
 };
 
 struct EndMetrics {

@@ -124,7 +124,7 @@ void Watch::conclude(std::uint64_t step, const SchedulePoint& point, bool phase_
   evidence_.norms_now = norms;
   observer_.report(evidence_);
   observer_.reset();
-  std::vector<Finding> found = learning_findings(evidence_);
+  std::vector<LearningFinding> found = learning_findings(evidence_);
   if (step % options_.steps_per_epoch == 0) {
     count_epoch(at);
     log_.events().add_histogram(step, "student/weight_norms", norms);
@@ -132,8 +132,8 @@ void Watch::conclude(std::uint64_t step, const SchedulePoint& point, bool phase_
       if (const auto repetition = repetition_finding(epochs_, options_.passes)) found.push_back(*repetition);
   }
   PhaseMetrics metrics{at, {}};
-  for (const Finding& finding : found) {
-    metrics.findings.push_back(finding.sentence);
+  for (const LearningFinding& finding : found) {
+    metrics.findings.push_back(finding);
     const bool is_new = finding.problem && problems_.insert(finding.kind).second;
     if (phase_ends || is_new)
       note(text(finding.problem ? "warning: " : "", "epoch ", at.epoch, ", ", at.phase, ": ", finding.sentence));

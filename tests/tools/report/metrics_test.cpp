@@ -71,7 +71,7 @@ TEST_CASE("steps, validations, phases and findings are read") {
       R"({"event":"step","step":10,"epoch":1,"phase":"align","lr":0.01,"loss":2.5,"feature":1.5,"feature_weight":1,"seconds":3,"wait_share":0.25,"skipped":0}
 {"event":"step","step":20,"epoch":1,"phase":"align","lr":0.005,"loss":2,"feature":1,"feature_weight":1,"seconds":6,"wait_share":0.5,"skipped":2}
 {"event":"validation","step":20,"epoch":1,"phase":"align","images":50,"top1":0.25,"top5":0.5,"loss":3,"best":true,"seconds":1}
-{"event":"phase","step":20,"epoch":1,"phase":"align","findings":["The features' loss fell by 33 %.","A \"quoted\" one."]}
+{"event":"phase","step":20,"epoch":1,"phase":"align","findings":[{"kind":"terms","problem":false,"sentence":"The features' loss fell by 33 %."},"of another version",{"kind":"silent channels","problem":true,"sentence":"A \"quoted\" one."}]}
 {"event":"step","step":30,"epoch":2,"phase":"joint","lr":0.05,"loss":1.5,"kl":0.5,"label":4,"distillation_weight":0.75,"seconds":9}
 {"event":"validation","step":30,"epoch":2,"phase":"joint","images":50,"top1":0.125,"top5":0.5,"agreement":0.5,"best":false}
 {"event":"end","step":30,"seconds":10,"top1":0.25,"on":"test"}
@@ -98,10 +98,14 @@ TEST_CASE("steps, validations, phases and findings are read") {
   CHECK(metrics.best->epoch == 1);
   CHECK(metrics.best->top1 == 0.25);
   CHECK_FALSE(metrics.best->agreement);
-  REQUIRE(metrics.findings.size() == 1);
-  CHECK(metrics.findings[0].sentences ==
-        std::vector<std::string>{"The features' loss fell by 33 %.", "A \"quoted\" one."});
-  CHECK(metrics.findings[0].phase == "align");
+  REQUIRE(metrics.findings.size() == 2);
+  CHECK(metrics.findings[0].sentence == "The features' loss fell by 33 %.");
+  CHECK(metrics.findings[0].kind == "terms");
+  CHECK_FALSE(metrics.findings[0].problem);
+  CHECK(metrics.findings[1].sentence == "A \"quoted\" one.");
+  CHECK(metrics.findings[1].problem);
+  CHECK(metrics.findings[1].phase == "align");
+  CHECK(metrics.findings[1].step == 20);
   CHECK(metrics.last_step == 30);
   CHECK(metrics.last_epoch == 2);
   CHECK(metrics.seconds == 9);

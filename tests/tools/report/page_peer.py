@@ -85,7 +85,7 @@ def check_strangers(root):
     hostile = "\"><script>alert('&')</script>\x01 &amp; \u202e\ud83d\ude00".encode("utf-16", "surrogatepass").decode("utf-16")
     folder = make_run(root / "<b>&\"' run", names=hostile, batch='"</style><script>"')
     metrics = folder / "metrics.jsonl"
-    line = {"event": "phase", "step": 1, "epoch": 1, "phase": hostile, "findings": [hostile, "</section>"]}
+    line = {"event": "phase", "step": 1, "epoch": 1, "phase": hostile, "findings": [{"kind": hostile, "problem": True, "sentence": hostile}, {"kind": "b", "sentence": "</section>"}]}
     metrics.write_text(json.dumps({"event": "step", "step": 1, "phase": hostile, "loss": 1}) + "\n" +
                        metrics.read_text() + json.dumps(line) + "\n")
     tree, _, text = check(page(root / "strangers.html", folder, root / "one"))

@@ -278,20 +278,23 @@ TEST_CASE_FIXTURE(ReportFixture, "phases are shaded where all runs have the same
   CHECK(has(different, "b: align to step 21, joint to step 40"));
 }
 
-TEST_CASE_FIXTURE(ReportFixture,
-                  "of findings that differ in numbers only the last is shown, and all of them on demand") {
+TEST_CASE_FIXTURE(
+    ReportFixture,
+    "of findings of one kind only the last is shown, problems are marked, and all of them are there on demand") {
   const std::string a = run("a", 0.5);
   std::string lines = read_whole(root / "a/metrics.jsonl");
   for (int epoch = 1; epoch <= 3; ++epoch)
-    lines += text("{\"event\":\"phase\",\"step\":", 10 * epoch, ",\"epoch\":", epoch,
-                  ",\"phase\":\"joint\",\"findings\":[\"KL is 0.", epoch, "\"", epoch == 2 ? ",\"nothing learnt\"" : "",
-                  "]}\n");
+    lines +=
+        text("{\"event\":\"phase\",\"step\":", 10 * epoch, ",\"epoch\":", epoch,
+             ",\"phase\":\"joint\",\"findings\":[{\"kind\":\"terms\",\"problem\":false,\"sentence\":\"KL is 0.", epoch,
+             "\"}", epoch == 2 ? ",{\"kind\":\"none\",\"problem\":true,\"sentence\":\"nothing learnt\"}" : "", "]}\n");
   write_whole(root / "a/metrics.jsonl", lines);
   const std::string notes = notes_section(read_runs({a})).html;
   const std::string shown = notes.substr(0, notes.find("<details>")), all = notes.substr(shown.size());
   CHECK_FALSE(has(shown, "KL is 0.2"));
   CHECK(has(shown, "KL is 0.3 <span class=\"soft\">(joint, epoch 3, step 30)</span>"));
-  CHECK(shown.find("nothing learnt") < shown.find("KL is 0.3"));
+  CHECK(shown.find("<strong>Warning:</strong> nothing learnt") < shown.find("KL is 0.3"));
+  CHECK_FALSE(has(shown, "<strong>Warning:</strong> KL"));
   CHECK(has(all, "All 4 findings"));
   CHECK(has(all, "KL is 0.1"));
 }

@@ -48,8 +48,9 @@ def make_run(folder, steps=2000, every=10, top1=0.6, seed=0, classes=36, names="
                                       "phase": "joint", "images": 1000, "top1": share, "top5": min(1, 1.4 * share),
                                       "loss": 3 - 2 * share, "agreement": 0.9 * share, "best": True, "seconds": 1}) + "\n")
         out.write(json.dumps({"event": "phase", "step": steps // 10, "epoch": 5, "phase": "align",
-                              "findings": ["The features' loss fell by 61 % in this phase.",
-                                           "3 of 512 channels are dead."]}) + "\n")
+                              "findings": [
+                                  {"kind": "terms", "problem": False, "sentence": "The features' loss fell by 61 % in this phase."},
+                                  {"kind": "silent channels", "problem": True, "sentence": "3 of 512 channels are dead."}]}) + "\n")
         out.write(json.dumps({"event": "end", "step": steps, "seconds": 0.02 * steps, "top1": top1, "on": "test"}) + "\n")
     summary = {"steps": steps, "images_seen": 32 * steps, "wall_seconds": 0.021 * steps, "core_seconds": 0.04 * steps,
                "wait_share": 0.11, "judged_on": "test", "judged_images": 2000, "top1": top1, "top5": min(1, 1.4 * top1),

@@ -28,8 +28,8 @@ std::vector<double> from_to(double first, double last, int count) {
 }
 
 /// The finding of a kind; an empty sentence when there is none.
-Finding found(const LearningEvidence& evidence, const std::string& kind) {
-  for (const Finding& finding : learning_findings(evidence))
+LearningFinding found(const LearningEvidence& evidence, const std::string& kind) {
+  for (const LearningFinding& finding : learning_findings(evidence))
     if (finding.kind == kind) return finding;
   return {};
 }
@@ -40,7 +40,7 @@ TEST_CASE("the terms of the loss are compared by themselves, between the phase's
   LearningEvidence evidence = joint();
   evidence.terms["kl"] = from_to(2, 1, 16);
   evidence.terms["label"] = from_to(1, 3, 16);
-  const Finding terms = found(evidence, "terms");
+  const LearningFinding terms = found(evidence, "terms");
   CHECK_FALSE(terms.problem);
   CHECK(terms.sentence == "kl from 1.9 to 1.1, label from 1.2 to 2.8");  // means of the first and last four
   CHECK(found(evidence, "no fall").sentence.empty());
@@ -57,7 +57,7 @@ TEST_CASE("a phase after which every weight is the same did nothing") {
   CHECK(learning_findings(evidence).empty());
   evidence.lr = 0;
   evidence.norms_now = evidence.norms_before;
-  const Finding nothing = found(evidence, "did nothing");
+  const LearningFinding nothing = found(evidence, "did nothing");
   CHECK(nothing.problem);
   CHECK(nothing.sentence == "did nothing: no weight has changed (schedule.joint.lr = 0)");
   evidence.norms_before.clear(), evidence.norms_now.clear();  // not measured

@@ -57,7 +57,7 @@ std::uint64_t counter(double number) {
 struct Line {
   std::string_view event, phase;
   std::array<double, kNumberKeys.size()> numbers;
-  std::vector<std::string> findings;
+  std::vector<LearningNote> findings;
 };
 
 class MetricsReader {
@@ -110,10 +110,21 @@ class MetricsReader {
       else if (value.is_boolean())
         take(key, {FlatValue::Kind::kFlag, value.get<bool>() ? 1.0 : 0.0, {}});
       else if (key == "findings" && value.is_array())
-        for (const auto& sentence : value)
-          if (sentence.is_string()) line_.findings.push_back(sentence.get<std::string>());
+        for (const auto& finding : value) take_finding(finding);
     }
     return true;
+  }
+
+  void take_finding(const nlohmann::json& finding) {
+    if (!finding.is_object()) return;
+    const auto word = [&finding](const char* key) {
+      const auto found = finding.find(key);
+      return found != finding.end() && found->is_string() ? found->get<std::string>() : std::string();
+    };
+    const auto problem = finding.find("problem");
+    LearningNote out{
+        .kind = word("kind"), .sentence = word("sentence"), .problem = problem != finding.end() && *problem == true};
+    if (!out.sentence.empty()) line_.findings.push_back(std::move(out));
   }
 
   /// The line's step; nothing for a line without one.
@@ -156,10 +167,13 @@ class MetricsReader {
   }
 
   void add_findings() {
-    if (line_.findings.empty()) return;
-    if (out_.findings.size() == kMostFindings) out_.findings.erase(out_.findings.begin());  // the last ones matter
-    out_.findings.push_back({counter(line_.numbers[kStep]), counter(line_.numbers[kEpoch]), std::string(line_.phase),
-                             std::move(line_.findings)});
+    for (LearningNote& finding : line_.findings) {
+      if (out_.findings.size() == kMostFindings) out_.findings.erase(out_.findings.begin());  // the last ones matter
+      finding.step = counter(line_.numbers[kStep]);
+      finding.epoch = counter(line_.numbers[kEpoch]);
+      finding.phase = line_.phase;
+      out_.findings.push_back(std::move(finding));
+    }
   }
 
   void progress(std::uint64_t step) {
@@ -168,7 +182,7 @@ class MetricsReader {
     if (line_.event == "step" && line_.numbers[kSeconds] >= 0) out_.seconds = line_.numbers[kSeconds];
   }
 
-  static constexpr std::size_t kMostPhases = 64, kMostFindings = 500;
+  static constexpr std::size_t kMostPhases = 64, kMostFindings = 2000;
   Metrics& out_;
   Line line_;
   KeyFinder<kNumberKeys.size()> keys_{kNumberKeys};

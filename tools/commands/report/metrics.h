@@ -61,11 +61,13 @@ struct PhaseSpan {
   std::uint64_t first = 0, last = 0;  ///< steps that have a line; consecutive phases meet at first
 };
 
-/// What a run found out about its learning, in sentences.
-struct Finding {
+/// What a run found out about its learning at the end of a phase or epoch.
+struct LearningNote {
   std::uint64_t step = 0, epoch = 0;
   std::string phase;
-  std::vector<std::string> sentences;
+  std::string kind;  ///< the same for sentences that differ in numbers only
+  std::string sentence;
+  bool problem = false;  ///< else it says how learning goes
 };
 
 struct BestValidation {
@@ -77,7 +79,7 @@ struct Metrics {
   std::array<Series, kStepKeys.size()> steps;
   std::array<Series, kValidationKeys.size()> validations;
   std::vector<PhaseSpan> phases;  ///< in the order of the steps
-  std::vector<Finding> findings;
+  std::vector<LearningNote> findings;
   std::optional<BestValidation> best;  ///< the last one that was the best so far
   std::uint64_t last_step = 0, last_epoch = 0;
   double seconds = 0;                 ///< of training, at the last line

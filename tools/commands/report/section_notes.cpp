@@ -13,48 +13,33 @@ std::string list_item(const std::string& words) {
   return "<li>" + escaped(words) + "</li>\n";
 }
 
-/// A sentence, and where it was found.
-struct Note {
-  std::string sentence, where;
-};
-
-std::vector<Note> notes_of(const Run& run) {
-  std::vector<Note> out;
-  for (const Finding& finding : run.metrics.findings)
-    for (const std::string& sentence : finding.sentences)
-      out.push_back({sentence, text(finding.phase.empty() ? "" : finding.phase + ", ", "epoch ",
-                                    human_count(finding.epoch), ", step ", human_count(finding.step))});
-  return out;
-}
-
-// Runs report the same things epoch after epoch: the last sentence of each kind, in order. Sentences are of one kind if
-// they differ in numbers only.
-std::vector<Note> last_of_each_kind(const std::vector<Note>& notes) {
-  std::vector<Note> out;
+// Runs report the same things epoch after epoch: the last sentence of each kind, in order.
+std::vector<LearningNote> last_of_each_kind(const std::vector<LearningNote>& findings) {
+  std::vector<LearningNote> out;
   std::set<std::string> seen;
-  for (auto note = notes.rbegin(); note != notes.rend(); ++note) {
-    std::string kind;
-    for (const char c : note->sentence)
-      if ((c < '0' || c > '9') && c != '.') kind += c;
-    if (seen.insert(kind).second) out.push_back(*note);
-  }
+  for (auto finding = findings.rbegin(); finding != findings.rend(); ++finding)
+    if (seen.insert(finding->kind).second) out.push_back(*finding);
   std::ranges::reverse(out);
   return out;
 }
 
-std::string list_html(const std::vector<Note>& notes) {
+std::string list_html(const std::vector<LearningNote>& findings) {
   std::string out;
-  for (const Note& note : notes)
-    out += "<li>" + escaped(note.sentence) + " <span class=\"soft\">(" + escaped(note.where) + ")</span></li>\n";
+  for (const LearningNote& finding : findings) {
+    const std::string where = text(finding.phase.empty() ? "" : finding.phase + ", ", "epoch ",
+                                   human_count(finding.epoch), ", step ", human_count(finding.step));
+    out += text("<li>", finding.problem ? "<strong>Warning:</strong> " : "", escaped(finding.sentence),
+                " <span class=\"soft\">(", escaped(where), ")</span></li>\n");
+  }
   return out;
 }
 
-std::string all_html(const std::vector<Note>& notes) {
-  return text("<details><summary>All ", human_count(notes.size()), " findings</summary>\n<ul class=\"notes\">\n",
-              list_html(notes), "</ul></details>\n");
+std::string all_html(const std::vector<LearningNote>& findings) {
+  return text("<details><summary>All ", human_count(findings.size()), " findings</summary>\n<ul class=\"notes\">\n",
+              list_html(findings), "</ul></details>\n");
 }
 
-std::string notes_html(const Run& run, const std::vector<Note>& shown) {
+std::string notes_html(const Run& run, const std::vector<LearningNote>& shown) {
   std::string out = list_html(shown);
   if (run.summary)
     for (const std::string& remark : run.summary->remarks) out += list_item(remark);
@@ -69,7 +54,8 @@ std::string notes_html(const Run& run, const std::vector<Note>& shown) {
 Section notes_section(const std::vector<Run>& runs) {
   std::string html;
   for (const Run& run : runs) {
-    const std::vector<Note> all = notes_of(run), shown = last_of_each_kind(all);
+    const std::vector<LearningNote>& all = run.metrics.findings;
+    const std::vector<LearningNote> shown = last_of_each_kind(all);
     const std::string own = notes_html(run, shown);
     if (own.empty()) continue;
     if (runs.size() > 1) html += "<h3>" + escaped(run.name) + "</h3>\n";
