@@ -145,6 +145,15 @@ def main():
         export("test_vit", folder / "vit.pt", folder / "vit.safetensors")
         check(folder, "test_vit", folder / "vit.pt", "features = [-1]\nattention = [-1]", of_vit)
 
+        # distil takes precision and micro-batch from the module, and passes the consent on to every step.
+        words = [BIN / "vitrine-distil", folder / "images", "--teacher", folder / "vit.pt", "--student", "resnet18", "--out",
+                 folder / "run", "--epochs", 1, "--passes", 1, "--size", 32, "--batch", 4]
+        code, out = run(*words, "--allow", "module")
+        assert code == 0, out
+        for name in ("exported/last.safetensors", "exported/student.onnx", "report.html"):
+            assert (folder / "run" / name).exists(), (name, out)
+        assert f'module = "{folder}/vit.pt"' in (folder / "run" / "extract.toml").read_text()
+
         # In BF16 the casts are part of the module, whose head stays in FP32.
         export("test_vit", folder / "half.pt", folder / "vit.safetensors", "--precision", "bf16")
         path = config(folder, folder / "half.pt", "half", "")

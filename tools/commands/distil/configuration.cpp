@@ -100,18 +100,22 @@ std::string extract_configuration(const DistilRequest& request, const Found& fou
   out.words("cache", request.cache_directory()).whole("passes", choice.passes, why(choice, "passes"));
   if (!found.class_names.empty()) out.words("class_names", names_file(request), "the teacher's, in its order");
   out.section("teacher")
-      .words("weights", request.teacher)
-      .words("precision", found.teacher_precision, "the faster on this machine")
+      .words(request.teacher_key(), request.teacher)
+      .words("precision", found.teacher_precision,
+             found.module_batch > 0 ? "as the module was exported" : "the faster on this machine")
       .words("device", request.device);
-  if (const std::uint32_t most = TeacherOptions().micro_batch; choice.group % most != 0)
-    out.whole("micro_batch", std::gcd(choice.group, most), "divides the group");
+  const std::uint32_t group = found.module_batch > 0 ? std::lcm(choice.group, found.module_batch) : choice.group;
+  if (found.module_batch > 0)
+    out.whole("micro_batch", found.module_batch, "as the module was exported");
+  else if (const std::uint32_t most = TeacherOptions().micro_batch; group % most != 0)
+    out.whole("micro_batch", std::gcd(group, most), "divides the group");
   out.section("taps");
   if (!found.facts.teacher_fits) out.flag("logits", false);
   out.entry("features", "[-1]", "the last block").number("max_error", choice.max_error, why(choice, "max_error"));
   if (found.facts.has_attention) out.entry("attention", "[-1]", "").flag("attention_mean", true);
   out.section("plan")
       .whole("image_size", found.facts.teacher_size)
-      .whole("group", choice.group)
+      .whole("group", group)
       .number("mix_probability", choice.mix_probability, why(choice, "views"))
       .number("min_area", choice.min_area)
       .whole("seed", request.seed);
@@ -131,7 +135,7 @@ std::string train_configuration(const DistilRequest& request, const Found& found
   if (found.facts.has_attention) out.words("attention", text("attention.", found.last_block));
   if (!found.class_names.empty()) out.words("class_names", names_file(request));
   if (found.facts.teacher_fits)
-    out.words("teacher.weights", request.teacher,
+    out.words(text("teacher.", request.teacher_key()), request.teacher,
               request.labels() ? "judges beside the student" : "validates by agreement")
         .words("teacher.device", request.device);
   out.section("transformer").words("direction", "student_to_teacher");

@@ -17,6 +17,8 @@
 #include "common/base/temporary.h"
 #include "common/config/config.h"
 #include "common/image/scan.h"
+#include "common/models/device.h"
+#include "common/teacher/module_network.h"
 #include "common/teacher/teacher.h"
 #include "extract/evaluate.h"
 #include "tools/commands/cache/teacher/measure.h"
@@ -122,6 +124,7 @@ ExtractOptions options_of(const DistilRequest& request, const Found& found, cons
   publish(file, extract_configuration(there, found, choice));
   ExtractOptions out;
   load_config(file, {}, out);
+  out.teacher.allow_module = request.allow_module;
   out.class_names.clear();  // the directory vanishes
   return out;
 }
@@ -166,9 +169,16 @@ Found look(const DistilRequest& request, const StopFlag& stop) {
   note(text(human_count(found.photos), " photos; trying teacher and student on this machine"));
 
   TeacherOptions teacher_options;
-  teacher_options.weights = request.teacher;
+  (request.allow_module ? teacher_options.module : teacher_options.weights) = request.teacher;
+  teacher_options.allow_module = request.allow_module;
   teacher_options.device = request.device;
-  found.teacher_precision = faster_precision(teacher_options);
+  if (request.allow_module) {
+    const ModuleNetwork module(request.teacher, select_device(request.device));
+    found.teacher_precision = module.card().precision;
+    found.module_batch = teacher_options.micro_batch = module.card().micro_batch;
+  } else {
+    found.teacher_precision = faster_precision(teacher_options);
+  }
   throw_if_stopped(stop, "while the teacher was tried");
   teacher_options.precision = found.teacher_precision;
   {

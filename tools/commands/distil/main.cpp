@@ -23,6 +23,12 @@ using namespace vitrine;
 void add_options(CLI::App& app, DistilRequest& request) {
   app.add_option("PHOTOS", request.photos, "a folder with one folder of photos per class")->required();
   app.add_option("--teacher", request.teacher, "its weights, or a folder with weights and config.json")->required();
+  app.add_option_function<std::vector<std::string>>(
+         "--allow", [&request](const std::vector<std::string>&) { request.allow_module = true; },
+         "module: the teacher is a module of tools/scripts/export_teacher.py, whose code runs")
+      ->check(CLI::IsMember({"module"}))
+      ->type_name("WORD")
+      ->expected(1);
   app.add_option("--out", request.out, "the run's directory: configurations, cache, student, report")->required();
   app.add_option("--student", request.student, "resnet18, resnet34, resnet50, resnet101 or resnet152")
       ->capture_default_str();

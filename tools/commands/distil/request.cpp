@@ -22,6 +22,13 @@ bool inside(const fs::path& inner, const fs::path& outer) {
   return !failure && std::ranges::mismatch(b, a).in1 == b.end();
 }
 
+std::string absolute(const std::string& path) {
+  if (path.empty()) return path;
+  std::error_code failure;
+  const fs::path whole = fs::weakly_canonical(fs::path(path) / "", failure);  // "photos" and "photos/" are the same
+  return failure ? path : whole.string();
+}
+
 std::size_t folders_in(const std::string& photos) {
   std::size_t count = 0;
   for (const DirectoryEntry& entry : list_directory(photos))
@@ -36,14 +43,15 @@ std::string DistilRequest::cache_directory() const {
 }
 
 nlohmann::ordered_json DistilRequest::json() const {
-  return {{"photos", photos},
-          {"unlabelled", unlabelled},
-          {"validation", validation},
-          {"test", test},
-          {"teacher", teacher},
+  return {{"photos", absolute(photos)},
+          {"unlabelled", absolute(unlabelled)},
+          {"validation", absolute(validation)},
+          {"test", absolute(test)},
+          {"teacher", absolute(teacher)},
+          {"module", allow_module},
           {"student", student},
-          {"weights", student_weights},
-          {"cache", cache},
+          {"weights", absolute(student_weights)},
+          {"cache", absolute(cache_directory())},
           {"device", device},
           {"hours", hours},
           {"passes", passes},

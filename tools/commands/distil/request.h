@@ -13,7 +13,8 @@ struct DistilRequest {
   std::string photos;                ///< a folder of class folders; without labels any folder
   std::string unlabelled;            ///< further photos without labels; empty: none
   std::string validation, test;      ///< folders of class folders; empty: validation is held out of photos, no test
-  std::string teacher;               ///< a weight file, or a folder with weights and config.json
+  std::string teacher;               ///< a weight file, or a folder with weights and config.json; or a module
+  bool allow_module = false;         ///< teacher is a module, whose code may run
   std::string student = "resnet50";  ///< an architecture
   std::string student_weights;       ///< trained weights that the student begins with; empty: random
   std::string out;                   ///< the run's directory
@@ -27,6 +28,10 @@ struct DistilRequest {
   bool labels() const { return !no_labels; }
   std::string cache_directory() const;
 
+  /// TeacherOptions' key that `teacher` is the value of.
+  const char* teacher_key() const { return allow_module ? "module" : "weights"; }
+
+  /// What the run depends on; paths are absolute, so that it does not matter how they were typed.
   nlohmann::ordered_json json() const;
 };
 

@@ -104,26 +104,29 @@ void write_files(const DistilRequest& request, const Found& found, const DistilC
   publish(out / kRecord, record.dump(2) + "\n");
 }
 
-std::vector<Step> steps_of(const DistilRequest& request, const std::vector<std::string>& screen) {
+std::vector<DistilStep> steps_of(const DistilRequest& request, const std::vector<std::string>& screen) {
   const fs::path out = request.out;
   const auto file = [&](const char* name) { return (out / name).string(); };
-  std::vector<Step> steps = {{"the teacher's targets", "extract", {file("extract.toml")}},
-                             {"the student", "train", {file("train.toml")}}};
+  std::vector<DistilStep> steps = {{"the teacher's targets", "extract", {file("extract.toml")}},
+                                   {"the student", "train", {file("train.toml")}}};
+  if (request.allow_module)
+    for (DistilStep& step : steps) step.arguments.insert(step.arguments.end(), {"--allow", "module"});
   if (request.baseline) steps.push_back({"the same network from labels alone", "train", {file("baseline.toml")}});
-  for (Step& step : steps) step.arguments.insert(step.arguments.end(), screen.begin(), screen.end());
+  for (DistilStep& step : steps) step.arguments.insert(step.arguments.end(), screen.begin(), screen.end());
   steps.push_back({"the student as ONNX", "export", {request.out, "--format", "onnx"}});
-  Step report{"the report", "report", {request.out, "-o", file("report.html"), "--judge"}};
+  DistilStep report{"the report", "report", {request.out, "-o", file("report.html"), "--judge"}};
   if (request.baseline) report.arguments.insert(report.arguments.begin() + 1, file("baseline"));
+  if (request.allow_module) report.arguments.insert(report.arguments.end(), {"--allow", "module"});
   steps.push_back(std::move(report));
   return steps;
 }
 
-int run_steps(const std::vector<Step>& steps, const fs::path& directory, const std::string& own,
+int run_steps(const std::vector<DistilStep>& steps, const fs::path& directory, const std::string& own,
               const std::string& command, const StopFlag& stop) {
   const std::size_t slash = own.rfind('/');
   const std::string before = slash == std::string::npos ? "" : own.substr(0, slash + 1);
   for (std::size_t i = 0; i < steps.size(); ++i) {
-    const Step& step = steps[i];
+    const DistilStep& step = steps[i];
     std::printf("\n== %zu of %zu: %s\n", i + 1, steps.size(), step.title.c_str());
     std::fflush(stdout);
     const int code =

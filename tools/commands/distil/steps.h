@@ -21,7 +21,7 @@ bool begun(const DistilRequest& request);
 void write_files(const DistilRequest& request, const Found& found, const DistilChoice& choice);
 
 /// A program to run: vitrine-NAME with arguments.
-struct Step {
+struct DistilStep {
   std::string title;  ///< for people
   std::string name;
   std::vector<std::string> arguments;
@@ -29,11 +29,11 @@ struct Step {
 
 /// Extraction, training, if asked the baseline, export, report. Each goes on where it was stopped, and does nothing
 /// where it is finished. `screen`: options of extraction and training that choose how notes and progress appear.
-std::vector<Step> steps_of(const DistilRequest& request, const std::vector<std::string>& screen = {});
+std::vector<DistilStep> steps_of(const DistilRequest& request, const std::vector<std::string>& screen = {});
 
 /// Runs them in order. `directory`: where the programs are; `own`: this program's argv[0]; `command`: what resumes.
 /// Once `stop` is set no further one is started. Returns the exit code of the first that fails, else 0.
-int run_steps(const std::vector<Step>& steps, const std::filesystem::path& directory, const std::string& own,
+int run_steps(const std::vector<DistilStep>& steps, const std::filesystem::path& directory, const std::string& own,
               const std::string& command, const StopFlag& stop);
 
 /// What was found and chosen, as tables for people.
