@@ -5,10 +5,10 @@
 #include <random>
 
 #include "common/base/error.h"
-#include "common/base/philox.h"
 #include "common/codec/encoding.h"
 #include "common/codec/frame.h"
 #include "common/codec/half.h"
+#include "tests/codec/values.h"
 #include "tests/support/message.h"
 #include "tests/support/testing.h"
 
@@ -18,6 +18,7 @@ namespace {
 
 using Shape = std::vector<std::uint32_t>;
 using vitrine::testing::message_of;
+using vitrine::testing::normal_values;
 const Shape kShapes[] = {{1}, {10}, {1000}, {3, 1, 1}, {7, 3, 5}, {12, 14, 14}};
 constexpr float kInfinity = std::numeric_limits<float>::infinity(), kMax = std::numeric_limits<float>::max();
 
@@ -25,13 +26,6 @@ std::size_t product(const Shape& shape) {
   std::size_t n = 1;
   for (const auto axis : shape) n *= axis;
   return n;
-}
-
-std::vector<float> normal_values(std::size_t n, double deviation) {
-  Stream stream(7, Purpose::kSample);
-  std::vector<float> values(n);
-  for (float& x : values) x = static_cast<float>(deviation * stream.normal());
-  return values;
 }
 
 std::vector<float> round_trip(Encoding encoding, std::span<const float> values, std::uint32_t views,

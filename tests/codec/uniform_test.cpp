@@ -16,7 +16,7 @@ using namespace vitrine::testing;
 
 namespace {
 
-const std::vector<std::uint32_t> kShapes[] = {{1}, {2}, {10}, {1000}, {3, 1, 1}, {7, 3, 5}};
+const std::vector<std::uint32_t> kUniformShapes[] = {{1}, {2}, {10}, {1000}, {3, 1, 1}, {7, 3, 5}};
 
 CodecSettings uniform(double max_error) {
   CodecSettings settings;
@@ -33,7 +33,7 @@ double bound(double max_error, float x) {
 }  // namespace
 
 TEST_CASE("uniform: the error of every value is within the bound, for any shape and spread") {
-  for (const auto& shape : kShapes)
+  for (const auto& shape : kUniformShapes)
     for (const std::uint32_t views : {1u, 3u, 64u})
       for (const double max_error : {1.0 / 64, 0.3, 1e-3})
         for (const double deviation : {0.0, 1e-30, 0.02, 2.0, 3000.0}) {

@@ -1,7 +1,7 @@
 # A room is a folder: its *.cpp (and *.cu) make one static library, vitrine_<name>, that others link by name, other projects
 # as vitrine::<name>.
 #
-#   vitrine_room(NAME [USES target...] [TORCH])    TORCH shares the precompiled torch header
+#   vitrine_room(NAME [USES target...] [TORCH] [SEPARATE])    TORCH shares the precompiled torch header; SEPARATE: no unity build
 #   vitrine_command(NAME SOURCES... USES target...) an executable in build/bin
 #   vitrine_test(NAME SOURCES... USES target... [TORCH] [LABELS label...])   a doctest executable, one ctest entry; skipped
 #                                                  where a case called skip() and none failed (tests/support/skip.h); with the
@@ -53,14 +53,20 @@ function(vitrine_executable_uses_torch target)
   target_link_libraries(${target} PRIVATE vitrine_torch)
 endfunction()
 
-# Unity build: most of a small file's compile time is LibTorch's headers and templates, which several files at once share.
-# Names in their anonymous namespaces must therefore differ within a room.
+# Unity build: most of a small file's compile time is headers and templates (LibTorch's, nlohmann's, CLI11's), which several
+# files at once share. Names in their anonymous namespaces must therefore differ within a room. The codec is compiled file by
+# file, as its instruction sets must not meet.
 function(vitrine_unity target)
   set_target_properties(${target} PROPERTIES UNITY_BUILD ${VITRINE_UNITY} UNITY_BUILD_BATCH_SIZE 8)
 endfunction()
 
+# For code whose speed does not matter: templates of assertions and command lines compile in two thirds of the time.
+function(vitrine_quickly_compiled target)
+  target_compile_options(${target} PRIVATE $<$<AND:$<COMPILE_LANGUAGE:CXX>,$<CONFIG:Release>>:-O1>)
+endfunction()
+
 function(vitrine_room name)
-  cmake_parse_arguments(ROOM "TORCH" "" "USES" ${ARGN})
+  cmake_parse_arguments(ROOM "TORCH;SEPARATE" "" "USES" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp ${CMAKE_CURRENT_SOURCE_DIR}/*.cu)
   list(FILTER sources EXCLUDE REGEX "/main\\.cpp$")
   if(NOT sources)  # headers only
@@ -72,8 +78,10 @@ function(vitrine_room name)
   add_library(vitrine_${name} STATIC ${sources})
   add_library(vitrine::${name} ALIAS vitrine_${name})
   target_link_libraries(vitrine_${name} PRIVATE vitrine_options PUBLIC vitrine_headers ${ROOM_USES})
-  if(ROOM_TORCH)
+  if(NOT ROOM_SEPARATE)
     vitrine_unity(vitrine_${name})
+  endif()
+  if(ROOM_TORCH)
     vitrine_use_torch(vitrine_${name})
   endif()
 endfunction()
@@ -82,6 +90,7 @@ function(vitrine_command name)
   cmake_parse_arguments(COMMAND "TORCH" "" "SOURCES;USES" ${ARGN})
   add_executable(${name} ${COMMAND_SOURCES})
   target_link_libraries(${name} PRIVATE vitrine_options ${COMMAND_USES})
+  vitrine_quickly_compiled(${name})  # main() reads a command line; the work is in rooms
   if(COMMAND_TORCH)
     vitrine_executable_uses_torch(${name})
   endif()
@@ -91,10 +100,9 @@ function(vitrine_test name)
   cmake_parse_arguments(TEST "TORCH" "" "SOURCES;USES;LABELS" ${ARGN})
   add_executable(${name} ${TEST_SOURCES})
   target_link_libraries(${name} PRIVATE vitrine_options vitrine_doctest_main ${TEST_USES})
-  # Assertions and their templates compile in three quarters of the time; the rooms that they test stay optimised.
-  target_compile_options(${name} PRIVATE $<$<AND:$<COMPILE_LANGUAGE:CXX>,$<CONFIG:Release>>:-O1>)
+  vitrine_quickly_compiled(${name})
+  vitrine_unity(${name})
   if(TEST_TORCH)
-    vitrine_unity(${name})
     vitrine_executable_uses_torch(${name})
   endif()
   add_test(NAME ${name} COMMAND ${name})
