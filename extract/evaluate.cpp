@@ -59,7 +59,7 @@ std::shared_ptr<const ImageIndex> sample_of_folder(const ExtractOptions& options
 }
 
 CleanCrops evaluate_teacher(const ExtractOptions& options, const std::shared_ptr<const ImageIndex>& index,
-                            const StopFlag& stop, TeacherScore& score) {
+                            const StopFlag& stop, TeacherEvaluation& score) {
   const Teacher teacher(options.teacher, options.taps);
   score.name = teacher.options().name;
   if (teacher.classes() == 0)
@@ -88,8 +88,8 @@ double agreement(const CleanCrops& a, const CleanCrops& b) {
 
 }  // namespace
 
-std::vector<TeacherScore> evaluate_teachers(const std::vector<ExtractOptions>& configurations, std::uint32_t count,
-                                            const StopFlag& stop) {
+std::vector<TeacherEvaluation> evaluate_teachers(const std::vector<ExtractOptions>& configurations, std::uint32_t count,
+                                                 const StopFlag& stop) {
   const ExtractOptions& first = configurations.front();
   if (first.images.empty()) fail("images is not given; expected a folder of class folders");
   if (first.labels == Labels::kNone) fail("labels = \"none\": teachers are evaluated on labelled images; set images");
@@ -100,7 +100,7 @@ std::vector<TeacherScore> evaluate_teachers(const std::vector<ExtractOptions>& c
   at::set_num_threads(1);
   if (count == 0) count = first.check_images > 0 ? first.check_images : ExtractOptions().check_images;
   const std::shared_ptr<const ImageIndex> index = sample_of_folder(first, count, stop);
-  std::vector<TeacherScore> scores(configurations.size());
+  std::vector<TeacherEvaluation> scores(configurations.size());
   std::vector<CleanCrops> crops;
   for (std::size_t t = 0; t < configurations.size(); ++t)
     crops.push_back(evaluate_teacher(configurations[t], index, stop, scores[t]));
@@ -109,16 +109,16 @@ std::vector<TeacherScore> evaluate_teachers(const std::vector<ExtractOptions>& c
   return scores;
 }
 
-std::string as_table(const std::vector<TeacherScore>& scores) {
+std::string as_table(const std::vector<TeacherEvaluation>& scores) {
   std::size_t width = 7;
-  for (const TeacherScore& score : scores) width = std::max(width, score.name.size());
+  for (const TeacherEvaluation& score : scores) width = std::max(width, score.name.size());
   char line[256];
   std::snprintf(line, sizeof line, "%-*s  %6s  %6s  %6s  %10s  %11s  %12s", static_cast<int>(width), "teacher",
                 "images", "top-1", "top-5", "confidence", "calibration", "core-ms");
   std::string out = line;
   for (std::size_t t = 0; t < scores.size() && scores.size() > 1; ++t) out += text("  agrees with ", t + 1);
   out += "\n";
-  for (const TeacherScore& score : scores) {
+  for (const TeacherEvaluation& score : scores) {
     std::snprintf(line, sizeof line, "%-*s  %6llu  %5.1f%%  %5.1f%%  %9.1f%%  %10.1f%%  %12.1f",
                   static_cast<int>(width), score.name.c_str(), static_cast<unsigned long long>(score.images),
                   100 * score.top1, 100 * score.top5, 100 * score.confidence, 100 * score.calibration_error,
@@ -133,9 +133,9 @@ std::string as_table(const std::vector<TeacherScore>& scores) {
   return out;
 }
 
-std::string as_json(const std::vector<TeacherScore>& scores) {
+std::string as_json(const std::vector<TeacherEvaluation>& scores) {
   nlohmann::ordered_json out = nlohmann::ordered_json::array();
-  for (const TeacherScore& score : scores)
+  for (const TeacherEvaluation& score : scores)
     out.push_back({{"teacher", score.name},
                    {"images", score.images},
                    {"top1", score.top1},

@@ -11,7 +11,7 @@
 
 namespace vitrine {
 
-struct TeacherScore {
+struct TeacherEvaluation {
   std::string name;
   std::uint64_t images = 0;
   double top1 = 0, top5 = 0;      ///< in [0, 1]
@@ -25,12 +25,12 @@ struct TeacherScore {
 /// (0: its check_images; all, if there are fewer): one after the other, with its own preprocessing and class map.
 /// Throws Error for configurations of different folders, images without labels, and a teacher without a head; Stopped
 /// once `stop` is set.
-std::vector<TeacherScore> evaluate_teachers(const std::vector<ExtractOptions>& configurations, std::uint32_t count,
-                                            const StopFlag& stop);
+std::vector<TeacherEvaluation> evaluate_teachers(const std::vector<ExtractOptions>& configurations, std::uint32_t count,
+                                                 const StopFlag& stop);
 
 /// As a table for people, and as JSON for programs.
-std::string as_table(const std::vector<TeacherScore>& scores);
-std::string as_json(const std::vector<TeacherScore>& scores);
+std::string as_table(const std::vector<TeacherEvaluation>& scores);
+std::string as_json(const std::vector<TeacherEvaluation>& scores);
 
 }  // namespace vitrine
 

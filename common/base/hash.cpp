@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "common/base/files.h"
+#include "common/base/xxh3_stream.h"
 
 namespace vitrine {
 
@@ -28,6 +29,23 @@ std::uint64_t xxh3(std::span<const std::byte> bytes) {
 }
 std::uint64_t xxh3(std::string_view bytes) {
   return XXH3_64bits(bytes.data(), bytes.size());
+}
+
+struct Xxh3Stream::State {
+  XXH3_state_t* xxh3 = XXH3_createState();
+  ~State() { XXH3_freeState(xxh3); }
+};
+
+Xxh3Stream::Xxh3Stream() : state_(std::make_unique<State>()) {
+  if (state_->xxh3 == nullptr || XXH3_64bits_reset(state_->xxh3) != XXH_OK) throw std::bad_alloc();
+}
+Xxh3Stream::~Xxh3Stream() = default;
+
+void Xxh3Stream::update(std::span<const std::byte> bytes) {
+  if (XXH3_64bits_update(state_->xxh3, bytes.data(), bytes.size()) != XXH_OK) throw std::runtime_error("XXH3 failed");
+}
+std::uint64_t Xxh3Stream::digest() const {
+  return XXH3_64bits_digest(state_->xxh3);
 }
 
 struct Sha256::State {
@@ -94,14 +112,13 @@ std::string sha256_hex_of_file(const std::filesystem::path& path) {
 }
 
 FileHash xxh3_of_file(const std::filesystem::path& path) {
-  const std::unique_ptr<XXH3_state_t, XXH_errorcode (*)(XXH3_state_t*)> state(XXH3_createState(), XXH3_freeState);
-  if (!state || XXH3_64bits_reset(state.get()) != XXH_OK) throw std::bad_alloc();
+  Xxh3Stream hash;
   FileHash out{0, 0};
   read_blocks(path, [&](std::span<const std::byte> block) {
-    if (XXH3_64bits_update(state.get(), block.data(), block.size()) != XXH_OK) throw std::runtime_error("XXH3 failed");
+    hash.update(block);
     out.bytes += block.size();
   });
-  out.hash = XXH3_64bits_digest(state.get());
+  out.hash = hash.digest();
   return out;
 }
 

@@ -1,6 +1,7 @@
 #include "extract/prepare/prepare.h"
 
 #include <algorithm>
+#include <cmath>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -10,6 +11,7 @@
 #include "common/base/progress.h"
 #include "common/cache/preparation.h"
 #include "common/cache/shard_directory.h"
+#include "common/cache/teacher_score.h"
 #include "common/cache/track.h"
 #include "common/cache/writer.h"
 #include "common/teacher/calibrate.h"
@@ -28,27 +30,34 @@ namespace {
 
 namespace fs = std::filesystem;
 
-void judge(const ExtractOptions& options, const Teacher& teacher, const ViewMaker& views, const ImageIndex& index,
-           const ClassMap* map, std::uint32_t workers, const StopFlag& stop) {
-  if (options.check_images == 0) return;
+// nullopt for a teacher that cannot be judged on these images, which is said.
+std::optional<TeacherScore> judge(const ExtractOptions& options, const Teacher& teacher, const ViewMaker& views,
+                                  const ImageIndex& index, const ClassMap* map, std::uint32_t workers,
+                                  const StopFlag& stop) {
+  if (options.check_images == 0) return std::nullopt;
   if (teacher.classes() == 0) {
     note("the teacher is not checked on clean crops: it has no head");
-    return;
+    return std::nullopt;
   }
   if (index.labelled() == 0) {
     note("the teacher is not checked: the images have no labels");
-    return;
+    return std::nullopt;
   }
   if (map == nullptr && static_cast<std::size_t>(teacher.classes()) != index.classes.size()) {
     note("the teacher is not checked: its classes are not the images', and its logits are not kept");
-    return;
+    return std::nullopt;
   }
   const TeacherCheck check =
       check_teacher(teacher, views, index, options.check_images, options.plan.seed, map, options.images, workers, stop);
   for (const std::string& sentence : check.notes) note(sentence);
-  if (check.refusal.empty()) return;
-  if (!options.allow_chance) fail(check.refusal, "; set allow_chance = true to continue anyway");
-  note(check.refusal + "; continuing, since allow_chance is set");
+  if (!check.refusal.empty()) {
+    if (!options.allow_chance) fail(check.refusal, "; set allow_chance = true to continue anyway");
+    note(check.refusal + "; continuing, since allow_chance is set");
+  }
+  const CleanCrops& crops = check.crops;
+  if (crops.accuracy.images == 0 || !std::isfinite(crops.confidence)) return std::nullopt;
+  return TeacherScore{crops.accuracy.images, crops.accuracy.top1, crops.accuracy.top5, crops.confidence,
+                      crops.calibration_error};
 }
 
 // A basis without track.json: a preparation died between the two, and may have had other settings.
@@ -91,11 +100,16 @@ std::vector<TrackInfo> tracks_for_cache(const fs::path& cache, const Teacher& te
   return tracks;
 }
 
+// "NAME.xxxxxxxx".
+std::string teacher_of(const TrackInfo& track) {
+  const std::string directory = track.directory();
+  return directory.substr(0, directory.find('/'));
+}
+
 // Whether the teacher was already checked, when one of its tracks was prepared.
 bool is_judged(const std::optional<Preparation>& preparation, const TrackInfo& track) {
-  const std::string directory = track.directory(), teacher = directory.substr(0, directory.find('/') + 1);
   return preparation && std::ranges::any_of(preparation->tracks, [&](const PreparedTrack& prepared) {
-           return prepared.directory.starts_with(teacher);
+           return prepared.directory.starts_with(teacher_of(track) + "/");
          });
 }
 
@@ -142,10 +156,10 @@ Compared compare_with_cache(const ExtractOptions& options, const Teacher& teache
           std::move(bases),  std::move(choice), std::move(preparation)};
 }
 
-void judge_once(const ExtractOptions& options, const Teacher& teacher, const Compared& all, const ViewMaker& views,
-                const StopFlag& stop) {
-  if (!is_judged(all.preparation, all.tracks.front()))
-    judge(options, teacher, views, *all.images.index, all.map ? &*all.map : nullptr, all.choice.workers, stop);
+std::optional<TeacherScore> judge_once(const ExtractOptions& options, const Teacher& teacher, const Compared& all,
+                                       const ViewMaker& views, const StopFlag& stop) {
+  if (is_judged(all.preparation, all.tracks.front())) return std::nullopt;
+  return judge(options, teacher, views, *all.images.index, all.map ? &*all.map : nullptr, all.choice.workers, stop);
 }
 
 }  // namespace
@@ -184,7 +198,7 @@ Prepared prepare(const ExtractOptions& options, const Teacher& teacher, const St
   const std::vector<TrackInfo>& tracks = all.tracks;
   const std::uint32_t workers = all.choice.workers;
   const ViewMaker views(options.folders(), images.index, options.plan.image_size, images.bad);
-  judge_once(options, teacher, all, views, stop);
+  const std::optional<TeacherScore> score = judge_once(options, teacher, all, views, stop);
   const ReadyTracks ready =
       make_ready(teacher, views, plan, tracks, std::move(all.bases), options.taps.calibration_views, workers, stop);
 
@@ -192,6 +206,7 @@ Prepared prepare(const ExtractOptions& options, const Teacher& teacher, const St
   create_cache(cache, *images.index, plan);
   write_what_is_known(cache, images);
   add_left_out(cache / kLeftOutFile, images.bad->met());  // includes those met in calibration
+  if (score) write_teacher_score(cache, teacher_of(tracks.front()), *score);
   for (std::size_t t = 0; t < tracks.size(); ++t) {
     write_track(cache, ready.tracks[t], ready.bases[t].get());
     all.preparation.add(tracks[t].directory(), passes);

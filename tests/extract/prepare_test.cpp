@@ -2,11 +2,15 @@
 #include <sys/stat.h>
 #include <torch/torch.h>
 
+#include <cmath>
+#include <cstdio>
 #include <optional>
 #include <thread>
 
 #include "common/base/error.h"
+#include "common/base/hash.h"
 #include "common/cache/preparation.h"
+#include "common/cache/teacher_score.h"
 #include "extract/prepare/lock.h"
 #include "tests/extract/fixture.h"
 #include "tests/extract/interrupted.h"
@@ -42,6 +46,28 @@ bool computes(const CommandResult& result) {
 }
 
 }  // namespace
+
+TEST_CASE("the teacher's check on clean crops is recorded in the cache, once") {
+  const ExtractFixture fixture;
+  const CommandResult result = fixture.prepare("cache");
+  REQUIRE(result.exit_code == 0);
+  const std::filesystem::path cache = fixture.root / "cache";
+  const std::string teacher = "small." + sha256_hex_of_file(fixture.weights).substr(0, 8);
+  const std::optional<TeacherScore> score = read_teacher_score(cache, teacher);
+  REQUIRE(score.has_value());
+  CHECK(score->images == 15);
+  const auto right = std::llround(15 * score->top1);
+  CHECK(std::abs(15 * score->top1 - static_cast<double>(right)) < 1e-9);
+  char words[32];
+  std::snprintf(words, sizeof words, "top-1 %.1f %%", 100 * score->top1);
+  CHECK(has(result.output, words));
+  CHECK(score->confidence > 1.0 / 3 - 1e-6);
+  // Another track of the teacher does not check it again, and one that was not checked has no record.
+  REQUIRE(fixture.prepare("cache", {"taps.attention=[0]"}).exit_code == 0);
+  CHECK(read_teacher_score(cache, teacher) == score);
+  REQUIRE(fixture.prepare("unchecked", {"check_images=0"}).exit_code == 0);
+  CHECK_FALSE(read_teacher_score(fixture.root / "unchecked", teacher).has_value());
+}
 
 TEST_CASE("preparing twice equals preparing once, and a run after it makes the same bytes as a single command") {
   const ExtractFixture fixture;

@@ -23,6 +23,9 @@ void add_repair(CLI::App& app, Body& chosen);
 void add_show(CLI::App& app, Body& chosen);
 void add_recode(CLI::App& app, Body& chosen);
 void add_estimate(CLI::App& app, Body& chosen);
+void add_pack(CLI::App& app, Body& chosen);
+void add_unpack(CLI::App& app, Body& chosen);
+void add_card(CLI::App& app, Body& chosen);
 
 }  // namespace vitrine
 

@@ -21,6 +21,9 @@ int main(int argc, char** argv) {
     vitrine::add_show(app, chosen);
     vitrine::add_recode(app, chosen);
     vitrine::add_estimate(app, chosen);
+    vitrine::add_pack(app, chosen);
+    vitrine::add_unpack(app, chosen);
+    vitrine::add_card(app, chosen);
     if (const auto code = vitrine::parse_command_line(app, argc, argv)) return *code;
     return chosen();
   });

@@ -141,7 +141,7 @@ void judge_teacher(const DistilRequest& request, const ExtractOptions& options, 
     publish(names, lines);
     judged.class_names = names.string();
   }
-  const TeacherScore score = evaluate_teachers({judged}, kJudgedPhotos, stop).front();
+  const TeacherEvaluation score = evaluate_teachers({judged}, kJudgedPhotos, stop).front();
   found.top1 = score.top1;
   found.judged = score.images;
   if (const double chance = 1.0 / std::max(1u, found.classes); score.top1 < 2 * chance && score.images >= 50)

@@ -25,9 +25,6 @@ struct CacheFacts {
   std::vector<std::string> unreadable;  ///< tracks and shards, in sentences
 };
 
-/// "1.2 %" for 0.012: three significant digits.
-std::string percent_words(double share);
-
 /// Reads the tables of every shard. Throws Error when there is no cache.
 CacheFacts read_cache_facts(const std::string& directory);
 

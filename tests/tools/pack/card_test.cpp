@@ -1,0 +1,103 @@
+// The card: every figure is one that the cache records.
+#include "tools/pack/card.h"
+
+#include "common/cache/teacher_score.h"
+#include "tests/support/message.h"
+#include "tests/tools/pack/packed.h"
+#include "tools/inspect/track_words.h"
+
+using namespace vitrine;
+using namespace vitrine::testing;
+
+namespace {
+
+std::string card_of(const PackedCache& cache) {
+  const Cache opened(cache.directory);
+  std::vector<TrackState> states;
+  for (const TrackInfo& track : opened.tracks()) states.push_back(examine_track(opened, track));
+  return cache_card(opened, states);
+}
+
+// A cache of one track whose teacher has this licence.
+std::string front_matter_of(const std::vector<std::string>& licenses) {
+  const PackedCache cache;
+  for (const TrackInfo& track : sample_tracks(cache.plan)) std::filesystem::remove_all(cache.path(track.directory()));
+  for (std::size_t i = 0; i < licenses.size(); ++i) {
+    TrackInfo track = sample_tracks(cache.plan)[0];
+    track.teacher.name += std::to_string(i);
+    track.teacher.license = licenses[i];
+    create_track(cache.directory, track);
+  }
+  const std::string card = card_of(cache);
+  CHECK(card.starts_with("---\n"));
+  return card.substr(4, card.find("\n---\n") - 3);
+}
+
+}  // namespace
+
+TEST_CASE("the card begins with the licence and tags that Hugging Face reads") {
+  CHECK(has(front_matter_of({"apache-2.0"}), "license: apache-2.0\n"));
+  CHECK(has(front_matter_of({""}), "license: unknown\n"));
+  CHECK(has(front_matter_of({"My \"own\": terms"}), "license: other\nlicense_name: \"My \\\"own\\\": terms\"\n"));
+  CHECK(has(front_matter_of({"mit", ""}), "license: other\nlicense_name: \"unknown; mit\"\n"));
+  CHECK(has(front_matter_of({"mit"}), "tags:\n- vitrine\n- knowledge-distillation\n"));
+}
+
+TEST_CASE("the card states the index, the views, the teachers and the tracks with both errors") {
+  const PackedCache cache;
+  const Cache opened(cache.directory);
+  std::string card = card_of(cache);
+  for (const std::string& part :
+       {opened.index().describe(), opened.index().hash(), opened.plan().hash(), std::string("cutmix_alpha 1.0"),
+        std::string("| weights (SHA-256) | ") + std::string(64, 'a'),
+        std::string("| licence of the weights | not recorded |"), std::string("| top-1 | not recorded |"),
+        std::string("b\xC3\xA4r"), std::string("fp32 on Sample CPU 7 (AVX2)"), std::string("vitrine 0.1.0")}) {
+    CAPTURE(part);
+    CHECK(has(card, part));
+  }
+  const TrackInfo& uniform = opened.track("logits", "uniform");
+  CHECK(has(card, "| uniform.aaaaaaaa/logits | 5 | uniform | 0-1 | 24 | "));
+  std::string bound = bound_words(uniform.codec);  // escaped in a table
+  CHECK(has(bound, "|error|"));
+  CHECK(has(card, "| \\|error\\| of a value \xE2\x89\xA4 0.0156 | none recorded |"));
+
+  write_teacher_score(cache.directory, "tiny.aaaaaaaa", {512, 0.8125, 0.95, 0.9, 0.05});
+  card = card_of(cache);
+  CHECK(has(card, "| top-1 | 81.2 % (top-5 95 %) on clean crops of 512 images when the cache was prepared |"));
+  CHECK(run(executable("vitrine-cache") + " card '" + cache.directory.string() + "'").output == card);
+  // It is part of the pack.
+  cache.pack_as(cache.tar);
+  CHECK(run("tar -xOf '" + cache.tar.string() + "' README.md").output == card);
+  CHECK(has(run("tar -tf '" + cache.tar.string() + "'").output, "tiny.aaaaaaaa/check.json\n"));
+}
+
+TEST_CASE("a recorded error of a shard is in the card") {
+  const PackedCache cache;
+  const TrackInfo track = sample_tracks(cache.plan)[4];
+  TrackInfo other = track;
+  other.teacher.name = "measured";
+  create_track(cache.directory, other);
+  std::vector<std::vector<Array>> groups(
+      2, make_codec(other.codec, other.shape)->encode(sample_values(cache.plan, other, {0, 0}), 4));
+  write_shard(cache.directory, other, cache.plan, 0, 0, groups, {{}, R"({"kl_1": 0.5, "agreement": 0.75})"});
+  const std::string card = card_of(cache);
+  CHECK(has(card, "KL at \xCF\x84 = 1 0.5, same top-1 75 %"));
+}
+
+TEST_CASE("a score is read back, and a damaged or newer one is named") {
+  const TemporaryDirectory root;
+  CHECK_FALSE(read_teacher_score(root.path(), "vit.01234567").has_value());
+  const TeacherScore score{100, 0.5, 0.75, 0.25, 0.125};
+  write_teacher_score(root.path(), "vit.01234567", score);
+  CHECK(read_teacher_score(root.path(), "vit.01234567") == score);
+  write_teacher_score(root.path(), "vit.01234567", {1, 0, 0, 0, 0});  // the first one stays
+  CHECK(read_teacher_score(root.path(), "vit.01234567") == score);
+  CHECK(has(message_of([&] { TeacherScore::from_json("{", "x.json"); }), "x.json"));
+  std::string json = score.json();
+  CHECK(has(message_of(
+                [&] { TeacherScore::from_json(json.replace(json.find("\"version\": 1"), 12, "\"version\": 2"), "x"); }),
+            "newer vitrine"));
+  json = score.json();
+  CHECK(
+      has(message_of([&] { TeacherScore::from_json(json.replace(json.find("0.5,"), 4, "1.5,"), "x"); }), "top1 = 1.5"));
+}

@@ -1,0 +1,120 @@
+// Unpacking: what it makes, what it keeps after a stop, and checking.
+#include "tools/pack/unpack.h"
+
+#include "tests/support/message.h"
+#include "tests/tools/pack/packed.h"
+
+using namespace vitrine;
+using namespace vitrine::testing;
+
+namespace {
+
+std::filesystem::path staging_of(const PackedCache& cache) {
+  return cache.target.string() + kUnpackingEnd;
+}
+
+// Unpacks the first bytes of the pack from a pipe.
+CommandResult unpack_piped(const PackedCache& cache, std::uint64_t bytes) {
+  return run("head -c " + std::to_string(bytes) + " '" + cache.tar.string() + "' | " + executable("vitrine-cache") +
+             " unpack - -o '" + cache.target.string() + "'");
+}
+
+}  // namespace
+
+TEST_CASE("an unpacked cache is the cache that was packed, and packs to the same bytes") {
+  const PackedCache cache;
+  const std::string bytes = cache.packed();
+  const Unpacked unpacked = unpack(cache.tar.string(), cache.target);
+  CHECK(unpacked.files == cache.contents().size());
+  CHECK(unpacked.kept == 0);
+  CHECK_FALSE(std::filesystem::exists(staging_of(cache)));
+  auto files = files_of(cache.target);
+  for (const char* added : {"pack.json", "README.md"}) CHECK(files.erase(added) == 1);
+  CHECK((files == cache.files()));
+  const VerifyReport report = verify_cache(cache.target, {});
+  CHECK(report.findings.empty());
+  CHECK(report.incomplete.empty());
+
+  const std::vector<PackedFile> again = pack_contents(Cache(cache.target), {}, false);
+  pack(manifest_of(cache.plan.hash(), again), again, (cache.root / "again.tar").string());
+  CHECK((read_whole(cache.root / "again.tar") == bytes));
+  CHECK(unpack(cache.tar.string(), cache.target.string() + "/").kept == unpacked.files);  // nothing to do
+}
+
+TEST_CASE("an unfinished cache can be moved and verified") {
+  const PackedCache cache;
+  std::filesystem::remove(cache.path(kLogits + "00003.h5"));
+  const std::vector<PackedFile> files = cache.contents({}, true);
+  pack(manifest_of(cache.plan.hash(), files), files, cache.tar.string());
+  unpack(cache.tar.string(), cache.target);
+  const VerifyReport report = verify_cache(cache.target, {});
+  CHECK(report.findings.empty());
+  CHECK(report.incomplete.size() == 1);
+}
+
+TEST_CASE("a stopped unpack keeps the files that were whole, and the same command goes on") {
+  const PackedCache cache;
+  cache.packed();
+  const PackManifest manifest = cache.manifest();
+  const CommandResult cut = unpack_piped(cache, manifest.offset(7) + 600);
+  CHECK(cut.exit_code == 4);
+  CHECK(has(cut.output, "standard input: ends at byte " + std::to_string(manifest.offset(7) + 600)));
+  CHECK(has(cut.output, "the file is truncated; copy it again"));
+  CHECK(cache.is_nothing_there());
+  auto kept = files_of(staging_of(cache));
+  CHECK(kept.size() == 7 + 1);  // and pack.json
+  for (std::size_t i = 0; i < 7; ++i) CHECK(kept.contains(manifest.files()[i].name));
+
+  CHECK(unpack_piped(cache, manifest.offset(9)).exit_code == 4);  // from a pipe again
+  const StopFlag stop{true};
+  CHECK_THROWS_AS(unpack(cache.tar.string(), cache.target, stop), Stopped);
+  CHECK(cache.is_nothing_there());
+  // A process that was killed leaves a temporary file, which does not count.
+  write_whole(staging_of(cache) / (manifest.files()[9].name + ".part.0.1.2.3"), "half");
+  const Unpacked unpacked = unpack(cache.tar.string(), cache.target);
+  CHECK(unpacked.kept == 9);
+  CHECK(verify_cache(cache.target, {}).findings.empty());
+}
+
+TEST_CASE("unpacking never touches what it did not make") {
+  const PackedCache cache;
+  cache.packed();
+  std::filesystem::create_directory(cache.target);
+  write_whole(cache.target / "notes.txt", "mine");
+  CHECK(has(message_of([&] { unpack(cache.tar.string(), cache.target); }),
+            "exists, and is not what this pack was unpacked to; choose another directory"));
+  CHECK(files_of(cache.target) == std::map<std::string, std::string>{{"notes.txt", "mine"}});
+  std::filesystem::remove_all(cache.target);
+
+  write_whole(staging_of(cache) / "notes.txt", "mine");
+  CHECK(has(message_of([&] { unpack(cache.tar.string(), cache.target); }), "was not begun by this command"));
+  std::filesystem::remove_all(staging_of(cache));
+
+  const std::vector<PackedFile> some = cache.contents({"features.3"});
+  pack(manifest_of(cache.plan.hash(), some), some, (cache.root / "some.tar").string());
+  const StopFlag stop{true};
+  CHECK_THROWS_AS(unpack(cache.tar.string(), cache.target, stop), Stopped);
+  CHECK(has(message_of([&] { unpack((cache.root / "some.tar").string(), cache.target); }),
+            "was begun with another pack"));
+  CHECK(cache.is_nothing_there());
+}
+
+TEST_CASE("a pack, and what any tar extracts of it, can be checked without writing") {
+  const PackedCache cache;
+  cache.packed();
+  CHECK(check_pack(cache.tar.string()).files == cache.contents().size());
+  std::filesystem::create_directory(cache.target);
+  REQUIRE(run("tar -xf '" + cache.tar.string() + "' -C '" + cache.target.string() + "'").exit_code == 0);
+  CHECK(check_pack(cache.target.string()).differences.empty());
+  std::filesystem::remove(cache.target / "plan.json");
+  std::string bytes = read_whole(cache.target / "index.h5");
+  bytes[bytes.size() / 2] ^= 1;
+  write_whole(cache.target / "index.h5", bytes);
+  write_whole(cache.target / "README.md", "short");
+  const CommandResult result = run(executable("vitrine-cache") + " unpack --check '" + cache.target.string() + "'");
+  CHECK(result.exit_code == 1);
+  CHECK(has(result.output, "README.md: has 5 bytes instead of "));
+  CHECK(has(result.output, "index.h5: has other contents\n"));
+  CHECK(has(result.output, "plan.json: is missing\n"));
+  CHECK(has(result.output, "3 are not as packed"));
+}
