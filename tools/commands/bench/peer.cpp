@@ -1,15 +1,33 @@
 #include "tools/commands/bench/peer.h"
 
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <csignal>
 #include <cstdio>
 
 #include "common/base/error.h"
 
 namespace vitrine::bench {
+namespace {
+
+std::string script_path(const std::string& script) {
+  return text(VITRINE_SOURCE, "/tools/commands/bench/peers/", script);
+}
+
+}  // namespace
+
+std::filesystem::path default_python() {
+  return std::filesystem::path(VITRINE_SOURCE) / ".venv/bin/python";
+}
 
 std::optional<nlohmann::json> ask_peer(const std::filesystem::path& python, const std::string& script,
                                        const std::string& arguments) {
-  const std::string command =
-      text("'", python.string(), "' '", VITRINE_SOURCE, "/tools/commands/bench/peers/", script, "' ", arguments);
+  const std::string command = text("'", python.string(), "' '", script_path(script), "' ", arguments);
   FILE* pipe = popen(command.c_str(), "r");
   if (pipe == nullptr) return std::nullopt;
   std::string answer;
@@ -19,6 +37,56 @@ std::optional<nlohmann::json> ask_peer(const std::filesystem::path& python, cons
   nlohmann::json json = nlohmann::json::parse(answer, nullptr, false);
   if (json.is_discarded()) return std::nullopt;
   return json;
+}
+
+PeerProcess::PeerProcess(const std::filesystem::path& python, const std::string& script) {
+  const std::string path = script_path(script);
+  std::array<int, 2> ends{};
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0)
+    fail_system(errno, path, "cannot be started", "close other programs");
+  process_ = fork();
+  if (process_ == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    dup2(ends[1], STDIN_FILENO);
+    dup2(ends[1], STDOUT_FILENO);
+    execl(python.c_str(), python.c_str(), path.c_str(), nullptr);
+    _exit(127);
+  }
+  const int reason = errno;
+  close(ends[1]);
+  socket_ = ends[0];
+  if (process_ < 0) {
+    close(socket_);
+    fail_system(reason, path, "cannot be started", "close other programs");
+  }
+}
+
+PeerProcess::~PeerProcess() {
+  close(socket_);  // the end of its input ends the program
+  while (waitpid(process_, nullptr, 0) < 0 && errno == EINTR) {
+  }
+}
+
+std::optional<nlohmann::json> PeerProcess::ask(const nlohmann::json& request) {
+  const std::string line = request.dump() + "\n";
+  for (std::size_t sent = 0; sent < line.size();) {
+    const ssize_t n = send(socket_, line.data() + sent, line.size() - sent, MSG_NOSIGNAL);
+    if (n < 0 && errno != EINTR) return std::nullopt;
+    if (n > 0) sent += static_cast<std::size_t>(n);
+  }
+  for (;;) {
+    if (const std::size_t end = received_.find('\n'); end != std::string::npos) {
+      nlohmann::json answer = nlohmann::json::parse(received_.substr(0, end), nullptr, false);
+      received_.erase(0, end + 1);
+      if (answer.is_discarded()) return std::nullopt;
+      return answer;
+    }
+    std::array<char, 4096> buffer;
+    const ssize_t n = recv(socket_, buffer.data(), buffer.size(), 0);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return std::nullopt;
+    received_.append(buffer.data(), static_cast<std::size_t>(n));
+  }
 }
 
 }  // namespace vitrine::bench

@@ -5,7 +5,8 @@
 #include <utility>
 
 #include "common/base/error.h"
-#include "tools/commands/export/structure.h"
+#include "common/models/inference/fold.h"
+#include "common/models/inference/layers.h"
 #include "tools/commands/export/version.h"
 
 namespace vitrine {
@@ -34,13 +35,9 @@ class GraphBuilder {
 
   // A convolution and the BatchNorm after it.
   std::string layer(const std::string& x, const ConvolutionLayer& layer) {
-    const auto wide = [&](const std::string& name) { return tensors_.at(name).to(at::kDouble); };
-    const at::Tensor scale =
-        wide(layer.norm + ".weight") / (wide(layer.norm + ".running_var") + kBatchNormEpsilon).sqrt();
-    const std::string weights =
-        weight(layer.name + ".weight", wide(layer.name + ".weight") * scale.view({-1, 1, 1, 1}));
-    const std::string bias =
-        weight(layer.name + ".bias", wide(layer.norm + ".bias") - wide(layer.norm + ".running_mean") * scale);
+    const FoldedConvolution folded = fold(tensors_, layer);
+    const std::string weights = weight(layer.name + ".weight", folded.weight);
+    const std::string bias = weight(layer.name + ".bias", folded.bias);
     const std::int64_t padding = layer.padding();
     return node("Conv", layer.name, {x, weights, bias},
                 {{"kernel_shape", Integers{layer.kernel, layer.kernel}},

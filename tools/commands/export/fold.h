@@ -9,8 +9,7 @@
 
 namespace vitrine {
 
-/// The student's graph: each BatchNorm is folded into the convolution before it, computed in FP64 and rounded once:
-/// w' = w · γ / √(σ² + ε), b' = β − μ · γ / √(σ² + ε).
+/// The student's graph, with each BatchNorm folded into the convolution before it (common/models/inference/fold.h).
 OnnxModel folded_model(const StoredStudent& student, const GraphOptions& options);
 
 /// What the graph computes, by the definitions of its operators, with ATen on the CPU. `x`: as model.input. Throws

@@ -12,8 +12,9 @@
 #include "common/base/error.h"
 #include "common/kernels/normalise.h"
 #include "common/models/autocast.h"
+#include "common/models/inference/fold.h"
+#include "common/models/inference/layers.h"
 #include "tools/commands/export/formats.h"
-#include "tools/commands/export/structure.h"
 
 namespace vitrine {
 namespace {

@@ -1,4 +1,4 @@
-#include "tools/commands/export/structure.h"
+#include "common/models/inference/layers.h"
 
 #include <utility>
 

@@ -1,6 +1,6 @@
 // The layers of a ResNet in the order of its forward, from the names in its weights.
-#ifndef VITRINE_TOOLS_COMMANDS_EXPORT_STRUCTURE_H_
-#define VITRINE_TOOLS_COMMANDS_EXPORT_STRUCTURE_H_
+#ifndef VITRINE_COMMON_MODELS_INFERENCE_LAYERS_H_
+#define VITRINE_COMMON_MODELS_INFERENCE_LAYERS_H_
 
 #include <cstdint>
 #include <optional>
@@ -30,12 +30,9 @@ struct ResNetLayers {
   std::vector<ResidualBlock> blocks;
 };
 
-/// BatchNorm's epsilon in all of them.
-inline constexpr double kBatchNormEpsilon = 1e-5;
-
 /// `weights`: those of a ResNet of common/models/resnet.h.
 ResNetLayers layers_of(const Tensors& weights);
 
 }  // namespace vitrine
 
-#endif  // VITRINE_TOOLS_COMMANDS_EXPORT_STRUCTURE_H_
+#endif  // VITRINE_COMMON_MODELS_INFERENCE_LAYERS_H_

@@ -1,0 +1,149 @@
+// vitrine-bench inference: what a student costs where it runs, beside its teacher and other runtimes.
+#include <torch/torch.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <memory>
+#include <optional>
+
+#include "common/base/error.h"
+#include "common/base/local_ranks.h"
+#include "common/base/memory.h"
+#include "common/models/device.h"
+#include "common/models/inference/frozen_resnet.h"
+#include "common/models/precision.h"
+#include "tools/commands/bench/command.h"
+#include "tools/commands/bench/inference/contest.h"
+#include "tools/commands/bench/inference/table.h"
+#include "tools/commands/bench/peer.h"
+
+namespace vitrine {
+namespace {
+
+struct InferenceRequest {
+  std::vector<std::string> models = {"resnet50"};
+  std::string teacher, device = "cpu";
+  bench::SubjectSizes sizes;
+  std::vector<std::string> precisions = {"fp32", "bf16", "fp16"};
+  std::vector<std::string> peers = {"torchvision", "torch.compile", "onnxruntime"};
+  std::string int8;
+  bench::ContestOptions contest;
+  bool steps = false, json = false;
+};
+
+// Networks that differ in their weights only cost the same.
+void add_subject(std::vector<bench::Subject>& subjects, bench::Subject next) {
+  for (bench::Subject& subject : subjects)
+    if (subject.same_network(next)) {
+      subject.name += ", " + next.name;
+      return;
+    }
+  subjects.push_back(std::move(next));
+}
+
+// Why the precision is left out; empty: it is not.
+std::string missing(const std::string& precision, at::Device device) {
+  if (computes_natively(compute_type(precision), device)) return "";
+  return device.is_cpu() ? "not on this processor" : "not on this GPU";
+}
+
+bench::Measured measure(const InferenceRequest& request, bench::Contest& contest, const bench::Subject& subject) {
+  bench::Measured out{.subject = subject};
+  std::vector<bench::Entry> entries, steps;
+  std::vector<bench::Figures> absent;
+  for (const std::string& precision : request.precisions) {
+    if (const std::string reason = missing(precision, request.contest.device); !reason.empty()) {
+      absent.push_back({.entry = {.precision = precision}, .failed = reason});
+      continue;
+    }
+    entries.push_back({.precision = precision});
+    if (!subject.resnet) continue;
+    for (const std::string& peer : request.peers) entries.push_back({.runtime = peer, .precision = precision});
+    if (!request.steps) continue;
+    for (int step = 0; step <= static_cast<int>(bench::Preparation::kPacked); ++step)
+      steps.push_back({.precision = precision, .preparation = static_cast<bench::Preparation>(step)});
+  }
+  if (!request.int8.empty() && subject.resnet)
+    entries.push_back({.runtime = "onnxruntime", .precision = "int8", .onnx = request.int8});
+  out.figures = contest.run(subject, entries);
+  out.figures.insert(out.figures.end(), absent.begin(), absent.end());
+  if (!steps.empty()) out.steps = contest.run(subject, steps);
+  return out;
+}
+
+int inference_command(InferenceRequest request) {
+  keep_freed_memory();
+  request.contest.device = select_device(request.device);
+  if (request.contest.threads == 0) request.contest.threads = default_threads();
+  std::optional<PrecisionScope> scope;
+  if (request.contest.device.is_cuda()) scope.emplace("fp32", request.contest.device, "--precision");
+  std::vector<bench::Subject> subjects;
+  if (!request.teacher.empty()) subjects.push_back(bench::teacher_subject(request.teacher, request.sizes));
+  for (const std::string& model : request.models) add_subject(subjects, bench::student_subject(model, request.sizes));
+  bench::Contest contest(request.contest);
+  std::vector<bench::Measured> all;
+  for (const bench::Subject& subject : subjects) all.push_back(measure(request, contest, subject));
+  if (request.json) {
+    std::printf("%s\n", bench::inference_json(all, request.contest).dump(2).c_str());
+    return 0;
+  }
+  std::printf("%s, %u threads; memory: peak growth at batch 1; error: of the logits, from the FP32 module's\n%s",
+              describe_device(request.contest.device).name.c_str(), request.contest.threads,
+              bench::cost_table(all).c_str());
+  for (const bench::Measured& measured : all) {
+    bench::print_ratios(measured);
+    bench::print_steps(measured);
+  }
+  return 0;
+}
+
+}  // namespace
+
+void add_inference(CLI::App& app, std::function<int()>& chosen) {
+  auto* command = app.add_subcommand("inference", "what students cost where they run, beside teacher and runtimes");
+  const auto request = std::make_shared<InferenceRequest>();
+  request->contest.threads = 0;
+  request->contest.python = bench::default_python();
+  command->add_option("MODEL", request->models, "architectures (resnet50), runs or files of weights")
+      ->capture_default_str();
+  command->add_option("--teacher", request->teacher, "an architecture (vit_base_patch16_224) or weights");
+  command->add_option("--size", request->sizes.size, "side of an architecture's input")
+      ->capture_default_str()
+      ->check(CLI::Range(32, 4096));
+  command->add_option("--classes", request->sizes.classes, "of an architecture")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1000000));
+  command->add_option("--width", request->sizes.width, "of a ResNet's first stage")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1024));
+  command->add_option("--precision", request->precisions, "fp32, bf16, fp16")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"fp32", "bf16", "fp16"}));
+  command->add_option("--batches", request->contest.batches, "for throughput; batch 1 gives the latency")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 4096));
+  command->add_option("--threads", request->contest.threads, "of each runtime; default: one per core");
+  command->add_option("--device", request->device, "cpu, cuda or cuda:N")->capture_default_str();
+  command->add_option("--peers", request->peers, "torchvision, torch.compile, onnxruntime, openvino; none: no peer")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"torchvision", "torch.compile", "onnxruntime", "openvino", "none"}));
+  command->add_option("--int8", request->int8, "a file of tools/scripts/quantise.py, for ONNX Runtime")
+      ->check(CLI::ExistingFile);
+  command->add_option("--rounds", request->contest.rounds, "turns of each runtime")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1000));
+  command->add_option("--seconds", request->contest.seconds, "of each turn")
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 3600.0));
+  command->add_option("--python", request->contest.python, "with the peers' packages")->capture_default_str();
+  command->add_flag("--steps", request->steps, "also what folding, fusing and packing bring");
+  command->add_flag("--json", request->json, "print JSON, for programs");
+  command->callback([request, &chosen] {
+    chosen = [request] {
+      std::erase(request->peers, "none");
+      return inference_command(*request);
+    };
+  });
+}
+
+}  // namespace vitrine
