@@ -14,8 +14,11 @@ namespace vitrine {
 namespace {
 
 constexpr double kPi = std::numbers::pi;
-constexpr int kKinds = 6;  // of shapes and of textures; a species' own index is its number
+constexpr int kKinds = 6;  // of shapes and of textures
 constexpr std::array<const char*, kKinds> kNames{"bori", "dapu", "kemi", "lono", "rasu", "tivo"};
+// In the order of the alphabet too, for more species than kinds.
+constexpr std::array<const char*, 15> kManyNames{"bori", "cavo", "dapu", "fesa", "gilu", "hano", "jubi", "kemi",
+                                                 "lono", "mipa", "nevu", "pogo", "rasu", "sidi", "tivo"};
 constexpr double kHueSpread = 0.45, kFaithful = 0.75, kBarChance = 0.5;
 constexpr int kOver = 2;  // supersampling, for smooth edges
 
@@ -71,20 +74,22 @@ double pattern(int texture, double u, double v, double wave) {
 }
 
 Object make_object(int species, int species_count, double side, bool large, Stream& stream) {
-  const auto kind = [&] {
+  const int kinds = std::min(species_count, kKinds);
+  const auto kind = [&](int own_kind) {
     const bool own = stream.uniform() < kFaithful;
-    const auto any = static_cast<int>(stream.below(static_cast<std::uint64_t>(species_count)));
-    return own ? species : any;
+    const auto any = static_cast<int>(stream.below(static_cast<std::uint64_t>(kinds)));
+    return own ? own_kind : any;
   };
   Object object{};
   object.radius = side * (large ? stream.uniform(0.21, 0.30) : stream.uniform(0.11, 0.16));
   object.angle = stream.uniform(-0.6, 0.6);
-  object.hue = 2 * kPi * species / species_count + kHueSpread * stream.normal();
+  const double spread = species_count > kKinds ? kHueSpread * kKinds / species_count : kHueSpread;
+  object.hue = 2 * kPi * species / species_count + spread * stream.normal();
   object.saturation = stream.uniform(0.55, 0.95);
   object.value = stream.uniform(0.6, 1.0);
   object.wave = stream.uniform(5, 9);
-  object.shape = kind();
-  object.texture = kind();
+  object.shape = kind(species % kKinds);
+  object.texture = kind((species + species / kKinds) % kKinds);  // a pair of kinds is one species'
   return object;
 }
 
@@ -179,24 +184,33 @@ Image finish(const cv::Mat3f& canvas, int height, int width, Stream& stream) {
 }
 
 void check(const DrawingOptions& options) {
-  if (options.size < 24 || options.species < 2 || options.species > kKinds)
-    throw std::logic_error("drawing: expected at least 24 pixels and 2 to 6 species");
+  if (options.size < 24 || options.species < 2 || options.species > static_cast<int>(kManyNames.size()) ||
+      options.classes < 0 || options.classes > options.species * options.species)
+    throw std::logic_error("drawing: expected at least 24 pixels, 2 to 15 species and at most species² classes");
+}
+
+int classes_of(const DrawingOptions& options) {
+  return options.classes > 0 ? options.classes : options.species * options.species;
+}
+
+const char* name_of(const DrawingOptions& options, int species) {
+  const auto i = static_cast<std::size_t>(species);
+  return options.species > kKinds ? kManyNames[i] : kNames[i];
 }
 
 }  // namespace
 
 int drawing_label(const DrawingOptions& options, std::uint64_t number) {
   check(options);
-  return static_cast<int>(number % static_cast<std::uint64_t>(options.species * options.species));
+  return static_cast<int>(number % static_cast<std::uint64_t>(classes_of(options)));
 }
 
 std::vector<std::string> drawing_classes(const DrawingOptions& options) {
   check(options);
   std::vector<std::string> names;
-  for (int large = 0; large < options.species; ++large)
-    for (int small = 0; small < options.species; ++small)
-      names.push_back(std::string(kNames[static_cast<std::size_t>(large)]) + "_" +
-                      kNames[static_cast<std::size_t>(small)]);
+  for (int label = 0; label < classes_of(options); ++label)
+    names.push_back(std::string(name_of(options, label / options.species)) + "_" +
+                    name_of(options, label % options.species));
   return names;
 }
 

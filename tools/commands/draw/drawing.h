@@ -17,11 +17,12 @@ namespace vitrine {
 
 struct DrawingOptions {
   int size = 96;    ///< sides are drawn from size · 5/6 to size · 4/3; at least 24
-  int species = 4;  ///< 2 to 6; species² classes
+  int species = 4;  ///< 2 to 15. Beyond 6, species share shapes or textures, and hues deviate less
+  int classes = 0;  ///< the first so many of the species² classes; 0: all
   std::uint64_t seed = 0;
 };
 
-/// The class of picture `number`. Classes alternate: any species² consecutive numbers have each class once.
+/// The class of picture `number`. Classes alternate: as many consecutive numbers as there are classes have each once.
 int drawing_label(const DrawingOptions& options, std::uint64_t number);
 
 /// One word per class, in the order of the labels and of the alphabet: "bori_dapu" is a large bori beside a small dapu.

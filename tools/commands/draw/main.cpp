@@ -2,6 +2,7 @@
 #include <tbb/parallel_for.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cerrno>
 #include <cmath>
 #include <filesystem>
@@ -86,9 +87,11 @@ int run(int count, char** arguments) {
       ->check(CLI::Range(24, 4096))
       ->capture_default_str();
   app.add_option("--seed", request.seed, "another seed draws another data set")->capture_default_str();
-  app.add_option("--classes", request.classes,
-                 "a square: species of the larger object times species of the smaller one")
-      ->check(CLI::IsMember({4, 9, 16, 25, 36}))
+  app.add_option(
+         "--classes", request.classes,
+         "pairs of a species of the larger object and one of the smaller; at most 36 with shapes and textures of their "
+         "own")
+      ->check(CLI::Range(2, 225))
       ->capture_default_str();
   app.add_option("--quality", request.quality, "of the JPEGs; 93 makes them about 5 KB at the default size")
       ->check(CLI::Range(1, 100))
@@ -101,8 +104,10 @@ int run(int count, char** arguments) {
   if (vitrine::path_exists(request.out) && !vitrine::list_directory(request.out).empty())
     vitrine::fail("the folder ", request.out,
                   " is not empty, and old images would mix with new ones; remove it or give another");
-  const vitrine::DrawingOptions options{
-      .size = request.size, .species = static_cast<int>(std::lround(std::sqrt(request.classes))), .seed = request.seed};
+  const vitrine::DrawingOptions options{.size = request.size,
+                                        .species = std::max(2, static_cast<int>(std::ceil(std::sqrt(request.classes)))),
+                                        .classes = request.classes,
+                                        .seed = request.seed};
   cv::setNumThreads(1);  // pictures are drawn in parallel
   for (const Split& split : plan(request)) draw(split, options, request.quality);
   return 0;
