@@ -1,7 +1,6 @@
 #include "tools/pack/streams.h"
 
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -15,14 +14,12 @@ namespace {
 
 constexpr const char* kMakeRoom = "make room on its disk and run the same command again, which goes on";
 
-void lock(int descriptor, const std::string& path) {
-  if (::flock(descriptor, LOCK_EX | LOCK_NB) == 0) return;
-  const int reason = errno;
-  ::close(descriptor);
-  if (reason == EWOULDBLOCK)
+// Where there are no locks the file is written all the same.
+FileLock taken(FileLock lock, const std::string& path) {
+  if (lock.try_lock() == FileLock::Outcome::kHeldByAnother)
     throw Error(ErrorKind::kInput,
                 {.path = path, .what = "another process is writing it", .remedy = "wait until that has ended"});
-  if (reason != ENOTSUP && reason != ENOLCK) fail_system(reason, path, "cannot be locked");
+  return lock;
 }
 
 }  // namespace
@@ -66,13 +63,8 @@ void InputStream::skip(std::uint64_t bytes) {
 
 OutputStream::OutputStream(const std::filesystem::path& path) : path_(path.string()) {
   make_directories(path.has_parent_path() ? path.parent_path() : ".");
-  descriptor_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-  if (descriptor_ < 0) fail_system(errno, path_, "cannot be opened", "check the directory and its permissions");
-  lock(descriptor_, path_);
-}
-
-OutputStream::~OutputStream() {
-  if (!is_standard_output()) ::close(descriptor_);
+  file_ = taken(FileLock::on_file(path), path_);
+  descriptor_ = file_->descriptor();
 }
 
 void OutputStream::write(std::span<const std::byte> bytes) {
@@ -106,14 +98,8 @@ void move_into_place(const std::filesystem::path& from, const std::filesystem::p
   if (result != 0 && reason != EINVAL) fail_system(reason, parent.string(), "cannot be flushed to the disk");
 }
 
-DirectoryLock::DirectoryLock(const std::filesystem::path& directory)
-    : descriptor_(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
-  if (descriptor_ < 0) fail_system(errno, directory.string(), "cannot be opened", "check its permissions");
-  lock(descriptor_, directory.string());
-}
-
-DirectoryLock::~DirectoryLock() {
-  ::close(descriptor_);
+FileLock lock_directory(const std::filesystem::path& directory) {
+  return taken(FileLock::on_directory(directory), directory.string());
 }
 
 }  // namespace vitrine

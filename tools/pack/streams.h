@@ -10,6 +10,8 @@
 #include <string>
 #include <string_view>
 
+#include "common/base/file_lock.h"
+
 namespace vitrine {
 
 /// Not thread-safe.
@@ -47,11 +49,8 @@ class OutputStream {
   /// Opens for reading and writing, and creates the file if it is missing. Fails if another process has it open through
   /// this class.
   explicit OutputStream(const std::filesystem::path& path);
-  ~OutputStream();
-  OutputStream(const OutputStream&) = delete;
-  OutputStream& operator=(const OutputStream&) = delete;
 
-  bool is_standard_output() const { return path_.empty(); }
+  bool is_standard_output() const { return !file_; }
   void write(std::span<const std::byte> bytes);
   void write(std::string_view bytes) { write(std::as_bytes(std::span(bytes.data(), bytes.size()))); }
   // Of a file:
@@ -61,6 +60,7 @@ class OutputStream {
 
  private:
   std::string path_;
+  std::optional<FileLock> file_;  // absent: standard output
   int descriptor_ = 1;
 };
 
@@ -68,17 +68,8 @@ class OutputStream {
 /// empty directory, and flushes the directory of both. Throws Error.
 void move_into_place(const std::filesystem::path& from, const std::filesystem::path& to);
 
-/// Holds an exclusive lock of a directory as long as it lives. Throws Error if another process holds it.
-class DirectoryLock {
- public:
-  explicit DirectoryLock(const std::filesystem::path& directory);
-  ~DirectoryLock();
-  DirectoryLock(const DirectoryLock&) = delete;
-  DirectoryLock& operator=(const DirectoryLock&) = delete;
-
- private:
-  int descriptor_;
-};
+/// Locks a directory. Throws Error if another process holds it.
+FileLock lock_directory(const std::filesystem::path& directory);
 
 }  // namespace vitrine
 

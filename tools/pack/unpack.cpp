@@ -129,7 +129,7 @@ Unpacked unpack(const std::string& from, const fs::path& to, const StopFlag& sto
     return out;
   }
   make_directories(staging);
-  const DirectoryLock lock(staging);
+  const FileLock lock = lock_directory(staging);
   begin(staging, manifest);
   remove_temporary_files(staging, manifest);
   std::uint64_t there = 0;

@@ -121,8 +121,8 @@ TEST_CASE("--quiet and --log-format json: standard error has nothing, or one JSO
   CHECK(last.at("total") == 80);
   CHECK(last.at("finished") == true);
   CHECK(last.at("status").get<std::string>().starts_with("align, epoch 1 of 5, "));
-  const CommandResult missing = vitrine::testing::run(
-      "( " + line + " --log-format json --set 'targets.cache=" + (fixture.root / "none").string() + "' 3>&1 1>/dev/null 2>&3 )");
+  const CommandResult missing = vitrine::testing::run("( " + line + " --log-format json --set 'targets.cache=" +
+                                                      (fixture.root / "none").string() + "' 3>&1 1>/dev/null 2>&3 )");
   CHECK(missing.exit_code == 2);
   const std::size_t begin = missing.output.rfind('\n', missing.output.size() - 2) + 1;  // npos + 1: the only line
   const auto error = nlohmann::json::parse(missing.output.substr(begin), nullptr, false);
