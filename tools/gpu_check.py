@@ -1,4 +1,4 @@
-"""Python helpers of tools/gpu_check.sh: torch's location, pictures and weights, peers' rates, the table of results."""
+"""Python helpers of tools/gpu_check.sh: pictures and weights, peers' rates, the table of results."""
 import csv
 import ctypes
 import json
@@ -14,23 +14,6 @@ def figures(path, **values):
     with open(path, "a") as out:
         for key, value in values.items():
             print(key, value if isinstance(value, str) else f"{value:.6g}", file=out)
-
-
-def libraries(compiler):
-    """Directories for LD_LIBRARY_PATH: torch's and CUDA's, and the bundle's C++ library where the machine's is older."""
-    import torch
-
-    lib = os.path.join(os.path.dirname(torch.__file__), "lib")
-    nvidia = os.path.join(os.path.dirname(os.path.dirname(torch.__file__)), "nvidia")
-    paths = [lib]
-    for folder, _, names in os.walk(nvidia):
-        if any(".so" in name for name in names):
-            paths.append(folder)
-    system = ["/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib64", "/usr/lib64"]
-    known = [p for p in (os.path.join(s, "libstdc++.so.6") for s in system) if os.path.exists(p)]
-    if not any(b"GLIBCXX_3.4.30" in open(p, "rb").read() for p in known):
-        paths.insert(0, compiler)
-    print(":".join(paths))
 
 
 def driver(path, device):
@@ -215,29 +198,6 @@ def peer(path, device, arch, precision, batch, size="224"):
     figures(path, peer=("timm_forward" if is_vit else "torchvision_step"), peer_per_s=count * batch / (time.time() - start))
 
 
-def relocate(*files):
-    """Patches programs and libraries (ELF, 64 bits) to search libraries in ../lib instead of the build folder."""
-    place = b"$ORIGIN/../lib\0"
-    for name in files:
-        with open(name, "r+b") as file:
-            data = file.read()
-            programs, size, count = (*struct.unpack_from("<Q", data, 32), *struct.unpack_from("<HH", data, 54))
-            headers = [struct.unpack_from("<IIQQQQQQ", data, programs + i * size) for i in range(count)]
-            dynamic = next(((h[2], h[5]) for h in headers if h[0] == 2), (0, 0))  # PT_DYNAMIC: offset, bytes
-            entries = [struct.unpack_from("<QQ", data, dynamic[0] + i) for i in range(0, dynamic[1], 16)]
-            tags = dict(reversed(entries))
-            for tag, value in entries:
-                if tag not in (15, 29):  # DT_RPATH, DT_RUNPATH
-                    continue
-                # DT_STRTAB is a memory address: find the segment (PT_LOAD) that contains it.
-                start = next(tags[5] - h[3] + h[2] for h in headers if h[0] == 1 and h[3] <= tags[5] < h[3] + h[5]) + value
-                room = data.index(b"\0", start) - start + 1
-                if len(place) > room:
-                    raise SystemExit(f"gpu_check: {name}: no room for another place of libraries; build it with a longer one")
-                file.seek(start)
-                file.write(place.ljust(room, b"\0"))
-
-
 STATES = {"0": "ok", "77": "skipped", "124": "too slow", "137": "too slow", "-1": "left out"}
 BAD = {"FAILED": 0, "too slow": 1, "left out": 2}  # and their order in the table
 
@@ -300,5 +260,5 @@ def table(results):
 
 if __name__ == "__main__":
     name = sys.argv[1].replace("-", "_")
-    commands = {f.__name__: f for f in (libraries, driver, prepare, losses, hold, rate, train_rate, peer, relocate, record, table)}
+    commands = {f.__name__: f for f in (driver, prepare, losses, hold, rate, train_rate, peer, record, table)}
     commands[name](*sys.argv[2:])

@@ -13,34 +13,15 @@
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
-programs=(vitrine-extract vitrine-train vitrine-cache)
 tests=(normalise_gpu_test models_gpu_test teacher_test extract_test trainer_test recipe_test cache_teacher_test)
-parts=(libvitrine_cuda.so libsignal_at.so)  # that programs and tests load themselves
+parts=(libsignal_at.so)  # that tests load themselves
 
 fail() { printf 'gpu_check: %s\n' "$*" >&2; exit 2; }
 
 bundle() {
-  local dir=${1%/} build=${2:-$here/../build} name library
-  mkdir -p "$dir/bin" "$dir/lib" "$dir/compiler"
-  for name in "${programs[@]}" "${tests[@]}" "${parts[@]}"; do
-    [ -e "$build/bin/$name" ] || fail "$build/bin/$name is not there; build everything first (tools/build.sh)"
-    cp "$build/bin/$name" "$dir/bin/"
-  done
-  # The programs' libraries, except LibTorch and CUDA, which the other machine's Python has, and the C library.
-  for name in "${programs[@]}" "${tests[@]}" "${parts[@]}"; do ldd "$build/bin/$name"; done >"$dir/libraries"
-  ! grep -m 1 'not found' "$dir/libraries" || fail "$build/bin links a library that is not there; build everything again"
-  awk '$2 == "=>" && $3 ~ /^\// {print $3}' "$dir/libraries" | sort -u | while read -r library; do
-    case $(basename "$library") in
-      libtorch* | libc10* | libgomp* | libcuda* | libcud* | libcublas* | libcupti* | libcufft* | libcurand* | libcusolver* | \
-        libcusparse* | libcufile* | libnv* | libnccl* | ld-linux* | libc.so* | libm.so* | libdl.so* | librt.so* | \
-        libpthread.so* | libresolv.so* | libutil.so*) ;;
-      libstdc++* | libgcc_s*) cp -L "$library" "$dir/compiler/" ;;  # used where the machine's own are older
-      *) cp -L "$library" "$dir/lib/" ;;
-    esac
-  done
-  rm "$dir/libraries"
-  strip --strip-unneeded "$dir"/bin/*
-  "${PYTHON:-python3}" "$here/gpu_check.py" relocate "$dir"/bin/*
+  local dir=${1%/} build=${2:-$here/../build} name words=()
+  for name in "${tests[@]}" "${parts[@]}"; do words+=(--with "$name"); done
+  bash "$here/bundle.sh" "$dir" "$build" "${words[@]}" --no-archive
   cp "$here/gpu_check.sh" "$here/gpu_check.py" "$dir/"
   tar -C "$(dirname "$dir")" -czf "$dir.tar.gz" "$(basename "$dir")"
   printf 'gpu_check: %s: %s, packed %s.tar.gz: %s; run there: bash %s/gpu_check.sh run %s\n' \
@@ -279,9 +260,8 @@ run() {
   mkdir -p "$RESULTS"
   PYTHON=${PYTHON:-$(command -v python3 || true)}
   [ -n "$PYTHON" ] || fail "there is no python3; set PYTHON to one that has torch 2.11"
-  local torch
-  torch=$(timeout 120 "$PYTHON" "$ROOT/gpu_check.py" libraries "$ROOT/compiler") || fail "$PYTHON cannot import torch"
-  export ROOT RESULTS DEVICE IMAGES PYTHON LIBRARIES="$ROOT/lib:$torch"
+  LIBRARIES=$(PYTHON=$PYTHON sh "$ROOT/libraries.sh") || exit 2
+  export ROOT RESULTS DEVICE IMAGES PYTHON LIBRARIES
   export VITRINE_BIN=$ROOT/bin VITRINE_TEST_DEVICE=$DEVICE CUBLAS_WORKSPACE_CONFIG=:4096:8 OMP_NUM_THREADS=1
   # However it ends, print the table of the finished steps.
   trap '"$PYTHON" "$ROOT/gpu_check.py" table "$RESULTS" || exit 1' EXIT

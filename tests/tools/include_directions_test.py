@@ -13,11 +13,13 @@ import tempfile
 FOLDERS = {
     "common/kernels/cuda": ["common/kernels", "common/models"],
     "tools/python/native": ["common/codec"],
+    "tools/examples/read_cache": ["common/cache"],
+    "tools/examples/classify_picture": ["tools/commands/classify"],
 }
 TOPS = ("common", "extract", "train", "tools")
 CALL = re.compile(r"^vitrine_(?:room|command)\(([^)]*)\)", re.MULTILINE)
 INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"')
-WORDS = {"USES", "SOURCES", "TORCH"}
+WORDS = {"USES", "SOURCES", "EXCEPT", "TORCH"}
 
 
 def words_after(words, word):

@@ -187,7 +187,8 @@ def main():
         with tempfile.TemporaryDirectory() as name:
             test(Machine(pathlib.Path(name)))
     if lint := shutil.which("shellcheck"):
-        scripts = [*TOOLS.glob("*.sh"), *TOOLS.glob("scripts/*.sh"), TOOLS.parent / ".ci/run", TOOLS.parent / "tests/golden/make.sh"]
+        scripts = [*TOOLS.glob("*.sh"), *TOOLS.glob("scripts/*.sh"), *TOOLS.glob("bundle/*"), TOOLS.parent / ".ci/run",
+                   TOOLS.parent / "tests/golden/make.sh"]
         run = subprocess.run([lint, *(script for script in scripts if script.exists())], capture_output=True, text=True)
         check(run.returncode == 0, run.stdout)
     print("set-up, build and jobs: as they should be")

@@ -1,7 +1,9 @@
 # A room is a folder: its *.cpp (and *.cu) make one static library, vitrine_<name>, that others link by name, other projects
 # as vitrine::<name>.
 #
-#   vitrine_room(NAME [USES target...] [TORCH] [SEPARATE])    TORCH shares the precompiled torch header; SEPARATE: no unity build
+#   vitrine_room(NAME [SOURCES file...] [EXCEPT file...] [USES target...] [TORCH] [SEPARATE])
+#                                                  of all *.cpp and *.cu of the folder, unless SOURCES names them or EXCEPT
+#                                                  leaves some out; TORCH shares the precompiled torch header; SEPARATE: no unity build
 #   vitrine_command(NAME SOURCES... USES target...) an executable in build/bin
 #   vitrine_test(NAME SOURCES... USES target... [TORCH] [LABELS label...])   a doctest executable, one ctest entry; skipped
 #                                                  where a case called skip() and none failed (tests/support/skip.h); with the
@@ -12,7 +14,8 @@
 #                                                  assert statements no variable of the environment turns off (-E); 77: skipped
 # For code that includes a room's headers: no contraction, no fast math, as bytes must not depend on what the compiler fuses.
 add_library(vitrine_headers INTERFACE)
-target_include_directories(vitrine_headers INTERFACE ${vitrine_SOURCE_DIR})
+target_include_directories(vitrine_headers INTERFACE $<BUILD_INTERFACE:${vitrine_SOURCE_DIR}>
+                                                     $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/vitrine>)
 target_compile_features(vitrine_headers INTERFACE cxx_std_20)
 target_compile_options(vitrine_headers INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-ffp-contract=off>)
 
@@ -65,25 +68,56 @@ function(vitrine_quickly_compiled target)
   target_compile_options(${target} PRIVATE $<$<AND:$<COMPILE_LANGUAGE:CXX>,$<CONFIG:Release>>:-O1>)
 endfunction()
 
+# Adds a room to those that are installed (install.cmake): to the export Vitrine, or VitrineTorch if it needs LibTorch.
+function(vitrine_export_room name)
+  set_target_properties(vitrine_${name} PROPERTIES EXPORT_NAME ${name})
+  set_property(GLOBAL APPEND PROPERTY vitrine_rooms ${name})
+  set_property(GLOBAL PROPERTY vitrine_uses_${name} "${ROOM_USES}")
+  set(torch ${ROOM_TORCH})
+  foreach(used ${ROOM_USES})
+    string(REGEX REPLACE "^vitrine_" "" used ${used})
+    get_property(uses_torch GLOBAL PROPERTY vitrine_torch_${used})
+    if(uses_torch)
+      set(torch TRUE)
+    endif()
+  endforeach()
+  set_property(GLOBAL PROPERTY vitrine_torch_${name} ${torch})
+  if(NOT VITRINE_INSTALL)
+    return()
+  elseif(torch)
+    install(TARGETS vitrine_${name} EXPORT VitrineTorch ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT torch)
+  else()
+    install(TARGETS vitrine_${name} EXPORT Vitrine ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT core)
+  endif()
+endfunction()
+
 function(vitrine_room name)
-  cmake_parse_arguments(ROOM "TORCH;SEPARATE" "" "USES" ${ARGN})
+  cmake_parse_arguments(ROOM "TORCH;SEPARATE" "" "SOURCES;EXCEPT;USES" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp ${CMAKE_CURRENT_SOURCE_DIR}/*.cu)
   list(FILTER sources EXCLUDE REGEX "/main\\.cpp$")
+  foreach(source ${ROOM_EXCEPT})
+    list(REMOVE_ITEM sources ${CMAKE_CURRENT_SOURCE_DIR}/${source})
+  endforeach()
+  if(ROOM_SOURCES)
+    set(sources ${ROOM_SOURCES})
+  endif()
   if(NOT sources)  # headers only
     add_library(vitrine_${name} INTERFACE)
     add_library(vitrine::${name} ALIAS vitrine_${name})
     target_link_libraries(vitrine_${name} INTERFACE vitrine_headers ${ROOM_USES})
+    vitrine_export_room(${name})
     return()
   endif()
   add_library(vitrine_${name} STATIC ${sources})
   add_library(vitrine::${name} ALIAS vitrine_${name})
-  target_link_libraries(vitrine_${name} PRIVATE vitrine_options PUBLIC vitrine_headers ${ROOM_USES})
+  target_link_libraries(vitrine_${name} PRIVATE $<BUILD_INTERFACE:vitrine_options> PUBLIC vitrine_headers ${ROOM_USES})
   if(NOT ROOM_SEPARATE)
     vitrine_unity(vitrine_${name})
   endif()
   if(ROOM_TORCH)
     vitrine_use_torch(vitrine_${name})
   endif()
+  vitrine_export_room(${name})
 endfunction()
 
 function(vitrine_command name)
@@ -93,6 +127,9 @@ function(vitrine_command name)
   vitrine_quickly_compiled(${name})  # main() reads a command line; the work is in rooms
   if(COMMAND_TORCH)
     vitrine_executable_uses_torch(${name})
+  endif()
+  if(VITRINE_INSTALL AND name MATCHES "^vitrine")  # not the helpers of tests
+    install(TARGETS ${name} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT programs)
   endif()
 endfunction()
 
