@@ -61,13 +61,14 @@ void check_recipe(const Recipe& r, const Plan& plan, const Problem& place) {
   };
   const ImageIndex& index = plan.index();
   const PlanOptions& options = plan.options();
-  const bool cut = r.mix == Mix::kCutMix;
+  const bool boxed = r.mix == Mix::kCutMix || is_letterboxed(r) || options.resize == Resize::kLetterbox;
   if (r.image >= index.images.size()) refuse(text("names image ", r.image, " of ", index.images.size()), "");
   const ImageEntry& image = index.images[r.image];
   if (r.label != image.label || r.top < 0 || r.left < 0 || r.height < 1 || r.width < 1 ||
       std::int64_t{r.top} + r.height > image.height || std::int64_t{r.left} + r.width > image.width || r.flip > 1 ||
       r.mix > Mix::kCutMix || r.partner >= options.group || (r.flags & ~kViewLeftOut) != 0 ||
-      (cut && (r.box_top >= r.box_bottom || r.box_left >= r.box_right || r.box_bottom > options.image_size ||
+      (options.resize == Resize::kLetterbox && r.mix != Mix::kNone) ||
+      (boxed && (r.box_top >= r.box_bottom || r.box_left >= r.box_right || r.box_bottom > options.image_size ||
                r.box_right > options.image_size)))
     refuse("a recipe does not fit its image", "the file belongs to another cache, copy or make it again");
 }

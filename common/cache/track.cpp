@@ -36,6 +36,7 @@ nlohmann::ordered_json json_of(const TrackInfo& track) {
   out["block"] = track.block;
   out["normalised"] = track.normalised;
   if (track.kind == "attention") out["heads"] = {{"kept", track.heads}, {"mean", track.heads_mean}};
+  if (track.rollout) out["heads"]["rollout"] = true;
   out["shape"] = track.shape;
   put_encoding(track.codec, track.compression, out);
   out["plan"] = track.plan_hash;
@@ -55,6 +56,7 @@ TrackInfo track_of(const JsonFields& in) {
     const JsonFields heads = in.object("heads");
     track.heads = heads.integers<int>("kept", "kept");
     track.heads_mean = heads.flag("mean");
+    track.rollout = heads.has("rollout") && heads.flag("rollout");
   }
   track.shape = in.integers<std::uint32_t>("shape", "an axis of shape");
   take_encoding(in.json(), in.where(), track.codec, track.compression);
@@ -73,6 +75,10 @@ void check_heads(const TrackInfo& track, const std::string& where) {
       throw Error(ErrorKind::kInput, {.path = where,
                                       .what = text("heads.kept names head ", head),
                                       .remedy = text("expected heads from 0, of an attention track")});
+  if (track.rollout && (track.kind != "attention" || !track.heads_mean || !track.heads.empty()))
+    throw Error(ErrorKind::kInput, {.path = where,
+                                    .what = "heads.rollout does not fit the other heads",
+                                    .remedy = "expected the mean over all heads, of an attention track"});
 }
 
 constexpr std::string_view kObjectEnd = "\n}\n";

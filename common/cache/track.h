@@ -26,6 +26,7 @@ struct TrackInfo {
   bool normalised = true;            ///< features: taken after the teacher's last LayerNorm
   std::vector<int> heads;            ///< attention: heads stored, from 0; empty: all
   bool heads_mean = false;           ///< attention: stores the mean over those heads
+  bool rollout = false;              ///< attention: stores the rollout up to `block`, of the mean over all heads
   std::vector<std::uint32_t> shape;  ///< of one view: [K], [D], [C, H, W], [heads, H, W]
   CodecSettings codec;
   Compression compression;

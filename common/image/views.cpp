@@ -30,12 +30,31 @@ void cut_mix(Picture own, std::span<const std::uint8_t> other, const Recipe& rec
   }
 }
 
+// The whole picture in its box of a padded view, at the student's size.
+void letterbox(const Image& source, const Recipe& recipe, int size, int teacher_size, Picture view) {
+  struct Span {
+    int begin, end;
+  };
+  const auto scaled = [&](int begin, int end) {
+    const int first = std::min(scale_edge(begin, teacher_size, size), size - 1);
+    return Span{first, std::max(scale_edge(end, teacher_size, size), first + 1)};
+  };
+  const Span rows = scaled(recipe.box_top, recipe.box_bottom), columns = scaled(recipe.box_left, recipe.box_right);
+  const Image picture = crop_resize(source, recipe.top, recipe.left, recipe.height, recipe.width, rows.end - rows.begin,
+                                    columns.end - columns.begin, recipe.flip != 0);
+  for (std::size_t i = 0; i < view.size(); i += 3) std::copy_n(kPadding, 3, view.data() + i);
+  for (int y = 0; y < picture.height; ++y)
+    std::copy_n(picture.row(y), 3 * static_cast<std::size_t>(picture.width),
+                view.data() + 3 * (static_cast<std::size_t>(rows.begin + y) * static_cast<std::size_t>(size) +
+                                   static_cast<std::size_t>(columns.begin)));
+}
+
 void check(const Recipe& recipe, std::size_t views, std::uint32_t teacher_size) {
-  if (recipe.mix == Mix::kNone) return;
-  const bool box_inside = recipe.mix != Mix::kCutMix ||  // not used without CutMix
+  if (recipe.mix == Mix::kNone && !is_letterboxed(recipe)) return;
+  const bool box_inside = recipe.mix == Mix::kMixUp ||  // not used there
                           (recipe.box_top <= recipe.box_bottom && recipe.box_left <= recipe.box_right &&
                            recipe.box_bottom <= teacher_size && recipe.box_right <= teacher_size);
-  if (recipe.partner >= views || !box_inside)
+  if ((recipe.mix != Mix::kNone && recipe.partner >= views) || !box_inside)
     throw std::logic_error("ViewMaker: a recipe's partner is outside its group or its box outside the view");
 }
 
@@ -53,8 +72,8 @@ std::vector<char> wanted_pictures(std::span<const Recipe> recipes) {
 // The views before mixing, [recipes.size(), size, size, 3]; black where not needed or where `read` returns no image.
 // `missing`: set for the latter.
 template <class Read>
-std::vector<std::uint8_t> plain_views(std::span<const Recipe> recipes, int size, const Read& read,
-                                      std::vector<char>& missing) {
+std::vector<std::uint8_t> plain_views(std::span<const Recipe> recipes, int size, std::uint32_t teacher_size,
+                                      const Read& read, std::vector<char>& missing) {
   const std::size_t bytes = static_cast<std::size_t>(size) * static_cast<std::size_t>(size) * 3;
   std::vector<std::uint8_t> plain(recipes.size() * bytes);
   const std::vector<char> wanted = wanted_pictures(recipes);
@@ -70,9 +89,14 @@ std::vector<std::uint8_t> plain_views(std::span<const Recipe> recipes, int size,
       missing[by_image[i]] = 1;
       continue;
     }
+    const Picture place(plain.data() + by_image[i] * bytes, bytes);
+    if (is_letterboxed(recipe)) {
+      letterbox(*source, recipe, size, static_cast<int>(teacher_size), place);
+      continue;
+    }
     const Image view =
         crop_resize(*source, recipe.top, recipe.left, recipe.height, recipe.width, size, size, recipe.flip != 0);
-    std::ranges::copy(view.rgb, plain.data() + by_image[i] * bytes);
+    std::ranges::copy(view.rgb, place.begin());
   }
   return plain;
 }
@@ -83,7 +107,7 @@ std::vector<std::uint8_t> mixed_views(std::span<const Recipe> recipes, int size,
                                       const Read& read, std::vector<char>& missing) {
   if (size < 1) throw std::logic_error("ViewMaker: size is below 1");
   for (const Recipe& recipe : recipes) check(recipe, recipes.size(), teacher_size);
-  const std::vector<std::uint8_t> plain = plain_views(recipes, size, read, missing);
+  const std::vector<std::uint8_t> plain = plain_views(recipes, size, teacher_size, read, missing);
   const std::size_t bytes = plain.size() / std::max<std::size_t>(recipes.size(), 1);
   const std::vector<char> own_missing = missing;
   std::vector<std::uint8_t> mixed = plain;

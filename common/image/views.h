@@ -31,6 +31,9 @@ constexpr int scale_edge(int edge, int from, int to) {
   return (2 * edge * to + from) / (2 * from);
 }
 
+/// Padding of letterboxed views: ImageNet's mean colour.
+inline constexpr std::uint8_t kPadding[3] = {124, 116, 104};
+
 /// Retries for an image that fails; each try reopens the file.
 struct PictureTries {
   int tries = 3;

@@ -56,6 +56,22 @@ void draw_crop(const PlanOptions& options, Stream stream, std::uint32_t height, 
   recipe.flip = stream.uniform() < options.flip ? 1 : 0;
 }
 
+void draw_letterbox(const PlanOptions& options, Stream stream, std::uint32_t height, std::uint32_t width,
+                    Recipe& recipe) {
+  const std::uint64_t size = options.image_size, longer = std::max(height, width);
+  const auto place = [&](std::uint32_t side, std::uint16_t& begin, std::uint16_t& end) {
+    const std::uint64_t length = std::max<std::uint64_t>((2 * side * size + longer) / (2 * longer), 1);
+    begin = static_cast<std::uint16_t>((size - length) / 2);
+    end = static_cast<std::uint16_t>(begin + length);
+  };
+  place(height, recipe.box_top, recipe.box_bottom);
+  place(width, recipe.box_left, recipe.box_right);
+  recipe.top = recipe.left = 0;
+  recipe.height = static_cast<std::int32_t>(height);
+  recipe.width = static_cast<std::int32_t>(width);
+  recipe.flip = stream.uniform() < options.flip ? 1 : 0;
+}
+
 void draw_mix(const PlanOptions& options, Stream stream, std::uint32_t position, Recipe& recipe) {
   recipe.mix = Mix::kNone;
   recipe.partner = recipe.lambda = recipe.box_top = recipe.box_left = recipe.box_bottom = recipe.box_right = 0;

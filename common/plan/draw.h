@@ -16,6 +16,12 @@ namespace vitrine {
 /// uniform in its logarithm, then the largest central crop of an allowed ratio) and RandomHorizontalFlip.
 void draw_crop(const PlanOptions& options, Stream stream, std::uint32_t height, std::uint32_t width, Recipe& recipe);
 
+/// The letterboxed view of a whole image: its longer side becomes options.image_size, the other one that times its
+/// share of the longer, rounded to a pixel, at least 1; centred, an odd pixel of padding below or to the right. The
+/// flip is drawn as above; it mirrors the picture in its place.
+void draw_letterbox(const PlanOptions& options, Stream stream, std::uint32_t height, std::uint32_t width,
+                    Recipe& recipe);
+
 /// Mode, partner, λ and box of the view at `position` in its group: timm's Mixup with mode "elem" and λ corrected for
 /// the clipped box. If the draw has no effect (an empty box, λ that rounds to 1), the view is not mixed.
 void draw_mix(const PlanOptions& options, Stream stream, std::uint32_t position, Recipe& recipe);

@@ -1,4 +1,5 @@
 // Ranges of PlanOptions and serialisation to plan.json, both driven by PlanOptions::fields.
+#include <algorithm>
 #include <variant>
 
 #include "common/base/error.h"
@@ -6,6 +7,10 @@
 #include "common/plan/options_json.h"
 
 namespace vitrine {
+
+namespace {
+constexpr const char* kCrop = "crop";  // not written to plan.json, as plans without the key mean it
+}
 
 void PlanOptions::fields(Fields& f) {
   f.integer("seed", seed, "random seed of the plan");
@@ -22,6 +27,10 @@ void PlanOptions::fields(Fields& f) {
            {0, 1});
   f.number("mixup_alpha", mixup_alpha, "MixUp's λ is drawn from Beta(alpha, alpha); 0 turns MixUp off", {0, 1000});
   f.number("cutmix_alpha", cutmix_alpha, "CutMix's λ is drawn from Beta(alpha, alpha); 0 turns CutMix off", {0, 1000});
+  f.choice<Resize>(
+      "resize", resize, {{kCrop, Resize::kCrop}, {"letterbox", Resize::kLetterbox}},
+      "crop: a random crop; letterbox: the whole picture, its longer side as long as the view and the rest "
+      "padded, for students of detection and segmentation (with mix_probability = 0)");
 }
 
 namespace {
@@ -32,8 +41,8 @@ constexpr const char* kDamaged = "the file is damaged or no plan.json";
   throw Error(kind, {.path = where, .what = what, .remedy = remedy});
 }
 
-// For a plan's fields, which are all numeric.
 void check_range(const std::string& where, const Field& field) {
+  if (field.is_text()) return;  // one of its words
   const auto* integer = std::get_if<std::int64_t>(&field.value);
   const double number = integer != nullptr ? static_cast<double>(*integer) : std::get<double>(field.value);
   if (!(number >= field.range.low && number <= field.range.high))
@@ -45,6 +54,13 @@ void check_range(const std::string& where, const Field& field) {
 // The value of a field in plan.json.
 Field::Value read_setting(const Field& field, const nlohmann::ordered_json& settings, const std::string& where) {
   const auto found = settings.find(field.key);
+  if (field.is_text()) {
+    if (found == settings.end()) return field.value;
+    const std::string word = found->is_string() ? found->get<std::string>() : "";
+    if (word != kCrop && std::ranges::find(field.words, word) != field.words.end()) return word;
+    refuse(found->is_string() && word != kCrop ? ErrorKind::kNewer : ErrorKind::kCorrupt, where,
+           text("settings.", field.key, " = ", found->dump(), " is not allowed"), text("expected one of its words"));
+  }
   if (found == settings.end())
     refuse(ErrorKind::kCorrupt, where, text("settings.", field.key, " is missing"), kDamaged);
   const std::string not_allowed = text("settings.", field.key, " = ", found->dump(), " is not allowed");
@@ -81,6 +97,9 @@ void check_plan_options(const PlanOptions& options, const std::string& where) {
        {std::pair{"mixup_alpha", options.mixup_alpha}, std::pair{"cutmix_alpha", options.cutmix_alpha}})
     if (alpha > 0 && alpha < kMinAlpha)
       not_allowed(text(key, " = ", alpha, " is not allowed"), text("expected 0 (off) or at least ", kMinAlpha));
+  if (options.resize == Resize::kLetterbox && options.mix_probability > 0)
+    not_allowed(text("resize = \"letterbox\" with mix_probability = ", options.mix_probability, " is not allowed"),
+                "set mix_probability = 0: whole pictures are not mixed, so that boxes can be placed in them");
   if (options.mix_probability > 0 && options.mixup_alpha == 0 && options.cutmix_alpha == 0)
     not_allowed(text("mix_probability = ", options.mix_probability, " needs mixup_alpha or cutmix_alpha above 0"),
                 "set mix_probability to 0 for views without mixing");
@@ -91,7 +110,9 @@ std::string plan_json(const PlanOptions& options, const ImageIndex& index) {
   PlanOptions copy = options;
   const Fields fields = fields_of(copy);
   for (const Field& field : fields.all()) {
-    if (const auto* integer = std::get_if<std::int64_t>(&field.value))
+    if (const auto* word = std::get_if<std::string>(&field.value)) {
+      if (*word != kCrop) settings[field.key] = *word;
+    } else if (const auto* integer = std::get_if<std::int64_t>(&field.value))
       settings[field.key] = *integer;
     else
       settings[field.key] = std::get<double>(field.value);

@@ -111,7 +111,12 @@ std::vector<Recipe> Plan::group(std::uint32_t pass, std::uint32_t group) const {
     view.image = (*order)[position % order->size()];
     const ImageEntry& image = index_->images[view.image];
     view.label = image.label;
-    draw_crop(options_, Stream(options_.seed, Purpose::kCrop, pass, position), image.height, image.width, view);
+    const Stream crop(options_.seed, Purpose::kCrop, pass, position);
+    if (options_.resize == Resize::kLetterbox) {
+      draw_letterbox(options_, crop, image.height, image.width, view);
+      continue;
+    }
+    draw_crop(options_, crop, image.height, image.width, view);
     draw_mix(options_, Stream(options_.seed, Purpose::kMix, pass, position), i, view);
   }
   return views;

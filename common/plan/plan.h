@@ -16,6 +16,11 @@
 
 namespace vitrine {
 
+enum class Resize {
+  kCrop,       ///< a random crop, resized to a square
+  kLetterbox,  ///< the whole picture at its own ratio, padded to a square: for dense students (draw_letterbox())
+};
+
 /// Distribution of views. Defaults are DeiT's (H. Touvron et al., ICML 2021).
 struct PlanOptions {
   std::uint64_t seed = 0;    ///< below 2^63, the largest that TOML holds
@@ -27,6 +32,7 @@ struct PlanOptions {
   double flip = 0.5;
   double mix_probability = 1.0, switch_probability = 0.5;
   double mixup_alpha = 0.8, cutmix_alpha = 1.0;  ///< λ ~ Beta(α, α); 0 turns that kind of mixing off
+  Resize resize = Resize::kCrop;  ///< kLetterbox uses no area and no ratio, and requires mix_probability = 0
 
   void fields(Fields& f);
   bool operator==(const PlanOptions&) const = default;

@@ -23,7 +23,8 @@ struct Recipe {
   /// The view's own share in 1/65536; 0 without mixing. For CutMix, the area outside the box, after clipping the box at
   /// the border.
   std::uint16_t lambda = 0;
-  /// CutMix: the box taken from the partner, half-open, in pixels of the teacher's input; never empty. All 0 otherwise.
+  /// CutMix: the box taken from the partner, half-open, in pixels of the teacher's input; never empty. Without mixing:
+  /// the place of a letterboxed picture, likewise. All 0 otherwise.
   std::uint16_t box_top = 0, box_left = 0, box_bottom = 0, box_right = 0;
   /// kViewLeftOut or 0; "reserved" on disk. Always 0 in a plan; set only during extraction.
   std::uint16_t flags = 0;
@@ -37,6 +38,13 @@ static_assert(sizeof(Recipe) == 40 && std::is_trivially_copyable_v<Recipe> &&
 inline constexpr std::uint16_t kViewLeftOut = 1;
 inline bool is_left_out(const Recipe& recipe) {
   return (recipe.flags & kViewLeftOut) != 0;
+}
+
+/// Whether the view is a whole picture in a box, surrounded by padding. A point (x, y) of the image, in pixels, is then
+/// at box_left + (flip ? width - x : x) · (box_right - box_left) / width, box_top + y · (box_bottom - box_top) / height
+/// in the teacher's pixels.
+inline bool is_letterboxed(const Recipe& recipe) {
+  return recipe.mix == Mix::kNone && recipe.box_bottom > recipe.box_top;
 }
 
 /// The weight of the view's own label, in [0, 1]; 1 without mixing.

@@ -35,6 +35,8 @@ struct TeacherTaps {
   std::vector<std::int64_t> features, attentions;
   /// Apply a LayerNorm without affine (eps 1e-6) over the channels of feature taps.
   bool normalise = true;
+  /// Attention taps are rollouts, one map each, of networks with has_rollout().
+  bool rollout = false;
 };
 
 /// All FP32, on the network's device.
@@ -55,6 +57,8 @@ class TeacherNetwork {
   virtual ArchitectureRecord record() const = 0;
   /// About how many bytes a forward of `views` views takes beside the weights.
   virtual double forward_bytes(std::uint32_t views) const = 0;
+  /// Whether it computes attention rollouts (common/models/vit/rollout.h).
+  virtual bool has_rollout() const { return false; }
   /// x: FP32 [N, 3, image_size, image_size], normalised, on the network's device. Throws Error for a tap of a block
   /// that does not exist or lacks that output, and lets LibTorch's exceptions through (with_torch_errors()).
   virtual TeacherOutputs forward(const at::Tensor& x, const TeacherTaps& taps) const = 0;

@@ -20,7 +20,8 @@ bool joins(const ReopenedTeacher& teacher, const TrackInfo& track) {
     if (!alike(*other, track) || other->name() == track.name()) return false;
     if (other->kind != track.kind) return true;
     return track.kind == "features" ? other->normalised == track.normalised
-                                    : other->heads == track.heads && other->heads_mean == track.heads_mean;
+                                    : other->heads == track.heads && other->heads_mean == track.heads_mean &&
+                                          other->rollout == track.rollout;
   });
 }
 
@@ -51,6 +52,7 @@ std::vector<ReopenedTeacher> reopen_teachers(const std::vector<TrackInfo>& track
       teacher->taps.attention.push_back(track.block);
       teacher->taps.attention_heads = track.heads;
       teacher->taps.attention_mean = track.heads_mean;
+      teacher->taps.attention_rollout = track.rollout;
     }
   }
   // Values are only computed, not stored; fp32 needs no calibration.

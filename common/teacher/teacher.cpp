@@ -95,7 +95,12 @@ std::string Teacher::Tap::words() const {
 void Teacher::choose_taps() {
   const NetworkShape& network = network_->shape();
   network_taps_ = {blocks_of(tap_options_.features, network.depth(), "features"),
-                   blocks_of(tap_options_.attention, network.depth(), "attention"), tap_options_.normalise};
+                   blocks_of(tap_options_.attention, network.depth(), "attention"), tap_options_.normalise,
+                   tap_options_.attention_rollout};
+  if (tap_options_.attention_rollout && !network_taps_.attentions.empty() && !network_->has_rollout())
+    fail(
+        "taps.attention_rollout = true, but the teacher is an exported module, which gives no rows of patches; set it "
+        "to false");
   if (tap_options_.logits && network.classes > 0) taps_.push_back({"logits", -1, {network.classes}});
   if (tap_options_.logits && network.classes == 0)
     note(text("teacher ", options_.name, " has no head: no logits are kept (taps.logits = false says the same)"));
@@ -113,7 +118,8 @@ void Teacher::choose_taps() {
     if (shape.heads == 0) fail("taps.attention names block ", block, ", of which the teacher gives no attention");
     check_heads(tap_options_.attention_heads, shape.heads);
     const std::size_t kept = tap_options_.attention_heads.size();
-    const auto heads = tap_options_.attention_mean ? 1 : kept > 0 ? static_cast<std::uint32_t>(kept) : shape.heads;
+    const bool one_map = tap_options_.attention_mean || tap_options_.attention_rollout;
+    const auto heads = one_map ? 1 : kept > 0 ? static_cast<std::uint32_t>(kept) : shape.heads;
     taps_.push_back({"attention", block, {heads, shape.attention_height, shape.attention_width}});
   }
   if (taps_.empty()) fail("taps select no targets; set taps.features, taps.attention, taps.embedding or taps.logits");
@@ -156,7 +162,8 @@ TrackInfo Teacher::track_of(const Tap& tap, const TrackInfo& base) const {
   }
   if (track.kind == "attention") {
     track.heads = tap_options_.attention_heads;
-    track.heads_mean = tap_options_.attention_mean;
+    track.heads_mean = tap_options_.attention_mean || tap_options_.attention_rollout;
+    track.rollout = tap_options_.attention_rollout;
   }
   if (track.codec.encoding == Encoding::kTransform)
     track.codec.max_error = tap_options_.max_error;
@@ -219,6 +226,7 @@ std::vector<std::vector<float>> Teacher::compute(std::span<const std::uint8_t> p
 }
 
 at::Tensor Teacher::kept_heads(const at::Tensor& attention) const {
+  if (tap_options_.attention_rollout) return attention;
   at::Tensor kept = attention;
   if (!tap_options_.attention_heads.empty()) {
     std::vector<std::int64_t> heads(tap_options_.attention_heads.begin(), tap_options_.attention_heads.end());

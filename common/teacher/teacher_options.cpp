@@ -83,6 +83,9 @@ void TapOptions::fields(Fields& f) {
   f.flag("normalise", normalise, "features after a LayerNorm without affine; false: raw");
   f.integers("attention_heads", attention_heads, "heads kept of each attention block, from 0; empty: all", {0, 1000});
   f.flag("attention_mean", attention_mean, "keep the mean over those heads instead of each");
+  f.flag("attention_rollout", attention_rollout,
+         "keep the rollout of the attention from the first block to each of these instead: one map over all heads "
+         "(Abnar and Zuidema, 2020)");
   f.text("logits_encoding", logits_encoding, "fp32, fp16, int8, uniform (all classes, bounded error) or topk");
   f.number("logits_error", logits_error, "uniform and topk: largest error of a logit; topk: 0 stores fp16", {0, 1e6});
   f.integer("topk", topk, "topk: logits kept per view, fewer than all classes", {1, 4e9});
@@ -125,6 +128,10 @@ void check_taps(const TapOptions& taps) {
   allow(taps, "embedding", {Encoding::kFp32, Encoding::kFp16, Encoding::kInt8});
   allow(taps, "features", {Encoding::kFp32, Encoding::kFp16, Encoding::kInt8, Encoding::kTransform});
   allow(taps, "attention", {Encoding::kFp32, Encoding::kFp16, Encoding::kInt8, Encoding::kSqrt8});
+  if (taps.attention_rollout && !taps.attention_heads.empty())
+    fail(
+        "taps.attention_rollout averages all heads; leave taps.attention_heads empty, or set taps.attention_rollout = "
+        "false");
   if (!is_level(taps.level)) fail("taps.level = 0 is not a zstd level; expected 1 to ", kMaxLevel, ", or -1 for none");
   for (const Kind& kind : kKinds)
     if (const int window = taps.*kind.window; !is_window(window))

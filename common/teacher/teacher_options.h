@@ -50,6 +50,7 @@ struct TapOptions {
   bool normalise = true;
   std::vector<int> attention_heads;  ///< heads kept of each attention block, from 0; empty: all
   bool attention_mean = false;       ///< keep only the mean over those heads
+  bool attention_rollout = false;    ///< keep the attention rollout up to each block instead (models/vit/rollout.h)
   std::string logits_encoding = "uniform", embedding_encoding = "fp16", features_encoding = "transform",
               attention_encoding = "sqrt8";
   double logits_error = 1.0 / 64;          ///< uniform and topk: largest |error| of a logit; topk: 0 for fp16

@@ -10,7 +10,7 @@ namespace vitrine {
 VitNetwork::VitNetwork(Vit vit, at::ScalarType type) : vit_(std::move(vit)) {
   vit_->eval();
   for (at::Tensor& parameter : vit_->parameters()) parameter.requires_grad_(false);
-  vit_->freeze(type);
+  if (type != at::kFloat) vit_->freeze(fastest_product_type(type, vit_->parameters().front().device()));
   const VitStructure& structure = vit_->structure();
   const auto size = [](int value) { return static_cast<std::uint32_t>(value); };
   shape_.image_size = size(structure.image_size);
@@ -39,7 +39,7 @@ double VitNetwork::forward_bytes(std::uint32_t views) const {
 }
 
 TeacherOutputs VitNetwork::forward(const at::Tensor& x, const TeacherTaps& taps) const {
-  VitOutputs out = vit_->forward(x, {taps.features, taps.attentions, taps.normalise});
+  VitOutputs out = vit_->forward(x, {taps.features, taps.attentions, taps.normalise, taps.rollout});
   return {std::move(out.logits), std::move(out.pooled), std::move(out.features), std::move(out.attentions)};
 }
 

@@ -9,12 +9,14 @@ namespace vitrine {
 
 class VitNetwork : public TeacherNetwork {
  public:
-  /// `vit`: with its weights, on its device; is frozen here for arithmetic in `type` (VitImpl::freeze()).
+  /// `vit`: with its weights, on its device; is frozen here for arithmetic in `type` or, where that is faster, in a
+  /// more precise one (fastest_product_type()). kFloat leaves it as it is.
   VitNetwork(Vit vit, at::ScalarType type);
 
   const NetworkShape& shape() const override { return shape_; }
   ArchitectureRecord record() const override;
   double forward_bytes(std::uint32_t views) const override;
+  bool has_rollout() const override { return true; }
   TeacherOutputs forward(const at::Tensor& x, const TeacherTaps& taps) const override;
 
  private:

@@ -33,9 +33,7 @@ Extractor::Extractor(std::filesystem::path cache, const Plan& plan, const Teache
       notes_(std::move(notes)),
       workers_(workers) {
   for (std::size_t t = 0; t < ready_.tracks.size(); ++t)
-    in_basis_.push_back(ready_.bases[t] && ready_.bases[t]->orthonormal()
-                            ? dynamic_cast<const TransformCodec*>(ready_.codecs[t].get())
-                            : nullptr);
+    encoders_.emplace_back(ready_.tracks[t], *ready_.codecs[t], ready_.bases[t].get());
   left_out_later_ = std::ranges::any_of(read_left_out(cache_ / kLeftOutFile),
                                         [](const LeftOut& entry) { return entry.kind > LeftOutKind::kNotInIndex; });
 }
@@ -117,7 +115,9 @@ class Extractor::Shard : public ShardWork {
       for (std::size_t t = 0; t < drafts_.size(); ++t) {
         if (!drafts_[t]) continue;
         blank_left_out(recipes, values[t], extractor_.ready_.bases[t].get());
-        store(g, t, values[t], views);
+        EncodedGroup encoded = extractor_.encoders_[t].encode(values[t], views);
+        group_losses_[t][g] = encoded.loss;
+        drafts_[t]->set(g, std::move(encoded.arrays));
       }
       progress_.advance(views);
     } catch (const Error& error) {
@@ -168,45 +168,6 @@ class Extractor::Shard : public ShardWork {
     MergedRecipes merged = merge_recipes(extractor_.cache_, plan_, key_, views_, hash_of);
     if (merged.to_list) listed_(0, *merged.to_list);
     views_ = std::move(merged.views);
-  }
-
-  // Encodes, and decodes to verify the result and measure its error. If the basis only rotates channels, the error is
-  // measured on coefficients, which saves the inverse product.
-  void store(std::uint32_t g, std::size_t t, std::span<const float> raw, std::uint32_t views) {
-    const TrackInfo& track = extractor_.ready_.tracks[t];
-    const Codec& codec = *extractor_.ready_.codecs[t];
-    const FeatureBasis* basis = extractor_.ready_.bases[t].get();
-    try {
-      std::vector<Array> arrays;
-      std::vector<float> decoded(raw.size());
-      if (const auto* in_basis = extractor_.in_basis_[t]; in_basis != nullptr) {
-        std::vector<float> coefficients(raw.size());
-        arrays = in_basis->encode(raw, views, coefficients);
-        in_basis->decode_coefficients(arrays[0].bytes, views, decoded);
-        group_losses_[t][g] = measure_loss_in_basis(track.shape, views, raw, basis->mean, coefficients, decoded);
-      } else {
-        arrays = codec.encode(raw, views);
-        std::vector<std::span<const std::byte>> bytes;
-        for (const Array& array : arrays) bytes.emplace_back(array.bytes);
-        codec.decode(bytes, views, decoded);
-        group_losses_[t][g] = measure_loss(track.kind, track.shape, views, raw, decoded,
-                                           basis == nullptr ? std::span<const float>() : std::span(basis->mean));
-      }
-      // Checks the codec's bound against the measured error, with a tolerance for the rounding of orthonormal bases in
-      // floats.
-      constexpr double kRounding = 1e-3, kFloor = 1e-9;
-      const double bound = track.codec.max_error;
-      if (const double error = group_losses_[t][g].worst_group;
-          track.codec.encoding == Encoding::kTransform && error > bound * (1 + kRounding) + kFloor)
-        throw Error(ErrorKind::kInternal,
-                    {.what = text("lost ", error, " of the energy of a group, more than taps.max_error = ", bound),
-                     .remedy = "this is a fault of the codec, please report it"});
-      drafts_[t]->set(g, std::move(arrays));
-    } catch (const Error& error) {
-      Problem problem = error.problem();
-      problem.what = text(track.name(), ": ", problem.what);
-      throw Error(error.kind(), std::move(problem));
-    }
   }
 
   const Extractor& extractor_;

@@ -11,11 +11,11 @@
 #include "common/cache/shard_directory.h"
 #include "common/cache/shard_draft.h"
 #include "common/codec/loss.h"
-#include "common/codec/transform/transform_codec.h"
 #include "common/image/views.h"
 #include "common/teacher/calibrate.h"
 #include "common/teacher/teacher.h"
 #include "extract/part.h"
+#include "extract/run/encode.h"
 
 namespace vitrine {
 
@@ -54,8 +54,7 @@ class Extractor {
   const Teacher& teacher_;
   const ViewMaker& views_;
   ReadyTracks ready_;
-  std::vector<const TransformCodec*>
-      in_basis_;  // of each track, where an error of coefficients is one of features; else null
+  std::vector<GroupEncoder> encoders_;  // of each track
   ShardNotes notes_;
   std::uint32_t workers_;
   bool left_out_later_ = false;  // left_out.tsv has images that failed after the index was made

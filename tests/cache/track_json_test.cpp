@@ -78,6 +78,24 @@ TEST_CASE("track.json round-trips every field, numbers with all digits") {
   CHECK(json.at("heads").at("kept") == std::vector<int>{1, 0});
 }
 
+TEST_CASE("a rollout is recorded, and only with the mean over all heads of an attention track") {
+  TrackInfo track = full_track();
+  CHECK_FALSE(has(track.json(), "rollout"));
+  track.heads = {}, track.heads_mean = track.rollout = true;
+  const TrackInfo again = TrackInfo::from_json(track.json(), "c/track.json");
+  CHECK(again == track);
+  TrackInfo plain = track;
+  plain.rollout = false;
+  const auto found = differences(plain, track);
+  REQUIRE(found.size() == 1);
+  CHECK(found[0].key == "heads.rollout");
+  const auto refused = [](const TrackInfo& bad) { return has(message_of([&] { bad.check("t"); }), "heads.rollout"); };
+  track.heads = {1};
+  CHECK(refused(track));
+  track.heads = {}, track.heads_mean = false;
+  CHECK(refused(track));
+}
+
 TEST_CASE("a track.json with a missing field or a field of another type is damaged, and the key is named") {
   const auto good = nlohmann::ordered_json::parse(full_track().json());
   const auto refused = [&](const std::string& key, const nlohmann::ordered_json* value) {

@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <tuple>
 
 #include "common/base/error.h"
 #include "common/base/philox.h"
@@ -114,6 +115,28 @@ TEST_CASE("a group's views are mixed from its plain views") {
     CHECK(picture_hash(here) == picture_hash(there));
     CHECK(picture_hash(std::span(here).first(100)) != picture_hash(here));
   }
+}
+
+TEST_CASE("a letterboxed view is the whole picture in its box on the mean colour, at any size") {
+  const Folder folder;
+  const ViewMaker views(folder.root.path(), folder.index, 32);
+  Recipe recipe = folder.whole(2);  // 48 × 40
+  recipe.box_left = 3, recipe.box_bottom = 32, recipe.box_right = 30;
+  for (const auto& [size, left, right] : {std::tuple{32, 3, 30}, {16, 2, 15}, {45, 4, 42}, {1, 0, 1}})
+    for (const bool flip : {false, true}) {
+      CAPTURE(size);
+      recipe.flip = flip ? 1 : 0;
+      const std::vector<std::uint8_t> view = views.group(std::vector{recipe}, size);
+      const Image picture = crop_resize(noise(48, 40, 3), 0, 0, 48, 40, size, right - left, flip);
+      for (int y = 0; y < size; ++y)
+        for (int x = 0; x < size; ++x) {
+          const std::uint8_t* const pixel = view.data() + 3 * (y * size + x);
+          const bool inside = x >= left && x < right;
+          CHECK(std::equal(pixel, pixel + 3, inside ? picture.row(y) + 3 * (x - left) : kPadding));
+        }
+    }
+  recipe.box_right = 33;
+  CHECK_THROWS_AS(views.group(std::vector{recipe}, 32), std::logic_error);
 }
 
 TEST_CASE("crops and flips") {

@@ -82,7 +82,8 @@ void put_outputs(const std::string& prefix, const VitOutputs& outputs, const Vit
 }
 
 /// REQUESTS: [{"name", "weights", "hints", "structure"}]: the outputs of the ViT of the weights "WEIGHTS/..." on the
-/// input "NAME", as "NAME/...". Fields in "structure" replace those that the weights and hints give.
+/// input "NAME", as "NAME/...", and as "NAME/frozen..." when it is frozen in FP32. Fields in "structure" replace those
+/// that the weights and hints give.
 void dump_families(const Arguments& a) {
   const Json requests = parse_json<Json>(read_file(a.at(1)));
   const Tensors weights = load_safetensors(a.at(2)), inputs = load_safetensors(a.at(3));
@@ -99,7 +100,14 @@ void dump_families(const Arguments& a) {
     VitTaps taps;
     for (int block = 0; block < model->depth(); ++block) taps.features.push_back(block);
     taps.attentions = taps.features;
-    put_outputs(name + "/", model->forward(inputs.at(name), taps), taps, out);
+    const VitTaps rollouts{{}, taps.attentions, true, /*rollout=*/true};
+    for (const std::string& prefix : {name + "/", name + "/frozen."}) {
+      if (prefix.ends_with("frozen.")) model->freeze(at::kFloat);
+      put_outputs(prefix, model->forward(inputs.at(name), taps), taps, out);
+      const VitOutputs rolled = model->forward(inputs.at(name), rollouts);
+      for (std::size_t i = 0; i < rollouts.attentions.size(); ++i)
+        out[prefix + "rollout." + std::to_string(rollouts.attentions[i])] = rolled.attentions[i];
+    }
   }
   save_safetensors(a.at(4), out);
 }

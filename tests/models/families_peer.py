@@ -1,11 +1,13 @@
 """Our ViT against timm's in every family of teachers, in its smallest form, at the native and at another image size:
-logits, pooled embedding, every feature tap and every attention tap. Each family is also run with what distinguishes it
+logits, pooled embedding, every feature tap, every attention tap and every attention rollout, also of the network frozen
+in FP32. Each family is also run with what distinguishes it
 switched off (a "twist"), which must be told from timm's."""
 import json
 import os
 import tempfile
 from functools import partial
 
+import numpy as np
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
@@ -21,6 +23,7 @@ from peer import LIMIT, compare, dump
 torch.manual_seed(1)
 torch.set_num_threads(1)
 VIEWS = 3
+ROLLOUT_LIMIT = 1e-6
 EPS5 = dict(norm_layer=partial(LayerNorm, eps=1e-5))
 FILTERS = {VisionTransformer: vision_transformer.checkpoint_filter_fn, Eva: eva.checkpoint_filter_fn,
            VisionTransformerDistilled: deit.checkpoint_filter_fn, Beit: beit.checkpoint_filter_fn}
@@ -99,6 +102,19 @@ def pool_row(pool, x):
     return (q @ k.transpose(-2, -1) * q.shape[-1] ** -0.5).softmax(-1)[:, :, 0]
 
 
+def rollouts(maps, prefix, has_class):
+    """Abnar and Zuidema's attention rollout from the first block to each, from softmax weights [N, heads, T, T]."""
+    out, product = {}, None
+    for i, weights in enumerate(maps):
+        step = weights.numpy().astype(np.float64).mean(1)
+        step = 0.5 * step + 0.5 * np.eye(step.shape[-1])
+        step /= step.sum(-1, keepdims=True)
+        product = step if product is None else step @ product
+        row = product[:, 0] if has_class else product[:, prefix:].mean(1)
+        out[f"rollout.{i}"] = torch.from_numpy(row[:, None, prefix:]).float()
+    return out
+
+
 def timm_outputs(model, x):
     """What timm computes, by our names."""
     seen, hooks = {}, []
@@ -128,10 +144,11 @@ def timm_outputs(model, x):
                 seen_by_pool = seen_by_pool[:, prefix:]
             row = pool_row(pool, seen_by_pool)
             out[f"attention.{last}"] = row[:, :, row.shape[2] - grid * grid:]
+    out.update(rollouts([seen["map", i] for i in range(last + 1)], prefix, has_class))
     for name, value in out.items():
         if name.startswith("features"):
             out[name] = value.transpose(1, 2).reshape(len(x), -1, grid, grid)
-        elif name.startswith("attention"):
+        elif name.startswith(("attention", "rollout")):
             out[name] = value.reshape(len(x), -1, grid, grid)
     for hook in hooks:
         hook.remove()
@@ -175,9 +192,11 @@ def main():
     for name, tensors in expected.items():
         worst = 0.0
         for key, theirs in tensors.items():
-            worst = max(worst, compare(f"{name}: {key}", ours.pop(f"{name}/{key}"), theirs))
+            limit = ROLLOUT_LIMIT if key.startswith("rollout") else LIMIT
+            for prefix in ("", "frozen."):
+                worst = max(worst, compare(f"{name}: {prefix}{key}", ours.pop(f"{name}/{prefix}{key}"), theirs, limit))
             # Another view's values, or values near zero, would not pass.
-            assert (theirs - theirs.roll(1, 0)).abs().max() > 100 * LIMIT, f"{name}: {key} proves nothing"
+            assert (theirs - theirs.roll(1, 0)).abs().max() > 100 * limit, f"{name}: {key} proves nothing"
         patches = tensors["attention.0"].shape[-1] ** 2
         sharpest = max(tensors[key].max().item() * patches for key in tensors if key.startswith("attention"))
         assert sharpest > 1.5, f"{name}: attention is flat"

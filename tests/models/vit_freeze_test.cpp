@@ -1,10 +1,13 @@
-// The frozen ViT: weights in 16 bits, prepared once.
+// The frozen ViT: weights cast and packed once.
 #include <torch/torch.h>
 
+#include <limits>
 #include <thread>
 
 #include "common/base/error.h"
 #include "common/models/autocast.h"
+#include "common/models/vit/attention.h"
+#include "common/models/vit/dense.h"
 #include "common/models/vit/vit.h"
 #include "tests/support/testing.h"
 
@@ -94,7 +97,7 @@ TEST_CASE("a frozen ViT is as near to FP32 as autocast, with outputs of the same
         CAPTURE(i);
         CHECK((frozen[i].scalar_type() == at::kFloat));
         CHECK(frozen[i].sizes() == exact[i].sizes());
-        CHECK(distance(frozen[i], exact[i]) > 1e-5);  // it was frozen
+        CHECK(distance(frozen[i], exact[i]) > 1e-5);  // in 16 bits
         CHECK(distance(frozen[i], exact[i]) < 1.5 * distance(rough[i], exact[i]));
         ours += distance(frozen[i], exact[i]);
         autocast += distance(rough[i], exact[i]);
@@ -127,12 +130,62 @@ TEST_CASE("a frozen ViT gives the same bits inside an autocast and on every thre
   }
 }
 
-TEST_CASE("freezing to FP32 changes nothing") {
+TEST_CASE("freezing to FP32 changes only the rounding, and a view does not depend on its neighbours") {
+  at::set_num_threads(1);
   const torch::NoGradGuard no_grad;
-  const at::Tensor x = at::randn({2, 3, 32, 32});
-  Vit vit = make(base());
-  const auto before = outputs(vit, x);
-  vit->freeze(at::kFloat);
-  const auto after = outputs(vit, x);
-  for (std::size_t i = 0; i < before.size(); ++i) CHECK(at::equal(before[i], after[i]));
+  const at::Tensor x = at::randn({4, 3, 32, 32});
+  for (const auto& [name, structure] : structures()) {
+    CAPTURE(name);
+    Vit vit = make(structure);
+    const auto before = outputs(vit, x);
+    vit->freeze(at::kFloat);
+    CHECK(vit->named_parameters()["blocks.0.mlp.fc2.weight"].numel() == 0);
+    const auto after = outputs(vit, x);
+    for (std::size_t i = 0; i < before.size(); ++i) CHECK(distance(after[i], before[i]) < 1e-5);
+    const at::Tensor others = at::cat({x.narrow(0, 0, 1), at::randn({3, 3, 32, 32})});
+    const auto changed = outputs(vit, others);
+    for (std::size_t i = 0; i < after.size(); ++i) CHECK(at::equal(changed[i][0], after[i][0]));
+  }
+}
+
+TEST_CASE("products are never less precise than asked for, and FP32 stays FP32") {
+  CHECK((fastest_product_type(at::kFloat, at::kCPU) == at::kFloat));
+  CHECK((fastest_product_type(at::kHalf, at::kCPU) == at::kHalf));
+  CHECK((fastest_product_type(at::kBFloat16, c10::Device(at::kCUDA, 0)) == at::kBFloat16));
+  const at::ScalarType chosen = fastest_product_type(at::kBFloat16, at::kCPU);
+  CHECK((chosen == at::kBFloat16 || chosen == at::kFloat));
+}
+
+TEST_CASE("attention equals its definition for all sizes, strides and biases") {
+  at::set_num_threads(1);
+  torch::manual_seed(3);
+  for (const auto [tokens, width] :
+       {std::pair{1, 16}, {5, 64}, {6, 8}, {17, 72}, {37, 64}, {50, 80}, {197, 64}, {70, 100}})
+    for (const bool biased : {false, true}) {
+      CAPTURE(tokens);
+      CAPTURE(width);
+      CAPTURE(biased);
+      const at::Tensor qkv = at::randn({2, tokens, 3, 3, width}).permute({2, 0, 3, 1, 4});
+      const at::Tensor bias = biased ? 3 * at::randn({1, 3, tokens, tokens}) : at::Tensor();
+      at::Tensor scores = at::matmul(qkv[0].to(at::kDouble), qkv[1].to(at::kDouble).transpose(2, 3));
+      if (biased) scores = scores + bias;
+      const at::Tensor expected =
+          at::matmul(at::softmax(scores, -1), qkv[2].to(at::kDouble)).transpose(1, 2).flatten(2);
+      for (const auto& attention : {fused_attention, composed_attention}) {
+        const at::Tensor made = attention(qkv[0], qkv[1], qkv[2], bias);
+        CHECK(made.is_contiguous());
+        CHECK(distance(made.to(at::kDouble), expected) < 1e-5);
+      }
+    }
+}
+
+TEST_CASE("attention passes on what is not finite, and takes scores of any size") {
+  const at::Tensor x = at::randn({1, 1, 40, 16}), huge = 1e4 * x;
+  CHECK(at::isfinite(fused_attention(huge, huge, x, {})).all().item<bool>());
+  at::Tensor broken = x.clone();
+  broken[0][0][7][3] = std::numeric_limits<float>::quiet_NaN();
+  const at::Tensor by_query = at::isnan(fused_attention(broken, x, x, {})).all(2)[0];
+  CHECK(by_query[7].item<bool>());
+  CHECK(by_query.sum().item<std::int64_t>() == 1);
+  CHECK(at::isnan(fused_attention(x, broken, x, {})).all().item<bool>());
 }

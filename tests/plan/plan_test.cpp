@@ -1,6 +1,7 @@
 #include "common/plan/plan.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <functional>
 #include <limits>
@@ -220,6 +221,45 @@ TEST_CASE("when no aspect ratio fits, the crop is the largest central one") {
   CHECK(recipe.left == (1000 - 5) / 2);
 }
 
+TEST_CASE("a letterboxed picture keeps its ratio, is centred and as long as the view") {
+  PlanOptions options = small_options();
+  options.resize = Resize::kLetterbox, options.mix_probability = 0;
+  const auto box_of = [&](std::uint32_t height, std::uint32_t width) {
+    Recipe recipe;
+    draw_letterbox(options, Stream(1, Purpose::kCrop, 0, 0), height, width, recipe);
+    CHECK(is_letterboxed(recipe));
+    CHECK(recipe.top == 0);
+    CHECK(recipe.left == 0);
+    CHECK(recipe.height == static_cast<std::int32_t>(height));
+    CHECK(recipe.width == static_cast<std::int32_t>(width));
+    return std::array{recipe.box_top, recipe.box_left, recipe.box_bottom, recipe.box_right};
+  };
+  using Box = std::array<std::uint16_t, 4>;
+  CHECK(box_of(480, 640) == Box{8, 0, 56, 64});
+  CHECK(box_of(640, 480) == Box{0, 8, 64, 56});
+  CHECK(box_of(30, 30) == Box{0, 0, 64, 64});     // smaller pictures grow
+  CHECK(box_of(333, 500) == Box{10, 0, 53, 64});  // 42.6: 43 rows, one more of padding below
+  CHECK(box_of(1, 1'000'000) == Box{31, 0, 32, 64});
+  CHECK(box_of(2'147'483'647, 2'147'483'646) == Box{0, 0, 64, 64});
+
+  const auto index = small_index(300);
+  const Plan plan(index, options);
+  int flipped = 0;
+  for (std::uint32_t g = 0; g < plan.groups_per_pass(); ++g)
+    for (const Recipe& recipe : plan.group(1, g)) {
+      CHECK(is_letterboxed(recipe));
+      CHECK((recipe.mix == Mix::kNone));
+      CHECK(recipe.height == static_cast<std::int32_t>(index->images[recipe.image].height));
+      flipped += recipe.flip;
+    }
+  CHECK(flipped > 110);
+  CHECK(flipped < 194);
+  for (const Recipe& recipe : Plan(index, small_options()).group(0, 0))
+    CHECK_FALSE((recipe.mix == Mix::kNone && is_letterboxed(recipe)));
+  CHECK(Plan::options_from_json(plan.json(), "plan.json") == options);
+  CHECK(plan.json().find(",\n    \"resize\": \"letterbox\"\n  }") != std::string::npos);
+}
+
 TEST_CASE("a plan's text round-trips its options, and its hash covers settings and index") {
   const auto index = small_index(20);
   PlanOptions options = small_options();
@@ -299,6 +339,7 @@ TEST_CASE("invalid plan settings are refused by name") {
   CHECK(refused([](PlanOptions& o) { o.min_area = 0.9, o.max_area = 0.5; }, {"min_area = 0.9", "max_area = 0.5"}));
   CHECK(refused([](PlanOptions& o) { o.min_ratio = 2; }, {"min_ratio = 2", "max_ratio"}));
   CHECK(refused([](PlanOptions& o) { o.mixup_alpha = 0.001; }, {"mixup_alpha = 0.001", "0.05"}));
+  CHECK(refused([](PlanOptions& o) { o.resize = Resize::kLetterbox; }, {"letterbox", "set mix_probability = 0"}));
   CHECK(refused([](PlanOptions& o) { o.mixup_alpha = o.cutmix_alpha = 0; }, {"mix_probability = 1"}));
   CHECK(says([] { Plan(small_index(0), small_options()); }, {"no images"}));
   CHECK(says(
@@ -345,6 +386,10 @@ TEST_CASE("an invalid plan.json is refused with its path") {
   CHECK(refused(with("\"flip\": 0.5", "\"flip\": \"0.5\""), "flip"));
   CHECK(refused(with("\"flip\"", "\"flop\""), "flip"));
   CHECK(refused(with("\"settings\": {", "\"settings\": {\"colour\": 1,"), "colour"));
+  CHECK(refused(with("\"settings\": {", "\"settings\": {\"resize\": \"stretch\","), "resize = \"stretch\""));
+  CHECK(refused(with("\"settings\": {", "\"settings\": {\"resize\": \"crop\","), "resize = \"crop\""));
+  CHECK(refused(with("\"settings\": {", "\"settings\": {\"resize\": 1,"), "resize = 1"));
+  CHECK(refused(with("\"settings\": {", "\"settings\": {\"resize\": \"letterbox\","), "mix_probability"));
 }
 
 TEST_CASE("options read from a configuration are checked against their ranges") {

@@ -18,6 +18,7 @@
 #include "common/models/weights/safetensors.h"
 #include "common/teacher/calibrate.h"
 #include "common/teacher/outputs.h"
+#include "common/teacher/reopen.h"
 #include "tests/support/device.h"
 #include "tests/support/testing.h"
 #include "tests/teacher/sample.h"
@@ -308,6 +309,34 @@ TEST_CASE("of attention, all heads are kept, or some, or their mean") {
   CHECK_THROWS_WITH_AS(run(), doctest::Contains("names head 2, but the teacher has heads 0 to 1"), Error);
   sample.taps.attention_heads = {1, 1};
   CHECK_THROWS_WITH_AS(run(), doctest::Contains("names head 1 twice"), Error);
+}
+
+TEST_CASE("an attention rollout is one map of its own, recorded as such, and reopened as such") {
+  at::set_num_threads(1);
+  Sample sample;
+  sample.taps.logits = false, sample.taps.features = {}, sample.taps.attention_encoding = "fp32";
+  sample.taps.attention = {0, 1};
+  const std::vector<std::uint8_t> pictures = noise(4);
+  sample.taps.attention_mean = true;
+  const auto means = Teacher(sample.options, sample.taps).run(pictures, 4);
+  sample.taps.attention_mean = false, sample.taps.attention_rollout = true;
+  const Teacher teacher(sample.options, sample.taps);
+  const auto rollouts = teacher.run(pictures, 4);
+  const TrackInfo track = teacher.tracks(plan_of())[1];
+  CHECK(track.rollout);
+  CHECK(track.heads_mean);
+  CHECK((track.shape == std::vector<std::uint32_t>{1, 2, 2}));
+  // Of the first block (A + I) / 2, whose class row has half of A's weights on the patches.
+  const at::Tensor first = torch::tensor(rollouts[0]);
+  CHECK(at::allclose(first, torch::tensor(means[0]) / 2, 1e-5, 1e-6));
+  CHECK_FALSE(at::allclose(torch::tensor(rollouts[1]), torch::tensor(means[1]) / 2, 1e-2, 1e-3));
+  const std::vector<TrackInfo> tracks{track};
+  const auto reopened = reopen_teachers(tracks, {sample.options.weights}, "cpu");
+  REQUIRE(reopened.size() == 1);
+  CHECK(reopened[0].taps.attention_rollout);
+  CHECK(Teacher(reopened[0].teacher, reopened[0].taps).run(pictures, 4)[0] == rollouts[1]);
+  sample.taps.attention_heads = {0};
+  CHECK_THROWS_WITH_AS(Teacher(sample.options, sample.taps), doctest::Contains("taps.attention_heads empty"), Error);
 }
 
 TEST_CASE("outputs that are short, empty, too long or not finite are named with their view and block") {

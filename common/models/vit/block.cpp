@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "common/models/autocast.h"
+#include "common/models/vit/attention.h"
+#include "common/models/vit/rollout.h"
 
 namespace vitrine {
 namespace {
@@ -67,24 +69,28 @@ VitAttentionImpl::Heads VitAttentionImpl::project(const at::Tensor& x, const Vit
   return out;
 }
 
-at::Tensor VitAttentionImpl::forward(const at::Tensor& x, const VitPositionTables& tables, at::Tensor* map) const {
+at::Tensor VitAttentionImpl::forward(const at::Tensor& x, const VitPositionTables& tables,
+                                     const AttentionTap& tap) const {
   const Heads heads = project(x, tables);
   const at::Tensor bias = frozen_relative_.defined()  ? frozen_relative_
                           : relative_table_.defined() ? relative_bias(relative_table_, tables)
                                                       : at::Tensor();
-  if (map != nullptr) *map = attention_map(heads, bias);
-  const at::Tensor joined = mix(heads, bias).transpose(1, 2).reshape({x.size(0), x.size(1), -1});
+  if (tap.map != nullptr) *tap.map = attention_map(heads, bias);
+  if (tap.rollout != nullptr) add_to_rollout(heads, bias, *tap.rollout);
+  const at::Tensor joined = mix(heads, bias);
   return proj_->forward(norm_.is_empty() ? joined : norm_.ptr()->forward(joined));
 }
 
 at::Tensor VitAttentionImpl::mix(const Heads& heads, const at::Tensor& bias) const {
   const at::Tensor& q = heads.q;
   const at::Tensor mask = bias.defined() ? bias.to(q.scalar_type()) : bias;
+  const auto joined = [](const at::Tensor& x) { return x.transpose(1, 2).flatten(2); };
   if (!frozen_ || !q.is_cpu())
-    return at::scaled_dot_product_attention(q, heads.k, heads.v,
-                                            mask.defined() ? std::optional(mask) : std::optional<at::Tensor>(), 0,
-                                            false, frozen_ ? std::optional(1.0) : std::optional<double>());
-  // On the CPU two batched products are faster than the fused attention. A few views at a time, so that the scores stay
+    return joined(at::scaled_dot_product_attention(q, heads.k, heads.v,
+                                                   mask.defined() ? std::optional(mask) : std::optional<at::Tensor>(),
+                                                   0, false, frozen_ ? std::optional(1.0) : std::optional<double>()));
+  if (q.scalar_type() == at::kFloat) return fused_attention(q, heads.k, heads.v, mask);
+  // In 16 bits two batched products are faster than the fused attention. A few views at a time, so that the scores stay
   // in the processor's cache.
   const std::int64_t n = q.size(0), bytes = heads_ * q.size(2) * q.size(2) * 2;
   const std::int64_t step = std::max<std::int64_t>(1, kScoreBytes / bytes);
@@ -95,7 +101,7 @@ at::Tensor VitAttentionImpl::mix(const Heads& heads, const at::Tensor& bias) con
     if (mask.defined()) scores.add_(mask);
     parts.push_back(at::matmul(at::softmax(scores, -1), views(heads.v)));
   }
-  return parts.size() == 1 ? parts.front() : at::cat(parts);
+  return joined(parts.size() == 1 ? parts.front() : at::cat(parts));
 }
 
 void VitAttentionImpl::freeze(at::ScalarType type, const VitPositionTables& tables, const at::Tensor& layer_scale) {
@@ -119,8 +125,7 @@ at::Tensor VitAttentionImpl::attention_map(const Heads& heads, const at::Tensor&
   const Autocast off(heads.q.device(), at::kFloat);
   const std::int64_t patches = heads.k.size(2) - prefix_tokens_;
   const std::int64_t first = class_token_ ? 0 : prefix_tokens_, rows = class_token_ ? 1 : patches;
-  at::Tensor query = heads.q.narrow(2, first, rows).to(at::kFloat);
-  if (!frozen_) query = query / std::sqrt(static_cast<double>(head_dim_));
+  const at::Tensor query = queries(heads, first, rows);
   const at::Tensor key = heads.k.to(at::kFloat).transpose(2, 3);
   const auto row_of = [&](const at::Tensor& q, const at::Tensor& k) {
     at::Tensor scores = at::matmul(q, k);
@@ -133,6 +138,20 @@ at::Tensor VitAttentionImpl::attention_map(const Heads& heads, const at::Tensor&
   for (std::int64_t n = 0; n < query.size(0); ++n)
     means.push_back(row_of(query.narrow(0, n, 1), key.narrow(0, n, 1)).mean(2));
   return at::cat(means);
+}
+
+at::Tensor VitAttentionImpl::queries(const Heads& heads, std::int64_t first, std::int64_t rows) const {
+  const at::Tensor query = heads.q.narrow(2, first, rows).to(at::kFloat);
+  return frozen_ ? query : query / std::sqrt(static_cast<double>(head_dim_));
+}
+
+void VitAttentionImpl::add_to_rollout(const Heads& heads, const at::Tensor& bias, Rollout& rollout) const {
+  const Autocast off(heads.q.device(), at::kFloat);
+  const at::Tensor query = queries(heads, 0, heads.q.size(2)), key = heads.k.to(at::kFloat).transpose(2, 3);
+  rollout.add(query.size(0), [&](std::int64_t view) {
+    const at::Tensor scores = at::matmul(query[view], key[view]);
+    return at::softmax(bias.defined() ? scores + bias[0] : scores, -1).mean(0);
+  });
 }
 
 VitMlpLayersImpl::VitMlpLayersImpl(const VitStructure& s, bool random) : kind_(s.mlp), activation_(s.activation) {
@@ -180,15 +199,15 @@ VitBlockImpl::VitBlockImpl(const VitStructure& s, bool random) {
   scale2_ = scale("ls2", "gamma_2");
 }
 
-at::Tensor VitBlockImpl::forward(const at::Tensor& x, const VitPositionTables& tables, at::Tensor* map) const {
+at::Tensor VitBlockImpl::forward(const at::Tensor& x, const VitPositionTables& tables, const AttentionTap& tap) const {
   if (frozen_) {
-    x.add_(attn_->forward(norm1_.ptr()->forward(x), tables, map));
+    x.add_(attn_->forward(norm1_.ptr()->forward(x), tables, tap));
     return x.add_(mlp_->forward(norm2_.ptr()->forward(x)));
   }
   const auto scaled = [](const at::Tensor& branch, const at::Tensor& scale) {
     return scale.defined() ? branch * scale : branch;
   };
-  const at::Tensor mixed = x + scaled(attn_->forward(norm1_.ptr()->forward(x), tables, map), scale1_);
+  const at::Tensor mixed = x + scaled(attn_->forward(norm1_.ptr()->forward(x), tables, tap), scale1_);
   return mixed + scaled(mlp_->forward(norm2_.ptr()->forward(mixed)), scale2_);
 }
 

@@ -15,13 +15,23 @@ torch::nn::LayerNorm layer_norm(std::int64_t width, double eps);
 /// [N, tokens, heads · head_dim] as [N, heads, tokens, head_dim]; a view.
 at::Tensor split_heads(const at::Tensor& x, std::int64_t heads);
 
+class Rollout;
+
+/// What a block tells of its attention; computed in FP32.
+struct AttentionTap {
+  /// Receives FP32 [N, heads, patches]: the class token's softmax row over the patches; without a class token the mean
+  /// of the patches' rows. Null: not wanted.
+  at::Tensor* map = nullptr;
+  /// Is given the softmax weights of all heads. Null: not wanted.
+  Rollout* rollout = nullptr;
+};
+
 class VitAttentionImpl : public torch::nn::Module {
  public:
   VitAttentionImpl(const VitStructure& structure, bool random);
 
-  /// x: [N, tokens, dim]. `map`, if not null, receives FP32 [N, heads, patches], computed in FP32: the class token's
-  /// softmax row over the patches; without a class token the mean of the patches' rows.
-  at::Tensor forward(const at::Tensor& x, const VitPositionTables& tables, at::Tensor* map) const;
+  /// x: [N, tokens, dim].
+  at::Tensor forward(const at::Tensor& x, const VitPositionTables& tables, const AttentionTap& tap) const;
   /// As DenseImpl::freeze(). `layer_scale`: [dim], multiplies the result; or undefined.
   void freeze(at::ScalarType type, const VitPositionTables& tables, const at::Tensor& layer_scale);
 
@@ -31,9 +41,12 @@ class VitAttentionImpl : public torch::nn::Module {
   };
   Heads project(const at::Tensor& x, const VitPositionTables& tables) const;
   at::Tensor fused_bias() const;
-  /// softmax(q kᵀ + bias) v: [N, heads, tokens, head_dim].
+  /// softmax(q kᵀ + bias) v: [N, tokens, heads · head_dim].
   at::Tensor mix(const Heads& heads, const at::Tensor& bias) const;
   at::Tensor attention_map(const Heads& heads, const at::Tensor& bias) const;
+  void add_to_rollout(const Heads& heads, const at::Tensor& bias, Rollout& rollout) const;
+  /// The queries of `rows` tokens from `first` on, FP32, scaled.
+  at::Tensor queries(const Heads& heads, std::int64_t first, std::int64_t rows) const;
 
   std::int64_t heads_, head_dim_, prefix_tokens_;
   bool class_token_;
@@ -67,8 +80,8 @@ class VitBlockImpl : public torch::nn::Module {
   VitBlockImpl(const VitStructure& structure, bool random);
 
   /// x: [N, tokens, dim], FP32; so is the result. A frozen block adds to x and returns it: allocating the residual
-  /// stream anew costs a ViT-Ti more than adding to it. `map`: as in VitAttentionImpl.
-  at::Tensor forward(const at::Tensor& x, const VitPositionTables& tables, at::Tensor* map) const;
+  /// stream anew costs a ViT-Ti more than adding to it.
+  at::Tensor forward(const at::Tensor& x, const VitPositionTables& tables, const AttentionTap& tap) const;
   void freeze(at::ScalarType type, const VitPositionTables& tables);
 
  private:

@@ -26,16 +26,38 @@ at::Tensor multiply_packed(const at::Tensor& x, const at::Tensor& weight, const 
                       c10::List<std::optional<at::Scalar>>(), algorithm);
 }
 
-bool has_bf16_instructions() {
-  static const bool has = [] {
-    const auto capabilities = at::cpu::get_cpu_capabilities();
-    const auto found = capabilities.find("avx512_bf16");
-    return found != capabilities.end() && found->second.isBool() && found->second.toBool();
-  }();
-  return has && at::globalContext().userEnabledMkldnn();
+bool has_instructions(const char* set) {
+  static const auto capabilities = at::cpu::get_cpu_capabilities();
+  const auto found = capabilities.find(set);
+  return found != capabilities.end() && found->second.isBool() && found->second.toBool();
+}
+
+bool is_intel() {
+#if defined(__x86_64__)
+  return __builtin_cpu_is("intel") != 0;
+#else
+  return false;
+#endif
+}
+
+bool can_pack(const at::Tensor& weight) {
+#if defined(__x86_64__)
+  if (!weight.is_cpu() || !at::globalContext().userEnabledMkldnn()) return false;
+  return weight.scalar_type() == at::kFloat ||
+         (weight.scalar_type() == at::kBFloat16 && has_instructions("avx512_bf16"));
+#else
+  return false && weight.defined();
+#endif
 }
 
 }  // namespace
+
+at::ScalarType fastest_product_type(at::ScalarType type, c10::Device device) {
+  if (type != at::kBFloat16 || !device.is_cpu()) return type;
+  if (has_instructions("amx_bf16")) return type;
+  const bool slow = !has_instructions("avx512_bf16") || (is_intel() && has_instructions("avx512_fp16"));
+  return slow ? at::kFloat : type;
+}
 
 at::Tensor activate(const at::Tensor& x, VitActivation activation) {
   switch (activation) {
@@ -70,7 +92,7 @@ DenseImpl::DenseImpl(const at::Tensor& convolution, const at::Tensor& bias)
     : weight_(convolution.detach().flatten(1).clone()), bias_(bias.defined() ? bias.detach().clone() : bias) {}
 
 at::Tensor DenseImpl::packed_product(const at::Tensor& x, const char* activation, const char* algorithm) const {
-  return multiply_packed(x.to(at::kBFloat16), packed_weight_, frozen_bias_, activation, algorithm);
+  return multiply_packed(x.to(packed_weight_.scalar_type()), packed_weight_, frozen_bias_, activation, algorithm);
 }
 
 at::Tensor DenseImpl::forward(const at::Tensor& x) const {
@@ -98,7 +120,7 @@ void DenseImpl::freeze(at::ScalarType type, const Folded& folded) {
     if (bias.defined()) bias = bias * folded.scale;
   }
   weight = weight.to(type).contiguous();
-  const bool packs = weight.is_cpu() && type == at::kBFloat16 && has_bf16_instructions();
+  const bool packs = can_pack(weight);
   (packs ? packed_weight_ : frozen_weight_) = packs ? pack_weight(weight) : weight;
   if (bias.defined()) frozen_bias_ = bias.detach().to(packs ? at::kFloat : type).contiguous().clone();
   for (at::Tensor* released : {&weight_, &bias_}) {

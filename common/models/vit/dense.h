@@ -8,14 +8,21 @@
 
 namespace vitrine {
 
+/// The type of the matrix products that is fastest among those at least as precise as `type` (kBFloat16, kHalf or
+/// kFloat) on this device. kFloat for kBFloat16 on CPUs that multiply BF16 more slowly than FP32: those without BF16
+/// instructions, and Intel's with AVX512_FP16 whose AMX is absent or hidden by a hypervisor, where VDPBF16PS has half
+/// the throughput of FP32's VFMADD231PS. A function of the processor alone, which a track records.
+at::ScalarType fastest_product_type(at::ScalarType type, c10::Device device);
+
 /// GELU (exact or tanh), x · sigmoid(1.702 x) (OpenAI's CLIP), or SiLU.
 at::Tensor activate(const at::Tensor& x, VitActivation activation);
 
 /// y = x · weightᵀ + bias. Every matrix product with weights in a ViT's blocks is one of these.
 ///
-/// A frozen layer holds its weights in 16 bits, cast once, and takes any floating-point x, which it casts; the result
-/// has 16 bits. On a CPU with BF16 instructions (AVX512_BF16 or AMX), BF16 weights are packed for oneDNN, with an FP32
-/// bias and the activation fused into its product: they act on the FP32 accumulator.
+/// A frozen layer holds its weights in its type, cast once, and takes any floating-point x, which it casts; the result
+/// has that type. On an x86-64 CPU, FP32 weights, and BF16 weights where there are BF16 instructions (AVX512_BF16 or
+/// AMX), are packed for oneDNN, with an FP32 bias and the activation fused into its product: they act on the FP32
+/// accumulator.
 class DenseImpl : public torch::nn::Module {
  public:
   /// Weights from N(0, 0.02²), biases 0, from the default CPU generator; timm truncates at ±2, which is 100 standard
@@ -36,7 +43,7 @@ class DenseImpl : public torch::nn::Module {
     at::Tensor scale;  ///< [out]: the outputs are multiplied by it
     at::Tensor bias;   ///< [out]: instead of the layer's bias
   };
-  /// Freezes the layer for inference with kBFloat16 or kHalf. Its FP32 weights are released: it can be neither saved
+  /// Freezes the layer for inference with kBFloat16, kHalf or kFloat. Its weights are released: it can be neither saved
   /// nor loaded nor trained nor moved afterwards.
   void freeze(at::ScalarType type, const Folded& folded);
 

@@ -9,13 +9,14 @@
 #include "common/models/autocast.h"
 #include "common/models/head.h"
 #include "common/models/vit/block.h"
+#include "common/models/vit/rollout.h"
 
 namespace vitrine {
 namespace {
 
 constexpr double kTapEps = 1e-6;
 
-void check_taps(const std::vector<int64_t>& taps, int depth) {
+void check_blocks(const std::vector<int64_t>& taps, int depth) {
   for (const int64_t block : taps)
     if (block < 0 || block >= depth) fail("block ", block, " cannot be tapped; the ViT has blocks 0 to ", depth - 1);
 }
@@ -74,9 +75,13 @@ void VitImpl::to(torch::Device device, bool non_blocking) {
     if (table->defined()) *table = table->to(device, non_blocking);
 }
 
+void VitImpl::check_taps(const VitTaps& taps) const {
+  check_blocks(taps.features, depth());
+  check_blocks(taps.attentions, depth());
+}
+
 VitOutputs VitImpl::forward(const at::Tensor& pictures, const VitTaps& taps) {
-  check_taps(taps.features, depth());
-  check_taps(taps.attentions, depth());
+  check_taps(taps);
   const int64_t size = structure_.image_size;
   if (pictures.dim() != 4 || pictures.size(1) != 3 || pictures.size(2) != size || pictures.size(3) != size)
     fail("the ViT cannot take images of shape ", pictures.sizes(), "; expected [N, 3, ", size, ", ", size, "]");
@@ -92,16 +97,20 @@ VitOutputs VitImpl::forward(const at::Tensor& pictures, const VitTaps& taps) {
         outputs.attentions[i] = map.reshape({map.size(0), map.size(1), grid(), grid()}).contiguous();
   };
   at::Tensor x = embed(pictures);
+  Rollout rollout(structure_.prefix_tokens(), structure_.class_token);
+  const int64_t last_rolled = taps.rollout && !taps.attentions.empty() ? std::ranges::max(taps.attentions) : -1;
   for (int64_t block = 0; block < depth(); ++block) {
-    const bool wanted = contains(taps.attentions, block) && !maps_pool(block);
+    const bool wanted = contains(taps.attentions, block) && !taps.rollout && !maps_pool(block);
     at::Tensor map;
-    x = blocks_->at<VitBlockImpl>(static_cast<std::size_t>(block)).forward(x, tables_, wanted ? &map : nullptr);
+    const AttentionTap tap{wanted ? &map : nullptr, block <= last_rolled ? &rollout : nullptr};
+    x = blocks_->at<VitBlockImpl>(static_cast<std::size_t>(block)).forward(x, tables_, tap);
     if (wanted) put_map(block, map);
+    if (taps.rollout && contains(taps.attentions, block)) put_map(block, rollout.row());
     for (std::size_t i = 0; i < taps.features.size(); ++i)
       if (taps.features[i] == block) outputs.features[i] = patch_map(x, taps.normalise);
   }
   at::Tensor row;
-  const bool wants_row = maps_pool(depth() - 1) && contains(taps.attentions, depth() - 1);
+  const bool wants_row = maps_pool(depth() - 1) && !taps.rollout && contains(taps.attentions, depth() - 1);
   finish(x, outputs, wants_row ? &row : nullptr);
   if (wants_row) put_map(depth() - 1, row);
   return outputs;
@@ -129,7 +138,6 @@ at::Tensor VitImpl::embed_patches(const at::Tensor& pictures) {
 }
 
 void VitImpl::freeze(at::ScalarType type) {
-  if (type == at::kFloat) return;
   const torch::NoGradGuard no_grad;
   for (std::size_t block = 0; block < blocks_->size(); ++block) blocks_->at<VitBlockImpl>(block).freeze(type, tables_);
   frozen_proj_ = Dense(proj_->weight, proj_->bias);

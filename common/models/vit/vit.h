@@ -20,6 +20,8 @@ struct VitTaps {
   std::vector<int64_t> features, attentions;
   /// Apply a LayerNorm without affine (eps 1e-6) to feature taps.
   bool normalise = true;
+  /// Attention taps are attention rollouts (rollout.h) from the first block to theirs.
+  bool rollout = false;
 };
 
 struct VitOutputs {
@@ -31,7 +33,8 @@ struct VitOutputs {
   std::vector<at::Tensor> features;
   /// [N, heads, grid, grid], FP32, softmax weights over the patches; the columns of prefix tokens are left out. With a
   /// class token its row. Without one the mean of the patches' rows, but for the last block of a ViT with an attention
-  /// pool of equally many heads the pool's row, which is what decides there.
+  /// pool of equally many heads the pool's row, which is what decides there. A rollout is [N, 1, grid, grid]: with a
+  /// class token its row, without one the mean of the patches' rows.
   std::vector<at::Tensor> attentions;
 };
 
@@ -50,11 +53,11 @@ class VitImpl : public torch::nn::Module {
   /// and for another image size. Thread-safe.
   VitOutputs forward(const at::Tensor& x, const VitTaps& taps = {});
 
-  /// Prepares a network with its final weights, on its final device, for inference in kBFloat16 or kHalf: weights are
-  /// cast once and packed where that helps (dense.h), LayerScale and the attention's scale are folded into them. The
-  /// residual stream, LayerNorms, softmax and what follows the blocks stay FP32. forward() then needs no Autocast, and
-  /// is not changed by one. kFloat changes nothing. The blocks' FP32 weights are released: the network can be neither
-  /// saved nor loaded nor trained nor moved afterwards.
+  /// Prepares a network with its final weights, on its final device, for inference with products in kBFloat16, kHalf or
+  /// kFloat: weights are cast once and packed where that helps (dense.h), LayerScale and the attention's scale are
+  /// folded into them. The residual stream, LayerNorms, softmax and what follows the blocks stay FP32. forward() then
+  /// needs no Autocast, and is not changed by one; results in kFloat differ from those before only by rounding. The
+  /// blocks' weights are released: the network can be neither saved nor loaded nor trained nor moved afterwards.
   void freeze(at::ScalarType type);
 
   /// Moves the constant tables too.
@@ -78,6 +81,7 @@ class VitImpl : public torch::nn::Module {
   /// Pooling and head. `row`: VitPoolImpl's, or null.
   void finish(const at::Tensor& tokens, VitOutputs& outputs, at::Tensor* row);
   at::Tensor pool(const at::Tensor& tokens, at::Tensor* row);
+  void check_taps(const VitTaps& taps) const;
   /// Whether the attention pool's row takes the place of a block's map.
   bool maps_pool(std::int64_t block) const;
 

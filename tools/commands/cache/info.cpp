@@ -103,7 +103,9 @@ Values provenance_of(const TrackInfo& track) {
   add_values(teacher, "", out);
   add_values(to_json(track.made_with), "", out);
   if (track.kind == "attention")
-    out.emplace_back("heads", (track.heads_mean ? "mean of " : "") +
+    out.emplace_back("heads", (track.rollout      ? "rollout of "
+                               : track.heads_mean ? "mean of "
+                                                  : std::string()) +
                                   (track.heads.empty() ? "all" : nlohmann::json(track.heads).dump()));
   std::string chain;
   for (const EncodingRecord& encoding : track.recoded_from)

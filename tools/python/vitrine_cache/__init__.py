@@ -45,7 +45,7 @@ from .track import Track
 
 if TYPE_CHECKING:
     from . import losses
-    from .batch import Batch, TopK, normalised
+    from .batch import Batch, TopK, normalised, place_boxes
     from .dataset import VitrineDataset
     from .loading import Loader, loader
     from .views import Views
@@ -54,9 +54,9 @@ if TYPE_CHECKING:
 __all__ = ["Batch", "Cache", "CacheError", "Container", "CorruptError", "ENCODINGS", "IMAGENET_MEAN", "IMAGENET_STD", "Index",
            "InputError", "IoError", "Loader", "NO_LABEL", "NewerFormatError", "Plan", "Problem", "RECIPE", "ResourceError",
            "TopK", "Track", "Views", "VitrineDataset", "Writer", "__version__", "hashed_view", "left_out", "loader", "losses",
-           "normalised", "own_share"]
+           "normalised", "own_share", "place_boxes"]
 
-LATER = {"Batch": "batch", "TopK": "batch", "normalised": "batch", "VitrineDataset": "dataset", "Loader": "loading",
+LATER = {"Batch": "batch", "TopK": "batch", "normalised": "batch", "place_boxes": "batch", "VitrineDataset": "dataset", "Loader": "loading",
          "loader": "loading", "Views": "views", "Writer": "writer"}  # need torch, Pillow or h5py; by module
 
 

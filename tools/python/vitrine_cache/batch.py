@@ -75,6 +75,8 @@ class Batch:
     lam: Tensor            # float32 [N], in [0, 1]; 1: not mixed
     left_out: Tensor       # bool [N]: a view without pixels, labels and targets (VitrineDataset.drop_left_out)
     targets: dict[str, Tensor | TopK]  # by track: float32 [N, shape...]
+    image: Tensor = dataclasses.field(default_factory=lambda: torch.empty(0, dtype=torch.int64))  # int64 [N]: in Cache.ids
+    geometry: Tensor = dataclasses.field(default_factory=lambda: torch.empty(0, 4))  # float32 [N, 4]: Views.geometry()
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -97,6 +99,17 @@ class Batch:
                    dtype: torch.dtype = torch.float32) -> Tensor:
         """normalised(images, mean, std)."""
         return normalised(self.images, mean, std, dtype)
+
+
+def place_boxes(boxes: Tensor, geometry: Tensor) -> Tensor:
+    """Boxes [M, 4] of one image (left, top, right, bottom in its pixels) in the pixels of a view, whose row of Batch.geometry
+    is `geometry`, [4]. They are not clipped to the view.
+
+    >>> place_boxes(torch.tensor([[10., 20., 30., 60.]]), torch.tensor([-0.5, 0.5, 320., 80.]))
+    tensor([[305.,  90., 315., 110.]])
+    """
+    corners = boxes.view(-1, 2, 2) * geometry[:2] + geometry[2:]
+    return torch.cat([corners.amin(1), corners.amax(1)], 1)
 
 
 def normalised(images: Tensor, mean: Sequence[float] = IMAGENET_MEAN, std: Sequence[float] = IMAGENET_STD,

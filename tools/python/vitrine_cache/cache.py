@@ -13,7 +13,7 @@ from .container import Container
 from .errors import CacheError, InputError, require_directory, system_error
 from .index import Index
 from .plan import Plan
-from .recipes import CUT_MIX, LEFT_OUT, RECIPE
+from .recipes import CUT_MIX, LEFT_OUT, NO_MIX, RECIPE, letterboxed
 from .shards import ShardDirectory, is_kind
 from .track import Track
 
@@ -137,7 +137,11 @@ class Cache:
         wrong |= (r["flip"] > 1) | (r["mix"] > CUT_MIX) | (r["partner"] >= self.plan.group)
         outside = (r["box_top"] >= r["box_bottom"]) | (r["box_left"] >= r["box_right"])
         outside |= (r["box_bottom"] > size) | (r["box_right"] > size)
-        if (wrong | ((r["mix"] == CUT_MIX) & outside)).any():
+        boxed = (r["mix"] == CUT_MIX) | letterboxed(r)
+        if self.plan.letterbox:
+            wrong |= r["mix"] != NO_MIX
+            boxed[:] = True
+        if (wrong | (boxed & outside)).any():
             raise InputError(
                 f"{where}: a recipe does not fit its image; the file belongs to another cache, copy or make it "
                 "again")

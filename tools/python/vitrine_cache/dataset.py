@@ -190,6 +190,8 @@ class VitrineDataset(torch.utils.data.Dataset[Batch]):
         return Batch(images=self._transformed(images, epoch, group), labels=torch.from_numpy(labels[kept]),
                      mixed_labels=torch.from_numpy(mixed[kept]), lam=torch.from_numpy(own_share(recipes)[kept]),
                      left_out=torch.from_numpy(without[kept]),
+                     image=torch.from_numpy(recipes["image"].astype(np.int64)[kept]),
+                     geometry=torch.from_numpy(self.views.geometry(recipes)[kept].astype(np.float32)),
                      targets={name: self._target(t, pass_, group, kept) for name, t in self.tracks.items()})
 
     def _note_other_picture(self, pass_: int, group: int) -> None:

@@ -33,7 +33,10 @@ def check_plan_settings(settings: Any) -> None:
         if not low <= settings[key] <= high:
             raise ValueError(f"{key} = {settings[key]!r} is not allowed; expected a number from {low} to {high}")
     for key in settings:
-        if key not in SETTINGS:
+        if key == "resize":
+            if settings[key] != "letterbox":
+                raise ValueError(f"settings.resize = {settings[key]!r} is not allowed; expected \"letterbox\"")
+        elif key not in SETTINGS:
             raise ValueError(f"unknown setting {key}; the plan was made by another version of vitrine")
     s = settings
     if s["group"] % 2:
@@ -42,6 +45,8 @@ def check_plan_settings(settings: Any) -> None:
         raise ValueError("a least area or ratio above the largest, or no area, is not allowed")
     if any(0 < s[key] < LEAST_ALPHA for key in ("mixup_alpha", "cutmix_alpha")):
         raise ValueError(f"an alpha below {LEAST_ALPHA} that is not 0 is not allowed")
+    if "resize" in s and s["mix_probability"] > 0:
+        raise ValueError(f"resize = \"letterbox\" with mix_probability = {s['mix_probability']} is not allowed; expected 0")
     if s["mix_probability"] > 0 and s["mixup_alpha"] == 0 and s["cutmix_alpha"] == 0:
         raise ValueError(f"mix_probability = {s['mix_probability']} needs mixup_alpha or cutmix_alpha above 0")
 
@@ -66,6 +71,7 @@ class Plan:
         self.group: int = self.settings["group"]
         self.shard_groups: int = self.settings["shard_groups"]
         self.image_size: int = self.settings["image_size"]
+        self.letterbox = "resize" in self.settings
         self.groups_per_pass = -(-len(index) // self.group)
         self.shards_per_pass = -(-self.groups_per_pass // self.shard_groups)
 

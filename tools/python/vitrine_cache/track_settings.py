@@ -177,6 +177,11 @@ def known(settings: Any) -> dict[str, Any]:
         heads = fields.object("heads")
         track["heads"] = {"kept": heads.list("kept", is_head, "an integer"),
                           "mean": heads.flag("mean")}
+        if "rollout" in heads.found and heads.flag("rollout"):
+            track["heads"]["rollout"] = True
+            if track["heads"]["kept"] or not track["heads"]["mean"]:
+                raise ValueError("heads.rollout does not fit the other heads; expected the mean over all heads, of an "
+                                 "attention track")
     shape = track["shape"] = fields.list("shape", is_unsigned, "an integer", "an axis of shape")
     track.update(_encoding(fields))
     encoding = track["encoding"]

@@ -17,10 +17,11 @@ from xxhash import xxh3_64_intdigest as xxh3
 from .cache import Cache
 from .errors import InputError, require_directory, system_error
 from .index import UNLABELLED
-from .recipes import CUT_MIX, LEFT_OUT, MIX_UP, NO_MIX, hashed_view, left_out
+from .recipes import CUT_MIX, LEFT_OUT, MIX_UP, NO_MIX, geometry, hashed_view, left_out, letterbox_place, scale_edge
 
 
 LARGEST_SIZE = 65535  # as in plan.json
+PADDING = (124, 116, 104)  # around letterboxed pictures: ImageNet's mean colour
 
 
 def mix_bytes(own: np.ndarray, other: np.ndarray, share: int) -> np.ndarray:
@@ -28,11 +29,6 @@ def mix_bytes(own: np.ndarray, other: np.ndarray, share: int) -> np.ndarray:
     share = int(share)
     mixed = own.astype(np.uint32) * share + other.astype(np.uint32) * (65536 - share) + 32768
     return (mixed >> 16).astype(np.uint8)
-
-
-def scale_edge(value: int, teacher: int, size: int) -> int:
-    """An edge of a CutMix box from the teacher's pixels to another grid: value * size / teacher, halves rounded up."""
-    return (2 * value * size + teacher) // (2 * teacher)
 
 
 ORIENTATION = 0x0112  # EXIF's tag
@@ -126,13 +122,25 @@ class Views:
     def crop(self, picture: Image.Image, recipe: np.void) -> np.ndarray:
         """The view before mixing: uint8 [size, size, 3]."""
         top, left, height, width = (int(recipe[key]) for key in ("top", "left", "height", "width"))
+        first_y, first_x, last_y, last_x = 0, 0, self.size, self.size
+        if boxed := recipe["mix"] == NO_MIX and recipe["box_bottom"] > recipe["box_top"]:
+            first_y, first_x, last_y, last_x = letterbox_place(recipe, self.cache.plan.image_size, self.size)
         view = picture.crop((left, top, left + width, top + height))
         # Rows, then columns, each rounded to bytes: Pillow before 13 uses this order, later versions either.
-        view = view.resize((self.size, height), Image.Resampling.BICUBIC)
-        view = view.resize((self.size, self.size), Image.Resampling.BICUBIC)
+        view = view.resize((last_x - first_x, height), Image.Resampling.BICUBIC)
+        view = view.resize((last_x - first_x, last_y - first_y), Image.Resampling.BICUBIC)
         if recipe["flip"]:
             view = view.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-        return np.asarray(view)
+        if not boxed:
+            return np.asarray(view)
+        padded = np.full((self.size, self.size, 3), PADDING, np.uint8)
+        padded[first_y:last_y, first_x:last_x] = np.asarray(view)
+        return padded
+
+    def geometry(self, recipes: np.ndarray) -> np.ndarray:
+        """Where points of the images are in these views: float64 [N, 4], scale x, scale y, offset x, offset y; scale x is
+        negative where the view is mirrored. view = offset + scale * image, in pixels."""
+        return geometry(recipes, self.cache.plan.image_size, self.size)
 
     def group(self, recipes: np.ndarray) -> np.ndarray:
         """The mixed views of a whole group: uint8 [group, size, size, 3]. Decodes each image once. Views left out are

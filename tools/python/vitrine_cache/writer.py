@@ -52,6 +52,7 @@ class Writer:
     kept, temperatures  topk: logits kept per view, and the temperatures at which a student may learn
     teacher, weights    its name, and its weight file or the file's SHA-256; both name the directory, and a student compares them
     mean, std       the model's input is (value / 255 - mean) / std; by default ImageNet's
+    heads, heads_mean, rollout  attention: the heads stored, whether their mean alone, or the rollout over all heads and blocks
     architecture    anything that rebuilds the model, for your own use: an object with texts and numbers
     passes          by default all that have recipes
     device, precision, micro_batch  how the model runs: they are recorded, as the last digits depend on them
@@ -64,7 +65,7 @@ class Writer:
                  teacher: str, weights: str | os.PathLike[str], max_error: float | None = None, kept: int | None = None,
                  temperatures: Sequence[float] = (1.0, 4.0), mean: Sequence[float] = IMAGENET_MEAN,
                  std: Sequence[float] = IMAGENET_STD, crop_pct: float = 1.0, license: str = "", normalised: bool = False,
-                 heads: Sequence[int] = (), heads_mean: bool = False, architecture: dict[str, Any] | None = None,
+                 heads: Sequence[int] = (), heads_mean: bool = False, rollout: bool = False, architecture: dict[str, Any] | None = None,
                  passes: Sequence[int] | None = None, device: str = "cpu", precision: str = "fp32",
                  micro_batch: int | None = None, calibration_views: int = 1024, level: int = 1) -> None:
         hdf5()
@@ -83,7 +84,7 @@ class Writer:
                         "mean": [float(x) for x in mean], "std": [float(x) for x in std], "crop_pct": crop_pct,
                         "interpolation": "bicubic", "class_list_sha256": classes, **({"license": license} if license else {})},
             "kind": kind, "block": block, "normalised": normalised,
-            **({"heads": {"kept": list(heads), "mean": heads_mean}} if kind == "attention" else {}),
+            **({"heads": {"kept": list(heads), "mean": heads_mean or rollout, **({"rollout": True} if rollout else {})}} if kind == "attention" else {}),
             "shape": [int(axis) for axis in shape], "encoding": encoding,
             **({"codec": codec} if (codec := _codec(kind, encoding, max_error, kept, temperatures)) else {}),
             "level": level, "plan": self.cache.plan.hash,
