@@ -69,7 +69,7 @@ void check_recipe(const Recipe& r, const Plan& plan, const Problem& place) {
       r.mix > Mix::kCutMix || r.partner >= options.group || (r.flags & ~kViewLeftOut) != 0 ||
       (options.resize == Resize::kLetterbox && r.mix != Mix::kNone) ||
       (boxed && (r.box_top >= r.box_bottom || r.box_left >= r.box_right || r.box_bottom > options.image_size ||
-               r.box_right > options.image_size)))
+                 r.box_right > options.image_size)))
     refuse("a recipe does not fit its image", "the file belongs to another cache, copy or make it again");
 }
 
