@@ -11,11 +11,14 @@
 
 #include "common/base/error.h"
 #include "common/base/files.h"
+#include "common/base/hash.h"
 #include "common/image/decode.h"
 #include "common/image/write.h"
 #include "tests/faults/fuzz.h"
 #include "tests/fuzz/cases.h"
 #include "tests/support/zip_bytes.h"
+#include "tools/pack/manifest.h"
+#include "tools/pack/tar.h"
 
 namespace {
 
@@ -251,6 +254,20 @@ void seed_cards(const Seeds& seeds) {
   add(CardCase::kReadme, "readme", "---\nlicense: other\nlicense_name: 'x'\n---\n");
 }
 
+void seed_packs(const Seeds& seeds) {
+  const std::string card = "# A card\n", plan = std::string(700, '{');
+  const PackManifest manifest(std::string(64, 'a'), {{"README.md", card.size(), xxh3(card)},
+                                                     {"plan.json", plan.size(), xxh3(plan)},
+                                                     {"recipes/00000.h5", 0, xxh3("")}});
+  std::string members;
+  for (const auto& [name, contents] : {std::pair{"README.md", card}, {"plan.json", plan}, {"recipes/00000.h5", ""}})
+    members += tar_header(name, contents.size()) + contents + std::string(tar_padding(contents.size()), '\0');
+  members += std::string(kTarEndBytes, '\0');
+  seeds.add("whole", std::string(1, '\0') + manifest.head() + members);
+  const std::string json = manifest.json();
+  seeds.add("list", "\1" + json.substr(0, json.rfind(",\n  \"check\"")) + std::string(1, '\0') + members);
+}
+
 }  // namespace
 
 int main(int count, char** words) {
@@ -268,6 +285,7 @@ int main(int count, char** words) {
     seed_safetensors(Seeds(directory / "safetensors"));
     seed_torch_files(Seeds(directory / "torch_file"));
     seed_cards(Seeds(directory / "card"));
+    seed_packs(Seeds(directory / "pack"));
     return 0;
   });
 }

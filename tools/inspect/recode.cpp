@@ -14,12 +14,14 @@
 #include "common/base/local_ranks.h"
 #include "common/base/progress.h"
 #include "common/cache/shard_directory.h"
+#include "common/cache/teacher_score.h"
 #include "common/cache/track.h"
 #include "common/cache/writer.h"
 #include "common/codec/make_codec.h"
 #include "common/codec/transform/basis.h"
 #include "common/codec/transform/encoder/calibrator.h"
 #include "tools/inspect/file_check.h"
+#include "tools/inspect/track_state.h"
 
 namespace vitrine {
 namespace {
@@ -215,6 +217,8 @@ Recoded recode(const Cache& cache, const TrackInfo& from, const RecodeOptions& o
   recoder.try_first_group(numbers.front());  // fails before anything is written
   create_cache(to, cache.index(), cache.plan());
   create_track(to, track, basis.get());
+  const std::string teacher = teacher_directory(track);
+  if (const auto score = read_teacher_score(cache.directory(), teacher)) write_teacher_score(to, teacher, *score);
   copy_recipes(cache, to, numbers);
 
   Recoded result{track};

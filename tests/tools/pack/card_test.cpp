@@ -4,6 +4,7 @@
 #include "common/cache/teacher_score.h"
 #include "tests/support/message.h"
 #include "tests/tools/pack/packed.h"
+#include "tools/inspect/recode.h"
 #include "tools/inspect/track_words.h"
 
 using namespace vitrine;
@@ -69,6 +70,12 @@ TEST_CASE("the card states the index, the views, the teachers and the tracks wit
   cache.pack_as(cache.tar);
   CHECK(run("tar -xOf '" + cache.tar.string() + "' README.md").output == card);
   CHECK(has(run("tar -tf '" + cache.tar.string() + "'").output, "tiny.aaaaaaaa/check.json\n"));
+  // A recoded track keeps what its teacher was worth.
+  RecodeOptions options{.to = cache.root / "recoded", .workers = 1};
+  options.codec.encoding = Encoding::kFp32;
+  recode(opened, opened.track("logits", "tiny"), options);
+  CHECK(
+      has(run(executable("vitrine-cache") + " card '" + options.to.string() + "'").output, "| top-1 | 81.2 % (top-5"));
 }
 
 TEST_CASE("a recorded error of a shard is in the card") {
