@@ -6,7 +6,7 @@
 #include "common/models/autocast.h"
 #include "common/models/inference/cost.h"
 #include "common/models/inference/frozen_resnet.h"
-#include "common/models/inference/max_pool.h"
+#include "common/models/inference/pooling.h"
 #include "common/models/resnet.h"
 #include "common/models/vit/options.h"
 #include "common/models/vit/vit.h"
@@ -122,6 +122,17 @@ TEST_CASE("max_pool_of_relu is ATen's pooling, bit by bit") {
       CHECK(pooled.is_contiguous(at::MemoryFormat::ChannelsLast));
     }
   CHECK_THROWS_AS(max_pool_of_relu(at::zeros({1, 8, 6, 6})), c10::Error);
+}
+
+TEST_CASE("mean_over_positions is the mean in FP32, whatever the type") {
+  torch::manual_seed(4);
+  for (const at::ScalarType type : {at::kFloat, at::kBFloat16, at::kHalf}) {
+    CAPTURE(c10::toString(type));
+    const at::Tensor x = at::randn({3, 21, 7, 5}).to(type).contiguous(at::MemoryFormat::ChannelsLast);
+    const at::Tensor mean = mean_over_positions(x);
+    CHECK((mean.scalar_type() == at::kFloat));
+    CHECK(at::allclose(mean, x.to(at::kDouble).mean({2, 3}).to(at::kFloat), 1e-5, 1e-6));
+  }
 }
 
 TEST_CASE("parameters and multiply-adds are torchvision's figures") {

@@ -203,8 +203,8 @@ TEST_CASE("impossible measurements are refused in one sentence") {
            {"codec --synthetic 0 --targets '" + (fixture.root / "none").string() + "'", {"none"}},
            {"read --rounds 0", {"--rounds"}},
            {"read --cache '" + (fixture.root / "none").string() + "'", {"none"}},
-           {"sing", {"unknown subcommand \"sing\"; expected one of codec, forward, read, scale"}},
-           {"", {"expected one of codec, forward, read, scale"}},
+           {"sing", {"unknown subcommand \"sing\"; expected one of codec, forward, inference, read, scale"}},
+           {"", {"expected one of codec, forward, inference, read, scale"}},
            {"read --roundes 3", {"--roundes"}}}) {
     CAPTURE(arguments);
     const CommandResult result = bench(arguments);

@@ -12,7 +12,7 @@
 #include "common/models/device.h"
 #include "common/models/head.h"
 #include "common/models/inference/fold.h"
-#include "common/models/inference/max_pool.h"
+#include "common/models/inference/pooling.h"
 
 namespace vitrine {
 namespace {
@@ -137,7 +137,8 @@ at::Tensor FrozenResNet::forward(const at::Tensor& input) const {
     // The block's input is not needed after it: the sum takes its memory.
     x = added(y, block.path.back(), block.shortcut ? convolved(x, *block.shortcut, false) : std::move(x));
   }
-  return full_precision_linear(x.to(at::kFloat).mean({2, 3}), head_weight_, head_bias_);
+  x = fused_ && device_.is_cpu() ? mean_over_positions(x) : x.to(at::kFloat).mean({2, 3});
+  return full_precision_linear(x, head_weight_, head_bias_);
 }
 
 }  // namespace vitrine

@@ -45,6 +45,7 @@ class FrozenResNet {
   /// Whether ReLU and addition are fused here.
   bool fused() const { return fused_; }
   const FrozenOptions& options() const { return options_; }
+  at::Device device() const { return device_; }
 
  private:
   struct Convolution {

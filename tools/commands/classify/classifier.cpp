@@ -27,6 +27,8 @@ Image decoded(const std::filesystem::path& path, const Decoding& decoding) {
   return decode_image(std::as_bytes(std::span(bytes)), path.string(), decoding);
 }
 
+constexpr std::int64_t kUsualBatch = 16;  // that weights are packed for
+
 std::vector<Guess> likeliest(const at::Tensor& probabilities, std::size_t top) {
   const auto count = std::min<std::int64_t>(static_cast<std::int64_t>(top), probabilities.size(0));
   const auto [values, indices] = probabilities.topk(count);
@@ -44,6 +46,11 @@ Classifier::Classifier(const StoredStudent& student, at::Device device, const st
       scope_(precision_, device, "--precision"),
       network_(network_of(student, device)) {
   if (!(record_.crop_pct > 0)) fail(student.file.string(), ": its crop_pct is 0; expected a share in (0, 1]");
+  if (network_.resnet() == nullptr || !device.is_cpu()) return;
+  const auto size = static_cast<std::int64_t>(record_.size);
+  frozen_.emplace(student.weights, device,
+                  FrozenOptions{.type = compute_type(precision_), .shape = {kUsualBatch, size, size}});
+  if (!frozen_->fused()) frozen_.reset();
 }
 
 Image Classifier::view(const std::filesystem::path& path, int size) const {
@@ -73,6 +80,12 @@ at::Tensor Classifier::input_of(std::span<const Image* const> crops) const {
                             rgb_triplet(record_.stddev, "std"));
 }
 
+at::Tensor Classifier::logits_of(const at::Tensor& x) {
+  if (frozen_) return frozen_->forward(x);
+  const Autocast autocast(device_, compute_type(precision_));
+  return network_.forward(x).logits;
+}
+
 std::vector<ClassifiedPicture> Classifier::classify(std::span<const std::filesystem::path> paths, std::size_t top) {
   std::vector<ClassifiedPicture> out(paths.size());
   tbb::parallel_for(std::size_t{0}, paths.size(), [&](std::size_t i) { out[i] = read(paths[i]); });
@@ -83,12 +96,7 @@ std::vector<ClassifiedPicture> Classifier::classify(std::span<const std::filesys
   with_torch_errors({"classification", "close other programs", ""}, [&] {
     const torch::NoGradGuard no_grad;
     const at::Tensor x = input_of(crops);
-    at::Tensor logits;
-    {
-      const Autocast autocast(device_, compute_type(precision_));
-      logits = network_.forward(x).logits;
-    }
-    const at::Tensor probabilities = at::softmax(logits.to(at::kCPU, at::kDouble), 1);
+    const at::Tensor probabilities = at::softmax(logits_of(x).to(at::kCPU, at::kDouble), 1);
     std::int64_t row = 0;
     for (ClassifiedPicture& picture : out)
       if (picture.error.empty()) picture.guesses = likeliest(probabilities[row++], top);

@@ -12,7 +12,7 @@
 #include "common/base/json.h"
 #include "common/base/progress.h"
 #include "common/base/stop.h"
-#include "tools/commands/distil/child.h"
+#include "tools/commands/vitrine/child.h"
 #include "tools/commands/distil/configuration.h"
 #include "tools/commands/vitrine/programs.h"
 

@@ -8,6 +8,7 @@
 
 #include "common/base/error.h"
 #include "tools/commands/report/html.h"
+#include "tools/commands/report/stylesheet.h"
 #include "tools/inspect/words.h"
 
 namespace vitrine {
@@ -116,7 +117,17 @@ class Drawing {
     }
     out +=
         text("<svg viewBox=\"0 0 ", kWidth, ' ', kHeight, "\" role=\"img\" aria-label=\"", escaped(in_words()), "\">");
-    return out + spans() + lanes() + axes() + curves() + marks() + "</svg></figure>\n";
+    return out + drawing() + "</svg></figure>\n";
+  }
+
+  // Title and unit stand where a page has its phases' names.
+  std::string file() const {
+    std::string out = text("<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"chart\" viewBox=\"0 0 ", kWidth, ' ',
+                           kHeight, "\" width=\"", 2 * kWidth, "\" role=\"img\" aria-label=\"", escaped(in_words()),
+                           "\"><style>", kStylesheet, "svg { background: var(--paper); }</style>");
+    out += text("<text x=\"4\" y=\"12\">", escaped(chart_.title), chart_.unit.empty() ? "" : ", ", escaped(chart_.unit),
+                "</text>");
+    return out + drawing() + "</svg>\n";
   }
 
  private:
@@ -162,6 +173,8 @@ class Drawing {
     out.pop_back();
     return out;
   }
+
+  std::string drawing() const { return spans() + lanes() + axes() + curves() + marks(); }
 
   std::string spans() const {
     std::string out;
@@ -256,8 +269,17 @@ class Drawing {
     std::string out;
     for (const ChartMark& mark : chart_.marks)
       out += text("<circle class=\"mark ", colour_class(mark.style), "\" cx=\"", coordinate(x_.at(mark.x)), "\" cy=\"",
-                  coordinate(y_.at(mark.y)), "\" r=\"5\"><title>", escaped(mark.label), "</title></circle>");
+                  coordinate(y_.at(mark.y)), "\" r=\"5\"><title>", escaped(mark.label), "</title></circle>",
+                  mark.named ? name_of(mark) : "");
     return out;
+  }
+
+  // On the side that has room.
+  std::string name_of(const ChartMark& mark) const {
+    const double x = x_.at(mark.x), wide = kCharacter * static_cast<double>(mark.label.size());
+    const bool left = x + 8 + wide > kWidth;
+    return text("<text", left ? " class=\"end\"" : "", " x=\"", coordinate(left ? x - 8 : x + 8), "\" y=\"",
+                coordinate(y_.at(mark.y) + 4), "\">", escaped(mark.label), "</text>");
   }
 
   const Chart& chart_;
@@ -299,6 +321,11 @@ std::string legend_html(const std::vector<ChartLine>& lines) {
 std::string chart_html(const Chart& chart) {
   const Drawing drawing(chart);
   return drawing.empty() ? "" : drawing.html();
+}
+
+std::string chart_svg(const Chart& chart) {
+  const Drawing drawing(chart);
+  return drawing.empty() ? "" : drawing.file();
 }
 
 }  // namespace vitrine

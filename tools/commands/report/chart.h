@@ -41,6 +41,7 @@ struct ChartMark {
   std::string label;  ///< shown when pointed at
   std::size_t style = 0;
   double x = 0, y = 0;
+  bool named = false;  ///< the label stands beside it, too
 };
 
 struct Chart {
@@ -58,6 +59,10 @@ struct Chart {
 /// A <figure> with title, legend and the SVG, which has role="img" and says in words what it shows. Empty if no line
 /// has a point.
 std::string chart_html(const Chart& chart);
+
+/// The same drawing as a file of its own, with colours and type, title and unit; no legend. Empty if no line has a
+/// point.
+std::string chart_svg(const Chart& chart);
 
 /// <ul> of the lines' labels with samples of their colour and dash.
 std::string legend_html(const std::vector<ChartLine>& lines);

@@ -14,15 +14,16 @@
 namespace vitrine {
 
 std::span<const ProgramName> programs() {
-  static constexpr std::array<ProgramName, 9> kPrograms = {{
+  static constexpr std::array<ProgramName, 10> kPrograms = {{
       {"distil", "from a folder of photos and a teacher to a trained student, in one command"},
       {"extract", "run the teacher once over augmented images and keep its outputs in a cache"},
       {"train", "train a student from a cache, a live teacher or labels; evaluate one"},
+      {"choose", "measure students on this machine, train those that can pay, take the best under a latency"},
       {"cache", "inspect, verify, repair and recode caches; estimate their cost"},
       {"report", "one page about one run, or about several beside each other"},
       {"export", "a student as safetensors, pth, ONNX or TorchScript"},
       {"classify", "name what is on pictures"},
-      {"bench", "measure the codec, reading, teachers and planning"},
+      {"bench", "measure the codec, reading, teachers, inference and planning"},
       {"draw", "draw a small data set to try things on"},
   }};
   return kPrograms;

@@ -17,6 +17,10 @@ import time
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
+class Unavailable(Exception):
+    """Its message is the whole reason."""
+
+
 def torchvision_module(torch, spec):
     """torchvision's ResNet with the file's weights; with another width each layer is replaced by one of scaled channels."""
     import torchvision
@@ -76,7 +80,7 @@ class OnnxNetwork:
     def prepare(self, x):
         given = self.session.get_inputs()[0]
         if given.type != "tensor(float)":
-            raise ValueError(f"its input is {given.type}; export it with a float input")
+            raise Unavailable(f"its input is {given.type}; export it with a float input")
         self.x = {given.name: x}
 
     def forward(self):
@@ -110,7 +114,7 @@ def load(spec):
 
     runtime = spec["runtime"]
     if runtime == "onnxruntime" and spec["precision"] not in ("fp32", "int8"):
-        raise ValueError(f"has no {spec['precision']} on a CPU")
+        raise Unavailable(f"has no {spec['precision']} on a CPU")
     make = {"torchvision": lambda: TorchNetwork(spec, False), "torch.compile": lambda: TorchNetwork(spec, True),
             "onnxruntime": lambda: OnnxNetwork(spec), "openvino": lambda: OpenvinoNetwork(spec)}
     network = make[runtime]()
@@ -147,6 +151,8 @@ def main():
     for line in sys.stdin:
         try:
             reply = answer(json.loads(line), networks)
+        except Unavailable as error:
+            reply = {"error": str(error)}
         except Exception as error:  # of any library: the benchmark goes on without this network
             reply = {"error": f"{type(error).__name__}: {error}".splitlines()[0]}
         print(json.dumps(reply), file=out, flush=True)

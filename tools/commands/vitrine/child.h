@@ -1,6 +1,6 @@
 // Runs one of the other programs as a child process.
-#ifndef VITRINE_TOOLS_COMMANDS_DISTIL_CHILD_H_
-#define VITRINE_TOOLS_COMMANDS_DISTIL_CHILD_H_
+#ifndef VITRINE_TOOLS_COMMANDS_VITRINE_CHILD_H_
+#define VITRINE_TOOLS_COMMANDS_VITRINE_CHILD_H_
 
 #include <filesystem>
 #include <string>
@@ -17,4 +17,4 @@ int run_program(const std::filesystem::path& program, const std::string& shown,
 
 }  // namespace vitrine
 
-#endif  // VITRINE_TOOLS_COMMANDS_DISTIL_CHILD_H_
+#endif  // VITRINE_TOOLS_COMMANDS_VITRINE_CHILD_H_

@@ -1,4 +1,4 @@
-#include "tools/commands/distil/child.h"
+#include "tools/commands/vitrine/child.h"
 
 #include <sys/prctl.h>
 #include <sys/wait.h>

@@ -1,6 +1,6 @@
 #include <torch/torch.h>
 
-#include "common/models/inference/max_pool.h"
+#include "common/models/inference/pooling.h"
 
 #include <algorithm>
 #include <cstdint>
@@ -40,13 +40,31 @@ void pool(const at::Tensor& x, const at::Tensor& out) {
   });
 }
 
+void check(const at::Tensor& x) {
+  TORCH_CHECK(x.dim() == 4 && x.is_cpu() && x.is_contiguous(at::MemoryFormat::ChannelsLast) &&
+                  (x.element_size() == 4 || x.element_size() == 2) && x.is_floating_point(),
+              "pooling takes [N, C, H, W] in channels-last memory on the CPU, not ", x.sizes(), ' ', x.scalar_type());
+}
+
+template <class Number>
+void add_positions(const at::Tensor& x, const at::Tensor& out) {
+  const std::int64_t channels = x.size(1), positions = x.size(2) * x.size(3);
+  const auto* from = x.const_data_ptr<Number>();
+  auto* to = out.mutable_data_ptr<float>();
+  at::parallel_for(0, x.size(0), 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t image = begin; image < end; ++image)
+      for (std::int64_t position = 0; position < positions; ++position) {
+        const Number* row = from + (image * positions + position) * channels;
+        float* sums = to + image * channels;
+        for (std::int64_t c = 0; c < channels; ++c) sums[c] += static_cast<float>(row[c]);
+      }
+  });
+}
+
 }  // namespace
 
 at::Tensor max_pool_of_relu(const at::Tensor& x) {
-  TORCH_CHECK(x.dim() == 4 && x.is_cpu() && x.is_contiguous(at::MemoryFormat::ChannelsLast) &&
-                  (x.element_size() == 4 || x.element_size() == 2) && x.is_floating_point(),
-              "max_pool_of_relu takes [N, C, H, W] in channels-last memory on the CPU, not ", x.sizes(), ' ',
-              x.scalar_type());
+  check(x);
   const at::Tensor out = at::empty({x.size(0), x.size(1), (x.size(2) + 1) / 2, (x.size(3) + 1) / 2}, x.options(),
                                    at::MemoryFormat::ChannelsLast);
   if (x.element_size() == 4)
@@ -54,6 +72,18 @@ at::Tensor max_pool_of_relu(const at::Tensor& x) {
   else
     pool<std::int16_t>(x, out);
   return out;
+}
+
+at::Tensor mean_over_positions(const at::Tensor& x) {
+  check(x);
+  const at::Tensor out = at::zeros({x.size(0), x.size(1)}, x.options().dtype(at::kFloat));
+  if (x.scalar_type() == at::kBFloat16)
+    add_positions<at::BFloat16>(x, out);
+  else if (x.scalar_type() == at::kHalf)
+    add_positions<at::Half>(x, out);
+  else
+    add_positions<float>(x, out);
+  return out / static_cast<double>(x.size(2) * x.size(3));
 }
 
 }  // namespace vitrine

@@ -1,6 +1,6 @@
-// The pooling after a ResNet's first layer.
-#ifndef VITRINE_COMMON_MODELS_INFERENCE_MAX_POOL_H_
-#define VITRINE_COMMON_MODELS_INFERENCE_MAX_POOL_H_
+// The poolings of a ResNet, for inference on a CPU.
+#ifndef VITRINE_COMMON_MODELS_INFERENCE_POOLING_H_
+#define VITRINE_COMMON_MODELS_INFERENCE_POOLING_H_
 
 #include <ATen/core/Tensor.h>
 
@@ -12,6 +12,9 @@ namespace vitrine {
 /// at::parallel_for. Throws c10::Error for another x.
 at::Tensor max_pool_of_relu(const at::Tensor& x);
 
+/// The mean over positions, in FP32. x: as above, of any sign. Returns [N, C], FP32.
+at::Tensor mean_over_positions(const at::Tensor& x);
+
 }  // namespace vitrine
 
-#endif  // VITRINE_COMMON_MODELS_INFERENCE_MAX_POOL_H_
+#endif  // VITRINE_COMMON_MODELS_INFERENCE_POOLING_H_

@@ -1,0 +1,119 @@
+// vitrine choose, from a table to a choice.
+#include <torch/torch.h>
+
+#include <nlohmann/json.hpp>
+
+#include "tests/support/message.h"
+#include "tests/train/fixture.h"
+
+using namespace vitrine;
+using namespace vitrine::testing;
+
+namespace {
+
+namespace fs = std::filesystem;
+
+// Latencies as of some other machine: the widest is too slow, resnet34 slower than a larger one.
+constexpr const char* kTable =
+    "arch,width,size,latency_ms,multiply_adds,parameters\n"
+    "resnet18,4,32,1,100,100\nresnet18,8,32,3,400,400\nresnet34,4,32,4,200,200\nresnet18,16,32,20,900,900\n";
+
+struct Choice : TrainFixture {
+  fs::path out = root / "choice", table = root / "phone.csv";
+
+  Choice() {
+    make_cache();
+    TrainOptions training = logits_only(TargetKind::kCache, "unused");
+    training.validation = images.string();
+    training.size = 32;
+    write_whole(root / "train.toml", config_as_toml(training));
+    write_whole(table, kTable);
+  }
+  CommandResult choose(const std::string& more) const {
+    return run("'" + executable("vitrine") + "' choose '" + (root / "train.toml").string() + "' --out '" +
+               out.string() + "' " + more);
+  }
+  std::string on_table() const { return "--on '" + table.string() + "' "; }
+};
+
+}  // namespace
+
+TEST_CASE("choose: the students that can pay are trained, drawn, and one is chosen; the same command goes on") {
+  const Choice fixture;
+  const CommandResult result = fixture.choose(fixture.on_table() + "--latency 5ms");
+  CAPTURE(result.output);
+  REQUIRE(result.exit_code == 0);
+  for (const char* words : {"too slow", "another is no slower and larger", "== 1 of 2: resnet18-w8-32",
+                            "== 2 of 2: resnet18-w4-32", "the choice: "})
+    CHECK(has(result.output, words));
+  CHECK_FALSE(fs::exists(fixture.out / "resnet34-w4-32"));
+  const auto json = nlohmann::json::parse(read_whole(fixture.out / "choice.json"));
+  REQUIRE(json.at("students").size() == 2);
+  double best = -1;
+  for (const auto& student : json.at("students")) {
+    const auto summary =
+        nlohmann::json::parse(read_whole(fixture.out / student.at("run").get<std::string>() / "summary.json"));
+    CHECK(student.at("score").get<double>() == doctest::Approx(summary.at("best").at("score").get<double>()));
+    best = std::max(best, student.at("score").get<double>());
+  }
+  for (const auto& student : json.at("students"))
+    if (student.at("run") == json.at("choice")) CHECK(student.at("score").get<double>() == best);
+  const std::string svg = read_whole(fixture.out / "choice.svg");
+  CHECK(svg.starts_with("<svg xmlns=\"http://www.w3.org/2000/svg\""));
+  for (const char* words : {"latency, ms", "resnet18-w8-32", "resnet18-w4-32", ", the choice", "%"})
+    CHECK(has(svg, words));
+  CHECK(svg.ends_with("</svg>\n"));
+
+  const CommandResult again = fixture.choose(fixture.on_table() + "--latency 5ms");
+  CAPTURE(again.output);
+  CHECK(again.exit_code == 0);
+  CHECK(has(again.output, "was finished before"));
+  CHECK(read_whole(fixture.out / "choice.svg") == svg);
+
+  const CommandResult other = fixture.choose(fixture.on_table() + "--latency 6ms");
+  CAPTURE(other.output);
+  CHECK(other.exit_code == 2);
+  CHECK(has(other.output, "was begun with another request: latency is \"5ms\", but \"6ms\" in this command"));
+}
+
+TEST_CASE("choose: tiny students are measured on this machine into a table that can be given elsewhere") {
+  const Choice fixture;
+  const fs::path csv = fixture.root / "here.csv";
+  const std::string tiny = "--depths 18 --widths 4,8 --sizes 32,64 --classes 3 --seconds 0 --threads 1 ";
+  const CommandResult measured =
+      run("'" + executable("vitrine-choose") + "' --measure-only " + tiny + "-o '" + csv.string() + "'");
+  CAPTURE(measured.output);
+  REQUIRE(measured.exit_code == 0);
+  const std::string table = read_whole(csv);
+  CHECK(std::ranges::count(table, '\n') == 5);
+  CHECK(has(table, "\nresnet18,4,32,"));
+  const CommandResult dry =
+      run("'" + executable("vitrine-choose") + "' --dry-run --latency 1000s --on '" + csv.string() + "'");
+  CAPTURE(dry.output);
+  CHECK(dry.exit_code == 0);
+  CHECK(has(dry.output, "resnet18-w8-64"));
+  CHECK(has(dry.output, "is trained"));
+}
+
+TEST_CASE("choose: what cannot be is refused in one sentence, and nothing is written") {
+  const Choice fixture;
+  const auto says = [&](const std::string& more, const std::string& words) {
+    const CommandResult result = fixture.choose(more);
+    CAPTURE(result.output);
+    CHECK(result.exit_code == 2);
+    CHECK(has(result.output, words));
+    CHECK_FALSE(fs::exists(fixture.out));
+  };
+  says("", "--latency is missing");
+  says("--latency fast", "--latency fast is not a duration");
+  says("--latency 5ms --on moon", "moon: does not exist; give --on vitrine, onnxruntime or a table");
+  says("--latency 5ms --depths 19", "--depths");
+  says("--latency 5ms --on onnxruntime --precision bf16", "ONNX Runtime computes these networks in fp32");
+  says("--latency 5ms --measure-only", "--measure-only needs -o FILE.csv");
+  says("--latency 0.5ms --dry-run " + fixture.on_table(), "no candidate is that quick");
+  write_whole(fixture.out / "letter.txt", "dear");
+  const CommandResult result = fixture.choose("--latency 5ms " + fixture.on_table());
+  CHECK(result.exit_code == 2);
+  CHECK(has(result.output, "is not empty, and not a directory of vitrine choose"));
+  CHECK(read_whole(fixture.out / "letter.txt") == "dear");
+}

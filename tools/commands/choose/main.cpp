@@ -1,0 +1,175 @@
+// vitrine-choose: the most accurate student under a latency.
+#include <torch/torch.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "common/base/error.h"
+#include "common/base/files.h"
+#include "common/base/local_ranks.h"
+#include "common/base/memory.h"
+#include "common/base/stop.h"
+#include "common/config/command_line.h"
+#include "tools/commands/bench/peer.h"
+#include "tools/commands/choose/decide.h"
+#include "tools/commands/choose/outcome.h"
+#include "tools/commands/choose/request.h"
+#include "tools/commands/vitrine/child.h"
+#include "tools/commands/vitrine/programs.h"
+
+namespace {
+
+using namespace vitrine;
+namespace fs = std::filesystem;
+
+void add_options(CLI::App& app, ChooseRequest& request) {
+  app.add_option("CONFIG", request.config, "vitrine-train's TOML file, which every student is trained with");
+  app.add_option("--latency", request.latency, "the bound for one picture: 5ms, 0.2s");
+  app.add_option("--on", request.on, "vitrine or onnxruntime on this machine, or a table from another (FILE.csv)")
+      ->capture_default_str();
+  app.add_option("--out", request.out, "directory of table, runs, drawing and choice");
+  app.add_option("--depths", request.depths, "18, 34, 50, 101, 152")
+      ->delimiter(',')
+      ->capture_default_str()
+      ->check(CLI::IsMember({18, 34, 50, 101, 152}));
+  app.add_option("--widths", request.widths, "channels of the first stage; 64 is the published ResNet")
+      ->delimiter(',')
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1024));
+  app.add_option("--sizes", request.sizes, "sides of the input; any, whatever the size of the cache's views")
+      ->delimiter(',')
+      ->capture_default_str()
+      ->check(CLI::Range(32, 4096));
+  app.add_option("--most", request.most, "students to train, the slowest ones")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1000));
+  app.add_option("--set", request.overrides, "key=value, of the configuration; repeatable")->expected(1)->take_all();
+  app.add_option("--precision", request.precision, "of vitrine: fp32, bf16, fp16")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"fp32", "bf16", "fp16"}));
+  app.add_option("--classes", request.classes, "of the measured networks")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1000000));
+  app.add_option("--threads", request.threads, "of the measurement; default: one per core")->check(CLI::Range(1, 4096));
+  app.add_option("--seconds", request.seconds, "of each measurement")
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 3600.0));
+  app.add_option("--python", request.python, "with onnxruntime")->capture_default_str();
+}
+
+std::vector<std::string> training_arguments(const ChooseRequest& request, const Candidate& candidate) {
+  std::vector<std::string> out = {request.config};
+  const auto set = [&](const std::string& setting) { out.insert(out.end(), {"--set", setting}); };
+  for (const std::string& setting : request.overrides) set(setting);
+  set("model.arch=" + candidate.arch());
+  set(text("model.width=", candidate.width));
+  set(text("size=", candidate.size));
+  set("output=" + (fs::path(request.out) / candidate.name()).string());
+  return out;
+}
+
+// Returns the exit code of the first student that fails or is stopped, else 0.
+int train_all(const ChooseRequest& request, const std::vector<CandidateCost>& chosen, const std::string& command) {
+  const fs::path train = program_path(own_directory(), "train");
+  const StopFlag& stop = stop_on_signals();
+  for (std::size_t i = 0; i < chosen.size(); ++i) {
+    const Candidate& candidate = chosen[i].candidate;
+    std::printf("\n== %zu of %zu: %s\n", i + 1, chosen.size(), candidate.name().c_str());
+    std::fflush(stdout);
+    const int code =
+        stop ? kStoppedExitCode : run_program(train, "vitrine-train", training_arguments(request, candidate));
+    if (code == 0) continue;
+    std::printf("\n%s: %s, student %zu of %zu; to go on: %s\n", candidate.name().c_str(),
+                code == kStoppedExitCode ? "stopped" : "failed", i + 1, chosen.size(), command.c_str());
+    return code;
+  }
+  return 0;
+}
+
+void conclude(const ChooseRequest& request, const std::vector<CandidateCost>& chosen, double bound) {
+  Outcome outcome{.bound = bound};
+  for (const CandidateCost& cost : chosen) {
+    const fs::path run = fs::path(request.out) / cost.candidate.name();
+    const RunScore score = score_of(run);
+    if (!outcome.score.empty() && score.what != outcome.score)
+      fail(run.string(), ": has ", score.what, ", but the others ", outcome.score, "; train them alike");
+    outcome.score = score.what;
+    outcome.trained.push_back({cost, score.value});
+  }
+  const fs::path out = request.out;
+  publish(out / "choice.svg", outcome_drawing(outcome));
+  publish(out / "choice.json", outcome_json(outcome).dump(2) + "\n");
+  std::printf("\n%s", outcome_table(outcome).c_str());
+  if (const auto best = choose(outcome.trained, bound))
+    std::printf("the choice: %s\n", (out / outcome.trained[*best].cost.candidate.name()).c_str());
+  std::printf("drawn in %s\n", (out / "choice.svg").c_str());
+}
+
+// Everything that can be refused before anything is measured.
+void check(const ChooseRequest& request, bool measure_only, bool dry_run, const std::string& table) {
+  if (measure_only) {
+    if (table.empty()) fail("--measure-only needs -o FILE.csv, where the table goes");
+    if (!request.measures()) fail("--measure-only measures; give --on vitrine or --on onnxruntime");
+    return;
+  }
+  if (!table.empty()) fail("-o is the table of --measure-only; the results go to --out");
+  if (request.latency.empty()) fail("--latency is missing: the bound for one picture, for instance 5ms");
+  if (!request.measures() && !path_exists(request.on))
+    throw Error(ErrorKind::kInput, {.path = request.on,
+                                    .what = "does not exist",
+                                    .remedy = "give --on vitrine, onnxruntime or a table of --measure-only"});
+  if (request.on == "onnxruntime" && request.precision != "fp32")
+    fail("--precision ", request.precision, ": ONNX Runtime computes these networks in fp32 on a CPU");
+  if (dry_run) return;
+  if (request.out.empty()) fail("--out is missing: the directory of the results; or give --dry-run");
+  if (request.config.empty()) fail("the configuration of vitrine-train is missing; give a TOML file, or --dry-run");
+  if (!path_exists(request.config))
+    throw Error(ErrorKind::kInput,
+                {.path = request.config, .what = "does not exist", .remedy = "give a configuration of vitrine-train"});
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  keep_freed_memory();
+  return guarded_main("vitrine-choose", [&] {
+    CLI::App app(
+        "Measures ResNets of several depths, widths and sizes, trains from one cache those under a latency that can "
+        "pay,\nand names the most accurate one.");
+    ChooseRequest request;
+    request.threads = default_threads();
+    request.python = bench::default_python();
+    bool dry_run = false, measure_only = false;
+    std::string table;
+    add_options(app, request);
+    app.add_flag("--dry-run", dry_run, "measure and decide only; nothing is written");
+    app.add_flag("--measure-only", measure_only, "write the table of this machine to -o, for --on elsewhere");
+    app.add_option("-o", table, "the table's file");
+    app.footer("Ctrl-C is safe, and the same command goes on. OUT/NAME is the run of a student.");
+    if (const auto code = parse_command_line(app, argc, argv)) return *code;
+    check(request, measure_only, dry_run, table);
+    if (measure_only) {
+      request.out.clear();
+      publish(table, cost_csv(costs_of(request)));
+      return 0;
+    }
+    const double bound = parse_duration(request.latency, "--latency");
+    if (dry_run)
+      request.out.clear();
+    else
+      begin(request);
+    const std::vector<CandidateCost> costs = costs_of(request);
+    const std::vector<CandidateCost> chosen = worth_training(costs, bound, request.most);
+    std::fputs(plan_table(costs, chosen, bound).c_str(), stdout);
+    std::fflush(stdout);
+    if (chosen.empty())
+      fail("--latency ", request.latency,
+           ": no candidate is that quick; allow more, or smaller --depths, --widths or --sizes");
+    if (dry_run) return 0;
+    if (const int code = train_all(request, chosen, shell_command(argc, argv)); code != 0) return code;
+    conclude(request, chosen, bound);
+    return 0;
+  });
+}

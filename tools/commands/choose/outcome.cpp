@@ -1,0 +1,134 @@
+#include <torch/torch.h>
+
+#include "tools/commands/choose/outcome.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+
+#include "common/base/error.h"
+#include "tools/commands/bench/report.h"
+#include "tools/commands/report/chart.h"
+#include "train/run/run_result.h"
+
+namespace vitrine {
+namespace {
+
+using Row = std::array<std::string, 6>;
+
+std::string aligned(const std::vector<Row>& rows) {
+  std::array<std::size_t, std::tuple_size_v<Row>> widths{};
+  for (const Row& row : rows)
+    for (std::size_t c = 0; c < row.size(); ++c) widths[c] = std::max(widths[c], row[c].size());
+  std::string out;
+  for (const Row& row : rows) {
+    std::string line;
+    for (std::size_t c = 0; c < row.size(); ++c) line += row[c] + std::string(2 + widths[c] - row[c].size(), ' ');
+    out += line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
+  }
+  return out;
+}
+
+Row cost_row(const CandidateCost& cost) {
+  return {cost.candidate.name(), figure(1e3 * cost.latency) + " ms",
+          figure(static_cast<double>(cost.multiply_adds) / 1e9) + " G",
+          figure(static_cast<double>(cost.parameters) / 1e6) + " M"};
+}
+
+std::string per_cent(double share) {
+  char out[32];
+  std::snprintf(out, sizeof out, "%.2f %%", 100 * share);
+  return out;
+}
+
+}  // namespace
+
+std::string plan_table(const std::vector<CandidateCost>& costs, const std::vector<CandidateCost>& chosen,
+                       double bound) {
+  std::vector<CandidateCost> order = costs;
+  std::ranges::stable_sort(order, {}, &CandidateCost::latency);
+  const std::vector<CandidateCost> all = worth_training(costs, bound, costs.size());
+  const auto in = [](const std::vector<CandidateCost>& list, const CandidateCost& cost) {
+    return std::ranges::any_of(list, [&](const CandidateCost& one) { return one.candidate == cost.candidate; });
+  };
+  std::vector<Row> rows{{"candidate", "latency", "multiply-adds", "parameters", "", ""}};
+  for (const CandidateCost& cost : order) {
+    rows.push_back(cost_row(cost));
+    rows.back()[4] = in(chosen, cost)       ? "is trained"
+                     : cost.latency > bound ? "too slow"
+                     : in(all, cost)        ? "left out: --most"
+                                            : "another is no slower and larger";
+  }
+  return aligned(rows);
+}
+
+RunScore score_of(const std::filesystem::path& run) {
+  const std::optional<TrainResult> result = read_summary(run);
+  if (!result)
+    throw Error(ErrorKind::kInput, {.path = run.string(),
+                                    .what = "is not a finished run",
+                                    .remedy = "repeat the command, without max_steps in the configuration"});
+  if (result->test) return {result->test->top1, "top-1 on the test images"};
+  if (result->best.there())
+    return {result->best.score, text("best ", result->best.chosen_by, " on the validation images")};
+  if (result->validation) return {result->validation->top1, "top-1 on the validation images"};
+  if (result->agreement) return {*result->agreement, "agreement with the teacher on the validation images"};
+  throw Error(
+      ErrorKind::kInput,
+      {.path = run.string(), .what = "has no score", .remedy = "give the configuration test or validation images"});
+}
+
+std::string outcome_table(const Outcome& outcome) {
+  const std::vector<std::size_t> edge = edge_of(outcome.trained);
+  const std::optional<std::size_t> best = choose(outcome.trained, outcome.bound);
+  std::vector<Row> rows{{"student", "latency", "multiply-adds", "parameters", outcome.score, ""}};
+  for (std::size_t i = 0; i < outcome.trained.size(); ++i) {
+    rows.push_back(cost_row(outcome.trained[i].cost));
+    rows.back()[4] = per_cent(outcome.trained[i].score);
+    rows.back()[5] = i == best                         ? "the choice"
+                     : std::ranges::count(edge, i) > 0 ? "best for its latency"
+                                                       : "another is no slower and better";
+  }
+  return aligned(rows);
+}
+
+std::string outcome_drawing(const Outcome& outcome) {
+  const auto& trained = outcome.trained;
+  Series edge;
+  for (const std::size_t i : edge_of(trained)) edge.add(1e3 * trained[i].cost.latency, trained[i].score);
+  Chart chart;
+  chart.title = outcome.score, chart.unit = "%", chart.x_title = "latency, ms";
+  chart.lines = {{.label = "the edge", .series = &edge, .factor = 100, .dots = true}};
+  const std::optional<std::size_t> best = choose(trained, outcome.bound);
+  for (std::size_t i = 0; i < trained.size(); ++i)
+    chart.marks.push_back({.label = trained[i].cost.candidate.name() + (i == best ? ", the choice" : ""),
+                           .style = i == best ? std::size_t{1} : std::size_t{0},
+                           .x = 1e3 * trained[i].cost.latency,
+                           .y = 100 * trained[i].score,
+                           .named = true});
+  return chart_svg(chart);
+}
+
+nlohmann::ordered_json outcome_json(const Outcome& outcome) {
+  const auto& trained = outcome.trained;
+  const std::vector<std::size_t> edge = edge_of(trained);
+  nlohmann::ordered_json students = nlohmann::ordered_json::array();
+  for (std::size_t i = 0; i < trained.size(); ++i) {
+    const CandidateCost& cost = trained[i].cost;
+    students.push_back({{"run", cost.candidate.name()},
+                        {"arch", cost.candidate.arch()},
+                        {"width", cost.candidate.width},
+                        {"size", cost.candidate.size},
+                        {"latency_seconds", cost.latency},
+                        {"multiply_adds", cost.multiply_adds},
+                        {"parameters", cost.parameters},
+                        {"score", trained[i].score},
+                        {"edge", std::ranges::count(edge, i) > 0}});
+  }
+  nlohmann::ordered_json out = {{"bound_seconds", outcome.bound}, {"score", outcome.score}, {"choice", nullptr}};
+  if (const auto best = choose(trained, outcome.bound)) out["choice"] = trained[*best].cost.candidate.name();
+  out["students"] = std::move(students);
+  return out;
+}
+
+}  // namespace vitrine

@@ -1,0 +1,43 @@
+// What a user asks of `vitrine choose`, and how it is recorded beside the results.
+#ifndef VITRINE_TOOLS_COMMANDS_CHOOSE_REQUEST_H_
+#define VITRINE_TOOLS_COMMANDS_CHOOSE_REQUEST_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "tools/commands/choose/candidate.h"
+
+namespace vitrine {
+
+struct ChooseRequest {
+  std::string config;                  ///< vitrine-train's TOML file
+  std::vector<std::string> overrides;  ///< key=value, of that configuration
+  std::string latency;                 ///< the bound, "5ms"
+  std::string on = "vitrine";          ///< vitrine, onnxruntime, or a table measured elsewhere
+  std::string precision = "fp32";      ///< of vitrine: fp32, bf16 or fp16
+  std::vector<std::uint32_t> depths = {18, 34, 50, 101, 152}, widths = {64}, sizes = {224};
+  std::uint32_t classes = 1000, threads = 1;
+  double seconds = 1;    ///< of each measurement
+  std::size_t most = 5;  ///< students to train
+  std::string out;       ///< directory of the table, the runs and the choice
+  std::filesystem::path python;
+
+  bool measures() const { return on == "vitrine" || on == "onnxruntime"; }
+  nlohmann::ordered_json json() const;
+};
+
+/// Records the request in its directory, or checks that the one recorded there is the same. Throws Error if it is not,
+/// with the differences, and for a directory of something else.
+void begin(const ChooseRequest& request);
+
+/// The costs of the request's candidates: read from the table in request.on or, from an earlier call, in request.out;
+/// else measured, with a line on standard error each.
+std::vector<CandidateCost> costs_of(const ChooseRequest& request);
+
+}  // namespace vitrine
+
+#endif  // VITRINE_TOOLS_COMMANDS_CHOOSE_REQUEST_H_
