@@ -7,11 +7,10 @@
 #include <stdexcept>
 #include <vector>
 
+#include "common/image/resample_rows.h"
+
 namespace vitrine {
 namespace {
-
-// Pillow's precision: with 8-bit pixels and the weights' overshoot, sums fit into 32 bits.
-constexpr int kPrecision = 22;
 
 // R. Keys, "Cubic convolution interpolation for digital image processing", 1981, with a = -0.5.
 double cubic(double x) {
@@ -22,12 +21,9 @@ double cubic(double x) {
   return 0;
 }
 
-// For each output, the inputs it uses, [taps.first, taps.first + taps.count), and their weights.
-struct Taps {
-  int first, count;
-};
+// For each output, the inputs it uses and their weights.
 struct Weights {
-  std::vector<Taps> taps;            // one per output
+  std::vector<ResampleTaps> taps;    // one per output
   std::vector<std::int32_t> values;  // `longest` per output
   int longest;
 };
@@ -52,34 +48,12 @@ Weights weights_for(int in, std::int64_t out, std::int64_t begin, int outputs) {
     std::int32_t* values =
         weights.values.data() + static_cast<std::size_t>(o) * static_cast<std::size_t>(weights.longest);
     for (int t = 0; t < count; ++t) {
-      const double weight = row[static_cast<std::size_t>(t)] / sum * (1 << kPrecision);
+      const double weight = row[static_cast<std::size_t>(t)] / sum * (1 << kResamplePrecision);
       values[t] = static_cast<std::int32_t>(weight < 0 ? weight - 0.5 : weight + 0.5);
     }
     weights.taps.push_back({first, count});
   }
   return weights;
-}
-
-std::uint8_t rounded(std::int32_t sum) {
-  return static_cast<std::uint8_t>(std::clamp((sum + (1 << (kPrecision - 1))) >> kPrecision, 0, 255));
-}
-
-void resample_row(const std::uint8_t* in, const Weights& weights, std::uint8_t* out) {
-  const std::int32_t* values = weights.values.data();
-  for (const Taps& taps : weights.taps) {
-    const std::uint8_t* pixel = in + std::ptrdiff_t{3} * taps.first;
-    std::int32_t red = 0, green = 0, blue = 0;
-    for (int t = 0; t < taps.count; ++t, pixel += 3) {
-      red += pixel[0] * values[t];
-      green += pixel[1] * values[t];
-      blue += pixel[2] * values[t];
-    }
-    out[0] = rounded(red);
-    out[1] = rounded(green);
-    out[2] = rounded(blue);
-    out += 3;
-    values += weights.longest;
-  }
 }
 
 // One axis: the inputs used, [first, first + count), the number of outputs that all of them would give, and which
@@ -95,6 +69,7 @@ struct Axis {
 // Rows first, then columns; each pass rounds to bytes, and identity passes are skipped. Only rows that some output
 // needs are computed, so work and memory follow the output, not the full resized image.
 Image resample(const Image& image, const Axis& rows, const Axis& columns) {
+  const ResampleLoops& loops = resample_loops();
   const std::size_t row_bytes = std::size_t{3} * static_cast<std::size_t>(columns.outputs);
   const Weights across =
       columns.is_plain() ? Weights{} : weights_for(columns.count, columns.whole, columns.begin, columns.outputs);
@@ -107,23 +82,18 @@ Image resample(const Image& image, const Axis& rows, const Axis& columns) {
     if (columns.is_plain()) {
       std::memcpy(wide.row(y - top), in + 3 * columns.begin, row_bytes);
     } else {
-      resample_row(in, across, wide.row(y - top));
+      loops.across(in, columns.count, across.taps.data(), across.values.data(), across.longest, columns.outputs,
+                   wide.row(y - top));
     }
   }
   if (rows.is_plain()) return wide;
   Image out(rows.outputs, columns.outputs);
-  std::vector<std::int32_t> sums(row_bytes);
   for (int y = 0; y < rows.outputs; ++y) {
-    const Taps taps = down.taps[static_cast<std::size_t>(y)];
+    const ResampleTaps taps = down.taps[static_cast<std::size_t>(y)];
     const std::int32_t* values =
         down.values.data() + static_cast<std::size_t>(y) * static_cast<std::size_t>(down.longest);
-    std::fill(sums.begin(), sums.end(), 0);
-    for (int t = 0; t < taps.count; ++t) {
-      const std::uint8_t* in = wide.row(taps.first - top + t);
-      const std::int32_t weight = values[t];
-      for (std::size_t x = 0; x < row_bytes; ++x) sums[x] += in[x] * weight;
-    }
-    std::transform(sums.begin(), sums.end(), out.row(y), rounded);
+    loops.down(wide.row(taps.first - top), static_cast<std::ptrdiff_t>(row_bytes), values, taps.count, row_bytes,
+               out.row(y));
   }
   return out;
 }

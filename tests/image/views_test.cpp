@@ -8,6 +8,7 @@
 
 #include "common/base/error.h"
 #include "common/base/philox.h"
+#include "common/codec/isa.h"
 #include "common/image/augment.h"
 #include "common/image/scan.h"
 #include "common/image/transform.h"
@@ -150,6 +151,24 @@ TEST_CASE("crops and flips") {
   for (int y = 3; y < 12; ++y) std::copy(image.row(y) + 12, image.row(y) + 36, moved.row(y) + 12);
   CHECK(crop_resize(moved, 3, 4, 9, 8, 30, 40, false).rgb == grown.rgb);
   CHECK_THROWS_AS(crop_resize(image, 13, 0, 9, 8, 5, 5, false), std::logic_error);
+}
+
+TEST_CASE("resampling gives the same bytes on every instruction set") {
+  for (const auto& [height, width] : {std::pair{1, 1}, {3, 2}, {40, 7}, {97, 131}, {333, 500}}) {
+    Image image = noise(height, width, 9);
+    for (std::size_t i = 0; i < image.rgb.size(); i += 2) image.rgb[i] = image.rgb[i] < 128 ? 0 : 255;  // overshoot
+    for (const auto& [rows, columns] : {std::pair{1, 1}, {5, 6}, {16, 11}, {64, 64}, {224, 225}}) {
+      CAPTURE(height);
+      CAPTURE(rows);
+      const auto made = [&](Isa isa) {
+        const IsaOverride here(isa);
+        return crop_resize(image, height / 4, width / 3, height - height / 4, width - width / 3, rows, columns, false);
+      };
+      const Image expected = made(Isa::kPortable);
+      if (best_isa() >= Isa::kAvx2) CHECK(made(Isa::kAvx2).rgb == expected.rgb);
+      CHECK(made(best_isa()).rgb == expected.rgb);
+    }
+  }
 }
 
 TEST_CASE("an image that changed after the index was made is refused by name") {

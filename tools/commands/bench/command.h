@@ -12,6 +12,7 @@ class App;
 namespace vitrine {
 
 void add_codec(CLI::App& app, std::function<int()>& chosen);
+void add_extract(CLI::App& app, std::function<int()>& chosen);
 void add_forward(CLI::App& app, std::function<int()>& chosen);
 void add_inference(CLI::App& app, std::function<int()>& chosen);
 void add_read(CLI::App& app, std::function<int()>& chosen);

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "common/base/error.h"
+#include "common/base/memory.h"
 #include "common/models/autocast.h"
 #include "common/models/vit/vit.h"
 #include "tools/commands/bench/command.h"
@@ -62,7 +63,7 @@ void measure(const std::string& arch, const ForwardOptions& options) {
   const auto time = [&](const auto& forward) { return best_of(options.rounds, options.views, forward); };
   const at::Tensor exact = run(), rough = run_autocast();
   const double fp32 = time(run), autocast = time(run_autocast);
-  vit->freeze(at::kBFloat16);
+  vit->freeze(fastest_product_type(at::kBFloat16, at::kCPU));
   const at::Tensor frozen = run();
   const double ours = time(run);
   const auto peer =
@@ -101,6 +102,7 @@ void add_forward(CLI::App& app, std::function<int()>& chosen) {
   command->add_option("--python", options->python, "with torch and timm")->capture_default_str();
   command->callback([options, &chosen] {
     chosen = [options] {
+      keep_freed_memory();  // as vitrine-extract
       at::set_num_threads(1);
       for (const std::string& arch : options->archs) measure(arch, *options);
       return 0;

@@ -11,6 +11,7 @@ int main(int argc, char** argv) {
     CLI::App app("Runs benchmarks and prints each figure with its peer or limit.");
     std::function<int()> chosen;
     vitrine::add_codec(app, chosen);
+    vitrine::add_extract(app, chosen);
     vitrine::add_forward(app, chosen);
     vitrine::add_inference(app, chosen);
     vitrine::add_read(app, chosen);

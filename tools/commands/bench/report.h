@@ -19,8 +19,9 @@ struct ReportLine {
 /// Prints the lines as a table on standard output, under one line of `title`.
 void print_report(const std::string& title, const std::vector<ReportLine>& lines);
 
-/// CPU seconds used by the calling thread.
+/// CPU seconds used by the calling thread, and by all threads of the process.
 double thread_seconds();
+double process_seconds();
 
 }  // namespace vitrine
 
