@@ -77,7 +77,7 @@ void PackReader::read(const std::function<void(std::span<const std::byte>)>& tak
   Xxh3Stream hash;
   std::vector<std::byte> block(std::min<std::uint64_t>(kPieceBytes, file.bytes));
   for (std::uint64_t left = file.bytes; left > 0;) {
-    throw_if_stopped(stop, "while unpacking; the same command goes on");
+    throw_if_stopped(stop, "while reading a pack; run the same command again");
     const auto piece = std::span(block).first(std::min<std::uint64_t>(block.size(), left));
     if (in_.read(piece) < piece.size()) truncated(in_, file.name);
     hash.update(piece);

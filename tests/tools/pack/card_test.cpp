@@ -12,24 +12,25 @@ using namespace vitrine::testing;
 
 namespace {
 
-std::string card_of(const PackedCache& cache) {
-  const Cache opened(cache.directory);
+std::string card_of(const std::filesystem::path& directory) {
+  const Cache cache(directory);
   std::vector<TrackState> states;
-  for (const TrackInfo& track : opened.tracks()) states.push_back(examine_track(opened, track));
-  return cache_card(opened, states);
+  for (const TrackInfo& track : cache.tracks()) states.push_back(examine_track(cache, track));
+  return cache_card(cache, states);
 }
 
-// A cache of one track whose teacher has this licence.
+// The front matter of a cache whose teachers have these licences.
 std::string front_matter_of(const std::vector<std::string>& licenses) {
-  const PackedCache cache;
-  for (const TrackInfo& track : sample_tracks(cache.plan)) std::filesystem::remove_all(cache.path(track.directory()));
+  const TemporaryDirectory root;
+  const Plan plan(sample_index(11), sample_options());
+  create_cache(root.path(), plan.index(), plan);
   for (std::size_t i = 0; i < licenses.size(); ++i) {
-    TrackInfo track = sample_tracks(cache.plan)[0];
+    TrackInfo track = sample_tracks(plan)[0];
     track.teacher.name += std::to_string(i);
     track.teacher.license = licenses[i];
-    create_track(cache.directory, track);
+    create_track(root.path(), track);
   }
-  const std::string card = card_of(cache);
+  const std::string card = card_of(root.path());
   CHECK(card.starts_with("---\n"));
   return card.substr(4, card.find("\n---\n") - 3);
 }
@@ -47,7 +48,7 @@ TEST_CASE("the card begins with the licence and tags that Hugging Face reads") {
 TEST_CASE("the card states the index, the views, the teachers and the tracks with both errors") {
   const PackedCache cache;
   const Cache opened(cache.directory);
-  std::string card = card_of(cache);
+  std::string card = card_of(cache.directory);
   for (const std::string& part :
        {opened.index().describe(), opened.index().hash(), opened.plan().hash(), std::string("cutmix_alpha 1.0"),
         std::string("| weights (SHA-256) | ") + std::string(64, 'a'),
@@ -63,7 +64,7 @@ TEST_CASE("the card states the index, the views, the teachers and the tracks wit
   CHECK(has(card, "| \\|error\\| of a value \xE2\x89\xA4 0.0156 | none recorded |"));
 
   write_teacher_score(cache.directory, "tiny.aaaaaaaa", {512, 0.8125, 0.95, 0.9, 0.05});
-  card = card_of(cache);
+  card = card_of(cache.directory);
   CHECK(has(card, "| top-1 | 81.2 % (top-5 95 %) on clean crops of 512 images when the cache was prepared |"));
   CHECK(run(executable("vitrine-cache") + " card '" + cache.directory.string() + "'").output == card);
   // It is part of the pack.
@@ -87,7 +88,7 @@ TEST_CASE("a recorded error of a shard is in the card") {
   std::vector<std::vector<Array>> groups(
       2, make_codec(other.codec, other.shape)->encode(sample_values(cache.plan, other, {0, 0}), 4));
   write_shard(cache.directory, other, cache.plan, 0, 0, groups, {{}, R"({"kl_1": 0.5, "agreement": 0.75})"});
-  const std::string card = card_of(cache);
+  const std::string card = card_of(cache.directory);
   CHECK(has(card, "KL at \xCF\x84 = 1 0.5, same top-1 75 %"));
 }
 
