@@ -13,6 +13,7 @@ namespace vitrine {
 
 void add_codec(CLI::App& app, std::function<int()>& chosen);
 void add_forward(CLI::App& app, std::function<int()>& chosen);
+void add_package(CLI::App& app, std::function<int()>& chosen);
 void add_read(CLI::App& app, std::function<int()>& chosen);
 void add_scale(CLI::App& app, std::function<int()>& chosen);
 
