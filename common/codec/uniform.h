@@ -9,6 +9,12 @@
 
 namespace vitrine {
 
+/// The array `low` begins with kHeaderBytes bytes; limits of the numbers in them.
+struct UniformBytes {
+  static constexpr std::size_t kHeaderBytes = 8;
+  static constexpr unsigned kMaxShift = 24, kMaxWidth = 4;
+};
+
 /// q = round(x / step), step = 2 max_error; x̂ = q · step, rounded to float: |x̂ - x| ≤ max_error, plus half a unit in
 /// the float's last place where that is larger. |q| must be below 2^30.
 ///
@@ -40,6 +46,10 @@ class UniformCodec final : public Codec {
 /// is not below `limit`.
 void quantise_uniform(std::span<const float> values, std::size_t view, double step, double limit,
                       std::span<std::int32_t> out);
+
+/// The body of UniformCodec::decode(). `per_view`: values of a view; `step`: twice the largest error.
+void decode_uniform(std::span<const std::span<const std::byte>> arrays, std::uint32_t views, std::size_t per_view,
+                    double step, std::span<float> out);
 
 }  // namespace vitrine
 

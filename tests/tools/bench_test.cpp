@@ -106,6 +106,25 @@ TEST_CASE("bench read reports decompressed bytes, and reads a transform track in
   CHECK_FALSE(has(coded.output, ">= 80 %"));
 }
 
+TEST_CASE("bench package compares the Python package with the C++ reader, track by track and in the pictures") {
+  if (!std::filesystem::exists(executable("../lib/libvitrine_native.so"))) {
+    MESSAGE("skipped: this build has no compiled codec for Python");
+    return;
+  }
+  const BenchFixture fixture;
+  const std::string cache = fixture.made("cache"), images = " --images '" + fixture.images.string() + "'";
+  const CommandResult result = bench("package --rounds 1 --turns 2 --cache " + cache + images);
+  CAPTURE(result.output);
+  REQUIRE(result.exit_code == 0);
+  for (const TrackInfo& track : Cache(fixture.root / "cache").tracks())
+    CHECK(figure_of(result, "views per core-second, " + track.directory()) > 0);
+  CHECK(figure_of(result, "views per core-second, pictures") > 0);
+  CHECK(figure_of(result, "views per core-second, all of these") > 0);
+  CHECK(has(result.output, "as coefficients"));
+  CHECK(has(result.output, "C++: "));
+  CHECK(has(bench("package" + images).output, "give --cache too"));
+}
+
 namespace {
 
 // "1,234.5 %" as a number.

@@ -647,12 +647,53 @@ def test_info(out):
     assert run.returncode == 2 and run.stderr.startswith("vitrine_cache: ") and run.stderr.count("\n") == 1
 
 
+def test_out(out):
+    """read() and read_coefficients() fill an array that is given, for every encoding, and refuse others."""
+    cache, encodings = whole(out / "cache"), set()
+    for track in cache.tracks:
+        encodings.add(track.encoding)
+        room = np.full((cache.plan.group, *track.shape), np.nan, np.float32)
+        assert track.read(1, 1, out=room) is room and equal_bits(room, track.read(1, 1)), track
+        assert equal_bits(track.read(0, 1, room), track.read(0, 1)), track
+        if track.encoding == "transform":
+            assert track.read_coefficients(1, 1, out=room) is room and equal_bits(room, track.read_coefficients(1, 1))
+        fixed = room.copy()
+        fixed.flags.writeable = False
+        for wrong, words in ((room[1:], "out = float32 ["), (room.astype(np.float64), "out = float64 ["), (fixed, "writeable"),
+                             (np.asfortranarray(room), "in C order"), ([], "out = list")):
+            if not (wrong is not fixed and getattr(wrong, "flags", None) is not None and wrong.shape == room.shape and
+                    wrong.dtype == room.dtype and wrong.flags.c_contiguous):  # one axis: Fortran order is C order
+                raises(words, lambda: track.read(1, 1, out=wrong))
+    assert encodings == set(vitrine_cache.ENCODINGS)
+
+
+def test_plain_native(out):
+    """The compiled decoders of encodings without a basis are used, equal NumPy's to the bit, and leave what is wrong to them."""
+    if native.library() is None:
+        return
+    decoded = set()
+    for track in whole(out / "cache").tracks:
+        coder = vitrine_cache.ENCODINGS[track.encoding]
+        if coder.number is None:
+            continue
+        arrays = track.arrays(1, 1)
+        values = np.empty((track.group, *track.shape), np.float32)
+        assert native.decode_arrays(coder.number, track.shape, track.codec.get("max_error", 0.0), list(arrays.values()), values), track
+        assert equal_bits(values, np.ascontiguousarray(coder.in_numpy(track, arrays))), track
+        decoded.add(track.encoding)
+        if track.encoding == "uniform":
+            assert not native.decode_arrays(coder.number, track.shape, 1.0, [arrays["low"][:3], arrays["high"]], values)
+            raises("array low has 3 bytes, expected at least 8", track.decode, {**arrays, "low": arrays["low"][:3]}, 1, 1)
+    assert decoded == {"fp32", "fp16", "int8", "sqrt8", "uniform"}, decoded
+
+
 def main():
     with tempfile.TemporaryDirectory() as name:
         out = pathlib.Path(name)
         subprocess.run([BIN / "write_cache", out], check=True)
         for test in (test_values, test_kept, test_coefficients, test_bases, test_index_and_recipes, test_names,
-                     test_damaged_tables, test_ignorable, test_frames, test_payloads, test_any_payload, test_native,
+                     test_damaged_tables, test_ignorable, test_frames, test_payloads, test_any_payload, test_native, test_out,
+                     test_plain_native,
                      test_recipes_that_do_not_fit, test_flips_and_cuts, test_strangers, test_settings,
                       test_provenance, test_check, test_later_keys, test_names_that_are_no_text, test_set_aside, test_info):
             test(out)

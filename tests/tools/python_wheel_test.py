@@ -67,6 +67,9 @@ def main():
             needed = subprocess.run(["readelf", "-d", package / decoder], capture_output=True, text=True, check=True).stdout
             needed = set(re.findall(r"NEEDED.*\[(.+)\]", needed))
             check(needed <= {"libc.so.6", "libm.so.6", "ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1"}, needed)
+            symbols = subprocess.run(["readelf", "--dyn-syms", "--wide", package / decoder], capture_output=True, text=True, check=True)
+            versions = {tuple(map(int, found.split("."))) for found in re.findall(r"@GLIBC_([0-9.]+)", symbols.stdout)}
+            check(versions and max(versions) <= (2, 35), max(versions), "manylinux_2_35 at most, where Debian 12 builds it")
 
         # With numpy here and the compiled decoder there: transform tracks agree up to rounding, all others to the bit.
         subprocess.run([BIN / "write_cache", folder], check=True)

@@ -1,7 +1,9 @@
-"""tools/scripts/quantise.py: 8-bit students in ONNX Runtime and OpenVINO, calibrated on a cache's views, and what it refuses."""
+"""tools/scripts/quantise.py: 8-bit students in ONNX Runtime and OpenVINO, calibrated on a cache's views, what --tune recovers, and what it refuses."""
 import json
 import os
 import pathlib
+import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -20,6 +22,9 @@ import vitrine_cache  # noqa: E402
 
 BIN = pathlib.Path(os.environ["VITRINE_BIN"])
 SCRIPT = pathlib.Path(os.environ["VITRINE_SOURCE"]) / "tools/scripts/quantise.py"
+sys.path.insert(0, str(SCRIPT.parent))
+import int8_tuning  # noqa: E402
+
 SIZE = 32
 
 
@@ -98,9 +103,91 @@ def test_seed(folder):
     assert made[0] == made[1] != made[2]
 
 
+def make_uneven_student(folder):
+    """The student with factors of 2^-7 to 2^7 between a block's two convolutions: the same function, but with channels of so different
+    ranges that one step for all of them rounds most away. And a cache whose logits are its own, in float32."""
+    state = safetensors.torch.load_file(folder / "weights.safetensors")
+    with safetensors.safe_open(folder / "weights.safetensors", "pt") as file:
+        record = file.metadata()
+    for name in [name for name in state if name.endswith("bn1.weight") and "layer" in name]:
+        block = name.removesuffix("bn1.weight")
+        factors = 2 ** torch.empty(len(state[name])).uniform_(-7, 7)
+        state[block + "bn1.weight"] *= factors
+        state[block + "bn1.bias"] *= factors
+        state[block + "conv2.weight"] /= factors.view(1, -1, 1, 1)
+    safetensors.torch.save_file(state, folder / "uneven.safetensors", record)
+    subprocess.run([BIN / "vitrine-export", folder / "uneven.safetensors", "--format", "onnx", "-o", folder / "uneven.onnx"], check=True,
+                   stdout=subprocess.DEVNULL)
+    shutil.copytree(folder / "cache", folder / "own")
+    for teacher in (folder / "own").glob("small.*"):
+        shutil.rmtree(teacher)
+    views = vitrine_cache.Views(folder / "images", vitrine_cache.Cache(folder / "own"), SIZE)
+    with vitrine_cache.Writer(folder / "own", "logits", [3], teacher="own", weights=folder / "uneven.safetensors") as writer:
+        for pass_, group in writer.missing():
+            writer.put(pass_, group, outputs(folder / "uneven.onnx", normalised(views.read(pass_, group))))
+    return views
+
+
+def normalised(pictures):
+    planes = vitrine_cache.normalised(torch.from_numpy(pictures).permute(0, 3, 1, 2))
+    return numpy.ascontiguousarray(planes.numpy())
+
+
+def test_tuning(folder):
+    """Where channels differ widely 8 bits lose the student, and --tune recovers it, with either kind of activations."""
+    views = make_uneven_student(folder)
+    x = normalised(numpy.concatenate([views.read(pass_, group) for pass_ in (5, 6) for group in range(2)]))
+    exact = outputs(folder / "uneven.onnx", x)
+
+    def error(*words):
+        """Of the 8-bit logits in root mean square, of the deviation between views; and what the script said."""
+        run = quantise(folder, "uneven.onnx", "-o", "tuned.onnx", "--cache", "own", "--images", "images", "--groups", 3, *words)
+        assert run.returncode == 0, run.stderr
+        onnx.checker.check_model(onnx.load(folder / "tuned.onnx"), full_check=True)
+        return numpy.sqrt(((outputs(folder / "tuned.onnx", x) - exact) ** 2).mean() / exact.var(0).mean()), run.stdout
+
+    plain, one, tuned, symmetric = (error(*words)[0] for words in ([], ["--tune", 1], ["--tune", 40], ["--tune", 40, "--symmetric"]))
+    print(f"uneven channels: error {plain:.3f}, tuned for one step {one:.3f}, for 40 {tuned:.3f}, symmetric {symmetric:.3f}")
+    assert plain > 0.5 and tuned < 0.25 * plain and tuned < 0.8 * one and symmetric < 0.3 * plain
+    how = json.loads(metadata(folder / "tuned.onnx")["vitrine.quantisation"])
+    assert how["tuned_steps"] == 40 and how["activations"] == "int8, symmetric"
+    zeros = {one.name: onnx.numpy_helper.to_array(one) for one in onnx.load(folder / "tuned.onnx").graph.initializer
+             if one.name.endswith("_zero_point")}
+    assert zeros and all((zero == 0).all() for zero in zeros.values()), "TensorRT takes no zero points"
+
+    said = error("--tune", 2)[1]
+    before, after = re.search(r"tuned for 2 steps: KL to the teacher in 8 bits ([0-9.]+), then ([0-9.]+)", said).groups()
+    assert float(before) > 0 and float(after) > 0
+    first = (folder / "tuned.onnx").read_bytes()
+    error("--tune", 2)
+    assert (folder / "tuned.onnx").read_bytes() == first, "the seed decides"
+
+
+def test_network(folder):
+    """int8_tuning's network is the graph: in float32, and rounded as ONNX Runtime rounds."""
+    for name in ("student", "bytes"):
+        model = onnx.load(folder / f"{name}.onnx")
+        before = onnx.load(folder / f"{name}.onnx")
+        views = vitrine_cache.Views(folder / "images", vitrine_cache.Cache(folder / "cache"), SIZE)
+        x = views.read(1, 0) if name == "bytes" else normalised(views.read(1, 0))
+        exact = outputs(folder / f"{name}.onnx", x)
+        network = int8_tuning.Network(model)
+        with torch.no_grad():
+            assert numpy.abs(network(torch.from_numpy(x)).numpy() - exact).max() < 1e-4
+        int8_tuning.equalise(model)
+        assert any(one != other for one, other in zip(model.graph.initializer, before.graph.initializer))
+        onnx.save(model, folder / "equal.onnx")
+        assert numpy.abs(outputs(folder / "equal.onnx", x) - exact).max() < 1e-4
+
+
 def test_refusals(folder):
     """One sentence, exit code 2, and no file."""
     (folder / "empty").mkdir()
+    four = onnx.load(folder / "student.onnx")
+    for entry in four.metadata_props:
+        if entry.key == "vitrine.classes":
+            entry.value = json.dumps(["ant", "bee", "cat", "dog"])
+    onnx.save(four, folder / "other_classes.onnx")
     (folder / "text.onnx").write_text("no model")
     onnx.save(onnx.helper.make_model(onnx.helper.make_graph([], "empty", [], [])), folder / "other.onnx")
     good = ["--cache", "cache", "--images", "images"]
@@ -110,6 +197,8 @@ def test_refusals(folder):
                             (["student.onnx", *good, "--groups", "0"], "--groups 0"),
                             (["student.onnx", "--cache", "empty", "--images", "images"], "empty"),
                             (["student.onnx", "--cache", "cache", "--images", "empty"], "empty"),
+                            (["student.onnx", *good, "--tune", "-1"], "--tune -1 is not allowed"),
+                            (["other_classes.onnx", *good, "--tune", "1"], "has 4 classes"),
                             (["hundred.onnx", *good], "no group of views fills its batch of 100")):
         run = quantise(folder, *words, "-o", "new.onnx")
         assert run.returncode == 2 and sentence in run.stderr, (words, run.returncode, run.stderr)
@@ -128,6 +217,8 @@ def main():
         make_student(folder)
         test_models(folder)
         test_seed(folder)
+        test_network(folder)
+        test_tuning(folder)
         test_refusals(folder)
 
 

@@ -15,6 +15,7 @@ void add_codec(CLI::App& app, std::function<int()>& chosen);
 void add_extract(CLI::App& app, std::function<int()>& chosen);
 void add_forward(CLI::App& app, std::function<int()>& chosen);
 void add_inference(CLI::App& app, std::function<int()>& chosen);
+void add_package(CLI::App& app, std::function<int()>& chosen);
 void add_read(CLI::App& app, std::function<int()>& chosen);
 void add_scale(CLI::App& app, std::function<int()>& chosen);
 

@@ -14,6 +14,7 @@ int main(int argc, char** argv) {
     vitrine::add_extract(app, chosen);
     vitrine::add_forward(app, chosen);
     vitrine::add_inference(app, chosen);
+    vitrine::add_package(app, chosen);
     vitrine::add_read(app, chosen);
     vitrine::add_scale(app, chosen);
     if (const auto code = vitrine::parse_command_line(app, argc, argv)) return *code;

@@ -6,8 +6,11 @@
 #include <exception>
 #include <memory>
 #include <span>
+#include <vector>
 
+#include "common/codec/encoding.h"
 #include "common/codec/transform/transform_codec.h"
+#include "common/codec/uniform.h"
 #include "tools/python/native/handle.h"
 
 namespace {
@@ -67,6 +70,33 @@ int vitrine_decode(const vitrine_decoder* decoder, const std::uint8_t* payload, 
       return 0;
     default:
       std::snprintf(message, room, "vitrine_decode: what = %d is unknown; expected 0, 1 or 2", what);
+      return 1;
+  }
+} catch (const std::exception& problem) {
+  vitrine_tell(problem, message, room);
+  return 1;
+}
+
+int vitrine_decode_arrays(std::uint32_t encoding, const std::uint32_t* shape, std::size_t axes, double max_error,
+                          std::uint32_t views, const std::uint8_t* const* arrays, const std::size_t* bytes,
+                          std::size_t count, float* out, char* message, std::size_t room) try {
+  const std::vector<std::uint32_t> view(shape, shape + axes);
+  const std::size_t per_view = vitrine::view_values(view);
+  std::vector<std::span<const std::byte>> parts;
+  for (std::size_t i = 0; i < count; ++i) parts.emplace_back(reinterpret_cast<const std::byte*>(arrays[i]), bytes[i]);
+  const std::span<float> values{out, per_view * views};
+  switch (const auto kind = static_cast<vitrine::Encoding>(encoding)) {
+    case vitrine::Encoding::kFp32:
+    case vitrine::Encoding::kFp16:
+    case vitrine::Encoding::kInt8:
+    case vitrine::Encoding::kSqrt8:
+      vitrine::decode(kind, parts, views, view, values);
+      return 0;
+    case vitrine::Encoding::kUniform:
+      vitrine::decode_uniform(parts, views, per_view, 2 * max_error, values);
+      return 0;
+    default:
+      std::snprintf(message, room, "vitrine_decode_arrays: the encoding %u has no decoder here", encoding);
       return 1;
   }
 } catch (const std::exception& problem) {

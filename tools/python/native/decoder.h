@@ -1,7 +1,7 @@
-/* C interface of the transform encoding's decoder (common/cache/FORMAT.md), a shared library that depends only on the C
- * library; encoder.h has the other direction. tools/python/vitrine_cache uses it instead of its own decoder if present.
- * Thread-safe. The environment variable VITRINE_ISA (portable, avx2, avx512) selects the implementation; all give the
- * same items. */
+/* C interface of the decoders of all encodings but topk (common/cache/FORMAT.md), a shared library that depends only on
+ * the C library; encoder.h has the other direction. tools/python/vitrine_cache uses it instead of its own decoder if
+ * present. Thread-safe. The environment variable VITRINE_ISA (portable, avx2, avx512) selects the implementation; all
+ * give the same items. */
 #ifndef VITRINE_TOOLS_NATIVE_DECODER_H_
 #define VITRINE_TOOLS_NATIVE_DECODER_H_
 
@@ -12,7 +12,7 @@
 extern "C" {
 #endif
 
-#define VITRINE_NATIVE_VERSION 4
+#define VITRINE_NATIVE_VERSION 5
 
 /* VITRINE_NATIVE_VERSION of the compiled library. */
 uint32_t vitrine_native_version(void);
@@ -40,6 +40,14 @@ enum { VITRINE_FEATURES = 0, VITRINE_COEFFICIENTS = 1, VITRINE_ITEMS = 2 };
  * `what`, with the reason in `message`; `out` is then unspecified. */
 int vitrine_decode(const vitrine_decoder* decoder, const uint8_t* payload, size_t bytes, uint32_t views, int what,
                    float* out, char* message, size_t room);
+
+/* Decodes a group of an encoding without a basis: `encoding` is the number in common/codec/encoding.h of fp32, fp16,
+ * int8, sqrt8 or uniform. `shape`: the `axes` axes of a view; `max_error`: of uniform, otherwise not used. `arrays`:
+ * the group's `count` arrays, of `bytes` bytes each. `out`: [views, shape...]. Returns as vitrine_decode(). All
+ * implementations give the same bits. */
+int vitrine_decode_arrays(uint32_t encoding, const uint32_t* shape, size_t axes, double max_error, uint32_t views,
+                          const uint8_t* const* arrays, const size_t* bytes, size_t count, float* out, char* message,
+                          size_t room);
 
 #ifdef __cplusplus
 }

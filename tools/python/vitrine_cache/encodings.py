@@ -2,7 +2,8 @@
 
     settings               allowed keys of track.json's `codec`
     layout(track)          the arrays of a shard, a list of Array
-    decode(track, arrays)  a group's arrays, by name, to float32 [group, shape...]; ValueError for invalid ones
+    decode(track, arrays, out=None)  a group's arrays, by name, to float32 [group, shape...], into `out` if given; ValueError for
+                           invalid ones
 
 where `track` has `shape`, of one view, `group`, the number of views, `codec`, that object of track.json after check(),
 and `basis`, read from basis.h5."""
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from . import transform
+from . import native, transform
 
 if TYPE_CHECKING:
     from .track import Track
@@ -30,61 +31,83 @@ class Array(NamedTuple):
     whole_group: bool = False  # one row of bytes per group, padded with zeros to the shard's longest
 
 
+def into(out: np.ndarray | None, values: np.ndarray) -> np.ndarray:
+    """The values, copied to `out` if given."""
+    if out is None:
+        return values
+    out[...] = values
+    return out
+
+
 class Encoding:
     settings: tuple[str, ...] = ()
+    number: int | None = None  # in common/codec/encoding.h, if native.decode_arrays() decodes it
 
     def layout(self, track: Track) -> list[Array]:
         raise NotImplementedError
 
-    def decode(self, track: Track, arrays: Arrays) -> np.ndarray:
+    def decode(self, track: Track, arrays: Arrays, out: np.ndarray | None = None) -> np.ndarray:
+        if self.number is not None:
+            values = np.empty((track.group, *track.shape), np.float32) if out is None else out
+            if native.decode_arrays(self.number, track.shape, track.codec.get("max_error", 0.0), list(arrays.values()), values):
+                return values
+        return into(out, self.in_numpy(track, arrays))
+
+    def in_numpy(self, track: Track, arrays: Arrays) -> np.ndarray:
+        """decode() without the compiled codec."""
         raise NotImplementedError
 
 
 class Fp32(Encoding):
+    number = 0
     def layout(self, track: Track) -> list[Array]:
         return [Array("values", "<f4", track.shape)]
 
-    def decode(self, track: Track, arrays: Arrays) -> np.ndarray:
+    def in_numpy(self, track: Track, arrays: Arrays) -> np.ndarray:
         return arrays["values"].astype(np.float32)
 
 
 class Fp16(Encoding):
+    number = 1
     def layout(self, track: Track) -> list[Array]:
         return [Array("values", "<f2", track.shape)]
 
-    def decode(self, track: Track, arrays: Arrays) -> np.ndarray:
+    def in_numpy(self, track: Track, arrays: Arrays) -> np.ndarray:
         return arrays["values"].astype(np.float32)
 
 
 class Int8(Encoding):
+    number = 2
     def layout(self, track: Track) -> list[Array]:
         return [Array("q", "|i1", track.shape), Array("scale", "<f4", track.shape[:1] if len(track.shape) > 1 else ())]
 
-    def decode(self, track: Track, arrays: Arrays) -> np.ndarray:
+    def in_numpy(self, track: Track, arrays: Arrays) -> np.ndarray:
         q, scale = arrays["q"], arrays["scale"]
         return q.astype(np.float32) * scale.reshape(scale.shape + (1,) * (q.ndim - scale.ndim))
 
 
 class Sqrt8(Encoding):
+    number = 3
     ROOTS = np.arange(256, dtype=np.float32) / np.float32(255)
     VALUES = ROOTS * ROOTS
 
     def layout(self, track: Track) -> list[Array]:
         return [Array("q", "|u1", track.shape)]
 
-    def decode(self, track: Track, arrays: Arrays) -> np.ndarray:
+    def in_numpy(self, track: Track, arrays: Arrays) -> np.ndarray:
         return self.VALUES[arrays["q"]]
 
 
 class Uniform(Encoding):
     """Multiples of one step, split into `shift` raw low bits each, and the rest in byte planes."""
+    number = 4
     settings = ("max_error",)
     HEADER = np.dtype([("shift", "u1"), ("width", "u1"), ("with_mean", "u1"), ("zero", "u1"), ("views", "<u4")])
 
     def layout(self, track: Track) -> list[Array]:
         return [Array("low", "|u1", (), True), Array("high", "|u1", (), True)]
 
-    def decode(self, track: Track, arrays: Arrays) -> np.ndarray:
+    def in_numpy(self, track: Track, arrays: Arrays) -> np.ndarray:
         low, high, count = arrays["low"], arrays["high"], math.prod(track.shape)
         if len(low) < 8:
             raise ValueError(f"array low has {len(low)} bytes, expected at least 8")
@@ -137,7 +160,7 @@ class Topk(Encoding):
             value = value * step
         return value.astype(np.float32), index, arrays["tail"]
 
-    def decode(self, track: Track, arrays: Arrays) -> np.ndarray:
+    def in_numpy(self, track: Track, arrays: Arrays) -> np.ndarray:
         """All classes: those that were not kept share the tail's mass at the first temperature equally."""
         value, index, tail = self.kept(track, arrays)
         classes, temperature = track.shape[0], track.codec["temperatures"][0]
@@ -154,11 +177,11 @@ class Transform(Encoding):
     def layout(self, track: Track) -> list[Array]:
         return [Array("payload", "|u1", (), True)]
 
-    def coefficients(self, track: Track, arrays: Arrays) -> np.ndarray:
-        return transform.decode_coefficients(track.basis, arrays["payload"], track.group)
+    def coefficients(self, track: Track, arrays: Arrays, out: np.ndarray | None = None) -> np.ndarray:
+        return transform.decode_coefficients(track.basis, arrays["payload"], track.group, out)
 
-    def decode(self, track: Track, arrays: Arrays) -> np.ndarray:
-        return transform.decode(track.basis, arrays["payload"], track.group)
+    def decode(self, track: Track, arrays: Arrays, out: np.ndarray | None = None) -> np.ndarray:
+        return transform.decode(track.basis, arrays["payload"], track.group, out)
 
 
 TOPK, TRANSFORM = Topk(), Transform()

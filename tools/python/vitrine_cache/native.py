@@ -1,5 +1,5 @@
-"""The compiled codec of transform payloads (tools/python/native/decoder.h, encoder.h). Its items equal the NumPy decoder's bit
-for bit, its features up to rounding. Searched in the file named by VITRINE_NATIVE, in this folder, where the installed
+"""The compiled codec (tools/python/native/decoder.h, encoder.h). Its values equal the NumPy decoders' bit for bit, features of the
+transform encoding up to rounding. Searched in the file named by VITRINE_NATIVE, in this folder, where the installed
 package has it, and in build/lib of the surrounding checkout. VITRINE_NATIVE= (empty) disables it."""
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import os
 import pathlib
 import sys
 import weakref
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from .errors import InputError
 if TYPE_CHECKING:
     from .transform import Basis
 
-VERSION, ROOM = 4, 1024
+VERSION, ROOM = 5, 1024
 FEATURES, COEFFICIENTS, ITEMS = 0, 1, 2  # what to decode
 NAME = "libvitrine_native.dylib" if sys.platform == "darwin" else "libvitrine_native.so"
 
@@ -51,6 +52,10 @@ def library() -> ctypes.CDLL | None:
     found.vitrine_decoder_free.restype, found.vitrine_decoder_free.argtypes = None, [ctypes.c_void_p]
     found.vitrine_decode.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_uint32, ctypes.c_int,
                                      ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t]
+    found.vitrine_decode_arrays.argtypes = [
+        ctypes.c_uint32, ctypes.POINTER(ctypes.c_uint32), ctypes.c_size_t, ctypes.c_double, ctypes.c_uint32,
+        ctypes.POINTER(ctypes.c_void_p), ctypes.POINTER(ctypes.c_size_t), ctypes.c_size_t, ctypes.c_void_p, ctypes.c_char_p,
+        ctypes.c_size_t]
     found.vitrine_encode.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint32, ctypes.c_double, ctypes.c_void_p,
                                      ctypes.c_size_t, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t]
     found.vitrine_calibrator_new.restype = ctypes.c_void_p
@@ -71,6 +76,20 @@ def required() -> ctypes.CDLL:
     return found
 
 
+def decode_arrays(encoding: int, shape: tuple[int, ...], max_error: float, arrays: Sequence[np.ndarray], out: np.ndarray) -> bool:
+    """Decodes a group's arrays, of the encoding's number in common/codec/encoding.h, to `out`, float32 [views, shape...]. False where
+    there is no compiled codec, or for arrays that it rejects: the NumPy decoder says what is wrong with them."""
+    found: Any = library()
+    if found is None:
+        return False
+    arrays = [np.ascontiguousarray(array) for array in arrays]
+    places = (ctypes.c_void_p * len(arrays))(*[array.ctypes.data for array in arrays])
+    sizes = (ctypes.c_size_t * len(arrays))(*[array.nbytes for array in arrays])
+    message = ctypes.create_string_buffer(ROOM)
+    return not found.vitrine_decode_arrays(encoding, (ctypes.c_uint32 * len(shape))(*shape), len(shape), max_error, len(out), places,
+                                           sizes, len(arrays), out.ctypes.data, message, ROOM)
+
+
 class Decoder:
     """The decoder and encoder for one basis. Thread-safe; cannot be pickled."""
 
@@ -89,10 +108,11 @@ class Decoder:
             raise InputError(message.value.decode())  # for instance an unsupported VITRINE_ISA
         weakref.finalize(self, found.vitrine_decoder_free, self.handle)
 
-    def decode(self, payload: np.ndarray, views: int, what: int) -> np.ndarray:
-        """uint8 payload to float32 [views, C, H, W], ITEMS [C, H, W, views]. ValueError for an invalid payload."""
+    def decode(self, payload: np.ndarray, views: int, what: int, out: np.ndarray | None = None) -> np.ndarray:
+        """uint8 payload to float32 [views, C, H, W], ITEMS [C, H, W, views], into `out` if given. ValueError for an invalid
+        payload."""
         shape = (*self.shape, views) if what == ITEMS else (views, *self.shape)
-        payload, out = np.ascontiguousarray(payload), np.empty(shape, np.float32)
+        payload, out = np.ascontiguousarray(payload), np.empty(shape, np.float32) if out is None else out
         message = ctypes.create_string_buffer(ROOM)
         if self.found.vitrine_decode(self.handle, payload.ctypes.data, payload.size, views, what,
                                      out.ctypes.data, message, ROOM):

@@ -105,10 +105,20 @@ class Track:
         contents = self.shard_directory.open(number).read([array.name for array in self.layout], chunk)
         return from_bytes(self.layout, contents, self.plan.group)
 
-    def read(self, pass_: int, group: int) -> np.ndarray:
-        """The targets of a group: float32 [group, shape...]."""
-        values: np.ndarray = self.decode(self.arrays(pass_, group), pass_, group)
+    def read(self, pass_: int, group: int, out: np.ndarray | None = None) -> np.ndarray:
+        """The targets of a group: float32 [group, shape...]. `out`: an array for them, which is returned; reused for one group
+        after the other, it saves the making of large arrays."""
+        values: np.ndarray = self.decode(self.arrays(pass_, group), pass_, group, out=self._room(out))
         return values
+
+    def _room(self, out: np.ndarray | None) -> np.ndarray | None:
+        """`out`, which must fit a group."""
+        shape = (self.group, *self.shape)
+        if out is not None and not (isinstance(out, np.ndarray) and out.shape == shape and out.dtype == np.float32 and
+                                    out.flags.c_contiguous and out.flags.writeable):
+            found = f"{out.dtype} {list(out.shape)}" if isinstance(out, np.ndarray) else type(out).__name__
+            raise InputError(f"out = {found} is not allowed; expected a writeable array, float32 {list(shape)} in C order")
+        return out
 
     def read_kept(self, pass_: int, group: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The stored values of a topk track: values and classes [group, kept], the largest first, and the log-sum-exp
@@ -118,12 +128,12 @@ class Track:
         kept: tuple[np.ndarray, np.ndarray, np.ndarray] = self.decode(self.arrays(pass_, group), pass_, group, TOPK.kept)
         return kept
 
-    def read_coefficients(self, pass_: int, group: int) -> np.ndarray:
+    def read_coefficients(self, pass_: int, group: int, out: np.ndarray | None = None) -> np.ndarray:
         """Features of a transform track as coefficients over channels: float32 [group, C, H, W]. read() gives
-        `basis.vectors.T` @ these over channels + `basis.mean`. For callers with a faster matrix product."""
+        `basis.vectors.T` @ these over channels + `basis.mean`. For callers with a faster matrix product. `out`: as for read()."""
         if self.encoding != "transform":
             raise InputError(f"{self.directory}: is stored as {self.encoding}; only transform has coefficients")
-        values: np.ndarray = self.decode(self.arrays(pass_, group), pass_, group, TRANSFORM.coefficients)
+        values: np.ndarray = self.decode(self.arrays(pass_, group), pass_, group, TRANSFORM.coefficients, self._room(out))
         return values
 
     def to_features(self, coefficients: Tensor) -> Tensor:
@@ -134,10 +144,12 @@ class Track:
         from .features import to_features
         return to_features(self, coefficients)
 
-    def decode(self, arrays: dict[str, np.ndarray], pass_: int, group: int, decode: Callable[..., Any] | None = None) -> Any:
+    def decode(self, arrays: dict[str, np.ndarray], pass_: int, group: int, decode: Callable[..., Any] | None = None,
+               out: np.ndarray | None = None) -> Any:
         """arrays() to values; `pass_` and `group` are for error messages."""
         try:
-            return (decode or ENCODINGS[self.encoding].decode)(self, arrays)
+            way = decode or ENCODINGS[self.encoding].decode
+            return way(self, arrays) if out is None else way(self, arrays, out)
         except (ValueError, IndexError) as problem:
             raise CorruptError(
                 f"{self.directory}: pass {pass_}, group {group}: {problem}; the file is damaged, copy or make "

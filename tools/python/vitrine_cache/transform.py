@@ -423,9 +423,13 @@ def decode_items(basis: Basis, payload: np.ndarray, views: int) -> np.ndarray:
     return items
 
 
-def _by_view(basis: Basis, values: np.ndarray) -> np.ndarray:
+def _by_view(basis: Basis, values: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
     """[C, H * W, views] to [views, C, H, W]."""
-    return np.ascontiguousarray(values.transpose(2, 0, 1)).reshape(-1, *basis.mean.shape)
+    turned = values.transpose(2, 0, 1).reshape(-1, *basis.mean.shape)
+    if out is None:
+        return np.ascontiguousarray(turned)
+    out[...] = turned
+    return out
 
 
 def decode_map_items(basis: Basis, payload: np.ndarray, views: int) -> np.ndarray:
@@ -438,15 +442,15 @@ def decode_map_items(basis: Basis, payload: np.ndarray, views: int) -> np.ndarra
     return maps.reshape(*basis.mean.shape, views)
 
 
-def decode_coefficients(basis: Basis, payload: np.ndarray, views: int) -> np.ndarray:
-    """Coefficients over channels, float32 [views, C, H, W]: vectors.T @ these + mean are the features."""
+def decode_coefficients(basis: Basis, payload: np.ndarray, views: int, out: np.ndarray | None = None) -> np.ndarray:
+    """Coefficients over channels, float32 [views, C, H, W], into `out` if given: vectors.T @ these + mean are the features."""
     if basis.native:
-        return basis.native.decode(payload, views, COEFFICIENTS)
-    return _by_view(basis, basis.maps(decode_items(basis, payload, views)))
+        return basis.native.decode(payload, views, COEFFICIENTS, out)
+    return _by_view(basis, basis.maps(decode_items(basis, payload, views)), out)
 
 
-def decode(basis: Basis, payload: np.ndarray, views: int) -> np.ndarray:
-    """A group's features, float32 [views, C, H, W]."""
+def decode(basis: Basis, payload: np.ndarray, views: int, out: np.ndarray | None = None) -> np.ndarray:
+    """A group's features, float32 [views, C, H, W], into `out` if given."""
     if basis.native:
-        return basis.native.decode(payload, views, FEATURES)
-    return _by_view(basis, basis.features(basis.maps(decode_items(basis, payload, views))))
+        return basis.native.decode(payload, views, FEATURES, out)
+    return _by_view(basis, basis.features(basis.maps(decode_items(basis, payload, views))), out)
