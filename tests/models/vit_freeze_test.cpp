@@ -159,7 +159,7 @@ TEST_CASE("products are never less precise than asked for, and FP32 stays FP32")
 TEST_CASE("attention equals its definition for all sizes, strides and biases") {
   at::set_num_threads(1);
   torch::manual_seed(3);
-  for (const auto [tokens, width] :
+  for (const auto& [tokens, width] :
        {std::pair{1, 16}, {5, 64}, {6, 8}, {17, 72}, {37, 64}, {50, 80}, {197, 64}, {70, 100}})
     for (const bool biased : {false, true}) {
       CAPTURE(tokens);

@@ -12,6 +12,7 @@
 
 #include "common/base/error.h"
 #include "common/models/autocast.h"
+#include "common/models/inference/cuda_graph.h"
 #include "common/models/inference/frozen_resnet.h"
 #include "common/models/precision.h"
 #include "common/models/vit/vit.h"
@@ -53,6 +54,26 @@ Runner module_runner(const StoredStudent& student, const RunnerOptions& options)
     const at::Tensor input = channels_last ? x.contiguous(at::MemoryFormat::ChannelsLast) : x;
     at::Tensor logits = network.forward(input).logits;
     finish(device);
+    return logits;
+  };
+}
+
+// Replays the recorded forward of `batch` pictures.
+Runner graph_runner(const std::shared_ptr<const FrozenResNet>& network, std::int64_t batch, std::int64_t size) {
+  struct Recorded {
+    at::Tensor input, logits;
+    std::optional<CudaGraph> graph;
+  };
+  const auto recorded = std::make_shared<Recorded>();
+  recorded->input = at::zeros({batch, 3, size, size}, at::device(network->device()).dtype(network->options().type))
+                        .contiguous(at::MemoryFormat::ChannelsLast);
+  recorded->graph.emplace([&] { recorded->logits = network->forward(recorded->input); });
+  return [network, recorded](const at::Tensor& x) {
+    const c10::InferenceMode inference;
+    recorded->input.copy_(x);
+    recorded->graph->replay();
+    at::Tensor logits = recorded->logits.clone();
+    finish(network->device());
     return logits;
   };
 }
@@ -101,11 +122,8 @@ Runner make_runner(const Subject& subject, const RunnerOptions& options) {
                                                          .fuse = options.preparation >= Preparation::kFused,
                                                          .pack = options.preparation >= Preparation::kPacked,
                                                          .shape = {options.batch, size, size}});
-  return [network, device = options.device](const at::Tensor& x) {
-    at::Tensor logits = network->forward(x);
-    finish(device);
-    return logits;
-  };
+  if (options.device.is_cuda()) return graph_runner(network, options.batch, subject.size);
+  return [network](const at::Tensor& x) { return network->forward(x); };
 }
 
 at::Tensor random_pictures(std::int64_t batch, std::uint32_t size) {

@@ -33,7 +33,7 @@ struct RunnerOptions {
 };
 
 /// From [N, 3, size, size], FP32 on the device, to logits, with the device's work finished. A ViT has one preparation,
-/// frozen. PyTorch's threads must be set before.
+/// frozen. On a GPU the frozen ResNet is a CUDA graph, for `batch` pictures. PyTorch's threads must be set before.
 using Runner = std::function<at::Tensor(const at::Tensor& x)>;
 Runner make_runner(const Subject& subject, const RunnerOptions& options);
 
