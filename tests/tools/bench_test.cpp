@@ -13,6 +13,7 @@ using vitrine::testing::executable;
 using vitrine::testing::ExtractFixture;
 using vitrine::testing::has;
 using vitrine::testing::run;
+using vitrine::testing::write_whole;
 
 namespace {
 
@@ -231,4 +232,36 @@ TEST_CASE("impossible measurements are refused in one sentence") {
     CHECK(result.exit_code == 2);
     for (const std::string& part : parts) CHECK(has(result.output, part));
   }
+}
+
+TEST_CASE("bench extract adds its stages up, and holds each beside the peer's with the bars") {
+  const BenchFixture fixture;
+  const std::filesystem::path peer = fixture.root / "peer.sh";
+  write_whole(peer,
+              "#!/bin/sh\necho '{\"eager\": 40, \"compiled\": 36, \"openvino\": 32, \"eager_fp32\": 27, \"decode\": 4, "
+              "\"forward\": 41, \"write\": 2, \"whole\": 47}'\n");
+  std::filesystem::permissions(peer, std::filesystem::perms::owner_all);
+  const std::string command =
+      "extract --arch vit_tiny_patch32_64 --views 20 --rounds 1 --images '" + fixture.images.string() + "' --python '";
+  const CommandResult result = bench(command + peer.string() + "'");
+  CAPTURE(result.output);
+  REQUIRE(result.exit_code == 0);
+  CHECK(has(result.output, "32 views"));  // whole groups
+  const double sum = figure_of(result, "decode, crop, mix") + figure_of(result, "forward with targets") +
+                     figure_of(result, "encode") + figure_of(result, "write");
+  CHECK(has(result.output, "<= 103 %"));
+  CHECK(checked_ratio(result, "whole", "sum of the stages") ==
+        doctest::Approx(figure_of(result, "whole") / sum).epsilon(0.05));
+  CHECK(checked_ratio(result, "decode, crop, mix", "torchvision") > 0);
+  CHECK(checked_ratio(result, "all but the forward", "peer") ==
+        doctest::Approx((sum - figure_of(result, "forward with targets")) / 6).epsilon(0.1));
+  for (const char* line : {"timm eager, BF16 40.0 core-ms/view", "the better of these two 32.0 core-ms/view",
+                           "timm eager, FP32 27.0 core-ms/view", ">= 1.3 x", ">= 0.95 x", "<= 60 %"})
+    CHECK(has(result.output, line));
+  CHECK_FALSE(has(result.output, "OpenVINO, FP32"));
+
+  const CommandResult alone = bench(command + "/nowhere/python'");
+  CHECK(alone.exit_code == 0);
+  CHECK(has(alone.output, "sum of the stages"));
+  CHECK_FALSE(has(alone.output, "timm"));
 }
