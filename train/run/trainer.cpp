@@ -15,6 +15,7 @@
 #include "common/models/torch_errors.h"
 #include "train/run/baseline.h"
 #include "train/run/checks.h"
+#include "train/run/codec_errors.h"
 #include "train/run/describe.h"
 #include "train/run/judge.h"
 #include "train/run/labels.h"
@@ -233,6 +234,8 @@ void Trainer::add_first_views(EventFile& events) const {
   stream.augment = options_.augment;
   const std::vector<std::uint32_t>& passes = passes_.with_maps.empty() ? passes_.all : passes_.with_maps;
   add_training_views(events, *source_, views_, stream, passes.front());
+  if (options_.targets.source == TargetKind::kCache)
+    add_codec_errors(events, options_.targets.cache, source_->tracks(), source_->plan(), passes_.all);
 }
 
 StepMetrics Trainer::metrics_of(const SchedulePoint& point, const Step::Result& result) const {

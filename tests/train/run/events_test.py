@@ -16,6 +16,9 @@ from PIL import Image
 from safetensors.torch import save_file
 from tensorboard.backend.event_processing import event_accumulator
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[3] / "tools/python"))
+from vitrine_cache import Container  # noqa: E402
+
 BIN = pathlib.Path(os.environ["VITRINE_BIN"])
 EVENTS = {"step": "train", "validation": "validation", "end": "end"}
 
@@ -153,6 +156,18 @@ def main():
               "max_steps=1")
         shown = read(folder / "cached")
         check(sorted(shown.Tags()["images"]) == sorted(f"{kind}/{i}" for kind in ("views", "attention") for i in range(8)), shown.Tags())
+        # The codec's error, as the shards record it.
+        files = sorted((folder / "cache").glob("*/attention.1/0*.h5"))
+        check(len(files) == 3, files)
+        teacher = files[0].parent.parent.name
+        for key in ("total_variation", "worst_total_variation"):
+            recorded = [Container(file).json("vitrine shard")["loss"][key] for file in files]
+            (event,) = shown.Histograms(f"codec/{teacher}/attention.1/{key}")
+            value = event.histogram_value
+            check(event.step == 0 and value.num == 3 and (value.min, value.max) == (min(recorded), max(recorded)), value, recorded)
+            check(abs(value.sum - sum(recorded)) < 1e-12, value, recorded)
+        tracks = {tag.split("/")[2] for tag in shown.Tags()["histograms"] if tag.startswith("codec/")}
+        check(tracks <= {"attention.1", "logits"}, tracks)
         plain, over = (np.asarray(Image.open(io.BytesIO(shown.Images(f"{kind}/0")[0].encoded_image_string))) for kind in ("views", "attention"))
         check(plain.shape == over.shape and (plain != over).any(), plain.shape, over.shape)
 
