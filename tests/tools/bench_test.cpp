@@ -109,7 +109,7 @@ TEST_CASE("bench read reports decompressed bytes, and reads a transform track in
 
 TEST_CASE("bench package compares the Python package with the C++ reader, track by track and in the pictures") {
   if (!std::filesystem::exists(executable("../lib/libvitrine_native.so"))) {
-    MESSAGE("skipped: this build has no compiled codec for Python");
+    vitrine::testing::skip("this build has no compiled codec for Python");
     return;
   }
   const BenchFixture fixture;
@@ -117,7 +117,8 @@ TEST_CASE("bench package compares the Python package with the C++ reader, track 
   const CommandResult result = bench("package --rounds 1 --turns 2 --cache " + cache + images);
   CAPTURE(result.output);
   REQUIRE(result.exit_code == 0);
-  for (const TrackInfo& track : Cache(fixture.root / "cache").tracks())
+  const Cache opened(cache);
+  for (const TrackInfo& track : opened.tracks())
     CHECK(figure_of(result, "views per core-second, " + track.directory()) > 0);
   CHECK(figure_of(result, "views per core-second, pictures") > 0);
   CHECK(figure_of(result, "views per core-second, all of these") > 0);

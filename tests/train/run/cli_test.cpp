@@ -131,7 +131,7 @@ TEST_CASE("--quiet and --log-format json: standard error has nothing, or one JSO
   CHECK(error.at("program") == "vitrine-train");
   CHECK(error.at("exit_code") == 2);
   CHECK(error.at("path").get<std::string>().starts_with((fixture.root / "none").string()));
-  CHECK(has(error.at("text"), error.at("what")));
+  CHECK(has(error.at("text").get<std::string>(), error.at("what").get<std::string>()));
   const CommandResult wrong = vitrine::testing::run(line + " --log-format xml");
   CHECK(wrong.exit_code == 2);
 }

@@ -81,7 +81,7 @@ TEST_CASE("metrics.csv has the numbers of the steps and validations of metrics.j
     log.add(step_line(1));
     log.add(scaled);
     log.add(validation_line(4));
-    log.add(PhaseMetrics{{4, 1, "joint"}, {"kl from 1 to 0.5, \"so\" it learns"}});
+    log.add(PhaseMetrics{{4, 1, "joint"}, {{"terms", "kl from 1 to 0.5, \"so\" it learns", false}}});
     log.add(EndMetrics{.step = 4, .seconds = 9.5, .top1 = 0.5, .on = "test"});
   }
   const std::vector<std::string> lines = lines_of(fixture.files.metrics());
@@ -93,6 +93,8 @@ TEST_CASE("metrics.csv has the numbers of the steps and validations of metrics.j
   CHECK(Json::parse(lines[2]) ==
         Json::parse(R"({"event":"validation","step":4,"epoch":1,"phase":"joint","images":40,"top1":0.5,"top5":0.75,)"
                     R"("loss":1.25,"best":true,"seconds":0.5})"));
+  CHECK(Json::parse(lines[3]).at("findings") ==
+        Json::parse(R"([{"kind":"terms","problem":false,"sentence":"kl from 1 to 0.5, \"so\" it learns"}])"));
   CHECK(Json::parse(lines[4]) == Json::parse(R"({"event":"end","step":4,"seconds":9.5,"top1":0.5,"on":"test"})"));
   // What is not finite is absent, as what was not measured.
   for (const char* key : {"loss", "kl", "feature", "attention"}) CHECK_FALSE(Json::parse(lines[1]).contains(key));
@@ -123,7 +125,7 @@ TEST_CASE("a resumed log has each event once: what the checkpoint does not inclu
   {
     RunLog log(fixture.directory.path(), {});
     for (std::uint64_t step = 1; step <= 4; ++step) log.add(step_line(step));
-    log.add(PhaseMetrics{{4, 1, "joint"}, {"a finding"}});
+    log.add(PhaseMetrics{{4, 1, "joint"}, {{"terms", "a finding", true}}});
     log.add(validation_line(4));
     log.add(EndMetrics{.step = 4, .seconds = 9.5});
     log.add(step_line(5));
