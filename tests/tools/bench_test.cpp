@@ -6,6 +6,7 @@
 #include "common/cache/cache.h"
 #include "tests/extract/fixture.h"
 #include "tests/support/message.h"
+#include "tests/support/skip.h"
 
 using namespace vitrine;
 using vitrine::testing::CommandResult;

@@ -62,10 +62,13 @@ TEST_CASE("distil: photos and a teacher of other classes become a student and a 
     CHECK(again.exit_code == 0);
     CHECK(again.output.find("was finished before") != std::string::npos);
     CHECK(read_whole(photos.out / "exported/last.safetensors") == weights);
-    const auto from_root = [&](const fs::path& path) { return "'" + fs::relative(path, photos.root).string() + "' "; };
-    const CommandResult relative = run("cd '" + photos.root.string() + "' && " + executable("vitrine") + " distil " +
-                                       from_root(photos.images) + "--teacher " + from_root(photos.weights) + "--out " +
-                                       from_root(photos.out) + "--student resnet18 --dry-run " + kShort);
+    const auto from_root = [&](const fs::path& path) {
+      return "'" + fs::relative(path, photos.root.path()).string() + "' ";
+    };
+    const CommandResult relative =
+        run("cd '" + photos.root.path().string() + "' && " + executable("vitrine") + " distil " +
+            from_root(photos.images) + "--teacher " + from_root(photos.weights) + "--out " + from_root(photos.out) +
+            "--student resnet18 --dry-run " + kShort);
     CAPTURE(relative.output);
     CHECK(relative.exit_code == 0);
   }
