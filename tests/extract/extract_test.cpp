@@ -53,9 +53,9 @@ TEST_CASE("the bytes of a cache do not depend on workers, on parts or on earlier
     CHECK(whole.output.find(figure) != std::string::npos);
   const auto expected = fixture.files("whole");
   // Recipes and four tracks of two shards in each of two passes, each with its shards.json; index.h5, its
-  // record, plan.json, prepared.json, four times track.json, and a basis of each of two feature tracks.
+  // record, plan.json, prepared.json, four times track.json, a basis of each of two feature tracks, and check.json.
   CHECK(fixture.shards("whole").size() == 5 * 4);
-  CHECK(expected.size() == 5 * (4 + 1) + 4 + 4 + 2);
+  CHECK(expected.size() == 5 * (4 + 1) + 4 + 4 + 2 + 1);
 
   REQUIRE(fixture.extract("workers", {"workers=4"}).exit_code == 0);
   check_equal(expected, fixture.files("workers"));

@@ -40,7 +40,8 @@ std::uint64_t make_hash(const ViewMaker& views, const std::vector<Recipe>& recip
   std::vector<Recipe> two{recipes[hashed]};
   if (two[0].mix != Mix::kNone) {
     Recipe partner = recipes[two[0].partner];
-    partner.mix = Mix::kNone;
+    partner.mix = Mix::kNone;  // and no box, which without mixing is a letterbox's
+    partner.box_top = partner.box_left = partner.box_bottom = partner.box_right = 0;
     two.push_back(partner);
     two[0].partner = 1;
   }

@@ -8,6 +8,7 @@
 
 #include "common/base/error.h"
 #include "common/base/files.h"
+#include "common/base/json.h"
 #include "common/cache/container.h"
 #include "common/cache/shard_directory.h"
 
@@ -44,9 +45,9 @@ void add_codec_errors(EventFile& events, const std::filesystem::path& cache, std
   for (const TrackInfo& track : tracks) {
     std::map<std::string, std::vector<double>> by_key;
     for (const std::filesystem::path& path : shards_of(cache / track.directory(), plan, passes)) {
-      const std::string loss = recorded_loss(path);
-      if (loss.empty()) continue;
-      for (const auto& [key, value] : nlohmann::json::parse(loss).items())
+      const nlohmann::json loss = parse_json(recorded_loss(path));
+      if (!loss.is_object()) continue;
+      for (const auto& [key, value] : loss.items())
         if (value.is_number()) by_key[key].push_back(value.get<double>());
     }
     for (const auto& [key, values] : by_key)
