@@ -99,7 +99,7 @@ def normalised(features):
 
 def random_weights(name, path, **options):
     torch.manual_seed(3)
-    model = timm.create_model(name, num_classes=2, **options).eval()
+    model = timm.create_model(name, **({"num_classes": 2} | options)).eval()
     with torch.no_grad():
         for parameter_name, parameter in model.named_parameters():
             if parameter.dim() > 1:
@@ -146,13 +146,15 @@ def main():
         check(folder, "test_vit", folder / "vit.pt", "features = [-1]\nattention = [-1]", of_vit)
 
         # distil takes precision and micro-batch from the module, and passes the consent on to every step.
-        words = [BIN / "vitrine-distil", folder / "images", "--teacher", folder / "vit.pt", "--student", "resnet18", "--out",
+        random_weights("test_vit", folder / "five.safetensors", img_size=SIZE, num_classes=5)  # whose features teach, not its logits
+        export("test_vit", folder / "five.pt", folder / "five.safetensors", "--classes", 5)
+        words = [BIN / "vitrine-distil", folder / "images", "--teacher", folder / "five.pt", "--student", "resnet18", "--out",
                  folder / "run", "--epochs", 1, "--passes", 1, "--size", 32, "--batch", 4]
         code, out = run(*words, "--allow", "module")
         assert code == 0, out
         for name in ("exported/last.safetensors", "exported/student.onnx", "report.html"):
             assert (folder / "run" / name).exists(), (name, out)
-        assert f'module = "{folder}/vit.pt"' in (folder / "run" / "extract.toml").read_text()
+        assert f'module = "{folder}/five.pt"' in (folder / "run" / "extract.toml").read_text()
 
         # In BF16 the casts are part of the module, whose head stays in FP32.
         export("test_vit", folder / "half.pt", folder / "vit.safetensors", "--precision", "bf16")

@@ -118,7 +118,7 @@ TEST_CASE("bench package compares the Python package with the C++ reader, track 
   const CommandResult result = bench("package --rounds 1 --turns 2 --cache " + cache + images);
   CAPTURE(result.output);
   REQUIRE(result.exit_code == 0);
-  const Cache opened(cache);
+  const Cache opened(fixture.root / "cache");
   for (const TrackInfo& track : opened.tracks())
     CHECK(figure_of(result, "views per core-second, " + track.directory()) > 0);
   CHECK(figure_of(result, "views per core-second, pictures") > 0);
@@ -225,8 +225,9 @@ TEST_CASE("impossible measurements are refused in one sentence") {
            {"codec --synthetic 0 --targets '" + (fixture.root / "none").string() + "'", {"none"}},
            {"read --rounds 0", {"--rounds"}},
            {"read --cache '" + (fixture.root / "none").string() + "'", {"none"}},
-           {"sing", {"unknown subcommand \"sing\"; expected one of codec, forward, inference, read, scale"}},
-           {"", {"expected one of codec, forward, inference, read, scale"}},
+           {"sing",
+            {"unknown subcommand \"sing\"; expected one of codec, extract, forward, inference, package, read, scale"}},
+           {"", {"expected one of codec, extract, forward, inference, package, read, scale"}},
            {"read --roundes 3", {"--roundes"}}}) {
     CAPTURE(arguments);
     const CommandResult result = bench(arguments);

@@ -25,8 +25,9 @@ bool inside(const fs::path& inner, const fs::path& outer) {
 std::string absolute(const std::string& path) {
   if (path.empty()) return path;
   std::error_code failure;
-  const fs::path whole = fs::weakly_canonical(fs::path(path) / "", failure);  // "photos" and "photos/" are the same
-  return failure ? path : whole.string();
+  std::string whole = fs::weakly_canonical(path, failure).string();
+  while (whole.size() > 1 && whole.ends_with('/')) whole.pop_back();  // "photos" and "photos/" are the same
+  return failure ? path : whole;
 }
 
 std::size_t folders_in(const std::string& photos) {
