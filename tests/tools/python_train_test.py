@@ -2,6 +2,7 @@
 same cache, and timm's training utilities run over it."""
 import json
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -123,6 +124,26 @@ def test_timm(folder):
     check(any(not torch.equal(p, q) for p, q in zip(average.module.parameters(), before)))
 
 
+def test_script(folder):
+    """tools/scripts/pytorch_student.py trains both and prints both top-1, here of an easy set that both learn."""
+    script = pathlib.Path(__file__).resolve().parents[2] / "tools/scripts/pytorch_student.py"
+    words = ["--cache", folder / "sure", "--images", folder / "images", "--test", folder / "images", "--out", folder / "both", "--epochs", 3,
+             "--size", 64, "--lr", LR, "--ema", 0.5, "--seed", SEED, "--vitrine-train", BIN / "vitrine-train"]
+    run = subprocess.run([sys.executable, script, *map(str, words)], capture_output=True, text=True)
+    check(run.returncode == 0, run.stderr)
+    shares = re.fullmatch(r"top-1 after 3 epochs of KL alone: vitrine-train ([0-9.]+) %, PyTorch and timm ([0-9.]+) %\n", run.stdout)
+    check(shares, run.stdout)
+    summary = json.loads((folder / "both/vitrine/summary.json").read_text())
+    check(f"{100 * summary['top1']:.2f}" == shares[1], summary)
+    student = torchvision.models.resnet18(num_classes=3)
+    student.load_state_dict(torch.load(folder / "both/pytorch.pth", weights_only=True))
+    ours = load_file(folder / "both/vitrine/exported/last.safetensors")
+    theirs, start = student.state_dict(), load_file(folder / "both/start.safetensors")
+    moved = sum((ours[name] - start[name]).square().sum() for name in start if name.endswith("weight"))
+    apart = sum((ours[name] - theirs[name]).square().sum() for name in start if name.endswith("weight"))
+    check(moved > 0 and apart < 0.2 * moved, moved, apart)  # six steps with the same batches, optimizer, schedule and average
+
+
 def main():
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as name:
@@ -130,6 +151,7 @@ def main():
         extract(folder)
         test_against_vitrine_train(folder)
         test_timm(folder)
+        test_script(folder)
     print("PyTorch's and timm's loops: as vitrine-train")
 
 
