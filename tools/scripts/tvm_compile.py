@@ -9,7 +9,7 @@ aarch64-linux-android; --cpu is one of LLVM's names of processors, by default th
 keys (preprocessing, classes, origin) are written beside it, as OUT with the suffix .json. Needs apache-tvm (tools/requirements.txt).
 
 Convolution, bias, shortcut and ReLU become one function each, over channels-last maps, which keeps its sums in registers. --time, for
-this machine's library, compares results and time of a batch with ONNX Runtime's, in turn; TVM_NUM_THREADS threads (by default one a core)
+this machine's library, compares results and time of a batch with ONNX Runtime's, in turn; TVM_NUM_THREADS threads (by default one per core)
 for both.
 """
 import argparse

@@ -157,7 +157,7 @@ TEST_CASE("any damaged bit and any truncation is one sentence") {
   }
 }
 
-TEST_CASE("files that are no packs are refused by name") {
+TEST_CASE("files that are not packs are refused by name") {
   const Hostile hostile;
   CHECK(has(hostile.refused("", ErrorKind::kInput), "is empty; expected a pack"));
   CHECK(has(hostile.refused(std::string(5000, 'x'), ErrorKind::kInput),
