@@ -31,7 +31,7 @@ class FileLock {
   int descriptor() const { return descriptor_; }  ///< owned by this object
   /// Does not wait. Throws Error if the system fails otherwise.
   Outcome try_lock();
-  /// Waits until the lock is held. Where there are no locks it returns at once.
+  /// Waits until the lock is held. On a file system without locks it returns at once.
   void wait();
   /// Whether what is open still has its path: another holder may have replaced or removed it before releasing the lock.
   bool has_its_name() const;

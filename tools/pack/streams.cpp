@@ -14,7 +14,7 @@ namespace {
 
 constexpr const char* kMakeRoom = "make room on its disk and run the same command again, which goes on";
 
-// Where there are no locks the file is written all the same.
+// On a file system without locks the file is written without one.
 FileLock taken(FileLock lock, const std::string& path) {
   if (lock.try_lock() == FileLock::Outcome::kHeldByAnother)
     throw Error(ErrorKind::kInput,

@@ -27,6 +27,8 @@ import onnxruntime
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
 from PIL import Image
 
+from student_file import StudentFileError, read_student
+
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "python"))
 from vitrine_cache import Cache, CacheError, left_out  # noqa: E402
 from vitrine_cache.views import Views, decode  # noqa: E402
@@ -45,12 +47,9 @@ class Student:
 
     def __init__(self, path):
         try:
-            model = onnx.load(path)
-        except Exception as problem:  # protobuf's errors have no common class
-            fail(f"{path}: cannot be read as ONNX: {problem}")
-        record = {entry.key: entry.value for entry in model.metadata_props}
-        if "vitrine.preprocessing" not in record:
-            fail(f"{path}: does not record its preprocessing; give a file of vitrine-export --format onnx")
+            model, record = read_student(path)
+        except StudentFileError as problem:
+            fail(problem)
         how = json.loads(record["vitrine.preprocessing"])
         self.path, self.metadata = str(path), record
         self.classes = json.loads(record["vitrine.classes"])
@@ -213,8 +212,6 @@ def main():
         fail(f"--groups {options.groups} is not allowed; expected at least 1")
     if options.tune < 0:
         fail(f"--tune {options.tune} is not allowed; expected at least 1, or nothing")
-    if not options.student.is_file():
-        fail(f"{options.student}: is not a file; give a file of vitrine-export --format onnx")
     if not options.out.parent.is_dir():
         fail(f"{options.out}: its folder does not exist; make it first")
     student = Student(options.student)

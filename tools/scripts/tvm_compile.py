@@ -28,6 +28,8 @@ from tvm.relax import transform
 from tvm.relax.frontend.onnx import from_onnx
 from tvm.s_tir import Schedule
 
+from student_file import StudentFileError, read_student
+
 COLUMNS, CHANNELS = 8, 32  # of a tile of a convolution's output
 ARCHITECTURES = ("aarch64", "arm", "armv7a", "riscv64", "x86_64")
 
@@ -35,20 +37,6 @@ ARCHITECTURES = ("aarch64", "arm", "armv7a", "riscv64", "x86_64")
 def fail(*words):
     print("tvm_compile:", *words, file=sys.stderr)
     sys.exit(2)
-
-
-def read_student(path):
-    """The model, and its metadata by key."""
-    if not path.is_file():
-        fail(f"{path}: is not a file; give a file of vitrine-export --format onnx")
-    try:
-        model = onnx.load(path)
-    except Exception as problem:  # protobuf's errors have no common class
-        fail(f"{path}: cannot be read as ONNX: {problem}")
-    record = {entry.key: entry.value for entry in model.metadata_props}
-    if "vitrine.preprocessing" not in record:
-        fail(f"{path}: does not record its preprocessing; give a file of vitrine-export --format onnx")
-    return model, record
 
 
 def input_type(model, record, batch):
@@ -177,7 +165,10 @@ def main(words=None):
     if not options.out.parent.is_dir():
         fail(f"{options.out}: its folder does not exist; make it first")
     target = make_target(options.target, options.cpu)
-    model, record = read_student(options.student)
+    try:
+        model, record = read_student(options.student)
+    except StudentFileError as problem:
+        fail(problem)
     shape, dtype = input_type(model, record, options.batch)
     executable = compile_student(model, shape, dtype, target)
     record = {**record, "vitrine.input": json.dumps({"shape": shape, "type": dtype}), "vitrine.target": str(target)}

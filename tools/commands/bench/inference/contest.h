@@ -33,7 +33,7 @@ struct Figures {
   std::map<std::int64_t, std::vector<double>> samples;  ///< seconds per forward, by batch
   std::optional<std::uint64_t> memory;  ///< kOwnRuntime on a CPU: peak growth from making it to its first forward
   double error = 0;                     ///< of its logits from the FP32 module's, relative
-  std::string failed;                   ///< why there are no samples, for people; else empty
+  std::string failed;                   ///< the reason if there are no samples; else empty
 
   double latency(double p) const;  ///< seconds at batch 1, of that quantile
   /// Pictures per second at the best batch, by the median; and that batch.
