@@ -1,6 +1,5 @@
 #include <torch/torch.h>
 
-#include <CLI/CLI.hpp>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -56,9 +55,9 @@ int evaluate(const std::vector<std::string>& files, const std::vector<std::strin
 int main(int argc, char** argv) {
   vitrine::keep_freed_memory();
   return vitrine::guarded_main("vitrine-extract", [&] {
-    CLI::App app("Runs a Vision Transformer once over augmented images and keeps its outputs in a cache.");
+    vitrine::CommandLine line("Runs a Vision Transformer once over augmented images and keeps its outputs in a cache.");
     vitrine::ExtractOptions options;
-    vitrine::add_help_keys(app, [](const std::string& word) {
+    line.add_help_keys([](const std::string& word) {
       return vitrine::config_help(
           vitrine::ExtractOptions(),
           {"images", "cache", "passes", "teacher.weights", "teacher.arch", "teacher.mean", "teacher.std",
@@ -67,32 +66,31 @@ int main(int argc, char** argv) {
     });
     std::string part;
     std::vector<std::string> files, overrides;
-    app.add_option("CONFIG", files, "a TOML file; see configs/. Several with --evaluate")->required()->expected(1, -1);
-    app.add_option("--set", overrides, "key=value, overrides the file; may be repeated")->expected(1)->take_all();
+    line.add_option("CONFIG", files, "a TOML file; see configs/. Several with --evaluate").required();
+    line.add_option("--set", overrides, "key=value, overrides the file; may be repeated").repeatable();
     vitrine::ExtractMode mode;
-    CLI::Option* const part_option = app.add_option("--part", part, "i/n or auto; same as --set part=...");
-    app.add_flag("--prepare", mode.prepare_only,
-                 "only prepare the cache: index, plan, check of the teacher, calibration; once, before its parts run")
-        ->excludes(part_option);
+    const auto part_option = line.add_option("--part", part, "i/n or auto; same as --set part=...");
+    const auto prepare_option =
+        line.add_flag(
+                "--prepare", mode.prepare_only,
+                "only prepare the cache: index, plan, check of the teacher, calibration; once, before its parts run")
+            .excludes(part_option);
     std::vector<std::string> allow;
-    app.add_option("--allow", allow, "module: run the code in teacher.module")
-        ->check(CLI::IsMember({"module"}))
-        ->expected(1)
-        ->take_all();
+    line.add_option("--allow", allow, "module: run the code in teacher.module").one_of({"module"}).repeatable();
     bool evaluates = false, json = false;
-    CLI::Option* const evaluate_option =
-        app.add_flag(
-               "--evaluate", evaluates,
-               "only evaluate each CONFIG's teacher on check_images clean crops of the same labelled images: top-1, "
-               "top-5, calibration, cost, agreement with each other; nothing is written")
-            ->excludes(part_option)
-            ->excludes("--prepare");
-    app.add_flag("--json", json, "with --evaluate: the result as JSON")->needs(evaluate_option);
-    app.add_flag("--dry-run", mode.dry_run,
-                 "check everything and the teacher, describe tracks, size and memory, write nothing")
-        ->excludes(evaluate_option);
-    vitrine::add_screen_options(app);
-    if (const auto code = vitrine::parse_command_line(app, argc, argv)) return *code;
+    const auto evaluate_option =
+        line.add_flag(
+                "--evaluate", evaluates,
+                "only evaluate each CONFIG's teacher on check_images clean crops of the same labelled images: top-1, "
+                "top-5, calibration, cost, agreement with each other; nothing is written")
+            .excludes(part_option)
+            .excludes(prepare_option);
+    line.add_flag("--json", json, "with --evaluate: the result as JSON").needs(evaluate_option);
+    line.add_flag("--dry-run", mode.dry_run,
+                  "check everything and the teacher, describe tracks, size and memory, write nothing")
+        .excludes(evaluate_option);
+    line.add_screen_options();
+    if (const auto code = line.parse(argc, argv)) return *code;
     if (!part.empty()) overrides.push_back("part=" + part);
     const bool allow_module = vitrine::take_allowed(allow, "module");
     if (evaluates) return evaluate(files, overrides, allow_module, json);

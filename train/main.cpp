@@ -1,6 +1,5 @@
 #include <torch/torch.h>
 
-#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <filesystem>
 
@@ -90,10 +89,10 @@ int train(const TrainOptions& options, std::string command) {
 int main(int argc, char** argv) {
   keep_freed_memory();
   return guarded_main("vitrine-train", [&] {
-    CLI::App app(
+    CommandLine line(
         "Trains a ResNet from a cache of a Vision Transformer's targets, from a live teacher, or from labels alone; or "
         "a ViT from labels.");
-    add_help_keys(app, [](const std::string& word) {
+    line.add_help_keys([](const std::string& word) {
       return config_help(
           TrainOptions(),
           {"images", "validation", "output", "model.arch", "targets.source", "targets.cache", "targets.features",
@@ -102,36 +101,35 @@ int main(int argc, char** argv) {
     });
     std::string file;
     std::vector<std::string> overrides;
-    auto* config = app.add_option("CONFIG", file,
-                                  "a TOML file; see configs/. Optional with --evaluate: a run's directory has a "
-                                  "config.toml, and weights record their model");
-    app.add_option("--set", overrides, "key=value, overrides the file; may be repeated")->expected(1)->take_all();
+    const auto config = line.add_option("CONFIG", file,
+                                        "a TOML file; see configs/. Optional with --evaluate: a run's directory has a "
+                                        "config.toml, and weights record their model");
+    line.add_option("--set", overrides, "key=value, overrides the file; may be repeated").repeatable();
     std::vector<std::string> allow;
-    app.add_option(
-           "--allow", allow,
-           "differences between cache, teacher and checkpoint to accept, in addition to those of the key allow; "
-           "module: run the code in targets.teacher.module")
-        ->type_name("WORD[,WORD...]")
-        ->expected(1)
-        ->take_all();
+    line.add_option(
+            "--allow", allow,
+            "differences between cache, teacher and checkpoint to accept, in addition to those of the key allow; "
+            "module: run the code in targets.teacher.module")
+        .type_name("WORD[,WORD...]")
+        .repeatable();
     std::string checkpoint, images;
     bool json = false;
-    auto* evaluate = app.add_option(
+    const auto evaluate = line.add_option(
         "--evaluate", checkpoint,
         "evaluate weights (a .safetensors file, or a run's directory: its best weights if any were selected, else its "
         "last ones) on --images or on the configuration's test or validation images: accuracy, also per class, "
         "calibration error, and agreement with targets.teacher if its weights are given");
-    app.add_option("--images", images, "with --evaluate: a folder of class folders with the model's class names")
-        ->needs(evaluate);
-    app.add_flag("--json", json, "with --evaluate: the result as JSON")->needs(evaluate);
+    line.add_option("--images", images, "with --evaluate: a folder of class folders with the model's class names")
+        .needs(evaluate);
+    line.add_flag("--json", json, "with --evaluate: the result as JSON").needs(evaluate);
     bool dry = false;
-    app.add_flag("--dry-run", dry, "check everything, describe the run and its memory, write nothing")
-        ->excludes(evaluate);
-    add_screen_options(app);
-    if (const auto code = parse_command_line(app, argc, argv)) return *code;
-    if (evaluate->count() > 0 && checkpoint.empty())
+    line.add_flag("--dry-run", dry, "check everything, describe the run and its memory, write nothing")
+        .excludes(evaluate);
+    line.add_screen_options();
+    if (const auto code = line.parse(argc, argv)) return *code;
+    if (evaluate.given() && checkpoint.empty())
       fail("--evaluate is empty; expected a .safetensors file or a run's directory");
-    if (file.empty() && checkpoint.empty()) fail(config->get_name(), " is required; --help shows the usage");
+    if (file.empty() && checkpoint.empty()) fail(config.name(), " is required; --help shows the usage");
     const std::filesystem::path own = RunFiles(checkpoint).config();
     if (file.empty() && directory_exists(checkpoint) && path_exists(own)) file = own.string();
     TrainOptions options;

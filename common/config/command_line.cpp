@@ -1,5 +1,7 @@
 #include "common/config/command_line.h"
 
+#include <CLI/CLI.hpp>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -9,12 +11,118 @@
 
 namespace vitrine {
 
-std::optional<int> parse_command_line(CLI::App& app, int argc, const char* const* argv) {
-  app.set_version_flag("--version", "Vitrine " VITRINE_VERSION);
+using Option = CommandLine::Option;
+
+Option Option::required() {
+  return Option(option_->required());
+}
+Option Option::range(int min, int max) {
+  return Option(option_->check(CLI::Range(min, max)));
+}
+Option Option::range(unsigned min, unsigned max) {
+  return Option(option_->check(CLI::Range(min, max)));
+}
+Option Option::range(std::int64_t min, std::int64_t max) {
+  return Option(option_->check(CLI::Range(min, max)));
+}
+Option Option::range(std::uint64_t min, std::uint64_t max) {
+  return Option(option_->check(CLI::Range(min, max)));
+}
+Option Option::range(double min, double max) {
+  return Option(option_->check(CLI::Range(min, max)));
+}
+Option Option::positive() {
+  return Option(option_->check(CLI::PositiveNumber));
+}
+Option Option::one_of(const std::vector<std::string>& words) {
+  return Option(option_->check(CLI::IsMember(words)));
+}
+Option Option::one_of(const std::vector<int>& numbers) {
+  return Option(option_->check(CLI::IsMember(numbers)));
+}
+Option Option::existing_file() {
+  return Option(option_->check(CLI::ExistingFile));
+}
+Option Option::existing_directory() {
+  return Option(option_->check(CLI::ExistingDirectory));
+}
+Option Option::repeatable() {
+  return Option(option_->expected(1)->take_all());
+}
+Option Option::comma_separated() {
+  return Option(option_->delimiter(',')->allow_extra_args(false));
+}
+Option Option::needs(Option other) {
+  return Option(option_->needs(other.option_));
+}
+Option Option::excludes(Option other) {
+  return Option(option_->excludes(other.option_));
+}
+Option Option::type_name(const std::string& name) {
+  return Option(option_->type_name(name));
+}
+Option Option::show_default() {
+  return Option(option_->capture_default_str());
+}
+bool Option::given() const {
+  return option_->count() > 0;
+}
+std::string Option::name() const {
+  return option_->get_name();
+}
+
+CommandLine::CommandLine(const std::string& description, const std::string& name)
+    : own_(std::make_unique<CLI::App>(description, name)), app_(*own_) {}
+
+CommandLine::CommandLine(CLI::App& app) : app_(app) {}
+
+CommandLine::~CommandLine() = default;
+
+template <class T>
+Option CommandLine::add_option(const std::string& names, T& value, const std::string& description) {
+  return Option(app_.add_option(names, value, description));
+}
+template Option CommandLine::add_option(const std::string&, std::string&, const std::string&);
+template Option CommandLine::add_option(const std::string&, std::filesystem::path&, const std::string&);
+template Option CommandLine::add_option(const std::string&, bool&, const std::string&);
+template Option CommandLine::add_option(const std::string&, int&, const std::string&);
+template Option CommandLine::add_option(const std::string&, unsigned&, const std::string&);
+template Option CommandLine::add_option(const std::string&, std::int64_t&, const std::string&);
+template Option CommandLine::add_option(const std::string&, std::uint64_t&, const std::string&);
+template Option CommandLine::add_option(const std::string&, float&, const std::string&);
+template Option CommandLine::add_option(const std::string&, double&, const std::string&);
+template Option CommandLine::add_option(const std::string&, std::vector<std::string>&, const std::string&);
+template Option CommandLine::add_option(const std::string&, std::vector<int>&, const std::string&);
+template Option CommandLine::add_option(const std::string&, std::vector<float>&, const std::string&);
+template Option CommandLine::add_option(const std::string&, std::vector<double>&, const std::string&);
+
+Option CommandLine::add_flag(const std::string& names, bool& value, const std::string& description) {
+  return Option(app_.add_flag(names, value, description));
+}
+
+CommandLine& CommandLine::add_subcommand(const std::string& name, const std::string& description) {
+  subcommands_.emplace_back(new CommandLine(*app_.add_subcommand(name, description)));
+  return *subcommands_.back();
+}
+
+void CommandLine::callback(const std::function<void()>& chosen) {
+  app_.callback(chosen);
+}
+
+void CommandLine::footer(const std::string& text) {
+  app_.footer(text);
+}
+
+bool CommandLine::given(const std::string& name) const {
+  return app_.count(name) > 0;
+}
+
+std::optional<int> CommandLine::parse(int argc, const char* const* argv) {
+  app_.set_version_flag("--version", "Vitrine " VITRINE_VERSION);
   std::string subcommands;
-  for (const CLI::App* one : app.get_subcommands(nullptr))
+  for (const CLI::App* one : app_.get_subcommands(nullptr))
     subcommands += (subcommands.empty() ? "" : ", ") + one->get_name();
-  if (!subcommands.empty()) app.require_subcommand(1);
+  if (!subcommands.empty()) app_.require_subcommand(1);
   // CLI11 would keep the word after --help-keys for a positional that is required.
   std::vector<std::string> words(argv, argv + argc);
   for (std::size_t i = 1; i + 1 < words.size(); ++i)
@@ -25,10 +133,10 @@ std::optional<int> parse_command_line(CLI::App& app, int argc, const char* const
   std::vector<const char*> arguments;
   for (const std::string& word : words) arguments.push_back(word.c_str());
   try {
-    app.parse(static_cast<int>(arguments.size()), arguments.data());
+    app_.parse(static_cast<int>(arguments.size()), arguments.data());
   } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return app.exit(error);
-    if (subcommands.empty() || !app.get_subcommands().empty()) fail(error.what(), "; --help shows the usage");
+    if (error.get_exit_code() == 0) return app_.exit(error);
+    if (subcommands.empty() || !app_.get_subcommands().empty()) fail(error.what(), "; --help shows the usage");
     const std::string first = argc > 1 ? argv[1] : "";
     const bool is_word = !first.empty() && first[0] != '-';
     fail(is_word ? "unknown subcommand \"" + first + "\"" : std::string(error.what()), "; expected one of ",
@@ -37,26 +145,26 @@ std::optional<int> parse_command_line(CLI::App& app, int argc, const char* const
   return std::nullopt;
 }
 
-void add_help_keys(CLI::App& app, const std::function<std::string(const std::string& word)>& table) {
-  app.add_option_function<std::vector<std::string>>(
-         "--help-keys",
-         [table](const std::vector<std::string>& words) {
-           std::string keys = table(words.empty() ? std::string() : words.front());
-           if (keys.ends_with('\n')) keys.pop_back();
-           throw CLI::CallForVersion(keys, CLI::ExitCodes::Success);  // prints and exits
-         },
-         "print the keys of CONFIG.toml with defaults, ranges and meanings; with WORD, only those that mention it")
+void CommandLine::add_help_keys(const std::function<std::string(const std::string& word)>& table) {
+  app_.add_option_function<std::vector<std::string>>(
+          "--help-keys",
+          [table](const std::vector<std::string>& words) {
+            std::string keys = table(words.empty() ? std::string() : words.front());
+            if (keys.ends_with('\n')) keys.pop_back();
+            throw CLI::CallForVersion(keys, CLI::ExitCodes::Success);  // prints and exits
+          },
+          "print the keys of CONFIG.toml with defaults, ranges and meanings; with WORD, only those that mention it")
       ->type_name("[WORD]")
       ->expected(0, 1);
 }
 
-void add_screen_options(CLI::App& app) {
-  auto* quiet = app.add_flag_callback(
+void CommandLine::add_screen_options() {
+  auto* quiet = app_.add_flag_callback(
       "--quiet", [] { choose_screen(Screen::kQuiet); }, "no progress and no notes on standard error, only warnings");
-  app.add_option_function<std::string>(
-         "--log-format",
-         [](const std::string& format) { choose_screen(format == "json" ? Screen::kJson : Screen::kText); },
-         "of notes, progress and errors on standard error: text, or json (an object a line)")
+  app_.add_option_function<std::string>(
+          "--log-format",
+          [](const std::string& format) { choose_screen(format == "json" ? Screen::kJson : Screen::kText); },
+          "of notes, progress and errors on standard error: text, or json (an object a line)")
       ->check(CLI::IsMember({"text", "json"}))
       ->excludes(quiet);
 }

@@ -1,25 +1,99 @@
-// Command-line conventions shared by Vitrine's programs.
+// Command-line conventions shared by Vitrine's programs. CLI11 parses; its headers, which cost seconds in each file
+// that includes them, stay in command_line.cpp.
 #ifndef VITRINE_COMMON_CONFIG_COMMAND_LINE_H_
 #define VITRINE_COMMON_CONFIG_COMMAND_LINE_H_
 
-#include <CLI/CLI.hpp>
+#include <cstdint>
 #include <functional>
+#include <list>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+namespace CLI {
+class App;
+class Option;
+}  // namespace CLI
+
 namespace vitrine {
 
-/// Parses into `app`, to which all options must have been added; adds --version. If `app` has subcommands, one is
-/// required. Returns the exit code after --help or --version, which print to standard output, else nullopt. Throws
-/// Error for an invalid command line.
-std::optional<int> parse_command_line(CLI::App& app, int argc, const char* const* argv);
+/// The arguments, options and subcommands of a program. Variables that are given to it must outlive parse(), which
+/// fills them. For one thread.
+class CommandLine {
+ public:
+  /// A handle to an option or positional argument; valid as long as its CommandLine.
+  class Option {
+   public:
+    explicit Option(CLI::Option* option) : option_(option) {}
+    /// Without it parse() throws.
+    Option required();
+    /// Values from `min` to `max`, both included; each of several.
+    Option range(int min, int max);
+    Option range(unsigned min, unsigned max);
+    Option range(std::int64_t min, std::int64_t max);
+    Option range(std::uint64_t min, std::uint64_t max);
+    Option range(double min, double max);
+    Option positive();
+    Option one_of(const std::vector<std::string>& words);
+    Option one_of(const std::vector<int>& numbers);
+    Option existing_file();
+    Option existing_directory();
+    /// Several values: the option is given once for each.
+    Option repeatable();
+    /// Several values: separated by commas, or the option is given again.
+    Option comma_separated();
+    Option needs(Option other);
+    Option excludes(Option other);
+    /// What --help shows as the value, in place of its C++ type.
+    Option type_name(const std::string& name);
+    /// --help shows the variable's present value.
+    Option show_default();
+    /// After parse(): whether it was on the command line.
+    bool given() const;
+    /// As in messages: "--size", or a positional's name.
+    std::string name() const;
 
-/// Adds `--help-keys [WORD]`, which prints `table(word)` (see config_help) and exits like --help.
-void add_help_keys(CLI::App& app, const std::function<std::string(const std::string& word)>& table);
+   private:
+    CLI::Option* option_;
+  };
 
-/// Adds --quiet and --log-format, which choose how notes and progress appear (screen.h).
-void add_screen_options(CLI::App& app);
+  /// `name`: of the program in --help; empty: as it was called.
+  explicit CommandLine(const std::string& description, const std::string& name = "");
+  ~CommandLine();
+  CommandLine(const CommandLine&) = delete;
+  CommandLine& operator=(const CommandLine&) = delete;
+
+  /// `names` is "--long", "-s,--long", or the name of a positional argument; a vector takes several values. T is one of
+  /// the types instantiated in command_line.cpp.
+  template <class T>
+  Option add_option(const std::string& names, T& value, const std::string& description = "");
+  Option add_flag(const std::string& names, bool& value, const std::string& description = "");
+  /// If there is one subcommand or more, one must be given. The reference is valid as long as this object.
+  CommandLine& add_subcommand(const std::string& name, const std::string& description = "");
+  /// Called by parse() when this subcommand was chosen and all is valid.
+  void callback(const std::function<void()>& chosen);
+  /// The last paragraph of --help.
+  void footer(const std::string& text);
+  /// Adds `--help-keys [WORD]`, which prints `table(word)` (see config_help) and exits like --help.
+  void add_help_keys(const std::function<std::string(const std::string& word)>& table);
+  /// Adds --quiet and --log-format, which choose how notes and progress appear (screen.h).
+  void add_screen_options();
+
+  /// After parse(): whether the option of this name ("--size") was on the command line.
+  bool given(const std::string& name) const;
+
+  /// Adds --version and parses. Returns the exit code after --help or --version, which print to standard output, else
+  /// nullopt. Throws Error for an invalid command line.
+  std::optional<int> parse(int argc, const char* const* argv);
+
+ private:
+  explicit CommandLine(CLI::App& app);
+
+  std::unique_ptr<CLI::App> own_;  // null in a subcommand
+  CLI::App& app_;
+  std::list<std::unique_ptr<CommandLine>> subcommands_;
+};
 
 /// The command line as it would be typed; arguments that need it are quoted for the shell.
 std::string shell_command(int argc, const char* const* argv);

@@ -26,25 +26,28 @@ class Output {
   std::streambuf* before_;
 };
 
-struct Plain {
-  CLI::App app{"a program", "vitrine-try"};
-  int count = 0;
-  std::string file;
-  Plain() {
-    app.add_option("FILE", file)->required();
-    app.add_option("--count", count)->check(CLI::Range(1, 9));
-  }
+struct Program {
+  CommandLine line{"a program", "vitrine-try"};
   std::optional<int> parse(std::vector<const char*> words) {
     words.insert(words.begin(), "vitrine-try");
-    return parse_command_line(app, static_cast<int>(words.size()), words.data());
+    return line.parse(static_cast<int>(words.size()), words.data());
   }
 };
 
-struct Several : Plain {
+struct Plain : Program {
+  int count = 0;
+  std::string file;
+  Plain() {
+    line.add_option("FILE", file).required();
+    line.add_option("--count", count).range(1, 9);
+  }
+};
+
+struct Several : Program {
+  int count = 0;
   Several() {
-    app.remove_option(app.get_option("FILE"));
-    app.add_subcommand("look")->add_option("--far", count);
-    app.add_subcommand("listen");
+    line.add_subcommand("look").add_option("--far", count);
+    line.add_subcommand("listen");
   }
 };
 
@@ -80,7 +83,7 @@ TEST_CASE("--help-keys takes a word or none, and needs nothing else") {
   const auto asked = [](std::vector<const char*> words) {
     Plain plain;
     std::string word = "not asked";
-    add_help_keys(plain.app, [&word](const std::string& given) {
+    plain.line.add_help_keys([&word](const std::string& given) {
       word = given;
       return std::string("keys\n");
     });
@@ -92,6 +95,35 @@ TEST_CASE("--help-keys takes a word or none, and needs nothing else") {
   CHECK(asked({"--help-keys"}) == "");
   CHECK(asked({"--help-keys", "lr"}) == "lr");
   CHECK(asked({"a.toml", "--help-keys=lr"}) == "lr");
+}
+
+TEST_CASE("lists are given once per value or separated by commas, and leave positional arguments alone") {
+  Program program;
+  std::vector<std::string> files, words;
+  std::vector<int> numbers{7};
+  program.line.add_option("FILE", files);
+  program.line.add_option("--word", words).repeatable();
+  const auto sizes = program.line.add_option("--sizes", numbers).comma_separated().range(1, 9);
+  CHECK_FALSE(program.parse({"--word", "a,b", "--word", "c", "--sizes", "1,2", "x", "y"}).has_value());
+  CHECK(words == std::vector<std::string>{"a,b", "c"});
+  CHECK(numbers == std::vector<int>{1, 2});
+  CHECK(files == std::vector<std::string>{"x", "y"});
+  CHECK(sizes.given());
+  CHECK(program.line.given("--sizes"));
+  CHECK(sizes.name() == "--sizes");
+}
+
+TEST_CASE("an option that needs or excludes another says so") {
+  const auto tried = [](std::vector<const char*> words) {
+    Program program;
+    bool first = false, second = false, third = false;
+    const auto one = program.line.add_flag("--first", first);
+    program.line.add_flag("--second", second).needs(one);
+    program.line.add_flag("--third", third).excludes(one);
+    return message_of([&] { program.parse(std::move(words)); });
+  };
+  CHECK(has(tried({"--second"}), "--second requires --first"));
+  CHECK(has(tried({"--third", "--first"}), "excludes"));
 }
 
 TEST_CASE("an invalid command line gives one sentence that refers to --help") {

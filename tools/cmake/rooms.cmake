@@ -56,7 +56,7 @@ function(vitrine_executable_uses_torch target)
   target_link_libraries(${target} PRIVATE vitrine_torch)
 endfunction()
 
-# Unity build: most of a small file's compile time is headers and templates (LibTorch's, nlohmann's, CLI11's), which several
+# Unity build: most of a small file's compile time is headers and templates (LibTorch's, nlohmann's), which several
 # files at once share. Names in their anonymous namespaces must therefore differ within a room. The codec is compiled file by
 # file, as its instruction sets must not meet.
 function(vitrine_unity target)

@@ -1,7 +1,6 @@
 // vitrine-bench codec: bytes and speed of the transform encoding, compared with a baseline codec without context
 // modelling (tools/commands/bench/peers/baseline_codec.py), with no transform and with int8, on a cache's fp32 features
 // and on synthetic coefficients.
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
@@ -363,25 +362,21 @@ int run(const Options& options) {
 
 }  // namespace
 
-void add_codec(CLI::App& app, std::function<int()>& chosen) {
+void add_codec(CommandLine& line, std::function<int()>& chosen) {
   const auto options = std::make_shared<Options>();
-  CLI::App* codec =
-      app.add_subcommand("codec", "bytes and speed of the transform encoding compared with codecs without it");
-  codec->add_option("--cache", options->cache, "a cache with fp32 feature tracks");
-  codec->add_option(
+  CommandLine& codec =
+      line.add_subcommand("codec", "bytes and speed of the transform encoding compared with codecs without it");
+  codec.add_option("--cache", options->cache, "a cache with fp32 feature tracks");
+  codec.add_option(
       "--targets", options->targets,
       "a cache of all targets: its size per view compared with the image files, and the loss of its logits");
-  codec->add_option("--max-error", options->max_error, "the bound, a share of the centred energy")
-      ->capture_default_str();
-  codec->add_option("--group", options->group, "views coded together")
-      ->capture_default_str()
-      ->check(CLI::Range(1u, 4096u));
-  codec->add_option("--views", options->most_views, "maximum number of views per track")->capture_default_str();
-  codec->add_option("--curve", options->curve, "also bytes by bound")->capture_default_str();
-  codec->add_option("--synthetic", options->synthetic, "also independent coefficients of 384 x 14 x 14")
-      ->capture_default_str();
-  codec->add_option("--python", options->python, "with numpy and zstandard")->capture_default_str();
-  codec->callback([&chosen, options] { chosen = [options] { return run(*options); }; });
+  codec.add_option("--max-error", options->max_error, "the bound, a share of the centred energy").show_default();
+  codec.add_option("--group", options->group, "views coded together").show_default().range(1u, 4096u);
+  codec.add_option("--views", options->most_views, "maximum number of views per track").show_default();
+  codec.add_option("--curve", options->curve, "also bytes by bound").show_default();
+  codec.add_option("--synthetic", options->synthetic, "also independent coefficients of 384 x 14 x 14").show_default();
+  codec.add_option("--python", options->python, "with numpy and zstandard").show_default();
+  codec.callback([&chosen, options] { chosen = [options] { return run(*options); }; });
 }
 
 }  // namespace vitrine

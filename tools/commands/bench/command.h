@@ -5,19 +5,17 @@
 
 #include <functional>
 
-namespace CLI {
-class App;
-}
+#include "common/config/command_line.h"
 
 namespace vitrine {
 
-void add_codec(CLI::App& app, std::function<int()>& chosen);
-void add_extract(CLI::App& app, std::function<int()>& chosen);
-void add_forward(CLI::App& app, std::function<int()>& chosen);
-void add_inference(CLI::App& app, std::function<int()>& chosen);
-void add_package(CLI::App& app, std::function<int()>& chosen);
-void add_read(CLI::App& app, std::function<int()>& chosen);
-void add_scale(CLI::App& app, std::function<int()>& chosen);
+void add_codec(CommandLine& line, std::function<int()>& chosen);
+void add_extract(CommandLine& line, std::function<int()>& chosen);
+void add_forward(CommandLine& line, std::function<int()>& chosen);
+void add_inference(CommandLine& line, std::function<int()>& chosen);
+void add_package(CommandLine& line, std::function<int()>& chosen);
+void add_read(CommandLine& line, std::function<int()>& chosen);
+void add_scale(CommandLine& line, std::function<int()>& chosen);
 
 }  // namespace vitrine
 

@@ -2,7 +2,6 @@
 // in Python (peers/extract_peer.py).
 #include <torch/torch.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <filesystem>
 #include <functional>
@@ -267,24 +266,23 @@ void measure_extraction_of(const std::string& arch, const ExtractBenchOptions& o
 
 }  // namespace
 
-void add_extract(CLI::App& app, std::function<int()>& chosen) {
-  auto* command = app.add_subcommand("extract", "each stage of extraction alone and the whole, beside PyTorch's");
+void add_extract(CommandLine& line, std::function<int()>& chosen) {
+  CommandLine& command =
+      line.add_subcommand("extract", "each stage of extraction alone and the whole, beside PyTorch's");
   const auto options = std::make_shared<ExtractBenchOptions>();
-  command->add_option("--images", options->images, "a folder of photos, flat or nested")
-      ->required()
-      ->check(CLI::ExistingDirectory);
-  command->add_option("--arch", options->archs, "architectures: vit_{tiny,small,base,large}_patch{8,14,16,32}_SIZE")
-      ->capture_default_str();
-  command->add_option("--views", options->views, "about how many views, of as many photos")
-      ->capture_default_str()
-      ->check(CLI::Range(1, 65536));
-  command->add_option("--rounds", options->rounds, "of which the fastest counts, for each stage")
-      ->capture_default_str()
-      ->check(CLI::Range(1, 1000));
-  command->add_option("--python", options->python, "with torch, torchvision and timm; openvino is used if it is there")
-      ->capture_default_str();
-  command->add_flag("--quick", options->quick, "without timm compiled by inductor, which takes minutes");
-  command->callback([options, &chosen] {
+  command.add_option("--images", options->images, "a folder of photos, flat or nested").required().existing_directory();
+  command.add_option("--arch", options->archs, "architectures: vit_{tiny,small,base,large}_patch{8,14,16,32}_SIZE")
+      .show_default();
+  command.add_option("--views", options->views, "about how many views, of as many photos")
+      .show_default()
+      .range(1, 65536);
+  command.add_option("--rounds", options->rounds, "of which the fastest counts, for each stage")
+      .show_default()
+      .range(1, 1000);
+  command.add_option("--python", options->python, "with torch, torchvision and timm; openvino is used if it is there")
+      .show_default();
+  command.add_flag("--quick", options->quick, "without timm compiled by inductor, which takes minutes");
+  command.callback([options, &chosen] {
     chosen = [options] {
       keep_freed_memory();
       at::set_num_threads(1);

@@ -1,7 +1,6 @@
 // vitrine-bench forward: a frozen teacher's forward in BF16 on one core, compared with timm's in PyTorch.
 #include <torch/torch.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <filesystem>
 #include <functional>
@@ -88,19 +87,18 @@ void measure(const std::string& arch, const ForwardOptions& options) {
 
 }  // namespace
 
-void add_forward(CLI::App& app, std::function<int()>& chosen) {
-  auto* command = app.add_subcommand("forward", "a frozen teacher's forward in BF16 on one core, beside timm's");
+void add_forward(CommandLine& line, std::function<int()>& chosen) {
+  CommandLine& command =
+      line.add_subcommand("forward", "a frozen teacher's forward in BF16 on one core, beside timm's");
   const auto options = std::make_shared<ForwardOptions>();
-  command->add_option("--arch", options->archs, "architectures: vit_{tiny,small,base,large}_patch{8,14,16,32}_SIZE")
-      ->capture_default_str();
-  command->add_option("--views", options->views, "views per forward")
-      ->capture_default_str()
-      ->check(CLI::Range(1, 1024));
-  command->add_option("--rounds", options->rounds, "forwards, of which the fastest counts")
-      ->capture_default_str()
-      ->check(CLI::Range(1, 1000));
-  command->add_option("--python", options->python, "with torch and timm")->capture_default_str();
-  command->callback([options, &chosen] {
+  command.add_option("--arch", options->archs, "architectures: vit_{tiny,small,base,large}_patch{8,14,16,32}_SIZE")
+      .show_default();
+  command.add_option("--views", options->views, "views per forward").show_default().range(1, 1024);
+  command.add_option("--rounds", options->rounds, "forwards, of which the fastest counts")
+      .show_default()
+      .range(1, 1000);
+  command.add_option("--python", options->python, "with torch and timm").show_default();
+  command.callback([options, &chosen] {
     chosen = [options] {
       keep_freed_memory();  // as vitrine-extract
       at::set_num_threads(1);

@@ -1,4 +1,3 @@
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
@@ -131,16 +130,16 @@ int run(const PackageOptions& options) {
 
 }  // namespace
 
-void add_package(CLI::App& app, std::function<int()>& chosen) {
+void add_package(CommandLine& line, std::function<int()>& chosen) {
   const auto options = std::make_shared<PackageOptions>();
-  CLI::App* package = app.add_subcommand("package", "Compares the Python package's reading with the C++ reader.");
-  package->add_option("--cache", options->cache, "the cache to read; default: a synthetic one of a ViT-Tiny");
-  package->add_option("--images", options->images, "its images, to compare the views' pictures too");
-  package->add_option("--groups", options->groups, "groups of 64 views of the synthetic cache")->capture_default_str();
-  package->add_option("--rounds", options->rounds, "over pass 0, of each track and turn")->capture_default_str();
-  package->add_option("--turns", options->turns, "of the two programs")->capture_default_str();
-  package->add_option("--python", options->python, "with the package's requirements")->capture_default_str();
-  package->callback([options, &chosen] { chosen = [options] { return run(*options); }; });
+  CommandLine& package = line.add_subcommand("package", "Compares the Python package's reading with the C++ reader.");
+  package.add_option("--cache", options->cache, "the cache to read; default: a synthetic one of a ViT-Tiny");
+  package.add_option("--images", options->images, "its images, to compare the views' pictures too");
+  package.add_option("--groups", options->groups, "groups of 64 views of the synthetic cache").show_default();
+  package.add_option("--rounds", options->rounds, "over pass 0, of each track and turn").show_default();
+  package.add_option("--turns", options->turns, "of the two programs").show_default();
+  package.add_option("--python", options->python, "with the package's requirements").show_default();
+  package.callback([options, &chosen] { chosen = [options] { return run(*options); }; });
 }
 
 }  // namespace vitrine

@@ -2,7 +2,6 @@
 #include <unistd.h>
 #include <zstd.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -307,19 +306,18 @@ int run(const Options& options) {
 
 }  // namespace
 
-void add_read(CLI::App& app, std::function<int()>& chosen) {
+void add_read(CommandLine& line, std::function<int()>& chosen) {
   const auto options = std::make_shared<Options>();
-  CLI::App* read = app.add_subcommand("read", "Compares the reader with zstd alone and with h5py and hdf5plugin.");
-  read->add_option("--cache", options->cache, "only compare reading this cache's pass 0 with zstd alone");
-  read->add_option("--directory", options->directory,
-                   "where to create the caches, which are kept; default: a temporary directory");
-  read->add_option("--groups", options->groups, "groups of 64 views")->capture_default_str();
-  read->add_option("--passes", options->passes, "size of the larger cache relative to the smaller one")
-      ->capture_default_str();
-  read->add_option("--rounds", options->rounds, "of each measurement")->capture_default_str();
-  read->add_option("--shards", options->shards, "number of shards to open; 0 skips this")->capture_default_str();
-  read->add_option("--python", options->python, "with h5py, hdf5plugin and torch")->capture_default_str();
-  read->callback([options, &chosen] { chosen = [options] { return run(*options); }; });
+  CommandLine& read = line.add_subcommand("read", "Compares the reader with zstd alone and with h5py and hdf5plugin.");
+  read.add_option("--cache", options->cache, "only compare reading this cache's pass 0 with zstd alone");
+  read.add_option("--directory", options->directory,
+                  "where to create the caches, which are kept; default: a temporary directory");
+  read.add_option("--groups", options->groups, "groups of 64 views").show_default();
+  read.add_option("--passes", options->passes, "size of the larger cache relative to the smaller one").show_default();
+  read.add_option("--rounds", options->rounds, "of each measurement").show_default();
+  read.add_option("--shards", options->shards, "number of shards to open; 0 skips this").show_default();
+  read.add_option("--python", options->python, "with h5py, hdf5plugin and torch").show_default();
+  read.callback([options, &chosen] { chosen = [options] { return run(*options); }; });
 }
 
 }  // namespace vitrine

@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -187,20 +186,18 @@ int run(const Options& options) {
 
 }  // namespace
 
-void add_scale(CLI::App& app, std::function<int()>& chosen) {
+void add_scale(CommandLine& line, std::function<int()>& chosen) {
   const auto options = std::make_shared<Options>();
-  CLI::App* scale =
-      app.add_subcommand("scale", "Compares opening, listing and planning a large cache with bare system calls.");
-  scale->add_option("--directory", options->directory,
-                    "where to create the cache, which is kept; default: a temporary directory");
-  scale->add_option("--images", options->images, "in the index, rounded up to whole groups of 64")
-      ->capture_default_str();
-  scale->add_option("--passes", options->passes, "of the plan")->capture_default_str();
-  scale->add_option("--shards", options->shards, "approximate number per track, over all passes")
-      ->capture_default_str();
-  scale->add_option("--tracks", options->tracks, "shard directories in addition to the recipes")->capture_default_str();
-  scale->add_option("--threads", options->threads, "that draw recipes at once")->capture_default_str();
-  scale->callback([options, &chosen] { chosen = [options] { return run(*options); }; });
+  CommandLine& scale =
+      line.add_subcommand("scale", "Compares opening, listing and planning a large cache with bare system calls.");
+  scale.add_option("--directory", options->directory,
+                   "where to create the cache, which is kept; default: a temporary directory");
+  scale.add_option("--images", options->images, "in the index, rounded up to whole groups of 64").show_default();
+  scale.add_option("--passes", options->passes, "of the plan").show_default();
+  scale.add_option("--shards", options->shards, "approximate number per track, over all passes").show_default();
+  scale.add_option("--tracks", options->tracks, "shard directories in addition to the recipes").show_default();
+  scale.add_option("--threads", options->threads, "that draw recipes at once").show_default();
+  scale.callback([options, &chosen] { chosen = [options] { return run(*options); }; });
 }
 
 }  // namespace vitrine

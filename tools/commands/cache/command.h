@@ -6,26 +6,23 @@
 
 #include <functional>
 
+#include "common/config/command_line.h"
 #include "tools/commands/cache/deep_result.h"
-
-namespace CLI {
-class App;
-}
 
 namespace vitrine {
 
 using Body = std::function<int()>;
 
-void add_info(CLI::App& app, Body& chosen);
+void add_info(CommandLine& line, Body& chosen);
 /// `deep`: the implementation of --deep, the only part of verification that needs a teacher.
-void add_verify(CLI::App& app, Body& chosen, DeepCheck deep);
-void add_repair(CLI::App& app, Body& chosen);
-void add_show(CLI::App& app, Body& chosen);
-void add_recode(CLI::App& app, Body& chosen);
-void add_estimate(CLI::App& app, Body& chosen);
-void add_pack(CLI::App& app, Body& chosen);
-void add_unpack(CLI::App& app, Body& chosen);
-void add_card(CLI::App& app, Body& chosen);
+void add_verify(CommandLine& line, Body& chosen, DeepCheck deep);
+void add_repair(CommandLine& line, Body& chosen);
+void add_show(CommandLine& line, Body& chosen);
+void add_recode(CommandLine& line, Body& chosen);
+void add_estimate(CommandLine& line, Body& chosen);
+void add_pack(CommandLine& line, Body& chosen);
+void add_unpack(CommandLine& line, Body& chosen);
+void add_card(CommandLine& line, Body& chosen);
 
 }  // namespace vitrine
 

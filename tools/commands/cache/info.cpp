@@ -1,5 +1,4 @@
 // vitrine-cache info: prints the contents of a cache directory.
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <iostream>
 #include <memory>
@@ -326,13 +325,13 @@ struct Request {
 
 }  // namespace
 
-void add_info(CLI::App& app, Body& chosen) {
+void add_info(CommandLine& line, Body& chosen) {
   const auto request = std::make_shared<Request>();
-  CLI::App* command = app.add_subcommand("info", "prints images, plan and tracks, with complete passes and sizes");
-  command->add_option("DIR", request->directory, "the cache's directory")->required();
-  command->add_flag("--json", request->json, "print JSON, for programs");
-  command->footer("Exit codes: 0 all tables can be read, 1 a track or a shard cannot be read, 2 bad input.");
-  command->callback([request, &chosen] { chosen = [request] { return info(request->directory, request->json); }; });
+  CommandLine& command = line.add_subcommand("info", "prints images, plan and tracks, with complete passes and sizes");
+  command.add_option("DIR", request->directory, "the cache's directory").required();
+  command.add_flag("--json", request->json, "print JSON, for programs");
+  command.footer("Exit codes: 0 all tables can be read, 1 a track or a shard cannot be read, 2 bad input.");
+  command.callback([request, &chosen] { chosen = [request] { return info(request->directory, request->json); }; });
 }
 
 }  // namespace vitrine

@@ -1,6 +1,4 @@
 // vitrine-cache: inspects, verifies and repairs caches of teacher outputs. See tools/commands/cache/.
-#include <CLI/CLI.hpp>
-
 #include "common/base/error.h"
 #include "common/config/command_line.h"
 #include "tools/commands/cache/command.h"
@@ -8,23 +6,23 @@
 
 int main(int argc, char** argv) {
   return vitrine::guarded_main("vitrine-cache", [&] {
-    CLI::App app("Inspects, verifies and repairs caches of teacher outputs.");
-    app.footer(
+    vitrine::CommandLine line("Inspects, verifies and repairs caches of teacher outputs.");
+    line.footer(
         "Exit codes: 0 all is well, 1 damage or a difference was found, 2 bad input, 3 the system refused to read or "
         "write,\n"
         "4 a file that is needed is damaged, 5 it is of a newer version, 6 out of memory, 70 a mistake in this "
         "program.");
     vitrine::Body chosen;
-    vitrine::add_info(app, chosen);
-    vitrine::add_verify(app, chosen, vitrine::deep_check);
-    vitrine::add_repair(app, chosen);
-    vitrine::add_show(app, chosen);
-    vitrine::add_recode(app, chosen);
-    vitrine::add_estimate(app, chosen);
-    vitrine::add_pack(app, chosen);
-    vitrine::add_unpack(app, chosen);
-    vitrine::add_card(app, chosen);
-    if (const auto code = vitrine::parse_command_line(app, argc, argv)) return *code;
+    vitrine::add_info(line, chosen);
+    vitrine::add_verify(line, chosen, vitrine::deep_check);
+    vitrine::add_repair(line, chosen);
+    vitrine::add_show(line, chosen);
+    vitrine::add_recode(line, chosen);
+    vitrine::add_estimate(line, chosen);
+    vitrine::add_pack(line, chosen);
+    vitrine::add_unpack(line, chosen);
+    vitrine::add_card(line, chosen);
+    if (const auto code = line.parse(argc, argv)) return *code;
     return chosen();
   });
 }

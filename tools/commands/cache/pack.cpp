@@ -3,7 +3,6 @@
 
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -117,60 +116,58 @@ int card_command(const std::string& directory, const TrackNames& names) {
   return 0;
 }
 
-void add_tracks_option(CLI::App* command, TrackNames& tracks) {
+void add_tracks_option(CommandLine& command, TrackNames& tracks) {
   command
-      ->add_option("--tracks", tracks, "only these tracks (logits, TEACHER.xxxxxxxx/logits), with the views they need")
-      ->delimiter(',')
-      ->allow_extra_args(false);
+      .add_option("--tracks", tracks, "only these tracks (logits, TEACHER.xxxxxxxx/logits), with the views they need")
+      .comma_separated();
 }
 
 }  // namespace
 
-void add_pack(CLI::App& app, Body& chosen) {
+void add_pack(CommandLine& line, Body& chosen) {
   const auto request = std::make_shared<PackRequest>();
-  CLI::App* command = app.add_subcommand("pack", "writes a cache as one tar file, with a card and a list of hashes");
-  command->add_option("DIR", request->directory, "the cache's directory")->required();
-  command->add_option("-o,--out", request->out, "the file to write; - for standard output")
-      ->required()
-      ->type_name("FILE");
+  CommandLine& command =
+      line.add_subcommand("pack", "writes a cache as one tar file, with a card and a list of hashes");
+  command.add_option("DIR", request->directory, "the cache's directory").required();
+  command.add_option("-o,--out", request->out, "the file to write; - for standard output").required().type_name("FILE");
   add_tracks_option(command, request->tracks);
-  command->add_flag("--unfinished", request->unfinished, "pack what is there of an unfinished extraction");
-  command->add_flag("--json", request->json, "print JSON, for programs");
-  command->footer(
+  command.add_flag("--unfinished", request->unfinished, "pack what is there of an unfinished extraction");
+  command.add_flag("--json", request->json, "print JSON, for programs");
+  command.footer(
       "The same cache gives the same bytes. Sizes and hashes are those that were recorded when the files were "
       "written;\n"
       "a file that differs from them ends the command. After an interruption, run the same command to go on with\n"
       "FILE.packing. tar -xf reads the file too.\n"
       "Exit codes: 0 done, 2 bad input or an unfinished cache, 4 a file is damaged, 130 stopped.");
-  command->callback([request, &chosen] { chosen = [request] { return pack_command(*request); }; });
+  command.callback([request, &chosen] { chosen = [request] { return pack_command(*request); }; });
 }
 
-void add_unpack(CLI::App& app, Body& chosen) {
+void add_unpack(CommandLine& line, Body& chosen) {
   const auto request = std::make_shared<UnpackRequest>();
-  CLI::App* command = app.add_subcommand("unpack", "makes a cache of a pack, or checks one");
-  command->add_option("FILE", request->file, "the pack; - for standard input")->required();
-  command->add_option("-o,--out", request->out, "the cache's directory, which does not exist yet")->type_name("CACHE");
-  command->add_flag("--check", request->check,
-                    "write nothing: read every byte of FILE, or of a directory that tar made of one");
-  command->add_flag("--json", request->json, "print JSON, for programs");
-  command->footer(
+  CommandLine& command = line.add_subcommand("unpack", "makes a cache of a pack, or checks one");
+  command.add_option("FILE", request->file, "the pack; - for standard input").required();
+  command.add_option("-o,--out", request->out, "the cache's directory, which does not exist yet").type_name("CACHE");
+  command.add_flag("--check", request->check,
+                   "write nothing: read every byte of FILE, or of a directory that tar made of one");
+  command.add_flag("--json", request->json, "print JSON, for programs");
+  command.footer(
       "Every file is checked before it gets its name, and CACHE appears when all of them are there. After an\n"
       "interruption, run the same command to go on with CACHE.unpacking.\n"
       "Exit codes: 0 done, 1 with --check a directory differs from its list, 2 bad input, 4 the file is damaged,\n"
       "130 stopped.");
-  command->callback([request, &chosen] { chosen = [request] { return unpack_command(*request); }; });
+  command.callback([request, &chosen] { chosen = [request] { return unpack_command(*request); }; });
 }
 
-void add_card(CLI::App& app, Body& chosen) {
+void add_card(CommandLine& line, Body& chosen) {
   const auto directory = std::make_shared<std::string>();
   const auto tracks = std::make_shared<TrackNames>();
-  CLI::App* command = app.add_subcommand("card", "prints the page of a cache that pack writes as README.md");
-  command->add_option("DIR", *directory, "the cache's directory")->required();
+  CommandLine& command = line.add_subcommand("card", "prints the page of a cache that pack writes as README.md");
+  command.add_option("DIR", *directory, "the cache's directory").required();
   add_tracks_option(command, *tracks);
-  command->footer(
+  command.footer(
       "Markdown with Hugging Face's front matter; every figure is recorded in the cache.\n"
       "Exit codes: 0 done, 2 bad input, 4 a file is damaged.");
-  command->callback(
+  command.callback(
       [directory, tracks, &chosen] { chosen = [directory, tracks] { return card_command(*directory, *tracks); }; });
 }
 

@@ -1,7 +1,6 @@
 // vitrine-cache recode: converts a track to another encoding, without the teacher.
 #include "tools/inspect/recode.h"
 
-#include <CLI/CLI.hpp>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -56,43 +55,41 @@ int recode_command(const Request& request) {
 
 }  // namespace
 
-void add_recode(CLI::App& app, Body& chosen) {
+void add_recode(CommandLine& line, Body& chosen) {
   const auto request = std::make_shared<Request>();
-  CLI::App* command =
-      app.add_subcommand("recode", "converts a track to another encoding or bound, without the teacher");
-  command->add_option("DIR", request->directory, "the cache's directory")->required();
-  command->add_option("--from", request->from, "the track: NAME, or TEACHER.xxxxxxxx/NAME")->required();
-  command->add_option("--to", request->options.to, "another cache directory; created if missing")->required();
-  command->add_option("--encoding", request->encoding, "fp32, fp16, int8, sqrt8, uniform, topk or transform")
-      ->required();
-  command->add_option("--max-error", request->options.codec.max_error, "bound of uniform, topk and transform");
-  command->add_option("--kept", request->options.codec.kept, "topk: values kept per view");
-  command->add_option("--temperatures", request->options.codec.temperatures, "topk: temperatures of the tail's mass")
-      ->delimiter(',');
+  CommandLine& command =
+      line.add_subcommand("recode", "converts a track to another encoding or bound, without the teacher");
+  command.add_option("DIR", request->directory, "the cache's directory").required();
+  command.add_option("--from", request->from, "the track: NAME, or TEACHER.xxxxxxxx/NAME").required();
+  command.add_option("--to", request->options.to, "another cache directory; created if missing").required();
+  command.add_option("--encoding", request->encoding, "fp32, fp16, int8, sqrt8, uniform, topk or transform").required();
+  command.add_option("--max-error", request->options.codec.max_error, "bound of uniform, topk and transform");
+  command.add_option("--kept", request->options.codec.kept, "topk: values kept per view");
+  command.add_option("--temperatures", request->options.codec.temperatures, "topk: temperatures of the tail's mass")
+      .comma_separated();
   command
-      ->add_option("--calibration-views", request->options.calibration_views,
-                   "transform: number of the track's first views used to calibrate the basis, if there is none yet")
-      ->check(CLI::Range(1u, 1u << 24))
-      ->capture_default_str();
+      .add_option("--calibration-views", request->options.calibration_views,
+                  "transform: number of the track's first views used to calibrate the basis, if there is none yet")
+      .range(1u, 1u << 24)
+      .show_default();
   command
-      ->add_option("--level", request->options.compression.level,
-                   "zstd level; -1 is faster and stores poorly compressible data as is")
-      ->check(CLI::Range(kMinLevel, kMaxLevel))
-      ->capture_default_str();
+      .add_option("--level", request->options.compression.level,
+                  "zstd level; -1 is faster and stores poorly compressible data as is")
+      .range(kMinLevel, kMaxLevel)
+      .show_default();
   command
-      ->add_option("--window", request->options.compression.window_log,
-                   "log2 of zstd's window in bytes; 0: the level's default")
-      ->check(CLI::Range(0, kMaxWindow))
-      ->capture_default_str();
-  command->add_option("--workers", request->options.workers, "worker threads; 0: one per core")
-      ->check(CLI::Range(0, 4096));
-  command->add_flag("--json", request->json, "print JSON, for programs");
-  command->footer(
+      .add_option("--window", request->options.compression.window_log,
+                  "log2 of zstd's window in bytes; 0: the level's default")
+      .range(0, kMaxWindow)
+      .show_default();
+  command.add_option("--workers", request->options.workers, "worker threads; 0: one per core").range(0, 4096);
+  command.add_flag("--json", request->json, "print JSON, for programs");
+  command.footer(
       "A track's directory is named by teacher and target, not by encoding: the new track goes into another\n"
       "cache, with the same index, plan and recipes, that can be used like any other. Its track.json records\n"
       "the source. After an interruption, run the same command to resume.\n"
       "Exit codes: 0 done, 2 bad input or a damaged source.");
-  command->callback([request, &chosen] { chosen = [request] { return recode_command(*request); }; });
+  command.callback([request, &chosen] { chosen = [request] { return recode_command(*request); }; });
 }
 
 }  // namespace vitrine

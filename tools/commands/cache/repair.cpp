@@ -1,7 +1,6 @@
 // vitrine-cache repair: sets aside files that verify finds damaged, and prints the commands that make them again.
 #include "tools/inspect/repair.h"
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <iostream>
 #include <map>
@@ -96,26 +95,26 @@ int repair(const Request& request) {
 
 }  // namespace
 
-void add_repair(CLI::App& app, Body& chosen) {
+void add_repair(CommandLine& line, Body& chosen) {
   const auto request = std::make_shared<Request>();
-  CLI::App* command = app.add_subcommand("repair",
-                                         "renames files that verify finds damaged to NAME.damaged, rebuilds track.json "
-                                         "from the copies in shards, and prints "
-                                         "the commands that fill the gaps");
-  command->add_option("DIR", request->directory, "the cache's directory")->required();
-  command->add_option("--track", request->options.tracks, "only this track; repeatable")->expected(1)->take_all();
-  command->add_flag("--dry-run", request->dry, "change nothing, only print what would be done");
-  command->add_option("--threads", request->options.threads, "files checked at once; 0: one per core")
-      ->check(CLI::Range(0, 4096));
-  command->add_flag("--json", request->json, "print JSON, for programs");
-  command->footer(
+  CommandLine& command =
+      line.add_subcommand("repair",
+                          "renames files that verify finds damaged to NAME.damaged, rebuilds track.json "
+                          "from the copies in shards, and prints "
+                          "the commands that fill the gaps");
+  command.add_option("DIR", request->directory, "the cache's directory").required();
+  command.add_option("--track", request->options.tracks, "only this track; repeatable").repeatable();
+  command.add_flag("--dry-run", request->dry, "change nothing, only print what would be done");
+  command.add_option("--threads", request->options.threads, "files checked at once; 0: one per core").range(0, 4096);
+  command.add_flag("--json", request->json, "print JSON, for programs");
+  command.footer(
       "Files that cannot be read, or are of a newer version of vitrine, do not count as damaged and stay in place.\n"
       "If index.h5 or plan.json is damaged, the cache cannot be repaired, and nothing is changed. Temporary files\n"
       "whose writers died (or that are a day old) are removed; they are not damage. Files that were set aside may\n"
       "be deleted when the cache is complete again.\n"
       "Exit codes: 0 nothing was damaged, 1 something was (and is set aside, unless --dry-run or it is unrepairable),\n"
       "2 bad input; if nothing is damaged, 3 something could not be read, 5 something is of a newer version.");
-  command->callback([request, &chosen] { chosen = [request] { return repair(*request); }; });
+  command.callback([request, &chosen] { chosen = [request] { return repair(*request); }; });
 }
 
 }  // namespace vitrine

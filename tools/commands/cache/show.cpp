@@ -1,5 +1,4 @@
 // vitrine-cache show: a contact sheet.
-#include <CLI/CLI.hpp>
 #include <fstream>
 #include <iostream>
 #include <map>
@@ -184,32 +183,30 @@ int show(const Request& request) {
 
 }  // namespace
 
-void add_show(CLI::App& app, Body& chosen) {
+void add_show(CommandLine& line, Body& chosen) {
   const auto request = std::make_shared<Request>();
-  CLI::App* command = app.add_subcommand(
+  CommandLine& command = line.add_subcommand(
       "show", "draws a contact sheet: views as a student sees them, with the teacher's attention and predictions");
-  command->add_option("DIR", request->directory, "the cache's directory")->required();
-  command->add_option("--out", request->out, "the PNG to write")->required();
-  command->add_option("--images", request->images, "the folder of images that the cache was made from")->required();
-  command->add_option("--unlabelled", request->unlabelled, "the folder of its additional unlabelled images");
-  command->add_option("--pass", request->pass, "which pass")->capture_default_str();
-  command->add_option("--first", request->first, "first view, counted in the pass")->capture_default_str();
-  command->add_option("--count", request->count, "how many views")->check(CLI::Range(1, 400))->capture_default_str();
+  command.add_option("DIR", request->directory, "the cache's directory").required();
+  command.add_option("--out", request->out, "the PNG to write").required();
+  command.add_option("--images", request->images, "the folder of images that the cache was made from").required();
+  command.add_option("--unlabelled", request->unlabelled, "the folder of its additional unlabelled images");
+  command.add_option("--pass", request->pass, "which pass").show_default();
+  command.add_option("--first", request->first, "first view, counted in the pass").show_default();
+  command.add_option("--count", request->count, "how many views").range(1, 400).show_default();
   command
-      ->add_option("--track", request->tracks,
-                   "a track of logits or attention to show (NAME or TEACHER.xxxxxxxx/NAME); repeatable; default: "
-                   "the last of each kind")
-      ->expected(1)
-      ->take_all();
-  command->add_option("--class-names", request->class_names,
-                      "a file with the teacher's class names, one per line, if its classes are not the images'");
-  command->add_option("--size", request->size, "pixels of the student's views; 0: the teacher's")
-      ->check(CLI::Range(0, 4096));
-  command->footer(
+      .add_option("--track", request->tracks,
+                  "a track of logits or attention to show (NAME or TEACHER.xxxxxxxx/NAME); repeatable; default: "
+                  "the last of each kind")
+      .repeatable();
+  command.add_option("--class-names", request->class_names,
+                     "a file with the teacher's class names, one per line, if its classes are not the images'");
+  command.add_option("--size", request->size, "pixels of the student's views; 0: the teacher's").range(0, 4096);
+  command.footer(
       "Left: the view; right: the class token's attention (mean over heads) over the same picture, bright is high.\n"
       "Bars are the teacher's probabilities at temperature 1, green for a label of the view.\n"
       "Exit codes: 0 the sheet was written, 2 bad input.");
-  command->callback([request, &chosen] { chosen = [request] { return show(*request); }; });
+  command.callback([request, &chosen] { chosen = [request] { return show(*request); }; });
 }
 
 }  // namespace vitrine

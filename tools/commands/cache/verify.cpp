@@ -1,7 +1,6 @@
 // vitrine-cache verify: checks every byte.
 #include "tools/inspect/verify.h"
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <iostream>
 #include <memory>
@@ -126,34 +125,33 @@ int verify(const Request& request) {
 
 }  // namespace
 
-void add_verify(CLI::App& app, Body& chosen, DeepCheck deep) {
+void add_verify(CommandLine& line, Body& chosen, DeepCheck deep) {
   const auto request = std::make_shared<Request>();
   request->deep_check = std::move(deep);
-  CLI::App* command = app.add_subcommand("verify",
-                                         "checks every byte: tables, frames, shapes, finite values, recipes, listed "
-                                         "files, and the contents as seen by HDF5");
-  command->add_option("DIR", request->directory, "the cache's directory")->required();
+  CommandLine& command =
+      line.add_subcommand("verify",
+                          "checks every byte: tables, frames, shapes, finite values, recipes, listed "
+                          "files, and the contents as seen by HDF5");
+  command.add_option("DIR", request->directory, "the cache's directory").required();
   command
-      ->add_option("--track", request->options.tracks, "only this track (logits, TEACHER.xxxxxxxx/logits); repeatable")
-      ->expected(1)
-      ->take_all();
-  command->add_option("--images", request->options.images,
-                      "the folder of images: renders a view of every group and compares its hash");
-  command->add_option("--unlabelled", request->options.unlabelled, "the folder of its additional unlabelled images");
+      .add_option("--track", request->options.tracks, "only this track (logits, TEACHER.xxxxxxxx/logits); repeatable")
+      .repeatable();
+  command.add_option("--images", request->options.images,
+                     "the folder of images: renders a view of every group and compares its hash");
+  command.add_option("--unlabelled", request->options.unlabelled, "the folder of its additional unlabelled images");
   command
-      ->add_option("--deep", request->deep.views,
-                   "also run this many views of each track (whole groups) through the teacher")
-      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1'000'000'000}));
-  command->add_option("--weights", request->deep.weights, "the teacher's weights (or its module), for --deep");
-  command->add_option("--zero-shot", request->deep.zero_shot, "its class text embeddings, for a teacher that has such");
-  command->add_option("--allow", request->allow, "module: run the code in a module given as --weights")
-      ->check(CLI::IsMember({"module"}));
-  command->add_option("--device", request->deep.device,
-                      "for --deep: cpu, cuda or cuda:N; default: the kind that made the cache");
-  command->add_option("--threads", request->options.threads, "files checked at once; 0: one per core")
-      ->check(CLI::Range(0, 4096));
-  command->add_flag("--json", request->json, "print JSON, for programs");
-  command->footer(
+      .add_option("--deep", request->deep.views,
+                  "also run this many views of each track (whole groups) through the teacher")
+      .range(std::int64_t{1}, std::int64_t{1'000'000'000});
+  command.add_option("--weights", request->deep.weights, "the teacher's weights (or its module), for --deep");
+  command.add_option("--zero-shot", request->deep.zero_shot, "its class text embeddings, for a teacher that has such");
+  command.add_option("--allow", request->allow, "module: run the code in a module given as --weights")
+      .one_of({"module"});
+  command.add_option("--device", request->deep.device,
+                     "for --deep: cpu, cuda or cuda:N; default: the kind that made the cache");
+  command.add_option("--threads", request->options.threads, "files checked at once; 0: one per core").range(0, 4096);
+  command.add_flag("--json", request->json, "print JSON, for programs");
+  command.footer(
       "--deep takes the teacher's settings from the track's provenance and skips damaged files. A group may differ\n"
       "from the teacher's current values after the track's codec by rounding differences between machines, and from\n"
       "the values themselves by the codec's bound: shares of the energy; for attention the largest total variation\n"
@@ -161,7 +159,7 @@ void add_verify(CLI::App& app, Body& chosen, DeepCheck deep) {
       "combined.\n"
       "Exit codes: 0 all is well, 1 something is wrong (see the table) or the teacher's outputs differ, 2 bad input;\n"
       "if nothing is wrong, 3 something could not be read, 5 something is of a newer version of vitrine.");
-  command->callback([request, &chosen] { chosen = [request] { return verify(*request); }; });
+  command.callback([request, &chosen] { chosen = [request] { return verify(*request); }; });
 }
 
 }  // namespace vitrine

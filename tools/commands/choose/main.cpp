@@ -1,7 +1,6 @@
 // vitrine-choose: the most accurate student under a latency.
 #include <torch/torch.h>
 
-#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <string>
 #include <vector>
@@ -24,39 +23,33 @@ namespace {
 using namespace vitrine;
 namespace fs = std::filesystem;
 
-void add_options(CLI::App& app, ChooseRequest& request) {
-  app.add_option("CONFIG", request.config, "vitrine-train's TOML file, which every student is trained with");
-  app.add_option("--latency", request.latency, "the bound for one picture: 5ms, 0.2s");
-  app.add_option("--on", request.on, "vitrine or onnxruntime on this machine, or a table from another (FILE.csv)")
-      ->capture_default_str();
-  app.add_option("--out", request.out, "directory of table, runs, drawing and choice");
-  app.add_option("--depths", request.depths, "18, 34, 50, 101, 152")
-      ->delimiter(',')
-      ->capture_default_str()
-      ->check(CLI::IsMember({18, 34, 50, 101, 152}));
-  app.add_option("--widths", request.widths, "channels of the first stage; 64 is the published ResNet")
-      ->delimiter(',')
-      ->capture_default_str()
-      ->check(CLI::Range(1, 1024));
-  app.add_option("--sizes", request.sizes, "sides of the input; any, whatever the size of the cache's views")
-      ->delimiter(',')
-      ->capture_default_str()
-      ->check(CLI::Range(32, 4096));
-  app.add_option("--most", request.most, "students to train, the slowest ones")
-      ->capture_default_str()
-      ->check(CLI::Range(1, 1000));
-  app.add_option("--set", request.overrides, "key=value, of the configuration; repeatable")->expected(1)->take_all();
-  app.add_option("--precision", request.precision, "of vitrine: fp32, bf16, fp16")
-      ->capture_default_str()
-      ->check(CLI::IsMember({"fp32", "bf16", "fp16"}));
-  app.add_option("--classes", request.classes, "of the measured networks")
-      ->capture_default_str()
-      ->check(CLI::Range(1, 1000000));
-  app.add_option("--threads", request.threads, "of the measurement; default: one per core")->check(CLI::Range(1, 4096));
-  app.add_option("--seconds", request.seconds, "of each measurement")
-      ->capture_default_str()
-      ->check(CLI::Range(0.0, 3600.0));
-  app.add_option("--python", request.python, "with onnxruntime")->capture_default_str();
+void add_options(CommandLine& line, ChooseRequest& request) {
+  line.add_option("CONFIG", request.config, "vitrine-train's TOML file, which every student is trained with");
+  line.add_option("--latency", request.latency, "the bound for one picture: 5ms, 0.2s");
+  line.add_option("--on", request.on, "vitrine or onnxruntime on this machine, or a table from another (FILE.csv)")
+      .show_default();
+  line.add_option("--out", request.out, "directory of table, runs, drawing and choice");
+  line.add_option("--depths", request.depths, "18, 34, 50, 101, 152")
+      .comma_separated()
+      .show_default()
+      .one_of({18, 34, 50, 101, 152});
+  line.add_option("--widths", request.widths, "channels of the first stage; 64 is the published ResNet")
+      .comma_separated()
+      .show_default()
+      .range(1, 1024);
+  line.add_option("--sizes", request.sizes, "sides of the input; any, whatever the size of the cache's views")
+      .comma_separated()
+      .show_default()
+      .range(32, 4096);
+  line.add_option("--most", request.most, "students to train, the slowest ones").show_default().range(1, 1000);
+  line.add_option("--set", request.overrides, "key=value, of the configuration; repeatable").repeatable();
+  line.add_option("--precision", request.precision, "of vitrine: fp32, bf16, fp16")
+      .show_default()
+      .one_of({"fp32", "bf16", "fp16"});
+  line.add_option("--classes", request.classes, "of the measured networks").show_default().range(1, 1000000);
+  line.add_option("--threads", request.threads, "of the measurement; default: one per core").range(1, 4096);
+  line.add_option("--seconds", request.seconds, "of each measurement").show_default().range(0.0, 3600.0);
+  line.add_option("--python", request.python, "with onnxruntime").show_default();
 }
 
 std::vector<std::string> training_arguments(const ChooseRequest& request, const Candidate& candidate) {
@@ -135,7 +128,7 @@ void check(const ChooseRequest& request, bool measure_only, bool dry_run, const 
 int main(int argc, char** argv) {
   keep_freed_memory();
   return guarded_main("vitrine-choose", [&] {
-    CLI::App app(
+    CommandLine line(
         "Measures ResNets of several depths, widths and sizes, trains from one cache those under a latency that can "
         "pay,\nand names the most accurate one.");
     ChooseRequest request;
@@ -143,12 +136,12 @@ int main(int argc, char** argv) {
     request.python = bench::default_python();
     bool dry_run = false, measure_only = false;
     std::string table;
-    add_options(app, request);
-    app.add_flag("--dry-run", dry_run, "measure and decide only; nothing is written");
-    app.add_flag("--measure-only", measure_only, "write the table of this machine to -o, for --on elsewhere");
-    app.add_option("-o", table, "the table's file");
-    app.footer("Ctrl-C is safe, and the same command goes on. OUT/NAME is the run of a student.");
-    if (const auto code = parse_command_line(app, argc, argv)) return *code;
+    add_options(line, request);
+    line.add_flag("--dry-run", dry_run, "measure and decide only; nothing is written");
+    line.add_flag("--measure-only", measure_only, "write the table of this machine to -o, for --on elsewhere");
+    line.add_option("-o", table, "the table's file");
+    line.footer("Ctrl-C is safe, and the same command goes on. OUT/NAME is the run of a student.");
+    if (const auto code = line.parse(argc, argv)) return *code;
     check(request, measure_only, dry_run, table);
     if (measure_only) {
       request.out.clear();

@@ -1,7 +1,6 @@
 // vitrine-classify: what a student sees in pictures.
 #include <torch/torch.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
@@ -67,36 +66,35 @@ std::size_t classify(const Request& request, const StopFlag& stop) {
 
 int run(int count, char** arguments) {
   Request request;
-  CLI::App app{"Says what a student sees in pictures: a line for each with its likeliest classes and probabilities."};
-  app.footer(
+  CommandLine line{
+      "Says what a student sees in pictures: a line for each with its likeliest classes and probabilities."};
+  line.footer(
       "Exit codes: 0 all pictures were classified, 1 some could not be read, 2 bad input, others as "
       "vitrine-cache's.");
-  app.add_option("model", request.model,
-                 "a run's directory (its best weights, else its last), a file of weights, or one that vitrine-export "
-                 "wrote: safetensors, pth or torchscript")
-      ->required();
-  app.add_option("pictures", request.pictures, "pictures, and folders with pictures anywhere below them")
-      ->required()
-      ->type_name("PICTURE|FOLDER");
-  app.add_option("--top", request.top, "so many classes for each picture")
-      ->check(CLI::Range(1, 1 << 24))
-      ->capture_default_str();
-  app.add_flag("--json", request.json, "a JSON object on each line");
-  app.add_option("--device", request.device, "cpu, cuda or cuda:N")->capture_default_str();
-  app.add_option("--precision", request.precision, "fp32, tf32, bf16 or fp16; by default as it was trained")
-      ->check(CLI::IsMember({"fp32", "tf32", "bf16", "fp16"}));
-  auto* explain =
-      app.add_option(
-             "--explain", request.explain,
-             "a folder to write each picture's crop into, as NUMBER-NAME.jpg, with the Grad-CAM of its likeliest "
-             "class over it")
-          ->type_name("DIR");
-  app.add_option("--teacher", request.teacher,
-                 "with --explain: a ViT's weights; the attention of its last block is drawn to the right")
-      ->type_name("DIR")
-      ->needs(explain);
-  add_screen_options(app);
-  if (const auto code = parse_command_line(app, count, arguments)) return *code;
+  line.add_option("model", request.model,
+                  "a run's directory (its best weights, else its last), a file of weights, or one that vitrine-export "
+                  "wrote: safetensors, pth or torchscript")
+      .required();
+  line.add_option("pictures", request.pictures, "pictures, and folders with pictures anywhere below them")
+      .required()
+      .type_name("PICTURE|FOLDER");
+  line.add_option("--top", request.top, "so many classes for each picture").range(1, 1 << 24).show_default();
+  line.add_flag("--json", request.json, "a JSON object on each line");
+  line.add_option("--device", request.device, "cpu, cuda or cuda:N").show_default();
+  line.add_option("--precision", request.precision, "fp32, tf32, bf16 or fp16; by default as it was trained")
+      .one_of({"fp32", "tf32", "bf16", "fp16"});
+  const auto explain =
+      line.add_option(
+              "--explain", request.explain,
+              "a folder to write each picture's crop into, as NUMBER-NAME.jpg, with the Grad-CAM of its likeliest "
+              "class over it")
+          .type_name("DIR");
+  line.add_option("--teacher", request.teacher,
+                  "with --explain: a ViT's weights; the attention of its last block is drawn to the right")
+      .type_name("DIR")
+      .needs(explain);
+  line.add_screen_options();
+  if (const auto code = line.parse(count, arguments)) return *code;
   return classify(request, stop_on_signals()) == 0 ? 0 : 1;
 }
 

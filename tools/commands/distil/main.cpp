@@ -1,13 +1,13 @@
 // vitrine-distil: from a folder of photos and a teacher to a trained student.
 #include <torch/torch.h>
 
-#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <string>
 #include <vector>
 
 #include "common/base/error.h"
 #include "common/base/memory.h"
+#include "common/base/screen.h"
 #include "common/base/stop.h"
 #include "common/config/command_line.h"
 #include "tools/commands/distil/look.h"
@@ -20,34 +20,30 @@ namespace {
 
 using namespace vitrine;
 
-void add_options(CLI::App& app, DistilRequest& request) {
-  app.add_option("PHOTOS", request.photos, "a folder with one folder of photos per class")->required();
-  app.add_option("--teacher", request.teacher, "its weights, or a folder with weights and config.json")->required();
-  app.add_option_function<std::vector<std::string>>(
-         "--allow", [&request](const std::vector<std::string>&) { request.allow_module = true; },
-         "module: the teacher is a module of tools/scripts/export_teacher.py, whose code runs")
-      ->check(CLI::IsMember({"module"}))
-      ->type_name("WORD")
-      ->expected(1);
-  app.add_option("--out", request.out, "the run's directory: configurations, cache, student, report")->required();
-  app.add_option("--student", request.student, "resnet18, resnet34, resnet50, resnet101 or resnet152")
-      ->capture_default_str();
-  app.add_option("--student-weights", request.student_weights, "trained weights to begin with (torchvision's)");
-  app.add_option("--hours", request.hours, "how long everything may take; else as long as it takes")
-      ->check(CLI::PositiveNumber);
-  app.add_option("--val", request.validation, "validation photos; else some of PHOTOS are held out");
-  app.add_option("--test", request.test, "test photos, on which the student is judged once");
-  app.add_flag("--no-labels", request.no_labels, "learn from the teacher alone; PHOTOS is then any folder");
-  app.add_option("--unlabelled", request.unlabelled, "further photos without labels");
-  app.add_flag("--baseline", request.baseline, "also train the same network from labels alone, for as long");
-  app.add_option("--cache", request.cache, "the cache's directory; else OUT/cache");
-  app.add_option("--device", request.device, "cpu, cuda or cuda:N")->capture_default_str();
-  app.add_option("--passes", request.passes, "instead of the chosen number of passes");
-  app.add_option("--epochs", request.epochs, "instead of the chosen number of epochs");
-  app.add_option("--size", request.size, "side of the student's pictures, instead of the chosen one")
-      ->check(CLI::Range(32, 1024));
-  app.add_option("--batch", request.batch, "instead of the chosen batch");
-  app.add_option("--seed", request.seed, "of views, weights and order");
+void add_options(CommandLine& line, DistilRequest& request, std::vector<std::string>& allow) {
+  line.add_option("PHOTOS", request.photos, "a folder with one folder of photos per class").required();
+  line.add_option("--teacher", request.teacher, "its weights, or a folder with weights and config.json").required();
+  line.add_option("--allow", allow,
+                  "module: the teacher is a module of tools/scripts/export_teacher.py, whose code runs")
+      .one_of({"module"})
+      .type_name("WORD")
+      .repeatable();
+  line.add_option("--out", request.out, "the run's directory: configurations, cache, student, report").required();
+  line.add_option("--student", request.student, "resnet18, resnet34, resnet50, resnet101 or resnet152").show_default();
+  line.add_option("--student-weights", request.student_weights, "trained weights to begin with (torchvision's)");
+  line.add_option("--hours", request.hours, "how long everything may take; else as long as it takes").positive();
+  line.add_option("--val", request.validation, "validation photos; else some of PHOTOS are held out");
+  line.add_option("--test", request.test, "test photos, on which the student is judged once");
+  line.add_flag("--no-labels", request.no_labels, "learn from the teacher alone; PHOTOS is then any folder");
+  line.add_option("--unlabelled", request.unlabelled, "further photos without labels");
+  line.add_flag("--baseline", request.baseline, "also train the same network from labels alone, for as long");
+  line.add_option("--cache", request.cache, "the cache's directory; else OUT/cache");
+  line.add_option("--device", request.device, "cpu, cuda or cuda:N").show_default();
+  line.add_option("--passes", request.passes, "instead of the chosen number of passes");
+  line.add_option("--epochs", request.epochs, "instead of the chosen number of epochs");
+  line.add_option("--size", request.size, "side of the student's pictures, instead of the chosen one").range(32, 1024);
+  line.add_option("--batch", request.batch, "instead of the chosen batch");
+  line.add_option("--seed", request.seed, "of views, weights and order");
 }
 
 }  // namespace
@@ -55,17 +51,20 @@ void add_options(CLI::App& app, DistilRequest& request) {
 int main(int argc, char** argv) {
   keep_freed_memory();
   return guarded_main("vitrine-distil", [&] {
-    CLI::App app("Distils a teacher into a ResNet on a folder of photos: looks, chooses, extracts, trains, reports.");
+    CommandLine line(
+        "Distils a teacher into a ResNet on a folder of photos: looks, chooses, extracts, trains, reports.");
     DistilRequest request;
     bool dry_run = false;
-    add_options(app, request);
-    add_screen_options(app);
-    app.add_flag("--dry-run", dry_run, "look and choose only; nothing is written");
-    app.footer(
+    std::vector<std::string> allow;
+    add_options(line, request, allow);
+    line.add_screen_options();
+    line.add_flag("--dry-run", dry_run, "look and choose only; nothing is written");
+    line.footer(
         "Ctrl-C is safe, and the same command goes on. OUT/extract.toml and OUT/train.toml are what it runs: edit "
         "copies "
         "of them\nfor more. Exit codes: those of vitrine-extract and vitrine-train.");
-    if (const auto code = parse_command_line(app, argc, argv)) return *code;
+    if (const auto code = line.parse(argc, argv)) return *code;
+    request.allow_module = take_allowed(allow, "module");
     check_request(request);
     const StopFlag& stop = stop_on_signals();
     const std::string command = shell_command(argc, argv);
@@ -82,8 +81,8 @@ int main(int argc, char** argv) {
       return 0;
     }
     std::vector<std::string> screen;  // of the two long steps
-    if (app.count("--quiet") > 0) screen = {"--quiet"};
-    if (app.count("--log-format") > 0) screen = {"--log-format", app["--log-format"]->as<std::string>()};
+    if (chosen_screen() == Screen::kQuiet) screen = {"--quiet"};
+    if (chosen_screen() == Screen::kJson) screen = {"--log-format", "json"};
     return run_steps(steps_of(request, screen), own_directory(), argv[0], command, stop);
   });
 }

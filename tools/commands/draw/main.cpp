@@ -1,7 +1,6 @@
 // vitrine-draw: generates the demo's data set, an ImageFolder of drawn JPEGs; see tools/commands/draw/drawing.h.
 #include <tbb/parallel_for.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cerrno>
 #include <cmath>
@@ -77,26 +76,27 @@ void draw(const Split& split, const vitrine::DrawingOptions& options, int qualit
 
 int run(int count, char** arguments) {
   Request request;
-  CLI::App app{"Draws the demo's data set: a folder of JPEGs for each class. The same numbers give the same pictures."};
-  app.add_option("out", request.out, "folder to create; must be empty or absent")->required();
-  auto* images = app.add_option("--images", request.images, "number of images, directly in the folder")
-                     ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{999999999}));
-  app.add_option("--split", request.splits, "name=count: so many images in a subfolder of that name; repeatable")
-      ->excludes(images);
-  app.add_option("--size", request.size, "sides are drawn around this many pixels, from 5/6 to 4/3 of it")
-      ->check(CLI::Range(24, 4096))
-      ->capture_default_str();
-  app.add_option("--seed", request.seed, "another seed draws another data set")->capture_default_str();
-  app.add_option(
-         "--classes", request.classes,
-         "pairs of a species of the larger object and one of the smaller; at most 36 with shapes and textures of their "
-         "own")
-      ->check(CLI::Range(2, 225))
-      ->capture_default_str();
-  app.add_option("--quality", request.quality, "of the JPEGs; 93 makes them about 5 KB at the default size")
-      ->check(CLI::Range(1, 100))
-      ->capture_default_str();
-  if (const auto code = vitrine::parse_command_line(app, count, arguments)) return *code;
+  vitrine::CommandLine line{
+      "Draws the demo's data set: a folder of JPEGs for each class. The same numbers give the same pictures."};
+  line.add_option("out", request.out, "folder to create; must be empty or absent").required();
+  const auto images = line.add_option("--images", request.images, "number of images, directly in the folder")
+                          .range(std::uint64_t{1}, std::uint64_t{999999999});
+  line.add_option("--split", request.splits, "name=count: so many images in a subfolder of that name; repeatable")
+      .excludes(images);
+  line.add_option("--size", request.size, "sides are drawn around this many pixels, from 5/6 to 4/3 of it")
+      .range(24, 4096)
+      .show_default();
+  line.add_option("--seed", request.seed, "another seed draws another data set").show_default();
+  line.add_option("--classes", request.classes,
+                  "pairs of a species of the larger object and one of the smaller; at most 36 with shapes and textures "
+                  "of their "
+                  "own")
+      .range(2, 225)
+      .show_default();
+  line.add_option("--quality", request.quality, "of the JPEGs; 93 makes them about 5 KB at the default size")
+      .range(1, 100)
+      .show_default();
+  if (const auto code = line.parse(count, arguments)) return *code;
   if (request.images == 0 && request.splits.empty())
     vitrine::fail("the number of images is missing; give --images COUNT, or --split NAME=COUNT once or more");
 

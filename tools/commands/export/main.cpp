@@ -1,7 +1,6 @@
 // vitrine-export: writes a student to the files that other programs read; see tools/DEPLOY.md.
 #include <torch/torch.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
 #include <initializer_list>
@@ -42,9 +41,9 @@ Value chosen(const Words<Value>& words, const char* option, const std::string& w
 }
 
 // Refuses an option that none of the formats has.
-void check_use(const CLI::App& app, const char* option, const std::vector<ExportFormat>& asked,
+void check_use(const CommandLine& line, const char* option, const std::vector<ExportFormat>& asked,
                std::initializer_list<ExportFormat> having) {
-  if (app.count(option) == 0) return;
+  if (!line.given(option)) return;
   for (const ExportFormat format : having)
     if (std::ranges::find(asked, format) != asked.end()) return;
   std::string formats;
@@ -56,45 +55,42 @@ int run(int count, char** arguments) {
   ExportRequest request;
   std::vector<std::string> formats;
   std::string weights = "auto", names = "torchvision", input = "float";
-  CLI::App app{
+  CommandLine line{
       "Exports a student to files that other programs read. Each file is run against the student on random\n"
       "pictures, and is published only if they agree."};
-  app.add_option("model", request.model, "a run's directory, or a file of weights that Vitrine wrote")->required();
-  app.add_option("--format", formats, "safetensors, pth, onnx or torchscript; repeatable")
-      ->required()
-      ->type_name("FORMAT")
-      ->expected(1)
-      ->take_all()
-      ->delimiter(',');
-  app.add_option("-o,--out", request.out,
-                 "the file, or an existing directory; by default RUN/exported/student.SUFFIX, or beside the file")
-      ->type_name("FILE");
-  app.add_option("--weights", weights,
-                 "of a run: best, last, or raw (the last checkpoint's, never averaged); auto: best, else last")
-      ->type_name("WHICH")
-      ->capture_default_str();
-  app.add_option("--names", names,
-                 "of safetensors and pth: torchvision, or timm: the same tensor names, in a folder with timm's "
-                 "config.json")
-      ->type_name("WHOSE")
-      ->capture_default_str();
-  app.add_option("--input", input,
-                 "of onnx and torchscript: float, normalised [N, 3, H, W], or uint8, pictures [N, H, W, 3]")
-      ->type_name("TYPE")
-      ->capture_default_str();
-  app.add_option("--opset", request.graph.opset, "of onnx")
-      ->check(CLI::Range(kMinOpset, kMaxOpset))
-      ->capture_default_str();
-  app.add_option("--batch", request.graph.batch, "of onnx: a fixed number of pictures; 0: any")
-      ->check(CLI::Range(0, 65536))
-      ->capture_default_str();
-  app.add_flag("--dynamic-size", request.graph.dynamic_size, "of onnx: any height and width, not the student's alone");
-  if (const auto code = parse_command_line(app, count, arguments)) return *code;
+  line.add_option("model", request.model, "a run's directory, or a file of weights that Vitrine wrote").required();
+  line.add_option("--format", formats, "safetensors, pth, onnx or torchscript; repeatable")
+      .required()
+      .type_name("FORMAT")
+      .repeatable()
+      .comma_separated();
+  line.add_option("-o,--out", request.out,
+                  "the file, or an existing directory; by default RUN/exported/student.SUFFIX, or beside the file")
+      .type_name("FILE");
+  line.add_option("--weights", weights,
+                  "of a run: best, last, or raw (the last checkpoint's, never averaged); auto: best, else last")
+      .type_name("WHICH")
+      .show_default();
+  line.add_option("--names", names,
+                  "of safetensors and pth: torchvision, or timm: the same tensor names, in a folder with timm's "
+                  "config.json")
+      .type_name("WHOSE")
+      .show_default();
+  line.add_option("--input", input,
+                  "of onnx and torchscript: float, normalised [N, 3, H, W], or uint8, pictures [N, H, W, 3]")
+      .type_name("TYPE")
+      .show_default();
+  line.add_option("--opset", request.graph.opset, "of onnx").range(kMinOpset, kMaxOpset).show_default();
+  line.add_option("--batch", request.graph.batch, "of onnx: a fixed number of pictures; 0: any")
+      .range(0, 65536)
+      .show_default();
+  line.add_flag("--dynamic-size", request.graph.dynamic_size, "of onnx: any height and width, not the student's alone");
+  if (const auto code = line.parse(count, arguments)) return *code;
   for (const std::string& format : formats) request.formats.push_back(chosen(kFormats, "--format", format));
-  check_use(app, "--names", request.formats, {ExportFormat::kSafetensors, ExportFormat::kPth});
-  check_use(app, "--input", request.formats, {ExportFormat::kOnnx, ExportFormat::kTorchscript});
+  check_use(line, "--names", request.formats, {ExportFormat::kSafetensors, ExportFormat::kPth});
+  check_use(line, "--input", request.formats, {ExportFormat::kOnnx, ExportFormat::kTorchscript});
   for (const char* option : {"--opset", "--batch", "--dynamic-size"})
-    check_use(app, option, request.formats, {ExportFormat::kOnnx});
+    check_use(line, option, request.formats, {ExportFormat::kOnnx});
   request.weights = chosen(kChoices, "--weights", weights);
   request.names = chosen(kNames, "--names", names);
   request.graph.input = chosen(kInputs, "--input", input);

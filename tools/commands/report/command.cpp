@@ -1,6 +1,5 @@
 #include "tools/commands/report/command.h"
 
-#include <CLI/CLI.hpp>
 #include <cstdio>
 
 #include "common/base/error.h"
@@ -27,34 +26,33 @@ std::filesystem::path output_path(const std::vector<std::string>& runs, const st
 }  // namespace
 
 int report_command(int argc, const char* const* argv, const JudgeRun& judge) {
-  CLI::App app("Makes one HTML page of a run of vitrine-train, or of several beside each other.");
+  CommandLine line("Makes one HTML page of a run of vitrine-train, or of several beside each other.");
   std::vector<std::string> directories;
   std::string output;
   JudgeRequest request;
   bool judged = false;
-  app.add_option("RUN", directories, "directories of runs (vitrine-train's key output)")->required();
-  auto* file = app.add_option("-o,--output", output, "the page; RUN/report.html by default, required for several runs");
-  auto* with_judge =
-      app.add_flag("--judge", judged,
-                   "first run the student, and the teacher if targets.teacher.weights is given, on the run's test or "
-                   "validation images; stored in RUN/judgement.json for later pages");
-  app.add_option("--images", request.images, "with --judge: a folder of class folders to judge on")->needs(with_judge);
-  app.add_option("--set", request.overrides, "with --judge: key=value, overrides RUN/config.toml; may be repeated")
-      ->needs(with_judge)
-      ->expected(1)
-      ->take_all();
-  app.add_option("--allow", request.allow, "with --judge: as vitrine-train's --allow")
-      ->type_name("WORD[,WORD...]")
-      ->needs(with_judge)
-      ->expected(1)
-      ->take_all();
-  app.add_option("--hardest", request.hardest, "with --judge: pictures with the largest loss to store")
-      ->needs(with_judge)
-      ->check(CLI::Range(0, 100))
-      ->capture_default_str();
-  if (const auto code = parse_command_line(app, argc, argv)) return *code;
+  line.add_option("RUN", directories, "directories of runs (vitrine-train's key output)").required();
+  const auto file =
+      line.add_option("-o,--output", output, "the page; RUN/report.html by default, required for several runs");
+  const auto with_judge =
+      line.add_flag("--judge", judged,
+                    "first run the student, and the teacher if targets.teacher.weights is given, on the run's test or "
+                    "validation images; stored in RUN/judgement.json for later pages");
+  line.add_option("--images", request.images, "with --judge: a folder of class folders to judge on").needs(with_judge);
+  line.add_option("--set", request.overrides, "with --judge: key=value, overrides RUN/config.toml; may be repeated")
+      .needs(with_judge)
+      .repeatable();
+  line.add_option("--allow", request.allow, "with --judge: as vitrine-train's --allow")
+      .type_name("WORD[,WORD...]")
+      .needs(with_judge)
+      .repeatable();
+  line.add_option("--hardest", request.hardest, "with --judge: pictures with the largest loss to store")
+      .needs(with_judge)
+      .range(0, 100)
+      .show_default();
+  if (const auto code = line.parse(argc, argv)) return *code;
 
-  const std::filesystem::path path = output_path(directories, output, file->count() > 0);
+  const std::filesystem::path path = output_path(directories, output, file.given());
   check_runs(directories);
   if (judged)
     for (const std::string& directory : directories) judge(directory, request);

@@ -54,7 +54,7 @@ class Handlers {
 
 int run_program(const std::filesystem::path& program, const std::string& shown,
                 const std::vector<std::string>& arguments) {
-  const CommandLine line(shown, arguments);
+  const ExecArguments line(shown, arguments);
   if (access(program.c_str(), X_OK) != 0)
     fail_system(errno, program.string(), "cannot be started", "build or install all programs together");
 

@@ -52,7 +52,7 @@ std::filesystem::path own_directory() {
   return self.parent_path();
 }
 
-CommandLine::CommandLine(const std::string& shown, const std::vector<std::string>& arguments) : words_{shown} {
+ExecArguments::ExecArguments(const std::string& shown, const std::vector<std::string>& arguments) : words_{shown} {
   words_.insert(words_.end(), arguments.begin(), arguments.end());
   for (std::string& word : words_) pointers_.push_back(word.data());
   pointers_.push_back(nullptr);
@@ -60,7 +60,7 @@ CommandLine::CommandLine(const std::string& shown, const std::vector<std::string
 
 void replace_process(const std::filesystem::path& program, const std::string& shown,
                      const std::vector<std::string>& arguments) {
-  const CommandLine line(shown, arguments);
+  const ExecArguments line(shown, arguments);
   execv(program.c_str(), line.argv());
   fail_system(errno, program.string(), "cannot be started", "check that it may be executed");
 }

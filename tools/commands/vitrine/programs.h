@@ -26,11 +26,11 @@ std::filesystem::path own_directory();
 
 /// A command line as exec takes it: `shown` (argv[0]), the arguments and a null. Not
 /// copied: the pointers are into its own words.
-class CommandLine {
+class ExecArguments {
  public:
-  CommandLine(const std::string& shown, const std::vector<std::string>& arguments);
-  CommandLine(const CommandLine&) = delete;
-  CommandLine& operator=(const CommandLine&) = delete;
+  ExecArguments(const std::string& shown, const std::vector<std::string>& arguments);
+  ExecArguments(const ExecArguments&) = delete;
+  ExecArguments& operator=(const ExecArguments&) = delete;
   char* const* argv() const { return pointers_.data(); }
 
  private:

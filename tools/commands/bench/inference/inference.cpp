@@ -1,7 +1,6 @@
 // vitrine-bench inference: what a student costs where it runs, beside its teacher and other runtimes.
 #include <torch/torch.h>
 
-#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <memory>
 #include <optional>
@@ -99,46 +98,35 @@ int inference_command(InferenceRequest request) {
 
 }  // namespace
 
-void add_inference(CLI::App& app, std::function<int()>& chosen) {
-  auto* command = app.add_subcommand("inference", "what students cost where they run, beside teacher and runtimes");
+void add_inference(CommandLine& line, std::function<int()>& chosen) {
+  CommandLine& command =
+      line.add_subcommand("inference", "what students cost where they run, beside teacher and runtimes");
   const auto request = std::make_shared<InferenceRequest>();
   request->contest.threads = 0;
   request->contest.python = bench::default_python();
-  command->add_option("MODEL", request->models, "architectures (resnet50), runs or files of weights")
-      ->capture_default_str();
-  command->add_option("--teacher", request->teacher, "an architecture (vit_base_patch16_224) or weights");
-  command->add_option("--size", request->sizes.size, "side of an architecture's input")
-      ->capture_default_str()
-      ->check(CLI::Range(32, 4096));
-  command->add_option("--classes", request->sizes.classes, "of an architecture")
-      ->capture_default_str()
-      ->check(CLI::Range(1, 1000000));
-  command->add_option("--width", request->sizes.width, "of a ResNet's first stage")
-      ->capture_default_str()
-      ->check(CLI::Range(1, 1024));
-  command->add_option("--precision", request->precisions, "fp32, bf16, fp16")
-      ->capture_default_str()
-      ->check(CLI::IsMember({"fp32", "bf16", "fp16"}));
-  command->add_option("--batches", request->contest.batches, "for throughput; batch 1 gives the latency")
-      ->capture_default_str()
-      ->check(CLI::Range(1, 4096));
-  command->add_option("--threads", request->contest.threads, "of each runtime; default: one per core");
-  command->add_option("--device", request->device, "cpu, cuda or cuda:N")->capture_default_str();
-  command->add_option("--peers", request->peers, "torchvision, torch.compile, onnxruntime, openvino; none: no peer")
-      ->capture_default_str()
-      ->check(CLI::IsMember({"torchvision", "torch.compile", "onnxruntime", "openvino", "none"}));
-  command->add_option("--int8", request->int8, "a file of tools/scripts/quantise.py, for ONNX Runtime")
-      ->check(CLI::ExistingFile);
-  command->add_option("--rounds", request->contest.rounds, "turns of each runtime")
-      ->capture_default_str()
-      ->check(CLI::Range(1, 1000));
-  command->add_option("--seconds", request->contest.seconds, "of each turn")
-      ->capture_default_str()
-      ->check(CLI::Range(0.0, 3600.0));
-  command->add_option("--python", request->contest.python, "with the peers' packages")->capture_default_str();
-  command->add_flag("--steps", request->steps, "also what folding, fusing and packing bring");
-  command->add_flag("--json", request->json, "print JSON, for programs");
-  command->callback([request, &chosen] {
+  command.add_option("MODEL", request->models, "architectures (resnet50), runs or files of weights").show_default();
+  command.add_option("--teacher", request->teacher, "an architecture (vit_base_patch16_224) or weights");
+  command.add_option("--size", request->sizes.size, "side of an architecture's input").show_default().range(32, 4096);
+  command.add_option("--classes", request->sizes.classes, "of an architecture").show_default().range(1, 1000000);
+  command.add_option("--width", request->sizes.width, "of a ResNet's first stage").show_default().range(1, 1024);
+  command.add_option("--precision", request->precisions, "fp32, bf16, fp16")
+      .show_default()
+      .one_of({"fp32", "bf16", "fp16"});
+  command.add_option("--batches", request->contest.batches, "for throughput; batch 1 gives the latency")
+      .show_default()
+      .range(1, 4096);
+  command.add_option("--threads", request->contest.threads, "of each runtime; default: one per core");
+  command.add_option("--device", request->device, "cpu, cuda or cuda:N").show_default();
+  command.add_option("--peers", request->peers, "torchvision, torch.compile, onnxruntime, openvino; none: no peer")
+      .show_default()
+      .one_of({"torchvision", "torch.compile", "onnxruntime", "openvino", "none"});
+  command.add_option("--int8", request->int8, "a file of tools/scripts/quantise.py, for ONNX Runtime").existing_file();
+  command.add_option("--rounds", request->contest.rounds, "turns of each runtime").show_default().range(1, 1000);
+  command.add_option("--seconds", request->contest.seconds, "of each turn").show_default().range(0.0, 3600.0);
+  command.add_option("--python", request->contest.python, "with the peers' packages").show_default();
+  command.add_flag("--steps", request->steps, "also what folding, fusing and packing bring");
+  command.add_flag("--json", request->json, "print JSON, for programs");
+  command.callback([request, &chosen] {
     chosen = [request] {
       std::erase(request->peers, "none");
       return inference_command(*request);

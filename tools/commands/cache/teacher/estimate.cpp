@@ -1,7 +1,6 @@
 // vitrine-cache estimate: estimates the cost of an extraction from a run over a few groups, and whether it pays.
 #include <torch/torch.h>
 
-#include <CLI/CLI.hpp>
 #include <iostream>
 #include <memory>
 
@@ -43,32 +42,27 @@ int estimate_command(const Request& request) {
 
 }  // namespace
 
-void add_estimate(CLI::App& app, Body& chosen) {
+void add_estimate(CommandLine& line, Body& chosen) {
   const auto request = std::make_shared<Request>();
-  CLI::App* command = app.add_subcommand(
+  CommandLine& command = line.add_subcommand(
       "estimate", "runs a few groups of a planned extraction and estimates its total cost, and whether it pays");
-  command->add_option("CONFIG", request->config, "vitrine-extract's TOML file")->required();
-  command->add_option("--set", request->overrides, "key=value, overrides the file; repeatable")
-      ->expected(1)
-      ->take_all();
-  command->add_option("--groups", request->groups, "groups to run; 0: two per worker, at least four")
-      ->check(CLI::Range(0, 100000));
-  command->add_option("--epochs", request->epochs, "of one student: also print the break-even in students")
-      ->check(CLI::PositiveNumber);
-  command->add_option("--scratch", request->scratch,
-                      "an existing directory for temporary files, best on the cache's disk; default: the system's "
-                      "temporary directory");
-  command->add_option("--allow", request->allow, "module: run the code in teacher.module")
-      ->check(CLI::IsMember({"module"}));
-  command->add_flag("--json", request->json, "print JSON, for programs");
-  command->footer(
+  command.add_option("CONFIG", request->config, "vitrine-extract's TOML file").required();
+  command.add_option("--set", request->overrides, "key=value, overrides the file; repeatable").repeatable();
+  command.add_option("--groups", request->groups, "groups to run; 0: two per worker, at least four").range(0, 100000);
+  command.add_option("--epochs", request->epochs, "of one student: also print the break-even in students").positive();
+  command.add_option("--scratch", request->scratch,
+                     "an existing directory for temporary files, best on the cache's disk; default: the system's "
+                     "temporary directory");
+  command.add_option("--allow", request->allow, "module: run the code in teacher.module").one_of({"module"});
+  command.add_flag("--json", request->json, "print JSON, for programs");
+  command.footer(
       "Images are counted by the index of the configuration's cache if it has one, else by listing them; only\n"
       "those of the sample are read.\n"
       "The break-even compares, for V views per pass, P passes and n epochs, calibration + P V extraction + n V read\n"
       "(the cache) with n V live (the teacher's forward pass in every epoch): n = (P extraction + calibration / V) /\n"
       "(live - read), never if live <= read.\n"
       "Exit codes: 0 done, 2 bad input.");
-  command->callback([request, &chosen] { chosen = [request] { return estimate_command(*request); }; });
+  command.callback([request, &chosen] { chosen = [request] { return estimate_command(*request); }; });
 }
 
 }  // namespace vitrine
