@@ -1,6 +1,7 @@
 #include "extract/command.h"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 
 #include <cstdio>
 #include <cstdlib>

@@ -1,4 +1,4 @@
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include "common/eval/accuracy.h"
 
@@ -11,7 +11,7 @@ void AccuracyCounts::add(const at::Tensor& logits, const at::Tensor& labels) {
     fail("accuracy: logits have shape ", logits.sizes(), " and labels ", labels.sizes(),
          "; expected [N, classes] and int64 [N]");
   if (labels.size(0) == 0) return;
-  const torch::NoGradGuard no_grad;
+  const at::NoGradGuard no_grad;
   const auto [lowest, highest] = at::aminmax(labels);
   if (lowest.item<int64_t>() < 0 || highest.item<int64_t>() >= logits.size(1))
     fail("accuracy: labels are from ", lowest.item<int64_t>(), " to ", highest.item<int64_t>(), " for ", logits.size(1),

@@ -1,6 +1,8 @@
 #include "common/eval/grad_cam.h"
 
-#include <torch/torch.h>
+#include <torch/autograd.h>
+#include <torch/nn/module.h>
+#include <ATen/ATen.h>
 
 #include "common/base/error.h"
 
@@ -32,7 +34,7 @@ at::Tensor grad_cam(ResNet& model, const at::Tensor& pictures, const at::Tensor&
          classes.dtype());
   if (pictures.size(0) == 0) return at::empty({0, 0, 0}, pictures.options());
   const EvaluationMode evaluating(*model);
-  const torch::AutoGradMode with_gradients(true);
+  const at::AutoGradMode with_gradients(true);
   // With an input that requires a gradient the last stage has one, even if all weights are frozen.
   const ResNetImpl::Outputs outputs = model->forward(pictures.detach().requires_grad_());
   const std::int64_t count = outputs.logits.size(1);
@@ -41,7 +43,7 @@ at::Tensor grad_cam(ResNet& model, const at::Tensor& pictures, const at::Tensor&
          classes.max().item<std::int64_t>());
   const at::Tensor& stage = outputs.stages.back();
   const at::Tensor score = outputs.logits.gather(1, classes.to(outputs.logits.device()).unsqueeze(1)).sum();
-  const torch::NoGradGuard no_more_gradients;
+  const at::NoGradGuard no_more_gradients;
   const at::Tensor gradient = torch::autograd::grad({score}, {stage})[0].to(at::kFloat);
   const at::Tensor map = (gradient.mean({2, 3}, true) * stage.detach().to(at::kFloat)).sum(1).relu();
   const at::Tensor largest = map.amax({1, 2}, true);

@@ -1,6 +1,6 @@
 #include "common/eval/metrics.h"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <algorithm>
 #include <cmath>
@@ -17,7 +17,7 @@ void ClassificationMetrics::add(const at::Tensor& logits, const at::Tensor& labe
          "; do both have the same classes?");
   accuracy_.add(logits, labels);
   if (labels.size(0) == 0) return;
-  const torch::NoGradGuard no_grad;
+  const at::NoGradGuard no_grad;
   const at::Tensor scores = logits.to(at::kCPU, at::kDouble);
   const at::Tensor label = labels.cpu().contiguous();
   const at::Tensor own = scores.gather(1, label.unsqueeze(1));

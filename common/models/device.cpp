@@ -1,4 +1,5 @@
-#include <torch/torch.h>
+#include <torch/version.h>
+#include <ATen/ATen.h>
 
 #include "common/models/device.h"
 

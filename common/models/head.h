@@ -3,7 +3,8 @@
 #ifndef VITRINE_COMMON_MODELS_HEAD_H_
 #define VITRINE_COMMON_MODELS_HEAD_H_
 
-#include <torch/torch.h>
+#include <torch/nn/modules/linear.h>
+#include <ATen/ATen.h>
 
 #include "common/models/autocast.h"
 
@@ -20,9 +21,9 @@ inline at::Tensor full_precision_linear(const at::Tensor& x, const at::Tensor& w
 /// layer(pool(x)) in FP32, also inside an Autocast: x is cast first. `pool` returns [N, features]. Returns FP32 [N,
 /// classes].
 template <class Pool>
-at::Tensor full_precision_head(const at::Tensor& x, const Pool& pool, const torch::nn::Linear& layer) {
+at::Tensor full_precision_head(const at::Tensor& x, const Pool& pool, const torch::nn::LinearImpl& layer) {
   const Autocast off(x.device(), at::kFloat);
-  return full_precision_linear(pool(x.to(at::kFloat)), layer->weight, layer->bias);
+  return full_precision_linear(pool(x.to(at::kFloat)), layer.weight, layer.bias);
 }
 
 }  // namespace vitrine

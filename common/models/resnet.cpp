@@ -1,6 +1,12 @@
 #include "common/models/resnet.h"
 
-#include <torch/torch.h>
+#include <torch/nn/init.h>
+#include <torch/nn/module.h>
+#include <torch/nn/modules/batchnorm.h>
+#include <torch/nn/modules/container/sequential.h>
+#include <torch/nn/modules/conv.h>
+#include <torch/nn/modules/linear.h>
+#include <ATen/ATen.h>
 
 #include <algorithm>
 
@@ -74,30 +80,30 @@ ResNetImpl::ResNetImpl(const std::string& arch, int classes, int width) {
     fail("unknown architecture \"", arch, "\"; expected resnet18, resnet34, resnet50, resnet101 or resnet152");
   if (width < 1) fail(arch, ": width = ", width, " is not allowed; expected at least 1, usually 64");
   if (classes < 1) fail(arch, ": classes = ", classes, " is not allowed; expected at least 1");
-  conv1_ = register_module("conv1",
-                           torch::nn::Conv2d(torch::nn::Conv2dOptions(3, width, 7).stride(2).padding(3).bias(false)));
+  const auto first = torch::nn::Conv2dOptions(3, width, 7).stride(2).padding(3).bias(false);
+  conv1_ = register_module("conv1", std::make_shared<torch::nn::Conv2dImpl>(first));
   torch::nn::init::kaiming_normal_(conv1_->weight, 0, torch::kFanOut, torch::kReLU);
-  bn1_ = register_module("bn1", torch::nn::BatchNorm2d(width));
+  bn1_ = register_module("bn1", std::make_shared<torch::nn::BatchNorm2dImpl>(width));
   int in = width;
   for (std::size_t stage = 0; stage < layers_.size(); ++stage) {
     const int inner = width << stage;
     widths_[stage] = found->bottleneck ? inner * kExpansion : inner;
-    torch::nn::Sequential layer;
+    const auto layer = std::make_shared<torch::nn::SequentialImpl>();
     for (int block = 0; block < found->blocks[stage]; ++block) {
       layer->push_back(std::make_shared<ResidualImpl>(in, inner, block == 0 && stage > 0 ? 2 : 1, found->bottleneck));
       in = widths_[stage];
     }
-    layers_[stage] = register_module("layer" + std::to_string(stage + 1), std::move(layer));
+    layers_[stage] = register_module("layer" + std::to_string(stage + 1), layer);
   }
-  fc_ = register_module("fc", torch::nn::Linear(in, classes));
+  fc_ = register_module("fc", std::make_shared<torch::nn::LinearImpl>(in, classes));
 }
 
 ResNetImpl::Outputs ResNetImpl::forward(at::Tensor x) {
-  x = at::max_pool2d(bn1_(conv1_(x)).relu_(), 3, 2, 1);
+  x = at::max_pool2d(bn1_->forward(conv1_->forward(x)).relu_(), 3, 2, 1);
   Outputs outputs;
   for (auto& layer : layers_) outputs.stages.push_back(x = layer->forward(x));
   const auto pool = [](const at::Tensor& map) { return at::adaptive_avg_pool2d(map, {1, 1}).flatten(1); };
-  outputs.logits = full_precision_head(x, pool, fc_);
+  outputs.logits = full_precision_head(x, pool, *fc_);
   return outputs;
 }
 

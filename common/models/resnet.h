@@ -3,11 +3,15 @@
 #ifndef VITRINE_COMMON_MODELS_RESNET_H_
 #define VITRINE_COMMON_MODELS_RESNET_H_
 
-#include <torch/torch.h>
+#include <torch/nn/module.h>
+#include <torch/nn/pimpl.h>
+#include <ATen/ATen.h>
 
 #include <array>
 #include <string>
 #include <vector>
+
+#include "common/models/module_ptr.h"
 
 namespace vitrine {
 
@@ -20,7 +24,7 @@ class ResNetImpl : public torch::nn::Module {
 
   /// arch: resnet18, resnet34, resnet50, resnet101 or resnet152; otherwise throws Error. `width`: channels of the first
   /// convolution and of layer1's inner convolutions, doubled in each stage; 64 is the published model. Initialised from
-  /// the default CPU generator; seed it with torch::manual_seed.
+  /// the default CPU generator; seed it with at::manual_seed.
   ResNetImpl(const std::string& arch, int classes, int width = 64);
 
   /// x: [N, 3, H, W], FP32, any memory format. Stages have the compute type (16 bits inside an Autocast); pooling and
@@ -31,10 +35,10 @@ class ResNetImpl : public torch::nn::Module {
 
  private:
   std::array<int, 4> widths_{};
-  torch::nn::Conv2d conv1_{nullptr};
-  torch::nn::BatchNorm2d bn1_{nullptr};
-  std::array<torch::nn::Sequential, 4> layers_{nullptr, nullptr, nullptr, nullptr};
-  torch::nn::Linear fc_{nullptr};
+  Conv2dPtr conv1_;
+  BatchNorm2dPtr bn1_;
+  std::array<SequentialPtr, 4> layers_;
+  LinearPtr fc_;
 };
 TORCH_MODULE(ResNet);
 

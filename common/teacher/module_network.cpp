@@ -1,5 +1,5 @@
 #include <torch/script.h>
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include "common/teacher/module_network.h"
 

@@ -5,7 +5,8 @@
 
 #include <tbb/task_arena.h>
 #include <tbb/task_scheduler_observer.h>
-#include <torch/torch.h>
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 
 namespace vitrine {
 

@@ -1,6 +1,6 @@
 #include "common/teacher/reopen.h"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <algorithm>
 

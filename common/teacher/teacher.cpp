@@ -1,6 +1,6 @@
 #include "common/teacher/teacher.h"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <algorithm>
 #include <cstring>

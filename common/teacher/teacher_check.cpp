@@ -1,6 +1,6 @@
 #include "common/teacher/teacher_check.h"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <algorithm>
 #include <cmath>

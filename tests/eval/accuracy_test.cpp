@@ -1,4 +1,4 @@
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include "common/eval/accuracy.h"
 
@@ -10,7 +10,7 @@
 using namespace vitrine;
 
 TEST_CASE("counts accumulated over batches equal torch's topk over all") {
-  torch::manual_seed(5);
+  at::manual_seed(5);
   const auto logits = at::randn({50, 12});
   const auto labels = at::randint(0, 12, {50}, at::kLong);
   AccuracyCounts counts, other;

@@ -1,6 +1,6 @@
 // Grad-CAM as computed by Vitrine, as safetensors, for grad_cam_peer.py to judge.
 //   dump_grad_cam ARCH WEIGHTS INPUT OUT     input: x FP32 [N, 3, H, W], classes int64 [N]; output: maps
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <string>
 #include <vector>

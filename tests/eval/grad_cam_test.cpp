@@ -1,6 +1,6 @@
 #include "common/eval/grad_cam.h"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include "common/base/error.h"
 #include "tests/support/testing.h"
@@ -11,7 +11,7 @@ namespace {
 
 struct GradCamFixture {
   GradCamFixture() {
-    torch::manual_seed(11);
+    at::manual_seed(11);
     model = ResNet("resnet18", 4, 8);
     pictures = at::randn({3, 3, 64, 96});
   }
@@ -27,7 +27,7 @@ TEST_CASE_FIXTURE(GradCamFixture,
   model->eval();
   const at::Tensor maps = grad_cam(model, pictures, classes);
   REQUIRE(maps.sizes() == at::IntArrayRef({3, 2, 3}));
-  const torch::NoGradGuard no_grad;
+  const at::NoGradGuard no_grad;
   const at::Tensor stage = model->forward(pictures).stages.back();
   const at::Tensor weights = model->named_parameters()["fc.weight"].index_select(0, classes);
   const at::Tensor expected = at::einsum("nk,nkhw->nhw", {weights, stage}).relu();
@@ -50,7 +50,7 @@ TEST_CASE_FIXTURE(GradCamFixture,
     weight.requires_grad_(false);
   }
   model->eval();
-  const torch::NoGradGuard no_grad;
+  const at::NoGradGuard no_grad;
   const at::Tensor last = grad_cam(model, pictures.slice(0, 2), classes.slice(0, 2));
   CHECK_FALSE(model->is_training());
   CHECK(at::allclose(last[0], maps[2], 0, 1e-5));
@@ -59,7 +59,7 @@ TEST_CASE_FIXTURE(GradCamFixture,
 }
 
 TEST_CASE_FIXTURE(GradCamFixture, "without positive evidence a map is 0, not NaN") {
-  const torch::NoGradGuard no_grad;
+  const at::NoGradGuard no_grad;
   model->named_parameters()["fc.weight"].fill_(-1);
   const at::Tensor maps = grad_cam(model, pictures, classes);
   CHECK(maps.eq(0).all().item<bool>());

@@ -1,6 +1,6 @@
 #include "common/eval/metrics.h"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <limits>
 
@@ -20,7 +20,7 @@ at::Tensor sure_of_first(std::vector<double> probability) {
 }  // namespace
 
 TEST_CASE("images and hits are counted per class over batches, and their sums equal the accuracy") {
-  torch::manual_seed(3);
+  at::manual_seed(3);
   const auto logits = at::randn({60, 4});
   const auto labels = at::randint(0, 3, {60}, at::kLong);  // the last class has no images
   ClassificationMetrics judgement(4);

@@ -1,6 +1,6 @@
 // The prepare and run steps as processes: what each reads, writes and refuses.
 #include <sys/inotify.h>
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 #include <unistd.h>
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <algorithm>
 #include <array>
@@ -48,8 +48,8 @@ void check_refused(const CommandResult& result, const std::vector<std::string>& 
 /// folder order[c].
 void make_colours(const std::filesystem::path& images, const std::filesystem::path& weights,
                   const std::vector<std::string>& order) {
-  const torch::NoGradGuard no_grad;
-  torch::manual_seed(5);
+  const at::NoGradGuard no_grad;
+  at::manual_seed(5);
   VitOptions options;
   options.arch = "";
   options.image_size = 32, options.patch = 8, options.dim = 16, options.depth = 2, options.heads = 2;

@@ -1,5 +1,5 @@
 // vitrine-extract --evaluate: teachers on clean crops, before anything is cached.
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <nlohmann/json.hpp>
 #include <string>

@@ -1,6 +1,7 @@
 #include <signal.h>
 #include <sys/stat.h>
-#include <torch/torch.h>
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 
 #include <cstring>
 #include <nlohmann/json.hpp>

@@ -49,7 +49,7 @@ struct ExtractFixture {
     return options;
   }
   static void save_teacher(const std::filesystem::path& path, int classes, std::uint64_t seed = 5) {
-    torch::manual_seed(seed);
+    at::manual_seed(seed);
     save_safetensors(path, state_dict(*Vit(vit(classes))));
   }
 

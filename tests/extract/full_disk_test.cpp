@@ -1,6 +1,6 @@
 // Extraction on a full disk: with a file size limit, and on a small mounted file system if the machine permits
 // mounting.
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <algorithm>
 #include <string>

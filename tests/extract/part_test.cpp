@@ -1,6 +1,6 @@
 #include "extract/part.h"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <map>
 #include <string>

@@ -1,6 +1,6 @@
 // The prepare step: done once, complete or absent, one process at a time.
 #include <sys/stat.h>
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <cmath>
 #include <cstdio>

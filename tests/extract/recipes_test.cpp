@@ -3,7 +3,7 @@
 
 #include <signal.h>
 #include <sys/wait.h>
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 #include <unistd.h>
 
 #include <algorithm>

@@ -1,7 +1,7 @@
 #include "extract/run/shard_line.h"
 
 #include <tbb/global_control.h>
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <atomic>
 #include <functional>

@@ -1,6 +1,6 @@
 // Files of a training run: any bytes give a value or an Error, and a value that was read is written and read again as
 // the same.
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <algorithm>
 #include <cstdlib>

@@ -1,5 +1,5 @@
 // Weight files: any bytes give tensors or an Error.
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <string_view>
 

@@ -1,6 +1,6 @@
 // Files of torch.save: any bytes give tensors or an Error. The first byte chooses whether the rest is a file or the
 // pickle in an archive that has one storage, "0" of 64 bytes.
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <string_view>
 

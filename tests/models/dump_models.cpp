@@ -4,7 +4,9 @@
 //   dump_models structures SHAPES OUT                                         see dump_structures()
 //   dump_models resnet ARCH CLASSES WEIGHTS INPUT OUT                         input: x, y; evaluation, then five steps
 //   of SGD dump_models copy IN OUT                                                   reads a file and writes it again
-#include <torch/torch.h>
+#include <torch/nn/functional/loss.h>
+#include <torch/optim/sgd.h>
+#include <ATen/ATen.h>
 
 #include <nlohmann/json.hpp>
 #include <string>
@@ -34,7 +36,7 @@ void dump_vit(const Arguments& a) {
   Vit model(options);
   model->eval();
   load_weights(*model, load_safetensors(a.at(7)), a.at(7));
-  const torch::NoGradGuard no_grad;
+  const at::NoGradGuard no_grad;
   const at::Tensor x = load_safetensors(a.at(8)).at("x");
   Tensors out;
   VitTaps taps;
@@ -87,7 +89,7 @@ void put_outputs(const std::string& prefix, const VitOutputs& outputs, const Vit
 void dump_families(const Arguments& a) {
   const Json requests = parse_json<Json>(read_file(a.at(1)));
   const Tensors weights = load_safetensors(a.at(2)), inputs = load_safetensors(a.at(3));
-  const torch::NoGradGuard no_grad;
+  const at::NoGradGuard no_grad;
   Tensors out;
   for (const Json& request : requests) {
     const std::string name = request.at("name");
@@ -136,7 +138,7 @@ void dump_resnet(const Arguments& a) {
   const Tensors input = load_safetensors(a.at(4));
   Tensors out;
   {
-    const torch::NoGradGuard no_grad;
+    const at::NoGradGuard no_grad;
     model->eval();
     const auto outputs = model->forward(input.at("x"));
     out["eval.logits"] = outputs.logits;

@@ -3,7 +3,7 @@
 //   has
 //                                  "naming", "sha256" and "notes", a line for each
 //   dump_weights card DIRECTORY...    prints each card's fields as a line of JSON, null where empty
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <iostream>
 #include <nlohmann/json.hpp>

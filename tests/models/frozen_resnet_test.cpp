@@ -1,5 +1,5 @@
 // The network for inference against the module that it was made from.
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <vector>
 
@@ -19,8 +19,8 @@ namespace {
 
 // In evaluation mode; BatchNorm's statistics and parameters differ from their defaults.
 ResNet lived_in(const std::string& arch, int width) {
-  torch::manual_seed(3);
-  const torch::NoGradGuard no_grad;
+  at::manual_seed(3);
+  const at::NoGradGuard no_grad;
   ResNet out(arch, 10, width);
   for (auto& [name, tensor] : state_dict(*out)) {
     at::Tensor own = tensor;
@@ -36,7 +36,7 @@ double relative_error(const at::Tensor& rough, const at::Tensor& exact) {
 }
 
 at::Tensor logits_of(ResNet& network, const at::Tensor& x) {
-  const torch::NoGradGuard no_grad;
+  const at::NoGradGuard no_grad;
   return network->forward(x).logits;
 }
 
@@ -104,13 +104,13 @@ TEST_CASE("a frozen ResNet keeps no reference to the module") {
   ResNet module = lived_in("resnet18", 8);
   const at::Tensor x = at::randn({1, 3, 32, 32}), exact = logits_of(module, x);
   const FrozenResNet frozen(state_dict(*module), at::kCPU, {.pack = false, .shape = {1, 32, 32}});
-  const torch::NoGradGuard no_grad;
+  const at::NoGradGuard no_grad;
   for (at::Tensor& parameter : module->parameters()) parameter.zero_();
   CHECK(relative_error(frozen.forward(x), exact) < 1e-5);
 }
 
 TEST_CASE("max_pool_of_relu is ATen's pooling, bit by bit") {
-  torch::manual_seed(4);
+  at::manual_seed(4);
   for (const at::ScalarType type : {at::kFloat, at::kBFloat16, at::kHalf})
     for (const auto& [height, width] : {std::pair{8, 8}, std::pair{7, 10}, std::pair{1, 1}, std::pair{2, 33}}) {
       CAPTURE(c10::toString(type));
@@ -125,7 +125,7 @@ TEST_CASE("max_pool_of_relu is ATen's pooling, bit by bit") {
 }
 
 TEST_CASE("mean_over_positions is the mean in FP32, whatever the type") {
-  torch::manual_seed(4);
+  at::manual_seed(4);
   for (const at::ScalarType type : {at::kFloat, at::kBFloat16, at::kHalf}) {
     CAPTURE(c10::toString(type));
     const at::Tensor x = at::randn({3, 21, 7, 5}).to(type).contiguous(at::MemoryFormat::ChannelsLast);

@@ -1,5 +1,5 @@
 // The models on a GPU beside the CPU, and what a GPU refuses.
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include "common/base/error.h"
 #include "common/models/autocast.h"
@@ -38,10 +38,10 @@ struct Outputs {
   double distance[2];
 };
 Outputs outputs(const std::string& precision) {
-  const torch::NoGradGuard no_grad;
+  const at::NoGradGuard no_grad;
   const c10::Device device = gpu();
   const PrecisionScope scope(precision, device, "precision");
-  torch::manual_seed(3);
+  at::manual_seed(3);
   Vit vit(small_vit());
   ResNet resnet("resnet18", 50, 16);
   resnet->eval();
@@ -82,7 +82,7 @@ TEST_CASE("heads compute in FP32 on a GPU too") {
 
 TEST_CASE("a frozen ViT on a GPU is near FP32, and gives the same bits twice") {
   if (!gpu_or_skip()) return;
-  const torch::NoGradGuard no_grad;
+  const at::NoGradGuard no_grad;
   VitStructure beit = structure_of(small_vit());
   beit.positions = VitPositions::kNone;
   beit.relative_positions = true;
@@ -91,7 +91,7 @@ TEST_CASE("a frozen ViT on a GPU is near FP32, and gives the same bits twice") {
   dinov3.rope = VitRope::kDinov3, dinov3.rope_temperature = 100, dinov3.rope_half = true;
   dinov3.layer_scale = VitLayerScale::kGamma;
   for (const VitStructure& structure : {structure_of(small_vit()), beit, dinov3}) {
-    torch::manual_seed(3);
+    at::manual_seed(3);
     Vit vit(structure);
     const at::Tensor x = at::randn({8, 3, 64, 64});
     const VitTaps taps{{2}, {1}, true};

@@ -1,4 +1,5 @@
-#include <torch/torch.h>
+#include <torch/nn/module.h>
+#include <ATen/ATen.h>
 
 #include "common/base/error.h"
 #include "common/models/autocast.h"
@@ -43,7 +44,7 @@ TEST_CASE("an architecture's name gives its dimensions, and given dimensions win
 
 TEST_CASE("a seed makes a ViT, with deviations of 0.02 in its linear layers and class tokens near 0") {
   const auto make = [](std::uint64_t seed) {
-    torch::manual_seed(seed);
+    at::manual_seed(seed);
     return copy_of(*Vit(VitOptions{.arch = "vit_tiny_patch16_224", .depth = 1}));
   };
   const Tensors a = make(1), b = make(1), c = make(2);
@@ -58,7 +59,7 @@ TEST_CASE("a seed makes a ViT, with deviations of 0.02 in its linear layers and 
 
 TEST_CASE("taps come in the order asked for, and change nothing else") {
   Vit model(small_vit());
-  const torch::NoGradGuard no_grad;
+  const at::NoGradGuard no_grad;
   const auto x = at::randn({2, 3, 32, 32});
   const auto plain = model->forward(x), tapped = model->forward(x, {{1, 0}, {1}, true});
   CHECK(at::equal(plain.logits, tapped.logits));
@@ -89,11 +90,11 @@ TEST_CASE("autocast computes in 16 bits inside its scope and in FP32 outside and
 }
 
 TEST_CASE("models under autocast hand out FP32 near their FP32 outputs, and not the same") {
-  torch::manual_seed(4);
+  at::manual_seed(4);
   Vit vit(small_vit());
   ResNet resnet("resnet18", 5);
   resnet->eval();
-  const torch::NoGradGuard no_grad;
+  const at::NoGradGuard no_grad;
   const auto x = at::randn({2, 3, 32, 32});
   const auto exact = vit->forward(x, {{1}, {0}, true});
   const auto exact_resnet = resnet->forward(x).logits;
@@ -140,10 +141,10 @@ void check_head(const at::Tensor& logits, const at::Tensor& trunk, const torch::
 }  // namespace
 
 TEST_CASE("heads compute in FP32 inside an autocast: no BF16 grid, and the trunk's own logits") {
-  torch::manual_seed(6);
+  at::manual_seed(6);
   Vit vit(small_vit(50)), open_vit(small_vit(32));
   ResNet resnet("resnet18", 50, 8), open_resnet("resnet18", 64, 8);
-  const torch::NoGradGuard no_grad;
+  const at::NoGradGuard no_grad;
   state_dict(*vit).at("head.weight").normal_(0, 0.5);
   state_dict(*resnet).at("fc.weight").normal_(0, 1);
   const auto x = at::randn({4, 3, 32, 32});
@@ -198,7 +199,7 @@ TEST_CASE("ResNets have their widths and stages, and other names are refused") {
   ResNet model("resnet50", 3);
   CHECK(model->widths() == std::array<int, 4>{256, 512, 1024, 2048});
   CHECK(ResNet("resnet18", 3)->widths() == std::array<int, 4>{64, 128, 256, 512});
-  const torch::NoGradGuard no_grad;
+  const at::NoGradGuard no_grad;
   const auto outputs = model->forward(at::randn({2, 3, 64, 64}));
   CHECK(outputs.stages[2].sizes() == at::IntArrayRef({2, 1024, 4, 4}));
   CHECK(has(message_of([] { ResNet("resnet19", 3); }), "resnet19"));

@@ -1,5 +1,5 @@
 // What the translation of names refuses. names_peer.py holds every naming against timm.
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include "common/models/weights/names.h"
 

@@ -1,5 +1,5 @@
 // Crafted and damaged files of torch.save: archives, pickles and the tensors in them.
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include "common/models/weights/torch_file.h"
 

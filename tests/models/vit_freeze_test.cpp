@@ -1,5 +1,6 @@
 // The frozen ViT: weights cast and packed once.
-#include <torch/torch.h>
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 
 #include <limits>
 #include <thread>
@@ -50,9 +51,9 @@ std::vector<std::pair<const char*, VitStructure>> structures() {
 
 /// Weights far from the flat attention and thin branches of a fresh network.
 Vit make(const VitStructure& structure) {
-  torch::manual_seed(5);
+  at::manual_seed(5);
   Vit vit(structure);
-  const torch::NoGradGuard no_grad;
+  const at::NoGradGuard no_grad;
   for (auto& item : vit->named_parameters()) {
     const bool scale = item.key().find("gamma") != std::string::npos ||
                        (item.key().find("norm") != std::string::npos && item.value().dim() == 1);
@@ -77,7 +78,7 @@ double distance(const at::Tensor& a, const at::Tensor& b) {
 }  // namespace
 
 TEST_CASE("a frozen ViT is as near to FP32 as autocast, with outputs of the same form") {
-  const torch::NoGradGuard no_grad;
+  const at::NoGradGuard no_grad;
   const at::Tensor x = at::randn({16, 3, 32, 32});
   for (const at::ScalarType type : {at::kBFloat16, at::kHalf})
     for (const auto& [name, structure] : structures()) {
@@ -108,7 +109,7 @@ TEST_CASE("a frozen ViT is as near to FP32 as autocast, with outputs of the same
 
 TEST_CASE("a frozen ViT gives the same bits inside an autocast and on every thread") {
   at::set_num_threads(1);
-  const torch::NoGradGuard no_grad;
+  const at::NoGradGuard no_grad;
   const at::Tensor x = at::randn({4, 3, 32, 32});
   for (const auto& [name, structure] : structures()) {
     CAPTURE(name);
@@ -120,7 +121,7 @@ TEST_CASE("a frozen ViT gives the same bits inside an autocast and on every thre
     for (auto& other : others)
       threads.emplace_back([&] {
         at::set_num_threads(1);
-        const torch::NoGradGuard here;
+        const at::NoGradGuard here;
         const Autocast on(at::kCPU, at::kBFloat16);
         other = outputs(vit, x);
       });
@@ -132,7 +133,7 @@ TEST_CASE("a frozen ViT gives the same bits inside an autocast and on every thre
 
 TEST_CASE("freezing to FP32 changes only the rounding, and a view does not depend on its neighbours") {
   at::set_num_threads(1);
-  const torch::NoGradGuard no_grad;
+  const at::NoGradGuard no_grad;
   const at::Tensor x = at::randn({4, 3, 32, 32});
   for (const auto& [name, structure] : structures()) {
     CAPTURE(name);
@@ -158,7 +159,7 @@ TEST_CASE("products are never less precise than asked for, and FP32 stays FP32")
 
 TEST_CASE("attention equals its definition for all sizes, strides and biases") {
   at::set_num_threads(1);
-  torch::manual_seed(3);
+  at::manual_seed(3);
   for (const auto& [tokens, width] :
        {std::pair{1, 16}, {5, 64}, {6, 8}, {17, 72}, {37, 64}, {50, 80}, {197, 64}, {70, 100}})
     for (const bool biased : {false, true}) {

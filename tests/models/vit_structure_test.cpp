@@ -1,5 +1,5 @@
 // The structure of a ViT: as JSON, and read from weights.
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <nlohmann/json.hpp>
 
@@ -169,8 +169,8 @@ TEST_CASE("resampled weights load for another size, and weights of the right siz
 }
 
 TEST_CASE("outputs have the forms that the header says") {
-  torch::manual_seed(2);
-  const torch::NoGradGuard no_grad;
+  at::manual_seed(2);
+  const at::NoGradGuard no_grad;
   const at::Tensor x = at::randn({2, 3, 32, 32});
   const VitOutputs headless = Vit(dinov3())->forward(x, {{1}, {0, 1}, true});
   CHECK_FALSE(headless.logits.defined());

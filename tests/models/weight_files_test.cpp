@@ -1,5 +1,6 @@
 // Files that are given as weights and are something else, and weights of other models.
-#include <torch/torch.h>
+#include <torch/nn/module.h>
+#include <ATen/ATen.h>
 
 #include <cstring>
 

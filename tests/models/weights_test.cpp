@@ -1,5 +1,5 @@
 // Finding weight files and reading them: directories, shards, dtypes, hashes.
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include "common/models/weights/weights.h"
 

@@ -1,5 +1,5 @@
 // The keys of [teacher], what is beside the weights, and which of them counts.
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -31,7 +31,7 @@ struct Folder {
   TeacherOptions options;
 
   Folder() {
-    torch::manual_seed(3);
+    at::manual_seed(3);
     VitOptions vit;
     vit.arch = "";
     vit.image_size = 32, vit.patch = 8, vit.dim = 16, vit.depth = 2, vit.heads = 2, vit.classes = 3;
@@ -103,7 +103,7 @@ TEST_CASE("another image size resamples the positions") {
   const OpenedTeacher teacher = folder.open();
   CHECK(teacher.network->shape().image_size == 48);
   CHECK(teacher.network->shape().blocks[0].height == 6);
-  const TeacherOutputs out = teacher.network->forward(torch::zeros({2, 3, 48, 48}), {{1}, {0}, true});
+  const TeacherOutputs out = teacher.network->forward(at::zeros({2, 3, 48, 48}), {{1}, {0}, true});
   CHECK(out.features[0].sizes() == at::IntArrayRef{2, 16, 6, 6});
   CHECK(out.attentions[0].sizes() == at::IntArrayRef{2, 2, 6, 6});
   folder.options.image_size = 50;

@@ -2,7 +2,7 @@
 #ifndef VITRINE_TESTS_TEACHER_SAMPLE_H_
 #define VITRINE_TESTS_TEACHER_SAMPLE_H_
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <cstddef>
 
@@ -32,7 +32,7 @@ struct Sample {
   TapOptions taps;
 
   Sample() {
-    torch::manual_seed(3);
+    at::manual_seed(3);
     options.weights = (root / "small.safetensors").string();
     save_safetensors(options.weights, state_dict(*Vit(small_vit())));
     options.heads = 2;

@@ -1,5 +1,8 @@
 // The teacher on clean crops, before anything is extracted.
-#include <torch/torch.h>
+#include <torch/nn/functional/loss.h>
+#include <torch/optim/adamw.h>
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 
 #include "common/teacher/teacher_check.h"
 
@@ -55,13 +58,13 @@ void make_trained(Sample& sample, int images, const std::array<int, 2>& first, c
           sample.root / "images" / (c == 0 ? "first" : "second") / (std::to_string(i) + ".png"),
           {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
     }
-    levels.push_back(torch::linspace(first[c], last[c], 16));
+    levels.push_back(at::linspace(first[c], last[c], 16));
   }
   Vit vit(small_vit());
   load_weights(*vit, load_safetensors(sample.options.weights), "test");
   const at::Tensor x =
-      ((torch::cat(levels) / 255 - mean) / stddev).view({32, 1, 1, 1}).expand({32, 3, kSide, kSide}).contiguous();
-  const at::Tensor labels = torch::cat({torch::zeros(16, at::kLong), torch::ones(16, at::kLong)});
+      ((at::cat(levels) / 255 - mean) / stddev).view({32, 1, 1, 1}).expand({32, 3, kSide, kSide}).contiguous();
+  const at::Tensor labels = at::cat({at::zeros(16, at::kLong), at::ones(16, at::kLong)});
   torch::optim::AdamW optimizer(vit->parameters(), torch::optim::AdamWOptions(3e-3));
   for (int step = 0; step < steps; ++step) {
     optimizer.zero_grad();
@@ -139,9 +142,9 @@ TEST_CASE("clean crops tell a teacher that knows its classes from one whose clas
     }
   Vit vit(small_vit());
   load_weights(*vit, load_safetensors(sample.options.weights), "test");
-  const at::Tensor levels = torch::cat({torch::linspace(160, 223, 16), torch::linspace(32, 95, 16)}) / 255;
+  const at::Tensor levels = at::cat({at::linspace(160, 223, 16), at::linspace(32, 95, 16)}) / 255;
   const at::Tensor x = ((levels - 0.45) / 0.225).view({32, 1, 1, 1}).expand({32, 3, kSide, kSide}).contiguous();
-  const at::Tensor labels = torch::cat({torch::zeros(16, at::kLong), torch::ones(16, at::kLong)});
+  const at::Tensor labels = at::cat({at::zeros(16, at::kLong), at::ones(16, at::kLong)});
   torch::optim::AdamW optimizer(vit->parameters(), torch::optim::AdamWOptions(3e-3));
   for (int step = 0; step < 60; ++step) {
     optimizer.zero_grad();

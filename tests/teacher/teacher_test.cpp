@@ -1,6 +1,7 @@
 #include "common/teacher/teacher.h"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 
 #include <array>
 #include <cmath>
@@ -98,18 +99,17 @@ TEST_CASE("a run is the model's forward on normalised pictures, micro-batch by m
   Vit vit(small_vit());
   load_weights(*vit, load_safetensors(sample.options.weights), "test");
   vit->eval();
-  const torch::NoGradGuard no_grad;
-  const at::Tensor mean = torch::tensor({0.485f, 0.456f, 0.406f}).view({1, 3, 1, 1});
-  const at::Tensor stddev = torch::tensor({0.229f, 0.224f, 0.225f}).view({1, 3, 1, 1});
-  const at::Tensor bytes =
-      torch::from_blob(const_cast<std::uint8_t*>(pictures.data()), {8, kSide, kSide, 3}, at::kByte);
+  const at::NoGradGuard no_grad;
+  const at::Tensor mean = at::tensor({0.485f, 0.456f, 0.406f}).view({1, 3, 1, 1});
+  const at::Tensor stddev = at::tensor({0.229f, 0.224f, 0.225f}).view({1, 3, 1, 1});
+  const at::Tensor bytes = at::from_blob(const_cast<std::uint8_t*>(pictures.data()), {8, kSide, kSide, 3}, at::kByte);
   const at::Tensor x = (bytes.to(at::kFloat).permute({0, 3, 1, 2}) / 255 - mean) / stddev;
   const VitOutputs expected = vit->forward(x, {.features = {1, 0}, .attentions = {1}});
   const std::vector<at::Tensor> parts{expected.logits, expected.features[0], expected.features[1],
                                       expected.attentions[0]};
   for (std::size_t track = 0; track < 4; ++track) {
     CAPTURE(track);
-    const at::Tensor ours = torch::tensor(values[track]).view(parts[track].sizes());
+    const at::Tensor ours = at::tensor(values[track]).view(parts[track].sizes());
     // One batch of eight against two of four, and a different order of the normalisation's operations.
     CHECK(at::allclose(ours, parts[track], 1e-4, 1e-5));
     CHECK(parts[track].std().item<double>() > 1e-4);
@@ -205,7 +205,7 @@ TEST_CASE("groups that cannot be stored are refused before anything runs, with t
   Sample sample;
   sample.options.micro_batch = 16;
   sample.taps.features = {}, sample.taps.attention = {};
-  torch::manual_seed(3);
+  at::manual_seed(3);
   save_safetensors(sample.options.weights, state_dict(*Vit(small_vit(60'000))));
   const auto refused = [&](const char* encoding, std::uint32_t group, const char* words) {
     sample.taps.logits_encoding = encoding;
@@ -255,7 +255,7 @@ TEST_CASE("a BF16 teacher's cached logits keep their bound against its own head 
   sample.taps = {.logits = true};
   // The same trunk under a head that hands its input out, and under one whose logits reach beyond 8.
   Tensors weights = load_safetensors(sample.options.weights);
-  torch::manual_seed(8);
+  at::manual_seed(8);
   const at::Tensor head = at::randn({kClasses, 16}) * 4, bias = at::randn({kClasses});
   weights["head.weight"] = at::eye(16), weights["head.bias"] = at::zeros({16});
   TeacherOptions trunk_options = sample.options;
@@ -267,7 +267,7 @@ TEST_CASE("a BF16 teacher's cached logits keep their bound against its own head 
   const std::vector<std::uint8_t> pictures = noise(64);
   const std::vector<float> trunk = Teacher(trunk_options, sample.taps).logits(pictures, 64);
   const at::Tensor expected =
-      at::linear(torch::tensor(trunk).view({64, 16}).to(at::kDouble), head.to(at::kDouble), bias.to(at::kDouble));
+      at::linear(at::tensor(trunk).view({64, 16}).to(at::kDouble), head.to(at::kDouble), bias.to(at::kDouble));
   REQUIRE(expected.abs().max().item<double>() > 8);
   const Teacher teacher(sample.options, sample.taps);
   const auto track = teacher.tracks(plan_of())[0];
@@ -275,8 +275,7 @@ TEST_CASE("a BF16 teacher's cached logits keep their bound against its own head 
   CHECK(track.made_with.precision == "bf16");
   std::vector<float> cached = teacher.run(pictures, 64)[0];
   through_codec(*make_codec(track.codec, track.shape), 64, cached);
-  const double error =
-      (torch::tensor(cached).view({64, kClasses}).to(at::kDouble) - expected).abs().max().item<double>();
+  const double error = (at::tensor(cached).view({64, kClasses}).to(at::kDouble) - expected).abs().max().item<double>();
   CHECK(error <= track.codec.max_error + 1e-5);  // and what FP32 rounds
 }
 
@@ -292,19 +291,19 @@ TEST_CASE("of attention, all heads are kept, or some, or their mean") {
   const auto [all_track, all] = run();
   CHECK(all_track.heads.empty());
   CHECK_FALSE(all_track.heads_mean);
-  const at::Tensor both = torch::tensor(all).view({4, 2, 2, 2});
+  const at::Tensor both = at::tensor(all).view({4, 2, 2, 2});
   sample.taps.attention_heads = {1};
   const auto [one_track, one] = run();
   CHECK((one_track.shape == std::vector<std::uint32_t>{1, 2, 2}));
   CHECK(one_track.heads == std::vector<int>{1});
   CHECK_FALSE(one_track.heads_mean);
-  CHECK(at::equal(torch::tensor(one).view({4, 1, 2, 2}), both.narrow(1, 1, 1)));
+  CHECK(at::equal(at::tensor(one).view({4, 1, 2, 2}), both.narrow(1, 1, 1)));
   sample.taps.attention_heads = {}, sample.taps.attention_mean = true;
   const auto [mean_track, mean] = run();
   CHECK((mean_track.shape == std::vector<std::uint32_t>{1, 2, 2}));
   CHECK(mean_track.heads.empty());
   CHECK(mean_track.heads_mean);
-  CHECK(at::equal(torch::tensor(mean).view({4, 1, 2, 2}), both.mean(1, true)));
+  CHECK(at::equal(at::tensor(mean).view({4, 1, 2, 2}), both.mean(1, true)));
   sample.taps.attention_heads = {0, 2};
   CHECK_THROWS_WITH_AS(run(), doctest::Contains("names head 2, but the teacher has heads 0 to 1"), Error);
   sample.taps.attention_heads = {1, 1};
@@ -327,9 +326,9 @@ TEST_CASE("an attention rollout is one map of its own, recorded as such, and reo
   CHECK(track.heads_mean);
   CHECK((track.shape == std::vector<std::uint32_t>{1, 2, 2}));
   // Of the first block (A + I) / 2, whose class row has half of A's weights on the patches.
-  const at::Tensor first = torch::tensor(rollouts[0]);
-  CHECK(at::allclose(first, torch::tensor(means[0]) / 2, 1e-5, 1e-6));
-  CHECK_FALSE(at::allclose(torch::tensor(rollouts[1]), torch::tensor(means[1]) / 2, 1e-2, 1e-3));
+  const at::Tensor first = at::tensor(rollouts[0]);
+  CHECK(at::allclose(first, at::tensor(means[0]) / 2, 1e-5, 1e-6));
+  CHECK_FALSE(at::allclose(at::tensor(rollouts[1]), at::tensor(means[1]) / 2, 1e-2, 1e-3));
   const std::vector<TrackInfo> tracks{track};
   const auto reopened = reopen_teachers(tracks, {sample.options.weights}, "cpu");
   REQUIRE(reopened.size() == 1);

@@ -1,5 +1,5 @@
 // Class text embeddings as the head of an image tower.
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <cstdint>
 #include <filesystem>
@@ -31,7 +31,7 @@ struct Tower {
   TapOptions taps;
 
   explicit Tower(int projection) {
-    torch::manual_seed(3);
+    at::manual_seed(3);
     VitOptions vit;
     vit.arch = "";
     vit.image_size = 32, vit.patch = 8, vit.dim = 16, vit.depth = 2, vit.heads = 2,
@@ -64,7 +64,7 @@ TEST_CASE("zero-shot logits are scaled cosines of the image embedding and the cl
     CAPTURE(projection);
     const Tower tower(projection);
     const std::int64_t values = projection > 0 ? projection : 16;
-    const at::Tensor text = torch::randn({3, values}) * 5;  // rows of any length
+    const at::Tensor text = at::randn({3, values}) * 5;  // rows of any length
     tower.save_texts(
         {{"text", text}, {"logit_scale", at::scalar_tensor(100.0f)}, {"logit_bias", at::scalar_tensor(-7.5f)}},
         {{"classes", R"(["ant", "bee", "cat"])"}});
@@ -95,7 +95,7 @@ TEST_CASE("zero-shot logits are scaled cosines of the image embedding and the cl
 
 TEST_CASE("class texts that do not fit are refused with the file and what is wrong") {
   const Tower tower(6);
-  const at::Tensor scale = at::scalar_tensor(100.0f), text = torch::randn({3, 6});
+  const at::Tensor scale = at::scalar_tensor(100.0f), text = at::randn({3, 6});
   const auto refused = [&](const Tensors& tensors, const std::map<std::string, std::string>& metadata = {}) {
     tower.save_texts(tensors, metadata);
     const std::string message = message_of([&] { Teacher(tower.options, tower.taps); });
@@ -104,11 +104,11 @@ TEST_CASE("class texts that do not fit are refused with the file and what is wro
   };
   CHECK(has(refused({{"logit_scale", scale}}), "has no tensor \"text\""));
   CHECK(has(refused({{"text", text}}), "has no tensor \"logit_scale\""));
-  CHECK(has(refused({{"text", text}, {"logit_scale", torch::ones({2})}}), "expected a single number"));
-  CHECK(has(refused({{"text", torch::randn({1, 6})}, {"logit_scale", scale}}), "at least two classes"));
-  CHECK(has(refused({{"text", torch::zeros({3, 6})}, {"logit_scale", scale}}), "a row of zeros"));
+  CHECK(has(refused({{"text", text}, {"logit_scale", at::ones({2})}}), "expected a single number"));
+  CHECK(has(refused({{"text", at::randn({1, 6})}, {"logit_scale", scale}}), "at least two classes"));
+  CHECK(has(refused({{"text", at::zeros({3, 6})}, {"logit_scale", scale}}), "a row of zeros"));
   CHECK(has(refused({{"text", at::full({3, 6}, std::numeric_limits<float>::quiet_NaN())}, {"logit_scale", scale}}),
             "not finite"));
   CHECK(has(refused({{"text", text}, {"logit_scale", scale}}, {{"classes", R"(["ant"])"}}), "names 1 classes"));
-  CHECK(has(refused({{"text", torch::randn({3, 5})}, {"logit_scale", scale}}), "6 (its projection) or 16"));
+  CHECK(has(refused({{"text", at::randn({3, 5})}, {"logit_scale", scale}}), "6 (its projection) or 16"));
 }

@@ -1,5 +1,5 @@
 // The figures of vitrine-bench: those that can be counted are counted again here.
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <sstream>
 

@@ -1,6 +1,6 @@
 // Every program with unusable paths: one sentence with a remedy, the exit code of the kind of error, and never an
 // internal error.
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <string>
 #include <vector>

@@ -2,7 +2,7 @@
 #ifndef VITRINE_TESTS_TRAIN_GRADIENTS_H_
 #define VITRINE_TESTS_TRAIN_GRADIENTS_H_
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <functional>
 

@@ -3,7 +3,7 @@
 #
 #   vitrine_room(NAME [SOURCES file...] [EXCEPT file...] [USES target...] [TORCH] [SEPARATE])
 #                                                  of all *.cpp and *.cu of the folder, unless SOURCES names them or EXCEPT
-#                                                  leaves some out; TORCH shares the precompiled torch header; SEPARATE: no unity build
+#                                                  leaves some out; TORCH shares a precompiled header; SEPARATE: no unity build
 #   vitrine_command(NAME SOURCES... USES target...) an executable in build/bin
 #   vitrine_test(NAME SOURCES... USES target... [TORCH] [LABELS label...])   a doctest executable, one ctest entry; skipped
 #                                                  where a case called skip() and none failed (tests/support/skip.h); with the
@@ -38,10 +38,11 @@ if(VITRINE_SANITIZE)
   target_link_options(vitrine_options INTERFACE -fsanitize=${_sanitizers})
 endif()
 
-# One precompiled torch/torch.h for all targets with TORCH.
+# One precompiled header for all targets with TORCH: tensors and the base of modules. All of torch/torch.h would cost each
+# file three seconds more, for the templates of what it does not use.
 add_library(vitrine_torch_pch STATIC ${vitrine_SOURCE_DIR}/tools/cmake/torch_pch.cpp)
 target_link_libraries(vitrine_torch_pch PRIVATE vitrine_options vitrine_torch)
-target_precompile_headers(vitrine_torch_pch PRIVATE <torch/torch.h>)
+target_precompile_headers(vitrine_torch_pch PRIVATE <ATen/ATen.h> <torch/nn/module.h>)
 
 function(vitrine_use_torch target)
   target_link_libraries(${target} PUBLIC vitrine_torch)

@@ -2,7 +2,7 @@
 #ifndef VITRINE_TRAIN_DATA_BATCHES_H_
 #define VITRINE_TRAIN_DATA_BATCHES_H_
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <cstdint>
 #include <memory>

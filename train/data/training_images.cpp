@@ -1,6 +1,6 @@
 #include "train/data/training_images.h"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <algorithm>
 #include <filesystem>

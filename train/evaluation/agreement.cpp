@@ -1,6 +1,6 @@
 #include "train/evaluation/agreement.h"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <algorithm>
 #include <numeric>

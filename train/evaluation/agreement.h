@@ -2,7 +2,7 @@
 #ifndef VITRINE_TRAIN_EVALUATION_AGREEMENT_H_
 #define VITRINE_TRAIN_EVALUATION_AGREEMENT_H_
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <cstdint>
 #include <optional>

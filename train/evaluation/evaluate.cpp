@@ -1,7 +1,7 @@
 #include "train/evaluation/evaluate.h"
 
 #include <tbb/parallel_for.h>
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <algorithm>
 #include <cstring>
@@ -92,7 +92,7 @@ Evaluation::Evaluation(const ImageFolders& folder, const EvaluationOptions& opti
 
 Evaluation::Crops Evaluation::crops(std::span<const std::uint32_t> images, int size, double crop_pct,
                                     CropMode mode) const {
-  const at::Tensor bytes = torch::empty({static_cast<std::int64_t>(images.size()), size, size, 3}, at::kByte);
+  const at::Tensor bytes = at::empty({static_cast<std::int64_t>(images.size()), size, size, 3}, at::kByte);
   const std::size_t each = static_cast<std::size_t>(size) * static_cast<std::size_t>(size) * 3;
   auto* pixels = bytes.data_ptr<std::uint8_t>();
   std::vector<char> read(images.size(), 0);
@@ -125,7 +125,7 @@ std::vector<LeftOut> Evaluation::left_out() const {
 
 void Evaluation::visit(Network& network, at::Device device, const Visit& visit, const StopFlag& stop) const {
   constexpr std::uint32_t kBatch = 64;
-  const torch::NoGradGuard no_grad;
+  const at::NoGradGuard no_grad;
   network.eval_mode();
   const auto count = static_cast<std::uint32_t>(index_->images.size());
   bool any = false;

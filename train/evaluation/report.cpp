@@ -1,6 +1,6 @@
 #include "train/evaluation/report.h"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <cstdio>
 #include <nlohmann/json.hpp>

@@ -1,6 +1,7 @@
 #include "train/losses/attention.h"
 
-#include <torch/torch.h>
+#include <torch/autograd.h>
+#include <ATen/ATen.h>
 
 #include "train/losses/precision.h"
 

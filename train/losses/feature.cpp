@@ -1,6 +1,6 @@
 #include "train/losses/feature.h"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <stdexcept>
 

@@ -1,6 +1,6 @@
 #include "train/losses/labels.h"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include "train/losses/precision.h"
 

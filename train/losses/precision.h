@@ -2,7 +2,7 @@
 #ifndef VITRINE_TRAIN_LOSSES_PRECISION_H_
 #define VITRINE_TRAIN_LOSSES_PRECISION_H_
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 namespace vitrine {
 

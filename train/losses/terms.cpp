@@ -1,6 +1,6 @@
 #include "train/losses/terms.h"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <stdexcept>
 #include <utility>

@@ -4,7 +4,7 @@
 #ifndef VITRINE_TRAIN_LOSSES_TERMS_H_
 #define VITRINE_TRAIN_LOSSES_TERMS_H_
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include "common/config/fields.h"
 #include "train/losses/attention.h"

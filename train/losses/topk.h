@@ -3,7 +3,7 @@
 #ifndef VITRINE_TRAIN_LOSSES_TOPK_H_
 #define VITRINE_TRAIN_LOSSES_TOPK_H_
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <cstdint>
 #include <span>

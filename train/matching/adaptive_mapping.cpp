@@ -1,6 +1,8 @@
 #include "train/matching/adaptive_mapping.h"
 
-#include <torch/torch.h>
+#include <torch/nn/modules/conv.h>
+#include <torch/nn/modules/linear.h>
+#include <ATen/ATen.h>
 
 #include <algorithm>
 #include <cmath>
@@ -39,15 +41,17 @@ AdaptiveMappingImpl::AdaptiveMappingImpl(const std::vector<std::int64_t>& stages
     : stages_(stages), blocks_(blocks) {
   if (stages.empty() || blocks.empty()) throw std::logic_error("AdaptiveMapping: no stages or no blocks");
   for (std::size_t s = 0; s < stages.size(); ++s)
-    queries_.push_back(register_module("query" + std::to_string(s), torch::nn::Linear(stages[s], kLength)));
+    queries_.push_back(
+        register_module("query" + std::to_string(s), std::make_shared<torch::nn::LinearImpl>(stages[s], kLength)));
   for (std::size_t t = 0; t < blocks.size(); ++t)
-    keys_.push_back(register_module("key" + std::to_string(t), torch::nn::Linear(blocks[t], kLength)));
+    keys_.push_back(
+        register_module("key" + std::to_string(t), std::make_shared<torch::nn::LinearImpl>(blocks[t], kLength)));
   for (std::size_t s = 0; s < stages.size(); ++s) {
     projections_.emplace_back();
     for (std::size_t t = 0; t < blocks.size(); ++t)
       projections_.back().push_back(
           register_module("project" + std::to_string(s) + "_" + std::to_string(t),
-                          torch::nn::Conv2d(torch::nn::Conv2dOptions(stages[s], blocks[t], 1))));
+                          std::make_shared<torch::nn::Conv2dImpl>(torch::nn::Conv2dOptions(stages[s], blocks[t], 1))));
   }
 }
 

@@ -9,10 +9,14 @@
 #ifndef VITRINE_TRAIN_MATCHING_ADAPTIVE_MAPPING_H_
 #define VITRINE_TRAIN_MATCHING_ADAPTIVE_MAPPING_H_
 
-#include <torch/torch.h>
+#include <torch/nn/module.h>
+#include <torch/nn/pimpl.h>
+#include <ATen/ATen.h>
 
 #include <cstdint>
 #include <vector>
+
+#include "common/models/module_ptr.h"
 
 namespace vitrine {
 
@@ -36,8 +40,8 @@ class AdaptiveMappingImpl : public torch::nn::Module {
 
  private:
   std::vector<std::int64_t> stages_, blocks_;
-  std::vector<torch::nn::Linear> queries_, keys_;
-  std::vector<std::vector<torch::nn::Conv2d>> projections_;  // [stage][block]
+  std::vector<LinearPtr> queries_, keys_;
+  std::vector<std::vector<Conv2dPtr>> projections_;  // [stage][block]
 };
 TORCH_MODULE(AdaptiveMapping);
 

@@ -3,9 +3,13 @@
 #ifndef VITRINE_TRAIN_MATCHING_EMBEDDING_PROJECTOR_H_
 #define VITRINE_TRAIN_MATCHING_EMBEDDING_PROJECTOR_H_
 
-#include <torch/torch.h>
+#include <torch/nn/module.h>
+#include <torch/nn/pimpl.h>
+#include <ATen/ATen.h>
 
 #include <cstdint>
+
+#include "common/models/module_ptr.h"
 
 namespace vitrine {
 
@@ -21,7 +25,7 @@ class EmbeddingProjectorImpl : public torch::nn::Module {
   at::Tensor forward(const at::Tensor& stage, const at::Tensor& target);
 
  private:
-  torch::nn::Linear layer_{nullptr};
+  LinearPtr layer_;
 };
 TORCH_MODULE(EmbeddingProjector);
 

@@ -1,6 +1,7 @@
 #include "train/matching/feature_transformer.h"
 
-#include <torch/torch.h>
+#include <torch/nn/modules/conv.h>
+#include <ATen/ATen.h>
 
 #include <algorithm>
 #include <stdexcept>
@@ -25,8 +26,8 @@ at::Tensor pooled(const at::Tensor& map, std::int64_t height, std::int64_t width
   return at::adaptive_avg_pool2d(map, {height, width});
 }
 
-torch::nn::Conv2d pointwise(std::int64_t from, std::int64_t to, bool bias) {
-  return torch::nn::Conv2d(torch::nn::Conv2dOptions(from, to, 1).bias(bias));
+Conv2dPtr pointwise(std::int64_t from, std::int64_t to, bool bias) {
+  return std::make_shared<torch::nn::Conv2dImpl>(torch::nn::Conv2dOptions(from, to, 1).bias(bias));
 }
 
 }  // namespace

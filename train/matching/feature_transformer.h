@@ -29,11 +29,14 @@
 #ifndef VITRINE_TRAIN_MATCHING_FEATURE_TRANSFORMER_H_
 #define VITRINE_TRAIN_MATCHING_FEATURE_TRANSFORMER_H_
 
-#include <torch/torch.h>
+#include <torch/nn/module.h>
+#include <torch/nn/pimpl.h>
+#include <ATen/ATen.h>
 
 #include <cstdint>
 #include <vector>
 
+#include "common/models/module_ptr.h"
 #include "common/config/fields.h"
 #include "train/losses/feature.h"
 
@@ -97,9 +100,9 @@ class FeatureTransformerImpl : public torch::nn::Module {
   FeatureTransformerOptions options_;
   FeatureShapes shapes_;
   at::Tensor basis_;
-  torch::nn::Conv2d project_{nullptr};
-  torch::nn::Conv2d squeeze_{nullptr};  // squeeze_, excite_ and mask_: teacher_to_student only
-  torch::nn::Conv2d excite_{nullptr};
+  Conv2dPtr project_;
+  Conv2dPtr squeeze_;  // squeeze_, excite_ and mask_: teacher_to_student only
+  Conv2dPtr excite_;
   at::Tensor mask_;  // [1, 1, h, w]
 };
 TORCH_MODULE(FeatureTransformer);

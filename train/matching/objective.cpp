@@ -1,6 +1,7 @@
 #include "train/matching/objective.h"
 
-#include <torch/torch.h>
+#include <torch/nn/modules/batchnorm.h>
+#include <ATen/ATen.h>
 
 #include "common/base/error.h"
 #include "common/base/philox.h"

@@ -1,6 +1,11 @@
 #include "train/matching/stage_exits.h"
 
-#include <torch/torch.h>
+#include <torch/nn/modules/activation.h>
+#include <torch/nn/modules/batchnorm.h>
+#include <torch/nn/modules/container/sequential.h>
+#include <torch/nn/modules/conv.h>
+#include <torch/nn/modules/linear.h>
+#include <ATen/ATen.h>
 
 #include <string>
 
@@ -10,7 +15,7 @@ namespace vitrine {
 
 StageExitsImpl::StageExitsImpl(const std::vector<std::int64_t>& widths, int classes) {
   for (std::size_t stage = 0; stage < widths.size(); ++stage) {
-    torch::nn::Sequential path;
+    const auto path = std::make_shared<torch::nn::SequentialImpl>();
     for (std::size_t i = stage; i + 1 < widths.size(); ++i) {
       const std::int64_t in = widths[i], out = widths[i + 1];
       path->push_back(
@@ -21,7 +26,7 @@ StageExitsImpl::StageExitsImpl(const std::vector<std::int64_t>& widths, int clas
     }
     const std::string number = std::to_string(stage + 1);
     paths_.push_back(register_module("path" + number, path));
-    heads_.push_back(register_module("head" + number, torch::nn::Linear(widths.back(), classes)));
+    heads_.push_back(register_module("head" + number, std::make_shared<torch::nn::LinearImpl>(widths.back(), classes)));
   }
 }
 
@@ -30,7 +35,7 @@ std::vector<at::Tensor> StageExitsImpl::forward(const std::vector<at::Tensor>& s
   for (std::size_t stage = 0; stage < paths_.size(); ++stage) {
     const at::Tensor last = paths_[stage]->is_empty() ? stages[stage] : paths_[stage]->forward(stages[stage]);
     const auto pool = [](const at::Tensor& map) { return at::adaptive_avg_pool2d(map, {1, 1}).flatten(1); };
-    out.push_back(full_precision_head(last, pool, heads_[stage]));
+    out.push_back(full_precision_head(last, pool, *heads_[stage]));
   }
   return out;
 }

@@ -3,10 +3,14 @@
 #ifndef VITRINE_TRAIN_MATCHING_STAGE_EXITS_H_
 #define VITRINE_TRAIN_MATCHING_STAGE_EXITS_H_
 
-#include <torch/torch.h>
+#include <torch/nn/module.h>
+#include <torch/nn/pimpl.h>
+#include <ATen/ATen.h>
 
 #include <cstdint>
 #include <vector>
+
+#include "common/models/module_ptr.h"
 
 namespace vitrine {
 
@@ -21,8 +25,8 @@ class StageExitsImpl : public torch::nn::Module {
   std::vector<at::Tensor> forward(const std::vector<at::Tensor>& stages);
 
  private:
-  std::vector<torch::nn::Sequential> paths_;
-  std::vector<torch::nn::Linear> heads_;
+  std::vector<SequentialPtr> paths_;
+  std::vector<LinearPtr> heads_;
 };
 TORCH_MODULE(StageExits);
 

@@ -1,6 +1,6 @@
 #include "train/optim/grad_scaler.h"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include "common/base/error.h"
 

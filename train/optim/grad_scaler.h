@@ -4,7 +4,7 @@
 #ifndef VITRINE_TRAIN_OPTIM_GRAD_SCALER_H_
 #define VITRINE_TRAIN_OPTIM_GRAD_SCALER_H_
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <cstdint>
 #include <string>

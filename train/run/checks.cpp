@@ -1,6 +1,6 @@
 #include "train/run/checks.h"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <algorithm>
 #include <iterator>

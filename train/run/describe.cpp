@@ -1,6 +1,7 @@
 #include "train/run/describe.h"
 
-#include <torch/torch.h>
+#include <torch/nn/module.h>
+#include <ATen/ATen.h>
 
 #include <string>
 #include <unordered_map>

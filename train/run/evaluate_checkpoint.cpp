@@ -1,7 +1,8 @@
 #include "train/run/evaluate_checkpoint.h"
 
 #include <tbb/global_control.h>
-#include <torch/torch.h>
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 
 #include <algorithm>
 #include <optional>

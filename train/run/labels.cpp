@@ -1,6 +1,6 @@
 #include "train/run/labels.h"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include "common/base/error.h"
 #include "common/base/progress.h"

@@ -1,6 +1,6 @@
 #include "train/run/left_out_list.h"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <vector>
 

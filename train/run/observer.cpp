@@ -10,7 +10,7 @@ void add_to(at::Tensor& sum, const at::Tensor& value) {
 }  // namespace
 
 void Observer::see(const NetworkOutputs& out, const at::Tensor& teacher_logits) {
-  const torch::NoGradGuard no_grad;
+  const at::NoGradGuard no_grad;
   if (!out.stages.empty()) {
     const at::Tensor means = out.stages.back().detach().to(at::kFloat).mean(at::IntArrayRef{2, 3});
     const at::Tensor low = std::get<0>(means.min(0)), high = std::get<0>(means.max(0));

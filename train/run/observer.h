@@ -2,7 +2,7 @@
 #ifndef VITRINE_TRAIN_RUN_OBSERVER_H_
 #define VITRINE_TRAIN_RUN_OBSERVER_H_
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <cstdint>
 

@@ -1,7 +1,7 @@
 #include "train/run/run_state.h"
 
 #include <sys/resource.h>
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <algorithm>
 #include <map>

@@ -1,6 +1,7 @@
 #include "train/run/step.h"
 
-#include <torch/torch.h>
+#include <torch/nn/module.h>
+#include <ATen/ATen.h>
 
 #include <algorithm>
 #include <cmath>
@@ -74,7 +75,7 @@ LossTerms Step::backward(const Batch& batch, const PhaseOptions& phase, const Lo
     const Batch micro = each == views ? batch : batch.rows(first, each);
     NetworkOutputs out;
     {
-      const torch::AutoGradMode graph(!phase.freeze_student);
+      const at::AutoGradMode graph(!phase.freeze_student);
       out = student_.forward(micro.pictures);
     }
     const double share = static_cast<double>(each) / static_cast<double>(views);
@@ -103,7 +104,7 @@ at::Tensor Step::update(double lr, bool measured) {
 }
 
 std::vector<double> Step::norms() const {
-  const torch::NoGradGuard no_grad;
+  const at::NoGradGuard no_grad;
   std::vector<at::Tensor> all;
   for (const auto& [name, parameter] : parameters_) all.push_back(parameter.detach());
   const at::Tensor norms = at::stack(at::_foreach_norm(all)).to(at::kCPU, at::kDouble).contiguous();

@@ -1,4 +1,5 @@
-#include <torch/torch.h>
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 
 #include "train/run/trainer.h"
 
@@ -53,7 +54,7 @@ Student seeded_student(const TrainOptions& options, int size, std::size_t classe
                        const ImageIndex& index) {
   StudentOptions student = options.student_options(size);
   student.decoding = index.decoding;
-  torch::manual_seed(options.seed);
+  at::manual_seed(options.seed);
   return Student(student, static_cast<int>(classes), device, index.classes);
 }
 

@@ -1,6 +1,6 @@
 #include "train/student/model_options.h"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 namespace vitrine {
 

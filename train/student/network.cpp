@@ -1,6 +1,8 @@
 #include "train/student/network.h"
 
-#include <torch/torch.h>
+#include <torch/nn/module.h>
+#include <torch/nn/modules/batchnorm.h>
+#include <ATen/ATen.h>
 
 #include <algorithm>
 
@@ -59,7 +61,7 @@ Network::Network(const ModelOptions& options, int classes, at::Device device, co
   }
   with_torch_errors({"loading the model", "free the GPU of other programs, or choose a smaller model.arch", ""},
                     [&] { module().to(device); });
-  const torch::NoGradGuard no_grad;
+  const at::NoGradGuard no_grad;
   for (at::Tensor& parameter : module().parameters())
     if (parameter.dim() == 4) parameter.set_data(parameter.contiguous(at::MemoryFormat::ChannelsLast));
 }
@@ -83,17 +85,17 @@ std::vector<std::int64_t> Network::widths() {
   return {widths.begin(), widths.end()};
 }
 
-std::vector<torch::nn::BatchNorm2d> Network::batch_norms() {
-  std::vector<torch::nn::BatchNorm2d> out;
+std::vector<BatchNorm2dPtr> Network::batch_norms() {
+  std::vector<BatchNorm2dPtr> out;
   for (const auto& child : module().modules())
-    if (auto norm = std::dynamic_pointer_cast<torch::nn::BatchNorm2dImpl>(child)) out.emplace_back(std::move(norm));
+    if (auto norm = std::dynamic_pointer_cast<torch::nn::BatchNorm2dImpl>(child)) out.push_back(std::move(norm));
   return out;
 }
 
 void Network::train_mode(bool frozen_batch_norm) {
   module().train();
   if (!frozen_batch_norm) return;
-  for (torch::nn::BatchNorm2d& norm : batch_norms()) norm->eval();
+  for (const BatchNorm2dPtr& norm : batch_norms()) norm->eval();
 }
 
 void Network::eval_mode() {

@@ -2,11 +2,13 @@
 #ifndef VITRINE_TRAIN_STUDENT_NETWORK_H_
 #define VITRINE_TRAIN_STUDENT_NETWORK_H_
 
-#include <torch/torch.h>
+#include <torch/nn/module.h>
+#include <ATen/ATen.h>
 
 #include <string>
 #include <vector>
 
+#include "common/models/module_ptr.h"
 #include "common/models/resnet.h"
 #include "common/models/vit/vit.h"
 #include "common/models/weights/safetensors.h"
@@ -37,7 +39,7 @@ class Network {
   void train_mode(bool frozen_batch_norm);
   void eval_mode();
   /// Every BatchNorm, in the model's order; none in a ViT.
-  std::vector<torch::nn::BatchNorm2d> batch_norms();
+  std::vector<BatchNorm2dPtr> batch_norms();
 
  private:
   ResNet resnet_{nullptr};

@@ -1,6 +1,7 @@
 #include "train/student/student.h"
 
-#include <torch/torch.h>
+#include <torch/nn/modules/batchnorm.h>
+#include <ATen/ATen.h>
 
 #include <optional>
 
@@ -37,9 +38,9 @@ void Student::updated() {
 }
 
 void Student::reestimate_batch_norm(const std::function<at::Tensor()>& next) {
-  const torch::NoGradGuard no_grad;
+  const at::NoGradGuard no_grad;
   network_.train_mode(false);
-  for (torch::nn::BatchNorm2d& norm : network_.batch_norms()) {
+  for (const BatchNorm2dPtr& norm : network_.batch_norms()) {
     norm->reset_running_stats();
     norm->options.momentum(std::nullopt);  // the cumulative mean over all batches
   }

@@ -2,7 +2,7 @@
 #ifndef VITRINE_TRAIN_STUDENT_STUDENT_H_
 #define VITRINE_TRAIN_STUDENT_STUDENT_H_
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <array>
 #include <cstdint>

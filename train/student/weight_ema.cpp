@@ -1,6 +1,7 @@
 #include "train/student/weight_ema.h"
 
-#include <torch/torch.h>
+#include <torch/nn/module.h>
+#include <ATen/ATen.h>
 
 #include <algorithm>
 

@@ -3,7 +3,8 @@
 #ifndef VITRINE_TRAIN_STUDENT_WEIGHT_EMA_H_
 #define VITRINE_TRAIN_STUDENT_WEIGHT_EMA_H_
 
-#include <torch/torch.h>
+#include <torch/nn/module.h>
+#include <ATen/ATen.h>
 
 #include <cstdint>
 #include <string>

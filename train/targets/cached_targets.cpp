@@ -1,6 +1,6 @@
 #include "train/targets/cached_targets.h"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <algorithm>
 #include <numeric>

@@ -1,6 +1,6 @@
 #include "train/targets/channel_basis.h"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include "train/losses/precision.h"
 

@@ -4,7 +4,7 @@
 #ifndef VITRINE_TRAIN_TARGETS_CHANNEL_BASIS_H_
 #define VITRINE_TRAIN_TARGETS_CHANNEL_BASIS_H_
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include "common/codec/transform/basis.h"
 

@@ -1,6 +1,6 @@
 #include "train/targets/live_teacher.h"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <algorithm>
 #include <utility>

@@ -1,6 +1,6 @@
 #include "train/targets/make_source.h"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <stdexcept>
 #include <utility>

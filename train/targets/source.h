@@ -2,7 +2,8 @@
 #ifndef VITRINE_TRAIN_TARGETS_SOURCE_H_
 #define VITRINE_TRAIN_TARGETS_SOURCE_H_
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 
 #include <cstdint>
 #include <memory>

@@ -1,6 +1,6 @@
 #include "train/targets/target_options.h"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <algorithm>
 #include <numeric>

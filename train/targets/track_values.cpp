@@ -1,6 +1,6 @@
 #include "train/targets/track_values.h"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <string>
 #include <utility>

@@ -2,7 +2,7 @@
 #ifndef VITRINE_TRAIN_TARGETS_TRACK_VALUES_H_
 #define VITRINE_TRAIN_TARGETS_TRACK_VALUES_H_
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <cstddef>
 #include <cstdint>

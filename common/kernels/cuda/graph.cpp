@@ -1,6 +1,6 @@
 // CUDA graphs as operators on a handle, for programs that do not link CUDA (common/models/inference/cuda_graph.h):
 // new, enter a stream of the graph's own, begin and end the recording, which leaves that stream, replay, free.
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <ATen/cuda/CUDAGraph.h>
 #include <c10/cuda/CUDAFunctions.h>

@@ -1,5 +1,5 @@
 // libvitrine_cuda.so: CUDA implementations of the operators, and queries of the available GPUs.
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <c10/cuda/CUDAException.h>
 #include <c10/cuda/CUDAGuard.h>

@@ -1,4 +1,4 @@
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include "common/models/inference/frozen_resnet.h"
 
@@ -79,7 +79,7 @@ bool computes_natively(at::ScalarType type, at::Device device) {
 
 FrozenResNet::FrozenResNet(const Tensors& weights, at::Device device, const FrozenOptions& options)
     : options_(options), device_(device), fused_(options.fuse && fuses(options.type, device)) {
-  const torch::NoGradGuard no_grad;
+  const at::NoGradGuard no_grad;
   const ResNetLayers layers = layers_of(weights);
   auto [batch, height, width] = options.shape;
   stem_ = frozen(weights, layers.stem, height, width);

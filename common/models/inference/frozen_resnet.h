@@ -3,7 +3,7 @@
 #ifndef VITRINE_COMMON_MODELS_INFERENCE_FROZEN_RESNET_H_
 #define VITRINE_COMMON_MODELS_INFERENCE_FROZEN_RESNET_H_
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <array>
 #include <cstdint>

@@ -1,4 +1,6 @@
-#include <torch/torch.h>
+#include <torch/nn/module.h>
+#include <torch/nn/modules/normalization.h>
+#include <ATen/ATen.h>
 
 #include "common/models/vit/block.h"
 
@@ -21,8 +23,8 @@ at::TensorOptions tables_options(const Dense& layer) {
 
 }  // namespace
 
-torch::nn::LayerNorm layer_norm(std::int64_t width, double eps) {
-  return torch::nn::LayerNorm(torch::nn::LayerNormOptions({width}).eps(eps));
+LayerNormPtr layer_norm(std::int64_t width, double eps) {
+  return std::make_shared<torch::nn::LayerNormImpl>(torch::nn::LayerNormOptions({width}).eps(eps));
 }
 
 at::Tensor split_heads(const at::Tensor& x, std::int64_t heads) {
@@ -78,7 +80,7 @@ at::Tensor VitAttentionImpl::forward(const at::Tensor& x, const VitPositionTable
   if (tap.map != nullptr) *tap.map = attention_map(heads, bias);
   if (tap.rollout != nullptr) add_to_rollout(heads, bias, *tap.rollout);
   const at::Tensor joined = mix(heads, bias);
-  return proj_->forward(norm_.is_empty() ? joined : norm_.ptr()->forward(joined));
+  return proj_->forward(norm_ ? norm_->forward(joined) : joined);
 }
 
 at::Tensor VitAttentionImpl::mix(const Heads& heads, const at::Tensor& bias) const {
@@ -105,7 +107,7 @@ at::Tensor VitAttentionImpl::mix(const Heads& heads, const at::Tensor& bias) con
 }
 
 void VitAttentionImpl::freeze(at::ScalarType type, const VitPositionTables& tables, const at::Tensor& layer_scale) {
-  const torch::NoGradGuard no_grad;
+  const at::NoGradGuard no_grad;
   const at::Tensor q_scale =
       at::full({heads_ * head_dim_}, 1 / std::sqrt(static_cast<double>(head_dim_)), tables_options(proj_));
   if (qkv_.is_empty()) {
@@ -175,7 +177,7 @@ at::Tensor VitMlpLayersImpl::forward(const at::Tensor& x) const {
     const std::vector<at::Tensor> parts = fc1_->forward(x).chunk(2, -1);
     hidden = activate(parts[0], activation_) * parts[1];
   }
-  return fc2_->forward(norm_.is_empty() ? hidden : norm_.ptr()->forward(hidden));
+  return fc2_->forward(norm_ ? norm_->forward(hidden) : hidden);
 }
 
 void VitMlpLayersImpl::freeze(at::ScalarType type, const at::Tensor& layer_scale) {
@@ -201,14 +203,14 @@ VitBlockImpl::VitBlockImpl(const VitStructure& s, bool random) {
 
 at::Tensor VitBlockImpl::forward(const at::Tensor& x, const VitPositionTables& tables, const AttentionTap& tap) const {
   if (frozen_) {
-    x.add_(attn_->forward(norm1_.ptr()->forward(x), tables, tap));
-    return x.add_(mlp_->forward(norm2_.ptr()->forward(x)));
+    x.add_(attn_->forward(norm1_->forward(x), tables, tap));
+    return x.add_(mlp_->forward(norm2_->forward(x)));
   }
   const auto scaled = [](const at::Tensor& branch, const at::Tensor& scale) {
     return scale.defined() ? branch * scale : branch;
   };
-  const at::Tensor mixed = x + scaled(attn_->forward(norm1_.ptr()->forward(x), tables, tap), scale1_);
-  return mixed + scaled(mlp_->forward(norm2_.ptr()->forward(mixed)), scale2_);
+  const at::Tensor mixed = x + scaled(attn_->forward(norm1_->forward(x), tables, tap), scale1_);
+  return mixed + scaled(mlp_->forward(norm2_->forward(mixed)), scale2_);
 }
 
 void VitBlockImpl::freeze(at::ScalarType type, const VitPositionTables& tables) {

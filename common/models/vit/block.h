@@ -2,15 +2,18 @@
 #ifndef VITRINE_COMMON_MODELS_VIT_BLOCK_H_
 #define VITRINE_COMMON_MODELS_VIT_BLOCK_H_
 
-#include <torch/torch.h>
+#include <torch/nn/module.h>
+#include <torch/nn/pimpl.h>
+#include <ATen/ATen.h>
 
+#include "common/models/module_ptr.h"
 #include "common/models/vit/dense.h"
 #include "common/models/vit/positions.h"
 #include "common/models/vit/structure.h"
 
 namespace vitrine {
 
-torch::nn::LayerNorm layer_norm(std::int64_t width, double eps);
+LayerNormPtr layer_norm(std::int64_t width, double eps);
 
 /// [N, tokens, heads · head_dim] as [N, heads, tokens, head_dim]; a view.
 at::Tensor split_heads(const at::Tensor& x, std::int64_t heads);
@@ -52,7 +55,7 @@ class VitAttentionImpl : public torch::nn::Module {
   bool class_token_;
   bool frozen_ = false;  ///< the scale 1 / √head_dim is in the weights of q
   Dense qkv_{nullptr}, q_proj_{nullptr}, k_proj_{nullptr}, v_proj_{nullptr}, proj_{nullptr};
-  torch::nn::LayerNorm norm_{nullptr};
+  LayerNormPtr norm_;
   at::Tensor q_bias_, v_bias_, relative_table_;
   at::Tensor frozen_relative_;  ///< relative_bias()
 };
@@ -71,7 +74,7 @@ class VitMlpLayersImpl : public torch::nn::Module {
   VitMlp kind_;
   VitActivation activation_;
   Dense fc1_{nullptr}, fc1_g_{nullptr}, fc1_x_{nullptr}, fc2_{nullptr};
-  torch::nn::LayerNorm norm_{nullptr};
+  LayerNormPtr norm_;
 };
 TORCH_MODULE(VitMlpLayers);
 
@@ -85,7 +88,7 @@ class VitBlockImpl : public torch::nn::Module {
   void freeze(at::ScalarType type, const VitPositionTables& tables);
 
  private:
-  torch::nn::LayerNorm norm1_{nullptr}, norm2_{nullptr};
+  LayerNormPtr norm1_, norm2_;
   VitAttention attn_{nullptr};
   VitMlpLayers mlp_{nullptr};
   at::Tensor scale1_, scale2_;  ///< LayerScale, [dim]; undefined without

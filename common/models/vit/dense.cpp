@@ -1,4 +1,5 @@
-#include <torch/torch.h>
+#include <torch/nn/modules/linear.h>
+#include <ATen/ATen.h>
 
 #include "common/models/vit/dense.h"
 
@@ -83,7 +84,7 @@ DenseImpl::DenseImpl(std::int64_t in, std::int64_t out, bool bias, bool random) 
   const torch::nn::Linear initial(torch::nn::LinearOptions(in, out).bias(bias));
   weight_ = register_parameter("weight", initial->weight);
   if (bias) bias_ = register_parameter("bias", initial->bias);
-  const torch::NoGradGuard no_grad;
+  const at::NoGradGuard no_grad;
   weight_.normal_(0, 0.02);
   if (bias) bias_.zero_();
 }
@@ -113,7 +114,7 @@ at::Tensor DenseImpl::forward_activated(const at::Tensor& x, VitActivation activ
 }
 
 void DenseImpl::freeze(at::ScalarType type, const Folded& folded) {
-  const torch::NoGradGuard no_grad;
+  const at::NoGradGuard no_grad;
   at::Tensor weight = weight_.detach(), bias = folded.bias.defined() ? folded.bias : bias_;
   if (folded.scale.defined()) {
     weight = weight * folded.scale.unsqueeze(1);

@@ -2,7 +2,9 @@
 #ifndef VITRINE_COMMON_MODELS_VIT_DENSE_H_
 #define VITRINE_COMMON_MODELS_VIT_DENSE_H_
 
-#include <torch/torch.h>
+#include <torch/nn/module.h>
+#include <torch/nn/pimpl.h>
+#include <ATen/ATen.h>
 
 #include "common/models/vit/structure.h"
 

@@ -1,4 +1,6 @@
-#include <torch/torch.h>
+#include <torch/nn/modules/normalization.h>
+#include <torch/nn/module.h>
+#include <ATen/ATen.h>
 
 #include "common/models/vit/pool.h"
 
@@ -33,7 +35,7 @@ at::Tensor VitPoolImpl::forward(const at::Tensor& all, at::Tensor* row) const {
   const at::Tensor weights = at::softmax(scores, -1);
   if (row != nullptr) *row = weights.squeeze(2).narrow(2, tokens - patches_, patches_);
   const at::Tensor z = proj_->forward(at::matmul(weights, kv[1]).transpose(1, 2).reshape({n, 1, -1}));
-  const at::Tensor mlp = fc2_->forward(fc1_->forward_activated(norm_.ptr()->forward(z), activation_));
+  const at::Tensor mlp = fc2_->forward(fc1_->forward_activated(norm_->forward(z), activation_));
   return (z + mlp).squeeze(1);
 }
 

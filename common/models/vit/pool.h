@@ -2,8 +2,11 @@
 #ifndef VITRINE_COMMON_MODELS_VIT_POOL_H_
 #define VITRINE_COMMON_MODELS_VIT_POOL_H_
 
-#include <torch/torch.h>
+#include <torch/nn/module.h>
+#include <torch/nn/pimpl.h>
+#include <ATen/ATen.h>
 
+#include "common/models/module_ptr.h"
 #include "common/models/vit/dense.h"
 #include "common/models/vit/structure.h"
 
@@ -24,7 +27,7 @@ class VitPoolImpl : public torch::nn::Module {
   VitActivation activation_;
   at::Tensor latent_;
   Dense q_{nullptr}, kv_{nullptr}, proj_{nullptr}, fc1_{nullptr}, fc2_{nullptr};
-  torch::nn::LayerNorm norm_{nullptr};
+  LayerNormPtr norm_;
 };
 TORCH_MODULE(VitPool);
 

@@ -1,4 +1,8 @@
-#include <torch/torch.h>
+#include <torch/nn/module.h>
+#include <torch/nn/modules/container/modulelist.h>
+#include <torch/nn/modules/conv.h>
+#include <torch/nn/modules/normalization.h>
+#include <ATen/ATen.h>
 
 #include "common/models/vit/vit.h"
 
@@ -37,10 +41,10 @@ VitImpl::VitImpl(const VitStructure& structure, VitWeights weights) : structure_
   const auto embed = register_module("patch_embed", std::make_shared<torch::nn::Module>("PatchEmbed"));
   proj_ = embed->register_module(
       "proj",
-      torch::nn::Conv2d(
+      std::make_shared<torch::nn::Conv2dImpl>(
           torch::nn::Conv2dOptions(3, dim(), structure_.patch).stride(structure_.patch).bias(structure_.patch_bias)));
   if (structure_.norm_pre) norm_pre_ = register_module("norm_pre", layer_norm(dim(), structure_.eps));
-  blocks_ = register_module("blocks", torch::nn::ModuleList());
+  blocks_ = register_module("blocks", std::make_shared<torch::nn::ModuleListImpl>());
   for (int i = 0; i < depth(); ++i) blocks_->push_back(std::make_shared<VitBlockImpl>(structure_, random));
   register_outputs(random);
 }
@@ -69,7 +73,7 @@ void VitImpl::register_outputs(bool random) {
   if (s.distillation_token) head_dist_ = register_module("head_dist", Dense(s.dim, s.classes, s.head_bias, random));
 }
 
-void VitImpl::to(torch::Device device, bool non_blocking) {
+void VitImpl::to(at::Device device, bool non_blocking) {
   torch::nn::Module::to(device, non_blocking);
   for (at::Tensor* table : {&tables_.sin, &tables_.cos, &tables_.relative_index})
     if (table->defined()) *table = table->to(device, non_blocking);
@@ -127,18 +131,18 @@ at::Tensor VitImpl::embed(const at::Tensor& pictures) {
   parts.push_back(x);
   if (parts.size() > 1) x = at::cat(parts, 1);
   if (all) x = x + pos_embed_;
-  return norm_pre_.is_empty() ? x : norm_pre_(x);
+  return norm_pre_ ? norm_pre_->forward(x) : x;
 }
 
 at::Tensor VitImpl::embed_patches(const at::Tensor& pictures) {
-  if (frozen_proj_.is_empty()) return proj_(pictures).flatten(2).transpose(1, 2);
+  if (frozen_proj_.is_empty()) return proj_->forward(pictures).flatten(2).transpose(1, 2);
   const int64_t side = grid(), patch = structure_.patch;
   const at::Tensor cut = pictures.view({pictures.size(0), 3, side, patch, side, patch}).permute({0, 2, 4, 1, 3, 5});
   return frozen_proj_->forward(cut.reshape({pictures.size(0), side * side, 3 * patch * patch}));
 }
 
 void VitImpl::freeze(at::ScalarType type) {
-  const torch::NoGradGuard no_grad;
+  const at::NoGradGuard no_grad;
   for (std::size_t block = 0; block < blocks_->size(); ++block) blocks_->at<VitBlockImpl>(block).freeze(type, tables_);
   frozen_proj_ = Dense(proj_->weight, proj_->bias);
   frozen_proj_->freeze(type, {});
@@ -156,7 +160,7 @@ bool VitImpl::maps_pool(std::int64_t block) const {
 }
 
 at::Tensor VitImpl::pool(const at::Tensor& tokens, at::Tensor* row) {
-  const auto normed = [&](const at::Tensor& x) { return norm_.is_empty() ? x : norm_(x); };
+  const auto normed = [&](const at::Tensor& x) { return norm_ ? norm_->forward(x) : x; };
   at::Tensor pooled;
   switch (structure_.pooling) {
     case VitPooling::kClass:
@@ -172,7 +176,7 @@ at::Tensor VitImpl::pool(const at::Tensor& tokens, at::Tensor* row) {
       pooled = attn_pool_->forward(normed(tokens), row);
       break;
   }
-  return fc_norm_.is_empty() ? pooled : fc_norm_(pooled);
+  return fc_norm_ ? fc_norm_->forward(pooled) : pooled;
 }
 
 void VitImpl::finish(const at::Tensor& tokens, VitOutputs& outputs, at::Tensor* row) {

@@ -3,10 +3,13 @@
 #ifndef VITRINE_COMMON_MODELS_VIT_VIT_H_
 #define VITRINE_COMMON_MODELS_VIT_VIT_H_
 
-#include <torch/torch.h>
+#include <torch/nn/module.h>
+#include <torch/nn/pimpl.h>
+#include <ATen/ATen.h>
 
 #include <vector>
 
+#include "common/models/module_ptr.h"
 #include "common/models/vit/dense.h"
 #include "common/models/vit/options.h"
 #include "common/models/vit/pool.h"
@@ -38,7 +41,7 @@ struct VitOutputs {
   std::vector<at::Tensor> attentions;
 };
 
-/// Weights of a new network: kRandom as in timm, from the default CPU generator (seed it with torch::manual_seed);
+/// Weights of a new network: kRandom as in timm, from the default CPU generator (seed it with at::manual_seed);
 /// kUninitialised for weights that are loaded.
 enum class VitWeights { kRandom, kUninitialised };
 
@@ -61,7 +64,7 @@ class VitImpl : public torch::nn::Module {
   void freeze(at::ScalarType type);
 
   /// Moves the constant tables too.
-  void to(torch::Device device, bool non_blocking = false) override;
+  void to(at::Device device, bool non_blocking = false) override;
   using torch::nn::Module::to;
 
   const VitStructure& structure() const { return structure_; }
@@ -88,10 +91,10 @@ class VitImpl : public torch::nn::Module {
   VitStructure structure_;
   VitPositionTables tables_;
   at::Tensor cls_token_, dist_token_, reg_token_, pos_embed_;
-  torch::nn::Conv2d proj_{nullptr};
+  Conv2dPtr proj_;
   Dense frozen_proj_{nullptr};  ///< the patch convolution as a linear layer; not registered
-  torch::nn::ModuleList blocks_{nullptr};
-  torch::nn::LayerNorm norm_pre_{nullptr}, norm_{nullptr}, fc_norm_{nullptr};
+  ModuleListPtr blocks_;
+  LayerNormPtr norm_pre_, norm_, fc_norm_;
   VitPool attn_pool_{nullptr};
   Dense head_{nullptr}, head_dist_{nullptr};
 };

@@ -1,4 +1,5 @@
-#include <torch/torch.h>
+#include <torch/nn/module.h>
+#include <ATen/ATen.h>
 
 #include "common/models/weights/load.h"
 
@@ -87,7 +88,7 @@ LoadReport load_weights(torch::nn::Module& module, const Tensors& file, const st
     if (!state.contains(name) && !is_left_out(name))
       misfit("tensor \"", name, "\" of shape ", theirs.sizes(), " is unexpected");
 
-  const torch::NoGradGuard no_grad;
+  const at::NoGradGuard no_grad;
   for (auto& [name, own] : state)
     if (const auto found = tensors.find(name); found != tensors.end() && !is_left_out(name)) own.copy_(found->second);
   return report;

@@ -2,7 +2,8 @@
 #ifndef VITRINE_COMMON_MODELS_WEIGHTS_LOAD_H_
 #define VITRINE_COMMON_MODELS_WEIGHTS_LOAD_H_
 
-#include <torch/torch.h>
+#include <torch/nn/module.h>
+#include <ATen/ATen.h>
 
 #include <string>
 

@@ -1,4 +1,4 @@
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include "common/models/weights/names.h"
 
@@ -372,7 +372,7 @@ Tensors owned(const Tensors& tensors, const std::string& where, std::vector<std:
 }  // namespace
 
 NamedTensors with_timm_names(const StoredTensors& file, const std::string& where, std::vector<std::string>& notes) {
-  const torch::NoGradGuard no_grad;
+  const at::NoGradGuard no_grad;
   const Place place = find_model(file, where);
   if (place.naming == nullptr) {
     Tensors tensors;

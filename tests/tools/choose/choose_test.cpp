@@ -1,5 +1,5 @@
 // vitrine choose, from a table to a choice.
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <nlohmann/json.hpp>
 

@@ -1,5 +1,5 @@
 // vitrine choose: its decisions and its table.
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include "tests/support/message.h"
 #include "tests/support/testing.h"

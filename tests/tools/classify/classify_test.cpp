@@ -1,5 +1,5 @@
 // vitrine-classify: its pictures, its guesses, its output.
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -179,7 +179,7 @@ TEST_CASE("an explanation is the crop with the Grad-CAM of the likeliest class o
 
 TEST_CASE("with a teacher its attention is drawn to the right of the student's map") {
   const Gallery gallery;
-  torch::manual_seed(5);
+  at::manual_seed(5);
   VitOptions sizes;
   sizes.arch = "", sizes.image_size = 48, sizes.patch = 8, sizes.dim = 64, sizes.depth = 2, sizes.heads = 1;
   sizes.classes = 3;

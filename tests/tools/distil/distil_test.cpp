@@ -1,5 +1,5 @@
 // vitrine distil, from photos to a report, through the front door.
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <csignal>
 #include <nlohmann/json.hpp>
@@ -21,7 +21,7 @@ struct Photos : ExtractFixture {
 
   /// A teacher whose file knows its own structure, as those of vitrine-train do.
   void save(int classes) const {
-    torch::manual_seed(5);
+    at::manual_seed(5);
     WeightsRecord record;
     record.model.kind = "vit";
     record.model.vit = vit(classes);

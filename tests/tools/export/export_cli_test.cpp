@@ -1,5 +1,5 @@
 // vitrine-export's command line: destinations and bad input.
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <algorithm>
 

@@ -1,5 +1,5 @@
 // Exported files: what they compute, what they hold, and that none is left behind that does not agree.
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <limits>
 

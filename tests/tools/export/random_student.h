@@ -2,7 +2,7 @@
 #ifndef VITRINE_TESTS_TOOLS_EXPORT_RANDOM_STUDENT_H_
 #define VITRINE_TESTS_TOOLS_EXPORT_RANDOM_STUDENT_H_
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <filesystem>
 #include <string>
@@ -42,8 +42,8 @@ inline WeightsRecord vit_record() {
 
 /// Random weights; BatchNorm's statistics and parameters differ from their defaults, and the logits between pictures.
 inline Tensors random_weights(const WeightsRecord& record, std::uint64_t seed = 5) {
-  torch::manual_seed(seed);
-  const torch::NoGradGuard no_grad;
+  at::manual_seed(seed);
+  const at::NoGradGuard no_grad;
   Network network(record.model, static_cast<int>(record.class_count), at::kCPU);
   Tensors out;
   for (const auto& [name, tensor] : state_dict(network.module())) {

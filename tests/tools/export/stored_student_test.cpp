@@ -1,5 +1,5 @@
 // The student of a run or a file, and which of a run's weights are taken.
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include "common/base/error.h"
 #include "common/base/files.h"

@@ -1,5 +1,5 @@
 // vitrine-bench inference: its networks, its timing, its peers. Figures of time are printed, not judged.
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <nlohmann/json.hpp>
 

@@ -1,5 +1,5 @@
 // vitrine-cache on a small real extraction: verify --deep, estimate, and repair followed by its commands.
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <algorithm>
 #include <nlohmann/json.hpp>

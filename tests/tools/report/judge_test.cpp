@@ -1,6 +1,6 @@
 #include "tools/commands/report/judge/judge.h"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
@@ -112,7 +112,7 @@ TEST_CASE_FIXTURE(JudgeFixture, "attention is the last block's mean over heads, 
   Vit vit(this->vit());
   load_weights(*vit, load_safetensors(weights), weights.string());
   vit->eval();
-  const torch::NoGradGuard no_grad;
+  const at::NoGradGuard no_grad;
   for (std::size_t i = 0; i < some.size(); ++i) {
     const Evaluation::Crops crops = evaluation.crops(std::array{some[i]}, 32, 0.9);
     const at::Tensor x = normalise_pictures(crops.pictures, {0.485f, 0.456f, 0.406f}, {0.229f, 0.224f, 0.225f});

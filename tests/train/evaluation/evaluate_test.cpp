@@ -1,6 +1,6 @@
 // Weights record their model, size, preprocessing and classes, and are evaluated with these when the configuration
 // leaves them out.
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <numeric>
 #include <span>
@@ -198,7 +198,7 @@ TEST_CASE("the head of given weights is matched by class names") {
   model.weights = (fixture.root / "run/exported/last.safetensors").string();
   const Tensors weights = load_safetensors(model.weights);
   const auto head = [&](const std::vector<std::string>& names) {
-    torch::manual_seed(1);
+    at::manual_seed(1);
     Network network(model, static_cast<int>(names.size()), at::kCPU, names);
     return network.module().named_parameters()["fc.weight"].detach().clone();
   };

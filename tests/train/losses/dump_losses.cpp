@@ -1,6 +1,7 @@
 // Writes the losses and their gradients as safetensors, for comparison by loss_peer.py. dump_losses IN OUT    IN holds
 // the tensors of loss_peer.py; OUT gets NAME.value and NAME.gradient of each loss
-#include <torch/torch.h>
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 
 #include <functional>
 #include <string>
@@ -97,7 +98,7 @@ void dump(const std::string& in_path, const std::string& out_path) {
 int main(int argc, char** argv) {
   return vitrine::guarded_main("dump_losses", [&] {
     if (argc != 3) vitrine::fail("expected IN OUT");
-    torch::set_num_threads(1);
+    at::set_num_threads(1);
     vitrine::dump(argv[1], argv[2]);
     return 0;
   });

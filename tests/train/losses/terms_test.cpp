@@ -1,7 +1,8 @@
 #include "train/losses/terms.h"
 
 #include <ATen/autocast_mode.h>
-#include <torch/torch.h>
+#include <torch/nn/functional/loss.h>
+#include <ATen/ATen.h>
 
 #include "tests/support/testing.h"
 #include "tests/train/gradients.h"
@@ -102,7 +103,7 @@ TEST_CASE("gradient_map equals a computation by hand, and is 0 without a positiv
 }
 
 TEST_CASE("gradient_map works in half precision, where the score's gradient itself would underflow") {
-  torch::manual_seed(1);
+  at::manual_seed(1);
   const at::Tensor values = at::rand({2, 3, 4, 4}) + 0.1;
   const auto map = [&](at::ScalarType type) {
     const at::Tensor features = values.to(type).requires_grad_();

@@ -1,6 +1,6 @@
 #include "train/losses/topk.h"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <limits>
 

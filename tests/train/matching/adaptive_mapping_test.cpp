@@ -1,6 +1,7 @@
 #include "train/matching/adaptive_mapping.h"
 
-#include <torch/torch.h>
+#include <torch/optim/adam.h>
+#include <ATen/ATen.h>
 
 #include <cmath>
 
@@ -15,7 +16,7 @@ using vitrine::testing::normal;
 namespace {
 
 AdaptiveMapping made(const std::vector<std::int64_t>& stages, const std::vector<std::int64_t>& blocks) {
-  torch::manual_seed(3);
+  at::manual_seed(3);
   AdaptiveMapping mapping(stages, blocks);
   mapping->to(at::kDouble);
   return mapping;

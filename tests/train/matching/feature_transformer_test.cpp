@@ -1,7 +1,10 @@
 #include "train/matching/feature_transformer.h"
 
 #include <ATen/autocast_mode.h>
-#include <torch/torch.h>
+#include <torch/autograd.h>
+#include <torch/nn/modules/conv.h>
+#include <torch/optim/sgd.h>
+#include <ATen/ATen.h>
 
 #include "common/base/error.h"
 #include "tests/support/testing.h"
@@ -15,7 +18,7 @@ namespace {
 
 FeatureTransformer made(Direction direction, at::ScalarType type = at::kDouble, FeatureForm form = FeatureForm::kPlain,
                         Fusion fusion = Fusion::kAdditive, double attention_share = 1, const at::Tensor& basis = {}) {
-  torch::manual_seed(3);
+  at::manual_seed(3);
   FeatureTransformer transformer(
       FeatureTransformerOptions{
           .direction = direction, .form = form, .fusion = fusion, .attention_share = attention_share, .se_ratio = 2},
@@ -183,7 +186,7 @@ TEST_CASE("teacher to student: constant or zero outputs do not lower the loss") 
 
 TEST_CASE("teacher to student: with weight 0 the transformer has no gradient, and the student's is unchanged") {
   const auto student_gradient = [](double weight, double* transformer_gradient) {
-    torch::manual_seed(3);
+    at::manual_seed(3);
     FeatureTransformer transformer(
         FeatureTransformerOptions{.direction = Direction::kTeacherToStudent, .transformer_weight = weight},
         FeatureShapes{5, 4, 4, 4});
@@ -253,7 +256,7 @@ TEST_CASE("with unrelated inputs and both sides learning, a plain squared error 
     layer->to(at::kDouble);
     return layer;
   };
-  torch::manual_seed(5);
+  at::manual_seed(5);
   torch::nn::Conv2d student = pointwise(4, 4), teacher_side = pointwise(5, 4);
   {  // plain error: collapsed to perfect agreement
     std::vector<at::Tensor> parameters = student->parameters();
@@ -264,7 +267,7 @@ TEST_CASE("with unrelated inputs and both sides learning, a plain squared error 
     CHECK(student->forward(x).var({0, 2, 3}).max().item<double>() < 1e-3);
   }
   const auto guarded = [&](const at::Tensor& teacher) {
-    torch::manual_seed(5);
+    at::manual_seed(5);
     torch::nn::Conv2d own = pointwise(4, 4);
     FeatureTransformer transformer(FeatureTransformerOptions{.direction = Direction::kTeacherToStudent, .se_ratio = 2},
                                    FeatureShapes{5, 4, 3, 3});

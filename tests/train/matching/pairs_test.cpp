@@ -1,6 +1,6 @@
 #include "train/matching/pairs.h"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <algorithm>
 

@@ -1,6 +1,9 @@
 #include "train/optim/optimizer.h"
 
-#include <torch/torch.h>
+#include <torch/optim/adamw.h>
+#include <torch/optim/optimizer.h>
+#include <torch/optim/sgd.h>
+#include <ATen/ATen.h>
 
 #include "common/base/error.h"
 #include "tests/support/testing.h"

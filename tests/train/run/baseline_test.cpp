@@ -1,5 +1,5 @@
 // The labels-alone baseline of a cache's configuration, and runs that learn nothing.
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <nlohmann/json.hpp>
 

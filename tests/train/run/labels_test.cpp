@@ -1,5 +1,5 @@
 // Runs without labels, or with additional unlabelled images.
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <nlohmann/json.hpp>
 #include <set>
@@ -157,7 +157,7 @@ TEST_CASE("agreement is the share of images with the same top-1 class") {
   Network network(options.model, 3, at::kCPU);
   CHECK(agreement.run(network, at::kCPU) == 1);
   {
-    const torch::NoGradGuard no_grad;
+    const at::NoGradGuard no_grad;
     for (const auto& item : network.module().named_parameters())
       if (item.key().starts_with("head.")) item.value().neg_();
   }

@@ -1,5 +1,5 @@
 // Sentences about learning, from sequences that were made to show one thing each.
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <cmath>
 

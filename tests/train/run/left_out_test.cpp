@@ -1,5 +1,6 @@
 // Unreadable pictures in training and evaluation.
-#include <torch/torch.h>
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 
 #include <algorithm>
 

@@ -1,7 +1,7 @@
 // The sources of a run must agree: each difference is refused with both values and the word that allows it.
 #include "train/run/provenance.h"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <nlohmann/json.hpp>
 

@@ -1,5 +1,5 @@
 // Whole runs with each configurable part of the recipe.
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <cmath>
 #include <cstdlib>
@@ -180,10 +180,10 @@ TEST_CASE("a batch that gives BatchNorm a single value is refused in one sentenc
 }
 
 TEST_CASE("exits' heads compute in FP32 inside an autocast") {
-  torch::manual_seed(2);
+  at::manual_seed(2);
   StageExits exits(std::vector<std::int64_t>{8, 16}, 40);
   exits->eval();
-  const torch::NoGradGuard no_grad;
+  const at::NoGradGuard no_grad;
   const Autocast on(at::kCPU, at::kBFloat16);
   for (const at::Tensor& logits : exits->forward({at::randn({4, 8, 6, 6}), at::randn({4, 16, 3, 3})}))
     CHECK(logits.to(at::kBFloat16).to(at::kFloat).ne(logits).to(at::kFloat).mean().item<double>() > 0.9);

@@ -1,5 +1,5 @@
 // last.json and summary.json are read as untrusted: an invalid value gives one sentence with the file and the key.
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <nlohmann/json.hpp>
 

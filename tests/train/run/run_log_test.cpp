@@ -1,5 +1,5 @@
 // metrics.jsonl, metrics.csv and mapping.csv: the same numbers, once each, however a run was stopped.
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <algorithm>
 #include <cmath>

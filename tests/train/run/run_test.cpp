@@ -1,7 +1,7 @@
 // A run's directory: never overwritten or mixed; a run can be stopped anywhere and resumed.
 #include <ATen/record_function.h>
 #include <tbb/global_control.h>
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <functional>
 #include <map>

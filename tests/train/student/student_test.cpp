@@ -1,5 +1,9 @@
 // The student: moving average, modes, BatchNorm's statistics, and the record in its files.
-#include <torch/torch.h>
+#include <torch/nn/module.h>
+#include <torch/nn/modules/batchnorm.h>
+#include <torch/nn/modules/container/sequential.h>
+#include <torch/nn/modules/conv.h>
+#include <ATen/ATen.h>
 
 #include "common/base/error.h"
 #include "common/kernels/normalise.h"
@@ -16,7 +20,7 @@ using vitrine::testing::normal;
 namespace {
 
 torch::nn::Sequential small_model() {
-  torch::manual_seed(4);
+  at::manual_seed(4);
   return torch::nn::Sequential(torch::nn::Conv2d(3, 4, 3), torch::nn::BatchNorm2d(4));
 }
 
@@ -43,7 +47,7 @@ StudentOptions slim() {
 }
 
 Student student(const StudentOptions& options) {
-  torch::manual_seed(4);
+  at::manual_seed(4);
   return Student(options, 3, at::kCPU, {"ant", "bee", "cat"});
 }
 

@@ -1,7 +1,7 @@
 // A teacher of five classes and a student of three: ants are its classes 0 and 4, bees its class 1, cats none.
 #include "train/targets/mapped_targets.h"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <numeric>
 #include <span>
@@ -103,8 +103,8 @@ TEST_CASE("the forms of the output term that use labels map them to the teacher'
   TrainOptions options;
   TargetShapes shapes;
   shapes.logits = {2}, shapes.classes = 3, shapes.columns = {0, 2};
-  torch::manual_seed(2);
-  const at::Tensor student = torch::randn({4, 3}), teacher = torch::randn({4, 2}),
+  at::manual_seed(2);
+  const at::Tensor student = at::randn({4, 3}), teacher = at::randn({4, 2}),
                    known = student.index_select(1, at::tensor({0, 2}));
   const at::Tensor share = at::tensor({1.0f, 0.5f, 0.25f, 0.75f});
   const at::Tensor label = at::tensor({0, 1, 2, -1}, at::kLong), partner = at::tensor({0, 2, 1, 0}, at::kLong);

@@ -1,6 +1,6 @@
 #include "train/targets/source.h"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <set>
 

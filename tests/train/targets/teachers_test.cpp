@@ -1,5 +1,5 @@
 // Several teachers, teachers without a head, and the embedding as a target.
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <algorithm>
 #include <cmath>
@@ -137,9 +137,9 @@ TEST_CASE("teachers that cannot teach together are refused with the key") {
 }
 
 TEST_CASE("the embedding term draws the student's pooled feature to the teacher's embedding") {
-  torch::manual_seed(1);
+  at::manual_seed(1);
   EmbeddingProjector projector(4, 3);
-  const at::Tensor stage = torch::randn({2, 4, 2, 2}), target = torch::randn({2, 3}).requires_grad_();
+  const at::Tensor stage = at::randn({2, 4, 2, 2}), target = at::randn({2, 3}).requires_grad_();
   const at::Tensor loss = projector->forward(stage, target);
   const at::Tensor own = at::linear(stage.mean({2, 3}), projector->parameters()[0], projector->parameters()[1]);
   const double expected = (1 - at::cosine_similarity(own, target.detach(), 1)).mean().item<double>();

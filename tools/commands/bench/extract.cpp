@@ -1,6 +1,7 @@
 // vitrine-bench extract: the core time of each stage of extraction alone and of the whole, compared with the same job
 // in Python (peers/extract_peer.py).
-#include <torch/torch.h>
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -52,7 +53,7 @@ struct StageTimes {
 };
 
 Vit random_vit(const std::string& arch) {
-  torch::manual_seed(kSeed);
+  at::manual_seed(kSeed);
   Vit vit(VitOptions{.arch = arch});
   vit->eval();
   return vit;

@@ -1,5 +1,6 @@
 // vitrine-bench forward: a frozen teacher's forward in BF16 on one core, compared with timm's in PyTorch.
-#include <torch/torch.h>
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -47,7 +48,7 @@ double relative_error(const at::Tensor& rough, const at::Tensor& exact) {
 }
 
 void measure(const std::string& arch, const ForwardOptions& options) {
-  torch::manual_seed(1);
+  at::manual_seed(1);
   const VitOptions sizes{.arch = arch};
   Vit vit(sizes);
   vit->eval();

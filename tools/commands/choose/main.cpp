@@ -1,5 +1,5 @@
 // vitrine-choose: the most accurate student under a latency.
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <cstdio>
 #include <string>

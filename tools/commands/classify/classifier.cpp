@@ -1,5 +1,5 @@
 #include <tbb/parallel_for.h>
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include "tools/commands/classify/classifier.h"
 
@@ -70,7 +70,7 @@ ClassifiedPicture Classifier::read(const std::filesystem::path& path) const {
 
 at::Tensor Classifier::input_of(std::span<const Image* const> crops) const {
   const auto size = static_cast<std::int64_t>(record_.size);
-  const at::Tensor pictures = torch::empty({static_cast<std::int64_t>(crops.size()), size, size, 3}, at::kByte);
+  const at::Tensor pictures = at::empty({static_cast<std::int64_t>(crops.size()), size, size, 3}, at::kByte);
   auto* to = pictures.data_ptr<std::uint8_t>();
   for (const Image* crop : crops) {
     std::memcpy(to, crop->rgb.data(), crop->rgb.size());
@@ -94,7 +94,7 @@ std::vector<ClassifiedPicture> Classifier::classify(std::span<const std::filesys
     if (picture.error.empty()) crops.push_back(&picture.crop);
   if (crops.empty()) return out;
   with_torch_errors({"classification", "close other programs", ""}, [&] {
-    const torch::NoGradGuard no_grad;
+    const at::NoGradGuard no_grad;
     const at::Tensor x = input_of(crops);
     const at::Tensor probabilities = at::softmax(logits_of(x).to(at::kCPU, at::kDouble), 1);
     std::int64_t row = 0;

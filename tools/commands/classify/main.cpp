@@ -1,5 +1,5 @@
 // vitrine-classify: what a student sees in pictures.
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <algorithm>
 #include <cstdio>

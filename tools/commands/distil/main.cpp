@@ -1,5 +1,5 @@
 // vitrine-distil: from a folder of photos and a teacher to a trained student.
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <cstdio>
 #include <string>

@@ -1,4 +1,7 @@
-#include <torch/torch.h>
+#include <torch/cuda.h>
+#include <torch/nn/functional/loss.h>
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 
 #include "tools/commands/distil/student_cost.h"
 
@@ -39,8 +42,8 @@ class Trial {
         student_(options(arch, precision, size), static_cast<int>(classes), device, {}) {
     student_.train_mode(false, false);
     const std::int64_t side = size;
-    pictures_ = torch::randint(256, {kViews, side, side, 3}, at::TensorOptions(at::kByte).device(device));
-    labels_ = torch::randint(classes, {kViews}, at::TensorOptions(at::kLong).device(device));
+    pictures_ = at::randint(256, {kViews, side, side, 3}, at::TensorOptions(at::kByte).device(device));
+    labels_ = at::randint(classes, {kViews}, at::TensorOptions(at::kLong).device(device));
     NamedParameters parameters;
     for (const auto& entry : student_.network().module().named_parameters())
       parameters.emplace_back(entry.key(), entry.value());

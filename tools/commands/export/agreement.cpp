@@ -1,4 +1,4 @@
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include "tools/commands/export/agreement.h"
 
@@ -11,7 +11,7 @@ namespace vitrine {
 
 AgreementResult check_agreement(const StoredStudent& student, Network& network, const Forward& exported,
                                 const std::vector<PictureBatch>& batches) {
-  const torch::NoGradGuard no_grad;
+  const at::NoGradGuard no_grad;
   const auto mean = rgb_triplet(student.record.mean, "mean"), stddev = rgb_triplet(student.record.stddev, "std");
   at::Generator draws = at::make_generator<at::CPUGeneratorImpl>(1);
   AgreementResult out;

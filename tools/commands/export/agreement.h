@@ -2,7 +2,7 @@
 #ifndef VITRINE_TOOLS_COMMANDS_EXPORT_AGREEMENT_H_
 #define VITRINE_TOOLS_COMMANDS_EXPORT_AGREEMENT_H_
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <cstdint>
 #include <vector>

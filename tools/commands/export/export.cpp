@@ -1,4 +1,4 @@
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include "tools/commands/export/export.h"
 
@@ -122,7 +122,7 @@ std::vector<ExportedFile> export_student(const ExportRequest& request) {
   const Destination destination(request, student);
   check(request, student, destination);
   Network network = network_of(student, at::kCPU);
-  const torch::NoGradGuard no_grad;
+  const at::NoGradGuard no_grad;
   std::vector<ExportedFile> out;
   for (const ExportFormat format : request.formats) {
     ExportedFile file{.format = format, .path = destination.of(format)};

@@ -4,7 +4,7 @@
 #ifndef VITRINE_TOOLS_COMMANDS_EXPORT_FORMATS_H_
 #define VITRINE_TOOLS_COMMANDS_EXPORT_FORMATS_H_
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <cstdint>
 #include <filesystem>

@@ -1,5 +1,5 @@
 // vitrine-export: writes a student to the files that other programs read; see tools/DEPLOY.md.
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <algorithm>
 #include <cstdio>

@@ -1,5 +1,5 @@
 // The ONNX format.
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <memory>
 

@@ -1,6 +1,6 @@
 // The TorchScript format: the modules are registered by name, and the forward is compiled from source.
 #include <torch/script.h>
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <cerrno>
 #include <fstream>

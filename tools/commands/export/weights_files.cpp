@@ -1,5 +1,5 @@
 // The formats that hold weights without a graph.
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <caffe2/serialize/inline_container.h>
 

@@ -1,5 +1,5 @@
 // vitrine-bench inference: what a student costs where it runs, beside its teacher and other runtimes.
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <cstdio>
 #include <memory>

@@ -1,4 +1,5 @@
-#include <torch/torch.h>
+#include <torch/cuda.h>
+#include <ATen/ATen.h>
 
 #include "tools/commands/bench/inference/runner.h"
 
@@ -25,7 +26,7 @@ void finish(at::Device device) {
 }
 
 Runner vit_runner(const VitStructure& structure, const RunnerOptions& options) {
-  torch::manual_seed(1);
+  at::manual_seed(1);
   Vit network(structure);
   network->eval();
   network->to(options.device);
@@ -43,7 +44,7 @@ Runner module_runner(const StoredStudent& student, const RunnerOptions& options)
   Network network = network_of(student, options.device);  // its weights are channels-last
   const bool channels_last = options.preparation == Preparation::kChannelsLast;
   {
-    const torch::NoGradGuard no_grad;
+    const at::NoGradGuard no_grad;
     if (!channels_last)
       for (at::Tensor& parameter : network.module().parameters()) parameter.set_data(parameter.contiguous());
   }
@@ -127,7 +128,7 @@ Runner make_runner(const Subject& subject, const RunnerOptions& options) {
 }
 
 at::Tensor random_pictures(std::int64_t batch, std::uint32_t size) {
-  torch::manual_seed(2);
+  at::manual_seed(2);
   return at::randn({batch, 3, size, size});
 }
 

@@ -1,4 +1,4 @@
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include "tools/commands/bench/inference/subject.h"
 
@@ -48,7 +48,7 @@ Subject random_resnet(const std::string& arch, const SubjectSizes& sizes) {
   record.mean = {0.485, 0.456, 0.406}, record.stddev = {0.229, 0.224, 0.225};
   record.crop_pct = 0.9, record.precision = "fp32";
   student.file = arch + ", random";  // for messages
-  torch::manual_seed(1);
+  at::manual_seed(1);
   Network network(record.model, static_cast<int>(sizes.classes), at::kCPU);
   for (const auto& [name, tensor] : state_dict(network.module())) student.weights.emplace(name, tensor.contiguous());
   return resnet_subject(sizes.width == 64 ? arch : text(arch, ", width ", sizes.width), std::move(student));

@@ -2,7 +2,8 @@
 
 #include <tbb/parallel_for.h>
 #include <tbb/task_arena.h>
-#include <torch/torch.h>
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 
 #include <algorithm>
 #include <map>

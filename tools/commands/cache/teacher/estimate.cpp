@@ -1,5 +1,6 @@
 // vitrine-cache estimate: estimates the cost of an extraction from a run over a few groups, and whether it pays.
-#include <torch/torch.h>
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 
 #include <iostream>
 #include <memory>

@@ -1,6 +1,6 @@
 #include "tools/commands/report/judge/attention.h"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <algorithm>
 #include <cstring>

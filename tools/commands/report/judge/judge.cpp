@@ -1,6 +1,7 @@
 #include "tools/commands/report/judge/judge.h"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 
 #include <algorithm>
 #include <cmath>
@@ -184,7 +185,7 @@ void explain(JudgedStudent& student, const Evaluation& evaluation, const std::ve
                                           rgb_triplet(student.record.stddev, "std"));
   at::Tensor logits, maps;
   {
-    const torch::NoGradGuard no_grad;
+    const at::NoGradGuard no_grad;
     logits = student.network.forward(x).logits;
   }
   if (ResNet* resnet = student.network.resnet()) maps = grad_cam(*resnet, x, logits.argmax(1)).to(at::kCPU);
