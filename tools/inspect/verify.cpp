@@ -113,8 +113,17 @@ void check_index(const fs::path& directory, Findings& findings) {
   check_container(path, findings, Remedy::kCopy);
 }
 
-// Opens a reader for the track. If all shards agree on a copy that differs from track.json, track.json is wrong, and
-// the shards are checked against their copy.
+// Whether its bytes are those that were written, so that a repair must not rename it.
+bool is_intact(const fs::path& track_json) {
+  try {
+    return path_exists(track_json) && has_right_check(read_file(track_json));
+  } catch (const Error&) {
+    return false;  // reported by its reader
+  }
+}
+
+// Opens a reader for the track. If all shards agree on a copy that differs from track.json, track.json belongs to
+// another track, and the shards are checked against their copy.
 void open_track(const fs::path& at, Opened& opened, Findings& findings) {
   const std::string below = (at.parent_path().filename() / at.filename()).generic_string();
   const Cache& cache = *opened.cache;
@@ -127,17 +136,20 @@ void open_track(const fs::path& at, Opened& opened, Findings& findings) {
     // One shard against one track.json: either of the two may be wrong.
     const std::string difference = copy && copy->shards > 1 ? difference_words(*track, *copy) : "";
     if (!difference.empty()) {
-      opened.faults.push_back({at, text("does not match its ", copy->shards, " shards: ", difference), true});
+      findings.add(at / "track.json", "", -1, text("does not match its ", copy->shards, " shards: ", difference),
+                   Remedy::kMove);
       track = copy->track;
     }
   } else if (bad != cache.bad_tracks().end()) {
     const fs::path file = at / "track.json";
     // An intact track.json in the wrong place may be valid data of another cache. One with a newer version number is
-    // kNewer, unless its shards, which have checksums, have a copy and none of them is newer.
+    // kNewer, unless it has no check and its shards, which have checksums, have a copy and none of them is newer.
     const ErrorKind kind = bad->error.kind();
-    const bool contradicted = copy && copy->shards > 1 && copy->newer == 0 && kind == ErrorKind::kNewer;
-    const Remedy remedy =
-        path_exists(file) && !contradicted ? remedy_of(kind, Remedy::kRemake, Remedy::kMove) : Remedy::kRemake;
+    const bool intact = is_intact(file);
+    const bool contradicted = !intact && copy && copy->shards > 1 && copy->newer == 0 && kind == ErrorKind::kNewer;
+    const Remedy remedy = path_exists(file) && !contradicted
+                              ? remedy_of(kind, intact ? Remedy::kMove : Remedy::kRemake, Remedy::kMove)
+                              : Remedy::kRemake;
     if (remedy == Remedy::kRemake)
       opened.faults.push_back({at, bad->error.problem().what, copy.has_value()});
     else
