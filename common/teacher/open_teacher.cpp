@@ -87,9 +87,21 @@ void check_crop_mode(const std::string& mode) {
     fail("teacher.crop_mode = \"", mode, "\" is not supported; expected center or squash");
 }
 
+/// "config.json, README.md".
+std::string source_of(const TeacherCard& card) {
+  std::string out;
+  for (const auto& file : card.files) out += (out.empty() ? "" : ", ") + file.filename().string();
+  return out;
+}
+
 VitHints hints_of(const TeacherOptions& options, const TeacherCard& card) {
   VitHints hints;
   hints.arch = options.arch;
+  if (!options.arch.empty() && !card.files.empty() && options.arch == card.architecture) {
+    hints.arch_source = source_of(card);
+    hints.dim = static_cast<int>(card.dim.value_or(0));
+    hints.depth = static_cast<int>(card.depth.value_or(0));
+  }
   hints.image_size = options.image_size;
   hints.patch = options.patch;
   hints.heads = options.heads != 0 ? options.heads : static_cast<int>(card.heads.value_or(0));
@@ -101,8 +113,7 @@ VitHints hints_of(const TeacherOptions& options, const TeacherCard& card) {
 void take_card(const TeacherCard& card, OpenedTeacher& teacher) {
   teacher.notes.insert(teacher.notes.end(), card.notes.begin(), card.notes.end());
   if (card.files.empty()) return;
-  std::string source;
-  for (const auto& file : card.files) source += (source.empty() ? "" : ", ") + file.filename().string();
+  const std::string source = source_of(card);
   const auto colours = [](const std::optional<std::array<double, 3>>& triplet) {
     return triplet ? std::optional(std::vector<double>(triplet->begin(), triplet->end())) : std::nullopt;
   };
@@ -172,6 +183,7 @@ OpenedTeacher open_vit(const TeacherOptions& given, c10::Device device) {
     take_card(card, out);
     VitReading reading = structure_of(files.tensors, hints_of(out.options, card), given.weights);
     structure = std::move(reading.structure);
+    for (const std::string& sentence : reading.notes) out.notes.push_back(text(given.weights, ": ", sentence));
     if (!reading.assumed.empty())
       out.notes.push_back(text(given.weights, ": assuming ", joined(reading.assumed),
                                ", which the tensors do not tell (teacher.arch, teacher.heads, teacher.activation)"));

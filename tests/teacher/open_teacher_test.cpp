@@ -83,6 +83,23 @@ TEST_CASE("a key that is set wins over config.json, and the difference is told")
   CHECK_FALSE(has(all(teacher.notes), "teacher.crop_pct"));
 }
 
+TEST_CASE("the sizes in timm's model_args count before those of the architecture's name") {
+  Folder folder;
+  folder.options.heads = 0;
+  folder.describe(R"({"architecture": "vit_tiny_patch16_224", "num_classes": 3, "model_args": {"img_size": 32,
+    "patch_size": 8, "embed_dim": 16, "depth": 2, "num_heads": 2}})");
+  const OpenedTeacher teacher = folder.open();
+  CHECK(teacher.options.name == "vit_tiny_patch16_224");
+  CHECK(teacher.network->shape().depth() == 2);
+  CHECK(teacher.network->shape().blocks[0].heads == 2);
+  // They say nothing of an architecture that is named by a key.
+  folder.options.arch = "vit_small_patch16_224";
+  const std::string message = message_of([&] { folder.open(); });
+  CAPTURE(message);
+  CHECK(has(message, "teacher.arch says vit_small_patch16_224, which has dim 384 and depth 12"));
+  CHECK(has(message, "leave out teacher.arch"));
+}
+
 TEST_CASE("what nothing tells is assumed, and said") {
   Folder folder;
   folder.options.heads = 0;
