@@ -158,6 +158,23 @@ void take_own_metadata(const std::map<std::string, std::string>& metadata, Opene
   filling.take("crop_pct", &TeacherOptions::crop_pct, number("crop_pct"), kSource);
 }
 
+/// "positions from 4 x 4 to 8 x 8 patches".
+void note_resampling(const VitStructure& structure, const WeightFiles& files, OpenedTeacher& teacher) {
+  const auto own = size_before_resampling(files.tensors, structure);
+  if (!own) return;
+  teacher.resampled_from = {static_cast<std::uint32_t>(own->image_size), static_cast<std::uint32_t>(own->patch)};
+  std::vector<std::string> parts;
+  const int grid = own->image_size / own->patch;
+  if (grid != 0 && grid != structure.grid())
+    parts.push_back(text("the positions of ", grid, " x ", grid, " patches are resampled to ", structure.grid(), " x ",
+                         structure.grid(), " (image_size = ", structure.image_size, ", trained with ", own->image_size,
+                         ")"));
+  if (own->patch != structure.patch)
+    parts.push_back(text("the patch weights of ", own->patch, " x ", own->patch, " pixels are resampled to ",
+                         structure.patch, " x ", structure.patch));
+  teacher.notes.push_back(text(teacher.options.weights, ": ", joined(parts)));
+}
+
 Vit load_vit(const VitStructure& structure, const WeightFiles& files, const std::string& where, c10::Device device,
              std::vector<std::string>& notes) {
   Vit vit(structure, VitWeights::kUninitialised);
@@ -191,6 +208,7 @@ OpenedTeacher open_vit(const TeacherOptions& given, c10::Device device) {
   if (out.options.name.empty())
     out.options.name = !structure.arch.empty() ? structure.arch : std::filesystem::path(given.weights).stem().string();
   fill_preprocessing(structure, out);
+  note_resampling(structure, files, out);
   out.network = std::make_unique<VitNetwork>(load_vit(structure, files, given.weights, device, out.notes),
                                              compute_type(given.precision));
   return out;

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -82,6 +83,7 @@ class Teacher {
   TeacherTaps network_taps_;
   std::vector<Tap> taps_;  // in the order of the tracks
   std::string weights_sha256_;
+  std::optional<WeightsSize> resampled_from_;
   std::vector<std::string> class_names_;
   c10::Device device_;
   PrecisionScope precision_;

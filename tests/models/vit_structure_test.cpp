@@ -183,9 +183,20 @@ TEST_CASE("resampled weights load for another size, and weights of the right siz
   const VitStructure plain = structure_of(VitOptions{"", 32, 8, 32, 2, 2, 5, 4});
   const Tensors weights = weights_of(plain);
   for (const auto& [name, tensor] : resampled(weights, plain)) CHECK(tensor.is_same(weights.at(name)));
+  CHECK_FALSE(size_before_resampling(weights, plain));
   VitStructure larger = plain;
   larger.image_size = 72;
   larger.patch = 12;
+  const auto own = size_before_resampling(weights, larger);
+  REQUIRE(own);
+  CHECK(own->image_size == 32);
+  CHECK(own->patch == 8);
+  VitStructure wide = dinov3();  // without positions
+  const Tensors headless = weights_of(wide);
+  wide.image_size = 64;
+  CHECK_FALSE(size_before_resampling(headless, wide));
+  wide.patch = 16;
+  CHECK(size_before_resampling(headless, wide)->image_size == 0);
   Vit vit(larger, VitWeights::kUninitialised);
   load_weights(*vit, resampled(weights, larger), "file");
   const Tensors loaded = state_dict(*vit);

@@ -114,15 +114,26 @@ TEST_CASE("what nothing tells is assumed, and said") {
   CHECK(has(all(teacher.notes), "mean = "));
 }
 
-TEST_CASE("another image size resamples the positions") {
+TEST_CASE("another image size resamples the positions, which is said and recorded") {
   Folder folder;
+  CHECK_FALSE(folder.open().resampled_from);
+  CHECK_FALSE(has(all(folder.open().notes), "resampled"));
   folder.options.image_size = 48;
   const OpenedTeacher teacher = folder.open();
   CHECK(teacher.network->shape().image_size == 48);
   CHECK(teacher.network->shape().blocks[0].height == 6);
+  CHECK(teacher.resampled_from == WeightsSize{32, 8});
+  CHECK(has(all(teacher.notes),
+            "the positions of 4 x 4 patches are resampled to 6 x 6 (image_size = 48, trained with 32)"));
   const TeacherOutputs out = teacher.network->forward(torch::zeros({2, 3, 48, 48}), {{1}, {0}, true});
   CHECK(out.features[0].sizes() == at::IntArrayRef{2, 16, 6, 6});
   CHECK(out.attentions[0].sizes() == at::IntArrayRef{2, 2, 6, 6});
+  folder.options.patch = 12;
+  const OpenedTeacher wide = folder.open();
+  CHECK(wide.resampled_from == WeightsSize{32, 8});
+  CHECK_FALSE(has(all(wide.notes), "positions"));
+  CHECK(has(all(wide.notes), "the patch weights of 8 x 8 pixels are resampled to 12 x 12"));
+  folder.options.patch = 0;
   folder.options.image_size = 50;
   CHECK(has(message_of([&] { folder.open(); }), "50"));
 }
@@ -151,7 +162,9 @@ TEST_CASE("a track rebuilds its teacher from the weights alone, whatever config.
       "track.json");
   const TeacherOptions rebuilt = teacher_options(again, {folder.weights.string(), "", false}, "cpu");
   CHECK(rebuilt.mean == std::vector<double>{0.1, 0.2, 0.3});
+  CHECK(again.teacher.resampled_from == WeightsSize{32, 8});
   CHECK(Teacher(rebuilt, taps).run(pictures, 4) == values);
+  CHECK(Teacher(rebuilt, taps).outputs()[0].teacher.resampled_from == again.teacher.resampled_from);
   CHECK(has(message_of([&] {
               teacher_options(again, {folder.weights.string(), "texts", false}, "cpu");
             }),
