@@ -51,8 +51,8 @@ std::optional<TeacherScore> judge(const ExtractOptions& options, const Teacher& 
       check_teacher(teacher, views, index, options.check_images, options.plan.seed, map, options.images, workers, stop);
   for (const std::string& sentence : check.notes) note(sentence);
   if (!check.refusal.empty()) {
-    if (!options.allow_chance) fail(check.refusal, "; set allow_chance = true to continue anyway");
-    note(check.refusal + "; continuing, since allow_chance is set");
+    if (!options.allow_chance) fail(check.refusal, "; to continue anyway, add --allow chance");
+    note(check.refusal + "; continuing, since that is allowed");
   }
   const CleanCrops& crops = check.crops;
   if (crops.accuracy.images == 0 || !std::isfinite(crops.confidence)) return std::nullopt;
