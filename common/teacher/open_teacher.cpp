@@ -122,6 +122,8 @@ void take_card(const TeacherCard& card, OpenedTeacher& teacher) {
   filling.take("image_size", &TeacherOptions::image_size, card.image_size, source);
   filling.take("mean", &TeacherOptions::mean, colours(card.mean), source);
   filling.take("std", &TeacherOptions::stddev, colours(card.std), source);
+  teacher.normalisation_recorded |=
+      teacher.options.mean == colours(card.mean) && teacher.options.stddev == colours(card.std);
   filling.take("crop_pct", &TeacherOptions::crop_pct, card.crop_pct, source);
   filling.take("crop_mode", &TeacherOptions::crop_mode, card.crop_mode, source);
   filling.take("license", &TeacherOptions::license, card.license, source);
@@ -155,6 +157,7 @@ void take_own_metadata(const std::map<std::string, std::string>& metadata, Opene
   filling.take("heads", &TeacherOptions::heads, number("heads"), kSource);
   filling.take("mean", &TeacherOptions::mean, colours("mean"), kSource);
   filling.take("std", &TeacherOptions::stddev, colours("std"), kSource);
+  teacher.normalisation_recorded |= teacher.options.mean == colours("mean") && teacher.options.stddev == colours("std");
   filling.take("crop_pct", &TeacherOptions::crop_pct, number("crop_pct"), kSource);
 }
 
@@ -239,6 +242,7 @@ OpenedTeacher open_module(const TeacherOptions& given, c10::Device device) {
   filling.take("name", &TeacherOptions::name, told(card.name), given.module);
   filling.take("mean", &TeacherOptions::mean, told(card.mean), given.module);
   filling.take("std", &TeacherOptions::stddev, told(card.stddev), given.module);
+  out.normalisation_recorded = out.options.mean == card.mean && out.options.stddev == card.stddev;
   filling.take("crop_pct", &TeacherOptions::crop_pct, told(card.crop_pct), given.module);
   if (!card.license.empty()) filling.take("license", &TeacherOptions::license, told(card.license), given.module);
   if (out.options.crop_mode.empty()) out.options.crop_mode = "center";

@@ -21,6 +21,8 @@ struct OpenedTeacher {
   std::string weights_sha256;  ///< teacher_sha256()
   /// TeacherRecord::resampled_from
   std::optional<WeightsSize> resampled_from;
+  /// Whether mean and std are what config.json, a module or the weights' metadata says.
+  bool normalisation_recorded = false;
   std::vector<std::string> classes;  ///< names of the head's classes; empty: not known
   std::vector<std::string> notes;    ///< for the user: what was assumed, renamed, left unused, or disagrees
 };

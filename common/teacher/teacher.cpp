@@ -70,6 +70,7 @@ Teacher::Teacher(const TeacherOptions& options, const TapOptions& taps)
   options_ = std::move(opened.options);
   weights_sha256_ = std::move(opened.weights_sha256);
   resampled_from_ = opened.resampled_from;
+  normalisation_recorded_ = opened.normalisation_recorded;
   network_ = std::move(opened.network);
   class_names_ = std::move(opened.classes);
   for (const std::string& sentence : opened.notes) note(sentence);

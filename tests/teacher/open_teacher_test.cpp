@@ -62,6 +62,7 @@ TEST_CASE("a folder of weights and config.json is a whole teacher") {
   const OpenedTeacher teacher = folder.open();
   CHECK(teacher.options.mean == std::vector<double>{0.1, 0.2, 0.3});
   CHECK(teacher.options.stddev == std::vector<double>{0.4, 0.5, 0.6});
+  CHECK(teacher.normalisation_recorded);
   CHECK(teacher.options.crop_pct == 0.8);
   CHECK(teacher.options.crop_mode == "squash");
   CHECK(teacher.options.license == "apache-2.0");
@@ -81,6 +82,7 @@ TEST_CASE("a key that is set wins over config.json, and the difference is told")
   CHECK(teacher.options.mean == std::vector<double>{0.5, 0.5, 0.5});
   CHECK(has(all(teacher.notes), "teacher.mean = [0.5 0.5 0.5], although config.json says [0.1 0.2 0.3]"));
   CHECK_FALSE(has(all(teacher.notes), "teacher.crop_pct"));
+  CHECK_FALSE(teacher.normalisation_recorded);
 }
 
 TEST_CASE("the sizes in timm's model_args count before those of the architecture's name") {
@@ -109,6 +111,7 @@ TEST_CASE("what nothing tells is assumed, and said") {
   folder.options.heads = 2;
   const OpenedTeacher teacher = folder.open();
   CHECK(teacher.options.mean == std::vector<double>{0.485, 0.456, 0.406});
+  CHECK_FALSE(teacher.normalisation_recorded);
   CHECK(has(all(teacher.notes), "assuming"));
   CHECK(has(all(teacher.notes), "activation"));
   CHECK(has(all(teacher.notes), "mean = "));
