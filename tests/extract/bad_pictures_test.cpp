@@ -10,21 +10,12 @@
 
 using namespace vitrine;
 using vitrine::testing::CommandResult;
+using vitrine::testing::damaged_png;
 using vitrine::testing::ExtractFixture;
 using vitrine::testing::read_whole;
 using vitrine::testing::write_whole;
 
 namespace {
-
-// A PNG damaged in the middle, with a valid header and end.
-std::string damaged_png() {
-  Image image(40, 40);
-  Stream draws(4, Purpose::kSample);
-  for (auto& value : image.rgb) value = static_cast<std::uint8_t>(draws.bits());
-  std::string png = vitrine::testing::as_text(encode_png(image));
-  png[png.size() / 2] = static_cast<char>(png[png.size() / 2] ^ 1);
-  return png;
-}
 
 // Logits in fp32, so that equal views have equal bits.
 const std::vector<std::string> kPlain{"taps.logits_encoding=fp32", "passes=1"};
