@@ -116,11 +116,9 @@ bool is_judged(const std::optional<Preparation>& preparation, const TrackInfo& t
 std::string size_words(const Plan& plan, const std::vector<TrackInfo>& tracks, PassRange passes) {
   double view = 0;
   for (const TrackInfo& track : tracks) view += stored_view_bytes(track);
-  const std::uint64_t views = std::uint64_t{plan.groups_per_pass()} * plan.options().group;
-  return text("size: at most about ", human_bytes(view), " per view, ",
-              human_bytes(view * static_cast<double>(views) * passes.count), " for ", passes.count, " passes of ",
-              human_count(views), " views in ", human_count(plan.shards_per_pass()),
-              " shards (vitrine-cache estimate measures it)");
+  const double views = static_cast<double>(plan.layout().views_per_pass()) * passes.count;
+  return text("size: at most about ", human_bytes(view), " per view, ", human_bytes(view * views), " for ",
+              words_of_passes(plan, passes.count), " (vitrine-cache estimate measures it)");
 }
 
 void remove_leftovers(const fs::path& cache, const std::vector<TrackInfo>& tracks) {

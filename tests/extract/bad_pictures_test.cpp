@@ -106,6 +106,7 @@ TEST_CASE("a picture that fails after the index was made costs its views, but ne
   REQUIRE(skipped.exit_code == 0);
   CHECK(has(skipped.output, "views were left out"));
   CHECK(has(skipped.output, "skipped: bee/2.jpg"));
+  CHECK(has(skipped.output, "1 image of the index is gone, changed or cannot be read; views that need it"));
   const auto after = fixture.files("cache");
   for (const auto& [name, bytes] : before)
     if (name.ends_with(".h5") || name == "plan.json") CHECK((after.at(name) == bytes));
