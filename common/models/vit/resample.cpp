@@ -50,8 +50,9 @@ at::Tensor interpolation_matrix(std::int64_t rows, std::int64_t wanted) {
   return out;
 }
 
+/// 0 for what is no square's number.
 int grid_side(std::int64_t square) {
-  return static_cast<int>(std::lround(std::sqrt(static_cast<double>(square))));
+  return square > 0 ? static_cast<int>(std::lround(std::sqrt(static_cast<double>(square)))) : 0;
 }
 
 /// Rows of pos_embed before the patches'.
