@@ -50,8 +50,8 @@ bool has(const std::string& words, const std::string& part) {
 }
 
 CommandResult verify(const ExtractFixture& fixture, const std::string& more = "") {
-  return vitrine::testing::run(vitrine::testing::executable("vitrine-cache") + " verify '" +
-                               (fixture.root / "cache").string() + "'" + more);
+  return vitrine::testing::run("( " + vitrine::testing::executable("vitrine-cache") + " verify '" +
+                               (fixture.root / "cache").string() + "'" + more + " )");
 }
 
 // Checks that every view that needs the image is marked and blank, and all others equal the undisturbed cache's.

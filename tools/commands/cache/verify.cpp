@@ -114,7 +114,8 @@ int verify(const Request& request) {
     if (report.left_out > 0) std::cout << ", " << human_count(report.left_out) << " views left out";
     if (!request.options.images.empty()) std::cout << ", " << human_count(report.pictures) << " pictures rendered";
     if (report.lost > 0)
-      std::cout << " (" << human_count(report.lost) << " more need images that " << kLeftOutFile << " names as lost)";
+      std::cout << " (not rendered, for images that " << kLeftOutFile << " names as lost: " << human_count(report.lost)
+                << ")";
     std::cout << ": " << verdict_words(report) << '\n';
     print_incomplete(report.incomplete);
     if (report.unlisted > 0)
