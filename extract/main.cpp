@@ -32,13 +32,13 @@ std::string prepare_command(int argc, const char* const* argv) {
   return vitrine::shell_command(static_cast<int>(words.size()), words.data());
 }
 
-int evaluate(const std::vector<std::string>& files, const std::vector<std::string>& overrides, bool allow_module,
-             bool json) {
+int evaluate(const std::vector<std::string>& files, const std::vector<std::string>& overrides,
+             const std::vector<std::string>& allow, bool json) {
   std::vector<vitrine::ExtractOptions> configurations;
   for (const std::string& file : files) {
     vitrine::ExtractOptions& options = configurations.emplace_back();
     vitrine::load_config(file, overrides, options);
-    options.teacher.allow_module = allow_module;
+    vitrine::take_allowed_words(allow, options);
   }
   try {
     const auto scores = vitrine::evaluate_teachers(configurations, 0, vitrine::stop_on_signals());
@@ -76,7 +76,7 @@ int main(int argc, char** argv) {
                 "only prepare the cache: index, plan, check of the teacher, calibration; once, before its parts run")
             .excludes(part_option);
     std::vector<std::string> allow;
-    line.add_option("--allow", allow, "module: run the code in teacher.module").one_of({"module"}).repeatable();
+    line.add_option("--allow", allow, vitrine::kAllowHelp).type_name("WORD[,WORD...]").repeatable();
     bool evaluates = false, json = false;
     const auto evaluate_option =
         line.add_flag(
@@ -92,11 +92,10 @@ int main(int argc, char** argv) {
     line.add_screen_options();
     if (const auto code = line.parse(argc, argv)) return *code;
     if (!part.empty()) overrides.push_back("part=" + part);
-    const bool allow_module = vitrine::take_allowed(allow, "module");
-    if (evaluates) return evaluate(files, overrides, allow_module, json);
+    if (evaluates) return evaluate(files, overrides, allow, json);
     if (files.size() > 1) vitrine::fail("several configurations are for --evaluate; expected one");
     vitrine::load_config(files.front(), overrides, options);
-    options.teacher.allow_module = allow_module;
+    vitrine::take_allowed_words(allow, options);
     // A comment, so that what is printed reads back as a configuration.
     std::printf("# where the configuration differs from the defaults; all keys: --help-keys\n%s\n",
                 vitrine::config_changes(options).c_str());

@@ -75,8 +75,10 @@ WorkerChoice choose_workers(const Plan& plan, double forward_bytes, const std::v
   const auto bytes = [](std::uint64_t number) { return human_bytes(static_cast<double>(number)); };
   return {workers,
           text("memory: about ", bytes(memory.total(workers)),
-               available ? text(" of ", bytes(*available), " available") : "", ": ", workers, " workers with ",
-               bytes(memory.per_worker), " each, ", bytes(memory.shards), " for shards",
+               available ? text(" of ", bytes(*available), " available") : "", ": ", workers,
+               workers == 1 ? text(" worker with ", bytes(memory.per_worker))
+                            : text(" workers with ", bytes(memory.per_worker), " each"),
+               ", ", bytes(memory.shards), " for shards",
                workers < wanted ? text("; ", wanted, " workers would need ", bytes(memory.total(wanted))) : "")};
 }
 

@@ -27,9 +27,9 @@ TrackInfo with_arithmetic_of_cache(const std::filesystem::path& cache, TrackInfo
   const std::string words = difference_words(recorded.made_with, track.made_with);
   if (!words.empty() && !allow_mixed)
     fail(path.string(), ": was made with ", words,
-         ", and values would differ in the last digits; continue where it was begun, or set allow_mixed = true: then "
-         "each "
+         ", and values would differ in the last digits; continue where it was begun, or add --allow mixed: then each "
          "shard records what made it");
+  track.teacher.resampled_from = recorded.teacher.resampled_from;
   const std::string precision = std::exchange(track.made_with, recorded.made_with).precision;
   track.made_with.precision = precision;
   return track;

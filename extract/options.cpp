@@ -1,5 +1,7 @@
 #include "extract/options.h"
 
+#include "common/config/command_line.h"
+
 namespace vitrine {
 
 void ExtractOptions::fields(Fields& f) {
@@ -28,10 +30,12 @@ void ExtractOptions::fields(Fields& f) {
          "class_names");
   f.text("class_names", class_names,
          "a file with the teacher's class names, one per line, for class_map or to be matched with the class folders");
-  f.flag("allow_chance", allow_chance, "accept a teacher that scores at chance, or fits another class order better");
+  f.flag("allow_chance", allow_chance,
+         "accept a teacher that scores at chance, or fits another class order better; --allow chance sets it");
   f.flag(
       "allow_mixed", allow_mixed,
-      "continue tracks begun with another GPU, CPU, library version or micro-batch; each shard records what made it");
+      "continue tracks begun with another GPU, CPU, library version or micro-batch; each shard records what made it; "
+      "--allow mixed sets it");
   f.choice<VerifyImages>("verify_images", verify_images,
                          {{"sample", VerifyImages::kSample}, {"all", VerifyImages::kAll}},
                          "when the cache has an index: check the sizes of all images and read a hundredth of them (at "
@@ -53,6 +57,13 @@ ImageFolders ExtractOptions::folders() const {
   ImageFolders out(images, unlabelled, labels);
   out.hold_out = hold_out;
   return out;
+}
+
+void take_allowed_words(std::vector<std::string> lists, ExtractOptions& options) {
+  options.allow_chance = take_allowed(lists, "chance") || options.allow_chance;
+  options.allow_mixed = take_allowed(lists, "mixed") || options.allow_mixed;
+  options.teacher.allow_module = take_allowed(lists, "module");
+  refuse_other_words(lists, {"chance", "mixed", "module"});
 }
 
 }  // namespace vitrine

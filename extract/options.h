@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "common/config/fields.h"
 #include "common/image/bad_pictures.h"
@@ -38,6 +39,14 @@ struct ExtractOptions {
   void fields(Fields& f);
   ImageFolders folders() const;
 };
+
+/// Sets what the words of --allow allow: "chance", "mixed" (the keys allow_chance and allow_mixed), "module"
+/// (TeacherOptions::allow_module). Each list has words between commas. Throws Error for another word.
+void take_allowed_words(std::vector<std::string> lists, ExtractOptions& options);
+/// The words, for --help.
+inline constexpr const char* kAllowHelp =
+    "go on all the same: chance, with a teacher that scores at chance or fits another class order better; mixed, with "
+    "tracks begun with another GPU, CPU, library version or micro-batch; module, by running the code in teacher.module";
 
 }  // namespace vitrine
 

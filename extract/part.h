@@ -21,6 +21,9 @@ Part parse_part(const std::string& part);
 /// Throws Error for passes whose shard numbers exceed ten digits, and for more than 10^8 shards per part.
 void check_passes(const Plan& plan, std::uint32_t first_pass, std::uint32_t passes, std::uint32_t parts);
 
+/// "2 passes of 128 views (122 images, the last group filled up with the pass's first) in 4 shards each".
+std::string words_of_passes(const Plan& plan, std::uint32_t passes);
+
 /// The shards of `part` in these passes, in order. Throws Error as parse_part() and check_passes() do.
 std::vector<ShardKey> shards_of_part(const Plan& plan, std::uint32_t first_pass, std::uint32_t passes,
                                      const std::string& part);

@@ -108,8 +108,8 @@ int main(int argc, char** argv) {
     std::vector<std::string> allow;
     line.add_option(
             "--allow", allow,
-            "differences between cache, teacher and checkpoint to accept, in addition to those of the key allow; "
-            "module: run the code in targets.teacher.module")
+            "differences between cache, teacher and checkpoint to accept, in addition to those of the key allow: " +
+                allowance_words() + "; module: run the code in targets.teacher.module")
         .type_name("WORD[,WORD...]")
         .repeatable();
     std::string checkpoint, images;

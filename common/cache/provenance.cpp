@@ -31,6 +31,20 @@ ArchitectureRecord architecture_of(const JsonFields& in) {
   return out;
 }
 
+Json size_json(const WeightsSize& size) {
+  Json out;
+  if (size.image_size != 0) out["image_size"] = size.image_size;
+  out["patch"] = size.patch;
+  return out;
+}
+
+WeightsSize size_of(const JsonFields& in) {
+  WeightsSize out;
+  if (in.has("image_size")) out.image_size = in.integer<std::uint32_t>("image_size");
+  out.patch = in.integer<std::uint32_t>("patch");
+  return out;
+}
+
 Json codec_json(const CodecSettings& codec) {
   Json out = Json::object();
   if (codec.max_error != 0) out["max_error"] = codec.max_error;
@@ -86,6 +100,7 @@ Json to_json(const TeacherRecord& teacher) {
   out["weights_sha256"] = teacher.weights_sha256;
   if (teacher.zero_shot) out["zero_shot"] = true;
   out["architecture"] = architecture_json(teacher.architecture);
+  if (teacher.resampled_from) out["resampled_from"] = size_json(*teacher.resampled_from);
   out["mean"] = teacher.mean;
   out["std"] = teacher.stddev;
   out["crop_pct"] = teacher.crop_pct;
@@ -131,6 +146,7 @@ TeacherRecord teacher_from_json(const Json& in, const std::string& where) {
   out.weights_sha256 = fields.words("weights_sha256");
   if (fields.has("zero_shot")) out.zero_shot = fields.flag("zero_shot");
   out.architecture = architecture_of(fields.object("architecture"));
+  if (fields.has("resampled_from")) out.resampled_from = size_of(fields.object("resampled_from"));
   out.mean = fields.numbers("mean");
   out.stddev = fields.numbers("std");
   out.crop_pct = fields.number("crop_pct");

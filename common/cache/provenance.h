@@ -6,6 +6,7 @@
 #include <compare>
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,11 +26,22 @@ struct ArchitectureRecord {
   bool operator==(const ArchitectureRecord&) const = default;
 };
 
+/// The size that a ViT's weights were trained with.
+struct WeightsSize {
+  std::uint32_t image_size = 0;  ///< side in pixels; 0: they have no positions
+  std::uint32_t patch = 0;       ///< side of a patch in pixels
+
+  bool operator==(const WeightsSize&) const = default;
+};
+
 struct TeacherRecord {
   std::string name;            ///< letters, digits, '_', '-' and '.'
   std::string weights_sha256;  ///< 64 hexadecimal digits; with zero-shot classes of both files
   bool zero_shot = false;      ///< logits come from class text embeddings; a file beside the weights has them
   ArchitectureRecord architecture;
+  /// Where the architecture has another size, for which positions or patch weights were resampled; also none in tracks
+  /// that an earlier version began.
+  std::optional<WeightsSize> resampled_from;
   std::vector<double> mean, stddev;  ///< per colour channel, in [0, 1]; "std" in JSON
   double crop_pct = 1;               ///< of the clean crop, as in timm; in (0, 1]
   std::string interpolation;         ///< of resizing views: "bicubic" (antialiased)

@@ -87,13 +87,6 @@ std::string check_lines(const std::string& json) {
   return text(",\n  \"check\": \"", hexadecimal(xxh3(std::string_view(json))), "\"", kObjectEnd);
 }
 
-bool has_right_check(const std::string& file) {
-  const std::size_t bytes = check_lines("").size();
-  if (file.size() < bytes) return false;
-  const std::string json = file.substr(0, file.size() - bytes) + std::string(kObjectEnd);
-  return file.ends_with(check_lines(json));
-}
-
 // Whether the check is right with this program's version number in the text, which proves that only the number was
 // changed in a file of this version.
 bool is_whole_with_own_version(std::string file) {
@@ -109,6 +102,13 @@ bool is_whole_with_own_version(std::string file) {
 
 std::string with_check(const std::string& json) {
   return json.substr(0, json.size() - kObjectEnd.size()) + check_lines(json);
+}
+
+bool has_right_check(const std::string& file_text) {
+  const std::size_t bytes = check_lines("").size();
+  if (file_text.size() < bytes) return false;
+  const std::string json = file_text.substr(0, file_text.size() - bytes) + std::string(kObjectEnd);
+  return file_text.ends_with(check_lines(json));
 }
 
 std::string TrackInfo::file_text() const {

@@ -62,6 +62,9 @@ struct TrackInfo {
 /// Appends the key "check", XXH3-64 of `json`, to `json`: an object formatted by dump(2) plus a line feed.
 std::string with_check(const std::string& json);
 
+/// Whether the text of a track.json, of any version, ends in the right check of the rest.
+bool has_right_check(const std::string& file_text);
+
 /// The fields that differ, by their names in track.json, with both values.
 std::vector<JsonDifference> differences(const TrackInfo& recorded, const TrackInfo& given);
 

@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
+#include <string_view>
+#include <unordered_set>
 
 #include "common/base/error.h"
 #include "common/base/files.h"
@@ -78,9 +80,21 @@ void write_index(const std::filesystem::path& path, const ImageIndex& index) {
                   attribute, kColumnLevel);
 }
 
+// The first image of `index` that `other` lacks; nullptr if there is none.
+const ImageEntry* first_only_in(const ImageIndex& index, const ImageIndex& other) {
+  std::unordered_set<std::string_view> ids;
+  for (const ImageEntry& image : other.images) ids.insert(image.id);
+  const auto found = std::ranges::find_if(index.images, [&](const ImageEntry& one) { return !ids.contains(one.id); });
+  return found != index.images.end() ? &*found : nullptr;
+}
+
 std::string index_difference(const ImageIndex& there, const ImageIndex& now) {
-  if (there.images.size() != now.images.size())
-    return text("it has ", there.images.size(), " images, now there are ", now.images.size());
+  if (there.images.size() != now.images.size()) {
+    const ImageEntry *gone = first_only_in(there, now), *added = first_only_in(now, there);
+    return text("it has ", there.images.size(), " images, now there are ", now.images.size(),
+                gone != nullptr ? text("; ", gone->id, " is gone") : "",
+                added != nullptr ? text("; ", added->id, " is new") : "");
+  }
   if (there.classes != now.classes) {
     if (there.classes.size() != now.classes.size())
       return text("it has ", there.classes.size(), " classes, now there are ", now.classes.size());

@@ -200,4 +200,12 @@ bool take_allowed(std::vector<std::string>& allow, const std::string& word) {
   return found;
 }
 
+void refuse_other_words(const std::vector<std::string>& allow, const std::vector<std::string>& known) {
+  std::string words;
+  for (const std::string& word : known) words += (words.empty() ? "" : ", ") + word;
+  for (const std::string& list : allow)
+    for (const std::string& word : comma_separated(list))
+      fail("--allow: \"", word, "\" is not known; expected one of ", words);
+}
+
 }  // namespace vitrine

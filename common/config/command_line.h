@@ -102,6 +102,9 @@ std::string shell_command(int argc, const char* const* argv);
 /// too.
 bool take_allowed(std::vector<std::string>& allow, const std::string& word);
 
+/// Throws Error, with the words that are known, for a word that take_allowed() left there.
+void refuse_other_words(const std::vector<std::string>& allow, const std::vector<std::string>& known);
+
 }  // namespace vitrine
 
 #endif  // VITRINE_COMMON_CONFIG_COMMAND_LINE_H_

@@ -200,7 +200,7 @@ ImageIndex list_image_folder(const ImageFolders& folders) {
 }
 
 void read_image_entry(const ImageFolders& folders, ImageEntry& entry, const Decoding& decoding) {
-  if (Look look = look_at(folders, entry, IndexDepth::kHeaders, decoding); look.left_out) fail(look.left_out->reason);
+  if (Look look = look_at(folders, entry, IndexDepth::kDecode, decoding); look.left_out) fail(look.left_out->reason);
 }
 
 std::vector<std::size_t> verified_sample(std::size_t images) {

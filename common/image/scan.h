@@ -90,8 +90,8 @@ ImageIndex scan_image_folder(const ImageFolders& folders, std::vector<LeftOut>* 
 /// allows a folder without images.
 ImageIndex list_image_folder(const ImageFolders& folders);
 
-/// Reads the file of a listed entry as a scan does and fills in its size and hash. Throws Error naming the image if it
-/// is not a readable image. Thread-safe.
+/// Reads the file of a listed entry as a scan with kDecode does and fills in its size and hash. Throws Error naming the
+/// image if it is not a readable image. Thread-safe.
 void read_image_entry(const ImageFolders& folders, ImageEntry& entry, const Decoding& decoding);
 
 /// The images that kSample reads: 1 % but at least 256 (or all), evenly spaced, deterministic. Ascending.

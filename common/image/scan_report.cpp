@@ -19,9 +19,8 @@ void say_what_is_left_out(std::span<const LeftOut> left_out) {
   note(text("left out: ", counts_by_kind(left_out)));
   const auto unreadable = std::ranges::count(left_out, LeftOutKind::kUnreadable, &LeftOut::kind);
   if (unreadable > 0)
-    note(text(unreadable,
-              " files could not be read and are missing from the data set; check permissions and the disk, ",
-              "then start again"));
+    note(text(unreadable, unreadable == 1 ? " file could not be read and is" : " files could not be read and are",
+              " missing from the data set; check permissions and the disk, then start again"));
   for (const LeftOut& entry : left_out.first(std::min(kShown, left_out.size())))
     note(text("left out: ", entry.id, ": ", entry.reason));
   if (left_out.size() > kShown) note(text("left out: ", left_out.size() - kShown, " more"));
@@ -33,8 +32,10 @@ void say_where_all_are_named(std::span<const LeftOut> left_out, const std::files
 
 void say_what_is_skipped(std::span<const std::pair<std::uint32_t, LeftOut>> bad) {
   if (bad.empty()) return;
-  note(text(human_count(bad.size()),
-            " images of the index are gone, changed or cannot be read; views that need them are ", "left out"));
+  note(bad.size() == 1 ? "1 image of the index is gone, changed or cannot be read; views that need it are left out"
+                       : text(human_count(bad.size()),
+                              " images of the index are gone, changed or cannot be read; views that need them are "
+                              "left out"));
   for (const auto& [image, entry] : bad.first(std::min(kShown, bad.size())))
     note(text("skipped: ", entry.id, ": ", entry.reason));
   if (bad.size() > kShown) note(text("skipped: ", bad.size() - kShown, " more"));
@@ -48,17 +49,29 @@ std::function<void(const LeftOut&)> tell_and_list(const std::filesystem::path& l
   };
 }
 
-void say_what_is_special(const PictureCounts& counts, const Decoding& decoding) {
-  const auto of = text(" of ", human_count(counts.looked_at), " images examined ");
+std::vector<std::string> what_is_special(const PictureCounts& counts, const Decoding& decoding) {
+  const auto of = [&](std::uint64_t count) {
+    return text(human_count(count), " of ", human_count(counts.looked_at),
+                counts.looked_at == 1 ? " image examined " : " images examined ");
+  };
+  std::vector<std::string> out;
   if (counts.rotated > 0)
-    note(text(human_count(counts.rotated), of, "have an EXIF orientation other than upright, which is ",
-              decoding.apply_orientation
-                  ? "applied (exif_orientation = \"apply\")"
-                  : "ignored, as timm and torchvision do; set exif_orientation = \"apply\" to apply it"));
+    out.push_back(text(of(counts.rotated), counts.rotated == 1 ? "has" : "have",
+                       " an EXIF orientation other than upright, which is ",
+                       decoding.apply_orientation
+                           ? "applied (exif_orientation = \"apply\")"
+                           : "ignored, as timm and torchvision do; set exif_orientation = \"apply\" to apply it"));
   if (counts.deep_grey > 0)
-    note(text(human_count(counts.deep_grey), of, "are 16-bit grey PNG files, which are ",
-              decoding.scale_grey16 ? "scaled to 8 bits (grey16 = \"scale\")"
-                                    : "clipped at 255, as Pillow does; grey16 = \"scale\" scales them"));
+    out.push_back(
+        text(of(counts.deep_grey),
+             counts.deep_grey == 1 ? "is a 16-bit grey PNG file, which is " : "are 16-bit grey PNG files, which are ",
+             decoding.scale_grey16 ? "scaled to 8 bits (grey16 = \"scale\")"
+                                   : "clipped at 255, as Pillow does; grey16 = \"scale\" scales such files"));
+  return out;
+}
+
+void say_what_is_special(const PictureCounts& counts, const Decoding& decoding) {
+  for (const std::string& sentence : what_is_special(counts, decoding)) note(sentence);
 }
 
 KnownIndex known_index(const std::filesystem::path& directory, ImageIndex index) {

@@ -6,7 +6,9 @@
 #include <filesystem>
 #include <functional>
 #include <span>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "common/image/scan.h"
 
@@ -22,7 +24,9 @@ void say_what_is_skipped(std::span<const std::pair<std::uint32_t, LeftOut>> bad)
 /// A callback for BadPictures::on_new(): adds an entry to the list (left_out.h) and, for the first few, notes it.
 std::function<void(const LeftOut&)> tell_and_list(const std::filesystem::path& list);
 
-/// Notes how many images have an EXIF orientation or 16-bit grey, and how they are decoded.
+/// Sentences on how many images have an EXIF orientation or 16-bit grey, and how they are decoded.
+std::vector<std::string> what_is_special(const PictureCounts& counts, const Decoding& decoding);
+/// Notes them.
 void say_what_is_special(const PictureCounts& counts, const Decoding& decoding);
 
 /// Combines an index with the records beside it in a cache directory (index_record.h, left_out.h). Throws Error as

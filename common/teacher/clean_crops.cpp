@@ -16,9 +16,44 @@
 
 namespace vitrine {
 
-CleanCrops judge_clean_crops(const Teacher& teacher, const ViewMaker& views, const ImageIndex& index,
-                             std::uint32_t count, std::uint64_t seed, const ClassMap* map,
-                             const Normalisation* normalisation, std::uint32_t workers, const StopFlag& stop) {
+namespace {
+
+CleanCrops crops_of(std::vector<std::vector<float>>& logits, std::vector<std::vector<std::int64_t>>& labels) {
+  AccuracyCounts counts;
+  std::optional<ClassificationMetrics> metrics;
+  CleanCrops out;
+  for (std::size_t b = 0; b < labels.size(); ++b) {
+    if (labels[b].empty()) continue;
+    const auto n = static_cast<std::int64_t>(labels[b].size()),
+               classes = static_cast<std::int64_t>(logits[b].size()) / n;
+    const at::Tensor scores = at::from_blob(logits[b].data(), {n, classes}, at::kFloat);
+    const at::Tensor truth = at::from_blob(labels[b].data(), {n}, at::kLong);
+    counts.add(scores, truth);
+    if (!metrics) metrics.emplace(classes);
+    metrics->add(scores, truth);
+    const at::Tensor predictions = scores.argmax(1), logs = at::log_softmax(scores.to(at::kDouble), 1);
+    out.confidence += std::get<0>(at::softmax(scores.to(at::kDouble), 1).max(1)).sum().item<double>();
+    out.loss -= logs.gather(1, truth.unsqueeze(1)).sum().item<double>();
+    for (std::size_t k = 0; k < labels[b].size(); ++k) {
+      out.labels.push_back(static_cast<std::uint32_t>(labels[b][k]));
+      out.predictions.push_back(static_cast<std::uint32_t>(predictions.const_data_ptr<std::int64_t>()[k]));
+      out.right.push_back(out.labels.back() == out.predictions.back());
+    }
+  }
+  const auto images = static_cast<double>(std::max<std::size_t>(1, out.labels.size()));
+  out.confidence /= images;
+  out.loss /= images;
+  if (metrics) out.calibration_error = metrics->calibration_error();
+  out.accuracy = counts.accuracy();
+  return out;
+}
+
+}  // namespace
+
+std::vector<CleanCrops> judge_clean_crops(const Teacher& teacher, const ViewMaker& views, const ImageIndex& index,
+                                          std::uint32_t count, std::uint64_t seed, const ClassMap* map,
+                                          std::span<const Normalisation> normalisations, std::uint32_t workers,
+                                          const StopFlag& stop) {
   const auto judged = [&](std::uint32_t label) {
     return label != kNoLabel && (map == nullptr || std::ranges::binary_search(map->columns(), label));
   };
@@ -29,7 +64,7 @@ CleanCrops judge_clean_crops(const Teacher& teacher, const ViewMaker& views, con
   count = static_cast<std::uint32_t>(std::min<std::size_t>(count, order.size()));
   for (std::uint32_t i = 0; i < count; ++i) std::swap(order[i], order[i + draws.below(order.size() - i)]);
   const std::uint32_t batch = teacher.options().micro_batch, batches = (count + batch - 1) / batch;
-  std::vector<std::vector<float>> logits(batches);
+  std::vector<std::vector<std::vector<float>>> logits(normalisations.size(), std::vector<std::vector<float>>(batches));
   std::vector<std::vector<std::int64_t>> labels(batches);
   const auto judge = [&](std::uint32_t b) {
     std::vector<std::uint8_t> pictures;
@@ -43,8 +78,10 @@ CleanCrops judge_clean_crops(const Teacher& teacher, const ViewMaker& views, con
     }
     const auto views_in_batch = static_cast<std::uint32_t>(labels[b].size());
     if (views_in_batch == 0) return;
-    logits[b] = teacher.logits(pictures, views_in_batch, normalisation);
-    if (map != nullptr) logits[b] = map->whole(logits[b], views_in_batch);
+    for (std::size_t n = 0; n < normalisations.size(); ++n) {
+      logits[n][b] = teacher.logits(pictures, views_in_batch, &normalisations[n]);
+      if (map != nullptr) logits[n][b] = map->whole(logits[n][b], views_in_batch);
+    }
   };
   {
     // Allow more workers than cores, to hide the latency of slow disks.
@@ -55,36 +92,22 @@ CleanCrops judge_clean_crops(const Teacher& teacher, const ViewMaker& views, con
     const OneThreadEach one_thread_each(arena);
     arena.execute([&] { tbb::parallel_for(0u, batches, judge, tbb::simple_partitioner()); });
   }
-  AccuracyCounts counts;
-  std::optional<ClassificationMetrics> metrics;
-  CleanCrops out;
-  for (std::uint32_t b = 0; b < batches; ++b) {
-    if (labels[b].empty()) continue;
-    const auto n = static_cast<std::int64_t>(labels[b].size()),
-               classes = static_cast<std::int64_t>(logits[b].size()) / n;
-    const at::Tensor scores = at::from_blob(logits[b].data(), {n, classes}, at::kFloat);
-    const at::Tensor truth = at::from_blob(labels[b].data(), {n}, at::kLong);
-    counts.add(scores, truth);
-    if (!metrics) metrics.emplace(classes);
-    metrics->add(scores, truth);
-    const at::Tensor predictions = scores.argmax(1);
-    out.confidence += std::get<0>(at::softmax(scores.to(at::kDouble), 1).max(1)).sum().item<double>();
-    for (std::size_t k = 0; k < labels[b].size(); ++k) {
-      out.labels.push_back(static_cast<std::uint32_t>(labels[b][k]));
-      out.predictions.push_back(static_cast<std::uint32_t>(predictions.const_data_ptr<std::int64_t>()[k]));
-      out.right.push_back(out.labels.back() == out.predictions.back());
-    }
-  }
-  out.confidence /= static_cast<double>(std::max<std::size_t>(1, out.labels.size()));
-  if (metrics) out.calibration_error = metrics->calibration_error();
-  out.accuracy = counts.accuracy();
+  std::vector<CleanCrops> out;
+  for (auto& of_batches : logits) out.push_back(crops_of(of_batches, labels));
   return out;
+}
+
+CleanCrops judge_clean_crops(const Teacher& teacher, const ViewMaker& views, const ImageIndex& index,
+                             std::uint32_t count, std::uint64_t seed, const ClassMap* map, std::uint32_t workers,
+                             const StopFlag& stop) {
+  const Normalisation own = teacher.normalisation();
+  return judge_clean_crops(teacher, views, index, count, seed, map, std::span(&own, 1), workers, stop).front();
 }
 
 Accuracy clean_crop_accuracy(const Teacher& teacher, const ViewMaker& views, const ImageIndex& index,
                              std::uint32_t count, std::uint64_t seed, const ClassMap* map, std::uint32_t workers,
                              const StopFlag& stop) {
-  return judge_clean_crops(teacher, views, index, count, seed, map, nullptr, workers, stop).accuracy;
+  return judge_clean_crops(teacher, views, index, count, seed, map, workers, stop).accuracy;
 }
 
 bool at_chance(const Accuracy& accuracy, std::size_t classes) {

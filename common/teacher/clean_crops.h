@@ -4,6 +4,7 @@
 #define VITRINE_COMMON_TEACHER_CLEAN_CROPS_H_
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "common/base/stop.h"
@@ -18,6 +19,7 @@ struct CleanCrops {
   Accuracy accuracy;
   double confidence = 0;         ///< mean of the largest probability
   double calibration_error = 0;  ///< expected calibration error (metrics.h)
+  double loss = 0;               ///< mean cross-entropy with the labels, in nats
   /// Per image, in the order drawn: its label, the predicted class (mapped, with a map), and whether the prediction is
   /// right.
   std::vector<std::uint32_t> labels, predictions;
@@ -26,13 +28,16 @@ struct CleanCrops {
 
 /// Evaluates the teacher on `count` labelled images of the index (all, if there are fewer), drawn without replacement
 /// by `seed`: shorter side resized, centre crop, as in timm. With a `map`, logits are mapped and only images of mapped
-/// classes count. Unreadable images that `views` skips do not count. `normalisation`: if not null, replaces the
-/// teacher's; the images do not depend on it. Uses `workers` threads with one micro-batch each; the result does not
-/// depend on their number. Throws Stopped between images once `stop` is set.
+/// classes count. Unreadable images that `views` skips do not count. Uses `workers` threads with one micro-batch each;
+/// the result does not depend on their number. Throws Stopped between images once `stop` is set.
 CleanCrops judge_clean_crops(const Teacher& teacher, const ViewMaker& views, const ImageIndex& index,
                              std::uint32_t count, std::uint64_t seed, const ClassMap* map = nullptr,
-                             const Normalisation* normalisation = nullptr, std::uint32_t workers = 1,
-                             const StopFlag& stop = never_stop());
+                             std::uint32_t workers = 1, const StopFlag& stop = never_stop());
+/// The same with each of `normalisations` in place of the teacher's, on the same crops, which are made once.
+std::vector<CleanCrops> judge_clean_crops(const Teacher& teacher, const ViewMaker& views, const ImageIndex& index,
+                                          std::uint32_t count, std::uint64_t seed, const ClassMap* map,
+                                          std::span<const Normalisation> normalisations, std::uint32_t workers,
+                                          const StopFlag& stop);
 /// Only the accuracy.
 Accuracy clean_crop_accuracy(const Teacher& teacher, const ViewMaker& views, const ImageIndex& index,
                              std::uint32_t count, std::uint64_t seed, const ClassMap* map = nullptr,

@@ -87,9 +87,21 @@ void check_crop_mode(const std::string& mode) {
     fail("teacher.crop_mode = \"", mode, "\" is not supported; expected center or squash");
 }
 
+/// "config.json, README.md".
+std::string source_of(const TeacherCard& card) {
+  std::string out;
+  for (const auto& file : card.files) out += (out.empty() ? "" : ", ") + file.filename().string();
+  return out;
+}
+
 VitHints hints_of(const TeacherOptions& options, const TeacherCard& card) {
   VitHints hints;
   hints.arch = options.arch;
+  if (!options.arch.empty() && !card.files.empty() && options.arch == card.architecture) {
+    hints.arch_source = source_of(card);
+    hints.dim = static_cast<int>(card.dim.value_or(0));
+    hints.depth = static_cast<int>(card.depth.value_or(0));
+  }
   hints.image_size = options.image_size;
   hints.patch = options.patch;
   hints.heads = options.heads != 0 ? options.heads : static_cast<int>(card.heads.value_or(0));
@@ -101,8 +113,7 @@ VitHints hints_of(const TeacherOptions& options, const TeacherCard& card) {
 void take_card(const TeacherCard& card, OpenedTeacher& teacher) {
   teacher.notes.insert(teacher.notes.end(), card.notes.begin(), card.notes.end());
   if (card.files.empty()) return;
-  std::string source;
-  for (const auto& file : card.files) source += (source.empty() ? "" : ", ") + file.filename().string();
+  const std::string source = source_of(card);
   const auto colours = [](const std::optional<std::array<double, 3>>& triplet) {
     return triplet ? std::optional(std::vector<double>(triplet->begin(), triplet->end())) : std::nullopt;
   };
@@ -111,6 +122,8 @@ void take_card(const TeacherCard& card, OpenedTeacher& teacher) {
   filling.take("image_size", &TeacherOptions::image_size, card.image_size, source);
   filling.take("mean", &TeacherOptions::mean, colours(card.mean), source);
   filling.take("std", &TeacherOptions::stddev, colours(card.std), source);
+  teacher.normalisation_recorded |=
+      teacher.options.mean == colours(card.mean) && teacher.options.stddev == colours(card.std);
   filling.take("crop_pct", &TeacherOptions::crop_pct, card.crop_pct, source);
   filling.take("crop_mode", &TeacherOptions::crop_mode, card.crop_mode, source);
   filling.take("license", &TeacherOptions::license, card.license, source);
@@ -144,7 +157,25 @@ void take_own_metadata(const std::map<std::string, std::string>& metadata, Opene
   filling.take("heads", &TeacherOptions::heads, number("heads"), kSource);
   filling.take("mean", &TeacherOptions::mean, colours("mean"), kSource);
   filling.take("std", &TeacherOptions::stddev, colours("std"), kSource);
+  teacher.normalisation_recorded |= teacher.options.mean == colours("mean") && teacher.options.stddev == colours("std");
   filling.take("crop_pct", &TeacherOptions::crop_pct, number("crop_pct"), kSource);
+}
+
+/// Records and says what load_vit() will resample.
+void note_resampling(const VitStructure& structure, const WeightFiles& files, OpenedTeacher& teacher) {
+  const auto own = size_before_resampling(files.tensors, structure);
+  if (!own || own->patch == 0) return;  // weights without patches are not a ViT's, which loading tells
+  teacher.resampled_from = {static_cast<std::uint32_t>(own->image_size), static_cast<std::uint32_t>(own->patch)};
+  std::vector<std::string> parts;
+  const int grid = own->image_size / own->patch;
+  if (grid != 0 && grid != structure.grid())
+    parts.push_back(text("the positions of ", grid, " x ", grid, " patches are resampled to ", structure.grid(), " x ",
+                         structure.grid(), " (image_size = ", structure.image_size, ", trained with ", own->image_size,
+                         ")"));
+  if (own->patch != structure.patch)
+    parts.push_back(text("the patch weights of ", own->patch, " x ", own->patch, " pixels are resampled to ",
+                         structure.patch, " x ", structure.patch));
+  teacher.notes.push_back(text(teacher.options.weights, ": ", joined(parts)));
 }
 
 Vit load_vit(const VitStructure& structure, const WeightFiles& files, const std::string& where, c10::Device device,
@@ -172,6 +203,7 @@ OpenedTeacher open_vit(const TeacherOptions& given, c10::Device device) {
     take_card(card, out);
     VitReading reading = structure_of(files.tensors, hints_of(out.options, card), given.weights);
     structure = std::move(reading.structure);
+    for (const std::string& sentence : reading.notes) out.notes.push_back(text(given.weights, ": ", sentence));
     if (!reading.assumed.empty())
       out.notes.push_back(text(given.weights, ": assuming ", joined(reading.assumed),
                                ", which the tensors do not tell (teacher.arch, teacher.heads, teacher.activation)"));
@@ -179,6 +211,7 @@ OpenedTeacher open_vit(const TeacherOptions& given, c10::Device device) {
   if (out.options.name.empty())
     out.options.name = !structure.arch.empty() ? structure.arch : std::filesystem::path(given.weights).stem().string();
   fill_preprocessing(structure, out);
+  note_resampling(structure, files, out);
   out.network = std::make_unique<VitNetwork>(load_vit(structure, files, given.weights, device, out.notes),
                                              compute_type(given.precision));
   return out;
@@ -209,6 +242,7 @@ OpenedTeacher open_module(const TeacherOptions& given, c10::Device device) {
   filling.take("name", &TeacherOptions::name, told(card.name), given.module);
   filling.take("mean", &TeacherOptions::mean, told(card.mean), given.module);
   filling.take("std", &TeacherOptions::stddev, told(card.stddev), given.module);
+  out.normalisation_recorded = out.options.mean == card.mean && out.options.stddev == card.stddev;
   filling.take("crop_pct", &TeacherOptions::crop_pct, told(card.crop_pct), given.module);
   if (!card.license.empty()) filling.take("license", &TeacherOptions::license, told(card.license), given.module);
   if (out.options.crop_mode.empty()) out.options.crop_mode = "center";

@@ -6,6 +6,7 @@
 #include <c10/core/Device.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,8 +17,12 @@ namespace vitrine {
 
 struct OpenedTeacher {
   std::unique_ptr<const TeacherNetwork> network;
-  TeacherOptions options;            ///< the given ones, with every empty one filled in
-  std::string weights_sha256;        ///< teacher_sha256()
+  TeacherOptions options;      ///< the given ones, with every empty one filled in
+  std::string weights_sha256;  ///< teacher_sha256()
+  /// TeacherRecord::resampled_from
+  std::optional<WeightsSize> resampled_from;
+  /// Whether mean and std are what config.json, a module or the weights' metadata says.
+  bool normalisation_recorded = false;
   std::vector<std::string> classes;  ///< names of the head's classes; empty: not known
   std::vector<std::string> notes;    ///< for the user: what was assumed, renamed, left unused, or disagrees
 };

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <string_view>
+#include <utility>
 
 namespace vitrine {
 namespace {
@@ -57,6 +58,15 @@ UsualPreprocessing usual_preprocessing(const VitStructure& structure) {
     return structure.class_token ? guess(Colours::kImageNet, 1.0, "DINOv2 and DeiT-III")
                                  : guess(Colours::kHalf, 0.95, "SBB");
   return guess(Colours::kImageNet, 0.9, "DeiT, DINO and MAE");
+}
+
+std::vector<Normalisation> usual_normalisations() {
+  std::vector<Normalisation> out;
+  for (const Colours colours : {Colours::kImageNet, Colours::kHalf, Colours::kClip, Colours::kNone}) {
+    Preprocessing usual = preprocessing(colours, 1);
+    out.push_back({std::move(usual.mean), std::move(usual.stddev)});
+  }
+  return out;
 }
 
 }  // namespace vitrine

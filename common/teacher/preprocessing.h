@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "common/models/vit/structure.h"
+#include "common/teacher/teacher_options.h"
 
 namespace vitrine {
 
@@ -23,6 +24,9 @@ struct UsualPreprocessing {
   bool is_guess = false;
 };
 UsualPreprocessing usual_preprocessing(const VitStructure& structure);
+
+/// The mean and std of these families: ImageNet's, 0.5, CLIP's, and 0 and 1.
+std::vector<Normalisation> usual_normalisations();
 
 }  // namespace vitrine
 

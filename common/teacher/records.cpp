@@ -27,12 +27,13 @@ std::shared_ptr<const VitStructure> structure_of(const TrackInfo& track) {
 }  // namespace
 
 TeacherRecord teacher_record(const TeacherOptions& options, const ArchitectureRecord& architecture,
-                             const std::string& weights_sha256) {
+                             const std::string& weights_sha256, const std::optional<WeightsSize>& resampled_from) {
   TeacherRecord out;
   out.name = options.name;
   out.weights_sha256 = weights_sha256;
   out.zero_shot = !options.zero_shot.empty();
   out.architecture = architecture;
+  out.resampled_from = resampled_from;
   out.mean = options.mean;
   out.stddev = options.stddev;
   out.crop_pct = options.crop_pct;

@@ -2,6 +2,7 @@
 #ifndef VITRINE_COMMON_TEACHER_RECORDS_H_
 #define VITRINE_COMMON_TEACHER_RECORDS_H_
 
+#include <optional>
 #include <string>
 
 #include "common/cache/provenance.h"
@@ -10,9 +11,10 @@
 
 namespace vitrine {
 
-/// `options`: filled in, as OpenedTeacher gives them. The list of classes is omitted; it is the index's.
+/// `options`: filled in, as OpenedTeacher gives them, as it does the last two. The list of classes is omitted; it is
+/// the index's.
 TeacherRecord teacher_record(const TeacherOptions& options, const ArchitectureRecord& architecture,
-                             const std::string& weights_sha256);
+                             const std::string& weights_sha256, const std::optional<WeightsSize>& resampled_from);
 
 /// The files of a teacher that is opened again from a track's record.
 struct TeacherFiles {

@@ -69,6 +69,8 @@ Teacher::Teacher(const TeacherOptions& options, const TapOptions& taps)
   OpenedTeacher opened = open_teacher(options, device_);
   options_ = std::move(opened.options);
   weights_sha256_ = std::move(opened.weights_sha256);
+  resampled_from_ = opened.resampled_from;
+  normalisation_recorded_ = opened.normalisation_recorded;
   network_ = std::move(opened.network);
   class_names_ = std::move(opened.classes);
   for (const std::string& sentence : opened.notes) note(sentence);
@@ -174,7 +176,7 @@ TrackInfo Teacher::track_of(const Tap& tap, const TrackInfo& base) const {
 
 std::vector<TrackInfo> Teacher::outputs() const {
   TrackInfo base;
-  base.teacher = teacher_record(options_, network_->record(), weights_sha256_);
+  base.teacher = teacher_record(options_, network_->record(), weights_sha256_, resampled_from_);
   base.made_with = made_with_;
   std::vector<TrackInfo> out;
   for (const Tap& tap : taps_) out.push_back(track_of(tap, base));

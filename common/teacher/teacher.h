@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -29,6 +30,8 @@ class Teacher {
   /// With everything filled in: name, mean, std, crop_pct, crop_mode, license.
   const TeacherOptions& options() const { return options_; }
   Normalisation normalisation() const { return {options_.mean, options_.stddev}; }
+  /// Whether that is what config.json, a module or the weights' metadata says.
+  bool normalisation_recorded() const { return normalisation_recorded_; }
   const NetworkShape& shape() const { return network_->shape(); }
   int image_size() const { return static_cast<int>(shape().image_size); }
   /// 0: it has no head.
@@ -82,6 +85,8 @@ class Teacher {
   TeacherTaps network_taps_;
   std::vector<Tap> taps_;  // in the order of the tracks
   std::string weights_sha256_;
+  std::optional<WeightsSize> resampled_from_;
+  bool normalisation_recorded_ = false;
   std::vector<std::string> class_names_;
   c10::Device device_;
   PrecisionScope precision_;

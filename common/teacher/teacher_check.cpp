@@ -5,14 +5,18 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <span>
+#include <utility>
 
 #include "common/base/error.h"
-#include "common/teacher/class_order.h"
 #include "common/kernels/normalise.h"
+#include "common/teacher/class_order.h"
+#include "common/teacher/preprocessing.h"
 
 namespace vitrine {
 namespace {
 
+constexpr double kWorthTelling = 0.03;     // gain in top-1 that another mean and std must bring
 constexpr double kMaxConfidenceGap = 0.1;  // calibrated classifiers have a smaller gap between confidence and accuracy
 
 std::string percent(double share) {
@@ -32,11 +36,12 @@ std::string keys(const Normalisation& normalisation) {
               ", teacher.std = ", in_brackets(normalisation.stddev));
 }
 
-/// 0.5, or ImageNet's if `used` is 0.5 already.
-Normalisation other_common(const Normalisation& used) {
-  const std::vector<double> half(3, 0.5);
-  if (used.mean == half && used.stddev == half) return {{0.485, 0.456, 0.406}, {0.229, 0.224, 0.225}};
-  return {half, half};
+/// The teacher's, then the usual ones that differ from it.
+std::vector<Normalisation> own_and_usual(const Teacher& teacher) {
+  std::vector<Normalisation> out{teacher.normalisation()};
+  for (Normalisation& usual : usual_normalisations())
+    if (usual != out.front()) out.push_back(std::move(usual));
+  return out;
 }
 
 /// The remedy for a head in another class order.
@@ -52,21 +57,26 @@ std::string order_remedy(const ClassOrder& order, const std::vector<std::string>
   return text("give class_names in the head's order or a class_map; on these images ", pairs);
 }
 
-/// Tries the other common normalisation on the same crops; a note if it is better, else "".
-std::string better_normalisation(const Teacher& teacher, const ViewMaker& views, const ImageIndex& index,
-                                 std::uint32_t count, std::uint64_t seed, const ClassMap* map, const CleanCrops& crops,
-                                 std::uint32_t workers, const StopFlag& stop) {
-  const Normalisation other = other_common(teacher.normalisation());
-  const CleanCrops again = judge_clean_crops(teacher, views, index, count, seed, map, &other, workers, stop);
-  if (again.right.size() != crops.right.size()) return "";  // an image became unreadable meanwhile
+bool fits_far_better(const CleanCrops& other, const CleanCrops& own) {
+  if (other.right.size() != own.right.size()) return false;  // an image became unreadable meanwhile
   std::uint64_t gains = 0, losses = 0;
-  for (std::size_t i = 0; i < crops.right.size(); ++i) {
-    gains += again.right[i] && !crops.right[i];
-    losses += crops.right[i] && !again.right[i];
+  for (std::size_t i = 0; i < own.right.size(); ++i) {
+    gains += other.right[i] && !own.right[i];
+    losses += own.right[i] && !other.right[i];
   }
-  if (!beyond_chance(gains, losses)) return "";
-  return text("with ", keys(other), " its top-1 on the same crops is ", percent(again.accuracy.top1),
-              "; it was probably trained with these values, set them");
+  return beyond_chance(gains, losses) && other.accuracy.top1 > own.accuracy.top1 + kWorthTelling;
+}
+
+/// Of `tried`, whose first is the teacher's own: what to say of the one with the smallest loss among those that fit far
+/// better than the first; "" if none does. `crops`: of each on the same images.
+std::string better_normalisation(const std::vector<Normalisation>& tried, const std::vector<CleanCrops>& crops) {
+  std::size_t best = 0;
+  for (std::size_t i = 1; i < crops.size(); ++i)
+    if (fits_far_better(crops[i], crops[0]) && (best == 0 || crops[i].loss < crops[best].loss)) best = i;
+  if (best == 0) return "";
+  return text("of the usual mean and std, ", keys(tried[best]), " fit best on the same crops, with top-1 ",
+              percent(crops[best].accuracy.top1), " instead of ", percent(crops[0].accuracy.top1),
+              "; set them if the teacher may have been trained with them");
 }
 
 }  // namespace
@@ -75,8 +85,12 @@ TeacherCheck check_teacher(const Teacher& teacher, const ViewMaker& views, const
                            std::uint64_t seed, const ClassMap* map, const std::string& folder, std::uint32_t workers,
                            const StopFlag& stop) {
   TeacherCheck out;
-  const CleanCrops& crops = out.crops =
-      judge_clean_crops(teacher, views, index, count, seed, map, nullptr, workers, stop);
+  const std::vector<Normalisation> tried = own_and_usual(teacher);
+  const auto judge = [&](std::span<const Normalisation> normalisations) {
+    return judge_clean_crops(teacher, views, index, count, seed, map, normalisations, workers, stop);
+  };
+  std::vector<CleanCrops> all = judge(std::span(tried).first(teacher.normalisation_recorded() ? 1 : tried.size()));
+  const CleanCrops& crops = out.crops = all.front();
   const Accuracy& accuracy = crops.accuracy;
   const std::size_t classes = map != nullptr ? map->columns().size() : index.classes.size();
   out.notes.push_back(text(
@@ -100,17 +114,17 @@ TeacherCheck check_teacher(const Teacher& teacher, const ViewMaker& views, const
                              percent(accuracy.top1),
                              "; usual causes: other classes or another class order than its "
                              "head's, or another normalisation (mean, std) or size than in its training"));
-  const std::string colours = chance || overconfident
-                                  ? better_normalisation(teacher, views, index, count, seed, map, crops, workers, stop)
-                                  : "";
-  if (!colours.empty()) out.notes.push_back(colours);
+  if (all.size() == 1 && (chance || overconfident)) all = judge(tried);  // what is recorded may be wrong too
+  const std::string colours = better_normalisation(tried, all);
   if (chance)
     out.refusal =
         text("the teacher's top-1 of ", percent(accuracy.top1), " on ", accuracy.images,
              " clean crops is at chance for ", classes, " classes; ",
-             colours.empty() ? "the usual cause is a class order other than the one it was trained with, or other "
-                               "preprocessing (teacher.mean, teacher.std)"
-                             : colours);
+             !colours.empty() ? colours
+                              : "the usual cause is a class order other than the one it was trained with, or other "
+                                "preprocessing (none of the usual values of teacher.mean and teacher.std fits)");
+  else if (!colours.empty())
+    out.notes.push_back(colours);
   return out;
 }
 

@@ -72,6 +72,8 @@ struct TapOptions {
 /// Input normalisation: TeacherOptions::mean and std.
 struct Normalisation {
   std::vector<double> mean, stddev;
+
+  bool operator==(const Normalisation&) const = default;
 };
 
 /// Throws Error for encodings, levels and windows that a kind of target never allows; checks that depend on sizes are

@@ -51,8 +51,8 @@ std::optional<TeacherScore> judge(const ExtractOptions& options, const Teacher& 
       check_teacher(teacher, views, index, options.check_images, options.plan.seed, map, options.images, workers, stop);
   for (const std::string& sentence : check.notes) note(sentence);
   if (!check.refusal.empty()) {
-    if (!options.allow_chance) fail(check.refusal, "; set allow_chance = true to continue anyway");
-    note(check.refusal + "; continuing, since allow_chance is set");
+    if (!options.allow_chance) fail(check.refusal, "; to continue anyway, add --allow chance");
+    note(check.refusal + "; continuing, since that is allowed");
   }
   const CleanCrops& crops = check.crops;
   if (crops.accuracy.images == 0 || !std::isfinite(crops.confidence)) return std::nullopt;
@@ -116,11 +116,9 @@ bool is_judged(const std::optional<Preparation>& preparation, const TrackInfo& t
 std::string size_words(const Plan& plan, const std::vector<TrackInfo>& tracks, PassRange passes) {
   double view = 0;
   for (const TrackInfo& track : tracks) view += stored_view_bytes(track);
-  const std::uint64_t views = std::uint64_t{plan.groups_per_pass()} * plan.options().group;
-  return text("size: at most about ", human_bytes(view), " per view, ",
-              human_bytes(view * static_cast<double>(views) * passes.count), " for ", passes.count, " passes of ",
-              human_count(views), " views in ", human_count(plan.shards_per_pass()),
-              " shards (vitrine-cache estimate measures it)");
+  const double views = static_cast<double>(plan.layout().views_per_pass()) * passes.count;
+  return text("size: at most about ", human_bytes(view), " per view, ", human_bytes(view * views), " for ",
+              words_of_passes(plan, passes.count), " (vitrine-cache estimate measures it)");
 }
 
 void remove_leftovers(const fs::path& cache, const std::vector<TrackInfo>& tracks) {

@@ -73,10 +73,8 @@ RunResult run_part(const ExtractOptions& options, const std::string& part, const
   start.bad->on_new(tell_and_list(left_out));
   const ViewMaker views(options.folders(), cache.index_ptr(), plan.options().image_size, start.bad);
 
-  const std::uint64_t views_a_pass = std::uint64_t{plan.groups_per_pass()} * plan.options().group;
-  note(text("plan ", plan.hash().substr(0, 12), ": ", human_count(views_a_pass), " views per pass in ",
-            plan.shards_per_pass(), " shards; ", options.passes, " passes, part ", part, ", ", *start.workers,
-            " workers"));
+  note(text("plan ", plan.hash().substr(0, 12), ": ", words_of_passes(plan, options.passes), ", part ", part, ", ",
+            *start.workers, *start.workers == 1 ? " worker" : " workers"));
   remove_abandoned(cache.directory() / "recipes");
   for (const TrackInfo& track : tracks) remove_abandoned(cache.directory() / track.directory());
   const ShardNotes notes{teacher.outputs().front().made_with};

@@ -78,6 +78,24 @@ TEST_CASE("track.json round-trips every field, numbers with all digits") {
   CHECK(json.at("heads").at("kept") == std::vector<int>{1, 0});
 }
 
+TEST_CASE("the size of weights that were resampled is recorded, and nothing is where they were not") {
+  TrackInfo track = full_track();
+  CHECK_FALSE(has(track.json(), "resampled_from"));
+  const std::string directory = track.directory();
+  for (const WeightsSize& size : {WeightsSize{32, 8}, WeightsSize{0, 8}}) {
+    track.teacher.resampled_from = size;
+    CHECK(TrackInfo::from_file_text(track.file_text(), "t") == track);
+    CHECK(track.directory() == directory);
+  }
+  CHECK_FALSE(has(track.json(), "\"image_size\": 0"));
+  const auto found = differences(full_track(), track);
+  REQUIRE(found.size() == 1);
+  CHECK(found[0].key == "teacher.resampled_from");
+  auto json = nlohmann::ordered_json::parse(track.json());
+  json["teacher"]["resampled_from"]["patch"] = "8";
+  CHECK(has(message_of([&] { TrackInfo::from_json(json, "t"); }), "patch"));
+}
+
 TEST_CASE("a rollout is recorded, and only with the mean over all heads of an attention track") {
   TrackInfo track = full_track();
   CHECK_FALSE(has(track.json(), "rollout"));

@@ -49,7 +49,16 @@ TEST_CASE("existing metadata is accepted if equal, else refused with its first d
   index = plan.index();
   index.images[4].hash = 1;
   CHECK(refused(index, sample_options()).find("image 4 (apple/16.jpg) has other contents") != std::string::npos);
-  CHECK(refused(*sample_index(10), sample_options()).find("it has 11 images, now there are 10") != std::string::npos);
+  CHECK(refused(*sample_index(10), sample_options()).find("it has 11 images, now there are 10; ") != std::string::npos);
+  index = plan.index();
+  const std::string third = index.images[2].id;
+  index.images.erase(index.images.begin() + 2);
+  CHECK(refused(index, sample_options()).find("now there are 10; " + third + " is gone; use") != std::string::npos);
+  index = plan.index();
+  index.images.push_back(index.images.back());
+  index.images.back().id += "x";
+  CHECK(refused(index, sample_options()).find("now there are 12; " + index.images.back().id + " is new; use") !=
+        std::string::npos);
 
   TrackInfo track = sample_tracks(plan)[1];
   create_track(directory.path(), track);

@@ -1,6 +1,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
 #include "common/cache/cache.h"
 #include "common/cache/shard_directory.h"
@@ -10,21 +11,12 @@
 
 using namespace vitrine;
 using vitrine::testing::CommandResult;
+using vitrine::testing::damaged_png;
 using vitrine::testing::ExtractFixture;
 using vitrine::testing::read_whole;
 using vitrine::testing::write_whole;
 
 namespace {
-
-// A PNG damaged in the middle, with a valid header and end.
-std::string damaged_png() {
-  Image image(40, 40);
-  Stream draws(4, Purpose::kSample);
-  for (auto& value : image.rgb) value = static_cast<std::uint8_t>(draws.bits());
-  std::string png = vitrine::testing::as_text(encode_png(image));
-  png[png.size() / 2] = static_cast<char>(png[png.size() / 2] ^ 1);
-  return png;
-}
 
 // Logits in fp32, so that equal views have equal bits.
 const std::vector<std::string> kPlain{"taps.logits_encoding=fp32", "passes=1"};
@@ -57,9 +49,9 @@ bool has(const std::string& words, const std::string& part) {
   return words.find(part) != std::string::npos;
 }
 
-CommandResult verify(const ExtractFixture& fixture) {
-  return vitrine::testing::run(vitrine::testing::executable("vitrine-cache") + " verify '" +
-                               (fixture.root / "cache").string() + "'");
+CommandResult verify(const ExtractFixture& fixture, const std::string& more = "") {
+  return vitrine::testing::run("( " + vitrine::testing::executable("vitrine-cache") + " verify '" +
+                               (fixture.root / "cache").string() + "'" + more + " )");
 }
 
 // Checks that every view that needs the image is marked and blank, and all others equal the undisturbed cache's.
@@ -115,6 +107,7 @@ TEST_CASE("a picture that fails after the index was made costs its views, but ne
   REQUIRE(skipped.exit_code == 0);
   CHECK(has(skipped.output, "views were left out"));
   CHECK(has(skipped.output, "skipped: bee/2.jpg"));
+  CHECK(has(skipped.output, "1 image of the index is gone, changed or cannot be read; views that need it"));
   const auto after = fixture.files("cache");
   for (const auto& [name, bytes] : before)
     if (name.ends_with(".h5") || name == "plan.json") CHECK((after.at(name) == bytes));
@@ -126,6 +119,19 @@ TEST_CASE("a picture that fails after the index was made costs its views, but ne
   const CommandResult verified = verify(fixture);
   CHECK(verified.exit_code == 0);
   CHECK(has(verified.output, "views left out"));
+  // With the images too, and with the teacher: a loss that is recorded is not damage.
+  const std::string with_images = " --images '" + fixture.images.string() + "'";
+  const CommandResult again = verify(fixture, with_images);
+  CAPTURE(again.output);
+  CHECK(again.exit_code == 0);
+  const auto counts = nlohmann::json::parse(verify(fixture, with_images + " --json 2> /dev/null").output);
+  CHECK(counts["pictures"].get<int>() + counts["pictures_lost"].get<int>() == 4);
+  CHECK(verify(fixture, with_images + " --deep 32 --weights '" + fixture.weights.string() + "'").exit_code == 0);
+  const CommandResult sheet = vitrine::testing::run(
+      vitrine::testing::executable("vitrine-cache") + " show '" + (fixture.root / "cache").string() + "'" +
+      with_images + " --count 16 --out '" + (fixture.root / "sheet.png").string() + "'");
+  CAPTURE(sheet.output);
+  CHECK(sheet.exit_code == 0);
   // A resumed run has nothing to do.
   CHECK(fixture.extract("cache", with({"passes=2", "bad_images=skip"})).exit_code == 0);
   CHECK((fixture.files("cache") == after));

@@ -137,13 +137,24 @@ TEST_CASE("invalid settings and inputs are refused in one sentence before anythi
       {"no launcher", {"part=auto"}, {"part", "auto", "RANK", "SLURM_PROCID"}},
       {"no such verification", {"verify_images=some"}, {"verify_images", "some", "sample"}},
       {"a name that is a path", {"teacher.name=../x"}, {"../x", "cannot name a teacher"}},
-      {"teacher at chance", {"allow_chance=false"}, {"at chance", "class order", "allow_chance = true"}},
+      {"teacher at chance", {"allow_chance=false"}, {"at chance", "class order", "add --allow chance"}},
   };
   for (const Case& bad : cases) {
     CAPTURE(bad.what);
     check_refused(fixture.errors_of("cache", bad.settings), bad.words, bad.kind);
     CHECK(!std::filesystem::exists(root / "cache"));
   }
+
+  const auto allowing = [&](const std::string& words) {
+    return vitrine::testing::run(fixture.command("cache", {"allow_chance=false"}) + " --dry-run --allow " + words);
+  };
+  check_refused(allowing("mixed,anything"), {"\"anything\" is not known; expected one of chance, mixed, module"});
+  check_refused(allowing("mixed"), {"at chance"});
+  const CommandResult chance = allowing("mixed,chance");
+  CAPTURE(chance.output);
+  CHECK(chance.exit_code == 0);
+  CHECK(chance.output.find("continuing, since that is allowed") != std::string::npos);
+  CHECK(chance.output.find("allow_chance = true") != std::string::npos);
 
   CHECK_FALSE(std::filesystem::exists(root / "missing.toml"));
   check_refused(vitrine::testing::run(vitrine::testing::executable("vitrine-extract") + " '" +

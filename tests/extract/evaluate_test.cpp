@@ -67,6 +67,15 @@ TEST_CASE("teachers are evaluated on the same clean crops, with their agreement,
   CHECK(few[0].at("images") == 4);
 }
 
+TEST_CASE("teachers are evaluated without a picture that is damaged inside, which an extraction leaves out too") {
+  const EvaluateFixture fixture;
+  vitrine::testing::write_whole(fixture.images / "bee" / "2.jpg", vitrine::testing::damaged_png());
+  const CommandResult result = fixture.evaluate("--json 2>/dev/null");
+  CAPTURE(result.output);
+  REQUIRE(result.exit_code == 0);
+  CHECK(nlohmann::json::parse(result.output)[0].at("images") == 14);
+}
+
 TEST_CASE("teachers that cannot be evaluated are refused in one sentence") {
   const EvaluateFixture fixture;
   const auto refused = [](const CommandResult& result) {

@@ -229,7 +229,7 @@ void check_mixing(const std::string& before_command, const std::string& setting,
   const CommandResult refused = fixture.extract("cache", {"part=2/2"});
   CAPTURE(refused.output);
   CHECK(refused.exit_code == 2);
-  for (const std::string& part : {std::string("track.json"), word, value, std::string("allow_mixed = true")})
+  for (const std::string& part : {std::string("track.json"), word, value, std::string("--allow mixed")})
     CHECK(refused.output.find(part) != std::string::npos);
   CHECK((fixture.files("cache") == before));
   // Before images are read.
@@ -237,7 +237,7 @@ void check_mixing(const std::string& before_command, const std::string& setting,
   CAPTURE(early.output);
   for (const std::string& part : {word, value}) CHECK(early.output.find(part) != std::string::npos);
 
-  const CommandResult allowed = fixture.extract("cache", {"part=2/2", "allow_mixed=true"});
+  const CommandResult allowed = vitrine::testing::run(fixture.command("cache", {"part=2/2"}) + " --allow mixed");
   CAPTURE(allowed.output);
   REQUIRE(allowed.exit_code == 0);
   for (const auto& [name, bytes] : before)

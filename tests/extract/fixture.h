@@ -22,6 +22,16 @@ inline std::string as_text(const std::vector<std::byte>& bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
+/// A PNG damaged in the middle, with a valid header and end.
+inline std::string damaged_png() {
+  Image image(40, 40);
+  Stream draws(4, Purpose::kSample);
+  for (auto& value : image.rgb) value = static_cast<std::uint8_t>(draws.bits());
+  std::string png = as_text(encode_png(image));
+  png[png.size() / 2] = static_cast<char>(png[png.size() / 2] ^ 1);
+  return png;
+}
+
 /// Three classes of five noisy JPEGs: 15 images make two groups of eight views, so that the pass's last group wraps.
 struct ExtractFixture {
   TemporaryDirectory root;

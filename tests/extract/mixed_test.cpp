@@ -69,6 +69,14 @@ TEST_CASE("another GPU or version of its libraries is refused with both named, u
   CHECK(has(begun.added_by(sample_compute()), "device.kind \"cuda\", this run has \"cpu\""));
 }
 
+TEST_CASE("a track of resampled weights that an earlier version began without recording it is continued as it is") {
+  const Begun begun(kA100);
+  TrackInfo now = begun.track;
+  now.teacher.resampled_from = {16, 8};
+  CHECK(with_arithmetic_of_cache(begun.directory.path(), now, false) == begun.track);
+  check_tracks_of_cache(begun.directory.path(), {now}, false);
+}
+
 TEST_CASE("with a GPU, the CPU model is not compared") {
   // Two hosts with the same kind of GPU have equal records, which contain nothing about the host.
   const auto json = to_json(kA100);

@@ -67,6 +67,23 @@ TEST_CASE("passes whose shards would have numbers of more than ten digits are re
                        doctest::Contains("ask for at most 53333 passes at once"), Error);
 }
 
+TEST_CASE("a pass's views are told beside its images, whose number the groups may not divide") {
+  const auto index = std::make_shared<ImageIndex>();
+  index->classes = {"a"};
+  PlanOptions options;
+  options.group = 8, options.shard_groups = 2;
+  const auto words = [&](std::size_t images, std::uint32_t passes) {
+    index->images.clear();
+    for (std::size_t i = 0; i < images; ++i)
+      index->images.push_back({.id = std::to_string(i), .height = 50, .width = 40});
+    return words_of_passes(Plan(std::make_shared<const ImageIndex>(*index), options), passes);
+  };
+  CHECK(words(30, 2) ==
+        "2 passes of 32 views (30 images, the last group filled up with the pass's first) in 2 shards each");
+  CHECK(words(16, 1) == "1 pass of 16 views in 1 shard");
+  CHECK(words(1, 1) == "1 pass of 8 views (1 image, the last group filled up with the pass's first) in 1 shard");
+}
+
 TEST_CASE("memory limits the workers; an extraction that does not fit with one worker is refused with the keys") {
   const auto index = std::make_shared<ImageIndex>();
   index->classes = {"a"};
@@ -89,6 +106,9 @@ TEST_CASE("memory limits the workers; an extraction that does not fit with one w
   track.codec.max_error = 0.0001;
   CHECK(extraction_memory(plan, kForward, {track, track, track, track}).shards > coded.shards);
 
+  track.codec = {.encoding = Encoding::kFp16}, track.shape = {4, 2, 2};
+  CHECK(choose_workers(plan, 1e6, {track}, 1).sentence.find(": 1 worker with ") != std::string::npos);
+  CHECK(choose_workers(plan, 1e6, {track}, 2).sentence.find(": 2 workers with ") != std::string::npos);
   const ExtractionMemory memory{100, 1000};
   CHECK(workers_that_fit(memory, 64, std::nullopt, options) == 64);
   CHECK(workers_that_fit(memory, 64, 100'000, options) == 64);

@@ -114,7 +114,7 @@ void dump_families(const Arguments& a) {
   save_safetensors(a.at(4), out);
 }
 
-/// SHAPES: {NAME: {"hints", "shapes": {tensor: shape}}}. OUT: {NAME: {"structure", "assumed"} or {"error"}}.
+/// SHAPES: {NAME: {"hints", "shapes": {tensor: shape}}}. OUT: {NAME: {"structure", "assumed", "notes"} or {"error"}}.
 void dump_structures(const Arguments& a) {
   Json out;
   const Json files = parse_json<Json>(read_file(a.at(1)));
@@ -124,7 +124,7 @@ void dump_structures(const Arguments& a) {
       weights[tensor] = at::empty(shape.get<std::vector<std::int64_t>>(), at::device(at::kMeta));
     try {
       const VitReading reading = structure_of(weights, hints_of(file.at("hints")), name);
-      out[name] = {{"structure", to_json(reading.structure)}, {"assumed", reading.assumed}};
+      out[name] = {{"structure", to_json(reading.structure)}, {"assumed", reading.assumed}, {"notes", reading.notes}};
     } catch (const Error& error) {
       out[name] = {{"error", error.what()}};
     }

@@ -99,7 +99,8 @@ def main():
         differ = {key: (reading["structure"][key], value) for key, value in theirs.items()
                   if reading["structure"][key] != value}
         assert not differ, f"{name}: {differ}"
-        usual = [word for word in reading["assumed"] if not word.startswith(("image_size 256", "pooling mean of patches"))]
+        usual = [word for word in reading["notes"] + reading["assumed"]
+                 if not word.startswith(("image_size 256", "pooling mean of patches"))]
         assert not usual, f"{name}: assumed {usual}"
         guess = ours["nameless " + name]
         if "error" in guess:

@@ -118,6 +118,30 @@ TEST_CASE("weights give their structure, and what they do not tell is said") {
   CHECK(structure_of(weights_of(siglip()), {.image_size = 48, .heads = 2}, "file").structure.image_size == 48);
 }
 
+TEST_CASE("an architecture that is not known is told by itself, not among what the tensors do not tell") {
+  const VitReading reading = structure_of(weights_of(structure_of(VitOptions{"", 32, 8, 32, 2, 2, 5, 4})),
+                                          {.arch = "mine", .heads = 2}, "file");
+  CHECK(reading.notes ==
+        std::vector<std::string>{"the architecture \"mine\" is not known; its structure is taken from the weights"});
+  CHECK(reading.assumed == std::vector<std::string>{"activation gelu"});
+}
+
+TEST_CASE("sizes that are told beside an architecture's name count before those that the name stands for") {
+  const VitStructure small = structure_of(VitOptions{"", 32, 8, 32, 2, 2, 5, 4});
+  const Tensors weights = weights_of(small);
+  VitHints hints{.arch = "vit_tiny_patch16_224", .arch_source = "config.json", .dim = 32, .depth = 2, .heads = 2};
+  VitStructure expected = small;
+  expected.arch = hints.arch;
+  CHECK(structure_of(weights, hints, "file").structure == expected);
+  hints.dim = 48;
+  const std::string message = message_of([&] { structure_of(weights, hints, "file"); });
+  CHECK(
+      has(message, "file: config.json says vit_tiny_patch16_224, which has dim 48 and depth 2 there; the file looks"));
+  CHECK(has(message, "or set teacher.arch to theirs"));
+  hints.arch = "custom";
+  CHECK(structure_of(weights, hints, "file").structure.dim == 32);
+}
+
 TEST_CASE("weights that do not fit the hints are refused in a sentence that says what they look like") {
   const Tensors good = weights_of(structure_of(VitOptions{"", 32, 8, 32, 2, 2, 5, 4}));
   const auto refused = [](const Tensors& tensors, const VitHints& hints) {
@@ -129,12 +153,17 @@ TEST_CASE("weights that do not fit the hints are refused in a sentence that says
     return out;
   };
   const std::string other = refused(good, {.arch = "vit_base_patch16_224.augreg_in21k"});
-  CHECK(has(other, "w.safetensors: vit_base_patch16_224 has dim 768 and depth 12; the file looks like a ViT"));
+  CHECK(
+      has(other,
+          "w.safetensors: teacher.arch says vit_base_patch16_224, which has dim 768 and depth 12; the file looks like "
+          "a ViT"));
   CHECK(has(other, "of dim 32, depth 2, patch 8, image_size 32, classes 5"));
+  CHECK(has(other, "give the weights of that architecture, or leave out teacher.arch"));
   CHECK(has(refused(good, {.arch = "vit_base_patch16_rpn_224"}), "norms after its branches"));
   CHECK(has(refused(without({"norm.weight", "norm.bias"}), {.heads = 2}),
             "norm.weight and fc_norm.weight are both missing"));
   CHECK(has(refused(good, {}), "the number of heads is not known for dim 32"));
+  CHECK(has(refused(good, {}), "set teacher.heads"));
   CHECK(has(refused(good, {.heads = 3}), "heads = 3 does not divide the attention's width, 32"));
   CHECK(has(refused(good, {.image_size = 36, .heads = 2}), "image_size = 36 is not a multiple of the patch, 8"));
   CHECK(has(refused(good, {.heads = 2, .classes = 6}), "the head has 5 classes, not 6"));
@@ -154,9 +183,20 @@ TEST_CASE("resampled weights load for another size, and weights of the right siz
   const VitStructure plain = structure_of(VitOptions{"", 32, 8, 32, 2, 2, 5, 4});
   const Tensors weights = weights_of(plain);
   for (const auto& [name, tensor] : resampled(weights, plain)) CHECK(tensor.is_same(weights.at(name)));
+  CHECK_FALSE(size_before_resampling(weights, plain));
   VitStructure larger = plain;
   larger.image_size = 72;
   larger.patch = 12;
+  const auto own = size_before_resampling(weights, larger);
+  REQUIRE(own);
+  CHECK(own->image_size == 32);
+  CHECK(own->patch == 8);
+  VitStructure wide = dinov3();  // without positions
+  const Tensors headless = weights_of(wide);
+  wide.image_size = 64;
+  CHECK_FALSE(size_before_resampling(headless, wide));
+  wide.patch = 16;
+  CHECK(size_before_resampling(headless, wide)->image_size == 0);
   Vit vit(larger, VitWeights::kUninitialised);
   load_weights(*vit, resampled(weights, larger), "file");
   const Tensors loaded = state_dict(*vit);

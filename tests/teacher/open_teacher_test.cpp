@@ -62,6 +62,7 @@ TEST_CASE("a folder of weights and config.json is a whole teacher") {
   const OpenedTeacher teacher = folder.open();
   CHECK(teacher.options.mean == std::vector<double>{0.1, 0.2, 0.3});
   CHECK(teacher.options.stddev == std::vector<double>{0.4, 0.5, 0.6});
+  CHECK(teacher.normalisation_recorded);
   CHECK(teacher.options.crop_pct == 0.8);
   CHECK(teacher.options.crop_mode == "squash");
   CHECK(teacher.options.license == "apache-2.0");
@@ -81,6 +82,24 @@ TEST_CASE("a key that is set wins over config.json, and the difference is told")
   CHECK(teacher.options.mean == std::vector<double>{0.5, 0.5, 0.5});
   CHECK(has(all(teacher.notes), "teacher.mean = [0.5 0.5 0.5], although config.json says [0.1 0.2 0.3]"));
   CHECK_FALSE(has(all(teacher.notes), "teacher.crop_pct"));
+  CHECK_FALSE(teacher.normalisation_recorded);
+}
+
+TEST_CASE("the sizes in timm's model_args count before those of the architecture's name") {
+  Folder folder;
+  folder.options.heads = 0;
+  folder.describe(R"({"architecture": "vit_tiny_patch16_224", "num_classes": 3, "model_args": {"img_size": 32,
+    "patch_size": 8, "embed_dim": 16, "depth": 2, "num_heads": 2}})");
+  const OpenedTeacher teacher = folder.open();
+  CHECK(teacher.options.name == "vit_tiny_patch16_224");
+  CHECK(teacher.network->shape().depth() == 2);
+  CHECK(teacher.network->shape().blocks[0].heads == 2);
+  // They say nothing of an architecture that is named by a key.
+  folder.options.arch = "vit_small_patch16_224";
+  const std::string message = message_of([&] { folder.open(); });
+  CAPTURE(message);
+  CHECK(has(message, "teacher.arch says vit_small_patch16_224, which has dim 384 and depth 12"));
+  CHECK(has(message, "leave out teacher.arch"));
 }
 
 TEST_CASE("what nothing tells is assumed, and said") {
@@ -92,20 +111,32 @@ TEST_CASE("what nothing tells is assumed, and said") {
   folder.options.heads = 2;
   const OpenedTeacher teacher = folder.open();
   CHECK(teacher.options.mean == std::vector<double>{0.485, 0.456, 0.406});
+  CHECK_FALSE(teacher.normalisation_recorded);
   CHECK(has(all(teacher.notes), "assuming"));
   CHECK(has(all(teacher.notes), "activation"));
   CHECK(has(all(teacher.notes), "mean = "));
 }
 
-TEST_CASE("another image size resamples the positions") {
+TEST_CASE("another image size resamples the positions, which is said and recorded") {
   Folder folder;
+  CHECK_FALSE(folder.open().resampled_from);
+  CHECK_FALSE(has(all(folder.open().notes), "resampled"));
   folder.options.image_size = 48;
   const OpenedTeacher teacher = folder.open();
   CHECK(teacher.network->shape().image_size == 48);
   CHECK(teacher.network->shape().blocks[0].height == 6);
+  CHECK(teacher.resampled_from == WeightsSize{32, 8});
+  CHECK(has(all(teacher.notes),
+            "the positions of 4 x 4 patches are resampled to 6 x 6 (image_size = 48, trained with 32)"));
   const TeacherOutputs out = teacher.network->forward(at::zeros({2, 3, 48, 48}), {{1}, {0}, true});
   CHECK(out.features[0].sizes() == at::IntArrayRef{2, 16, 6, 6});
   CHECK(out.attentions[0].sizes() == at::IntArrayRef{2, 2, 6, 6});
+  folder.options.patch = 12;
+  const OpenedTeacher wide = folder.open();
+  CHECK(wide.resampled_from == WeightsSize{32, 8});
+  CHECK_FALSE(has(all(wide.notes), "positions"));
+  CHECK(has(all(wide.notes), "the patch weights of 8 x 8 pixels are resampled to 12 x 12"));
+  folder.options.patch = 0;
   folder.options.image_size = 50;
   CHECK(has(message_of([&] { folder.open(); }), "50"));
 }
@@ -134,7 +165,9 @@ TEST_CASE("a track rebuilds its teacher from the weights alone, whatever config.
       "track.json");
   const TeacherOptions rebuilt = teacher_options(again, {folder.weights.string(), "", false}, "cpu");
   CHECK(rebuilt.mean == std::vector<double>{0.1, 0.2, 0.3});
+  CHECK(again.teacher.resampled_from == WeightsSize{32, 8});
   CHECK(Teacher(rebuilt, taps).run(pictures, 4) == values);
+  CHECK(Teacher(rebuilt, taps).outputs()[0].teacher.resampled_from == again.teacher.resampled_from);
   CHECK(has(message_of([&] {
               teacher_options(again, {folder.weights.string(), "texts", false}, "cpu");
             }),

@@ -10,6 +10,8 @@
 #include "common/base/progress.h"
 #include "common/cache/cache.h"
 #include "common/cache/shard_directory.h"
+#include "common/image/left_out.h"
+#include "common/image/lost_pictures.h"
 #include "tools/inspect/leftovers.h"
 #include "tools/inspect/track_copy.h"
 #include "tools/inspect/verify_files.h"
@@ -113,8 +115,17 @@ void check_index(const fs::path& directory, Findings& findings) {
   check_container(path, findings, Remedy::kCopy);
 }
 
-// Opens a reader for the track. If all shards agree on a copy that differs from track.json, track.json is wrong, and
-// the shards are checked against their copy.
+// Whether its bytes are those that were written, so that a repair must not rename it.
+bool is_intact(const fs::path& track_json) {
+  try {
+    return path_exists(track_json) && has_right_check(read_file(track_json));
+  } catch (const Error&) {
+    return false;  // reported by its reader
+  }
+}
+
+// Opens a reader for the track. If all shards agree on a copy that differs from track.json, track.json belongs to
+// another track, and the shards are checked against their copy.
 void open_track(const fs::path& at, Opened& opened, Findings& findings) {
   const std::string below = (at.parent_path().filename() / at.filename()).generic_string();
   const Cache& cache = *opened.cache;
@@ -127,17 +138,20 @@ void open_track(const fs::path& at, Opened& opened, Findings& findings) {
     // One shard against one track.json: either of the two may be wrong.
     const std::string difference = copy && copy->shards > 1 ? difference_words(*track, *copy) : "";
     if (!difference.empty()) {
-      opened.faults.push_back({at, text("does not match its ", copy->shards, " shards: ", difference), true});
+      findings.add(at / "track.json", "", -1, text("does not match its ", copy->shards, " shards: ", difference),
+                   Remedy::kMove);
       track = copy->track;
     }
   } else if (bad != cache.bad_tracks().end()) {
     const fs::path file = at / "track.json";
     // An intact track.json in the wrong place may be valid data of another cache. One with a newer version number is
-    // kNewer, unless its shards, which have checksums, have a copy and none of them is newer.
+    // kNewer, unless it has no check and its shards, which have checksums, have a copy and none of them is newer.
     const ErrorKind kind = bad->error.kind();
-    const bool contradicted = copy && copy->shards > 1 && copy->newer == 0 && kind == ErrorKind::kNewer;
-    const Remedy remedy =
-        path_exists(file) && !contradicted ? remedy_of(kind, Remedy::kRemake, Remedy::kMove) : Remedy::kRemake;
+    const bool intact = is_intact(file);
+    const bool contradicted = !intact && copy && copy->shards > 1 && copy->newer == 0 && kind == ErrorKind::kNewer;
+    const Remedy remedy = path_exists(file) && !contradicted
+                              ? remedy_of(kind, intact ? Remedy::kMove : Remedy::kRemake, Remedy::kMove)
+                              : Remedy::kRemake;
     if (remedy == Remedy::kRemake)
       opened.faults.push_back({at, bad->error.problem().what, copy.has_value()});
     else
@@ -212,18 +226,23 @@ void check_recipes_there(const Cache& cache, const TrackReader& reader, const st
                     Remedy::kRemake});
 }
 
-std::unique_ptr<const ViewMaker> open_images(const Cache& cache, const VerifyOptions& options) {
+std::unique_ptr<const GivenImages> open_images(const Cache& cache, const VerifyOptions& options) {
   const ImageFolders folders(options.images, options.unlabelled);
   const std::vector<ImageEntry>& images = cache.index().images;
+  const std::vector<LeftOut> left_out = read_left_out(cache.directory() / kLeftOutFile);
+  const auto listed = [&](const ImageEntry& image) {
+    return std::ranges::any_of(left_out, [&](const LeftOut& entry) { return entry.id == image.id; });
+  };
   for (const bool further : {false, true}) {
-    const auto first =
-        std::ranges::find_if(images, [&](const ImageEntry& image) { return is_unlabelled(image.id) == further; });
+    const auto first = std::ranges::find_if(
+        images, [&](const ImageEntry& image) { return is_unlabelled(image.id) == further && !listed(image); });
     if (first != images.end() && !path_exists(folders.file(first->id)))
       throw Error(ErrorKind::kInput, {.path = (further ? folders.unlabelled : folders.images).string(),
                                       .what = "does not contain " + first->id,
                                       .remedy = "expected the folder of images that the cache was made from"});
   }
-  return std::make_unique<const ViewMaker>(folders, cache.index_ptr(), cache.plan().options().image_size);
+  return std::make_unique<const GivenImages>(ViewMaker(folders, cache.index_ptr(), cache.plan().options().image_size),
+                                             LostPictures(folders, cache.index_ptr(), left_out));
 }
 
 }  // namespace
@@ -249,8 +268,8 @@ VerifyReport verify_cache(const fs::path& directory, const VerifyOptions& option
   check_index(directory, findings);
   const Opened opened = open_cache(directory, tracks, findings);
   report.opened = opened.cache != nullptr;
-  std::unique_ptr<const ViewMaker> views;
-  if (!options.images.empty() && opened.cache != nullptr) views = open_images(*opened.cache, options);
+  std::unique_ptr<const GivenImages> images;
+  if (!options.images.empty() && opened.cache != nullptr) images = open_images(*opened.cache, options);
 
   const auto look = [&](const fs::path& file) {
     try {
@@ -303,11 +322,12 @@ VerifyReport verify_cache(const fs::path& directory, const VerifyOptions& option
   const unsigned threads = options.threads > 0 ? options.threads : default_threads();
   Progress progress("verify", "KB", report.bytes / 1000, done / 1000);
   FileCounts counts;
-  check_files(tasks, views.get(), threads, findings, counts,
+  check_files(tasks, images.get(), threads, findings, counts,
               [&](const FileTask& task) { progress.advance(task.bytes / 1000); });
   progress.finish();
   report.groups = counts.groups;
   report.pictures = counts.pictures;
+  report.lost = counts.lost;
   report.left_out = counts.left_out;
   add_track_faults(opened.faults, findings);
   report.findings = findings.sorted();

@@ -37,6 +37,7 @@ struct VerifyReport {
   std::uint64_t files = 0, bytes = 0;      ///< checked, of every kind
   std::uint64_t groups = 0;                ///< of tracks, decoded
   std::uint64_t pictures = 0;              ///< rendered again from images
+  std::uint64_t lost = 0;                  ///< pictures not rendered: left_out.tsv names their images, which are lost
   std::uint64_t left_out = 0;              ///< views marked as left out
   std::uint64_t unlisted = 0;  ///< shards not listed in a shards.json, as during or after an interrupted extraction
   std::vector<std::string> set_aside;  ///< files set aside by a repair, relative to the cache, ascending

@@ -69,7 +69,7 @@ bool in_place(const FileTask& task, const ShardDirectory& shard_directory, Findi
 }
 
 // Returns how many views are marked as left out; none if something is wrong.
-std::uint64_t check_recipes(const FileTask& task, const ViewMaker* views, Findings& findings, FileCounts& counts) {
+std::uint64_t check_recipes(const FileTask& task, const GivenImages* images, Findings& findings, FileCounts& counts) {
   const Plan& plan = task.cache->plan();
   std::uint64_t marked_views = 0;
   bool right = true;
@@ -97,10 +97,14 @@ std::uint64_t check_recipes(const FileTask& task, const ViewMaker* views, Findin
     counts.left_out += left_out.size();
     marked_views += left_out.size();
     const std::optional<std::size_t> hashed = hashed_view(recipes, key.group);
-    if (views == nullptr || !hashed) continue;
+    if (images == nullptr || !hashed) continue;
+    if (images->lost.concern(recipes, *hashed)) {
+      ++counts.lost;
+      continue;
+    }
     try {
       const auto size = static_cast<int>(plan.options().image_size);
-      if (make_hash(*views, recipes, *hashed, size) != task.cache->picture_hash(key))
+      if (make_hash(images->views, recipes, *hashed, size) != task.cache->picture_hash(key))
         add("picture_hash", "the given images give a different picture", Remedy::kImages);
       ++counts.pictures;
     } catch (const Error& error) {
@@ -203,14 +207,14 @@ bool check_container(const std::filesystem::path& path, Findings& findings, Reme
   }
 }
 
-void check_file(const FileTask& task, const ViewMaker* views, Findings& findings, FileCounts& counts) {
+void check_file(const FileTask& task, const GivenImages* images, Findings& findings, FileCounts& counts) {
   const bool recipes = task.path.parent_path().filename() == "recipes";
   try {
     if (!check_container(task.path, findings, Remedy::kRemake)) return;
     std::uint64_t views_left_out = 0;
     if (task.cache != nullptr && recipes) {
       if (!in_place(task, task.cache->recipe_directory(), findings)) return;
-      views_left_out = check_recipes(task, views, findings, counts);
+      views_left_out = check_recipes(task, images, findings, counts);
     }
     if (task.cache != nullptr && task.reader != nullptr) {
       if (!in_place(task, task.reader->shard_directory(), findings)) return;
@@ -222,7 +226,7 @@ void check_file(const FileTask& task, const ViewMaker* views, Findings& findings
   }
 }
 
-void check_files(const std::vector<FileTask>& tasks, const ViewMaker* views, unsigned threads, Findings& findings,
+void check_files(const std::vector<FileTask>& tasks, const GivenImages* images, unsigned threads, Findings& findings,
                  FileCounts& counts, const std::function<void(const FileTask&)>& checked) {
   std::atomic<std::size_t> next = 0;
   tbb::task_arena arena(static_cast<int>(threads));
@@ -231,7 +235,7 @@ void check_files(const std::vector<FileTask>& tasks, const ViewMaker* views, uns
         0u, threads,
         [&](unsigned) {
           for (std::size_t i = next++; i < tasks.size(); i = next++) {
-            check_file(tasks[i], views, findings, counts);
+            check_file(tasks[i], images, findings, counts);
             checked(tasks[i]);
           }
         },

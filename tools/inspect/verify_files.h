@@ -12,6 +12,7 @@
 
 #include "common/cache/cache.h"
 #include "common/cache/shard_directory.h"
+#include "common/image/lost_pictures.h"
 #include "common/image/views.h"
 #include "tools/inspect/finding.h"
 
@@ -38,6 +39,12 @@ class Findings {
   std::vector<Finding> findings_;
 };
 
+/// The given folder of images.
+struct GivenImages {
+  ViewMaker views;
+  LostPictures lost;  ///< of those that the cache's left_out.tsv names
+};
+
 /// Checks a file's table, frames and contents as seen by HDF5. Returns whether all is right. `damaged`: the remedy for
 /// wrong bytes.
 bool check_container(const std::filesystem::path& path, Findings& findings, Remedy damaged);
@@ -54,16 +61,17 @@ struct FileTask {
 
 struct FileCounts {
   std::atomic<std::uint64_t> groups = 0, pictures = 0;
+  std::atomic<std::uint64_t> lost = 0;      ///< pictures that were not rendered, since their images are lost
   std::atomic<std::uint64_t> left_out = 0;  ///< views marked in recipes
 };
 
-/// Runs all checks on one file. `views` may be nullptr. Thread-safe.
-void check_file(const FileTask& task, const ViewMaker* views, Findings& findings, FileCounts& counts);
+/// Runs all checks on one file. `images` may be nullptr. Thread-safe.
+void check_file(const FileTask& task, const GivenImages* images, Findings& findings, FileCounts& counts);
 
 /// Runs check_file() and then `checked` for each task, on `threads` threads. Tasks start in order, so that concurrent
 /// ones are neighbours: a pass's permutation is computed at most once per task, and once per pass if it has more files
 /// than there are threads.
-void check_files(const std::vector<FileTask>& tasks, const ViewMaker* views, unsigned threads, Findings& findings,
+void check_files(const std::vector<FileTask>& tasks, const GivenImages* images, unsigned threads, Findings& findings,
                  FileCounts& counts, const std::function<void(const FileTask&)>& checked);
 
 }  // namespace vitrine

@@ -143,6 +143,9 @@ std::string teachers_section(const Cache& cache, const std::vector<const TrackIn
     rows.push_back({"licence of the weights", teacher.license.empty() ? "not recorded" : teacher.license});
     rows.push_back({"top-1", score_words(read_teacher_score(cache.directory(), directory))});
     rows.push_back({"architecture", teacher.architecture.family + " " + teacher.architecture.settings});
+    if (const auto& own = teacher.resampled_from)
+      rows.push_back({"resampled from", text(own->image_size > 0 ? text("image_size ", own->image_size, ", ") : "",
+                                             "patch ", own->patch)});
     rows.push_back({"normalisation", text("mean ", triplet(teacher.mean), ", std ", triplet(teacher.stddev))});
     rows.push_back({"clean crops", text("crop_pct ", Json(teacher.crop_pct).dump(), ", ", teacher.interpolation)});
     out += "\n" + table(rows);

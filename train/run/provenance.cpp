@@ -95,14 +95,23 @@ std::string word_of(Difference kind) {
   return std::ranges::find(kWords, kind, &std::pair<const char*, Difference>::second)->first;
 }
 
+std::string allowance_words() {
+  std::string out;
+  for (const auto& [name, kind] : kWords) out += text(out.empty() ? "" : ", ", name);
+  return out;
+}
+
 Allowance::Allowance(const std::string& words) {
   for (const std::string& word : comma_separated(words)) {
     const auto found = std::ranges::find_if(kWords, [&](const auto& known) { return word == known.first; });
-    if (found == std::end(kWords)) {
-      std::string known;
-      for (const auto& [name, kind] : kWords) known += text(known.empty() ? "" : ", ", name);
-      fail("allow = \"", words, "\" names \"", word, "\", which is not a known difference; expected one of ", known);
-    }
+    if (word == "module") fail("allow = \"", words, "\": module is a word of the command line alone, --allow module");
+    if (word == "chance")
+      fail("allow = \"", words,
+           "\" names \"chance\", which vitrine-extract asks for; training does not check the "
+           "teacher, leave it out");
+    if (found == std::end(kWords))
+      fail("allow = \"", words, "\" names \"", word, "\", which is not a known difference; expected one of ",
+           allowance_words());
     allowed_.insert(found->second);
   }
 }

@@ -50,6 +50,8 @@ class Allowance {
 
 /// The word for `allow`: "teachers", ...
 std::string word_of(Difference kind);
+/// All of them: "teachers, preprocessing, ...".
+std::string allowance_words();
 
 /// Compares the cache's tracks that a run reads with each other: teachers, preprocessing, and the arithmetic of their
 /// shards (reads the tables of up to 1,024 shards per track, evenly spread). With `several_teachers` only the tracks of

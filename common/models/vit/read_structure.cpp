@@ -40,7 +40,7 @@ class Reader {
     read_heads();
     read_activation();
     s_.check(where_);
-    return {s_, assumed_};
+    return {s_, assumed_, notes_};
   }
 
  private:
@@ -72,10 +72,21 @@ class Reader {
     size("blocks.0.norm1.weight", 0);
     if (!names_.has("blocks.0.norm1.bias")) misfit("choose another teacher", "RMSNorm is not supported");
     if (!arch_ && !hints_.arch.empty())
-      assume("architecture \"", hints_.arch, "\" is not known; its structure is taken from the weights");
-    if (arch_ && (arch_->dim != s_.dim || arch_->depth != s_.depth))
-      misfit("give the weights of that architecture, or leave the architecture away", arch_->name, " has dim ",
-             arch_->dim, " and depth ", arch_->depth);
+      notes_.push_back(
+          text("the architecture \"", hints_.arch, "\" is not known; its structure is taken from the weights"));
+    if (arch_) check_sizes(*arch_);
+  }
+
+  /// config.json may say other sizes beside the name (timm's model_args). Stale ones are no fault of the weights.
+  void check_sizes(const VitArchitecture& arch) const {
+    const int dim = hints_.dim > 0 ? hints_.dim : arch.dim, depth = hints_.depth > 0 ? hints_.depth : arch.depth;
+    if ((s_.dim == arch.dim && s_.depth == arch.depth) || (s_.dim == dim && s_.depth == depth)) return;
+    const bool key = hints_.arch_source == VitHints().arch_source;
+    misfit(key ? text("give the weights of that architecture, or leave out ", hints_.arch_source)
+               : "give the weights of that architecture, or set teacher.arch to theirs (with a name that is not "
+                 "timm's the weights tell their structure)",
+           hints_.arch_source, " says ", arch.name, ", which has dim ", dim, " and depth ", depth,
+           hints_.dim > 0 || hints_.depth > 0 ? " there" : "");
   }
 
   void read_tokens() {
@@ -252,7 +263,7 @@ class Reader {
                                                 : text(" (as in timm's models of dim ", s_.dim, ")"));
     }
     if (s_.heads <= 0 || attention_width_ % s_.heads != 0)
-      misfit("set heads", "heads = ", s_.heads, " does not divide the attention's width, ", attention_width_);
+      misfit("set teacher.heads", "heads = ", s_.heads, " does not divide the attention's width, ", attention_width_);
     s_.head_dim = attention_width_ / s_.heads;
     if (s_.pooling != VitPooling::kAttention) return;
     s_.pool_heads = s_.pool_prefix ? 8 : s_.heads;
@@ -268,7 +279,7 @@ class Reader {
     if (s_.dim == 1536 && (s_.pooling == VitPooling::kAttention || s_.mlp == VitMlp::kPlain)) return 16;
     for (const Usual& usual : kUsual)
       if (usual.dim == s_.dim) return usual.heads;
-    if (s_.dim % kUsualHeadDim != 0) misfit("set heads", "the number of heads is not known for dim ", s_.dim);
+    if (s_.dim % kUsualHeadDim != 0) misfit("set teacher.heads", "the number of heads is not known for dim ", s_.dim);
     return s_.dim / kUsualHeadDim;
   }
 
@@ -292,7 +303,7 @@ class Reader {
   const std::string& where_;
   std::optional<VitArchitecture> arch_;
   VitStructure s_;
-  std::vector<std::string> assumed_;
+  std::vector<std::string> assumed_, notes_;
   int file_patch_ = 0, file_grid_ = 0, attention_width_ = 0;
 };
 

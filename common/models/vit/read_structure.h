@@ -13,7 +13,9 @@ namespace vitrine {
 
 /// Empty and 0: not known.
 struct VitHints {
-  std::string arch;  ///< timm's name, with or without the weights' tag
+  std::string arch;                          ///< timm's name, with or without the weights' tag
+  std::string arch_source = "teacher.arch";  ///< what says `arch`, for messages
+  int dim = 0, depth = 0;                    ///< what that source says beside the name, in place of the name's sizes
   /// Another value than the weights' resamples them (resample.h).
   int image_size = 0, patch = 0;
   int heads = 0, classes = 0;
@@ -25,13 +27,14 @@ struct VitReading {
   VitStructure structure;
   /// What neither the weights nor the hints determine: "activation gelu", "heads 12 (dim 768 / 64)".
   std::vector<std::string> assumed;
+  std::vector<std::string> notes;  ///< sentences for the user: an architecture that is not known
 };
 
 /// `weights`: timm's names, without a prefix; only names and shapes are read, so the tensors may be meta tensors.
 /// Throws Error, kInput, beginning with `where` and saying what the file looks like (layout.h), for the weights of
-/// another architecture than hints.arch or of another kind of model, a missing final norm, heads that do not divide the
-/// width, a size that the patch does not divide, and other classes than hints.classes. Other tensors are left to
-/// load_weights().
+/// another architecture than hints.arch (they must fit its sizes or hints.dim and hints.depth) or of another kind of
+/// model, a missing final norm, heads that do not divide the width, a size that the patch does not divide, and other
+/// classes than hints.classes. Other tensors are left to load_weights().
 VitReading structure_of(const Tensors& weights, const VitHints& hints, const std::string& where);
 
 }  // namespace vitrine

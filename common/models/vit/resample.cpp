@@ -50,6 +50,34 @@ at::Tensor interpolation_matrix(std::int64_t rows, std::int64_t wanted) {
   return out;
 }
 
+/// 0 for what is no square's number.
+int grid_side(std::int64_t square) {
+  return square > 0 ? static_cast<int>(std::lround(std::sqrt(static_cast<double>(square)))) : 0;
+}
+
+/// Rows of pos_embed before the patches'.
+int own_prefix(const VitStructure& s) {
+  return s.positions == VitPositions::kAllTokens ? s.prefix_tokens() : 0;
+}
+
+enum class Part { kNone, kPositions, kPatch, kRelativeTable };
+
+/// Which of the resampled tensors this is, if its shape does not match the structure's size.
+Part part_to_resample(const std::string& name, const at::Tensor& tensor, const VitStructure& s) {
+  if (name == "pos_embed" && tensor.dim() == 3) {
+    const std::int64_t patches = tensor.size(1) - own_prefix(s);
+    return patches != s.patches() && patches > 0 && is_square(patches) ? Part::kPositions : Part::kNone;
+  }
+  if (name == "patch_embed.proj.weight" && tensor.dim() == 4)
+    return tensor.size(2) != s.patch && tensor.size(2) == tensor.size(3) ? Part::kPatch : Part::kNone;
+  if (name.ends_with("relative_position_bias_table") && tensor.dim() == 2) {
+    const std::int64_t offsets = tensor.size(0) - 3;
+    const bool other = tensor.size(0) != relative_table_rows(s.grid());
+    return other && offsets > 0 && is_square(offsets) ? Part::kRelativeTable : Part::kNone;
+  }
+  return Part::kNone;
+}
+
 }  // namespace
 
 at::Tensor resample_positions(const at::Tensor& pos_embed, int prefix, int grid) {
@@ -81,21 +109,35 @@ at::Tensor resample_relative_table(const at::Tensor& table, int grid) {
 
 Tensors resampled(const Tensors& weights, const VitStructure& s) {
   Tensors out = weights;
-  for (auto& [name, tensor] : out) {
-    if (name == "pos_embed" && tensor.dim() == 3) {
-      const int prefix = s.positions == VitPositions::kAllTokens ? s.prefix_tokens() : 0;
-      const std::int64_t patches = tensor.size(1) - prefix;
-      if (patches != s.patches() && patches > 0 && is_square(patches))
-        tensor = resample_positions(tensor, prefix, s.grid());
-    } else if (name == "patch_embed.proj.weight" && tensor.dim() == 4) {
-      if (tensor.size(2) != s.patch && tensor.size(2) == tensor.size(3)) tensor = resample_patch(tensor, s.patch);
-    } else if (name.ends_with("relative_position_bias_table") && tensor.dim() == 2) {
-      const std::int64_t offsets = tensor.size(0) - 3;
-      if (tensor.size(0) != relative_table_rows(s.grid()) && offsets > 0 && is_square(offsets))
+  for (auto& [name, tensor] : out) switch (part_to_resample(name, tensor, s)) {
+      case Part::kNone:
+        break;
+      case Part::kPositions:
+        tensor = resample_positions(tensor, own_prefix(s), s.grid());
+        break;
+      case Part::kPatch:
+        tensor = resample_patch(tensor, s.patch);
+        break;
+      case Part::kRelativeTable:
         tensor = resample_relative_table(tensor, s.grid());
+        break;
     }
-  }
   return out;
+}
+
+std::optional<TrainedSize> size_before_resampling(const Tensors& weights, const VitStructure& s) {
+  int grid = 0, patch = 0;
+  bool changes = false;
+  for (const auto& [name, tensor] : weights) {
+    changes = changes || part_to_resample(name, tensor, s) != Part::kNone;
+    if (name == "pos_embed" && tensor.dim() == 3)
+      grid = grid_side(tensor.size(1) - own_prefix(s));
+    else if (name == "patch_embed.proj.weight" && tensor.dim() == 4)
+      patch = static_cast<int>(tensor.size(2));
+    else if (grid == 0 && name.ends_with("relative_position_bias_table"))
+      grid = (grid_side(tensor.size(0) - 3) + 1) / 2;
+  }
+  return changes ? std::optional(TrainedSize{grid * patch, patch}) : std::nullopt;
 }
 
 }  // namespace vitrine

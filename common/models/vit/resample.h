@@ -2,6 +2,8 @@
 #ifndef VITRINE_COMMON_MODELS_VIT_RESAMPLE_H_
 #define VITRINE_COMMON_MODELS_VIT_RESAMPLE_H_
 
+#include <optional>
+
 #include "common/models/weights/safetensors.h"
 #include "common/models/vit/structure.h"
 
@@ -22,6 +24,14 @@ at::Tensor resample_relative_table(const at::Tensor& table, int grid);
 /// The weights with these tensors resampled where their shapes do not match the structure's image size and patch. All
 /// other tensors are shared; those whose shape makes no sense are left for load_weights() to reject.
 Tensors resampled(const Tensors& weights, const VitStructure& structure);
+
+/// The size that weights were trained with, in pixels.
+struct TrainedSize {
+  int image_size = 0;  ///< 0: they have no positions
+  int patch = 0;
+};
+/// That of the weights, if resampled() changes them.
+std::optional<TrainedSize> size_before_resampling(const Tensors& weights, const VitStructure& structure);
 
 }  // namespace vitrine
 

@@ -112,6 +112,22 @@ TEST_CASE("distil: without labels the student has the teacher's classes, and agr
   CHECK(nlohmann::json::parse(read_whole(photos.out / "summary.json")).contains("validation_agreement"));
 }
 
+TEST_CASE("distil: a teacher at chance is refused with a word that distil takes, and then accepted") {
+  const Photos photos;
+  photos.save(3);
+  const CommandResult refused = run(photos.command(kShort));
+  CAPTURE(refused.output);
+  CHECK(refused.exit_code == 2);
+  CHECK(refused.output.find("add --allow chance") != std::string::npos);
+  const CommandResult unknown = run(photos.command(std::string(kShort) + "--allow luck"));
+  CHECK(unknown.exit_code == 2);
+  CHECK(unknown.output.find("\"luck\" is not known; expected one of chance, mixed, module") != std::string::npos);
+  const CommandResult accepted = run(photos.command(std::string(kShort) + "--allow chance,mixed"));
+  CAPTURE(accepted.output);
+  CHECK(accepted.exit_code == 0);
+  CHECK(fs::exists(photos.out / "report.html"));
+}
+
 TEST_CASE("distil: a stop is passed on, and the same command goes on") {
   const Photos photos;
   photos.save(5);

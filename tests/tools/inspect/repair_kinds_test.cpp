@@ -107,14 +107,40 @@ TEST_CASE("a track with a future encoding, setting, kind or version is not chang
         std::tuple("\"level\": 1", "\"codec\": {\"wavelet\": 4}, \"level\": 1", "codec.wavelet is a setting"),
         std::tuple("\"kind\": \"logits\"", "\"kind\": \"tokens\"", "unknown kind of track \"tokens\""),
         std::tuple("\"version\": 2", "\"version\": 3", "has format version 3")}) {
+    for (const bool shards_too : {true, false}) {
+      CAPTURE(to);
+      CAPTURE(shards_too);
+      const SampleCache cache;
+      replace_in(cache.path(kLogits + "track.json"), from, to);
+      write_whole(cache.path(kLogits + "track.json"), with_new_check(read_whole(cache.path(kLogits + "track.json"))));
+      if (shards_too)
+        for (const char* shard : {"00000.h5", "00001.h5"}) set_unknown_flag(cache.path(kLogits + shard));
+      check_left_as_newer(cache.directory, kLogits + "track.json", words);
+    }
+  }
+}
+
+TEST_CASE("a track.json with a right check is never renamed, whatever it says; one without is damage") {
+  for (const auto& [from, to] : {std::pair("\"level\": 1", "\"level\": 99"), std::pair("\"shape\"", "\"form\"")}) {
     CAPTURE(to);
     const SampleCache cache;
-    replace_in(cache.path(kLogits + "track.json"), from, to);
-    write_whole(cache.path(kLogits + "track.json"), with_new_check(read_whole(cache.path(kLogits + "track.json"))));
-    // Its shards may be newer too, or not.
-    for (const char* shard : {"00000.h5", "00001.h5"}) set_unknown_flag(cache.path(kLogits + shard));
-    check_left_as_newer(cache.directory, kLogits + "track.json", words);
+    const std::string file = kLogits + "track.json";
+    replace_in(cache.path(file), from, to);
+    CHECK(plan_repair(cache.directory, cache.verify()).restore.contains(file));
+    write_whole(cache.path(file), with_new_check(read_whole(cache.path(file))));
+    const auto before = cache.files();
+    const auto json = repaired(cache.directory, 1);
+    REQUIRE(json["left"].size() == 1);
+    CHECK(json["left"][0]["file"] == file);
+    CHECK(json["left"][0]["remedy"] == "move");
+    CHECK((cache.files() == before));
   }
+  // A newer number without a check is contradicted by shards of this version.
+  const SampleCache cache;
+  const std::string file = kLogits + "track.json";
+  replace_in(cache.path(file), "\"version\": 2", "\"version\": 3");
+  replace_in(cache.path(file), "\"check\": \"", "\"check\": \"0");
+  CHECK(plan_repair(cache.directory, cache.verify()).restore.contains(file));
 }
 
 TEST_CASE("payloads of a newer version are not changed") {

@@ -126,7 +126,7 @@ TEST_CASE("each teacher's tracks get their own command, and lost recipes are mad
                             "'taps.attention=[]'"));
 }
 
-TEST_CASE("a track.json that contradicts all shards is made again, and the shards stay") {
+TEST_CASE("a sound track.json that contradicts all shards stays, as they do; once it is moved, it is made again") {
   const SampleCache cache;
   const auto before = cache.files();
   const std::string json = read_whole(cache.path(kLogits + "track.json"));
@@ -136,14 +136,20 @@ TEST_CASE("a track.json that contradicts all shards is made again, and the shard
   REQUIRE(report.findings.size() == 1);
   CHECK(report.findings[0].what ==
         "does not match its 4 shards: made_with.precision is \"bf16\", but \"fp32\" in the shards");
-  const RepairPlan plan = plan_repair(cache.directory, report);
-  CHECK(plan.restore == std::map<std::string, std::string>{{kLogits + "track.json", json}});
+  CHECK(report.findings[0].remedy == Remedy::kMove);
+  const auto with_stranger = cache.files();
+  RepairPlan plan = plan_repair(cache.directory, report);
+  CHECK(plan.left.size() == 1);
+  CHECK(plan.restore.empty());
   CHECK(plan.set_aside.empty());
   CHECK(plan.commands.empty());
-  auto expected = before;
-  expected[kLogits + "track.json.damaged"] = read_whole(cache.path(kLogits + "track.json"));
   carry_out(cache.directory, plan);
-  CHECK((cache.files() == expected));
+  CHECK((cache.files() == with_stranger));
+  std::filesystem::remove(cache.path(kLogits + "track.json"));
+  plan = plan_repair(cache.directory, cache.verify());
+  CHECK(plan.restore == std::map<std::string, std::string>{{kLogits + "track.json", json}});
+  carry_out(cache.directory, plan);
+  CHECK((cache.files() == before));
 }
 
 TEST_CASE("only temporary files of dead writers are removed") {

@@ -364,6 +364,29 @@ TEST_CASE("estimate predicts the actual bytes, leaves no files, and its figures 
   CHECK(run(command + " --set images=/nowhere").exit_code == 2);
 }
 
+TEST_CASE("an estimate leaves out a picture that is damaged inside, as the extraction does") {
+  const ExtractFixture fixture;
+  const std::filesystem::path file = fixture.images / "bee" / "2.jpg";
+  const std::string sound = read_whole(file), command = executable("vitrine-cache") + " estimate" +
+                                                        quoted(fixture.config) + " --json --groups 2" + " --set" +
+                                                        quoted("cache=" + (fixture.root / "cache").string());
+  const auto estimated = [&](const std::string& more) {
+    const CommandResult result = run("( " + command + more + " 2> /dev/null )");
+    CAPTURE(result.output);
+    REQUIRE(result.exit_code == 0);
+    return nlohmann::json::parse(result.output);
+  };
+  write_whole(file, damaged_png());
+  const auto fresh = estimated("");
+  CHECK(fresh["images"] == 14);
+  CHECK(fresh["files_unreadable"] == 1);
+  // One of a cache's index that was damaged since, where the extraction skips it.
+  write_whole(file, sound);
+  REQUIRE(fixture.extract("cache").exit_code == 0);
+  write_whole(file, damaged_png());
+  CHECK(estimated(" --set bad_images=skip")["images"] == 15);
+}
+
 TEST_CASE("an estimate counts all images and reads only its sample") {
   const ExtractFixture fixture;
   const ImageIndex whole = scan_image_folder(fixture.images, nullptr);

@@ -148,8 +148,7 @@ TEST_CASE("every kind of damage is found and named, without false findings") {
          write_whole(c.path(kLogits + "track.json"),
                      with_new_check(std::string(json).replace(json.find("\"level\": 1"), 10, "\"level\": 2")));
        },
-       kLogits + "track.json", "", -1, "does not match its 4 shards: level is 2, but 1 in the shards",
-       Remedy::kRestore},
+       kLogits + "track.json", "", -1, "does not match its 4 shards: level is 2, but 1 in the shards", Remedy::kMove},
       {"a digit of its settings",
        [](const SampleCache& c) {
          const std::string json = read_whole(c.path(kLogits + "track.json"));

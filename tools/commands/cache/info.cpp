@@ -254,8 +254,12 @@ void print_words(const Cache& cache, const State& state) {
   const Plan& plan = cache.plan();
   std::cout << cache.directory().string() << ": " << cache.index().describe() << "\n"
             << "plan " << plan.hash().substr(0, 8) << ": " << human_count(plan.groups_per_pass()) << " groups of "
-            << plan.options().group << " views per pass, " << human_count(plan.shards_per_pass())
-            << " shards per pass; recipes of passes " << range_words(cache.recipe_passes()) << "\n";
+            << plan.options().group << " views per pass"
+            << (plan.layout().views_per_pass() == plan.index().images.size()
+                    ? ", "
+                    : " (the last is filled up with the pass's first images), ")
+            << human_count(plan.shards_per_pass()) << " shards per pass; recipes of passes "
+            << range_words(cache.recipe_passes()) << "\n";
   const auto json = nlohmann::ordered_json::parse(plan.json());
   std::vector<std::vector<std::string>> settings;
   for (const auto& [key, value] : json["settings"].items()) settings.push_back({key, value.dump()});

@@ -7,6 +7,8 @@
 #include "common/base/error.h"
 #include "common/base/files.h"
 #include "common/cache/cache.h"
+#include "common/image/left_out.h"
+#include "common/image/lost_pictures.h"
 #include "common/image/views.h"
 #include "common/image/write.h"
 #include "common/plan/class_names.h"
@@ -97,10 +99,11 @@ ClassNames class_names(const Cache& cache, const Request& request, const Shown& 
 }
 
 // The sheet's views in one group: positions [first, end).
-std::vector<SheetView> make_views(const Cache& cache, const ViewMaker& maker, const Shown& shown,
-                                  const ClassNames& classes, GroupKey key, std::size_t first, std::size_t end,
-                                  int size) {
-  const std::vector<Recipe> recipes = cache.recipes(key);
+std::vector<SheetView> make_views(const Cache& cache, const ViewMaker& maker, const LostPictures& lost,
+                                  const Shown& shown, const ClassNames& classes, GroupKey key, std::size_t first,
+                                  std::size_t end, int size) {
+  std::vector<Recipe> recipes = cache.recipes(key);
+  lost.mark(recipes);
   const std::vector<std::uint8_t> pictures = maker.group(recipes, size);
   const std::size_t bytes = pictures.size() / recipes.size();
   TrackReader::Scratch scratch;
@@ -158,7 +161,9 @@ int show(const Request& request) {
            "; its complete passes are ", range_words(cache.recipe_passes()));
   const Shown shown = choose(cache, request, first_group);
   const ClassNames classes = class_names(cache, request, shown);
-  const ViewMaker maker({request.images, request.unlabelled}, cache.index_ptr(), options.image_size);
+  const ImageFolders folders{request.images, request.unlabelled};
+  const ViewMaker maker(folders, cache.index_ptr(), options.image_size);
+  const LostPictures lost(folders, cache.index_ptr(), read_left_out(cache.directory() / kLeftOutFile));
   const int size = request.size > 0 ? request.size : static_cast<int>(options.image_size);
   std::vector<SheetView> views;
   while (views.size() < request.count) {
@@ -166,7 +171,7 @@ int show(const Request& request) {
     const std::size_t in_group = place % options.group,
                       end = std::min<std::size_t>(options.group, in_group + request.count - views.size());
     const auto group = static_cast<std::uint32_t>(place / options.group);
-    for (SheetView& view : make_views(cache, maker, shown, classes, {request.pass, group}, in_group, end, size))
+    for (SheetView& view : make_views(cache, maker, lost, shown, classes, {request.pass, group}, in_group, end, size))
       views.push_back(std::move(view));
   }
   std::string title = text("plan ", cache.plan().hash().substr(0, 8), ", pass ", request.pass, ", views ",

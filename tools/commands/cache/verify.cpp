@@ -8,6 +8,7 @@
 
 #include "common/base/error.h"
 #include "common/base/progress.h"
+#include "common/image/left_out.h"
 #include "tools/commands/cache/command.h"
 #include "tools/commands/cache/deep_report.h"
 #include "tools/commands/cache/findings.h"
@@ -97,6 +98,7 @@ int verify(const Request& request) {
     out["bytes"] = report.bytes;
     out["groups"] = report.groups;
     out["pictures"] = report.pictures;
+    out["pictures_lost"] = report.lost;
     out["views_left_out"] = report.left_out;
     out["unlisted"] = report.unlisted;
     out["set_aside"] = report.set_aside;
@@ -111,6 +113,9 @@ int verify(const Request& request) {
               << human_count(report.groups) << " groups of targets decoded";
     if (report.left_out > 0) std::cout << ", " << human_count(report.left_out) << " views left out";
     if (!request.options.images.empty()) std::cout << ", " << human_count(report.pictures) << " pictures rendered";
+    if (report.lost > 0)
+      std::cout << " (not rendered, for images that " << kLeftOutFile << " names as lost: " << human_count(report.lost)
+                << ")";
     std::cout << ": " << verdict_words(report) << '\n';
     print_incomplete(report.incomplete);
     if (report.unlisted > 0)

@@ -24,9 +24,9 @@ void add_options(CommandLine& line, DistilRequest& request, std::vector<std::str
   line.add_option("PHOTOS", request.photos, "a folder with one folder of photos per class").required();
   line.add_option("--teacher", request.teacher, "its weights, or a folder with weights and config.json").required();
   line.add_option("--allow", allow,
-                  "module: the teacher is a module of tools/scripts/export_teacher.py, whose code runs")
-      .one_of({"module"})
-      .type_name("WORD")
+                  "module: the teacher is a module of tools/scripts/export_teacher.py, whose code runs; chance, mixed: "
+                  "as vitrine-extract's")
+      .type_name("WORD[,WORD...]")
       .repeatable();
   line.add_option("--out", request.out, "the run's directory: configurations, cache, student, report").required();
   line.add_option("--student", request.student, "resnet18, resnet34, resnet50, resnet101 or resnet152").show_default();
@@ -65,6 +65,9 @@ int main(int argc, char** argv) {
         "of them\nfor more. Exit codes: those of vitrine-extract and vitrine-train.");
     if (const auto code = line.parse(argc, argv)) return *code;
     request.allow_module = take_allowed(allow, "module");
+    request.allow_chance = take_allowed(allow, "chance");
+    request.allow_mixed = take_allowed(allow, "mixed");
+    refuse_other_words(allow, {"chance", "mixed", "module"});
     check_request(request);
     const StopFlag& stop = stop_on_signals();
     const std::string command = shell_command(argc, argv);

@@ -10,11 +10,13 @@
 namespace vitrine {
 
 struct DistilRequest {
-  std::string photos;                ///< a folder of class folders; without labels any folder
-  std::string unlabelled;            ///< further photos without labels; empty: none
-  std::string validation, test;      ///< folders of class folders; empty: validation is held out of photos, no test
-  std::string teacher;               ///< a weight file, or a folder with weights and config.json; or a module
-  bool allow_module = false;         ///< teacher is a module, whose code may run
+  std::string photos;            ///< a folder of class folders; without labels any folder
+  std::string unlabelled;        ///< further photos without labels; empty: none
+  std::string validation, test;  ///< folders of class folders; empty: validation is held out of photos, no test
+  std::string teacher;           ///< a weight file, or a folder with weights and config.json; or a module
+  bool allow_module = false;     ///< teacher is a module, whose code may run
+  /// vitrine-extract's words. They say what to do about what is met, and are no part of json().
+  bool allow_chance = false, allow_mixed = false;
   std::string student = "resnet50";  ///< an architecture
   std::string student_weights;       ///< trained weights that the student begins with; empty: random
   std::string out;                   ///< the run's directory

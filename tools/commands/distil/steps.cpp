@@ -109,8 +109,14 @@ std::vector<DistilStep> steps_of(const DistilRequest& request, const std::vector
   const auto file = [&](const char* name) { return (out / name).string(); };
   std::vector<DistilStep> steps = {{"the teacher's targets", "extract", {file("extract.toml")}},
                                    {"the student", "train", {file("train.toml")}}};
-  if (request.allow_module)
-    for (DistilStep& step : steps) step.arguments.insert(step.arguments.end(), {"--allow", "module"});
+  const auto allow = [&](const char* word, DistilStep& step) {
+    step.arguments.insert(step.arguments.end(), {"--allow", word});
+  };
+  if (request.allow_chance) allow("chance", steps[0]);
+  for (DistilStep& step : steps) {
+    if (request.allow_mixed) allow("mixed", step);
+    if (request.allow_module) allow("module", step);
+  }
   if (request.baseline) steps.push_back({"the same network from labels alone", "train", {file("baseline.toml")}});
   for (DistilStep& step : steps) step.arguments.insert(step.arguments.end(), screen.begin(), screen.end());
   steps.push_back({"the student as ONNX", "export", {request.out, "--format", "onnx"}});

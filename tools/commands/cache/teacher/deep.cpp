@@ -14,6 +14,8 @@
 #include "common/base/progress.h"
 #include "common/cache/track.h"
 #include "common/cache/writer.h"
+#include "common/image/left_out.h"
+#include "common/image/lost_pictures.h"
 #include "common/image/views.h"
 #include "common/teacher/left_out_views.h"
 #include "common/teacher/one_thread_each.h"
@@ -153,11 +155,20 @@ class Asked {
   std::vector<std::optional<ValueFigures>> figures_;
 };
 
-// The pictures of a group as the teacher saw them.
-std::vector<std::uint8_t> pictures_of(const Cache& cache, const ViewMaker& maker, GroupKey key,
-                                      std::span<const Recipe> recipes, int size) {
-  std::vector<std::uint8_t> pictures = maker.group(recipes, size);
-  if (hash_of_group(recipes, key.group, pictures) != cache.picture_hash(key))
+// The folder of images.
+struct Images {
+  ViewMaker maker;
+  LostPictures lost;
+};
+
+// The pictures of a group as the teacher saw them. Marks the views in `recipes` whose images are lost.
+std::vector<std::uint8_t> pictures_of(const Cache& cache, const Images& images, GroupKey key,
+                                      std::vector<Recipe>& recipes, int size) {
+  const std::optional<std::size_t> hashed = hashed_view(recipes, key.group);
+  const bool lost = hashed && images.lost.concern(recipes, *hashed);
+  images.lost.mark(recipes);
+  std::vector<std::uint8_t> pictures = images.maker.group(recipes, size);
+  if (!lost && hash_of_group(recipes, key.group, pictures) != cache.picture_hash(key))
     fail("pass ", key.pass, ", group ", key.group,
          ": the given images give a different picture than the teacher saw; give the folder that the cache was made "
          "from");
@@ -165,7 +176,7 @@ std::vector<std::uint8_t> pictures_of(const Cache& cache, const ViewMaker& maker
 }
 
 // One teacher's tracks over the groups of their samples.
-std::vector<DeepResult> run_teacher(const Cache& cache, const ReopenedTeacher& reopened, const ViewMaker& maker,
+std::vector<DeepResult> run_teacher(const Cache& cache, const ReopenedTeacher& reopened, const Images& images,
                                     const Damage& damage, std::uint64_t groups) {
   const Teacher teacher(reopened.teacher, reopened.taps);
   const std::uint32_t views = cache.plan().options().group;
@@ -188,8 +199,8 @@ std::vector<DeepResult> run_teacher(const Cache& cache, const ReopenedTeacher& r
   Progress progress("teacher " + reopened.teacher.name, "views", keys.size() * views);
   arena.execute([&] {
     tbb::parallel_for(std::size_t{0}, keys.size(), [&](std::size_t i) {
-      const std::vector<Recipe> recipes = cache.recipes(keys[i]);
-      auto values = teacher.run(pictures_of(cache, maker, keys[i], recipes, teacher.image_size()), views);
+      std::vector<Recipe> recipes = cache.recipes(keys[i]);
+      auto values = teacher.run(pictures_of(cache, images, keys[i], recipes, teacher.image_size()), views);
       for (std::size_t t = 0; t < tracks.size(); ++t) tracks[t]->compare(i, keys[i], std::move(values[t]), recipes);
       progress.advance(views);
     });
@@ -216,10 +227,11 @@ std::vector<DeepResult> deep_check(const Cache& cache, const DeepRequest& reques
     fail(cache.directory().string(), ": has no such track to compare with the teacher");
   const std::uint32_t group = cache.plan().options().group;
   const std::uint64_t groups = (request.views + group - 1) / group;
-  const ViewMaker maker(request.images, cache.index_ptr(), cache.plan().options().image_size);
+  const Images images{ViewMaker(request.images, cache.index_ptr(), cache.plan().options().image_size),
+                      LostPictures(request.images, cache.index_ptr(), read_left_out(cache.directory() / kLeftOutFile))};
   for (const ReopenedTeacher& teacher :
        reopen_teachers(tracks, {request.weights, request.zero_shot, request.allow_module}, request.device))
-    for (DeepResult& result : run_teacher(cache, teacher, maker, damage, groups)) results.push_back(std::move(result));
+    for (DeepResult& result : run_teacher(cache, teacher, images, damage, groups)) results.push_back(std::move(result));
   std::ranges::sort(results, {}, &DeepResult::track);
   return results;
 }

@@ -21,7 +21,7 @@ struct Request {
   std::uint32_t groups = 0;
   double epochs = 0;
   bool json = false;
-  std::string allow;
+  std::vector<std::string> allow;
 };
 
 int estimate_command(const Request& request) {
@@ -29,7 +29,7 @@ int estimate_command(const Request& request) {
     fail("--scratch ", request.scratch, ": is not a directory");
   ExtractOptions options;
   load_config(request.config, request.overrides, options);
-  options.teacher.allow_module = !request.allow.empty();
+  take_allowed_words(request.allow, options);
   if (options.images.empty()) fail(request.config, ": images is not given; expected a folder of class folders");
   at::set_num_threads(1);
   const Teacher teacher(options.teacher, options.taps);
@@ -54,7 +54,9 @@ void add_estimate(CommandLine& line, Body& chosen) {
   command.add_option("--scratch", request->scratch,
                      "an existing directory for temporary files, best on the cache's disk; default: the system's "
                      "temporary directory");
-  command.add_option("--allow", request->allow, "module: run the code in teacher.module").one_of({"module"});
+  command.add_option("--allow", request->allow, "as vitrine-extract's; module: run the code in teacher.module")
+      .type_name("WORD[,WORD...]")
+      .repeatable();
   command.add_flag("--json", request->json, "print JSON, for programs");
   command.footer(
       "Images are counted by the index of the configuration's cache if it has one, else by listing them; only\n"

@@ -52,7 +52,10 @@ void time_stages(const Teacher& teacher, const ViewMaker& maker, const Plan& pla
   const std::uint32_t views = plan.options().group;
   std::vector<std::vector<std::uint8_t>> pictures(groups);
   estimate.decode = timed(estimate.workers, groups,
-                          [&](std::uint32_t g) { pictures[g] = maker.group(plan.group(0, g), teacher.image_size()); }) /
+                          [&](std::uint32_t g) {
+                            std::vector<Recipe> recipes = plan.group(0, g);
+                            pictures[g] = maker.group_or_mark(recipes, teacher.image_size());
+                          }) /
                     views;
   // Warm-up, as the first forward pass allocates.
   const auto forward = [&](std::uint32_t g) { teacher.run(pictures[g], views); };
@@ -139,7 +142,10 @@ Estimate measure_extraction(ExtractOptions options, const Teacher& teacher, std:
   options.plan.shard_groups = groups;
   const Plan plan(images.sample, options.plan);
   estimate.sampled = std::uint64_t{groups} * options.plan.group;
-  const ViewMaker maker(options.folders(), images.sample, options.plan.image_size);
+  // A picture of a cache's index may have been damaged or lost since.
+  const auto bad =
+      std::make_shared<BadPictures>(options.bad_images, images.sample->images.size(), options.max_bad_share);
+  const ViewMaker maker(options.folders(), images.sample, options.plan.image_size, bad);
   const std::vector<TrackInfo> tracks = teacher.tracks(plan);
   note(text("estimate: ", groups, " groups of ", options.plan.group, " views on ", estimate.workers, " workers"));
   const tbb::global_control threads(tbb::global_control::max_allowed_parallelism, std::max(2u, estimate.workers));
