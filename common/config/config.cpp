@@ -207,7 +207,8 @@ std::string help(const Fields& fields, const std::vector<std::string>& first, co
     return words;
   };
   const auto wanted = [&](const Field& field) {
-    return word.empty() || lower(field.key + " " + field.help).find(lower(word)) != std::string::npos;
+    return word.empty() || lower(field.key + " " + field.help).find(lower(word)) != std::string::npos ||
+           (!field.is_section() && is_also_called(field.key, lower(word)));
   };
   const auto is_first = [&](const Field& field) { return std::ranges::find(first, field.key) != first.end(); };
   struct Group {

@@ -41,8 +41,8 @@ std::string config_changes(Options options, Options defaults = Options()) {
 }
 
 /// A table of keys, defaults, ranges and meanings for `--help-keys`, grouped by section. `first`: common keys, listed
-/// in their own group at the top. `word`: show only keys whose name or meaning contains it, ignoring case. Throws Error
-/// if no key does.
+/// in their own group at the top. `word`: show only keys whose name or meaning contains it, ignoring case, or that
+/// other tools call by it. Throws Error if no key does.
 template <class Options>
 std::string config_help(Options defaults = Options(),  // not {}: g++ 12 warns of uninitialised members
                         const std::vector<std::string>& first = {}, const std::string& word = {}) {

@@ -53,7 +53,10 @@ constexpr std::pair<const char*, const char*> kSynonyms[] = {
     {"average", "ema"},
     {"learning_rate", "lr"},
     {"min_lr", "lr_end"},
+    {"warmup", "warm_up_epochs"},
+    {"warm_up", "warm_up_epochs"},
     {"warmup_epochs", "warm_up_epochs"},
+    {"alpha", "r_from"},
     {"batch_size", "batch"},
     {"bs", "batch"},
     {"num_workers", "workers"},
@@ -369,6 +372,11 @@ std::string describe(Range range) {
 std::string last_word(const std::string& key) {
   const std::size_t point = key.rfind('.');
   return point == std::string::npos ? key : key.substr(point + 1);
+}
+
+bool is_also_called(const std::string& key, const std::string& word) {
+  return std::ranges::any_of(
+      kSynonyms, [&](const auto& synonym) { return last_word(word) == synonym.first && ends_in(key, synonym.second); });
 }
 
 std::string expected(const Field& field) {

@@ -37,6 +37,9 @@ std::string toml_value(const Field::Value& value);
 std::string describe(Range range);
 std::string last_word(const std::string& key);
 
+/// Whether another tool, or an earlier version, calls the key by `word`: "warmup" for "joint.warm_up_epochs".
+bool is_also_called(const std::string& key, const std::string& word);
+
 /// What a value of this field must be: "an integer from 1 to 10", "one of red, blue".
 std::string expected(const Field& field);
 

@@ -311,6 +311,18 @@ TEST_CASE("a key without its section, or with another tool's name, is refused wi
         "--set joint.learning_rate=1: unknown key joint.learning_rate; did you mean joint.lr?");
   CHECK(answer("deviation=1") == "--set deviation=1: unknown key deviation; did you mean std?");
   CHECK(answer("batch_size=1") == "--set batch_size=1: unknown key batch_size; did you mean batch?");
+  CHECK(answer("warmup=3") ==
+        "--set warmup=3: unknown key warmup; did you mean align.warm_up_epochs or joint.warm_up_epochs?");
+  CHECK(answer("joint.warm_up=3") ==
+        "--set joint.warm_up=3: unknown key joint.warm_up; did you mean joint.warm_up_epochs?");
+  CHECK(answer("alpha=.5") == "--set alpha=.5: unknown key alpha; did you mean align.r_from or joint.r_from?");
+  for (const char* word : {"warmup", "Learning_Rate", "align.warmup"}) {
+    CAPTURE(word);
+    const std::string help = config_help(Run(), {}, word);
+    const char* key = std::string(word) == "Learning_Rate" ? "joint.lr = " : "joint.warm_up_epochs = ";
+    CHECK(help.find(key) != std::string::npos);
+    CHECK(help.find("batch = ") == std::string::npos);
+  }
 }
 
 TEST_CASE("keys are listed once, common ones first, or only those related to a word") {
