@@ -40,8 +40,9 @@ std::string as_text(const Report& report) {
     if (without > 0) out += text(without, " of the model's ", report.classes.size(), " classes have no image here\n");
     out += "\n";
   }
-  out += text(report.checkpoint, report.about.empty() ? "" : " (" + report.about + ")", " on ", report.images,
-              " images of ", report.folder, ", computed in ", report.precision, "\n");
+  out +=
+      text(report.checkpoint, report.about.empty() ? "" : " (" + report.about + ")", " on ", report.images,
+           report.images == 1 ? " image of " : " images of ", report.folder, ", computed in ", report.precision, "\n");
   if (report.judgement) {
     const Accuracy accuracy = report.judgement->accuracy();
     out += text("top-1 ", percent(accuracy.top1), " %, top-5 ", percent(accuracy.top5), " %\n");

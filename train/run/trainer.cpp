@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "common/base/counted.h"
 #include "common/base/error.h"
 #include "common/base/local_ranks.h"
 #include "common/base/progress.h"
@@ -274,8 +275,9 @@ TrainResult Trainer::result_after(std::uint64_t steps) const {
   }
   result.left_out_views = state_.left_out(*batches_);
   if (result.left_out_views > 0) {
-    note(text(human_count(result.left_out_views), " views were left out: their pictures could not be read, when the ",
-              "targets were made or now", images_.bad->met().empty() ? "" : text("; ", kLeftOutFile, " names them")));
+    note(text(counted(result.left_out_views, "view was", "views were"),
+              " left out: pictures could not be read, when the ", "targets were made or now",
+              images_.bad->met().empty() ? "" : text("; ", kLeftOutFile, " names them")));
   }
   if (const GradScaler* scaler = step_->scaler()) result.skipped_updates = scaler->skipped();
   return result;

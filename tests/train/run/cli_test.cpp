@@ -2,6 +2,7 @@
 
 #include <map>
 #include <nlohmann/json.hpp>
+#include <regex>
 #include <sstream>
 
 #include "common/config/config.h"
@@ -155,6 +156,29 @@ TEST_CASE("--dry-run checks and describes a run, and writes nothing") {
   const CommandResult refused = vitrine::testing::run(line + " --dry-run --set batch=3");
   CHECK(refused.exit_code == 2);
   CHECK(has(refused.output, "batch = 3"));
+}
+
+TEST_CASE("the screen counts in English, and has shares with two digits") {
+  const CliFixture fixture;
+  REQUIRE(fixture.extract("cache", {"first_pass=2", "passes=1", "taps.features=[]", "taps.attention=[]"}).exit_code ==
+          0);
+  const CommandResult one = vitrine::testing::run(
+      fixture.command(fixture.joint(TargetKind::kNone, "one"), {"targets.passes=1"}) + " --dry-run");
+  CAPTURE(one.output);
+  CHECK(one.exit_code == 0);
+  CHECK(has(one.output, "; 1 pass of 16 views, so each view is seen once\n"));
+  const CommandResult three =
+      vitrine::testing::run(fixture.command(fixture.joint(TargetKind::kCache, "three", 3)) + " --dry-run");
+  CAPTURE(three.output);
+  CHECK(three.exit_code == 0);
+  CHECK(has(three.output, "; 3 passes of 16 views, so each view is seen once\n"));
+  CHECK(has(three.output, "since pass 2 lacks feature or attention maps; extract them for this pass too"));
+
+  const CommandResult judged = vitrine::testing::run(fixture.command(
+      fixture.joint(TargetKind::kCache, "judged"), {"validation=" + fixture.images.string(), "max_steps=4"}));
+  CAPTURE(judged.output);
+  CHECK(judged.exit_code == 0);
+  CHECK(std::regex_search(judged.output, std::regex("epoch 1, joint: top-1 \\d+\\.\\d\\d %, top-5 \\d+\\.\\d\\d %")));
 }
 
 TEST_CASE("every stop signal saves a checkpoint, exits with 130 and prints the exact command that resumes") {
