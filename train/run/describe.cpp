@@ -10,6 +10,7 @@
 #include "common/base/error.h"
 #include "common/base/progress.h"
 #include "train/data/stream.h"
+#include "train/evaluation/report.h"
 #include "train/run/checks.h"
 
 namespace vitrine {
@@ -76,6 +77,19 @@ void describe_shared_images(const ImageIndex& training, const Evaluation* valida
                 judged == test ? " test" : " validation",
                 shared == 1 ? " images is a training image too (" : " images are training images too (", first->id,
                 " is ", twin->id, "); accuracy on them says little about new images"));
+  }
+}
+
+void describe_missing_classes(const Evaluation* validation, const Evaluation* test) {
+  for (const Evaluation* judged : {validation, test}) {
+    if (judged == nullptr) continue;
+    const std::vector<std::string>& classes = judged->index().classes;
+    std::vector<std::uint64_t> images(classes.size());
+    for (const ImageEntry& image : judged->index().images)
+      if (image.label != kNoLabel) ++images.at(image.label);
+    const std::string without =
+        classes_without_images(classes, images, "the student's", judged == test ? "test image" : "validation image");
+    if (!without.empty()) note(without + "; accuracy there says nothing about them");
   }
 }
 

@@ -276,7 +276,7 @@ TrainResult Trainer::result_after(std::uint64_t steps) const {
   result.left_out_views = state_.left_out(*batches_);
   if (result.left_out_views > 0) {
     note(text(counted(result.left_out_views, "view was", "views were"),
-              " left out: pictures could not be read, when the ", "targets were made or now",
+              " left out: pictures could not be read, when the targets were made or now",
               images_.bad->met().empty() ? "" : text("; ", kLeftOutFile, " names them")));
   }
   if (const GradScaler* scaler = step_->scaler()) result.skipped_updates = scaler->skipped();
@@ -323,6 +323,7 @@ void Trainer::finish(const Judge& judge, TrainResult& result, RunLog& log, const
 void Trainer::check(const StopFlag& stop) {
   const Judge judge(options_, {images_.index->classes, classes_, "the student"}, images_.index->decoding, size_, stop);
   describe();
+  describe_missing_classes(judge.validation(), judge.test());
   describe_plan(options_, *images_.index, source_->tracks(),
                 phase_bounds(options_.schedule, batches_->steps_per_epoch()), judge);
   describe_memory(options_, student_.network().module(), *objective_, source_->shapes(), size_,
@@ -340,6 +341,7 @@ TrainResult Trainer::run(const StopFlag& stop) {
   const Judge judge(options_, {images_.index->classes, classes_, "the student"}, images_.index->decoding, size_, stop);
   describe();
   describe_shared_images(*images_.index, judge.validation(), judge.test());
+  describe_missing_classes(judge.validation(), judge.test());
   state_.start_clocks();
   const FileLock lock = open_run_folder(given_, resumed_);
   begin(judge);

@@ -158,6 +158,25 @@ TEST_CASE("--dry-run checks and describes a run, and writes nothing") {
   CHECK(has(refused.output, "batch = 3"));
 }
 
+TEST_CASE("classes without a validation or test image are named before the first step") {
+  const CliFixture fixture;
+  std::filesystem::create_directories(fixture.root / "some");
+  for (const char* name : {"ant", "cat"})
+    std::filesystem::copy(fixture.images / name, fixture.root / "some" / name,
+                          std::filesystem::copy_options::recursive);
+  const std::string some = (fixture.root / "some").string();
+  const std::string line =
+      fixture.command(fixture.options(TargetKind::kCache, "run"), {"validation=" + some, "test=" + some});
+  for (const char* way : {" --dry-run", " --set max_steps=1"}) {
+    const CommandResult result = vitrine::testing::run(line + way);
+    CAPTURE(result.output);
+    CHECK(result.exit_code == 0);
+    for (const char* kind : {"validation", "test"})
+      CHECK(has(result.output, std::string("1 of the student's 3 classes has no ") + kind +
+                                   " image: bee; accuracy there says nothing about them\n"));
+  }
+}
+
 TEST_CASE("the screen counts in English, and has shares with two digits") {
   const CliFixture fixture;
   REQUIRE(fixture.extract("cache", {"first_pass=2", "passes=1", "taps.features=[]", "taps.attention=[]"}).exit_code ==
