@@ -86,6 +86,7 @@ Trainer::Trainer(const TrainOptions& options, const StopFlag& stop)
       classes_(student_classes(*images_.index, source_->shapes())),
       student_(seeded_student(options_, size_, classes_, device_, *images_.index)),
       views_(options_.folders(), images_.index, source_->plan().options().image_size, images_.bad) {
+  options_.decoding = images_.index->decoding;    // with a cache, its own
   auto settings = meaningful_settings(options_);  // before a judge's keys are filled in
   check_provenance();
   choose_algorithms(options_.deterministic, options_.targets.source != TargetKind::kTeacher, device_,
@@ -131,6 +132,7 @@ void Trainer::restore() {
 void Trainer::note_changed_length() {
   TrainOptions strict = options_;
   strict.extend = false;
+  strict.decoding = given_.decoding;
   const std::vector<SettingDifference> differences = settings_differences(resumed_->settings, strict);
   const std::uint64_t done = state_.first_step;
   if (steps_ < done)
@@ -343,7 +345,9 @@ TrainResult Trainer::run(const StopFlag& stop) {
   describe_shared_images(*images_.index, judge.validation(), judge.test());
   describe_missing_classes(judge.validation(), judge.test());
   state_.start_clocks();
-  const FileLock lock = open_run_folder(given_, resumed_);
+  TrainOptions recorded = given_;
+  recorded.decoding = options_.decoding;
+  const FileLock lock = open_run_folder(recorded, resumed_);
   begin(judge);
   RunLog log(options_.output, {.step = state_.first_step,
                                .to_judge = state_.checkpoint.to_judge,
