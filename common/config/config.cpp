@@ -153,22 +153,25 @@ namespace config_internal {
 
 void load(const std::filesystem::path& file, const std::vector<std::string>& overrides, const Fields& fields) {
   if (!file.empty()) {
-    const Source source = Source::file(file.string());
+    const Source source = Source::file(file.string(), read_file(file));
     toml::table table;
-    const std::string content = read_file(file);
     try {
-      table = toml::parse(content, file.string());
+      table = toml::parse(source.content(), file.string());
     } catch (const toml::parse_error& error) {
-      refuse_content(content, error.source().begin.line, source, fields);
+      refuse_content(source, error.source().begin.line, fields);
     }
     read_into(table, source, fields);
   }
   for (const std::string& override_text : overrides) {
     const Source source = Source::override_of(override_text);
     const std::size_t equals = override_text.find('=');
-    const std::string key = override_text.substr(0, equals);
+    std::string key = override_text.substr(0, equals), value;
+    if (equals != std::string::npos) value = override_text.substr(equals + 1);
+    if (key.ends_with(' ')) {  // "key = value", as in a file
+      key.erase(key.find_last_not_of(' ') + 1);
+      value.erase(0, value.find_first_not_of(' '));
+    }
     if (equals == std::string::npos || key.empty()) refuse_override(override_text, source, fields);
-    const std::string value = override_text.substr(equals + 1);
     // Before the value is parsed: a mistyped key is the likelier mistake.
     const Field& field = known_field(key, source.at(0), fields);
     const bool bare = field.is_text() && (value.empty() || (value[0] != '"' && value[0] != '\''));

@@ -216,9 +216,20 @@ class Example {
   const std::string& given_;
 };
 
-std::string setting(const Field& field, const std::string& given, const Source& source) {
+// The place of a mistake.
+struct Place {
+  Place(const Source& source_, std::uint32_t line)
+      : source(source_), where(source_.at(line)), section(source_.section_at(line)) {}
+  const Source& source;
+  std::string where, section;
+};
+
+// A setting of the field as it would be written there.
+std::string setting(const Field& field, std::string given, const Place& place) {
+  while (given.ends_with(';') || given.ends_with(',')) given.pop_back();
   const std::string value = std::visit(Example(field, unquoted(given)), field.value);
-  if (source.is_file()) return field.key + " = " + value;
+  if (place.source.is_file())
+    return field.key.substr(field.key.starts_with(place.section) ? place.section.size() : 0) + " = " + value;
   const std::string bare = field.is_text() && value.starts_with('"') ? unquoted(value) : value;
   const std::string words = field.key + "=" + bare;
   const bool plain = words.find_first_of(" \t[]{}\"'$&|;<>*?()`\\#!~") == std::string::npos;
@@ -231,8 +242,8 @@ std::string child_of(const Field& section, const Field& field) {
   return direct ? field.key : "";
 }
 
-[[noreturn]] void refuse_section_value(const Field& section, const std::string& value, const std::string& where,
-                                       const Source& source, const Fields& fields) {
+[[noreturn]] void refuse_section_value(const Field& section, const std::string& value, const Place& place,
+                                       const Fields& fields) {
   constexpr std::size_t kShown = 8;
   const std::string word = unquoted(value);
   std::vector<std::string> keys;
@@ -248,29 +259,28 @@ std::string child_of(const Field& section, const Field& field) {
   keys.resize(keys.size() - more);
   std::string words = joined(keys);
   if (more > 0) words += text(" and ", more, " more, which --help-keys ", section.key, " lists");
-  if (meant != nullptr) words += "; did you mean " + setting(*meant, word, source) + "?";
-  if (meant == nullptr && first != nullptr) words += "; for instance " + setting(*first, "", source);
-  fail(where, ": ", value.empty() ? "" : text(section.key, " = ", value, " is not allowed; "), section.key,
+  if (meant != nullptr) words += "; did you mean " + setting(*meant, word, place) + "?";
+  if (meant == nullptr && first != nullptr) words += "; for instance " + setting(*first, "", place);
+  fail(place.where, ": ", value.empty() ? "" : text(section.key, " = ", value, " is not allowed; "), section.key,
        " is a section with keys of its own: ", words);
 }
 
-[[noreturn]] void refuse_at(const Field& field, const std::string& value, const std::string& where,
-                            const Source& source, const Fields& fields) {
+[[noreturn]] void refuse_at(const Field& field, const std::string& value, const Place& place, const Fields& fields) {
   constexpr std::size_t kShown = 60;
   std::string shown = trimmed(value);
   if (const std::size_t end = std::min(shown.find('\n'), kShown); end < shown.size())
     shown = trimmed(shown.substr(0, end)) + " ...";
-  if (field.is_section()) refuse_section_value(field, shown, where, source, fields);
-  fail(where, ": ", field.key, " = ", shown, " is not allowed; expected ", expected(field), ", for instance ",
-       setting(field, trimmed(value), source));
+  if (field.is_section()) refuse_section_value(field, shown, place, fields);
+  fail(place.where, ": ", field.key, " = ", shown, " is not allowed; expected ", expected(field), ", for instance ",
+       setting(field, trimmed(value), place));
 }
 
 // An example for where no key is known.
-std::string any_setting(const Source& source, const Fields& fields) {
+std::string any_setting(const Place& place, const Fields& fields) {
   for (const Field& field : fields.all())
-    if (std::holds_alternative<std::int64_t>(field.value)) return setting(field, "", source);
+    if (std::holds_alternative<std::int64_t>(field.value)) return setting(field, "", place);
   for (const Field& field : fields.all())
-    if (!field.is_section()) return setting(field, "", source);
+    if (!field.is_section()) return setting(field, "", place);
   return "key = 1";
 }
 
@@ -295,17 +305,18 @@ std::string without_comment(const std::string& value) {
   return trimmed(value.substr(0, from == std::string::npos ? from : value.find('#', from)));
 }
 
-// One statement that is not TOML, in the section whose name and '.' are `above`.
-[[noreturn]] void refuse_statement(const std::string& statement, const std::string& above, const std::string& where,
-                                   const Source& source, const Fields& fields) {
+// One statement that is not TOML.
+[[noreturn]] void refuse_statement(const std::string& statement, const Place& place, const Fields& fields) {
   if (statement.starts_with('[')) {
     std::string name = without_comment(statement);
     std::erase_if(name, [](char c) { return c == '[' || c == ']' || c == ' '; });
-    if (!is_key(name)) fail(where, ": ", statement, " is not TOML; expected the name of a section in brackets");
-    const Field& field = known_field(name, where, fields);
-    if (!field.is_section()) fail(where, ": ", name, " is a key, not a section; expected ", setting(field, "", source));
-    if (parsed(statement)) fail(where, ": ", name, " is given a second time; give each key and each section once");
-    fail(where, ": ", statement, " is not TOML; expected [", name, "]");
+    if (!is_key(name)) fail(place.where, ": ", statement, " is not TOML; expected the name of a section in brackets");
+    const Field& field = known_field(name, place.where, fields);
+    if (!field.is_section())
+      fail(place.where, ": ", name, " is a key, not a section; expected ", setting(field, "", place));
+    if (parsed(statement))
+      fail(place.where, ": ", name, " is given a second time; give each key and each section once");
+    fail(place.where, ": ", statement, " is not TOML; expected [", name, "]");
   }
   const std::size_t end = std::min(statement.find_first_of("=:"), statement.find('\n'));
   std::string key = trimmed(statement.substr(0, end));
@@ -316,21 +327,33 @@ std::string without_comment(const std::string& value) {
     key.resize(space);
   }
   if (!is_key(key))
-    fail(where, ": ", statement.substr(0, statement.find('\n')), " is not TOML; expected key = value, for instance ",
-         any_setting(source, fields));
-  const Field& field = known_field(above + key, where, fields);
+    fail(place.where, ": ", statement.substr(0, statement.find('\n')),
+         " is not TOML; expected key = value, for instance ", any_setting(place, fields));
+  const Field& field = known_field(place.section + key, place.where, fields);
   value = without_comment(value);
   if (has_sign && parsed(statement))
-    fail(where, ": ", field.key, " is given a second time; give each key and each section once");
-  if (field.is_section()) refuse_section_value(field, value, where, source, fields);
-  if (has_sign && !value.empty()) refuse_at(field, value, where, source, fields);
-  fail(where, ": ", field.key, " has no value; expected ", setting(field, value, source));
+    fail(place.where, ": ", field.key, " is given a second time; give each key and each section once");
+  if (field.is_section()) refuse_section_value(field, value, place, fields);
+  if (has_sign && !value.empty()) refuse_at(field, value, place, fields);
+  fail(place.where, ": ", field.key, " has no value; expected ", setting(field, value, place));
 }
 
 }  // namespace
 
 std::string Source::at(std::uint32_t line) const {
   return is_file_ && line > 0 ? text(name_, ", line ", line) : name_;
+}
+
+std::string Source::section_at(std::uint32_t line) const {
+  std::string out;
+  std::istringstream in(content_);
+  std::string words;
+  for (std::uint32_t number = 1; number < line && std::getline(in, words); ++number) {
+    const std::string header = without_comment(trimmed(words));
+    if (!header.starts_with('[') || !header.ends_with(']')) continue;
+    if (const std::string name = trimmed(header.substr(1, header.size() - 2)); is_key(name)) out = name + ".";
+  }
+  return out;
 }
 
 std::string joined(const std::vector<std::string>& words) {
@@ -411,44 +434,38 @@ const Field& known_field(const std::string& key, const std::string& where, const
 
 void refuse_value(const Field& field, const std::string& value, const Source& source, std::uint32_t line,
                   const Fields& fields) {
-  refuse_at(field, value, source.at(line), source, fields);
+  refuse_at(field, value, Place(source, line), fields);
 }
 
 void refuse_override(const std::string& words, const Source& source, const Fields& fields) {
-  const std::string key = trimmed(words.substr(0, words.find('='))), where = source.at(0);
-  if (key.empty()) fail(where, ": expected key=value, for instance ", any_setting(source, fields));
-  const Field& field = known_field(key, where, fields);
-  if (field.is_section()) refuse_section_value(field, "", where, source, fields);
-  fail(where, ": ", key, " has no value; expected key=value, for instance ", setting(field, "", source));
+  const Place place(source, 0);
+  const std::string key = trimmed(words.substr(0, words.find('=')));
+  if (key.empty()) fail(place.where, ": expected key=value, for instance ", any_setting(place, fields));
+  const Field& field = known_field(key, place.where, fields);
+  if (field.is_section()) refuse_section_value(field, "", place, fields);
+  fail(place.where, ": ", key, " has no value; expected key=value, for instance ", setting(field, "", place));
 }
 
-void refuse_content(std::string_view content, std::uint32_t line, const Source& source, const Fields& fields) {
+void refuse_content(const Source& source, std::uint32_t line, const Fields& fields) {
   constexpr std::size_t kMaxLines = 200;  // of one statement
+  const std::string_view content = source.content();
   std::vector<std::size_t> starts{0};
   for (std::size_t i = 0; i < content.size(); ++i)
     if (content[i] == '\n' && i + 1 < content.size()) starts.push_back(i + 1);
   const auto text_of = [&](std::size_t first, std::size_t last) {
-    return content.substr(starts[first],
-                          (last + 1 < starts.size() ? starts[last + 1] : content.size()) - starts[first]);
+    const std::size_t end = last + 1 < starts.size() ? starts[last + 1] : content.size();
+    return content.substr(starts[first], end - starts[first]);
   };
   for (std::size_t i = 0; i < starts.size(); ++i)
     if (!is_utf8(text_of(i, i)))
       fail(source.at(static_cast<std::uint32_t>(i + 1)), ": is not UTF-8; save the file in this encoding");
   // The statement begins after the longest text that can be read, and ends where the parser stopped.
   const std::size_t last = std::min<std::size_t>(std::max(line, 1u), starts.size()) - 1;
-  for (std::size_t first = last + 1; first-- > 0 && last - first < kMaxLines;) {
-    const std::string_view before = content.substr(0, starts[first]);
-    if (!parsed(before)) continue;
-    std::string above;
-    std::istringstream lines{std::string(before)};
-    for (std::string words; std::getline(lines, words);)
-      if (const std::string header = without_comment(trimmed(words));
-          header.starts_with('[') && header.ends_with(']') && is_key(trimmed(header.substr(1, header.size() - 2))))
-        above = trimmed(header.substr(1, header.size() - 2)) + ".";
-    const std::string where = source.at(static_cast<std::uint32_t>(first + 1));
-    refuse_statement(trimmed(text_of(first, last)), above, where, source, fields);
-  }
-  fail(source.at(line), ": is not TOML; expected key = value, for instance ", any_setting(source, fields));
+  for (std::size_t first = last + 1; first-- > 0 && last - first < kMaxLines;)
+    if (parsed(content.substr(0, starts[first])))
+      refuse_statement(trimmed(text_of(first, last)), Place(source, static_cast<std::uint32_t>(first + 1)), fields);
+  const Place place(source, line);
+  fail(place.where, ": is not TOML; expected key = value, for instance ", any_setting(place, fields));
 }
 
 }  // namespace config_internal

@@ -5,7 +5,7 @@
 
 #include <cstdint>
 #include <string>
-#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "common/config/fields.h"
@@ -15,16 +15,20 @@ namespace vitrine::config_internal {
 /// Where settings were given, for messages.
 class Source {
  public:
-  static Source file(const std::string& path) { return Source(path, true); }
-  static Source override_of(const std::string& words) { return Source("--set " + words, false); }
+  static Source file(const std::string& path, std::string content) { return {path, std::move(content), true}; }
+  static Source override_of(const std::string& words) { return {"--set " + words, "", false}; }
 
   /// "run.toml, line 3", or "--set seed=a" whatever the line (counted from 1; 0: unknown).
   std::string at(std::uint32_t line) const;
   bool is_file() const { return is_file_; }
+  const std::string& content() const { return content_; }
+  /// The section in which the line is, with a '.': "schedule.joint."; empty in none, and in an override.
+  std::string section_at(std::uint32_t line) const;
 
  private:
-  Source(std::string name, bool is_file) : name_(std::move(name)), is_file_(is_file) {}
-  std::string name_;
+  Source(std::string name, std::string content, bool is_file)
+      : name_(std::move(name)), content_(std::move(content)), is_file_(is_file) {}
+  std::string name_, content_;
   bool is_file_;
 };
 
@@ -53,9 +57,8 @@ const Field& known_field(const std::string& key, const std::string& where, const
 /// Throws Error: there is no '=' in the override `words`, or nothing before it.
 [[noreturn]] void refuse_override(const std::string& words, const Source& source, const Fields& fields);
 
-/// Throws Error for the statement of `content` that the TOML parser refused at or before `line`.
-[[noreturn]] void refuse_content(std::string_view content, std::uint32_t line, const Source& source,
-                                 const Fields& fields);
+/// Throws Error for the statement of a file that the TOML parser refused at or before `line`.
+[[noreturn]] void refuse_content(const Source& source, std::uint32_t line, const Fields& fields);
 
 }  // namespace vitrine::config_internal
 

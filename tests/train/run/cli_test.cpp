@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "common/config/config.h"
+#include "tests/support/instances.h"
 #include "tests/support/message.h"
 #include "tests/support/signals.h"
 #include "tests/train/fixture.h"
@@ -421,6 +422,10 @@ TEST_CASE("bad settings exit with code 2 and one sentence") {
   SUBCASE("an align phase without features") {
     fixture.check_refused(fixture.train({"targets.features="}), {"schedule.align", "targets.features"});
   }
+}
+
+TEST_CASE("what an error gives as an instance of a key works for it") {
+  vitrine::testing::check_instances<TrainOptions>();
 }
 
 TEST_CASE("the ImageNet configuration has only known keys, and a batch that fits the groups") {
