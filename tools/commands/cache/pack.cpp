@@ -7,6 +7,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "common/base/counted.h"
 #include "common/base/error.h"
 #include "common/base/progress.h"
 #include "common/base/stop.h"
@@ -74,11 +75,11 @@ int check_command(const UnpackRequest& request, const StopFlag& stop) {
         << '\n';
   } else {
     for (const PackDifference& one : check.differences) std::cout << one.path << ": " << one.what << '\n';
-    std::cout << request.file << ": " << human_count(check.files) << " files, " << human(check.bytes) << ": ";
+    std::cout << request.file << ": " << counted(check.files, "file") << ", " << human(check.bytes) << ": ";
     if (check.differences.empty())
       std::cout << "all as packed\n";
     else
-      std::cout << human_count(check.differences.size()) << " are not as packed\n";
+      std::cout << counted(check.differences.size(), "is", "are") << " not as packed\n";
   }
   return check.differences.empty() ? 0 : 1;
 }
@@ -98,7 +99,7 @@ int unpack_command(const UnpackRequest& request) {
               << '\n';
     return 0;
   }
-  std::cout << request.out << ": " << human_count(unpacked.files) << " files, " << human(unpacked.bytes);
+  std::cout << request.out << ": " << counted(unpacked.files, "file") << ", " << human(unpacked.bytes);
   if (unpacked.kept == unpacked.files)
     std::cout << "; all were there already";
   else if (unpacked.kept > 0)

@@ -6,6 +6,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "common/base/counted.h"
 #include "common/base/error.h"
 #include "common/base/progress.h"
 #include "tools/commands/cache/command.h"
@@ -80,7 +81,7 @@ void print_incomplete(const std::vector<IncompletePass>& incomplete) {
 }
 
 std::string verdict_words(const VerifyReport& report) {
-  if (!report.findings.empty()) return human_count(report.findings.size()) + " findings";
+  if (!report.findings.empty()) return counted(report.findings.size(), "finding");
   return report.incomplete.empty() ? "all is well" : "no damage, but passes are incomplete";
 }
 
@@ -107,15 +108,15 @@ int verify(const Request& request) {
     std::cout << out.dump(2) << '\n';
   } else {
     print_findings(report.findings);
-    std::cout << human_count(report.files) << " files, " << human_bytes(static_cast<double>(report.bytes)) << ", "
-              << human_count(report.groups) << " groups of targets decoded";
-    if (report.left_out > 0) std::cout << ", " << human_count(report.left_out) << " views left out";
-    if (!request.options.images.empty()) std::cout << ", " << human_count(report.pictures) << " pictures rendered";
+    std::cout << counted(report.files, "file") << ", " << human_bytes(static_cast<double>(report.bytes)) << ", "
+              << counted(report.groups, "group") << " of targets decoded";
+    if (report.left_out > 0) std::cout << ", " << counted(report.left_out, "view") << " left out";
+    if (!request.options.images.empty()) std::cout << ", " << counted(report.pictures, "picture") << " rendered";
     std::cout << ": " << verdict_words(report) << '\n';
     print_incomplete(report.incomplete);
     if (report.unlisted > 0)
-      std::cout << human_count(report.unlisted)
-                << " files are not listed in shards.json yet, as during or after an interrupted extraction\n";
+      std::cout << counted(report.unlisted, "file is", "files are")
+                << " not listed in shards.json yet, as during or after an interrupted extraction\n";
     print_set_aside(report.set_aside);
     print_deep(deep);
     if (beyond) std::cout << "the cache does not match this teacher's outputs for these images\n";
