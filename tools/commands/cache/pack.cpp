@@ -139,7 +139,8 @@ void add_pack(CommandLine& line, Body& chosen) {
       "written;\n"
       "a file that differs from them ends the command. After an interruption, run the same command to go on with\n"
       "FILE.packing. tar -xf reads the file too.\n"
-      "Exit codes: 0 done, 2 bad input or an unfinished cache, 4 a file is damaged, 130 stopped.");
+      "Exit codes: 0 done, 2 bad input or an unfinished cache, 4 a needed file is damaged, 130 stopped; others as\n"
+      "vitrine-cache --help says.");
   command.callback([request, &chosen] { chosen = [request] { return pack_command(*request); }; });
 }
 
@@ -154,8 +155,8 @@ void add_unpack(CommandLine& line, Body& chosen) {
   command.footer(
       "Every file is checked before it gets its name, and CACHE appears when all of them are there. After an\n"
       "interruption, run the same command to go on with CACHE.unpacking.\n"
-      "Exit codes: 0 done, 1 with --check a directory differs from its list, 2 bad input, 4 the file is damaged,\n"
-      "130 stopped.");
+      "Exit codes: 0 done, 1 with --check a directory differs from its list, 2 bad input, 4 a needed file is damaged,\n"
+      "130 stopped; others as vitrine-cache --help says.");
   command.callback([request, &chosen] { chosen = [request] { return unpack_command(*request); }; });
 }
 
@@ -167,7 +168,7 @@ void add_card(CommandLine& line, Body& chosen) {
   add_tracks_option(command, *tracks);
   command.footer(
       "Markdown with Hugging Face's front matter; every figure is recorded in the cache.\n"
-      "Exit codes: 0 done, 2 bad input, 4 a file is damaged.");
+      "Exit codes: 0 done, 2 bad input, 4 a needed file is damaged; others as vitrine-cache --help says.");
   command.callback(
       [directory, tracks, &chosen] { chosen = [directory, tracks] { return card_command(*directory, *tracks); }; });
 }
