@@ -80,8 +80,9 @@ int extract(const ExtractOptions& options, const ExtractMode& mode, const StopFl
   const RunResult result = run_part(options, part, teacher, std::move(start), stop);
   if (result.made.left_out > 0)
     note(text(human_count(result.made.left_out), " of ", human_count(result.made.views),
-              " views were left out: their pictures could not be read; ",
-              (std::filesystem::path(options.cache) / kLeftOutFile).string(), " names them"));
+              result.made.views == 1 ? " view" : " views", result.made.left_out == 1 ? " was" : " were",
+              " left out: pictures could not be read; ", (std::filesystem::path(options.cache) / kLeftOutFile).string(),
+              " names them"));
   if (result.made.stopped) {
     note("stopped between two shards; run the same command again to go on with the missing ones");
     return kStoppedExitCode;

@@ -90,6 +90,7 @@ int main(int argc, char** argv) {
                   "check everything and the teacher, describe tracks, size and memory, write nothing")
         .excludes(evaluate_option);
     line.add_screen_options();
+    line.footer(vitrine::kExitCodeWords);
     if (const auto code = line.parse(argc, argv)) return *code;
     if (!part.empty()) overrides.push_back("part=" + part);
     if (evaluates) return evaluate(files, overrides, allow, json);

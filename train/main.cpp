@@ -126,6 +126,7 @@ int main(int argc, char** argv) {
     line.add_flag("--dry-run", dry, "check everything, describe the run and its memory, write nothing")
         .excludes(evaluate);
     line.add_screen_options();
+    line.footer(kExitCodeWords);
     if (const auto code = line.parse(argc, argv)) return *code;
     if (evaluate.given() && checkpoint.empty())
       fail("--evaluate is empty; expected a .safetensors file or a run's directory");

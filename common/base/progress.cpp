@@ -171,7 +171,8 @@ void Progress::draw(bool last) {
   const std::string per_second = with_digits(rate, rate < 10 ? 2 : 0);
   std::string line = what_ + ": ";
   if (last) {
-    line += text(human_count(done_), " ", unit_, " in ", human_time(seconds), ", ", per_second, " ", unit_, "/s");
+    line +=
+        text(human_count(done_ - before_), " ", unit_, " in ", human_time(seconds), ", ", per_second, " ", unit_, "/s");
   } else {
     const double share = total_ == 0 ? 1.0 : static_cast<double>(done_) / static_cast<double>(total_);
     line += text(with_digits(100 * share, 0), " %, ", human_count(done_), " of ", human_count(total_), " ", unit_, ", ",

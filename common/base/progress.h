@@ -30,7 +30,7 @@ class Progress {
   Progress& operator=(const Progress&) = delete;
   /// `suffix` is shown after the rate ("loss 2.31").
   void advance(std::uint64_t by, const std::string& suffix = {});
-  /// Ends the line with the total time and rate; the destructor ends it without that summary.
+  /// Ends the line with what this run did, its time and rate; the destructor ends it without that summary.
   void finish();
 
  private:

@@ -95,6 +95,12 @@ class CommandLine {
   std::list<std::unique_ptr<CommandLine>> subcommands_;
 };
 
+/// What the programs' exit codes mean (exit_code(), kStoppedExitCode), for --help; README.md has the same words.
+inline constexpr const char* kExitCodeWords =
+    "Exit codes: 0 all is well, 1 damage or a difference was found, 2 bad input, 3 the system refused to read or\n"
+    "write, 4 a needed file is damaged, 5 written by a newer version, 6 out of memory or file handles, 70 a fault of\n"
+    "the program, 130 stopped.";
+
 /// The command line as it would be typed; arguments that need it are quoted for the shell.
 std::string shell_command(int argc, const char* const* argv);
 

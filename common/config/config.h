@@ -1,7 +1,8 @@
 // Reads an options struct from a TOML file and `--set key=value` overrides, and prints it as text.
 //
-// Errors name the file (or `--set`), the key, the value and what was expected. For an unknown key they suggest keys
-// with the same last word, keys that other tools call by that name, or the nearest spelling.
+// Errors name the file and its line (or `--set`), the key, the value and what was expected; for what is not TOML with
+// an example that works for the key. For an unknown key they suggest keys with the same last word, keys that other
+// tools call by that name, or the nearest spelling.
 #ifndef VITRINE_COMMON_CONFIG_CONFIG_H_
 #define VITRINE_COMMON_CONFIG_CONFIG_H_
 
@@ -40,8 +41,8 @@ std::string config_changes(Options options, Options defaults = Options()) {
 }
 
 /// A table of keys, defaults, ranges and meanings for `--help-keys`, grouped by section. `first`: common keys, listed
-/// in their own group at the top. `word`: show only keys whose name or meaning contains it, ignoring case. Throws Error
-/// if no key does.
+/// in their own group at the top. `word`: show only keys whose name or meaning contains it, ignoring case, or that
+/// other tools call by it. Throws Error if no key does.
 template <class Options>
 std::string config_help(Options defaults = Options(),  // not {}: g++ 12 warns of uninitialised members
                         const std::vector<std::string>& first = {}, const std::string& word = {}) {
@@ -51,6 +52,9 @@ std::string config_help(Options defaults = Options(),  // not {}: g++ 12 warns o
 /// The entry of `known` with the smallest edit distance to `word`; empty if none is close (over half of the letters
 /// differ).
 std::string nearest_word(const std::string& word, const std::vector<std::string>& known);
+
+/// The shortest TOML number that reads back as the same double: "0.9", "1.0", "1e-300".
+std::string toml_number(double value);
 
 }  // namespace vitrine
 

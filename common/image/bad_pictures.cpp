@@ -12,7 +12,7 @@ void BadPictures::meet(std::uint32_t image, const ImageEntry& entry, const Error
   if (!is_of_a_picture(error)) throw error;
   if (policy_ == BadImages::kStop)
     throw Error(error.kind(), {.what = error.what(), .remedy = "or set bad_images = \"skip\" to continue without it"});
-  keep(image, {entry.id, error.what(), LeftOutKind::kFailedLater});
+  keep(image, {entry.id, error.problem().what, LeftOutKind::kFailedLater});
 }
 
 void BadPictures::add(std::uint32_t image, LeftOut entry) {
@@ -29,7 +29,7 @@ void BadPictures::keep(std::uint32_t image, LeftOut entry) {
   if (met_.size() > std::max(most, std::min(kAlways, images_ / 2)))
     throw Error(ErrorKind::kIo, {.what = text(met_.size(), " of ", images_,
                                               " images cannot be read, more than max_bad_share = ", max_share_,
-                                              " allows; the last one: ", place->second.reason),
+                                              " allows; the last one: ", place->second.id, ": ", place->second.reason),
                                  .remedy = "check the folder and its disk, or raise max_bad_share"});
 }
 

@@ -17,10 +17,13 @@ namespace vitrine {
 namespace formats {
 
 void check_size(ImageSize size, const std::string& name) {
-  if (size.height < 1 || size.width < 1) fail("the image ", name, " has no pixels; leave it out of the data set");
+  if (size.height < 1 || size.width < 1)
+    throw Error(ErrorKind::kInput, {.path = name, .what = "has no pixels", .remedy = "leave it out of the data set"});
   if (static_cast<std::int64_t>(size.height) * size.width > std::int64_t{1} << 28)
-    fail("the image ", name, " has ", size.height, " by ", size.width,
-         " pixels, more than the limit of 268,435,456; make it smaller or leave it out of the data set");
+    throw Error(ErrorKind::kInput,
+                {.path = name,
+                 .what = text("has ", size.height, " by ", size.width, " pixels, more than the limit of 268,435,456"),
+                 .remedy = "make it smaller or leave it out of the data set"});
 }
 
 void refuse_for_memory(const std::string& name) {
@@ -32,11 +35,13 @@ ImageSize read_webp(Bytes bytes, const std::string& name, Image* image) {
   const auto* data = reinterpret_cast<const std::uint8_t*>(bytes.data());
   WebPBitstreamFeatures features;
   if (WebPGetFeatures(data, bytes.size(), &features) != VP8_STATUS_OK)
-    throw Error(ErrorKind::kCorrupt, {.what = text("the image ", name, " is a damaged WebP file"),
-                                      .remedy = "restore it or leave it out of the data set"});
+    throw Error(
+        ErrorKind::kCorrupt,
+        {.path = name, .what = "is a damaged WebP file", .remedy = "restore it or leave it out of the data set"});
   if (features.has_animation)
-    fail("the image ", name,
-         " is an animated WebP file; convert it to a single picture or leave it out of the data set");
+    throw Error(ErrorKind::kInput, {.path = name,
+                                    .what = "is an animated WebP file",
+                                    .remedy = "convert it to a single picture or leave it out of the data set"});
   const ImageSize size{features.height, features.width};
   check_size(size, name);
   if (image == nullptr) return size;
@@ -53,7 +58,8 @@ ImageSize read_webp(Bytes bytes, const std::string& name, Image* image) {
   // Some of libwebp's allocations fail as a damaged bit stream does; malloc() tells.
   if (status == VP8_STATUS_OUT_OF_MEMORY || (status != VP8_STATUS_OK && errno == ENOMEM)) refuse_for_memory(name);
   if (status != VP8_STATUS_OK)
-    throw Error(ErrorKind::kCorrupt, {.what = text("the image ", name, " is a WebP file that is damaged or cut short"),
+    throw Error(ErrorKind::kCorrupt, {.path = name,
+                                      .what = "is a WebP file that is damaged or cut short",
                                       .remedy = "restore it or leave it out of the data set"});
   return size;
 }
@@ -77,12 +83,15 @@ bool begins_as_webp(std::string_view content) {
 
 ImageSize read(formats::Bytes bytes, const std::string& name, Image* image, bool scale_grey16) {
   const std::string_view content = text_of(bytes);
-  if (content.empty()) fail("the image ", name, " is an empty file; restore it or leave it out of the data set");
+  if (content.empty())
+    throw Error(ErrorKind::kInput,
+                {.path = name, .what = "is an empty file", .remedy = "restore it or leave it out of the data set"});
   if (begins_as_jpeg(content)) return formats::read_jpeg(bytes, name, image);
   if (begins_as_png(content)) return formats::read_png(bytes, name, image, scale_grey16);
   if (begins_as_webp(content)) return formats::read_webp(bytes, name, image);
-  fail("the image ", name,
-       " is neither a JPEG nor a PNG nor a WebP file by its content; convert it or leave it out of the data set");
+  throw Error(ErrorKind::kInput, {.path = name,
+                                  .what = "is neither a JPEG nor a PNG nor a WebP file by its content",
+                                  .remedy = "convert it or leave it out of the data set"});
 }
 
 bool swaps_sides(int orientation) {

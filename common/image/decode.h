@@ -4,8 +4,8 @@
 // byte. By default 16-bit grey is clipped at 255 and EXIF orientation is ignored, as in timm and torchvision; a
 // Decoding can scale grey to round(value / 257) and apply the orientation as PIL's exif_transpose() does.
 //
-// Pure functions, thread-safe. They throw Error naming the image if the file is damaged, truncated or in another
-// format.
+// Pure functions, thread-safe. They throw Error if the file is damaged, truncated or in another format; its path is the
+// image's name.
 #ifndef VITRINE_COMMON_IMAGE_DECODE_H_
 #define VITRINE_COMMON_IMAGE_DECODE_H_
 

@@ -1,5 +1,5 @@
 // Decoders of the single formats, for decode.cpp. Each takes a whole file whose format was already detected, and throws
-// Error starting with "the image NAME".
+// Error whose path is `name`.
 #ifndef VITRINE_COMMON_IMAGE_FORMATS_H_
 #define VITRINE_COMMON_IMAGE_FORMATS_H_
 

@@ -132,9 +132,10 @@ ImageSize formats::read_jpeg(Bytes bytes, const std::string& name, Image* image)
   Reader reader;
   const auto refuse = [&] {
     if (reader.errors.memory) refuse_for_memory(name);
-    throw Error(ErrorKind::kCorrupt, {.what = text("the image ", name, " is a JPEG file that is damaged or cut short (",
-                                                   reader.errors.message, ")"),
-                                      .remedy = "restore it or leave it out of the data set"});
+    throw Error(ErrorKind::kCorrupt,
+                {.path = name,
+                 .what = text("is a JPEG file that is damaged or cut short (", reader.errors.message, ")"),
+                 .remedy = "restore it or leave it out of the data set"});
   };
   if (!reader.header(reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size())) refuse();
   const ImageSize size{static_cast<int>(reader.info.image_height), static_cast<int>(reader.info.image_width)};

@@ -38,8 +38,8 @@ enum class LeftOutKind : std::uint8_t {
 const char* name_of(LeftOutKind kind);
 
 struct LeftOut {
-  std::string id;  ///< path relative to the folder, as in ImageEntry::id; folders end with '/'
-  std::string reason;
+  std::string id;      ///< path relative to the folder, as in ImageEntry::id; folders end with '/'
+  std::string reason;  ///< what is wrong, without the path: "is an empty file"
   LeftOutKind kind = LeftOutKind::kDamaged;
   bool operator==(const LeftOut&) const = default;
 };

@@ -30,11 +30,16 @@ bool has_end_marker(std::span<const std::byte> bytes) {
   return false;
 }
 
-std::string message_of(std::span<const std::byte> bytes, const std::string& id) {
+// The list of what is left out names the path by itself, and nothing is left to do about it.
+std::string reason_of(const Error& error) {
+  return error.problem().what;
+}
+
+std::string reason_of(std::span<const std::byte> bytes) {
   try {
-    read_image_size(bytes, id);
+    read_image_size(bytes, {});
   } catch (const Error& error) {
-    return error.what();
+    return reason_of(error);
   }
   return {};
 }
@@ -49,16 +54,14 @@ Look look_once(const ImageFolders& folders, ImageEntry& entry, IndexDepth depth,
   std::array<std::byte, 16> head;
   const std::span<std::byte> first = std::span(head).first(std::min<std::uint64_t>(head.size(), file.size()));
   file.read(0, first);
-  if (first.empty()) return left_out(entry, LeftOutKind::kDamaged, message_of(first, entry.id));
+  if (first.empty()) return left_out(entry, LeftOutKind::kDamaged, reason_of(first));
   if (!begins_as_picture(first)) {
     const std::string name = entry.id.substr(entry.id.rfind('/') + 1);
-    return left_out(entry, is_sidecar(name) ? LeftOutKind::kSidecar : LeftOutKind::kNotAPicture,
-                    message_of(first, entry.id));
+    return left_out(entry, is_sidecar(name) ? LeftOutKind::kSidecar : LeftOutKind::kNotAPicture, reason_of(first));
   }
   if (file.size() > kMaxBytes)
     return left_out(entry, LeftOutKind::kTooLarge,
-                    text("the image ", entry.id, " has ", file.size(), " bytes, more than the limit of ", kMaxBytes,
-                         "; make it smaller or leave it out of the data set"));
+                    text("has ", file.size(), " bytes, more than the limit of ", kMaxBytes));
   std::vector<std::byte> bytes(file.size());
   file.read(0, bytes);
   Look look;
@@ -72,7 +75,7 @@ Look look_once(const ImageFolders& folders, ImageEntry& entry, IndexDepth depth,
     entry.width = static_cast<std::uint32_t>(size.width);
   } catch (const Error& error) {
     if (!is_of_a_picture(error)) throw;
-    return left_out(entry, LeftOutKind::kDamaged, error.what());
+    return left_out(entry, LeftOutKind::kDamaged, reason_of(error));
   }
   entry.file_bytes = bytes.size();
   entry.hash = xxh3(bytes);
@@ -84,14 +87,12 @@ Look look_once(const ImageFolders& folders, ImageEntry& entry, IndexDepth depth,
 }  // namespace
 
 Look look_at(const ImageFolders& folders, ImageEntry& entry, IndexDepth depth, const Decoding& decoding) {
-  if (!is_utf8(entry.id))
-    return left_out(entry, LeftOutKind::kBadName,
-                    text("the image ", entry.id, " has a name that is not UTF-8; rename it or its folder"));
+  if (!is_utf8(entry.id)) return left_out(entry, LeftOutKind::kBadName, "has a name that is not UTF-8");
   for (bool again = false;; again = true) try {
       return look_once(folders, entry, depth, decoding);
     } catch (const Error& error) {
       if (!is_of_a_picture(error)) throw;
-      if (again) return left_out(entry, LeftOutKind::kUnreadable, error.what());
+      if (again) return left_out(entry, LeftOutKind::kUnreadable, reason_of(error));
     }
 }
 

@@ -93,9 +93,9 @@ ImageSize formats::read_png(Bytes bytes, const std::string& name, Image* image, 
   reader.left = bytes.size();
   const auto refuse = [&] {
     if (reader.memory) refuse_for_memory(name);
-    throw Error(ErrorKind::kCorrupt,
-                {.what = text("the image ", name, " is a PNG file that is damaged or cut short (", reader.message, ")"),
-                 .remedy = "restore it or leave it out of the data set"});
+    throw Error(ErrorKind::kCorrupt, {.path = name,
+                                      .what = text("is a PNG file that is damaged or cut short (", reader.message, ")"),
+                                      .remedy = "restore it or leave it out of the data set"});
   };
   if (!reader.header()) refuse();
   const ImageSize size{static_cast<int>(png_get_image_height(reader.png, reader.info)),

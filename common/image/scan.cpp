@@ -56,7 +56,7 @@ void check_not_empty(const ImageFolders& folders, const ImageIndex& index, const
         std::ranges::find_if(without, [&](const LeftOut& left) { return here(left.id) && !left.id.ends_with('/'); });
     fail("the folder ", (unlabelled ? folders.unlabelled : folders.images).string(), " holds no readable image",
          index.classes.empty() || unlabelled ? "" : text(" below its ", index.classes.size(), " class folders"),
-         reason == without.end() ? "" : text(" (first file: ", reason->reason, ")"),
+         reason == without.end() ? "" : text(" (first file: ", reason->id, ": ", reason->reason, ")"),
          "; expected JPEG, PNG or WebP files");
   }
 }
@@ -72,8 +72,11 @@ void leave_out_as_before(const KnownIndex& known, FolderScan& scan) {
     const auto found = before.find(image.id);
     if (found == before.end() || std::ranges::binary_search(known.index.images, image.id, {}, &ImageEntry::id))
       return false;
+    const LeftOut& then = *found->second;
     scan.left_out.push_back({image.id,
-                             "can be read now, but was left out when the index was made: " + found->second->reason,
+                             then.kind == LeftOutKind::kNotInIndex
+                                 ? then.reason
+                                 : "can be read now, but was left out when the index was made: " + then.reason,
                              LeftOutKind::kNotInIndex});
     return true;
   });
@@ -116,9 +119,7 @@ void add_empty_classes(FolderScan& scan) {
     if (image.label != kNoLabel) ++count[image.label];
   for (std::size_t i = 0; i < count.size(); ++i)
     if (count[i] == 0)
-      scan.left_out.push_back({scan.index.classes[i] + "/",
-                               "the class folder " + scan.index.classes[i] + " holds no readable image",
-                               LeftOutKind::kEmptyClass});
+      scan.left_out.push_back({scan.index.classes[i] + "/", "holds no readable image", LeftOutKind::kEmptyClass});
 }
 
 FolderScan scan(const ImageFolders& folders, const ScanOptions& options, const KnownIndex* known) {
@@ -200,7 +201,10 @@ ImageIndex list_image_folder(const ImageFolders& folders) {
 }
 
 void read_image_entry(const ImageFolders& folders, ImageEntry& entry, const Decoding& decoding) {
-  if (Look look = look_at(folders, entry, IndexDepth::kDecode, decoding); look.left_out) fail(look.left_out->reason);
+  if (Look look = look_at(folders, entry, IndexDepth::kDecode, decoding); look.left_out)
+    throw Error(
+        ErrorKind::kInput,
+        {.path = entry.id, .what = look.left_out->reason, .remedy = "restore it or leave it out of the data set"});
 }
 
 std::vector<std::size_t> verified_sample(std::size_t images) {

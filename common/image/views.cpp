@@ -147,9 +147,9 @@ ViewMaker::ViewMaker(ImageFolders folders, std::shared_ptr<const ImageIndex> ind
 Image ViewMaker::read_once(std::uint32_t image) const {
   const ImageEntry& entry = index_->images.at(image);
   const auto refuse = [&] {
-    fail(
-        "the image ", entry.id, " below ", folders_.describe(),
-        " is not the file that the index was made from; give the folder of that time, or make a new cache of this one");
+    throw Error(ErrorKind::kInput, {.path = folders_.path_of(entry.id),
+                                    .what = "is not the file that the index was made from",
+                                    .remedy = "give the folder of that time, or make a new cache of this one"});
   };
   const ReadableFile file(folders_.file(entry.id));
   if (file.size() != entry.file_bytes) refuse();
@@ -159,8 +159,10 @@ Image ViewMaker::read_once(std::uint32_t image) const {
   Image picture = decode_image(bytes, entry.id, index_->decoding);
   if (static_cast<std::uint32_t>(picture.height) != entry.height ||
       static_cast<std::uint32_t>(picture.width) != entry.width)
-    fail("the image ", entry.id, " has ", picture.height, " by ", picture.width, " pixels, but the index says ",
-         entry.height, " by ", entry.width, "; make the index again");
+    throw Error(ErrorKind::kInput, {.path = entry.id,
+                                    .what = text("has ", picture.height, " by ", picture.width,
+                                                 " pixels, but the index says ", entry.height, " by ", entry.width),
+                                    .remedy = "make the index again"});
   return picture;
 }
 

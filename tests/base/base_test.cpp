@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -14,6 +15,7 @@
 #include <thread>
 #include <vector>
 
+#include "common/base/counted.h"
 #include "common/base/crc32c.h"
 #include "common/base/error.h"
 #include "common/base/files.h"
@@ -331,6 +333,35 @@ TEST_CASE("numbers are formatted for display") {
   CHECK(human_time(125) == "2 min 05 s");
   CHECK(human_time(3 * 3600 + 20 * 60) == "3 h 20 min");
   CHECK(human_time(4.2 * 86400) == "4.2 days");
+}
+
+TEST_CASE("a number is written with its noun") {
+  CHECK(counted(1, "image") == "1 image");
+  CHECK(counted(0, "image") == "0 images");
+  CHECK(counted(1281167, "image") == "1,281,167 images");
+  CHECK(counted(1, "pass", "passes") == "1 pass");
+  CHECK(counted(2, "pass", "passes") == "2 passes");
+}
+
+TEST_CASE("the last line of a loop that goes on counts what this process did") {
+  const TemporaryDirectory root;
+  const auto printed = [&](std::uint64_t done) {
+    const std::string path = root / "screen.txt";
+    std::fflush(stderr);
+    const int before = ::dup(STDERR_FILENO), file = ::open(path.c_str(), O_CREAT | O_TRUNC | O_WRONLY, 0600);
+    REQUIRE(::dup2(file, STDERR_FILENO) == STDERR_FILENO);
+    {
+      Progress progress("train", "images", 336, done);
+      progress.advance(112);
+      progress.finish();
+    }
+    std::fflush(stderr);
+    ::dup2(before, STDERR_FILENO);
+    ::close(before), ::close(file);
+    return testing::read_whole(path);
+  };
+  CHECK(printed(224).starts_with("train: 112 images in "));
+  CHECK(printed(0).starts_with("train: 112 images in "));
 }
 
 TEST_CASE("crc32c gives the values of RFC 3720, appendix B.4") {

@@ -11,6 +11,7 @@
 #include "common/config/config.h"
 #include "extract/options.h"
 #include "tests/extract/fixture.h"
+#include "tests/support/instances.h"
 
 using namespace vitrine;
 using vitrine::testing::CommandResult;
@@ -310,6 +311,10 @@ TEST_CASE("files that are not images are named and left out") {
   CHECK(result.output.find("left out: ant/note19.txt") != std::string::npos);
   CHECK(result.output.find("note20") == std::string::npos);
   CHECK(result.output.find("left out: 2 more") != std::string::npos);
+}
+
+TEST_CASE("what an error gives as an instance of a key works for it") {
+  vitrine::testing::check_instances<ExtractOptions>();
 }
 
 TEST_CASE("--help-keys lists every key, and the printed configuration reads back") {

@@ -1,7 +1,10 @@
 // `vitrine`: it starts the programs beside it, and completes their words.
 #include <algorithm>
+#include <cstdlib>
+#include <sstream>
 
 #include "common/base/error.h"
+#include "common/config/command_line.h"
 #include "tests/support/testing.h"
 #include "tools/commands/vitrine/completion.h"
 #include "tools/commands/vitrine/programs.h"
@@ -38,6 +41,31 @@ TEST_CASE("vitrine: arguments and exit codes pass unchanged") {
   const CommandResult bad = run(executable("vitrine") + " cache info '/no where/$HOME'");
   CHECK(bad.exit_code == 2);
   CHECK(bad.output.find("/no where/$HOME") != std::string::npos);
+}
+
+TEST_CASE("exit codes have the same words in README.md and in the programs' help") {
+  const auto on_one_line = [](const std::string& words) {
+    std::istringstream in(words);
+    std::string out;
+    for (std::string word; in >> word;) out += (out.empty() ? "" : " ") + word;
+    return out;
+  };
+  const std::string words = on_one_line(kExitCodeWords);
+  CHECK(words.ends_with(" 70 a fault of the program, 130 stopped."));
+  const std::filesystem::path readme = std::filesystem::path(std::getenv("VITRINE_SOURCE")) / "README.md";
+  CHECK(on_one_line(read_whole(readme)).find(words) != std::string::npos);
+  for (const char* program : {"vitrine-cache", "vitrine-extract", "vitrine-train"}) {
+    CAPTURE(program);
+    CHECK(on_one_line(run(executable(program) + " --help").output).find(words) != std::string::npos);
+  }
+  // The help of a command names what is its own, in these words, and where the others are.
+  for (const char* command : {"info", "verify", "repair", "show", "recode", "estimate", "pack", "unpack", "card"}) {
+    const std::string help = on_one_line(run(executable("vitrine-cache") + " " + command + " --help").output);
+    CAPTURE(help);
+    CHECK(help.ends_with("; others as vitrine-cache --help says."));
+    const std::string own = help.substr(help.rfind("Exit codes: "));
+    if (own.find(", 4 ") != std::string::npos) CHECK(own.find(", 4 a needed file is damaged") != std::string::npos);
+  }
 }
 
 TEST_CASE("vitrine: an unknown command is answered with the nearest") {

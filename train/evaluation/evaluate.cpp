@@ -152,9 +152,10 @@ void Evaluation::visit(Network& network, at::Device device, const Visit& visit, 
       visit(logits, at::tensor(labels, at::kLong).to(device), crops.images);
     });
   }
-  if (!any)
-    throw Error(ErrorKind::kIo, {.what = text("none of the ", count, " images of ", folder_.describe(),
-                                              " can be read any more; ", bad_->met().front().reason)});
+  if (any) return;
+  const LeftOut first = bad_->met().front();
+  throw Error(ErrorKind::kIo, {.what = text("none of the ", count, " images of ", folder_.describe(),
+                                            " can be read any more; ", first.id, ": ", first.reason)});
 }
 
 Accuracy Evaluation::run(Network& network, at::Device device, const StopFlag& stop) const {

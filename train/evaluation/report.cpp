@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/base/error.h"
+#include "common/base/progress.h"
 
 namespace vitrine {
 namespace {
@@ -24,24 +25,35 @@ std::string percent(double share) {
   return buffer;
 }
 
+std::string classes_without_images(const std::vector<std::string>& classes, std::span<const std::uint64_t> images,
+                                   const std::string& owner, const std::string& image) {
+  constexpr std::size_t kShown = 3;
+  std::string names;
+  std::size_t without = 0;
+  for (std::size_t c = 0; c < classes.size(); ++c)
+    if (images[c] == 0 && without++ < kShown) names += (names.empty() ? "" : ", ") + classes[c];
+  if (without == 0) return {};
+  return text(human_count(without), " of ", owner, " ", human_count(classes.size()), " classes ",
+              without == 1 ? "has" : "have", " no ", image, ": ", names,
+              without > kShown ? text(" and ", human_count(without - kShown), " more") : "");
+}
+
 std::string as_text(const Report& report) {
   std::string out;
   if (report.judgement) {
     out = row("class", "images", "top-1 %");
-    std::size_t without = 0;
+    std::vector<std::uint64_t> images;
     for (std::size_t c = 0; c < report.classes.size(); ++c) {
       const Hits& hits = report.judgement->classes()[c];
-      if (hits.images == 0) {
-        ++without;
-        continue;
-      }
-      out += row(report.classes[c], std::to_string(hits.images), percent(hits.share()));
+      images.push_back(hits.images);
+      if (hits.images > 0) out += row(report.classes[c], std::to_string(hits.images), percent(hits.share()));
     }
-    if (without > 0) out += text(without, " of the model's ", report.classes.size(), " classes have no image here\n");
-    out += "\n";
+    const std::string without = classes_without_images(report.classes, images, "the model's", "image here");
+    out += without.empty() ? "\n" : without + "\n\n";
   }
-  out += text(report.checkpoint, report.about.empty() ? "" : " (" + report.about + ")", " on ", report.images,
-              " images of ", report.folder, ", computed in ", report.precision, "\n");
+  out +=
+      text(report.checkpoint, report.about.empty() ? "" : " (" + report.about + ")", " on ", report.images,
+           report.images == 1 ? " image of " : " images of ", report.folder, ", computed in ", report.precision, "\n");
   if (report.judgement) {
     const Accuracy accuracy = report.judgement->accuracy();
     out += text("top-1 ", percent(accuracy.top1), " %, top-5 ", percent(accuracy.top5), " %\n");

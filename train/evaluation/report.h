@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,11 @@ struct Report {
 
 /// "14.00" for 0.14.
 std::string percent(double share);
+
+/// "2 of the model's 12 classes have no image here: cat, dog", with at most three names; empty if all classes have one.
+/// `images`: of each class. `owner`, `image`: "the model's", "image here".
+std::string classes_without_images(const std::vector<std::string>& classes, std::span<const std::uint64_t> images,
+                                   const std::string& owner, const std::string& image);
 
 /// A table of classes, then the totals.
 std::string as_text(const Report& report);

@@ -7,9 +7,11 @@
 #include <unordered_map>
 #include <vector>
 
+#include "common/base/counted.h"
 #include "common/base/error.h"
 #include "common/base/progress.h"
 #include "train/data/stream.h"
+#include "train/evaluation/report.h"
 #include "train/run/checks.h"
 
 namespace vitrine {
@@ -19,17 +21,18 @@ void describe_run(const TrainOptions& options, const Plan& plan, const PassLists
   const double epochs = options.schedule.run_epochs();
   const std::size_t passes = use.all.size();
   const auto times = [](double sweeps, std::size_t stored) {
-    return text(sweeps / static_cast<double>(stored), " times");
+    const double count = sweeps / static_cast<double>(stored);
+    return count == 1 ? std::string("once") : text(count, " times");
   };
-  note(text(human_count(steps), " steps of ", options.batch, " views; ", passes, " passes of ", human_count(views),
-            " views, so each view is seen ", times(epochs, passes),
+  note(text(counted(steps, "step"), " of ", counted(options.batch, "view"), "; ", counted(passes, "pass", "passes"),
+            " of ", counted(views, "view"), ", so each view is seen ", times(epochs, passes),
             epochs > static_cast<double>(passes) ? "; the order of the passes' views differs in each round" : ""));
   const std::size_t complete = use.with_maps.size();
   for (std::size_t i = 0; i < ScheduleOptions::kPhases; ++i)
     if (const PhaseOptions& phase = *options.schedule.phases()[i];
         phase.epochs > 0 && needs_maps(phase) && complete < passes)
-      note(text("schedule.", phase.name, " uses the ", complete, " passes that have maps, each view ",
-                times(options.schedule.phase_epochs(i), complete)));
+      note(text("schedule.", phase.name, " uses the ", counted(complete, "pass that has", "passes that have"),
+                " maps, each view ", times(options.schedule.phase_epochs(i), complete)));
 }
 
 void describe_features(const TrainOptions& options, const Objective& objective, const Batches& batches,
@@ -49,10 +52,12 @@ void describe_features(const TrainOptions& options, const Objective& objective, 
   const auto epochs = [&](std::uint64_t some) {
     return static_cast<double>(some) / static_cast<double>(batches.steps_per_epoch());
   };
+  const auto bare = without(use.all, use.with_maps);
   note(text("warning: the feature term is off in ", human_count(steps.lacking), " of the ", human_count(steps.wanted),
-            " steps that ask for it (", epochs(steps.lacking), " of ", epochs(steps.wanted),
-            " epochs), since the passes ", listed(without(use.all, use.with_maps)),
-            " lack feature or attention maps; extract them for these passes too, or expect a weaker feature term"));
+            " steps that ask for it (", epochs(steps.lacking), " of ", epochs(steps.wanted), " epochs), since ",
+            bare.size() == 1 ? "pass " : "the passes ", listed(bare), bare.size() == 1 ? " lacks" : " lack",
+            " feature or attention maps; extract them for ", bare.size() == 1 ? "this pass" : "these passes",
+            " too, or expect a weaker feature term"));
 }
 
 void describe_shared_images(const ImageIndex& training, const Evaluation* validation, const Evaluation* test) {
@@ -70,15 +75,29 @@ void describe_shared_images(const ImageIndex& training, const Evaluation* valida
     }
     if (shared > 0)
       note(text("warning: ", human_count(shared), " of the ", human_count(images.size()),
-                judged == test ? " test" : " validation", " images are training images too (", first->id, " is ",
-                twin->id, "); accuracy on them says little about new images"));
+                judged == test ? " test" : " validation",
+                shared == 1 ? " images is a training image too (" : " images are training images too (", first->id,
+                " is ", twin->id, "); accuracy on them says little about new images"));
+  }
+}
+
+void describe_missing_classes(const Evaluation* validation, const Evaluation* test) {
+  for (const Evaluation* judged : {validation, test}) {
+    if (judged == nullptr) continue;
+    const std::vector<std::string>& classes = judged->index().classes;
+    std::vector<std::uint64_t> images(classes.size());
+    for (const ImageEntry& image : judged->index().images)
+      if (image.label != kNoLabel) ++images.at(image.label);
+    const std::string without =
+        classes_without_images(classes, images, "the student's", judged == test ? "test image" : "validation image");
+    if (!without.empty()) note(without + "; accuracy there says nothing about them");
   }
 }
 
 void describe_plan(const TrainOptions& options, const ImageIndex& index, const std::vector<TrackInfo>& tracks,
                    const PhaseBounds& bounds, const Judge& judge) {
-  note(text("images: ", human_count(index.images.size()), " in ", index.classes.size(), " classes, ",
-            human_count(index.labelled()), " with a label"));
+  note(text("images: ", human_count(index.images.size()), " in ", counted(index.classes.size(), "class", "classes"),
+            ", ", human_count(index.labelled()), " with a label"));
   for (const TrackInfo& track : tracks) note("targets: " + track.directory());
   for (std::size_t i = 0; i < ScheduleOptions::kPhases; ++i) {
     const PhaseOptions& phase = *options.schedule.phases()[i];
@@ -96,7 +115,7 @@ void describe_plan(const TrainOptions& options, const ImageIndex& index, const s
               phase.schedule == LearningRate::kCosine ? text(" to ", phase.lr_end) : "", ", learns from ", terms));
   }
   const auto images_of = [](const Evaluation* images) {
-    return images == nullptr ? std::string("none") : human_count(images->index().images.size()) + " images";
+    return images == nullptr ? std::string("none") : counted(images->index().images.size(), "image");
   };
   note(text("validation: ", images_of(judge.validation()), "; test: ", images_of(judge.test())));
 }
@@ -124,7 +143,8 @@ void describe_memory(const TrainOptions& options, const torch::nn::Module& stude
   const double group = view * plan.group, groups = options.workers + StreamOptions().ahead;
   note(text("memory: ", human_bytes(model), " for weights, gradients and optimizer, ",
             human_bytes(view * options.batch), " for a batch on the device, about ", human_bytes(group * groups),
-            " for ", groups, " groups in work; a step's activations come on top"));
+            " for ", counted(static_cast<std::uint64_t>(groups), "group"),
+            " in work; a step's activations come on top"));
 }
 
 }  // namespace vitrine

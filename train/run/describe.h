@@ -30,6 +30,10 @@ void describe_features(const TrainOptions& options, const Objective& objective, 
 /// null.
 void describe_shared_images(const ImageIndex& training, const Evaluation* validation, const Evaluation* test);
 
+/// Names classes of the student that have no validation or no test image: the accuracy there says nothing about them.
+/// `validation`, `test`: may be null.
+void describe_missing_classes(const Evaluation* validation, const Evaluation* test);
+
 /// For a dry run. Prints the images, the tracks, each phase in steps with its learning rate and terms, and what is
 /// validated and tested. `bounds`: of the phases.
 void describe_plan(const TrainOptions& options, const ImageIndex& index, const std::vector<TrackInfo>& tracks,

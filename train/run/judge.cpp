@@ -11,6 +11,7 @@
 #include "common/base/error.h"
 #include "common/base/files.h"
 #include "common/base/progress.h"
+#include "train/evaluation/report.h"
 #include "train/run/left_out_list.h"
 #include "train/run/run_files.h"
 
@@ -99,8 +100,9 @@ bool Judge::judge(Student& student, Checkpoint& state, std::uint64_t steps_per_e
   metrics.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   log.add(metrics);
   update_checkpoint(options_.output, state);
-  const std::string words = agreement_ ? text("agrees with the teacher on ", 100 * score, " %")
-                                       : text("top-1 ", 100 * score, " %, top-5 ", 100 * state.validation->top5, " %");
+  const std::string words = agreement_
+                                ? text("agrees with the teacher on ", percent(score), " %")
+                                : text("top-1 ", percent(score), " %, top-5 ", percent(state.validation->top5), " %");
   note(text("epoch ", epoch, ", ", metrics.at.phase, ": ", words, metrics.best ? ", the best so far" : ""));
   return true;
 } catch (const Stopped&) {

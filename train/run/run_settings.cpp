@@ -54,6 +54,12 @@ const std::string* value_of(const std::vector<Setting>& settings, const std::str
   return found == settings.end() ? nullptr : &found->second;
 }
 
+// Keys that are not given mean what the cache was made with.
+bool is_left_to_cache(const std::string& key, const TrainOptions& options) {
+  return (key == "exif_orientation" || key == "grey16") && options.targets.source == TargetKind::kCache &&
+         options.decoding == Decoding();
+}
+
 }  // namespace
 
 TrainOptions as_run(TrainOptions options) {
@@ -90,7 +96,7 @@ std::vector<SettingDifference> settings_differences(const std::string& before, c
                              defaults = settings_of(config_as_toml(TrainOptions()));
   std::vector<SettingDifference> out;
   const auto hold = [&](const std::string& key, const std::string& was, const std::string& is) {
-    if (was != is && !(now.extend && is_length(key))) out.push_back({key, was, is});
+    if (was != is && !(now.extend && is_length(key)) && !is_left_to_cache(key, now)) out.push_back({key, was, is});
   };
   for (const auto& [key, is] : new_settings) {
     const std::string* was = value_of(old_settings, key);

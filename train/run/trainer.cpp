@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "common/base/counted.h"
 #include "common/base/error.h"
 #include "common/base/local_ranks.h"
 #include "common/base/progress.h"
@@ -86,6 +87,7 @@ Trainer::Trainer(const TrainOptions& options, const StopFlag& stop)
       classes_(student_classes(*images_.index, source_->shapes())),
       student_(seeded_student(options_, size_, classes_, device_, *images_.index)),
       views_(options_.folders(), images_.index, source_->plan().options().image_size, images_.bad) {
+  options_.decoding = images_.index->decoding;    // with a cache, its own
   auto settings = meaningful_settings(options_);  // before a judge's keys are filled in
   check_provenance();
   choose_algorithms(options_.deterministic, options_.targets.source != TargetKind::kTeacher, device_,
@@ -131,6 +133,7 @@ void Trainer::restore() {
 void Trainer::note_changed_length() {
   TrainOptions strict = options_;
   strict.extend = false;
+  strict.decoding = given_.decoding;
   const std::vector<SettingDifference> differences = settings_differences(resumed_->settings, strict);
   const std::uint64_t done = state_.first_step;
   if (steps_ < done)
@@ -275,8 +278,9 @@ TrainResult Trainer::result_after(std::uint64_t steps) const {
   }
   result.left_out_views = state_.left_out(*batches_);
   if (result.left_out_views > 0) {
-    note(text(human_count(result.left_out_views), " views were left out: their pictures could not be read, when the ",
-              "targets were made or now", images_.bad->met().empty() ? "" : text("; ", kLeftOutFile, " names them")));
+    note(text(counted(result.left_out_views, "view was", "views were"),
+              " left out: pictures could not be read, when the targets were made or now",
+              images_.bad->met().empty() ? "" : text("; ", kLeftOutFile, " names them")));
   }
   if (const GradScaler* scaler = step_->scaler()) result.skipped_updates = scaler->skipped();
   return result;
@@ -322,6 +326,7 @@ void Trainer::finish(const Judge& judge, TrainResult& result, RunLog& log, const
 void Trainer::check(const StopFlag& stop) {
   const Judge judge(options_, {images_.index->classes, classes_, "the student"}, images_.index->decoding, size_, stop);
   describe();
+  describe_missing_classes(judge.validation(), judge.test());
   describe_plan(options_, *images_.index, source_->tracks(),
                 phase_bounds(options_.schedule, batches_->steps_per_epoch()), judge);
   describe_memory(options_, student_.network().module(), *objective_, source_->shapes(), size_,
@@ -339,8 +344,11 @@ TrainResult Trainer::run(const StopFlag& stop) {
   const Judge judge(options_, {images_.index->classes, classes_, "the student"}, images_.index->decoding, size_, stop);
   describe();
   describe_shared_images(*images_.index, judge.validation(), judge.test());
+  describe_missing_classes(judge.validation(), judge.test());
   state_.start_clocks();
-  const FileLock lock = open_run_folder(given_, resumed_);
+  TrainOptions recorded = given_;
+  recorded.decoding = options_.decoding;
+  const FileLock lock = open_run_folder(recorded, resumed_);
   begin(judge);
   RunLog log(options_.output, {.step = state_.first_step,
                                .to_judge = state_.checkpoint.to_judge,

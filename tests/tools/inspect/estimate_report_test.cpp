@@ -51,7 +51,12 @@ TEST_CASE("an estimate's text and JSON have the same content") {
   // 2 passes of 3.6 s and calibration's 3.6 s, at 1 s saved an epoch.
   CHECK(json["break_even_epochs"].get<double>() == doctest::Approx(10.8));
   CHECK(says("from 11 epochs on"));
-  CHECK(says("3.6 students of 3 epochs"));
+  CHECK(says("(4 students of 3 epochs)"));  // of 3.6
+  CHECK(json["break_even_students"].get<double>() == doctest::Approx(3.6));
+  for (const double epochs : {10.8, 300.0}) {
+    CAPTURE(epochs);
+    CHECK(words_of(e, epochs).find("(within the first student of ") != std::string::npos);
+  }
   CHECK(json["images_counted_by"] == "listing");
   CHECK(says("1,281,167 images by listing the folders; 500 of them were read for a sample of 512 views"));
   CHECK(says("not in it: making the index"));

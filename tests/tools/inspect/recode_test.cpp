@@ -249,6 +249,9 @@ TEST_CASE("damaged recipes are not copied") {
   CHECK(what.find("recipes/00001.h5: dataset recipe, group 0: ") != std::string::npos);
   CHECK(what.find("checksum") != std::string::npos);
   CHECK(!std::filesystem::exists(options.to / "recipes/00001.h5"));
+  const std::string command = executable("vitrine-cache") + " recode '" + sample.directory.string() +
+                              "' --from features.3 --encoding fp16 --to '" + options.to.string() + "'";
+  CHECK(run(command).exit_code == exit_code(ErrorKind::kCorrupt));
   sample.flip_chunk("recipes/00001.h5", "recipe", 0);
   const std::string bytes = read_whole(sample.path("recipes/00001.h5"));
   sample.flip("recipes/00001.h5", bytes.find("\x89HDF\r\n\x1a\n") + 1);

@@ -198,7 +198,10 @@ TEST_CASE("a dry run changes nothing and prints what would be done") {
   const SampleCache cache;
   cache.flip_chunk(kFeatures + "00002.h5", "q", 0);
   const auto before = cache.files();
-  CommandResult result = run(repair_command(cache) + " --dry-run");
+  CommandResult result = run(executable("vitrine-cache") + " verify '" + cache.directory.string() + "'");
+  CHECK(result.exit_code == 1);
+  CHECK(result.output.find(": 1 finding\n") != std::string::npos);
+  result = run(repair_command(cache) + " --dry-run");
   CHECK(result.exit_code == 1);
   CHECK(result.output.find("would set aside " + kFeatures + "00002.h5") != std::string::npos);
   CHECK((cache.files() == before));

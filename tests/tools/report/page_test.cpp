@@ -154,11 +154,16 @@ TEST_CASE("configurations differ in keys that are absent, too") {
 }
 
 TEST_CASE_FIXTURE(ReportFixture, "settings have the order of the file and no quotes") {
-  write_whole(root / "c.toml", "b = 1\na = \"x y\"\n[z]\nlist = [1, 2]\n[y.deep]\nflag = true\n");
-  CHECK(read_settings(root / "c.toml") ==
-        Settings{{"b", "1"}, {"a", "x y"}, {"z.list", "[ 1, 2 ]"}, {"y.deep.flag", "true"}});
+  write_whole(root / "c.toml",
+              "b = 0.9\na = \"x y\"\n[z]\nlist = [1, 0.9]\nnames = ['a', 'b']\nnone = []\n[y.deep]\nflag = true\n");
+  CHECK(read_settings(root / "c.toml") == Settings{{"b", "0.9"},
+                                                   {"a", "x y"},
+                                                   {"z.list", "[ 1, 0.9 ]"},
+                                                   {"z.names", "[ 'a', 'b' ]"},
+                                                   {"z.none", "[]"},
+                                                   {"y.deep.flag", "true"}});
   write_whole(root / "d.toml", "a = = 1\n");
-  CHECK(has(message_of([&] { read_settings(root / "d.toml"); }), "d.toml: is not TOML: "));
+  CHECK(has(message_of([&] { read_settings(root / "d.toml"); }), "d.toml: line 1 is not TOML; restore the file"));
 }
 
 TEST_CASE_FIXTURE(ReportFixture, "a judgement is read as it was written; pictures that are none are damage") {

@@ -10,6 +10,7 @@
 #include "tests/support/message.h"
 #include "tests/train/fixture.h"
 #include "train/evaluation/evaluate.h"
+#include "train/evaluation/report.h"
 #include "train/student/weights_record.h"
 
 using namespace vitrine;
@@ -132,6 +133,17 @@ TEST_CASE("a configuration with another model than the weights is refused; other
   CHECK(fixture.judged(fixture.quoted("plain.toml") + " " + run) == before);
 }
 
+TEST_CASE("classes without images are counted, and at most three of them named") {
+  const std::vector<std::string> names{"a", "b", "c", "d", "e"};
+  const auto words = [&](const std::vector<std::uint64_t>& images) {
+    return classes_without_images(names, images, "the model's", "image here");
+  };
+  CHECK(words({1, 1, 1, 1, 1}).empty());
+  CHECK(words({1, 0, 1, 1, 1}) == "1 of the model's 5 classes has no image here: b");
+  CHECK(words({0, 0, 1, 0, 1}) == "3 of the model's 5 classes have no image here: a, b, d");
+  CHECK(words({0, 0, 0, 0, 0}) == "5 of the model's 5 classes have no image here: a, b, c and 2 more");
+}
+
 TEST_CASE(
     "labels are matched by class name: a subset in any order is accepted, and an unknown class is refused by name") {
   const EvaluateFixture fixture;
@@ -148,6 +160,9 @@ TEST_CASE(
   fixture.copy_class("bee", "some/bee");
   const auto some = fixture.judged(evaluate + fixture.quoted("some"));
   CHECK(some.at("images") == 10);
+  const std::string words =
+      vitrine::testing::run(executable("vitrine-train") + " " + evaluate + fixture.quoted("some")).output;
+  CHECK(has(words, "\n1 of the model's 3 classes has no image here: ant\n\n"));
   for (const char* name : {"bee", "cat"}) CHECK(right(some, name) == right(all, name));
   CHECK(some.at("top1").get<double>() == doctest::Approx((right(all, "bee") + right(all, "cat")) / 10.0));
   // The same number of classes, with other names.

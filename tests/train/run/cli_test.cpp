@@ -2,9 +2,11 @@
 
 #include <map>
 #include <nlohmann/json.hpp>
+#include <regex>
 #include <sstream>
 
 #include "common/config/config.h"
+#include "tests/support/instances.h"
 #include "tests/support/message.h"
 #include "tests/support/signals.h"
 #include "tests/train/fixture.h"
@@ -155,6 +157,48 @@ TEST_CASE("--dry-run checks and describes a run, and writes nothing") {
   const CommandResult refused = vitrine::testing::run(line + " --dry-run --set batch=3");
   CHECK(refused.exit_code == 2);
   CHECK(has(refused.output, "batch = 3"));
+}
+
+TEST_CASE("classes without a validation or test image are named before the first step") {
+  const CliFixture fixture;
+  std::filesystem::create_directories(fixture.root / "some");
+  for (const char* name : {"ant", "cat"})
+    std::filesystem::copy(fixture.images / name, fixture.root / "some" / name,
+                          std::filesystem::copy_options::recursive);
+  const std::string some = (fixture.root / "some").string();
+  const std::string line =
+      fixture.command(fixture.options(TargetKind::kCache, "run"), {"validation=" + some, "test=" + some});
+  for (const char* way : {" --dry-run", " --set max_steps=1"}) {
+    const CommandResult result = vitrine::testing::run(line + way);
+    CAPTURE(result.output);
+    CHECK(result.exit_code == 0);
+    for (const char* kind : {"validation", "test"})
+      CHECK(has(result.output, std::string("1 of the student's 3 classes has no ") + kind +
+                                   " image: bee; accuracy there says nothing about them\n"));
+  }
+}
+
+TEST_CASE("the screen counts in English, and has shares with two digits") {
+  const CliFixture fixture;
+  REQUIRE(fixture.extract("cache", {"first_pass=2", "passes=1", "taps.features=[]", "taps.attention=[]"}).exit_code ==
+          0);
+  const CommandResult one = vitrine::testing::run(
+      fixture.command(fixture.joint(TargetKind::kNone, "one"), {"targets.passes=1"}) + " --dry-run");
+  CAPTURE(one.output);
+  CHECK(one.exit_code == 0);
+  CHECK(has(one.output, "; 1 pass of 16 views, so each view is seen once\n"));
+  const CommandResult three =
+      vitrine::testing::run(fixture.command(fixture.joint(TargetKind::kCache, "three", 3)) + " --dry-run");
+  CAPTURE(three.output);
+  CHECK(three.exit_code == 0);
+  CHECK(has(three.output, "; 3 passes of 16 views, so each view is seen once\n"));
+  CHECK(has(three.output, "since pass 2 lacks feature or attention maps; extract them for this pass too"));
+
+  const CommandResult judged = vitrine::testing::run(fixture.command(
+      fixture.joint(TargetKind::kCache, "judged"), {"validation=" + fixture.images.string(), "max_steps=4"}));
+  CAPTURE(judged.output);
+  CHECK(judged.exit_code == 0);
+  CHECK(std::regex_search(judged.output, std::regex("epoch 1, joint: top-1 \\d+\\.\\d\\d %, top-5 \\d+\\.\\d\\d %")));
 }
 
 TEST_CASE("every stop signal saves a checkpoint, exits with 130 and prints the exact command that resumes") {
@@ -378,6 +422,10 @@ TEST_CASE("bad settings exit with code 2 and one sentence") {
   SUBCASE("an align phase without features") {
     fixture.check_refused(fixture.train({"targets.features="}), {"schedule.align", "targets.features"});
   }
+}
+
+TEST_CASE("what an error gives as an instance of a key works for it") {
+  vitrine::testing::check_instances<TrainOptions>();
 }
 
 TEST_CASE("the ImageNet configuration has only known keys, and a batch that fits the groups") {

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "common/cache/cache.h"
+#include "common/config/config.h"
 #include "common/image/left_out.h"
 #include "common/models/weights/safetensors.h"
 #include "tests/support/message.h"
@@ -237,6 +238,17 @@ TEST_CASE(
   std::filesystem::copy(fixture.images, fixture.root / "validation", std::filesystem::copy_options::recursive);
   TrainOptions options = fixture.options(TargetKind::kCache, "run");
   options.validation = (fixture.root / "validation").string();
+  trained(options, 2);
+  // The configuration says what is done, and goes on with the run as well as the one without these keys.
+  for (const char* line : {"exif_orientation = 'apply'\n", "grey16 = 'clip'\n"})
+    CHECK(has(file_of(options, "config.toml"), line));
+  TrainOptions recorded;
+  load_config(std::filesystem::path(options.output) / "config.toml", {}, recorded);
+  CHECK(recorded.decoding == Decoding{.apply_orientation = true});
+  trained(recorded, 3);
+  recorded.restart = true;
+  recorded.output = (fixture.root / "again").string();
+  trained(recorded, 1);
   trained(options, 4);
   const auto metadata = load_safetensors_metadata(weights_file(options.output));
   CHECK(metadata.at("vitrine.exif_orientation") == "apply");

@@ -102,8 +102,11 @@ void print_estimate(const Estimate& e, double epochs) {
   std::cout << "break-even: the cache is cheaper than a live teacher from "
             << human_count(static_cast<std::uint64_t>(std::ceil(*even)))
             << " epochs on, of one student or of several together";
-  if (epochs > 0)
-    std::cout << " (" << number_words(*even / epochs) << " students of " << number_words(epochs) << " epochs)";
+  if (epochs > 0) {
+    const auto students = static_cast<std::uint64_t>(std::ceil(*even / epochs));
+    std::cout << " (" << (students <= 1 ? "within the first student" : human_count(students) + " students") << " of "
+              << number_words(epochs) << " epochs)";
+  }
   std::cout << "\n";
 }
 

@@ -334,7 +334,10 @@ void add_info(CommandLine& line, Body& chosen) {
   CommandLine& command = line.add_subcommand("info", "prints images, plan and tracks, with complete passes and sizes");
   command.add_option("DIR", request->directory, "the cache's directory").required();
   command.add_flag("--json", request->json, "print JSON, for programs");
-  command.footer("Exit codes: 0 all tables can be read, 1 a track or a shard cannot be read, 2 bad input.");
+  command.footer(
+      "Exit codes: 0 all tables can be read, 1 a track or a shard cannot be read, 2 bad input; others as "
+      "vitrine-cache\n"
+      "--help says.");
   command.callback([request, &chosen] { chosen = [request] { return info(request->directory, request->json); }; });
 }
 

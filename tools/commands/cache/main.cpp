@@ -7,11 +7,7 @@
 int main(int argc, char** argv) {
   return vitrine::guarded_main("vitrine-cache", [&] {
     vitrine::CommandLine line("Inspects, verifies and repairs caches of teacher outputs.");
-    line.footer(
-        "Exit codes: 0 all is well, 1 damage or a difference was found, 2 bad input, 3 the system refused to read or "
-        "write,\n"
-        "4 a file that is needed is damaged, 5 it is of a newer version, 6 out of memory, 70 a mistake in this "
-        "program.");
+    line.footer(vitrine::kExitCodeWords);
     vitrine::Body chosen;
     vitrine::add_info(line, chosen);
     vitrine::add_verify(line, chosen, vitrine::deep_check);

@@ -7,6 +7,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "common/base/counted.h"
 #include "common/base/error.h"
 #include "common/base/progress.h"
 #include "common/base/stop.h"
@@ -74,11 +75,11 @@ int check_command(const UnpackRequest& request, const StopFlag& stop) {
         << '\n';
   } else {
     for (const PackDifference& one : check.differences) std::cout << one.path << ": " << one.what << '\n';
-    std::cout << request.file << ": " << human_count(check.files) << " files, " << human(check.bytes) << ": ";
+    std::cout << request.file << ": " << counted(check.files, "file") << ", " << human(check.bytes) << ": ";
     if (check.differences.empty())
       std::cout << "all as packed\n";
     else
-      std::cout << human_count(check.differences.size()) << " are not as packed\n";
+      std::cout << counted(check.differences.size(), "is", "are") << " not as packed\n";
   }
   return check.differences.empty() ? 0 : 1;
 }
@@ -98,7 +99,7 @@ int unpack_command(const UnpackRequest& request) {
               << '\n';
     return 0;
   }
-  std::cout << request.out << ": " << human_count(unpacked.files) << " files, " << human(unpacked.bytes);
+  std::cout << request.out << ": " << counted(unpacked.files, "file") << ", " << human(unpacked.bytes);
   if (unpacked.kept == unpacked.files)
     std::cout << "; all were there already";
   else if (unpacked.kept > 0)
@@ -138,7 +139,8 @@ void add_pack(CommandLine& line, Body& chosen) {
       "written;\n"
       "a file that differs from them ends the command. After an interruption, run the same command to go on with\n"
       "FILE.packing. tar -xf reads the file too.\n"
-      "Exit codes: 0 done, 2 bad input or an unfinished cache, 4 a file is damaged, 130 stopped.");
+      "Exit codes: 0 done, 2 bad input or an unfinished cache, 4 a needed file is damaged, 130 stopped; others as\n"
+      "vitrine-cache --help says.");
   command.callback([request, &chosen] { chosen = [request] { return pack_command(*request); }; });
 }
 
@@ -153,8 +155,8 @@ void add_unpack(CommandLine& line, Body& chosen) {
   command.footer(
       "Every file is checked before it gets its name, and CACHE appears when all of them are there. After an\n"
       "interruption, run the same command to go on with CACHE.unpacking.\n"
-      "Exit codes: 0 done, 1 with --check a directory differs from its list, 2 bad input, 4 the file is damaged,\n"
-      "130 stopped.");
+      "Exit codes: 0 done, 1 with --check a directory differs from its list, 2 bad input, 4 a needed file is damaged,\n"
+      "130 stopped; others as vitrine-cache --help says.");
   command.callback([request, &chosen] { chosen = [request] { return unpack_command(*request); }; });
 }
 
@@ -166,7 +168,7 @@ void add_card(CommandLine& line, Body& chosen) {
   add_tracks_option(command, *tracks);
   command.footer(
       "Markdown with Hugging Face's front matter; every figure is recorded in the cache.\n"
-      "Exit codes: 0 done, 2 bad input, 4 a file is damaged.");
+      "Exit codes: 0 done, 2 bad input, 4 a needed file is damaged; others as vitrine-cache --help says.");
   command.callback(
       [directory, tracks, &chosen] { chosen = [directory, tracks] { return card_command(*directory, *tracks); }; });
 }

@@ -88,7 +88,7 @@ void add_recode(CommandLine& line, Body& chosen) {
       "A track's directory is named by teacher and target, not by encoding: the new track goes into another\n"
       "cache, with the same index, plan and recipes, that can be used like any other. Its track.json records\n"
       "the source. After an interruption, run the same command to resume.\n"
-      "Exit codes: 0 done, 2 bad input or a damaged source.");
+      "Exit codes: 0 done, 2 bad input, 4 a needed file is damaged; others as vitrine-cache --help says.");
   command.callback([request, &chosen] { chosen = [request] { return recode_command(*request); }; });
 }
 

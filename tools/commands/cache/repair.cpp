@@ -113,7 +113,8 @@ void add_repair(CommandLine& line, Body& chosen) {
       "whose writers died (or that are a day old) are removed; they are not damage. Files that were set aside may\n"
       "be deleted when the cache is complete again.\n"
       "Exit codes: 0 nothing was damaged, 1 something was (and is set aside, unless --dry-run or it is unrepairable),\n"
-      "2 bad input; if nothing is damaged, 3 something could not be read, 5 something is of a newer version.");
+      "2 bad input; if nothing is damaged, 3 something could not be read, 5 something was written by a newer version;\n"
+      "others as vitrine-cache --help says.");
   command.callback([request, &chosen] { chosen = [request] { return repair(*request); }; });
 }
 

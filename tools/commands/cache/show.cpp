@@ -210,7 +210,7 @@ void add_show(CommandLine& line, Body& chosen) {
   command.footer(
       "Left: the view; right: the class token's attention (mean over heads) over the same picture, bright is high.\n"
       "Bars are the teacher's probabilities at temperature 1, green for a label of the view.\n"
-      "Exit codes: 0 the sheet was written, 2 bad input.");
+      "Exit codes: 0 the sheet was written, 2 bad input; others as vitrine-cache --help says.");
   command.callback([request, &chosen] { chosen = [request] { return show(*request); }; });
 }
 

@@ -6,6 +6,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "common/base/counted.h"
 #include "common/base/error.h"
 #include "common/base/progress.h"
 #include "common/image/left_out.h"
@@ -81,7 +82,7 @@ void print_incomplete(const std::vector<IncompletePass>& incomplete) {
 }
 
 std::string verdict_words(const VerifyReport& report) {
-  if (!report.findings.empty()) return human_count(report.findings.size()) + " findings";
+  if (!report.findings.empty()) return counted(report.findings.size(), "finding");
   return report.incomplete.empty() ? "all is well" : "no damage, but passes are incomplete";
 }
 
@@ -109,18 +110,18 @@ int verify(const Request& request) {
     std::cout << out.dump(2) << '\n';
   } else {
     print_findings(report.findings);
-    std::cout << human_count(report.files) << " files, " << human_bytes(static_cast<double>(report.bytes)) << ", "
-              << human_count(report.groups) << " groups of targets decoded";
-    if (report.left_out > 0) std::cout << ", " << human_count(report.left_out) << " views left out";
-    if (!request.options.images.empty()) std::cout << ", " << human_count(report.pictures) << " pictures rendered";
+    std::cout << counted(report.files, "file") << ", " << human_bytes(static_cast<double>(report.bytes)) << ", "
+              << counted(report.groups, "group") << " of targets decoded";
+    if (report.left_out > 0) std::cout << ", " << counted(report.left_out, "view") << " left out";
+    if (!request.options.images.empty()) std::cout << ", " << counted(report.pictures, "picture") << " rendered";
     if (report.lost > 0)
       std::cout << " (not rendered, for images that " << kLeftOutFile << " names as lost: " << human_count(report.lost)
                 << ")";
     std::cout << ": " << verdict_words(report) << '\n';
     print_incomplete(report.incomplete);
     if (report.unlisted > 0)
-      std::cout << human_count(report.unlisted)
-                << " files are not listed in shards.json yet, as during or after an interrupted extraction\n";
+      std::cout << counted(report.unlisted, "file is", "files are")
+                << " not listed in shards.json yet, as during or after an interrupted extraction\n";
     print_set_aside(report.set_aside);
     print_deep(deep);
     if (beyond) std::cout << "the cache does not match this teacher's outputs for these images\n";
@@ -162,8 +163,9 @@ void add_verify(CommandLine& line, Body& chosen, DeepCheck deep) {
       "the values themselves by the codec's bound: shares of the energy; for attention the largest total variation\n"
       "of a head. A track without a difference was recoded from a transform; it is checked against all bounds\n"
       "combined.\n"
-      "Exit codes: 0 all is well, 1 something is wrong (see the table) or the teacher's outputs differ, 2 bad input;\n"
-      "if nothing is wrong, 3 something could not be read, 5 something is of a newer version of vitrine.");
+      "Exit codes: 0 all is well, 1 damage (see the table) or a difference from the teacher's outputs was found,\n"
+      "2 bad input; if there is none, 3 something could not be read, 5 something was written by a newer version;\n"
+      "others as vitrine-cache --help says.");
   command.callback([request, &chosen] { chosen = [request] { return verify(*request); }; });
 }
 

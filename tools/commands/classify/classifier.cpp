@@ -22,7 +22,7 @@ constexpr std::uint64_t kMaxFileBytes = std::uint64_t{1} << 30;  // 2^28 pixels 
 
 Image decoded(const std::filesystem::path& path, const Decoding& decoding) {
   if (!file_exists(path) || file_bytes(path) > kMaxFileBytes)
-    fail("the image ", path.string(), " is not a regular file of at most ", kMaxFileBytes, " bytes");
+    fail(path.string(), ": is not a regular file of at most ", kMaxFileBytes, " bytes; choose another");
   const std::string bytes = read_file(path);
   return decode_image(std::as_bytes(std::span(bytes)), path.string(), decoding);
 }

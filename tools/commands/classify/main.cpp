@@ -69,8 +69,8 @@ int run(int count, char** arguments) {
   CommandLine line{
       "Says what a student sees in pictures: a line for each with its likeliest classes and probabilities."};
   line.footer(
-      "Exit codes: 0 all pictures were classified, 1 some could not be read, 2 bad input, others as "
-      "vitrine-cache's.");
+      "Exit codes: 0 all pictures were classified, 1 some could not be read, 2 bad input; others as vitrine-cache\n"
+      "--help says.");
   line.add_option("model", request.model,
                   "a run's directory (its best weights, else its last), a file of weights, or one that vitrine-export "
                   "wrote: safetensors, pth or torchscript")

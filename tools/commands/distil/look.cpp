@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <filesystem>
 #include <random>
 #include <set>
@@ -144,9 +145,10 @@ void judge_teacher(const DistilRequest& request, const ExtractOptions& options, 
   const TeacherEvaluation score = evaluate_teachers({judged}, kJudgedPhotos, stop).front();
   found.top1 = score.top1;
   found.judged = score.images;
+  const auto percent = [](double share) { return text(std::lround(1000 * share) / 10.0, " %"); };
   if (const double chance = 1.0 / std::max(1u, found.classes); score.top1 < 2 * chance && score.images >= 50)
-    found.warnings.push_back(text("the teacher is right on ", 100 * score.top1, " % of the photos, and guessing on ",
-                                  100 * chance, " %: other classes, another order, or a wrong mean and std?"));
+    found.warnings.push_back(text("the teacher is right on ", percent(score.top1), " of the photos, and guessing on ",
+                                  percent(chance), ": other classes, another order, or a wrong mean and std?"));
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 
 #include "common/base/error.h"
 #include "common/base/files.h"
+#include "common/config/config.h"
 
 namespace vitrine {
 namespace {
@@ -18,10 +19,18 @@ struct Entry {
   toml::source_position at;
 };
 
-std::string value_text(const toml::node& node) {
-  if (const auto* words = node.as_string()) return words->get();
+// A text by itself has no quotes.
+std::string value_text(const toml::node& node, bool in_list = false) {
+  if (const auto* words = node.as_string(); words != nullptr && !in_list) return words->get();
+  if (const auto* number = node.as_floating_point()) return toml_number(number->get());
   std::ostringstream out;
-  node.visit([&](const auto& concrete) { out << concrete; });
+  if (const toml::array* list = node.as_array()) {
+    for (const toml::node& element : *list)
+      out << (&element == &list->front() ? "[ " : ", ") << value_text(element, true);
+    out << (list->empty() ? "[]" : " ]");
+  } else {
+    node.visit([&](const auto& concrete) { out << concrete; });
+  }
   return out.str();
 }
 
@@ -43,10 +52,9 @@ Settings read_settings(const std::filesystem::path& path) {
   try {
     flatten(toml::parse(content, path.string()), {}, entries);
   } catch (const toml::parse_error& error) {
-    throw Error(ErrorKind::kCorrupt,
-                {.path = path.string(),
-                 .what = text("is not TOML: ", error.description(), ", line ", error.source().begin.line),
-                 .remedy = "restore the file"});
+    throw Error(ErrorKind::kCorrupt, {.path = path.string(),
+                                      .what = text("line ", error.source().begin.line, " is not TOML"),
+                                      .remedy = "restore the file"});
   }
   // toml++ sorts by name.
   std::ranges::stable_sort(entries, [](const Entry& a, const Entry& b) {

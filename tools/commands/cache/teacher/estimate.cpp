@@ -64,7 +64,7 @@ void add_estimate(CommandLine& line, Body& chosen) {
       "The break-even compares, for V views per pass, P passes and n epochs, calibration + P V extraction + n V read\n"
       "(the cache) with n V live (the teacher's forward pass in every epoch): n = (P extraction + calibration / V) /\n"
       "(live - read), never if live <= read.\n"
-      "Exit codes: 0 done, 2 bad input.");
+      "Exit codes: 0 done, 2 bad input; others as vitrine-cache --help says.");
   command.callback([request, &chosen] { chosen = [request] { return estimate_command(*request); }; });
 }
 
