@@ -93,6 +93,9 @@ template Option CommandLine::add_option(const std::string&, float&, const std::s
 template Option CommandLine::add_option(const std::string&, double&, const std::string&);
 template Option CommandLine::add_option(const std::string&, std::vector<std::string>&, const std::string&);
 template Option CommandLine::add_option(const std::string&, std::vector<int>&, const std::string&);
+template Option CommandLine::add_option(const std::string&, std::vector<unsigned>&, const std::string&);
+template Option CommandLine::add_option(const std::string&, std::vector<std::int64_t>&, const std::string&);
+template Option CommandLine::add_option(const std::string&, std::vector<std::uint64_t>&, const std::string&);
 template Option CommandLine::add_option(const std::string&, std::vector<float>&, const std::string&);
 template Option CommandLine::add_option(const std::string&, std::vector<double>&, const std::string&);
 
