@@ -1,5 +1,6 @@
 #include "common/teacher/teacher.h"
 
+#include <torch/version.h>
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 

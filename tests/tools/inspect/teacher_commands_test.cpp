@@ -18,18 +18,18 @@ using namespace vitrine::testing;
 
 namespace {
 
-std::string quoted(const std::filesystem::path& path) {
+std::string argument(const std::filesystem::path& path) {
   return " '" + path.string() + "'";
 }
 
 std::string deep(const ExtractFixture& fixture, const std::filesystem::path& weights) {
-  return executable("vitrine-cache") + " verify" + quoted(fixture.root / "cache") + " --deep 9 --images" +
-         quoted(fixture.images) + " --weights" + quoted(weights);
+  return executable("vitrine-cache") + " verify" + argument(fixture.root / "cache") + " --deep 9 --images" +
+         argument(fixture.images) + " --weights" + argument(weights);
 }
 
 // Runs a command printed by repair, with the fixture's configuration.
 CommandResult run_named(std::string command, const ExtractFixture& fixture) {
-  command.replace(command.find("CONFIG.toml"), std::string("CONFIG.toml").size(), quoted(fixture.config));
+  command.replace(command.find("CONFIG.toml"), std::string("CONFIG.toml").size(), argument(fixture.config));
   command.replace(0, std::string("vitrine-extract").size(), executable("vitrine-extract"));
   return run(command);
 }
@@ -108,7 +108,7 @@ TEST_CASE("valid files with targets that the teacher does not give are found") {
   const std::filesystem::path directory = fixture.root / "cache";
   rewrite(directory, "logits", [](const TrackInfo&, std::vector<float>& values) { std::ranges::fill(values, 0.f); });
   rewrite(directory, "attention.1", take_mean);
-  CHECK(run(executable("vitrine-cache") + " verify" + quoted(directory)).exit_code == 0);
+  CHECK(run(executable("vitrine-cache") + " verify" + argument(directory)).exit_code == 0);
   const auto json = json_of(deep(fixture, fixture.weights), 1);
   for (const auto& track : json["deep"]) {
     CAPTURE(track.dump());
@@ -123,16 +123,16 @@ TEST_CASE("recoded tracks are checked against the combination of their codecs") 
   REQUIRE(fixture.extract("cache").exit_code == 0);
   const std::filesystem::path to = fixture.root / "to";
   const auto recode = [&](const std::string& track, const std::string& encoding) {
-    const CommandResult result = run(executable("vitrine-cache") + " recode" + quoted(fixture.root / "cache") +
-                                     " --from " + track + " --to" + quoted(to) + " --encoding " + encoding);
+    const CommandResult result = run(executable("vitrine-cache") + " recode" + argument(fixture.root / "cache") +
+                                     " --from " + track + " --to" + argument(to) + " --encoding " + encoding);
     CAPTURE(result.output);
     REQUIRE(result.exit_code == 0);
   };
   recode("features.1", "fp16");
   recode("logits", "int8");
   recode("attention.1", "fp32");
-  const std::string command = executable("vitrine-cache") + " verify" + quoted(to) + " --deep 9 --images" +
-                              quoted(fixture.images) + " --weights" + quoted(fixture.weights);
+  const std::string command = executable("vitrine-cache") + " verify" + argument(to) + " --deep 9 --images" +
+                              argument(fixture.images) + " --weights" + argument(fixture.weights);
   const nlohmann::json healthy = json_of(command, 0);
   REQUIRE(healthy["deep"].size() == 3);
   for (const auto& track : healthy["deep"]) {
@@ -167,16 +167,16 @@ TEST_CASE("a step with many digits is checked exactly, through two recodings") {
   REQUIRE(fixture.extract("cache", {"taps.logits_encoding=fp32", "taps.features=[]", "taps.attention=[]"}).exit_code ==
           0);
   const auto recode = [&](const std::string& from, const std::string& to, const std::string& encoding) {
-    const CommandResult result = run(executable("vitrine-cache") + " recode" + quoted(fixture.root / from) +
-                                     " --from logits --to" + quoted(fixture.root / to) + " --encoding " + encoding);
+    const CommandResult result = run(executable("vitrine-cache") + " recode" + argument(fixture.root / from) +
+                                     " --from logits --to" + argument(fixture.root / to) + " --encoding " + encoding);
     CAPTURE(result.output);
     REQUIRE(result.exit_code == 0);
   };
   recode("cache", "stepped", "uniform --max-error 0.0123456789");
   recode("stepped", "exact", "fp32");
   const nlohmann::json json =
-      json_of(executable("vitrine-cache") + " verify" + quoted(fixture.root / "exact") + " --deep 9 --images" +
-                  quoted(fixture.images) + " --weights" + quoted(fixture.weights),
+      json_of(executable("vitrine-cache") + " verify" + argument(fixture.root / "exact") + " --deep 9 --images" +
+                  argument(fixture.images) + " --weights" + argument(fixture.weights),
               0);
   REQUIRE(json["deep"].size() == 1);
   CHECK(json["deep"][0]["verdict"] == "within");
@@ -231,9 +231,9 @@ TEST_CASE("other weights, other images and missing arguments of --deep are refus
   const CommandResult weights = run(deep(fixture, other));
   CHECK(weights.exit_code == 2);
   CHECK(weights.output.find("SHA-256") != std::string::npos);
-  const std::string verify = executable("vitrine-cache") + " verify" + quoted(fixture.root / "cache");
+  const std::string verify = executable("vitrine-cache") + " verify" + argument(fixture.root / "cache");
   CHECK(run(verify + " --deep 4").exit_code == 2);
-  const std::string with = " --images" + quoted(fixture.images) + " --weights" + quoted(fixture.weights);
+  const std::string with = " --images" + argument(fixture.images) + " --weights" + argument(fixture.weights);
   for (const char* views : {"-1", "0", "18446744073709551615", "nine"}) {
     const CommandResult range = run(verify + with + " --deep " + views);
     CAPTURE(range.output);
@@ -241,7 +241,7 @@ TEST_CASE("other weights, other images and missing arguments of --deep are refus
     CHECK(range.output.find("--deep") != std::string::npos);
     CHECK(range.output.find(views) != std::string::npos);
   }
-  CHECK(run(verify + " --weights" + quoted(fixture.weights)).exit_code == 2);
+  CHECK(run(verify + " --weights" + argument(fixture.weights)).exit_code == 2);
 }
 
 TEST_CASE("repair and the command it prints restore the original bytes") {
@@ -259,7 +259,7 @@ TEST_CASE("repair and the command it prints restore the original bytes") {
     if (name.ends_with("00001.h5") || name.ends_with("features.1/track.json")) damaged.push_back(name);
   REQUIRE(damaged.size() == 6);  // recipes, four tracks, a track.json
   for (const std::string& name : damaged) damage(name);
-  const auto json = json_of(executable("vitrine-cache") + " repair" + quoted(fixture.root / "cache"), 1);
+  const auto json = json_of(executable("vitrine-cache") + " repair" + argument(fixture.root / "cache"), 1);
   CHECK(json["set_aside"].size() == damaged.size());
   CHECK(json["restored"].size() == 1);
   REQUIRE(json["commands"].size() == 1);
@@ -287,7 +287,7 @@ TEST_CASE("repair's commands make only what was there before: each track in its 
       lost.push_back(name);
   REQUIRE(lost.size() == 5);
   for (const std::string& name : lost) write_whole(fixture.root / "cache" / name, "damaged");
-  const auto json = json_of(executable("vitrine-cache") + " repair" + quoted(fixture.root / "cache"), 1);
+  const auto json = json_of(executable("vitrine-cache") + " repair" + argument(fixture.root / "cache"), 1);
   const std::vector<std::string> commands = json["commands"];
   REQUIRE(commands.size() == 3);
   const auto says = [&](std::size_t i, const std::string& words) {
@@ -309,8 +309,8 @@ TEST_CASE("estimate predicts the actual bytes, leaves no files, and its figures 
   REQUIRE(fixture.extract("cache").exit_code == 0);
   const std::filesystem::path scratch = fixture.root / "scratch";
   std::filesystem::create_directories(scratch);
-  const std::string command = executable("vitrine-cache") + " estimate" + quoted(fixture.config) + " --set passes=10" +
-                              " --epochs 5 --scratch" + quoted(scratch);
+  const std::string command = executable("vitrine-cache") + " estimate" + argument(fixture.config) +
+                              " --set passes=10" + " --epochs 5 --scratch" + argument(scratch);
   const auto json = json_of(command, 0);
   CHECK(std::filesystem::is_empty(scratch));
   CHECK(json["views"] == 160);  // 15 images are two groups of 8
@@ -360,7 +360,7 @@ TEST_CASE("estimate predicts the actual bytes, leaves no files, and its figures 
   CHECK(known["images"] == 15);
   CHECK(known["images_read"] == 8);
   CHECK(known["views"] == 160);
-  CHECK(run(executable("vitrine-cache") + " estimate" + quoted(fixture.root / "none.toml")).exit_code == 2);
+  CHECK(run(executable("vitrine-cache") + " estimate" + argument(fixture.root / "none.toml")).exit_code == 2);
   CHECK(run(command + " --set images=/nowhere").exit_code == 2);
 }
 
@@ -368,8 +368,8 @@ TEST_CASE("an estimate leaves out a picture that is damaged inside, as the extra
   const ExtractFixture fixture;
   const std::filesystem::path file = fixture.images / "bee" / "2.jpg";
   const std::string sound = read_whole(file), command = executable("vitrine-cache") + " estimate" +
-                                                        quoted(fixture.config) + " --json --groups 2" + " --set" +
-                                                        quoted("cache=" + (fixture.root / "cache").string());
+                                                        argument(fixture.config) + " --json --groups 2" + " --set" +
+                                                        argument("cache=" + (fixture.root / "cache").string());
   const auto estimated = [&](const std::string& more) {
     const CommandResult result = run("( " + command + more + " 2> /dev/null )");
     CAPTURE(result.output);
