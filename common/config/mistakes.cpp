@@ -265,11 +265,17 @@ std::string child_of(const Field& section, const Field& field) {
        " is a section with keys of its own: ", words);
 }
 
-[[noreturn]] void refuse_at(const Field& field, const std::string& value, const Place& place, const Fields& fields) {
+// The beginning of what was given, on one line.
+std::string beginning(const std::string& words) {
   constexpr std::size_t kShown = 60;
-  std::string shown = trimmed(value);
-  if (const std::size_t end = std::min(shown.find('\n'), kShown); end < shown.size())
-    shown = trimmed(shown.substr(0, end)) + " ...";
+  std::size_t end = std::min(words.find('\n'), kShown);
+  if (end >= words.size()) return words;
+  while (end > 0 && (static_cast<unsigned char>(words[end]) & 0xC0) == 0x80) --end;  // not within a character
+  return trimmed(words.substr(0, end)) + " ...";
+}
+
+[[noreturn]] void refuse_at(const Field& field, const std::string& value, const Place& place, const Fields& fields) {
+  const std::string shown = beginning(trimmed(value));
   if (field.is_section()) refuse_section_value(field, shown, place, fields);
   fail(place.where, ": ", field.key, " = ", shown, " is not allowed; expected ", expected(field), ", for instance ",
        setting(field, trimmed(value), place));
@@ -310,13 +316,14 @@ std::string without_comment(const std::string& value) {
   if (statement.starts_with('[')) {
     std::string name = without_comment(statement);
     std::erase_if(name, [](char c) { return c == '[' || c == ']' || c == ' '; });
-    if (!is_key(name)) fail(place.where, ": ", statement, " is not TOML; expected the name of a section in brackets");
+    if (!is_key(name))
+      fail(place.where, ": ", beginning(statement), " is not TOML; expected the name of a section in brackets");
     const Field& field = known_field(name, place.where, fields);
     if (!field.is_section())
       fail(place.where, ": ", name, " is a key, not a section; expected ", setting(field, "", place));
     if (parsed(statement))
       fail(place.where, ": ", name, " is given a second time; give each key and each section once");
-    fail(place.where, ": ", statement, " is not TOML; expected [", name, "]");
+    fail(place.where, ": ", beginning(statement), " is not TOML; expected [", name, "]");
   }
   const std::size_t end = std::min(statement.find_first_of("=:"), statement.find('\n'));
   std::string key = trimmed(statement.substr(0, end));
@@ -327,8 +334,8 @@ std::string without_comment(const std::string& value) {
     key.resize(space);
   }
   if (!is_key(key))
-    fail(place.where, ": ", statement.substr(0, statement.find('\n')),
-         " is not TOML; expected key = value, for instance ", any_setting(place, fields));
+    fail(place.where, ": ", beginning(statement), " is not TOML; expected key = value, for instance ",
+         any_setting(place, fields));
   const Field& field = known_field(place.section + key, place.where, fields);
   value = without_comment(value);
   if (has_sign && parsed(statement))

@@ -187,6 +187,10 @@ TEST_CASE("a line that is not TOML is refused by one sentence with its key and w
   is("count = 3\ncount = 4\n", "line 2: count is given a second time; give each key and each section once");
   is("[inner]\n\n[inner]\n", "line 3: inner is given a second time; give each key and each section once");
   is("a b c\n", "line 1: unknown key a; --help-keys lists all");
+  is("[[]\nx\n", "line 1: [[] is not TOML; expected the name of a section in brackets");
+  const std::string long_value(59, 'x');
+  is("count = " + long_value + "éx\n",
+     "line 1: count = " + long_value + " ... is not allowed; expected an integer from 1 to 10, for instance count = 3");
   is("<xml/>\n", "line 1: <xml/> is not TOML; expected key = value, for instance count = 3");
   is("on = true\ntitle = 'caf\xe9'\n", "line 2: is not UTF-8; save the file in this encoding");
   CHECK(refused(
