@@ -3,7 +3,6 @@
 #ifndef VITRINE_COMMON_MODELS_HEAD_H_
 #define VITRINE_COMMON_MODELS_HEAD_H_
 
-#include <torch/nn/modules/linear.h>
 #include <ATen/ATen.h>
 
 #include "common/models/autocast.h"
@@ -18,12 +17,13 @@ inline at::Tensor full_precision_linear(const at::Tensor& x, const at::Tensor& w
   return at::linear(x.to(at::kDouble), weight.to(at::kDouble), wide).to(at::kFloat);
 }
 
-/// layer(pool(x)) in FP32, also inside an Autocast: x is cast first. `pool` returns [N, features]. Returns FP32 [N,
-/// classes].
+/// pool(x) · weightᵀ + bias in FP32, also inside an Autocast: x is cast first. `pool` returns [N, features]. Returns
+/// FP32 [N, classes].
 template <class Pool>
-at::Tensor full_precision_head(const at::Tensor& x, const Pool& pool, const torch::nn::LinearImpl& layer) {
+at::Tensor full_precision_head(const at::Tensor& x, const Pool& pool, const at::Tensor& weight,
+                               const at::Tensor& bias) {
   const Autocast off(x.device(), at::kFloat);
-  return full_precision_linear(pool(x.to(at::kFloat)), layer.weight, layer.bias);
+  return full_precision_linear(pool(x.to(at::kFloat)), weight, bias);
 }
 
 }  // namespace vitrine

@@ -103,7 +103,7 @@ ResNetImpl::Outputs ResNetImpl::forward(at::Tensor x) {
   Outputs outputs;
   for (auto& layer : layers_) outputs.stages.push_back(x = layer->forward(x));
   const auto pool = [](const at::Tensor& map) { return at::adaptive_avg_pool2d(map, {1, 1}).flatten(1); };
-  outputs.logits = full_precision_head(x, pool, *fc_);
+  outputs.logits = full_precision_head(x, pool, fc_->weight, fc_->bias);
   return outputs;
 }
 

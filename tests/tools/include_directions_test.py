@@ -2,7 +2,9 @@
 
 The table is CMake's: a folder whose CMakeLists.txt says vitrine_room(NAME USES ...) or vitrine_command(NAME SOURCES ... USES
 ...) is a room, and may include the rooms that it USES and what these use in turn. A folder below it that has no such line
-is a part of it. FOLDERS adds rooms that CMake does not know as such."""
+is a part of it. FOLDERS adds rooms that CMake does not know as such.
+
+HEAVY names headers whose templates cost seconds in each file that sees them, and where they may be included."""
 import pathlib
 import re
 import sys
@@ -17,9 +19,15 @@ FOLDERS = {
     "tools/examples/classify_picture": ["tools/commands/classify"],
 }
 TOPS = ("common", "extract", "train", "tools")
+# What is included, where it may be (a file's name), and what to do elsewhere.
+HEAVY = [
+    (re.compile(r"torch/torch\.h"), re.compile(r"(?!)"), "include what is used: <ATen/ATen.h> for tensors, <torch/nn/module.h>, ..."),
+    (re.compile(r"CLI/.*"), re.compile(r"common/config/command_line\.cpp"), "use common/config/command_line.h"),
+    (re.compile(r"torch/nn/modules/.*"), re.compile(r".*\.(cpp|cu)"), "hold a pointer of common/models/module_ptr.h"),
+]
 CALL = re.compile(r"^vitrine_(?:room|command)\(([^)]*)\)", re.MULTILINE)
 INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"')
-WORDS = {"USES", "SOURCES", "EXCEPT", "TORCH"}
+WORDS = {"USES", "SOURCES", "EXCEPT", "TORCH", "SEPARATE", "GLUE"}
 
 
 def words_after(words, word):
@@ -96,6 +104,19 @@ def violations(root, folders):
     return out
 
 
+def heavy_includes(root):
+    """A line per header of HEAVY in the wrong place."""
+    out = []
+    for file in sorted(path for top in TOPS + ("tests",) for path in (root / top).rglob("*") if path.suffix in (".h", ".cpp", ".cu")):
+        name = file.relative_to(root).as_posix()
+        for number, line in enumerate(file.read_text().splitlines(), 1):
+            for header, where, instead in HEAVY:
+                include = re.match(r"\s*#\s*include\s*<([^>]+)>", line)
+                if include and header.fullmatch(include[1]) and not where.fullmatch(name):
+                    out.append(f"{name}:{number}: #include <{include[1]}>: costs seconds in each file that sees it; {instead}")
+    return out
+
+
 def check_that_it_can_fail():
     """A small tree in which each kind of fault occurs once."""
     with tempfile.TemporaryDirectory() as folder:
@@ -117,6 +138,9 @@ def check_that_it_can_fail():
             "extract/part.h": "",
             "tools/native/a.cpp": "#include \"common/base/text.h\"\n#include \"common/plan/plan.h\"\n",
             "tools/loose/b.cpp": "#include \"common/base/text.h\"\n",
+            "common/config/command_line.cpp": "#include <CLI/CLI.hpp>\n#include <torch/nn/modules/conv.h>\n",
+            "common/config/command_line.h": "#include <CLI/CLI.hpp>\n#include <torch/nn/module.h>\n",
+            "tests/a.h": "#include <torch/torch.h>\n#include <torch/nn/modules/conv.h>\n",
         }
         for name, text in files.items():
             (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -124,6 +148,8 @@ def check_that_it_can_fail():
         found = [line.split(" ")[0] for line in violations(root, {"tools/native": ["common/base"]})]
         assert found == ["common/base/text.h:2:", "common/plan/plan.h:2:", "extract/main.cpp:2:", "train/other.cpp:2:",
                          "tools/loose/b.cpp:1:", "tools/native/a.cpp:2:"], found
+        found = [line.split(" ")[0] for line in heavy_includes(root)]
+        assert found == ["common/config/command_line.h:1:", "tests/a.h:1:", "tests/a.h:2:"], found
         (root / "common/base/CMakeLists.txt").write_text("vitrine_room(base USES vitrine_train)\n")
         try:
             violations(root, {})
@@ -137,5 +163,6 @@ source = pathlib.Path(__file__).resolve().parents[2]
 faults = violations(source, FOLDERS)
 for room in ("common/base", "common/codec", "train/losses", "train/run", "extract"):  # the table is read
     assert room in rooms_of(source, FOLDERS), room
+faults = faults or heavy_includes(source)
 if faults:
-    sys.exit("\n".join(faults) + f"\n{len(faults)} includes point up or aside; see the table in this test's first lines")
+    sys.exit("\n".join(faults) + f"\n{len(faults)} includes are in the wrong place; see this test's first lines")

@@ -1,9 +1,10 @@
 # A room is a folder: its *.cpp (and *.cu) make one static library, vitrine_<name>, that others link by name, other projects
 # as vitrine::<name>.
 #
-#   vitrine_room(NAME [SOURCES file...] [EXCEPT file...] [USES target...] [TORCH] [SEPARATE])
+#   vitrine_room(NAME [SOURCES file...] [EXCEPT file...] [USES target...] [TORCH] [SEPARATE] [GLUE])
 #                                                  of all *.cpp and *.cu of the folder, unless SOURCES names them or EXCEPT
-#                                                  leaves some out; TORCH shares a precompiled header; SEPARATE: no unity build
+#                                                  leaves some out; TORCH shares a precompiled header; SEPARATE: no unity build;
+#                                                  GLUE: calls the rooms that do the work, and is compiled at -O1
 #   vitrine_command(NAME SOURCES... USES target...) an executable in build/bin
 #   vitrine_test(NAME SOURCES... USES target... [TORCH] [LABELS label...])   a doctest executable, one ctest entry; skipped
 #                                                  where a case called skip() and none failed (tests/support/skip.h); with the
@@ -93,7 +94,7 @@ function(vitrine_export_room name)
 endfunction()
 
 function(vitrine_room name)
-  cmake_parse_arguments(ROOM "TORCH;SEPARATE" "" "SOURCES;EXCEPT;USES" ${ARGN})
+  cmake_parse_arguments(ROOM "TORCH;SEPARATE;GLUE" "" "SOURCES;EXCEPT;USES" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp ${CMAKE_CURRENT_SOURCE_DIR}/*.cu)
   list(FILTER sources EXCLUDE REGEX "/main\\.cpp$")
   foreach(source ${ROOM_EXCEPT})
@@ -114,6 +115,9 @@ function(vitrine_room name)
   target_link_libraries(vitrine_${name} PRIVATE $<BUILD_INTERFACE:vitrine_options> PUBLIC vitrine_headers ${ROOM_USES})
   if(NOT ROOM_SEPARATE)
     vitrine_unity(vitrine_${name})
+  endif()
+  if(ROOM_GLUE)
+    vitrine_quickly_compiled(vitrine_${name})
   endif()
   if(ROOM_TORCH)
     vitrine_use_torch(vitrine_${name})

@@ -35,7 +35,7 @@ std::vector<at::Tensor> StageExitsImpl::forward(const std::vector<at::Tensor>& s
   for (std::size_t stage = 0; stage < paths_.size(); ++stage) {
     const at::Tensor last = paths_[stage]->is_empty() ? stages[stage] : paths_[stage]->forward(stages[stage]);
     const auto pool = [](const at::Tensor& map) { return at::adaptive_avg_pool2d(map, {1, 1}).flatten(1); };
-    out.push_back(full_precision_head(last, pool, *heads_[stage]));
+    out.push_back(full_precision_head(last, pool, heads_[stage]->weight, heads_[stage]->bias));
   }
   return out;
 }
