@@ -367,9 +367,9 @@ TEST_CASE("estimate predicts the actual bytes, leaves no files, and its figures 
 TEST_CASE("an estimate leaves out a picture that is damaged inside, as the extraction does") {
   const ExtractFixture fixture;
   const std::filesystem::path file = fixture.images / "bee" / "2.jpg";
-  const std::string sound = read_whole(file), command = executable("vitrine-cache") + " estimate" +
-                                                        quoted(fixture.config) + " --json --groups 2" + " --set" +
-                                                        quoted("cache=" + (fixture.root / "cache").string());
+  const std::string sound = read_whole(file),
+                    command = executable("vitrine-cache") + " estimate" + quoted(fixture.config) +
+                              " --json --groups 2 --set 'cache=" + (fixture.root / "cache").string() + "'";
   const auto estimated = [&](const std::string& more) {
     const CommandResult result = run("( " + command + more + " 2> /dev/null )");
     CAPTURE(result.output);
