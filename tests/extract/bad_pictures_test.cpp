@@ -126,7 +126,10 @@ TEST_CASE("a picture that fails after the index was made costs its views, but ne
   CHECK(again.exit_code == 0);
   const auto counts = nlohmann::json::parse(verify(fixture, with_images + " --json 2> /dev/null").output);
   CHECK(counts["pictures"].get<int>() + counts["pictures_lost"].get<int>() == 4);
-  CHECK(verify(fixture, with_images + " --deep 32 --weights '" + fixture.weights.string() + "'").exit_code == 0);
+  const CommandResult deep =
+      verify(fixture, with_images + " --track logits --deep 32 --weights '" + fixture.weights.string() + "'");
+  CAPTURE(deep.output);
+  CHECK(deep.exit_code == 0);
   const CommandResult sheet = vitrine::testing::run(
       vitrine::testing::executable("vitrine-cache") + " show '" + (fixture.root / "cache").string() + "'" +
       with_images + " --count 16 --out '" + (fixture.root / "sheet.png").string() + "'");
