@@ -126,8 +126,7 @@ TEST_CASE("a picture that fails after the index was made costs its views, but ne
   CHECK(again.exit_code == 0);
   const auto counts = nlohmann::json::parse(verify(fixture, with_images + " --json 2> /dev/null").output);
   CHECK(counts["pictures"].get<int>() + counts["pictures_lost"].get<int>() == 4);
-  const CommandResult deep =
-      verify(fixture, with_images + " --track logits --deep 32 --weights '" + fixture.weights.string() + "'");
+  const CommandResult deep = verify(fixture, with_images + " --deep 32 --weights '" + fixture.weights.string() + "'");
   CAPTURE(deep.output);
   CHECK(deep.exit_code == 0);
   const CommandResult sheet = vitrine::testing::run(

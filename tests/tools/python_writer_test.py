@@ -55,7 +55,7 @@ def recode(track, target, encoding, codec=None):
     """The same track in another encoding, made by C++ in another cache."""
     words = []
     for key, value in (codec or {}).items():
-        words += [OPTIONS[key], *(value if isinstance(value, list) else [value])]
+        words += [OPTIONS[key], ",".join(map(str, value)) if isinstance(value, list) else value]
     directory = track.directory.parents[1]
     program("recode", directory, "--from", track.directory.relative_to(directory), "--to", target, "--encoding", encoding, *words)
     return Cache(target).track(track.name, track.teacher)

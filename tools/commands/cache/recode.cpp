@@ -65,7 +65,8 @@ void add_recode(CommandLine& line, Body& chosen) {
   command.add_option("--encoding", request->encoding, "fp32, fp16, int8, sqrt8, uniform, topk or transform").required();
   command.add_option("--max-error", request->options.codec.max_error, "bound of uniform, topk and transform");
   command.add_option("--kept", request->options.codec.kept, "topk: values kept per view");
-  command.add_option("--temperatures", request->options.codec.temperatures, "topk: temperatures of the tail's mass")
+  command
+      .add_option("--temperatures", request->options.codec.temperatures, "topk: temperatures of the tail's mass, 1,4")
       .comma_separated();
   command
       .add_option("--calibration-views", request->options.calibration_views,

@@ -115,12 +115,14 @@ class Asked {
     std::vector<float> stored(now.size());
     reader_.read(key, scratch, stored);
     const auto each = static_cast<std::ptrdiff_t>(now.size() / recipes.size());
+    bool whole = true;
     for (std::size_t v = 0; v < recipes.size(); ++v)
       if (is_left_out(recipes[v])) {
+        whole = false;
         const auto first = static_cast<std::ptrdiff_t>(v) * each;
         std::copy_n(stored.begin() + first, each, now.begin() + first);
       }
-    figures_[i] = check_.compare(now, stored, plan_.options().group, arithmetic->second);
+    figures_[i] = check_.compare(now, stored, plan_.options().group, arithmetic->second, whole);
   }
 
   DeepResult result() const {

@@ -145,7 +145,7 @@ std::vector<float> ValueCheck::through(std::vector<float> values, std::uint32_t 
 }
 
 ValueFigures ValueCheck::compare(std::span<const float> now, std::span<const float> stored, std::uint32_t views,
-                                 double arithmetic) const {
+                                 double arithmetic, bool whole) const {
   // Safety factor, as one draw of the noise is not the worst case.
   constexpr double kTimes = 4;
   const Metric metric(track_, basis_, now, views);
@@ -159,11 +159,14 @@ ValueFigures ValueCheck::compare(std::span<const float> now, std::span<const flo
   // A value between two levels may be rounded to either; always allow this for one value.
   const double one_value = metric.distance_of(2 * largest_difference(coded, now));
   const double tolerance = arithmetic + kTimes * metric.distance(coded, moved) + one_value;
-  figures.identical = std::ranges::equal(stored, coded);
+  const bool replayed = links_.empty() && (whole || track_.codec.encoding != Encoding::kTransform);
+  figures.identical = replayed && std::ranges::equal(stored, coded);
   double bound = metric.distance(coded, now) + tolerance;
-  if (links_.empty()) {
+  if (replayed) {
     figures.difference = metric.shown(metric.distance(stored, coded));
     figures.tolerance = metric.shown(tolerance);
+  }
+  if (links_.empty()) {
     // The transform's bound holds for every group.
     if (track_.codec.encoding == Encoding::kTransform && earlier_.empty())
       bound = std::sqrt(track_.codec.max_error) + arithmetic;

@@ -50,9 +50,11 @@ class ValueCheck {
   /// Whether `difference` is checked.
   bool replayed() const { return no_verdict_.empty() && links_.empty(); }
   /// `now`, `stored`: [views, shape...]. `arithmetic`: arithmetic_distance(). The tolerance is measured by sending
-  /// `now`, randomly perturbed by that distance, through the codecs.
+  /// `now`, randomly perturbed by that distance, through the codecs. `whole`: false where views are left out, whose
+  /// values in `now` are those in `stored`. A transform codes a group's views together, so that what it made of the
+  /// others cannot be recreated: such a group's error is checked, its `difference` is not.
   ValueFigures compare(std::span<const float> now, std::span<const float> stored, std::uint32_t views,
-                       double arithmetic) const;
+                       double arithmetic, bool whole = true) const;
 
  private:
   class Metric;
