@@ -77,7 +77,8 @@ class Reader {
     if (arch_) check_sizes(*arch_);
   }
 
-  /// config.json may say other sizes beside the name (timm's model_args). Stale ones are no fault of the weights.
+  /// Weights fit if they have the sizes of the architecture's name, or those that config.json gives beside it (timm's
+  /// model_args), which may be out of date.
   void check_sizes(const VitArchitecture& arch) const {
     const int dim = hints_.dim > 0 ? hints_.dim : arch.dim, depth = hints_.depth > 0 ? hints_.depth : arch.depth;
     if ((s_.dim == arch.dim && s_.depth == arch.depth) || (s_.dim == dim && s_.depth == depth)) return;

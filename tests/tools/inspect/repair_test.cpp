@@ -137,14 +137,14 @@ TEST_CASE("a sound track.json that contradicts all shards stays, as they do; onc
   CHECK(report.findings[0].what ==
         "does not match its 4 shards: made_with.precision is \"bf16\", but \"fp32\" in the shards");
   CHECK(report.findings[0].remedy == Remedy::kMove);
-  const auto with_stranger = cache.files();
+  const auto before_repair = cache.files();
   RepairPlan plan = plan_repair(cache.directory, report);
   CHECK(plan.left.size() == 1);
   CHECK(plan.restore.empty());
   CHECK(plan.set_aside.empty());
   CHECK(plan.commands.empty());
   carry_out(cache.directory, plan);
-  CHECK((cache.files() == with_stranger));
+  CHECK((cache.files() == before_repair));
   std::filesystem::remove(cache.path(kLogits + "track.json"));
   plan = plan_repair(cache.directory, cache.verify());
   CHECK(plan.restore == std::map<std::string, std::string>{{kLogits + "track.json", json}});

@@ -15,7 +15,7 @@ struct DistilRequest {
   std::string validation, test;  ///< folders of class folders; empty: validation is held out of photos, no test
   std::string teacher;           ///< a weight file, or a folder with weights and config.json; or a module
   bool allow_module = false;     ///< teacher is a module, whose code may run
-  /// vitrine-extract's words. They say what to do about what is met, and are no part of json().
+  /// Passed on to vitrine-extract. They permit and set nothing: json(), which tells requests apart, omits them.
   bool allow_chance = false, allow_mixed = false;
   std::string student = "resnet50";  ///< an architecture
   std::string student_weights;       ///< trained weights that the student begins with; empty: random
