@@ -14,6 +14,8 @@
 
 #include "common/base/error.h"
 #include "common/base/files.h"
+#include "common/config/field_text.h"
+#include "common/config/key_names.h"
 #include "common/config/mistakes.h"
 
 namespace vitrine {

@@ -13,117 +13,11 @@
 #include "common/base/error.h"
 #include "common/base/utf8.h"
 #include "common/config/config.h"
+#include "common/config/field_text.h"
+#include "common/config/key_names.h"
 
-namespace vitrine {
-
-std::string toml_number(double value) {
-  char buffer[64];
-  const auto end = std::to_chars(buffer, buffer + sizeof buffer, value).ptr;
-  std::string out(buffer, end);
-  if (out.find_first_of(".en") == std::string::npos) out += ".0";
-  return out;
-}
-
-namespace config_internal {
+namespace vitrine::config_internal {
 namespace {
-
-std::string bound(double value) {
-  if (value == static_cast<double>(static_cast<std::int64_t>(value))) return text(static_cast<std::int64_t>(value));
-  return toml_number(value);
-}
-
-std::string with_space(const std::string& words) {
-  return words.empty() ? "" : " " + words;
-}
-
-template <class Value, class Print>
-std::string list(const std::vector<Value>& values, const Print& print) {
-  std::string out = "[";
-  for (const Value& value : values) out += (out.size() > 1 ? ", " : "") + print(value);
-  return out + "]";
-}
-
-// Last words of keys in other tools and earlier versions, and the corresponding keys here.
-constexpr std::pair<const char*, const char*> kSynonyms[] = {
-    {"deviation", "std"},
-    {"crop_fraction", "crop_pct"},
-    {"logits_form", "logits_encoding"},
-    {"features_form", "features_encoding"},
-    {"attention_form", "attention_encoding"},
-    {"average", "ema"},
-    {"learning_rate", "lr"},
-    {"min_lr", "lr_end"},
-    {"warmup", "warm_up_epochs"},
-    {"warm_up", "warm_up_epochs"},
-    {"warmup_epochs", "warm_up_epochs"},
-    {"alpha", "r_from"},
-    {"batch_size", "batch"},
-    {"bs", "batch"},
-    {"num_workers", "workers"},
-    {"jobs", "workers"},
-    {"img_size", "image_size"},
-    {"img_size", "size"},
-    {"input_size", "image_size"},
-    {"input_size", "size"},
-    {"image_size", "size"},
-    {"resolution", "image_size"},
-    {"resolution", "size"},
-    {"data", "images"},
-    {"data_dir", "images"},
-    {"dataset", "images"},
-    {"train_dir", "images"},
-    {"val", "validation"},
-    {"val_dir", "validation"},
-    {"out", "output"},
-    {"output_dir", "output"},
-    {"wd", "weight_decay"},
-    {"dtype", "precision"},
-    {"amp", "precision"},
-    {"tau", "temperature"},
-    {"num_classes", "classes"},
-    {"n_classes", "classes"},
-    {"pretrained", "weights"},
-    {"checkpoint", "weights"},
-    {"initial_checkpoint", "weights"},
-    {"patch_size", "patch"},
-    {"embed_dim", "dim"},
-    {"num_heads", "heads"},
-    {"mixup", "mixup_alpha"},
-    {"cutmix", "cutmix_alpha"},
-    {"smoothing", "label_smoothing"},
-    {"hflip", "flip"},
-    {"ema_decay", "ema.decay"},
-};
-
-bool ends_in(const std::string& key, const std::string& words) {
-  return key == words || key.ends_with("." + words);
-}
-
-// Keys that an unknown key may stand for, at most kMaxSuggestions.
-std::vector<std::string> suggestions(const std::string& name, const Fields& fields) {
-  constexpr std::size_t kMaxSuggestions = 4;
-  const std::string section = name.substr(0, name.size() - last_word(name).size());
-  std::vector<std::string> all, meant;
-  for (const Field& field : fields.all()) all.push_back(field.key);
-  const auto add = [&](const std::string& words) {
-    for (const std::string& key : all)
-      if (ends_in(key, words) && std::ranges::find(meant, key) == meant.end()) meant.push_back(key);
-  };
-  add(last_word(name));
-  for (const auto& [other, ours] : kSynonyms)
-    if (last_word(name) == other) {
-      if (fields.find(section + ours) != nullptr) return {section + ours};
-      add(ours);
-    }
-  if (meant.empty() || meant.size() > kMaxSuggestions) {
-    const std::string near = nearest_word(name, all);
-    if (!near.empty() && meant.empty()) return {near};
-  }
-  // If there are too many, prefer the outermost sections.
-  std::ranges::stable_sort(meant, {}, [](const std::string& key) { return std::ranges::count(key, '.'); });
-  meant.resize(std::min(meant.size(), kMaxSuggestions));
-  return meant;
-}
 
 std::string trimmed(std::string_view words) {
   const auto is_space = [](char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; };
@@ -363,82 +257,6 @@ std::string Source::section_at(std::uint32_t line) const {
   return out;
 }
 
-std::string joined(const std::vector<std::string>& words) {
-  std::string out;
-  for (const std::string& word : words) out += (out.empty() ? "" : ", ") + word;
-  return out;
-}
-
-std::string toml_text(const std::string& value) {
-  std::ostringstream out;
-  out << toml::value<std::string>(value);
-  return out.str();
-}
-
-std::string toml_value(const Field::Value& value) {
-  struct Printer {
-    std::string operator()(Field::Section) const { return {}; }
-    std::string operator()(bool flag) const { return flag ? "true" : "false"; }
-    std::string operator()(std::int64_t number) const { return text(number); }
-    std::string operator()(double number) const { return toml_number(number); }
-    std::string operator()(const std::string& words) const { return toml_text(words); }
-    std::string operator()(const std::vector<std::string>& texts) const { return list(texts, toml_text); }
-    std::string operator()(const std::vector<std::int64_t>& numbers) const {
-      return list(numbers, [](std::int64_t number) { return text(number); });
-    }
-    std::string operator()(const std::vector<double>& numbers) const { return list(numbers, toml_number); }
-  };
-  return std::visit(Printer{}, value);
-}
-
-std::string describe(Range range) {
-  const bool low = range.low > -9e18, high = range.high < 9e18;
-  if (low && high) return "from " + bound(range.low) + " to " + bound(range.high);
-  if (low) return "at least " + bound(range.low);
-  if (high) return "at most " + bound(range.high);
-  return "";
-}
-
-std::string last_word(const std::string& key) {
-  const std::size_t point = key.rfind('.');
-  return point == std::string::npos ? key : key.substr(point + 1);
-}
-
-bool is_also_called(const std::string& key, const std::string& word) {
-  return std::ranges::any_of(
-      kSynonyms, [&](const auto& synonym) { return last_word(word) == synonym.first && ends_in(key, synonym.second); });
-}
-
-std::string expected(const Field& field) {
-  struct Words {
-    const Field& field;
-    std::string operator()(Field::Section) const { return "a section"; }
-    std::string operator()(bool) const { return "true or false"; }
-    std::string operator()(std::int64_t) const { return "an integer" + with_space(describe(field.range)); }
-    std::string operator()(double) const { return "a number" + with_space(describe(field.range)); }
-    std::string operator()(const std::string&) const {
-      return field.words.empty() ? "text in quotes" : "one of " + joined(field.words);
-    }
-    std::string operator()(const std::vector<std::string>&) const { return "a list of texts in quotes"; }
-    std::string operator()(const std::vector<std::int64_t>&) const {
-      return "a list of integers" + with_space(describe(field.range));
-    }
-    std::string operator()(const std::vector<double>&) const {
-      return "a list of numbers" + with_space(describe(field.range));
-    }
-  };
-  return std::visit(Words{field}, field.value);
-}
-
-const Field& known_field(const std::string& key, const std::string& where, const Fields& fields) {
-  if (const Field* field = fields.find(key)) return *field;
-  const std::vector<std::string> meant = suggestions(key, fields);
-  std::string words = meant.empty() ? "--help-keys lists all" : "did you mean ";
-  for (std::size_t i = 0; i < meant.size(); ++i)
-    words += (i == 0 ? "" : i + 1 < meant.size() ? ", " : " or ") + meant[i];
-  fail(where, ": unknown key ", key, "; ", words, meant.empty() ? "" : "?");
-}
-
 void refuse_value(const Field& field, const std::string& value, const Source& source, std::uint32_t line,
                   const Fields& fields) {
   refuse_at(field, value, Place(source, line), fields);
@@ -475,5 +293,4 @@ void refuse_content(const Source& source, std::uint32_t line, const Fields& fiel
   fail(place.where, ": is not TOML; expected key = value, for instance ", any_setting(place, fields));
 }
 
-}  // namespace config_internal
-}  // namespace vitrine
+}  // namespace vitrine::config_internal

@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include "common/config/fields.h"
 
@@ -31,24 +30,6 @@ class Source {
   std::string name_, content_;
   bool is_file_;
 };
-
-std::string joined(const std::vector<std::string>& words);
-/// The text as TOML, quoted.
-std::string toml_text(const std::string& value);
-/// A field's value as TOML; empty for a section.
-std::string toml_value(const Field::Value& value);
-/// "from 1 to 10"; empty without bounds.
-std::string describe(Range range);
-std::string last_word(const std::string& key);
-
-/// Whether another tool, or an earlier version, calls the key by `word`: "warmup" for "joint.warm_up_epochs".
-bool is_also_called(const std::string& key, const std::string& word);
-
-/// What a value of this field must be: "an integer from 1 to 10", "one of red, blue".
-std::string expected(const Field& field);
-
-/// The field of that key. Throws Error at `where`, with the keys that may be meant.
-const Field& known_field(const std::string& key, const std::string& where, const Fields& fields);
 
 /// Throws Error: `value`, as it was given, cannot be the field's, which may be a section.
 [[noreturn]] void refuse_value(const Field& field, const std::string& value, const Source& source, std::uint32_t line,
