@@ -89,7 +89,7 @@ TeacherCheck check_teacher(const Teacher& teacher, const ViewMaker& views, const
   const auto judge = [&](std::span<const Normalisation> normalisations) {
     return judge_clean_crops(teacher, views, index, count, seed, map, normalisations, workers, stop);
   };
-  std::vector<CleanCrops> all = judge(std::span(tried).first(teacher.normalisation_recorded() ? 1 : tried.size()));
+  std::vector<CleanCrops> all = judge(std::span(tried).first(check_passes(teacher)));
   const CleanCrops& crops = out.crops = all.front();
   const Accuracy& accuracy = crops.accuracy;
   const std::size_t classes = map != nullptr ? map->columns().size() : index.classes.size();
@@ -126,6 +126,10 @@ TeacherCheck check_teacher(const Teacher& teacher, const ViewMaker& views, const
   else if (!colours.empty())
     out.notes.push_back(colours);
   return out;
+}
+
+std::size_t check_passes(const Teacher& teacher) {
+  return teacher.normalisation_recorded() ? 1 : own_and_usual(teacher).size();
 }
 
 }  // namespace vitrine

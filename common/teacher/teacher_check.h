@@ -2,6 +2,7 @@
 #ifndef VITRINE_COMMON_TEACHER_TEACHER_CHECK_H_
 #define VITRINE_COMMON_TEACHER_TEACHER_CHECK_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -28,6 +29,9 @@ struct TeacherCheck {
 TeacherCheck check_teacher(const Teacher& teacher, const ViewMaker& views, const ImageIndex& index, std::uint32_t count,
                            std::uint64_t seed, const ClassMap* map, const std::string& folder, std::uint32_t workers,
                            const StopFlag& stop = never_stop());
+
+/// How often check_teacher() runs the teacher over its crops, unless top-1 gives it reason for more.
+std::size_t check_passes(const Teacher& teacher);
 
 }  // namespace vitrine
 

@@ -21,6 +21,7 @@
 #include "common/models/device.h"
 #include "common/teacher/module_network.h"
 #include "common/teacher/teacher.h"
+#include "common/teacher/teacher_check.h"
 #include "extract/evaluate.h"
 #include "tools/commands/cache/teacher/measure.h"
 #include "tools/commands/distil/configuration.h"
@@ -200,16 +201,19 @@ Found look(const DistilRequest& request, const StopFlag& stop) {
   const ExtractOptions options = options_of(request, found, to_measure(teaching.images.size()));
   judge_teacher(request, options, stop, found);
   throw_if_stopped(stop, "while the teacher was judged");
+  std::size_t checks = 1;
   const Estimate estimate = [&] {
     const QuietScreen quiet;
-    return measure_extraction(options, Teacher(options.teacher, options.taps), 0, {});
+    const Teacher teacher(options.teacher, options.taps);
+    checks = check_passes(teacher);
+    return measure_extraction(options, teacher, 0, {});
   }();
   throw_if_stopped(stop, "while the extraction was measured");
   facts.images = std::max<std::uint64_t>(1, estimate.images);
   facts.extract_seconds = estimate.costs.extraction;
   facts.data_seconds = estimate.decode + estimate.costs.read;
   facts.once_seconds = estimate.calibration() + estimate.decode * static_cast<double>(facts.images) +
-                       (estimate.decode + estimate.costs.live) * options.check_images;
+                       (estimate.decode + static_cast<double>(checks) * estimate.costs.live) * options.check_images;
   facts.view_bytes = estimate.bytes_a_view();
   facts.free_bytes = free_bytes(request.cache_directory());
   if (const auto epochs = estimate.break_even(); epochs && estimate.passes > 0)
