@@ -23,6 +23,7 @@ void take_views_of_cache(TrainOptions& options) {
     return;
   const Cache cache(path);
   options.plan = cache.plan().options();
+  if (options.decoding == Decoding()) options.decoding = cache.index().decoding;
   if (options.targets.passes == 0) options.targets.passes = static_cast<std::uint32_t>(cache.recipe_passes().size());
 }
 
@@ -63,7 +64,8 @@ void describe_baseline(const TrainOptions& given, const TrainOptions& used) {
   if (!left_out.empty())
     note(text("targets.source = \"none\" learns from labels alone; left out, since they need a teacher: ", left_out));
   if (!(given.plan == used.plan))
-    note(text("the views are those of ", used.targets.cache, " (its plan and its ", used.targets.passes, " passes)"));
+    note(text("the views are those of ", used.targets.cache, " (its plan and its ", used.targets.passes, " passes",
+              given.decoding == used.decoding ? "" : ", with " + used.decoding.describe(), ")"));
 }
 
 }  // namespace vitrine

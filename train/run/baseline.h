@@ -11,7 +11,8 @@ namespace vitrine {
 
 /// `options`; with targets.source = "none" without what needs a teacher: tracks, exits, a cache's class map, and phases
 /// that have nothing to learn (no label term, or a frozen student). If targets.cache has a plan and [plan] is at its
-/// defaults, the views are those of the cache's plan and number of passes, so that both students see the same pictures.
+/// defaults, the views are those of the cache's plan and number of passes, and unless `options` say otherwise of its
+/// decoding, so that both students see the same pictures.
 /// Without a phase that learns from labels the phases stay, for checks.h to refuse. Throws Error for a damaged cache.
 TrainOptions without_absent_targets(TrainOptions options);
 

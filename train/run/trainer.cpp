@@ -133,7 +133,7 @@ void Trainer::restore() {
 void Trainer::note_changed_length() {
   TrainOptions strict = options_;
   strict.extend = false;
-  strict.decoding = given_.decoding;
+  if (options_.targets.source == TargetKind::kCache) strict.decoding = given_.decoding;
   const std::vector<SettingDifference> differences = settings_differences(resumed_->settings, strict);
   const std::uint64_t done = state_.first_step;
   if (steps_ < done)

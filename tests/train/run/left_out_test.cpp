@@ -262,6 +262,15 @@ TEST_CASE(
   CHECK(Evaluation(options.validation, ModelClasses{{}, 3}, judging.evaluation_options(32))
             .index()
             .decoding.apply_orientation);
+  // The student from labels alone sees the same pictures, and goes on with them.
+  TrainOptions baseline = options;
+  baseline.targets.source = TargetKind::kNone;
+  baseline.plan = {};
+  baseline.output = (fixture.root / "baseline").string();
+  trained(baseline, 1);
+  trained(baseline, 2);
+  CHECK(has(file_of(baseline, "config.toml"), "exif_orientation = 'apply'\n"));
+  CHECK(load_safetensors_metadata(weights_file(baseline.output)).at("vitrine.exif_orientation") == "apply");
   options.output = (fixture.root / "other").string();
   options.decoding.scale_grey16 = true;
   CHECK_THROWS_WITH_AS(Trainer{options},
