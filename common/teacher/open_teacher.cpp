@@ -63,9 +63,9 @@ std::string joined(const std::vector<std::string>& parts) {
 }
 
 /// What is still empty, from the usual preprocessing of the family.
-void fill_preprocessing(const VitStructure& structure, OpenedTeacher& teacher) {
+void fill_preprocessing(const VitStructure& structure, const std::string& naming, OpenedTeacher& teacher) {
   TeacherOptions& options = teacher.options;
-  const UsualPreprocessing usual = usual_preprocessing(structure);
+  const UsualPreprocessing usual = usual_preprocessing(structure, naming);
   std::vector<std::string> filled;
   const auto fill = [&](const char* key, auto& value, const auto& by_default, const std::string& words) {
     if (value != std::decay_t<decltype(value)>{}) return;
@@ -210,7 +210,7 @@ OpenedTeacher open_vit(const TeacherOptions& given, c10::Device device) {
   }
   if (out.options.name.empty())
     out.options.name = !structure.arch.empty() ? structure.arch : std::filesystem::path(given.weights).stem().string();
-  fill_preprocessing(structure, out);
+  fill_preprocessing(structure, files.naming, out);
   note_resampling(structure, files, out);
   out.network = std::make_unique<VitNetwork>(load_vit(structure, files, given.weights, device, out.notes),
                                              compute_type(given.precision));

@@ -4,6 +4,8 @@
 #include <string_view>
 #include <utility>
 
+#include "common/models/weights/naming_tables.h"
+
 namespace vitrine {
 namespace {
 
@@ -40,10 +42,11 @@ constexpr std::array kFamilies{
 
 }  // namespace
 
-UsualPreprocessing usual_preprocessing(const VitStructure& structure) {
+UsualPreprocessing usual_preprocessing(const VitStructure& structure, std::string_view naming) {
   for (const Family& family : kFamilies)
     if (structure.arch.find(family.word) != std::string::npos)
       return {preprocessing(family.colours, family.crop_pct), std::string(family.name)};
+  if (naming == kGoogleVit) return {preprocessing(Colours::kHalf, 0.9), std::string(naming)};
   const auto guess = [](Colours colours, double crop_pct, const char* family) {
     return UsualPreprocessing{preprocessing(colours, crop_pct), family, true};
   };

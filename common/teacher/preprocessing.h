@@ -3,6 +3,7 @@
 #define VITRINE_COMMON_TEACHER_PREPROCESSING_H_
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/models/vit/structure.h"
@@ -17,13 +18,14 @@ struct Preprocessing {
 };
 
 /// What the family's published weights were trained with: by the architecture's name if there is one, else by the
-/// structure, which is a guess (`is_guess`).
+/// structure, which is a guess (`is_guess`). `naming`: whose names the weights have (WeightFiles::naming), "" if
+/// unknown.
 struct UsualPreprocessing {
   Preprocessing values;
   std::string family;  ///< "AugReg", for messages
   bool is_guess = false;
 };
-UsualPreprocessing usual_preprocessing(const VitStructure& structure);
+UsualPreprocessing usual_preprocessing(const VitStructure& structure, std::string_view naming);
 
 /// The mean and std of these families: ImageNet's, 0.5, CLIP's, and 0 and 1.
 std::vector<Normalisation> usual_normalisations();

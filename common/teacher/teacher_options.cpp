@@ -44,7 +44,7 @@ void allow(const TapOptions& taps, const char* kind, std::initializer_list<Encod
 void TeacherOptions::fields(Fields& f) {
   f.text("name", name, "name of the teacher in the cache; empty: the architecture's, or the weight file's name");
   f.text("weights", weights,
-         "the teacher's weights: a file (.safetensors, .pth, .bin) or a directory with one and its config.json");
+         "the teacher's weights: a file (.safetensors, .pth, .bin, .npz) or a directory with one and its config.json");
   f.text("module", module,
          "instead of weights: a module made by tools/scripts/export_teacher.py (needs --allow module)");
   f.text(

@@ -220,6 +220,16 @@ void seed_safetensors(const Seeds& seeds) {
   seeds.add("zip", std::string("PK\x03\x04", 4) + std::string(60, '\0') + "archive/data.pkl");
 }
 
+void seed_numpy_archives(const Seeds& seeds) {
+  using namespace std::string_literals;
+  const std::string kernel = numpy_array("<f4", false, "(1, 1, 3, 2)", std::string(24, '\1')),
+                    columns = numpy_array("<f2", true, "(2, 3)", std::string(12, '\2'));
+  seeds.add("archive", "\0"s + zip_bytes({{"embedding/kernel.npy", kernel}, {"head/kernel.npy", columns}}));
+  seeds.add("convolution", "\1" + kernel);
+  seeds.add("fortran", "\1" + columns);
+  seeds.add("structure", "\1" + numpy_array("|V8", false, "()", std::string(8, '\3')));
+}
+
 void seed_torch_files(const Seeds& seeds) {
   using namespace std::string_literals;
   const std::string pickle = pickled_tensor("module.a.b", 2), storage(8, '\1');
@@ -284,6 +294,7 @@ int main(int count, char** words) {
     seed_images(Seeds(directory / "image"));
     seed_safetensors(Seeds(directory / "safetensors"));
     seed_torch_files(Seeds(directory / "torch_file"));
+    seed_numpy_archives(Seeds(directory / "numpy_archive"));
     seed_cards(Seeds(directory / "card"));
     seed_packs(Seeds(directory / "pack"));
     return 0;

@@ -7,6 +7,7 @@ import re
 import subprocess
 import tempfile
 
+import numpy as np
 import timm
 import torch
 import torchvision
@@ -57,6 +58,10 @@ def check(what, state, expected, naming, folder, dropped=0):
     """`expected` is what comes of `state`, or a function that judges it."""
     path = os.path.join(folder, f"{len(CHECKS)}.safetensors")
     save_file({name: tensor.contiguous() for name, tensor in state.items()}, path)
+    check_file(what, path, expected, naming, dropped)
+
+
+def check_file(what, path, expected, naming, dropped=0):
     if not callable(expected):
         expected = {name: tensor.clone() for name, tensor in expected.items()}
     CHECKS.append((what, path, expected, naming, dropped))
@@ -353,6 +358,75 @@ def eva_and_beit(folder):
     check("BEiT", dict(model.state_dict()) | index, model.state_dict(), "BEiT", folder, dropped=2)
 
 
+def flax(model, shared_numbers):
+    """The model's arrays as Google's code names and lays them out. `shared_numbers`: the parts of a block are counted together."""
+    heads, arrays = model.blocks[0].attn.num_heads, {}
+    attention, norm2, mlp = (1, 2, 3) if shared_numbers else (0, 1, 0)
+
+    def put(name, linear):
+        arrays[name + "/kernel"], arrays[name + "/bias"] = linear.weight.T, linear.bias
+
+    def put_norm(name, norm):
+        arrays[name + "/scale"], arrays[name + "/bias"] = norm.weight, norm.bias
+
+    def put_attention(name, weights, biases, out):
+        for part, weight, bias in zip(("query", "key", "value"), weights, biases):
+            arrays[f"{name}/{part}/kernel"] = weight.T.reshape(weight.shape[1], heads, -1)
+            arrays[f"{name}/{part}/bias"] = bias.reshape(heads, -1)
+        arrays[f"{name}/out/kernel"] = out.weight.T.reshape(heads, -1, out.weight.shape[0])
+        arrays[f"{name}/out/bias"] = out.bias
+
+    embedding = model.patch_embed.proj
+    arrays["embedding/kernel"], arrays["embedding/bias"] = embedding.weight.permute(2, 3, 1, 0), embedding.bias
+    arrays["Transformer/posembed_input/pos_embedding" if shared_numbers else "pos_embedding"] = model.pos_embed
+    if model.cls_token is not None:
+        arrays["cls"] = model.cls_token
+    for index, block in enumerate(model.blocks):
+        name = f"Transformer/encoderblock_{index}"
+        put_norm(f"{name}/LayerNorm_0", block.norm1)
+        put_norm(f"{name}/LayerNorm_{norm2}", block.norm2)
+        put_attention(f"{name}/MultiHeadDotProductAttention_{attention}", block.attn.qkv.weight.chunk(3),
+                      block.attn.qkv.bias.chunk(3), block.attn.proj)
+        put(f"{name}/MlpBlock_{mlp}/Dense_0", block.mlp.fc1)
+        put(f"{name}/MlpBlock_{mlp}/Dense_1", block.mlp.fc2)
+    put_norm("Transformer/encoder_norm", model.norm)
+    if model.attn_pool is not None:
+        pool = model.attn_pool
+        arrays["MAPHead_0/probe"] = pool.latent
+        put_attention("MAPHead_0/MultiHeadDotProductAttention_0", [pool.q.weight, *pool.kv.weight.chunk(2)],
+                      [pool.q.bias, *pool.kv.bias.chunk(2)], pool.proj)
+        put_norm("MAPHead_0/LayerNorm_0", pool.norm)
+        put("MAPHead_0/MlpBlock_0/Dense_0", pool.mlp.fc1)
+        put("MAPHead_0/MlpBlock_0/Dense_1", pool.mlp.fc2)
+    if isinstance(model.head, torch.nn.Linear):
+        put("head", model.head)
+    return {name: tensor.detach().numpy() for name, tensor in arrays.items()}
+
+
+def google(folder):
+    """Files of Google's own code; timm's loader first proves that each is the model."""
+    text = {"params/txt/Embed_0/embedding": np.zeros((9, 24), np.float32), "params/t": np.zeros(1, np.float32)}
+    for what, name, classes, prefix, beside in (
+            ("Google's ViT", "vit_tiny_patch16_224", 5, "", {}),
+            ("Google's ViT, a training state", "vit_tiny_patch16_224", 5, "opt/target/", {}),
+            ("SigLIP of big_vision", "vit_base_patch16_siglip_224", 0, "params/img/", text)):
+        model = small(name, num_classes=classes)
+        arrays = flax(model, shared_numbers=not beside)
+        path = os.path.join(folder, f"{len(CHECKS)}.npz")
+        np.savez(path, **{prefix + array: values for array, values in arrays.items()}, **beside)
+        other = small(name, num_classes=classes)
+        other.load_pretrained(path)
+        for array, values in model.state_dict().items():
+            assert torch.equal(other.state_dict()[array], values), (what, array)
+        check_file(what, path, model.state_dict(), "Google's ViT", dropped=len(beside))
+    # A state dict under timm's names, one array of which lies in Fortran order.
+    arrays = {array: values.numpy() for array, values in model.state_dict().items()}
+    arrays["blocks.0.mlp.fc1.weight"] = np.asfortranarray(arrays["blocks.0.mlp.fc1.weight"])
+    path = os.path.join(folder, f"{len(CHECKS)}.npz")
+    np.savez(path, **arrays)
+    check_file("a state dict of np.savez", path, model.state_dict(), "timm")
+
+
 def torchvision_vit(folder):
     theirs = torchvision.models.VisionTransformer(28, 7, 2, 2, 24, 96, num_classes=5)
     for parameter in theirs.parameters():
@@ -390,7 +464,7 @@ def prefixes(folder):
 
 
 with tempfile.TemporaryDirectory() as directory:
-    for test in (hf_vit, hf_dinov2, hf_dinov3, hf_clip, hf_siglip, hf_beit, meta, clip, eva_and_beit, torchvision_vit,
+    for test in (hf_vit, hf_dinov2, hf_dinov3, hf_clip, hf_siglip, hf_beit, meta, clip, eva_and_beit, google, torchvision_vit,
                  prefixes):
         test(directory)
     compare_all()

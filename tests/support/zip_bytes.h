@@ -1,4 +1,4 @@
-// Archives made by hand, as torch.save writes them.
+// Archives made by hand, as torch.save writes them, and arrays as NumPy does.
 #ifndef VITRINE_TESTS_SUPPORT_ZIP_BYTES_H_
 #define VITRINE_TESTS_SUPPORT_ZIP_BYTES_H_
 
@@ -56,6 +56,14 @@ inline std::string pickled_tensor(std::string_view name, int elements) {
   return "\x80\2}" + word(name) + "ctorch._utils\n_rebuild_tensor_v2\n((" + word("storage") + "ctorch\nFloatStorage\n" +
          word("0") + word("cpu") + count + std::string("tQK\0", 4) + count + "\x85K\1\x85\x89" +
          "ccollections\nOrderedDict\n)RtRs.";
+}
+
+/// A .npy file of version 1 with this header: numpy_array("<f4", false, "(2, 3)", values).
+inline std::string numpy_array(const std::string& descr, bool fortran, const std::string& shape,
+                               const std::string& values) {
+  const std::string header =
+      "{'descr': '" + descr + "', 'fortran_order': " + (fortran ? "True" : "False") + ", 'shape': " + shape + ", }\n";
+  return std::string("\x93NUMPY\1\0", 8) + little_endian(header.size(), 2) + header + values;
 }
 
 }  // namespace vitrine::testing

@@ -12,6 +12,7 @@
 #include "common/models/weights/load.h"
 #include "common/models/weights/safetensors.h"
 #include "common/teacher/open_teacher.h"
+#include "common/teacher/preprocessing.h"
 #include "common/teacher/records.h"
 #include "common/teacher/teacher.h"
 #include "tests/support/files.h"
@@ -115,6 +116,17 @@ TEST_CASE("what nothing tells is assumed, and said") {
   CHECK(has(all(teacher.notes), "assuming"));
   CHECK(has(all(teacher.notes), "activation"));
   CHECK(has(all(teacher.notes), "mean = "));
+}
+
+TEST_CASE("weights with Google's names are assumed to have Google's preprocessing, others by their structure") {
+  const UsualPreprocessing google = usual_preprocessing(VitStructure(), "Google's ViT"),
+                           timm = usual_preprocessing(VitStructure(), "timm");
+  CHECK(google.values.mean == std::vector<double>{0.5, 0.5, 0.5});
+  CHECK(google.values.stddev == std::vector<double>{0.5, 0.5, 0.5});
+  CHECK(google.family == "Google's ViT");
+  CHECK_FALSE(google.is_guess);
+  CHECK(timm.values.mean != google.values.mean);
+  CHECK(timm.is_guess);
 }
 
 TEST_CASE("another image size resamples the positions, which is said and recorded") {

@@ -310,12 +310,18 @@ void Translator::join_attention() {
       if (part.defined() && (part.dim() != (kind == "weight" ? 2 : 1) ||
                              (parts[0].defined() && part.sizes().slice(1) != parts[0].sizes().slice(1))))
         misshapen(name, part, "query, key and value of equal width");
-    if (kind == "bias") {
+    const bool pool = block == "attn_pool.";
+    if (kind == "bias" && !pool) {
       join_bias(block, parts);
       continue;
     }
-    if (kind != "weight" || !std::ranges::all_of(parts, &at::Tensor::defined))
+    if ((kind != "weight" && !pool) || !std::ranges::all_of(parts, &at::Tensor::defined))
       fail(where_, ": \"", block, "\" lacks one of query, key and value; the file is incomplete");
+    if (pool) {
+      put("attn_pool.q." + kind, parts[0]);
+      put("attn_pool.kv." + kind, at::cat({parts[1], parts[2]}));
+      continue;
+    }
     put(block + "qkv.weight", at::cat({parts[0], parts[1], parts[2]}));
   }
 }

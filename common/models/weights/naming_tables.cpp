@@ -229,6 +229,39 @@ constexpr Rename kOriginalOutside[] = {{"register_tokens", "reg_token"},
 /// OpenCLIP puts its projection beside a timm model.
 constexpr Rename kOriginalBeside[] = {{"head.proj.weight", "head.weight", Change::kProjection}};
 
+// Google's ViT and AugReg (https://github.com/google-research/vision_transformer, vit_jax/models_vit.py) count the
+// parts of a block together, SigLIP (https://github.com/google-research/big_vision, big_vision/models/vit.py) each kind
+// by itself. numpy_archive.h makes the values PyTorch's.
+constexpr Rename kGoogleBlock[] = {{"MultiHeadDotProductAttention_1.query", "attn", Change::kQuery},
+                                   {"MultiHeadDotProductAttention_1.key", "attn", Change::kKey},
+                                   {"MultiHeadDotProductAttention_1.value", "attn", Change::kValue},
+                                   {"MultiHeadDotProductAttention_1.out", "attn.proj"},
+                                   {"LayerNorm_0", "norm1"},
+                                   {"LayerNorm_2", "norm2"},
+                                   {"MlpBlock_3.Dense_0", "mlp.fc1"},
+                                   {"MlpBlock_3.Dense_1", "mlp.fc2"},
+                                   {"MultiHeadDotProductAttention_0.query", "attn", Change::kQuery},
+                                   {"MultiHeadDotProductAttention_0.key", "attn", Change::kKey},
+                                   {"MultiHeadDotProductAttention_0.value", "attn", Change::kValue},
+                                   {"MultiHeadDotProductAttention_0.out", "attn.proj"},
+                                   {"LayerNorm_1", "norm2"},
+                                   {"MlpBlock_0.Dense_0", "mlp.fc1"},
+                                   {"MlpBlock_0.Dense_1", "mlp.fc2"}};
+constexpr Rename kGoogleOutside[] = {{"embedding", "patch_embed.proj"},
+                                     {"cls", "cls_token"},
+                                     {"Transformer.posembed_input.pos_embedding", "pos_embed"},
+                                     {"pos_embedding", "pos_embed"},
+                                     {"Transformer.encoder_norm", "norm"},
+                                     {"MAPHead_0.probe", "attn_pool.latent"},
+                                     {"MAPHead_0.MultiHeadDotProductAttention_0.query", "attn_pool", Change::kQuery},
+                                     {"MAPHead_0.MultiHeadDotProductAttention_0.key", "attn_pool", Change::kKey},
+                                     {"MAPHead_0.MultiHeadDotProductAttention_0.value", "attn_pool", Change::kValue},
+                                     {"MAPHead_0.MultiHeadDotProductAttention_0.out", "attn_pool.proj"},
+                                     {"MAPHead_0.LayerNorm_0", "attn_pool.norm"},
+                                     {"MAPHead_0.MlpBlock_0.Dense_0", "attn_pool.mlp.fc1"},
+                                     {"MAPHead_0.MlpBlock_0.Dense_1", "attn_pool.mlp.fc2"},
+                                     {"head", "head"}};
+
 constexpr const char* kPatchEmbed = "patch_embed.proj.weight";
 
 Naming transformers(const char* source, const char* anchor, std::array<const char*, 3> signs, const char* blocks,
@@ -265,6 +298,8 @@ std::span<const Naming> namings() {
                    "encoder.layers.", kClipBlock, kClipOutside, kClipBeside),
       transformers("transformers' SigLIP", kEmbedding, {"encoder.layers.0.layer_norm1"}, "encoder.layers.", kClipBlock,
                    kSiglipOutside, kSiglipBeside),
+      transformers(kGoogleVit, "embedding.weight", {"Transformer.encoderblock_0."}, "Transformer.encoderblock_",
+                   kGoogleBlock, kGoogleOutside, {}),
       transformers("torchvision", "conv_proj.weight", {"encoder.layers.encoder_layer_0.ln_1"},
                    "encoder.layers.encoder_layer_", kTorchvisionBlock, kTorchvisionOutside, {}),
       transformers("Meta's Perception Encoder", "conv1.weight", {"transformer.resblocks.0.ln_1", "attn_pool.probe"},

@@ -48,6 +48,9 @@ struct Naming {
   bool fold_class_position;         ///< the first of the positions is the class token's, and goes into it
 };
 
+/// The source of Google's own ViTs, whose preprocessing is always the same.
+inline constexpr const char* kGoogleVit = "Google's ViT";
+
 /// In the order in which they are to be tried; timm's own is the last.
 std::span<const Naming> namings();
 

@@ -14,6 +14,7 @@
 #include "common/base/hash.h"
 #include "common/base/json.h"
 #include "common/models/weights/names.h"
+#include "common/models/weights/numpy_archive.h"
 #include "common/models/weights/torch_container.h"
 #include "common/models/weights/torch_file.h"
 
@@ -23,9 +24,15 @@ namespace {
 namespace fs = std::filesystem;
 
 /// What a directory may have, best first; a name that begins with a star ends any other file's name.
-constexpr std::array kCandidates{
-    "model.safetensors", "model.safetensors.index.json", "open_clip_model.safetensors", "*.safetensors",
-    "pytorch_model.bin", "pytorch_model.bin.index.json", "open_clip_pytorch_model.bin", "*.pth"};
+constexpr std::array kCandidates{"model.safetensors",
+                                 "model.safetensors.index.json",
+                                 "open_clip_model.safetensors",
+                                 "*.safetensors",
+                                 "pytorch_model.bin",
+                                 "pytorch_model.bin.index.json",
+                                 "open_clip_pytorch_model.bin",
+                                 "*.pth",
+                                 "*.npz"};
 constexpr std::array kTorchEndings{".pth", ".pt", ".bin"};
 constexpr std::array kNotWeights{"optimizer.pt", "optimizer.bin", "scheduler.pt",
                                  "scaler.pt",    "rng_state.pth", "training_args.bin"};
@@ -64,10 +71,10 @@ fs::path best_file(const fs::path& directory) {
     fail(directory.string(), ": has several weight files (", names, "); name one of them");
   }
   const bool shards = std::ranges::any_of(entries, [](const DirectoryEntry& entry) { return is_shard(entry.name); });
-  fail(directory.string(), shards
-                               ? ": has parts of a model and no index of them; fetch its *.index.json too"
-                               : ": has no weight file (*.safetensors, *.pth, *.pt, *.bin); name the file or another "
-                                 "directory");
+  fail(directory.string(),
+       shards ? ": has parts of a model and no index of them; fetch its *.index.json too"
+              : ": has no weight file (*.safetensors, *.pth, *.pt, *.bin, *.npz); name the file or another "
+                "directory");
 }
 
 WeightIndex read_index(const fs::path& path) {
@@ -119,6 +126,7 @@ std::string hash_of_bytes(const std::vector<SharedFile>& files) {
 
 /// One file's tensors, by its first bytes and not by its name.
 StoredTensors read_one(const SharedFile& file, const std::string& path, WeightFiles& out) {
+  if (is_numpy_archive(file->bytes())) return read_numpy_archive(file, path);
   if (TorchContainer::is_container(file->bytes())) return read_torch_file(file, path, out.notes);
   return map_safetensors(file, path, out.metadata);
 }

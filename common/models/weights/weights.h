@@ -23,16 +23,18 @@ struct WeightFiles {
   std::vector<std::string> notes;            ///< what the user should know, full sentences that begin with the path
 };
 
-/// The file or files that `path` names: a .safetensors file; a file of torch.save (.pth, .pt, .bin); an index
+/// The file or files that `path` names: a .safetensors file; a file of torch.save (.pth, .pt, .bin); a NumPy archive
+/// (.npz); an index
 /// (*.index.json) with its shards beside it; or a directory, in which the first that exists counts of
 /// model.safetensors, model.safetensors.index.json, open_clip_model.safetensors, a single other *.safetensors,
-/// pytorch_model.bin, pytorch_model.bin.index.json, open_clip_pytorch_model.bin, a single other *.pth, *.pt or *.bin.
-/// Files of a training run (optimizer.pt, training_args.bin, ...) do not count. Throws Error, kInput: nothing is there,
-/// several candidates of equal rank (all named), a shard that is missing or outside the directory.
+/// pytorch_model.bin, pytorch_model.bin.index.json, open_clip_pytorch_model.bin, a single other *.pth, *.pt or *.bin, a
+/// single *.npz. Files of a training run (optimizer.pt, training_args.bin, ...) do not count. Throws Error, kInput:
+/// nothing is there, several candidates of equal rank (all named), a shard that is missing or outside the directory.
 std::vector<std::filesystem::path> find_weight_files(const std::filesystem::path& path);
 
-/// Reads everything. Throws Error that names the file: what find_weight_files(), map_safetensors(), read_torch_file()
-/// and with_timm_names() throw; kCorrupt if an index and its shards disagree or two shards have a tensor of one name.
+/// Reads everything. Throws Error that names the file: what find_weight_files(), map_safetensors(), read_torch_file(),
+/// read_numpy_archive() and with_timm_names() throw; kCorrupt if an index and its shards disagree or two shards have a
+/// tensor of one name.
 WeightFiles read_weights(const std::filesystem::path& path);
 
 /// WeightFiles::sha256 alone, without reading tensors.

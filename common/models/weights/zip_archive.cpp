@@ -100,6 +100,13 @@ bool ZipArchive::is_archive(ZipBytes bytes) {
          (zip_number<std::uint32_t>(bytes, 0) == kLocalHeader || zip_number<std::uint32_t>(bytes, 0) == kEnd);
 }
 
+std::string_view ZipArchive::first_name(ZipBytes bytes) {
+  if (bytes.size() < kLocalHeaderBytes || zip_number<std::uint32_t>(bytes, 0) != kLocalHeader) return {};
+  const std::size_t length = zip_number<std::uint16_t>(bytes, 26);
+  if (!within(bytes, kLocalHeaderBytes, length)) return {};
+  return {reinterpret_cast<const char*>(bytes.data()) + kLocalHeaderBytes, length};
+}
+
 void ZipArchive::damaged(const std::string& what) const {
   throw Error(ErrorKind::kCorrupt, {.path = path_, .what = what, .remedy = "the file is damaged, fetch it again"});
 }
@@ -150,6 +157,12 @@ void ZipArchive::add_entries(ZipBytes directory, std::uint64_t count) {
   }
 }
 
+std::vector<std::string> ZipArchive::names() const {
+  std::vector<std::string> out;
+  for (const auto& [name, entry] : entries_) out.push_back(name);
+  return out;
+}
+
 std::string ZipArchive::ending_with(const std::string& suffix) const {
   for (const auto& [name, entry] : entries_)
     if (name.ends_with(suffix)) return name;
@@ -163,7 +176,7 @@ ZipBytes ZipArchive::read(const std::string& name) const {
   if (entry.encrypted) fail(path_, ": entry \"", name, "\" is encrypted; save the weights without encryption");
   if (entry.method != 0)
     fail(path_, ": entry \"", name, "\" is compressed (method ", entry.method,
-         "), as torch.save never writes it; unpack the archive and give what is in it");
+         "), which is not read; save the weights without compression, as torch.save and numpy.savez do");
   if (entry.stored != entry.size)
     damaged(text("entry \"", name, "\" is stored in ", entry.stored, " bytes but has ", entry.size));
   if (!within(bytes_, entry.header, kLocalHeaderBytes) ||

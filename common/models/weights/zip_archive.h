@@ -1,4 +1,5 @@
-// Reads zip archives without compression, as torch.save writes them (.ZIP File Format Specification 6.3.10).
+// Reads zip archives without compression, as torch.save and numpy.savez write them (.ZIP File Format
+// Specification 6.3.10).
 #ifndef VITRINE_COMMON_MODELS_WEIGHTS_ZIP_ARCHIVE_H_
 #define VITRINE_COMMON_MODELS_WEIGHTS_ZIP_ARCHIVE_H_
 
@@ -7,6 +8,8 @@
 #include <map>
 #include <span>
 #include <string>
+#include <string_view>
+#include <vector>
 
 namespace vitrine {
 
@@ -19,6 +22,11 @@ class ZipArchive {
   /// True if `bytes` begin like an archive.
   static bool is_archive(std::span<const std::byte> bytes);
 
+  /// The name of the entry at the beginning of an archive, whose directory is not read; "" if there is none.
+  static std::string_view first_name(std::span<const std::byte> bytes);
+
+  /// Sorted.
+  std::vector<std::string> names() const;
   bool has(const std::string& name) const { return entries_.contains(name); }
   /// The name of the first entry, by name, that ends with `suffix`; "" if there is none.
   std::string ending_with(const std::string& suffix) const;
