@@ -1,8 +1,11 @@
 #include "common/base/stop.h"
 
+#include <pthread.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <cerrno>
+#include <thread>
 
 #include "common/base/error.h"
 
@@ -28,14 +31,17 @@ const StopFlag& never_stop() {
   return never;
 }
 
-const StopFlag& stop_on_signals() {
+namespace {
+
+// The signals that are handled. An ignored SIGHUP is not.
+sigset_t install_handlers() {
   sigset_t handled;
   sigemptyset(&handled);
-  for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGUSR1}) {
-    struct sigaction before {
-    }, action{};
+  for (const int number : kStopSignals) {
+    struct sigaction before {};
     if (::sigaction(number, nullptr, &before) != 0) fail_system(errno, "sigaction", "failed");
     if (number == SIGHUP && before.sa_handler == SIG_IGN) continue;
+    struct sigaction action {};
     action.sa_handler = ask_to_stop;
     // SA_RESETHAND: a second signal has its default effect.
     action.sa_flags = static_cast<int>(SA_RESTART | SA_RESETHAND);
@@ -43,10 +49,38 @@ const StopFlag& stop_on_signals() {
     if (::sigaction(number, &action, nullptr) != 0) fail_system(errno, "sigaction", "failed");
     sigaddset(&handled, number);
   }
-  // Threads inherit the mask, and the parent process may have blocked these signals.
-  if (const int code = ::pthread_sigmask(SIG_UNBLOCK, &handled, nullptr); code != 0)
+  return handled;
+}
+
+void change_mask(int how, const sigset_t& signals) {
+  if (const int code = ::pthread_sigmask(how, &signals, nullptr); code != 0)
     fail_system(code, "pthread_sigmask", "failed");
+}
+
+}  // namespace
+
+const StopFlag& stop_on_signals() {
+  static const bool once = [] {
+    const sigset_t handled = install_handlers();
+    change_mask(SIG_UNBLOCK, handled);  // handles here what was sent while the parent process had blocked it
+    // Threads that are made later inherit the mask. From now on a thread that does nothing else runs the handlers: some
+    // of oneDNN's generated kernels keep an address of data in the stack pointer, where a handler would write.
+    change_mask(SIG_BLOCK, handled);
+    std::thread([handled] {
+      change_mask(SIG_UNBLOCK, handled);
+      while (true) ::pause();
+    }).detach();
+    return true;
+  }();
+  static_cast<void>(once);
   return asked;
+}
+
+void unblock_stop_signals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int number : kStopSignals) sigaddset(&signals, number);
+  ::pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
 }
 
 }  // namespace vitrine

@@ -3,7 +3,9 @@
 #ifndef VITRINE_COMMON_BASE_STOP_H_
 #define VITRINE_COMMON_BASE_STOP_H_
 
+#include <array>
 #include <atomic>
+#include <csignal>
 #include <stdexcept>
 #include <string>
 
@@ -28,10 +30,17 @@ void throw_if_stopped(const StopFlag& stop, const char* where);
 /// A flag that is never set.
 const StopFlag& never_stop();
 
-/// Installs handlers for SIGINT, SIGTERM, SIGHUP and SIGUSR1 (a batch system's warning) that set the returned flag. A
+inline constexpr std::array kStopSignals = {SIGINT, SIGTERM, SIGHUP, SIGUSR1};
+
+/// Makes SIGINT, SIGTERM, SIGHUP and SIGUSR1 (a batch system's warning), sent to the process, set the returned flag. A
 /// second signal of the same kind ends the process at once, as without a handler. An ignored SIGHUP (nohup) stays
-/// ignored; blocked signals are unblocked. Call once, from the main thread, before the work begins.
+/// ignored. The signals are blocked in the calling thread and in all that are made later, also if the parent process
+/// had not blocked them; a thread of its own handles them. Call from the main thread, before the work begins; later
+/// calls only return the flag. Before exec, a child process calls unblock_stop_signals().
 const StopFlag& stop_on_signals();
+
+/// Unblocks these signals in the calling thread. Safe between fork and exec.
+void unblock_stop_signals();
 
 }  // namespace vitrine
 

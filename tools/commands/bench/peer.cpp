@@ -11,6 +11,7 @@
 #include <cstdio>
 
 #include "common/base/error.h"
+#include "common/base/stop.h"
 
 namespace vitrine::bench {
 namespace {
@@ -49,6 +50,7 @@ PeerProcess::PeerProcess(const std::filesystem::path& python, const std::string&
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     dup2(ends[1], STDIN_FILENO);
     dup2(ends[1], STDOUT_FILENO);
+    unblock_stop_signals();
     execl(python.c_str(), python.c_str(), path.c_str(), nullptr);
     _exit(127);
   }

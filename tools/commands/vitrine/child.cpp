@@ -9,20 +9,27 @@
 #include <csignal>
 
 #include "common/base/error.h"
+#include "common/base/stop.h"
 #include "tools/commands/vitrine/programs.h"
 
 namespace vitrine {
 namespace {
 
-constexpr std::array kPassedOn = {SIGINT, SIGTERM, SIGHUP, SIGUSR1};
+constexpr const auto& kPassedOn = kStopSignals;
 
-volatile sig_atomic_t child_process = 0;
+volatile sig_atomic_t child_process = 0;  // 0: not there yet
+volatile sig_atomic_t came_early = 0;     // a signal that is still to be passed on
 
 // The kernel sends a terminal's signals to the whole process group, the child included; those of a user or program come
 // to this process alone.
 void pass_on(int number, siginfo_t* info, void*) {
   const int saved = errno;
-  if (info->si_code != SI_KERNEL && child_process > 0) kill(child_process, number);
+  if (info->si_code != SI_KERNEL) {
+    if (child_process > 0)
+      kill(child_process, number);
+    else
+      came_early = number;
+  }
   errno = saved;
 }
 
@@ -58,6 +65,8 @@ int run_program(const std::filesystem::path& program, const std::string& shown,
   if (access(program.c_str(), X_OK) != 0)
     fail_system(errno, program.string(), "cannot be started", "build or install all programs together");
 
+  const Handlers handlers;
+  came_early = 0;
   // A signal between fork and the child's exec must not run pass_on() in the child.
   sigset_t blocked, before;
   sigemptyset(&blocked);
@@ -71,7 +80,7 @@ int run_program(const std::filesystem::path& program, const std::string& shown,
         signal(number, SIG_DFL);
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (getppid() != parent) _exit(128 + SIGTERM);
-    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    unblock_stop_signals();
     execv(program.c_str(), line.argv());
     _exit(127);
   }
@@ -81,7 +90,7 @@ int run_program(const std::filesystem::path& program, const std::string& shown,
     fail_system(reason, program.string(), "cannot be started", "close other programs");
   }
   child_process = child;
-  const Handlers handlers;
+  if (came_early != 0) kill(child, came_early);  // another thread may have handled it meanwhile
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
   int status = 0;
   while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
