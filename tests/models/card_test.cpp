@@ -47,6 +47,18 @@ TEST_CASE("timm's config.json: the model's fields, then those of its weights") {
   CHECK(card.notes.empty());
 }
 
+TEST_CASE("timm's model_args have the model's own image size, whatever that of its first weights was") {
+  const auto size_of = [](const std::string& arguments) {
+    return card_of(R"({"architecture": "x", "model_args": {)" + arguments +
+                   R"(}, "pretrained_cfg": {"input_size": [3, 224, 224]}})")
+        .image_size;
+  };
+  CHECK(size_of(R"("img_size": 96)") == 96);
+  CHECK(size_of(R"("img_size": [96, 96])") == 96);
+  CHECK(size_of(R"("depth": 2)") == 224);
+  CHECK(has(card_refusal(R"({"architecture": "x", "model_args": {"img_size": [96, 64]}})"), "a square"));
+}
+
 TEST_CASE("timm's config.json without pretrained_cfg, and without a head") {
   const TeacherCard card = card_of(R"({"architecture": "vit_small_patch14_dinov2", "num_classes": 0, "mean": [0, 0, 0],
     "std": [1, 1, 1], "input_size": [3, 518, 518], "crop_pct": 1.0, "labels": {"1": "b", "0": "a"}})");

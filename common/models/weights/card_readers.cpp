@@ -31,6 +31,14 @@ std::optional<std::int64_t> input_side(const CardFields& fields) {
   return fields.size_of("input_size", (*value)[1]);
 }
 
+/// The side of the model's input, which is a number or [side, side].
+std::optional<std::int64_t> model_side(const CardFields& arguments) {
+  const json* value = arguments.find("img_size");
+  if (value == nullptr || !value->is_array()) return arguments.size("img_size");
+  if (value->size() != 2 || (*value)[0] != (*value)[1]) arguments.refuse("img_size", *value, "a number, or a square");
+  return arguments.size_of("img_size", (*value)[0]);
+}
+
 void say_crop(const CardFields& fields, TeacherCard& card) {
   const auto crop = fields.number("crop_pct");
   if (crop && (*crop <= 0 || *crop > 1)) fields.refuse("crop_pct", *fields.find("crop_pct"), "a share up to 1");
@@ -80,6 +88,7 @@ void read_timm_config(const CardFields& config, TeacherCard& card) {
   say(card.architecture, config.words("architecture"));
   say(card.classes, config.count("num_classes"));
   const CardFields arguments = config.object("model_args");
+  say(card.image_size, model_side(arguments));
   // pretrained_cfg is of the weights that the model began with, and these fields may be at the top level instead.
   const CardFields pretrained = config.object("pretrained_cfg");
   for (const CardFields& fields : {pretrained, config}) {
