@@ -129,6 +129,10 @@ Cache::Cache(std::filesystem::path directory) : directory_(std::move(directory))
     throw Error(ErrorKind::kInput, {.path = directory_.empty() ? "\"\"" : directory_.string(),
                                     .what = "is not a directory",
                                     .remedy = "expected a cache, as vitrine-extract makes it"});
+  if (!path_exists(directory_ / "index.h5") && !path_exists(directory_ / "plan.json"))
+    throw Error(ErrorKind::kInput, {.path = directory_.string(),
+                                    .what = "is not a cache (it has no index.h5 and no plan.json)",
+                                    .remedy = "give a directory that vitrine-extract has made"});
   index_ = std::make_shared<const ImageIndex>(read_index(directory_ / "index.h5"));
   const std::string where = (directory_ / "plan.json").string(), json = read_file(directory_ / "plan.json");
   const PlanOptions options = Plan::options_from_json(json, where);
