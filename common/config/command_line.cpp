@@ -32,7 +32,11 @@ Option Option::range(double min, double max) {
   return Option(option_->check(CLI::Range(min, max)));
 }
 Option Option::positive() {
-  return Option(option_->check(CLI::PositiveNumber));
+  const auto refusal = [](const std::string& word) {
+    double value = 0;
+    return CLI::detail::lexical_cast(word, value) && value > 0 ? std::string() : word + " is not a number above 0";
+  };
+  return Option(option_->check(refusal, "POSITIVE"));
 }
 Option Option::one_of(const std::vector<std::string>& words) {
   return Option(option_->check(CLI::IsMember(words)));

@@ -197,7 +197,9 @@ Extractor::Made Extractor::run(std::span<const ShardKey> shards, const StopFlag&
       missing.push_back(key);
     }
   }
-  if (done > 0) note(text(human_count(done), " of ", human_count(total), " views exist already; making the rest"));
+  if (done > 0 && done < total)
+    note(text(human_count(done), " of ", human_count(total), " views exist already; making the rest"));
+  if (done == total) note(text("all ", human_count(total), " views exist already"));
   Made made;
   made.directories.push_back({cache_ / "recipes"});
   for (const TrackInfo& track : tracks) made.directories.push_back({cache_ / track.directory()});

@@ -17,8 +17,10 @@
 #include "common/base/screen.h"
 #include "common/base/temporary.h"
 #include "common/config/config.h"
+#include "common/eval/accuracy.h"
 #include "common/image/scan.h"
 #include "common/models/device.h"
+#include "common/teacher/clean_crops.h"
 #include "common/teacher/module_network.h"
 #include "common/teacher/teacher.h"
 #include "common/teacher/teacher_check.h"
@@ -147,9 +149,18 @@ void judge_teacher(const DistilRequest& request, const ExtractOptions& options, 
   found.top1 = score.top1;
   found.judged = score.images;
   const auto percent = [](double share) { return text(std::lround(1000 * share) / 10.0, " %"); };
-  if (const double chance = 1.0 / std::max(1u, found.classes); score.top1 < 2 * chance && score.images >= 50)
-    found.warnings.push_back(text("the teacher is right on ", percent(score.top1), " of the photos, and guessing on ",
-                                  percent(chance), ": other classes, another order, or a wrong mean and std?"));
+  Accuracy accuracy;
+  accuracy.top1 = score.top1, accuracy.images = score.images;
+  if (!at_chance(accuracy, found.classes)) return;
+  const std::string what =
+      text("is right on ", percent(score.top1), " of ", score.images, " photos, which guessing reaches too (",
+           percent(1.0 / std::max(1u, found.classes)), "): other classes, another order, or a wrong mean and std?");
+  if (!request.allow_chance)
+    throw Error(ErrorKind::kInput,
+                {.path = request.teacher,
+                 .what = what,
+                 .remedy = "give a teacher that knows these classes, or --allow chance to go on all the same"});
+  found.warnings.push_back("the teacher " + what);
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "common/base/error.h"
+#include "common/base/file_lock.h"
 #include "common/base/memory.h"
 #include "common/base/screen.h"
 #include "common/base/stop.h"
@@ -23,13 +24,17 @@ using namespace vitrine;
 void add_options(CommandLine& line, DistilRequest& request, std::vector<std::string>& allow) {
   line.add_option("PHOTOS", request.photos, "a folder with one folder of photos per class").required();
   line.add_option("--teacher", request.teacher, "its weights, or a folder with weights and config.json").required();
-  line.add_option("--allow", allow,
-                  "module: the teacher is a module of tools/scripts/export_teacher.py, whose code runs; chance, mixed: "
-                  "as vitrine-extract's")
+  line.add_option(
+          "--allow", allow,
+          "module: the teacher is a module of tools/scripts/export_teacher.py, whose code runs; chance: its top-1 "
+          "is no better than guessing; mixed: targets of unlike machines or versions")
       .type_name("WORD[,WORD...]")
       .repeatable();
   line.add_option("--out", request.out, "the run's directory: configurations, cache, student, report").required();
-  line.add_option("--student", request.student, "resnet18, resnet34, resnet50, resnet101 or resnet152").show_default();
+  line.add_option("--student", request.student, "resnet18, resnet34, resnet50, resnet101 or resnet152")
+      .one_of(std::vector<std::string>{"resnet18", "resnet34", "resnet50", "resnet101", "resnet152"})
+      .type_name("NAME")
+      .show_default();
   line.add_option("--student-weights", request.student_weights, "trained weights to begin with (torchvision's)");
   line.add_option("--hours", request.hours, "how long everything may take; else as long as it takes").positive();
   line.add_option("--val", request.validation, "validation photos; else some of PHOTOS are held out");
@@ -60,9 +65,8 @@ int main(int argc, char** argv) {
     line.add_screen_options();
     line.add_flag("--dry-run", dry_run, "look and choose only; nothing is written");
     line.footer(
-        "Ctrl-C is safe, and the same command goes on. OUT/extract.toml and OUT/train.toml are what it runs: edit "
-        "copies "
-        "of them\nfor more. Exit codes: those of vitrine-extract and vitrine-train.");
+        "Ctrl-C is safe, and the same command goes on. OUT/extract.toml and OUT/train.toml are what it runs: edit\n"
+        "copies of them for more. Exit codes: those of vitrine-extract and vitrine-train.");
     if (const auto code = line.parse(argc, argv)) return *code;
     request.allow_module = take_allowed(allow, "module");
     request.allow_chance = take_allowed(allow, "chance");
@@ -86,6 +90,9 @@ int main(int argc, char** argv) {
     std::vector<std::string> screen;  // of the two long steps
     if (chosen_screen() == Screen::kQuiet) screen = {"--quiet"};
     if (chosen_screen() == Screen::kJson) screen = {"--log-format", "json"};
-    return run_steps(steps_of(request, screen), own_directory(), argv[0], command, stop);
+    const FileLock lock = lock_of(request);
+    const int code = run_steps(steps_of(request, screen), own_directory(), argv[0], command, stop);
+    if (code == 0) std::fputs(summary_of(request).c_str(), stdout);
+    return code;
   });
 }

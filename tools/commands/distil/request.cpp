@@ -1,6 +1,8 @@
 #include "tools/commands/distil/request.h"
 
 #include <algorithm>
+#include <array>
+#include <vector>
 
 #include "common/base/error.h"
 #include "common/base/files.h"
@@ -28,6 +30,23 @@ std::string absolute(const std::string& path) {
   std::string whole = fs::weakly_canonical(path, failure).string();
   while (whole.size() > 1 && whole.ends_with('/')) whole.pop_back();  // "photos" and "photos/" are the same
   return failure ? path : whole;
+}
+
+// A folder of "train" and "val" is one level too high.
+void refuse_splits(const std::string& photos) {
+  static constexpr std::array kSplits{"train", "training", "val", "valid", "validation", "test", "unlabelled"};
+  const std::vector<DirectoryEntry> entries = list_directory(photos);
+  const auto is_split = [](const DirectoryEntry& entry) {
+    return entry.kind != DirectoryEntry::Kind::kDirectory || entry.name.starts_with('.') ||
+           std::ranges::find(kSplits, entry.name) != kSplits.end();
+  };
+  const auto has = [&](const char* name) { return directory_exists(fs::path(photos) / name); };
+  if (!has("train") || !std::ranges::all_of(entries, is_split)) return;
+  const std::string train = (fs::path(photos) / "train").string();
+  throw Error(ErrorKind::kInput,
+              {.path = photos,
+               .what = "holds train and its like, not a folder per class",
+               .remedy = "give " + train + (has("val") ? " --val " + (fs::path(photos) / "val").string() : "")});
 }
 
 std::size_t folders_in(const std::string& photos) {
@@ -77,6 +96,7 @@ void check_request(const DistilRequest& request) {
     fail(request.out, ": is inside the photos, whose folders are classes; choose --out elsewhere");
   if (request.labels()) {
     const std::size_t classes = folders_in(request.photos);
+    refuse_splits(request.photos);
     if (classes < 2)
       fail(request.photos, ": holds ", classes == 0 ? "no class folder" : "only one class folder",
            "; put the photos of each class into a folder of its own, or give --no-labels to learn from the teacher "

@@ -79,6 +79,8 @@ Length fit_into(const DistilFacts& facts, const DistilFixed& fixed, std::uint32_
            human_time(seconds_of(facts, passes_of(out.epochs), out.epochs, out.size)),
            "; give --hours more, a smaller --student, fewer photos, or a GPU (--device cuda)");
     out.passes = passes_of(out.epochs);
+    if (out.epochs < worth && out.size < facts.teacher_size)
+      out.why_size = text("as small as the teacher's ", facts.teacher_size, " allows, for more epochs");
   }
   if (out.passes == kMostPasses) out.why_passes = "more gain nothing";
   if (out.passes == most_passes && most_passes < kMostPasses) out.why_passes = "as many as the disk has room for";

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
+#include <optional>
 #include <utility>
 
 #include "common/base/error.h"
@@ -42,23 +43,29 @@ std::string table(const std::vector<std::array<std::string, 3>>& rows) {
   return out;
 }
 
+// A value of a request; its options that are not given have 0 or no text.
+std::string given(const nlohmann::json& value) {
+  const bool none = value.is_null() || (value.is_number() && value == 0) || value == "";
+  return none ? "not given" : value.dump();
+}
+
 std::string differences(const nlohmann::json& before, const nlohmann::ordered_json& now) {
   std::string out;
   for (const auto& [key, value] : now.items()) {
     const nlohmann::json was = before.value(key, nlohmann::json());
     if (was == nlohmann::json(value)) continue;
-    out += text(out.empty() ? "" : ", ", key, " was ", was.dump(), " and is ", value.dump());
+    out += text(out.empty() ? "" : ", ", key, " was ", given(was), " and is ", given(value));
   }
   return out;
 }
 
 std::string pays(const Found& found, const DistilChoice& choice) {
-  if (!found.break_even_per_pass) return "never: reading it takes longer than the teacher";
+  if (!found.break_even_per_pass) return "never: reading it takes longer than running the teacher";
   const double epochs = *found.break_even_per_pass * choice.passes;
   const auto rounded = static_cast<std::uint64_t>(std::max(1.0, epochs + 0.5));
-  if (epochs <= choice.epochs()) return text("after ", rounded, " epochs; this student trains for ", choice.epochs());
-  return text("after ", rounded, " epochs, so with ", static_cast<std::uint64_t>(epochs / choice.epochs()) + 1,
-              " students of ", choice.epochs());
+  const std::string epochs_each = text(rounded, " epochs; this student trains for ", choice.epochs());
+  if (epochs <= choice.epochs()) return "with this student: after " + epochs_each;
+  return text("from student ", static_cast<std::uint64_t>(epochs / choice.epochs()) + 1, " on: after ", epochs_each);
 }
 
 // Whether all that is in `out` was written by write_files(), which was stopped before its record.
@@ -88,6 +95,15 @@ bool begun(const DistilRequest& request) {
                                     .what = "holds a run with another request: " + differs,
                                     .remedy = "repeat the command that began it, or choose another --out"});
   return true;
+}
+
+FileLock lock_of(const DistilRequest& request) {
+  FileLock lock = FileLock::on_file(fs::path(request.out) / kRecord);
+  if (lock.try_lock() == FileLock::Outcome::kHeldByAnother)
+    throw Error(ErrorKind::kInput, {.path = request.out,
+                                    .what = "another process is working on this run",
+                                    .remedy = "wait for its end, or choose another --out"});
+  return lock;
 }
 
 void write_files(const DistilRequest& request, const Found& found, const DistilChoice& choice) {
@@ -139,12 +155,31 @@ int run_steps(const std::vector<DistilStep>& steps, const fs::path& directory, c
         stop ? kStoppedExitCode
              : run_program(program_path(directory, step.name), before + "vitrine-" + step.name, step.arguments);
     if (code == 0) continue;
-    std::printf("\n%s, in step %zu of %zu (%s)\n%s: %s\n", code == kStoppedExitCode ? "stopped" : "failed", i + 1,
-                steps.size(), step.title.c_str(),
-                code == kStoppedExitCode ? "to go on" : "after mending it, go on with", command.c_str());
+    const bool stopped = code == kStoppedExitCode, killed = code > 128 && !stopped;
+    std::printf("\n%s, in step %zu of %zu (%s)\n%s: %s\n",
+                stopped  ? "stopped"
+                : killed ? text("ended by signal ", code - 128).c_str()
+                         : "failed",
+                i + 1, steps.size(), step.title.c_str(),
+                stopped || killed ? "to go on" : "once that is fixed, go on with", command.c_str());
     return code;
   }
   return 0;
+}
+
+std::string summary_of(const DistilRequest& request) {
+  const fs::path out = request.out;
+  const auto top1_of = [](const fs::path& run) -> std::optional<std::string> {
+    if (!file_exists(run / "summary.json")) return std::nullopt;
+    const nlohmann::json json = parse_json(read_file(run / "summary.json"));
+    if (!json.is_object() || !json.contains("top1") || !json["top1"].is_number()) return std::nullopt;
+    return percent_of(json["top1"].get<double>()) + " on the " + json.value("judged_on", "validation") + " photos";
+  };
+  std::string text_of;
+  if (const auto student = top1_of(out)) text_of += "\nthe student's top-1: " + *student;
+  if (const auto baseline = request.baseline ? top1_of(out / "baseline") : std::nullopt)
+    text_of += ", of the same network from labels alone: " + *baseline;
+  return text_of + "\nnext: vitrine classify " + request.out + " PHOTO\n";
 }
 
 std::string describe(const DistilRequest& request, const Found& found, const DistilChoice& choice) {
@@ -153,7 +188,9 @@ std::string describe(const DistilRequest& request, const Found& found, const Dis
   std::vector<std::array<std::string, 3>> rows;
   rows.push_back(
       {"photos", text(human_count(found.photos), found.classes > 0 ? text(" in ", found.classes, " classes") : ""),
-       found.hold_out > 0 ? text(percent_of(found.hold_out), " of each class held out for validation") : ""});
+       found.hold_out > 0
+           ? text(percent_of(found.hold_out), found.classes > 0 ? " of each class" : "", " held out for validation")
+           : ""});
   rows.push_back({"teacher", found.teacher,
                   found.top1 ? text("right on ", percent_of(*found.top1), " of ", found.judged, " photos")
                              : text(found.teacher_classes, " classes")});
@@ -164,8 +201,8 @@ std::string describe(const DistilRequest& request, const Found& found, const Dis
                   request.student + ", " + found.precision});
   rows.push_back({"the cache", human_bytes(choice.cache_bytes),
                   facts.free_bytes ? human_bytes(static_cast<double>(*facts.free_bytes)) + " free" : ""});
-  rows.push_back({"it pays", pays(found, choice), ""});
-  rows.push_back({"all in all", "about " + human_time(choice.seconds),
+  rows.push_back({"it saves time", pays(found, choice), ""});
+  rows.push_back({"in total", "about " + human_time(choice.seconds),
                   request.hours > 0 ? human_time(3600 * request.hours) + " given" : ""});
   std::string out = "found\n" + table(rows);
   rows.clear();

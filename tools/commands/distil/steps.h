@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "common/base/file_lock.h"
 #include "common/base/stop.h"
 #include "tools/commands/distil/look.h"
 #include "tools/commands/distil/request.h"
@@ -16,6 +17,9 @@ namespace vitrine {
 /// Whether request.out holds the files of an earlier call with the same request. Throws Error if it holds those of
 /// another request (every difference is named) or anything else.
 bool begun(const DistilRequest& request);
+
+/// The run's lock, after write_files(). Throws Error if another process holds it.
+FileLock lock_of(const DistilRequest& request);
 
 /// Writes extract.toml, train.toml, with labels baseline.toml, and last distil.json, which marks them complete.
 void write_files(const DistilRequest& request, const Found& found, const DistilChoice& choice);
@@ -35,6 +39,9 @@ std::vector<DistilStep> steps_of(const DistilRequest& request, const std::vector
 /// Once `stop` is set no further one is started. Returns the exit code of the first that fails, else 0.
 int run_steps(const std::vector<DistilStep>& steps, const std::filesystem::path& directory, const std::string& own,
               const std::string& command, const StopFlag& stop);
+
+/// The student's top-1, and the baseline's if there is one, and the command that uses the student; after run_steps().
+std::string summary_of(const DistilRequest& request);
 
 /// What was found and chosen, as tables for people.
 std::string describe(const DistilRequest& request, const Found& found, const DistilChoice& choice);
