@@ -191,7 +191,7 @@ TEST_CASE("the loss is r·D + (1−r)·CE, and absent terms drop out") {
   const auto scalar = [](double value) { return at::scalar_tensor(value, at::kDouble); };
   const LossOptions options{.temperature = 3, .attention_weight = 0.5};
   const LossWeights weights{.r = 0.75, .w_out = 0.4, .w_feat = 0.6};
-  LossTerms terms{scalar(2), scalar(3), scalar(5), scalar(7)};
+  LossTerms terms{{scalar(2), scalar(3), scalar(5), scalar(7)}};
   const double output = 0.4 * 9 * 2, feature = 0.6 * 3, attention = 0.6 * 0.5 * 5, label = 7;
   CHECK(combine(terms, options, weights).item<double>() ==
         doctest::Approx(0.75 * (output + feature + attention) + 0.25 * label));
@@ -201,6 +201,21 @@ TEST_CASE("the loss is r·D + (1−r)·CE, and absent terms drop out") {
   terms.output.reset();
   CHECK(combine(terms, options, {.r = 0}).item<double>() == doctest::Approx(label));
   CHECK_THROWS_AS(combine({}, options, weights), std::logic_error);
+}
+
+TEST_CASE("every term of the table has a weight, and is added") {
+  LossOptions options;
+  options.exits_weight = 0.5;
+  for (const auto& [key, member] : kLossTerms<at::Tensor>) {
+    CAPTURE(key);
+    LossTerms one, sum;
+    one.*member = at::scalar_tensor(3, at::kDouble);
+    CHECK(combine(one, options, {}).item<double>() > 0);
+    sum.add(one, 0.25);
+    sum.add(one, 0.5);
+    REQUIRE((sum.*member).defined());
+    CHECK((sum.*member).item<double>() == 0.75 * 3);
+  }
 }
 
 TEST_CASE("every loss's gradient matches finite differences, and the teacher has none") {
