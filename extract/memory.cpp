@@ -20,13 +20,17 @@ double stored_view_bytes(const TrackInfo& track) {
       // A feature map takes 1 to 1.5 bits per value at an error of 1 %, and one bit more for each quartering of the
       // error.
       return values / 8 * (2 + std::max(0.0, std::log2(0.01 / track.codec.max_error) / 2));
-    default: {
-      double bytes = 0;
-      for (const ArrayLayout& array : make_codec(track.codec, track.shape)->layout())
-        bytes += static_cast<double>(array.view_bytes());
-      return bytes;
-    }
+    case Encoding::kFp32:
+    case Encoding::kFp16:
+    case Encoding::kInt8:
+    case Encoding::kSqrt8:
+    case Encoding::kTopk:
+      break;
   }
+  double bytes = 0;
+  for (const ArrayLayout& array : make_codec(track.codec, track.shape)->layout())
+    bytes += static_cast<double>(array.view_bytes());
+  return bytes;
 }
 
 ExtractionMemory extraction_memory(const Plan& plan, double forward_bytes, const std::vector<TrackInfo>& tracks) {

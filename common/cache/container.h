@@ -32,7 +32,8 @@ static_assert(std::endian::native == std::endian::little,
 
 inline constexpr std::string_view kMagic{"VITRINE\0", 8};
 inline constexpr std::uint16_t kMajor = kFormatMajor, kMinor = kFormatMinor;
-/// The file may have whole-group arrays and types <i2 and <u2, used by encodings after the first four.
+/// The file may have whole-group arrays and types <i2 and <u2, which shards of all but the plain encodings (encoding.h)
+/// may use, and basis.h5.
 inline constexpr std::uint32_t kFlagEncodings = 1;
 /// Some recipes are marked as left out: their targets are blank and must not be used for training.
 inline constexpr std::uint32_t kFlagLeftOut = 2;

@@ -109,7 +109,7 @@ FileRecord ShardDraft::publish(const std::filesystem::path& cache, const ShardNo
   return write_container(
       cache / track_.directory() / shard_file_name(plan_.layout().number_of(ShardKey{pass_, shard_})),
       std::move(datasets), json.dump(), track_.compression.level,
-      track_.codec.encoding > Encoding::kSqrt8 ? table::kFlagEncodings : 0);
+      is_plain(track_.codec.encoding) ? 0 : table::kFlagEncodings);
 }
 
 }  // namespace vitrine

@@ -14,11 +14,34 @@
 namespace vitrine {
 namespace {
 
-constexpr const char* kNames[] = {"fp32", "fp16", "int8", "sqrt8", "uniform", "topk", "transform"};
+constexpr Encoding kAll[] = {Encoding::kFp32,    Encoding::kFp16, Encoding::kInt8,     Encoding::kSqrt8,
+                             Encoding::kUniform, Encoding::kTopk, Encoding::kTransform};
 constexpr float kAlmostOne = 1.001f;  // tolerance for rounding in a softmax
 
 std::size_t item_size(const std::string& dtype) {
   return static_cast<std::size_t>(dtype.back() - '0');
+}
+
+[[noreturn]] void fail_not_plain(Encoding encoding) {
+  throw std::logic_error(text("not a plain encoding: ", static_cast<int>(encoding)));
+}
+
+// Bytes of a value in the first array of a plain encoding.
+std::size_t value_size(Encoding encoding) {
+  switch (encoding) {
+    case Encoding::kFp32:
+      return 4;
+    case Encoding::kFp16:
+      return 2;
+    case Encoding::kInt8:
+    case Encoding::kSqrt8:
+      return 1;
+    case Encoding::kUniform:
+    case Encoding::kTopk:
+    case Encoding::kTransform:
+      break;
+  }
+  fail_not_plain(encoding);
 }
 
 // Number of int8 rows per view: its channels, or 1.
@@ -85,15 +108,51 @@ void fail_not_finite(float value, std::size_t view) {
 }
 
 const char* encoding_name(Encoding encoding) {
-  return kNames[static_cast<std::size_t>(encoding)];
+  switch (encoding) {
+    case Encoding::kFp32:
+      return "fp32";
+    case Encoding::kFp16:
+      return "fp16";
+    case Encoding::kInt8:
+      return "int8";
+    case Encoding::kSqrt8:
+      return "sqrt8";
+    case Encoding::kUniform:
+      return "uniform";
+    case Encoding::kTopk:
+      return "topk";
+    case Encoding::kTransform:
+      return "transform";
+  }
+  throw std::logic_error(text("no encoding has the number ", static_cast<int>(encoding)));
 }
 
 Encoding encoding_from_name(const std::string& name, const std::string& where) {
-  for (std::size_t i = 0; i < std::size(kNames); ++i)
-    if (name == kNames[i]) return static_cast<Encoding>(i);
-  throw Error(ErrorKind::kInput, {.path = where,
-                                  .what = text("unknown encoding \"", name, "\""),
-                                  .remedy = "expected one of fp32, fp16, int8, sqrt8, uniform, topk and transform"});
+  std::string names;
+  for (const Encoding encoding : kAll) {
+    if (name == encoding_name(encoding)) return encoding;
+    names += (names.empty()                    ? ""
+              : encoding == *std::rbegin(kAll) ? " and "
+                                               : ", ") +
+             std::string(encoding_name(encoding));
+  }
+  throw Error(ErrorKind::kInput,
+              {.path = where, .what = text("unknown encoding \"", name, "\""), .remedy = "expected one of " + names});
+}
+
+bool is_plain(Encoding encoding) {
+  switch (encoding) {
+    case Encoding::kFp32:
+    case Encoding::kFp16:
+    case Encoding::kInt8:
+    case Encoding::kSqrt8:
+      return true;
+    case Encoding::kUniform:
+    case Encoding::kTopk:
+    case Encoding::kTransform:
+      break;
+  }
+  return false;
 }
 
 std::size_t ArrayLayout::view_bytes() const {
@@ -113,10 +172,12 @@ std::vector<ArrayLayout> array_layout(Encoding encoding, const std::vector<std::
     }
     case Encoding::kSqrt8:
       return {{"q", "|u1", shape}};
-    default:
+    case Encoding::kUniform:
+    case Encoding::kTopk:
+    case Encoding::kTransform:
       break;
   }
-  throw std::logic_error("no such encoding");
+  fail_not_plain(encoding);
 }
 
 std::vector<Array> encode(Encoding encoding, std::span<const float> values, std::uint32_t views,
@@ -152,8 +213,10 @@ std::vector<Array> encode(Encoding encoding, std::span<const float> values, std:
       case Encoding::kSqrt8:
         encode_sqrt8(own, as<std::uint8_t>(arrays[0].bytes).data() + view * per_view, view);
         break;
-      default:
-        throw std::logic_error("no such encoding");
+      case Encoding::kUniform:
+      case Encoding::kTopk:
+      case Encoding::kTransform:
+        fail_not_plain(encoding);
     }
   }
   return arrays;
@@ -161,12 +224,9 @@ std::vector<Array> encode(Encoding encoding, std::span<const float> values, std:
 
 void decode(Encoding encoding, std::span<const std::span<const std::byte>> arrays, std::uint32_t views,
             const std::vector<std::uint32_t>& shape, std::span<float> out) {
-  const std::size_t per_view = view_values(shape),
-                    scales = encoding == Encoding::kInt8 ? rows_of(shape) * sizeof(float) : 0;
-  const std::size_t item = encoding == Encoding::kFp32   ? 4
-                           : encoding == Encoding::kFp16 ? 2
-                                                         : 1,
-                    count = encoding == Encoding::kInt8 ? 2 : 1;
+  const std::size_t per_view = view_values(shape), item = value_size(encoding);
+  const bool has_scales = encoding == Encoding::kInt8;
+  const std::size_t scales = has_scales ? rows_of(shape) * sizeof(float) : 0, count = has_scales ? 2 : 1;
   if (out.size() != per_view * views) fail("decoding: ", out.size(), " values requested; expected ", per_view * views);
   if (arrays.size() != count) fail_decoding(text(arrays.size(), " arrays given; expected ", count));
   for (std::size_t i = 0; i < count; ++i)
@@ -186,8 +246,10 @@ void decode(Encoding encoding, std::span<const std::span<const std::byte>> array
     case Encoding::kSqrt8:
       dequantise_squares({reinterpret_cast<const std::uint8_t*>(first), out.size()}, out);
       break;
-    default:
-      throw std::logic_error("no such encoding");
+    case Encoding::kUniform:
+    case Encoding::kTopk:
+    case Encoding::kTransform:
+      fail_not_plain(encoding);
   }
 }
 

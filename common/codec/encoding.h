@@ -1,6 +1,6 @@
-// Encodings of a target's floats. The first four are pure functions from floats to arrays of plain numbers and back,
-// without settings; codec.h is the interface of all. FORMAT.md in common/cache specifies the arithmetic for readers in
-// other languages.
+// Encodings of a target's floats. The plain ones (fp32, fp16, int8, sqrt8) are pure functions from floats to arrays of
+// numbers and back, without settings, and are here; codec.h is the interface of all. FORMAT.md in common/cache
+// specifies the arithmetic for readers in other languages.
 #ifndef VITRINE_COMMON_CODEC_ENCODING_H_
 #define VITRINE_COMMON_CODEC_ENCODING_H_
 
@@ -37,6 +37,9 @@ enum class Encoding : std::uint8_t {
 const char* encoding_name(Encoding encoding);
 /// Throws Error, beginning with `where`, for any other name.
 Encoding encoding_from_name(const std::string& name, const std::string& where);
+/// Whether it is fp32, fp16, int8 or sqrt8: no settings, one row per view, and shards that every reader of the format
+/// knows. Shards of the others carry a required flag (FORMAT.md).
+bool is_plain(Encoding encoding);
 
 /// One stored array: its name in the file, its NumPy dtype, the shape of one view.
 struct ArrayLayout {
@@ -52,7 +55,8 @@ struct ArrayLayout {
 /// Values of a view of `shape`.
 std::size_t view_values(const std::vector<std::uint32_t>& shape);
 
-/// The arrays of one of the first four encodings for views of `shape`, in order.
+/// The arrays of a plain encoding for views of `shape`, in order. This function and the two below throw
+/// std::logic_error for an encoding that is not plain.
 std::vector<ArrayLayout> array_layout(Encoding encoding, const std::vector<std::uint32_t>& shape);
 
 struct Array {
@@ -64,8 +68,8 @@ struct Array {
 
 [[noreturn]] void fail_not_finite(float value, std::size_t view);
 
-/// `values`: [views, shape...]. Throws Error that names the view for NaN, infinity, a value beyond fp16's range, and
-/// for sqrt8 a value outside [0, 1] (values up to 1.001 count as 1).
+/// Of a plain encoding. `values`: [views, shape...]. Throws Error that names the view for NaN, infinity, a value beyond
+/// fp16's range, and for sqrt8 a value outside [0, 1] (values up to 1.001 count as 1).
 std::vector<Array> encode(Encoding encoding, std::span<const float> values, std::uint32_t views,
                           const std::vector<std::uint32_t>& shape);
 

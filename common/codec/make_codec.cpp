@@ -40,6 +40,11 @@ std::unique_ptr<const Codec> make_codec(const CodecSettings& settings, const std
   settings.check(shape, "codec");
   isa();  // rejects an invalid VITRINE_ISA here instead of at the first group
   switch (settings.encoding) {
+    case Encoding::kFp32:
+    case Encoding::kFp16:
+    case Encoding::kInt8:
+    case Encoding::kSqrt8:
+      break;
     case Encoding::kUniform:
       return std::make_unique<const UniformCodec>(settings.max_error, shape);
     case Encoding::kTopk:
@@ -52,9 +57,8 @@ std::unique_ptr<const Codec> make_codec(const CodecSettings& settings, const std
         fail("the basis ", basis->hash().substr(0, 8), " of ", basis->channels, " x ", basis->height, " x ",
              basis->width, " features does not match the settings (", settings.basis.substr(0, 8), ")");
       return std::make_unique<const TransformCodec>(std::move(basis), settings.max_error);
-    default:
-      return std::make_unique<const PlainCodec>(settings.encoding, shape);
   }
+  return std::make_unique<const PlainCodec>(settings.encoding, shape);
 }
 
 }  // namespace vitrine

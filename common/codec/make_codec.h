@@ -1,4 +1,5 @@
-// The factory of codecs: the only place that knows all encodings.
+// The factory of codecs: from a track's settings to the class of its encoding. tools/README.md lists every file that a
+// new encoding touches.
 #ifndef VITRINE_COMMON_CODEC_MAKE_CODEC_H_
 #define VITRINE_COMMON_CODEC_MAKE_CODEC_H_
 

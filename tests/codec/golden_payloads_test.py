@@ -19,10 +19,11 @@ PAYLOADS = pathlib.Path(__file__).resolve().parents[1] / "golden/payloads"
 
 def cases():
     """Name, views and expected hash of each."""
-    for line in (PAYLOADS / "README.md").read_text().splitlines():
-        if line.startswith("| `"):
-            name, _, views, expected = line.strip("| ").split(" | ")
-            yield name.strip("`"), int(views), expected
+    heading, *lines = (PAYLOADS / "payloads.tsv").read_text().splitlines()
+    assert heading == "payload\tviews\titems", heading
+    for line in lines:
+        name, views, expected = line.split("\t")
+        yield name, int(views), expected
 
 
 def by_page(path):
@@ -65,6 +66,8 @@ def main(decoder):
             assert refuses(decode, payload[:at] + value + payload[at + len(value):], views), (name, at, value)
         names.add(name)
     assert names == {path.stem for path in PAYLOADS.glob("*.payload")} and len(names) >= 8, names
+    described = {line.split("`")[1] for line in (PAYLOADS / "README.md").read_text().splitlines() if line.startswith("| `")}
+    assert described == names, f"README.md describes {described ^ names}"
     print(f"{len(names)} golden payloads: alike")
     return 0
 

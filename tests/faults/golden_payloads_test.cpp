@@ -30,20 +30,14 @@ struct GoldenPayload {
 
 std::vector<GoldenPayload> golden_payloads() {
   std::vector<GoldenPayload> all;
-  std::istringstream readme(read_whole(kPayloads / "README.md"));
-  for (std::string line; std::getline(readme, line);) {
-    if (!line.starts_with("| `")) continue;
-    std::vector<std::string> columns;
-    for (std::size_t at = 2; at < line.size();) {
-      const std::size_t end = std::min(line.find(" | ", at), line.find(" |\n", at));
-      columns.push_back(line.substr(at, std::min(end, line.size() - 2) - at));
-      at = end == std::string::npos ? line.size() : end + 3;
-    }
-    REQUIRE(columns.size() == 4);
+  std::istringstream table(read_whole(kPayloads / "payloads.tsv"));
+  std::string line;
+  std::getline(table, line);
+  REQUIRE(line == "payload\tviews\titems");
+  while (std::getline(table, line)) {
+    std::istringstream columns(line);
     GoldenPayload golden;
-    golden.name = columns[0].substr(1, columns[0].size() - 2);
-    golden.views = static_cast<std::uint32_t>(std::stoul(columns[2]));
-    golden.hash = columns[3];
+    REQUIRE(columns >> golden.name >> golden.views >> golden.hash);
     golden.basis = std::make_shared<const FeatureBasis>(read_basis(kPayloads / (golden.name + ".basis.h5")));
     golden.bytes = read_whole(kPayloads / (golden.name + ".payload"));
     all.push_back(std::move(golden));

@@ -18,15 +18,15 @@ at::Tensor cosine(const at::Tensor& a, const at::Tensor& b) {
 
 }  // namespace
 
-at::Tensor feature_l2(const at::Tensor& student, const at::Tensor& target, FeatureForm form,
-                      const at::Tensor& weights) {
-  if (student.sizes() != target.sizes()) throw std::logic_error("feature_l2: unequal shapes");
+at::Tensor feature_distance(const at::Tensor& student, const at::Tensor& target, FeatureForm form,
+                            const at::Tensor& weights) {
+  if (student.sizes() != target.sizes()) throw std::logic_error("feature_distance: unequal shapes");
   const FullPrecision precision;
   const at::Tensor s = precision.of(student), t = precision.of(target).detach();
   at::Tensor w;
   if (weights.defined()) {
     if (weights.sizes() != at::IntArrayRef({s.size(0), 1, s.size(2), s.size(3)}))
-      throw std::logic_error("feature_l2: weights of another shape");
+      throw std::logic_error("feature_distance: weights of another shape");
     w = precision.of(weights).detach();
   }
   const auto weighted = [](const at::Tensor& x, const at::Tensor& by) { return by.defined() ? x * by : x; };
@@ -40,7 +40,7 @@ at::Tensor feature_l2(const at::Tensor& student, const at::Tensor& target, Featu
     case FeatureForm::kCosine:
       return weighted((1 - cosine(s, t)).unsqueeze(1), w).mean();
   }
-  throw std::logic_error("feature_l2: an unknown form");
+  throw std::logic_error("feature_distance: an unknown form");
 }
 
 }  // namespace vitrine

@@ -15,8 +15,8 @@ enum class FeatureForm {
 
 /// The cosine of a zero vector is 0, so that collapsing to zero does not pay: it costs 2 with kNormalised and 1 with
 /// kCosine. Unequal shapes are a std::logic_error. `weights`: non-negative, or undefined.
-at::Tensor feature_l2(const at::Tensor& student, const at::Tensor& target, FeatureForm form = FeatureForm::kPlain,
-                      const at::Tensor& weights = {});
+at::Tensor feature_distance(const at::Tensor& student, const at::Tensor& target, FeatureForm form = FeatureForm::kPlain,
+                            const at::Tensor& weights = {});
 
 }  // namespace vitrine
 

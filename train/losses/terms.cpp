@@ -2,8 +2,9 @@
 
 #include <ATen/ATen.h>
 
+#include <cstddef>
+#include <iterator>
 #include <stdexcept>
-#include <utility>
 
 #include "train/losses/precision.h"
 
@@ -73,32 +74,29 @@ at::Tensor guidance_score(const at::Tensor& student_logits, const at::Tensor& te
 }
 
 void LossTerms::add(const LossTerms& other, double share) {
-  const auto add_to = [share](at::Tensor& sum, const at::Tensor& term) {
-    if (!term.defined()) return;
-    const at::Tensor part = share == 1 ? term.detach() : term.detach() * share;
+  for (const auto& [key, term] : kLossTerms<at::Tensor>) {
+    if (!(other.*term).defined()) continue;
+    const at::Tensor part = share == 1 ? (other.*term).detach() : (other.*term).detach() * share;
+    at::Tensor& sum = this->*term;
     sum = sum.defined() ? sum + part : part;
-  };
-  add_to(output, other.output);
-  add_to(feature, other.feature);
-  add_to(attention, other.attention);
-  add_to(label, other.label);
-  add_to(exits, other.exits);
-  add_to(embedding, other.embedding);
+  }
 }
 
 at::Tensor combine(const LossTerms& terms, const LossOptions& options, const LossWeights& weights) {
   const double output = weights.r * weights.w_out * options.temperature * options.temperature;
   const double feature = weights.r * weights.w_feat;
-  const std::pair<const at::Tensor*, double> weighted[] = {{&terms.output, output},
-                                                           {&terms.feature, feature},
-                                                           {&terms.attention, feature * options.attention_weight},
-                                                           {&terms.label, 1 - weights.r},
-                                                           {&terms.exits, output * options.exits_weight},
-                                                           {&terms.embedding, feature * options.embedding_weight}};
+  const PerTerm<double> weight{.output = output,
+                               .feature = feature,
+                               .attention = feature * options.attention_weight,
+                               .label = 1 - weights.r,
+                               .exits = output * options.exits_weight,
+                               .embedding = feature * options.embedding_weight};
   at::Tensor sum;
-  for (const auto& [term, weight] : weighted) {
-    if (!term->defined()) continue;
-    sum = sum.defined() ? sum + *term * weight : *term * weight;
+  for (std::size_t t = 0; t < std::size(kLossTerms<double>); ++t) {
+    const at::Tensor& term = terms.*kLossTerms<at::Tensor>[t].member;
+    if (!term.defined()) continue;
+    const double own = weight.*kLossTerms<double>[t].member;
+    sum = sum.defined() ? sum + term * own : term * own;
   }
   if (!sum.defined()) throw std::logic_error("combine: no term at all");
   return sum;

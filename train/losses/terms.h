@@ -12,6 +12,7 @@
 #include "train/losses/labels.h"
 #include "train/losses/loss_weights.h"
 #include "train/losses/output.h"
+#include "train/losses/term_table.h"
 
 namespace vitrine {
 
@@ -50,14 +51,7 @@ at::Tensor guidance_score(const at::Tensor& student_logits, const at::Tensor& te
 
 /// The unweighted terms of one step, also for the log. An undefined tensor is a term that this step does not have (its
 /// pass has no features, its phase no label term); it drops out of the sum.
-struct LossTerms {
-  at::Tensor output;     // D_out
-  at::Tensor feature;    // L_feat
-  at::Tensor attention;  // L_att
-  at::Tensor label;      // CE
-  at::Tensor exits;      // mean over the exits of adaptive_target
-  at::Tensor embedding;  // of EmbeddingProjector
-
+struct LossTerms : PerTerm<at::Tensor> {
   /// Adds `share` times each term of `other`, without gradients.
   void add(const LossTerms& other, double share);
 };

@@ -14,8 +14,8 @@ EmbeddingProjectorImpl::EmbeddingProjectorImpl(std::int64_t width, std::int64_t 
 at::Tensor EmbeddingProjectorImpl::forward(const at::Tensor& stage, const at::Tensor& target) {
   const auto pool = [](const at::Tensor& map) { return map.mean({2, 3}); };
   const auto as_map = [](const at::Tensor& vectors) { return vectors.unsqueeze(2).unsqueeze(3); };
-  return feature_l2(as_map(full_precision_head(stage, pool, layer_->weight, layer_->bias)), as_map(target),
-                    FeatureForm::kCosine);
+  return feature_distance(as_map(full_precision_head(stage, pool, layer_->weight, layer_->bias)), as_map(target),
+                          FeatureForm::kCosine);
 }
 
 }  // namespace vitrine

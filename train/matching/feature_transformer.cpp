@@ -115,7 +115,7 @@ FeatureLoss FeatureTransformerImpl::forward(const at::Tensor& student, const at:
     const at::Tensor weights = attention.defined() && options_.attention_share > 0
                                    ? attention_weights(attention, height, width, options_.attention_share)
                                    : at::Tensor();
-    return {feature_l2(student_side, target, options_.form, weights), student_side.detach(), target};
+    return {feature_distance(student_side, target, options_.form, weights), student_side.detach(), target};
   }
 
   if (teacher.size(2) != shapes_.teacher_height || teacher.size(3) != shapes_.teacher_width)
@@ -130,9 +130,9 @@ FeatureLoss FeatureTransformerImpl::forward(const at::Tensor& student, const at:
   const at::Tensor maps_attention = attention.defined() ? precision.of(attention).detach() : attention;
   student_side = standardise(student_side);
   const at::Tensor target = standardise(pooled(transform(fixed, maps_attention), height, width));
-  // feature_l2 detaches its second argument; all forms are symmetric.
+  // feature_distance detaches its second argument; all forms are symmetric.
   const auto distance = [this](const at::Tensor& moving, const at::Tensor& fixed_side) {
-    if (options_.form != FeatureForm::kPlain) return feature_l2(moving, fixed_side, options_.form);
+    if (options_.form != FeatureForm::kPlain) return feature_distance(moving, fixed_side, options_.form);
     return 2 - 2 * (moving * fixed_side.detach()).mean();
   };
   const at::Tensor student_term = distance(student_side, target);

@@ -8,33 +8,19 @@ namespace {
 
 using MetricsJson = nlohmann::ordered_json;
 
-constexpr const char* kColumns[] = {"step",
-                                    "event",
-                                    "epoch",
-                                    "phase",
-                                    "lr",
-                                    "loss",
-                                    "kl",
-                                    "feature",
-                                    "attention",
-                                    "label",
-                                    "exits",
-                                    "embedding",
-                                    "distillation_weight",
-                                    "feature_weight",
-                                    "output_weight",
-                                    "gradient_norm",
-                                    "images_per_second",
-                                    "seconds",
-                                    "wait_share",
-                                    "core_seconds",
-                                    "scale",
-                                    "skipped",
-                                    "images",
-                                    "top1",
-                                    "top5",
-                                    "agreement",
-                                    "best"};
+// The columns of metrics.csv.
+const std::vector<const char*>& metrics_columns() {
+  static const std::vector<const char*> all = [] {
+    std::vector<const char*> out{"step", "event", "epoch", "phase", "lr", "loss"};
+    for (const auto& term : kLossTerms<char>) out.push_back(term.key);
+    for (const char* key :
+         {"distillation_weight", "feature_weight", "output_weight", "gradient_norm", "images_per_second", "seconds",
+          "wait_share", "core_seconds", "scale", "skipped", "images", "top1", "top5", "agreement", "best"})
+      out.push_back(key);
+    return out;
+  }();
+  return all;
+}
 
 // JSON has no NaN and no infinity.
 void put(MetricsJson& line, const char* key, std::optional<double> value) {
@@ -59,12 +45,7 @@ MetricsJson to_json(const StepMetrics& metrics) {
   MetricsJson line = begun("step", metrics.at);
   put(line, "lr", metrics.lr);
   put(line, "loss", metrics.loss);
-  put(line, "kl", metrics.kl);
-  put(line, "feature", metrics.feature);
-  put(line, "attention", metrics.attention);
-  put(line, "label", metrics.label);
-  put(line, "exits", metrics.exits);
-  put(line, "embedding", metrics.embedding);
+  for (const auto& [key, term] : kLossTerms<std::optional<double>>) put(line, key, metrics.terms.*term);
   put(line, "distillation_weight", metrics.weights.r);
   put(line, "feature_weight", metrics.weights.w_feat);
   put(line, "output_weight", metrics.weights.w_out);
@@ -110,15 +91,15 @@ MetricsJson to_json(const EndMetrics& metrics) {
 
 std::string metrics_heading() {
   std::string out;
-  for (const char* column : kColumns) out += (out.empty() ? "" : ",") + std::string(column);
+  for (const char* column : metrics_columns()) out += (out.empty() ? "" : ",") + std::string(column);
   return out;
 }
 
 std::string metrics_row(const MetricsJson& line) {
   std::string out;
-  for (const char* column : kColumns) {
+  for (const char* column : metrics_columns()) {
     const auto found = line.find(column);
-    out += (column == kColumns[0] ? "" : ",") + (found == line.end() ? std::string() : cell_of(*found));
+    out += (column == metrics_columns()[0] ? "" : ",") + (found == line.end() ? std::string() : cell_of(*found));
   }
   return out;
 }

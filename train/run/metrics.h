@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "train/losses/loss_weights.h"
+#include "train/losses/term_table.h"
 #include "train/run/learning.h"
 
 namespace vitrine {
@@ -26,17 +27,16 @@ struct RunMoment {
 struct StepMetrics {
   RunMoment at;
   double lr = 0;
-  double loss = 0;  ///< the weighted sum of the terms
-  /// The unweighted terms, each a mean over the batch. `kl` is the output term in whatever form loss.output chooses.
-  std::optional<double> kl, feature, attention, label, exits, embedding;
-  LossWeights weights;                  ///< as used
-  std::optional<double> gradient_norm;  ///< L2, over all gradients together, before clipping
-  double images_per_second = 0;         ///< since the last line, without validations
-  double seconds = 0;                   ///< of the whole run, over all its processes
-  double wait_share = 0;                ///< of this process's time, spent waiting for data
-  double core_seconds = 0;              ///< CPU time of the whole run
-  std::optional<double> scale;          ///< of the gradient scaler, after the step
-  std::uint64_t skipped = 0;            ///< updates that it skipped so far
+  double loss = 0;                       ///< the weighted sum of the terms
+  PerTerm<std::optional<double>> terms;  ///< unweighted, each a mean over the batch
+  LossWeights weights;                   ///< as used
+  std::optional<double> gradient_norm;   ///< L2, over all gradients together, before clipping
+  double images_per_second = 0;          ///< since the last line, without validations
+  double seconds = 0;                    ///< of the whole run, over all its processes
+  double wait_share = 0;                 ///< of this process's time, spent waiting for data
+  double core_seconds = 0;               ///< CPU time of the whole run
+  std::optional<double> scale;           ///< of the gradient scaler, after the step
+  std::uint64_t skipped = 0;             ///< updates that it skipped so far
 };
 
 struct ValidationMetrics {

@@ -3,7 +3,9 @@
 #include "train/run/watch.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdio>
+#include <iterator>
 #include <numeric>
 #include <optional>
 #include <utility>
@@ -17,10 +19,13 @@ using WatchClock = std::chrono::steady_clock;
 
 // Losses of single batches scatter; the progress line shows the mean over this many lines of the log.
 constexpr std::size_t kRecentLosses = 10;
-constexpr const char* kTermKeys[] = {"kl", "feature", "attention", "label", "exits", "embedding"};
 
-std::optional<double> value_of_term(const at::Tensor& term) {
-  return term.defined() ? std::optional(term.item<double>()) : std::nullopt;
+PerTerm<std::optional<double>> values_of(const LossTerms& terms) {
+  PerTerm<std::optional<double>> out;
+  for (std::size_t t = 0; t < std::size(kLossTerms<at::Tensor>); ++t)
+    if (const at::Tensor& term = terms.*kLossTerms<at::Tensor>[t].member; term.defined())
+      out.*kLossTerms<std::optional<double>>[t].member = term.item<double>();
+  return out;
 }
 
 std::optional<double> number_at(const nlohmann::ordered_json& line, const char* key) {
@@ -62,7 +67,7 @@ void Watch::take(const RunMoment& at, const nlohmann::ordered_json& line) {
     recent_.clear();
   }
   evidence_.lr = std::max(evidence_.lr, number_at(line, "lr").value_or(0));
-  for (const char* key : kTermKeys)
+  for (const auto& [key, term] : kLossTerms<char>)
     if (const std::optional<double> value = number_at(line, key)) evidence_.terms[key].push_back(*value);
   if (const std::optional<double> norm = number_at(line, "gradient_norm")) evidence_.gradient_norms.push_back(*norm);
   if (const std::optional<double> output = number_at(line, "kl")) epoch_output_.push_back(*output);
@@ -105,12 +110,7 @@ void Watch::after(const SchedulePoint& point, double wait_share) {
 
 void Watch::add_line(std::uint64_t step, const SchedulePoint& point, const LossTerms& terms, StepMetrics line) {
   line.at = moment_of(step, point);
-  line.kl = value_of_term(terms.output);
-  line.feature = value_of_term(terms.feature);
-  line.attention = value_of_term(terms.attention);
-  line.label = value_of_term(terms.label);
-  line.exits = value_of_term(terms.exits);
-  line.embedding = value_of_term(terms.embedding);
+  line.terms = values_of(terms);
   line.images_per_second = static_cast<double>(images_) / std::max(trained_seconds_, 1e-9);
   images_ = 0;
   trained_seconds_ = 0;

@@ -82,8 +82,20 @@ class TorchFile {
   }
   bool is_module(const PickleNode& node) const { return kind_of(node) == TorchGlobal::kModule; }
   bool is_tensor(const PickleNode& node) const {
-    const TorchGlobal kind = kind_of(node);
-    return kind >= TorchGlobal::kTensor && kind <= TorchGlobal::kOtherTensor;
+    switch (kind_of(node)) {
+      case TorchGlobal::kTensor:
+      case TorchGlobal::kTypedTensor:
+      case TorchGlobal::kParameter:
+      case TorchGlobal::kSubclass:
+      case TorchGlobal::kOtherTensor:
+        return true;
+      case TorchGlobal::kUnknown:
+      case TorchGlobal::kInert:
+      case TorchGlobal::kContainer:
+      case TorchGlobal::kModule:
+        break;
+    }
+    return false;
   }
 
   /// Of a dictionary its text keys, of a module its attributes.
@@ -213,7 +225,11 @@ StoredTensor TorchFile::tensor(const PickleNode& node) {
       case TorchGlobal::kParameter:
         at = &pickle_[args.items[0]];
         break;
-      default:
+      case TorchGlobal::kOtherTensor:
+      case TorchGlobal::kUnknown:  // the others make no tensor
+      case TorchGlobal::kInert:
+      case TorchGlobal::kContainer:
+      case TorchGlobal::kModule:
         return {{}, text("is not a plain tensor (", called(*at), ')')};
     }
   }

@@ -63,17 +63,18 @@ void dump(const std::string& in_path, const std::string& out_path) {
       [&](const at::Tensor& x) { return kl_divergence(x.index_select(1, at::tensor(columns)), few, kTau); });
 
   const at::Tensor& features = in.at("features");
-  put("feature.plain", features, [&](const at::Tensor& x) { return feature_l2(x, target, FeatureForm::kPlain); });
+  put("feature.plain", features, [&](const at::Tensor& x) { return feature_distance(x, target, FeatureForm::kPlain); });
   put("feature.normalised", features,
-      [&](const at::Tensor& x) { return feature_l2(x, target, FeatureForm::kNormalised); });
-  put("feature.cosine", features, [&](const at::Tensor& x) { return feature_l2(x, target, FeatureForm::kCosine); });
+      [&](const at::Tensor& x) { return feature_distance(x, target, FeatureForm::kNormalised); });
+  put("feature.cosine", features,
+      [&](const at::Tensor& x) { return feature_distance(x, target, FeatureForm::kCosine); });
 
   const at::Tensor weights = attention_weights(attention, features.size(2), features.size(3), 0.7);
   for (const auto& [name, form] : {std::pair{"plain", FeatureForm::kPlain},
                                    {"normalised", FeatureForm::kNormalised},
                                    {"cosine", FeatureForm::kCosine}})
     put(std::string("feature.weighted.") + name, features,
-        [&](const at::Tensor& x) { return feature_l2(x, target, form, weights); });
+        [&](const at::Tensor& x) { return feature_distance(x, target, form, weights); });
 
   for (const auto& [name, scaling] : {std::pair{"code", MapScaling::kCode}, {"paper", MapScaling::kPaper}}) {
     put(std::string("attention.") + name, features,

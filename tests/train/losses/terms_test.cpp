@@ -70,10 +70,10 @@ TEST_CASE("the correlation distance is 0 for equal logits, and defined for a bat
 
 TEST_CASE("a zero feature map does not lower the loss") {
   const at::Tensor target = normal({2, 3, 2, 2}, 27), none = at::zeros_like(target).requires_grad_();
-  CHECK(feature_l2(none, target, FeatureForm::kNormalised).item<double>() == doctest::Approx(2));
-  CHECK(feature_l2(none, target, FeatureForm::kCosine).item<double>() == doctest::Approx(1));
-  CHECK(std::abs(feature_l2(target * 7, target, FeatureForm::kNormalised).item<double>()) < 1e-12);
-  feature_l2(none, target, FeatureForm::kCosine).backward();
+  CHECK(feature_distance(none, target, FeatureForm::kNormalised).item<double>() == doctest::Approx(2));
+  CHECK(feature_distance(none, target, FeatureForm::kCosine).item<double>() == doctest::Approx(1));
+  CHECK(std::abs(feature_distance(target * 7, target, FeatureForm::kNormalised).item<double>()) < 1e-12);
+  feature_distance(none, target, FeatureForm::kCosine).backward();
   CHECK(none.grad().isfinite().all().item<bool>());
 }
 
@@ -168,11 +168,11 @@ TEST_CASE(
   CHECK(features.grad().abs().max().item<double>() == 0);
 }
 
-TEST_CASE("feature L2 is the mean of squares") {
+TEST_CASE("the plain feature distance is the mean of squares") {
   const at::Tensor student = doubles({1, 2, 3, 4}, {1, 2, 1, 2});
   const at::Tensor target = doubles({0, 2, 5, 3}, {1, 2, 1, 2});
-  CHECK(feature_l2(student, target).item<double>() == doctest::Approx((1 + 0 + 4 + 1) / 4.0));
-  CHECK_THROWS_AS(feature_l2(student, target.flatten()), std::logic_error);
+  CHECK(feature_distance(student, target).item<double>() == doctest::Approx((1 + 0 + 4 + 1) / 4.0));
+  CHECK_THROWS_AS(feature_distance(student, target.flatten()), std::logic_error);
 }
 
 TEST_CASE("attention transfer equals a computation by hand") {
@@ -191,7 +191,7 @@ TEST_CASE("the loss is r·D + (1−r)·CE, and absent terms drop out") {
   const auto scalar = [](double value) { return at::scalar_tensor(value, at::kDouble); };
   const LossOptions options{.temperature = 3, .attention_weight = 0.5};
   const LossWeights weights{.r = 0.75, .w_out = 0.4, .w_feat = 0.6};
-  LossTerms terms{scalar(2), scalar(3), scalar(5), scalar(7)};
+  LossTerms terms{{scalar(2), scalar(3), scalar(5), scalar(7)}};
   const double output = 0.4 * 9 * 2, feature = 0.6 * 3, attention = 0.6 * 0.5 * 5, label = 7;
   CHECK(combine(terms, options, weights).item<double>() ==
         doctest::Approx(0.75 * (output + feature + attention) + 0.25 * label));
@@ -203,6 +203,21 @@ TEST_CASE("the loss is r·D + (1−r)·CE, and absent terms drop out") {
   CHECK_THROWS_AS(combine({}, options, weights), std::logic_error);
 }
 
+TEST_CASE("every term of the table has a weight, and is added") {
+  LossOptions options;
+  options.exits_weight = 0.5;
+  for (const auto& [key, member] : kLossTerms<at::Tensor>) {
+    CAPTURE(key);
+    LossTerms one, sum;
+    one.*member = at::scalar_tensor(3, at::kDouble);
+    CHECK(combine(one, options, {}).item<double>() > 0);
+    sum.add(one, 0.25);
+    sum.add(one, 0.5);
+    REQUIRE((sum.*member).defined());
+    CHECK((sum.*member).item<double>() == 0.75 * 3);
+  }
+}
+
 TEST_CASE("every loss's gradient matches finite differences, and the teacher has none") {
   const at::Tensor logits = normal({3, 5}, 3).requires_grad_();
   const at::Tensor features = normal({2, 3, 4, 4}, 4).requires_grad_();
@@ -212,7 +227,7 @@ TEST_CASE("every loss's gradient matches finite differences, and the teacher has
 
   CHECK(gradient_error([&] { return kl_divergence(logits, teacher_logits, 4); }, logits) < 1e-8);
   CHECK(gradient_error([&] { return cross_entropy(logits, mixed_labels(), 0.1); }, logits) < 1e-8);
-  CHECK(gradient_error([&] { return feature_l2(features, target); }, features) < 1e-8);
+  CHECK(gradient_error([&] { return feature_distance(features, target); }, features) < 1e-8);
   CHECK(gradient_error([&] { return attention_transfer(features, attention); }, features) < 1e-8);
   CHECK_FALSE(teacher_logits.grad().defined());
   CHECK_FALSE(target.grad().defined());

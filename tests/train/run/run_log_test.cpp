@@ -25,7 +25,7 @@ StepMetrics step_line(std::uint64_t step) {
   StepMetrics out;
   out.at = {step, (step - 1) / 4 + 1, "joint"};
   out.lr = 0.001, out.loss = 2.5 / static_cast<double>(step);
-  out.kl = 0.1, out.label = 1.5;
+  out.terms.output = 0.1, out.terms.label = 1.5;
   out.weights = {.r = 0.75, .w_out = 0.5, .w_feat = 0.25};
   out.gradient_norm = 3;
   out.images_per_second = 120, out.seconds = 7.5, out.wait_share = 0.125, out.core_seconds = 14;
@@ -77,7 +77,7 @@ TEST_CASE("metrics.csv has the numbers of the steps and validations of metrics.j
     StepMetrics scaled = step_line(2);
     scaled.scale = 65536, scaled.skipped = 1;
     scaled.loss = std::numeric_limits<double>::quiet_NaN();
-    scaled.kl = std::numeric_limits<double>::infinity();
+    scaled.terms.output = std::numeric_limits<double>::infinity();
     log.add(step_line(1));
     log.add(scaled);
     log.add(validation_line(4));
