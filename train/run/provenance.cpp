@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "common/base/counted.h"
 #include "common/base/error.h"
 #include "common/base/hash.h"
 #include "common/base/json_difference.h"
@@ -83,7 +84,7 @@ std::vector<Maker> makers_of_shards(const std::filesystem::path& cache, const Tr
   const std::vector<ArithmeticKind> kinds = arithmetic_kinds(notes);
   for (const ArithmeticKind& kind : kinds) {
     std::string who = track.directory();
-    if (kinds.size() > 1) who = text(kind.shards, kind.shards == 1 ? " shard" : " shards", " of ", who);
+    if (kinds.size() > 1) who = text(counted(kind.shards, "shard"), " of ", who);
     out.push_back({std::move(who), to_json(kind.made_with)});
   }
   return out;
@@ -107,8 +108,7 @@ Allowance::Allowance(const std::string& words) {
     if (word == "module") fail("allow = \"", words, "\": module is a word of the command line alone, --allow module");
     if (word == "chance")
       fail("allow = \"", words,
-           "\" names \"chance\", which vitrine-extract asks for; training does not check the "
-           "teacher, leave it out");
+           "\" names \"chance\", which vitrine-extract asks for; training does not check the teacher, leave it out");
     if (found == std::end(kWords))
       fail("allow = \"", words, "\" names \"", word, "\", which is not a known difference; expected one of ",
            allowance_words());

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <string_view>
 
+#include "common/base/counted.h"
 #include "common/base/error.h"
 #include "common/models/weights/naming_tables.h"
 
@@ -205,7 +206,7 @@ class Translator {
   void drop_unused_pool();
   void note_dropped() {
     if (!dropped_.empty())
-      notes_.push_back(text(where_, ": dropped ", dropped_.size(), dropped_.size() == 1 ? " tensor" : " tensors",
+      notes_.push_back(text(where_, ": dropped ", counted(dropped_.size(), "tensor"),
                             " that the model does not use: ", listed_names(dropped_), '.'));
   }
 
@@ -369,9 +370,7 @@ Tensors owned(const Tensors& tensors, const std::string& where, std::vector<std:
     converted += wide ? 1 : 0;
     out[name] = at::empty(tensor.sizes(), wide ? at::kFloat : tensor.scalar_type()).copy_(tensor);
   }
-  if (converted > 0)
-    notes.push_back(
-        text(where, ": converted ", converted, converted == 1 ? " tensor" : " tensors", " from F64 to F32."));
+  if (converted > 0) notes.push_back(text(where, ": converted ", counted(converted, "tensor"), " from F64 to F32."));
   return out;
 }
 

@@ -107,7 +107,7 @@ TEST_CASE("teachers that cannot teach together are refused with the key") {
     return message_of([&] { fixture.source(options); });
   };
   CHECK(has(refused([](TargetOptions& t) { t.cache_teacher = "small, small"; }), "names small twice"));
-  CHECK(has(refused([](TargetOptions& t) { t.teacher_shares = {1}; }), "targets.teacher_shares has 1 numbers for 2"));
+  CHECK(has(refused([](TargetOptions& t) { t.teacher_shares = {1}; }), "targets.teacher_shares has 1 number for 2"));
   CHECK(has(refused([](TargetOptions& t) { t.teacher_shares = {0, 0}; }), "not all 0"));
   CHECK(has(refused([](TargetOptions& t) { t.features = "features.1"; }), "name it small/features.1"));
   CHECK(has(refused([](TargetOptions& t) {

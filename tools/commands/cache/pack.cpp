@@ -53,7 +53,7 @@ int pack_command(const PackRequest& request) {
     return 0;
   }
   std::string line =
-      text(to_pipe ? "packed" : request.out + ":", " ", human_count(packed.files), " files, ", human(packed.bytes));
+      text(to_pipe ? "packed" : request.out + ":", " ", counted(packed.files, "file"), ", ", human(packed.bytes));
   if (packed.resumed == packed.bytes)
     line += "; it was there already";
   else if (packed.resumed > 0)

@@ -11,6 +11,7 @@
 #include <system_error>
 #include <utility>
 
+#include "common/base/counted.h"
 #include "common/base/error.h"
 #include "common/base/files.h"
 #include "common/base/progress.h"
@@ -161,8 +162,8 @@ Found look(const DistilRequest& request, const StopFlag& stop) {
   found.photos = all.images.size();
   found.classes = static_cast<std::uint32_t>(all.classes.size());
   if (found.photos < kFewestPhotos)
-    fail(request.photos, ": holds ", found.photos, found.photos == 1 ? " photo" : " photos", "; expected at least ",
-         kFewestPhotos, ", and hundreds for a student worth having");
+    fail(request.photos, ": holds ", counted(found.photos, "photo"), "; expected at least ", kFewestPhotos,
+         ", and hundreds for a student worth having");
   if (request.validation.empty()) found.hold_out = hold_out_share(found.photos);
   const ImageIndex teaching = list_photos(request, found.hold_out);
   facts.labelled = request.labels() ? teaching.labelled() : 0;
