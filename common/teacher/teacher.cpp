@@ -46,11 +46,11 @@ void check_heads(const std::vector<int>& heads, std::int64_t count) {
   }
 }
 
-const ComputeAdvice kAdvice{.what = "the teacher's forward",
-                            .memory =
-                                "lower teacher.micro_batch (but not for an existing cache, whose values "
-                                "depend on it) or use fewer workers",
-                            .shapes = "check teacher.image_size, teacher.patch and the weights"};
+const ComputeAdvice kAdvice{
+    .what = "the teacher's forward",
+    .memory =
+        "lower teacher.micro_batch (but not for an existing cache, whose values depend on it) or use fewer workers",
+    .shapes = "check teacher.image_size, teacher.patch and the weights"};
 
 std::vector<float> to_vector(const std::vector<at::Tensor>& parts) {
   const at::Tensor whole = at::cat(parts).to(at::kCPU).contiguous();

@@ -58,10 +58,10 @@ void TeacherOptions::fields(Fields& f) {
             {0, 256});
   f.text("activation", activation,
          "of the MLP: gelu, gelu_tanh, quick_gelu or silu; empty: from arch or config.json, else gelu");
-  f.choice<std::string>(
-      "precision", precision, {{"fp32", "fp32"}, {"tf32", "tf32"}, {"bf16", "bf16"}, {"fp16", "fp16"}},
-      "arithmetic of the forward pass (tf32 and bf16 on a GPU need capability 8.0; on the CPU tf32 is fp32); "
-      "the head and outputs are FP32");
+  f.choice<std::string>("precision", precision,
+                        {{"fp32", "fp32"}, {"tf32", "tf32"}, {"bf16", "bf16"}, {"fp16", "fp16"}},
+                        "arithmetic of the forward pass (tf32 and bf16 on a GPU need capability 8.0; on the CPU tf32 "
+                        "is fp32); the head and outputs are FP32");
   f.text("device", device, "cpu, cuda (under torchrun or srun the GPU of the local rank) or cuda:N");
   f.integer("micro_batch", micro_batch, "views per forward pass; divides plan.group", {1, 65536});
   f.numbers("mean", mean, "subtracted from each colour in [0, 1]; empty: from config.json or the architecture", {0, 1});

@@ -73,8 +73,7 @@ fs::path best_file(const fs::path& directory) {
   const bool shards = std::ranges::any_of(entries, [](const DirectoryEntry& entry) { return is_shard(entry.name); });
   fail(directory.string(),
        shards ? ": has parts of a model and no index of them; fetch its *.index.json too"
-              : ": has no weight file (*.safetensors, *.pth, *.pt, *.bin, *.npz); name the file or another "
-                "directory");
+              : ": has no weight file (*.safetensors, *.pth, *.pt, *.bin, *.npz); name the file or another directory");
 }
 
 WeightIndex read_index(const fs::path& path) {

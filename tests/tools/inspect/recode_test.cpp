@@ -287,10 +287,10 @@ TEST_CASE("recipes with more left-out views than at the last recoding are copied
 
   leave_out({{1}, {0}});
   const auto before = files_below(options.to);
-  CHECK_THROWS_WITH_AS(recode_again("attention.3"),
-                       doctest::Contains("recipes/00000.h5: leaves out views that the source "
-                                         "has; recode into another directory"),
-                       Error);
+  CHECK_THROWS_WITH_AS(
+      recode_again("attention.3"),
+      doctest::Contains("recipes/00000.h5: leaves out views that the source has; recode into another directory"),
+      Error);
   CHECK((recorded_views(options.to, sample.plan, 0, 0).left_out == more));
   for (const auto& [name, bytes] : before) CHECK(files_below(options.to).at(name) == bytes);
 }

@@ -134,10 +134,9 @@ int verify(const Request& request) {
 void add_verify(CommandLine& line, Body& chosen, DeepCheck deep) {
   const auto request = std::make_shared<Request>();
   request->deep_check = std::move(deep);
-  CommandLine& command =
-      line.add_subcommand("verify",
-                          "checks every byte: tables, frames, shapes, finite values, recipes, listed "
-                          "files, and the contents as seen by HDF5");
+  CommandLine& command = line.add_subcommand("verify",
+                                             "checks every byte: tables, frames, shapes, finite values, recipes, "
+                                             "listed files, and the contents as seen by HDF5");
   command.add_option("DIR", request->directory, "the cache's directory").required();
   command
       .add_option("--track", request->options.tracks, "only this track (logits, TEACHER.xxxxxxxx/logits); repeatable")

@@ -61,8 +61,7 @@ int main(int argc, char** argv) {
     line.add_flag("--dry-run", dry_run, "look and choose only; nothing is written");
     line.footer(
         "Ctrl-C is safe, and the same command goes on. OUT/extract.toml and OUT/train.toml are what it runs: edit "
-        "copies "
-        "of them\nfor more. Exit codes: those of vitrine-extract and vitrine-train.");
+        "copies of them\nfor more. Exit codes: those of vitrine-extract and vitrine-train.");
     if (const auto code = line.parse(argc, argv)) return *code;
     request.allow_module = take_allowed(allow, "module");
     request.allow_chance = take_allowed(allow, "chance");

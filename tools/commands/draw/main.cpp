@@ -89,8 +89,7 @@ int run(int count, char** arguments) {
   line.add_option("--seed", request.seed, "another seed draws another data set").show_default();
   line.add_option("--classes", request.classes,
                   "pairs of a species of the larger object and one of the smaller; at most 36 with shapes and textures "
-                  "of their "
-                  "own")
+                  "of their own")
       .range(2, 225)
       .show_default();
   line.add_option("--quality", request.quality, "of the JPEGs; 93 makes them about 5 KB at the default size")
