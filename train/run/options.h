@@ -35,7 +35,7 @@ namespace vitrine {
 enum class Select {
   kAuto,       ///< kTop1 with labels; without labels kAgreement if targets.teacher has weights, else kLast
   kTop1,       ///< top-1 on the validation images, which need class folders
-  kAgreement,  ///< top-1 agreement with the teacher on the validation images (agreement.h)
+  kAgreement,  ///< top-1 agreement with the teacher on the validation images (train/evaluation/agreement.h)
   kLast        ///< no selection: only the last weights are kept
 };
 

@@ -24,8 +24,7 @@ struct WeightFiles {
 };
 
 /// The file or files that `path` names: a .safetensors file; a file of torch.save (.pth, .pt, .bin); a NumPy archive
-/// (.npz); an index
-/// (*.index.json) with its shards beside it; or a directory, in which the first that exists counts of
+/// (.npz); an index (*.index.json) with its shards beside it; or a directory, in which the first that exists counts of
 /// model.safetensors, model.safetensors.index.json, open_clip_model.safetensors, a single other *.safetensors,
 /// pytorch_model.bin, pytorch_model.bin.index.json, open_clip_pytorch_model.bin, a single other *.pth, *.pt or *.bin, a
 /// single *.npz. Files of a training run (optimizer.pt, training_args.bin, ...) do not count. Throws Error, kInput:

@@ -24,8 +24,8 @@ std::filesystem::path program_path(const std::filesystem::path& directory, const
 /// The directory of the running executable. Throws Error if the system does not tell.
 std::filesystem::path own_directory();
 
-/// A command line as exec takes it: `shown` (argv[0]), the arguments and a null. Not
-/// copied: the pointers are into its own words.
+/// A command line as exec takes it: `shown` (argv[0]), the arguments and a null. Not copied: the pointers are into its
+/// own words.
 class ExecArguments {
  public:
   ExecArguments(const std::string& shown, const std::vector<std::string>& arguments);
