@@ -1,6 +1,6 @@
-#include <ATen/ATen.h>
-
 #include "common/teacher/open_teacher.h"
+
+#include <ATen/ATen.h>
 
 #include <algorithm>
 #include <filesystem>

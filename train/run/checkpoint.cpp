@@ -1,6 +1,6 @@
-#include <ATen/ATen.h>
-
 #include "train/run/checkpoint.h"
+
+#include <ATen/ATen.h>
 
 #include <algorithm>
 #include <functional>

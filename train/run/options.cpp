@@ -1,6 +1,6 @@
-#include <ATen/ATen.h>
-
 #include "train/run/options.h"
+
+#include <ATen/ATen.h>
 
 namespace vitrine {
 

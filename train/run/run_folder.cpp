@@ -1,6 +1,6 @@
-#include <ATen/ATen.h>
-
 #include "train/run/run_folder.h"
+
+#include <ATen/ATen.h>
 
 #include <algorithm>
 #include <string>

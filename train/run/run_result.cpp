@@ -1,6 +1,6 @@
-#include <ATen/ATen.h>
-
 #include "train/run/run_result.h"
+
+#include <ATen/ATen.h>
 
 #include <nlohmann/json.hpp>
 

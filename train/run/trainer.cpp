@@ -1,7 +1,7 @@
+#include "train/run/trainer.h"
+
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
-
-#include "train/run/trainer.h"
 
 #include <tbb/global_control.h>
 

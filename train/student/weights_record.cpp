@@ -1,6 +1,6 @@
-#include <ATen/ATen.h>
-
 #include "train/student/weights_record.h"
+
+#include <ATen/ATen.h>
 
 #include <limits>
 #include <nlohmann/json.hpp>

@@ -1,6 +1,6 @@
-#include <ATen/ATen.h>
-
 #include "common/models/vit/read_structure.h"
+
+#include <ATen/ATen.h>
 
 #include <algorithm>
 #include <array>
