@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes the golden payloads anew and puts their table into README.md: when the payload's version changes, and not otherwise.
+# Regenerates the golden payloads and their table in README.md. Only for a change of the payload's version.
 # Needs a build of make_payloads (tools/build.sh make_payloads).
 set -euo pipefail
 cd "$(dirname "$0")"
