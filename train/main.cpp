@@ -29,7 +29,7 @@ void tell(const TrainOptions& options, const TrainResult& result) {
                 static_cast<unsigned long long>(judged->images), result.test ? "test" : "validation");
   if (result.agreement)
     std::printf("agrees with the teacher on %.2f %% of the validation images\n", 100 * *result.agreement);
-  if (result.best.there())
+  if (result.best.has_value())
     std::printf("best: %s %.2f %% on the validation images after epoch %llu (step %llu), %s\n",
                 result.best.chosen_by == "top1" ? "top-1" : "agreement", 100 * result.best.score,
                 static_cast<unsigned long long>(result.best.epoch), static_cast<unsigned long long>(result.best.step),

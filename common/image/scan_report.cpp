@@ -60,10 +60,10 @@ std::vector<std::string> what_is_special(const PictureCounts& counts, const Deco
                        decoding.apply_orientation
                            ? "applied (exif_orientation = \"apply\")"
                            : "ignored, as timm and torchvision do; set exif_orientation = \"apply\" to apply it"));
-  if (counts.deep_grey > 0)
+  if (counts.grey16 > 0)
     out.push_back(
-        text(of(counts.deep_grey),
-             counts.deep_grey == 1 ? "is a 16-bit grey PNG file, which is " : "are 16-bit grey PNG files, which are ",
+        text(of(counts.grey16),
+             counts.grey16 == 1 ? "is a 16-bit grey PNG file, which is " : "are 16-bit grey PNG files, which are ",
              decoding.scale_grey16 ? "scaled to 8 bits (grey16 = \"scale\")"
                                    : "clipped at 255, as Pillow does; grey16 = \"scale\" scales such files"));
   return out;

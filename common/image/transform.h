@@ -15,7 +15,7 @@ Image crop_resize(const Image& image, int top, int left, int height, int width, 
                   bool flip);
 
 enum class CropMode {
-  kCenter,  ///< resizes the shorter side and keeps the sides' ratio
+  kCentre,  ///< resizes the shorter side and keeps the sides' ratio
   kSquash   ///< resizes both sides to the same length
 };
 
@@ -23,7 +23,7 @@ enum class CropMode {
 /// proportion (truncated, as in torchvision), then the centre crop of size × size; kSquash resizes both sides to that
 /// length. Only the pixels of the crop are resampled, so memory is bounded by `size` and the image even for extreme
 /// aspect ratios.
-Image centre_view(const Image& image, int size, double crop_pct, CropMode mode = CropMode::kCenter);
+Image centre_view(const Image& image, int size, double crop_pct, CropMode mode = CropMode::kCentre);
 
 }  // namespace vitrine
 

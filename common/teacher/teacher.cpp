@@ -16,7 +16,7 @@
 #include "common/models/device.h"
 #include "common/models/torch_errors.h"
 #include "common/teacher/open_teacher.h"
-#include "common/teacher/outputs.h"
+#include "common/teacher/check_output.h"
 #include "common/teacher/records.h"
 
 namespace vitrine {
@@ -83,7 +83,7 @@ Teacher::Teacher(const TeacherOptions& options, const TapOptions& taps)
 Teacher::~Teacher() = default;
 
 CropMode Teacher::crop_mode() const {
-  return options_.crop_mode == "squash" ? CropMode::kSquash : CropMode::kCenter;
+  return options_.crop_mode == "squash" ? CropMode::kSquash : CropMode::kCentre;
 }
 
 std::size_t Teacher::Tap::values() const {

@@ -40,8 +40,8 @@ void add_subject(std::vector<bench::Subject>& subjects, bench::Subject next) {
   subjects.push_back(std::move(next));
 }
 
-// Why the precision is left out; empty: it is not.
-std::string missing(const std::string& precision, at::Device device) {
+// Empty if supported.
+std::string unsupported_reason(const std::string& precision, at::Device device) {
   if (computes_natively(compute_type(precision), device)) return "";
   return device.is_cpu() ? "not on this processor" : "not on this GPU";
 }
@@ -51,7 +51,7 @@ bench::Measured measure(const InferenceRequest& request, bench::Contest& contest
   std::vector<bench::Entry> entries, steps;
   std::vector<bench::Figures> absent;
   for (const std::string& precision : request.precisions) {
-    if (const std::string reason = missing(precision, request.contest.device); !reason.empty()) {
+    if (const std::string reason = unsupported_reason(precision, request.contest.device); !reason.empty()) {
       absent.push_back({.entry = {.precision = precision}, .failed = reason});
       continue;
     }
