@@ -32,8 +32,8 @@ const StopFlag& stop_on_signals() {
   sigset_t handled;
   sigemptyset(&handled);
   for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGUSR1}) {
-    struct sigaction before {
-    }, action{};
+    struct sigaction before = {};
+    struct sigaction action = {};
     if (::sigaction(number, nullptr, &before) != 0) fail_system(errno, "sigaction", "failed");
     if (number == SIGHUP && before.sa_handler == SIG_IGN) continue;
     action.sa_handler = ask_to_stop;
