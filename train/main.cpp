@@ -75,11 +75,11 @@ int train(const TrainOptions& options, std::string command) {
       return 0;
     }
     if (!stop) command += " --set max_steps=0";
-    std::printf("stopped after step %llu of %llu\nto go on: %s\n", static_cast<unsigned long long>(result.steps),
+    std::printf("stopped after step %llu of %llu\nto resume: %s\n", static_cast<unsigned long long>(result.steps),
                 static_cast<unsigned long long>(trainer.steps()), command.c_str());
     return stop ? kStoppedExitCode : 0;
   } catch (const Stopped& stopped) {
-    std::printf("%s, before the first step\nto go on: %s\n", stopped.what(), command.c_str());
+    std::printf("%s, before the first step\nto resume: %s\n", stopped.what(), command.c_str());
     return kStoppedExitCode;
   }
 }

@@ -78,11 +78,11 @@ PassLists choose_passes(const TrainOptions& options, const TargetSource& source,
       more.empty() ? text("maps of the passes ", listed(maps)) : text("the passes ", listed(more));
   if (options.new_passes) {
     resumed->changes.push_back(text("from step ", resumed->step + 1, " on with ", words, ", which are new"));
-    note(text("going on with ", words, ", which are new; the order of views changes from here on"));
+    note(text("continuing with ", words, ", which are new; the order of views changes from here on"));
     return now;
   }
   note(text(words,
-            " have come since the run began; its epochs go on in their order without them (new_passes = true takes "
+            " have come since the run began; its epochs keep their order without them (new_passes = true takes "
             "them)"));
   return kept;
 }

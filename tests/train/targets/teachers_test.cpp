@@ -93,7 +93,7 @@ TEST_CASE("two teachers of one cache teach one student, by their mean probabilit
   options.targets.teacher_shares = {1, 3};
   options.output += "-other";
   CHECK(differences(weights, trained(options)) != std::vector<std::string>{});
-  // It goes on where it stopped, with both teachers' tracks in its checkpoint.
+  // It resumes where it stopped, with both teachers' tracks in its checkpoint.
   options.schedule.joint.epochs = 2;
   options.extend = true;
   CHECK(vitrine::testing::train(options).finished);

@@ -137,7 +137,7 @@ void add_pack(CommandLine& line, Body& chosen) {
   command.footer(
       "The same cache gives the same bytes. Sizes and hashes are those that were recorded when the files were "
       "written;\n"
-      "a file that differs from them ends the command. After an interruption, run the same command to go on with\n"
+      "a file that differs from them ends the command. After an interruption, run the same command to resume from\n"
       "FILE.packing. tar -xf reads the file too.\n"
       "Exit codes: 0 done, 2 bad input or an unfinished cache, 4 a needed file is damaged, 130 stopped; others as\n"
       "vitrine-cache --help says.");
@@ -154,7 +154,7 @@ void add_unpack(CommandLine& line, Body& chosen) {
   command.add_flag("--json", request->json, "print JSON, for programs");
   command.footer(
       "Every file is checked before it gets its name, and CACHE appears when all of them are there. After an\n"
-      "interruption, run the same command to go on with CACHE.unpacking.\n"
+      "interruption, run the same command to resume from CACHE.unpacking.\n"
       "Exit codes: 0 done, 1 with --check a directory differs from its list, 2 bad input, 4 a needed file is damaged,\n"
       "130 stopped; others as vitrine-cache --help says.");
   command.callback([request, &chosen] { chosen = [request] { return unpack_command(*request); }; });

@@ -141,7 +141,7 @@ int run_steps(const std::vector<DistilStep>& steps, const fs::path& directory, c
     if (code == 0) continue;
     std::printf("\n%s, in step %zu of %zu (%s)\n%s: %s\n", code == kStoppedExitCode ? "stopped" : "failed", i + 1,
                 steps.size(), step.title.c_str(),
-                code == kStoppedExitCode ? "to go on" : "after mending it, go on with", command.c_str());
+                code == kStoppedExitCode ? "to resume" : "once it is fixed, resume with", command.c_str());
     return code;
   }
   return 0;
