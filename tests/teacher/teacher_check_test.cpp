@@ -20,10 +20,12 @@
 #include "common/image/write.h"
 #include "common/teacher/calibrate.h"
 #include "common/teacher/clean_crops.h"
+#include "tests/support/message.h"
 #include "tests/support/testing.h"
 #include "tests/teacher/sample.h"
 
 using namespace vitrine;
+using vitrine::testing::has;
 using vitrine::testing::kSide;
 using vitrine::testing::Sample;
 using vitrine::testing::small_vit;
@@ -78,10 +80,6 @@ TeacherCheck checked(const Sample& sample) {
   const auto index = std::make_shared<const ImageIndex>(scan_image_folder(sample.root / "images", nullptr));
   const ViewMaker views(sample.root / "images", index, kSide);
   return check_teacher(Teacher(sample.options, sample.taps), views, *index, 256, 1, nullptr, "IMAGES", 1);
-}
-
-bool has(const std::string& text, const char* part) {
-  return text.find(part) != std::string::npos;
 }
 
 }  // namespace

@@ -27,6 +27,7 @@
 #include "tests/teacher/sample.h"
 
 using namespace vitrine;
+using vitrine::testing::has;
 using vitrine::testing::kClasses;
 using vitrine::testing::kSide;
 using vitrine::testing::kView;
