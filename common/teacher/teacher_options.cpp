@@ -71,7 +71,7 @@ void TeacherOptions::fields(Fields& f) {
   f.text("crop_mode", crop_mode,
          "clean crop: center keeps the sides' ratio, squash does not (timm's crop_mode); empty: as mean");
   f.text("license", license,
-         "the weights' license, recorded in the cache (\"apache-2.0\"); empty: as config.json says");
+         "the weights' licence, recorded in the cache (\"apache-2.0\"); empty: as config.json says");
 }
 
 void TapOptions::fields(Fields& f) {
@@ -102,10 +102,10 @@ void TapOptions::fields(Fields& f) {
       "zstd level; -1 stores poorly compressible data raw: int8 takes 6 % more space and reads several times as fast",
       {kMinLevel, kMaxLevel});
   const Range levels{kMinLevel, kMaxLevel}, windows{0, kMaxWindow};
-  f.integer("logits_level", logits_level, "the same for logits alone; 0: taps.level", levels);
-  f.integer("embedding_level", embedding_level, "the same for the embedding alone; 0: taps.level", levels);
-  f.integer("features_level", features_level, "the same for features alone; 0: taps.level", levels);
-  f.integer("attention_level", attention_level, "the same for attention alone; 0: taps.level", levels);
+  f.integer("logits_level", logits_level, "the same for logits only; 0: taps.level", levels);
+  f.integer("embedding_level", embedding_level, "the same for the embedding only; 0: taps.level", levels);
+  f.integer("features_level", features_level, "the same for features only; 0: taps.level", levels);
+  f.integer("attention_level", attention_level, "the same for attention only; 0: taps.level", levels);
   f.integer("logits_window", logits_window,
             "logits: log2 of zstd's window in bytes, at least 10; 0: the level's default", windows);
   f.integer("embedding_window", embedding_window, "the same for the embedding", windows);
