@@ -124,7 +124,7 @@ std::optional<Preparation> read_preparation(const std::filesystem::path& cache, 
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::kCorrupt) throw;
     Problem problem = error.problem();
-    problem.remedy = "remove the file and prepare the cache again, which keeps what is there";
+    problem.remedy = "remove the file and prepare the cache again, which keeps its shards";
     throw Error(ErrorKind::kCorrupt, std::move(problem));
   }
   if (preparation.plan_hash != plan_hash)

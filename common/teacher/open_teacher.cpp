@@ -164,7 +164,7 @@ void take_own_metadata(const std::map<std::string, std::string>& metadata, Opene
 /// Records and says what load_vit() will resample.
 void note_resampling(const VitStructure& structure, const WeightFiles& files, OpenedTeacher& teacher) {
   const auto own = size_before_resampling(files.tensors, structure);
-  if (!own || own->patch == 0) return;  // weights without patches are not a ViT's, which loading tells
+  if (!own || own->patch == 0) return;  // weights without patches are not a ViT's; loading them fails
   teacher.resampled_from = {static_cast<std::uint32_t>(own->image_size), static_cast<std::uint32_t>(own->patch)};
   std::vector<std::string> parts;
   const int grid = own->image_size / own->patch;

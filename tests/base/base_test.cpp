@@ -209,7 +209,7 @@ TEST_CASE("a writer that throws leaves no file, and the old file stays") {
   CHECK_FALSE(std::filesystem::exists(directory / "other"));
 }
 
-TEST_CASE("with kKeep an existing file stays, also one created meanwhile, and the caller is told") {
+TEST_CASE("with kKeep an existing file stays, also one created meanwhile, and the caller learns it") {
   const TemporaryDirectory directory;
   const std::filesystem::path path = directory / "file";
   CHECK(publish(path, "first", Existing::kKeep));

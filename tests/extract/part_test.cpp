@@ -69,7 +69,7 @@ TEST_CASE("passes whose shards would have numbers of more than ten digits are re
                        doctest::Contains("ask for at most 53333 passes at once"), Error);
 }
 
-TEST_CASE("a pass's views are told beside its images, whose number the groups may not divide") {
+TEST_CASE("a pass is described by its views and images, whose number the groups may not divide") {
   const auto index = std::make_shared<ImageIndex>();
   index->classes = {"a"};
   PlanOptions options;

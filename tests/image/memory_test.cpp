@@ -1,4 +1,4 @@
-// A decoder that runs out of memory blames no picture. This program has an allocator of its own, which fails on
+// A decoder that runs out of memory blames no picture. This program has its own allocator, which fails on
 // request: each allocation of a decoding in turn, alone and with all that follow it.
 #include <webp/encode.h>
 

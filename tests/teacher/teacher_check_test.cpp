@@ -105,7 +105,7 @@ TEST_CASE("the check before extraction: a good teacher's figures, and a head in 
             "class_names in the head's order or a class_map; on these images its class 0 corresponds to \"second\""));
 }
 
-TEST_CASE("other mean and std than in training: the usual ones that fit best are told once, and nothing if none does") {
+TEST_CASE("other mean and std than in training: the best of the usual ones is noted, or nothing if none fits") {
   at::set_num_threads(1);
   const auto words = [](const TeacherCheck& check) {
     std::string all = check.refusal;

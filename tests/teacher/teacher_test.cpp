@@ -122,7 +122,7 @@ TEST_CASE("a run is the model's forward on normalised pictures, micro-batch by m
   CHECK_THROWS_AS(teacher.run(std::span(pictures).first(5), 8), std::logic_error);
 }
 
-TEST_CASE("values do not depend on the views beside a micro-batch nor on the thread") {
+TEST_CASE("values depend neither on the other views of a micro-batch nor on the thread") {
   at::set_num_threads(1);
   Sample sample;
   for (const char* precision : {"fp32", "bf16"}) {

@@ -105,7 +105,7 @@ void expect_finished(const Cache& cache, const TrackNames& names, const std::vec
                             : missing == 1  ? " is"
                                             : " are",
                             " missing"),
-               .remedy = remedy + ", or pack what is there with --unfinished"});
+               .remedy = remedy + ", or pack the finished shards with --unfinished"});
 }
 
 // The records of shards: their writers' where there are such.

@@ -21,7 +21,7 @@ struct Packed {
   std::uint64_t resumed = 0;  ///< bytes of an earlier call that were kept; `bytes` if the pack was there already
 };
 
-/// Writes the pack of `files` as `out`, or to standard output if it is "-". The bytes depend on `files` alone. Shows
+/// Writes the pack of `files` as `out`, or to standard output if it is "-". The bytes depend only on `files`. Shows
 /// progress.
 ///
 /// A file is written as OUT.packing, and renamed when it is complete and on disk. A call that stops or fails leaves

@@ -72,7 +72,7 @@ void TrainOptions::fields(Fields& f) {
   f.integer("max_steps", max_steps, "stop after this step, with a checkpoint to resume from; 0: at the schedule's end",
             {0, 9e18});
   f.flag("restart", restart,
-         "start anew even if output holds a run, which is moved to OUTPUT.old; otherwise the same configuration "
+         "start over even if output holds a run, which is moved to OUTPUT.old; otherwise the same configuration "
          "resumes it, and another one is refused");
   f.flag("extend", extend,
          "resume although the phases' epochs differ: from the next step on the new schedule applies, as if it had been "

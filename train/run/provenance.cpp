@@ -105,7 +105,8 @@ std::string allowance_words() {
 Allowance::Allowance(const std::string& words) {
   for (const std::string& word : comma_separated(words)) {
     const auto found = std::ranges::find_if(kWords, [&](const auto& known) { return word == known.first; });
-    if (word == "module") fail("allow = \"", words, "\": module is a word of the command line alone, --allow module");
+    if (word == "module")
+      fail("allow = \"", words, "\": module can only be given on the command line, as --allow module");
     if (word == "chance")
       fail("allow = \"", words,
            "\" names \"chance\", which vitrine-extract asks for; training does not check the teacher, leave it out");

@@ -71,7 +71,7 @@ std::optional<Checkpoint> run_to_resume(const TrainOptions& options) {
                             words_of(differences)),
                .remedy = text(
                    longer ? "set extend = true to resume with the new length" : "restore these settings to resume it",
-                   ", choose another output, or set restart = true, which moves that run aside and starts anew")});
+                   ", choose another output, or set restart = true, which moves that run aside and starts over")});
 }
 
 FileLock lock_run(const std::filesystem::path& directory) {

@@ -327,7 +327,7 @@ void Translator::join_attention() {
   }
 }
 
-/// As timm's models with registers, whose positions are those of the patches alone.
+/// As timm's models with registers, which have positions only for the patches.
 void Translator::fold_class_position() {
   const auto token = out_.find("cls_token"), positions = out_.find("pos_embed");
   if (token == out_.end() || positions == out_.end()) return;
@@ -361,7 +361,7 @@ void Translator::drop_unused_pool() {
   });
 }
 
-/// In memory of their own, and F64 as F32.
+/// Copies in their own memory; F64 becomes F32.
 Tensors owned(const Tensors& tensors, const std::string& where, std::vector<std::string>& notes) {
   Tensors out;
   std::size_t converted = 0;

@@ -12,7 +12,7 @@
 namespace vitrine {
 
 struct WeightFiles {
-  /// In memory of their own, contiguous, on the CPU. A ViT has timm's names (names.h).
+  /// In their own memory, contiguous, on the CPU. A ViT has timm's names (names.h).
   Tensors tensors;
   std::string naming;                           ///< whose names the files have; empty: no known ViT, nothing renamed
   std::map<std::string, std::string> metadata;  ///< of safetensors files
@@ -36,7 +36,7 @@ std::vector<std::filesystem::path> find_weight_files(const std::filesystem::path
 /// tensor of one name.
 WeightFiles read_weights(const std::filesystem::path& path);
 
-/// WeightFiles::sha256 alone, without reading tensors.
+/// Only WeightFiles::sha256, without reading tensors.
 std::string sha256_of_weights(const std::filesystem::path& path);
 
 }  // namespace vitrine

@@ -146,7 +146,7 @@ TEST_CASE("distil: a stop is passed on, and the same command resumes") {
   CHECK(step.get<int>() < 800);
 }
 
-TEST_CASE("distil: --dry-run tells everything and writes nothing") {
+TEST_CASE("distil: --dry-run prints everything and writes nothing") {
   const Photos photos;
   photos.save(5);
   const CommandResult result = run(photos.command("--dry-run --hours 5"));

@@ -194,7 +194,7 @@ TEST_CASE("every kind of damage is found and named, without false findings") {
   }
 }
 
-TEST_CASE("a track.json on which the shards disagree, or which none records, must be extracted again") {
+TEST_CASE("a track.json on which the shards disagree, or that no shard records, must be extracted again") {
   const SampleCache cache;
   const TrackInfo track = sample_tracks(cache.plan)[0];
   TrackInfo stranger = track;

@@ -292,7 +292,7 @@ TEST_CASE("a checkpoint of either kind is evaluated: per class, calibration, and
   }
 }
 
-TEST_CASE("a warning tells for how much of the run the feature term is off because passes lack features") {
+TEST_CASE("a warning says for how much of the run the feature term is off because passes lack features") {
   const CliFixture fixture;
   REQUIRE(fixture.extract("cache", {"first_pass=2", "passes=2", "taps.features=[]", "taps.attention=[]"}).exit_code ==
           0);

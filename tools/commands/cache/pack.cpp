@@ -132,7 +132,7 @@ void add_pack(CommandLine& line, Body& chosen) {
   command.add_option("DIR", request->directory, "the cache's directory").required();
   command.add_option("-o,--out", request->out, "the file to write; - for standard output").required().type_name("FILE");
   add_tracks_option(command, request->tracks);
-  command.add_flag("--unfinished", request->unfinished, "pack what is there of an unfinished extraction");
+  command.add_flag("--unfinished", request->unfinished, "pack the finished shards of an unfinished extraction");
   command.add_flag("--json", request->json, "print JSON, for programs");
   command.footer(
       "The same cache gives the same bytes. Sizes and hashes are those that were recorded when the files were "

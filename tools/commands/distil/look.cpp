@@ -45,7 +45,7 @@ ImageIndex list_photos(const DistilRequest& request, double hold_out) {
 
 // Seconds that the teacher takes for a few random pictures.
 double seconds_of_forward(const TeacherOptions& options) {
-  const QuietScreen quiet;  // it is opened once more, and tells then
+  const QuietScreen quiet;  // it is opened again later, and prints its notes then
   TapOptions taps;
   taps.features = {-1};
   const Teacher teacher(options, taps);
