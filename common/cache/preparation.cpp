@@ -128,12 +128,12 @@ std::optional<Preparation> read_preparation(const std::filesystem::path& cache, 
     throw Error(ErrorKind::kCorrupt, std::move(problem));
   }
   if (preparation.plan_hash != plan_hash)
-    throw Error(ErrorKind::kInput,
-                {.path = path.string(),
-                 .what = text("is of plan ", preparation.plan_hash.substr(0, 8), ", but the cache has plan ",
-                              plan_hash.substr(0, 8)),
-                 .remedy = "the file belongs to another cache; remove it and prepare this one again, which keeps what "
-                           "is there"});
+    throw Error(
+        ErrorKind::kInput,
+        {.path = path.string(),
+         .what = text("is of plan ", preparation.plan_hash.substr(0, 8), ", but the cache has plan ",
+                      plan_hash.substr(0, 8)),
+         .remedy = "the file belongs to another cache; remove it and prepare this one again, which keeps its shards"});
   return preparation;
 }
 

@@ -54,7 +54,7 @@ void TeacherOptions::fields(Fields& f) {
   f.text("arch", arch, "timm's name of the architecture; empty: from config.json, else from the tensors");
   f.integer("image_size", image_size, "side of the square input in pixels; 0: as the weights have it", {0, 4096});
   f.integer("patch", patch, "side of a patch; 0: as the weights have it", {0, 256});
-  f.integer("heads", heads, "attention heads, which tensors do not tell; 0: from arch or config.json, else width / 64",
+  f.integer("heads", heads, "attention heads, which tensors do not show; 0: from arch or config.json, else width / 64",
             {0, 256});
   f.text("activation", activation,
          "of the MLP: gelu, gelu_tanh, quick_gelu or silu; empty: from arch or config.json, else gelu");

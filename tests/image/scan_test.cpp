@@ -290,7 +290,7 @@ TEST_CASE("every left-out file is listed with its kind, and none becomes a class
     for (const LeftOut& entry : scan.left_out) {
       CAPTURE(entry.id + ": " + entry.reason);
       CHECK(!entry.reason.empty());
-      // The path stands beside the reason, what is left out needs no advice, and not every file is an image.
+      // The path has its own column, what is left out needs no advice, and not every file is an image.
       CHECK(!has(entry.reason, entry.id.substr(0, entry.id.find_last_not_of('/') + 1)));
       CHECK(!has(entry.reason, ";"));
       CHECK(!has(entry.reason, "leave it out"));

@@ -78,7 +78,7 @@ TEST_CASE("a key that is set overrides config.json, and the difference is noted"
   Folder folder;
   folder.describe(kCard);
   folder.options.mean = {0.5, 0.5, 0.5};
-  folder.options.crop_pct = 0.8;  // as config.json has it: nothing to tell
+  folder.options.crop_pct = 0.8;  // as config.json has it: nothing to note
   const OpenedTeacher teacher = folder.open();
   CHECK(teacher.options.mean == std::vector<double>{0.5, 0.5, 0.5});
   CHECK(has(all(teacher.notes), "teacher.mean = [0.5 0.5 0.5], although config.json says [0.1 0.2 0.3]"));

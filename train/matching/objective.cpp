@@ -38,8 +38,8 @@ Objective::Objective(const ObjectiveOptions& options, const TargetShapes& shapes
   if (topk_ && (loss.output != OutputForm::kKl || loss.exits_weight > 0 ||
                 (loss.attention == AttentionForm::kGradient && loss.guidance_score == GuidanceScore::kTeacher)))
     fail(
-        "the cache has the teacher's largest logits only, with which loss.output = \"kl\" works alone, without exits "
-        "and without the teacher's score; extract all logits, or change loss.output, loss.exits_weight and "
+        "the cache has only the teacher's largest logits, which work only with loss.output = \"kl\", without exits "
+        "and the teacher's score; extract all logits, or change loss.output, loss.exits_weight and "
         "loss.guidance_score");
   if (!shapes.columns.empty()) {
     columns_ = at::tensor(shapes.columns, at::kLong).to(device);

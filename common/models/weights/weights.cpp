@@ -99,7 +99,7 @@ WeightIndex read_index(const fs::path& path) {
   for (const std::string& name : names) {
     index.shards.push_back(path.parent_path() / name);
     if (!file_exists(index.shards.back()))
-      fail(path.string(), ": lists ", name, ", which is not there; fetch it into the same directory");
+      fail(path.string(), ": lists ", name, ", which is missing; fetch it into the same directory");
   }
   return index;
 }

@@ -23,7 +23,7 @@ using namespace vitrine::testing;
 namespace {
 
 std::atomic<ino_t> unreadable_inode = 0;
-std::atomic<std::size_t> unreadable_bytes = 0;  // reads of so many bytes fail; 0: all
+std::atomic<std::size_t> unreadable_bytes = 0;  // reads of this many bytes fail; 0: all
 
 }  // namespace
 

@@ -153,7 +153,7 @@ void add_unpack(CommandLine& line, Body& chosen) {
                    "write nothing: read every byte of FILE, or of a directory that tar made of one");
   command.add_flag("--json", request->json, "print JSON, for programs");
   command.footer(
-      "Every file is checked before it gets its name, and CACHE appears when all of them are there. After an\n"
+      "Every file is checked before it gets its name, and CACHE appears when all are complete. After an\n"
       "interruption, run the same command to resume from CACHE.unpacking.\n"
       "Exit codes: 0 done, 1 with --check a directory differs from its list, 2 bad input, 4 a needed file is damaged,\n"
       "130 stopped; others as vitrine-cache --help says.");

@@ -93,7 +93,7 @@ void meet_classes(const Teacher& teacher, const std::vector<std::string>& folder
   found.facts.teacher_fits = false;
   found.warnings.push_back(text(
       "the teacher has ", classes, " classes and the photos ", folders.size(),
-      ", under other names: its logits are not used, only its features and attention beside the labels. A teacher that "
+      ", under other names: its logits are not used, only its features and attention, and the labels. A teacher that "
       "was trained on these classes teaches more: vitrine train configs/photos/teacher.toml trains one"));
 }
 

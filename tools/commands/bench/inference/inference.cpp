@@ -1,4 +1,4 @@
-// vitrine-bench inference: what a student costs where it runs, beside its teacher and other runtimes.
+// vitrine-bench inference: what a student costs where it runs, compared with its teacher and other runtimes.
 #include <ATen/ATen.h>
 
 #include <cstdio>
@@ -99,8 +99,8 @@ int inference_command(InferenceRequest request) {
 }  // namespace
 
 void add_inference(CommandLine& line, std::function<int()>& chosen) {
-  CommandLine& command =
-      line.add_subcommand("inference", "what students cost where they run, beside teacher and runtimes");
+  CommandLine& command = line.add_subcommand(
+      "inference", "what students cost where they run, compared with the teacher and other runtimes");
   const auto request = std::make_shared<InferenceRequest>();
   request->contest.threads = 0;
   request->contest.python = bench::default_python();
