@@ -1,5 +1,7 @@
 #include "train/optim/schedule.h"
 
+#include <cmath>
+
 #include "common/base/error.h"
 #include "common/config/config.h"
 #include "tests/support/message.h"
