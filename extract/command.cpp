@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "common/base/counted.h"
 #include "common/base/error.h"
 #include "common/base/progress.h"
 #include "extract/compare.h"
@@ -79,12 +80,11 @@ int extract(const ExtractOptions& options, const ExtractMode& mode, const StopFl
   }
   const RunResult result = run_part(options, part, teacher, std::move(start), stop);
   if (result.made.left_out > 0)
-    note(text(human_count(result.made.left_out), " of ", human_count(result.made.views),
-              result.made.views == 1 ? " view" : " views", result.made.left_out == 1 ? " was" : " were",
-              " left out: pictures could not be read; ", (std::filesystem::path(options.cache) / kLeftOutFile).string(),
-              " names them"));
+    note(text(human_count(result.made.left_out), " of ", counted(result.made.views, "view"),
+              result.made.left_out == 1 ? " was" : " were", " left out: pictures could not be read; ",
+              (std::filesystem::path(options.cache) / kLeftOutFile).string(), " names them"));
   if (result.made.stopped) {
-    note("stopped between two shards; run the same command again to go on with the missing ones");
+    note("stopped between two shards; run the same command again to resume");
     return kStoppedExitCode;
   }
   print_result(options, result);

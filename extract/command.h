@@ -21,8 +21,8 @@ struct ExtractMode {
 /// preparation is missing. A configuration that contradicts the cache is an Error before any picture is read. Returns
 /// the exit code: 0, or kStoppedExitCode when `stop` was set between two shards. Throws Error for bad input, before
 /// writing anything where possible, and Stopped when `stop` is set during the scan, the check on clean crops or the
-/// calibration. The same call resumes with what is missing. With
-/// mode.dry_run it ends after all checks, without the calibration.
+/// calibration. The same call resumes with what is missing. With mode.dry_run it ends after all checks, without the
+/// calibration.
 int extract(const ExtractOptions& options, const ExtractMode& mode = {}, const StopFlag& stop = never_stop());
 
 }  // namespace vitrine

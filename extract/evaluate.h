@@ -16,7 +16,7 @@ struct TeacherEvaluation {
   std::uint64_t images = 0;
   double top1 = 0, top5 = 0;      ///< in [0, 1]
   double confidence = 0;          ///< mean of the largest probability
-  double calibration_error = 0;   ///< expected calibration error (metrics.h)
+  double calibration_error = 0;   ///< expected calibration error (common/eval/metrics.h)
   double core_milliseconds = 0;   ///< per image: processor time of forward and picture
   std::vector<double> agreement;  ///< with each teacher, itself included: share of images of the same top-1 class
 };

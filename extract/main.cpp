@@ -109,7 +109,7 @@ int main(int argc, char** argv) {
       vitrine::note(stopped.what());
       code = vitrine::kStoppedExitCode;
     }
-    if (code == vitrine::kStoppedExitCode) vitrine::note("to go on: " + vitrine::shell_command(argc, argv));
+    if (code == vitrine::kStoppedExitCode) vitrine::note("to resume: " + vitrine::shell_command(argc, argv));
     return code;
   });
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "common/base/counted.h"
 #include "common/base/error.h"
 #include "common/base/local_ranks.h"
 #include "common/base/memory.h"
@@ -77,13 +78,12 @@ WorkerChoice choose_workers(const Plan& plan, double forward_bytes, const std::v
   const std::optional<std::uint64_t> available = available_memory();
   const std::uint32_t workers = workers_that_fit(memory, wanted, available, plan.options());
   const auto bytes = [](std::uint64_t number) { return human_bytes(static_cast<double>(number)); };
-  return {workers,
-          text("memory: about ", bytes(memory.total(workers)),
-               available ? text(" of ", bytes(*available), " available") : "", ": ", workers,
-               workers == 1 ? text(" worker with ", bytes(memory.per_worker))
-                            : text(" workers with ", bytes(memory.per_worker), " each"),
-               ", ", bytes(memory.shards), " for shards",
-               workers < wanted ? text("; ", wanted, " workers would need ", bytes(memory.total(wanted))) : "")};
+  return {
+      workers,
+      text("memory: about ", bytes(memory.total(workers)),
+           available ? text(" of ", bytes(*available), " available") : "", ": ", counted(workers, "worker"), " with ",
+           bytes(memory.per_worker), workers == 1 ? "" : " each", ", ", bytes(memory.shards), " for shards",
+           workers < wanted ? text("; ", wanted, " workers would need ", bytes(memory.total(wanted))) : "")};
 }
 
 }  // namespace vitrine

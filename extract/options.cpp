@@ -19,8 +19,7 @@ void ExtractOptions::fields(Fields& f) {
   f.integer("passes", passes, "number of passes to make", {1, 1e6});
   f.text("part", part,
          "i/n: make every n-th shard, starting with the i-th, for n concurrent processes on a cache that was prepared "
-         "(--prepare); auto: from RANK and WORLD_SIZE (torchrun --no-python), or SLURM_PROCID and "
-         "SLURM_NTASKS (srun)");
+         "(--prepare); auto: from RANK and WORLD_SIZE (torchrun --no-python), or SLURM_PROCID and SLURM_NTASKS (srun)");
   f.integer("workers", workers, "groups made at once, each on one thread; 0: this process's share of the cores",
             {0, 4096});
   f.integer("check_images", check_images, "clean crops on which the teacher is checked first; 0: no check", {0, 1e6});

@@ -45,7 +45,7 @@ struct ExtractOptions {
 void take_allowed_words(std::vector<std::string> lists, ExtractOptions& options);
 /// The words, for --help.
 inline constexpr const char* kAllowHelp =
-    "go on all the same: chance, with a teacher that scores at chance or fits another class order better; mixed, with "
+    "continue anyway: chance, with a teacher that scores at chance or fits another class order better; mixed, with "
     "tracks begun with another GPU, CPU, library version or micro-batch; module, by running the code in teacher.module";
 
 }  // namespace vitrine

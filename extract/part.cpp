@@ -4,6 +4,7 @@
 #include <charconv>
 #include <string_view>
 
+#include "common/base/counted.h"
 #include "common/base/error.h"
 #include "common/base/progress.h"
 #include "common/cache/shard_directory.h"
@@ -63,11 +64,10 @@ std::vector<ShardKey> shards_of_part(const Plan& plan, std::uint32_t first_pass,
 std::string words_of_passes(const Plan& plan, std::uint32_t passes) {
   const std::uint64_t views = plan.layout().views_per_pass(), images = plan.index().images.size();
   const std::uint32_t shards = plan.shards_per_pass();
-  return text(human_count(passes), passes == 1 ? " pass of " : " passes of ", human_count(views), " views",
-              views == images ? ""
-                              : text(" (", human_count(images), images == 1 ? " image" : " images",
-                                     ", the last group filled up with the pass's first)"),
-              " in ", human_count(shards), shards == 1 ? " shard" : " shards", passes == 1 ? "" : " each");
+  return text(
+      counted(passes, "pass", "passes"), " of ", counted(views, "view"),
+      views == images ? "" : text(" (", counted(images, "image"), ", the last group filled up with the pass's first)"),
+      " in ", counted(shards, "shard"), passes == 1 ? "" : " each");
 }
 
 std::string resolve_part(const std::string& part, const std::function<const char*(const char*)>& variable) {

@@ -34,5 +34,5 @@ for pair in "plain kl" "full live"; do
 done
 
 .venv/bin/python tools/scripts/demo_table.py demo
-say "The four students beside each other"
+say "The four students side by side"
 $bin/vitrine-report demo/students/plain demo/students/kl demo/students/full demo/students/live --judge -o demo/report.html

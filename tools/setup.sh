@@ -67,7 +67,7 @@ stamp() {
 [ ! -f "$(stamp)" ] || exit 0
 
 mkdir -p .venv 2>/dev/null || fail ".venv is neither a directory nor a link to one, or cannot be made; remove it, then run this again"
-exec 9<.venv  # one set-up at a time; the others find all in place
+exec 9<.venv  # one set-up at a time; the others then find everything installed
 if command -v flock >/dev/null && ! flock -n 9; then
   say "waiting for another set-up of this .venv"
   flock 9

@@ -29,7 +29,7 @@ void tell(const TrainOptions& options, const TrainResult& result) {
                 static_cast<unsigned long long>(judged->images), result.test ? "test" : "validation");
   if (result.agreement)
     std::printf("agrees with the teacher on %.2f %% of the validation images\n", 100 * *result.agreement);
-  if (result.best.there())
+  if (result.best.has_value())
     std::printf("best: %s %.2f %% on the validation images after epoch %llu (step %llu), %s\n",
                 result.best.chosen_by == "top1" ? "top-1" : "agreement", 100 * result.best.score,
                 static_cast<unsigned long long>(result.best.epoch), static_cast<unsigned long long>(result.best.step),
@@ -75,11 +75,11 @@ int train(const TrainOptions& options, std::string command) {
       return 0;
     }
     if (!stop) command += " --set max_steps=0";
-    std::printf("stopped after step %llu of %llu\nto go on: %s\n", static_cast<unsigned long long>(result.steps),
+    std::printf("stopped after step %llu of %llu\nto resume: %s\n", static_cast<unsigned long long>(result.steps),
                 static_cast<unsigned long long>(trainer.steps()), command.c_str());
     return stop ? kStoppedExitCode : 0;
   } catch (const Stopped& stopped) {
-    std::printf("%s, before the first step\nto go on: %s\n", stopped.what(), command.c_str());
+    std::printf("%s, before the first step\nto resume: %s\n", stopped.what(), command.c_str());
     return kStoppedExitCode;
   }
 }

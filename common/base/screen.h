@@ -19,7 +19,7 @@ Screen chosen_screen();
 /// For the whole process; kText until it is called. Call in main() before other threads start.
 void choose_screen(Screen screen);
 
-/// RAII: kQuiet while it lives. On the main thread, while no other one tells anything.
+/// RAII: kQuiet while it lives. Only on the main thread, while no other thread prints.
 class QuietScreen {
  public:
   QuietScreen();

@@ -38,10 +38,10 @@ sigset_t install_handlers() {
   sigset_t handled;
   sigemptyset(&handled);
   for (const int number : kStopSignals) {
-    struct sigaction before {};
+    struct sigaction before = {};
+    struct sigaction action = {};
     if (::sigaction(number, nullptr, &before) != 0) fail_system(errno, "sigaction", "failed");
     if (number == SIGHUP && before.sa_handler == SIG_IGN) continue;
-    struct sigaction action {};
     action.sa_handler = ask_to_stop;
     // SA_RESETHAND: a second signal has its default effect.
     action.sa_flags = static_cast<int>(SA_RESTART | SA_RESETHAND);

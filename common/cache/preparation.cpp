@@ -124,16 +124,16 @@ std::optional<Preparation> read_preparation(const std::filesystem::path& cache, 
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::kCorrupt) throw;
     Problem problem = error.problem();
-    problem.remedy = "remove the file and prepare the cache again, which keeps what is there";
+    problem.remedy = "remove the file and prepare the cache again, which keeps its shards";
     throw Error(ErrorKind::kCorrupt, std::move(problem));
   }
   if (preparation.plan_hash != plan_hash)
-    throw Error(ErrorKind::kInput,
-                {.path = path.string(),
-                 .what = text("is of plan ", preparation.plan_hash.substr(0, 8), ", but the cache has plan ",
-                              plan_hash.substr(0, 8)),
-                 .remedy = "the file belongs to another cache; remove it and prepare this one again, which keeps what "
-                           "is there"});
+    throw Error(
+        ErrorKind::kInput,
+        {.path = path.string(),
+         .what = text("is of plan ", preparation.plan_hash.substr(0, 8), ", but the cache has plan ",
+                      plan_hash.substr(0, 8)),
+         .remedy = "the file belongs to another cache; remove it and prepare this one again, which keeps its shards"});
   return preparation;
 }
 

@@ -26,7 +26,7 @@ struct TeacherScore {
 
 /// `teacher`: "NAME.xxxxxxxx". nullopt if the cache has none. Throws Error.
 std::optional<TeacherScore> read_teacher_score(const std::filesystem::path& cache, const std::string& teacher);
-/// Publishes it unless there is one, of an earlier preparation: files of a cache do not change.
+/// Writes the file unless an earlier preparation already did; cache files are immutable.
 void write_teacher_score(const std::filesystem::path& cache, const std::string& teacher, const TeacherScore& score);
 
 }  // namespace vitrine

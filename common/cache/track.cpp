@@ -330,7 +330,7 @@ std::vector<ArithmeticKind> arithmetic_kinds(std::span<const ShardNotes> shards)
 
 namespace {
 
-constexpr std::uint64_t kMaxChunkBytes = (1ull << 32) - 1;  // table.h counts them in 32 bits
+constexpr std::uint64_t kMaxChunkBytes = (1ull << 32) - 1;  // the container counts them in 32 bits
 constexpr std::uint64_t kMaxTransformValues = 1ull << 29;   // encode_items()
 constexpr std::uint64_t kMaxUniformValues = 1ull << 30;     // at most 4 bytes each for low bits and for planes
 

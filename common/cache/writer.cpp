@@ -187,7 +187,7 @@ void check_cache(const std::filesystem::path& directory, const ImageIndex& index
           ErrorKind::kInput,
           {.path = path.string(),
            .what = "the cache holds another index: " + difference,
-           .remedy = "use the dataset as it was (where pictures are gone or damaged, bad_images = \"skip\" goes on "
+           .remedy = "use the dataset as it was (where pictures are gone or damaged, bad_images = \"skip\" continues "
                      "without them), or another cache directory"});
   if (const std::filesystem::path path = directory / "plan.json"; path_exists(path))
     compare_with_file(path, plan.json(), "plan", kOtherPlan);

@@ -23,7 +23,7 @@ namespace vitrine {
 /// another index or plan.
 void create_cache(const std::filesystem::path& directory, const ImageIndex& index, const Plan& plan);
 
-/// Throws as create_cache() does when what is there is another index or plan; writes nothing.
+/// Throws as create_cache() does when the cache has another index or plan; writes nothing.
 void check_cache(const std::filesystem::path& directory, const ImageIndex& index, const Plan& plan);
 
 /// Publishes the basis as `path`. Equal bases give equal bytes.

@@ -1,6 +1,6 @@
-#include <ATen/ATen.h>
-
 #include "common/eval/accuracy.h"
+
+#include <ATen/ATen.h>
 
 #include "common/base/error.h"
 

@@ -55,7 +55,7 @@ ImageSize read_webp(Bytes bytes, const std::string& name, Image* image) {
   config.output.u.RGBA = {image->rgb.data(), size.width * 3, image->rgb.size()};
   errno = 0;
   const VP8StatusCode status = WebPDecode(data, bytes.size(), &config);
-  // Some of libwebp's allocations fail as a damaged bit stream does; malloc() tells.
+  // libwebp reports some failed allocations as a damaged bit stream; malloc() tells them apart.
   if (status == VP8_STATUS_OUT_OF_MEMORY || (status != VP8_STATUS_OK && errno == ENOMEM)) refuse_for_memory(name);
   if (status != VP8_STATUS_OK)
     throw Error(ErrorKind::kCorrupt, {.path = name,

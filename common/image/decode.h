@@ -22,7 +22,7 @@ namespace vitrine {
 /// Whether the first 12 bytes of a file match one of the supported formats.
 bool begins_as_picture(std::span<const std::byte> head);
 
-/// Size of decode_image()'s result, from headers and EXIF data alone. `name`: the image's name in errors.
+/// Size of decode_image()'s result, only from headers and EXIF data. `name`: the image's name in errors.
 ImageSize read_image_size(std::span<const std::byte> bytes, const std::string& name, const Decoding& decoding = {});
 
 /// Decodes the whole image. At most 2^28 pixels; larger images are rejected before memory is allocated.

@@ -98,7 +98,7 @@ int exif_orientation(std::span<const std::byte> file) {
   return 1;
 }
 
-bool has_deep_grey(std::span<const std::byte> file) {
+bool has_grey16(std::span<const std::byte> file) {
   const Reading in(as_text(file));
   return in.part(0, 4) == "\x89PNG" && in.number(24, 1, true) == 16 && in.number(25, 1, true) == 0;
 }

@@ -1,4 +1,4 @@
-// Metadata of image files.
+// Cheap metadata probes of image files, which decode no pixels.
 #ifndef VITRINE_COMMON_IMAGE_EXIF_H_
 #define VITRINE_COMMON_IMAGE_EXIF_H_
 
@@ -12,7 +12,7 @@ namespace vitrine {
 int exif_orientation(std::span<const std::byte> file);
 
 /// Whether a PNG file has 16-bit grey samples, which decode_image() clips or scales.
-bool has_deep_grey(std::span<const std::byte> file);
+bool has_grey16(std::span<const std::byte> file);
 
 }  // namespace vitrine
 

@@ -13,7 +13,7 @@ namespace vitrine {
 
 /// Keeps one side of the split of folders.hold_out in `files` (a listing, in any order): the held-out files if
 /// folders.held_out, else the others. Of the n files of each class folder (of each topmost folder, and of those in none
-/// together), round(hold_out · n) are held out: those whose ids have the smallest xxh3. A function of the ids alone:
+/// together), round(hold_out · n) are held out: those whose ids have the smallest xxh3. A function only of the ids:
 /// every program splits alike, with labels or without. Images of folders.unlabelled are never held out.
 void apply_hold_out(const ImageFolders& folders, std::vector<ImageEntry>& files);
 

@@ -47,7 +47,7 @@ void write_index_record(const std::filesystem::path& directory, const std::strin
                                  {"depth", name_of(record.depth)},
                                  {"looked_at", record.counts.looked_at},
                                  {"rotated", record.counts.rotated},
-                                 {"deep_grey", record.counts.deep_grey}};
+                                 {"deep_grey", record.counts.grey16}};
   if (record.hold_out > 0) json["hold_out"] = record.hold_out;
   publish(directory / kIndexRecordFile, json.dump(2) + "\n");
 }

@@ -30,7 +30,7 @@ bool has_end_marker(std::span<const std::byte> bytes) {
   return false;
 }
 
-// The list of what is left out names the path by itself, and nothing is left to do about it.
+// Only the reason: left_out.tsv has the path in its own column.
 std::string reason_of(const Error& error) {
   return error.problem().what;
 }
@@ -80,7 +80,7 @@ Look look_once(const ImageFolders& folders, ImageEntry& entry, IndexDepth depth,
   entry.file_bytes = bytes.size();
   entry.hash = xxh3(bytes);
   look.rotated = exif_orientation(bytes) != 1;
-  look.deep_grey = has_deep_grey(bytes);
+  look.grey16 = has_grey16(bytes);
   return look;
 }
 

@@ -10,7 +10,7 @@ namespace vitrine {
 
 struct Look {
   std::optional<LeftOut> left_out;  ///< nullopt for an image
-  bool rotated = false, deep_grey = false;
+  bool rotated = false, grey16 = false;
 };
 
 /// Fills in the entry's size and hash if the file is an image. Other files are read only up to the first bytes. Retries

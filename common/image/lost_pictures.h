@@ -1,4 +1,4 @@
-// Images that a cache knows as lost: left_out.tsv beside its index names them, since a run could not read them.
+// Indexed images that an earlier run listed in left_out.tsv as unreadable.
 #ifndef VITRINE_COMMON_IMAGE_LOST_PICTURES_H_
 #define VITRINE_COMMON_IMAGE_LOST_PICTURES_H_
 

@@ -55,14 +55,14 @@ struct Reader {
     png_read_info(png, info);
     return true;
   }
-  bool deep_grey() const {
+  bool grey16() const {
     return png_get_bit_depth(png, info) == 16 && png_get_color_type(png, info) == PNG_COLOR_TYPE_GRAY;
   }
-  // `rows`: one pointer per row, each to width × 3 bytes; for deep_grey() the first width × 2 receive big-endian
+  // `rows`: one pointer per row, each to width × 3 bytes; for grey16() the first width × 2 receive big-endian
   // samples.
   bool pixels(png_bytepp rows) {
     if (setjmp(png_jmpbuf(png))) return false;
-    if (!deep_grey()) {
+    if (!grey16()) {
       png_set_expand(png);  // expand palettes to RGB, and 1, 2 and 4 bits to 8
       png_set_strip_16(png);
       png_set_strip_alpha(png);
@@ -106,9 +106,9 @@ ImageSize formats::read_png(Bytes bytes, const std::string& name, Image* image, 
   *image = Image(size.height, size.width);
   std::vector<png_bytep> rows(static_cast<std::size_t>(size.height));
   for (int y = 0; y < size.height; ++y) rows[static_cast<std::size_t>(y)] = image->row(y);
-  const bool deep_grey = reader.deep_grey();
+  const bool grey16 = reader.grey16();
   if (!reader.pixels(rows.data())) refuse();
-  if (deep_grey)
+  if (grey16)
     for (png_bytep row : rows)
       for (int x = size.width - 1; x >= 0; --x)  // in place, from the right: 2 bytes become 3
         std::fill_n(row + 3 * x, 3, byte_of_grey16(row[2 * x] << 8 | row[2 * x + 1], scale_grey16));

@@ -160,7 +160,7 @@ FolderScan scan(const ImageFolders& folders, const ScanOptions& options, const K
       continue;
     }
     out.counts.rotated += looks[i].rotated ? 1 : 0;
-    out.counts.deep_grey += looks[i].deep_grey ? 1 : 0;
+    out.counts.grey16 += looks[i].grey16 ? 1 : 0;
     out.index.images.push_back(std::move(listing.files[i]));
   }
   if (reuses && known->counts) out.counts = *known->counts;

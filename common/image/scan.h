@@ -32,7 +32,7 @@ enum class VerifyImages {
 /// Counts of special images in the index.
 struct PictureCounts {
   std::uint64_t rotated = 0;    ///< EXIF orientation other than upright, ignored or applied (decode.h)
-  std::uint64_t deep_grey = 0;  ///< 16-bit grey, clipped or scaled (decode.h)
+  std::uint64_t grey16 = 0;     ///< 16-bit grey, clipped or scaled (decode.h)
   std::uint64_t looked_at = 0;  ///< images whose files were read
   bool operator==(const PictureCounts&) const = default;
 };

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/base/counted.h"
 #include "common/base/error.h"
 #include "common/base/progress.h"
 #include "common/image/index_record.h"
@@ -19,7 +20,8 @@ void say_what_is_left_out(std::span<const LeftOut> left_out) {
   note(text("left out: ", counts_by_kind(left_out)));
   const auto unreadable = std::ranges::count(left_out, LeftOutKind::kUnreadable, &LeftOut::kind);
   if (unreadable > 0)
-    note(text(unreadable, unreadable == 1 ? " file could not be read and is" : " files could not be read and are",
+    note(text(counted(static_cast<std::uint64_t>(unreadable), "file could not be read and is",
+                      "files could not be read and are"),
               " missing from the data set; check permissions and the disk, then start again"));
   for (const LeftOut& entry : left_out.first(std::min(kShown, left_out.size())))
     note(text("left out: ", entry.id, ": ", entry.reason));
@@ -32,10 +34,8 @@ void say_where_all_are_named(std::span<const LeftOut> left_out, const std::files
 
 void say_what_is_skipped(std::span<const std::pair<std::uint32_t, LeftOut>> bad) {
   if (bad.empty()) return;
-  note(bad.size() == 1 ? "1 image of the index is gone, changed or cannot be read; views that need it are left out"
-                       : text(human_count(bad.size()),
-                              " images of the index are gone, changed or cannot be read; views that need them are "
-                              "left out"));
+  note(text(counted(bad.size(), "image of the index is", "images of the index are"),
+            " gone, changed or cannot be read; views that need ", bad.size() == 1 ? "it" : "them", " are left out"));
   for (const auto& [image, entry] : bad.first(std::min(kShown, bad.size())))
     note(text("skipped: ", entry.id, ": ", entry.reason));
   if (bad.size() > kShown) note(text("skipped: ", bad.size() - kShown, " more"));
@@ -51,8 +51,7 @@ std::function<void(const LeftOut&)> tell_and_list(const std::filesystem::path& l
 
 std::vector<std::string> what_is_special(const PictureCounts& counts, const Decoding& decoding) {
   const auto of = [&](std::uint64_t count) {
-    return text(human_count(count), " of ", human_count(counts.looked_at),
-                counts.looked_at == 1 ? " image examined " : " images examined ");
+    return text(human_count(count), " of ", counted(counts.looked_at, "image"), " examined ");
   };
   std::vector<std::string> out;
   if (counts.rotated > 0)
@@ -61,10 +60,10 @@ std::vector<std::string> what_is_special(const PictureCounts& counts, const Deco
                        decoding.apply_orientation
                            ? "applied (exif_orientation = \"apply\")"
                            : "ignored, as timm and torchvision do; set exif_orientation = \"apply\" to apply it"));
-  if (counts.deep_grey > 0)
+  if (counts.grey16 > 0)
     out.push_back(
-        text(of(counts.deep_grey),
-             counts.deep_grey == 1 ? "is a 16-bit grey PNG file, which is " : "are 16-bit grey PNG files, which are ",
+        text(of(counts.grey16),
+             counts.grey16 == 1 ? "is a 16-bit grey PNG file, which is " : "are 16-bit grey PNG files, which are ",
              decoding.scale_grey16 ? "scaled to 8 bits (grey16 = \"scale\")"
                                    : "clipped at 255, as Pillow does; grey16 = \"scale\" scales such files"));
   return out;

@@ -15,15 +15,15 @@ Image crop_resize(const Image& image, int top, int left, int height, int width, 
                   bool flip);
 
 enum class CropMode {
-  kCenter,  ///< resizes the shorter side and keeps the sides' ratio
+  kCentre,  ///< resizes the shorter side and keeps the sides' ratio
   kSquash   ///< resizes both sides to the same length
 };
 
-/// timm's evaluation crop: the shorter side resized to floor(size / crop_pct), the other side in proportion (truncated,
-/// as in torchvision), then the centre crop of size × size; kSquash resizes both sides
-/// to that length. crop_pct in (0, 1]. Only the pixels of the crop are
-/// resampled, so memory is bounded by `size` and the image even for extreme aspect ratios.
-Image centre_view(const Image& image, int size, double crop_pct, CropMode mode = CropMode::kCenter);
+/// timm's evaluation crop, 0 < crop_pct <= 1: the shorter side resized to floor(size / crop_pct), the other side in
+/// proportion (truncated, as in torchvision), then the centre crop of size × size; kSquash resizes both sides to that
+/// length. Only the pixels of the crop are resampled, so memory is bounded by `size` and the image even for extreme
+/// aspect ratios.
+Image centre_view(const Image& image, int size, double crop_pct, CropMode mode = CropMode::kCentre);
 
 }  // namespace vitrine
 

@@ -1,13 +1,12 @@
+#include "common/kernels/normalise.h"
+
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
-
-#include "common/kernels/normalise.h"
+#include <torch/library.h>
 
 #include <charconv>
 
 #include "common/base/error.h"
-
-#include <torch/library.h>
 #include "common/kernels/normalise_element.h"
 
 namespace vitrine {

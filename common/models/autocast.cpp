@@ -1,6 +1,6 @@
-#include <ATen/ATen.h>
-
 #include "common/models/autocast.h"
+
+#include <ATen/ATen.h>
 
 #include <ATen/autocast_mode.h>
 namespace vitrine {

@@ -1,7 +1,7 @@
+#include "common/models/device.h"
+
 #include <torch/version.h>
 #include <ATen/ATen.h>
-
-#include "common/models/device.h"
 
 #include <ATen/cpu/Utils.h>
 #include <ATen/detail/CUDAHooksInterface.h>

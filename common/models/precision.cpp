@@ -1,6 +1,6 @@
-#include <ATen/ATen.h>
-
 #include "common/models/precision.h"
+
+#include <ATen/ATen.h>
 
 #include <mutex>
 #include <stdexcept>

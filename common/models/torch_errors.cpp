@@ -1,6 +1,6 @@
-#include <ATen/ATen.h>
-
 #include "common/models/torch_errors.h"
+
+#include <ATen/ATen.h>
 
 #include <algorithm>
 #include <array>

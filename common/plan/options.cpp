@@ -27,10 +27,9 @@ void PlanOptions::fields(Fields& f) {
            {0, 1});
   f.number("mixup_alpha", mixup_alpha, "MixUp's λ is drawn from Beta(alpha, alpha); 0 turns MixUp off", {0, 1000});
   f.number("cutmix_alpha", cutmix_alpha, "CutMix's λ is drawn from Beta(alpha, alpha); 0 turns CutMix off", {0, 1000});
-  f.choice<Resize>(
-      "resize", resize, {{kCrop, Resize::kCrop}, {"letterbox", Resize::kLetterbox}},
-      "crop: a random crop; letterbox: the whole picture, its longer side as long as the view and the rest "
-      "padded, for students of detection and segmentation (with mix_probability = 0)");
+  f.choice<Resize>("resize", resize, {{kCrop, Resize::kCrop}, {"letterbox", Resize::kLetterbox}},
+                   "crop: a random crop; letterbox: the whole picture, its longer side as long as the view and the "
+                   "rest padded, for students of detection and segmentation (with mix_probability = 0)");
 }
 
 namespace {

@@ -68,8 +68,8 @@ class Plan {
   std::uint32_t shards_per_pass() const { return layout().shards_per_pass(); }
 
   /// The options().group views of a group, group < groups_per_pass(). A pass is a random permutation of the index; its
-  /// last group is filled up with images from the beginning of the pass, cropped anew. A view's recipe depends only on
-  /// its pass and position. Cheap if the pass's order() is held or among the most recently used ones (at least two,
+  /// last group is filled up with images from the beginning of the pass, with new crops. A view's recipe depends only
+  /// on its pass and position. Cheap if the pass's order() is held or among the most recently used ones (at least two,
   /// more while they fit into 64 MiB); otherwise a permutation of the index is drawn, without blocking calls for other
   /// passes.
   std::vector<Recipe> group(std::uint32_t pass, std::uint32_t group) const;

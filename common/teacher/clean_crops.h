@@ -18,7 +18,7 @@ namespace vitrine {
 struct CleanCrops {
   Accuracy accuracy;
   double confidence = 0;         ///< mean of the largest probability
-  double calibration_error = 0;  ///< expected calibration error (metrics.h)
+  double calibration_error = 0;  ///< expected calibration error (common/eval/metrics.h)
   double loss = 0;               ///< mean cross-entropy with the labels, in nats
   /// Per image, in the order drawn: its label, the predicted class (mapped, with a map), and whether the prediction is
   /// right.

@@ -1,7 +1,7 @@
+#include "common/teacher/module_network.h"
+
 #include <torch/script.h>
 #include <ATen/ATen.h>
-
-#include "common/teacher/module_network.h"
 
 #include <algorithm>
 #include <array>

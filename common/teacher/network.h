@@ -55,7 +55,7 @@ class TeacherNetwork {
   virtual const NetworkShape& shape() const = 0;
   /// What rebuilds the network from its weights.
   virtual ArchitectureRecord record() const = 0;
-  /// About how many bytes a forward of `views` views takes beside the weights.
+  /// About how many bytes a forward of `views` views takes in addition to the weights.
   virtual double forward_bytes(std::uint32_t views) const = 0;
   /// Whether it computes attention rollouts (common/models/vit/rollout.h).
   virtual bool has_rollout() const { return false; }

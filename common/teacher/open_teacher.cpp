@@ -1,6 +1,6 @@
-#include <ATen/ATen.h>
-
 #include "common/teacher/open_teacher.h"
+
+#include <ATen/ATen.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -133,7 +133,7 @@ void take_card(const TeacherCard& card, OpenedTeacher& teacher) {
   teacher.classes = card.class_names;
 }
 
-/// A ViT that vitrine-train made: its metadata has what tensors do not tell.
+/// A ViT that vitrine-train made: its metadata has what tensors do not show.
 void take_own_metadata(const std::map<std::string, std::string>& metadata, OpenedTeacher& teacher) {
   const auto found = metadata.find("vitrine.kind");
   if (found == metadata.end() || found->second != "vit") return;
@@ -164,7 +164,7 @@ void take_own_metadata(const std::map<std::string, std::string>& metadata, Opene
 /// Records and says what load_vit() will resample.
 void note_resampling(const VitStructure& structure, const WeightFiles& files, OpenedTeacher& teacher) {
   const auto own = size_before_resampling(files.tensors, structure);
-  if (!own || own->patch == 0) return;  // weights without patches are not a ViT's, which loading tells
+  if (!own || own->patch == 0) return;  // weights without patches are not a ViT's; loading them fails
   teacher.resampled_from = {static_cast<std::uint32_t>(own->image_size), static_cast<std::uint32_t>(own->patch)};
   std::vector<std::string> parts;
   const int grid = own->image_size / own->patch;
@@ -206,7 +206,7 @@ OpenedTeacher open_vit(const TeacherOptions& given, c10::Device device) {
     for (const std::string& sentence : reading.notes) out.notes.push_back(text(given.weights, ": ", sentence));
     if (!reading.assumed.empty())
       out.notes.push_back(text(given.weights, ": assuming ", joined(reading.assumed),
-                               ", which the tensors do not tell (teacher.arch, teacher.heads, teacher.activation)"));
+                               ", which the tensors do not show (teacher.arch, teacher.heads, teacher.activation)"));
   }
   if (out.options.name.empty())
     out.options.name = !structure.arch.empty() ? structure.arch : std::filesystem::path(given.weights).stem().string();

@@ -19,8 +19,8 @@ struct ReopenedTeacher {
 };
 
 /// The smallest set of teachers that reproduces all `tracks`: tracks with equal teacher and arithmetic share one.
-/// `device`: empty for the kind recorded in the tracks. The returned pointers point into
-/// `tracks`. Throws Error for a teacher that needs a newer version, and if the weights differ from those of a track.
+/// `device`: empty for the kind recorded in the tracks. The returned pointers point into `tracks`. Throws Error for a
+/// teacher that needs a newer version, and if the weights differ from those of a track.
 std::vector<ReopenedTeacher> reopen_teachers(const std::vector<TrackInfo>& tracks, const TeacherFiles& files,
                                              const std::string& device);
 

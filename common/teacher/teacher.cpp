@@ -16,7 +16,7 @@
 #include "common/models/device.h"
 #include "common/models/torch_errors.h"
 #include "common/teacher/open_teacher.h"
-#include "common/teacher/outputs.h"
+#include "common/teacher/check_output.h"
 #include "common/teacher/records.h"
 
 namespace vitrine {
@@ -46,11 +46,11 @@ void check_heads(const std::vector<int>& heads, std::int64_t count) {
   }
 }
 
-const ComputeAdvice kAdvice{.what = "the teacher's forward",
-                            .memory =
-                                "lower teacher.micro_batch (but not for an existing cache, whose values "
-                                "depend on it) or use fewer workers",
-                            .shapes = "check teacher.image_size, teacher.patch and the weights"};
+const ComputeAdvice kAdvice{
+    .what = "the teacher's forward",
+    .memory =
+        "lower teacher.micro_batch (but not for an existing cache, whose values depend on it) or use fewer workers",
+    .shapes = "check teacher.image_size, teacher.patch and the weights"};
 
 std::vector<float> to_vector(const std::vector<at::Tensor>& parts) {
   const at::Tensor whole = at::cat(parts).to(at::kCPU).contiguous();
@@ -83,7 +83,7 @@ Teacher::Teacher(const TeacherOptions& options, const TapOptions& taps)
 Teacher::~Teacher() = default;
 
 CropMode Teacher::crop_mode() const {
-  return options_.crop_mode == "squash" ? CropMode::kSquash : CropMode::kCenter;
+  return options_.crop_mode == "squash" ? CropMode::kSquash : CropMode::kCentre;
 }
 
 std::size_t Teacher::Tap::values() const {

@@ -23,7 +23,7 @@ namespace vitrine {
 class Teacher {
  public:
   /// Loads and checks the weights. Throws Error for weights that do not fit, a block that does not exist, an unknown
-  /// encoding, and a module without `allow_module`. What was assumed or is surprising is told (note).
+  /// encoding, and a module without `allow_module`. Notes what was assumed or is surprising.
   Teacher(const TeacherOptions& options, const TapOptions& taps);
   ~Teacher();
 
@@ -40,7 +40,7 @@ class Teacher {
   const std::vector<std::string>& class_names() const { return class_names_; }
   /// How a clean crop is made.
   CropMode crop_mode() const;
-  /// About how many bytes a micro-batch's forward takes beside the weights.
+  /// About how many bytes a micro-batch's forward takes in addition to the weights.
   double forward_bytes() const { return network_->forward_bytes(options_.micro_batch); }
   /// One per tap: logits, embedding, then features, then attention, in the order of the blocks given. With the
   /// transform encoding a track's basis is still missing; see calibrate.h.

@@ -112,8 +112,8 @@ TeacherCheck check_teacher(const Teacher& teacher, const ViewMaker& views, const
   if (overconfident)
     out.notes.push_back(text("the teacher's mean confidence is ", percent(crops.confidence), ", but its top-1 is only ",
                              percent(accuracy.top1),
-                             "; usual causes: other classes or another class order than its "
-                             "head's, or another normalisation (mean, std) or size than in its training"));
+                             "; usual causes: other classes or another class order than its head's, or another "
+                             "normalisation (mean, std) or size than in its training"));
   if (all.size() == 1 && (chance || overconfident)) all = judge(tried);  // what is recorded may be wrong too
   const std::string colours = better_normalisation(tried, all);
   if (chance)

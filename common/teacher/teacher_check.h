@@ -23,9 +23,9 @@ struct TeacherCheck {
 /// Evaluates `count` clean crops (clean_crops.h). Refuses a teacher at chance level, and (only without a `map`) one
 /// that fits better in another class order (class_order.h). A top-1 far below the mean confidence is noted. Unless mean
 /// and std are those of a record (Teacher::normalisation_recorded()) and top-1 is in order, the other usual ones are
-/// tried on the same crops; the best is told, once, if it is better beyond chance and by 3 points. `folder`: the
-/// images' folder, for commands in messages. Uses `workers` threads; the result does not depend on their number. Throws
-/// Stopped once `stop` is set.
+/// tried on the same crops; notes the best alternative if it gains at least 3 points and the gain is significant.
+/// `folder`: the images' folder, for commands in messages. Uses `workers` threads; the result does not depend on their
+/// number. Throws Stopped once `stop` is set.
 TeacherCheck check_teacher(const Teacher& teacher, const ViewMaker& views, const ImageIndex& index, std::uint32_t count,
                            std::uint64_t seed, const ClassMap* map, const std::string& folder, std::uint32_t workers,
                            const StopFlag& stop = never_stop());

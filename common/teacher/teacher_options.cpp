@@ -54,14 +54,14 @@ void TeacherOptions::fields(Fields& f) {
   f.text("arch", arch, "timm's name of the architecture; empty: from config.json, else from the tensors");
   f.integer("image_size", image_size, "side of the square input in pixels; 0: as the weights have it", {0, 4096});
   f.integer("patch", patch, "side of a patch; 0: as the weights have it", {0, 256});
-  f.integer("heads", heads, "attention heads, which tensors do not tell; 0: from arch or config.json, else width / 64",
+  f.integer("heads", heads, "attention heads, which tensors do not show; 0: from arch or config.json, else width / 64",
             {0, 256});
   f.text("activation", activation,
          "of the MLP: gelu, gelu_tanh, quick_gelu or silu; empty: from arch or config.json, else gelu");
-  f.choice<std::string>(
-      "precision", precision, {{"fp32", "fp32"}, {"tf32", "tf32"}, {"bf16", "bf16"}, {"fp16", "fp16"}},
-      "arithmetic of the forward pass (tf32 and bf16 on a GPU need capability 8.0; on the CPU tf32 is fp32); "
-      "the head and outputs are FP32");
+  f.choice<std::string>("precision", precision,
+                        {{"fp32", "fp32"}, {"tf32", "tf32"}, {"bf16", "bf16"}, {"fp16", "fp16"}},
+                        "arithmetic of the forward pass (tf32 and bf16 on a GPU need capability 8.0; on the CPU tf32 "
+                        "is fp32); the head and outputs are FP32");
   f.text("device", device, "cpu, cuda (under torchrun or srun the GPU of the local rank) or cuda:N");
   f.integer("micro_batch", micro_batch, "views per forward pass; divides plan.group", {1, 65536});
   f.numbers("mean", mean, "subtracted from each colour in [0, 1]; empty: from config.json or the architecture", {0, 1});
@@ -71,7 +71,7 @@ void TeacherOptions::fields(Fields& f) {
   f.text("crop_mode", crop_mode,
          "clean crop: center keeps the sides' ratio, squash does not (timm's crop_mode); empty: as mean");
   f.text("license", license,
-         "the weights' license, recorded in the cache (\"apache-2.0\"); empty: as config.json says");
+         "the weights' licence, recorded in the cache (\"apache-2.0\"); empty: as config.json says");
 }
 
 void TapOptions::fields(Fields& f) {
@@ -102,10 +102,10 @@ void TapOptions::fields(Fields& f) {
       "zstd level; -1 stores poorly compressible data raw: int8 takes 6 % more space and reads several times as fast",
       {kMinLevel, kMaxLevel});
   const Range levels{kMinLevel, kMaxLevel}, windows{0, kMaxWindow};
-  f.integer("logits_level", logits_level, "the same for logits alone; 0: taps.level", levels);
-  f.integer("embedding_level", embedding_level, "the same for the embedding alone; 0: taps.level", levels);
-  f.integer("features_level", features_level, "the same for features alone; 0: taps.level", levels);
-  f.integer("attention_level", attention_level, "the same for attention alone; 0: taps.level", levels);
+  f.integer("logits_level", logits_level, "the same for logits only; 0: taps.level", levels);
+  f.integer("embedding_level", embedding_level, "the same for the embedding only; 0: taps.level", levels);
+  f.integer("features_level", features_level, "the same for features only; 0: taps.level", levels);
+  f.integer("attention_level", attention_level, "the same for attention only; 0: taps.level", levels);
   f.integer("logits_window", logits_window,
             "logits: log2 of zstd's window in bytes, at least 10; 0: the level's default", windows);
   f.integer("embedding_window", embedding_window, "the same for the embedding", windows);

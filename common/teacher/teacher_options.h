@@ -31,7 +31,7 @@ struct TeacherOptions {
   std::vector<double> mean, stddev;  ///< empty: from config.json, else from the architecture's table
   double crop_pct = 0;               ///< clean crop, as timm's; 0: as mean
   std::string crop_mode;             ///< clean crop: "center" or "squash"; empty: as mean
-  std::string license;               ///< the weights' license, recorded in the cache; empty: as config.json says
+  std::string license;               ///< the weights' licence, recorded in the cache; empty: as config.json says
   /// Not a key: whether code in `module` may run (--allow module).
   bool allow_module = false;
   /// Not a key: the structure recorded in a track, which replaces every other source. Null: none.

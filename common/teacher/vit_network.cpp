@@ -1,6 +1,6 @@
-#include <ATen/ATen.h>
-
 #include "common/teacher/vit_network.h"
+
+#include <ATen/ATen.h>
 
 #include <nlohmann/json.hpp>
 #include <utility>

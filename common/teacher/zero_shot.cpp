@@ -1,6 +1,6 @@
-#include <ATen/ATen.h>
-
 #include "common/teacher/zero_shot.h"
+
+#include <ATen/ATen.h>
 
 #include <cmath>
 #include <utility>

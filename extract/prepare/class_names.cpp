@@ -15,7 +15,7 @@ void check_order(const ExtractOptions& options, const Teacher& teacher, const st
   if (names.size() != folders.size() || names == folders) return;
   std::vector<std::string> a = names, b = folders;
   std::ranges::sort(a), std::ranges::sort(b);
-  if (a != b) return;  // other words for the classes, or other classes: the check on clean crops tells
+  if (a != b) return;  // other words for the classes, or other classes: for the check on clean crops to find
   std::size_t first = 0;
   while (names[first] == folders[first]) ++first;
   fail(options.images, ": class ", first, " is ", folders[first], ", but the teacher's class ", first, " is ",

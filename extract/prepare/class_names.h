@@ -1,4 +1,4 @@
-// The teacher's classes held against the class folders.
+// Compares the teacher's classes with the class folders.
 #ifndef VITRINE_EXTRACT_PREPARE_CLASS_NAMES_H_
 #define VITRINE_EXTRACT_PREPARE_CLASS_NAMES_H_
 

@@ -45,7 +45,7 @@ PreparedImages scan_for_cache(const ExtractOptions& options, const StopFlag& sto
   return out;
 }
 
-void write_what_is_known(const std::filesystem::path& cache, const PreparedImages& images) {
+void write_index_record_and_left_out(const std::filesystem::path& cache, const PreparedImages& images) {
   write_index_record(cache, images.index->hash(), {images.scan.depth, images.scan.counts, images.hold_out});
   std::vector<LeftOut> list = images.scan.left_out;
   for (const auto& [image, entry] : images.scan.bad) list.push_back(entry);

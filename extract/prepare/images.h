@@ -13,8 +13,8 @@
 namespace vitrine {
 
 struct PreparedImages {
-  FolderScan scan;                          ///< without its index, which is moved to
-  std::shared_ptr<const ImageIndex> index;  ///< here
+  FolderScan scan;                          ///< result of the scan; its index has been moved out
+  std::shared_ptr<const ImageIndex> index;  ///< the scanned index
   std::shared_ptr<BadPictures> bad;         ///< unreadable images of the index, and the policy for later ones
   double hold_out = 0;                      ///< share of the folder that is not in the index
 };
@@ -24,7 +24,7 @@ struct PreparedImages {
 PreparedImages scan_for_cache(const ExtractOptions& options, const StopFlag& stop);
 
 /// Writes index_record.json and left_out.tsv beside the index, unless they are up to date.
-void write_what_is_known(const std::filesystem::path& cache, const PreparedImages& images);
+void write_index_record_and_left_out(const std::filesystem::path& cache, const PreparedImages& images);
 
 }  // namespace vitrine
 

@@ -202,7 +202,7 @@ Prepared prepare(const ExtractOptions& options, const Teacher& teacher, const St
 
   remove_leftovers(cache, tracks);
   create_cache(cache, *images.index, plan);
-  write_what_is_known(cache, images);
+  write_index_record_and_left_out(cache, images);
   add_left_out(cache / kLeftOutFile, images.bad->met());  // includes those met in calibration
   if (score) write_teacher_score(cache, teacher_of(tracks.front()), *score);
   for (std::size_t t = 0; t < tracks.size(); ++t) {

@@ -43,7 +43,7 @@ class Extractor {
   /// Makes the missing files of the given shards, in order; existing files are not touched. Lists each directory once.
   /// At most `workers` groups are made at once and two shards are in memory: one may be written while the next is made
   /// (shard_line.h). Starts no more shards once `stop` is set. Each published file is immediately added to this run's
-  /// list (manifest.h). Throws Error; files already published stay.
+  /// list (Manifest). Throws Error; files already published stay.
   Made run(std::span<const ShardKey> shards, const StopFlag& stop) const;
 
  private:

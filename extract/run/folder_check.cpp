@@ -48,7 +48,7 @@ void check_folder(const ImageFolders& folders, const ImageIndex& index, BadImage
                               "missing or have another size, the first is ", index.images[sample[first]].id),
                  .remedy = skips ? "expected the folder that the cache was prepared from"
                                  : "expected the folder that the cache was prepared from; where single pictures are "
-                                   "gone, bad_images = \"skip\" goes on without them"});
+                                   "gone, bad_images = \"skip\" continues without them"});
   }
   note(text(folders.describe(), ": the sizes of ", human_count(sample.size()), " of ", human_count(index.images.size()),
             " images are those of the cache's index; contents are checked as pictures are read, added files are not "

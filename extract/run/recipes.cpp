@@ -40,7 +40,7 @@ void check_picture(std::uint64_t recorded, std::uint64_t made) {
     decoders += text(decoders.empty() ? "" : ", ", name, " ", version);
   fail("the picture made here is not the one that the cache's other targets were made of (hash ", hexadecimal(made),
        ", the recipes have ", hexadecimal(recorded), "); images are decoded in another way here (", decoders,
-       "): go on where the cache was begun, or make another cache");
+       "): resume where the cache was begun, or make another cache");
 }
 
 MergedRecipes merge_recipes(const std::filesystem::path& cache, const Plan& plan, ShardKey key,

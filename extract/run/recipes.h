@@ -19,10 +19,9 @@ struct MergedRecipes {
   std::optional<FileRecord> to_list;  ///< for the list of the directory; none if it is listed already
 };
 
-/// Publishes the recipes of a shard, or marks more of its views as left out where they are there: what is marked
-/// afterwards is what was marked before and what `made` marks, so that the targets of every process, which are blank
-/// where its own pictures failed, are marked where they are blank. Locks the directory meanwhile; on a disk without
-/// locks, a process that replaces them at the same time is met by trying again.
+/// Publishes the recipes of a shard or, if they exist, adds the marks of `made` to theirs, so that views whose pictures
+/// failed in any process, and whose targets are blank there, are marked as left out. Locks the directory meanwhile; on
+/// a disk without locks it retries if another process has replaced them at the same time.
 /// `made`: one hash and one list of marks per group. `hash_of`: makes the picture hash of a group (hash_of_group() of
 /// its number and recipes), for a view that neither side hashed. Throws Error: kInput when the hash of the same view
 /// differs, as images are decoded in another way here.

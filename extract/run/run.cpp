@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "common/base/counted.h"
 #include "common/base/error.h"
 #include "common/base/files.h"
 #include "common/base/progress.h"
@@ -74,7 +75,7 @@ RunResult run_part(const ExtractOptions& options, const std::string& part, const
   const ViewMaker views(options.folders(), cache.index_ptr(), plan.options().image_size, start.bad);
 
   note(text("plan ", plan.hash().substr(0, 12), ": ", words_of_passes(plan, options.passes), ", part ", part, ", ",
-            *start.workers, *start.workers == 1 ? " worker" : " workers"));
+            counted(*start.workers, "worker")));
   remove_abandoned(cache.directory() / "recipes");
   for (const TrackInfo& track : tracks) remove_abandoned(cache.directory() / track.directory());
   const ShardNotes notes{teacher.outputs().front().made_with};

@@ -30,6 +30,7 @@
 namespace vitrine {
 namespace {
 
+using testing::has;
 using testing::message_of;
 using testing::TemporaryDirectory;
 using Block = std::array<std::uint32_t, 4>;
@@ -174,7 +175,7 @@ TEST_CASE("SHA-256 of a file of several blocks is that of its bytes") {
   for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<char>(i * 31 >> 3);
   testing::write_whole(directory / "big", bytes);
   CHECK(sha256_hex_of_file(directory / "big") == sha256_hex(bytes));
-  CHECK(message_of([&] { sha256_hex_of_file(directory / "none"); }).find("none") != std::string::npos);
+  CHECK(has(message_of([&] { sha256_hex_of_file(directory / "none"); }), "none"));
 }
 
 TEST_CASE("a published file is complete, replaces the old one, and its directory is created") {
@@ -208,7 +209,7 @@ TEST_CASE("a writer that throws leaves no file, and the old file stays") {
   CHECK_FALSE(std::filesystem::exists(directory / "other"));
 }
 
-TEST_CASE("with kKeep an existing file stays, also one created meanwhile, and the caller is told") {
+TEST_CASE("with kKeep an existing file stays, also one created meanwhile, and the caller learns it") {
   const TemporaryDirectory directory;
   const std::filesystem::path path = directory / "file";
   CHECK(publish(path, "first", Existing::kKeep));
@@ -303,7 +304,7 @@ TEST_CASE("files are read in parts, and a premature end is an error that names t
   std::array<std::byte, 4> piece{};
   file.read(6, piece);
   CHECK(piece == std::array{std::byte{'6'}, std::byte{'7'}, std::byte{'8'}, std::byte{'9'}});
-  CHECK(message_of([&] { file.read(7, piece); }).find((directory / "file").string()) != std::string::npos);
+  CHECK(has(message_of([&] { file.read(7, piece); }), (directory / "file").string()));
   CHECK(!message_of([&] { file.read(~0ull - 2, piece); }).empty());
   CHECK(read_file(directory / "file") == "0123456789");
   CHECK(read_file(directory / "empty").empty());
@@ -311,9 +312,9 @@ TEST_CASE("files are read in parts, and a premature end is an error that names t
   CHECK(mapped.bytes().size() == 10);
   CHECK(mapped.bytes()[9] == std::byte{'9'});
   CHECK(MappedFile(directory / "empty").bytes().empty());
-  CHECK(message_of([&] { read_file(directory / "none"); }).find("none") != std::string::npos);
-  CHECK(message_of([&] { read_file(directory.path()); }).find("regular file") != std::string::npos);
-  CHECK(message_of([&] { MappedFile(directory / "none"); }).find("none") != std::string::npos);
+  CHECK(has(message_of([&] { read_file(directory / "none"); }), "none"));
+  CHECK(has(message_of([&] { read_file(directory.path()); }), "regular file"));
+  CHECK(has(message_of([&] { MappedFile(directory / "none"); }), "none"));
 }
 
 TEST_CASE("a command's exit code reflects the kind of error") {

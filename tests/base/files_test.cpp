@@ -88,7 +88,7 @@ TEST_CASE("without permission path_exists throws instead of returning false") {
   for (std::size_t at = 0, end; (end = said->find('\n', at)) != std::string::npos; at = end + 1, ++lines) {
     const std::string line = said->substr(at, end - at);
     CHECK(line.starts_with("3: " + (directory / "closed").string()));
-    CHECK(line.find("Permission denied") != std::string::npos);
+    CHECK(has(line, "Permission denied"));
   }
   CHECK(lines == 6);
 }
@@ -187,5 +187,5 @@ TEST_CASE("a file shorter than requested is damage, and a file of several blocks
   CHECK(hash.hash == xxh3(bytes));
   write_whole(directory / "none", "");
   CHECK(xxh3_of_file(directory / "none").hash == xxh3(""));
-  CHECK(thrown_by([&] { sha256_hex_of_file(directory.path()); }).find("is not a regular file") != std::string::npos);
+  CHECK(has(thrown_by([&] { sha256_hex_of_file(directory.path()); }), "is not a regular file"));
 }

@@ -64,10 +64,10 @@ TEST_CASE("vitrine-cache info prints images, plan and tracks") {
   write_sample(directory.path(), plan, 2);
   const CommandResult words = run(executable("vitrine-cache") + " info " + directory.path().string());
   CHECK(words.exit_code == 0);
-  CHECK(words.output.find("11 images in 2 classes") != std::string::npos);
+  CHECK(has(words.output, "11 images in 2 classes"));
   CHECK(words.output.find("views per pass (the last is filled up with the pass's first images), ") !=
         std::string::npos);
-  CHECK(words.output.find("tiny.aaaaaaaa/features.3   6x2x3  int8  ") != std::string::npos);
+  CHECK(has(words.output, "tiny.aaaaaaaa/features.3   6x2x3  int8  "));
   const CommandResult result = run(executable("vitrine-cache") + " info --json " + directory.path().string());
   const auto json = nlohmann::json::parse(result.output);
   CHECK(json["tracks"].size() == sample_tracks(plan).size());

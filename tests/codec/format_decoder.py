@@ -1,5 +1,5 @@
-"""A decoder of transform payloads written from the words of common/cache/FORMAT.md alone, section by section: it is held
-against the golden payloads, and so the page is. Slow on purpose."""
+"""A decoder of transform payloads written only from common/cache/FORMAT.md, section by section: that it decodes the golden
+payloads shows that the page is right. Not optimised, so that it reads like the page."""
 import math
 import struct
 

@@ -1,5 +1,5 @@
-"""Checks the golden payloads' items bit for bit. golden_payloads_test.py DECODER: "page" (format_decoder.py: FORMAT.md as
-written), "numpy" or "native" (tools/python/vitrine_cache)."""
+"""Checks the golden payloads' items bit for bit. golden_payloads_test.py DECODER: "page" (format_decoder.py, which
+implements FORMAT.md literally), "numpy" or "native" (tools/python/vitrine_cache)."""
 import json
 import os
 import pathlib

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "tests/codec/values.h"
+#include "tests/support/message.h"
 #include "tests/support/testing.h"
 
 using namespace vitrine;
@@ -54,7 +55,7 @@ TEST_CASE("logits: divergence at two temperatures and agreement of the first cla
     CHECK((temperature == 1 ? loss.worst_kl_1 : loss.worst_kl_4) == doctest::Approx(kl));
     CHECK((temperature == 1 ? loss.kl_1 : loss.kl_4) == doctest::Approx(kl));
   }
-  CHECK(loss.json().find("\"agreement\": 0.5") != std::string::npos);
+  CHECK(has(loss.json(), "\"agreement\": 0.5"));
 }
 
 TEST_CASE("large equal logits have no divergence") {

@@ -73,7 +73,7 @@ TEST_CASE("--help and --version are answered on standard output") {
   const Output output;
   CHECK(Plain().parse({"--version"}) == 0);
   CHECK(output.text().starts_with("Vitrine "));
-  CHECK(output.text().find('.') != std::string::npos);
+  CHECK(has(output.text(), "."));
   CHECK(Plain().parse({"--help"}) == 0);
   CHECK(has(output.text(), "--count"));
   CHECK(Several().parse({"listen", "--help"}) == 0);

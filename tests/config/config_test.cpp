@@ -15,6 +15,8 @@
 namespace vitrine {
 namespace {
 
+using testing::has;
+
 enum class Colour { kRed, kBlue };
 
 struct Inner {
@@ -323,7 +325,7 @@ TEST_CASE("a key without its section, or with another tool's name, is refused wi
     CAPTURE(word);
     const std::string help = config_help(Run(), {}, word);
     const char* key = std::string(word) == "Learning_Rate" ? "joint.lr = " : "joint.warm_up_epochs = ";
-    CHECK(help.find(key) != std::string::npos);
+    CHECK(has(help, key));
     CHECK(help.find("batch = ") == std::string::npos);
   }
 }
@@ -333,7 +335,7 @@ TEST_CASE("keys are listed once, common ones first, or only those related to a w
   CHECK(all.find("inner.learning_rate = 0.1") < all.find("count = 3"));
   CHECK(all.find("inner.learning_rate = 0.1") == all.rfind("inner.learning_rate = 0.1"));
   const std::string some = config_help(Options(), {"inner.learning_rate"}, "HOW MANY");
-  CHECK(some.find("count = 3") != std::string::npos);
+  CHECK(has(some, "count = 3"));
   CHECK(some.find("learning_rate") == std::string::npos);
   CHECK(refused([] { config_help(Options(), {}, "zzzz"); }, {"zzzz", "--help-keys lists all"}));
 }
@@ -343,7 +345,7 @@ TEST_CASE("help shows each key once with its default, meaning and range") {
   for (const char* words :
        {"count = 3", "how many (from 1 to 10)", "[inner]", "inner.learning_rate = 0.1", "one of red, blue"}) {
     CAPTURE(words);
-    CHECK(help.find(words) != std::string::npos);
+    CHECK(has(help, words));
   }
   CHECK(help.find("count = 3") == help.rfind("count = 3"));
 }

@@ -8,11 +8,13 @@
 #include "common/image/index_record.h"
 #include "common/image/left_out.h"
 #include "tests/extract/fixture.h"
+#include "tests/support/message.h"
 
 using namespace vitrine;
 using vitrine::testing::CommandResult;
 using vitrine::testing::damaged_png;
 using vitrine::testing::ExtractFixture;
+using vitrine::testing::has;
 using vitrine::testing::read_whole;
 using vitrine::testing::write_whole;
 
@@ -43,10 +45,6 @@ std::uint32_t number_of(const Cache& cache, const std::string& id) {
   const auto found = std::ranges::find(cache.index().images, id, &ImageEntry::id);
   REQUIRE(found != cache.index().images.end());
   return static_cast<std::uint32_t>(found - cache.index().images.begin());
-}
-
-bool has(const std::string& words, const std::string& part) {
-  return words.find(part) != std::string::npos;
 }
 
 CommandResult verify(const ExtractFixture& fixture, const std::string& more = "") {

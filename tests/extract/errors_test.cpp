@@ -12,10 +12,12 @@
 #include "extract/options.h"
 #include "tests/extract/fixture.h"
 #include "tests/support/instances.h"
+#include "tests/support/message.h"
 
 using namespace vitrine;
 using vitrine::testing::CommandResult;
 using vitrine::testing::ExtractFixture;
+using vitrine::testing::has;
 using vitrine::testing::read_whole;
 using vitrine::testing::write_whole;
 
@@ -41,7 +43,7 @@ void check_refused(const CommandResult& result, const std::vector<std::string>& 
   CHECK(text_of.find("vitrine-extract: ") == text_of.rfind("vitrine-extract: "));
   for (const std::string& word : words) {
     CAPTURE(word);
-    CHECK(line.find(word) != std::string::npos);
+    CHECK(has(line, word));
   }
 }
 
@@ -154,8 +156,8 @@ TEST_CASE("invalid settings and inputs are refused in one sentence before anythi
   const CommandResult chance = allowing("mixed,chance");
   CAPTURE(chance.output);
   CHECK(chance.exit_code == 0);
-  CHECK(chance.output.find("continuing, since that is allowed") != std::string::npos);
-  CHECK(chance.output.find("allow_chance = true") != std::string::npos);
+  CHECK(has(chance.output, "continuing, since that is allowed"));
+  CHECK(has(chance.output, "allow_chance = true"));
 
   CHECK_FALSE(std::filesystem::exists(root / "missing.toml"));
   check_refused(vitrine::testing::run(vitrine::testing::executable("vitrine-extract") + " '" +
@@ -190,7 +192,7 @@ TEST_CASE("a head in the natural order of folders 0 to 11 is refused, naming the
       fixture.extract("cache", with({"teacher.weights=" + head.string(), "class_names=" + names.string()}));
   CAPTURE(mended.output);
   CHECK(mended.exit_code == 0);
-  CHECK(mended.output.find("top-1 100.0 %") != std::string::npos);
+  CHECK(has(mended.output, "top-1 100.0 %"));
 
   const std::filesystem::path sorted = fixture.root / "sorted.safetensors";
   make_colours(images, sorted, by_bytes);
@@ -306,11 +308,11 @@ TEST_CASE("files that are not images are named and left out") {
   const CommandResult result = fixture.extract("cache", {"taps.features=[]", "taps.attention=[]"});
   CAPTURE(result.output);
   CHECK(result.exit_code == 0);
-  CHECK(result.output.find("15 images in 3 classes") != std::string::npos);
-  CHECK(result.output.find("left out: ant/note10.txt") != std::string::npos);
-  CHECK(result.output.find("left out: ant/note19.txt") != std::string::npos);
+  CHECK(has(result.output, "15 images in 3 classes"));
+  CHECK(has(result.output, "left out: ant/note10.txt"));
+  CHECK(has(result.output, "left out: ant/note19.txt"));
   CHECK(result.output.find("note20") == std::string::npos);
-  CHECK(result.output.find("left out: 2 more") != std::string::npos);
+  CHECK(has(result.output, "left out: 2 more"));
 }
 
 TEST_CASE("what an error gives as an instance of a key works for it") {
@@ -324,7 +326,7 @@ TEST_CASE("--help-keys lists every key, and the printed configuration reads back
   CHECK(vitrine::testing::run(vitrine::testing::executable("vitrine-extract") + " --help-keys zzzz").exit_code == 2);
   for (const char* key :
        {"check_images", "allow_chance", "teacher.micro_batch", "taps.features_encoding", "plan.cutmix_alpha"})
-    CHECK(help.output.find(key) != std::string::npos);
+    CHECK(has(help.output, key));
 
   const std::vector<std::string> small{"taps.features=[]", "taps.attention=[]", "passes=1"};
   REQUIRE(fixture.errors_of("first", small).exit_code == 0);

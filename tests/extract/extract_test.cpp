@@ -19,12 +19,14 @@
 #include "tests/extract/equal_files.h"
 #include "tests/extract/fixture.h"
 #include "tests/extract/interrupted.h"
+#include "tests/support/message.h"
 #include "tests/support/signals.h"
 
 using namespace vitrine;
 using vitrine::testing::check_equal;
 using vitrine::testing::CommandResult;
 using vitrine::testing::ExtractFixture;
+using vitrine::testing::has;
 using vitrine::testing::kBySignal;
 
 namespace {
@@ -48,10 +50,10 @@ TEST_CASE("the bytes of a cache do not depend on workers, on parts or on earlier
   const CommandResult whole = fixture.extract("whole", {"workers=1"});
   CAPTURE(whole.output);
   REQUIRE(whole.exit_code == 0);
-  CHECK(whole.output.find("top-1") != std::string::npos);
-  CHECK(whole.output.find("4 new shards, 32 views") != std::string::npos);
+  CHECK(has(whole.output, "top-1"));
+  CHECK(has(whole.output, "4 new shards, 32 views"));
   for (const char* figure : {"relative error ", "KL ", "top-1 agreement ", "total variation "})
-    CHECK(whole.output.find(figure) != std::string::npos);
+    CHECK(has(whole.output, figure));
   const auto expected = fixture.files("whole");
   // Recipes and four tracks of two shards in each of two passes, each with its shards.json; index.h5, its
   // record, plan.json, prepared.json, four times track.json, a basis of each of two feature tracks, and check.json.
@@ -95,13 +97,13 @@ TEST_CASE("the bytes of a cache do not depend on workers, on parts or on earlier
     const CommandResult again = fixture.extract("workers");
     CAPTURE(again.output);
     REQUIRE(again.exit_code == 0);
-    CHECK(again.output.find("2 new shards, 16 views") != std::string::npos);
+    CHECK(has(again.output, "2 new shards, 16 views"));
     check_equal(expected, fixture.files("workers"));
     for (const auto& [name, was] : before) CHECK(identity(fixture.root / "workers" / name) == was);
 
     const CommandResult nothing = fixture.extract("workers");
     CHECK(nothing.exit_code == 0);
-    CHECK(nothing.output.find("0 new shards") != std::string::npos);
+    CHECK(has(nothing.output, "0 new shards"));
   }
 }
 
@@ -121,7 +123,7 @@ TEST_CASE("a killed or stopped run resumes where it was") {
   const CommandResult goes_on = fixture.extract("killed", long_run);
   CAPTURE(goes_on.output);
   REQUIRE(goes_on.exit_code == 0);
-  CHECK(goes_on.output.find("recipes: 1 finished files are in no list; reading them") != std::string::npos);
+  CHECK(has(goes_on.output, "recipes: 1 finished files are in no list; reading them"));
   CHECK(goes_on.output.find("finished files") == goes_on.output.rfind("finished files"));
   check_equal(expected, fixture.files("killed"));
 
@@ -144,8 +146,8 @@ TEST_CASE("every stop signal prints the exact command that resumes, which works"
         vitrine::testing::run_with_pending(signal, fixture.command("cache"), fixture.root / "log.txt");
     CAPTURE(stopped.output);
     CHECK(stopped.exit_code == 130);
-    CHECK(stopped.output.find("stopped while the images were listed") != std::string::npos);
-    const std::size_t at = stopped.output.find("to go on: ");
+    CHECK(has(stopped.output, "stopped while the images were listed"));
+    const std::size_t at = stopped.output.find("to resume: ");
     REQUIRE(at != std::string::npos);
     const std::string command = stopped.output.substr(at + 10, stopped.output.find('\n', at) - at - 10);
     if (signal == SIGUSR1) CHECK(vitrine::testing::run(command).exit_code == 0);
@@ -196,7 +198,7 @@ TEST_CASE("when one of two processes on a cache dies, the rest completes the cac
   CHECK(other.exit_code == 0);
   CHECK(fixture.shards("cache").size() >= 5 * 6);
   const std::string flag = fixture.command("cache", passes) + " --part ";
-  CHECK(vitrine::testing::run(flag + "3/2").output.find("i/n") != std::string::npos);
+  CHECK(has(vitrine::testing::run(flag + "3/2").output, "i/n"));
   // This time under a launcher.
   const CommandResult rest = vitrine::testing::run("RANK=1 WORLD_SIZE=2 " + flag + "auto");
   CAPTURE(rest.output);
@@ -230,12 +232,12 @@ void check_mixing(const std::string& before_command, const std::string& setting,
   CAPTURE(refused.output);
   CHECK(refused.exit_code == 2);
   for (const std::string& part : {std::string("track.json"), word, value, std::string("--allow mixed")})
-    CHECK(refused.output.find(part) != std::string::npos);
+    CHECK(has(refused.output, part));
   CHECK((fixture.files("cache") == before));
   // Before images are read.
   const CommandResult early = fixture.extract("cache", {"part=2/2", "images=" + (fixture.root / "nowhere").string()});
   CAPTURE(early.output);
-  for (const std::string& part : {word, value}) CHECK(early.output.find(part) != std::string::npos);
+  for (const std::string& part : {word, value}) CHECK(has(early.output, part));
 
   const CommandResult allowed = vitrine::testing::run(fixture.command("cache", {"part=2/2"}) + " --allow mixed");
   CAPTURE(allowed.output);
@@ -245,8 +247,8 @@ void check_mixing(const std::string& before_command, const std::string& setting,
   const CommandResult info = vitrine::testing::run(vitrine::testing::executable("vitrine-cache") + " info '" +
                                                    (fixture.root / "cache").string() + "'");
   CAPTURE(info.output);
-  CHECK(info.output.find("mixed arithmetic") != std::string::npos);
-  CHECK(info.output.find(word + " " + value) != std::string::npos);
+  CHECK(has(info.output, "mixed arithmetic"));
+  CHECK(has(info.output, word + " " + value));
   const Cache cache(fixture.root / "cache");
   REQUIRE(cache.tracks().size() == 4);
   for (const TrackInfo& track : cache.tracks()) {

@@ -7,11 +7,13 @@
 #include <vector>
 
 #include "tests/extract/fixture.h"
+#include "tests/support/message.h"
 #include "tests/support/skip.h"
 
 using namespace vitrine;
 using vitrine::testing::CommandResult;
 using vitrine::testing::ExtractFixture;
+using vitrine::testing::has;
 
 namespace {
 
@@ -23,8 +25,8 @@ std::size_t check_refused(const ExtractFixture& fixture, const CommandResult& re
   REQUIRE(at != std::string::npos);
   const std::string last = result.output.substr(at);
   CHECK(last.find('\n') == last.size() - 1);
-  CHECK(last.find(reason) != std::string::npos);
-  CHECK(last.find("make room on its disk and run again") != std::string::npos);
+  CHECK(has(last, reason));
+  CHECK(has(last, "make room on its disk and run again"));
   CHECK(result.output.find("HDF5") == std::string::npos);
   for (const auto& [name, bytes] : fixture.files("cache")) CHECK(name.find(".part.") == std::string::npos);
   return fixture.shards("cache").size();

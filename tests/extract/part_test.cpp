@@ -8,9 +8,11 @@
 #include "common/base/error.h"
 #include "common/cache/shard_directory.h"
 #include "extract/memory.h"
+#include "tests/support/message.h"
 #include "tests/support/testing.h"
 
 using namespace vitrine;
+using vitrine::testing::has;
 
 namespace {
 
@@ -67,7 +69,7 @@ TEST_CASE("passes whose shards would have numbers of more than ten digits are re
                        doctest::Contains("ask for at most 53333 passes at once"), Error);
 }
 
-TEST_CASE("a pass's views are told beside its images, whose number the groups may not divide") {
+TEST_CASE("a pass is described by its views and images, whose number the groups may not divide") {
   const auto index = std::make_shared<ImageIndex>();
   index->classes = {"a"};
   PlanOptions options;
@@ -107,8 +109,8 @@ TEST_CASE("memory limits the workers; an extraction that does not fit with one w
   CHECK(extraction_memory(plan, kForward, {track, track, track, track}).shards > coded.shards);
 
   track.codec = {.encoding = Encoding::kFp16}, track.shape = {4, 2, 2};
-  CHECK(choose_workers(plan, 1e6, {track}, 1).sentence.find(": 1 worker with ") != std::string::npos);
-  CHECK(choose_workers(plan, 1e6, {track}, 2).sentence.find(": 2 workers with ") != std::string::npos);
+  CHECK(has(choose_workers(plan, 1e6, {track}, 1).sentence, ": 1 worker with "));
+  CHECK(has(choose_workers(plan, 1e6, {track}, 2).sentence, ": 2 workers with "));
   const ExtractionMemory memory{100, 1000};
   CHECK(workers_that_fit(memory, 64, std::nullopt, options) == 64);
   CHECK(workers_that_fit(memory, 64, 100'000, options) == 64);
@@ -120,6 +122,6 @@ TEST_CASE("memory limits the workers; an extraction that does not fit with one w
   } catch (const Error& error) {
     CHECK(error.kind() == ErrorKind::kMemory);
     for (const char* word : {"plan.group = 64", "plan.shard_groups = 64", "with one worker", "1.2 KB are available"})
-      CHECK(std::string(error.what()).find(word) != std::string::npos);
+      CHECK(has(std::string(error.what()), word));
   }
 }

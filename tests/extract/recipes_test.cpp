@@ -26,7 +26,7 @@ namespace {
 
 using Marks = std::vector<std::uint32_t>;
 
-// A command line as a process of its own, which stops itself on the way into its first lock of a directory.
+// A command line as a separate process, which stops itself before its first lock of a directory.
 class StoppedProcess {
  public:
   StoppedProcess(const std::string& command, const std::filesystem::path& output) {

@@ -1,7 +1,6 @@
-// Preloaded into a program, sends it a signal at a place of its own way to the disk, the same in every run. SIGNAL_AT
-// in the environment is "SIGNAL shard N", when the N-th file of recipes has been put in place, "SIGNAL step N", on the
-// way into the N-th write, flush or rename that the program asks for itself, or "SIGNAL lock N", on the way into the
-// N-th lock of a directory.
+// Preloaded library: raises a signal at a chosen I/O operation. SIGNAL_AT in the environment is "SIGNAL shard N": when
+// the N-th file of recipes is in place; "SIGNAL step N": before the N-th write, flush or rename that the program itself
+// calls; or "SIGNAL lock N": before the N-th lock of a directory.
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>

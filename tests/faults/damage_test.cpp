@@ -6,6 +6,7 @@
 
 #include "common/base/philox.h"
 #include "tests/faults/shards.h"
+#include "tests/support/message.h"
 #include "tests/support/testing.h"
 
 using namespace vitrine;
@@ -108,7 +109,7 @@ TEST_CASE("a truncated shard is an error: at every byte of a small one, at every
     }
     CHECK(unnoticed == 0);
     file.hold(bytes + "more");
-    CHECK(read_everything(file.path()).error.find("bytes, expected") != std::string::npos);
+    CHECK(has(read_everything(file.path()).error, "bytes, expected"));
   }
 }
 
@@ -167,7 +168,7 @@ TEST_CASE("carefully forged tables are refused, and nothing is allocated for the
     const Outcome outcome = read_everything(file.path());
     const std::size_t most = largest_request;
     CAPTURE(outcome.error);
-    CHECK(outcome.error.find(forgery.expected) != std::string::npos);
+    CHECK(has(outcome.error, forgery.expected));
     CHECK(outcome.kind == ErrorKind::kCorrupt);
     CHECK(most < 4096);
   }
@@ -188,7 +189,7 @@ TEST_CASE("a chunk that claims more than zstd could hold is refused before memor
   largest_request = 0;
   const Outcome outcome = read_everything(file.path());
   const std::size_t most = largest_request;
-  CHECK(outcome.error.find("impossible place or size") != std::string::npos);
+  CHECK(has(outcome.error, "impossible place or size"));
   CHECK(most < 4096);
 }
 
@@ -205,7 +206,7 @@ TEST_CASE("a valid frame with another number of bytes is an error even with vali
   forge_checksums(bytes, true);
   MemoryFile file;
   file.hold(bytes);
-  CHECK(read_everything(file.path()).error.find("dataset q, group 0: cannot be decompressed") != std::string::npos);
+  CHECK(has(read_everything(file.path()).error, "dataset q, group 0: cannot be decompressed"));
 }
 
 TEST_CASE("a future version or flag is newer if the table's checksum covers it, else damage") {

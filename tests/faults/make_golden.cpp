@@ -195,12 +195,12 @@ int main(int argc, char** argv) {
         "bad_chunk.h5", "a flipped bit in a chunk",
         [&](std::string& bytes) { bytes[first + stored / 2] = static_cast<char>(bytes[first + stored / 2] ^ 4); }, 0);
     damage(
-        "bad_content.h5", "the same, with the table's checksums made right",
+        "bad_content.h5", "the same, with the table's checksums corrected",
         [&](std::string& bytes) { bytes[first + stored / 2] = static_cast<char>(bytes[first + stored / 2] ^ 4); }, 2);
     damage("bad_overlap.h5", "two chunks in one place", put(chunks + kChunkBytes, first), 2);
     damage("bad_place.h5", "a chunk beyond the end", put(chunks, std::uint64_t{good.size()}), 1);
     damage("bad_shape.h5", "a shape of 2^63 rows", put(kHeaderBytes + 56, 1ull << 63), 1);
-    damage("bad_count.h5", "a chunk less than there are", put(kChunksAt, std::uint64_t{3}), 1);
+    damage("bad_count.h5", "one chunk too few", put(kChunksAt, std::uint64_t{3}), 1);
     damage(
         "bad_short.h5", "cut in its last chunk", [](std::string& bytes) { bytes.resize(bytes.size() - 9); }, 0);
     damage(
@@ -221,16 +221,16 @@ int main(int argc, char** argv) {
     content("bad_index_place.h5", "index.h5", "id_offset", "a name beyond the list of names", 7 * 8,
             std::uint64_t{999});
     content("bad_index_text.h5", "index.h5", "id_bytes", "a name in Latin-1", 2, '\xE9');
-    content("bad_basis.h5", "basis.h5", "levels", "a level that is none", 20, std::uint8_t{61});
+    content("bad_basis.h5", "basis.h5", "levels", "a level out of range", 20, std::uint8_t{61});
     content("bad_basis_hash.h5", "basis.h5", "mean", "another number under the old hash", 4, 0.5f);
     const std::vector<std::byte> offsets(64);
     write_container(out / "bad_basis_earlier.h5", {{"offsets", "|i1", {2, 32}, 2, {offsets}}},
                     Container(out / "basis.h5").json(), 3, table::kFlagEncodings);
     row(out / "bad_basis_earlier.h5", "a basis of payloads of version 2", surroundings);
     content("bad_recipes.h5", "recipes.h5", "recipe", "a crop beyond its image", 16, std::int32_t{999});
-    content("bad_uniform.h5", "uniform.h5", "low", "a shift that none has", 0, std::uint8_t{25});
-    content("bad_topk.h5", "topk.h5", "index", "a class that there is not", 3, std::uint8_t{5});
-    content("bad_transform.h5", "transform.h5", "payload", "a step that is no number", 4, 0x7FC00000u);
+    content("bad_uniform.h5", "uniform.h5", "low", "a shift out of range", 0, std::uint8_t{25});
+    content("bad_topk.h5", "topk.h5", "index", "a class out of range", 3, std::uint8_t{5});
+    content("bad_transform.h5", "transform.h5", "payload", "a step that is NaN", 4, 0x7FC00000u);
     const std::vector<std::byte> payload = first_chunk(out / "transform.h5", "payload");
     const std::string_view header(reinterpret_cast<const char*>(payload.data()), 36);
     content("bad_transform_states.h5", "transform.h5", "payload", "another first state of its entropy coder",
@@ -249,7 +249,7 @@ int main(int argc, char** argv) {
     json("bad_plan_key.json", "a setting of the future", plan.json(), "\"flip\"", "\"flop\": 1,\n    \"flip\"");
     json("bad_track_kept.json", "as many kept as there are classes", track(5), "\"kept\": 2", "\"kept\": 5");
     json("bad_track_bound.json", "uniform without a bound", track(4), "\"max_error\": 0.015625", "");
-    json("bad_track_teacher.json", "a teacher in words", track(5), "\"architecture\": {",
+    json("bad_track_teacher.json", "the architecture is a string", track(5), "\"architecture\": {",
          "\"architecture\": \"patch 16, dim 192\", \"was\": {");
     std::string flipped = tracks[5].second.file_text();
     const std::size_t level = flipped.find("\"level\": 1") + 9;
@@ -261,7 +261,7 @@ int main(int argc, char** argv) {
     json("bad_plan_version.json", "format 3", plan.json(), "\"version\": 2", "\"version\": 3");
     json("bad_plan_version_earlier.json", "format 1", plan.json(), "\"version\": 2", "\"version\": 1");
     json("bad_track_key.json", "a setting of the future", track(5), "\"kept\"", "\"kept_by\"");
-    json("bad_shards.json", "a hash that is none", Manifest({{"00000.h5", 5, 7}}).json(), "0007", "000g");
+    json("bad_shards.json", "an invalid hash", Manifest({{"00000.h5", 5, 7}}).json(), "0007", "000g");
     write_whole_cache(out);
     return 0;
   });

@@ -1,5 +1,5 @@
 // Files of a cache: containers, read to the end and through the reader of their kind, as they are and with checksums
-// made right; and JSON texts, by the format that they name.
+// corrected; and JSON texts, by the format that they name.
 #include <string>
 
 #include "tests/faults/fuzz.h"

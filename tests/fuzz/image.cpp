@@ -15,7 +15,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                                      reinterpret_cast<const std::byte*>(data + size));
   const int orientation = exif_orientation(bytes);
   if (orientation < 1 || orientation > 8) std::abort();
-  has_deep_grey(bytes);
+  has_grey16(bytes);
   begins_as_picture(std::span(bytes).first(std::min<std::size_t>(bytes.size(), 12)));
   try {
     const ImageSize header = read_image_size(bytes, "input");

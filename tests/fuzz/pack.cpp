@@ -1,5 +1,5 @@
 // A pack: any bytes are read to the end or give an Error. The first byte chooses whether the rest is the whole tar, or
-// a list of files up to a zero byte, whose check and size are made right, and the members behind it.
+// a list of files up to a zero byte, whose check and size are corrected, and the members behind it.
 #include <sys/mman.h>
 #include <unistd.h>
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# run.sh SECONDS [TARGET...]: fuzzes each target (default: all) for so many seconds, one after the other, from its corpus, seeds and
-# inputs, and prints a line for each. Exit code 1 when an input was found that a target does not survive. Needs
+# run.sh SECONDS [TARGET...]: fuzzes each target (default: all) for SECONDS, one after the other, from its corpus, seeds and inputs, and
+# prints a line for each. Exit code 1 if a failing input was found. Needs
 # `cmake --preset fuzz && cmake --build --preset fuzz`; VITRINE_FUZZ_BUILD names another build folder.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)

@@ -64,7 +64,7 @@ void read_weights_record(const std::string& text) {
   expect(back && back->metadata() == once);
 }
 
-// A log that is gone on with is a log of whole lines: going on once more changes nothing.
+// A continued log has only whole lines, so continuing it again changes nothing.
 void go_on_with_log(const std::string& text, std::uint64_t steps) {
   static const TemporaryDirectory directory;
   const RunFiles files(directory.path());

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes the golden files anew and puts their table into README.md: when the format changes, and not otherwise, since these files
-# prove that caches of today are read tomorrow. Needs a build of make_golden (tools/build.sh make_golden).
+# Regenerates the golden files and their table in README.md. Only for a change of the format, since these files guard backward
+# compatibility. Needs a build of make_golden (tools/build.sh make_golden).
 set -euo pipefail
 cd "$(dirname "$0")"
 rm -rf ./*.h5 ./*.json cache images

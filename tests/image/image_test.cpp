@@ -133,11 +133,11 @@ TEST_CASE("EXIF orientation and 16-bit grey are detected in every format, and co
   write_whole(root / "b/1.jpg", as_jpeg(tiff(1, false)));
   std::string deep = png;
   deep[24] = 16, deep[25] = 0;  // a header that says so; its checksum is read below alone
-  CHECK(has_deep_grey(std::as_bytes(std::span(deep))));
-  CHECK(!has_deep_grey(std::as_bytes(std::span(png))));
-  CHECK(!has_deep_grey(std::as_bytes(std::span(jpeg))));
+  CHECK(has_grey16(std::as_bytes(std::span(deep))));
+  CHECK(!has_grey16(std::as_bytes(std::span(png))));
+  CHECK(!has_grey16(std::as_bytes(std::span(jpeg))));
   const FolderScan scan = scan_images(root.path(), {});
-  CHECK((scan.counts == PictureCounts{.rotated = 1, .deep_grey = 0, .looked_at = 3}));
+  CHECK((scan.counts == PictureCounts{.rotated = 1, .grey16 = 0, .looked_at = 3}));
   // With a known index they are not searched again.
   const KnownIndex known{scan.index, {}, scan.depth, PictureCounts{7, 8, 9}};
   CHECK((scan_images(root.path(), {}, known).counts == PictureCounts{7, 8, 9}));

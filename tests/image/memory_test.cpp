@@ -1,4 +1,4 @@
-// A decoder that runs out of memory blames no picture. This program has an allocator of its own, which fails on
+// A decoder that runs out of memory blames no picture. This program has its own allocator, which fails on
 // request: each allocation of a decoding in turn, alone and with all that follow it.
 #include <webp/encode.h>
 
@@ -14,6 +14,7 @@
 #include "common/image/bad_pictures.h"
 #include "common/image/decode.h"
 #include "common/image/write.h"
+#include "tests/support/message.h"
 #include "tests/support/skip.h"
 #include "tests/support/testing.h"
 
@@ -27,6 +28,7 @@
 #endif
 
 using namespace vitrine;
+using vitrine::testing::has;
 
 #ifdef VITRINE_OTHER_ALLOCATOR
 
@@ -103,7 +105,7 @@ Outcome decode_with_failure(std::span<const std::byte> file, long at, long count
     restore();
     CHECK(error.kind() == ErrorKind::kMemory);
     CHECK_FALSE(is_of_a_picture(error));
-    CHECK(std::string(error.what()).find("cats/1.jpg") != std::string::npos);
+    CHECK(has(std::string(error.what()), "cats/1.jpg"));
     return Outcome::kDecoderTold;
   } catch (const std::bad_alloc&) {
     restore();

@@ -290,7 +290,7 @@ TEST_CASE("every left-out file is listed with its kind, and none becomes a class
     for (const LeftOut& entry : scan.left_out) {
       CAPTURE(entry.id + ": " + entry.reason);
       CHECK(!entry.reason.empty());
-      // The path stands beside the reason, what is left out needs no advice, and not every file is an image.
+      // The path has its own column, what is left out needs no advice, and not every file is an image.
       CHECK(!has(entry.reason, entry.id.substr(0, entry.id.find_last_not_of('/') + 1)));
       CHECK(!has(entry.reason, ";"));
       CHECK(!has(entry.reason, "leave it out"));
@@ -399,12 +399,12 @@ TEST_CASE("a file that the system refuses to read is left out as unreadable, not
 TEST_CASE("what is special in pictures is counted in good English") {
   PictureCounts counts{.looked_at = 127};
   CHECK(what_is_special(counts, {}).empty());
-  counts.rotated = counts.deep_grey = 1;
+  counts.rotated = counts.grey16 = 1;
   const std::vector<std::string> one = what_is_special(counts, {});
   REQUIRE(one.size() == 2);
   CHECK(one[0].starts_with("1 of 127 images examined has an EXIF orientation other than upright, which is ignored"));
   CHECK(one[1].starts_with("1 of 127 images examined is a 16-bit grey PNG file, which is clipped at 255"));
-  counts.rotated = counts.deep_grey = 2;
+  counts.rotated = counts.grey16 = 2;
   const std::vector<std::string> two = what_is_special(counts, {.apply_orientation = true, .scale_grey16 = true});
   CHECK(two[0].starts_with("2 of 127 images examined have an EXIF orientation other than upright, which is applied"));
   CHECK(two[1].starts_with("2 of 127 images examined are 16-bit grey PNG files, which are scaled"));

@@ -53,7 +53,7 @@ TEST_CASE("\"cuda\" is the local rank's GPU, unless one alone is visible or a nu
       has(message_of([&] { gpu_index("cuda:2", 2, none); }), "\"cuda:2\" does not exist: this process sees 2 GPU(s)"));
 }
 
-TEST_CASE("why there is no GPU is told by its cause, with what helps") {
+TEST_CASE("a missing GPU is reported with its cause and the remedy") {
   const Environment none = environment_of({});
   const CudaProbe missing{.status = 35, .reason = "driver version is insufficient", .runtime = 13000};
   CHECK(has(no_gpu(missing, none).what(),

@@ -1,9 +1,12 @@
 // What our models compute, as safetensors, for the Python peers to judge.
+// clang-format off
 //   dump_models vit IMAGE PATCH DIM DEPTH HEADS CLASSES WEIGHTS INPUT OUT     input: x; taps of all blocks
 //   dump_models families REQUESTS WEIGHTS INPUT OUT                           see dump_families()
 //   dump_models structures SHAPES OUT                                         see dump_structures()
-//   dump_models resnet ARCH CLASSES WEIGHTS INPUT OUT                         input: x, y; evaluation, then five steps
-//   of SGD dump_models copy IN OUT                                                   reads a file and writes it again
+//   dump_models resnet ARCH CLASSES WEIGHTS INPUT OUT                         input: x, y; evaluation, then five
+//                                                                             steps of SGD
+//   dump_models copy IN OUT                                                   reads a file and writes it again
+// clang-format on
 #include <torch/nn/functional/loss.h>
 #include <torch/optim/sgd.h>
 #include <ATen/ATen.h>

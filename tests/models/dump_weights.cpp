@@ -1,8 +1,9 @@
 // What read_weights() and read_card() give, for the Python peers to judge.
-//   dump_weights tensors IN OUT    IN: a weight file or directory; OUT: safetensors with timm's names, whose metadata
-//   has
-//                                  "naming", "sha256" and "notes", a line for each
+// clang-format off
+//   dump_weights tensors IN OUT       IN: a weight file or directory; OUT: safetensors with timm's names, whose
+//                                     metadata has "naming", "sha256" and "notes", a line for each
 //   dump_weights card DIRECTORY...    prints each card's fields as a line of JSON, null where empty
+// clang-format on
 #include <ATen/ATen.h>
 
 #include <iostream>

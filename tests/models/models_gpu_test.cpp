@@ -1,4 +1,4 @@
-// The models on a GPU beside the CPU, and what a GPU refuses.
+// The models on a GPU compared with the CPU, and what a GPU refuses.
 #include <ATen/ATen.h>
 
 #include "common/base/error.h"

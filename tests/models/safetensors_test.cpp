@@ -31,7 +31,7 @@ std::string refusal(const std::string& bytes) {
     load_safetensors(directory / "weights.safetensors");
   } catch (const Error& error) {
     const std::string message = error.what();
-    CHECK(message.find("weights.safetensors") != std::string::npos);
+    CHECK(has(message, "weights.safetensors"));
     return message;
   }
   return "";

@@ -60,7 +60,7 @@ TEST_CASE("memory of the machine that runs out is named with the key that helps"
   CHECK((told([] { throw std::bad_alloc(); }).kind == ErrorKind::kMemory));
 }
 
-TEST_CASE("memory of a card that runs out, and a card that fails, are told apart") {
+TEST_CASE("a card out of memory and a card that fails are different errors") {
   const Told full = told([] {
     C10_THROW_ERROR(OutOfMemoryError,
                     "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 1 GiB.");
@@ -84,7 +84,7 @@ TEST_CASE("memory of a card that runs out, and a card that fails, are told apart
   CHECK((told([] { TORCH_CHECK(false, "cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"); }).kind == ErrorKind::kIo));
 }
 
-TEST_CASE("a batch too small for BatchNorm is one sentence, in training alone") {
+TEST_CASE("a batch too small for BatchNorm is one sentence, only in training") {
   ResNet resnet("resnet18", 3, 8);
   const auto forward = [&] { return resnet->forward(at::zeros({1, 3, 32, 32})).logits; };
   const Told one_value = told(forward);

@@ -68,7 +68,7 @@ TEST_CASE("a structure comes back from its JSON, and a ViT from structure and we
   CHECK_FALSE(dinov3() == siglip());
 }
 
-TEST_CASE("a structure from a file is checked: what is newer is told from what is damaged") {
+TEST_CASE("a structure from a file is checked: newer and damaged ones are different errors") {
   const auto good = to_json(dinov3());
   const auto with = [&](const char* key, const nlohmann::ordered_json& value) {
     auto out = good;
@@ -118,7 +118,7 @@ TEST_CASE("weights give their structure, and what they do not tell is said") {
   CHECK(structure_of(weights_of(siglip()), {.image_size = 48, .heads = 2}, "file").structure.image_size == 48);
 }
 
-TEST_CASE("an architecture that is not known is told by itself, not among what the tensors do not tell") {
+TEST_CASE("an unknown architecture is reported separately, not among what the tensors do not show") {
   const VitReading reading = structure_of(weights_of(structure_of(VitOptions{"", 32, 8, 32, 2, 2, 5, 4})),
                                           {.arch = "mine", .heads = 2}, "file");
   CHECK(reading.notes ==
@@ -126,7 +126,7 @@ TEST_CASE("an architecture that is not known is told by itself, not among what t
   CHECK(reading.assumed == std::vector<std::string>{"activation gelu"});
 }
 
-TEST_CASE("sizes that are told beside an architecture's name count before those that the name stands for") {
+TEST_CASE("sizes given with an architecture's name override those that the name stands for") {
   const VitStructure small = structure_of(VitOptions{"", 32, 8, 32, 2, 2, 5, 4});
   const Tensors weights = weights_of(small);
   VitHints hints{.arch = "vit_tiny_patch16_224", .arch_source = "config.json", .dim = 32, .depth = 2, .heads = 2};

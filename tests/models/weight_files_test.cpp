@@ -152,7 +152,7 @@ TEST_CASE("a model among others in one file is pointed at, and not taken") {
             "the file has the model's tensors under the prefix \"teacher.backbone.\", among others"));
 }
 
-TEST_CASE("weights of another architecture are told by what they look like") {
+TEST_CASE("weights of another architecture are described by what they look like") {
   Tensors plain = copy_of(*Vit(small_vit()));
   const auto with = [&](const std::string& name, const at::Tensor& tensor) {
     Tensors out = plain;

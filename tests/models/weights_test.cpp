@@ -116,7 +116,7 @@ TEST_CASE("an index that disagrees with its shards is refused") {
   CHECK(has(shards_refusal(R"({"weight_map": {"a": 1}})"), "no file name for \"a\""));
   CHECK(has(shards_refusal(R"({"weight_map": {"a": "../x"}})"), "\"../x\", which is not a file beside it"));
   CHECK(has(shards_refusal(with("model-00001", "model-00003")),
-            "index.json: lists model-00003-of-00002.safetensors, which is not there"));
+            "index.json: lists model-00003-of-00002.safetensors, which is missing"));
   CHECK(has(shards_refusal(with("\"b\": \"model-00002", "\"b\": \"model-00001")),
             "model-00001-of-00002.safetensors: lacks tensor \"b\", which its index puts there"));
   CHECK(has(shards_refusal(with("\"c\"", "\"d\"")), "has tensor \"c\", which its index does not list"));

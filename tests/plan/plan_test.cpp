@@ -21,6 +21,7 @@
 namespace vitrine {
 namespace {
 
+using testing::has;
 using testing::message_of;
 
 std::shared_ptr<ImageIndex> small_index(std::uint32_t images) {
@@ -257,7 +258,7 @@ TEST_CASE("a letterboxed picture keeps its ratio, is centred and as long as the 
   for (const Recipe& recipe : Plan(index, small_options()).group(0, 0))
     CHECK_FALSE((recipe.mix == Mix::kNone && is_letterboxed(recipe)));
   CHECK(Plan::options_from_json(plan.json(), "plan.json") == options);
-  CHECK(plan.json().find(",\n    \"resize\": \"letterbox\"\n  }") != std::string::npos);
+  CHECK(has(plan.json(), ",\n    \"resize\": \"letterbox\"\n  }"));
 }
 
 TEST_CASE("a plan's text round-trips its options, and its hash covers settings and index") {

@@ -147,7 +147,7 @@ TEST_CASE("an assignment is the best there is, which the commonest pairs first a
   }
 }
 
-TEST_CASE("an order is found where each class is told most often of another's images") {
+TEST_CASE("an order is found where each class is predicted most often for another's images") {
   // Fifty pairs of labels a, b. The given order: class a for a, b for b. Class a is named on 20 images of a and 16 of
   // b, class b on 16 of a: 20 are right in the given order, 32 in the other one.
   const std::vector<std::string> names = folders();

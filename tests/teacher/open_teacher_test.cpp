@@ -1,4 +1,4 @@
-// The keys of [teacher], what is beside the weights, and which of them counts.
+// The keys of [teacher], the files beside the weights, and which of them counts.
 #include <ATen/ATen.h>
 
 #include <algorithm>
@@ -74,11 +74,11 @@ TEST_CASE("a folder of weights and config.json is a whole teacher") {
   CHECK(teacher.network->shape().classes == 3);
 }
 
-TEST_CASE("a key that is set wins over config.json, and the difference is told") {
+TEST_CASE("a key that is set overrides config.json, and the difference is noted") {
   Folder folder;
   folder.describe(kCard);
   folder.options.mean = {0.5, 0.5, 0.5};
-  folder.options.crop_pct = 0.8;  // as config.json has it: nothing to tell
+  folder.options.crop_pct = 0.8;  // as config.json has it: nothing to note
   const OpenedTeacher teacher = folder.open();
   CHECK(teacher.options.mean == std::vector<double>{0.5, 0.5, 0.5});
   CHECK(has(all(teacher.notes), "teacher.mean = [0.5 0.5 0.5], although config.json says [0.1 0.2 0.3]"));
@@ -103,7 +103,7 @@ TEST_CASE("the sizes in timm's model_args count before those of the architecture
   CHECK(has(message, "leave out teacher.arch"));
 }
 
-TEST_CASE("what nothing tells is assumed, and said") {
+TEST_CASE("what no source says is assumed, and noted") {
   Folder folder;
   folder.options.heads = 0;
   const std::string message = message_of([&] { folder.open(); });

@@ -20,10 +20,12 @@
 #include "common/image/write.h"
 #include "common/teacher/calibrate.h"
 #include "common/teacher/clean_crops.h"
+#include "tests/support/message.h"
 #include "tests/support/testing.h"
 #include "tests/teacher/sample.h"
 
 using namespace vitrine;
+using vitrine::testing::has;
 using vitrine::testing::kSide;
 using vitrine::testing::Sample;
 using vitrine::testing::small_vit;
@@ -80,10 +82,6 @@ TeacherCheck checked(const Sample& sample) {
   return check_teacher(Teacher(sample.options, sample.taps), views, *index, 256, 1, nullptr, "IMAGES", 1);
 }
 
-bool has(const std::string& text, const char* part) {
-  return text.find(part) != std::string::npos;
-}
-
 }  // namespace
 
 TEST_CASE("the check before extraction: a good teacher's figures, and a head in another class order") {
@@ -107,7 +105,7 @@ TEST_CASE("the check before extraction: a good teacher's figures, and a head in 
             "class_names in the head's order or a class_map; on these images its class 0 corresponds to \"second\""));
 }
 
-TEST_CASE("other mean and std than in training: the usual ones that fit best are told once, and nothing if none does") {
+TEST_CASE("other mean and std than in training: the best of the usual ones is noted, or nothing if none fits") {
   at::set_num_threads(1);
   const auto words = [](const TeacherCheck& check) {
     std::string all = check.refusal;

@@ -19,13 +19,15 @@
 #include "common/models/weights/load.h"
 #include "common/models/weights/safetensors.h"
 #include "common/teacher/calibrate.h"
-#include "common/teacher/outputs.h"
+#include "common/teacher/check_output.h"
 #include "common/teacher/reopen.h"
 #include "tests/support/device.h"
+#include "tests/support/message.h"
 #include "tests/support/testing.h"
 #include "tests/teacher/sample.h"
 
 using namespace vitrine;
+using vitrine::testing::has;
 using vitrine::testing::kClasses;
 using vitrine::testing::kSide;
 using vitrine::testing::kView;
@@ -70,7 +72,7 @@ TEST_CASE("tracks come in the order of the taps, and say how they were made") {
     CHECK(track.teacher.weights_sha256 == sha256_hex_of_file(sample.options.weights));
     CHECK(track.teacher.class_list_sha256 == sha256_hex("a\nb\n"));
     CHECK(track.teacher.architecture.family == "vit");
-    CHECK(track.teacher.architecture.settings.find("\"dim\":16,") != std::string::npos);
+    CHECK(has(track.teacher.architecture.settings, "\"dim\":16,"));
     CHECK(track.teacher.mean == std::vector<double>{0.485, 0.456, 0.406});  // assumed, and filled in
     CHECK(track.teacher.crop_pct == 0.9);
     CHECK(track.made_with.precision == "fp32");
@@ -120,7 +122,7 @@ TEST_CASE("a run is the model's forward on normalised pictures, micro-batch by m
   CHECK_THROWS_AS(teacher.run(std::span(pictures).first(5), 8), std::logic_error);
 }
 
-TEST_CASE("values do not depend on the views beside a micro-batch nor on the thread") {
+TEST_CASE("values depend neither on the other views of a micro-batch nor on the thread") {
   at::set_num_threads(1);
   Sample sample;
   for (const char* precision : {"fp32", "bf16"}) {

@@ -237,7 +237,7 @@ TEST_CASE("impossible measurements are refused in one sentence") {
   }
 }
 
-TEST_CASE("bench extract adds its stages up, and holds each beside the peer's with the bars") {
+TEST_CASE("bench extract adds up its stages, and compares each with the peer's") {
   const BenchFixture fixture;
   const std::filesystem::path peer = fixture.root / "peer.sh";
   write_whole(peer,

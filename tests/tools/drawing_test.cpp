@@ -1,3 +1,4 @@
+#include "tests/support/message.h"
 #include "tools/commands/draw/drawing.h"
 
 #include <algorithm>
@@ -9,7 +10,9 @@
 #include "tests/support/testing.h"
 
 using namespace vitrine;
+
 using vitrine::testing::executable;
+using vitrine::testing::has;
 using vitrine::testing::run;
 using vitrine::testing::TemporaryDirectory;
 
@@ -80,8 +83,8 @@ TEST_CASE("vitrine-draw writes disjoint splits, deterministically") {
 TEST_CASE("vitrine-draw refuses bad input in one sentence") {
   const TemporaryDirectory root;
   const std::string command = executable("vitrine-draw") + " " + (root / "out").string();
-  CHECK(run(command).output.find("--images COUNT") != std::string::npos);
-  CHECK(run(command + " --split val").output.find("--split val=1000") != std::string::npos);
+  CHECK(has(run(command).output, "--images COUNT"));
+  CHECK(has(run(command + " --split val").output, "--split val=1000"));
   for (const char* classes : {"1", "226"}) {
     const auto wrong = run(command + " --images 4 --classes " + classes);
     CHECK(wrong.exit_code == 2);
@@ -90,5 +93,5 @@ TEST_CASE("vitrine-draw refuses bad input in one sentence") {
   REQUIRE(run(command + " --images 4 --classes 4 --size 24").exit_code == 0);
   const auto again = run(command + " --images 4 --classes 4 --size 24");
   CHECK(again.exit_code == 2);
-  CHECK(again.output.find("is not empty") != std::string::npos);
+  CHECK(has(again.output, "is not empty"));
 }

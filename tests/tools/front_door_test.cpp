@@ -5,6 +5,7 @@
 
 #include "common/base/error.h"
 #include "common/config/command_line.h"
+#include "tests/support/message.h"
 #include "tests/support/testing.h"
 #include "tools/commands/vitrine/completion.h"
 #include "tools/commands/vitrine/programs.h"
@@ -29,7 +30,7 @@ TEST_CASE("vitrine: every command of its help is a program beside it, and gives 
   CHECK(help.exit_code == 0);
   for (const ProgramName& program : programs()) {
     CAPTURE(program.name);
-    CHECK(help.output.find(std::string("  ") + program.name + " ") != std::string::npos);
+    CHECK(has(help.output, std::string("  ") + program.name + " "));
     const CommandResult through = run(executable("vitrine") + " " + program.name + " --help");
     CHECK(through.exit_code == 0);
     CHECK(through.output == run(executable(std::string("vitrine-") + program.name) + " --help").output);
@@ -40,7 +41,7 @@ TEST_CASE("vitrine: every command of its help is a program beside it, and gives 
 TEST_CASE("vitrine: arguments and exit codes pass unchanged") {
   const CommandResult bad = run(executable("vitrine") + " cache info '/no where/$HOME'");
   CHECK(bad.exit_code == 2);
-  CHECK(bad.output.find("/no where/$HOME") != std::string::npos);
+  CHECK(has(bad.output, "/no where/$HOME"));
 }
 
 TEST_CASE("exit codes have the same words in README.md and in the programs' help") {
@@ -53,10 +54,10 @@ TEST_CASE("exit codes have the same words in README.md and in the programs' help
   const std::string words = on_one_line(kExitCodeWords);
   CHECK(words.ends_with(" 70 a fault of the program, 130 stopped."));
   const std::filesystem::path readme = std::filesystem::path(std::getenv("VITRINE_SOURCE")) / "README.md";
-  CHECK(on_one_line(read_whole(readme)).find(words) != std::string::npos);
+  CHECK(has(on_one_line(read_whole(readme)), words));
   for (const char* program : {"vitrine-cache", "vitrine-extract", "vitrine-train"}) {
     CAPTURE(program);
-    CHECK(on_one_line(run(executable(program) + " --help").output).find(words) != std::string::npos);
+    CHECK(has(on_one_line(run(executable(program) + " --help").output), words));
   }
   // The help of a command names what is its own, in these words, and where the others are.
   for (const char* command : {"info", "verify", "repair", "show", "recode", "estimate", "pack", "unpack", "card"}) {
@@ -64,14 +65,14 @@ TEST_CASE("exit codes have the same words in README.md and in the programs' help
     CAPTURE(help);
     CHECK(help.ends_with("; others as vitrine-cache --help says."));
     const std::string own = help.substr(help.rfind("Exit codes: "));
-    if (own.find(", 4 ") != std::string::npos) CHECK(own.find(", 4 a needed file is damaged") != std::string::npos);
+    if (own.find(", 4 ") != std::string::npos) CHECK(has(own, ", 4 a needed file is damaged"));
   }
 }
 
 TEST_CASE("vitrine: an unknown command is answered with the nearest") {
   const CommandResult result = run(executable("vitrine") + " trian x");
   CHECK(result.exit_code == 2);
-  CHECK(result.output.find("trian: no such command, did you mean train?") != std::string::npos);
+  CHECK(has(result.output, "trian: no such command, did you mean train?"));
   CHECK(run(executable("vitrine")).exit_code == 2);
 }
 
@@ -107,7 +108,7 @@ TEST_CASE("vitrine: bash completes with the script") {
   };
   CHECK(reply("vitrine di") == "distil\n");
   CHECK(reply("vitrine cache rec") == "recode\n");
-  CHECK(reply("vitrine train --set targets.cac").find("targets.cache=") != std::string::npos);
+  CHECK(has(reply("vitrine train --set targets.cac"), "targets.cache="));
 }
 
 TEST_CASE("vitrine: completion for a shell that it does not know") {

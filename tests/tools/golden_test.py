@@ -91,7 +91,7 @@ def check_bad(directory, places, expected):
         try:
             read_all(directory)
         except CacheError as error:
-            # An array's fault is told with the track and the pass; all else begins with the file.
+            # The message for an array names the track and the pass; all others begin with the file.
             of_array = words.startswith("group 0: ") and "recipe" not in words
             begin = f"{place.parent}: pass 0, " if of_array else f"{place}: "
             assert str(error).startswith(begin + words), f"{name}\n{error}\n{words}"

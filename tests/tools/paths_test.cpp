@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "tests/extract/fixture.h"
+#include "tests/support/message.h"
 #include "tests/support/ordinary_user.h"
 #include "tests/support/skip.h"
 
@@ -129,7 +130,7 @@ TEST_CASE("a directory without permission gives one sentence with the reason") {
     CAPTURE(result->output);
     Paths::check(use, *result);
     CHECK(result->exit_code == 3);
-    CHECK(result->output.find("Permission denied") != std::string::npos);
+    CHECK(has(result->output, "Permission denied"));
   }
   std::filesystem::permissions(paths.root / "closed", std::filesystem::perms::all);
   if (!any) skip("no ordinary user can run this build's programs here");

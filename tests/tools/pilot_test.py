@@ -1,4 +1,4 @@
-"""tools/scripts/pilot.py ranks two teachers by what students learn from them, and goes on where it stopped."""
+"""tools/scripts/pilot.py ranks two teachers by what students learn from them, and resumes where it stopped."""
 import json
 import os
 import pathlib

@@ -125,7 +125,7 @@ def test_transform(cache, out):
 
 
 def test_stopped(cache, out):
-    """A writer that was stopped goes on with the shards that are missing; the files are those of one that was not."""
+    """A stopped writer resumes with the missing shards; the files are those of an uninterrupted one."""
     shape = (4, 5, 5)
     values = values_for(cache, shape, "features", 9)
     calm = write(cache, values, "features.1", teacher="calm")

@@ -1,4 +1,4 @@
-"""Each type that is visible outside its file has a name of its own in its namespace: two of one name break the one-definition
+"""Each type that is visible outside its file has a unique name in its namespace: two of one name break the one-definition
 rule wherever both are linked into a program, and the linker keeps one's functions for both without a word."""
 import os
 import pathlib

@@ -25,7 +25,7 @@ struct Gap {
 std::vector<std::string> gap_commands(const std::filesystem::path& cache, const Plan& plan,
                                       const std::vector<TrackInfo>& tracks, const std::vector<Gap>& gaps);
 
-/// The command that writes prepared.json again, and keeps what is there.
+/// The command that restores prepared.json and keeps the shards.
 std::string prepare_command(const std::filesystem::path& cache);
 
 }  // namespace vitrine

@@ -24,9 +24,9 @@ struct RepairPlan {
   std::vector<Finding> left;                   ///< needs manual action: remedies kMove, kImages, kRetry and kNewer
   std::vector<Gap> gaps;
   /// Commands that fill the gaps and add nothing else to complete passes, preceded by the one that prepares the cache
-  /// again if its prepared.json is damaged or missing. CONFIG.toml stands for the configuration of
-  /// the extraction (CONFIG-TEACHER.xxxxxxxx.toml if the cache has several teachers), SOURCE for the cache that a
-  /// recoded track was made from.
+  /// again if its prepared.json is damaged or missing. CONFIG.toml stands for the configuration of the extraction
+  /// (CONFIG-TEACHER.xxxxxxxx.toml if the cache has several teachers), SOURCE for the cache that a recoded track was
+  /// made from.
   std::vector<std::string> commands;
 };
 

@@ -12,7 +12,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Act two writes recipes, and only in a prepared cache; index_record.json is written by act one alone.
+// Act two writes recipes, and only in a prepared cache; only act one writes index_record.json.
 bool was_prepared(const fs::path& directory) {
   return path_exists(directory / kIndexRecordFile) && ShardDirectory(directory / "recipes", nullptr).count() > 0;
 }

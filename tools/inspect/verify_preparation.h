@@ -14,7 +14,7 @@ namespace vitrine {
 
 /// The preparation, if it can be used. Findings: it is damaged, of another plan (kMove), of a newer version or
 /// unreadable; it asks for passes that the plan cannot have; or it is missing in a cache that an extraction prepared,
-/// as its index_record.json tells. `cache`: nullptr if it cannot be opened; then the text alone is checked.
+/// as its index_record.json says. `cache`: nullptr if it cannot be opened; then the text alone is checked.
 std::optional<Preparation> check_preparation(const std::filesystem::path& directory, const Cache* cache,
                                              Findings& findings);
 

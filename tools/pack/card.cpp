@@ -5,6 +5,7 @@
 #include <optional>
 #include <set>
 
+#include "common/base/counted.h"
 #include "common/base/error.h"
 #include "common/base/format_version.h"
 #include "common/base/progress.h"
@@ -114,15 +115,14 @@ std::string images_section(const Cache& cache) {
   for (const auto& [key, value] : json["settings"].items()) settings.push_back(key + " " + value.dump());
   rows.push_back({"augmentation", joined(settings, ", ")});
   return "## Images and views\n\nThe pictures are not part of the cache. A view is one augmented picture as the "
-         "teacher saw "
-         "it; a pass is one\naugmented sweep over all images.\n\n" +
+         "teacher saw it; a pass is one\naugmented sweep over all images.\n\n" +
          table(rows);
 }
 
 std::string score_words(const std::optional<TeacherScore>& score) {
   if (!score) return "not recorded";
   return text(percent_words(score->top1), " (top-5 ", percent_words(score->top5), ") on clean crops of ",
-              human_count(score->images), score->images == 1 ? " image" : " images", " when the cache was prepared");
+              counted(score->images, "image"), " when the cache was prepared");
 }
 
 std::string triplet(const std::vector<double>& values) {
@@ -171,8 +171,7 @@ std::string tracks_section(const std::vector<TrackState>& tracks) {
   if (tracks.empty()) return out + "None.\n";
   return out + table(rows) +
          "\nPasses are those that are complete. An error is that of the stored values against the teacher's outputs, "
-         "as the "
-         "encoder\nmeasured it in every shard; of a recoded track, against the track that it was made from.\n";
+         "as the encoder\nmeasured it in every shard; of a recoded track, against the track that it was made from.\n";
 }
 
 // A track that the examples read: logits, if there are any.

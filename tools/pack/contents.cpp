@@ -4,6 +4,7 @@
 #include <map>
 #include <set>
 
+#include "common/base/counted.h"
 #include "common/base/error.h"
 #include "common/base/hash.h"
 #include "common/base/progress.h"
@@ -96,15 +97,15 @@ void expect_finished(const Cache& cache, const TrackNames& names, const std::vec
   std::string remedy = "finish it";
   if (!commands.empty()) remedy += " with " + commands.front();
   if (commands.size() > 1)
-    remedy += text(" and ", commands.size() - 1, " more commands, which vitrine-cache repair lists");
-  throw Error(ErrorKind::kInput, {.path = cache.directory().string(),
-                                  .what = text("is not finished: ", human_count(missing),
-                                               missing == 1 ? " shard of " : " shards of ", gaps.front().directory,
-                                               gaps.size() > 1 ? " and others are"
-                                               : missing == 1  ? " is"
-                                                               : " are",
-                                               " missing"),
-                                  .remedy = remedy + ", or pack what is there with --unfinished"});
+    remedy += text(" and ", counted(commands.size() - 1, "more command"), ", which vitrine-cache repair lists");
+  throw Error(ErrorKind::kInput,
+              {.path = cache.directory().string(),
+               .what = text("is not finished: ", counted(missing, "shard"), " of ", gaps.front().directory,
+                            gaps.size() > 1 ? " and others are"
+                            : missing == 1  ? " is"
+                                            : " are",
+                            " missing"),
+               .remedy = remedy + ", or pack the finished shards with --unfinished"});
 }
 
 // The records of shards: their writers' where there are such.

@@ -26,7 +26,7 @@ struct PackedFile {
 };
 
 /// The files of a pack, in reading order: card, index, plan, settings and lists of all tracks, then shard by shard the
-/// recipes and every track's targets. Left out: what an extraction alone needs (prepared.json, index_record.json),
+/// recipes and every track's targets. Left out: what only an extraction needs (prepared.json, index_record.json),
 /// temporary files, those that a repair has set aside, and unknown ones. A function of the cache's files.
 ///
 /// Sizes and hashes of shards are those that their writers recorded; files without a record are read. The tables of all

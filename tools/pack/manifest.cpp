@@ -76,7 +76,7 @@ PackManifest::PackManifest(std::string plan_hash, std::vector<FileRecord> files)
   std::set<std::string_view> seen;
   for (const FileRecord& file : files_)
     if (!is_pack_path(file.name) || !seen.insert(file.name).second || file.bytes >= kMaxFileBytes)
-      throw std::logic_error(file.name + " does not belong into a pack, or is there twice");
+      throw std::logic_error(file.name + " does not belong in a pack, or is listed twice");
   json_ = with_files(plan_hash_, files_);
   head_ = tar_header(kPackFile, json_.size()) + json_;
   head_.append(tar_padding(json_.size()), '\0');

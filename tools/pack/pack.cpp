@@ -104,7 +104,7 @@ class Writer {
     for (std::uint64_t offset = 0; offset < in.size();) {
       if (stop_)
         throw Stopped(out_.is_standard_output() ? "stopped while packing"
-                                                : "stopped while packing; run the same command again to go on");
+                                                : "stopped while packing; run the same command again to resume");
       const auto piece = std::span(block).first(std::min<std::uint64_t>(block.size(), in.size() - offset));
       in.read(offset, piece);
       hash.update(piece);

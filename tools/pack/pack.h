@@ -21,11 +21,11 @@ struct Packed {
   std::uint64_t resumed = 0;  ///< bytes of an earlier call that were kept; `bytes` if the pack was there already
 };
 
-/// Writes the pack of `files` as `out`, or to standard output if it is "-". The bytes depend on `files` alone. Shows
+/// Writes the pack of `files` as `out`, or to standard output if it is "-". The bytes depend only on `files`. Shows
 /// progress.
 ///
 /// A file is written as OUT.packing, and renamed when it is complete and on disk. A call that stops or fails leaves
-/// OUT.packing, and the next one goes on after the last member in it that is whole: members up to the last
+/// OUT.packing, and the next one resumes after the last member in it that is whole: members up to the last
 /// synchronisation point (every 256 MiB) are known to be on disk, later ones are read and compared with their hashes.
 /// Where OUT.packing is of other files, as after a change of the cache, it is begun again. An `out` that holds this
 /// pack is left as it is.

@@ -12,7 +12,7 @@
 namespace vitrine {
 namespace {
 
-constexpr const char* kMakeRoom = "make room on its disk and run the same command again, which goes on";
+constexpr const char* kMakeRoom = "make room on its disk and run the same command again to resume";
 
 // On a file system without locks the file is written without one.
 FileLock taken(FileLock lock, const std::string& path) {

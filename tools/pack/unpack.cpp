@@ -49,7 +49,7 @@ bool is_unpacked(const fs::path& to, const PackManifest& manifest) {
        .remedy = "choose another directory; a track's directory may be copied from one cache of a plan to another"});
 }
 
-// Writes pack.json first, which tells a later call what the directory was begun with.
+// Writes pack.json first, so that a later call knows which pack the directory was begun from.
 void begin(const fs::path& staging, const PackManifest& manifest) {
   const bool begun = file_exists(staging / kPackFile);
   if (begun && read_file(staging / kPackFile) == manifest.json()) return;

@@ -93,6 +93,6 @@ arms | while IFS='|' read -r name kind settings; do
   done
 done
 # Seed by seed, so that early results are paired.
-shopt -s nullglob  # where all is there already
+shopt -s nullglob  # if nothing is left to do
 cat /dev/null "$work"/* | xargs -r -P "$jobs" -L 1 tools/scripts/demo_student.sh
 .venv/bin/python tools/scripts/ablation_table.py demo

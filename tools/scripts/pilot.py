@@ -6,7 +6,7 @@ the student's top-1 on pictures that neither saw. The strongest teacher is not a
              [--set KEY=VALUE ...]
 
 Each CONFIG is vitrine-extract's; `images` must be the same labelled folder in all. Pictures are drawn by --seed and linked into
-DIR/images; a finished step is not made again, so that the same command goes on. --set is for vitrine-train ("device=cuda").
+DIR/images; a finished step is not repeated, so that the same command resumes. --set is for vitrine-train ("device=cuda").
 """
 import argparse
 import json

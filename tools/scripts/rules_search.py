@@ -12,7 +12,7 @@ SET      few    3 classes of 30 pictures
 
 Beside the chosen settings the search tries, one at a time, half and twice the learning rate, a quarter and four times the weight decay, half
 and twice the epochs. Every student is judged once, on 2,000 further pictures; as the best of several is chosen on them, the search is
-favoured. Runs that have a summary are not repeated, so that the same command goes on. Prints a table, writes OUT/rules.csv.
+favoured. Runs that have a summary are not repeated, so that the same command resumes. Prints a table, writes OUT/rules.csv.
 """
 import argparse
 import concurrent.futures

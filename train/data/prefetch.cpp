@@ -1,6 +1,6 @@
-#include <ATen/ATen.h>
-
 #include "train/data/prefetch.h"
+
+#include <ATen/ATen.h>
 
 #include <algorithm>
 

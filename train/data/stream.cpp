@@ -1,6 +1,6 @@
-#include <ATen/ATen.h>
-
 #include "train/data/stream.h"
+
+#include <ATen/ATen.h>
 
 #include <tbb/parallel_pipeline.h>
 #include <tbb/task_arena.h>

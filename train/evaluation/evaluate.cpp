@@ -10,6 +10,7 @@
 #include <optional>
 #include <utility>
 
+#include "common/base/counted.h"
 #include "common/base/error.h"
 #include "common/base/progress.h"
 #include "common/image/transform.h"
@@ -43,7 +44,7 @@ ImageIndex matched(ImageIndex index, const std::string& folder, const ModelClass
         {.path = folder,
          .what = text(strange == 1 ? "the class folder " : "the class folders ", strangers,
                       strange > kShown ? text(" and ", strange - kShown, " more") : "", strange == 1 ? " is" : " are",
-                      " not among the ", classes.names.size(), " classes of ", classes.model),
+                      " not among the ", counted(classes.names.size(), "class", "classes"), " of ", classes.model),
          .remedy = "remove these folders, or name them as the training images' class folders"});
   for (ImageEntry& image : index.images)
     if (image.label != kNoLabel) image.label = of_folder[image.label];

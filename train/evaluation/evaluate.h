@@ -69,7 +69,7 @@ class Evaluation {
   };
   /// Clean crops of `images`; size, crop_pct and mode may be another model's.
   Crops crops(std::span<const std::uint32_t> images, int size, double crop_pct,
-              CropMode mode = CropMode::kCenter) const;
+              CropMode mode = CropMode::kCentre) const;
   /// What the scan left out and the images that could not be read since, sorted by path.
   std::vector<LeftOut> left_out() const;
 

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "common/base/counted.h"
 #include "common/base/error.h"
 #include "common/base/progress.h"
 
@@ -51,9 +52,8 @@ std::string as_text(const Report& report) {
     const std::string without = classes_without_images(report.classes, images, "the model's", "image here");
     out += without.empty() ? "\n" : without + "\n\n";
   }
-  out +=
-      text(report.checkpoint, report.about.empty() ? "" : " (" + report.about + ")", " on ", report.images,
-           report.images == 1 ? " image of " : " images of ", report.folder, ", computed in ", report.precision, "\n");
+  out += text(report.checkpoint, report.about.empty() ? "" : " (" + report.about + ")", " on ",
+              counted(report.images, "image"), " of ", report.folder, ", computed in ", report.precision, "\n");
   if (report.judgement) {
     const Accuracy accuracy = report.judgement->accuracy();
     out += text("top-1 ", percent(accuracy.top1), " %, top-5 ", percent(accuracy.top5), " %\n");

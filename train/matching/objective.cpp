@@ -38,9 +38,8 @@ Objective::Objective(const ObjectiveOptions& options, const TargetShapes& shapes
   if (topk_ && (loss.output != OutputForm::kKl || loss.exits_weight > 0 ||
                 (loss.attention == AttentionForm::kGradient && loss.guidance_score == GuidanceScore::kTeacher)))
     fail(
-        "the cache has the teacher's largest logits only, with which loss.output = \"kl\" works alone, without exits "
-        "and "
-        "without the teacher's score; extract all logits, or change loss.output, loss.exits_weight and "
+        "the cache has only the teacher's largest logits, which work only with loss.output = \"kl\", without exits "
+        "and the teacher's score; extract all logits, or change loss.output, loss.exits_weight and "
         "loss.guidance_score");
   if (!shapes.columns.empty()) {
     columns_ = at::tensor(shapes.columns, at::kLong).to(device);
@@ -78,8 +77,7 @@ void Objective::make_feature_modules(const TargetShapes& shapes, const std::vect
     if (options.direction != Direction::kStudentToTeacher || options.form != FeatureForm::kPlain)
       fail(
           "transformer.mapping = \"adaptive\" compares plainly and from the student to the teacher, whose maps stay as "
-          "they "
-          "are; set transformer.direction = \"student_to_teacher\" and transformer.form = \"plain\"");
+          "they are; set transformer.direction = \"student_to_teacher\" and transformer.form = \"plain\"");
     mapped_ = {options.stages.empty() ? std::vector<std::uint32_t>{1, 2, 3, 4} : options.stages, tracks, {}};
     std::vector<std::int64_t> stage_widths, channels;
     for (const std::uint32_t stage : mapped_.stages) stage_widths.push_back(width(stage));

@@ -1,6 +1,6 @@
-#include <ATen/ATen.h>
-
 #include "train/run/checkpoint.h"
+
+#include <ATen/ATen.h>
 
 #include <algorithm>
 #include <functional>
@@ -17,7 +17,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr const char* kRemedy = "put back a copy of the run, or begin it anew with restart = true";
+constexpr const char* kRemedy = "put back a copy of the run, or start over with restart = true";
 
 Json json_of(const Checkpoint& checkpoint) {
   Json tracks = Json::object(), allowed = Json::array();

@@ -25,7 +25,7 @@ struct BestWeights {
   double score = -1;        ///< of that criterion, in [0, 1]; -1: no validation yet
   std::uint64_t step = 0;   ///< steps done when they were validated
   std::uint64_t epoch = 0;  ///< from 1
-  bool there() const { return score >= 0; }
+  bool has_value() const { return score >= 0; }
 };
 
 /// The data stream needs no state but the step: order, augmentation and noise are functions of it.

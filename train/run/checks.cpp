@@ -36,8 +36,7 @@ void check_phases(const TrainOptions& options, const TargetShapes& shapes, const
     if (needs_maps(*phase) && phase->feature_term && !attention && shapes.features.empty() && shapes.embedding.empty())
       fail("schedule.", phase->name,
            " learns from features alone, but targets.features names no track and targets.embedding is false; name one "
-           "or set "
-           "schedule.",
+           "or set schedule.",
            phase->name, ".epochs = 0");
     if ((needs_maps(*phase) ? passes.with_maps : passes.all).empty())
       fail("no pass is complete in every track that schedule.", phase->name,
@@ -52,9 +51,7 @@ void check_batch_norm(const TrainOptions& options, int size) {
     if (side == 1 && views == 1)
       fail("size = ", size, " leaves layer4 a single position, and ", key,
            " = 1 a single view: BatchNorm needs more than one value of a channel; set ", key,
-           " = 2 or more, size = 33 or "
-           "more, or ",
-           remedy);
+           " = 2 or more, size = 33 or more, or ", remedy);
   };
   const bool whole = options.micro_batch == options.batch;
   for (const PhaseOptions* phase : options.schedule.phases())
@@ -81,11 +78,11 @@ PassLists choose_passes(const TrainOptions& options, const TargetSource& source,
       more.empty() ? text("maps of the passes ", listed(maps)) : text("the passes ", listed(more));
   if (options.new_passes) {
     resumed->changes.push_back(text("from step ", resumed->step + 1, " on with ", words, ", which are new"));
-    note(text("going on with ", words, ", which are new; the order of views changes from here on"));
+    note(text("continuing with ", words, ", which are new; the order of views changes from here on"));
     return now;
   }
   note(text(words,
-            " have come since the run began; its epochs go on in their order without them (new_passes = true takes "
+            " have come since the run began; its epochs keep their order without them (new_passes = true takes "
             "them)"));
   return kept;
 }

@@ -44,8 +44,7 @@ void describe_features(const TrainOptions& options, const Objective& objective, 
   const bool by_size = options.transformer.stage == 0 && options.transformer.stages.empty();
   if (!pairs.empty())
     note(text(words, by_size ? text(" (chosen for size = ", size,
-                                    "; another size may take another layer, transformer.stage "
-                                    "fixes it)")
+                                    "; another size may take another layer, transformer.stage fixes it)")
                              : ""));
   const Batches::FeatureSteps steps = batches.feature_steps();
   if (steps.lacking == 0) return;

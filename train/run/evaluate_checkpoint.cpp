@@ -130,8 +130,7 @@ Judged open_weights(const std::filesystem::path& checkpoint, bool configured) {
         {.path = out.file,
          .what =
              "does not record which model its weights are of (it was written by another program or an older version)",
-         .remedy = "give the configuration that it was trained with: vitrine-train CONFIG.toml "
-                   "--evaluate FILE"});
+         .remedy = "give the configuration that it was trained with: vitrine-train CONFIG.toml --evaluate FILE"});
   return out;
 }
 

@@ -44,10 +44,10 @@ Judge::Judge(const TrainOptions& options, const ModelClasses& classes, const Dec
 void Judge::begin(Checkpoint& state) const {
   if (!validation_) return;
   const std::string images = validation_->index().hash();
-  if (state.best.there() && !state.validation_images.empty() && state.validation_images != images) {
+  if (state.best.has_value() && !state.validation_images.empty() && state.validation_images != images) {
     const std::filesystem::path best = RunFiles(options_.output).best_weights();
     note(text(options_.validation_folders()->describe(),
-              ": holds other images than those on which the best weights so far were selected; selection starts anew",
+              ": holds other images than those on which the best weights so far were selected; selection starts over",
               path_exists(best) ? ", and the old one is now " + move_aside(best, "old").string() : ""));
     state.best = {};
   }

@@ -120,8 +120,7 @@ std::vector<LearningFinding> learning_findings(const LearningEvidence& evidence)
       static_cast<double>(evidence.silent) >= kManySilent * static_cast<double>(evidence.channels))
     out.push_back({"silent channels",
                    text(evidence.silent, " of the ", evidence.channels,
-                        " channels of the student's last stage are equal for all views: they "
-                        "carry nothing"),
+                        " channels of the student's last stage are equal for all views: they carry nothing"),
                    true});
   add_gradients(evidence, out);
   return out;
@@ -138,8 +137,8 @@ std::optional<LearningFinding> repetition_finding(const std::vector<EpochLoss>& 
   return LearningFinding{
       "repetition",
       text("the loss fell from ", digits(last_new->loss), " to ", digits(repeated->loss), " when the ", passes,
-           " passes began to repeat, more than in any epoch of new views: the student fits views "
-           "that it has seen; more passes would help"),
+           " passes began to repeat, more than in any epoch of new views: the student fits views that it has seen; "
+           "more passes would help"),
       true};
 }
 

@@ -1,6 +1,6 @@
-#include <ATen/ATen.h>
-
 #include "train/run/options.h"
+
+#include <ATen/ATen.h>
 
 namespace vitrine {
 
@@ -17,8 +17,7 @@ void TrainOptions::fields(Fields& f) {
       "with a cache: check the sizes of all images and read a hundredth of them (at least 256), or read all");
   f.choice<IndexDepth>(
       "index_depth", index_depth, {{"headers", IndexDepth::kHeaders}, {"decode", IndexDepth::kDecode}},
-      "without a cache: how much of each training image is checked in advance; decode finds damage in its "
-      "middle");
+      "without a cache: how much of each training image is checked in advance; decode finds damage in its middle");
   f.choice<BadImages>("bad_images", bad_images, {{"stop", BadImages::kStop}, {"skip", BadImages::kSkip}},
                       "when a training image cannot be read or decoded, after three tries: stop, or skip the views "
                       "that need it; left_out.tsv in output lists them");
@@ -56,17 +55,15 @@ void TrainOptions::fields(Fields& f) {
             "batches over which BatchNorm's statistics are re-estimated at the end; 0: off", {0, 1e9});
   f.integer("seed", seed, "seed of weights, order, augmentation and noise", {0, 9e18});
   f.text("device", device, "cpu, cuda (under torchrun or srun the GPU of the local rank) or cuda:N");
-  f.choice<std::string>(
-      "precision", precision, {{"fp32", "fp32"}, {"tf32", "tf32"}, {"bf16", "bf16"}, {"fp16", "fp16"}},
-      "arithmetic of the student (tf32: a GPU's, on the CPU fp32; bf16: on GPUs from capability 8.0); "
-      "its head, weights and gradients stay FP32");
+  f.choice<std::string>("precision", precision,
+                        {{"fp32", "fp32"}, {"tf32", "tf32"}, {"bf16", "bf16"}, {"fp16", "fp16"}},
+                        "arithmetic of the student (tf32: a GPU's, on the CPU fp32; bf16: on GPUs from capability "
+                        "8.0); its head, weights and gradients stay FP32");
   f.flag("deterministic", deterministic,
-         "on a GPU: reproducible but slower algorithms (needs CUBLAS_WORKSPACE_CONFIG=:4096:8); false: the "
-         "fastest");
+         "on a GPU: reproducible but slower algorithms (needs CUBLAS_WORKSPACE_CONFIG=:4096:8); false: the fastest");
   f.integer("threads", threads,
             "threads of the student's arithmetic; 0: this process's share of the cores. On a CPU another number may "
-            "change the last "
-            "bits",
+            "change the last bits",
             {0, 4096});
   f.integer("workers", workers, "groups made at once; 0: this process's share of the cores", {0, 4096});
   f.integer("eval_every", eval_every, "epochs between validations", {1, 1e6});
@@ -75,7 +72,7 @@ void TrainOptions::fields(Fields& f) {
   f.integer("max_steps", max_steps, "stop after this step, with a checkpoint to resume from; 0: at the schedule's end",
             {0, 9e18});
   f.flag("restart", restart,
-         "start anew even if output holds a run, which is moved to OUTPUT.old; otherwise the same configuration "
+         "start over even if output holds a run, which is moved to OUTPUT.old; otherwise the same configuration "
          "resumes it, and another one is refused");
   f.flag("extend", extend,
          "resume although the phases' epochs differ: from the next step on the new schedule applies, as if it had been "

@@ -1,4 +1,4 @@
-// All keys of vitrine-train's configuration. Rooms below do not use TrainOptions: each has a small struct of its own,
+// All keys of vitrine-train's configuration. Rooms below do not use TrainOptions: each has its own small struct,
 // which a function here makes from it, so that a change to one room's options does not recompile another.
 #ifndef VITRINE_TRAIN_RUN_OPTIONS_H_
 #define VITRINE_TRAIN_RUN_OPTIONS_H_
@@ -35,7 +35,7 @@ namespace vitrine {
 enum class Select {
   kAuto,       ///< kTop1 with labels; without labels kAgreement if targets.teacher has weights, else kLast
   kTop1,       ///< top-1 on the validation images, which need class folders
-  kAgreement,  ///< top-1 agreement with the teacher on the validation images (agreement.h)
+  kAgreement,  ///< top-1 agreement with the teacher on the validation images (train/evaluation/agreement.h)
   kLast        ///< no selection: only the last weights are kept
 };
 
@@ -68,7 +68,7 @@ struct TrainOptions {
   std::uint32_t workers = 0;       ///< groups made at once; 0: default_threads()
   std::uint32_t eval_every = 1, checkpoint_every = 0, log_every = 10;
   std::uint64_t max_steps = 0;
-  bool restart = false;     ///< move an existing run in `output` aside and start anew, instead of resuming it
+  bool restart = false;     ///< move an existing run in `output` aside and start over instead of resuming it
   bool extend = false;      ///< a resumed run may have longer or shorter phases than it began with
   bool new_passes = false;  ///< a resumed run also uses passes added to its cache since it began
   double feature_noise = 0.05, clip_norm = 0, crop_pct = 0.9;

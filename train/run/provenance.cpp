@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "common/base/counted.h"
 #include "common/base/error.h"
 #include "common/base/hash.h"
 #include "common/base/json_difference.h"
@@ -83,7 +84,7 @@ std::vector<Maker> makers_of_shards(const std::filesystem::path& cache, const Tr
   const std::vector<ArithmeticKind> kinds = arithmetic_kinds(notes);
   for (const ArithmeticKind& kind : kinds) {
     std::string who = track.directory();
-    if (kinds.size() > 1) who = text(kind.shards, kind.shards == 1 ? " shard" : " shards", " of ", who);
+    if (kinds.size() > 1) who = text(counted(kind.shards, "shard"), " of ", who);
     out.push_back({std::move(who), to_json(kind.made_with)});
   }
   return out;
@@ -104,11 +105,11 @@ std::string allowance_words() {
 Allowance::Allowance(const std::string& words) {
   for (const std::string& word : comma_separated(words)) {
     const auto found = std::ranges::find_if(kWords, [&](const auto& known) { return word == known.first; });
-    if (word == "module") fail("allow = \"", words, "\": module is a word of the command line alone, --allow module");
+    if (word == "module")
+      fail("allow = \"", words, "\": module can only be given on the command line, as --allow module");
     if (word == "chance")
       fail("allow = \"", words,
-           "\" names \"chance\", which vitrine-extract asks for; training does not check the "
-           "teacher, leave it out");
+           "\" names \"chance\", which vitrine-extract asks for; training does not check the teacher, leave it out");
     if (found == std::end(kWords))
       fail("allow = \"", words, "\" names \"", word, "\", which is not a known difference; expected one of ",
            allowance_words());

@@ -35,7 +35,7 @@ class Allowance {
   explicit Allowance(const std::string& words);
 
   bool allows(Difference kind) const { return allowed_.contains(kind); }
-  /// Throws Error "`difference`; `remedy`, or go on all the same with --allow WORD" unless it is allowed.
+  /// Throws Error "`difference`; `remedy`, or continue anyway with --allow WORD" unless it is allowed.
   void require(Difference kind, const std::string& difference, const std::string& remedy) const;
   /// As require(); prints and records an allowed difference.
   void meet(Difference kind, const std::string& difference, const std::string& remedy);

@@ -75,12 +75,10 @@ void RunFiles::remove_abandoned_files() const {
 }
 
 void fail_for_former_layout(const RunFiles& run, const std::string& remedy) {
-  throw Error(
-      ErrorKind::kInput,
-      {.path = run.directory().string(),
-       .what = "holds a run of an earlier version, whose files (last.json, log.csv, final.safetensors) are laid "
-               "out in another way",
-       .remedy = remedy});
+  throw Error(ErrorKind::kInput, {.path = run.directory().string(),
+                                  .what = "holds a run of an earlier version, whose files (last.json, log.csv, "
+                                          "final.safetensors) are laid out in another way",
+                                  .remedy = remedy});
 }
 
 }  // namespace vitrine

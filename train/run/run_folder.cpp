@@ -1,6 +1,6 @@
-#include <ATen/ATen.h>
-
 #include "train/run/run_folder.h"
+
+#include <ATen/ATen.h>
 
 #include <algorithm>
 #include <string>
@@ -44,7 +44,7 @@ bool holds_run(const std::filesystem::path& directory) {
   });
 }
 
-std::optional<Checkpoint> run_to_go_on_with(const TrainOptions& options) {
+std::optional<Checkpoint> run_to_resume(const TrainOptions& options) {
   const std::string& output = options.output;
   if (output.empty()) fail("output is not given; expected a directory, which is made when it is missing");
   if (path_exists(output) && !directory_exists(output))
@@ -59,7 +59,7 @@ std::optional<Checkpoint> run_to_go_on_with(const TrainOptions& options) {
     throw Error(ErrorKind::kInput,
                 {.path = output,
                  .what = "holds files of a run, but not its checkpoint (checkpoints/last.json), without which it "
-                         "cannot go on",
+                         "cannot resume",
                  .remedy = "choose another output, or set restart = true, which moves these files aside"});
   const std::vector<SettingDifference> differences = settings_differences(run->settings, options);
   if (differences.empty()) return run;
@@ -71,7 +71,7 @@ std::optional<Checkpoint> run_to_go_on_with(const TrainOptions& options) {
                             words_of(differences)),
                .remedy = text(
                    longer ? "set extend = true to resume with the new length" : "restore these settings to resume it",
-                   ", choose another output, or set restart = true, which moves that run aside and starts anew")});
+                   ", choose another output, or set restart = true, which moves that run aside and starts over")});
 }
 
 FileLock lock_run(const std::filesystem::path& directory) {

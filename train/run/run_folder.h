@@ -17,7 +17,7 @@ namespace vitrine {
 /// nothing. Other files and folders may be there. Throws Error when output is empty or cannot be a directory, when it
 /// holds a run of another configuration (all differences are named) or of a version with another layout, and when it
 /// holds files of a run but no checkpoint. `options`: as_run().
-std::optional<Checkpoint> run_to_go_on_with(const TrainOptions& options);
+std::optional<Checkpoint> run_to_resume(const TrainOptions& options);
 
 /// Whether the directory contains files of a run in the present layout. A first checkpoint without last.json does not
 /// count: a start that was interrupted left it.
@@ -29,7 +29,7 @@ FileLock lock_run(const std::filesystem::path& directory);
 
 /// Prepares the run's directory, the first write to it: with options.restart moves the files of an earlier run to a new
 /// directory OUTPUT.old (the user's other files stay), then writes config.toml from `options` as given by the user.
-/// `resumed`: the result of run_to_go_on_with(). Throws Error when another process trains there, or has trained there
+/// `resumed`: the result of run_to_resume(). Throws Error when another process trains there, or has trained there
 /// since that call.
 FileLock open_run_folder(const TrainOptions& options, const std::optional<Checkpoint>& resumed);
 

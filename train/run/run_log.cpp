@@ -1,6 +1,6 @@
-#include <ATen/ATen.h>
-
 #include "train/run/run_log.h"
+
+#include <ATen/ATen.h>
 
 #include <algorithm>
 #include <charconv>

@@ -18,7 +18,7 @@
 
 namespace vitrine {
 
-/// Where a run goes on: the step of its checkpoint, and what that has of the events at that step.
+/// Where a run resumes: the step of its checkpoint, and what that has of the events at that step.
 struct LogStart {
   std::uint64_t step = 0;
   bool to_judge = false;  ///< the validation due after `step` is still to be made

@@ -1,6 +1,6 @@
-#include <ATen/ATen.h>
-
 #include "train/run/run_result.h"
+
+#include <ATen/ATen.h>
 
 #include <nlohmann/json.hpp>
 
@@ -71,7 +71,7 @@ void write_summary(const std::filesystem::path& directory, const TrainResult& re
   if (result.skipped_updates) json["skipped_updates"] = *result.skipped_updates;
   if (result.agreement) json["validation_agreement"] = *result.agreement;
   if (result.validation) json["validation_top1"] = result.validation->top1;
-  if (result.best.there())
+  if (result.best.has_value())
     json["best"] = {{"chosen_by", result.best.chosen_by},
                     {"score", result.best.score},
                     {"step", result.best.step},

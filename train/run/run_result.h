@@ -22,7 +22,7 @@ struct TrainResult {
   bool already_finished = false;  ///< the run was finished before; nothing was done
   std::optional<Accuracy> validation, test;
   std::optional<double> agreement;  ///< on the validation images, when it is the criterion
-  BestWeights best;                 ///< the best weights, if there()
+  BestWeights best;                 ///< the best weights, if has_value()
   double wall_seconds = 0, core_seconds = 0, wait_share = 0;
   std::uint64_t images_seen = 0;
   std::uint64_t left_out_views = 0;                           ///< of images_seen: their pictures could not be read

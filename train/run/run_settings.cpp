@@ -1,6 +1,6 @@
-#include <ATen/ATen.h>
-
 #include "train/run/run_settings.h"
+
+#include <ATen/ATen.h>
 
 #include <algorithm>
 #include <map>

@@ -1,6 +1,6 @@
-#include <ATen/ATen.h>
-
 #include "train/run/stored_student.h"
+
+#include <ATen/ATen.h>
 
 #include <nlohmann/json.hpp>
 #include <optional>

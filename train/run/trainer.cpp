@@ -1,7 +1,7 @@
+#include "train/run/trainer.h"
+
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
-
-#include "train/run/trainer.h"
 
 #include <tbb/global_control.h>
 
@@ -80,7 +80,7 @@ Trainer::Trainer(const TrainOptions& options, const StopFlag& stop)
       allowance_(options.allow),
       device_(select_devices(options)),
       precision_(options.precision, device_, "precision"),
-      resumed_(run_to_go_on_with(options_)),
+      resumed_(run_to_resume(options_)),
       images_(images_of(options_, stop)),
       source_(make_source(options_.source_settings(), images_.index, images_.bad, stop)),
       size_(size_of(options_, *source_)),
@@ -142,11 +142,11 @@ void Trainer::note_changed_length() {
   if (differences.empty() || steps_ == done) return;
   state_.checkpoint.changes.push_back(text("from step ", done + 1, " on: ", words_of(differences)));
   note(text("from step ", human_count(done + 1), " on the schedule is ", words_of(differences), "; it is ",
-            human_count(steps_), " steps long, and goes on in ", point_at(done).phase->name));
+            human_count(steps_), " steps long, and resumes in ", point_at(done).phase->name));
 }
 
 void Trainer::describe() const {
-  if (resumed_) note(text("going on after step ", human_count(state_.first_step), " of ", human_count(steps_)));
+  if (resumed_) note(text("resuming after step ", human_count(state_.first_step), " of ", human_count(steps_)));
   describe_run(options_, source_->plan(), passes_, steps_);
   describe_features(options_, *objective_, *batches_, passes_, size_);
   describe_labels(options_, *images_.index, source_->tracks(), classes_);

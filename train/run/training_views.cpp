@@ -1,6 +1,6 @@
-#include <ATen/ATen.h>
-
 #include "train/run/training_views.h"
+
+#include <ATen/ATen.h>
 
 #include <algorithm>
 #include <span>

@@ -1,6 +1,6 @@
-#include <ATen/ATen.h>
-
 #include "train/run/watch.h"
+
+#include <ATen/ATen.h>
 
 #include <algorithm>
 #include <cstddef>

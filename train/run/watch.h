@@ -1,5 +1,4 @@
-// What a run tells while it trains: lines of its log, the progress line, and at the end of epochs and phases whether it
-// is learning.
+// Progress line, log lines and learning findings of a run.
 #ifndef VITRINE_TRAIN_RUN_WATCH_H_
 #define VITRINE_TRAIN_RUN_WATCH_H_
 

@@ -18,8 +18,7 @@ void ModelOptions::fields(Fields& f) {
   f.section("vit", vit, "sizes of the ViT");
   f.text("weights", weights,
          "a weight file (.safetensors, .pth, .bin) or a folder with one, to start from; a head of another size is "
-         "replaced; "
-         "empty: random weights");
+         "replaced; empty: random weights");
 }
 
 }  // namespace vitrine

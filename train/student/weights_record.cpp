@@ -1,6 +1,6 @@
-#include <ATen/ATen.h>
-
 #include "train/student/weights_record.h"
+
+#include <ATen/ATen.h>
 
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -16,7 +16,7 @@ using Json = nlohmann::ordered_json;
 
 constexpr const char* kPrefix = "vitrine.";
 
-// The dimensions of a ViT by their keys, with the most that its options take (vit.cpp).
+// The dimensions of a ViT by their keys, with the most that its options take (vit/options.cpp).
 struct Dimension {
   const char* key;
   int VitOptions::*member;

@@ -172,7 +172,7 @@ void check_same_images(const ImageIndex& expected, const ImageIndex& found, cons
                        const std::string& found_in) {
   const auto refuse = [&](const std::string& difference) {
     fail(expected_in, ": was made from other images than ", found_in, ": ", difference,
-         "; use the folder that it was made from; where pictures are gone or damaged, bad_images = \"skip\" goes on ",
+         "; use the folder that it was made from; where pictures are gone or damaged, bad_images = \"skip\" continues ",
          "without them");
   };
   if (expected.classes.size() != found.classes.size())

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "common/base/counted.h"
 #include "common/base/error.h"
 #include "common/base/lines.h"
 
@@ -22,8 +23,7 @@ void TargetOptions::fields(Fields& f) {
   f.numbers("teacher_shares", teacher_shares, "weights of several teachers, in their order; empty: equal", {0, 1e6});
   f.text("features", features,
          "tracks of the feature term, for instance features.11, comma-separated (with several teachers "
-         "TEACHER/features.11); "
-         "empty: no feature term");
+         "TEACHER/features.11); empty: no feature term");
   f.text("attention", attention, "track of attention transfer, for instance attention.11; empty: none");
   f.flag("embedding", embedding, "the student's pooled feature learns the teacher's embedding (loss.embedding_weight)");
   f.flag("through_codec", through_codec,
@@ -48,8 +48,8 @@ std::vector<std::string> cache_teachers(const TargetOptions& options) {
       fail("targets.cache_teacher = \"", options.cache_teacher, "\" names ", *name, " twice; name each teacher once");
   const std::vector<double>& shares = options.teacher_shares;
   if (!shares.empty() && (shares.size() != out.size() || std::accumulate(shares.begin(), shares.end(), 0.0) <= 0))
-    fail("targets.teacher_shares has ", shares.size(), " numbers for ", out.size(),
-         out.size() == 1 ? " teacher" : " teachers", " of targets.cache_teacher; give one per teacher, not all 0");
+    fail("targets.teacher_shares has ", counted(shares.size(), "number"), " for ", counted(out.size(), "teacher"),
+         " of targets.cache_teacher; give one per teacher, not all 0");
   return out;
 }
 

@@ -39,7 +39,7 @@ struct Slots {
   std::vector<std::array<std::uint32_t, 4>> neighbours;
 };
 
-/// The class of an item of this scale by its usual size alone.
+/// The class of an item of this scale from its usual size only.
 std::uint8_t usual_class(const FeatureBasis& basis, int scale, int step_sixteenths);
 
 class Contexts {

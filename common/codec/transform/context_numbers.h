@@ -10,22 +10,24 @@
 
 namespace vitrine::transform {
 
-inline constexpr std::uint32_t kOne = 256;  // one step in the memory of seen magnitudes, which are in half steps
-inline constexpr std::uint32_t kNear = 1;   // weight of a neighbour in the same channel
+// One step in the memory of seen magnitudes, which are in half steps.
+inline constexpr std::uint32_t kStepInMemory = 256;
+inline constexpr std::uint32_t kNeighbourWeight = 1;  // of a neighbour in the same channel
 inline constexpr std::uint32_t kMaxExpected = 10 * 1024;
-static_assert(16 * kNear * kOne % 1024 == 0);  // a neighbour's expectation, in 1/1024, as evidence
+static_assert(16 * kNeighbourWeight * kStepInMemory % 1024 == 0);  // a neighbour's expectation, in 1/1024, as evidence
 
 // Per channel, both memories keep 7/8 of their value and gain at most g: p ≤ 8 g implies p − p / 8 + g ≤ 8 g.
 inline constexpr std::uint32_t kMaxAround = 8 * 2 * kSeen;  // four times the item's magnitude, plus its four neighbours
-inline constexpr std::uint32_t kMaxPast = 8 * (kOne / 8) * kMaxAround;
+inline constexpr std::uint32_t kMaxPast = 8 * (kStepInMemory / 8) * kMaxAround;
 inline constexpr std::uint32_t kMaxPastExpected = 8 * 8 * kMaxExpected;
 inline constexpr std::uint32_t kMaxConfidence = 65535;
 static_assert(kMaxAround < 256, "a byte holds the sum of seen magnitudes");
 static_assert(kMaxPast < 65536, "16 bits hold the memory of seen magnitudes");
 // Logarithms are read off the bits of floats, which represent integers exactly below this.
 inline constexpr std::uint32_t kExact = 1u << 24;
-static_assert(kMaxPast + kMaxConfidence + kNear * kOne / 2 * 4 * 2 * kSeen < kExact);
-static_assert(kMaxPastExpected + 16 * kMaxConfidence + 16 * kNear * kOne / 1024 * 4 * kMaxExpected < kExact);
+static_assert(kMaxPast + kMaxConfidence + kNeighbourWeight * kStepInMemory / 2 * 4 * 2 * kSeen < kExact);
+static_assert(kMaxPastExpected + 16 * kMaxConfidence + 16 * kNeighbourWeight * kStepInMemory / 1024 * 4 * kMaxExpected <
+              kExact);
 
 inline constexpr std::int32_t kExponentOffset = 127 * 8;  // a float's exponent bias, in eighths
 

@@ -1,6 +1,6 @@
-#include <ATen/ATen.h>
-
 #include "common/models/inference/cost.h"
+
+#include <ATen/ATen.h>
 
 #include "common/models/inference/layers.h"
 #include "common/models/weights/load.h"

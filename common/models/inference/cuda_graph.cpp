@@ -1,6 +1,6 @@
-#include <ATen/ATen.h>
-
 #include "common/models/inference/cuda_graph.h"
+
+#include <ATen/ATen.h>
 
 #include <ATen/core/dispatch/Dispatcher.h>
 

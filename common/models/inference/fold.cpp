@@ -1,6 +1,6 @@
-#include <ATen/ATen.h>
-
 #include "common/models/inference/fold.h"
+
+#include <ATen/ATen.h>
 
 namespace vitrine {
 

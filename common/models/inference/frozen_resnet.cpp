@@ -1,6 +1,6 @@
-#include <ATen/ATen.h>
-
 #include "common/models/inference/frozen_resnet.h"
+
+#include <ATen/ATen.h>
 
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/cpu/Utils.h>

@@ -1,4 +1,4 @@
-// A ResNet for inference alone: BatchNorm folded, ReLU and the residual addition fused into the convolutions, weights
+// A ResNet only for inference: BatchNorm folded, ReLU and the residual addition fused into the convolutions, weights
 // packed once.
 #ifndef VITRINE_COMMON_MODELS_INFERENCE_FROZEN_RESNET_H_
 #define VITRINE_COMMON_MODELS_INFERENCE_FROZEN_RESNET_H_
@@ -27,7 +27,7 @@ struct FrozenOptions {
   std::array<std::int64_t, 3> shape = {1, 224, 224};
 };
 
-/// Whether the device computes the type with instructions of its own: FP32 always, FP16 and BF16 on a CPU with
+/// Whether the device has instructions for the type: FP32 always, FP16 and BF16 on a CPU with
 /// AVX512_FP16 or AVX512_BF16 (or AMX's), FP16 on every GPU, BF16 on one of capability 8.0 or higher.
 bool computes_natively(at::ScalarType type, at::Device device);
 

@@ -1,7 +1,7 @@
+#include "common/models/inference/pooling.h"
+
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
-
-#include "common/models/inference/pooling.h"
 
 #include <algorithm>
 #include <cstdint>

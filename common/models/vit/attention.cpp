@@ -1,6 +1,6 @@
-#include <ATen/ATen.h>
-
 #include "common/models/vit/attention.h"
+
+#include <ATen/ATen.h>
 
 #include <ATen/Version.h>
 

@@ -1,8 +1,8 @@
+#include "common/models/vit/block.h"
+
 #include <torch/nn/module.h>
 #include <torch/nn/modules/normalization.h>
 #include <ATen/ATen.h>
-
-#include "common/models/vit/block.h"
 
 #include <algorithm>
 #include <cmath>

@@ -20,12 +20,12 @@ at::Tensor split_heads(const at::Tensor& x, std::int64_t heads);
 
 class Rollout;
 
-/// What a block tells of its attention; computed in FP32.
+/// Where a block writes its attention map; computed in FP32.
 struct AttentionTap {
   /// Receives FP32 [N, heads, patches]: the class token's softmax row over the patches; without a class token the mean
   /// of the patches' rows. Null: not wanted.
   at::Tensor* map = nullptr;
-  /// Is given the softmax weights of all heads. Null: not wanted.
+  /// Receives the softmax weights of all heads. Null: not wanted.
   Rollout* rollout = nullptr;
 };
 
@@ -82,8 +82,8 @@ class VitBlockImpl : public torch::nn::Module {
  public:
   VitBlockImpl(const VitStructure& structure, bool random);
 
-  /// x: [N, tokens, dim], FP32; so is the result. A frozen block adds to x and returns it: allocating the residual
-  /// stream anew costs a ViT-Ti more than adding to it.
+  /// x: [N, tokens, dim], FP32; so is the result. A frozen block updates x in place and returns it; a new residual
+  /// buffer is slower for ViT-Ti.
   at::Tensor forward(const at::Tensor& x, const VitPositionTables& tables, const AttentionTap& tap) const;
   void freeze(at::ScalarType type, const VitPositionTables& tables);
 

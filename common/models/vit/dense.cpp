@@ -1,8 +1,7 @@
-#include <torch/nn/modules/linear.h>
-#include <ATen/ATen.h>
-
 #include "common/models/vit/dense.h"
 
+#include <torch/nn/modules/linear.h>
+#include <ATen/ATen.h>
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/cpu/Utils.h>
 

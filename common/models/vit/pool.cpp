@@ -1,8 +1,8 @@
+#include "common/models/vit/pool.h"
+
 #include <torch/nn/modules/normalization.h>
 #include <torch/nn/module.h>
 #include <ATen/ATen.h>
-
-#include "common/models/vit/pool.h"
 
 #include <cmath>
 

@@ -12,7 +12,7 @@
 
 namespace vitrine {
 
-/// A learned latent asks the tokens once: z = proj(attention(q(latent), kv(x))), then z + mlp(norm(z)).
+/// Cross-attention from one learned query: z = proj(attention(q(latent), kv(x))), then z + mlp(norm(z)).
 class VitPoolImpl : public torch::nn::Module {
  public:
   VitPoolImpl(const VitStructure& structure, bool random);

@@ -1,6 +1,6 @@
-#include <ATen/ATen.h>
-
 #include "common/models/vit/positions.h"
+
+#include <ATen/ATen.h>
 
 #include <cmath>
 #include <numbers>

@@ -1,6 +1,6 @@
-#include <ATen/ATen.h>
-
 #include "common/models/vit/read_structure.h"
+
+#include <ATen/ATen.h>
 
 #include <algorithm>
 #include <array>
@@ -85,7 +85,7 @@ class Reader {
     const bool key = hints_.arch_source == VitHints().arch_source;
     misfit(key ? text("give the weights of that architecture, or leave out ", hints_.arch_source)
                : "give the weights of that architecture, or set teacher.arch to theirs (with a name that is not "
-                 "timm's the weights tell their structure)",
+                 "timm's the structure is read from the weights)",
            hints_.arch_source, " says ", arch.name, ", which has dim ", dim, " and depth ", depth,
            hints_.dim > 0 || hints_.depth > 0 ? " there" : "");
   }

@@ -1,6 +1,6 @@
-#include <ATen/ATen.h>
-
 #include "common/models/vit/resample.h"
+
+#include <ATen/ATen.h>
 
 #include <algorithm>
 #include <cmath>

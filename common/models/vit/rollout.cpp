@@ -1,6 +1,6 @@
-#include <ATen/ATen.h>
-
 #include "common/models/vit/rollout.h"
+
+#include <ATen/ATen.h>
 
 namespace vitrine {
 

@@ -1,10 +1,10 @@
+#include "common/models/vit/vit.h"
+
 #include <torch/nn/module.h>
 #include <torch/nn/modules/container/modulelist.h>
 #include <torch/nn/modules/conv.h>
 #include <torch/nn/modules/normalization.h>
 #include <ATen/ATen.h>
-
-#include "common/models/vit/vit.h"
 
 #include <algorithm>
 #include <optional>

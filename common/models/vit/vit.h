@@ -34,10 +34,11 @@ struct VitOutputs {
   at::Tensor pooled;
   /// [N, dim, grid, grid], FP32, contiguous: the patch tokens after a block.
   std::vector<at::Tensor> features;
-  /// [N, heads, grid, grid], FP32, softmax weights over the patches; the columns of prefix tokens are left out. With a
-  /// class token its row. Without one the mean of the patches' rows, but for the last block of a ViT with an attention
-  /// pool of equally many heads the pool's row, which is what decides there. A rollout is [N, 1, grid, grid]: with a
-  /// class token its row, without one the mean of the patches' rows.
+  /// [N, heads, grid, grid], FP32, softmax weights over the patches; the columns of prefix tokens are left out:
+  /// - with a class token: its row;
+  /// - without: the mean over the patches' rows, and in the last block of a ViT with an attention pool of equally many
+  ///   heads the pool's row.
+  /// A rollout is [N, 1, grid, grid]: the class token's row or, without one, the mean over the patches' rows.
   std::vector<at::Tensor> attentions;
 };
 

@@ -19,7 +19,7 @@ void read_transformers_config(const CardFields& config, TeacherCard& card);
 void read_preprocessor_config(const CardFields& config, TeacherCard& card);
 /// open_clip_config.json.
 void read_open_clip_config(const CardFields& config, TeacherCard& card);
-/// The license in the YAML at the beginning of a README.md; nullopt if it has none.
+/// The licence in the YAML at the beginning of a README.md; nullopt if it has none.
 std::optional<std::string> license_of_readme(const std::string& readme);
 
 /// A list of names, or an object with names by number, where "" stands for those that are absent; empty if the key is.

@@ -16,8 +16,7 @@ constexpr std::size_t kSearchedBytes = 1 << 16;  // at either end of an archive,
 constexpr const char* kFromTorch =
     "convert it in Python: safetensors.torch.save_file({k: v.contiguous() for k, v in state_dict.items()}, "
     "\"model.safetensors\"), where state_dict is torch.load(FILE, map_location=\"cpu\"), or what that holds under "
-    "\"model\" "
-    "or \"state_dict\"";
+    "\"model\" or \"state_dict\"";
 constexpr const char* kOtherRuntime = "give the weights that it was made from, as a .safetensors file";
 
 /// ASCII text, such as an error message saved in place of a file.
@@ -96,11 +95,7 @@ ForeignFormat foreign_format(std::span<const std::byte> bytes) {
   if (whole.size() > 12 && whole[0] == 8 && whole[1] > 0 && whole[1] < 32 && whole[2] == 0x12 && whole[3] > 0 &&
       is_text(whole.substr(4, std::min<std::size_t>(static_cast<std::size_t>(whole[3]), 8))))
     return {"is an ONNX model", kOtherRuntime};
-  if (at(0, "\x1f\x8b"sv) || at(0, "\x28\xb5\x2f\xfd"sv) ||
-      at(0,
-         "\xfd"
-         "7zXZ"sv) ||
-      at(257, "ustar"sv))
+  if (at(0, "\x1f\x8b"sv) || at(0, "\x28\xb5\x2f\xfd"sv) || at(0, "\xfd\x37zXZ"sv) || at(257, "ustar"sv))
     return {"is an archive", "unpack it and give the .safetensors file in it"};
   return text_file(whole);
 }

@@ -1,7 +1,7 @@
+#include "common/models/weights/load.h"
+
 #include <torch/nn/module.h>
 #include <ATen/ATen.h>
-
-#include "common/models/weights/load.h"
 
 #include "common/base/error.h"
 #include "common/models/weights/layout.h"

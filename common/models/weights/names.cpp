@@ -1,6 +1,6 @@
-#include <ATen/ATen.h>
-
 #include "common/models/weights/names.h"
+
+#include <ATen/ATen.h>
 
 #include <algorithm>
 #include <array>
@@ -8,6 +8,7 @@
 #include <cstring>
 #include <string_view>
 
+#include "common/base/counted.h"
 #include "common/base/error.h"
 #include "common/models/weights/naming_tables.h"
 
@@ -205,7 +206,7 @@ class Translator {
   void drop_unused_pool();
   void note_dropped() {
     if (!dropped_.empty())
-      notes_.push_back(text(where_, ": dropped ", dropped_.size(), dropped_.size() == 1 ? " tensor" : " tensors",
+      notes_.push_back(text(where_, ": dropped ", counted(dropped_.size(), "tensor"),
                             " that the model does not use: ", listed_names(dropped_), '.'));
   }
 
@@ -326,7 +327,7 @@ void Translator::join_attention() {
   }
 }
 
-/// As timm's models with registers, whose positions are those of the patches alone.
+/// As timm's models with registers, which have positions only for the patches.
 void Translator::fold_class_position() {
   const auto token = out_.find("cls_token"), positions = out_.find("pos_embed");
   if (token == out_.end() || positions == out_.end()) return;
@@ -360,7 +361,7 @@ void Translator::drop_unused_pool() {
   });
 }
 
-/// In memory of their own, and F64 as F32.
+/// Copies in their own memory; F64 becomes F32.
 Tensors owned(const Tensors& tensors, const std::string& where, std::vector<std::string>& notes) {
   Tensors out;
   std::size_t converted = 0;
@@ -369,9 +370,7 @@ Tensors owned(const Tensors& tensors, const std::string& where, std::vector<std:
     converted += wide ? 1 : 0;
     out[name] = at::empty(tensor.sizes(), wide ? at::kFloat : tensor.scalar_type()).copy_(tensor);
   }
-  if (converted > 0)
-    notes.push_back(
-        text(where, ": converted ", converted, converted == 1 ? " tensor" : " tensors", " from F64 to F32."));
+  if (converted > 0) notes.push_back(text(where, ": converted ", counted(converted, "tensor"), " from F64 to F32."));
   return out;
 }
 

@@ -10,7 +10,7 @@
 namespace vitrine {
 
 struct NamedTensors {
-  Tensors tensors;     ///< contiguous, in memory of their own, with timm's names
+  Tensors tensors;     ///< contiguous, in their own memory, with timm's names
   std::string naming;  ///< whose names the file has ("timm", "transformers' CLIP"); empty if it holds no known ViT
 };
 

@@ -1,6 +1,6 @@
-#include <ATen/ATen.h>
-
 #include "common/models/weights/numpy_archive.h"
+
+#include <ATen/ATen.h>
 
 #include <algorithm>
 #include <array>

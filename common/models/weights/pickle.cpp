@@ -46,7 +46,7 @@ class PickleMachine {
     if (size > bytes_.size() - at_) {
       if (bytes_.size() == kMaxPickle)
         fail(where_, ": is longer than ", kMaxPickle >> 20,
-             " MiB, more than any model's names; save the state dict alone");
+             " MiB, more than any model's names; save only the state dict");
       damaged("ends early");
     }
     const std::string_view taken(reinterpret_cast<const char*>(bytes_.data()) + at_, static_cast<std::size_t>(size));

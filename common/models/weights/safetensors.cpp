@@ -1,6 +1,6 @@
-#include <ATen/ATen.h>
-
 #include "common/models/weights/safetensors.h"
+
+#include <ATen/ATen.h>
 
 #include <algorithm>
 #include <array>
@@ -28,7 +28,7 @@ struct Dtype {
 };
 constexpr std::array kDtypes{Dtype{"F32", at::kFloat}, Dtype{"F16", at::kHalf}, Dtype{"BF16", at::kBFloat16},
                              Dtype{"I64", at::kLong},  Dtype{"I32", at::kInt},  Dtype{"U8", at::kByte}};
-/// Read by map_safetensors() alone.
+/// Only read by map_safetensors().
 constexpr std::array kMoreDtypes{Dtype{"F64", at::kDouble}, Dtype{"I16", at::kShort}, Dtype{"I8", at::kChar},
                                  Dtype{"BOOL", at::kBool}};
 constexpr const char* kMetadata = "__metadata__";

@@ -1,6 +1,6 @@
-#include <ATen/ATen.h>
-
 #include "common/models/weights/stored_tensor.h"
+
+#include <ATen/ATen.h>
 
 #include <bit>
 #include <cstring>

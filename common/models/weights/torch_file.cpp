@@ -1,6 +1,6 @@
-#include <ATen/ATen.h>
-
 #include "common/models/weights/torch_file.h"
+
+#include <ATen/ATen.h>
 
 #include <algorithm>
 #include <array>

@@ -31,7 +31,7 @@ constexpr std::array kFunctions{
     KnownGlobal{"torch._utils._rebuild_device_tensor_from_cpu_tensor", TorchGlobal::kOtherTensor},
     KnownGlobal{"__torch__.", TorchGlobal::kModule}};
 
-/// Classes that training programs keep beside the weights.
+/// Classes that training programs store with the weights.
 constexpr auto kInert = std::to_array<std::string_view>({"argparse.Namespace",
                                                          "types.SimpleNamespace",
                                                          "collections.Counter",

@@ -1,6 +1,6 @@
-#include <ATen/ATen.h>
-
 #include "common/models/weights/weights.h"
+
+#include <ATen/ATen.h>
 
 #include <algorithm>
 #include <array>
@@ -73,8 +73,7 @@ fs::path best_file(const fs::path& directory) {
   const bool shards = std::ranges::any_of(entries, [](const DirectoryEntry& entry) { return is_shard(entry.name); });
   fail(directory.string(),
        shards ? ": has parts of a model and no index of them; fetch its *.index.json too"
-              : ": has no weight file (*.safetensors, *.pth, *.pt, *.bin, *.npz); name the file or another "
-                "directory");
+              : ": has no weight file (*.safetensors, *.pth, *.pt, *.bin, *.npz); name the file or another directory");
 }
 
 WeightIndex read_index(const fs::path& path) {
@@ -100,7 +99,7 @@ WeightIndex read_index(const fs::path& path) {
   for (const std::string& name : names) {
     index.shards.push_back(path.parent_path() / name);
     if (!file_exists(index.shards.back()))
-      fail(path.string(), ": lists ", name, ", which is not there; fetch it into the same directory");
+      fail(path.string(), ": lists ", name, ", which is missing; fetch it into the same directory");
   }
   return index;
 }

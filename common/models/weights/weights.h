@@ -12,7 +12,7 @@
 namespace vitrine {
 
 struct WeightFiles {
-  /// In memory of their own, contiguous, on the CPU. A ViT has timm's names (names.h).
+  /// In their own memory, contiguous, on the CPU. A ViT has timm's names (names.h).
   Tensors tensors;
   std::string naming;                           ///< whose names the files have; empty: no known ViT, nothing renamed
   std::map<std::string, std::string> metadata;  ///< of safetensors files
@@ -24,8 +24,7 @@ struct WeightFiles {
 };
 
 /// The file or files that `path` names: a .safetensors file; a file of torch.save (.pth, .pt, .bin); a NumPy archive
-/// (.npz); an index
-/// (*.index.json) with its shards beside it; or a directory, in which the first that exists counts of
+/// (.npz); an index (*.index.json) with its shards beside it; or a directory, in which the first that exists counts of
 /// model.safetensors, model.safetensors.index.json, open_clip_model.safetensors, a single other *.safetensors,
 /// pytorch_model.bin, pytorch_model.bin.index.json, open_clip_pytorch_model.bin, a single other *.pth, *.pt or *.bin, a
 /// single *.npz. Files of a training run (optimizer.pt, training_args.bin, ...) do not count. Throws Error, kInput:
@@ -37,7 +36,7 @@ std::vector<std::filesystem::path> find_weight_files(const std::filesystem::path
 /// tensor of one name.
 WeightFiles read_weights(const std::filesystem::path& path);
 
-/// WeightFiles::sha256 alone, without reading tensors.
+/// Only WeightFiles::sha256, without reading tensors.
 std::string sha256_of_weights(const std::filesystem::path& path);
 
 }  // namespace vitrine

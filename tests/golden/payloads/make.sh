@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes the golden payloads and payloads.tsv anew: when the payload's version changes, and not otherwise.
+# Regenerates the golden payloads and payloads.tsv. Only for a change of the payload's version.
 # Needs a build of make_payloads (tools/build.sh make_payloads).
 set -euo pipefail
 cd "$(dirname "$0")"

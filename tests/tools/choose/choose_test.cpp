@@ -38,7 +38,7 @@ struct Choice : TrainFixture {
 
 }  // namespace
 
-TEST_CASE("choose: the students that can pay are trained, drawn, and one is chosen; the same command goes on") {
+TEST_CASE("choose: the students that can pay are trained, drawn, and one is chosen; the same command resumes") {
   const Choice fixture;
   const CommandResult result = fixture.choose(fixture.on_table() + "--latency 5ms");
   CAPTURE(result.output);

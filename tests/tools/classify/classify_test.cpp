@@ -232,7 +232,7 @@ TEST_CASE("bad input gives one sentence and exit code 2") {
   write_whole(gallery.root / "student.onnx", "\x08\x08\x12\x07vitrine");
   const std::pair<const char*, const char*> wrong[] = {{"student.safetensors", "pictures is required"},
                                                        {"student.safetensors absent.jpg", "absent.jpg: does not exist"},
-                                                       {"student.safetensors empty", "empty: no picture is there"},
+                                                       {"student.safetensors empty", "empty: has no pictures"},
                                                        {"student.safetensors ''", "does not exist"},
                                                        {"student.safetensors pictures --top 0", "top"},
                                                        {"student.safetensors pictures --precision int4", "precision"},

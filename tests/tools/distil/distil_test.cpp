@@ -7,6 +7,7 @@
 #include "common/cache/cache.h"
 #include "common/image/write.h"
 #include "tests/extract/fixture.h"
+#include "tests/support/message.h"
 #include "train/student/weights_record.h"
 
 using namespace vitrine;
@@ -47,8 +48,8 @@ TEST_CASE("distil: photos and a teacher of other classes become a student and a 
   const CommandResult result = run(photos.command(kShort));
   CAPTURE(result.output);
   REQUIRE(result.exit_code == 0);
-  CHECK(result.output.find("15 in 3 classes") != std::string::npos);
-  CHECK(result.output.find("the teacher has 5 classes and the photos 3") != std::string::npos);
+  CHECK(has(result.output, "15 in 3 classes"));
+  CHECK(has(result.output, "the teacher has 5 classes and the photos 3"));
   for (const char* name : {"extract.toml", "train.toml", "baseline.toml", "report.html", "exported/best.safetensors",
                            "exported/last.safetensors", "summary.json"})
     CHECK_MESSAGE(fs::exists(photos.out / name), name);
@@ -60,7 +61,7 @@ TEST_CASE("distil: photos and a teacher of other classes become a student and a 
     const CommandResult again = run(photos.command(kShort));
     CAPTURE(again.output);
     CHECK(again.exit_code == 0);
-    CHECK(again.output.find("was finished before") != std::string::npos);
+    CHECK(has(again.output, "was finished before"));
     CHECK(read_whole(photos.out / "exported/last.safetensors") == weights);
     const auto from_root = [&](const fs::path& path) {
       return "'" + fs::relative(path, photos.root.path()).string() + "' ";
@@ -75,7 +76,7 @@ TEST_CASE("distil: photos and a teacher of other classes become a student and a 
   SUBCASE("another request is refused, with the difference") {
     const CommandResult other = run(photos.command("--epochs 3 --passes 1 --size 32 --batch 8"));
     CHECK(other.exit_code == 2);
-    CHECK(other.output.find("epochs was 2 and is 3") != std::string::npos);
+    CHECK(has(other.output, "epochs was 2 and is 3"));
   }
   SUBCASE("the photos that validate have no targets, and another share is refused") {
     const Cache cache(photos.out / "cache");
@@ -89,7 +90,7 @@ TEST_CASE("distil: photos and a teacher of other classes become a student and a 
     const CommandResult shared = run(train + " --set 'validation=" + photos.images.string() + "'");
     CAPTURE(shared.output);
     CHECK(shared.exit_code == 0);
-    CHECK(shared.output.find("12 of the 15 validation images are training images too") != std::string::npos);
+    CHECK(has(shared.output, "12 of the 15 validation images are training images too"));
   }
   SUBCASE("the written files train the same student elsewhere") {
     const CommandResult trained = run(executable("vitrine-train") + " '" + (photos.out / "train.toml").string() +
@@ -118,17 +119,17 @@ TEST_CASE("distil: a teacher at chance is refused with a word that distil takes,
   const CommandResult refused = run(photos.command(kShort));
   CAPTURE(refused.output);
   CHECK(refused.exit_code == 2);
-  CHECK(refused.output.find("add --allow chance") != std::string::npos);
+  CHECK(has(refused.output, "add --allow chance"));
   const CommandResult unknown = run(photos.command(std::string(kShort) + "--allow luck"));
   CHECK(unknown.exit_code == 2);
-  CHECK(unknown.output.find("\"luck\" is not known; expected one of chance, mixed, module") != std::string::npos);
+  CHECK(has(unknown.output, "\"luck\" is not known; expected one of chance, mixed, module"));
   const CommandResult accepted = run(photos.command(std::string(kShort) + "--allow chance,mixed"));
   CAPTURE(accepted.output);
   CHECK(accepted.exit_code == 0);
   CHECK(fs::exists(photos.out / "report.html"));
 }
 
-TEST_CASE("distil: a stop is passed on, and the same command goes on") {
+TEST_CASE("distil: a stop is passed on, and the same command resumes") {
   const Photos photos;
   photos.save(5);
   const std::string more = "--epochs 400 --passes 1 --size 32 --batch 8";
@@ -138,21 +139,21 @@ TEST_CASE("distil: a stop is passed on, and the same command goes on") {
           "' ]; do kill -0 $child || exit 1; sleep 0.05; done; kill -TERM $child; wait $child )");
   CAPTURE(stopped.output);
   CHECK(stopped.exit_code == 130);
-  CHECK(stopped.output.find("to go on: ") != std::string::npos);
-  CHECK(stopped.output.find("stopped, in step 2 of 4") != std::string::npos);
+  CHECK(has(stopped.output, "to resume: "));
+  CHECK(has(stopped.output, "stopped, in step 2 of 4"));
   const auto step = nlohmann::json::parse(read_whole(photos.out / "checkpoints/last.json")).at("step");
   CHECK(step.get<int>() > 0);
   CHECK(step.get<int>() < 800);
 }
 
-TEST_CASE("distil: --dry-run tells everything and writes nothing") {
+TEST_CASE("distil: --dry-run prints everything and writes nothing") {
   const Photos photos;
   photos.save(5);
   const CommandResult result = run(photos.command("--dry-run --hours 5"));
   CAPTURE(result.output);
   CHECK(result.exit_code == 0);
-  CHECK(result.output.find("in total") != std::string::npos);
-  CHECK(result.output.find("5 h 00 min given") != std::string::npos);
+  CHECK(has(result.output, "in total"));
+  CHECK(has(result.output, "5 h 00 min given"));
   CHECK_FALSE(fs::exists(photos.out));
 }
 
@@ -163,7 +164,7 @@ TEST_CASE("distil: bad turns get one sentence and leave nothing behind") {
     const CommandResult result = run(command);
     CAPTURE(result.output);
     CHECK(result.exit_code == 2);
-    CHECK(result.output.find(words) != std::string::npos);
+    CHECK(has(result.output, words));
   };
   const std::string rest = "' --teacher '" + photos.weights.string() + "' --out '" + photos.out.string() + "'";
   const std::string start = executable("vitrine") + " distil '";

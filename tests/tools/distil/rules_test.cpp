@@ -1,10 +1,12 @@
 // The rules of vitrine distil: pure functions, so their promises can be held over many inputs.
+#include "tests/support/message.h"
 #include "tools/commands/distil/rules.h"
 
 #include "common/base/error.h"
 #include "tests/support/testing.h"
 
 using namespace vitrine;
+using vitrine::testing::has;
 
 namespace {
 
@@ -36,8 +38,8 @@ TEST_CASE("rules: a run never takes longer than the hours given, and more hours 
         CHECK(choice.size <= 224);
       } catch (const Error& error) {
         CHECK(before == 0);  // only shorter times are refused
-        CHECK(std::string(error.what()).find("are not enough") != std::string::npos);
-        CHECK(std::string(error.what()).find("--hours") != std::string::npos);
+        CHECK(has(std::string(error.what()), "are not enough"));
+        CHECK(has(std::string(error.what()), "--hours"));
       }
     }
     CHECK(before > 0);

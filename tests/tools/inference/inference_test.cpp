@@ -57,7 +57,7 @@ TEST_CASE("bench inference: memory growth is that of the work") {
   constexpr std::int64_t kBytes = 64 << 20;
   at::Tensor kept;
   const auto growth = peak_growth([&] { kept = at::ones({kBytes}, at::kByte); });
-  if (!growth) return;  // a kernel that does not tell
+  if (!growth) return;  // a kernel that does not report it
   CHECK(*growth >= static_cast<std::uint64_t>(kBytes) * 9 / 10);
   CHECK(*growth < 2 * static_cast<std::uint64_t>(kBytes));
 }

@@ -1,3 +1,4 @@
+#include "tests/support/message.h"
 #include "tools/commands/cache/teacher/deep_values.h"
 
 #include <algorithm>
@@ -11,6 +12,8 @@
 #include "tests/support/testing.h"
 
 using namespace vitrine;
+
+using vitrine::testing::has;
 using vitrine::testing::sample_teacher;
 
 namespace {
@@ -190,6 +193,6 @@ TEST_CASE("when nothing can be checked, the report says so, with the reason") {
   Sample unknown("features", {.encoding = Encoding::kFp16}),
       wide("features", {.encoding = Encoding::kFp16}, {coarse, coarse});
   unknown.track.recoded_from = {{.unknown = R"({"encoding":"wavelets"})"}};
-  CHECK(ValueCheck(unknown.track, *unknown.codec, nullptr).no_verdict().find("wavelets") != std::string::npos);
-  CHECK(ValueCheck(wide.track, *wide.codec, nullptr).no_verdict().find("combined bounds") != std::string::npos);
+  CHECK(has(ValueCheck(unknown.track, *unknown.codec, nullptr).no_verdict(), "wavelets"));
+  CHECK(has(ValueCheck(wide.track, *wide.codec, nullptr).no_verdict(), "combined bounds"));
 }

@@ -1,3 +1,4 @@
+#include "tests/support/message.h"
 #include "tools/commands/cache/estimate_report.h"
 
 #include <iostream>
@@ -6,6 +7,7 @@
 #include "tests/support/testing.h"
 
 using namespace vitrine;
+using vitrine::testing::has;
 
 namespace {
 
@@ -67,9 +69,9 @@ TEST_CASE("an estimate says when it used a cache's index, and when a cache never
   e.indexed = true;
   e.costs.live = 0.05;
   const std::string words = words_of(e, 0);
-  CHECK(words.find("1,281,167 images by the cache's index") != std::string::npos);
+  CHECK(has(words, "1,281,167 images by the cache's index"));
   CHECK(words.find("not in it") == std::string::npos);
-  CHECK(words.find("break-even: never") != std::string::npos);
+  CHECK(has(words, "break-even: never"));
   CHECK(estimate_json(e, 0)["images_counted_by"] == "index");
   CHECK(estimate_json(e, 0)["break_even_epochs"].is_null());
   CHECK(!estimate_json(e, 0).contains("break_even_students"));

@@ -94,7 +94,7 @@ TEST_CASE("a recoded track is in its own cache and keeps the new bound to the so
   CHECK(twice.recoded_from[1].codec == options.codec);
   CHECK(TrackInfo::from_json(read_whole(third.to / twice.directory() / "track.json"), "track.json") == twice);
   const CommandResult info = run(executable("vitrine-cache") + " info '" + third.to.string() + "'");
-  CHECK(info.output.find("fp32; then uniform, max_error 0.25") != std::string::npos);
+  CHECK(has(info.output, "fp32; then uniform, max_error 0.25"));
 }
 
 TEST_CASE("recoding resumes with any number of workers, to the same bytes") {
@@ -189,8 +189,8 @@ TEST_CASE(
   std::filesystem::remove(options.to / (kFeatures + "basis.h5"));
   const CommandResult info = run(executable("vitrine-cache") + " info '" + options.to.string() + "'");
   CHECK(info.exit_code == 1);
-  CHECK(info.output.find("basis.h5: cannot be opened") != std::string::npos);
-  CHECK(message_of(recode_now).find("basis.h5: is missing, and the first 4 views") != std::string::npos);
+  CHECK(has(info.output, "basis.h5: cannot be opened"));
+  CHECK(has(message_of(recode_now), "basis.h5: is missing, and the first 4 views"));
 }
 
 TEST_CASE("a recoded track's damaged track.json is restored from its shards, without extraction") {
@@ -212,7 +212,7 @@ TEST_CASE("a recoded track's damaged track.json is restored from its shards, wit
     const CommandResult result = run(command);
     CAPTURE(result.output);
     CHECK(result.exit_code == 1);
-    CHECK(result.output.find("rebuilt " + track + "track.json from the copies") != std::string::npos);
+    CHECK(has(result.output, "rebuilt " + track + "track.json from the copies"));
     CHECK(result.output.find("vitrine-") == std::string::npos);  // no command
     CHECK((files_below(options.to) == whole));
   }
@@ -246,8 +246,8 @@ TEST_CASE("damaged recipes are not copied") {
   sample.flip_chunk("recipes/00001.h5", "recipe", 0);
   const std::string what = refusal();
   CAPTURE(what);
-  CHECK(what.find("recipes/00001.h5: dataset recipe, group 0: ") != std::string::npos);
-  CHECK(what.find("checksum") != std::string::npos);
+  CHECK(has(what, "recipes/00001.h5: dataset recipe, group 0: "));
+  CHECK(has(what, "checksum"));
   CHECK(!std::filesystem::exists(options.to / "recipes/00001.h5"));
   const std::string command = executable("vitrine-cache") + " recode '" + sample.directory.string() +
                               "' --from features.3 --encoding fp16 --to '" + options.to.string() + "'";
@@ -255,7 +255,7 @@ TEST_CASE("damaged recipes are not copied") {
   sample.flip_chunk("recipes/00001.h5", "recipe", 0);
   const std::string bytes = read_whole(sample.path("recipes/00001.h5"));
   sample.flip("recipes/00001.h5", bytes.find("\x89HDF\r\n\x1a\n") + 1);
-  CHECK(refusal().find("recipes/00001.h5: HDF5 cannot open it") != std::string::npos);
+  CHECK(has(refusal(), "recipes/00001.h5: HDF5 cannot open it"));
   write_whole(sample.path("recipes/00001.h5"), bytes);
   CHECK(refusal().empty());
   CHECK(verify_cache(options.to, {}).findings.empty());
@@ -287,10 +287,10 @@ TEST_CASE("recipes with more left-out views than at the last recoding are copied
 
   leave_out({{1}, {0}});
   const auto before = files_below(options.to);
-  CHECK_THROWS_WITH_AS(recode_again("attention.3"),
-                       doctest::Contains("recipes/00000.h5: leaves out views that the source "
-                                         "has; recode into another directory"),
-                       Error);
+  CHECK_THROWS_WITH_AS(
+      recode_again("attention.3"),
+      doctest::Contains("recipes/00000.h5: leaves out views that the source has; recode into another directory"),
+      Error);
   CHECK((recorded_views(options.to, sample.plan, 0, 0).left_out == more));
   for (const auto& [name, bytes] : before) CHECK(files_below(options.to).at(name) == bytes);
 }
@@ -337,7 +337,7 @@ TEST_CASE("info prints a teacher's provenance once, total bytes per view, and th
   RecodeOptions options{.to = sample.root / "second"};
   options.codec = {.encoding = Encoding::kUniform, .max_error = 0.5};
   const Recoded made = recode(cache, cache.track("logits", "other"), options);
-  CHECK(run(info + options.to.string() + "'").output.find("measured losses") != std::string::npos);
+  CHECK(has(run(info + options.to.string() + "'").output, "measured losses"));
   const auto json = nlohmann::json::parse(run(info + options.to.string() + "' --json").output);
   const auto& loss = json["tracks"][0]["loss"];
   const auto whole = nlohmann::json::parse(made.loss.json());
@@ -369,12 +369,12 @@ TEST_CASE("impossible recodings are refused in one sentence") {
     CAPTURE(bad.arguments);
     CAPTURE(result.output);
     CHECK(result.exit_code == 2);
-    CHECK(result.output.find(bad.words) != std::string::npos);
+    CHECK(has(result.output, bad.words));
   }
   CHECK(run(command + " --from features.3 --encoding fp16" + second).exit_code == 0);
   const CommandResult other = run(command + " --from features.3 --encoding fp32" + second);
   CHECK(other.exit_code == 2);  // another track of this name is there
-  CHECK(other.output.find("encoding") != std::string::npos);
+  CHECK(has(other.output, "encoding"));
   const CommandResult json =
       run("( " + command + " --from other.aaaaaaaa/logits --encoding topk --kept 2 --temperatures 1,4 --json --to '" +
           (sample.root / "third").string() + "' 2> /dev/null )");

@@ -10,6 +10,7 @@
 
 #include "common/base/error.h"
 #include "tests/faults/shards.h"
+#include "tests/support/message.h"
 #include "tests/support/ordinary_user.h"
 #include "tests/support/skip.h"
 #include "tests/tools/inspect/damaged.h"
@@ -22,7 +23,7 @@ using namespace vitrine::testing;
 namespace {
 
 std::atomic<ino_t> unreadable_inode = 0;
-std::atomic<std::size_t> unreadable_bytes = 0;  // reads of so many bytes fail; 0: all
+std::atomic<std::size_t> unreadable_bytes = 0;  // reads of this many bytes fail; 0: all
 
 }  // namespace
 
@@ -88,8 +89,8 @@ void check_left_as_newer(const std::filesystem::path& directory, const std::stri
   CHECK(run(executable("vitrine-cache") + " verify '" + directory.string() + "'").exit_code == 5);
   const CommandResult spoken = run(repair_command(directory));
   CHECK(spoken.exit_code == 5);
-  CHECK(spoken.output.find("left alone: " + file) != std::string::npos);
-  CHECK(spoken.output.find("use the version of vitrine that made it") != std::string::npos);
+  CHECK(has(spoken.output, "left alone: " + file));
+  CHECK(has(spoken.output, "use the version of vitrine that made it"));
 }
 
 }  // namespace
@@ -191,7 +192,7 @@ TEST_CASE("a plan or index of a newer version is not damage: nothing is changed"
     const auto before = cache.files();
     const CommandResult result = run(repair_command(cache.directory));
     CHECK(result.exit_code == 1);  // something else is damaged
-    CHECK(result.output.find("nothing was changed") != std::string::npos);
+    CHECK(has(result.output, "nothing was changed"));
     CHECK((cache.files() == before));
   }
 }
@@ -216,7 +217,7 @@ TEST_CASE("a shard without read permission is not damage: it stays, and repair r
   std::set<std::string> left;
   for (const auto& one : json["left"]) {
     CHECK(one["remedy"] == "retry");
-    CHECK(one["what"].get<std::string>().find("Permission denied") != std::string::npos);
+    CHECK(has(one["what"].get<std::string>(), "Permission denied"));
     left.insert(one["file"].get<std::string>());
   }
   CHECK(left == std::set<std::string>(closed.begin(), closed.end()));
@@ -239,7 +240,7 @@ TEST_CASE("when only permission is missing, repair changes nothing and exits wit
     if (!result) return skip("no ordinary user can run this build's programs here");
     CAPTURE(result->output);
     CHECK(result->exit_code == exit_code(ErrorKind::kIo));
-    CHECK(result->output.find("Permission denied") != std::string::npos);
+    CHECK(has(result->output, "Permission denied"));
     CHECK((cache.files() == before));
   }
 }
@@ -259,7 +260,7 @@ TEST_CASE("a read error is not damage of the shard") {
   for (const Finding& finding : report.findings) {
     CHECK(finding.file == file);
     CHECK(finding.remedy == Remedy::kRetry);
-    CHECK(finding.what.find("Input/output error") != std::string::npos);
+    CHECK(has(finding.what, "Input/output error"));
   }
   CHECK(exit_code(report.findings) == exit_code(ErrorKind::kIo));
   CHECK(plan.set_aside.empty());

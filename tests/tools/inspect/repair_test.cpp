@@ -1,3 +1,4 @@
+#include "tests/support/message.h"
 #include "tools/inspect/repair.h"
 
 #include <algorithm>
@@ -35,7 +36,7 @@ TEST_CASE("repair renames only what is damaged; making it again gives the origin
   CHECK(plan.gaps[1].shards == std::vector<std::uint64_t>{3});
   CHECK(plan.gaps[1].passes == std::vector<std::uint32_t>{1});
   REQUIRE(plan.commands.size() == 1);
-  CHECK(plan.commands[0].find("first_pass=0 --set passes=2") != std::string::npos);
+  CHECK(has(plan.commands[0], "first_pass=0 --set passes=2"));
 
   const auto damaged = cache.files();
   const std::map<std::string, std::string> renamed = carry_out(cache.directory, plan);
@@ -78,7 +79,7 @@ TEST_CASE("a cache with a damaged index or plan is not changed") {
   CHECK_THROWS_AS(carry_out(cache.directory, plan), Error);
   const CommandResult result = run(repair_command(cache));
   CHECK(result.exit_code == 1);
-  CHECK(result.output.find("nothing was changed") != std::string::npos);
+  CHECK(has(result.output, "nothing was changed"));
   CHECK((cache.files() == before));
 }
 
@@ -165,7 +166,7 @@ TEST_CASE("only temporary files of dead writers are removed") {
   const auto before = cache.files();
   CommandResult result = run(repair_command(cache) + " --dry-run");
   CHECK(result.exit_code == 0);  // no damage
-  for (const std::string& file : left) CHECK(result.output.find("would remove " + file) != std::string::npos);
+  for (const std::string& file : left) CHECK(has(result.output, "would remove " + file));
   CHECK((cache.files() == before));
   result = run("( " + repair_command(cache) + " --json 2> /dev/null )");
   CHECK(result.exit_code == 0);
@@ -200,26 +201,26 @@ TEST_CASE("a dry run changes nothing and prints what would be done") {
   const auto before = cache.files();
   CommandResult result = run(executable("vitrine-cache") + " verify '" + cache.directory.string() + "'");
   CHECK(result.exit_code == 1);
-  CHECK(result.output.find(": 1 finding\n") != std::string::npos);
+  CHECK(has(result.output, ": 1 finding\n"));
   result = run(repair_command(cache) + " --dry-run");
   CHECK(result.exit_code == 1);
-  CHECK(result.output.find("would set aside " + kFeatures + "00002.h5") != std::string::npos);
+  CHECK(has(result.output, "would set aside " + kFeatures + "00002.h5"));
   CHECK((cache.files() == before));
   result = run(repair_command(cache));
   CHECK(result.exit_code == 1);
   CHECK(result.output.find("set aside " + kFeatures + "00002.h5 as " + kFeatures + "00002.h5.damaged") !=
         std::string::npos);
-  CHECK(result.output.find("first_pass=1 --set passes=1") != std::string::npos);
+  CHECK(has(result.output, "first_pass=1 --set passes=1"));
   CHECK(!std::filesystem::exists(cache.path(kFeatures + "00002.h5")));
   result = run(repair_command(cache));
   CHECK(result.exit_code == 0);
-  CHECK(result.output.find("nothing is damaged") != std::string::npos);
+  CHECK(has(result.output, "nothing is damaged"));
   // Renamed files are not part of the cache, and are reported.
   for (const char* command : {"info", "verify"}) {
     const std::string words = executable("vitrine-cache") + " " + command + " '" + cache.directory.string() + "'";
     result = run(words);
     CHECK(result.exit_code == 0);
-    CHECK(result.output.find("1 file that was set aside as damaged") != std::string::npos);
+    CHECK(has(result.output, "1 file that was set aside as damaged"));
     CHECK(nlohmann::json::parse(run("( " + words + " --json 2> /dev/null )").output)["set_aside"] ==
           std::vector<std::string>{kFeatures + "00002.h5.damaged"});
   }

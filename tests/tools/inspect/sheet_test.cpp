@@ -1,3 +1,4 @@
+#include "tests/support/message.h"
 #include "tools/commands/cache/sheet.h"
 
 #include <cmath>
@@ -74,7 +75,7 @@ TEST_CASE("a missing pass is named, and a teacher of other classes gets its name
   CHECK(result.exit_code == 2);
   CHECK(result.output.find("has no recipes for pass 4294967295, group 0; its complete passes are 0") !=
         std::string::npos);
-  CHECK(run(command + " --first 18446744073709551615").output.find("a pass has 12 views") != std::string::npos);
+  CHECK(has(run(command + " --first 18446744073709551615").output, "a pass has 12 views"));
 
   result = run(command);  // the sample's logits are of 5 classes, the pictures of 4
   CHECK(result.exit_code == 0);
@@ -85,14 +86,14 @@ TEST_CASE("a missing pass is named, and a teacher of other classes gets its name
   write_whole(names, "a\nb\nc\n\ne\n");
   result = run(command + " --class-names '" + names.string() + "'");
   CHECK(result.exit_code == 2);
-  CHECK(result.output.find("names.txt, line 4: is empty") != std::string::npos);
+  CHECK(has(result.output, "names.txt, line 4: is empty"));
   write_whole(names, "a\nb\nc\nd\n");
   CHECK(run(command + " --class-names '" + names.string() + "'").output.find("has 4 names, but the teacher has 5") !=
         std::string::npos);
   write_whole(names, "a\nb\nc\nd\ne\n");
   result = run(command + " --class-names '" + names.string() + "'");
   CHECK(result.exit_code == 0);
-  CHECK(result.output.find("names of the teacher's classes: " + names.string()) != std::string::npos);
+  CHECK(has(result.output, "names of the teacher's classes: " + names.string()));
   const std::string named = read_whole(cache.root / "sheet.png");
   CHECK(named != unnamed);
   // All classes have the label's name, so every bar is green.
@@ -114,7 +115,7 @@ TEST_CASE("a missing pass is named, and a teacher of other classes gets its name
                                     (cache.root / "sheet.png").string() + "' --images '" + cache.images.string() +
                                     "' --track attention.3 --class-names '" + names.string() + "'");
   CHECK(unasked.exit_code == 2);
-  CHECK(unasked.output.find("--class-names is for a track of logits") != std::string::npos);
+  CHECK(has(unasked.output, "--class-names is for a track of logits"));
 }
 
 TEST_CASE("attention is overlaid in place: one bright cell brightens only its part") {

@@ -10,6 +10,7 @@
 #include "common/cache/writer.h"
 #include "common/image/scan.h"
 #include "tests/extract/fixture.h"
+#include "tests/support/message.h"
 #include "tools/commands/cache/estimate_report.h"
 #include "tools/commands/cache/teacher/estimate_images.h"
 
@@ -97,7 +98,7 @@ TEST_CASE("running the teacher again gives the cache's values, bit-equal on the 
   }
   const CommandResult words = run(deep(fixture, fixture.weights) + " --track logits");
   CHECK(words.exit_code == 0);
-  CHECK(words.output.find("2 of 2") != std::string::npos);
+  CHECK(has(words.output, "2 of 2"));
   CHECK(words.output.find("features") == std::string::npos);
 }
 
@@ -158,8 +159,8 @@ TEST_CASE("recoded tracks are checked against the combination of their codecs") 
   const CommandResult words = run(command + " --track logits");
   CAPTURE(words.output);
   CHECK(words.exit_code == 0);
-  CHECK(words.output.find("no verdict") != std::string::npos);
-  CHECK(words.output.find("does not know: {\"encoding\":\"wavelets\"}") != std::string::npos);
+  CHECK(has(words.output, "no verdict"));
+  CHECK(has(words.output, "does not know: {\"encoding\":\"wavelets\"}"));
 }
 
 TEST_CASE("a step with many digits is checked exactly, through two recodings") {
@@ -212,12 +213,12 @@ TEST_CASE("damaged groups are skipped by --deep, with a message") {
   }
   CommandResult words = run(deep(fixture, fixture.weights));
   CHECK(words.exit_code == 1);
-  CHECK(words.output.find("deep: " + attention + ": not run, because track.json ") != std::string::npos);
+  CHECK(has(words.output, "deep: " + attention + ": not run, because track.json "));
 
   write_whole(directory / "plan.json", "{}");
   words = run(deep(fixture, fixture.weights));
   CHECK(words.exit_code == 1);
-  CHECK(words.output.find("deep: not run, because plan.json ") != std::string::npos);
+  CHECK(has(words.output, "deep: not run, because plan.json "));
   CHECK(json_of(deep(fixture, fixture.weights), 1)["deep_not_run"].get<std::string>().starts_with("plan.json "));
 }
 
@@ -230,7 +231,7 @@ TEST_CASE("other weights, other images and missing arguments of --deep are refus
   write_whole(other, bytes);
   const CommandResult weights = run(deep(fixture, other));
   CHECK(weights.exit_code == 2);
-  CHECK(weights.output.find("SHA-256") != std::string::npos);
+  CHECK(has(weights.output, "SHA-256"));
   const std::string verify = executable("vitrine-cache") + " verify" + argument(fixture.root / "cache");
   CHECK(run(verify + " --deep 4").exit_code == 2);
   const std::string with = " --images" + argument(fixture.images) + " --weights" + argument(fixture.weights);
@@ -238,8 +239,8 @@ TEST_CASE("other weights, other images and missing arguments of --deep are refus
     const CommandResult range = run(verify + with + " --deep " + views);
     CAPTURE(range.output);
     CHECK(range.exit_code == 2);
-    CHECK(range.output.find("--deep") != std::string::npos);
-    CHECK(range.output.find(views) != std::string::npos);
+    CHECK(has(range.output, "--deep"));
+    CHECK(has(range.output, views));
   }
   CHECK(run(verify + " --weights" + argument(fixture.weights)).exit_code == 2);
 }
@@ -353,8 +354,8 @@ TEST_CASE("estimate predicts the actual bytes, leaves no files, and its figures 
 
   const CommandResult words = run(command);
   CHECK(words.exit_code == 0);
-  CHECK(words.output.find("break-even: ") != std::string::npos);
-  CHECK(words.output.find("15 images by listing the folders; 15 of them were read") != std::string::npos);
+  CHECK(has(words.output, "break-even: "));
+  CHECK(has(words.output, "15 images by listing the folders; 15 of them were read"));
   const auto known = json_of(command + " --groups 1 --set cache=" + (fixture.root / "cache").string(), 0);
   CHECK(known["images_counted_by"] == "index");
   CHECK(known["images"] == 15);

@@ -1,3 +1,4 @@
+#include "tests/support/message.h"
 #include "tools/inspect/verify_codecs.h"
 
 #include "common/base/error.h"
@@ -40,6 +41,6 @@ TEST_CASE("an unknown codec of a newer version is refused as newer") {
     FAIL("nothing was thrown");
   } catch (const Error& error) {
     CHECK(error.kind() == ErrorKind::kNewer);
-    CHECK(std::string(error.what()).find("wavelets") != std::string::npos);
+    CHECK(has(std::string(error.what()), "wavelets"));
   }
 }

@@ -48,7 +48,7 @@ TEST_CASE("a prepared cache that is whole has no findings, and prepared.json is 
   CHECK(report.files == cache.files().size() - 1);  // but for index_record.json
 }
 
-TEST_CASE("a damaged prepared.json is set aside, and the command that prepares again is told") {
+TEST_CASE("a damaged prepared.json is set aside, and the command that prepares again is printed") {
   const PreparedCache cache;
   const std::string beyond = R"("passes": [{"first": 0, "count": 1, "x": [[[[)";
   for (const std::string& text :
@@ -120,7 +120,7 @@ TEST_CASE("a prepared.json of another plan or a newer version, or one that canno
   CHECK((cache.files() == before));
 }
 
-TEST_CASE("with a damaged index or plan, a damaged prepared.json is found all the same") {
+TEST_CASE("with a damaged index or plan, a damaged prepared.json is still found") {
   const PreparedCache cache;
   cache.flip_chunk("index.h5", "height", 0);
   cache.write("{");
@@ -132,7 +132,7 @@ TEST_CASE("with a damaged index or plan, a damaged prepared.json is found all th
   CHECK((cache.files() == before));
 }
 
-TEST_CASE("what prepared.json names and is not there is told, without being damage") {
+TEST_CASE("what prepared.json names and is missing is reported, but not as damage") {
   PreparedCache cache;
   SUBCASE("a track that was deleted") {
     std::filesystem::remove_all(cache.path(kLogits));

@@ -1,3 +1,4 @@
+#include "tests/support/message.h"
 #include "tools/inspect/verify.h"
 
 #include <atomic>
@@ -193,7 +194,7 @@ TEST_CASE("every kind of damage is found and named, without false findings") {
   }
 }
 
-TEST_CASE("a track.json on which the shards disagree, or which none records, must be extracted again") {
+TEST_CASE("a track.json on which the shards disagree, or that no shard records, must be extracted again") {
   const SampleCache cache;
   const TrackInfo track = sample_tracks(cache.plan)[0];
   TrackInfo stranger = track;
@@ -205,7 +206,7 @@ TEST_CASE("a track.json on which the shards disagree, or which none records, mus
   VerifyReport report = cache.verify({.tracks = {"tiny.aaaaaaaa/logits"}});
   REQUIRE(report.findings.size() == 1);
   CHECK(report.findings[0].file == kLogits + "00001.h5");
-  CHECK(report.findings[0].what.find("has track.level 5, expected 1") != std::string::npos);
+  CHECK(has(report.findings[0].what, "has track.level 5, expected 1"));
   CHECK(report.findings[0].remedy == Remedy::kMove);
   write_whole(cache.path(kLogits + "track.json"), "");
   report = cache.verify({.tracks = {"tiny.aaaaaaaa/logits"}});
@@ -230,12 +231,12 @@ TEST_CASE("bytes that no checksum of the file covers are found by shards.json an
   cache.flip(file, signature + 1);
   VerifyReport report = cache.verify();
   REQUIRE(report.findings.size() == 1);
-  CHECK(report.findings[0].what.find("HDF5") != std::string::npos);
+  CHECK(has(report.findings[0].what, "HDF5"));
   write_whole(cache.path(file), whole);
   cache.flip(file, signature - 1);  // the user block's padding
   report = cache.verify();
   REQUIRE(report.findings.size() == 1);
-  CHECK(report.findings[0].what.find("its hash differs") != std::string::npos);
+  CHECK(has(report.findings[0].what, "its hash differs"));
   CHECK(report.findings[0].file == file);
 }
 
@@ -271,7 +272,7 @@ TEST_CASE("non-finite values are found although every checksum is valid") {
   REQUIRE(report.findings.size() == 1);
   CHECK(report.findings[0].file == exact.directory() + "/00001.h5");
   CHECK(report.findings[0].group == 0);
-  CHECK(report.findings[0].what.find("view 0 holds a value that is not finite") != std::string::npos);
+  CHECK(has(report.findings[0].what, "view 0 holds a value that is not finite"));
 }
 
 TEST_CASE("a pass with missing shards is reported, but is not damage") {
@@ -296,9 +297,9 @@ TEST_CASE("a pass with missing shards is reported, but is not damage") {
   const CommandResult words = run(command);
   CHECK(words.exit_code == 0);
   CHECK(words.output.find("all is well") == std::string::npos);
-  CHECK(words.output.find("passes are incomplete") != std::string::npos);
+  CHECK(has(words.output, "passes are incomplete"));
   const std::string gap(std::string("tiny.aaaaaaaa/attention.3").size() - std::string("recipes").size() + 2, ' ');
-  CHECK(words.output.find("\n  recipes" + gap + "1       1 of 2\n") != std::string::npos);
+  CHECK(has(words.output, "\n  recipes" + gap + "1       1 of 2\n"));
   const auto json = nlohmann::json::parse(run("( " + command + " --json 2> /dev/null )").output);
   REQUIRE(json["incomplete"].size() == tracks.size());
   CHECK(json["incomplete"][0] ==
@@ -334,12 +335,12 @@ TEST_CASE("vitrine-cache verify reports in its exit code, as a table and as JSON
   const std::string command = executable("vitrine-cache") + " verify '" + cache.directory.string() + "'";
   CommandResult result = run(command);
   CHECK(result.exit_code == 0);
-  CHECK(result.output.find("all is well") != std::string::npos);
+  CHECK(has(result.output, "all is well"));
   cache.flip_chunk(kFeatures + "00002.h5", "q", 1);
   result = run(command);
   CHECK(result.exit_code == 1);
-  CHECK(result.output.find("features.3/00002.h5  q") != std::string::npos);
-  CHECK(result.output.find("repair, then extract again") != std::string::npos);
+  CHECK(has(result.output, "features.3/00002.h5  q"));
+  CHECK(has(result.output, "repair, then extract again"));
   result = run("( " + command + " --json 2> /dev/null )");
   CHECK(result.exit_code == 1);
   const auto json = nlohmann::json::parse(result.output);

@@ -1,4 +1,4 @@
-// Packs: their bytes, order and names, and how packing goes on after a stop.
+// Packs: their bytes, order and names, and how packing resumes after a stop.
 #include "tools/pack/pack.h"
 
 #include <algorithm>
@@ -98,7 +98,7 @@ TEST_CASE("a pack of some tracks has their views, and no other tracks") {
   CHECK(has(message_of([&] { cache.contents({"embedding"}); }), "has no track of the name embedding"));
 }
 
-TEST_CASE("packing goes on wherever it was stopped, and gives the same bytes") {
+TEST_CASE("packing resumes wherever it was stopped, and gives the same bytes") {
   const PackedCache cache;
   const std::string whole = cache.packed();
   const PackManifest manifest = cache.manifest();

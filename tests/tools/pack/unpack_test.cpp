@@ -52,7 +52,7 @@ TEST_CASE("an unfinished cache can be moved and verified") {
   CHECK(report.incomplete.size() == 1);
 }
 
-TEST_CASE("a stopped unpack keeps the files that were whole, and the same command goes on") {
+TEST_CASE("a stopped unpack keeps the files that were whole, and the same command resumes") {
   const PackedCache cache;
   cache.packed();
   const PackManifest manifest = cache.manifest();

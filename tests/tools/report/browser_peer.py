@@ -14,7 +14,7 @@ from pages import make_run, page
 WIDTHS = (400, 700, 1600)
 HEIGHT = 900
 
-# The page under test is in a frame, as wide as asked for: a window has a least width. It tells its sizes by a message.
+# The page under test is in a frame, as wide as asked for: a window has a least width. It posts its sizes in a message.
 PROBE = """<script>
 addEventListener("load", () => parent.postMessage({
   width: innerWidth, scroll: document.documentElement.scrollWidth,
@@ -40,7 +40,7 @@ def chromium(*arguments):
 
 
 def measure(path, width):
-    """What the page tells of its sizes in a frame of that width."""
+    """The sizes that the page posts in a frame of that width."""
     probed = path.with_name(f"probed-{path.name}")
     probed.write_text(path.read_text(encoding="utf-8").replace("</head>", PROBE + "</head>"), encoding="utf-8")
     frame = path.with_name(f"frame-{path.name}")

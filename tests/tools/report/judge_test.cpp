@@ -179,5 +179,5 @@ TEST_CASE("without labels the loss is the divergence from the teacher, and a tea
   }
   CHECK(hardest.loss == doctest::Approx(divergence).epsilon(1e-4));
   std::filesystem::remove(fixture.weights);
-  CHECK(has(message_of([&] { judge_run(fixture.root / "run", request); }), "can only be judged beside its teacher"));
+  CHECK(has(message_of([&] { judge_run(fixture.root / "run", request); }), "can only be judged against its teacher"));
 }

@@ -260,7 +260,7 @@ TEST_CASE_FIXTURE(ReportFixture, "a directory that is not a run, and one given t
   CHECK_FALSE(std::filesystem::exists(root / "page.html"));
 }
 
-TEST_CASE_FIXTURE(ReportFixture, "runs of the same name are told apart by their folders") {
+TEST_CASE_FIXTURE(ReportFixture, "runs of the same name are distinguished by their folders") {
   const std::string a = run("x/full", 0.5), b = run("y/full", 0.25);
   const std::vector<Run> runs = read_runs({a, b + "/."});
   CHECK(runs[0].name == "x/full");

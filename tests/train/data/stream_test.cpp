@@ -159,7 +159,7 @@ TEST_CASE("pictures that differ from the teacher's are detected at its resolutio
   const StreamItem item{0, GroupKey{1, 0}};
   const std::string told = make_group(other, fixture.views, options, item).other_picture;
   CHECK(told.find("pass 1, group 0: the student's picture (hash ") == 0);
-  CHECK(told.find(" is not the one that the teacher saw (1); ") != std::string::npos);
+  CHECK(has(told, " is not the one that the teacher saw (1); "));
   GroupStream stream(other, fixture.views, options, numbered({item}), 0);
   const std::vector<GroupBatch> groups = all_groups(stream);
   REQUIRE(groups.size() == 1);
@@ -201,7 +201,7 @@ TEST_CASE("a worker's exception reaches the reader and names the image") {
   } catch (const Error& error) {
     message = error.what();
   }
-  CHECK(message.find("bee") != std::string::npos);
+  CHECK(has(message, "bee"));
 }
 
 TEST_CASE("a stream can be destroyed while groups are waiting and being made") {

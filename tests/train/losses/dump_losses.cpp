@@ -1,5 +1,7 @@
-// Writes the losses and their gradients as safetensors, for comparison by loss_peer.py. dump_losses IN OUT    IN holds
-// the tensors of loss_peer.py; OUT gets NAME.value and NAME.gradient of each loss
+// Writes the losses and their gradients as safetensors, for comparison by loss_peer.py.
+// clang-format off
+//   dump_losses IN OUT    IN holds the tensors of loss_peer.py; OUT gets NAME.value and NAME.gradient of each loss
+// clang-format on
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 

@@ -8,6 +8,8 @@
 #include "tests/support/testing.h"
 
 using namespace vitrine;
+
+using vitrine::testing::has;
 using vitrine::testing::message_of;
 using Stages = std::vector<std::uint32_t>;
 
@@ -49,7 +51,5 @@ TEST_CASE("paired_stages returns the given stages, else stages by depth, and for
   CHECK(message_of([&] { paired_stages(options, {"features.0"}, 3); }).find("2 stages for the 1 tracks") !=
         std::string::npos);
   options.stages = {};
-  CHECK(message_of([&] {
-          paired_stages(options, {"features.0", "features.x"}, 3);
-        }).find("features.x") != std::string::npos);
+  CHECK(has(message_of([&] { paired_stages(options, {"features.0", "features.x"}, 3); }), "features.x"));
 }

@@ -21,7 +21,7 @@ using vitrine::testing::has;
 using vitrine::testing::read_log;
 
 std::string command_that_goes_on(const std::string& output) {
-  const std::string before = "to go on: ";
+  const std::string before = "to resume: ";
   const std::size_t at = output.find(before);
   REQUIRE(at != std::string::npos);
   return output.substr(at + before.size(), output.find('\n', at) - at - before.size());
@@ -47,7 +47,7 @@ struct CliFixture : TrainFixture {
     CHECK(last.find("vitrine-train: ") == 0);
     for (const std::string& part : parts) {
       CAPTURE(part);
-      CHECK(last.find(part) != std::string::npos);
+      CHECK(has(last, part));
     }
   }
 };
@@ -66,7 +66,7 @@ TEST_CASE(
   const CommandResult ended = vitrine::testing::run(command_that_goes_on(stopped.output));
   CAPTURE(ended.output);
   CHECK(ended.exit_code == 0);
-  CHECK(has(ended.output, "going on after step 3 of 20"));
+  CHECK(has(ended.output, "resuming after step 3 of 20"));
   CHECK(has(ended.output, "top-1"));
   CHECK(has(ended.output, "features.1 was distilled into layer3 at size 32"));
   const auto summary = nlohmann::json::parse(vitrine::testing::read_whole(fixture.root / "run/summary.json"));
@@ -254,23 +254,23 @@ TEST_CASE("a checkpoint of either kind is evaluated: per class, calibration, and
     }
     const CommandResult table = vitrine::testing::run(line + " --evaluate '" + (fixture.root / "run").string() + "'");
     for (const char* part : {"ant", "bee", "cat", "top-1", "calibration error", "15 images"})
-      CHECK(table.output.find(part) != std::string::npos);
+      CHECK(has(table.output, part));
     CHECK(table.output.find("left out") == std::string::npos);
     // Unreadable images are listed with kind and reason.
     vitrine::testing::write_whole(fixture.images / "bee/broken.jpg", "\xff\xd8\xff and then nothing");
     std::filesystem::create_directories(fixture.images / "__MACOSX");
     const CommandResult listed = vitrine::testing::run(line + " --evaluate '" + (fixture.root / "run").string() + "'");
-    CHECK(listed.output.find("left out: 1 damaged, 1 junk folder\n") != std::string::npos);
-    CHECK(listed.output.find("  damaged: " + (fixture.images / "bee/broken.jpg").string() + ": ") != std::string::npos);
+    CHECK(has(listed.output, "left out: 1 damaged, 1 junk folder\n"));
+    CHECK(has(listed.output, "  damaged: " + (fixture.images / "bee/broken.jpg").string() + ": "));
     const nlohmann::json left_out = judged(line, (fixture.root / "run").string()).at("left_out");
     REQUIRE(left_out.size() == 2);
     CHECK(left_out[1].at("kind") == "damaged");
     CHECK(left_out[1].at("path") == (fixture.images / "bee/broken.jpg").string());
-    CHECK(left_out[1].at("reason").get<std::string>().find("cut short") != std::string::npos);
+    CHECK(has(left_out[1].at("reason").get<std::string>(), "cut short"));
     std::filesystem::remove(fixture.images / "bee/broken.jpg");
     const CommandResult wrong = vitrine::testing::run(line + " --evaluate '" + fixture.weights.string() + "'");
     CHECK(wrong.exit_code == 2);
-    CHECK(wrong.output.find("holds a ViT") != std::string::npos);
+    CHECK(has(wrong.output, "holds a ViT"));
   }
   SUBCASE("a ViT, which as its own teacher agrees with itself on every image") {
     TrainOptions options = fixture.options(TargetKind::kTeacher, "run");
@@ -288,11 +288,11 @@ TEST_CASE("a checkpoint of either kind is evaluated: per class, calibration, and
     const CommandResult nobody = vitrine::testing::run(fixture.command(options, {test, "labels=none"}) +
                                                        " --evaluate '" + fixture.weights.string() + "'");
     CHECK(nobody.exit_code == 2);
-    CHECK(nobody.output.find("only agreement with the teacher") != std::string::npos);
+    CHECK(has(nobody.output, "only agreement with the teacher"));
   }
 }
 
-TEST_CASE("a warning tells for how much of the run the feature term is off because passes lack features") {
+TEST_CASE("a warning says for how much of the run the feature term is off because passes lack features") {
   const CliFixture fixture;
   REQUIRE(fixture.extract("cache", {"first_pass=2", "passes=2", "taps.features=[]", "taps.attention=[]"}).exit_code ==
           0);
@@ -344,11 +344,11 @@ TEST_CASE("--evaluate without images or with a missing checkpoint is refused") {
   const std::string line = fixture.command(fixture.options(TargetKind::kCache, "run"));
   const CommandResult no_images = vitrine::testing::run(line + " --evaluate '" + fixture.weights.string() + "'");
   CHECK(no_images.exit_code == 2);
-  CHECK(no_images.output.find("no images to evaluate on; give them with --images DIR") != std::string::npos);
+  CHECK(has(no_images.output, "no images to evaluate on; give them with --images DIR"));
   const CommandResult nothing = vitrine::testing::run(line + " --set 'test=" + fixture.images.string() +
                                                       "' --evaluate '" + (fixture.root / "images").string() + "'");
   CHECK(nothing.exit_code == 2);
-  CHECK(nothing.output.find("checkpoints/last.json") != std::string::npos);
+  CHECK(has(nothing.output, "checkpoints/last.json"));
 }
 
 TEST_CASE("a cache of other images or another class order is refused, and the difference is named") {

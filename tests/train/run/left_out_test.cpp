@@ -239,7 +239,7 @@ TEST_CASE(
   TrainOptions options = fixture.options(TargetKind::kCache, "run");
   options.validation = (fixture.root / "validation").string();
   trained(options, 2);
-  // The configuration says what is done, and goes on with the run as well as the one without these keys.
+  // The configuration says what is done, and resumes the run as well as the one without these keys.
   for (const char* line : {"exif_orientation = 'apply'\n", "grey16 = 'clip'\n"})
     CHECK(has(file_of(options, "config.toml"), line));
   TrainOptions recorded;

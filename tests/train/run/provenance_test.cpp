@@ -302,7 +302,7 @@ TEST_CASE("words are accepted from the configuration and the command line; an un
   const std::string list = "teachers, preprocessing, mixed, pictures, tracks";
   check_refused(command("", "--allow mixed,anything"), {"\"anything\"", list});
   check_refused(command("Mixed", ""), {"\"Mixed\"", list});
-  check_refused(command("module", ""), {"module is a word of the command line alone, --allow module"});
+  check_refused(command("module", ""), {"module can only be given on the command line, as --allow module"});
   check_refused(command("", "--allow chance"), {"\"chance\", which vitrine-extract asks for"});
   check_refused(command("", "--allow"), {"--allow"});
   check_refused(command("", "--allow preprocessing"), {"--allow mixed", "continuing, since allow has preprocessing"});

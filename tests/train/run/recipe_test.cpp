@@ -12,8 +12,10 @@
 #include "train/matching/stage_exits.h"
 
 using namespace vitrine;
+
 using vitrine::testing::copies;
 using vitrine::testing::differences;
+using vitrine::testing::has;
 using vitrine::testing::message_of;
 using vitrine::testing::read_log;
 using vitrine::testing::tensors_of;
@@ -119,7 +121,7 @@ TEST_CASE("several tracks are compared with several stages, in pairs or with lea
 
   options.output += "-adaptive";
   options.transformer.mapping = Mapping::kAdaptive;
-  CHECK(message_of([&] { trained(options); }).find("student_to_teacher") != std::string::npos);
+  CHECK(has(message_of([&] { trained(options); }), "student_to_teacher"));
   options.transformer.direction = Direction::kStudentToTeacher;
   options.transformer.stages = {2, 4};
   const Tensors adaptive = trained(options);
@@ -141,7 +143,7 @@ TEST_CASE("several tracks are compared with several stages, in pairs or with lea
     }
   options.targets.features = "features.1,features.1";
   options.output += "-twice";
-  CHECK(message_of([&] { trained(options); }).find("twice") != std::string::npos);
+  CHECK(has(message_of([&] { trained(options); }), "twice"));
 }
 
 TEST_CASE("gradients accumulated over micro-batches equal those of the whole batch") {
@@ -158,7 +160,7 @@ TEST_CASE("gradients accumulated over micro-batches equal those of the whole bat
   CHECK(largest_difference(whole, part(trained(options), "model")) > 1e-5);
   options.output += "-3";
   options.micro_batch = 3;
-  CHECK(message_of([&] { trained(options); }).find("micro_batch = 3") != std::string::npos);
+  CHECK(has(message_of([&] { trained(options); }), "micro_batch = 3"));
 }
 
 TEST_CASE("a batch that gives BatchNorm a single value is refused in one sentence that names the keys") {
@@ -301,6 +303,6 @@ TEST_CASE("a resumed run must have the same settings in every part of the recipe
     change(changed);
     const std::string message = message_of([&] { trained(changed); });
     CAPTURE(message);
-    CHECK(message.find(std::string(key) + " = ") != std::string::npos);
+    CHECK(has(message, std::string(key) + " = "));
   }
 }

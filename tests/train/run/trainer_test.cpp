@@ -4,8 +4,10 @@
 #include "tests/train/fixture.h"
 
 using namespace vitrine;
+
 using vitrine::testing::copies;
 using vitrine::testing::differences;
+using vitrine::testing::has;
 using vitrine::testing::message_of;
 using vitrine::testing::read_log;
 using vitrine::testing::read_whole;
@@ -197,18 +199,18 @@ TEST_CASE("resuming needs the same settings and an undamaged checkpoint; paths m
   SUBCASE("another temperature") {
     options.loss.temperature = 2;
     const std::string message = message_of([&] { trained(options); });
-    CHECK(message.find("temperature") != std::string::npos);
+    CHECK(has(message, "temperature"));
   }
   SUBCASE("another seed") {
     options.seed = 4;
-    CHECK(message_of([&] { trained(options); }).find("seed") != std::string::npos);
+    CHECK(has(message_of([&] { trained(options); }), "seed"));
   }
   SUBCASE("damaged tensors") {
     const auto path = fixture.root / "run/checkpoints/checkpoint-5.safetensors";
     std::string bytes = read_whole(path);
     bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 1);
     vitrine::testing::write_whole(path, bytes);
-    CHECK(message_of([&] { trained(options); }).find("damaged") != std::string::npos);
+    CHECK(has(message_of([&] { trained(options); }), "damaged"));
   }
   SUBCASE("images and cache moved, other workers") {
     std::filesystem::rename(fixture.images, fixture.root / "moved");

@@ -93,7 +93,7 @@ TEST_CASE("two teachers of one cache teach one student, by their mean probabilit
   options.targets.teacher_shares = {1, 3};
   options.output += "-other";
   CHECK(differences(weights, trained(options)) != std::vector<std::string>{});
-  // It goes on where it stopped, with both teachers' tracks in its checkpoint.
+  // It resumes where it stopped, with both teachers' tracks in its checkpoint.
   options.schedule.joint.epochs = 2;
   options.extend = true;
   CHECK(vitrine::testing::train(options).finished);
@@ -107,7 +107,7 @@ TEST_CASE("teachers that cannot teach together are refused with the key") {
     return message_of([&] { fixture.source(options); });
   };
   CHECK(has(refused([](TargetOptions& t) { t.cache_teacher = "small, small"; }), "names small twice"));
-  CHECK(has(refused([](TargetOptions& t) { t.teacher_shares = {1}; }), "targets.teacher_shares has 1 numbers for 2"));
+  CHECK(has(refused([](TargetOptions& t) { t.teacher_shares = {1}; }), "targets.teacher_shares has 1 number for 2"));
   CHECK(has(refused([](TargetOptions& t) { t.teacher_shares = {0, 0}; }), "not all 0"));
   CHECK(has(refused([](TargetOptions& t) { t.features = "features.1"; }), "name it small/features.1"));
   CHECK(has(refused([](TargetOptions& t) {

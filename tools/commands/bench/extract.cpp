@@ -269,7 +269,7 @@ void measure_extraction_of(const std::string& arch, const ExtractBenchOptions& o
 
 void add_extract(CommandLine& line, std::function<int()>& chosen) {
   CommandLine& command =
-      line.add_subcommand("extract", "each stage of extraction alone and the whole, beside PyTorch's");
+      line.add_subcommand("extract", "each stage of extraction alone and the whole, compared with PyTorch's");
   const auto options = std::make_shared<ExtractBenchOptions>();
   command.add_option("--images", options->images, "a folder of photos, flat or nested").required().existing_directory();
   command.add_option("--arch", options->archs, "architectures: vit_{tiny,small,base,large}_patch{8,14,16,32}_SIZE")
@@ -280,7 +280,7 @@ void add_extract(CommandLine& line, std::function<int()>& chosen) {
   command.add_option("--rounds", options->rounds, "of which the fastest counts, for each stage")
       .show_default()
       .range(1, 1000);
-  command.add_option("--python", options->python, "with torch, torchvision and timm; openvino is used if it is there")
+  command.add_option("--python", options->python, "with torch, torchvision and timm; openvino is used if installed")
       .show_default();
   command.add_flag("--quick", options->quick, "without timm compiled by inductor, which takes minutes");
   command.callback([options, &chosen] {

@@ -90,7 +90,7 @@ void measure(const std::string& arch, const ForwardOptions& options) {
 
 void add_forward(CommandLine& line, std::function<int()>& chosen) {
   CommandLine& command =
-      line.add_subcommand("forward", "a frozen teacher's forward in BF16 on one core, beside timm's");
+      line.add_subcommand("forward", "a frozen teacher's forward in BF16 on one core, compared with timm's");
   const auto options = std::make_shared<ForwardOptions>();
   command.add_option("--arch", options->archs, "architectures: vit_{tiny,small,base,large}_patch{8,14,16,32}_SIZE")
       .show_default();

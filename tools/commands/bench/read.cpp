@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "common/base/buffer.h"
+#include "common/base/counted.h"
 #include "common/base/error.h"
 #include "common/base/files.h"
 #include "common/base/progress.h"
@@ -253,7 +254,7 @@ void measure_opening(const Options& options, const std::filesystem::path& direct
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   const double groups = static_cast<double>(options.shards) * options.shard_groups;
   lines.push_back(
-      {text("seconds to open ", human_count(options.shards), " shards of ", options.shard_groups, " groups"),
+      {text("seconds to open ", counted(options.shards, "shard"), " of ", counted(options.shard_groups, "group")),
        figure(seconds), "limit: " + figure(2e-4 * options.shards), percent(seconds / (2e-4 * options.shards)),
        "<= 100 %"});
   lines.push_back({"bytes of memory per group", figure((heap() - before) / groups), "limit: 200",

@@ -18,6 +18,7 @@
 #include <thread>
 #include <vector>
 
+#include "common/base/counted.h"
 #include "common/base/error.h"
 #include "common/base/files.h"
 #include "common/base/progress.h"
@@ -154,7 +155,7 @@ int run(const Options& options) {
   const auto each_track = [&](const auto& act) {
     for (std::uint32_t t = 0; t < options.tracks; ++t) act(track_directory(cache, t));
   };
-  lines.push_back(line(text("ms to list ", options.tracks, " tracks of ", human_count(shards), " shards"),
+  lines.push_back(line(text("ms to list ", counted(options.tracks, "track"), " of ", counted(shards, "shard")),
                        seconds_of([&] { each_track([](const auto& at) { ShardDirectory(at, nullptr); }); }), "readdir",
                        seconds_of([&] { each_track([](const auto& at) { bare_listing(at); }); })));
   const auto merge = [](const auto& at) { refresh_manifest(at, {}, {.sizes = false}); };

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <ranges>
 
+#include "common/base/counted.h"
 #include "tools/inspect/words.h"
 
 namespace vitrine {
@@ -37,7 +38,7 @@ nlohmann::ordered_json findings_json(const std::vector<Finding>& findings) {
 
 void print_set_aside(const std::vector<std::string>& files) {
   if (files.empty()) return;
-  std::cout << files.size() << (files.size() == 1 ? " file that was" : " files that were")
+  std::cout << counted(files.size(), "file that was", "files that were")
             << " set aside as damaged; delete when the cache is complete: " << files[0]
             << (files.size() > 1 ? " and others of such names" : "") << '\n';
 }

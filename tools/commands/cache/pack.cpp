@@ -53,7 +53,7 @@ int pack_command(const PackRequest& request) {
     return 0;
   }
   std::string line =
-      text(to_pipe ? "packed" : request.out + ":", " ", human_count(packed.files), " files, ", human(packed.bytes));
+      text(to_pipe ? "packed" : request.out + ":", " ", counted(packed.files, "file"), ", ", human(packed.bytes));
   if (packed.resumed == packed.bytes)
     line += "; it was there already";
   else if (packed.resumed > 0)
@@ -132,12 +132,12 @@ void add_pack(CommandLine& line, Body& chosen) {
   command.add_option("DIR", request->directory, "the cache's directory").required();
   command.add_option("-o,--out", request->out, "the file to write; - for standard output").required().type_name("FILE");
   add_tracks_option(command, request->tracks);
-  command.add_flag("--unfinished", request->unfinished, "pack what is there of an unfinished extraction");
+  command.add_flag("--unfinished", request->unfinished, "pack the finished shards of an unfinished extraction");
   command.add_flag("--json", request->json, "print JSON, for programs");
   command.footer(
       "The same cache gives the same bytes. Sizes and hashes are those that were recorded when the files were "
       "written;\n"
-      "a file that differs from them ends the command. After an interruption, run the same command to go on with\n"
+      "a file that differs from them ends the command. After an interruption, run the same command to resume from\n"
       "FILE.packing. tar -xf reads the file too.\n"
       "Exit codes: 0 done, 2 bad input or an unfinished cache, 4 a needed file is damaged, 130 stopped; others as\n"
       "vitrine-cache --help says.");
@@ -153,8 +153,8 @@ void add_unpack(CommandLine& line, Body& chosen) {
                    "write nothing: read every byte of FILE, or of a directory that tar made of one");
   command.add_flag("--json", request->json, "print JSON, for programs");
   command.footer(
-      "Every file is checked before it gets its name, and CACHE appears when all of them are there. After an\n"
-      "interruption, run the same command to go on with CACHE.unpacking.\n"
+      "Every file is checked before it gets its name, and CACHE appears when all are complete. After an\n"
+      "interruption, run the same command to resume from CACHE.unpacking.\n"
       "Exit codes: 0 done, 1 with --check a directory differs from its list, 2 bad input, 4 a needed file is damaged,\n"
       "130 stopped; others as vitrine-cache --help says.");
   command.callback([request, &chosen] { chosen = [request] { return unpack_command(*request); }; });

@@ -1,4 +1,5 @@
 // vitrine-cache recode: converts a track to another encoding, without the teacher.
+#include "common/base/counted.h"
 #include "tools/inspect/recode.h"
 
 #include <iostream>
@@ -49,7 +50,7 @@ int recode_command(const Request& request) {
   if (made.shards == 0)
     std::cout << "all shards existed already\n";
   else
-    std::cout << human_count(made.shards) << " shards made; against the source: " << loss_words(loss) << '\n';
+    std::cout << counted(made.shards, "shard") << " made; against the source: " << loss_words(loss) << '\n';
   return 0;
 }
 

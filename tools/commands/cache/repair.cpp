@@ -59,8 +59,7 @@ void print_words(const Request& request, const VerifyReport& report, const Repai
   }
   if (rows.size() > 1) print_table(rows);
   std::cout << "with these commands (CONFIG.toml, or CONFIG-TEACHER.toml: the configuration of the extraction with "
-               "that teacher; "
-               "SOURCE: the cache that a recoded track was made from):\n";
+               "that teacher; SOURCE: the cache that a recoded track was made from):\n";
   for (const std::string& command : plan.commands) std::cout << "  " << command << '\n';
 }
 
@@ -99,9 +98,8 @@ void add_repair(CommandLine& line, Body& chosen) {
   const auto request = std::make_shared<Request>();
   CommandLine& command =
       line.add_subcommand("repair",
-                          "renames files that verify finds damaged to NAME.damaged, rebuilds track.json "
-                          "from the copies in shards, and prints "
-                          "the commands that fill the gaps");
+                          "renames files that verify finds damaged to NAME.damaged, rebuilds track.json from the "
+                          "copies in shards, and prints the commands that fill the gaps");
   command.add_option("DIR", request->directory, "the cache's directory").required();
   command.add_option("--track", request->options.tracks, "only this track; repeatable").repeatable();
   command.add_flag("--dry-run", request->dry, "change nothing, only print what would be done");

@@ -134,10 +134,9 @@ int verify(const Request& request) {
 void add_verify(CommandLine& line, Body& chosen, DeepCheck deep) {
   const auto request = std::make_shared<Request>();
   request->deep_check = std::move(deep);
-  CommandLine& command =
-      line.add_subcommand("verify",
-                          "checks every byte: tables, frames, shapes, finite values, recipes, listed "
-                          "files, and the contents as seen by HDF5");
+  CommandLine& command = line.add_subcommand("verify",
+                                             "checks every byte: tables, frames, shapes, finite values, recipes, "
+                                             "listed files, and the contents as seen by HDF5");
   command.add_option("DIR", request->directory, "the cache's directory").required();
   command
       .add_option("--track", request->options.tracks, "only this track (logits, TEACHER.xxxxxxxx/logits); repeatable")
@@ -150,7 +149,7 @@ void add_verify(CommandLine& line, Body& chosen, DeepCheck deep) {
                   "also run this many views of each track (whole groups) through the teacher")
       .range(std::int64_t{1}, std::int64_t{1'000'000'000});
   command.add_option("--weights", request->deep.weights, "the teacher's weights (or its module), for --deep");
-  command.add_option("--zero-shot", request->deep.zero_shot, "its class text embeddings, for a teacher that has such");
+  command.add_option("--zero-shot", request->deep.zero_shot, "its class text embeddings, for a teacher that uses them");
   command.add_option("--allow", request->allow, "module: run the code in a module given as --weights")
       .one_of({"module"});
   command.add_option("--device", request->deep.device,

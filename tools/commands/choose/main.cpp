@@ -74,7 +74,7 @@ int train_all(const ChooseRequest& request, const std::vector<CandidateCost>& ch
     const int code =
         stop ? kStoppedExitCode : run_program(train, "vitrine-train", training_arguments(request, candidate));
     if (code == 0) continue;
-    std::printf("\n%s: %s, student %zu of %zu; to go on: %s\n", candidate.name().c_str(),
+    std::printf("\n%s: %s, student %zu of %zu; to resume: %s\n", candidate.name().c_str(),
                 code == kStoppedExitCode ? "stopped" : "failed", i + 1, chosen.size(), command.c_str());
     return code;
   }
@@ -140,7 +140,7 @@ int main(int argc, char** argv) {
     line.add_flag("--dry-run", dry_run, "measure and decide only; nothing is written");
     line.add_flag("--measure-only", measure_only, "write the table of this machine to -o, for --on elsewhere");
     line.add_option("-o", table, "the table's file");
-    line.footer("Ctrl-C is safe, and the same command goes on. OUT/NAME is the run of a student.");
+    line.footer("Ctrl-C is safe, and the same command resumes. OUT/NAME is the run of a student.");
     if (const auto code = line.parse(argc, argv)) return *code;
     check(request, measure_only, dry_run, table);
     if (measure_only) {

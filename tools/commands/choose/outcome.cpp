@@ -1,6 +1,6 @@
-#include <ATen/ATen.h>
-
 #include "tools/commands/choose/outcome.h"
+
+#include <ATen/ATen.h>
 
 #include <algorithm>
 #include <array>
@@ -69,7 +69,7 @@ RunScore score_of(const std::filesystem::path& run) {
                                     .what = "is not a finished run",
                                     .remedy = "repeat the command, without max_steps in the configuration"});
   if (result->test) return {result->test->top1, "top-1 on the test images"};
-  if (result->best.there())
+  if (result->best.has_value())
     return {result->best.score, text("best ", result->best.chosen_by, " on the validation images")};
   if (result->validation) return {result->validation->top1, "top-1 on the validation images"};
   if (result->agreement) return {*result->agreement, "agreement with the teacher on the validation images"};

@@ -1,6 +1,6 @@
-#include <ATen/ATen.h>
-
 #include "tools/commands/choose/request.h"
+
+#include <ATen/ATen.h>
 
 #include "common/base/error.h"
 #include "common/base/files.h"

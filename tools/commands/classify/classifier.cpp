@@ -1,7 +1,7 @@
+#include "tools/commands/classify/classifier.h"
+
 #include <tbb/parallel_for.h>
 #include <ATen/ATen.h>
-
-#include "tools/commands/classify/classifier.h"
 
 #include <algorithm>
 #include <cstring>

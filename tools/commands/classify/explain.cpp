@@ -1,6 +1,6 @@
-#include <ATen/ATen.h>
-
 #include "tools/commands/classify/explain.h"
+
+#include <ATen/ATen.h>
 
 #include <algorithm>
 #include <cstring>

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "common/base/counted.h"
 #include "common/base/error.h"
 #include "common/base/progress.h"
 #include "common/base/stop.h"
@@ -60,7 +61,7 @@ std::size_t classify(const Request& request, const StopFlag& stop) {
     }
     std::fflush(stdout);
   }
-  if (failed > 0) note(text(failed, " of ", list.files.size(), " pictures could not be read"));
+  if (failed > 0) note(text(failed, " of ", counted(list.files.size(), "picture"), " could not be read"));
   return failed;
 }
 

@@ -64,7 +64,7 @@ PictureList list_pictures(const std::vector<std::string>& arguments) {
   if (out.files.empty()) {
     std::string folders;
     for (const std::string& argument : arguments) folders += (folders.empty() ? "" : ", ") + argument;
-    fail(folders, ": no picture is there; expected JPEG, PNG or WebP files");
+    fail(folders, ": has no pictures; expected JPEG, PNG or WebP files");
   }
   return out;
 }

@@ -1,6 +1,6 @@
-#include <ATen/ATen.h>
-
 #include "tools/commands/classify/print.h"
+
+#include <ATen/ATen.h>
 
 #include <cstdio>
 #include <nlohmann/json.hpp>

@@ -95,7 +95,7 @@ void run(const DistilRequest& request, const Found& found, const DistilChoice& c
 
 std::string extract_configuration(const DistilRequest& request, const Found& found, const DistilChoice& choice) {
   Toml out;
-  out.written_by("; vitrine extract THIS_FILE makes the cache or goes on with it.");
+  out.written_by("; vitrine extract THIS_FILE makes or resumes the cache.");
   photos(request, found, true, out);
   out.words("cache", request.cache_directory()).whole("passes", choice.passes, why(choice, "passes"));
   if (!found.class_names.empty()) out.words("class_names", names_file(request), "the teacher's, in its order");
@@ -124,7 +124,7 @@ std::string extract_configuration(const DistilRequest& request, const Found& fou
 
 std::string train_configuration(const DistilRequest& request, const Found& found, const DistilChoice& choice) {
   Toml out;
-  out.written_by("; vitrine train THIS_FILE trains the student or goes on with it.");
+  out.written_by("; vitrine train THIS_FILE trains or resumes the student.");
   photos(request, found, true, out);
   validation(request, out);
   out.words("output", request.out);

@@ -1,6 +1,6 @@
-#include <ATen/ATen.h>
-
 #include "tools/commands/distil/look.h"
+
+#include <ATen/ATen.h>
 
 #include <algorithm>
 #include <chrono>
@@ -11,6 +11,7 @@
 #include <system_error>
 #include <utility>
 
+#include "common/base/counted.h"
 #include "common/base/error.h"
 #include "common/base/files.h"
 #include "common/base/progress.h"
@@ -46,7 +47,7 @@ ImageIndex list_photos(const DistilRequest& request, double hold_out) {
 
 // Seconds that the teacher takes for a few random pictures.
 double seconds_of_forward(const TeacherOptions& options) {
-  const QuietScreen quiet;  // it is opened once more, and tells then
+  const QuietScreen quiet;  // it is opened again later, and prints its notes then
   TapOptions taps;
   taps.features = {-1};
   const Teacher teacher(options, taps);
@@ -94,7 +95,7 @@ void meet_classes(const Teacher& teacher, const std::vector<std::string>& folder
   found.facts.teacher_fits = false;
   found.warnings.push_back(text(
       "the teacher has ", classes, " classes and the photos ", folders.size(),
-      ", under other names: its logits are not used, only its features and attention beside the labels. A teacher that "
+      ", under other names: its logits are not used, only its features and attention, and the labels. A teacher that "
       "was trained on these classes teaches more: vitrine train configs/photos/teacher.toml trains one"));
 }
 
@@ -172,8 +173,8 @@ Found look(const DistilRequest& request, const StopFlag& stop) {
   found.photos = all.images.size();
   found.classes = static_cast<std::uint32_t>(all.classes.size());
   if (found.photos < kFewestPhotos)
-    fail(request.photos, ": holds ", found.photos, found.photos == 1 ? " photo" : " photos", "; expected at least ",
-         kFewestPhotos, ", and hundreds for a student worth having");
+    fail(request.photos, ": holds ", counted(found.photos, "photo"), "; expected at least ", kFewestPhotos,
+         ", and hundreds for a student worth having");
   if (request.validation.empty()) found.hold_out = hold_out_share(found.photos);
   const ImageIndex teaching = list_photos(request, found.hold_out);
   facts.labelled = request.labels() ? teaching.labelled() : 0;

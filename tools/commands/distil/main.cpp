@@ -65,7 +65,7 @@ int main(int argc, char** argv) {
     line.add_screen_options();
     line.add_flag("--dry-run", dry_run, "look and choose only; nothing is written");
     line.footer(
-        "Ctrl-C is safe, and the same command goes on. OUT/extract.toml and OUT/train.toml are what it runs: edit\n"
+        "Ctrl-C is safe, and the same command resumes. OUT/extract.toml and OUT/train.toml are what it runs: edit\n"
         "copies of them for more. Exit codes: those of vitrine-extract and vitrine-train.");
     if (const auto code = line.parse(argc, argv)) return *code;
     request.allow_module = take_allowed(allow, "module");
@@ -84,7 +84,7 @@ int main(int argc, char** argv) {
       if (dry_run) return 0;
       write_files(request, found, choice);
     } else if (dry_run) {
-      std::printf("%s: has begun; the same command without --dry-run goes on with it\n", request.out.c_str());
+      std::printf("%s: has begun; the same command without --dry-run resumes it\n", request.out.c_str());
       return 0;
     }
     std::vector<std::string> screen;  // of the two long steps

@@ -99,7 +99,7 @@ void check_request(const DistilRequest& request) {
     refuse_splits(request.photos);
     if (classes < 2)
       fail(request.photos, ": holds ", classes == 0 ? "no class folder" : "only one class folder",
-           "; put the photos of each class into a folder of its own, or give --no-labels to learn from the teacher "
+           "; put the photos of each class into their own folder, or give --no-labels to learn from the teacher "
            "alone");
   }
   if (request.baseline && !request.labels()) fail("--baseline trains from labels alone, and --no-labels has none");

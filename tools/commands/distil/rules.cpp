@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "common/base/counted.h"
 #include "common/base/error.h"
 #include "common/base/progress.h"
 
@@ -97,7 +98,7 @@ std::uint32_t passes_on_disk(const DistilFacts& facts, const DistilFixed& fixed)
   const double room = kShareOfDisk * static_cast<double>(*facts.free_bytes);
   const double most = std::floor(room / pass), wanted = std::max(1u, fixed.passes);
   if (most < wanted)
-    fail("the cache needs ", human_bytes(wanted * pass), " for ", wanted, " pass", wanted == 1 ? "" : "es",
+    fail("the cache needs ", human_bytes(wanted * pass), " for ", counted(std::max(1u, fixed.passes), "pass", "passes"),
          ", and its disk has ", human_bytes(static_cast<double>(*facts.free_bytes)),
          " free; give --cache on another disk, or fewer --passes");
   return static_cast<std::uint32_t>(std::min<double>(most, kMostPasses));

@@ -1,6 +1,6 @@
-#include <ATen/ATen.h>
-
 #include "tools/commands/distil/steps.h"
+
+#include <ATen/ATen.h>
 
 #include <algorithm>
 #include <array>
@@ -161,7 +161,7 @@ int run_steps(const std::vector<DistilStep>& steps, const fs::path& directory, c
                 : killed ? text("ended by signal ", code - 128).c_str()
                          : "failed",
                 i + 1, steps.size(), step.title.c_str(),
-                stopped || killed ? "to go on" : "once that is fixed, go on with", command.c_str());
+                stopped || killed ? "to resume" : "once it is fixed, resume with", command.c_str());
     return code;
   }
   return 0;

@@ -31,7 +31,7 @@ struct DistilStep {
   std::vector<std::string> arguments;
 };
 
-/// Extraction, training, if asked the baseline, export, report. Each goes on where it was stopped, and does nothing
+/// Extraction, training, if asked the baseline, export, report. Each resumes where it was stopped, and does nothing
 /// where it is finished. `screen`: options of extraction and training that choose how notes and progress appear.
 std::vector<DistilStep> steps_of(const DistilRequest& request, const std::vector<std::string>& screen = {});
 

@@ -1,9 +1,9 @@
+#include "tools/commands/distil/student_cost.h"
+
 #include <torch/cuda.h>
 #include <torch/nn/functional/loss.h>
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
-
-#include "tools/commands/distil/student_cost.h"
 
 #include <algorithm>
 #include <chrono>

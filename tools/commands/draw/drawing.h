@@ -18,7 +18,7 @@ namespace vitrine {
 struct DrawingOptions {
   int size = 96;    ///< sides are drawn from size · 5/6 to size · 4/3; at least 24
   int species = 4;  ///< 2 to 15. Beyond 6, species share shapes or textures, and hues deviate less
-  int classes = 0;  ///< the first so many of the species² classes; 0: all
+  int classes = 0;  ///< number of classes, the first of the species²; 0: all
   std::uint64_t seed = 0;
 };
 

@@ -81,7 +81,7 @@ int run(int count, char** arguments) {
   line.add_option("out", request.out, "folder to create; must be empty or absent").required();
   const auto images = line.add_option("--images", request.images, "number of images, directly in the folder")
                           .range(std::uint64_t{1}, std::uint64_t{999999999});
-  line.add_option("--split", request.splits, "name=count: so many images in a subfolder of that name; repeatable")
+  line.add_option("--split", request.splits, "name=count: that many images in a subfolder of that name; repeatable")
       .excludes(images);
   line.add_option("--size", request.size, "sides are drawn around this many pixels, from 5/6 to 4/3 of it")
       .range(24, 4096)
@@ -89,8 +89,7 @@ int run(int count, char** arguments) {
   line.add_option("--seed", request.seed, "another seed draws another data set").show_default();
   line.add_option("--classes", request.classes,
                   "pairs of a species of the larger object and one of the smaller; at most 36 with shapes and textures "
-                  "of their "
-                  "own")
+                  "of their own")
       .range(2, 225)
       .show_default();
   line.add_option("--quality", request.quality, "of the JPEGs; 93 makes them about 5 KB at the default size")

@@ -1,6 +1,6 @@
-#include <ATen/ATen.h>
-
 #include "tools/commands/export/agreement.h"
+
+#include <ATen/ATen.h>
 
 #include <algorithm>
 

@@ -1,6 +1,6 @@
-#include <ATen/ATen.h>
-
 #include "tools/commands/export/description.h"
+
+#include <ATen/ATen.h>
 
 #include <cmath>
 #include <nlohmann/json.hpp>

@@ -84,7 +84,7 @@ int run(int count, char** arguments) {
   line.add_option("--batch", request.graph.batch, "of onnx: a fixed number of pictures; 0: any")
       .range(0, 65536)
       .show_default();
-  line.add_flag("--dynamic-size", request.graph.dynamic_size, "of onnx: any height and width, not the student's alone");
+  line.add_flag("--dynamic-size", request.graph.dynamic_size, "of onnx: any height and width, not only the student's");
   if (const auto code = line.parse(count, arguments)) return *code;
   for (const std::string& format : formats) request.formats.push_back(chosen(kFormats, "--format", format));
   check_use(line, "--names", request.formats, {ExportFormat::kSafetensors, ExportFormat::kPth});

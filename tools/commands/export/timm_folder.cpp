@@ -1,6 +1,6 @@
-#include <ATen/ATen.h>
-
 #include "tools/commands/export/timm_folder.h"
+
+#include <ATen/ATen.h>
 
 #include <nlohmann/json.hpp>
 

@@ -8,8 +8,7 @@
 
 namespace vitrine {
 
-/// The text of config.json. Throws Error, naming the student's file, if timm has no such
-/// model: its ResNets have width 64.
+/// The text of config.json. Throws Error, naming the student's file, if its width is not 64: timm has no such model.
 std::string timm_card(const StoredStudent& student);
 
 }  // namespace vitrine

@@ -18,7 +18,7 @@ std::string teacher_words(const TrackInfo& track) {
   std::string out = text(teacher.name, ", computed in ", track.made_with.precision, ", weights ",
                          teacher.weights_sha256.substr(0, 12));
   if (teacher.zero_shot) out += ", zero-shot classes";
-  if (!teacher.license.empty()) out += ", license " + teacher.license;
+  if (!teacher.license.empty()) out += ", licence " + teacher.license;
   return out;
 }
 

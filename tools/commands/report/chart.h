@@ -60,7 +60,7 @@ struct Chart {
 /// has a point.
 std::string chart_html(const Chart& chart);
 
-/// The same drawing as a file of its own, with colours and type, title and unit; no legend. Empty if no line has a
+/// The same drawing as a separate file, with colours and type, title and unit; no legend. Empty if no line has a
 /// point.
 std::string chart_svg(const Chart& chart);
 

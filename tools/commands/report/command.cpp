@@ -26,7 +26,7 @@ std::filesystem::path output_path(const std::vector<std::string>& runs, const st
 }  // namespace
 
 int report_command(int argc, const char* const* argv, const JudgeRun& judge) {
-  CommandLine line("Makes one HTML page of a run of vitrine-train, or of several beside each other.");
+  CommandLine line("Makes one HTML page of a run of vitrine-train, or of several, side by side.");
   std::vector<std::string> directories;
   std::string output;
   JudgeRequest request;

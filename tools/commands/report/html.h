@@ -30,7 +30,7 @@ struct Cell {
   bool best = false;     ///< marked as the best of its row
 };
 
-/// A table that scrolls sideways in a box of its own. The first cell of each row is the row's heading. `caption`: a
+/// A table that scrolls sideways in its own box. The first cell of each row is the row's heading. `caption`: a
 /// line above it that does not scroll; escaped already, may be empty.
 struct Table {
   std::string caption;

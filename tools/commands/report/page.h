@@ -1,4 +1,4 @@
-// The page of one run, or of several beside each other.
+// The page of one run, or of several, side by side.
 #ifndef VITRINE_TOOLS_COMMANDS_REPORT_PAGE_H_
 #define VITRINE_TOOLS_COMMANDS_REPORT_PAGE_H_
 
@@ -14,7 +14,7 @@ namespace vitrine {
 /// of the runs. At least one run.
 std::string page_html(const std::vector<Run>& runs);
 
-/// The parts of the page, each in a file of its own (section_*.cpp). An empty html: there is nothing to show.
+/// The parts of the page, each in its own file (section_*.cpp). An empty html: there is nothing to show.
 Section result_section(const std::vector<Run>& runs);
 Section curves_section(const std::vector<Run>& runs);
 Section classes_section(const std::vector<Run>& runs);

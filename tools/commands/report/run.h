@@ -1,4 +1,4 @@
-// All that a page tells of one run, read from its directory. Only metrics.jsonl and summary.json make a directory a
+// All that a page shows of one run, read from its directory. Only metrics.jsonl and summary.json make a directory a
 // run; what else is missing, damaged or of another version is left out, with a sentence that says so.
 #ifndef VITRINE_TOOLS_COMMANDS_REPORT_RUN_H_
 #define VITRINE_TOOLS_COMMANDS_REPORT_RUN_H_

@@ -107,8 +107,7 @@ std::string how_to_judge(const std::vector<Run>& runs) {
   std::string directories;
   for (const Run& run : runs) directories += " " + run.directory.string();
   return "<p>Not judged image by image yet. This command runs the student, and the teacher if targets.teacher.weights "
-         "is "
-         "given, on the test or validation images, and makes this page again: <code>vitrine-report" +
+         "is given, on the test or validation images, and makes this page again: <code>vitrine-report" +
          escaped(directories) + (runs.size() > 1 ? " -o report.html" : "") + " --judge</code></p>\n";
 }
 

@@ -200,13 +200,13 @@ std::string lead_of_several(const std::vector<Run>& runs) {
   std::vector<std::pair<Score, const Run*>> scored;
   for (const Run& run : runs)
     if (const auto score = score_of(run)) scored.emplace_back(*score, &run);
-  if (scored.size() < 2) return text(runs.size(), " runs beside each other.");
+  if (scored.size() < 2) return text(runs.size(), " runs side by side.");
   const Score& first = scored[0].first;
   for (const auto& [score, run] : scored)
     if (std::string(score.what) != first.what || score.on != first.on)
-      return text(runs.size(),
-                  " runs beside each other. They were not measured on the same images, so their figures "
-                  "cannot be compared.");
+      return text(
+          runs.size(),
+          " runs side by side. They were not measured on the same images, so their figures cannot be compared.");
   std::ranges::stable_sort(scored, [](const auto& a, const auto& b) { return a.first.value > b.first.value; });
   const auto &best = scored[0], &last = scored.back();
   std::string out = text(best.second->name, " is the best of ", scored.size(),

@@ -20,7 +20,7 @@ std::span<const ProgramName> programs() {
       {"train", "train a student from a cache, a live teacher or labels; evaluate one"},
       {"choose", "measure students on this machine, train those that can pay, take the best under a latency"},
       {"cache", "inspect, verify, repair and recode caches; estimate their cost"},
-      {"report", "one page about one run, or about several beside each other"},
+      {"report", "one page about one run, or about several, side by side"},
       {"export", "a student as safetensors, pth, ONNX or TorchScript"},
       {"classify", "name what is on pictures"},
       {"bench", "measure the codec, reading, teachers, inference and planning"},

@@ -21,11 +21,11 @@ std::span<const ProgramName> programs();
 /// program that is not there.
 std::filesystem::path program_path(const std::filesystem::path& directory, const std::string& name);
 
-/// The directory of the running executable. Throws Error if the system does not tell.
+/// The directory of the running executable. Throws Error if the system does not provide it.
 std::filesystem::path own_directory();
 
-/// A command line as exec takes it: `shown` (argv[0]), the arguments and a null. Not
-/// copied: the pointers are into its own words.
+/// A command line as exec takes it: `shown` (argv[0]), the arguments and a null. Not copied: the pointers are into its
+/// own words.
 class ExecArguments {
  public:
   ExecArguments(const std::string& shown, const std::vector<std::string>& arguments);

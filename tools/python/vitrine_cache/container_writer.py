@@ -95,7 +95,7 @@ def publish(path: Path, content: bytes, part: Path | None = None, replace: bool 
 
 
 def _write_hdf5(path: Path, datasets: Sequence[NewDataset], text: bytes, user_block: int) -> list[list[int]]:
-    """The places of all chunks as HDF5 tells them."""
+    """The places of all chunks as HDF5 reports them."""
     h5py = hdf5()
     types = {"<f4": h5py.h5t.IEEE_F32LE, "<f2": h5py.h5t.IEEE_F16LE, "|i1": h5py.h5t.STD_I8LE, "|u1": h5py.h5t.STD_U8LE,
              "<i2": h5py.h5t.STD_I16LE, "<u2": h5py.h5t.STD_U16LE, "<u4": h5py.h5t.STD_U32LE}
@@ -143,7 +143,7 @@ def _table(content: bytearray, datasets: Sequence[NewDataset], places: list[list
         entry["first_chunk"], entry["chunks"] = first, len(d.frames)
         raw = ITEM_BYTES[d.dtype] * d.chunk_rows * int(np.prod(d.shape[1:]))
         for frame, told in zip(d.frames, own):
-            # HDF5 1.10 tells addresses relative to the user block's end, later versions to the file's beginning.
+            # HDF5 1.10 reports addresses relative to the user block's end, later versions to the file's beginning.
             offset = next((at for at in (told + user_block, told) if content[at:at + len(frame)] == frame), None)
             if offset is None:
                 raise InputError(f"a chunk of dataset {d.name} is not where HDF5 says; use another version of h5py")

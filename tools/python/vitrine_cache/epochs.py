@@ -1,5 +1,5 @@
 """The order in which an epoch visits a cache's groups: that of vitrine-train (common/plan/epoch.h), a pure function of seed
-and epoch, so that training can go on in the middle of an epoch and every rank knows its part."""
+and epoch, so that training can resume in the middle of an epoch and every rank knows its part."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence

@@ -53,7 +53,7 @@ class Loader(torch.utils.data.DataLoader[Batch]):
 
     def set_epoch(self, epoch: int) -> None:
         """As VitrineDataset.set_epoch(). Choosing the current epoch again changes nothing, so that a loop that calls this
-        for every epoch goes on after load_state_dict() where it should."""
+        for every epoch resumes where it should after load_state_dict()."""
         if whole("epoch", epoch, 0, 2**32 - 1) != self.epoch:
             self.dataset.set_epoch(epoch)
             self._given = 0
@@ -75,7 +75,7 @@ class Loader(torch.utils.data.DataLoader[Batch]):
         return {"epoch": self.epoch + ended, "batch": 0 if ended else self._given, "order": self.dataset.fingerprint()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """The next iteration goes on there. Raises InputError if the views would come in another order."""
+        """The next iteration resumes there. Raises InputError if the views would come in another order."""
         try:
             epoch, batch, order = state["epoch"], state["batch"], dict(state["order"])
         except (KeyError, TypeError, ValueError):

@@ -181,6 +181,6 @@ class Views:
         if not (same or self.allow_pictures):
             raise InputError(
                 f"{self.root}: view {place} of pass {pass_}, group {group} has other pixels than the teacher saw; use "
-                "Pillow's own wheel, with libjpeg-turbo, or store the images without loss, or go on all the same with "
+                "Pillow's own wheel, with libjpeg-turbo, or store the images without loss, or continue anyway with "
                 "allow_pictures=True")
         return pictures, recipes, same

@@ -52,7 +52,7 @@ class Writer:
     kept, temperatures  topk: logits kept per view, and the temperatures at which a student may learn
     teacher, weights    its name, and its weight file or the file's SHA-256; both name the directory, and a student compares them
     mean, std       the model's input is (value / 255 - mean) / std; by default ImageNet's
-    heads, heads_mean, rollout  attention: the heads stored, whether their mean alone, or the rollout over all heads and blocks
+    heads, heads_mean, rollout  attention: the heads stored, whether only their mean, or the rollout over all heads and blocks
     architecture    anything that rebuilds the model, for your own use: an object with texts and numbers
     passes          by default all that have recipes
     device, precision, micro_batch  how the model runs: they are recorded, as the last digits depend on them

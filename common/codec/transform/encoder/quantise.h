@@ -77,7 +77,7 @@ class Quantiser {
   std::vector<std::uint8_t> seen_;
 };
 
-/// Estimates the error at a step from a sample of items, with classes from their usual size alone.
+/// Estimates the error at a step from a sample of items, with classes only from their usual sizes.
 class SampledError {
  public:
   /// As Quantiser::begin().

@@ -1,7 +1,7 @@
+#include "tools/commands/bench/inference/contest.h"
+
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
-
-#include "tools/commands/bench/inference/contest.h"
 
 #include <algorithm>
 #include <chrono>

@@ -1,4 +1,4 @@
-// vitrine-bench inference: what a student costs where it runs, beside its teacher and other runtimes.
+// vitrine-bench inference: what a student costs where it runs, compared with its teacher and other runtimes.
 #include <ATen/ATen.h>
 
 #include <cstdio>
@@ -40,8 +40,8 @@ void add_subject(std::vector<bench::Subject>& subjects, bench::Subject next) {
   subjects.push_back(std::move(next));
 }
 
-// Why the precision is left out; empty: it is not.
-std::string missing(const std::string& precision, at::Device device) {
+// Empty if supported.
+std::string unsupported_reason(const std::string& precision, at::Device device) {
   if (computes_natively(compute_type(precision), device)) return "";
   return device.is_cpu() ? "not on this processor" : "not on this GPU";
 }
@@ -51,7 +51,7 @@ bench::Measured measure(const InferenceRequest& request, bench::Contest& contest
   std::vector<bench::Entry> entries, steps;
   std::vector<bench::Figures> absent;
   for (const std::string& precision : request.precisions) {
-    if (const std::string reason = missing(precision, request.contest.device); !reason.empty()) {
+    if (const std::string reason = unsupported_reason(precision, request.contest.device); !reason.empty()) {
       absent.push_back({.entry = {.precision = precision}, .failed = reason});
       continue;
     }
@@ -99,8 +99,8 @@ int inference_command(InferenceRequest request) {
 }  // namespace
 
 void add_inference(CommandLine& line, std::function<int()>& chosen) {
-  CommandLine& command =
-      line.add_subcommand("inference", "what students cost where they run, beside teacher and runtimes");
+  CommandLine& command = line.add_subcommand(
+      "inference", "what students cost where they run, compared with the teacher and other runtimes");
   const auto request = std::make_shared<InferenceRequest>();
   request->contest.threads = 0;
   request->contest.python = bench::default_python();

@@ -1,7 +1,7 @@
+#include "tools/commands/bench/inference/runner.h"
+
 #include <torch/cuda.h>
 #include <ATen/ATen.h>
-
-#include "tools/commands/bench/inference/runner.h"
 
 #include <malloc.h>
 

@@ -47,7 +47,7 @@ std::vector<double> time_calls(double seconds, const std::function<void()>& work
 double quantile(std::vector<double> samples, double p);
 
 /// Bytes by which the process's memory grows at most during `work`, above what it holds before; nullopt where the
-/// kernel does not tell (/proc/self/clear_refs).
+/// kernel does not report it (/proc/self/clear_refs).
 std::optional<std::uint64_t> peak_growth(const std::function<void()>& work);
 
 }  // namespace vitrine::bench

@@ -1,6 +1,6 @@
-#include <ATen/ATen.h>
-
 #include "tools/commands/bench/inference/subject.h"
+
+#include <ATen/ATen.h>
 
 #include <nlohmann/json.hpp>
 

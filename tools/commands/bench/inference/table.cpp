@@ -1,6 +1,6 @@
-#include <ATen/ATen.h>
-
 #include "tools/commands/bench/inference/table.h"
+
+#include <ATen/ATen.h>
 
 #include <algorithm>
 #include <array>

@@ -6,7 +6,7 @@
 The first half of the views gives mean, basis and variances; the second half is coded as a whole. Each variant's uniform step is the one at
 which the squared error is `error` of the energy about the channels' means. Coefficients are cut into bands of 16 channels' worth of
 like variance; a band is stored as Zstandard level 1 makes it smallest: as bytes, or as bit planes (is |k| > t, among those beyond t - 1;
-then what is left, and the signs), each plane a frame of its own. Prints JSON: bytes per view of each variant.
+then what is left, and the signs), each plane in its own frame. Prints JSON: bytes per view of each variant.
 """
 import argparse
 import json

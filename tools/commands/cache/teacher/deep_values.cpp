@@ -105,12 +105,12 @@ class ValueCheck::Metric {
   double scale() const { return row_ == 0 ? std::sqrt(energy_ / static_cast<double>(now_.size())) : 1; }
   // The values, randomly perturbed by `distance` in total. Probabilities change by relative amounts and stay
   // probabilities.
-  std::vector<float> moved(double distance) const {
+  std::vector<float> perturbed(double distance) const {
     Stream draws(0, Purpose::kSample);
     std::vector<float> out(now_.begin(), now_.end());
     for (float& x : out) {
       const double by = distance * std::sqrt(3.0) * draws.uniform(-1, 1);
-      x = static_cast<float>(row_ == 0 ? x + by * scale() : std::min(x * (1 + by), std::max(1.0, 1.0 * x)));
+      x = static_cast<float>(row_ == 0 ? x + by * scale() : std::min(x * (1 + by), std::max(1.0, double{x})));
     }
     return out;
   }
@@ -155,10 +155,10 @@ ValueFigures ValueCheck::compare(std::span<const float> now, std::span<const flo
                               basis_ != nullptr ? std::span<const float>(basis_->mean) : std::span<const float>());
   if (!no_verdict_.empty()) return figures;
   const std::vector<float> coded = through({now.begin(), now.end()}, views);
-  const std::vector<float> moved = through(metric.moved(arithmetic), views);
+  const std::vector<float> perturbed = through(metric.perturbed(arithmetic), views);
   // A value between two levels may be rounded to either; always allow this for one value.
   const double one_value = metric.distance_of(2 * largest_difference(coded, now));
-  const double tolerance = arithmetic + kTimes * metric.distance(coded, moved) + one_value;
+  const double tolerance = arithmetic + kTimes * metric.distance(coded, perturbed) + one_value;
   const bool replayed = links_.empty() && (whole || track_.codec.encoding != Encoding::kTransform);
   figures.identical = replayed && std::ranges::equal(stored, coded);
   double bound = metric.distance(coded, now) + tolerance;

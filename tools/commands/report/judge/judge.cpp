@@ -87,7 +87,7 @@ bool find_teacher(TrainOptions& options) {
   if (teacher.file().empty()) return false;
   if (!path_exists(teacher.file())) {
     note(text(teacher.file(),
-              ": the teacher's weights are not there, so the student is judged without it; give them "
+              ": the teacher's weights are missing, so the student is judged without it; give them "
               "with --set targets.teacher.weights=PATH"));
     return false;
   }
@@ -273,7 +273,7 @@ Judgement judge_run(const std::filesystem::path& run, const JudgeRequest& reques
   const bool labelled = options.labels != Labels::kNone, with_teacher = find_teacher(options);
   if (!labelled && !with_teacher)
     fail(run.string(),
-         ": was trained without labels, so its student can only be judged beside its teacher; give its "
+         ": was trained without labels, so its student can only be judged against its teacher; give its "
          "weights with --set targets.teacher.weights=PATH");
   const std::vector<std::string>& classes = student.record.classes;
   const ModelClasses known{classes, student.record.class_count, student.file};
