@@ -175,11 +175,16 @@ TEST_CASE("arrays of a wrong size are refused") {
   CHECK_THROWS_AS(decode(Encoding::kInt8, std::span(&array, 1), 2, {4}, out), Error);
 }
 
-TEST_CASE("encodings have names") {
-  for (const Encoding encoding : {Encoding::kFp32, Encoding::kFp16, Encoding::kInt8, Encoding::kSqrt8})
-    CHECK(encoding_from_name(encoding_name(encoding), "here") == encoding);
-  CHECK(
-      message_of([] { encoding_from_name("fp8", "track.json"); }).starts_with("track.json: unknown encoding \"fp8\""));
+TEST_CASE("encodings have names, and the numbers of the format") {
+  const char* const names[] = {"fp32", "fp16", "int8", "sqrt8", "uniform", "topk", "transform"};
+  for (std::size_t number = 0; number < std::size(names); ++number) {
+    const auto encoding = static_cast<Encoding>(number);
+    CHECK(encoding_name(encoding) == std::string(names[number]));
+    CHECK(encoding_from_name(names[number], "here") == encoding);
+    CHECK(is_plain(encoding) == (number < 4));
+  }
+  CHECK(message_of([] { encoding_from_name("fp8", "track.json"); }) ==
+        "track.json: unknown encoding \"fp8\"; expected one of fp32, fp16, int8, sqrt8, uniform, topk and transform");
 }
 
 TEST_CASE("a frame's window limits how far back repetitions are found") {

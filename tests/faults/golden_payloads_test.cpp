@@ -37,7 +37,8 @@ std::vector<GoldenPayload> golden_payloads() {
   while (std::getline(table, line)) {
     std::istringstream columns(line);
     GoldenPayload golden;
-    REQUIRE(columns >> golden.name >> golden.views >> golden.hash);
+    columns >> golden.name >> golden.views >> golden.hash;
+    REQUIRE_FALSE(columns.fail());
     golden.basis = std::make_shared<const FeatureBasis>(read_basis(kPayloads / (golden.name + ".basis.h5")));
     golden.bytes = read_whole(kPayloads / (golden.name + ".payload"));
     all.push_back(std::move(golden));
