@@ -185,7 +185,10 @@ std::string codec_words(const CodecSettings& codec) {
   return words;
 }
 
-Recoded recode(const Cache& cache, const TrackInfo& from, const RecodeOptions& options) {
+namespace {
+
+// The track to write; a basis is chosen later. Throws Error for a recoding that cannot be.
+TrackInfo checked_request(const Cache& cache, const TrackInfo& from, const RecodeOptions& options) {
   const fs::path& to = options.to;
   if (to.empty()) fail("--to is empty; expected the directory of another cache, which is created if missing");
   if (same_file(to, cache.directory()))
@@ -194,19 +197,35 @@ Recoded recode(const Cache& cache, const TrackInfo& from, const RecodeOptions& o
                  .what = text("is the cache itself, which has a track ", from.directory(), " already"),
                  .remedy = "give another directory"});
   TrackInfo track = recoded_track(from, options);
-  const bool transform = track.codec.encoding == Encoding::kTransform;
-  if (transform) track.codec.basis.assign(64, '0');  // not known yet
+  if (track.codec.encoding == Encoding::kTransform) track.codec.basis.assign(64, '0');  // not known yet
   track.codec.check(track.shape, text("recoding ", from.directory(), " as ", encoding_name(track.codec.encoding)));
   track.check("recode");
   if (const std::uint64_t largest = largest_group(track, 1); cache.plan().options().group > largest)
     fail("recoding ", from.directory(), " as ", encoding_name(track.codec.encoding), ": groups of this cache have ",
          cache.plan().options().group, " views, but this encoding allows at most ", largest,
          " of this shape; choose another encoding");
+  return track;
+}
+
+// The shards among `numbers` that `to` lacks.
+std::vector<std::uint64_t> missing_shards(const fs::path& to, const TrackInfo& track,
+                                          const std::vector<std::uint64_t>& numbers) {
+  std::vector<std::uint64_t> missing;
+  for (const std::uint64_t number : numbers)
+    if (!path_exists(to / track.directory() / shard_file_name(number))) missing.push_back(number);
+  return missing;
+}
+
+}  // namespace
+
+Recoded recode(const Cache& cache, const TrackInfo& from, const RecodeOptions& options) {
+  const fs::path& to = options.to;
+  TrackInfo track = checked_request(cache, from, options);
   const TrackReader reader(cache, from);
   const std::vector<std::uint64_t>& numbers = reader.shard_directory().numbers();
   if (numbers.empty()) fail(from.directory(), ": has no shards to recode");
   std::shared_ptr<const FeatureBasis> basis;
-  if (transform) {
+  if (track.codec.encoding == Encoding::kTransform) {
     const std::optional<TrackInfo> before = made_before(to, track);
     basis = find_basis(reader, cache.plan(), before, options);
     track.codec.basis = basis->hash();
@@ -224,17 +243,13 @@ Recoded recode(const Cache& cache, const TrackInfo& from, const RecodeOptions& o
   Recoded result{track};
   result.bytes_before = reader.stored_bytes();
   const auto views_in = [&](std::uint64_t number) { return cache.plan().layout().span_of(number).views; };
-  std::vector<std::uint64_t> missing;
-  std::uint64_t total = 0, done = 0;
-  for (const std::uint64_t number : numbers) {
-    const bool there = path_exists(to / track.directory() / shard_file_name(number));
-    total += views_in(number);
-    if (there) done += views_in(number);
-    if (!there) missing.push_back(number);
-  }
+  const std::vector<std::uint64_t> missing = missing_shards(to, track, numbers);
+  std::uint64_t total = 0, left = 0;
+  for (const std::uint64_t number : numbers) total += views_in(number);
+  for (const std::uint64_t number : missing) left += views_in(number);
   std::vector<FileRecord> made;
   const ShardLog log(to / track.directory());
-  Progress progress("recode", "views", total, done);
+  Progress progress("recode", "views", total, total - left);
   for (const std::uint64_t number : missing) {
     made.push_back(recoder.make(to, number, result.loss));
     log.append(made.back());
