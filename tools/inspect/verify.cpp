@@ -245,9 +245,9 @@ std::unique_ptr<const GivenImages> open_images(const Cache& cache, const VerifyO
                                              LostPictures(folders, cache.index_ptr(), left_out));
 }
 
-}  // namespace
-
-VerifyReport verify_cache(const fs::path& directory, const VerifyOptions& options) {
+// The directories of the tracks to verify. Throws Error for a directory that is no cache, and for a track that it
+// lacks.
+std::vector<fs::path> checked_tracks(const fs::path& directory, const VerifyOptions& options, Findings& findings) {
   const auto refuse = [&](const std::string& what, const char* remedy) {
     throw Error(ErrorKind::kInput,
                 {.path = directory.empty() ? "\"\"" : directory.string(), .what = what, .remedy = remedy});
@@ -256,12 +256,87 @@ VerifyReport verify_cache(const fs::path& directory, const VerifyOptions& option
   if (!path_exists(directory / "index.h5") && !path_exists(directory / "plan.json") &&
       !path_exists(directory / "recipes"))
     refuse("has neither index.h5 nor plan.json nor recipes", "expected the directory of a cache");
-  Findings findings(directory);
   std::vector<fs::path> tracks = track_directories(directory, findings);
   for (const std::string& word : options.tracks)
     if (std::ranges::none_of(tracks, [&](const fs::path& track) { return wanted({word}, track); }))
       refuse("has no track " + word, "vitrine-cache info lists what it has");
   std::erase_if(tracks, [&](const fs::path& track) { return !wanted(options.tracks, track); });
+  return tracks;
+}
+
+// Lists the files of a cache: counts those that are whole here, collects shards as tasks, and says what is missing.
+class CacheListing {
+ public:
+  CacheListing(const fs::path& directory, const Opened& opened, VerifyReport& report, Findings& findings)
+      : directory_(directory), opened_(opened), report_(report), findings_(findings) {
+    for (const char* name : {"index.h5", "plan.json", kPreparationFile}) look(directory / name);
+    preparation_ = check_preparation(directory, opened.cache.get(), findings).value_or(Preparation());
+  }
+
+  // The manifest and the shards of a track, or of "recipes" (no reader).
+  void add_directory(const fs::path& at, const TrackReader* reader);
+  void add_track(const fs::path& track);
+  // Of what was prepared and has no directory yet.
+  void add_absent(const std::vector<std::string>& wanted_tracks);
+
+  const std::vector<FileTask>& tasks() const { return tasks_; }
+
+ private:
+  void look(const fs::path& file) {
+    try {
+      if (!file_exists(file)) return;
+      report_.bytes += file_bytes(file);
+      ++report_.files;
+    } catch (const Error&) {  // reported by its reader
+    }
+  }
+
+  const fs::path& directory_;
+  const Opened& opened_;
+  VerifyReport& report_;
+  Findings& findings_;
+  Preparation preparation_;
+  std::vector<FileTask> tasks_;
+  std::vector<std::unique_ptr<const Manifest>> manifests_;  // the tasks point to them
+};
+
+void CacheListing::add_directory(const fs::path& at, const TrackReader* reader) {
+  look(at / kManifestName);
+  auto manifest = read_manifest(at, findings_, report_.unlisted);
+  if (manifest) manifests_.push_back(std::make_unique<const Manifest>(std::move(*manifest)));
+  const Manifest* listed = manifest ? manifests_.back().get() : nullptr;
+  const std::vector<ShardFile> shards = list_shards(at, findings_);
+  if (reader != nullptr) check_recipes_there(*opened_.cache, *reader, shards, findings_);
+  for (const ShardFile& shard : shards)
+    tasks_.push_back(
+        {at / shard_file_name(shard.number), shard.number, opened_.cache.get(), reader, listed, shard.bytes});
+  if (opened_.cache == nullptr) return;
+  const std::string name = at.lexically_relative(directory_).generic_string();
+  add_incomplete(name, shards, opened_.cache->plan().layout(), prepared_passes(preparation_, name), report_.incomplete);
+}
+
+void CacheListing::add_track(const fs::path& track) {
+  const auto reader = std::ranges::find_if(opened_.readers,
+                                           [&](const auto& r) { return directory_ / r->track().directory() == track; });
+  // Without a readable index or basis, tables and frames can still be checked.
+  add_directory(track, reader == opened_.readers.end() ? nullptr : reader->get());
+  for (const char* name : {"track.json", "basis.h5"}) look(track / name);
+  if (path_exists(track / "basis.h5")) check_container(track / "basis.h5", findings_, Remedy::kRemake);
+  if (opened_.cache == nullptr && !path_exists(track / "track.json"))
+    findings_.add(track / "track.json", "", -1, "is missing, but there are shards", Remedy::kRemake);
+}
+
+void CacheListing::add_absent(const std::vector<std::string>& wanted_tracks) {
+  for (const PreparedTrack& track : preparation_.tracks)
+    if (wanted(wanted_tracks, directory_ / track.directory) && !directory_exists(directory_ / track.directory))
+      add_incomplete(track.directory, {}, opened_.cache->plan().layout(), track.passes, report_.incomplete);
+}
+
+}  // namespace
+
+VerifyReport verify_cache(const fs::path& directory, const VerifyOptions& options) {
+  Findings findings(directory);
+  const std::vector<fs::path> tracks = checked_tracks(directory, options, findings);
 
   VerifyReport report;
   report.set_aside = set_aside_below(directory);
@@ -271,51 +346,15 @@ VerifyReport verify_cache(const fs::path& directory, const VerifyOptions& option
   std::unique_ptr<const GivenImages> images;
   if (!options.images.empty() && opened.cache != nullptr) images = open_images(*opened.cache, options);
 
-  const auto look = [&](const fs::path& file) {
-    try {
-      if (!file_exists(file)) return;
-      report.bytes += file_bytes(file);
-      ++report.files;
-    } catch (const Error&) {  // reported by its reader
-    }
-  };
-  for (const char* name : {"index.h5", "plan.json", kPreparationFile}) look(directory / name);
-  const Preparation preparation = check_preparation(directory, opened.cache.get(), findings).value_or(Preparation());
-  std::vector<FileTask> tasks;
-  std::vector<std::unique_ptr<const Manifest>> manifests;
-  const auto add_directory = [&](const fs::path& at, const TrackReader* reader) {
-    look(at / kManifestName);
-    auto manifest = read_manifest(at, findings, report.unlisted);
-    if (manifest) manifests.push_back(std::make_unique<const Manifest>(std::move(*manifest)));
-    const Manifest* listed = manifest ? manifests.back().get() : nullptr;
-    const std::vector<ShardFile> shards = list_shards(at, findings);
-    if (reader != nullptr) check_recipes_there(*opened.cache, *reader, shards, findings);
-    for (const ShardFile& shard : shards)
-      tasks.push_back(
-          {at / shard_file_name(shard.number), shard.number, opened.cache.get(), reader, listed, shard.bytes});
-    if (opened.cache == nullptr) return;
-    const std::string name = at.lexically_relative(directory).generic_string();
-    add_incomplete(name, shards, opened.cache->plan().layout(), prepared_passes(preparation, name), report.incomplete);
-  };
-  add_directory(directory / "recipes", nullptr);
-  for (const fs::path& track : tracks) {
-    const auto reader = std::ranges::find_if(
-        opened.readers, [&](const auto& r) { return directory / r->track().directory() == track; });
-    // Without a readable index or basis, tables and frames can still be checked.
-    add_directory(track, reader == opened.readers.end() ? nullptr : reader->get());
-    for (const char* name : {"track.json", "basis.h5"}) look(track / name);
-    if (path_exists(track / "basis.h5")) check_container(track / "basis.h5", findings, Remedy::kRemake);
-    if (opened.cache == nullptr && !path_exists(track / "track.json"))
-      findings.add(track / "track.json", "", -1, "is missing, but there are shards", Remedy::kRemake);
-  }
-
-  for (const PreparedTrack& track : preparation.tracks)
-    if (wanted(options.tracks, directory / track.directory) && !directory_exists(directory / track.directory))
-      add_incomplete(track.directory, {}, opened.cache->plan().layout(), track.passes, report.incomplete);
+  CacheListing listing(directory, opened, report, findings);
+  listing.add_directory(directory / "recipes", nullptr);
+  for (const fs::path& track : tracks) listing.add_track(track);
+  listing.add_absent(options.tracks);
   std::ranges::sort(report.incomplete, {}, [](const IncompletePass& one) {
     return std::tuple(one.directory != "recipes", one.directory, one.pass);  // recipes first
   });
 
+  const std::vector<FileTask>& tasks = listing.tasks();
   const std::uint64_t done = report.bytes;
   report.files += tasks.size();
   for (const FileTask& task : tasks) report.bytes += task.bytes;
