@@ -120,6 +120,7 @@ TEST_CASE("distil: a teacher at chance is refused with a word that distil takes,
   CAPTURE(refused.output);
   CHECK(refused.exit_code == 2);
   CHECK(has(refused.output, "add --allow chance"));
+  CHECK_FALSE(fs::exists(photos.out));
   const CommandResult unknown = run(photos.command(std::string(kShort) + "--allow luck"));
   CHECK(unknown.exit_code == 2);
   CHECK(has(unknown.output, "\"luck\" is not known; expected one of chance, mixed, module"));

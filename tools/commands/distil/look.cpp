@@ -155,12 +155,11 @@ void judge_teacher(const DistilRequest& request, const ExtractOptions& options, 
   if (!at_chance(accuracy, found.classes)) return;
   const std::string what =
       text("is right on ", percent(score.top1), " of ", score.images, " photos, which guessing reaches too (",
-           percent(1.0 / std::max(1u, found.classes)), "): other classes, another order, or a wrong mean and std?");
+           percent(1.0 / std::max(1u, found.classes)), "): it has other classes, or another order, mean or std");
   if (!request.allow_chance)
-    throw Error(ErrorKind::kInput,
-                {.path = request.teacher,
-                 .what = what,
-                 .remedy = "give a teacher that knows these classes, or --allow chance to go on all the same"});
+    throw Error(ErrorKind::kInput, {.path = request.teacher,
+                                    .what = what,
+                                    .remedy = "give a teacher that knows these classes, or add --allow chance"});
   found.warnings.push_back("the teacher " + what);
 }
 
