@@ -34,9 +34,9 @@ inline constexpr std::array kStopSignals = {SIGINT, SIGTERM, SIGHUP, SIGUSR1};
 
 /// Makes SIGINT, SIGTERM, SIGHUP and SIGUSR1 (a batch system's warning), sent to the process, set the returned flag. A
 /// second signal of the same kind ends the process at once, as without a handler. An ignored SIGHUP (nohup) stays
-/// ignored. The signals are blocked in the calling thread and in all that are made later, also if the parent process
-/// had not blocked them; a thread of its own handles them. Call from the main thread, before the work begins; later
-/// calls only return the flag. Before exec, a child process calls unblock_stop_signals().
+/// ignored. The signals are blocked in the calling thread and in all that are made later, and handled in a thread of
+/// their own; one that the parent process had blocked counts too. Call from the main thread, before the work begins;
+/// later calls only return the flag. Before exec, a child process calls unblock_stop_signals().
 const StopFlag& stop_on_signals();
 
 /// Unblocks these signals in the calling thread. Safe between fork and exec.

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <csignal>
 
@@ -15,20 +16,26 @@
 namespace vitrine {
 namespace {
 
-constexpr const auto& kPassedOn = kStopSignals;
+// Lock-free, as a signal handler needs. The handler may run in another thread than run_program().
+std::atomic<pid_t> child_process = 0;  // 0: there is none
+std::atomic<int> not_passed_on = 0;    // a signal that came meanwhile
+static_assert(std::atomic<pid_t>::is_always_lock_free && std::atomic<int>::is_always_lock_free);
 
-volatile sig_atomic_t child_process = 0;  // 0: not there yet
-volatile sig_atomic_t came_early = 0;     // a signal that is still to be passed on
+// The signal is stored first and the process looked up then; run_program() does it in the other order, so that one of
+// the two passes it on.
+void pass_on_to_child() {
+  const pid_t child = child_process;
+  if (child <= 0) return;
+  if (const int number = not_passed_on.exchange(0); number != 0) kill(child, number);
+}
 
 // The kernel sends a terminal's signals to the whole process group, the child included; those of a user or program come
 // to this process alone.
 void pass_on(int number, siginfo_t* info, void*) {
   const int saved = errno;
   if (info->si_code != SI_KERNEL) {
-    if (child_process > 0)
-      kill(child_process, number);
-    else
-      came_early = number;
+    not_passed_on = number;
+    pass_on_to_child();
   }
   errno = saved;
 }
@@ -41,20 +48,22 @@ class Handlers {
     action.sa_sigaction = pass_on;
     action.sa_flags = SA_SIGINFO | SA_RESTART;
     sigemptyset(&action.sa_mask);
-    for (std::size_t i = 0; i < kPassedOn.size(); ++i) {
-      sigaction(kPassedOn[i], nullptr, &before_[i]);
+    for (std::size_t i = 0; i < kStopSignals.size(); ++i) {
+      sigaction(kStopSignals[i], nullptr, &before_[i]);
       const bool ignored = before_[i].sa_handler == SIG_IGN;  // nohup stays
-      if (!ignored) sigaction(kPassedOn[i], &action, nullptr);
+      if (!ignored) sigaction(kStopSignals[i], &action, nullptr);
     }
   }
   ~Handlers() {
-    for (std::size_t i = 0; i < kPassedOn.size(); ++i) sigaction(kPassedOn[i], &before_[i], nullptr);
+    for (std::size_t i = 0; i < kStopSignals.size(); ++i) sigaction(kStopSignals[i], &before_[i], nullptr);
+    // One that came after the child's end is this process's own.
+    if (const int number = not_passed_on.exchange(0); number != 0) kill(getpid(), number);
   }
   Handlers(const Handlers&) = delete;
   Handlers& operator=(const Handlers&) = delete;
 
  private:
-  std::array<struct sigaction, kPassedOn.size()> before_{};
+  std::array<struct sigaction, kStopSignals.size()> before_{};
 };
 
 }  // namespace
@@ -66,16 +75,15 @@ int run_program(const std::filesystem::path& program, const std::string& shown,
     fail_system(errno, program.string(), "cannot be started", "build or install all programs together");
 
   const Handlers handlers;
-  came_early = 0;
   // A signal between fork and the child's exec must not run pass_on() in the child.
   sigset_t blocked, before;
   sigemptyset(&blocked);
-  for (const int number : kPassedOn) sigaddset(&blocked, number);
+  for (const int number : kStopSignals) sigaddset(&blocked, number);
   pthread_sigmask(SIG_BLOCK, &blocked, &before);
   const pid_t parent = getpid();
   const pid_t child = fork();
   if (child == 0) {
-    for (const int number : kPassedOn)
+    for (const int number : kStopSignals)
       if (struct sigaction now{}; sigaction(number, nullptr, &now) == 0 && now.sa_handler != SIG_IGN)
         signal(number, SIG_DFL);
     prctl(PR_SET_PDEATHSIG, SIGTERM);
@@ -90,7 +98,7 @@ int run_program(const std::filesystem::path& program, const std::string& shown,
     fail_system(reason, program.string(), "cannot be started", "close other programs");
   }
   child_process = child;
-  if (came_early != 0) kill(child, came_early);  // another thread may have handled it meanwhile
+  pass_on_to_child();
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
   int status = 0;
   while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
