@@ -163,7 +163,6 @@ class Container:
         self.datasets = self._parse_datasets(np.frombuffer(data, DATASET, int(header["datasets"]), at))
         at += DATASET.itemsize * int(header["datasets"])
         self.chunks = np.frombuffer(data, CHUNK, int(header["chunks"]), at)
-        self._chunk_table = data[at:at + CHUNK.itemsize * int(header["chunks"])]
         at += CHUNK.itemsize * int(header["chunks"])
         self._check_chunks(table_bytes)
         self.text = data[at:at + int(header["json_bytes"])]
@@ -312,8 +311,8 @@ class Container:
         return contents
 
     def _read_chunk(self, file: _File, dataset: Dataset, chunk: int) -> bytes:
-        offset, stored_bytes, raw_bytes, checksum = CHUNK_ENTRY.unpack_from(self._chunk_table,
-                                                                           CHUNK.itemsize * (dataset.first_chunk + chunk))
+        place = CHUNK.itemsize * (dataset.first_chunk + chunk)
+        offset, stored_bytes, raw_bytes, checksum = CHUNK_ENTRY.unpack_from(self.chunks, place)
         stored = file.read(stored_bytes, offset)
         if len(stored) != stored_bytes or xxh3(stored) != checksum:
             raise CorruptError(f"{self.path}: dataset {dataset.name}, group {chunk}: its checksum is wrong; the file is damaged, "
