@@ -1,6 +1,7 @@
 #include "common/config/command_line.h"
 
 #include <CLI/CLI.hpp>
+#include <charconv>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -34,7 +35,9 @@ Option Option::range(double min, double max) {
 Option Option::positive() {
   const auto refusal = [](const std::string& word) {
     double value = 0;
-    return CLI::detail::lexical_cast(word, value) && value > 0 ? std::string() : word + " is not a number above 0";
+    const auto read = std::from_chars(word.data(), word.data() + word.size(), value);
+    const bool is_number = read.ec == std::errc() && read.ptr == word.data() + word.size();
+    return is_number && value > 0 ? std::string() : word + " is not a number above 0";
   };
   return Option(option_->check(refusal, "POSITIVE"));
 }

@@ -92,7 +92,7 @@ TEST_CASE("transformers' config.json and preprocessor_config.json") {
   CHECK((card.dim == 384 && card.depth == 12 && card.heads == 6 && card.patch == 14));
   CHECK(card.activation == "gelu_tanh");
   CHECK(card.norm_eps == 1e-6);
-  CHECK_FALSE(card.classes);  // the names are transformers' placeholders
+  CHECK_FALSE(card.classes);  // the names are transformers' defaults
   CHECK(card.image_size == 224);
   CHECK(card.crop_pct == 224.0 / 256);
   CHECK((card.crop_mode == "center" && card.interpolation == "bicubic"));
@@ -107,9 +107,9 @@ TEST_CASE("transformers' labels, means of patches, and parts for pictures with t
   CHECK(beit.classes == 2);
   CHECK(beit.class_names == std::vector<std::string>{"cat", "dog"});
   CHECK(beit.pooling == "mean");
-  const TeacherCard placeholders =
+  const TeacherCard unnamed =
       card_of(R"({"architectures": ["ViTForImageClassification"], "id2label": {"0": "LABEL_0", "1": "LABEL_1"}})");
-  CHECK((placeholders.classes == 2 && placeholders.class_names.empty()));
+  CHECK((unnamed.classes == 2 && unnamed.class_names.empty()));
   const TeacherCard siglip = card_of(R"({"model_type": "siglip", "vision_config": {"image_size": 384}})");
   CHECK((siglip.image_size == 384 && siglip.patch == 16 && siglip.heads == 12));
   CHECK((siglip.activation == "gelu_tanh" && siglip.norm_eps == 1e-6));

@@ -28,7 +28,7 @@ constexpr std::array kVisionDefaults{VisionDefaults{"clip", "quick_gelu", 1e-5, 
 constexpr std::array kResample{"nearest", "lanczos", "bilinear", "bicubic", "box", "hamming"};
 
 /// Whether all are the names that transformers generates ("LABEL_0"), which say nothing of the classes.
-bool are_placeholders(const std::vector<std::string>& names) {
+bool are_default_names(const std::vector<std::string>& names) {
   return std::ranges::all_of(names, [](const std::string& name) { return name.starts_with("LABEL_"); });
 }
 
@@ -43,9 +43,9 @@ bool is_classifier(const CardFields& config) {
 
 void say_labels(const CardFields& config, TeacherCard& card) {
   std::vector<std::string> names = names_of(config, "id2label");
-  if (names.empty() || (are_placeholders(names) && !is_classifier(config))) return;
+  if (names.empty() || (are_default_names(names) && !is_classifier(config))) return;
   say(card.classes, std::optional(static_cast<std::int64_t>(names.size())));
-  if (card.class_names.empty() && !are_placeholders(names)) card.class_names = std::move(names);
+  if (card.class_names.empty() && !are_default_names(names)) card.class_names = std::move(names);
 }
 
 void say_network(const CardFields& config, TeacherCard& card) {

@@ -43,8 +43,8 @@ struct NumpyArray {
                                     .remedy = "the file is damaged, fetch it again"});
 }
 
-// What follows `key` in the header, a literal of a Python dict: {'descr': '<f4', 'fortran_order': False, 'shape': (2,
-// 3)}
+// What follows `key` in the header, which is a Python dict:
+//   {'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }
 std::string_view after_key(std::string_view header, std::string_view key) {
   const std::size_t at = header.find(key);
   if (at == std::string_view::npos) return {};
