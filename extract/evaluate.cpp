@@ -69,8 +69,8 @@ CleanCrops evaluate_teacher(const ExtractOptions& options, const std::shared_ptr
   const ViewMaker views(options.folders(), index, static_cast<std::uint32_t>(teacher.image_size()));
   const std::uint32_t workers = options.workers > 0 ? options.workers : default_threads();
   const double before = processor_seconds();
-  CleanCrops crops = judge_clean_crops(teacher, views, *index, static_cast<std::uint32_t>(index->images.size()),
-                                       /*seed=*/0, map ? &*map : nullptr, workers, stop);
+  CleanCrops crops = evaluate_clean_crops(teacher, views, *index, static_cast<std::uint32_t>(index->images.size()),
+                                          /*seed=*/0, map ? &*map : nullptr, workers, stop);
   score.images = crops.accuracy.images;
   score.top1 = crops.accuracy.top1, score.top5 = crops.accuracy.top5;
   score.confidence = crops.confidence;

@@ -56,9 +56,9 @@ ExtractionMemory extraction_memory(const Plan& plan, double forward_bytes, const
 std::uint32_t workers_that_fit(const ExtractionMemory& memory, std::uint32_t wanted,
                                const std::optional<std::uint64_t>& available, const PlanOptions& plan) {
   if (!available) return wanted;
-  const std::uint64_t room = *available - *available / 10;
+  const std::uint64_t budget = *available - *available / 10;
   const auto bytes = [](std::uint64_t number) { return human_bytes(static_cast<double>(number)); };
-  if (memory.total(1) > room)
+  if (memory.total(1) > budget)
     throw Error(
         ErrorKind::kMemory,
         {.what = text("extraction needs about ", bytes(memory.total(1)), " of memory with one worker (",
@@ -68,7 +68,7 @@ std::uint32_t workers_that_fit(const ExtractionMemory& memory, std::uint32_t wan
          .remedy = "choose a smaller plan.shard_groups or plan.group, fewer taps or smaller encodings, or a machine "
                    "with more memory"});
   return static_cast<std::uint32_t>(
-      std::min<std::uint64_t>(wanted, (room - memory.shards) / std::max<std::uint64_t>(1, memory.per_worker)));
+      std::min<std::uint64_t>(wanted, (budget - memory.shards) / std::max<std::uint64_t>(1, memory.per_worker)));
 }
 
 WorkerChoice choose_workers(const Plan& plan, double forward_bytes, const std::vector<TrackInfo>& tracks,

@@ -35,4 +35,4 @@ done
 
 .venv/bin/python tools/scripts/demo_table.py demo
 say "The four students side by side"
-$bin/vitrine-report demo/students/plain demo/students/kl demo/students/full demo/students/live --judge -o demo/report.html
+$bin/vitrine-report demo/students/plain demo/students/kl demo/students/full demo/students/live --evaluate -o demo/report.html

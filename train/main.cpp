@@ -24,9 +24,9 @@ void tell(const TrainOptions& options, const TrainResult& result) {
   if (result.already_finished)
     std::printf("%s: this run was finished before, and its configuration is unchanged; its result:\n",
                 options.output.c_str());
-  if (const auto& judged = result.test ? result.test : result.validation)
-    std::printf("top-1 %.2f %%, top-5 %.2f %% on %llu images (%s)\n", 100 * judged->top1, 100 * judged->top5,
-                static_cast<unsigned long long>(judged->images), result.test ? "test" : "validation");
+  if (const auto& accuracy = result.test ? result.test : result.validation)
+    std::printf("top-1 %.2f %%, top-5 %.2f %% on %llu images (%s)\n", 100 * accuracy->top1, 100 * accuracy->top5,
+                static_cast<unsigned long long>(accuracy->images), result.test ? "test" : "validation");
   if (result.agreement)
     std::printf("agrees with the teacher on %.2f %% of the validation images\n", 100 * *result.agreement);
   if (result.best.has_value())

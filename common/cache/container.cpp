@@ -88,11 +88,11 @@ Header check_header(std::string_view bytes, const ReadableFile& file) {
   if (user_block > file_bytes || header.table_bytes > user_block || header.table_bytes > kMaxTable)
     damaged(path, text("its table of ", header.table_bytes, " bytes does not fit into its user block"));
   // Compares each part first, so that the sum cannot overflow.
-  const std::uint64_t room = header.table_bytes;
-  if (header.datasets > kMaxDatasets || header.datasets > room / kDatasetBytes || header.chunks > room / kChunkBytes ||
-      header.json_bytes > room ||
-      room != kHeaderBytes + header.datasets * kDatasetBytes + header.chunks * kChunkBytes + header.json_bytes +
-                  kChecksumBytes)
+  const std::uint64_t table_bytes = header.table_bytes;
+  if (header.datasets > kMaxDatasets || header.datasets > table_bytes / kDatasetBytes ||
+      header.chunks > table_bytes / kChunkBytes || header.json_bytes > table_bytes ||
+      table_bytes != kHeaderBytes + header.datasets * kDatasetBytes + header.chunks * kChunkBytes + header.json_bytes +
+                         kChecksumBytes)
     damaged(path, "the sizes in its table do not add up");
   return header;
 }

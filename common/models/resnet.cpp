@@ -12,18 +12,11 @@
 
 #include "common/base/error.h"
 #include "common/models/head.h"
+#include "common/models/resnet_archs.h"
 
 namespace vitrine {
 namespace {
 
-struct Arch {
-  const char* name;
-  bool bottleneck;
-  std::array<int, 4> blocks;
-};
-constexpr std::array kArchs{Arch{"resnet18", false, {2, 2, 2, 2}}, Arch{"resnet34", false, {3, 4, 6, 3}},
-                            Arch{"resnet50", true, {3, 4, 6, 3}}, Arch{"resnet101", true, {3, 4, 23, 3}},
-                            Arch{"resnet152", true, {3, 8, 36, 3}}};
 constexpr int kExpansion = 4;  // for bottlenecks
 
 torch::nn::Conv2d convolution(int in, int out, int kernel, int stride) {
@@ -75,8 +68,8 @@ class ResidualImpl : public torch::nn::Module {
 }  // namespace
 
 ResNetImpl::ResNetImpl(const std::string& arch, int classes, int width) {
-  const auto found = std::find_if(kArchs.begin(), kArchs.end(), [&](const Arch& a) { return a.name == arch; });
-  if (found == kArchs.end())
+  const auto found = std::ranges::find(kResNetArchs, arch, &ResNetArch::name);
+  if (found == kResNetArchs.end())
     fail("unknown architecture \"", arch, "\"; expected resnet18, resnet34, resnet50, resnet101 or resnet152");
   if (width < 1) fail(arch, ": width = ", width, " is not allowed; expected at least 1, usually 64");
   if (classes < 1) fail(arch, ": classes = ", classes, " is not allowed; expected at least 1");

@@ -50,23 +50,23 @@ CleanCrops crops_of(std::vector<std::vector<float>>& logits, std::vector<std::ve
 
 }  // namespace
 
-std::vector<CleanCrops> judge_clean_crops(const Teacher& teacher, const ViewMaker& views, const ImageIndex& index,
-                                          std::uint32_t count, std::uint64_t seed, const ClassMap* map,
-                                          std::span<const Normalisation> normalisations, std::uint32_t workers,
-                                          const StopFlag& stop) {
-  const auto judged = [&](std::uint32_t label) {
+std::vector<CleanCrops> evaluate_clean_crops(const Teacher& teacher, const ViewMaker& views, const ImageIndex& index,
+                                             std::uint32_t count, std::uint64_t seed, const ClassMap* map,
+                                             std::span<const Normalisation> normalisations, std::uint32_t workers,
+                                             const StopFlag& stop) {
+  const auto is_usable = [&](std::uint32_t label) {
     return label != kNoLabel && (map == nullptr || std::ranges::binary_search(map->columns(), label));
   };
   std::vector<std::uint32_t> order;
   for (std::uint32_t i = 0; i < index.images.size(); ++i)
-    if (judged(index.images[i].label)) order.push_back(i);
+    if (is_usable(index.images[i].label)) order.push_back(i);
   Stream draws(seed, Purpose::kSample);
   count = static_cast<std::uint32_t>(std::min<std::size_t>(count, order.size()));
   for (std::uint32_t i = 0; i < count; ++i) std::swap(order[i], order[i + draws.below(order.size() - i)]);
   const std::uint32_t batch = teacher.options().micro_batch, batches = (count + batch - 1) / batch;
   std::vector<std::vector<std::vector<float>>> logits(normalisations.size(), std::vector<std::vector<float>>(batches));
   std::vector<std::vector<std::int64_t>> labels(batches);
-  const auto judge = [&](std::uint32_t b) {
+  const auto evaluate = [&](std::uint32_t b) {
     std::vector<std::uint8_t> pictures;
     for (std::uint32_t i = b * batch; i < std::min(count, (b + 1) * batch); ++i) {
       throw_if_stopped(stop, "in the check on clean crops");
@@ -90,24 +90,24 @@ std::vector<CleanCrops> judge_clean_crops(const Teacher& teacher, const ViewMake
                                       std::max<std::size_t>(usual, workers));
     tbb::task_arena arena(static_cast<int>(workers));
     const OneThreadEach one_thread_each(arena);
-    arena.execute([&] { tbb::parallel_for(0u, batches, judge, tbb::simple_partitioner()); });
+    arena.execute([&] { tbb::parallel_for(0u, batches, evaluate, tbb::simple_partitioner()); });
   }
   std::vector<CleanCrops> out;
   for (auto& of_batches : logits) out.push_back(crops_of(of_batches, labels));
   return out;
 }
 
-CleanCrops judge_clean_crops(const Teacher& teacher, const ViewMaker& views, const ImageIndex& index,
-                             std::uint32_t count, std::uint64_t seed, const ClassMap* map, std::uint32_t workers,
-                             const StopFlag& stop) {
+CleanCrops evaluate_clean_crops(const Teacher& teacher, const ViewMaker& views, const ImageIndex& index,
+                                std::uint32_t count, std::uint64_t seed, const ClassMap* map, std::uint32_t workers,
+                                const StopFlag& stop) {
   const Normalisation own = teacher.normalisation();
-  return judge_clean_crops(teacher, views, index, count, seed, map, std::span(&own, 1), workers, stop).front();
+  return evaluate_clean_crops(teacher, views, index, count, seed, map, std::span(&own, 1), workers, stop).front();
 }
 
 Accuracy clean_crop_accuracy(const Teacher& teacher, const ViewMaker& views, const ImageIndex& index,
                              std::uint32_t count, std::uint64_t seed, const ClassMap* map, std::uint32_t workers,
                              const StopFlag& stop) {
-  return judge_clean_crops(teacher, views, index, count, seed, map, workers, stop).accuracy;
+  return evaluate_clean_crops(teacher, views, index, count, seed, map, workers, stop).accuracy;
 }
 
 bool at_chance(const Accuracy& accuracy, std::size_t classes) {

@@ -30,14 +30,14 @@ struct CleanCrops {
 /// by `seed`: shorter side resized, centre crop, as in timm. With a `map`, logits are mapped and only images of mapped
 /// classes count. Unreadable images that `views` skips do not count. Uses `workers` threads with one micro-batch each;
 /// the result does not depend on their number. Throws Stopped between images once `stop` is set.
-CleanCrops judge_clean_crops(const Teacher& teacher, const ViewMaker& views, const ImageIndex& index,
-                             std::uint32_t count, std::uint64_t seed, const ClassMap* map = nullptr,
-                             std::uint32_t workers = 1, const StopFlag& stop = never_stop());
+CleanCrops evaluate_clean_crops(const Teacher& teacher, const ViewMaker& views, const ImageIndex& index,
+                                std::uint32_t count, std::uint64_t seed, const ClassMap* map = nullptr,
+                                std::uint32_t workers = 1, const StopFlag& stop = never_stop());
 /// The same with each of `normalisations` in place of the teacher's, on the same crops, which are made once.
-std::vector<CleanCrops> judge_clean_crops(const Teacher& teacher, const ViewMaker& views, const ImageIndex& index,
-                                          std::uint32_t count, std::uint64_t seed, const ClassMap* map,
-                                          std::span<const Normalisation> normalisations, std::uint32_t workers,
-                                          const StopFlag& stop);
+std::vector<CleanCrops> evaluate_clean_crops(const Teacher& teacher, const ViewMaker& views, const ImageIndex& index,
+                                             std::uint32_t count, std::uint64_t seed, const ClassMap* map,
+                                             std::span<const Normalisation> normalisations, std::uint32_t workers,
+                                             const StopFlag& stop);
 /// Only the accuracy.
 Accuracy clean_crop_accuracy(const Teacher& teacher, const ViewMaker& views, const ImageIndex& index,
                              std::uint32_t count, std::uint64_t seed, const ClassMap* map = nullptr,

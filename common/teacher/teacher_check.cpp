@@ -86,10 +86,10 @@ TeacherCheck check_teacher(const Teacher& teacher, const ViewMaker& views, const
                            const StopFlag& stop) {
   TeacherCheck out;
   const std::vector<Normalisation> tried = own_and_usual(teacher);
-  const auto judge = [&](std::span<const Normalisation> normalisations) {
-    return judge_clean_crops(teacher, views, index, count, seed, map, normalisations, workers, stop);
+  const auto evaluate = [&](std::span<const Normalisation> normalisations) {
+    return evaluate_clean_crops(teacher, views, index, count, seed, map, normalisations, workers, stop);
   };
-  std::vector<CleanCrops> all = judge(std::span(tried).first(check_passes(teacher)));
+  std::vector<CleanCrops> all = evaluate(std::span(tried).first(check_passes(teacher)));
   const CleanCrops& crops = out.crops = all.front();
   const Accuracy& accuracy = crops.accuracy;
   const std::size_t classes = map != nullptr ? map->columns().size() : index.classes.size();
@@ -114,7 +114,7 @@ TeacherCheck check_teacher(const Teacher& teacher, const ViewMaker& views, const
                              percent(accuracy.top1),
                              "; usual causes: other classes or another class order than its head's, or another "
                              "normalisation (mean, std) or size than in its training"));
-  if (all.size() == 1 && (chance || overconfident)) all = judge(tried);  // what is recorded may be wrong too
+  if (all.size() == 1 && (chance || overconfident)) all = evaluate(tried);  // what is recorded may be wrong too
   const std::string colours = better_normalisation(tried, all);
   if (chance)
     out.refusal =

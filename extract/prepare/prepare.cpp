@@ -30,10 +30,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// nullopt for a teacher that cannot be judged on these images, which is said.
-std::optional<TeacherScore> judge(const ExtractOptions& options, const Teacher& teacher, const ViewMaker& views,
-                                  const ImageIndex& index, const ClassMap* map, std::uint32_t workers,
-                                  const StopFlag& stop) {
+// nullopt for a teacher that cannot be checked on these images, which is said.
+std::optional<TeacherScore> checked_score(const ExtractOptions& options, const Teacher& teacher, const ViewMaker& views,
+                                          const ImageIndex& index, const ClassMap* map, std::uint32_t workers,
+                                          const StopFlag& stop) {
   if (options.check_images == 0) return std::nullopt;
   if (teacher.classes() == 0) {
     note("the teacher is not checked on clean crops: it has no head");
@@ -107,7 +107,7 @@ std::string teacher_of(const TrackInfo& track) {
 }
 
 // Whether the teacher was already checked, when one of its tracks was prepared.
-bool is_judged(const std::optional<Preparation>& preparation, const TrackInfo& track) {
+bool is_checked(const std::optional<Preparation>& preparation, const TrackInfo& track) {
   return preparation && std::ranges::any_of(preparation->tracks, [&](const PreparedTrack& prepared) {
            return prepared.directory.starts_with(teacher_of(track) + "/");
          });
@@ -154,17 +154,18 @@ Compared compare_with_cache(const ExtractOptions& options, const Teacher& teache
           std::move(bases),  std::move(choice), std::move(preparation)};
 }
 
-std::optional<TeacherScore> judge_once(const ExtractOptions& options, const Teacher& teacher, const Compared& all,
+std::optional<TeacherScore> check_once(const ExtractOptions& options, const Teacher& teacher, const Compared& all,
                                        const ViewMaker& views, const StopFlag& stop) {
-  if (is_judged(all.preparation, all.tracks.front())) return std::nullopt;
-  return judge(options, teacher, views, *all.images.index, all.map ? &*all.map : nullptr, all.choice.workers, stop);
+  if (is_checked(all.preparation, all.tracks.front())) return std::nullopt;
+  return checked_score(options, teacher, views, *all.images.index, all.map ? &*all.map : nullptr, all.choice.workers,
+                       stop);
 }
 
 }  // namespace
 
 void describe_preparation(const ExtractOptions& options, const Teacher& teacher, const StopFlag& stop) {
   const Compared all = compare_with_cache(options, teacher, stop);
-  judge_once(options, teacher, all,
+  check_once(options, teacher, all,
              ViewMaker(options.folders(), all.images.index, options.plan.image_size, all.images.bad), stop);
   const PassRange passes{options.first_pass, options.passes};
   for (const TrackInfo& track : all.tracks) {
@@ -196,7 +197,7 @@ Prepared prepare(const ExtractOptions& options, const Teacher& teacher, const St
   const std::vector<TrackInfo>& tracks = all.tracks;
   const std::uint32_t workers = all.choice.workers;
   const ViewMaker views(options.folders(), images.index, options.plan.image_size, images.bad);
-  const std::optional<TeacherScore> score = judge_once(options, teacher, all, views, stop);
+  const std::optional<TeacherScore> score = check_once(options, teacher, all, views, stop);
   const ReadyTracks ready =
       make_ready(teacher, views, plan, tracks, std::move(all.bases), options.taps.calibration_views, workers, stop);
 

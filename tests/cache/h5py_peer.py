@@ -216,7 +216,7 @@ def main():
         plan = check_plan(cache, check_index(cache))
         check_recipes(cache, out, plan)
         tracks = sorted(path.parent for path in cache.glob("*/*/track.json"))
-        # tests/tools/python_reader_test.py judges the transform encoding.
+        # tests/tools/python_reader_test.py covers the transform encoding.
         tracks = [path for path in tracks if json.loads((path / "track.json").read_text())["encoding"] != "transform"]
         assert len(tracks) == 9
         for directory in tracks:

@@ -161,7 +161,7 @@ TEST_CASE("the codec writes the same bytes and reads the same bits with every in
           if (isa == Isa::kPortable) decoded = back, coefficients = maps;
           CHECK(same_bits(back, decoded));
           CHECK(same_bits(maps, coefficients));  // no transform over positions: no product
-          // All implementations judge damage equally.
+          // All implementations find the same damage.
           for (std::size_t at = 0; at < own.size(); at += 1 + own.size() / 40) {
             std::vector<std::uint8_t> bad = payload;
             bad[at] ^= static_cast<std::uint8_t>(1u << at % 8);

@@ -1,4 +1,4 @@
-// Grad-CAM as computed by Vitrine, as safetensors, for grad_cam_peer.py to judge.
+// Grad-CAM as computed by Vitrine, as safetensors, for grad_cam_peer.py to compare with.
 //   dump_grad_cam ARCH WEIGHTS INPUT OUT     input: x FP32 [N, 3, H, W], classes int64 [N]; output: maps
 #include <ATen/ATen.h>
 

@@ -260,8 +260,8 @@ TEST_CASE("non-finite outputs stop the run and leave no shard") {
   Tensors weights = load_safetensors(fixture.weights);
   weights.at("blocks.1.mlp.fc2.bias")[3] = std::numeric_limits<float>::quiet_NaN();
   save_safetensors(fixture.weights, weights);
-  check_refused(fixture.errors_of("judged"), {"logits of view 0", "not finite", "weights"});
-  CHECK(!std::filesystem::exists(fixture.root / "judged"));
+  check_refused(fixture.errors_of("checked"), {"logits of view 0", "not finite", "weights"});
+  CHECK(!std::filesystem::exists(fixture.root / "checked"));
   // Without that check the run itself finds it and names the place; block 0 is before the damage.
   const std::vector<std::string> unseen{"check_images=0", "taps.logits=false", "taps.attention=[]"};
   const auto with = [&](const std::string& setting) {

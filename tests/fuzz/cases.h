@@ -44,7 +44,7 @@ enum class RunFileCase : std::uint8_t { kCheckpoint, kSummary, kWeights, kLog };
 inline constexpr std::size_t kRunFileCases = 4;
 
 /// Target `report`: the first byte chooses the file of a run that the rest of the input is.
-enum class ReportCase : std::uint8_t { kMetrics, kSummary, kConfiguration, kJudgement };
+enum class ReportCase : std::uint8_t { kMetrics, kSummary, kConfiguration, kEvaluation };
 inline constexpr std::size_t kReportCases = 4;
 
 /// Whether the numbers are the same to the bit.

@@ -8,7 +8,7 @@
 #include "common/base/error.h"
 #include "tests/faults/shards.h"
 #include "tests/fuzz/cases.h"
-#include "tools/commands/report/judgement.h"
+#include "tools/commands/report/run_evaluation.h"
 #include "tools/commands/report/page.h"
 
 namespace {
@@ -43,7 +43,7 @@ void expect_closed(const std::string& page) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static std::array<ReportRun, kReportCases> runs{ReportRun("metrics.jsonl"), ReportRun("summary.json"),
-                                                  ReportRun("config.toml"), ReportRun(kJudgementFile)};
+                                                  ReportRun("config.toml"), ReportRun(kEvaluationFile)};
   std::string_view rest(reinterpret_cast<const char*>(data), size);
   ReportRun& run = runs[take_byte(rest) % kReportCases];
   try {

@@ -119,7 +119,7 @@ void seed_run_files(const Seeds& seeds) {
   };
   const std::string hash(64, 'a');
   add(RunFileCase::kCheckpoint, "last.json",
-      text(R"({"step":12,"finished":true,"to_judge":false,"best_score":0.75,"best_step":8,"best_epoch":2,)",
+      text(R"({"step":12,"finished":true,"validation_due":false,"best_score":0.75,"best_step":8,"best_epoch":2,)",
            R"("best_chosen_by":"top1","validation_images":")", hash,
            R"(","seconds":3.5,"core_seconds":7.0,"plan_hash":")", hash,
            R"(","tracks":{"logits":{"teacher":{"name":"small"}}},"allowed":[{"word":"mixed","difference":"one"}],)",
@@ -133,7 +133,7 @@ void seed_run_files(const Seeds& seeds) {
           R"("tensors_sha256":"","settings":""})"));
   add(RunFileCase::kSummary, "summary.json",
       R"({"steps":12,"images_seen":48,"wall_seconds":3.5,"core_seconds":7.0,"core_seconds_per_step":0.5,"wait_share":0.25,)"
-      R"("judged_on":"test","judged_images":40,"top1":0.5,"top5":1.0,"allowed":[{"word":"mixed","difference":"one"}],)"
+      R"("evaluated_on":"test","evaluated_images":40,"top1":0.5,"top5":1.0,"allowed":[{"word":"mixed","difference":"one"}],)"
       R"("left_out_views":2,"skipped_updates":3,"best":{"chosen_by":"top1","score":0.75,"step":8,"epoch":2,)"
       R"("file":"exported/best.safetensors"},"size":32,"stages":{"features.1":"layer3"},"changes":["a change"]})");
   const std::string rest =
@@ -161,11 +161,11 @@ void seed_report(const Seeds& seeds) {
       "{\"event\":\"phase\",\"step\":5,\"epoch\":1,\"phase\":\"joint\",\"findings\":[{\"kind\":\"a\",\"problem\":true,"
       "\"sentence\":\"one <b>\"}]}\n");
   add(ReportCase::kSummary, "summary.json",
-      R"({"steps":12,"images_seen":48,"wall_seconds":3.5,"core_seconds":7.0,"wait_share":0.25,"judged_on":"test",)"
-      R"("judged_images":40,"top1":0.5,"top5":1.0,"allowed":[{"word":"mixed","difference":"one"}],)"
+      R"({"steps":12,"images_seen":48,"wall_seconds":3.5,"core_seconds":7.0,"wait_share":0.25,"evaluated_on":"test",)"
+      R"("evaluated_images":40,"top1":0.5,"top5":1.0,"allowed":[{"word":"mixed","difference":"one"}],)"
       R"("best":{"chosen_by":"top1","score":0.75,"step":8,"epoch":2},"stages":{"features.1":"layer3"},"changes":["a"]})");
   add(ReportCase::kConfiguration, "config.toml", "batch = 4\nmean = [0.5, 0.5]\n[model]\narch = \"resnet18\"\n");
-  add(ReportCase::kJudgement, "judgement.json",
+  add(ReportCase::kEvaluation, "evaluation.json",
       R"({"version":1,"weights":"w","images_in":"i","images":5,"top1":0.4,"classes":[{"name":"<a>","images":3,"right":2}],)"
       R"("hardest":[{"id":"a/1.jpg","label":"a","loss":7.5,"student":[{"class":"b","probability":0.5}],)"
       R"("picture":"data:image/jpeg;base64,AAAA"}]})");

@@ -24,7 +24,7 @@ def ours(*words):
     return np.frombuffer(run.stdout, np.uint8)
 
 
-def judge(what, mine, theirs, limit):
+def compare(what, mine, theirs, limit):
     theirs = np.asarray(theirs)
     if mine.size != theirs.size:
         failures.append(f"{what}: {mine.size} bytes, expected {theirs.size}")
@@ -104,7 +104,7 @@ def write_deep_colour(path):
     return path
 
 
-def judge_crops(path):
+def compare_crops(path):
     """On lossless files, to test only the resampler."""
     image = Image.open(path).convert("RGB")
     random = np.random.default_rng(6)
@@ -121,10 +121,10 @@ def judge_crops(path):
         if flip:
             theirs = theirs.transpose(Image.FLIP_LEFT_RIGHT)
         mine = ours("crop", path, top, left, height, width, out_height, out_width, flip)
-        judge(f"{path.name} {height}x{width} to {out_height}x{out_width}", mine, theirs, 0)
+        compare(f"{path.name} {height}x{width} to {out_height}x{out_width}", mine, theirs, 0)
 
 
-def judge_centre(folder):
+def compare_centre(folder):
     cases = [(97, 131, 64, 0.9), (150, 101, 96, 0.875), (80, 80, 48, 1.0)]
     for number, (height, width, size, fraction) in enumerate(cases):
         path = folder / f"centre{number}.png"
@@ -133,20 +133,20 @@ def judge_centre(folder):
             transforms.Resize(int(size / fraction), transforms.InterpolationMode.BICUBIC),
             transforms.CenterCrop(size),
         ])
-        judge(f"centre view {height}x{width}", ours("centre", path, size, fraction), view(Image.open(path)), 1)
+        compare(f"centre view {height}x{width}", ours("centre", path, size, fraction), view(Image.open(path)), 1)
 
 
-def judge_jitter(path):
+def compare_jitter(path):
     """Same formulas in the same precision, but another order of sums: one level where a sum lies at a whole number."""
     image = torch.from_numpy(np.asarray(Image.open(path).convert("RGB")).copy()).permute(2, 0, 1)
     for step, factors in {"brightness": [0.6, 1.4], "contrast": [0.6, 1.4], "saturation": [0.6, 1.9],
                           "hue": [-0.5, 0.03, 0.37]}.items():
         for factor in factors:
             theirs = getattr(functional, "adjust_" + step)(image, factor).permute(1, 2, 0).numpy()
-            judge(f"{step} {factor}", ours(step, path, factor), theirs, 1)
+            compare(f"{step} {factor}", ours(step, path, factor), theirs, 1)
 
 
-def judge_upright(folder):
+def compare_upright(folder):
     """EXIF orientation applied, in all three formats, against exif_transpose()."""
     image = Image.fromarray(picture(33, 47, 3, 20))
     for orientation in range(1, 9):
@@ -156,10 +156,10 @@ def judge_upright(folder):
                                      ("turned.jpg", {"quality": 95}, 1)):
             image.save(folder / name, exif=exif, **options)
             theirs = ImageOps.exif_transpose(Image.open(folder / name)).convert("RGB")
-            judge(f"{name}, orientation {orientation}", ours("upright", folder / name), theirs, limit)
+            compare(f"{name}, orientation {orientation}", ours("upright", folder / name), theirs, limit)
 
 
-def judge_scaled(folder):
+def compare_scaled(folder):
     """16-bit grey scaled, every value: PIL's samples over 257, rounded."""
     path = folder / "every_grey.png"
     Image.fromarray(np.arange(65536, dtype=np.uint16).reshape(256, 256)).save(path)
@@ -167,19 +167,19 @@ def judge_scaled(folder):
     if samples.max() != 65535:
         failures.append(f"PIL gives 16-bit grey up to {samples.max()}")
     theirs = np.repeat(np.rint(samples / 257).astype(np.uint8)[..., None], 3, 2)
-    judge("16-bit grey, scaled", ours("scaled", path), theirs, 0)
+    compare("16-bit grey, scaled", ours("scaled", path), theirs, 0)
 
 
 def main():
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for path, limit in files(folder):
-            judge(path.name, ours("decode", path), Image.open(path).convert("RGB"), limit)
-        judge_crops(folder / "png.JPEG")
-        judge_centre(folder)
-        judge_jitter(folder / "png.JPEG")
-        judge_upright(folder)
-        judge_scaled(folder)
+            compare(path.name, ours("decode", path), Image.open(path).convert("RGB"), limit)
+        compare_crops(folder / "png.JPEG")
+        compare_centre(folder)
+        compare_jitter(folder / "png.JPEG")
+        compare_upright(folder)
+        compare_scaled(folder)
     for failure in failures:
         print("FAILED", failure, file=sys.stderr)
     return 1 if failures else 0

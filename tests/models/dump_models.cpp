@@ -1,4 +1,4 @@
-// What our models compute, as safetensors, for the Python peers to judge.
+// What our models compute, as safetensors, for the Python peers to compare with.
 // clang-format off
 //   dump_models vit IMAGE PATCH DIM DEPTH HEADS CLASSES WEIGHTS INPUT OUT     input: x; taps of all blocks
 //   dump_models families REQUESTS WEIGHTS INPUT OUT                           see dump_families()

@@ -1,4 +1,4 @@
-// What read_weights() and read_card() give, for the Python peers to judge.
+// What read_weights() and read_card() give, for the Python peers to compare with.
 // clang-format off
 //   dump_weights tensors IN OUT       IN: a weight file or directory; OUT: safetensors with timm's names, whose
 //                                     metadata has "naming", "sha256" and "notes", a line for each

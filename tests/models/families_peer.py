@@ -209,7 +209,7 @@ def main():
         gap = (ours[f"{name}/pooled"] - theirs).abs().max().item()
         assert gap > 3 * LIMIT, f"{name} {request['structure']} is not told apart: {gap:.2g}"
         ours = {key: value for key, value in ours.items() if not key.startswith(name + "/")}
-    assert not ours, f"nobody judged {sorted(ours)}"
+    assert not ours, f"nothing compared {sorted(ours)}"
 
 
 main()

@@ -38,7 +38,7 @@ def check(image, patch, dim, depth, heads, classes):
         attention = attention[:, :, 0, 1:].reshape(3, heads, grid, grid)
         sharpest = max(sharpest, attention.max().item() * grid * grid)
         worst = max(worst, compare(f"attention.{i}", ours.pop(f"attention.{i}"), attention))
-    assert not ours, f"nobody judged {sorted(ours)}"
+    assert not ours, f"nothing compared {sorted(ours)}"
     assert sharpest > 1.5, "attention is flat: the comparison would prove nothing"
     print(f"ViT {image}/{patch}, {dim}x{depth}x{heads}: largest difference {worst:.2g}")
 

@@ -108,8 +108,8 @@ def test_refusals(folder):
     dense = [folder / "extract.toml", *settings(*DENSE, f"cache={folder}/no")]
     mixed = run("vitrine-extract", *dense, "--set", "plan.mix_probability=0.5")
     check(mixed.returncode == 2 and "set mix_probability = 0" in mixed.stderr, mixed.stderr)
-    judged = run("vitrine-extract", *dense, "--evaluate")
-    check(judged.returncode == 2 and "teachers are evaluated on labelled images" in judged.stderr, judged.stderr)
+    refused = run("vitrine-extract", *dense, "--evaluate")
+    check(refused.returncode == 2 and "teachers are evaluated on labelled images" in refused.stderr, refused.stderr)
     check(not (folder / "no").exists())
     plain = {"seed": 1, "group": 8, "shard_groups": 1, "image_size": 32, "min_area": 0.08, "max_area": 1.0, "min_ratio": 0.75,
              "max_ratio": 1.5, "flip": 0.5, "mix_probability": 0.0, "switch_probability": 0.5, "mixup_alpha": 0.8,

@@ -11,7 +11,7 @@
 #                                                  label gpu it runs on one, and is skipped where there is none
 #   vitrine_gpu_test(TEST [FILTER...])              the same executable once more on a GPU, as TEST_gpu with the label gpu; skipped
 #                                                  where there is none (tests/support/doctest_main.cpp)
-#   vitrine_peer_test(NAME SCRIPT [ARGS...])        a Python script that judges an executable; run with .venv's Python, whose
+#   vitrine_peer_test(NAME SCRIPT [ARGS...])        a Python script that tests an executable; run with .venv's Python, whose
 #                                                  assert statements no variable of the environment turns off (-E); 77: skipped
 # For code that includes a room's headers: no contraction, no fast math, as bytes must not depend on what the compiler fuses.
 add_library(vitrine_headers INTERFACE)

@@ -70,15 +70,15 @@ cache_of() {
 }
 
 mkdir -p demo/logs/ablation
-judge=demo/judge/fresh
-[ -e "$judge" ] || {  # whole or not at all: half a set would be judged on as well
-  rm -rf demo/judge.part
-  build/bin/vitrine-draw demo/judge.part --split fresh=8000 --classes 36 --size 96 --seed 78
-  mv demo/judge.part demo/judge
+pictures=demo/evaluation/fresh
+[ -e "$pictures" ] || {  # whole or not at all: half a set would be evaluated on as well
+  rm -rf demo/evaluation.part
+  build/bin/vitrine-draw demo/evaluation.part --split fresh=8000 --classes 36 --size 96 --seed 78
+  mv demo/evaluation.part demo/evaluation
 }
-[ -f demo/judge-teacher.json ] || {
-  build/bin/vitrine-train --evaluate demo/teacher configs/demo/teacher.toml --set "test=$judge" --json >demo/judge-teacher.part
-  mv demo/judge-teacher.part demo/judge-teacher.json
+[ -f demo/evaluation-teacher.json ] || {
+  build/bin/vitrine-train --evaluate demo/teacher configs/demo/teacher.toml --set "test=$pictures" --json >demo/evaluation-teacher.part
+  mv demo/evaluation-teacher.part demo/evaluation-teacher.json
 }
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 arms | while IFS='|' read -r name kind settings; do
@@ -89,7 +89,7 @@ arms | while IFS='|' read -r name kind settings; do
   for cache in $(grep -o 'demo/caches/[^ ]*' <<<"$settings" || true); do cache_of "${cache#demo/caches/}"; done
   for seed in $(seq 0 $((seeds - 1))); do
     [ -f "demo/students/ablation/$name-$seed/summary.json" ] ||
-      echo "$kind ablation/$name-$seed --set seed=$seed --set test=$judge --set validation=demo/images/choose --set eval_every=4${settings:+ ${settings//SEED/$seed}}" >>"$work/$seed"
+      echo "$kind ablation/$name-$seed --set seed=$seed --set test=$pictures --set validation=demo/images/choose --set eval_every=4${settings:+ ${settings//SEED/$seed}}" >>"$work/$seed"
   done
 done
 # Seed by seed, so that early results are paired.

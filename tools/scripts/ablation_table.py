@@ -94,8 +94,8 @@ def main():
     if not found:
         print(f"ablation_table.py: no run has ended below {demo}/students/ablation", file=sys.stderr)
         return 2
-    judged = json.loads((demo / "judge-teacher.json").read_text())
-    teacher = 100 * judged["top1"]
+    evaluated = json.loads((demo / "evaluation-teacher.json").read_text())
+    teacher = 100 * evaluated["top1"]
     plain, kl, full = (found.get(name, {}) for name in ("plain", "kl", "full"))
     rows = []
     for arm, by_seed in found.items():
@@ -110,7 +110,7 @@ def main():
                      "full": against(by_seed, full) if arm != "full" else [],
                      "reached": statistics.mean(reached) if reached else None})
     rows.sort(key=lambda r: -r["mean"])
-    print(f"\ntop-1 on {judged['images']:,} pictures, teacher {teacher:.1f} %; differences paired by seed, ± half the 95 % interval of their mean")
+    print(f"\ntop-1 on {evaluated['images']:,} pictures, teacher {teacher:.1f} %; differences paired by seed, ± half the 95 % interval of their mean")
     print("| arm | seeds | top-1 | against plain | against KL alone | against full | of the way | steps to plain's best |\n| --- | --- | --- | --- | --- | --- | --- | --- |")
     for r in rows:
         top1 = f"{r['mean']:.1f}" + (f" ± {r['deviation']:.1f}" if r["deviation"] is not None else "")

@@ -14,13 +14,13 @@ def main():
     for arch in sys.argv[2:]:
         first, second = (json.loads((runs / f"{arch}-{kind}" / "summary.json").read_text()) for kind in ("original", "distilled"))
         if "top1" not in first or "top1" not in second:
-            print(f"benchmark_table.py: the runs of {arch} were not judged; give the configuration test or validation images", file=sys.stderr)
+            print(f"benchmark_table.py: the runs of {arch} were not evaluated; give the configuration test or validation images", file=sys.stderr)
             return 2
         rows.append({"network": arch, "original": 100 * first["top1"], "distilled": 100 * second["top1"],
-                     "gain": 100 * (second["top1"] - first["top1"]), "judged_on": second["judged_on"],
+                     "gain": 100 * (second["top1"] - first["top1"]), "evaluated_on": second["evaluated_on"],
                      "steps_original": first["steps"], "steps_distilled": second["steps"],
                      "core_s_a_step_original": first["core_seconds_per_step"], "core_s_a_step_distilled": second["core_seconds_per_step"]})
-    print(f"top-1 on the {rows[0]['judged_on']} images\n")
+    print(f"top-1 on the {rows[0]['evaluated_on']} images\n")
     print("| network | original | distilled | gain | core-s a step, original | distilled |\n| --- | --- | --- | --- | --- | --- |")
     for r in rows:
         print(f"| {r['network']} | {r['original']:.1f} % | {r['distilled']:.1f} % | {r['gain']:+.1f} | "

@@ -116,7 +116,7 @@ def main():
     parser.add_argument("--groups", type=int, default=32, help="groups of pictures cached per pass")
     parser.add_argument("--passes", type=int, default=4)
     parser.add_argument("--epochs", type=float, default=20, help="of the student's joint phase")
-    parser.add_argument("--held-out", type=int, default=1000, help="pictures that judge the students")
+    parser.add_argument("--held-out", type=int, default=1000, help="pictures to evaluate the students on")
     parser.add_argument("--arch", default="resnet18")
     parser.add_argument("--width", type=int, default=32, help="channels of the student's first stage; 64 is the whole ResNet")
     parser.add_argument("--out", default="pilot", metavar="DIR")
@@ -137,10 +137,10 @@ def main():
         draw(images.pop(), out / "images", args.groups * group, args.held_out, args.seed)
         (out / "images" / "drawn").write_text("")
     allow = ["--allow", args.allow] if args.allow else []
-    judged = json.loads(run(out / "evaluate.log", BIN / "vitrine-extract", "--evaluate", *args.configs, *allow, "--json", "--set",
+    scores = json.loads(run(out / "evaluate.log", BIN / "vitrine-extract", "--evaluate", *args.configs, *allow, "--json", "--set",
                             f"images={out / 'images' / 'held_out'}", "--set", f"check_images={args.held_out}"))
     rows = []
-    for path, config, score in zip(args.configs, configs, judged):
+    for path, config, score in zip(args.configs, configs, scores):
         print(f"pilot: {score['teacher']} ({path})", file=sys.stderr)
         rows.append({"teacher": score["teacher"], "teacher_top1": score["top1"], "core_ms_per_image": score["core_ms_per_image"],
                      **try_teacher(args, path, config, out)})

@@ -11,7 +11,7 @@ SET      few    3 classes of 30 pictures
          default: all. Each has a teacher of its own, a small ViT that learnt the classes from other, labelled pictures.
 
 Beside the chosen settings the search tries, one at a time, half and twice the learning rate, a quarter and four times the weight decay, half
-and twice the epochs. Every student is judged once, on 2,000 further pictures; as the best of several is chosen on them, the search is
+and twice the epochs. Every student is evaluated once, on 2,000 further pictures; as the best of several is chosen on them, the search is
 favoured. Runs that have a summary are not repeated, so that the same command resumes. Prints a table, writes OUT/rules.csv.
 """
 import argparse
@@ -26,7 +26,7 @@ import tomllib
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(os.environ.get("VITRINE_BIN", ROOT / "build" / "bin"))
-JUDGED = 2000
+TESTED = 2000
 # classes; pictures with labels, and further ones without; labelled ones of the teacher, and its epochs
 SETS = {
     "few": (3, 90, 0, 1500, 20),
@@ -59,7 +59,7 @@ def prepare(out, name, seed):
     classes, labelled, unlabelled, taught, epochs = SETS[name]
     images = out / name / "images"
     if not (out / name / "drawn").exists():
-        splits = {"teacher": taught, "student": labelled, "test": JUDGED} | ({"unlabelled": unlabelled} if unlabelled else {})
+        splits = {"teacher": taught, "student": labelled, "test": TESTED} | ({"unlabelled": unlabelled} if unlabelled else {})
         run(out / name / "draw.log", BIN / "vitrine-draw", images, "--classes", classes, "--size", 96, "--seed", seed + 7,
             *(word for split, count in splits.items() for word in ("--split", f"{split}={count}")))
         (out / name / "drawn").touch()

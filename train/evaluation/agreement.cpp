@@ -18,7 +18,8 @@ at::Tensor numbers(std::span<const std::uint32_t> images) {
 
 }  // namespace
 
-TeacherJudge::TeacherJudge(const TargetOptions& options, const std::vector<std::string>& names, std::size_t classes)
+EvaluationTeacher::EvaluationTeacher(const TargetOptions& options, const std::vector<std::string>& names,
+                                     std::size_t classes)
     : teacher_(options.teacher, options.taps) {
   const auto own = static_cast<std::uint32_t>(teacher_.classes());
   if (const ClassMapFiles files = options.class_map_files(); files.given()) map_ = read_class_map(files, own, names);
@@ -27,7 +28,8 @@ TeacherJudge::TeacherJudge(const TargetOptions& options, const std::vector<std::
          "; agreement needs the same classes in the same order, or a class map (targets.class_map)");
 }
 
-TeacherJudge::Judged TeacherJudge::logits(const Evaluation& evaluation, std::span<const std::uint32_t> images) const {
+EvaluationTeacher::Outputs EvaluationTeacher::logits(const Evaluation& evaluation,
+                                                     std::span<const std::uint32_t> images) const {
   Evaluation::Crops crops =
       evaluation.crops(images, teacher_.image_size(), teacher_.options().crop_pct, teacher_.crop_mode());
   if (crops.images.empty()) return {};
@@ -43,15 +45,15 @@ Agreement::Agreement(const TargetOptions& options, const Evaluation& images, con
                      std::size_t classes, const StopFlag& stop)
     : images_(images) {
   constexpr std::uint32_t kBatch = 64;
-  const TeacherJudge judge(options, names, classes);
+  const EvaluationTeacher teacher(options, names, classes);
   const auto count = static_cast<std::uint32_t>(images.index().images.size());
   classes_ = at::full({count}, -1, at::kLong);
   for (std::uint32_t first = 0; first < count; first += kBatch) {
     throw_if_stopped(stop, "while the teacher ran on the validation images");
     std::vector<std::uint32_t> wanted(std::min(kBatch, count - first));
     std::iota(wanted.begin(), wanted.end(), first);
-    const TeacherJudge::Judged judged = judge.logits(images, wanted);
-    if (!judged.images.empty()) classes_.index_copy_(0, numbers(judged.images), judged.logits.argmax(1));
+    const EvaluationTeacher::Outputs outputs = teacher.logits(images, wanted);
+    if (!outputs.images.empty()) classes_.index_copy_(0, numbers(outputs.images), outputs.logits.argmax(1));
   }
 }
 

@@ -18,18 +18,18 @@
 namespace vitrine {
 
 /// The teacher of TargetOptions applied to clean crops, its classes mapped to the student's where a map is given.
-class TeacherJudge {
+class EvaluationTeacher {
  public:
   /// `names`: of the student's classes; empty without labels. Throws Error unless the teacher has `classes` classes
   /// (after mapping, if there is a map).
-  TeacherJudge(const TargetOptions& options, const std::vector<std::string>& names, std::size_t classes);
+  EvaluationTeacher(const TargetOptions& options, const std::vector<std::string>& names, std::size_t classes);
 
-  struct Judged {
+  struct Outputs {
     at::Tensor logits;                  ///< [N, classes]; -infinity for a class that the teacher does not know
     std::vector<std::uint32_t> images;  ///< the N requested images that can be read
   };
   /// The teacher's logits on crops of its own size and preprocessing.
-  Judged logits(const Evaluation& evaluation, std::span<const std::uint32_t> images) const;
+  Outputs logits(const Evaluation& evaluation, std::span<const std::uint32_t> images) const;
 
  private:
   Teacher teacher_;
@@ -40,7 +40,7 @@ class TeacherJudge {
 /// and is then released. Throws Stopped between two batches once `stop` is set.
 class Agreement {
  public:
-  /// Arguments as TeacherJudge's. `images` must outlive this object.
+  /// Arguments as EvaluationTeacher's. `images` must outlive this object.
   Agreement(const TargetOptions& options, const Evaluation& images, const std::vector<std::string>& names,
             std::size_t classes, const StopFlag& stop = never_stop());
 

@@ -41,11 +41,11 @@ std::string classes_without_images(const std::vector<std::string>& classes, std:
 
 std::string as_text(const Report& report) {
   std::string out;
-  if (report.judgement) {
+  if (report.metrics) {
     out = row("class", "images", "top-1 %");
     std::vector<std::uint64_t> images;
     for (std::size_t c = 0; c < report.classes.size(); ++c) {
-      const Hits& hits = report.judgement->classes()[c];
+      const Hits& hits = report.metrics->classes()[c];
       images.push_back(hits.images);
       if (hits.images > 0) out += row(report.classes[c], std::to_string(hits.images), percent(hits.share()));
     }
@@ -54,12 +54,12 @@ std::string as_text(const Report& report) {
   }
   out += text(report.checkpoint, report.about.empty() ? "" : " (" + report.about + ")", " on ",
               counted(report.images, "image"), " of ", report.folder, ", computed in ", report.precision, "\n");
-  if (report.judgement) {
-    const Accuracy accuracy = report.judgement->accuracy();
+  if (report.metrics) {
+    const Accuracy accuracy = report.metrics->accuracy();
     out += text("top-1 ", percent(accuracy.top1), " %, top-5 ", percent(accuracy.top5), " %\n");
     out +=
-        text("calibration error ", percent(report.judgement->calibration_error()), " % (", ClassificationMetrics::kBins,
-             " bins; mean confidence ", percent(report.judgement->confidence()), " %)\n");
+        text("calibration error ", percent(report.metrics->calibration_error()), " % (", ClassificationMetrics::kBins,
+             " bins; mean confidence ", percent(report.metrics->confidence()), " %)\n");
   }
   if (report.agreement) out += text("agrees with the teacher on ", percent(*report.agreement), " %\n");
   if (!report.left_out.empty()) out += text("left out: ", counts_by_kind(report.left_out), "\n");
@@ -74,16 +74,16 @@ std::string as_json(const Report& report) {
                                  {"precision", report.precision},
                                  {"images_in", report.folder},
                                  {"images", report.images}};
-  if (report.judgement) {
-    const Accuracy accuracy = report.judgement->accuracy();
+  if (report.metrics) {
+    const Accuracy accuracy = report.metrics->accuracy();
     json["top1"] = accuracy.top1;
     json["top5"] = accuracy.top5;
-    json["calibration_error"] = report.judgement->calibration_error();
-    json["confidence"] = report.judgement->confidence();
+    json["calibration_error"] = report.metrics->calibration_error();
+    json["confidence"] = report.metrics->confidence();
   }
   if (report.agreement) json["teacher_agreement"] = *report.agreement;
-  for (std::size_t c = 0; report.judgement && c < report.classes.size(); ++c) {
-    const Hits& hits = report.judgement->classes()[c];
+  for (std::size_t c = 0; report.metrics && c < report.classes.size(); ++c) {
+    const Hits& hits = report.metrics->classes()[c];
     json["classes"].push_back({{"name", report.classes[c]}, {"images", hits.images}, {"right", hits.right}});
   }
   for (const LeftOut& entry : report.left_out)

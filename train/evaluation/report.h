@@ -14,14 +14,14 @@
 namespace vitrine {
 
 struct Report {
-  std::string checkpoint, folder;                  ///< the evaluated file, and the folder of images
-  std::string about;                               ///< description of the weights; may be empty
-  std::string precision;                           ///< of the arithmetic: "fp32", "tf32", "bf16" or "fp16"
-  std::uint64_t images = 0;                        ///< evaluated: those of the folder that can be read
-  std::vector<LeftOut> left_out = {};              ///< of the folder, sorted by path
-  std::vector<std::string> classes;                ///< names, in the order of the model's outputs; none without labels
-  std::optional<ClassificationMetrics> judgement;  ///< metrics that need labels; none with labels = "none"
-  std::optional<double> agreement;                 ///< with the teacher, if there is one: a share in [0, 1]
+  std::string checkpoint, folder;                ///< the evaluated file, and the folder of images
+  std::string about;                             ///< description of the weights; may be empty
+  std::string precision;                         ///< of the arithmetic: "fp32", "tf32", "bf16" or "fp16"
+  std::uint64_t images = 0;                      ///< evaluated: those of the folder that can be read
+  std::vector<LeftOut> left_out = {};            ///< of the folder, sorted by path
+  std::vector<std::string> classes;              ///< names, in the order of the model's outputs; none without labels
+  std::optional<ClassificationMetrics> metrics;  ///< metrics that need labels; none with labels = "none"
+  std::optional<double> agreement;               ///< with the teacher, if there is one: a share in [0, 1]
 };
 
 /// "14.00" for 0.14.

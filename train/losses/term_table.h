@@ -1,4 +1,4 @@
-// The one list of the loss's terms: what sums them, logs them and judges their course goes through it. Free of
+// The one list of the loss's terms: what sums them, logs them and reports their course goes through it. Free of
 // LibTorch, as loss_weights.h is. README.md in train says what else a new term needs.
 #ifndef VITRINE_TRAIN_LOSSES_TERM_TABLE_H_
 #define VITRINE_TRAIN_LOSSES_TERM_TABLE_H_

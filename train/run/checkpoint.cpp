@@ -26,7 +26,7 @@ Json json_of(const Checkpoint& checkpoint) {
     allowed.push_back({{"word", word}, {"difference", difference}});
   Json json = {{"step", checkpoint.step},
                {"finished", checkpoint.finished},
-               {"to_judge", checkpoint.to_judge},
+               {"validation_due", checkpoint.validation_due},
                {"best_score", checkpoint.best.score},
                {"best_step", checkpoint.best.step},
                {"best_epoch", checkpoint.best.epoch},
@@ -58,7 +58,7 @@ Checkpoint checkpoint_of(const JsonFields& in) {
   Checkpoint out;
   out.step = in.integer<std::uint64_t>("step");
   out.finished = in.flag_or("finished", false);
-  out.to_judge = in.flag_or("to_judge", false);
+  out.validation_due = in.flag_or("validation_due", false);
   out.best.score = in.number("best_score", -1, 1);
   out.best.step = in.integer_or<std::uint64_t>("best_step", 0);
   out.best.epoch = in.integer_or<std::uint64_t>("best_epoch", 0);

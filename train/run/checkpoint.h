@@ -30,9 +30,9 @@ struct BestWeights {
 
 /// The data stream needs no state but the step: order, augmentation and noise are functions of it.
 struct Checkpoint {
-  std::uint64_t step = 0;  ///< steps done
-  bool finished = false;   ///< the schedule is done, and exported/last.safetensors and summary.json are written
-  bool to_judge = false;   ///< the validation due after `step` is still to be made
+  std::uint64_t step = 0;       ///< steps done
+  bool finished = false;        ///< the schedule is done, and exported/last.safetensors and summary.json are written
+  bool validation_due = false;  ///< the validation due after `step` is still to be made
   BestWeights best;
   std::optional<Accuracy> validation;  ///< the last one
   std::optional<double> agreement;     ///< likewise

@@ -62,9 +62,9 @@ void describe_features(const TrainOptions& options, const Objective& objective, 
 void describe_shared_images(const ImageIndex& training, const Evaluation* validation, const Evaluation* test) {
   std::unordered_map<std::uint64_t, const ImageEntry*> by_hash;
   for (const ImageEntry& image : training.images) by_hash.emplace(image.hash, &image);
-  for (const Evaluation* judged : {validation, test}) {
-    if (judged == nullptr) continue;
-    const std::vector<ImageEntry>& images = judged->index().images;
+  for (const Evaluation* evaluation : {validation, test}) {
+    if (evaluation == nullptr) continue;
+    const std::vector<ImageEntry>& images = evaluation->index().images;
     std::uint64_t shared = 0;
     const ImageEntry *first = nullptr, *twin = nullptr;
     for (const ImageEntry& image : images) {
@@ -74,27 +74,27 @@ void describe_shared_images(const ImageIndex& training, const Evaluation* valida
     }
     if (shared > 0)
       note(text("warning: ", human_count(shared), " of the ", human_count(images.size()),
-                judged == test ? " test" : " validation",
+                evaluation == test ? " test" : " validation",
                 shared == 1 ? " images is a training image too (" : " images are training images too (", first->id,
                 " is ", twin->id, "); accuracy on them says little about new images"));
   }
 }
 
 void describe_missing_classes(const Evaluation* validation, const Evaluation* test) {
-  for (const Evaluation* judged : {validation, test}) {
-    if (judged == nullptr) continue;
-    const std::vector<std::string>& classes = judged->index().classes;
+  for (const Evaluation* evaluation : {validation, test}) {
+    if (evaluation == nullptr) continue;
+    const std::vector<std::string>& classes = evaluation->index().classes;
     std::vector<std::uint64_t> images(classes.size());
-    for (const ImageEntry& image : judged->index().images)
+    for (const ImageEntry& image : evaluation->index().images)
       if (image.label != kNoLabel) ++images.at(image.label);
-    const std::string without =
-        classes_without_images(classes, images, "the student's", judged == test ? "test image" : "validation image");
+    const std::string without = classes_without_images(classes, images, "the student's",
+                                                       evaluation == test ? "test image" : "validation image");
     if (!without.empty()) note(without + "; accuracy there says nothing about them");
   }
 }
 
 void describe_plan(const TrainOptions& options, const ImageIndex& index, const std::vector<TrackInfo>& tracks,
-                   const PhaseBounds& bounds, const Judge& judge) {
+                   const PhaseBounds& bounds, const Evaluator& evaluator) {
   note(text("images: ", human_count(index.images.size()), " in ", counted(index.classes.size(), "class", "classes"),
             ", ", human_count(index.labelled()), " with a label"));
   for (const TrackInfo& track : tracks) note("targets: " + track.directory());
@@ -116,7 +116,7 @@ void describe_plan(const TrainOptions& options, const ImageIndex& index, const s
   const auto images_of = [](const Evaluation* images) {
     return images == nullptr ? std::string("none") : counted(images->index().images.size(), "image");
   };
-  note(text("validation: ", images_of(judge.validation()), "; test: ", images_of(judge.test())));
+  note(text("validation: ", images_of(evaluator.validation()), "; test: ", images_of(evaluator.test())));
 }
 
 void describe_memory(const TrainOptions& options, const torch::nn::Module& student, const Objective& objective,

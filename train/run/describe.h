@@ -12,7 +12,7 @@
 #include "train/evaluation/evaluate.h"
 #include "train/matching/objective.h"
 #include "train/optim/schedule.h"
-#include "train/run/judge.h"
+#include "train/run/evaluator.h"
 #include "train/run/options.h"
 #include "train/targets/source.h"
 
@@ -37,7 +37,7 @@ void describe_missing_classes(const Evaluation* validation, const Evaluation* te
 /// For a dry run. Prints the images, the tracks, each phase in steps with its learning rate and terms, and what is
 /// validated and tested. `bounds`: of the phases.
 void describe_plan(const TrainOptions& options, const ImageIndex& index, const std::vector<TrackInfo>& tracks,
-                   const PhaseBounds& bounds, const Judge& judge);
+                   const PhaseBounds& bounds, const Evaluator& evaluator);
 
 /// For a dry run. Prints an estimate of the memory: weights, gradients, optimizer and averages, which are exact, and
 /// the groups in work; without the activations of a step, which depend on the model. `plan`: of the views.

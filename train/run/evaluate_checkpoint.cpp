@@ -95,7 +95,7 @@ TrainOptions as_recorded(TrainOptions options, const WeightsRecord& record, cons
   options.model = record.model;
   const auto tell = [&](const char* key, const auto& given, const auto& theirs, const auto& words) {
     if (given != theirs)
-      note(text(file, ": was trained with ", key, " = ", words(theirs), "; judged with ", words(given),
+      note(text(file, ": was trained with ", key, " = ", words(theirs), "; evaluated with ", words(given),
                 ", as configured"));
   };
   const auto number = [](const auto& value) { return text(value); };
@@ -112,7 +112,7 @@ TrainOptions as_recorded(TrainOptions options, const WeightsRecord& record, cons
 }
 
 // The weights to evaluate, and their record.
-struct Judged {
+struct StudentFile {
   std::string file;
   Tensors weights;
   std::optional<WeightsRecord> record;
@@ -120,10 +120,10 @@ struct Judged {
   std::int64_t classes() const { return outputs(weights, file); }
 };
 
-Judged open_weights(const std::filesystem::path& checkpoint, bool configured) {
+StudentFile open_weights(const std::filesystem::path& checkpoint, bool configured) {
   const std::filesystem::path file = weights_file(checkpoint);
-  Judged out{file.string(), checkpoint_weights(file),
-             WeightsRecord::parse(load_safetensors_metadata(file), file.string())};
+  StudentFile out{file.string(), checkpoint_weights(file),
+                  WeightsRecord::parse(load_safetensors_metadata(file), file.string())};
   if (!out.record && !configured)
     throw Error(
         ErrorKind::kInput,
@@ -135,10 +135,10 @@ Judged open_weights(const std::filesystem::path& checkpoint, bool configured) {
 }
 
 // Checks before any image is scanned.
-void check(const Judged& judged, const TrainOptions& options) {
-  const bool is_vit = judged.weights.contains("patch_embed.proj.weight");
+void check(const StudentFile& student, const TrainOptions& options) {
+  const bool is_vit = student.weights.contains("patch_embed.proj.weight");
   if (is_vit != (options.model.kind == "vit"))
-    fail(judged.file, ": holds ", is_vit ? "a ViT" : "no ViT", ", but model.kind is \"", options.model.kind,
+    fail(student.file, ": holds ", is_vit ? "a ViT" : "no ViT", ", but model.kind is \"", options.model.kind,
          "\"; give the configuration that it was trained with");
   if (options.labels == Labels::kNone && options.targets.teacher.file().empty())
     fail(
@@ -146,71 +146,73 @@ void check(const Judged& judged, const TrainOptions& options) {
         "given; give it, or labels");
 }
 
-Network network_of(const Judged& judged, const TrainOptions& options, at::Device device) {
+Network network_of(const StudentFile& student, const TrainOptions& options, at::Device device) {
   ModelOptions model = options.model;
   model.weights.clear();
-  Network network(model, static_cast<int>(judged.classes()), device);
-  load_weights(network.module(), judged.weights, judged.file);
+  Network network(model, static_cast<int>(student.classes()), device);
+  load_weights(network.module(), student.weights, student.file);
   return network;
 }
 
 // Metrics from labels, and agreement with the teacher on the images that both can read.
-void judge_by_labels(const Evaluation& evaluation, Network& network, at::Device device, const TrainOptions& options,
-                     const StopFlag& stop, Report& report) {
-  std::optional<TeacherJudge> teacher;
+void evaluate_by_labels(const Evaluation& evaluation, Network& network, at::Device device, const TrainOptions& options,
+                        const StopFlag& stop, Report& report) {
+  std::optional<EvaluationTeacher> teacher;
   if (!options.targets.teacher.file().empty()) teacher.emplace(options.targets, report.classes, report.classes.size());
-  ClassificationMetrics& judgement = *report.judgement;
+  ClassificationMetrics& metrics = *report.metrics;
   const auto add = [&](at::Tensor logits, at::Tensor labels, std::span<const std::uint32_t> images) {
-    if (!teacher) return judgement.add(logits, labels, {});
-    const TeacherJudge::Judged judged = teacher->logits(evaluation, images);
-    if (judged.images.empty()) return;
-    if (judged.images.size() < images.size()) {  // the teacher could not read one that the student read
+    if (!teacher) return metrics.add(logits, labels, {});
+    const EvaluationTeacher::Outputs outputs = teacher->logits(evaluation, images);
+    if (outputs.images.empty()) return;
+    if (outputs.images.size() < images.size()) {  // the teacher could not read one that the student read
       std::vector<std::int64_t> rows;
-      for (const std::uint32_t image : judged.images) rows.push_back(std::ranges::find(images, image) - images.begin());
+      for (const std::uint32_t image : outputs.images)
+        rows.push_back(std::ranges::find(images, image) - images.begin());
       const at::Tensor both = at::tensor(rows, at::kLong).to(device);
       logits = logits.index_select(0, both), labels = labels.index_select(0, both);
     }
-    judgement.add(logits, labels, judged.logits);
+    metrics.add(logits, labels, outputs.logits);
   };
   evaluation.visit(network, device, add, stop);
-  report.agreement = judgement.agreement();
+  report.agreement = metrics.agreement();
 }
 
 }  // namespace
 
 Report evaluate_checkpoint(const TrainOptions& given, const std::filesystem::path& checkpoint, bool configured,
                            const std::vector<std::string>& overrides, const StopFlag& stop) {
-  const std::optional<ImageFolders> folder = given.judged_folders();
+  const std::optional<ImageFolders> folder = given.evaluation_folders();
   if (!folder)
     fail("there are no images to evaluate on; give them with --images DIR, or a configuration with test or validation");
   if (!given.targets.teacher.file().empty()) select_device(given.targets.teacher.device);
   const at::Device device = select_device(given.device);
   if (given.threads > 0) at::set_num_threads(static_cast<int>(given.threads));
-  const Judged judged = open_weights(checkpoint, configured);
-  const TrainOptions options = judged.record ? as_recorded(given, *judged.record, judged.file, overrides) : given;
+  const StudentFile student = open_weights(checkpoint, configured);
+  const TrainOptions options = student.record ? as_recorded(given, *student.record, student.file, overrides) : given;
   const PrecisionScope precision(options.precision, device, "precision");
-  check(judged, options);
+  check(student, options);
   const std::size_t usual = tbb::global_control::active_value(tbb::global_control::max_allowed_parallelism);
   const tbb::global_control threads(tbb::global_control::max_allowed_parallelism,
                                     std::max<std::size_t>(usual, options.workers));
   const bool labelled = options.labels != Labels::kNone;
   const EvaluationOptions how = options.evaluation_options(picture_size(options));
-  const auto classes = static_cast<std::size_t>(judged.classes());
-  const ModelClasses known{judged.record ? judged.record->classes : std::vector<std::string>(), classes, judged.file};
+  const auto classes = static_cast<std::size_t>(student.classes());
+  const ModelClasses known{student.record ? student.record->classes : std::vector<std::string>(), classes,
+                           student.file};
   ImageFolders images = *folder;
   images.labels = labelled ? Labels::kFolders : Labels::kNone;
   const Evaluation evaluation = labelled ? Evaluation(images, known, how, stop) : Evaluation(images, how, stop);
-  Network network = network_of(judged, options, device);
+  Network network = network_of(student, options, device);
 
   Report report;
-  report.checkpoint = judged.file;
+  report.checkpoint = student.file;
   report.folder = images.describe();
-  report.about = judged.record ? words_of(*judged.record) : "";
+  report.about = student.record ? words_of(*student.record) : "";
   report.precision = options.precision;
   if (labelled) {
     report.classes = evaluation.index().classes;
-    report.judgement.emplace(judged.classes());
-    judge_by_labels(evaluation, network, device, options, stop, report);
+    report.metrics.emplace(student.classes());
+    evaluate_by_labels(evaluation, network, device, options, stop, report);
   } else {
     report.agreement = Agreement(options.targets, evaluation, known.names, classes, stop).run(network, device, stop);
   }

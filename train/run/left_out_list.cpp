@@ -21,11 +21,11 @@ void keep_left_out(const TrainingImages& images, const ImageFolders& folders, co
   std::vector<LeftOut> all;
   for (const LeftOut& entry : images.left_out) all.push_back(by_path(entry));
   for (const LeftOut& entry : images.bad->met()) all.push_back(by_path(entry));
-  for (const Evaluation* judged : {validation, test}) {
-    if (judged == nullptr) continue;
-    const std::vector<LeftOut> left_out = judged->left_out();
+  for (const Evaluation* evaluation : {validation, test}) {
+    if (evaluation == nullptr) continue;
+    const std::vector<LeftOut> left_out = evaluation->left_out();
     if (!left_out.empty())
-      note(text("left out of the ", judged == test ? "test" : "validation", " images: ", counts_by_kind(left_out)));
+      note(text("left out of the ", evaluation == test ? "test" : "validation", " images: ", counts_by_kind(left_out)));
     all.insert(all.end(), left_out.begin(), left_out.end());
   }
   write_left_out(list, all, [resumed](const LeftOut&) { return resumed; });

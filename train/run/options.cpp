@@ -113,7 +113,7 @@ std::optional<ImageFolders> TrainOptions::validation_folders() const {
   return held;
 }
 
-std::optional<ImageFolders> TrainOptions::judged_folders() const {
+std::optional<ImageFolders> TrainOptions::evaluation_folders() const {
   return test.empty() ? validation_folders() : ImageFolders(test);
 }
 

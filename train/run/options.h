@@ -88,8 +88,8 @@ struct TrainOptions {
   ImageFolders folders() const;
   /// The images of `validation`, or the held-out ones, as class folders; nothing without either.
   std::optional<ImageFolders> validation_folders() const;
-  /// What a finished student is judged on: the images of `test`, else those that validate it.
-  std::optional<ImageFolders> judged_folders() const;
+  /// What a finished student is evaluated on: the images of `test`, else those that validate it.
+  std::optional<ImageFolders> evaluation_folders() const;
   /// `select` with kAuto resolved; kLast without validation images.
   Select selection() const;
 

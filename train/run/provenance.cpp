@@ -167,11 +167,11 @@ void check_tracks(const std::filesystem::path& cache, const std::vector<TrackInf
   for (const auto& [teacher, own] : teachers) check_tracks_of_teacher(cache, own, allowance);
 }
 
-TeacherOptions check_judge(const TrackInfo& track, const TeacherOptions& judge, Allowance& allowance) {
-  const std::string who = "the judge " + judge.file(), sha256 = teacher_sha256(judge.file(), judge.zero_shot);
+TeacherOptions check_evaluation_teacher(const TrackInfo& track, const TeacherOptions& teacher, Allowance& allowance) {
+  const std::string who = "the teacher " + teacher.file(), sha256 = teacher_sha256(teacher.file(), teacher.zero_shot);
   compare("targets.teacher", {weights_of(track), {who, {{"weights_sha256", sha256}}}}, Difference::kTeachers,
           "give the cache's teacher in targets.teacher.weights", allowance);
-  const TeacherOptions filled = filled_from(track, sha256 == track.teacher.weights_sha256, judge);
+  const TeacherOptions filled = filled_from(track, sha256 == track.teacher.weights_sha256, teacher);
   compare("targets.teacher",
           {colours_of(track.directory(), track.teacher.mean, track.teacher.stddev),
            colours_of(who, filled.mean, filled.stddev)},

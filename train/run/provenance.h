@@ -61,7 +61,7 @@ void check_tracks(const std::filesystem::path& cache, const std::vector<TrackInf
 
 /// Compares the teacher used for agreement (targets.teacher) with the one that made `track`. Throws Error. Returns the
 /// options of the former, with empty ones filled in from `track`.
-TeacherOptions check_judge(const TrackInfo& track, const TeacherOptions& judge, Allowance& allowance);
+TeacherOptions check_evaluation_teacher(const TrackInfo& track, const TeacherOptions& teacher, Allowance& allowance);
 
 /// The keys of a run's tracks in its checkpoint: track.name(), or for a second track of that name its directory.
 std::vector<std::pair<std::string, TrackInfo>> by_name(const std::vector<TrackInfo>& tracks);

@@ -57,7 +57,7 @@ std::vector<std::string> RunFiles::present() const {
   const bool former = has_former_layout();
   std::vector<std::string> own;
   for (const std::filesystem::path& path : {config(), metrics(), metrics_table(), mapping(), summary(), left_out(),
-                                            report(), judgement(), events(), checkpoints(), exported()})
+                                            report(), evaluation(), events(), checkpoints(), exported()})
     own.push_back(path.filename().string());
   for (const DirectoryEntry& entry : list_directory(directory_))
     if (std::ranges::find(own, entry.name) != own.end() || is_numbered(entry.name, "summary-", ".json") ||

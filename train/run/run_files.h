@@ -23,7 +23,7 @@ class RunFiles {
   std::filesystem::path summary() const { return directory_ / "summary.json"; }
   std::filesystem::path left_out() const;  ///< left_out.h
   std::filesystem::path report() const { return directory_ / "report.html"; }
-  std::filesystem::path judgement() const { return directory_ / "judgement.json"; }
+  std::filesystem::path evaluation() const { return directory_ / "evaluation.json"; }
   std::filesystem::path events() const { return directory_ / "events"; }
 
   std::filesystem::path checkpoints() const { return directory_ / "checkpoints"; }

@@ -21,7 +21,7 @@ std::optional<std::uint64_t> included_step(const nlohmann::ordered_json& line, c
   const nlohmann::ordered_json& event = line.at("event");
   const auto step = integer_of<std::uint64_t>(line.at("step"));
   if (!event.is_string() || !step || *step > start.step) return std::nullopt;
-  if (*step == start.step && ((event == "validation" && start.to_judge) || (event == "end" && !start.finished)))
+  if (*step == start.step && ((event == "validation" && start.validation_due) || (event == "end" && !start.finished)))
     return std::nullopt;
   return step;
 }

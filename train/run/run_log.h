@@ -21,8 +21,8 @@ namespace vitrine {
 /// Where a run resumes: the step of its checkpoint, and what that has of the events at that step.
 struct LogStart {
   std::uint64_t step = 0;
-  bool to_judge = false;  ///< the validation due after `step` is still to be made
-  bool finished = false;  ///< the run ended at `step`
+  bool validation_due = false;  ///< the validation due after `step` is still to be made
+  bool finished = false;        ///< the run ended at `step`
 };
 
 /// Appends to the log. Each line is flushed when it is added. Not thread-safe.

@@ -28,11 +28,11 @@ TrainResult summary_of(const JsonFields& in) {
   out.core_seconds = in.number("core_seconds", 0, kMaxRunSeconds);
   out.wait_share = in.number("wait_share", 0, kMaxRunSeconds);
   out.size = in.integer_or<std::uint32_t>("size", 0);
-  if (in.has("judged_on")) {
-    const std::string on = in.words("judged_on");
-    if (on != "test" && on != "validation") in.damaged("judged_on is neither test nor validation");
+  if (in.has("evaluated_on")) {
+    const std::string on = in.words("evaluated_on");
+    if (on != "test" && on != "validation") in.damaged("evaluated_on is neither test nor validation");
     (on == "test" ? out.test : out.validation) =
-        Accuracy{in.number("top1", 0, 1), in.number("top5", 0, 1), in.integer<std::uint64_t>("judged_images")};
+        Accuracy{in.number("top1", 0, 1), in.number("top5", 0, 1), in.integer<std::uint64_t>("evaluated_images")};
   }
   if (in.has("skipped_updates")) out.skipped_updates = in.integer<std::uint64_t>("skipped_updates");
   out.allowed = allowed_differences(in);
@@ -51,7 +51,7 @@ TrainResult summary_of(const JsonFields& in) {
 }  // namespace
 
 void write_summary(const std::filesystem::path& directory, const TrainResult& result) {
-  const std::optional<Accuracy>& judged = result.test ? result.test : result.validation;
+  const std::optional<Accuracy>& accuracy = result.test ? result.test : result.validation;
   nlohmann::ordered_json json = {
       {"steps", result.steps},
       {"images_seen", result.images_seen},
@@ -59,11 +59,11 @@ void write_summary(const std::filesystem::path& directory, const TrainResult& re
       {"core_seconds", result.core_seconds},
       {"core_seconds_per_step", result.steps > 0 ? result.core_seconds / static_cast<double>(result.steps) : 0},
       {"wait_share", result.wait_share}};
-  if (judged) {
-    json["judged_on"] = result.test ? "test" : "validation";
-    json["judged_images"] = judged->images;
-    json["top1"] = judged->top1;
-    json["top5"] = judged->top5;
+  if (accuracy) {
+    json["evaluated_on"] = result.test ? "test" : "validation";
+    json["evaluated_images"] = accuracy->images;
+    json["top1"] = accuracy->top1;
+    json["top5"] = accuracy->top5;
   }
   for (const auto& [word, difference] : result.allowed)
     json["allowed"].push_back({{"word", word}, {"difference", difference}});

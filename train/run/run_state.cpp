@@ -54,10 +54,10 @@ void load_tensors(const Tensors& tensors, const Learners& learners, const std::s
   if (GradScaler* scaler = learners.step.scaler()) scaler->load(parts["scaler"], where);
 }
 
-void RunState::save(const std::filesystem::path& output, std::uint64_t step, bool to_judge, const Learners& learners,
-                    const Batches& batches, const Allowance& allowance) {
+void RunState::save(const std::filesystem::path& output, std::uint64_t step, bool validation_due,
+                    const Learners& learners, const Batches& batches, const Allowance& allowance) {
   checkpoint.step = step;
-  checkpoint.to_judge = to_judge;
+  checkpoint.validation_due = validation_due;
   checkpoint.finished = false;
   checkpoint.seconds = seconds();
   checkpoint.core_seconds = core_seconds();

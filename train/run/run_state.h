@@ -33,7 +33,7 @@ void load_tensors(const Tensors& tensors, const Learners& learners, const std::s
 
 /// Not thread-safe.
 struct RunState {
-  /// The next checkpoint. Settings, plan, tracks and passes are set when the run begins; the judge writes the scores;
+  /// The next checkpoint. Settings, plan, tracks and passes are set when the run begins; Evaluator writes the scores;
   /// save() sets the rest.
   Checkpoint checkpoint;
   bool saved = false;            ///< last.json equals `checkpoint`
@@ -46,7 +46,7 @@ struct RunState {
   double core_start = 0;
 
   /// Writes the checkpoint of `step` into the existing directory `output`.
-  void save(const std::filesystem::path& output, std::uint64_t step, bool to_judge, const Learners& learners,
+  void save(const std::filesystem::path& output, std::uint64_t step, bool validation_due, const Learners& learners,
             const Batches& batches, const Allowance& allowance);
   /// The inverse of save(): restores this state and the learners from `resumed`, a checkpoint in `output`, and records
   /// its allowed differences in `allowance`. Throws Error for a damaged file or tensors of another model.

@@ -57,7 +57,7 @@ Step::Result Step::make(const Batch& whole, const SchedulePoint& point, std::uin
   weights.r = options_.r.value_or(weights.r);
   optimizer_->zero_grad();
   out.weights = weights;
-  out.terms = backward(batch, phase, weights, read_loss && observer_ != nullptr);
+  out.terms = backward(batch, phase, weights, read_loss && statistics_ != nullptr);
   const at::Tensor norm = update(point.lr, read_loss);
   if (read_loss) out.loss = read(out.terms, weights, phase, number);
   if (norm.defined()) out.gradient_norm = norm.item<double>();
@@ -80,7 +80,7 @@ LossTerms Step::backward(const Batch& batch, const PhaseOptions& phase, const Lo
     }
     const double share = static_cast<double>(each) / static_cast<double>(views);
     const LossTerms terms = objective_.terms(out, micro, phase);
-    if (observed && !phase.freeze_student) observer_->see(out, micro.logits);
+    if (observed && !phase.freeze_student) statistics_->add(out, micro.logits);
     at::Tensor loss = combine(terms, options_.loss, weights);
     if (each < views) loss = loss * share;
     (scaler_ ? scaler_->scaled(loss) : loss).backward();

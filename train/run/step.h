@@ -17,7 +17,7 @@
 #include "train/optim/grad_scaler.h"
 #include "train/optim/optimizer.h"
 #include "train/optim/schedule.h"
-#include "train/run/observer.h"
+#include "train/run/output_statistics.h"
 #include "train/student/student.h"
 
 namespace vitrine {
@@ -52,14 +52,14 @@ class Step {
   };
   /// Updates what learns in the point's phase, with its learning rate. `number`: the step, from 0 over the whole run;
   /// seeds the noise. A batch with too_few() views makes no update. `read_loss`: reads the loss, which synchronises
-  /// with a GPU, and throws Error when it is not finite; shows the outputs to the observer.
+  /// with a GPU, and throws Error when it is not finite; adds the outputs to the statistics.
   Result make(const Batch& batch, const SchedulePoint& point, std::uint64_t number, bool read_loss);
 
   /// Whether so many views were left out that no step is made: all, or all but one, which BatchNorm cannot normalise.
   bool too_few(const Batch& batch) const;
 
-  /// `observer` (may be null) must outlive this object, or be replaced.
-  void observe(Observer* observer) { observer_ = observer; }
+  /// `statistics` (may be null) must outlive this object, or be replaced.
+  void measure_into(OutputStatistics* statistics) { statistics_ = statistics; }
   /// The L2 norm of each tensor that the optimizer may update.
   std::vector<double> norms() const;
 
@@ -76,7 +76,7 @@ class Step {
   StepOptions options_;
   Student& student_;
   Objective& objective_;
-  Observer* observer_ = nullptr;
+  OutputStatistics* statistics_ = nullptr;
   NamedParameters parameters_;
   std::unique_ptr<Optimizer> optimizer_;
   std::unique_ptr<GradScaler> scaler_;

@@ -19,14 +19,14 @@
 #include "train/run/checks.h"
 #include "train/run/codec_errors.h"
 #include "train/run/describe.h"
-#include "train/run/judge.h"
+#include "train/run/evaluator.h"
 #include "train/run/labels.h"
 #include "train/run/left_out_list.h"
 #include "train/run/run_files.h"
 #include "train/run/run_folder.h"
 #include "train/run/run_settings.h"
 #include "train/run/training_views.h"
-#include "train/run/watch.h"
+#include "train/run/monitor.h"
 #include "train/targets/make_source.h"
 
 namespace vitrine {
@@ -88,7 +88,7 @@ Trainer::Trainer(const TrainOptions& options, const StopFlag& stop)
       student_(seeded_student(options_, size_, classes_, device_, *images_.index)),
       views_(options_.folders(), images_.index, source_->plan().options().image_size, images_.bad) {
   options_.decoding = images_.index->decoding;    // with a cache, its own
-  auto settings = meaningful_settings(options_);  // before a judge's keys are filled in
+  auto settings = meaningful_settings(options_);  // before the evaluation teacher's keys are filled in
   check_provenance();
   choose_algorithms(options_.deterministic, options_.targets.source != TargetKind::kTeacher, device_,
                     process_environment());
@@ -117,7 +117,7 @@ void Trainer::check_provenance() {
   const std::vector<TrackInfo> tracks = source_->tracks();
   check_tracks(options_.targets.cache, tracks, cache_teachers(options_.targets).size() > 1, allowance_);
   if (options_.selection() == Select::kAgreement)
-    options_.targets.teacher = check_judge(tracks.front(), options_.targets.teacher, allowance_);
+    options_.targets.teacher = check_evaluation_teacher(tracks.front(), options_.targets.teacher, allowance_);
 }
 
 Tensors Trainer::state() {
@@ -154,19 +154,20 @@ void Trainer::describe() const {
 }
 
 // Writes what the directory must hold before the first step.
-void Trainer::begin(const Judge& judge) {
+void Trainer::begin(const Evaluator& evaluator) {
   if (resumed_ && resumed_->finished && steps_ > state_.first_step) {  // a finished run is extended
     keep_earlier_end(options_.output, state_.first_step);
     state_.checkpoint.finished = false;
     update_checkpoint(options_.output, state_.checkpoint);
   }
-  judge.begin(state_.checkpoint);
+  evaluator.begin(state_.checkpoint);
   if (!resumed_) save(0, false);
-  keep_left_out(images_, options_.folders(), options_.output, state_.first_step > 0, judge.validation(), judge.test());
+  keep_left_out(images_, options_.folders(), options_.output, state_.first_step > 0, evaluator.validation(),
+                evaluator.test());
 }
 
-void Trainer::save(std::uint64_t step, bool to_judge) {
-  state_.save(options_.output, step, to_judge, learners(), *batches_, allowance_);
+void Trainer::save(std::uint64_t step, bool validation_due) {
+  state_.save(options_.output, step, validation_due, learners(), *batches_, allowance_);
 }
 
 // The next batch; throws Error for pictures that the teacher did not see, unless allowed.
@@ -188,44 +189,44 @@ SchedulePoint Trainer::point_at(std::uint64_t step) const {
 }
 
 // The training loop. Returns the number of steps done: `last` unless stopped.
-std::uint64_t Trainer::train(std::uint64_t last, const Judge& judge, RunLog& log, const StopFlag& stop) {
+std::uint64_t Trainer::train(std::uint64_t last, const Evaluator& evaluator, RunLog& log, const StopFlag& stop) {
   std::uint64_t number = state_.first_step;
   if (number < last) batches_->start(number);
   const std::uint64_t epoch_steps = batches_->steps_per_epoch();
-  Watch watch({.steps = steps_,
-               .steps_per_epoch = epoch_steps,
-               .batch = options_.batch,
-               .passes = passes_.all.size(),
-               .temperature = options_.loss.temperature,
-               .comparable = !source_->shapes().topk && source_->shapes().columns.empty()},
-              log, number);
-  step_->observe(&watch.observer());
+  Monitor monitor({.steps = steps_,
+                   .steps_per_epoch = epoch_steps,
+                   .batch = options_.batch,
+                   .passes = passes_.all.size(),
+                   .temperature = options_.loss.temperature,
+                   .comparable = !source_->shapes().topk && source_->shapes().columns.empty()},
+                  log, number);
+  step_->measure_into(&monitor.statistics());
   while (number < last && !stop) {
     const SchedulePoint point = point_at(number);
     const bool to_log = (number + 1) % options_.log_every == 0;
-    watch.before(point, [&] { return step_->norms(); });
+    monitor.before(point, [&] { return step_->norms(); });
     const Step::Result result = with_torch_errors(
         kStepAdvice, [&] { return step_->make(next_batch(), point, number, to_log || number == state_.first_step); });
     state_.saved = false;
     ++number;
-    watch.after(point, state_.wait_share(*batches_));
+    monitor.after(point, state_.wait_share(*batches_));
     if (to_log) {
-      watch.add_line(number, point, result.terms, metrics_of(point, result));
+      monitor.add_line(number, point, result.terms, metrics_of(point, result));
       if (const Objective::Mapped& mapped = objective_->mapped(); mapped.weights.defined()) log.add(number, mapped);
     }
     const bool phase_ends = number == steps_ || point_at(number).phase != point.phase;
     const bool epoch_ends = number % epoch_steps == 0 || number == steps_;  // the last epoch may be incomplete
-    if (epoch_ends || phase_ends) watch.conclude(number, point, phase_ends, step_->norms());
-    const bool to_judge = epoch_ends && judge.validation() != nullptr &&
-                          ((point.epoch + 1) % options_.eval_every == 0 || number == steps_);
+    if (epoch_ends || phase_ends) monitor.conclude(number, point, phase_ends, step_->norms());
+    const bool validation_due = epoch_ends && evaluator.validation() != nullptr &&
+                                ((point.epoch + 1) % options_.eval_every == 0 || number == steps_);
     const bool due = options_.checkpoint_every > 0 ? number % options_.checkpoint_every == 0 : epoch_ends;
     // Before the validation, so that an interrupted one is repeated and no step is lost.
-    if (due || to_judge || number == last) save(number, to_judge);
-    if (to_judge && !judge.judge(student_, state_.checkpoint, epoch_steps, log, stop)) break;
-    if (to_judge) watch.skip_time();
+    if (due || validation_due || number == last) save(number, validation_due);
+    if (validation_due && !evaluator.validate(student_, state_.checkpoint, epoch_steps, log, stop)) break;
+    if (validation_due) monitor.skip_time();
   }
-  step_->observe(nullptr);
-  watch.finish();
+  step_->measure_into(nullptr);
+  monitor.finish();
   batches_->stop();
   if (!state_.saved) save(number, false);
   return number;
@@ -302,19 +303,19 @@ void Trainer::reestimate_batch_norm(const StopFlag& stop) {
 }
 
 // Final weights, test and summary. The next process repeats what `stop` interrupts.
-void Trainer::finish(const Judge& judge, TrainResult& result, RunLog& log, const StopFlag& stop) try {
+void Trainer::finish(const Evaluator& evaluator, TrainResult& result, RunLog& log, const StopFlag& stop) try {
   const Student::Averaged averaged(student_);
   const std::filesystem::path output = options_.output;
   if (options_.batch_norm_batches > 0) with_torch_errors(kStepAdvice, [&] { reestimate_batch_norm(stop); });
   save_safetensors(RunFiles(output).last_weights(), student_.weights(), student_.record(steps_).metadata());
-  if (const Evaluation* test = judge.test()) {
+  if (const Evaluation* test = evaluator.test()) {
     result.test = test->run(student_.network(), device_, stop);
     add_left_out_of(*test, output);
   }
   write_summary(output, result);
   EndMetrics end{.step = steps_, .seconds = result.wall_seconds, .top1 = {}, .on = {}};
-  if (const std::optional<Accuracy>& judged = result.test ? result.test : result.validation)
-    end.top1 = judged->top1, end.on = result.test ? "test" : "validation";
+  if (const std::optional<Accuracy>& accuracy = result.test ? result.test : result.validation)
+    end.top1 = accuracy->top1, end.on = result.test ? "test" : "validation";
   log.add(end);
   state_.checkpoint.finished = true;
   update_checkpoint(output, state_.checkpoint);
@@ -324,11 +325,12 @@ void Trainer::finish(const Judge& judge, TrainResult& result, RunLog& log, const
 }
 
 void Trainer::check(const StopFlag& stop) {
-  const Judge judge(options_, {images_.index->classes, classes_, "the student"}, images_.index->decoding, size_, stop);
+  const Evaluator evaluator(options_, {images_.index->classes, classes_, "the student"}, images_.index->decoding, size_,
+                            stop);
   describe();
-  describe_missing_classes(judge.validation(), judge.test());
+  describe_missing_classes(evaluator.validation(), evaluator.test());
   describe_plan(options_, *images_.index, source_->tracks(),
-                phase_bounds(options_.schedule, batches_->steps_per_epoch()), judge);
+                phase_bounds(options_.schedule, batches_->steps_per_epoch()), evaluator);
   describe_memory(options_, student_.network().module(), *objective_, source_->shapes(), size_,
                   source_->plan().options());
 }
@@ -341,27 +343,30 @@ TrainResult Trainer::run(const StopFlag& stop) {
   const std::size_t usual = tbb::global_control::active_value(tbb::global_control::max_allowed_parallelism);
   const tbb::global_control threads(tbb::global_control::max_allowed_parallelism,
                                     std::max<std::size_t>(usual, options_.workers));
-  const Judge judge(options_, {images_.index->classes, classes_, "the student"}, images_.index->decoding, size_, stop);
+  const Evaluator evaluator(options_, {images_.index->classes, classes_, "the student"}, images_.index->decoding, size_,
+                            stop);
   describe();
-  describe_shared_images(*images_.index, judge.validation(), judge.test());
-  describe_missing_classes(judge.validation(), judge.test());
+  describe_shared_images(*images_.index, evaluator.validation(), evaluator.test());
+  describe_missing_classes(evaluator.validation(), evaluator.test());
   state_.start_clocks();
   TrainOptions recorded = given_;
   recorded.decoding = options_.decoding;
   const FileLock lock = open_run_folder(recorded, resumed_);
-  begin(judge);
+  begin(evaluator);
   RunLog log(options_.output, {.step = state_.first_step,
-                               .to_judge = state_.checkpoint.to_judge,
+                               .validation_due = state_.checkpoint.validation_due,
                                .finished = resumed_ && resumed_->finished && state_.first_step < steps_});
   if (state_.first_step == 0) add_first_views(log.events());
-  const auto judged = [&] { return judge.judge(student_, state_.checkpoint, batches_->steps_per_epoch(), log, stop); };
+  const auto validated = [&] {
+    return evaluator.validate(student_, state_.checkpoint, batches_->steps_per_epoch(), log, stop);
+  };
   std::uint64_t done = state_.first_step;
-  const bool due = state_.checkpoint.to_judge && judge.validation() != nullptr;  // an interrupted validation
-  if (!due || judged())
-    done = train(options_.max_steps > 0 ? std::min(options_.max_steps, steps_) : steps_, judge, log, stop);
+  const bool due = state_.checkpoint.validation_due && evaluator.validation() != nullptr;  // an interrupted validation
+  if (!due || validated())
+    done = train(options_.max_steps > 0 ? std::min(options_.max_steps, steps_) : steps_, evaluator, log, stop);
   TrainResult result = result_after(done);
-  if (done == steps_ && !(state_.checkpoint.to_judge && judge.validation() != nullptr))
-    finish(judge, result, log, stop);
+  if (done == steps_ && !(state_.checkpoint.validation_due && evaluator.validation() != nullptr))
+    finish(evaluator, result, log, stop);
   return result;
 }
 

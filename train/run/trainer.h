@@ -24,7 +24,7 @@
 
 namespace vitrine {
 
-class Judge;
+class Evaluator;
 
 /// One run. With options.labels = kNone no phase has a label term, r is 1, and the student's classes are the teacher's.
 /// Not thread-safe.
@@ -70,15 +70,15 @@ class Trainer {
   void restore();
   void note_changed_length();
   void describe() const;
-  void begin(const Judge& judge);
-  void save(std::uint64_t step, bool to_judge);
+  void begin(const Evaluator& evaluator);
+  void save(std::uint64_t step, bool validation_due);
   Batch next_batch();
   SchedulePoint point_at(std::uint64_t step) const;
-  std::uint64_t train(std::uint64_t last, const Judge& judge, RunLog& log, const StopFlag& stop);
+  std::uint64_t train(std::uint64_t last, const Evaluator& evaluator, RunLog& log, const StopFlag& stop);
   void add_first_views(EventFile& events) const;
   StepMetrics metrics_of(const SchedulePoint& point, const Step::Result& result) const;
   TrainResult result_after(std::uint64_t steps) const;
-  void finish(const Judge& judge, TrainResult& result, RunLog& log, const StopFlag& stop);
+  void finish(const Evaluator& evaluator, TrainResult& result, RunLog& log, const StopFlag& stop);
   void reestimate_batch_norm(const StopFlag& stop);
 
   TrainOptions given_;    // as given by the user

@@ -140,14 +140,14 @@ void ItemDecoder::begin(const FeatureBasis& basis, const Slots& slots, std::span
   channel_ = 0;
   unit_ = header.step / 8;
   contexts_.begin(basis, slots, views, header.step_sixteenths);
-  const std::size_t room = (std::size_t{slots.count} * views + 127) / 64 * 64;
-  seen_.assign(std::max(contexts_.seen_bytes(), room), 0);
-  if (classes_.size() < room) classes_.resize(room);
-  if (map_.size() < room) map_.resize(room);
+  const std::size_t padded = (std::size_t{slots.count} * views + 127) / 64 * 64;
+  seen_.assign(std::max(contexts_.seen_bytes(), padded), 0);
+  if (classes_.size() < padded) classes_.resize(padded);
+  if (map_.size() < padded) map_.resize(padded);
   some_.resize(slots.count);
   targets_.clear();
   const bool together = views % 64 == 0;
-  if (!together && items_.size() < room) items_.resize(room);
+  if (!together && items_.size() < padded) items_.resize(padded);
   for (std::size_t slot = 0; together && slot < slots.count; ++slot)
     for (std::uint32_t view = 0; view < views; view += 64) targets_.push_back(slots.position[slot] * views + view);
 }

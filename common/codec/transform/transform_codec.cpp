@@ -72,7 +72,7 @@ std::vector<std::byte> TransformCodec::encode_coefficients(std::span<const float
 
 void TransformCodec::decode_coefficients(std::span<const std::byte> payload, std::uint32_t views,
                                          std::span<float> out) const {
-  if (out.size() != basis_->values() * views) throw std::logic_error("TransformCodec: room of another shape");
+  if (out.size() != basis_->values() * views) throw std::logic_error("TransformCodec: output of another shape");
   static thread_local transform::ItemDecoder decoder;
   decoder.begin(*basis_, order_->slots, payload, views);
   for (std::uint32_t channel = 0; channel < basis_->channels; ++channel)
@@ -81,7 +81,7 @@ void TransformCodec::decode_coefficients(std::span<const std::byte> payload, std
 }
 
 void TransformCodec::decode_items(std::span<const std::byte> payload, std::uint32_t views, std::span<float> out) const {
-  if (out.size() != basis_->values() * views) throw std::logic_error("TransformCodec: room of another shape");
+  if (out.size() != basis_->values() * views) throw std::logic_error("TransformCodec: output of another shape");
   static thread_local transform::ItemDecoder decoder;
   decoder.begin(*basis_, order_->slots, payload, views);
   const std::size_t map = std::size_t{basis_->positions()} * views;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "common/base/error.h"
+#include "common/models/resnet_archs.h"
 #include "common/models/tensor_names.h"
 
 namespace vitrine {
@@ -124,19 +125,11 @@ std::string resnet_layout(const TensorNames& names) {
   const bool bottleneck = names.has("layer1.0.conv3.weight");
   std::array<int, 4> blocks{};
   for (std::size_t i = 0; i < 4; ++i) blocks[i] = names.count(text("layer", i + 1, "."), ".conv1.weight");
-  struct Arch {
-    const char* name;
-    bool bottleneck;
-    std::array<int, 4> blocks;
-  };
-  static constexpr std::array kArchs{Arch{"resnet18", false, {2, 2, 2, 2}}, Arch{"resnet34", false, {3, 4, 6, 3}},
-                                     Arch{"resnet50", true, {3, 4, 6, 3}}, Arch{"resnet101", true, {3, 4, 23, 3}},
-                                     Arch{"resnet152", true, {3, 8, 36, 3}}};
   const auto found = std::ranges::find_if(
-      kArchs, [&](const Arch& arch) { return arch.bottleneck == bottleneck && arch.blocks == blocks; });
-  std::string out = found != kArchs.end() ? text("a ", found->name)
-                                          : text("a ResNet of ", blocks[0], ", ", blocks[1], ", ", blocks[2], " and ",
-                                                 blocks[3], " blocks");
+      kResNetArchs, [&](const ResNetArch& arch) { return arch.bottleneck == bottleneck && arch.blocks == blocks; });
+  std::string out = found != kResNetArchs.end() ? text("a ", found->name)
+                                                : text("a ResNet of ", blocks[0], ", ", blocks[1], ", ", blocks[2],
+                                                       " and ", blocks[3], " blocks");
   if (const auto in = names.size("layer1.0.conv2.weight", 1), all = names.size("layer1.0.conv2.weight", 0);
       in && all && *in != *all)
     out = text("a ResNeXt of ", *all / *in, " groups");

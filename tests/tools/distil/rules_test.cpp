@@ -92,7 +92,8 @@ TEST_CASE("rules: the cache fits the disk, or the room that it needs is named") 
   CHECK_THROWS_WITH_AS(choose_settings(facts, {.passes = 2}), doctest::Contains("for 2 passes"), Error);
 }
 
-TEST_CASE("rules: a share of the photos is held out that can judge, and leaves enough to learn from") {
+TEST_CASE(
+    "rules: a share of the photos is held out that is large enough to validate on, and leaves enough to learn from") {
   CHECK(hold_out_share(90) == doctest::Approx(0.2));
   CHECK(hold_out_share(1'000) == doctest::Approx(0.1));
   CHECK(hold_out_share(20'000) == doctest::Approx(0.1));

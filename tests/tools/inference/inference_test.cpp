@@ -1,4 +1,4 @@
-// vitrine-bench inference: its networks, its timing, its peers. Figures of time are printed, not judged.
+// vitrine-bench inference: its networks, its timing, its peers. Figures of time are printed, not tested.
 #include <ATen/ATen.h>
 
 #include <nlohmann/json.hpp>

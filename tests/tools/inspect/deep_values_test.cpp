@@ -161,7 +161,8 @@ TEST_CASE("an attention map that lacks a head is beyond bounds") {
 }
 
 TEST_CASE("a recoded track is checked through its source's codecs too") {
-  // Through a coarse int8 or uniform codec first: judged by the last codec alone, the error would be beyond its bound.
+  // Through a coarse int8 or uniform codec first: measured by the last codec alone, the error would be beyond its
+  // bound.
   const Sample sample("features", {.encoding = Encoding::kFp16}, {{.encoding = Encoding::kInt8}});
   std::vector<float> stored = sample.now;
   through_codec(*make_codec({.encoding = Encoding::kInt8}, sample.track.shape), kViews, stored);

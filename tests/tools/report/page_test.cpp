@@ -10,7 +10,7 @@
 #include "tools/commands/report/command.h"
 #include "tools/commands/report/configuration.h"
 #include "tools/commands/report/html.h"
-#include "tools/commands/report/judgement.h"
+#include "tools/commands/report/run_evaluation.h"
 #include "tools/commands/report/page.h"
 
 using namespace vitrine;
@@ -36,7 +36,7 @@ struct ReportFixture {
     write_whole(root / name / "metrics.jsonl", lines);
     write_whole(
         root / name / "summary.json",
-        text("{\"steps\":40,\"images_seen\":160,\"wall_seconds\":40,\"judged_on\":\"test\",\"judged_images\":100,"
+        text("{\"steps\":40,\"images_seen\":160,\"wall_seconds\":40,\"evaluated_on\":\"test\",\"evaluated_images\":100,"
              "\"top1\":",
              top1, ",\"top5\":1}"));
     write_whole(root / name / "config.toml", configuration);
@@ -49,8 +49,8 @@ struct ReportFixture {
   }
 };
 
-Judgement sample_judgement() {
-  Judgement out;
+RunEvaluation sample_evaluation() {
+  RunEvaluation out;
   out.weights = "best.safetensors";
   out.about = "step 3";
   out.folder = "images/test";
@@ -166,10 +166,10 @@ TEST_CASE_FIXTURE(ReportFixture, "settings have the order of the file and no quo
   CHECK(has(message_of([&] { read_settings(root / "d.toml"); }), "d.toml: line 1 is not TOML; restore the file"));
 }
 
-TEST_CASE_FIXTURE(ReportFixture, "a judgement is read as it was written; pictures that are none are damage") {
-  CHECK_FALSE(read_judgement(root));
-  write_judgement(root, sample_judgement());
-  const auto back = read_judgement(root);
+TEST_CASE_FIXTURE(ReportFixture, "an evaluation is read as it was written; pictures that are none are damage") {
+  CHECK_FALSE(read_evaluation(root));
+  write_evaluation(root, sample_evaluation());
+  const auto back = read_evaluation(root);
   REQUIRE(back);
   CHECK(back->folder == "images/test");
   CHECK(back->top1 == 0.4);
@@ -180,32 +180,32 @@ TEST_CASE_FIXTURE(ReportFixture, "a judgement is read as it was written; picture
   CHECK(back->hardest[0].student[0].probability == 0.9);
   CHECK(back->hardest[0].student_map == "data:image/jpeg;base64,BBBB");
   CHECK(back->hardest[0].teacher_map.empty());
-  const std::string good = read_whole(root / "judgement.json");
+  const std::string good = read_whole(root / "evaluation.json");
   const auto damaged = [&](const std::string& from, const std::string& to) {
     std::string bytes = good;
     bytes.replace(bytes.find(from), from.size(), to);
-    write_whole(root / "judgement.json", bytes);
-    return message_of([&] { read_judgement(root); });
+    write_whole(root / "evaluation.json", bytes);
+    return message_of([&] { read_evaluation(root); });
   };
   CHECK(has(damaged("data:image/jpeg;base64,AAAA", "javascript:alert(1)"), "hardest.picture is not a JPEG"));
   CHECK(has(damaged("AAAA", "AA\\\"onload=x"), "hardest.picture is not a JPEG"));
   CHECK(has(damaged("\"version\": 1", "\"version\": 2"), "newer version"));
   CHECK(has(damaged("\"top1\": 0.4", "\"top1\": 4"), "top1 = 4 is not allowed"));
-  CHECK(has(damaged("{", "["), "judgement.json: "));
+  CHECK(has(damaged("{", "["), "evaluation.json: "));
 }
 
-TEST_CASE_FIXTURE(ReportFixture, "a judgement of weights that have changed since is pointed out") {
+TEST_CASE_FIXTURE(ReportFixture, "an evaluation of weights that have changed since is pointed out") {
   const std::string a = run("a", 0.5), weights = (root / "a/exported/best.safetensors").string();
   write_whole(weights, "weights");
-  Judgement judgement = sample_judgement();
-  judgement.weights = weights;
-  judgement.weights_sha256 = sha256_hex("weights");
-  write_judgement(a, judgement);
+  RunEvaluation evaluation = sample_evaluation();
+  evaluation.weights = weights;
+  evaluation.weights_sha256 = sha256_hex("weights");
+  write_evaluation(a, evaluation);
   CHECK(read_runs({a})[0].problems.empty());
   write_whole(weights, "others");
   const std::vector<std::string> problems = read_runs({a})[0].problems;
   REQUIRE(problems.size() == 1);
-  CHECK(has(problems[0], "judgement.json: is of weights that " + weights + " no longer has; judge"));
+  CHECK(has(problems[0], "evaluation.json: is of weights that " + weights + " no longer has; evaluate"));
   std::filesystem::remove(weights);
   CHECK(read_runs({a})[0].problems.empty());
 }
@@ -215,7 +215,7 @@ TEST_CASE_FIXTURE(ReportFixture, "one run has its page in its directory, several
   CHECK(report({a}) == 0);
   const std::string page = read_whole(root / "a/report.html");
   CHECK(has(page, "<td class=\"n\">50.00</td>"));
-  CHECK(has(page, "vitrine-report " + a + " --judge"));
+  CHECK(has(page, "vitrine-report " + a + " --evaluate"));
   CHECK(has(message_of([&] { report({a, b}); }), "needs a name"));
   const std::string both = (root / "both.html").string();
   CHECK(report({a, b, "-o", both}) == 0);
@@ -228,12 +228,12 @@ TEST_CASE_FIXTURE(ReportFixture, "one run has its page in its directory, several
 TEST_CASE_FIXTURE(ReportFixture, "what is missing or damaged is left out with a sentence") {
   const std::string a = run("a", 0.5);
   write_whole(root / "a/summary.json", "{\"steps\":40,\"top1\":7,\"wall_seconds\":\"long\"");
-  write_whole(root / "a/judgement.json", "{}");
+  write_whole(root / "a/evaluation.json", "{}");
   write_whole(root / "a/config.toml", "[targets]\nsource = \"cache\"\ncache = \"/nonexistent/cache\"\n");
   CHECK(report({a}) == 0);
   const std::string page = read_whole(root / "a/report.html");
   CHECK(has(page, "summary.json: is no JSON object, or is cut off"));
-  CHECK(has(page, "judgement.json: version is missing"));
+  CHECK(has(page, "evaluation.json: version is missing"));
   CHECK(has(page, "/nonexistent/cache: the run&#39;s cache is not there"));
   CHECK(has(page, "not finished, at step 40"));
   write_whole(root / "a/summary.json", "{\"steps\":40,\"top1\":7,\"wall_seconds\":\"long\",\"later\":[1]}");
@@ -312,12 +312,12 @@ TEST_CASE_FIXTURE(ReportFixture, "runs measured on different images are not rank
   CHECK(has(lead_html(read_runs({a, b})), "not measured on the same images"));
 }
 
-TEST_CASE_FIXTURE(ReportFixture, "classes of judged runs are compared, and pictures shown with what was seen") {
+TEST_CASE_FIXTURE(ReportFixture, "classes of evaluated runs are compared, and pictures shown with what was seen") {
   const std::string a = run("a", 0.5), b = run("b", 0.25);
-  Judgement judgement = sample_judgement();
-  write_judgement(a, judgement);
-  judgement.classes[1].right = 1;
-  write_judgement(b, judgement);
+  RunEvaluation evaluation = sample_evaluation();
+  write_evaluation(a, evaluation);
+  evaluation.classes[1].right = 1;
+  write_evaluation(b, evaluation);
   const std::vector<Run> runs = read_runs({a, b});
   const std::string classes = classes_section(runs).html;
   CHECK(classes.find("&lt;dog&gt;") < classes.find(">cat<"));  // the larger difference first

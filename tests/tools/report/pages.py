@@ -36,7 +36,7 @@ def step_line(step, steps, every, seed):
     return json.dumps(line, separators=(",", ":"))
 
 
-def make_run(folder, steps=2000, every=10, top1=0.6, seed=0, classes=36, names="class", judged=True, **settings):
+def make_run(folder, steps=2000, every=10, top1=0.6, seed=0, classes=36, names="class", evaluated=True, **settings):
     """A run with everything that a page shows."""
     folder.mkdir(parents=True)
     with open(folder / "metrics.jsonl", "w", encoding="utf-8") as out:
@@ -53,7 +53,7 @@ def make_run(folder, steps=2000, every=10, top1=0.6, seed=0, classes=36, names="
                                   {"kind": "silent channels", "problem": True, "sentence": "3 of 512 channels are dead."}]}) + "\n")
         out.write(json.dumps({"event": "end", "step": steps, "seconds": 0.02 * steps, "top1": top1, "on": "test"}) + "\n")
     summary = {"steps": steps, "images_seen": 32 * steps, "wall_seconds": 0.021 * steps, "core_seconds": 0.04 * steps,
-               "wait_share": 0.11, "judged_on": "test", "judged_images": 2000, "top1": top1, "top5": min(1, 1.4 * top1),
+               "wait_share": 0.11, "evaluated_on": "test", "evaluated_images": 2000, "top1": top1, "top5": min(1, 1.4 * top1),
                "validation_agreement": 0.9 * top1,
                "best": {"chosen_by": "top1", "score": top1, "step": steps, "epoch": 48}, "size": 96,
                "stages": {"features.3": "layer3"}, "changes": ["step 100: 2 <new> passes"]}
@@ -61,8 +61,8 @@ def make_run(folder, steps=2000, every=10, top1=0.6, seed=0, classes=36, names="
     keys = {"images": '"demo/images"', "batch": 32, "seed": seed, "output": json.dumps(str(folder))} | settings
     (folder / "config.toml").write_text("".join(f"{key} = {value}\n" for key, value in keys.items()) +
                                         '[model]\narch = "resnet18"\n[targets]\nsource = "cache"\ncache = "gone"\n')
-    if judged:
-        judgement = {"version": 1, "weights": "exported/best.safetensors", "about": "step 9", "images_in": "images/test",
+    if evaluated:
+        evaluation = {"version": 1, "weights": "exported/best.safetensors", "about": "step 9", "images_in": "images/test",
                      "images": 2000, "left_out": 1, "top1": top1, "top5": 0.9, "calibration_error": 0.05,
                      "confidence": 0.7, "agreement": 0.8, "teacher": "vit_demo", "loss_of": "cross entropy with the label",
                      "loss": 1.5,
@@ -71,5 +71,5 @@ def make_run(folder, steps=2000, every=10, top1=0.6, seed=0, classes=36, names="
                                   "student": [{"class": f"{names} 3", "probability": 0.9}, {"class": "b", "probability": 0.05}],
                                   "teacher": [{"class": f"{names} {i}", "probability": 0.6}],
                                   "picture": PIXEL, "student_map": PIXEL, "teacher_map": PIXEL} for i in range(12)]}
-        (folder / "judgement.json").write_text(json.dumps(judgement))
+        (folder / "evaluation.json").write_text(json.dumps(evaluation))
     return folder

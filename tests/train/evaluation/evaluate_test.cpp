@@ -39,7 +39,7 @@ struct EvaluateFixture : TrainFixture {
     out.validation = out.test = images.string();
     return out;
   }
-  nlohmann::json judged(const std::string& arguments) const {
+  nlohmann::json evaluated(const std::string& arguments) const {
     const CommandResult result = vitrine::testing::run("( " + executable("vitrine-train") + " " + arguments +
                                                        " --json 2> '" + (root / "notes").string() + "' )");
     CAPTURE(result.output);
@@ -92,17 +92,17 @@ TEST_CASE("--evaluate needs no configuration, evaluates the best weights and pri
   trained(options);
   const auto summary = vitrine::testing::summary_of(options);
   const std::string run = "--evaluate " + fixture.quoted("run"), images = " --images " + fixture.quoted("images");
-  const auto best = fixture.judged(run);  // on the test images of run/config.toml
+  const auto best = fixture.evaluated(run);  // on the test images of run/config.toml
   CHECK(has(best.at("checkpoint").get<std::string>(), "run/exported/best.safetensors"));
   CHECK(has(best.at("about").get<std::string>(), "step 4, chosen by top1"));
   CHECK(best.at("top1") == summary.at("best").at("score"));
-  const auto final = fixture.judged("--evaluate " + fixture.quoted("run/exported/last.safetensors") + images);
+  const auto final = fixture.evaluated("--evaluate " + fixture.quoted("run/exported/last.safetensors") + images);
   CHECK(final.at("top1") == summary.at("top1"));
   std::filesystem::remove(fixture.root / "run/exported/best.safetensors");
   std::filesystem::remove(fixture.root / "run/config.toml");
-  CHECK(has(fixture.judged(run + images).at("checkpoint").get<std::string>(), "run/exported/last.safetensors"));
+  CHECK(has(fixture.evaluated(run + images).at("checkpoint").get<std::string>(), "run/exported/last.safetensors"));
   std::filesystem::remove(fixture.root / "run/exported/last.safetensors");
-  CHECK(has(fixture.judged(run + images).at("checkpoint").get<std::string>(),
+  CHECK(has(fixture.evaluated(run + images).at("checkpoint").get<std::string>(),
             "run/checkpoints/checkpoint-4.safetensors"));
   const CommandResult nothing = vitrine::testing::run(executable("vitrine-train"));
   CHECK(nothing.exit_code == 2);
@@ -121,16 +121,16 @@ TEST_CASE("a configuration with another model than the weights is refused; other
                                                     " --set model.arch=resnet50 --set model.width=16");
   CHECK(other.exit_code == 2);
   CHECK(has(other.output, "model.arch = resnet50 (its: resnet34), model.width = 16 (its: 8)"));
-  const auto before = fixture.judged(run);
-  fixture.judged(run + " --set size=64 --set crop_pct=1.0");
+  const auto before = fixture.evaluated(run);
+  fixture.evaluated(run + " --set size=64 --set crop_pct=1.0");
   const std::string notes = read_whole(fixture.root / "notes");
-  CHECK(has(notes, "was trained with size = 40; judged with 64, as configured"));
-  CHECK(has(notes, "was trained with crop_pct = 0.8; judged with 1, as configured"));
+  CHECK(has(notes, "was trained with size = 40; evaluated with 64, as configured"));
+  CHECK(has(notes, "was trained with crop_pct = 0.8; evaluated with 1, as configured"));
   // A configuration with defaults does not contradict the record.
   TrainOptions plain;
   plain.test = fixture.images.string();
   vitrine::testing::write_whole(fixture.root / "plain.toml", config_as_toml(plain));
-  CHECK(fixture.judged(fixture.quoted("plain.toml") + " " + run) == before);
+  CHECK(fixture.evaluated(fixture.quoted("plain.toml") + " " + run) == before);
 }
 
 TEST_CASE("classes without images are counted, and at most three of them named") {
@@ -150,7 +150,7 @@ TEST_CASE(
   const TrainOptions options = fixture.run("run");
   trained(options);
   const std::string evaluate = "--evaluate " + fixture.quoted("run/exported/last.safetensors") + " --images ";
-  const auto all = fixture.judged(evaluate + fixture.quoted("images"));
+  const auto all = fixture.evaluated(evaluate + fixture.quoted("images"));
   const auto right = [](const nlohmann::json& json, const std::string& name) {
     for (const auto& one : json.at("classes"))
       if (one.at("name") == name) return one.at("right").get<int>();
@@ -158,7 +158,7 @@ TEST_CASE(
   };
   fixture.copy_class("cat", "some/cat");
   fixture.copy_class("bee", "some/bee");
-  const auto some = fixture.judged(evaluate + fixture.quoted("some"));
+  const auto some = fixture.evaluated(evaluate + fixture.quoted("some"));
   CHECK(some.at("images") == 10);
   const std::string words =
       vitrine::testing::run(executable("vitrine-train") + " " + evaluate + fixture.quoted("some")).output;
@@ -191,12 +191,12 @@ TEST_CASE("weights without class names are evaluated by class position if the nu
   save_safetensors(old, load_safetensors(fixture.root / "run/exported/last.safetensors"));
   vitrine::testing::write_whole(fixture.root / "train.toml", config_as_toml(options));
   const std::string evaluate = fixture.quoted("train.toml") + " --evaluate " + fixture.quoted("old.safetensors");
-  const auto judged = fixture.judged(evaluate);
+  const auto evaluated = fixture.evaluated(evaluate);
   CHECK(has(read_whole(fixture.root / "notes"), "has no class names; its classes are assumed to be the 3"));
-  CHECK(judged.at("top1") == fixture
-                                 .judged("--evaluate " + fixture.quoted("run/exported/last.safetensors") +
-                                         " --images " + fixture.quoted("images"))
-                                 .at("top1"));
+  CHECK(evaluated.at("top1") == fixture
+                                    .evaluated("--evaluate " + fixture.quoted("run/exported/last.safetensors") +
+                                               " --images " + fixture.quoted("images"))
+                                    .at("top1"));
   fixture.copy_class("cat", "some/cat");
   fixture.copy_class("bee", "some/bee");
   const CommandResult fewer =

@@ -321,4 +321,4 @@ for name, (start, formula, *others) in losses.items():
         error = (mine.double() - theirs).abs().max().item()
         print(f"{name} {what}: {error:.1e}")
         assert error <= LIMIT, f"{name} {what}: largest difference {error:.3g}, allowed {LIMIT:.3g}"
-assert not ours, f"losses that nobody judged: {sorted(ours)}"
+assert not ours, f"losses that nothing compares: {sorted(ours)}"

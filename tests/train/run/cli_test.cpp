@@ -194,11 +194,12 @@ TEST_CASE("the screen counts in English, and has shares with two digits") {
   CHECK(has(three.output, "; 3 passes of 16 views, so each view is seen once\n"));
   CHECK(has(three.output, "since pass 2 lacks feature or attention maps; extract them for this pass too"));
 
-  const CommandResult judged = vitrine::testing::run(fixture.command(
-      fixture.joint(TargetKind::kCache, "judged"), {"validation=" + fixture.images.string(), "max_steps=4"}));
-  CAPTURE(judged.output);
-  CHECK(judged.exit_code == 0);
-  CHECK(std::regex_search(judged.output, std::regex("epoch 1, joint: top-1 \\d+\\.\\d\\d %, top-5 \\d+\\.\\d\\d %")));
+  const CommandResult evaluated = vitrine::testing::run(fixture.command(
+      fixture.joint(TargetKind::kCache, "evaluated"), {"validation=" + fixture.images.string(), "max_steps=4"}));
+  CAPTURE(evaluated.output);
+  CHECK(evaluated.exit_code == 0);
+  CHECK(
+      std::regex_search(evaluated.output, std::regex("epoch 1, joint: top-1 \\d+\\.\\d\\d %, top-5 \\d+\\.\\d\\d %")));
 }
 
 TEST_CASE("every stop signal saves a checkpoint, exits with 130 and prints the exact command that resumes") {
@@ -217,7 +218,7 @@ TEST_CASE("every stop signal saves a checkpoint, exits with 130 and prints the e
 TEST_CASE("a checkpoint of either kind is evaluated: per class, calibration, and agreement with its teacher") {
   const CliFixture fixture;
   const std::string test = "test=" + fixture.images.string();
-  const auto judged = [](const std::string& line, const std::string& checkpoint) {
+  const auto evaluated = [](const std::string& line, const std::string& checkpoint) {
     // Notes go to standard error.
     const CommandResult result =
         vitrine::testing::run("( " + line + " --evaluate '" + checkpoint + "' --json 2> /dev/null )");
@@ -247,7 +248,7 @@ TEST_CASE("a checkpoint of either kind is evaluated: per class, calibration, and
     const auto summary = nlohmann::json::parse(vitrine::testing::read_whole(fixture.root / "run/summary.json"));
     const std::string line = fixture.command(options, {test});
     for (const char* name : {"run", "run/exported/last.safetensors", "run/checkpoints/checkpoint-20.safetensors"}) {
-      const nlohmann::json json = judged(line, (fixture.root / name).string());
+      const nlohmann::json json = evaluated(line, (fixture.root / name).string());
       check_sums(json);
       CHECK(json.at("top1") == summary.at("top1"));
       CHECK_FALSE(json.contains("teacher_agreement"));
@@ -262,7 +263,7 @@ TEST_CASE("a checkpoint of either kind is evaluated: per class, calibration, and
     const CommandResult listed = vitrine::testing::run(line + " --evaluate '" + (fixture.root / "run").string() + "'");
     CHECK(has(listed.output, "left out: 1 damaged, 1 junk folder\n"));
     CHECK(has(listed.output, "  damaged: " + (fixture.images / "bee/broken.jpg").string() + ": "));
-    const nlohmann::json left_out = judged(line, (fixture.root / "run").string()).at("left_out");
+    const nlohmann::json left_out = evaluated(line, (fixture.root / "run").string()).at("left_out");
     REQUIRE(left_out.size() == 2);
     CHECK(left_out[1].at("kind") == "damaged");
     CHECK(left_out[1].at("path") == (fixture.images / "bee/broken.jpg").string());
@@ -276,10 +277,11 @@ TEST_CASE("a checkpoint of either kind is evaluated: per class, calibration, and
     TrainOptions options = fixture.options(TargetKind::kTeacher, "run");
     options.model.kind = "vit";
     options.model.vit = TrainFixture::vit();
-    const nlohmann::json json = judged(fixture.command(options, {test}), fixture.weights.string());
+    const nlohmann::json json = evaluated(fixture.command(options, {test}), fixture.weights.string());
     check_sums(json);
     CHECK(json.at("teacher_agreement") == 1.0);
-    const nlohmann::json unlabelled = judged(fixture.command(options, {test, "labels=none"}), fixture.weights.string());
+    const nlohmann::json unlabelled =
+        evaluated(fixture.command(options, {test, "labels=none"}), fixture.weights.string());
     CHECK(unlabelled.at("images") == 15);
     CHECK(unlabelled.at("teacher_agreement") == 1.0);
     CHECK_FALSE(unlabelled.contains("top1"));
@@ -313,7 +315,7 @@ TEST_CASE("a warning says for how much of the run the feature term is off becaus
 TEST_CASE("settings given by name override the weights' record, also with default values, and the report says so") {
   const CliFixture fixture;
   REQUIRE(fixture.train({"precision=bf16", "crop_pct=0.5", "max_steps=1"}).exit_code == 0);
-  const auto judged = [&](const std::string& settings) {
+  const auto evaluated = [&](const std::string& settings) {
     const std::string line = vitrine::testing::executable("vitrine-train") + settings + " --images '" +
                              fixture.images.string() + "' --evaluate '" + (fixture.root / "run").string() + "'";
     const CommandResult told = vitrine::testing::run(line);
@@ -322,15 +324,15 @@ TEST_CASE("settings given by name override the weights' record, also with defaul
     const CommandResult json = vitrine::testing::run("( " + line + " --json 2> /dev/null )");
     return std::pair(told.output, nlohmann::json::parse(json.output).at("precision").get<std::string>());
   };
-  const auto [recorded, as_trained] = judged("");
+  const auto [recorded, as_trained] = evaluated("");
   CHECK(as_trained == "bf16");
   CHECK(has(recorded, ", computed in bf16\n"));
   CHECK_FALSE(has(recorded, "was trained with"));
-  const auto [chosen, as_chosen] = judged(" --set precision=fp32 --set crop_pct=0.9");
+  const auto [chosen, as_chosen] = evaluated(" --set precision=fp32 --set crop_pct=0.9");
   CHECK(as_chosen == "fp32");
   CHECK(has(chosen, ", computed in fp32\n"));
-  CHECK(has(chosen, "was trained with precision = bf16; judged with fp32, as configured"));
-  CHECK(has(chosen, "was trained with crop_pct = 0.5; judged with 0.9, as configured"));
+  CHECK(has(chosen, "was trained with precision = bf16; evaluated with fp32, as configured"));
+  CHECK(has(chosen, "was trained with crop_pct = 0.5; evaluated with 0.9, as configured"));
 }
 
 TEST_CASE("--evaluate without images or with a missing checkpoint is refused") {

@@ -6,7 +6,7 @@
 #include "tests/support/message.h"
 #include "tests/support/testing.h"
 #include "train/run/learning.h"
-#include "train/run/observer.h"
+#include "train/run/output_statistics.h"
 
 using namespace vitrine;
 using vitrine::testing::has;
@@ -102,17 +102,18 @@ TEST_CASE("a drop when the views begin to repeat is more passes' business only i
   CHECK_FALSE(repetition_finding(other_phase, 3));
 }
 
-TEST_CASE("the observer measures KL, a constant guess's KL, agreement and silent channels, whatever the batches") {
+TEST_CASE("output statistics have KL, a constant guess's KL, agreement and silent channels, whatever the batches") {
   const at::Tensor teacher = at::tensor({4.0, 0.0, 0.0, 0.0, 4.0, 0.0}).view({2, 3});
   const at::Tensor student = at::tensor({1.0, 0.0, 0.0, 2.0, 1.0, 0.0}).view({2, 3});
   const at::Tensor maps = at::stack({at::full({2, 2, 2}, 1.0), at::full({2, 2, 2}, 1.0)});
   maps[1][1] = 3;  // channel 0 is equal for both views
   const auto measured = [&](std::int64_t views, bool comparable) {
-    Observer observer(2, comparable);
+    OutputStatistics statistics(2, comparable);
     for (std::int64_t first = 0; first < 2; first += views)
-      observer.see({student.narrow(0, first, views), {maps.narrow(0, first, views)}}, teacher.narrow(0, first, views));
+      statistics.add({student.narrow(0, first, views), {maps.narrow(0, first, views)}},
+                     teacher.narrow(0, first, views));
     LearningEvidence out;
-    observer.report(out);
+    statistics.summarise(out);
     return out;
   };
   const at::Tensor p = at::softmax(teacher.to(at::kDouble) / 2, 1), q = at::softmax(student.to(at::kDouble) / 2, 1);

@@ -157,7 +157,7 @@ TEST_CASE(
     check_refused_and_allowed(options, "preprocessing",
                               {"targets.teacher", "std", "[0.229,0.224,0.225]", "[0.5,0.5,0.5]"});
   }
-  SUBCASE("another that judges nothing") {
+  SUBCASE("another that is not used") {
     options.targets.teacher.weights = fixture.other_weights.string();
     options.select = Select::kTop1;
     CHECK_NOTHROW(trained(options));

@@ -139,7 +139,7 @@ TEST_CASE("a resumed log has each event once: what the checkpoint does not inclu
     CHECK(lines_of(fixture.files.metrics_table()).size() == 6);
   }
   SUBCASE("the validation is to be made") {
-    { const RunLog again(fixture.directory.path(), {.step = 4, .to_judge = true}); }
+    { const RunLog again(fixture.directory.path(), {.step = 4, .validation_due = true}); }
     CHECK(fixture.events() == steps);
     CHECK(lines_of(fixture.files.metrics_table()).size() == 5);
   }

@@ -76,7 +76,7 @@ TEST_CASE("another configuration does not change a run: every difference is name
   const RunFixture fixture;
   TrainOptions options = fixture.joint("run");
   trained(options, 5);
-  for (const char* page : {"report.html", "judgement.json"}) write_whole(fixture.root / "run" / page, "of this run");
+  for (const char* page : {"report.html", "evaluation.json"}) write_whole(fixture.root / "run" / page, "of this run");
   const auto before = fixture.files("run");
   CHECK(before.contains("config.toml"));
   options.loss.temperature = 2;
@@ -210,7 +210,7 @@ TEST_CASE("a stop within a validation or the final test loses nothing: it is rep
                 final = tensors_of(options, "exported/last.safetensors");
   const auto summary = json_of(options, "summary.json");
   // Forwards without gradients: two of each validation, then two of BatchNorm's statistics, then two of the test.
-  for (const auto& [forward, step, judged] :
+  for (const auto& [forward, step, evaluated] :
        {std::tuple{1, 4, false}, {3, 8, false}, {5, 12, false}, {7, 12, true}, {9, 12, true}}) {
     CAPTURE(forward);
     options.output = (fixture.root / ("broken-" + std::to_string(forward))).string();
@@ -227,7 +227,7 @@ TEST_CASE("a stop within a validation or the final test loses nothing: it is rep
     CHECK(forwards == forward);  // nothing more was computed
     const auto last = json_of(options, "checkpoints/last.json");
     CHECK(last.at("step") == step);
-    CHECK(last.at("to_judge") == !judged);
+    CHECK(last.at("validation_due") == !evaluated);
     CHECK_FALSE(std::filesystem::exists(std::filesystem::path(options.output) / "summary.json"));
     CHECK(differences(whole, trained(options)) == std::vector<std::string>{});
     CHECK(differences(best, tensors_of(options, "exported/best.safetensors")) == std::vector<std::string>{});

@@ -176,14 +176,14 @@ TEST_CASE("agreement uses the class map, and needs no labels") {
   const Evaluation images({fixture.images, {}, Labels::kNone}, options.evaluation_options(32));
   std::vector<std::uint32_t> all(15);
   std::iota(all.begin(), all.end(), 0u);
-  const at::Tensor logits = TeacherJudge(options.targets, {}, 6).logits(images, all).logits;
+  const at::Tensor logits = EvaluationTeacher(options.targets, {}, 6).logits(images, all).logits;
   TrainOptions without = options;
   without.targets.class_map.clear();
-  const at::Tensor wide = TeacherJudge(without.targets, {}, 5).logits(images, all).logits;
+  const at::Tensor wide = EvaluationTeacher(without.targets, {}, 5).logits(images, all).logits;
   CHECK(at::equal(logits.select(1, 2), wide.select(1, 1)));
   CHECK(at::allclose(logits.select(1, 5), at::logaddexp(wide.select(1, 0), wide.select(1, 4))));
   CHECK(logits.select(1, 0).isinf().all().item<bool>());
-  CHECK_THROWS_WITH_AS(TeacherJudge(without.targets, {}, 6), doctest::Contains("5 classes, the student 6"), Error);
+  CHECK_THROWS_WITH_AS(EvaluationTeacher(without.targets, {}, 6), doctest::Contains("5 classes, the student 6"), Error);
 }
 
 TEST_CASE("invalid class maps are refused") {

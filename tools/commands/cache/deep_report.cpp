@@ -52,9 +52,9 @@ void print_deep(const DeepReport& deep) {
                                               "error", "bound", "", "loss against the teacher"}};
   for (const DeepResult& result : deep.results) {
     if (result.verdict == Verdict::kNotRun) continue;
-    const bool judged = result.tolerance > 0;
+    const bool bounded = result.tolerance > 0;
     rows.push_back({result.track, human_count(result.views), text(result.identical, " of ", result.groups),
-                    judged ? number_words(result.difference) : "", judged ? number_words(result.tolerance) : "",
+                    bounded ? number_words(result.difference) : "", bounded ? number_words(result.tolerance) : "",
                     number_words(result.error), result.bound > 0 ? number_words(result.bound) : "",
                     result.verdict == Verdict::kBeyond   ? "BEYOND"
                     : result.verdict == Verdict::kWithin ? "within"

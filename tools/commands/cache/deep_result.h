@@ -28,7 +28,7 @@ struct DeepRequest {
 enum class Verdict : std::uint8_t {
   kWithin,  ///< the track matches the teacher
   kBeyond,  ///< the track does not match the teacher
-  kNone,    ///< compared, but without a bound to judge by
+  kNone,    ///< compared, but without a bound
   kNotRun   ///< not compared
 };
 

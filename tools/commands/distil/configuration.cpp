@@ -136,7 +136,7 @@ std::string train_configuration(const DistilRequest& request, const Found& found
   if (!found.class_names.empty()) out.words("class_names", names_file(request));
   if (found.facts.teacher_fits)
     out.words(text("teacher.", request.teacher_key()), request.teacher,
-              request.labels() ? "judges beside the student" : "validates by agreement")
+              request.labels() ? "evaluated beside the student" : "validates by agreement")
         .words("teacher.device", request.device);
   out.section("transformer").words("direction", "student_to_teacher");
   phase(out, "align", choice.align_epochs, 0.01, 0);

@@ -36,7 +36,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::uint64_t kFewestPhotos = 8;
-constexpr std::uint32_t kJudgedPhotos = 200;
+constexpr std::uint32_t kEvaluatedPhotos = 200;
 
 /// The listed photos, before any is read.
 ImageIndex list_photos(const DistilRequest& request, double hold_out) {
@@ -91,7 +91,7 @@ void meet_classes(const Teacher& teacher, const std::vector<std::string>& folder
     found.class_names = names;
     return;
   }
-  if (classes == folders.size()) return;  // the check on clean crops judges the order
+  if (classes == folders.size()) return;  // the check on clean crops tries the order
   found.facts.teacher_fits = false;
   found.warnings.push_back(text(
       "the teacher has ", classes, " classes and the photos ", folders.size(),
@@ -134,21 +134,21 @@ ExtractOptions options_of(const DistilRequest& request, const Found& found, cons
   return out;
 }
 
-void judge_teacher(const DistilRequest& request, const ExtractOptions& options, const StopFlag& stop, Found& found) {
+void evaluate_teacher(const DistilRequest& request, const ExtractOptions& options, const StopFlag& stop, Found& found) {
   if (!request.labels() || !found.facts.teacher_fits) return;
   const QuietScreen quiet;
-  ExtractOptions judged = options;
+  ExtractOptions evaluation = options;
   const TemporaryDirectory directory;
   if (!found.class_names.empty()) {
     const fs::path names = directory / kClassNames;
     std::string lines;
     for (const std::string& name : found.class_names) lines += name + "\n";
     publish(names, lines);
-    judged.class_names = names.string();
+    evaluation.class_names = names.string();
   }
-  const TeacherEvaluation score = evaluate_teachers({judged}, kJudgedPhotos, stop).front();
+  const TeacherEvaluation score = evaluate_teachers({evaluation}, kEvaluatedPhotos, stop).front();
   found.top1 = score.top1;
-  found.judged = score.images;
+  found.evaluated = score.images;
   const auto percent = [](double share) { return text(std::lround(1000 * share) / 10.0, " %"); };
   Accuracy accuracy;
   accuracy.top1 = score.top1, accuracy.images = score.images;
@@ -210,8 +210,8 @@ Found look(const DistilRequest& request, const StopFlag& stop) {
          "classes by; give a teacher with a head, or labelled photos");
 
   const ExtractOptions options = options_of(request, found, to_measure(teaching.images.size()));
-  judge_teacher(request, options, stop, found);
-  throw_if_stopped(stop, "while the teacher was judged");
+  evaluate_teacher(request, options, stop, found);
+  throw_if_stopped(stop, "while the teacher was evaluated");
   std::size_t checks = 1;
   const Estimate estimate = [&] {
     const QuietScreen quiet;

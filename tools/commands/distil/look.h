@@ -18,11 +18,11 @@ struct Found {
   DistilFacts facts;
   std::uint64_t photos = 0;   ///< files listed, with those held out
   std::uint32_t classes = 0;  ///< class folders; 0 without labels
-  double hold_out = 0;        ///< share of the photos; 0: a validation folder is given, or there is nothing to judge by
-  std::string teacher;        ///< its name
+  double hold_out = 0;  ///< share of the photos; 0: a validation folder is given, or there is nothing to validate by
+  std::string teacher;  ///< its name
   std::uint32_t teacher_classes = 0;  ///< 0: it has no head
   std::optional<double> top1;         ///< of the teacher on some of the photos, in [0, 1]
-  std::uint64_t judged = 0;           ///< photos behind top1
+  std::uint64_t evaluated = 0;        ///< photos behind top1
   std::string precision;              ///< the faster of those that the device has, for the student
   std::string teacher_precision;
   std::uint32_t module_batch = 0;             ///< views per forward of a teacher that is a module; 0: weights

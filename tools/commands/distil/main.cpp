@@ -38,7 +38,7 @@ void add_options(CommandLine& line, DistilRequest& request, std::vector<std::str
   line.add_option("--student-weights", request.student_weights, "trained weights to begin with (torchvision's)");
   line.add_option("--hours", request.hours, "how long everything may take; else as long as it takes").positive();
   line.add_option("--val", request.validation, "validation photos; else some of PHOTOS are held out");
-  line.add_option("--test", request.test, "test photos, on which the student is judged once");
+  line.add_option("--test", request.test, "test photos, on which the student is evaluated once");
   line.add_flag("--no-labels", request.no_labels, "learn from the teacher alone; PHOTOS is then any folder");
   line.add_option("--unlabelled", request.unlabelled, "further photos without labels");
   line.add_flag("--baseline", request.baseline, "also train the same network from labels alone, for as long");

@@ -136,7 +136,7 @@ std::vector<DistilStep> steps_of(const DistilRequest& request, const std::vector
   if (request.baseline) steps.push_back({"the same network from labels alone", "train", {file("baseline.toml")}});
   for (DistilStep& step : steps) step.arguments.insert(step.arguments.end(), screen.begin(), screen.end());
   steps.push_back({"the student as ONNX", "export", {request.out, "--format", "onnx"}});
-  DistilStep report{"the report", "report", {request.out, "-o", file("report.html"), "--judge"}};
+  DistilStep report{"the report", "report", {request.out, "-o", file("report.html"), "--evaluate"}};
   if (request.baseline) report.arguments.insert(report.arguments.begin() + 1, file("baseline"));
   if (request.allow_module) report.arguments.insert(report.arguments.end(), {"--allow", "module"});
   steps.push_back(std::move(report));
@@ -173,7 +173,7 @@ std::string summary_of(const DistilRequest& request) {
     if (!file_exists(run / "summary.json")) return std::nullopt;
     const nlohmann::json json = parse_json(read_file(run / "summary.json"));
     if (!json.is_object() || !json.contains("top1") || !json["top1"].is_number()) return std::nullopt;
-    return percent_of(json["top1"].get<double>()) + " on the " + json.value("judged_on", "validation") + " photos";
+    return percent_of(json["top1"].get<double>()) + " on the " + json.value("evaluated_on", "validation") + " photos";
   };
   std::string text_of;
   if (const auto student = top1_of(out)) text_of += "\nthe student's top-1: " + *student;
@@ -192,7 +192,7 @@ std::string describe(const DistilRequest& request, const Found& found, const Dis
            ? text(percent_of(found.hold_out), found.classes > 0 ? " of each class" : "", " held out for validation")
            : ""});
   rows.push_back({"teacher", found.teacher,
-                  found.top1 ? text("right on ", percent_of(*found.top1), " of ", found.judged, " photos")
+                  found.top1 ? text("right on ", percent_of(*found.top1), " of ", found.evaluated, " photos")
                              : text(found.teacher_classes, " classes")});
   rows.push_back({"a pass of the teacher", human_time(images * facts.extract_seconds), found.teacher_precision});
   const double scale = static_cast<double>(choice.size) / facts.teacher_size;

@@ -25,37 +25,38 @@ std::filesystem::path output_path(const std::vector<std::string>& runs, const st
 
 }  // namespace
 
-int report_command(int argc, const char* const* argv, const JudgeRun& judge) {
+int report_command(int argc, const char* const* argv, const EvaluateRun& evaluate) {
   CommandLine line("Makes one HTML page of a run of vitrine-train, or of several, side by side.");
   std::vector<std::string> directories;
   std::string output;
-  JudgeRequest request;
-  bool judged = false;
+  EvaluateRequest request;
+  bool evaluated = false;
   line.add_option("RUN", directories, "directories of runs (vitrine-train's key output)").required();
   const auto file =
       line.add_option("-o,--output", output, "the page; RUN/report.html by default, required for several runs");
-  const auto with_judge =
-      line.add_flag("--judge", judged,
+  const auto with_evaluate =
+      line.add_flag("--evaluate", evaluated,
                     "first run the student, and the teacher if targets.teacher.weights is given, on the run's test or "
-                    "validation images; stored in RUN/judgement.json for later pages");
-  line.add_option("--images", request.images, "with --judge: a folder of class folders to judge on").needs(with_judge);
-  line.add_option("--set", request.overrides, "with --judge: key=value, overrides RUN/config.toml; may be repeated")
-      .needs(with_judge)
+                    "validation images; stored in RUN/evaluation.json for later pages");
+  line.add_option("--images", request.images, "with --evaluate: a folder of class folders to evaluate on")
+      .needs(with_evaluate);
+  line.add_option("--set", request.overrides, "with --evaluate: key=value, overrides RUN/config.toml; may be repeated")
+      .needs(with_evaluate)
       .repeatable();
-  line.add_option("--allow", request.allow, "with --judge: as vitrine-train's --allow")
+  line.add_option("--allow", request.allow, "with --evaluate: as vitrine-train's --allow")
       .type_name("WORD[,WORD...]")
-      .needs(with_judge)
+      .needs(with_evaluate)
       .repeatable();
-  line.add_option("--hardest", request.hardest, "with --judge: pictures with the largest loss to store")
-      .needs(with_judge)
+  line.add_option("--hardest", request.hardest, "with --evaluate: pictures with the largest loss to store")
+      .needs(with_evaluate)
       .range(0, 100)
       .show_default();
   if (const auto code = line.parse(argc, argv)) return *code;
 
   const std::filesystem::path path = output_path(directories, output, file.given());
   check_runs(directories);
-  if (judged)
-    for (const std::string& directory : directories) judge(directory, request);
+  if (evaluated)
+    for (const std::string& directory : directories) evaluate(directory, request);
   publish(path, page_html(read_runs(directories)));
   std::printf("%s\n", path.c_str());
   return 0;

@@ -80,7 +80,7 @@ RunSummary summary_of(const nlohmann::ordered_json& json, const std::string& whe
   RunSummary out;
   in.count("steps", out.steps);
   in.count("images_seen", out.images_seen);
-  in.count("judged_images", out.judged_images);
+  in.count("evaluated_images", out.evaluated_images);
   in.count("size", out.size);
   in.seconds("wall_seconds", out.wall_seconds);
   in.seconds("core_seconds", out.core_seconds);
@@ -89,7 +89,7 @@ RunSummary summary_of(const nlohmann::ordered_json& json, const std::string& whe
   in.share("top5", out.top5);
   in.share("validation_top1", out.validation_top1);
   in.share("validation_agreement", out.validation_agreement);
-  out.judged_on = in.words("judged_on");
+  out.evaluated_on = in.words("evaluated_on");
   if (const auto* best = in.find("best"); best != nullptr && best->is_object()) {
     SummaryReader inner(*best, where + ": best", problems);
     inner.count("step", out.best_step);
@@ -126,13 +126,13 @@ void read_summary_file(Run& run) {
   run.summary = summary_of(json, path.string(), run.problems);
 }
 
-void read_judgement_file(Run& run) {
-  run.judgement = read_judgement(run.directory);
-  if (!run.judgement || run.judgement->weights_sha256.empty() || !file_exists(run.judgement->weights)) return;
-  if (sha256_hex_of_file(run.judgement->weights) != run.judgement->weights_sha256)
-    throw Error(ErrorKind::kInput, {.path = (run.directory / kJudgementFile).string(),
-                                    .what = text("is of weights that ", run.judgement->weights, " no longer has"),
-                                    .remedy = "judge the run again with --judge"});
+void read_evaluation_file(Run& run) {
+  run.evaluation = read_evaluation(run.directory);
+  if (!run.evaluation || run.evaluation->weights_sha256.empty() || !file_exists(run.evaluation->weights)) return;
+  if (sha256_hex_of_file(run.evaluation->weights) != run.evaluation->weights_sha256)
+    throw Error(ErrorKind::kInput, {.path = (run.directory / kEvaluationFile).string(),
+                                    .what = text("is of weights that ", run.evaluation->weights, " no longer has"),
+                                    .remedy = "evaluate the run again with --evaluate"});
 }
 
 void read_cache(Run& run) {
@@ -163,7 +163,7 @@ Run read_run(const std::filesystem::path& directory, const std::string& name) {
   });
   attempt(run.problems, [&] { read_summary_file(run); });
   attempt(run.problems, [&] { run.configuration = read_settings(directory / kConfiguration); });
-  attempt(run.problems, [&] { read_judgement_file(run); });
+  attempt(run.problems, [&] { read_evaluation_file(run); });
   attempt(run.problems, [&] { read_cache(run); });
   return run;
 }

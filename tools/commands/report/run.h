@@ -12,16 +12,16 @@
 
 #include "tools/commands/report/cache_facts.h"
 #include "tools/commands/report/configuration.h"
-#include "tools/commands/report/judgement.h"
+#include "tools/commands/report/run_evaluation.h"
 #include "tools/commands/report/metrics.h"
 
 namespace vitrine {
 
 /// Of summary.json, which a finished run has.
 struct RunSummary {
-  std::optional<std::uint64_t> steps, images_seen, judged_images, best_step, best_epoch, size;
+  std::optional<std::uint64_t> steps, images_seen, evaluated_images, best_step, best_epoch, size;
   std::optional<double> wall_seconds, core_seconds, wait_share;
-  std::string judged_on;  ///< "test", "validation", or empty
+  std::string evaluated_on;  ///< "test", "validation", or empty
   std::optional<double> top1, top5, validation_top1, validation_agreement, best_score;  ///< in [0, 1]
   std::string best_chosen_by;                               ///< "top1", "agreement", or empty
   std::vector<std::pair<std::string, std::string>> stages;  ///< track, student's stage
@@ -34,7 +34,7 @@ struct Run {
   Metrics metrics;
   std::optional<RunSummary> summary;
   Settings configuration;
-  std::optional<Judgement> judgement;
+  std::optional<RunEvaluation> evaluation;
   std::optional<CacheFacts> cache;
   std::vector<std::string> problems;  ///< files that could not be read, in sentences
 };

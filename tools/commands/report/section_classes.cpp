@@ -1,4 +1,4 @@
-// Accuracy by class, from judgement.json.
+// Accuracy by class, from evaluation.json.
 #include <algorithm>
 #include <cmath>
 #include <map>
@@ -10,7 +10,7 @@
 namespace vitrine {
 namespace {
 
-/// A class as the judged runs see it.
+/// A class as the evaluated runs see it.
 struct ClassRow {
   std::string name;
   std::uint64_t images = 0;
@@ -26,13 +26,13 @@ struct ClassRow {
 
 constexpr std::size_t kShown = 16;  // rows before the whole table is folded away
 
-// Runs judged on the same images as the first judged one.
+// Runs evaluated on the same images as the first evaluated one.
 std::vector<const Run*> comparable(const std::vector<Run>& runs, std::string& others) {
   std::vector<const Run*> out;
   for (const Run& run : runs) {
-    if (!run.judgement || run.judgement->classes.empty()) continue;
+    if (!run.evaluation || run.evaluation->classes.empty()) continue;
     if (out.empty() ||
-        (run.judgement->folder == out[0]->judgement->folder && run.judgement->images == out[0]->judgement->images))
+        (run.evaluation->folder == out[0]->evaluation->folder && run.evaluation->images == out[0]->evaluation->images))
       out.push_back(&run);
     else
       others += (others.empty() ? "" : ", ") + run.name;
@@ -44,7 +44,7 @@ std::vector<ClassRow> class_rows(const std::vector<const Run*>& runs) {
   std::vector<ClassRow> out;
   std::map<std::string, std::size_t> row_of;
   for (std::size_t r = 0; r < runs.size(); ++r)
-    for (const JudgedClass& one : runs[r]->judgement->classes) {
+    for (const ClassScore& one : runs[r]->evaluation->classes) {
       if (one.images == 0) continue;
       const auto [found, is_new] = row_of.emplace(one.name, out.size());
       if (is_new) out.push_back({one.name, one.images, std::vector<std::optional<double>>(runs.size())});
@@ -89,58 +89,61 @@ std::string table_html(const std::vector<const Run*>& runs, const std::vector<Cl
   return table.html();
 }
 
-std::string judged_words(const Run& run) {
-  const Judgement& judgement = *run.judgement;
-  std::string out = text(run.name, ": ", judgement.weights, judgement.about.empty() ? "" : " (" + judgement.about + ")",
-                         " on ", human_count(judgement.images), " images of ", judgement.folder);
-  if (judgement.top1) out += text(": top-1 ", percent_number(*judgement.top1), " %");
-  if (judgement.top5) out += text(", top-5 ", percent_number(*judgement.top5), " %");
-  if (judgement.calibration_error)
-    out += text(", calibration error ", percent_number(*judgement.calibration_error), " %");
-  if (judgement.agreement)
-    out += text(", agrees with ", judgement.teacher, " on ", percent_number(*judgement.agreement), " %");
-  if (judgement.left_out > 0) out += text("; images that could not be read: ", human_count(judgement.left_out));
+std::string evaluation_words(const Run& run) {
+  const RunEvaluation& evaluation = *run.evaluation;
+  std::string out =
+      text(run.name, ": ", evaluation.weights, evaluation.about.empty() ? "" : " (" + evaluation.about + ")", " on ",
+           human_count(evaluation.images), " images of ", evaluation.folder);
+  if (evaluation.top1) out += text(": top-1 ", percent_number(*evaluation.top1), " %");
+  if (evaluation.top5) out += text(", top-5 ", percent_number(*evaluation.top5), " %");
+  if (evaluation.calibration_error)
+    out += text(", calibration error ", percent_number(*evaluation.calibration_error), " %");
+  if (evaluation.agreement)
+    out += text(", agrees with ", evaluation.teacher, " on ", percent_number(*evaluation.agreement), " %");
+  if (evaluation.left_out > 0) out += text("; images that could not be read: ", human_count(evaluation.left_out));
   return out;
 }
 
-std::string how_to_judge(const std::vector<Run>& runs) {
+std::string how_to_evaluate(const std::vector<Run>& runs) {
   std::string directories;
   for (const Run& run : runs) directories += " " + run.directory.string();
-  return "<p>Not judged image by image yet. This command runs the student, and the teacher if targets.teacher.weights "
+  return "<p>Not evaluated image by image yet. This command runs the student, and the teacher if "
+         "targets.teacher.weights "
          "is given, on the test or validation images, and makes this page again: <code>vitrine-report" +
-         escaped(directories) + (runs.size() > 1 ? " -o report.html" : "") + " --judge</code></p>\n";
+         escaped(directories) + (runs.size() > 1 ? " -o report.html" : "") + " --evaluate</code></p>\n";
 }
 
 }  // namespace
 
 Section classes_section(const std::vector<Run>& runs) {
   Section out{"classes", "Classes and pictures", ""};
-  if (std::ranges::none_of(runs, [](const Run& run) { return run.judgement.has_value(); })) {
-    out.html = how_to_judge(runs);
+  if (std::ranges::none_of(runs, [](const Run& run) { return run.evaluation.has_value(); })) {
+    out.html = how_to_evaluate(runs);
     return out;
   }
   out.title = "Classes";
   for (const Run& run : runs)
-    if (run.judgement) out.html += paragraph(judged_words(run) + ".", "soft");
-  std::string unjudged;
+    if (run.evaluation) out.html += paragraph(evaluation_words(run) + ".", "soft");
+  std::string not_evaluated;
   for (const Run& run : runs)
-    if (!run.judgement) unjudged += (unjudged.empty() ? "" : ", ") + run.name;
-  if (!unjudged.empty()) out.html += paragraph("Not judged (--judge does it): " + unjudged + ".", "soft");
+    if (!run.evaluation) not_evaluated += (not_evaluated.empty() ? "" : ", ") + run.name;
+  if (!not_evaluated.empty())
+    out.html += paragraph("Not evaluated (--evaluate does it): " + not_evaluated + ".", "soft");
   std::string others;
-  const std::vector<const Run*> judged = comparable(runs, others);
+  const std::vector<const Run*> evaluated = comparable(runs, others);
   if (!others.empty())
-    out.html += paragraph("Judged on other images, and so not in the table: " + others + ".", "soft");
-  const std::vector<ClassRow> rows = class_rows(judged);
+    out.html += paragraph("Evaluated on other images, and so not in the table: " + others + ".", "soft");
+  const std::vector<ClassRow> rows = class_rows(evaluated);
   if (rows.empty()) return out;
   const bool folded = rows.size() > kShown + kShown / 2;
-  const char* order = judged.size() > 1 ? "the largest differences between the runs first" : "the lowest first";
+  const char* order = evaluated.size() > 1 ? "the largest differences between the runs first" : "the lowest first";
   out.html +=
-      table_html(judged, rows, folded ? kShown : rows.size(),
-                 text("Top-1 by class, %, ", order, judged.size() > 1 ? "; small figures: difference from " : "",
-                      judged.size() > 1 ? judged[0]->name : ""));
+      table_html(evaluated, rows, folded ? kShown : rows.size(),
+                 text("Top-1 by class, %, ", order, evaluated.size() > 1 ? "; small figures: difference from " : "",
+                      evaluated.size() > 1 ? evaluated[0]->name : ""));
   if (folded)
     out.html += text("<details><summary>All ", human_count(rows.size()), " classes</summary>\n",
-                     table_html(judged, rows, rows.size(), ""), "</details>\n");
+                     table_html(evaluated, rows, rows.size(), ""), "</details>\n");
   return out;
 }
 

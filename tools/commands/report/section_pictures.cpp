@@ -43,12 +43,12 @@ std::string item_html(const HardPicture& one) {
 Section pictures_section(const std::vector<Run>& runs) {
   Section out{"pictures", "Hardest pictures", ""};
   for (const Run& run : runs) {
-    if (!run.judgement || run.judgement->hardest.empty()) continue;
+    if (!run.evaluation || run.evaluation->hardest.empty()) continue;
     if (runs.size() > 1) out.html += "<h3>" + escaped(run.name) + "</h3>\n";
-    const std::vector<HardPicture>& hardest = run.judgement->hardest;
+    const std::vector<HardPicture>& hardest = run.evaluation->hardest;
     const std::size_t count = std::min(hardest.size(), runs.size() > 1 ? kBesideOthers : kAlone);
-    out.html += paragraph(text("The ", count, " pictures of ", run.judgement->folder, " with the largest loss (",
-                               run.judgement->loss_of, "). Grad-CAM is of the student\u2019s own answer."),
+    out.html += paragraph(text("The ", count, " pictures of ", run.evaluation->folder, " with the largest loss (",
+                               run.evaluation->loss_of, "). Grad-CAM is of the student\u2019s own answer."),
                           "soft");
     out.html += "<ol class=\"pictures\">\n";
     for (std::size_t i = 0; i < count; ++i) out.html += item_html(hardest[i]);

@@ -79,8 +79,8 @@ std::optional<double> best_epoch_of(const Run& run) {
   return run.metrics.best ? std::optional(static_cast<double>(run.metrics.best->epoch)) : std::nullopt;
 }
 
-std::optional<double> judged_on(const Run& run, const char* on, std::optional<double> RunSummary::*figure) {
-  return run.summary && run.summary->judged_on == on ? (*run.summary).*figure : std::nullopt;
+std::optional<double> evaluated_on(const Run& run, const char* on, std::optional<double> RunSummary::*figure) {
+  return run.summary && run.summary->evaluated_on == on ? (*run.summary).*figure : std::nullopt;
 }
 
 std::vector<Row> rows() {
@@ -89,7 +89,7 @@ std::vector<Row> rows() {
   const auto tenths = [](double share) { return percent_number(share, 1); };
   const auto seconds = [](double value) { return printed_number(value < 10 ? "%.3f" : "%.1f", value); };
   const auto on = [](const char* where, std::optional<double> RunSummary::*figure) {
-    return [where, figure](const Run& run) { return judged_on(run, where, figure); };
+    return [where, figure](const Run& run) { return evaluated_on(run, where, figure); };
   };
   return {
       {"Top-1 on the test images, %", on("test", &RunSummary::top1), percent, Better::kMore, true},
@@ -99,8 +99,8 @@ std::vector<Row> rows() {
       {"Best top-1 in validation, %", best_top1_of, percent, Better::kMore, true},
       {"Best epoch", best_epoch_of, count_words},
       {"Agreement with the teacher in validation, %", agreement_of, percent, Better::kMore, true},
-      {"Agreement with the teacher, judged, %",
-       [](const Run& run) { return run.judgement ? run.judgement->agreement : std::nullopt; }, percent, Better::kMore,
+      {"Agreement with the teacher, image by image, %",
+       [](const Run& run) { return run.evaluation ? run.evaluation->agreement : std::nullopt; }, percent, Better::kMore,
        true},
       {"Steps", steps_of, count_words},
       {"Images seen", [](const Run& run) { return run.summary ? as_number(run.summary->images_seen) : std::nullopt; },
@@ -225,9 +225,9 @@ std::string percent_number(double share, int decimals) {
 }
 
 std::optional<Score> score_of(const Run& run) {
-  if (run.summary && run.summary->top1 && !run.summary->judged_on.empty()) {
-    const std::string count = run.summary->judged_images ? human_count(*run.summary->judged_images) + " " : "";
-    return Score{*run.summary->top1, "top-1", text("the ", count, run.summary->judged_on, " images")};
+  if (run.summary && run.summary->top1 && !run.summary->evaluated_on.empty()) {
+    const std::string count = run.summary->evaluated_images ? human_count(*run.summary->evaluated_images) + " " : "";
+    return Score{*run.summary->top1, "top-1", text("the ", count, run.summary->evaluated_on, " images")};
   }
   if (const auto best = best_top1_of(run)) return Score{*best, "top-1", "the validation images, at its best"};
   if (const auto agreement = agreement_of(run))

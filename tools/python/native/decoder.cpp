@@ -30,7 +30,7 @@ vitrine_decoder* vitrine_decoder_new(std::uint32_t channels, std::uint32_t heigh
                                      const float* mean, const float* vectors, const float* eigenvalues,
                                      const float* rows, const float* columns, const std::int16_t* scale,
                                      const std::uint16_t* expected, const std::uint8_t* levels,
-                                     std::uint16_t confidence, char* message, std::size_t room) try {
+                                     std::uint16_t confidence, char* message, std::size_t message_capacity) try {
   const auto basis = std::make_shared<vitrine::FeatureBasis>();
   basis->channels = channels, basis->height = height, basis->width = width;
   const std::size_t c = channels, h = height, w = width;
@@ -46,7 +46,7 @@ vitrine_decoder* vitrine_decoder_new(std::uint32_t channels, std::uint32_t heigh
   constexpr double kAnyError = 0.5;  // not used by the decoder
   return new vitrine_decoder{basis, vitrine::TransformCodec(basis, kAnyError)};
 } catch (const std::exception& problem) {
-  vitrine_tell(problem, message, room);
+  vitrine_tell(problem, message, message_capacity);
   return nullptr;
 }
 
@@ -55,7 +55,7 @@ void vitrine_decoder_free(vitrine_decoder* decoder) {
 }
 
 int vitrine_decode(const vitrine_decoder* decoder, const std::uint8_t* payload, std::size_t bytes, std::uint32_t views,
-                   int what, float* out, char* message, std::size_t room) try {
+                   int what, float* out, char* message, std::size_t message_capacity) try {
   const std::span<const std::byte> array{reinterpret_cast<const std::byte*>(payload), bytes};
   const std::span<float> values{out, decoder->codec.basis().values() * views};
   switch (what) {
@@ -69,17 +69,17 @@ int vitrine_decode(const vitrine_decoder* decoder, const std::uint8_t* payload, 
       decoder->codec.decode_items(array, views, values);
       return 0;
     default:
-      std::snprintf(message, room, "vitrine_decode: what = %d is unknown; expected 0, 1 or 2", what);
+      std::snprintf(message, message_capacity, "vitrine_decode: what = %d is unknown; expected 0, 1 or 2", what);
       return 1;
   }
 } catch (const std::exception& problem) {
-  vitrine_tell(problem, message, room);
+  vitrine_tell(problem, message, message_capacity);
   return 1;
 }
 
 int vitrine_decode_arrays(std::uint32_t encoding, const std::uint32_t* shape, std::size_t axes, double max_error,
                           std::uint32_t views, const std::uint8_t* const* arrays, const std::size_t* bytes,
-                          std::size_t count, float* out, char* message, std::size_t room) try {
+                          std::size_t count, float* out, char* message, std::size_t message_capacity) try {
   const std::vector<std::uint32_t> view(shape, shape + axes);
   const std::size_t per_view = vitrine::view_values(view);
   std::vector<std::span<const std::byte>> parts;
@@ -99,9 +99,9 @@ int vitrine_decode_arrays(std::uint32_t encoding, const std::uint32_t* shape, st
     case vitrine::Encoding::kTransform:
       break;
   }
-  std::snprintf(message, room, "vitrine_decode_arrays: the encoding %u has no decoder here", encoding);
+  std::snprintf(message, message_capacity, "vitrine_decode_arrays: the encoding %u has no decoder here", encoding);
   return 1;
 } catch (const std::exception& problem) {
-  vitrine_tell(problem, message, room);
+  vitrine_tell(problem, message, message_capacity);
   return 1;
 }

@@ -47,25 +47,25 @@ vitrine::transform::SymmetricEigen vitrine::transform::symmetric_eigen(std::vect
 }
 
 int vitrine_encode(const vitrine_decoder* decoder, const float* values, std::uint32_t views, double max_error,
-                   std::uint8_t* payload, std::size_t payload_room, std::size_t* bytes, char* message,
-                   std::size_t room) try {
+                   std::uint8_t* payload, std::size_t payload_capacity, std::size_t* bytes, char* message,
+                   std::size_t message_capacity) try {
   const vitrine::TransformCodec codec(decoder->basis, max_error);
   const std::vector<vitrine::Array> arrays = codec.encode(std::span(values, codec.basis().values() * views), views);
   const std::vector<std::byte>& made = arrays.at(0).bytes;
-  if (made.size() > payload_room) vitrine::fail("the payload has ", made.size(), " bytes; give more room");
+  if (made.size() > payload_capacity) vitrine::fail("the payload has ", made.size(), " bytes; give a larger buffer");
   std::ranges::copy(made, reinterpret_cast<std::byte*>(payload));
   *bytes = made.size();
   return 0;
 } catch (const std::exception& problem) {
-  vitrine_tell(problem, message, room);
+  vitrine_tell(problem, message, message_capacity);
   return 1;
 }
 
 vitrine_calibrator* vitrine_calibrator_new(std::uint32_t channels, std::uint32_t height, std::uint32_t width,
-                                           char* message, std::size_t room) try {
+                                           char* message, std::size_t message_capacity) try {
   return new vitrine_calibrator{vitrine::Calibrator(channels, height, width), channels, height, width};
 } catch (const std::exception& problem) {
-  vitrine_tell(problem, message, room);
+  vitrine_tell(problem, message, message_capacity);
   return nullptr;
 }
 
@@ -74,19 +74,20 @@ void vitrine_calibrator_free(vitrine_calibrator* calibrator) {
 }
 
 int vitrine_calibrator_add(vitrine_calibrator* calibrator, const float* values, std::uint32_t views, char* message,
-                           std::size_t room) try {
+                           std::size_t message_capacity) try {
   const std::size_t each = std::size_t{calibrator->channels} * calibrator->height * calibrator->width;
   calibrator->calibrator.add(std::span(values, each * views), views);
   return 0;
 } catch (const std::exception& problem) {
-  vitrine_tell(problem, message, room);
+  vitrine_tell(problem, message, message_capacity);
   return 1;
 }
 
 int vitrine_calibrator_finish(const vitrine_calibrator* calibrator, double max_error, std::uint32_t group,
                               vitrine_eigen eigen, float* mean, float* vectors, float* eigenvalues, float* rows,
                               float* columns, std::int16_t* scale, std::uint16_t* expected, std::uint8_t* levels,
-                              std::uint16_t* confidence, int* spatial, char* message, std::size_t room) try {
+                              std::uint16_t* confidence, int* spatial, char* message,
+                              std::size_t message_capacity) try {
   eigen_of_caller = eigen;
   const vitrine::FeatureBasis basis = calibrator->calibrator.finish(max_error, group);
   eigen_of_caller = nullptr;
@@ -98,6 +99,6 @@ int vitrine_calibrator_finish(const vitrine_calibrator* calibrator, double max_e
   return 0;
 } catch (const std::exception& problem) {
   eigen_of_caller = nullptr;
-  vitrine_tell(problem, message, room);
+  vitrine_tell(problem, message, message_capacity);
   return 1;
 }

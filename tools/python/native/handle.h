@@ -14,9 +14,9 @@ struct vitrine_decoder {
   vitrine::TransformCodec codec;  // for decoding
 };
 
-/// Writes the problem's message, at most `room` bytes including the terminating zero.
-inline void vitrine_tell(const std::exception& problem, char* message, std::size_t room) {
-  std::snprintf(message, room, "%s", problem.what());
+/// Writes the problem's message, at most `message_capacity` bytes including the terminating zero.
+inline void vitrine_tell(const std::exception& problem, char* message, std::size_t message_capacity) {
+  std::snprintf(message, message_capacity, "%s", problem.what());
 }
 
 #endif  // VITRINE_TOOLS_NATIVE_HANDLE_H_

@@ -184,10 +184,10 @@ SampledError::SampledError(const FeatureBasis& basis, const Slots& slots, std::s
     scale_.push_back(basis.scale[row / slots.count * slots.count + slots.position[row % slots.count]]);
   }
   if (!sample_.empty()) share_ = static_cast<double>(sample_.size()) / static_cast<double>(items.size());
-  const std::size_t room = sample_.size() + 64;
-  magnitude_.resize(room);
-  classes_.resize(room);
-  seen_.resize(room);
+  const std::size_t padded = sample_.size() + 64;
+  magnitude_.resize(padded);
+  classes_.resize(padded);
+  seen_.resize(padded);
   second_.resize(trellis_.size());
   minus_.resize(trellis_.size());
 }

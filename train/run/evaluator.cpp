@@ -1,4 +1,4 @@
-#include "train/run/judge.h"
+#include "train/run/evaluator.h"
 
 #include <ATen/ATen.h>
 
@@ -25,8 +25,8 @@ std::uint64_t readable_images(const Evaluation& images) {
 
 }  // namespace
 
-Judge::Judge(const TrainOptions& options, const ModelClasses& classes, const Decoding& decoding, int size,
-             const StopFlag& stop)
+Evaluator::Evaluator(const TrainOptions& options, const ModelClasses& classes, const Decoding& decoding, int size,
+                     const StopFlag& stop)
     : options_(options) {
   EvaluationOptions how = options.evaluation_options(size);
   how.decoding = decoding;
@@ -41,7 +41,7 @@ Judge::Judge(const TrainOptions& options, const ModelClasses& classes, const Dec
   if (!options.test.empty()) test_.emplace(options.test, classes, how, stop);
 }
 
-void Judge::begin(Checkpoint& state) const {
+void Evaluator::begin(Checkpoint& state) const {
   if (!validation_) return;
   const std::string images = validation_->index().hash();
   if (state.best.has_value() && !state.validation_images.empty() && state.validation_images != images) {
@@ -55,7 +55,7 @@ void Judge::begin(Checkpoint& state) const {
 }
 
 // The selection criterion, in [0, 1].
-double Judge::score(Student& student, Checkpoint& state, ValidationMetrics& metrics, const StopFlag& stop) const {
+double Evaluator::score(Student& student, Checkpoint& state, ValidationMetrics& metrics, const StopFlag& stop) const {
   if (agreement_) {
     state.agreement = agreement_->run(student.network(), student.device(), stop);
     metrics.agreement = state.agreement;
@@ -79,8 +79,8 @@ double Judge::score(Student& student, Checkpoint& state, ValidationMetrics& metr
   return state.validation->top1;
 }
 
-bool Judge::judge(Student& student, Checkpoint& state, std::uint64_t steps_per_epoch, RunLog& log,
-                  const StopFlag& stop) const try {
+bool Evaluator::validate(Student& student, Checkpoint& state, std::uint64_t steps_per_epoch, RunLog& log,
+                         const StopFlag& stop) const try {
   const auto start = std::chrono::steady_clock::now();
   const Student::Averaged averaged(student);
   const std::uint64_t epoch = (state.step - 1) / steps_per_epoch + 1;
@@ -95,7 +95,7 @@ bool Judge::judge(Student& student, Checkpoint& state, std::uint64_t steps_per_e
     best.score = score;
     save_safetensors(RunFiles(options_.output).best_weights(), student.weights(), best.metadata());
   }
-  state.to_judge = false;
+  state.validation_due = false;
   metrics.best = state.best.step == state.step;
   metrics.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   log.add(metrics);

@@ -1,4 +1,4 @@
-#include "tools/commands/report/judge/judge.h"
+#include "tools/commands/report/evaluate/evaluate_run.h"
 
 #include <ATen/ATen.h>
 
@@ -11,7 +11,7 @@
 #include "common/kernels/normalise.h"
 #include "tests/support/message.h"
 #include "tests/train/fixture.h"
-#include "tools/commands/report/judge/attention.h"
+#include "tools/commands/report/evaluate/attention.h"
 #include "train/run/checkpoint.h"
 #include "train/run/evaluate_checkpoint.h"
 
@@ -22,44 +22,45 @@ using vitrine::testing::TrainFixture;
 
 namespace {
 
-/// A short run from a live teacher with labels, judged on its training images.
-struct JudgeFixture : TrainFixture {
+/// A short run from a live teacher with labels, evaluated on its training images.
+struct EvaluationFixture : TrainFixture {
   TrainOptions options = joint(TargetKind::kTeacher, "run");
 
-  JudgeFixture() {
+  EvaluationFixture() {
     options.test = images.string();
     vitrine::testing::train(options);
   }
-  Judgement judge(const JudgeRequest& request = {}) const { return judge_run(root / "run", request); }
+  RunEvaluation evaluate(const EvaluateRequest& request = {}) const { return evaluate_run(root / "run", request); }
 };
 
 }  // namespace
 
-TEST_CASE_FIXTURE(JudgeFixture, "a judgement has the figures of vitrine-train --evaluate") {
-  const Judgement judged = judge();
+TEST_CASE_FIXTURE(EvaluationFixture, "an evaluation has the figures of vitrine-train --evaluate") {
+  const RunEvaluation evaluated = evaluate();
   const Report report = evaluate_checkpoint(options, root / "run");
-  REQUIRE(report.judgement);
-  CHECK(judged.images == 15);
-  CHECK(judged.folder == images.string());
-  CHECK(*judged.top1 == report.judgement->accuracy().top1);
-  CHECK(*judged.top5 == report.judgement->accuracy().top5);
-  CHECK(*judged.calibration_error == doctest::Approx(report.judgement->calibration_error()));
-  CHECK(*judged.agreement == *report.agreement);
-  CHECK(judged.teacher == "small");
-  CHECK(judged.weights == weights_file(root / "run").string());
-  CHECK(judged.weights_sha256 == sha256_hex_of_file(judged.weights));
-  REQUIRE(judged.classes.size() == 3);
+  REQUIRE(report.metrics);
+  CHECK(evaluated.images == 15);
+  CHECK(evaluated.folder == images.string());
+  CHECK(*evaluated.top1 == report.metrics->accuracy().top1);
+  CHECK(*evaluated.top5 == report.metrics->accuracy().top5);
+  CHECK(*evaluated.calibration_error == doctest::Approx(report.metrics->calibration_error()));
+  CHECK(*evaluated.agreement == *report.agreement);
+  CHECK(evaluated.teacher == "small");
+  CHECK(evaluated.weights == weights_file(root / "run").string());
+  CHECK(evaluated.weights_sha256 == sha256_hex_of_file(evaluated.weights));
+  REQUIRE(evaluated.classes.size() == 3);
   for (std::size_t c = 0; c < 3; ++c) {
-    CHECK(judged.classes[c].name == report.classes[c]);
-    CHECK(judged.classes[c].images == 5);
-    CHECK(judged.classes[c].right == report.judgement->classes()[c].right);
+    CHECK(evaluated.classes[c].name == report.classes[c]);
+    CHECK(evaluated.classes[c].images == 5);
+    CHECK(evaluated.classes[c].right == report.metrics->classes()[c].right);
   }
 }
 
-TEST_CASE_FIXTURE(JudgeFixture, "the hardest pictures have the largest losses, answers and maps of their own crops") {
-  JudgeRequest request;
+TEST_CASE_FIXTURE(EvaluationFixture,
+                  "the hardest pictures have the largest losses, answers and maps of their own crops") {
+  EvaluateRequest request;
   request.hardest = 15;
-  const std::vector<HardPicture> all = judge(request).hardest;
+  const std::vector<HardPicture> all = evaluate(request).hardest;
   REQUIRE(all.size() == 15);
   CHECK(std::ranges::is_sorted(all, std::ranges::greater(), &HardPicture::loss));
   for (const HardPicture& one : all) {
@@ -72,7 +73,7 @@ TEST_CASE_FIXTURE(JudgeFixture, "the hardest pictures have the largest losses, a
     REQUIRE(one.teacher.size() == 3);
   }
   request.hardest = 4;
-  const std::vector<HardPicture> few = judge(request).hardest;
+  const std::vector<HardPicture> few = evaluate(request).hardest;
   REQUIRE(few.size() == 4);
   for (std::size_t i = 0; i < few.size(); ++i) {
     CHECK(few[i].id == all[i].id);
@@ -104,7 +105,7 @@ TEST_CASE_FIXTURE(JudgeFixture, "the hardest pictures have the largest losses, a
   CHECK(all[0].teacher_map.starts_with("data:image/jpeg;base64,"));
 }
 
-TEST_CASE_FIXTURE(JudgeFixture, "attention is the last block's mean over heads, whatever the number of pictures") {
+TEST_CASE_FIXTURE(EvaluationFixture, "attention is the last block's mean over heads, whatever the number of pictures") {
   const Evaluation evaluation(ImageFolders(images), options.evaluation_options(32));
   const std::vector<std::uint32_t> some{9, 2, 11, 0, 5};  // no multiple of the micro-batch of 4
   const std::vector<Image> together = attention_overlays(options.targets.teacher, evaluation, some, 32);
@@ -127,9 +128,9 @@ TEST_CASE_FIXTURE(JudgeFixture, "attention is the last block's mean over heads, 
   }
 }
 
-TEST_CASE_FIXTURE(JudgeFixture, "without the teacher's weights the student is judged alone") {
+TEST_CASE_FIXTURE(EvaluationFixture, "without the teacher's weights the student is evaluated alone") {
   std::filesystem::rename(weights, root / "elsewhere.safetensors");
-  const Judgement alone = judge();
+  const RunEvaluation alone = evaluate();
   CHECK(alone.top1);
   CHECK_FALSE(alone.agreement);
   CHECK(alone.teacher.empty());
@@ -137,19 +138,19 @@ TEST_CASE_FIXTURE(JudgeFixture, "without the teacher's weights the student is ju
   CHECK(alone.hardest[0].teacher.empty());
   CHECK(alone.hardest[0].teacher_map.empty());
   CHECK_FALSE(alone.hardest[0].student_map.empty());
-  JudgeRequest request;
+  EvaluateRequest request;
   request.overrides = {"targets.teacher.weights=" + (root / "elsewhere.safetensors").string()};
-  CHECK(judge(request).agreement);
+  CHECK(evaluate(request).agreement);
 }
 
-TEST_CASE_FIXTURE(JudgeFixture,
-                  "the command writes judgement.json and the page with its pictures; without images it says so") {
+TEST_CASE_FIXTURE(EvaluationFixture,
+                  "the command writes evaluation.json and the page with its pictures; without images it says so") {
   const std::string command =
-      vitrine::testing::executable("vitrine-report") + " '" + (root / "run").string() + "' --judge";
+      vitrine::testing::executable("vitrine-report") + " '" + (root / "run").string() + "' --evaluate";
   const auto made = vitrine::testing::run(command);
   CAPTURE(made.output);
   CHECK(made.exit_code == 0);
-  CHECK(read_judgement(root / "run"));
+  CHECK(read_evaluation(root / "run"));
   CHECK(has(vitrine::testing::read_whole(root / "run/report.html"), "Student\u2019s Grad-CAM"));
   const auto gone = vitrine::testing::run(command + " --images /nonexistent/images");
   CAPTURE(gone.output);
@@ -162,14 +163,14 @@ TEST_CASE("without labels the loss is the divergence from the teacher, and a tea
   TrainOptions options = fixture.logits_only(TargetKind::kTeacher, "run");
   options.labels = Labels::kNone;
   vitrine::testing::train(options);
-  JudgeRequest request;
+  EvaluateRequest request;
   request.images = fixture.images.string();
-  const Judgement judged = judge_run(fixture.root / "run", request);
-  CHECK_FALSE(judged.top1);
-  CHECK(judged.classes.empty());
-  CHECK(judged.agreement);
-  REQUIRE(judged.hardest.size() == 12);
-  const HardPicture& hardest = judged.hardest[0];
+  const RunEvaluation evaluated = evaluate_run(fixture.root / "run", request);
+  CHECK_FALSE(evaluated.top1);
+  CHECK(evaluated.classes.empty());
+  CHECK(evaluated.agreement);
+  REQUIRE(evaluated.hardest.size() == 12);
+  const HardPicture& hardest = evaluated.hardest[0];
   CHECK(hardest.label.empty());
   double divergence = 0;
   for (const Answer& theirs : hardest.teacher) {
@@ -179,5 +180,6 @@ TEST_CASE("without labels the loss is the divergence from the teacher, and a tea
   }
   CHECK(hardest.loss == doctest::Approx(divergence).epsilon(1e-4));
   std::filesystem::remove(fixture.weights);
-  CHECK(has(message_of([&] { judge_run(fixture.root / "run", request); }), "can only be judged against its teacher"));
+  CHECK(has(message_of([&] { evaluate_run(fixture.root / "run", request); }),
+            "can only be evaluated against its teacher"));
 }

@@ -1,4 +1,4 @@
-#include "train/run/watch.h"
+#include "train/run/monitor.h"
 
 #include <ATen/ATen.h>
 
@@ -39,10 +39,10 @@ double mean(const auto& values) {
 
 }  // namespace
 
-Watch::Watch(const WatchOptions& options, RunLog& log, std::uint64_t first_step)
+Monitor::Monitor(const MonitorOptions& options, RunLog& log, std::uint64_t first_step)
     : options_(options),
       log_(log),
-      observer_(options.temperature, options.comparable),
+      statistics_(options.temperature, options.comparable),
       progress_("train", "images", options.steps * options.batch, first_step * options.batch),
       last_(WatchClock::now()) {
   for (const nlohmann::ordered_json& line : log.take_earlier()) {
@@ -55,12 +55,12 @@ Watch::Watch(const WatchOptions& options, RunLog& log, std::uint64_t first_step)
   }
 }
 
-RunMoment Watch::moment_of(std::uint64_t step, const SchedulePoint& point) const {
+RunMoment Monitor::moment_of(std::uint64_t step, const SchedulePoint& point) const {
   return {step, std::uint64_t{point.epoch} + 1, point.phase->name};
 }
 
 // Adds a line of the log, of this process or an earlier one, to the evidence of its phase and epoch.
-void Watch::take(const RunMoment& at, const nlohmann::ordered_json& line) {
+void Monitor::take(const RunMoment& at, const nlohmann::ordered_json& line) {
   if (at.phase != evidence_.phase) {
     evidence_ = {};
     evidence_.phase = at.phase;
@@ -75,12 +75,12 @@ void Watch::take(const RunMoment& at, const nlohmann::ordered_json& line) {
   if (recent_.size() > kRecentLosses) recent_.pop_front();
 }
 
-void Watch::count_epoch(const RunMoment& at) {
+void Monitor::count_epoch(const RunMoment& at) {
   if (!epoch_output_.empty()) epochs_.push_back({at.epoch, at.phase, mean(epoch_output_)});
   epoch_output_.clear();
 }
 
-void Watch::before(const SchedulePoint& point, const std::function<std::vector<double>()>& norms) {
+void Monitor::before(const SchedulePoint& point, const std::function<std::vector<double>()>& norms) {
   if (point.phase->name == phase_) return;
   phase_ = point.phase->name;
   problems_.clear();
@@ -92,7 +92,7 @@ void Watch::before(const SchedulePoint& point, const std::function<std::vector<d
   evidence_.norms_before = norms();
 }
 
-void Watch::after(const SchedulePoint& point, double wait_share) {
+void Monitor::after(const SchedulePoint& point, double wait_share) {
   const auto now = WatchClock::now();
   trained_seconds_ += std::chrono::duration<double>(now - last_).count();
   last_ = now;
@@ -108,7 +108,7 @@ void Watch::after(const SchedulePoint& point, double wait_share) {
   progress_.advance(options_.batch, status + numbers);
 }
 
-void Watch::add_line(std::uint64_t step, const SchedulePoint& point, const LossTerms& terms, StepMetrics line) {
+void Monitor::add_line(std::uint64_t step, const SchedulePoint& point, const LossTerms& terms, StepMetrics line) {
   line.at = moment_of(step, point);
   line.terms = values_of(terms);
   line.images_per_second = static_cast<double>(images_) / std::max(trained_seconds_, 1e-9);
@@ -118,12 +118,12 @@ void Watch::add_line(std::uint64_t step, const SchedulePoint& point, const LossT
   take(line.at, to_json(line));
 }
 
-void Watch::conclude(std::uint64_t step, const SchedulePoint& point, bool phase_ends,
-                     const std::vector<double>& norms) {
+void Monitor::conclude(std::uint64_t step, const SchedulePoint& point, bool phase_ends,
+                       const std::vector<double>& norms) {
   const RunMoment at = moment_of(step, point);
   evidence_.norms_now = norms;
-  observer_.report(evidence_);
-  observer_.reset();
+  statistics_.summarise(evidence_);
+  statistics_.reset();
   std::vector<LearningFinding> found = learning_findings(evidence_);
   if (step % options_.steps_per_epoch == 0) {
     count_epoch(at);

@@ -1,4 +1,4 @@
-#include "tools/commands/report/judge/judge.h"
+#include "tools/commands/report/evaluate/evaluate_run.h"
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
@@ -24,7 +24,7 @@
 #include "common/models/device.h"
 #include "common/models/precision.h"
 #include "common/teacher/open_teacher.h"
-#include "tools/commands/report/judge/attention.h"
+#include "tools/commands/report/evaluate/attention.h"
 #include "train/evaluation/agreement.h"
 #include "train/evaluation/evaluate.h"
 #include "train/evaluation/report.h"
@@ -42,33 +42,33 @@ constexpr std::int64_t kAnswers = 3;
 // Stands for a loss that is not finite, which JSON cannot hold: such pictures come first.
 constexpr double kLargestLoss = 1e9;
 
-TrainOptions options_of(const std::filesystem::path& run, const JudgeRequest& request) {
+TrainOptions options_of(const std::filesystem::path& run, const EvaluateRequest& request) {
   TrainOptions options;
   load_config(run / "config.toml", request.overrides, options);
   std::vector<std::string> allow = request.allow;
   options.targets.teacher.allow_module = take_allowed(allow, "module");
   for (const std::string& words : allow) options.allow += (options.allow.empty() ? "" : ",") + words;
   if (!request.images.empty()) options.test = request.images;
-  if (!options.judged_folders())
-    fail(run.string(), ": its configuration has neither test nor validation images to judge on; give --images DIR");
+  if (!options.evaluation_folders())
+    fail(run.string(), ": its configuration has neither test nor validation images to evaluate on; give --images DIR");
   return options;
 }
 
 /// A student with its record.
-struct JudgedStudent {
+struct EvaluatedStudent {
   std::string file, sha256;
   WeightsRecord record;
   Network network;
   at::Device device;
 };
 
-JudgedStudent student_of(const std::filesystem::path& run, at::Device device) {
+EvaluatedStudent student_of(const std::filesystem::path& run, at::Device device) {
   StoredStudent stored = read_student(run);
   Network network = network_of(stored, device);
   return {stored.file.string(), stored.sha256, std::move(stored.record), std::move(network), device};
 }
 
-EvaluationOptions evaluation_options(const JudgedStudent& student, const TrainOptions& options) {
+EvaluationOptions evaluation_options(const EvaluatedStudent& student, const TrainOptions& options) {
   const WeightsRecord& record = student.record;
   EvaluationOptions out;
   out.size = static_cast<int>(record.size);
@@ -87,7 +87,7 @@ bool find_teacher(TrainOptions& options) {
   if (teacher.file().empty()) return false;
   if (!path_exists(teacher.file())) {
     note(text(teacher.file(),
-              ": the teacher's weights are missing, so the student is judged without it; give them "
+              ": the teacher's weights are missing, so the student is evaluated without it; give them "
               "with --set targets.teacher.weights=PATH"));
     return false;
   }
@@ -98,7 +98,7 @@ bool find_teacher(TrainOptions& options) {
   Allowance allowance(options.allow);
   for (const TrackInfo& track : cache.tracks())
     if (track.teacher.weights_sha256 == sha256) {
-      teacher = check_judge(track, teacher, allowance);
+      teacher = check_evaluation_teacher(track, teacher, allowance);
       if (teacher.name.empty()) teacher.name = track.teacher.name;
       break;
     }
@@ -133,7 +133,7 @@ at::Tensor divergence(const at::Tensor& student, const at::Tensor& teacher) {
   return at::where(p > 0, terms, at::zeros_like(terms)).sum(1);
 }
 
-Scores score(JudgedStudent& student, const Evaluation& evaluation, const TeacherJudge* teacher, bool labelled,
+Scores score(EvaluatedStudent& student, const Evaluation& evaluation, const EvaluationTeacher* teacher, bool labelled,
              const StopFlag& stop) {
   Scores out{ClassificationMetrics(static_cast<std::int64_t>(student.record.class_count)), {}};
   Progress progress("judging " + student.file, "images", evaluation.index().images.size());
@@ -147,13 +147,13 @@ Scores score(JudgedStudent& student, const Evaluation& evaluation, const Teacher
         }
         progress.advance(images.size());
         if (teacher == nullptr) return;
-        const TeacherJudge::Judged judged = teacher->logits(evaluation, images);
-        if (judged.images.empty()) return;
-        const at::Tensor ours = logits.index_select(0, rows_of(judged.images, images));
-        const at::Tensor theirs = judged.logits.to(at::kDouble);
+        const EvaluationTeacher::Outputs outputs = teacher->logits(evaluation, images);
+        if (outputs.images.empty()) return;
+        const at::Tensor ours = logits.index_select(0, rows_of(outputs.images, images));
+        const at::Tensor theirs = outputs.logits.to(at::kDouble);
         out.agreeing += static_cast<std::uint64_t>(ours.argmax(1).eq(theirs.argmax(1)).sum().item<std::int64_t>());
-        out.compared += judged.images.size();
-        if (!labelled) add_losses(divergence(ours, theirs), judged.images, out);
+        out.compared += outputs.images.size();
+        if (!labelled) add_losses(divergence(ours, theirs), outputs.images, out);
       },
       stop);
   progress.finish();
@@ -176,7 +176,7 @@ std::vector<Answer> answers(const at::Tensor& logits, const std::vector<std::str
 }
 
 // The student's answers and where it saw them.
-void explain(JudgedStudent& student, const Evaluation& evaluation, const std::vector<std::string>& names,
+void explain(EvaluatedStudent& student, const Evaluation& evaluation, const std::vector<std::string>& names,
              std::span<const std::uint32_t> images, std::vector<HardPicture>& out) {
   const Evaluation::Crops crops =
       evaluation.crops(images, static_cast<int>(student.record.size), student.record.crop_pct);
@@ -203,12 +203,12 @@ void explain(JudgedStudent& student, const Evaluation& evaluation, const std::ve
   }
 }
 
-void ask_teacher(const TeacherJudge& teacher, const Evaluation& evaluation, const std::vector<std::string>& names,
+void ask_teacher(const EvaluationTeacher& teacher, const Evaluation& evaluation, const std::vector<std::string>& names,
                  std::span<const std::uint32_t> images, std::vector<HardPicture>& out) {
-  const TeacherJudge::Judged judged = teacher.logits(evaluation, images);
-  for (std::size_t i = 0; i < judged.images.size(); ++i)
-    out[static_cast<std::size_t>(std::ranges::find(images, judged.images[i]) - images.begin())].teacher =
-        answers(judged.logits[static_cast<std::int64_t>(i)], names);
+  const EvaluationTeacher::Outputs outputs = teacher.logits(evaluation, images);
+  for (std::size_t i = 0; i < outputs.images.size(); ++i)
+    out[static_cast<std::size_t>(std::ranges::find(images, outputs.images[i]) - images.begin())].teacher =
+        answers(outputs.logits[static_cast<std::int64_t>(i)], names);
 }
 
 void draw_attention(const TeacherOptions& teacher, const Evaluation& evaluation, std::span<const std::uint32_t> images,
@@ -235,7 +235,7 @@ std::vector<HardPicture> begin_pictures(const std::vector<std::pair<double, std:
   return out;
 }
 
-void put_figures(const Scores& scores, bool labelled, const std::vector<std::string>& names, Judgement& out) {
+void put_figures(const Scores& scores, bool labelled, const std::vector<std::string>& names, RunEvaluation& out) {
   if (scores.compared > 0) out.agreement = static_cast<double>(scores.agreeing) / static_cast<double>(scores.compared);
   double sum = 0;
   for (const auto& [loss, image] : scores.losses) sum += loss;
@@ -264,29 +264,29 @@ std::string about_words(const WeightsRecord& record) {
 
 }  // namespace
 
-Judgement judge_run(const std::filesystem::path& run, const JudgeRequest& request, const StopFlag& stop) {
+RunEvaluation evaluate_run(const std::filesystem::path& run, const EvaluateRequest& request, const StopFlag& stop) {
   TrainOptions options = options_of(run, request);
   const at::Device device = select_device(options.device);
   if (options.threads > 0) at::set_num_threads(static_cast<int>(options.threads));
-  JudgedStudent student = student_of(run, device);
+  EvaluatedStudent student = student_of(run, device);
   const PrecisionScope precision(student.record.precision, device, "precision");
   const bool labelled = options.labels != Labels::kNone, with_teacher = find_teacher(options);
   if (!labelled && !with_teacher)
     fail(run.string(),
-         ": was trained without labels, so its student can only be judged against its teacher; give its "
+         ": was trained without labels, so its student can only be evaluated against its teacher; give its "
          "weights with --set targets.teacher.weights=PATH");
   const std::vector<std::string>& classes = student.record.classes;
   const ModelClasses known{classes, student.record.class_count, student.file};
   const EvaluationOptions how = evaluation_options(student, options);
-  ImageFolders folders = *options.judged_folders();
+  ImageFolders folders = *options.evaluation_folders();
   folders.labels = labelled ? Labels::kFolders : Labels::kNone;
   const Evaluation evaluation = labelled ? Evaluation(folders, known, how, stop) : Evaluation(folders, how, stop);
   const std::vector<std::string> names = labelled ? evaluation.index().classes : classes;
-  std::optional<TeacherJudge> teacher;
+  std::optional<EvaluationTeacher> teacher;
   if (with_teacher) teacher.emplace(options.targets, names, student.record.class_count);
 
   Scores scores = score(student, evaluation, teacher ? &*teacher : nullptr, labelled, stop);
-  Judgement out;
+  RunEvaluation out;
   out.weights = student.file;
   out.weights_sha256 = student.sha256;
   out.about = about_words(student.record);

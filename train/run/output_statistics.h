@@ -1,6 +1,6 @@
 // Measures, at the logged steps, how the student's outputs compare with the teacher's. Changes nothing.
-#ifndef VITRINE_TRAIN_RUN_OBSERVER_H_
-#define VITRINE_TRAIN_RUN_OBSERVER_H_
+#ifndef VITRINE_TRAIN_RUN_OUTPUT_STATISTICS_H_
+#define VITRINE_TRAIN_RUN_OUTPUT_STATISTICS_H_
 
 #include <ATen/ATen.h>
 
@@ -12,17 +12,17 @@
 namespace vitrine {
 
 /// Sums over views, kept on the device until they are read. Not thread-safe.
-class Observer {
+class OutputStatistics {
  public:
   /// `temperature`: of the loss's output term. `comparable`: whether the teacher's logits are one number for each of
   /// the student's classes (not packed, none missing); otherwise only the student is measured.
-  Observer(double temperature, bool comparable) : temperature_(temperature), comparable_(comparable) {}
+  OutputStatistics(double temperature, bool comparable) : temperature_(temperature), comparable_(comparable) {}
 
   /// `teacher_logits`: of the same views, or undefined.
-  void see(const NetworkOutputs& out, const at::Tensor& teacher_logits);
+  void add(const NetworkOutputs& out, const at::Tensor& teacher_logits);
   /// Sets kl, constant_kl, agreement and channels of what was seen since reset().
-  void report(LearningEvidence& evidence) const;
-  void reset() { *this = Observer(temperature_, comparable_); }
+  void summarise(LearningEvidence& evidence) const;
+  void reset() { *this = OutputStatistics(temperature_, comparable_); }
 
  private:
   double temperature_;
@@ -36,4 +36,4 @@ class Observer {
 
 }  // namespace vitrine
 
-#endif  // VITRINE_TRAIN_RUN_OBSERVER_H_
+#endif  // VITRINE_TRAIN_RUN_OUTPUT_STATISTICS_H_

@@ -1,6 +1,6 @@
 // Where a teacher looks.
-#ifndef VITRINE_TOOLS_COMMANDS_REPORT_JUDGE_ATTENTION_H_
-#define VITRINE_TOOLS_COMMANDS_REPORT_JUDGE_ATTENTION_H_
+#ifndef VITRINE_TOOLS_COMMANDS_REPORT_EVALUATE_ATTENTION_H_
+#define VITRINE_TOOLS_COMMANDS_REPORT_EVALUATE_ATTENTION_H_
 
 #include <cstdint>
 #include <span>
@@ -24,4 +24,4 @@ Image small_picture(const at::Tensor& pixels, int side);
 
 }  // namespace vitrine
 
-#endif  // VITRINE_TOOLS_COMMANDS_REPORT_JUDGE_ATTENTION_H_
+#endif  // VITRINE_TOOLS_COMMANDS_REPORT_EVALUATE_ATTENTION_H_

@@ -1,4 +1,4 @@
-#include "tools/commands/report/judge/attention.h"
+#include "tools/commands/report/evaluate/attention.h"
 
 #include <ATen/ATen.h>
 

@@ -1,7 +1,7 @@
 // Chooses the best weights by accuracy on the validation images or by agreement with the teacher there, and holds the
 // test images for the final weights.
-#ifndef VITRINE_TRAIN_RUN_JUDGE_H_
-#define VITRINE_TRAIN_RUN_JUDGE_H_
+#ifndef VITRINE_TRAIN_RUN_EVALUATOR_H_
+#define VITRINE_TRAIN_RUN_EVALUATOR_H_
 
 #include <optional>
 
@@ -19,13 +19,13 @@
 namespace vitrine {
 
 /// Not thread-safe.
-class Judge {
+class Evaluator {
  public:
   /// Scans the validation images, if options.selection() needs them, and the test images; for agreement, runs the
   /// teacher on the validation images. `decoding`: of the training images, used for these too. `classes`: the
   /// student's. Writes nothing. Throws Error for images that do not fit `classes`, and Stopped once `stop` is set.
-  Judge(const TrainOptions& options, const ModelClasses& classes, const Decoding& decoding, int size,
-        const StopFlag& stop);
+  Evaluator(const TrainOptions& options, const ModelClasses& classes, const Decoding& decoding, int size,
+            const StopFlag& stop);
 
   /// Null when there are none: then nothing is selected, or nothing tested.
   const Evaluation* validation() const { return validation_ ? &*validation_ : nullptr; }
@@ -37,8 +37,8 @@ class Judge {
   /// Validates the student (its averaged weights, if there is an average) and writes exported/best.safetensors when
   /// they are the best so far. Adds the scores to `log`, then stores them in `state` and its file. `steps_per_epoch`:
   /// for messages. Leaves the network in evaluation mode. Returns false, with nothing changed, once `stop` is set.
-  bool judge(Student& student, Checkpoint& state, std::uint64_t steps_per_epoch, RunLog& log,
-             const StopFlag& stop) const;
+  bool validate(Student& student, Checkpoint& state, std::uint64_t steps_per_epoch, RunLog& log,
+                const StopFlag& stop) const;
 
  private:
   double score(Student& student, Checkpoint& state, ValidationMetrics& metrics, const StopFlag& stop) const;
@@ -50,4 +50,4 @@ class Judge {
 
 }  // namespace vitrine
 
-#endif  // VITRINE_TRAIN_RUN_JUDGE_H_
+#endif  // VITRINE_TRAIN_RUN_EVALUATOR_H_

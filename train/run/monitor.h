@@ -1,6 +1,6 @@
 // Progress line, log lines and learning findings of a run.
-#ifndef VITRINE_TRAIN_RUN_WATCH_H_
-#define VITRINE_TRAIN_RUN_WATCH_H_
+#ifndef VITRINE_TRAIN_RUN_MONITOR_H_
+#define VITRINE_TRAIN_RUN_MONITOR_H_
 
 #include <chrono>
 #include <cstdint>
@@ -15,29 +15,29 @@
 #include "train/optim/schedule.h"
 #include "train/run/learning.h"
 #include "train/run/metrics.h"
-#include "train/run/observer.h"
+#include "train/run/output_statistics.h"
 #include "train/run/run_log.h"
 
 namespace vitrine {
 
-struct WatchOptions {
+struct MonitorOptions {
   std::uint64_t steps = 0;  ///< of the whole schedule
   std::uint64_t steps_per_epoch = 1;
   std::uint32_t batch = 1;
   std::uint64_t passes = 0;  ///< that an epoch may use; each is one epoch of new views
   double temperature = 1;    ///< of the output term
-  bool comparable = true;    ///< see Observer
+  bool comparable = true;    ///< see OutputStatistics
 };
 
 /// Not thread-safe.
-class Watch {
+class Monitor {
  public:
   /// `log` must outlive this object. Goes on with the phase and the epochs of log.take_earlier(). `first_step`: steps
   /// done.
-  Watch(const WatchOptions& options, RunLog& log, std::uint64_t first_step);
+  Monitor(const MonitorOptions& options, RunLog& log, std::uint64_t first_step);
 
   /// To be filled by the steps whose loss is read.
-  Observer& observer() { return observer_; }
+  OutputStatistics& statistics() { return statistics_; }
 
   /// Call before each step. `norms` returns the L2 norm of each tensor that learns; it is called before a phase's first
   /// step in this process.
@@ -61,9 +61,9 @@ class Watch {
   void take(const RunMoment& at, const nlohmann::ordered_json& line);
   void count_epoch(const RunMoment& at);
 
-  WatchOptions options_;
+  MonitorOptions options_;
   RunLog& log_;
-  Observer observer_;
+  OutputStatistics statistics_;
   Progress progress_;
   std::string phase_;                 // begun in this process
   LearningEvidence evidence_;         // of the phase so far
@@ -78,4 +78,4 @@ class Watch {
 
 }  // namespace vitrine
 
-#endif  // VITRINE_TRAIN_RUN_WATCH_H_
+#endif  // VITRINE_TRAIN_RUN_MONITOR_H_

@@ -1,4 +1,4 @@
-#include "train/run/observer.h"
+#include "train/run/output_statistics.h"
 
 namespace vitrine {
 namespace {
@@ -9,7 +9,7 @@ void add_to(at::Tensor& sum, const at::Tensor& value) {
 
 }  // namespace
 
-void Observer::see(const NetworkOutputs& out, const at::Tensor& teacher_logits) {
+void OutputStatistics::add(const NetworkOutputs& out, const at::Tensor& teacher_logits) {
   const at::NoGradGuard no_grad;
   if (!out.stages.empty()) {
     const at::Tensor means = out.stages.back().detach().to(at::kFloat).mean(at::IntArrayRef{2, 3});
@@ -34,7 +34,7 @@ void Observer::see(const NetworkOutputs& out, const at::Tensor& teacher_logits) 
   compared_ += teacher_logits.size(0);
 }
 
-void Observer::report(LearningEvidence& evidence) const {
+void OutputStatistics::summarise(LearningEvidence& evidence) const {
   if (lowest_.defined()) {
     evidence.channels = static_cast<std::uint64_t>(lowest_.size(0));
     evidence.silent = static_cast<std::uint64_t>(lowest_.eq(highest_).sum().item<std::int64_t>());

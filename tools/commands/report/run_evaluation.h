@@ -1,7 +1,7 @@
-// judgement.json of a run: its student judged image by image. `vitrine-report RUN --judge` writes it, with pictures, so
-// that later pages need neither images nor weights.
-#ifndef VITRINE_TOOLS_COMMANDS_REPORT_JUDGEMENT_H_
-#define VITRINE_TOOLS_COMMANDS_REPORT_JUDGEMENT_H_
+// evaluation.json of a run: its student evaluated image by image. `vitrine-report RUN --evaluate` writes it, with
+// pictures, so that later pages need neither images nor weights.
+#ifndef VITRINE_TOOLS_COMMANDS_REPORT_RUN_EVALUATION_H_
+#define VITRINE_TOOLS_COMMANDS_REPORT_RUN_EVALUATION_H_
 
 #include <cstdint>
 #include <filesystem>
@@ -11,7 +11,7 @@
 
 namespace vitrine {
 
-struct JudgedClass {
+struct ClassScore {
   std::string name;
   std::uint64_t images = 0, right = 0;
   double share() const { return images > 0 ? static_cast<double>(right) / static_cast<double>(images) : 0; }
@@ -25,14 +25,14 @@ struct Answer {
 struct HardPicture {
   std::string id;                        ///< path in the folder of images
   std::string label;                     ///< name of its class; empty: unlabelled
-  double loss = 0;                       ///< Judgement::loss_of
+  double loss = 0;                       ///< RunEvaluation::loss_of
   std::vector<Answer> student, teacher;  ///< the most probable classes, best first; teacher: empty without one
   /// JPEGs as data URIs; empty where there is none (a ViT student has no Grad-CAM).
   std::string picture, student_map, teacher_map;
 };
 
-struct Judgement {
-  std::string weights;  ///< the file that was judged
+struct RunEvaluation {
+  std::string weights;  ///< the file that was evaluated
   std::string weights_sha256;
   std::string about;    ///< of the weights: their step and how they were chosen
   std::string folder;   ///< of images
@@ -41,19 +41,19 @@ struct Judgement {
   std::uint64_t images = 0, left_out = 0;
   std::optional<double> top1, top5, calibration_error, confidence, agreement;  ///< in [0, 1]
   std::optional<double> loss;                                                  ///< mean over the images
-  std::vector<JudgedClass> classes;  ///< in the order of the model's outputs; none without labels
+  std::vector<ClassScore> classes;   ///< in the order of the model's outputs; none without labels
   std::vector<HardPicture> hardest;  ///< the largest loss first
 };
 
-inline constexpr const char* kJudgementFile = "judgement.json";
+inline constexpr const char* kEvaluationFile = "evaluation.json";
 
 /// Published in the run's directory.
-void write_judgement(const std::filesystem::path& run, const Judgement& judgement);
+void write_evaluation(const std::filesystem::path& run, const RunEvaluation& evaluation);
 
 /// Nothing where there is none. Throws Error: kCorrupt for a damaged file, which includes pictures that are not JPEGs
 /// in base64, kNewer for one of a newer version.
-std::optional<Judgement> read_judgement(const std::filesystem::path& run);
+std::optional<RunEvaluation> read_evaluation(const std::filesystem::path& run);
 
 }  // namespace vitrine
 
-#endif  // VITRINE_TOOLS_COMMANDS_REPORT_JUDGEMENT_H_
+#endif  // VITRINE_TOOLS_COMMANDS_REPORT_RUN_EVALUATION_H_

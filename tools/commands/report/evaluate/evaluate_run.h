@@ -1,12 +1,12 @@
-// Judges a run's student image by image, for judgement.json.
-#ifndef VITRINE_TOOLS_COMMANDS_REPORT_JUDGE_JUDGE_H_
-#define VITRINE_TOOLS_COMMANDS_REPORT_JUDGE_JUDGE_H_
+// Evaluates a run's student image by image, for evaluation.json.
+#ifndef VITRINE_TOOLS_COMMANDS_REPORT_EVALUATE_EVALUATE_RUN_H_
+#define VITRINE_TOOLS_COMMANDS_REPORT_EVALUATE_EVALUATE_RUN_H_
 
 #include <filesystem>
 
 #include "common/base/stop.h"
 #include "tools/commands/report/command.h"
-#include "tools/commands/report/judgement.h"
+#include "tools/commands/report/run_evaluation.h"
 
 namespace vitrine {
 
@@ -18,8 +18,9 @@ namespace vitrine {
 /// With a teacher (targets.teacher.weights or module, if the file is there; a missing one is noted) also agreement, the
 /// teacher's answers and its attention: the last block's, the mean over heads. A student that is a ResNet gets Grad-CAM
 /// for the class that it answers. Writes nothing. Throws Error for images and weights that do not fit, and Stopped.
-Judgement judge_run(const std::filesystem::path& run, const JudgeRequest& request, const StopFlag& stop = never_stop());
+RunEvaluation evaluate_run(const std::filesystem::path& run, const EvaluateRequest& request,
+                           const StopFlag& stop = never_stop());
 
 }  // namespace vitrine
 
-#endif  // VITRINE_TOOLS_COMMANDS_REPORT_JUDGE_JUDGE_H_
+#endif  // VITRINE_TOOLS_COMMANDS_REPORT_EVALUATE_EVALUATE_RUN_H_

@@ -1,4 +1,4 @@
-#include "tools/commands/report/judgement.h"
+#include "tools/commands/report/run_evaluation.h"
 
 #include <string_view>
 
@@ -16,9 +16,9 @@ constexpr const char* kShares[] = {"top1", "top5", "calibration_error", "confide
 
 // Parallel to kShares.
 template <class Of>
-auto shares_of(Of& judgement) {
-  return std::array{&judgement.top1, &judgement.top5, &judgement.calibration_error, &judgement.confidence,
-                    &judgement.agreement};
+auto shares_of(Of& evaluation) {
+  return std::array{&evaluation.top1, &evaluation.top5, &evaluation.calibration_error, &evaluation.confidence,
+                    &evaluation.agreement};
 }
 
 Json json_of(const std::vector<Answer>& answers) {
@@ -57,8 +57,8 @@ std::string picture_of(const JsonFields& in, const char* key) {
   return uri;
 }
 
-Judgement judgement_of(const JsonFields& in) {
-  Judgement out;
+RunEvaluation evaluation_of(const JsonFields& in) {
+  RunEvaluation out;
   out.weights = in.words("weights");
   out.weights_sha256 = in.words_or("weights_sha256", "");
   out.about = in.words_or("about", "");
@@ -89,34 +89,37 @@ Judgement judgement_of(const JsonFields& in) {
 
 }  // namespace
 
-void write_judgement(const std::filesystem::path& run, const Judgement& judgement) {
-  Json json = {
-      {"version", kVersion},           {"weights", judgement.weights},  {"weights_sha256", judgement.weights_sha256},
-      {"about", judgement.about},      {"images_in", judgement.folder}, {"images", judgement.images},
-      {"left_out", judgement.left_out}};
-  const auto shares = shares_of(judgement);
+void write_evaluation(const std::filesystem::path& run, const RunEvaluation& evaluation) {
+  Json json = {{"version", kVersion},
+               {"weights", evaluation.weights},
+               {"weights_sha256", evaluation.weights_sha256},
+               {"about", evaluation.about},
+               {"images_in", evaluation.folder},
+               {"images", evaluation.images},
+               {"left_out", evaluation.left_out}};
+  const auto shares = shares_of(evaluation);
   for (std::size_t i = 0; i < shares.size(); ++i)
     if (*shares[i]) json[kShares[i]] = **shares[i];
-  if (!judgement.teacher.empty()) json["teacher"] = judgement.teacher;
-  json["loss_of"] = judgement.loss_of;
-  if (judgement.loss) json["loss"] = *judgement.loss;
-  for (const JudgedClass& one : judgement.classes)
+  if (!evaluation.teacher.empty()) json["teacher"] = evaluation.teacher;
+  json["loss_of"] = evaluation.loss_of;
+  if (evaluation.loss) json["loss"] = *evaluation.loss;
+  for (const ClassScore& one : evaluation.classes)
     json["classes"].push_back({{"name", one.name}, {"images", one.images}, {"right", one.right}});
-  for (const HardPicture& one : judgement.hardest) json["hardest"].push_back(json_of(one));
+  for (const HardPicture& one : evaluation.hardest) json["hardest"].push_back(json_of(one));
   // Names of files and classes may be any bytes.
-  publish(run / kJudgementFile, json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n");
+  publish(run / kEvaluationFile, json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n");
 }
 
-std::optional<Judgement> read_judgement(const std::filesystem::path& run) {
-  const std::filesystem::path path = run / kJudgementFile;
+std::optional<RunEvaluation> read_evaluation(const std::filesystem::path& run) {
+  const std::filesystem::path path = run / kEvaluationFile;
   if (!path_exists(path)) return std::nullopt;
   const Json json = parse_json<Json>(read_file(path));
   const JsonFields fields(json, path.string());
   if (fields.integer<int>("version") > kVersion)
     throw Error(ErrorKind::kNewer, {.path = path.string(),
                                     .what = "was written by a newer version",
-                                    .remedy = "update Vitrine, or judge again with --judge"});
-  return judgement_of(fields);
+                                    .remedy = "update Vitrine, or evaluate again with --evaluate"});
+  return evaluation_of(fields);
 }
 
 }  // namespace vitrine
