@@ -38,7 +38,7 @@ std::shared_ptr<const ImageIndex> sample_of_folder(const ExtractOptions& options
   std::vector<std::uint32_t> order;
   for (std::uint32_t i = 0; i < all.images.size(); ++i)
     if (all.images[i].label != kNoLabel) order.push_back(i);
-  Stream draws(options.plan.seed, Purpose::kSample);
+  RandomStream draws(options.plan.seed, Purpose::kSample);
   ImageIndex sample;
   sample.classes = all.classes;
   sample.decoding = options.decoding;

@@ -23,7 +23,7 @@ say "Running the teacher once: 24 augmented passes over 500 pictures"
 $bin/vitrine-extract configs/demo/extract.toml >demo/logs/extract.log
 $bin/vitrine-cache info demo/cache | sed -n '1,/^provenance/p' | grep -v '^provenance'
 
-say "Teaching four students, two side by side: plain and KL, then the full recipe from the cache and from the live teacher"
+say "Teaching four students, two side by side: plain and KL, then the full method from the cache and from the live teacher"
 for pair in "plain kl" "full live"; do
   pids=()
   for kind in $pair; do

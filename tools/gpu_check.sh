@@ -13,7 +13,7 @@
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
-tests=(normalise_gpu_test models_gpu_test teacher_test extract_test trainer_test recipe_test cache_teacher_test)
+tests=(normalise_gpu_test models_gpu_test teacher_test extract_test trainer_test method_test cache_teacher_test)
 parts=(libsignal_at.so)  # that tests load themselves
 
 fail() { printf 'gpu_check: %s\n' "$*" >&2; exit 2; }
@@ -283,7 +283,7 @@ run() {
     step rate_vit_tiny_extraction 90 rate_extraction 64 vit_tiny_patch16_224 fp32 16
     step rate_resnet18_training 60 rate_training resnet18 fp32 32 3 32
   fi
-  for test in extract_test trainer_test cache_teacher_test recipe_test; do step "$test" 90 doctests "$test"; done
+  for test in extract_test trainer_test cache_teacher_test method_test; do step "$test" 90 doctests "$test"; done
 }
 
 case ${1:-} in

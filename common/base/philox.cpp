@@ -4,13 +4,13 @@
 
 namespace vitrine {
 
-double Stream::normal() {
+double RandomStream::normal() {
   constexpr double kTwoPi = 6.283185307179586476925;
   const double radius = std::sqrt(-2.0 * std::log(1.0 - uniform()));  // 1 - u is in (0, 1]
   return radius * std::cos(kTwoPi * uniform());
 }
 
-double Stream::gamma(double shape) {
+double RandomStream::gamma(double shape) {
   if (shape < 1.0) {
     const double boost = std::pow(1.0 - uniform(), 1.0 / shape);
     return gamma(shape + 1.0) * boost;
@@ -25,7 +25,7 @@ double Stream::gamma(double shape) {
   }
 }
 
-double Stream::beta(double a, double b) {
+double RandomStream::beta(double a, double b) {
   const double x = gamma(a), y = gamma(b);
   return x / (x + y);
 }

@@ -39,10 +39,10 @@ enum class Purpose : std::uint32_t {
 };
 
 /// Random stream at one position. Cheap to construct (no state but its counter); not thread-safe.
-class Stream {
+class RandomStream {
  public:
   /// `major` and `minor` are the position: (pass, position), (epoch, 0), ... A stream holds 2^32 blocks.
-  Stream(std::uint64_t seed, Purpose purpose, std::uint32_t major = 0, std::uint64_t minor = 0)
+  RandomStream(std::uint64_t seed, Purpose purpose, std::uint32_t major = 0, std::uint64_t minor = 0)
       : key_(seed ^ (static_cast<std::uint64_t>(purpose) * 0x9E3779B97F4A7C15ull)),
         major_(major),
         minor_low_(static_cast<std::uint32_t>(minor)),

@@ -38,7 +38,7 @@ void turn_hue(std::uint8_t* pixel, float turn) {
   for (int c = 0; c < 3; ++c) pixel[c] = static_cast<std::uint8_t>(colour[c] * 255.999f);
 }
 
-void jitter(Picture picture, const AugmentOptions& options, Stream stream) {
+void jitter(Picture picture, const AugmentOptions& options, RandomStream stream) {
   std::array<int, 4> order{0, 1, 2, 3};
   for (std::size_t n = 4; n > 1; --n) std::swap(order[n - 1], order[stream.below(n)]);
   const auto factor = [&](double strength) {
@@ -55,7 +55,7 @@ void jitter(Picture picture, const AugmentOptions& options, Stream stream) {
   }
 }
 
-void erase(Picture picture, int size, const AugmentOptions& options, Stream stream) {
+void erase(Picture picture, int size, const AugmentOptions& options, RandomStream stream) {
   if (stream.uniform() >= options.erase_probability) return;
   for (int attempt = 0; attempt < 10; ++attempt) {
     const double area =
@@ -112,8 +112,8 @@ void AugmentOptions::fields(Fields& f) {
 void augment(std::span<std::uint8_t> picture, int size, const AugmentOptions& options, std::uint64_t seed,
              std::uint32_t epoch, std::uint32_t pass, std::uint64_t position) {
   const std::uint64_t place = static_cast<std::uint64_t>(pass) << 40 ^ position;
-  jitter(picture, options, Stream(seed, Purpose::kJitter, epoch, place));
-  erase(picture, size, options, Stream(seed, Purpose::kErase, epoch, place));
+  jitter(picture, options, RandomStream(seed, Purpose::kJitter, epoch, place));
+  erase(picture, size, options, RandomStream(seed, Purpose::kErase, epoch, place));
 }
 
 }  // namespace vitrine

@@ -15,7 +15,7 @@ std::int64_t rounded(double value) {
 struct Span {
   std::uint32_t begin, end;
 };
-Span random_span(std::uint32_t size, std::uint32_t cut, Stream& stream) {
+Span random_span(std::uint32_t size, std::uint32_t cut, RandomStream& stream) {
   const auto centre = static_cast<std::int64_t>(stream.below(size));
   const std::int64_t half = cut / 2;
   return {static_cast<std::uint32_t>(std::max<std::int64_t>(centre - half, 0)),
@@ -24,7 +24,8 @@ Span random_span(std::uint32_t size, std::uint32_t cut, Stream& stream) {
 
 }  // namespace
 
-void draw_crop(const PlanOptions& options, Stream stream, std::uint32_t height, std::uint32_t width, Recipe& recipe) {
+void draw_crop(const PlanOptions& options, RandomStream stream, std::uint32_t height, std::uint32_t width,
+               Recipe& recipe) {
   const auto set = [&](std::int64_t top, std::int64_t left, std::int64_t h, std::int64_t w) {
     recipe.top = static_cast<std::int32_t>(top);
     recipe.left = static_cast<std::int32_t>(left);
@@ -56,7 +57,7 @@ void draw_crop(const PlanOptions& options, Stream stream, std::uint32_t height, 
   recipe.flip = stream.uniform() < options.flip ? 1 : 0;
 }
 
-void draw_letterbox(const PlanOptions& options, Stream stream, std::uint32_t height, std::uint32_t width,
+void draw_letterbox(const PlanOptions& options, RandomStream stream, std::uint32_t height, std::uint32_t width,
                     Recipe& recipe) {
   const std::uint64_t size = options.image_size, longer = std::max(height, width);
   const auto place = [&](std::uint32_t side, std::uint16_t& begin, std::uint16_t& end) {
@@ -72,7 +73,7 @@ void draw_letterbox(const PlanOptions& options, Stream stream, std::uint32_t hei
   recipe.flip = stream.uniform() < options.flip ? 1 : 0;
 }
 
-void draw_mix(const PlanOptions& options, Stream stream, std::uint32_t position, Recipe& recipe) {
+void draw_mix(const PlanOptions& options, RandomStream stream, std::uint32_t position, Recipe& recipe) {
   recipe.mix = Mix::kNone;
   recipe.partner = recipe.lambda = recipe.box_top = recipe.box_left = recipe.box_bottom = recipe.box_right = 0;
   if (!(stream.uniform() < options.mix_probability)) return;

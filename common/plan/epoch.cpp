@@ -19,12 +19,12 @@ std::vector<GroupKey> epoch_order(std::uint64_t seed, std::uint32_t epoch, std::
   std::sort(cycle.begin(), cycle.end());
   cycle.erase(std::unique(cycle.begin(), cycle.end()), cycle.end());
   const auto length = static_cast<std::uint32_t>(cycle.size());
-  shuffle(cycle, Stream(seed, Purpose::kPassChoice, epoch / length));
+  shuffle(cycle, RandomStream(seed, Purpose::kPassChoice, epoch / length));
   const std::uint32_t pass = cycle[epoch % length];
 
   std::vector<std::uint32_t> groups(groups_per_pass);
   std::iota(groups.begin(), groups.end(), 0u);
-  shuffle(groups, Stream(seed, Purpose::kEpochOrder, epoch));
+  shuffle(groups, RandomStream(seed, Purpose::kEpochOrder, epoch));
 
   std::vector<GroupKey> mine;
   for (std::uint64_t place = rank; mine.size() < (groups_per_pass - 1) / world + 1; place += world)

@@ -29,7 +29,7 @@ class Plan::Orders {
     std::call_once(entry->once, [&] {
       entry->order.resize(images_);
       std::iota(entry->order.begin(), entry->order.end(), 0u);
-      shuffle(entry->order, Stream(seed_, Purpose::kPassOrder, pass));
+      shuffle(entry->order, RandomStream(seed_, Purpose::kPassOrder, pass));
       ++drawn_;
     });
     return PassOrder(entry, &entry->order);
@@ -111,13 +111,13 @@ std::vector<Recipe> Plan::group(std::uint32_t pass, std::uint32_t group) const {
     view.image = (*order)[position % order->size()];
     const ImageEntry& image = index_->images[view.image];
     view.label = image.label;
-    const Stream crop(options_.seed, Purpose::kCrop, pass, position);
+    const RandomStream crop(options_.seed, Purpose::kCrop, pass, position);
     if (options_.resize == Resize::kLetterbox) {
       draw_letterbox(options_, crop, image.height, image.width, view);
       continue;
     }
     draw_crop(options_, crop, image.height, image.width, view);
-    draw_mix(options_, Stream(options_.seed, Purpose::kMix, pass, position), i, view);
+    draw_mix(options_, RandomStream(options_.seed, Purpose::kMix, pass, position), i, view);
   }
   return views;
 }

@@ -60,7 +60,7 @@ std::vector<CleanCrops> evaluate_clean_crops(const Teacher& teacher, const ViewM
   std::vector<std::uint32_t> order;
   for (std::uint32_t i = 0; i < index.images.size(); ++i)
     if (is_usable(index.images[i].label)) order.push_back(i);
-  Stream draws(seed, Purpose::kSample);
+  RandomStream draws(seed, Purpose::kSample);
   count = static_cast<std::uint32_t>(std::min<std::size_t>(count, order.size()));
   for (std::uint32_t i = 0; i < count; ++i) std::swap(order[i], order[i + draws.below(order.size() - i)]);
   const std::uint32_t batch = teacher.options().micro_batch, batches = (count + batch - 1) / batch;

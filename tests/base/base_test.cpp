@@ -82,20 +82,20 @@ TEST_CASE("Philox4x32-10 gives the known answers of Random123's kat_vectors") {
 }
 
 TEST_CASE("a random stream uses the blocks of its position; other positions give other draws") {
-  Stream stream(7, Purpose::kMix, 3, 5ull << 32 | 6);
+  RandomStream stream(7, Purpose::kMix, 3, 5ull << 32 | 6);
   const std::uint64_t key = 7 ^ 3 * 0x9E3779B97F4A7C15ull;
   for (std::uint32_t block = 0; block < 3; ++block)
     for (const std::uint32_t expected : philox(key, {block, 3, 6, 5})) CHECK(stream.bits() == expected);
-  const std::uint32_t first = Stream(7, Purpose::kMix, 3, 9).bits();
-  CHECK(first == Stream(7, Purpose::kMix, 3, 9).bits());
-  CHECK(first != Stream(8, Purpose::kMix, 3, 9).bits());
-  CHECK(first != Stream(7, Purpose::kCrop, 3, 9).bits());
-  CHECK(first != Stream(7, Purpose::kMix, 4, 9).bits());
-  CHECK(first != Stream(7, Purpose::kMix, 3, 10).bits());
+  const std::uint32_t first = RandomStream(7, Purpose::kMix, 3, 9).bits();
+  CHECK(first == RandomStream(7, Purpose::kMix, 3, 9).bits());
+  CHECK(first != RandomStream(8, Purpose::kMix, 3, 9).bits());
+  CHECK(first != RandomStream(7, Purpose::kCrop, 3, 9).bits());
+  CHECK(first != RandomStream(7, Purpose::kMix, 4, 9).bits());
+  CHECK(first != RandomStream(7, Purpose::kMix, 3, 10).bits());
 }
 
 TEST_CASE("integers below a bound are uniform") {
-  Stream stream(1, Purpose::kSample);
+  RandomStream stream(1, Purpose::kSample);
   CHECK(stream.below(1) == 0);
   constexpr int kDraws = 60000;
   std::array<int, 6> counts{};
@@ -131,7 +131,7 @@ void check_moments(const Draw& draw, double mean, double variance) {
 }
 
 TEST_CASE("distributions have the textbook moments") {
-  Stream stream(2, Purpose::kSample);
+  RandomStream stream(2, Purpose::kSample);
   check_moments([&] { return stream.uniform(); }, 0.5, 1.0 / 12);
   check_moments([&] { return stream.uniform(-2, 4); }, 1, 3);
   check_moments([&] { return stream.normal(); }, 0, 1);

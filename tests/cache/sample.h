@@ -84,7 +84,7 @@ inline std::vector<TrackInfo> wide_tracks(const Plan& plan) {
 /// Random targets of a group: normal, or in [0, 1) for attention.
 inline std::vector<float> sample_values(const Plan& plan, const TrackInfo& track, GroupKey key) {
   std::vector<float> values(track.view_values() * plan.options().group);
-  Stream stream(track.view_values(), Purpose::kSample, key.pass, key.group);
+  RandomStream stream(track.view_values(), Purpose::kSample, key.pass, key.group);
   for (float& x : values) x = static_cast<float>(track.kind == "attention" ? stream.uniform() : 4 * stream.normal());
   return values;
 }

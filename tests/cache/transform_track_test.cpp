@@ -21,7 +21,7 @@ constexpr std::uint32_t kChannels = 6, kHeight = 2, kWidth = 3, kValues = 36;
 // Channels of decreasing deviation, correlated at each position.
 std::vector<float> features(std::uint32_t views, std::uint64_t seed) {
   std::vector<float> out;
-  Stream draws(seed, Purpose::kSample);
+  RandomStream draws(seed, Purpose::kSample);
   for (std::uint32_t view = 0; view < views; ++view) {
     std::vector<double> common(kHeight * kWidth);
     for (double& x : common) x = draws.normal();

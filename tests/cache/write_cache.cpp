@@ -21,7 +21,7 @@ namespace {
 std::vector<float> maps(const TrackInfo& track, std::uint64_t seed, std::uint32_t views, double noise, double outlier) {
   const std::uint32_t width = track.shape[2], positions = track.shape[1] * width;
   std::vector<float> values;
-  Stream stream(seed, Purpose::kSample);
+  RandomStream stream(seed, Purpose::kSample);
   for (std::uint32_t i = 0; i < views * track.shape[0]; ++i) {
     const double size = 8 * stream.normal() / (1 + i % track.shape[0]);
     for (std::uint32_t p = 0; p < positions; ++p) {

@@ -15,7 +15,7 @@ void check_rows(std::size_t rows, std::size_t per_row, std::size_t shift) {
   CAPTURE(rows);
   CAPTURE(per_row);
   CAPTURE(shift);
-  Stream stream(3, Purpose::kSample);
+  RandomStream stream(3, Purpose::kSample);
   std::vector<std::int8_t> q(rows * per_row + shift);
   for (std::int8_t& x : q) x = static_cast<std::int8_t>(stream.bits());
   std::vector<std::byte> scales(rows * sizeof(float) + shift);

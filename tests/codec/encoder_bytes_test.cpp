@@ -29,7 +29,7 @@ namespace {
 
 // Most are near 0 and few are large, as in features and logits: products of two draws, in units of 1/64.
 std::vector<float> held_values(std::size_t n, std::uint64_t seed) {
-  Stream stream(seed, Purpose::kSample);
+  RandomStream stream(seed, Purpose::kSample);
   std::vector<float> values(n);
   for (float& x : values) {
     const auto a = static_cast<int>(stream.below(65)) - 32, b = static_cast<int>(stream.below(33));
@@ -40,7 +40,7 @@ std::vector<float> held_values(std::size_t n, std::uint64_t seed) {
 
 // From 0 to 1, in units of 1/1024.
 std::vector<float> held_probabilities(std::size_t n) {
-  Stream stream(3, Purpose::kSample);
+  RandomStream stream(3, Purpose::kSample);
   std::vector<float> values(n);
   for (float& x : values) x = static_cast<float>(stream.below(1025) * stream.below(33) / 32) / 1024.0f;
   return values;

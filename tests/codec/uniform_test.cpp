@@ -89,7 +89,7 @@ TEST_CASE("any bytes are decoded or refused") {
   const auto codec = make_codec(uniform(1.0 / 64), {9});
   const std::vector<Array> arrays = codec->encode(normal_values(4 * 9, 2), 4);
   std::vector<float> out(36);
-  Stream draws(3, Purpose::kSample);
+  RandomStream draws(3, Purpose::kSample);
   int refused = 0;
   for (int round = 0; round < 2000; ++round) {
     std::vector<std::byte> low = arrays[0].bytes, high = arrays[1].bytes;

@@ -13,7 +13,7 @@
 namespace vitrine::testing {
 
 inline std::vector<float> normal_values(std::size_t n, double deviation, std::uint64_t seed = 7) {
-  Stream stream(seed, Purpose::kSample);
+  RandomStream stream(seed, Purpose::kSample);
   std::vector<float> values(n);
   for (float& x : values) x = static_cast<float>(deviation * stream.normal());
   return values;

@@ -278,7 +278,7 @@ TEST_CASE("non-finite outputs stop the run and leave no shard") {
 TEST_CASE("damage inside an image, found only by decoding, is reported with its place and leaves no partial shard") {
   const ExtractFixture fixture;
   Image image(40, 40);
-  Stream draws(4, Purpose::kSample);
+  RandomStream draws(4, Purpose::kSample);
   for (auto& value : image.rgb) value = static_cast<std::uint8_t>(draws.bits());
   std::string png = vitrine::testing::as_text(encode_png(image));
   png[png.size() / 2] = static_cast<char>(png[png.size() / 2] ^ 1);  // its chunk's checksum is wrong

@@ -25,7 +25,7 @@ inline std::string as_text(const std::vector<std::byte>& bytes) {
 /// A PNG damaged in the middle, with a valid header and end.
 inline std::string damaged_png() {
   Image image(40, 40);
-  Stream draws(4, Purpose::kSample);
+  RandomStream draws(4, Purpose::kSample);
   for (auto& value : image.rgb) value = static_cast<std::uint8_t>(draws.bits());
   std::string png = as_text(encode_png(image));
   png[png.size() / 2] = static_cast<char>(png[png.size() / 2] ^ 1);
@@ -39,7 +39,7 @@ struct ExtractFixture {
                         config = root / "extract.toml";
 
   ExtractFixture() {
-    Stream draws(1, Purpose::kSample);
+    RandomStream draws(1, Purpose::kSample);
     for (const char* name : {"ant", "bee", "cat"})
       for (int i = 0; i < 5; ++i) {
         Image image(34 + 3 * i, 47 - 2 * i);

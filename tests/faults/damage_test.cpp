@@ -88,7 +88,7 @@ TEST_CASE("flipped bits sampled over a larger shard are errors or have no effect
   REQUIRE(good.error.empty());
   REQUIRE(bytes.size() > 200000);
   const std::vector<bool> matters = meaningful(bytes, file.path());
-  Stream stream(11, Purpose::kSample);
+  RandomStream stream(11, Purpose::kSample);
   std::size_t wrong = 0;
   for (int i = 0; i < 1500; ++i) {
     const std::size_t bit = stream.below(bytes.size() * 8);

@@ -20,7 +20,7 @@ namespace {
 const std::filesystem::path kGolden = VITRINE_GOLDEN;
 
 // One to eight changes of bits, bytes, words and lengths, most of them where the table is.
-void mutate(std::string& bytes, Stream& stream, const std::string& other) {
+void mutate(std::string& bytes, RandomStream& stream, const std::string& other) {
   const std::uint64_t words[] = {0, 1, 0x7F, 0xFF, 0xFFFF, 0x7FFFFFFF, 0xFFFFFFFF, 1ull << 32, 1ull << 62, ~0ull};
   for (std::uint64_t left = 1 + stream.below(8); left > 0 && !bytes.empty(); --left) {
     const std::size_t reach = stream.below(4) == 0 ? bytes.size() : std::min<std::size_t>(bytes.size(), 1500);
@@ -68,7 +68,7 @@ void list_nodes(Json& json, std::vector<Json*>& nodes) {
 }
 
 // One to three changes of values, keys and places; most leave text that is JSON.
-std::string mutate_json(const std::string& text, Stream& stream) {
+std::string mutate_json(const std::string& text, RandomStream& stream) {
   static const Json values[] = {nullptr,
                                 true,
                                 0,
@@ -152,7 +152,7 @@ TEST_CASE("thousands of mutated files give values or a one-sentence error") {
     if (name.ends_with(".h5")) seeds.push_back(read_whole(kGolden / name));
   REQUIRE(!seeds.empty());
   const long inputs = inputs_wanted(4000);
-  Stream stream(31, Purpose::kSample, static_cast<std::uint32_t>(inputs));
+  RandomStream stream(31, Purpose::kSample, static_cast<std::uint32_t>(inputs));
   for (long i = 0; i < inputs; ++i) {
     std::string bytes = seeds[stream.below(seeds.size())];
     mutate(bytes, stream, seeds[stream.below(seeds.size())]);
@@ -165,7 +165,7 @@ TEST_CASE("thousands of mutated plans, tracks and lists of shards are accepted o
   const std::vector<std::string> seeds = texts();
   REQUIRE(seeds.size() >= 10);
   const long inputs = inputs_wanted(6000);
-  Stream stream(33, Purpose::kSample, static_cast<std::uint32_t>(inputs));
+  RandomStream stream(33, Purpose::kSample, static_cast<std::uint32_t>(inputs));
   for (long i = 0; i < inputs; ++i) {
     const std::string bytes = mutate_json(seeds[stream.below(seeds.size())], stream);
     CAPTURE(bytes);
@@ -192,7 +192,7 @@ TEST_CASE("containers with altered attributes or content and valid checksums giv
   REQUIRE(names.size() >= 10);
   const Surroundings surroundings(kGolden);
   const long inputs = inputs_wanted(4000);
-  Stream stream(34, Purpose::kSample, static_cast<std::uint32_t>(inputs));
+  RandomStream stream(34, Purpose::kSample, static_cast<std::uint32_t>(inputs));
   MemoryFile file;
   std::map<std::string, long> refused;
   for (long i = 0; i < inputs; ++i) {
@@ -225,7 +225,7 @@ TEST_CASE("arbitrary stored arrays with valid checksums decode to floats or a on
   const Surroundings surroundings(kGolden);
   for (const char* name : names) groups.push_back(stored_group(kGolden / name, surroundings.basis()));
   const long inputs = inputs_wanted(8000);
-  Stream stream(32, Purpose::kSample, static_cast<std::uint32_t>(inputs));
+  RandomStream stream(32, Purpose::kSample, static_cast<std::uint32_t>(inputs));
   long refused = 0;
   std::vector<float> out;
   for (long i = 0; i < inputs; ++i) {
@@ -262,7 +262,7 @@ TEST_CASE("a payload decoded with another calibration gives floats or a one-sent
   const std::vector<std::span<const std::byte>> spans(group.arrays.begin(), group.arrays.end());
   std::vector<float> out(group.values);
   const long inputs = inputs_wanted(3000);
-  Stream stream(35, Purpose::kSample, static_cast<std::uint32_t>(inputs));
+  RandomStream stream(35, Purpose::kSample, static_cast<std::uint32_t>(inputs));
   long refused = 0;
   for (long i = 0; i < inputs; ++i) {
     FeatureBasis basis = *surroundings.basis();

@@ -25,7 +25,7 @@ namespace {
 FeatureBasis calibrated() {
   constexpr std::uint32_t kChannels = 6, kHeight = 2, kWidth = 3, kGroups = 8, kViews = 4;
   Calibrator calibrator(kChannels, kHeight, kWidth);
-  Stream draws(21, Purpose::kSample);
+  RandomStream draws(21, Purpose::kSample);
   std::vector<float> values(kViews * kChannels * kHeight * kWidth);
   for (std::uint32_t g = 0; g < kGroups; ++g) {
     for (std::size_t i = 0; i < values.size(); ++i)
@@ -73,7 +73,7 @@ Image picture(int height, int width, int seed) {
 // Features that a transform over positions makes smaller: one cosine over the map in each channel, and little noise.
 std::vector<float> smooth(std::uint32_t views, std::uint32_t seed) {
   std::vector<float> values;
-  Stream draws(seed, Purpose::kSample);
+  RandomStream draws(seed, Purpose::kSample);
   for (std::uint32_t i = 0; i < views * 3; ++i) {
     const double size = 8 * draws.normal() / (1 + i % 3);
     for (int p = 0; p < 16; ++p)

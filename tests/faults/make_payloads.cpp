@@ -35,7 +35,7 @@ constexpr Case kCases[] = {
 };
 
 std::vector<float> features(const Case& made, std::uint32_t views, std::uint64_t seed, double size) {
-  Stream draws(seed, Purpose::kSample);
+  RandomStream draws(seed, Purpose::kSample);
   std::vector<float> out;
   for (std::uint32_t view = 0; view < views; ++view) {
     const double contrast = std::exp2(made.tails * std::pow(draws.uniform(), 8.0));

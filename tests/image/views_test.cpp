@@ -23,7 +23,7 @@ namespace {
 
 Image noise(int height, int width, std::uint64_t seed) {
   Image image(height, width);
-  Stream stream(seed, Purpose::kSample);
+  RandomStream stream(seed, Purpose::kSample);
   for (auto& value : image.rgb) value = static_cast<std::uint8_t>(stream.bits());
   return image;
 }

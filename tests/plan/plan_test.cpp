@@ -211,12 +211,12 @@ TEST_CASE("when no aspect ratio fits, the crop is the largest central one") {
   PlanOptions options;
   Recipe recipe;
   // 1000 x 4: a crop of at least 8 % of the area and a ratio of at least 3/4 is over 15 wide.
-  draw_crop(options, Stream(1, Purpose::kCrop), 1000, 4, recipe);
+  draw_crop(options, RandomStream(1, Purpose::kCrop), 1000, 4, recipe);
   CHECK(recipe.width == 4);
   CHECK(recipe.height == 5);  // round(4 / (3 / 4))
   CHECK(recipe.left == 0);
   CHECK(recipe.top == (1000 - 5) / 2);
-  draw_crop(options, Stream(1, Purpose::kCrop), 4, 1000, recipe);
+  draw_crop(options, RandomStream(1, Purpose::kCrop), 4, 1000, recipe);
   CHECK(recipe.height == 4);
   CHECK(recipe.width == 5);
   CHECK(recipe.left == (1000 - 5) / 2);
@@ -227,7 +227,7 @@ TEST_CASE("a letterboxed picture keeps its ratio, is centred and as long as the 
   options.resize = Resize::kLetterbox, options.mix_probability = 0;
   const auto box_of = [&](std::uint32_t height, std::uint32_t width) {
     Recipe recipe;
-    draw_letterbox(options, Stream(1, Purpose::kCrop, 0, 0), height, width, recipe);
+    draw_letterbox(options, RandomStream(1, Purpose::kCrop, 0, 0), height, width, recipe);
     CHECK(is_letterboxed(recipe));
     CHECK(recipe.top == 0);
     CHECK(recipe.left == 0);

@@ -22,7 +22,7 @@ std::vector<std::string> folders() {
 
 /// A teacher whose class c stands for label_of[c] and that is right with probability `skill`, else names any class.
 Answers answers_of(const std::vector<std::uint32_t>& label_of, double skill, std::size_t images) {
-  Stream draws(4, Purpose::kSample);
+  RandomStream draws(4, Purpose::kSample);
   std::vector<std::uint32_t> class_of(label_of.size());
   for (std::uint32_t c = 0; c < label_of.size(); ++c) class_of[label_of[c]] = c;
   Answers out;
@@ -43,7 +43,7 @@ std::vector<std::uint32_t> given_order(std::size_t classes) {
 
 std::vector<std::uint32_t> shuffled(std::size_t classes) {
   std::vector<std::uint32_t> out = given_order(classes);
-  Stream draws(9, Purpose::kSample);
+  RandomStream draws(9, Purpose::kSample);
   for (std::size_t i = 0; i + 1 < classes; ++i) std::swap(out[i], out[i + draws.below(classes - i)]);
   return out;
 }
@@ -116,7 +116,7 @@ TEST_CASE("an assignment is the best there is, which the commonest pairs first a
   CHECK((best_assignment(2, 2, {{0, 0, 5}, {0, 1, 4}, {1, 0, 4}}) == std::vector<std::uint32_t>{1, 0}));
   CHECK((best_assignment(3, 2, {{0, 1, 1}, {2, 1, 3}}) == std::vector<std::uint32_t>{kUnassigned, kUnassigned, 1}));
   CHECK(best_assignment(0, 0, {}).empty());
-  Stream draws(12, Purpose::kSample);
+  RandomStream draws(12, Purpose::kSample);
   for (int round = 0; round < 50; ++round) {
     constexpr std::size_t kSize = 6;
     std::uint64_t weights[kSize][kSize] = {};
@@ -165,7 +165,7 @@ TEST_CASE("an order is found where each class is predicted most often for anothe
 
 TEST_CASE("a teacher that always gives one answer has no order, however uneven the labels are") {
   Answers answers;
-  Stream draws(6, Purpose::kSample);
+  RandomStream draws(6, Purpose::kSample);
   for (int i = 0; i < 400; ++i) {
     answers.labels.push_back(draws.uniform() < 0.6 ? 3u : static_cast<std::uint32_t>(draws.below(100)));
     answers.predictions.push_back(7);

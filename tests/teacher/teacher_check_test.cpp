@@ -47,7 +47,7 @@ namespace {
 /// such levels, normalised with `mean` and `std`.
 void make_trained(Sample& sample, int images, const std::array<int, 2>& first, const std::array<int, 2>& last,
                   double mean, double stddev, int steps) {
-  Stream draws(2, Purpose::kSample);
+  RandomStream draws(2, Purpose::kSample);
   std::vector<at::Tensor> levels;
   for (const std::size_t c : {0u, 1u}) {
     const auto span = static_cast<std::uint64_t>(last[c] - first[c] + 1);
@@ -147,7 +147,7 @@ TEST_CASE("clean crops tell a teacher that knows its classes from one whose clas
   at::set_num_threads(1);
   Sample sample;
   // Class "bright" has grey levels from 160, class "dark" up to 96.
-  Stream draws(2, Purpose::kSample);
+  RandomStream draws(2, Purpose::kSample);
   for (const std::string name : {"bright", "dark"})
     for (int i = 0; i < 10; ++i) {
       Image image(20 + i, 28 - i);

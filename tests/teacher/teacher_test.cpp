@@ -38,7 +38,7 @@ namespace {
 
 std::vector<std::uint8_t> noise(std::size_t views) {
   std::vector<std::uint8_t> pictures(views * kView);
-  Stream draws(11, Purpose::kSample);
+  RandomStream draws(11, Purpose::kSample);
   for (auto& value : pictures) value = static_cast<std::uint8_t>(draws.bits());
   return pictures;
 }

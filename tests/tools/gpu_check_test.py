@@ -12,7 +12,7 @@ import tempfile
 from reader_support import check
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
-TESTS = ["normalise_gpu_test", "models_gpu_test", "teacher_test", "extract_test", "trainer_test", "cache_teacher_test", "recipe_test"]
+TESTS = ["normalise_gpu_test", "models_gpu_test", "teacher_test", "extract_test", "trainer_test", "cache_teacher_test", "method_test"]
 # Of the C library: not in the bundle.
 SYSTEM = re.compile(r"(libc|libm|libdl|librt|libpthread|libresolv|libutil|ld-linux-x86-64)\.so|linux-vdso|libasan|libubsan")
 

@@ -10,8 +10,8 @@ import pathlib
 import statistics
 import subprocess
 
-ROWS = {"plain": "plain student, labels only", "kl": "output KL alone, from the cache", "full": "full recipe, from the cache",
-        "live": "full recipe, live teacher"}
+ROWS = {"plain": "plain student, labels only", "kl": "output KL alone, from the cache", "full": "full method, from the cache",
+        "live": "full method, live teacher"}
 
 
 def summary(folder):
@@ -68,7 +68,7 @@ def main():
             line += f" and closes {100 * (full - plain) / (top - plain):.0f} % of the way to its teacher"
         print(line + ".")
     if found.get("kl") and found.get("full") and found["full"]["top1"] <= found["kl"]["top1"]:
-        print("The full recipe does not beat output KL alone here.")
+        print("The full method does not beat output KL alone here.")
     info = json.loads(subprocess.run([pathlib.Path(__file__).resolve().parents[2] / "build/bin/vitrine-cache", "info", "--json", a.demo / "cache"],
                                      check=True, capture_output=True, text=True).stdout)
     images = list((a.demo / "images" / "student").rglob("*.jpg"))

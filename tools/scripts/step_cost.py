@@ -107,7 +107,7 @@ def main():
         faster = statistics.median(s32 / s for (s, _), (s32, _) in zip(found[name], single))
         memory = max(m for _, m in found[name]) / max(m for _, m in single)
         print(f"{name}: {100 * (faster - 1):+.0f} % steps per core-second and {100 * (memory - 1):+.0f} % memory against fp32 "
-              "(claimed for mixed precision on GPUs by the recipe's source: +40 % and -28 %)")
+              "(claimed for mixed precision on GPUs by the source of the method: +40 % and -28 %)")
     return 0
 
 

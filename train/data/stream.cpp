@@ -24,7 +24,7 @@ std::vector<std::int64_t> view_order(std::uint64_t seed, const StreamItem& item,
   std::vector<std::int64_t> order(views);
   std::iota(order.begin(), order.end(), 0);
   // Minor 0 draws the order of an epoch's groups, minor g + 1 the order inside group g.
-  Stream draws(seed, Purpose::kEpochOrder, item.epoch, std::uint64_t{item.key.group} + 1);
+  RandomStream draws(seed, Purpose::kEpochOrder, item.epoch, std::uint64_t{item.key.group} + 1);
   for (std::uint32_t i = views; i > 1; --i) std::swap(order[i - 1], order[draws.below(i)]);
   return order;
 }

@@ -204,7 +204,7 @@ void Objective::add_guidance(const NetworkOutputs& out, const Batch& batch, Loss
 at::Tensor with_noise(const at::Tensor& features, double deviations, std::uint64_t seed, std::size_t track,
                       std::uint64_t step) {
   if (deviations <= 0 || !features.defined()) return features;
-  Stream draws(seed, Purpose::kFeatureNoise, track, step);
+  RandomStream draws(seed, Purpose::kFeatureNoise, track, step);
   const std::uint64_t high = draws.bits();
   const at::Tensor size = deviations * features.std({0, 2, 3}, /*unbiased=*/false, /*keepdim=*/true);
   return at::randn(features.sizes(), generator_on(features.device(), high << 32 | draws.bits()),

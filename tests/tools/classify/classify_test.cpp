@@ -32,7 +32,7 @@ struct Gallery {
 
   Gallery() {
     save_student(student, resnet_record());
-    Stream draws(1, Purpose::kSample);
+    RandomStream draws(1, Purpose::kSample);
     for (const char* name : {"left/a.jpg", "left/b.jpg", "left/c.png", "right/d.jpg", "right/e.jpg", "right/f.jpg"}) {
       Image image(40 + static_cast<int>(draws.below(30)), 40 + static_cast<int>(draws.below(30)));
       for (auto& value : image.rgb) value = static_cast<std::uint8_t>(draws.bits());

@@ -24,7 +24,7 @@ const double kSame = arithmetic_distance("fp32", true), kOther = arithmetic_dist
 // Features and logits: normal, channels of different size; attention: softmax of normals.
 std::vector<float> values_of(const TrackInfo& track, std::uint32_t seed) {
   std::vector<float> values(track.view_values() * kViews);
-  Stream draws(seed, Purpose::kSample);
+  RandomStream draws(seed, Purpose::kSample);
   const std::size_t row = track.kind == "logits" ? values.size() : track.shape[1] * track.shape[2];
   for (std::size_t first = 0; first < values.size(); first += row) {
     double sum = 0;
@@ -41,7 +41,7 @@ std::vector<float> values_of(const TrackInfo& track, std::uint32_t seed) {
 // Perturbs each value slightly, as another machine would; probabilities stay normalised.
 std::vector<float> elsewhere(const std::vector<float>& values, double by) {
   std::vector<float> out = values;
-  Stream draws(99, Purpose::kSample);
+  RandomStream draws(99, Purpose::kSample);
   const float largest = *std::ranges::max_element(values);
   for (float& x : out) x = std::min(largest, static_cast<float>(x * (1 + by * draws.uniform(-1.7, 1.7))));
   return out;

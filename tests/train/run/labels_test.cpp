@@ -31,7 +31,7 @@ struct LabelFixture : TrainFixture {
   std::filesystem::path further = root / "further";
 
   LabelFixture() {
-    Stream draws(9, Purpose::kSample);
+    RandomStream draws(9, Purpose::kSample);
     for (int i = 0; i < 9; ++i) {
       Image image(40 + i, 36);
       for (auto& value : image.rgb) value = static_cast<std::uint8_t>(draws.bits());

@@ -166,7 +166,7 @@ int run(const Options& options) {
 
   std::vector<std::uint32_t> order(plan.index().images.size());
   std::iota(order.begin(), order.end(), 0u);
-  const double permutation = seconds_of([&] { shuffle(order, Stream(1, Purpose::kPassOrder, 0)); });
+  const double permutation = seconds_of([&] { shuffle(order, RandomStream(1, Purpose::kPassOrder, 0)); });
   const double cores = std::min<double>(options.threads, std::max(1u, std::thread::hardware_concurrency()));
   const Plan together = make_plan(options), apart = make_plan(options);
   const double least = options.passes * permutation / cores;

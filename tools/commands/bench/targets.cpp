@@ -20,13 +20,13 @@ namespace {
 constexpr std::uint32_t kSide = 14, kPositions = kSide * kSide, kSources = 48, kCoarse = 4;
 
 // Laplace with standard deviation 1.
-float heavy_tailed(Stream& stream) {
+float heavy_tailed(RandomStream& stream) {
   const double u = stream.uniform() - 0.5;
   return static_cast<float>(std::copysign(std::log1p(-2 * std::min(std::fabs(u), 0.4999999)), -u) / std::sqrt(2.0));
 }
 
 // A smooth map: kCoarse x kCoarse draws, bilinearly interpolated.
-void smooth_map(Stream& stream, float* map) {
+void smooth_map(RandomStream& stream, float* map) {
   float coarse[kCoarse][kCoarse];
   for (auto& row : coarse)
     for (float& x : row) x = heavy_tailed(stream);
@@ -41,7 +41,7 @@ void smooth_map(Stream& stream, float* map) {
     }
 }
 
-void make_features(Stream& stream, const std::vector<float>& mixing, std::uint32_t channels, float* out) {
+void make_features(RandomStream& stream, const std::vector<float>& mixing, std::uint32_t channels, float* out) {
   std::vector<float> sources(kSources * kPositions), noise(kPositions);
   for (std::uint32_t k = 0; k < kSources; ++k) {
     float* source = sources.data() + k * kPositions;
@@ -64,7 +64,7 @@ void make_features(Stream& stream, const std::vector<float>& mixing, std::uint32
   }
 }
 
-void make_attention(Stream& stream, float* map) {
+void make_attention(RandomStream& stream, float* map) {
   smooth_map(stream, map);
   float sum = 0;
   for (std::uint32_t p = 0; p < kPositions; ++p)
@@ -145,13 +145,13 @@ std::vector<TrackInfo> vit_tiny_tracks(const Plan& plan, bool usual) {
 std::vector<float> vit_tiny_values(const TrackInfo& track, std::uint32_t views, std::uint32_t group) {
   std::vector<float> values(track.view_values() * views), mixing;
   if (track.kind == "features") {
-    Stream stream(1, Purpose::kSample, 0, 0);
+    RandomStream stream(1, Purpose::kSample, 0, 0);
     for (std::uint32_t i = 0; i < track.shape[0] * kSources; ++i)
       mixing.push_back(static_cast<float>(stream.normal() / std::sqrt(kSources)));
   }
   for (std::uint32_t view = 0; view < views; ++view) {
     float* own = values.data() + view * track.view_values();
-    Stream stream(2 + track.view_values(), Purpose::kSample, group, view);
+    RandomStream stream(2 + track.view_values(), Purpose::kSample, group, view);
     if (track.kind == "features") {
       make_features(stream, mixing, track.shape[0], own);
     } else if (track.kind == "attention") {

@@ -73,7 +73,7 @@ double pattern(int texture, double u, double v, double wave) {
   }
 }
 
-Object make_object(int species, int species_count, double side, bool large, Stream& stream) {
+Object make_object(int species, int species_count, double side, bool large, RandomStream& stream) {
   const int kinds = std::min(species_count, kKinds);
   const auto kind = [&](int own_kind) {
     const bool own = stream.uniform() < kFaithful;
@@ -93,7 +93,7 @@ Object make_object(int species, int species_count, double side, bool large, Stre
   return object;
 }
 
-void place(Object& object, double width, double height, Stream& stream) {
+void place(Object& object, double width, double height, RandomStream& stream) {
   object.x = stream.uniform(0.8 * object.radius, width - 0.8 * object.radius);
   object.y = stream.uniform(0.8 * object.radius, height - 0.8 * object.radius);
 }
@@ -114,7 +114,7 @@ void paint(cv::Mat3f& canvas, const Object& object) {
 }
 
 // Octaves of noise, each with half the amplitude of the one before: amplitude 1/f.
-cv::Mat3f background(int rows, int columns, Stream& stream) {
+cv::Mat3f background(int rows, int columns, RandomStream& stream) {
   const double hue = stream.uniform(0, 2 * kPi), saturation = stream.uniform(0, 0.25);
   const double value = stream.uniform(0.3, 0.6);
   cv::Mat3f canvas(rows, columns, colour(hue, saturation, value));
@@ -133,13 +133,13 @@ cv::Mat3f background(int rows, int columns, Stream& stream) {
   return canvas;
 }
 
-cv::Scalar any_colour(double saturation, Stream& stream) {
+cv::Scalar any_colour(double saturation, RandomStream& stream) {
   const double hue = stream.uniform(0, 2 * kPi), value = stream.uniform(0.2, 0.9);
   const cv::Vec3f made = colour(hue, saturation, value);
   return {made[0], made[1], made[2]};
 }
 
-void clutter(cv::Mat3f& canvas, double side, Stream& stream) {
+void clutter(cv::Mat3f& canvas, double side, RandomStream& stream) {
   const auto point = [&] {
     const double x = stream.uniform(0, canvas.cols), y = stream.uniform(0, canvas.rows);
     return cv::Point(static_cast<int>(x), static_cast<int>(y));
@@ -160,7 +160,7 @@ void clutter(cv::Mat3f& canvas, double side, Stream& stream) {
 }
 
 // A bar across the whole picture that passes near one of the objects.
-void bar(cv::Mat3f& canvas, const Object& near, double side, Stream& stream) {
+void bar(cv::Mat3f& canvas, const Object& near, double side, RandomStream& stream) {
   const double angle = stream.uniform(0, kPi), half = side * stream.uniform(0.04, 0.08);
   const double x = near.x + stream.normal() * 0.5 * near.radius, y = near.y + stream.normal() * 0.5 * near.radius;
   const double dx = std::cos(angle) * 4 * side, dy = std::sin(angle) * 4 * side;
@@ -171,7 +171,7 @@ void bar(cv::Mat3f& canvas, const Object& near, double side, Stream& stream) {
   cv::fillConvexPoly(canvas, corners.data(), 4, any_colour(stream.uniform(0, 0.5), stream));
 }
 
-Image finish(const cv::Mat3f& canvas, int height, int width, Stream& stream) {
+Image finish(const cv::Mat3f& canvas, int height, int width, RandomStream& stream) {
   cv::Mat3f small;
   cv::resize(canvas, small, {width, height}, 0, 0, cv::INTER_AREA);
   const double grain = stream.uniform(3, 9);
@@ -216,7 +216,7 @@ std::vector<std::string> drawing_classes(const DrawingOptions& options) {
 
 Image draw_picture(const DrawingOptions& options, std::uint64_t number) {
   const int label = drawing_label(options, number);
-  Stream stream(options.seed, Purpose::kDrawing, 0, number);
+  RandomStream stream(options.seed, Purpose::kDrawing, 0, number);
   const auto side_length = [&] {
     return static_cast<int>(std::lround(options.size * stream.uniform(5.0 / 6, 4.0 / 3)));
   };

@@ -106,7 +106,7 @@ class ValueCheck::Metric {
   // The values, randomly perturbed by `distance` in total. Probabilities change by relative amounts and stay
   // probabilities.
   std::vector<float> perturbed(double distance) const {
-    Stream draws(0, Purpose::kSample);
+    RandomStream draws(0, Purpose::kSample);
     std::vector<float> out(now_.begin(), now_.end());
     for (float& x : out) {
       const double by = distance * std::sqrt(3.0) * draws.uniform(-1, 1);

@@ -58,7 +58,7 @@ std::shared_ptr<const ImageIndex> guess(ImageIndex listed, const std::vector<Loo
                                         double images_share, std::uint64_t seed) {
   const auto unread = static_cast<double>(std::ranges::count(looks, Look::kUnread));
   auto left = static_cast<std::uint64_t>(std::llround(unread * images_share));
-  Stream draws(seed, Purpose::kSample, 1);
+  RandomStream draws(seed, Purpose::kSample, 1);
   auto index = std::make_shared<ImageIndex>();
   index->classes = std::move(listed.classes);
   index->decoding = listed.decoding;
@@ -87,7 +87,7 @@ EstimateImages estimate_images(const ImageFolders& folders, const Decoding& deco
   if (!out.indexed) all.decoding = decoding;
   std::vector<std::uint32_t> order(all.images.size());
   std::iota(order.begin(), order.end(), 0u);
-  shuffle(order, Stream(seed, Purpose::kSample));
+  shuffle(order, RandomStream(seed, Purpose::kSample));
   if (out.indexed) {
     order.resize(std::min(order.size(), count));
     out.sample = chosen(all, order);

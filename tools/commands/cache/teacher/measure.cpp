@@ -85,7 +85,7 @@ void weigh_rest(const fs::path& directory, const Plan& whole, Estimate& estimate
   for (const char* name : {"index.h5", "plan.json"}) estimate.once += bytes_of(directory / name);
   const std::uint32_t groups = whole.layout().span_of(std::uint64_t{0}).groups;
   std::vector<std::uint64_t> hashes(groups);
-  Stream draws(0, Purpose::kSample);
+  RandomStream draws(0, Purpose::kSample);
   for (std::uint64_t& hash : hashes) hash = std::uint64_t{draws.bits()} << 32 | draws.bits();
   estimate.recipes_a_view =
       static_cast<double>(write_recipes(directory, whole, 0, 0, hashes, decoder_versions()).bytes) /

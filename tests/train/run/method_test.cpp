@@ -1,4 +1,4 @@
-// Whole runs with each configurable part of the recipe.
+// Whole runs with each configurable part of the method.
 #include <ATen/ATen.h>
 
 #include <cmath>
@@ -24,8 +24,8 @@ using vitrine::testing::TrainFixture;
 
 namespace {
 
-struct RecipeFixture : TrainFixture {
-  RecipeFixture() { make_cache(); }
+struct MethodFixture : TrainFixture {
+  MethodFixture() { make_cache(); }
 
   /// One joint epoch: four steps.
   TrainOptions short_run(const std::string& output, TargetKind source = TargetKind::kCache) const {
@@ -65,7 +65,7 @@ void everything(TrainOptions& options) {
 }  // namespace
 
 TEST_CASE("each form of each term trains, logs finite losses, and gives different weights") {
-  const RecipeFixture fixture;
+  const MethodFixture fixture;
   const Tensors plain = trained(fixture.short_run("plain"));
   const std::pair<const char*, std::function<void(TrainOptions&)>> forms[] = {
       {"dkd", [](TrainOptions& o) { o.loss.output = OutputForm::kDecoupled; }},
@@ -107,7 +107,7 @@ TEST_CASE("each form of each term trains, logs finite losses, and gives differen
 }
 
 TEST_CASE("several tracks are compared with several stages, in pairs or with learned weights, which are logged") {
-  const RecipeFixture fixture;
+  const MethodFixture fixture;
   TrainOptions options = fixture.short_run("pairs");
   options.targets.features = "features.0, features.1";
   options.transformer.direction = Direction::kTeacherToStudent;
@@ -147,7 +147,7 @@ TEST_CASE("several tracks are compared with several stages, in pairs or with lea
 }
 
 TEST_CASE("gradients accumulated over micro-batches equal those of the whole batch") {
-  const RecipeFixture fixture;
+  const MethodFixture fixture;
   TrainOptions options = fixture.short_run("whole", TargetKind::kNone);
   options.schedule.joint.freeze_batch_norm = true;  // otherwise each forward has its own statistics
   const Tensors whole = part(trained(options), "model");
@@ -192,7 +192,7 @@ TEST_CASE("exits' heads compute in FP32 inside an autocast") {
 }
 
 TEST_CASE("learning rates are scaled by batch / lr_batch") {
-  const RecipeFixture fixture;
+  const MethodFixture fixture;
   TrainOptions options = fixture.short_run("given");
   options.schedule.joint.lr = 0.05;
   const Tensors given = trained(options);
@@ -203,7 +203,7 @@ TEST_CASE("learning rates are scaled by batch / lr_batch") {
 }
 
 TEST_CASE("the moving average is evaluated and saved, and training continues from the weights") {
-  const RecipeFixture fixture;
+  const MethodFixture fixture;
   TrainOptions options = fixture.short_run("plain");
   options.validation = options.images;
   const Tensors plain = trained(options);
@@ -219,7 +219,7 @@ TEST_CASE("the moving average is evaluated and saved, and training continues fro
 }
 
 TEST_CASE("re-estimated BatchNorm statistics are the mean over the first batches, with the final weights") {
-  const RecipeFixture fixture;
+  const MethodFixture fixture;
   TrainOptions options = fixture.short_run("run", TargetKind::kNone);
   options.batch_norm_batches = 3;
   trained(options);
@@ -240,7 +240,7 @@ TEST_CASE("re-estimated BatchNorm statistics are the mean over the first batches
 }
 
 TEST_CASE("FP16: updates that overflow are skipped and counted, and the scale adapts") {
-  const RecipeFixture fixture;
+  const MethodFixture fixture;
   TrainOptions options = fixture.options(TargetKind::kCache, "run");
   options.schedule.align.epochs = 0;  // its loss is computed in FP32, which does not overflow
   options.precision = "fp16";
@@ -257,7 +257,7 @@ TEST_CASE("FP16: updates that overflow are skipped and counted, and the scale ad
 }
 
 TEST_CASE("with every option on, a run stopped anywhere and resumed ends bit-equal to an uninterrupted one") {
-  const RecipeFixture fixture;
+  const MethodFixture fixture;
   TrainOptions options = fixture.options(TargetKind::kCache, "whole");
   everything(options);
   const Tensors whole = trained(options);
@@ -275,8 +275,8 @@ TEST_CASE("with every option on, a run stopped anywhere and resumed ends bit-equ
   }
 }
 
-TEST_CASE("a resumed run must have the same settings in every part of the recipe") {
-  const RecipeFixture fixture;
+TEST_CASE("a resumed run must have the same settings in every part of the method") {
+  const MethodFixture fixture;
   TrainOptions options = fixture.options(TargetKind::kCache, "run");
   everything(options);
   options.max_steps = 2;
