@@ -8,6 +8,7 @@
 #include "common/base/files.h"
 #include "common/base/utf8.h"
 #include "common/cache/container.h"
+#include "common/cache/damaged.h"
 #include "common/cache/track.h"
 #include "common/codec/make_codec.h"
 #include "common/codec/topk.h"
@@ -17,17 +18,13 @@ namespace vitrine {
 
 namespace {
 
-[[noreturn]] void damaged(const std::filesystem::path& path, const std::string& what) {
-  throw Error(ErrorKind::kCorrupt, {.path = path.string(), .what = what, .remedy = "make the index again"});
-}
-
 template <class Number>
 std::vector<Number> column(const Container& file, Container::Scratch& scratch, const std::string& name,
                            const char* dtype, std::uint64_t rows) {
   const std::size_t dataset = file.find(name);
   const DatasetInfo& info = file.datasets()[dataset];
   if (info.dtype != dtype || info.shape != std::vector<std::uint64_t>{rows})
-    damaged(file.path(), text("dataset ", name, " has an unexpected type or shape"));
+    fail_damaged(file.path(), text("dataset ", name, " has an unexpected type or shape"), "make the index again");
   const std::vector<std::byte> bytes = file.read_all(dataset, scratch);
   std::vector<Number> numbers(rows);
   std::memcpy(numbers.data(), bytes.data(), bytes.size());
@@ -39,7 +36,7 @@ Decoding decoding_of(const nlohmann::ordered_json& attributes, const std::filesy
   Decoding decoding;
   const auto choices = attributes.find("decoding");
   if (choices == attributes.end()) return decoding;
-  if (!choices->is_object()) damaged(path, "decoding is not an object");
+  if (!choices->is_object()) fail_damaged(path, "decoding is not an object", "make the index again");
   for (const auto& [key, value] : choices->items()) {
     if (key == "exif_orientation" && value == "apply")
       decoding.apply_orientation = true;
@@ -98,9 +95,9 @@ ImageIndex read_index(const std::filesystem::path& path) {
   const auto json = attributes(file, kIndexFormat);
   ImageIndex index;
   const auto classes = json.value("classes", nlohmann::ordered_json());
-  if (!classes.is_array()) damaged(path, "has no list of classes");
+  if (!classes.is_array()) fail_damaged(path, "has no list of classes", "make the index again");
   for (const auto& name : classes) {
-    if (!name.is_string()) damaged(path, "has a class whose name is not a text");
+    if (!name.is_string()) fail_damaged(path, "has a class whose name is not a text", "make the index again");
     index.classes.push_back(name.get<std::string>());
   }
   index.decoding = decoding_of(json, path);
@@ -116,9 +113,9 @@ ImageIndex read_index(const std::filesystem::path& path) {
   index.images.reserve(images);
   for (std::uint64_t i = 0; i < images; ++i) {
     if (offsets[i] > offsets[i + 1] || offsets[i + 1] > ids.size())
-      damaged(path, text("the name of image ", i, " is outside the list of names"));
+      fail_damaged(path, text("the name of image ", i, " is outside the list of names"), "make the index again");
     std::string id(ids.data() + offsets[i], offsets[i + 1] - offsets[i]);
-    if (!is_utf8(id)) damaged(path, text("the name of image ", i, " is not UTF-8"));
+    if (!is_utf8(id)) fail_damaged(path, text("the name of image ", i, " is not UTF-8"), "make the index again");
     index.images.push_back({std::move(id), heights[i], widths[i], labels[i], file_bytes[i], hashes[i]});
   }
   return index;

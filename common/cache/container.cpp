@@ -11,6 +11,7 @@
 #include "common/base/error.h"
 #include "common/base/hash.h"
 #include "common/base/json.h"
+#include "common/cache/damaged.h"
 
 namespace vitrine {
 namespace {
@@ -23,10 +24,6 @@ constexpr std::uint32_t kMaxExpansion = 1u << 15;  // of zstd: a block of 4 byte
 
 constexpr const char* kWrongChecksum = "its table's checksum is wrong";
 constexpr const char* kDamaged = "the file is damaged, copy or make it again";
-
-[[noreturn]] void damaged(const std::string& path, const std::string& what) {
-  throw Error(ErrorKind::kCorrupt, {.path = path, .what = what, .remedy = kDamaged});
-}
 
 // a * b, or nullopt when it does not fit into 63 bits.
 std::optional<std::uint64_t> times(std::optional<std::uint64_t> a, std::uint64_t b) {
@@ -71,11 +68,12 @@ Header check_header(std::string_view bytes, const ReadableFile& file) {
                                       .what = "is not a file of a vitrine cache (it does not begin with VITRINE)",
                                       .remedy = "check the path"});
   const auto major = at<std::uint16_t>(bytes, kVersionAt), minor = at<std::uint16_t>(bytes, kVersionAt + 2);
-  if (major != kFormatMajor && is_whole_with(file, bytes, kVersionAt, kFormatMajor)) damaged(path, kWrongChecksum);
+  if (major != kFormatMajor && is_whole_with(file, bytes, kVersionAt, kFormatMajor))
+    fail_damaged(path, kWrongChecksum, kDamaged);
   check_format_version(major, text(major, ".", minor), path);
   const auto flags = at<std::uint32_t>(bytes, kRequiredAt), unknown = flags & ~kKnownRequiredFlags;
   if (unknown != 0 && is_whole_with(file, bytes, kRequiredAt, flags & kKnownRequiredFlags))
-    damaged(path, kWrongChecksum);
+    fail_damaged(path, kWrongChecksum, kDamaged);
   if (unknown != 0)
     throw Error(ErrorKind::kNewer,
                 {.path = path,
@@ -84,16 +82,17 @@ Header check_header(std::string_view bytes, const ReadableFile& file) {
   const Header header{at<std::uint64_t>(bytes, kTableBytesAt), at<std::uint64_t>(bytes, kChunksAt),
                       at<std::uint32_t>(bytes, kDatasetsAt), at<std::uint32_t>(bytes, kJsonBytesAt)};
   const auto user_block = at<std::uint64_t>(bytes, kUserBlockAt), file_bytes = at<std::uint64_t>(bytes, kFileBytesAt);
-  if (file_bytes != file.size()) damaged(path, text("has ", file.size(), " bytes, expected ", file_bytes));
+  if (file_bytes != file.size())
+    fail_damaged(path, text("has ", file.size(), " bytes, expected ", file_bytes), kDamaged);
   if (user_block > file_bytes || header.table_bytes > user_block || header.table_bytes > kMaxTable)
-    damaged(path, text("its table of ", header.table_bytes, " bytes does not fit into its user block"));
+    fail_damaged(path, text("its table of ", header.table_bytes, " bytes does not fit into its user block"), kDamaged);
   // Compares each part first, so that the sum cannot overflow.
   const std::uint64_t table_bytes = header.table_bytes;
   if (header.datasets > kMaxDatasets || header.datasets > table_bytes / kDatasetBytes ||
       header.chunks > table_bytes / kChunkBytes || header.json_bytes > table_bytes ||
       table_bytes != kHeaderBytes + header.datasets * kDatasetBytes + header.chunks * kChunkBytes + header.json_bytes +
                          kChecksumBytes)
-    damaged(path, "the sizes in its table do not add up");
+    fail_damaged(path, "the sizes in its table do not add up", kDamaged);
   return header;
 }
 
@@ -103,24 +102,26 @@ DatasetInfo parse_dataset(std::string_view bytes, const std::string& path) {
   const auto name = fixed_text(bytes.substr(0, kNameBytes)), dtype = fixed_text(bytes.substr(kNameBytes, kDtypeBytes));
   const auto rank = at<std::uint32_t>(bytes, kNameBytes + kDtypeBytes);
   if (!name || !dtype || !item_bytes(*dtype) || rank == 0 || rank > kMaxRank)
-    damaged(path, "a dataset's description is invalid");
+    fail_damaged(path, "a dataset's description is invalid", kDamaged);
   info.name = *name, info.dtype = *dtype;
   info.chunk_rows = at<std::uint32_t>(bytes, 52);
   std::optional<std::uint64_t> row = item_bytes(info.dtype), all;
   for (std::size_t axis = 0; axis < kMaxRank; ++axis) {
     const auto length = at<std::uint64_t>(bytes, 56 + 8 * axis);
-    if ((axis < rank) != (length != 0)) damaged(path, text("dataset ", info.name, " has an impossible shape"));
+    if ((axis < rank) != (length != 0))
+      fail_damaged(path, text("dataset ", info.name, " has an impossible shape"), kDamaged);
     if (axis < rank) info.shape.push_back(length);
     if (axis > 0 && axis < rank) row = times(row, length);
   }
   all = times(row, info.shape[0]);
   const auto chunk = times(row, info.chunk_rows);
   if (!all || !chunk || *chunk == 0 || *chunk > std::numeric_limits<std::uint32_t>::max())
-    damaged(path, text("dataset ", info.name, " has an impossible size"));
+    fail_damaged(path, text("dataset ", info.name, " has an impossible size"), kDamaged);
   info.first_chunk = at<std::uint64_t>(bytes, 120);
   info.chunk_count = at<std::uint64_t>(bytes, 128);
   if (info.chunk_count != (info.shape[0] - 1) / info.chunk_rows + 1)
-    damaged(path, text("dataset ", info.name, " has ", info.chunk_count, " chunks, which does not fit its shape"));
+    fail_damaged(path, text("dataset ", info.name, " has ", info.chunk_count, " chunks, which does not fit its shape"),
+                 kDamaged);
   return info;
 }
 
@@ -130,13 +131,13 @@ Datasets parse_datasets(std::string_view bytes, const Header& header, const std:
   for (std::uint32_t i = 0; i < header.datasets; ++i) {
     DatasetInfo info = parse_dataset(bytes.substr(i * table::kDatasetBytes, table::kDatasetBytes), path);
     if (info.first_chunk != next_chunk || info.chunk_count > header.chunks - next_chunk)
-      damaged(path, text("dataset ", info.name, " claims chunks that are not its own"));
+      fail_damaged(path, text("dataset ", info.name, " claims chunks that are not its own"), kDamaged);
     for (const DatasetInfo& other : datasets)
-      if (other.name == info.name) damaged(path, text("dataset ", info.name, " is listed twice"));
+      if (other.name == info.name) fail_damaged(path, text("dataset ", info.name, " is listed twice"), kDamaged);
     next_chunk += info.chunk_count;
     datasets.push_back(std::move(info));
   }
-  if (next_chunk != header.chunks) damaged(path, "it has chunks that belong to no dataset");
+  if (next_chunk != header.chunks) fail_damaged(path, "it has chunks that belong to no dataset", kDamaged);
   return datasets;
 }
 
@@ -172,7 +173,7 @@ Container::Container(const std::filesystem::path& path) : path_(path.string()) {
   const std::string_view whole =
       long_table.empty() ? std::string_view(first.data(), header.table_bytes) : std::string_view(long_table);
   if (xxh3(whole.substr(0, whole.size() - kChecksumBytes)) != at<std::uint64_t>(whole, whole.size() - kChecksumBytes))
-    damaged(path_, kWrongChecksum);
+    fail_damaged(path_, kWrongChecksum, kDamaged);
 
   std::string_view rest = whole.substr(kHeaderBytes);
   datasets_ = std::make_shared<const Datasets>(parse_datasets(rest, header, path_));
@@ -184,7 +185,7 @@ Container::Container(const std::filesystem::path& path) : path_(path.string()) {
       const auto stored = at<std::uint32_t>(rest, 8), raw = at<std::uint32_t>(rest, 12);
       if (offset < header.table_bytes || offset > file_bytes_ || stored > file_bytes_ - offset ||
           raw != info.chunk_bytes() || raw / kMaxExpansion > stored)
-        damaged(path_, text("chunk ", c, " of dataset ", info.name, " has an impossible place or size"));
+        fail_damaged(path_, text("chunk ", c, " of dataset ", info.name, " has an impossible place or size"), kDamaged);
       chunks_.push_back({offset, hash, stored});
     }
   check_apart();
@@ -197,7 +198,8 @@ void Container::check_apart() const {
   for (const Chunk& chunk : chunks_) places.emplace_back(chunk.offset, chunk.offset + chunk.stored_bytes);
   std::ranges::sort(places);
   for (std::size_t i = 1; i < places.size(); ++i)
-    if (places[i].first < places[i - 1].second) damaged(path_, text("its chunks overlap at byte ", places[i].first));
+    if (places[i].first < places[i - 1].second)
+      fail_damaged(path_, text("its chunks overlap at byte ", places[i].first), kDamaged);
 }
 
 std::size_t Container::find(const std::string& name) const {

@@ -13,8 +13,8 @@
 namespace vitrine {
 namespace {
 
-constexpr const char* kFormat = "vitrine preparation";
-constexpr int kVersion = 1;
+constexpr const char* kPreparationFormat = "vitrine preparation";
+constexpr int kPreparationVersion = 1;
 constexpr std::uint64_t kMaxPasses = 2'000'000;  // the options of an extraction allow no more
 
 // Ascending, with ranges that overlap or touch joined.
@@ -84,8 +84,8 @@ void Preparation::add(const std::string& directory, PassRange passes) {
 
 std::string Preparation::json() const {
   nlohmann::ordered_json json;
-  json["format"] = kFormat;
-  json["version"] = kVersion;
+  json["format"] = kPreparationFormat;
+  json["version"] = kPreparationVersion;
   json["plan"] = plan_hash;
   json["tracks"] = nlohmann::ordered_json::array();
   for (const PreparedTrack& track : tracks) {
@@ -99,8 +99,9 @@ std::string Preparation::json() const {
 Preparation Preparation::from_json(const std::string& json, const std::string& where) {
   const auto in = parse_json<nlohmann::ordered_json>(json);
   const JsonFields fields(in, where);
-  if (fields.words("format") != kFormat) fields.damaged(text("is not of the format \"", kFormat, "\""));
-  check_format_version(in, where, kVersion);
+  if (fields.words("format") != kPreparationFormat)
+    fields.damaged(text("is not of the format \"", kPreparationFormat, "\""));
+  check_format_version(in, where, kPreparationVersion);
   Preparation out;
   out.plan_hash = fields.words("plan");
   if (!is_sha256(out.plan_hash)) fields.damaged("names no plan");

@@ -24,6 +24,7 @@
 #include "common/base/hash.h"
 #include "common/base/json.h"
 #include "common/base/progress.h"
+#include "common/cache/damaged.h"
 
 namespace vitrine {
 
@@ -91,22 +92,19 @@ std::vector<std::uint64_t> list_shard_numbers(const std::filesystem::path& direc
 
 namespace {
 
-constexpr const char* kFormat = "vitrine shards";
-constexpr int kVersion = 1;
+constexpr const char* kShardsFormat = "vitrine shards";
+constexpr int kShardsVersion = 1;
+constexpr const char* kRebuild = "rebuild it with vitrine-cache repair";
 
 bool by_number(const FileRecord& a, const FileRecord& b) {
   return *shard_number_of(a.name) < *shard_number_of(b.name);
-}
-
-[[noreturn]] void damaged(const std::string& where, const std::string& what) {
-  throw Error(ErrorKind::kCorrupt, {.path = where, .what = what, .remedy = "rebuild it with vitrine-cache repair"});
 }
 
 std::uint64_t from_hex(const std::string& digits, const std::string& where) {
   std::uint64_t number = 0;
   const auto read = std::from_chars(digits.data(), digits.data() + digits.size(), number, 16);
   if (digits.size() != 16 || read.ec != std::errc() || read.ptr != digits.data() + digits.size())
-    damaged(where, text("\"", digits, "\" is not an XXH3-64 hash; expected 16 hexadecimal digits"));
+    fail_damaged(where, text("\"", digits, "\" is not an XXH3-64 hash; expected 16 hexadecimal digits"), kRebuild);
   return number;
 }
 
@@ -255,22 +253,22 @@ std::optional<Manifest> Manifest::read(const std::filesystem::path& directory) {
 
 Manifest Manifest::parse(const std::string& json, const std::string& where) {
   const auto in = parse_json(json);
-  if (!in.is_object() || in.value("format", nlohmann::json()) != kFormat)
-    damaged(where, text("is not a list of shards, an object with \"format\": \"", kFormat, "\""));
-  check_format_version(in, where, kVersion);
+  if (!in.is_object() || in.value("format", nlohmann::json()) != kShardsFormat)
+    fail_damaged(where, text("is not a list of shards, an object with \"format\": \"", kShardsFormat, "\""), kRebuild);
+  check_format_version(in, where, kShardsVersion);
   std::vector<FileRecord> files;
   std::set<std::string> seen;
   try {
     for (const auto& entry : in.at("shards")) {
       const auto name = entry.at("name").get<std::string>();
       const auto bytes = integer_of<std::uint64_t>(entry.at("bytes"));
-      if (!bytes) damaged(where, text("has no size in bytes for \"", name, "\""));
+      if (!bytes) fail_damaged(where, text("has no size in bytes for \"", name, "\""), kRebuild);
       files.push_back({name, *bytes, from_hex(entry.at("xxh3").get<std::string>(), where)});
       if (!shard_number_of(name) || !seen.insert(name).second)
-        damaged(where, text("lists \"", name, "\", which is not a shard's name or is listed twice"));
+        fail_damaged(where, text("lists \"", name, "\", which is not a shard's name or is listed twice"), kRebuild);
     }
   } catch (const nlohmann::json::exception& problem) {
-    damaged(where, text("cannot be read (", problem.what(), ")"));
+    fail_damaged(where, text("cannot be read (", problem.what(), ")"), kRebuild);
   }
   return Manifest(std::move(files));
 }
@@ -292,7 +290,8 @@ const FileRecord* Manifest::find(const std::string& name) const {
 }
 
 std::string Manifest::json() const {
-  std::string out = text("{\n  \"format\": \"", kFormat, "\",\n  \"version\": ", kVersion, ",\n  \"shards\": [");
+  std::string out =
+      text("{\n  \"format\": \"", kShardsFormat, "\",\n  \"version\": ", kShardsVersion, ",\n  \"shards\": [");
   const char* between = "\n";
   for (const FileRecord& file : files_) {
     out += text(between, "    ", json_of(file));

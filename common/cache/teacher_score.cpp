@@ -7,15 +7,15 @@
 namespace vitrine {
 namespace {
 
-constexpr const char* kFormat = "vitrine teacher check";
-constexpr int kVersion = 1;
+constexpr const char* kScoreFormat = "vitrine teacher check";
+constexpr int kScoreVersion = 1;
 
 }  // namespace
 
 std::string TeacherScore::json() const {
   nlohmann::ordered_json out;
-  out["format"] = kFormat;
-  out["version"] = kVersion;
+  out["format"] = kScoreFormat;
+  out["version"] = kScoreVersion;
   out["images"] = images;
   out["top1"] = top1;
   out["top5"] = top5;
@@ -27,8 +27,8 @@ std::string TeacherScore::json() const {
 TeacherScore TeacherScore::from_json(const std::string& json, const std::string& where) {
   const auto in = parse_json<nlohmann::ordered_json>(json);
   const JsonFields fields(in, where);
-  if (fields.words("format") != kFormat) fields.damaged(text("is not of the format \"", kFormat, "\""));
-  check_format_version(in, where, kVersion);
+  if (fields.words("format") != kScoreFormat) fields.damaged(text("is not of the format \"", kScoreFormat, "\""));
+  check_format_version(in, where, kScoreVersion);
   TeacherScore out{fields.integer<std::uint64_t>("images"), fields.number("top1", 0, 1), fields.number("top5", 0, 1),
                    fields.number("confidence", 0, 1), fields.number("calibration_error", 0, 1)};
   if (out.images == 0) fields.damaged("images = 0, so that there is no score");

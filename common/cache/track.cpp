@@ -12,6 +12,7 @@
 #include "common/base/json.h"
 #include "common/base/json_fields.h"
 #include "common/cache/container.h"
+#include "common/cache/damaged.h"
 #include "common/codec/codec.h"
 #include "common/codec/make_codec.h"
 #include "common/codec/frame.h"
@@ -21,7 +22,7 @@ namespace vitrine {
 
 namespace {
 
-constexpr const char* kFormat = "vitrine track";
+constexpr const char* kTrackFormat = "vitrine track";
 
 bool is_kind(const std::string& word) {
   return word == "logits" || word == "embedding" || word == "features" || word == "attention";
@@ -29,7 +30,7 @@ bool is_kind(const std::string& word) {
 
 nlohmann::ordered_json json_of(const TrackInfo& track) {
   nlohmann::ordered_json out;
-  out["format"] = kFormat;
+  out["format"] = kTrackFormat;
   out["version"] = kFormatMajor;
   out["teacher"] = to_json(track.teacher);
   out["kind"] = track.kind;
@@ -178,10 +179,10 @@ std::string TrackInfo::json() const {
 }
 
 TrackInfo TrackInfo::from_json(const nlohmann::ordered_json& json, const std::string& where) {
-  if (!json.is_object() || json.value("format", nlohmann::ordered_json()) != kFormat)
+  if (!json.is_object() || json.value("format", nlohmann::ordered_json()) != kTrackFormat)
     throw Error(ErrorKind::kCorrupt,
                 {.path = where,
-                 .what = text("is not a track.json, which is an object with \"format\": \"", kFormat, "\""),
+                 .what = text("is not a track.json, which is an object with \"format\": \"", kTrackFormat, "\""),
                  .remedy = "the file is damaged, copy or make it again"});
   check_format_version(json, where);
   TrackInfo track = track_of(JsonFields(json, where));
@@ -199,7 +200,7 @@ TrackInfo TrackInfo::from_json(const std::string& json, const std::string& where
 
 TrackInfo TrackInfo::from_file_text(const std::string& text, const std::string& where) {
   const auto json = parse_json<nlohmann::ordered_json>(text);
-  const bool is_track = json.is_object() && json.value("format", nlohmann::ordered_json()) == kFormat;
+  const bool is_track = json.is_object() && json.value("format", nlohmann::ordered_json()) == kTrackFormat;
   // Other versions may not have this check.
   const bool is_own = is_track && json.value("version", nlohmann::ordered_json()) == kFormatMajor;
   if (is_track && !has_right_check(text) && (is_own || is_whole_with_own_version(text)))
@@ -244,10 +245,6 @@ std::vector<Number> get(const Container& file, Container::Scratch& scratch, cons
   return numbers;
 }
 
-[[noreturn]] void damaged(const std::filesystem::path& path, const std::string& what) {
-  throw Error(ErrorKind::kCorrupt, {.path = path.string(), .what = what, .remedy = "copy it again"});
-}
-
 }  // namespace
 
 std::filesystem::path basis_path(const TrackInfo& track) {
@@ -266,16 +263,17 @@ FeatureBasis read_basis(const std::filesystem::path& path) {
     hash = json.at("hash").get<std::string>();
     const auto axis = [&json, &path](const char* key) {
       const auto length = integer_of<std::uint32_t>(json.at(key));
-      if (!length || *length < 1 || *length > (1u << 24)) damaged(path, text("has an impossible ", key));
+      if (!length || *length < 1 || *length > (1u << 24))
+        fail_damaged(path, text("has an impossible ", key), "copy it again");
       return *length;
     };
     basis.channels = axis("channels"), basis.height = axis("height"), basis.width = axis("width");
     const auto views = integer_of<std::uint64_t>(json.at("views"));
-    if (!views) damaged(path, "has an impossible number of views");
+    if (!views) fail_damaged(path, "has an impossible number of views", "copy it again");
     basis.views = *views;
     spatial = json.at("spatial").get<bool>();
   } catch (const nlohmann::json::exception& problem) {
-    damaged(path, text("its attributes cannot be read (", problem.what(), ")"));
+    fail_damaged(path, text("its attributes cannot be read (", problem.what(), ")"), "copy it again");
   }
   if (std::ranges::any_of(file.datasets(), [](const DatasetInfo& dataset) { return dataset.name == kDroppedDataset; }))
     throw Error(ErrorKind::kNewer, {.path = path.string(),
@@ -294,7 +292,7 @@ FeatureBasis read_basis(const std::filesystem::path& path) {
   basis.levels = get<std::uint8_t>(file, scratch, "levels", "|u1", {kKinds, kPlanes});
   basis.confidence = get<std::uint16_t>(file, scratch, "confidence", "<u2", {1})[0];
   basis.check(path.string());
-  if (basis.hash() != hash) damaged(path, "does not match its hash");
+  if (basis.hash() != hash) fail_damaged(path, "does not match its hash", "copy it again");
   return basis;
 }
 

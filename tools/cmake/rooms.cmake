@@ -39,11 +39,12 @@ if(VITRINE_SANITIZE)
   target_link_options(vitrine_options INTERFACE -fsanitize=${_sanitizers})
 endif()
 
-# One precompiled header for all targets with TORCH: tensors and the base of modules. All of torch/torch.h would cost each
-# file three seconds more, for the templates of what it does not use.
+# One precompiled header for all targets with TORCH: tensors, the base of modules, and what most of their files include besides.
+# All of torch/torch.h would cost each file three seconds more, for the templates of what it does not use.
 add_library(vitrine_torch_pch STATIC ${vitrine_SOURCE_DIR}/tools/cmake/torch_pch.cpp)
-target_link_libraries(vitrine_torch_pch PRIVATE vitrine_options vitrine_torch)
-target_precompile_headers(vitrine_torch_pch PRIVATE <ATen/ATen.h> <torch/nn/module.h>)
+target_link_libraries(vitrine_torch_pch PRIVATE vitrine_options vitrine_torch nlohmann_json::nlohmann_json TBB::tbb)
+target_precompile_headers(vitrine_torch_pch PRIVATE <ATen/ATen.h> <torch/nn/module.h> <nlohmann/json.hpp> <tbb/parallel_for.h>
+                          <filesystem>)
 
 function(vitrine_use_torch target)
   target_link_libraries(${target} PUBLIC vitrine_torch)
