@@ -17,6 +17,7 @@
 
 #include "common/base/counted.h"
 #include "common/base/crc32c.h"
+#include "common/base/digits.h"
 #include "common/base/error.h"
 #include "common/base/files.h"
 #include "common/base/hash.h"
@@ -322,6 +323,16 @@ TEST_CASE("a command's exit code reflects the kind of error") {
   CHECK(guarded_main("test", [] { return 3; }) == 3);
   CHECK(guarded_main("test", []() -> int { fail("this line belongs to a test"); }) == 2);
   CHECK(guarded_main("test", []() -> int { throw std::logic_error("this line belongs to a test"); }) == 70);
+}
+
+TEST_CASE("numbers that round to zero have no sign") {
+  CHECK(decimals(-0.001, 2) == "0.00");
+  CHECK(decimals(-0.0, 0) == "0");
+  CHECK(decimals(-0.006, 2) == "-0.01");
+  CHECK(decimals(99.96, 1) == "100.0");
+  CHECK(significant(-0.0, 3) == "0");
+  CHECK(significant(-1.234e-9, 3) == "-1.23e-09");
+  CHECK(significant(-100, 2) == "-1e+02");
 }
 
 TEST_CASE("numbers are formatted for display") {

@@ -8,6 +8,7 @@
 #include <optional>
 #include <utility>
 
+#include "common/base/digits.h"
 #include "common/base/error.h"
 #include "common/base/files.h"
 #include "common/base/json.h"
@@ -26,9 +27,7 @@ constexpr const char* kRecord = "distil.json";
 constexpr const char* kRecordFormat = "vitrine distil";
 
 std::string percent_of(double share) {
-  char out[16];
-  std::snprintf(out, sizeof out, "%.1f %%", 100 * share);
-  return out;
+  return decimals(100 * share, 1) + " %";
 }
 
 std::string table(const std::vector<std::array<std::string, 3>>& rows) {

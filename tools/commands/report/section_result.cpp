@@ -1,9 +1,9 @@
 // The table of results, and the sentence above it.
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <functional>
 
+#include "common/base/digits.h"
 #include "common/base/error.h"
 #include "common/base/progress.h"
 #include "tools/commands/report/page.h"
@@ -26,12 +26,6 @@ std::optional<double> as_number(const std::optional<std::uint64_t>& count) {
 
 std::string count_words(double count) {
   return human_count(static_cast<std::uint64_t>(std::llround(count)));
-}
-
-std::string printed_number(const char* format, double value) {
-  char buffer[48];
-  std::snprintf(buffer, sizeof buffer, format, value);
-  return buffer;
 }
 
 std::optional<double> steps_of(const Run& run) {
@@ -87,7 +81,7 @@ std::vector<Row> rows() {
   using Better = Row::Better;
   const auto percent = [](double share) { return percent_number(share); };
   const auto tenths = [](double share) { return percent_number(share, 1); };
-  const auto seconds = [](double value) { return printed_number(value < 10 ? "%.3f" : "%.1f", value); };
+  const auto seconds = [](double value) { return decimals(value, value < 10 ? 3 : 1); };
   const auto on = [](const char* where, std::optional<double> RunSummary::*figure) {
     return [where, figure](const Run& run) { return judged_on(run, where, figure); };
   };
@@ -113,8 +107,8 @@ std::vector<Row> rows() {
          return wait ? std::optional(1 - *wait) : std::nullopt;
        },
        tenths},
-      {"Images per second", rate_of,
-       [](double rate) { return rate < 10 ? printed_number("%.2f", rate) : count_words(rate); }, Better::kMore},
+      {"Images per second", rate_of, [](double rate) { return rate < 10 ? decimals(rate, 2) : count_words(rate); },
+       Better::kMore},
       {"Core seconds per step", core_seconds_per_step, seconds, Better::kLess},
   };
 }
@@ -214,14 +208,14 @@ std::string lead_of_several(const std::vector<Run>& runs) {
   if (best.first.value == last.first.value)
     return text("All ", scored.size(), " runs reach ", percent_number(first.value), "\u202f% ", first.what, " on ",
                 first.on, ".");
-  return out + text(", ", printed_number("%.1f", 100 * (best.first.value - last.first.value)), " points more than ",
+  return out + text(", ", decimals(100 * (best.first.value - last.first.value), 1), " points more than ",
                     last.second->name, ".");
 }
 
 }  // namespace
 
-std::string percent_number(double share, int decimals) {
-  return printed_number(decimals == 1 ? "%.1f" : "%.2f", 100 * share);
+std::string percent_number(double share, int digits) {
+  return decimals(100 * share, digits);
 }
 
 std::optional<Score> score_of(const Run& run) {
