@@ -100,7 +100,7 @@ void Watch::after(const SchedulePoint& point, double wait_share) {
   const std::uint64_t epochs = (options_.steps + options_.steps_per_epoch - 1) / options_.steps_per_epoch;
   std::string status = text(point.phase->name, ", epoch ", point.epoch + 1, " of ", epochs);
   if (!recent_.empty()) status += ", loss " + significant(mean(recent_), 4);
-  progress_.advance(options_.batch, status + ", waiting " + decimals(100 * wait_share, 0) + " %");
+  progress_.advance(options_.batch, status + ", data wait " + decimals(100 * wait_share, 0) + " %");
 }
 
 void Watch::add_line(std::uint64_t step, const SchedulePoint& point, const LossTerms& terms, StepMetrics line) {
