@@ -23,6 +23,7 @@
 #include "common/base/hash.h"
 #include "common/base/memory.h"
 #include "common/base/philox.h"
+#include "common/base/processor_load.h"
 #include "common/base/progress.h"
 #include "common/base/utf8.h"
 #include "tests/support/message.h"
@@ -345,6 +346,16 @@ TEST_CASE("numbers are formatted for display") {
   CHECK(human_time(125) == "2 min 05 s");
   CHECK(human_time(3 * 3600 + 20 * 60) == "3 h 20 min");
   CHECK(human_time(4.2 * 86400) == "4.2 days");
+}
+
+TEST_CASE("what other programs take of the processors is told apart from this one's work") {
+  const OtherPrograms others;
+  REQUIRE(testing::run("timeout 0.3 sh -c 'while :; do :; done'; true").exit_code == 0);
+  const double share = others.share();
+  CHECK(share >= 0);
+  CHECK(share <= 1);
+  CHECK(uncertain_words(0.05) == "");
+  CHECK(uncertain_words(0.433) == "uncertain: other programs took 43 % of the processors meanwhile");
 }
 
 TEST_CASE("a number is written with its noun") {

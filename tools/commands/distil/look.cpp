@@ -14,6 +14,7 @@
 #include "common/base/counted.h"
 #include "common/base/error.h"
 #include "common/base/files.h"
+#include "common/base/processor_load.h"
 #include "common/base/progress.h"
 #include "common/base/screen.h"
 #include "common/base/temporary.h"
@@ -182,6 +183,7 @@ Found look(const DistilRequest& request, const StopFlag& stop) {
   throw_if_stopped(stop, "while the photos were listed");
   note(text(human_count(found.photos), " photos; trying teacher and student on this machine"));
 
+  const OtherPrograms others;
   TeacherOptions teacher_options;
   (request.allow_module ? teacher_options.module : teacher_options.weights) = request.teacher;
   teacher_options.allow_module = request.allow_module;
@@ -235,6 +237,7 @@ Found look(const DistilRequest& request, const StopFlag& stop) {
   const double scale = static_cast<double>(facts.teacher_size) / size;
   facts.step_seconds = cost.seconds * scale * scale;
   found.precision = cost.precision;
+  found.others = others.share();
   return found;
 }
 

@@ -29,6 +29,7 @@ struct Found {
   std::uint32_t last_block = 0;               ///< the block whose features and attention are kept
   std::vector<std::string> class_names;       ///< the teacher's, where they must be matched with the folders; else none
   std::optional<double> break_even_per_pass;  ///< epochs after which a cache of one pass pays; absent: never
+  double others = 0;  ///< share of the processors that other programs took while the work was timed
   std::vector<std::string> warnings;
 };
 

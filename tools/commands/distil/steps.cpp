@@ -12,6 +12,7 @@
 #include "common/base/error.h"
 #include "common/base/files.h"
 #include "common/base/json.h"
+#include "common/base/processor_load.h"
 #include "common/base/progress.h"
 #include "common/base/stop.h"
 #include "tools/commands/vitrine/child.h"
@@ -201,8 +202,10 @@ std::string describe(const DistilRequest& request, const Found& found, const Dis
   rows.push_back({"the cache", human_bytes(choice.cache_bytes),
                   facts.free_bytes ? human_bytes(static_cast<double>(*facts.free_bytes)) + " free" : ""});
   rows.push_back({"it saves time", pays(found, choice), ""});
-  rows.push_back({"in total", "about " + human_time(choice.seconds),
-                  request.hours > 0 ? human_time(3600 * request.hours) + " given" : ""});
+  std::string total = request.hours > 0 ? human_time(3600 * request.hours) + " given" : "";
+  if (const std::string uncertain = uncertain_words(found.others); !uncertain.empty())
+    total += (total.empty() ? "" : "; ") + uncertain;
+  rows.push_back({"in total", "about " + human_time(choice.seconds), total});
   std::string out = "found\n" + table(rows);
   rows.clear();
   for (const auto& [what, value, why] : choice.reasons) rows.push_back({what, value, why});
