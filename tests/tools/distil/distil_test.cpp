@@ -155,7 +155,21 @@ TEST_CASE("distil: --dry-run prints everything and writes nothing") {
   CHECK(result.exit_code == 0);
   CHECK(has(result.output, "in total"));
   CHECK(has(result.output, "5 h 00 min given"));
+  CHECK_FALSE(has(result.output, "left out"));
   CHECK_FALSE(fs::exists(photos.out));
+}
+
+TEST_CASE("distil: what is no photo is not counted") {
+  const Photos photos;
+  photos.save(5);
+  write_whole(photos.images / "ant/notes.txt", "of the trip");
+  write_whole(photos.images / "ant/.hidden.jpg", "x");
+  write_whole(photos.images / "bee/film.mov", "moving");
+  const CommandResult counted = run(photos.command("--dry-run"));
+  CAPTURE(counted.output);
+  CHECK(counted.exit_code == 0);
+  CHECK(has(counted.output, "15 in 3 classes"));
+  CHECK(has(counted.output, "1 not a picture, 1 sidecar, 1 hidden"));
 }
 
 TEST_CASE("distil: bad turns get one sentence and leave nothing behind") {

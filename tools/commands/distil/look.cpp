@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cmath>
 #include <filesystem>
+#include <iterator>
 #include <random>
 #include <set>
 #include <system_error>
@@ -20,6 +21,7 @@
 #include "common/base/temporary.h"
 #include "common/config/config.h"
 #include "common/eval/accuracy.h"
+#include "common/image/left_out.h"
 #include "common/image/scan.h"
 #include "common/models/device.h"
 #include "common/teacher/clean_crops.h"
@@ -39,11 +41,33 @@ namespace fs = std::filesystem;
 constexpr std::uint64_t kFewestPhotos = 8;
 constexpr std::uint32_t kJudgedPhotos = 200;
 
-/// The listed photos, before any is read.
-ImageIndex list_photos(const DistilRequest& request, double hold_out) {
-  ImageFolders folders(request.photos, request.unlabelled, request.labels() ? Labels::kFolders : Labels::kNone);
+ImageFolders folders_of(const DistilRequest& request) {
+  return {request.photos, request.unlabelled, request.labels() ? Labels::kFolders : Labels::kNone};
+}
+
+// Those of `all` that are not held out.
+ImageIndex teaching_photos(const DistilRequest& request, const ImageIndex& all, double hold_out) {
+  ImageFolders folders = folders_of(request);
   folders.hold_out = hold_out;
-  return list_image_folder(folders);
+  const ImageIndex listed = list_image_folder(folders);
+  ImageIndex out;
+  out.classes = all.classes;
+  std::ranges::set_intersection(all.images, listed.images, std::back_inserter(out.images), {}, &ImageEntry::id,
+                                &ImageEntry::id);
+  return out;
+}
+
+// Lists the photos by their first bytes. Throws Error for too few.
+ImageIndex list_photos(const DistilRequest& request, const StopFlag& stop, Found& found) {
+  PictureListing listing = list_pictures(folders_of(request), stop);
+  found.photos = listing.index.images.size();
+  found.classes = static_cast<std::uint32_t>(listing.index.classes.size());
+  found.left_out = counts_by_kind(listing.left_out);
+  if (found.photos < kFewestPhotos)
+    fail(request.photos, ": holds ", counted(found.photos, "photo"),
+         found.left_out.empty() ? "" : text(" (left out: ", found.left_out, ")"), "; expected at least ", kFewestPhotos,
+         " JPEG, PNG or WebP files, and hundreds for a student worth having");
+  return std::move(listing.index);
 }
 
 // Seconds that the teacher takes for a few random pictures.
@@ -169,14 +193,9 @@ void judge_teacher(const DistilRequest& request, const ExtractOptions& options, 
 Found look(const DistilRequest& request, const StopFlag& stop) {
   Found found;
   DistilFacts& facts = found.facts;
-  const ImageIndex all = list_photos(request, 0);
-  found.photos = all.images.size();
-  found.classes = static_cast<std::uint32_t>(all.classes.size());
-  if (found.photos < kFewestPhotos)
-    fail(request.photos, ": holds ", counted(found.photos, "photo"), "; expected at least ", kFewestPhotos,
-         ", and hundreds for a student worth having");
+  const ImageIndex all = list_photos(request, stop, found);
   if (request.validation.empty()) found.hold_out = hold_out_share(found.photos);
-  const ImageIndex teaching = list_photos(request, found.hold_out);
+  const ImageIndex teaching = teaching_photos(request, all, found.hold_out);
   facts.labelled = request.labels() ? teaching.labelled() : 0;
   facts.begins_trained = !request.student_weights.empty();
   facts.gpu = request.device != "cpu";
@@ -222,7 +241,7 @@ Found look(const DistilRequest& request, const StopFlag& stop) {
     return measure_extraction(options, teacher, 0, {});
   }();
   throw_if_stopped(stop, "while the extraction was measured");
-  facts.images = std::max<std::uint64_t>(1, estimate.images);
+  facts.images = std::max<std::uint64_t>(1, teaching.images.size());
   facts.extract_seconds = estimate.costs.extraction;
   facts.data_seconds = estimate.decode + estimate.costs.read;
   facts.once_seconds = estimate.calibration() + estimate.decode * static_cast<double>(facts.images) +

@@ -16,7 +16,8 @@ namespace vitrine {
 
 struct Found {
   DistilFacts facts;
-  std::uint64_t photos = 0;   ///< files listed, with those held out
+  std::uint64_t photos = 0;   ///< files that begin as pictures do, with those held out
+  std::string left_out;       ///< of the other files "3 sidecar, 1 hidden"; empty: there are none
   std::uint32_t classes = 0;  ///< class folders; 0 without labels
   double hold_out = 0;        ///< share of the photos; 0: a validation folder is given, or there is nothing to judge by
   std::string teacher;        ///< its name

@@ -191,6 +191,7 @@ std::string describe(const DistilRequest& request, const Found& found, const Dis
        found.hold_out > 0
            ? text(percent_of(found.hold_out), found.classes > 0 ? " of each class" : "", " held out for validation")
            : ""});
+  if (!found.left_out.empty()) rows.push_back({"left out", found.left_out, ""});
   rows.push_back({"teacher", found.teacher,
                   found.top1 ? text("right on ", percent_of(*found.top1), " of ", found.judged, " photos")
                              : text(found.teacher_classes, " classes")});
