@@ -123,7 +123,7 @@ TEST_CASE("distil: a teacher at chance is refused with a word that distil takes,
   CHECK_FALSE(fs::exists(photos.out));
   const CommandResult unknown = run(photos.command(std::string(kShort) + "--allow luck"));
   CHECK(unknown.exit_code == 2);
-  CHECK(has(unknown.output, "\"luck\" is not known; expected one of chance, mixed, module"));
+  CHECK(has(unknown.output, "\"luck\" is not known; expected one of chance, empty, mixed, module"));
   const CommandResult accepted = run(photos.command(std::string(kShort) + "--allow chance,mixed"));
   CAPTURE(accepted.output);
   CHECK(accepted.exit_code == 0);
@@ -170,6 +170,21 @@ TEST_CASE("distil: what is no photo is not counted") {
   CHECK(counted.exit_code == 0);
   CHECK(has(counted.output, "15 in 3 classes"));
   CHECK(has(counted.output, "1 not a picture, 1 sidecar, 1 hidden"));
+}
+
+TEST_CASE("distil: a class without photos is refused with the word that goes on") {
+  const Photos photos;
+  photos.save(5);
+  fs::create_directories(photos.images / "emu");
+  const CommandResult refused = run(photos.command("--dry-run"));
+  CHECK(refused.exit_code == 2);
+  CHECK(has(refused.output, "1 class folder holds no readable image: emu; add images or remove the folders"));
+  CHECK_FALSE(fs::exists(photos.out));
+  const CommandResult accepted = run(photos.command(std::string(kShort) + "--allow empty"));
+  CAPTURE(accepted.output);
+  REQUIRE(accepted.exit_code == 0);
+  CHECK(has(accepted.output, "warning: 1 class folder holds no readable image: emu; the student has outputs"));
+  CHECK(load_safetensors(photos.out / "exported/last.safetensors").at("fc.weight").size(0) == 4);
 }
 
 TEST_CASE("distil: bad turns get one sentence and leave nothing behind") {

@@ -21,8 +21,8 @@
 #include "common/base/temporary.h"
 #include "common/config/config.h"
 #include "common/eval/accuracy.h"
-#include "common/image/left_out.h"
 #include "common/image/scan.h"
+#include "common/image/scan_report.h"
 #include "common/models/device.h"
 #include "common/teacher/clean_crops.h"
 #include "common/teacher/module_network.h"
@@ -57,7 +57,7 @@ ImageIndex teaching_photos(const DistilRequest& request, const ImageIndex& all, 
   return out;
 }
 
-// Lists the photos by their first bytes. Throws Error for too few.
+// Lists the photos by their first bytes. Throws Error for too few, and for classes without any.
 ImageIndex list_photos(const DistilRequest& request, const StopFlag& stop, Found& found) {
   PictureListing listing = list_pictures(folders_of(request), stop);
   found.photos = listing.index.images.size();
@@ -67,6 +67,10 @@ ImageIndex list_photos(const DistilRequest& request, const StopFlag& stop, Found
     fail(request.photos, ": holds ", counted(found.photos, "photo"),
          found.left_out.empty() ? "" : text(" (left out: ", found.left_out, ")"), "; expected at least ", kFewestPhotos,
          " JPEG, PNG or WebP files, and hundreds for a student worth having");
+  if (const std::string empty = empty_classes(listing.left_out); !empty.empty()) {
+    if (!request.allow_empty) refuse_empty_classes(listing.left_out, request.photos);
+    found.warnings.push_back(empty + "; the student has outputs that no photo teaches");
+  }
   return std::move(listing.index);
 }
 

@@ -26,8 +26,9 @@ void add_options(CommandLine& line, DistilRequest& request, std::vector<std::str
   line.add_option("--teacher", request.teacher, "its weights, or a folder with weights and config.json").required();
   line.add_option(
           "--allow", allow,
-          "module: the teacher is a module of tools/scripts/export_teacher.py, whose code runs; chance: its top-1 "
-          "is no better than guessing; mixed: targets of unlike machines or versions")
+          "continue anyway: chance, with a teacher no better than guessing; empty, with class folders without a photo; "
+          "mixed, with targets of unlike machines or versions; module, with a teacher that is a module of "
+          "tools/scripts/export_teacher.py, whose code runs")
       .type_name("WORD[,WORD...]")
       .repeatable();
   line.add_option("--out", request.out, "the run's directory: configurations, cache, student, report").required();
@@ -70,8 +71,9 @@ int main(int argc, char** argv) {
     if (const auto code = line.parse(argc, argv)) return *code;
     request.allow_module = take_allowed(allow, "module");
     request.allow_chance = take_allowed(allow, "chance");
+    request.allow_empty = take_allowed(allow, "empty");
     request.allow_mixed = take_allowed(allow, "mixed");
-    refuse_other_words(allow, {"chance", "mixed", "module"});
+    refuse_other_words(allow, {"chance", "empty", "mixed", "module"});
     check_request(request);
     const StopFlag& stop = stop_on_signals();
     const std::string command = shell_command(argc, argv);

@@ -16,7 +16,7 @@ struct DistilRequest {
   std::string teacher;           ///< a weight file, or a folder with weights and config.json; or a module
   bool allow_module = false;     ///< teacher is a module, whose code may run
   /// Passed on to vitrine-extract. They permit and set nothing: json(), which tells requests apart, omits them.
-  bool allow_chance = false, allow_mixed = false;
+  bool allow_chance = false, allow_empty = false, allow_mixed = false;
   std::string student = "resnet50";  ///< an architecture
   std::string student_weights;       ///< trained weights that the student begins with; empty: random
   std::string out;                   ///< the run's directory

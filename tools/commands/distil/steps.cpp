@@ -129,6 +129,7 @@ std::vector<DistilStep> steps_of(const DistilRequest& request, const std::vector
     step.arguments.insert(step.arguments.end(), {"--allow", word});
   };
   if (request.allow_chance) allow("chance", steps[0]);
+  if (request.allow_empty) allow("empty", steps[0]);
   for (DistilStep& step : steps) {
     if (request.allow_mixed) allow("mixed", step);
     if (request.allow_module) allow("module", step);
