@@ -187,6 +187,41 @@ TEST_CASE("distil: a class without photos is refused with the word that goes on"
   CHECK(load_safetensors(photos.out / "exported/last.safetensors").at("fc.weight").size(0) == 4);
 }
 
+TEST_CASE("distil: the file of a teacher's folder is told once") {
+  const Photos photos;
+  photos.save(5);
+  const fs::path folder = photos.root / "vit";
+  fs::create_directories(folder);
+  fs::copy(photos.weights, folder / "model.safetensors");
+  const CommandResult result =
+      run(executable("vitrine") + " distil '" + photos.images.string() + "' --teacher '" + folder.string() +
+          "' --out '" + photos.out.string() + "' --student resnet18 " + kShort);
+  CAPTURE(result.output);
+  REQUIRE(result.exit_code == 0);
+  const std::size_t first = result.output.find("took model.safetensors");
+  REQUIRE(first != std::string::npos);
+  CHECK(result.output.find("took model.safetensors", first + 1) == std::string::npos);
+}
+
+TEST_CASE("distil: photos that are stored turned are told, and --exif-orientation goes to every step") {
+  const Photos photos;
+  photos.save(5);
+  write_whole(photos.images / "bee/0.jpg", turned(read_whole(photos.images / "bee/0.jpg")));
+  const CommandResult told = run(photos.command("--dry-run"));
+  CAPTURE(told.output);
+  CHECK(told.exit_code == 0);
+  CHECK(has(told.output, "1 of 15 photos examined is stored turned"));
+  CHECK(has(told.output, "--exif-orientation apply"));
+  const CommandResult applied = run(photos.command(std::string(kShort) + "--exif-orientation apply"));
+  CAPTURE(applied.output);
+  REQUIRE(applied.exit_code == 0);
+  CHECK_FALSE(has(applied.output, "stored turned"));
+  CHECK(Cache(photos.out / "cache").index().decoding.apply_orientation);
+  const CommandResult other = run(photos.command(kShort));
+  CHECK(other.exit_code == 2);
+  CHECK(has(other.output, "exif_orientation was \"apply\" and is not given"));
+}
+
 TEST_CASE("distil: bad turns get one sentence and leave nothing behind") {
   const Photos photos;
   photos.save(5);

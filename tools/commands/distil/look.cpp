@@ -24,6 +24,7 @@
 #include "common/image/scan.h"
 #include "common/image/scan_report.h"
 #include "common/models/device.h"
+#include "common/models/weights/weights.h"
 #include "common/teacher/clean_crops.h"
 #include "common/teacher/module_network.h"
 #include "common/teacher/teacher.h"
@@ -207,6 +208,7 @@ Found look(const DistilRequest& request, const StopFlag& stop) {
   note(text(human_count(found.photos), " photos; trying teacher and student on this machine"));
 
   const OtherPrograms others;
+  found.teacher_file = request.allow_module ? request.teacher : main_weight_file(request.teacher).string();
   TeacherOptions teacher_options;
   (request.allow_module ? teacher_options.module : teacher_options.weights) = request.teacher;
   teacher_options.allow_module = request.allow_module;

@@ -21,6 +21,7 @@ struct Found {
   std::uint32_t classes = 0;  ///< class folders; 0 without labels
   double hold_out = 0;        ///< share of the photos; 0: a validation folder is given, or there is nothing to judge by
   std::string teacher;        ///< its name
+  std::string teacher_file;   ///< of its weights, or the module; in the configurations, so that no program looks again
   std::uint32_t teacher_classes = 0;  ///< 0: it has no head
   std::optional<double> top1;         ///< of the teacher on some of the photos, in [0, 1]
   std::uint64_t judged = 0;           ///< photos behind top1
