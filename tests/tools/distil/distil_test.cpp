@@ -38,6 +38,13 @@ struct Photos : ExtractFixture {
   }
 };
 
+// A JPEG with an EXIF orientation: to be turned by 90 degrees.
+std::string turned(const std::string& jpeg) {
+  using namespace std::literals;
+  const std::string exif = "Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"s;
+  return jpeg.substr(0, 2) + "\xff\xe1"s + '\0' + static_cast<char>(exif.size() + 2) + exif + jpeg.substr(2);
+}
+
 constexpr const char* kShort = "--epochs 2 --passes 1 --size 32 --batch 8 ";
 
 }  // namespace

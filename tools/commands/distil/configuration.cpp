@@ -60,6 +60,7 @@ void photos(const DistilRequest& request, const Found& found, bool unlabelled, T
   if (unlabelled && !request.unlabelled.empty()) out.words("unlabelled", request.unlabelled);
   if (!request.labels()) out.words("labels", "none");
   if (found.hold_out > 0) out.number("hold_out", found.hold_out, "validates the student");
+  if (request.exif_orientation != "ignore") out.words("exif_orientation", request.exif_orientation);
 }
 
 void validation(const DistilRequest& request, Toml& out) {

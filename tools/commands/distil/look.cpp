@@ -5,10 +5,12 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <cstddef>
 #include <filesystem>
 #include <iterator>
 #include <random>
 #include <set>
+#include <span>
 #include <system_error>
 #include <utility>
 
@@ -21,6 +23,8 @@
 #include "common/base/temporary.h"
 #include "common/config/config.h"
 #include "common/eval/accuracy.h"
+#include "common/image/bad_pictures.h"
+#include "common/image/exif.h"
 #include "common/image/scan.h"
 #include "common/image/scan_report.h"
 #include "common/models/device.h"
@@ -73,6 +77,28 @@ ImageIndex list_photos(const DistilRequest& request, const StopFlag& stop, Found
     found.warnings.push_back(empty + "; the student has outputs that no photo teaches");
   }
   return std::move(listing.index);
+}
+
+// Warns of photos that are stored on their side: of some, as it takes reading.
+void look_for_rotated(const DistilRequest& request, const ImageIndex& all, Found& found) {
+  constexpr std::size_t kExamined = 1000, kHead = std::size_t{1} << 16;  // EXIF is in the first segments of a JPEG
+  if (request.exif_orientation != "ignore") return;
+  const ImageFolders folders = folders_of(request);
+  const std::size_t count = std::min(kExamined, all.images.size());
+  std::size_t rotated = 0;
+  std::vector<std::byte> head(kHead);
+  for (std::size_t i = 0; i < count; ++i) try {
+      const ReadableFile file(folders.file(all.images[i * all.images.size() / count].id));
+      const std::span<std::byte> first = std::span(head).first(std::min<std::uint64_t>(kHead, file.size()));
+      file.read(0, first);
+      rotated += exif_orientation(first) != 1 ? 1 : 0;
+    } catch (const Error& error) {
+      if (!is_of_a_picture(error)) throw;  // the index names what cannot be read
+    }
+  if (rotated == 0) return;
+  found.warnings.push_back(text(rotated, " of ", counted(count, "photo"), " examined ", rotated == 1 ? "is" : "are",
+                                " stored turned, with an EXIF orientation that is ignored, as timm and torchvision do; "
+                                "--exif-orientation apply turns them upright, if the teacher knows them so"));
 }
 
 // Seconds that the teacher takes for a few random pictures.
@@ -199,6 +225,7 @@ Found look(const DistilRequest& request, const StopFlag& stop) {
   Found found;
   DistilFacts& facts = found.facts;
   const ImageIndex all = list_photos(request, stop, found);
+  look_for_rotated(request, all, found);
   if (request.validation.empty()) found.hold_out = hold_out_share(found.photos);
   const ImageIndex teaching = teaching_photos(request, all, found.hold_out);
   facts.labelled = request.labels() ? teaching.labelled() : 0;

@@ -49,6 +49,11 @@ void add_options(CommandLine& line, DistilRequest& request, std::vector<std::str
   line.add_option("--epochs", request.epochs, "instead of the chosen number of epochs");
   line.add_option("--size", request.size, "side of the student's pictures, instead of the chosen one").range(32, 1024);
   line.add_option("--batch", request.batch, "instead of the chosen batch");
+  line.add_option("--exif-orientation", request.exif_orientation,
+                  "ignore: photos as they are stored, as timm and torchvision read them; apply: turned upright by EXIF")
+      .one_of(std::vector<std::string>{"ignore", "apply"})
+      .type_name("HOW")
+      .show_default();
   line.add_option("--seed", request.seed, "of views, weights and order");
 }
 

@@ -53,7 +53,7 @@ std::string differences(const nlohmann::json& before, const nlohmann::ordered_js
   std::string out;
   for (const auto& [key, value] : now.items()) {
     const nlohmann::json was = before.value(key, nlohmann::json());
-    if (was == nlohmann::json(value)) continue;
+    if (given(was) == given(value)) continue;
     out += text(out.empty() ? "" : ", ", key, " was ", given(was), " and is ", given(value));
   }
   return out;
