@@ -24,7 +24,8 @@ struct ClassRow {
   }
 };
 
-constexpr std::size_t kShown = 16;  // rows before the whole table is folded away
+// Rows before the whole table is folded away, of one run in three columns.
+constexpr std::size_t kShown = 16, kShownOfOne = 24;
 
 // Runs judged on the same images as the first judged one.
 std::vector<const Run*> comparable(const std::vector<Run>& runs, std::string& others) {
@@ -86,7 +87,7 @@ std::string table_html(const std::vector<const Run*>& runs, const std::vector<Cl
     }
     table.rows.push_back(std::move(cells));
   }
-  return table.html();
+  return runs.size() == 1 ? table.html_in_columns(3) : runs.size() == 2 ? table.html_in_columns(2) : table.html();
 }
 
 std::string judged_words(const Run& run) {
@@ -96,7 +97,8 @@ std::string judged_words(const Run& run) {
   if (judgement.top1) out += text(": top-1 ", percent_number(*judgement.top1), " %");
   if (judgement.top5) out += text(", top-5 ", percent_number(*judgement.top5), " %");
   if (judgement.calibration_error)
-    out += text(", calibration error ", percent_number(*judgement.calibration_error), " %");
+    out += text(", calibration error ", percent_number(*judgement.calibration_error),
+                " % (how far its confidence is from its accuracy)");
   if (judgement.agreement)
     out += text(", agrees with ", judgement.teacher, " on ", percent_number(*judgement.agreement), " %");
   if (judgement.left_out > 0) out += text("; images that could not be read: ", human_count(judgement.left_out));
@@ -120,8 +122,10 @@ Section classes_section(const std::vector<Run>& runs) {
     return out;
   }
   out.title = "Classes";
+  if (runs.size() > 1) out.html += "<div class=\"columns\">\n";
   for (const Run& run : runs)
     if (run.judgement) out.html += paragraph(judged_words(run) + ".", "soft");
+  if (runs.size() > 1) out.html += "</div>\n";
   std::string unjudged;
   for (const Run& run : runs)
     if (!run.judgement) unjudged += (unjudged.empty() ? "" : ", ") + run.name;
@@ -132,10 +136,11 @@ Section classes_section(const std::vector<Run>& runs) {
     out.html += paragraph("Judged on other images, and so not in the table: " + others + ".", "soft");
   const std::vector<ClassRow> rows = class_rows(judged);
   if (rows.empty()) return out;
-  const bool folded = rows.size() > kShown + kShown / 2;
+  const std::size_t shown = judged.size() == 1 ? kShownOfOne : kShown;
+  const bool folded = rows.size() > shown + shown / 2;
   const char* order = judged.size() > 1 ? "the largest differences between the runs first" : "the lowest first";
   out.html +=
-      table_html(judged, rows, folded ? kShown : rows.size(),
+      table_html(judged, rows, folded ? shown : rows.size(),
                  text("Top-1 by class, %, ", order, judged.size() > 1 ? "; small figures: difference from " : "",
                       judged.size() > 1 ? judged[0]->name : ""));
   if (folded)

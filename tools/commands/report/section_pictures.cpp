@@ -42,9 +42,10 @@ Section pictures_section(const std::vector<Run>& runs) {
     if (runs.size() > 1) out.html += "<h3>" + escaped(run.name) + "</h3>\n";
     const std::vector<HardPicture>& hardest = run.judgement->hardest;
     const std::size_t count = std::min(hardest.size(), runs.size() > 1 ? kBesideOthers : kAlone);
-    out.html += paragraph(text("The ", count, " pictures of ", run.judgement->folder, " with the largest loss (",
-                               run.judgement->loss_of, "). Grad-CAM is of the student\u2019s own answer."),
-                          "soft");
+    out.html +=
+        paragraph(text("The ", count, " pictures of ", run.judgement->folder, " with the largest loss (",
+                       run.judgement->loss_of, "). Grad-CAM marks what the student\u2019s own answer rests on."),
+                  "soft");
     out.html += "<ol class=\"pictures\">\n";
     for (std::size_t i = 0; i < count; ++i) out.html += item_html(hardest[i]);
     out.html += "</ol>\n";
