@@ -35,6 +35,9 @@ void ExtractOptions::fields(Fields& f) {
       "allow_mixed", allow_mixed,
       "continue tracks begun with another GPU, CPU, library version or micro-batch; each shard records what made it; "
       "--allow mixed sets it");
+  f.flag("allow_empty", allow_empty,
+         "accept class folders without a readable image, whose outputs of the student no image teaches; --allow empty "
+         "sets it");
   f.choice<VerifyImages>("verify_images", verify_images,
                          {{"sample", VerifyImages::kSample}, {"all", VerifyImages::kAll}},
                          "when the cache has an index: check the sizes of all images and read a hundredth of them (at "
@@ -60,9 +63,10 @@ ImageFolders ExtractOptions::folders() const {
 
 void take_allowed_words(std::vector<std::string> lists, ExtractOptions& options) {
   options.allow_chance = take_allowed(lists, "chance") || options.allow_chance;
+  options.allow_empty = take_allowed(lists, "empty") || options.allow_empty;
   options.allow_mixed = take_allowed(lists, "mixed") || options.allow_mixed;
   options.teacher.allow_module = take_allowed(lists, "module");
-  refuse_other_words(lists, {"chance", "mixed", "module"});
+  refuse_other_words(lists, {"chance", "empty", "mixed", "module"});
 }
 
 }  // namespace vitrine

@@ -26,6 +26,7 @@ struct ExtractOptions {
   std::uint32_t check_images = 256;    ///< clean crops on which the teacher is checked first; 0: no check
   std::string class_map, class_names;  ///< files for a teacher of other classes (class_map.h), used by that check only
   bool allow_chance = false;
+  bool allow_empty = false;                            ///< class folders without a readable image
   bool allow_mixed = false;                            ///< continue tracks that another kind of machine began
   VerifyImages verify_images = VerifyImages::kSample;  ///< how many images are compared with an existing index
   IndexDepth index_depth = IndexDepth::kDecode;        ///< how much of each picture is checked in advance
@@ -40,13 +41,15 @@ struct ExtractOptions {
   ImageFolders folders() const;
 };
 
-/// Sets what the words of --allow allow: "chance", "mixed" (the keys allow_chance and allow_mixed), "module"
-/// (TeacherOptions::allow_module). Each list has words between commas. Throws Error for another word.
+/// Sets what the words of --allow allow: "chance", "empty", "mixed" (the keys allow_chance, allow_empty and
+/// allow_mixed), "module" (TeacherOptions::allow_module). Each list has words between commas. Throws Error for another
+/// word.
 void take_allowed_words(std::vector<std::string> lists, ExtractOptions& options);
 /// The words, for --help.
 inline constexpr const char* kAllowHelp =
-    "continue anyway: chance, with a teacher that scores at chance or fits another class order better; mixed, with "
-    "tracks begun with another GPU, CPU, library version or micro-batch; module, by running the code in teacher.module";
+    "continue anyway: chance, with a teacher that scores at chance or fits another class order better; empty, with "
+    "class folders that hold no readable image; mixed, with tracks begun with another GPU, CPU, library version or "
+    "micro-batch; module, by running the code in teacher.module";
 
 }  // namespace vitrine
 

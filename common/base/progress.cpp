@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "common/base/digits.h"
 #include "common/base/error.h"
 #include "common/base/screen.h"
 
@@ -18,12 +19,6 @@ using Clock = std::chrono::steady_clock;
 
 double since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-std::string with_digits(double value, int digits) {
-  char buffer[64];
-  std::snprintf(buffer, sizeof buffer, "%.*f", digits, value);
-  return buffer;
 }
 
 // Guards standard error: notes and progress lines of all threads.
@@ -85,21 +80,19 @@ std::string human_bytes(double bytes) {
     bytes /= 1000;
     ++unit;
   }
-  return with_digits(bytes, unit == 0 ? 0 : 1) + " " + kUnits[unit];
+  return decimals(bytes, unit == 0 ? 0 : 1) + " " + kUnits[unit];
 }
 
 std::string human_time(double seconds) {
-  if (seconds < 60) return with_digits(seconds, seconds < 10 ? 1 : 0) + " s";
+  if (seconds < 60) return decimals(seconds, seconds < 10 ? 1 : 0) + " s";
   const auto whole = static_cast<std::uint64_t>(std::llround(seconds));
+  if (whole >= 48 * 3600) return decimals(seconds / 86400, 1) + " days";
   char buffer[64];
-  if (whole < 3600) {
+  if (whole < 3600)
     std::snprintf(buffer, sizeof buffer, "%d min %02d s", static_cast<int>(whole / 60), static_cast<int>(whole % 60));
-  } else if (whole < 48 * 3600) {
+  else
     std::snprintf(buffer, sizeof buffer, "%d h %02d min", static_cast<int>(whole / 3600),
                   static_cast<int>(whole / 60 % 60));
-  } else {
-    std::snprintf(buffer, sizeof buffer, "%.1f days", seconds / 86400);
-  }
   return buffer;
 }
 
@@ -168,14 +161,14 @@ void Progress::draw(bool last) {
     const std::lock_guard lock(terminal_mutex());
     return print_json(line);
   }
-  const std::string per_second = with_digits(rate, rate < 10 ? 2 : 0);
+  const std::string per_second = decimals(rate, rate < 10 ? 2 : 0);
   std::string line = what_ + ": ";
   if (last) {
     line +=
         text(human_count(done_ - before_), " ", unit_, " in ", human_time(seconds), ", ", per_second, " ", unit_, "/s");
   } else {
     const double share = total_ == 0 ? 1.0 : static_cast<double>(done_) / static_cast<double>(total_);
-    line += text(with_digits(100 * share, 0), " %, ", human_count(done_), " of ", human_count(total_), " ", unit_, ", ",
+    line += text(decimals(100 * share, 0), " %, ", human_count(done_), " of ", human_count(total_), " ", unit_, ", ",
                  per_second, "/s");
     if (rate > 0) line += text(", ", human_time(left), " left");
   }

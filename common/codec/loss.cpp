@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <stdexcept>
 
+#include "common/base/digits.h"
 #include "common/base/error.h"
 #include "common/codec/encoding.h"
 
@@ -153,11 +154,7 @@ std::string CodecLoss::json() const {
 }
 
 std::string CodecLoss::describe() const {
-  const auto brief = [](double value) {
-    char digits[32];
-    std::snprintf(digits, sizeof digits, "%.3g", value);
-    return std::string(digits);
-  };
+  const auto brief = [](double value) { return significant(value, 3); };
   const double n = static_cast<double>(std::max<std::uint64_t>(views, 1));
   switch (kind) {
     case Kind::kNone:

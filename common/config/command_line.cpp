@@ -1,6 +1,7 @@
 #include "common/config/command_line.h"
 
 #include <CLI/CLI.hpp>
+#include <cctype>
 #include <charconv>
 #include <filesystem>
 #include <string>
@@ -9,8 +10,44 @@
 #include "common/base/error.h"
 #include "common/base/lines.h"
 #include "common/base/screen.h"
+#include "common/config/config.h"
 
 namespace vitrine {
+namespace {
+
+// "--size" of "--size=3"; empty if the word is no option, as a negative number.
+std::string option_in(const std::string& word) {
+  const std::size_t first = word.find_first_not_of('-');
+  if (first == 0 || first > 2 || first == std::string::npos || !std::isalpha(static_cast<unsigned char>(word[first])))
+    return {};
+  return word.substr(0, word.find('='));
+}
+
+// The option of `app` that is spelt most like `option`; empty if none is near.
+std::string option_like(const CLI::App& app, const std::string& option) {
+  std::vector<std::string> known;
+  for (const CLI::Option* one : app.get_options())
+    known.insert(known.end(), one->get_lnames().begin(), one->get_lnames().end());
+  const std::string near = nearest_word(option.substr(option.find_first_not_of('-')), known);
+  return near.empty() ? near : "--" + near;
+}
+
+// Throws Error for an option that neither the command nor its chosen subcommand has.
+void refuse_unknown_option(const CLI::App& app) {
+  const std::vector<CLI::App*> chosen = app.get_subcommands();
+  std::vector<const CLI::App*> commands{&app};
+  commands.insert(commands.end(), chosen.begin(), chosen.end());
+  const bool lacks_subcommand = chosen.empty() && !app.get_subcommands(nullptr).empty();
+  for (const CLI::App* command : commands)
+    for (const std::string& word : command->remaining()) {
+      const std::string option = option_in(word);
+      const std::string near = option.empty() ? "" : option_like(*command, option);
+      if (!near.empty()) fail("unknown option ", option, "; did you mean ", near, "?");
+      if (!option.empty() && !lacks_subcommand) fail("unknown option ", option, "; --help lists them");
+    }
+}
+
+}  // namespace
 
 using Option = CommandLine::Option;
 
@@ -129,9 +166,12 @@ bool CommandLine::given(const std::string& name) const {
 
 std::optional<int> CommandLine::parse(int argc, const char* const* argv) {
   app_.set_version_flag("--version", "Vitrine " VITRINE_VERSION);
+  std::vector<std::string> names;
   std::string subcommands;
-  for (const CLI::App* one : app_.get_subcommands(nullptr))
+  for (const CLI::App* one : app_.get_subcommands(nullptr)) {
+    names.push_back(one->get_name());
     subcommands += (subcommands.empty() ? "" : ", ") + one->get_name();
+  }
   if (!subcommands.empty()) app_.require_subcommand(1);
   // CLI11 would keep the word after --help-keys for a positional that is required.
   std::vector<std::string> words(argv, argv + argc);
@@ -146,9 +186,12 @@ std::optional<int> CommandLine::parse(int argc, const char* const* argv) {
     app_.parse(static_cast<int>(arguments.size()), arguments.data());
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app_.exit(error);
+    refuse_unknown_option(app_);  // first: what else is wrong often follows from it
     if (subcommands.empty() || !app_.get_subcommands().empty()) fail(error.what(), "; --help shows the usage");
     const std::string first = argc > 1 ? argv[1] : "";
     const bool is_word = !first.empty() && first[0] != '-';
+    const std::string near = is_word ? nearest_word(first, names) : "";
+    if (!near.empty()) fail("unknown subcommand \"", first, "\"; did you mean ", near, "?");
     fail(is_word ? "unknown subcommand \"" + first + "\"" : std::string(error.what()), "; expected one of ",
          subcommands, ", --help says what they do");
   }

@@ -84,7 +84,7 @@ class CommandLine {
   bool given(const std::string& name) const;
 
   /// Adds --version and parses. Returns the exit code after --help or --version, which print to standard output, else
-  /// nullopt. Throws Error for an invalid command line.
+  /// nullopt. Throws Error for an invalid command line: first for an unknown option, with the one that may be meant.
   std::optional<int> parse(int argc, const char* const* argv);
 
  private:

@@ -48,9 +48,8 @@ Look left_out(const ImageEntry& entry, LeftOutKind kind, std::string reason) {
   return {LeftOut{entry.id, std::move(reason), kind}};
 }
 
-// Throws Error if the file cannot be read.
-Look look_once(const ImageFolders& folders, ImageEntry& entry, IndexDepth depth, const Decoding& decoding) {
-  const ReadableFile file(folders.file(entry.id));
+// What the first bytes tell. Throws Error if the file cannot be read.
+Look look_at_head_once(const ReadableFile& file, const ImageEntry& entry) {
   std::array<std::byte, 16> head;
   const std::span<std::byte> first = std::span(head).first(std::min<std::uint64_t>(head.size(), file.size()));
   file.read(0, first);
@@ -62,6 +61,13 @@ Look look_once(const ImageFolders& folders, ImageEntry& entry, IndexDepth depth,
   if (file.size() > kMaxBytes)
     return left_out(entry, LeftOutKind::kTooLarge,
                     text("has ", file.size(), " bytes, more than the limit of ", kMaxBytes));
+  return {};
+}
+
+// Throws Error if the file cannot be read.
+Look look_once(const ImageFolders& folders, ImageEntry& entry, IndexDepth depth, const Decoding& decoding) {
+  const ReadableFile file(folders.file(entry.id));
+  if (Look head = look_at_head_once(file, entry); head.left_out) return head;
   std::vector<std::byte> bytes(file.size());
   file.read(0, bytes);
   Look look;
@@ -84,16 +90,26 @@ Look look_once(const ImageFolders& folders, ImageEntry& entry, IndexDepth depth,
   return look;
 }
 
-}  // namespace
-
-Look look_at(const ImageFolders& folders, ImageEntry& entry, IndexDepth depth, const Decoding& decoding) {
+// What `once` returns, called again when reading fails.
+template <class Once>
+Look look_twice(const ImageEntry& entry, const Once& once) {
   if (!is_utf8(entry.id)) return left_out(entry, LeftOutKind::kBadName, "has a name that is not UTF-8");
   for (bool again = false;; again = true) try {
-      return look_once(folders, entry, depth, decoding);
+      return once();
     } catch (const Error& error) {
       if (!is_of_a_picture(error)) throw;
       if (again) return left_out(entry, LeftOutKind::kUnreadable, reason_of(error));
     }
+}
+
+}  // namespace
+
+Look look_at(const ImageFolders& folders, ImageEntry& entry, IndexDepth depth, const Decoding& decoding) {
+  return look_twice(entry, [&] { return look_once(folders, entry, depth, decoding); });
+}
+
+std::optional<LeftOut> look_at_head(const ImageFolders& folders, const ImageEntry& entry) {
+  return look_twice(entry, [&] { return look_at_head_once(ReadableFile(folders.file(entry.id)), entry); }).left_out;
 }
 
 }  // namespace vitrine

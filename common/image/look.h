@@ -17,6 +17,9 @@ struct Look {
 /// once when reading fails. Thread-safe. Throws Error if the file is not at fault (memory, file handles).
 Look look_at(const ImageFolders& folders, ImageEntry& entry, IndexDepth depth, const Decoding& decoding);
 
+/// As look_at(), by the name and the first bytes alone: why the file is no image, or nullopt for what begins as one.
+std::optional<LeftOut> look_at_head(const ImageFolders& folders, const ImageEntry& entry);
+
 }  // namespace vitrine
 
 #endif  // VITRINE_COMMON_IMAGE_LOOK_H_

@@ -113,13 +113,13 @@ void keep_bad_images(const KnownIndex& known, FolderScan& scan) {
   scan.index.images = std::move(images);
 }
 
-void add_empty_classes(FolderScan& scan) {
-  std::vector<std::uint64_t> count(scan.index.classes.size());
-  for (const ImageEntry& image : scan.index.images)
+void add_empty_classes(const ImageIndex& index, std::vector<LeftOut>& left_out) {
+  std::vector<std::uint64_t> count(index.classes.size());
+  for (const ImageEntry& image : index.images)
     if (image.label != kNoLabel) ++count[image.label];
   for (std::size_t i = 0; i < count.size(); ++i)
     if (count[i] == 0)
-      scan.left_out.push_back({scan.index.classes[i] + "/", "holds no readable image", LeftOutKind::kEmptyClass});
+      left_out.push_back({index.classes[i] + "/", "holds no readable image", LeftOutKind::kEmptyClass});
 }
 
 FolderScan scan(const ImageFolders& folders, const ScanOptions& options, const KnownIndex* known) {
@@ -168,7 +168,7 @@ FolderScan scan(const ImageFolders& folders, const ScanOptions& options, const K
     leave_out_as_before(*known, out);
     if (options.keep_bad) keep_bad_images(*known, out);
   }
-  if (!folders.held_out) add_empty_classes(out);
+  if (!folders.held_out) add_empty_classes(out.index, out.left_out);
   std::ranges::sort(out.left_out, {}, &LeftOut::id);
   check_not_empty(folders, out.index, out.left_out);
   return out;
@@ -198,6 +198,26 @@ ImageIndex list_image_folder(const ImageFolders& folders) {
   for (ImageEntry& file : listing.files)
     if (is_utf8(file.id)) index.images.push_back(std::move(file));
   return index;
+}
+
+PictureListing list_pictures(const ImageFolders& folders, const StopFlag& stop) {
+  Listing listing = list_images(folders);
+  std::vector<std::optional<LeftOut>> heads(listing.files.size());
+  tbb::parallel_for(std::size_t{0}, heads.size(), [&](std::size_t i) {
+    throw_if_stopped(stop, kWhileListed);
+    heads[i] = look_at_head(folders, listing.files[i]);
+  });
+  PictureListing out;
+  out.index.classes = std::move(listing.classes);
+  out.left_out = std::move(listing.left_out);
+  for (std::size_t i = 0; i < heads.size(); ++i)
+    if (heads[i])
+      out.left_out.push_back(std::move(*heads[i]));
+    else
+      out.index.images.push_back(std::move(listing.files[i]));
+  if (!folders.held_out) add_empty_classes(out.index, out.left_out);
+  std::ranges::sort(out.left_out, {}, &LeftOut::id);
+  return out;
 }
 
 void read_image_entry(const ImageFolders& folders, ImageEntry& entry, const Decoding& decoding) {

@@ -90,6 +90,15 @@ ImageIndex scan_image_folder(const ImageFolders& folders, std::vector<LeftOut>* 
 /// allows a folder without images.
 ImageIndex list_image_folder(const ImageFolders& folders);
 
+/// The files below the folders that begin as images do, by reading no more than their first bytes.
+struct PictureListing {
+  ImageIndex index;               ///< as of list_image_folder(), without the files in left_out
+  std::vector<LeftOut> left_out;  ///< what scan_images() would leave out, but for damaged images; ascending by id
+};
+
+/// Throws Error as list_image_folder() does, and Stopped.
+PictureListing list_pictures(const ImageFolders& folders, const StopFlag& stop = never_stop());
+
 /// Reads the file of a listed entry as a scan with kDecode does and fills in its size and hash. Throws Error naming the
 /// image if it is not a readable image. Thread-safe.
 void read_image_entry(const ImageFolders& folders, ImageEntry& entry, const Decoding& decoding);

@@ -28,6 +28,27 @@ void say_what_is_left_out(std::span<const LeftOut> left_out) {
   if (left_out.size() > kShown) note(text("left out: ", left_out.size() - kShown, " more"));
 }
 
+std::string empty_classes(std::span<const LeftOut> left_out) {
+  constexpr std::size_t kNamed = 5;
+  std::string names;
+  std::uint64_t count = 0;
+  for (const LeftOut& entry : left_out) {
+    if (entry.kind != LeftOutKind::kEmptyClass || count++ >= kNamed) continue;
+    names += (names.empty() ? "" : ", ") + entry.id.substr(0, entry.id.size() - 1);
+  }
+  if (count == 0) return {};
+  return text(counted(count, "class folder"), count == 1 ? " holds" : " hold", " no readable image: ", names,
+              count > kNamed ? text(" and ", human_count(count - kNamed), " more") : "");
+}
+
+void refuse_empty_classes(std::span<const LeftOut> left_out, const std::string& folder) {
+  if (const std::string empty = empty_classes(left_out); !empty.empty())
+    throw Error(ErrorKind::kInput, {.path = folder,
+                                    .what = empty,
+                                    .remedy = "add images or remove the folders, or add --allow empty for a student "
+                                              "with outputs that no image teaches"});
+}
+
 void say_where_all_are_named(std::span<const LeftOut> left_out, const std::filesystem::path& list) {
   if (!left_out.empty()) note(text("left out: ", list.string(), " names all"));
 }

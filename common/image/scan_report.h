@@ -16,6 +16,10 @@ namespace vitrine {
 
 /// Notes the counts by kind and the first entries. Silent for an empty list.
 void say_what_is_left_out(std::span<const LeftOut> left_out);
+/// "2 class folders hold no readable image: bird, cat", with at most five names; empty if every class has one.
+std::string empty_classes(std::span<const LeftOut> left_out);
+/// Throws Error for a folder of training images with empty classes: a student would have outputs that no image teaches.
+void refuse_empty_classes(std::span<const LeftOut> left_out, const std::string& folder);
 /// Notes that `list`, once written, names all entries. Silent for an empty list.
 void say_where_all_are_named(std::span<const LeftOut> left_out, const std::filesystem::path& list);
 

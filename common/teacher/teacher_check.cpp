@@ -4,10 +4,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <span>
 #include <utility>
 
+#include "common/base/digits.h"
 #include "common/base/error.h"
 #include "common/kernels/normalise.h"
 #include "common/teacher/class_order.h"
@@ -20,9 +20,7 @@ constexpr double kWorthTelling = 0.03;     // gain in top-1 that another mean an
 constexpr double kMaxConfidenceGap = 0.1;  // calibrated classifiers have a smaller gap between confidence and accuracy
 
 std::string percent(double share) {
-  char buffer[32];
-  std::snprintf(buffer, sizeof buffer, "%.1f %%", 100 * share);
-  return buffer;
+  return decimals(100 * share, 1) + " %";
 }
 
 std::string in_brackets(const std::vector<double>& colours) {

@@ -34,6 +34,7 @@ PreparedImages scan_for_cache(const ExtractOptions& options, const StopFlag& sto
                 human_count(verified_sample(known.index.images.size()).size()), " images with the cache's index"));
   } else {
     out.scan = scan_images(folders, how);
+    if (!options.allow_empty) refuse_empty_classes(out.scan.left_out, options.images);
   }
   out.index = std::make_shared<const ImageIndex>(std::move(out.scan.index));
   note(text(folders.describe(), ": ", out.index->describe()));

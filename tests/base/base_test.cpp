@@ -17,11 +17,13 @@
 
 #include "common/base/counted.h"
 #include "common/base/crc32c.h"
+#include "common/base/digits.h"
 #include "common/base/error.h"
 #include "common/base/files.h"
 #include "common/base/hash.h"
 #include "common/base/memory.h"
 #include "common/base/philox.h"
+#include "common/base/processor_load.h"
 #include "common/base/progress.h"
 #include "common/base/utf8.h"
 #include "tests/support/message.h"
@@ -324,6 +326,16 @@ TEST_CASE("a command's exit code reflects the kind of error") {
   CHECK(guarded_main("test", []() -> int { throw std::logic_error("this line belongs to a test"); }) == 70);
 }
 
+TEST_CASE("numbers that round to zero have no sign") {
+  CHECK(decimals(-0.001, 2) == "0.00");
+  CHECK(decimals(-0.0, 0) == "0");
+  CHECK(decimals(-0.006, 2) == "-0.01");
+  CHECK(decimals(99.96, 1) == "100.0");
+  CHECK(significant(-0.0, 3) == "0");
+  CHECK(significant(-1.234e-9, 3) == "-1.23e-09");
+  CHECK(significant(-100, 2) == "-1e+02");
+}
+
 TEST_CASE("numbers are formatted for display") {
   CHECK(human_bytes(1500) == "1.5 KB");
   CHECK(human_bytes(386.2e9) == "386.2 GB");
@@ -334,6 +346,16 @@ TEST_CASE("numbers are formatted for display") {
   CHECK(human_time(125) == "2 min 05 s");
   CHECK(human_time(3 * 3600 + 20 * 60) == "3 h 20 min");
   CHECK(human_time(4.2 * 86400) == "4.2 days");
+}
+
+TEST_CASE("what other programs take of the processors is told apart from this one's work") {
+  const OtherPrograms others;
+  REQUIRE(testing::run("timeout 0.3 sh -c 'while :; do :; done'; true").exit_code == 0);
+  const double share = others.share();
+  CHECK(share >= 0);
+  CHECK(share <= 1);
+  CHECK(uncertain_words(0.05) == "");
+  CHECK(uncertain_words(0.433) == "uncertain: other programs took 43 % of the processors meanwhile");
 }
 
 TEST_CASE("a number is written with its noun") {

@@ -137,5 +137,23 @@ TEST_CASE("an invalid command line gives one sentence that refers to --help") {
   CHECK(has(message_of([] { Several().parse({"look", "--near", "2"}); }), "--near"));
 }
 
+TEST_CASE("an unknown option is answered with the one that is meant, whatever else is wrong") {
+  const auto plain = [](std::vector<const char*> words) {
+    return message_of([&] { Plain().parse(std::move(words)); });
+  };
+  CHECK(plain({"a", "--cuont", "3"}) == "unknown option --cuont; did you mean --count?");
+  CHECK(plain({"--counts=3"}) == "unknown option --counts; did you mean --count?");  // FILE is missing, too
+  CHECK(plain({"a", "-count"}) == "unknown option -count; did you mean --count?");
+  CHECK(plain({"a", "--sing"}) == "unknown option --sing; --help lists them");
+  CHECK(has(plain({"a", "-3"}), "-3; --help shows the usage"));
+  const auto several = [](std::vector<const char*> words) {
+    return message_of([&] { Several().parse(std::move(words)); });
+  };
+  CHECK(several({"look", "--farr", "3"}) == "unknown option --farr; did you mean --far?");
+  CHECK(several({"listen", "--farr", "3"}) == "unknown option --farr; --help lists them");
+  CHECK(several({"--versoin"}) == "unknown option --versoin; did you mean --version?");
+  CHECK(several({"lok"}) == "unknown subcommand \"lok\"; did you mean look?");
+}
+
 }  // namespace
 }  // namespace vitrine

@@ -92,6 +92,8 @@ TEST_CASE("invalid settings and inputs are refused in one sentence before anythi
   std::filesystem::create_directories(root / "no_images" / "bee");
   std::filesystem::copy(fixture.images, root / "two_classes", std::filesystem::copy_options::recursive);
   std::filesystem::remove_all(root / "two_classes" / "cat");
+  std::filesystem::copy(root / "two_classes", root / "cat_is_empty", std::filesystem::copy_options::recursive);
+  std::filesystem::create_directories(root / "cat_is_empty" / "cat");
   const std::string whole = read_whole(fixture.weights);
   write_whole(root / "short.safetensors", std::string_view(whole).substr(0, whole.size() / 2));
   write_whole(root / "text.safetensors", "these are no weights");
@@ -102,6 +104,9 @@ TEST_CASE("invalid settings and inputs are refused in one sentence before anythi
       {"empty folder", {"images=" + (root / "empty").string()}, {"empty", "no class folder"}},
       {"one class", {"images=" + (root / "one_class").string()}, {"one_class", "at least two"}},
       {"no images", {"images=" + (root / "no_images").string()}, {"no_images", "no readable image"}},
+      {"a class without images",
+       {"images=" + (root / "cat_is_empty").string()},
+       {"cat_is_empty: 1 class folder holds no readable image: cat", "add --allow empty"}},
       {"no folder given", {"images="}, {"images is not given"}},
       {"fewer classes than the head",
        {"images=" + (root / "two_classes").string()},
@@ -151,12 +156,18 @@ TEST_CASE("invalid settings and inputs are refused in one sentence before anythi
   const auto allowing = [&](const std::string& words) {
     return vitrine::testing::run(fixture.command("cache", {"allow_chance=false"}) + " --dry-run --allow " + words);
   };
-  check_refused(allowing("mixed,anything"), {"\"anything\" is not known; expected one of chance, mixed, module"});
+  check_refused(allowing("mixed,anything"),
+                {"\"anything\" is not known; expected one of chance, empty, mixed, module"});
   check_refused(allowing("mixed"), {"at chance"});
   const CommandResult chance = allowing("mixed,chance");
   CAPTURE(chance.output);
   CHECK(chance.exit_code == 0);
   CHECK(has(chance.output, "continuing, since that is allowed"));
+  const CommandResult empty = vitrine::testing::run(
+      fixture.command("cache", {"images=" + (root / "cat_is_empty").string()}) + " --dry-run --allow empty");
+  CAPTURE(empty.output);
+  CHECK(empty.exit_code == 0);
+  CHECK(has(empty.output, "left out: cat/: holds no readable image"));
   CHECK(has(chance.output, "allow_chance = true"));
 
   CHECK_FALSE(std::filesystem::exists(root / "missing.toml"));

@@ -1,5 +1,4 @@
 #include "common/image/scan.h"
-#include "common/image/scan_report.h"
 
 #include <unistd.h>
 
@@ -13,6 +12,7 @@
 #include "common/image/exif.h"
 #include "common/image/left_out.h"
 #include "common/image/look.h"
+#include "common/image/scan_report.h"
 #include "common/image/views.h"
 #include "common/image/write.h"
 #include "tests/image/samples.h"
@@ -77,6 +77,18 @@ TEST_CASE("scanning a folder of class folders lists its images and what is left 
   CHECK(left_out[5].kind == LeftOutKind::kOutsideClasses);
   CHECK(scan_image_folder(root.path(), nullptr) == index);
 
+  // By the first bytes alone: all but the damaged one is known.
+  const PictureListing heads = list_pictures(root.path());
+  CHECK(heads.index.classes == index.classes);
+  REQUIRE(heads.index.images.size() == 5);
+  CHECK(heads.index.images[0] == ImageEntry{.id = "cat/cut.jpg", .label = 1});
+  std::erase_if(left_out, [](const LeftOut& entry) { return entry.kind == LeftOutKind::kDamaged; });
+  CHECK(heads.left_out == left_out);
+  CHECK(empty_classes(left_out) == "1 class folder holds no readable image: bird");
+  CHECK(vitrine::testing::message_of([&] {
+          refuse_empty_classes(left_out, "photos");
+        }).starts_with("photos: 1 class folder holds no readable image: bird; add images or remove the folders"));
+
   // While listing, and while reading one by one.
   ImageIndex listed = list_image_folder(root.path());
   CHECK(listed.classes == index.classes);
@@ -91,6 +103,16 @@ TEST_CASE("scanning a folder of class folders lists its images and what is left 
     read_image_entry(root.path(), listed.images[i], {});
     CHECK(std::ranges::find(index.images, listed.images[i]) != index.images.end());
   }
+}
+
+TEST_CASE("of many empty class folders some are named") {
+  std::vector<LeftOut> left_out;
+  for (const char* name : {"a/", "b/", "c/", "d/", "e/", "f/", "g/"})
+    left_out.push_back({name, "holds no readable image", LeftOutKind::kEmptyClass});
+  CHECK(empty_classes(left_out) == "7 class folders hold no readable image: a, b, c, d, e and 2 more");
+  left_out = {{"a.txt", "", LeftOutKind::kSidecar}};
+  CHECK(empty_classes(left_out).empty());
+  CHECK_NOTHROW(refuse_empty_classes(left_out, "photos"));
 }
 
 TEST_CASE("a stop ends a scan, also one with a known index") {

@@ -1,8 +1,9 @@
 #include "tools/inspect/words.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <iostream>
+
+#include "common/base/digits.h"
 
 namespace vitrine {
 namespace {
@@ -49,9 +50,7 @@ std::string range_words(const std::vector<std::uint32_t>& numbers) {
 }
 
 std::string number_words(double number) {
-  char buffer[32];
-  std::snprintf(buffer, sizeof buffer, "%.3g", number);
-  return buffer;
+  return significant(number, 3);
 }
 
 }  // namespace vitrine

@@ -56,6 +56,8 @@ TrainingImages scan_training_images(const TrainingImageOptions& options, const S
   }
   note(text(folders.describe(), ": ", scan.index.describe(), ", ", scan.left_out.size(), " left out"));
   say_what_is_left_out(scan.left_out);
+  if (const std::string empty = empty_classes(scan.left_out); !empty.empty())
+    note("warning: " + empty + "; the student has outputs that no image teaches");
   say_what_is_special(scan.counts, scan.index.decoding);
   say_what_is_skipped(scan.bad);
   TrainingImages out;

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/base/counted.h"
+#include "common/base/digits.h"
 #include "common/base/error.h"
 #include "common/base/progress.h"
 
@@ -21,9 +22,7 @@ std::string row(const std::string& name, const std::string& images, const std::s
 }  // namespace
 
 std::string percent(double share) {
-  char buffer[32];
-  std::snprintf(buffer, sizeof buffer, "%.2f", 100 * share);
-  return buffer;
+  return decimals(100 * share, 2);
 }
 
 std::string classes_without_images(const std::vector<std::string>& classes, std::span<const std::uint64_t> images,

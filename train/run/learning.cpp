@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <numeric>
 
+#include "common/base/digits.h"
 #include "common/base/error.h"
 
 namespace vitrine {
@@ -29,9 +29,7 @@ constexpr double kSteeper = 3;
 constexpr double kNotableDrop = 0.05;
 
 std::string digits(double value) {
-  char buffer[32];
-  std::snprintf(buffer, sizeof buffer, "%.3g", value);
-  return buffer;
+  return significant(value, 3);
 }
 
 std::string share_in_percent(double share) {

@@ -4,12 +4,12 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <cstdio>
 #include <iterator>
 #include <numeric>
 #include <optional>
 #include <utility>
 
+#include "common/base/digits.h"
 #include "common/base/error.h"
 
 namespace vitrine {
@@ -99,13 +99,8 @@ void Monitor::after(const SchedulePoint& point, double wait_share) {
   images_ += options_.batch;
   const std::uint64_t epochs = (options_.steps + options_.steps_per_epoch - 1) / options_.steps_per_epoch;
   std::string status = text(point.phase->name, ", epoch ", point.epoch + 1, " of ", epochs);
-  char numbers[64];
-  if (!recent_.empty()) {
-    std::snprintf(numbers, sizeof numbers, ", loss %.4g", mean(recent_));
-    status += numbers;
-  }
-  std::snprintf(numbers, sizeof numbers, ", waiting %.0f %%", 100 * wait_share);
-  progress_.advance(options_.batch, status + numbers);
+  if (!recent_.empty()) status += ", loss " + significant(mean(recent_), 4);
+  progress_.advance(options_.batch, status + ", data wait " + decimals(100 * wait_share, 0) + " %");
 }
 
 void Monitor::add_line(std::uint64_t step, const SchedulePoint& point, const LossTerms& terms, StepMetrics line) {

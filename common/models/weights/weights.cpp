@@ -108,11 +108,6 @@ bool is_index(const fs::path& path) {
   return path.string().ends_with(".index.json");
 }
 
-fs::path main_file(const fs::path& path) {
-  if (!directory_exists(path)) return path;
-  return best_file(path);
-}
-
 std::string hash_of_bytes(const std::vector<SharedFile>& files) {
   std::string hashes;
   for (const SharedFile& file : files) {
@@ -151,13 +146,17 @@ void check_shard(const WeightIndex& index, const fs::path& index_path, const fs:
 
 }  // namespace
 
+fs::path main_weight_file(const fs::path& path) {
+  return directory_exists(path) ? best_file(path) : path;
+}
+
 std::vector<fs::path> find_weight_files(const fs::path& path) {
-  const fs::path file = main_file(path);
+  const fs::path file = main_weight_file(path);
   return is_index(file) ? read_index(file).shards : std::vector<fs::path>{file};
 }
 
 WeightFiles read_weights(const fs::path& path) {
-  const fs::path main = main_file(path);
+  const fs::path main = main_weight_file(path);
   std::optional<WeightIndex> index;
   if (is_index(main)) index = read_index(main);
   WeightFiles out;

@@ -31,6 +31,10 @@ struct WeightFiles {
 /// nothing is there, several candidates of equal rank (all named), a shard that is missing or outside the directory.
 std::vector<std::filesystem::path> find_weight_files(const std::filesystem::path& path);
 
+/// `path` itself, or the file that counts in a directory: of find_weight_files(), or their index. Throws Error
+/// likewise.
+std::filesystem::path main_weight_file(const std::filesystem::path& path);
+
 /// Reads everything. Throws Error that names the file: what find_weight_files(), map_safetensors(), read_torch_file(),
 /// read_numpy_archive() and with_timm_names() throw; kCorrupt if an index and its shards disagree or two shards have a
 /// tensor of one name.

@@ -38,6 +38,13 @@ struct Photos : ExtractFixture {
   }
 };
 
+// A JPEG with an EXIF orientation: to be turned by 90 degrees.
+std::string turned(const std::string& jpeg) {
+  using namespace std::literals;
+  const std::string exif = "Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"s;
+  return jpeg.substr(0, 2) + "\xff\xe1"s + '\0' + static_cast<char>(exif.size() + 2) + exif + jpeg.substr(2);
+}
+
 constexpr const char* kShort = "--epochs 2 --passes 1 --size 32 --batch 8 ";
 
 }  // namespace
@@ -123,7 +130,7 @@ TEST_CASE("distil: a teacher at chance is refused with a word that distil takes,
   CHECK_FALSE(fs::exists(photos.out));
   const CommandResult unknown = run(photos.command(std::string(kShort) + "--allow luck"));
   CHECK(unknown.exit_code == 2);
-  CHECK(has(unknown.output, "\"luck\" is not known; expected one of chance, mixed, module"));
+  CHECK(has(unknown.output, "\"luck\" is not known; expected one of chance, empty, mixed, module"));
   const CommandResult accepted = run(photos.command(std::string(kShort) + "--allow chance,mixed"));
   CAPTURE(accepted.output);
   CHECK(accepted.exit_code == 0);
@@ -155,7 +162,71 @@ TEST_CASE("distil: --dry-run prints everything and writes nothing") {
   CHECK(result.exit_code == 0);
   CHECK(has(result.output, "in total"));
   CHECK(has(result.output, "5 h 00 min given"));
+  CHECK_FALSE(has(result.output, "left out"));
   CHECK_FALSE(fs::exists(photos.out));
+}
+
+TEST_CASE("distil: what is no photo is not counted") {
+  const Photos photos;
+  photos.save(5);
+  write_whole(photos.images / "ant/notes.txt", "of the trip");
+  write_whole(photos.images / "ant/.hidden.jpg", "x");
+  write_whole(photos.images / "bee/film.mov", "moving");
+  const CommandResult counted = run(photos.command("--dry-run"));
+  CAPTURE(counted.output);
+  CHECK(counted.exit_code == 0);
+  CHECK(has(counted.output, "15 in 3 classes"));
+  CHECK(has(counted.output, "1 not a picture, 1 sidecar, 1 hidden"));
+}
+
+TEST_CASE("distil: a class without photos is refused with the word that goes on") {
+  const Photos photos;
+  photos.save(5);
+  fs::create_directories(photos.images / "emu");
+  const CommandResult refused = run(photos.command("--dry-run"));
+  CHECK(refused.exit_code == 2);
+  CHECK(has(refused.output, "1 class folder holds no readable image: emu; add images or remove the folders"));
+  CHECK_FALSE(fs::exists(photos.out));
+  const CommandResult accepted = run(photos.command(std::string(kShort) + "--allow empty"));
+  CAPTURE(accepted.output);
+  REQUIRE(accepted.exit_code == 0);
+  CHECK(has(accepted.output, "warning: 1 class folder holds no readable image: emu; the student has outputs"));
+  CHECK(load_safetensors(photos.out / "exported/last.safetensors").at("fc.weight").size(0) == 4);
+}
+
+TEST_CASE("distil: the file of a teacher's folder is told once") {
+  const Photos photos;
+  photos.save(5);
+  const fs::path folder = photos.root / "vit";
+  fs::create_directories(folder);
+  fs::copy(photos.weights, folder / "model.safetensors");
+  const CommandResult result =
+      run(executable("vitrine") + " distil '" + photos.images.string() + "' --teacher '" + folder.string() +
+          "' --out '" + photos.out.string() + "' --student resnet18 " + kShort);
+  CAPTURE(result.output);
+  REQUIRE(result.exit_code == 0);
+  const std::size_t first = result.output.find("took model.safetensors");
+  REQUIRE(first != std::string::npos);
+  CHECK(result.output.find("took model.safetensors", first + 1) == std::string::npos);
+}
+
+TEST_CASE("distil: photos that are stored turned are told, and --exif-orientation goes to every step") {
+  const Photos photos;
+  photos.save(5);
+  write_whole(photos.images / "bee/0.jpg", turned(read_whole(photos.images / "bee/0.jpg")));
+  const CommandResult told = run(photos.command("--dry-run"));
+  CAPTURE(told.output);
+  CHECK(told.exit_code == 0);
+  CHECK(has(told.output, "1 of 15 photos examined is stored turned"));
+  CHECK(has(told.output, "--exif-orientation apply"));
+  const CommandResult applied = run(photos.command(std::string(kShort) + "--exif-orientation apply"));
+  CAPTURE(applied.output);
+  REQUIRE(applied.exit_code == 0);
+  CHECK_FALSE(has(applied.output, "stored turned"));
+  CHECK(Cache(photos.out / "cache").index().decoding.apply_orientation);
+  const CommandResult other = run(photos.command(kShort));
+  CHECK(other.exit_code == 2);
+  CHECK(has(other.output, "exif_orientation was \"apply\" and is not given"));
 }
 
 TEST_CASE("distil: bad turns get one sentence and leave nothing behind") {

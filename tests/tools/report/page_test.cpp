@@ -85,6 +85,27 @@ TEST_CASE("text is escaped, and what no page may hold is replaced") {
   CHECK(shortened("Grüße!", 5) == "Grüß…");
 }
 
+TEST_CASE("a table's rows go into columns in their order, with heads above each") {
+  Table table;
+  table.head = {{"Key"}, {"Value"}};
+  for (const char* name : {"a", "b", "c", "d", "e", "f", "g", "h", "i"}) table.rows.push_back({{name}, {"1"}});
+  const auto count = [](const std::string& html, const std::string& part) {
+    std::size_t found = 0;
+    for (std::size_t at = html.find(part); at != std::string::npos; at = html.find(part, at + 1)) ++found;
+    return found;
+  };
+  const std::string html = table.html_in_columns(2);
+  CHECK(count(html, "<table>") == 2);
+  CHECK(count(html, "<thead>") == 2);
+  CHECK(count(html, "<th scope=\"row\">") == 9);
+  CHECK(html.find(">e<") < html.rfind("<table>"));
+  CHECK(html.find(">f<") > html.rfind("<table>"));
+  table.rows.resize(3);  // too few for two columns
+  CHECK(count(table.html_in_columns(2), "<table>") == 1);
+  table.rows.clear();
+  CHECK(count(table.html_in_columns(2), "<table>") == 1);
+}
+
 TEST_CASE("ticks are round numbers inside the range") {
   CHECK(round_ticks(0, 10, 5) == std::vector<double>{0, 2, 4, 6, 8, 10});
   CHECK(round_ticks(0.13, 0.52, 4).size() == 4);

@@ -7,15 +7,14 @@
 #include <cstdio>
 #include <ctime>
 
+#include "common/base/digits.h"
 #include "common/base/progress.h"
 
 namespace vitrine {
 
 std::string figure(double value) {
   if (std::fabs(value) >= 1000) return human_count(static_cast<std::uint64_t>(std::llround(value)));
-  char words[32];
-  std::snprintf(words, sizeof words, value >= 100 ? "%.0f" : value >= 10 ? "%.1f" : "%.2f", value);
-  return words;
+  return decimals(value, value >= 100 ? 0 : value >= 10 ? 1 : 2);
 }
 
 void print_report(const std::string& title, const std::vector<ReportLine>& lines) {

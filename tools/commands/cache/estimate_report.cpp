@@ -4,6 +4,7 @@
 #include <iostream>
 
 #include "common/base/error.h"
+#include "common/base/processor_load.h"
 #include "common/base/progress.h"
 #include "tools/inspect/words.h"
 
@@ -73,6 +74,7 @@ nlohmann::ordered_json estimate_json(const Estimate& e, double epochs) {
   out["hours"] = e.seconds() / 3600;
   out["seconds_per_view"] = {
       {"decode", e.decode}, {"teacher", e.costs.live}, {"extraction", e.costs.extraction}, {"read", e.costs.read}};
+  out["processors_taken_by_others"] = e.others;
   out["write_bytes_per_second"] = e.bytes_a_view() / e.costs.extraction;
   out["read_views_per_second_one_core"] = 1 / e.read_one_core;
   const auto even = e.break_even();
@@ -89,6 +91,8 @@ void print_estimate(const Estimate& e, double epochs) {
   std::cout << "; " << human_count(static_cast<std::uint64_t>(e.views())) << " views at " << rate(e.costs.extraction)
             << " (pictures alone " << rate(e.decode) << ", the teacher alone " << rate(e.costs.live) << "), writing "
             << human_bytes(e.bytes_a_view() / e.costs.extraction) << "/s\n";
+  if (const std::string uncertain = uncertain_words(e.others); !uncertain.empty())
+    std::cout << "these times are " << uncertain << '\n';
   if (!e.indexed) std::cout << "not in it: making the index, which reads every image once\n";
   std::cout << "reading: " << rate(e.read_one_core) << " on one core, as a student reads, "
             << human_bytes(e.targets_a_view() / e.read_one_core) << "/s of the files\n";

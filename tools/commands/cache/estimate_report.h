@@ -44,6 +44,7 @@ struct Estimate {
   double once = 0;                       ///< bytes: index, plan, settings and bases
   double decode = 0, read_one_core = 0;  ///< seconds per view: with all workers; on one core, as a student reads
   ViewCosts costs;
+  double others = 0;  ///< share of the processors that other programs took meanwhile
 
   double targets_a_view() const;  ///< bytes of all tracks
   double bytes_a_view() const { return targets_a_view() + recipes_a_view; }

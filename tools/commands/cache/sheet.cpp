@@ -2,10 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <numeric>
 #include <opencv2/core.hpp>
 #include <opencv2/imgproc.hpp>
+
+#include "common/base/digits.h"
 
 namespace vitrine {
 namespace {
@@ -78,9 +79,7 @@ cv::Mat overlaid(const cv::Mat& picture, const SheetView& view) {
 }
 
 std::string percent(double share) {
-  char buffer[32];
-  std::snprintf(buffer, sizeof buffer, share < 0.0995 ? "%.1f %%" : "%.0f %%", 100 * share);
-  return buffer;
+  return decimals(100 * share, share < 0.0995 ? 1 : 0) + " %";
 }
 
 void draw_guess(cv::Mat& sheet, const SheetView::Guess& guess, int x, int y) {

@@ -9,6 +9,8 @@
 #include "common/base/files.h"
 #include "common/base/local_ranks.h"
 #include "common/base/memory.h"
+#include "common/base/processor_load.h"
+#include "common/base/progress.h"
 #include "common/base/stop.h"
 #include "common/config/command_line.h"
 #include "tools/commands/bench/peer.h"
@@ -153,7 +155,10 @@ int main(int argc, char** argv) {
       request.out.clear();
     else
       begin(request);
+    const OtherPrograms others;
     const std::vector<CandidateCost> costs = costs_of(request);
+    if (const std::string uncertain = uncertain_words(others.share()); request.measures() && !uncertain.empty())
+      note("the latencies are " + uncertain);
     const std::vector<CandidateCost> chosen = worth_training(costs, bound, request.most);
     std::fputs(plan_table(costs, chosen, bound).c_str(), stdout);
     std::fflush(stdout);

@@ -4,8 +4,8 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdio>
 
+#include "common/base/digits.h"
 #include "common/base/error.h"
 #include "tools/commands/bench/report.h"
 #include "tools/commands/report/chart.h"
@@ -36,9 +36,7 @@ Row cost_row(const CandidateCost& cost) {
 }
 
 std::string per_cent(double share) {
-  char out[32];
-  std::snprintf(out, sizeof out, "%.2f %%", 100 * share);
-  return out;
+  return decimals(100 * share, 2) + " %";
 }
 
 }  // namespace

@@ -2,8 +2,9 @@
 
 #include <ATen/ATen.h>
 
-#include <cstdio>
 #include <nlohmann/json.hpp>
+
+#include "common/base/digits.h"
 
 namespace vitrine {
 namespace {
@@ -11,9 +12,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 std::string hundredths(double share) {
-  char out[32];
-  std::snprintf(out, sizeof out, "%.2f %%", 100 * share);
-  return out;
+  return decimals(100 * share, 2) + " %";
 }
 
 }  // namespace

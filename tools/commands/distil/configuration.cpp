@@ -60,6 +60,7 @@ void photos(const DistilRequest& request, const Found& found, bool unlabelled, T
   if (unlabelled && !request.unlabelled.empty()) out.words("unlabelled", request.unlabelled);
   if (!request.labels()) out.words("labels", "none");
   if (found.hold_out > 0) out.number("hold_out", found.hold_out, "validates the student");
+  if (request.exif_orientation != "ignore") out.words("exif_orientation", request.exif_orientation);
 }
 
 void validation(const DistilRequest& request, Toml& out) {
@@ -99,10 +100,10 @@ std::string extract_configuration(const DistilRequest& request, const Found& fou
   photos(request, found, true, out);
   out.words("cache", request.cache_directory()).whole("passes", choice.passes, why(choice, "passes"));
   if (!found.class_names.empty()) out.words("class_names", names_file(request), "the teacher's, in its order");
-  out.section("teacher")
-      .words(request.teacher_key(), request.teacher)
-      .words("precision", found.teacher_precision,
-             found.module_batch > 0 ? "as the module was exported" : "the faster on this machine")
+  out.section("teacher").words(request.teacher_key(), found.teacher_file);
+  if (found.teacher_file != request.teacher && !found.teacher.empty()) out.words("name", found.teacher);
+  out.words("precision", found.teacher_precision,
+            found.module_batch > 0 ? "as the module was exported" : "the faster on this machine")
       .words("device", request.device);
   const std::uint32_t group = found.module_batch > 0 ? std::lcm(choice.group, found.module_batch) : choice.group;
   if (found.module_batch > 0)
@@ -135,9 +136,11 @@ std::string train_configuration(const DistilRequest& request, const Found& found
   if (found.facts.has_attention) out.words("attention", text("attention.", found.last_block));
   if (!found.class_names.empty()) out.words("class_names", names_file(request));
   if (found.facts.teacher_fits)
-    out.words(text("teacher.", request.teacher_key()), request.teacher,
+    out.words(text("teacher.", request.teacher_key()), found.teacher_file,
               request.labels() ? "evaluated beside the student" : "validates by agreement")
         .words("teacher.device", request.device);
+  if (found.facts.teacher_fits && found.teacher_file != request.teacher && !found.teacher.empty())
+    out.words("teacher.name", found.teacher);
   out.section("transformer").words("direction", "student_to_teacher");
   phase(out, "align", choice.align_epochs, 0.01, 0);
   phase(out, "joint", choice.joint_epochs, choice.lr, choice.warm_up_epochs);

@@ -5,22 +5,30 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <cstddef>
 #include <filesystem>
+#include <iterator>
 #include <random>
 #include <set>
+#include <span>
 #include <system_error>
 #include <utility>
 
 #include "common/base/counted.h"
 #include "common/base/error.h"
 #include "common/base/files.h"
+#include "common/base/processor_load.h"
 #include "common/base/progress.h"
 #include "common/base/screen.h"
 #include "common/base/temporary.h"
 #include "common/config/config.h"
 #include "common/eval/accuracy.h"
+#include "common/image/bad_pictures.h"
+#include "common/image/exif.h"
 #include "common/image/scan.h"
+#include "common/image/scan_report.h"
 #include "common/models/device.h"
+#include "common/models/weights/weights.h"
 #include "common/teacher/clean_crops.h"
 #include "common/teacher/module_network.h"
 #include "common/teacher/teacher.h"
@@ -38,11 +46,59 @@ namespace fs = std::filesystem;
 constexpr std::uint64_t kFewestPhotos = 8;
 constexpr std::uint32_t kEvaluatedPhotos = 200;
 
-/// The listed photos, before any is read.
-ImageIndex list_photos(const DistilRequest& request, double hold_out) {
-  ImageFolders folders(request.photos, request.unlabelled, request.labels() ? Labels::kFolders : Labels::kNone);
+ImageFolders folders_of(const DistilRequest& request) {
+  return {request.photos, request.unlabelled, request.labels() ? Labels::kFolders : Labels::kNone};
+}
+
+// Those of `all` that are not held out.
+ImageIndex teaching_photos(const DistilRequest& request, const ImageIndex& all, double hold_out) {
+  ImageFolders folders = folders_of(request);
   folders.hold_out = hold_out;
-  return list_image_folder(folders);
+  const ImageIndex listed = list_image_folder(folders);
+  ImageIndex out;
+  out.classes = all.classes;
+  std::ranges::set_intersection(all.images, listed.images, std::back_inserter(out.images), {}, &ImageEntry::id,
+                                &ImageEntry::id);
+  return out;
+}
+
+// Lists the photos by their first bytes. Throws Error for too few, and for classes without any.
+ImageIndex list_photos(const DistilRequest& request, const StopFlag& stop, Found& found) {
+  PictureListing listing = list_pictures(folders_of(request), stop);
+  found.photos = listing.index.images.size();
+  found.classes = static_cast<std::uint32_t>(listing.index.classes.size());
+  found.left_out = counts_by_kind(listing.left_out);
+  if (found.photos < kFewestPhotos)
+    fail(request.photos, ": holds ", counted(found.photos, "photo"),
+         found.left_out.empty() ? "" : text(" (left out: ", found.left_out, ")"), "; expected at least ", kFewestPhotos,
+         " JPEG, PNG or WebP files, and hundreds for a student worth having");
+  if (const std::string empty = empty_classes(listing.left_out); !empty.empty()) {
+    if (!request.allow_empty) refuse_empty_classes(listing.left_out, request.photos);
+    found.warnings.push_back(empty + "; the student has outputs that no photo teaches");
+  }
+  return std::move(listing.index);
+}
+
+// Warns of photos that are stored on their side: of some, as it takes reading.
+void look_for_rotated(const DistilRequest& request, const ImageIndex& all, Found& found) {
+  constexpr std::size_t kExamined = 1000, kHead = std::size_t{1} << 16;  // EXIF is in the first segments of a JPEG
+  if (request.exif_orientation != "ignore") return;
+  const ImageFolders folders = folders_of(request);
+  const std::size_t count = std::min(kExamined, all.images.size());
+  std::size_t rotated = 0;
+  std::vector<std::byte> head(kHead);
+  for (std::size_t i = 0; i < count; ++i) try {
+      const ReadableFile file(folders.file(all.images[i * all.images.size() / count].id));
+      const std::span<std::byte> first = std::span(head).first(std::min<std::uint64_t>(kHead, file.size()));
+      file.read(0, first);
+      rotated += exif_orientation(first) != 1 ? 1 : 0;
+    } catch (const Error& error) {
+      if (!is_of_a_picture(error)) throw;  // the index names what cannot be read
+    }
+  if (rotated == 0) return;
+  found.warnings.push_back(text(rotated, " of ", counted(count, "photo"), " examined ", rotated == 1 ? "is" : "are",
+                                " stored turned, with an EXIF orientation that is ignored, as timm and torchvision do; "
+                                "--exif-orientation apply turns them upright, if the teacher knows them so"));
 }
 
 // Seconds that the teacher takes for a few random pictures.
@@ -168,20 +224,18 @@ void evaluate_teacher(const DistilRequest& request, const ExtractOptions& option
 Found look(const DistilRequest& request, const StopFlag& stop) {
   Found found;
   DistilFacts& facts = found.facts;
-  const ImageIndex all = list_photos(request, 0);
-  found.photos = all.images.size();
-  found.classes = static_cast<std::uint32_t>(all.classes.size());
-  if (found.photos < kFewestPhotos)
-    fail(request.photos, ": holds ", counted(found.photos, "photo"), "; expected at least ", kFewestPhotos,
-         ", and hundreds for a student worth having");
+  const ImageIndex all = list_photos(request, stop, found);
+  look_for_rotated(request, all, found);
   if (request.validation.empty()) found.hold_out = hold_out_share(found.photos);
-  const ImageIndex teaching = list_photos(request, found.hold_out);
+  const ImageIndex teaching = teaching_photos(request, all, found.hold_out);
   facts.labelled = request.labels() ? teaching.labelled() : 0;
   facts.begins_trained = !request.student_weights.empty();
   facts.gpu = request.device != "cpu";
   throw_if_stopped(stop, "while the photos were listed");
   note(text(human_count(found.photos), " photos; trying teacher and student on this machine"));
 
+  const OtherPrograms others;
+  found.teacher_file = request.allow_module ? request.teacher : main_weight_file(request.teacher).string();
   TeacherOptions teacher_options;
   (request.allow_module ? teacher_options.module : teacher_options.weights) = request.teacher;
   teacher_options.allow_module = request.allow_module;
@@ -220,7 +274,7 @@ Found look(const DistilRequest& request, const StopFlag& stop) {
     return measure_extraction(options, teacher, 0, {});
   }();
   throw_if_stopped(stop, "while the extraction was measured");
-  facts.images = std::max<std::uint64_t>(1, estimate.images);
+  facts.images = std::max<std::uint64_t>(1, teaching.images.size());
   facts.extract_seconds = estimate.costs.extraction;
   facts.data_seconds = estimate.decode + estimate.costs.read;
   facts.once_seconds = estimate.calibration() + estimate.decode * static_cast<double>(facts.images) +
@@ -235,6 +289,7 @@ Found look(const DistilRequest& request, const StopFlag& stop) {
   const double scale = static_cast<double>(facts.teacher_size) / size;
   facts.step_seconds = cost.seconds * scale * scale;
   found.precision = cost.precision;
+  found.others = others.share();
   return found;
 }
 

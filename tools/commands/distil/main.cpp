@@ -22,33 +22,48 @@ namespace {
 using namespace vitrine;
 
 void add_options(CommandLine& line, DistilRequest& request, std::vector<std::string>& allow) {
-  line.add_option("PHOTOS", request.photos, "a folder with one folder of photos per class").required();
-  line.add_option("--teacher", request.teacher, "its weights, or a folder with weights and config.json").required();
+  line.add_option("PHOTOS", request.photos, "a folder with one folder of JPEG, PNG or WebP photos per class")
+      .required();
+  line.add_option("--teacher", request.teacher,
+                  "a ViT: its weight file, or a folder with weights and config.json, as of timm or Hugging Face")
+      .required();
   line.add_option(
           "--allow", allow,
-          "module: the teacher is a module of tools/scripts/export_teacher.py, whose code runs; chance: its top-1 "
-          "is no better than guessing; mixed: targets of unlike machines or versions")
+          "continue anyway: chance, with a teacher no better than guessing; empty, with class folders without a photo; "
+          "mixed, with targets of unlike machines or versions; module, with a teacher that is a module of "
+          "tools/scripts/export_teacher.py, whose code runs")
       .type_name("WORD[,WORD...]")
       .repeatable();
-  line.add_option("--out", request.out, "the run's directory: configurations, cache, student, report").required();
+  line.add_option("--out", request.out, "the directory to make, or to resume: configurations, cache, student, report")
+      .required();
   line.add_option("--student", request.student, "resnet18, resnet34, resnet50, resnet101 or resnet152")
       .one_of(std::vector<std::string>{"resnet18", "resnet34", "resnet50", "resnet101", "resnet152"})
       .type_name("NAME")
       .show_default();
-  line.add_option("--student-weights", request.student_weights, "trained weights to begin with (torchvision's)");
-  line.add_option("--hours", request.hours, "how long everything may take; else as long as it takes").positive();
-  line.add_option("--val", request.validation, "validation photos; else some of PHOTOS are held out");
+  line.add_option("--student-weights", request.student_weights,
+                  "a weight file to begin with, as torchvision's; else random weights");
+  line.add_option("--hours", request.hours, "how long everything may take: pictures and epochs shrink to fit")
+      .positive();
+  line.add_option("--val", request.validation,
+                  "validation photos, in the same class folders; else a share of PHOTOS is held out");
   line.add_option("--test", request.test, "test photos, on which the student is evaluated once");
   line.add_flag("--no-labels", request.no_labels, "learn from the teacher alone; PHOTOS is then any folder");
-  line.add_option("--unlabelled", request.unlabelled, "further photos without labels");
-  line.add_flag("--baseline", request.baseline, "also train the same network from labels alone, for as long");
-  line.add_option("--cache", request.cache, "the cache's directory; else OUT/cache");
+  line.add_option("--unlabelled", request.unlabelled,
+                  "a folder of further photos, without labels: the teacher alone teaches on them");
+  line.add_flag("--baseline", request.baseline,
+                "also train the same network from labels alone, for as long, to compare");
+  line.add_option("--cache", request.cache, "where the teacher's outputs are stored; else OUT/cache");
   line.add_option("--device", request.device, "cpu, cuda or cuda:N").show_default();
-  line.add_option("--passes", request.passes, "instead of the chosen number of passes");
-  line.add_option("--epochs", request.epochs, "instead of the chosen number of epochs");
-  line.add_option("--size", request.size, "side of the student's pictures, instead of the chosen one").range(32, 1024);
-  line.add_option("--batch", request.batch, "instead of the chosen batch");
-  line.add_option("--seed", request.seed, "of views, weights and order");
+  line.add_option("--passes", request.passes, "how often the teacher sees every photo, augmented anew; else chosen");
+  line.add_option("--epochs", request.epochs, "of the student; else chosen");
+  line.add_option("--size", request.size, "side of the student's pictures, in pixels; else chosen").range(32, 1024);
+  line.add_option("--batch", request.batch, "photos per training step; else chosen");
+  line.add_option("--exif-orientation", request.exif_orientation,
+                  "ignore: photos as they are stored, as timm and torchvision read them; apply: turned upright by EXIF")
+      .one_of(std::vector<std::string>{"ignore", "apply"})
+      .type_name("HOW")
+      .show_default();
+  line.add_option("--seed", request.seed, "of augmentation, initial weights and order");
 }
 
 }  // namespace
@@ -70,8 +85,9 @@ int main(int argc, char** argv) {
     if (const auto code = line.parse(argc, argv)) return *code;
     request.allow_module = take_allowed(allow, "module");
     request.allow_chance = take_allowed(allow, "chance");
+    request.allow_empty = take_allowed(allow, "empty");
     request.allow_mixed = take_allowed(allow, "mixed");
-    refuse_other_words(allow, {"chance", "mixed", "module"});
+    refuse_other_words(allow, {"chance", "empty", "mixed", "module"});
     check_request(request);
     const StopFlag& stop = stop_on_signals();
     const std::string command = shell_command(argc, argv);

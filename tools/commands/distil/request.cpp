@@ -63,6 +63,7 @@ std::string DistilRequest::cache_directory() const {
 }
 
 nlohmann::ordered_json DistilRequest::json() const {
+  const std::string orientation = exif_orientation == "ignore" ? "" : exif_orientation;  // as in earlier versions
   return {{"photos", absolute(photos)},
           {"unlabelled", absolute(unlabelled)},
           {"validation", absolute(validation)},
@@ -73,6 +74,7 @@ nlohmann::ordered_json DistilRequest::json() const {
           {"weights", absolute(student_weights)},
           {"cache", absolute(cache_directory())},
           {"device", device},
+          {"exif_orientation", orientation},
           {"hours", hours},
           {"passes", passes},
           {"epochs", epochs},

@@ -16,13 +16,14 @@ struct DistilRequest {
   std::string teacher;           ///< a weight file, or a folder with weights and config.json; or a module
   bool allow_module = false;     ///< teacher is a module, whose code may run
   /// Passed on to vitrine-extract. They permit and set nothing: json(), which tells requests apart, omits them.
-  bool allow_chance = false, allow_mixed = false;
-  std::string student = "resnet50";  ///< an architecture
-  std::string student_weights;       ///< trained weights that the student begins with; empty: random
-  std::string out;                   ///< the run's directory
-  std::string cache;                 ///< the cache's directory; empty: OUT/cache
-  std::string device = "cpu";        ///< of teacher and student
-  double hours = 0;                  ///< how long all may take; 0: as long as it takes
+  bool allow_chance = false, allow_empty = false, allow_mixed = false;
+  std::string student = "resnet50";         ///< an architecture
+  std::string student_weights;              ///< trained weights that the student begins with; empty: random
+  std::string out;                          ///< the run's directory
+  std::string cache;                        ///< the cache's directory; empty: OUT/cache
+  std::string device = "cpu";               ///< of teacher and student
+  std::string exif_orientation = "ignore";  ///< or "apply"; as the key of vitrine-extract
+  double hours = 0;                         ///< how long all may take; 0: as long as it takes
   std::uint32_t passes = 0, epochs = 0, size = 0, batch = 0;  ///< instead of what the rules choose; 0: as they choose
   std::uint64_t seed = 0;
   bool no_labels = false;

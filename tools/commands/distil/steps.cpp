@@ -8,9 +8,11 @@
 #include <optional>
 #include <utility>
 
+#include "common/base/digits.h"
 #include "common/base/error.h"
 #include "common/base/files.h"
 #include "common/base/json.h"
+#include "common/base/processor_load.h"
 #include "common/base/progress.h"
 #include "common/base/stop.h"
 #include "tools/commands/vitrine/child.h"
@@ -26,9 +28,7 @@ constexpr const char* kRecord = "distil.json";
 constexpr const char* kRecordFormat = "vitrine distil";
 
 std::string percent_of(double share) {
-  char out[16];
-  std::snprintf(out, sizeof out, "%.1f %%", 100 * share);
-  return out;
+  return decimals(100 * share, 1) + " %";
 }
 
 std::string table(const std::vector<std::array<std::string, 3>>& rows) {
@@ -53,7 +53,7 @@ std::string differences(const nlohmann::json& before, const nlohmann::ordered_js
   std::string out;
   for (const auto& [key, value] : now.items()) {
     const nlohmann::json was = before.value(key, nlohmann::json());
-    if (was == nlohmann::json(value)) continue;
+    if (given(was) == given(value)) continue;
     out += text(out.empty() ? "" : ", ", key, " was ", given(was), " and is ", given(value));
   }
   return out;
@@ -129,6 +129,7 @@ std::vector<DistilStep> steps_of(const DistilRequest& request, const std::vector
     step.arguments.insert(step.arguments.end(), {"--allow", word});
   };
   if (request.allow_chance) allow("chance", steps[0]);
+  if (request.allow_empty) allow("empty", steps[0]);
   for (DistilStep& step : steps) {
     if (request.allow_mixed) allow("mixed", step);
     if (request.allow_module) allow("module", step);
@@ -191,6 +192,7 @@ std::string describe(const DistilRequest& request, const Found& found, const Dis
        found.hold_out > 0
            ? text(percent_of(found.hold_out), found.classes > 0 ? " of each class" : "", " held out for validation")
            : ""});
+  if (!found.left_out.empty()) rows.push_back({"left out", found.left_out, ""});
   rows.push_back({"teacher", found.teacher,
                   found.top1 ? text("right on ", percent_of(*found.top1), " of ", found.evaluated, " photos")
                              : text(found.teacher_classes, " classes")});
@@ -202,8 +204,10 @@ std::string describe(const DistilRequest& request, const Found& found, const Dis
   rows.push_back({"the cache", human_bytes(choice.cache_bytes),
                   facts.free_bytes ? human_bytes(static_cast<double>(*facts.free_bytes)) + " free" : ""});
   rows.push_back({"it saves time", pays(found, choice), ""});
-  rows.push_back({"in total", "about " + human_time(choice.seconds),
-                  request.hours > 0 ? human_time(3600 * request.hours) + " given" : ""});
+  std::string total = request.hours > 0 ? human_time(3600 * request.hours) + " given" : "";
+  if (const std::string uncertain = uncertain_words(found.others); !uncertain.empty())
+    total += (total.empty() ? "" : "; ") + uncertain;
+  rows.push_back({"in total", "about " + human_time(choice.seconds), total});
   std::string out = "found\n" + table(rows);
   rows.clear();
   for (const auto& [what, value, why] : choice.reasons) rows.push_back({what, value, why});

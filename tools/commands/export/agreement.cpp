@@ -15,7 +15,6 @@ AgreementResult check_agreement(const StoredStudent& student, Network& network, 
   const auto mean = rgb_triplet(student.record.mean, "mean"), stddev = rgb_triplet(student.record.stddev, "std");
   at::Generator draws = at::make_generator<at::CPUGeneratorImpl>(1);
   AgreementResult out;
-  double largest = 1;
   for (const PictureBatch& batch : batches) {
     const at::Tensor pictures = at::randint(256, {batch.pictures, batch.size, batch.size, 3}, draws, at::kByte);
     const at::Tensor expected = network.forward(normalise_pictures(pictures, mean, stddev)).logits;
@@ -28,11 +27,12 @@ AgreementResult check_agreement(const StoredStudent& student, Network& network, 
       throw Error(ErrorKind::kInternal, {.what = text("the exported file gives logits of shape ", found.sizes(),
                                                       ", the student ", expected.sizes())});
     const double difference = (found - expected).abs().max().item<double>();
-    largest = std::max(largest, expected.abs().max().item<double>());
-    out.limit = kMaxDifference * largest;
+    out.largest = std::max(out.largest, expected.abs().max().item<double>());
+    out.limit = kMaxDifference * std::max(1.0, out.largest);
     if (!(difference <= out.limit))  // also not a number
-      throw Error(ErrorKind::kInternal, {.what = text("the exported file's logits differ from the student's by ",
-                                                      difference, ", more than ", out.limit)});
+      throw Error(ErrorKind::kInternal,
+                  {.what = text("the exported file's logits differ from the student's by ", difference, ", more than ",
+                                out.limit, ", which logits up to ", out.largest, " allow")});
     out.difference = std::max(out.difference, difference);
   }
   return out;

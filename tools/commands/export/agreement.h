@@ -19,10 +19,12 @@ struct PictureBatch {
 
 struct AgreementResult {
   double difference = 0;  ///< the largest of all logits
-  double limit = 0;       ///< kMaxDifference times the largest logit, or times 1
+  double largest = 0;     ///< absolute value of the student's logits
+  double limit = 0;       ///< kMaxDifference, times `largest` where it is above 1
 };
 
-/// FP32 networks whose convolutions sum in another order differ by some 1e-6 of the largest logit.
+/// Relative to the largest logit: FP32 networks whose convolutions sum in another order differ by some 1e-6 of it.
+/// Absolute where all logits are below 1, as rounding errors within the network do not shrink with them.
 inline constexpr double kMaxDifference = 1e-4;
 
 /// Runs both in FP32 on random pictures. Throws Error: kInput, naming the student's file, if the student's own logits

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "common/base/digits.h"
 #include "common/base/error.h"
 #include "common/base/progress.h"
 #include "common/config/command_line.h"
@@ -95,9 +96,10 @@ int run(int count, char** arguments) {
   request.names = chosen(kNames, "--names", names);
   request.graph.input = chosen(kInputs, "--input", input);
   for (const ExportedFile& file : export_student(request))
-    std::printf("%s: %s, %s; largest difference of a logit %.2g (limit %.2g)\n", file.path.c_str(),
-                name_of(file.format), human_bytes(static_cast<double>(file.bytes)).c_str(), file.agreement.difference,
-                file.agreement.limit);
+    std::printf("%s: %s, %s; largest difference of a logit %s (logits reach %s, which allows %s)\n", file.path.c_str(),
+                name_of(file.format), human_bytes(static_cast<double>(file.bytes)).c_str(),
+                significant(file.agreement.difference, 2).c_str(), significant(file.agreement.largest, 2).c_str(),
+                significant(file.agreement.limit, 2).c_str());
   return 0;
 }
 

@@ -1,11 +1,10 @@
 #include "tools/commands/report/chart.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
-#include <cstdio>
 #include <limits>
 
+#include "common/base/digits.h"
 #include "common/base/error.h"
 #include "tools/commands/report/html.h"
 #include "tools/commands/report/stylesheet.h"
@@ -18,17 +17,11 @@ namespace {
 constexpr double kWidth = 460, kHeight = 236, kTop = 18, kBottom = 34, kRight = 18, kCharacter = 7, kLane = 6;
 constexpr std::size_t kMostDots = 60;
 
-std::string printed(const char* format, double value) {
-  std::array<char, 32> buffer;
-  std::snprintf(buffer.data(), buffer.size(), format, value);
-  return buffer.data();
-}
-
-// A coordinate: one decimal, "-0.0" and trailing ".0" avoided.
+// A coordinate: one decimal, trailing ".0" avoided.
 std::string coordinate(double value) {
-  std::string out = printed("%.1f", value);
+  std::string out = decimals(value, 1);
   if (out.ends_with(".0")) out.resize(out.size() - 2);
-  return out == "-0" ? "0" : out;
+  return out;
 }
 
 // Classes of the stylesheet: a colour, and a colour with a dash.
@@ -303,11 +296,11 @@ std::vector<double> round_ticks(double low, double high, int wanted) {
 std::string tick_words(double value, double step) {
   const double size = std::abs(value);
   if (value == 0) return "0";
-  if (size >= 1e6) return printed("%.4g", value / 1e6) + "M";
-  if (size >= 1e4) return printed("%.4g", value / 1e3) + "k";
-  if (size < 1e-3) return printed("%.2g", value);
-  if (step <= 0 || step >= 1) return printed("%.6g", value);
-  return printed(text("%.", std::min(6, static_cast<int>(std::ceil(-std::log10(step) - 1e-9))), "f").c_str(), value);
+  if (size >= 1e6) return significant(value / 1e6, 4) + "M";
+  if (size >= 1e4) return significant(value / 1e3, 4) + "k";
+  if (size < 1e-3) return significant(value, 2);
+  if (step <= 0 || step >= 1) return significant(value, 6);
+  return decimals(value, std::min(6, static_cast<int>(std::ceil(-std::log10(step) - 1e-9))));
 }
 
 std::string legend_html(const std::vector<ChartLine>& lines) {

@@ -48,6 +48,10 @@ std::string cell_html(const Cell& cell, const char* tag, const char* scope) {
   return out + ">" + cell.html + "</" + tag + ">";
 }
 
+std::string caption_html(const std::string& caption) {
+  return caption.empty() ? "" : "<p class=\"soft\">" + caption + "</p>\n";
+}
+
 }  // namespace
 
 std::string escaped(std::string_view words) {
@@ -95,15 +99,30 @@ std::string breakable(const std::string& words) {
 }
 
 std::string Table::html() const {
-  std::string out = caption.empty() ? "" : "<p class=\"soft\">" + caption + "</p>\n";
-  out += "<div class=\"scroll\" tabindex=\"0\"><table>";
+  return caption_html(caption) + box(0, rows.size());
+}
+
+std::string Table::html_in_columns(std::size_t most) const {
+  constexpr std::size_t kFewest = 4;  // rows of a column
+  const std::size_t count = std::clamp<std::size_t>(rows.size() / kFewest, 1, most);
+  std::string out = caption_html(caption) + "<div class=\"columns" + (most > 2 ? " narrow" : "") + "\">\n";
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto bound = [&](std::size_t column) { return (column * rows.size() + count - 1) / count; };
+    out += box(bound(i), bound(i + 1));
+  }
+  return out + "</div>\n";
+}
+
+std::string Table::box(std::size_t first, std::size_t last) const {
+  std::string out = "<div class=\"scroll\" tabindex=\"0\"><table>";
   if (!head.empty()) {
     out += "<thead><tr>";
     for (const Cell& cell : head) out += cell_html(cell, "th", " scope=\"col\"");
     out += "</tr></thead>";
   }
   out += "<tbody>";
-  for (const auto& row : rows) {
+  for (std::size_t r = first; r < last; ++r) {
+    const std::vector<Cell>& row = rows[r];
     out += "<tr>";
     for (std::size_t i = 0; i < row.size(); ++i)
       out += i == 0 ? cell_html(row[i], "th", " scope=\"row\"") : cell_html(row[i], "td", "");

@@ -2,6 +2,7 @@
 #ifndef VITRINE_TOOLS_COMMANDS_REPORT_HTML_H_
 #define VITRINE_TOOLS_COMMANDS_REPORT_HTML_H_
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -38,6 +39,11 @@ struct Table {
   std::vector<std::vector<Cell>> rows;
 
   std::string html() const;
+  /// The rows in at most `most` tables beside each other where the screen has room, with the heads above each.
+  std::string html_in_columns(std::size_t most) const;
+
+ private:
+  std::string box(std::size_t first, std::size_t last) const;
 };
 
 /// "<p>...</p>" of escaped words.

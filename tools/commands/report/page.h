@@ -36,7 +36,7 @@ struct Score {
 std::optional<Score> score_of(const Run& run);
 
 /// "61.20" for 0.612; "61.2" with one decimal.
-std::string percent_number(double share, int decimals = 2);
+std::string percent_number(double share, int digits = 2);
 
 }  // namespace vitrine
 

@@ -41,7 +41,15 @@ std::string tracks_html(const CacheFacts& cache) {
                           {human_bytes(static_cast<double>(per_view)), Cell::Kind::kNumber},
                           {human_bytes(static_cast<double>(total)), Cell::Kind::kNumber},
                           {""}});
-  return table.rows.empty() ? "" : table.html();
+  if (table.rows.empty()) return "";
+  return table.html() +
+         paragraph(
+             "A track is one kind of the teacher\u2019s outputs: its logits, or the features or attention of a block, "
+             "of "
+             "every view, which is an augmented picture. The error is what storing changed. Of features it is a share "
+             "of their energy, the sum of squares about the mean: on average, in the worst group (views stored "
+             "together) and of the worst token (one position of one view).",
+             "soft");
 }
 
 std::string cache_html(const CacheFacts& cache, const std::string& learners) {
@@ -52,7 +60,8 @@ std::string cache_html(const CacheFacts& cache, const std::string& learners) {
   Table plan;
   for (const auto& [key, value] : cache.plan)
     plan.rows.push_back({{breakable(key)}, {escaped(value), Cell::Kind::kNumber}});
-  if (!plan.rows.empty()) out += "<details><summary>The plan of views</summary>\n" + plan.html() + "</details>\n";
+  if (!plan.rows.empty())
+    out += "<details><summary>The plan of views</summary>\n" + plan.html_in_columns(3) + "</details>\n";
   for (const std::string& sentence : cache.unreadable) out += paragraph("Cannot be read: " + sentence);
   return out;
 }

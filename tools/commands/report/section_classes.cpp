@@ -24,7 +24,8 @@ struct ClassRow {
   }
 };
 
-constexpr std::size_t kShown = 16;  // rows before the whole table is folded away
+// Rows before the whole table is folded away, of one run in three columns.
+constexpr std::size_t kShown = 16, kShownOfOne = 24;
 
 // Runs evaluated on the same images as the first evaluated one.
 std::vector<const Run*> comparable(const std::vector<Run>& runs, std::string& others) {
@@ -86,7 +87,7 @@ std::string table_html(const std::vector<const Run*>& runs, const std::vector<Cl
     }
     table.rows.push_back(std::move(cells));
   }
-  return table.html();
+  return runs.size() == 1 ? table.html_in_columns(3) : runs.size() == 2 ? table.html_in_columns(2) : table.html();
 }
 
 std::string evaluation_words(const Run& run) {
@@ -97,7 +98,8 @@ std::string evaluation_words(const Run& run) {
   if (evaluation.top1) out += text(": top-1 ", percent_number(*evaluation.top1), " %");
   if (evaluation.top5) out += text(", top-5 ", percent_number(*evaluation.top5), " %");
   if (evaluation.calibration_error)
-    out += text(", calibration error ", percent_number(*evaluation.calibration_error), " %");
+    out += text(", calibration error ", percent_number(*evaluation.calibration_error),
+                " % (how far its confidence is from its accuracy)");
   if (evaluation.agreement)
     out += text(", agrees with ", evaluation.teacher, " on ", percent_number(*evaluation.agreement), " %");
   if (evaluation.left_out > 0) out += text("; images that could not be read: ", human_count(evaluation.left_out));
@@ -122,8 +124,10 @@ Section classes_section(const std::vector<Run>& runs) {
     return out;
   }
   out.title = "Classes";
+  if (runs.size() > 1) out.html += "<div class=\"columns\">\n";
   for (const Run& run : runs)
     if (run.evaluation) out.html += paragraph(evaluation_words(run) + ".", "soft");
+  if (runs.size() > 1) out.html += "</div>\n";
   std::string not_evaluated;
   for (const Run& run : runs)
     if (!run.evaluation) not_evaluated += (not_evaluated.empty() ? "" : ", ") + run.name;
@@ -135,10 +139,11 @@ Section classes_section(const std::vector<Run>& runs) {
     out.html += paragraph("Evaluated on other images, and so not in the table: " + others + ".", "soft");
   const std::vector<ClassRow> rows = class_rows(evaluated);
   if (rows.empty()) return out;
-  const bool folded = rows.size() > kShown + kShown / 2;
+  const std::size_t shown = evaluated.size() == 1 ? kShownOfOne : kShown;
+  const bool folded = rows.size() > shown + shown / 2;
   const char* order = evaluated.size() > 1 ? "the largest differences between the runs first" : "the lowest first";
   out.html +=
-      table_html(evaluated, rows, folded ? kShown : rows.size(),
+      table_html(evaluated, rows, folded ? shown : rows.size(),
                  text("Top-1 by class, %, ", order, evaluated.size() > 1 ? "; small figures: difference from " : "",
                       evaluated.size() > 1 ? evaluated[0]->name : ""));
   if (folded)

@@ -14,7 +14,7 @@ std::string value_html(const std::string& value) {
 std::string whole_html(const Run& run) {
   Table table;
   for (const auto& [key, value] : run.configuration) table.rows.push_back({{breakable(key)}, {value_html(value)}});
-  return table.html();
+  return table.html_in_columns(2);
 }
 
 std::string differences_html(const std::vector<Run>& runs) {

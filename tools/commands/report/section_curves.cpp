@@ -98,7 +98,7 @@ std::vector<Chart> charts_of_one(const Run& run) {
   Chart rate{"Learning rate", "", {}, spans, {}};
   rate.low = 0;
   rate.lines = {line_of(run, Quantity<StepKey>{StepKey::kLr, "learning rate"}, 0, 1, true)};
-  Chart weights{"Weights of the loss", "", {}, spans, {}};
+  Chart weights{"Weights of the loss", "what the terms are multiplied by", {}, spans, {}};
   weights.low = 0;
   for (std::size_t i = 0; i < std::size(kWeights); ++i) weights.lines.push_back(line_of(run, kWeights[i], i, 1, true));
   Chart speed{"Speed", "images per second", {}, spans, {}};
@@ -109,7 +109,7 @@ std::vector<Chart> charts_of_one(const Run& run) {
   Chart norm{"Gradient norm", "L2, before clipping", {}, spans, {}};
   norm.logarithmic = true;
   norm.lines = {line_of(run, Quantity<StepKey>{StepKey::kGradientNorm, "norm"}, 0, 1, true)};
-  Chart scale{"Gradient scale", "", {}, spans, {}};
+  Chart scale{"Gradient scale", "against underflow in FP16", {}, spans, {}};
   scale.logarithmic = true;
   scale.lines = {line_of(run, Quantity<StepKey>{StepKey::kScale, "scale"}, 0, 1, true)};
   return {accuracy, loss, terms, agreement, rate, weights, norm, scale, speed, wait};
@@ -202,9 +202,20 @@ Section curves_section(const std::vector<Run>& runs) {
   }
   if (charts.empty()) return {"curves", "Curves", ""};
   const std::string note =
-      "<p class=\"soft\">Shaded behind a line: from the smallest to the largest value that it averages. A ring: the "
-      "best validation.</p>\n";
-  return {"curves", "Curves", before + note + "<div class=\"charts\">\n" + charts + "</div>\n" + after};
+      paragraph(
+          "Shaded behind a line: from the smallest to the largest value that it averages. A ring: the best "
+          "validation. Shaded areas: the phases of training. In align only the feature transformer learns, which "
+          "brings the student's feature maps to the teacher's shape; in joint the whole student; fine_tune ends the "
+          "run with small learning rates.",
+          "soft") +
+      paragraph(
+          "Terms of the loss: outputs is the KL divergence from the teacher's probabilities; features, attention and "
+          "embedding are distances from what the teacher computes inside; labels is the cross-entropy. The weight r is "
+          "the share of distillation, and the labels have the rest.",
+          "soft");
+  return {
+      "curves", "Curves",
+      before + "<div class=\"columns\">\n" + note + "</div>\n<div class=\"charts\">\n" + charts + "</div>\n" + after};
 }
 
 }  // namespace vitrine

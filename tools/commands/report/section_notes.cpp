@@ -58,10 +58,12 @@ Section notes_section(const std::vector<Run>& runs) {
     const std::vector<LearningNote> shown = last_of_each_kind(all);
     const std::string own = notes_html(run, shown);
     if (own.empty()) continue;
-    if (runs.size() > 1) html += "<h3>" + escaped(run.name) + "</h3>\n";
+    if (runs.size() > 1) html += "<div><h3>" + escaped(run.name) + "</h3>\n";
     html += "<ul class=\"notes\">\n" + own + "</ul>\n";
     if (shown.size() < all.size()) html += all_html(all);
+    if (runs.size() > 1) html += "</div>\n";
   }
+  if (runs.size() > 1 && !html.empty()) html = "<div class=\"columns\">\n" + html + "</div>\n";
   return {"notes", "Notes", html};
 }
 

@@ -1,9 +1,9 @@
 // The table of results, and the sentence above it.
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <functional>
 
+#include "common/base/digits.h"
 #include "common/base/error.h"
 #include "common/base/progress.h"
 #include "tools/commands/report/page.h"
@@ -18,6 +18,7 @@ struct Row {
   std::function<std::string(double)> words;
   enum class Better { kNone, kMore, kLess } better = Better::kNone;
   bool difference = false;  ///< shows what it is more or less than the first run's, in the same words
+  const char* about = "";   ///< explains the title below it
 };
 
 std::optional<double> as_number(const std::optional<std::uint64_t>& count) {
@@ -26,12 +27,6 @@ std::optional<double> as_number(const std::optional<std::uint64_t>& count) {
 
 std::string count_words(double count) {
   return human_count(static_cast<std::uint64_t>(std::llround(count)));
-}
-
-std::string printed_number(const char* format, double value) {
-  char buffer[48];
-  std::snprintf(buffer, sizeof buffer, format, value);
-  return buffer;
 }
 
 std::optional<double> steps_of(const Run& run) {
@@ -83,40 +78,50 @@ std::optional<double> evaluated_on(const Run& run, const char* on, std::optional
   return run.summary && run.summary->evaluated_on == on ? (*run.summary).*figure : std::nullopt;
 }
 
+constexpr const char* kTop1 = "images whose class is the first answer";
+constexpr const char* kTop5 = "images whose class is among the first five answers";
+
 std::vector<Row> rows() {
   using Better = Row::Better;
   const auto percent = [](double share) { return percent_number(share); };
   const auto tenths = [](double share) { return percent_number(share, 1); };
-  const auto seconds = [](double value) { return printed_number(value < 10 ? "%.3f" : "%.1f", value); };
+  const auto seconds = [](double value) { return decimals(value, value < 10 ? 3 : 1); };
   const auto on = [](const char* where, std::optional<double> RunSummary::*figure) {
     return [where, figure](const Run& run) { return evaluated_on(run, where, figure); };
   };
   return {
-      {"Top-1 on the test images, %", on("test", &RunSummary::top1), percent, Better::kMore, true},
-      {"Top-5 on the test images, %", on("test", &RunSummary::top5), percent, Better::kMore, true},
-      {"Top-1 on the validation images, %", on("validation", &RunSummary::top1), percent, Better::kMore, true},
-      {"Top-5 on the validation images, %", on("validation", &RunSummary::top5), percent, Better::kMore, true},
-      {"Best top-1 in validation, %", best_top1_of, percent, Better::kMore, true},
+      {"Top-1 on the test images, %", on("test", &RunSummary::top1), percent, Better::kMore, true, kTop1},
+      {"Top-5 on the test images, %", on("test", &RunSummary::top5), percent, Better::kMore, true, kTop5},
+      {"Top-1 on the validation images, %", on("validation", &RunSummary::top1), percent, Better::kMore, true, kTop1},
+      {"Top-5 on the validation images, %", on("validation", &RunSummary::top5), percent, Better::kMore, true, kTop5},
+      {"Best top-1 in validation, %", best_top1_of, percent, Better::kMore, true, "of all epochs"},
       {"Best epoch", best_epoch_of, count_words},
-      {"Agreement with the teacher in validation, %", agreement_of, percent, Better::kMore, true},
+      {"Agreement with the teacher in validation, %", agreement_of, percent, Better::kMore, true,
+       "images to which both give the same first answer"},
       {"Agreement with the teacher, image by image, %",
        [](const Run& run) { return run.evaluation ? run.evaluation->agreement : std::nullopt; }, percent, Better::kMore,
        true},
       {"Steps", steps_of, count_words},
       {"Images seen", [](const Run& run) { return run.summary ? as_number(run.summary->images_seen) : std::nullopt; },
-       count_words},
+       count_words, Better::kNone, false, "an image counts in every epoch"},
       {"Time", seconds_of, human_time, Better::kLess},
-      {"of it waiting for data, %", wait_of, tenths},
-      {"of it computing, %",
+      {"Waiting for data, % of the time", wait_of, tenths, Better::kNone, false, "for pictures and targets to be read"},
+      {"Computing, % of the time",
        [](const Run& run) {
          const auto wait = wait_of(run);
          return wait ? std::optional(1 - *wait) : std::nullopt;
        },
        tenths},
-      {"Images per second", rate_of,
-       [](double rate) { return rate < 10 ? printed_number("%.2f", rate) : count_words(rate); }, Better::kMore},
-      {"Core seconds per step", core_seconds_per_step, seconds, Better::kLess},
+      {"Images per second", rate_of, [](double rate) { return rate < 10 ? decimals(rate, 2) : count_words(rate); },
+       Better::kMore},
+      {"Core seconds per step", core_seconds_per_step, seconds, Better::kLess, false,
+       "processor time, summed over all cores"},
   };
+}
+
+// A row's title, and what it means.
+std::string titled(const std::string& title, const std::string& about) {
+  return escaped(title) + (about.empty() ? "" : "<small>" + escaped(about) + "</small>");
 }
 
 std::string difference_html(double difference, const std::function<std::string(double)>& words) {
@@ -137,7 +142,7 @@ std::vector<Cell> cells_of(const Row& row, const std::vector<Run>& runs) {
   if (!low) return {};
   const double best = row.better == Row::Better::kLess ? *low : *high;
   const bool differ = row.words(*low) != row.words(*high);
-  std::vector<Cell> out{{escaped(row.title)}};
+  std::vector<Cell> out{{titled(row.title, row.about)}};
   for (std::size_t i = 0; i < values.size(); ++i) {
     Cell cell{values[i] ? escaped(row.words(*values[i])) : "\u2013", Cell::Kind::kNumber};
     cell.best = values[i] && differ && row.better != Row::Better::kNone && *values[i] == best;
@@ -163,8 +168,8 @@ std::string source_words(const Run& run) {
 }
 
 std::vector<Cell> text_row(const std::string& title, const std::vector<Run>& runs,
-                           const std::function<std::string(const Run&)>& words) {
-  std::vector<Cell> out{{escaped(title)}};
+                           const std::function<std::string(const Run&)>& words, const std::string& about = "") {
+  std::vector<Cell> out{{titled(title, about)}};
   bool any = false;
   for (const Run& run : runs) {
     const std::string value = words(run);
@@ -214,14 +219,14 @@ std::string lead_of_several(const std::vector<Run>& runs) {
   if (best.first.value == last.first.value)
     return text("All ", scored.size(), " runs reach ", percent_number(first.value), "\u202f% ", first.what, " on ",
                 first.on, ".");
-  return out + text(", ", printed_number("%.1f", 100 * (best.first.value - last.first.value)), " points more than ",
+  return out + text(", ", decimals(100 * (best.first.value - last.first.value), 1), " points more than ",
                     last.second->name, ".");
 }
 
 }  // namespace
 
-std::string percent_number(double share, int decimals) {
-  return printed_number(decimals == 1 ? "%.1f" : "%.2f", 100 * share);
+std::string percent_number(double share, int digits) {
+  return decimals(100 * share, digits);
 }
 
 std::optional<Score> score_of(const Run& run) {
@@ -251,9 +256,11 @@ Section result_section(const std::vector<Run>& runs) {
   for (const Row& row : rows()) add(cells_of(row, runs));
   add(text_row("Student", runs, model_words));
   add(text_row("Learns from", runs, source_words));
-  add(text_row("Distilled into", runs, stage_words));
+  add(text_row("Distilled into", runs, stage_words,
+               "the teacher's block \u2192 the student's stage that learns from it"));
   add(text_row("State", runs, state_words));
-  return {"results", "Results", table.html()};
+  constexpr std::size_t kNarrow = 2;  // runs whose figures leave room for a second column
+  return {"results", "Results", runs.size() <= kNarrow ? table.html_in_columns(2) : table.html()};
 }
 
 }  // namespace vitrine

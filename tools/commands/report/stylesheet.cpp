@@ -29,17 +29,26 @@ h1, h2, .lead { font-family: ui-serif, Iowan Old Style, Palatino Linotype, Palat
 h1 { font-size: clamp(1.8rem, 4vw, 2.6rem); line-height: 1.15; margin: 0 0 .6rem; }
 h2 { font-size: 1.5rem; line-height: 1.25; margin: 0 0 1rem; }
 h3 { font-size: 1rem; margin: 2rem 0 .5rem; }
-.lead { font-size: 1.2rem; line-height: 1.5; max-width: 44rem; margin: 0 0 1.2rem; }
-p { max-width: 44rem; margin: 0 0 .9rem; }
+.lead { font-size: 1.2rem; line-height: 1.5; max-width: 66ch; margin: 0 0 1.2rem; }
+p { max-width: 66ch; margin: 0 0 .9rem; }
 .soft, figcaption span, footer, nav { color: var(--soft); }
 .soft, footer, nav { font-size: .9rem; }
 nav a { margin-right: 1.1rem; display: inline-block; }
 a { color: inherit; text-decoration-color: var(--rule); text-underline-offset: .2em; }
 section { margin-top: 3.2rem; padding-top: 1.6rem; border-top: 1px solid var(--rule); }
 footer { margin-top: 4rem; }
-ul.notes { max-width: 48rem; padding-left: 1.1rem; }
-ul.notes li { margin-bottom: .35rem; }
+ul.notes { columns: 30rem 2; column-gap: 3.5rem; padding-left: 1.1rem; }
+ul.notes li { margin-bottom: .35rem; break-inside: avoid; }
+.columns ul.notes { columns: auto; }
 
+.columns {
+  display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 30rem), 1fr)); gap: 0 3.5rem; align-items: start;
+}
+.columns.narrow { grid-template-columns: repeat(auto-fill, minmax(min(100%, 18rem), 1fr)); }
+.columns > * { min-width: 0; }
+.columns table { width: 100%; }
+.columns th:last-child, .columns td:last-child { padding-right: 0; }
+.columns h3 { margin-top: .5rem; }
 .scroll { overflow-x: auto; max-width: 100%; margin: 0 0 1.2rem; }
 table { border-collapse: collapse; font-size: .92rem; line-height: 1.4; }
 th, td { text-align: left; vertical-align: baseline; padding: .38rem 1.6rem .38rem 0; border-bottom: 1px solid var(--grid);

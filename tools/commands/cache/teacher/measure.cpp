@@ -17,6 +17,7 @@
 #include "common/base/files.h"
 #include "common/base/local_ranks.h"
 #include "common/base/philox.h"
+#include "common/base/processor_load.h"
 #include "common/base/progress.h"
 #include "common/base/temporary.h"
 #include "common/cache/cache.h"
@@ -123,6 +124,7 @@ void time_reading(const fs::path& directory, const Plan& plan, std::uint32_t gro
 Estimate measure_extraction(ExtractOptions options, const Teacher& teacher, std::uint32_t sample,
                             const std::filesystem::path& scratch_parent) {
   at::set_num_threads(1);
+  const OtherPrograms others;
   Estimate estimate;
   estimate.passes = options.passes;
   estimate.workers = options.workers > 0 ? options.workers : default_threads();
@@ -175,6 +177,7 @@ Estimate measure_extraction(ExtractOptions options, const Teacher& teacher, std:
   Extractor(cache, plan, teacher, maker, std::move(ready), {}, estimate.workers).run(std::span(&shard, 1), never);
   estimate.costs.extraction = since(start) / static_cast<double>(estimate.sampled);
   time_reading(cache, plan, groups, shard_views, estimate);
+  estimate.others = others.share();
   return estimate;
 }
 
