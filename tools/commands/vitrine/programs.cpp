@@ -45,6 +45,11 @@ std::filesystem::path program_path(const std::filesystem::path& directory, const
   return path;
 }
 
+std::string shown_name(const std::string& own, const std::string& name) {
+  const std::size_t slash = own.rfind('/');
+  return (slash == std::string::npos ? "" : own.substr(0, slash + 1)) + "vitrine-" + name;
+}
+
 std::filesystem::path own_directory() {
   std::error_code failure;
   const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe", failure);
