@@ -14,8 +14,9 @@
 namespace vitrine {
 
 std::span<const ProgramName> programs() {
-  static constexpr std::array<ProgramName, 10> kPrograms = {{
+  static constexpr std::array<ProgramName, 11> kPrograms = {{
       {"distil", "from a folder of photos and a teacher to a trained student, in one command"},
+      {"pilot", "try teachers before a long extraction: rank them by what small students learn"},
       {"extract", "run the teacher once over augmented images and keep its outputs in a cache"},
       {"train", "train a student from a cache, a live teacher or labels; evaluate one"},
       {"choose", "measure students on this machine, train those that can pay, take the best under a latency"},
