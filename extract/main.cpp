@@ -82,7 +82,9 @@ int main(int argc, char** argv) {
         line.add_flag(
                 "--evaluate", evaluates,
                 "only evaluate each CONFIG's teacher on check_images clean crops of the same labelled images: top-1, "
-                "top-5, calibration, cost, agreement with each other; nothing is written")
+                "top-5, calibration, cost, agreement with each other; nothing is written. vitrine pilot ranks them by "
+                "what "
+                "students learn")
             .excludes(part_option)
             .excludes(prepare_option);
     line.add_flag("--json", json, "with --evaluate: the result as JSON").needs(evaluate_option);

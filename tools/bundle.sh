@@ -15,7 +15,7 @@ fail() { printf 'bundle: %s\n' "$*" >&2; exit 2; }
 
 dir='' build='' archive=1
 files=(libvitrine_cuda.so)  # that programs load themselves
-for name in bench cache choose classify distil draw export extract report train; do files+=("vitrine-$name"); done
+for name in bench cache choose classify distil draw export extract pilot report train; do files+=("vitrine-$name"); done
 files+=(vitrine)
 while [ $# -gt 0 ]; do
   case $1 in

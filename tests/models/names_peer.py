@@ -55,7 +55,7 @@ CHECKS = []  # what is compared when all files are written
 
 
 def check(what, state, expected, naming, folder, dropped=0):
-    """`expected`: the result for `state`, or a function that judges it."""
+    """`expected`: the result for `state`, or a function that checks it."""
     path = os.path.join(folder, f"{len(CHECKS)}.safetensors")
     save_file({name: tensor.contiguous() for name, tensor in state.items()}, path)
     check_file(what, path, expected, naming, dropped)

@@ -15,11 +15,12 @@ std::size_t width(const std::string& cell) {
 
 }  // namespace
 
-void print_table(const std::vector<std::vector<std::string>>& rows) {
-  if (rows.empty()) return;
+std::string table_words(const std::vector<std::vector<std::string>>& rows) {
+  if (rows.empty()) return {};
   std::vector<std::size_t> widths(rows[0].size(), 0);
   for (const auto& row : rows)
     for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], width(row[i]));
+  std::string out;
   for (const auto& row : rows) {
     std::string line;
     for (std::size_t i = 0; i < row.size(); ++i) {
@@ -27,8 +28,13 @@ void print_table(const std::vector<std::vector<std::string>>& rows) {
       if (i + 1 < row.size()) line.append(widths[i] - width(row[i]), ' ');
     }
     line.erase(line.find_last_not_of(' ') + 1);
-    std::cout << line << '\n';
+    out += line + '\n';
   }
+  return out;
+}
+
+void print_table(const std::vector<std::vector<std::string>>& rows) {
+  std::cout << table_words(rows);
 }
 
 std::string shape_words(const std::vector<std::uint32_t>& shape) {

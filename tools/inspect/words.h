@@ -8,8 +8,10 @@
 
 namespace vitrine {
 
-/// Prints rows with equal numbers of cells as columns to standard output; the first row is the heading. Cells are
-/// UTF-8.
+/// Rows with equal numbers of cells as columns, a line each, indented by two spaces. Cells are UTF-8.
+std::string table_words(const std::vector<std::vector<std::string>>& rows);
+
+/// Prints table_words() to standard output; the first row is the heading.
 void print_table(const std::vector<std::vector<std::string>>& rows);
 
 /// "768x14x14".

@@ -83,7 +83,7 @@ TEST_CASE("distil: photos and a teacher of other classes become a student and a 
   SUBCASE("another request is refused, with the difference") {
     const CommandResult other = run(photos.command("--epochs 3 --passes 1 --size 32 --batch 8"));
     CHECK(other.exit_code == 2);
-    CHECK(has(other.output, "epochs was 2 and is 3"));
+    CHECK(has(other.output, "was begun with another request: epochs is 2, but 3 in this command"));
   }
   SUBCASE("the photos that validate have no targets, and another share is refused") {
     const Cache cache(photos.out / "cache");
@@ -258,10 +258,10 @@ TEST_CASE("distil: bad turns get one sentence and leave nothing behind") {
        "give the teacher's weight file");
   CHECK_FALSE(fs::exists(photos.out));
   write_whole(photos.out / "letter.txt", "dear");
-  says(photos.command(kShort), "is not empty, and not a run of vitrine distil; choose another --out");
+  says(photos.command(kShort), "is not empty, and not a directory of vitrine distil; choose another --out");
   CHECK(read_whole(photos.out / "letter.txt") == "dear");
   fs::remove(photos.out / "letter.txt");
   write_whole(photos.out / "extract.toml", "passes = 3\n");
-  says(photos.command(kShort), "is not empty, and not a run of vitrine distil");
+  says(photos.command(kShort), "is not empty, and not a directory of vitrine distil");
   CHECK(read_whole(photos.out / "extract.toml") == "passes = 3\n");
 }

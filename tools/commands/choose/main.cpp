@@ -2,10 +2,12 @@
 #include <ATen/ATen.h>
 
 #include <cstdio>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "common/base/error.h"
+#include "common/base/file_lock.h"
 #include "common/base/files.h"
 #include "common/base/local_ranks.h"
 #include "common/base/memory.h"
@@ -17,8 +19,8 @@
 #include "tools/commands/choose/decide.h"
 #include "tools/commands/choose/outcome.h"
 #include "tools/commands/choose/request.h"
-#include "tools/commands/vitrine/child.h"
-#include "tools/commands/vitrine/programs.h"
+#include "tools/commands/vitrine/request_record.h"
+#include "tools/commands/vitrine/steps.h"
 
 namespace {
 
@@ -65,22 +67,14 @@ std::vector<std::string> training_arguments(const ChooseRequest& request, const 
   return out;
 }
 
-// Returns the exit code of the first student that fails or is stopped, else 0.
-int train_all(const ChooseRequest& request, const std::vector<CandidateCost>& chosen, const std::string& command) {
-  const fs::path train = program_path(own_directory(), "train");
-  const StopFlag& stop = stop_on_signals();
-  for (std::size_t i = 0; i < chosen.size(); ++i) {
-    const Candidate& candidate = chosen[i].candidate;
-    std::printf("\n== %zu of %zu: %s\n", i + 1, chosen.size(), candidate.name().c_str());
-    std::fflush(stdout);
-    const int code =
-        stop ? kStoppedExitCode : run_program(train, "vitrine-train", training_arguments(request, candidate));
-    if (code == 0) continue;
-    std::printf("\n%s: %s, student %zu of %zu; to resume: %s\n", candidate.name().c_str(),
-                code == kStoppedExitCode ? "stopped" : "failed", i + 1, chosen.size(), command.c_str());
-    return code;
-  }
-  return 0;
+std::vector<CommandStep> steps_of(const ChooseRequest& request, const std::vector<CandidateCost>& chosen,
+                                  const std::string& own) {
+  std::vector<CommandStep> out;
+  for (const CandidateCost& cost : chosen)
+    out.push_back({cost.candidate.name(), [own, arguments = training_arguments(request, cost.candidate)] {
+                     return run_beside(own, "train", arguments);
+                   }});
+  return out;
 }
 
 void conclude(const ChooseRequest& request, const std::vector<CandidateCost>& chosen, double bound) {
@@ -151,10 +145,14 @@ int main(int argc, char** argv) {
       return 0;
     }
     const double bound = parse_duration(request.latency, "--latency");
-    if (dry_run)
+    std::optional<FileLock> lock;
+    if (dry_run) {
       request.out.clear();
-    else
-      begin(request);
+    } else {
+      const RequestRecord record = record_of(request);
+      if (!is_begun(record)) begin(record);
+      lock = lock_of(record);
+    }
     const OtherPrograms others;
     const std::vector<CandidateCost> costs = costs_of(request);
     if (const std::string uncertain = uncertain_words(others.share()); request.measures() && !uncertain.empty())
@@ -166,7 +164,9 @@ int main(int argc, char** argv) {
       fail("--latency ", request.latency,
            ": no candidate is that quick; allow more, or smaller --depths, --widths or --sizes");
     if (dry_run) return 0;
-    if (const int code = train_all(request, chosen, shell_command(argc, argv)); code != 0) return code;
+    const StopFlag& stop = stop_on_signals();
+    if (const int code = run_steps(steps_of(request, chosen, argv[0]), shell_command(argc, argv), stop); code != 0)
+      return code;
     conclude(request, chosen, bound);
     return 0;
   });

@@ -9,30 +9,21 @@
 #include "common/base/error.h"
 #include "tools/commands/bench/report.h"
 #include "tools/commands/report/chart.h"
+#include "tools/inspect/words.h"
 #include "train/run/run_result.h"
 
 namespace vitrine {
 namespace {
 
-using Row = std::array<std::string, 6>;
-
-std::string aligned(const std::vector<Row>& rows) {
-  std::array<std::size_t, std::tuple_size_v<Row>> widths{};
-  for (const Row& row : rows)
-    for (std::size_t c = 0; c < row.size(); ++c) widths[c] = std::max(widths[c], row[c].size());
-  std::string out;
-  for (const Row& row : rows) {
-    std::string line;
-    for (std::size_t c = 0; c < row.size(); ++c) line += row[c] + std::string(2 + widths[c] - row[c].size(), ' ');
-    out += line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
-  }
-  return out;
-}
+using Row = std::vector<std::string>;
 
 Row cost_row(const CandidateCost& cost) {
-  return {cost.candidate.name(), figure(1e3 * cost.latency) + " ms",
+  return {cost.candidate.name(),
+          figure(1e3 * cost.latency) + " ms",
           figure(static_cast<double>(cost.multiply_adds) / 1e9) + " G",
-          figure(static_cast<double>(cost.parameters) / 1e6) + " M"};
+          figure(static_cast<double>(cost.parameters) / 1e6) + " M",
+          "",
+          ""};
 }
 
 std::string per_cent(double share) {
@@ -57,7 +48,7 @@ std::string plan_table(const std::vector<CandidateCost>& costs, const std::vecto
                      : in(all, cost)        ? "left out: --most"
                                             : "another is no slower and larger";
   }
-  return aligned(rows);
+  return table_words(rows);
 }
 
 RunScore score_of(const std::filesystem::path& run) {
@@ -87,7 +78,7 @@ std::string outcome_table(const Outcome& outcome) {
                      : std::ranges::count(edge, i) > 0 ? "best for its latency"
                                                        : "another is no slower and better";
   }
-  return aligned(rows);
+  return table_words(rows);
 }
 
 std::string outcome_drawing(const Outcome& outcome) {

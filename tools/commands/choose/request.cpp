@@ -4,8 +4,6 @@
 
 #include "common/base/error.h"
 #include "common/base/files.h"
-#include "common/base/json.h"
-#include "common/base/json_difference.h"
 #include "common/base/progress.h"
 #include "common/models/inference/frozen_resnet.h"
 #include "common/models/precision.h"
@@ -17,9 +15,7 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
-constexpr const char* kRecord = "choose.json";
 constexpr const char* kTable = "table.csv";
-constexpr const char* kFormat = "vitrine choose";
 
 CandidateCost measured(const ChooseRequest& request, const Candidate& candidate, bench::Contest& contest) {
   const bench::Subject subject =
@@ -56,24 +52,8 @@ Json ChooseRequest::json() const {
   return record;
 }
 
-void begin(const ChooseRequest& request) {
-  const fs::path record = fs::path(request.out) / kRecord;
-  if (!path_exists(record)) {
-    if (directory_exists(request.out) && !list_directory(request.out).empty())
-      throw Error(ErrorKind::kInput, {.path = request.out,
-                                      .what = "is not empty, and not a directory of vitrine choose",
-                                      .remedy = "choose another --out"});
-    publish(record, Json{{"format", kFormat}, {"version", 1}, {"request", request.json()}}.dump(2) + "\n");
-    return;
-  }
-  const auto json = parse_json<Json>(read_file(record));
-  if (!json.is_object() || json.value("format", Json()) != kFormat || !json.contains("request"))
-    throw Error(ErrorKind::kCorrupt, {.path = record.string(), .what = "is damaged", .remedy = "choose another --out"});
-  const std::string differs = describe_differences(json_differences(json["request"], request.json()), "this command");
-  if (!differs.empty())
-    throw Error(ErrorKind::kInput, {.path = request.out,
-                                    .what = "was begun with another request: " + differs,
-                                    .remedy = "repeat the command that began it, or choose another --out"});
+RequestRecord record_of(const ChooseRequest& request) {
+  return {request.out, "choose", request.json()};
 }
 
 std::vector<CandidateCost> costs_of(const ChooseRequest& request) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "tools/commands/choose/candidate.h"
+#include "tools/commands/vitrine/request_record.h"
 
 namespace vitrine {
 
@@ -30,9 +31,8 @@ struct ChooseRequest {
   nlohmann::ordered_json json() const;
 };
 
-/// Records the request in its directory, or checks that the one recorded there is the same. Throws Error if it is not,
-/// with the differences, and for a directory of something else.
-void begin(const ChooseRequest& request);
+/// For the directory of the results.
+RequestRecord record_of(const ChooseRequest& request);
 
 /// The costs of the request's candidates: read from the table in request.on or, from an earlier call, in request.out;
 /// else measured, with a line on standard error each.

@@ -284,7 +284,9 @@ Found look(const DistilRequest& request, const StopFlag& stop) {
   if (const auto epochs = estimate.break_even(); epochs && estimate.passes > 0)
     found.break_even_per_pass = *epochs / estimate.passes;
   const std::uint32_t size = request.size > 0 ? request.size : facts.teacher_size;
-  const StudentCost cost = student_cost(request.student, request.device, size,
+  ModelOptions student;
+  student.arch = request.student;
+  const StudentCost cost = student_cost(student, request.device, size,
                                         found.classes > 0 ? found.classes : std::max(2u, found.teacher_classes));
   const double scale = static_cast<double>(facts.teacher_size) / size;
   facts.step_seconds = cost.seconds * scale * scale;

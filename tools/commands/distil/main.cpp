@@ -8,14 +8,12 @@
 #include "common/base/error.h"
 #include "common/base/file_lock.h"
 #include "common/base/memory.h"
-#include "common/base/screen.h"
 #include "common/base/stop.h"
 #include "common/config/command_line.h"
 #include "tools/commands/distil/look.h"
 #include "tools/commands/distil/request.h"
 #include "tools/commands/distil/rules.h"
 #include "tools/commands/distil/steps.h"
-#include "tools/commands/vitrine/programs.h"
 
 namespace {
 
@@ -90,7 +88,6 @@ int main(int argc, char** argv) {
     refuse_other_words(allow, {"chance", "empty", "mixed", "module"});
     check_request(request);
     const StopFlag& stop = stop_on_signals();
-    const std::string command = shell_command(argc, argv);
     if (!begun(request)) {
       const Found found = look(request, stop);
       const DistilChoice choice =
@@ -103,11 +100,8 @@ int main(int argc, char** argv) {
       std::printf("%s: has begun; the same command without --dry-run resumes it\n", request.out.c_str());
       return 0;
     }
-    std::vector<std::string> screen;  // of the two long steps
-    if (chosen_screen() == Screen::kQuiet) screen = {"--quiet"};
-    if (chosen_screen() == Screen::kJson) screen = {"--log-format", "json"};
-    const FileLock lock = lock_of(request);
-    const int code = run_steps(steps_of(request, screen), own_directory(), argv[0], command, stop);
+    const FileLock lock = lock_of(record_of(request));
+    const int code = run_steps(steps_of(request, argv[0]), shell_command(argc, argv), stop);
     if (code == 0) std::fputs(summary_of(request).c_str(), stdout);
     return code;
   });

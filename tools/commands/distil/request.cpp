@@ -18,16 +18,10 @@ void require_directory(const std::string& path, const char* what) {
               {.path = path, .what = path_exists(path) ? "is not a directory" : "does not exist", .remedy = what});
 }
 
-bool inside(const fs::path& inner, const fs::path& outer) {
-  std::error_code failure;
-  const fs::path a = fs::weakly_canonical(inner, failure), b = fs::weakly_canonical(outer, failure);
-  return !failure && std::ranges::mismatch(b, a).in1 == b.end();
-}
-
 std::string absolute(const std::string& path) {
   if (path.empty()) return path;
   std::error_code failure;
-  std::string whole = fs::weakly_canonical(path, failure).string();
+  std::string whole = fs::weakly_canonical(fs::absolute(path), failure).string();
   while (whole.size() > 1 && whole.ends_with('/')) whole.pop_back();  // "photos" and "photos/" are the same
   return failure ? path : whole;
 }
@@ -94,8 +88,7 @@ void check_request(const DistilRequest& request) {
                                     .what = "does not exist",
                                     .remedy = "give the teacher's weight file, or a folder with weights and "
                                               "config.json as timm or Hugging Face publish them"});
-  if (inside(request.out, request.photos))
-    fail(request.out, ": is inside the photos, whose folders are classes; choose --out elsewhere");
+  refuse_inside(record_of(request), request.photos);
   if (request.labels()) {
     const std::size_t classes = folders_in(request.photos);
     refuse_splits(request.photos);
@@ -105,6 +98,10 @@ void check_request(const DistilRequest& request) {
            "alone");
   }
   if (request.baseline && !request.labels()) fail("--baseline trains from labels alone, and --no-labels has none");
+}
+
+RequestRecord record_of(const DistilRequest& request) {
+  return {request.out, "distil", request.json()};
 }
 
 }  // namespace vitrine

@@ -7,6 +7,8 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "tools/commands/vitrine/request_record.h"
+
 namespace vitrine {
 
 struct DistilRequest {
@@ -37,6 +39,9 @@ struct DistilRequest {
   /// What the run depends on; paths are absolute, so that it does not matter how they were typed.
   nlohmann::ordered_json json() const;
 };
+
+/// For the run's directory.
+RequestRecord record_of(const DistilRequest& request);
 
 /// Throws Error for a request that cannot be: nothing to learn from, an unknown architecture, paths that are missing
 /// or in each other's way. Writes nothing.

@@ -3,7 +3,6 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <array>
 #include <cstdio>
 #include <optional>
 #include <utility>
@@ -14,49 +13,16 @@
 #include "common/base/json.h"
 #include "common/base/processor_load.h"
 #include "common/base/progress.h"
-#include "common/base/stop.h"
-#include "tools/commands/vitrine/child.h"
 #include "tools/commands/distil/configuration.h"
-#include "tools/commands/vitrine/programs.h"
+#include "tools/inspect/words.h"
 
 namespace vitrine {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kRecord = "distil.json";
-constexpr const char* kRecordFormat = "vitrine distil";
-
 std::string percent_of(double share) {
   return decimals(100 * share, 1) + " %";
-}
-
-std::string table(const std::vector<std::array<std::string, 3>>& rows) {
-  std::size_t first = 0, second = 0;
-  for (const auto& row : rows) first = std::max(first, row[0].size()), second = std::max(second, row[1].size());
-  std::string out;
-  for (const auto& [what, value, why] : rows) {
-    out += "  " + what + std::string(first + 2 - what.size(), ' ') + value;
-    if (!why.empty()) out += std::string(second + 2 - value.size(), ' ') + why;
-    out += "\n";
-  }
-  return out;
-}
-
-// A value of a request; its options that are not given have 0 or no text.
-std::string given(const nlohmann::json& value) {
-  const bool none = value.is_null() || (value.is_number() && value == 0) || value == "";
-  return none ? "not given" : value.dump();
-}
-
-std::string differences(const nlohmann::json& before, const nlohmann::ordered_json& now) {
-  std::string out;
-  for (const auto& [key, value] : now.items()) {
-    const nlohmann::json was = before.value(key, nlohmann::json());
-    if (given(was) == given(value)) continue;
-    out += text(out.empty() ? "" : ", ", key, " was ", given(was), " and is ", given(value));
-  }
-  return out;
 }
 
 std::string pays(const Found& found, const DistilChoice& choice) {
@@ -68,42 +34,20 @@ std::string pays(const Found& found, const DistilChoice& choice) {
   return text("from student ", static_cast<std::uint64_t>(epochs / choice.epochs()) + 1, " on: after ", epochs_each);
 }
 
-// Whether all that is in `out` was written by write_files(), which was stopped before its record.
-bool is_torn(const fs::path& out) {
-  return directory_exists(out) && std::ranges::all_of(list_directory(out), [&](const DirectoryEntry& entry) {
-           if (is_temporary_name(entry.name) || entry.name == kClassNames) return true;
-           return entry.name.ends_with(".toml") && read_file(out / entry.name).starts_with(kWrittenByDistil);
-         });
-}
+/// A program to run: vitrine-NAME with arguments.
+struct ProgramStep {
+  std::string title;
+  std::string name;
+  std::vector<std::string> arguments;
+};
 
 }  // namespace
 
 bool begun(const DistilRequest& request) {
-  const fs::path out = request.out, record = out / kRecord;
-  if (!path_exists(out)) return false;
-  if (!path_exists(record)) {
-    if (is_torn(out)) return false;
-    throw Error(ErrorKind::kInput, {.path = out.string(),
-                                    .what = "is not empty, and not a run of vitrine distil",
-                                    .remedy = "choose another --out"});
-  }
-  const nlohmann::json json = parse_json(read_file(record));
-  if (!json.is_object() || json.value("format", nlohmann::json()) != kRecordFormat || !json.contains("request"))
-    throw Error(ErrorKind::kCorrupt, {.path = record.string(), .what = "is damaged", .remedy = "choose another --out"});
-  if (const std::string differs = differences(json["request"], request.json()); !differs.empty())
-    throw Error(ErrorKind::kInput, {.path = out.string(),
-                                    .what = "holds a run with another request: " + differs,
-                                    .remedy = "repeat the command that began it, or choose another --out"});
-  return true;
-}
-
-FileLock lock_of(const DistilRequest& request) {
-  FileLock lock = FileLock::on_file(fs::path(request.out) / kRecord);
-  if (lock.try_lock() == FileLock::Outcome::kHeldByAnother)
-    throw Error(ErrorKind::kInput, {.path = request.out,
-                                    .what = "another process is working on this run",
-                                    .remedy = "wait for its end, or choose another --out"});
-  return lock;
+  return is_begun(record_of(request), [&](const std::string& name) {
+    return name == kClassNames ||
+           (name.ends_with(".toml") && read_file(fs::path(request.out) / name).starts_with(kWrittenByDistil));
+  });
 }
 
 void write_files(const DistilRequest& request, const Found& found, const DistilChoice& choice) {
@@ -116,56 +60,37 @@ void write_files(const DistilRequest& request, const Found& found, const DistilC
   publish(out / "extract.toml", extract_configuration(request, found, choice));
   publish(out / "train.toml", train_configuration(request, found, choice));
   if (request.labels()) publish(out / "baseline.toml", baseline_configuration(request, found, choice));
-  const nlohmann::ordered_json record = {{"format", kRecordFormat}, {"version", 1}, {"request", request.json()}};
-  publish(out / kRecord, record.dump(2) + "\n");
+  begin(record_of(request));
 }
 
-std::vector<DistilStep> steps_of(const DistilRequest& request, const std::vector<std::string>& screen) {
+std::vector<CommandStep> steps_of(const DistilRequest& request, const std::string& own) {
   const fs::path out = request.out;
   const auto file = [&](const char* name) { return (out / name).string(); };
-  std::vector<DistilStep> steps = {{"the teacher's targets", "extract", {file("extract.toml")}},
-                                   {"the student", "train", {file("train.toml")}}};
-  const auto allow = [&](const char* word, DistilStep& step) {
+  std::vector<ProgramStep> steps = {{"the teacher's targets", "extract", {file("extract.toml")}},
+                                    {"the student", "train", {file("train.toml")}}};
+  const auto allow = [&](const char* word, ProgramStep& step) {
     step.arguments.insert(step.arguments.end(), {"--allow", word});
   };
   if (request.allow_chance) allow("chance", steps[0]);
   if (request.allow_empty) allow("empty", steps[0]);
-  for (DistilStep& step : steps) {
+  for (ProgramStep& step : steps) {
     if (request.allow_mixed) allow("mixed", step);
     if (request.allow_module) allow("module", step);
   }
   if (request.baseline) steps.push_back({"the same network from labels alone", "train", {file("baseline.toml")}});
-  for (DistilStep& step : steps) step.arguments.insert(step.arguments.end(), screen.begin(), screen.end());
+  const std::vector<std::string> screen = screen_arguments();
+  for (ProgramStep& step : steps) step.arguments.insert(step.arguments.end(), screen.begin(), screen.end());
   steps.push_back({"the student as ONNX", "export", {request.out, "--format", "onnx"}});
-  DistilStep report{"the report", "report", {request.out, "-o", file("report.html"), "--evaluate"}};
+  ProgramStep report{"the report", "report", {request.out, "-o", file("report.html"), "--evaluate"}};
   if (request.baseline) report.arguments.insert(report.arguments.begin() + 1, file("baseline"));
   if (request.allow_module) report.arguments.insert(report.arguments.end(), {"--allow", "module"});
   steps.push_back(std::move(report));
-  return steps;
-}
-
-int run_steps(const std::vector<DistilStep>& steps, const fs::path& directory, const std::string& own,
-              const std::string& command, const StopFlag& stop) {
-  const std::size_t slash = own.rfind('/');
-  const std::string before = slash == std::string::npos ? "" : own.substr(0, slash + 1);
-  for (std::size_t i = 0; i < steps.size(); ++i) {
-    const DistilStep& step = steps[i];
-    std::printf("\n== %zu of %zu: %s\n", i + 1, steps.size(), step.title.c_str());
-    std::fflush(stdout);
-    const int code =
-        stop ? kStoppedExitCode
-             : run_program(program_path(directory, step.name), before + "vitrine-" + step.name, step.arguments);
-    if (code == 0) continue;
-    const bool stopped = code == kStoppedExitCode, killed = code > 128 && !stopped;
-    std::printf("\n%s, in step %zu of %zu (%s)\n%s: %s\n",
-                stopped  ? "stopped"
-                : killed ? text("ended by signal ", code - 128).c_str()
-                         : "failed",
-                i + 1, steps.size(), step.title.c_str(),
-                stopped || killed ? "to resume" : "once it is fixed, resume with", command.c_str());
-    return code;
-  }
-  return 0;
+  std::vector<CommandStep> all;
+  for (ProgramStep& step : steps)
+    all.push_back({step.title, [own, name = std::move(step.name), arguments = std::move(step.arguments)] {
+                     return run_beside(own, name, arguments);
+                   }});
+  return all;
 }
 
 std::string summary_of(const DistilRequest& request) {
@@ -186,7 +111,7 @@ std::string summary_of(const DistilRequest& request) {
 std::string describe(const DistilRequest& request, const Found& found, const DistilChoice& choice) {
   const DistilFacts& facts = found.facts;
   const auto images = static_cast<double>(facts.images);
-  std::vector<std::array<std::string, 3>> rows;
+  std::vector<std::vector<std::string>> rows;
   rows.push_back(
       {"photos", text(human_count(found.photos), found.classes > 0 ? text(" in ", found.classes, " classes") : ""),
        found.hold_out > 0
@@ -208,10 +133,10 @@ std::string describe(const DistilRequest& request, const Found& found, const Dis
   if (const std::string uncertain = uncertain_words(found.others); !uncertain.empty())
     total += (total.empty() ? "" : "; ") + uncertain;
   rows.push_back({"in total", "about " + human_time(choice.seconds), total});
-  std::string out = "found\n" + table(rows);
+  std::string out = "found\n" + table_words(rows);
   rows.clear();
   for (const auto& [what, value, why] : choice.reasons) rows.push_back({what, value, why});
-  out += "\nchosen\n" + table(rows);
+  out += "\nchosen\n" + table_words(rows);
   for (const std::string& warning : found.warnings) out += "\nwarning: " + warning + "\n";
   return out;
 }

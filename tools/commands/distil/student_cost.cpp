@@ -36,10 +36,10 @@ const ComputeAdvice kAdvice = {.what = "a step of the student",
 // A student that makes one step at a time on random pictures.
 class Trial {
  public:
-  Trial(const std::string& arch, at::Device device, const std::string& precision, std::uint32_t size,
+  Trial(const ModelOptions& model, at::Device device, const std::string& precision, std::uint32_t size,
         std::uint32_t classes)
       : scope_(precision, device, "precision"),
-        student_(options(arch, precision, size), static_cast<int>(classes), device, {}) {
+        student_(options(model, precision, size), static_cast<int>(classes), device, {}) {
     student_.train_mode(false, false);
     const std::int64_t side = size;
     pictures_ = at::randint(256, {kViews, side, side, 3}, at::TensorOptions(at::kByte).device(device));
@@ -60,9 +60,9 @@ class Trial {
   double seconds() const { return best_ / static_cast<double>(kViews); }
 
  private:
-  static StudentOptions options(const std::string& arch, const std::string& precision, std::uint32_t size) {
+  static StudentOptions options(const ModelOptions& model, const std::string& precision, std::uint32_t size) {
     StudentOptions out;
-    out.model.arch = arch;
+    out.model = model;
     out.size = static_cast<int>(size);
     out.precision = precision;
     return out;
@@ -83,19 +83,18 @@ class Trial {
 
 }  // namespace
 
-StudentCost student_cost(const std::string& arch, const std::string& device_name, std::uint32_t size,
-                         std::uint32_t classes) {
+StudentCost student_cost(const ModelOptions& model, const std::string& device_name, std::uint32_t size,
+                         std::uint32_t classes, const std::vector<std::string>& precisions) {
   const at::Device device = select_device(device_name);
   at::set_num_threads(static_cast<int>(default_threads()));
   return with_torch_errors(kAdvice, [&] {
     const auto start = Clock::now();
-    std::vector<std::pair<const char*, std::unique_ptr<Trial>>> trials;
-    trials.emplace_back("fp32", std::make_unique<Trial>(arch, device, "fp32", size, classes));
-    try {
-      trials.emplace_back("bf16", std::make_unique<Trial>(arch, device, "bf16", size, classes));
-    } catch (const Error& error) {
-      if (error.kind() != ErrorKind::kInput) throw;  // a card without BF16 goes on with FP32
-    }
+    std::vector<std::pair<std::string, std::unique_ptr<Trial>>> trials;
+    for (const std::string& precision : precisions) try {
+        trials.emplace_back(precision, std::make_unique<Trial>(model, device, precision, size, classes));
+      } catch (const Error& error) {
+        if (trials.empty() || error.kind() != ErrorKind::kInput) throw;  // a card without BF16 goes on with FP32
+      }
     for (int round = 0; round < kRounds && (round == 0 || Clock::now() - start < kEnough); ++round)
       for (auto& [precision, trial] : trials) trial->time_step();
     const auto quickest = std::ranges::min_element(trials, {}, [](const auto& one) { return one.second->seconds(); });

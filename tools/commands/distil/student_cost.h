@@ -4,6 +4,9 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
+
+#include "train/student/model_options.h"
 
 namespace vitrine {
 
@@ -12,11 +15,12 @@ struct StudentCost {
   std::string precision;
 };
 
-/// Times a few steps of a ResNet `arch` with random weights on random pictures of side `size`, in turn in "fp32" and
-/// where the device computes it in "bf16", and returns the faster by its quickest step. `device`: as in the
-/// configuration. Sets LibTorch's number of threads to all of this process's. Throws Error for an unknown architecture
-/// and a device that cannot be used.
-StudentCost student_cost(const std::string& arch, const std::string& device, std::uint32_t size, std::uint32_t classes);
+/// Times a few steps of a `model` with random weights on random pictures of side `size`, in turn in each of
+/// `precisions`, and returns the quickest by its quickest step. The first precision must be one of the device's; others
+/// that it does not compute are passed over. `device`: as in the configuration. Sets LibTorch's number of threads to
+/// all of this process's. Throws Error for an unknown architecture and a device that cannot be used.
+StudentCost student_cost(const ModelOptions& model, const std::string& device, std::uint32_t size,
+                         std::uint32_t classes, const std::vector<std::string>& precisions = {"fp32", "bf16"});
 
 }  // namespace vitrine
 

@@ -19,12 +19,6 @@ void print_help() {
       "Completion: source <(vitrine completion bash), or completion zsh.\n");
 }
 
-// What the user types before a command's arguments: "vitrine-train" as `vitrine` was typed.
-std::string shown_name(const std::string& own, const std::string& name) {
-  const std::size_t slash = own.rfind('/');
-  return (slash == std::string::npos ? "" : own.substr(0, slash + 1)) + "vitrine-" + name;
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {

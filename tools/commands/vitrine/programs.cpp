@@ -14,8 +14,9 @@
 namespace vitrine {
 
 std::span<const ProgramName> programs() {
-  static constexpr std::array<ProgramName, 10> kPrograms = {{
+  static constexpr std::array<ProgramName, 11> kPrograms = {{
       {"distil", "from a folder of photos and a teacher to a trained student, in one command"},
+      {"pilot", "try teachers before a long extraction: rank them by what small students learn"},
       {"extract", "run the teacher once over augmented images and keep its outputs in a cache"},
       {"train", "train a student from a cache, a live teacher or labels; evaluate one"},
       {"choose", "measure students on this machine, train those that can pay, take the best under a latency"},
@@ -43,6 +44,11 @@ std::filesystem::path program_path(const std::filesystem::path& directory, const
                                     .what = "is missing",
                                     .remedy = "build all programs (tools/build.sh), or install them together"});
   return path;
+}
+
+std::string shown_name(const std::string& own, const std::string& name) {
+  const std::size_t slash = own.rfind('/');
+  return (slash == std::string::npos ? "" : own.substr(0, slash + 1)) + "vitrine-" + name;
 }
 
 std::filesystem::path own_directory() {

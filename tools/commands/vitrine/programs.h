@@ -21,6 +21,10 @@ std::span<const ProgramName> programs();
 /// program that is not there.
 std::filesystem::path program_path(const std::filesystem::path& directory, const std::string& name);
 
+/// What the user would type before a command's arguments: "bin/vitrine-train" where `own`, this program's argv[0], is
+/// "bin/vitrine".
+std::string shown_name(const std::string& own, const std::string& name);
+
 /// The directory of the running executable. Throws Error if the system does not provide it.
 std::filesystem::path own_directory();
 
