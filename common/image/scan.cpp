@@ -200,7 +200,7 @@ ImageIndex list_image_folder(const ImageFolders& folders) {
   return index;
 }
 
-PictureListing list_pictures(const ImageFolders& folders, const StopFlag& stop) {
+PictureListing list_by_header(const ImageFolders& folders, const StopFlag& stop) {
   Listing listing = list_images(folders);
   std::vector<std::optional<LeftOut>> heads(listing.files.size());
   tbb::parallel_for(std::size_t{0}, heads.size(), [&](std::size_t i) {

@@ -97,7 +97,7 @@ struct PictureListing {
 };
 
 /// Throws Error as list_image_folder() does, and Stopped.
-PictureListing list_pictures(const ImageFolders& folders, const StopFlag& stop = never_stop());
+PictureListing list_by_header(const ImageFolders& folders, const StopFlag& stop = never_stop());
 
 /// Reads the file of a listed entry as a scan with kDecode does and fills in its size and hash. Throws Error naming the
 /// image if it is not a readable image. Thread-safe.

@@ -78,7 +78,7 @@ TEST_CASE("scanning a folder of class folders lists its images and what is left 
   CHECK(scan_image_folder(root.path(), nullptr) == index);
 
   // By the first bytes alone: all but the damaged one is known.
-  const PictureListing heads = list_pictures(root.path());
+  const PictureListing heads = list_by_header(root.path());
   CHECK(heads.index.classes == index.classes);
   REQUIRE(heads.index.images.size() == 5);
   CHECK(heads.index.images[0] == ImageEntry{.id = "cat/cut.jpg", .label = 1});

@@ -64,7 +64,7 @@ ImageIndex teaching_photos(const DistilRequest& request, const ImageIndex& all, 
 
 // Lists the photos by their first bytes. Throws Error for too few, and for classes without any.
 ImageIndex list_photos(const DistilRequest& request, const StopFlag& stop, Found& found) {
-  PictureListing listing = list_pictures(folders_of(request), stop);
+  PictureListing listing = list_by_header(folders_of(request), stop);
   found.photos = listing.index.images.size();
   found.classes = static_cast<std::uint32_t>(listing.index.classes.size());
   found.left_out = counts_by_kind(listing.left_out);
