@@ -129,6 +129,23 @@ TEST_CASE("weights with Google's names are assumed to have Google's preprocessin
   CHECK(timm.is_guess);
 }
 
+TEST_CASE("a name tells the preprocessing by its whole parts, and one that several weights share is an assumption") {
+  const auto usual = [](const char* arch) {
+    VitStructure structure;
+    structure.arch = arch;
+    return usual_preprocessing(structure, "timm");
+  };
+  CHECK(usual("vit_small_patch16_rope_224").family == "RoPE-ViT");  // no "pe"
+  CHECK(usual("vit_small_patch16_rope_224").values.mean == std::vector<double>{0.485, 0.456, 0.406});
+  CHECK_FALSE(usual("vit_small_patch16_rope_224").is_guess);
+  CHECK(usual("beit3_base_patch16_224").family == "BEiT-3");
+  CHECK(usual("vit_large_patch16_dinov3.sat493m").values.mean == std::vector<double>{0.43, 0.411, 0.296});
+  CHECK(usual("vit_large_patch16_dinov3").is_guess);
+  CHECK(usual("vit_base_patch16_224").is_guess);
+  CHECK_FALSE(usual("vit_base_patch16_224.dino").is_guess);
+  CHECK(usual("vit_base_patch16_384.augreg_in1k").values.crop_pct == 1.0);
+}
+
 TEST_CASE("another image size resamples the positions, which is said and recorded") {
   Folder folder;
   CHECK_FALSE(folder.open().resampled_from);
