@@ -107,6 +107,7 @@ VitHints hints_of(const TeacherOptions& options, const TeacherCard& card) {
   hints.patch = options.patch;
   hints.heads = options.heads != 0 ? options.heads : static_cast<int>(card.heads.value_or(0));
   hints.activation = !options.activation.empty() ? options.activation : card.activation.value_or("");
+  hints.eps = card.norm_eps.value_or(0);
   if (card.pooling == "class" || card.pooling == "mean") hints.pooling = *card.pooling;
   return hints;
 }

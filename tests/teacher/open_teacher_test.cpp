@@ -86,6 +86,20 @@ TEST_CASE("a key that is set overrides config.json, and the difference is noted"
   CHECK_FALSE(teacher.normalisation_recorded);
 }
 
+TEST_CASE("transformers' layer_norm_eps is the network's") {
+  const Folder folder;
+  const at::Tensor x = at::randn({1, 3, 32, 32}) * 1e-3;
+  const auto logits = [&](const char* eps) {
+    folder.describe(text(R"({"model_type": "vit", "layer_norm_eps": )", eps, "}"));
+    OpenedTeacher teacher = folder.open();
+    CHECK(has(all(teacher.notes), "eps") == (std::string(eps) != "1e-06"));
+    return teacher.network->forward(x, {}).logits;
+  };
+  CHECK_FALSE(at::allclose(logits("1e-06"), logits("0.5")));
+  folder.describe(R"({"model_type": "vit", "layer_norm_eps": 0})");
+  CHECK(has(message_of([&] { folder.open(); }), "layer_norm_eps = 0"));
+}
+
 TEST_CASE("the sizes in timm's model_args count before those of the architecture's name") {
   Folder folder;
   folder.options.heads = 0;
