@@ -147,6 +147,27 @@ bool rename_into_place(const std::filesystem::path& temporary, const std::filesy
   return true;
 }
 
+/// A device or a socket must not become a file.
+void check_replaceable(const std::filesystem::path& path) {
+  const auto status = status_at(path);
+  if (status && !S_ISREG(status->st_mode))
+    throw Error(ErrorKind::kInput, {.path = path.string(),
+                                    .what = S_ISDIR(status->st_mode) ? "is a directory" : "is not a regular file",
+                                    .remedy = "give another path for the file"});
+}
+
+/// Runs `work`, whose errors of the temporary file name the file that it is to become.
+void named_as(const std::filesystem::path& path, const std::string& temporary, const std::function<void()>& work) {
+  try {
+    work();
+  } catch (const Error& error) {
+    Problem problem = error.problem();
+    if (problem.path != temporary) throw;
+    problem.path = path.string();
+    throw Error(error.kind(), std::move(problem));
+  }
+}
+
 }  // namespace
 
 bool path_exists(const std::filesystem::path& path) {
@@ -260,14 +281,17 @@ std::string read_file(const std::filesystem::path& path) {
 bool publish(const std::filesystem::path& path, const std::function<void(const std::filesystem::path&)>& write,
              Existing existing) {
   static std::atomic<unsigned> counter{0};
+  check_replaceable(path);
   const std::filesystem::path directory = path.has_parent_path() ? path.parent_path() : ".";
   make_directories(directory);
   bool placed = false;
   {
     const TemporaryFile temporary(
         text(path.string(), kTempMarker, host_id(), ".", ::getpid(), ".", run_id(), ".", counter++));
-    write(temporary.path());
-    flush(temporary.path(), O_RDONLY);
+    named_as(path, temporary.path(), [&] {
+      write(temporary.path());
+      flush(temporary.path(), O_RDONLY);
+    });
     placed = rename_into_place(temporary.path(), path, existing);
   }
   flush(directory, O_RDONLY | O_DIRECTORY);

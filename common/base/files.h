@@ -52,10 +52,10 @@ enum class Existing {
   kKeep      ///< keep it and discard the new file
 };
 
-/// Calls `write` with the path of a temporary file in the same directory as `path` (a name unique across processes,
-/// calls and machines), then fsyncs it, renames it to `path` and fsyncs the directory. Creates the directory if
-/// missing. If `write` throws, the temporary file is removed and the exception propagates. Returns whether `path` is
-/// now the new file: false only with kKeep.
+/// Calls `write` with the path of a temporary file beside `path` (a name unique across processes, calls and machines),
+/// then fsyncs it, renames it to `path` and fsyncs the directory, which it creates if missing. If `write` throws, the
+/// temporary file is removed and the exception propagates; an Error about that file names `path`. Throws Error, before
+/// `write`, if `path` exists and is no regular file. Returns whether `path` is now the new file: false only with kKeep.
 bool publish(const std::filesystem::path& path, const std::function<void(const std::filesystem::path&)>& write,
              Existing existing = Existing::kReplace);
 bool publish(const std::filesystem::path& path, std::string_view bytes, Existing existing = Existing::kReplace);

@@ -75,7 +75,8 @@ void fill_preprocessing(const VitStructure& structure, const std::string& naming
   const auto colours = [](const std::vector<double>& values) { return "[" + colour_words(values) + "]"; };
   fill("mean", options.mean, usual.values.mean, colours(usual.values.mean));
   fill("std", options.stddev, usual.values.stddev, colours(usual.values.stddev));
-  fill("crop_pct", options.crop_pct, usual.values.crop_pct, text(usual.values.crop_pct));
+  fill(usual.crop_pct_is_guess && !usual.is_guess ? "assuming crop_pct" : "crop_pct", options.crop_pct,
+       usual.values.crop_pct, text(usual.values.crop_pct));
   if (options.crop_mode.empty()) options.crop_mode = usual.values.crop_mode;
   if (filled.empty()) return;
   teacher.notes.push_back(text("teacher ", options.name, ": ", usual.is_guess ? "assuming, as for " : "as for ",
@@ -106,6 +107,7 @@ VitHints hints_of(const TeacherOptions& options, const TeacherCard& card) {
   hints.patch = options.patch;
   hints.heads = options.heads != 0 ? options.heads : static_cast<int>(card.heads.value_or(0));
   hints.activation = !options.activation.empty() ? options.activation : card.activation.value_or("");
+  hints.eps = card.norm_eps.value_or(0);
   if (card.pooling == "class" || card.pooling == "mean") hints.pooling = *card.pooling;
   return hints;
 }

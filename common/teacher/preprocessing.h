@@ -17,17 +17,18 @@ struct Preprocessing {
   std::string crop_mode = "center";
 };
 
-/// What the family's published weights were trained with: by the architecture's name if there is one, else by the
-/// structure, which is a guess (`is_guess`). `naming`: whose names the weights have (WeightFiles::naming), "" if
+/// What the family's published weights were trained with: by timm's name of the architecture or of the weights if there
+/// is one, else by the structure, which is a guess. `naming`: whose names the weights have (WeightFiles::naming), "" if
 /// unknown.
 struct UsualPreprocessing {
   Preprocessing values;
-  std::string family;  ///< "AugReg", for messages
-  bool is_guess = false;
+  std::string family;              ///< "AugReg", for messages
+  bool is_guess = false;           ///< other weights of that name have another mean and std, or there is no name
+  bool crop_pct_is_guess = false;  ///< the same of the crop, which differs within most families
 };
 UsualPreprocessing usual_preprocessing(const VitStructure& structure, std::string_view naming);
 
-/// The mean and std of these families: ImageNet's, 0.5, CLIP's, and 0 and 1.
+/// The mean and std of these families: ImageNet's, 0.5, CLIP's, 0 and 1, and those of satellite pictures.
 std::vector<Normalisation> usual_normalisations();
 
 }  // namespace vitrine

@@ -1,4 +1,5 @@
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -247,6 +248,24 @@ TEST_CASE("of many concurrent publishers with kKeep exactly one succeeds") {
     CHECK(placed == 1);
     CHECK(testing::read_whole(path) == std::to_string(winner));
   }
+}
+
+TEST_CASE("only files are replaced, and an error of the temporary file names the file that it was to become") {
+  const TemporaryDirectory directory;
+  REQUIRE(::mkfifo((directory / "pipe").c_str(), 0600) == 0);
+  std::filesystem::create_directory(directory / "folder");
+  bool called = false;
+  const auto refused = [&](const char* name) {
+    return testing::message_of(
+        [&] { publish(directory / name, [&](const std::filesystem::path&) { called = true; }); });
+  };
+  CHECK(refused("pipe") == (directory / "pipe").string() + ": is not a regular file; give another path for the file");
+  CHECK(refused("folder") == (directory / "folder").string() + ": is a directory; give another path for the file");
+  CHECK_FALSE(called);
+  CHECK(std::filesystem::is_fifo(directory / "pipe"));
+  const auto failing = [](const std::filesystem::path& aside) { fail_system(ENOSPC, aside.string(), "is not whole"); };
+  const std::string message = testing::message_of([&] { publish(directory / "new", failing); });
+  CHECK(message == (directory / "new").string() + ": is not whole (No space left on device)");
 }
 
 TEST_CASE("temporary files of dead writers are removed, others are kept") {

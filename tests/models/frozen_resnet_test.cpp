@@ -1,6 +1,7 @@
 // The network for inference against the module that it was made from.
 #include <ATen/ATen.h>
 
+#include <cmath>
 #include <vector>
 
 #include "common/models/autocast.h"
@@ -11,6 +12,7 @@
 #include "common/models/vit/options.h"
 #include "common/models/vit/vit.h"
 #include "common/models/weights/load.h"
+#include "tests/support/message.h"
 #include "tests/support/testing.h"
 
 using namespace vitrine;
@@ -107,6 +109,20 @@ TEST_CASE("a frozen ResNet keeps no reference to the module") {
   const at::NoGradGuard no_grad;
   for (at::Tensor& parameter : module->parameters()) parameter.zero_();
   CHECK(relative_error(frozen.forward(x), exact) < 1e-5);
+}
+
+TEST_CASE("a frozen ResNet is refused where a weight is not finite once BatchNorm is folded in") {
+  const auto refused = [](const char* name, float value) {
+    ResNet module = lived_in("resnet18", 8);
+    Tensors weights = state_dict(*module);
+    weights.at(name) = weights.at(name).clone();
+    weights.at(name).view({-1})[0] = value;
+    return vitrine::testing::message_of([&] { FrozenResNet(weights, at::kCPU); });
+  };
+  CHECK(refused("bn1.running_var", 1) == "");
+  CHECK(vitrine::testing::has(refused("bn1.running_var", -1), "the weights of conv1"));
+  CHECK(vitrine::testing::has(refused("layer2.0.downsample.0.weight", NAN), "the weights of layer2.0.downsample.0"));
+  CHECK(vitrine::testing::has(refused("fc.weight", INFINITY), "the weights of fc"));
 }
 
 TEST_CASE("max_pool_of_relu is ATen's pooling, bit by bit") {

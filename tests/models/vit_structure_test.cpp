@@ -118,6 +118,16 @@ TEST_CASE("weights give their structure, and what they do not tell is said") {
   CHECK(structure_of(weights_of(siglip()), {.image_size = 48, .heads = 2}, "file").structure.image_size == 48);
 }
 
+TEST_CASE("the eps that a card says is taken, and said where it is not the family's") {
+  const Tensors weights = weights_of(structure_of(VitOptions{"", 32, 8, 32, 2, 2, 5, 4}));
+  const auto reading = [&](double eps) { return structure_of(weights, {.heads = 2, .eps = eps}, "file"); };
+  CHECK(reading(0).structure.eps == 1e-6);
+  CHECK(reading(1e-6).notes.empty());
+  CHECK(reading(1e-12).structure.eps == 1e-12);
+  CHECK(reading(1e-12).notes ==
+        std::vector<std::string>{"the LayerNorms' eps is 1e-12 as its card says, not this family's 1e-06"});
+}
+
 TEST_CASE("an unknown architecture is reported separately, not among what the tensors do not show") {
   const VitReading reading = structure_of(weights_of(structure_of(VitOptions{"", 32, 8, 32, 2, 2, 5, 4})),
                                           {.arch = "mine", .heads = 2}, "file");

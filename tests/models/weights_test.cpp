@@ -83,6 +83,13 @@ TEST_CASE("candidates of equal rank, parts without an index and nothing at all a
   CHECK(has(message_of([&] { read_weights(directory / "a.pth"); }), "a.pth: is empty"));
 }
 
+TEST_CASE("only numbers around -of- make a part of a model") {
+  const TemporaryDirectory directory;
+  save_safetensors(directory / "vit-of-mine.safetensors", kTensors);
+  write_whole(directory / "other-00001-of-00002.safetensors", "");
+  CHECK(has(read_weights(directory / "").notes.at(0), "took vit-of-mine.safetensors."));
+}
+
 TEST_CASE("a sharded model is read from its directory and from its index, with a hash over its files' hashes") {
   const TemporaryDirectory directory;
   write_shards(directory, kIndex);

@@ -86,6 +86,20 @@ TEST_CASE("a key that is set overrides config.json, and the difference is noted"
   CHECK_FALSE(teacher.normalisation_recorded);
 }
 
+TEST_CASE("transformers' layer_norm_eps is the network's") {
+  const Folder folder;
+  const at::Tensor x = at::randn({1, 3, 32, 32}) * 1e-3;
+  const auto logits = [&](const char* eps) {
+    folder.describe(text(R"({"model_type": "vit", "layer_norm_eps": )", eps, "}"));
+    OpenedTeacher teacher = folder.open();
+    CHECK(has(all(teacher.notes), "eps") == (std::string(eps) != "1e-06"));
+    return teacher.network->forward(x, {}).logits;
+  };
+  CHECK_FALSE(at::allclose(logits("1e-06"), logits("0.5")));
+  folder.describe(R"({"model_type": "vit", "layer_norm_eps": 0})");
+  CHECK(has(message_of([&] { folder.open(); }), "layer_norm_eps = 0"));
+}
+
 TEST_CASE("the sizes in timm's model_args count before those of the architecture's name") {
   Folder folder;
   folder.options.heads = 0;
@@ -127,6 +141,23 @@ TEST_CASE("weights with Google's names are assumed to have Google's preprocessin
   CHECK_FALSE(google.is_guess);
   CHECK(timm.values.mean != google.values.mean);
   CHECK(timm.is_guess);
+}
+
+TEST_CASE("a name tells the preprocessing by its whole parts, and one that several weights share is an assumption") {
+  const auto usual = [](const char* arch) {
+    VitStructure structure;
+    structure.arch = arch;
+    return usual_preprocessing(structure, "timm");
+  };
+  CHECK(usual("vit_small_patch16_rope_224").family == "RoPE-ViT");  // no "pe"
+  CHECK(usual("vit_small_patch16_rope_224").values.mean == std::vector<double>{0.485, 0.456, 0.406});
+  CHECK_FALSE(usual("vit_small_patch16_rope_224").is_guess);
+  CHECK(usual("beit3_base_patch16_224").family == "BEiT-3");
+  CHECK(usual("vit_large_patch16_dinov3.sat493m").values.mean == std::vector<double>{0.43, 0.411, 0.296});
+  CHECK(usual("vit_large_patch16_dinov3").is_guess);
+  CHECK(usual("vit_base_patch16_224").is_guess);
+  CHECK_FALSE(usual("vit_base_patch16_224.dino").is_guess);
+  CHECK(usual("vit_base_patch16_384.augreg_in1k").values.crop_pct == 1.0);
 }
 
 TEST_CASE("another image size resamples the positions, which is said and recorded") {

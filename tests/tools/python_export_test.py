@@ -9,7 +9,7 @@ import tempfile
 
 import h5py
 import numpy as np
-from reader_support import BIN, check, raises
+from reader_support import BIN, check, limited, raises
 from vitrine_cache import RECIPE, Cache
 from vitrine_cache.export import export
 
@@ -89,6 +89,18 @@ def test_refusals(cache, out):
     check(run.returncode in (2, 3) and run.stderr.count("\n") == 1 and "/dev/null/x: cannot be written (" in run.stderr, run)
 
 
+def test_full_disk(cache, out):
+    """One sentence, and nothing is left behind, wherever the writing stops."""
+    before = sorted(out.iterdir())
+    for name in ("full", "full.h5"):
+        for size in (0, 300, 4000, 50000, 200000):
+            words = [sys.executable, "-m", "vitrine_cache", "export", cache.directory, out / name, "--encoding", "fp32"]
+            run = subprocess.run(words, capture_output=True, text=True, preexec_fn=limited(size))
+            check(run.returncode == 3 and run.stderr == f"vitrine_cache: {out / name}: cannot be written (File too large); check the "
+                  "directory and its free space\n", (name, size, run))
+            check(sorted(out.iterdir()) == before, sorted(out.iterdir()))
+
+
 def test_verify(cache, out):
     """Every kind of damage is one line with its file; C++ finds the same files."""
     run = program("verify", cache.directory)
@@ -119,7 +131,7 @@ def main():
         out = pathlib.Path(name)
         subprocess.run([BIN / "write_cache", out], check=True)
         cache = Cache(out / "cache")
-        for test in (test_hdf5, test_npy, test_refusals, test_verify):
+        for test in (test_hdf5, test_npy, test_refusals, test_full_disk, test_verify):
             test(cache, out)
     print("plain arrays and damage: as they should")
 

@@ -307,6 +307,7 @@ def test_refusals(folder):
         raises(f"epoch = {epoch!r} is not allowed", data.set_epoch, epoch)
     for options in ({"batch_size": 4}, {"shuffle": True}, {"collate_fn": len}):
         raises("is not an option of loader()", functools.partial(loader, data, **options))
+    raises("in_order = False is not allowed; batches come in their order", functools.partial(loader, data, in_order=False))
     for colours, words in ((((.5, .5), (1, 1, 1)), "mean = (0.5, 0.5) is not allowed; expected three numbers"),
                            (((123.7, 116.3, 103.5), (1, 1, 1)), "of colours in 0..1"), (("imagenet", (1, 1, 1)), "mean = 'imagenet'"),
                            (((.5, .5, .5), (.5, 0, .5)), "expected three numbers above 0"),

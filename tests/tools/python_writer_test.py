@@ -13,7 +13,7 @@ import numpy as np
 import torch
 import torchvision
 from python_views_test import extract
-from reader_support import BIN, check, equal_bits, raises
+from reader_support import BIN, check, equal_bits, limited, raises
 from vitrine_cache import Cache, VitrineDataset, Views, Writer, loader, losses, native, normalised, writer
 
 SHA = "5e" * 32
@@ -161,6 +161,50 @@ def test_stopped(cache, out):
     check([e["xxh3"] for e in json.loads((stopped.directory / "shards.json").read_text())["shards"]] == [e["xxh3"] for e in listed[1]])
 
 
+def test_killed(cache, out):
+    """The shards of a writer that was killed before close() are listed by the next one, so that the loss of one is seen."""
+    values = values_for(cache, (5,), "logits", 4)
+    killed = Writer(cache, "logits", (5,), teacher="killed", weights=SHA)
+    for place in killed.missing():
+        killed.put(*place, values[place])
+    directory = killed.directory
+    del killed
+    check(not (directory / "shards.json").exists())
+    for _ in range(2):
+        with Writer(cache, "logits", (5,), teacher="killed", weights=SHA) as again:
+            check(list(again.missing()) == [])
+        names = [each["name"] for each in json.loads((directory / "shards.json").read_text())["shards"]]
+        check(names == sorted(path.name for path in directory.glob("0*.h5")) and len(names) > 1, names)
+    content = (directory / names[-1]).read_bytes()
+    (directory / names[-1]).unlink()
+    lost = subprocess.run([BIN / "vitrine-cache", "verify", cache.directory], capture_output=True, text=True)
+    check(lost.returncode == 1 and names[-1] in lost.stdout, lost)
+    (directory / names[-1]).write_bytes(content)
+
+
+FULL = """import sys
+import numpy as np
+from vitrine_cache import Cache, CacheError, Writer
+try:
+    with Writer(Cache(sys.argv[1]), "logits", (5000,), teacher="full", weights="5e" * 32, encoding="fp32") as made:
+        for place in made.missing():
+            made.put(*place, np.random.default_rng(1).normal(size=(made.cache.plan.group, 5000)))
+except CacheError as problem:
+    print(problem)
+"""
+
+
+def test_full_disk(cache, out):
+    """A shard that does not fit is one sentence, and leaves nothing in part."""
+    for size in (2000, 20000, 60000):
+        run = subprocess.run([sys.executable, "-c", FULL, cache.directory], capture_output=True, text=True, preexec_fn=limited(size))
+        check(run.returncode == 0 and run.stdout.count("\n") == 1 and not run.stderr, run)
+        check("00000.h5: cannot be written (File too large); check the directory and its free space" in run.stdout, run)
+        left = sorted(path.name for path in (cache.directory / "full.5e5e5e5e/logits").iterdir())
+        check(left == ["track.json"], left)
+    shutil.rmtree(cache.directory / "full.5e5e5e5e")
+
+
 def test_left_out(cache, out):
     """Targets of views that were left out are zeros, or the basis's mean, whatever the model said."""
     original = writer.left_out
@@ -197,6 +241,23 @@ def test_refusals(cache, out):
     refused("teacher.mean = [300.0,0.5,0.5] is not allowed", mean=(300, 0.5, 0.5))
     refused("pass 7 of recipes is not complete; there are [0, 1]", passes=[0, 7])
     refused("zstd level 40 is not allowed", level=40)
+    refused("track = 'features.01' is not allowed", "features.01", (4, 5, 5), encoding="fp16")
+    deep = functools.reduce(lambda inner, _: {"more": inner}, range(40), {})
+    fits = functools.reduce(lambda inner, _: {"more": inner}, range(29), {})  # track.json is an object in each shard
+    for architecture, words in (({"dropout": float("nan")}, "JSON"), ({"sizes": {1, 2}}, "JSON"), (deep, "nested too deeply"),
+                                (fits, "nested too deeply")):
+        for encoding in ("uniform", "fp16"):
+            refused(words, architecture=architecture, encoding=encoding)
+    for heads, maps, words in (((0, 3), 3, "a shape of 3 heads does not fit heads = [0, 3]; expected [2, H, W]"),
+                               ((1, 1), 2, "names a head twice")):
+        refused(words, "attention.1", (maps, 3, 4), heads=heads)
+    refused("a shape of 3 heads does not fit the mean", "attention.1", (3, 3, 4), heads_mean=True)
+    refused("a shape of 3 heads does not fit the mean over heads or the rollout", "attention.1", (3, 3, 4), rollout=True)
+    blocked = cache.directory / "blocked.5e5e5e5e"
+    blocked.write_text("")
+    for encoding in ("transform", "fp16"):  # before the calibration
+        refused("cannot be written (", "features.1", (4, 5, 5), teacher="blocked", encoding=encoding)
+    blocked.unlink()
     original = native.library
     try:
         native.library = lambda: None
@@ -272,7 +333,7 @@ def main():
         subprocess.run([BIN / "write_cache", out], check=True)
         for track in (out / "cache").glob("*.aaaaaaaa"):  # only index, plan and recipes
             shutil.rmtree(track)
-        for test in (test_encodings, test_transform, test_stopped, test_left_out, test_refusals):
+        for test in (test_encodings, test_transform, test_stopped, test_killed, test_full_disk, test_left_out, test_refusals):
             test(Cache(out / "cache"), out)
         report = program("verify", out / "cache")
         check("all is well" in report and os.listdir(out / "cache/small.5e5e5e5e/logits"), report)

@@ -3,6 +3,8 @@ import json
 import os
 import pathlib
 import re
+import resource
+import signal
 import sys
 
 import numpy as np
@@ -51,6 +53,14 @@ def raises(words, call, *arguments):
         assert words in str(error), f"{error}\n  lacks: {words}"
         return
     raise AssertionError(f"nothing was raised; expected: {words}")
+
+
+def limited(size):
+    """For subprocess.run(preexec_fn=...): no file may become larger, as on a full disk."""
+    def limit():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+    return limit
 
 
 def equal_bits(a, b):

@@ -50,6 +50,8 @@ class Student:
             model, record = read_student(path)
         except StudentFileError as problem:
             fail(problem)
+        if "vitrine.quantisation" in record:
+            fail(f"{path}: is in 8 bits already; give the file that vitrine-export wrote")
         how = json.loads(record["vitrine.preprocessing"])
         self.path, self.metadata = str(path), record
         self.classes = json.loads(record["vitrine.classes"])
@@ -141,30 +143,53 @@ def tuned(student, model, views, steps, seed, symmetric):
     return out, ranges, f"tuned for {steps} steps: KL to the teacher in 8 bits {before:.4f}, then {after:.4f}"
 
 
-def top1(student, path, folder):
-    """The share of a folder's pictures that the file names right."""
+def labelled_pictures(student, folder):
+    """[(file, class)] of the class folders; what is no picture is left out."""
+    if not os.path.isdir(folder):
+        fail(f"{folder}: is not a folder; give --evaluate one that has a folder of pictures for each class")
     number = {name: i for i, name in enumerate(student.classes)}
-    pictures, labels = [], []
+    found = []
     for entry in sorted(os.scandir(folder), key=lambda one: one.name):
         if not entry.is_dir() or entry.name.startswith("."):
             continue
         if entry.name not in number:
             fail(f"{folder}: the class folder {entry.name} is not among the student's classes")
         for file in sorted(pathlib.Path(entry.path).rglob("*")):
-            if file.is_file() and not file.name.startswith("."):
-                pictures.append(file)
-                labels.append(number[entry.name])
+            if file.is_file() and not file.name.startswith(".") and is_picture(file):
+                found.append((file, number[entry.name]))
+    if not found:
+        fail(f"{folder}: holds no pictures in class folders")
+    return found
+
+
+def is_picture(file):
+    try:
+        with Image.open(file):
+            return True
+    except (OSError, Image.DecompressionBombError):
+        return False
+
+
+def top1(student, path, pictures):
+    """The share of pictures that the file names right, and their number; those that cannot be decoded are left out."""
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     right = count = 0
-    step = student.batch or BATCH
-    for first in range(0, len(pictures), step):
-        crops = np.stack([student.crop(file) for file in pictures[first:first + step]])
-        for batch in student.batches(crops):
-            guesses = session.run(None, {"input": batch})[0].argmax(1)
-            right += int((guesses == labels[first:first + len(guesses)]).sum())
-            count += len(guesses)
+    step, crops, labels = student.batch or BATCH, [], []
+    for file, label in [*pictures, (None, None)]:
+        if file is not None:
+            try:
+                crops.append(student.crop(file))
+                labels.append(label)
+            except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):  # as PIL refuses a damaged file
+                continue
+        if crops and (len(crops) == step or file is None):
+            for batch in student.batches(np.stack(crops)):
+                guesses = session.run(None, {"input": batch})[0].argmax(1)
+                right += int((guesses == labels).sum())
+                count += len(guesses)
+            crops, labels = [], []
     if not count:
-        fail(f"{folder}: holds no pictures in class folders")
+        fail(f"{pictures[0][0].parent}: no picture can be decoded, or there are fewer than the file's batch of {step}")
     return right / count, count
 
 
@@ -214,7 +239,12 @@ def main():
         fail(f"--tune {options.tune} is not allowed; expected at least 1, or nothing")
     if not options.out.parent.is_dir():
         fail(f"{options.out}: its folder does not exist; make it first")
+    if options.out.exists() and not options.out.is_file():
+        fail(f"{options.out}: is not a regular file; name another with -o")
     student = Student(options.student)
+    if options.out.exists() and options.out.samefile(options.student):
+        fail(f"{options.out}: is the student itself; name another file with -o")
+    pictures = labelled_pictures(student, options.evaluate) if options.evaluate else []
     try:
         views = CalibrationViews(student, Cache(options.cache), options.images, options.unlabelled, options.groups, options.seed)
         words = quantise(student, options.out, views, options.tune, options.seed, options.symmetric)
@@ -226,7 +256,7 @@ def main():
         print(words)
     if options.evaluate:
         for name, path in (("FP32", student.path), ("INT8", str(options.out))):
-            share, count = top1(student, path, options.evaluate)
+            share, count = top1(student, path, pictures)
             print(f"{name}: top-1 {100 * share:.2f} % on {count} images")
 
 

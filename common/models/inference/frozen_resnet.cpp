@@ -6,8 +6,10 @@
 #include <ATen/cpu/Utils.h>
 
 #include <algorithm>
+#include <string>
 #include <string_view>
 
+#include "common/base/error.h"
 #include "common/models/autocast.h"
 #include "common/models/device.h"
 #include "common/models/head.h"
@@ -68,6 +70,14 @@ bool fuses(at::ScalarType type, at::Device device) {
          c10::Dispatcher::singleton().findSchema({"mkldnn::_convolution_pointwise_", "binary"}).has_value();
 }
 
+/// A fused ReLU and max_pool_of_relu() can make a number of one that is none, so that the logits would not show it.
+void check_finite(const at::Tensor& values, const std::string& layer) {
+  if (at::isfinite(values).all().item<bool>()) return;
+  throw Error(ErrorKind::kInput,
+              {.what = text("the weights of ", layer, ", with its BatchNorm folded in if there is one, are not finite"),
+               .remedy = "take weights of an earlier step; the training diverged"});
+}
+
 }  // namespace
 
 bool computes_natively(at::ScalarType type, at::Device device) {
@@ -92,11 +102,13 @@ FrozenResNet::FrozenResNet(const Tensors& weights, at::Device device, const Froz
   }
   const auto own = [&](const char* name) { return weights.at(name).to(device, at::kFloat, false, true); };
   head_weight_ = own("fc.weight"), head_bias_ = own("fc.bias");
+  for (const at::Tensor& values : {head_weight_, head_bias_}) check_finite(values, "fc");
 }
 
 FrozenResNet::Convolution FrozenResNet::frozen(const Tensors& weights, const ConvolutionLayer& layer,
                                                std::int64_t& height, std::int64_t& width) const {
   const FoldedConvolution folded = fold(weights, layer);
+  for (const at::Tensor& values : {folded.weight, folded.bias}) check_finite(values, layer.name);
   Convolution out{folded.weight.to(device_, options_.type).contiguous(at::MemoryFormat::ChannelsLast),
                   folded.bias.to(device_, options_.type),
                   {layer.stride, layer.stride},

@@ -35,6 +35,7 @@ bool computes_natively(at::ScalarType type, at::Device device);
 class FrozenResNet {
  public:
   /// `weights`: those of a ResNet of common/models/resnet.h (state_dict()), FP32 on any device; they are copied.
+  /// Throws Error (kInput, without a path) for weights that are not finite.
   FrozenResNet(const Tensors& weights, at::Device device, const FrozenOptions& options = {});
 
   /// x: [N, 3, H, W] on the device, any floating-point type and memory format; channels-last of the own type avoids a

@@ -190,6 +190,9 @@ class Reader {
              "norm.weight and fc_norm.weight are both missing");
     const bool post_mlp_norm = s_.mlp_norm && s_.mlp == VitMlp::kPlain;  // BEiT-3
     s_.eps = s_.norm_pre || is_dinov3() || post_mlp_norm ? 1e-5 : 1e-6;
+    if (hints_.eps <= 0 || hints_.eps == s_.eps) return;
+    notes_.push_back(text("the LayerNorms' eps is ", hints_.eps, " as its card says, not this family's ", s_.eps));
+    s_.eps = hints_.eps;
   }
 
   void read_pooling() {

@@ -21,6 +21,7 @@ struct VitHints {
   int heads = 0, classes = 0;
   std::string activation;  ///< "gelu", "gelu_tanh", "quick_gelu" or "silu"
   std::string pooling;     ///< "class" or "mean", where the network has a class token and no attention pool
+  double eps = 0;          ///< of all LayerNorms; 0: the family's
 };
 
 struct VitReading {

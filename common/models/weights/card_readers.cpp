@@ -80,7 +80,7 @@ std::vector<std::string> names_of(const CardFields& fields, const char* key) {
 
 void say_eps(const CardFields& fields, TeacherCard& card) {
   const auto eps = fields.number("layer_norm_eps");
-  if (eps && (*eps < 0 || *eps > 1)) fields.refuse("layer_norm_eps", *fields.find("layer_norm_eps"), "0 to 1");
+  if (eps && (*eps < 1e-12 || *eps > 1)) fields.refuse("layer_norm_eps", *fields.find("layer_norm_eps"), "1e-12 to 1");
   say(card.norm_eps, eps);
 }
 

@@ -25,7 +25,7 @@ std::optional<std::string> license_of_readme(const std::string& readme);
 /// A list of names, or an object with names by number, where "" stands for those that are absent; empty if the key is.
 /// Throws Error.
 std::vector<std::string> names_of(const CardFields& fields, const char* key);
-/// Throws Error unless it is 0 to 1.
+/// Throws Error unless it is 1e-12 to 1.
 void say_eps(const CardFields& fields, TeacherCard& card);
 /// Checks the triplets' range. Throws Error.
 void say_colours(const CardFields& config, const char* mean, const char* std, TeacherCard& card);

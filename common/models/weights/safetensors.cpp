@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstring>
 #include <fstream>
 #include <limits>
@@ -240,7 +241,8 @@ void save_safetensors(const std::filesystem::path& path, const Tensors& tensors,
       out.write(static_cast<const char*>(source.tensor.data_ptr()),
                 static_cast<std::streamsize>(source.tensor.nbytes()));
     out.close();
-    if (!out) fail(path.string(), ": cannot be written; check its disk");
+    if (!out)
+      fail_system(errno, path.string(), "cannot be written", "make room on its disk, or give a writable folder");
   });
 }
 

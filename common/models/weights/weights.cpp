@@ -49,7 +49,9 @@ bool has_torch_ending(const std::string& name) {
 
 /// "model-00001-of-00002.safetensors", which counts only through its index.
 bool is_shard(const std::string& name) {
-  return name.find("-of-") != std::string::npos;
+  constexpr std::string_view kForm = "-00000-of-00000";
+  const auto fits = [](char form, char found) { return form == '0' ? found >= '0' && found <= '9' : found == form; };
+  return std::ranges::search(name, kForm, [&](char found, char form) { return fits(form, found); }).size() > 0;
 }
 
 bool is_candidate(const std::string& name, std::string_view pattern) {

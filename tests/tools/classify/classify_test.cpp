@@ -2,6 +2,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -223,6 +224,24 @@ TEST_CASE("only a ResNet is explained, and a folder that cannot be made is refus
     CHECK(std::ranges::count(result.output, '\n') == 1);
   }
   CHECK_FALSE(std::filesystem::exists(gallery.root / "out"));
+}
+
+TEST_CASE("a student whose logits are not finite gives no answer, whatever computes them") {
+  const Gallery gallery;
+  for (const auto& [name, value] : {std::pair{"bn1.running_var", -1.0}, {"fc.weight", double{NAN}}}) {
+    Tensors weights = read_student(gallery.student).weights;
+    weights.at(name) = weights.at(name).clone();
+    weights.at(name).view({-1})[0] = value;
+    save_safetensors(gallery.root / "bad.safetensors", weights, resnet_record().metadata());
+    for (const char* how : {"", " --precision bf16", " --json"}) {
+      const CommandResult result = gallery.classify(text("bad.safetensors pictures", how));
+      CAPTURE(result.output);
+      CHECK(result.exit_code == 2);
+      CHECK(result.output.starts_with("vitrine-classify: bad.safetensors: "));
+      CHECK(has(result.output, "not finite"));
+      CHECK(std::ranges::count(result.output, '\n') == 1);
+    }
+  }
 }
 
 TEST_CASE("bad input gives one sentence and exit code 2") {

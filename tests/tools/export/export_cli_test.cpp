@@ -1,6 +1,8 @@
 // vitrine-export's command line: destinations and bad input.
 #include <ATen/ATen.h>
 
+#include <sys/stat.h>
+
 #include <algorithm>
 
 #include "tests/support/message.h"
@@ -78,6 +80,37 @@ TEST_CASE("bad input gives one sentence and exit code 2, and writes nothing") {
   }
   for (const char* name : {"student.onnx", "student.pth", "one", "student-timm", "exported"})
     CHECK_FALSE(shell.there(name));
+}
+
+TEST_CASE("a file that cannot be written whole gives one sentence that names it, and leaves nothing behind") {
+  const Shell shell;
+  for (const char* format : {"safetensors", "pth", "onnx", "torchscript"})
+    for (const char* blocks : {"0", "1", "40"}) {  // of 512 bytes; its signal would kill the process
+      CAPTURE(format);
+      CAPTURE(blocks);
+      const CommandResult result =
+          run(text("trap '' XFSZ; ulimit -f ", blocks, "; cd '", shell.root.path().string(), "' && '",
+                   executable("vitrine-export"), "' weights.safetensors -o out/made --format ", format));
+      CAPTURE(result.output);
+      CHECK(result.exit_code == 3);
+      CHECK(result.output ==
+            "vitrine-export: out/made: cannot be written (File too large); make room on its disk, or "
+            "give a writable folder\n");
+      CHECK(std::filesystem::is_empty(shell.root / "out"));
+    }
+}
+
+TEST_CASE("what is there and is not a file is never replaced by one") {
+  const Shell shell;
+  REQUIRE(::mkfifo((shell.root / "pipe").c_str(), 0600) == 0);
+  std::filesystem::create_symlink("pipe", shell.root / "link");
+  for (const char* name : {"pipe", "link"}) {
+    const CommandResult result = shell(text("weights.safetensors --format onnx -o ", name));
+    CAPTURE(result.output);
+    CHECK(result.exit_code == 2);
+    CHECK(has(result.output, text(name, ": is not a regular file")));
+    CHECK(std::filesystem::is_fifo(shell.root / name));
+  }
 }
 
 TEST_CASE("help fits on a screen") {

@@ -50,11 +50,11 @@ def random_statistics(model):
     return model
 
 
-def save(model, arch, path, width=64):
+def save(model, arch, path, width=64, **more):
     record = {"format": "pt", "vitrine.kind": "resnet", "vitrine.arch": arch, "vitrine.width": str(width), "vitrine.size": str(SIZE),
               "vitrine.mean": json.dumps(MEAN), "vitrine.std": json.dumps(STD), "vitrine.crop_pct": "0.9",
               "vitrine.precision": "fp32", "vitrine.classes": json.dumps(NAMES), "vitrine.class_count": str(CLASSES),
-              "vitrine.step": "7", "vitrine.selection": "last"}
+              "vitrine.step": "7", "vitrine.selection": "last", **{f"vitrine.{key}": value for key, value in more.items()}}
     safetensors.torch.save_file(model.state_dict(), path, record)
 
 
@@ -193,6 +193,10 @@ def check_timm_folder(model, weights, folder):
     """A folder that timm opens by itself."""
     export(weights, "--format", "safetensors,pth", "--names", "timm", "-o", folder)
     here = folder / "student-timm"
+    for _ in range(2):  # the second time the directory is there
+        export(weights, "--format", "safetensors", "--names", "timm", "-o", folder / "mine")
+        assert sorted(path.relative_to(folder / "mine").as_posix() for path in (folder / "mine").rglob("*.*")) == [
+            "student-timm/config.json", "student-timm/model.safetensors"]
     assert {path.name for path in here.iterdir()} == {"model.safetensors", "pytorch_model.bin", "config.json"}
     theirs = timm.create_model(f"local-dir:{here}", pretrained=True).eval()
     x = torch.randn(2, 3, SIZE, SIZE)
@@ -203,6 +207,25 @@ def check_timm_folder(model, weights, folder):
     assert data["crop_pct"] == 0.9 and data["interpolation"] == "bicubic", data
 
 
+def blocks_of_page():
+    page = (pathlib.Path(os.environ["VITRINE_SOURCE"]) / "tools/DEPLOY.md").read_text().split("\n## TVM\n")[0]  # tvm_test.py
+    return re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+
+
+def classified(weights, picture):
+    """vitrine-classify's guesses, best first."""
+    program = os.path.join(os.environ["VITRINE_BIN"], "vitrine-classify")
+    return json.loads(subprocess.run([program, weights, picture, "--json", "--top", str(CLASSES)], check=True,
+                                     stdout=subprocess.PIPE).stdout)["top"]
+
+
+def probabilities(top):
+    out = torch.zeros(CLASSES)
+    for guess in top:
+        out[guess["index"]] = guess["probability"]
+    return out
+
+
 @torch.no_grad()
 def check_page(model, weights, folder):
     """The Python of tools/DEPLOY.md, run as it stands, and vitrine-classify on the same picture."""
@@ -210,10 +233,9 @@ def check_page(model, weights, folder):
     export(weights, "--format", "pth", "--names", "timm", "-o", folder)
     pixels = numpy.random.default_rng(1).integers(0, 256, (90, 123, 3), dtype=numpy.uint8)
     PIL.Image.fromarray(pixels).resize((200, 150)).save(folder / "photo.jpg")
-    page = (pathlib.Path(os.environ["VITRINE_SOURCE"]) / "tools/DEPLOY.md").read_text().split("\n## TVM\n")[0]  # tvm_test.py
     names, found = {}, []
     with contextlib.chdir(folder), contextlib.redirect_stdout(io.StringIO()):
-        for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
+        for block in blocks_of_page():
             exec(block, names)
             if "logits" in names:
                 found.append(torch.as_tensor(numpy.asarray(names.pop("logits"))))
@@ -222,14 +244,35 @@ def check_page(model, weights, folder):
     assert len(found) == 4, len(found)
     for logits in found:
         difference("DEPLOY.md", logits, model(x))
-    program = os.path.join(os.environ["VITRINE_BIN"], "vitrine-classify")
-    said = json.loads(subprocess.run([program, weights, folder / "photo.jpg", "--json", "--top", str(CLASSES)], check=True,
-                                     stdout=subprocess.PIPE).stdout)
-    assert [guess["class"] for guess in said["top"]] == [NAMES[i] for i in model(x)[0].argsort(descending=True)]
-    ours = torch.zeros(CLASSES)
-    for guess in said["top"]:
-        ours[guess["index"]] = guess["probability"]
-    difference("vitrine-classify", ours, model(x).softmax(1)[0])
+    top = classified(weights, folder / "photo.jpg")
+    assert [guess["class"] for guess in top] == [NAMES[i] for i in model(x)[0].argsort(descending=True)]
+    difference("vitrine-classify", probabilities(top), model(x).softmax(1)[0])
+
+
+@torch.no_grad()
+def check_decoding(model, arch, folder):
+    """The page's input and vitrine-classify's of a rotated picture and of one in 16-bit grey, decoded either way."""
+    random_numbers = numpy.random.default_rng(2)
+    exif = PIL.Image.Exif()
+    exif[0x0112] = 6
+    colours = random_numbers.integers(0, 256, (90, 123, 3), dtype=numpy.uint8)
+    PIL.Image.fromarray(colours).resize((200, 150)).save(folder / "rotated.jpg", exif=exif)
+    PIL.Image.fromarray(random_numbers.integers(0, 65536, (80, 100), dtype=numpy.uint16)).save(folder / "grey.png")
+    names, outputs = {}, {}
+    exec(blocks_of_page()[0], names)
+    for orientation, grey in (("ignore", "clip"), ("apply", "scale")):
+        weights = folder / f"{orientation}.safetensors"
+        save(model, arch, weights, exif_orientation=orientation, grey16=grey)
+        export(weights, "--format", "safetensors", "-o", folder / "out.safetensors")
+        with safetensors.safe_open(folder / "out.safetensors", "pt") as file:
+            how = json.loads(file.metadata()["vitrine.preprocessing"])
+        for picture in ("rotated.jpg", "grey.png"):
+            x = torch.from_numpy(names["normalised"](names["clean_crop"](folder / picture, how), how))
+            found = probabilities(classified(weights, folder / picture))
+            difference(f"{picture}, {orientation}, {grey}", found, model(x).softmax(1)[0])
+            outputs.setdefault(picture, []).append(found)
+    for picture, (one, other) in outputs.items():
+        assert (one - other).abs().max() > 10 * LIMIT, f"{picture} proves nothing"
 
 
 def main():
@@ -246,6 +289,7 @@ def main():
             check_timm_folder(model, weights, folder)
             if arch == "resnet18":
                 check_page(model, weights, folder)
+                check_decoding(model, arch, folder)
             print(f"{arch}: largest differences", {name: f"{value:.2g}" for name, value in worst.items()})
 
 

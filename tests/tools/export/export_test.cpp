@@ -75,10 +75,11 @@ TEST_CASE("a file says how a picture becomes its input, and where it is from") {
   const auto metadata = [&] { return read_onnx(export_student(request)[0].path).metadata; };
   const std::map<std::string, std::string> found = metadata();
   CHECK(found.at("vitrine.classes") == R"(["ant","bee","cat"])");
-  CHECK(found.at("vitrine.preprocessing") ==
-        R"({"size":32,"resize_shorter_side":35,"crop":"center","interpolation":"bicubic","antialias":true,)"
-        R"("colours":"RGB","mean":[0.485,0.456,0.406],"std":[0.229,0.224,0.225],)"
-        R"("input":"float32 [N, 3, H, W]: (value / 255 - mean) / std"})");
+  CHECK(
+      found.at("vitrine.preprocessing") ==
+      R"({"size":32,"resize_shorter_side":35,"crop":"center","interpolation":"bicubic","antialias":true,)"
+      R"("colours":"RGB","exif_orientation":"ignore","grey16":"clip","mean":[0.485,0.456,0.406],"std":[0.229,0.224,0.225],)"
+      R"("input":"float32 [N, 3, H, W]: (value / 255 - mean) / std"})");
   CHECK(has(found.at("vitrine.origin"), sha256_of_weights(exporting.file())));
   CHECK_FALSE(has(found.at("vitrine.origin"), exporting.root.path().string()));
   request.graph.input = GraphInput::kUint8;
@@ -101,6 +102,15 @@ TEST_CASE("graphs may take bytes, a fixed number of pictures or any size") {
   request.graph.dynamic_size = false;
   request.graph.batch = 4;
   CHECK(shape() == "4 32 32 3 ");
+}
+
+TEST_CASE("bytes are normalised by whole numbers and fractions alike") {
+  const Exporting exporting;
+  StoredStudent student = read_student(exporting.file());
+  student.record.mean = {0.5, 0, 1}, student.record.stddev = {1, 0.25, 1e-3};
+  const Forward forward =
+      write_torchscript(student, {.input = GraphInput::kUint8}, exporting.root / "whole.torchscript.pt");
+  CHECK(forward(at::zeros({1, 32, 32, 3}, at::kByte)).sizes() == at::IntArrayRef{1, 3});
 }
 
 TEST_CASE("the same student gives the same bytes in every format") {

@@ -66,6 +66,10 @@ def metadata(path):
 def test_models(folder):
     """The file is a quarter as large, quantised per channel, says what the student says, and computes almost the same."""
     views = vitrine_cache.Views(folder / "images", vitrine_cache.Cache(folder / "cache"), SIZE)
+    first = min((folder / "images").iterdir())
+    (first / "notes.txt").write_text("no picture")
+    whole = next(path for path in first.iterdir() if path.suffix == ".jpg").read_bytes()
+    (first / "cut.jpg").write_bytes(whole[:len(whole) // 2])
     for name in ("student", "bytes"):
         run = quantise(folder, f"{name}.onnx", "-o", "int8.onnx", "--cache", "cache", "--images", "images", "--groups", 3,
                        "--evaluate", "images")
@@ -213,6 +217,7 @@ def test_refusals(folder):
     for words, sentence in ((["absent.onnx", *good], "absent.onnx: is not a file"),
                             (["text.onnx", *good], "text.onnx: cannot be read as ONNX"),
                             (["other.onnx", *good], "does not record its preprocessing"),
+                            (["int8.onnx", *good], "is in 8 bits already"),
                             (["student.onnx", *good, "--groups", "0"], "--groups 0"),
                             (["student.onnx", "--cache", "empty", "--images", "images"], "empty"),
                             (["student.onnx", "--cache", "cache", "--images", "empty"], "empty"),
@@ -223,6 +228,20 @@ def test_refusals(folder):
         assert run.returncode == 2 and sentence in run.stderr, (words, run.returncode, run.stderr)
         assert run.stderr.startswith("quantise: ") and run.stderr.count("\n") == 1, run.stderr
         assert not (folder / "new.onnx").exists()
+    (folder / "strange/zebra").mkdir(parents=True)
+    for words, sentence in ((["nowhere"], "nowhere: is not a folder"), (["empty"], "empty: holds no pictures"),
+                            (["strange"], "the class folder zebra is not among")):  # before the work
+        run = quantise(folder, "student.onnx", *good, "-o", "new.onnx", "--evaluate", *words)
+        assert run.returncode == 2 and sentence in run.stderr and run.stderr.count("\n") == 1, run.stderr
+        assert not (folder / "new.onnx").exists()
+    before = (folder / "student.onnx").read_bytes()
+    (folder / "same.onnx").symlink_to("student.onnx")
+    os.mkfifo(folder / "pipe")
+    for out, sentence in (("student.onnx", "is the student itself"), ("same.onnx", "is the student itself"),
+                          ("pipe", "is not a regular file")):
+        run = quantise(folder, "student.onnx", *good, "-o", out)
+        assert run.returncode == 2 and sentence in run.stderr and run.stderr.count("\n") == 1, run.stderr
+    assert (folder / "student.onnx").read_bytes() == before and not (folder / "pipe").is_file()
     run = quantise(folder, "student.onnx", *good, "-o", "nowhere/new.onnx")
     assert run.returncode == 2 and "its folder does not exist" in run.stderr, run.stderr
 

@@ -41,6 +41,7 @@ std::vector<Guess> likeliest(const at::Tensor& probabilities, std::size_t top) {
 
 Classifier::Classifier(const StoredStudent& student, at::Device device, const std::string& precision)
     : record_(student.record),
+      file_(student.file.string()),
       device_(device),
       precision_(precision.empty() ? student.record.precision : precision),
       scope_(precision_, device, "--precision"),
@@ -48,8 +49,12 @@ Classifier::Classifier(const StoredStudent& student, at::Device device, const st
   if (!(record_.crop_pct > 0)) fail(student.file.string(), ": its crop_pct is 0; expected a share in (0, 1]");
   if (network_.resnet() == nullptr || !device.is_cpu()) return;
   const auto size = static_cast<std::int64_t>(record_.size);
-  frozen_.emplace(student.weights, device,
-                  FrozenOptions{.type = compute_type(precision_), .shape = {kUsualBatch, size, size}});
+  try {
+    frozen_.emplace(student.weights, device,
+                    FrozenOptions{.type = compute_type(precision_), .shape = {kUsualBatch, size, size}});
+  } catch (const Error& error) {
+    throw error.at({.path = file_});
+  }
   if (!frozen_->fused()) frozen_.reset();
 }
 
@@ -86,6 +91,15 @@ at::Tensor Classifier::logits_of(const at::Tensor& x) {
   return network_.forward(x).logits;
 }
 
+void Classifier::check_finite(const at::Tensor& logits) const {
+  if (at::isfinite(logits).all().item<bool>()) return;
+  throw Error(ErrorKind::kInput,
+              {.path = file_,
+               .what = "its logits are not finite numbers",
+               .remedy = precision_ == "fp32" ? "take weights of an earlier step; the training diverged"
+                                              : "try --precision fp32, or weights of an earlier step"});
+}
+
 std::vector<ClassifiedPicture> Classifier::classify(std::span<const std::filesystem::path> paths, std::size_t top) {
   std::vector<ClassifiedPicture> out(paths.size());
   tbb::parallel_for(std::size_t{0}, paths.size(), [&](std::size_t i) { out[i] = read(paths[i]); });
@@ -96,7 +110,8 @@ std::vector<ClassifiedPicture> Classifier::classify(std::span<const std::filesys
   with_torch_errors({"classification", "close other programs", ""}, [&] {
     const at::NoGradGuard no_grad;
     const at::Tensor x = input_of(crops);
-    const at::Tensor probabilities = at::softmax(logits_of(x).to(at::kCPU, at::kDouble), 1);
+    const at::Tensor logits = logits_of(x).to(at::kCPU, at::kDouble), probabilities = at::softmax(logits, 1);
+    check_finite(logits);
     std::int64_t row = 0;
     for (ClassifiedPicture& picture : out)
       if (picture.error.empty()) picture.guesses = likeliest(probabilities[row++], top);

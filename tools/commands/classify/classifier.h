@@ -34,11 +34,12 @@ struct ClassifiedPicture {
 /// student's precision. Not thread-safe; decodes in parallel.
 class Classifier {
  public:
-  /// `device`: from select_device(). `precision`: instead of the recorded one; empty: that one.
+  /// Throws Error for weights that are not finite. `device`: from select_device(). `precision`: instead of the recorded
+  /// one; empty: that one.
   Classifier(const StoredStudent& student, at::Device device, const std::string& precision);
 
   /// One result per path, in their order, with the `top` likeliest classes or as many as there are. The paths are one
-  /// batch. Throws Error if memory runs out, never for a picture.
+  /// batch. Throws Error if memory runs out or a logit is not finite, never for a picture.
   std::vector<ClassifiedPicture> classify(std::span<const std::filesystem::path> paths, std::size_t top);
 
   /// The clean crop of a picture at any size; throws Error if it cannot be read. Thread-safe.
@@ -52,8 +53,10 @@ class Classifier {
  private:
   ClassifiedPicture read(const std::filesystem::path& path) const;
   at::Tensor logits_of(const at::Tensor& x);
+  void check_finite(const at::Tensor& logits) const;
 
   WeightsRecord record_;
+  std::string file_;
   at::Device device_;
   std::string precision_;
   PrecisionScope scope_;

@@ -28,6 +28,8 @@ std::map<std::string, std::string> description_of(const StoredStudent& student, 
   preprocessing["interpolation"] = "bicubic";
   preprocessing["antialias"] = true;
   preprocessing["colours"] = "RGB";
+  preprocessing["exif_orientation"] = record.decoding.apply_orientation ? "apply" : "ignore";
+  preprocessing["grey16"] = record.decoding.scale_grey16 ? "scale" : "clip";
   preprocessing["mean"] = record.mean;
   preprocessing["std"] = record.stddev;
   preprocessing["input"] = input == GraphInput::kUint8 ? "uint8 [N, H, W, 3]; the graph normalises"

@@ -18,8 +18,8 @@ enum class GraphInput : std::uint8_t {
 };
 
 /// WeightsRecord::metadata(), and as JSON:
-///  vitrine.preprocessing  {"size", "resize_shorter_side", "crop", "interpolation", "antialias", "colours", "mean",
-///                          "std", "input"}: from a picture to the graph's input
+///  vitrine.preprocessing  {"size", "resize_shorter_side", "crop", "interpolation", "antialias", "colours",
+///                          "exif_orientation", "grey16", "mean", "std", "input"}: from a picture to the graph's input
 ///  vitrine.origin         {"weights", "sha256", "vitrine"}: name and SHA-256 of the file that was exported, version
 std::map<std::string, std::string> description_of(const StoredStudent& student, GraphInput input);
 

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <optional>
 
 #include "common/base/error.h"
@@ -42,11 +43,16 @@ bool has_graph(ExportFormat format) {
   return format == ExportFormat::kOnnx || format == ExportFormat::kTorchscript;
 }
 
+bool timm_only(const ExportRequest& request) {
+  return request.names == TensorNaming::kTimm &&
+         std::ranges::all_of(request.formats, [](ExportFormat format) { return timm_name(format) != nullptr; });
+}
+
 // Where the files go.
 class Destination {
  public:
   Destination(const ExportRequest& request, const StoredStudent& student) : request_(request) {
-    if (!request.out.empty() && directory_exists(request.out))
+    if (!request.out.empty() && (directory_exists(request.out) || timm_only(request)))
       folder_ = request.out;
     else if (request.out.empty())
       folder_ = directory_exists(request.model) ? RunFiles(request.model).exported() : student.file.parent_path();
@@ -57,8 +63,8 @@ class Destination {
 
   fs::path of(ExportFormat format) const {
     const char* timm = request_.names == TensorNaming::kTimm ? timm_name(format) : nullptr;
-    if (timm != nullptr) return (folder_ ? *folder_ / kTimmFolder : fs::path(request_.out)) / timm;
-    return folder_ ? *folder_ / plain_name(format) : fs::path(request_.out);
+    if (!folder_) return request_.out;
+    return timm != nullptr ? *folder_ / kTimmFolder / timm : *folder_ / plain_name(format);
   }
 
  private:

@@ -24,8 +24,8 @@ struct ExportRequest {
   std::string model;  ///< a run's directory or a file (read_student)
   WeightsChoice weights = WeightsChoice::kAuto;
   std::vector<ExportFormat> formats;  ///< at least one
-  /// The file of the one format, or an existing directory for files of the default names; empty: RUN/exported, or the
-  /// directory of the file.
+  /// The file of the one format, or an existing directory for files of the default names; with kTimm the directory of
+  /// the folder student-timm, which is made; empty: RUN/exported, or the directory of the file.
   std::string out;
   TensorNaming names = TensorNaming::kTorchvision;
   GraphOptions graph;

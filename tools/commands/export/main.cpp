@@ -66,7 +66,8 @@ int run(int count, char** arguments) {
       .repeatable()
       .comma_separated();
   line.add_option("-o,--out", request.out,
-                  "the file, or an existing directory; by default RUN/exported/student.SUFFIX, or beside the file")
+                  "the file, or an existing directory (with --names timm any); by default "
+                  "RUN/exported/student.SUFFIX, or beside the file")
       .type_name("FILE");
   line.add_option("--weights", weights,
                   "of a run: best, last, or raw (the last checkpoint's, never averaged); auto: best, else last")

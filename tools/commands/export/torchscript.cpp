@@ -1,9 +1,8 @@
 // The TorchScript format: the modules are registered by name, and the forward is compiled from source.
+#include <torch/csrc/jit/serialization/export.h>
 #include <torch/script.h>
 #include <ATen/ATen.h>
 
-#include <cerrno>
-#include <fstream>
 #include <map>
 #include <memory>
 #include <sstream>
@@ -14,6 +13,7 @@
 #include "common/models/autocast.h"
 #include "common/models/inference/fold.h"
 #include "common/models/inference/layers.h"
+#include "tools/commands/export/archive_file.h"
 #include "tools/commands/export/formats.h"
 
 namespace vitrine {
@@ -77,7 +77,7 @@ class ForwardSource {
     const auto constant = [&](const std::vector<double>& colours) {
       std::ostringstream list;
       list.precision(17);
-      for (const double colour : colours) list << (list.tellp() > 0 ? ", " : "") << colour;
+      for (const double colour : colours) list << (list.tellp() > 0 ? ", " : "") << std::showpoint << colour;
       return text("torch.reshape(torch.tensor([", list.str(), "], dtype=", single, ", device=x.device), [1, 3, 1, 1])");
     };
     line("    x = torch.permute(x, [0, 3, 1, 2]).to(", single, ")");
@@ -121,10 +121,10 @@ Forward write_torchscript(const StoredStudent& student, const GraphOptions& opti
   const auto unit = std::make_shared<torch::jit::CompilationUnit>();
   ScriptModule module = module_of(student.weights, "", unit);
   module.define(ForwardSource().of(layers_of(student.weights), student.record, options.input));
-  std::ofstream file(path, std::ios::binary);
-  module.save(file, {{kRecordEntry, as_json(description_of(student, options.input))}});
+  ArchiveFile file(path);
+  torch::jit::ExportModule(module, [&](const void* bytes, std::size_t size) { return file.write(bytes, size); },
+                           {{kRecordEntry, as_json(description_of(student, options.input))}});
   file.close();
-  if (!file) fail_system(errno, path.string(), "cannot be written", "make room on its disk, or give a writable folder");
   return forward_of_module(path, student.record, options.input);
 }
 

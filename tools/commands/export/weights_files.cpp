@@ -3,8 +3,6 @@
 
 #include <caffe2/serialize/inline_container.h>
 
-#include <cerrno>
-#include <fstream>
 #include <memory>
 #include <string_view>
 
@@ -12,6 +10,7 @@
 #include "common/kernels/normalise.h"
 #include "common/models/weights/load.h"
 #include "common/models/weights/weights.h"
+#include "tools/commands/export/archive_file.h"
 #include "tools/commands/export/formats.h"
 
 namespace vitrine {
@@ -110,11 +109,9 @@ std::string pickled(const Tensors& tensors) {
 }
 
 void write_archive(const Tensors& tensors, const std::string& record, const std::filesystem::path& path) {
-  std::ofstream file(path, std::ios::binary);
-  caffe2::serialize::PyTorchStreamWriter writer([&](const void* bytes, std::size_t size) {
-    file.write(static_cast<const char*>(bytes), static_cast<std::streamsize>(size));
-    return file ? size : 0;
-  });
+  ArchiveFile file(path);
+  caffe2::serialize::PyTorchStreamWriter writer(
+      [&](const void* bytes, std::size_t size) { return file.write(bytes, size); });
   const std::string pickle = pickled(tensors);
   writer.writeRecord("data.pkl", pickle.data(), pickle.size());
   writer.writeRecord("byteorder", "little", 6);
@@ -124,7 +121,6 @@ void write_archive(const Tensors& tensors, const std::string& record, const std:
   writer.writeRecord(kRecordEntry, record.data(), record.size());
   writer.writeEndOfFile();
   file.close();
-  if (!file) fail_system(errno, path.string(), "cannot be written", "make room on its disk, or give a writable folder");
 }
 
 }  // namespace

@@ -18,6 +18,7 @@ from .container import CHECKSUM_BYTES, CHUNK, DATASET, HEADER, ITEM_BYTES, MAGIC
 from .errors import InputError, system_error
 
 ZSTD_FILTER, LEAST_USER_BLOCK = 32015, 512
+SUPERBLOCK_BYTES, MASK = 44, 2**32 - 1  # of HDF5's superblock before its checksum; of 32 bits
 
 
 class NewDataset(NamedTuple):
@@ -60,23 +61,19 @@ def write_container(path: Path, datasets: Sequence[NewDataset], text: bytes, req
     table_bytes = (HEADER.itemsize + DATASET.itemsize * len(datasets) + CHUNK.itemsize * sum(len(d.frames) for d in datasets) +
                    len(text) + CHECKSUM_BYTES)
     user_block = max(LEAST_USER_BLOCK, 1 << (table_bytes - 1).bit_length())
-    part = path.with_name(f"{path.name}.part.{socket.gethostname()}.{os.getpid()}.{secrets.token_hex(8)}.0")
     try:
-        places = _write_hdf5(part, datasets, text, user_block)
-        content = bytearray(part.read_bytes())
+        content, places = _hdf5_file(datasets, text, user_block)
         table = _table(content, datasets, places, text, table_bytes, user_block, required_flags)
         content[:len(table)] = table
-        publish(path, bytes(content), part)
+        publish(path, bytes(content))
     except OSError as problem:
         raise system_error(problem, path, "cannot be written", "check the directory and its free space") from None
-    finally:
-        part.unlink(missing_ok=True)
     return FileRecord(path.name, len(content), f"{xxh3(bytes(content)):016x}")
 
 
-def publish(path: Path, content: bytes, part: Path | None = None, replace: bool = False) -> None:
+def publish(path: Path, content: bytes, replace: bool = False) -> None:
     """Writes a file aside, flushes it to disk and renames it. OSError."""
-    part = part or path.with_name(f"{path.name}.part.{socket.gethostname()}.{os.getpid()}.{secrets.token_hex(8)}.0")
+    part = path.with_name(f"{path.name}.part.{socket.gethostname()}.{os.getpid()}.{secrets.token_hex(8)}.0")
     try:
         with open(part, "wb") as file:
             file.write(content)
@@ -94,8 +91,8 @@ def publish(path: Path, content: bytes, part: Path | None = None, replace: bool 
             os.close(directory)
 
 
-def _write_hdf5(path: Path, datasets: Sequence[NewDataset], text: bytes, user_block: int) -> list[list[int]]:
-    """The places of all chunks as HDF5 reports them."""
+def _hdf5_file(datasets: Sequence[NewDataset], text: bytes, user_block: int) -> tuple[bytearray, list[list[int]]]:
+    """The file, made in memory, as HDF5 ends the program where a disk is full; and the places of all chunks as HDF5 reports them."""
     h5py = hdf5()
     types = {"<f4": h5py.h5t.IEEE_F32LE, "<f2": h5py.h5t.IEEE_F16LE, "|i1": h5py.h5t.STD_I8LE, "|u1": h5py.h5t.STD_U8LE,
              "<i2": h5py.h5t.STD_I16LE, "<u2": h5py.h5t.STD_U16LE, "<u4": h5py.h5t.STD_U32LE}
@@ -103,7 +100,8 @@ def _write_hdf5(path: Path, datasets: Sequence[NewDataset], text: bytes, user_bl
     creation.set_userblock(user_block)
     creation.set_obj_track_times(False)
     access.set_libver_bounds(h5py.h5f.LIBVER_V110, h5py.h5f.LIBVER_V110)
-    file = h5py.h5f.create(os.fsencode(path), h5py.h5f.ACC_EXCL, creation, access)
+    access.set_fapl_core(1 << 20, backing_store=False)
+    file = h5py.h5f.create(b"in memory", h5py.h5f.ACC_TRUNC, creation, access)
     try:
         kind = h5py.h5t.C_S1.copy()
         kind.set_size(len(text))
@@ -126,9 +124,35 @@ def _write_hdf5(path: Path, datasets: Sequence[NewDataset], text: bytes, user_bl
             for d, dataset, corner in zip(datasets, made, corners):
                 if c < len(d.frames):
                     dataset.write_direct_chunk(corner[c], d.frames[c])
-        return [[dataset.get_chunk_info_by_coord(corner).byte_offset for corner in own] for dataset, own in zip(made, corners)]
+        places = [[dataset.get_chunk_info_by_coord(corner).byte_offset for corner in own] for dataset, own in zip(made, corners)]
+        h5py.h5f.flush(file)
+        content = bytearray(user_block) + file.get_file_image()
     finally:
         file.close()
+    checksum = slice(user_block + SUPERBLOCK_BYTES, user_block + SUPERBLOCK_BYTES + 4)  # the image's is that of an open file
+    content[checksum] = _lookup3(content[user_block:checksum.start]).to_bytes(4, "little")
+    return content, places
+
+
+def _lookup3(data: bytes) -> int:
+    """The checksum of HDF5's metadata: Bob Jenkins's hashlittle() (https://burtleburtle.net/bob/c/lookup3.c), of whole words."""
+    words = list(np.frombuffer(data, "<u4").astype(object))
+    a = b = c = (0xDEADBEEF + len(data)) & MASK
+
+    def turned(value: int, bits: int) -> int:
+        return (value << bits | value >> (32 - bits)) & MASK
+    while len(words) > 3:
+        a, b, c = (a + words[0]) & MASK, (b + words[1]) & MASK, (c + words[2]) & MASK
+        for bits in (4, 6, 8, 16, 19, 4):
+            a = ((a - c) & MASK) ^ turned(c, bits)
+            c = (c + b) & MASK
+            a, b, c = b, c, a
+        words = words[3:]
+    a, b, c = ((value + word) & MASK for value, word in zip((a, b, c), [*words, 0, 0, 0]))
+    for bits in (14, 11, 25, 16, 4, 14, 24):
+        c = ((c ^ b) - turned(b, bits)) & MASK
+        a, b, c = b, c, a
+    return b
 
 
 def _table(content: bytearray, datasets: Sequence[NewDataset], places: list[list[int]], text: bytes, table_bytes: int,

@@ -7,7 +7,7 @@ import json
 import operator
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -82,12 +82,13 @@ def _values(track: Track, encoding: str, pass_: int, group: int) -> np.ndarray:
     return values.astype(TYPES[encoding])
 
 
-def _fill(cache: Cache, passes: list[int], into: Any, read: Any) -> None:
-    """into[i, rows] = read(pass, group) for every group."""
+def _fill(cache: Cache, passes: list[int], into: Any, read: Any, check: Callable[[], None]) -> None:
+    """into[i, rows] = read(pass, group) for every group, and check() after it."""
     size = cache.plan.group
     for i, pass_ in enumerate(passes):
         for group in range(cache.plan.groups_per_pass):
             into[i, group * size:(group + 1) * size] = read(pass_, group)
+            check()
 
 
 def _about(track: Track) -> dict[str, Any]:
@@ -105,9 +106,12 @@ def _write_npy(cache: Cache, part: Path, tracks: list[Track], encoding: str, pas
     def array(name: str, dtype: Any, shape: tuple[int, ...], read: Any) -> None:
         path = part / f"{name}.npy"
         path.parent.mkdir(exist_ok=True)
-        into = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=(len(passes), views, *shape))  # type: ignore
-        _fill(cache, passes, into, read)
-        into.flush()
+        header = {"descr": np.lib.format.dtype_to_descr(np.dtype(dtype)), "fortran_order": False, "shape": (len(passes), views, *shape)}
+        with open(path, "wb") as file:  # a full disk kills a program that writes to a memory map
+            np.lib.format.write_array_header_1_0(file, header)
+            for pass_ in passes:
+                for group in range(cache.plan.groups_per_pass):
+                    file.write(read(pass_, group).tobytes())
 
     for track in tracks:
         array(f"{track.directory.parent.name}/{track.name}", TYPES[encoding], track.shape,
@@ -119,6 +123,43 @@ def _write_npy(cache: Cache, part: Path, tracks: list[Track], encoding: str, pas
     (part / "about.json").write_text(json.dumps(about, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
 
+class _Enduring:
+    """A file for HDF5, which ends the program where a write fails: here none does, and `check` raises the first problem."""
+
+    def __init__(self, path: Path) -> None:
+        self.file = open(path, "w+b", buffering=0)
+        self.problem: OSError | None = None
+        self.read, self.readinto, self.seek, self.tell = self.file.read, self.file.readinto, self.file.seek, self.file.tell
+
+    def _kept(self, work: Callable[[], Any]) -> None:
+        try:
+            if self.problem is None:
+                work()
+        except OSError as problem:
+            self.problem = problem
+
+    def write(self, content: memoryview) -> int:
+        def whole() -> None:
+            rest = memoryview(content).cast("B")
+            while rest:
+                rest = rest[self.file.write(rest):]
+        self._kept(whole)
+        return len(content)
+
+    def close(self) -> None:
+        self.file.close()
+
+    def truncate(self, size: int | None = None) -> None:
+        self._kept(lambda: self.file.truncate(size))
+
+    def flush(self) -> None:
+        """Every write went through."""
+
+    def check(self) -> None:
+        if self.problem is not None:
+            raise self.problem
+
+
 def _write_hdf5(cache: Cache, part: Path, tracks: list[Track], encoding: str, passes: list[int]) -> None:
     try:
         import h5py  # type: ignore[import-untyped]
@@ -127,7 +168,7 @@ def _write_hdf5(cache: Cache, part: Path, tracks: list[Track], encoding: str, pa
                          "files") from None
     views, size = cache.plan.groups_per_pass * cache.plan.group, cache.plan.group
     part.parent.mkdir(parents=True, exist_ok=True)
-    with h5py.File(part, "w") as file:
+    with contextlib.closing(_Enduring(part)) as place, h5py.File(place, "w") as file:
         file.attrs.update(plan=cache.plan.hash, group=size, passes=passes)
         for track in tracks:
             made = file.create_dataset(f"{track.directory.parent.name}/{track.name}", (len(passes), views, *track.shape),
@@ -136,11 +177,13 @@ def _write_hdf5(cache: Cache, part: Path, tracks: list[Track], encoding: str, pa
             for axis, label in enumerate(about.pop("axes")):
                 made.dims[axis].label = label
             made.attrs.update(about)
-            _fill(cache, passes, made, functools.partial(_values, track, encoding))
+            _fill(cache, passes, made, functools.partial(_values, track, encoding), place.check)
         recipes = file.create_dataset("views", (len(passes), views), RECIPE)
-        _fill(cache, passes, recipes, cache.recipes)
+        _fill(cache, passes, recipes, cache.recipes, place.check)
         text = h5py.string_dtype()
         file.create_dataset("images/id", data=np.array(cache.ids, object), dtype=text)
         file.create_dataset("images/label", data=cache.labels)
         file["images/label"].attrs["none"] = -1
         file.create_dataset("classes", data=np.array(cache.classes, object), dtype=text)
+        file.close()
+        place.check()

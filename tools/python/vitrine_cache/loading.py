@@ -42,6 +42,8 @@ class Loader(torch.utils.data.DataLoader[Batch]):
             if name in options:
                 raise InputError(f"{name} is not an option of loader(); expected it as one of VitrineDataset, which makes the "
                                  "batches and their order")
+        if not options.get("in_order", True):
+            raise InputError("in_order = False is not allowed; batches come in their order, by which training resumes")
         self._given, self._resume = 0, (0, 0)  # epoch and batch at which an iteration of this epoch begins
         self._positions = _Positions(len(dataset))
         super().__init__(dataset, batch_size=None, sampler=self._positions, **options)

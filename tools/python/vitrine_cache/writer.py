@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import re
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -19,7 +20,7 @@ from .container import MAJOR, parse_json
 from .container_writer import FileRecord, NewDataset, compress, hdf5, publish, write_container, written_by
 from .encoders import encode, measure, summarise
 from .encodings import ENCODINGS, Arrays, Newer, is_hash
-from .errors import InputError, system_error
+from .errors import CacheError, InputError, system_error
 from .json_files import read_json
 from .native import Calibrator
 from .provenance import made_with
@@ -81,10 +82,10 @@ class Writer:
         self._settings: dict[str, Any] = {
             "format": "vitrine track", "version": MAJOR,
             "teacher": {"name": teacher, "weights_sha256": sha, "architecture": {"family": "pytorch", **(architecture or {})},
-                        "mean": [float(x) for x in mean], "std": [float(x) for x in std], "crop_pct": crop_pct,
+                        "mean": [float(x) for x in mean], "std": [float(x) for x in std], "crop_pct": float(crop_pct),
                         "interpolation": "bicubic", "class_list_sha256": classes, **({"license": license} if license else {})},
             "kind": kind, "block": block, "normalised": normalised,
-            **({"heads": {"kept": list(heads), "mean": heads_mean or rollout, **({"rollout": True} if rollout else {})}} if kind == "attention" else {}),
+            **({"heads": {"kept": [int(head) for head in heads], "mean": heads_mean or rollout, **({"rollout": True} if rollout else {})}} if kind == "attention" else {}),
             "shape": [int(axis) for axis in shape], "encoding": encoding,
             **({"codec": codec} if (codec := _codec(kind, encoding, max_error, kept, temperatures)) else {}),
             "level": level, "plan": self.cache.plan.hash,
@@ -98,7 +99,7 @@ class Writer:
 
     @staticmethod
     def _parse(track: str) -> tuple[str, int]:
-        match = re.fullmatch(r"(logits|embedding)|(features|attention)\.([0-9]{1,4})", track)
+        match = re.fullmatch(r"(logits|embedding)|(features|attention)\.(0|[1-9][0-9]{0,3})", track)
         if not match:
             raise InputError(f"track = {track!r} is not allowed; expected logits, embedding, features.BLOCK or attention.BLOCK")
         return (match[1], -1) if match[1] else (match[2], int(match[3]))
@@ -136,27 +137,61 @@ class Writer:
         if transform and not exists:
             self._check({**self._settings, "codec": {**self._settings["codec"], "basis": "0" * 64}})
             self._calibrator = Calibrator(tuple(self._settings["shape"]))
+            self._try_to_write()
         else:
             self._create()
 
-    def _check(self, settings: dict[str, Any]) -> dict[str, Any]:
-        """What the readers accept."""
+    def _try_to_write(self) -> None:
+        """Finds out before the calibration whether the track can be written after it. Leaves nothing."""
+        made = [each for each in (self.directory.parent, self.directory) if not each.exists()]
         try:
-            return known(settings)
+            self.directory.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.directory):
+                pass
+            for each in reversed(made):
+                each.rmdir()
+        except OSError as problem:
+            raise self._not_written(problem, self.directory) from None
+
+    @staticmethod
+    def _not_written(problem: OSError, path: Path) -> CacheError:
+        return system_error(problem, path, "cannot be written", "check the directory and its free space")
+
+    def _check(self, settings: dict[str, Any]) -> dict[str, Any]:
+        """What the readers accept, of track.json and of the copy in each shard."""
+        try:
+            parsed = parse_json(json.dumps({"track": settings}, allow_nan=False, ensure_ascii=False).encode())
+        except (ValueError, TypeError, RecursionError) as problem:
+            raise InputError(f"{self.directory}: track.json cannot be made of these arguments ({problem}); check architecture, which is an "
+                             "object with texts and numbers") from None
+        try:
+            self._check_heads(settings)
+            return known(parsed["track"])
         except (ValueError, Newer) as problem:
             raise InputError(f"{self.directory}: {problem}") from None
+
+    @staticmethod
+    def _check_heads(settings: dict[str, Any]) -> None:
+        about, maps = settings.get("heads", {"kept": [], "mean": False}), settings["shape"][0] if settings["shape"] else 0
+        kept = about["kept"]
+        if len(set(kept)) < len(kept):
+            raise ValueError(f"heads = {kept} names a head twice; name each head once")
+        if about["mean"] and maps != 1:
+            raise ValueError(f"a shape of {maps} heads does not fit the mean over heads or the rollout; expected [1, H, W]")
+        if kept and not about["mean"] and len(kept) != maps:
+            raise ValueError(f"a shape of {maps} heads does not fit heads = {kept}; expected [{len(kept)}, H, W]")
 
     def _create(self) -> None:
         """Publishes track.json, or compares it with the one that is there."""
         path, own = self.directory / "track.json", self._check(self._settings)
-        body = json.dumps(self._settings, indent=2, ensure_ascii=False) + "\n"
+        body = json.dumps(self._settings, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
         text = f"{body[:-3]},\n  \"check\": \"{xxh3(body.encode()):016x}\"\n}}\n"
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
             if not path.exists():
                 publish(path, text.encode())
         except OSError as problem:
-            raise system_error(problem, path, "cannot be written", "check the directory and its free space") from None
+            raise self._not_written(problem, path) from None
         self._track = Track(self.directory, self.cache.plan)
         for key, recorded, given in differences(self._track.known, own):
             raise InputError(f"{path}: the track has {key} {recorded}, this writer {given}; give the same arguments, or another "
@@ -228,8 +263,11 @@ class Writer:
                  "views": calibrator.views, "spatial": "rows" in arrays, "written_by": written_by()}
         datasets = [NewDataset(key, array.dtype.str, array.shape, array.shape[0], [compress(array.tobytes(), BASIS_LEVEL)])
                     for key, array in arrays.items()]
-        self.directory.mkdir(parents=True, exist_ok=True)
-        (self.directory / "basis.h5").unlink(missing_ok=True)  # of a writer that was stopped before it wrote track.json
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            (self.directory / "basis.h5").unlink(missing_ok=True)  # of a writer that was stopped before it wrote track.json
+        except OSError as problem:
+            raise self._not_written(problem, self.directory / "basis.h5") from None
         write_container(self.directory / "basis.h5", datasets, _compact(about), 1)
         self._settings["codec"]["basis"] = name
         self._create()
@@ -254,17 +292,20 @@ class Writer:
         self._made.append(write_container(path, datasets, _compact(about), 1 if track.encoding in WITH_FLAG else 0))
 
     def close(self) -> None:
-        """Lists the finished shards in shards.json. Groups of unfinished shards are dropped; missing() gives them again."""
+        """Lists the finished shards in shards.json, also those of a writer that was killed. Groups of unfinished shards are dropped;
+        missing() gives them again."""
         self._drafts.clear()
-        if not self._made:
-            return
         path = self.directory / "shards.json"
         records = {record.name: record for record in self._made}
         try:
-            for record in _listed(path):
+            earlier = {record.name: record for record in _listed(path)}
+            there = sorted(name for name in os.listdir(self.directory) if SHARD_NAME.fullmatch(name)) if self.directory.exists() else []
+            if not self._made and earlier.keys() >= set(there):
+                return
+            for record in earlier.values():
                 records.setdefault(record.name, record)
-            for name in sorted(os.listdir(self.directory)):
-                if SHARD_NAME.fullmatch(name) and name not in records:
+            for name in there:
+                if name not in records:
                     content = (self.directory / name).read_bytes()
                     records[name] = FileRecord(name, len(content), f"{xxh3(content):016x}")
             listed = sorted((r for r in records.values() if (self.directory / r.name).exists()), key=lambda r: int(r.name[:-3]))
@@ -272,7 +313,7 @@ class Writer:
             publish(path, f"{{\n  \"format\": \"vitrine shards\",\n  \"version\": 1,\n  \"shards\": [\n{lines}\n  ]\n}}\n".encode(),
                     replace=True)
         except OSError as problem:
-            raise system_error(problem, path, "cannot be written", "check the directory and its free space") from None
+            raise self._not_written(problem, path) from None
         self._made.clear()
 
 
