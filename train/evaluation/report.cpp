@@ -7,6 +7,7 @@
 
 #include "common/base/counted.h"
 #include "common/base/error.h"
+#include "common/base/json_text.h"
 #include "common/base/progress.h"
 
 namespace vitrine {
@@ -88,7 +89,7 @@ std::string as_json(const Report& report) {
   }
   for (const LeftOut& entry : report.left_out)
     json["left_out"].push_back({{"kind", name_of(entry.kind)}, {"path", entry.id}, {"reason", entry.reason}});
-  return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+  return json_text(json);
 }
 
 }  // namespace vitrine

@@ -110,6 +110,13 @@ TEST_CASE("choose: what cannot be is refused in one sentence, and nothing is wri
   says("--latency 5ms --depths 19", "--depths");
   says("--latency 5ms --on onnxruntime --precision bf16", "ONNX Runtime computes these networks in fp32");
   says("--latency 5ms --measure-only", "--measure-only needs -o FILE.csv");
+  const CommandResult strange =
+      run("'" + executable("vitrine-choose") + "' '" + (fixture.root / "train.toml").string() +
+          "' --set 'images=caf\xe9' --latency 5ms --out '" + fixture.out.string() + "' " + fixture.on_table());
+  CAPTURE(strange.output);
+  CHECK(strange.exit_code == 2);
+  CHECK(has(strange.output, "images=caf\xe9: is not UTF-8, which "));
+  CHECK_FALSE(fs::exists(fixture.out));
   says("--latency 0.5ms --dry-run " + fixture.on_table(), "no candidate is that quick");
   write_whole(fixture.out / "letter.txt", "dear");
   const CommandResult result = fixture.choose("--latency 5ms " + fixture.on_table());

@@ -6,7 +6,9 @@
 #include "common/base/files.h"
 #include "common/base/json.h"
 #include "common/base/json_difference.h"
+#include "common/base/json_text.h"
 #include "common/base/progress.h"
+#include "common/base/utf8.h"
 #include "common/models/inference/frozen_resnet.h"
 #include "common/models/precision.h"
 #include "tools/commands/bench/inference/contest.h"
@@ -42,6 +44,15 @@ std::vector<CandidateCost> measure_all(const ChooseRequest& request) {
   return out;
 }
 
+// Throws unless every text of the request can be in its record.
+void refuse_other_than_utf8(const Json& request, const fs::path& record) {
+  for (const auto& [path, value] : request.flatten().items())
+    if (value.is_string() && !is_utf8(value.get_ref<const std::string&>()))
+      throw Error(ErrorKind::kInput, {.path = value.get<std::string>(),
+                                      .what = text("is not UTF-8, which ", record.string(), " cannot hold"),
+                                      .remedy = "rename it, or give it by another path"});
+}
+
 }  // namespace
 
 Json ChooseRequest::json() const {
@@ -58,12 +69,13 @@ Json ChooseRequest::json() const {
 
 void begin(const ChooseRequest& request) {
   const fs::path record = fs::path(request.out) / kRecord;
+  refuse_other_than_utf8(request.json(), record);
   if (!path_exists(record)) {
     if (directory_exists(request.out) && !list_directory(request.out).empty())
       throw Error(ErrorKind::kInput, {.path = request.out,
                                       .what = "is not empty, and not a directory of vitrine choose",
                                       .remedy = "choose another --out"});
-    publish(record, Json{{"format", kFormat}, {"version", 1}, {"request", request.json()}}.dump(2) + "\n");
+    publish(record, json_text(Json{{"format", kFormat}, {"version", 1}, {"request", request.json()}}));
     return;
   }
   const auto json = parse_json<Json>(read_file(record));
