@@ -8,6 +8,7 @@
 #include "common/base/error.h"
 #include "common/base/hash.h"
 #include "common/base/progress.h"
+#include "common/base/shell.h"
 #include "common/cache/preparation.h"
 #include "common/cache/shard_directory.h"
 #include "common/cache/teacher_score.h"
@@ -124,7 +125,7 @@ void fill_in_records(const Cache& cache, ShardFiles& shards) {
       throw Error(ErrorKind::kCorrupt,
                   {.path = (directory / name).string(),
                    .what = text("has ", bytes, " bytes, but ", kManifestName, " lists ", known->bytes),
-                   .remedy = text("run vitrine-cache repair ", cache.directory().string())});
+                   .remedy = "run vitrine-cache repair " + shell_word(cache.directory().string())});
     FileRecord record = known != nullptr ? *known : describe_file(directory / name);
     record.name = shards.directory + "/" + name;
     shards.records[number] = std::move(record);

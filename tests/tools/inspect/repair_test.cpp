@@ -107,7 +107,7 @@ TEST_CASE("each teacher's tracks get their own command, and lost recipes are mad
   for (const std::string& file : {kLogits + "00002.h5", kTiny + "attention.3/00001.h5", other + "00000.h5"})
     write_whole(cache.path(file), "damaged");
   std::vector<std::string> commands = plan_repair(cache.directory, cache.verify()).commands;
-  const std::string set = " --set 'cache=" + cache.directory.string() + "' --set first_pass=";
+  const std::string set = " --set cache=" + cache.directory.string() + " --set first_pass=";
   CHECK(commands ==
         std::vector<std::string>{"vitrine-extract CONFIG-other.aaaaaaaa.toml" + set +
                                      "0 --set passes=1 --set taps.logits=true --set 'taps.features=[]' --set "

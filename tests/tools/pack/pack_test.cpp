@@ -155,6 +155,29 @@ TEST_CASE("a file that differs from its record ends the pack") {
   CHECK_FALSE(std::filesystem::exists(cache.tar));
 }
 
+TEST_CASE("a command in a remedy is quoted for the shell") {
+  const PackedCache cache;
+  const std::filesystem::path spaced = cache.root / "my cache";
+  std::filesystem::rename(cache.directory, spaced);
+  write_whole(spaced / (kLogits + "00001.h5"), "cut off");
+  CHECK(has(message_of([&] { pack_contents(Cache(spaced), {}, true); }), "repair '" + spaced.string() + "'"));
+}
+
+TEST_CASE("paths that are not UTF-8 are packed and unpacked, with replaced bytes in JSON") {
+  const PackedCache cache;
+  const std::filesystem::path strange = cache.root / "caf\xe9", tar = cache.root / "caf\xe9.tar";
+  const std::string program = executable("vitrine-cache");
+  const CommandResult packed = run(program + " pack " + quoted(cache.directory) + " --json -o " + quoted(tar));
+  CAPTURE(packed.output);
+  CHECK(packed.exit_code == 0);
+  CHECK(has(packed.output, "caf\xef\xbf\xbd.tar\""));
+  const CommandResult unpacked = run(program + " unpack " + quoted(tar) + " --json -o " + quoted(strange));
+  CAPTURE(unpacked.output);
+  CHECK(unpacked.exit_code == 0);
+  CHECK(has(unpacked.output, "caf\xef\xbf\xbd\""));
+  CHECK(std::filesystem::exists(strange / "plan.json"));
+}
+
 TEST_CASE("an unfinished cache is refused with the command that finishes it, or packed as it is when asked") {
   const PackedCache cache;
   std::filesystem::remove(cache.path(kLogits + "00003.h5"));
