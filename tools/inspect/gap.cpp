@@ -90,7 +90,7 @@ std::vector<Run> runs_of(const std::vector<const IncompleteTrack*>& tracks, cons
 
 std::string extract_command(const std::string& config, const fs::path& cache, const Run& run) {
   std::string features, attention;
-  bool logits = false;
+  bool logits = false, embedding = false;
   for (const std::string& directory : run.directories) {
     const std::string name = directory.substr(directory.find('/') + 1), block = name.substr(name.find('.') + 1);
     std::string* const blocks = name.starts_with("features.")    ? &features
@@ -99,13 +99,14 @@ std::string extract_command(const std::string& config, const fs::path& cache, co
     if (blocks != nullptr)
       *blocks += (blocks->empty() ? "" : ", ") + block;
     else
-      logits = true;
+      (name == "embedding" ? embedding : logits) = true;
   }
   std::string command = text("vitrine-extract ", config, " --set ", shell_word("cache=" + cache.string()),
                              " --set first_pass=", run.first, " --set passes=", run.count);
   if (!run.directories.empty())
-    command += text(" --set taps.logits=", logits ? "true" : "false", " --set 'taps.features=[", features,
-                    "]' --set 'taps.attention=[", attention, "]'");
+    command +=
+        text(" --set taps.logits=", logits ? "true" : "false", " --set taps.embedding=", embedding ? "true" : "false",
+             " --set 'taps.features=[", features, "]' --set 'taps.attention=[", attention, "]'");
   return command;
 }
 

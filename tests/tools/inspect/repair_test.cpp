@@ -110,10 +110,12 @@ TEST_CASE("each teacher's tracks get their own command, and lost recipes are mad
   const std::string set = " --set cache=" + cache.directory.string() + " --set first_pass=";
   CHECK(commands ==
         std::vector<std::string>{"vitrine-extract CONFIG-other.aaaaaaaa.toml" + set +
-                                     "0 --set passes=1 --set taps.logits=true --set 'taps.features=[]' --set "
+                                     "0 --set passes=1 --set taps.logits=true --set taps.embedding=false --set "
+                                     "'taps.features=[]' --set "
                                      "'taps.attention=[]'",
                                  "vitrine-extract CONFIG-tiny.aaaaaaaa.toml" + set +
-                                     "0 --set passes=2 --set taps.logits=true --set 'taps.features=[]' --set "
+                                     "0 --set passes=2 --set taps.logits=true --set taps.embedding=false --set "
+                                     "'taps.features=[]' --set "
                                      "'taps.attention=[3]'"});
   // Only recipes are missing: the command names a track that is complete in that pass.
   const SampleCache lost;
@@ -123,7 +125,8 @@ TEST_CASE("each teacher's tracks get their own command, and lost recipes are mad
   commands = plan_repair(lost.directory, lost.verify()).commands;
   REQUIRE(commands.size() == 1);
   CHECK(
-      commands[0].ends_with("first_pass=1 --set passes=1 --set taps.logits=false --set 'taps.features=[3]' --set "
+      commands[0].ends_with("first_pass=1 --set passes=1 --set taps.logits=false --set taps.embedding=false --set "
+                            "'taps.features=[3]' --set "
                             "'taps.attention=[]'"));
 }
 
