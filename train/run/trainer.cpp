@@ -13,6 +13,8 @@
 #include "common/base/error.h"
 #include "common/base/local_ranks.h"
 #include "common/base/progress.h"
+#include "common/base/shell.h"
+#include "common/image/outside_images.h"
 #include "common/models/device.h"
 #include "common/models/torch_errors.h"
 #include "train/run/baseline.h"
@@ -42,6 +44,10 @@ at::Device select_devices(const TrainOptions& options) {
 
 TrainingImages images_of(const TrainOptions& options, const StopFlag& stop) {
   check_labels(options);
+  check_outside_images({"output", options.output}, {{"images", options.images},
+                                                    {"unlabelled", options.unlabelled},
+                                                    {"validation", options.validation},
+                                                    {"test", options.test}});
   return scan_training_images(options.image_options(), stop);
 }
 

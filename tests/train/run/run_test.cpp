@@ -126,6 +126,37 @@ TEST_CASE("a run's directory may hold other files and folders: a start, a resume
   CHECK(fixture.files("run.old.2").contains("checkpoints/checkpoint-1.safetensors"));
 }
 
+TEST_CASE("restart moves a run aside however its path is written") {
+  const RunFixture fixture;
+  TrainOptions options = fixture.joint("run", 1);
+  trained(options);
+  const auto before = fixture.files("run");
+  options.restart = true;
+  options.output += "/.";
+  trained(options);
+  CHECK((fixture.files("run.old") == before));
+  std::filesystem::create_directory_symlink(fixture.root / "run", fixture.root / "link");
+  options.output = (fixture.root / "link").string();
+  trained(options);
+  CHECK(std::filesystem::exists(fixture.root / "run.old.2/checkpoints/last.json"));
+}
+
+TEST_CASE("a run among its images is refused before anything is written") {
+  const RunFixture fixture;
+  TrainOptions options = fixture.joint("run", 1);
+  std::filesystem::create_directory_symlink(fixture.images, fixture.root / "link");
+  for (const std::string folder : {"images/run", "link/deep/run"}) {
+    options.output = (fixture.root / folder).string();
+    CHECK(has(message_of([&] { train(options); }), folder + ": output is in images = " + options.images +
+                                                       ", where its directory would count as a class; " +
+                                                       "choose another output, outside the images"));
+    CHECK_FALSE(std::filesystem::exists(options.output));
+  }
+  options.test = options.validation = fixture.many_images();
+  options.output = options.test + "/run";
+  CHECK(has(message_of([&] { train(options); }), "output is in validation = "));
+}
+
 TEST_CASE("a run of an earlier version's layout is refused in one sentence, and restart moves it aside") {
   const RunFixture fixture;
   TrainOptions options = fixture.joint("run", 1);
