@@ -96,6 +96,14 @@ TEST_CASE("a pack of some tracks has their views, and no other tracks") {
       directories.insert(std::filesystem::path(file.record.name).parent_path().string());
   CHECK(directories == std::set<std::string>{"recipes", "tiny.aaaaaaaa/features.3", "tiny.aaaaaaaa/logits"});
   CHECK(has(message_of([&] { cache.contents({"embedding"}); }), "has no track of the name embedding"));
+  // A teacher's name is enough where it is one teacher's.
+  CHECK(cache.contents({"tiny/logits"}).size() == cache.contents({"tiny.aaaaaaaa/logits"}).size());
+  CHECK(std::ranges::any_of(cache.contents({"tiny/logits"}),
+                            [](const PackedFile& file) { return file.record.name == kLogits + "track.json"; }));
+  const CommandResult card =
+      run(executable("vitrine-cache") + " card " + quoted(cache.directory) + " --tracks tiny/features.3");
+  CHECK(card.exit_code == 0);
+  CHECK(has(card.output, "features.3"));
 }
 
 TEST_CASE("packing resumes wherever it was stopped, and gives the same bytes") {
@@ -187,6 +195,7 @@ TEST_CASE("an unfinished cache is refused with the command that finishes it, or 
   CHECK(has(message, "--set first_pass=1 --set passes=1"));
   CHECK(has(message, "--unfinished"));
   CHECK_NOTHROW(cache.contents({"features.3"}));  // whole by itself
+  CHECK_THROWS(cache.contents({"tiny/logits"}));
   const std::vector<PackedFile> files = cache.contents({}, true);
   CHECK(std::ranges::none_of(files, [](const auto& file) { return file.record.name == kLogits + "00003.h5"; }));
 
