@@ -11,7 +11,9 @@
 
 #include "common/base/counted.h"
 #include "common/base/error.h"
+#include "common/base/files.h"
 #include "common/base/local_ranks.h"
+#include "common/base/paths.h"
 #include "common/base/progress.h"
 #include "common/base/shell.h"
 #include "common/image/outside_images.h"
@@ -27,6 +29,7 @@
 #include "train/run/run_files.h"
 #include "train/run/run_folder.h"
 #include "train/run/run_settings.h"
+#include "train/run/stored_student.h"
 #include "train/run/training_views.h"
 #include "train/run/monitor.h"
 #include "train/targets/make_source.h"
@@ -63,6 +66,19 @@ Student seeded_student(const TrainOptions& options, int size, std::size_t classe
   student.decoding = index.decoding;
   at::manual_seed(options.seed);
   return Student(student, static_cast<int>(classes), device, index.classes);
+}
+
+// For a run's record: the same for every way to write a path.
+std::string place_of(ImageFolders folders) {
+  folders.images = resolved_path(folders.images);
+  return folders.describe();
+}
+
+bool same_weights(const Tensors& stored, const Tensors& now) {
+  return stored.size() == now.size() && std::ranges::all_of(now, [&](const auto& entry) {
+           const auto found = stored.find(entry.first);
+           return found != stored.end() && at::equal(found->second, entry.second.cpu());
+         });
 }
 
 StepOptions step_options(const TrainOptions& options) {
@@ -271,9 +287,7 @@ TrainResult Trainer::result_after(std::uint64_t steps) const {
   result.images_seen = steps * options_.batch;
   result.size = static_cast<std::uint32_t>(size_);
   result.stages = objective_->pairs();
-  result.validation = state_.checkpoint.validation;
-  result.agreement = state_.checkpoint.agreement;
-  result.best = state_.checkpoint.best;
+  result.take_scores(state_.checkpoint);
   result.changes = state_.checkpoint.changes;
   result.allowed = allowance_.met();
   if (const std::uint64_t others = state_.other_pictures(*batches_); others > 0) {
@@ -308,20 +322,45 @@ void Trainer::reestimate_batch_norm(const StopFlag& stop) {
   batches_->stop();
 }
 
+// The figures of the weights that are used, and beside them those of the last ones, where these are others.
+void Trainer::evaluate_weights(const Evaluator& evaluator, TrainResult& result, const StopFlag& stop) {
+  const auto evaluate = [&](const Evaluation* images, Network& network) -> std::optional<Accuracy> {
+    if (images == nullptr) return std::nullopt;
+    const Accuracy accuracy = images->run(network, device_, stop);
+    add_left_out_of(*images, options_.output);
+    return accuracy;
+  };
+  if (path_exists(RunFiles(options_.output).best_weights())) {
+    const StoredStudent best = read_student(options_.output, WeightsChoice::kBest);
+    result.of_best = !same_weights(best.weights, student_.weights());
+    if (result.of_best) {
+      Network network = network_of(best, device_);
+      result.validation.reset(), result.agreement.reset();
+      result.take_scores(state_.checkpoint);
+      if (!result.validation && result.last_validation)  // not recorded by an earlier version
+        result.validation = evaluate(evaluator.validation(), network);
+      result.test = evaluate(evaluator.test(), network);
+    }
+  }
+  (result.of_best ? result.last_test : result.test) = evaluate(evaluator.test(), student_.network());
+  if (const Evaluation* images = evaluator.validation())
+    result.validation_images = {place_of(*options_.validation_folders()), images->index().hash()};
+  if (const Evaluation* images = evaluator.test())
+    result.test_images = {place_of(options_.test), images->index().hash()};
+}
+
 // Final weights, test and summary. The next process repeats what `stop` interrupts.
 void Trainer::finish(const Evaluator& evaluator, TrainResult& result, RunLog& log, const StopFlag& stop) try {
   const Student::Averaged averaged(student_);
   const std::filesystem::path output = options_.output;
   if (options_.batch_norm_batches > 0) with_torch_errors(kStepAdvice, [&] { reestimate_batch_norm(stop); });
   save_safetensors(RunFiles(output).last_weights(), student_.weights(), student_.record(steps_).metadata());
-  if (const Evaluation* test = evaluator.test()) {
-    result.test = test->run(student_.network(), device_, stop);
-    add_left_out_of(*test, output);
-  }
+  evaluate_weights(evaluator, result, stop);
   write_summary(output, result);
-  EndMetrics end{.step = steps_, .seconds = result.wall_seconds, .top1 = {}, .on = {}};
-  if (const std::optional<Accuracy>& accuracy = result.test ? result.test : result.validation)
+  EndMetrics end{.step = steps_, .seconds = result.wall_seconds, .top1 = {}, .on = {}, .last_top1 = {}};
+  if (const std::optional<Accuracy>& accuracy = result.accuracy())
     end.top1 = accuracy->top1, end.on = result.test ? "test" : "validation";
+  if (const std::optional<Accuracy>& last = result.last_accuracy()) end.last_top1 = last->top1;
   log.add(end);
   state_.checkpoint.finished = true;
   update_checkpoint(output, state_.checkpoint);
@@ -385,9 +424,7 @@ std::optional<TrainResult> finished_run(const TrainOptions& options) {
   std::optional<TrainResult> result = read_summary(strict.output);
   if (!result || result->steps != run->step) return std::nullopt;
   result->already_finished = true;
-  result->validation = run->validation;
-  result->agreement = run->agreement;
-  result->best = run->best;
+  result->take_scores(*run);
   return result;
 }
 

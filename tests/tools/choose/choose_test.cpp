@@ -24,7 +24,7 @@ struct Choice : TrainFixture {
   Choice() {
     make_cache();
     TrainOptions training = logits_only(TargetKind::kCache, "unused");
-    training.validation = images.string();
+    training.validation = training.test = images.string();
     training.size = 32;
     write_whole(root / "train.toml", config_as_toml(training));
     write_whole(table, kTable);
@@ -54,8 +54,11 @@ TEST_CASE("choose: the students that can pay are trained, drawn, and one is chos
     const auto summary =
         nlohmann::json::parse(read_whole(fixture.out / student.at("run").get<std::string>() / "summary.json"));
     CHECK(student.at("score").get<double>() == doctest::Approx(summary.at("best").at("score").get<double>()));
+    CHECK(student.at("test_top1").get<double>() == doctest::Approx(summary.at("top1").get<double>()));
     best = std::max(best, student.at("score").get<double>());
   }
+  CHECK(json.at("score") == "best top-1 on the validation images");
+  CHECK(has(result.output, "best top-1 on the validation images  top-1 on the test images"));
   for (const auto& student : json.at("students"))
     if (student.at("run") == json.at("choice")) CHECK(student.at("score").get<double>() == best);
   const std::string svg = read_whole(fixture.out / "choice.svg");

@@ -90,7 +90,7 @@ void conclude(const ChooseRequest& request, const std::vector<CandidateCost>& ch
     if (!outcome.score.empty() && score.what != outcome.score)
       fail(run.string(), ": has ", score.what, ", but the others ", outcome.score, "; train them alike");
     outcome.score = score.what;
-    outcome.trained.push_back({cost, score.value});
+    outcome.trained.push_back({cost, score.value, score.test});
   }
   const fs::path out = request.out;
   publish(out / "choice.svg", outcome_drawing(outcome));
