@@ -41,9 +41,7 @@ void tell(const TrainOptions& options, const TrainResult& result) {
     std::printf("%s was distilled into layer%u at size %u\n", track.c_str(), stage, result.size);
   std::printf("%s: %llu steps in %.0f s\n", options.output.c_str(), static_cast<unsigned long long>(result.steps),
               result.wall_seconds);
-  if (result.already_finished && !options.test.empty() && !result.test)
-    std::printf("it was not tested then; to test it: vitrine-train --evaluate %s --images %s\n", options.output.c_str(),
-                options.test.c_str());
+  for (const std::string& remark : result.remarks) std::printf("%s\n", remark.c_str());
 }
 
 // Everything is checked and described, nothing written.
